@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+dist_dbuspolicy_DATA = %D%/org.cells.conf
+dist_sysusers_DATA = %D%/cells.sysusers.conf

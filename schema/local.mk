@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything that is a contract; nothing else defines one.
+noinst_HEADERS = %D%/reasons.def
+dist_dbusinterface_DATA = \
+	%D%/dbus/org.cells.Device1.xml \
+	%D%/dbus/org.cells.Policy1.xml
+EXTRA_DIST += %D%/ws/cells.v1.md
