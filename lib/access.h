@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Modes: what several policies together give a VP on a class, and the verdict.
+ * The decision itself is kernel/uapi/cells/mode.h; this adds documents, windows
+ * of time and the reasons. Used alike by the device and the server's what-if.
+ */
+#ifndef LIB_ACCESS_H
+#define LIB_ACCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/doc.h"
+
+/* A moment as the <only> windows see it: the device's local wall clock. */
+struct access_time {
+	int64_t wall;       /* seconds since 1970 */
+	int weekday;        /* 0 Monday ... 6 Sunday, local */
+	int minute;         /* of the day, local */
+	bool trusted;       /* false: wall lies behind secure time: no window is open */
+};
+
+/* Local time of `wall` by the process's time zone. */
+void access_time_local(int64_t wall, bool trusted, struct access_time *ret);
+
+/* One rule that spoke, for explain. Borrowed from the policy. */
+struct access_reason {
+	const struct doc_device_policy *policy;
+	const struct doc_rule *rule; /* NULL: display or input, exclusive unless named */
+	struct cells_right right;    /* what it gives now */
+	bool window_closed;
+};
+
+#define ACCESS_REASONS_MAX 64
+struct access_right {
+	struct cells_right right;
+	enum doc_on_revoke on_revoke; /* keep only if every rule that spoke says so */
+	unsigned int n_reasons;
+	struct access_reason reason[ACCESS_REASONS_MAX];
+};
+
+/*
+ * What the policies give `vp` on `cls` at that moment: least use, OR of block.
+ * For a finer class (camera-front) its own rule stands before the coarser one.
+ */
+void access_right_of(const struct doc_device_policy *const *policies,
+		     unsigned int n, const char *vp, enum cells_class cls,
+		     const struct access_time *at, struct access_right *ret);
+
+/*
+ * Seconds from `at` until the next edge of any window in the policies, at least
+ * 1; 0: no policy has windows.
+ */
+int64_t access_next_edge(const struct doc_device_policy *const *policies,
+			 unsigned int n, const struct access_time *at);
+
+/* "none", "shared", "exclusive"; with block beside none: "none+block". */
+const char *access_mode_name(struct cells_right r);
+
+#endif

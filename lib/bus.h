@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sd-bus, with what each daemon and cellsctl need: connecting, who the caller
+ * is, and errors that carry reason codes: org.cells.Error.X, X being the code
+ * without "err." and with "_" for "-"; the message is the line for people.
+ */
+#ifndef LIB_BUS_H
+#define LIB_BUS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <systemd/sd-bus.h>
+
+struct err;
+
+#define BUS_POLICY_NAME "org.cells.Policy1"
+#define BUS_POLICY_PATH "/org/cells/Policy1"
+#define BUS_DEVICE_NAME "org.cells.Device1"
+#define BUS_DEVICE_PATH "/org/cells/Device1"
+
+/* The system bus (DBUS_SYSTEM_BUS_ADDRESS moves it). */
+int bus_open(sd_bus **ret, struct err *e);
+
+/* Who may call a method. */
+enum bus_who {
+	BUS_ROOT = 1,
+	BUS_AGENT = 2,  /* user cells-agent */
+	BUS_POLICY = 4, /* user cells-policy */
+	BUS_GROUP = 8,  /* members of group cells */
+};
+
+/* Is the sender one of those? Root is BUS_ROOT only. 0, -EACCES or another. */
+int bus_check_caller(sd_bus_message *m, unsigned int who, struct err *e);
+
+/* Answers a method call with e; returns what a sd-bus handler has to. */
+int bus_reply_err(sd_bus_message *m, const struct err *e);
+
+/* A failed call's sd_bus_error as e; returns a negative errno. */
+int bus_take_err(const sd_bus_error *error, int r, const char *what,
+		 struct err *e);
+
+static inline void bus_closep(sd_bus **b)
+{
+	sd_bus_flush_close_unref(*b);
+}
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Chunk lists: how a layer's EROFS file is put together from chunks. A text:
+ *   cells-chunks 1
+ *   <sha256:hex of the stored chunk> <its bytes> <bytes of the layer it holds>
+ *   ...
+ * in the layer's order. A stored chunk is one zstd frame; it is named by the
+ * digest of the compressed bytes, so that it is verified before anything reads
+ * it. The list itself is stored under its own digest.
+ */
+#ifndef LIB_CHUNK_H
+#define LIB_CHUNK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/hash.h"
+
+#define CHUNK_LIST_MAX (64 * 1024 * 1024)
+#define CHUNK_STORED_MAX (1024 * 1024)
+#define CHUNK_SIZE_MIN (16 * 1024)
+#define CHUNK_SIZE_AVG (64 * 1024)
+#define CHUNK_SIZE_MAX (256 * 1024)
+
+struct err;
+
+struct chunk {
+	uint8_t digest[HASH_SIZE];
+	uint32_t stored, size;
+};
+
+struct chunk_list {
+	size_t n;
+	uint64_t size; /* of the layer */
+	struct chunk chunk[];
+};
+
+/* err.chunk. The caller frees *ret with free(). */
+int chunk_list_parse(const char *text, size_t len, struct chunk_list **ret,
+		     struct err *e);
+/* The caller frees *ret. */
+int chunk_list_text(const struct chunk *chunks, size_t n, char **ret,
+		    size_t *ret_len, struct err *e);
+
+/*
+ * Verifies the stored bytes against the digest, then decompresses into a buffer
+ * of exactly `size` bytes that the caller gives. err.chunk.
+ */
+int chunk_unpack(const struct chunk *c, const void *stored, size_t stored_len,
+		 void *ret, struct err *e);
+/* Compresses; fills *ret_chunk; the caller frees *ret. */
+int chunk_pack(const void *data, size_t len, struct chunk *ret_chunk, void **ret,
+	       size_t *ret_len, struct err *e);
+
+#endif

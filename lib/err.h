@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What went wrong, for a person to read, and the reason code where the contract
+ * has one. It lives on the caller's stack, so there is nothing to allocate and
+ * nothing to free. A function that takes one fills it exactly when it returns a
+ * negative errno, and never logs.
+ */
+#ifndef LIB_ERR_H
+#define LIB_ERR_H
+
+#include "lib/reason.h"
+
+struct err {
+	enum reason reason; /* REASON_NONE: no code of the contract fits */
+	char text[512];
+};
+
+/* Each returns -code. err_sys() appends what the code means. */
+int err_set(struct err *e, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+int err_sys(struct err *e, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Sets a reason of the contract; returns -reason_errno(r). */
+int err_reason(struct err *e, enum reason r, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The reason's word; "err.internal" where none was given. */
+const char *err_code(const struct err *e);
+
+/* -ENOMEM, with "what: Cannot allocate memory". */
+int err_oom(struct err *e, const char *what);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SHA-256 (FIPS 180-4), HMAC-SHA256 (RFC 2104) and random bytes, by mbedtls. */
+#ifndef LIB_HASH_H
+#define LIB_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HASH_SIZE 32
+
+struct hash; /* a SHA-256 under way */
+
+struct hash *hash_new(void); /* NULL: no memory */
+void hash_free(struct hash *h);
+void hash_add(struct hash *h, const void *data, size_t len);
+void hash_end(struct hash *h, uint8_t ret[HASH_SIZE]);
+
+/* One buffer at once. */
+void hash_sha256(const void *data, size_t len, uint8_t ret[HASH_SIZE]);
+
+/* Of all that can be read from fd at its offset. Returns 0 or -errno. */
+int hash_fd(int fd, uint8_t ret[HASH_SIZE]);
+
+/* HMAC-SHA256 over the parts one after the other. */
+struct hash_part {
+	const void *data;
+	size_t len;
+};
+void hash_hmac(const void *key, size_t key_len, const struct hash_part *parts,
+	       size_t n, uint8_t ret[HASH_SIZE]);
+
+/* In a time that does not depend on the bytes. 0: equal. */
+int hash_compare(const void *a, const void *b, size_t len);
+
+/* Fills from getrandom(2); cannot fail. */
+void hash_random(void *ret, size_t len);
+
+static inline void hash_freep(struct hash **h)
+{
+	hash_free(*h);
+}
+
+#endif

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# What several programs need; no daemon's logic.
+noinst_LIBRARIES += %D%/libcells.a
+%C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS)
+%C%_libcells_a_SOURCES = \
+	%D%/auto.h \
+	%D%/class.c %D%/class.h \
+	%D%/clock.c %D%/clock.h \
+	%D%/conf.c %D%/conf.h \
+	%D%/err.c %D%/err.h \
+	%D%/io.c %D%/io.h \
+	%D%/json.c %D%/json.h \
+	%D%/log.c %D%/log.h \
+	%D%/opt.c %D%/opt.h \
+	%D%/reason.c %D%/reason.h \
+	%D%/text.c %D%/text.h
+
+# In the order a program links them; each takes the groups it needs.
+LIBCELLS = lib/libcells.a
+CRYPTO_LIBS = $(MBEDTLS_LIBS)
+BASE_LIBS = $(LIBCELLS) $(JANSSON_LIBS) $(CRYPTO_LIBS)

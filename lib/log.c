@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The tree's one mutable global: a log has no sensible owner. */
+static struct {
+	const char *name;
+	bool daemon;
+	bool debug;
+} log_state = { .name = "cells" };
+
+void log_open(const char *name)
+{
+	log_state.name = name;
+}
+
+void log_daemon(void)
+{
+	log_state.daemon = true;
+}
+
+void log_debug_on(void)
+{
+	log_state.debug = true;
+}
+
+/* A line from outside must not be able to fake a second line. */
+static void flatten(char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < ' ')
+			*s = ' ';
+}
+
+static void write_line(int priority, const char *fmt, va_list ap)
+{
+	int saved = errno;
+	char text[1024], line[1100];
+	int n;
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	flatten(text);
+	if (log_state.daemon)
+		n = snprintf(line, sizeof(line), "<%d>%s\n", priority, text);
+	else
+		n = snprintf(line, sizeof(line), "%s: %s\n", log_state.name,
+			     text);
+	/* One write, so that lines of several processes do not mix. */
+	if (write(STDERR_FILENO, line, (size_t)n) < 0)
+		(void)0; /* there is nowhere left to tell */
+	errno = saved;
+}
+
+#define LOG_FUNCTION(fn, priority)           \
+	void fn(const char *fmt, ...)        \
+	{                                    \
+		va_list ap;                  \
+		va_start(ap, fmt);           \
+		write_line(priority, fmt, ap); \
+		va_end(ap);                  \
+	}
+
+LOG_FUNCTION(log_error, 3)
+LOG_FUNCTION(log_warning, 4)
+LOG_FUNCTION(log_info, 6)
+
+void log_debug(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!log_state.debug)
+		return;
+	va_start(ap, fmt);
+	write_line(7, fmt, ap);
+	va_end(ap);
+}

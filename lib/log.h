@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One line a message on stderr. With log_daemon() each line starts with the
+ * priority as sd-daemon(3) describes it ("<3>"), which journald reads; without,
+ * with the program's name. Only top-level handlers of programs call this.
+ */
+#ifndef LIB_LOG_H
+#define LIB_LOG_H
+
+/* Names the program; `name` must outlive the log. */
+void log_open(const char *name);
+void log_daemon(void);
+void log_debug_on(void);
+
+void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options as a table. A program lists its options once; parsing, --help,
+ * --version and the messages follow from the table.
+ */
+#ifndef LIB_OPT_H
+#define LIB_OPT_H
+
+#include <stdbool.h>
+
+#define EXIT_CHANGES 2 /* plan-like verbs that found changes */
+#define EXIT_USAGE 64
+
+struct err;
+
+enum opt_kind {
+	OPT_FLAG,   /* bool */
+	OPT_STRING, /* const char *, borrowed from argv */
+	OPT_NUMBER, /* uint64_t, decimal */
+	OPT_LIST,   /* struct opt_list: the option may stand several times */
+};
+
+#define OPT_LIST_MAX 32
+struct opt_list {
+	const char *item[OPT_LIST_MAX];
+	unsigned int n;
+};
+
+struct opt {
+	const char *name; /* without the dashes; a NULL name ends the table */
+	char letter;      /* 0: none */
+	enum opt_kind kind;
+	void *value;
+	const char *arg;  /* name of the argument in --help */
+	const char *help;
+};
+
+struct opt_program {
+	const char *name;    /* "cellsctl list" */
+	const char *args;    /* "DEVICE VP", "" */
+	const char *summary; /* one line */
+	const struct opt *opts;
+};
+
+/*
+ * Parses options up to the first argument that is none (or "--"), or, with
+ * `permute`, anywhere. Returns the index of the first argument; -EINVAL with a
+ * line for the user; -ECANCELED when --help or --version was printed: exit 0.
+ */
+int opt_parse(const struct opt_program *p, int argc, char **argv, bool permute,
+	      struct err *e);
+
+void opt_print_help(const struct opt_program *p);
+
+#endif

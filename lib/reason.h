@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The reason codes of schema/reasons.def, as numbers and as words. */
+#ifndef LIB_REASON_H
+#define LIB_REASON_H
+
+enum reason {
+	REASON_NONE,
+#define REASON(symbol, code, err, text, remedy) REASON_##symbol,
+#include "schema/reasons.def"
+#undef REASON
+	REASON_COUNT,
+};
+
+/* "err.threshold"; NULL for REASON_NONE. All strings are static. */
+const char *reason_code(enum reason r);
+const char *reason_text(enum reason r);
+const char *reason_remedy(enum reason r);
+
+/* The (positive) errno that stands for the reason in a return value. */
+int reason_errno(enum reason r);
+
+/* REASON_NONE if the word is no reason code. */
+enum reason reason_from_code(const char *code);
+
+#endif
