@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+LOG_DRIVER = AM_TAP_AWK='$(AWK)' $(SHELL) \
+	$(top_srcdir)/build-aux/tap-driver.sh
+AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; \
+	export srcdir builddir;
+FAULT_WRAP = -Wl,--wrap=fsync -Wl,--wrap=rename -Wl,--wrap=write
+
+if HAVE_CHECK
+check_LIBRARIES += %D%/unit/libunit.a
+%C%_unit_libunit_a_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+%C%_unit_libunit_a_SOURCES = %D%/unit/unit.c %D%/unit/unit.h
+
+# A unit test is one file and one line; a test with faults adds fault.c and
+# FAULT_WRAP.
+UNIT_LIBS = tests/unit/libunit.a $(BASE_LIBS) $(CHECK_LIBS)
+
+check_PROGRAMS += %D%/unit/test_text
+%C%_unit_test_text_LDADD = $(UNIT_LIBS)
+endif
+
+# A fuzz target is one file; libFuzzer brings main() with --enable-fuzzing,
+# replay.c otherwise.
+if FUZZING
+FUZZ_MAIN =
+else
+FUZZ_MAIN = %D%/fuzz/replay.c
+endif
+EXTRA_DIST += %D%/fuzz/fuzz.h %D%/fuzz/replay.c
+
+TESTS += $(check_PROGRAMS)

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The wrapped system calls of FAULT_WRAP: one of them fails, as fault_at() says. */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static struct {
+	unsigned int countdown;
+	bool fired;
+} fault;
+
+void fault_at(unsigned int n)
+{
+	fault.countdown = n;
+	fault.fired = false;
+}
+
+bool fault_fired(void)
+{
+	return fault.fired;
+}
+
+static bool now(void)
+{
+	if (fault.countdown == 0 || --fault.countdown > 0)
+		return false;
+	fault.fired = true;
+	errno = EIO;
+	return true;
+}
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+	return now() ? -1 : __real_fsync(fd);
+}
+
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to)
+{
+	return now() ? -1 : __real_rename(from, to);
+}
+
+ssize_t __real_write(int fd, const void *data, size_t len);
+ssize_t __wrap_write(int fd, const void *data, size_t len);
+ssize_t __wrap_write(int fd, const void *data, size_t len)
+{
+	return now() ? -1 : __real_write(fd, data, len);
+}

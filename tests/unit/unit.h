@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What each unit test's main() is: UNIT_MAIN("store", add) where
+ * `static void add(TCase *tc)` adds its tests. Output is TAP.
+ */
+#ifndef TESTS_UNIT_UNIT_H
+#define TESTS_UNIT_UNIT_H
+
+#include <check.h>
+#include <stdbool.h>
+
+int unit_run(const char *name, void (*add)(TCase *tc));
+
+/* A new empty folder, removed with all in it when the test program ends. */
+const char *unit_folder(void);
+
+/*
+ * Makes the n-th (from 1) of the wrapped system calls fail with EIO, once; tests
+ * that use it link with $(FAULT_WRAP). fault_at(0) switches it off.
+ */
+void fault_at(unsigned int n);
+bool fault_fired(void);
+
+#define UNIT_MAIN(name, add)                  \
+	int main(void)                        \
+	{                                     \
+		return unit_run((name), add); \
+	}
+
+#endif
