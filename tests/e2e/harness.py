@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the real programs side by side on one machine, each under its real user.
+
+A `World` is a folder with a private system bus, a server and devices. Every
+path and port is its own, so worlds run side by side; close() ends exactly the
+processes that the world started.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("CELLS_BUILD", TOP / "build")).resolve()
+READY_SECONDS = 60  # long, for sanitized builds on a busy machine
+
+BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>system</type>
+  <listen>unix:path={socket}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/>
+    <deny own="*"/>
+    <deny send_type="method_call"/>
+    <allow send_type="signal"/>
+    <allow send_requested_reply="true" send_type="method_return"/>
+    <allow send_requested_reply="true" send_type="error"/>
+    <allow receive_type="method_call"/>
+    <allow receive_type="method_return"/>
+    <allow receive_type="error"/>
+    <allow receive_type="signal"/>
+    <allow send_destination="org.freedesktop.DBus"/>
+  </policy>
+  <include>{policy}</include>
+</busconfig>
+"""
+
+
+class Failed(Exception):
+    """A program did not do what the caller counts on."""
+
+
+def program(name):
+    """The built program of that name, wherever in the build tree it stands."""
+    for folder in ("agent", "policyd", "cellsd", "mgmt-server",
+                   "mgmt-server/cellsadm", "images", "tests/bench"):
+        path = BUILD / folder / name
+        if path.is_file():
+            return str(path)
+    raise Failed(f"{name} is not built under {BUILD}")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def until(what, seconds=30, step=0.02):
+    """Calls what() until it answers something true, and returns that."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = what()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise Failed(f"waited {seconds} s for {getattr(what, '__name__', what)}")
+        time.sleep(step)
+
+
+def run(argv, user=None, check=True, stdin=None, env=None, timeout=300, cwd=None):
+    """Runs a command to its end; `check` demands exit code 0."""
+    who = {}
+    if user and user != "root":
+        entry = pwd.getpwnam(user)
+        who = {"user": entry.pw_uid, "group": entry.pw_gid,
+               "extra_groups": os.getgrouplist(user, entry.pw_gid)}
+    r = subprocess.run([str(a) for a in argv], input=stdin, capture_output=True, text=True,
+                       env=dict(os.environ, **(env or {})), timeout=timeout, cwd=cwd, check=False, **who)
+    if check and r.returncode != 0:
+        raise Failed(f"{' '.join(map(str, argv))}: exit {r.returncode}\n{r.stdout}{r.stderr}")
+    return r
+
+
+class Process:
+    """One daemon. Its log is a file; ready means it said so with sd_notify."""
+
+    def __init__(self, name, argv, log, user=None, env=None, notify=None):
+        self.name, self.argv, self.log = name, [str(a) for a in argv], log
+        self.user, self.env, self.notify = user, env or {}, notify
+        self.child = None
+
+    def start(self, wait=True):
+        env = dict(os.environ, **self.env)
+        listener = None
+        if self.notify and wait:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.notify)
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            listener.bind(str(self.notify))
+            os.chmod(self.notify, 0o777)
+            env["NOTIFY_SOCKET"] = str(self.notify)
+        who = {}
+        if self.user:
+            entry = pwd.getpwnam(self.user)
+            who = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        with open(self.log, "ab") as out:
+            self.child = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out,
+                                          stderr=out, env=env, start_new_session=True, **who)
+        if listener:
+            try:
+                self._await_ready(listener)
+            finally:
+                listener.close()
+        return self
+
+    def _await_ready(self, listener):
+        listener.settimeout(0.2)
+        end = time.monotonic() + READY_SECONDS
+        while True:
+            with contextlib.suppress(socket.timeout):
+                if b"READY=1" in listener.recv(4096):
+                    return
+            if self.child.poll() is not None or time.monotonic() > end:
+                raise Failed(f"{self.name} did not get ready:\n{self.tail()}")
+
+    def tail(self, lines=30):
+        text = pathlib.Path(self.log).read_text(errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def alive(self):
+        return self.child is not None and self.child.poll() is None
+
+    def kill(self, sig=signal.SIGKILL):
+        if self.alive():
+            self.child.send_signal(sig)
+        if self.child:
+            try:
+                self.child.wait(20)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait()
+
+    def stop(self):
+        self.kill(signal.SIGTERM)
+
+    def restart(self, sig=signal.SIGKILL):
+        self.kill(sig)
+        return self.start()
+
+
+class Bus:
+    """A private system bus with the project's own policy file."""
+
+    def __init__(self, folder):
+        self.socket = folder / "bus"
+        config = folder / "bus.conf"
+        config.write_text(BUS_CONFIG.format(socket=self.socket, policy=TOP / "data/org.cells.conf"))
+        self.address = f"unix:path={self.socket}"
+        self.process = Process("dbus-daemon",
+                               ["dbus-daemon", "--nofork", "--nopidfile", f"--config-file={config}"],
+                               folder / "bus.log")
+        self.process.start(wait=False)
+        until(self.socket.exists)
+
+    def call(self, user, name, method, signature="", *args, timeout=120):
+        """busctl as that user; the list of the answer's values, as JSON has them."""
+        argv = ["busctl", f"--address={self.address}", f"--timeout={timeout}", "--json=short", "call",
+                f"org.cells.{name}", f"/org/cells/{name}", f"org.cells.{name}", method]
+        if signature:
+            argv += [signature, "--"] + [str(a) for a in args]
+        r = run(argv, user=user, check=False)
+        if r.returncode != 0:
+            raise Failed(f"{name}.{method}: {r.stderr.strip()}")
+        return json.loads(r.stdout)["data"] if r.stdout.strip() else None
+
+    def policy(self, method, signature="", *args, user="cells-agent"):
+        return self.call(user, "Policy1", method, signature, *args)
+
+    def device(self, method, signature="", *args, user="cells-policy"):
+        return self.call(user, "Device1", method, signature, *args)
+
+
+def bytes_args(data):
+    """How busctl wants an `ay` argument."""
+    return [len(data), *data]
+
+
+class World:
+    """A folder in which a server, devices and administrators live."""
+
+    def __init__(self, folder=None):
+        self.own = folder is None
+        self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="cells-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        os.chmod(self.folder, 0o755)
+        self.clock = self.folder / "clock"
+        self.clock.write_text("0 0\n")
+        self.closers = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def close(self):
+        while self.closers:
+            self.closers.pop()()
+        if self.own:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def subfolder(self, name, user=None, mode=0o755):
+        path = self.folder / name
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+        os.chmod(path, mode)
+        if user:
+            entry = pwd.getpwnam(user)
+            os.chown(path, entry.pw_uid, entry.pw_gid)
+        return path
+
+    def move_clock(self, wall=0, boot=None):
+        """All later readings of a --enable-test-clock build are moved by so many seconds."""
+        new = self.folder / "clock.new"
+        new.write_text(f"{wall} {wall if boot is None else boot}\n")
+        os.chmod(new, 0o644)
+        os.replace(new, self.clock)
+
+    def daemon(self, name, argv, user=None, env=None):
+        flat = name.replace("/", "-")
+        p = Process(name.split("/")[-1], argv, self.folder / f"{flat}.log", user,
+                    dict(env or {}, CELLS_TEST_CLOCK=str(self.clock)), self.folder / f"{flat}.notify")
+        self.closers.append(p.stop)
+        return p
+
+
+class Device:
+    """One device: its bus, cellsd, policyd and agent. Nothing but the bus is started yet."""
+
+    def __init__(self, world, name="phone", hardware=None):
+        self.world, self.name = world, name
+        self.folder = world.subfolder(name)
+        self.bus = Bus(self.folder)
+        world.closers.append(self.bus.process.stop)
+        self.env = {"DBUS_SYSTEM_BUS_ADDRESS": self.bus.address}
+        self.cgroup_root = f"cells-{os.getpid()}-{world.folder.name[-6:]}-{name}"
+        self.hardware = hardware or TOP / "data/hardware.d/demo.conf"
+        world.subfolder(f"{name}/run")
+        self.cellsd = self._daemon("cellsd", None, ["--cgroup-root", self.cgroup_root,
+                                                   "--hardware", self.hardware])
+        self.policyd = self._daemon("cells-policyd", "cells-policy")
+        self.agent = self._daemon("cells-agent", "cells-agent")
+
+    def _daemon(self, name, user, more=()):
+        state = self.world.subfolder(f"{self.name}/{name}", user, 0o700)
+        run_dir = self.world.subfolder(f"{self.name}/run/{name}", user, 0o755)
+        config = self.folder / f"{name}.conf"
+        config.touch()
+        return self.world.daemon(f"{self.name}/{name}",
+                                 [program(name), "--config", config, "--state-dir", state,
+                                  "--run-dir", run_dir, *more], user, self.env)
+
+    def start(self):
+        for d in (self.cellsd, self.policyd, self.agent):
+            d.start()
+        return self
+
+    def ctl(self, *args, check=True, stdin=None, user=None):
+        return run([program("cellsctl"), *args], check=check, stdin=stdin, env=self.env, user=user)
+
+    def status(self):
+        return json.loads(self.bus.policy("Status", user="cells-agent")[0])
+
+
+if __name__ == "__main__":
+    sys.exit("a library: run the tests with ./run check")
