@@ -3,6 +3,7 @@
 noinst_LIBRARIES += %D%/libcells.a
 %C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS)
 %C%_libcells_a_SOURCES = \
+	%D%/adminconf.c %D%/adminconf.h \
 	%D%/auto.h \
 	%D%/class.c %D%/class.h \
 	%D%/clock.c %D%/clock.h \
