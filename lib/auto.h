@@ -19,19 +19,19 @@
 #define auto_closedir AUTO(auto_closedirp)
 
 /* Hands the pointer on: the variable no longer owns it. */
-#define steal(p)                          \
-	({                                \
-		__auto_type taken_ = (p); \
-		(p) = NULL;               \
-		taken_;                   \
+#define steal(p)                                                               \
+	({                                                                     \
+		__auto_type taken_ = (p);                                      \
+		(p) = NULL;                                                    \
+		taken_;                                                        \
 	})
 
 /* The same for a file descriptor. */
-#define steal_fd(fd)                  \
-	({                            \
-		int taken_ = (fd);    \
-		(fd) = -1;            \
-		taken_;               \
+#define steal_fd(fd)                                                           \
+	({                                                                     \
+		int taken_ = (fd);                                             \
+		(fd) = -1;                                                     \
+		taken_;                                                        \
 	})
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

@@ -8,7 +8,7 @@ static const struct {
 	enum cells_class parent;
 	bool shared, is_virtual;
 } classes[CELLS_CLASS_COUNT] = {
-#define CLASS_ROW(sym, name, parent, shared, virt) \
+#define CLASS_ROW(sym, name, parent, shared, virt)                             \
 	[CELLS_CLASS_##sym] = { name, CELLS_CLASS_##parent, shared, virt },
 	CELLS_CLASSES(CLASS_ROW)
 #undef CLASS_ROW

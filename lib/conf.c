@@ -56,7 +56,8 @@ static int store(const struct reader *rd, const struct conf_key *k,
 		return 0;
 	case CONF_BOOL:
 		if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-			return err_set(e, EINVAL, "%s:%u: %s = %s: not yes or no",
+			return err_set(e, EINVAL,
+				       "%s:%u: %s = %s: not yes or no",
 				       rd->path, rd->line, k->name, value);
 		*(bool *)k->value = value[0] == 'y';
 		return 0;
@@ -64,8 +65,8 @@ static int store(const struct reader *rd, const struct conf_key *k,
 	return 0;
 }
 
-static int take_line(struct reader *rd, char *line,
-		     const struct conf_key *keys, struct err *e)
+static int take_line(struct reader *rd, char *line, const struct conf_key *keys,
+		     struct err *e)
 {
 	char *equals, *name, *value;
 

@@ -13,7 +13,8 @@
 struct err;
 
 enum conf_kind {
-	CONF_STRING, /* char *: freed and replaced; starts as NULL or strdup'd */
+	CONF_STRING, /* char *: freed and replaced; starts as NULL or strdup'd
+		      */
 	CONF_NUMBER, /* uint64_t within min..max */
 	CONF_BOOL,   /* bool: yes or no */
 };

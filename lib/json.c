@@ -45,7 +45,8 @@ int json_parse(const char *text, size_t len, const char *what, json_t **ret,
 	if (too_deep(text, len))
 		return err_set(e, EINVAL, "%s: nested deeper than %d", what,
 			       DEPTH_MAX);
-	j = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &je);
+	j = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+		       &je);
 	if (!j)
 		return err_set(e, EINVAL, "%s:%d: %s", what, je.line, je.text);
 	*ret = j;
@@ -115,7 +116,7 @@ int json_take(json_t *object, const struct json_member *table, bool closed,
 		const char *key;
 		json_t *j;
 
-		json_object_foreach(object, key, j) {
+		json_object_foreach (object, key, j) {
 			const struct json_member *m = table;
 
 			while (m->name && strcmp(m->name, key) != 0)

@@ -26,8 +26,8 @@ struct json_member {
 	const char *name;
 	json_type type; /* JSON_TRUE stands for true and false */
 	bool optional;
-	void *ret;      /* const char **, int64_t *, bool * or json_t ** (borrowed);
-			 * NULL: only checked */
+	void *ret; /* const char **, int64_t *, bool * or json_t ** (borrowed);
+		    * NULL: only checked */
 };
 
 /*

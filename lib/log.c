@@ -57,13 +57,13 @@ static void write_line(int priority, const char *fmt, va_list ap)
 	errno = saved;
 }
 
-#define LOG_FUNCTION(fn, priority)           \
-	void fn(const char *fmt, ...)        \
-	{                                    \
-		va_list ap;                  \
-		va_start(ap, fmt);           \
-		write_line(priority, fmt, ap); \
-		va_end(ap);                  \
+#define LOG_FUNCTION(fn, priority)                                             \
+	void fn(const char *fmt, ...)                                          \
+	{                                                                      \
+		va_list ap;                                                    \
+		va_start(ap, fmt);                                             \
+		write_line(priority, fmt, ap);                                 \
+		va_end(ap);                                                    \
 	}
 
 LOG_FUNCTION(log_error, 3)

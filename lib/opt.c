@@ -32,7 +32,7 @@ static const struct opt *find(const struct opt_program *p, const char *name,
 {
 	for (const struct opt *o = p->opts; o && o->name; o++)
 		if (name ? strlen(o->name) == len &&
-				   memcmp(o->name, name, len) == 0
+				    memcmp(o->name, name, len) == 0
 			 : o->letter == letter)
 			return o;
 	return NULL;

@@ -28,10 +28,10 @@ struct opt_list {
 
 struct opt {
 	const char *name; /* without the dashes; a NULL name ends the table */
-	char letter;      /* 0: none */
+	char letter;	  /* 0: none */
 	enum opt_kind kind;
 	void *value;
-	const char *arg;  /* name of the argument in --help */
+	const char *arg; /* name of the argument in --help */
 	const char *help;
 };
 

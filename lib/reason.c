@@ -10,7 +10,7 @@ static const struct {
 	const char *code, *text, *remedy;
 	int err;
 } reasons[REASON_COUNT] = {
-#define REASON(symbol, code, err, text, remedy) \
+#define REASON(symbol, code, err, text, remedy)                                \
 	[REASON_##symbol] = { code, text, remedy, err },
 #include "schema/reasons.def"
 #undef REASON

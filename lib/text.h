@@ -18,7 +18,8 @@ void text_hex(const void *data, size_t len, char *ret);
 /* Exactly 2 * len lower-case digits. Returns 0 or -EINVAL. */
 int text_unhex(const char *hex, void *ret, size_t len);
 
-/* NUL-terminated base64 with padding, which the caller frees; NULL: no memory. */
+/* NUL-terminated base64 with padding, which the caller frees; NULL: no memory.
+ */
 char *text_base64(const void *data, size_t len);
 
 /*

@@ -31,3 +31,7 @@ endif
 EXTRA_DIST += %D%/fuzz/fuzz.h %D%/fuzz/replay.c
 
 TESTS += $(check_PROGRAMS)
+
+LINTS = %D%/lint/layout.py %D%/lint/tools.sh
+dist_noinst_SCRIPTS += $(LINTS) %D%/lint/analyze.sh %D%/check.sh
+TESTS += $(LINTS)

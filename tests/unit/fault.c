@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The wrapped system calls of FAULT_WRAP: one of them fails, as fault_at() says. */
+/* The wrapped system calls of FAULT_WRAP: one of them fails, as fault_at()
+ * says. */
 #include "tests/unit/unit.h"
 
 #include <errno.h>

@@ -42,15 +42,19 @@ END_TEST
 static const struct {
 	const char *plain, *b64;
 } vectors[] = {
-	{ "", "" },         { "f", "Zg==" },         { "fo", "Zm8=" },
-	{ "foo", "Zm9v" },  { "foob", "Zm9vYg==" },  { "fooba", "Zm9vYmE=" },
+	{ "", "" },
+	{ "f", "Zg==" },
+	{ "fo", "Zm8=" },
+	{ "foo", "Zm9v" },
+	{ "foob", "Zm9vYg==" },
+	{ "fooba", "Zm9vYmE=" },
 	{ "foobar", "Zm9vYmFy" },
 };
 
 START_TEST(base64_follows_the_rfc)
 {
-	auto_free char *b64 = text_base64(vectors[_i].plain,
-					  strlen(vectors[_i].plain));
+	auto_free char *b64 =
+		text_base64(vectors[_i].plain, strlen(vectors[_i].plain));
 	auto_free void *back = NULL;
 	size_t len;
 
@@ -61,8 +65,9 @@ START_TEST(base64_follows_the_rfc)
 }
 END_TEST
 
-static const char *const bad_base64[] = { "Zg", "Zg=", "Zh==", "Zm 9v", "Zm9v\n",
-					  "Zm9v=", "====", "Z", "Zm9v!" };
+static const char *const bad_base64[] = {
+	"Zg", "Zg=", "Zh==", "Zm 9v", "Zm9v\n", "Zm9v=", "====", "Z", "Zm9v!"
+};
 
 START_TEST(other_spelling_of_base64_is_refused)
 {
@@ -79,9 +84,15 @@ static const struct {
 	const char *id;
 	bool good;
 } ids[] = {
-	{ "work", true },    { "a", true },       { "0.9-rc_1", true },
-	{ "", false },       { ".hidden", false }, { "..", false },
-	{ "a/b", false },    { "Work", false },   { "-x", false },
+	{ "work", true },
+	{ "a", true },
+	{ "0.9-rc_1", true },
+	{ "", false },
+	{ ".hidden", false },
+	{ "..", false },
+	{ "a/b", false },
+	{ "Work", false },
+	{ "-x", false },
 	{ "0123456789012345678901234567890123456789012345678901234567890123",
 	  true },
 	{ "01234567890123456789012345678901234567890123456789012345678901234",

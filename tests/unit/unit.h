@@ -15,16 +15,16 @@ int unit_run(const char *name, void (*add)(TCase *tc));
 const char *unit_folder(void);
 
 /*
- * Makes the n-th (from 1) of the wrapped system calls fail with EIO, once; tests
- * that use it link with $(FAULT_WRAP). fault_at(0) switches it off.
+ * Makes the n-th (from 1) of the wrapped system calls fail with EIO, once;
+ * tests that use it link with $(FAULT_WRAP). fault_at(0) switches it off.
  */
 void fault_at(unsigned int n);
 bool fault_fired(void);
 
-#define UNIT_MAIN(name, add)                  \
-	int main(void)                        \
-	{                                     \
-		return unit_run((name), add); \
+#define UNIT_MAIN(name, add)                                                   \
+	int main(void)                                                         \
+	{                                                                      \
+		return unit_run((name), add);                                  \
 	}
 
 #endif

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Every test, stage by stage; each runs even if one before it failed. The last
+# line counts all. Builds are made by ./run check, which calls this.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+long=
+[ "${1:-}" = --long ] && { long=1; shift; }
+[ "${1:-}" = -- ] && shift
+export CELLS_LONG=$long
+
+logs=build/check
+rm -rf "$logs"
+mkdir -p "$logs"
+passed=0 failed=0 skipped=0
+failures=()
+
+# What `make check` counted, from automake's summary.
+count() { sed -n "s/^# $1: *\([0-9]*\).*/\1/p" "$2" | tail -n 1; }
+
+add() {
+	passed=$((passed + ${1:-0}))
+	failed=$((failed + ${2:-0}))
+	skipped=$((skipped + ${3:-0}))
+}
+
+stage() { printf '== %s\n' "$1"; }
+
+fail_stage() {
+	failures+=("$1 (see $2)")
+	grep -E '^(FAIL|ERROR|FAILED|not ok|E  )|: (error|warning):' "$2" | head -n 25
+	tail -n 5 "$2"
+}
+
+# make_check NAME BUILD
+make_check() {
+	local log=$logs/$1.log
+	stage "$1: make check in $2"
+	if ! make -C "$2" -j"$(nproc)" check >"$log" 2>&1; then
+		fail_stage "$1" "$log"
+		[ -n "$(count FAIL "$log")" ] || failed=$((failed + 1))
+	fi
+	add "$(count PASS "$log")" $(($(count FAIL "$log") + $(count ERROR "$log"))) "$(count SKIP "$log")"
+}
+
+# one NAME COMMAND...: a stage that passes or fails as a whole.
+one() {
+	local name=$1 log=$logs/$1.log
+	shift
+	stage "$name"
+	if "$@" >"$log" 2>&1; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		fail_stage "$name" "$log"
+	fi
+}
+
+# pytest NAME BUILD ARGUMENT...
+end_to_end() {
+	local name=$1 log=$logs/$1.log junit=$logs/$1.xml
+	stage "$name: real programs of $2"
+	CELLS_BUILD=$2 /usr/bin/python3 -m pytest -q -p no:cacheprovider --junitxml="$junit" "${@:3}" tests/e2e >"$log" 2>&1 ||
+		fail_stage "$name" "$log"
+	# shellcheck disable=SC2046 # three numbers
+	add $(/usr/bin/python3 - "$junit" <<'EOF'
+import sys, xml.etree.ElementTree as xml
+try:
+    s = xml.parse(sys.argv[1]).getroot().find("testsuite").attrib
+    bad = int(s["failures"]) + int(s["errors"])
+    print(int(s["tests"]) - bad - int(s["skipped"]), bad, s["skipped"])
+except (OSError, xml.ParseError):
+    print(0, 1, 0)
+EOF
+	)
+	grep -E '^SKIPPED' "$log"
+}
+
+make_check release build
+make_check sanitized build-san
+one analyzer tests/lint/analyze.sh build
+one demo env CELLS_BUILD=build /usr/bin/python3 tests/demo/demo.py --report "$logs/demo.json" --keep "$logs/demo"
+one demo-verified tests/demo/verify.sh "$logs/demo"
+end_to_end e2e build-san -rs "$@"
+
+printf '\n'
+for f in ${failures[@]+"${failures[@]}"}; do
+	printf 'failed: %s\n' "$f"
+done
+printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ "$failed" -eq 0 ] && [ ${#failures[@]} -eq 0 ]

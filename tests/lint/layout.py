@@ -1,0 +1,143 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of the tree that a machine can check, as TAP.
+
+A rule is a function from (path, text) of one file to the complaint, or None.
+Each comes with a bad example that it must catch, tried first.
+"""
+import collections
+import pathlib
+import re
+import subprocess
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+# Where a folder may include from, besides itself. Imports go one way.
+MAY_INCLUDE = {
+    "lib": {"schema"},
+    "agent": {"lib", "schema"},
+    "policyd": {"lib", "schema"},
+    "cellsd": {"lib", "schema"},
+    "mgmt-server": {"lib", "schema"},
+    "images": {"lib", "schema"},
+}
+MAIN_MAX = 100
+FILE_MAX = 700
+RULES = []
+
+
+def rule(name, bad_path, bad_text):
+    def add(check):
+        RULES.append((name, check, bad_path, bad_text))
+        return check
+    return add
+
+
+def is_c(path):
+    return path.endswith((".c", ".h"))
+
+
+@rule("each source file names its license in its first lines", "lib/x.c", "int x;\n")
+def spdx(path, text):
+    if (is_c(path) or path.endswith((".sh", ".py", ".mk"))) and "SPDX-License-Identifier:" not in text[:300]:
+        return "no SPDX line"
+
+
+@rule("includes go one way: schema <- lib <- programs", "lib/x.c", '#include "policyd/store.h"\n')
+def includes(path, text):
+    folder = path.split("/")[0]
+    if not is_c(path) or folder not in MAY_INCLUDE:
+        return None
+    for target in re.findall(r'^#include "([^"]+)"', text, re.M):
+        first = target.split("/")[0]
+        if "/" in target and first != folder and first not in MAY_INCLUDE[folder]:
+            return f"includes {target}"
+
+
+@rule("goto stands only in kernel/", "lib/x.c", "\tgoto out;\n")
+def no_goto(path, text):
+    if path.endswith(".c") and not path.startswith("kernel/") and re.search(r"^\s+goto ", text, re.M):
+        return "has a goto"
+
+
+@rule("no file is called utils", "lib/utils.c", "")
+def no_utils(path, text):
+    if is_c(path) and re.match(r"(utils?|helpers?|misc|common)\.[ch]$", path.split("/")[-1]):
+        return "a helper belongs to the noun it is about"
+
+
+@rule("main.c stays under a hundred lines", "agent/main.c", "\n" * 101)
+def short_main(path, text):
+    if path.endswith("/main.c") and text.count("\n") > MAIN_MAX:
+        return f"{text.count(chr(10))} lines"
+
+
+@rule("a source file is one noun of some hundred lines", "lib/x.c", "\n" * 701)
+def short_file(path, text):
+    if is_c(path) and not path.startswith("tests/") and text.count("\n") > FILE_MAX:
+        return f"{text.count(chr(10))} lines"
+
+
+@rule("nothing is left to do later", "lib/x.c", "/* TO" "DO: later */\n")
+def nothing_unfinished(path, text):
+    if (is_c(path) or path.endswith(".py")) and re.search(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b", text):
+        return "holds a mark of unfinished work"
+
+
+@rule("no thread is started in user space", "lib/x.c", "pthread_create(&t, NULL, f, NULL);\n")
+def no_threads(path, text):
+    if is_c(path) and not path.startswith(("kernel/", "tests/")) and "pthread_create" in text:
+        return "starts a thread"
+
+
+@rule("each foreign library has one door", "policyd/store.c", "#include <libxml/parser.h>\n")
+def one_door(path, text):
+    doors = {
+        r"<libxml/": {"lib/xml.c", "lib/xml.h"},
+        r"<mbedtls/": {f"lib/{n}.c" for n in ("hash", "key", "seal", "x509", "text", "random")},
+        r"<openssl/": set(),
+        r"<selinux/": {"cellsd/label.c"},
+        r"<seccomp\.h>": {"cellsd/seccomp.c", "cellsd/syscalls.c"},
+        r"<qrencode\.h>": {"mgmt-server/cellsadm/qr.c"},
+    }
+    if not is_c(path) or path.startswith(("tests/", "kernel/")):
+        return None
+    for pattern, allowed in doors.items():
+        if re.search("#include " + pattern, text) and path not in allowed:
+            return f"includes {pattern} outside {', '.join(sorted(allowed)) or 'nothing'}"
+
+
+def stems(files):
+    """A name tells its file: stems of C files are unique in the tree."""
+    where = collections.defaultdict(set)
+    for path in files:
+        if path.endswith(".c") and not path.startswith("tests/") and not path.endswith("/main.c"):
+            where[pathlib.PurePath(path).stem].add(path)
+    return [f"{' and '.join(sorted(v))} share a stem" for v in where.values() if len(v) > 1]
+
+
+def main():
+    listed = subprocess.run(["git", "ls-files"], cwd=TOP, capture_output=True, text=True, check=False).stdout.split("\n")
+    files = {f: (TOP / f).read_text(errors="replace") for f in listed if f and (TOP / f).is_file()}
+    if not files:
+        print("1..0 # SKIP not a git checkout")
+        return 0
+    n = bad = 0
+    results = [("a name tells its file: stems are unique", stems(files) if stems(["a/x.c", "b/x.c"]) else ["missed"])]
+    for name, check, bad_path, bad_text in RULES:
+        complaints = [f"{p}: {c}" for p, t in files.items() if (c := check(p, t))]
+        if not check(bad_path, bad_text):
+            complaints.append("the rule did not catch its own bad example")
+        results.append((name, complaints))
+    for name, complaints in results:
+        n += 1
+        bad += bool(complaints)
+        print(f"{'not ok' if complaints else 'ok'} {n} - {name}")
+        for c in complaints:
+            print(f"# {c}")
+    print(f"1..{n}")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
