@@ -4,4 +4,4 @@ noinst_HEADERS = %D%/reasons.def
 dist_dbusinterface_DATA = \
 	%D%/dbus/org.cells.Device1.xml \
 	%D%/dbus/org.cells.Policy1.xml
-EXTRA_DIST += %D%/ws/cells.v1.md
+EXTRA_DIST += %D%/ws/cells.v1.md %D%/openapi.yaml
