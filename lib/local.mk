@@ -8,12 +8,17 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/class.c %D%/class.h \
 	%D%/clock.c %D%/clock.h \
 	%D%/conf.c %D%/conf.h \
+	%D%/envelope.c %D%/envelope.h \
 	%D%/err.c %D%/err.h \
+	%D%/hash.c %D%/hash.h \
 	%D%/io.c %D%/io.h \
 	%D%/json.c %D%/json.h \
+	%D%/key.c %D%/key.h \
+	%D%/keyfile.c \
 	%D%/log.c %D%/log.h \
 	%D%/opt.c %D%/opt.h \
 	%D%/reason.c %D%/reason.h \
+	%D%/seal.c %D%/seal.h \
 	%D%/text.c %D%/text.h
 
 # In the order a program links them; each takes the groups it needs.

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/hash.h"
+
+#include "lib/auto.h"
+
+#include <mbedtls/platform_util.h>
+#include <mbedtls/sha256.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define BLOCK_SIZE 64 /* of SHA-256 */
+#define READ_SIZE (64 * 1024)
+
+struct hash {
+	mbedtls_sha256_context sha;
+};
+
+/*
+ * The _ret functions fail only in hardware that replaces mbedtls's own SHA-256,
+ * which no build of ours has.
+ */
+static void start(struct hash *h)
+{
+	mbedtls_sha256_init(&h->sha);
+	mbedtls_sha256_starts_ret(&h->sha, 0);
+}
+
+struct hash *hash_new(void)
+{
+	struct hash *h = malloc(sizeof(*h));
+
+	if (h)
+		start(h);
+	return h;
+}
+
+void hash_free(struct hash *h)
+{
+	if (h)
+		mbedtls_sha256_free(&h->sha);
+	free(h);
+}
+
+void hash_add(struct hash *h, const void *data, size_t len)
+{
+	mbedtls_sha256_update_ret(&h->sha, data, len);
+}
+
+void hash_end(struct hash *h, uint8_t ret[HASH_SIZE])
+{
+	mbedtls_sha256_finish_ret(&h->sha, ret);
+}
+
+void hash_sha256(const void *data, size_t len, uint8_t ret[HASH_SIZE])
+{
+	mbedtls_sha256_ret(data, len, ret, 0);
+}
+
+int hash_fd(int fd, uint8_t ret[HASH_SIZE])
+{
+	auto_free uint8_t *buffer = malloc(READ_SIZE);
+	AUTO(hash_freep) struct hash *h = hash_new();
+
+	if (!buffer || !h)
+		return -ENOMEM;
+	for (;;) {
+		ssize_t n = read(fd, buffer, READ_SIZE);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		hash_add(h, buffer, (size_t)n);
+	}
+	hash_end(h, ret);
+	return 0;
+}
+
+/* On the stack rather than by mbedtls_md, which allocates and so could fail. */
+void hash_hmac(const void *key, size_t key_len, const struct hash_part *parts,
+	       size_t n, uint8_t ret[HASH_SIZE])
+{
+	uint8_t inner[BLOCK_SIZE] = { 0 }, outer[BLOCK_SIZE];
+	struct hash h;
+
+	if (key_len > BLOCK_SIZE)
+		hash_sha256(key, key_len, inner);
+	else if (key_len > 0)
+		memcpy(inner, key, key_len);
+	for (unsigned int i = 0; i < BLOCK_SIZE; i++) {
+		outer[i] = inner[i] ^ 0x5c;
+		inner[i] ^= 0x36;
+	}
+	start(&h);
+	hash_add(&h, inner, sizeof(inner));
+	for (size_t i = 0; i < n; i++)
+		hash_add(&h, parts[i].data, parts[i].len);
+	hash_end(&h, ret);
+	start(&h);
+	hash_add(&h, outer, sizeof(outer));
+	hash_add(&h, ret, HASH_SIZE);
+	hash_end(&h, ret);
+	mbedtls_sha256_free(&h.sha);
+	mbedtls_platform_zeroize(inner, sizeof(inner));
+	mbedtls_platform_zeroize(outer, sizeof(outer));
+}
+
+int hash_compare(const void *a, const void *b, size_t len)
+{
+	const volatile uint8_t *x = a, *y = b;
+	uint8_t differs = 0;
+
+	for (size_t i = 0; i < len; i++)
+		differs |= x[i] ^ y[i];
+	return differs;
+}
+
+void hash_random(void *ret, size_t len)
+{
+	uint8_t *p = ret;
+
+	while (len > 0) {
+		ssize_t n = getrandom(p, len, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		/* Without flags there is no other failure (getrandom(2)). */
+		if (n <= 0)
+			abort();
+		p += n;
+		len -= (size_t)n;
+	}
+}
