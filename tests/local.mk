@@ -37,3 +37,6 @@ TESTS += $(check_PROGRAMS)
 LINTS = %D%/lint/layout.py %D%/lint/tools.sh
 dist_noinst_SCRIPTS += $(LINTS) %D%/lint/analyze.sh %D%/check.sh
 TESTS += $(LINTS)
+
+EXTRA_DIST += %D%/lab/lab.py %D%/lab/guest.sh %D%/lab/job.py \
+	%D%/e2e/conftest.py %D%/e2e/harness.py
