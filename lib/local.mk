@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What several programs need; no daemon's logic.
 noinst_LIBRARIES += %D%/libcells.a
-%C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS)
+%C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS) $(LWS_CFLAGS)
 %C%_libcells_a_SOURCES = \
 	%D%/adminconf.c %D%/adminconf.h \
 	%D%/auto.h \
@@ -11,11 +11,13 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/envelope.c %D%/envelope.h \
 	%D%/err.c %D%/err.h \
 	%D%/hash.c %D%/hash.h \
+	%D%/http.c %D%/http.h \
 	%D%/io.c %D%/io.h \
 	%D%/json.c %D%/json.h \
 	%D%/key.c %D%/key.h \
 	%D%/keyfile.c \
 	%D%/log.c %D%/log.h \
+	%D%/lwslog.c %D%/lwslog.h \
 	%D%/opt.c %D%/opt.h \
 	%D%/reason.c %D%/reason.h \
 	%D%/seal.c %D%/seal.h \
