@@ -63,7 +63,8 @@ int audit_sign_head(const struct audit_chain *c, const char *device,
 
 /*
  * Verifies a whole batch by the key from the chain's position on; on success the
- * chain stands behind it. -EBADMSG, -EKEYREJECTED.
+ * chain stands behind it, else where it stood. -EBADMSG; a head by another key
+ * err.unknown-key or err.signature.
  */
 int audit_check_batch(json_t *batch, const char *device, const char *epoch,
 		      const struct key *k, struct audit_chain *c,

@@ -29,7 +29,10 @@ enum bus_who {
 	BUS_GROUP = 8,  /* members of group cells */
 };
 
-/* Is the sender one of those? Root is BUS_ROOT only. 0, -EACCES or another. */
+/*
+ * Is the sender one of those? By effective user and groups as the bus knows them
+ * from the caller's connection. Root is BUS_ROOT only. 0, -EACCES or another.
+ */
 int bus_check_caller(sd_bus_message *m, unsigned int who, struct err *e);
 
 /* Answers a method call with e; returns what a sd-bus handler has to. */

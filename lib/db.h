@@ -49,7 +49,16 @@ int db_begin(struct db *d, struct err *e);
 int db_commit(struct db *d, struct err *e);
 void db_rollback(struct db *d);
 
-/* Columns; text is "" for null. Borrowed until the next step. */
+/*
+ * Ends a query that was left before its last row: until then it holds on to its
+ * view of the file. A cleanup function as well: AUTO(db_done).
+ */
+static inline void db_done(sqlite3_stmt **st)
+{
+	sqlite3_reset(*st);
+}
+
+/* Columns; text and blob are "" for null. Borrowed until the next step. */
 const char *db_text(sqlite3_stmt *st, int column);
 const char *db_text_or_null(sqlite3_stmt *st, int column);
 const void *db_blob(sqlite3_stmt *st, int column, size_t *ret_len);

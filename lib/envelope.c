@@ -64,18 +64,16 @@ int envelope_pae(const char *type, const void *payload, size_t len, void **ret,
 }
 
 /* Both digests of a payload that is in place. */
-static int digest(struct envelope *env, struct err *e)
+static void digest(struct envelope *env)
 {
-	AUTO(hash_freep) struct hash *h = hash_new();
 	char prefix[PREFIX_SIZE];
+	struct hash h;
 
-	if (!h)
-		return err_oom(e, "envelope");
-	hash_add(h, prefix, pae_prefix(env->type, env->payload_len, prefix));
-	hash_add(h, env->payload, env->payload_len);
-	hash_end(h, env->pae_digest);
+	hash_init(&h);
+	hash_add(&h, prefix, pae_prefix(env->type, env->payload_len, prefix));
+	hash_add(&h, env->payload, env->payload_len);
+	hash_end(&h, env->pae_digest);
 	hash_sha256(env->payload, env->payload_len, env->digest);
-	return 0;
 }
 
 static int set_type(struct envelope *env, const char *type, struct err *e)
@@ -268,9 +266,7 @@ int envelope_parse(const char *json, size_t len, struct envelope **ret,
 	r = take_envelope(env, j, e);
 	if (r < 0)
 		return r;
-	r = digest(env, e);
-	if (r < 0)
-		return r;
+	digest(env);
 	*ret = steal(env);
 	return 0;
 }
@@ -296,9 +292,7 @@ int envelope_new(const char *type, const void *payload, size_t len,
 		memcpy(env->payload, payload, len);
 	((char *)env->payload)[len] = '\0';
 	env->payload_len = len;
-	r = digest(env, e);
-	if (r < 0)
-		return r;
+	digest(env);
 	*ret = steal(env);
 	return 0;
 }
@@ -432,6 +426,30 @@ int envelope_text(const struct envelope *env, char **ret, struct err *e)
 		return err_oom(e, "envelope");
 	*ret = json_text(j);
 	return *ret ? 0 : err_oom(e, "envelope");
+}
+
+int envelope_verify(const struct envelope *env, const char *type,
+		    const struct key *k, struct err *e)
+{
+	bool is_known = false;
+
+	if (strcmp(env->type, type) != 0)
+		return err_reason(e, REASON_ENVELOPE,
+				  "envelope: payloadType '%s' is not '%s'",
+				  env->type, type);
+	for (unsigned int i = 0; i < env->n_signatures; i++) {
+		const struct envelope_signature *s = &env->signature[i];
+
+		if (strcmp(s->keyid, key_id(k)) != 0)
+			continue;
+		is_known = true;
+		if (key_verify(k, env->pae_digest, s->sig, s->sig_len) == 0)
+			return 0;
+	}
+	return err_reason(e, is_known ? REASON_SIGNATURE : REASON_UNKNOWN_KEY,
+			  "envelope: %s key %.16s",
+			  is_known ? "wrong signature by" : "not signed by",
+			  key_id(k));
 }
 
 int envelope_make(const char *type, const void *payload, size_t len,

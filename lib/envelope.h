@@ -69,6 +69,11 @@ int envelope_text(const struct envelope *env, char **ret, struct err *e);
 int envelope_pae(const char *type, const void *payload, size_t len, void **ret,
 		 size_t *ret_len, struct err *e);
 
+/* Has it that payloadType and a signature by k? err.envelope, err.unknown-key,
+ * err.signature. (Documents: trust.h.) */
+int envelope_verify(const struct envelope *env, const char *type,
+		    const struct key *k, struct err *e);
+
 /* new, sign, text in one. */
 int envelope_make(const char *type, const void *payload, size_t len,
 		  const struct key *k, char **ret, struct err *e);

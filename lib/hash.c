@@ -11,18 +11,22 @@
 #define BLOCK_SIZE 64 /* of SHA-256 */
 #define READ_SIZE (64 * 1024)
 
-struct hash {
-	mbedtls_sha256_context sha;
-};
+_Static_assert(sizeof(mbedtls_sha256_context) <= sizeof(struct hash),
+	       "a SHA-256 of mbedtls does not fit in struct hash");
+
+static mbedtls_sha256_context *sha(struct hash *h)
+{
+	return (mbedtls_sha256_context *)h->state;
+}
 
 /*
  * The _ret functions fail only in hardware that replaces mbedtls's own SHA-256,
  * which no build of ours has.
  */
-static void start(struct hash *h)
+void hash_init(struct hash *h)
 {
-	mbedtls_sha256_init(&h->sha);
-	mbedtls_sha256_starts_ret(&h->sha, 0);
+	mbedtls_sha256_init(sha(h));
+	mbedtls_sha256_starts_ret(sha(h), 0);
 }
 
 struct hash *hash_new(void)
@@ -30,25 +34,25 @@ struct hash *hash_new(void)
 	struct hash *h = malloc(sizeof(*h));
 
 	if (h)
-		start(h);
+		hash_init(h);
 	return h;
 }
 
 void hash_free(struct hash *h)
 {
 	if (h)
-		mbedtls_sha256_free(&h->sha);
+		mbedtls_sha256_free(sha(h));
 	free(h);
 }
 
 void hash_add(struct hash *h, const void *data, size_t len)
 {
-	mbedtls_sha256_update_ret(&h->sha, data, len);
+	mbedtls_sha256_update_ret(sha(h), data, len);
 }
 
 void hash_end(struct hash *h, uint8_t ret[HASH_SIZE])
 {
-	mbedtls_sha256_finish_ret(&h->sha, ret);
+	mbedtls_sha256_finish_ret(sha(h), ret);
 }
 
 void hash_sha256(const void *data, size_t len, uint8_t ret[HASH_SIZE])
@@ -59,10 +63,11 @@ void hash_sha256(const void *data, size_t len, uint8_t ret[HASH_SIZE])
 int hash_fd(int fd, uint8_t ret[HASH_SIZE])
 {
 	auto_free uint8_t *buffer = malloc(READ_SIZE);
-	AUTO(hash_freep) struct hash *h = hash_new();
+	struct hash h;
 
-	if (!buffer || !h)
+	if (!buffer)
 		return -ENOMEM;
+	hash_init(&h);
 	for (;;) {
 		ssize_t n = read(fd, buffer, READ_SIZE);
 
@@ -72,9 +77,9 @@ int hash_fd(int fd, uint8_t ret[HASH_SIZE])
 			return -errno;
 		if (n == 0)
 			break;
-		hash_add(h, buffer, (size_t)n);
+		hash_add(&h, buffer, (size_t)n);
 	}
-	hash_end(h, ret);
+	hash_end(&h, ret);
 	return 0;
 }
 
@@ -93,16 +98,16 @@ void hash_hmac(const void *key, size_t key_len, const struct hash_part *parts,
 		outer[i] = inner[i] ^ 0x5c;
 		inner[i] ^= 0x36;
 	}
-	start(&h);
+	hash_init(&h);
 	hash_add(&h, inner, sizeof(inner));
 	for (size_t i = 0; i < n; i++)
 		hash_add(&h, parts[i].data, parts[i].len);
 	hash_end(&h, ret);
-	start(&h);
+	hash_init(&h);
 	hash_add(&h, outer, sizeof(outer));
 	hash_add(&h, ret, HASH_SIZE);
 	hash_end(&h, ret);
-	mbedtls_sha256_free(&h.sha);
+	mbedtls_sha256_free(sha(&h));
 	mbedtls_platform_zeroize(inner, sizeof(inner));
 	mbedtls_platform_zeroize(outer, sizeof(outer));
 }

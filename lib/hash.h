@@ -8,8 +8,12 @@
 
 #define HASH_SIZE 32
 
-struct hash; /* a SHA-256 under way */
+/* A SHA-256 under way, on the stack (hash_init) or the heap (hash_new). */
+struct hash {
+	uint64_t state[16]; /* mbedtls's, for hash.c only */
+};
 
+void hash_init(struct hash *h);
 struct hash *hash_new(void); /* NULL: no memory */
 void hash_free(struct hash *h);
 void hash_add(struct hash *h, const void *data, size_t len);

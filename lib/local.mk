@@ -2,12 +2,17 @@
 # What several programs need; no daemon's logic.
 noinst_LIBRARIES += %D%/libcells.a
 %C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS) $(LWS_CFLAGS)
+%C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS) \
+	$(SQLITE_CFLAGS) $(SYSTEMD_CFLAGS) $(ZSTD_CFLAGS)
 %C%_libcells_a_SOURCES = \
 	%D%/adminconf.c %D%/adminconf.h \
+	%D%/audit.c %D%/audit.h \
 	%D%/auto.h \
+	%D%/bus.c %D%/bus.h \
 	%D%/class.c %D%/class.h \
 	%D%/clock.c %D%/clock.h \
 	%D%/conf.c %D%/conf.h \
+	%D%/db.c %D%/db.h \
 	%D%/envelope.c %D%/envelope.h \
 	%D%/err.c %D%/err.h \
 	%D%/hash.c %D%/hash.h \
@@ -20,8 +25,10 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/lwslog.c %D%/lwslog.h \
 	%D%/opt.c %D%/opt.h \
 	%D%/reason.c %D%/reason.h \
+	%D%/receipt.c %D%/receipt.h \
 	%D%/seal.c %D%/seal.h \
-	%D%/text.c %D%/text.h
+	%D%/text.c %D%/text.h \
+	%D%/uri.c %D%/uri.h
 
 # In the order a program links them; each takes the groups it needs.
 LIBCELLS = lib/libcells.a

@@ -17,8 +17,12 @@ UNIT_LIBS = tests/unit/libunit.a $(BASE_LIBS) $(CHECK_LIBS)
 check_PROGRAMS += %D%/unit/test_adminconf
 %C%_unit_test_adminconf_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += %D%/unit/test_db
+%C%_unit_test_db_LDADD = $(UNIT_LIBS) $(SQLITE_LIBS)
+
 check_PROGRAMS += %D%/unit/test_envelope
 %C%_unit_test_envelope_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += %D%/unit/test_text
 %C%_unit_test_text_LDADD = $(UNIT_LIBS)
 endif

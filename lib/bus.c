@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/bus.h"
+
+#include "lib/auto.h"
+#include "lib/err.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ERROR_PREFIX "org.cells.Error."
+#define ERROR_NAME_SIZE 96
+
+int bus_open(sd_bus **ret, struct err *e)
+{
+	sd_bus *bus;
+	int r;
+
+	r = sd_bus_open_system(&bus);
+	if (r < 0)
+		return err_sys(e, -r, "connect to the system bus");
+	*ret = bus;
+	return 0;
+}
+
+/* Ids that no user and no group has stand for those that are missing. */
+struct ids {
+	bool is_known;
+	uid_t agent, policy;
+	gid_t group;
+};
+
+static uid_t uid_of(const char *name)
+{
+	const struct passwd *pw = getpwnam(name);
+
+	return pw ? pw->pw_uid : (uid_t)-1;
+}
+
+/* Looked up once: a daemon must not wait for a name service at each call. */
+static const struct ids *ids_get(void)
+{
+	static struct ids ids;
+	const struct group *gr;
+
+	if (ids.is_known)
+		return &ids;
+	gr = getgrnam("cells");
+	ids.group = gr ? gr->gr_gid : (gid_t)-1;
+	ids.agent = uid_of("cells-agent");
+	ids.policy = uid_of("cells-policy");
+	ids.is_known = true;
+	return &ids;
+}
+
+/* Who the caller is, as the bus took it from the caller's socket. */
+struct caller {
+	uid_t uid;
+	bool in_group;
+};
+
+static int read_groups(sd_bus_message *m, gid_t wanted, bool *ret)
+{
+	const uint32_t *gids;
+	size_t size;
+	int r;
+
+	r = sd_bus_message_enter_container(m, 'v', "au");
+	if (r < 0)
+		return r;
+	r = sd_bus_message_read_array(m, 'u', (const void **)&gids, &size);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < size / sizeof(*gids); i++)
+		*ret |= gids[i] == wanted;
+	return sd_bus_message_exit_container(m);
+}
+
+/* One entry of GetConnectionCredentials' a{sv}. */
+static int read_credential(sd_bus_message *m, struct caller *c, bool *has_uid)
+{
+	const char *name;
+	uint32_t uid;
+	int r;
+
+	r = sd_bus_message_read(m, "s", &name);
+	if (r < 0)
+		return r;
+	if (strcmp(name, "UnixGroupIDs") == 0)
+		return read_groups(m, ids_get()->group, &c->in_group);
+	if (strcmp(name, "UnixUserID") != 0)
+		return sd_bus_message_skip(m, "v");
+	r = sd_bus_message_read(m, "v", "u", &uid);
+	if (r < 0)
+		return r;
+	c->uid = uid;
+	*has_uid = true;
+	return 0;
+}
+
+/*
+ * Asks the bus itself: it took user and groups from the socket when the caller
+ * connected, where a look into /proc could meet another process.
+ */
+static int ask_bus(sd_bus_message *m, const char *sender, struct caller *ret)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	struct caller c = { .uid = (uid_t)-1 };
+	bool has_uid = false;
+	int r;
+
+	r = sd_bus_call_method(
+		sd_bus_message_get_bus(m), "org.freedesktop.DBus",
+		"/org/freedesktop/DBus", "org.freedesktop.DBus",
+		"GetConnectionCredentials", NULL, &reply, "s", sender);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+	if (r < 0)
+		return r;
+	while ((r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+		r = read_credential(reply, &c, &has_uid);
+		if (r < 0)
+			return r;
+		r = sd_bus_message_exit_container(reply);
+		if (r < 0)
+			return r;
+	}
+	if (r < 0)
+		return r;
+	if (!has_uid)
+		return -ENODATA;
+	*ret = c;
+	return 0;
+}
+
+static unsigned int who_is(const struct caller *c)
+{
+	const struct ids *ids = ids_get();
+	unsigned int who = 0;
+
+	if (c->uid == 0)
+		return BUS_ROOT;
+	if (c->uid == ids->agent)
+		who |= BUS_AGENT;
+	if (c->uid == ids->policy)
+		who |= BUS_POLICY;
+	if (c->in_group)
+		who |= BUS_GROUP;
+	return who;
+}
+
+int bus_check_caller(sd_bus_message *m, unsigned int who, struct err *e)
+{
+	const char *sender = sd_bus_message_get_sender(m);
+	const char *member = sd_bus_message_get_member(m);
+	struct caller c;
+	int r;
+
+	if (!member)
+		member = "?";
+	r = sender ? ask_bus(m, sender, &c) : -ENODATA;
+	if (r < 0)
+		return err_sys(e, -r, "call %s: who is the caller", member);
+	if (c.uid == (uid_t)-1 || !(who_is(&c) & who))
+		return err_set(e, EACCES, "call %s: user %u may not", member,
+			       (unsigned int)c.uid);
+	return 0;
+}
+
+int bus_reply_err(sd_bus_message *m, const struct err *e)
+{
+	char name[ERROR_NAME_SIZE];
+	int r;
+
+	snprintf(name, sizeof(name), ERROR_PREFIX "%s",
+		 err_code(e) + strlen("err."));
+	for (char *p = name; *p; p++)
+		if (*p == '-')
+			*p = '_';
+	r = sd_bus_reply_method_errorf(m, name, "%s", e->text);
+	return r < 0 ? r : 1;
+}
+
+/* "org.cells.Error.vp_state" -> REASON_VP_STATE; REASON_NONE: none of ours. */
+static enum reason reason_of(const char *name)
+{
+	char code[ERROR_NAME_SIZE];
+
+	if (strncmp(name, ERROR_PREFIX, strlen(ERROR_PREFIX)) != 0)
+		return REASON_NONE;
+	snprintf(code, sizeof(code), "err.%s", name + strlen(ERROR_PREFIX));
+	for (char *p = code; *p; p++)
+		if (*p == '_')
+			*p = '-';
+	return reason_from_code(code);
+}
+
+int bus_take_err(const sd_bus_error *error, int r, const char *what,
+		 struct err *e)
+{
+	enum reason reason;
+
+	if (r >= 0)
+		r = -EIO;
+	if (!sd_bus_error_is_set(error))
+		return err_sys(e, -r, "%s", what);
+	reason = reason_of(error->name);
+	/* Ours is a whole line already. */
+	if (reason != REASON_NONE)
+		return err_reason(e, reason, "%s", error->message);
+	return err_set(e, -r, "%s: %s", what,
+		       error->message ? error->message : error->name);
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/db.h"
+
+#include "lib/auto.h"
+#include "lib/err.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BUSY_MS 5000
+
+struct statement {
+	const char *sql;
+	sqlite3_stmt *st;
+};
+
+struct db {
+	sqlite3 *handle;
+	struct statement *statement;
+	size_t n, room;
+	unsigned int depth; /* of db_begin() */
+	bool is_spoilt;	    /* something inside was rolled back */
+};
+
+static int code_of(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_CONSTRAINT:
+		return EEXIST;
+	case SQLITE_NOMEM:
+		return ENOMEM;
+	case SQLITE_FULL:
+		return ENOSPC;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return EBUSY;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return EBADMSG;
+	case SQLITE_CANTOPEN:
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+		return EACCES;
+	default:
+		return EIO;
+	}
+}
+
+/* The statement's first words are enough to find it. */
+static int fail(struct db *d, const char *what, struct err *e)
+{
+	int rc = sqlite3_extended_errcode(d->handle);
+
+	if ((rc & 0xff) == SQLITE_FULL)
+		return err_reason(e, REASON_STORAGE_FULL, "database: %.60s: %s",
+				  what, sqlite3_errmsg(d->handle));
+	return err_set(e, code_of(rc), "database: %.60s: %s", what,
+		       sqlite3_errmsg(d->handle));
+}
+
+int db_exec(struct db *d, const char *sql, struct err *e)
+{
+	if (sqlite3_exec(d->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
+		return fail(d, sql, e);
+	return 0;
+}
+
+/* sqlite would make it readable for everybody; its side files take its mode. */
+static int make_private(const char *path, struct err *e)
+{
+	auto_close int fd = -1;
+
+	if (strcmp(path, ":memory:") == 0)
+		return 0;
+	fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? err_sys(e, errno, "open %s", path) : 0;
+}
+
+static int get_version(struct db *d, int64_t *ret, struct err *e)
+{
+	sqlite3_stmt *st;
+	int r;
+
+	r = db_query(d, &st, e, "PRAGMA user_version", "");
+	if (r < 0)
+		return r;
+	r = db_step(d, st, e);
+	if (r < 0)
+		return r;
+	*ret = sqlite3_column_int64(st, 0);
+	sqlite3_reset(st);
+	return 0;
+}
+
+/* One step, whole or not at all. */
+static int migrate(struct db *d, const char *sql, int64_t to, struct err *e)
+{
+	char pragma[64];
+	int r;
+
+	snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %" PRId64, to);
+	r = db_begin(d, e);
+	if (r < 0)
+		return r;
+	r = db_exec(d, sql, e);
+	if (r == 0)
+		r = db_exec(d, pragma, e);
+	if (r == 0)
+		return db_commit(d, e);
+	db_rollback(d);
+	return r;
+}
+
+static int set_up(struct db *d, const char *path, const char *const *migrations,
+		  struct err *e)
+{
+	static const char *const pragmas[] = {
+		"PRAGMA journal_mode = WAL",
+		"PRAGMA synchronous = FULL",
+		"PRAGMA foreign_keys = ON",
+		"PRAGMA trusted_schema = OFF",
+	};
+	int64_t version = 0, newest = 0;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(pragmas); i++) {
+		r = db_exec(d, pragmas[i], e);
+		if (r < 0)
+			return r;
+	}
+	r = get_version(d, &version, e);
+	if (r < 0)
+		return r;
+	while (migrations[newest])
+		newest++;
+	if (version < 0 || version > newest)
+		return err_set(e, ENOTSUP,
+			       "open %s: it is of version %" PRId64
+			       ", this program knows up to %" PRId64,
+			       path, version, newest);
+	for (; version < newest; version++) {
+		r = migrate(d, migrations[version], version + 1, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int db_open(const char *path, const char *const *migrations, struct db **ret,
+	    struct err *e)
+{
+	AUTO(db_closep) struct db *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return err_oom(e, path);
+	r = make_private(path, e);
+	if (r < 0)
+		return r;
+	r = sqlite3_open_v2(path, &d->handle,
+			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+				    SQLITE_OPEN_NOMUTEX,
+			    NULL);
+	if (r != SQLITE_OK)
+		return err_set(e, code_of(r), "open %s: %s", path,
+			       sqlite3_errstr(r));
+	sqlite3_extended_result_codes(d->handle, 1);
+	sqlite3_busy_timeout(d->handle, BUSY_MS);
+	r = set_up(d, path, migrations, e);
+	if (r < 0)
+		return r;
+	*ret = steal(d);
+	return 0;
+}
+
+void db_close(struct db *d)
+{
+	if (!d)
+		return;
+	for (size_t i = 0; i < d->n; i++)
+		sqlite3_finalize(d->statement[i].st);
+	free(d->statement);
+	sqlite3_close(d->handle);
+	free(d);
+}
+
+sqlite3 *db_handle(struct db *d)
+{
+	return d->handle;
+}
+
+/* Some dozens of statements: going through their addresses is quick enough. */
+static struct statement *find(struct db *d, const char *sql)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->statement[i].sql == sql)
+			return &d->statement[i];
+	return NULL;
+}
+
+static int prepare(struct db *d, const char *sql, sqlite3_stmt **ret,
+		   struct err *e)
+{
+	struct statement *s = find(d, sql);
+
+	if (s) {
+		assert(strcmp(sqlite3_sql(s->st), sql) == 0);
+		sqlite3_reset(s->st);
+		sqlite3_clear_bindings(s->st);
+		*ret = s->st;
+		return 0;
+	}
+	if (d->n == d->room) {
+		size_t room = d->room ? 2 * d->room : 16;
+
+		s = reallocarray(d->statement, room, sizeof(*s));
+		if (!s)
+			return err_oom(e, "database");
+		d->statement = s;
+		d->room = room;
+	}
+	s = &d->statement[d->n];
+	if (sqlite3_prepare_v3(d->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
+			       &s->st, NULL) != SQLITE_OK)
+		return fail(d, sql, e);
+	assert(s->st);
+	s->sql = sql;
+	d->n++;
+	*ret = s->st;
+	return 0;
+}
+
+static int bind(sqlite3_stmt *st, int i, char type, va_list *ap)
+{
+	const void *blob;
+	const char *s;
+	size_t len;
+
+	switch (type) {
+	case 'i':
+		return sqlite3_bind_int64(st, i, va_arg(*ap, int64_t));
+	case 's':
+		s = va_arg(*ap, const char *);
+		return sqlite3_bind_text(st, i, s, -1, SQLITE_TRANSIENT);
+	case 'b':
+		blob = va_arg(*ap, const void *);
+		len = va_arg(*ap, size_t);
+		return sqlite3_bind_blob64(st, i, blob, len, SQLITE_TRANSIENT);
+	default:
+		return SQLITE_MISUSE;
+	}
+}
+
+static int query(struct db *d, sqlite3_stmt **ret, struct err *e,
+		 const char *sql, const char *types, va_list *ap)
+{
+	sqlite3_stmt *st = NULL;
+	int r;
+
+	r = prepare(d, sql, &st, e);
+	if (r < 0)
+		return r;
+	assert((size_t)sqlite3_bind_parameter_count(st) == strlen(types));
+	for (int i = 0; types[i]; i++) {
+		r = bind(st, i + 1, types[i], ap);
+		if (r != SQLITE_OK)
+			return err_set(e, code_of(r), "database: %.60s: %s",
+				       sql, sqlite3_errstr(r));
+	}
+	*ret = st;
+	return 0;
+}
+
+int db_query(struct db *d, sqlite3_stmt **ret, struct err *e, const char *sql,
+	     const char *types, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, types);
+	r = query(d, ret, e, sql, types, &ap);
+	va_end(ap);
+	return r;
+}
+
+int db_step(struct db *d, sqlite3_stmt *st, struct err *e)
+{
+	int rc = sqlite3_step(st), r;
+
+	if (rc == SQLITE_ROW)
+		return 1;
+	r = rc == SQLITE_DONE ? 0 : fail(d, sqlite3_sql(st), e);
+	/* Else it would hold on to its view of the file. */
+	sqlite3_reset(st);
+	return r;
+}
+
+int db_run(struct db *d, struct err *e, const char *sql, const char *types, ...)
+{
+	sqlite3_stmt *st;
+	va_list ap;
+	int r;
+
+	va_start(ap, types);
+	r = query(d, &st, e, sql, types, &ap);
+	va_end(ap);
+	if (r < 0)
+		return r;
+	r = db_step(d, st, e);
+	if (r > 0)
+		sqlite3_reset(st);
+	return r < 0 ? r : 0;
+}
+
+int db_begin(struct db *d, struct err *e)
+{
+	int r;
+
+	if (d->depth == 0) {
+		r = db_exec(d, "BEGIN IMMEDIATE", e);
+		if (r < 0)
+			return r;
+		d->is_spoilt = false;
+	}
+	d->depth++;
+	return 0;
+}
+
+/* Some failures (a full disk) have ended the transaction by themselves. */
+static void undo(struct db *d)
+{
+	if (!sqlite3_get_autocommit(d->handle))
+		sqlite3_exec(d->handle, "ROLLBACK", NULL, NULL, NULL);
+}
+
+int db_commit(struct db *d, struct err *e)
+{
+	int r;
+
+	assert(d->depth > 0);
+	if (--d->depth > 0)
+		return 0;
+	if (d->is_spoilt || sqlite3_get_autocommit(d->handle)) {
+		undo(d);
+		return err_set(e, ECANCELED,
+			       "database: commit: a part was rolled back");
+	}
+	r = db_exec(d, "COMMIT", e);
+	if (r < 0)
+		undo(d);
+	return r;
+}
+
+void db_rollback(struct db *d)
+{
+	assert(d->depth > 0);
+	d->is_spoilt = true;
+	if (--d->depth == 0)
+		undo(d);
+}
+
+const char *db_text_or_null(sqlite3_stmt *st, int column)
+{
+	return (const char *)sqlite3_column_text(st, column);
+}
+
+const char *db_text(sqlite3_stmt *st, int column)
+{
+	const char *s = db_text_or_null(st, column);
+
+	return s ? s : "";
+}
+
+const void *db_blob(sqlite3_stmt *st, int column, size_t *ret_len)
+{
+	const void *blob = sqlite3_column_blob(st, column);
+
+	*ret_len = (size_t)sqlite3_column_bytes(st, column);
+	return blob ? blob : "";
+}

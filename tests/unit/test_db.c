@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/db.h"
+
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "tests/unit/unit.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+static struct err e;
+static char path[256];
+
+static const char *const one[] = {
+	"CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT UNIQUE, b BLOB) STRICT",
+	NULL,
+};
+static const char *const two[] = {
+	"CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT UNIQUE, b BLOB) STRICT",
+	"INSERT INTO t (s) VALUES ('migrated'); "
+	"CREATE TABLE u (t INTEGER REFERENCES t(id)) STRICT",
+	NULL,
+};
+static const char *const broken[] = {
+	"CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT UNIQUE, b BLOB) STRICT",
+	"INSERT INTO t (s) VALUES ('half'); INSERT INTO nowhere VALUES (1)",
+	NULL,
+};
+
+static struct db *open_at(const char *const *migrations)
+{
+	struct db *d;
+
+	ck_assert_msg(db_open(path, migrations, &d, &e) == 0, "%s", e.text);
+	return d;
+}
+
+static int64_t count(struct db *d)
+{
+	AUTO(db_done) sqlite3_stmt *st = NULL;
+
+	ck_assert_int_eq(db_query(d, &st, &e, "SELECT count(*) FROM t", ""), 0);
+	ck_assert_int_eq(db_step(d, st, &e), 1);
+	return sqlite3_column_int64(st, 0);
+}
+
+static int put(struct db *d, const char *s)
+{
+	return db_run(d, &e, "INSERT INTO t (s) VALUES (?)", "s", s);
+}
+
+static void setup(void)
+{
+	snprintf(path, sizeof(path), "%s/db", unit_folder());
+}
+
+START_TEST(file_is_private_and_durable)
+{
+	AUTO(db_closep) struct db *d = open_at(one);
+	AUTO(db_done) sqlite3_stmt *st = NULL;
+	struct stat sb;
+
+	ck_assert_int_eq(stat(path, &sb), 0);
+	ck_assert_uint_eq(sb.st_mode & 0777, 0600);
+	ck_assert_int_eq(db_query(d, &st, &e, "PRAGMA journal_mode", ""), 0);
+	ck_assert_int_eq(db_step(d, st, &e), 1);
+	ck_assert_str_eq(db_text(st, 0), "wal");
+	ck_assert_int_eq(db_query(d, &st, &e, "PRAGMA synchronous", ""), 0);
+	ck_assert_int_eq(db_step(d, st, &e), 1);
+	ck_assert_int_eq(sqlite3_column_int(st, 0), 2);
+}
+END_TEST
+
+START_TEST(values_are_bound_and_read)
+{
+	AUTO(db_closep) struct db *d = open_at(one);
+	AUTO(db_done) sqlite3_stmt *st = NULL;
+	const void *blob;
+	size_t len;
+
+	ck_assert_int_eq(
+		db_run(d, &e, "INSERT INTO t (id, s, b) VALUES (?, ?, ?)",
+		       "isb", (int64_t)1 << 40, "x", "a\0b", (size_t)3),
+		0);
+	ck_assert_int_eq(db_run(d, &e,
+				"INSERT INTO t (id, s, b) VALUES (?, ?, ?)",
+				"isb", (int64_t)-1, NULL, NULL, (size_t)0),
+			 0);
+	ck_assert_int_eq(db_query(d, &st, &e,
+				  "SELECT id, s, b FROM t ORDER BY id DESC",
+				  ""),
+			 0);
+	ck_assert_int_eq(db_step(d, st, &e), 1);
+	ck_assert_int_eq(sqlite3_column_int64(st, 0), (int64_t)1 << 40);
+	ck_assert_str_eq(db_text(st, 1), "x");
+	blob = db_blob(st, 2, &len);
+	ck_assert_uint_eq(len, 3);
+	ck_assert_mem_eq(blob, "a\0b", 3);
+	ck_assert_int_eq(db_step(d, st, &e), 1);
+	ck_assert_str_eq(db_text(st, 1), "");
+	ck_assert_ptr_null(db_text_or_null(st, 1));
+	ck_assert_ptr_nonnull(db_blob(st, 2, &len));
+	ck_assert_uint_eq(len, 0);
+	ck_assert_int_eq(db_step(d, st, &e), 0);
+}
+END_TEST
+
+START_TEST(constraint_is_told_apart)
+{
+	AUTO(db_closep) struct db *d = open_at(two);
+
+	ck_assert_int_eq(put(d, "a"), 0);
+	ck_assert_int_eq(put(d, "a"), -EEXIST);
+	ck_assert_int_eq(
+		db_run(d, &e, "INSERT INTO u VALUES (?)", "i", (int64_t)99),
+		-EEXIST);
+	ck_assert_int_eq(put(d, "b"), 0);
+}
+END_TEST
+
+START_TEST(migrations_run_once)
+{
+	db_close(open_at(one));
+	AUTO(db_closep) struct db *d = open_at(two);
+	ck_assert_int_eq(count(d), 1);
+	db_close(steal(d));
+	d = open_at(two);
+	ck_assert_int_eq(count(d), 1);
+}
+END_TEST
+
+START_TEST(failed_migration_leaves_the_old_version)
+{
+	struct db *d;
+
+	db_close(open_at(one));
+	ck_assert_int_lt(db_open(path, broken, &d, &e), 0);
+	AUTO(db_closep) struct db *again = open_at(one);
+	ck_assert_int_eq(count(again), 0);
+}
+END_TEST
+
+START_TEST(newer_file_is_refused)
+{
+	struct db *d;
+
+	db_close(open_at(two));
+	ck_assert_int_eq(db_open(path, one, &d, &e), -ENOTSUP);
+}
+END_TEST
+
+START_TEST(file_that_is_no_database_is_refused)
+{
+	FILE *f = fopen(path, "w");
+	struct db *d;
+
+	for (int i = 0; i < 1000; i++)
+		fputs("this is not a database", f);
+	fclose(f);
+	ck_assert_int_eq(db_open(path, one, &d, &e), -EBADMSG);
+}
+END_TEST
+
+START_TEST(nested_transactions_commit_with_the_outermost)
+{
+	AUTO(db_closep) struct db *d = open_at(one);
+	AUTO(db_closep) struct db *other = open_at(one);
+
+	ck_assert_int_eq(db_begin(d, &e), 0);
+	ck_assert_int_eq(db_begin(d, &e), 0);
+	ck_assert_int_eq(put(d, "a"), 0);
+	ck_assert_int_eq(db_commit(d, &e), 0);
+	ck_assert_int_eq(count(other), 0);
+	ck_assert_int_eq(db_commit(d, &e), 0);
+	ck_assert_int_eq(count(other), 1);
+}
+END_TEST
+
+START_TEST(rollback_inside_fails_the_outermost_commit)
+{
+	AUTO(db_closep) struct db *d = open_at(one);
+
+	ck_assert_int_eq(db_begin(d, &e), 0);
+	ck_assert_int_eq(put(d, "a"), 0);
+	ck_assert_int_eq(db_begin(d, &e), 0);
+	db_rollback(d);
+	ck_assert_int_eq(db_commit(d, &e), -ECANCELED);
+	ck_assert_int_eq(count(d), 0);
+	ck_assert_int_eq(db_begin(d, &e), 0);
+	ck_assert_int_eq(put(d, "a"), 0);
+	ck_assert_int_eq(db_commit(d, &e), 0);
+	ck_assert_int_eq(count(d), 1);
+}
+END_TEST
+
+START_TEST(rollback_undoes)
+{
+	AUTO(db_closep) struct db *d = open_at(one);
+
+	ck_assert_int_eq(db_begin(d, &e), 0);
+	ck_assert_int_eq(put(d, "a"), 0);
+	db_rollback(d);
+	ck_assert_int_eq(count(d), 0);
+	ck_assert_int_eq(put(d, "a"), 0);
+}
+END_TEST
+
+START_TEST(full_disk_is_told_and_undone)
+{
+	AUTO(db_closep) struct db *d = open_at(one);
+	char big[20000];
+	int r = 0;
+
+	memset(big, 'x', sizeof(big));
+	ck_assert_int_eq(db_exec(d, "PRAGMA max_page_count = 20", &e), 0);
+	ck_assert_int_eq(db_begin(d, &e), 0);
+	for (int i = 0; r == 0 && i < 100; i++)
+		r = db_run(d, &e, "INSERT INTO t (b) VALUES (?)", "b", big,
+			   sizeof(big));
+	ck_assert_int_eq(r, -ENOSPC);
+	ck_assert_str_eq(err_code(&e), "err.storage-full");
+	db_rollback(d);
+	ck_assert_int_eq(count(d), 0);
+}
+END_TEST
+
+START_TEST(bad_statement_is_an_error)
+{
+	AUTO(db_closep) struct db *d = open_at(one);
+	sqlite3_stmt *st;
+
+	ck_assert_int_eq(db_query(d, &st, &e, "SELECT nothing", ""), -EIO);
+	ck_assert_int_eq(db_exec(d, "SELEKT", &e), -EIO);
+}
+END_TEST
+
+/* More of them than the first room of the cache. */
+START_TEST(many_statements_are_kept)
+{
+	static char sql[100][32];
+	AUTO(db_closep) struct db *d = open_at(one);
+
+	for (int round = 0; round < 2; round++)
+		for (int i = 0; i < 100; i++) {
+			AUTO(db_done) sqlite3_stmt *st = NULL;
+
+			snprintf(sql[i], sizeof(sql[i]), "SELECT %d", i);
+			ck_assert_int_eq(db_query(d, &st, &e, sql[i], ""), 0);
+			ck_assert_int_eq(db_step(d, st, &e), 1);
+			ck_assert_int_eq(sqlite3_column_int(st, 0), i);
+		}
+}
+END_TEST
+
+static void add(TCase *tc)
+{
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_add_test(tc, file_is_private_and_durable);
+	tcase_add_test(tc, values_are_bound_and_read);
+	tcase_add_test(tc, constraint_is_told_apart);
+	tcase_add_test(tc, migrations_run_once);
+	tcase_add_test(tc, failed_migration_leaves_the_old_version);
+	tcase_add_test(tc, newer_file_is_refused);
+	tcase_add_test(tc, file_that_is_no_database_is_refused);
+	tcase_add_test(tc, nested_transactions_commit_with_the_outermost);
+	tcase_add_test(tc, rollback_inside_fails_the_outermost_commit);
+	tcase_add_test(tc, rollback_undoes);
+	tcase_add_test(tc, full_disk_is_told_and_undone);
+	tcase_add_test(tc, bad_statement_is_an_error);
+	tcase_add_test(tc, many_statements_are_kept);
+}
+
+UNIT_MAIN("db", add)
