@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stolen server: it has the CA, the director's key and every document that was
+ever signed. Each attempt comes to nothing, and the rightful server, with a new
+root where the director's key was lost, recovers the device."""
+import json
+import time
+
+import pytest
+
+import forge
+import harness
+from scene import POLICY, Scene
+
+FAR = 300 * forge.DAY
+
+
+@pytest.fixture
+def scene(world):
+    return Scene(world)
+
+
+def verdict(scene, vp, cls):
+    return json.loads(scene.phone.ctl("explain", vp, cls, "--format", "json").stdout)["verdict"]
+
+
+def test_omitting_a_policy_grants_nothing(scene):
+    before = scene.server.last_seq()
+    scene.server.publish(scene.snapshot({k: v for k, v in scene.docs.items() if k != "policy"}))
+    scene.refused("err.incomplete", after=before)
+    scene.still_takes_the_right_one()
+
+
+def test_group_of_other_devices_is_not_taken(scene):
+    office = scene.org.policy("office", 1, {"work": [("*", "shared")], "personal": [("*", "shared")]})
+    docs = {**scene.docs, "policy": office}
+    docs["group"] = scene.group(docs, name="office")
+    scene.server.keep(*docs.values())
+    before = scene.server.last_seq()
+    scene.server.publish(scene.snapshot(docs))
+    scene.refused("err.incomplete", after=before)
+    scene.still_takes_the_right_one()
+
+
+def test_only_a_signed_membership_moves_the_device(scene):
+    before = scene.server.last_seq()
+    forged = scene.org.membership("move-1", scene.device, "office", sign=scene.org.keys["director"])
+    scene.server.command(forged)
+    scene.refused("err.unknown-key", forged, before)
+    other = scene.org.membership("move-2", forge.Device(did="dev-000000000000", epoch=scene.device.epoch), "office")
+    scene.server.command(other)
+    scene.refused("err.wrong-device", other, before)
+    scene.still_takes_the_right_one()
+    before = scene.server.last_seq()
+    right = scene.org.membership("move-3", scene.device, "office")
+    scene.server.command(right)
+    scene.server.receipt(type="applied", document=right, after=before)
+    docs = dict(scene.docs)
+    docs["group"] = scene.org.group("office", 1, [docs["policy"]], [docs["work"], docs["personal"]])
+    scene.server.keep(*docs.values())
+    snapshot = scene.server.publish(scene.snapshot(docs))
+    scene.server.receipt(type="applied", document=snapshot, after=before)
+
+
+def test_old_snapshots_and_documents_do_not_come_back(scene):
+    old_snapshot, old_docs = scene.server.snapshot, dict(scene.docs)
+    scene.publish({"work": [("*", "none")], "personal": [("*", "none")]})
+    before = scene.server.last_seq()
+    scene.server.publish(old_snapshot)
+    scene.refused("err.rollback", after=before)
+    scene.offer(policy=old_docs["policy"], group=old_docs["group"])
+    scene.refused("err.rollback", after=before)
+    assert verdict(scene, "work", "camera") == "denied"
+    scene.still_takes_the_right_one()
+
+
+def test_documents_made_for_two_devices_do_not_pair(scene):
+    other = forge.Device(did="dev-0123456789ab", epoch="f" * 32)
+    before = scene.server.last_seq()
+    scene.snapshots += 1
+    scene.server.publish(scene.org.snapshot(other, scene.snapshots, list(scene.docs.values())))
+    scene.refused("err.wrong-device", after=before)
+    wipe = scene.org.command("wipe-other", other, "wipe", "work")
+    scene.server.command(wipe)
+    scene.refused("err.wrong-device", wipe, before)
+    scene.still_takes_the_right_one()
+
+
+def test_director_cannot_wipe_or_grant(scene):
+    director = scene.org.keys["director"]
+    before = scene.server.last_seq()
+    wipe = scene.org.command("wipe-1", scene.device, "wipe", "work", sign=director)
+    scene.server.command(wipe)
+    scene.refused("err.unknown-key", wipe, before)
+    operator = scene.org.command("wipe-2", scene.device, "wipe", "work", sign=scene.org.keys["command"])
+    scene.server.command(operator)
+    scene.refused("err.unknown-key", operator, before)
+    grant = scene.policy({"work": [("*", "shared")]}, sign=director * 2)
+    scene.offer(policy=grant, group=scene.group({**scene.docs, "policy": grant}))
+    scene.refused("err.unknown-key", after=before)
+    assert scene.list()["work"]["state"] in ("foreground", "background")
+    scene.still_takes_the_right_one()
+
+
+def test_time_and_version_run_ahead_and_a_new_root_brings_them_back(scene):
+    before = scene.server.last_seq()
+    ahead = scene.org.now() + FAR
+    jump = scene.org.snapshot(scene.device, 2**31 - 1, list(scene.docs.values()), issued=ahead)
+    scene.server.publish(jump)
+    harness.until(lambda: scene.server.last_seq() > before)
+    # Now whatever the rightful server says is stale ...
+    scene.server.publish(scene.snapshot())
+    scene.refused("err.freeze", after=before)
+    # ... until the organisation replaces the director's key.
+    root = scene.org.rotate("director")
+    before = scene.server.last_seq()
+    scene.server.say("documents", documents=[root.object], missing=[])
+    scene.server.receipt(type="applied", document=root, after=before)
+    scene.snapshots = 0
+    scene.publish(POLICY)
+
+
+def test_snapshot_beyond_the_root_is_refused(scene):
+    before = scene.server.last_seq()
+    beyond = scene.org.snapshot(scene.device, 2**31 - 2, list(scene.docs.values()),
+                                issued=scene.org.now() + 400 * forge.DAY)
+    scene.server.publish(beyond)
+    scene.refused("err.not-yet-valid", after=before)
+    scene.still_takes_the_right_one()
+
+
+def test_spoiled_proofs_lock_nobody_out(scene):
+    password = forge.Password("correct horse battery staple")
+    work = scene.config("work", password=password, on_boot=True)
+    scene.publish(work=work)
+    wrong = forge.Password("something else entirely")
+    for attempt in range(15):
+        before = scene.server.last_seq()
+        bad = scene.config("work", on_boot=True, label=f"try {attempt}")
+        bad = bad.with_proofs(wrong.proof(work, bad))
+        scene.offer(work=bad, group=scene.group({**scene.docs, "work": bad}))
+        scene.refused("err.password", after=before)
+    good = scene.config("work", on_boot=True, label="right")
+    scene.publish(work=good.with_proofs(password.proof(work, good)))
+
+
+def test_withheld_acknowledgements_lose_no_receipt(scene):
+    scene.server.acks = False
+    before = scene.server.last_seq()
+    scene.command("stop", "personal")
+    scene.server.receipt(type="stopped", vp="personal", after=before)
+    for _ in range(3):
+        scene.server.drop()
+        time.sleep(0.5)
+    scene.phone.agent.restart()
+    scene.phone.policyd.restart()
+    scene.server.acks = True
+    scene.command("start", "personal")
+    scene.server.receipt(type="started", vp="personal", after=before)
+    assert [r["seq"] for r in scene.server.receipts] == list(range(1, len(scene.server.receipts) + 1))
+    scene.still_takes_the_right_one()
