@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a device runs out of: room, ids, cgroups. Each is a reason, and it recovers."""
+import contextlib
+import os
+import pathlib
+
+import forge
+import harness
+from scene import Scene
+
+COMMANDS_MAX = 4096
+
+
+def cgroup2_mount():
+    for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+        fields = line.split()
+        if fields[fields.index("-") + 1] == "cgroup2":
+            return pathlib.Path(fields[4])
+    raise harness.Failed("no cgroup2 is mounted")
+
+
+def test_full_disk_keeps_what_was_there(world):
+    scene = Scene(world, start=False)
+    state = scene.phone.folder / "cells-policyd"
+    harness.run(["mount", "-t", "tmpfs", "-o", "size=24M,mode=700", "small", state])
+    world.closers.insert(0, lambda: harness.run(["umount", "-l", state], check=False))
+    uid = harness.pwd.getpwnam("cells-policy").pw_uid
+    os.chown(state, uid, -1)
+    scene.phone.start()
+    scene.enroll()
+    scene.publish()
+    in_force = scene.phone.status()["state"]
+    before = scene.server.last_seq()
+    large = forge.Layer(os.urandom(40 * 1024 * 1024))
+    scene.server.keep(files=[large.files()])
+    scene.offer(image=scene.org.image("tiny", scene.next_version("image"), [large]))
+    scene.refused("err.storage-full", after=before)
+    assert scene.phone.status()["state"] == in_force
+    scene.still_takes_the_right_one()
+
+
+def test_more_commands_than_a_device_remembers(world):
+    scene = Scene(world)
+    before = scene.server.last_seq()
+    stray = [scene.org.command(f"ghost-{n}", scene.device, "stop", "ghost") for n in range(COMMANDS_MAX)]
+    scene.server.command(*stray)
+    scene.server.receipt(seconds=300, reason="err.no-such-vp", document=stray[-1], after=before)
+    one_more = scene.org.command("one-more", scene.device, "stop", "work")
+    scene.server.command(one_more)
+    scene.refused("err.busy", one_more, before)
+    scene.still_takes_the_right_one()
+
+
+def test_no_cgroup_is_an_error_and_never_another_cgroup(world):
+    scene = Scene(world)
+    before = scene.server.last_seq()
+    scene.command("stop", "work")
+    scene.server.receipt(type="stopped", vp="work", after=before)
+    root = cgroup2_mount() / scene.phone.cgroup_root
+    limit = root / "cgroup.max.descendants"
+    limit.write_text("0")
+    with contextlib.ExitStack() as undo:
+        undo.callback(limit.write_text, "max")
+        scene.refused("err.kernel", scene.command("start", "work"), before)
+    before = scene.server.last_seq()
+    scene.command("start", "work")
+    scene.server.receipt(type="started", vp="work", after=before)
+    scene.still_takes_the_right_one()
