@@ -39,7 +39,7 @@ EXTRA_DIST += %D%/fuzz/fuzz.h %D%/fuzz/replay.c
 TESTS += $(check_PROGRAMS)
 
 LINTS = %D%/lint/layout.py %D%/lint/tools.sh
-dist_noinst_SCRIPTS += $(LINTS) %D%/lint/analyze.sh %D%/check.sh
+dist_noinst_SCRIPTS += $(LINTS) %D%/demo/verify.sh %D%/fuzz/fuzz.sh %D%/lint/analyze.sh %D%/check.sh
 TESTS += $(LINTS)
 
 EXTRA_DIST += %D%/lab/lab.py %D%/lab/guest.sh %D%/lab/job.py \
