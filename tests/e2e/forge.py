@@ -328,7 +328,7 @@ class Org:
                offline=None, attention=None, resources=None, **kw):
         """lock and offline: dicts of attributes."""
         r = {"memory-max": 268435456, "cpu-weight": 100, "pids-max": 256,
-             "storage-max": 0, **(resources or {})}
+             **(resources or {})}
         children = [element("label", (), label or did.capitalize()),
                     element("image", {"id": image, "min-version": image_min}),
                     element("resources", r),
