@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/held.h"
+
+#include "lib/auto.h"
+#include "lib/err.h"
+
+#include <string.h>
+
+static void unref(struct held_doc *d)
+{
+	if (--d->refs > 0)
+		return;
+	doc_free(d->doc);
+	free(d);
+}
+
+void held_fini(struct held *h)
+{
+	for (unsigned int i = 0; i < h->n; i++)
+		unref(h->doc[i]);
+	*h = (struct held){ 0 };
+}
+
+int held_share(struct held *h, struct held_doc *d, struct err *e)
+{
+	if (h->n == HELD_MAX)
+		return err_set(e, ENOSPC, "more than %d documents", HELD_MAX);
+	d->refs++;
+	h->doc[h->n++] = d;
+	if (d->doc->head.type == DOC_DEVICE_POLICY)
+		h->policy[h->n_policies++] = doc_as_device_policy(d->doc);
+	return 0;
+}
+
+int held_take(struct held *h, struct doc *doc, struct err *e)
+{
+	struct held_doc *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d) {
+		doc_free(doc);
+		return err_oom(e, "hold document");
+	}
+	d->doc = doc;
+	d->refs = 1;
+	r = held_share(h, d, e);
+	unref(d);
+	return r;
+}
+
+struct held_doc *held_by_digest(const struct held *h,
+				const uint8_t digest[HASH_SIZE])
+{
+	for (unsigned int i = 0; i < h->n; i++)
+		if (memcmp(h->doc[i]->doc->head.digest, digest, HASH_SIZE) == 0)
+			return h->doc[i];
+	return NULL;
+}
+
+const struct doc *held_find(const struct held *h, enum doc_type type,
+			    const char *id)
+{
+	for (unsigned int i = 0; i < h->n; i++) {
+		const struct doc *d = h->doc[i]->doc;
+
+		if (d->head.type == type && (!id || !strcmp(d->head.id, id)))
+			return d;
+	}
+	return NULL;
+}
+
+const struct doc_vp_config *held_config(const struct held *h, const char *vp)
+{
+	const struct doc *d = held_find(h, DOC_VP_CONFIG, vp);
+
+	return d ? doc_as_vp_config(d) : NULL;
+}
+
+const struct doc_image *held_image(const struct held *h, const char *id)
+{
+	const struct doc *d = held_find(h, DOC_IMAGE, id);
+
+	return d ? doc_as_image(d) : NULL;
+}
+
+const struct doc_group *held_group(const struct held *h)
+{
+	const struct doc *d = held_find(h, DOC_GROUP, NULL);
+
+	return d ? doc_as_group(d) : NULL;
+}

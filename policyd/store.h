@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What survives: one sqlite file (schema/sql/policyd-001.sql) in the state
+ * folder. Every change stands in a transaction; what is read inside one sees its
+ * own writes. Numbers that rise live in the file only, so that a rollback takes
+ * them back as well.
+ */
+#ifndef POLICYD_STORE_H
+#define POLICYD_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/doc.h"
+
+struct err;
+struct store;
+
+int store_open(const char *dir, struct store **ret, struct err *e);
+void store_close(struct store *s);
+
+/*
+ * AUTO(store_endp) takes everything back that store_commit() was not reached
+ * for. A durable change survives a power cut once committed, any other at least
+ * the end of the program. Transactions do not nest.
+ */
+int store_begin(struct store *s, bool durable, struct store **ret_tx,
+		struct err *e);
+int store_commit(struct store **tx, struct err *e);
+void store_endp(struct store **tx);
+
+/* ---- single values */
+#define STORE_KEY "receipt-key"           /* PEM */
+#define STORE_DEVICE "device"
+#define STORE_EPOCH "epoch"
+#define STORE_ORG "org"
+#define STORE_PIN "pin"                   /* digest of the first root, hex */
+#define STORE_GROUP "group"
+#define STORE_GROUP_MIN "group-min"
+#define STORE_MEMBER_ISSUED "membership-issued"
+#define STORE_SNAPSHOT "snapshot"         /* payload of the one in force */
+#define STORE_STAGED "staged"             /* payload of the one that is awaited */
+#define STORE_SNAPSHOT_FLOOR "snapshot-floor"
+#define STORE_SNAPSHOT_DIGEST "snapshot-digest" /* of the floor, hex */
+#define STORE_TIME "secure-time"
+#define STORE_RECEIPT_SEQ "receipt-seq"
+#define STORE_RECEIPT_ACKED "receipt-acked"
+#define STORE_AUDIT_SEQ "audit-seq"
+#define STORE_AUDIT_HEAD "audit-head"     /* hex */
+#define STORE_AUDIT_ACKED "audit-acked"
+#define STORE_AUDIT_BYTES "audit-bytes"
+#define STORE_AUDIT_LOST "audit-lost"
+#define STORE_APPLYING "applying"         /* 1: cellsd has not answered yet */
+#define STORE_GENERATION "generation"
+#define STORE_DESIRED "desired"           /* digest of what was last applied */
+#define STORE_LEVEL "level"
+#define STORE_FRONT "front"
+#define STORE_FRONT_GENERATION "front-generation"
+#define STORE_RESETTING "resetting"
+#define STORE_JOB_NUMBER "job-number"
+
+int64_t store_int(struct store *s, const char *name, int64_t otherwise);
+int store_set_int(struct store *s, const char *name, int64_t v, struct err *e);
+/* Adds 1 and returns the sum. */
+int store_count(struct store *s, const char *name, int64_t *ret, struct err *e);
+/* The caller frees *ret, which has a NUL behind it. -ENOENT. */
+int store_text(struct store *s, const char *name, char **ret, struct err *e);
+int store_set_text(struct store *s, const char *name, const char *v,
+		   struct err *e);
+int store_forget(struct store *s, const char *name, struct err *e);
+/* Everything but the schema. */
+int store_empty(struct store *s, struct err *e);
+/* What belongs to one enrolment: receipts, audit, orders, snapshots. */
+int store_empty_epoch(struct store *s, struct err *e);
+
+/* ---- roots and documents; envelopes as text, the caller frees */
+int store_put_root(struct store *s, const struct doc_head *head,
+		   const char *envelope, struct err *e);
+int store_get_root(struct store *s, char **ret, struct err *e);
+
+int store_put_document(struct store *s, const struct doc_head *head,
+		       const char *envelope, struct err *e);
+int store_get_document(struct store *s, const uint8_t digest[HASH_SIZE],
+		       char **ret, struct err *e);
+bool store_has_document(struct store *s, const uint8_t digest[HASH_SIZE]);
+/* Deletes documents that are neither in force, staged nor a floor. */
+int store_sweep_documents(struct store *s, struct err *e);
+
+typedef int store_document_fn(void *ctx, enum doc_type type,
+			      const char *envelope, struct err *e);
+int store_each_in_force(struct store *s, store_document_fn *fn, void *ctx,
+			struct err *e);
+int store_clear_in_force(struct store *s, struct err *e);
+int store_put_in_force(struct store *s, const struct doc_head *head,
+		       struct err *e);
+
+int store_clear_staged(struct store *s, struct err *e);
+int store_put_staged(struct store *s, const uint8_t digest[HASH_SIZE],
+		     struct err *e);
+
+struct store_floor {
+	uint32_t version; /* 0: does not count under the root in force */
+	uint8_t digest[HASH_SIZE];
+};
+/* -ENOENT: never in force. */
+int store_get_floor(struct store *s, enum doc_type type, const char *id,
+		    struct store_floor *ret, struct err *e);
+int store_raise_floor(struct store *s, const struct doc_head *head,
+		      struct err *e);
+/* Asks fn (1 yes, 0 no) whether each floor's document counts still. */
+int store_recount_floors(struct store *s, store_document_fn *fn, void *ctx,
+			 struct err *e);
+
+/* ---- orders */
+#define STORE_JOBS_MAX 4096
+#define STORE_WORD_SIZE 24
+struct store_job {
+	char id[DOC_ID_SIZE], vp[DOC_ID_SIZE];
+	enum doc_type type; /* DOC_NONE: the device's own rule */
+	uint32_t version;
+	uint8_t digest[HASH_SIZE];
+	int64_t expires;
+	char action[STORE_WORD_SIZE], cause[STORE_WORD_SIZE];
+	bool done;
+	int64_t receipt; /* seq; 0: none yet */
+};
+/* err.busy: STORE_JOBS_MAX are held that have not expired at `now`. */
+int store_put_job(struct store *s, const struct store_job *j, int64_t now,
+		  struct err *e);
+/* -ENOENT. */
+int store_get_job(struct store *s, const char *id, struct store_job *ret,
+		  struct err *e);
+int store_end_job(struct store *s, const char *id, int64_t receipt,
+		  struct err *e);
+int store_drop_job(struct store *s, const char *id, struct err *e);
+/* Those that are not done, in order; at most max. Returns how many or <0. */
+int store_open_jobs(struct store *s, struct store_job *ret, unsigned int max,
+		    struct err *e);
+
+/* ---- receipts */
+int store_put_receipt(struct store *s, int64_t seq, const char *payload,
+		      struct err *e);
+typedef int store_receipt_fn(void *ctx, int64_t seq, const char *payload,
+			     struct err *e);
+int store_each_receipt(struct store *s, int64_t after, unsigned int max,
+		       store_receipt_fn *fn, void *ctx, struct err *e);
+int store_get_receipt(struct store *s, int64_t seq, char **ret, struct err *e);
+/* Deletes those up to seq that no order refers to. */
+int store_drop_receipts(struct store *s, int64_t upto, struct err *e);
+
+/* ---- audit */
+int store_put_audit(struct store *s, int64_t seq, const char *record,
+		    struct err *e);
+typedef int store_audit_fn(void *ctx, int64_t seq, const char *record,
+			   struct err *e);
+int store_each_audit(struct store *s, int64_t after, unsigned int max,
+		     store_audit_fn *fn, void *ctx, struct err *e);
+/* The record's text. -ENOENT. */
+int store_get_audit(struct store *s, int64_t seq, char **ret, struct err *e);
+/* Deletes the oldest records up to seq until `bytes` are gone; *ret: how many. */
+int store_drop_audit(struct store *s, int64_t upto, int64_t bytes, int64_t *ret,
+		     struct err *e);
+
+/* ---- wrong passwords */
+struct store_counter {
+	uint32_t wrong;
+	uint64_t boot_ns;
+};
+int store_get_counter(struct store *s, const char *kind, const char *name,
+		      struct store_counter *ret, struct err *e);
+int store_set_counter(struct store *s, const char *kind, const char *name,
+		      const struct store_counter *c, struct err *e);
+
+/* ---- VPs as cellsd last told */
+/* "absent" for one never seen. */
+int store_vp_state(struct store *s, const char *vp, char ret[STORE_WORD_SIZE],
+		   struct err *e);
+int store_set_vp_state(struct store *s, const char *vp, const char *state,
+		       struct err *e);
+/* The config version under which the VP was wiped or removed; 0: it was not. */
+int64_t store_vp_gone(struct store *s, const char *vp);
+int store_set_vp_gone(struct store *s, const char *vp, int64_t version,
+		      struct err *e);
+
+/* ---- refusals: 1 if this one is known since `since`, else 0 and noted */
+int store_note_refusal(struct store *s, const uint8_t digest[HASH_SIZE],
+		       const char *reason, int64_t now, int64_t since,
+		       struct err *e);
+
+static inline void store_closep(struct store **s)
+{
+	store_close(*s);
+}
+
+#endif
