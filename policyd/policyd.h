@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon: what its parts share. Who may change what: `store` only inside a
+ * transaction; `root`, `force` and the like only after its commit.
+ */
+#ifndef POLICYD_POLICYD_H
+#define POLICYD_POLICYD_H
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "policyd/held.h"
+#include "policyd/securetime.h"
+#include "policyd/snapshot.h"
+#include "policyd/store.h"
+
+struct command;
+struct device;
+struct enrol;
+struct err;
+struct image;
+struct key;
+struct ticker;
+
+struct policyd {
+	char *dir;
+	sd_event *event;
+	sd_bus *bus;
+	struct store *store;
+	struct securetime time;
+
+	/* NULL, "": not enrolled */
+	struct doc *root;
+	struct key *key;
+	char device_id[DOC_ID_SIZE], epoch[33], org[DOC_ID_SIZE];
+
+	struct held force;             /* documents in force */
+	struct snapshot *snapshot;     /* in force; NULL: none yet */
+	struct snapshot *staged;       /* awaited; NULL: none */
+	struct held staged_docs;       /* what it has so far */
+	bool staged_blocked;           /* a document of it was refused */
+	uint64_t arrived_ns;           /* mono: what is being applied came in */
+
+	struct {
+		char id[DOC_ID_SIZE];
+		uint64_t until_ns; /* boot clock */
+	} window;                      /* of cellsctl unlock-config */
+
+	struct device *device;
+	struct image *image;
+	struct enrol *enrol;
+	struct command *command;
+	struct ticker *ticker;
+};
+
+struct policyd_options {
+	const char *state_dir;
+	uint64_t storage_reserve; /* bytes that layers leave free */
+};
+
+/* Opens the state, finishes what was begun, and listens on the bus. */
+int policyd_new(const struct policyd_options *o, struct policyd **ret,
+		struct err *e);
+void policyd_free(struct policyd *p);
+
+static inline void policyd_freep(struct policyd **p)
+{
+	if (*p)
+		policyd_free(*p);
+}
+
+/* Secure time now, and the later of it and the wall clock (records bear it). */
+int64_t policyd_now(const struct policyd *p);
+int64_t policyd_stamp(const struct policyd *p);
+/* Saves secure time; inside a transaction. */
+int policyd_save_time(struct policyd *p, struct err *e);
+
+const struct doc_root *policyd_root(const struct policyd *p);
+
+/* The word that agents know: "wants", "receipts", "audit", "enroll", "hello". */
+void policyd_pending(struct policyd *p, const char *what);
+
+/* Reads root, key, documents and snapshots from the store. */
+int policyd_load(struct policyd *p, struct err *e);
+/* Forgets what was loaded. */
+void policyd_unload(struct policyd *p);
+
+#endif

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/verify.h"
+
+#include "lib/auto.h"
+#include "lib/envelope.h"
+#include "lib/err.h"
+#include "lib/seal.h"
+#include "lib/text.h"
+#include "policyd/securetime.h"
+#include "policyd/store.h"
+
+#include <string.h>
+
+typedef int test_fn(struct verify *v, struct err *e);
+
+void verify_fini(struct verify *v)
+{
+	doc_free(v->doc);
+	free(v->snapshot);
+	v->doc = NULL;
+	v->snapshot = NULL;
+}
+
+/* How messages name a document. */
+struct name {
+	char text[160];
+};
+
+static struct name name_of(const struct doc_head *h)
+{
+	struct name n;
+
+	snprintf(n.text, sizeof(n.text), "%s '%s' %u", doc_type_name(h->type),
+		 h->id, h->version);
+	return n;
+}
+
+/* ---- 2 and 3: signatures, schema, organisation */
+static int open_document(struct verify *v, struct err *e)
+{
+	return trust_open(v->facts->root, v->env, &v->doc, NULL, e);
+}
+
+static int open_snapshot(struct verify *v, struct err *e)
+{
+	int r = trust_check_role(v->facts->root, DOC_ROLE_DIRECTOR, v->env, NULL,
+				 e);
+
+	if (r == 0)
+		r = snapshot_parse(v->env->payload, v->env->payload_len,
+				   &v->snapshot, e);
+	if (r == 0 && strcmp(v->snapshot->org, v->facts->root->head.org) != 0)
+		r = err_reason(e, REASON_WRONG_ORG,
+			       "snapshot %u is of '%s', the root of '%s'",
+			       v->snapshot->version, v->snapshot->org,
+			       v->facts->root->head.org);
+	return r;
+}
+
+/*
+ * A root is opened by the rules of the chain. One that does not follow may still
+ * be an old one, or another of the same version, which is told apart where the
+ * root in force vouches for it.
+ */
+static int open_root(struct verify *v, struct err *e)
+{
+	const struct doc_root *held = v->facts->root;
+	AUTO(doc_freep) struct doc *d = NULL;
+	struct err other;
+	int r;
+
+	if (memcmp(v->env->digest, held->head.digest, HASH_SIZE) == 0) {
+		v->known = true;
+		return 0;
+	}
+	r = trust_open_next_root(held, v->env, &v->doc, e);
+	if (r == 0 || e->reason != REASON_ROOT_CHAIN ||
+	    trust_open(held, v->env, &d, NULL, &other) < 0)
+		return r;
+	if (d->head.version < held->head.version)
+		return err_reason(e, REASON_ROLLBACK,
+				  "root %u is older than the one in force, %u",
+				  d->head.version, held->head.version);
+	if (d->head.version == held->head.version)
+		return err_reason(e, REASON_EQUIVOCATION,
+				  "root %u differs from the one in force",
+				  d->head.version);
+	return r;
+}
+
+static bool is_director(const struct doc_root *r, const char *id)
+{
+	for (unsigned int i = 0; i < r->n_keys; i++)
+		if (strcmp(key_id(r->key[i].key), id) == 0)
+			return r->role[DOC_ROLE_DIRECTOR].members >> i & 1;
+	return 0;
+}
+
+static bool all_directors_in(const struct doc_root *a, const struct doc_root *b)
+{
+	for (unsigned int i = 0; i < a->n_keys; i++)
+		if (a->role[DOC_ROLE_DIRECTOR].members >> i & 1 &&
+		    !is_director(b, key_id(a->key[i].key)))
+			return false;
+	return true;
+}
+
+static int compare_directors(struct verify *v, struct err *e)
+{
+	const struct doc_root *new = doc_as_root(v->doc);
+
+	v->new_director = !all_directors_in(new, v->facts->root) ||
+			  !all_directors_in(v->facts->root, new);
+	return 0;
+}
+
+/* ---- 4: secure time */
+static int test_times(const struct doc_head *h, int64_t now, struct err *e)
+{
+	char at[TEXT_TIME_SIZE];
+
+	text_time(now, at);
+	if (h->issued > now + SECURETIME_SLACK)
+		return err_reason(e, REASON_NOT_YET_VALID,
+				  "%s was issued after the device's time, %s",
+				  name_of(h).text, at);
+	if (h->expires < now)
+		return err_reason(e, REASON_EXPIRED,
+				  "%s expired before the device's time, %s",
+				  name_of(h).text, at);
+	return 0;
+}
+
+/* What is in force does not lapse by being named again. */
+static int test_document_times(struct verify *v, struct err *e)
+{
+	if (held_by_digest(v->facts->force, v->env->digest))
+		return 0;
+	return test_times(&v->doc->head, v->facts->now, e);
+}
+
+static int test_order_times(struct verify *v, struct err *e)
+{
+	struct store_job j;
+	struct err ignored;
+
+	/* The first receipt again, however late. */
+	if (store_get_job(v->facts->store, v->doc->head.id, &j, &ignored) == 0 &&
+	    memcmp(j.digest, v->env->digest, HASH_SIZE) == 0) {
+		v->known = true;
+		return 0;
+	}
+	return test_times(&v->doc->head, v->facts->now, e);
+}
+
+static int test_snapshot_times(struct verify *v, struct err *e)
+{
+	const struct snapshot *s = v->snapshot;
+	char expired[TEXT_TIME_SIZE];
+
+	if (s->issued > v->facts->root->head.expires)
+		return err_reason(e, REASON_NOT_YET_VALID,
+				  "snapshot %u was issued after the root expired",
+				  s->version);
+	text_time(s->expires, expired);
+	if (s->expires < v->facts->now)
+		return err_reason(e, REASON_FREEZE,
+				  "snapshot %u expired at %s, before the "
+				  "device's time",
+				  s->version, expired);
+	return 0;
+}
+
+/* ---- 5: versions, ids, epoch; 6: addressee */
+static int test_version(const struct verify_facts *f, enum doc_type type,
+			const char *id, uint32_t version,
+			const uint8_t digest[HASH_SIZE], struct err *e)
+{
+	struct store_floor floor;
+	int r = store_get_floor(f->store, type, id, &floor, e);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	if (version < floor.version)
+		return err_reason(e, REASON_ROLLBACK,
+				  "%s '%s' %u is older than the one held, %u",
+				  doc_type_name(type), id, version,
+				  floor.version);
+	if (version == floor.version &&
+	    memcmp(digest, floor.digest, HASH_SIZE) != 0)
+		return err_reason(e, REASON_EQUIVOCATION,
+				  "%s '%s' %u differs from the one held",
+				  doc_type_name(type), id, version);
+	return 0;
+}
+
+static int test_document_version(struct verify *v, struct err *e)
+{
+	const struct doc_head *h = &v->doc->head;
+
+	return test_version(v->facts, h->type, h->id, h->version,
+			    v->env->digest, e);
+}
+
+static int test_snapshot_version(struct verify *v, struct err *e)
+{
+	const struct snapshot *s = v->snapshot;
+	int64_t floor = store_int(v->facts->store, STORE_SNAPSHOT_FLOOR, 0);
+	auto_free char *digest = NULL;
+	char hex[2 * HASH_SIZE + 1];
+	struct err ignored;
+
+	if (strcmp(s->device, v->facts->device) != 0)
+		return err_reason(e, REASON_WRONG_DEVICE,
+				  "snapshot %u is for %s", s->version, s->device);
+	if (strcmp(s->epoch, v->facts->epoch) != 0)
+		return err_reason(e, REASON_EPOCH,
+				  "snapshot %u is for another enrolment of this "
+				  "device",
+				  s->version);
+	if (s->version < floor)
+		return err_reason(e, REASON_ROLLBACK,
+				  "snapshot %u is older than the one held, %u",
+				  s->version, (unsigned int)floor);
+	if (s->version > floor)
+		return 0;
+	text_hex(s->digest, HASH_SIZE, hex);
+	if (store_text(v->facts->store, STORE_SNAPSHOT_DIGEST, &digest,
+		       &ignored) < 0 ||
+	    strcmp(digest, hex) != 0)
+		return err_reason(e, REASON_EQUIVOCATION,
+				  "snapshot %u differs from the one held",
+				  s->version);
+	v->known = true;
+	return 0;
+}
+
+/* What it names may not lie below what was in force: it could never activate. */
+static int test_snapshot_entries(struct verify *v, struct err *e)
+{
+	const struct snapshot *s = v->snapshot;
+
+	for (unsigned int i = 0; i < s->n; i++) {
+		const struct snapshot_entry *n = &s->entry[i];
+		int r = test_version(v->facts, n->type, n->id, n->version,
+				     n->digest, e);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int test_snapshot_group(struct verify *v, struct err *e)
+{
+	struct store *st = v->facts->store;
+	auto_free char *group = NULL;
+	int r = store_text(st, STORE_GROUP, &group, e);
+
+	if (r < 0)
+		return r;
+	return snapshot_check_group(v->snapshot, group,
+				    (uint32_t)store_int(st, STORE_GROUP_MIN, 1),
+				    e);
+}
+
+static int test_id(struct verify *v, struct err *e)
+{
+	struct store_job j;
+	int r = store_get_job(v->facts->store, v->doc->head.id, &j, e);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	return err_reason(e, REASON_REPLAY,
+			  "%s: an order of this id was taken before",
+			  name_of(&v->doc->head).text);
+}
+
+static int test_addressee(struct verify *v, struct err *e)
+{
+	const struct doc_head *h = &v->doc->head;
+	bool is_command = h->type == DOC_COMMAND;
+	const char *device = is_command ? doc_as_command(v->doc)->device
+					: doc_as_membership(v->doc)->device;
+	const char *epoch = is_command ? doc_as_command(v->doc)->epoch
+				       : doc_as_membership(v->doc)->epoch;
+
+	/* An epoch says something only beside its own device. */
+	if (strcmp(device, v->facts->device) != 0)
+		return err_reason(e, REASON_WRONG_DEVICE, "%s is for %s",
+				  name_of(h).text, device);
+	if (strcmp(epoch, v->facts->epoch) != 0)
+		return err_reason(e, REASON_EPOCH,
+				  "%s is for another enrolment of this device",
+				  name_of(h).text);
+	return 0;
+}
+
+/* Memberships must come in the order of their making, or a server could choose
+ * in which of two groups the device ends. */
+static int test_membership(struct verify *v, struct err *e)
+{
+	const struct doc_head *h = &v->doc->head;
+
+	if (h->type == DOC_MEMBERSHIP &&
+	    h->issued < store_int(v->facts->store, STORE_MEMBER_ISSUED, 0))
+		return err_reason(e, REASON_ROLLBACK,
+				  "%s was issued before the one held",
+				  name_of(h).text);
+	return 0;
+}
+
+/* ---- 7: the config password */
+static bool proof_holds(const struct doc_vp_config *held,
+			const struct envelope *env)
+{
+	char over[TEXT_DIGEST_SIZE];
+	auto_free void *pae = NULL;
+	struct err ignored;
+	size_t len;
+
+	text_digest(held->head.digest, over);
+	if (envelope_pae(env->type, env->payload, env->payload_len, &pae, &len,
+			 &ignored) < 0)
+		return false;
+	for (unsigned int i = 0; i < env->n_proofs; i++) {
+		const struct envelope_proof *p = &env->proof[i];
+
+		if (memcmp(p->over, held->head.digest, HASH_SIZE) == 0 &&
+		    seal_check_proof(held->verifier, over, pae, len, p->mac))
+			return true;
+	}
+	return false;
+}
+
+int verify_protection(const struct verify_facts *f,
+		      const struct doc_vp_config *held,
+		      const struct envelope *env, struct err *e)
+{
+	struct err ignored;
+
+	if (!held->is_protected || strcmp(f->window, held->head.id) == 0)
+		return 0;
+	if (env && (proof_holds(held, env) ||
+		    trust_check_role(f->root, DOC_ROLE_ROOT, env, NULL,
+				     &ignored) == 0))
+		return 0;
+	return err_reason(e, REASON_PASSWORD,
+			  "%s is protected, and its password was not proved",
+			  name_of(&held->head).text);
+}
+
+/* The config as it was last in force, also where no snapshot names it now. */
+static int get_protected(const struct verify_facts *f, const char *id,
+			 struct doc **ret, struct err *e)
+{
+	AUTO(envelope_freep) struct envelope *env = NULL;
+	auto_free char *text = NULL;
+	struct store_floor floor;
+	int r = store_get_floor(f->store, DOC_VP_CONFIG, id, &floor, e);
+
+	if (r == 0)
+		r = store_get_document(f->store, floor.digest, &text, e);
+	if (r == 0)
+		r = envelope_parse(text, strlen(text), &env, e);
+	if (r == 0)
+		r = doc_parse(DOC_VP_CONFIG, env->payload, env->payload_len, ret,
+			      e);
+	return r;
+}
+
+static int test_password(struct verify *v, struct err *e)
+{
+	AUTO(doc_freep) struct doc *old = NULL;
+	const char *id = v->doc->head.id;
+	int r;
+
+	if (v->doc->head.type == DOC_COMMAND)
+		id = doc_as_command(v->doc)->vp;
+	else if (v->doc->head.type != DOC_VP_CONFIG)
+		return 0;
+	r = get_protected(v->facts, id, &old, e);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	if (memcmp(old->head.digest, v->env->digest, HASH_SIZE) == 0)
+		return 0;
+	return verify_protection(v->facts, doc_as_vp_config(old), v->env, e);
+}
+
+static int test_removal(struct verify *v, struct err *e)
+{
+	if (v->doc->head.type != DOC_COMMAND ||
+	    doc_as_command(v->doc)->action != DOC_REMOVE)
+		return 0;
+	return test_password(v, e);
+}
+
+/* ---- 8: the snapshot's digest */
+static int test_digest(struct verify *v, struct err *e)
+{
+	const struct snapshot *s = v->facts->staged;
+	const struct doc_head *h = &v->doc->head;
+
+	if (held_by_digest(v->facts->force, v->env->digest) &&
+	    (!s || !snapshot_names(s, v->env->digest))) {
+		v->known = true;
+		return 0;
+	}
+	if (!s)
+		s = v->facts->snapshot;
+	if (s && snapshot_names(s, v->env->digest))
+		return 0;
+	return err_reason(e, REASON_MIX_AND_MATCH,
+			  "%s is not what snapshot %u names", name_of(h).text,
+			  s ? s->version : 0);
+}
+
+static int test_image(struct verify *v, struct err *e)
+{
+	const struct doc_image *im;
+
+	if (v->doc->head.type != DOC_IMAGE)
+		return 0;
+	im = doc_as_image(v->doc);
+	if (im->min_agent > VERIFY_AGENT_VERSION)
+		return err_reason(e, REASON_AGENT_TOO_OLD,
+				  "%s needs version %u, this is %u",
+				  name_of(&im->head).text, im->min_agent,
+				  VERIFY_AGENT_VERSION);
+	return 0;
+}
+
+/* ---- the orders of tests; one that finds the thing known ends its list */
+static test_fn *const root_tests[] = { open_root, compare_directors, NULL };
+
+static test_fn *const snapshot_tests[] = {
+	open_snapshot,	       test_snapshot_times,   test_snapshot_version,
+	test_snapshot_entries, test_snapshot_group,   NULL,
+};
+
+static test_fn *const document_tests[] = {
+	open_document, test_document_times, test_document_version,
+	test_password, test_digest,	    test_image,
+	NULL,
+};
+
+static test_fn *const order_tests[] = {
+	open_document,	 test_order_times, test_id, test_addressee,
+	test_membership, test_removal,	   NULL,
+};
+
+static test_fn *const *tests_for(const struct envelope *env, struct err *e)
+{
+	if (strcmp(env->type, SNAPSHOT_TYPE) == 0)
+		return snapshot_tests;
+	switch (doc_type_from_payload_type(env->type)) {
+	case DOC_ROOT:
+		return root_tests;
+	case DOC_COMMAND:
+	case DOC_MEMBERSHIP:
+		return order_tests;
+	case DOC_NONE:
+	case DOC_TYPE_COUNT:
+		err_reason(e, REASON_ENVELOPE,
+			   "payloadType '%s' is none that a device takes",
+			   env->type);
+		return NULL;
+	default:
+		return document_tests;
+	}
+}
+
+int verify_envelope(const struct verify_facts *f, const struct envelope *env,
+		    struct verify *ret, struct err *e)
+{
+	test_fn *const *t = tests_for(env, e);
+	int r = 0;
+
+	*ret = (struct verify){ .facts = f, .env = env };
+	if (!t)
+		return -reason_errno(REASON_ENVELOPE);
+	for (; *t && r == 0 && !ret->known; t++)
+		r = (*t)(ret, e);
+	return r;
+}
