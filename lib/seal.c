@@ -55,21 +55,51 @@ void seal_wipe(struct seal_key *k)
 	mbedtls_platform_zeroize(k, sizeof(*k));
 }
 
-void seal_verifier(const struct seal_key *k, uint8_t ret[HASH_SIZE])
+static void verifier_of(const uint8_t auth[32], uint8_t ret[HASH_SIZE])
 {
 	const struct hash_part label = { VERIFIER_LABEL,
 					 strlen(VERIFIER_LABEL) };
 
-	hash_hmac(k->auth, sizeof(k->auth), &label, 1, ret);
+	hash_hmac(auth, 32, &label, 1, ret);
+}
+
+void seal_verifier(const struct seal_key *k, uint8_t ret[HASH_SIZE])
+{
+	verifier_of(k->auth, ret);
+}
+
+/* Hides the key, and uncovers it again. */
+static void mask(const uint8_t verifier[HASH_SIZE], const char *over,
+		 const void *pae, size_t pae_len, const uint8_t in[HASH_SIZE],
+		 uint8_t ret[HASH_SIZE])
+{
+	const struct hash_part parts[] = { { over, strlen(over) },
+					   { pae, pae_len } };
+
+	hash_hmac(verifier, HASH_SIZE, parts, ARRAY_SIZE(parts), ret);
+	for (size_t i = 0; i < HASH_SIZE; i++)
+		ret[i] ^= in[i];
 }
 
 void seal_proof(const struct seal_key *k, const char *over, const void *pae,
 		size_t pae_len, uint8_t ret[HASH_SIZE])
 {
-	const struct hash_part parts[] = { { over, strlen(over) },
-					   { pae, pae_len } };
+	uint8_t verifier[HASH_SIZE];
 
-	hash_hmac(k->auth, sizeof(k->auth), parts, ARRAY_SIZE(parts), ret);
+	seal_verifier(k, verifier);
+	mask(verifier, over, pae, pae_len, k->auth, ret);
+}
+
+bool seal_check_proof(const uint8_t verifier[HASH_SIZE], const char *over,
+		      const void *pae, size_t pae_len,
+		      const uint8_t proof[HASH_SIZE])
+{
+	uint8_t auth[HASH_SIZE], got[HASH_SIZE];
+
+	mask(verifier, over, pae, pae_len, proof, auth);
+	verifier_of(auth, got);
+	mbedtls_platform_zeroize(auth, sizeof(auth));
+	return hash_compare(got, verifier, sizeof(got)) == 0;
 }
 
 static int gcm_start(mbedtls_gcm_context *gcm, const uint8_t key[32])

@@ -6,6 +6,7 @@
 #ifndef LIB_SEAL_H
 #define LIB_SEAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,9 +34,19 @@ void seal_wipe(struct seal_key *k);
 /* HMAC-SHA256(auth, "cells-verifier"). */
 void seal_verifier(const struct seal_key *k, uint8_t ret[HASH_SIZE]);
 
-/* HMAC-SHA256(auth, over || PAE): the proof of 10-policy, Passwords. */
+/*
+ * The proof of 10-policy, Passwords: that whoever made the new document knew the
+ * password of the config `over` ("sha256:<hex>"). A device holds the verifier
+ * only, which tells nothing about the key; so the proof is the key itself,
+ * hidden under HMAC-SHA256(verifier, over || PAE), by which it fits that one
+ * document only. It spends the protection of that one version of the config, as
+ * a password used once does; its secrets have a key of their own.
+ */
 void seal_proof(const struct seal_key *k, const char *over, const void *pae,
 		size_t pae_len, uint8_t ret[HASH_SIZE]);
+bool seal_check_proof(const uint8_t verifier[HASH_SIZE], const char *over,
+		      const void *pae, size_t pae_len,
+		      const uint8_t proof[HASH_SIZE]);
 
 /* AES-256-GCM; *ret is ciphertext and tag, the caller frees. */
 int seal_encrypt(const uint8_t key[32], const uint8_t nonce[SEAL_NONCE_SIZE],

@@ -188,9 +188,10 @@ class Password:
 
     def proof(self, held, new):
         """That the password of `held` was known to whoever made `new`."""
-        mac = hmac.digest(self.auth,
-                          held.sha256.encode() + pae(new.ptype, new.payload),
-                          "sha256")
+        mask = hmac.digest(self.verifier,
+                           held.sha256.encode() + pae(new.ptype, new.payload),
+                           "sha256")
+        mac = bytes(a ^ b for a, b in zip(self.auth, mask))
         return {"over": held.sha256, "mac": b64(mac)}
 
 
