@@ -48,13 +48,17 @@ void access_right_of(const struct doc_device_policy *const *policies,
 		     const struct access_time *at, struct access_right *ret);
 
 /*
- * Seconds from `at` until the next edge of any window in the policies, at least
- * 1; 0: no policy has windows.
+ * Seconds from `at` until the next edge of any window in the policies, or until
+ * the local zone's offset changes if that is sooner; at least 1. 0: no policy
+ * has windows.
  */
 int64_t access_next_edge(const struct doc_device_policy *const *policies,
 			 unsigned int n, const struct access_time *at);
 
-/* "none", "shared", "exclusive"; with block beside none: "none+block". */
+/*
+ * "none", "shared", "exclusive"; with block beside none: "none+block". Of an
+ * exclusive rule whose windows are closed the block stays.
+ */
 const char *access_mode_name(struct cells_right r);
 
 #endif

@@ -169,6 +169,7 @@ const char *doc_level_name(enum doc_level l);
 enum doc_on_revoke { DOC_REVOKE_DEFAULT, DOC_REVOKE_KILL, DOC_REVOKE_KEEP };
 
 #define DOC_WINDOWS_MAX 16
+#define DOC_DAY_MINUTES 1440
 struct doc_window {
 	uint8_t days;      /* bit 0 Monday ... bit 6 Sunday */
 	uint16_t from, to; /* minutes of the day, 0..1440; to <= from: past midnight */

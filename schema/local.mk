@@ -5,3 +5,13 @@ dist_dbusinterface_DATA = \
 	%D%/dbus/org.cells.Device1.xml \
 	%D%/dbus/org.cells.Policy1.xml
 EXTRA_DIST += %D%/ws/cells.v1.md %D%/openapi.yaml
+XSDS = \
+	%D%/xsd/command.xsd \
+	%D%/xsd/common.xsd \
+	%D%/xsd/device-policy.xsd \
+	%D%/xsd/group.xsd \
+	%D%/xsd/image.xsd \
+	%D%/xsd/membership.xsd \
+	%D%/xsd/root.xsd \
+	%D%/xsd/vp-config.xsd
+EXTRA_DIST += $(XSDS) %D%/examples

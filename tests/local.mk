@@ -20,6 +20,9 @@ check_PROGRAMS += %D%/unit/test_adminconf
 check_PROGRAMS += %D%/unit/test_db
 %C%_unit_test_db_LDADD = $(UNIT_LIBS) $(SQLITE_LIBS)
 
+check_PROGRAMS += %D%/unit/test_doc
+%C%_unit_test_doc_LDADD = $(UNIT_LIBS) $(XML_LIBS)
+
 check_PROGRAMS += %D%/unit/test_envelope
 %C%_unit_test_envelope_LDADD = $(UNIT_LIBS)
 
