@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What several programs need; no daemon's logic.
 noinst_LIBRARIES += %D%/libcells.a
-%C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS) $(LWS_CFLAGS)
-%C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS) \
+%C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS) $(LWS_CFLAGS) \
 	$(SQLITE_CFLAGS) $(SYSTEMD_CFLAGS) $(ZSTD_CFLAGS)
 %C%_libcells_a_SOURCES = \
 	%D%/access.c %D%/access.h \
