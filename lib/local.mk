@@ -3,12 +3,15 @@
 noinst_LIBRARIES += %D%/libcells.a
 %C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS) $(LWS_CFLAGS) \
 	$(SQLITE_CFLAGS) $(SYSTEMD_CFLAGS) $(ZSTD_CFLAGS)
+%C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLITE_CFLAGS) \
+	$(SYSTEMD_CFLAGS) $(XML_CFLAGS) $(ZSTD_CFLAGS)
 %C%_libcells_a_SOURCES = \
 	%D%/access.c %D%/access.h \
 	%D%/adminconf.c %D%/adminconf.h \
 	%D%/audit.c %D%/audit.h \
 	%D%/auto.h \
 	%D%/bus.c %D%/bus.h \
+	%D%/chunk.c %D%/chunk.h \
 	%D%/class.c %D%/class.h \
 	%D%/clock.c %D%/clock.h \
 	%D%/conf.c %D%/conf.h \
@@ -31,6 +34,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/keyfile.c \
 	%D%/log.c %D%/log.h \
 	%D%/lwslog.c %D%/lwslog.h \
+	%D%/merkle.c %D%/merkle.h \
 	%D%/opt.c %D%/opt.h \
 	%D%/reason.c %D%/reason.h \
 	%D%/receipt.c %D%/receipt.h \
@@ -39,6 +43,9 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/uri.c %D%/uri.h \
 	%D%/xml.c %D%/xml.h \
 	%D%/xsd.c %D%/xsd.h
+	%D%/trust.c %D%/trust.h \
+	%D%/uri.c %D%/uri.h \
+	%D%/x509.c %D%/x509.h
 
 # In the order a program links them; each takes the groups it needs.
 LIBCELLS = lib/libcells.a

@@ -37,7 +37,8 @@ int x509_digest(const char *pem, uint8_t ret[HASH_SIZE], struct err *e);
 int x509_validity(const char *pem, int64_t *ret_not_before,
 		  int64_t *ret_not_after, struct err *e);
 int x509_key(const char *pem, struct key **ret, struct err *e);
-/* Is the first certificate of pem signed by ca_pem and in its time? */
+/* Is the first certificate of pem signed by ca_pem, and are both in their time?
+ * -EKEYREJECTED, -ETIME. */
 int x509_check(const char *pem, const char *ca_pem, int64_t now, struct err *e);
 
 #endif

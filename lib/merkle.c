@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/merkle.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define SIZE_MAX_TREE (UINT64_C(1) << 62)
+
+void merkle_leaf(const void *entry, size_t len, uint8_t ret[HASH_SIZE])
+{
+	const uint8_t prefix = 0;
+	struct hash h;
+
+	hash_init(&h);
+	hash_add(&h, &prefix, 1);
+	hash_add(&h, entry, len);
+	hash_end(&h, ret);
+}
+
+/* ret may be one of the two. */
+static void node(const uint8_t left[HASH_SIZE], const uint8_t right[HASH_SIZE],
+		 uint8_t ret[HASH_SIZE])
+{
+	uint8_t both[1 + 2 * HASH_SIZE] = { 1 };
+
+	memcpy(both + 1, left, HASH_SIZE);
+	memcpy(both + 1 + HASH_SIZE, right, HASH_SIZE);
+	hash_sha256(both, sizeof(both), ret);
+}
+
+static unsigned int peaks(uint64_t size)
+{
+	return (unsigned int)__builtin_popcountll(size);
+}
+
+void merkle_add(struct merkle *m, const uint8_t leaf[HASH_SIZE])
+{
+	unsigned int n = peaks(m->size);
+
+	/* As adding one to a binary number: each carry joins two subtrees. */
+	memcpy(m->peak[n], leaf, HASH_SIZE);
+	for (uint64_t carry = m->size; carry & 1; carry >>= 1, n--)
+		node(m->peak[n - 1], m->peak[n], m->peak[n - 1]);
+	m->size++;
+}
+
+void merkle_root(const struct merkle *m, uint8_t ret[HASH_SIZE])
+{
+	unsigned int n = peaks(m->size);
+
+	if (n == 0) {
+		hash_sha256("", 0, ret);
+		return;
+	}
+	memcpy(ret, m->peak[n - 1], HASH_SIZE);
+	for (unsigned int i = n - 1; i > 0; i--)
+		node(m->peak[i - 1], ret, ret);
+}
+
+/* MTH(D[from:to]) of the RFC. */
+static int range(merkle_leaf_fn *leaf, void *ctx, uint64_t from, uint64_t to,
+		 uint8_t ret[HASH_SIZE])
+{
+	struct merkle m = { 0 };
+
+	for (uint64_t i = from; i < to; i++) {
+		uint8_t hash[HASH_SIZE];
+		int r = leaf(ctx, i, hash);
+
+		if (r < 0)
+			return r;
+		merkle_add(&m, hash);
+	}
+	merkle_root(&m, ret);
+	return 0;
+}
+
+/* The largest power of two below n; n > 1. */
+static uint64_t split(uint64_t n)
+{
+	return UINT64_C(1) << (63 - __builtin_clzll(n - 1));
+}
+
+/* The proofs are found from the root down, and written from the leaf up. */
+static void reverse(uint8_t path[][HASH_SIZE], unsigned int n)
+{
+	for (unsigned int i = 0; i < n / 2; i++) {
+		uint8_t swap[HASH_SIZE];
+
+		memcpy(swap, path[i], HASH_SIZE);
+		memcpy(path[i], path[n - 1 - i], HASH_SIZE);
+		memcpy(path[n - 1 - i], swap, HASH_SIZE);
+	}
+}
+
+int merkle_prove_inclusion(merkle_leaf_fn *leaf, void *ctx, uint64_t index,
+			   uint64_t size, uint8_t path[][HASH_SIZE],
+			   unsigned int *ret_n)
+{
+	uint64_t from = 0, to = size;
+	unsigned int n = 0;
+
+	if (index >= size || size > SIZE_MAX_TREE)
+		return -EINVAL;
+	while (to - from > 1) {
+		uint64_t middle = from + split(to - from);
+		int r;
+
+		if (index < middle) {
+			r = range(leaf, ctx, middle, to, path[n++]);
+			to = middle;
+		} else {
+			r = range(leaf, ctx, from, middle, path[n++]);
+			from = middle;
+		}
+		if (r < 0)
+			return r;
+	}
+	reverse(path, n);
+	*ret_n = n;
+	return 0;
+}
+
+int merkle_prove_consistency(merkle_leaf_fn *leaf, void *ctx, uint64_t first,
+			     uint64_t second, uint8_t path[][HASH_SIZE],
+			     unsigned int *ret_n)
+{
+	uint64_t from = 0, to = second;
+	unsigned int n = 0;
+	int r;
+
+	if (first > second || second > SIZE_MAX_TREE)
+		return -EINVAL;
+	if (first == 0) {
+		*ret_n = 0;
+		return 0;
+	}
+	/* SUBPROOF of the RFC, where `first` is an index from the left end. */
+	while (first != to) {
+		uint64_t middle = from + split(to - from);
+
+		if (first <= middle) {
+			r = range(leaf, ctx, middle, to, path[n++]);
+			to = middle;
+		} else {
+			r = range(leaf, ctx, from, middle, path[n++]);
+			from = middle;
+		}
+		if (r < 0)
+			return r;
+	}
+	/* A subtree at the left end is the old root, which is known. */
+	if (from != 0) {
+		r = range(leaf, ctx, from, to, path[n++]);
+		if (r < 0)
+			return r;
+	}
+	reverse(path, n);
+	*ret_n = n;
+	return 0;
+}
+
+/* Where a walk from a leaf to the root stands: its node and the last one. */
+struct walk {
+	uint64_t fn, sn;
+};
+
+/* Is the next hash of the path to the left? Goes up in any case. */
+static bool is_left(struct walk *w)
+{
+	bool left = (w->fn & 1) || w->fn == w->sn;
+
+	while (left && !(w->fn & 1) && w->fn != 0) {
+		w->fn >>= 1;
+		w->sn >>= 1;
+	}
+	w->fn >>= 1;
+	w->sn >>= 1;
+	return left;
+}
+
+bool merkle_check_inclusion(const uint8_t leaf[HASH_SIZE], uint64_t index,
+			    uint64_t size, const uint8_t path[][HASH_SIZE],
+			    unsigned int n, const uint8_t root[HASH_SIZE])
+{
+	struct walk w = { index, size - 1 };
+	uint8_t hash[HASH_SIZE];
+
+	if (index >= size)
+		return false;
+	memcpy(hash, leaf, HASH_SIZE);
+	for (unsigned int i = 0; i < n; i++) {
+		if (w.sn == 0)
+			return false;
+		if (is_left(&w))
+			node(path[i], hash, hash);
+		else
+			node(hash, path[i], hash);
+	}
+	return w.sn == 0 && hash_compare(hash, root, HASH_SIZE) == 0;
+}
+
+/* Of first < second, first not 0. */
+static bool check_growth(uint64_t first, const uint8_t first_root[HASH_SIZE],
+			 uint64_t second, const uint8_t second_root[HASH_SIZE],
+			 const uint8_t path[][HASH_SIZE], unsigned int n)
+{
+	/* A power of two: the walk starts at the old root itself. */
+	bool starts_known = (first & (first - 1)) == 0;
+	struct walk w = { first - 1, second - 1 };
+	uint8_t old[HASH_SIZE], new[HASH_SIZE];
+
+	if (n == 0)
+		return false;
+	while (w.fn & 1) {
+		w.fn >>= 1;
+		w.sn >>= 1;
+	}
+	memcpy(old, starts_known ? first_root : path[0], HASH_SIZE);
+	memcpy(new, old, HASH_SIZE);
+	for (unsigned int i = starts_known ? 0 : 1; i < n; i++) {
+		if (w.sn == 0)
+			return false;
+		if (is_left(&w)) {
+			node(path[i], old, old);
+			node(path[i], new, new);
+		} else {
+			node(new, path[i], new);
+		}
+	}
+	return w.sn == 0 && hash_compare(old, first_root, HASH_SIZE) == 0 &&
+	       hash_compare(new, second_root, HASH_SIZE) == 0;
+}
+
+bool merkle_check_consistency(uint64_t first,
+			      const uint8_t first_root[HASH_SIZE],
+			      uint64_t second,
+			      const uint8_t second_root[HASH_SIZE],
+			      const uint8_t path[][HASH_SIZE], unsigned int n)
+{
+	uint8_t empty[HASH_SIZE];
+
+	if (first > second)
+		return false;
+	if (first == second)
+		return n == 0 &&
+		       hash_compare(first_root, second_root, HASH_SIZE) == 0;
+	if (first == 0) {
+		hash_sha256("", 0, empty);
+		return n == 0 &&
+		       hash_compare(first_root, empty, HASH_SIZE) == 0;
+	}
+	return check_growth(first, first_root, second, second_root, path, n);
+}
