@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt-server/cellsadm/proof.h"
+
+#include "lib/auto.h"
+#include "lib/envelope.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "lib/seal.h"
+#include "lib/text.h"
+#include "mgmt-server/cellsadm/adm.h"
+#include "mgmt-server/cellsadm/keep.h"
+#include "mgmt-server/cellsadm/prompt.h"
+#include "mgmt-server/cellsadm/signing.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define VERSIONS_MAX 256
+
+struct passwords {
+	char *item[OPT_LIST_MAX];
+	unsigned int n;
+	bool asked;
+};
+
+static void passwords_fini(struct passwords *p)
+{
+	while (p->n > 0)
+		prompt_free(p->item[--p->n]);
+}
+
+static int read_passwords(const struct signing *s, struct passwords *p,
+			  struct err *e)
+{
+	for (unsigned int i = 0; i < s->config_password_files.n; i++) {
+		int r = prompt_read(s->config_password_files.item[i], false,
+				    &p->item[p->n], e);
+
+		if (r < 0)
+			return r;
+		p->n++;
+	}
+	return 0;
+}
+
+/* One question for all versions; --config-password-file replaces it. */
+static int ask_once(struct passwords *p, const char *id, struct err *e)
+{
+	char what[96];
+	int r;
+
+	if (p->n > 0 || p->asked)
+		return 0;
+	p->asked = true;
+	snprintf(what, sizeof(what), "the config '%s'", id);
+	r = prompt_password(what, false, &p->item[0], e);
+	if (r == -ENXIO)
+		return err_set(e, ENXIO,
+			       "config '%s' is protected: its password is "
+			       "needed (--config-password-file)",
+			       id);
+	if (r >= 0)
+		p->n = 1;
+	return r;
+}
+
+/* Does the password fit the old version? Then its key. */
+static int derive(const struct doc_vp_config *old, const char *password,
+		  struct seal_key *ret, struct err *e)
+{
+	uint8_t verifier[HASH_SIZE];
+	int r = seal_derive(password, old->salt, old->salt_len, old->iterations,
+			    ret, e);
+
+	if (r < 0)
+		return r;
+	seal_verifier(ret, verifier);
+	return hash_compare(verifier, old->verifier, HASH_SIZE) == 0 ? 0
+								     : -EACCES;
+}
+
+static int add_one(struct envelope *env, const uint8_t digest[HASH_SIZE],
+		   const struct seal_key *k, struct err *e)
+{
+	struct envelope_proof proof;
+	char over[TEXT_DIGEST_SIZE];
+	auto_free void *pae = NULL;
+	size_t len;
+	int r = envelope_pae(env->type, env->payload, env->payload_len, &pae,
+			     &len, e);
+
+	if (r < 0)
+		return r;
+	text_digest(digest, over);
+	memcpy(proof.over, digest, HASH_SIZE);
+	seal_proof(k, over, pae, len, proof.mac);
+	return envelope_add_proof(env, &proof, e);
+}
+
+static bool has_proof(const struct envelope *env,
+		      const uint8_t digest[HASH_SIZE])
+{
+	for (unsigned int i = 0; i < env->n_proofs; i++)
+		if (memcmp(env->proof[i].over, digest, HASH_SIZE) == 0)
+			return true;
+	return false;
+}
+
+static int prove(struct envelope *env, const struct doc *old_doc,
+		 struct passwords *p, struct err *e)
+{
+	const struct doc_vp_config *old = doc_as_vp_config(old_doc);
+	const uint8_t *digest = old_doc->head.digest;
+	int r;
+
+	if (!old->is_protected || memcmp(digest, env->digest, HASH_SIZE) == 0 ||
+	    has_proof(env, digest))
+		return 0;
+	r = ask_once(p, old_doc->head.id, e);
+	if (r < 0)
+		return r;
+	for (unsigned int i = 0; i < p->n; i++) {
+		AUTO(seal_wipe) struct seal_key k;
+
+		r = derive(old, p->item[i], &k, e);
+		if (r == -EACCES)
+			continue;
+		return r < 0 ? r : add_one(env, digest, &k, e);
+	}
+	log_warning("no proof for version %u: its password is another one",
+		    old_doc->head.version);
+	return 0;
+}
+
+static int prove_kept(struct adm *a, struct envelope *env,
+		      const struct doc_vp_config *config, struct passwords *p,
+		      struct err *e)
+{
+	uint32_t versions[VERSIONS_MAX];
+	unsigned int n =
+		keep_signed_versions(a, &config->head, versions, VERSIONS_MAX);
+
+	for (unsigned int i = 0; i < n; i++) {
+		AUTO(doc_freep) struct doc *old = NULL;
+		auto_free char *xml = NULL;
+		size_t len;
+		int r;
+
+		if (versions[i] >= config->head.version)
+			break;
+		r = keep_get_signed(a, &config->head, versions[i], &xml, &len,
+				    e);
+		if (r >= 0)
+			r = doc_parse(DOC_VP_CONFIG, xml, len, &old, e);
+		if (r >= 0)
+			r = prove(env, old, p, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int proof_add(struct adm *a, const struct signing *s, struct envelope *env,
+	      const struct doc_vp_config *config, struct err *e)
+{
+	AUTO(passwords_fini) struct passwords p = { 0 };
+	int r = read_passwords(s, &p, e);
+
+	for (unsigned int i = 0; r >= 0 && i < s->proof_for.n; i++) {
+		AUTO(envelope_freep) struct envelope *old_env = NULL;
+		AUTO(doc_freep) struct doc *old = NULL;
+
+		r = signing_read(s->proof_for.item[i], &old_env, &old, e);
+		if (r < 0)
+			return r;
+		if (old->head.type != DOC_VP_CONFIG ||
+		    strcmp(old->head.id, config->head.id) != 0)
+			return err_set(e, EINVAL, "%s: not a vp-config '%s'",
+				       s->proof_for.item[i], config->head.id);
+		r = prove(env, old, &p, e);
+	}
+	return r < 0 ? r : prove_kept(a, env, config, &p, e);
+}

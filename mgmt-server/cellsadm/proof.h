@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Proofs of the config password (10-policy, Passwords): a protected vp-config
+ * is replaced only by one whose signer knows the old one's password.
+ */
+#ifndef CELLSADM_PROOF_H
+#define CELLSADM_PROOF_H
+
+struct adm;
+struct doc_vp_config;
+struct envelope;
+struct err;
+struct signing;
+
+/*
+ * Adds a proof over each protected version that may still be in the fleet:
+ * those signed on this machine and those of --proof-for. Passwords come from
+ * the options, else from the terminal, once. A version that none of them fits
+ * is named on stderr and gets no proof.
+ */
+int proof_add(struct adm *a, const struct signing *s, struct envelope *env,
+	      const struct doc_vp_config *config, struct err *e);
+
+#endif

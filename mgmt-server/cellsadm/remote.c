@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt-server/cellsadm/remote.h"
+
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/http.h"
+#include "lib/text.h"
+#include "mgmt-server/cellsadm/adm.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+#define TIMEOUT_SECONDS 90 /* the server waits up to 60 for an action */
+#define PAGE "500"
+
+struct remote {
+	struct http *http;
+};
+
+void remote_free(struct remote *r)
+{
+	if (!r)
+		return;
+	http_free(r->http);
+	free(r);
+}
+
+static void remote_freep(struct remote **r)
+{
+	remote_free(*r);
+}
+
+static int open_remote(struct adm *a, struct err *e)
+{
+	AUTO(remote_freep) struct remote *r = NULL;
+	const struct adminconf *c;
+	struct http_server server = { .timeout = TIMEOUT_SECONDS };
+	int ret;
+
+	if (a->remote)
+		return 0;
+	ret = adm_server(a, &c, e);
+	if (ret < 0)
+		return ret;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return err_oom(e, c->host);
+	server.host = c->host;
+	server.port = c->port;
+	server.ca_pem = c->ca_pem;
+	server.token = c->token;
+	ret = http_new(&server, &r->http, e);
+	if (ret < 0)
+		return ret;
+	a->remote = steal(r);
+	return 0;
+}
+
+static void escape(FILE *f, const char *s)
+{
+	for (; *s; s++)
+		if (isalnum((unsigned char)*s) || strchr("-._~:", *s))
+			putc(*s, f);
+		else
+			fprintf(f, "%%%02X", (unsigned char)*s);
+}
+
+char *remote_path_text(const char *const *path)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	char separator = '?';
+
+	if (!f)
+		return NULL;
+	fputs("/v1", f);
+	for (; *path && strcmp(*path, "?") != 0; path++) {
+		putc('/', f);
+		escape(f, *path);
+	}
+	for (path += *path != NULL; *path; path += 2) {
+		if (!path[1])
+			continue;
+		putc(separator, f);
+		escape(f, path[0]);
+		putc('=', f);
+		escape(f, path[1]);
+		separator = '&';
+	}
+	if (fclose(f) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* The errno that a verb may tell apart. */
+static int status_errno(int status)
+{
+	switch (status) {
+	case 401:
+	case 403:
+		return EACCES;
+	case 404:
+		return ENOENT;
+	case 409:
+		return EEXIST;
+	default:
+		return EIO;
+	}
+}
+
+static int refused(const struct http_answer *answer, const char *method,
+		   const char *path, struct err *e)
+{
+	auto_json json_t *j = NULL;
+	struct err ignored;
+	const char *detail, *code;
+	enum reason reason;
+
+	if (json_parse(answer->body, answer->body_len, path, &j, &ignored) < 0)
+		return err_set(e, EIO, "%s %s: HTTP status %d", method, path,
+			       answer->status);
+	detail = json_string_value(json_object_get(j, "detail"));
+	if (!detail)
+		detail = json_string_value(json_object_get(j, "title"));
+	code = json_string_value(json_object_get(j, "code"));
+	if (!detail || !code)
+		return err_set(e, EIO, "%s %s: HTTP status %d", method, path,
+			       answer->status);
+	reason = reason_from_code(code);
+	err_set(e, EIO, "%s (%s)", detail, code);
+	e->reason = reason;
+	return reason ? -reason_errno(reason) : -status_errno(answer->status);
+}
+
+static int call(struct adm *a, const char *method, const char *path,
+		const char *body, struct http_answer *ret, struct err *e)
+{
+	uint8_t random[16];
+	char key[64] = "Idempotency-Key: ";
+	const char *const headers[] = { key, NULL };
+	struct http_request rq = {
+		.method = method,
+		.path = path,
+		.body = body,
+		.body_len = body ? strlen(body) : 0,
+	};
+	int r = open_remote(a, e);
+
+	if (r < 0)
+		return r;
+	if (strcmp(method, "POST") == 0) {
+		hash_random(random, sizeof(random));
+		text_hex(random, sizeof(random), key + strlen(key));
+		rq.headers = headers;
+	}
+	r = http_call(a->remote->http, &rq, ret, e);
+	if (r < 0)
+		return r;
+	if (ret->status < 200 || ret->status > 299)
+		return refused(ret, method, path, e);
+	return 0;
+}
+
+static int call_json(struct adm *a, const char *method, const char *const *path,
+		     const json_t *body, json_t **ret, struct err *e)
+{
+	AUTO(http_answer_fini) struct http_answer answer = { 0 };
+	auto_free char *text = remote_path_text(path);
+	auto_free char *sent = body ? json_text(body) : NULL;
+	int r;
+
+	if (!text || (body && !sent))
+		return err_oom(e, method);
+	r = call(a, method, text, sent, &answer, e);
+	if (r < 0 || !ret)
+		return r;
+	if (answer.body_len == 0) {
+		*ret = json_object();
+		return *ret ? 0 : err_oom(e, text);
+	}
+	return json_parse(answer.body, answer.body_len, text, ret, e);
+}
+
+int remote_get(struct adm *a, const char *const *path, json_t **ret,
+	       struct err *e)
+{
+	return call_json(a, "GET", path, NULL, ret, e);
+}
+
+int remote_send(struct adm *a, const char *method, const char *const *path,
+		const json_t *body, json_t **ret, struct err *e)
+{
+	return call_json(a, method, path, body, ret, e);
+}
+
+int remote_get_text(struct adm *a, const char *const *path, char **ret,
+		    size_t *ret_len, struct err *e)
+{
+	AUTO(http_answer_fini) struct http_answer answer = { 0 };
+	auto_free char *text = remote_path_text(path);
+	int r;
+
+	if (!text)
+		return err_oom(e, "GET");
+	r = call(a, "GET", text, NULL, &answer, e);
+	if (r < 0)
+		return r;
+	*ret_len = answer.body_len;
+	*ret = steal(answer.body);
+	return 0;
+}
+
+static int page(struct adm *a, const char *path, const char *cursor,
+		json_t **ret, struct err *e)
+{
+	AUTO(http_answer_fini) struct http_answer answer = { 0 };
+	auto_free char *full = NULL;
+	char *text;
+	size_t len;
+	FILE *f = open_memstream(&full, &len);
+	int r;
+
+	if (!f)
+		return err_oom(e, path);
+	fprintf(f, "%s%climit=" PAGE, path, strchr(path, '?') ? '&' : '?');
+	if (cursor) {
+		fputs("&cursor=", f);
+		escape(f, cursor);
+	}
+	if (fclose(f) != 0)
+		return err_oom(e, path);
+	text = full;
+	r = call(a, "GET", text, NULL, &answer, e);
+	if (r < 0)
+		return r;
+	return json_parse(answer.body, answer.body_len, path, ret, e);
+}
+
+int remote_list(struct adm *a, const char *const *path, unsigned int max,
+		json_t **ret, struct err *e)
+{
+	auto_free char *text = remote_path_text(path), *cursor = NULL;
+	auto_json json_t *all = json_array();
+	int r;
+
+	if (!text || !all)
+		return err_oom(e, "list");
+	do {
+		auto_json json_t *one = NULL;
+		const char *next;
+		json_t *items;
+
+		r = page(a, text, cursor, &one, e);
+		if (r < 0)
+			return r;
+		items = json_object_get(one, "items");
+		if (!json_is_array(items))
+			return err_set(e, EBADMSG, "%s: no list of items",
+				       text);
+		if (json_array_extend(all, items) < 0)
+			return err_oom(e, text);
+		next = json_string_value(json_object_get(one, "next"));
+		free(cursor);
+		cursor = next ? strdup(next) : NULL;
+	} while (cursor && (max == 0 || json_array_size(all) < max));
+	while (max && json_array_size(all) > max)
+		json_array_remove(all, json_array_size(all) - 1);
+	*ret = steal(all);
+	return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server's REST interface (schema/openapi.yaml), by lib/http.h. A refusal
+ * is an error with the problem's detail and code; -ENOENT stands for 404,
+ * -EEXIST for 409.
+ */
+#ifndef CELLSADM_REMOTE_H
+#define CELLSADM_REMOTE_H
+
+#include "lib/json.h"
+
+struct adm;
+struct err;
+struct remote;
+
+/*
+ * A path is built from its parts, which are escaped: a NULL ends them. "?" as a
+ * part begins the query: then name, value, name, value (a NULL value: left
+ * out).
+ */
+#define REMOTE_PATH(...)                                                       \
+	((const char *const[]){ __VA_ARGS__, NULL, NULL, NULL })
+
+/* GET. The caller owns *ret. */
+int remote_get(struct adm *a, const char *const *path, json_t **ret,
+	       struct err *e);
+
+/* GET of something that is no JSON. */
+int remote_get_text(struct adm *a, const char *const *path, char **ret,
+		    size_t *ret_len, struct err *e);
+
+/* All items of a list, over its cursors; at most `max` (0: all there are). */
+int remote_list(struct adm *a, const char *const *path, unsigned int max,
+		json_t **ret, struct err *e);
+
+/* body may be NULL; ret may be NULL. */
+int remote_send(struct adm *a, const char *method, const char *const *path,
+		const json_t *body, json_t **ret, struct err *e);
+
+void remote_free(struct remote *r);
+
+/* The path as text, which the caller frees; NULL: no memory. */
+char *remote_path_text(const char *const *path);
+
+#endif

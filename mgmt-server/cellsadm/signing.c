@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt-server/cellsadm/signing.h"
+
+#include "lib/auto.h"
+#include "lib/envelope.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/text.h"
+#include "lib/trust.h"
+#include "mgmt-server/cellsadm/adm.h"
+#include "mgmt-server/cellsadm/difference.h"
+#include "mgmt-server/cellsadm/keep.h"
+#include "mgmt-server/cellsadm/pin.h"
+#include "mgmt-server/cellsadm/proof.h"
+#include "mgmt-server/cellsadm/ring.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BLANK " \t\r\n"
+
+/* Behind white space, comments and processing instructions. */
+static const char *skip_prolog(const char *xml)
+{
+	if (strncmp(xml, "\xef\xbb\xbf", 3) == 0)
+		xml += 3;
+	for (;;) {
+		const char *end;
+
+		xml += strspn(xml, BLANK);
+		if (strncmp(xml, "<?", 2) == 0)
+			end = strstr(xml, "?>");
+		else if (strncmp(xml, "<!--", 4) == 0)
+			end = strstr(xml + 4, "-->");
+		else
+			return xml;
+		if (!end)
+			return "";
+		xml = end + (xml[1] == '?' ? 2 : 3);
+	}
+}
+
+enum doc_type signing_sniff(const char *xml, size_t len)
+{
+	auto_free char *name = NULL;
+	const char *start;
+
+	if (strlen(xml) != len)
+		return DOC_NONE;
+	start = skip_prolog(xml);
+	if (*start != '<')
+		return DOC_NONE;
+	name = strndup(start + 1, strcspn(start + 1, BLANK "/>"));
+	return name ? doc_type_from_name(name) : DOC_NONE;
+}
+
+int signing_read(const char *path, struct envelope **ret, struct doc **ret_doc,
+		 struct err *e)
+{
+	AUTO(envelope_freep) struct envelope *env = NULL;
+	auto_free char *text = NULL;
+	enum doc_type type;
+	size_t len;
+	int r = io_read_file(path, ENVELOPE_MAX, &text, &len, e);
+
+	if (r < 0)
+		return r;
+	if (text[strspn(text, BLANK)] == '{') {
+		r = envelope_parse(text, len, &env, e);
+	} else {
+		type = signing_sniff(text, len);
+		if (type == DOC_NONE)
+			return err_reason(e, REASON_SCHEMA,
+					  "%s: neither an envelope nor a "
+					  "document of Cells",
+					  path);
+		r = envelope_new(doc_payload_type(type), text, len, &env, e);
+	}
+	if (r < 0)
+		return r;
+	type = doc_type_from_payload_type(env->type);
+	if (type == DOC_NONE)
+		return err_reason(e, REASON_ENVELOPE,
+				  "%s: payloadType %s is no document's", path,
+				  env->type);
+	r = doc_parse(type, env->payload, env->payload_len, ret_doc, e);
+	if (r < 0)
+		return r;
+	*ret = steal(env);
+	return 0;
+}
+
+/* Commands and memberships are made once; they have no version before. */
+static bool has_history(enum doc_type t)
+{
+	return t != DOC_COMMAND && t != DOC_MEMBERSHIP;
+}
+
+/*
+ * Two documents with one version would make devices that hold one refuse the
+ * other, so that takes more than a "y".
+ */
+static int check_again(struct adm *a, const struct envelope *env,
+		       const struct doc_head *h, bool again, struct err *e)
+{
+	auto_free char *before = NULL;
+	struct err ignored;
+	size_t len;
+
+	if (again ||
+	    keep_get_signed(a, h, h->version, &before, &len, &ignored) < 0)
+		return 0;
+	if (len == env->payload_len && memcmp(before, env->payload, len) == 0)
+		return 0;
+	return err_reason(e, REASON_EQUIVOCATION,
+			  "%s %s version %u was signed here before with other "
+			  "content: raise the version, or use --again if it "
+			  "never left this machine",
+			  doc_type_name(h->type), h->id, h->version);
+}
+
+int signing_confirm(struct adm *a, const struct envelope *env,
+		    const struct doc *doc, bool again, struct err *e)
+{
+	const struct doc_head *h = &doc->head;
+	auto_free char *before = NULL;
+	struct err ignored;
+	char question[200];
+	size_t len = 0;
+	int r;
+
+	if (has_history(h->type)) {
+		r = check_again(a, env, h, again, e);
+		if (r < 0)
+			return r;
+		keep_get_signed(a, h, 0, &before, &len, &ignored);
+	}
+	if (before)
+		fprintf(stderr, "%s %s, against what was last signed here:\n",
+			doc_type_name(h->type), h->id);
+	else
+		fprintf(stderr, "%s %s, never signed here:\n",
+			doc_type_name(h->type), h->id);
+	if (!difference_write(stderr, before, len, env->payload,
+			      env->payload_len, isatty(STDERR_FILENO)))
+		fprintf(stderr, "  (the same bytes)\n");
+	snprintf(question, sizeof(question), "Sign %s %s version %u?",
+		 doc_type_name(h->type), h->id, h->version);
+	return adm_confirm(a, question, e);
+}
+
+static int out_path(const struct signing *s, const char *path, char **ret,
+		    struct err *e)
+{
+	size_t n = strlen(path);
+
+	if (s->out)
+		*ret = strdup(s->out);
+	else if (n > 4 && strcmp(path + n - 4, ".xml") == 0)
+		n = asprintf(ret, "%.*s.json", (int)n - 4, path) < 0 ? 0 : n;
+	else if (n > 5 && strcmp(path + n - 5, ".json") == 0)
+		*ret = strdup(path);
+	else
+		return err_set(e, EINVAL, "%s: where to? Use --out", path);
+	return *ret && n ? 0 : err_oom(e, path);
+}
+
+/* Signatures that the output file has already stay, if it is the same. */
+static int merge_old(const char *path, struct envelope *env, struct err *e)
+{
+	AUTO(envelope_freep) struct envelope *old = NULL;
+	auto_free char *text = NULL;
+	size_t len;
+
+	if (io_read_file(path, ENVELOPE_MAX, &text, &len, e) < 0 ||
+	    envelope_parse(text, len, &old, e) < 0)
+		return 0;
+	if (strcmp(old->type, env->type) != 0 ||
+	    memcmp(old->digest, env->digest, HASH_SIZE) != 0)
+		return 0;
+	return envelope_merge(env, old, e);
+}
+
+void signing_report(struct adm *a, const char *path, const struct envelope *env,
+		    const struct doc *doc)
+{
+	const struct doc_root *root = pin_root_or_null(a);
+	struct trust_result signers = { 0 };
+	char names[256], digest[TEXT_DIGEST_SIZE];
+	struct err e;
+
+	text_digest(env->digest, digest);
+	printf("%s: %s %s version %u, %s\n", path,
+	       doc_type_name(doc->head.type), doc->head.id, doc->head.version,
+	       digest);
+	if (!root && doc->head.type == DOC_ROOT)
+		root = doc_as_root(doc);
+	if (!root) {
+		printf("  %u signature%s\n", env->n_signatures,
+		       env->n_signatures == 1 ? "" : "s");
+		return;
+	}
+	if (doc->head.type == DOC_COMMAND)
+		trust_check_role(root,
+				 doc_action_role(doc_as_command(doc)->action),
+				 env, &signers, &e);
+	else
+		trust_check(root, env, &signers, &e);
+	trust_names(root, signers.signers, names, sizeof(names));
+	printf("  signed by %s: %u of %u\n", *names ? names : "nobody who may",
+	       signers.count, signers.threshold);
+}
+
+int signing_file(struct adm *a, const struct signing *s,
+		 const struct ring *ring, const char *path, struct err *e)
+{
+	AUTO(envelope_freep) struct envelope *env = NULL;
+	AUTO(doc_freep) struct doc *doc = NULL;
+	auto_free char *out = NULL, *text = NULL;
+	int r = signing_read(path, &env, &doc, e);
+
+	if (r >= 0)
+		r = out_path(s, path, &out, e);
+	if (r >= 0)
+		r = merge_old(out, env, e);
+	if (r >= 0)
+		r = signing_confirm(a, env, doc, s->again, e);
+	if (r >= 0 && doc->head.type == DOC_VP_CONFIG)
+		r = proof_add(a, s, env, doc_as_vp_config(doc), e);
+	if (r >= 0)
+		r = ring_sign(ring, env, e);
+	if (r >= 0)
+		r = envelope_text(env, &text, e);
+	if (r >= 0)
+		r = io_replace_file(out, text, strlen(text), 0644, e);
+	if (r >= 0 && has_history(doc->head.type))
+		r = keep_put_signed(a, &doc->head, env->payload,
+				    env->payload_len, e);
+	if (r < 0)
+		return r;
+	signing_report(a, out, env, doc);
+	return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a document gets its signatures: read, checked, shown against the version
+ * that was last signed on this machine, confirmed, signed.
+ */
+#ifndef CELLSADM_SIGNING_H
+#define CELLSADM_SIGNING_H
+
+#include <stdbool.h>
+
+#include "lib/doc.h"
+#include "lib/opt.h"
+
+struct adm;
+struct envelope;
+struct err;
+struct ring;
+
+struct signing {
+	const char *out;	   /* NULL: FILE with .json instead of .xml */
+	struct opt_list proof_for; /* older configs, as XML or envelope */
+	struct opt_list config_password_files;
+	bool again; /* other bytes under a version that was signed before */
+};
+
+/* Reads XML or an envelope and checks the document in it. */
+int signing_read(const char *path, struct envelope **ret, struct doc **ret_doc,
+		 struct err *e);
+
+/* The type that the root element names; DOC_NONE. */
+enum doc_type signing_sniff(const char *xml, size_t len);
+
+/* The difference to what was last signed here, on stderr; then asks. */
+int signing_confirm(struct adm *a, const struct envelope *env,
+		    const struct doc *doc, bool again, struct err *e);
+
+/* All of it, for one file; says on stdout who has signed. */
+int signing_file(struct adm *a, const struct signing *s,
+		 const struct ring *ring, const char *path, struct err *e);
+
+/* "alice, bob: 2 of 2 signatures for role policy", by the root if known. */
+void signing_report(struct adm *a, const char *path, const struct envelope *env,
+		    const struct doc *doc);
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt-server/cellsadm/verb.h"
+
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "mgmt-server/cellsadm/adm.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#define OPTS_MAX 40
+
+const struct verb *verb_at(unsigned int i)
+{
+#define VERB_TABLE(noun) adm_##noun##_verbs,
+	static const struct verb *const tables[] = { VERB_NOUNS(VERB_TABLE) };
+#undef VERB_TABLE
+
+	for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
+		for (const struct verb *v = tables[t]; v->noun; v++)
+			if (i-- == 0)
+				return v;
+	return NULL;
+}
+
+static void add_shared(struct adm *a, unsigned int flags, struct opt *o)
+{
+	const struct {
+		unsigned int flags;
+		struct opt opt;
+	} shared[] = {
+		{ VERB_KEYS,
+		  { "key", 'k', OPT_LIST, &a->keys, "KEY",
+		    "key to sign with: a file or a name; several times" } },
+		{ VERB_KEYS | VERB_PASSWORD,
+		  { "password-file", 0, OPT_LIST, &a->password_files, "FILE",
+		    "password of the key, its first line" } },
+		{ VERB_KEYS | VERB_PASSWORD,
+		  { "password-stdin", 0, OPT_FLAG, &a->password_stdin, NULL,
+		    "password of the key from standard input" } },
+		{ VERB_ROOT,
+		  { "root", 0, OPT_STRING, &a->root_option, "FILE",
+		    "the root in force, instead of the server's" } },
+		{ VERB_YES,
+		  { "yes", 'y', OPT_FLAG, &a->yes, NULL, "do not ask" } },
+		{ VERB_FORMAT,
+		  { "format", 'f', OPT_STRING, &a->format, "FORMAT",
+		    "table or json" } },
+		{ VERB_SERVER,
+		  { "server", 's', OPT_STRING, &a->server_option, "NAME",
+		    "server of that name in the configuration" } },
+		{ ~0U,
+		  { "config-dir", 0, OPT_STRING, &a->folder_option, "DIR",
+		    "instead of ~/.config/cells" } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(shared); i++)
+		if (shared[i].flags & (flags | (shared[i].flags == ~0U)))
+			*o++ = shared[i].opt;
+	*o = (struct opt){ NULL };
+}
+
+/* The verb's own options, bound to its struct, and those it shares. */
+static void bind(struct adm *a, const struct verb *v, void *values,
+		 struct opt o[OPTS_MAX])
+{
+	unsigned int n = 0;
+
+	for (; v->opts && v->opts[n].name; n++) {
+		o[n] = v->opts[n];
+		o[n].value = (char *)values + (uintptr_t)v->opts[n].value;
+	}
+	add_shared(a, v->flags, &o[n]);
+}
+
+static const struct verb *find(const char *noun, const char *name)
+{
+	const struct verb *v;
+
+	for (unsigned int i = 0; (v = verb_at(i)); i++)
+		if (strcmp(v->noun, noun) == 0 &&
+		    (!name || strcmp(v->name, name) == 0))
+			return v;
+	return NULL;
+}
+
+static void print_verb(const struct verb *v)
+{
+	char left[80];
+
+	snprintf(left, sizeof(left), "%s%s%s%s%s", v->noun, *v->name ? " " : "",
+		 v->name, *v->args ? " " : "", v->args);
+	printf("  %-38s %s\n", left, v->summary);
+}
+
+static int print_usage(const char *noun)
+{
+	const struct verb *v;
+
+	printf("Usage: cellsadm NOUN VERB [OPTION...] [ARGUMENT...]\n"
+	       "Signs documents of Cells and administers its server.\n\n");
+
+	for (unsigned int i = 0; (v = verb_at(i)); i++)
+		if (!noun || strcmp(v->noun, noun) == 0)
+			print_verb(v);
+	printf("\ncellsadm NOUN VERB --help lists a verb's options.\n");
+	return 0;
+}
+
+/* For the completions and their test: noun, verb, options, a line each. */
+static int list_verbs(struct adm *a)
+{
+	const struct verb *v;
+
+	for (unsigned int i = 0; (v = verb_at(i)); i++) {
+		auto_free void *values = calloc(1, v->size + 1);
+		struct opt o[OPTS_MAX];
+
+		if (!values)
+			return EXIT_FAILURE;
+		bind(a, v, values, o);
+		printf("%s%s%s", v->noun, *v->name ? " " : "", v->name);
+		for (const struct opt *p = o; p->name; p++)
+			printf(" --%s%s", p->name, p->arg ? "=" : "");
+		printf("\n");
+	}
+	return 0;
+}
+
+static int usage(const struct err *e)
+{
+	log_error("%s", e->text);
+	return EXIT_USAGE;
+}
+
+/* One line: what was tried, on what, why; and the contract's code. */
+static int fail(const struct err *e)
+{
+	const char *code = e->reason ? reason_code(e->reason) : NULL;
+
+	if (code && !strstr(e->text, code))
+		log_error("%s (%s)", e->text, code);
+	else
+		log_error("%s", e->text);
+	return EXIT_FAILURE;
+}
+
+static int check_format(struct adm *a, struct err *e)
+{
+	if (!a->format || strcmp(a->format, "table") == 0)
+		return 0;
+	if (strcmp(a->format, "json") != 0)
+		return err_set(e, EINVAL, "--format %s: neither table nor json",
+			       a->format);
+	a->json = true;
+	return 0;
+}
+
+static int run(struct adm *a, const struct verb *v, int argc, char **argv)
+{
+	auto_free void *values = calloc(1, v->size + 1);
+	struct opt o[OPTS_MAX];
+	char name[64];
+	struct opt_program p = { name, v->args, v->summary, o };
+	struct err e = { 0 };
+	int first, r;
+
+	if (!values) {
+		err_oom(&e, v->noun);
+		return fail(&e);
+	}
+	bind(a, v, values, o);
+	snprintf(name, sizeof(name), "cellsadm %s%s%s", v->noun,
+		 *v->name ? " " : "", v->name);
+	first = opt_parse(&p, argc, argv, true, &e);
+	if (first == -ECANCELED)
+		return 0;
+	if (first >= 0)
+		r = check_format(a, &e);
+	if (first < 0 || r < 0)
+		return usage(&e);
+	if (argc - first < v->min_args || argc - first > v->max_args) {
+		err_set(&e, EINVAL, "usage: %s [OPTION...] %s", name, v->args);
+		return usage(&e);
+	}
+	r = adm_open(a, &e);
+	if (r >= 0)
+		r = v->run(a, values, argv + first, &e);
+	return r < 0 ? fail(&e) : r;
+}
+
+int verb_main(int argc, char **argv)
+{
+	AUTO(adm_close) struct adm a = { 0 };
+	const struct verb *v;
+	struct err e;
+
+	if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
+	    strcmp(argv[1], "help") == 0)
+		return print_usage(NULL) + (argc < 2 ? EXIT_USAGE : 0);
+	if (strcmp(argv[1], "--list-verbs") == 0)
+		return list_verbs(&a);
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("cellsadm (%s) %s\n", PACKAGE, VERSION);
+		return 0;
+	}
+	v = find(argv[1], NULL);
+	if (!v) {
+		err_set(&e, EINVAL, "no such noun: %s (see cellsadm --help)",
+			argv[1]);
+		return usage(&e);
+	}
+	if (!*v->name)
+		return run(&a, v, argc - 1, argv + 1);
+	if (argc < 3 || strcmp(argv[2], "--help") == 0)
+		return print_usage(argv[1]) + (argc < 3 ? EXIT_USAGE : 0);
+	v = find(argv[1], argv[2]);
+	if (!v) {
+		err_set(&e, EINVAL,
+			"no such verb: %s %s (see cellsadm %s --help)", argv[1],
+			argv[2], argv[1]);
+		return usage(&e);
+	}
+	return run(&a, v, argc - 2, argv + 2);
+}
