@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What several programs need; no daemon's logic.
 noinst_LIBRARIES += %D%/libcells.a
-%C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS) $(LWS_CFLAGS) \
-	$(SQLITE_CFLAGS) $(SYSTEMD_CFLAGS) $(ZSTD_CFLAGS)
 %C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLITE_CFLAGS) \
 	$(SYSTEMD_CFLAGS) $(XML_CFLAGS) $(ZSTD_CFLAGS)
 %C%_libcells_a_SOURCES = \
@@ -40,12 +38,11 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/receipt.c %D%/receipt.h \
 	%D%/seal.c %D%/seal.h \
 	%D%/text.c %D%/text.h \
-	%D%/uri.c %D%/uri.h \
-	%D%/xml.c %D%/xml.h \
-	%D%/xsd.c %D%/xsd.h
 	%D%/trust.c %D%/trust.h \
 	%D%/uri.c %D%/uri.h \
-	%D%/x509.c %D%/x509.h
+	%D%/x509.c %D%/x509.h \
+	%D%/xml.c %D%/xml.h \
+	%D%/xsd.c %D%/xsd.h
 
 # In the order a program links them; each takes the groups it needs.
 LIBCELLS = lib/libcells.a
