@@ -81,7 +81,7 @@ int adm_confirm(const struct adm *a, const char *question, struct err *e)
 		return err_set(e, ECANCELED,
 			       "%s: no terminal to ask on (use --yes)",
 			       question);
-	fprintf(tty, "%s [y/N] ", question);
+	fprintf(tty, "%s? [y/N] ", question);
 	fflush(tty);
 	if (fgets(answer, sizeof(answer), tty) &&
 	    (answer[0] == 'y' || answer[0] == 'Y'))

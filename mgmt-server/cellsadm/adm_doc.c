@@ -425,7 +425,7 @@ static int run_withdraw(struct adm *a, const void *opts, char **argv,
 	if (r < 0)
 		return r;
 	sha256 = json_string_value(json_object_get(doc, "sha256"));
-	snprintf(question, sizeof(question), "Withdraw %s %s version %s?",
+	snprintf(question, sizeof(question), "Withdraw %s %s version %s",
 		 argv[0], argv[1], argv[2]);
 	r = sha256 ? adm_confirm(a, question, e)
 		   : err_set(e, EBADMSG, "the server told no digest");

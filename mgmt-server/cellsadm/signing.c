@@ -145,7 +145,7 @@ int signing_confirm(struct adm *a, const struct envelope *env,
 	if (!difference_write(stderr, before, len, env->payload,
 			      env->payload_len, isatty(STDERR_FILENO)))
 		fprintf(stderr, "  (the same bytes)\n");
-	snprintf(question, sizeof(question), "Sign %s %s version %u?",
+	snprintf(question, sizeof(question), "Sign %s %s version %u",
 		 doc_type_name(h->type), h->id, h->version);
 	return adm_confirm(a, question, e);
 }
