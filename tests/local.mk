@@ -26,6 +26,18 @@ check_PROGRAMS += %D%/unit/test_doc
 check_PROGRAMS += %D%/unit/test_envelope
 %C%_unit_test_envelope_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += %D%/unit/test_hash
+%C%_unit_test_hash_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_key
+%C%_unit_test_key_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_seal
+%C%_unit_test_seal_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_x509
+%C%_unit_test_x509_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += %D%/unit/test_text
 %C%_unit_test_text_LDADD = $(UNIT_LIBS)
 endif
