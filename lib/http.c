@@ -3,18 +3,15 @@
 
 #include "lib/auto.h"
 #include "lib/err.h"
-#include "lib/lwslog.h"
+#include "lib/lwswhy.h"
 #include "lib/text.h"
 #include "lib/x509.h"
 
-#include <fcntl.h>
-#include <inttypes.h>
+#include <errno.h>
 #include <libwebsockets.h>
-#include <netdb.h>
-#include <poll.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define TIMEOUT_DEFAULT 30
 #define ANSWER_DEFAULT (16 * 1024 * 1024)
@@ -24,7 +21,6 @@
 #define HOST_MAX 120 /* lws cuts longer names before it checks them */
 #define PATH_MAX_LEN 1800
 #define WARM_SECONDS 3 /* less than servers keep an idle connection */
-#define PROBE_MS 2000
 #define NAME "http"
 
 enum progress { WAITING, DONE, FAILED };
@@ -240,68 +236,15 @@ static int read_more(struct lws *wsi)
 	return lws_http_client_read(wsi, &p, &n) < 0 ? -1 : 0;
 }
 
-/* ---- why there is no connection */
-
-/* lws says only "unable": the system is asked again, for the words. */
-static int probe_address(const struct addrinfo *a)
-{
-	auto_close int fd = socket(
-		a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	socklen_t size = sizeof(int);
-	int error = 0;
-
-	if (fd < 0)
-		return errno;
-	if (connect(fd, a->ai_addr, a->ai_addrlen) == 0)
-		return 0;
-	if (errno != EINPROGRESS)
-		return errno;
-	if (poll(&p, 1, PROBE_MS) == 0)
-		return ETIMEDOUT;
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
-		return errno;
-	return error;
-}
-
-static void explain_unable(struct http *h)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL;
-	char port[8];
-	int r, error;
-
-	snprintf(port, sizeof(port), "%u", h->port);
-	r = getaddrinfo(h->host, port, &hints, &list);
-	if (r != 0) {
-		fail(h, EHOSTUNREACH, "look up the name: %s", gai_strerror(r));
-		return;
-	}
-	error = probe_address(list);
-	freeaddrinfo(list);
-	if (error == 0)
-		fail(h, ECONNABORTED, "the connection did not come about");
-	else
-		fail(h, error, "%s", strerror(error));
-}
-
 static void explain(struct http *h, const char *lws_said)
 {
-	const char *tls = lwslog_tls();
+	struct call *c = &h->call;
 
-	if (h->call.progress != WAITING)
+	if (c->progress != WAITING)
 		return;
-	if (tls)
-		fail(h, EPROTO, "TLS: the server is not trusted: %s", tls);
-	else if (!lws_said || strcmp(lws_said, "Unable to connect") == 0)
-		explain_unable(h);
-	else if (strncmp(lws_said, "connect S", 9) == 0)
-		fail(h, EPROTO,
-		     "TLS: no handshake: not a TLS server, or it "
-		     "refuses this client");
-	else if (strncasecmp(lws_said, "timed out", 9) == 0)
-		fail(h, ETIMEDOUT, "no answer within %u s", h->timeout);
-	else
-		fail(h, ECONNRESET, "closed without an answer");
+	c->code =
+		lwswhy_text(h->host, h->port, lws_said, c->why, sizeof(c->why));
+	end(h, FAILED);
 }
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason,
@@ -411,7 +354,7 @@ static int open_context(struct http *h, struct err *e)
 		.uid = (uid_t)-1,
 	};
 
-	lwslog_catch();
+	lwswhy_catch();
 	h->context = lws_create_context(&info);
 	return h->context ? 0 : err_oom(e, "set up TLS");
 }
@@ -548,7 +491,7 @@ static void start(struct http *h, struct lws_vhost *vhost)
 	else
 		info.ssl_connection |= LCCSCF_PIPELINE;
 	progressed(h);
-	lwslog_clear();
+	lwswhy_clear();
 	if (!lws_client_connect_via_info(&info)) {
 		h->call.wsi = NULL;
 		explain(h, NULL);

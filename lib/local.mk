@@ -31,7 +31,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/key.c %D%/key.h \
 	%D%/keyfile.c \
 	%D%/log.c %D%/log.h \
-	%D%/lwslog.c %D%/lwslog.h \
+	%D%/lwswhy.c %D%/lwswhy.h \
 	%D%/merkle.c %D%/merkle.h \
 	%D%/opt.c %D%/opt.h \
 	%D%/reason.c %D%/reason.h \
