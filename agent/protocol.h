@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The device's side of cells.v1 (schema/ws/cells.v1.md) for one connection: it
+ * is given messages and answers, and says what to send and to ask. It does no
+ * I/O and knows no clock, so the agent, the simulator, the tests and the fuzzer
+ * run the same code.
+ *
+ * Nothing here has to survive: the server sends a command until it was
+ * answered, and receipts and audit are kept by cells-policyd until the server
+ * acknowledged them.
+ */
+#ifndef AGENT_PROTOCOL_H
+#define AGENT_PROTOCOL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PROTOCOL_NAME "cells.v1"
+#define PROTOCOL_PATH "/v1/device"
+#define PROTOCOL_CHUNK_PATH "/v1/chunks/" /* and "sha256:<hex>" */
+#define PROTOCOL_MESSAGE_MAX (1024 * 1024)
+#define PROTOCOL_RECEIPTS_MAX 100	/* in one message */
+#define PROTOCOL_QUEUE_MAX 4096		/* envelopes not submitted yet */
+#define PROTOCOL_QUEUE_BYTES (32 << 20) /* and their size */
+
+struct err;
+struct protocol;
+
+enum protocol_stream {
+	PROTOCOL_RECEIPTS,
+	PROTOCOL_AUDIT,
+	PROTOCOL_STREAM_COUNT,
+};
+const char *protocol_stream_name(enum protocol_stream s);
+
+/* What the machine wants done. None may call back into it at once. */
+struct protocol_ops {
+	/* A message for the server. */
+	void (*send)(void *user, const char *text, size_t len);
+	/* Give it to policyd; protocol_submitted() brings the answer. */
+	void (*submit)(void *user, const char *envelope, size_t len);
+	/* Ask for more than `after`: protocol_receipts() or protocol_audit().
+	 */
+	void (*fetch)(void *user, enum protocol_stream s, uint64_t after);
+	/* The server has it up to seq. */
+	void (*ack)(void *user, enum protocol_stream s, uint64_t seq);
+	/* Ask what is lacking; documents of it go to protocol_get(). */
+	void (*wants)(void *user);
+	/* Ask for the status, for protocol_status(). */
+	void (*status)(void *user);
+	/* The server asks for quiet: seconds; with reconnect: come back then.
+	 */
+	void (*retry)(void *user, unsigned int after, bool reconnect);
+};
+
+/* Who speaks; everything is copied. `root` is the version in force. */
+struct protocol_device {
+	const char *device, *epoch, *agent;
+	json_t *inventory; /* object, borrowed */
+	uint64_t root;
+	uint64_t acked[PROTOCOL_STREAM_COUNT]; /* by the server, as far as known
+						*/
+};
+
+/* Copies ops. NULL: no memory. */
+struct protocol *protocol_new(const struct protocol_device *d,
+			      const struct protocol_ops *ops, void *user);
+void protocol_free(struct protocol *p);
+
+/* Says hello with policyd's status (an object, borrowed), and starts. */
+void protocol_hello(struct protocol *p, json_t *status);
+
+/* One message from the server. -EINVAL, -EFBIG, -ENOBUFS: hang up. */
+int protocol_receive(struct protocol *p, const char *text, size_t len,
+		     struct err *e);
+
+/* ---- answers from policyd */
+
+/* To the last submit. */
+void protocol_submitted(struct protocol *p, const char *outcome,
+			const char *reason, const char *text);
+
+struct protocol_receipt {
+	uint64_t seq;
+	const char *envelope;
+	size_t len;
+};
+void protocol_receipts(struct protocol *p, const struct protocol_receipt *r,
+		       size_t n);
+
+/* One batch as text; len 0: there is none. */
+void protocol_audit(struct protocol *p, const char *batch, size_t len);
+
+/* Documents to get from the server, as "sha256:<hex>". */
+void protocol_get(struct protocol *p, const char *const *digests, size_t n);
+
+/* For display: the documents of policyd's status, and how a download goes. */
+void protocol_status(struct protocol *p, json_t *status);
+void protocol_progress(struct protocol *p, const char *image, uint64_t done,
+		       uint64_t total);
+
+/* There is something new in a stream. */
+void protocol_pending(struct protocol *p, enum protocol_stream s);
+
+/* Once a minute: asks again for what never came. */
+void protocol_tick(struct protocol *p);
+
+static inline void protocol_freep(struct protocol **p)
+{
+	protocol_free(*p);
+}
+
+#endif
