@@ -1,1 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
+# All of the agent but main(), so that tests and the simulator link what ships.
+noinst_LIBRARIES += %D%/libagent.a
+%C%_libagent_a_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SYSTEMD_CFLAGS)
+%C%_libagent_a_SOURCES = \
+	%D%/agent.c %D%/agent.h \
+	%D%/backoff.c %D%/backoff.h \
+	%D%/enroll.c %D%/enroll.h \
+	%D%/fetch.c %D%/fetch.h \
+	%D%/identity.c %D%/identity.h \
+	%D%/inventory.c %D%/inventory.h \
+	%D%/policylink.c %D%/policylink.h \
+	%D%/protocol.c %D%/protocol.h \
+	%D%/wire.c %D%/wire.h
+
+sbin_PROGRAMS += %D%/cells-agent
+%C%_cells_agent_SOURCES = %D%/main.c
+%C%_cells_agent_CPPFLAGS = $(AM_CPPFLAGS) -DSYSCONFDIR='"$(sysconfdir)"'
+%C%_cells_agent_LDADD = %D%/libagent.a $(BASE_LIBS) $(ZSTD_LIBS) \
+	$(LWS_LIBS) $(SYSTEMD_LIBS)

@@ -1,0 +1,765 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/agent.h"
+
+#include "agent/backoff.h"
+#include "agent/enroll.h"
+#include "agent/fetch.h"
+#include "agent/identity.h"
+#include "agent/inventory.h"
+#include "agent/policylink.h"
+#include "agent/protocol.h"
+#include "agent/wire.h"
+#include "lib/auto.h"
+#include "lib/bus.h"
+#include "lib/chunk.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/json.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#define TICK_US UINT64_C(60000000)
+#define SLACK_US UINT64_C(5000000)
+#define NS_PER_SEC UINT64_C(1000000000)
+#define HELLO_SECONDS 86400
+#define FIRST_WAIT_MS 1000
+#define MAX_WAIT_MS (5 * 60 * 1000)
+#define STABLE_SECONDS 60 /* a connection that lasted so long was good */
+#define RENEW_FIRST_MS (60 * 1000)
+#define RENEW_MAX_MS (6 * 60 * 60 * 1000)
+
+/* What an answer of Status is for. */
+enum { FOR_CONNECT = 1, FOR_HELLO = 2, FOR_REPORT = 4 };
+
+struct agent {
+	const struct agent_conf *conf;
+	sd_event *event;
+	sd_bus *bus;
+	sd_event_source *reconnect, *tick;
+	struct identity *id;
+	struct wire *wire;
+	struct policylink *link;
+	struct fetch *fetch;
+	json_t *inventory;
+
+	bool has_policyd;
+	json_t *status; /* policyd's last; NULL: none yet */
+	unsigned int status_for;
+	bool is_enrolling, is_finishing;
+
+	struct wire_peer *peer; /* NULL: not enrolled */
+	bool is_connecting;
+	struct protocol *protocol; /* NULL: not connected */
+	uint64_t opened, hello, progress;
+	struct backoff backoff, renew_backoff;
+	uint64_t renew_not_before;
+};
+
+/* ---- connecting */
+
+static void ask_status(struct agent *a, unsigned int what_for)
+{
+	bool is_asked = a->status_for != 0;
+
+	if (!a->has_policyd)
+		return;
+	a->status_for |= what_for;
+	if (!is_asked)
+		policylink_status(a->link);
+}
+
+static void connect_in(struct agent *a, uint64_t ms)
+{
+	sd_event_source_set_time_relative(a->reconnect, ms * 1000);
+	sd_event_source_set_enabled(a->reconnect, SD_EVENT_ONESHOT);
+}
+
+static int on_reconnect(sd_event_source *s, uint64_t usec, void *user)
+{
+	ask_status(user, FOR_CONNECT);
+	return 0;
+}
+
+/* The session's half; the socket ends by itself. */
+static void end_session(struct agent *a)
+{
+	protocol_free(steal(a->protocol));
+	policylink_forget(a->link);
+}
+
+static void disconnect(struct agent *a)
+{
+	sd_event_source_set_enabled(a->reconnect, SD_EVENT_OFF);
+	if (a->peer)
+		wire_close(a->peer);
+}
+
+static const char *host_of(const struct agent *a)
+{
+	return a->conf->server ? a->conf->server : a->id->now.host;
+}
+
+static void drop_peer(struct agent *a)
+{
+	if (!a->peer)
+		return;
+	end_session(a);
+	fetch_attach(a->fetch, NULL);
+	wire_peer_free(steal(a->peer));
+	a->is_connecting = false;
+}
+
+/* ---- the WebSocket */
+
+static void op_send(void *user, const char *text, size_t len)
+{
+	struct agent *a = user;
+
+	if (wire_send(a->peer, text, len) < 0)
+		wire_close(a->peer);
+}
+
+static void op_submit(void *user, const char *envelope, size_t len)
+{
+	struct agent *a = user;
+
+	policylink_submit(a->link, envelope, len);
+}
+
+static void op_fetch(void *user, enum protocol_stream s, uint64_t after)
+{
+	struct agent *a = user;
+
+	policylink_fetch(a->link, s, after);
+}
+
+static void op_ack(void *user, enum protocol_stream s, uint64_t seq)
+{
+	struct agent *a = user;
+
+	policylink_ack(a->link, s, seq);
+}
+
+static void op_wants(void *user)
+{
+	struct agent *a = user;
+
+	policylink_wants(a->link);
+}
+
+static void op_status(void *user)
+{
+	ask_status(user, FOR_REPORT);
+}
+
+static void op_retry(void *user, unsigned int after, bool reconnect)
+{
+	struct agent *a = user;
+
+	log_info("server %s: asks for quiet for %u s", host_of(a), after);
+	fetch_hold(a->fetch, after);
+	if (!reconnect)
+		return;
+	backoff_at_least(&a->backoff, after);
+	wire_close(a->peer);
+}
+
+static const struct protocol_ops protocol_ops = {
+	.send = op_send,
+	.submit = op_submit,
+	.fetch = op_fetch,
+	.ack = op_ack,
+	.wants = op_wants,
+	.status = op_status,
+	.retry = op_retry,
+};
+
+static uint64_t number(json_t *object, const char *name)
+{
+	json_int_t n = json_integer_value(json_object_get(object, name));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+static void say_hello(struct agent *a)
+{
+	a->hello = clock_boot_ns();
+	protocol_hello(a->protocol, a->status);
+}
+
+static void on_opened(void *user)
+{
+	struct agent *a = user;
+	json_t *acked = json_object_get(a->status, "acked");
+	const struct protocol_device d = {
+		.device = a->id->now.device,
+		.epoch = a->id->now.epoch,
+		.agent = PACKAGE_VERSION,
+		.inventory = a->inventory,
+		.root = number(a->status, "root_version"),
+		.acked = { number(acked, "receipts"), number(acked, "audit") },
+	};
+
+	a->is_connecting = false;
+	a->opened = clock_boot_ns();
+	a->protocol = protocol_new(&d, &protocol_ops, a);
+	if (!a->protocol) {
+		log_error("no memory for a connection");
+		wire_close(a->peer);
+		return;
+	}
+	log_info("connected to %s:%u as %s", host_of(a), a->id->now.device_port,
+		 a->id->now.device);
+	say_hello(a);
+}
+
+static void on_received(void *user, const char *text, size_t len)
+{
+	struct agent *a = user;
+	struct err e;
+
+	if (!a->protocol)
+		return;
+	if (protocol_receive(a->protocol, text, len, &e) < 0) {
+		log_warning("server %s: %s", host_of(a), e.text);
+		wire_close(a->peer);
+	}
+}
+
+static void on_closed(void *user, const struct wire_end *end)
+{
+	struct agent *a = user;
+	uint64_t wait;
+	uint32_t draw;
+
+	if (a->protocol &&
+	    clock_boot_ns() - a->opened > STABLE_SECONDS * NS_PER_SEC)
+		backoff_reset(&a->backoff);
+	end_session(a);
+	a->is_connecting = false;
+	if (end->retry_after > 0)
+		backoff_at_least(&a->backoff, end->retry_after);
+	hash_random(&draw, sizeof(draw));
+	wait = backoff_next(&a->backoff, draw);
+	log_warning("server %s:%u: %s; next try in %.1f s", host_of(a),
+		    a->id->now.device_port, end->why[0] ? end->why : "closed",
+		    (double)wait / 1000);
+	connect_in(a, wait);
+}
+
+static const struct wire_ops wire_ops = {
+	.opened = on_opened,
+	.received = on_received,
+	.closed = on_closed,
+};
+
+static int open_peer(struct agent *a, struct err *e)
+{
+	const struct wire_identity id = {
+		.host = host_of(a),
+		.port = a->id->now.device_port,
+		.ca_pem = a->id->now.ca,
+		.cert_pem = a->id->now.cert,
+		.key_pem = a->id->key_pem,
+		.lanes = (unsigned int)a->conf->parallel,
+	};
+	int r = wire_peer_new(a->wire, &id, &wire_ops, a, &a->peer, e);
+
+	if (r == 0)
+		fetch_attach(a->fetch, a->peer);
+	return r;
+}
+
+/* Only for an enrolment that policyd has too. */
+static bool may_connect(const struct agent *a)
+{
+	const char *epoch =
+		json_string_value(json_object_get(a->status, "epoch"));
+
+	return a->has_policyd && a->id->is_enrolled && epoch &&
+	       strcmp(epoch, a->id->now.epoch) == 0;
+}
+
+static void connect_now(struct agent *a)
+{
+	struct err e;
+
+	if (a->is_connecting || a->protocol || !may_connect(a))
+		return;
+	if (!a->peer && open_peer(a, &e) < 0) {
+		log_error("%s", e.text);
+		return;
+	}
+	a->is_connecting = true;
+	wire_open(a->peer, PROTOCOL_PATH, PROTOCOL_NAME, PROTOCOL_MESSAGE_MAX);
+}
+
+/* ---- policyd */
+
+/* An enrolment that was cut off between policyd's half and ours. */
+static void settle_enrolment(struct agent *a)
+{
+	const char *epoch =
+		json_string_value(json_object_get(a->status, "epoch"));
+	struct err e;
+
+	if (!a->id->has_next || a->is_finishing)
+		return;
+	if (!epoch || strcmp(epoch, a->id->next.epoch) != 0) {
+		identity_drop(a->id);
+		return;
+	}
+	if (identity_commit(a->id, &e) < 0)
+		log_error("%s", e.text);
+	else
+		drop_peer(a);
+}
+
+static void on_status(void *user, const char *json)
+{
+	struct agent *a = user;
+	unsigned int what_for = a->status_for;
+	json_t *status = NULL;
+	struct err e;
+
+	a->status_for = 0;
+	if (json_parse(json, strlen(json), "status", &status, &e) < 0) {
+		log_error("%s", e.text);
+		return;
+	}
+	json_decref(a->status);
+	a->status = status;
+	settle_enrolment(a);
+	if (!may_connect(a)) {
+		disconnect(a);
+		return;
+	}
+	if (!a->protocol) {
+		connect_now(a);
+		return;
+	}
+	if (what_for & FOR_HELLO)
+		say_hello(a);
+	else if (what_for & FOR_REPORT)
+		protocol_status(a->protocol, a->status);
+}
+
+static void start_enrolment(struct agent *a)
+{
+	const void *spki;
+	size_t len;
+
+	if (a->is_enrolling)
+		return;
+	a->is_enrolling = true;
+	spki = key_spki(a->id->key, &len);
+	policylink_enroll_start(a->link, spki, len);
+}
+
+static void on_present(void *user, bool is_present)
+{
+	struct agent *a = user;
+
+	a->has_policyd = is_present;
+	a->status_for = 0;
+	a->is_enrolling = a->is_finishing = false;
+	if (!is_present) {
+		log_info("cells-policyd is gone");
+		fetch_clear(a->fetch);
+		disconnect(a);
+		return;
+	}
+	ask_status(a, FOR_CONNECT);
+	start_enrolment(a);
+}
+
+static void pending_wants(struct agent *a)
+{
+	if (a->protocol)
+		policylink_wants(a->link);
+}
+
+static void pending_receipts(struct agent *a)
+{
+	if (a->protocol)
+		protocol_pending(a->protocol, PROTOCOL_RECEIPTS);
+}
+
+static void pending_audit(struct agent *a)
+{
+	if (a->protocol)
+		protocol_pending(a->protocol, PROTOCOL_AUDIT);
+}
+
+static void pending_hello(struct agent *a)
+{
+	ask_status(a, FOR_HELLO);
+}
+
+static const struct {
+	const char *what;
+	void (*take)(struct agent *a);
+} pendings[] = {
+	{ "wants", pending_wants }, { "receipts", pending_receipts },
+	{ "audit", pending_audit }, { "enroll", start_enrolment },
+	{ "hello", pending_hello },
+};
+
+static void on_pending(void *user, const char *what)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(pendings); i++)
+		if (strcmp(pendings[i].what, what) == 0)
+			pendings[i].take(user);
+}
+
+static void on_submitted(void *user, const char *outcome, const char *reason,
+			 const char *text)
+{
+	struct agent *a = user;
+
+	if (a->protocol)
+		protocol_submitted(a->protocol, outcome, reason, text);
+}
+
+static void on_receipts(void *user, const struct protocol_receipt *r, size_t n)
+{
+	struct agent *a = user;
+
+	if (a->protocol)
+		protocol_receipts(a->protocol, r, n);
+}
+
+static void on_audit(void *user, const void *batch, size_t len)
+{
+	struct agent *a = user;
+
+	if (a->protocol)
+		protocol_audit(a->protocol, batch, len);
+}
+
+static void want(struct agent *a, const struct policylink_want *w)
+{
+	int r = fetch_want(a->fetch, w->digest,
+			   strcmp(w->kind, "chunk-list") == 0);
+
+	if (r < 0 && r != -ENOBUFS)
+		log_warning("want %s %.80s: %s", w->kind, w->digest,
+			    strerror(-r));
+}
+
+static void on_wants(void *user, const struct policylink_want *w, size_t n)
+{
+	const char *documents[POLICYLINK_WANTS_MAX];
+	struct agent *a = user;
+	size_t used = 0;
+
+	if (!a->protocol)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(w[i].kind, "document") == 0)
+			documents[used++] = w[i].digest;
+		else
+			want(a, &w[i]);
+	}
+	protocol_get(a->protocol, documents, used);
+}
+
+static void on_failed(void *user, const struct err *e, bool lost)
+{
+	struct agent *a = user;
+
+	log_error("%s", e->text);
+	/* The server brings again on a new connection what was not answered. */
+	if (lost && a->peer)
+		wire_close(a->peer);
+}
+
+/* ---- chunks */
+
+static void report_progress(struct agent *a, bool at_once)
+{
+	struct fetch_progress p;
+	uint64_t now = clock_boot_ns();
+
+	if (!a->protocol || (!at_once && now - a->progress < NS_PER_SEC))
+		return;
+	a->progress = now;
+	fetch_progress(a->fetch, &p);
+	protocol_progress(a->protocol, p.image, p.done, p.total);
+}
+
+static void on_have(void *user, const char *digest, int fd)
+{
+	struct agent *a = user;
+
+	policylink_put(a->link, digest, fd);
+	report_progress(a, false);
+}
+
+static void on_idle(void *user, bool complete)
+{
+	struct agent *a = user;
+
+	report_progress(a, true);
+	/* What cannot be had is tried again at the next tick. */
+	if (complete && a->protocol)
+		policylink_wants(a->link);
+}
+
+static void on_taken(void *user, const char *digest, const struct err *e)
+{
+	struct agent *a = user;
+
+	if (e)
+		log_warning("put %s: %s", digest, e->text);
+	if (e && e->reason == REASON_STORAGE_FULL)
+		fetch_clear(a->fetch);
+	else
+		fetch_taken(a->fetch, digest, !e);
+}
+
+/* ---- enrolment */
+
+static void on_enroll(void *user, const char *text)
+{
+	AUTO(enroll_request_fini) struct enroll_request rq = { 0 };
+	auto_free char *answer = NULL;
+	struct agent *a = user;
+	struct err e;
+	int r;
+
+	if (!text) {
+		a->is_enrolling = false;
+		return;
+	}
+	r = enroll_parse_request(text, strlen(text), &rq, &e);
+	if (r == 0) {
+		log_info("enrolling at %s:%u", rq.host, rq.port);
+		r = enroll_run(a->id, &rq, a->conf->server, &answer, &e);
+	}
+	a->is_finishing = true;
+	if (r < 0)
+		log_error("enrol: %s", e.text);
+	policylink_enroll_finish(a->link, r < 0 ? "" : answer,
+				 r < 0 ? e.text : "");
+}
+
+static void on_enrolled(void *user, const struct err *failure)
+{
+	struct agent *a = user;
+	struct err e;
+
+	a->is_enrolling = a->is_finishing = false;
+	if (!a->id->has_next)
+		return; /* it was the failure that we reported */
+	if (failure) {
+		log_error("enrol: %s", failure->text);
+		identity_drop(a->id);
+		return;
+	}
+	if (identity_commit(a->id, &e) < 0) {
+		log_error("enrol: %s", e.text);
+		return;
+	}
+	log_info("enrolled as %s, epoch %s", a->id->now.device,
+		 a->id->now.epoch);
+	drop_peer(a);
+	backoff_reset(&a->backoff);
+	ask_status(a, FOR_CONNECT);
+}
+
+static const struct policylink_ops link_ops = {
+	.present = on_present,
+	.pending = on_pending,
+	.status = on_status,
+	.submitted = on_submitted,
+	.receipts = on_receipts,
+	.audit = on_audit,
+	.wants = on_wants,
+	.taken = on_taken,
+	.enroll = on_enroll,
+	.enrolled = on_enrolled,
+	.failed = on_failed,
+};
+
+/* ---- once a minute */
+
+static void renew(struct agent *a)
+{
+	int64_t now = clock_wall(), due;
+	struct err e;
+	uint32_t draw;
+
+	if (!a->id->is_enrolled || clock_boot_ns() < a->renew_not_before)
+		return;
+	if (enroll_renew_at(a->id, &due, &e) == 0 && now < due)
+		return;
+	if (enroll_renew(a->id, a->conf->server, now, &e) == 0) {
+		log_info("the certificate was renewed");
+		backoff_reset(&a->renew_backoff);
+		drop_peer(a);
+		ask_status(a, FOR_CONNECT);
+		return;
+	}
+	hash_random(&draw, sizeof(draw));
+	a->renew_not_before =
+		clock_boot_ns() +
+		backoff_next(&a->renew_backoff, draw) * (NS_PER_SEC / 1000);
+	log_warning("renew the certificate: %s", e.text);
+}
+
+static int on_tick(sd_event_source *s, uint64_t usec, void *user)
+{
+	struct agent *a = user;
+
+	sd_event_source_set_time_relative(s, TICK_US);
+	renew(a);
+	if (!a->protocol)
+		return 0;
+	protocol_tick(a->protocol);
+	if (clock_boot_ns() - a->hello > HELLO_SECONDS * NS_PER_SEC)
+		ask_status(a, FOR_HELLO);
+	return 0;
+}
+
+/* ---- life */
+
+static int open_loop(struct agent *a, struct err *e)
+{
+	sigset_t set;
+	int r;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return err_sys(e, errno, "block signals");
+	r = sd_event_new(&a->event);
+	if (r >= 0)
+		r = sd_event_add_signal(a->event, NULL, SIGTERM, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(a->event, NULL, SIGINT, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_time_relative(a->event, &a->reconnect,
+					       CLOCK_BOOTTIME, 0, 0,
+					       on_reconnect, a);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(a->reconnect, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time_relative(a->event, &a->tick,
+					       CLOCK_BOOTTIME, TICK_US,
+					       SLACK_US, on_tick, a);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(a->tick, SD_EVENT_ON);
+	return r < 0 ? err_sys(e, -r, "event loop") : 0;
+}
+
+static int open_bus(struct agent *a, struct err *e)
+{
+	int r = bus_open(&a->bus, e);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_set_exit_on_disconnect(a->bus, true);
+	if (r >= 0)
+		r = sd_bus_attach_event(a->bus, a->event, 0);
+	if (r < 0)
+		return err_sys(e, -r, "system bus");
+	return policylink_new(a->bus, &link_ops, a, &a->link, e);
+}
+
+static int open_fetch(struct agent *a, struct err *e)
+{
+	static const struct fetch_ops ops = {
+		.have = on_have,
+		.idle = on_idle,
+	};
+	const struct fetch_limits limits = {
+		.lanes = (unsigned int)a->conf->parallel,
+		.speed = a->conf->speed_limit,
+		.list_max = a->conf->memory_max < CHUNK_LIST_MAX
+				    ? a->conf->memory_max
+				    : CHUNK_LIST_MAX,
+	};
+
+	return fetch_new(a->event, &limits, &ops, a, &a->fetch, e);
+}
+
+int agent_new(const struct agent_conf *conf, struct agent **ret, struct err *e)
+{
+	AUTO(agent_freep) struct agent *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return err_oom(e, "agent");
+	a->conf = conf;
+	a->backoff = (struct backoff){ .first_ms = FIRST_WAIT_MS,
+				       .max_ms = MAX_WAIT_MS };
+	a->renew_backoff = (struct backoff){ .first_ms = RENEW_FIRST_MS,
+					     .max_ms = RENEW_MAX_MS };
+	a->inventory = inventory_new();
+	if (!a->inventory)
+		return err_oom(e, "agent");
+	r = identity_open(conf->state_dir, &a->id, e);
+	if (r == 0)
+		r = open_loop(a, e);
+	if (r == 0)
+		r = wire_new(sd_event_get_fd(a->event), &a->wire, e);
+	if (r == 0)
+		r = open_fetch(a, e);
+	if (r == 0)
+		r = open_bus(a, e);
+	if (r < 0)
+		return r;
+	*ret = steal(a);
+	return 0;
+}
+
+void agent_free(struct agent *a)
+{
+	if (!a)
+		return;
+	protocol_free(a->protocol);
+	policylink_free(a->link);
+	wire_peer_free(a->peer);
+	fetch_free(a->fetch);
+	wire_free(a->wire);
+	sd_event_source_disable_unref(a->reconnect);
+	sd_event_source_disable_unref(a->tick);
+	sd_bus_flush_close_unref(a->bus);
+	sd_event_unref(a->event);
+	identity_free(a->id);
+	json_decref(a->inventory);
+	json_decref(a->status);
+	free(a);
+}
+
+/*
+ * sd-event does what it has, which also arms its timers and writes the bus's
+ * messages out; then libwebsockets sleeps for both, as it polls sd-event's
+ * epoll descriptor among its own.
+ */
+int agent_run(struct agent *a, struct err *e)
+{
+	int r, code = 0;
+
+	sd_notify(0, "READY=1");
+	for (;;) {
+		do {
+			r = sd_event_run(a->event, 0);
+		} while (r > 0);
+		if (sd_event_get_state(a->event) == SD_EVENT_FINISHED)
+			break;
+		if (r < 0)
+			return err_sys(e, -r, "event loop");
+		if (wire_service(a->wire) < 0)
+			return err_set(e, EIO, "event loop: libwebsockets");
+	}
+	sd_notify(0, "STOPPING=1");
+	sd_event_get_exit_code(a->event, &code);
+	return code == 0 ? 0 : err_set(e, EIO, "the system bus is gone");
+}

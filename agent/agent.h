@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent as a whole: moves bytes between the server and cells-policyd, and
+ * decides nothing. It keeps a connection while there is an enrolment and a
+ * policyd to speak for, and starts anew when either changes: whatever was under
+ * way comes again, from the server or from policyd.
+ */
+#ifndef AGENT_AGENT_H
+#define AGENT_AGENT_H
+
+#include <stdint.h>
+
+struct agent;
+struct err;
+
+struct agent_conf {
+	char *server;	      /* instead of the enrolment's host; NULL */
+	uint64_t speed_limit; /* bytes a second for downloads; 0: none */
+	uint64_t parallel;    /* downloads at once */
+	uint64_t memory_max;  /* bytes held of downloads */
+	const char *state_dir;
+};
+
+int agent_new(const struct agent_conf *conf, struct agent **ret, struct err *e);
+void agent_free(struct agent *a);
+
+/* Until SIGTERM or SIGINT: 0. */
+int agent_run(struct agent *a, struct err *e);
+
+static inline void agent_freep(struct agent **a)
+{
+	agent_free(*a);
+}
+
+#endif

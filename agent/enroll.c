@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/enroll.h"
+
+#include "agent/identity.h"
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/http.h"
+#include "lib/json.h"
+#include "lib/key.h"
+#include "lib/text.h"
+#include "lib/x509.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ENROLL_PATH "/v1/enroll"
+#define RENEW_PATH "/v1/renew"
+#define ANSWER_MAX (8 * 1024 * 1024) /* a long chain of roots */
+#define NAME_SIZE 65
+
+/* ---- what policyd asks for */
+
+int enroll_parse_request(const char *text, size_t len,
+			 struct enroll_request *ret, struct err *e)
+{
+	struct enroll_request rq = { 0 };
+	auto_json json_t *j = NULL;
+	const char *ca = NULL;
+	int64_t port = 0;
+	const struct json_member members[] = {
+		{ "host", JSON_STRING, .ret = &rq.host },
+		{ "port", JSON_INTEGER, .ret = &port },
+		{ "ca", JSON_STRING, .ret = &ca },
+		{ "admit", JSON_STRING, .ret = &rq.admit },
+		{ "bind", JSON_STRING, .ret = &rq.bind },
+		{ "receipt_csr", JSON_STRING, .ret = &rq.receipt_csr },
+		{ 0 },
+	};
+	int r = json_parse(text, len, "enrolment request", &j, e);
+
+	if (r == 0)
+		r = json_take(j, members, false, "enrolment request", e);
+	if (r < 0)
+		return r;
+	if (port < 1 || port > UINT16_MAX || text_undigest(ca, rq.ca) < 0)
+		return err_set(e, EINVAL, "enrolment request: bad port or CA");
+	rq.port = (uint16_t)port;
+	rq.json = steal(j);
+	*ret = rq;
+	return 0;
+}
+
+void enroll_request_fini(struct enroll_request *rq)
+{
+	json_decref(rq->json);
+	memset(rq, 0, sizeof(*rq));
+}
+
+/* ---- what the server answers */
+
+static int check_cert(const char *cert, const char *ca,
+		      const struct identity *id, int64_t now, struct err *e)
+{
+	AUTO(key_freep) struct key *k = NULL;
+	int r = x509_key(cert, &k, e);
+
+	if (r == 0 && strcmp(key_id(k), key_id(id->key)) != 0)
+		r = err_set(e, EKEYREJECTED,
+			    "the certificate is for another key");
+	if (r == 0)
+		r = x509_check(cert, ca, now, e);
+	return r;
+}
+
+static int check_ca(const char *ca, const uint8_t pin[HASH_SIZE], struct err *e)
+{
+	uint8_t digest[HASH_SIZE];
+	int r = x509_digest(ca, digest, e);
+
+	if (r == 0 && hash_compare(digest, pin, HASH_SIZE) != 0)
+		r = err_set(e, EKEYREJECTED,
+			    "the CA is not the one that the URI pins");
+	return r;
+}
+
+int enroll_parse_answer(const char *text, size_t len,
+			const struct enroll_request *rq,
+			const struct identity *id, int64_t now,
+			struct enrolment *ret, struct err *e)
+{
+	auto_json json_t *j = NULL;
+	const char *device = NULL, *epoch = NULL, *cert = NULL, *ca = NULL;
+	int64_t port = 0;
+	const struct json_member members[] = {
+		{ "device", JSON_STRING, .ret = &device },
+		{ "epoch", JSON_STRING, .ret = &epoch },
+		{ "identity_cert", JSON_STRING, .ret = &cert },
+		{ "receipt_cert", JSON_STRING },
+		{ "ca", JSON_STRING, .ret = &ca },
+		{ "roots", JSON_ARRAY },
+		{ "device_port", JSON_INTEGER, .ret = &port },
+		{ 0 },
+	};
+	struct enrolment n = { .port = rq->port };
+	uint8_t raw[16];
+	int r = json_parse(text, len, "enrolment answer", &j, e);
+
+	if (r == 0)
+		r = json_take(j, members, false, "enrolment answer", e);
+	if (r < 0)
+		return r;
+	if (port < 1 || port > UINT16_MAX || text_unhex(epoch, raw, 16) < 0)
+		return err_set(e, EINVAL,
+			       "enrolment answer: bad port or epoch");
+	if (strcmp(device, id->device) != 0)
+		return err_set(e, EKEYREJECTED,
+			       "enrolment answer: for device '%.32s', not %s",
+			       device, id->device);
+	r = check_ca(ca, rq->ca, e);
+	if (r == 0)
+		r = check_cert(cert, ca, id, now, e);
+	if (r < 0)
+		return r;
+	n.device_port = (uint16_t)port;
+	snprintf(n.device, sizeof(n.device), "%s", device);
+	snprintf(n.epoch, sizeof(n.epoch), "%s", epoch);
+	snprintf(n.host, sizeof(n.host), "%s", rq->host);
+	n.ca = strdup(ca);
+	n.cert = strdup(cert);
+	if (!n.ca || !n.cert) {
+		enrolment_fini(&n);
+		return err_oom(e, "enrolment answer");
+	}
+	*ret = n;
+	return 0;
+}
+
+/* ---- talking */
+
+/* The server's reason, out of a problem+json answer (RFC 9457). */
+static int refused(const struct http_answer *a, const char *what, struct err *e)
+{
+	auto_json json_t *j = NULL;
+	const char *detail = NULL, *title = NULL;
+	const struct json_member members[] = {
+		{ "detail", JSON_STRING, true, &detail },
+		{ "title", JSON_STRING, true, &title },
+		{ 0 },
+	};
+	struct err ignored;
+
+	if (a->body &&
+	    json_parse(a->body, a->body_len, "answer", &j, &ignored) == 0)
+		json_take(j, members, false, "answer", &ignored);
+	if (!detail)
+		detail = title ? title : "no reason given";
+	return err_set(e, a->status == 503 ? EAGAIN : EPERM,
+		       "%s: the server refuses (status %d): %.300s", what,
+		       a->status, detail);
+}
+
+static int post(const struct http_server *server, const char *path,
+		const char *body, const char *what, struct http_answer *ret,
+		struct err *e)
+{
+	const struct http_request rq = {
+		.method = "POST",
+		.path = path,
+		.body = body,
+		.body_len = strlen(body),
+		.answer_max = ANSWER_MAX,
+	};
+	AUTO(http_freep) struct http *h = NULL;
+	int r = http_new(server, &h, e);
+
+	if (r == 0)
+		r = http_call(h, &rq, ret, e);
+	if (r < 0)
+		return r;
+	if (ret->status / 100 == 2 && ret->body)
+		return 0;
+	return refused(ret, what, e);
+}
+
+static int request_body(const struct identity *id,
+			const struct enroll_request *rq, char **ret,
+			struct err *e)
+{
+	auto_free char *csr = NULL;
+	auto_json json_t *j = NULL;
+	char name[NAME_SIZE] = "";
+	int r = x509_request(id->key, id->device, &csr, e);
+
+	if (r < 0)
+		return r;
+	if (gethostname(name, sizeof(name) - 1) < 0 || !name[0])
+		strcpy(name, "device");
+	j = json_pack("{s:s, s:s, s:s, s:s, s:s}", "admit", rq->admit, "bind",
+		      rq->bind, "identity_csr", csr, "receipt_csr",
+		      rq->receipt_csr, "name", name);
+	*ret = j ? json_text(j) : NULL;
+	return *ret ? 0 : err_oom(e, "enrolment request");
+}
+
+int enroll_run(struct identity *id, const struct enroll_request *rq,
+	       const char *server, char **ret_answer, struct err *e)
+{
+	const struct http_server to = {
+		.host = server ? server : rq->host,
+		.port = rq->port,
+		.ca_digest = rq->ca,
+	};
+	AUTO(http_answer_fini) struct http_answer a = { 0 };
+	AUTO(enrolment_fini) struct enrolment n = { 0 };
+	auto_free char *body = NULL;
+	int r = request_body(id, rq, &body, e);
+
+	if (r == 0)
+		r = post(&to, ENROLL_PATH, body, "enrol", &a, e);
+	if (r == 0)
+		r = enroll_parse_answer(a.body, a.body_len, rq, id,
+					clock_wall(), &n, e);
+	if (r == 0)
+		r = identity_stage(id, &n, e);
+	if (r < 0)
+		return r;
+	*ret_answer = steal(a.body);
+	return 0;
+}
+
+/* ---- renewal */
+
+int enroll_renew_at(const struct identity *id, int64_t *ret, struct err *e)
+{
+	int64_t from, to;
+	int r = x509_validity(id->now.cert, &from, &to, e);
+
+	if (r == 0)
+		*ret = from + (to - from) / 3 * 2;
+	return r;
+}
+
+/* Proof of the key, so that a lapsed certificate can be renewed too. */
+static int prove(const struct identity *id, const char *csr, const char *time,
+		 char **ret, struct err *e)
+{
+	uint8_t digest[HASH_SIZE], sig[KEY_SIG_MAX];
+	char hex[2 * HASH_SIZE + 1];
+	auto_free char *text = NULL;
+	size_t len;
+	int n, r;
+
+	hash_sha256(csr, strlen(csr), digest);
+	text_hex(digest, HASH_SIZE, hex);
+	n = asprintf(&text, "cells-renew\n%s\n%s\n%s", id->device, time, hex);
+	if (n < 0)
+		return err_oom(e, "renewal");
+	hash_sha256(text, (size_t)n, digest);
+	r = key_sign(id->key, digest, sig, &len, e);
+	if (r < 0)
+		return r;
+	*ret = text_base64(sig, len);
+	return *ret ? 0 : err_oom(e, "renewal");
+}
+
+static int renewal_body(const struct identity *id, int64_t now, char **ret,
+			struct err *e)
+{
+	auto_free char *csr = NULL, *sig = NULL;
+	auto_json json_t *j = NULL;
+	char time[TEXT_TIME_SIZE];
+	int r;
+
+	text_time(now, time);
+	r = x509_request(id->key, id->device, &csr, e);
+	if (r == 0)
+		r = prove(id, csr, time, &sig, e);
+	if (r < 0)
+		return r;
+	j = json_pack("{s:s, s:s, s:s, s:s, s:s}", "csr", csr, "cert",
+		      id->now.cert, "device", id->device, "time", time, "sig",
+		      sig);
+	*ret = j ? json_text(j) : NULL;
+	return *ret ? 0 : err_oom(e, "renewal");
+}
+
+int enroll_renew(struct identity *id, const char *server, int64_t now,
+		 struct err *e)
+{
+	const struct http_server to = {
+		.host = server ? server : id->now.host,
+		.port = id->now.port,
+		.ca_pem = id->now.ca,
+	};
+	AUTO(http_answer_fini) struct http_answer a = { 0 };
+	auto_json json_t *j = NULL;
+	auto_free char *body = NULL;
+	const char *cert = NULL;
+	const struct json_member members[] = {
+		{ "identity_cert", JSON_STRING, .ret = &cert },
+		{ 0 },
+	};
+	int r = renewal_body(id, now, &body, e);
+
+	if (r == 0)
+		r = post(&to, RENEW_PATH, body, "renew the certificate", &a, e);
+	if (r == 0)
+		r = json_parse(a.body, a.body_len, "renewal", &j, e);
+	if (r == 0)
+		r = json_take(j, members, false, "renewal", e);
+	if (r == 0)
+		r = check_cert(cert, id->now.ca, id, now, e);
+	return r < 0 ? r : identity_renew(id, cert, e);
+}

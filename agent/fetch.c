@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/fetch.h"
+
+#include "agent/backoff.h"
+#include "agent/protocol.h"
+#include "agent/wire.h"
+#include "lib/auto.h"
+#include "lib/chunk.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/hash.h"
+#include "lib/io.h"
+#include "lib/log.h"
+#include "lib/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/queue.h>
+
+#define FIRST_WAIT_MS 500
+#define MAX_WAIT_MS 60000
+#define TRIES_MAX 8 /* then it is left to the next round of wants */
+#define LIMIT_TICK_MS 50
+#define NS_PER_MS UINT64_C(1000000)
+
+enum state { WAITING, LOADING, HANDED, GIVEN_UP };
+
+struct item {
+	LIST_ENTRY(item) next;
+	struct fetch *fetch;
+	char digest[TEXT_DIGEST_SIZE];
+	bool is_list;
+	enum state state;
+	int fd; /* what came so far; -1: nothing */
+	uint64_t got;
+	struct hash *hash;
+	struct backoff backoff;
+	uint64_t not_before; /* clock_mono_ns() */
+};
+
+struct fetch {
+	struct fetch_limits limits;
+	struct fetch_ops ops;
+	void *user;
+	struct wire_peer *peer; /* NULL: offline */
+	LIST_HEAD(, item) items;
+	unsigned int n, loading;
+	bool list_is_loading, is_idle;
+	uint64_t hold_until;
+	struct item *lane[WIRE_LANES_MAX];
+	sd_event_source *retry, *limit;
+	int64_t budget; /* bytes that may still be read in this tick */
+	struct fetch_progress progress;
+};
+
+static void start_all(struct fetch *f);
+
+/* ---- items */
+
+static void reset(struct item *it)
+{
+	if (it->fd >= 0)
+		close(it->fd);
+	it->fd = -1;
+	it->got = 0;
+	hash_free(it->hash);
+	it->hash = NULL;
+}
+
+static void remove_item(struct item *it)
+{
+	LIST_REMOVE(it, next);
+	it->fetch->n--;
+	reset(it);
+	free(it);
+}
+
+static struct item *find(struct fetch *f, const char *digest)
+{
+	struct item *it;
+
+	LIST_FOREACH (it, &f->items, next)
+		if (strcmp(it->digest, digest) == 0)
+			return it;
+	return NULL;
+}
+
+static uint64_t size_max(const struct item *it)
+{
+	return it->is_list ? it->fetch->limits.list_max : CHUNK_STORED_MAX;
+}
+
+static void arm(sd_event_source *timer, uint64_t ms)
+{
+	sd_event_source_set_time_relative(timer, ms * 1000);
+	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+static void try_later(struct item *it, const char *why, unsigned int floor)
+{
+	uint32_t draw;
+	uint64_t ms;
+
+	hash_random(&draw, sizeof(draw));
+	if (floor > 0)
+		backoff_at_least(&it->backoff, floor);
+	ms = backoff_next(&it->backoff, draw);
+	it->state = it->backoff.tries > TRIES_MAX ? GIVEN_UP : WAITING;
+	it->not_before = clock_mono_ns() + ms * NS_PER_MS;
+	log_debug("%s: %s; %s", it->digest, why,
+		  it->state == WAITING ? "again later" : "left for now");
+}
+
+/* ---- what a GET brings */
+
+/* The limit holds over a tick: what was read too much is waited for. */
+static void spend(struct fetch *f, size_t len)
+{
+	if (f->limits.speed == 0)
+		return;
+	f->budget -= (int64_t)len;
+	if (f->budget > 0)
+		return;
+	wire_pause(f->peer);
+	arm(f->limit, LIMIT_TICK_MS);
+}
+
+static int on_tick(sd_event_source *s, uint64_t usec, void *user)
+{
+	struct fetch *f = user;
+	int64_t tick = (int64_t)(f->limits.speed * LIMIT_TICK_MS / 1000) + 1;
+
+	f->budget += tick;
+	if (f->budget > tick)
+		f->budget = tick;
+	if (f->budget <= 0)
+		arm(f->limit, LIMIT_TICK_MS);
+	else if (f->peer)
+		wire_resume(f->peer);
+	return 0;
+}
+
+static int prepare(struct item *it)
+{
+	if (it->fd < 0)
+		it->fd = memfd_create("chunk", MFD_CLOEXEC);
+	if (!it->hash)
+		it->hash = hash_new();
+	return it->fd < 0 || !it->hash ? -ENOMEM : 0;
+}
+
+static int on_data(void *user, bool from_start, const void *data, size_t len)
+{
+	struct item *it = user;
+
+	if (from_start)
+		reset(it);
+	if (prepare(it) < 0 || len > size_max(it) - it->got)
+		return -EFBIG;
+	if (io_write_all(it->fd, data, len) < 0)
+		return -ENOMEM;
+	hash_add(it->hash, data, len);
+	it->got += len;
+	it->fetch->progress.done += len;
+	spend(it->fetch, len);
+	return 0;
+}
+
+static void learn_total(struct item *it)
+{
+	struct fetch_progress *pr = &it->fetch->progress;
+	auto_free struct chunk_list *list = NULL;
+	auto_free char *text = NULL;
+	struct err e;
+	size_t len;
+
+	if (lseek(it->fd, 0, SEEK_SET) < 0 ||
+	    io_read_fd(it->fd, it->digest, it->got, &text, &len, &e) < 0 ||
+	    chunk_list_parse(text, len, &list, &e) < 0)
+		return; /* cells-policyd says what is wrong with it */
+	for (size_t i = 0; i < list->n; i++)
+		pr->total += list->chunk[i].stored;
+	snprintf(pr->image, sizeof(pr->image), "%s", it->digest);
+}
+
+static void hand_on(struct item *it)
+{
+	char digest[TEXT_DIGEST_SIZE];
+	uint8_t sum[HASH_SIZE];
+
+	hash_end(it->hash, sum);
+	hash_free(steal(it->hash));
+	text_digest(sum, digest);
+	if (strcmp(digest, it->digest) != 0) {
+		log_warning("get %s: the server sent other bytes", it->digest);
+		reset(it);
+		try_later(it, "other bytes", 0);
+		return;
+	}
+	if (it->is_list)
+		learn_total(it);
+	if (lseek(it->fd, 0, SEEK_SET) < 0) {
+		reset(it);
+		try_later(it, strerror(errno), 0);
+		return;
+	}
+	it->state = HANDED;
+	it->fetch->ops.have(it->fetch->user, it->digest, it->fd);
+}
+
+static void on_done(void *user, const struct wire_end *end)
+{
+	struct item *it = user;
+	struct fetch *f = it->fetch;
+
+	for (unsigned int i = 0; i < WIRE_LANES_MAX; i++)
+		if (f->lane[i] == it)
+			f->lane[i] = NULL;
+	f->loading--;
+	if (it->is_list)
+		f->list_is_loading = false;
+	if (end->why[0]) {
+		/* 416: we have as much as there is, and it was not right. */
+		if (end->status == 416 || strcmp(end->why, "stopped") == 0)
+			reset(it);
+		try_later(it, end->why, end->retry_after);
+	} else if (prepare(it) < 0) { /* an answer without a byte */
+		reset(it);
+		try_later(it, "out of memory", 0);
+	} else {
+		hand_on(it);
+	}
+	start_all(f);
+}
+
+static const struct wire_get_ops get_ops = { .data = on_data, .done = on_done };
+
+/* ---- who is next */
+
+static int start(struct fetch *f, struct item *it, unsigned int lane)
+{
+	char path[sizeof(PROTOCOL_CHUNK_PATH) + TEXT_DIGEST_SIZE];
+
+	snprintf(path, sizeof(path), PROTOCOL_CHUNK_PATH "%s", it->digest);
+	if (wire_get(f->peer, lane, path, it->got, &get_ops, it) < 0)
+		return -1;
+	it->state = LOADING;
+	f->lane[lane] = it;
+	f->loading++;
+	f->list_is_loading = it->is_list;
+	return 0;
+}
+
+/* A list may be large, so it is loaded alone. */
+static struct item *choose(struct fetch *f, uint64_t now, uint64_t *ret_wake)
+{
+	struct item *it;
+
+	if (f->list_is_loading)
+		return NULL;
+	LIST_FOREACH (it, &f->items, next) {
+		if (it->state != WAITING || (it->is_list && f->loading > 0))
+			continue;
+		if (it->not_before <= now)
+			return it;
+		if (it->not_before < *ret_wake)
+			*ret_wake = it->not_before;
+	}
+	return NULL;
+}
+
+static bool has_work(const struct fetch *f, bool *ret_complete)
+{
+	const struct item *it;
+
+	*ret_complete = true;
+	LIST_FOREACH (it, &f->items, next) {
+		if (it->state != GIVEN_UP)
+			return true;
+		*ret_complete = false;
+	}
+	return false;
+}
+
+static void start_all(struct fetch *f)
+{
+	uint64_t now = clock_mono_ns(), wake = UINT64_MAX;
+	struct item *it;
+	bool complete;
+
+	if (!f->peer)
+		return;
+	if (!has_work(f, &complete)) {
+		if (f->is_idle)
+			return;
+		f->is_idle = true;
+		fetch_clear(f);
+		f->ops.idle(f->user, complete);
+		return;
+	}
+	if (now < f->hold_until) {
+		arm(f->retry, (f->hold_until - now) / NS_PER_MS + 1);
+		return;
+	}
+	for (unsigned int i = 0; i < f->limits.lanes; i++) {
+		if (f->lane[i])
+			continue;
+		it = choose(f, now, &wake);
+		if (!it || start(f, it, i) < 0)
+			break;
+	}
+	if (wake != UINT64_MAX)
+		arm(f->retry, (wake - now) / NS_PER_MS + 1);
+}
+
+static int on_retry(sd_event_source *s, uint64_t usec, void *user)
+{
+	start_all(user);
+	return 0;
+}
+
+/* ---- from outside */
+
+int fetch_want(struct fetch *f, const char *digest, bool is_list)
+{
+	struct item *it = find(f, digest);
+	uint8_t raw[HASH_SIZE];
+
+	if (it && it->state == GIVEN_UP) {
+		it->state = WAITING;
+		backoff_reset(&it->backoff);
+	}
+	if (it)
+		return 0;
+	if (f->n == FETCH_MAX)
+		return -ENOBUFS;
+	if (text_undigest(digest, raw) < 0)
+		return -EINVAL;
+	it = calloc(1, sizeof(*it));
+	if (!it)
+		return -ENOMEM;
+	if (f->is_idle)
+		memset(&f->progress, 0, sizeof(f->progress));
+	f->is_idle = false;
+	it->fetch = f;
+	strcpy(it->digest, digest);
+	it->is_list = is_list;
+	it->fd = -1;
+	it->backoff = (struct backoff){ .first_ms = FIRST_WAIT_MS,
+					.max_ms = MAX_WAIT_MS };
+	LIST_INSERT_HEAD(&f->items, it, next);
+	f->n++;
+	start_all(f);
+	return 0;
+}
+
+void fetch_taken(struct fetch *f, const char *digest, bool ok)
+{
+	struct item *it = find(f, digest);
+
+	if (!it || it->state != HANDED)
+		return;
+	if (ok) {
+		remove_item(it);
+	} else {
+		reset(it);
+		try_later(it, "not taken", 0);
+	}
+	start_all(f);
+}
+
+/* What is being loaded ends by itself. */
+void fetch_clear(struct fetch *f)
+{
+	struct item *it = LIST_FIRST(&f->items), *next;
+
+	for (; it; it = next) {
+		next = LIST_NEXT(it, next);
+		if (it->state != LOADING)
+			remove_item(it);
+	}
+}
+
+void fetch_hold(struct fetch *f, unsigned int seconds)
+{
+	f->hold_until = clock_mono_ns() + seconds * 1000 * NS_PER_MS;
+}
+
+void fetch_attach(struct fetch *f, struct wire_peer *peer)
+{
+	struct item *it;
+
+	f->peer = peer;
+	f->loading = 0;
+	f->list_is_loading = false;
+	memset(f->lane, 0, sizeof(f->lane));
+	/* GETs of a peer that is gone bring nothing any more. */
+	LIST_FOREACH (it, &f->items, next) {
+		if (it->state == LOADING || it->state == GIVEN_UP)
+			it->state = WAITING;
+		backoff_reset(&it->backoff);
+		it->not_before = 0;
+	}
+	start_all(f);
+}
+
+void fetch_progress(const struct fetch *f, struct fetch_progress *ret)
+{
+	*ret = f->progress;
+}
+
+int fetch_new(sd_event *event, const struct fetch_limits *limits,
+	      const struct fetch_ops *ops, void *user, struct fetch **ret,
+	      struct err *e)
+{
+	AUTO(fetch_freep) struct fetch *f = calloc(1, sizeof(*f));
+	int r;
+
+	if (!f)
+		return err_oom(e, "downloads");
+	LIST_INIT(&f->items);
+	f->limits = *limits;
+	f->ops = *ops;
+	f->user = user;
+	f->is_idle = true;
+	f->budget = 1;
+	r = sd_event_add_time_relative(event, &f->retry, CLOCK_MONOTONIC,
+				       UINT64_MAX / 2, 0, on_retry, f);
+	if (r >= 0)
+		r = sd_event_add_time_relative(event, &f->limit,
+					       CLOCK_MONOTONIC, UINT64_MAX / 2,
+					       1000, on_tick, f);
+	if (r < 0)
+		return err_sys(e, -r, "downloads");
+	sd_event_source_set_enabled(f->retry, SD_EVENT_OFF);
+	sd_event_source_set_enabled(f->limit, SD_EVENT_OFF);
+	*ret = steal(f);
+	return 0;
+}
+
+void fetch_free(struct fetch *f)
+{
+	if (!f)
+		return;
+	while (!LIST_EMPTY(&f->items))
+		remove_item(LIST_FIRST(&f->items));
+	sd_event_source_disable_unref(f->retry);
+	sd_event_source_disable_unref(f->limit);
+	free(f);
+}

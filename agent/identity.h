@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who the device is towards the server: a key made on the device, which never
+ * leaves its folder, and what an enrolment brought: certificate, CA, address.
+ * Enrolling again replaces that as a whole. In the state folder:
+ *   identity.key     the key (PEM)
+ *   enrolment.json   in use
+ *   enrolment.next   brought by the server, not yet confirmed by cells-policyd
+ */
+#ifndef AGENT_IDENTITY_H
+#define AGENT_IDENTITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/key.h"
+
+#define IDENTITY_DEVICE_SIZE sizeof("dev-0123456789ab")
+#define IDENTITY_EPOCH_SIZE 33
+
+struct err;
+
+struct enrolment {
+	char device[IDENTITY_DEVICE_SIZE], epoch[IDENTITY_EPOCH_SIZE];
+	char host[256];
+	uint16_t port, device_port; /* administrators', devices' */
+	char *ca, *cert;	    /* PEM, owned */
+};
+
+void enrolment_fini(struct enrolment *n);
+
+/* To JSON (the caller frees) and back. -EINVAL. */
+int enrolment_text(const struct enrolment *n, char **ret, struct err *e);
+int enrolment_parse(const char *text, size_t len, struct enrolment *ret,
+		    struct err *e);
+
+struct identity {
+	char *folder;
+	struct key *key;
+	char *key_pem;
+	char device[IDENTITY_DEVICE_SIZE];
+	bool is_enrolled, has_next;
+	struct enrolment now, next;
+};
+
+/* Opens the folder; makes the key at the first time. */
+int identity_open(const char *folder, struct identity **ret, struct err *e);
+void identity_free(struct identity *id);
+
+/* Keeps what an enrolment brought, durably, beside what is in use. */
+int identity_stage(struct identity *id, const struct enrolment *n,
+		   struct err *e);
+/* Puts what was staged in use, or drops it. */
+int identity_commit(struct identity *id, struct err *e);
+void identity_drop(struct identity *id);
+
+/* Replaces the certificate in use by a renewed one. */
+int identity_renew(struct identity *id, const char *cert, struct err *e);
+
+static inline void identity_freep(struct identity **id)
+{
+	identity_free(*id);
+}
+
+#endif
