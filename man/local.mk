@@ -1,1 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
+dist_man_MANS += \
+	%D%/cells-command.5 \
+	%D%/cells-device-policy.5 \
+	%D%/cells-document.5 \
+	%D%/cells-group.5 \
+	%D%/cells-image.5 \
+	%D%/cells-modes.7 \
+	%D%/cells-root.5 \
+	%D%/cells-vp-config.5
+
+# Made from the table of reason codes.
+man_MANS = %D%/cells-reasons.7
+CLEANFILES += %D%/cells-reasons.7
+EXTRA_DIST += %D%/cells-reasons.7.in %D%/reasons.awk
+%D%/cells-reasons.7: schema/reasons.def %D%/cells-reasons.7.in %D%/reasons.awk
+	$(AM_V_GEN)$(MKDIR_P) %D% && $(AWK) -f $(srcdir)/%D%/reasons.awk \
+		$(srcdir)/schema/reasons.def \
+		$(srcdir)/%D%/cells-reasons.7.in >$@.tmp && mv $@.tmp $@

@@ -41,7 +41,8 @@ EXTRA_DIST += %D%/fuzz/fuzz.h %D%/fuzz/replay.c
 
 TESTS += $(check_PROGRAMS)
 
-LINTS = %D%/lint/layout.py %D%/lint/tools.sh
+LINTS = %D%/lint/documents.sh %D%/lint/layout.py %D%/lint/pages.sh \
+	%D%/lint/tools.sh %D%/lint/uapi.sh
 dist_noinst_SCRIPTS += $(LINTS) %D%/demo/verify.sh %D%/fuzz/fuzz.sh %D%/lint/analyze.sh %D%/check.sh
 TESTS += $(LINTS)
 
