@@ -8,8 +8,9 @@ build=$1 only=${2:-} seconds=${3:-60}
 make -s -C "$build" -j"$(nproc)" check TESTS= >"$build/run.log" 2>&1 || { tail -20 "$build/run.log" >&2; exit 1; }
 for target in "$build"/tests/fuzz/fuzz_*; do
 	name=${target##*/fuzz_}
-	[ -x "$target" ] && [ -f "$target" ] || continue
-	[ -z "$only" ] || [ "$only" = "$name" ] || continue
+	if [ ! -f "$target" ] || [ ! -x "$target" ] || [ "${only:-$name}" != "$name" ]; then
+		continue
+	fi
 	printf '== %s, %s s\n' "$name" "$seconds"
 	mkdir -p "$build/corpus/$name"
 	"$target" -max_total_time="$seconds" -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 \
