@@ -7,7 +7,8 @@
 #include <string.h>
 
 /* Returns how many bytes of the text are used. */
-static size_t put(struct err *e, enum reason r, const char *fmt, va_list ap)
+static size_t __attribute__((format(printf, 3, 0)))
+put(struct err *e, enum reason r, const char *fmt, va_list ap)
 {
 	int n;
 

@@ -38,7 +38,8 @@ static void flatten(char *s)
 			*s = ' ';
 }
 
-static void write_line(int priority, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 2, 0)))
+write_line(int priority, const char *fmt, va_list ap)
 {
 	int saved = errno;
 	char text[1024], line[1100];

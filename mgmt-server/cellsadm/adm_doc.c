@@ -367,7 +367,7 @@ static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
 	const struct list_opts *o = opts;
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
-	auto_free char *text = NULL, *safe = NULL;
+	auto_free char *text = NULL;
 	int r = fetch(a, argv, &env, &doc, e);
 
 	if (r >= 0)
