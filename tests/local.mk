@@ -14,6 +14,9 @@ check_LIBRARIES += %D%/unit/libunit.a
 # FAULT_WRAP.
 UNIT_LIBS = tests/unit/libunit.a $(BASE_LIBS) $(CHECK_LIBS)
 
+check_PROGRAMS += %D%/unit/test_access
+%C%_unit_test_access_LDADD = $(UNIT_LIBS) $(XML_LIBS)
+
 check_PROGRAMS += %D%/unit/test_adminconf
 %C%_unit_test_adminconf_LDADD = $(UNIT_LIBS)
 
@@ -26,8 +29,25 @@ check_PROGRAMS += %D%/unit/test_doc
 check_PROGRAMS += %D%/unit/test_envelope
 %C%_unit_test_envelope_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += %D%/unit/test_hash
+%C%_unit_test_hash_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_key
+%C%_unit_test_key_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_seal
+%C%_unit_test_seal_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_x509
+%C%_unit_test_x509_LDADD = $(UNIT_LIBS)
+check_PROGRAMS += %D%/unit/test_mode
+%C%_unit_test_mode_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += %D%/unit/test_text
 %C%_unit_test_text_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_xml
+%C%_unit_test_xml_LDADD = $(UNIT_LIBS) $(XML_LIBS)
 endif
 
 # A fuzz target is one file; libFuzzer brings main() with --enable-fuzzing,
@@ -38,6 +58,11 @@ else
 FUZZ_MAIN = %D%/fuzz/replay.c
 endif
 EXTRA_DIST += %D%/fuzz/fuzz.h %D%/fuzz/replay.c
+
+check_PROGRAMS += %D%/fuzz/fuzz_doc
+%C%_fuzz_fuzz_doc_SOURCES = %D%/fuzz/fuzz_doc.c $(FUZZ_MAIN)
+%C%_fuzz_fuzz_doc_LDADD = $(BASE_LIBS) $(XML_LIBS)
+EXTRA_DIST += %D%/fuzz/corpus/doc
 
 TESTS += $(check_PROGRAMS)
 

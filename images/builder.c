@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "images/builder.h"
+
+#include "images/bundle.h"
+#include "images/draft.h"
+#include "images/erofs.h"
+#include "images/layout.h"
+#include "images/recipe.h"
+#include "images/tree.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/log.h"
+#include "lib/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define LOG "log"
+#define TREE "tree"
+#define UNPACKED "oci"
+#define RECIPE "recipe"
+#define INIT_DEFAULT "/sbin/init"
+#define SIGNAL_DEFAULT "TERM"
+
+/* One build under way. */
+struct build {
+	struct builder *b;
+	struct draft *draft;
+	struct recipe recipe;
+	struct layout layout;
+	bool is_layout, has_init;
+	struct tree_notes notes;
+};
+
+static void build_fini(struct build *bd)
+{
+	draft_free(bd->draft);
+	recipe_fini(&bd->recipe);
+	layout_close(&bd->layout);
+}
+
+static int64_t newest_allowed(int64_t newest, struct err *e)
+{
+	const char *epoch = getenv("SOURCE_DATE_EPOCH");
+	uint64_t n;
+
+	if (!epoch || !*epoch)
+		return newest;
+	if (text_number(epoch, INT32_MAX * UINT64_C(128), &n) < 0)
+		return err_set(e, EINVAL, "SOURCE_DATE_EPOCH=%s: no number",
+			       epoch);
+	return (int64_t)n < newest ? (int64_t)n : newest;
+}
+
+static void add_notes(struct build *bd, const struct tree *t)
+{
+	const struct tree_notes *n = tree_notes(t);
+
+	if (bd->notes.devices == 0)
+		memcpy(bd->notes.first_device, n->first_device,
+		       sizeof(n->first_device));
+	bd->notes.devices += n->devices;
+	bd->notes.sockets += n->sockets;
+	bd->notes.xattrs += n->xattrs;
+}
+
+static void print_notes(const struct build *bd)
+{
+	if (bd->notes.devices)
+		log_warning("%u device nodes were left out (%s ...)",
+			    bd->notes.devices, bd->notes.first_device);
+	if (bd->notes.sockets)
+		log_warning("%u sockets were left out", bd->notes.sockets);
+	if (bd->notes.xattrs)
+		log_warning("%u xattrs of overlayfs were left out",
+			    bd->notes.xattrs);
+}
+
+/* Packs the finished tree as the next layer of the document. */
+static int pack_tree(struct build *bd, struct tree *t, struct err *e)
+{
+	auto_free char *tree = draft_path(bd->draft, TREE);
+	auto_free char *log = draft_path(bd->draft, LOG);
+	auto_free char *file = draft_path(bd->draft, "layer.erofs");
+	auto_free char *chunks = draft_path(bd->draft, BUNDLE_CHUNKS);
+	auto_free char *layers = draft_path(bd->draft, BUNDLE_LAYERS);
+	struct imagedoc *doc = &bd->b->doc;
+	struct packed *p = &doc->layer[doc->n_layers];
+	char hex[2 * HASH_SIZE + 1];
+	auto_free char *name = NULL;
+	int64_t newest;
+	int r;
+
+	if (!tree || !log || !file || !chunks || !layers)
+		return err_oom(e, "pack a layer");
+	newest = newest_allowed(tree_newest(t), e);
+	r = newest < 0 ? (int)newest
+		       : erofs_make(tree, file, doc->n_layers, newest,
+				    bd->b->compress, log, e);
+	if (r == 0)
+		r = draft_remove(bd->draft, TREE, e);
+	if (r == 0)
+		r = packer_run(file, chunks, p, e);
+	if (r < 0)
+		return r;
+	text_hex(p->digest, HASH_SIZE, hex);
+	if (asprintf(&name, "%s/%s.erofs", layers, hex) < 0)
+		return err_oom(e, "pack a layer");
+	if (rename(file, name) < 0)
+		return err_sys(e, errno, "rename %s", file);
+	doc->n_layers++;
+	return 0;
+}
+
+/* A layer's archive or folder through a tree; fd -1: the folder `path`. */
+static int add_layer(struct build *bd, int fd, const char *path,
+		     const char *diff_id, struct err *e)
+{
+	auto_free char *folder = draft_path(bd->draft, TREE);
+	uint8_t want[HASH_SIZE], got[HASH_SIZE];
+	AUTO(tree_freep) struct tree *t = NULL;
+	int r;
+
+	if (!folder)
+		return err_oom(e, path);
+	r = tree_new(folder, &t, e);
+	if (r == 0 && fd < 0)
+		r = unpack_folder(&bd->b->limits, path, t, e);
+	else if (r == 0)
+		r = unpack_tar(&bd->b->limits, fd, path, diff_id, t,
+			       diff_id ? got : NULL, e);
+	if (r < 0)
+		return r;
+	if (diff_id && (text_undigest(diff_id, want) < 0 ||
+			memcmp(want, got, HASH_SIZE) != 0))
+		return err_set(e, EINVAL,
+			       "layer %s: unpacked it is not what the config "
+			       "says",
+			       path);
+	if (tree_has(t, bd->b->doc.init))
+		bd->has_init = true;
+	add_notes(bd, t);
+	return pack_tree(bd, t, e);
+}
+
+static int open_layout(struct build *bd, const char *path, struct err *e)
+{
+	struct builder *b = bd->b;
+	const char *own = b->doc.architecture;
+	int r;
+
+	r = layout_open(path, own ? own : imagedoc_host(), b->tag, &bd->layout,
+			e);
+	if (r == -ENOENT && !own)
+		r = layout_open(path, NULL, b->tag, &bd->layout, e);
+	bd->is_layout = r == 0;
+	return r;
+}
+
+/* The document's blanks: what was asked for, else the input's, else defaults.
+ */
+static void fill_in(struct build *bd)
+{
+	const struct oci_config *c = &bd->layout.config;
+	struct imagedoc *d = &bd->b->doc;
+
+	if (!d->init)
+		d->init = bd->recipe.init ? bd->recipe.init
+			  : c->init[0]	  ? c->init
+					  : INIT_DEFAULT;
+	if (!d->stop_signal)
+		d->stop_signal = bd->recipe.stop_signal ? bd->recipe.stop_signal
+				 : c->stop_signal[0]	? c->stop_signal
+							: SIGNAL_DEFAULT;
+	if (!d->architecture)
+		d->architecture =
+			c->architecture[0] ? c->architecture : imagedoc_host();
+}
+
+static int add_layout(struct build *bd, struct err *e)
+{
+	const struct layout *l = &bd->layout;
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < l->manifest.n_layers; i++) {
+		auto_close int fd = -1;
+
+		r = layout_layer(l, i, &fd, e);
+		if (r == 0)
+			r = add_layer(bd, fd, l->manifest.layer[i].digest,
+				      l->config.diff_id[i], e);
+	}
+	return r;
+}
+
+/* Unpacks a tar that holds a layout, to be read as one. */
+static int unpack_layout(struct build *bd, int fd, const char *input,
+			 struct err *e)
+{
+	auto_free char *folder = draft_path(bd->draft, UNPACKED);
+	AUTO(tree_freep) struct tree *t = NULL;
+	int r;
+
+	if (!folder)
+		return err_oom(e, input);
+	r = tree_new(folder, &t, e);
+	if (r == 0)
+		r = unpack_tar(&bd->b->limits, fd, input, false, t, NULL, e);
+	return r < 0 ? r : open_layout(bd, folder, e);
+}
+
+static int open_input(const char *input, int *ret_fd, bool *ret_folder,
+		      struct err *e)
+{
+	auto_close int fd = -1;
+	struct stat st;
+
+	if (strcmp(input, "-") == 0)
+		fd = dup(STDIN_FILENO);
+	else
+		fd = open(input, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, errno, "open %s", input);
+	*ret_folder = S_ISDIR(st.st_mode);
+	*ret_fd = steal_fd(fd);
+	return 0;
+}
+
+static int add_input(struct build *bd, const char *input, struct err *e)
+{
+	bool folder = false, layout = false;
+	auto_close int fd = -1;
+	int r;
+
+	r = open_input(input, &fd, &folder, e);
+	if (r < 0)
+		return r;
+	if (folder && layout_is_there(input)) {
+		r = open_layout(bd, input, e);
+	} else if (!folder && lseek(fd, 0, SEEK_CUR) == 0) {
+		r = unpack_is_layout(&bd->b->limits, fd, input, &layout, e);
+		if (lseek(fd, 0, SEEK_SET) < 0 && r == 0)
+			r = err_sys(e, errno, "read %s", input);
+		if (r == 0 && layout)
+			r = unpack_layout(bd, fd, input, e);
+	}
+	if (r < 0)
+		return r;
+	fill_in(bd);
+	return bd->is_layout ? add_layout(bd, e)
+			     : add_layer(bd, folder ? -1 : fd, input, NULL, e);
+}
+
+static int run_recipe(struct build *bd, struct err *e)
+{
+	auto_free char *folder = draft_path(bd->draft, RECIPE);
+	auto_free char *log = draft_path(bd->draft, LOG);
+	struct builder *b = bd->b;
+
+	if (!folder || !log)
+		return err_oom(e, b->recipe);
+	if (mkdir(folder, 0755) < 0)
+		return err_sys(e, errno, "make folder %s", folder);
+	return recipe_run(b->recipe, b->recipes, folder,
+			  b->doc.architecture ? b->doc.architecture
+					      : imagedoc_host(),
+			  &b->settings, log, &bd->recipe, e);
+}
+
+static int make_folders(const struct build *bd, struct err *e)
+{
+	static const char *const names[] = { BUNDLE_CHUNKS, BUNDLE_LAYERS };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
+		auto_free char *path = draft_path(bd->draft, names[i]);
+
+		if (!path || mkdir(path, 0755) < 0)
+			return err_sys(e, errno, "make folder %s", names[i]);
+	}
+	return 0;
+}
+
+static int write_document(const struct build *bd, struct err *e)
+{
+	const struct builder *b = bd->b;
+	auto_free char *path =
+		draft_path(bd->draft, b->key ? BUNDLE_SIGNED : BUNDLE_DOCUMENT);
+	auto_free char *xml = NULL, *json = NULL;
+	const char *text;
+	int r;
+
+	if (!path)
+		return err_oom(e, b->output);
+	r = imagedoc_text(&b->doc, &xml, e);
+	if (r == 0 && b->key)
+		r = imagedoc_sign(xml, b->key, b->password_file, &json, e);
+	if (r < 0)
+		return r;
+	text = b->key ? json : xml;
+	return io_replace_file(path, text, strlen(text), 0644, e);
+}
+
+static int remove_rest(const struct build *bd, struct err *e)
+{
+	static const char *const names[] = { LOG, UNPACKED, RECIPE };
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < ARRAY_SIZE(names); i++) {
+		auto_free char *path = draft_path(bd->draft, names[i]);
+
+		if (path && access(path, F_OK) == 0)
+			r = draft_remove(bd->draft, names[i], e);
+	}
+	return r;
+}
+
+int builder_run(struct builder *b, struct err *e)
+{
+	AUTO(build_fini) struct build bd = { .b = b, .layout.dir = -1 };
+	int r;
+
+	/* Owners, other people's modes and trusted xattrs of overlayfs. */
+	if (geteuid() != 0)
+		return err_set(e, EPERM, "build %s: has to be root", b->output);
+	r = draft_new(b->output, b->replace, &bd.draft, e);
+	if (r == 0)
+		r = make_folders(&bd, e);
+	if (r == 0 && b->recipe)
+		r = run_recipe(&bd, e);
+	if (r == 0)
+		r = add_input(&bd, b->recipe ? bd.recipe.input : b->input, e);
+	if (r == 0)
+		r = write_document(&bd, e);
+	if (r == 0)
+		r = remove_rest(&bd, e);
+	if (r == 0)
+		r = draft_commit(bd.draft, e);
+	if (r < 0)
+		return r;
+	print_notes(&bd);
+	if (!bd.has_init)
+		log_warning("%s: there is no %s in it", b->output, b->doc.init);
+	return 0;
+}

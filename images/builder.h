@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `cells-image build`: anything that holds a root file system into an image. */
+#ifndef IMAGES_BUILDER_H
+#define IMAGES_BUILDER_H
+
+#include "images/imagedoc.h"
+#include "images/unpack.h"
+#include "lib/opt.h"
+
+struct builder {
+	const char *input; /* a folder, a tar ("-": standard input), a layout */
+	const char *recipe;  /* instead of input */
+	const char *recipes; /* folder of recipes; NULL: the installed ones */
+	struct opt_list settings; /* of the recipe */
+	const char *output;
+	bool replace;
+	const char *tag, *compress;	 /* NULL: none */
+	const char *key, *password_file; /* key NULL: not signed */
+	struct unpack limits;
+	struct imagedoc doc; /* init and others NULL: as the input says */
+};
+
+/* Safe to interrupt: the output is there whole, or not at all. */
+int builder_run(struct builder *b, struct err *e);
+
+#endif

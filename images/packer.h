@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A layer's file into chunks: cut, compressed, named, listed. */
+#ifndef IMAGES_PACKER_H
+#define IMAGES_PACKER_H
+
+#include <stdint.h>
+
+#include "lib/hash.h"
+
+struct err;
+
+struct packed {
+	uint8_t digest[HASH_SIZE]; /* of the file */
+	uint64_t size;
+	uint8_t chunks[HASH_SIZE]; /* of the chunk list */
+	uint64_t n_chunks, stored; /* bytes of the chunks, list not included */
+};
+
+/* Writes the chunks of `file` and their list into the folder `chunks`. */
+int packer_run(const char *file, const char *chunks, struct packed *ret,
+	       struct err *e);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sends an image to a server: asks which chunks it lacks, sends these, then the
+ * signed document. Cut off anywhere, the next run goes on from there.
+ */
+#ifndef IMAGES_PUSHER_H
+#define IMAGES_PUSHER_H
+
+#include <stdint.h>
+
+struct bundle;
+struct err;
+struct http;
+
+struct pusher {
+	uint64_t rate; /* bytes per second at most; 0: no limit */
+	/* Filled by pusher_run(). */
+	uint64_t chunks, sent_chunks, sent_bytes;
+	char state[32]; /* of the document at the server */
+};
+
+int pusher_run(struct http *h, const struct bundle *b, struct pusher *p,
+	       struct err *e);
+
+/* A problem+json answer (RFC 9457) as an error. */
+struct http_answer;
+int pusher_refused(const struct http_answer *a, const char *what,
+		   struct err *e);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The private folder that a layer is unpacked into before it is packed. Names
+ * come from outside: none of them reaches anything but what lies below the
+ * folder, whatever links were made there before (openat2 with RESOLVE_BENEATH).
+ */
+#ifndef IMAGES_TREE_H
+#define IMAGES_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+struct err;
+struct tree;
+
+struct tree_entry {
+	const char *path; /* as the archive says; "" or "." is the root */
+	const char *link; /* target of a hard or symbolic link, or NULL */
+	bool is_hardlink;
+	mode_t mode; /* type and permissions */
+	uid_t uid;
+	gid_t gid;
+	struct timespec mtime;
+};
+
+/* What was left out, for a note to the user. */
+struct tree_notes {
+	unsigned int devices, sockets, xattrs;
+	char first_device[128];
+};
+
+/* Makes the folder `path`, which must not exist yet. */
+int tree_new(const char *path, struct tree **ret, struct err *e);
+/* Closes it; the files stay. */
+void tree_free(struct tree *t);
+
+/*
+ * Begins an entry. *ret_fd is what a regular file's data is written to, else
+ * -1. 1: nothing more is to be done for this entry (it was left out, or is a
+ * hard link). Otherwise data, tree_own(), any tree_xattr() and tree_end()
+ * follow, in this order: writing and chown(2) take capabilities away.
+ */
+int tree_begin(struct tree *t, const struct tree_entry *te, int *ret_fd,
+	       struct err *e);
+/* Owner and mode. */
+int tree_own(struct tree *t, struct err *e);
+/* An xattr of the entry that was begun. Those that overlayfs would obey are
+ * left out and counted. */
+int tree_xattr(struct tree *t, const char *name, const void *value, size_t len,
+	       struct err *e);
+/* Ends the entry: its time. */
+int tree_end(struct tree *t, struct err *e);
+
+/* An OCI whiteout: `path` hides what lower layers have there. */
+int tree_whiteout(struct tree *t, const char *path, struct err *e);
+/* The folder `path` hides all that lower layers have in it. */
+int tree_opaque(struct tree *t, const char *path, struct err *e);
+
+/* Sets the folders' times, which the entries in them have moved. */
+int tree_finish(struct tree *t, struct err *e);
+
+/* Is there something of this name, seen from inside? */
+bool tree_has(const struct tree *t, const char *path);
+
+const struct tree_notes *tree_notes(const struct tree *t);
+/* The newest time of an entry, seconds. */
+int64_t tree_newest(const struct tree *t);
+
+static inline void tree_freep(struct tree **t)
+{
+	tree_free(*t);
+}
+
+#endif

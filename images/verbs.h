@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What can be said to cells-image. argv[0] is the verb. A verb returns the exit
+ * code, or a negative errno with e filled; main() prints that.
+ */
+#ifndef IMAGES_VERBS_H
+#define IMAGES_VERBS_H
+
+#include <stdbool.h>
+
+struct err;
+struct opt_program;
+
+int verb_build(int argc, char **argv, struct err *e);
+int verb_inspect(int argc, char **argv, struct err *e);
+int verb_verify(int argc, char **argv, struct err *e);
+int verb_diff(int argc, char **argv, struct err *e);
+int verb_extract(int argc, char **argv, struct err *e);
+int verb_push(int argc, char **argv, struct err *e);
+int verb_list(int argc, char **argv, struct err *e);
+
+/*
+ * Options, then exactly `n` arguments, to argv[*ret_first]. True: go on; else
+ * *ret_exit is the verb's exit code and the user has been told.
+ */
+bool verbs_parse(const struct opt_program *p, int argc, char **argv, int n,
+		 int *ret_first, int *ret_exit);
+
+/* --format: *ret_json, or a line for the user and false. */
+bool verbs_format(const char *format, bool *ret_json);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests an image: every chunk, every layer, and who signed it. */
+#ifndef IMAGES_VERIFIER_H
+#define IMAGES_VERIFIER_H
+
+#include <stddef.h>
+
+struct bundle;
+struct err;
+
+/* Digests of all chunks and lists; layers from their chunks; layer files where
+ * there are any. err.chunk, err.image-digest. */
+int verifier_run(const struct bundle *b, struct err *e);
+
+/*
+ * Holds the signatures against the root document in `root_file` (an envelope),
+ * which must have the digest `pin` unless that is NULL. ret has `size` bytes
+ * for the signers' names.
+ */
+int verifier_check_signature(const struct bundle *b, const char *root_file,
+			     const char *pin, char *ret, size_t size,
+			     struct err *e);
+
+#endif
