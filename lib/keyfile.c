@@ -7,6 +7,7 @@
 #include "lib/seal.h"
 #include "lib/text.h"
 
+#include <ctype.h>
 #include <mbedtls/platform_util.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #define FILE_MAX 8192
 #define SALT_SIZE 32
 #define SALT_MAX 64
+#define NAME_MAX_LEN 64
 #define AAD_SIZE 160
 
 /* Strings are borrowed from the JSON. */
@@ -34,6 +36,19 @@ static size_t characters(const char *s)
 	for (; *s; s++)
 		n += ((unsigned char)*s & 0xc0) != 0x80;
 	return n;
+}
+
+/* As the root's XSD has it: it will stand there. */
+static bool is_name(const char *s)
+{
+	size_t n = strlen(s);
+
+	if (n == 0 || n > NAME_MAX_LEN || !isalnum((unsigned char)s[0]))
+		return false;
+	for (; *s; s++)
+		if (!isalnum((unsigned char)*s) && !strchr(" ._@-", *s))
+			return false;
+	return true;
 }
 
 static size_t make_aad(const char *name, const char *keyid, char aad[AAD_SIZE])
@@ -77,7 +92,7 @@ int key_seal(const struct key *k, const char *name, const char *password,
 	size_t spki_len;
 	int r;
 
-	if (!text_is_id(name))
+	if (!is_name(name))
 		return err_set(e, EINVAL, "seal key: name '%.70s' is not valid",
 			       name);
 	if (characters(password) < KEY_PASSWORD_MIN)
@@ -133,7 +148,7 @@ static int take_fields(json_t *j, struct fields *f, struct err *e)
 	if (strcmp(f->kdf, KDF) != 0 || strcmp(f->cipher, CIPHER) != 0)
 		return err_set(e, EINVAL, "key file: only %s and %s are known",
 			       KDF, CIPHER);
-	if (!text_is_id(f->name))
+	if (!is_name(f->name))
 		return err_set(e, EINVAL, "key file: name '%.70s' is not valid",
 			       f->name);
 	return 0;

@@ -43,6 +43,18 @@ check_PROGRAMS += %D%/unit/test_x509
 check_PROGRAMS += %D%/unit/test_mode
 %C%_unit_test_mode_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += %D%/unit/test_merkle
+%C%_unit_test_merkle_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_uri
+%C%_unit_test_uri_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_chunk
+%C%_unit_test_chunk_LDADD = $(UNIT_LIBS) $(ZSTD_LIBS)
+
+check_PROGRAMS += %D%/unit/test_trust
+%C%_unit_test_trust_LDADD = $(UNIT_LIBS) $(XML_LIBS)
+
 check_PROGRAMS += %D%/unit/test_text
 %C%_unit_test_text_LDADD = $(UNIT_LIBS)
 

@@ -241,8 +241,8 @@ static char *sealed(const struct key *k)
 {
 	char *json;
 
-	ck_assert_msg(key_seal(k, "alice", PASSWORD, &json, &e) == 0, "%s",
-		      e.text);
+	ck_assert_msg(key_seal(k, "Alice Example", PASSWORD, &json, &e) == 0,
+		      "%s", e.text);
 	return json;
 }
 
@@ -256,7 +256,7 @@ START_TEST(sealed_key_opens_with_its_password_only)
 	ck_assert_msg(key_unseal(json, strlen(json), PASSWORD, &again, &name,
 				 &e) == 0,
 		      "%s", e.text);
-	ck_assert_str_eq(name, "alice");
+	ck_assert_str_eq(name, "Alice Example");
 	assert_signs_for(again, k);
 	ck_assert_int_eq(
 		key_unseal(json, strlen(json), NULL, &public, NULL, &e), 0);
@@ -283,7 +283,9 @@ START_TEST(short_password_and_bad_name_are_refused)
 				  "\u00e9",
 				  &json, &e),
 			 -EINVAL);
-	ck_assert_int_eq(key_seal(k, "Alice\n", PASSWORD, &json, &e), -EINVAL);
+	ck_assert_int_eq(key_seal(k, "alice\n", PASSWORD, &json, &e), -EINVAL);
+	ck_assert_int_eq(key_seal(k, " alice", PASSWORD, &json, &e), -EINVAL);
+	ck_assert_int_eq(key_seal(k, "", PASSWORD, &json, &e), -EINVAL);
 }
 END_TEST
 
