@@ -171,8 +171,8 @@ static const char *const good[] = {
 	ENVELOPE(POLICY, "PHgvPg==",
 		 "[" SIG(KEYID64, "MAAA") "," SIG(KEYID64, "MAAA") "]"),
 	ENVELOPE(CONFIG, "PHgvPg==", "[],\"proofs\":[]"),
-	" { \"signatures\" : [ ] , \"payload\" : \"\" , \"payloadType\" : "
-	"\"x\" } ",
+	(" { \"signatures\" : [ ] , \"payload\" : \"\" , \"payloadType\" : "
+	 "\"x\" } "),
 };
 
 START_TEST(well_formed_envelope_is_taken)
