@@ -18,6 +18,8 @@
  * without the option userxattr. */
 #define OPAQUE_XATTR "trusted.overlay.opaque"
 #define IMPLIED_MODE 0755
+/* mkfs.erofs 1.5 stops at a name of NAME_MAX bytes. */
+#define COMPONENT_MAX (NAME_MAX - 1)
 
 static const char *const overlay_xattrs[] = {
 	"trusted.overlay.",
@@ -126,7 +128,7 @@ static int clean_path(const char *path, char *ret, struct err *e)
 			return err_set(e, EINVAL,
 				       "entry '%.200s': '..' in the name",
 				       path);
-		if (n > NAME_MAX)
+		if (n > COMPONENT_MAX)
 			return err_set(e, ENAMETOOLONG,
 				       "entry '%.200s...': too long", path);
 		if (n > 0 && !(n == 1 && *path == '.')) {

@@ -278,6 +278,20 @@ static int take_entry(struct unpack *u, struct archive *a,
 	return r < 0 ? r : tree_end(t, e);
 }
 
+/* Below a folder that aufs keeps for itself? */
+static bool is_aufs(const char *path)
+{
+	const char *at = strstr(path, AUFS);
+
+	return at && (at == path || at[-1] == '/') && strchr(at, '/');
+}
+
+/* Runtimes take a leading slash in a layer as the image's root. */
+static const char *in_root(const char *path)
+{
+	return path + strspn(path, "/");
+}
+
 /* 1: it was a whiteout or belongs to one. */
 static int take_whiteout(const char *path, struct tree *t, struct err *e)
 {
@@ -288,6 +302,8 @@ static int take_whiteout(const char *path, struct tree *t, struct err *e)
 
 	if (!copy)
 		return err_oom(e, path);
+	if (is_aufs(copy))
+		return 1;
 	slash = strrchr(copy, '/');
 	last = slash ? slash + 1 : copy;
 	if (strncmp(last, WHITEOUT, strlen(WHITEOUT)) != 0)
@@ -339,12 +355,23 @@ static int take_all(struct stream *s, bool whiteouts, struct tree *t,
 
 	while ((r = next_entry(s->inner, s->name, &s->failed, &ae, e)) > 0) {
 		const char *path = archive_entry_pathname(ae);
+		const char *link = archive_entry_hardlink(ae);
 
 		if (!path)
-			return err_set(e, EINVAL,
-				       "read %s: an entry's name "
-				       "cannot be read",
-				       s->name);
+			return err_set(
+				e, EINVAL,
+				"read %s: an entry's name cannot be read",
+				s->name);
+		auto_free char *inside = NULL;
+
+		if (whiteouts)
+			path = in_root(path);
+		if (whiteouts && link && *link == '/') {
+			inside = strdup(in_root(link));
+			if (!inside)
+				return err_oom(e, s->name);
+			archive_entry_set_hardlink(ae, inside);
+		}
 		r = count_entry(s->u, s->name, e);
 		if (r == 0 && whiteouts)
 			r = take_whiteout(path, t, e);
