@@ -72,14 +72,16 @@ int audit_append(struct audit_chain *c, enum audit_event ev, int64_t time,
 }
 
 /* Form, but for what chains it. */
-static bool is_well_formed(const char *event, const char *time, const char *vp,
-			   const char *cls)
+static bool is_well_formed(const json_t *j, const char *event, const char *time,
+			   const char *vp, const char *cls)
 {
 	int64_t t;
 
+	/* There is one spelling of a lacking member: none, not null. */
 	return is_event(event) && text_untime(time, &t) == 0 &&
-	       (!vp || text_is_id(vp)) &&
-	       (!cls || class_from_name(cls) != CELLS_CLASS_COUNT);
+	       (vp ? text_is_id(vp) : !json_object_get(j, "vp")) &&
+	       (cls ? class_from_name(cls) != CELLS_CLASS_COUNT
+		    : !json_object_get(j, "class"));
 }
 
 int audit_follow(struct audit_chain *c, const char *record, size_t len,
@@ -111,7 +113,7 @@ int audit_follow(struct audit_chain *c, const char *record, size_t len,
 		return err_oom(e, "audit record");
 	if (strlen(again) != len || memcmp(again, record, len) != 0)
 		return bad(e, c->seq + 1, "not compact with sorted members");
-	if (!is_well_formed(event, time, vp, cls))
+	if (!is_well_formed(j, event, time, vp, cls))
 		return bad(e, c->seq + 1, "a member is misformed");
 	if (seq < 0 || (uint64_t)seq != c->seq + 1)
 		return bad(e, c->seq + 1, "another number stands in its place");

@@ -20,6 +20,15 @@ check_PROGRAMS += %D%/unit/test_access
 check_PROGRAMS += %D%/unit/test_adminconf
 %C%_unit_test_adminconf_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += %D%/unit/test_audit
+%C%_unit_test_audit_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_bus
+%C%_unit_test_bus_LDADD = $(UNIT_LIBS) $(SYSTEMD_LIBS)
+
+check_PROGRAMS += %D%/unit/test_chunk
+%C%_unit_test_chunk_LDADD = $(UNIT_LIBS) $(ZSTD_LIBS)
+
 check_PROGRAMS += %D%/unit/test_db
 %C%_unit_test_db_LDADD = $(UNIT_LIBS) $(SQLITE_LIBS)
 
@@ -35,28 +44,29 @@ check_PROGRAMS += %D%/unit/test_hash
 check_PROGRAMS += %D%/unit/test_key
 %C%_unit_test_key_LDADD = $(UNIT_LIBS)
 
-check_PROGRAMS += %D%/unit/test_seal
-%C%_unit_test_seal_LDADD = $(UNIT_LIBS)
-
-check_PROGRAMS += %D%/unit/test_x509
-%C%_unit_test_x509_LDADD = $(UNIT_LIBS)
-check_PROGRAMS += %D%/unit/test_mode
-%C%_unit_test_mode_LDADD = $(UNIT_LIBS)
-
 check_PROGRAMS += %D%/unit/test_merkle
 %C%_unit_test_merkle_LDADD = $(UNIT_LIBS)
 
-check_PROGRAMS += %D%/unit/test_uri
-%C%_unit_test_uri_LDADD = $(UNIT_LIBS)
+check_PROGRAMS += %D%/unit/test_mode
+%C%_unit_test_mode_LDADD = $(UNIT_LIBS)
 
-check_PROGRAMS += %D%/unit/test_chunk
-%C%_unit_test_chunk_LDADD = $(UNIT_LIBS) $(ZSTD_LIBS)
+check_PROGRAMS += %D%/unit/test_receipt
+%C%_unit_test_receipt_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_seal
+%C%_unit_test_seal_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_text
+%C%_unit_test_text_LDADD = $(UNIT_LIBS)
 
 check_PROGRAMS += %D%/unit/test_trust
 %C%_unit_test_trust_LDADD = $(UNIT_LIBS) $(XML_LIBS)
 
-check_PROGRAMS += %D%/unit/test_text
-%C%_unit_test_text_LDADD = $(UNIT_LIBS)
+check_PROGRAMS += %D%/unit/test_uri
+%C%_unit_test_uri_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_x509
+%C%_unit_test_x509_LDADD = $(UNIT_LIBS)
 
 check_PROGRAMS += %D%/unit/test_xml
 %C%_unit_test_xml_LDADD = $(UNIT_LIBS) $(XML_LIBS)
