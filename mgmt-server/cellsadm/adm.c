@@ -10,7 +10,9 @@
 #include "mgmt-server/cellsadm/remote.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 int adm_open(struct adm *a, struct err *e)
 {
@@ -71,19 +73,18 @@ const struct adminconf *adm_server_or_null(struct adm *a)
 
 int adm_confirm(const struct adm *a, const char *question, struct err *e)
 {
-	auto_fclose FILE *tty = NULL;
-	char answer[16];
+	auto_close int tty = -1;
+	char answer[16] = "";
 
 	if (a->yes)
 		return 0;
-	tty = fopen("/dev/tty", "r+e");
-	if (!tty)
+	tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (tty < 0)
 		return err_set(e, ECANCELED,
 			       "%s: no terminal to ask on (use --yes)",
 			       question);
-	fprintf(tty, "%s? [y/N] ", question);
-	fflush(tty);
-	if (fgets(answer, sizeof(answer), tty) &&
+	dprintf(tty, "%s? [y/N] ", question);
+	if (read(tty, answer, sizeof(answer) - 1) > 0 &&
 	    (answer[0] == 'y' || answer[0] == 'Y'))
 		return 0;
 	return err_set(e, ECANCELED, "%s: not confirmed", question);
@@ -180,6 +181,15 @@ int adm_output(const char *path, const char *text, struct err *e)
 	return fputs(text, stdout) < 0 || fflush(stdout) < 0
 		       ? err_sys(e, errno, "write")
 		       : 0;
+}
+
+int adm_output_secret(const char *path, const char *line, struct err *e)
+{
+	auto_free char *text = NULL;
+
+	if (asprintf(&text, "%s\n", line) < 0)
+		return err_oom(e, path);
+	return io_replace_file(path, text, strlen(text), 0600, e);
 }
 
 void adm_print_json(const json_t *j)

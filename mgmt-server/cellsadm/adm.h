@@ -61,6 +61,9 @@ int adm_reference(const char *s, char *id, uint32_t *ret_min, struct err *e);
 /* Writes to --out (mode 0644), or to stdout where it is NULL. */
 int adm_output(const char *path, const char *text, struct err *e);
 
+/* A line to a file of mode 0600. */
+int adm_output_secret(const char *path, const char *line, struct err *e);
+
 /* Pretty JSON on stdout. */
 void adm_print_json(const json_t *j);
 

@@ -7,20 +7,36 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	$(PNG_CFLAGS)
 %C%_libcellsadm_a_SOURCES = \
 	%D%/adm.c %D%/adm.h \
+	%D%/adm_access.c \
+	%D%/adm_audit.c \
+	%D%/adm_device.c \
 	%D%/adm_doc.c \
+	%D%/adm_enroll.c \
+	%D%/adm_group.c \
+	%D%/adm_image.c \
 	%D%/adm_key.c \
+	%D%/adm_receipt.c \
 	%D%/adm_root.c \
+	%D%/adm_server.c \
+	%D%/adm_user.c \
+	%D%/adm_vp.c \
+	%D%/boundkey.c %D%/boundkey.h \
 	%D%/columns.c %D%/columns.h \
 	%D%/difference.c %D%/difference.h \
 	%D%/keep.c %D%/keep.h \
+	%D%/matrix.c %D%/matrix.h \
+	%D%/order.c %D%/order.h \
 	%D%/pin.c %D%/pin.h \
+	%D%/plan.c %D%/plan.h \
 	%D%/prompt.c %D%/prompt.h \
 	%D%/proof.c %D%/proof.h \
+	%D%/qr.c %D%/qr.h \
 	%D%/remote.c %D%/remote.h \
 	%D%/ring.c %D%/ring.h \
 	%D%/rootdraft.c %D%/rootdraft.h \
 	%D%/signing.c %D%/signing.h \
 	%D%/skeleton.c %D%/skeleton.h \
+	%D%/treehead.c %D%/treehead.h \
 	%D%/verb.c %D%/verb.h \
 	%D%/words.c %D%/words.h \
 	%D%/xmlout.c %D%/xmlout.h

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/auto.h"
+#include "lib/class.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/text.h"
+#include "mgmt-server/cellsadm/adm.h"
+#include "mgmt-server/cellsadm/columns.h"
+#include "mgmt-server/cellsadm/matrix.h"
+#include "mgmt-server/cellsadm/remote.h"
+#include "mgmt-server/cellsadm/verb.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+struct access_opts {
+	const char *class, *at, *from, *to, *device, *vp, *verdict;
+	uint64_t limit;
+	bool all, used;
+};
+
+/* A moment as the server wants it; NULL stays NULL. */
+static int moment(const char *s, char buffer[TEXT_TIME_SIZE], const char **ret,
+		  struct err *e)
+{
+	int64_t t;
+	int r;
+
+	*ret = NULL;
+	if (!s)
+		return 0;
+	r = adm_moment(s, &t, e);
+	if (r < 0)
+		return r;
+	text_time(t, buffer);
+	*ret = buffer;
+	return 0;
+}
+
+static int check_class(const char *class, struct err *e)
+{
+	if (class && class_from_name(class) == CELLS_CLASS_COUNT)
+		return err_reason(e, REASON_UNKNOWN_CLASS,
+				  "there is no class '%s'", class);
+	return 0;
+}
+
+static int run_matrix(struct adm *a, const void *opts, char **argv,
+		      struct err *e)
+{
+	const struct access_opts *o = opts;
+	auto_json json_t *j = NULL;
+	char buffer[TEXT_TIME_SIZE];
+	const char *at;
+	int r = moment(o->at, buffer, &at, e);
+
+	if (r >= 0)
+		r = remote_get(a,
+			       REMOTE_PATH("devices", argv[0], "access", "?",
+					   "at", at),
+			       &j, e);
+	if (r < 0)
+		return r;
+	if (a->json)
+		adm_print_json(j);
+	else
+		matrix_write(stdout, j, isatty(STDOUT_FILENO), o->all);
+	return 0;
+}
+
+static int run_explain(struct adm *a, const void *opts, char **argv,
+		       struct err *e)
+{
+	const struct access_opts *o = opts;
+	auto_json json_t *j = NULL;
+	char buffer[TEXT_TIME_SIZE];
+	const char *at;
+	int r = check_class(argv[2], e);
+
+	if (r >= 0)
+		r = moment(o->at, buffer, &at, e);
+	if (r >= 0)
+		r = remote_get(a,
+			       REMOTE_PATH("devices", argv[0], "access",
+					   argv[1], argv[2], "?", "at", at),
+			       &j, e);
+	if (r < 0)
+		return r;
+	if (a->json)
+		adm_print_json(j);
+	else
+		matrix_explain(stdout, j);
+	return 0;
+}
+
+static int list_used(struct adm *a, const struct access_opts *o,
+		     const char *resource, struct err *e)
+{
+	static const struct column columns[] = { { "TIME", "time" },
+						 { "DEVICE", "device" },
+						 { "VP", "vp" },
+						 { "CLASS", "class" },
+						 { "EVENT", "event" },
+						 { "SEQ", "seq" },
+						 { "DETAIL", "detail" },
+						 { "POLICIES", "policies" },
+						 { NULL } };
+	auto_json json_t *items = NULL;
+	char from_buffer[TEXT_TIME_SIZE], to_buffer[TEXT_TIME_SIZE];
+	const char *from, *to;
+	int r = moment(o->from, from_buffer, &from, e);
+
+	if (r >= 0)
+		r = moment(o->to, to_buffer, &to, e);
+	if (r >= 0)
+		r = remote_list(a,
+				REMOTE_PATH("access", resource, "?", "class",
+					    o->class, "from", from, "to", to,
+					    "device", o->device, "vp", o->vp),
+				(unsigned int)o->limit, &items, e);
+	return r < 0 ? r : columns_print(a, "uses", columns, items, e);
+}
+
+static int list_can(struct adm *a, const struct access_opts *o, struct err *e)
+{
+	static const struct column columns[] = { { "DEVICE", "device" },
+						 { "NAME", "name" },
+						 { "VP", "vp" },
+						 { "CLASS", "class" },
+						 { "VERDICT", "verdict" },
+						 { "MODE", "mode" },
+						 { "FRONT", "foreground" },
+						 { "LEVEL", "enforcement" },
+						 { "RECEIPT", "receipt.seq" },
+						 { NULL } };
+	auto_json json_t *items = NULL;
+	char buffer[TEXT_TIME_SIZE];
+	const char *at;
+	int r = moment(o->at, buffer, &at, e);
+
+	if (r >= 0)
+		r = remote_list(a,
+				REMOTE_PATH("access", "?", "class", o->class,
+					    "at", at, "device", o->device, "vp",
+					    o->vp, "verdict", o->verdict),
+				(unsigned int)o->limit, &items, e);
+	return r < 0 ? r : columns_print(a, "access", columns, items, e);
+}
+
+/* Who can (now or at a time), or with times, who did. */
+static int run_query(struct adm *a, const void *opts, char **argv,
+		     struct err *e)
+{
+	const struct access_opts *o = opts;
+	int r = check_class(o->class, e);
+
+	if (r < 0)
+		return r;
+	if (o->at && (o->from || o->to || o->used))
+		return err_set(e, EINVAL,
+			       "--at asks who could, --from and --to who did: "
+			       "use one of them");
+	return o->from || o->to || o->used ? list_used(a, o, "used", e)
+					   : list_can(a, o, e);
+}
+
+static int run_denials(struct adm *a, const void *opts, char **argv,
+		       struct err *e)
+{
+	const struct access_opts *o = opts;
+	int r = check_class(o->class, e);
+
+	return r < 0 ? r : list_used(a, o, "denied", e);
+}
+
+#define OPT(member, name, letter, kind, arg, help)                             \
+	VERB_OPT(struct access_opts, member, name, letter, kind, arg, help)
+#define RANGE_OPTS                                                             \
+	OPT(class, "class", 'c', OPT_STRING, "CLASS", "of one class; all"),    \
+		OPT(from, "from", 0, OPT_STRING, "TIME",                       \
+		    "like 2026-11-20T08:00:00Z, now, -2h"),                    \
+		OPT(to, "to", 0, OPT_STRING, "TIME", "until then; now"),       \
+		OPT(device, "device", 0, OPT_STRING, "DEVICE",                 \
+		    "of one device; all"),                                     \
+		OPT(vp, "vp", 0, OPT_STRING, "VP", "of one VP; all"),          \
+		OPT(limit, "limit", 0, OPT_NUMBER, "N",                        \
+		    "so many at most; all")
+
+static const struct opt matrix_opts[] = {
+	OPT(at, "at", 0, OPT_STRING, "TIME", "as it was then; now"),
+	OPT(all, "all", 'a', OPT_FLAG, NULL,
+	    "also the classes that the device lacks"),
+	{ NULL },
+};
+static const struct opt explain_opts[] = {
+	OPT(at, "at", 0, OPT_STRING, "TIME", "as it was then; now"),
+	{ NULL },
+};
+static const struct opt query_opts[] = {
+	RANGE_OPTS,
+	OPT(at, "at", 0, OPT_STRING, "TIME", "who could use it then; now"),
+	OPT(verdict, "verdict", 0, OPT_STRING, "WORD",
+	    "allowed, denied or any; allowed"),
+	OPT(used, "used", 0, OPT_FLAG, NULL,
+	    "who did use it; --from and --to imply it"),
+	{ NULL },
+};
+static const struct opt denial_opts[] = { RANGE_OPTS, { NULL } };
+
+#define FLAGS (VERB_SERVER | VERB_FORMAT)
+const struct verb adm_access_verbs[] = {
+	{ "access", "matrix", "DEVICE", 1, 1, "VPs by classes, as enforced",
+	  FLAGS, matrix_opts, sizeof(struct access_opts), run_matrix },
+	{ "access", "explain", "DEVICE VP CLASS", 3, 3,
+	  "why a VP may use a class, or not", FLAGS, explain_opts,
+	  sizeof(struct access_opts), run_explain },
+	{ "access", "query", "", 0, 0, "who can use a class, or who did", FLAGS,
+	  query_opts, sizeof(struct access_opts), run_query },
+	{ "access", "denials", "", 0, 0, "what was denied", FLAGS, denial_opts,
+	  sizeof(struct access_opts), run_denials },
+	{ NULL },
+};

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A signed command or membership on its way: made or taken from a file, signed,
+ * brought to the server, followed until the device's receipt is here and
+ * verified.
+ */
+#ifndef CELLSADM_ORDER_H
+#define CELLSADM_ORDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/doc.h"
+
+struct adm;
+struct err;
+
+struct order {
+	/* What is wanted. */
+	const char *device, *vp, *action; /* action NULL: a membership */
+	const char *group;		  /* of a membership, "ID:MIN" */
+	/* How. */
+	const char *ttl, *epoch, *sealed_key, *in, *out, *timeout;
+	bool wait;
+};
+
+/*
+ * Returns an exit code: 0, with `wait` only if the receipt was verified and
+ * says that it was done.
+ */
+int order_run(struct adm *a, const struct order *o, struct err *e);
+
+/*
+ * Waits for an end state, telling each step on stderr, and verifies the
+ * receipt. type is the document's, digest its own.
+ */
+int order_follow(struct adm *a, const char *device, const char *id,
+		 const uint8_t digest[32], const char *timeout, struct err *e);
+
+#endif

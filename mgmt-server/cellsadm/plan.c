@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt-server/cellsadm/plan.h"
+
+#include "lib/auto.h"
+#include "lib/envelope.h"
+#include "lib/err.h"
+#include "lib/opt.h"
+#include "mgmt-server/cellsadm/adm.h"
+#include "mgmt-server/cellsadm/columns.h"
+#include "mgmt-server/cellsadm/remote.h"
+#include "mgmt-server/cellsadm/signing.h"
+#include "mgmt-server/cellsadm/verb.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A member's text made safe for the terminal, in a buffer of the caller. */
+static const char *text(const json_t *j, const char *name, char buffer[128])
+{
+	const json_t *m = json_object_get(j, name);
+	auto_free char *safe = NULL;
+
+	if (json_is_integer(m)) {
+		snprintf(buffer, 128, "%lld", (long long)json_integer_value(m));
+		return buffer;
+	}
+	safe = json_is_string(m) ? columns_safe(json_string_value(m)) : NULL;
+	snprintf(buffer, 128, "%s", safe ? safe : "-");
+	return buffer;
+}
+
+static unsigned int write_documents(FILE *f, const json_t *documents)
+{
+	char type[128], id[128], before[128], after[128];
+	unsigned int changes = 0;
+	const json_t *d;
+	size_t i;
+
+	json_array_foreach (documents, i, d) {
+		if (json_equal(json_object_get(d, "before"),
+			       json_object_get(d, "after")))
+			continue;
+		changes++;
+		fprintf(f, "    %s %s: version %s -> %s\n",
+			text(d, "type", type), text(d, "id", id),
+			text(d, "before", before), text(d, "after", after));
+	}
+	return changes;
+}
+
+static unsigned int write_cells(FILE *f, const json_t *cells)
+{
+	char vp[128], class[128], before[128], after[128], from[128], to[128];
+	unsigned int changes = 0;
+	const json_t *c;
+	size_t i;
+
+	json_array_foreach (cells, i, c) {
+		if (json_equal(json_object_get(c, "before"),
+			       json_object_get(c, "after")) &&
+		    json_equal(json_object_get(c, "verdict_before"),
+			       json_object_get(c, "verdict_after")))
+			continue;
+		changes++;
+		fprintf(f, "    %-12s %-14s %s -> %s, now %s -> %s%s\n",
+			text(c, "vp", vp), text(c, "class", class),
+			text(c, "before", before), text(c, "after", after),
+			text(c, "verdict_before", from),
+			text(c, "verdict_after", to),
+			json_is_true(json_object_get(c, "cuts"))
+				? "  CUTS OPEN HANDLES"
+				: "");
+	}
+	return changes;
+}
+
+bool plan_write(FILE *f, const json_t *plan)
+{
+	const json_t *d, *devices = json_object_get(plan, "devices");
+	char id[128], name[128], group[128], problem[128];
+	unsigned int changed = 0;
+	size_t i;
+
+	json_array_foreach (devices, i, d) {
+		auto_free char *lines = NULL;
+		unsigned int changes;
+		size_t len;
+		FILE *own = open_memstream(&lines, &len);
+
+		if (!own)
+			return true;
+		changes = write_documents(own, json_object_get(d, "documents"));
+		changes += write_cells(own, json_object_get(d, "cells"));
+		fclose(own);
+		if (json_is_string(json_object_get(d, "problem"))) {
+			fprintf(f, "%s (%s, group %s): no change: %s\n",
+				text(d, "device", id), text(d, "name", name),
+				text(d, "group", group),
+				text(d, "problem", problem));
+			continue;
+		}
+		if (changes == 0)
+			continue;
+		changed++;
+		fprintf(f, "%s (%s, group %s)\n%s", text(d, "device", id),
+			text(d, "name", name), text(d, "group", group), lines);
+	}
+	fprintf(f, "%u of %zu devices would change\n", changed,
+		json_array_size(devices));
+	return changed > 0;
+}
+
+static int add_file(const char *path, json_t *documents, struct err *e)
+{
+	AUTO(envelope_freep) struct envelope *env = NULL;
+	AUTO(doc_freep) struct doc *doc = NULL;
+	auto_free char *json = NULL;
+	json_t *j = NULL;
+	int r = signing_read(path, &env, &doc, e);
+
+	if (r >= 0)
+		r = envelope_text(env, &json, e);
+	if (r >= 0)
+		r = json_parse(json, strlen(json), path, &j, e);
+	if (r < 0)
+		return r;
+	return json_array_append_new(documents, j) < 0 ? err_oom(e, path) : 0;
+}
+
+int plan_files(struct adm *a, char **files, struct err *e)
+{
+	auto_json json_t *documents = json_array(), *body = NULL, *plan = NULL;
+	FILE *nowhere;
+	bool changes;
+	int r = 0;
+
+	for (; r >= 0 && *files; files++)
+		r = add_file(*files, documents, e);
+	if (r < 0)
+		return r;
+	body = json_pack("{sO}", "documents", documents);
+	if (!body)
+		return err_oom(e, "plan");
+	r = remote_send(a, "POST", REMOTE_PATH("plan"), body, &plan, e);
+	if (r < 0)
+		return r;
+	if (!a->json)
+		return plan_write(stdout, plan) ? EXIT_CHANGES : 0;
+	nowhere = fopen("/dev/null", "we");
+	changes = nowhere ? plan_write(nowhere, plan) : true;
+	if (nowhere)
+		fclose(nowhere);
+	adm_print_json(plan);
+	return changes ? EXIT_CHANGES : 0;
+}
+
+static int run(struct adm *a, const void *opts, char **argv, struct err *e)
+{
+	return plan_files(a, argv, e);
+}
+
+const struct verb adm_plan_verbs[] = {
+	{ "plan", "", "FILE...", 1, 64,
+	  "what documents would change; exit 2: something",
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, run },
+	{ NULL },
+};
