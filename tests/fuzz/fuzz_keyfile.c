@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A person's key file, without its password: the work that this costs is known.
+ */
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/key.h"
+#include "tests/fuzz/fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	AUTO(key_freep) struct key *k = NULL;
+	auto_free char *name = NULL;
+	struct err e;
+
+	key_unseal((const char *)data, len, NULL, &k, &name, &e);
+	return 0;
+}
