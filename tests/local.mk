@@ -29,6 +29,9 @@ check_PROGRAMS += %D%/unit/test_bus
 check_PROGRAMS += %D%/unit/test_chunk
 %C%_unit_test_chunk_LDADD = $(UNIT_LIBS) $(ZSTD_LIBS)
 
+check_PROGRAMS += %D%/unit/test_cdc
+%C%_unit_test_cdc_LDADD = tests/unit/libunit.a $(IMAGE_LIBS) $(CHECK_LIBS)
+
 check_PROGRAMS += %D%/unit/test_db
 %C%_unit_test_db_LDADD = $(UNIT_LIBS) $(SQLITE_LIBS)
 
@@ -43,6 +46,9 @@ check_PROGRAMS += %D%/unit/test_hash
 
 check_PROGRAMS += %D%/unit/test_key
 %C%_unit_test_key_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_oci
+%C%_unit_test_oci_LDADD = tests/unit/libunit.a $(IMAGE_LIBS) $(CHECK_LIBS)
 
 check_PROGRAMS += %D%/unit/test_merkle
 %C%_unit_test_merkle_LDADD = $(UNIT_LIBS)
@@ -126,6 +132,16 @@ check_PROGRAMS += %D%/fuzz/fuzz_uri
 %C%_fuzz_fuzz_uri_LDADD = $(BASE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/uri
 
+check_PROGRAMS += %D%/fuzz/fuzz_oci
+%C%_fuzz_fuzz_oci_SOURCES = %D%/fuzz/fuzz_oci.c $(FUZZ_MAIN)
+%C%_fuzz_fuzz_oci_LDADD = $(IMAGE_LIBS)
+EXTRA_DIST += %D%/fuzz/corpus/oci
+
+check_PROGRAMS += %D%/fuzz/fuzz_unpack
+%C%_fuzz_fuzz_unpack_SOURCES = %D%/fuzz/fuzz_unpack.c $(FUZZ_MAIN)
+%C%_fuzz_fuzz_unpack_LDADD = $(IMAGE_LIBS)
+EXTRA_DIST += %D%/fuzz/corpus/unpack
+
 TESTS += $(check_PROGRAMS)
 
 LINTS = %D%/lint/documents.sh %D%/lint/layout.py %D%/lint/pages.sh \
@@ -134,4 +150,4 @@ dist_noinst_SCRIPTS += $(LINTS) %D%/demo/verify.sh %D%/fuzz/fuzz.sh %D%/lint/ana
 TESTS += $(LINTS)
 
 EXTRA_DIST += %D%/lab/lab.py %D%/lab/guest.sh %D%/lab/job.py \
-	%D%/e2e/conftest.py %D%/e2e/harness.py
+	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/e2e/test_image.py
