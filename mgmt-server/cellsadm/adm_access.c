@@ -119,7 +119,7 @@ static int list_used(struct adm *a, const struct access_opts *o,
 					    o->class, "from", from, "to", to,
 					    "device", o->device, "vp", o->vp),
 				(unsigned int)o->limit, &items, e);
-	return r < 0 ? r : columns_print(a, "uses", columns, items, e);
+	return r < 0 ? r : columns_print(a, columns, items, e);
 }
 
 static int list_can(struct adm *a, const struct access_opts *o, struct err *e)
@@ -145,7 +145,7 @@ static int list_can(struct adm *a, const struct access_opts *o, struct err *e)
 					    "at", at, "device", o->device, "vp",
 					    o->vp, "verdict", o->verdict),
 				(unsigned int)o->limit, &items, e);
-	return r < 0 ? r : columns_print(a, "access", columns, items, e);
+	return r < 0 ? r : columns_print(a, columns, items, e);
 }
 
 /* Who can (now or at a time), or with times, who did. */

@@ -61,8 +61,8 @@ static int run_query(struct adm *a, const void *opts, char **argv,
 				(unsigned int)o->limit, &items, e);
 	if (r < 0)
 		return r;
-	return o->device ? columns_print(a, "records", record_columns, items, e)
-			 : columns_print(a, "entries", entry_columns, items, e);
+	return o->device ? columns_print(a, record_columns, items, e)
+			 : columns_print(a, entry_columns, items, e);
 }
 
 /* ---- verify: the tree */

@@ -2,8 +2,9 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "mgmt-server/cellsadm/adm.h"
+#include "mgmt-server/cellsadm/boundkey.h"
 #include "mgmt-server/cellsadm/columns.h"
-#include "mgmt-server/cellsadm/order.h"
+#include "mgmt-server/cellsadm/errand.h"
 #include "mgmt-server/cellsadm/remote.h"
 #include "mgmt-server/cellsadm/verb.h"
 
@@ -31,7 +32,7 @@ static const struct column detail_columns[] = { { "ID", "id" },
 						{ "GROUP", "group" },
 						{ "STATE", "state" },
 						{ "EPOCH", "epoch" },
-						{ "KEY CHECKED", "checked" },
+						{ "KEY", "key" },
 						{ "CONNECTED", "connected" },
 						{ "ENROLLED", "enrolled" },
 						{ "SEEN", "seen" },
@@ -52,8 +53,23 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 	int r = remote_list(a, REMOTE_PATH("devices", "?", "filter", o->filter),
 			    0, &items, e);
 
-	return r < 0 ? r
-		     : columns_print(a, "devices", device_columns, items, e);
+	return r < 0 ? r : columns_print(a, device_columns, items, e);
+}
+
+/* The key that its receipts are verified by, and how well it is known. */
+static void add_key(struct adm *a, json_t *device)
+{
+	const char *id = json_string_value(json_object_get(device, "id"));
+	const char *epoch = json_string_value(json_object_get(device, "epoch"));
+	AUTO(boundkey_fini) struct boundkey b = { 0 };
+	auto_free char *pem = NULL;
+	struct err e;
+
+	if (!id || !epoch || boundkey_of(a, id, epoch, &b, &e) < 0 ||
+	    key_to_pem(b.key, false, &pem, &e) < 0)
+		return;
+	json_object_set_new(device, "key", json_string(boundkey_word(&b)));
+	json_object_set_new(device, "receipt_key", json_string(pem));
 }
 
 static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
@@ -68,15 +84,17 @@ static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
 	const json_t *in_force;
 	int r = remote_get(a, REMOTE_PATH("devices", argv[0]), &j, e);
 
-	if (r >= 0)
-		r = columns_print_one(a, detail_columns, j, e);
+	if (r < 0)
+		return r;
+	add_key(a, j);
+	r = columns_print_one(a, detail_columns, j, e);
 	if (r < 0 || a->json)
 		return r;
 	in_force = json_object_get(j, "documents");
 	if (json_array_size(in_force) == 0)
 		return 0;
 	putchar('\n');
-	return columns_print(a, "documents", documents, in_force, e);
+	return columns_print(a, documents, in_force, e);
 }
 
 static int run_rename(struct adm *a, const void *opts, char **argv,
@@ -136,11 +154,11 @@ static int run_retire(struct adm *a, const void *opts, char **argv,
 
 static int run_move(struct adm *a, const void *opts, char **argv, struct err *e)
 {
-	struct order o = *(const struct order *)opts;
+	struct errand o = *(const struct errand *)opts;
 
 	o.device = argv[0];
 	o.group = argv[1];
-	return order_run(a, &o, e);
+	return errand_run(a, &o, e);
 }
 
 static const struct opt list_opts[] = {
@@ -150,7 +168,7 @@ static const struct opt list_opts[] = {
 };
 
 #define OPT(member, name, letter, kind, arg, help)                             \
-	VERB_OPT(struct order, member, name, letter, kind, arg, help)
+	VERB_OPT(struct errand, member, name, letter, kind, arg, help)
 static const struct opt move_opts[] = {
 	OPT(wait, "wait", 'w', OPT_FLAG, NULL, "until the receipt is verified"),
 	OPT(timeout, "timeout", 0, OPT_STRING, "TIME", "wait no longer"),
@@ -179,7 +197,7 @@ const struct verb adm_device_verbs[] = {
 	{ "device", "move", "DEVICE GROUP[:MIN]", 2, 2,
 	  "sign it into another group",
 	  VERB_SERVER | VERB_KEYS | VERB_YES | VERB_FORMAT, move_opts,
-	  sizeof(struct order), run_move },
+	  sizeof(struct errand), run_move },
 	{ "device", "retire", "DEVICE", 1, 1, "cut it off for good",
 	  VERB_SERVER | VERB_YES | VERB_FORMAT, NULL, 0, run_retire },
 	{ NULL },

@@ -133,7 +133,7 @@ static int run_lint(struct adm *a, const void *opts, char **argv, struct err *e)
 		lint_warn(*argv, doc);
 	}
 	if (a->json) {
-		auto_json json_t *j = json_pack("{sO}", "files", files);
+		auto_json json_t *j = json_pack("{sO}", "items", files);
 
 		adm_print_json(j);
 	}
@@ -271,7 +271,7 @@ static int run_submit(struct adm *a, const void *opts, char **argv,
 			return r;
 		json_array_append(rows, answer);
 	}
-	return columns_print(a, "documents", document_columns, rows, e);
+	return columns_print(a, document_columns, rows, e);
 }
 
 struct list_opts {
@@ -287,9 +287,7 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 			    REMOTE_PATH("documents", "?", "filter", o->filter),
 			    0, &items, e);
 
-	return r < 0 ? r
-		     : columns_print(a, "documents", document_columns, items,
-				     e);
+	return r < 0 ? r : columns_print(a, document_columns, items, e);
 }
 
 static int run_history(struct adm *a, const void *opts, char **argv,
@@ -303,9 +301,7 @@ static int run_history(struct adm *a, const void *opts, char **argv,
 		return err_oom(e, argv[1]);
 	r = remote_list(a, REMOTE_PATH("documents", "?", "filter", filter), 0,
 			&items, e);
-	return r < 0 ? r
-		     : columns_print(a, "documents", document_columns, items,
-				     e);
+	return r < 0 ? r : columns_print(a, document_columns, items, e);
 }
 
 /*

@@ -187,9 +187,7 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 	auto_json json_t *items = NULL;
 	int r = remote_list(a, REMOTE_PATH("enrolments"), 0, &items, e);
 
-	return r < 0 ? r
-		     : columns_print(a, "enrolments", enrolment_columns, items,
-				     e);
+	return r < 0 ? r : columns_print(a, enrolment_columns, items, e);
 }
 
 static int run_revoke(struct adm *a, const void *opts, char **argv,
@@ -250,7 +248,7 @@ static int run_check(struct adm *a, const void *opts, char **argv,
 		if (id)
 			json_array_append_new(rows, check_one(a, id, &bad));
 	}
-	r = columns_print(a, "devices", columns, rows, e);
+	r = columns_print(a, columns, rows, e);
 	return r < 0 ? r : bad;
 }
 

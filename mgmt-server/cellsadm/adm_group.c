@@ -24,7 +24,7 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 	auto_json json_t *items = NULL;
 	int r = remote_list(a, REMOTE_PATH("groups"), 0, &items, e);
 
-	return r < 0 ? r : columns_print(a, "groups", group_columns, items, e);
+	return r < 0 ? r : columns_print(a, group_columns, items, e);
 }
 
 static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
@@ -47,12 +47,11 @@ static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
 	if (r < 0 || a->json)
 		return r;
 	putchar('\n');
-	r = columns_print(a, "names", names, json_object_get(j, "names"), e);
+	r = columns_print(a, names, json_object_get(j, "names"), e);
 	if (r < 0 || json_array_size(json_object_get(j, "documents")) == 0)
 		return r;
 	putchar('\n');
-	return columns_print(a, "documents", chosen,
-			     json_object_get(j, "documents"), e);
+	return columns_print(a, chosen, json_object_get(j, "documents"), e);
 }
 
 /* What the fleet would do if this group document were in force. */

@@ -25,7 +25,7 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 	auto_json json_t *items = NULL;
 	int r = remote_list(a, REMOTE_PATH("images"), 0, &items, e);
 
-	return r < 0 ? r : columns_print(a, "images", image_columns, items, e);
+	return r < 0 ? r : columns_print(a, image_columns, items, e);
 }
 
 static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
@@ -45,8 +45,7 @@ static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
 	if (r < 0 || a->json)
 		return r;
 	putchar('\n');
-	return columns_print(a, "layers", layers, json_object_get(j, "layers"),
-			     e);
+	return columns_print(a, layers, json_object_get(j, "layers"), e);
 }
 
 const struct verb adm_image_verbs[] = {

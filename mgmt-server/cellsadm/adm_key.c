@@ -16,7 +16,7 @@
 
 struct key_opts {
 	const char *out, *name;
-	bool private, force;
+	bool private, force, pem;
 };
 
 /* Where a new key goes; never over one that is there. */
@@ -104,12 +104,16 @@ static int run_new(struct adm *a, const void *opts, char **argv, struct err *e)
 static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
 {
 	AUTO(key_freep) struct key *k = NULL;
-	auto_free char *name = NULL, *path = NULL;
+	const struct key_opts *o = opts;
+	auto_free char *name = NULL, *path = NULL, *pem = NULL;
 	int r = ring_path(a, argv[0], &path, e);
 
 	if (r >= 0)
 		r = ring_public(a, argv[0], &k, &name, e);
-	return r < 0 ? r : print_key(a, k, name, path, e);
+	if (r < 0 || !o->pem)
+		return r < 0 ? r : print_key(a, k, name, path, e);
+	r = key_to_pem(k, false, &pem, e);
+	return r < 0 ? r : adm_output(NULL, pem, e);
 }
 
 static int run_import(struct adm *a, const void *opts, char **argv,
@@ -166,26 +170,36 @@ static int add_row(const struct adm *a, const char *name, json_t *keys,
 	return 0;
 }
 
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int is_key_file(const struct dirent *entry)
+{
+	const char *dot = strrchr(entry->d_name, '.');
+
+	return entry->d_name[0] != '.' && dot && strcmp(dot, ".key") == 0;
+}
+
 static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 {
 	static const struct column columns[] = { { "NAME", "name" },
 						 { "KEYID", "keyid" },
 						 { NULL } };
 	auto_free char *folder = io_join(a->folder, "keys");
-	auto_closedir DIR *d = folder ? opendir(folder) : NULL;
+	auto_free struct dirent **entries = NULL;
 	auto_json json_t *keys = json_array();
-	struct dirent *entry;
-	int r = 0;
+	int r = 0, n;
 
-	while (r >= 0 && d && (entry = readdir(d))) {
-		char *dot = strrchr(entry->d_name, '.');
-
-		if (entry->d_name[0] == '.' || !dot || strcmp(dot, ".key"))
-			continue;
-		*dot = '\0';
-		r = add_row(a, entry->d_name, keys, e);
+	n = folder ? scandir(folder, &entries, is_key_file, by_name) : 0;
+	for (int i = 0; i < n; i++) {
+		*strrchr(entries[i]->d_name, '.') = '\0';
+		if (r >= 0)
+			r = add_row(a, entries[i]->d_name, keys, e);
+		free(entries[i]);
 	}
-	return r < 0 ? r : columns_print(a, "keys", columns, keys, e);
+	return r < 0 ? r : columns_print(a, columns, keys, e);
 }
 
 #define OPT(member, name, letter, kind, arg, help)                             \
@@ -195,6 +209,10 @@ static const struct opt new_opts[] = {
 	OPT(out, "out", 'o', OPT_STRING, "FILE",
 	    "instead of keys/NAME.key in the configuration"),
 	OPT(force, "force", 0, OPT_FLAG, NULL, "replace a key that is there"),
+	{ NULL },
+};
+static const struct opt show_opts[] = {
+	OPT(pem, "pem", 0, OPT_FLAG, NULL, "only the public key as PEM"),
 	{ NULL },
 };
 static const struct opt export_opts[] = {
@@ -211,7 +229,7 @@ const struct verb adm_key_verbs[] = {
 	{ "key", "list", "", 0, 0, "the keys in the configuration", VERB_FORMAT,
 	  NULL, 0, run_list },
 	{ "key", "show", "KEY", 1, 1, "a key's name, id and public half",
-	  VERB_FORMAT, NULL, 0, run_show },
+	  VERB_FORMAT, show_opts, sizeof(struct key_opts), run_show },
 	{ "key", "import", "NAME PEM", 2, 2, "seal a private key from PEM",
 	  VERB_PASSWORD | VERB_FORMAT, new_opts, sizeof(struct key_opts),
 	  run_import },

@@ -24,18 +24,6 @@ struct receipt_opts {
 	uint64_t limit;
 };
 
-static const struct column verified_columns[] = { { "FILE", "file" },
-						  { "VALID", "valid" },
-						  { "KEY", "key" },
-						  { "DEVICE", "device" },
-						  { "SEQ", "seq" },
-						  { "TYPE", "type" },
-						  { "VP", "vp" },
-						  { "REASON", "reason" },
-						  { "TIME", "time" },
-						  { "WHY", "text" },
-						  { NULL } };
-
 /* The token of --bind: 64 hex digits, or the enrolment URI that holds it. */
 static int parse_token(const char *s, uint8_t ret[32], struct err *e)
 {
@@ -161,6 +149,30 @@ static json_t *verify_one(struct adm *a, const struct receipt_opts *o,
 			 "receipt", receipt.json);
 }
 
+static const char *word(const json_t *row, const char *name)
+{
+	const char *s = json_string_value(json_object_get(row, name));
+
+	return s ? s : "";
+}
+
+static void print_row(const json_t *row)
+{
+	auto_free char *file = columns_safe(word(row, "file"));
+	auto_free char *text = columns_safe(word(row, "text"));
+
+	if (!json_is_true(json_object_get(row, "valid")))
+		printf("%s: NOT VALID: %s (%s)\n", file ? file : "",
+		       text ? text : "", word(row, "reason"));
+	else
+		printf("%s: valid: %s, seq %lld of %s, %s, key: %s\n",
+		       file ? file : "", word(row, "type"),
+		       (long long)json_integer_value(
+			       json_object_get(row, "seq")),
+		       word(row, "device"), word(row, "time"),
+		       word(row, "key"));
+}
+
 static int by_seq(const void *a, const void *b)
 {
 	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
@@ -217,7 +229,9 @@ static int run_verify(struct adm *a, const void *opts, char **argv,
 
 	for (; *argv; argv++)
 		json_array_append_new(rows, verify_one(a, o, *argv, &bad));
-	r = columns_print(a, "receipts", verified_columns, rows, e);
+	for (size_t i = 0; !a->json && i < json_array_size(rows); i++)
+		print_row(json_array_get(rows, i));
+	r = a->json ? columns_print(a, NULL, rows, e) : 0;
 	if (r >= 0)
 		r = check_order(rows, e);
 	return r < 0 ? r : bad;
@@ -241,6 +255,13 @@ static int save(const char *folder, const json_t *item, struct err *e)
 	return io_replace_file(path, text, strlen(text), 0644, e);
 }
 
+/* What the server says beside the verified bytes counts for nothing. */
+static void take_over(json_t *item, json_t *payload)
+{
+	json_object_set(item, "receipt", payload);
+	json_object_update(item, payload);
+}
+
 static int check_item(struct adm *a, const struct receipt_opts *o, json_t *item,
 		      struct err *e)
 {
@@ -256,7 +277,7 @@ static int check_item(struct adm *a, const struct receipt_opts *o, json_t *item,
 	if (r < 0)
 		json_object_set_new(item, "text", json_string(e->text));
 	else
-		json_object_set(item, "receipt", receipt.json);
+		take_over(item, receipt.json);
 	return r;
 }
 
@@ -296,7 +317,7 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	r = columns_print(a, "receipts", columns, items, e);
+	r = columns_print(a, columns, items, e);
 	return r < 0 ? r : bad;
 }
 

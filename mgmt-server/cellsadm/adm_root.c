@@ -71,7 +71,7 @@ static int ask_server(struct adm *a, struct rootdraft *d, struct err *e)
 			       "the server told no director key and CA");
 	r = rootdraft_add_key(d, "director", der, len, e);
 	if (r >= 0)
-		r = rootdraft_role(d, "director=director:1", e);
+		r = rootdraft_role(d, a, "director=director:1", e);
 	return r < 0 ? r : rootdraft_ca(d, ca, false, e);
 }
 
@@ -87,8 +87,8 @@ static int change(struct adm *a, struct rootdraft *d, const struct root_opts *o,
 		r = rootdraft_key(d, a, o->key.item[i], e);
 	if (r >= 0 && o->from_server)
 		r = ask_server(a, d, e);
-	if (r >= 0)
-		r = each(d, &o->role, rootdraft_role, e);
+	for (unsigned int i = 0; r >= 0 && i < o->role.n; i++)
+		r = rootdraft_role(d, a, o->role.item[i], e);
 	if (r >= 0)
 		r = each(d, &o->remove_key, rootdraft_remove_key, e);
 	if (r >= 0)
@@ -264,7 +264,7 @@ static int show_table(const struct adm *a, const struct doc_root *root,
 			       root->role[r].threshold,
 			       __builtin_popcountll(root->role[r].members));
 	printf("\n");
-	return columns_print(a, "keys", columns, rows, e);
+	return columns_print(a, columns, rows, e);
 }
 
 static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)

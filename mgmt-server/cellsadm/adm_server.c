@@ -161,7 +161,7 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 		r = add_row(a, entry->d_name,
 			    preferred ? preferred->name : NULL, rows, e);
 	}
-	return r < 0 ? r : columns_print(a, "servers", columns, rows, e);
+	return r < 0 ? r : columns_print(a, columns, rows, e);
 }
 
 static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)

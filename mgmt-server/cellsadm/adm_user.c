@@ -41,7 +41,7 @@ static int list(struct adm *a, const char *resource,
 	auto_json json_t *items = NULL;
 	int r = remote_list(a, REMOTE_PATH(resource), 0, &items, e);
 
-	return r < 0 ? r : columns_print(a, resource, columns, items, e);
+	return r < 0 ? r : columns_print(a, columns, items, e);
 }
 
 static int run_user_list(struct adm *a, const void *opts, char **argv,

@@ -4,7 +4,7 @@
 #include "lib/text.h"
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/columns.h"
-#include "mgmt-server/cellsadm/order.h"
+#include "mgmt-server/cellsadm/errand.h"
 #include "mgmt-server/cellsadm/remote.h"
 #include "mgmt-server/cellsadm/verb.h"
 
@@ -14,12 +14,12 @@
 static int run(struct adm *a, const void *opts, char **argv, const char *action,
 	       struct err *e)
 {
-	struct order o = *(const struct order *)opts;
+	struct errand o = *(const struct errand *)opts;
 
 	o.device = argv[0];
 	o.vp = argv[0] ? argv[1] : NULL;
 	o.action = action;
-	return order_run(a, &o, e);
+	return errand_run(a, &o, e);
 }
 
 #define ACTION(word, name)                                                     \
@@ -52,7 +52,7 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 	int r = remote_list(a, REMOTE_PATH("devices", argv[0], "vps"), 0,
 			    &items, e);
 
-	return r < 0 ? r : columns_print(a, "vps", columns, items, e);
+	return r < 0 ? r : columns_print(a, columns, items, e);
 }
 
 /* ---- actions */
@@ -82,8 +82,21 @@ static int run_action_list(struct adm *a, const void *opts, char **argv,
 					"filter", o->filter),
 			    0, &items, e);
 
-	return r < 0 ? r
-		     : columns_print(a, "actions", action_columns, items, e);
+	return r < 0 ? r : columns_print(a, action_columns, items, e);
+}
+
+/* The signed command itself, as far as the server gives it out. */
+static void add_envelope(struct adm *a, json_t *action)
+{
+	const char *sha256 =
+		json_string_value(json_object_get(action, "sha256"));
+	json_t *env = NULL;
+	struct err e;
+
+	if (sha256 && !json_object_get(action, "envelope") &&
+	    remote_get(a, REMOTE_PATH("documents", sha256, "envelope"), &env,
+		       &e) == 0)
+		json_object_set_new(action, "envelope", env);
 }
 
 static int run_action_show(struct adm *a, const void *opts, char **argv,
@@ -93,6 +106,8 @@ static int run_action_show(struct adm *a, const void *opts, char **argv,
 	int r = remote_get(
 		a, REMOTE_PATH("devices", argv[0], "actions", argv[1]), &j, e);
 
+	if (r >= 0 && a->json)
+		add_envelope(a, j);
 	return r < 0 ? r : columns_print_one(a, action_columns, j, e);
 }
 
@@ -112,7 +127,7 @@ static int run_action_wait(struct adm *a, const void *opts, char **argv,
 	if (!sha256 || text_undigest(sha256, digest) < 0)
 		return err_set(e, EBADMSG, "the server tells no digest of %s",
 			       argv[1]);
-	return order_follow(a, argv[0], argv[1], digest, o->timeout, e);
+	return errand_follow(a, argv[0], argv[1], digest, o->timeout, e);
 }
 
 static int run_action_cancel(struct adm *a, const void *opts, char **argv,
@@ -128,7 +143,7 @@ static int run_action_cancel(struct adm *a, const void *opts, char **argv,
 }
 
 #define OPT(member, name, letter, kind, arg, help)                             \
-	VERB_OPT(struct order, member, name, letter, kind, arg, help)
+	VERB_OPT(struct errand, member, name, letter, kind, arg, help)
 #define ACTION_OPT(member, name, arg, help)                                    \
 	VERB_OPT(struct action_opts, member, name, 0, OPT_STRING, arg, help)
 #define ORDER_OPTS                                                             \
@@ -165,7 +180,7 @@ static const struct opt wait_opts[] = {
 #define VP_VERB(name, word, text)                                              \
 	{                                                                      \
 		"vp", name, "DEVICE VP", 2, 2, text, FLAGS, order_opts,        \
-			sizeof(struct order), run_##word                       \
+			sizeof(struct errand), run_##word                      \
 	}
 
 const struct verb adm_vp_verbs[] = {
@@ -176,7 +191,7 @@ const struct verb adm_vp_verbs[] = {
 	VP_VERB("switch", switch, "bring it to the front"),
 	VP_VERB("lock", lock, "lock it: no access without the passcode"),
 	{ "vp", "unlock", "DEVICE VP", 2, 2, "unlock it", FLAGS, unlock_opts,
-	  sizeof(struct order), run_unlock },
+	  sizeof(struct errand), run_unlock },
 	VP_VERB("wipe", wipe, "destroy its data"),
 	VP_VERB("remove", remove, "destroy it whole"),
 	{ NULL },

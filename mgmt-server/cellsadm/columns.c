@@ -304,15 +304,14 @@ static int fill(struct columns_cells *t, const struct column *columns,
 	return 0;
 }
 
-int columns_print(const struct adm *a, const char *name,
-		  const struct column *columns, const json_t *rows,
-		  struct err *e)
+int columns_print(const struct adm *a, const struct column *columns,
+		  const json_t *rows, struct err *e)
 {
 	AUTO(cells_fini) struct columns_cells t = { 0 };
 	int r;
 
 	if (a->json) {
-		auto_json json_t *j = json_pack("{sO}", name, rows);
+		auto_json json_t *j = json_pack("{sO}", "items", rows);
 
 		adm_print_json(j);
 		return 0;

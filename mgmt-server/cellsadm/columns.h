@@ -30,12 +30,11 @@ struct column {
 };
 
 /*
- * --format json: {"<name>": rows}. Else a line for each object; where the
- * terminal is too narrow for all columns, a block for each.
+ * --format json: {"items": rows}, as the server's lists. Else a line for each
+ * object; where the terminal is too narrow for all columns, a block for each.
  */
-int columns_print(const struct adm *a, const char *name,
-		  const struct column *columns, const json_t *rows,
-		  struct err *e);
+int columns_print(const struct adm *a, const struct column *columns,
+		  const json_t *rows, struct err *e);
 
 /* The same for one object: a line for each column. */
 int columns_print_one(const struct adm *a, const struct column *columns,

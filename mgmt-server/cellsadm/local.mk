@@ -25,7 +25,7 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	%D%/difference.c %D%/difference.h \
 	%D%/keep.c %D%/keep.h \
 	%D%/matrix.c %D%/matrix.h \
-	%D%/order.c %D%/order.h \
+	%D%/errand.c %D%/errand.h \
 	%D%/pin.c %D%/pin.h \
 	%D%/plan.c %D%/plan.h \
 	%D%/prompt.c %D%/prompt.h \

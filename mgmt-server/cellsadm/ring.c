@@ -17,17 +17,19 @@
 
 int ring_path(const struct adm *a, const char *name, char **ret, struct err *e)
 {
-	char *path;
+	char *path = NULL;
 
-	if (access(name, F_OK) == 0 || !text_is_id(name)) {
-		path = strdup(name);
-		if (!path)
-			return err_oom(e, name);
-	} else if (asprintf(&path, "%s/keys/%s.key", a->folder, name) < 0) {
+	if (text_is_id(name) &&
+	    asprintf(&path, "%s/keys/%s.key", a->folder, name) < 0)
 		return err_oom(e, name);
+	/* A kept key stands before a file that happens to lie here. */
+	if (path && (access(path, F_OK) == 0 || access(name, F_OK) < 0)) {
+		*ret = path;
+		return 0;
 	}
-	*ret = path;
-	return 0;
+	free(path);
+	*ret = strdup(name);
+	return *ret ? 0 : err_oom(e, name);
 }
 
 static int read_key(const struct adm *a, const char *name, char **ret_path,

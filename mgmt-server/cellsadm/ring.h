@@ -16,7 +16,7 @@ struct err;
 
 #define RING_KEYS_MAX 16
 
-/* KEY of an option: a file if there is one of that name, else keys/KEY.key. */
+/* KEY of an option: keys/KEY.key if there is one, else a file. */
 int ring_path(const struct adm *a, const char *name, char **ret, struct err *e);
 
 /* The public half of a key file, a PEM or (as a name) a kept key. */

@@ -146,7 +146,34 @@ static int find_role(const char *name, size_t len, unsigned int *ret,
 	return err_set(e, EINVAL, "there is no role '%.*s'", (int)len, name);
 }
 
-int rootdraft_role(struct rootdraft *d, const char *spec, struct err *e)
+/* A name that is no key of the draft yet: a kept key, or a file. */
+static int find_or_add(struct rootdraft *d, const struct adm *a,
+		       const char *name, size_t len, struct err *e)
+{
+	AUTO(key_freep) struct key *k = NULL;
+	auto_free char *file = NULL, *own = NULL;
+	const char *base;
+	int i = find_key(d, name, len), r;
+
+	if (i >= 0)
+		return i;
+	file = strndup(name, len);
+	if (!file)
+		return err_oom(e, "add a key");
+	r = ring_public(a, file, &k, &own, e);
+	if (r < 0)
+		return r;
+	base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
+	if (!*own) {
+		free(own);
+		own = strndup(base, strcspn(base, "."));
+	}
+	r = own ? take_key(d, own, strlen(own), &k, e) : err_oom(e, file);
+	return r < 0 ? r : find_key(d, own, strlen(own));
+}
+
+int rootdraft_role(struct rootdraft *d, const struct adm *a, const char *spec,
+		   struct err *e)
 {
 	const char *equal = strchr(spec, '='), *p, *colon;
 	unsigned int role;
@@ -164,12 +191,10 @@ int rootdraft_role(struct rootdraft *d, const char *spec, struct err *e)
 		return err_set(e, EINVAL, "--role %s: bad threshold", spec);
 	for (p = equal + 1; *p && *p != ':';) {
 		size_t len = strcspn(p, ",:");
-		int i = find_key(d, p, len);
+		int i = find_or_add(d, a, p, len, e);
 
 		if (i < 0)
-			return err_set(e, ENOENT,
-				       "--role %s: there is no key '%.*s'",
-				       spec, (int)len, p);
+			return i;
 		members |= UINT64_C(1) << i;
 		p += len + (p[len] == ',');
 	}

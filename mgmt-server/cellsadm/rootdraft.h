@@ -38,8 +38,12 @@ int rootdraft_add_key(struct rootdraft *d, const char *name, const void *spki,
 		      size_t len, struct err *e);
 /* Takes a key out of the root and of every role. */
 int rootdraft_remove_key(struct rootdraft *d, const char *name, struct err *e);
-/* "policy=alice,bob,carol:2"; without a number 1. */
-int rootdraft_role(struct rootdraft *d, const char *spec, struct err *e);
+/*
+ * "policy=alice,bob,carol:2"; without a number 1. A name that is no key of the
+ * draft is taken as a kept key or a file, and added.
+ */
+int rootdraft_role(struct rootdraft *d, const struct adm *a, const char *spec,
+		   struct err *e);
 /* Gives a key a role that it did not have. */
 int rootdraft_grant(struct rootdraft *d, const char *role, const char *name,
 		    struct err *e);

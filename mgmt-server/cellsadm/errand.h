@@ -4,8 +4,8 @@
  * brought to the server, followed until the device's receipt is here and
  * verified.
  */
-#ifndef CELLSADM_ORDER_H
-#define CELLSADM_ORDER_H
+#ifndef CELLSADM_ERRAND_H
+#define CELLSADM_ERRAND_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@
 struct adm;
 struct err;
 
-struct order {
+struct errand {
 	/* What is wanted. */
 	const char *device, *vp, *action; /* action NULL: a membership */
 	const char *group;		  /* of a membership, "ID:MIN" */
@@ -28,13 +28,13 @@ struct order {
  * Returns an exit code: 0, with `wait` only if the receipt was verified and
  * says that it was done.
  */
-int order_run(struct adm *a, const struct order *o, struct err *e);
+int errand_run(struct adm *a, const struct errand *o, struct err *e);
 
 /*
  * Waits for an end state, telling each step on stderr, and verifies the
  * receipt. type is the document's, digest its own.
  */
-int order_follow(struct adm *a, const char *device, const char *id,
-		 const uint8_t digest[32], const char *timeout, struct err *e);
+int errand_follow(struct adm *a, const char *device, const char *id,
+		  const uint8_t digest[32], const char *timeout, struct err *e);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/cellsadm/order.h"
+#include "mgmt-server/cellsadm/errand.h"
 
 #include "lib/auto.h"
 #include "lib/clock.h"
@@ -58,7 +58,7 @@ static int find_epoch(struct adm *a, const char *device, char ret[33],
 }
 
 /* "lock-3f2a..." : an id that no other order has. */
-static void make_id(const struct order *o, char ret[DOC_ID_SIZE])
+static void make_id(const struct errand *o, char ret[DOC_ID_SIZE])
 {
 	uint8_t random[8];
 	char hex[17];
@@ -69,7 +69,7 @@ static void make_id(const struct order *o, char ret[DOC_ID_SIZE])
 		 hex);
 }
 
-static int make_xml(struct adm *a, const struct order *o, char **ret,
+static int make_xml(struct adm *a, const struct errand *o, char **ret,
 		    struct err *e)
 {
 	auto_free char *sealed = NULL;
@@ -101,7 +101,7 @@ static int make_xml(struct adm *a, const struct order *o, char **ret,
 			    e);
 }
 
-static int make(struct adm *a, const struct order *o, struct envelope **ret,
+static int make(struct adm *a, const struct errand *o, struct envelope **ret,
 		struct doc **ret_doc, struct err *e)
 {
 	enum doc_type t = o->action ? DOC_COMMAND : DOC_MEMBERSHIP;
@@ -116,7 +116,7 @@ static int make(struct adm *a, const struct order *o, struct envelope **ret,
 }
 
 /* An order from a file must be the very one that the command line names. */
-static int check_same(const struct order *o, const struct doc *doc,
+static int check_same(const struct errand *o, const struct doc *doc,
 		      struct err *e)
 {
 	const struct doc_command *c;
@@ -137,7 +137,7 @@ static int check_same(const struct order *o, const struct doc *doc,
 	return err_set(e, EINVAL, "%s holds another order than this", o->in);
 }
 
-static int submit(struct adm *a, const struct order *o,
+static int submit(struct adm *a, const struct errand *o,
 		  const struct envelope *env, json_t **ret, struct err *e)
 {
 	auto_json json_t *body = NULL, *j = NULL;
@@ -289,9 +289,9 @@ static int end(struct adm *a, const json_t *action, const char *state,
 	return -EIO;
 }
 
-int order_follow(struct adm *a, const char *device, const char *id,
-		 const uint8_t digest[HASH_SIZE], const char *timeout,
-		 struct err *e)
+int errand_follow(struct adm *a, const char *device, const char *id,
+		  const uint8_t digest[HASH_SIZE], const char *timeout,
+		  struct err *e)
 {
 	uint64_t start = clock_mono_ns(), limit = 0;
 	char before[24] = "";
@@ -328,12 +328,15 @@ static int sign(struct adm *a, struct envelope *env, const struct doc *doc,
 	AUTO(ring_fini) struct ring ring = { 0 };
 	int r = ring_open(a, &ring, e);
 
-	if (r >= 0)
+	/* Who typed "lock" wants it; what cannot be undone asks again. */
+	if (r >= 0 &&
+	    (doc->head.type != DOC_COMMAND ||
+	     doc_action_role(doc_as_command(doc)->action) == DOC_ROLE_DESTROY))
 		r = signing_confirm(a, env, doc, true, e);
 	return r < 0 ? r : ring_sign(&ring, env, e);
 }
 
-int order_run(struct adm *a, const struct order *o, struct err *e)
+int errand_run(struct adm *a, const struct errand *o, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
@@ -363,6 +366,6 @@ int order_run(struct adm *a, const struct order *o, struct err *e)
 		r = columns_print_one(a, action_columns, action, e);
 	if (r < 0 || !o->wait)
 		return r;
-	return order_follow(a, o->device, doc->head.id, env->digest, o->timeout,
-			    e);
+	return errand_follow(a, o->device, doc->head.id, env->digest,
+			     o->timeout, e);
 }
