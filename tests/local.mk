@@ -89,47 +89,47 @@ EXTRA_DIST += %D%/fuzz/fuzz.h %D%/fuzz/replay.c
 
 check_PROGRAMS += %D%/fuzz/fuzz_doc
 %C%_fuzz_fuzz_doc_SOURCES = %D%/fuzz/fuzz_doc.c $(FUZZ_MAIN)
-%C%_fuzz_fuzz_doc_LDADD = $(BASE_LIBS) $(XML_LIBS)
+%C%_fuzz_fuzz_doc_LDADD = $(FUZZ_LIBS) $(BASE_LIBS) $(XML_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/doc
 
 check_PROGRAMS += %D%/fuzz/fuzz_auditbatch
 %C%_fuzz_fuzz_auditbatch_SOURCES = %D%/fuzz/fuzz_auditbatch.c $(FUZZ_MAIN)
-%C%_fuzz_fuzz_auditbatch_LDADD = $(BASE_LIBS)
+%C%_fuzz_fuzz_auditbatch_LDADD = $(FUZZ_LIBS) $(BASE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/auditbatch
 
 check_PROGRAMS += %D%/fuzz/fuzz_chunk
 %C%_fuzz_fuzz_chunk_SOURCES = %D%/fuzz/fuzz_chunk.c $(FUZZ_MAIN)
-%C%_fuzz_fuzz_chunk_LDADD = $(BASE_LIBS) $(ZSTD_LIBS)
+%C%_fuzz_fuzz_chunk_LDADD = $(FUZZ_LIBS) $(BASE_LIBS) $(ZSTD_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/chunk
 
 check_PROGRAMS += %D%/fuzz/fuzz_chunklist
 %C%_fuzz_fuzz_chunklist_SOURCES = %D%/fuzz/fuzz_chunklist.c $(FUZZ_MAIN)
-%C%_fuzz_fuzz_chunklist_LDADD = $(BASE_LIBS) $(ZSTD_LIBS)
+%C%_fuzz_fuzz_chunklist_LDADD = $(FUZZ_LIBS) $(BASE_LIBS) $(ZSTD_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/chunklist
 
 check_PROGRAMS += %D%/fuzz/fuzz_envelope
 %C%_fuzz_fuzz_envelope_SOURCES = %D%/fuzz/fuzz_envelope.c $(FUZZ_MAIN)
-%C%_fuzz_fuzz_envelope_LDADD = $(BASE_LIBS)
+%C%_fuzz_fuzz_envelope_LDADD = $(FUZZ_LIBS) $(BASE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/envelope
 
 check_PROGRAMS += %D%/fuzz/fuzz_json
 %C%_fuzz_fuzz_json_SOURCES = %D%/fuzz/fuzz_json.c $(FUZZ_MAIN)
-%C%_fuzz_fuzz_json_LDADD = $(BASE_LIBS)
+%C%_fuzz_fuzz_json_LDADD = $(FUZZ_LIBS) $(BASE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/json
 
 check_PROGRAMS += %D%/fuzz/fuzz_keyfile
 %C%_fuzz_fuzz_keyfile_SOURCES = %D%/fuzz/fuzz_keyfile.c $(FUZZ_MAIN)
-%C%_fuzz_fuzz_keyfile_LDADD = $(BASE_LIBS)
+%C%_fuzz_fuzz_keyfile_LDADD = $(FUZZ_LIBS) $(BASE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/keyfile
 
 check_PROGRAMS += %D%/fuzz/fuzz_receipt
 %C%_fuzz_fuzz_receipt_SOURCES = %D%/fuzz/fuzz_receipt.c $(FUZZ_MAIN)
-%C%_fuzz_fuzz_receipt_LDADD = $(BASE_LIBS)
+%C%_fuzz_fuzz_receipt_LDADD = $(FUZZ_LIBS) $(BASE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/receipt
 
 check_PROGRAMS += %D%/fuzz/fuzz_uri
 %C%_fuzz_fuzz_uri_SOURCES = %D%/fuzz/fuzz_uri.c $(FUZZ_MAIN)
-%C%_fuzz_fuzz_uri_LDADD = $(BASE_LIBS)
+%C%_fuzz_fuzz_uri_LDADD = $(FUZZ_LIBS) $(BASE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/uri
 
 check_PROGRAMS += %D%/fuzz/fuzz_oci
