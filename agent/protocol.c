@@ -317,15 +317,19 @@ static void conclude(struct protocol *p, const char *sha256, const char *word,
 		memset(o, 0, sizeof(*o));
 }
 
-static int enqueue(struct protocol *p, json_t *envelope, bool is_snapshot,
-		   struct err *e)
+static int enqueue(struct protocol *p, json_t *envelope, const char *name,
+		   bool is_snapshot, struct err *e)
 {
 	struct item *it = item_of(envelope);
 	const struct outcome *o;
+	uint8_t digest[HASH_SIZE];
 
 	if (!it)
 		return err_oom(e, "an envelope from the server");
 	it->is_snapshot = is_snapshot;
+	/* Without a payload to name it by, the server's name has to do. */
+	if (!*it->sha256 && name && text_undigest(name, digest) == 0)
+		strcpy(it->sha256, name);
 	o = *it->sha256 ? recall(p, it->sha256) : NULL;
 	if (o && strcmp(o->word, "cancelled") == 0) {
 		say_submitted(p, o);
@@ -378,16 +382,17 @@ void protocol_submitted(struct protocol *p, const char *outcome,
 
 static int on_envelope(struct protocol *p, json_t *m, struct err *e)
 {
-	const char *type = NULL;
+	const char *type = NULL, *sha256 = NULL;
 	json_t *envelope = NULL;
 	const struct json_member members[] = {
 		{ "type", JSON_STRING, .ret = &type },
 		{ "envelope", JSON_OBJECT, .ret = &envelope },
+		{ "sha256", JSON_STRING, true, &sha256 },
 		{ 0 },
 	};
 	int r = json_take(m, members, false, "message", e);
 
-	return r < 0 ? r : enqueue(p, envelope, type[0] == 's', e);
+	return r < 0 ? r : enqueue(p, envelope, sha256, type[0] == 's', e);
 }
 
 static int on_documents(struct protocol *p, json_t *m, struct err *e)
@@ -413,7 +418,7 @@ static int on_documents(struct protocol *p, json_t *m, struct err *e)
 		if (!json_is_object(j))
 			return err_set(e, EINVAL,
 				       "documents: [%zu] is not an object", i);
-		r = enqueue(p, j, false, e);
+		r = enqueue(p, j, NULL, false, e);
 		if (r < 0)
 			return r;
 	}

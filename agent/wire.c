@@ -13,18 +13,35 @@
 #include <sys/queue.h>
 
 #define LOOP "cells-loop"
-#define SOCKET "cells-socket"
-#define GET "cells-get"
+#define PEER "cells-peer"
 #define TIMEOUT_SECONDS 20
 #define STALL_SECONDS 60 /* a GET without a byte */
 #define WARM_SECONDS 4	 /* an idle connection is kept for the next GET */
 #define RX_SIZE 4096
 #define PIECE (16 * 1024)
 #define SOON 1 /* microseconds */
+#define GRAVE_USEC 500000
+
+/* Vhosts of a peer that was freed, until their connections have ended too. */
+struct grave {
+	LIST_ENTRY(grave) next;
+	struct lws_vhost *vhost[WIRE_LANES_MAX];
+	lws_sorted_usec_list_t due;
+};
 
 struct wire {
 	struct lws_context *context;
 	struct lws_vhost *loop;
+	LIST_HEAD(, grave) graves;
+};
+
+/*
+ * What a connection belongs to begins with this: lws may call the protocol of
+ * another kind of connection than the one that it was made with.
+ */
+struct owner {
+	int (*on_event)(void *self, struct lws *wsi,
+			enum lws_callback_reasons reason, void *in, size_t len);
 };
 
 struct out {
@@ -34,18 +51,20 @@ struct out {
 };
 
 struct wire_get {
+	struct owner owner;
 	struct wire_peer *peer;
 	unsigned int lane;
 	struct lws *wsi; /* NULL: gone */
 	struct wire_get_ops ops;
 	void *user;
 	uint64_t offset;
-	bool has_data, is_over;
+	bool has_data, is_over, is_last; /* on this connection */
 	struct wire_end end;
 	lws_sorted_usec_list_t over;
 };
 
 struct wire_peer {
+	struct owner owner;
 	struct wire *wire;
 	char *host;
 	uint16_t port;
@@ -82,7 +101,11 @@ static void drop_queues(struct wire_peer *p)
 	p->in_len = 0;
 }
 
-/* Told from the loop, never from within another call of ours or of lws. */
+/*
+ * Told from the loop, never from within another call of ours or of lws. The
+ * loop is made to come back, as lws looks at its timers and then sleeps: the
+ * other loop would not see what this set in motion.
+ */
 static void socket_is_over(lws_sorted_usec_list_t *sul)
 {
 	struct wire_peer *p = lws_container_of(sul, struct wire_peer, over);
@@ -90,6 +113,7 @@ static void socket_is_over(lws_sorted_usec_list_t *sul)
 
 	drop_queues(p);
 	p->is_open = p->is_closing = p->is_over = false;
+	wire_wake(p->wire);
 	p->ops.closed(p->user, &end);
 }
 
@@ -180,13 +204,11 @@ static int send_queued(struct wire_peer *p, struct lws *wsi)
 	return -1;
 }
 
-static int on_socket(struct lws *wsi, enum lws_callback_reasons reason,
-		     void *user, void *in, size_t len)
+static int on_socket(void *self, struct lws *wsi,
+		     enum lws_callback_reasons reason, void *in, size_t len)
 {
-	struct wire_peer *p = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+	struct wire_peer *p = self;
 
-	if (!p)
-		return 0;
 	p->wsi = wsi;
 	switch (reason) {
 	case LWS_CALLBACK_CLIENT_ESTABLISHED:
@@ -229,7 +251,7 @@ void wire_open(struct wire_peer *p, const char *path, const char *protocol,
 		.port = p->port,
 		.path = path,
 		.protocol = protocol,
-		.local_protocol_name = SOCKET,
+		.local_protocol_name = PEER,
 		.ssl_connection =
 			LCCSCF_USE_SSL | LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
 		.retry_and_idle_policy = &validity,
@@ -281,9 +303,10 @@ static void get_is_over(lws_sorted_usec_list_t *sul)
 
 	if (g->wsi)
 		lws_set_opaque_user_data(g->wsi, NULL);
-	if (g->wsi && g->end.why[0])
+	if (g->wsi && (g->end.why[0] || g->is_last))
 		lws_set_timeout(g->wsi, 1, LWS_TO_KILL_ASYNC);
 	g->peer->get[g->lane] = NULL;
+	wire_wake(g->peer->wire);
 	g->ops.done(g->user, &g->end);
 	free(g);
 }
@@ -315,6 +338,10 @@ static int add_range(struct wire_get *g, unsigned char **p, size_t room)
 
 static void take_status(struct wire_get *g, struct lws *wsi)
 {
+	char connection[16] = "";
+
+	lws_hdr_copy(wsi, connection, sizeof(connection), WSI_TOKEN_CONNECTION);
+	g->is_last = strcasecmp(connection, "close") == 0;
 	take_refusal(wsi, &g->end);
 	if (g->end.status != 200 && g->end.status != 206)
 		snprintf(g->end.why, sizeof(g->end.why), "HTTP status %d",
@@ -354,13 +381,11 @@ static void explain_get(struct wire_get *g, const char *said)
 			    sizeof(g->end.why));
 }
 
-static int on_get(struct lws *wsi, enum lws_callback_reasons reason, void *user,
+static int on_get(void *self, struct lws *wsi, enum lws_callback_reasons reason,
 		  void *in, size_t len)
 {
-	struct wire_get *g = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+	struct wire_get *g = self;
 
-	if (!g)
-		return 0;
 	g->wsi = wsi;
 	switch (reason) {
 	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
@@ -400,7 +425,7 @@ int wire_get(struct wire_peer *p, unsigned int lane, const char *path,
 		.port = p->port,
 		.path = path,
 		.method = "GET",
-		.local_protocol_name = GET,
+		.local_protocol_name = PEER,
 		.alpn = "http/1.1",
 		.ssl_connection = LCCSCF_USE_SSL | LCCSCF_PIPELINE |
 				  LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
@@ -413,6 +438,7 @@ int wire_get(struct wire_peer *p, unsigned int lane, const char *path,
 	g = calloc(1, sizeof(*g));
 	if (!g)
 		return -ENOMEM;
+	g->owner.on_event = on_get;
 	g->peer = p;
 	g->lane = lane;
 	g->ops = *ops;
@@ -453,9 +479,16 @@ static int on_loop(struct lws *wsi, enum lws_callback_reasons reason,
 	return 0; /* that lws_service() returns is all that is wanted */
 }
 
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason,
+		    void *user, void *in, size_t len)
+{
+	struct owner *o = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+
+	return o ? o->on_event(o, wsi, reason, in, len) : 0;
+}
+
 static const struct lws_protocols peer_protocols[] = {
-	{ .name = SOCKET, .callback = on_socket, .rx_buffer_size = RX_SIZE },
-	{ .name = GET, .callback = on_get, .rx_buffer_size = RX_SIZE },
+	{ .name = PEER, .callback = on_event, .rx_buffer_size = RX_SIZE },
 	{ .name = NULL },
 };
 
@@ -509,6 +542,7 @@ int wire_peer_new(struct wire *w, const struct wire_identity *id,
 	if (!p)
 		return err_oom(e, "connection");
 	STAILQ_INIT(&p->out);
+	p->owner.on_event = on_socket;
 	p->wire = w;
 	/* lws cuts a name at a colon before it verifies it: nothing is left. */
 	if (n == 0 || n > WIRE_HOST_MAX || strpbrk(id->host, ":/@?# \t\r\n"))
@@ -547,6 +581,30 @@ static void cancel(struct wire_peer *p, lws_sorted_usec_list_t *sul)
 			 LWS_SET_TIMER_USEC_CANCEL);
 }
 
+static void destroy_vhosts(lws_sorted_usec_list_t *sul)
+{
+	struct grave *g = lws_container_of(sul, struct grave, due);
+
+	for (unsigned int i = 0; i < WIRE_LANES_MAX; i++)
+		if (g->vhost[i])
+			lws_vhost_destroy(g->vhost[i]);
+	LIST_REMOVE(g, next);
+	free(g);
+}
+
+/* lws leaks the TLS state of connections that end together with their vhost. */
+static void bury(struct wire_peer *p)
+{
+	struct grave *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return; /* they end with the context */
+	memcpy(g->vhost, p->vhost, sizeof(g->vhost));
+	LIST_INSERT_HEAD(&p->wire->graves, g, next);
+	lws_sul_schedule(p->wire->context, 0, &g->due, destroy_vhosts,
+			 GRAVE_USEC);
+}
+
 void wire_peer_free(struct wire_peer *p)
 {
 	if (!p)
@@ -560,9 +618,7 @@ void wire_peer_free(struct wire_peer *p)
 		cancel(p, &p->get[i]->over);
 		free(p->get[i]);
 	}
-	for (unsigned int i = 0; i < WIRE_LANES_MAX; i++)
-		if (p->vhost[i])
-			lws_vhost_destroy(p->vhost[i]);
+	bury(p);
 	drop_queues(p);
 	free(p->host);
 	free(p);
@@ -615,6 +671,7 @@ int wire_new(int loop_fd, struct wire **ret, struct err *e)
 
 	if (!w)
 		return err_oom(e, "event loop");
+	LIST_INIT(&w->graves);
 	lwswhy_catch();
 	w->context = lws_create_context(&info);
 	if (!w->context)
@@ -628,10 +685,16 @@ int wire_new(int loop_fd, struct wire **ret, struct err *e)
 
 void wire_free(struct wire *w)
 {
+	struct grave *g;
+
 	if (!w)
 		return;
 	if (w->context)
 		lws_context_destroy(w->context);
+	while ((g = LIST_FIRST(&w->graves))) {
+		LIST_REMOVE(g, next);
+		free(g);
+	}
 	free(w);
 }
 

@@ -31,6 +31,7 @@ struct call {
 	struct http_answer answer;
 	struct lws *wsi; /* NULL: gone */
 	enum progress progress;
+	bool is_last; /* on this connection */
 	size_t max, room, sent;
 	int code;
 	char why[160];
@@ -187,13 +188,15 @@ static bool is_bodiless(const struct call *c)
 static int take_headers(struct http *h, struct lws *wsi)
 {
 	struct http_answer *a = &h->call.answer;
-	char number[16];
+	char number[16], connection[16];
 	uint64_t n;
 
 	a->status = (int)lws_http_client_http_response(wsi);
 	copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, a->content_type,
 		    sizeof(a->content_type));
 	copy_header(wsi, WSI_TOKEN_HTTP_ETAG, a->etag, sizeof(a->etag));
+	copy_header(wsi, WSI_TOKEN_CONNECTION, connection, sizeof(connection));
+	h->call.is_last = strcasecmp(connection, "close") == 0;
 	copy_header(wsi, WSI_TOKEN_HTTP_RETRY_AFTER, number, sizeof(number));
 	if (number[0] && text_number(number, 86400, &n) == 0)
 		a->retry_after = (unsigned int)n;
@@ -516,7 +519,7 @@ static int call_on(struct http *h, struct lws_vhost *vhost,
 			 LWS_SET_TIMER_USEC_CANCEL);
 	if (c->wsi)
 		lws_set_opaque_user_data(c->wsi, NULL);
-	if (c->wsi && c->progress == FAILED)
+	if (c->wsi && (c->progress == FAILED || c->is_last))
 		lws_set_timeout(c->wsi, 1, LWS_TO_KILL_ASYNC);
 	c->wsi = NULL;
 	if (c->progress == FAILED) {
