@@ -23,6 +23,9 @@ check_PROGRAMS += %D%/unit/test_adminconf
 check_PROGRAMS += %D%/unit/test_audit
 %C%_unit_test_audit_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += %D%/unit/test_backoff
+%C%_unit_test_backoff_LDADD = agent/libagent.a $(UNIT_LIBS)
+
 check_PROGRAMS += %D%/unit/test_bus
 %C%_unit_test_bus_LDADD = $(UNIT_LIBS) $(SYSTEMD_LIBS)
 
@@ -37,6 +40,11 @@ check_PROGRAMS += %D%/unit/test_db
 
 check_PROGRAMS += %D%/unit/test_doc
 %C%_unit_test_doc_LDADD = $(UNIT_LIBS) $(XML_LIBS)
+
+check_PROGRAMS += %D%/unit/test_enroll
+%C%_unit_test_enroll_SOURCES = %D%/unit/test_enroll.c %D%/unit/fault.c
+%C%_unit_test_enroll_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
+%C%_unit_test_enroll_LDADD = agent/libagent.a $(UNIT_LIBS) $(LWS_LIBS)
 
 check_PROGRAMS += %D%/unit/test_envelope
 %C%_unit_test_envelope_LDADD = $(UNIT_LIBS)
@@ -55,6 +63,9 @@ check_PROGRAMS += %D%/unit/test_merkle
 
 check_PROGRAMS += %D%/unit/test_mode
 %C%_unit_test_mode_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_protocol
+%C%_unit_test_protocol_LDADD = agent/libagent.a $(UNIT_LIBS)
 
 check_PROGRAMS += %D%/unit/test_receipt
 %C%_unit_test_receipt_LDADD = $(UNIT_LIBS)
@@ -141,6 +152,11 @@ check_PROGRAMS += %D%/fuzz/fuzz_unpack
 %C%_fuzz_fuzz_unpack_SOURCES = %D%/fuzz/fuzz_unpack.c $(FUZZ_MAIN)
 %C%_fuzz_fuzz_unpack_LDADD = $(IMAGE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/unpack
+
+check_PROGRAMS += %D%/fuzz/fuzz_protocol
+%C%_fuzz_fuzz_protocol_SOURCES = %D%/fuzz/fuzz_protocol.c $(FUZZ_MAIN)
+%C%_fuzz_fuzz_protocol_LDADD = agent/libagent.a $(BASE_LIBS)
+EXTRA_DIST += %D%/fuzz/corpus/protocol
 
 TESTS += $(check_PROGRAMS)
 
