@@ -1,1 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
+noinst_LIBRARIES += %D%/libcellsd.a
+%C%_libcellsd_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(UDEV_CFLAGS) \
+	$(BPF_CFLAGS) $(SECCOMP_CFLAGS) $(SELINUX_CFLAGS) \
+	-DPROGRAM_FILE='"%D%/device.bpf.o"' -DPROFILES='"$(pkgdatadir)/hardware.d"'
+%C%_libcellsd_a_SOURCES = \
+	%D%/backend.h \
+	%D%/birth.c %D%/birth.h \
+	%D%/desired.c %D%/desired.h \
+	%D%/devbus.c %D%/devbus.h \
+	%D%/erase.c %D%/erase.h \
+	%D%/front.c %D%/front.h \
+	%D%/gate.c \
+	%D%/guest.c %D%/guest.h \
+	%D%/holder.c %D%/holder.h \
+	%D%/host.c %D%/host.h \
+	%D%/inventory.c %D%/inventory.h \
+	%D%/jail.c %D%/jail.h \
+	%D%/journal.c %D%/journal.h \
+	%D%/label.c %D%/label.h \
+	%D%/layer.c %D%/layer.h \
+	%D%/leaf.c %D%/leaf.h \
+	%D%/mnt.c %D%/mnt.h \
+	%D%/net.c %D%/net.h \
+	%D%/profile.c %D%/profile.h \
+	%D%/program.c %D%/program.h \
+	%D%/roster.c %D%/roster.h \
+	%D%/running.c %D%/running.h \
+	%D%/setup.c %D%/setup.h \
+	%D%/tree.c %D%/tree.h \
+	%D%/verdict.h \
+	%D%/visit.c %D%/visit.h \
+	%D%/vp.c %D%/vp.h \
+	%D%/vpstate.c %D%/vpstate.h
+
+# What the root daemon may link; tests/lint/test_cellsd_links.sh holds it to that.
+CELLSD_LIBS = $(SYSTEMD_LIBS) $(UDEV_LIBS) $(BPF_LIBS) $(SECCOMP_LIBS) \
+	$(SELINUX_LIBS) $(CRYPTO_LIBS)
+
+sbin_PROGRAMS += %D%/cellsd
+%C%_cellsd_SOURCES = %D%/main.c
+%C%_cellsd_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
+%C%_cellsd_LDFLAGS = $(AM_LDFLAGS) -Wl,--as-needed
+%C%_cellsd_LDADD = %D%/libcellsd.a $(LIBCELLS) $(CELLSD_LIBS)
+
+# The device program: compiled for the kernel's virtual machine, then embedded.
+EXTRA_DIST += %D%/device.bpf.c
+CLEANFILES += %D%/device.bpf.o
+%D%/device.bpf.o: %D%/device.bpf.c %D%/verdict.h
+	$(AM_V_GEN)$(MKDIR_P) %D% && $(CLANG) -O2 -g -Wall -target bpf \
+		-I/usr/include/$$($(CC) -print-multiarch) \
+		-c $(srcdir)/%D%/device.bpf.c -o $@
+	$(AM_V_at)llvm-strip -g $@ 2>/dev/null || true
+%D%/libcellsd_a-program.$(OBJEXT): %D%/device.bpf.o

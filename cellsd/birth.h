@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The first process of a VP. It is cloned into its namespaces and its cgroup,
+ * waits while the parent maps ids and builds its tree, then enters the tree and
+ * becomes the image's init.
+ */
+#ifndef CELLSD_BIRTH_H
+#define CELLSD_BIRTH_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct err;
+struct jail;
+
+#define BIRTH_IDS 65536 /* user and group ids of a VP */
+
+struct birth_plan {
+	const char *name;  /* of the VP: its host name */
+	const char *init;  /* path in the VP */
+	const char *label; /* SELinux context or "" */
+	const struct jail *jail;
+	int leaf;      /* its cgroup */
+	uint32_t base; /* first id of its range */
+};
+
+struct birth {
+	pid_t pid;
+	int pidfd, userns; /* the VP's user namespace */
+	int go, status;
+};
+#define BIRTH_NONE { .pid = -1, .pidfd = -1, .userns = -1, .go = -1, .status = -1 }
+
+/* Clones it and maps its ids. The current folder must be the stage (tree.h). */
+int birth_begin(const struct birth_plan *p, struct birth *ret, struct err *e);
+
+/* Lets it go on and waits until it runs its init, or says why it does not. */
+int birth_finish(struct birth *b, struct err *e);
+
+/* Closes what is open and ends a process that was not let go. */
+void birth_fini(struct birth *b);
+
+/* Resets what a child inherits from the daemon: signals, umask, descriptors. */
+void birth_reset(int keep_below);
+
+#endif

@@ -1,0 +1,719 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/devbus.h"
+
+#include "cellsd/desired.h"
+#include "cellsd/erase.h"
+#include "cellsd/front.h"
+#include "cellsd/guest.h"
+#include "cellsd/layer.h"
+#include "cellsd/leaf.h"
+#include "cellsd/running.h"
+#include "lib/auto.h"
+#include "lib/bus.h"
+#include "lib/class.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define PASSCODE_MAX 1024
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+struct devbus {
+	sd_bus *bus;
+	struct host *host;
+	struct guests *guests;
+};
+
+/* What a message's handler has to return once a reply is sent. */
+static int sent(int r, struct err *e)
+{
+	return r < 0 ? err_sys(e, -r, "answer") : 1;
+}
+
+/* ---- answers that come later */
+
+struct answer {
+	sd_bus_message *call;
+	struct devbus *d;
+	char vp[VP_NAME_SIZE];
+	char job[ROSTER_JOB_SIZE];
+	int (*reply)(struct answer *a);
+};
+
+static void answer_free(struct answer *a)
+{
+	if (!a)
+		return;
+	sd_bus_message_unref(a->call);
+	free(a);
+}
+
+static void answer_freep(struct answer **a)
+{
+	answer_free(*a);
+}
+
+static struct answer *answer_new(struct devbus *d, sd_bus_message *m,
+				 const char *vp,
+				 int (*reply)(struct answer *), struct err *e)
+{
+	struct answer *a = calloc(1, sizeof(*a));
+
+	if (!a) {
+		err_oom(e, "keep a call");
+		return NULL;
+	}
+	a->call = sd_bus_message_ref(m);
+	a->d = d;
+	a->reply = reply;
+	snprintf(a->vp, sizeof(a->vp), "%s", vp);
+	return a;
+}
+
+static void on_done(void *arg, const struct err *e)
+{
+	struct answer *a = arg;
+	int r = e ? bus_reply_err(a->call, e) : a->reply(a);
+
+	if (r < 0)
+		log_debug("answer a call: %s", strerror(-r));
+	answer_free(a);
+}
+
+static int reply_empty(struct answer *a)
+{
+	return sd_bus_reply_method_return(a->call, "");
+}
+
+/* Of a lock only this was done: its processes ended, its mounts are gone, and it
+ * cannot start. There are no keys yet. */
+static int reply_locked(struct answer *a)
+{
+	return sd_bus_reply_method_return(a->call, "a{sv}", 4, "method", "s",
+					  "stopped-and-barred", "slots", "u",
+					  0, "keys", "u", 0, "incomplete", "b",
+					  0);
+}
+
+static int reply_job(sd_bus_message *m, const struct roster_job *job)
+{
+	return sd_bus_reply_method_return(m, "a{sv}", 6, "method", "s",
+					  ERASE_METHOD, "medium", "s",
+					  job->medium, "slots", "u", 0, "keys",
+					  "u", 0, "bytes", "t", job->bytes,
+					  "incomplete", "b", !job->done);
+}
+
+static int reply_erased(struct answer *a)
+{
+	struct roster_job *job = roster_find_job(a->d->host->roster, a->job);
+	struct err e;
+
+	if (job)
+		return reply_job(a->call, job);
+	err_reason(&e, REASON_INTERNAL, "job %s is not recorded", a->job);
+	return bus_reply_err(a->call, &e);
+}
+
+/* ---- methods */
+
+static int do_apply(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	AUTO(roster_wish_fini) struct roster_wish wish = { 0 };
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const struct host_revoked *cut = &d->host->revoked;
+	uint64_t arrival = clock_mono_ns(), ns = 0;
+	const char *cause;
+	int r = desired_read(m, &wish, &cause, e);
+
+	if (r == 0)
+		r = host_apply(d->host, &wish, cause, arrival, &ns, e);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_new_method_return(m, &reply);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "(suuuu)");
+	for (unsigned int i = 0; r >= 0 && i < cut->n; i++)
+		r = sd_bus_message_append(
+			reply, "(suuuu)", cut->cut[i].vp,
+			(uint32_t)cut->cut[i].cls, cut->cut[i].count.handles,
+			cut->cut[i].count.mappings, cut->cut[i].count.kept);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "t", ns);
+	if (r >= 0)
+		r = sd_bus_send(NULL, reply, NULL);
+	host_auto_start(d->host);
+	return sent(r, e);
+}
+
+static int do_layer(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	const char *digest;
+	int fd, r = sd_bus_message_read(m, "sh", &digest, &fd);
+
+	if (r < 0)
+		return err_sys(e, -r, "read Layer");
+	r = layers_add(d->host->layers, digest, fd, e);
+	if (r < 0)
+		return r;
+	r = sd_bus_reply_method_return(m, "");
+	host_auto_start(d->host);
+	return sent(r, e);
+}
+
+static void add_digest(void *arg, const char *digest)
+{
+	sd_bus_message_append(arg, "s", digest);
+}
+
+static int do_layers(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	int r = sd_bus_message_new_method_return(m, &reply);
+
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "s");
+	if (r < 0)
+		return err_sys(e, -r, "answer Layers");
+	layers_each(d->host->layers, add_digest, reply);
+	r = sd_bus_message_close_container(reply);
+	return sent(r < 0 ? r : sd_bus_send(NULL, reply, NULL), e);
+}
+
+static int do_drop_layer(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	const char *digest;
+	int r = sd_bus_message_read(m, "s", &digest);
+
+	if (r < 0)
+		return err_sys(e, -r, "read DropLayer");
+	r = host_drop_layer(d->host, digest, e);
+	return r < 0 ? r : sent(sd_bus_reply_method_return(m, ""), e);
+}
+
+/* The VP that a call's first argument names. */
+static int read_vp(struct devbus *d, sd_bus_message *m, struct vp **ret,
+		   struct err *e)
+{
+	const char *name;
+	int r = sd_bus_message_read(m, "s", &name);
+
+	if (r < 0)
+		return err_sys(e, -r, "read the call");
+	return host_vp(d->host, name, ret, e);
+}
+
+static int do_start(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	struct vp *v;
+	int r = read_vp(d, m, &v, e);
+
+	if (r == 0)
+		r = running_start(d->host, v, "command", e);
+	return r < 0 ? r : sent(sd_bus_reply_method_return(m, ""), e);
+}
+
+static int do_stop(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	AUTO(answer_freep) struct answer *a = NULL;
+	struct vp *v;
+	int r = read_vp(d, m, &v, e);
+
+	if (r < 0)
+		return r;
+	a = answer_new(d, m, v->name, reply_empty, e);
+	if (!a)
+		return -ENOMEM;
+	r = host_stop(d->host, v, on_done, a, e);
+	if (r == 0)
+		a = NULL;
+	return r < 0 ? r : 1;
+}
+
+static int do_lock(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	AUTO(answer_freep) struct answer *a = NULL;
+	struct vp *v;
+	int r = read_vp(d, m, &v, e);
+
+	if (r < 0)
+		return r;
+	a = answer_new(d, m, v->name, reply_locked, e);
+	if (!a)
+		return -ENOMEM;
+	r = host_lock(d->host, v, on_done, a, e);
+	if (r == 0)
+		a = NULL;
+	return r < 0 ? r : 1;
+}
+
+/* There are no passcode slots yet: only policyd's word unlocks. */
+static int check_passcode(int fd, const char *vp, struct err *e)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+
+	if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) < 0 ||
+	    st.st_size > PASSCODE_MAX)
+		return err_set(e, EINVAL,
+			       "unlock VP %s: the passcode is no sealed memfd",
+			       vp);
+	if (st.st_size > 0)
+		return err_reason(e, REASON_PASSWORD,
+				  "unlock VP %s: it has no passcode", vp);
+	return 0;
+}
+
+static int do_unlock(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	struct vp *v;
+	int fd, r = read_vp(d, m, &v, e);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_message_read(m, "h", &fd);
+	if (r < 0)
+		return err_sys(e, -r, "read Unlock");
+	r = check_passcode(fd, v->name, e);
+	if (r == 0)
+		r = host_unlock(d->host, v, e);
+	return r < 0 ? r : sent(sd_bus_reply_method_return(m, ""), e);
+}
+
+static bool is_job_id(const char *s)
+{
+	size_t n = strlen(s);
+
+	for (size_t i = 0; i < n; i++)
+		if (s[i] <= ' ' || s[i] > '~')
+			return false;
+	return n > 0 && n < ROSTER_JOB_SIZE;
+}
+
+static int erase(struct devbus *d, sd_bus_message *m, bool remove,
+		 struct err *e)
+{
+	AUTO(answer_freep) struct answer *a = NULL;
+	const struct roster_job *job;
+	const char *name, *id;
+	struct vp *v;
+	int r = sd_bus_message_read(m, "ss", &name, &id);
+
+	if (r < 0)
+		return err_sys(e, -r, "read the call");
+	if (!is_job_id(id))
+		return err_set(e, EINVAL, "job id '%.40s' is not valid", id);
+	job = roster_find_job(d->host->roster, id);
+	if (job && strcmp(job->vp, name) != 0)
+		return err_reason(e, REASON_REPLAY, "job %s is of VP %s", id,
+				  job->vp);
+	if (job && job->done)
+		return sent(reply_job(m, job), e);
+	r = host_vp(d->host, name, &v, e);
+	if (r < 0)
+		return r;
+	a = answer_new(d, m, name, reply_erased, e);
+	if (!a)
+		return -ENOMEM;
+	snprintf(a->job, sizeof(a->job), "%s", id);
+	r = host_erase(d->host, v, id, remove, on_done, a, e);
+	if (r == 0)
+		a = NULL;
+	return r < 0 ? r : 1;
+}
+
+static int do_wipe(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	return erase(d, m, false, e);
+}
+
+static int do_remove(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	return erase(d, m, true, e);
+}
+
+static int do_forget(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	const char *id;
+	int r = sd_bus_message_read(m, "s", &id);
+
+	if (r < 0)
+		return err_sys(e, -r, "read Forget");
+	r = roster_forget_job(d->host->roster, id, e);
+	return r < 0 ? r : sent(sd_bus_reply_method_return(m, ""), e);
+}
+
+static int append_class(sd_bus_message *reply, const struct host *h, uint32_t c)
+{
+	int r;
+
+	if (!(h->hardware >> c & 1))
+		return 0;
+	r = sd_bus_message_open_container(reply, 'r', "uas");
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "u", c);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "s");
+	for (size_t i = 0; r >= 0 && i < h->n_nodes; i++) {
+		char text[32];
+
+		if (!(h->nodes[i].classes >> c & 1))
+			continue;
+		snprintf(text, sizeof(text), "%u:%u", h->nodes[i].major,
+			 h->nodes[i].minor);
+		r = sd_bus_message_append(reply, "s", text);
+	}
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int do_inventory(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	int r = sd_bus_message_new_method_return(m, &reply);
+
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "ss",
+					  d->host->backend_type->name,
+					  d->host->backend_type->level);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "(uas)");
+	for (uint32_t c = 0; r >= 0 && c < CELLS_CLASS_COUNT; c++)
+		r = append_class(reply, d->host, c);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	return sent(r < 0 ? r : sd_bus_send(NULL, reply, NULL), e);
+}
+
+static int append_lacking(sd_bus_message *reply, unsigned int lacking)
+{
+	static const char *const limits[] = { "memory-max", "cpu-weight",
+					      "pids-max" };
+	int r = sd_bus_message_open_container(reply, 'e', "sv");
+
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "s", "not-enforced");
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'v', "as");
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "s");
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(limits); i++)
+		if (lacking >> i & 1)
+			r = sd_bus_message_append(reply, "s", limits[i]);
+	for (int i = 0; r >= 0 && i < 3; i++)
+		r = sd_bus_message_close_container(reply);
+	return r;
+}
+
+static int append_vp(sd_bus_message *reply, const struct vp *v)
+{
+	const struct vp_run *run = v->run;
+	int r = sd_bus_message_open_container(reply, 'r', "sa{sv}");
+
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "s", v->name);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "{sv}");
+	if (r >= 0)
+		r = sd_bus_message_append(
+			reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "state", "s",
+			vpstate_name(v->state), "label", "s", v->conf.label,
+			"pid", "u", run && run->pid > 0 ? (uint32_t)run->pid : 0,
+			"foreground", "b", v->state == VPSTATE_FOREGROUND,
+			"since", "t", run ? run->since_ns : 0, "address", "s",
+			"", "memory", "t",
+			run && run->leaf >= 0 ? leaf_memory(run->leaf) : 0);
+	if (r >= 0)
+		r = append_lacking(reply, run ? run->lacking : 0);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int do_list(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const struct roster *roster = d->host->roster;
+	int r = sd_bus_message_new_method_return(m, &reply);
+
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "(sa{sv})");
+	for (unsigned int i = 0; r >= 0 && i < roster->n; i++)
+		if (roster->vp[i]->state != VPSTATE_ABSENT)
+			r = append_vp(reply, roster->vp[i]);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "t",
+					  roster->front_generation);
+	return sent(r < 0 ? r : sd_bus_send(NULL, reply, NULL), e);
+}
+
+static int do_switch(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	bool policy = bus_check_caller(m, BUS_POLICY, e) == 0;
+	struct vp *v = NULL;
+	const char *name;
+	uint64_t ns;
+	int r = sd_bus_message_read(m, "s", &name);
+
+	if (r < 0)
+		return err_sys(e, -r, "read Switch");
+	r = *name ? host_vp(d->host, name, &v, e) : 0;
+	if (r == 0)
+		r = front_switch(d->host, v, policy ? "command" : "user", &ns,
+				 e);
+	return r < 0 ? r : sent(sd_bus_reply_method_return(m, "t", ns), e);
+}
+
+static int step(struct devbus *d, sd_bus_message *m, int by, struct err *e)
+{
+	struct vp *v = front_neighbour(d->host, by);
+	uint64_t ns;
+	int r;
+
+	if (!v)
+		return err_reason(e, REASON_VP_STATE, "no other VP runs");
+	r = front_switch(d->host, v, "user", &ns, e);
+	return r < 0 ? r : sent(sd_bus_reply_method_return(m, "s", v->name), e);
+}
+
+static int do_next(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	return step(d, m, 1, e);
+}
+
+static int do_previous(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	return step(d, m, -1, e);
+}
+
+static int read_running(struct devbus *d, sd_bus_message *m, struct vp **ret,
+			struct err *e)
+{
+	int r = read_vp(d, m, ret, e);
+
+	if (r < 0)
+		return r;
+	if (!vpstate_runs((*ret)->state) || !(*ret)->run ||
+	    (*ret)->run->pidfd < 0)
+		return err_reason(e, REASON_VP_STATE, "VP %s is %s",
+				  (*ret)->name, vpstate_name((*ret)->state));
+	return 0;
+}
+
+static int do_exec(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	struct vp *v;
+	int r = read_running(d, m, &v, e);
+
+	return r < 0 ? r : guest_exec(d->guests, v, m, e);
+}
+
+static int do_console(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	struct vp *v;
+	int r = read_running(d, m, &v, e);
+
+	return r < 0 ? r : guest_console(d->guests, v, m, e);
+}
+
+/* ---- dispatch */
+
+#define ANYBODY (BUS_GROUP | BUS_POLICY | BUS_ROOT)
+
+#define METHODS(X)                                                           \
+	X("Apply", "ta(sa{sv})a(suybb)s", "a(suuuu)t", BUS_POLICY, do_apply) \
+	X("Layer", "sh", "", BUS_POLICY, do_layer)                           \
+	X("Layers", "", "as", BUS_POLICY, do_layers)                         \
+	X("DropLayer", "s", "", BUS_POLICY, do_drop_layer)                   \
+	X("Start", "s", "", BUS_POLICY, do_start)                            \
+	X("Stop", "s", "", BUS_POLICY, do_stop)                              \
+	X("Lock", "s", "a{sv}", BUS_POLICY, do_lock)                         \
+	X("Unlock", "sh", "", BUS_POLICY, do_unlock)                         \
+	X("Wipe", "ss", "a{sv}", BUS_POLICY, do_wipe)                        \
+	X("Remove", "ss", "a{sv}", BUS_POLICY, do_remove)                    \
+	X("Forget", "s", "", BUS_POLICY, do_forget)                          \
+	X("Inventory", "", "ssa(uas)", BUS_POLICY, do_inventory)             \
+	X("List", "", "a(sa{sv})t", ANYBODY, do_list)                        \
+	X("Switch", "s", "t", ANYBODY, do_switch)                            \
+	X("Next", "", "s", ANYBODY, do_next)                                 \
+	X("Previous", "", "s", ANYBODY, do_previous)                         \
+	X("Exec", "sashhh", "i", BUS_ROOT, do_exec)                          \
+	X("Console", "s", "h", BUS_ROOT, do_console)
+
+static const struct {
+	const char *name;
+	unsigned int who;
+	int (*fn)(struct devbus *d, sd_bus_message *m, struct err *e);
+} methods[] = {
+#define METHOD_ROW(name, in, out, who, fn) { name, who, fn },
+	METHODS(METHOD_ROW)
+#undef METHOD_ROW
+};
+
+static int on_call(sd_bus_message *m, void *arg, sd_bus_error *error)
+{
+	const char *member = sd_bus_message_get_member(m);
+	struct err e;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		if (strcmp(methods[i].name, member) != 0)
+			continue;
+		r = bus_check_caller(m, methods[i].who, &e);
+		if (r < 0)
+			return sd_bus_error_setf(
+				error, SD_BUS_ERROR_ACCESS_DENIED, "%s",
+				e.text);
+		r = methods[i].fn(arg, m, &e);
+		if (r >= 0)
+			return 1;
+		log_info("%s: %s", member, e.text);
+		return bus_reply_err(m, &e);
+	}
+	return 0;
+}
+
+static const sd_bus_vtable vtable[] = {
+	SD_BUS_VTABLE_START(0),
+#define VTABLE_ROW(name, in, out, who, fn) \
+	SD_BUS_METHOD(name, in, out, on_call, SD_BUS_VTABLE_UNPRIVILEGED),
+	METHODS(VTABLE_ROW)
+#undef VTABLE_ROW
+	SD_BUS_SIGNAL("Switched", "sstst", 0),
+	SD_BUS_SIGNAL("Changed", "sss", 0),
+	SD_BUS_SIGNAL("Event", "stsuuusus", 0),
+	SD_BUS_SIGNAL("Revoked", "a(suuuu)ts", 0),
+	SD_BUS_VTABLE_END,
+};
+
+/* ---- signals */
+
+static int emit(struct devbus *d, const char *name, const char *types, ...)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	va_list ap;
+	int r;
+
+	if (!d->bus)
+		return 0;
+	r = sd_bus_message_new_signal(d->bus, &m, BUS_DEVICE_PATH,
+				      BUS_DEVICE_NAME, name);
+	va_start(ap, types);
+	if (r >= 0)
+		r = sd_bus_message_appendv(m, types, ap);
+	va_end(ap);
+	if (r >= 0)
+		r = sd_bus_send(d->bus, m, NULL);
+	if (r < 0)
+		log_warning("signal %s: %s", name, strerror(-r));
+	return r;
+}
+
+static void on_switched(void *arg, const char *from, const char *to,
+			uint64_t generation, const char *cause, uint64_t ns)
+{
+	log_info("switched from %s to %s: %s, %" PRIu64 " us",
+		 *from ? from : "host", *to ? to : "host", cause, ns / 1000);
+	emit(arg, "Switched", "sstst", from, to, generation, cause, ns);
+}
+
+static void on_changed(void *arg, const char *vp, enum vpstate s,
+		       const char *cause)
+{
+	log_info("VP %s is %s: %s", vp, vpstate_name(s), cause);
+	emit(arg, "Changed", "sss", vp, vpstate_name(s), cause);
+}
+
+static void on_event(void *arg, const char *event, const char *vp,
+		     enum cells_class cls, const struct backend_event *ev,
+		     const char *cause)
+{
+	log_debug("%s: VP %s, class %s, pid %u (%s), count %u", event, vp,
+		  cls < CELLS_CLASS_COUNT ? class_name(cls) : "none", ev->pid,
+		  ev->comm, ev->count);
+	emit(arg, "Event", "stsuuusus", event, ev->boot_ns, vp, (uint32_t)cls,
+	     ev->pid, ev->uid, ev->comm, ev->count, cause);
+}
+
+static void on_revoked(void *arg, const struct host_revoked *cut, uint64_t ns,
+		       const char *cause)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	struct devbus *d = arg;
+	int r;
+
+	if (!d->bus)
+		return;
+	r = sd_bus_message_new_signal(d->bus, &m, BUS_DEVICE_PATH,
+				      BUS_DEVICE_NAME, "Revoked");
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "(suuuu)");
+	for (unsigned int i = 0; r >= 0 && i < cut->n; i++)
+		r = sd_bus_message_append(
+			m, "(suuuu)", cut->cut[i].vp,
+			(uint32_t)cut->cut[i].cls, cut->cut[i].count.handles,
+			cut->cut[i].count.mappings, cut->cut[i].count.kept);
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "ts", ns, cause);
+	if (r >= 0)
+		r = sd_bus_send(d->bus, m, NULL);
+	if (r < 0)
+		log_warning("signal Revoked: %s", strerror(-r));
+}
+
+/* ---- open */
+
+int devbus_open(const struct host_options *o, struct devbus **ret,
+		struct err *e)
+{
+	AUTO(devbus_closep) struct devbus *d = calloc(1, sizeof(*d));
+	struct host_watch watch = { on_switched, on_changed, on_event,
+				    on_revoked, d };
+	int r;
+
+	if (!d)
+		return err_oom(e, "offer the device");
+	r = bus_open(&d->bus, e);
+	if (r == 0)
+		r = host_open(o, &watch, &d->host, e);
+	if (r == 0)
+		r = guests_new(d->host, &d->guests, e);
+	if (r < 0)
+		return r;
+	r = sd_bus_attach_event(d->bus, o->loop, SD_EVENT_PRIORITY_NORMAL);
+	if (r >= 0)
+		r = sd_bus_add_object_vtable(d->bus, NULL, BUS_DEVICE_PATH,
+					     BUS_DEVICE_NAME, vtable, d);
+	if (r >= 0)
+		r = sd_bus_request_name(d->bus, BUS_DEVICE_NAME, 0);
+	if (r < 0)
+		return err_sys(e, -r, "take the name " BUS_DEVICE_NAME);
+	*ret = steal(d);
+	return 0;
+}
+
+void devbus_close(struct devbus *d)
+{
+	if (!d)
+		return;
+	guests_free(d->guests);
+	if (d->bus)
+		sd_bus_detach_event(d->bus);
+	host_close(d->host);
+	sd_bus_flush_close_unref(d->bus);
+	free(d);
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/erase.h"
+
+#include "cellsd/birth.h"
+#include "cellsd/host.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+
+#define DEPTH_MAX 512
+#define BLOCK 512
+
+/* Descriptors of the child that deletes. */
+enum { CHILD_DATA = 200, CHILD_MEASURED, CHILD_GO, CHILD_END };
+
+/* Magic numbers of <linux/magic.h>, and two that it lacks. */
+static const struct {
+	long magic;
+	const char *name;
+} media[] = {
+	{ EXT4_SUPER_MAGIC, "ext4" },	    { F2FS_SUPER_MAGIC, "f2fs" },
+	{ BTRFS_SUPER_MAGIC, "btrfs" },	    { XFS_SUPER_MAGIC, "xfs" },
+	{ TMPFS_MAGIC, "tmpfs" },	    { OVERLAYFS_SUPER_MAGIC, "overlay" },
+};
+
+struct erasure {
+	struct host *h;
+	char name[VP_NAME_SIZE];
+	int pidfd, measured, go;
+	sd_event_source *on_measured, *on_exit;
+};
+
+void erase_folder_name(const struct vp *v, char ret[ERASE_NAME_SIZE])
+{
+	snprintf(ret, ERASE_NAME_SIZE, "%s.%u", v->name, v->number);
+}
+
+static const char *medium_of(int dir)
+{
+	struct statfs fs;
+
+	for (size_t i = 0; fstatfs(dir, &fs) == 0 && i < ARRAY_SIZE(media); i++)
+		if (media[i].magic == (long)fs.f_type)
+			return media[i].name;
+	return "unknown";
+}
+
+/* ---- in the child: system calls only, on what lies below one folder */
+
+struct walk {
+	bool unlink;
+	uint64_t bytes;
+	int depth;
+};
+
+static int walk(int dir, const char *name, struct walk *w);
+
+static int walk_entry(int dir, const char *name, struct walk *w)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	w->bytes += (uint64_t)st.st_blocks * BLOCK;
+	if (S_ISDIR(st.st_mode)) {
+		int r = walk(dir, name, w);
+
+		if (r < 0)
+			return r;
+	}
+	if (w->unlink &&
+	    unlinkat(dir, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) < 0 &&
+	    errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+static int walk(int dir, const char *name, struct walk *w)
+{
+	auto_close int fd = openat(
+		dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	auto_closedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	int own, r = 0;
+
+	if (!d)
+		return errno == ENOENT ? 0 : -errno;
+	own = steal_fd(fd);
+	if (++w->depth > DEPTH_MAX)
+		return -ELOOP;
+	while (r == 0 && (entry = readdir(d)))
+		if (strcmp(entry->d_name, ".") != 0 &&
+		    strcmp(entry->d_name, "..") != 0)
+			r = walk_entry(own, entry->d_name, w);
+	w->depth--;
+	return r;
+}
+
+/* Measures, waits for the word, deletes, and makes sure that it is on disk. */
+__attribute__((noreturn)) static void work(int data, const char *folder,
+					   int measured, int go)
+{
+	struct walk size = { 0 }, away = { .unlink = true };
+	char byte;
+
+	birth_reset(3);
+	/* The bus connection must not outlive the daemon in here. */
+	if (dup3(data, CHILD_DATA, 0) < 0 || dup3(measured, CHILD_MEASURED, 0) < 0 ||
+	    dup3(go, CHILD_GO, 0) < 0)
+		_exit(1);
+	data = CHILD_DATA;
+	measured = CHILD_MEASURED;
+	go = CHILD_GO;
+	close_range(3, CHILD_DATA - 1, 0);
+	close_range(CHILD_END, ~0U, 0);
+	if (walk(data, folder, &size) < 0 ||
+	    write(measured, &size.bytes, sizeof(size.bytes)) < 0 ||
+	    read(go, &byte, 1) != 1)
+		_exit(2);
+	if (walk(data, folder, &away) < 0)
+		_exit(3);
+	if (unlinkat(data, folder, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		_exit(4);
+	_exit(fsync(data) < 0 || syncfs(data) < 0 ? 5 : 0);
+}
+
+/* ---- in the daemon */
+
+static void erasure_free(struct erasure *x)
+{
+	sd_event_source_disable_unref(x->on_measured);
+	sd_event_source_disable_unref(x->on_exit);
+	auto_closep(&x->pidfd);
+	auto_closep(&x->measured);
+	auto_closep(&x->go);
+	free(x);
+}
+
+/* A name, not a pointer: the VP may be gone when the child is done. */
+static struct vp *vp_of(const struct erasure *x)
+{
+	return roster_find(x->h->roster, x->name);
+}
+
+static void fail(struct erasure *x, const struct err *e)
+{
+	struct vp *v = vp_of(x);
+
+	log_error("%s", e->text);
+	erasure_free(x);
+	if (!v)
+		return;
+	v->erasing = false;
+	host_tell_waiters(v, e);
+}
+
+static int on_measured(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct erasure *x = arg;
+	struct roster *r = x->h->roster;
+	uint64_t bytes;
+	struct err e;
+
+	sd_event_source_set_enabled(s, SD_EVENT_OFF);
+	if (read(fd, &bytes, sizeof(bytes)) != sizeof(bytes))
+		return 0; /* its exit tells */
+	for (unsigned int i = 0; i < r->n_jobs; i++) {
+		struct roster_job *job = r->job[i];
+
+		/* Begun anew, the first measure is the true one. */
+		if (strcmp(job->vp, x->name) != 0 || job->done || *job->medium)
+			continue;
+		if (roster_measured(r, job, bytes, medium_of(x->h->data),
+				    &e) < 0) {
+			log_error("%s", e.text);
+			auto_closep(&x->go); /* the child gives up */
+			x->go = -1;
+			return 0;
+		}
+	}
+	if (write(x->go, "g", 1) < 0)
+		log_warning("delete the data of VP %s: %s", x->name,
+			    strerror(errno));
+	return 0;
+}
+
+static int on_exit_of(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct erasure *x = arg;
+	struct host *h = x->h;
+	struct vp *v = vp_of(x);
+	struct host_waiter *waiters;
+	char name[VP_NAME_SIZE];
+	siginfo_t info = { 0 };
+	struct err e;
+	int r;
+
+	waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
+	if (info.si_code != CLD_EXITED || info.si_status != 0) {
+		err_reason(&e, REASON_KERNEL,
+			   "delete the data of VP %s: step %d failed", x->name,
+			   info.si_status);
+		fail(x, &e);
+		return 0;
+	}
+	if (!v)
+		return 0;
+	waiters = steal(v->waiters);
+	r = roster_erased(h->roster, v, &e);
+	if (r < 0) {
+		v->waiters = waiters;
+		fail(x, &e);
+		return 0;
+	}
+	memcpy(name, x->name, sizeof(name));
+	erasure_free(x);
+	v = roster_find(h->roster, name);
+	if (v)
+		v->erasing = false;
+	h->watch.changed(h->watch.arg, name, VPSTATE_ABSENT, "command");
+	while (waiters) {
+		struct host_waiter *w = waiters;
+
+		waiters = w->next;
+		w->fn(w->arg, NULL);
+		free(w);
+	}
+	return 0;
+}
+
+static int spawn(struct erasure *x, const char *folder, struct err *e)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&x->pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	auto_close int measured = -1, go = -1;
+	int up[2], down[2];
+	long pid;
+
+	if (pipe2(up, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "delete the data of VP %s", x->name);
+	x->measured = up[0];
+	measured = up[1];
+	if (pipe2(down, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "delete the data of VP %s", x->name);
+	x->go = down[1];
+	go = down[0];
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0) {
+		close(x->go);
+		close(x->measured);
+		work(x->h->data, folder, measured, go);
+	}
+	if (pid < 0)
+		return err_sys(e, errno, "delete the data of VP %s", x->name);
+	return 0;
+}
+
+void erase_begin(struct host *h, struct vp *v)
+{
+	struct erasure *x;
+	char folder[ERASE_NAME_SIZE];
+	struct err e;
+	int r;
+
+	if (v->erasing)
+		return;
+	x = calloc(1, sizeof(*x));
+	if (!x) {
+		err_oom(&e, "delete a VP's data");
+		host_tell_waiters(v, &e);
+		return;
+	}
+	v->erasing = true;
+	x->h = h;
+	x->pidfd = x->measured = x->go = -1;
+	memcpy(x->name, v->name, sizeof(x->name));
+	erase_folder_name(v, folder);
+	r = spawn(x, folder, &e);
+	if (r == 0)
+		r = sd_event_add_io(h->options.loop, &x->on_measured,
+				    x->measured, EPOLLIN, on_measured, x);
+	if (r >= 0)
+		r = sd_event_add_io(h->options.loop, &x->on_exit, x->pidfd,
+				    EPOLLIN, on_exit_of, x);
+	if (r < 0)
+		fail(x, &e);
+}

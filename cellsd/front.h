@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is in front, and what the kernel lets each VP use because of that. */
+#ifndef CELLSD_FRONT_H
+#define CELLSD_FRONT_H
+
+#include <stdint.h>
+
+struct err;
+struct host;
+struct vp;
+
+/*
+ * Brings the kernel to what the roster says: first takes from all, ends or
+ * counts holders (h->revoked), then gives. *ret_ns: CLOCK_MONOTONIC of the
+ * kernel's last switch.
+ */
+void front_settle(struct host *h, const char *cause, uint64_t *ret_ns);
+
+/* NULL: the host. Nothing to do is no error. */
+int front_switch(struct host *h, struct vp *v, const char *cause,
+		 uint64_t *ret_ns, struct err *e);
+
+/* The running VP after (step 1) or before (-1) the one in front; or NULL. */
+struct vp *front_neighbour(struct host *h, int step);
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/guest.h"
+
+#include "cellsd/host.h"
+#include "cellsd/label.h"
+#include "cellsd/running.h"
+#include "cellsd/visit.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#define GUESTS_MAX 256
+
+/* A program under way, or a console in use. */
+struct guest {
+	struct guests *all;
+	struct guest *next;
+	char vp[VP_NAME_SIZE];
+	sd_bus_message *call;
+	int pidfd;
+	sd_event_source *on_exit;
+	sd_bus_track *track;
+};
+
+struct guests {
+	struct host *host;
+	struct guest *first;
+	unsigned int n;
+};
+
+int guests_new(struct host *h, struct guests **ret, struct err *e)
+{
+	struct guests *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return err_oom(e, "receive guests");
+	g->host = h;
+	*ret = g;
+	return 0;
+}
+
+static void guest_free(struct guest *g)
+{
+	struct guest **at;
+
+	for (at = &g->all->first; *at; at = &(*at)->next) {
+		if (*at != g)
+			continue;
+		*at = g->next;
+		g->all->n--;
+		break;
+	}
+	sd_event_source_disable_unref(g->on_exit);
+	sd_bus_track_unref(g->track);
+	sd_bus_message_unref(g->call);
+	auto_closep(&g->pidfd);
+	free(g);
+}
+
+static void guest_freep(struct guest **g)
+{
+	if (*g)
+		guest_free(*g);
+}
+
+void guests_free(struct guests *g)
+{
+	while (g && g->first)
+		guest_free(g->first);
+	free(g);
+}
+
+static struct guest *guest_new(struct guests *all, const struct vp *v,
+			       struct err *e)
+{
+	struct guest *g;
+
+	if (all->n == GUESTS_MAX) {
+		err_reason(e, REASON_BUSY, "more than %d programs and consoles",
+			   GUESTS_MAX);
+		return NULL;
+	}
+	g = calloc(1, sizeof(*g));
+	if (!g) {
+		err_oom(e, "receive a guest");
+		return NULL;
+	}
+	g->all = all;
+	g->pidfd = -1;
+	memcpy(g->vp, v->name, sizeof(g->vp));
+	g->next = all->first;
+	all->first = g;
+	all->n++;
+	return g;
+}
+
+static int on_exit_of(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct guest *g = arg;
+
+	sd_bus_reply_method_return(g->call, "i", visit_end(fd));
+	guest_free(g);
+	return 0;
+}
+
+static void strvp_free(char ***v)
+{
+	for (char **s = *v; s && *s; s++)
+		free(*s);
+	free(*v);
+}
+
+int guest_exec(struct guests *all, struct vp *v, sd_bus_message *m,
+	       struct err *e)
+{
+	AUTO(guest_freep) struct guest *g = guest_new(all, v, e);
+	AUTO(strvp_free) char **argv = NULL;
+	char label[LABEL_SIZE];
+	struct visit_plan plan = {
+		.init = v->run->pidfd,
+		.leaf = v->run->leaf,
+		.label = label,
+		.jail = all->host->jail,
+	};
+	int r;
+
+	if (!g)
+		return -EBUSY;
+	r = sd_bus_message_read_strv(m, &argv);
+	if (r >= 0)
+		r = sd_bus_message_read(m, "hhh", &plan.fd[0], &plan.fd[1],
+					&plan.fd[2]);
+	if (r < 0)
+		return err_sys(e, -r, "read Exec");
+	if (!argv || !argv[0] || !*argv[0])
+		return err_set(e, EINVAL, "read Exec: no program");
+	plan.argv = argv;
+	label_process(v->number, label);
+	r = visit_begin(&plan, &g->pidfd, e);
+	if (r < 0)
+		return r;
+	r = sd_event_add_io(all->host->options.loop, &g->on_exit, g->pidfd,
+			    EPOLLIN, on_exit_of, g);
+	if (r < 0)
+		return err_sys(e, -r, "watch a program");
+	g->call = sd_bus_message_ref(m);
+	g = NULL;
+	return 1;
+}
+
+/* The caller left: what the console writes is dropped again. */
+static int on_gone(sd_bus_track *track, void *arg)
+{
+	struct guest *g = arg;
+	struct vp *v = roster_find(g->all->host->roster, g->vp);
+
+	for (struct guest *o = g->all->first; o; o = o->next)
+		if (o != g && o->track && strcmp(o->vp, g->vp) == 0)
+			v = NULL; /* somebody else has it */
+	if (v)
+		running_drain_console(v, true);
+	guest_free(g);
+	return 0;
+}
+
+int guest_console(struct guests *all, struct vp *v, sd_bus_message *m,
+		  struct err *e)
+{
+	AUTO(guest_freep) struct guest *g = NULL;
+	int r;
+
+	if (v->run->console < 0)
+		return err_reason(e, REASON_VP_STATE,
+				  "VP %s: its console was lost in a restart; "
+				  "use exec, or start the VP again",
+				  v->name);
+	g = guest_new(all, v, e);
+	if (!g)
+		return -EBUSY;
+	r = sd_bus_track_new(sd_bus_message_get_bus(m), &g->track, on_gone, g);
+	if (r >= 0)
+		r = sd_bus_track_add_sender(g->track, m);
+	if (r < 0)
+		return err_sys(e, -r, "watch the console's user");
+	running_drain_console(v, false);
+	r = sd_bus_reply_method_return(m, "h", v->run->console);
+	if (r < 0)
+		return err_sys(e, -r, "answer Console");
+	g = NULL;
+	return 1;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/holder.h"
+
+#include "cellsd/leaf.h"
+#include "lib/auto.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+#define FREEZE_MS 100
+#define VICTIMS_MAX 256
+#define DEATH_MS 2000
+
+struct search {
+	const struct holder_order *order;
+	struct holder_count *counts;
+	pid_t pid;
+	uint32_t held; /* classes that the process at hand holds */
+	struct holder_count own[CELLS_CLASS_COUNT]; /* of that process */
+	int victim[VICTIMS_MAX]; /* pidfds */
+	unsigned int n_victims;
+};
+
+/* The lost classes of an open file or mapping. */
+static uint32_t lost_classes(const struct holder_order *o,
+			     const struct stat *st)
+{
+	if (!S_ISCHR(st->st_mode) && !S_ISBLK(st->st_mode))
+		return 0;
+	for (size_t i = 0; i < o->n_nodes; i++) {
+		const struct backend_node *n = &o->nodes[i];
+
+		if (n->block == !!S_ISBLK(st->st_mode) &&
+		    n->major == major(st->st_rdev) &&
+		    n->minor == minor(st->st_rdev))
+			return n->classes & o->lost;
+	}
+	return 0;
+}
+
+static void count(struct search *s, uint32_t classes, bool mapping)
+{
+	s->held |= classes;
+	for (int c = 0; c < CELLS_CLASS_COUNT; c++) {
+		if (!(classes >> c & 1))
+			continue;
+		if (mapping)
+			s->own[c].mappings++;
+		else
+			s->own[c].handles++;
+	}
+}
+
+/* A handle made with O_PATH can do nothing. */
+static bool is_path_only(int proc, const char *task, const char *fd)
+{
+	char path[96], text[256];
+	auto_close int info = -1;
+	const char *flags;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/fdinfo/%s", task, fd);
+	info = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	n = info < 0 ? -1 : read(info, text, sizeof(text) - 1);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	flags = strstr(text, "flags:");
+	return flags && strtoul(flags + 6, NULL, 8) & O_PATH;
+}
+
+/* Each entry of proc/<task>/<folder> is a link to what is open or mapped. */
+static void look(struct search *s, int proc, const char *task, bool mapping)
+{
+	char path[64];
+	auto_close int dir = -1;
+	auto_closedir DIR *d = NULL;
+	struct dirent *entry;
+
+	snprintf(path, sizeof(path), "%s/%s", task,
+		 mapping ? "map_files" : "fd");
+	dir = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return;
+	d = fdopendir(dir);
+	if (!d)
+		return;
+	(void)steal_fd(dir);
+	while ((entry = readdir(d))) {
+		struct stat st;
+		uint32_t classes;
+
+		if (entry->d_name[0] == '.' ||
+		    fstatat(dirfd(d), entry->d_name, &st, 0) < 0)
+			continue;
+		classes = lost_classes(s->order, &st);
+		if (classes &&
+		    (mapping || !is_path_only(proc, task, entry->d_name)))
+			count(s, classes, mapping);
+	}
+}
+
+/* Threads that do not share the process's table of files have one of their own. */
+static void look_at_threads(struct search *s, int proc)
+{
+	auto_close int dir =
+		openat(proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_closedir DIR *d = dir < 0 ? NULL : fdopendir(dir);
+	struct dirent *entry;
+
+	if (!d)
+		return;
+	(void)steal_fd(dir);
+	while ((entry = readdir(d))) {
+		pid_t tid = atoi(entry->d_name);
+		char task[64];
+
+		if (tid <= 0 || tid == s->pid ||
+		    syscall(SYS_kcmp, s->pid, tid, KCMP_FILES, 0, 0) == 0)
+			continue;
+		snprintf(task, sizeof(task), "task/%d", (int)tid);
+		look(s, proc, task, false);
+	}
+}
+
+/* Is the process in the leaf or below it? */
+static bool is_inside(const struct search *s, int proc)
+{
+	auto_close int fd = openat(proc, "cgroup", O_RDONLY | O_CLOEXEC);
+	size_t len = strlen(s->order->leaf_name);
+	char text[4096];
+	const char *at;
+	ssize_t n;
+
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	at = strstr(text, "0::/");
+	at = at ? strstr(at, s->order->leaf_name) : NULL;
+	return at && at[-1] == '/' && (at[len] == '\n' || at[len] == '/');
+}
+
+/*
+ * Safe because the process was seen in the leaf through `proc`, which means one
+ * process only, and is still alive behind pidfd_open(2): the same one.
+ */
+static void condemn(struct search *s, int proc)
+{
+	int fd = (int)syscall(SYS_pidfd_open, s->pid, 0);
+
+	if (fd < 0)
+		return;
+	if (!is_inside(s, proc)) {
+		close(fd);
+		return;
+	}
+	if (s->n_victims == VICTIMS_MAX) {
+		syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+		close(fd);
+		return;
+	}
+	s->victim[s->n_victims++] = fd;
+}
+
+static int visit(void *arg, pid_t pid)
+{
+	struct search *s = arg;
+	auto_close int proc = -1;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (proc < 0 || !is_inside(s, proc))
+		return 0;
+	s->pid = pid;
+	s->held = 0;
+	memset(s->own, 0, sizeof(s->own));
+	look(s, proc, ".", false);
+	look_at_threads(s, proc);
+	look(s, proc, ".", true);
+	for (int c = 0; c < CELLS_CLASS_COUNT; c++) {
+		s->counts[c].handles += s->own[c].handles;
+		s->counts[c].mappings += s->own[c].mappings;
+		/* Who is ended loses the handles of all its classes. */
+		if (!(s->held & s->order->kill))
+			s->counts[c].kept +=
+				s->own[c].handles + s->own[c].mappings;
+	}
+	if (s->held & s->order->kill)
+		condemn(s, proc);
+	return 0;
+}
+
+static void execute(struct search *s)
+{
+	for (unsigned int i = 0; i < s->n_victims; i++)
+		syscall(SYS_pidfd_send_signal, s->victim[i], SIGKILL, NULL, 0);
+}
+
+/* A handle is gone when its holder is. */
+static int await(struct search *s)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < s->n_victims; i++) {
+		struct pollfd p = { .fd = s->victim[i], .events = POLLIN };
+
+		if (r == 0 && poll(&p, 1, DEATH_MS) <= 0)
+			r = -ETIMEDOUT;
+		close(s->victim[i]);
+	}
+	return r;
+}
+
+int holder_revoke(const struct holder_order *o,
+		  struct holder_count counts[CELLS_CLASS_COUNT])
+{
+	struct search s = { .order = o, .counts = counts };
+	int r, frozen;
+
+	/* The barrier: an open that was under way is done or never began. */
+	frozen = leaf_freeze(o->leaf, FREEZE_MS);
+	r = leaf_each_pid(o->leaf, visit, &s);
+	execute(&s);
+	leaf_thaw(o->leaf);
+	if (r == 0)
+		r = frozen;
+	return await(&s) < 0 ? -ETIMEDOUT : r;
+}

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/host.h"
+
+#include "cellsd/erase.h"
+#include "cellsd/front.h"
+#include "cellsd/inventory.h"
+#include "cellsd/jail.h"
+#include "cellsd/layer.h"
+#include "cellsd/leaf.h"
+#include "cellsd/running.h"
+#include "cellsd/tree.h"
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+#define FLUSH_MS 1100
+#define SETTLE_MS 50
+
+/* ---- events of the backend */
+
+static void on_backend_event(void *arg, const struct backend_event *ev)
+{
+	struct host *h = arg;
+	const char *name = "";
+
+	for (unsigned int i = 0; i < h->roster->n; i++)
+		if (ev->vp && h->roster->vp[i]->number == ev->vp)
+			name = h->roster->vp[i]->name;
+	if (!ev->classes)
+		h->watch.event(h->watch.arg, ev->event, name,
+			       CELLS_CLASS_COUNT, ev, "");
+	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
+		if (ev->classes >> c & 1)
+			h->watch.event(h->watch.arg, ev->event, name,
+				       (enum cells_class)c, ev, "");
+}
+
+static int on_events(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct host *h = arg;
+
+	h->backend_type->drain(h->backend, on_backend_event, h);
+	sd_event_source_set_time_relative(h->on_flush, FLUSH_MS * 1000);
+	sd_event_source_set_enabled(h->on_flush, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+static int on_flush(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct host *h = arg;
+
+	if (!h->backend_type->flush(h->backend, on_backend_event, h))
+		return 0;
+	sd_event_source_set_time_relative(s, FLUSH_MS * 1000);
+	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+/* ---- hardware */
+
+static int take_nodes(struct host *h, struct err *e)
+{
+	size_t n;
+	const struct inventory_node *found =
+		inventory_nodes(h->inventory, &n);
+	struct backend_node *nodes = calloc(n + 1, sizeof(*nodes));
+
+	if (!nodes)
+		return err_oom(e, "list the hardware");
+	h->hardware = 0;
+	for (size_t i = 0; i < n; i++) {
+		nodes[i] = found[i].node;
+		h->hardware |= nodes[i].classes;
+	}
+	free(h->nodes);
+	h->nodes = nodes;
+	h->n_nodes = n;
+	return h->backend_type->set_nodes(h->backend, nodes, n, e);
+}
+
+static void add_nodes(struct host *h, const struct vp *v)
+{
+	size_t n;
+	const struct inventory_node *found =
+		inventory_nodes(h->inventory, &n);
+	struct err e;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct tree_node node = { found[i].name,
+						found[i].node.block,
+						found[i].node.major,
+						found[i].node.minor };
+
+		/* The VP owns its /dev and may have put something there. */
+		tree_remove_node(v->run->dev, node.name);
+		if (tree_add_node(v->run->dev, &node, vp_base(v), &e) < 0)
+			log_warning("VP %s: %s", v->name, e.text);
+	}
+}
+
+/* Hardware came or went, and nothing more for a moment. */
+static int on_settled(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct host *h = arg;
+	struct err e;
+
+	if (inventory_scan(h->inventory, &e) < 0 || take_nodes(h, &e) < 0) {
+		log_error("%s", e.text);
+		return 0;
+	}
+	for (unsigned int i = 0; i < h->roster->n; i++)
+		if (h->roster->vp[i]->run && h->roster->vp[i]->run->dev >= 0)
+			add_nodes(h, h->roster->vp[i]);
+	return 0;
+}
+
+static int on_hotplug(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct host *h = arg;
+
+	if (!inventory_drain(h->inventory))
+		return 0;
+	sd_event_source_set_time_relative(h->on_settled, SETTLE_MS * 1000);
+	return sd_event_source_set_enabled(h->on_settled, SD_EVENT_ONESHOT);
+}
+
+/* ---- open */
+
+static int open_folder(const char *dir, const char *name, int *ret,
+		       struct err *e)
+{
+	auto_free char *path = io_join(dir, name);
+	int r = path ? io_mkdirs(path, 0700, e) : err_oom(e, dir);
+
+	if (r < 0)
+		return r;
+	*ret = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return *ret < 0 ? err_sys(e, errno, "open %s", path) : 0;
+}
+
+static int open_roster(struct host *h, struct err *e)
+{
+	auto_free char *path = io_join(h->options.state_dir, "log");
+	auto_free char *boot = NULL;
+	size_t len;
+	int r;
+
+	if (!path)
+		return err_oom(e, "open the log");
+	r = io_read_file(BOOT_ID, 256, &boot, &len, e);
+	if (r < 0)
+		return r;
+	boot[strcspn(boot, "\n")] = '\0';
+	return roster_open(path, boot, &h->roster, e);
+}
+
+static int open_stage(struct host *h, struct err *e)
+{
+	auto_free char *path = io_join(h->options.run_dir, "stage");
+	int r = path ? io_mkdirs(path, 0711, e) : err_oom(e, "stage");
+
+	if (r == 0)
+		r = tree_stage(path, &h->stage, e);
+	if (r < 0)
+		return r;
+	h->layers_dir = openat(h->stage, "layers",
+			       O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (h->layers_dir < 0)
+		return err_sys(e, errno, "open %s/layers", path);
+	return layers_new(h->layers_dir, &h->layers, e);
+}
+
+static int open_kernel(struct host *h, struct err *e)
+{
+	int leaves[ROSTER_VPS_MAX], r;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < h->roster->n; i++)
+		if (h->roster->vp[i]->run)
+			running_adopt(h, h->roster->vp[i]);
+	for (unsigned int i = 0; i < h->roster->n; i++)
+		if (h->roster->vp[i]->run)
+			leaves[n++] = h->roster->vp[i]->run->leaf;
+	h->backend_type = &gate_backend;
+	r = h->backend_type->make(leaves, n, &h->backend, e);
+	if (r == 0)
+		r = inventory_new(h->options.profile, &h->inventory, e);
+	if (r == 0)
+		r = inventory_scan(h->inventory, e);
+	return r == 0 ? take_nodes(h, e) : r;
+}
+
+static int listen_to(struct host *h, struct err *e)
+{
+	sd_event *loop = h->options.loop;
+	int r;
+
+	r = sd_event_add_io(loop, &h->on_events,
+			    h->backend_type->fd(h->backend), EPOLLIN,
+			    on_events, h);
+	if (r >= 0)
+		r = sd_event_add_time_relative(loop, &h->on_flush,
+					       CLOCK_MONOTONIC, FLUSH_MS * 1000,
+					       0, on_flush, h);
+	if (r >= 0)
+		r = sd_event_add_io(loop, &h->on_hotplug,
+				    inventory_fd(h->inventory), EPOLLIN,
+				    on_hotplug, h);
+	if (r >= 0)
+		r = sd_event_add_time_relative(loop, &h->on_settled,
+					       CLOCK_MONOTONIC, 0, 0,
+					       on_settled, h);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(h->on_settled, SD_EVENT_OFF);
+	return r < 0 ? err_sys(e, -r, "listen to the kernel") : 0;
+}
+
+/* What was under way when the last daemon ended goes on. */
+static int resume(struct host *h, struct err *e)
+{
+	uint64_t ns;
+
+	for (unsigned int i = 0; i < h->roster->n; i++) {
+		struct vp *v = h->roster->vp[i];
+		int r = v->run ? running_resume(h, v, e) : 0;
+
+		if (r < 0)
+			return r;
+		if (!v->run && v->state == VPSTATE_WIPING)
+			erase_begin(h, v);
+	}
+	front_settle(h, "restart", &ns);
+	return 0;
+}
+
+int host_open(const struct host_options *o, const struct host_watch *w,
+	      struct host **ret, struct err *e)
+{
+	AUTO(host_closep) struct host *h = calloc(1, sizeof(*h));
+	int r;
+
+	if (!h)
+		return err_oom(e, "open the device");
+	h->options = *o;
+	h->watch = *w;
+	h->stage = h->layers_dir = h->cgroup = h->data = -1;
+	r = leaf_root_open(o->cgroup_root, &h->cgroup, e);
+	if (r == 0)
+		r = open_folder(o->state_dir, "vps", &h->data, e);
+	if (r == 0)
+		r = open_roster(h, e);
+	if (r == 0)
+		r = open_stage(h, e);
+	if (r == 0)
+		r = jail_new(&h->jail, e);
+	if (r == 0)
+		r = open_kernel(h, e);
+	if (r == 0)
+		r = listen_to(h, e);
+	if (r == 0)
+		r = resume(h, e);
+	if (r < 0)
+		return r;
+	*ret = steal(h);
+	return 0;
+}
+
+void host_close(struct host *h)
+{
+	if (!h)
+		return;
+	sd_event_source_disable_unref(h->on_events);
+	sd_event_source_disable_unref(h->on_flush);
+	sd_event_source_disable_unref(h->on_hotplug);
+	sd_event_source_disable_unref(h->on_settled);
+	roster_free(h->roster);
+	inventory_free(h->inventory);
+	if (h->backend)
+		h->backend_type->free(h->backend);
+	jail_free(h->jail);
+	layers_free(h->layers);
+	free(h->nodes);
+	auto_closep(&h->stage);
+	auto_closep(&h->layers_dir);
+	auto_closep(&h->cgroup);
+	auto_closep(&h->data);
+	free(h);
+}
+
+/* ---- operations */
+
+int host_vp(struct host *h, const char *name, struct vp **ret, struct err *e)
+{
+	struct vp *v = roster_find(h->roster, name);
+
+	if (!v || v->state == VPSTATE_ABSENT)
+		return err_reason(e, REASON_NO_SUCH_VP, "there is no VP '%.64s'",
+				  name);
+	*ret = v;
+	return 0;
+}
+
+int host_wait(struct vp *v, host_done_fn *fn, void *arg, struct err *e)
+{
+	struct host_waiter *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return err_oom(e, "wait for a VP");
+	w->fn = fn;
+	w->arg = arg;
+	w->next = v->waiters;
+	v->waiters = w;
+	return 0;
+}
+
+void host_tell_waiters(struct vp *v, const struct err *e)
+{
+	struct host_waiter *w = steal(v->waiters);
+
+	while (w) {
+		struct host_waiter *next = w->next;
+
+		w->fn(w->arg, e);
+		free(w);
+		w = next;
+	}
+}
+
+static void apply_limits(const struct vp *v)
+{
+	const struct leaf_limits limits = {
+		.memory_max = v->conf.memory_max,
+		.cpu_weight = v->conf.cpu_weight,
+		.pids_max = v->conf.pids_max,
+	};
+
+	if (v->run && v->run->leaf >= 0)
+		v->run->lacking = leaf_limit(v->run->leaf, &limits);
+}
+
+int host_apply(struct host *h, struct roster_wish *w, const char *cause,
+	       uint64_t arrival_ns, uint64_t *ret_ns, struct err *e)
+{
+	struct roster *r = h->roster;
+	uint64_t last = arrival_ns;
+	bool is_new[ROSTER_VPS_MAX] = { false };
+	unsigned int n = w->n;
+	int code;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct vp *old = roster_find(r, w->vp[i]->name);
+
+		is_new[i] = !old || old->state == VPSTATE_ABSENT;
+	}
+	code = roster_apply(r, w, e);
+	if (code < 0)
+		return code;
+	front_settle(h, cause, &last);
+	*ret_ns = last > arrival_ns ? last - arrival_ns : 0;
+	for (unsigned int i = 0; i < r->n; i++) {
+		if (i < n && is_new[i])
+			h->watch.changed(h->watch.arg, r->vp[i]->name,
+					 r->vp[i]->state, cause);
+		apply_limits(r->vp[i]);
+		if (!r->vp[i]->named && r->vp[i]->run && !r->vp[i]->run->cause)
+			running_end(h, r->vp[i], false, "policy");
+	}
+	return 0;
+}
+
+void host_auto_start(struct host *h)
+{
+	for (unsigned int i = 0; i < h->roster->n; i++) {
+		struct vp *v = h->roster->vp[i];
+		bool ready = v->named && v->conf.on_boot && !v->auto_started &&
+			     !v->run;
+		struct err e;
+
+		for (uint32_t k = 0; k < v->conf.n_layers; k++)
+			ready = ready &&
+				layers_have(h->layers, v->conf.layer[k]);
+		if (!ready || vpstate_next(v->state, VPEVENT_START) ==
+				      VPSTATE_COUNT)
+			continue;
+		if (roster_auto_start(h->roster, v, &e) < 0 ||
+		    running_start(h, v, "boot", &e) < 0)
+			log_error("%s", e.text);
+	}
+}
+
+int host_drop_layer(struct host *h, const char *digest, struct err *e)
+{
+	for (unsigned int i = 0; i < h->roster->n; i++) {
+		const struct vp *v = h->roster->vp[i];
+
+		for (uint32_t k = 0; k < v->conf.n_layers; k++)
+			if ((v->run || v->named) &&
+			    strcmp(v->conf.layer[k], digest) == 0)
+				return err_reason(e, REASON_BUSY,
+						  "drop layer %s: VP %s is on "
+						  "it",
+						  digest, v->name);
+	}
+	/* Dropped before is dropped. */
+	layers_drop(h->layers, digest, e);
+	return 0;
+}
+
+int host_stop(struct host *h, struct vp *v, host_done_fn *fn, void *arg,
+	      struct err *e)
+{
+	int r;
+
+	if (!v->run) {
+		fn(arg, NULL);
+		return 0;
+	}
+	r = host_wait(v, fn, arg, e);
+	if (r == 0 && !v->run->cause)
+		running_end(h, v, false, "command");
+	return r;
+}
+
+/* Locking and wiping begin behind the foreground. */
+static int leave_front(struct host *h, struct vp *v, struct err *e)
+{
+	uint64_t ns;
+
+	return roster_front(h->roster) == v
+		       ? front_switch(h, NULL, "command", &ns, e)
+		       : 0;
+}
+
+int host_lock(struct host *h, struct vp *v, host_done_fn *fn, void *arg,
+	      struct err *e)
+{
+	int r;
+
+	if (vpstate_runs(v->state) && v->state == VPSTATE_FOREGROUND) {
+		r = leave_front(h, v, e);
+		if (r < 0)
+			return r;
+	}
+	if (!v->run) {
+		bool news = v->state != VPSTATE_LOCKED;
+
+		r = roster_move(h->roster, v, VPEVENT_LOCK, e);
+		if (r < 0)
+			return r;
+		if (news)
+			h->watch.changed(h->watch.arg, v->name, v->state,
+					 "command");
+		fn(arg, NULL);
+		return 0;
+	}
+	r = host_wait(v, fn, arg, e);
+	if (r == 0)
+		r = roster_move(h->roster, v, VPEVENT_LOCK, e);
+	if (r == 0)
+		running_end(h, v, true, "command");
+	return r;
+}
+
+int host_unlock(struct host *h, struct vp *v, struct err *e)
+{
+	int r;
+
+	if (v->state == VPSTATE_LOCKED && v->run)
+		return err_reason(e, REASON_BUSY, "unlock VP %s: it is ending",
+				  v->name);
+	if (v->state != VPSTATE_LOCKED)
+		return vpstate_next(v->state, VPEVENT_UNLOCK) == VPSTATE_COUNT
+			       ? err_reason(e, REASON_VP_STATE,
+					    "unlock VP %s: it is %s", v->name,
+					    vpstate_name(v->state))
+			       : 0;
+	r = roster_move(h->roster, v, VPEVENT_UNLOCK, e);
+	if (r == 0)
+		h->watch.changed(h->watch.arg, v->name, v->state, "command");
+	return r;
+}
+
+int host_erase(struct host *h, struct vp *v, const char *job, bool remove,
+	       host_done_fn *fn, void *arg, struct err *e)
+{
+	int r = leave_front(h, v, e);
+
+	if (r == 0 && !roster_find_job(h->roster, job))
+		r = roster_add_job(h->roster, v, job, remove, e);
+	if (r == 0)
+		r = host_wait(v, fn, arg, e);
+	if (r < 0)
+		return r;
+	h->watch.changed(h->watch.arg, v->name, v->state, "command");
+	if (v->run)
+		running_end(h, v, true, "command");
+	else
+		erase_begin(h, v);
+	return 0;
+}

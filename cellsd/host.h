@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The device as a whole: its VPs, its hardware, the kernel's side of both. What
+ * D-Bus asks for is done here; the parts are in running.c (a VP from start to
+ * end), front.c (who is in front, who may use what) and erase.c (deletion).
+ */
+#ifndef CELLSD_HOST_H
+#define CELLSD_HOST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "cellsd/backend.h"
+#include "cellsd/holder.h"
+#include "cellsd/roster.h"
+
+struct err;
+struct inventory;
+struct jail;
+struct layers;
+struct profile;
+
+struct host_revoked {
+	unsigned int n;
+	struct host_cut {
+		char vp[VP_NAME_SIZE];
+		enum cells_class cls;
+		struct holder_count count;
+	} cut[ROSTER_VPS_MAX * CELLS_CLASS_COUNT];
+};
+
+/* What others are told; set by the D-Bus side. Each member must be there. */
+struct host_watch {
+	void (*switched)(void *arg, const char *from, const char *to,
+			 uint64_t generation, const char *cause, uint64_t ns);
+	void (*changed)(void *arg, const char *vp, enum vpstate s,
+			const char *cause);
+	void (*event)(void *arg, const char *event, const char *vp,
+		      enum cells_class cls, const struct backend_event *ev,
+		      const char *cause);
+	void (*revoked)(void *arg, const struct host_revoked *r, uint64_t ns,
+			const char *cause);
+	void *arg;
+};
+
+/* `e` NULL: done. `vp` may be gone. */
+typedef void host_done_fn(void *arg, const struct err *e);
+struct host_waiter {
+	struct host_waiter *next;
+	host_done_fn *fn;
+	void *arg;
+};
+
+struct host_options {
+	const char *state_dir, *run_dir, *cgroup_root;
+	const struct profile *profile;
+	uint64_t stop_ms; /* from the stop signal to the kill */
+	sd_event *loop;
+};
+
+struct host {
+	struct host_options options;
+	struct host_watch watch;
+	struct roster *roster;
+	struct layers *layers;
+	struct jail *jail;
+	struct inventory *inventory;
+	const struct backend_type *backend_type;
+	struct backend *backend;
+	struct backend_node *nodes;
+	size_t n_nodes;
+	uint32_t hardware; /* classes that have a node, a bit each */
+	int stage, layers_dir, cgroup, data; /* folders */
+	sd_event_source *on_events, *on_flush, *on_hotplug, *on_settled;
+	struct host_revoked revoked; /* room for the answer at hand */
+};
+
+/* Opens all and takes running VPs over. The watch is set before events come. */
+int host_open(const struct host_options *o, const struct host_watch *w,
+	      struct host **ret, struct err *e);
+/* Leaves running VPs running. */
+void host_close(struct host *h);
+
+/* err.no-such-vp */
+int host_vp(struct host *h, const char *name, struct vp **ret, struct err *e);
+
+/* The desired state: h->revoked and *ret_ns (of the kernel's last switch). */
+int host_apply(struct host *h, struct roster_wish *w, const char *cause,
+	       uint64_t arrival_ns, uint64_t *ret_ns, struct err *e);
+int host_drop_layer(struct host *h, const char *digest, struct err *e);
+/* Starts what is to run from boot on and can. */
+void host_auto_start(struct host *h);
+
+/*
+ * Each calls fn once, now or later; returns <0 without calling it when the
+ * operation is refused at once.
+ */
+int host_stop(struct host *h, struct vp *v, host_done_fn *fn, void *arg,
+	      struct err *e);
+int host_lock(struct host *h, struct vp *v, host_done_fn *fn, void *arg,
+	      struct err *e);
+int host_erase(struct host *h, struct vp *v, const char *job, bool remove,
+	       host_done_fn *fn, void *arg, struct err *e);
+int host_unlock(struct host *h, struct vp *v, struct err *e);
+
+/* Calls and forgets all who wait for v's end. */
+void host_tell_waiters(struct vp *v, const struct err *e);
+int host_wait(struct vp *v, host_done_fn *fn, void *arg, struct err *e);
+
+static inline void host_closep(struct host **h)
+{
+	host_close(*h);
+}
+
+#endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/journal.h"
+
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define LOG_MAX (64 * 1024 * 1024)
+#define LONG_LOG (1024 * 1024)
+#define BATCH_MAX (4 * 1024 * 1024)
+
+struct journal {
+	char *path;
+	int fd;
+	off_t end; /* of the last whole batch */
+	char *batch;
+	size_t len, room;
+	bool overflow;
+};
+
+/* CRC-32 (ISO 3309), bit by bit: batches are small. */
+static uint32_t crc32_of(const char *data, size_t len)
+{
+	uint32_t crc = ~0U;
+
+	for (size_t i = 0; i < len; i++) {
+		crc ^= (unsigned char)data[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320U : 0);
+	}
+	return ~crc;
+}
+
+/* ---- words: what is not plain is %XX; an empty word is "%" */
+
+static bool is_plain(unsigned char c)
+{
+	return c > ' ' && c < 127 && c != '%';
+}
+
+static void put(struct journal *j, const char *s, size_t n)
+{
+	if (j->overflow || j->len + n > BATCH_MAX) {
+		j->overflow = true;
+		return;
+	}
+	if (j->len + n > j->room) {
+		size_t room = (j->len + n) * 2;
+		char *bigger = realloc(j->batch, room);
+
+		if (!bigger) {
+			j->overflow = true;
+			return;
+		}
+		j->batch = bigger;
+		j->room = room;
+	}
+	memcpy(j->batch + j->len, s, n);
+	j->len += n;
+}
+
+static void put_word(struct journal *j, const char *word)
+{
+	char hex[4];
+
+	if (!*word)
+		put(j, "%", 1);
+	for (; *word; word++) {
+		if (is_plain((unsigned char)*word)) {
+			put(j, word, 1);
+			continue;
+		}
+		snprintf(hex, sizeof(hex), "%%%02x", (unsigned char)*word);
+		put(j, hex, 3);
+	}
+}
+
+void journal_add(struct journal *j, ...)
+{
+	const char *word, *space = "";
+	va_list ap;
+
+	va_start(ap, j);
+	while ((word = va_arg(ap, const char *))) {
+		put(j, space, strlen(space));
+		put_word(j, word);
+		space = " ";
+	}
+	va_end(ap);
+	put(j, "\n", 1);
+}
+
+static int unescape(char *word)
+{
+	char *to = word;
+
+	if (strcmp(word, "%") == 0)
+		word[0] = '\0';
+	for (; *word; word++) {
+		unsigned int c;
+
+		if (*word != '%') {
+			*to++ = *word;
+			continue;
+		}
+		if (sscanf(word + 1, "%2x", &c) != 1 || c == 0)
+			return -EBADMSG;
+		*to++ = (char)c;
+		word += 2;
+	}
+	*to = '\0';
+	return 0;
+}
+
+/* ---- reading */
+
+static int take_record(char *line, journal_fn *fn, void *arg, struct err *e)
+{
+	const char *word[JOURNAL_FIELDS_MAX];
+	unsigned int n = 0;
+	char *w;
+
+	while ((w = strsep(&line, " "))) {
+		if (n == JOURNAL_FIELDS_MAX || unescape(w) < 0)
+			return err_set(e, EBADMSG, "bad record");
+		word[n++] = w;
+	}
+	return fn(arg, word, n, e);
+}
+
+static int take_batch(char *batch, size_t len, journal_fn *fn, void *arg,
+		      struct err *e)
+{
+	char *line, *rest = batch;
+	int r = 0;
+
+	batch[len - 1] = '\0'; /* the last newline */
+	while (r == 0 && (line = strsep(&rest, "\n")))
+		r = take_record(line, fn, arg, e);
+	return r;
+}
+
+/* The end of the batch that starts at text, or NULL: none is whole. */
+static char *batch_end(char *text, size_t *ret_len)
+{
+	char *at = text, *newline;
+	unsigned int crc;
+
+	for (; (newline = strchr(at, '\n')); at = newline + 1) {
+		if (at[0] != '=' || at == text)
+			continue;
+		if (sscanf(at, "=%8x\n", &crc) != 1 ||
+		    crc != crc32_of(text, (size_t)(at - text)))
+			return NULL;
+		*ret_len = (size_t)(at - text);
+		return newline + 1;
+	}
+	return NULL;
+}
+
+static int replay(struct journal *j, char *text, size_t len, journal_fn *fn,
+		  void *arg, struct err *e)
+{
+	char *at = text, *next;
+	size_t n;
+	int r;
+
+	while ((next = batch_end(at, &n))) {
+		r = take_batch(at, n, fn, arg, e);
+		if (r < 0)
+			return r;
+		at = next;
+	}
+	j->end = at - text;
+	/* Only the last write can be torn; a whole batch behind it is damage. */
+	for (next = at; (next = strchr(next, '\n')); next++)
+		if (next[1] == '=' && strchr(next + 1, '\n') &&
+		    strchr(next + 1, '\n') + 1 < text + len)
+			return err_set(e, EBADMSG, "%s: damaged at byte %lld",
+				       j->path, (long long)j->end);
+	return 0;
+}
+
+int journal_open(const char *path, journal_fn *fn, void *arg,
+		 struct journal **ret, struct err *e)
+{
+	AUTO(journal_closep) struct journal *j = calloc(1, sizeof(*j));
+	auto_free char *text = NULL;
+	size_t len;
+	int r;
+
+	if (!j)
+		return err_oom(e, path);
+	j->fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (j->fd < 0)
+		return err_sys(e, errno, "open %s", path);
+	j->path = strdup(path);
+	if (!j->path)
+		return err_oom(e, path);
+	r = io_read_fd(j->fd, path, LOG_MAX, &text, &len, e);
+	if (r < 0)
+		return r;
+	r = replay(j, text, strlen(text), fn, arg, e);
+	if (r < 0)
+		return r;
+	if (ftruncate(j->fd, j->end) < 0 ||
+	    lseek(j->fd, j->end, SEEK_SET) < 0)
+		return err_sys(e, errno, "cut the tail of %s", path);
+	*ret = steal(j);
+	return 0;
+}
+
+void journal_close(struct journal *j)
+{
+	if (!j)
+		return;
+	if (j->fd >= 0)
+		close(j->fd);
+	free(j->path);
+	free(j->batch);
+	free(j);
+}
+
+/* ---- writing */
+
+void journal_drop(struct journal *j)
+{
+	j->len = 0;
+	j->overflow = false;
+}
+
+static int seal(struct journal *j, struct err *e)
+{
+	char line[16];
+
+	snprintf(line, sizeof(line), "=%08x\n", crc32_of(j->batch, j->len));
+	put(j, line, strlen(line));
+	if (!j->overflow)
+		return 0;
+	journal_drop(j);
+	return err_oom(e, j->path);
+}
+
+int journal_commit(struct journal *j, struct err *e)
+{
+	size_t len;
+	int r;
+
+	if (j->len == 0 && !j->overflow)
+		return 0;
+	r = seal(j, e);
+	if (r < 0)
+		return r;
+	len = j->len;
+	r = io_write_all(j->fd, j->batch, len);
+	if (r == 0 && fsync(j->fd) < 0)
+		r = -errno;
+	journal_drop(j);
+	if (r == 0) {
+		j->end += (off_t)len;
+		return 0;
+	}
+	/* What a failed write left must not stand before the next batch. */
+	err_sys(e, -r, "write %s", j->path);
+	if (ftruncate(j->fd, j->end) < 0 || lseek(j->fd, j->end, SEEK_SET) < 0)
+		return err_sys(e, errno, "undo a failed write of %s", j->path);
+	return r;
+}
+
+int journal_rewrite(struct journal *j, struct err *e)
+{
+	size_t len;
+	int fd, r;
+
+	r = seal(j, e);
+	if (r < 0)
+		return r;
+	len = j->len;
+	r = io_replace_file(j->path, j->batch, len, 0600, e);
+	journal_drop(j);
+	if (r < 0)
+		return r;
+	fd = open(j->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || lseek(fd, 0, SEEK_END) < 0)
+		return err_sys(e, errno, "open %s", j->path);
+	close(j->fd);
+	j->fd = fd;
+	j->end = (off_t)len;
+	return 0;
+}
+
+bool journal_is_long(const struct journal *j)
+{
+	return j->end > LONG_LOG;
+}

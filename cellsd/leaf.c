@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/leaf.h"
+
+#include "lib/auto.h"
+#include "lib/err.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#define MOUNTINFO "/proc/self/mountinfo"
+#define DEPTH_MAX 16
+#define VALUE_MAX 4096
+#define GROUPS_MAX "512" /* below one VP */
+
+static int write_value(int dir, const char *name, const char *value)
+{
+	auto_close int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		return -errno;
+	return 0;
+}
+
+static int read_value(int dir, const char *name, char value[VALUE_MAX])
+{
+	auto_close int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, value, VALUE_MAX - 1);
+	if (n < 0)
+		return -errno;
+	value[n] = '\0';
+	return 0;
+}
+
+/* Undoes the \ooo of mountinfo, in place. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++) {
+		if (*s == '\\' && strspn(s + 1, "01234567") >= 3) {
+			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 |
+				       (s[3] - '0'));
+			s += 3;
+		} else {
+			*to++ = *s;
+		}
+	}
+	*to = '\0';
+}
+
+/* The first cgroup2 mount that shows the hierarchy from its top. */
+static int find_mount(char path[PATH_MAX], struct err *e)
+{
+	auto_fclose FILE *f = fopen(MOUNTINFO, "re");
+	char line[PATH_MAX + 512];
+
+	if (!f)
+		return err_sys(e, errno, "open " MOUNTINFO);
+	while (fgets(line, sizeof(line), f)) {
+		const char *kind = strstr(line, " - ");
+		char root[PATH_MAX];
+
+		if (!kind || strncmp(kind, " - cgroup2 ", 11) != 0 ||
+		    sscanf(line, "%*d %*d %*s %4095s %4095s", root, path) != 2 ||
+		    strcmp(root, "/") != 0)
+			continue;
+		unescape(path);
+		return 0;
+	}
+	return err_reason(e, REASON_KERNEL,
+			  "find a cgroup v2 mount: none in " MOUNTINFO);
+}
+
+/* Passes on what controllers the root has; the rest is told as not enforced. */
+static void enable_controllers(int root)
+{
+	static const char *const wanted[] = { "+memory", "+cpu", "+pids",
+					      "+io" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+		write_value(root, "cgroup.subtree_control", wanted[i]);
+}
+
+static int open_group(int dir, const char *name, int *ret, struct err *e)
+{
+	auto_close int fd = openat(
+		dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct statfs fs;
+
+	if (fd < 0)
+		return err_sys(e, errno, "open cgroup %s", name);
+	if (fstatfs(fd, &fs) < 0 || fs.f_type != CGROUP2_SUPER_MAGIC)
+		return err_set(e, EINVAL, "open cgroup %s: no cgroup v2", name);
+	*ret = steal_fd(fd);
+	return 0;
+}
+
+int leaf_root_open(const char *name, int *ret, struct err *e)
+{
+	char path[PATH_MAX], procs[VALUE_MAX];
+	auto_close int mount = -1, fd = -1;
+	int r;
+
+	r = find_mount(path, e);
+	if (r < 0)
+		return r;
+	mount = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (mount < 0)
+		return err_sys(e, errno, "open %s", path);
+	if (mkdirat(mount, name, 0755) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "make cgroup %s/%s", path, name);
+	r = open_group(mount, name, &fd, e);
+	if (r < 0)
+		return r;
+	r = read_value(fd, "cgroup.procs", procs);
+	if (r < 0)
+		return err_sys(e, -r, "read cgroup %s/%s", path, name);
+	if (procs[0])
+		return err_set(e, EBUSY,
+			       "use cgroup %s/%s: it holds processes itself",
+			       path, name);
+	enable_controllers(fd);
+	*ret = steal_fd(fd);
+	return 0;
+}
+
+/* What the VP's own init may manage (/sys/kernel/cgroup/delegate). */
+static void delegate(int leaf, uid_t owner)
+{
+	static const char *const files[] = {
+		"cgroup.procs", "cgroup.threads", "cgroup.subtree_control",
+		"memory.oom.group",
+	};
+
+	write_value(leaf, "cgroup.max.descendants", GROUPS_MAX);
+	if (fchown(leaf, owner, owner) < 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (fchownat(leaf, files[i], owner, owner, 0) < 0)
+			continue;
+}
+
+int leaf_new(int root, const char *name, uid_t owner, int *ret, struct err *e)
+{
+	int r;
+
+	if (mkdirat(root, name, 0755) < 0)
+		return err_sys(e, errno, "make cgroup %s", name);
+	r = open_group(root, name, ret, e);
+	if (r == 0)
+		delegate(*ret, owner);
+	return r;
+}
+
+int leaf_open(int root, const char *name, int *ret, struct err *e)
+{
+	return open_group(root, name, ret, e);
+}
+
+static bool limit(int leaf, const char *file, uint64_t value)
+{
+	char text[32];
+
+	if (value)
+		snprintf(text, sizeof(text), "%" PRIu64, value);
+	else
+		snprintf(text, sizeof(text), "max");
+	return write_value(leaf, file, text) == 0;
+}
+
+unsigned int leaf_limit(int leaf, const struct leaf_limits *l)
+{
+	unsigned int lacking = 0;
+
+	if (!limit(leaf, "memory.max", l->memory_max) && l->memory_max)
+		lacking |= LEAF_MEMORY;
+	if (!limit(leaf, "pids.max", l->pids_max) && l->pids_max)
+		lacking |= LEAF_PIDS;
+	if (l->cpu_weight && !limit(leaf, "cpu.weight", l->cpu_weight))
+		lacking |= LEAF_CPU;
+	return lacking;
+}
+
+/* The number behind "key " in cgroup.events. */
+static int event_value(int leaf, const char *key)
+{
+	char text[VALUE_MAX];
+	const char *at;
+	int r = read_value(leaf, "cgroup.events", text);
+
+	if (r < 0)
+		return r;
+	at = strstr(text, key);
+	return at && at[strlen(key)] == ' ' && at[strlen(key) + 1] == '1';
+}
+
+int leaf_events(int leaf, int *ret, struct err *e)
+{
+	int fd = openat(leaf, "cgroup.events", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, errno, "open cgroup.events");
+	*ret = fd;
+	return 0;
+}
+
+int leaf_freeze(int leaf, int ms)
+{
+	auto_close int fd = openat(leaf, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	struct pollfd p = { .fd = fd, .events = POLLPRI };
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = write_value(leaf, "cgroup.freeze", "1");
+	while (r == 0) {
+		char text[VALUE_MAX];
+
+		/* Reading arms the poll; so read, look, then wait. */
+		if (pread(fd, text, sizeof(text), 0) < 0)
+			return -errno;
+		if (event_value(leaf, "frozen") > 0)
+			return 0;
+		if (poll(&p, 1, ms) <= 0)
+			return -ETIMEDOUT;
+	}
+	return r;
+}
+
+int leaf_thaw(int leaf)
+{
+	return write_value(leaf, "cgroup.freeze", "0");
+}
+
+int leaf_kill(int leaf)
+{
+	return write_value(leaf, "cgroup.kill", "1");
+}
+
+int leaf_populated(int leaf)
+{
+	return event_value(leaf, "populated");
+}
+
+uint64_t leaf_memory(int leaf)
+{
+	char text[VALUE_MAX];
+
+	return read_value(leaf, "memory.current", text) < 0
+		       ? 0
+		       : strtoull(text, NULL, 10);
+}
+
+static bool is_group(int dir, const struct dirent *d)
+{
+	struct stat st;
+
+	if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+		return false;
+	return fstatat(dir, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISDIR(st.st_mode);
+}
+
+/* Lists dir by a descriptor of its own, for *ret_d and its dirfd(). */
+static int list(int dir, DIR **ret)
+{
+	auto_close int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!d)
+		return -errno;
+	(void)steal_fd(fd);
+	*ret = d;
+	return 0;
+}
+
+static int remove_below(int dir, int depth)
+{
+	auto_closedir DIR *d = NULL;
+	struct dirent *entry;
+	int r = list(dir, &d);
+
+	while (r == 0 && (entry = readdir(d))) {
+		auto_close int sub = -1;
+
+		if (!is_group(dir, entry))
+			continue;
+		sub = openat(dir, entry->d_name,
+			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub < 0)
+			continue;
+		r = depth > DEPTH_MAX ? -ELOOP : remove_below(sub, depth + 1);
+		if (r == 0 && unlinkat(dir, entry->d_name, AT_REMOVEDIR) < 0)
+			r = -errno;
+	}
+	return r;
+}
+
+int leaf_remove(int root, const char *name, struct err *e)
+{
+	auto_close int fd = -1;
+	int r = open_group(root, name, &fd, e);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = remove_below(fd, 0);
+	if (r < 0)
+		return err_sys(e, -r, "remove what is below cgroup %s", name);
+	if (unlinkat(root, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "remove cgroup %s", name);
+	return 0;
+}
+
+static int each_here(int dir, leaf_pid_fn *fn, void *arg)
+{
+	int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	auto_fclose FILE *f = fd < 0 ? NULL : fdopen(fd, "re");
+	int pid, r;
+
+	if (!f)
+		return -errno;
+	while (fscanf(f, "%d", &pid) == 1) {
+		r = fn(arg, pid);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int each_pid(int dir, int depth, leaf_pid_fn *fn, void *arg)
+{
+	auto_closedir DIR *d = NULL;
+	struct dirent *entry;
+	int r = each_here(dir, fn, arg);
+
+	/* A threaded cgroup below does not list processes. */
+	if (r == -EOPNOTSUPP)
+		r = 0;
+	if (r == 0)
+		r = list(dir, &d);
+	while (r == 0 && (entry = readdir(d))) {
+		auto_close int sub = -1;
+
+		if (!is_group(dir, entry) || depth > DEPTH_MAX)
+			continue;
+		sub = openat(dir, entry->d_name,
+			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub >= 0)
+			r = each_pid(sub, depth + 1, fn, arg);
+	}
+	return r;
+}
+
+int leaf_each_pid(int leaf, leaf_pid_fn *fn, void *arg)
+{
+	return each_pid(leaf, 0, fn, arg);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The cgroup (v2) of a running VP: a fresh leaf for each start, below a root
+ * cgroup that cellsd made. Nothing here touches a cgroup by anything but a
+ * descriptor that leaf_new() or leaf_open() gave, so that no process outside
+ * can be signalled, frozen or killed.
+ */
+#ifndef CELLSD_LEAF_H
+#define CELLSD_LEAF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct err;
+
+/*
+ * Finds the cgroup2 mount in /proc/self/mountinfo and makes (or opens) the root
+ * cgroup `name` in it. A root that holds processes itself is refused: -EBUSY.
+ */
+int leaf_root_open(const char *name, int *ret, struct err *e);
+
+/* Makes a new leaf; -EEXIST if there is one. `owner` may manage it inside. */
+int leaf_new(int root, const char *name, uid_t owner, int *ret, struct err *e);
+/* -ENOENT: there is none. */
+int leaf_open(int root, const char *name, int *ret, struct err *e);
+
+struct leaf_limits {
+	uint64_t memory_max; /* bytes; 0: none */
+	uint32_t cpu_weight; /* 1..10000; 0: none */
+	uint32_t pids_max;   /* 0: none */
+};
+enum { LEAF_MEMORY = 1, LEAF_CPU = 2, LEAF_PIDS = 4 };
+/* Returns the limits that no controller enforces, a bit each. */
+unsigned int leaf_limit(int leaf, const struct leaf_limits *l);
+
+/* Freezes and waits until it is done, at most `ms`; -ETIMEDOUT. */
+int leaf_freeze(int leaf, int ms);
+int leaf_thaw(int leaf);
+/* Kills whatever is in it, frozen or not. */
+int leaf_kill(int leaf);
+/* 1, 0 or -errno. */
+int leaf_populated(int leaf);
+/* cgroup.events: POLLPRI when it changes. */
+int leaf_events(int leaf, int *ret, struct err *e);
+/* Memory in use; 0 where nothing counts it. */
+uint64_t leaf_memory(int leaf);
+
+/* Removes an empty leaf and what a VP made below it. */
+int leaf_remove(int root, const char *name, struct err *e);
+
+/* Calls fn for each process in the leaf and below; stops when it returns <0. */
+typedef int leaf_pid_fn(void *arg, pid_t pid);
+int leaf_each_pid(int leaf, leaf_pid_fn *fn, void *arg);
+
+#endif

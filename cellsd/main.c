@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cellsd: the root daemon. It does what cells-policyd decided. */
+#include "cellsd/devbus.h"
+#include "cellsd/setup.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "lib/opt.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <systemd/sd-daemon.h>
+
+static int run(struct setup *s, struct err *e)
+{
+	AUTO(sd_event_unrefp) sd_event *loop = NULL;
+	AUTO(devbus_closep) struct devbus *d = NULL;
+	sigset_t ends;
+	int r;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	sigprocmask(SIG_BLOCK, &ends, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	r = sd_event_new(&loop);
+	if (r >= 0)
+		r = sd_event_add_signal(loop, NULL, SIGTERM, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(loop, NULL, SIGINT, NULL, NULL);
+	if (r < 0)
+		return err_sys(e, -r, "make the event loop");
+	s->options.loop = loop;
+	r = devbus_open(&s->options, &d, e);
+	if (r < 0)
+		return r;
+	sd_notify(0, "READY=1");
+	r = sd_event_loop(loop);
+	sd_notify(0, "STOPPING=1");
+	return r < 0 ? err_sys(e, -r, "wait for events") : 0;
+}
+
+int main(int argc, char **argv)
+{
+	AUTO(setup_fini) struct setup s;
+	struct err e;
+	int r;
+
+	log_open("cellsd");
+	r = setup_read(argc, argv, &s, &e);
+	if (r == -ECANCELED)
+		return EXIT_SUCCESS;
+	if (r < 0) {
+		log_error("%s", e.text);
+		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
+	}
+	if (s.check_only)
+		return EXIT_SUCCESS;
+	log_daemon();
+	r = run(&s, &e);
+	if (r < 0)
+		log_error("%s", e.text);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All VPs, and what must be remembered of them, in the log. Each roster_*
+ * function that changes something writes it durably before it changes anything
+ * in memory; when it fails, nothing has changed.
+ */
+#ifndef CELLSD_ROSTER_H
+#define CELLSD_ROSTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cellsd/vp.h"
+
+#define ROSTER_VPS_MAX 64
+#define ROSTER_JOBS_MAX 1024
+#define ROSTER_JOB_SIZE 129
+
+struct err;
+struct journal;
+
+/* A wipe or remove that was asked for, until its receipt is signed. */
+struct roster_job {
+	char id[ROSTER_JOB_SIZE];
+	char vp[VP_NAME_SIZE];
+	bool remove;
+	bool done;
+	uint64_t bytes;   /* of data deleted; known before the deletion */
+	char medium[64];
+};
+
+struct roster {
+	struct journal *journal;
+	struct vp *vp[ROSTER_VPS_MAX]; /* in the desired state's order */
+	unsigned int n;
+	char front[VP_NAME_SIZE]; /* "": the host */
+	uint64_t front_generation, apply_generation;
+	uint64_t starts; /* makes names of leaves unique */
+	uint32_t next_number;
+	char boot[64];
+	struct roster_job *job[ROSTER_JOBS_MAX];
+	unsigned int n_jobs;
+};
+
+/* Reads the log; `boot` is this boot's id: after another one nothing runs. */
+int roster_open(const char *path, const char *boot, struct roster **ret,
+		struct err *e);
+void roster_free(struct roster *r);
+
+/* NULL: there is none (an absent VP of which a job tells is none). */
+struct vp *roster_find(const struct roster *r, const char *name);
+struct vp *roster_front(const struct roster *r);
+
+/*
+ * A desired state under way: VPs with name, conf and rights only, which apply
+ * takes out of the list. What is new gets a range of ids.
+ */
+struct roster_wish {
+	uint64_t generation;
+	struct vp *vp[ROSTER_VPS_MAX];
+	unsigned int n;
+};
+void roster_wish_fini(struct roster_wish *w);
+int roster_apply(struct roster *r, struct roster_wish *w, struct err *e);
+
+/* Moves a VP by an event of the state table: err.vp-state if it may not. */
+int roster_move(struct roster *r, struct vp *v, enum vpevent ev, struct err *e);
+
+/* Before a start: the leaf's name, which was never used before. */
+int roster_start(struct roster *r, struct vp *v, char leaf[VP_LEAF_SIZE],
+		 struct err *e);
+/* The automatic start of this boot. */
+int roster_auto_start(struct roster *r, struct vp *v, struct err *e);
+
+/* Who is in front from now on; NULL: the host. */
+int roster_set_front(struct roster *r, struct vp *v, struct err *e);
+
+struct roster_job *roster_find_job(struct roster *r, const char *id);
+/* The job and, with it, the state wiping. */
+int roster_add_job(struct roster *r, struct vp *v, const char *id, bool remove,
+		   struct err *e);
+/* What the deletion will have taken away. */
+int roster_measured(struct roster *r, struct roster_job *job, uint64_t bytes,
+		    const char *medium, struct err *e);
+/* All jobs of v are done; it is absent, and removed if a job says so. */
+int roster_erased(struct roster *r, struct vp *v, struct err *e);
+int roster_forget_job(struct roster *r, const char *id, struct err *e);
+
+static inline void roster_freep(struct roster **r)
+{
+	roster_free(*r);
+}
+
+#endif

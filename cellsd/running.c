@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/running.h"
+
+#include "cellsd/birth.h"
+#include "cellsd/erase.h"
+#include "cellsd/front.h"
+#include "cellsd/host.h"
+#include "cellsd/inventory.h"
+#include "cellsd/label.h"
+#include "cellsd/layer.h"
+#include "cellsd/leaf.h"
+#include "cellsd/mnt.h"
+#include "cellsd/tree.h"
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define FREEZE_MS 50
+#define KILL_AGAIN_MS 200
+
+struct watched {
+	struct host *h;
+	struct vp *v;
+};
+
+/* ---- the end */
+
+static void ended(struct host *h, struct vp *v)
+{
+	char leaf[VP_LEAF_SIZE];
+	const char *cause = v->run->cause ? v->run->cause : "ended";
+	uint64_t ns;
+	struct err e;
+
+	if (roster_front(h->roster) == v &&
+	    front_switch(h, NULL, "ended", &ns, &e) < 0)
+		log_error("%s", e.text);
+	memcpy(leaf, v->run->leaf_name, sizeof(leaf));
+	vp_run_free(steal(v->run));
+	if (leaf_remove(h->cgroup, leaf, &e) < 0)
+		log_warning("%s", e.text);
+	if (roster_move(h->roster, v, VPEVENT_END, &e) < 0)
+		log_error("%s", e.text);
+	if (v->state != VPSTATE_WIPING)
+		h->watch.changed(h->watch.arg, v->name, v->state, cause);
+	if (v->state == VPSTATE_WIPING)
+		erase_begin(h, v);
+	else
+		host_tell_waiters(v, NULL);
+}
+
+static bool is_over(const struct vp *v)
+{
+	return leaf_populated(v->run->leaf) == 0;
+}
+
+/* VPs do not move in memory while they run, and the host never does. */
+static struct vp *vp_of(struct host *h, sd_event_source *s)
+{
+	for (unsigned int i = 0; i < h->roster->n; i++) {
+		struct vp_run *run = h->roster->vp[i]->run;
+
+		if (run && (run->on_exit == s || run->on_empty == s ||
+			    run->on_timeout == s || run->on_console == s))
+			return h->roster->vp[i];
+	}
+	return NULL;
+}
+
+/* Its init is dead. What is left in the cgroup goes too. */
+static int on_exit_of(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct host *h = arg;
+	struct vp *v = vp_of(h, s);
+	siginfo_t info;
+
+	sd_event_source_set_enabled(s, SD_EVENT_OFF);
+	/* Not our child if an earlier daemon started it. */
+	waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
+	if (!v)
+		return 0;
+	leaf_kill(v->run->leaf);
+	if (is_over(v))
+		ended(h, v);
+	return 0;
+}
+
+static int on_empty(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct host *h = arg;
+	struct vp *v = vp_of(h, s);
+	char text[256];
+
+	if (pread(fd, text, sizeof(text), 0) < 0)
+		return 0;
+	if (v && is_over(v))
+		ended(h, v);
+	return 0;
+}
+
+static int on_timeout(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct host *h = arg;
+	struct vp *v = vp_of(h, s);
+
+	if (!v)
+		return 0;
+	leaf_kill(v->run->leaf);
+	if (is_over(v)) {
+		ended(h, v);
+		return 0;
+	}
+	/* Until it is gone: a process may hang in the kernel for a while. */
+	sd_event_source_set_time_relative(s, KILL_AGAIN_MS * 1000);
+	sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+static int on_console(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct vp *v = vp_of(arg, s);
+	char text[4096];
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	if (n <= 0) {
+		sd_event_source_set_enabled(s, SD_EVENT_OFF);
+		return 0;
+	}
+	text[n] = '\0';
+	if (v)
+		log_debug("console of VP %s: %s", v->name, text);
+	return 0;
+}
+
+void running_drain_console(struct vp *v, bool on)
+{
+	if (v->run && v->run->on_console)
+		sd_event_source_set_enabled(v->run->on_console,
+					    on ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
+static int watch(struct host *h, struct vp *v, struct err *e)
+{
+	struct vp_run *run = v->run;
+	sd_event *loop = h->options.loop;
+	int r;
+
+	r = leaf_events(run->leaf, &run->events, e);
+	if (r < 0)
+		return r;
+	r = sd_event_add_io(loop, &run->on_empty, run->events, EPOLLPRI,
+			    on_empty, h);
+	if (r >= 0 && run->pidfd >= 0)
+		r = sd_event_add_io(loop, &run->on_exit, run->pidfd, EPOLLIN,
+				    on_exit_of, h);
+	if (r >= 0)
+		r = sd_event_add_time_relative(loop, &run->on_timeout,
+					       CLOCK_MONOTONIC, 0, 0,
+					       on_timeout, h);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(run->on_timeout, SD_EVENT_OFF);
+	if (r >= 0 && run->console >= 0)
+		r = sd_event_add_io(loop, &run->on_console, run->console,
+				    EPOLLIN, on_console, h);
+	return r < 0 ? err_sys(e, -r, "watch VP %s", v->name) : 0;
+}
+
+static void end_within(struct vp_run *run, uint64_t ms)
+{
+	sd_event_source_set_time_relative(run->on_timeout, ms * 1000);
+	sd_event_source_set_enabled(run->on_timeout, SD_EVENT_ONESHOT);
+}
+
+/* From outside, a signal reaches a pid namespace's init only if it handles it. */
+static bool handles(pid_t pid, int signal_number)
+{
+	char path[64], line[256];
+	unsigned long long caught = 0;
+	auto_fclose FILE *f = NULL;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "SigCgt: %llx", &caught) == 1)
+			break;
+	return caught >> (signal_number - 1) & 1;
+}
+
+void running_end(struct host *h, struct vp *v, bool force, const char *cause)
+{
+	struct vp_run *run = v->run;
+	uint64_t ns;
+	struct err e;
+
+	if (!run)
+		return;
+	run->cause = cause;
+	if (roster_front(h->roster) == v &&
+	    front_switch(h, NULL, cause, &ns, &e) < 0)
+		log_error("%s", e.text);
+	if (!force && run->pidfd >= 0 &&
+	    handles(run->pid, v->conf.stop_signal) &&
+	    syscall(SYS_pidfd_send_signal, run->pidfd, v->conf.stop_signal,
+		    NULL, 0) == 0) {
+		end_within(run, h->options.stop_ms);
+		return;
+	}
+	/* At once nothing of it runs any more; then it goes. */
+	leaf_freeze(run->leaf, FREEZE_MS);
+	leaf_kill(run->leaf);
+	end_within(run, KILL_AGAIN_MS);
+}
+
+/* ---- the start */
+
+static int open_data(struct host *h, const struct vp *v, int *ret,
+		     struct err *e)
+{
+	char name[ERASE_NAME_SIZE];
+	auto_close int fd = -1;
+
+	erase_folder_name(v, name);
+	if (mkdirat(h->data, name, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "make the data folder of VP %s",
+			       v->name);
+	fd = openat(h->data, name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, errno, "open the data folder of VP %s",
+			       v->name);
+	if ((mkdirat(fd, "upper", 0755) < 0 && errno != EEXIST) ||
+	    (mkdirat(fd, "work", 0755) < 0 && errno != EEXIST))
+		return err_sys(e, errno, "make the data folders of VP %s",
+			       v->name);
+	*ret = steal_fd(fd);
+	return 0;
+}
+
+static int make_leaf(struct host *h, struct vp *v, struct err *e)
+{
+	const struct leaf_limits limits = {
+		.memory_max = v->conf.memory_max,
+		.cpu_weight = v->conf.cpu_weight,
+		.pids_max = v->conf.pids_max,
+	};
+	struct vp_run *run = v->run;
+	int r;
+
+	r = leaf_new(h->cgroup, run->leaf_name, vp_base(v), &run->leaf, e);
+	if (r < 0)
+		return r;
+	run->lacking = leaf_limit(run->leaf, &limits);
+	r = h->backend_type->hold(h->backend, run->leaf, e);
+	if (r < 0)
+		return r;
+	run->allowed = vp_allowed(v, roster_front(h->roster));
+	return h->backend_type->allow(h->backend, run->leaf, v->number,
+				      run->allowed, e);
+}
+
+static int build(struct host *h, const struct vp *v, const struct birth *b,
+		 int data, struct tree *ret, struct err *e)
+{
+	char label[LABEL_SIZE];
+	size_t n;
+	const struct inventory_node *found =
+		inventory_nodes(h->inventory, &n);
+	auto_free struct tree_node *nodes = calloc(n + 1, sizeof(*nodes));
+	struct tree_plan plan = {
+		.layers = h->layers,
+		.digests = (const char *const *)v->conf.layer,
+		.n_digests = v->conf.n_layers,
+		.nodes = nodes,
+		.n_nodes = n,
+		.label = label,
+		.data = data,
+		.userns = b->userns,
+		.pidfd = b->pidfd,
+		.base = vp_base(v),
+	};
+
+	if (!nodes)
+		return err_oom(e, "start a VP");
+	for (size_t i = 0; i < n; i++)
+		nodes[i] = (struct tree_node){ found[i].name,
+					       found[i].node.block,
+					       found[i].node.major,
+					       found[i].node.minor };
+	label_file(v->number, label);
+	return tree_build(h->stage, &plan, ret, e);
+}
+
+static int begin(struct host *h, struct vp *v, int data, struct err *e)
+{
+	AUTO(birth_fini) struct birth b = BIRTH_NONE;
+	struct tree tree = { -1, -1, -1 };
+	char label[LABEL_SIZE];
+	struct birth_plan plan = {
+		.name = v->name,
+		.init = v->conf.init,
+		.label = label,
+		.jail = h->jail,
+		.base = vp_base(v),
+	};
+	int r = make_leaf(h, v, e);
+
+	if (r < 0)
+		return r;
+	plan.leaf = v->run->leaf;
+	label_process(v->number, label);
+	r = birth_begin(&plan, &b, e);
+	if (r < 0)
+		return r;
+	r = build(h, v, &b, data, &tree, e);
+	v->run->dev = tree.dev;
+	v->run->console = tree.console;
+	v->run->tty = tree.tty;
+	if (r == 0)
+		r = birth_finish(&b, e);
+	tree_sweep(h->stage);
+	if (r < 0)
+		return r;
+	v->run->pid = b.pid;
+	v->run->pidfd = steal_fd(b.pidfd);
+	v->run->since_ns = clock_boot_ns();
+	return watch(h, v, e);
+}
+
+static int check_start(struct host *h, const struct vp *v, struct err *e)
+{
+	if (!v->named)
+		return err_reason(e, REASON_VP_STATE,
+				  "start VP %s: it is no longer wanted",
+				  v->name);
+	for (uint32_t i = 0; i < v->conf.n_layers; i++)
+		if (!layers_have(h->layers, v->conf.layer[i]))
+			return err_reason(e, REASON_VP_STATE,
+					  "start VP %s: layer %s is not here",
+					  v->name, v->conf.layer[i]);
+	return 0;
+}
+
+/* Undoes a start: nothing of it runs (birth_fini saw to that). */
+static void undo(struct host *h, struct vp *v)
+{
+	char name[VP_LEAF_SIZE];
+	struct err e;
+
+	memcpy(name, v->run->leaf_name, sizeof(name));
+	if (v->run->leaf >= 0)
+		leaf_kill(v->run->leaf);
+	vp_run_free(steal(v->run));
+	if (leaf_remove(h->cgroup, name, &e) < 0)
+		log_warning("%s", e.text);
+	if (roster_move(h->roster, v, VPEVENT_END, &e) < 0)
+		log_error("%s", e.text);
+}
+
+int running_start(struct host *h, struct vp *v, const char *cause,
+		  struct err *e)
+{
+	char leaf[VP_LEAF_SIZE];
+	auto_close int data = -1;
+	int r;
+
+	if (v->run && v->run->cause)
+		return err_reason(e, REASON_BUSY, "start VP %s: it is stopping",
+				  v->name);
+	if (vpstate_runs(v->state) && v->run)
+		return 0;
+	r = check_start(h, v, e);
+	if (r == 0)
+		r = open_data(h, v, &data, e);
+	if (r == 0)
+		r = roster_start(h->roster, v, leaf, e);
+	if (r < 0)
+		return r;
+	r = begin(h, v, data, e);
+	if (r < 0) {
+		undo(h, v);
+		return r;
+	}
+	h->watch.changed(h->watch.arg, v->name, v->state, cause);
+	return 0;
+}
+
+/* ---- after a restart */
+
+struct find {
+	pid_t pid;
+};
+
+/* The VP's init is number 1 in a pid namespace right below ours. */
+static int find_init(void *arg, pid_t pid)
+{
+	struct find *f = arg;
+	char path[64], line[256];
+	auto_fclose FILE *file = NULL;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		int outer, inner, more;
+
+		if (sscanf(line, "NSpid: %d %d %d", &outer, &inner, &more) ==
+			    2 &&
+		    inner == 1)
+			f->pid = pid;
+	}
+	return 0;
+}
+
+void running_adopt(struct host *h, struct vp *v)
+{
+	struct vp_run *run = v->run;
+	struct find f = { .pid = -1 };
+	char root[64];
+	struct err e;
+
+	if (leaf_open(h->cgroup, run->leaf_name, &run->leaf, &e) < 0 ||
+	    is_over(v)) {
+		undo(h, v);
+		return;
+	}
+	run->since_ns = clock_boot_ns();
+	leaf_each_pid(run->leaf, find_init, &f);
+	if (f.pid < 0)
+		return;
+	run->pid = f.pid;
+	run->pidfd = (int)syscall(SYS_pidfd_open, f.pid, 0);
+	snprintf(root, sizeof(root), "/proc/%d/root", (int)f.pid);
+	auto_close int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 && mnt_open(fd, "dev", O_RDONLY | O_DIRECTORY, &run->dev,
+				&e) < 0)
+		log_warning("%s", e.text);
+}
+
+int running_resume(struct host *h, struct vp *v, struct err *e)
+{
+	struct vp_run *run = v->run;
+	int r;
+
+	r = h->backend_type->hold(h->backend, run->leaf, e);
+	if (r == 0 && h->backend_type->allowed(h->backend, run->leaf,
+					       &run->allowed, e) < 0)
+		run->allowed = 0;
+	if (r == 0)
+		r = watch(h, v, e);
+	if (r < 0)
+		return r;
+	/* Half born, or ended on paper only: the end is finished. */
+	if (run->pidfd < 0 || !vpstate_runs(v->state))
+		running_end(h, v, true, "ended");
+	return 0;
+}

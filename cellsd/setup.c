@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/setup.h"
+
+#include "cellsd/profile.h"
+#include "lib/auto.h"
+#include "lib/conf.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "lib/opt.h"
+#include "lib/text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONFIG "/etc/cells/cellsd.conf"
+#define LOCAL_PROFILES "/etc/cells/hardware.d"
+#define STOP_SECONDS 10
+#define STOP_SECONDS_MAX 300
+
+static int read_profiles(const struct opt_list *files, struct profile *p,
+			 struct err *e)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < files->n; i++)
+		r = profile_read(p, files->item[i], e);
+	if (files->n > 0)
+		return r;
+	r = profile_read_folder(p, PROFILES, e);
+	return r < 0 ? r : profile_read_folder(p, LOCAL_PROFILES, e);
+}
+
+static int check_root(const char *name, struct err *e)
+{
+	/* One new folder below the top, and never the top itself. */
+	if (!text_is_id(name))
+		return err_set(e, EINVAL, "cgroup root '%.70s': not a name",
+			       name);
+	return 0;
+}
+
+int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
+{
+	const char *config = CONFIG, *root = NULL;
+	bool debug = false;
+	uint64_t stop_seconds = STOP_SECONDS;
+	struct opt_list hardware = { 0 };
+	const struct opt opts[] = {
+		{ "config", 0, OPT_STRING, &config, "FILE", "configuration" },
+		{ "state-dir", 0, OPT_STRING, &ret->options.state_dir, "DIR",
+		  "what must be remembered, and the VPs' data" },
+		{ "run-dir", 0, OPT_STRING, &ret->options.run_dir, "DIR",
+		  "run-time files" },
+		{ "cgroup-root", 0, OPT_STRING, &root, "NAME",
+		  "cgroup that VPs are put under" },
+		{ "hardware", 0, OPT_LIST, &hardware, "FILE",
+		  "hardware profile, instead of the installed ones" },
+		{ "check-config", 0, OPT_FLAG, &ret->check_only, NULL,
+		  "read everything, say what is wrong, and end" },
+		{ "debug", 0, OPT_FLAG, &debug, NULL, "log more" },
+		{ NULL },
+	};
+	const struct opt_program program = { "cellsd", "",
+					     "Runs virtual phones.", opts };
+	const struct conf_key keys[] = {
+		{ "cgroup-root", CONF_STRING, &ret->cgroup_root, 0, 0 },
+		{ "stop-seconds", CONF_NUMBER, &stop_seconds, 0,
+		  STOP_SECONDS_MAX },
+		{ NULL },
+	};
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->options.state_dir = "/var/lib/cells/cellsd";
+	ret->options.run_dir = "/run/cells";
+	r = opt_parse(&program, argc, argv, false, e);
+	if (r < 0)
+		return r;
+	if (r < argc)
+		return err_set(e, EINVAL, "unexpected argument %s", argv[r]);
+	if (debug)
+		log_debug_on();
+	r = conf_read(config, strcmp(config, CONFIG) != 0, keys, e);
+	if (r < 0)
+		return r;
+	if (!root)
+		root = ret->cgroup_root ? ret->cgroup_root : "cells";
+	r = check_root(root, e);
+	if (r < 0)
+		return r;
+	ret->options.cgroup_root = root;
+	ret->options.stop_ms = stop_seconds * 1000;
+	ret->profile = profile_new();
+	if (!ret->profile)
+		return err_oom(e, "read the hardware profiles");
+	ret->options.profile = ret->profile;
+	return read_profiles(&hardware, ret->profile, e);
+}
+
+void setup_fini(struct setup *s)
+{
+	profile_free(s->profile);
+	free(s->cgroup_root);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options and configuration of cellsd, cellsd(8). */
+#ifndef CELLSD_SETUP_H
+#define CELLSD_SETUP_H
+
+#include <stdbool.h>
+
+#include "cellsd/host.h"
+
+struct err;
+struct profile;
+
+struct setup {
+	struct host_options options; /* all but the loop */
+	struct profile *profile;
+	char *cgroup_root; /* from the file */
+	bool check_only;
+};
+
+/* -ECANCELED: help or version was printed. */
+int setup_read(int argc, char **argv, struct setup *ret, struct err *e);
+void setup_fini(struct setup *s);
+
+#endif

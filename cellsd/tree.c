@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/tree.h"
+
+#include "cellsd/layer.h"
+#include "cellsd/mnt.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/securebits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+
+#define LAYERS_MAX 16
+#define STACK_SIZE (64 * 1024)
+#define TTY_GROUP 5
+#define PROC_ATTRS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+
+/* ---- the stage */
+
+int tree_stage(const char *folder, int *ret, struct err *e)
+{
+	const struct mnt_option options[] = { { "mode", "0711" }, {} };
+	auto_close int fd = -1;
+	int r;
+
+	/* Safe because slave mounts tell the host nothing of what we mount. */
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return err_sys(e, errno, "make a mount namespace");
+	/*
+	 * The file system ids change while a tree is built; capabilities stay.
+	 * Children lose this with their first user namespace.
+	 */
+	if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) < 0)
+		return err_sys(e, errno, "keep capabilities over setfsuid");
+	r = mnt_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, &fd,
+		    e);
+	if (r < 0)
+		return r;
+	if (move_mount(fd, "", AT_FDCWD, folder, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_sys(e, errno, "mount the stage on %s", folder);
+	if (fchdir(fd) < 0 || mkdir("root", 0700) < 0 ||
+	    mkdir("data", 0700) < 0 || mkdir("empty", 0755) < 0 ||
+	    mkdir("layers", 0700) < 0)
+		return err_sys(e, errno, "prepare the stage %s", folder);
+	*ret = steal_fd(fd);
+	return 0;
+}
+
+static void layer_name(char name[8], unsigned int i)
+{
+	snprintf(name, 8, "l%u", i);
+}
+
+void tree_sweep(int stage)
+{
+	char name[8];
+
+	mnt_detach(stage, "root");
+	mnt_detach(stage, "data");
+	for (unsigned int i = 0; i < LAYERS_MAX; i++) {
+		layer_name(name, i);
+		if (faccessat(stage, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+			break;
+		mnt_detach(stage, name);
+		unlinkat(stage, name, AT_REMOVEDIR);
+	}
+}
+
+/* ---- the root */
+
+/* The ids with which the next file system calls make and look up files. */
+static void act_as(uint32_t id)
+{
+	setfsgid(id);
+	setfsuid(id);
+}
+
+static int put_layer(int stage, const struct tree_plan *p, unsigned int i,
+		     struct err *e)
+{
+	auto_close int fd = -1;
+	char name[8];
+	int r = layers_clone(p->layers, p->digests[i], &fd, e);
+
+	if (r == 0)
+		r = mnt_idmap(fd, p->userns, "a layer", e);
+	if (r < 0)
+		return r;
+	layer_name(name, i);
+	if (mkdirat(stage, name, 0711) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "make a mount point");
+	return mnt_attach(fd, stage, name, e);
+}
+
+static int put_data(int stage, const struct tree_plan *p, struct err *e)
+{
+	auto_close int fd = -1;
+	int r = mnt_clone(p->data, "", &fd, e);
+
+	if (r == 0)
+		r = mnt_idmap(fd, p->userns, "the VP's data", e);
+	if (r == 0)
+		r = mnt_attach(fd, stage, "data", e);
+	return r;
+}
+
+static int mount_overlay(const struct tree_plan *p, int *ret, struct err *e)
+{
+	char lower[8 * LAYERS_MAX] = "", name[8];
+	struct mnt_option options[] = {
+		{ "lowerdir", lower },
+		{ "upperdir", "data/upper" },
+		{ "workdir", "data/work" },
+		{ NULL, NULL },
+		{ NULL, NULL },
+	};
+	int r;
+
+	/* Overlay wants the highest first. */
+	for (unsigned int i = p->n_digests; i-- > 0;) {
+		layer_name(name, i);
+		strcat(lower, name);
+		if (i > 0)
+			strcat(lower, ":");
+	}
+	if (*p->label)
+		options[3] = (struct mnt_option){ "context", p->label };
+	/* The mounter's ids own the work folder; with others it is read-only. */
+	act_as(p->base);
+	r = mnt_new("overlay", options, MOUNT_ATTR_NODEV, ret, e);
+	act_as(0);
+	return r;
+}
+
+static int put_root(int stage, const struct tree_plan *p, int *ret,
+		    struct err *e)
+{
+	static const char *const places[] = { "dev", "proc", "sys", "run",
+					      "tmp" };
+	auto_close int fd = -1;
+	struct statvfs fs;
+	int r = 0;
+
+	if (p->n_digests == 0 || p->n_digests > LAYERS_MAX)
+		return err_set(e, EINVAL, "a VP needs 1 to %d layers",
+			       LAYERS_MAX);
+	for (unsigned int i = 0; r == 0 && i < p->n_digests; i++)
+		r = put_layer(stage, p, i, e);
+	if (r == 0)
+		r = put_data(stage, p, e);
+	if (r == 0)
+		r = mount_overlay(p, &fd, e);
+	if (r == 0)
+		r = mnt_attach(fd, stage, "root", e);
+	if (r < 0)
+		return r;
+	if (fstatvfs(fd, &fs) < 0 || fs.f_flag & ST_RDONLY)
+		return err_reason(e, REASON_KERNEL,
+				  "mount overlay: it is read-only");
+	act_as(p->base);
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (mkdirat(fd, places[i], 0755) < 0 && errno != EEXIST)
+			r = err_sys(e, errno, "make /%s of the VP", places[i]);
+	act_as(0);
+	if (r == 0)
+		*ret = steal_fd(fd);
+	return r;
+}
+
+/* ---- file systems of the VP's own namespaces */
+
+struct fresh {
+	int pidfd;
+	int proc, sys, mqueue;
+	struct err *e;
+	int r;
+};
+
+/*
+ * Runs as a process of the VP's pid namespace that shares our memory and files
+ * while we wait. Safe because no program of the VP runs yet.
+ */
+static int mount_fresh(void *arg)
+{
+	struct fresh *f = arg;
+
+	f->r = 0;
+	if (setns(f->pidfd, CLONE_NEWNET | CLONE_NEWIPC) < 0)
+		f->r = err_sys(f->e, errno, "enter the VP's namespaces");
+	if (f->r == 0)
+		f->r = mnt_new("proc", NULL, PROC_ATTRS, &f->proc, f->e);
+	if (f->r == 0)
+		f->r = mnt_new("sysfs", NULL, PROC_ATTRS | MOUNT_ATTR_RDONLY,
+			       &f->sys, f->e);
+	if (f->r == 0)
+		f->r = mnt_new("mqueue", NULL, PROC_ATTRS, &f->mqueue, f->e);
+	_exit(0);
+}
+
+static int make_fresh(struct fresh *f)
+{
+	static char stack[STACK_SIZE] __attribute__((aligned(16)));
+	auto_close int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	int pid, code, status;
+
+	if (own < 0 || setns(f->pidfd, CLONE_NEWPID) < 0)
+		return err_sys(f->e, errno, "enter the VP's pid namespace");
+	pid = clone(mount_fresh, stack + STACK_SIZE,
+		    CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, f);
+	code = errno;
+	if (setns(own, CLONE_NEWPID) < 0)
+		return err_sys(f->e, errno, "leave the VP's pid namespace");
+	if (pid < 0)
+		return err_sys(f->e, code, "clone into the VP's pid namespace");
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	return f->r;
+}
+
+/* Of the kernel as a whole: hidden, or readable only. */
+static const struct {
+	const char *path;
+	bool readable;
+} masks[] = {
+	{ "proc/kcore", false },	 { "proc/keys", false },
+	{ "proc/latency_stats", false }, { "proc/timer_list", false },
+	{ "proc/sched_debug", false },	 { "proc/scsi", false },
+	{ "proc/acpi", false },		 { "proc/kmsg", false },
+	{ "sys/firmware", false },	 { "sys/kernel/debug", false },
+	{ "sys/kernel/tracing", false }, { "proc/bus", true },
+	{ "proc/fs", true },		 { "proc/irq", true },
+	{ "proc/sys", true },		 { "proc/sysrq-trigger", true },
+};
+
+static int mask(int stage, int root, const char *path, bool readable,
+		struct err *e)
+{
+	auto_close int place = -1, cover = -1;
+	struct stat st;
+	int r = mnt_open(root, path, O_PATH | O_NOFOLLOW, &place, e);
+
+	if (r < 0) /* this kernel has none */
+		return r == -ENOENT ? 0 : r;
+	if (fstat(place, &st) < 0)
+		return err_sys(e, errno, "look at /%s of the VP", path);
+	if (readable)
+		r = mnt_clone(place, "", &cover, e);
+	else if (S_ISDIR(st.st_mode))
+		r = mnt_clone(stage, "empty", &cover, e);
+	else
+		r = mnt_clone(AT_FDCWD, "/dev/null", &cover, e);
+	if (r == 0)
+		r = mnt_set(cover, PROC_ATTRS | (readable || S_ISDIR(st.st_mode)
+							 ? MOUNT_ATTR_RDONLY
+							 : 0),
+			    path, e);
+	if (r == 0)
+		r = mnt_attach(cover, root, path, e);
+	return r;
+}
+
+static int put_fresh(int stage, int root, const struct tree_plan *p,
+		     struct err *e)
+{
+	struct fresh f = { .pidfd = p->pidfd,
+			   .proc = -1,
+			   .sys = -1,
+			   .mqueue = -1,
+			   .e = e };
+	int r = make_fresh(&f);
+	auto_close int proc = f.proc, sys = f.sys, mqueue = f.mqueue;
+
+	if (r == 0)
+		r = mnt_attach(proc, root, "proc", e);
+	if (r == 0)
+		r = mnt_attach(sys, root, "sys", e);
+	if (r == 0)
+		r = mnt_attach(mqueue, root, "dev/mqueue", e);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(masks); i++)
+		r = mask(stage, root, masks[i].path, masks[i].readable, e);
+	return r;
+}
+
+/* ---- /dev */
+
+static const struct tree_node pseudo[] = {
+	{ "null", false, 1, 3 },   { "zero", false, 1, 5 },
+	{ "full", false, 1, 7 },   { "random", false, 1, 8 },
+	{ "urandom", false, 1, 9 }, { "tty", false, 5, 0 },
+};
+
+static const char *const links[][2] = {
+	{ "ptmx", "pts/ptmx" },		{ "fd", "/proc/self/fd" },
+	{ "stdin", "/proc/self/fd/0" }, { "stdout", "/proc/self/fd/1" },
+	{ "stderr", "/proc/self/fd/2" },
+};
+
+/* Makes the folders of "snd/pcmC0D0p". */
+static int make_folders(int dev, const char *name, struct err *e)
+{
+	char path[128];
+
+	if (snprintf(path, sizeof(path), "%s", name) >= (int)sizeof(path) ||
+	    name[0] == '/' || strstr(name, ".."))
+		return err_set(e, EINVAL, "device node '%.100s': bad name",
+			       name);
+	for (char *slash = path; (slash = strchr(slash, '/')); slash++) {
+		*slash = '\0';
+		if (mkdirat(dev, path, 0755) < 0 && errno != EEXIST)
+			return err_sys(e, errno, "make /dev/%s", path);
+		*slash = '/';
+	}
+	return 0;
+}
+
+static int make_node(int dev, const struct tree_node *n, mode_t mode,
+		     struct err *e)
+{
+	mode |= n->block ? S_IFBLK : S_IFCHR;
+	if (mknodat(dev, n->name, mode, makedev(n->major, n->minor)) < 0 &&
+	    errno != EEXIST)
+		return err_sys(e, errno, "make /dev/%s", n->name);
+	return 0;
+}
+
+int tree_add_node(int dev, const struct tree_node *n, uint32_t base,
+		  struct err *e)
+{
+	mode_t old = umask(0);
+	int r;
+
+	act_as(base);
+	r = make_folders(dev, n->name, e);
+	if (r == 0)
+		r = make_node(dev, n, 0660, e);
+	act_as(0);
+	umask(old);
+	return r;
+}
+
+void tree_remove_node(int dev, const char *name)
+{
+	unlinkat(dev, name, 0);
+}
+
+static int fill_dev(int dev, const struct tree_plan *p, struct err *e)
+{
+	static const char *const folders[] = { "pts", "shm", "mqueue" };
+	mode_t old = umask(0);
+	int r = 0;
+
+	act_as(p->base);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(pseudo); i++)
+		r = make_node(dev, &pseudo[i], 0666, e);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(links); i++)
+		if (symlinkat(links[i][1], dev, links[i][0]) < 0)
+			r = err_sys(e, errno, "make /dev/%s", links[i][0]);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(folders); i++)
+		if (mkdirat(dev, folders[i], 0755) < 0)
+			r = err_sys(e, errno, "make /dev/%s", folders[i]);
+	if (r == 0 && mknodat(dev, "console", S_IFREG | 0600, 0) < 0)
+		r = err_sys(e, errno, "make /dev/console");
+	act_as(0);
+	umask(old);
+	for (size_t i = 0; r == 0 && i < p->n_nodes; i++)
+		r = tree_add_node(dev, &p->nodes[i], p->base, e);
+	return r;
+}
+
+static int put_tmpfs(int root, const char *place, uint32_t base,
+		     const char *mode, const char *size, unsigned int attrs,
+		     int *ret, struct err *e)
+{
+	char id[16];
+	const struct mnt_option options[] = {
+		{ "mode", mode }, { "uid", id },   { "gid", id },
+		{ "size", size }, { NULL, NULL },
+	};
+	auto_close int fd = -1;
+	int r;
+
+	snprintf(id, sizeof(id), "%u", base);
+	r = mnt_new("tmpfs", options, attrs | MOUNT_ATTR_NOSUID, &fd, e);
+	if (r == 0)
+		r = mnt_attach(fd, root, place, e);
+	if (r == 0 && ret)
+		*ret = steal_fd(fd);
+	return r;
+}
+
+static int put_pts(int root, uint32_t base, struct err *e)
+{
+	char group[16];
+	const struct mnt_option options[] = { { "ptmxmode", "0666" },
+					      { "mode", "0620" },
+					      { "gid", group },
+					      {} };
+	auto_close int fd = -1;
+	int r;
+
+	snprintf(group, sizeof(group), "%u", base + TTY_GROUP);
+	r = mnt_new("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+		    &fd, e);
+	if (r == 0)
+		r = mnt_attach(fd, root, "dev/pts", e);
+	return r;
+}
+
+static int put_console(int root, uint32_t base, struct tree *t, struct err *e)
+{
+	auto_close int master = -1, slave = -1, bind = -1, tty = -1;
+	int number, zero = 0, r;
+	char path[32];
+
+	r = mnt_open(root, "dev/pts/ptmx", O_RDWR | O_NOCTTY, &master, e);
+	if (r < 0)
+		return r;
+	if (ioctl(master, TIOCSPTLCK, &zero) < 0 ||
+	    ioctl(master, TIOCGPTN, &number) < 0)
+		return err_sys(e, errno, "make the VP's console");
+	snprintf(path, sizeof(path), "dev/pts/%d", number);
+	r = mnt_open(root, path, O_PATH, &slave, e);
+	if (r == 0)
+		r = mnt_open(root, path, O_RDWR | O_NOCTTY, &tty, e);
+	if (r < 0)
+		return r;
+	if (fchownat(slave, "", base, base + TTY_GROUP, AT_EMPTY_PATH) < 0)
+		return err_sys(e, errno, "give the VP its console");
+	r = mnt_clone(slave, "", &bind, e);
+	if (r == 0)
+		r = mnt_attach(bind, root, "dev/console", e);
+	if (r == 0) {
+		t->console = steal_fd(master);
+		t->tty = steal_fd(tty);
+	}
+	return r;
+}
+
+int tree_build(int stage, const struct tree_plan *p, struct tree *ret,
+	       struct err *e)
+{
+	auto_close int root = -1, dev = -1;
+	int r = put_root(stage, p, &root, e);
+
+	if (r == 0)
+		r = put_tmpfs(root, "dev", p->base, "0755", "256k",
+			      MOUNT_ATTR_NOEXEC, &dev, e);
+	if (r == 0)
+		r = fill_dev(dev, p, e);
+	if (r == 0)
+		r = put_pts(root, p->base, e);
+	if (r == 0)
+		r = put_tmpfs(root, "dev/shm", p->base, "1777", "50%",
+			      MOUNT_ATTR_NODEV, NULL, e);
+	if (r == 0)
+		r = put_tmpfs(root, "run", p->base, "0755", "25%",
+			      MOUNT_ATTR_NODEV, NULL, e);
+	if (r == 0)
+		r = put_fresh(stage, root, p, e);
+	if (r == 0)
+		r = put_console(root, p->base, ret, e);
+	if (r < 0)
+		return r;
+	ret->dev = steal_fd(dev);
+	return 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The file tree of a VP: layers and data under an overlay, /dev, /proc, /sys.
+ * It is put together on a stage: a tmpfs in a mount namespace of the daemon's
+ * own, so that the host never sees it and nothing is left when the daemon dies.
+ * The VP's first process copies it; after that the stage is swept.
+ */
+#ifndef CELLSD_TREE_H
+#define CELLSD_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct layers;
+
+/*
+ * Moves the daemon into a mount namespace of its own and mounts the stage over
+ * the folder, which becomes the current one. *ret is its descriptor.
+ */
+int tree_stage(const char *folder, int *ret, struct err *e);
+
+struct tree_node {
+	const char *name; /* below /dev */
+	bool block;
+	uint32_t major, minor;
+};
+
+struct tree_plan {
+	struct layers *layers;
+	const char *const *digests; /* lowest first */
+	unsigned int n_digests;
+	const struct tree_node *nodes;
+	size_t n_nodes;
+	const char *label; /* SELinux context of the files or "" */
+	int data;          /* folder with `upper` and `work`, ids 0-based */
+	int userns, pidfd; /* of the VP's first process */
+	uint32_t base;
+};
+
+struct tree {
+	int dev;     /* the VP's /dev, for nodes that come later */
+	int console; /* master side of its console */
+	int tty;     /* slave side: held open, the master never hangs up */
+};
+
+int tree_build(int stage, const struct tree_plan *p, struct tree *ret,
+	       struct err *e);
+/* Unmounts what tree_build() mounted on the stage. */
+void tree_sweep(int stage);
+
+/* Makes a node in a VP's /dev, owned by its root. -EEXIST is no error. */
+int tree_add_node(int dev, const struct tree_node *n, uint32_t base,
+		  struct err *e);
+void tree_remove_node(int dev, const char *name);
+
+#endif

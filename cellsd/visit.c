@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/visit.h"
+
+#include "cellsd/birth.h"
+#include "cellsd/jail.h"
+#include "cellsd/label.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define EXIT_CANNOT 126
+#define EXIT_NOT_FOUND 127
+#define KEEP 3
+#define INIT_FD 3
+
+static int take_stdio(const struct visit_plan *p)
+{
+	int fd[4] = { p->fd[0], p->fd[1], p->fd[2], p->init };
+
+	/* Out of the way first, so that none is overwritten before its turn. */
+	for (int i = 0; i < 4; i++) {
+		fd[i] = fcntl(fd[i], F_DUPFD, 16);
+		if (fd[i] < 0)
+			return -errno;
+	}
+	for (int i = 0; i < 4; i++)
+		if (dup2(fd[i], i) < 0)
+			return -errno;
+	return close_range(INIT_FD + 1, ~0U, 0) < 0 ? -errno : 0;
+}
+
+/*
+ * Safe because until setns(2) took the user namespace nothing of the VP can look
+ * into this process: it is not dumpable, and belongs to the initial namespace;
+ * afterwards it holds no descriptor of the daemon.
+ */
+static int enter(const struct visit_plan *p)
+{
+	int r;
+
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -errno;
+	r = take_stdio(p);
+	if (r < 0)
+		return r;
+	if (setns(INIT_FD, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC |
+				   CLONE_NEWUTS | CLONE_NEWNET |
+				   CLONE_NEWCGROUP) < 0)
+		return -errno;
+	close(INIT_FD);
+	if (setsid() < 0 || setgroups(0, NULL) < 0 ||
+	    setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 ||
+	    chdir("/") < 0)
+		return -errno;
+	r = label_exec(p->label);
+	return r < 0 ? r : jail_enter(p->jail);
+}
+
+__attribute__((noreturn)) static void run_child(const struct visit_plan *p)
+{
+	static char *const env[] = {
+		(char *)"container=cells", (char *)"TERM=linux",
+		(char *)"HOME=/root",
+		(char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:"
+			"/usr/bin:/sbin:/bin",
+		NULL,
+	};
+	int r, code = EXIT_CANNOT;
+
+	birth_reset(KEEP);
+	r = enter(p);
+	if (r == 0) {
+		execvpe(p->argv[0], p->argv, env);
+		r = -errno;
+		code = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT;
+	}
+	dprintf(STDERR_FILENO, "cells: run %s: %s\n", p->argv[0],
+		strerror(-r));
+	_exit(code);
+}
+
+int visit_begin(const struct visit_plan *p, int *ret, struct err *e)
+{
+	auto_close int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	int pidfd = -1, code;
+	struct clone_args args = {
+		.flags = CLONE_PIDFD | CLONE_INTO_CGROUP,
+		.pidfd = (uint64_t)(uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+		.cgroup = (uint64_t)p->leaf,
+	};
+	long pid;
+
+	/* Our next child is the VP's; then ours are ours again. */
+	if (own < 0 || setns(p->init, CLONE_NEWPID) < 0)
+		return err_sys(e, errno, "enter the VP's pid namespace");
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		run_child(p);
+	code = errno;
+	if (setns(own, CLONE_NEWPID) < 0)
+		return err_sys(e, errno, "leave the VP's pid namespace");
+	if (pid < 0)
+		return err_sys(e, code, "clone into the VP");
+	*ret = pidfd;
+	return 0;
+}
+
+int visit_end(int pidfd)
+{
+	siginfo_t info = { 0 };
+
+	if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0)
+		return EXIT_CANNOT;
+	return info.si_code == CLD_EXITED ? info.si_status
+					  : 128 + info.si_status;
+}

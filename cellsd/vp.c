@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/vp.h"
+
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/text.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-event.h>
+
+#define TEXT_MAX 1024
+
+#define PROPERTY(name, kind, field) \
+	{ name, kind, offsetof(struct vp_conf, field) }
+const struct vp_property vp_properties[] = {
+	PROPERTY("label", VP_TEXT, label),
+	PROPERTY("init", VP_TEXT, init),
+	PROPERTY("attention", VP_TEXT, attention),
+	PROPERTY("stop-signal", VP_INT, stop_signal),
+	PROPERTY("memory-max", VP_U64, memory_max),
+	PROPERTY("storage-max", VP_U64, storage_max),
+	PROPERTY("cpu-weight", VP_U32, cpu_weight),
+	PROPERTY("pids-max", VP_U32, pids_max),
+	PROPERTY("idle-seconds", VP_U32, idle_seconds),
+	PROPERTY("nat", VP_BOOL, nat),
+	PROPERTY("on-boot", VP_BOOL, on_boot),
+	{ NULL },
+};
+
+int vp_conf_init(struct vp_conf *c, struct err *e)
+{
+	memset(c, 0, sizeof(*c));
+	c->label = strdup("");
+	c->init = strdup("/sbin/init");
+	c->attention = strdup("");
+	c->stop_signal = SIGTERM;
+	if (c->label && c->init && c->attention)
+		return 0;
+	vp_conf_fini(c);
+	return err_oom(e, "VP properties");
+}
+
+void vp_conf_fini(struct vp_conf *c)
+{
+	free(c->label);
+	free(c->init);
+	free(c->attention);
+	for (uint32_t i = 0; i < c->n_layers; i++)
+		free(c->layer[i]);
+	memset(c, 0, sizeof(*c));
+}
+
+int vp_conf_add_layer(struct vp_conf *c, const char *digest, struct err *e)
+{
+	uint8_t raw[32];
+
+	if (text_undigest(digest, raw) < 0)
+		return err_set(e, EINVAL, "layer '%.80s': not a digest", digest);
+	if (c->n_layers == VP_LAYERS_MAX)
+		return err_set(e, EINVAL, "more than %d layers", VP_LAYERS_MAX);
+	c->layer[c->n_layers] = strdup(digest);
+	if (!c->layer[c->n_layers])
+		return err_oom(e, "VP properties");
+	c->n_layers++;
+	return 0;
+}
+
+static int set_number(const struct vp_property *p, void *field,
+		      const char *value, struct err *e)
+{
+	static const uint64_t most[] = {
+		[VP_INT] = INT32_MAX,
+		[VP_U32] = UINT32_MAX,
+		[VP_U64] = UINT64_MAX,
+		[VP_BOOL] = 1,
+	};
+	uint64_t n;
+
+	if (text_number(value, most[p->kind], &n) < 0)
+		return err_set(e, EINVAL, "property %s: '%.40s'", p->name,
+			       value);
+	if (p->kind == VP_U64)
+		*(uint64_t *)field = n;
+	else if (p->kind == VP_BOOL)
+		*(bool *)field = n;
+	else
+		*(uint32_t *)field = (uint32_t)n;
+	return 0;
+}
+
+int vp_conf_set(struct vp_conf *c, const char *name, const char *value,
+		struct err *e)
+{
+	if (strcmp(name, "layer") == 0)
+		return vp_conf_add_layer(c, value, e);
+	for (const struct vp_property *p = vp_properties; p->name; p++) {
+		void *field = (char *)c + p->offset;
+		char *copy;
+
+		if (strcmp(p->name, name) != 0)
+			continue;
+		if (p->kind != VP_TEXT)
+			return set_number(p, field, value, e);
+		copy = strdup(value);
+		if (!copy)
+			return err_oom(e, "VP properties");
+		free(*(char **)field);
+		*(char **)field = copy;
+		return 0;
+	}
+	return err_set(e, EINVAL, "unknown property '%.40s'", name);
+}
+
+int vp_conf_check(const struct vp_conf *c, const char *vp, struct err *e)
+{
+	if (strlen(c->label) > TEXT_MAX || strlen(c->attention) > TEXT_MAX ||
+	    strlen(c->init) > TEXT_MAX)
+		return err_set(e, EINVAL, "VP %s: text too long", vp);
+	if (c->init[0] != '/')
+		return err_set(e, EINVAL, "VP %s: init '%.80s' is no path", vp,
+			       c->init);
+	if (c->stop_signal < 1 || c->stop_signal > SIGRTMAX)
+		return err_set(e, EINVAL, "VP %s: stop signal %d", vp,
+			       c->stop_signal);
+	if (c->n_layers == 0)
+		return err_set(e, EINVAL, "VP %s: no layers", vp);
+	if (c->cpu_weight > 10000)
+		return err_set(e, EINVAL, "VP %s: cpu weight %u", vp,
+			       c->cpu_weight);
+	return 0;
+}
+
+struct vp *vp_new(const char *name, struct err *e)
+{
+	struct vp *v = calloc(1, sizeof(*v));
+
+	if (!v || vp_conf_init(&v->conf, e) < 0) {
+		free(v);
+		err_oom(e, "make a VP");
+		return NULL;
+	}
+	snprintf(v->name, sizeof(v->name), "%s", name);
+	return v;
+}
+
+void vp_free(struct vp *v)
+{
+	if (!v)
+		return;
+	vp_conf_fini(&v->conf);
+	vp_run_free(v->run);
+	free(v);
+}
+
+struct vp_run *vp_run_new(const char *leaf_name)
+{
+	struct vp_run *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->leaf = r->pidfd = r->events = r->dev = -1;
+	r->console = r->tty = -1;
+	snprintf(r->leaf_name, sizeof(r->leaf_name), "%s", leaf_name);
+	return r;
+}
+
+void vp_run_free(struct vp_run *r)
+{
+	if (!r)
+		return;
+	sd_event_source_disable_unref(r->on_exit);
+	sd_event_source_disable_unref(r->on_empty);
+	sd_event_source_disable_unref(r->on_timeout);
+	sd_event_source_disable_unref(r->on_console);
+	auto_closep(&r->leaf);
+	auto_closep(&r->pidfd);
+	auto_closep(&r->events);
+	auto_closep(&r->dev);
+	auto_closep(&r->console);
+	auto_closep(&r->tty);
+	free(r);
+}
+
+uint32_t vp_allowed(const struct vp *v, const struct vp *front)
+{
+	static const struct cells_right none;
+	uint32_t mask = 0;
+
+	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
+		if (cells_allowed(v->right[c].right, v == front,
+				  front ? front->right[c].right : none))
+			mask |= 1U << c;
+	return mask;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A VP as cellsd knows it: what policyd wants of it, what it has been given for
+ * good (its range of ids), its state, and, while it runs, its handles.
+ */
+#ifndef CELLSD_VP_H
+#define CELLSD_VP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cellsd/vpstate.h"
+
+#include <cells/class.h>
+#include <cells/mode.h>
+
+#define VP_NAME_SIZE 65
+#define VP_LEAF_SIZE 96
+#define VP_LAYERS_MAX 16
+#define VP_RANGE_FIRST 16 /* ids below 1,048,576 are the host's */
+#define VP_RANGE_LAST 65000
+
+typedef struct sd_event_source sd_event_source;
+struct err;
+
+/* Properties of org.cells.Device1.Apply. Text is never NULL. */
+struct vp_conf {
+	char *label, *init, *attention;
+	char *layer[VP_LAYERS_MAX]; /* digests, lowest first */
+	uint32_t n_layers;
+	int32_t stop_signal;
+	uint64_t memory_max, storage_max;
+	uint32_t cpu_weight, pids_max, idle_seconds;
+	bool nat, on_boot;
+};
+
+/* One row per property, for D-Bus, for the log and for their tests. */
+enum vp_kind { VP_TEXT, VP_INT, VP_U32, VP_U64, VP_BOOL };
+struct vp_property {
+	const char *name;
+	enum vp_kind kind;
+	size_t offset; /* in struct vp_conf */
+};
+extern const struct vp_property vp_properties[]; /* a NULL name ends it */
+
+int vp_conf_init(struct vp_conf *c, struct err *e);
+void vp_conf_fini(struct vp_conf *c);
+int vp_conf_add_layer(struct vp_conf *c, const char *digest, struct err *e);
+/* From words; -EINVAL. For text of the log only. */
+int vp_conf_set(struct vp_conf *c, const char *name, const char *value,
+		struct err *e);
+/* What an unsound policyd could send. */
+int vp_conf_check(const struct vp_conf *c, const char *vp, struct err *e);
+
+struct vp_right {
+	struct cells_right right;
+	bool kill; /* end holders of handles that are no longer allowed */
+};
+
+struct vp_run {
+	pid_t pid;
+	char leaf_name[VP_LEAF_SIZE];
+	int leaf, pidfd, events, dev;
+	int console, tty; /* master and slave side */
+	uint64_t since_ns;
+	uint32_t allowed; /* classes the kernel lets it open, a bit each */
+	unsigned int lacking; /* limits without a controller, LEAF_* */
+	const char *cause;    /* why it is being ended; NULL: it is not */
+	sd_event_source *on_exit, *on_empty, *on_timeout, *on_console;
+};
+
+struct vp {
+	char name[VP_NAME_SIZE];
+	bool named; /* in the desired state */
+	bool auto_started; /* since the last boot */
+	bool erasing;      /* its data is being deleted */
+	struct vp_conf conf;
+	struct vp_right right[CELLS_CLASS_COUNT];
+	uint32_t number; /* its range of ids; 0: none. Never used again */
+	enum vpstate state;
+	struct vp_run *run; /* NULL: it has no process */
+	struct host_waiter *waiters; /* for its end */
+};
+
+struct vp *vp_new(const char *name, struct err *e);
+void vp_free(struct vp *v);
+
+static inline uint32_t vp_base(const struct vp *v)
+{
+	return v->number * 65536U;
+}
+
+/* A handle-less run; freed with what it holds. */
+struct vp_run *vp_run_new(const char *leaf_name);
+void vp_run_free(struct vp_run *r);
+
+/* The classes that v may use while `front` (or NULL) is in front. */
+uint32_t vp_allowed(const struct vp *v, const struct vp *front);
+
+static inline void vp_freep(struct vp **v)
+{
+	vp_free(*v);
+}
+
+static inline void vp_run_freep(struct vp_run **r)
+{
+	vp_run_free(*r);
+}
+
+#endif
