@@ -24,7 +24,7 @@ struct backend_node {
 struct backend_event {
 	const char *event; /* "open", "deny", "lost" */
 	uint64_t boot_ns;
-	uint32_t vp;      /* 0 with "lost" */
+	uint32_t vp;	  /* 0 with "lost" */
 	uint32_t classes; /* 0: no class claims the node */
 	uint32_t pid, uid, count;
 	char comm[16];
@@ -35,7 +35,8 @@ typedef void backend_fn(void *arg, const struct backend_event *ev);
 struct backend_type {
 	const char *name, *level;
 
-	/* `leaves`: cgroups of running VPs, whose kernel state is taken over. */
+	/* `leaves`: cgroups of running VPs, whose kernel state is taken over.
+	 */
 	int (*make)(const int *leaves, unsigned int n, struct backend **ret,
 		    struct err *e);
 	void (*free)(struct backend *b);
@@ -44,7 +45,8 @@ struct backend_type {
 	int (*set_nodes)(struct backend *b, const struct backend_node *nodes,
 			 size_t n, struct err *e);
 
-	/* Puts a cgroup under the backend, with nothing allowed if it is new. */
+	/* Puts a cgroup under the backend, with nothing allowed if it is new.
+	 */
 	int (*hold)(struct backend *b, int leaf, struct err *e);
 
 	/* Replaces at once what the VP may open from now on. */
@@ -58,7 +60,8 @@ struct backend_type {
 	/* Readable when there are events. */
 	int (*fd)(struct backend *b);
 	void (*drain)(struct backend *b, backend_fn *fn, void *arg);
-	/* Tells what was counted in bursts that are over; false: none is left. */
+	/* Tells what was counted in bursts that are over; false: none is left.
+	 */
 	bool (*flush)(struct backend *b, backend_fn *fn, void *arg);
 };
 

@@ -27,17 +27,20 @@
 #define EXEC_TIMEOUT_MS 10000
 
 /* The child's steps, by name: what it reports is a step and an errno. */
-#define STEPS(X)                                                          \
-	X(IDS, "take its ids") X(UNSHARE, "make its mount namespace")     \
-	X(ROOT, "enter its root") X(NETWORK, "bring up its loopback")     \
-	X(HOSTNAME, "set its host name") X(CONSOLE, "open its console")   \
-	X(LABEL, "take its SELinux context") X(JAIL, "give up rights")    \
-	X(EXEC, "run its init")
+#define STEPS(X)                                                               \
+	X(IDS, "take its ids")                                                 \
+	X(UNSHARE, "make its mount namespace") X(ROOT, "enter its root")       \
+		X(NETWORK, "bring up its loopback")                            \
+			X(HOSTNAME, "set its host name") X(CONSOLE,            \
+							   "open its console") \
+				X(LABEL, "take its SELinux context")           \
+					X(JAIL, "give up rights")              \
+						X(EXEC, "run its init")
 enum step {
 #define STEP_SYMBOL(s, w) STEP_##s,
 	STEPS(STEP_SYMBOL)
 #undef STEP_SYMBOL
-	STEP_COUNT,
+		STEP_COUNT,
 };
 
 static const char *const step_names[STEP_COUNT] = {

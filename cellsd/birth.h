@@ -29,7 +29,10 @@ struct birth {
 	int pidfd, userns; /* the VP's user namespace */
 	int go, status;
 };
-#define BIRTH_NONE { .pid = -1, .pidfd = -1, .userns = -1, .go = -1, .status = -1 }
+#define BIRTH_NONE                                                             \
+	{                                                                      \
+		.pid = -1, .pidfd = -1, .userns = -1, .go = -1, .status = -1   \
+	}
 
 /* Clones it and maps its ids. The current folder must be the stage (tree.h). */
 int birth_begin(const struct birth_plan *p, struct birth *ret, struct err *e);

@@ -61,8 +61,8 @@ static void answer_freep(struct answer **a)
 }
 
 static struct answer *answer_new(struct devbus *d, sd_bus_message *m,
-				 const char *vp,
-				 int (*reply)(struct answer *), struct err *e)
+				 const char *vp, int (*reply)(struct answer *),
+				 struct err *e)
 {
 	struct answer *a = calloc(1, sizeof(*a));
 
@@ -92,23 +92,21 @@ static int reply_empty(struct answer *a)
 	return sd_bus_reply_method_return(a->call, "");
 }
 
-/* Of a lock only this was done: its processes ended, its mounts are gone, and it
- * cannot start. There are no keys yet. */
+/* Of a lock only this was done: its processes ended, its mounts are gone, and
+ * it cannot start. There are no keys yet. */
 static int reply_locked(struct answer *a)
 {
 	return sd_bus_reply_method_return(a->call, "a{sv}", 4, "method", "s",
-					  "stopped-and-barred", "slots", "u",
-					  0, "keys", "u", 0, "incomplete", "b",
-					  0);
+					  "stopped-and-barred", "slots", "u", 0,
+					  "keys", "u", 0, "incomplete", "b", 0);
 }
 
 static int reply_job(sd_bus_message *m, const struct roster_job *job)
 {
-	return sd_bus_reply_method_return(m, "a{sv}", 6, "method", "s",
-					  ERASE_METHOD, "medium", "s",
-					  job->medium, "slots", "u", 0, "keys",
-					  "u", 0, "bytes", "t", job->bytes,
-					  "incomplete", "b", !job->done);
+	return sd_bus_reply_method_return(
+		m, "a{sv}", 6, "method", "s", ERASE_METHOD, "medium", "s",
+		job->medium, "slots", "u", 0, "keys", "u", 0, "bytes", "t",
+		job->bytes, "incomplete", "b", !job->done);
 }
 
 static int reply_erased(struct answer *a)
@@ -428,7 +426,8 @@ static int append_vp(sd_bus_message *reply, const struct vp *v)
 		r = sd_bus_message_append(
 			reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "state", "s",
 			vpstate_name(v->state), "label", "s", v->conf.label,
-			"pid", "u", run && run->pid > 0 ? (uint32_t)run->pid : 0,
+			"pid", "u",
+			run && run->pid > 0 ? (uint32_t)run->pid : 0,
 			"foreground", "b", v->state == VPSTATE_FOREGROUND,
 			"since", "t", run ? run->since_ns : 0, "address", "s",
 			"", "memory", "t",
@@ -454,8 +453,7 @@ static int do_list(struct devbus *d, sd_bus_message *m, struct err *e)
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	if (r >= 0)
-		r = sd_bus_message_append(reply, "t",
-					  roster->front_generation);
+		r = sd_bus_message_append(reply, "t", roster->front_generation);
 	return sent(r < 0 ? r : sd_bus_send(NULL, reply, NULL), e);
 }
 
@@ -532,24 +530,24 @@ static int do_console(struct devbus *d, sd_bus_message *m, struct err *e)
 
 #define ANYBODY (BUS_GROUP | BUS_POLICY | BUS_ROOT)
 
-#define METHODS(X)                                                           \
-	X("Apply", "ta(sa{sv})a(suybb)s", "a(suuuu)t", BUS_POLICY, do_apply) \
-	X("Layer", "sh", "", BUS_POLICY, do_layer)                           \
-	X("Layers", "", "as", BUS_POLICY, do_layers)                         \
-	X("DropLayer", "s", "", BUS_POLICY, do_drop_layer)                   \
-	X("Start", "s", "", BUS_POLICY, do_start)                            \
-	X("Stop", "s", "", BUS_POLICY, do_stop)                              \
-	X("Lock", "s", "a{sv}", BUS_POLICY, do_lock)                         \
-	X("Unlock", "sh", "", BUS_POLICY, do_unlock)                         \
-	X("Wipe", "ss", "a{sv}", BUS_POLICY, do_wipe)                        \
-	X("Remove", "ss", "a{sv}", BUS_POLICY, do_remove)                    \
-	X("Forget", "s", "", BUS_POLICY, do_forget)                          \
-	X("Inventory", "", "ssa(uas)", BUS_POLICY, do_inventory)             \
-	X("List", "", "a(sa{sv})t", ANYBODY, do_list)                        \
-	X("Switch", "s", "t", ANYBODY, do_switch)                            \
-	X("Next", "", "s", ANYBODY, do_next)                                 \
-	X("Previous", "", "s", ANYBODY, do_previous)                         \
-	X("Exec", "sashhh", "i", BUS_ROOT, do_exec)                          \
+#define METHODS(X)                                                             \
+	X("Apply", "ta(sa{sv})a(suybb)s", "a(suuuu)t", BUS_POLICY, do_apply)   \
+	X("Layer", "sh", "", BUS_POLICY, do_layer)                             \
+	X("Layers", "", "as", BUS_POLICY, do_layers)                           \
+	X("DropLayer", "s", "", BUS_POLICY, do_drop_layer)                     \
+	X("Start", "s", "", BUS_POLICY, do_start)                              \
+	X("Stop", "s", "", BUS_POLICY, do_stop)                                \
+	X("Lock", "s", "a{sv}", BUS_POLICY, do_lock)                           \
+	X("Unlock", "sh", "", BUS_POLICY, do_unlock)                           \
+	X("Wipe", "ss", "a{sv}", BUS_POLICY, do_wipe)                          \
+	X("Remove", "ss", "a{sv}", BUS_POLICY, do_remove)                      \
+	X("Forget", "s", "", BUS_POLICY, do_forget)                            \
+	X("Inventory", "", "ssa(uas)", BUS_POLICY, do_inventory)               \
+	X("List", "", "a(sa{sv})t", ANYBODY, do_list)                          \
+	X("Switch", "s", "t", ANYBODY, do_switch)                              \
+	X("Next", "", "s", ANYBODY, do_next)                                   \
+	X("Previous", "", "s", ANYBODY, do_previous)                           \
+	X("Exec", "sashhh", "i", BUS_ROOT, do_exec)                            \
 	X("Console", "s", "h", BUS_ROOT, do_console)
 
 static const struct {
@@ -573,9 +571,9 @@ static int on_call(sd_bus_message *m, void *arg, sd_bus_error *error)
 			continue;
 		r = bus_check_caller(m, methods[i].who, &e);
 		if (r < 0)
-			return sd_bus_error_setf(
-				error, SD_BUS_ERROR_ACCESS_DENIED, "%s",
-				e.text);
+			return sd_bus_error_setf(error,
+						 SD_BUS_ERROR_ACCESS_DENIED,
+						 "%s", e.text);
 		r = methods[i].fn(arg, m, &e);
 		if (r >= 0)
 			return 1;
@@ -587,11 +585,11 @@ static int on_call(sd_bus_message *m, void *arg, sd_bus_error *error)
 
 static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_START(0),
-#define VTABLE_ROW(name, in, out, who, fn) \
+#define VTABLE_ROW(name, in, out, who, fn)                                     \
 	SD_BUS_METHOD(name, in, out, on_call, SD_BUS_VTABLE_UNPRIVILEGED),
 	METHODS(VTABLE_ROW)
 #undef VTABLE_ROW
-	SD_BUS_SIGNAL("Switched", "sstst", 0),
+		SD_BUS_SIGNAL("Switched", "sstst", 0),
 	SD_BUS_SIGNAL("Changed", "sss", 0),
 	SD_BUS_SIGNAL("Event", "stsuuusus", 0),
 	SD_BUS_SIGNAL("Revoked", "a(suuuu)ts", 0),
@@ -662,9 +660,9 @@ static void on_revoked(void *arg, const struct host_revoked *cut, uint64_t ns,
 		r = sd_bus_message_open_container(m, 'a', "(suuuu)");
 	for (unsigned int i = 0; r >= 0 && i < cut->n; i++)
 		r = sd_bus_message_append(
-			m, "(suuuu)", cut->cut[i].vp,
-			(uint32_t)cut->cut[i].cls, cut->cut[i].count.handles,
-			cut->cut[i].count.mappings, cut->cut[i].count.kept);
+			m, "(suuuu)", cut->cut[i].vp, (uint32_t)cut->cut[i].cls,
+			cut->cut[i].count.handles, cut->cut[i].count.mappings,
+			cut->cut[i].count.kept);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
 	if (r >= 0)

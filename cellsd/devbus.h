@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * org.cells.Device1 on the system bus (schema/dbus/org.cells.Device1.xml): takes
- * the typed calls apart, tests who calls, and tells what happened by signals.
+ * org.cells.Device1 on the system bus (schema/dbus/org.cells.Device1.xml):
+ * takes the typed calls apart, tests who calls, and tells what happened by
+ * signals.
  */
 #ifndef CELLSD_DEVBUS_H
 #define CELLSD_DEVBUS_H

@@ -53,9 +53,9 @@ static __always_inline void count_lost(__u32 n)
 
 static __always_inline void tell(__u32 kind, __u32 vp, __u32 classes)
 {
-	struct verdict_burst_key key = {
-		.kind = kind, .vp = vp, .classes = classes
-	};
+	struct verdict_burst_key key = { .kind = kind,
+					 .vp = vp,
+					 .classes = classes };
 	struct verdict_burst fresh = { .start_ns = bpf_ktime_get_boot_ns() };
 	struct verdict_burst *old = bpf_map_lookup_elem(&bursts, &key);
 	struct verdict_event *ev;

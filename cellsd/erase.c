@@ -31,9 +31,9 @@ static const struct {
 	long magic;
 	const char *name;
 } media[] = {
-	{ EXT4_SUPER_MAGIC, "ext4" },	    { F2FS_SUPER_MAGIC, "f2fs" },
-	{ BTRFS_SUPER_MAGIC, "btrfs" },	    { XFS_SUPER_MAGIC, "xfs" },
-	{ TMPFS_MAGIC, "tmpfs" },	    { OVERLAYFS_SUPER_MAGIC, "overlay" },
+	{ EXT4_SUPER_MAGIC, "ext4" },	{ F2FS_SUPER_MAGIC, "f2fs" },
+	{ BTRFS_SUPER_MAGIC, "btrfs" }, { XFS_SUPER_MAGIC, "xfs" },
+	{ TMPFS_MAGIC, "tmpfs" },	{ OVERLAYFS_SUPER_MAGIC, "overlay" },
 };
 
 struct erasure {
@@ -118,8 +118,8 @@ __attribute__((noreturn)) static void work(int data, const char *folder,
 
 	birth_reset(3);
 	/* The bus connection must not outlive the daemon in here. */
-	if (dup3(data, CHILD_DATA, 0) < 0 || dup3(measured, CHILD_MEASURED, 0) < 0 ||
-	    dup3(go, CHILD_GO, 0) < 0)
+	if (dup3(data, CHILD_DATA, 0) < 0 ||
+	    dup3(measured, CHILD_MEASURED, 0) < 0 || dup3(go, CHILD_GO, 0) < 0)
 		_exit(1);
 	data = CHILD_DATA;
 	measured = CHILD_MEASURED;
@@ -183,8 +183,8 @@ static int on_measured(sd_event_source *s, int fd, uint32_t events, void *arg)
 		/* Begun anew, the first measure is the true one. */
 		if (strcmp(job->vp, x->name) != 0 || job->done || *job->medium)
 			continue;
-		if (roster_measured(r, job, bytes, medium_of(x->h->data),
-				    &e) < 0) {
+		if (roster_measured(r, job, bytes, medium_of(x->h->data), &e) <
+		    0) {
 			log_error("%s", e.text);
 			auto_closep(&x->go); /* the child gives up */
 			x->go = -1;

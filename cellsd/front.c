@@ -30,7 +30,7 @@ static void set(struct host *h, struct vp *v, uint32_t classes,
 		leaf_kill(v->run->leaf);
 }
 
-static void revoke(struct host *h, struct vp *v, uint32_t lost)
+static void take_handles(struct host *h, struct vp *v, uint32_t lost)
 {
 	struct holder_count counts[CELLS_CLASS_COUNT] = { 0 };
 	struct holder_order order = {
@@ -93,7 +93,8 @@ void front_settle(struct host *h, const char *cause, uint64_t *ret_ns)
 		struct vp *v = r->vp[i];
 
 		if (v->run && old[i] & ~v->run->allowed & h->hardware)
-			revoke(h, v, old[i] & ~v->run->allowed & h->hardware);
+			take_handles(h, v,
+				     old[i] & ~v->run->allowed & h->hardware);
 	}
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];

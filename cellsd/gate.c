@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Backend `cgroup`: the device program on each VP's cgroup, by libbpf. Programs
- * are attached to the cgroup itself, not by a link that a descriptor holds: when
- * the daemon dies they stay, and with them their maps, which the next daemon
- * takes over.
+ * are attached to the cgroup itself, not by a link that a descriptor holds:
+ * when the daemon dies they stay, and with them their maps, which the next
+ * daemon takes over.
  */
 #include "cellsd/backend.h"
 
@@ -204,7 +204,8 @@ static int gate_hold(struct backend *b, int leaf, struct err *e)
 		opts.flags |= BPF_F_REPLACE;
 		opts.replace_prog_fd = old;
 	}
-	if (bpf_prog_attach_opts(b->program, leaf, BPF_CGROUP_DEVICE, &opts) < 0)
+	if (bpf_prog_attach_opts(b->program, leaf, BPF_CGROUP_DEVICE, &opts) <
+	    0)
 		return err_sys(e, errno, "attach the device program");
 	return 0;
 }
@@ -216,7 +217,8 @@ static int gate_allow(struct backend *b, int leaf, uint32_t vp,
 	uint64_t key = leaf_key(leaf);
 
 	if (bpf_map_update_elem(b->map[MAP_VERDICTS], &key, &v, BPF_EXIST) < 0)
-		return err_sys(e, errno, "set the verdicts of VP number %u", vp);
+		return err_sys(e, errno, "set the verdicts of VP number %u",
+			       vp);
 	return 0;
 }
 
@@ -251,7 +253,8 @@ static void drop_nodes(struct backend *b, const struct backend_node *nodes,
 	more = bpf_map_get_next_key(b->map[MAP_NODES], NULL, &next) == 0;
 	while (more) {
 		key = next;
-		more = bpf_map_get_next_key(b->map[MAP_NODES], &key, &next) == 0;
+		more = bpf_map_get_next_key(b->map[MAP_NODES], &key, &next) ==
+		       0;
 		if (!is_wanted(nodes, n, key))
 			bpf_map_delete_elem(b->map[MAP_NODES], &key);
 	}

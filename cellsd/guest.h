@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Root's visits to VPs over the bus: programs under way, and consoles in use. */
+/* Root's visits to VPs over the bus: programs under way, and consoles in use.
+ */
 #ifndef CELLSD_GUEST_H
 #define CELLSD_GUEST_H
 

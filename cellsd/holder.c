@@ -25,7 +25,7 @@ struct search {
 	pid_t pid;
 	uint32_t held; /* classes that the process at hand holds */
 	struct holder_count own[CELLS_CLASS_COUNT]; /* of that process */
-	int victim[VICTIMS_MAX]; /* pidfds */
+	int victim[VICTIMS_MAX];		    /* pidfds */
 	unsigned int n_victims;
 };
 
@@ -62,7 +62,7 @@ static void count(struct search *s, uint32_t classes, bool mapping)
 /* A handle made with O_PATH can do nothing. */
 static bool is_path_only(int proc, const char *task, const char *fd)
 {
-	char path[96], text[256];
+	char path[512], text[256];
 	auto_close int info = -1;
 	const char *flags;
 	ssize_t n;
@@ -108,7 +108,8 @@ static void look(struct search *s, int proc, const char *task, bool mapping)
 	}
 }
 
-/* Threads that do not share the process's table of files have one of their own. */
+/* Threads that do not share the process's table of files have one of their own.
+ */
 static void look_at_threads(struct search *s, int proc)
 {
 	auto_close int dir =

@@ -36,8 +36,8 @@ static void on_backend_event(void *arg, const struct backend_event *ev)
 		if (ev->vp && h->roster->vp[i]->number == ev->vp)
 			name = h->roster->vp[i]->name;
 	if (!ev->classes)
-		h->watch.event(h->watch.arg, ev->event, name,
-			       CELLS_CLASS_COUNT, ev, "");
+		h->watch.event(h->watch.arg, ev->event, name, CELLS_CLASS_COUNT,
+			       ev, "");
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
 		if (ev->classes >> c & 1)
 			h->watch.event(h->watch.arg, ev->event, name,
@@ -69,8 +69,7 @@ static int on_flush(sd_event_source *s, uint64_t usec, void *arg)
 static int take_nodes(struct host *h, struct err *e)
 {
 	size_t n;
-	const struct inventory_node *found =
-		inventory_nodes(h->inventory, &n);
+	const struct inventory_node *found = inventory_nodes(h->inventory, &n);
 	struct backend_node *nodes = calloc(n + 1, sizeof(*nodes));
 
 	if (!nodes)
@@ -89,8 +88,7 @@ static int take_nodes(struct host *h, struct err *e)
 static void add_nodes(struct host *h, const struct vp *v)
 {
 	size_t n;
-	const struct inventory_node *found =
-		inventory_nodes(h->inventory, &n);
+	const struct inventory_node *found = inventory_nodes(h->inventory, &n);
 	struct err e;
 
 	for (size_t i = 0; i < n; i++) {
@@ -155,7 +153,9 @@ static int open_roster(struct host *h, struct err *e)
 
 	if (!path)
 		return err_oom(e, "open the log");
-	r = io_read_file(BOOT_ID, 256, &boot, &len, e);
+	r = io_mkdirs(h->options.state_dir, 0700, e);
+	if (r == 0)
+		r = io_read_file(BOOT_ID, 256, &boot, &len, e);
 	if (r < 0)
 		return r;
 	boot[strcspn(boot, "\n")] = '\0';
@@ -171,8 +171,8 @@ static int open_stage(struct host *h, struct err *e)
 		r = tree_stage(path, &h->stage, e);
 	if (r < 0)
 		return r;
-	h->layers_dir = openat(h->stage, "layers",
-			       O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	h->layers_dir =
+		openat(h->stage, "layers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (h->layers_dir < 0)
 		return err_sys(e, errno, "open %s/layers", path);
 	return layers_new(h->layers_dir, &h->layers, e);
@@ -204,8 +204,8 @@ static int listen_to(struct host *h, struct err *e)
 	int r;
 
 	r = sd_event_add_io(loop, &h->on_events,
-			    h->backend_type->fd(h->backend), EPOLLIN,
-			    on_events, h);
+			    h->backend_type->fd(h->backend), EPOLLIN, on_events,
+			    h);
 	if (r >= 0)
 		r = sd_event_add_time_relative(loop, &h->on_flush,
 					       CLOCK_MONOTONIC, FLUSH_MS * 1000,
@@ -254,11 +254,12 @@ int host_open(const struct host_options *o, const struct host_watch *w,
 	h->stage = h->layers_dir = h->cgroup = h->data = -1;
 	r = leaf_root_open(o->cgroup_root, &h->cgroup, e);
 	if (r == 0)
-		r = open_folder(o->state_dir, "vps", &h->data, e);
-	if (r == 0)
 		r = open_roster(h, e);
 	if (r == 0)
 		r = open_stage(h, e);
+	/* In the new mount namespace: a mount of the old cannot be cloned. */
+	if (r == 0)
+		r = open_folder(o->state_dir, "vps", &h->data, e);
 	if (r == 0)
 		r = jail_new(&h->jail, e);
 	if (r == 0)
@@ -302,8 +303,8 @@ int host_vp(struct host *h, const char *name, struct vp **ret, struct err *e)
 	struct vp *v = roster_find(h->roster, name);
 
 	if (!v || v->state == VPSTATE_ABSENT)
-		return err_reason(e, REASON_NO_SUCH_VP, "there is no VP '%.64s'",
-				  name);
+		return err_reason(e, REASON_NO_SUCH_VP,
+				  "there is no VP '%.64s'", name);
 	*ret = v;
 	return 0;
 }
@@ -387,8 +388,8 @@ void host_auto_start(struct host *h)
 		for (uint32_t k = 0; k < v->conf.n_layers; k++)
 			ready = ready &&
 				layers_have(h->layers, v->conf.layer[k]);
-		if (!ready || vpstate_next(v->state, VPEVENT_START) ==
-				      VPSTATE_COUNT)
+		if (!ready ||
+		    vpstate_next(v->state, VPEVENT_START) == VPSTATE_COUNT)
 			continue;
 		if (roster_auto_start(h->roster, v, &e) < 0 ||
 		    running_start(h, v, "boot", &e) < 0)

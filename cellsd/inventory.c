@@ -17,7 +17,8 @@
 #define UDEVD_SOCKET "/run/udev/control"
 
 /* Nodes that reach below the classes: they follow the device's other nodes. */
-static const char *const raw_subsystems[] = { "usb", "hidraw", "tty", "usbmisc",
+static const char *const raw_subsystems[] = { "usb", "hidraw",
+					      "tty", "usbmisc",
 					      "bsg", "scsi_generic" };
 
 struct inventory {
@@ -31,7 +32,7 @@ struct inventory {
 /* A device with a node, while a listing is made. */
 struct found {
 	struct inventory_node node;
-	char path[512];     /* in sysfs */
+	char path[512];	    /* in sysfs */
 	char hardware[512]; /* what it is a node of, for raw nodes; or "" */
 };
 

@@ -102,10 +102,9 @@ static int add_rules(scmp_filter_ctx f)
 	}
 	/* Typing into somebody's terminal. The kernel looks at 32 bits only. */
 	if (r == 0)
-		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl),
-				     1,
-				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU,
-					     TIOCSTI));
+		r = seccomp_rule_add(
+			f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU, TIOCSTI));
 	return r;
 }
 
@@ -122,8 +121,8 @@ static int export(scmp_filter_ctx f, struct jail *j, struct err *e)
 		return err_sys(e, r < 0 ? -r : errno,
 			       "make the system call filter");
 	j->program.filter = malloc((size_t)st.st_size);
-	j->program.len =
-		(unsigned short)((size_t)st.st_size / sizeof(struct sock_filter));
+	j->program.len = (unsigned short)((size_t)st.st_size /
+					  sizeof(struct sock_filter));
 	if (!j->program.filter ||
 	    pread(fd, j->program.filter, (size_t)st.st_size, 0) != st.st_size)
 		return err_oom(e, "make the system call filter");

@@ -181,7 +181,8 @@ static int replay(struct journal *j, char *text, size_t len, journal_fn *fn,
 		at = next;
 	}
 	j->end = at - text;
-	/* Only the last write can be torn; a whole batch behind it is damage. */
+	/* Only the last write can be torn; a whole batch behind it is damage.
+	 */
 	for (next = at; (next = strchr(next, '\n')); next++)
 		if (next[1] == '=' && strchr(next + 1, '\n') &&
 		    strchr(next + 1, '\n') + 1 < text + len)
@@ -212,8 +213,7 @@ int journal_open(const char *path, journal_fn *fn, void *arg,
 	r = replay(j, text, strlen(text), fn, arg, e);
 	if (r < 0)
 		return r;
-	if (ftruncate(j->fd, j->end) < 0 ||
-	    lseek(j->fd, j->end, SEEK_SET) < 0)
+	if (ftruncate(j->fd, j->end) < 0 || lseek(j->fd, j->end, SEEK_SET) < 0)
 		return err_sys(e, errno, "cut the tail of %s", path);
 	*ret = steal(j);
 	return 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The one append-only log of cellsd: what it is about to do, and what it must
- * remember. Records are words; they are written in batches, and a batch is there
- * whole or not at all: its last line holds its CRC, and a torn tail is cut off
- * when the log is opened.
+ * remember. Records are words; they are written in batches, and a batch is
+ * there whole or not at all: its last line holds its CRC, and a torn tail is
+ * cut off when the log is opened.
  */
 #ifndef CELLSD_JOURNAL_H
 #define CELLSD_JOURNAL_H
@@ -25,7 +25,8 @@ int journal_open(const char *path, journal_fn *fn, void *arg,
 		 struct journal **ret, struct err *e);
 void journal_close(struct journal *j);
 
-/* Adds a record to the batch; a NULL ends the words. Cannot fail: see commit. */
+/* Adds a record to the batch; a NULL ends the words. Cannot fail: see commit.
+ */
 void journal_add(struct journal *j, ...) __attribute__((sentinel));
 
 /* Writes the batch durably. On failure nothing of it is in the log. */

@@ -88,7 +88,8 @@ static int check(int fd, const char *digest, struct err *e)
 	struct stat st;
 
 	if (text_undigest(digest, raw) < 0)
-		return err_set(e, EINVAL, "layer '%.80s': not a digest", digest);
+		return err_set(e, EINVAL, "layer '%.80s': not a digest",
+			       digest);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(e, EINVAL, "layer %s: not a regular file",
 			       digest);
@@ -185,12 +186,15 @@ static int attach_loop(int file, char path[32], int *ret, struct err *e)
 static int mount_image(const struct layer *item, int *ret, struct err *e)
 {
 	const unsigned int attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV;
-	struct mnt_option options[] = { { "source", NULL }, { "ro", NULL }, {} };
+	struct mnt_option options[] = { { "source", NULL },
+					{ "ro", NULL },
+					{} };
 	auto_close int loop = -1;
 	char path[32];
 	int r;
 
-	/* Newer kernels read the file itself; older ones need a block device. */
+	/* Newer kernels read the file itself; older ones need a block device.
+	 */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", item->fd);
 	options[0].value = path;
 	if (mnt_new("erofs", options, attrs, ret, e) == 0)

@@ -73,7 +73,8 @@ static int find_mount(char path[PATH_MAX], struct err *e)
 		char root[PATH_MAX];
 
 		if (!kind || strncmp(kind, " - cgroup2 ", 11) != 0 ||
-		    sscanf(line, "%*d %*d %*s %4095s %4095s", root, path) != 2 ||
+		    sscanf(line, "%*d %*d %*s %4095s %4095s", root, path) !=
+			    2 ||
 		    strcmp(root, "/") != 0)
 			continue;
 		unescape(path);
@@ -140,7 +141,9 @@ int leaf_root_open(const char *name, int *ret, struct err *e)
 static void delegate(int leaf, uid_t owner)
 {
 	static const char *const files[] = {
-		"cgroup.procs", "cgroup.threads", "cgroup.subtree_control",
+		"cgroup.procs",
+		"cgroup.threads",
+		"cgroup.subtree_control",
 		"memory.oom.group",
 	};
 
@@ -276,7 +279,8 @@ static bool is_group(int dir, const struct dirent *d)
 /* Lists dir by a descriptor of its own, for *ret_d and its dirfd(). */
 static int list(int dir, DIR **ret)
 {
-	auto_close int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_close int fd =
+		openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
 	if (!d)

@@ -26,8 +26,8 @@ static int explain(int context, const char *what, struct err *e)
 	return err_sys(e, code, "%s (%s)", what, text + 2);
 }
 
-int mnt_new(const char *fs, const struct mnt_option *options, unsigned int attrs,
-	    int *ret, struct err *e)
+int mnt_new(const char *fs, const struct mnt_option *options,
+	    unsigned int attrs, int *ret, struct err *e)
 {
 	auto_close int context = fsopen(fs, FSOPEN_CLOEXEC);
 	char what[64];

@@ -16,8 +16,8 @@ struct mnt_option {
 };
 
 /* A new, detached mount; `attrs` are MOUNT_ATTR_*. */
-int mnt_new(const char *fs, const struct mnt_option *options, unsigned int attrs,
-	    int *ret, struct err *e);
+int mnt_new(const char *fs, const struct mnt_option *options,
+	    unsigned int attrs, int *ret, struct err *e);
 
 /* A detached copy of the mount (or a bind of the file) at dir/path. */
 int mnt_clone(int dir, const char *path, int *ret, struct err *e);

@@ -15,8 +15,15 @@
 #define RULES_MAX 512
 #define CONDITIONS_MAX 8
 
-enum ask { ASK_SUBSYSTEM, ASK_SYSNAME, ASK_DEVNAME, ASK_DRIVER, ASK_PROPERTY,
-	   ASK_ATTRIBUTE, ASK_COUNT };
+enum ask {
+	ASK_SUBSYSTEM,
+	ASK_SYSNAME,
+	ASK_DEVNAME,
+	ASK_DRIVER,
+	ASK_PROPERTY,
+	ASK_ATTRIBUTE,
+	ASK_COUNT
+};
 
 static const struct {
 	const char *word;
@@ -196,7 +203,8 @@ int profile_read_folder(struct profile *p, const char *folder, struct err *e)
 		auto_free char *path = io_join(folder, list[i]->d_name);
 
 		if (r == 0)
-			r = path ? profile_read(p, path, e) : err_oom(e, folder);
+			r = path ? profile_read(p, path, e)
+				 : err_oom(e, folder);
 		free(list[i]);
 	}
 	free(list);

@@ -3,8 +3,8 @@
  * Hardware profiles, cells-hardware(5): which device nodes belong to which
  * class. A line is
  *   camera = subsystem video4linux, property ID_V4L_CAPABILITIES=*:capture:*
- * and says: a device that meets all conditions is of that class. A device may be
- * of several; of a class and a finer one inside it, the finer counts.
+ * and says: a device that meets all conditions is of that class. A device may
+ * be of several; of a class and a finer one inside it, the finer counts.
  */
 #ifndef CELLSD_PROFILE_H
 #define CELLSD_PROFILE_H
@@ -38,8 +38,7 @@ int profile_parse(struct profile *p, const char *name, char *text,
 int profile_read_folder(struct profile *p, const char *folder, struct err *e);
 
 /* The classes of a device, a bit each. */
-uint32_t profile_match(const struct profile *p,
-		       const struct profile_device *d);
+uint32_t profile_match(const struct profile *p, const struct profile_device *d);
 
 /* Calls fn for each subsystem that a rule names, perhaps more than once. */
 void profile_each_subsystem(const struct profile *p,

@@ -305,14 +305,14 @@ static const struct {
 	unsigned int words;
 	int (*fn)(struct roster *r, const char *const *w, struct err *e);
 } records[] = {
-	{ "boot", 2, do_boot },	      { "numbers", 3, do_numbers },
-	{ "vp", 3, do_vp },	      { "state", 3, do_state },
-	{ "drop", 2, do_drop },	      { "start", 3, do_start },
-	{ "auto", 2, do_auto },	      { "front", 3, do_front },
-	{ "apply", 2, do_apply },     { "named", 2, do_named },
-	{ "conf", 4, do_conf },	      { "right", 6, do_right },
-	{ "job", 4, do_job },	      { "measured", 4, do_measured },
-	{ "done", 2, do_done },	      { "forget", 2, do_forget },
+	{ "boot", 2, do_boot },	  { "numbers", 3, do_numbers },
+	{ "vp", 3, do_vp },	  { "state", 3, do_state },
+	{ "drop", 2, do_drop },	  { "start", 3, do_start },
+	{ "auto", 2, do_auto },	  { "front", 3, do_front },
+	{ "apply", 2, do_apply }, { "named", 2, do_named },
+	{ "conf", 4, do_conf },	  { "right", 6, do_right },
+	{ "job", 4, do_job },	  { "measured", 4, do_measured },
+	{ "done", 2, do_done },	  { "forget", 2, do_forget },
 };
 
 static int take_record(void *arg, const char *const *w, unsigned int n,
@@ -400,8 +400,8 @@ static void add_all(const struct roster *r)
 	for (unsigned int i = 0; i < r->n_jobs; i++) {
 		const struct roster_job *job = r->job[i];
 
-		journal_add(j, "job", job->id, job->vp,
-			    job->remove ? "1" : "0", NULL);
+		journal_add(j, "job", job->id, job->vp, job->remove ? "1" : "0",
+			    NULL);
 		journal_add(j, "measured", job->id, NUM(job->bytes),
 			    job->medium, NULL);
 		if (job->done)
@@ -583,8 +583,9 @@ int roster_apply(struct roster *r, struct roster_wish *w, struct err *e)
 static int refuse(const struct vp *v, enum vpevent ev, struct err *e)
 {
 	static const char *const verbs[VPEVENT_COUNT] = {
-		"install", "start", "bring to the front", "move back", "end",
-		"lock",	   "unlock", "wipe",		  "erase",
+		"install",   "start", "bring to the front",
+		"move back", "end",   "lock",
+		"unlock",    "wipe",  "erase",
 	};
 
 	return err_reason(e, REASON_VP_STATE, "%s VP %s: it is %s", verbs[ev],
@@ -672,8 +673,8 @@ int roster_add_job(struct roster *r, struct vp *v, const char *id, bool remove,
 	if (!job)
 		return -ENOMEM;
 	journal_add(r->journal, "job", id, v->name, remove ? "1" : "0", NULL);
-	journal_add(r->journal, "state", v->name,
-		    vpstate_name(VPSTATE_WIPING), NULL);
+	journal_add(r->journal, "state", v->name, vpstate_name(VPSTATE_WIPING),
+		    NULL);
 	code = commit(r, e);
 	if (code < 0)
 		drop_job(r, id);
@@ -709,8 +710,8 @@ int roster_erased(struct roster *r, struct vp *v, struct err *e)
 		journal_add(r->journal, "done", job->id, NULL);
 		drop |= job->remove;
 	}
-	journal_add(r->journal, "state", v->name,
-		    vpstate_name(VPSTATE_ABSENT), NULL);
+	journal_add(r->journal, "state", v->name, vpstate_name(VPSTATE_ABSENT),
+		    NULL);
 	if (drop)
 		journal_add(r->journal, "drop", v->name, NULL);
 	code = commit(r, e);

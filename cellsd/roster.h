@@ -25,7 +25,7 @@ struct roster_job {
 	char vp[VP_NAME_SIZE];
 	bool remove;
 	bool done;
-	uint64_t bytes;   /* of data deleted; known before the deletion */
+	uint64_t bytes; /* of data deleted; known before the deletion */
 	char medium[64];
 };
 

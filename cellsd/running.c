@@ -183,7 +183,8 @@ static void end_within(struct vp_run *run, uint64_t ms)
 	sd_event_source_set_enabled(run->on_timeout, SD_EVENT_ONESHOT);
 }
 
-/* From outside, a signal reaches a pid namespace's init only if it handles it. */
+/* From outside, a signal reaches a pid namespace's init only if it handles it.
+ */
 static bool handles(pid_t pid, int signal_number)
 {
 	char path[64], line[256];
@@ -275,8 +276,7 @@ static int build(struct host *h, const struct vp *v, const struct birth *b,
 {
 	char label[LABEL_SIZE];
 	size_t n;
-	const struct inventory_node *found =
-		inventory_nodes(h->inventory, &n);
+	const struct inventory_node *found = inventory_nodes(h->inventory, &n);
 	auto_free struct tree_node *nodes = calloc(n + 1, sizeof(*nodes));
 	struct tree_plan plan = {
 		.layers = h->layers,
@@ -294,10 +294,10 @@ static int build(struct host *h, const struct vp *v, const struct birth *b,
 	if (!nodes)
 		return err_oom(e, "start a VP");
 	for (size_t i = 0; i < n; i++)
-		nodes[i] = (struct tree_node){ found[i].name,
-					       found[i].node.block,
-					       found[i].node.major,
-					       found[i].node.minor };
+		nodes[i] =
+			(struct tree_node){ found[i].name, found[i].node.block,
+					    found[i].node.major,
+					    found[i].node.minor };
 	label_file(v->number, label);
 	return tree_build(h->stage, &plan, ret, e);
 }
@@ -443,8 +443,8 @@ void running_adopt(struct host *h, struct vp *v)
 	snprintf(root, sizeof(root), "/proc/%d/root", (int)f.pid);
 	auto_close int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (fd >= 0 && mnt_open(fd, "dev", O_RDONLY | O_DIRECTORY, &run->dev,
-				&e) < 0)
+	if (fd >= 0 &&
+	    mnt_open(fd, "dev", O_RDONLY | O_DIRECTORY, &run->dev, &e) < 0)
 		log_warning("%s", e.text);
 }
 

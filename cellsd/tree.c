@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 
 #define LAYERS_MAX 16
+#define LAYER_NAME_SIZE 16
 #define STACK_SIZE (64 * 1024)
 #define TTY_GROUP 5
 #define PROC_ATTRS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
@@ -60,14 +61,14 @@ int tree_stage(const char *folder, int *ret, struct err *e)
 	return 0;
 }
 
-static void layer_name(char name[8], unsigned int i)
+static void layer_name(char name[LAYER_NAME_SIZE], unsigned int i)
 {
-	snprintf(name, 8, "l%u", i);
+	snprintf(name, LAYER_NAME_SIZE, "l%u", i);
 }
 
 void tree_sweep(int stage)
 {
-	char name[8];
+	char name[LAYER_NAME_SIZE];
 
 	mnt_detach(stage, "root");
 	mnt_detach(stage, "data");
@@ -93,7 +94,7 @@ static int put_layer(int stage, const struct tree_plan *p, unsigned int i,
 		     struct err *e)
 {
 	auto_close int fd = -1;
-	char name[8];
+	char name[LAYER_NAME_SIZE];
 	int r = layers_clone(p->layers, p->digests[i], &fd, e);
 
 	if (r == 0)
@@ -120,7 +121,7 @@ static int put_data(int stage, const struct tree_plan *p, struct err *e)
 
 static int mount_overlay(const struct tree_plan *p, int *ret, struct err *e)
 {
-	char lower[8 * LAYERS_MAX] = "", name[8];
+	char lower[LAYER_NAME_SIZE * LAYERS_MAX] = "", name[LAYER_NAME_SIZE];
 	struct mnt_option options[] = {
 		{ "lowerdir", lower },
 		{ "upperdir", "data/upper" },
@@ -139,7 +140,8 @@ static int mount_overlay(const struct tree_plan *p, int *ret, struct err *e)
 	}
 	if (*p->label)
 		options[3] = (struct mnt_option){ "context", p->label };
-	/* The mounter's ids own the work folder; with others it is read-only. */
+	/* The mounter's ids own the work folder; with others it is read-only.
+	 */
 	act_as(p->base);
 	r = mnt_new("overlay", options, MOUNT_ATTR_NODEV, ret, e);
 	act_as(0);
@@ -236,14 +238,22 @@ static const struct {
 	const char *path;
 	bool readable;
 } masks[] = {
-	{ "proc/kcore", false },	 { "proc/keys", false },
-	{ "proc/latency_stats", false }, { "proc/timer_list", false },
-	{ "proc/sched_debug", false },	 { "proc/scsi", false },
-	{ "proc/acpi", false },		 { "proc/kmsg", false },
-	{ "sys/firmware", false },	 { "sys/kernel/debug", false },
-	{ "sys/kernel/tracing", false }, { "proc/bus", true },
-	{ "proc/fs", true },		 { "proc/irq", true },
-	{ "proc/sys", true },		 { "proc/sysrq-trigger", true },
+	{ "proc/kcore", false },
+	{ "proc/keys", false },
+	{ "proc/latency_stats", false },
+	{ "proc/timer_list", false },
+	{ "proc/sched_debug", false },
+	{ "proc/scsi", false },
+	{ "proc/acpi", false },
+	{ "proc/kmsg", false },
+	{ "sys/firmware", false },
+	{ "sys/kernel/debug", false },
+	{ "sys/kernel/tracing", false },
+	{ "proc/bus", true },
+	{ "proc/fs", true },
+	{ "proc/irq", true },
+	{ "proc/sys", true },
+	{ "proc/sysrq-trigger", true },
 };
 
 static int mask(int stage, int root, const char *path, bool readable,
@@ -264,9 +274,10 @@ static int mask(int stage, int root, const char *path, bool readable,
 	else
 		r = mnt_clone(AT_FDCWD, "/dev/null", &cover, e);
 	if (r == 0)
-		r = mnt_set(cover, PROC_ATTRS | (readable || S_ISDIR(st.st_mode)
-							 ? MOUNT_ATTR_RDONLY
-							 : 0),
+		r = mnt_set(cover,
+			    PROC_ATTRS | (readable || S_ISDIR(st.st_mode)
+						  ? MOUNT_ATTR_RDONLY
+						  : 0),
 			    path, e);
 	if (r == 0)
 		r = mnt_attach(cover, root, path, e);
@@ -276,11 +287,9 @@ static int mask(int stage, int root, const char *path, bool readable,
 static int put_fresh(int stage, int root, const struct tree_plan *p,
 		     struct err *e)
 {
-	struct fresh f = { .pidfd = p->pidfd,
-			   .proc = -1,
-			   .sys = -1,
-			   .mqueue = -1,
-			   .e = e };
+	struct fresh f = {
+		.pidfd = p->pidfd, .proc = -1, .sys = -1, .mqueue = -1, .e = e
+	};
 	int r = make_fresh(&f);
 	auto_close int proc = f.proc, sys = f.sys, mqueue = f.mqueue;
 
@@ -298,14 +307,14 @@ static int put_fresh(int stage, int root, const struct tree_plan *p,
 /* ---- /dev */
 
 static const struct tree_node pseudo[] = {
-	{ "null", false, 1, 3 },   { "zero", false, 1, 5 },
-	{ "full", false, 1, 7 },   { "random", false, 1, 8 },
+	{ "null", false, 1, 3 },    { "zero", false, 1, 5 },
+	{ "full", false, 1, 7 },    { "random", false, 1, 8 },
 	{ "urandom", false, 1, 9 }, { "tty", false, 5, 0 },
 };
 
 static const char *const links[][2] = {
-	{ "ptmx", "pts/ptmx" },		{ "fd", "/proc/self/fd" },
-	{ "stdin", "/proc/self/fd/0" }, { "stdout", "/proc/self/fd/1" },
+	{ "ptmx", "pts/ptmx" },		 { "fd", "/proc/self/fd" },
+	{ "stdin", "/proc/self/fd/0" },	 { "stdout", "/proc/self/fd/1" },
 	{ "stderr", "/proc/self/fd/2" },
 };
 
@@ -387,7 +396,7 @@ static int put_tmpfs(int root, const char *place, uint32_t base,
 {
 	char id[16];
 	const struct mnt_option options[] = {
-		{ "mode", mode }, { "uid", id },   { "gid", id },
+		{ "mode", mode }, { "uid", id },  { "gid", id },
 		{ "size", size }, { NULL, NULL },
 	};
 	auto_close int fd = -1;
@@ -405,10 +414,9 @@ static int put_tmpfs(int root, const char *place, uint32_t base,
 static int put_pts(int root, uint32_t base, struct err *e)
 {
 	char group[16];
-	const struct mnt_option options[] = { { "ptmxmode", "0666" },
-					      { "mode", "0620" },
-					      { "gid", group },
-					      {} };
+	const struct mnt_option options[] = {
+		{ "ptmxmode", "0666" }, { "mode", "0620" }, { "gid", group }, {}
+	};
 	auto_close int fd = -1;
 	int r;
 

@@ -34,7 +34,7 @@ struct tree_plan {
 	const struct tree_node *nodes;
 	size_t n_nodes;
 	const char *label; /* SELinux context of the files or "" */
-	int data;          /* folder with `upper` and `work`, ids 0-based */
+	int data;	   /* folder with `upper` and `work`, ids 0-based */
 	int userns, pidfd; /* of the VP's first process */
 	uint32_t base;
 };

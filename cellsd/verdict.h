@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 /* Key of map `nodes`; its value is the node's classes, a bit each. */
-#define VERDICT_NODE(block, major, minor)                     \
+#define VERDICT_NODE(block, major, minor)                                      \
 	((__u64)(block) << 63 | (__u64)(major) << 32 | (__u64)(minor))
 
 /* Value of map `verdicts`, one for each VP's cgroup; at first nothing. */

@@ -43,9 +43,9 @@ static int take_stdio(const struct visit_plan *p)
 }
 
 /*
- * Safe because until setns(2) took the user namespace nothing of the VP can look
- * into this process: it is not dumpable, and belongs to the initial namespace;
- * afterwards it holds no descriptor of the daemon.
+ * Safe because until setns(2) took the user namespace nothing of the VP can
+ * look into this process: it is not dumpable, and belongs to the initial
+ * namespace; afterwards it holds no descriptor of the daemon.
  */
 static int enter(const struct visit_plan *p)
 {
@@ -61,9 +61,8 @@ static int enter(const struct visit_plan *p)
 				   CLONE_NEWCGROUP) < 0)
 		return -errno;
 	close(INIT_FD);
-	if (setsid() < 0 || setgroups(0, NULL) < 0 ||
-	    setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 ||
-	    chdir("/") < 0)
+	if (setsid() < 0 || setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 ||
+	    setresuid(0, 0, 0) < 0 || chdir("/") < 0)
 		return -errno;
 	r = label_exec(p->label);
 	return r < 0 ? r : jail_enter(p->jail);
@@ -72,7 +71,8 @@ static int enter(const struct visit_plan *p)
 __attribute__((noreturn)) static void run_child(const struct visit_plan *p)
 {
 	static char *const env[] = {
-		(char *)"container=cells", (char *)"TERM=linux",
+		(char *)"container=cells",
+		(char *)"TERM=linux",
 		(char *)"HOME=/root",
 		(char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:"
 			"/usr/bin:/sbin:/bin",
@@ -87,8 +87,7 @@ __attribute__((noreturn)) static void run_child(const struct visit_plan *p)
 		r = -errno;
 		code = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT;
 	}
-	dprintf(STDERR_FILENO, "cells: run %s: %s\n", p->argv[0],
-		strerror(-r));
+	dprintf(STDERR_FILENO, "cells: run %s: %s\n", p->argv[0], strerror(-r));
 	_exit(code);
 }
 

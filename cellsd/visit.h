@@ -9,8 +9,8 @@ struct err;
 struct jail;
 
 struct visit_plan {
-	int init;          /* pidfd of the VP's init */
-	int leaf;          /* its cgroup */
+	int init;	   /* pidfd of the VP's init */
+	int leaf;	   /* its cgroup */
 	const char *label; /* SELinux context or "" */
 	const struct jail *jail;
 	char **argv;

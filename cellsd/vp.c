@@ -15,8 +15,10 @@
 
 #define TEXT_MAX 1024
 
-#define PROPERTY(name, kind, field) \
-	{ name, kind, offsetof(struct vp_conf, field) }
+#define PROPERTY(name, kind, field)                                            \
+	{                                                                      \
+		name, kind, offsetof(struct vp_conf, field)                    \
+	}
 const struct vp_property vp_properties[] = {
 	PROPERTY("label", VP_TEXT, label),
 	PROPERTY("init", VP_TEXT, init),
@@ -60,7 +62,8 @@ int vp_conf_add_layer(struct vp_conf *c, const char *digest, struct err *e)
 	uint8_t raw[32];
 
 	if (text_undigest(digest, raw) < 0)
-		return err_set(e, EINVAL, "layer '%.80s': not a digest", digest);
+		return err_set(e, EINVAL, "layer '%.80s': not a digest",
+			       digest);
 	if (c->n_layers == VP_LAYERS_MAX)
 		return err_set(e, EINVAL, "more than %d layers", VP_LAYERS_MAX);
 	c->layer[c->n_layers] = strdup(digest);

@@ -64,7 +64,7 @@ struct vp_run {
 	int leaf, pidfd, events, dev;
 	int console, tty; /* master and slave side */
 	uint64_t since_ns;
-	uint32_t allowed; /* classes the kernel lets it open, a bit each */
+	uint32_t allowed;     /* classes the kernel lets it open, a bit each */
 	unsigned int lacking; /* limits without a controller, LEAF_* */
 	const char *cause;    /* why it is being ended; NULL: it is not */
 	sd_event_source *on_exit, *on_empty, *on_timeout, *on_console;
@@ -72,14 +72,14 @@ struct vp_run {
 
 struct vp {
 	char name[VP_NAME_SIZE];
-	bool named; /* in the desired state */
+	bool named;	   /* in the desired state */
 	bool auto_started; /* since the last boot */
-	bool erasing;      /* its data is being deleted */
+	bool erasing;	   /* its data is being deleted */
 	struct vp_conf conf;
 	struct vp_right right[CELLS_CLASS_COUNT];
 	uint32_t number; /* its range of ids; 0: none. Never used again */
 	enum vpstate state;
-	struct vp_run *run; /* NULL: it has no process */
+	struct vp_run *run;	     /* NULL: it has no process */
 	struct host_waiter *waiters; /* for its end */
 };
 

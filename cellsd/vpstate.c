@@ -21,13 +21,13 @@ static const char *const names[VPSTATE_COUNT] = {
 /* An event that finds its work done keeps the state: a call may be repeated. */
 static const unsigned char table[VPSTATE_COUNT][VPEVENT_COUNT] = {
 	/*         INSTALL START FRONT BACK END  LOCK UNLOCK WIPE ERASED */
-	[ABS] = { INS,    NO,   NO,   NO,  NO,  NO,  NO,    NO,  NO },
-	[INS] = { INS,    BAC,  NO,   NO,  INS, LOC, INS,   WIP, NO },
-	[STO] = { STO,    BAC,  NO,   NO,  STO, LOC, STO,   WIP, NO },
-	[BAC] = { BAC,    BAC,  FOR,  BAC, STO, LOC, BAC,   WIP, NO },
-	[FOR] = { FOR,    FOR,  FOR,  BAC, STO, NO,  FOR,   NO,  NO },
-	[LOC] = { LOC,    NO,   NO,   NO,  LOC, LOC, STO,   WIP, NO },
-	[WIP] = { WIP,    NO,   NO,   NO,  WIP, NO,  NO,    WIP, ABS },
+	[ABS] = { INS, NO, NO, NO, NO, NO, NO, NO, NO },
+	[INS] = { INS, BAC, NO, NO, INS, LOC, INS, WIP, NO },
+	[STO] = { STO, BAC, NO, NO, STO, LOC, STO, WIP, NO },
+	[BAC] = { BAC, BAC, FOR, BAC, STO, LOC, BAC, WIP, NO },
+	[FOR] = { FOR, FOR, FOR, BAC, STO, NO, FOR, NO, NO },
+	[LOC] = { LOC, NO, NO, NO, LOC, LOC, STO, WIP, NO },
+	[WIP] = { WIP, NO, NO, NO, WIP, NO, NO, WIP, ABS },
 };
 
 const char *vpstate_name(enum vpstate s)

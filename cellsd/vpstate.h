@@ -8,24 +8,24 @@
 #ifndef CELLSD_VPSTATE_H
 #define CELLSD_VPSTATE_H
 
-#define VPSTATES(X)                                                \
-	X(ABSENT, "absent") X(INSTALLED, "installed")              \
-	X(STOPPED, "stopped") X(BACKGROUND, "background")          \
-	X(FOREGROUND, "foreground") X(LOCKED, "locked")            \
-	X(WIPING, "wiping")
+#define VPSTATES(X)                                                            \
+	X(ABSENT, "absent")                                                    \
+	X(INSTALLED, "installed") X(STOPPED, "stopped")                        \
+		X(BACKGROUND, "background") X(FOREGROUND, "foreground")        \
+			X(LOCKED, "locked") X(WIPING, "wiping")
 enum vpstate {
 #define VPSTATE_SYMBOL(s, w) VPSTATE_##s,
 	VPSTATES(VPSTATE_SYMBOL)
 #undef VPSTATE_SYMBOL
-	VPSTATE_COUNT,
+		VPSTATE_COUNT,
 };
 
 enum vpevent {
 	VPEVENT_INSTALL, /* named in the desired state */
 	VPEVENT_START,
-	VPEVENT_FRONT,   /* comes to the front */
-	VPEVENT_BACK,    /* leaves it */
-	VPEVENT_END,     /* its last process ended */
+	VPEVENT_FRONT, /* comes to the front */
+	VPEVENT_BACK,  /* leaves it */
+	VPEVENT_END,   /* its last process ended */
 	VPEVENT_LOCK,
 	VPEVENT_UNLOCK,
 	VPEVENT_WIPE,

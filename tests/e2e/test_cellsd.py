@@ -1,0 +1,575 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cellsd by its D-Bus interface alone: VPs from a busybox image, verdicts, revocation, lock, wipe, restarts."""
+import contextlib
+import hashlib
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+import harness
+import sdbus
+
+CLASSES = re.findall(r'X\([A-Z_]+, "([a-z-]+)"', (harness.TOP / "kernel/uapi/cells/class.h").read_text())
+NONE, FRONT, ANY = 0, 1, 2
+BUSYBOX = pathlib.Path("/bin/busybox")
+
+if os.geteuid() != 0 or not BUSYBOX.exists():
+    pytest.skip("needs root and busybox-static", allow_module_level=True)
+
+INIT = """#!/bin/busybox sh
+/bin/busybox --install -s /bin
+trap 'echo bye > /stopped; exit 0' TERM
+echo started >> /starts
+while :; do sleep 1000 & wait $!; done
+"""
+
+
+def make_image(folder, name, files):
+    root = folder / f"{name}.root"
+    for d in ("bin", "sbin", "dev", "proc", "sys", "run", "tmp", "root"):
+        (root / d).mkdir(parents=True)
+    (root / "bin/busybox").write_bytes(BUSYBOX.read_bytes())
+    os.chmod(root / "bin/busybox", 0o755)
+    (root / "bin/sh").symlink_to("busybox")
+    for path, (mode, text) in files.items():
+        (root / path).write_text(text)
+        os.chmod(root / path, mode)
+    image = folder / f"{name}.erofs"
+    subprocess.run(["mkfs.erofs", "-T0", "--quiet", str(image), str(root)], check=True, stdout=subprocess.DEVNULL)
+    return image
+
+
+class Phone:
+    """A bus and a cellsd."""
+
+    def __init__(self):
+        self.world = harness.World()
+        self.folder = self.world.folder
+        self.bus = harness.Bus(self.folder)
+        self.world.closers.append(self.bus.process.stop)
+        self.root = f"cells-{os.getpid()}-{self.folder.name[-6:]}".lower()
+        self.cgroup = unified() / self.root
+        config = self.folder / "cellsd.conf"
+        config.write_text("stop-seconds = 3\n")
+        self.cellsd = self.world.daemon(
+            "cellsd", [harness.program("cellsd"), "--config", config, "--state-dir", self.world.subfolder("cellsd"),
+                       "--run-dir", self.world.subfolder("run"), "--cgroup-root", self.root,
+                       "--hardware", harness.TOP / "data/hardware.d/demo.conf", "--debug"],
+            env={"DBUS_SYSTEM_BUS_ADDRESS": self.bus.address})
+        self.image = make_image(self.folder, "base", {"sbin/init": (0o755, INIT), "marker": (0o644, "base\n")})
+        self.digest = "sha256:" + hashlib.sha256(self.image.read_bytes()).hexdigest()
+        self.generation = 0
+
+    def start(self):
+        self.cellsd.start()
+        self.give()
+        return self
+
+    def give(self):
+        with open(self.image, "rb") as f:
+            self.policy("Layer", "sh", self.digest, f.fileno())
+
+    def call(self, user, method, signature="", *args, **more):
+        return sdbus.call(self.bus.address, user, "Device1", method, signature, *args, **more)
+
+    def policy(self, method, signature="", *args, **more):
+        return self.call("cells-policy", method, signature, *args, **more)
+
+    def apply(self, vps, rights, **conf):
+        """rights: (vp, class name, use, block[, kill])"""
+        self.generation += 1
+        props = {"layers": ("as", [self.digest]), "init": ("s", "/sbin/init"), "label": ("s", "A label"),
+                 "stop-signal": ("i", int(signal.SIGTERM)), "memory-max": ("t", 256 << 20), "pids-max": ("u", 64),
+                 "cpu-weight": ("u", 100), **conf}
+        rows = [(vp, CLASSES.index(c), use, block, kill[0] if kill else True) for vp, c, use, block, *kill in rights]
+        return self.policy("Apply", "ta(sa{sv})a(suybb)s", self.generation, [(v, props) for v in vps], rows, "test")
+
+    def list(self):
+        return {name: props for name, props in self.policy("List")[0]}
+
+    def state(self, vp):
+        return self.list().get(vp, {}).get("state", "absent")
+
+    def exec(self, vp, *argv):
+        r, w = os.pipe()
+        with open(os.devnull, "rb") as null:
+            status = self.call("root", "Exec", "sashhh", vp, list(argv), null.fileno(), w, w)
+        os.close(w)
+        with os.fdopen(r, "rb") as f:
+            return status, f.read().decode(errors="replace")
+
+    def opens(self, vp, node):
+        """Can the node be opened for reading in the VP?"""
+        status, out = self.exec(vp, "/bin/sh", "-c", f": < /dev/{node}")
+        assert status == 0 or "not permitted" in out, (vp, node, status, out)
+        return status == 0
+
+    def background(self, vp, script):
+        """Runs a script in the VP that stays; returns the Popen of the helper that waits for it."""
+        pid = os.fork()
+        if pid == 0:
+            with contextlib.suppress(BaseException):
+                with open(os.devnull, "r+b") as null:
+                    self.call("root", "Exec", "sashhh", vp, ["/bin/sh", "-c", script], null.fileno(), null.fileno(),
+                              null.fileno(), seconds=600)
+            os._exit(0)
+        self.world.closers.append(lambda: reap(pid))
+        return pid
+
+    def leaves(self):
+        return sorted(p.name for p in self.cgroup.iterdir() if p.is_dir())
+
+    def close(self):
+        with contextlib.suppress(Exception):
+            for name in self.list():
+                self.policy("Stop", "s", name)
+        self.world.close()
+        with contextlib.suppress(OSError):
+            self.cgroup.rmdir()
+
+
+def reap(pid):
+    with contextlib.suppress(ProcessLookupError, ChildProcessError):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def unified():
+    for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+        if " - cgroup2 " in line:
+            return pathlib.Path(line.split()[4])
+    pytest.skip("no cgroup v2")
+    return None
+
+
+BOTH = [("work", "camera", FRONT, True), ("work", "gps", ANY, False), ("personal", "camera", ANY, False),
+        ("personal", "gps", ANY, False)]
+
+
+@pytest.fixture(name="phone")
+def fixture_phone():
+    p = Phone()
+    try:
+        yield p.start()
+    finally:
+        p.close()
+
+
+@pytest.fixture(name="two")
+def fixture_two(phone):
+    phone.apply(["work", "personal"], BOTH)
+    phone.policy("Start", "s", "work")
+    phone.policy("Start", "s", "personal")
+    return phone
+
+
+def test_a_vp_starts_and_is_a_world_of_its_own(two):
+    assert two.state("work") == "background"
+    status, out = two.exec("work", "/bin/busybox", "sh", "-c",
+                           "cat /marker; busybox id -u; busybox hostname; echo $$; busybox cat /proc/1/cmdline | busybox tr '\\0' ' ';"
+                           " busybox cat /proc/self/uid_map; busybox cat /proc/self/cgroup; busybox ip link | busybox grep -c :")
+    assert status == 0, out
+    assert "base" in out and "work" in out and "/sbin/init" in out
+    ranges = {vp: int(two.exec(vp, "/bin/busybox", "awk", "{print $2}", "/proc/self/uid_map")[1])
+              for vp in ("work", "personal")}
+    assert abs(ranges["work"] - ranges["personal"]) >= 65536
+    assert two.exec("work", "/bin/sh", "-c", "echo secret > /mine && busybox ls -ln /mine | busybox awk '{print $3}'") == (0, "0\n")
+    assert two.exec("personal", "/bin/busybox", "cat", "/mine")[0] == 1
+    # On disk the ids are 0-based, so that data can move.
+    data = next((two.folder / "cellsd/vps").glob("work.*/upper/mine"))
+    assert (data.stat().st_uid, data.stat().st_gid) == (0, 0)
+
+
+def test_what_a_vp_may_not_do(two):
+    sh = ["/bin/busybox", "sh", "-c"]
+    for script, why in (
+            ("busybox mknod /tmp/x c 10 183", "mknod"),
+            ("busybox mount -t tmpfs none /sys/firmware && busybox ls /sys/firmware/acpi", "mask"),
+            ("busybox umount /dev", "umount"),
+            ("echo b > /proc/sysrq-trigger", "sysrq"),
+            ("busybox umount /proc/sys", "umount"),
+            ("echo 1 > /proc/sys/kernel/panic", "sysctl"),
+            ("busybox cat /proc/kcore | busybox head -c1 | busybox grep .", "kcore"),
+            ("busybox dmesg", "dmesg"),
+            ("busybox date -s 2020-01-01", "clock"),
+            ("busybox hostname -F /dev/null; busybox chroot /proc/1/root/../../.. busybox ls /work", "escape")):
+        status, out = two.exec("work", *sh, script)
+        assert status != 0 or "not permitted" in out, (why, out)
+
+
+def test_an_image_with_a_device_node_gives_nothing(phone):
+    # nodev on the overlay: a node in the data opens nowhere.
+    phone.apply(["work"], [("work", "camera", ANY, False)])
+    phone.policy("Start", "s", "work")
+    phone.policy("Stop", "s", "work")
+    upper = next((phone.folder / "cellsd/vps").glob("work.*/upper"))
+    os.mknod(upper / "zero", 0o20666, os.makedev(1, 5))
+    phone.policy("Start", "s", "work")
+    status, out = phone.exec("work", "/bin/busybox", "head", "-c1", "/zero")
+    assert status != 0 and "ermission denied" in out
+
+
+def test_verdicts_follow_the_front(two):
+    assert two.opens("work", "null")
+    # Nobody in front: exclusive means nobody, shared means both.
+    assert not two.opens("work", "hwrng") and two.opens("personal", "hwrng")
+    assert two.opens("work", "fuse") and two.opens("personal", "fuse")
+    assert not two.opens("work", "net/tun"), "no right at all"
+    two.call("root", "Switch", "s", "work")
+    assert two.list()["work"]["foreground"]
+    assert two.opens("work", "hwrng") and not two.opens("personal", "hwrng")
+    assert two.call("root", "Next") == "personal"
+    assert not two.opens("work", "hwrng") and two.opens("personal", "hwrng")
+    assert two.call("root", "Previous") == "work"
+    two.call("root", "Switch", "s", "")
+    assert two.state("work") == "background"
+
+
+def test_a_node_of_two_classes_needs_both(phone):
+    rights = [("work", "speaker", ANY, False), ("work", "bluetooth", ANY, False), ("personal", "speaker", ANY, False)]
+    phone.apply(["work", "personal"], rights)
+    phone.policy("Start", "s", "work")
+    phone.policy("Start", "s", "personal")
+    assert phone.opens("work", "autofs") and not phone.opens("personal", "autofs")
+
+
+def test_switch_is_fast(two):
+    times = []
+    for i in range(20):
+        times.append(two.call("root", "Switch", "s", ("work", "personal")[i % 2]))
+    assert sorted(times)[10] < 5_000_000, times
+
+
+def hold(phone, vp, node):
+    phone.background(vp, f"exec 7</dev/{node}; echo up > /tmp/held; exec busybox sleep 600")
+    harness.until(lambda: phone.exec(vp, "/bin/busybox", "cat", "/tmp/held")[0] == 0)
+
+
+def holders(phone, vp):
+    return phone.exec(vp, "/bin/busybox", "sh", "-c", "busybox ps | busybox grep -c '[s]leep 600'")[1].strip()
+
+
+def test_a_policy_that_takes_a_class_ends_its_holders(two):
+    hold(two, "personal", "fuse")
+    before = holders(two, "personal")
+    revoked, ns = two.apply(["work", "personal"], [r for r in BOTH if r[:2] != ("personal", "gps")])
+    assert revoked == [["personal", CLASSES.index("gps"), 1, 0, 0]]
+    assert 0 < ns < 1_000_000_000
+    assert int(holders(two, "personal")) == int(before) - 1
+    assert not two.opens("personal", "fuse")
+
+
+def test_keep_leaves_them_and_says_so(two):
+    hold(two, "personal", "fuse")
+    rest = [r for r in BOTH if r[:2] != ("personal", "gps")]
+    revoked, _ = two.apply(["work", "personal"], [*rest, ("personal", "gps", NONE, False, False)])
+    assert revoked == [["personal", CLASSES.index("gps"), 1, 0, 1]]
+    assert int(holders(two, "personal")) >= 1
+
+
+def test_a_switch_takes_before_it_gives(two):
+    two.call("root", "Switch", "s", "work")
+    hold(two, "work", "hwrng")
+    with signals(two) as heard:
+        two.call("root", "Switch", "s", "personal")
+        harness.until(lambda: "Switched" in heard() and "Revoked" in heard())
+    assert two.state("work") == "background"
+    assert not two.opens("work", "hwrng") and two.opens("personal", "hwrng")
+
+
+@contextlib.contextmanager
+def signals(phone):
+    log = phone.folder / "signals"
+    with open(log, "wb") as out:
+        # dbus-monitor needs no root and writes each signal as it comes.
+        p = subprocess.Popen(["dbus-monitor", "--address", phone.bus.address,
+                              "type='signal',interface='org.cells.Device1'"], stdout=out, stderr=subprocess.DEVNULL)
+    try:
+        harness.until(lambda: log.stat().st_size > 0)
+        yield lambda: log.read_text(errors="replace")
+    finally:
+        p.kill()
+        p.wait()
+
+
+def test_opens_and_denials_are_told_and_bursts_counted(two):
+    with signals(two) as heard:
+        assert two.opens("personal", "hwrng")
+        assert two.exec("work", "/bin/sh", "-c", "i=0; while [ $i -lt 50 ]; do ( : < /dev/hwrng ) 2>/dev/null; i=$((i+1)); done; true")[0] == 0
+        harness.until(lambda: '"deny"' in heard() and '"open"' in heard())
+        # The first is told at once, the rest as a count when the burst is over.
+        harness.until(lambda: re.search(r"uint32 49\b", heard()), 10)
+
+
+def test_lock_bars_and_survives_a_restart(two):
+    two.call("root", "Switch", "s", "work")
+    details = two.policy("Lock", "s", "work")
+    assert details["method"] == "stopped-and-barred" and not details["incomplete"]
+    assert two.state("work") == "locked" and two.state("personal") == "background"
+    for method, args in (("Start", ("s", "work")), ("Switch", ("s", "work"))):
+        with pytest.raises(sdbus.Error) as e:
+            two.policy(method, *args)
+        assert e.value.name == "org.cells.Error.vp_state"
+    two.policy("Lock", "s", "work")
+    two.cellsd.restart()
+    two.give()
+    assert two.state("work") == "locked"
+    with pytest.raises(sdbus.Error):
+        two.policy("Start", "s", "work")
+    unlock(two, "work")
+    two.policy("Start", "s", "work")
+    assert two.state("work") == "background"
+
+
+def unlock(phone, vp, passcode=b""):
+    fd = os.memfd_create("passcode", os.MFD_ALLOW_SEALING)
+    os.write(fd, passcode)
+    import fcntl
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
+    try:
+        phone.policy("Unlock", "sh", vp, fd)
+    finally:
+        os.close(fd)
+
+
+def test_no_passcode_opens_a_vp_that_has_none(two):
+    two.policy("Lock", "s", "work")
+    with pytest.raises(sdbus.Error) as e:
+        unlock(two, "work", b"12345678")
+    assert e.value.name == "org.cells.Error.password"
+    assert two.state("work") == "locked"
+
+
+def test_wipe_deletes_one_vp_and_only_that(two):
+    two.exec("work", "/bin/sh", "-c", "busybox dd if=/dev/zero of=/big bs=64k count=16 2>/dev/null; echo s3cret > /s")
+    details = two.policy("Wipe", "ss", "work", "cmd-1")
+    assert details["bytes"] >= 1 << 20 and details["method"] == "unlinked" and not details["incomplete"]
+    assert not list((two.folder / "cellsd/vps").glob("work.*"))
+    assert two.state("work") == "absent" and two.state("personal") == "background"
+    assert two.policy("Wipe", "ss", "work", "cmd-1") == details, "the same job again"
+    with pytest.raises(sdbus.Error) as e:
+        two.policy("Wipe", "ss", "work", "cmd-2")
+    assert e.value.name == "org.cells.Error.no_such_vp"
+    two.cellsd.restart()
+    two.give()
+    assert two.policy("Wipe", "ss", "work", "cmd-1") == details
+    two.policy("Forget", "s", "cmd-1")
+    # Wanted again, it is a new VP with another range of ids.
+    old = {p.name for p in (two.folder / "cellsd/vps").iterdir()}
+    two.apply(["work", "personal"], BOTH)
+    two.policy("Start", "s", "work")
+    assert two.exec("work", "/bin/busybox", "cat", "/s")[0] == 1
+    new = {p.name for p in (two.folder / "cellsd/vps").iterdir()} - old
+    assert len(new) == 1 and new != {"work.16"}
+
+
+def test_stop_asks_first_and_leaves_nothing(two):
+    mounts = len(pathlib.Path("/proc/self/mountinfo").read_text().splitlines())
+    inside = mounts_of(two)
+    await_init(two, "work", 1)
+    for i in range(3):
+        two.policy("Stop", "s", "work")
+        assert two.state("work") == "stopped"
+        assert len(two.leaves()) == 1
+        two.policy("Start", "s", "work")
+        await_init(two, "work", i + 2)
+    assert two.exec("work", "/bin/busybox", "cat", "/stopped") == (0, "bye\n")
+    two.policy("Stop", "s", "work")
+    two.policy("Stop", "s", "personal")
+    assert two.leaves() == []
+    assert len(pathlib.Path("/proc/self/mountinfo").read_text().splitlines()) == mounts
+    assert mounts_of(two) == inside
+
+
+def await_init(phone, vp, starts):
+    """Until its init has started so often, and handles signals."""
+    harness.until(lambda: phone.exec(vp, "/bin/sh", "-c", "busybox wc -l < /starts")[1].strip() == str(starts))
+
+
+def mounts_of(phone):
+    return len(pathlib.Path(f"/proc/{phone.cellsd.child.pid}/mountinfo").read_text().splitlines())
+
+
+def test_the_front_falls_back_to_the_host(two):
+    two.call("root", "Switch", "s", "work")
+    pid = two.list()["work"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    harness.until(lambda: two.state("work") == "stopped")
+    assert two.opens("personal", "hwrng")
+    assert len(two.leaves()) == 1
+
+
+def test_running_vps_survive_the_daemon(two):
+    two.call("root", "Switch", "s", "work")
+    pids = {vp: p["pid"] for vp, p in two.list().items()}
+    two.background("personal", "while :; do : </dev/null; : </dev/hwrng && echo bad > /bad; done 2>/dev/null")
+    two.cellsd.kill()
+    time.sleep(0.3)  # without the daemon the verdicts stay
+    two.cellsd.start()
+    two.give()
+    assert {vp: p["pid"] for vp, p in two.list().items()} == pids
+    assert two.state("work") == "foreground"
+    assert two.opens("work", "hwrng") and not two.opens("personal", "hwrng")
+    assert two.exec("personal", "/bin/busybox", "cat", "/bad")[0] == 1
+    two.call("root", "Switch", "s", "")
+    two.policy("Stop", "s", "work")
+    assert two.state("work") == "stopped"
+    os.kill(pids["personal"], signal.SIGKILL)
+    harness.until(lambda: two.state("personal") == "stopped")
+    assert two.leaves() == []
+
+
+def test_killed_at_random_points(two):
+    rng = random.Random(1)
+    for round_number in range(12):
+        job = f"job-{round_number}"
+        step = rng.choice(["start", "stop", "lock", "wipe", "switch", "apply"])
+        pid = os.fork()
+        if pid == 0:
+            with contextlib.suppress(BaseException):
+                {"start": lambda: two.policy("Start", "s", "work"), "stop": lambda: two.policy("Stop", "s", "work"),
+                 "lock": lambda: two.policy("Lock", "s", "work"), "wipe": lambda: two.policy("Wipe", "ss", "work", job),
+                 "switch": lambda: two.call("root", "Switch", "s", "work"),
+                 "apply": lambda: two.apply(["work", "personal"], BOTH)}[step]()
+            os._exit(0)
+        time.sleep(rng.random() * 0.03)
+        two.cellsd.kill()
+        reap(pid)
+        two.cellsd.start()
+        two.generation += 10
+        two.give()
+        two.apply(["work", "personal"], BOTH)
+        harness.until(lambda: two.state("work") != "wiping")
+        if two.state("work") == "absent":
+            two.apply(["work", "personal"], BOTH)
+        if two.state("work") == "locked":
+            harness.until(lambda: len(two.leaves()) <= 1)
+            unlock(two, "work")
+        two.policy("Start", "s", "work")
+        two.policy("Start", "s", "personal")
+        assert two.state("work") in ("background", "foreground"), step
+        two.call("root", "Switch", "s", "work")
+        assert two.opens("work", "hwrng") and not two.opens("personal", "hwrng"), step
+        two.call("root", "Switch", "s", "")
+        assert len(two.leaves()) == 2, step
+    two.policy("Stop", "s", "work")
+    two.policy("Stop", "s", "personal")
+    assert two.leaves() == []
+
+
+def test_who_may_call(two):
+    for user, method, args in (("cells-agent", "List", ()), ("nobody", "List", ()), ("cells-policy", "Exec", None),
+                               ("cells-policy", "Console", ("s", "work")), ("root", "Start", ("s", "work")),
+                               ("root", "Wipe", ("ss", "work", "x"))):
+        if args is None:
+            continue
+        with pytest.raises(sdbus.Error) as e:
+            two.call(user, method, *args)
+        assert "AccessDenied" in e.value.name
+
+
+def test_bad_wishes_change_nothing(two):
+    for bad in ([("work", {"layers": ("as", [])})], [("Work", {})], [("work", {"init": ("s", "x"), "layers": ("as", [two.digest])})],
+                [("work", {"color": ("s", "red")})], [("work", {"init": ("u", 1)})], [("a", {"layers": ("as", ["x"])})]):
+        with pytest.raises(sdbus.Error):
+            two.policy("Apply", "ta(sa{sv})a(suybb)s", 99, bad, [], "bad")
+    good = [("work", {"layers": ("as", [two.digest])})]
+    for right in (("gone", 3, 2, False, True), ("work", 99, 2, False, True), ("work", 3, 3, False, True)):
+        with pytest.raises(sdbus.Error):
+            two.policy("Apply", "ta(sa{sv})a(suybb)s", 99, good, [right], "bad")
+    assert two.state("work") == "background" and two.state("personal") == "background"
+    assert two.opens("personal", "hwrng")
+
+
+def test_a_layer_must_be_an_image(phone, tmp_path):
+    text = tmp_path / "text"
+    text.write_text("x" * 4096)
+    with open(text, "rb") as f, pytest.raises(sdbus.Error) as e:
+        phone.policy("Layer", "sh", "sha256:" + "0" * 64, f.fileno())
+    assert e.value.name == "org.cells.Error.image_digest"
+    with open(phone.image, "r+b") as f, pytest.raises(sdbus.Error):
+        phone.policy("Layer", "sh", "sha256:" + "0" * 64, f.fileno())
+
+
+def test_layers_lie_over_each_other(phone):
+    top = make_image(phone.folder, "top", {"marker": (0o644, "top\n")})
+    digest = "sha256:" + "1" * 64
+    with open(top, "rb") as f:
+        phone.policy("Layer", "sh", digest, f.fileno())
+    phone.apply(["work"], [], layers=("as", [phone.digest, digest]))
+    phone.policy("Start", "s", "work")
+    assert phone.exec("work", "/bin/busybox", "cat", "/marker") == (0, "top\n")
+    with pytest.raises(sdbus.Error) as e:
+        phone.policy("DropLayer", "s", digest)
+    assert e.value.name == "org.cells.Error.busy"
+    assert set(phone.policy("Layers")) == {phone.digest, digest}
+
+
+def test_a_start_that_fails_leaves_nothing(phone):
+    phone.apply(["work"], [], init=("s", "/no/such/init"))
+    for _ in range(3):
+        with pytest.raises(sdbus.Error) as e:
+            phone.policy("Start", "s", "work")
+        assert "run its init: No such file" in e.value.text
+    assert phone.leaves() == [] and phone.state("work") == "stopped"
+
+
+def test_links_in_the_data_lead_nowhere(phone):
+    phone.apply(["work"], [])
+    phone.policy("Start", "s", "work")
+    phone.exec("work", "/bin/busybox", "sh", "-c", "busybox rmdir /tmp; busybox ln -s /etc /tmp")
+    phone.policy("Stop", "s", "work")
+    upper = next((phone.folder / "cellsd/vps").glob("work.*/upper"))
+    os.symlink("/etc", upper / "run.link")
+    os.mknod(upper / "run", 0o20000, os.makedev(0, 0))  # a whiteout ...
+    os.rename(upper / "run.link", upper / "run")  # ... and then a link instead of /run
+    with pytest.raises(sdbus.Error):
+        phone.policy("Start", "s", "work")
+    assert phone.leaves() == []
+
+
+def test_boot_starts_once(phone):
+    phone.apply(["work"], [], **{"on-boot": ("b", True)})
+    harness.until(lambda: phone.state("work") == "background")
+    phone.policy("Stop", "s", "work")
+    phone.apply(["work"], [], **{"on-boot": ("b", True)})
+    assert phone.state("work") == "stopped"
+
+
+def test_a_vp_no_longer_named_is_stopped_and_kept(two):
+    two.apply(["personal"], [])
+    harness.until(lambda: two.state("work") == "stopped")
+    assert list((two.folder / "cellsd/vps").glob("work.*"))
+    with pytest.raises(sdbus.Error):
+        two.policy("Start", "s", "work")
+    two.apply(["work", "personal"], BOTH)
+    two.policy("Start", "s", "work")
+
+
+def test_console(phone):
+    phone.apply(["work"], [], init=("s", "/sbin/shell"))
+    image = make_image(phone.folder, "sh", {"sbin/shell": (0o755, "#!/bin/busybox sh\nwhile read x; do echo got-$x; done\n")})
+    digest = "sha256:" + "2" * 64
+    with open(image, "rb") as f:
+        phone.policy("Layer", "sh", digest, f.fileno())
+    phone.apply(["work"], [], init=("s", "/sbin/shell"), layers=("as", [digest]))
+    phone.policy("Start", "s", "work")
+    fd = phone.call("root", "Console", "s", "work")
+    os.write(fd, b"hello\n")
+    seen = b""
+    end = time.monotonic() + 10
+    while b"got-hello" not in seen and time.monotonic() < end:
+        try:
+            os.set_blocking(fd, False)
+            seen += os.read(fd, 4096)
+        except BlockingIOError:
+            time.sleep(0.01)
+    # The call's connection is gone, so cellsd may have taken the answer first.
+    os.close(fd)
+    assert seen or "got-hello" in pathlib.Path(phone.cellsd.log).read_text()
