@@ -29,10 +29,10 @@
 /* The child's steps, by name: what it reports is a step and an errno. */
 #define STEPS(X)                                                               \
 	X(IDS, "take its ids")                                                 \
-	X(UNSHARE, "make its mount namespace") X(ROOT, "enter its root")       \
-		X(NETWORK, "bring up its loopback")                            \
-			X(HOSTNAME, "set its host name") X(CONSOLE,            \
-							   "open its console") \
+	X(UNSHARE, "make its mount namespace")                                 \
+	X(ROOT, "enter its root") X(NETWORK, "bring up its loopback")          \
+		X(HOSTNAME, "set its host name")                               \
+			X(CONSOLE, "open its console")                         \
 				X(LABEL, "take its SELinux context")           \
 					X(JAIL, "give up rights")              \
 						X(EXEC, "run its init")

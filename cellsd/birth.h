@@ -34,7 +34,8 @@ struct birth {
 		.pid = -1, .pidfd = -1, .userns = -1, .go = -1, .status = -1   \
 	}
 
-/* Clones it and maps its ids. The current folder must be the stage (tree.h). */
+/* Clones it and maps its ids. The current folder must be the stage (rootfs.h).
+ */
 int birth_begin(const struct birth_plan *p, struct birth *ret, struct err *e);
 
 /* Lets it go on and waits until it runs its init, or says why it does not. */

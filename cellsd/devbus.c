@@ -354,7 +354,7 @@ static int append_class(sd_bus_message *reply, const struct host *h, uint32_t c)
 {
 	int r;
 
-	if (!(h->hardware >> c & 1))
+	if (!(h->present >> c & 1))
 		return 0;
 	r = sd_bus_message_open_container(reply, 'r', "uas");
 	if (r >= 0)

@@ -92,9 +92,9 @@ void front_settle(struct host *h, const char *cause, uint64_t *ret_ns)
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
 
-		if (v->run && old[i] & ~v->run->allowed & h->hardware)
+		if (v->run && old[i] & ~v->run->allowed & h->present)
 			take_handles(h, v,
-				     old[i] & ~v->run->allowed & h->hardware);
+				     old[i] & ~v->run->allowed & h->present);
 	}
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
@@ -104,7 +104,7 @@ void front_settle(struct host *h, const char *cause, uint64_t *ret_ns)
 		/* A VP that is being ended gets nothing more. */
 		if (vpstate_runs(v->state) && !v->run->cause)
 			set(h, v, vp_allowed(v, front), ret_ns);
-		tell_modes(h, v, (old[i] ^ v->run->allowed) & h->hardware,
+		tell_modes(h, v, (old[i] ^ v->run->allowed) & h->present,
 			   cause);
 	}
 }

@@ -3,12 +3,12 @@
 
 #include "cellsd/erase.h"
 #include "cellsd/front.h"
-#include "cellsd/inventory.h"
+#include "cellsd/hardware.h"
 #include "cellsd/jail.h"
 #include "cellsd/layer.h"
 #include "cellsd/leaf.h"
+#include "cellsd/rootfs.h"
 #include "cellsd/running.h"
-#include "cellsd/tree.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -69,15 +69,15 @@ static int on_flush(sd_event_source *s, uint64_t usec, void *arg)
 static int take_nodes(struct host *h, struct err *e)
 {
 	size_t n;
-	const struct inventory_node *found = inventory_nodes(h->inventory, &n);
+	const struct hardware_node *found = hardware_nodes(h->hardware, &n);
 	struct backend_node *nodes = calloc(n + 1, sizeof(*nodes));
 
 	if (!nodes)
 		return err_oom(e, "list the hardware");
-	h->hardware = 0;
+	h->present = 0;
 	for (size_t i = 0; i < n; i++) {
 		nodes[i] = found[i].node;
-		h->hardware |= nodes[i].classes;
+		h->present |= nodes[i].classes;
 	}
 	free(h->nodes);
 	h->nodes = nodes;
@@ -88,18 +88,18 @@ static int take_nodes(struct host *h, struct err *e)
 static void add_nodes(struct host *h, const struct vp *v)
 {
 	size_t n;
-	const struct inventory_node *found = inventory_nodes(h->inventory, &n);
+	const struct hardware_node *found = hardware_nodes(h->hardware, &n);
 	struct err e;
 
 	for (size_t i = 0; i < n; i++) {
-		const struct tree_node node = { found[i].name,
-						found[i].node.block,
-						found[i].node.major,
-						found[i].node.minor };
+		const struct rootfs_node node = { found[i].name,
+						  found[i].node.block,
+						  found[i].node.major,
+						  found[i].node.minor };
 
 		/* The VP owns its /dev and may have put something there. */
-		tree_remove_node(v->run->dev, node.name);
-		if (tree_add_node(v->run->dev, &node, vp_base(v), &e) < 0)
+		rootfs_remove_node(v->run->dev, node.name);
+		if (rootfs_add_node(v->run->dev, &node, vp_base(v), &e) < 0)
 			log_warning("VP %s: %s", v->name, e.text);
 	}
 }
@@ -110,7 +110,7 @@ static int on_settled(sd_event_source *s, uint64_t usec, void *arg)
 	struct host *h = arg;
 	struct err e;
 
-	if (inventory_scan(h->inventory, &e) < 0 || take_nodes(h, &e) < 0) {
+	if (hardware_scan(h->hardware, &e) < 0 || take_nodes(h, &e) < 0) {
 		log_error("%s", e.text);
 		return 0;
 	}
@@ -124,7 +124,7 @@ static int on_hotplug(sd_event_source *s, int fd, uint32_t events, void *arg)
 {
 	struct host *h = arg;
 
-	if (!inventory_drain(h->inventory))
+	if (!hardware_drain(h->hardware))
 		return 0;
 	sd_event_source_set_time_relative(h->on_settled, SETTLE_MS * 1000);
 	return sd_event_source_set_enabled(h->on_settled, SD_EVENT_ONESHOT);
@@ -168,7 +168,7 @@ static int open_stage(struct host *h, struct err *e)
 	int r = path ? io_mkdirs(path, 0711, e) : err_oom(e, "stage");
 
 	if (r == 0)
-		r = tree_stage(path, &h->stage, e);
+		r = rootfs_stage(path, &h->stage, e);
 	if (r < 0)
 		return r;
 	h->layers_dir =
@@ -192,9 +192,9 @@ static int open_kernel(struct host *h, struct err *e)
 	h->backend_type = &gate_backend;
 	r = h->backend_type->make(leaves, n, &h->backend, e);
 	if (r == 0)
-		r = inventory_new(h->options.profile, &h->inventory, e);
+		r = hardware_new(h->options.profile, &h->hardware, e);
 	if (r == 0)
-		r = inventory_scan(h->inventory, e);
+		r = hardware_scan(h->hardware, e);
 	return r == 0 ? take_nodes(h, e) : r;
 }
 
@@ -212,7 +212,7 @@ static int listen_to(struct host *h, struct err *e)
 					       0, on_flush, h);
 	if (r >= 0)
 		r = sd_event_add_io(loop, &h->on_hotplug,
-				    inventory_fd(h->inventory), EPOLLIN,
+				    hardware_fd(h->hardware), EPOLLIN,
 				    on_hotplug, h);
 	if (r >= 0)
 		r = sd_event_add_time_relative(loop, &h->on_settled,
@@ -283,7 +283,7 @@ void host_close(struct host *h)
 	sd_event_source_disable_unref(h->on_hotplug);
 	sd_event_source_disable_unref(h->on_settled);
 	roster_free(h->roster);
-	inventory_free(h->inventory);
+	hardware_free(h->hardware);
 	if (h->backend)
 		h->backend_type->free(h->backend);
 	jail_free(h->jail);

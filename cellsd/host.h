@@ -16,7 +16,7 @@
 #include "cellsd/roster.h"
 
 struct err;
-struct inventory;
+struct hardware;
 struct jail;
 struct layers;
 struct profile;
@@ -65,12 +65,12 @@ struct host {
 	struct roster *roster;
 	struct layers *layers;
 	struct jail *jail;
-	struct inventory *inventory;
+	struct hardware *hardware;
 	const struct backend_type *backend_type;
 	struct backend *backend;
 	struct backend_node *nodes;
 	size_t n_nodes;
-	uint32_t hardware; /* classes that have a node, a bit each */
+	uint32_t present; /* classes that have a node, a bit each */
 	int stage, layers_dir, cgroup, data; /* folders */
 	sd_event_source *on_events, *on_flush, *on_hotplug, *on_settled;
 	struct host_revoked revoked; /* room for the answer at hand */

@@ -6,8 +6,6 @@
 #ifndef CELLSD_JAIL_H
 #define CELLSD_JAIL_H
 
-#include <linux/filter.h>
-
 struct err;
 struct jail;
 

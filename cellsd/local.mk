@@ -14,7 +14,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/guest.c %D%/guest.h \
 	%D%/holder.c %D%/holder.h \
 	%D%/host.c %D%/host.h \
-	%D%/inventory.c %D%/inventory.h \
+	%D%/hardware.c %D%/hardware.h \
 	%D%/jail.c %D%/jail.h \
 	%D%/journal.c %D%/journal.h \
 	%D%/label.c %D%/label.h \
@@ -27,7 +27,8 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/roster.c %D%/roster.h \
 	%D%/running.c %D%/running.h \
 	%D%/setup.c %D%/setup.h \
-	%D%/tree.c %D%/tree.h \
+	%D%/rootfs.c %D%/rootfs.h \
+	%D%/syscalls.c %D%/syscalls.h \
 	%D%/verdict.h \
 	%D%/visit.c %D%/visit.h \
 	%D%/vp.c %D%/vp.h \

@@ -4,13 +4,13 @@
 #include "cellsd/birth.h"
 #include "cellsd/erase.h"
 #include "cellsd/front.h"
+#include "cellsd/hardware.h"
 #include "cellsd/host.h"
-#include "cellsd/inventory.h"
 #include "cellsd/label.h"
 #include "cellsd/layer.h"
 #include "cellsd/leaf.h"
 #include "cellsd/mnt.h"
-#include "cellsd/tree.h"
+#include "cellsd/rootfs.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -272,13 +272,13 @@ static int make_leaf(struct host *h, struct vp *v, struct err *e)
 }
 
 static int build(struct host *h, const struct vp *v, const struct birth *b,
-		 int data, struct tree *ret, struct err *e)
+		 int data, struct rootfs *ret, struct err *e)
 {
 	char label[LABEL_SIZE];
 	size_t n;
-	const struct inventory_node *found = inventory_nodes(h->inventory, &n);
-	auto_free struct tree_node *nodes = calloc(n + 1, sizeof(*nodes));
-	struct tree_plan plan = {
+	const struct hardware_node *found = hardware_nodes(h->hardware, &n);
+	auto_free struct rootfs_node *nodes = calloc(n + 1, sizeof(*nodes));
+	struct rootfs_plan plan = {
 		.layers = h->layers,
 		.digests = (const char *const *)v->conf.layer,
 		.n_digests = v->conf.n_layers,
@@ -294,18 +294,18 @@ static int build(struct host *h, const struct vp *v, const struct birth *b,
 	if (!nodes)
 		return err_oom(e, "start a VP");
 	for (size_t i = 0; i < n; i++)
-		nodes[i] =
-			(struct tree_node){ found[i].name, found[i].node.block,
-					    found[i].node.major,
-					    found[i].node.minor };
+		nodes[i] = (struct rootfs_node){ found[i].name,
+						 found[i].node.block,
+						 found[i].node.major,
+						 found[i].node.minor };
 	label_file(v->number, label);
-	return tree_build(h->stage, &plan, ret, e);
+	return rootfs_build(h->stage, &plan, ret, e);
 }
 
 static int begin(struct host *h, struct vp *v, int data, struct err *e)
 {
 	AUTO(birth_fini) struct birth b = BIRTH_NONE;
-	struct tree tree = { -1, -1, -1 };
+	struct rootfs tree = { -1, -1, -1 };
 	char label[LABEL_SIZE];
 	struct birth_plan plan = {
 		.name = v->name,
@@ -329,7 +329,7 @@ static int begin(struct host *h, struct vp *v, int data, struct err *e)
 	v->run->tty = tree.tty;
 	if (r == 0)
 		r = birth_finish(&b, e);
-	tree_sweep(h->stage);
+	rootfs_sweep(h->stage);
 	if (r < 0)
 		return r;
 	v->run->pid = b.pid;

@@ -10,9 +10,10 @@
 
 #define VPSTATES(X)                                                            \
 	X(ABSENT, "absent")                                                    \
-	X(INSTALLED, "installed") X(STOPPED, "stopped")                        \
-		X(BACKGROUND, "background") X(FOREGROUND, "foreground")        \
-			X(LOCKED, "locked") X(WIPING, "wiping")
+	X(INSTALLED, "installed")                                              \
+	X(STOPPED, "stopped") X(BACKGROUND, "background")                      \
+		X(FOREGROUND, "foreground") X(LOCKED, "locked")                \
+			X(WIPING, "wiping")
 enum vpstate {
 #define VPSTATE_SYMBOL(s, w) VPSTATE_##s,
 	VPSTATES(VPSTATE_SYMBOL)

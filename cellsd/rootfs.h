@@ -5,8 +5,8 @@
  * own, so that the host never sees it and nothing is left when the daemon dies.
  * The VP's first process copies it; after that the stage is swept.
  */
-#ifndef CELLSD_TREE_H
-#define CELLSD_TREE_H
+#ifndef CELLSD_ROOTFS_H
+#define CELLSD_ROOTFS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,19 +19,19 @@ struct layers;
  * Moves the daemon into a mount namespace of its own and mounts the stage over
  * the folder, which becomes the current one. *ret is its descriptor.
  */
-int tree_stage(const char *folder, int *ret, struct err *e);
+int rootfs_stage(const char *folder, int *ret, struct err *e);
 
-struct tree_node {
+struct rootfs_node {
 	const char *name; /* below /dev */
 	bool block;
 	uint32_t major, minor;
 };
 
-struct tree_plan {
+struct rootfs_plan {
 	struct layers *layers;
 	const char *const *digests; /* lowest first */
 	unsigned int n_digests;
-	const struct tree_node *nodes;
+	const struct rootfs_node *nodes;
 	size_t n_nodes;
 	const char *label; /* SELinux context of the files or "" */
 	int data;	   /* folder with `upper` and `work`, ids 0-based */
@@ -39,20 +39,20 @@ struct tree_plan {
 	uint32_t base;
 };
 
-struct tree {
+struct rootfs {
 	int dev;     /* the VP's /dev, for nodes that come later */
 	int console; /* master side of its console */
 	int tty;     /* slave side: held open, the master never hangs up */
 };
 
-int tree_build(int stage, const struct tree_plan *p, struct tree *ret,
-	       struct err *e);
-/* Unmounts what tree_build() mounted on the stage. */
-void tree_sweep(int stage);
+int rootfs_build(int stage, const struct rootfs_plan *p, struct rootfs *ret,
+		 struct err *e);
+/* Unmounts what rootfs_build() mounted on the stage. */
+void rootfs_sweep(int stage);
 
 /* Makes a node in a VP's /dev, owned by its root. -EEXIST is no error. */
-int tree_add_node(int dev, const struct tree_node *n, uint32_t base,
-		  struct err *e);
-void tree_remove_node(int dev, const char *name);
+int rootfs_add_node(int dev, const struct rootfs_node *n, uint32_t base,
+		    struct err *e);
+void rootfs_remove_node(int dev, const char *name);
 
 #endif

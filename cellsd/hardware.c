@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/inventory.h"
+#include "cellsd/hardware.h"
 
 #include "cellsd/profile.h"
 #include "lib/auto.h"
@@ -21,17 +21,17 @@ static const char *const raw_subsystems[] = { "usb", "hidraw",
 					      "tty", "usbmisc",
 					      "bsg", "scsi_generic" };
 
-struct inventory {
+struct hardware {
 	struct udev *udev;
 	struct udev_monitor *monitor;
 	const struct profile *profile;
-	struct inventory_node *node;
+	struct hardware_node *node;
 	size_t n;
 };
 
 /* A device with a node, while a listing is made. */
 struct found {
-	struct inventory_node node;
+	struct hardware_node node;
 	char path[512];	    /* in sysfs */
 	char hardware[512]; /* what it is a node of, for raw nodes; or "" */
 };
@@ -41,10 +41,9 @@ struct listing {
 	size_t n;
 };
 
-int inventory_new(const struct profile *p, struct inventory **ret,
-		  struct err *e)
+int hardware_new(const struct profile *p, struct hardware **ret, struct err *e)
 {
-	AUTO(inventory_freep) struct inventory *i = calloc(1, sizeof(*i));
+	AUTO(hardware_freep) struct hardware *i = calloc(1, sizeof(*i));
 	const char *source =
 		access(UDEVD_SOCKET, F_OK) == 0 ? "udev" : "kernel";
 
@@ -61,7 +60,7 @@ int inventory_new(const struct profile *p, struct inventory **ret,
 	return 0;
 }
 
-void inventory_free(struct inventory *i)
+void hardware_free(struct hardware *i)
 {
 	if (!i)
 		return;
@@ -137,7 +136,7 @@ static const char *hardware_of(struct udev_device *d)
 	return parent ? udev_device_get_syspath(parent) : NULL;
 }
 
-static void take_device(const struct inventory *i, struct listing *l,
+static void take_device(const struct hardware *i, struct listing *l,
 			struct udev_device *d)
 {
 	const struct profile_device view = {
@@ -200,7 +199,7 @@ static void enumerate_freep(struct udev_enumerate **en)
 	udev_enumerate_unref(*en);
 }
 
-static int list_devices(const struct inventory *i, struct listing *l,
+static int list_devices(const struct hardware *i, struct listing *l,
 			struct err *e)
 {
 	AUTO(enumerate_freep)
@@ -226,11 +225,11 @@ static int list_devices(const struct inventory *i, struct listing *l,
 	return 0;
 }
 
-int inventory_scan(struct inventory *i, struct err *e)
+int hardware_scan(struct hardware *i, struct err *e)
 {
 	auto_free struct found *items = calloc(NODES_MAX, sizeof(*items));
 	struct listing l = { .item = items };
-	struct inventory_node *node;
+	struct hardware_node *node;
 	size_t n = 0;
 	int r;
 
@@ -252,19 +251,19 @@ int inventory_scan(struct inventory *i, struct err *e)
 	return 0;
 }
 
-const struct inventory_node *inventory_nodes(const struct inventory *i,
-					     size_t *ret_n)
+const struct hardware_node *hardware_nodes(const struct hardware *i,
+					   size_t *ret_n)
 {
 	*ret_n = i->n;
 	return i->node;
 }
 
-int inventory_fd(const struct inventory *i)
+int hardware_fd(const struct hardware *i)
 {
 	return udev_monitor_get_fd(i->monitor);
 }
 
-bool inventory_drain(struct inventory *i)
+bool hardware_drain(struct hardware *i)
 {
 	struct udev_device *d;
 	bool news = false;

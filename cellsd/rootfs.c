@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/tree.h"
+#include "cellsd/rootfs.h"
 
 #include "cellsd/layer.h"
 #include "cellsd/mnt.h"
@@ -31,7 +31,7 @@
 
 /* ---- the stage */
 
-int tree_stage(const char *folder, int *ret, struct err *e)
+int rootfs_stage(const char *folder, int *ret, struct err *e)
 {
 	const struct mnt_option options[] = { { "mode", "0711" }, {} };
 	auto_close int fd = -1;
@@ -66,7 +66,7 @@ static void layer_name(char name[LAYER_NAME_SIZE], unsigned int i)
 	snprintf(name, LAYER_NAME_SIZE, "l%u", i);
 }
 
-void tree_sweep(int stage)
+void rootfs_sweep(int stage)
 {
 	char name[LAYER_NAME_SIZE];
 
@@ -90,7 +90,7 @@ static void act_as(uint32_t id)
 	setfsuid(id);
 }
 
-static int put_layer(int stage, const struct tree_plan *p, unsigned int i,
+static int put_layer(int stage, const struct rootfs_plan *p, unsigned int i,
 		     struct err *e)
 {
 	auto_close int fd = -1;
@@ -107,7 +107,7 @@ static int put_layer(int stage, const struct tree_plan *p, unsigned int i,
 	return mnt_attach(fd, stage, name, e);
 }
 
-static int put_data(int stage, const struct tree_plan *p, struct err *e)
+static int put_data(int stage, const struct rootfs_plan *p, struct err *e)
 {
 	auto_close int fd = -1;
 	int r = mnt_clone(p->data, "", &fd, e);
@@ -119,7 +119,7 @@ static int put_data(int stage, const struct tree_plan *p, struct err *e)
 	return r;
 }
 
-static int mount_overlay(const struct tree_plan *p, int *ret, struct err *e)
+static int mount_overlay(const struct rootfs_plan *p, int *ret, struct err *e)
 {
 	char lower[LAYER_NAME_SIZE * LAYERS_MAX] = "", name[LAYER_NAME_SIZE];
 	struct mnt_option options[] = {
@@ -148,7 +148,7 @@ static int mount_overlay(const struct tree_plan *p, int *ret, struct err *e)
 	return r;
 }
 
-static int put_root(int stage, const struct tree_plan *p, int *ret,
+static int put_root(int stage, const struct rootfs_plan *p, int *ret,
 		    struct err *e)
 {
 	static const char *const places[] = { "dev", "proc", "sys", "run",
@@ -284,7 +284,7 @@ static int mask(int stage, int root, const char *path, bool readable,
 	return r;
 }
 
-static int put_fresh(int stage, int root, const struct tree_plan *p,
+static int put_fresh(int stage, int root, const struct rootfs_plan *p,
 		     struct err *e)
 {
 	struct fresh f = {
@@ -306,7 +306,7 @@ static int put_fresh(int stage, int root, const struct tree_plan *p,
 
 /* ---- /dev */
 
-static const struct tree_node pseudo[] = {
+static const struct rootfs_node pseudo[] = {
 	{ "null", false, 1, 3 },    { "zero", false, 1, 5 },
 	{ "full", false, 1, 7 },    { "random", false, 1, 8 },
 	{ "urandom", false, 1, 9 }, { "tty", false, 5, 0 },
@@ -336,7 +336,7 @@ static int make_folders(int dev, const char *name, struct err *e)
 	return 0;
 }
 
-static int make_node(int dev, const struct tree_node *n, mode_t mode,
+static int make_node(int dev, const struct rootfs_node *n, mode_t mode,
 		     struct err *e)
 {
 	mode |= n->block ? S_IFBLK : S_IFCHR;
@@ -346,8 +346,8 @@ static int make_node(int dev, const struct tree_node *n, mode_t mode,
 	return 0;
 }
 
-int tree_add_node(int dev, const struct tree_node *n, uint32_t base,
-		  struct err *e)
+int rootfs_add_node(int dev, const struct rootfs_node *n, uint32_t base,
+		    struct err *e)
 {
 	mode_t old = umask(0);
 	int r;
@@ -361,12 +361,12 @@ int tree_add_node(int dev, const struct tree_node *n, uint32_t base,
 	return r;
 }
 
-void tree_remove_node(int dev, const char *name)
+void rootfs_remove_node(int dev, const char *name)
 {
 	unlinkat(dev, name, 0);
 }
 
-static int fill_dev(int dev, const struct tree_plan *p, struct err *e)
+static int fill_dev(int dev, const struct rootfs_plan *p, struct err *e)
 {
 	static const char *const folders[] = { "pts", "shm", "mqueue" };
 	mode_t old = umask(0);
@@ -386,7 +386,7 @@ static int fill_dev(int dev, const struct tree_plan *p, struct err *e)
 	act_as(0);
 	umask(old);
 	for (size_t i = 0; r == 0 && i < p->n_nodes; i++)
-		r = tree_add_node(dev, &p->nodes[i], p->base, e);
+		r = rootfs_add_node(dev, &p->nodes[i], p->base, e);
 	return r;
 }
 
@@ -428,7 +428,7 @@ static int put_pts(int root, uint32_t base, struct err *e)
 	return r;
 }
 
-static int put_console(int root, uint32_t base, struct tree *t, struct err *e)
+static int put_console(int root, uint32_t base, struct rootfs *t, struct err *e)
 {
 	auto_close int master = -1, slave = -1, bind = -1, tty = -1;
 	int number, zero = 0, r;
@@ -458,8 +458,8 @@ static int put_console(int root, uint32_t base, struct tree *t, struct err *e)
 	return r;
 }
 
-int tree_build(int stage, const struct tree_plan *p, struct tree *ret,
-	       struct err *e)
+int rootfs_build(int stage, const struct rootfs_plan *p, struct rootfs *ret,
+		 struct err *e)
 {
 	auto_close int root = -1, dev = -1;
 	int r = put_root(stage, p, &root, e);
