@@ -51,6 +51,7 @@ struct policyd {
 	struct enrol *enrol;
 	struct command *command;
 	struct ticker *ticker;
+	sd_bus_vtable *vtable;
 };
 
 struct policyd_options {

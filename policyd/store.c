@@ -187,7 +187,7 @@ int store_empty_epoch(struct store *s, struct err *e)
 		STORE_SNAPSHOT_DIGEST, STORE_RECEIPT_SEQ,  STORE_RECEIPT_ACKED,
 		STORE_AUDIT_SEQ,     STORE_AUDIT_HEAD,     STORE_AUDIT_ACKED,
 		STORE_AUDIT_BYTES,   STORE_AUDIT_LOST,     STORE_APPLYING,
-		STORE_MEMBER_ISSUED,
+		STORE_MEMBER_ISSUED, STORE_FRESH_UNTIL,
 	};
 	int r = db_exec(s->db,
 			"DELETE FROM staged; DELETE FROM job;"
@@ -312,10 +312,25 @@ int store_clear_staged(struct store *s, struct err *e)
 }
 
 int store_put_staged(struct store *s, const uint8_t digest[HASH_SIZE],
-		     struct err *e)
+		     bool is_accepted, struct err *e)
 {
-	return db_run(s->db, e, "INSERT OR IGNORE INTO staged VALUES (?)", "b",
-		      digest, (size_t)HASH_SIZE);
+	return db_run(s->db, e, "INSERT OR REPLACE INTO staged VALUES (?, ?)",
+		      "bi", digest, (size_t)HASH_SIZE, (int64_t)is_accepted);
+}
+
+bool store_is_accepted(struct store *s, const uint8_t digest[HASH_SIZE])
+{
+	sqlite3_stmt *st;
+	struct err e;
+	int r;
+
+	if (db_query(s->db, &st, &e,
+		     "SELECT 1 FROM staged WHERE digest = ? AND accepted = 1",
+		     "b", digest, (size_t)HASH_SIZE) < 0)
+		return false;
+	r = db_step(s->db, st, &e);
+	sqlite3_reset(st);
+	return r > 0;
 }
 
 int store_get_floor(struct store *s, enum doc_type type, const char *id,
@@ -436,8 +451,7 @@ int store_put_job(struct store *s, const struct store_job *j, int64_t now,
 	int r;
 
 	r = db_run(s->db, e,
-		   "DELETE FROM job WHERE done = 1 AND type != '' "
-		   "AND expires < ?",
+		   "DELETE FROM job WHERE done = 1 AND expires < ?",
 		   "i", now);
 	if (r == 0 && j->type != DOC_NONE)
 		r = count_jobs(s, &n, e);

@@ -43,6 +43,7 @@ void store_endp(struct store **tx);
 #define STORE_STAGED "staged"             /* payload of the one that is awaited */
 #define STORE_SNAPSHOT_FLOOR "snapshot-floor"
 #define STORE_SNAPSHOT_DIGEST "snapshot-digest" /* of the floor, hex */
+#define STORE_FRESH_UNTIL "fresh-until"   /* when the newest snapshot lapses */
 #define STORE_TIME "secure-time"
 #define STORE_RECEIPT_SEQ "receipt-seq"
 #define STORE_RECEIPT_ACKED "receipt-acked"
@@ -97,7 +98,8 @@ int store_put_in_force(struct store *s, const struct doc_head *head,
 
 int store_clear_staged(struct store *s, struct err *e);
 int store_put_staged(struct store *s, const uint8_t digest[HASH_SIZE],
-		     struct err *e);
+		     bool is_accepted, struct err *e);
+bool store_is_accepted(struct store *s, const uint8_t digest[HASH_SIZE]);
 
 struct store_floor {
 	uint32_t version; /* 0: does not count under the root in force */

@@ -32,8 +32,12 @@ CREATE TABLE in_force (
 	PRIMARY KEY (type, id)
 ) WITHOUT ROWID;
 
--- What the staged snapshot names.
-CREATE TABLE staged (digest BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
+-- What the staged snapshot names; accepted: it came, and passed all tests since
+-- the last activation.
+CREATE TABLE staged (
+	digest BLOB NOT NULL PRIMARY KEY,
+	accepted INTEGER NOT NULL
+) WITHOUT ROWID;
 
 -- The newest version of each document that was ever in force. It binds only
 -- while its signatures reach the threshold under the root in force (counts).

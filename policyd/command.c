@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/command.h"
+
+#include "lib/auto.h"
+#include "lib/bus.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "policyd/activate.h"
+#include "policyd/device.h"
+#include "policyd/intake.h"
+#include "policyd/issuer.h"
+#include "policyd/journal.h"
+#include "policyd/policyd.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#define RUNNING_MAX 64
+#define RULE_LIFE (30 * 24 * 3600)
+#define RETRY_NS (UINT64_C(5) * 1000 * 1000 * 1000)
+
+/* An order that cellsd has been given. */
+struct running {
+	struct policyd *p;
+	struct store_job job;
+	const struct deed *deed;
+	json_t *details; /* of the switch that it made */
+};
+
+struct command {
+	struct running *running[RUNNING_MAX];
+	int64_t again[COMMAND_AGAIN_MAX];
+	unsigned int n_again;
+	uint64_t pause_ns; /* mono: a rule failed, not before this */
+};
+
+/* What an action is to cellsd, and what it leaves. */
+static const struct deed {
+	enum doc_action action;
+	const char *method;
+	enum receipt_type receipt;
+	enum audit_event event;
+	const char *state;   /* the VP's afterwards; NULL: cellsd tells */
+	bool has_job;        /* the method takes the order's id */
+	bool has_details;    /* and answers with details */
+	bool ends_vp;
+} deeds[] = {
+	{ DOC_START, "Start", RECEIPT_STARTED, AUDIT_START, "background" },
+	{ DOC_STOP, "Stop", RECEIPT_STOPPED, AUDIT_STOP, "stopped" },
+	{ DOC_SWITCH, "Switch", RECEIPT_SWITCHED, AUDIT_SWITCH, NULL },
+	{ DOC_LOCK, "Lock", RECEIPT_LOCKED, AUDIT_LOCK, "locked",
+	  .has_details = true },
+	{ DOC_UNLOCK, "Unlock", RECEIPT_UNLOCKED, AUDIT_UNLOCK, "stopped" },
+	{ DOC_WIPE, "Wipe", RECEIPT_WIPED, AUDIT_WIPE, "absent",
+	  .has_job = true, .has_details = true, .ends_vp = true },
+	{ DOC_REMOVE, "Remove", RECEIPT_REMOVED, AUDIT_REMOVE, "absent",
+	  .has_job = true, .has_details = true, .ends_vp = true },
+};
+
+static const struct deed *deed_of(const char *action)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(deeds); i++)
+		if (strcmp(doc_action_name(deeds[i].action), action) == 0)
+			return &deeds[i];
+	return NULL;
+}
+
+int command_new(struct policyd *p, struct command **ret, struct err *e)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : err_oom(e, "commands");
+}
+
+void command_free(struct command *c)
+{
+	for (unsigned int i = 0; c && i < RUNNING_MAX; i++) {
+		if (!c->running[i])
+			continue;
+		json_decref(c->running[i]->details);
+		free(c->running[i]);
+	}
+	free(c);
+}
+
+void command_forget_running(struct policyd *p)
+{
+	struct command *c = p->command;
+
+	/* Their calls are answered with an error by the bus, which ends them. */
+	c->pause_ns = 0;
+}
+
+/* ---- being taken */
+static struct receipt_doc doc_of(const struct store_job *j)
+{
+	struct receipt_doc d = { doc_type_name(j->type), j->id, j->version,
+				 { 0 } };
+
+	memcpy(d.digest, j->digest, HASH_SIZE);
+	return d;
+}
+
+static int again(struct policyd *p, const struct doc *d,
+		 struct intake_result *ret, struct err *e)
+{
+	struct command *c = p->command;
+	struct store_job j;
+	int r = store_get_job(p->store, d->head.id, &j, e);
+
+	ret->outcome = "known";
+	if (r == 0 && j.receipt > 0 && c->n_again < COMMAND_AGAIN_MAX) {
+		c->again[c->n_again++] = j.receipt;
+		policyd_pending(p, "receipts");
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+unsigned int command_again(struct policyd *p, int64_t ret[COMMAND_AGAIN_MAX])
+{
+	struct command *c = p->command;
+	unsigned int n = c->n_again;
+
+	memcpy(ret, c->again, n * sizeof(*ret));
+	c->n_again = 0;
+	return n;
+}
+
+static int write_accepted(struct policyd *p, const struct store_job *j,
+			  struct err *e)
+{
+	return journal_write(p, AUDIT_ACCEPTED, j->vp, NULL,
+			     json_pack("{ss ss ss}", "type",
+				       doc_type_name(j->type), "id", j->id,
+				       "action", j->action),
+			     e);
+}
+
+/* Why this device will never do it; 0: it may. */
+static int object(struct policyd *p, const struct store_job *j, struct err *e)
+{
+	char state[STORE_WORD_SIZE];
+	struct err ignored;
+
+	if (!deed_of(j->action))
+		return err_reason(e, REASON_AGENT_TOO_OLD,
+				  "command '%s': this version cannot %s", j->id,
+				  j->action);
+	if (store_vp_state(p->store, j->vp, state, &ignored) == 0 &&
+	    strcmp(state, "absent") == 0 &&
+	    (!held_config(&p->force, j->vp) || store_vp_gone(p->store, j->vp)))
+		return err_reason(e, REASON_NO_SUCH_VP,
+				  "command '%s': there is no VP '%s'", j->id,
+				  j->vp);
+	return 0;
+}
+
+/* The order's id is used up all the same. */
+static int write_objection(struct policyd *p, struct store_job *j,
+			   const struct err *why, struct err *e)
+{
+	const struct receipt_doc d = doc_of(j);
+	int r = intake_write_refusal(p, &d, j->vp, why, &j->receipt, e);
+
+	j->done = true;
+	return r < 0 ? r : store_put_job(p->store, j, policyd_now(p), e);
+}
+
+static int take_command(struct policyd *p, struct store_job *j,
+			struct intake_result *ret, struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct err why;
+	bool refused = object(p, j, &why) < 0;
+	int r = store_begin(p->store, true, &tx, e);
+
+	if (r == 0)
+		r = refused ? write_objection(p, j, &why, e)
+			    : store_put_job(p->store, j, policyd_now(p), e);
+	if (r == 0)
+		r = write_accepted(p, j, e);
+	if (r == 0)
+		r = store_commit(&tx, e);
+	if (r < 0)
+		return r;
+	ret->outcome = refused ? "refused" : "accepted";
+	if (refused) {
+		ret->e = why;
+		policyd_pending(p, "receipts");
+	}
+	command_run(p);
+	return 0;
+}
+
+static int write_membership(struct policyd *p, struct store_job *j,
+			    const struct doc_membership *m, struct err *e)
+{
+	const struct receipt_doc d = doc_of(j);
+	int r = issuer_write(p,
+			     &(struct issuer_receipt){
+				     .type = RECEIPT_APPLIED,
+				     .document = &d,
+				     .details = json_pack(
+					     "{ss so}", "group", m->group,
+					     "documents", issuer_documents(p)) },
+			     &j->receipt, e);
+
+	j->done = true;
+	if (r == 0)
+		r = store_put_job(p->store, j, policyd_now(p), e);
+	if (r == 0)
+		r = store_set_text(p->store, STORE_GROUP, m->group, e);
+	if (r == 0)
+		r = store_set_int(p->store, STORE_GROUP_MIN, m->min_version, e);
+	if (r == 0)
+		r = store_set_int(p->store, STORE_MEMBER_ISSUED, m->head.issued,
+				  e);
+	/* The one that is awaited is of the old group. */
+	if (r == 0)
+		r = activate_drop(p, e);
+	return r < 0 ? r : write_accepted(p, j, e);
+}
+
+static int take_membership(struct policyd *p, struct store_job *j,
+			   const struct doc_membership *m,
+			   struct intake_result *ret, struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	int r = store_begin(p->store, true, &tx, e);
+
+	if (r == 0)
+		r = write_membership(p, j, m, e);
+	if (r == 0)
+		r = store_commit(&tx, e);
+	if (r < 0)
+		return r;
+	activate_dropped(p);
+	policyd_pending(p, "receipts");
+	policyd_pending(p, "hello");
+	ret->outcome = "accepted";
+	return 0;
+}
+
+int command_take(struct policyd *p, const struct doc *d, bool known,
+		 struct intake_result *ret, struct err *e)
+{
+	struct store_job j = { .type = d->head.type,
+			       .version = d->head.version,
+			       .expires = d->head.expires,
+			       .cause = "command" };
+	const struct doc_command *c;
+
+	if (known)
+		return again(p, d, ret, e);
+	strcpy(j.id, d->head.id);
+	memcpy(j.digest, d->head.digest, HASH_SIZE);
+	if (d->head.type == DOC_MEMBERSHIP) {
+		strcpy(j.action, "move");
+		return take_membership(p, &j, doc_as_membership(d), ret, e);
+	}
+	c = doc_as_command(d);
+	strcpy(j.vp, c->vp);
+	snprintf(j.action, sizeof(j.action), "%s", doc_action_name(c->action));
+	return take_command(p, &j, ret, e);
+}
+
+int command_rule(struct policyd *p, const char *id, enum doc_action action,
+		 const char *vp, const char *cause, struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct store_job j = { .type = DOC_NONE,
+			       .expires = policyd_now(p) + RULE_LIFE };
+	int r = store_get_job(p->store, id, &j, e);
+
+	if (r != -ENOENT)
+		return r;
+	snprintf(j.id, sizeof(j.id), "%s", id);
+	snprintf(j.vp, sizeof(j.vp), "%s", vp);
+	snprintf(j.action, sizeof(j.action), "%s", doc_action_name(action));
+	snprintf(j.cause, sizeof(j.cause), "%s", cause);
+	r = store_begin(p->store, true, &tx, e);
+	if (r == 0)
+		r = store_put_job(p->store, &j, policyd_now(p), e);
+	if (r == 0)
+		r = store_commit(&tx, e);
+	if (r == 0)
+		command_run(p);
+	return r;
+}
+
+/* ---- being done */
+static struct running **slot_of(struct command *c, const char *id,
+				const char *vp)
+{
+	struct running **empty = NULL;
+
+	for (unsigned int i = 0; i < RUNNING_MAX; i++) {
+		struct running *r = c->running[i];
+
+		if (!r)
+			empty = &c->running[i];
+		else if (strcmp(r->job.id, id) == 0 ||
+			 strcmp(r->job.vp, vp) == 0)
+			return NULL; /* one after the other */
+	}
+	return empty;
+}
+
+static void release(struct running *r)
+{
+	struct command *c = r->p->command;
+
+	for (unsigned int i = 0; i < RUNNING_MAX; i++)
+		if (c->running[i] == r)
+			c->running[i] = NULL;
+	json_decref(r->details);
+	free(r);
+}
+
+/* Everything that follows from a deed that is done. */
+static int write_done(struct running *r, json_t *details, int64_t *ret_seq,
+		      struct err *e)
+{
+	const struct store_job *j = &r->job;
+	const struct receipt_doc d = doc_of(j);
+	struct policyd *p = r->p;
+	int res = 0;
+
+	if (r->deed->ends_vp) {
+		const struct doc_vp_config *c = held_config(&p->force, j->vp);
+
+		res = store_set_vp_gone(p->store, j->vp,
+					c ? c->head.version : 0, e);
+	}
+	if (res == 0 && r->deed->state)
+		res = store_set_vp_state(p->store, j->vp, r->deed->state, e);
+	/* a switch was recorded when it was seen */
+	if (res == 0 && r->deed->action != DOC_SWITCH)
+		res = journal_write(p, r->deed->event, j->vp, NULL,
+				    json_incref(details), e);
+	if (res == 0)
+		res = issuer_write(p,
+				   &(struct issuer_receipt){
+					   .type = r->deed->receipt,
+					   .vp = j->vp,
+					   .document = j->type == DOC_NONE
+							       ? NULL
+							       : &d,
+					   .details = json_incref(details) },
+				   ret_seq, e);
+	return res < 0 ? res : store_end_job(p->store, j->id, *ret_seq, e);
+}
+
+static int read_answer(struct running *r, sd_bus_message *m, json_t **ret)
+{
+	json_t *details = NULL;
+	uint64_t ns;
+	int res = 0;
+
+	if (r->deed->has_details)
+		res = device_read_details(m, &details);
+	else if (r->deed->action == DOC_SWITCH && r->details)
+		details = json_incref(r->details);
+	else
+		details = json_object();
+	if (res < 0)
+		return res;
+	if (r->deed->action == DOC_SWITCH && !r->details &&
+	    sd_bus_message_read(m, "t", &ns) >= 0) {
+		/* It was in front already. */
+		json_object_set_new(details, "from", json_string(r->job.vp));
+		json_object_set_new(details, "to", json_string(r->job.vp));
+		json_object_set_new(details, "ns", json_integer((json_int_t)ns));
+	}
+	json_object_set_new(details, "cause", json_string(r->job.cause));
+	if (r->job.type != DOC_NONE)
+		json_object_set_new(details, "command",
+				    json_string(r->job.id));
+	*ret = details;
+	return 0;
+}
+
+static int on_ignored(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	return 0;
+}
+
+/* Its receipt is written: cellsd need not remember the job. */
+static void forget(struct policyd *p, const char *id)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+	if (device_message(p, "Forget", &m) >= 0 &&
+	    sd_bus_message_append(m, "s", id) >= 0)
+		device_call(p, m, on_ignored, NULL);
+}
+
+static int finish(struct running *r, sd_bus_message *m, struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	auto_json json_t *details = NULL;
+	struct policyd *p = r->p;
+	int64_t seq = 0;
+	int res = read_answer(r, m, &details);
+
+	if (res < 0)
+		return err_sys(e, -res, "read cellsd's answer");
+	res = store_begin(p->store, true, &tx, e);
+	if (res == 0)
+		res = write_done(r, details, &seq, e);
+	if (res == 0)
+		res = store_commit(&tx, e);
+	if (res < 0)
+		return res;
+	if (r->deed->has_job)
+		forget(p, r->job.id);
+	policyd_pending(p, "receipts");
+	if (r->deed->ends_vp)
+		device_push(p, doc_action_name(r->deed->action));
+	return 0;
+}
+
+/* cellsd will not: the order ends with a refusal. */
+static int fail(struct policyd *p, const struct store_job *j,
+		const struct err *why, struct err *e)
+{
+	const struct receipt_doc d = doc_of(j);
+	AUTO(store_endp) struct store *tx = NULL;
+	int64_t seq = 0;
+	int r = store_begin(p->store, true, &tx, e);
+
+	if (r == 0)
+		r = intake_write_refusal(p, &d, j->vp, why, &seq, e);
+	if (r == 0)
+		r = store_end_job(p->store, j->id, seq, e);
+	if (r == 0)
+		r = store_commit(&tx, e);
+	if (r == 0)
+		policyd_pending(p, "receipts");
+	return r;
+}
+
+static int on_done(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	const sd_bus_error *error = sd_bus_message_get_error(m);
+	struct running *r = arg;
+	struct policyd *p = r->p;
+	struct err e, why;
+	int res = 0;
+
+	if (!error) {
+		res = finish(r, m, &e);
+	} else {
+		bus_take_err(error, 0, r->deed->method, &why);
+		log_warning("%s %s: %s", r->job.action, r->job.vp, why.text);
+		/* A rule goes on trying; trouble on the way is no answer. */
+		if (device_has_spoken(error) && r->job.type != DOC_NONE)
+			res = fail(p, &r->job, &why, &e);
+		else
+			p->command->pause_ns = clock_mono_ns() + RETRY_NS;
+	}
+	if (res < 0) {
+		log_error("order '%s': %s", r->job.id, e.text);
+		p->command->pause_ns = clock_mono_ns() + RETRY_NS;
+	}
+	release(r);
+	command_run(p);
+	return 0;
+}
+
+/* An empty one: policyd vouches, having verified the command. */
+static int append_passcode(sd_bus_message *m)
+{
+	auto_close int fd = memfd_create("passcode",
+					 MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	return fd < 0 ? -errno : sd_bus_message_append(m, "h", fd);
+}
+
+static int execute(struct running *r)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	int res = device_message(r->p, r->deed->method, &m);
+
+	if (res >= 0)
+		res = sd_bus_message_append(m, "s", r->job.vp);
+	if (res >= 0 && r->deed->has_job)
+		res = sd_bus_message_append(m, "s", r->job.id);
+	if (res >= 0 && r->deed->action == DOC_UNLOCK)
+		res = append_passcode(m);
+	return res < 0 ? res : device_call(r->p, m, on_done, r);
+}
+
+static void run_one(struct policyd *p, const struct store_job *j)
+{
+	struct running **slot = slot_of(p->command, j->id, j->vp);
+	struct running *r;
+	struct err e, why;
+	int res;
+
+	if (!slot)
+		return;
+	if (j->type != DOC_NONE && j->expires < policyd_now(p)) {
+		err_reason(&why, REASON_EXPIRED,
+			   "command '%s' expired before it could be done",
+			   j->id);
+		if (fail(p, j, &why, &e) < 0)
+			log_error("order '%s': %s", j->id, e.text);
+		return;
+	}
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return;
+	*r = (struct running){ .p = p, .job = *j, .deed = deed_of(j->action) };
+	*slot = r;
+	res = execute(r);
+	if (res < 0) {
+		log_error("order '%s': %s", j->id, strerror(-res));
+		release(r);
+		p->command->pause_ns = clock_mono_ns() + RETRY_NS;
+	}
+}
+
+void command_run(struct policyd *p)
+{
+	auto_free struct store_job *jobs = calloc(RUNNING_MAX, sizeof(*jobs));
+	struct err e;
+	int n;
+
+	if (!jobs || !device_is_ready(p) ||
+	    clock_mono_ns() < p->command->pause_ns)
+		return;
+	n = store_open_jobs(p->store, jobs, RUNNING_MAX, &e);
+	if (n < 0)
+		log_error("read orders: %s", e.text);
+	for (int i = 0; i < n; i++)
+		run_one(p, &jobs[i]);
+}
+
+/* ---- what others see happen */
+/* Receipts that the deeds of an order pass through on their way. */
+static bool brings(const char *action, enum receipt_type t)
+{
+	static const struct {
+		enum receipt_type type;
+		const char *actions;
+	} table[] = {
+		{ RECEIPT_STARTED, " start " },
+		{ RECEIPT_STOPPED, " stop lock wipe remove " },
+		{ RECEIPT_LOCKED, " lock " },
+		{ RECEIPT_UNLOCKED, " unlock " },
+	};
+	char word[STORE_WORD_SIZE + 2];
+
+	snprintf(word, sizeof(word), " %s ", action);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i].type == t)
+			return strstr(table[i].actions, word) != NULL;
+	return false;
+}
+
+bool command_expects(struct policyd *p, const char *vp, enum receipt_type t)
+{
+	auto_free struct store_job *jobs = calloc(RUNNING_MAX, sizeof(*jobs));
+	struct err e;
+	int n = jobs ? store_open_jobs(p->store, jobs, RUNNING_MAX, &e) : 0;
+
+	for (int i = 0; i < n; i++)
+		if (strcmp(jobs[i].vp, vp) == 0 && brings(jobs[i].action, t))
+			return true;
+	return false;
+}
+
+bool command_switched(struct policyd *p, const char *to, json_t *details)
+{
+	struct command *c = p->command;
+
+	for (unsigned int i = 0; i < RUNNING_MAX; i++) {
+		struct running *r = c->running[i];
+
+		if (!r || r->deed->action != DOC_SWITCH ||
+		    strcmp(r->job.vp, to) != 0)
+			continue;
+		json_decref(r->details);
+		r->details = json_incref(details);
+		return true;
+	}
+	return false;
+}

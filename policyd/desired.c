@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/desired.h"
+
+#include "lib/auto.h"
+#include "lib/class.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/json.h"
+#include "lib/text.h"
+#include "policyd/device.h"
+#include "policyd/journal.h"
+#include "policyd/policyd.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+
+struct desired {
+	struct evaluate_row *row;
+	size_t n;
+	int64_t generation;
+	char digest[TEXT_DIGEST_SIZE];
+	bool news;
+	json_t *modes; /* "vp class" -> mode, for the audit of changes */
+};
+
+#define STORE_MODES "modes" /* JSON of what was last applied */
+
+void desired_free(struct desired *d)
+{
+	if (!d)
+		return;
+	free(d->row);
+	json_decref(d->modes);
+	free(d);
+}
+
+void desired_time(const struct policyd *p, struct access_time *ret)
+{
+	int64_t wall = clock_wall();
+	int64_t secure = securetime_measured(&p->time, clock_boot_ns());
+
+	access_time_local(wall, wall + SECURETIME_SLACK >= secure, ret);
+}
+
+/* "TERM", "RTMIN+3": the schema allows only these. */
+static int signal_number(const char *name)
+{
+	static const struct {
+		const char *name;
+		int number;
+	} signals[] = {
+		{ "HUP", SIGHUP },   { "INT", SIGINT },	    { "QUIT", SIGQUIT },
+		{ "USR1", SIGUSR1 }, { "USR2", SIGUSR2 },   { "TERM", SIGTERM },
+		{ "PWR", SIGPWR },   { "WINCH", SIGWINCH },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		if (strcmp(signals[i].name, name) == 0)
+			return signals[i].number;
+	if (strncmp(name, "RTMIN", 5) == 0)
+		return SIGRTMIN + (name[5] == '+' ? atoi(name + 6) : 0);
+	return SIGTERM;
+}
+
+/* One that was wiped or removed comes back with a newer config only. */
+static bool is_wanted(const struct policyd *p, const struct doc_vp_config *c)
+{
+	return (int64_t)c->head.version > store_vp_gone(p->store, c->head.id);
+}
+
+static void add_line(struct hash *h, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+static void add_line(struct hash *h, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	hash_add(h, text, strlen(text) + 1);
+}
+
+/* Of everything that desired_write() writes. */
+static void take_digest(struct desired *d, const struct policyd *p)
+{
+	uint8_t digest[HASH_SIZE];
+	char hex[2 * HASH_SIZE + 1];
+	struct hash h;
+
+	hash_init(&h);
+	for (unsigned int i = 0; i < p->force.n; i++) {
+		const struct doc *doc = p->force.doc[i]->doc;
+
+		if (doc->head.type == DOC_VP_CONFIG &&
+		    !is_wanted(p, doc_as_vp_config(doc)))
+			continue;
+		if (doc->head.type != DOC_VP_CONFIG &&
+		    doc->head.type != DOC_IMAGE)
+			continue;
+		text_hex(doc->head.digest, HASH_SIZE, hex);
+		add_line(&h, "%s %s", doc->head.id, hex);
+	}
+	for (size_t i = 0; i < d->n; i++)
+		add_line(&h, "%s %u %u %u %u", d->row[i].vp, d->row[i].cls,
+			 d->row[i].right.use, d->row[i].right.block,
+			 d->row[i].kill);
+	hash_end(&h, digest);
+	text_digest(digest, d->digest);
+}
+
+static int take_modes(struct desired *d, struct err *e)
+{
+	d->modes = json_object();
+	for (size_t i = 0; d->modes && i < d->n; i++) {
+		char name[DOC_ID_SIZE + 40];
+
+		snprintf(name, sizeof(name), "%s %s", d->row[i].vp,
+			 class_name(d->row[i].cls));
+		json_object_set_new(d->modes, name,
+				    json_string(access_mode_name(
+					    d->row[i].right)));
+	}
+	return d->modes ? 0 : err_oom(e, "evaluate");
+}
+
+int desired_new(struct policyd *p, struct desired **ret, struct err *e)
+{
+	struct desired *d = calloc(1, sizeof(*d));
+	auto_free char *held = NULL;
+	struct access_time at;
+	struct err ignored;
+	int r;
+
+	if (!d)
+		return err_oom(e, "evaluate");
+	desired_time(p, &at);
+	r = evaluate_table(&p->force, device_level(p), &at, &d->row, &d->n, e);
+	if (r == 0)
+		r = take_modes(d, e);
+	if (r < 0) {
+		desired_free(d);
+		return r;
+	}
+	take_digest(d, p);
+	d->generation = store_int(p->store, STORE_GENERATION, 0);
+	d->news = store_text(p->store, STORE_DESIRED, &held, &ignored) < 0 ||
+		  strcmp(held, d->digest) != 0 ||
+		  store_int(p->store, STORE_APPLYING, 0);
+	if (d->news)
+		d->generation++;
+	*ret = d;
+	return 0;
+}
+
+bool desired_is_news(const struct desired *d)
+{
+	return d->news;
+}
+
+int64_t desired_generation(const struct desired *d)
+{
+	return d->generation;
+}
+
+/* ---- Apply's arguments */
+static int put_strings(sd_bus_message *m, const char *name,
+		       const char *const *strings)
+{
+	int r = sd_bus_message_open_container(m, 'e', "sv");
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "s", name);
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'v', "as");
+	if (r >= 0)
+		r = sd_bus_message_append_strv(m, (char **)(uintptr_t)strings);
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int put_image(sd_bus_message *m, const struct doc_image *im)
+{
+	const char *digests[DOC_LAYERS_MAX + 1] = { NULL };
+	int r;
+
+	for (unsigned int i = 0; i < im->n_layers; i++)
+		digests[i] = im->layer[i].digest;
+	r = put_strings(m, "layers", digests);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}", "init", "s", im->init);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}", "stop-signal", "i",
+					  signal_number(im->stop_signal));
+	return r;
+}
+
+static int put_config(sd_bus_message *m, const struct doc_vp_config *c)
+{
+	const char *attention[4] = { NULL };
+	unsigned int n = 0;
+	int r;
+
+	if (c->attention_call)
+		attention[n++] = "call";
+	if (c->attention_sms)
+		attention[n++] = "sms";
+	if (c->attention_alarm)
+		attention[n++] = "alarm";
+	r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}", "label", "s",
+				  c->label, "memory-max", "t", c->memory_max,
+				  "storage-max", "t", c->storage_max,
+				  "cpu-weight", "u", c->cpu_weight, "pids-max",
+				  "u", c->pids_max);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}{sv}{sv}", "nat", "b",
+					  (int)c->nat, "on-boot", "b",
+					  (int)c->on_boot, "idle-seconds", "u",
+					  c->idle_seconds);
+	return r < 0 ? r : put_strings(m, "attention", attention);
+}
+
+static int put_vp(sd_bus_message *m, const struct doc_vp_config *c,
+		  const struct doc_image *im)
+{
+	int r = sd_bus_message_open_container(m, 'r', "sa{sv}");
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "s", c->head.id);
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "{sv}");
+	if (r >= 0)
+		r = put_config(m, c);
+	if (r >= 0)
+		r = put_image(m, im);
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int put_vps(struct policyd *p, sd_bus_message *m)
+{
+	int r = sd_bus_message_open_container(m, 'a', "(sa{sv})");
+
+	for (unsigned int i = 0; r >= 0 && i < p->force.n; i++) {
+		const struct doc *doc = p->force.doc[i]->doc;
+		const struct doc_vp_config *c;
+		const struct doc_image *im;
+
+		if (doc->head.type != DOC_VP_CONFIG)
+			continue;
+		c = doc_as_vp_config(doc);
+		im = held_image(&p->force, c->image);
+		if (im && is_wanted(p, c))
+			r = put_vp(m, c, im);
+	}
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int desired_write(const struct desired *d, struct policyd *p, sd_bus_message *m,
+		  const char *cause)
+{
+	int r = sd_bus_message_append(m, "t", (uint64_t)d->generation);
+
+	if (r >= 0)
+		r = put_vps(p, m);
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "(suybb)");
+	for (size_t i = 0; r >= 0 && i < d->n; i++) {
+		const struct evaluate_row *row = &d->row[i];
+		const struct doc_vp_config *c = held_config(&p->force, row->vp);
+
+		if (c && is_wanted(p, c))
+			r = sd_bus_message_append(m, "(suybb)", row->vp,
+						  (uint32_t)row->cls,
+						  row->right.use,
+						  (int)row->right.block,
+						  (int)row->kill);
+	}
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
+	return r < 0 ? r : sd_bus_message_append(m, "s", cause);
+}
+
+/* ---- afterwards */
+/* A record for each (VP, class) that is in `these` and not the same in `those`. */
+static int write_changes(struct policyd *p, json_t *these, json_t *those,
+			 bool forward, const char *cause, struct err *e)
+{
+	const char *name;
+	json_t *mode;
+
+	json_object_foreach(these, name, mode) {
+		json_t *other = json_object_get(those, name);
+		const char *a = json_string_value(mode);
+		const char *b = other ? json_string_value(other) : "none";
+		char vp[DOC_ID_SIZE];
+		const char *cls = strchr(name, ' ');
+		int r;
+
+		/* backward: only what is missing there; the rest was told */
+		if (forward ? strcmp(a, b) == 0 : other != NULL)
+			continue;
+		snprintf(vp, sizeof(vp), "%.*s", (int)(cls - name), name);
+		r = journal_write(p, AUDIT_MODE, vp, cls + 1,
+				  json_pack("{ss ss ss}", "from",
+					    forward ? b : a, "to",
+					    forward ? a : b, "cause", cause),
+				  e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int desired_settle(const struct desired *d, struct policyd *p, const char *cause,
+		   struct err *e)
+{
+	auto_free char *held = NULL, *text = json_text(d->modes);
+	auto_json json_t *old = NULL;
+	struct err ignored;
+	int r;
+
+	if (!text)
+		return err_oom(e, "evaluate");
+	if (store_text(p->store, STORE_MODES, &held, &ignored) == 0)
+		json_parse(held, strlen(held), "modes", &old, &ignored);
+	r = write_changes(p, d->modes, old, true, cause, e);
+	if (r == 0 && old)
+		r = write_changes(p, old, d->modes, false, cause, e);
+	if (r == 0)
+		r = store_set_text(p->store, STORE_MODES, text, e);
+	if (r == 0)
+		r = store_set_text(p->store, STORE_DESIRED, d->digest, e);
+	if (r == 0)
+		r = store_set_int(p->store, STORE_GENERATION, d->generation, e);
+	return r < 0 ? r : store_set_int(p->store, STORE_APPLYING, 0, e);
+}
+
+struct json_t *desired_lacking(const struct desired *d, const struct policyd *p)
+{
+	json_t *names = json_array();
+
+	for (unsigned int c = 0; names && c < CELLS_CLASS_COUNT; c++) {
+		bool given = false;
+
+		for (size_t i = 0; i < d->n && !given; i++)
+			given = d->row[i].cls == c &&
+				d->row[i].right.use != CELLS_USE_NONE;
+		if (given && !device_has_class(p, c))
+			json_array_append_new(names, json_string(class_name(c)));
+	}
+	return names;
+}

@@ -1,0 +1,552 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/enrol.h"
+
+#include "lib/auto.h"
+#include "lib/bus.h"
+#include "lib/clock.h"
+#include "lib/envelope.h"
+#include "lib/err.h"
+#include "lib/json.h"
+#include "lib/key.h"
+#include "lib/log.h"
+#include "lib/receipt.h"
+#include "lib/text.h"
+#include "lib/trust.h"
+#include "lib/uri.h"
+#include "lib/x509.h"
+#include "policyd/device.h"
+#include "policyd/journal.h"
+#include "policyd/policyd.h"
+
+#include <string.h>
+
+#define NS_PER_S UINT64_C(1000000000)
+#define PATIENCE_NS (120 * NS_PER_S)
+#define REMIND_NS (2 * NS_PER_S)
+#define ROOTS_MAX 1000
+#define ANSWER_MAX (16 * 1024 * 1024)
+
+struct enrol {
+	struct policyd *p;
+	sd_bus_message *call; /* NULL: nothing is under way */
+	uint64_t deadline_ns, remind_ns;
+	struct uri uri;
+	struct key *key;      /* receipts, of the new epoch */
+	char device[DOC_ID_SIZE]; /* "": the agent has not come yet */
+	sd_bus_track *agent;
+	sd_bus_message *reset_call;
+	bool is_wiping;
+};
+
+int enrol_new(struct policyd *p, struct enrol **ret, struct err *e)
+{
+	struct enrol *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return err_oom(e, "enrol");
+	n->p = p;
+	*ret = n;
+	return 0;
+}
+
+static void forget(struct enrol *n)
+{
+	n->call = sd_bus_message_unref(n->call);
+	n->agent = sd_bus_track_unref(n->agent);
+	key_free(n->key);
+	n->key = NULL;
+	explicit_bzero(&n->uri, sizeof(n->uri));
+	n->device[0] = '\0';
+}
+
+void enrol_free(struct enrol *n)
+{
+	if (!n)
+		return;
+	forget(n);
+	sd_bus_message_unref(n->reset_call);
+	free(n);
+}
+
+int enrol_begin(struct policyd *p, sd_bus_message *call, const char *uri,
+		struct err *e)
+{
+	struct enrol *n = p->enrol;
+	int r;
+
+	if (n->call || n->reset_call ||
+	    store_int(p->store, STORE_RESETTING, 0))
+		return err_reason(e, REASON_BUSY,
+				  "enrol: an enrolment or reset is under way");
+	r = uri_parse(uri, &n->uri, e);
+	if (r == 0)
+		r = key_generate(&n->key, e);
+	if (r < 0) {
+		forget(n);
+		return r;
+	}
+	n->call = sd_bus_message_ref(call);
+	n->deadline_ns = clock_mono_ns() + PATIENCE_NS;
+	n->remind_ns = clock_mono_ns() + REMIND_NS;
+	policyd_pending(p, "enroll");
+	return 0;
+}
+
+static void device_id(const void *spki, size_t len, char ret[DOC_ID_SIZE])
+{
+	char hex[2 * HASH_SIZE + 1];
+	uint8_t digest[HASH_SIZE];
+
+	hash_sha256(spki, len, digest);
+	text_hex(digest, HASH_SIZE, hex);
+	snprintf(ret, DOC_ID_SIZE, "dev-%.12s", hex);
+}
+
+static int on_agent_gone(sd_bus_track *t, void *arg)
+{
+	struct enrol *n = arg;
+
+	n->device[0] = '\0';
+	return 0;
+}
+
+static void watch(struct enrol *n, sd_bus_message *call)
+{
+	n->agent = sd_bus_track_unref(n->agent);
+	if (sd_bus_track_new(n->p->bus, &n->agent, on_agent_gone, n) >= 0)
+		sd_bus_track_add_sender(n->agent, call);
+}
+
+int enrol_start(struct policyd *p, sd_bus_message *call, const void *spki,
+		size_t len, char **ret, struct err *e)
+{
+	char admit[2 * HASH_SIZE + 1], bind[2 * HASH_SIZE + 1];
+	AUTO(key_freep) struct key *identity = NULL;
+	struct enrol *n = p->enrol;
+	auto_free char *csr = NULL;
+	auto_json json_t *j = NULL;
+	char ca[TEXT_DIGEST_SIZE];
+	uint8_t mac[HASH_SIZE];
+	const void *own;
+	size_t own_len;
+	int r;
+
+	if (!n->call)
+		return err_reason(e, REASON_BUSY,
+				  "enrol: none is under way");
+	r = key_from_spki(spki, len, &identity, e);
+	if (r < 0)
+		return r;
+	device_id(spki, len, n->device);
+	r = x509_request(n->key, n->device, &csr, e);
+	if (r < 0)
+		return r;
+	own = key_spki(n->key, &own_len);
+	uri_admit(&n->uri, mac);
+	text_hex(mac, sizeof(mac), admit);
+	uri_bind(&n->uri, spki, len, own, own_len, mac);
+	text_hex(mac, sizeof(mac), bind);
+	text_digest(n->uri.ca, ca);
+	watch(n, call);
+	j = json_pack("{ss si ss ss ss ss}", "host", n->uri.host, "port",
+		      (int)n->uri.port, "ca", ca, "admit", admit, "bind", bind,
+		      "receipt_csr", csr);
+	*ret = j ? json_text(j) : NULL;
+	return *ret ? 0 : err_oom(e, "enrol");
+}
+
+/* ---- the server's answer */
+struct answer {
+	const char *device, *epoch, *receipt_cert, *ca;
+	json_t *roots;
+	char *last;       /* envelope text of the newest root; owned */
+	struct doc *root; /* owned */
+};
+
+static void answer_fini(struct answer *a)
+{
+	free(a->last);
+	doc_free(a->root);
+}
+
+static int take_answer(json_t *j, struct answer *a, struct err *e)
+{
+	const struct json_member members[] = {
+		{ "device", JSON_STRING, .ret = &a->device },
+		{ "epoch", JSON_STRING, .ret = &a->epoch },
+		{ "identity_cert", JSON_STRING },
+		{ "receipt_cert", JSON_STRING, .ret = &a->receipt_cert },
+		{ "ca", JSON_STRING, .ret = &a->ca },
+		{ "roots", JSON_ARRAY, .ret = &a->roots },
+		{ "device_port", JSON_INTEGER },
+		{ NULL },
+	};
+
+	return json_take(j, members, false, "server's answer", e);
+}
+
+/* The pinned root first, then each by the one before; the last must live. */
+static int walk_roots(const struct enrol *n, struct answer *a, struct err *e)
+{
+	json_t *item;
+	size_t i;
+
+	if (json_array_size(a->roots) > ROOTS_MAX)
+		return err_reason(e, REASON_ROOT_CHAIN,
+				  "enrol: more than %d roots", ROOTS_MAX);
+	json_array_foreach(a->roots, i, item) {
+		AUTO(envelope_freep) struct envelope *env = NULL;
+		AUTO(doc_freep) struct doc *next = NULL;
+		auto_free char *text = json_text(item);
+		int r = text ? envelope_parse(text, strlen(text), &env, e)
+			     : err_oom(e, "enrol");
+
+		if (r == 0)
+			r = a->root ? trust_open_next_root(doc_as_root(a->root),
+							   env, &next, e)
+				    : trust_open_pinned_root(env, n->uri.root,
+							     &next, e);
+		if (r < 0)
+			return r;
+		doc_free(a->root);
+		a->root = steal(next);
+		free(a->last);
+		a->last = steal(text);
+	}
+	if (!a->root)
+		return err_reason(e, REASON_ROOT_CHAIN,
+				  "enrol: the server sent no root");
+	if (a->root->head.expires < clock_wall())
+		return err_reason(e, REASON_EXPIRED,
+				  "enrol: root %u has expired",
+				  a->root->head.version);
+	return 0;
+}
+
+static int check_ca(const struct answer *a, struct err *e)
+{
+	const struct doc_root *root = doc_as_root(a->root);
+	uint8_t digest[HASH_SIZE];
+	int r = x509_digest(a->ca, digest, e);
+
+	if (r < 0)
+		return r;
+	for (unsigned int i = 0; i < root->n_cas; i++)
+		if (memcmp(root->ca[i], digest, HASH_SIZE) == 0)
+			return 0;
+	return root->n_cas == 0
+		       ? 0
+		       : err_reason(e, REASON_ROOT_CHAIN,
+				    "enrol: the root does not name the "
+				    "server's CA");
+}
+
+static int check_answer(const struct enrol *n, struct answer *a, struct err *e)
+{
+	AUTO(key_freep) struct key *certified = NULL;
+	char epoch[33];
+	int r;
+
+	receipt_epoch(n->key, epoch);
+	if (strcmp(a->device, n->device) != 0)
+		return err_reason(e, REASON_WRONG_DEVICE,
+				  "enrol: the answer is for %.64s, this is %s",
+				  a->device, n->device);
+	if (strcmp(a->epoch, epoch) != 0)
+		return err_reason(e, REASON_EPOCH,
+				  "enrol: the answer is for another key");
+	r = walk_roots(n, a, e);
+	if (r == 0)
+		r = check_ca(a, e);
+	if (r == 0)
+		r = x509_key(a->receipt_cert, &certified, e);
+	if (r < 0)
+		return r;
+	if (strcmp(key_id(certified), key_id(n->key)) != 0)
+		return err_set(e, EPERM,
+			       "enrol: the receipt certificate is for another "
+			       "key");
+	if (n->p->root && strcmp(n->p->org, a->root->head.org) != 0)
+		return err_reason(e, REASON_WRONG_ORG,
+				  "enrol: this device is enrolled with '%s'; "
+				  "cellsctl reset leaves it",
+				  n->p->org);
+	return 0;
+}
+
+/* A root that does not go back, for a device that enrols once more. */
+static int check_version(const struct enrol *n, const struct answer *a,
+			 struct err *e)
+{
+	const struct doc *held = n->p->root;
+
+	if (held && a->root->head.version < held->head.version)
+		return err_reason(e, REASON_ROLLBACK,
+				  "enrol: root %u is older than the one held, %u",
+				  a->root->head.version, held->head.version);
+	return 0;
+}
+
+static int write_identity(struct enrol *n, const struct answer *a,
+			  struct err *e)
+{
+	struct store *s = n->p->store;
+	char hex[2 * HASH_SIZE + 1];
+	auto_free char *pem = NULL;
+	int r = key_to_pem(n->key, true, &pem, e);
+
+	text_hex(n->uri.root, HASH_SIZE, hex);
+	if (r == 0)
+		r = store_set_text(s, STORE_KEY, pem, e);
+	if (r == 0)
+		r = store_set_text(s, STORE_DEVICE, n->device, e);
+	if (r == 0)
+		r = store_set_text(s, STORE_EPOCH, a->epoch, e);
+	if (r == 0)
+		r = store_set_text(s, STORE_ORG, a->root->head.org, e);
+	if (r == 0)
+		r = store_set_text(s, STORE_PIN, hex, e);
+	if (r == 0)
+		r = store_set_text(s, STORE_GROUP, n->uri.group, e);
+	if (r == 0)
+		r = store_set_int(s, STORE_GROUP_MIN, n->uri.group_min, e);
+	if (pem)
+		explicit_bzero(pem, strlen(pem));
+	return r;
+}
+
+/* A device that was enrolled keeps its time; else the root gives a first one. */
+static int write_time(struct policyd *p, const struct answer *a,
+		      struct securetime *time, struct err *e)
+{
+	char saved[SECURETIME_TEXT_SIZE];
+
+	*time = p->time;
+	if (!p->root || time->base < a->root->head.issued)
+		securetime_reset(time, a->root->head.issued, clock_boot_ns());
+	securetime_text(time, clock_boot_ns(), saved);
+	return store_set_text(p->store, STORE_TIME, saved, e);
+}
+
+static int adopt(struct enrol *n, const struct answer *a, struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct policyd *p = n->p;
+	struct securetime time;
+	int r = store_begin(p->store, true, &tx, e);
+
+	if (r == 0)
+		r = store_empty_epoch(p->store, e);
+	if (r == 0)
+		r = write_identity(n, a, e);
+	if (r == 0)
+		r = write_time(p, a, &time, e);
+	if (r == 0)
+		r = store_put_root(p->store, &a->root->head, a->last, e);
+	if (r == 0)
+		r = store_commit(&tx, e);
+	if (r < 0)
+		return r;
+	p->time = time;
+	policyd_unload(p);
+	r = policyd_load(p, e);
+	if (r < 0)
+		return r;
+	r = store_begin(p->store, false, &tx, e);
+	if (r == 0)
+		r = journal_write(p, AUDIT_ENROLLED, NULL, NULL,
+				  json_pack("{ss ss ss}", "org", p->org,
+					    "device", p->device_id, "epoch",
+					    p->epoch),
+				  e);
+	return r < 0 ? r : store_commit(&tx, e);
+}
+
+static int finish(struct enrol *n, const char *answer, struct err *e)
+{
+	AUTO(answer_fini) struct answer a = { 0 };
+	auto_json json_t *j = NULL;
+	size_t len = strlen(answer);
+	int r;
+
+	if (len > ANSWER_MAX)
+		return err_set(e, EFBIG, "enrol: the answer is too long");
+	r = json_parse(answer, len, "server's answer", &j, e);
+	if (r == 0)
+		r = take_answer(j, &a, e);
+	if (r == 0)
+		r = check_answer(n, &a, e);
+	if (r == 0)
+		r = check_version(n, &a, e);
+	return r < 0 ? r : adopt(n, &a, e);
+}
+
+int enrol_finish(struct policyd *p, const char *answer, const char *failure,
+		 struct err *e)
+{
+	struct enrol *n = p->enrol;
+	int r;
+
+	if (!n->call || !n->device[0])
+		return err_reason(e, REASON_BUSY, "enrol: none is under way");
+	if (*answer)
+		r = finish(n, answer, e);
+	else
+		r = err_set(e, EIO, "enrol: %.400s", failure);
+	if (r < 0) {
+		bus_reply_err(n->call, e);
+		log_error("%s", e->text);
+	} else {
+		sd_bus_reply_method_return(n->call, "s", p->device_id);
+		log_info("enrolled as %s with '%s'", p->device_id, p->org);
+		policyd_pending(p, "hello");
+		device_push(p, "policy");
+	}
+	forget(n);
+	return r;
+}
+
+/* ---- leaving */
+static void reset_end(struct enrol *n)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct policyd *p = n->p;
+	struct err e;
+	int r = store_begin(p->store, true, &tx, &e);
+
+	if (r == 0)
+		r = store_empty(p->store, &e);
+	if (r == 0)
+		r = store_commit(&tx, &e);
+	if (r == 0) {
+		policyd_unload(p);
+		p->time = (struct securetime){ 0 };
+		securetime_boot_id(p->time.boot);
+		log_info("this device has left its organisation");
+	} else {
+		log_error("reset: %s", e.text);
+	}
+	if (n->reset_call) {
+		if (r == 0)
+			sd_bus_reply_method_return(n->reset_call, "");
+		else
+			bus_reply_err(n->reset_call, &e);
+	}
+	n->reset_call = sd_bus_message_unref(n->reset_call);
+	if (r == 0)
+		policyd_pending(p, "hello");
+}
+
+static void wipe_next(struct enrol *n);
+
+static int on_wiped(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	struct enrol *n = arg;
+	struct err e;
+
+	n->is_wiping = false;
+	if (sd_bus_message_is_method_error(m, NULL)) {
+		bus_take_err(sd_bus_message_get_error(m), 0, "wipe", &e);
+		log_warning("reset: %s", e.text);
+		return 0; /* the next tick goes on */
+	}
+	wipe_next(n);
+	return 0;
+}
+
+/* List's answer: the first VP that is still there is wiped. */
+static int on_list(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+	struct enrol *n = arg;
+	char job[DOC_ID_SIZE], vp[DOC_ID_SIZE] = "";
+	int r;
+
+	n->is_wiping = false;
+	if (sd_bus_message_is_method_error(m, NULL))
+		return 0;
+	r = sd_bus_message_enter_container(m, 'a', "(sa{sv})");
+	while (r >= 0 && !*vp &&
+	       (r = sd_bus_message_enter_container(m, 'r', "sa{sv}")) > 0) {
+		auto_json json_t *o = NULL;
+		const char *name, *state;
+
+		r = sd_bus_message_read(m, "s", &name);
+		if (r >= 0)
+			r = device_read_details(m, &o);
+		if (r < 0)
+			return 0;
+		sd_bus_message_exit_container(m);
+		state = json_string_value(json_object_get(o, "state"));
+		if (state && strcmp(state, "absent") != 0)
+			snprintf(vp, sizeof(vp), "%s", name);
+	}
+	if (!*vp) {
+		reset_end(n);
+		return 0;
+	}
+	snprintf(job, sizeof(job), "reset-%.58s", vp);
+	if (device_message(n->p, "Wipe", &call) >= 0 &&
+	    sd_bus_message_append(call, "ss", vp, job) >= 0 &&
+	    device_call(n->p, call, on_wiped, n) >= 0)
+		n->is_wiping = true;
+	return 0;
+}
+
+static void wipe_next(struct enrol *n)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+	if (n->is_wiping || !device_is_ready(n->p))
+		return;
+	if (device_message(n->p, "List", &m) >= 0 &&
+	    device_call(n->p, m, on_list, n) >= 0)
+		n->is_wiping = true;
+}
+
+int enrol_reset(struct policyd *p, sd_bus_message *call, struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct enrol *n = p->enrol;
+	int r;
+
+	if (n->call || n->reset_call)
+		return err_reason(e, REASON_BUSY,
+				  "reset: an enrolment or reset is under way");
+	if (!device_is_ready(p))
+		return err_reason(e, REASON_BUSY,
+				  "reset: cellsd is not there to wipe the VPs");
+	/* Written first: a power cut does not save a VP. */
+	r = store_begin(p->store, true, &tx, e);
+	if (r == 0)
+		r = store_set_int(p->store, STORE_RESETTING, 1, e);
+	if (r == 0)
+		r = store_commit(&tx, e);
+	if (r < 0)
+		return r;
+	n->reset_call = sd_bus_message_ref(call);
+	wipe_next(n);
+	return 0;
+}
+
+void enrol_tick(struct policyd *p)
+{
+	struct enrol *n = p->enrol;
+	uint64_t now = clock_mono_ns();
+	struct err e;
+
+	if (store_int(p->store, STORE_RESETTING, 0))
+		wipe_next(n);
+	if (!n->call)
+		return;
+	if (now >= n->deadline_ns) {
+		err_set(&e, ETIMEDOUT, "enrol: %s did not answer in time",
+			n->device[0] ? "the server" : "cells-agent");
+		bus_reply_err(n->call, &e);
+		forget(n);
+	} else if (now >= n->remind_ns && !n->device[0]) {
+		/* It may have been started meanwhile. */
+		n->remind_ns = now + REMIND_NS;
+		policyd_pending(p, "enroll");
+	}
+}

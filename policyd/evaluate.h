@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the policies in force to a table: what each VP may do with each class at a
+ * moment. The decision is lib/access.h; here stand enforcement (a policy that the
+ * device cannot enforce grants nothing) and the VPs.
+ */
+#ifndef POLICYD_EVALUATE_H
+#define POLICYD_EVALUATE_H
+
+#include "lib/access.h"
+#include "policyd/held.h"
+
+struct err;
+
+struct evaluate_row {
+	const char *vp; /* borrowed from the config */
+	enum cells_class cls;
+	struct cells_right right;
+	bool kill; /* end holders of handles that are no longer allowed */
+};
+
+bool evaluate_is_enforced(const struct doc_device_policy *policy,
+			  enum doc_level level);
+
+/* What one VP has on one class. */
+void evaluate_right(const struct held *docs, enum doc_level level,
+		    const char *vp, enum cells_class cls,
+		    const struct access_time *at, struct access_right *ret);
+
+/* The rows that give something, block, or keep handles open. The caller frees
+ * *ret. */
+int evaluate_table(const struct held *docs, enum doc_level level,
+		   const struct access_time *at, struct evaluate_row **ret,
+		   size_t *ret_n, struct err *e);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/journal.h"
+
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/text.h"
+#include "policyd/policyd.h"
+
+#include <string.h>
+
+/* A batch travels in one message of at most 1 MiB, escaped. */
+#define BATCH_BYTES (384 * 1024)
+/* Dropped at once when the bound is reached, so that it is not at each record. */
+#define DROP_BYTES (JOURNAL_BYTES_MAX / 16)
+
+void journal_chain(struct store *s, struct audit_chain *ret)
+{
+	auto_free char *head = NULL;
+	struct err ignored;
+
+	*ret = (struct audit_chain){ 0 };
+	ret->seq = (uint64_t)store_int(s, STORE_AUDIT_SEQ, 0);
+	if (store_text(s, STORE_AUDIT_HEAD, &head, &ignored) == 0)
+		text_unhex(head, ret->head, sizeof(ret->head));
+}
+
+static int append(struct policyd *p, enum audit_event ev, const char *vp,
+		  const char *cls, json_t *detail, struct err *e)
+{
+	char hex[2 * HASH_SIZE + 1];
+	auto_free char *record = NULL;
+	struct audit_chain chain;
+	int64_t bytes;
+	int r;
+
+	journal_chain(p->store, &chain);
+	r = audit_append(&chain, ev, policyd_stamp(p), vp, cls, detail, &record,
+			 e);
+	if (r < 0)
+		return r;
+	text_hex(chain.head, sizeof(chain.head), hex);
+	bytes = store_int(p->store, STORE_AUDIT_BYTES, 0) +
+		(int64_t)strlen(record);
+	r = store_put_audit(p->store, (int64_t)chain.seq, record, e);
+	if (r == 0)
+		r = store_set_int(p->store, STORE_AUDIT_SEQ, (int64_t)chain.seq,
+				  e);
+	if (r == 0)
+		r = store_set_text(p->store, STORE_AUDIT_HEAD, hex, e);
+	if (r == 0)
+		r = store_set_int(p->store, STORE_AUDIT_BYTES, bytes, e);
+	return r;
+}
+
+/* 1: there is room for one more record; 0: there is not. */
+static int make_room(struct policyd *p, struct err *e)
+{
+	int64_t bytes = store_int(p->store, STORE_AUDIT_BYTES, 0), gone;
+	int r;
+
+	if (bytes + 2 * AUDIT_RECORD_MAX <= JOURNAL_BYTES_MAX)
+		return 1;
+	r = store_drop_audit(p->store,
+			     store_int(p->store, STORE_AUDIT_ACKED, 0),
+			     DROP_BYTES, &gone, e);
+	if (r == 0)
+		r = store_set_int(p->store, STORE_AUDIT_BYTES, bytes - gone, e);
+	if (r < 0)
+		return r;
+	return bytes - gone + 2 * AUDIT_RECORD_MAX <= JOURNAL_BYTES_MAX;
+}
+
+/* Tells of what was counted since the last record. */
+static int settle(struct policyd *p, struct err *e)
+{
+	int64_t lost = store_int(p->store, STORE_AUDIT_LOST, 0);
+	auto_json json_t *detail = NULL;
+	int r;
+
+	if (lost == 0)
+		return 0;
+	detail = json_pack("{sI ss}", "count", (json_int_t)lost, "cause",
+			   "full");
+	r = append(p, AUDIT_LOST, NULL, NULL, detail, e);
+	return r < 0 ? r : store_set_int(p->store, STORE_AUDIT_LOST, 0, e);
+}
+
+int journal_write(struct policyd *p, enum audit_event ev, const char *vp,
+		  const char *cls, json_t *detail, struct err *e)
+{
+	auto_json json_t *owned = detail;
+	int64_t lost;
+	int r;
+
+	if (!p->key)
+		return 0;
+	r = make_room(p, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return store_count(p->store, STORE_AUDIT_LOST, &lost, e);
+	r = settle(p, e);
+	return r < 0 ? r
+		     : append(p, ev, vp && *vp ? vp : NULL, cls, owned, e);
+}
+
+int journal_lost(struct policyd *p, int64_t count, const char *cause,
+		 struct err *e)
+{
+	return journal_write(p, AUDIT_LOST, NULL, NULL,
+			     json_pack("{sI ss}", "count", (json_int_t)count,
+				       "cause", cause),
+			     e);
+}
+
+struct batch {
+	json_t *records;
+	struct audit_chain end;
+	size_t bytes;
+};
+
+static int add_record(void *ctx, int64_t seq, const char *record, struct err *e)
+{
+	struct batch *b = ctx;
+
+	b->bytes += strlen(record);
+	if (b->bytes > BATCH_BYTES && json_array_size(b->records) > 0)
+		return -ENOBUFS;
+	if (json_array_append_new(b->records, json_string(record)) < 0)
+		return err_oom(e, "read audit");
+	b->end.seq = (uint64_t)seq;
+	hash_sha256(record, strlen(record), b->end.head);
+	return 0;
+}
+
+int journal_batch(struct policyd *p, int64_t after, char **ret, struct err *e)
+{
+	auto_json json_t *records = json_array(), *head = NULL, *j = NULL;
+	struct batch b = { .records = records };
+	auto_free char *envelope = NULL;
+	int r;
+
+	if (!records)
+		return err_oom(e, "read audit");
+	if (!p->key) {
+		*ret = NULL;
+		return 0;
+	}
+	r = store_each_audit(p->store, after, AUDIT_BATCH_MAX, add_record, &b, e);
+	if (r < 0 && r != -ENOBUFS)
+		return r;
+	if (json_array_size(records) == 0) {
+		*ret = NULL;
+		return 0;
+	}
+	r = audit_sign_head(&b.end, p->device_id, p->epoch, policyd_stamp(p),
+			    p->key, &envelope, e);
+	if (r == 0)
+		r = json_parse(envelope, strlen(envelope), "audit head", &head,
+			       e);
+	if (r < 0)
+		return r;
+	j = json_pack("{sO sO}", "records", records, "head", head);
+	*ret = j ? json_text(j) : NULL;
+	return *ret ? 0 : err_oom(e, "read audit");
+}

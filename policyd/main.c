@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/auto.h"
+#include "lib/conf.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/log.h"
+#include "lib/opt.h"
+#include "policyd/policyd.h"
+
+#include <signal.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#define CONF_DEFAULT "/etc/cells/cells-policyd.conf"
+#define STATE_DEFAULT "/var/lib/cells/cells-policyd"
+#define RUN_DEFAULT "/run/cells"
+#define RESERVE_DEFAULT (UINT64_C(4) * 1024 * 1024)
+
+struct settings {
+	const char *config, *state_dir, *run_dir;
+	bool check_config, debug;
+	uint64_t reserve;
+};
+
+static int fail(const struct err *e)
+{
+	log_error("%s", e->text);
+	return EXIT_FAILURE;
+}
+
+static int run(const struct settings *s)
+{
+	const struct policyd_options options = {
+		.state_dir = s->state_dir,
+		.storage_reserve = s->reserve,
+	};
+	AUTO(policyd_freep) struct policyd *p = NULL;
+	struct err e;
+	sigset_t ends;
+	int r;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	sigprocmask(SIG_BLOCK, &ends, NULL);
+	if (io_mkdirs(s->state_dir, 0700, &e) < 0 ||
+	    policyd_new(&options, &p, &e) < 0)
+		return fail(&e);
+	r = sd_event_add_signal(p->event, NULL, SIGTERM, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(p->event, NULL, SIGINT, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_set_watchdog(p->event, true);
+	if (r >= 0) {
+		sd_notify(0, "READY=1");
+		r = sd_event_loop(p->event);
+	}
+	if (r < 0) {
+		err_sys(&e, -r, "run the event loop");
+		return fail(&e);
+	}
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	struct settings s = { .state_dir = STATE_DEFAULT,
+			      .run_dir = RUN_DEFAULT,
+			      .reserve = RESERVE_DEFAULT };
+	const struct opt opts[] = {
+		{ "config", 'c', OPT_STRING, &s.config, "FILE",
+		  "configuration (" CONF_DEFAULT ")" },
+		{ "state-dir", 0, OPT_STRING, &s.state_dir, "DIR",
+		  "what is kept (" STATE_DEFAULT ")" },
+		{ "run-dir", 0, OPT_STRING, &s.run_dir, "DIR",
+		  "run-time files (" RUN_DEFAULT ")" },
+		{ "check-config", 0, OPT_FLAG, &s.check_config, NULL,
+		  "read the configuration and end" },
+		{ "debug", 0, OPT_FLAG, &s.debug, NULL, "log more" },
+		{ NULL },
+	};
+	const struct opt_program program = {
+		"cells-policyd", "",
+		"Verifies what administrators sign, decides, signs receipts.",
+		opts
+	};
+	const struct conf_key keys[] = {
+		{ "storage-reserve", CONF_NUMBER, &s.reserve, 0, INT64_MAX },
+		{ NULL },
+	};
+	struct err e;
+	int r = opt_parse(&program, argc, argv, false, &e);
+
+	log_open("cells-policyd");
+	if (r == -ECANCELED)
+		return EXIT_SUCCESS;
+	if (r >= 0 && r < argc)
+		r = err_set(&e, EINVAL, "'%s': no argument is taken", argv[r]);
+	if (r < 0) {
+		log_error("%s", e.text);
+		return EXIT_USAGE;
+	}
+	r = conf_read(s.config ? s.config : CONF_DEFAULT, s.config != NULL, keys,
+		      &e);
+	if (r < 0)
+		return fail(&e);
+	if (s.check_config)
+		return EXIT_SUCCESS;
+	log_daemon();
+	if (s.debug)
+		log_debug_on();
+	return run(&s);
+}

@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/observe.h"
+
+#include "lib/auto.h"
+#include "lib/class.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "lib/text.h"
+#include "policyd/command.h"
+#include "policyd/desired.h"
+#include "policyd/device.h"
+#include "policyd/intake.h"
+#include "policyd/issuer.h"
+#include "policyd/journal.h"
+#include "policyd/policyd.h"
+
+#include <string.h>
+
+/* ---- states of VPs */
+enum phase { ABSENT, STOPPED, RUNNING, LOCKED };
+
+static enum phase phase_of(const char *state)
+{
+	static const struct {
+		const char *state;
+		enum phase phase;
+	} phases[] = {
+		{ "installed", STOPPED },  { "stopped", STOPPED },
+		{ "background", RUNNING }, { "foreground", RUNNING },
+		{ "locked", LOCKED },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(phases); i++)
+		if (strcmp(phases[i].state, state) == 0)
+			return phases[i].phase;
+	return ABSENT;
+}
+
+/* What a change of phase is worth; the rest (installing, wiping) is not told
+ * here. */
+static const struct change {
+	enum phase from, to;
+	enum receipt_type receipt;
+	enum audit_event event;
+} changes[] = {
+	{ ABSENT, RUNNING, RECEIPT_STARTED, AUDIT_START },
+	{ STOPPED, RUNNING, RECEIPT_STARTED, AUDIT_START },
+	{ LOCKED, RUNNING, RECEIPT_STARTED, AUDIT_START },
+	{ RUNNING, STOPPED, RECEIPT_STOPPED, AUDIT_STOP },
+	{ RUNNING, LOCKED, RECEIPT_LOCKED, AUDIT_LOCK },
+	{ STOPPED, LOCKED, RECEIPT_LOCKED, AUDIT_LOCK },
+	{ LOCKED, STOPPED, RECEIPT_UNLOCKED, AUDIT_UNLOCK },
+};
+
+static const struct change *find_change(enum phase from, enum phase to)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
+		if (changes[i].from == from && changes[i].to == to)
+			return &changes[i];
+	return NULL;
+}
+
+/* One VP's new state; inside a transaction. 1: there is a new receipt. */
+static int note_state(struct policyd *p, const char *vp, const char *state,
+		      const char *cause, struct err *e)
+{
+	char old[STORE_WORD_SIZE];
+	const struct change *c;
+	int r;
+
+	r = store_vp_state(p->store, vp, old, e);
+	if (r < 0 || strcmp(old, state) == 0)
+		return r;
+	r = store_set_vp_state(p->store, vp, state, e);
+	c = find_change(phase_of(old), phase_of(state));
+	if (r < 0 || !c || command_expects(p, vp, c->receipt))
+		return r;
+	r = journal_write(p, c->event, vp, NULL, json_pack("{ss}", "cause", cause),
+			  e);
+	if (r == 0)
+		r = issuer_write(p,
+				 &(struct issuer_receipt){
+					 .type = c->receipt,
+					 .vp = vp,
+					 .details = json_pack("{ss}", "cause",
+							      cause) },
+				 NULL, e);
+	return r < 0 ? r : 1;
+}
+
+int observe_on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	const char *vp, *state, *cause;
+	struct policyd *p = arg;
+	struct err e;
+	int r, told;
+
+	if (sd_bus_message_read(m, "sss", &vp, &state, &cause) < 0)
+		return 0;
+	r = store_begin(p->store, true, &tx, &e);
+	if (r == 0)
+		r = told = note_state(p, vp, state, cause, &e);
+	if (r >= 0)
+		r = store_commit(&tx, &e);
+	if (r < 0)
+		log_error("note state of %s: %s", vp, e.text);
+	else if (told)
+		policyd_pending(p, "receipts");
+	return 0;
+}
+
+/* ---- the foreground */
+struct switched {
+	const char *from, *to, *cause;
+	uint64_t generation, ns;
+};
+
+static int note_switch(struct policyd *p, const struct switched *s,
+		       struct err *e)
+{
+	json_t *details = json_pack("{ss ss sI ss sI}", "from", s->from, "to",
+				    s->to, "generation",
+				    (json_int_t)s->generation, "cause", s->cause,
+				    "ns", (json_int_t)s->ns);
+	int r = store_set_text(p->store, STORE_FRONT, s->to, e);
+
+	if (r == 0)
+		r = journal_write(p, AUDIT_SWITCH, s->to, NULL,
+				  json_incref(details), e);
+	else
+		json_decref(details);
+	if (r < 0)
+		return r;
+	if (command_switched(p, s->to, details)) {
+		json_decref(details);
+		return 0;
+	}
+	return issuer_write(p,
+			    &(struct issuer_receipt){ .type = RECEIPT_SWITCHED,
+						      .vp = s->to,
+						      .details = details },
+			    NULL, e);
+}
+
+int observe_on_switched(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct policyd *p = arg;
+	struct switched s;
+	struct err e;
+	int r;
+
+	if (sd_bus_message_read(m, "sstst", &s.from, &s.to, &s.generation,
+				&s.cause, &s.ns) < 0)
+		return 0;
+	r = store_begin(p->store, true, &tx, &e);
+	if (r == 0)
+		r = note_switch(p, &s, &e);
+	if (r == 0)
+		r = store_commit(&tx, &e);
+	if (r < 0)
+		log_error("note switch to '%s': %s", s.to, e.text);
+	else
+		policyd_pending(p, "receipts");
+	return 0;
+}
+
+/* ---- what happened while nobody listened */
+struct seen {
+	char vp[DOC_ID_SIZE], state[STORE_WORD_SIZE];
+};
+
+/* One row of List: its name and state; the rest is for people. */
+static int read_vp(sd_bus_message *m, struct seen *ret)
+{
+	auto_json json_t *properties = NULL;
+	const char *name, *state;
+	int r = sd_bus_message_read(m, "s", &name);
+
+	if (r >= 0)
+		r = device_read_details(m, &properties);
+	if (r < 0)
+		return r;
+	state = json_string_value(json_object_get(properties, "state"));
+	snprintf(ret->vp, sizeof(ret->vp), "%s", name);
+	snprintf(ret->state, sizeof(ret->state), "%s", state ? state : "absent");
+	return 0;
+}
+
+static int note_missed(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	auto_free char *front = NULL;
+	struct switched s = { "", "", "missed", 0, 0 };
+	struct seen seen, now = { "", "" };
+	struct err ignored;
+	int r, res = 0;
+
+	r = sd_bus_message_enter_container(m, 'a', "(sa{sv})");
+	while (r >= 0 &&
+	       (r = sd_bus_message_enter_container(m, 'r', "sa{sv}")) > 0) {
+		r = read_vp(m, &seen);
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+		if (r < 0)
+			break;
+		if (strcmp(seen.state, "foreground") == 0)
+			now = seen;
+		res = note_state(p, seen.vp, seen.state, "missed", e);
+		if (res < 0)
+			return res;
+	}
+	if (r < 0)
+		return err_sys(e, -r, "list VPs");
+	if (store_text(p->store, STORE_FRONT, &front, &ignored) < 0)
+		front = strdup("");
+	if (!front || strcmp(front, now.vp) == 0)
+		return 0;
+	s.from = front;
+	s.to = now.vp;
+	return note_switch(p, &s, e);
+}
+
+int observe_list(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	int r = store_begin(p->store, true, &tx, e);
+
+	if (r == 0)
+		r = note_missed(p, m, e);
+	if (r == 0)
+		r = store_commit(&tx, e);
+	if (r == 0)
+		policyd_pending(p, "receipts");
+	return r;
+}
+
+/* ---- what was cut: a(suuuu) */
+static int read_revoked(struct policyd *p, sd_bus_message *m, const char *cause,
+			json_t *list, struct err *e)
+{
+	uint32_t cls, handles, mappings, kept;
+	const char *vp;
+	int r = sd_bus_message_enter_container(m, 'a', "(suuuu)");
+
+	while (r >= 0 && (r = sd_bus_message_read(m, "(suuuu)", &vp, &cls,
+						  &handles, &mappings, &kept)) >
+				 0) {
+		const char *name = cls < CELLS_CLASS_COUNT ? class_name(cls)
+							   : NULL;
+		json_t *row = json_pack("{ss ss? sI sI sI}", "vp", vp, "class",
+					name, "handles", (json_int_t)handles,
+					"mappings", (json_int_t)mappings,
+					"kept", (json_int_t)kept);
+
+		if (json_array_append_new(list, row) < 0)
+			return err_oom(e, "note revocation");
+		if (journal_write(p, AUDIT_REVOKE, vp, name,
+				  json_pack("{sI sI sI ss}", "handles",
+					    (json_int_t)handles, "mappings",
+					    (json_int_t)mappings, "kept",
+					    (json_int_t)kept, "cause", cause),
+				  e) < 0)
+			return -EIO;
+	}
+	if (r >= 0)
+		r = sd_bus_message_exit_container(m);
+	return r < 0 ? err_sys(e, -r, "read what was revoked") : 0;
+}
+
+static int write_revoked(struct policyd *p, json_t *list, uint64_t ns,
+			 const char *cause, const struct receipt_doc *d,
+			 struct err *e)
+{
+	if (json_array_size(list) == 0)
+		return 0;
+	return issuer_write(p,
+			    &(struct issuer_receipt){
+				    .type = RECEIPT_REVOKED,
+				    .document = d,
+				    .details = json_pack(
+					    "{sO sI ss}", "revoked", list, "ns",
+					    (json_int_t)ns, "cause", cause) },
+			    NULL, e);
+}
+
+static int note_revoked(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	auto_json json_t *list = json_array();
+	const char *cause;
+	uint64_t ns;
+	int r;
+
+	/* ns and cause stand behind the rows, which need the cause */
+	r = sd_bus_message_skip(m, "a(suuuu)");
+	if (r >= 0)
+		r = sd_bus_message_read(m, "ts", &ns, &cause);
+	if (r >= 0)
+		r = sd_bus_message_rewind(m, 1);
+	if (r < 0)
+		return err_sys(e, -r, "read what was revoked");
+	r = read_revoked(p, m, cause, list, e);
+	return r < 0 ? r : write_revoked(p, list, ns, cause, NULL, e);
+}
+
+int observe_on_revoked(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct policyd *p = arg;
+	struct err e;
+	int r = store_begin(p->store, true, &tx, &e);
+
+	if (r == 0)
+		r = note_revoked(p, m, &e);
+	if (r == 0)
+		r = store_commit(&tx, &e);
+	if (r < 0)
+		log_error("note revocation: %s", e.text);
+	else
+		policyd_pending(p, "receipts");
+	return 0;
+}
+
+/* ---- Apply */
+static struct receipt_doc snapshot_doc(const struct policyd *p)
+{
+	struct receipt_doc d = { "snapshot", p->device_id, 0, { 0 } };
+
+	if (p->snapshot) {
+		d.version = p->snapshot->version;
+		memcpy(d.digest, p->snapshot->digest, HASH_SIZE);
+	}
+	return d;
+}
+
+/* Ids of policies that ask for more than the device can enforce. */
+static json_t *not_enforced(const struct policyd *p)
+{
+	json_t *ids = json_array();
+
+	for (unsigned int i = 0; ids && i < p->force.n_policies; i++)
+		if (!evaluate_is_enforced(p->force.policy[i], device_level(p)))
+			json_array_append_new(
+				ids, json_string(p->force.policy[i]->head.id));
+	return ids;
+}
+
+static int write_applied(struct policyd *p, const struct desired *d,
+			 struct err *e)
+{
+	const struct receipt_doc doc = snapshot_doc(p);
+	json_t *weak = not_enforced(p);
+
+	return issuer_write(
+		p,
+		&(struct issuer_receipt){
+			.type = RECEIPT_APPLIED,
+			.reason = json_array_size(weak) > 0 ? REASON_ENFORCEMENT
+							    : REASON_NONE,
+			.document = &doc,
+			.details = json_pack("{so so so}", "documents",
+					     issuer_documents(p), "lacking",
+					     desired_lacking(d, p),
+					     "not_enforced", weak) },
+		NULL, e);
+}
+
+/* From the document's arrival to the kernel's switch: our part and cellsd's. */
+static uint64_t whole_ns(const struct policyd *p, uint64_t sent_ns, uint64_t ns)
+{
+	return p->arrived_ns && sent_ns > p->arrived_ns
+		       ? sent_ns - p->arrived_ns + ns
+		       : ns;
+}
+
+static int note_applied(struct policyd *p, const struct desired *d,
+			sd_bus_message *m, uint64_t sent_ns, const char *cause,
+			struct err *e)
+{
+	const struct receipt_doc doc = snapshot_doc(p);
+	bool is_new = store_int(p->store, STORE_APPLYING, 0);
+	auto_json json_t *list = json_array();
+	uint64_t ns;
+	int r = read_revoked(p, m, cause, list, e);
+
+	if (r < 0)
+		return r;
+	if (sd_bus_message_read(m, "t", &ns) < 0)
+		return err_set(e, EBADMSG, "read Apply's answer");
+	if (is_new) {
+		ns = whole_ns(p, sent_ns, ns);
+		r = write_applied(p, d, e);
+	}
+	if (r == 0)
+		r = desired_settle(d, p, cause, e);
+	return r < 0 ? r
+		     : write_revoked(p, list, ns, cause, is_new ? &doc : NULL, e);
+}
+
+int observe_applied(struct policyd *p, const struct desired *d,
+		    sd_bus_message *m, uint64_t sent_ns, const char *cause,
+		    struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	int r = store_begin(p->store, true, &tx, e);
+
+	if (r == 0)
+		r = note_applied(p, d, m, sent_ns, cause, e);
+	if (r == 0)
+		r = store_commit(&tx, e);
+	if (r < 0)
+		return r;
+	p->arrived_ns = 0;
+	policyd_pending(p, "receipts");
+	policyd_pending(p, "audit");
+	return 0;
+}
+
+void observe_not_applied(struct policyd *p, const struct err *why)
+{
+	const struct receipt_doc doc = snapshot_doc(p);
+	struct err e;
+
+	if (store_int(p->store, STORE_APPLYING, 0) &&
+	    intake_refuse(p, &doc, NULL, why, &e) < 0)
+		log_error("write receipt: %s", e.text);
+}
+
+/* ---- events for the audit */
+struct event {
+	const char *word, *vp, *comm, *cause;
+	uint64_t boot_ns;
+	uint32_t cls, pid, uid, count;
+};
+
+static enum audit_event event_of(const char *word)
+{
+	for (unsigned int i = 0; i < AUDIT_EVENT_COUNT; i++)
+		if (strcmp(audit_event_name(i), word) == 0)
+			return i;
+	return AUDIT_EVENT_COUNT;
+}
+
+static int note_event(struct policyd *p, const struct event *v, struct err *e)
+{
+	enum audit_event ev = event_of(v->word);
+
+	if (ev == AUDIT_EVENT_COUNT)
+		return 0;
+	if (ev == AUDIT_LOST)
+		return journal_lost(p, v->count, v->cause, e);
+	return journal_write(
+		p, ev, v->vp,
+		v->cls < CELLS_CLASS_COUNT ? class_name(v->cls) : NULL,
+		json_pack("{sI sI ss sI ss sI}", "pid", (json_int_t)v->pid,
+			  "uid", (json_int_t)v->uid, "comm", v->comm, "boot_ns",
+			  (json_int_t)v->boot_ns, "cause", v->cause, "count",
+			  (json_int_t)v->count),
+		e);
+}
+
+/* Not synced one by one: an open file is not worth a disk's turn. The next
+ * receipt's commit carries them along. */
+int observe_on_event(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct policyd *p = arg;
+	struct event v;
+	struct err e;
+	int r;
+
+	if (sd_bus_message_read(m, "stsuuusus", &v.word, &v.boot_ns, &v.vp,
+				&v.cls, &v.pid, &v.uid, &v.comm, &v.count,
+				&v.cause) < 0)
+		return 0;
+	r = store_begin(p->store, false, &tx, &e);
+	if (r == 0)
+		r = note_event(p, &v, &e);
+	if (r == 0)
+		r = store_commit(&tx, &e);
+	if (r < 0)
+		log_error("note event '%s': %s", v.word, e.text);
+	else
+		policyd_pending(p, "audit");
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What cellsd tells, as receipts and audit records. Each is written in the
+ * transaction that notes the new state, so that hearing it twice, or finding it
+ * later in a list, makes one receipt. What an order under way is about to bring
+ * is left to the order's own receipt.
+ */
+#ifndef POLICYD_OBSERVE_H
+#define POLICYD_OBSERVE_H
+
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+struct desired;
+struct err;
+struct policyd;
+
+/* Signals; arg is the struct policyd. */
+int observe_on_switched(sd_bus_message *m, void *arg, sd_bus_error *unused);
+int observe_on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused);
+int observe_on_event(sd_bus_message *m, void *arg, sd_bus_error *unused);
+int observe_on_revoked(sd_bus_message *m, void *arg, sd_bus_error *unused);
+
+/* List's answer: what changed while nobody listened. */
+int observe_list(struct policyd *p, sd_bus_message *m, struct err *e);
+
+/* Apply's answer, to a call that was sent at sent_ns (mono). */
+int observe_applied(struct policyd *p, const struct desired *d,
+		    sd_bus_message *m, uint64_t sent_ns, const char *cause,
+		    struct err *e);
+/* cellsd cannot hold what is in force. */
+void observe_not_applied(struct policyd *p, const struct err *why);
+
+#endif

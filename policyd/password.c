@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/password.h"
+
+#include "lib/auto.h"
+#include "lib/bus.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/log.h"
+#include "lib/seal.h"
+#include "lib/text.h"
+#include "policyd/command.h"
+#include "policyd/device.h"
+#include "policyd/image.h"
+#include "policyd/journal.h"
+#include "policyd/policyd.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define NS_PER_S UINT64_C(1000000000)
+#define FREE_TRIES 3
+#define FIRST_DELAY 30
+#define LONGEST_DELAY 3600
+#define CONFIG "config"
+#define PASSCODE "passcode"
+
+uint64_t password_delay(uint32_t wrong)
+{
+	uint64_t s = FIRST_DELAY;
+
+	if (wrong < FREE_TRIES)
+		return 0;
+	for (uint32_t i = FREE_TRIES; i < wrong && s < LONGEST_DELAY; i++)
+		s *= 2;
+	return s < LONGEST_DELAY ? s : LONGEST_DELAY;
+}
+
+uint64_t password_wait(const struct store_counter *c, uint64_t boot_ns)
+{
+	uint64_t delay = password_delay(c->wrong) * NS_PER_S;
+	uint64_t past = boot_ns > c->boot_ns ? boot_ns - c->boot_ns : 0;
+
+	return past < delay ? delay - past : 0;
+}
+
+static int set_counter(struct policyd *p, const char *kind, const char *name,
+		       const struct store_counter *c, struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	int r = store_begin(p->store, true, &tx, e);
+
+	if (r == 0)
+		r = store_set_counter(p->store, kind, name, c, e);
+	if (r == 0 && c->wrong > 0)
+		r = journal_write(p, AUDIT_PASSWORD,
+				  strcmp(kind, PASSCODE) ? NULL : name, NULL,
+				  json_pack("{ss ss sI}", "kind", kind, "name",
+					    name, "tries",
+					    (json_int_t)c->wrong),
+				  e);
+	return r < 0 ? r : store_commit(&tx, e);
+}
+
+/* The try is written down as a wrong one, before anything is tested. */
+static int count(struct policyd *p, const char *kind, const char *name,
+		 uint32_t *ret_wrong, struct err *e)
+{
+	uint64_t now = clock_boot_ns(), wait;
+	struct store_counter c;
+	int r = store_get_counter(p->store, kind, name, &c, e);
+
+	if (r < 0)
+		return r;
+	/* The boot clock began anew: so does the wait. */
+	if (now < c.boot_ns) {
+		c.boot_ns = now;
+		r = set_counter(p, kind, name, &c, e);
+		if (r < 0)
+			return r;
+	}
+	wait = password_wait(&c, now);
+	if (wait > 0)
+		return err_reason(e, REASON_LOCKED_OUT,
+				  "%s '%s': %u wrong tries; the next in %" PRIu64
+				  " s",
+				  kind, name, c.wrong,
+				  (wait + NS_PER_S - 1) / NS_PER_S);
+	c.wrong++;
+	c.boot_ns = now;
+	*ret_wrong = c.wrong;
+	return set_counter(p, kind, name, &c, e);
+}
+
+/* ---- the config password */
+const char *password_window(const struct policyd *p)
+{
+	return clock_boot_ns() < p->window.until_ns ? p->window.id : "";
+}
+
+static int test_config(const struct doc_vp_config *c, const char *password,
+		       struct err *e)
+{
+	AUTO(seal_wipe) struct seal_key k = { 0 };
+	uint8_t verifier[HASH_SIZE];
+	int r = seal_derive(password, c->salt, c->salt_len, c->iterations, &k, e);
+
+	if (r < 0)
+		return r;
+	seal_verifier(&k, verifier);
+	if (hash_compare(verifier, c->verifier, sizeof(verifier)) != 0)
+		return err_reason(e, REASON_PASSWORD,
+				  "config '%s': wrong password", c->head.id);
+	return 0;
+}
+
+static int take_password(const void *data, size_t len, char ret[PASSWORD_MAX],
+			 struct err *e)
+{
+	if (len == 0 || len >= PASSWORD_MAX || memchr(data, '\0', len))
+		return err_reason(e, REASON_PASSWORD,
+				  "a password has 1 to %d bytes, none of them 0",
+				  PASSWORD_MAX - 1);
+	memcpy(ret, data, len);
+	ret[len] = '\0';
+	return 0;
+}
+
+int password_unlock_config(struct policyd *p, const char *id,
+			   const void *data, size_t len, struct err *e)
+{
+	const struct doc_vp_config *c = held_config(&p->force, id);
+	const struct store_counter none = { 0 };
+	char password[PASSWORD_MAX];
+	uint32_t wrong;
+	int r;
+
+	if (!c)
+		return err_reason(e, REASON_NO_SUCH_VP,
+				  "unlock config: no config '%.64s' is in force",
+				  id);
+	if (!c->is_protected)
+		return err_set(e, EINVAL, "config '%s' is not protected", id);
+	r = take_password(data, len, password, e);
+	if (r == 0)
+		r = count(p, CONFIG, id, &wrong, e);
+	if (r == 0)
+		r = test_config(c, password, e);
+	explicit_bzero(password, sizeof(password));
+	if (r == 0)
+		r = set_counter(p, CONFIG, id, &none, e);
+	if (r < 0)
+		return r;
+	strcpy(p->window.id, id);
+	p->window.until_ns = clock_boot_ns() + PASSWORD_WINDOW * NS_PER_S;
+	/* What was refused for want of it may come again. */
+	p->staged_blocked = false;
+	image_continue(p);
+	policyd_pending(p, "wants");
+	return 0;
+}
+
+/* ---- passcodes */
+struct attempt {
+	struct policyd *p;
+	sd_bus_message *call;
+	char vp[DOC_ID_SIZE];
+	uint32_t wrong;
+};
+
+static void attempt_free(struct attempt *a)
+{
+	sd_bus_message_unref(a->call);
+	free(a);
+}
+
+/* Too many: what the config says. The rule's name holds the count, so that each
+ * row of wrong tries is punished once. */
+static void punish(struct policyd *p, const char *vp, uint32_t wrong)
+{
+	const struct doc_vp_config *c = held_config(&p->force, vp);
+	uint8_t digest[HASH_SIZE];
+	char text[DOC_ID_SIZE + 64], hex[2 * HASH_SIZE + 1], id[DOC_ID_SIZE];
+	struct err e;
+
+	if (!c || c->attempts == 0 || wrong < c->attempts ||
+	    c->attempts_then == DOC_THEN_NOTHING)
+		return;
+	snprintf(text, sizeof(text), "%s %u %" PRIu64, vp, wrong,
+		 clock_boot_ns());
+	hash_sha256(text, strlen(text), digest);
+	text_hex(digest, HASH_SIZE, hex);
+	snprintf(id, sizeof(id), "attempts-%.32s", hex);
+	if (command_rule(p, id,
+			 c->attempts_then == DOC_THEN_WIPE ? DOC_WIPE : DOC_LOCK,
+			 vp, "attempts", &e) < 0)
+		log_error("attempts on '%s': %s", vp, e.text);
+}
+
+static int on_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	const sd_bus_error *error = sd_bus_message_get_error(m);
+	const struct store_counter none = { 0 };
+	struct attempt *a = arg;
+	struct err e;
+
+	if (!error) {
+		if (set_counter(a->p, PASSCODE, a->vp, &none, &e) < 0)
+			log_error("passcode of '%s': %s", a->vp, e.text);
+		sd_bus_reply_method_return(a->call, "");
+	} else {
+		bus_take_err(error, 0, "unlock", &e);
+		bus_reply_err(a->call, &e);
+		if (e.reason == REASON_PASSWORD)
+			punish(a->p, a->vp, a->wrong);
+	}
+	attempt_free(a);
+	return 0;
+}
+
+/* Sealed, so that cellsd reads what was tested. */
+static int put_secret(const void *data, size_t len)
+{
+	auto_close int fd = memfd_create("passcode",
+					 MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -errno;
+	if (io_write_all(fd, data, len) < 0 ||
+	    fcntl(fd, F_ADD_SEALS,
+		  F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+		return -EIO;
+	return steal_fd(fd);
+}
+
+int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
+		    const void *passcode, size_t len, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	auto_close int fd = -1;
+	struct attempt *a;
+	uint32_t wrong;
+	int r;
+
+	if (!held_config(&p->force, vp))
+		return err_reason(e, REASON_NO_SUCH_VP,
+				  "unlock: there is no VP '%.64s'", vp);
+	if (!device_is_ready(p))
+		return err_reason(e, REASON_BUSY,
+				  "unlock '%s': cellsd is not there", vp);
+	if (len == 0 || len >= PASSWORD_MAX)
+		return err_reason(e, REASON_PASSWORD,
+				  "a passcode has 1 to %d bytes",
+				  PASSWORD_MAX - 1);
+	r = count(p, PASSCODE, vp, &wrong, e);
+	if (r < 0)
+		return r;
+	fd = put_secret(passcode, len);
+	r = fd < 0 ? fd : device_message(p, "Unlock", &m);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "sh", vp, fd);
+	if (r < 0)
+		return err_sys(e, -r, "unlock '%s'", vp);
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return err_oom(e, "unlock");
+	*a = (struct attempt){ .p = p,
+			       .call = sd_bus_message_ref(call),
+			       .wrong = wrong };
+	strcpy(a->vp, vp);
+	r = device_call(p, m, on_answer, a);
+	if (r < 0) {
+		attempt_free(a);
+		return err_sys(e, -r, "unlock '%s'", vp);
+	}
+	return 0;
+}
+
+static void add_wait(struct policyd *p, json_t *o, const char *kind,
+		     const char *name)
+{
+	struct store_counter c;
+	struct err ignored;
+	uint64_t wait;
+
+	if (store_get_counter(p->store, kind, name, &c, &ignored) < 0)
+		return;
+	wait = password_wait(&c, clock_boot_ns());
+	if (wait > 0)
+		json_object_set_new(o, name,
+				    json_integer((json_int_t)((wait + NS_PER_S - 1) /
+							      NS_PER_S)));
+}
+
+json_t *password_waits(struct policyd *p)
+{
+	json_t *config = json_object(), *passcode = json_object();
+
+	for (unsigned int i = 0; config && passcode && i < p->force.n; i++) {
+		const struct doc_head *h = &p->force.doc[i]->doc->head;
+
+		if (h->type != DOC_VP_CONFIG)
+			continue;
+		add_wait(p, config, CONFIG, h->id);
+		add_wait(p, passcode, PASSCODE, h->id);
+	}
+	return json_pack("{so so}", CONFIG, config, PASSCODE, passcode);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Passwords that are typed at the device: the config password (IT's) and a VP's
+ * passcode (the user's). Each try is counted on disk before it is tested, for
+ * each of the two and each VP separately, and waits grow; power cuts and
+ * restarts give nothing back.
+ */
+#ifndef POLICYD_PASSWORD_H
+#define POLICYD_PASSWORD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+#include "lib/json.h"
+#include "policyd/store.h"
+
+#define PASSWORD_MAX 1024
+#define PASSWORD_WINDOW 600 /* seconds */
+
+struct err;
+struct policyd;
+
+/* How long after so many wrong tries, in seconds. */
+uint64_t password_delay(uint32_t wrong);
+/* Nanoseconds to wait still; a boot clock that began anew waits all again. */
+uint64_t password_wait(const struct store_counter *c, uint64_t boot_ns);
+
+/* The config that may be replaced now, "" if none. */
+const char *password_window(const struct policyd *p);
+
+/* Opens the window for a config. err.password, err.locked-out. */
+int password_unlock_config(struct policyd *p, const char *id,
+			   const void *password, size_t len, struct err *e);
+
+/* Tries a passcode with cellsd, which answers `call`, perhaps later. */
+int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
+		    const void *passcode, size_t len, struct err *e);
+
+/* {"config": {id: seconds}, "passcode": {vp: seconds}} of waits; NULL: no
+ * memory. */
+json_t *password_waits(struct policyd *p);
+
+#endif

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/service.h"
+
+#include "lib/auto.h"
+#include "lib/bus.h"
+#include "lib/err.h"
+#include "lib/json.h"
+#include "lib/log.h"
+#include "policyd/command.h"
+#include "policyd/enrol.h"
+#include "policyd/explain.h"
+#include "policyd/image.h"
+#include "policyd/intake.h"
+#include "policyd/issuer.h"
+#include "policyd/journal.h"
+#include "policyd/password.h"
+#include "policyd/policyd.h"
+#include "policyd/status.h"
+
+#include <string.h>
+
+#define RECEIPTS_MAX 100
+#define WANTS_MAX 1000
+
+/* 1: answered; 0: the handler answers later; < 0: with e. */
+typedef int method_fn(struct policyd *p, sd_bus_message *m, struct err *e);
+
+static int bad_call(struct err *e, int r)
+{
+	return err_sys(e, r < 0 ? -r : EBADMSG, "read the call");
+}
+
+static int answer_text(sd_bus_message *m, const char *text, struct err *e)
+{
+	int r = sd_bus_reply_method_return(m, "s", text);
+
+	return r < 0 ? err_sys(e, -r, "answer") : 1;
+}
+
+/* ---- what the agent calls */
+static int submit(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	struct intake_result result;
+	bool refused;
+	const void *data;
+	size_t len;
+	int r = sd_bus_message_read_array(m, 'y', &data, &len);
+
+	if (r < 0)
+		return bad_call(e, r);
+	r = intake_submit(p, data, len, &result, e);
+	if (r < 0)
+		return r;
+	refused = strcmp(result.outcome, "refused") == 0;
+	r = sd_bus_reply_method_return(m, "sss", result.outcome,
+				       refused ? err_code(&result.e) : "",
+				       refused ? result.e.text : "");
+	return r < 0 ? err_sys(e, -r, "answer") : 1;
+}
+
+static int wants(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	uint32_t max;
+	int r = sd_bus_message_read(m, "u", &max);
+
+	if (r < 0)
+		return bad_call(e, r);
+	r = sd_bus_message_new_method_return(m, &reply);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "(ss)");
+	if (r >= 0)
+		r = image_wants(p, reply, max < WANTS_MAX ? max : WANTS_MAX);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	if (r >= 0)
+		r = sd_bus_send(p->bus, reply, NULL);
+	return r < 0 ? err_sys(e, -r, "answer") : 1;
+}
+
+static int put_chunk(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	const char *digest;
+	int fd, r;
+
+	r = sd_bus_message_read(m, "sh", &digest, &fd);
+	if (r < 0)
+		return bad_call(e, r);
+	r = image_put(p, digest, fd, e);
+	return r < 0 ? r : sd_bus_reply_method_return(m, "");
+}
+
+struct receipts {
+	struct policyd *p;
+	sd_bus_message *reply;
+};
+
+static int append_receipt(void *ctx, int64_t seq, const char *payload,
+			  struct err *e)
+{
+	struct receipts *rs = ctx;
+	auto_free char *text = NULL;
+	int r = issuer_sign(rs->p, payload, &text, e);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_message_open_container(rs->reply, 'r', "tay");
+	if (r >= 0)
+		r = sd_bus_message_append(rs->reply, "t", (uint64_t)seq);
+	if (r >= 0)
+		r = sd_bus_message_append_array(rs->reply, 'y', text,
+						strlen(text));
+	if (r >= 0)
+		r = sd_bus_message_close_container(rs->reply);
+	return r < 0 ? err_sys(e, -r, "answer") : 0;
+}
+
+/* Those whose order came again stand in front. */
+static int append_again(struct receipts *rs, int64_t after, struct err *e)
+{
+	int64_t seq[COMMAND_AGAIN_MAX];
+	unsigned int n = command_again(rs->p, seq);
+
+	for (unsigned int i = 0; i < n; i++) {
+		auto_free char *payload = NULL;
+		struct err ignored;
+		int r;
+
+		if (seq[i] > after ||
+		    store_get_receipt(rs->p->store, seq[i], &payload,
+				      &ignored) < 0)
+			continue;
+		r = append_receipt(rs, seq[i], payload, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int list_receipts(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	uint64_t after;
+	uint32_t max;
+	int r = sd_bus_message_read(m, "tu", &after, &max);
+
+	if (r < 0)
+		return bad_call(e, r);
+	r = sd_bus_message_new_method_return(m, &reply);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "(tay)");
+	if (r < 0)
+		return err_sys(e, -r, "answer");
+	if (p->key && after <= INT64_MAX) {
+		struct receipts rs = { p, reply };
+
+		r = append_again(&rs, (int64_t)after, e);
+		if (r == 0)
+			r = store_each_receipt(
+				p->store, (int64_t)after,
+				max < RECEIPTS_MAX ? max : RECEIPTS_MAX,
+				append_receipt, &rs, e);
+		if (r < 0)
+			return r;
+	}
+	r = sd_bus_message_close_container(reply);
+	if (r >= 0)
+		r = sd_bus_send(p->bus, reply, NULL);
+	return r < 0 ? err_sys(e, -r, "answer") : 1;
+}
+
+static int audit(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	auto_free char *batch = NULL;
+	uint64_t after;
+	int r = sd_bus_message_read(m, "t", &after);
+
+	if (r < 0)
+		return bad_call(e, r);
+	r = journal_batch(p, after <= INT64_MAX ? (int64_t)after : INT64_MAX,
+			  &batch, e);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_new_method_return(m, &reply);
+	if (r >= 0)
+		r = sd_bus_message_append_array(reply, 'y', batch ? batch : "",
+						batch ? strlen(batch) : 0);
+	if (r >= 0)
+		r = sd_bus_send(p->bus, reply, NULL);
+	return r < 0 ? err_sys(e, -r, "answer") : 1;
+}
+
+static int write_ack(struct policyd *p, const char *name, const char *last,
+		     int64_t seq, bool drop, struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	int r;
+
+	/* Neither back nor beyond what there is. */
+	if (seq <= store_int(p->store, name, 0) ||
+	    seq > store_int(p->store, last, 0))
+		return 0;
+	r = store_begin(p->store, false, &tx, e);
+	if (r == 0)
+		r = store_set_int(p->store, name, seq, e);
+	if (r == 0 && drop)
+		r = store_drop_receipts(p->store, seq, e);
+	return r < 0 ? r : store_commit(&tx, e);
+}
+
+static int ack(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	const char *stream;
+	uint64_t seq;
+	int r = sd_bus_message_read(m, "st", &stream, &seq);
+
+	if (r < 0)
+		return bad_call(e, r);
+	if (seq > INT64_MAX)
+		seq = INT64_MAX;
+	if (strcmp(stream, "receipts") == 0)
+		r = write_ack(p, STORE_RECEIPT_ACKED, STORE_RECEIPT_SEQ,
+			      (int64_t)seq, true, e);
+	else if (strcmp(stream, "audit") == 0)
+		r = write_ack(p, STORE_AUDIT_ACKED, STORE_AUDIT_SEQ,
+			      (int64_t)seq, false, e);
+	else
+		r = err_set(e, EINVAL, "ack: there is no stream '%.40s'",
+			    stream);
+	return r < 0 ? r : sd_bus_reply_method_return(m, "");
+}
+
+static int enroll_start(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	auto_free char *request = NULL;
+	const void *spki;
+	size_t len;
+	int r = sd_bus_message_read_array(m, 'y', &spki, &len);
+
+	if (r < 0)
+		return bad_call(e, r);
+	r = enrol_start(p, m, spki, len, &request, e);
+	return r < 0 ? r : answer_text(m, request, e);
+}
+
+static int enroll_finish(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	const char *answer, *failure;
+	int r = sd_bus_message_read(m, "ss", &answer, &failure);
+
+	if (r < 0)
+		return bad_call(e, r);
+	r = enrol_finish(p, answer, failure, e);
+	if (r < 0 && *answer)
+		return r;
+	return sd_bus_reply_method_return(m, "");
+}
+
+/* ---- what people call */
+static int get_status(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	auto_free char *text = NULL;
+	int r = status_text(p, &text, e);
+
+	return r < 0 ? r : answer_text(m, text, e);
+}
+
+static int explain(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	auto_free char *text = NULL;
+	const char *vp, *cls;
+	int r = sd_bus_message_read(m, "ss", &vp, &cls);
+
+	if (r < 0)
+		return bad_call(e, r);
+	r = explain_text(p, vp, cls, &text, e);
+	return r < 0 ? r : answer_text(m, text, e);
+}
+
+static int unlock(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	const void *passcode;
+	const char *vp;
+	size_t len;
+	int r = sd_bus_message_read(m, "s", &vp);
+
+	if (r >= 0)
+		r = sd_bus_message_read_array(m, 'y', &passcode, &len);
+	if (r < 0)
+		return bad_call(e, r);
+	return password_unlock(p, m, vp, passcode, len, e);
+}
+
+static int unlock_config(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	const void *password;
+	const char *id;
+	size_t len;
+	int r = sd_bus_message_read(m, "s", &id);
+
+	if (r >= 0)
+		r = sd_bus_message_read_array(m, 'y', &password, &len);
+	if (r < 0)
+		return bad_call(e, r);
+	r = password_unlock_config(p, id, password, len, e);
+	return r < 0 ? r : sd_bus_reply_method_return(m, "");
+}
+
+static int enroll(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	const char *uri;
+	int r = sd_bus_message_read(m, "s", &uri);
+
+	return r < 0 ? bad_call(e, r) : enrol_begin(p, m, uri, e);
+}
+
+static int reset(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	return enrol_reset(p, m, e);
+}
+
+/* ---- the table: who may call what */
+static const struct method {
+	const char *name, *in, *out;
+	unsigned int who;
+	method_fn *fn;
+} methods[] = {
+	{ "Submit", "ay", "sss", BUS_AGENT, submit },
+	{ "Wants", "u", "a(ss)", BUS_AGENT, wants },
+	{ "PutChunk", "sh", "", BUS_AGENT, put_chunk },
+	{ "Receipts", "tu", "a(tay)", BUS_AGENT, list_receipts },
+	{ "Audit", "t", "ay", BUS_AGENT, audit },
+	{ "Ack", "st", "", BUS_AGENT, ack },
+	{ "EnrollStart", "ay", "s", BUS_AGENT, enroll_start },
+	{ "EnrollFinish", "ss", "", BUS_AGENT, enroll_finish },
+	{ "Status", "", "s", BUS_GROUP | BUS_ROOT | BUS_AGENT, get_status },
+	{ "Explain", "ss", "s", BUS_GROUP | BUS_ROOT, explain },
+	{ "Unlock", "say", "", BUS_GROUP | BUS_ROOT, unlock },
+	{ "UnlockConfig", "say", "", BUS_GROUP | BUS_ROOT, unlock_config },
+	{ "Enroll", "s", "s", BUS_ROOT, enroll },
+	{ "Reset", "", "", BUS_ROOT, reset },
+};
+
+static int on_method(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	const char *name = sd_bus_message_get_member(m);
+	struct policyd *p = arg;
+	struct err e;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		if (strcmp(methods[i].name, name) != 0)
+			continue;
+		r = bus_check_caller(m, methods[i].who, &e);
+		if (r == 0)
+			r = methods[i].fn(p, m, &e);
+		if (r >= 0)
+			return 1;
+		log_info("%s: %s", name, e.text);
+		return bus_reply_err(m, &e);
+	}
+	return 0;
+}
+
+static sd_bus_vtable *make_vtable(void)
+{
+	const sd_bus_vtable start = SD_BUS_VTABLE_START(0);
+	const sd_bus_vtable pending = SD_BUS_SIGNAL("Pending", "s", 0);
+	const sd_bus_vtable end = SD_BUS_VTABLE_END;
+	sd_bus_vtable *v = calloc(ARRAY_SIZE(methods) + 3, sizeof(*v));
+	size_t n = 0;
+
+	if (!v)
+		return NULL;
+	v[n++] = start;
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		const sd_bus_vtable row =
+			SD_BUS_METHOD(methods[i].name, methods[i].in,
+				      methods[i].out, on_method,
+				      SD_BUS_VTABLE_UNPRIVILEGED);
+
+		v[n++] = row;
+	}
+	v[n++] = pending;
+	v[n] = end;
+	return v;
+}
+
+int service_open(struct policyd *p, struct err *e)
+{
+	int r;
+
+	p->vtable = make_vtable();
+	if (!p->vtable)
+		return err_oom(e, "offer " BUS_POLICY_NAME);
+	r = sd_bus_add_object_vtable(p->bus, NULL, BUS_POLICY_PATH,
+				     BUS_POLICY_NAME, p->vtable, p);
+	if (r >= 0)
+		r = sd_bus_request_name(p->bus, BUS_POLICY_NAME, 0);
+	return r < 0 ? err_sys(e, -r, "take the name " BUS_POLICY_NAME) : 0;
+}

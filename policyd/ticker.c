@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/ticker.h"
+
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "lib/text.h"
+#include "policyd/command.h"
+#include "policyd/desired.h"
+#include "policyd/device.h"
+#include "policyd/enrol.h"
+#include "policyd/image.h"
+#include "policyd/journal.h"
+#include "policyd/policyd.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+/* Tests move the clocks behind the kernel's back, so that has to be looked at. */
+#ifdef TEST_CLOCK
+#define TICK_USEC (200 * 1000)
+#else
+#define TICK_USEC (2 * 1000 * 1000)
+#endif
+#define RETRY_IMAGE_NS (UINT64_C(600) * 1000 * 1000 * 1000)
+#define SAVE_NS (SECURETIME_STEP * UINT64_C(1000) * 1000 * 1000)
+#define HOUR 3600
+#define FAR_AWAY (7 * 24 * HOUR)
+#define JUMP_SECONDS 60
+
+struct ticker {
+	struct policyd *p;
+	int edge_fd;                 /* wall clock, cancelled when it is set */
+	sd_event_source *edge, *tick;
+	uint64_t saved_ns, image_ns; /* boot, mono */
+	int64_t skew;                /* wall less boot clock, at the last tick */
+};
+
+/* ---- windows */
+void ticker_arm(struct policyd *p)
+{
+	struct itimerspec spec = { 0 };
+	struct ticker *t = p->ticker;
+	struct access_time at;
+	int64_t s;
+
+	if (!t)
+		return;
+	desired_time(p, &at);
+	s = access_next_edge(p->force.policy, p->force.n_policies, &at);
+	spec.it_value.tv_sec = time(NULL) + (s > 0 ? s : FAR_AWAY);
+	if (timerfd_settime(t->edge_fd,
+			    TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec,
+			    NULL) < 0)
+		log_error("set the window timer: %s", strerror(errno));
+}
+
+static int on_edge(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct ticker *t = arg;
+	uint64_t n;
+
+	/* ECANCELED: the clock was set. Either way the policies are asked. */
+	if (read(fd, &n, sizeof(n)) < 0 && errno == EAGAIN)
+		return 0;
+	ticker_arm(t->p);
+	device_push(t->p, "window");
+	return 0;
+}
+
+/* A jump of the wall clock is a record: times in the audit depend on it. */
+static void watch_clock(struct ticker *t)
+{
+	int64_t skew = clock_wall() - (int64_t)(clock_boot_ns() / 1000000000);
+	AUTO(store_endp) struct store *tx = NULL;
+	int64_t jump = skew - t->skew;
+	struct err e;
+	int r;
+
+	t->skew = skew;
+	if (jump < JUMP_SECONDS && jump > -JUMP_SECONDS)
+		return;
+	ticker_arm(t->p);
+	r = store_begin(t->p->store, false, &tx, &e);
+	if (r == 0)
+		r = journal_write(t->p, AUDIT_CLOCK, NULL, NULL,
+				  json_pack("{sI}", "jump", (json_int_t)jump),
+				  &e);
+	if (r == 0)
+		r = store_commit(&tx, &e);
+	if (r < 0)
+		log_error("note the clock: %s", e.text);
+}
+
+/* ---- offline */
+/* Since when there is no fresh word: the snapshot's or the group's end. */
+static int64_t lapsed_at(const struct policyd *p)
+{
+	const struct doc_group *g = held_group(&p->force);
+	int64_t at = store_int(p->store, STORE_FRESH_UNTIL, INT64_MAX);
+
+	return g && g->head.expires < at ? g->head.expires : at;
+}
+
+static void apply_offline(struct policyd *p, const struct doc_vp_config *c,
+			  int64_t since)
+{
+	bool is_wipe = c->offline_then == DOC_THEN_WIPE;
+	int64_t now = is_wipe ? policyd_now(p) : policyd_stamp(p);
+	char text[DOC_ID_SIZE + 64], hex[2 * HASH_SIZE + 1], id[DOC_ID_SIZE];
+	char state[STORE_WORD_SIZE];
+	uint8_t digest[HASH_SIZE];
+	struct err e;
+
+	if (c->offline_hours == 0 || c->offline_then == DOC_THEN_NOTHING ||
+	    now - since < (int64_t)c->offline_hours * HOUR)
+		return;
+	if (store_vp_state(p->store, c->head.id, state, &e) < 0 ||
+	    strcmp(state, "absent") == 0 ||
+	    (!is_wipe && strcmp(state, "locked") == 0))
+		return;
+	/* Once in each while without word. */
+	snprintf(text, sizeof(text), "%s %" PRId64, c->head.id, since);
+	hash_sha256(text, strlen(text), digest);
+	text_hex(digest, HASH_SIZE, hex);
+	snprintf(id, sizeof(id), "offline-%s-%.32s", is_wipe ? "wipe" : "lock",
+		 hex);
+	if (command_rule(p, id, is_wipe ? DOC_WIPE : DOC_LOCK, c->head.id,
+			 "offline", &e) < 0)
+		log_error("offline rule of '%s': %s", c->head.id, e.text);
+}
+
+static void watch_offline(struct policyd *p)
+{
+	int64_t since = lapsed_at(p);
+
+	/* Not later than either clock could say. */
+	if (since >= policyd_stamp(p))
+		return;
+	for (unsigned int i = 0; i < p->force.n; i++) {
+		const struct doc *d = p->force.doc[i]->doc;
+
+		if (d->head.type == DOC_VP_CONFIG)
+			apply_offline(p, doc_as_vp_config(d), since);
+	}
+}
+
+/* ---- the rest */
+static void save_time(struct ticker *t)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	uint64_t now = clock_boot_ns();
+	struct err e;
+	int r;
+
+	if (now - t->saved_ns < SAVE_NS || !t->p->root)
+		return;
+	t->saved_ns = now;
+	r = store_begin(t->p->store, true, &tx, &e);
+	if (r == 0)
+		r = policyd_save_time(t->p, &e);
+	if (r == 0)
+		r = store_commit(&tx, &e);
+	if (r < 0)
+		log_error("save secure time: %s", e.text);
+}
+
+/* Room may have been made meanwhile. */
+static void retry_images(struct ticker *t)
+{
+	uint64_t now = clock_mono_ns();
+
+	if (now - t->image_ns < RETRY_IMAGE_NS)
+		return;
+	t->image_ns = now;
+	if (t->p->staged_blocked) {
+		t->p->staged_blocked = false;
+		image_continue(t->p);
+		policyd_pending(t->p, "wants");
+	}
+}
+
+static int on_tick(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct ticker *t = arg;
+	struct policyd *p = t->p;
+
+	sd_event_source_set_time_relative(s, TICK_USEC);
+	sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+	watch_clock(t);
+	save_time(t);
+	watch_offline(p);
+	retry_images(t);
+	enrol_tick(p);
+	device_tick(p);
+	command_run(p);
+#ifdef TEST_CLOCK
+	device_push(p, "window");
+#endif
+	return 0;
+}
+
+int ticker_new(struct policyd *p, struct ticker **ret, struct err *e)
+{
+	AUTO(ticker_freep) struct ticker *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (!t)
+		return err_oom(e, "timers");
+	t->p = p;
+	t->saved_ns = clock_boot_ns();
+	t->image_ns = clock_mono_ns();
+	t->skew = clock_wall() - (int64_t)(t->saved_ns / 1000000000);
+	t->edge_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (t->edge_fd < 0)
+		return err_sys(e, errno, "timers");
+	r = sd_event_add_io(p->event, &t->edge, t->edge_fd, EPOLLIN, on_edge, t);
+	if (r >= 0)
+		r = sd_event_add_time_relative(p->event, &t->tick,
+					       CLOCK_BOOTTIME, TICK_USEC, 0,
+					       on_tick, t);
+	if (r < 0)
+		return err_sys(e, -r, "timers");
+	*ret = steal(t);
+	return 0;
+}
+
+void ticker_free(struct ticker *t)
+{
+	if (!t)
+		return;
+	sd_event_source_unref(t->edge);
+	sd_event_source_unref(t->tick);
+	if (t->edge_fd >= 0)
+		close(t->edge_fd);
+	free(t);
+}
