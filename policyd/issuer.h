@@ -8,6 +8,7 @@
 #define POLICYD_ISSUER_H
 
 #include "lib/json.h"
+#include "lib/reason.h"
 #include "lib/receipt.h"
 
 struct err;

@@ -94,7 +94,7 @@ int observe_on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	const char *vp, *state, *cause;
 	struct policyd *p = arg;
 	struct err e;
-	int r, told;
+	int r, told = 0;
 
 	if (sd_bus_message_read(m, "sss", &vp, &state, &cause) < 0)
 		return 0;

@@ -447,7 +447,7 @@ static int count_jobs(struct store *s, int64_t *ret, struct err *e)
 int store_put_job(struct store *s, const struct store_job *j, int64_t now,
 		  struct err *e)
 {
-	int64_t number, n = 0;
+	int64_t number = 0, n = 0;
 	int r;
 
 	r = db_run(s->db, e,
