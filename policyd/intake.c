@@ -349,6 +349,7 @@ static int take_document(struct policyd *p, struct verify *v, const char *text,
 	if (r < 0)
 		return r;
 	ret->outcome = a.complete ? "accepted" : "staged";
+	p->staged_blocked = false;
 	activate_adopt(p, &a);
 	return 0;
 }
@@ -389,6 +390,19 @@ static bool is_refusal(const struct err *e)
 	       e->reason != REASON_INTERNAL;
 }
 
+static bool is_document(const char *type)
+{
+	switch (doc_type_from_name(type)) {
+	case DOC_GROUP:
+	case DOC_DEVICE_POLICY:
+	case DOC_VP_CONFIG:
+	case DOC_IMAGE:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static int conclude(struct policyd *p, const struct receipt_doc *d,
 		    struct intake_result *ret, struct err *e)
 {
@@ -397,6 +411,9 @@ static int conclude(struct policyd *p, const struct receipt_doc *d,
 	if (!is_refusal(&why))
 		return e->reason ? -reason_errno(e->reason) : -EIO;
 	log_info("refused %s '%s' %u: %s", d->type, d->id, d->version, why.text);
+	/* Else the agent would ask for it again and again. */
+	if (is_document(d->type))
+		p->staged_blocked = true;
 	ret->outcome = "refused";
 	ret->e = why;
 	return intake_refuse(p, d, NULL, &why, e);

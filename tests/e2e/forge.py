@@ -304,13 +304,14 @@ class Org:
 
     def policy(self, did, version, vps, require=None, **kw):
         """vps: {name: [rule, ...]}; a rule is (class, mode[, {attr: value,
-        "only": [(days, from, to), ...]}]); class "*" is the default."""
+        "only": [(days, from, to), ...]}]); class "*" is the default, which goes
+        last."""
         children = []
         if require:
             children.append(element("require", {"enforcement": require}))
         for name, rules in vps.items():
             parts = []
-            for rule in rules:
+            for rule in sorted(rules, key=lambda r: r[0] == "*"):
                 cls, mode = rule[:2]
                 a = dict(rule[2]) if len(rule) > 2 else {}
                 only = [element("only", {"days": d, "from": f, "to": t})
