@@ -168,3 +168,4 @@ TESTS += $(LINTS)
 EXTRA_DIST += %D%/lab/lab.py %D%/lab/guest.sh %D%/lab/job.py \
 	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/e2e/test_image.py
 EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py
+EXTRA_DIST += %D%/e2e/test_push.py
