@@ -87,6 +87,26 @@ check_PROGRAMS += %D%/unit/test_x509
 
 check_PROGRAMS += %D%/unit/test_xml
 %C%_unit_test_xml_LDADD = $(UNIT_LIBS) $(XML_LIBS)
+# Of cellsadm.
+CELLSADM_UNIT_LIBS = tests/unit/libunit.a $(CELLSADM_LIBS) $(CHECK_LIBS)
+
+check_PROGRAMS += %D%/unit/test_columns
+%C%_unit_test_columns_LDADD = $(CELLSADM_UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_difference
+%C%_unit_test_difference_LDADD = $(CELLSADM_UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_matrix
+%C%_unit_test_matrix_LDADD = $(CELLSADM_UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_revision
+%C%_unit_test_revision_LDADD = $(CELLSADM_UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_verb
+%C%_unit_test_verb_LDADD = $(CELLSADM_UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_words
+%C%_unit_test_words_LDADD = $(CELLSADM_UNIT_LIBS)
 endif
 
 # A fuzz target is one file; libFuzzer brings main() with --enable-fuzzing,
