@@ -11,9 +11,7 @@ noinst_LIBRARIES += %D%/libagent.a
 	%D%/inventory.c %D%/inventory.h \
 	%D%/policylink.c %D%/policylink.h \
 	%D%/protocol.c %D%/protocol.h \
-	%D%/session.c %D%/session.h \
-	%D%/wire.c %D%/wire.h \
-	%D%/wireget.c %D%/wirepriv.h
+	%D%/wire.c %D%/wire.h
 
 sbin_PROGRAMS += %D%/cells-agent
 %C%_cells_agent_SOURCES = %D%/main.c

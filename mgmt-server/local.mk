@@ -1,2 +1,57 @@
 # SPDX-License-Identifier: Apache-2.0
 include mgmt-server/cellsadm/local.mk
+# cells-mgmtd: all of the server but main(), so that tests link what ships.
+noinst_LIBRARIES += %D%/libmgmtd.a
+%C%_libmgmtd_a_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLITE_CFLAGS) \
+	$(JANSSON_CFLAGS) $(SYSTEMD_CFLAGS) -Wa,-I$(top_srcdir)
+%C%_libmgmtd_a_SOURCES = %D%/routes.def %D%/handlers.h \
+	%D%/account.c \
+	%D%/anchor.c %D%/anchor.h \
+	%D%/archive.c %D%/archive.h \
+	%D%/bearer.c %D%/bearer.h \
+	%D%/blob.c %D%/blob.h \
+	%D%/compose.c %D%/compose.h \
+	%D%/devchan.c %D%/devchan.h \
+	%D%/edge.c %D%/edge.h \
+	%D%/enrol.c \
+	%D%/evidence.c %D%/evidence.h \
+	%D%/evidenceview.c \
+	%D%/filter.c %D%/filter.h \
+	%D%/fleet.c %D%/fleet.h \
+	%D%/fleetview.c \
+	%D%/gauge.c %D%/gauge.h \
+	%D%/groupview.c \
+	%D%/health.c \
+	%D%/ledger.c %D%/ledger.h \
+	%D%/limit.c %D%/limit.h \
+	%D%/listing.c %D%/listing.h \
+	%D%/matrix.c \
+	%D%/once.c %D%/once.h \
+	%D%/order.c %D%/order.h \
+	%D%/orderview.c \
+	%D%/picture.c %D%/picture.h \
+	%D%/pki.c %D%/pki.h \
+	%D%/presence.c %D%/presence.h \
+	%D%/registry.c %D%/registry.h \
+	%D%/request.c %D%/request.h \
+	%D%/rest.c \
+	%D%/route.c %D%/route.h \
+	%D%/server.c %D%/server.h \
+	%D%/settings.c %D%/settings.h \
+	%D%/setup.c %D%/setup.h \
+	%D%/usage.c \
+	%D%/whatif.c \
+	%D%/whoaccess.c %D%/whoaccess.h \
+	%D%/witness.c \
+	%D%/wsedge.c
+
+# What is compiled in by incbin.
+%D%/libmgmtd_a-registry.$(OBJEXT): schema/sql/mgmtd-001.sql
+
+MGMTD_LIBS = mgmt-server/libmgmtd.a $(BASE_LIBS) $(XML_LIBS) $(LWS_LIBS) \
+	$(SQLITE_LIBS) $(SYSTEMD_LIBS) $(ZSTD_LIBS)
+sbin_PROGRAMS += %D%/cells-mgmtd
+%C%_cells_mgmtd_SOURCES = %D%/main.c
+%C%_cells_mgmtd_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLITE_CFLAGS) \
+	$(JANSSON_CFLAGS) $(SYSTEMD_CFLAGS)
+%C%_cells_mgmtd_LDADD = $(MGMTD_LIBS)

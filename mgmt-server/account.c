@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Local accounts: PBKDF2 verifiers; a login gives a token. */
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/db.h"
+#include "lib/err.h"
+#include "lib/seal.h"
+#include "lib/text.h"
+#include "mgmt-server/bearer.h"
+#include "mgmt-server/handlers.h"
+#include "mgmt-server/listing.h"
+#include "mgmt-server/request.h"
+#include "mgmt-server/server.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define PASSWORD_MIN 12
+#define PASSWORD_MAX 1024
+#define TTL_DEFAULT 28800
+#define TTL_MAX 86400
+#define SALT_SIZE 16
+#define LOGINS_A_SECOND 2 /* of the whole server: each costs its loop time */
+
+static int derive(const char *password, const uint8_t *salt, size_t salt_len,
+		  uint64_t iterations, uint8_t ret[HASH_SIZE], struct err *e)
+{
+	AUTO(seal_wipe) struct seal_key k = { 0 };
+	int r = seal_derive(password, salt, salt_len, iterations, &k, e);
+
+	if (r == 0)
+		seal_verifier(&k, ret);
+	return r;
+}
+
+struct account {
+	char name[65], role[16];
+	char *groups;
+	uint8_t salt[SALT_SIZE], verifier[HASH_SIZE];
+	uint64_t iterations;
+	bool found;
+};
+
+static void account_fini(struct account *a)
+{
+	free(a->groups);
+}
+
+static int load_account(struct server *s, const char *name, struct account *ret,
+			struct err *e)
+{
+	const void *blob;
+	sqlite3_stmt *st;
+	size_t len;
+	int r = db_query(s->db, &st, e,
+			 "SELECT role, groups, salt, iterations, verifier"
+			 " FROM user WHERE name = ?",
+			 "s", name);
+
+	/* For an unknown name the same work is done as for a known one. */
+	ret->iterations = SEAL_ITERATIONS_MIN;
+	if (r == 0)
+		r = db_step(s->db, st, e);
+	if (r <= 0)
+		return r;
+	snprintf(ret->name, sizeof(ret->name), "%s", name);
+	snprintf(ret->role, sizeof(ret->role), "%s", db_text(st, 0));
+	ret->groups = strdup(db_text(st, 1));
+	ret->iterations = (uint64_t)sqlite3_column_int64(st, 3);
+	blob = db_blob(st, 2, &len);
+	if (len == SALT_SIZE)
+		memcpy(ret->salt, blob, len);
+	blob = db_blob(st, 4, &len);
+	if (len == HASH_SIZE)
+		memcpy(ret->verifier, blob, len);
+	ret->found = len == HASH_SIZE && ret->groups;
+	sqlite3_reset(st);
+	return 0;
+}
+
+static int check_login_rate(struct request *rq, struct err *e)
+{
+	struct server *s = rq->server;
+	double rate = (double)s->conf.login_rate / 60;
+	char key[80];
+
+	snprintf(key, sizeof(key), "login %s", rq->from);
+	if (limit_take(&s->limit, key, rate, rate * 60, clock_mono_ns()) &&
+	    limit_take(&s->limit, "login", LOGINS_A_SECOND, 4 * LOGINS_A_SECOND,
+		       clock_mono_ns()))
+		return 0;
+	s->gauge.limited++;
+	return err_set(e, PROBLEM_LIMITED, "too many log-ins: wait a minute");
+}
+
+static int answer_token(struct request *rq, const struct account *a,
+			int64_t ttl, struct err *e)
+{
+	auto_json json_t *groups = json_loads(a->groups, 0, NULL);
+	int64_t expires = clock_wall() + ttl;
+	char token[65], id[17];
+	int r = db_run(rq->server->db, e,
+		       "DELETE FROM token WHERE expires <= ?", "i",
+		       clock_wall());
+
+	if (r == 0)
+		r = bearer_make(rq->server, "login", a->name, a->role, groups,
+				expires, token, id, e);
+	if (r < 0)
+		return r;
+	request_note(rq, a->name, NULL, NULL, NULL,
+		     json_pack("{s:s}", "token", id));
+	return request_json(rq, 200,
+			    json_pack("{s:s, s:s, s:s, s:s, s:O, s:o}", "id",
+				      id, "user", a->name, "token", token,
+				      "role", a->role, "groups", groups,
+				      "expires", request_when(expires)),
+			    e);
+}
+
+int account_login(struct request *rq, struct err *e)
+{
+	AUTO(account_fini) struct account a = { 0 };
+	const char *user = NULL, *password = NULL;
+	int64_t ttl = TTL_DEFAULT;
+	const struct json_member table[] = {
+		{ "user", JSON_STRING, false, &user },
+		{ "password", JSON_STRING, false, &password },
+		{ "ttl", JSON_INTEGER, true, &ttl },
+		{ NULL },
+	};
+	uint8_t have[HASH_SIZE];
+	int r = check_login_rate(rq, e);
+
+	if (r == 0)
+		r = request_take(rq, table, e);
+	if (r < 0)
+		return r;
+	if (!text_is_id(user) || strlen(password) > PASSWORD_MAX || ttl < 1 ||
+	    ttl > TTL_MAX)
+		return err_set(e, EINVAL, "user, password or ttl is not valid");
+	snprintf(rq->caller.name, sizeof(rq->caller.name), "%s", user);
+	request_note(rq, user, NULL, NULL, NULL, NULL);
+	r = load_account(rq->server, user, &a, e);
+	if (r == 0)
+		r = derive(password, a.salt, sizeof(a.salt), a.iterations, have,
+			   e);
+	if (r < 0)
+		return r;
+	if (hash_compare(have, a.verifier, sizeof(have)) != 0 || !a.found)
+		return err_set(e, PROBLEM_UNAUTHORIZED,
+			       "user or password is wrong");
+	return answer_token(rq, &a, ttl, e);
+}
+
+/* ---- administration */
+static int user_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
+		    struct err *e)
+{
+	*ret = json_pack("{s:s, s:s, s:o, s:o}", "name", db_text(st, 0), "role",
+			 db_text(st, 1), "groups",
+			 json_loads(db_text(st, 2), 0, NULL), "created",
+			 request_when(sqlite3_column_int64(st, 3)));
+	return *ret ? 0 : err_oom(e, "list users");
+}
+
+#define COLUMNS "SELECT name, role, groups, created, rev FROM user"
+
+int account_list(struct request *rq, struct err *e)
+{
+	static const struct listing l = {
+		.sql = COLUMNS,
+		.key = "name",
+		.key_is_text = true,
+		.row = user_row,
+	};
+
+	return listing_answer(rq, &l, NULL, e);
+}
+
+static int load(struct request *rq, const char *name, json_t **ret,
+		int64_t *ret_rev, struct err *e)
+{
+	struct db *db = rq->server->db;
+	sqlite3_stmt *st;
+	int r = db_query(db, &st, e, COLUMNS " WHERE name = ?", "s", name);
+
+	if (r == 0)
+		r = db_step(db, st, e);
+	if (r <= 0)
+		return r < 0 ? r
+			     : err_set(e, PROBLEM_NOT_FOUND,
+				       "there is no user %.64s", name);
+	r = user_row(rq, st, ret, e);
+	*ret_rev = sqlite3_column_int64(st, 4);
+	sqlite3_reset(st);
+	request_etag(rq, *ret_rev);
+	return r;
+}
+
+int account_show(struct request *rq, struct err *e)
+{
+	json_t *j = NULL;
+	int64_t rev;
+	int r = load(rq, rq->param[0], &j, &rev, e);
+
+	return r < 0 ? r : request_json(rq, 200, j, e);
+}
+
+static int check_password(const char *password, struct err *e)
+{
+	size_t n = strlen(password);
+
+	return n >= PASSWORD_MIN && n <= PASSWORD_MAX
+		       ? 0
+		       : err_set(e, EINVAL,
+				 "a password has %d characters or "
+				 "more",
+				 PASSWORD_MIN);
+}
+
+static int check_role(const char *role, json_t *groups, struct err *e)
+{
+	if (!bearer_role_rights(role))
+		return err_set(e, EINVAL, "there is no role '%.32s'", role);
+	return bearer_check_groups(groups, e);
+}
+
+int account_create(struct request *rq, struct err *e)
+{
+	const char *name = NULL, *password = NULL, *role = NULL;
+	json_t *groups = NULL, *j = NULL;
+	const struct json_member table[] = {
+		{ "name", JSON_STRING, false, &name },
+		{ "password", JSON_STRING, false, &password },
+		{ "role", JSON_STRING, false, &role },
+		{ "groups", JSON_ARRAY, true, &groups },
+		{ NULL },
+	};
+	uint8_t salt[SALT_SIZE], verifier[HASH_SIZE];
+	auto_free char *text = NULL;
+	int64_t rev;
+	int r = request_take(rq, table, e);
+
+	if (r == 0 && !text_is_id(name))
+		r = err_set(e, EINVAL, "name '%.64s' is no id", name);
+	if (r == 0)
+		r = check_role(role, groups, e);
+	if (r == 0)
+		r = check_password(password, e);
+	if (r < 0)
+		return r;
+	hash_random(salt, sizeof(salt));
+	text = groups ? json_text(groups) : strdup("[]");
+	r = text ? derive(password, salt, sizeof(salt), SEAL_ITERATIONS_MIN,
+			  verifier, e)
+		 : err_oom(e, "make an account");
+	if (r == 0)
+		r = db_run(rq->server->db, e,
+			   "INSERT INTO user (name, role, groups, salt,"
+			   " iterations, verifier, created)"
+			   " VALUES (?, ?, ?, ?, ?, ?, ?)",
+			   "sssbibi", name, role, text, salt, sizeof(salt),
+			   (int64_t)SEAL_ITERATIONS_MIN, verifier,
+			   sizeof(verifier), clock_wall());
+	if (r == -EEXIST)
+		return err_set(e, PROBLEM_CONFLICT, "user %s is there", name);
+	if (r == 0)
+		r = load(rq, name, &j, &rev, e);
+	if (r < 0)
+		return r;
+	request_note(rq, name, NULL, NULL, NULL, json_deep_copy(j));
+	return request_json(rq, 201, j, e);
+}
+
+static int set_password(struct request *rq, const char *password, struct err *e)
+{
+	uint8_t salt[SALT_SIZE], verifier[HASH_SIZE];
+	int r = check_password(password, e);
+
+	if (r < 0)
+		return r;
+	hash_random(salt, sizeof(salt));
+	r = derive(password, salt, sizeof(salt), SEAL_ITERATIONS_MIN, verifier,
+		   e);
+	if (r < 0)
+		return r;
+	return db_run(rq->server->db, e,
+		      "UPDATE user SET salt = ?, verifier = ?, iterations = ?"
+		      " WHERE name = ?",
+		      "bbis", salt, sizeof(salt), verifier, sizeof(verifier),
+		      (int64_t)SEAL_ITERATIONS_MIN, rq->param[0]);
+}
+
+static int set_role(struct request *rq, const char *role, json_t *groups,
+		    struct err *e)
+{
+	auto_free char *text = groups ? json_text(groups) : NULL;
+	int r = role ? check_role(role, groups, e)
+		     : bearer_check_groups(groups, e);
+
+	if (r < 0)
+		return r;
+	if (groups && !text)
+		return err_oom(e, "change an account");
+	return db_run(rq->server->db, e,
+		      "UPDATE user SET role = coalesce(?, role),"
+		      " groups = coalesce(?, groups), rev = rev + 1"
+		      " WHERE name = ?",
+		      "sss", role, text, rq->param[0]);
+}
+
+int account_change(struct request *rq, struct err *e)
+{
+	const char *password = NULL, *role = NULL;
+	json_t *groups = NULL, *before = NULL, *after = NULL;
+	const struct json_member table[] = {
+		{ "password", JSON_STRING, true, &password },
+		{ "role", JSON_STRING, true, &role },
+		{ "groups", JSON_ARRAY, true, &groups },
+		{ NULL },
+	};
+	int64_t rev;
+	int r = load(rq, rq->param[0], &before, &rev, e);
+
+	if (r < 0)
+		return r;
+	request_note(rq, rq->param[0], NULL, NULL, before, NULL);
+	r = request_match(rq, rev, e);
+	if (r == 0)
+		r = request_take(rq, table, e);
+	if (r == 0 && password)
+		r = set_password(rq, password, e);
+	if (r == 0)
+		r = set_role(rq, role, groups, e);
+	if (r == 0)
+		r = db_run(rq->server->db, e,
+			   "DELETE FROM token WHERE user = ?", "s",
+			   rq->param[0]);
+	if (r == 0)
+		r = load(rq, rq->param[0], &after, &rev, e);
+	if (r < 0)
+		return r;
+	rq->audit.after = json_deep_copy(after);
+	return request_json(rq, 200, after, e);
+}
+
+int account_delete(struct request *rq, struct err *e)
+{
+	json_t *before = NULL;
+	int64_t rev;
+	int r = load(rq, rq->param[0], &before, &rev, e);
+
+	if (r < 0)
+		return r;
+	rq->answer.etag[0] = '\0';
+	request_note(rq, rq->param[0], NULL, NULL, before, NULL);
+	rq->answer.status = 204;
+	return db_run(rq->server->db, e, "DELETE FROM user WHERE name = ?", "s",
+		      rq->param[0]);
+}

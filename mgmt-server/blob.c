@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt-server/blob.h"
+
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/text.h"
+#include "mgmt-server/compose.h"
+#include "mgmt-server/handlers.h"
+#include "mgmt-server/request.h"
+#include "mgmt-server/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define FOLDERS 256 /* by the first byte of the digest */
+#define DIGESTS_MAX 10000
+#define NAME_SIZE (sizeof("ab/") + 2 * HASH_SIZE)
+
+struct blobs {
+	int dirfd;
+	uint64_t temp; /* counts temporary names */
+	bool dirty[FOLDERS], any_dirty;
+};
+
+struct blob_sink {
+	struct blobs *blobs;
+	struct hash *hash;
+	int fd;
+	uint64_t size;
+	char temp[32];
+};
+
+void blob_free(struct blobs *b)
+{
+	if (!b)
+		return;
+	if (b->dirfd >= 0)
+		close(b->dirfd);
+	free(b);
+}
+
+/* What a crash left half written has no name that anybody asks for. */
+static int remove_temps(const struct blobs *b, struct err *e)
+{
+	auto_closedir DIR *dir = NULL;
+	struct dirent *de;
+	int fd = openat(b->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir)
+		return err_sys(e, errno, "read the chunk store");
+	while ((de = readdir(dir)))
+		if (strncmp(de->d_name, "new.", 4) == 0)
+			unlinkat(b->dirfd, de->d_name, 0);
+	return 0;
+}
+
+int blob_open(const char *dir, struct blobs **ret, struct err *e)
+{
+	auto_free char *path = io_join(dir, "chunks");
+	struct blobs *b;
+	int r;
+
+	if (!path)
+		return err_oom(e, "open the chunk store");
+	r = io_mkdirs(path, 0700, e);
+	if (r < 0)
+		return r;
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return err_oom(e, path);
+	b->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (b->dirfd < 0)
+		r = err_sys(e, errno, "open %s", path);
+	for (unsigned int i = 0; r == 0 && i < FOLDERS; i++) {
+		char name[3];
+
+		snprintf(name, sizeof(name), "%02x", i);
+		if (mkdirat(b->dirfd, name, 0700) < 0 && errno != EEXIST)
+			r = err_sys(e, errno, "make %s/%s", path, name);
+	}
+	if (r == 0)
+		r = remove_temps(b, e);
+	if (r == 0 && fsync(b->dirfd) < 0)
+		r = err_sys(e, errno, "sync %s", path);
+	if (r < 0)
+		blob_free(b);
+	else
+		*ret = b;
+	return r;
+}
+
+static void name_of(const uint8_t digest[HASH_SIZE], char ret[NAME_SIZE])
+{
+	text_hex(digest, 1, ret);
+	ret[2] = '/';
+	text_hex(digest, HASH_SIZE, ret + 3);
+}
+
+bool blob_has(const struct blobs *b, const uint8_t digest[HASH_SIZE])
+{
+	char name[NAME_SIZE];
+
+	name_of(digest, name);
+	return faccessat(b->dirfd, name, F_OK, 0) == 0;
+}
+
+int blob_read(const struct blobs *b, const uint8_t digest[HASH_SIZE],
+	      int *ret_fd, uint64_t *ret_size, struct err *e)
+{
+	auto_close int fd = -1;
+	char name[NAME_SIZE];
+	struct stat st;
+
+	name_of(digest, name);
+	fd = openat(b->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT)
+		return err_set(e, ENOENT, "chunk %s is not here", name + 3);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, EIO, "open chunk %s", name + 3);
+	*ret_size = (uint64_t)st.st_size;
+	*ret_fd = steal_fd(fd);
+	return 0;
+}
+
+int blob_sink_new(struct blobs *b, struct blob_sink **ret, struct err *e)
+{
+	struct blob_sink *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return err_oom(e, "store a chunk");
+	k->fd = -1;
+	k->blobs = b;
+	k->hash = hash_new();
+	snprintf(k->temp, sizeof(k->temp), "new.%llu",
+		 (unsigned long long)b->temp++);
+	k->fd = openat(b->dirfd, k->temp,
+		       O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	if (k->fd < 0 || !k->hash) {
+		int code = errno;
+
+		blob_sink_free(k);
+		return err_sys(e, code == ENOSPC ? ENOSPC : EIO,
+			       "store a chunk");
+	}
+	*ret = k;
+	return 0;
+}
+
+void blob_sink_free(struct blob_sink *k)
+{
+	if (!k)
+		return;
+	if (k->fd >= 0) {
+		close(k->fd);
+		unlinkat(k->blobs->dirfd, k->temp, 0);
+	}
+	hash_free(k->hash);
+	free(k);
+}
+
+int blob_sink_add(struct blob_sink *k, const void *data, size_t len,
+		  struct err *e)
+{
+	int r;
+
+	k->size += len;
+	if (k->size > BLOB_MAX)
+		return err_reason(e, REASON_TOO_LARGE, "more than %d bytes",
+				  BLOB_MAX);
+	hash_add(k->hash, data, len);
+	r = io_write_all(k->fd, data, len);
+	if (r == -ENOSPC)
+		return err_reason(e, REASON_STORAGE_FULL,
+				  "the server's chunk store is full");
+	return r < 0 ? err_sys(e, EIO, "write a chunk") : 0;
+}
+
+int blob_sink_end(struct blob_sink *k, const uint8_t digest[HASH_SIZE],
+		  struct err *e)
+{
+	uint8_t have[HASH_SIZE];
+	char name[NAME_SIZE];
+
+	hash_end(k->hash, have);
+	k->hash = NULL;
+	name_of(digest, name);
+	if (memcmp(have, digest, HASH_SIZE) != 0)
+		return err_reason(e, REASON_CHUNK,
+				  "the bytes are not those of %s", name + 3);
+	if (fdatasync(k->fd) < 0 ||
+	    renameat(k->blobs->dirfd, k->temp, k->blobs->dirfd, name) < 0)
+		return err_sys(e, EIO, "store chunk %s", name + 3);
+	close(k->fd);
+	k->fd = -1;
+	k->blobs->dirty[digest[0]] = k->blobs->any_dirty = true;
+	return 0;
+}
+
+int blob_sync(struct blobs *b, struct err *e)
+{
+	if (!b->any_dirty)
+		return 0;
+	for (unsigned int i = 0; i < FOLDERS; i++) {
+		auto_close int fd = -1;
+		char name[3];
+
+		if (!b->dirty[i])
+			continue;
+		snprintf(name, sizeof(name), "%02x", i);
+		fd = openat(b->dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 || fsync(fd) < 0)
+			return err_sys(e, EIO, "sync the chunk store");
+		b->dirty[i] = false;
+	}
+	b->any_dirty = false;
+	return 0;
+}
+
+static int take_digest(const struct request *rq, uint8_t ret[HASH_SIZE],
+		       struct err *e)
+{
+	if (text_undigest(rq->param[0], ret) < 0)
+		return err_set(e, PROBLEM_NOT_FOUND,
+			       "not a digest like sha256:<64 hex digits>");
+	return 0;
+}
+
+/* "bytes=A-B", "bytes=A-" or "bytes=-N"; anything else is as if it were not. */
+static int apply_range(struct answer *a, const char *range, struct err *e)
+{
+	unsigned long long from, to;
+	char end;
+
+	a->len = a->file_size;
+	if (sscanf(range, "bytes=%llu-%llu%c", &from, &to, &end) == 2) {
+		if (from > to)
+			return 0;
+	} else if (sscanf(range, "bytes=-%llu%c", &to, &end) == 1) {
+		from = to > a->file_size ? 0 : a->file_size - to;
+		to = UINT64_MAX;
+	} else if (sscanf(range, "bytes=%llu-%c", &from, &end) == 1 &&
+		   range[strlen(range) - 1] == '-') {
+		to = UINT64_MAX;
+	} else {
+		return 0;
+	}
+	if (from >= a->file_size)
+		return err_set(e, ERANGE, "the chunk has %llu bytes",
+			       (unsigned long long)a->file_size);
+	if (to >= a->file_size)
+		to = a->file_size - 1;
+	a->offset = from;
+	a->len = to - from + 1;
+	a->partial = true;
+	a->status = 206;
+	return 0;
+}
+
+int blob_get(struct request *rq, struct err *e)
+{
+	struct answer *a = &rq->answer;
+	uint8_t digest[HASH_SIZE];
+	int r = take_digest(rq, digest, e);
+
+	if (r == 0)
+		r = blob_read(rq->server->blobs, digest, &a->fd, &a->file_size,
+			      e);
+	if (r < 0)
+		return r;
+	a->status = 200;
+	a->type = "application/octet-stream";
+	a->immutable = true;
+	r = apply_range(a, rq->range, e);
+	if (r == 0)
+		rq->server->gauge.chunk_bytes += a->len;
+	return r;
+}
+
+/* rest.c has let the body into a sink, which has checked it. */
+int blob_put(struct request *rq, struct err *e)
+{
+	uint8_t digest[HASH_SIZE];
+	int r = take_digest(rq, digest, e);
+
+	if (r < 0)
+		return r;
+	if (!rq->answer.status)
+		rq->answer.status = 201;
+	return compose_chunk_came(rq->server, rq->param[0], e);
+}
+
+int blob_missing(struct request *rq, struct err *e)
+{
+	auto_json json_t *missing = json_array();
+	json_t *digests = NULL, *j;
+	const struct json_member table[] = {
+		{ "digests", JSON_ARRAY, false, &digests },
+		{ NULL },
+	};
+	size_t i;
+	int r = request_take(rq, table, e);
+
+	if (r < 0)
+		return r;
+	if (json_array_size(digests) > DIGESTS_MAX)
+		return err_set(e, EINVAL, "more than %d digests", DIGESTS_MAX);
+	json_array_foreach (digests, i, j) {
+		uint8_t digest[HASH_SIZE];
+
+		if (!json_is_string(j) ||
+		    text_undigest(json_string_value(j), digest) < 0)
+			return err_set(e, EINVAL, "digests[%zu] is none", i);
+		if (!blob_has(rq->server->blobs, digest) &&
+		    json_array_append(missing, j) < 0)
+			return err_oom(e, "list missing chunks");
+	}
+	return request_json(rq, 200, json_pack("{s:O}", "missing", missing), e);
+}

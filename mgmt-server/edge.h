@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The outer edge: libwebsockets' context, both listeners and the loop. rest.c
+ * and wsedge.c are its protocols; nothing else of the server knows sockets.
+ */
+#ifndef MGMT_EDGE_H
+#define MGMT_EDGE_H
+
+#include <libwebsockets.h>
+#include <stdbool.h>
+
+#include "mgmt-server/bearer.h"
+#include "mgmt-server/server.h"
+
+struct err;
+struct exchange;
+struct listener;
+
+#define EDGE_PIECE 16384 /* what is written at once */
+
+struct edge {
+	struct server *server;
+	struct lws_context *lws;
+	struct lws_vhost *admin, *device;
+	struct exchange *fresh; /* answered in this turn */
+	struct exchange *held;	/* waiting for a change */
+	uint64_t held_seen;	/* server->actions_changed as they saw it */
+	int64_t held_tick;
+	struct listener *listeners;
+	lws_sorted_usec_list_t tick, work;
+	int signals; /* signalfd */
+	bool stop;
+	/* One loop, one buffer: nobody keeps it over a call. */
+	uint8_t scratch[LWS_PRE + EDGE_PIECE];
+};
+
+/* User of a vhost. */
+struct edge_port {
+	struct edge *edge;
+	bool is_device;
+};
+
+/* Listens, writes the ports to `run_file`, and runs until SIGTERM or SIGINT. */
+int edge_run(struct server *s, const char *run_file, bool debug, struct err *e);
+
+/* The edge and port of a connection. */
+static inline const struct edge_port *edge_port_of(struct lws *wsi)
+{
+	return lws_vhost_user(lws_get_vhost(wsi));
+}
+
+/* ---- rest.c */
+struct rest_session {
+	struct exchange *x;
+};
+int rest_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
+		  void *in, size_t len);
+/* Ends a turn: runs held requests again; then, after the commit, lets answers
+ * go, or turns them into problems if it failed. */
+void rest_run_held(struct edge *ed, bool always);
+void rest_release(struct edge *ed, int r, const struct err *why);
+/* The peer's address; ret has 64 bytes. */
+void rest_peer(struct lws *wsi, char *ret);
+/* The device's id from its certificate; false: none that may connect. */
+bool rest_device(struct edge *ed, struct lws *wsi, char ret[65]);
+/* The token's owner. */
+int rest_bearer(struct edge *ed, struct lws *wsi, struct bearer *ret,
+		struct err *e);
+
+/* ---- wsedge.c */
+int wsedge_device_callback(struct lws *wsi, enum lws_callback_reasons reason,
+			   void *user, void *in, size_t len);
+int wsedge_events_callback(struct lws *wsi, enum lws_callback_reasons reason,
+			   void *user, void *in, size_t len);
+/* May this upgrade go on? 0 yes, >0 refused with an answer, <0 hang up. */
+int wsedge_confirm(struct edge *ed, struct lws *wsi, bool is_device);
+extern const size_t wsedge_device_size, wsedge_events_size;
+/* For struct server_edge. */
+void wsedge_device_ready(void *ctx, void *connection, bool close);
+void wsedge_event(void *ctx, const char *group, const char *text);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Is it there, does it work, and which server is it. */
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/db.h"
+#include "lib/err.h"
+#include "lib/text.h"
+#include "mgmt-server/anchor.h"
+#include "mgmt-server/handlers.h"
+#include "mgmt-server/pki.h"
+#include "mgmt-server/request.h"
+#include "mgmt-server/server.h"
+
+#include <string.h>
+
+int health_live(struct request *rq, struct err *e)
+{
+	return request_text(rq, 200, "text/plain", strdup("ok\n"), e);
+}
+
+/* Takes the write lock, which a full or read-only disk would refuse. */
+int health_ready(struct request *rq, struct err *e)
+{
+	int r = server_write(rq->server, e);
+
+	if (r == 0)
+		r = db_run(rq->server->db, e,
+			   "INSERT INTO meta (name, value) VALUES ('ready', '')"
+			   " ON CONFLICT (name) DO UPDATE SET value = ''",
+			   "");
+	if (r < 0)
+		return err_set(e, PROBLEM_OVERLOADED,
+			       "the database takes no writes");
+	return request_text(rq, 200, "text/plain", strdup("ready\n"), e);
+}
+
+int health_server(struct request *rq, struct err *e)
+{
+	struct server *s = rq->server;
+	const struct key *director = pki_director(s->pki);
+	auto_json json_t *root = NULL, *first = NULL;
+	auto_free char *spki = NULL;
+	char ca[TEXT_DIGEST_SIZE];
+	const void *der;
+	size_t len;
+	int r = anchor_json(rq, 0, &root, e);
+
+	if (r == 0)
+		r = anchor_json(rq, 1, &first, e);
+	if (r < 0)
+		return r;
+	der = key_spki(director, &len);
+	spki = text_base64(der, len);
+	text_digest(pki_ca_digest(s->pki), ca);
+	return request_json(
+		rq, 200,
+		json_pack("{s:s, s:s, s:o, s:{s:s, s:s}, s:s, s:i, s:O, s:O}",
+			  "org", s->org, "version", VERSION, "time",
+			  request_when(clock_wall()), "director", "keyid",
+			  key_id(director), "spki", spki ? spki : "",
+			  "ca_sha256", ca, "device_port", (int)s->device_port,
+			  "root", root, "first_root", first),
+		e);
+}

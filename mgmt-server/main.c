@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/log.h"
+#include "lib/opt.h"
+#include "mgmt-server/edge.h"
+#include "mgmt-server/route.h"
+#include "mgmt-server/setup.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char *dir = "/var/lib/cells/cells-mgmtd", *run_dir = "/run/cells";
+static const char *config = "/etc/cells/cells-mgmtd.conf", *org;
+static bool check_only, debug, routes;
+static struct opt_list hosts;
+
+static const struct opt options[] = {
+	{ "dir", 0, OPT_STRING, &dir, "DIR", "keys, database and chunks" },
+	{ "state-dir", 0, OPT_STRING, &dir, "DIR", "the same" },
+	{ "run-dir", 0, OPT_STRING, &run_dir, "DIR", "where the ports go" },
+	{ "config", 0, OPT_STRING, &config, "FILE", "configuration file" },
+	{ "check-config", 0, OPT_FLAG, &check_only, NULL, "test it, and end" },
+	{ "print-routes", 0, OPT_FLAG, &routes, NULL, "list the REST routes" },
+	{ "debug", 0, OPT_FLAG, &debug, NULL, "log more" },
+	{ "org", 0, OPT_STRING, &org, "NAME", "init: the organisation's id" },
+	{ "host", 0, OPT_LIST, &hosts, "NAME",
+	  "init: a name or address of this server" },
+	{ NULL },
+};
+
+static const struct opt_program program = {
+	"cells-mgmtd", "[init | new-director]",
+	"Serves administrators and devices; see cells-mgmtd(8).", options
+};
+
+static int init(struct err *e)
+{
+	if (!org)
+		return err_set(e, EINVAL, "init needs --org NAME");
+	return setup_init(dir, org, &hosts, e);
+}
+
+static int serve(bool must_exist, struct err *e)
+{
+	AUTO(server_freep) struct server *s = NULL;
+	auto_free char *run_file = io_join(run_dir, "cells-mgmtd.ports");
+	struct settings conf;
+	int r = settings_read(&conf, config, must_exist, e);
+
+	if (r < 0 || check_only) {
+		settings_fini(&conf);
+		return r;
+	}
+	r = server_open(dir, &s, e);
+	if (r < 0) {
+		settings_fini(&conf);
+		return r;
+	}
+	s->conf = conf;
+	r = io_mkdirs(run_dir, 0755, e);
+	return r < 0 ? r : edge_run(s, run_file, debug, e);
+}
+
+int main(int argc, char **argv)
+{
+	const char *usual = config;
+	struct err e = { 0 };
+	int first, r;
+
+	log_open("cells-mgmtd");
+	first = opt_parse(&program, argc, argv, true, &e);
+	if (first == -ECANCELED)
+		return EXIT_SUCCESS;
+	if (first < 0 || argc - first > 1) {
+		log_error("%s", first < 0 ? e.text : "too many arguments");
+		return EXIT_USAGE;
+	}
+	if (debug)
+		log_debug_on();
+	if (routes) {
+		route_print();
+		return EXIT_SUCCESS;
+	}
+	if (first < argc && strcmp(argv[first], "init") == 0) {
+		r = init(&e);
+	} else if (first < argc && strcmp(argv[first], "new-director") == 0) {
+		r = setup_new_director(dir, &e);
+	} else if (first < argc) {
+		log_error("there is no '%s'", argv[first]);
+		return EXIT_USAGE;
+	} else {
+		log_daemon();
+		r = serve(config != usual, &e);
+	}
+	if (r < 0)
+		log_error("%s", e.text);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

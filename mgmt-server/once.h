@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Idempotency-Key: the same request again gets the first answer, for a day. */
+#ifndef MGMT_ONCE_H
+#define MGMT_ONCE_H
+
+struct err;
+struct request;
+
+/* 1: the answer is the kept one; 0: go on; -PROBLEM_KEY_REUSED. */
+int once_recall(struct request *rq, struct err *e);
+int once_keep(struct request *rq, struct err *e);
+
+#endif

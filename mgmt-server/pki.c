@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt-server/pki.h"
+
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/x509.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define DAY (INT64_C(24) * 3600)
+#define CA_DAYS 3653
+#define SERVER_DAYS 397
+#define RENEW_DAYS 30
+#define SKEW 3600 /* clocks of clients may be behind */
+#define PEM_MAX 65536
+
+struct pki {
+	struct key *ca_key, *director;
+	char *ca_pem, *ca_path, *cert_path, *key_path;
+	uint8_t ca_digest[HASH_SIZE];
+};
+
+void pki_free(struct pki *p)
+{
+	if (!p)
+		return;
+	key_free(p->ca_key);
+	key_free(p->director);
+	free(p->ca_pem);
+	free(p->ca_path);
+	free(p->cert_path);
+	free(p->key_path);
+	free(p);
+}
+
+static int open_key(const char *dir, const char *name, bool make,
+		    struct key **ret, struct err *e)
+{
+	auto_free char *path = io_join(dir, name);
+
+	return path ? key_open_file(path, make, ret, e) : err_oom(e, name);
+}
+
+static int write_cert(const char *dir, const char *name, const char *pem,
+		      struct err *e)
+{
+	auto_free char *path = io_join(dir, name);
+
+	return path ? io_replace_file(path, pem, strlen(pem), 0644, e)
+		    : err_oom(e, name);
+}
+
+static int issue_server(const char *dir, const struct key *ca,
+			const char *ca_pem, const char *const *hosts,
+			struct err *e)
+{
+	int64_t now = clock_wall();
+	struct x509_spec spec = {
+		.usage = X509_SERVER,
+		.common_name = "cells-mgmtd",
+		.names = hosts,
+		.not_before = now - SKEW,
+		.not_after = now + SERVER_DAYS * DAY,
+	};
+	AUTO(key_freep) struct key *k = NULL;
+	auto_free char *pem = NULL;
+	int r = open_key(dir, "server.key", true, &k, e);
+
+	if (r < 0)
+		return r;
+	r = x509_issue(&spec, k, ca, ca_pem, &pem, e);
+	return r < 0 ? r : write_cert(dir, "server.pem", pem, e);
+}
+
+/* The names stand one a line in a file, for the next issue. */
+static int write_hosts(const char *dir, const char *const *hosts, struct err *e)
+{
+	auto_free char *path = io_join(dir, "hosts");
+	char text[4096] = "";
+	size_t n = 0;
+
+	for (; *hosts; hosts++) {
+		size_t len = strlen(*hosts);
+
+		if (n + len + 2 > sizeof(text))
+			return err_set(e, E2BIG, "too many host names");
+		memcpy(text + n, *hosts, len);
+		n += len;
+		text[n++] = '\n';
+	}
+	return path ? io_replace_file(path, text, n, 0644, e)
+		    : err_oom(e, "hosts");
+}
+
+int pki_create(const char *dir, const char *org, const char *const *hosts,
+	       struct err *e)
+{
+	AUTO(key_freep) struct key *ca = NULL, *director = NULL;
+	auto_free char *pem = NULL, *name = NULL;
+	int64_t now = clock_wall();
+	struct x509_spec spec = { .usage = X509_CA,
+				  .not_before = now - SKEW,
+				  .not_after = now + CA_DAYS * DAY };
+	int r = open_key(dir, "ca.key", true, &ca, e);
+
+	if (r < 0)
+		return r;
+	r = open_key(dir, "director.key", true, &director, e);
+	if (r < 0)
+		return r;
+	if (asprintf(&name, "Cells CA of %s", org) < 0)
+		return err_oom(e, "make the CA");
+	spec.common_name = name;
+	r = x509_issue(&spec, ca, ca, NULL, &pem, e);
+	if (r < 0)
+		return r;
+	r = write_cert(dir, "ca.pem", pem, e);
+	if (r < 0)
+		return r;
+	r = write_hosts(dir, hosts, e);
+	return r < 0 ? r : issue_server(dir, ca, pem, hosts, e);
+}
+
+#define HOSTS_MAX 32
+
+/* A server that runs for years renews its own certificate as it starts. */
+static int renew_server(const char *dir, const struct pki *p, struct err *e)
+{
+	auto_free char *pem = NULL, *path = NULL, *text = NULL;
+	const char *hosts[HOSTS_MAX + 1] = { NULL };
+	int64_t before, after;
+	unsigned int n = 0;
+	size_t len;
+	int r = io_read_file(p->cert_path, PEM_MAX, &pem, &len, e);
+
+	if (r < 0)
+		return r;
+	r = x509_validity(pem, &before, &after, e);
+	if (r < 0 || after - clock_wall() > RENEW_DAYS * DAY)
+		return r;
+	path = io_join(dir, "hosts");
+	if (!path)
+		return err_oom(e, "hosts");
+	r = io_read_file(path, PEM_MAX, &text, &len, e);
+	if (r < 0)
+		return r;
+	for (char *line, *at = text; (line = strsep(&at, "\n"));)
+		if (*line && n < HOSTS_MAX)
+			hosts[n++] = line;
+	return issue_server(dir, p->ca_key, p->ca_pem, hosts, e);
+}
+
+int pki_open(const char *dir, struct pki **ret, struct err *e)
+{
+	AUTO(pki_freep) struct pki *p = calloc(1, sizeof(*p));
+	size_t len;
+	int r;
+
+	if (!p)
+		return err_oom(e, "open the keys");
+	p->ca_path = io_join(dir, "ca.pem");
+	p->cert_path = io_join(dir, "server.pem");
+	p->key_path = io_join(dir, "server.key");
+	if (!p->ca_path || !p->cert_path || !p->key_path)
+		return err_oom(e, "open the keys");
+	r = open_key(dir, "ca.key", false, &p->ca_key, e);
+	if (r < 0)
+		return r;
+	r = open_key(dir, "director.key", false, &p->director, e);
+	if (r < 0)
+		return r;
+	r = io_read_file(p->ca_path, PEM_MAX, &p->ca_pem, &len, e);
+	if (r < 0)
+		return r;
+	r = x509_digest(p->ca_pem, p->ca_digest, e);
+	if (r < 0)
+		return r;
+	r = renew_server(dir, p, e);
+	if (r < 0)
+		return r;
+	*ret = steal(p);
+	return 0;
+}
+
+const char *pki_ca_pem(const struct pki *p)
+{
+	return p->ca_pem;
+}
+
+const uint8_t *pki_ca_digest(const struct pki *p)
+{
+	return p->ca_digest;
+}
+
+const struct key *pki_director(const struct pki *p)
+{
+	return p->director;
+}
+
+const char *pki_server_cert_path(const struct pki *p)
+{
+	return p->cert_path;
+}
+
+const char *pki_server_key_path(const struct pki *p)
+{
+	return p->key_path;
+}
+
+const char *pki_ca_path(const struct pki *p)
+{
+	return p->ca_path;
+}
+
+int pki_issue(const struct pki *p, const char *common_name,
+	      const struct key *subject, char **ret_pem, struct err *e)
+{
+	int64_t now = clock_wall();
+	struct x509_spec spec = {
+		.usage = X509_CLIENT,
+		.common_name = common_name,
+		.not_before = now - SKEW,
+		.not_after = now + PKI_DEVICE_DAYS * DAY,
+	};
+
+	return x509_issue(&spec, subject, p->ca_key, p->ca_pem, ret_pem, e);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server's own keys: the CA that certifies devices and the server itself,
+ * and the director's, which signs snapshots and tree heads. None of them can
+ * sign a policy, an image or a command.
+ */
+#ifndef MGMT_PKI_H
+#define MGMT_PKI_H
+
+#include "lib/hash.h"
+#include "lib/key.h"
+
+struct err;
+struct pki;
+
+#define PKI_DEVICE_DAYS 90
+
+/* Makes all keys and certificates in the folder. */
+int pki_create(const char *dir, const char *org, const char *const *hosts,
+	       struct err *e);
+/* Loads them; a server certificate near its end is issued anew. */
+int pki_open(const char *dir, struct pki **ret, struct err *e);
+void pki_free(struct pki *p);
+
+const char *pki_ca_pem(const struct pki *p);
+const uint8_t *pki_ca_digest(const struct pki *p);
+const struct key *pki_director(const struct pki *p);
+
+/* Paths for libwebsockets, which reads the files itself. */
+const char *pki_server_cert_path(const struct pki *p);
+const char *pki_server_key_path(const struct pki *p);
+const char *pki_ca_path(const struct pki *p);
+
+/* A client certificate of PKI_DEVICE_DAYS; the caller frees *ret_pem. */
+int pki_issue(const struct pki *p, const char *common_name,
+	      const struct key *subject, char **ret_pem, struct err *e);
+
+static inline void pki_freep(struct pki **p)
+{
+	pki_free(*p);
+}
+
+#endif

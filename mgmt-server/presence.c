@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt-server/presence.h"
+
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/db.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "mgmt-server/devchan.h"
+#include "mgmt-server/server.h"
+
+#include <string.h>
+
+#define PLACES 16384
+#define WORK_AT_ONCE 4 /* signatures in a turn: other work goes on */
+#define CHECK_SECONDS 60
+
+struct presence {
+	struct server *server;
+	struct devchan *place[PLACES];
+	struct devchan *stale, **stale_end;
+	int64_t checked;
+};
+
+int presence_new(struct server *s, struct presence **ret, struct err *e)
+{
+	struct presence *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return err_oom(e, "start");
+	p->server = s;
+	p->stale_end = &p->stale;
+	*ret = p;
+	/* For ?filter=connected eq true. */
+	return devchan_sql(s, p, e);
+}
+
+void presence_free(struct presence *p)
+{
+	free(p);
+}
+
+/* FNV-1a; ids are digests, nobody gains by choosing one. */
+static unsigned int place_of(const char *device)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *device; device++)
+		h = (h ^ (unsigned char)*device) * 16777619u;
+	return h % PLACES;
+}
+
+struct devchan *presence_find(const struct presence *p, const char *device)
+{
+	struct devchan *c = p->place[place_of(device)];
+
+	while (c && strcmp(c->device, device) != 0)
+		c = c->next;
+	return c;
+}
+
+void presence_add(struct presence *p, struct devchan *c)
+{
+	struct devchan *old = presence_find(p, c->device);
+	struct devchan **at = &p->place[place_of(c->device)];
+
+	if (old) {
+		presence_remove(p, old);
+		devchan_close(old);
+	}
+	c->next = *at;
+	*at = c;
+	c->present = true;
+	p->server->gauge.channels++;
+}
+
+static void unlink_stale(struct presence *p, struct devchan *c)
+{
+	struct devchan **at = &p->stale;
+
+	if (!c->stale)
+		return;
+	while (*at != c)
+		at = &(*at)->next_stale;
+	*at = c->next_stale;
+	if (p->stale_end == &c->next_stale)
+		p->stale_end = at;
+	c->next_stale = NULL;
+	c->stale = false;
+}
+
+void presence_remove(struct presence *p, struct devchan *c)
+{
+	struct devchan **at = &p->place[place_of(c->device)];
+
+	if (!c->present)
+		return;
+	unlink_stale(p, c);
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	c->present = false;
+	p->server->gauge.channels--;
+}
+
+static void mark(struct presence *p, struct devchan *c)
+{
+	if (c->stale || !c->hello)
+		return;
+	c->stale = true;
+	c->next_stale = NULL;
+	*p->stale_end = c;
+	p->stale_end = &c->next_stale;
+	if (p->server->edge.work)
+		p->server->edge.work(p->server->edge.ctx);
+}
+
+void presence_stale(struct presence *p, const char *device)
+{
+	if (device) {
+		struct devchan *c = presence_find(p, device);
+
+		if (c)
+			mark(p, c);
+		return;
+	}
+	for (unsigned int i = 0; i < PLACES; i++)
+		for (struct devchan *c = p->place[i]; c; c = c->next)
+			mark(p, c);
+}
+
+void presence_tick(struct presence *p)
+{
+	int64_t now = clock_wall();
+
+	if (now >= p->checked && now - p->checked < CHECK_SECONDS)
+		return;
+	p->checked = now;
+	for (unsigned int i = 0; i < PLACES; i++)
+		for (struct devchan *c = p->place[i]; c; c = c->next)
+			if (c->renew_at <= now)
+				mark(p, c);
+}
+
+bool presence_work(struct presence *p)
+{
+	for (int n = 0; n < WORK_AT_ONCE && p->stale; n++) {
+		struct devchan *c = p->stale;
+		struct err e;
+
+		unlink_stale(p, c);
+		if (devchan_refresh(c, &e) < 0)
+			log_error("snapshot for %s: %s", c->device, e.text);
+	}
+	return p->stale != NULL;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The devices that are connected now, by id, and those of them that wait for a
+ * new snapshot to be signed. */
+#ifndef MGMT_PRESENCE_H
+#define MGMT_PRESENCE_H
+
+#include <stdbool.h>
+
+struct devchan;
+struct err;
+struct presence;
+struct server;
+
+int presence_new(struct server *s, struct presence **ret, struct err *e);
+void presence_free(struct presence *p);
+
+/* NULL: not connected. */
+struct devchan *presence_find(const struct presence *p, const char *device);
+/* A second connection of one device ends the first. */
+void presence_add(struct presence *p, struct devchan *c);
+void presence_remove(struct presence *p, struct devchan *c);
+
+/* The device may need a new snapshot; NULL: every device may. */
+void presence_stale(struct presence *p, const char *device);
+
+/* Looks for snapshots that are getting old. */
+void presence_tick(struct presence *p);
+/* Refreshes some of those that wait; true: there are more. */
+bool presence_work(struct presence *p);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One REST request and its answer, without sockets: rest.c fills the first from
+ * libwebsockets and sends the second.
+ */
+#ifndef MGMT_REQUEST_H
+#define MGMT_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/json.h"
+#include "mgmt-server/bearer.h"
+
+struct err;
+struct request;
+struct route;
+struct server;
+
+#define REQUEST_PARAMS 4
+#define REQUEST_ARGS 16
+#define REQUEST_PATH_MAX 512
+
+/* Problems that are no reason code of the contract, as errno values. */
+#define PROBLEM_NOT_FOUND ENOENT
+#define PROBLEM_FORBIDDEN EACCES
+#define PROBLEM_CONFLICT EEXIST
+#define PROBLEM_BAD_REQUEST EINVAL
+#define PROBLEM_BAD_FILTER EILSEQ
+#define PROBLEM_CHANGED ESTALE
+#define PROBLEM_KEY_REUSED ENOTUNIQ
+#define PROBLEM_LIMITED EDQUOT
+#define PROBLEM_OVERLOADED EAGAIN
+#define PROBLEM_UNAUTHORIZED ENOKEY
+#define PROBLEM_METHOD ENOTSUP
+#define PROBLEM_UNSUPPORTED EPROTONOSUPPORT
+
+enum method {
+	METHOD_GET,
+	METHOD_POST,
+	METHOD_PUT,
+	METHOD_PATCH,
+	METHOD_DELETE
+};
+const char *method_name(enum method m);
+
+struct answer {
+	int status; /* 0: none yet */
+	const char *type;
+	char etag[24];
+	unsigned int retry_after;
+	bool immutable, close;
+	char *body; /* owned */
+	size_t len;
+	int fd; /* -1, or a file to send from `offset` on, `len` bytes */
+	uint64_t offset, file_size;
+	bool partial;
+	/* Instead of a body: the next piece, or *ret NULL at the end. */
+	int (*more)(struct request *rq, char **ret, struct err *e);
+	uint64_t more_from, more_to;
+	unsigned int more_format;
+};
+
+struct request {
+	struct server *server;
+	const struct route *route;
+	enum method method;
+	bool head; /* HEAD: as GET, without the body */
+	bool device_port;
+	char path[REQUEST_PATH_MAX];
+	const char *param[REQUEST_PARAMS]; /* of the path, in its order */
+	char params[REQUEST_PATH_MAX];
+	unsigned int n_args;
+	char *arg[REQUEST_ARGS]; /* "name=value", owned */
+	char if_match[24], once_key[65], range[64];
+	char from[64];	 /* the peer's address */
+	char device[65]; /* device port: the certificate's common name */
+	struct bearer caller;
+	char *body; /* owned, NUL behind it */
+	size_t len;
+	json_t *json;	    /* owned; of the body */
+	int64_t wait_until; /* of a held request: wall time */
+	uint64_t wait_seen;
+	struct answer answer;
+	/* For the audit entry that a successful write leaves. */
+	struct {
+		char object[80], device[65], group[65];
+		json_t *before, *after; /* owned */
+	} audit;
+};
+
+void request_init(struct request *rq, struct server *s);
+void request_fini(struct request *rq);
+
+/* A query argument's value, or NULL. */
+const char *request_arg(const struct request *rq, const char *name);
+/* A number within min..max; absent: *ret stays. */
+int request_number(const struct request *rq, const char *name, uint64_t min,
+		   uint64_t max, uint64_t *ret, struct err *e);
+/* An RFC 3339 time; absent: *ret stays. */
+int request_time(const struct request *rq, const char *name, int64_t *ret,
+		 struct err *e);
+/* The body as a closed JSON object. */
+int request_take(struct request *rq, const struct json_member *table,
+		 struct err *e);
+
+/* Answers; `j` and `text` are consumed (NULL: out of memory). */
+int request_json(struct request *rq, int status, json_t *j, struct err *e);
+int request_text(struct request *rq, int status, const char *type, char *text,
+		 struct err *e);
+/* {"items":j,"next":cursor or null}; consumes j. */
+int request_list(struct request *rq, json_t *items, const char *next,
+		 struct err *e);
+/* The problem that e and r (negative errno) are. Replaces any answer. */
+void request_problem(struct request *rq, int r, const struct err *e);
+const char *request_code(int r, const struct err *e);
+
+/* ETag of a row's revision; tests If-Match: -PROBLEM_CHANGED. */
+void request_etag(struct request *rq, int64_t rev);
+int request_match(const struct request *rq, int64_t rev, struct err *e);
+
+/* What the audit will say; NULL leaves a part out. before, after consumed. */
+void request_note(struct request *rq, const char *object, const char *device,
+		  const char *group, json_t *before, json_t *after);
+
+/* May the caller see that group? */
+bool request_sees(const struct request *rq, const char *group);
+
+/* JSON null for NULL. */
+json_t *request_string(const char *s);
+json_t *request_when(int64_t t);
+/* Consumes value. 0 or -ENOMEM. */
+int request_set(json_t *j, const char *name, json_t *value);
+
+#endif

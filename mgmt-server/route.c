@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt-server/route.h"
+
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "mgmt-server/handlers.h"
+#include "mgmt-server/once.h"
+#include "mgmt-server/server.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define A ROUTE_ADMIN
+#define B ROUTE_BOTH
+#define D ROUTE_DEVICE
+
+const struct route route_table[] = {
+#define ROUTE(method, path, right, port, flags, name, handle)                  \
+	{ METHOD_##method, path, RIGHT_##right, port, flags, name, handle },
+#include "mgmt-server/routes.def"
+#undef ROUTE
+};
+const size_t route_count = ARRAY_SIZE(route_table);
+
+/* Segment by segment; a parameter takes one that is not empty. */
+static bool matches(struct request *rq, const char *pattern, char *path)
+{
+	unsigned int n = 0;
+
+	memset(rq->param, 0, sizeof(rq->param));
+	while (*pattern && *path) {
+		size_t want = strcspn(pattern + 1, "/");
+		size_t have = strcspn(path + 1, "/");
+
+		if (*pattern != '/' || *path != '/' || have == 0)
+			return false;
+		if (pattern[1] == '{')
+			rq->param[n++] = path + 1;
+		else if (want != have ||
+			 memcmp(pattern + 1, path + 1, want) != 0)
+			return false;
+		pattern += 1 + want;
+		path += 1 + have;
+	}
+	return !*pattern && !*path;
+}
+
+static void cut_params(struct request *rq)
+{
+	for (unsigned int i = 0; i < REQUEST_PARAMS && rq->param[i]; i++) {
+		size_t at = (size_t)(rq->param[i] - rq->params);
+
+		rq->params[at + strcspn(rq->param[i], "/")] = '\0';
+	}
+}
+
+int route_find(struct request *rq, enum route_port port, struct err *e)
+{
+	bool other = false;
+
+	for (size_t i = 0; i < route_count; i++) {
+		const struct route *rt = &route_table[i];
+
+		if (!(rt->port & port))
+			continue;
+		memcpy(rq->params, rq->path, sizeof(rq->params));
+		if (!matches(rq, rt->path, rq->params))
+			continue;
+		if (rt->method != rq->method) {
+			other = true;
+			continue;
+		}
+		rq->route = rt;
+		cut_params(rq);
+		return 0;
+	}
+	return other ? err_set(e, PROBLEM_METHOD, "%s is not for %s",
+			       method_name(rq->method), rq->path)
+		     : err_set(e, PROBLEM_NOT_FOUND, "there is no %.200s",
+			       rq->path);
+}
+
+static int check_right(const struct request *rq, struct err *e)
+{
+	enum right right = rq->route->right;
+
+	if (right == RIGHT_PUBLIC)
+		return 0;
+	/* The device port knows its callers by certificate. */
+	if (rq->device_port)
+		return rq->device[0]
+			       ? 0
+			       : err_set(e, PROBLEM_FORBIDDEN, "no device");
+	if (!rq->caller.id[0])
+		return err_set(e, PROBLEM_UNAUTHORIZED, "no token was sent");
+	if (!(rq->caller.rights & right))
+		return err_set(e, PROBLEM_FORBIDDEN,
+			       "role %s has not the right '%s'",
+			       rq->caller.role, bearer_right_name(right));
+	/* Whoever sees some groups only may not hand out more. */
+	if (right == RIGHT_ADMIN && json_array_size(rq->caller.groups) > 0)
+		return err_set(e, PROBLEM_FORBIDDEN,
+			       "the token is for some groups only");
+	return 0;
+}
+
+static int audit(struct request *rq, const char *outcome, struct err *e)
+{
+	struct ledger_entry en = {
+		.who = rq->caller.name[0] ? rq->caller.name
+		       : rq->device[0]	  ? rq->device
+					  : "-",
+		.from = rq->from,
+		.action = rq->route ? rq->route->name : "request",
+		.object = rq->audit.object[0] ? rq->audit.object : rq->path,
+		.device = rq->audit.device[0] ? rq->audit.device : NULL,
+		.group = rq->audit.group[0] ? rq->audit.group : NULL,
+		.outcome = outcome,
+		.before = rq->audit.before,
+		.after = rq->audit.after,
+	};
+
+	return server_audit(rq->server, &en, NULL, e);
+}
+
+/* What was refused leaves a trace; where even that fails, the log has it. */
+static void refuse(struct request *rq, int r, const struct err *why)
+{
+	static const char *const silent[] = { "rate-limited", "not-found",
+					      "overloaded", "bad-filter" };
+	const char *code = request_code(r, why);
+	bool is_read = rq->method == METHOD_GET;
+	struct err e;
+
+	if (rq->answer.status != 0)
+		rq->answer.status = 0;
+	if (-r == EIO || -r == ENOMEM || strcmp(code, "internal") == 0)
+		log_error("%s %s: %s", method_name(rq->method), rq->path,
+			  why->text);
+	request_problem(rq, r, why);
+	for (size_t i = 0; is_read && i < ARRAY_SIZE(silent); i++)
+		if (strcmp(code, silent[i]) == 0)
+			return;
+	if (strcmp(code, "rate-limited") == 0)
+		return;
+	json_decref(rq->audit.after);
+	rq->audit.after = json_pack("{s:s}", "text", why->text);
+	if (audit(rq, code, &e) < 0)
+		log_error("audit of a refusal: %s", e.text);
+}
+
+/* A read leaves nothing; a write is done whole, with its entry, or not. */
+static int run_write(struct request *rq, struct err *e)
+{
+	struct server *s = rq->server;
+	struct server_mark mark;
+	int r = server_mark(s, &mark, e);
+
+	if (r < 0)
+		return r;
+	r = once_recall(rq, e);
+	if (r == 0) {
+		r = rq->route->handle(rq, e);
+		if (r == 0 && !(rq->route->flags & ROUTE_QUIET))
+			r = audit(rq, NULL, e);
+		if (r == 0)
+			r = once_keep(rq, e);
+	}
+	if (r < 0) {
+		server_undo(s, &mark);
+		return r;
+	}
+	return server_keep(s, e); /* also what was recalled (r is 1) */
+}
+
+bool route_run(struct request *rq)
+{
+	struct server *s = rq->server;
+	struct err e = { 0 };
+	int r;
+
+	if (rq->method == METHOD_GET)
+		r = rq->route->handle(rq, &e);
+	else
+		r = run_write(rq, &e);
+	if (r > 0) /* held */
+		return false;
+	if (r < 0)
+		refuse(rq, r, &e);
+	s->gauge.requests++;
+	s->gauge.refused += rq->answer.status / 100 == 4;
+	s->gauge.failed += rq->answer.status / 100 == 5;
+	return true;
+}
+
+static int check_rate(struct request *rq, struct err *e)
+{
+	struct server *s = rq->server;
+	char key[96];
+	double rate;
+
+	if (rq->device_port)
+		return 0;
+	snprintf(key, sizeof(key), "%s",
+		 rq->caller.id[0] ? rq->caller.id : rq->from);
+	rate = (double)(rq->caller.id[0] ? s->conf.token_rate
+					 : s->conf.address_rate);
+	if (limit_take(&s->limit, key, rate, 2 * rate, clock_mono_ns()))
+		return 0;
+	s->gauge.limited++;
+	return err_set(e, PROBLEM_LIMITED, "too many requests");
+}
+
+int route_admit(struct request *rq)
+{
+	struct err e = { 0 };
+	int r = check_rate(rq, &e);
+
+	if (r == 0 && !rq->route)
+		r = route_find(rq, rq->device_port ? ROUTE_DEVICE : ROUTE_ADMIN,
+			       &e);
+	if (r == 0)
+		r = check_right(rq, &e);
+	if (r < 0) {
+		refuse(rq, r, &e);
+		rq->server->gauge.requests++;
+		rq->server->gauge.refused++;
+	}
+	return r;
+}
+
+void route_print(void)
+{
+	static const char *const ports[] = { "", "admin", "device", "both" };
+
+	for (size_t i = 0; i < route_count; i++) {
+		const struct route *rt = &route_table[i];
+
+		printf("%s %s %s %s %s\n", method_name(rt->method), rt->path,
+		       bearer_right_name(rt->right), ports[rt->port], rt->name);
+	}
+}

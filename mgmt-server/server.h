@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the whole server shares. Everything that a turn of the loop writes goes
+ * into one transaction, which server_commit() ends; nothing that was written is
+ * answered before that (answers carry their turn's number).
+ */
+#ifndef MGMT_SERVER_H
+#define MGMT_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/doc.h"
+#include "lib/merkle.h"
+#include "mgmt-server/gauge.h"
+#include "mgmt-server/ledger.h"
+#include "mgmt-server/limit.h"
+#include "mgmt-server/settings.h"
+
+struct blobs;
+struct compose;
+struct db;
+struct err;
+struct pki;
+struct presence;
+
+/* What the loop at the edge does for those inside; may be NULL in tests. */
+struct server_edge {
+	void *ctx;
+	/* The device channel has something to send, or must be closed. */
+	void (*device_ready)(void *ctx, void *connection, bool close);
+	/* To all that listen to /v1/events and may see the group. */
+	void (*event)(void *ctx, const char *group, const char *text);
+	/* Work is waiting: call server_work() soon. */
+	void (*work)(void *ctx);
+};
+
+struct server {
+	struct settings conf;
+	struct server_edge edge;
+	char *dir;
+	char org[DOC_ID_SIZE];
+	uint16_t device_port; /* as bound */
+	struct db *db;
+	struct pki *pki;
+	struct blobs *blobs;
+	struct doc *root; /* in force; NULL: none yet */
+	struct compose *compose;
+	struct presence *presence; /* connected devices */
+	struct merkle tree;
+	struct limit limit;
+	struct gauge gauge;
+	uint64_t turn;		  /* grows with each commit */
+	bool writing;		  /* a transaction is open */
+	uint64_t actions_changed; /* counts changes, for those who wait */
+};
+
+/* Opens the folder that init made. */
+int server_open(const char *dir, struct server **ret, struct err *e);
+void server_free(struct server *s);
+
+/* Begins this turn's transaction unless it is under way. */
+int server_write(struct server *s, struct err *e);
+/* Ends the turn. On failure nothing of it happened. */
+int server_commit(struct server *s, struct err *e);
+
+/*
+ * One piece of work inside the turn: all of it or none of it. Marks do not
+ * nest.
+ */
+struct server_mark {
+	struct merkle tree;
+};
+int server_mark(struct server *s, struct server_mark *ret, struct err *e);
+int server_keep(struct server *s, struct err *e);
+void server_undo(struct server *s, const struct server_mark *m);
+
+/* Once a second: times to live, ages. */
+int server_tick(struct server *s, struct err *e);
+/* A bounded piece of what is waiting; true: there is more. */
+bool server_work(struct server *s);
+
+/* Appends to the audit tree in this turn's transaction. */
+int server_audit(struct server *s, const struct ledger_entry *entry,
+		 uint64_t *ret_index, struct err *e);
+
+/* Tells listeners {"type":type,...members of j}; consumes j. */
+void server_event(struct server *s, const char *type, const char *group,
+		  json_t *j);
+
+static inline const struct doc_root *server_root(const struct server *s)
+{
+	return s->root ? doc_as_root(s->root) : NULL;
+}
+
+static inline void server_freep(struct server **s)
+{
+	server_free(*s);
+}
+
+#endif

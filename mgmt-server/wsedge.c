@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* WebSockets at the edge: the device channel and the administrators' events. */
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/hash.h"
+#include "lib/log.h"
+#include "mgmt-server/devchan.h"
+#include "mgmt-server/edge.h"
+#include "mgmt-server/request.h"
+#include "mgmt-server/route.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define EVENTS_QUEUE_MAX 512
+#define RETRY_AFTER_MAX 60
+
+struct device_session {
+	struct lws *wsi;
+	struct devchan *channel;
+	char *in; /* a message that is not whole yet */
+	size_t in_len;
+	bool close;
+};
+const size_t wsedge_device_size = sizeof(struct device_session);
+
+/* ---- before the upgrade */
+static int answer(struct edge *ed, struct lws *wsi, unsigned int status,
+		  unsigned int retry)
+{
+	uint8_t *start = ed->scratch + LWS_PRE, *p = start;
+	uint8_t *end = start + EDGE_PIECE - 1;
+	char text[16];
+	int r = lws_add_http_header_status(wsi, status, &p, end);
+
+	if (retry) {
+		int n = snprintf(text, sizeof(text), "%u", retry);
+
+		r |= lws_add_http_header_by_name(
+			wsi, (const uint8_t *)"retry-after:", (uint8_t *)text,
+			n, &p, end);
+	}
+	r |= lws_add_http_header_content_length(wsi, 0, &p, end);
+	r |= lws_finalize_write_http_header(wsi, start, &p, end);
+	return r ? -1 : 1;
+}
+
+/* More devices at once than can be served are told to come later, and each
+ * something else, so that they do not come together again. */
+static int admit_device(struct edge *ed, struct lws *wsi)
+{
+	struct server *s = ed->server;
+	double rate = (double)s->conf.admit_rate;
+	char device[65];
+	uint8_t random;
+
+	if (!rest_device(ed, wsi, device))
+		return -1;
+	if (limit_take(&s->limit, "device channels", rate, rate,
+		       clock_mono_ns()))
+		return 0;
+	hash_random(&random, 1);
+	s->gauge.channels_refused++;
+	return answer(ed, wsi, 503, 1 + random % RETRY_AFTER_MAX);
+}
+
+static int admit_listener(struct edge *ed, struct lws *wsi)
+{
+	struct bearer b = { 0 };
+	struct err e;
+	int r = rest_bearer(ed, wsi, &b, &e);
+
+	bearer_fini(&b);
+	return r < 0 ? answer(ed, wsi, 401, 0) : 0;
+}
+
+int wsedge_confirm(struct edge *ed, struct lws *wsi, bool is_device)
+{
+	const char *want = is_device ? "cells.v1" : "cells.events.v1";
+	const char *path = is_device ? "/v1/device" : "/v1/events";
+	char text[64];
+
+	if (lws_hdr_copy(wsi, text, sizeof(text), WSI_TOKEN_GET_URI) <= 0 ||
+	    strcmp(text, path) != 0)
+		return answer(ed, wsi, 404, 0);
+	if (lws_hdr_copy(wsi, text, sizeof(text), WSI_TOKEN_PROTOCOL) <= 0 ||
+	    strcmp(text, want) != 0)
+		return answer(ed, wsi, 400, 0);
+	return is_device ? admit_device(ed, wsi) : admit_listener(ed, wsi);
+}
+
+/* ---- the device channel */
+static int open_device(struct edge *ed, struct device_session *ss,
+		       struct lws *wsi)
+{
+	char device[65];
+	struct err e;
+
+	ss->wsi = wsi;
+	if (!rest_device(ed, wsi, device) ||
+	    devchan_new(ed->server, device, ss, &ss->channel, &e) < 0)
+		return -1;
+	log_debug("%s connected", device);
+	return 0;
+}
+
+/* A whole message: all of what it does is kept, or nothing. */
+static int take_message(struct edge *ed, struct device_session *ss)
+{
+	struct server *s = ed->server;
+	struct server_mark mark;
+	struct err e;
+	int r = server_mark(s, &mark, &e);
+
+	if (r == 0) {
+		r = devchan_take(ss->channel, ss->in, ss->in_len, &e);
+		if (r < 0)
+			server_undo(s, &mark);
+		else
+			r = server_keep(s, &e);
+	}
+	free(ss->in);
+	ss->in = NULL;
+	ss->in_len = 0;
+	if (r < 0)
+		log_warning("%s: %s", ss->channel->device, e.text);
+	return r < 0 ? -1 : 0;
+}
+
+static int take_piece(struct edge *ed, struct device_session *ss,
+		      struct lws *wsi, const void *data, size_t len)
+{
+	char *more;
+
+	if (ss->close)
+		return -1;
+	if (ss->in_len + len > DEVCHAN_MESSAGE_MAX) {
+		lws_close_reason(wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, NULL,
+				 0);
+		return -1;
+	}
+	more = realloc(ss->in, ss->in_len + len + 1);
+	if (!more)
+		return -1;
+	ss->in = more;
+	memcpy(ss->in + ss->in_len, data, len);
+	ss->in_len += len;
+	ss->in[ss->in_len] = '\0';
+	if (!lws_is_final_fragment(wsi) ||
+	    lws_remaining_packet_payload(wsi) > 0) {
+		/* A message that does not come to its end is cut. */
+		lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE,
+				(int)ed->server->conf.stall_seconds);
+		return 0;
+	}
+	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+	return take_message(ed, ss);
+}
+
+/* Writes one piece of a text message; 1: the message is out. */
+static int write_piece(struct edge *ed, struct lws *wsi, const char *text,
+		       size_t len, size_t *sent)
+{
+	uint8_t *buffer = ed->scratch + LWS_PRE;
+	size_t n = len - *sent;
+	int flags;
+
+	if (n > EDGE_PIECE)
+		n = EDGE_PIECE;
+	memcpy(buffer, text + *sent, n);
+	flags = lws_write_ws_flags(LWS_WRITE_TEXT, *sent == 0,
+				   *sent + n == len);
+	if (lws_write(wsi, buffer, n, (enum lws_write_protocol)flags) < (int)n)
+		return -1;
+	*sent += n;
+	return *sent == len;
+}
+
+static int write_device(struct edge *ed, struct device_session *ss,
+			struct lws *wsi)
+{
+	struct devchan_out *o;
+	int r;
+
+	if (ss->close)
+		return -1;
+	o = devchan_peek(ss->channel);
+	if (o) {
+		r = write_piece(ed, wsi, o->text, o->len, &o->sent);
+		if (r < 0)
+			return -1;
+		if (r > 0)
+			devchan_sent(ss->channel);
+	}
+	if (ss->channel->out) {
+		/* Whoever takes nothing is cut. */
+		lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE,
+				(int)ed->server->conf.stall_seconds);
+		lws_callback_on_writable(wsi);
+	} else if (!ss->in) {
+		lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+	}
+	return 0;
+}
+
+int wsedge_device_callback(struct lws *wsi, enum lws_callback_reasons reason,
+			   void *user, void *in, size_t len)
+{
+	struct device_session *ss = user;
+
+	switch (reason) {
+	case LWS_CALLBACK_ESTABLISHED:
+		return open_device(edge_port_of(wsi)->edge, ss, wsi);
+	case LWS_CALLBACK_RECEIVE:
+		return take_piece(edge_port_of(wsi)->edge, ss, wsi, in, len);
+	case LWS_CALLBACK_SERVER_WRITEABLE:
+		return write_device(edge_port_of(wsi)->edge, ss, wsi);
+	case LWS_CALLBACK_CLOSED:
+		if (ss->channel)
+			log_debug("%s is gone", ss->channel->device);
+		devchan_free(ss->channel);
+		free(ss->in);
+		ss->channel = NULL;
+		ss->in = NULL;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+void wsedge_device_ready(void *ctx, void *connection, bool close)
+{
+	struct device_session *ss = connection;
+
+	if (close) {
+		ss->close = true;
+		/* Also when the peer takes nothing more. */
+		lws_set_timeout(ss->wsi, PENDING_TIMEOUT_USER_REASON_BASE,
+				LWS_TO_KILL_ASYNC);
+		return;
+	}
+	lws_callback_on_writable(ss->wsi);
+}
+
+/* ---- events for administrators */
+struct event {
+	struct event *next;
+	size_t len, sent;
+	char text[];
+};
+
+struct listener {
+	struct lws *wsi;
+	struct bearer caller;
+	struct listener *next;
+	struct event *out, **out_end;
+	unsigned int queued;
+	bool open, close;
+};
+const size_t wsedge_events_size = sizeof(struct listener);
+
+static int open_listener(struct edge *ed, struct listener *l, struct lws *wsi)
+{
+	struct err e;
+
+	l->wsi = wsi;
+	l->out_end = &l->out;
+	if (rest_bearer(ed, wsi, &l->caller, &e) < 0)
+		return -1;
+	l->open = true;
+	l->next = ed->listeners;
+	ed->listeners = l;
+	return 0;
+}
+
+static void close_listener(struct edge *ed, struct listener *l)
+{
+	struct listener **at = &ed->listeners;
+
+	while (l->open && *at && *at != l)
+		at = &(*at)->next;
+	if (l->open && *at)
+		*at = l->next;
+	while (l->out) {
+		struct event *ev = l->out;
+
+		l->out = ev->next;
+		free(ev);
+	}
+	bearer_fini(&l->caller);
+}
+
+static int write_listener(struct edge *ed, struct listener *l, struct lws *wsi)
+{
+	struct event *ev = l->out;
+	int r;
+
+	if (l->close || l->caller.expires <= clock_wall())
+		return -1;
+	if (!ev)
+		return 0;
+	r = write_piece(ed, wsi, ev->text, ev->len, &ev->sent);
+	if (r < 0)
+		return -1;
+	if (r > 0) {
+		l->out = ev->next;
+		if (!l->out)
+			l->out_end = &l->out;
+		l->queued--;
+		free(ev);
+	}
+	if (l->out) {
+		lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE,
+				(int)ed->server->conf.stall_seconds);
+		lws_callback_on_writable(wsi);
+	} else {
+		lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+	}
+	return 0;
+}
+
+int wsedge_events_callback(struct lws *wsi, enum lws_callback_reasons reason,
+			   void *user, void *in, size_t len)
+{
+	switch (reason) {
+	case LWS_CALLBACK_ESTABLISHED:
+		return open_listener(edge_port_of(wsi)->edge, user, wsi);
+	case LWS_CALLBACK_SERVER_WRITEABLE:
+		return write_listener(edge_port_of(wsi)->edge, user, wsi);
+	case LWS_CALLBACK_CLOSED:
+		close_listener(edge_port_of(wsi)->edge, user);
+		return 0;
+	default: /* what a listener says is not heard */
+		return 0;
+	}
+}
+
+void wsedge_event(void *ctx, const char *group, const char *text)
+{
+	struct edge *ed = ctx;
+	size_t len = strlen(text);
+
+	for (struct listener *l = ed->listeners; l; l = l->next) {
+		struct event *ev;
+
+		if (!bearer_sees(&l->caller, group))
+			continue;
+		ev = l->queued < EVENTS_QUEUE_MAX
+			     ? malloc(sizeof(*ev) + len + 1)
+			     : NULL;
+		lws_callback_on_writable(l->wsi);
+		if (!ev) {
+			l->close = true; /* better than a gap nobody sees */
+			continue;
+		}
+		*ev = (struct event){ .len = len };
+		memcpy(ev->text, text, len + 1);
+		*l->out_end = ev;
+		l->out_end = &ev->next;
+		l->queued++;
+	}
+}
