@@ -93,11 +93,12 @@ static int read_label(const struct xml_node *n, struct doc_vp_config *c,
 		      struct err *e)
 {
 	const char *text = xml_text(n);
+	size_t len = strlen(text);
 
-	if (strlen(text) >= sizeof(c->label))
+	if (len >= sizeof(c->label))
 		return docread_fault(n, e, "longer than %zu bytes",
 				     sizeof(c->label) - 1);
-	strcpy(c->label, text);
+	memcpy(c->label, text, len + 1);
 	return 0;
 }
 
@@ -234,7 +235,7 @@ int docconfig_read(const struct xml_node *n, struct doc *ret, struct err *e)
 {
 	struct doc_vp_config *c = (struct doc_vp_config *)ret;
 
-	strcpy(c->label, c->head.id);
+	memcpy(c->label, c->head.id, sizeof(c->head.id));
 	c->cpu_weight = CPU_WEIGHT_DEFAULT;
 	for (const struct xml_node *k = xml_first(n); k; k = xml_next(k)) {
 		int r = read_child(k, c, e);

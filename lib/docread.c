@@ -77,13 +77,13 @@ static int read_bytes(const struct docread *a, const struct xml_node *n,
 		      const char *value, void *to, struct err *e)
 {
 	auto_free void *bytes = NULL;
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	r = docread_base64(n, value, &bytes, &len, e);
 	if (r < 0)
 		return r;
-	if (len != a->size)
+	if (!bytes || len != a->size)
 		return docread_fault(n, e, "'%s' has %zu bytes, not %zu",
 				     a->name, len, a->size);
 	memcpy(to, bytes, len);
