@@ -319,6 +319,46 @@ START_TEST(too_large_has_a_reason_of_its_own)
 }
 END_TEST
 
+/* What is refused before the schema could say that it is unknown anyway. */
+static const struct {
+	void (*make)(struct text *t);
+	const char *why;
+} early[] = {
+	{ bomb, "document type declaration" },
+	{ quadratic, "document type declaration" },
+	{ parameter_entity, "document type declaration" },
+	{ deep, "nested too deep" },
+	{ wide, "too many elements" },
+	{ huge_value, "value is too long" },
+	{ huge_id, "value is too long" },
+	{ schema_hint, "attribute with a namespace" },
+	{ crowded, "more than" },
+};
+
+START_TEST(limits_come_before_the_schema)
+{
+	struct text t = { 0 };
+
+	early[_i].make(&t);
+	ck_assert_int_lt(parse(&t), 0);
+	ck_assert_msg(strstr(e.text, early[_i].why), "%s", e.text);
+	free(t.s);
+}
+END_TEST
+
+START_TEST(error_in_the_form_names_its_line)
+{
+	struct text t = { 0 };
+
+	put(&t, HEAD ">\n\n<policy></x></group>", 1);
+	ck_assert_int_lt(parse(&t), 0);
+	ck_assert_msg(strstr(e.text, "line 3: ") &&
+			      strstr(e.text, "tag mismatch"),
+		      "%s", e.text);
+	free(t.s);
+}
+END_TEST
+
 /* Elements inside an unknown one are still counted before it is refused. */
 START_TEST(depth_is_bounded_exactly)
 {
@@ -423,6 +463,9 @@ static void add(TCase *tc)
 	tcase_add_loop_test(tc, hostile_input_is_a_cheap_error, 0,
 			    ARRAY_SIZE(hostile));
 	tcase_add_test(tc, too_large_has_a_reason_of_its_own);
+	tcase_add_loop_test(tc, limits_come_before_the_schema, 0,
+			    ARRAY_SIZE(early));
+	tcase_add_test(tc, error_in_the_form_names_its_line);
 	tcase_add_test(tc, depth_is_bounded_exactly);
 	tcase_add_test(tc, attributes_are_bounded_exactly);
 	tcase_add_test(tc, references_and_comments_do_not_split_a_value);
