@@ -4,9 +4,9 @@
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
+#include "policyd/auditlog.h"
 #include "policyd/device.h"
 #include "policyd/image.h"
-#include "policyd/journal.h"
 #include "policyd/policyd.h"
 #include "policyd/ticker.h"
 
@@ -70,12 +70,12 @@ static int finish(struct policyd *p, const struct snapshot *s,
  * not come again. Nothing was activated between those two, so that the tests
  * they passed would come out the same.
  */
-static int share(struct policyd *p, const struct snapshot *s,
-		 struct held *docs, struct err *e)
+static int share(struct policyd *p, const struct snapshot *s, struct held *docs,
+		 struct err *e)
 {
 	for (unsigned int i = 0; i < s->n; i++) {
-		struct held_doc *d = held_by_digest(&p->force,
-						    s->entry[i].digest);
+		struct held_doc *d =
+			held_by_digest(&p->force, s->entry[i].digest);
 		int r;
 
 		if (!d)
@@ -103,10 +103,9 @@ int activate_stage(struct policyd *p, struct snapshot *s, const char *text,
 	if (r == 0)
 		r = store_clear_staged(p->store, e);
 	for (unsigned int i = 0; r == 0 && i < s->n; i++)
-		r = store_put_staged(p->store, s->entry[i].digest,
-				     held_by_digest(&ret->docs,
-						    s->entry[i].digest),
-				     e);
+		r = store_put_staged(
+			p->store, s->entry[i].digest,
+			held_by_digest(&ret->docs, s->entry[i].digest), e);
 	if (r == 0)
 		r = finish(p, s, ret, e);
 	if (r == 0)
@@ -147,6 +146,7 @@ void activate_adopt(struct policyd *p, struct activate *a)
 		policyd_pending(p, "wants");
 		return;
 	}
+	p->activated_ns = p->arrived_ns;
 	held_fini(&p->force);
 	p->force = p->staged_docs;
 	p->staged_docs = (struct held){ 0 };

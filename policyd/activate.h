@@ -13,11 +13,11 @@ struct err;
 struct policyd;
 struct snapshot;
 
-/* What a transaction prepares, and activate_adopt() makes true in memory once it
- * is committed. End it with activate_fini(). */
+/* What a transaction prepares, and activate_adopt() makes true in memory once
+ * it is committed. End it with activate_fini(). */
 struct activate {
-	struct held docs;           /* of the snapshot, as far as they are here */
-	struct snapshot *snapshot;  /* owned; NULL: the one that is staged */
+	struct held docs; /* of the snapshot, as far as they are here */
+	struct snapshot *snapshot; /* owned; NULL: the one that is staged */
 	bool complete;
 };
 void activate_fini(struct activate *a);

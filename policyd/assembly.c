@@ -18,7 +18,7 @@ struct place {
 struct assembly {
 	struct chunk_list *list;
 	struct place *place; /* sorted by the chunk's digest */
-	uint8_t *have;       /* a byte a chunk, as in the file */
+	uint8_t *have;	     /* a byte a chunk, as in the file */
 	size_t n_have;
 	int fd, have_fd;
 	bool is_doubtful;
@@ -45,8 +45,8 @@ static int compare_places(const void *a, const void *b, void *arg)
 {
 	const struct chunk_list *list = arg;
 	const struct place *x = a, *y = b;
-	int r = memcmp(list->chunk[x->index].digest, list->chunk[y->index].digest,
-		       HASH_SIZE);
+	int r = memcmp(list->chunk[x->index].digest,
+		       list->chunk[y->index].digest, HASH_SIZE);
 
 	return r ? r : (x->index > y->index) - (x->index < y->index);
 }
@@ -96,8 +96,7 @@ static int take_up(struct assembly *a, struct err *e)
 }
 
 int assembly_open(int dirfd, const char *part, const char *have,
-		  struct chunk_list *list, struct assembly **ret,
-		  struct err *e)
+		  struct chunk_list *list, struct assembly **ret, struct err *e)
 {
 	AUTO(assembly_closep) struct assembly *a = calloc(1, sizeof(*a));
 	int r;

@@ -15,8 +15,8 @@
 struct assembly;
 struct err;
 
-/* `layer` and `have` are the files' names in dirfd; what they hold from before is
- * taken up again. Takes the list over when it succeeds. */
+/* `layer` and `have` are the files' names in dirfd; what they hold from before
+ * is taken up again. Takes the list over when it succeeds. */
 int assembly_open(int dirfd, const char *part, const char *have,
 		  struct chunk_list *list, struct assembly **ret,
 		  struct err *e);
@@ -26,8 +26,8 @@ void assembly_close(struct assembly *a);
 size_t assembly_missing(const struct assembly *a, size_t i);
 const struct chunk *assembly_chunk(const struct assembly *a, size_t i);
 
-/* Is a chunk of that digest missing? Then the bytes go where it belongs. 1: they
- * were wanted; 0: they were not. err.chunk, err.storage-full. */
+/* Is a chunk of that digest missing? Then the bytes go where it belongs. 1:
+ * they were wanted; 0: they were not. err.chunk, err.storage-full. */
 int assembly_put(struct assembly *a, const uint8_t digest[HASH_SIZE],
 		 const void *stored, size_t len, struct err *e);
 
@@ -35,8 +35,8 @@ int assembly_put(struct assembly *a, const uint8_t digest[HASH_SIZE],
 int assembly_reuse(struct assembly *a, const struct chunk_list *list, int fd,
 		   struct err *e);
 
-/* Digests some more of what is contiguous. 1: the digest of the whole is in ret;
- * 0: chunks are missing; -EAGAIN: call again. */
+/* Digests some more of what is contiguous. 1: the digest of the whole is in
+ * ret; 0: chunks are missing; -EAGAIN: call again. */
 int assembly_digest(struct assembly *a, uint8_t ret[HASH_SIZE], struct err *e);
 
 /* Was anything taken that was not fetched chunk by chunk just now? */

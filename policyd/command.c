@@ -7,10 +7,10 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "policyd/activate.h"
+#include "policyd/auditlog.h"
 #include "policyd/device.h"
 #include "policyd/intake.h"
 #include "policyd/issuer.h"
-#include "policyd/journal.h"
 #include "policyd/policyd.h"
 
 #include <string.h>
@@ -41,9 +41,9 @@ static const struct deed {
 	const char *method;
 	enum receipt_type receipt;
 	enum audit_event event;
-	const char *state;   /* the VP's afterwards; NULL: cellsd tells */
-	bool has_job;        /* the method takes the order's id */
-	bool has_details;    /* and answers with details */
+	const char *state; /* the VP's afterwards; NULL: cellsd tells */
+	bool has_job;	   /* the method takes the order's id */
+	bool has_details;  /* and answers with details */
 	bool ends_vp;
 } deeds[] = {
 	{ DOC_START, "Start", RECEIPT_STARTED, AUDIT_START, "background" },
@@ -87,15 +87,17 @@ void command_forget_running(struct policyd *p)
 {
 	struct command *c = p->command;
 
-	/* Their calls are answered with an error by the bus, which ends them. */
+	/* Their calls are answered with an error by the bus, which ends them.
+	 */
 	c->pause_ns = 0;
 }
 
 /* ---- being taken */
 static struct receipt_doc doc_of(const struct store_job *j)
 {
-	struct receipt_doc d = { doc_type_name(j->type), j->id, j->version,
-				 { 0 } };
+	struct receipt_doc d = {
+		doc_type_name(j->type), j->id, j->version, { 0 }
+	};
 
 	memcpy(d.digest, j->digest, HASH_SIZE);
 	return d;
@@ -129,11 +131,11 @@ unsigned int command_again(struct policyd *p, int64_t ret[COMMAND_AGAIN_MAX])
 static int write_accepted(struct policyd *p, const struct store_job *j,
 			  struct err *e)
 {
-	return journal_write(p, AUDIT_ACCEPTED, j->vp, NULL,
-			     json_pack("{ss ss ss}", "type",
-				       doc_type_name(j->type), "id", j->id,
-				       "action", j->action),
-			     e);
+	return auditlog_write(p, AUDIT_ACCEPTED, j->vp, NULL,
+			      json_pack("{ss ss ss}", "type",
+					doc_type_name(j->type), "id", j->id,
+					"action", j->action),
+			      e);
 }
 
 /* Why this device will never do it; 0: it may. */
@@ -177,7 +179,7 @@ static int take_command(struct policyd *p, struct store_job *j,
 	if (r == 0)
 		r = refused ? write_objection(p, j, &why, e)
 			    : store_put_job(p->store, j, policyd_now(p), e);
-	if (r == 0)
+	if (r == 0 && !refused)
 		r = write_accepted(p, j, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
@@ -196,14 +198,15 @@ static int write_membership(struct policyd *p, struct store_job *j,
 			    const struct doc_membership *m, struct err *e)
 {
 	const struct receipt_doc d = doc_of(j);
-	int r = issuer_write(p,
-			     &(struct issuer_receipt){
-				     .type = RECEIPT_APPLIED,
-				     .document = &d,
-				     .details = json_pack(
-					     "{ss so}", "group", m->group,
-					     "documents", issuer_documents(p)) },
-			     &j->receipt, e);
+	int r = issuer_write(
+		p,
+		&(struct issuer_receipt){
+			.type = RECEIPT_APPLIED,
+			.document = &d,
+			.details =
+				json_pack("{ss so}", "group", m->group,
+					  "documents", issuer_documents(p)) },
+		&j->receipt, e);
 
 	j->done = true;
 	if (r == 0)
@@ -336,18 +339,17 @@ static int write_done(struct running *r, json_t *details, int64_t *ret_seq,
 		res = store_set_vp_state(p->store, j->vp, r->deed->state, e);
 	/* a switch was recorded when it was seen */
 	if (res == 0 && r->deed->action != DOC_SWITCH)
-		res = journal_write(p, r->deed->event, j->vp, NULL,
-				    json_incref(details), e);
+		res = auditlog_write(p, r->deed->event, j->vp, NULL,
+				     json_incref(details), e);
 	if (res == 0)
-		res = issuer_write(p,
-				   &(struct issuer_receipt){
-					   .type = r->deed->receipt,
-					   .vp = j->vp,
-					   .document = j->type == DOC_NONE
-							       ? NULL
-							       : &d,
-					   .details = json_incref(details) },
-				   ret_seq, e);
+		res = issuer_write(
+			p,
+			&(struct issuer_receipt){
+				.type = r->deed->receipt,
+				.vp = j->vp,
+				.document = j->type == DOC_NONE ? NULL : &d,
+				.details = json_incref(details) },
+			ret_seq, e);
 	return res < 0 ? res : store_end_job(p->store, j->id, *ret_seq, e);
 }
 
@@ -370,12 +372,12 @@ static int read_answer(struct running *r, sd_bus_message *m, json_t **ret)
 		/* It was in front already. */
 		json_object_set_new(details, "from", json_string(r->job.vp));
 		json_object_set_new(details, "to", json_string(r->job.vp));
-		json_object_set_new(details, "ns", json_integer((json_int_t)ns));
+		json_object_set_new(details, "ns",
+				    json_integer((json_int_t)ns));
 	}
 	json_object_set_new(details, "cause", json_string(r->job.cause));
 	if (r->job.type != DOC_NONE)
-		json_object_set_new(details, "command",
-				    json_string(r->job.id));
+		json_object_set_new(details, "command", json_string(r->job.id));
 	*ret = details;
 	return 0;
 }
@@ -471,8 +473,8 @@ static int on_done(sd_bus_message *m, void *arg, sd_bus_error *unused)
 /* An empty one: policyd vouches, having verified the command. */
 static int append_passcode(sd_bus_message *m)
 {
-	auto_close int fd = memfd_create("passcode",
-					 MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	auto_close int fd =
+		memfd_create("passcode", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	return fd < 0 ? -errno : sd_bus_message_append(m, "h", fd);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Orders: commands and memberships from outside, and what the device's own rules
- * demand (offline, attempts). Each is written down before it is done and done
- * again after a restart until its receipt is written; cellsd's methods are
+ * Orders: commands and memberships from outside, and what the device's own
+ * rules demand (offline, attempts). Each is written down before it is done and
+ * done again after a restart until its receipt is written; cellsd's methods are
  * idempotent, so that it happens once.
  */
 #ifndef POLICYD_COMMAND_H
@@ -20,7 +20,8 @@ struct policyd;
 int command_new(struct policyd *p, struct command **ret, struct err *e);
 void command_free(struct command *c);
 
-/* A verified command or membership; `known`: taken before, with the same bytes. */
+/* A verified command or membership; `known`: taken before, with the same bytes.
+ */
 int command_take(struct policyd *p, const struct doc *d, bool known,
 		 struct intake_result *ret, struct err *e);
 
@@ -38,8 +39,8 @@ bool command_expects(struct policyd *p, const char *vp, enum receipt_type t);
 /* The foreground changed. true: by an open order, which keeps the details. */
 bool command_switched(struct policyd *p, const char *to, json_t *details);
 
-/* Receipts to be told once more, since their order came again: seqs. Returns how
- * many, and forgets them. */
+/* Receipts to be told once more, since their order came again: seqs. Returns
+ * how many, and forgets them. */
 #define COMMAND_AGAIN_MAX 64
 unsigned int command_again(struct policyd *p, int64_t ret[COMMAND_AGAIN_MAX]);
 

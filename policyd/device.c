@@ -8,10 +8,10 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "policyd/command.h"
-#include "policyd/desired.h"
 #include "policyd/image.h"
 #include "policyd/observe.h"
 #include "policyd/policyd.h"
+#include "policyd/target.h"
 
 #include <errno.h>
 #include <string.h>
@@ -24,14 +24,14 @@
 struct device {
 	struct policyd *p;
 	bool is_present, is_busy, is_ready, again;
-	bool is_current;        /* what is in force was applied since it came */
-	uint64_t retry_ns;      /* mono; 0: nothing to try again */
+	bool is_current;   /* what is in force was applied since it came */
+	uint64_t retry_ns; /* mono; 0: nothing to try again */
 	enum doc_level level;
 	char backend[16], cause[CAUSE_SIZE], sent_cause[CAUSE_SIZE];
-	json_t *classes;        /* name -> nodes */
-	json_t *given;          /* digests of layers that cellsd holds, as keys */
-	uint64_t sent_ns;       /* mono, of Apply */
-	struct desired *sent;
+	json_t *classes;  /* name -> nodes */
+	json_t *given;	  /* digests of layers that cellsd holds, as keys */
+	uint64_t sent_ns; /* mono, of Apply */
+	struct target *sent;
 };
 
 static void sync_start(struct device *d);
@@ -163,8 +163,8 @@ json_t *device_inventory(const struct policyd *p)
 }
 
 /* Something did not work: the next tick starts over. */
-static int stumble(struct device *d, const char *what, const sd_bus_error *error,
-		   int r)
+static int stumble(struct device *d, const char *what,
+		   const sd_bus_error *error, int r)
 {
 	struct err e;
 
@@ -306,7 +306,7 @@ static void sync_start(struct device *d)
 /* ---- pushing: layers one by one, then Apply */
 static void push_end(struct device *d)
 {
-	desired_free(d->sent);
+	target_free(d->sent);
 	d->sent = NULL;
 	d->is_busy = false;
 	d->is_ready = true;
@@ -355,7 +355,7 @@ static int push_apply(struct device *d)
 	int r = device_message(d->p, "Apply", &m);
 
 	if (r >= 0)
-		r = desired_write(d->sent, d->p, m, d->sent_cause);
+		r = target_write(d->sent, d->p, m, d->sent_cause);
 	d->sent_ns = clock_mono_ns();
 	if (r >= 0)
 		r = device_call(d->p, m, on_applied, d);
@@ -437,12 +437,12 @@ void device_push(struct policyd *p, const char *cause)
 		command_run(p);
 		return;
 	}
-	if (desired_new(p, &d->sent, &e) < 0) {
+	if (target_new(p, &d->sent, &e) < 0) {
 		log_error("evaluate: %s", e.text);
 		d->retry_ns = clock_mono_ns() + RETRY_NS;
 		return;
 	}
-	if (d->is_current && !desired_is_news(d->sent)) {
+	if (d->is_current && !target_is_news(d->sent)) {
 		push_end(d);
 		return;
 	}
@@ -459,7 +459,7 @@ void device_tick(struct policyd *p)
 	    clock_mono_ns() < d->retry_ns)
 		return;
 	/* What was half done is asked for anew. */
-	desired_free(d->sent);
+	target_free(d->sent);
 	d->sent = NULL;
 	sync_start(d);
 }
@@ -475,7 +475,7 @@ static void appear(struct device *d)
 	log_info("cellsd is there");
 	d->is_present = true;
 	d->is_ready = d->is_current = d->again = false;
-	desired_free(d->sent);
+	target_free(d->sent);
 	d->sent = NULL;
 	sync_start(d);
 }
@@ -564,7 +564,7 @@ void device_free(struct device *d)
 {
 	if (!d)
 		return;
-	desired_free(d->sent);
+	target_free(d->sent);
 	json_decref(d->classes);
 	json_decref(d->given);
 	free(d);

@@ -38,11 +38,10 @@ json_t *device_inventory(const struct policyd *p);
 void device_layer_dropped(struct policyd *p, const char *digest);
 
 /*
- * A method of cellsd; `m` from device_message(), which names it. The handler gets
- * `arg` as any sd-bus reply handler does.
+ * A method of cellsd; `m` from device_message(), which names it. The handler
+ * gets `arg` as any sd-bus reply handler does.
  */
-int device_message(struct policyd *p, const char *method,
-		   sd_bus_message **ret);
+int device_message(struct policyd *p, const char *method, sd_bus_message **ret);
 int device_call(struct policyd *p, sd_bus_message *m,
 		sd_bus_message_handler_t handler, void *arg);
 

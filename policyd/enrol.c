@@ -14,8 +14,8 @@
 #include "lib/trust.h"
 #include "lib/uri.h"
 #include "lib/x509.h"
+#include "policyd/auditlog.h"
 #include "policyd/device.h"
-#include "policyd/journal.h"
 #include "policyd/policyd.h"
 
 #include <string.h>
@@ -31,7 +31,7 @@ struct enrol {
 	sd_bus_message *call; /* NULL: nothing is under way */
 	uint64_t deadline_ns, remind_ns;
 	struct uri uri;
-	struct key *key;      /* receipts, of the new epoch */
+	struct key *key;	  /* receipts, of the new epoch */
 	char device[DOC_ID_SIZE]; /* "": the agent has not come yet */
 	sd_bus_track *agent;
 	sd_bus_message *reset_call;
@@ -74,8 +74,7 @@ int enrol_begin(struct policyd *p, sd_bus_message *call, const char *uri,
 	struct enrol *n = p->enrol;
 	int r;
 
-	if (n->call || n->reset_call ||
-	    store_int(p->store, STORE_RESETTING, 0))
+	if (n->call || n->reset_call || store_int(p->store, STORE_RESETTING, 0))
 		return err_reason(e, REASON_BUSY,
 				  "enrol: an enrolment or reset is under way");
 	r = uri_parse(uri, &n->uri, e);
@@ -132,8 +131,7 @@ int enrol_start(struct policyd *p, sd_bus_message *call, const void *spki,
 	int r;
 
 	if (!n->call)
-		return err_reason(e, REASON_BUSY,
-				  "enrol: none is under way");
+		return err_reason(e, REASON_BUSY, "enrol: none is under way");
 	r = key_from_spki(spki, len, &identity, e);
 	if (r < 0)
 		return r;
@@ -159,7 +157,7 @@ int enrol_start(struct policyd *p, sd_bus_message *call, const void *spki,
 struct answer {
 	const char *device, *epoch, *receipt_cert, *ca;
 	json_t *roots;
-	char *last;       /* envelope text of the newest root; owned */
+	char *last;	  /* envelope text of the newest root; owned */
 	struct doc *root; /* owned */
 };
 
@@ -194,7 +192,7 @@ static int walk_roots(const struct enrol *n, struct answer *a, struct err *e)
 	if (json_array_size(a->roots) > ROOTS_MAX)
 		return err_reason(e, REASON_ROOT_CHAIN,
 				  "enrol: more than %d roots", ROOTS_MAX);
-	json_array_foreach(a->roots, i, item) {
+	json_array_foreach (a->roots, i, item) {
 		AUTO(envelope_freep) struct envelope *env = NULL;
 		AUTO(doc_freep) struct doc *next = NULL;
 		auto_free char *text = json_text(item);
@@ -281,9 +279,10 @@ static int check_version(const struct enrol *n, const struct answer *a,
 	const struct doc *held = n->p->root;
 
 	if (held && a->root->head.version < held->head.version)
-		return err_reason(e, REASON_ROLLBACK,
-				  "enrol: root %u is older than the one held, %u",
-				  a->root->head.version, held->head.version);
+		return err_reason(
+			e, REASON_ROLLBACK,
+			"enrol: root %u is older than the one held, %u",
+			a->root->head.version, held->head.version);
 	return 0;
 }
 
@@ -315,7 +314,8 @@ static int write_identity(struct enrol *n, const struct answer *a,
 	return r;
 }
 
-/* A device that was enrolled keeps its time; else the root gives a first one. */
+/* A device that was enrolled keeps its time; else the root gives a first one.
+ */
 static int write_time(struct policyd *p, const struct answer *a,
 		      struct securetime *time, struct err *e)
 {
@@ -354,11 +354,11 @@ static int adopt(struct enrol *n, const struct answer *a, struct err *e)
 		return r;
 	r = store_begin(p->store, false, &tx, e);
 	if (r == 0)
-		r = journal_write(p, AUDIT_ENROLLED, NULL, NULL,
-				  json_pack("{ss ss ss}", "org", p->org,
-					    "device", p->device_id, "epoch",
-					    p->epoch),
-				  e);
+		r = auditlog_write(p, AUDIT_ENROLLED, NULL, NULL,
+				   json_pack("{ss ss ss}", "org", p->org,
+					     "device", p->device_id, "epoch",
+					     p->epoch),
+				   e);
 	return r < 0 ? r : store_commit(&tx, e);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Joining an organisation and leaving it. Root gives the URI, the agent talks to
- * the server; here are the token, the receipt key and the pinned root. Nothing is
- * changed before all of it has been checked, and then in one transaction.
+ * Joining an organisation and leaving it. Root gives the URI, the agent talks
+ * to the server; here are the token, the receipt key and the pinned root.
+ * Nothing is changed before all of it has been checked, and then in one
+ * transaction.
  */
 #ifndef POLICYD_ENROL_H
 #define POLICYD_ENROL_H
@@ -19,8 +20,8 @@ void enrol_free(struct enrol *n);
 /* `call` is answered when it is over. */
 int enrol_begin(struct policyd *p, sd_bus_message *call, const char *uri,
 		struct err *e);
-/* The caller frees *ret, the JSON of org.cells.Policy1.EnrollStart. An agent that
- * goes away before it has finished is asked again. */
+/* The caller frees *ret, the JSON of org.cells.Policy1.EnrollStart. An agent
+ * that goes away before it has finished is asked again. */
 int enrol_start(struct policyd *p, sd_bus_message *call, const void *spki,
 		size_t len, char **ret, struct err *e);
 int enrol_finish(struct policyd *p, const char *answer, const char *failure,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the policies in force to a table: what each VP may do with each class at a
- * moment. The decision is lib/access.h; here stand enforcement (a policy that the
- * device cannot enforce grants nothing) and the VPs.
+ * From the policies in force to a table: what each VP may do with each class at
+ * a moment. The decision is lib/access.h; here stand enforcement (a policy that
+ * the device cannot enforce grants nothing) and the VPs.
  */
 #ifndef POLICYD_EVALUATE_H
 #define POLICYD_EVALUATE_H

@@ -8,9 +8,9 @@
 #include "lib/json.h"
 #include "lib/text.h"
 #include "lib/trust.h"
-#include "policyd/desired.h"
 #include "policyd/device.h"
 #include "policyd/policyd.h"
+#include "policyd/target.h"
 
 #include <string.h>
 
@@ -133,19 +133,18 @@ int explain_text(struct policyd *p, const char *vp, const char *cls, char **ret,
 	if (!front)
 		return err_oom(e, "explain");
 	is_front = strcmp(front, vp) == 0;
-	desired_time(p, &at);
+	target_time(p, &at);
 	until_of(p, &at, until);
 	evaluate_right(&p->force, device_level(p), vp, c, &at, &own);
 	if (*front)
 		evaluate_right(&p->force, device_level(p), front, c, &at,
 			       &other);
-	j = json_pack("{ss ss ss ss ss ss? ss? so}", "vp", vp, "class", cls,
-		      "verdict",
-		      verdict(p, c, own.right, is_front, other.right), "mode",
-		      access_mode_name(own.right), "foreground", front,
-		      "front_mode",
-		      *front ? access_mode_name(other.right) : NULL, "until",
-		      *until ? until : NULL, "rules", rules_json(p, &own));
+	j = json_pack(
+		"{ss ss ss ss ss ss? ss? so}", "vp", vp, "class", cls,
+		"verdict", verdict(p, c, own.right, is_front, other.right),
+		"mode", access_mode_name(own.right), "foreground", front,
+		"front_mode", *front ? access_mode_name(other.right) : NULL,
+		"until", *until ? until : NULL, "rules", rules_json(p, &own));
 	*ret = j ? json_text(j) : NULL;
 	return *ret ? 0 : err_oom(e, "explain");
 }

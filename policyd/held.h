@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A set of parsed documents: those in force, or those that a staged snapshot has
- * so far. Documents that both sets name are shared, so they are counted.
+ * A set of parsed documents: those in force, or those that a staged snapshot
+ * has so far. Documents that both sets name are shared, so they are counted.
  */
 #ifndef POLICYD_HELD_H
 #define POLICYD_HELD_H

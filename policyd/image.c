@@ -24,13 +24,13 @@
 struct image {
 	struct policyd *p;
 	uint64_t reserve;
-	int layers, lists;           /* folders */
-	sd_event_source *work;       /* digests the layer in small pieces */
+	int layers, lists;     /* folders */
+	sd_event_source *work; /* digests the layer in small pieces */
 	/* What is put together: copies, since documents come and go. */
 	bool is_active;
 	struct doc_head doc;
 	struct doc_layer layer;
-	struct assembly *assembly;   /* NULL: its list is missing */
+	struct assembly *assembly; /* NULL: its list is missing */
 };
 
 static const char *hex_of(const char *digest)
@@ -173,8 +173,8 @@ static int check_room(struct image *im, const struct held *docs, struct err *e)
 	for (unsigned int i = 0; i < docs->n; i++) {
 		const struct doc *d = docs->doc[i]->doc;
 
-		for (unsigned int k = 0; d->head.type == DOC_IMAGE &&
-					 k < doc_as_image(d)->n_layers;
+		for (unsigned int k = 0;
+		     d->head.type == DOC_IMAGE && k < doc_as_image(d)->n_layers;
 		     k++) {
 			const struct doc_layer *l = &doc_as_image(d)->layer[k];
 			char part[NAME_SIZE], have[NAME_SIZE];
@@ -219,8 +219,8 @@ static void reuse(struct image *im)
 	for (unsigned int i = 0; i < docs->n; i++) {
 		const struct doc *d = docs->doc[i]->doc;
 
-		for (unsigned int k = 0; d->head.type == DOC_IMAGE &&
-					 k < doc_as_image(d)->n_layers;
+		for (unsigned int k = 0;
+		     d->head.type == DOC_IMAGE && k < doc_as_image(d)->n_layers;
 		     k++) {
 			const struct doc_layer *l = &doc_as_image(d)->layer[k];
 			auto_free struct chunk_list *list = NULL;
@@ -382,7 +382,8 @@ static int put_list(struct image *im, const void *data, size_t len,
 				  "keep chunk list: no room");
 	if (r < 0)
 		return r;
-	/* The list is what was asked for; whether it fits is the image's fault. */
+	/* The list is what was asked for; whether it fits is the image's fault.
+	 */
 	if (open_assembly(im, &why) < 0)
 		refuse(im, &why);
 	return 0;
@@ -514,8 +515,8 @@ static bool is_used(const struct held *docs, const char *hex)
 	for (unsigned int i = 0; i < docs->n; i++) {
 		const struct doc *d = docs->doc[i]->doc;
 
-		for (unsigned int k = 0; d->head.type == DOC_IMAGE &&
-					 k < doc_as_image(d)->n_layers;
+		for (unsigned int k = 0;
+		     d->head.type == DOC_IMAGE && k < doc_as_image(d)->n_layers;
 		     k++) {
 			const struct doc_layer *l = &doc_as_image(d)->layer[k];
 
@@ -540,7 +541,8 @@ static int on_dropped(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	/* busy: a VP still runs on it; the next collection asks again */
 	if ((error && !device_has_spoken(error)) ||
 	    sd_bus_error_has_name(error, BUSY) ||
-	    is_used(&d->p->force, d->hex) || is_used(&d->p->staged_docs, d->hex))
+	    is_used(&d->p->force, d->hex) ||
+	    is_used(&d->p->staged_docs, d->hex))
 		return 0;
 	if (unlinkat(d->p->image->layers, d->hex, 0) == 0)
 		log_info("layer sha256:%s is deleted", d->hex);

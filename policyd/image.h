@@ -2,8 +2,9 @@
 /*
  * Layers of images, as files of the state folder: layers/<hex> whole ones,
  * <hex>.part one that is being put together, <hex>.have which of its chunks are
- * there; lists/<hex> the chunk lists. One layer at a time; a chunk is the unit of
- * resuming. What a chunk list of a held layer has as well is copied, not fetched.
+ * there; lists/<hex> the chunk lists. One layer at a time; a chunk is the unit
+ * of resuming. What a chunk list of a held layer has as well is copied, not
+ * fetched.
  */
 #ifndef POLICYD_IMAGE_H
 #define POLICYD_IMAGE_H

@@ -7,10 +7,10 @@
 #include "lib/log.h"
 #include "lib/text.h"
 #include "policyd/activate.h"
+#include "policyd/auditlog.h"
 #include "policyd/command.h"
 #include "policyd/image.h"
 #include "policyd/issuer.h"
-#include "policyd/journal.h"
 #include "policyd/password.h"
 #include "policyd/policyd.h"
 #include "policyd/verify.h"
@@ -37,8 +37,9 @@ void intake_facts(const struct policyd *p, struct verify_facts *ret)
 
 struct receipt_doc intake_doc(const struct doc_head *h)
 {
-	struct receipt_doc d = { doc_type_name(h->type), h->id, h->version,
-				 { 0 } };
+	struct receipt_doc d = {
+		doc_type_name(h->type), h->id, h->version, { 0 }
+	};
 
 	memcpy(d.digest, h->digest, HASH_SIZE);
 	return d;
@@ -84,7 +85,7 @@ int intake_write_refusal(struct policyd *p, const struct receipt_doc *what,
 		json_decref(receipt.details);
 		return r < 0 ? r : 0;
 	}
-	r = journal_write(p, AUDIT_REFUSED, vp, NULL, describe(what, why), e);
+	r = auditlog_write(p, AUDIT_REFUSED, vp, NULL, describe(what, why), e);
 	if (r < 0) {
 		json_decref(receipt.details);
 		return r;
@@ -147,14 +148,15 @@ static int accept(struct policyd *p, const struct receipt_doc *d, struct err *e)
 	char digest[TEXT_DIGEST_SIZE];
 
 	text_digest(d->digest, digest);
-	return journal_write(p, AUDIT_ACCEPTED, NULL, NULL,
-			     json_pack("{ss ss sI ss}", "type", d->type, "id",
-				       d->id, "version",
-				       (json_int_t)d->version, "sha256", digest),
-			     e);
+	return auditlog_write(
+		p, AUDIT_ACCEPTED, NULL, NULL,
+		json_pack("{ss ss sI ss}", "type", d->type, "id", d->id,
+			  "version", (json_int_t)d->version, "sha256", digest),
+		e);
 }
 
-/* 1: the floor's document reaches the threshold under the new root; 0: no more. */
+/* 1: the floor's document reaches the threshold under the new root; 0: no more.
+ */
 static int still_counts(void *ctx, enum doc_type type, const char *text,
 			struct err *e)
 {
@@ -410,7 +412,8 @@ static int conclude(struct policyd *p, const struct receipt_doc *d,
 
 	if (!is_refusal(&why))
 		return e->reason ? -reason_errno(e->reason) : -EIO;
-	log_info("refused %s '%s' %u: %s", d->type, d->id, d->version, why.text);
+	log_info("refused %s '%s' %u: %s", d->type, d->id, d->version,
+		 why.text);
 	/* Else the agent would ask for it again and again. */
 	if (is_document(d->type))
 		p->staged_blocked = true;

@@ -17,14 +17,15 @@ struct verify_facts;
 
 struct intake_result {
 	const char *outcome; /* accepted, staged, known, refused */
-	struct err e;        /* of a refusal */
+	struct err e;	     /* of a refusal */
 };
 
 /* < 0: it could not be decided (no memory, no disk); nothing was changed. */
 int intake_submit(struct policyd *p, const void *data, size_t len,
 		  struct intake_result *ret, struct err *e);
 
-/* A receipt of type refused; `why` says the reason. In a transaction of its own. */
+/* A receipt of type refused; `why` says the reason. In a transaction of its
+ * own. */
 int intake_refuse(struct policyd *p, const struct receipt_doc *what,
 		  const char *vp, const struct err *why, struct err *e);
 /* The same inside a transaction; *ret_seq 0: it was told within the hour. */

@@ -5,7 +5,7 @@
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/text.h"
-#include "policyd/journal.h"
+#include "policyd/auditlog.h"
 #include "policyd/policyd.h"
 
 #include <string.h>
@@ -17,8 +17,9 @@ void issuer_state(const struct policyd *p, char ret[72])
 	for (unsigned int i = 0; i < p->force.n; i++) {
 		const struct doc_head *h = &p->force.doc[i]->doc->head;
 
-		docs[i] = (struct receipt_doc){ doc_type_name(h->type), h->id,
-						h->version, { 0 } };
+		docs[i] = (struct receipt_doc){
+			doc_type_name(h->type), h->id, h->version, { 0 }
+		};
 		memcpy(docs[i].digest, h->digest, HASH_SIZE);
 	}
 	receipt_state(docs, p->force.n, ret);
@@ -53,28 +54,29 @@ static int build(struct policyd *p, const struct issuer_receipt *r, int64_t seq,
 		 char **ret, struct err *e)
 {
 	const struct receipt_doc *d = r->document;
-	char time[TEXT_TIME_SIZE], state[TEXT_DIGEST_SIZE], head[TEXT_DIGEST_SIZE];
+	char time[TEXT_TIME_SIZE], state[TEXT_DIGEST_SIZE],
+		head[TEXT_DIGEST_SIZE];
 	auto_free char *level = NULL;
 	struct audit_chain chain;
 	auto_json json_t *j = NULL;
 	struct err ignored;
 
-	journal_chain(p->store, &chain);
+	auditlog_chain(p->store, &chain);
 	text_digest(chain.head, head);
 	text_time(policyd_stamp(p), time);
 	issuer_state(p, state);
 	if (store_text(p->store, STORE_LEVEL, &level, &ignored) < 0)
 		level = strdup(doc_level_name(DOC_OPEN));
-	j = json_pack("{si ss ss ss sI ss ss? so? ss? ss ss s{sI ss} so}",
-		      "format", 1, "type", receipt_type_name(r->type), "device",
-		      p->device_id, "epoch", p->epoch, "seq", (json_int_t)seq,
-		      "time", time, "reason",
-		      r->reason ? reason_code(r->reason) : NULL, "document",
-		      d ? document(d->type, d->id, d->version, d->digest) : NULL,
-		      "vp", r->vp && *r->vp ? r->vp : NULL, "enforcement",
-		      level ? level : "", "state", state, "audit", "seq",
-		      (json_int_t)chain.seq, "head", head, "details",
-		      r->details ? json_incref(r->details) : json_object());
+	j = json_pack(
+		"{si ss ss ss sI ss ss? so? ss? ss ss s{sI ss} so}", "format",
+		1, "type", receipt_type_name(r->type), "device", p->device_id,
+		"epoch", p->epoch, "seq", (json_int_t)seq, "time", time,
+		"reason", r->reason ? reason_code(r->reason) : NULL, "document",
+		d ? document(d->type, d->id, d->version, d->digest) : NULL,
+		"vp", r->vp && *r->vp ? r->vp : NULL, "enforcement",
+		level ? level : "", "state", state, "audit", "seq",
+		(json_int_t)chain.seq, "head", head, "details",
+		r->details ? json_incref(r->details) : json_object());
 	*ret = j ? json_text(j) : NULL;
 	return *ret ? 0 : err_oom(e, "write receipt");
 }
@@ -102,6 +104,6 @@ int issuer_write(struct policyd *p, const struct issuer_receipt *r,
 int issuer_sign(const struct policyd *p, const char *payload, char **ret,
 		struct err *e)
 {
-	return envelope_make(RECEIPT_TYPE, payload, strlen(payload), p->key, ret,
-			     e);
+	return envelope_make(RECEIPT_TYPE, payload, strlen(payload), p->key,
+			     ret, e);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Receipts: written in the transaction of the change that they tell of, numbered
- * without gaps, signed when the agent asks for them (the signature needs nothing
- * that is not in the payload).
+ * Receipts: written in the transaction of the change that they tell of,
+ * numbered without gaps, signed when the agent asks for them (the signature
+ * needs nothing that is not in the payload).
  */
 #ifndef POLICYD_ISSUER_H
 #define POLICYD_ISSUER_H
@@ -17,9 +17,9 @@ struct policyd;
 struct issuer_receipt {
 	enum receipt_type type;
 	enum reason reason;
-	const char *vp;                  /* NULL: none */
+	const char *vp;			    /* NULL: none */
 	const struct receipt_doc *document; /* NULL: none */
-	json_t *details;                 /* owned: issuer_write() takes it */
+	json_t *details;		    /* owned: issuer_write() takes it */
 };
 
 /*
@@ -36,7 +36,8 @@ int issuer_sign(const struct policyd *p, const char *payload, char **ret,
 /* The digest of all that is in force. */
 void issuer_state(const struct policyd *p, char ret[72]);
 
-/* [{"type","id","version","sha256"}] of the documents in force; NULL: no memory. */
+/* [{"type","id","version","sha256"}] of the documents in force; NULL: no
+ * memory. */
 json_t *issuer_documents(const struct policyd *p);
 
 #endif

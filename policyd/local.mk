@@ -8,7 +8,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/activate.c %D%/activate.h \
 	%D%/assembly.c %D%/assembly.h \
 	%D%/command.c %D%/command.h \
-	%D%/desired.c %D%/desired.h \
+	%D%/target.c %D%/target.h \
 	%D%/device.c %D%/device.h \
 	%D%/enrol.c %D%/enrol.h \
 	%D%/evaluate.c %D%/evaluate.h \
@@ -17,7 +17,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/image.c %D%/image.h \
 	%D%/intake.c %D%/intake.h \
 	%D%/issuer.c %D%/issuer.h \
-	%D%/journal.c %D%/journal.h \
+	%D%/auditlog.c %D%/auditlog.h \
 	%D%/observe.c %D%/observe.h \
 	%D%/password.c %D%/password.h \
 	%D%/policyd.c %D%/policyd.h \
@@ -26,6 +26,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/snapshot.c %D%/snapshot.h \
 	%D%/status.c %D%/status.h \
 	%D%/store.c %D%/store.h \
+	%D%/storejob.c %D%/storepriv.h \
 	%D%/ticker.c %D%/ticker.h \
 	%D%/verify.c %D%/verify.h
 # The schema becomes part of the program.

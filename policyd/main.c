@@ -2,14 +2,9 @@
 #include "lib/auto.h"
 #include "lib/conf.h"
 #include "lib/err.h"
-#include "lib/io.h"
 #include "lib/log.h"
 #include "lib/opt.h"
 #include "policyd/policyd.h"
-
-#include <signal.h>
-#include <string.h>
-#include <systemd/sd-daemon.h>
 
 #define CONF_DEFAULT "/etc/cells/cells-policyd.conf"
 #define STATE_DEFAULT "/var/lib/cells/cells-policyd"
@@ -36,29 +31,9 @@ static int run(const struct settings *s)
 	};
 	AUTO(policyd_freep) struct policyd *p = NULL;
 	struct err e;
-	sigset_t ends;
-	int r;
 
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGINT);
-	sigprocmask(SIG_BLOCK, &ends, NULL);
-	if (io_mkdirs(s->state_dir, 0700, &e) < 0 ||
-	    policyd_new(&options, &p, &e) < 0)
+	if (policyd_new(&options, &p, &e) < 0 || policyd_run(p, &e) < 0)
 		return fail(&e);
-	r = sd_event_add_signal(p->event, NULL, SIGTERM, NULL, NULL);
-	if (r >= 0)
-		r = sd_event_add_signal(p->event, NULL, SIGINT, NULL, NULL);
-	if (r >= 0)
-		r = sd_event_set_watchdog(p->event, true);
-	if (r >= 0) {
-		sd_notify(0, "READY=1");
-		r = sd_event_loop(p->event);
-	}
-	if (r < 0) {
-		err_sys(&e, -r, "run the event loop");
-		return fail(&e);
-	}
 	return EXIT_SUCCESS;
 }
 
@@ -100,8 +75,8 @@ int main(int argc, char **argv)
 		log_error("%s", e.text);
 		return EXIT_USAGE;
 	}
-	r = conf_read(s.config ? s.config : CONF_DEFAULT, s.config != NULL, keys,
-		      &e);
+	r = conf_read(s.config ? s.config : CONF_DEFAULT, s.config != NULL,
+		      keys, &e);
 	if (r < 0)
 		return fail(&e);
 	if (s.check_config)

@@ -6,13 +6,13 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/text.h"
+#include "policyd/auditlog.h"
 #include "policyd/command.h"
-#include "policyd/desired.h"
 #include "policyd/device.h"
 #include "policyd/intake.h"
 #include "policyd/issuer.h"
-#include "policyd/journal.h"
 #include "policyd/policyd.h"
+#include "policyd/target.h"
 
 #include <string.h>
 
@@ -75,16 +75,16 @@ static int note_state(struct policyd *p, const char *vp, const char *state,
 	c = find_change(phase_of(old), phase_of(state));
 	if (r < 0 || !c || command_expects(p, vp, c->receipt))
 		return r;
-	r = journal_write(p, c->event, vp, NULL, json_pack("{ss}", "cause", cause),
-			  e);
+	r = auditlog_write(p, c->event, vp, NULL,
+			   json_pack("{ss}", "cause", cause), e);
 	if (r == 0)
-		r = issuer_write(p,
-				 &(struct issuer_receipt){
-					 .type = c->receipt,
-					 .vp = vp,
-					 .details = json_pack("{ss}", "cause",
-							      cause) },
-				 NULL, e);
+		r = issuer_write(
+			p,
+			&(struct issuer_receipt){
+				.type = c->receipt,
+				.vp = vp,
+				.details = json_pack("{ss}", "cause", cause) },
+			NULL, e);
 	return r < 0 ? r : 1;
 }
 
@@ -119,15 +119,15 @@ struct switched {
 static int note_switch(struct policyd *p, const struct switched *s,
 		       struct err *e)
 {
-	json_t *details = json_pack("{ss ss sI ss sI}", "from", s->from, "to",
-				    s->to, "generation",
-				    (json_int_t)s->generation, "cause", s->cause,
-				    "ns", (json_int_t)s->ns);
+	json_t *details =
+		json_pack("{ss ss sI ss sI}", "from", s->from, "to", s->to,
+			  "generation", (json_int_t)s->generation, "cause",
+			  s->cause, "ns", (json_int_t)s->ns);
 	int r = store_set_text(p->store, STORE_FRONT, s->to, e);
 
 	if (r == 0)
-		r = journal_write(p, AUDIT_SWITCH, s->to, NULL,
-				  json_incref(details), e);
+		r = auditlog_write(p, AUDIT_SWITCH, s->to, NULL,
+				   json_incref(details), e);
 	else
 		json_decref(details);
 	if (r < 0)
@@ -184,7 +184,8 @@ static int read_vp(sd_bus_message *m, struct seen *ret)
 		return r;
 	state = json_string_value(json_object_get(properties, "state"));
 	snprintf(ret->vp, sizeof(ret->vp), "%s", name);
-	snprintf(ret->state, sizeof(ret->state), "%s", state ? state : "absent");
+	snprintf(ret->state, sizeof(ret->state), "%s",
+		 state ? state : "absent");
 	return 0;
 }
 
@@ -243,11 +244,11 @@ static int read_revoked(struct policyd *p, sd_bus_message *m, const char *cause,
 	const char *vp;
 	int r = sd_bus_message_enter_container(m, 'a', "(suuuu)");
 
-	while (r >= 0 && (r = sd_bus_message_read(m, "(suuuu)", &vp, &cls,
-						  &handles, &mappings, &kept)) >
-				 0) {
-		const char *name = cls < CELLS_CLASS_COUNT ? class_name(cls)
-							   : NULL;
+	while (r >= 0 &&
+	       (r = sd_bus_message_read(m, "(suuuu)", &vp, &cls, &handles,
+					&mappings, &kept)) > 0) {
+		const char *name =
+			cls < CELLS_CLASS_COUNT ? class_name(cls) : NULL;
 		json_t *row = json_pack("{ss ss? sI sI sI}", "vp", vp, "class",
 					name, "handles", (json_int_t)handles,
 					"mappings", (json_int_t)mappings,
@@ -255,12 +256,12 @@ static int read_revoked(struct policyd *p, sd_bus_message *m, const char *cause,
 
 		if (json_array_append_new(list, row) < 0)
 			return err_oom(e, "note revocation");
-		if (journal_write(p, AUDIT_REVOKE, vp, name,
-				  json_pack("{sI sI sI ss}", "handles",
-					    (json_int_t)handles, "mappings",
-					    (json_int_t)mappings, "kept",
-					    (json_int_t)kept, "cause", cause),
-				  e) < 0)
+		if (auditlog_write(p, AUDIT_REVOKE, vp, name,
+				   json_pack("{sI sI sI ss}", "handles",
+					     (json_int_t)handles, "mappings",
+					     (json_int_t)mappings, "kept",
+					     (json_int_t)kept, "cause", cause),
+				   e) < 0)
 			return -EIO;
 	}
 	if (r >= 0)
@@ -345,7 +346,7 @@ static json_t *not_enforced(const struct policyd *p)
 	return ids;
 }
 
-static int write_applied(struct policyd *p, const struct desired *d,
+static int write_applied(struct policyd *p, const struct target *d,
 			 struct err *e)
 {
 	const struct receipt_doc doc = snapshot_doc(p);
@@ -360,7 +361,7 @@ static int write_applied(struct policyd *p, const struct desired *d,
 			.document = &doc,
 			.details = json_pack("{so so so}", "documents",
 					     issuer_documents(p), "lacking",
-					     desired_lacking(d, p),
+					     target_lacking(d, p),
 					     "not_enforced", weak) },
 		NULL, e);
 }
@@ -368,17 +369,18 @@ static int write_applied(struct policyd *p, const struct desired *d,
 /* From the document's arrival to the kernel's switch: our part and cellsd's. */
 static uint64_t whole_ns(const struct policyd *p, uint64_t sent_ns, uint64_t ns)
 {
-	return p->arrived_ns && sent_ns > p->arrived_ns
-		       ? sent_ns - p->arrived_ns + ns
+	return p->activated_ns && sent_ns > p->activated_ns
+		       ? sent_ns - p->activated_ns + ns
 		       : ns;
 }
 
-static int note_applied(struct policyd *p, const struct desired *d,
+static int note_applied(struct policyd *p, const struct target *d,
 			sd_bus_message *m, uint64_t sent_ns, const char *cause,
 			struct err *e)
 {
 	const struct receipt_doc doc = snapshot_doc(p);
-	bool is_new = store_int(p->store, STORE_APPLYING, 0);
+	bool is_new =
+		store_int(p->store, STORE_APPLYING, 0) && target_is_of(d, p);
 	auto_json json_t *list = json_array();
 	uint64_t ns;
 	int r = read_revoked(p, m, cause, list, e);
@@ -392,12 +394,13 @@ static int note_applied(struct policyd *p, const struct desired *d,
 		r = write_applied(p, d, e);
 	}
 	if (r == 0)
-		r = desired_settle(d, p, cause, e);
+		r = target_settle(d, p, cause, e);
 	return r < 0 ? r
-		     : write_revoked(p, list, ns, cause, is_new ? &doc : NULL, e);
+		     : write_revoked(p, list, ns, cause, is_new ? &doc : NULL,
+				     e);
 }
 
-int observe_applied(struct policyd *p, const struct desired *d,
+int observe_applied(struct policyd *p, const struct target *d,
 		    sd_bus_message *m, uint64_t sent_ns, const char *cause,
 		    struct err *e)
 {
@@ -410,7 +413,6 @@ int observe_applied(struct policyd *p, const struct desired *d,
 		r = store_commit(&tx, e);
 	if (r < 0)
 		return r;
-	p->arrived_ns = 0;
 	policyd_pending(p, "receipts");
 	policyd_pending(p, "audit");
 	return 0;
@@ -448,8 +450,8 @@ static int note_event(struct policyd *p, const struct event *v, struct err *e)
 	if (ev == AUDIT_EVENT_COUNT)
 		return 0;
 	if (ev == AUDIT_LOST)
-		return journal_lost(p, v->count, v->cause, e);
-	return journal_write(
+		return auditlog_lost(p, v->count, v->cause, e);
+	return auditlog_write(
 		p, ev, v->vp,
 		v->cls < CELLS_CLASS_COUNT ? class_name(v->cls) : NULL,
 		json_pack("{sI sI ss sI ss sI}", "pid", (json_int_t)v->pid,

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <systemd/sd-bus.h>
 
-struct desired;
+struct target;
 struct err;
 struct policyd;
 
@@ -25,7 +25,7 @@ int observe_on_revoked(sd_bus_message *m, void *arg, sd_bus_error *unused);
 int observe_list(struct policyd *p, sd_bus_message *m, struct err *e);
 
 /* Apply's answer, to a call that was sent at sent_ns (mono). */
-int observe_applied(struct policyd *p, const struct desired *d,
+int observe_applied(struct policyd *p, const struct target *d,
 		    sd_bus_message *m, uint64_t sent_ns, const char *cause,
 		    struct err *e);
 /* cellsd cannot hold what is in force. */

@@ -9,10 +9,10 @@
 #include "lib/log.h"
 #include "lib/seal.h"
 #include "lib/text.h"
+#include "policyd/auditlog.h"
 #include "policyd/command.h"
 #include "policyd/device.h"
 #include "policyd/image.h"
-#include "policyd/journal.h"
 #include "policyd/policyd.h"
 
 #include <fcntl.h>
@@ -55,12 +55,12 @@ static int set_counter(struct policyd *p, const char *kind, const char *name,
 	if (r == 0)
 		r = store_set_counter(p->store, kind, name, c, e);
 	if (r == 0 && c->wrong > 0)
-		r = journal_write(p, AUDIT_PASSWORD,
-				  strcmp(kind, PASSCODE) ? NULL : name, NULL,
-				  json_pack("{ss ss sI}", "kind", kind, "name",
-					    name, "tries",
-					    (json_int_t)c->wrong),
-				  e);
+		r = auditlog_write(p, AUDIT_PASSWORD,
+				   strcmp(kind, PASSCODE) ? NULL : name, NULL,
+				   json_pack("{ss ss sI}", "kind", kind, "name",
+					     name, "tries",
+					     (json_int_t)c->wrong),
+				   e);
 	return r < 0 ? r : store_commit(&tx, e);
 }
 
@@ -83,11 +83,10 @@ static int count(struct policyd *p, const char *kind, const char *name,
 	}
 	wait = password_wait(&c, now);
 	if (wait > 0)
-		return err_reason(e, REASON_LOCKED_OUT,
-				  "%s '%s': %u wrong tries; the next in %" PRIu64
-				  " s",
-				  kind, name, c.wrong,
-				  (wait + NS_PER_S - 1) / NS_PER_S);
+		return err_reason(
+			e, REASON_LOCKED_OUT,
+			"%s '%s': %u wrong tries; the next in %" PRIu64 " s",
+			kind, name, c.wrong, (wait + NS_PER_S - 1) / NS_PER_S);
 	c.wrong++;
 	c.boot_ns = now;
 	*ret_wrong = c.wrong;
@@ -105,7 +104,8 @@ static int test_config(const struct doc_vp_config *c, const char *password,
 {
 	AUTO(seal_wipe) struct seal_key k = { 0 };
 	uint8_t verifier[HASH_SIZE];
-	int r = seal_derive(password, c->salt, c->salt_len, c->iterations, &k, e);
+	int r = seal_derive(password, c->salt, c->salt_len, c->iterations, &k,
+			    e);
 
 	if (r < 0)
 		return r;
@@ -120,16 +120,17 @@ static int take_password(const void *data, size_t len, char ret[PASSWORD_MAX],
 			 struct err *e)
 {
 	if (len == 0 || len >= PASSWORD_MAX || memchr(data, '\0', len))
-		return err_reason(e, REASON_PASSWORD,
-				  "a password has 1 to %d bytes, none of them 0",
-				  PASSWORD_MAX - 1);
+		return err_reason(
+			e, REASON_PASSWORD,
+			"a password has 1 to %d bytes, none of them 0",
+			PASSWORD_MAX - 1);
 	memcpy(ret, data, len);
 	ret[len] = '\0';
 	return 0;
 }
 
-int password_unlock_config(struct policyd *p, const char *id,
-			   const void *data, size_t len, struct err *e)
+int password_unlock_config(struct policyd *p, const char *id, const void *data,
+			   size_t len, struct err *e)
 {
 	const struct doc_vp_config *c = held_config(&p->force, id);
 	const struct store_counter none = { 0 };
@@ -138,9 +139,9 @@ int password_unlock_config(struct policyd *p, const char *id,
 	int r;
 
 	if (!c)
-		return err_reason(e, REASON_NO_SUCH_VP,
-				  "unlock config: no config '%.64s' is in force",
-				  id);
+		return err_reason(
+			e, REASON_NO_SUCH_VP,
+			"unlock config: no config '%.64s' is in force", id);
 	if (!c->is_protected)
 		return err_set(e, EINVAL, "config '%s' is not protected", id);
 	r = take_password(data, len, password, e);
@@ -194,7 +195,8 @@ static void punish(struct policyd *p, const char *vp, uint32_t wrong)
 	text_hex(digest, HASH_SIZE, hex);
 	snprintf(id, sizeof(id), "attempts-%.32s", hex);
 	if (command_rule(p, id,
-			 c->attempts_then == DOC_THEN_WIPE ? DOC_WIPE : DOC_LOCK,
+			 c->attempts_then == DOC_THEN_WIPE ? DOC_WIPE
+							   : DOC_LOCK,
 			 vp, "attempts", &e) < 0)
 		log_error("attempts on '%s': %s", vp, e.text);
 }
@@ -223,8 +225,8 @@ static int on_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 /* Sealed, so that cellsd reads what was tested. */
 static int put_secret(const void *data, size_t len)
 {
-	auto_close int fd = memfd_create("passcode",
-					 MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	auto_close int fd =
+		memfd_create("passcode", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return -errno;
@@ -289,9 +291,10 @@ static void add_wait(struct policyd *p, json_t *o, const char *kind,
 		return;
 	wait = password_wait(&c, clock_boot_ns());
 	if (wait > 0)
-		json_object_set_new(o, name,
-				    json_integer((json_int_t)((wait + NS_PER_S - 1) /
-							      NS_PER_S)));
+		json_object_set_new(
+			o, name,
+			json_integer((json_int_t)((wait + NS_PER_S - 1) /
+						  NS_PER_S)));
 }
 
 json_t *password_waits(struct policyd *p)

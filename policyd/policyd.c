@@ -6,6 +6,7 @@
 #include "lib/clock.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
+#include "lib/io.h"
 #include "lib/key.h"
 #include "lib/log.h"
 #include "policyd/activate.h"
@@ -16,7 +17,9 @@
 #include "policyd/service.h"
 #include "policyd/ticker.h"
 
+#include <signal.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 
 int64_t policyd_now(const struct policyd *p)
 {
@@ -234,7 +237,9 @@ int policyd_new(const struct policyd_options *o, struct policyd **ret,
 
 	if (!p || !(p->dir = strdup(o->state_dir)))
 		return err_oom(e, "start");
-	r = store_open(p->dir, &p->store, e);
+	r = io_mkdirs(p->dir, 0700, e);
+	if (r == 0)
+		r = store_open(p->dir, &p->store, e);
 	if (r == 0)
 		r = load_time(p, e);
 	if (r == 0)
@@ -251,6 +256,27 @@ int policyd_new(const struct policyd_options *o, struct policyd **ret,
 		return r;
 	*ret = steal(p);
 	return 0;
+}
+
+int policyd_run(struct policyd *p, struct err *e)
+{
+	static const int ends[] = { SIGTERM, SIGINT };
+	sigset_t set;
+	int r = 0;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		sigaddset(&set, ends[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(ends); i++)
+		r = sd_event_add_signal(p->event, NULL, ends[i], NULL, NULL);
+	if (r >= 0)
+		r = sd_event_set_watchdog(p->event, true);
+	if (r >= 0) {
+		sd_notify(0, "READY=1");
+		r = sd_event_loop(p->event);
+	}
+	return r < 0 ? err_sys(e, -r, "run the event loop") : 0;
 }
 
 void policyd_free(struct policyd *p)

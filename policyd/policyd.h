@@ -34,17 +34,18 @@ struct policyd {
 	struct key *key;
 	char device_id[DOC_ID_SIZE], epoch[33], org[DOC_ID_SIZE];
 
-	struct held force;             /* documents in force */
-	struct snapshot *snapshot;     /* in force; NULL: none yet */
-	struct snapshot *staged;       /* awaited; NULL: none */
-	struct held staged_docs;       /* what it has so far */
-	bool staged_blocked;           /* a document of it was refused */
-	uint64_t arrived_ns;           /* mono: what is being applied came in */
+	struct held force;	   /* documents in force */
+	struct snapshot *snapshot; /* in force; NULL: none yet */
+	struct snapshot *staged;   /* awaited; NULL: none */
+	struct held staged_docs;   /* what it has so far */
+	bool staged_blocked;	   /* a document of it was refused */
+	uint64_t arrived_ns;	   /* mono: the last envelope or layer came */
+	uint64_t activated_ns;	   /* arrival of what completed the set */
 
 	struct {
 		char id[DOC_ID_SIZE];
 		uint64_t until_ns; /* boot clock */
-	} window;                      /* of cellsctl unlock-config */
+	} window;		   /* of cellsctl unlock-config */
 
 	struct device *device;
 	struct image *image;
@@ -63,6 +64,8 @@ struct policyd_options {
 int policyd_new(const struct policyd_options *o, struct policyd **ret,
 		struct err *e);
 void policyd_free(struct policyd *p);
+/* Tells the service manager, and works until SIGTERM or SIGINT. */
+int policyd_run(struct policyd *p, struct err *e);
 
 static inline void policyd_freep(struct policyd **p)
 {
@@ -78,7 +81,8 @@ int policyd_save_time(struct policyd *p, struct err *e);
 
 const struct doc_root *policyd_root(const struct policyd *p);
 
-/* The word that agents know: "wants", "receipts", "audit", "enroll", "hello". */
+/* The word that agents know: "wants", "receipts", "audit", "enroll", "hello".
+ */
 void policyd_pending(struct policyd *p, const char *what);
 
 /* Reads root, key, documents and snapshots from the store. */

@@ -30,8 +30,8 @@ void securetime_start(struct securetime *st, const char *saved,
 	struct securetime t = { 0 };
 	int taken = 0;
 
-	if (sscanf(saved, "%" SCNd64 " %" SCNd64 " %" SCNu64 " %d %39s", &t.base,
-		   &t.added, &t.boot_ns, &taken, t.boot) != 5)
+	if (sscanf(saved, "%" SCNd64 " %" SCNd64 " %" SCNu64 " %d %39s",
+		   &t.base, &t.added, &t.boot_ns, &taken, t.boot) != 5)
 		t = (struct securetime){ 0 };
 	if (strcmp(t.boot, boot) == 0 && boot_ns >= t.boot_ns) {
 		t.step_taken = taken;

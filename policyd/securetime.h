@@ -16,16 +16,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SECURETIME_STEP 300 /* seconds: between savings, and for each start */
+#define SECURETIME_STEP 300  /* seconds: between savings, and for each start */
 #define SECURETIME_SLACK 300 /* how much clocks may differ */
 #define SECURETIME_TEXT_SIZE 128
 
 struct securetime {
-	int64_t base;     /* seconds since 1970 at boot_ns; 0: not known yet */
-	int64_t added;    /* for starts since the last fresh snapshot */
+	int64_t base;  /* seconds since 1970 at boot_ns; 0: not known yet */
+	int64_t added; /* for starts since the last fresh snapshot */
 	uint64_t boot_ns;
-	bool step_taken;  /* in this boot, since the last fresh snapshot */
-	char boot[40];    /* the boot's id */
+	bool step_taken; /* in this boot, since the last fresh snapshot */
+	char boot[40];	 /* the boot's id */
 };
 
 /* From what was saved ("" or anything else: nothing known), at a start. */

@@ -6,13 +6,13 @@
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/log.h"
+#include "policyd/auditlog.h"
 #include "policyd/command.h"
 #include "policyd/enrol.h"
 #include "policyd/explain.h"
 #include "policyd/image.h"
 #include "policyd/intake.h"
 #include "policyd/issuer.h"
-#include "policyd/journal.h"
 #include "policyd/password.h"
 #include "policyd/policyd.h"
 #include "policyd/status.h"
@@ -126,9 +126,8 @@ static int append_again(struct receipts *rs, int64_t after, struct err *e)
 		struct err ignored;
 		int r;
 
-		if (seq[i] > after ||
-		    store_get_receipt(rs->p->store, seq[i], &payload,
-				      &ignored) < 0)
+		if (seq[i] > after || store_get_receipt(rs->p->store, seq[i],
+							&payload, &ignored) < 0)
 			continue;
 		r = append_receipt(rs, seq[i], payload, e);
 		if (r < 0)
@@ -178,8 +177,8 @@ static int audit(struct policyd *p, sd_bus_message *m, struct err *e)
 
 	if (r < 0)
 		return bad_call(e, r);
-	r = journal_batch(p, after <= INT64_MAX ? (int64_t)after : INT64_MAX,
-			  &batch, e);
+	r = auditlog_batch(p, after <= INT64_MAX ? (int64_t)after : INT64_MAX,
+			   &batch, e);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_new_method_return(m, &reply);
@@ -375,10 +374,9 @@ static sd_bus_vtable *make_vtable(void)
 		return NULL;
 	v[n++] = start;
 	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
-		const sd_bus_vtable row =
-			SD_BUS_METHOD(methods[i].name, methods[i].in,
-				      methods[i].out, on_method,
-				      SD_BUS_VTABLE_UNPRIVILEGED);
+		const sd_bus_vtable row = SD_BUS_METHOD(
+			methods[i].name, methods[i].in, methods[i].out,
+			on_method, SD_BUS_VTABLE_UNPRIVILEGED);
 
 		v[n++] = row;
 	}

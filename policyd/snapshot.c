@@ -37,8 +37,7 @@ static int parse_entry(json_t *j, struct snapshot *s, struct err *e)
 	int r = json_take(j, members, true, "snapshot's document", e);
 
 	if (r < 0)
-		return err_reason(e, REASON_SCHEMA, "%s",
-				  strdupa(e->text));
+		return err_reason(e, REASON_SCHEMA, "%s", strdupa(e->text));
 	n->type = doc_type_from_name(type);
 	if (!may_name(n->type))
 		return wrong(e, "names a type that cannot stand in one");
@@ -128,7 +127,7 @@ int snapshot_parse(const void *json, size_t len, struct snapshot **ret,
 		return r;
 	if (json_array_size(f.documents) > HELD_MAX)
 		return wrong(e, "names too many documents");
-	json_array_foreach(f.documents, i, entry) {
+	json_array_foreach (f.documents, i, entry) {
 		r = parse_entry(entry, s, e);
 		if (r < 0)
 			return r;
@@ -138,8 +137,8 @@ int snapshot_parse(const void *json, size_t len, struct snapshot **ret,
 	return 0;
 }
 
-const struct snapshot_entry *
-snapshot_find(const struct snapshot *s, enum doc_type type, const char *id)
+const struct snapshot_entry *snapshot_find(const struct snapshot *s,
+					   enum doc_type type, const char *id)
 {
 	for (unsigned int i = 0; i < s->n; i++)
 		if (s->entry[i].type == type && !strcmp(s->entry[i].id, id))
@@ -191,8 +190,8 @@ static int check_count(const struct snapshot *s, enum doc_type type,
 	if (n == want)
 		return 0;
 	return err_reason(e, REASON_INCOMPLETE,
-			  "snapshot %u has %u of %s where %u belong", s->version,
-			  n, doc_type_name(type), want);
+			  "snapshot %u has %u of %s where %u belong",
+			  s->version, n, doc_type_name(type), want);
 }
 
 int snapshot_check_group(const struct snapshot *s, const char *group,
@@ -250,7 +249,8 @@ int snapshot_check_images(const struct snapshot *s, const struct held *docs,
 			continue;
 		configs++;
 		c = doc_as_vp_config(d);
-		r = check_entry(s, DOC_IMAGE, c->image, c->image_min_version, e);
+		r = check_entry(s, DOC_IMAGE, c->image, c->image_min_version,
+				e);
 		if (r < 0)
 			return r;
 	}
@@ -259,9 +259,10 @@ int snapshot_check_images(const struct snapshot *s, const struct held *docs,
 	for (unsigned int i = 0; i < s->n; i++)
 		if (s->entry[i].type == DOC_IMAGE &&
 		    !is_needed(s, docs, s->entry[i].id))
-			return err_reason(e, REASON_INCOMPLETE,
-					  "snapshot %u has image '%s', which no "
-					  "config needs",
-					  s->version, s->entry[i].id);
+			return err_reason(
+				e, REASON_INCOMPLETE,
+				"snapshot %u has image '%s', which no "
+				"config needs",
+				s->version, s->entry[i].id);
 	return 0;
 }

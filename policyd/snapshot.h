@@ -35,8 +35,8 @@ int snapshot_parse(const void *json, size_t len, struct snapshot **ret,
 		   struct err *e);
 
 /* NULL: it names none. */
-const struct snapshot_entry *
-snapshot_find(const struct snapshot *s, enum doc_type type, const char *id);
+const struct snapshot_entry *snapshot_find(const struct snapshot *s,
+					   enum doc_type type, const char *id);
 bool snapshot_names(const struct snapshot *s, const uint8_t digest[HASH_SIZE]);
 
 /* One group document, the device's, at the minimum or above. err.incomplete. */
@@ -46,8 +46,8 @@ int snapshot_check_group(const struct snapshot *s, const char *group,
 int snapshot_check_named(const struct snapshot *s, const struct doc_group *g,
 			 struct err *e);
 /*
- * Exactly the images that the configs of `docs` need. A config that is not there
- * yet is passed over: ask again when all are.
+ * Exactly the images that the configs of `docs` need. A config that is not
+ * there yet is passed over: ask again when all are.
  */
 int snapshot_check_images(const struct snapshot *s, const struct held *docs,
 			  struct err *e);

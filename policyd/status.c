@@ -4,9 +4,9 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/text.h"
+#include "policyd/auditlog.h"
 #include "policyd/device.h"
 #include "policyd/issuer.h"
-#include "policyd/journal.h"
 #include "policyd/password.h"
 #include "policyd/policyd.h"
 
@@ -43,9 +43,9 @@ static json_t *staged_json(const struct policyd *p)
 	json_t *j = snapshot_json(p->staged);
 
 	if (p->staged) {
-		json_object_set_new(j, "missing",
-				    json_integer(p->staged->n -
-						 p->staged_docs.n));
+		json_object_set_new(
+			j, "missing",
+			json_integer(p->staged->n - p->staged_docs.n));
 		json_object_set_new(j, "blocked",
 				    json_boolean(p->staged_blocked));
 	}
@@ -91,14 +91,13 @@ int status_text(struct policyd *p, char **ret, struct err *e)
 	j = json_pack("{sb ss? ss? ss? so ss ss ss so so so so so so so so sI}",
 		      "enrolled", p->root != NULL, "device",
 		      p->root ? p->device_id : NULL, "epoch",
-		      p->root ? p->epoch : NULL, "org",
-		      p->root ? p->org : NULL, "group", group_json(p),
-		      "enforcement", doc_level_name(device_level(p)), "state",
-		      state, "secure_time", time, "documents",
-		      issuer_documents(p), "snapshot",
-		      snapshot_json(p->snapshot), "staged", staged_json(p),
-		      "inventory", device_inventory(p), "vps", vps_json(p),
-		      "receipts",
+		      p->root ? p->epoch : NULL, "org", p->root ? p->org : NULL,
+		      "group", group_json(p), "enforcement",
+		      doc_level_name(device_level(p)), "state", state,
+		      "secure_time", time, "documents", issuer_documents(p),
+		      "snapshot", snapshot_json(p->snapshot), "staged",
+		      staged_json(p), "inventory", device_inventory(p), "vps",
+		      vps_json(p), "receipts",
 		      stream_json(p, STORE_RECEIPT_SEQ, STORE_RECEIPT_ACKED),
 		      "audit",
 		      stream_json(p, STORE_AUDIT_SEQ, STORE_AUDIT_ACKED),

@@ -5,6 +5,7 @@
 #include "lib/db.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "policyd/storepriv.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -20,11 +21,6 @@ __asm__(".pushsection .rodata\n"
 	".byte 0\n"
 	".popsection\n");
 extern const char store_sql_001[];
-
-struct store {
-	struct db *db;
-	bool durable;
-};
 
 int store_open(const char *dir, struct store **ret, struct err *e)
 {
@@ -133,8 +129,8 @@ int64_t store_int(struct store *s, const char *name, int64_t otherwise)
 
 int store_set_int(struct store *s, const char *name, int64_t v, struct err *e)
 {
-	return db_run(s->db, e, "INSERT OR REPLACE INTO meta VALUES (?, ?)", "si",
-		      name, v);
+	return db_run(s->db, e, "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+		      "si", name, v);
 }
 
 int store_count(struct store *s, const char *name, int64_t *ret, struct err *e)
@@ -159,8 +155,8 @@ int store_text(struct store *s, const char *name, char **ret, struct err *e)
 int store_set_text(struct store *s, const char *name, const char *v,
 		   struct err *e)
 {
-	return db_run(s->db, e, "INSERT OR REPLACE INTO meta VALUES (?, ?)", "ss",
-		      name, v);
+	return db_run(s->db, e, "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+		      "ss", name, v);
 }
 
 int store_forget(struct store *s, const char *name, struct err *e)
@@ -183,11 +179,11 @@ int store_empty(struct store *s, struct err *e)
 int store_empty_epoch(struct store *s, struct err *e)
 {
 	static const char *const names[] = {
-		STORE_STAGED,        STORE_SNAPSHOT,       STORE_SNAPSHOT_FLOOR,
-		STORE_SNAPSHOT_DIGEST, STORE_RECEIPT_SEQ,  STORE_RECEIPT_ACKED,
-		STORE_AUDIT_SEQ,     STORE_AUDIT_HEAD,     STORE_AUDIT_ACKED,
-		STORE_AUDIT_BYTES,   STORE_AUDIT_LOST,     STORE_APPLYING,
-		STORE_MEMBER_ISSUED, STORE_FRESH_UNTIL,
+		STORE_STAGED,	       STORE_SNAPSHOT,	  STORE_SNAPSHOT_FLOOR,
+		STORE_SNAPSHOT_DIGEST, STORE_RECEIPT_SEQ, STORE_RECEIPT_ACKED,
+		STORE_AUDIT_SEQ,       STORE_AUDIT_HEAD,  STORE_AUDIT_ACKED,
+		STORE_AUDIT_BYTES,     STORE_AUDIT_LOST,  STORE_APPLYING,
+		STORE_MEMBER_ISSUED,   STORE_FRESH_UNTIL,
 	};
 	int r = db_exec(s->db,
 			"DELETE FROM staged; DELETE FROM job;"
@@ -204,18 +200,17 @@ int store_empty_epoch(struct store *s, struct err *e)
 int store_put_root(struct store *s, const struct doc_head *head,
 		   const char *envelope, struct err *e)
 {
-	return db_run(s->db, e,
-		      "INSERT OR REPLACE INTO root VALUES (?, ?, ?)", "ibs",
-		      (int64_t)head->version, head->digest,
+	return db_run(s->db, e, "INSERT OR REPLACE INTO root VALUES (?, ?, ?)",
+		      "ibs", (int64_t)head->version, head->digest,
 		      sizeof(head->digest), envelope);
 }
 
 int store_get_root(struct store *s, char **ret, struct err *e)
 {
 	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e,
-			 "SELECT envelope FROM root ORDER BY version DESC LIMIT 1",
-			 "");
+	int r = db_query(
+		s->db, &st, e,
+		"SELECT envelope FROM root ORDER BY version DESC LIMIT 1", "");
 
 	return r < 0 ? r : take_text(s, st, "root", ret, e);
 }
@@ -273,7 +268,8 @@ static int each_document(struct store *s, sqlite3_stmt *st,
 	int r;
 
 	while ((r = db_step(s->db, st, e)) > 0) {
-		r = fn(ctx, doc_type_from_name(db_text(st, 0)), db_text(st, 1), e);
+		r = fn(ctx, doc_type_from_name(db_text(st, 0)), db_text(st, 1),
+		       e);
 		if (r < 0)
 			break;
 	}
@@ -362,11 +358,10 @@ int store_get_floor(struct store *s, enum doc_type type, const char *id,
 int store_raise_floor(struct store *s, const struct doc_head *head,
 		      struct err *e)
 {
-	return db_run(s->db, e,
-		      "INSERT OR REPLACE INTO floor VALUES (?, ?, ?, ?, 1)",
-		      "ssib", doc_type_name(head->type), head->id,
-		      (int64_t)head->version, head->digest,
-		      sizeof(head->digest));
+	return db_run(
+		s->db, e, "INSERT OR REPLACE INTO floor VALUES (?, ?, ?, ?, 1)",
+		"ssib", doc_type_name(head->type), head->id,
+		(int64_t)head->version, head->digest, sizeof(head->digest));
 }
 
 int store_recount_floors(struct store *s, store_document_fn *fn, void *ctx,
@@ -398,132 +393,6 @@ int store_recount_floors(struct store *s, store_document_fn *fn, void *ctx,
 	return r;
 }
 
-/* ---- orders */
-#define JOB_COLUMNS \
-	"id, vp, type, version, digest, expires, action, cause, done, receipt"
-
-static void copy(char *ret, size_t size, const char *text)
-{
-	strncpy(ret, text, size - 1);
-	ret[size - 1] = '\0';
-}
-
-static void take_job(sqlite3_stmt *st, struct store_job *ret)
-{
-	struct store_job j = { 0 };
-	const void *digest;
-	size_t len;
-
-	copy(j.id, sizeof(j.id), db_text(st, 0));
-	copy(j.vp, sizeof(j.vp), db_text(st, 1));
-	j.type = doc_type_from_name(db_text(st, 2));
-	j.version = (uint32_t)sqlite3_column_int64(st, 3);
-	digest = db_blob(st, 4, &len);
-	if (len == sizeof(j.digest))
-		memcpy(j.digest, digest, len);
-	j.expires = sqlite3_column_int64(st, 5);
-	copy(j.action, sizeof(j.action), db_text(st, 6));
-	copy(j.cause, sizeof(j.cause), db_text(st, 7));
-	j.done = sqlite3_column_int(st, 8);
-	j.receipt = sqlite3_column_int64(st, 9);
-	*ret = j;
-}
-
-static int count_jobs(struct store *s, int64_t *ret, struct err *e)
-{
-	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e,
-			 "SELECT count(*) FROM job WHERE type != ''", "");
-
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
-	if (r > 0)
-		*ret = sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
-	return r < 0 ? r : 0;
-}
-
-int store_put_job(struct store *s, const struct store_job *j, int64_t now,
-		  struct err *e)
-{
-	int64_t number = 0, n = 0;
-	int r;
-
-	r = db_run(s->db, e,
-		   "DELETE FROM job WHERE done = 1 AND expires < ?",
-		   "i", now);
-	if (r == 0 && j->type != DOC_NONE)
-		r = count_jobs(s, &n, e);
-	if (r < 0)
-		return r;
-	if (n >= STORE_JOBS_MAX)
-		return err_reason(e, REASON_BUSY,
-				  "%d orders are held until they expire",
-				  STORE_JOBS_MAX);
-	r = store_count(s, STORE_JOB_NUMBER, &number, e);
-	if (r < 0)
-		return r;
-	return db_run(s->db, e,
-		      "INSERT INTO job (" JOB_COLUMNS ", number) "
-		      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		      "sssibissiii", j->id, j->vp,
-		      j->type == DOC_NONE ? "" : doc_type_name(j->type),
-		      (int64_t)j->version, j->digest, sizeof(j->digest),
-		      j->expires, j->action, j->cause, (int64_t)j->done,
-		      j->receipt, number);
-}
-
-int store_get_job(struct store *s, const char *id, struct store_job *ret,
-		  struct err *e)
-{
-	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e,
-			 "SELECT " JOB_COLUMNS " FROM job WHERE id = ?", "s", id);
-
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
-	if (r < 0)
-		return r;
-	if (r == 0)
-		return -ENOENT;
-	take_job(st, ret);
-	sqlite3_reset(st);
-	return 0;
-}
-
-int store_end_job(struct store *s, const char *id, int64_t receipt,
-		  struct err *e)
-{
-	return db_run(s->db, e,
-		      "UPDATE job SET done = 1, receipt = ? WHERE id = ?", "is",
-		      receipt, id);
-}
-
-int store_drop_job(struct store *s, const char *id, struct err *e)
-{
-	return db_run(s->db, e, "DELETE FROM job WHERE id = ?", "s", id);
-}
-
-int store_open_jobs(struct store *s, struct store_job *ret, unsigned int max,
-		    struct err *e)
-{
-	unsigned int n = 0;
-	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e,
-			 "SELECT " JOB_COLUMNS " FROM job WHERE done = 0 "
-			 "ORDER BY number LIMIT ?",
-			 "i", (int64_t)max);
-
-	if (r < 0)
-		return r;
-	while ((r = db_step(s->db, st, e)) > 0)
-		take_job(st, &ret[n++]);
-	sqlite3_reset(st);
-	return r < 0 ? r : (int)n;
-}
-
 /* ---- receipts and audit: numbered texts */
 struct numbered {
 	const char *insert, *each, *get;
@@ -538,7 +407,8 @@ static const struct numbered receipts = {
 
 static const struct numbered records = {
 	.insert = "INSERT INTO audit VALUES (?, ?)",
-	.each = "SELECT seq, record FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",
+	.each = "SELECT seq, record FROM audit WHERE seq > ? ORDER BY seq "
+		"LIMIT ?",
 	.get = "SELECT record FROM audit WHERE seq = ?",
 };
 
@@ -661,9 +531,15 @@ int store_get_counter(struct store *s, const char *kind, const char *name,
 int store_set_counter(struct store *s, const char *kind, const char *name,
 		      const struct store_counter *c, struct err *e)
 {
-	return db_run(s->db, e, "INSERT OR REPLACE INTO counter VALUES (?, ?, ?, ?)",
-		      "ssii", kind, name, (int64_t)c->wrong,
-		      (int64_t)c->boot_ns);
+	return db_run(
+		s->db, e, "INSERT OR REPLACE INTO counter VALUES (?, ?, ?, ?)",
+		"ssii", kind, name, (int64_t)c->wrong, (int64_t)c->boot_ns);
+}
+
+void store_copy_word(char *ret, size_t size, const char *text)
+{
+	strncpy(ret, text, size - 1);
+	ret[size - 1] = '\0';
 }
 
 /* ---- VPs */
@@ -678,7 +554,8 @@ int store_vp_state(struct store *s, const char *vp, char ret[STORE_WORD_SIZE],
 		return r;
 	r = db_step(s->db, st, e);
 	if (r >= 0)
-		copy(ret, STORE_WORD_SIZE, r > 0 ? db_text(st, 0) : "absent");
+		store_copy_word(ret, STORE_WORD_SIZE,
+				r > 0 ? db_text(st, 0) : "absent");
 	sqlite3_reset(st);
 	return r < 0 ? r : 0;
 }
@@ -710,21 +587,23 @@ int64_t store_vp_gone(struct store *s, const char *vp)
 int store_set_vp_gone(struct store *s, const char *vp, int64_t version,
 		      struct err *e)
 {
-	return db_run(s->db, e,
-		      "INSERT INTO vp (name, state, gone) VALUES (?, 'absent', ?) "
-		      "ON CONFLICT (name) DO UPDATE SET gone = excluded.gone",
-		      "si", vp, version);
+	return db_run(
+		s->db, e,
+		"INSERT INTO vp (name, state, gone) VALUES (?, 'absent', ?) "
+		"ON CONFLICT (name) DO UPDATE SET gone = excluded.gone",
+		"si", vp, version);
 }
 
 int store_note_refusal(struct store *s, const uint8_t digest[HASH_SIZE],
 		       const char *reason, int64_t now, int64_t since,
 		       struct err *e)
 {
-	int r = db_run(s->db, e, "DELETE FROM refusal WHERE at < ?", "i", since);
+	int r = db_run(s->db, e, "DELETE FROM refusal WHERE at < ?", "i",
+		       since);
 
 	if (r < 0)
 		return r;
-	r = db_run(s->db, e, "INSERT INTO refusal VALUES (?, ?, ?)", "bsi", digest,
-		   (size_t)HASH_SIZE, reason, now);
+	r = db_run(s->db, e, "INSERT INTO refusal VALUES (?, ?, ?)", "bsi",
+		   digest, (size_t)HASH_SIZE, reason, now);
 	return r == -EEXIST ? 1 : r;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What survives: one sqlite file (schema/sql/policyd-001.sql) in the state
- * folder. Every change stands in a transaction; what is read inside one sees its
- * own writes. Numbers that rise live in the file only, so that a rollback takes
- * them back as well.
+ * folder. Every change stands in a transaction; what is read inside one sees
+ * its own writes. Numbers that rise live in the file only, so that a rollback
+ * takes them back as well.
  */
 #ifndef POLICYD_STORE_H
 #define POLICYD_STORE_H
@@ -31,30 +31,30 @@ int store_commit(struct store **tx, struct err *e);
 void store_endp(struct store **tx);
 
 /* ---- single values */
-#define STORE_KEY "receipt-key"           /* PEM */
+#define STORE_KEY "receipt-key" /* PEM */
 #define STORE_DEVICE "device"
 #define STORE_EPOCH "epoch"
 #define STORE_ORG "org"
-#define STORE_PIN "pin"                   /* digest of the first root, hex */
+#define STORE_PIN "pin" /* digest of the first root, hex */
 #define STORE_GROUP "group"
 #define STORE_GROUP_MIN "group-min"
 #define STORE_MEMBER_ISSUED "membership-issued"
-#define STORE_SNAPSHOT "snapshot"         /* payload of the one in force */
-#define STORE_STAGED "staged"             /* payload of the one that is awaited */
+#define STORE_SNAPSHOT "snapshot" /* payload of the one in force */
+#define STORE_STAGED "staged"	  /* payload of the one that is awaited */
 #define STORE_SNAPSHOT_FLOOR "snapshot-floor"
 #define STORE_SNAPSHOT_DIGEST "snapshot-digest" /* of the floor, hex */
-#define STORE_FRESH_UNTIL "fresh-until"   /* when the newest snapshot lapses */
+#define STORE_FRESH_UNTIL "fresh-until" /* when the newest snapshot lapses */
 #define STORE_TIME "secure-time"
 #define STORE_RECEIPT_SEQ "receipt-seq"
 #define STORE_RECEIPT_ACKED "receipt-acked"
 #define STORE_AUDIT_SEQ "audit-seq"
-#define STORE_AUDIT_HEAD "audit-head"     /* hex */
+#define STORE_AUDIT_HEAD "audit-head" /* hex */
 #define STORE_AUDIT_ACKED "audit-acked"
 #define STORE_AUDIT_BYTES "audit-bytes"
 #define STORE_AUDIT_LOST "audit-lost"
-#define STORE_APPLYING "applying"         /* 1: cellsd has not answered yet */
+#define STORE_APPLYING "applying" /* 1: cellsd has not answered yet */
 #define STORE_GENERATION "generation"
-#define STORE_DESIRED "desired"           /* digest of what was last applied */
+#define STORE_DESIRED "desired" /* digest of what was last applied */
 #define STORE_LEVEL "level"
 #define STORE_FRONT "front"
 #define STORE_FRONT_GENERATION "front-generation"
@@ -160,7 +160,8 @@ int store_each_audit(struct store *s, int64_t after, unsigned int max,
 		     store_audit_fn *fn, void *ctx, struct err *e);
 /* The record's text. -ENOENT. */
 int store_get_audit(struct store *s, int64_t seq, char **ret, struct err *e);
-/* Deletes the oldest records up to seq until `bytes` are gone; *ret: how many. */
+/* Deletes the oldest records up to seq until `bytes` are gone; *ret: how many.
+ */
 int store_drop_audit(struct store *s, int64_t upto, int64_t bytes, int64_t *ret,
 		     struct err *e);
 

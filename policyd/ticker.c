@@ -6,13 +6,13 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/text.h"
+#include "policyd/auditlog.h"
 #include "policyd/command.h"
-#include "policyd/desired.h"
 #include "policyd/device.h"
 #include "policyd/enrol.h"
 #include "policyd/image.h"
-#include "policyd/journal.h"
 #include "policyd/policyd.h"
+#include "policyd/target.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -20,7 +20,8 @@
 #include <sys/timerfd.h>
 #include <time.h>
 
-/* Tests move the clocks behind the kernel's back, so that has to be looked at. */
+/* Tests move the clocks behind the kernel's back, so that has to be looked at.
+ */
 #ifdef TEST_CLOCK
 #define TICK_USEC (200 * 1000)
 #else
@@ -34,10 +35,10 @@
 
 struct ticker {
 	struct policyd *p;
-	int edge_fd;                 /* wall clock, cancelled when it is set */
+	int edge_fd; /* wall clock, cancelled when it is set */
 	sd_event_source *edge, *tick;
 	uint64_t saved_ns, image_ns; /* boot, mono */
-	int64_t skew;                /* wall less boot clock, at the last tick */
+	int64_t skew; /* wall less boot clock, at the last tick */
 };
 
 /* ---- windows */
@@ -50,7 +51,7 @@ void ticker_arm(struct policyd *p)
 
 	if (!t)
 		return;
-	desired_time(p, &at);
+	target_time(p, &at);
 	s = access_next_edge(p->force.policy, p->force.n_policies, &at);
 	spec.it_value.tv_sec = time(NULL) + (s > 0 ? s : FAR_AWAY);
 	if (timerfd_settime(t->edge_fd,
@@ -87,9 +88,9 @@ static void watch_clock(struct ticker *t)
 	ticker_arm(t->p);
 	r = store_begin(t->p->store, false, &tx, &e);
 	if (r == 0)
-		r = journal_write(t->p, AUDIT_CLOCK, NULL, NULL,
-				  json_pack("{sI}", "jump", (json_int_t)jump),
-				  &e);
+		r = auditlog_write(t->p, AUDIT_CLOCK, NULL, NULL,
+				   json_pack("{sI}", "jump", (json_int_t)jump),
+				   &e);
 	if (r == 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
@@ -218,7 +219,8 @@ int ticker_new(struct policyd *p, struct ticker **ret, struct err *e)
 	t->edge_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (t->edge_fd < 0)
 		return err_sys(e, errno, "timers");
-	r = sd_event_add_io(p->event, &t->edge, t->edge_fd, EPOLLIN, on_edge, t);
+	r = sd_event_add_io(p->event, &t->edge, t->edge_fd, EPOLLIN, on_edge,
+			    t);
 	if (r >= 0)
 		r = sd_event_add_time_relative(p->event, &t->tick,
 					       CLOCK_BOOTTIME, TICK_USEC, 0,

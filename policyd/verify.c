@@ -43,8 +43,8 @@ static int open_document(struct verify *v, struct err *e)
 
 static int open_snapshot(struct verify *v, struct err *e)
 {
-	int r = trust_check_role(v->facts->root, DOC_ROLE_DIRECTOR, v->env, NULL,
-				 e);
+	int r = trust_check_role(v->facts->root, DOC_ROLE_DIRECTOR, v->env,
+				 NULL, e);
 
 	if (r == 0)
 		r = snapshot_parse(v->env->payload, v->env->payload_len,
@@ -58,9 +58,9 @@ static int open_snapshot(struct verify *v, struct err *e)
 }
 
 /*
- * A root is opened by the rules of the chain. One that does not follow may still
- * be an old one, or another of the same version, which is told apart where the
- * root in force vouches for it.
+ * A root is opened by the rules of the chain. One that does not follow may
+ * still be an old one, or another of the same version, which is told apart
+ * where the root in force vouches for it.
  */
 static int open_root(struct verify *v, struct err *e)
 {
@@ -145,7 +145,8 @@ static int test_order_times(struct verify *v, struct err *e)
 	struct err ignored;
 
 	/* The first receipt again, however late. */
-	if (store_get_job(v->facts->store, v->doc->head.id, &j, &ignored) == 0 &&
+	if (store_get_job(v->facts->store, v->doc->head.id, &j, &ignored) ==
+		    0 &&
 	    memcmp(j.digest, v->env->digest, HASH_SIZE) == 0) {
 		v->known = true;
 		return 0;
@@ -159,9 +160,10 @@ static int test_snapshot_times(struct verify *v, struct err *e)
 	char expired[TEXT_TIME_SIZE];
 
 	if (s->issued > v->facts->root->head.expires)
-		return err_reason(e, REASON_NOT_YET_VALID,
-				  "snapshot %u was issued after the root expired",
-				  s->version);
+		return err_reason(
+			e, REASON_NOT_YET_VALID,
+			"snapshot %u was issued after the root expired",
+			s->version);
 	text_time(s->expires, expired);
 	if (s->expires < v->facts->now)
 		return err_reason(e, REASON_FREEZE,
@@ -214,12 +216,14 @@ static int test_snapshot_version(struct verify *v, struct err *e)
 
 	if (strcmp(s->device, v->facts->device) != 0)
 		return err_reason(e, REASON_WRONG_DEVICE,
-				  "snapshot %u is for %s", s->version, s->device);
+				  "snapshot %u is for %s", s->version,
+				  s->device);
 	if (strcmp(s->epoch, v->facts->epoch) != 0)
-		return err_reason(e, REASON_EPOCH,
-				  "snapshot %u is for another enrolment of this "
-				  "device",
-				  s->version);
+		return err_reason(
+			e, REASON_EPOCH,
+			"snapshot %u is for another enrolment of this "
+			"device",
+			s->version);
 	if (s->version < floor)
 		return err_reason(e, REASON_ROLLBACK,
 				  "snapshot %u is older than the one held, %u",
@@ -237,7 +241,8 @@ static int test_snapshot_version(struct verify *v, struct err *e)
 	return 0;
 }
 
-/* What it names may not lie below what was in force: it could never activate. */
+/* What it names may not lie below what was in force: it could never activate.
+ */
 static int test_snapshot_entries(struct verify *v, struct err *e)
 {
 	const struct snapshot *s = v->snapshot;
@@ -368,8 +373,8 @@ static int get_protected(const struct verify_facts *f, const char *id,
 	if (r == 0)
 		r = envelope_parse(text, strlen(text), &env, e);
 	if (r == 0)
-		r = doc_parse(DOC_VP_CONFIG, env->payload, env->payload_len, ret,
-			      e);
+		r = doc_parse(DOC_VP_CONFIG, env->payload, env->payload_len,
+			      ret, e);
 	return r;
 }
 
@@ -440,8 +445,8 @@ static int test_image(struct verify *v, struct err *e)
 static test_fn *const root_tests[] = { open_root, compare_directors, NULL };
 
 static test_fn *const snapshot_tests[] = {
-	open_snapshot,	       test_snapshot_times,   test_snapshot_version,
-	test_snapshot_entries, test_snapshot_group,   NULL,
+	open_snapshot,	       test_snapshot_times, test_snapshot_version,
+	test_snapshot_entries, test_snapshot_group, NULL,
 };
 
 static test_fn *const document_tests[] = {

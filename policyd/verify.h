@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a device checks before it takes anything, in the order of 10-policy: each
- * kind of envelope has a list of tests, and the first that fails names the
+ * What a device checks before it takes anything, in the order of 10-policy:
+ * each kind of envelope has a list of tests, and the first that fails names the
  * reason. Nothing is changed here.
  */
 #ifndef POLICYD_VERIFY_H
@@ -18,22 +18,22 @@ struct store;
 struct verify_facts {
 	const struct doc_root *root;
 	struct store *store;
-	int64_t now;                   /* secure time */
+	int64_t now; /* secure time */
 	const char *device, *epoch;
 	const struct snapshot *snapshot; /* in force; NULL: none */
-	const struct snapshot *staged; /* NULL: none */
+	const struct snapshot *staged;	 /* NULL: none */
 	const struct held *force;
-	const char *window;            /* config that may be replaced; "" none */
+	const char *window; /* config that may be replaced; "" none */
 };
 
 /* What came out; the caller ends it with verify_fini(). */
 struct verify {
 	const struct verify_facts *facts;
 	const struct envelope *env;
-	struct doc *doc;               /* NULL: a snapshot, or not that far */
+	struct doc *doc; /* NULL: a snapshot, or not that far */
 	struct snapshot *snapshot;
-	bool known;                    /* no news: held already */
-	bool new_director;             /* of a root */
+	bool known;	   /* no news: held already */
+	bool new_director; /* of a root */
 };
 void verify_fini(struct verify *v);
 

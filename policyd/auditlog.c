@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/journal.h"
+#include "policyd/auditlog.h"
 
 #include "lib/auto.h"
 #include "lib/err.h"
@@ -10,10 +10,11 @@
 
 /* A batch travels in one message of at most 1 MiB, escaped. */
 #define BATCH_BYTES (384 * 1024)
-/* Dropped at once when the bound is reached, so that it is not at each record. */
-#define DROP_BYTES (JOURNAL_BYTES_MAX / 16)
+/* Dropped at once when the bound is reached, so that it is not at each record.
+ */
+#define DROP_BYTES (AUDITLOG_BYTES_MAX / 16)
 
-void journal_chain(struct store *s, struct audit_chain *ret)
+void auditlog_chain(struct store *s, struct audit_chain *ret)
 {
 	auto_free char *head = NULL;
 	struct err ignored;
@@ -33,7 +34,7 @@ static int append(struct policyd *p, enum audit_event ev, const char *vp,
 	int64_t bytes;
 	int r;
 
-	journal_chain(p->store, &chain);
+	auditlog_chain(p->store, &chain);
 	r = audit_append(&chain, ev, policyd_stamp(p), vp, cls, detail, &record,
 			 e);
 	if (r < 0)
@@ -58,7 +59,7 @@ static int make_room(struct policyd *p, struct err *e)
 	int64_t bytes = store_int(p->store, STORE_AUDIT_BYTES, 0), gone;
 	int r;
 
-	if (bytes + 2 * AUDIT_RECORD_MAX <= JOURNAL_BYTES_MAX)
+	if (bytes + 2 * AUDIT_RECORD_MAX <= AUDITLOG_BYTES_MAX)
 		return 1;
 	r = store_drop_audit(p->store,
 			     store_int(p->store, STORE_AUDIT_ACKED, 0),
@@ -67,7 +68,7 @@ static int make_room(struct policyd *p, struct err *e)
 		r = store_set_int(p->store, STORE_AUDIT_BYTES, bytes - gone, e);
 	if (r < 0)
 		return r;
-	return bytes - gone + 2 * AUDIT_RECORD_MAX <= JOURNAL_BYTES_MAX;
+	return bytes - gone + 2 * AUDIT_RECORD_MAX <= AUDITLOG_BYTES_MAX;
 }
 
 /* Tells of what was counted since the last record. */
@@ -85,8 +86,8 @@ static int settle(struct policyd *p, struct err *e)
 	return r < 0 ? r : store_set_int(p->store, STORE_AUDIT_LOST, 0, e);
 }
 
-int journal_write(struct policyd *p, enum audit_event ev, const char *vp,
-		  const char *cls, json_t *detail, struct err *e)
+int auditlog_write(struct policyd *p, enum audit_event ev, const char *vp,
+		   const char *cls, json_t *detail, struct err *e)
 {
 	auto_json json_t *owned = detail;
 	int64_t lost;
@@ -100,17 +101,16 @@ int journal_write(struct policyd *p, enum audit_event ev, const char *vp,
 	if (r == 0)
 		return store_count(p->store, STORE_AUDIT_LOST, &lost, e);
 	r = settle(p, e);
-	return r < 0 ? r
-		     : append(p, ev, vp && *vp ? vp : NULL, cls, owned, e);
+	return r < 0 ? r : append(p, ev, vp && *vp ? vp : NULL, cls, owned, e);
 }
 
-int journal_lost(struct policyd *p, int64_t count, const char *cause,
-		 struct err *e)
+int auditlog_lost(struct policyd *p, int64_t count, const char *cause,
+		  struct err *e)
 {
-	return journal_write(p, AUDIT_LOST, NULL, NULL,
-			     json_pack("{sI ss}", "count", (json_int_t)count,
-				       "cause", cause),
-			     e);
+	return auditlog_write(p, AUDIT_LOST, NULL, NULL,
+			      json_pack("{sI ss}", "count", (json_int_t)count,
+					"cause", cause),
+			      e);
 }
 
 struct batch {
@@ -133,7 +133,7 @@ static int add_record(void *ctx, int64_t seq, const char *record, struct err *e)
 	return 0;
 }
 
-int journal_batch(struct policyd *p, int64_t after, char **ret, struct err *e)
+int auditlog_batch(struct policyd *p, int64_t after, char **ret, struct err *e)
 {
 	auto_json json_t *records = json_array(), *head = NULL, *j = NULL;
 	struct batch b = { .records = records };
@@ -146,7 +146,8 @@ int journal_batch(struct policyd *p, int64_t after, char **ret, struct err *e)
 		*ret = NULL;
 		return 0;
 	}
-	r = store_each_audit(p->store, after, AUDIT_BATCH_MAX, add_record, &b, e);
+	r = store_each_audit(p->store, after, AUDIT_BATCH_MAX, add_record, &b,
+			     e);
 	if (r < 0 && r != -ENOBUFS)
 		return r;
 	if (json_array_size(records) == 0) {

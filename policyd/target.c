@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/desired.h"
+#include "policyd/target.h"
 
 #include "lib/auto.h"
 #include "lib/class.h"
@@ -7,26 +7,27 @@
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/text.h"
+#include "policyd/auditlog.h"
 #include "policyd/device.h"
-#include "policyd/journal.h"
 #include "policyd/policyd.h"
 
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 
-struct desired {
+struct target {
 	struct evaluate_row *row;
 	size_t n;
 	int64_t generation;
 	char digest[TEXT_DIGEST_SIZE];
+	uint8_t snapshot[HASH_SIZE]; /* that it was made from; 0: none */
 	bool news;
 	json_t *modes; /* "vp class" -> mode, for the audit of changes */
 };
 
 #define STORE_MODES "modes" /* JSON of what was last applied */
 
-void desired_free(struct desired *d)
+void target_free(struct target *d)
 {
 	if (!d)
 		return;
@@ -35,7 +36,7 @@ void desired_free(struct desired *d)
 	free(d);
 }
 
-void desired_time(const struct policyd *p, struct access_time *ret)
+void target_time(const struct policyd *p, struct access_time *ret)
 {
 	int64_t wall = clock_wall();
 	int64_t secure = securetime_measured(&p->time, clock_boot_ns());
@@ -82,8 +83,8 @@ static void add_line(struct hash *h, const char *fmt, ...)
 	hash_add(h, text, strlen(text) + 1);
 }
 
-/* Of everything that desired_write() writes. */
-static void take_digest(struct desired *d, const struct policyd *p)
+/* Of everything that target_write() writes. */
+static void take_digest(struct target *d, const struct policyd *p)
 {
 	uint8_t digest[HASH_SIZE];
 	char hex[2 * HASH_SIZE + 1];
@@ -110,7 +111,7 @@ static void take_digest(struct desired *d, const struct policyd *p)
 	text_digest(digest, d->digest);
 }
 
-static int take_modes(struct desired *d, struct err *e)
+static int take_modes(struct target *d, struct err *e)
 {
 	d->modes = json_object();
 	for (size_t i = 0; d->modes && i < d->n; i++) {
@@ -118,16 +119,16 @@ static int take_modes(struct desired *d, struct err *e)
 
 		snprintf(name, sizeof(name), "%s %s", d->row[i].vp,
 			 class_name(d->row[i].cls));
-		json_object_set_new(d->modes, name,
-				    json_string(access_mode_name(
-					    d->row[i].right)));
+		json_object_set_new(
+			d->modes, name,
+			json_string(access_mode_name(d->row[i].right)));
 	}
 	return d->modes ? 0 : err_oom(e, "evaluate");
 }
 
-int desired_new(struct policyd *p, struct desired **ret, struct err *e)
+int target_new(struct policyd *p, struct target **ret, struct err *e)
 {
-	struct desired *d = calloc(1, sizeof(*d));
+	struct target *d = calloc(1, sizeof(*d));
 	auto_free char *held = NULL;
 	struct access_time at;
 	struct err ignored;
@@ -135,15 +136,17 @@ int desired_new(struct policyd *p, struct desired **ret, struct err *e)
 
 	if (!d)
 		return err_oom(e, "evaluate");
-	desired_time(p, &at);
+	target_time(p, &at);
 	r = evaluate_table(&p->force, device_level(p), &at, &d->row, &d->n, e);
 	if (r == 0)
 		r = take_modes(d, e);
 	if (r < 0) {
-		desired_free(d);
+		target_free(d);
 		return r;
 	}
 	take_digest(d, p);
+	if (p->snapshot)
+		memcpy(d->snapshot, p->snapshot->digest, HASH_SIZE);
 	d->generation = store_int(p->store, STORE_GENERATION, 0);
 	d->news = store_text(p->store, STORE_DESIRED, &held, &ignored) < 0 ||
 		  strcmp(held, d->digest) != 0 ||
@@ -154,12 +157,18 @@ int desired_new(struct policyd *p, struct desired **ret, struct err *e)
 	return 0;
 }
 
-bool desired_is_news(const struct desired *d)
+bool target_is_news(const struct target *d)
 {
 	return d->news;
 }
 
-int64_t desired_generation(const struct desired *d)
+bool target_is_of(const struct target *d, const struct policyd *p)
+{
+	return p->snapshot &&
+	       memcmp(d->snapshot, p->snapshot->digest, HASH_SIZE) == 0;
+}
+
+int64_t target_generation(const struct target *d)
 {
 	return d->generation;
 }
@@ -209,11 +218,10 @@ static int put_config(sd_bus_message *m, const struct doc_vp_config *c)
 		attention[n++] = "sms";
 	if (c->attention_alarm)
 		attention[n++] = "alarm";
-	r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}", "label", "s",
-				  c->label, "memory-max", "t", c->memory_max,
-				  "storage-max", "t", c->storage_max,
-				  "cpu-weight", "u", c->cpu_weight, "pids-max",
-				  "u", c->pids_max);
+	r = sd_bus_message_append(
+		m, "{sv}{sv}{sv}{sv}{sv}", "label", "s", c->label, "memory-max",
+		"t", c->memory_max, "storage-max", "t", c->storage_max,
+		"cpu-weight", "u", c->cpu_weight, "pids-max", "u", c->pids_max);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "{sv}{sv}{sv}", "nat", "b",
 					  (int)c->nat, "on-boot", "b",
@@ -259,8 +267,8 @@ static int put_vps(struct policyd *p, sd_bus_message *m)
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-int desired_write(const struct desired *d, struct policyd *p, sd_bus_message *m,
-		  const char *cause)
+int target_write(const struct target *d, struct policyd *p, sd_bus_message *m,
+		 const char *cause)
 {
 	int r = sd_bus_message_append(m, "t", (uint64_t)d->generation);
 
@@ -273,11 +281,10 @@ int desired_write(const struct desired *d, struct policyd *p, sd_bus_message *m,
 		const struct doc_vp_config *c = held_config(&p->force, row->vp);
 
 		if (c && is_wanted(p, c))
-			r = sd_bus_message_append(m, "(suybb)", row->vp,
-						  (uint32_t)row->cls,
-						  row->right.use,
-						  (int)row->right.block,
-						  (int)row->kill);
+			r = sd_bus_message_append(
+				m, "(suybb)", row->vp, (uint32_t)row->cls,
+				row->right.use, (int)row->right.block,
+				(int)row->kill);
 	}
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
@@ -285,14 +292,15 @@ int desired_write(const struct desired *d, struct policyd *p, sd_bus_message *m,
 }
 
 /* ---- afterwards */
-/* A record for each (VP, class) that is in `these` and not the same in `those`. */
+/* A record for each (VP, class) that is in `these` and not the same in `those`.
+ */
 static int write_changes(struct policyd *p, json_t *these, json_t *those,
 			 bool forward, const char *cause, struct err *e)
 {
 	const char *name;
 	json_t *mode;
 
-	json_object_foreach(these, name, mode) {
+	json_object_foreach (these, name, mode) {
 		json_t *other = json_object_get(those, name);
 		const char *a = json_string_value(mode);
 		const char *b = other ? json_string_value(other) : "none";
@@ -304,19 +312,19 @@ static int write_changes(struct policyd *p, json_t *these, json_t *those,
 		if (forward ? strcmp(a, b) == 0 : other != NULL)
 			continue;
 		snprintf(vp, sizeof(vp), "%.*s", (int)(cls - name), name);
-		r = journal_write(p, AUDIT_MODE, vp, cls + 1,
-				  json_pack("{ss ss ss}", "from",
-					    forward ? b : a, "to",
-					    forward ? a : b, "cause", cause),
-				  e);
+		r = auditlog_write(p, AUDIT_MODE, vp, cls + 1,
+				   json_pack("{ss ss ss}", "from",
+					     forward ? b : a, "to",
+					     forward ? a : b, "cause", cause),
+				   e);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-int desired_settle(const struct desired *d, struct policyd *p, const char *cause,
-		   struct err *e)
+int target_settle(const struct target *d, struct policyd *p, const char *cause,
+		  struct err *e)
 {
 	auto_free char *held = NULL, *text = json_text(d->modes);
 	auto_json json_t *old = NULL;
@@ -336,10 +344,13 @@ int desired_settle(const struct desired *d, struct policyd *p, const char *cause
 		r = store_set_text(p->store, STORE_DESIRED, d->digest, e);
 	if (r == 0)
 		r = store_set_int(p->store, STORE_GENERATION, d->generation, e);
-	return r < 0 ? r : store_set_int(p->store, STORE_APPLYING, 0, e);
+	/* Another set may have been activated meanwhile: its turn comes. */
+	if (r < 0 || !target_is_of(d, p))
+		return r;
+	return store_set_int(p->store, STORE_APPLYING, 0, e);
 }
 
-struct json_t *desired_lacking(const struct desired *d, const struct policyd *p)
+struct json_t *target_lacking(const struct target *d, const struct policyd *p)
 {
 	json_t *names = json_array();
 
@@ -350,7 +361,8 @@ struct json_t *desired_lacking(const struct desired *d, const struct policyd *p)
 			given = d->row[i].cls == c &&
 				d->row[i].right.use != CELLS_USE_NONE;
 		if (given && !device_has_class(p, c))
-			json_array_append_new(names, json_string(class_name(c)));
+			json_array_append_new(names,
+					      json_string(class_name(c)));
 	}
 	return names;
 }

@@ -4,12 +4,12 @@
  * the server has goes first; when even that is not enough, new records are
  * counted instead of kept, and a record of the loss is the next that is.
  */
-#ifndef POLICYD_JOURNAL_H
-#define POLICYD_JOURNAL_H
+#ifndef POLICYD_AUDITLOG_H
+#define POLICYD_AUDITLOG_H
 
 #include "lib/audit.h"
 
-#define JOURNAL_BYTES_MAX (INT64_C(64) * 1024 * 1024)
+#define AUDITLOG_BYTES_MAX (INT64_C(64) * 1024 * 1024)
 
 struct err;
 struct policyd;
@@ -17,18 +17,18 @@ struct store;
 
 /* Inside a transaction. `detail` is taken over, also when it fails; vp and cls
  * may be NULL. Nothing is written by a device that is not enrolled. */
-int journal_write(struct policyd *p, enum audit_event ev, const char *vp,
-		  const char *cls, json_t *detail, struct err *e);
+int auditlog_write(struct policyd *p, enum audit_event ev, const char *vp,
+		   const char *cls, json_t *detail, struct err *e);
 
 /* So many events were lost elsewhere, or here since the queue is full. */
-int journal_lost(struct policyd *p, int64_t count, const char *cause,
-		 struct err *e);
+int auditlog_lost(struct policyd *p, int64_t count, const char *cause,
+		  struct err *e);
 
 /* Where the chain stands. */
-void journal_chain(struct store *s, struct audit_chain *ret);
+void auditlog_chain(struct store *s, struct audit_chain *ret);
 
-/* The batch behind `after`, as JSON text that the caller frees; *ret NULL: there
- * is none. */
-int journal_batch(struct policyd *p, int64_t after, char **ret, struct err *e);
+/* The batch behind `after`, as JSON text that the caller frees; *ret NULL:
+ * there is none. */
+int auditlog_batch(struct policyd *p, int64_t after, char **ret, struct err *e);
 
 #endif

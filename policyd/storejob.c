@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The orders of policyd/store.h. */
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "policyd/store.h"
+#include "policyd/storepriv.h"
+
+#include <string.h>
+
+#define JOB_COLUMNS                                                            \
+	"id, vp, type, version, digest, expires, action, cause, done, receipt"
+
+static void take_job(sqlite3_stmt *st, struct store_job *ret)
+{
+	struct store_job j = { 0 };
+	const void *digest;
+	size_t len;
+
+	store_copy_word(j.id, sizeof(j.id), db_text(st, 0));
+	store_copy_word(j.vp, sizeof(j.vp), db_text(st, 1));
+	j.type = doc_type_from_name(db_text(st, 2));
+	j.version = (uint32_t)sqlite3_column_int64(st, 3);
+	digest = db_blob(st, 4, &len);
+	if (len == sizeof(j.digest))
+		memcpy(j.digest, digest, len);
+	j.expires = sqlite3_column_int64(st, 5);
+	store_copy_word(j.action, sizeof(j.action), db_text(st, 6));
+	store_copy_word(j.cause, sizeof(j.cause), db_text(st, 7));
+	j.done = sqlite3_column_int(st, 8);
+	j.receipt = sqlite3_column_int64(st, 9);
+	*ret = j;
+}
+
+static int count_jobs(struct store *s, int64_t *ret, struct err *e)
+{
+	sqlite3_stmt *st;
+	int r = db_query(s->db, &st, e,
+			 "SELECT count(*) FROM job WHERE type != ''", "");
+
+	if (r < 0)
+		return r;
+	r = db_step(s->db, st, e);
+	if (r > 0)
+		*ret = sqlite3_column_int64(st, 0);
+	sqlite3_reset(st);
+	return r < 0 ? r : 0;
+}
+
+int store_put_job(struct store *s, const struct store_job *j, int64_t now,
+		  struct err *e)
+{
+	int64_t number = 0, n = 0;
+	int r;
+
+	r = db_run(s->db, e, "DELETE FROM job WHERE done = 1 AND expires < ?",
+		   "i", now);
+	if (r == 0 && j->type != DOC_NONE)
+		r = count_jobs(s, &n, e);
+	if (r < 0)
+		return r;
+	if (n >= STORE_JOBS_MAX)
+		return err_reason(e, REASON_BUSY,
+				  "%d orders are held until they expire",
+				  STORE_JOBS_MAX);
+	r = store_count(s, STORE_JOB_NUMBER, &number, e);
+	if (r < 0)
+		return r;
+	return db_run(s->db, e,
+		      "INSERT INTO job (" JOB_COLUMNS ", number) "
+		      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		      "sssibissiii", j->id, j->vp,
+		      j->type == DOC_NONE ? "" : doc_type_name(j->type),
+		      (int64_t)j->version, j->digest, sizeof(j->digest),
+		      j->expires, j->action, j->cause, (int64_t)j->done,
+		      j->receipt, number);
+}
+
+int store_get_job(struct store *s, const char *id, struct store_job *ret,
+		  struct err *e)
+{
+	sqlite3_stmt *st;
+	int r = db_query(s->db, &st, e,
+			 "SELECT " JOB_COLUMNS " FROM job WHERE id = ?", "s",
+			 id);
+
+	if (r < 0)
+		return r;
+	r = db_step(s->db, st, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return -ENOENT;
+	take_job(st, ret);
+	sqlite3_reset(st);
+	return 0;
+}
+
+int store_end_job(struct store *s, const char *id, int64_t receipt,
+		  struct err *e)
+{
+	return db_run(s->db, e,
+		      "UPDATE job SET done = 1, receipt = ? WHERE id = ?", "is",
+		      receipt, id);
+}
+
+int store_drop_job(struct store *s, const char *id, struct err *e)
+{
+	return db_run(s->db, e, "DELETE FROM job WHERE id = ?", "s", id);
+}
+
+int store_open_jobs(struct store *s, struct store_job *ret, unsigned int max,
+		    struct err *e)
+{
+	unsigned int n = 0;
+	sqlite3_stmt *st;
+	int r = db_query(s->db, &st, e,
+			 "SELECT " JOB_COLUMNS " FROM job WHERE done = 0 "
+			 "ORDER BY number LIMIT ?",
+			 "i", (int64_t)max);
+
+	if (r < 0)
+		return r;
+	while ((r = db_step(s->db, st, e)) > 0)
+		take_job(st, &ret[n++]);
+	sqlite3_reset(st);
+	return r < 0 ? r : (int)n;
+}
