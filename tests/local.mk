@@ -73,6 +73,9 @@ check_PROGRAMS += %D%/unit/test_receipt
 check_PROGRAMS += %D%/unit/test_seal
 %C%_unit_test_seal_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += %D%/unit/test_manual
+%C%_unit_test_manual_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += %D%/unit/test_text
 %C%_unit_test_text_LDADD = $(UNIT_LIBS)
 
