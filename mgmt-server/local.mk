@@ -13,7 +13,7 @@ noinst_LIBRARIES += %D%/libmgmtd.a
 	%D%/compose.c %D%/compose.h \
 	%D%/devchan.c %D%/devchan.h \
 	%D%/edge.c %D%/edge.h \
-	%D%/enrol.c \
+	%D%/admission.c \
 	%D%/evidence.c %D%/evidence.h \
 	%D%/evidenceview.c \
 	%D%/filter.c %D%/filter.h \
@@ -25,7 +25,7 @@ noinst_LIBRARIES += %D%/libmgmtd.a
 	%D%/ledger.c %D%/ledger.h \
 	%D%/limit.c %D%/limit.h \
 	%D%/listing.c %D%/listing.h \
-	%D%/matrix.c \
+	%D%/accessview.c \
 	%D%/once.c %D%/once.h \
 	%D%/order.c %D%/order.h \
 	%D%/orderview.c \
@@ -38,7 +38,7 @@ noinst_LIBRARIES += %D%/libmgmtd.a
 	%D%/route.c %D%/route.h \
 	%D%/server.c %D%/server.h \
 	%D%/settings.c %D%/settings.h \
-	%D%/setup.c %D%/setup.h \
+	%D%/founding.c %D%/founding.h \
 	%D%/usage.c \
 	%D%/whatif.c \
 	%D%/whoaccess.c %D%/whoaccess.h \

@@ -5,8 +5,8 @@
 #include "lib/log.h"
 #include "lib/opt.h"
 #include "mgmt-server/edge.h"
+#include "mgmt-server/founding.h"
 #include "mgmt-server/route.h"
-#include "mgmt-server/setup.h"
 
 #include <errno.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static int init(struct err *e)
 {
 	if (!org)
 		return err_set(e, EINVAL, "init needs --org NAME");
-	return setup_init(dir, org, &hosts, e);
+	return founding_init(dir, org, &hosts, e);
 }
 
 static int serve(bool must_exist, struct err *e)
@@ -86,7 +86,7 @@ int main(int argc, char **argv)
 	if (first < argc && strcmp(argv[first], "init") == 0) {
 		r = init(&e);
 	} else if (first < argc && strcmp(argv[first], "new-director") == 0) {
-		r = setup_new_director(dir, &e);
+		r = founding_new_director(dir, &e);
 	} else if (first < argc) {
 		log_error("there is no '%s'", argv[first]);
 		return EXIT_USAGE;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/setup.h"
+#include "mgmt-server/founding.h"
 
 #include "lib/auto.h"
 #include "lib/clock.h"
@@ -68,8 +68,8 @@ static int first_token(struct db *db, char ret[65], struct err *e)
 /* The server is always reachable from its own machine. */
 static const char *const local[] = { "localhost", "127.0.0.1", "::1" };
 
-int setup_init(const char *dir, const char *org, const struct opt_list *hosts,
-	       struct err *e)
+int founding_init(const char *dir, const char *org,
+		  const struct opt_list *hosts, struct err *e)
 {
 	const char *names[OPT_LIST_MAX + ARRAY_SIZE(local) + 1] = { NULL };
 	unsigned int n = 0;
@@ -101,7 +101,7 @@ int setup_init(const char *dir, const char *org, const struct opt_list *hosts,
 	return r;
 }
 
-int setup_new_director(const char *dir, struct err *e)
+int founding_new_director(const char *dir, struct err *e)
 {
 	AUTO(key_freep) struct key *k = NULL;
 	auto_free char *path = io_join(dir, "director.key");

@@ -33,7 +33,7 @@
 #define NAME_MAX_LEN 64
 #define SKEW 300
 
-int enrol_ca(struct request *rq, struct err *e)
+int admission_ca(struct request *rq, struct err *e)
 {
 	return request_text(rq, 200, "application/x-pem-file",
 			    strdup(pki_ca_pem(rq->server->pki)), e);
@@ -67,7 +67,7 @@ static int enrolment_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 	return *ret ? 0 : err_oom(e, "list enrolments");
 }
 
-int enrol_list(struct request *rq, struct err *e)
+int admission_list(struct request *rq, struct err *e)
 {
 	static const struct listing l = {
 		.sql = COLUMNS,
@@ -100,7 +100,7 @@ static int load(struct request *rq, const char *id, json_t **ret, struct err *e)
 	return r;
 }
 
-int enrol_show(struct request *rq, struct err *e)
+int admission_show(struct request *rq, struct err *e)
 {
 	json_t *j = NULL;
 	int r = load(rq, rq->param[0], &j, e);
@@ -108,7 +108,7 @@ int enrol_show(struct request *rq, struct err *e)
 	return r < 0 ? r : request_json(rq, 200, j, e);
 }
 
-int enrol_create(struct request *rq, struct err *e)
+int admission_create(struct request *rq, struct err *e)
 {
 	const char *admit = NULL, *group = NULL, *note = "";
 	int64_t ttl = 0, uses = 1;
@@ -154,7 +154,7 @@ int enrol_create(struct request *rq, struct err *e)
 	return request_json(rq, 201, j, e);
 }
 
-int enrol_revoke(struct request *rq, struct err *e)
+int admission_revoke(struct request *rq, struct err *e)
 {
 	json_t *before = NULL, *after = NULL;
 	int r = load(rq, rq->param[0], &before, e);
@@ -313,7 +313,7 @@ static void cut_old(struct server *s, const char *device)
 	devchan_close(c);
 }
 
-int enrol_device(struct request *rq, struct err *e)
+int admission_device(struct request *rq, struct err *e)
 {
 	AUTO(applicant_fini) struct applicant a = { 0 };
 	auto_json json_t *roots = NULL;
@@ -420,7 +420,7 @@ static int check_known(struct request *rq, const struct renewal *w,
 			      "no active device has that key");
 }
 
-int enrol_renew(struct request *rq, struct err *e)
+int admission_renew(struct request *rq, struct err *e)
 {
 	AUTO(renewal_fini) struct renewal w = { 0 };
 	const struct json_member table[] = {

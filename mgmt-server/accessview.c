@@ -73,7 +73,7 @@ static json_t *row_json(const struct world *w, const char *vp)
 	return json_pack("{s:s, s:o}", "vp", vp, "cells", cells);
 }
 
-int matrix_show(struct request *rq, struct err *e)
+int accessview_matrix(struct request *rq, struct err *e)
 {
 	AUTO(shelf_freep) struct shelf *f = shelf_new(rq->server);
 	AUTO(auto_freep) struct world *w = malloc(sizeof(*w));
@@ -128,7 +128,7 @@ static bool has_vp(const struct world *w, const char *vp)
 	return false;
 }
 
-int matrix_explain(struct request *rq, struct err *e)
+int accessview_explain(struct request *rq, struct err *e)
 {
 	AUTO(shelf_freep) struct shelf *f = shelf_new(rq->server);
 	AUTO(auto_freep) struct world *w = malloc(sizeof(*w));
@@ -206,7 +206,7 @@ static json_t *vp_json(const struct world *w, const struct doc_vp_config *c,
 		said ? said : json_null());
 }
 
-int matrix_vps(struct request *rq, struct err *e)
+int accessview_vps(struct request *rq, struct err *e)
 {
 	AUTO(shelf_freep) struct shelf *f = shelf_new(rq->server);
 	AUTO(auto_freep) struct world *w = malloc(sizeof(*w));
@@ -295,7 +295,7 @@ static void ask_device(struct question *q, const struct world *w)
 }
 
 /* Whole devices only; the cursor is the last one's id. */
-int matrix_fleet(struct request *rq, struct err *e)
+int accessview_fleet(struct request *rq, struct err *e)
 {
 	AUTO(shelf_freep) struct shelf *f = shelf_new(rq->server);
 	AUTO(auto_freep) struct world *w = malloc(sizeof(*w));
