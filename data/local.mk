@@ -4,3 +4,7 @@ dist_sysusers_DATA = %D%/cells.sysusers.conf
 hardwaredir = $(pkgdatadir)/hardware.d
 dist_hardware_DATA = %D%/hardware.d/default.conf
 EXTRA_DIST += %D%/hardware.d/demo.conf
+bashcompletiondir = $(datadir)/bash-completion/completions
+dist_bashcompletion_DATA = %D%/completion/bash/cellsadm
+zshcompletiondir = $(datadir)/zsh/site-functions
+dist_zshcompletion_DATA = %D%/completion/zsh/_cellsadm

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 dist_man_MANS += \
+	%D%/cellsadm.1 \
+	%D%/cells-admin.conf.5 \
 	%D%/cells-command.5 \
 	%D%/cells-device-policy.5 \
 	%D%/cells-document.5 \
 	%D%/cells-group.5 \
 	%D%/cells-image.5 \
+	%D%/cells-key.5 \
 	%D%/cells-modes.7 \
 	%D%/cells-root.5 \
 	%D%/cells-vp-config.5
