@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/agent.h"
 
-#include "agent/backoff.h"
 #include "agent/enroll.h"
 #include "agent/fetch.h"
 #include "agent/identity.h"
 #include "agent/inventory.h"
-#include "agent/policylink.h"
-#include "agent/protocol.h"
+#include "agent/session.h"
 #include "agent/wire.h"
 #include "lib/auto.h"
 #include "lib/bus.h"
@@ -28,275 +26,8 @@
 #define HELLO_SECONDS 86400
 #define FIRST_WAIT_MS 1000
 #define MAX_WAIT_MS (5 * 60 * 1000)
-#define STABLE_SECONDS 60 /* a connection that lasted so long was good */
 #define RENEW_FIRST_MS (60 * 1000)
 #define RENEW_MAX_MS (6 * 60 * 60 * 1000)
-
-/* What an answer of Status is for. */
-enum { FOR_CONNECT = 1, FOR_HELLO = 2, FOR_REPORT = 4 };
-
-struct agent {
-	const struct agent_conf *conf;
-	sd_event *event;
-	sd_bus *bus;
-	sd_event_source *reconnect, *tick;
-	struct identity *id;
-	struct wire *wire;
-	struct policylink *link;
-	struct fetch *fetch;
-	json_t *inventory;
-
-	bool has_policyd;
-	json_t *status; /* policyd's last; NULL: none yet */
-	unsigned int status_for;
-	bool is_enrolling, is_finishing;
-
-	struct wire_peer *peer; /* NULL: not enrolled */
-	bool is_connecting;
-	struct protocol *protocol; /* NULL: not connected */
-	uint64_t opened, hello, progress;
-	struct backoff backoff, renew_backoff;
-	uint64_t renew_not_before;
-};
-
-/* ---- connecting */
-
-static void ask_status(struct agent *a, unsigned int what_for)
-{
-	bool is_asked = a->status_for != 0;
-
-	if (!a->has_policyd)
-		return;
-	a->status_for |= what_for;
-	if (!is_asked)
-		policylink_status(a->link);
-}
-
-static void connect_in(struct agent *a, uint64_t ms)
-{
-	sd_event_source_set_time_relative(a->reconnect, ms * 1000);
-	sd_event_source_set_enabled(a->reconnect, SD_EVENT_ONESHOT);
-}
-
-static int on_reconnect(sd_event_source *s, uint64_t usec, void *user)
-{
-	ask_status(user, FOR_CONNECT);
-	return 0;
-}
-
-/* The session's half; the socket ends by itself. */
-static void end_session(struct agent *a)
-{
-	protocol_free(steal(a->protocol));
-	policylink_forget(a->link);
-}
-
-static void disconnect(struct agent *a)
-{
-	sd_event_source_set_enabled(a->reconnect, SD_EVENT_OFF);
-	if (a->peer)
-		wire_close(a->peer);
-}
-
-static const char *host_of(const struct agent *a)
-{
-	return a->conf->server ? a->conf->server : a->id->now.host;
-}
-
-static void drop_peer(struct agent *a)
-{
-	if (!a->peer)
-		return;
-	end_session(a);
-	fetch_attach(a->fetch, NULL);
-	wire_peer_free(steal(a->peer));
-	a->is_connecting = false;
-}
-
-/* ---- the WebSocket */
-
-static void op_send(void *user, const char *text, size_t len)
-{
-	struct agent *a = user;
-
-	if (wire_send(a->peer, text, len) < 0)
-		wire_close(a->peer);
-}
-
-static void op_submit(void *user, const char *envelope, size_t len)
-{
-	struct agent *a = user;
-
-	policylink_submit(a->link, envelope, len);
-}
-
-static void op_fetch(void *user, enum protocol_stream s, uint64_t after)
-{
-	struct agent *a = user;
-
-	policylink_fetch(a->link, s, after);
-}
-
-static void op_ack(void *user, enum protocol_stream s, uint64_t seq)
-{
-	struct agent *a = user;
-
-	policylink_ack(a->link, s, seq);
-}
-
-static void op_wants(void *user)
-{
-	struct agent *a = user;
-
-	policylink_wants(a->link);
-}
-
-static void op_status(void *user)
-{
-	ask_status(user, FOR_REPORT);
-}
-
-static void op_retry(void *user, unsigned int after, bool reconnect)
-{
-	struct agent *a = user;
-
-	log_info("server %s: asks for quiet for %u s", host_of(a), after);
-	fetch_hold(a->fetch, after);
-	if (!reconnect)
-		return;
-	backoff_at_least(&a->backoff, after);
-	wire_close(a->peer);
-}
-
-static const struct protocol_ops protocol_ops = {
-	.send = op_send,
-	.submit = op_submit,
-	.fetch = op_fetch,
-	.ack = op_ack,
-	.wants = op_wants,
-	.status = op_status,
-	.retry = op_retry,
-};
-
-static uint64_t number(json_t *object, const char *name)
-{
-	json_int_t n = json_integer_value(json_object_get(object, name));
-
-	return n > 0 ? (uint64_t)n : 0;
-}
-
-static void say_hello(struct agent *a)
-{
-	a->hello = clock_boot_ns();
-	protocol_hello(a->protocol, a->status);
-}
-
-static void on_opened(void *user)
-{
-	struct agent *a = user;
-	json_t *acked = json_object_get(a->status, "acked");
-	const struct protocol_device d = {
-		.device = a->id->now.device,
-		.epoch = a->id->now.epoch,
-		.agent = PACKAGE_VERSION,
-		.inventory = a->inventory,
-		.root = number(a->status, "root_version"),
-		.acked = { number(acked, "receipts"), number(acked, "audit") },
-	};
-
-	a->is_connecting = false;
-	a->opened = clock_boot_ns();
-	a->protocol = protocol_new(&d, &protocol_ops, a);
-	if (!a->protocol) {
-		log_error("no memory for a connection");
-		wire_close(a->peer);
-		return;
-	}
-	log_info("connected to %s:%u as %s", host_of(a), a->id->now.device_port,
-		 a->id->now.device);
-	say_hello(a);
-}
-
-static void on_received(void *user, const char *text, size_t len)
-{
-	struct agent *a = user;
-	struct err e;
-
-	if (!a->protocol)
-		return;
-	if (protocol_receive(a->protocol, text, len, &e) < 0) {
-		log_warning("server %s: %s", host_of(a), e.text);
-		wire_close(a->peer);
-	}
-}
-
-static void on_closed(void *user, const struct wire_end *end)
-{
-	struct agent *a = user;
-	uint64_t wait;
-	uint32_t draw;
-
-	if (a->protocol &&
-	    clock_boot_ns() - a->opened > STABLE_SECONDS * NS_PER_SEC)
-		backoff_reset(&a->backoff);
-	end_session(a);
-	a->is_connecting = false;
-	if (end->retry_after > 0)
-		backoff_at_least(&a->backoff, end->retry_after);
-	hash_random(&draw, sizeof(draw));
-	wait = backoff_next(&a->backoff, draw);
-	log_warning("server %s:%u: %s; next try in %.1f s", host_of(a),
-		    a->id->now.device_port, end->why[0] ? end->why : "closed",
-		    (double)wait / 1000);
-	connect_in(a, wait);
-}
-
-static const struct wire_ops wire_ops = {
-	.opened = on_opened,
-	.received = on_received,
-	.closed = on_closed,
-};
-
-static int open_peer(struct agent *a, struct err *e)
-{
-	const struct wire_identity id = {
-		.host = host_of(a),
-		.port = a->id->now.device_port,
-		.ca_pem = a->id->now.ca,
-		.cert_pem = a->id->now.cert,
-		.key_pem = a->id->key_pem,
-		.lanes = (unsigned int)a->conf->parallel,
-	};
-	int r = wire_peer_new(a->wire, &id, &wire_ops, a, &a->peer, e);
-
-	if (r == 0)
-		fetch_attach(a->fetch, a->peer);
-	return r;
-}
-
-/* Only for an enrolment that policyd has too. */
-static bool may_connect(const struct agent *a)
-{
-	const char *epoch =
-		json_string_value(json_object_get(a->status, "epoch"));
-
-	return a->has_policyd && a->id->is_enrolled && epoch &&
-	       strcmp(epoch, a->id->now.epoch) == 0;
-}
-
-static void connect_now(struct agent *a)
-{
-	struct err e;
-
-	if (a->is_connecting || a->protocol || !may_connect(a))
-		return;
-	if (!a->peer && open_peer(a, &e) < 0) {
-		log_error("%s", e.text);
-		return;
-	}
-	a->is_connecting = true;
-	wire_open(a->peer, PROTOCOL_PATH, PROTOCOL_NAME, PROTOCOL_MESSAGE_MAX);
-}
 
 /* ---- policyd */
 
@@ -316,7 +47,7 @@ static void settle_enrolment(struct agent *a)
 	if (identity_commit(a->id, &e) < 0)
 		log_error("%s", e.text);
 	else
-		drop_peer(a);
+		session_drop(a);
 }
 
 static void on_status(void *user, const char *json)
@@ -334,16 +65,16 @@ static void on_status(void *user, const char *json)
 	json_decref(a->status);
 	a->status = status;
 	settle_enrolment(a);
-	if (!may_connect(a)) {
-		disconnect(a);
+	if (!session_may_connect(a)) {
+		session_disconnect(a);
 		return;
 	}
 	if (!a->protocol) {
-		connect_now(a);
+		session_connect(a);
 		return;
 	}
 	if (what_for & FOR_HELLO)
-		say_hello(a);
+		session_hello(a);
 	else if (what_for & FOR_REPORT)
 		protocol_status(a->protocol, a->status);
 }
@@ -370,10 +101,10 @@ static void on_present(void *user, bool is_present)
 	if (!is_present) {
 		log_info("cells-policyd is gone");
 		fetch_clear(a->fetch);
-		disconnect(a);
+		session_disconnect(a);
 		return;
 	}
-	ask_status(a, FOR_CONNECT);
+	session_ask_status(a, FOR_CONNECT);
 	start_enrolment(a);
 }
 
@@ -397,7 +128,7 @@ static void pending_audit(struct agent *a)
 
 static void pending_hello(struct agent *a)
 {
-	ask_status(a, FOR_HELLO);
+	session_ask_status(a, FOR_HELLO);
 }
 
 static const struct {
@@ -567,9 +298,9 @@ static void on_enrolled(void *user, const struct err *failure)
 	}
 	log_info("enrolled as %s, epoch %s", a->id->now.device,
 		 a->id->now.epoch);
-	drop_peer(a);
+	session_drop(a);
 	backoff_reset(&a->backoff);
-	ask_status(a, FOR_CONNECT);
+	session_ask_status(a, FOR_CONNECT);
 }
 
 static const struct policylink_ops link_ops = {
@@ -601,8 +332,8 @@ static void renew(struct agent *a)
 	if (enroll_renew(a->id, a->conf->server, now, &e) == 0) {
 		log_info("the certificate was renewed");
 		backoff_reset(&a->renew_backoff);
-		drop_peer(a);
-		ask_status(a, FOR_CONNECT);
+		session_drop(a);
+		session_ask_status(a, FOR_CONNECT);
 		return;
 	}
 	hash_random(&draw, sizeof(draw));
@@ -622,7 +353,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *user)
 		return 0;
 	protocol_tick(a->protocol);
 	if (clock_boot_ns() - a->hello > HELLO_SECONDS * NS_PER_SEC)
-		ask_status(a, FOR_HELLO);
+		session_ask_status(a, FOR_HELLO);
 	return 0;
 }
 
@@ -646,7 +377,7 @@ static int open_loop(struct agent *a, struct err *e)
 	if (r >= 0)
 		r = sd_event_add_time_relative(a->event, &a->reconnect,
 					       CLOCK_BOOTTIME, 0, 0,
-					       on_reconnect, a);
+					       session_on_due, a);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(a->reconnect, SD_EVENT_OFF);
 	if (r >= 0)

@@ -11,7 +11,9 @@ noinst_LIBRARIES += %D%/libagent.a
 	%D%/inventory.c %D%/inventory.h \
 	%D%/policylink.c %D%/policylink.h \
 	%D%/protocol.c %D%/protocol.h \
-	%D%/wire.c %D%/wire.h
+	%D%/session.c %D%/session.h \
+	%D%/wire.c %D%/wire.h \
+	%D%/wireget.c %D%/wirepriv.h
 
 sbin_PROGRAMS += %D%/cells-agent
 %C%_cells_agent_SOURCES = %D%/main.c

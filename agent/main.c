@@ -7,7 +7,6 @@
 #include "lib/opt.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #define CONFIG SYSCONFDIR "/cells/cells-agent.conf"

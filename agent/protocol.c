@@ -12,7 +12,7 @@
 #include <sys/queue.h>
 
 #define GET_MAX 256    /* documents in one message */
-#define OUTCOMES 64    /* remembered for late cancels */
+#define OUTCOMES 32    /* remembered for late cancels */
 #define RESEND_TICKS 5 /* minutes without an acknowledgement */
 #define SHA_SIZE TEXT_DIGEST_SIZE
 
@@ -29,7 +29,7 @@ STAILQ_HEAD(items, item);
 /* What became of an envelope: for a cancel that comes after it. */
 struct outcome {
 	char sha256[SHA_SIZE];
-	char word[16], reason[32], text[128];
+	char word[12], reason[28], text[80];
 };
 
 struct stream {
@@ -59,8 +59,8 @@ struct protocol {
 	json_int_t get_id; /* of the get that was not answered; 0: none */
 	unsigned int get_ticks;
 	bool wants_again;
-	json_t *missing; /* set of digests that the server lacks */
-	struct outcome outcome[OUTCOMES];
+	json_t *missing;	 /* set of digests that the server lacks */
+	struct outcome *outcome; /* OUTCOMES of them; NULL: none yet */
 	unsigned int outcomes;
 };
 
@@ -202,8 +202,9 @@ void protocol_audit(struct protocol *p, const char *batch, size_t len)
 {
 	json_t *j = len > 0 ? parse_text(batch, len) : NULL;
 
-	/* Its seq stands in the head, which only the server has to read. */
-	p->stream[PROTOCOL_AUDIT].sent = 0;
+	/* Its last seq stands in the head, which only the server has to read.
+	 */
+	p->stream[PROTOCOL_AUDIT].sent = p->stream[PROTOCOL_AUDIT].acked + 1;
 	answered(p, PROTOCOL_AUDIT,
 		 j && send_message(p, "audit", json_pack("{s:o}", "batch", j)) >
 				 0);
@@ -288,7 +289,7 @@ static void submit_next(struct protocol *p)
 static const struct outcome *recall(const struct protocol *p,
 				    const char *sha256)
 {
-	for (unsigned int i = 0; i < OUTCOMES; i++)
+	for (unsigned int i = 0; p->outcome && i < OUTCOMES; i++)
 		if (strcmp(p->outcome[i].sha256, sha256) == 0)
 			return &p->outcome[i];
 	return NULL;
@@ -306,8 +307,13 @@ static void say_submitted(struct protocol *p, const struct outcome *o)
 static void conclude(struct protocol *p, const char *sha256, const char *word,
 		     const char *reason, const char *text)
 {
-	struct outcome *o = &p->outcome[p->outcomes++ % OUTCOMES];
+	struct outcome *o;
 
+	if (!p->outcome)
+		p->outcome = calloc(OUTCOMES, sizeof(*p->outcome));
+	if (!p->outcome)
+		return; /* the server asks again */
+	o = &p->outcome[p->outcomes++ % OUTCOMES];
 	snprintf(o->sha256, sizeof(o->sha256), "%s", sha256);
 	snprintf(o->word, sizeof(o->word), "%s", word);
 	snprintf(o->reason, sizeof(o->reason), "%s", reason);
@@ -471,6 +477,28 @@ static int on_cancel(struct protocol *p, json_t *m, struct err *e)
 	return 0;
 }
 
+/*
+ * The server's word on where it stands holds, forwards and backwards (it was
+ * restored from a backup). If it does not move it refuses what comes next:
+ * that is left to the tick, so that it cannot become a loop.
+ */
+static void take_ack(struct protocol *p, enum protocol_stream which,
+		     uint64_t seq)
+{
+	struct stream *s = &p->stream[which];
+	bool moved = seq != s->acked;
+
+	if (seq > s->acked)
+		p->ops.ack(p->user, which, seq);
+	s->acked = seq;
+	if (!moved && seq < s->sent)
+		return;
+	if (s->is_waiting || moved) {
+		s->is_waiting = false;
+		ask(p, which);
+	}
+}
+
 static int on_ack(struct protocol *p, json_t *m, struct err *e)
 {
 	const char *name = NULL;
@@ -486,20 +514,9 @@ static int on_ack(struct protocol *p, json_t *m, struct err *e)
 		return r;
 	if (seq < 0)
 		return err_set(e, EINVAL, "ack: seq %lld", (long long)seq);
-	for (unsigned int i = 0; i < PROTOCOL_STREAM_COUNT; i++) {
-		struct stream *s = &p->stream[i];
-
-		if (strcmp(protocol_stream_name(i), name) != 0)
-			continue;
-		if ((uint64_t)seq > s->acked) {
-			s->acked = (uint64_t)seq;
-			p->ops.ack(p->user, i, s->acked);
-		}
-		if (!s->is_waiting || (uint64_t)seq < s->sent)
-			return 0;
-		s->is_waiting = false;
-		ask(p, i);
-	}
+	for (unsigned int i = 0; i < PROTOCOL_STREAM_COUNT; i++)
+		if (strcmp(protocol_stream_name(i), name) == 0)
+			take_ack(p, i, (uint64_t)seq);
 	return 0;
 }
 
@@ -606,6 +623,7 @@ void protocol_free(struct protocol *p)
 		return;
 	while (!STAILQ_EMPTY(&p->queue))
 		item_free(take_head(p));
+	free(p->outcome);
 	json_decref(p->inventory);
 	json_decref(p->missing);
 	free(p->device);

@@ -1,90 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/wire.h"
 
+#include "agent/wirepriv.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/lwswhy.h"
 #include "lib/text.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <libwebsockets.h>
 #include <string.h>
 #include <sys/queue.h>
 
 #define LOOP "cells-loop"
-#define PEER "cells-peer"
 #define TIMEOUT_SECONDS 20
-#define STALL_SECONDS 60 /* a GET without a byte */
-#define WARM_SECONDS 4	 /* an idle connection is kept for the next GET */
+#define WARM_SECONDS 4 /* an idle connection is kept for the next GET */
 #define RX_SIZE 4096
 #define PIECE (16 * 1024)
-#define SOON 1 /* microseconds */
 #define GRAVE_USEC 500000
-
-/* Vhosts of a peer that was freed, until their connections have ended too. */
-struct grave {
-	LIST_ENTRY(grave) next;
-	struct lws_vhost *vhost[WIRE_LANES_MAX];
-	lws_sorted_usec_list_t due;
-};
-
-struct wire {
-	struct lws_context *context;
-	struct lws_vhost *loop;
-	LIST_HEAD(, grave) graves;
-};
-
-/*
- * What a connection belongs to begins with this: lws may call the protocol of
- * another kind of connection than the one that it was made with.
- */
-struct owner {
-	int (*on_event)(void *self, struct lws *wsi,
-			enum lws_callback_reasons reason, void *in, size_t len);
-};
-
-struct out {
-	STAILQ_ENTRY(out) next;
-	size_t len;
-	unsigned char bytes[]; /* LWS_PRE, then the message */
-};
-
-struct wire_get {
-	struct owner owner;
-	struct wire_peer *peer;
-	unsigned int lane;
-	struct lws *wsi; /* NULL: gone */
-	struct wire_get_ops ops;
-	void *user;
-	uint64_t offset;
-	bool has_data, is_over, is_last; /* on this connection */
-	struct wire_end end;
-	lws_sorted_usec_list_t over;
-};
-
-struct wire_peer {
-	struct owner owner;
-	struct wire *wire;
-	char *host;
-	uint16_t port;
-	unsigned int lanes;
-	struct lws_vhost
-		*vhost[WIRE_LANES_MAX]; /* one a lane; see open_lane() */
-	struct wire_ops ops;
-	void *user;
-
-	struct lws *wsi; /* the WebSocket; NULL: none */
-	bool is_open, is_closing, is_over;
-	STAILQ_HEAD(, out) out;
-	char *in; /* the message that is coming in */
-	size_t in_len, message_max;
-	struct wire_end end;
-	lws_sorted_usec_list_t over;
-
-	struct wire_get *get[WIRE_LANES_MAX];
-	bool is_paused;
-};
 
 /* ---- the WebSocket */
 
@@ -122,11 +55,11 @@ static void end_socket(struct wire_peer *p)
 	if (p->is_over)
 		return;
 	p->is_over = true;
-	lws_sul_schedule(p->wire->context, 0, &p->over, socket_is_over, SOON);
+	lws_sul_schedule(p->wire->context, 0, &p->over, socket_is_over,
+			 WIRE_SOON);
 }
 
-/* The server's answer to an upgrade that it did not want. */
-static void take_refusal(struct lws *wsi, struct wire_end *end)
+void wire_take_status(struct lws *wsi, struct wire_end *end)
 {
 	char number[16] = "";
 	uint64_t n;
@@ -146,7 +79,7 @@ static void explain_socket(struct wire_peer *p, struct lws *wsi,
 	if (end->why[0])
 		return;
 	if (wsi)
-		take_refusal(wsi, end);
+		wire_take_status(wsi, end);
 	if (end->status >= 300)
 		snprintf(end->why, sizeof(end->why), "HTTP status %d",
 			 end->status);
@@ -251,7 +184,7 @@ void wire_open(struct wire_peer *p, const char *path, const char *protocol,
 		.port = p->port,
 		.path = path,
 		.protocol = protocol,
-		.local_protocol_name = PEER,
+		.local_protocol_name = WIRE_PROTOCOL,
 		.ssl_connection =
 			LCCSCF_USE_SSL | LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
 		.retry_and_idle_policy = &validity,
@@ -295,182 +228,6 @@ void wire_close(struct wire_peer *p)
 		lws_set_timeout(p->wsi, 1, LWS_TO_KILL_ASYNC);
 }
 
-/* ---- GETs */
-
-static void get_is_over(lws_sorted_usec_list_t *sul)
-{
-	struct wire_get *g = lws_container_of(sul, struct wire_get, over);
-
-	if (g->wsi)
-		lws_set_opaque_user_data(g->wsi, NULL);
-	if (g->wsi && (g->end.why[0] || g->is_last))
-		lws_set_timeout(g->wsi, 1, LWS_TO_KILL_ASYNC);
-	g->peer->get[g->lane] = NULL;
-	wire_wake(g->peer->wire);
-	g->ops.done(g->user, &g->end);
-	free(g);
-}
-
-static void end_get(struct wire_get *g, const char *why)
-{
-	if (g->is_over)
-		return;
-	g->is_over = true;
-	if (why && !g->end.why[0])
-		snprintf(g->end.why, sizeof(g->end.why), "%s", why);
-	lws_sul_schedule(g->peer->wire->context, 0, &g->over, get_is_over,
-			 SOON);
-}
-
-static int add_range(struct wire_get *g, unsigned char **p, size_t room)
-{
-	int n;
-
-	if (g->offset == 0)
-		return 0;
-	n = snprintf((char *)*p, room, "Range: bytes=%" PRIu64 "-\r\n",
-		     g->offset);
-	if (n < 0 || (size_t)n >= room)
-		return -1;
-	*p += n;
-	return 0;
-}
-
-static void take_status(struct wire_get *g, struct lws *wsi)
-{
-	char connection[16] = "";
-
-	lws_hdr_copy(wsi, connection, sizeof(connection), WSI_TOKEN_CONNECTION);
-	g->is_last = strcasecmp(connection, "close") == 0;
-	take_refusal(wsi, &g->end);
-	if (g->end.status != 200 && g->end.status != 206)
-		snprintf(g->end.why, sizeof(g->end.why), "HTTP status %d",
-			 g->end.status);
-	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_SECONDS);
-}
-
-static int take_data(struct wire_get *g, struct lws *wsi, const void *data,
-		     size_t len)
-{
-	bool from_start = !g->has_data && g->offset > 0 && g->end.status == 200;
-
-	if (g->end.why[0]) /* the body of an error */
-		return 0;
-	g->has_data = true;
-	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_SECONDS);
-	if (g->ops.data(g->user, from_start, data, len) == 0)
-		return 0;
-	end_get(g, "stopped");
-	return -1;
-}
-
-static int read_more(struct wire_get *g, struct lws *wsi)
-{
-	char buffer[LWS_PRE + PIECE], *p = buffer + LWS_PRE;
-	int n = PIECE;
-
-	if (g->peer->is_paused || g->end.status == 0)
-		return 0;
-	return lws_http_client_read(wsi, &p, &n) < 0 ? -1 : 0;
-}
-
-static void explain_get(struct wire_get *g, const char *said)
-{
-	if (!g->end.why[0])
-		lwswhy_text(g->peer->host, g->peer->port, said, g->end.why,
-			    sizeof(g->end.why));
-}
-
-static int on_get(void *self, struct lws *wsi, enum lws_callback_reasons reason,
-		  void *in, size_t len)
-{
-	struct wire_get *g = self;
-
-	g->wsi = wsi;
-	switch (reason) {
-	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
-		return add_range(g, in, len);
-	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
-		take_status(g, wsi);
-		return 0;
-	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP:
-	case LWS_CALLBACK_CLIENT_HTTP_WRITEABLE:
-		return read_more(g, wsi);
-	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
-		return take_data(g, wsi, in, len);
-	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
-		end_get(g, NULL);
-		return 0;
-	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-		explain_get(g, in);
-		return 0;
-	case LWS_CALLBACK_WSI_DESTROY:
-		g->wsi = NULL;
-		end_get(g, g->has_data ? "connection lost"
-				       : "closed without an answer");
-		return 0;
-	default:
-		return 0;
-	}
-}
-
-int wire_get(struct wire_peer *p, unsigned int lane, const char *path,
-	     uint64_t offset, const struct wire_get_ops *ops, void *user)
-{
-	struct lws_client_connect_info info = {
-		.context = p->wire->context,
-		.vhost = p->vhost[lane],
-		.address = p->host,
-		.host = p->host,
-		.port = p->port,
-		.path = path,
-		.method = "GET",
-		.local_protocol_name = PEER,
-		.alpn = "http/1.1",
-		.ssl_connection = LCCSCF_USE_SSL | LCCSCF_PIPELINE |
-				  LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
-		.keep_warm_secs = WARM_SECONDS,
-	};
-	struct wire_get *g;
-
-	if (lane >= p->lanes || p->get[lane])
-		return -EBUSY;
-	g = calloc(1, sizeof(*g));
-	if (!g)
-		return -ENOMEM;
-	g->owner.on_event = on_get;
-	g->peer = p;
-	g->lane = lane;
-	g->ops = *ops;
-	g->user = user;
-	g->offset = offset;
-	p->get[lane] = g;
-	info.opaque_user_data = g;
-	lwswhy_clear();
-	if (!lws_client_connect_via_info(&info)) {
-		g->wsi = NULL;
-		explain_get(g, NULL);
-		end_get(g, NULL);
-	}
-	return 0;
-}
-
-void wire_pause(struct wire_peer *p)
-{
-	p->is_paused = true;
-}
-
-void wire_resume(struct wire_peer *p)
-{
-	if (!p->is_paused)
-		return;
-	p->is_paused = false;
-	/* What waits is read where a failure can be answered: in a callback. */
-	for (unsigned int i = 0; i < p->lanes; i++)
-		if (p->get[i] && p->get[i]->wsi && p->get[i]->end.status > 0)
-			lws_callback_on_writable(p->get[i]->wsi);
-}
-
 /* ---- peers */
 
 static int on_loop(struct lws *wsi, enum lws_callback_reasons reason,
@@ -488,7 +245,9 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason,
 }
 
 static const struct lws_protocols peer_protocols[] = {
-	{ .name = PEER, .callback = on_event, .rx_buffer_size = RX_SIZE },
+	{ .name = WIRE_PROTOCOL,
+	  .callback = on_event,
+	  .rx_buffer_size = RX_SIZE },
 	{ .name = NULL },
 };
 

@@ -259,13 +259,39 @@ START_TEST(receipts_wait_for_their_acknowledgement)
 	ck_assert_int_eq(take("{\"type\":\"ack\",\"id\":1,\"stream\":"
 			      "\"receipts\",\"seq\":8}"),
 			 0);
-	expect(" ack:receipts:8");
+	/* Something new: the rest is sent again from there. */
+	expect(" ack:receipts:8 receipts>8");
+	protocol_receipts(p, &r[1], 1);
+	expect(" send:receipt*1");
 	ck_assert_int_eq(take("{\"type\":\"ack\",\"id\":2,\"stream\":"
 			      "\"receipts\",\"seq\":9}"),
 			 0);
 	expect(" ack:receipts:9 receipts>9");
 	protocol_receipts(p, NULL, 0);
 	expect("");
+}
+END_TEST
+
+START_TEST(acknowledgement_that_does_not_move_is_no_loop)
+{
+	const struct protocol_receipt r = { 8, "{}", 2 };
+
+	protocol_pending(p, PROTOCOL_RECEIPTS);
+	protocol_receipts(p, &r, 1);
+	said[0] = '\0';
+	ck_assert_int_eq(take("{\"type\":\"ack\",\"id\":1,\"stream\":"
+			      "\"receipts\",\"seq\":7}"),
+			 0);
+	expect("");
+}
+END_TEST
+
+START_TEST(server_that_was_set_back_gets_it_again)
+{
+	ck_assert_int_eq(take("{\"type\":\"ack\",\"id\":1,\"stream\":"
+			      "\"receipts\",\"seq\":3}"),
+			 0);
+	expect(" receipts>3");
 }
 END_TEST
 
@@ -413,6 +439,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, cancel_may_overtake_its_command);
 	tcase_add_test(tc, late_cancel_is_told_what_happened);
 	tcase_add_test(tc, receipts_wait_for_their_acknowledgement);
+	tcase_add_test(tc, acknowledgement_that_does_not_move_is_no_loop);
+	tcase_add_test(tc, server_that_was_set_back_gets_it_again);
 	tcase_add_test(tc, receipts_without_an_answer_are_sent_again);
 	tcase_add_test(tc, message_holds_at_most_a_hundred_receipts);
 	tcase_add_test(tc, message_of_receipts_keeps_to_a_megabyte);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What agent.c (policyd, life) and session.c (server) share. */
+#ifndef AGENT_SESSION_H
+#define AGENT_SESSION_H
+
+#include "agent/agent.h"
+#include "agent/backoff.h"
+#include "agent/policylink.h"
+#include "agent/protocol.h"
+
+#include <jansson.h>
+#include <systemd/sd-event.h>
+
+/* What an answer of Status is for. */
+enum { FOR_CONNECT = 1, FOR_HELLO = 2, FOR_REPORT = 4 };
+
+struct agent {
+	const struct agent_conf *conf;
+	sd_event *event;
+	sd_bus *bus;
+	sd_event_source *reconnect, *tick;
+	struct identity *id;
+	struct wire *wire;
+	struct policylink *link;
+	struct fetch *fetch;
+	json_t *inventory;
+
+	bool has_policyd;
+	json_t *status; /* policyd's last; NULL: none yet */
+	unsigned int status_for;
+	bool is_enrolling, is_finishing;
+
+	struct wire_peer *peer; /* NULL: not enrolled */
+	bool is_connecting;
+	struct protocol *protocol; /* NULL: not connected */
+	uint64_t opened, hello, progress;
+	struct backoff backoff, renew_backoff;
+	uint64_t renew_not_before;
+};
+
+/* Asks policyd for its status, unless that is under way already. */
+void session_ask_status(struct agent *a, unsigned int what_for);
+
+/* Connects if there is an enrolment that policyd has too, and no connection. */
+void session_connect(struct agent *a);
+bool session_may_connect(const struct agent *a);
+void session_disconnect(struct agent *a);
+
+/* The timer's callback: the next try is due. */
+int session_on_due(sd_event_source *s, uint64_t usec, void *user);
+
+/* Says hello (again) by the last status. Only while a->protocol. */
+void session_hello(struct agent *a);
+
+/* The identity changed: nothing of the old one is left. Not from within
+ * wire_service(). */
+void session_drop(struct agent *a);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/wirepriv.h"
+
+#include "lib/auto.h"
+#include "lib/lwswhy.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define STALL_SECONDS 60 /* without a byte */
+#define WARM_SECONDS 4	 /* an idle connection is kept for the next GET */
+#define PIECE (16 * 1024)
+
+static void get_is_over(lws_sorted_usec_list_t *sul)
+{
+	struct wire_get *g = lws_container_of(sul, struct wire_get, over);
+
+	if (g->wsi)
+		lws_set_opaque_user_data(g->wsi, NULL);
+	if (g->wsi && (g->end.why[0] || g->is_last))
+		lws_set_timeout(g->wsi, 1, LWS_TO_KILL_ASYNC);
+	g->peer->get[g->lane] = NULL;
+	wire_wake(g->peer->wire);
+	g->ops.done(g->user, &g->end);
+	free(g);
+}
+
+static void end_get(struct wire_get *g, const char *why)
+{
+	if (g->is_over)
+		return;
+	g->is_over = true;
+	if (why && !g->end.why[0])
+		snprintf(g->end.why, sizeof(g->end.why), "%s", why);
+	lws_sul_schedule(g->peer->wire->context, 0, &g->over, get_is_over,
+			 WIRE_SOON);
+}
+
+static int add_range(struct wire_get *g, unsigned char **p, size_t room)
+{
+	int n;
+
+	if (g->offset == 0)
+		return 0;
+	n = snprintf((char *)*p, room, "Range: bytes=%" PRIu64 "-\r\n",
+		     g->offset);
+	if (n < 0 || (size_t)n >= room)
+		return -1;
+	*p += n;
+	return 0;
+}
+
+static void take_status(struct wire_get *g, struct lws *wsi)
+{
+	char connection[16] = "";
+
+	lws_hdr_copy(wsi, connection, sizeof(connection), WSI_TOKEN_CONNECTION);
+	g->is_last = strcasecmp(connection, "close") == 0;
+	wire_take_status(wsi, &g->end);
+	if (g->end.status != 200 && g->end.status != 206)
+		snprintf(g->end.why, sizeof(g->end.why), "HTTP status %d",
+			 g->end.status);
+	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_SECONDS);
+}
+
+static int take_data(struct wire_get *g, struct lws *wsi, const void *data,
+		     size_t len)
+{
+	bool from_start = !g->has_data && g->offset > 0 && g->end.status == 200;
+
+	if (g->end.why[0]) /* the body of an error */
+		return 0;
+	g->has_data = true;
+	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_SECONDS);
+	if (g->ops.data(g->user, from_start, data, len) == 0)
+		return 0;
+	end_get(g, "stopped");
+	return -1;
+}
+
+static int read_more(struct wire_get *g, struct lws *wsi)
+{
+	char buffer[LWS_PRE + PIECE], *p = buffer + LWS_PRE;
+	int n = PIECE;
+
+	if (g->peer->is_paused || g->end.status == 0)
+		return 0;
+	return lws_http_client_read(wsi, &p, &n) < 0 ? -1 : 0;
+}
+
+static void explain_get(struct wire_get *g, const char *said)
+{
+	if (!g->end.why[0])
+		lwswhy_text(g->peer->host, g->peer->port, said, g->end.why,
+			    sizeof(g->end.why));
+}
+
+static int on_get(void *self, struct lws *wsi, enum lws_callback_reasons reason,
+		  void *in, size_t len)
+{
+	struct wire_get *g = self;
+
+	g->wsi = wsi;
+	switch (reason) {
+	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
+		return add_range(g, in, len);
+	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
+		take_status(g, wsi);
+		return 0;
+	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP:
+	case LWS_CALLBACK_CLIENT_HTTP_WRITEABLE:
+		return read_more(g, wsi);
+	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
+		return take_data(g, wsi, in, len);
+	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
+		end_get(g, NULL);
+		return 0;
+	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+		explain_get(g, in);
+		return 0;
+	case LWS_CALLBACK_WSI_DESTROY:
+		g->wsi = NULL;
+		end_get(g, g->has_data ? "connection lost"
+				       : "closed without an answer");
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+int wire_get(struct wire_peer *p, unsigned int lane, const char *path,
+	     uint64_t offset, const struct wire_get_ops *ops, void *user)
+{
+	struct lws_client_connect_info info = {
+		.context = p->wire->context,
+		.vhost = p->vhost[lane],
+		.address = p->host,
+		.host = p->host,
+		.port = p->port,
+		.path = path,
+		.method = "GET",
+		.local_protocol_name = WIRE_PROTOCOL,
+		.alpn = "http/1.1",
+		.ssl_connection = LCCSCF_USE_SSL | LCCSCF_PIPELINE |
+				  LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
+		.keep_warm_secs = WARM_SECONDS,
+	};
+	struct wire_get *g;
+
+	if (lane >= p->lanes || p->get[lane])
+		return -EBUSY;
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return -ENOMEM;
+	g->owner.on_event = on_get;
+	g->peer = p;
+	g->lane = lane;
+	g->ops = *ops;
+	g->user = user;
+	g->offset = offset;
+	p->get[lane] = g;
+	info.opaque_user_data = g;
+	lwswhy_clear();
+	if (!lws_client_connect_via_info(&info)) {
+		g->wsi = NULL;
+		explain_get(g, NULL);
+		end_get(g, NULL);
+	}
+	return 0;
+}
+
+void wire_pause(struct wire_peer *p)
+{
+	p->is_paused = true;
+}
+
+void wire_resume(struct wire_peer *p)
+{
+	if (!p->is_paused)
+		return;
+	p->is_paused = false;
+	/* What waits is read where a failure can be answered: in a callback. */
+	for (unsigned int i = 0; i < p->lanes; i++)
+		if (p->get[i] && p->get[i]->wsi && p->get[i]->end.status > 0)
+			lws_callback_on_writable(p->get[i]->wsi);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What wire.c (loop, peers, WebSocket) and wireget.c (GETs) share. */
+#ifndef AGENT_WIREPRIV_H
+#define AGENT_WIREPRIV_H
+
+#include "agent/wire.h"
+
+#include <libwebsockets.h>
+#include <sys/queue.h>
+
+#define WIRE_PROTOCOL "cells-peer"
+#define WIRE_SOON 1 /* microseconds */
+
+/* Vhosts of a peer that was freed, until their connections have ended too. */
+struct grave {
+	LIST_ENTRY(grave) next;
+	struct lws_vhost *vhost[WIRE_LANES_MAX];
+	lws_sorted_usec_list_t due;
+};
+
+struct wire {
+	struct lws_context *context;
+	struct lws_vhost *loop;
+	LIST_HEAD(, grave) graves;
+};
+
+/*
+ * What a connection belongs to begins with this: lws may call the protocol of
+ * another kind of connection than the one that it was made with.
+ */
+struct owner {
+	int (*on_event)(void *self, struct lws *wsi,
+			enum lws_callback_reasons reason, void *in, size_t len);
+};
+
+struct out {
+	STAILQ_ENTRY(out) next;
+	size_t len;
+	unsigned char bytes[]; /* LWS_PRE, then the message */
+};
+
+struct wire_get {
+	struct owner owner;
+	struct wire_peer *peer;
+	unsigned int lane;
+	struct lws *wsi; /* NULL: gone */
+	struct wire_get_ops ops;
+	void *user;
+	uint64_t offset;
+	bool has_data, is_over, is_last; /* on this connection */
+	struct wire_end end;
+	lws_sorted_usec_list_t over;
+};
+
+struct wire_peer {
+	struct owner owner;
+	struct wire *wire;
+	char *host;
+	uint16_t port;
+	unsigned int lanes;
+	struct lws_vhost
+		*vhost[WIRE_LANES_MAX]; /* one a lane; see open_lane() */
+	struct wire_ops ops;
+	void *user;
+
+	struct lws *wsi; /* the WebSocket; NULL: none */
+	bool is_open, is_closing, is_over;
+	STAILQ_HEAD(, out) out;
+	char *in; /* the message that is coming in */
+	size_t in_len, message_max;
+	struct wire_end end;
+	lws_sorted_usec_list_t over;
+
+	struct wire_get *get[WIRE_LANES_MAX];
+	bool is_paused;
+};
+
+/* Status and Retry-After of an HTTP answer. */
+void wire_take_status(struct lws *wsi, struct wire_end *end);
+
+#endif
