@@ -21,7 +21,8 @@
 
 #define BATCH 10000 /* digests that POST /v1/chunks/missing takes */
 #define TRIES 5
-#define WAIT_MAX 60 /* seconds between two tries */
+#define WAIT_MAX 60	       /* seconds of Retry-After that are honoured */
+#define FIRST_WAIT_NS (NS / 2) /* then twice as long each time */
 #define TICK_NS (50 * 1000 * 1000)
 #define NS UINT64_C(1000000000)
 
@@ -88,10 +89,13 @@ static int call(struct http *h, const struct http_request *rq,
 				*ret = a;
 			return r;
 		}
-		wait = r == 0 && a.retry_after ? a.retry_after : 1U << try;
+		wait = FIRST_WAIT_NS << (try - 1);
+		if (r == 0 && a.retry_after)
+			wait = NS * (a.retry_after < WAIT_MAX ? a.retry_after
+							      : WAIT_MAX);
 		if (r == 0)
 			http_answer_fini(&a);
-		r = pause_ns((wait < WAIT_MAX ? wait : WAIT_MAX) * NS, e);
+		r = pause_ns(wait, e);
 		if (r < 0)
 			return r;
 	}

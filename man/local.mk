@@ -5,10 +5,12 @@ dist_man_MANS += \
 	%D%/cells-command.5 \
 	%D%/cells-device-policy.5 \
 	%D%/cells-document.5 \
+	%D%/cells-envelope.5 \
 	%D%/cells-group.5 \
 	%D%/cells-image.5 \
 	%D%/cells-key.5 \
 	%D%/cells-modes.7 \
+	%D%/cells-receipt.5 \
 	%D%/cells-root.5 \
 	%D%/cells-vp-config.5
 

@@ -90,6 +90,26 @@ check_PROGRAMS += %D%/unit/test_x509
 
 check_PROGRAMS += %D%/unit/test_xml
 %C%_unit_test_xml_LDADD = $(UNIT_LIBS) $(XML_LIBS)
+# Of cellsadm.
+CELLSADM_UNIT_LIBS = tests/unit/libunit.a $(CELLSADM_LIBS) $(CHECK_LIBS)
+
+check_PROGRAMS += %D%/unit/test_columns
+%C%_unit_test_columns_LDADD = $(CELLSADM_UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_difference
+%C%_unit_test_difference_LDADD = $(CELLSADM_UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_matrix
+%C%_unit_test_matrix_LDADD = $(CELLSADM_UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_revision
+%C%_unit_test_revision_LDADD = $(CELLSADM_UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_verb
+%C%_unit_test_verb_LDADD = $(CELLSADM_UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_words
+%C%_unit_test_words_LDADD = $(CELLSADM_UNIT_LIBS)
 endif
 
 # A fuzz target is one file; libFuzzer brings main() with --enable-fuzzing,
@@ -171,3 +191,4 @@ TESTS += $(LINTS)
 EXTRA_DIST += %D%/lab/lab.py %D%/lab/guest.sh %D%/lab/job.py \
 	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/e2e/test_image.py
 EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py
+EXTRA_DIST += %D%/e2e/test_push.py

@@ -13,6 +13,7 @@
 #include "mgmt-server/cellsadm/pin.h"
 #include "mgmt-server/cellsadm/prompt.h"
 #include "mgmt-server/cellsadm/remote.h"
+#include "mgmt-server/cellsadm/revision.h"
 #include "mgmt-server/cellsadm/ring.h"
 #include "mgmt-server/cellsadm/signing.h"
 #include "mgmt-server/cellsadm/skeleton.h"
@@ -80,6 +81,30 @@ static int run_new(struct adm *a, const void *opts, char **argv, struct err *e)
 	s.password = password;
 	s.secrets = secrets;
 	r = skeleton_xml(t, &s, &xml, e);
+	return r < 0 ? r : adm_output(o->out, xml, e);
+}
+
+/* ---- next */
+static int run_next(struct adm *a, const void *opts, char **argv, struct err *e)
+{
+	const struct new_opts *o = opts;
+	AUTO(envelope_freep) struct envelope *env = NULL;
+	AUTO(doc_freep) struct doc *doc = NULL;
+	AUTO(prompt_freep) char *password = NULL;
+	auto_free char *xml = NULL;
+	char what[96];
+	int r = signing_read(argv[0], &env, &doc, e);
+
+	if (r < 0)
+		return r;
+	snprintf(what, sizeof(what), "the config '%s'", doc->head.id);
+	if (o->config_password_file)
+		r = prompt_read(o->config_password_file, false, &password, e);
+	else if (doc->head.type == DOC_VP_CONFIG &&
+		 doc_as_vp_config(doc)->is_protected)
+		r = prompt_password(what, false, &password, e);
+	if (r >= 0)
+		r = revision_xml(doc, env->payload, password, &xml, e);
 	return r < 0 ? r : adm_output(o->out, xml, e);
 }
 
@@ -489,6 +514,12 @@ static const struct opt new_opts[] = {
 	NEW(s.group, "group", OPT_STRING, "ID[:MIN]", "membership: where to"),
 	{ NULL },
 };
+static const struct opt next_opts[] = {
+	NEW(out, "out", OPT_STRING, "FILE", "instead of the terminal"),
+	NEW(config_password_file, "config-password-file", OPT_STRING, "FILE",
+	    "vp-config: its password, which stays"),
+	{ NULL },
+};
 static const struct opt sign_opts[] = {
 	SIGN(out, "out", 'o', OPT_STRING, "FILE",
 	     "the envelope; FILE with .json for .xml"),
@@ -514,6 +545,8 @@ static const struct opt show_opts[] = {
 const struct verb adm_doc_verbs[] = {
 	{ "doc", "new", "TYPE", 1, 1, "write a document from options",
 	  VERB_SERVER | VERB_ROOT, new_opts, sizeof(struct new_opts), run_new },
+	{ "doc", "next", "FILE", 1, 1, "write the version after this one", 0,
+	  next_opts, sizeof(struct new_opts), run_next },
 	{ "doc", "lint", "FILE...", 1, 1000, "check documents, signed or not",
 	  VERB_FORMAT, NULL, 0, run_lint },
 	{ "doc", "sign", "FILE...", 1, 1000, "sign after showing the change",

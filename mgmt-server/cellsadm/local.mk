@@ -32,6 +32,7 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	%D%/proof.c %D%/proof.h \
 	%D%/qr.c %D%/qr.h \
 	%D%/remote.c %D%/remote.h \
+	%D%/revision.c %D%/revision.h \
 	%D%/ring.c %D%/ring.h \
 	%D%/rootdraft.c %D%/rootdraft.h \
 	%D%/signing.c %D%/signing.h \

@@ -106,16 +106,35 @@ static bool has_proof(const struct envelope *env,
 	return false;
 }
 
-static int prove(struct envelope *env, const struct doc *old_doc,
-		 struct passwords *p, struct err *e)
+/*
+ * A proof tells the old key to who holds the old config, so the new one must
+ * not be protected by the same.
+ */
+static int check_salt(const struct doc_vp_config *old,
+		      const struct doc_vp_config *config, struct err *e)
+{
+	if (!config->is_protected || old->salt_len != config->salt_len ||
+	    memcmp(old->salt, config->salt, old->salt_len) != 0)
+		return 0;
+	return err_set(
+		e, EINVAL,
+		"config '%s' version %u has the salt of version %u, whose "
+		"proof would open it: make it with cellsadm doc next",
+		config->head.id, config->head.version, old->head.version);
+}
+
+static int prove(struct envelope *env, const struct doc_vp_config *config,
+		 const struct doc *old_doc, struct passwords *p, struct err *e)
 {
 	const struct doc_vp_config *old = doc_as_vp_config(old_doc);
 	const uint8_t *digest = old_doc->head.digest;
 	int r;
 
-	if (!old->is_protected || memcmp(digest, env->digest, HASH_SIZE) == 0 ||
-	    has_proof(env, digest))
+	if (!old->is_protected || memcmp(digest, env->digest, HASH_SIZE) == 0)
 		return 0;
+	r = check_salt(old, config, e);
+	if (r < 0 || has_proof(env, digest))
+		return r;
 	r = ask_once(p, old_doc->head.id, e);
 	if (r < 0)
 		return r;
@@ -153,7 +172,7 @@ static int prove_kept(struct adm *a, struct envelope *env,
 		if (r >= 0)
 			r = doc_parse(DOC_VP_CONFIG, xml, len, &old, e);
 		if (r >= 0)
-			r = prove(env, old, p, e);
+			r = prove(env, config, old, p, e);
 		if (r < 0)
 			return r;
 	}
@@ -177,7 +196,7 @@ int proof_add(struct adm *a, const struct signing *s, struct envelope *env,
 		    strcmp(old->head.id, config->head.id) != 0)
 			return err_set(e, EINVAL, "%s: not a vp-config '%s'",
 				       s->proof_for.item[i], config->head.id);
-		r = prove(env, old, &p, e);
+		r = prove(env, config, old, &p, e);
 	}
 	return r < 0 ? r : prove_kept(a, env, config, &p, e);
 }

@@ -8,7 +8,6 @@
 #include "lib/text.h"
 #include "tests/unit/unit.h"
 
-#include <stdarg.h>
 #include <string.h>
 
 #define POLICY ENVELOPE_TYPE_XML("device-policy")
@@ -17,18 +16,6 @@
 	"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
 static struct err e;
-
-/* Printed text that lives until the program ends. */
-__attribute__((format(printf, 1, 2))) static char *text(const char *fmt, ...)
-{
-	char *s;
-	va_list ap;
-
-	va_start(ap, fmt);
-	ck_assert_int_ge(vasprintf(&s, fmt, ap), 0);
-	va_end(ap);
-	return s;
-}
 
 static struct key *new_key(void)
 {
@@ -100,11 +87,11 @@ static int openssl(const struct key *k, const void *pae, size_t pae_len,
 	const char *dir = unit_folder();
 
 	ck_assert_int_eq(key_to_pem(k, false, &pem, &e), 0);
-	put_file(text("%s/pub.pem", dir), pem, strlen(pem));
-	put_file(text("%s/pae", dir), pae, pae_len);
+	put_file(unit_text("%s/pub.pem", dir), pem, strlen(pem));
+	put_file(unit_text("%s/pae", dir), pae, pae_len);
 	if (sig)
-		put_file(text("%s/sig", dir), sig, sig_len);
-	return system(text("cd %s && %s >/dev/null 2>&1", dir, command));
+		put_file(unit_text("%s/sig", dir), sig, sig_len);
+	return system(unit_text("cd %s && %s >/dev/null 2>&1", dir, command));
 }
 
 START_TEST(openssl_verifies_what_we_sign)
@@ -140,18 +127,21 @@ START_TEST(we_verify_what_openssl_signs)
 	size_t len;
 
 	ck_assert_int_eq(envelope_new(POLICY, "<x/>", 4, &env, &e), 0);
-	put_file(text("%s/pae", dir), "DSSEv1 39 " POLICY " 4 <x/>", 56);
+	put_file(unit_text("%s/pae", dir), "DSSEv1 39 " POLICY " 4 <x/>", 56);
 	ck_assert_int_eq(
-		system(text("cd %s && openssl ecparam -name prime256v1 -genkey "
-			    "-noout -out key.pem && openssl dgst -sha256 "
-			    "-sign key.pem -out sig pae",
-			    dir)),
+		system(unit_text(
+			"cd %s && openssl ecparam -name prime256v1 -genkey "
+			"-noout -out key.pem && openssl dgst -sha256 "
+			"-sign key.pem -out sig pae",
+			dir)),
 		0);
-	ck_assert_int_eq(
-		io_read_file(text("%s/key.pem", dir), 4096, &pem, &len, &e), 0);
+	ck_assert_int_eq(io_read_file(unit_text("%s/key.pem", dir), 4096, &pem,
+				      &len, &e),
+			 0);
 	ck_assert_msg(key_from_pem(pem, &k, &e) == 0, "%s", e.text);
 	ck_assert_int_eq(
-		io_read_file(text("%s/sig", dir), 4096, &sig, &len, &e), 0);
+		io_read_file(unit_text("%s/sig", dir), 4096, &sig, &len, &e),
+		0);
 	ck_assert_int_eq(key_verify(k, env->pae_digest, sig, len), 0);
 	env->pae_digest[0] ^= 1;
 	ck_assert_int_eq(key_verify(k, env->pae_digest, sig, len),
@@ -249,12 +239,12 @@ END_TEST
 /* An envelope with n signatures, each by a keyid of its own. */
 static char *with_signatures(unsigned int n)
 {
-	char *list = text("%s", "");
+	char *list = unit_text("%s", "");
 
 	for (unsigned int i = 0; i < n; i++)
-		list = text("%s%s{\"keyid\":\"%064x\",\"sig\":\"MAAA\"}", list,
-			    i ? "," : "", i);
-	return text(
+		list = unit_text("%s%s{\"keyid\":\"%064x\",\"sig\":\"MAAA\"}",
+				 list, i ? "," : "", i);
+	return unit_text(
 		"{\"payloadType\":\"x\",\"payload\":\"\",\"signatures\":[%s]}",
 		list);
 }
@@ -283,10 +273,10 @@ static char *sized(size_t n, size_t size)
 
 	memset(body, 'x', n);
 	b64 = text_base64(body, n);
-	json = text("{\"payloadType\":\"x\",\"payload\":\"%s\","
-		    "\"signatures\":[]}",
-		    b64);
-	return size > strlen(json) ? text("%-*s", (int)size, json) : json;
+	json = unit_text("{\"payloadType\":\"x\",\"payload\":\"%s\","
+			 "\"signatures\":[]}",
+			 b64);
+	return size > strlen(json) ? unit_text("%-*s", (int)size, json) : json;
 }
 
 START_TEST(document_of_the_largest_size_is_taken_and_no_larger)

@@ -8,7 +8,6 @@
 #include "lib/text.h"
 #include "tests/unit/unit.h"
 
-#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -16,18 +15,6 @@
 
 static struct err e;
 static const uint8_t digest[HASH_SIZE] = { 1, 2, 3 };
-
-/* Printed text that lives until the program ends. */
-__attribute__((format(printf, 1, 2))) static char *text(const char *fmt, ...)
-{
-	char *s;
-	va_list ap;
-
-	va_start(ap, fmt);
-	ck_assert_int_ge(vasprintf(&s, fmt, ap), 0);
-	va_end(ap);
-	return s;
-}
 
 static struct key *new_key(void)
 {
@@ -47,7 +34,7 @@ static char *output_of(const char *command)
 		line[0] = '\0';
 	pclose(f);
 	line[strcspn(line, " \n")] = '\0';
-	return text("%s", line);
+	return unit_text("%s", line);
 }
 
 static void assert_signs_for(const struct key *private,
@@ -106,15 +93,16 @@ END_TEST
 START_TEST(id_is_what_openssl_tells)
 {
 	AUTO(key_freep) struct key *k = new_key();
-	const char *path = text("%s/pub.pem", unit_folder());
+	const char *path = unit_text("%s/pub.pem", unit_folder());
 	auto_free char *pem = NULL;
 
 	ck_assert_int_eq(key_to_pem(k, false, &pem, &e), 0);
 	ck_assert_int_eq(io_replace_file(path, pem, strlen(pem), 0600, &e), 0);
-	ck_assert_str_eq(output_of(text("openssl pkey -pubin -in %s -outform "
-					"DER | sha256sum",
-					path)),
-			 key_id(k));
+	ck_assert_str_eq(
+		output_of(unit_text("openssl pkey -pubin -in %s -outform "
+				    "DER | sha256sum",
+				    path)),
+		key_id(k));
 }
 END_TEST
 
@@ -127,12 +115,13 @@ static const char *const openssl_keys[] = {
 START_TEST(openssl_key_is_read)
 {
 	AUTO(key_freep) struct key *k = NULL;
-	const char *path = text("%s/key.pem", unit_folder());
+	const char *path = unit_text("%s/key.pem", unit_folder());
 	auto_free char *pem = NULL;
 	size_t len;
 
-	ck_assert_int_eq(
-		system(text("%s > %s 2>/dev/null", openssl_keys[_i], path)), 0);
+	ck_assert_int_eq(system(unit_text("%s > %s 2>/dev/null",
+					  openssl_keys[_i], path)),
+			 0);
 	ck_assert_int_eq(io_read_file(path, 4096, &pem, &len, &e), 0);
 	ck_assert_msg(key_from_pem(pem, &k, &e) == 0, "%s", e.text);
 	assert_signs_for(k, k);
@@ -156,13 +145,14 @@ static const char *const other_keys[] = {
 
 START_TEST(other_kind_of_key_is_refused)
 {
-	const char *path = text("%s/key.pem", unit_folder());
+	const char *path = unit_text("%s/key.pem", unit_folder());
 	auto_free char *pem = NULL;
 	struct key *k;
 	size_t len;
 
-	ck_assert_int_eq(
-		system(text("(%s) > %s 2>/dev/null", other_keys[_i], path)), 0);
+	ck_assert_int_eq(system(unit_text("(%s) > %s 2>/dev/null",
+					  other_keys[_i], path)),
+			 0);
 	ck_assert_int_eq(io_read_file(path, 4096, &pem, &len, &e), 0);
 	ck_assert_int_eq(key_from_pem(pem, &k, &e), -EINVAL);
 }
@@ -221,7 +211,7 @@ END_TEST
 
 START_TEST(file_is_made_once_and_private)
 {
-	const char *path = text("%s/key.pem", unit_folder());
+	const char *path = unit_text("%s/key.pem", unit_folder());
 	AUTO(key_freep) struct key *made = NULL, *again = NULL;
 	struct key *none;
 	struct stat sb;

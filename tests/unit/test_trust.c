@@ -7,7 +7,6 @@
 #include "lib/text.h"
 #include "tests/unit/unit.h"
 
-#include <stdarg.h>
 #include <string.h>
 
 #define KEYS 5
@@ -20,18 +19,6 @@ static struct err e;
 static struct key *keys[KEYS];
 static struct doc *root; /* version 1: see setup() */
 
-/* Printed text that lives until the program ends. */
-__attribute__((format(printf, 1, 2))) static char *text(const char *fmt, ...)
-{
-	char *s;
-	va_list ap;
-
-	va_start(ap, fmt);
-	ck_assert_int_ge(vasprintf(&s, fmt, ap), 0);
-	va_end(ap);
-	return s;
-}
-
 static struct key *key_of(char letter)
 {
 	return keys[strchr(LETTERS, letter) - LETTERS];
@@ -39,12 +26,14 @@ static struct key *key_of(char letter)
 
 static char *key_element(char letter)
 {
+	auto_free char *spki = NULL;
 	const void *der;
 	size_t len;
 
 	der = key_spki(key_of(letter), &len);
-	return text("<key id=\"%s\" name=\"%c\" spki=\"%s\"/>",
-		    key_id(key_of(letter)), letter, text_base64(der, len));
+	spki = text_base64(der, len);
+	return unit_text("<key id=\"%s\" name=\"%c\" spki=\"%s\"/>",
+			 key_id(key_of(letter)), letter, spki);
 }
 
 /* "policy 2 abc": threshold and members of a role. */
@@ -55,26 +44,26 @@ static char *role_element(const char *spec)
 
 	ck_assert_int_eq(
 		sscanf(spec, "%15s %u %15s", name, &threshold, members), 3);
-	s = text("<role name=\"%s\" threshold=\"%u\">", name, threshold);
+	s = unit_text("<role name=\"%s\" threshold=\"%u\">", name, threshold);
 	for (const char *m = members; *m; m++)
-		s = text("%s<keyid>%s</keyid>", s, key_id(key_of(*m)));
-	return text("%s</role>", s);
+		s = unit_text("%s<keyid>%s</keyid>", s, key_id(key_of(*m)));
+	return unit_text("%s</role>", s);
 }
 
 /* A root of all keys but x; roles end with NULL. */
 static char *root_xml(const char *org, unsigned int version,
 		      const char *const *roles)
 {
-	char *s =
-		text("<root xmlns=\"urn:cells:root:1\" org=\"%s\" id=\"root\" "
-		     "version=\"%u\" " LIFE ">",
-		     org, version);
+	char *s = unit_text(
+		"<root xmlns=\"urn:cells:root:1\" org=\"%s\" id=\"root\" "
+		"version=\"%u\" " LIFE ">",
+		org, version);
 
 	for (const char *k = "abcd"; *k; k++)
-		s = text("%s%s", s, key_element(*k));
+		s = unit_text("%s%s", s, key_element(*k));
 	for (; *roles; roles++)
-		s = text("%s%s", s, role_element(*roles));
-	return text("%s</root>", s);
+		s = unit_text("%s%s", s, role_element(*roles));
+	return unit_text("%s</root>", s);
 }
 
 static const char *const roles_1[] = {
@@ -240,15 +229,15 @@ static const struct {
 START_TEST(action_demands_its_own_role)
 {
 	AUTO(envelope_freep)
-	struct envelope *env =
-		sign(ENVELOPE_TYPE_XML("command"),
-		     text("<command xmlns=\"urn:cells:command:1\" org=\"acme\" "
+	struct envelope *env = sign(
+		ENVELOPE_TYPE_XML("command"),
+		unit_text("<command xmlns=\"urn:cells:command:1\" org=\"acme\" "
 			  "id=\"c-1\" version=\"1\" " LIFE
 			  " device=\"dev-0123456789ab\" "
 			  "epoch=\"00112233445566778899aabbccddeeff\" "
 			  "vp=\"work\" action=\"%s\"/>",
 			  commands[_i].action),
-		     commands[_i].signers);
+		commands[_i].signers);
 	AUTO(doc_freep) struct doc *doc = NULL;
 	struct trust_result t;
 

@@ -7,7 +7,6 @@
 #include "lib/text.h"
 #include "tests/unit/unit.h"
 
-#include <stdarg.h>
 #include <string.h>
 #include <time.h>
 
@@ -17,18 +16,6 @@ static struct err e;
 static struct key *ca_key, *key;
 static char *ca;
 static int64_t now;
-
-/* Printed text that lives until the program ends. */
-__attribute__((format(printf, 1, 2))) static char *text(const char *fmt, ...)
-{
-	char *s;
-	va_list ap;
-
-	va_start(ap, fmt);
-	ck_assert_int_ge(vasprintf(&s, fmt, ap), 0);
-	va_end(ap);
-	return s;
-}
 
 static char *issue(const struct x509_spec *spec)
 {
@@ -64,13 +51,13 @@ static int openssl(const char *pem, const char *command)
 {
 	const char *dir = unit_folder();
 
-	ck_assert_int_eq(io_replace_file(text("%s/ca.pem", dir), ca, strlen(ca),
-					 0600, &e),
+	ck_assert_int_eq(io_replace_file(unit_text("%s/ca.pem", dir), ca,
+					 strlen(ca), 0600, &e),
 			 0);
-	ck_assert_int_eq(io_replace_file(text("%s/crt.pem", dir), pem,
+	ck_assert_int_eq(io_replace_file(unit_text("%s/crt.pem", dir), pem,
 					 strlen(pem), 0600, &e),
 			 0);
-	return system(text("cd %s && %s >/dev/null 2>&1", dir, command));
+	return system(unit_text("cd %s && %s >/dev/null 2>&1", dir, command));
 }
 
 static const char *const names[] = { "localhost", "a.io", "10.0.0.1", "::1",
@@ -146,28 +133,30 @@ START_TEST(issuer_made_by_openssl_is_copied)
 	size_t len;
 
 	ck_assert_int_eq(
-		system(text(
+		system(unit_text(
 			"cd %s && openssl req -x509 -newkey ec -pkeyopt "
 			"ec_paramgen_curve:P-256 -nodes -keyout key.pem "
 			"-out ca.pem -subj '/C=DE/O=Acme, Ltd/CN=\u00dcber' "
 			"-utf8 -days 5 2>/dev/null",
 			dir)),
 		0);
-	ck_assert_int_eq(
-		io_read_file(text("%s/ca.pem", dir), 8192, &other_ca, &len, &e),
-		0);
-	ck_assert_int_eq(
-		io_read_file(text("%s/key.pem", dir), 8192, &pem, &len, &e), 0);
+	ck_assert_int_eq(io_read_file(unit_text("%s/ca.pem", dir), 8192,
+				      &other_ca, &len, &e),
+			 0);
+	ck_assert_int_eq(io_read_file(unit_text("%s/key.pem", dir), 8192, &pem,
+				      &len, &e),
+			 0);
 	ck_assert_int_eq(key_from_pem(pem, &other, &e), 0);
 	ck_assert_msg(x509_issue(&spec, key, other, other_ca, &leaf, &e) == 0,
 		      "%s", e.text);
-	ck_assert_int_eq(io_replace_file(text("%s/crt.pem", dir), leaf,
+	ck_assert_int_eq(io_replace_file(unit_text("%s/crt.pem", dir), leaf,
 					 strlen(leaf), 0600, &e),
 			 0);
-	ck_assert_int_eq(system(text("cd %s && openssl verify -CAfile ca.pem "
-				     "crt.pem >/dev/null",
-				     dir)),
-			 0);
+	ck_assert_int_eq(
+		system(unit_text("cd %s && openssl verify -CAfile ca.pem "
+				 "crt.pem >/dev/null",
+				 dir)),
+		0);
 	ck_assert_msg(x509_check(leaf, other_ca, now, &e) == 0, "%s", e.text);
 	ck_assert_int_eq(x509_issue(&spec, key, ca_key, other_ca, &pem, &e),
 			 -EINVAL);
@@ -221,10 +210,11 @@ START_TEST(certificate_tells_key_digest_and_validity)
 	ck_assert_int_eq(to, now + DAY);
 	ck_assert_int_eq(x509_digest(pem, digest, &e), 0);
 	text_hex(digest, sizeof(digest), hex);
-	ck_assert_int_eq(openssl(pem, text("openssl x509 -in crt.pem -outform "
-					   "DER | sha256sum | grep -q ^%s",
-					   hex)),
-			 0);
+	ck_assert_int_eq(
+		openssl(pem, unit_text("openssl x509 -in crt.pem -outform "
+				       "DER | sha256sum | grep -q ^%s",
+				       hex)),
+		0);
 }
 END_TEST
 
@@ -271,11 +261,13 @@ START_TEST(request_by_openssl_is_taken_if_of_our_kind)
 	auto_free char *pem = NULL;
 	size_t len;
 
-	ck_assert_int_eq(system(text("cd %s && %s -out req.pem 2>/dev/null",
-				     dir, openssl_requests[_i])),
-			 0);
 	ck_assert_int_eq(
-		io_read_file(text("%s/req.pem", dir), 8192, &pem, &len, &e), 0);
+		system(unit_text("cd %s && %s -out req.pem 2>/dev/null", dir,
+				 openssl_requests[_i])),
+		0);
+	ck_assert_int_eq(io_read_file(unit_text("%s/req.pem", dir), 8192, &pem,
+				      &len, &e),
+			 0);
 	ck_assert_msg(x509_request_key(pem, &k, &e) == openssl_wants[_i], "%s",
 		      e.text);
 }

@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include <ftw.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,24 @@ const char *unit_folder(void)
 	if (mkdir(path, 0700) < 0)
 		ck_abort_msg("mkdir %s", path);
 	return path;
+}
+
+char *unit_text(const char *fmt, ...)
+{
+	static struct kept {
+		struct kept *next;
+		char *text;
+	} * all;
+	struct kept *k = calloc(1, sizeof(*k));
+	va_list ap;
+
+	ck_assert_ptr_nonnull(k);
+	va_start(ap, fmt);
+	ck_assert_int_ge(vasprintf(&k->text, fmt, ap), 0);
+	va_end(ap);
+	k->next = all;
+	all = k;
+	return k->text;
 }
 
 int unit_run(const char *name, void (*add)(TCase *tc))

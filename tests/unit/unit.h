@@ -14,6 +14,9 @@ int unit_run(const char *name, void (*add)(TCase *tc));
 /* A new empty folder, removed with all in it when the test program ends. */
 const char *unit_folder(void);
 
+/* Printed text, which lives until the test program ends. */
+char *unit_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /*
  * Makes the n-th (from 1) of the wrapped system calls fail with EIO, once;
  * tests that use it link with $(FAULT_WRAP). fault_at(0) switches it off.
