@@ -181,6 +181,14 @@ check_PROGRAMS += %D%/fuzz/fuzz_protocol
 %C%_fuzz_fuzz_protocol_LDADD = agent/libagent.a $(BASE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/protocol
 
+# Plays a fleet of devices for the benchmarks.
+noinst_PROGRAMS += %D%/bench/cells-sim
+%C%_bench_cells_sim_SOURCES = %D%/bench/cells-sim.c \
+	%D%/bench/simdevice.c %D%/bench/simdevice.h \
+	%D%/bench/simstore.c %D%/bench/simstore.h
+%C%_bench_cells_sim_LDADD = agent/libagent.a $(BASE_LIBS) $(XML_LIBS) \
+	$(ZSTD_LIBS) $(LWS_LIBS)
+
 TESTS += $(check_PROGRAMS)
 
 LINTS = %D%/lint/documents.sh %D%/lint/layout.py %D%/lint/pages.sh \
