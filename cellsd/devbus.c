@@ -2,11 +2,11 @@
 #include "cellsd/devbus.h"
 
 #include "cellsd/desired.h"
+#include "cellsd/devquery.h"
 #include "cellsd/erase.h"
 #include "cellsd/front.h"
 #include "cellsd/guest.h"
 #include "cellsd/layer.h"
-#include "cellsd/leaf.h"
 #include "cellsd/running.h"
 #include "lib/auto.h"
 #include "lib/bus.h"
@@ -350,111 +350,14 @@ static int do_forget(struct devbus *d, sd_bus_message *m, struct err *e)
 	return r < 0 ? r : sent(sd_bus_reply_method_return(m, ""), e);
 }
 
-static int append_class(sd_bus_message *reply, const struct host *h, uint32_t c)
+static int do_list(struct devbus *d, sd_bus_message *m, struct err *e)
 {
-	int r;
-
-	if (!(h->present >> c & 1))
-		return 0;
-	r = sd_bus_message_open_container(reply, 'r', "uas");
-	if (r >= 0)
-		r = sd_bus_message_append(reply, "u", c);
-	if (r >= 0)
-		r = sd_bus_message_open_container(reply, 'a', "s");
-	for (size_t i = 0; r >= 0 && i < h->n_nodes; i++) {
-		char text[32];
-
-		if (!(h->nodes[i].classes >> c & 1))
-			continue;
-		snprintf(text, sizeof(text), "%u:%u", h->nodes[i].major,
-			 h->nodes[i].minor);
-		r = sd_bus_message_append(reply, "s", text);
-	}
-	if (r >= 0)
-		r = sd_bus_message_close_container(reply);
-	return r < 0 ? r : sd_bus_message_close_container(reply);
+	return devquery_list(d->host, m, e);
 }
 
 static int do_inventory(struct devbus *d, sd_bus_message *m, struct err *e)
 {
-	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	int r = sd_bus_message_new_method_return(m, &reply);
-
-	if (r >= 0)
-		r = sd_bus_message_append(reply, "ss",
-					  d->host->backend_type->name,
-					  d->host->backend_type->level);
-	if (r >= 0)
-		r = sd_bus_message_open_container(reply, 'a', "(uas)");
-	for (uint32_t c = 0; r >= 0 && c < CELLS_CLASS_COUNT; c++)
-		r = append_class(reply, d->host, c);
-	if (r >= 0)
-		r = sd_bus_message_close_container(reply);
-	return sent(r < 0 ? r : sd_bus_send(NULL, reply, NULL), e);
-}
-
-static int append_lacking(sd_bus_message *reply, unsigned int lacking)
-{
-	static const char *const limits[] = { "memory-max", "cpu-weight",
-					      "pids-max" };
-	int r = sd_bus_message_open_container(reply, 'e', "sv");
-
-	if (r >= 0)
-		r = sd_bus_message_append(reply, "s", "not-enforced");
-	if (r >= 0)
-		r = sd_bus_message_open_container(reply, 'v', "as");
-	if (r >= 0)
-		r = sd_bus_message_open_container(reply, 'a', "s");
-	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(limits); i++)
-		if (lacking >> i & 1)
-			r = sd_bus_message_append(reply, "s", limits[i]);
-	for (int i = 0; r >= 0 && i < 3; i++)
-		r = sd_bus_message_close_container(reply);
-	return r;
-}
-
-static int append_vp(sd_bus_message *reply, const struct vp *v)
-{
-	const struct vp_run *run = v->run;
-	int r = sd_bus_message_open_container(reply, 'r', "sa{sv}");
-
-	if (r >= 0)
-		r = sd_bus_message_append(reply, "s", v->name);
-	if (r >= 0)
-		r = sd_bus_message_open_container(reply, 'a', "{sv}");
-	if (r >= 0)
-		r = sd_bus_message_append(
-			reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "state", "s",
-			vpstate_name(v->state), "label", "s", v->conf.label,
-			"pid", "u",
-			run && run->pid > 0 ? (uint32_t)run->pid : 0,
-			"foreground", "b", v->state == VPSTATE_FOREGROUND,
-			"since", "t", run ? run->since_ns : 0, "address", "s",
-			"", "memory", "t",
-			run && run->leaf >= 0 ? leaf_memory(run->leaf) : 0);
-	if (r >= 0)
-		r = append_lacking(reply, run ? run->lacking : 0);
-	if (r >= 0)
-		r = sd_bus_message_close_container(reply);
-	return r < 0 ? r : sd_bus_message_close_container(reply);
-}
-
-static int do_list(struct devbus *d, sd_bus_message *m, struct err *e)
-{
-	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	const struct roster *roster = d->host->roster;
-	int r = sd_bus_message_new_method_return(m, &reply);
-
-	if (r >= 0)
-		r = sd_bus_message_open_container(reply, 'a', "(sa{sv})");
-	for (unsigned int i = 0; r >= 0 && i < roster->n; i++)
-		if (roster->vp[i]->state != VPSTATE_ABSENT)
-			r = append_vp(reply, roster->vp[i]);
-	if (r >= 0)
-		r = sd_bus_message_close_container(reply);
-	if (r >= 0)
-		r = sd_bus_message_append(reply, "t", roster->front_generation);
-	return sent(r < 0 ? r : sd_bus_send(NULL, reply, NULL), e);
+	return devquery_inventory(d->host, m, e);
 }
 
 static int do_switch(struct devbus *d, sd_bus_message *m, struct err *e)

@@ -9,9 +9,12 @@
 #include "lib/err.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define GUESTS_MAX 256
 
@@ -107,6 +110,27 @@ static int on_exit_of(sd_event_source *s, int fd, uint32_t events, void *arg)
 	return 0;
 }
 
+/* The caller left the bus: nobody waits for the program any more. */
+static int on_deserted(sd_bus_track *track, void *arg)
+{
+	struct guest *g = arg;
+
+	/* Safe because the pidfd is our own child, not yet waited for. */
+	syscall(SYS_pidfd_send_signal, g->pidfd, SIGKILL, NULL, 0);
+	return 0;
+}
+
+static int track(struct guest *g, sd_bus_message *m,
+		 sd_bus_track_handler_t handler, struct err *e)
+{
+	int r = sd_bus_track_new(sd_bus_message_get_bus(m), &g->track, handler,
+				 g);
+
+	if (r >= 0)
+		r = sd_bus_track_add_sender(g->track, m);
+	return r < 0 ? err_sys(e, -r, "watch the caller") : 0;
+}
+
 static void strvp_free(char ***v)
 {
 	for (char **s = *v; s && *s; s++)
@@ -140,7 +164,9 @@ int guest_exec(struct guests *all, struct vp *v, sd_bus_message *m,
 		return err_set(e, EINVAL, "read Exec: no program");
 	plan.argv = argv;
 	label_process(v->number, label);
-	r = visit_begin(&plan, &g->pidfd, e);
+	r = track(g, m, on_deserted, e);
+	if (r == 0)
+		r = visit_begin(&plan, &g->pidfd, e);
 	if (r < 0)
 		return r;
 	r = sd_event_add_io(all->host->options.loop, &g->on_exit, g->pidfd,
@@ -159,7 +185,7 @@ static int on_gone(sd_bus_track *track, void *arg)
 	struct vp *v = roster_find(g->all->host->roster, g->vp);
 
 	for (struct guest *o = g->all->first; o; o = o->next)
-		if (o != g && o->track && strcmp(o->vp, g->vp) == 0)
+		if (o != g && o->track && !o->call && strcmp(o->vp, g->vp) == 0)
 			v = NULL; /* somebody else has it */
 	if (v)
 		running_drain_console(v, true);
@@ -181,11 +207,9 @@ int guest_console(struct guests *all, struct vp *v, sd_bus_message *m,
 	g = guest_new(all, v, e);
 	if (!g)
 		return -EBUSY;
-	r = sd_bus_track_new(sd_bus_message_get_bus(m), &g->track, on_gone, g);
-	if (r >= 0)
-		r = sd_bus_track_add_sender(g->track, m);
+	r = track(g, m, on_gone, e);
 	if (r < 0)
-		return err_sys(e, -r, "watch the console's user");
+		return r;
 	running_drain_console(v, false);
 	r = sd_bus_reply_method_return(m, "h", v->run->console);
 	if (r < 0)

@@ -8,6 +8,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/birth.c %D%/birth.h \
 	%D%/desired.c %D%/desired.h \
 	%D%/devbus.c %D%/devbus.h \
+	%D%/devquery.c %D%/devquery.h \
 	%D%/erase.c %D%/erase.h \
 	%D%/front.c %D%/front.h \
 	%D%/gate.c \
@@ -25,6 +26,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/profile.c %D%/profile.h \
 	%D%/program.c %D%/program.h \
 	%D%/roster.c %D%/roster.h \
+	%D%/rosterlog.c %D%/rosterlog.h \
 	%D%/running.c %D%/running.h \
 	%D%/setup.c %D%/setup.h \
 	%D%/rootfs.c %D%/rootfs.h \
@@ -53,3 +55,17 @@ CLEANFILES += %D%/device.bpf.o
 		-c $(srcdir)/%D%/device.bpf.c -o $@
 	$(AM_V_at)llvm-strip -g $@ 2>/dev/null || true
 %D%/libcellsd_a-program.$(OBJEXT): %D%/device.bpf.o
+
+noinst_LIBRARIES += %D%/libcellsctl.a
+%C%_libcellsctl_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(JANSSON_CFLAGS)
+%C%_libcellsctl_a_SOURCES = \
+	%D%/ctl/ctl.c %D%/ctl/ctl.h \
+	%D%/ctl/ctldevice.c \
+	%D%/ctl/ctlpolicy.c \
+	%D%/ctl/ctlsecret.c %D%/ctl/ctlsecret.h \
+	%D%/ctl/ctlshow.c %D%/ctl/ctlshow.h \
+	%D%/ctl/ctlterm.c %D%/ctl/ctlterm.h
+
+bin_PROGRAMS += %D%/cellsctl
+%C%_cellsctl_SOURCES = %D%/ctl/main.c
+%C%_cellsctl_LDADD = %D%/libcellsctl.a $(BASE_LIBS) $(SYSTEMD_LIBS)

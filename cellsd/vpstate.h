@@ -11,9 +11,9 @@
 #define VPSTATES(X)                                                            \
 	X(ABSENT, "absent")                                                    \
 	X(INSTALLED, "installed")                                              \
-	X(STOPPED, "stopped") X(BACKGROUND, "background")                      \
-		X(FOREGROUND, "foreground") X(LOCKED, "locked")                \
-			X(WIPING, "wiping")
+	X(STOPPED, "stopped")                                                  \
+	X(BACKGROUND, "background")                                            \
+	X(FOREGROUND, "foreground") X(LOCKED, "locked") X(WIPING, "wiping")
 enum vpstate {
 #define VPSTATE_SYMBOL(s, w) VPSTATE_##s,
 	VPSTATES(VPSTATE_SYMBOL)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """cellsd by its D-Bus interface alone: VPs from a busybox image, verdicts, revocation, lock, wipe, restarts."""
 import contextlib
+import fcntl
 import hashlib
+import json
 import os
 import pathlib
 import random
@@ -111,16 +113,12 @@ class Phone:
         return status == 0
 
     def background(self, vp, script):
-        """Runs a script in the VP that stays; returns the Popen of the helper that waits for it."""
-        pid = os.fork()
-        if pid == 0:
-            with contextlib.suppress(BaseException):
-                with open(os.devnull, "r+b") as null:
-                    self.call("root", "Exec", "sashhh", vp, ["/bin/sh", "-c", script], null.fileno(), null.fileno(),
-                              null.fileno(), seconds=600)
-            os._exit(0)
-        self.world.closers.append(lambda: reap(pid))
-        return pid
+        """Runs a script in the VP that stays; returns cellsctl, which waits for it."""
+        p = subprocess.Popen([harness.program("cellsctl"), "exec", vp, "--", "/bin/sh", "-c", script],
+                             env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=self.bus.address),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.world.closers.append(lambda: end(p))
+        return p
 
     def leaves(self):
         return sorted(p.name for p in self.cgroup.iterdir() if p.is_dir())
@@ -132,6 +130,11 @@ class Phone:
         self.world.close()
         with contextlib.suppress(OSError):
             self.cgroup.rmdir()
+
+
+def end(p):
+    p.kill()
+    p.wait()
 
 
 def reap(pid):
@@ -330,7 +333,6 @@ def test_lock_bars_and_survives_a_restart(two):
 def unlock(phone, vp, passcode=b""):
     fd = os.memfd_create("passcode", os.MFD_ALLOW_SEALING)
     os.write(fd, passcode)
-    import fcntl
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
     try:
         phone.policy("Unlock", "sh", vp, fd)
@@ -573,3 +575,35 @@ def test_console(phone):
     # The call's connection is gone, so cellsd may have taken the answer first.
     os.close(fd)
     assert seen or "got-hello" in pathlib.Path(phone.cellsd.log).read_text()
+
+
+def ctl(phone, *args, **more):
+    return harness.run([harness.program("cellsctl"), *args], env={"DBUS_SYSTEM_BUS_ADDRESS": phone.bus.address}, **more)
+
+
+def test_cellsctl(two):
+    rows = json.loads(ctl(two, "list", "--format", "json").stdout)
+    assert [(v["name"], v["state"], v["label"]) for v in rows["vps"]] == [
+        ("work", "background", "A label"), ("personal", "background", "A label")]
+    table = ctl(two, "list").stdout.splitlines()
+    assert table[0].split()[:3] == ["VP", "STATE", "PID"] and len(table) == 3
+    ctl(two, "switch", "work")
+    assert two.state("work") == "foreground"
+    assert ctl(two, "next").stdout == "personal\n" and ctl(two, "prev").stdout == "work\n"
+    ctl(two, "switch", "host")
+    assert two.state("work") == "background"
+    r = ctl(two, "exec", "work", "--", "/bin/sh", "-c", "busybox cat; echo err >&2; exit 7", stdin="in\n", check=False)
+    assert (r.returncode, r.stdout, r.stderr) == (7, "in\n", "err\n")
+    assert ctl(two, "exec", "work", "/no/such", check=False).returncode == 127
+    r = ctl(two, "switch", "gone", check=False)
+    assert r.returncode == 1 and r.stderr == "cellsctl: there is no VP 'gone'\n"
+    for args in (("nonsense",), ("switch",), ("list", "--format", "xml"), ("exec", "work")):
+        assert ctl(two, *args, check=False).returncode == 64, args
+    assert "console VP" in ctl(two, "--help").stdout
+
+
+def test_a_program_ends_with_its_caller(two):
+    p = two.background("work", "exec busybox sleep 600")
+    harness.until(lambda: holders(two, "work") == "1")
+    end(p)
+    harness.until(lambda: holders(two, "work") == "0")

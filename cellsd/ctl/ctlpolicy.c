@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Verbs that cells-policyd answers: org.cells.Policy1. */
+#include "cellsd/ctl/ctl.h"
+#include "cellsd/ctl/ctlsecret.h"
+#include "cellsd/ctl/ctlshow.h"
+#include "lib/auto.h"
+#include "lib/bus.h"
+#include "lib/err.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* An enrolment talks to the server; a reset wipes. */
+#define TIMEOUT_US (300 * UINT64_C(1000000))
+
+static void call_error_free(sd_bus_error *e)
+{
+	sd_bus_error_free(e);
+}
+
+/* Sends a call; *ret may be NULL. `what` stands in messages. */
+static int send_call(struct ctl *c, sd_bus_message *m, const char *what,
+		     sd_bus_message **ret, struct err *e)
+{
+	AUTO(call_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r = sd_bus_call(c->bus, m, TIMEOUT_US, &error, ret);
+
+	return r < 0 ? bus_take_err(&error, r, what, e) : 0;
+}
+
+static int new_call(struct ctl *c, const char *method, sd_bus_message **ret,
+		    struct err *e)
+{
+	int r = sd_bus_message_new_method_call(c->bus, ret, BUS_POLICY_NAME,
+					       BUS_POLICY_PATH, BUS_POLICY_NAME,
+					       method);
+
+	return r < 0 ? err_sys(e, -r, "call %s", method) : 0;
+}
+
+/* A call with text arguments (up to two) and one text in the answer. */
+static int ask_text(struct ctl *c, const char *method, const char *a,
+		    const char *b, sd_bus_message **ret, const char **ret_text,
+		    struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	int r = new_call(c, method, &m, e);
+
+	if (r < 0)
+		return r;
+	if (a)
+		r = sd_bus_message_append(m, "s", a);
+	if (r >= 0 && b)
+		r = sd_bus_message_append(m, "s", b);
+	if (r < 0)
+		return err_sys(e, -r, "call %s", method);
+	r = send_call(c, m, method, ret, e);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_read(*ret, "s", ret_text);
+	return r < 0 ? err_sys(e, -r, "read the answer of %s", method) : 0;
+}
+
+/* The same where the text is a JSON object; the caller owns *ret. */
+static int ask_json(struct ctl *c, const char *method, const char *a,
+		    const char *b, json_t **ret, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const char *text;
+	int r = ask_text(c, method, a, b, &reply, &text, e);
+
+	if (r == 0)
+		r = json_parse(text, strlen(text), method, ret, e);
+	return r;
+}
+
+int ctl_status(struct ctl *c, char **argv, struct err *e)
+{
+	static const struct ctlshow_column fields[] = {
+		{ "device", "device" },
+		{ "organisation", "org" },
+		{ "group", "group" },
+		{ "epoch", "epoch" },
+		{ "enforcement", "enforcement" },
+		{ "root", "root" },
+		{ "state", "state" },
+		{ "secure time", "secure_time" },
+		{ "classes", "classes" },
+		{ "receipts", "receipt" },
+		{ "audit", "audit" },
+		{ "acked", "acked" },
+		{},
+	};
+	static const struct ctlshow_column documents[] = {
+		{ "TYPE", "type" },
+		{ "ID", "id" },
+		{ "VERSION", "version" },
+		{ "SHA256", "sha256" },
+		{},
+	};
+	auto_json json_t *j = NULL;
+	int r = ask_json(c, "Status", NULL, NULL, &j, e);
+
+	if (r < 0)
+		return r;
+	if (c->json)
+		return ctlshow_json(j, e);
+	ctlshow_fields(fields, j);
+	if (json_array_size(json_object_get(j, "documents")) == 0)
+		return 0;
+	putchar('\n');
+	return ctlshow_rows(documents, json_object_get(j, "documents"), e);
+}
+
+int ctl_explain(struct ctl *c, char **argv, struct err *e)
+{
+	static const struct ctlshow_column fields[] = {
+		{ "verdict", "verdict" },     { "mode", "mode" },
+		{ "in front", "foreground" }, { "its mode", "front_mode" },
+		{ "until", "until" },	      {},
+	};
+	static const struct ctlshow_column rules[] = {
+		{ "POLICY", "policy" },	    { "VERSION", "version" },
+		{ "LINE", "line" },	    { "CLASS", "class" },
+		{ "MODE", "mode" },	    { "WINDOW", "window" },
+		{ "SIGNED BY", "signers" }, {},
+	};
+	auto_json json_t *j = NULL;
+	int r = ask_json(c, "Explain", argv[0], argv[1], &j, e);
+
+	if (r < 0)
+		return r;
+	if (c->json)
+		return ctlshow_json(j, e);
+	ctlshow_fields(fields, j);
+	if (json_array_size(json_object_get(j, "rules")) == 0) {
+		puts("no rule speaks of it: none");
+		return 0;
+	}
+	putchar('\n');
+	return ctlshow_rows(rules, json_object_get(j, "rules"), e);
+}
+
+int ctl_enroll(struct ctl *c, char **argv, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const char *device;
+	int r = ask_text(c, "Enroll", argv[0], NULL, &reply, &device, e);
+
+	if (r == 0)
+		printf("enrolled as %s\n", device);
+	return r;
+}
+
+int ctl_reset(struct ctl *c, char **argv, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	int r = 0;
+
+	if (!c->yes)
+		r = ctlsecret_confirm(
+			"This wipes every VP and leaves the organisation.\n"
+			"Type \"reset\" to go on: ",
+			"reset", e);
+	if (r == 0)
+		r = new_call(c, "Reset", &m, e);
+	return r == 0 ? send_call(c, m, "reset", NULL, e) : r;
+}
+
+/* A call of (s name, ay secret). The secret is zeroed on the way out. */
+static int send_secret(struct ctl *c, const char *method, const char *name,
+		       const char *prompt, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	char secret[CTLSECRET_MAX];
+	size_t len;
+	int r = ctlsecret_read(prompt, c->password_stdin, secret, &len, e);
+
+	if (r == 0)
+		r = new_call(c, method, &m, e);
+	if (r == 0) {
+		r = sd_bus_message_append(m, "s", name);
+		if (r >= 0)
+			r = sd_bus_message_append_array(m, 'y', secret, len);
+		r = r < 0 ? err_sys(e, -r, "call %s", method) : 0;
+	}
+	explicit_bzero(secret, sizeof(secret));
+	if (r == 0)
+		r = sd_bus_message_sensitive(m);
+	return r >= 0 ? send_call(c, m, method, NULL, e) : r;
+}
+
+int ctl_unlock(struct ctl *c, char **argv, struct err *e)
+{
+	return send_secret(c, "Unlock", argv[0], "Passcode: ", e);
+}
+
+int ctl_unlock_config(struct ctl *c, char **argv, struct err *e)
+{
+	return send_secret(c, "UnlockConfig", argv[0], "Config password: ", e);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/devquery.h"
+
+#include "cellsd/host.h"
+#include "cellsd/leaf.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+
+#include <stdio.h>
+
+static int send_reply(sd_bus_message *reply, int r, struct err *e)
+{
+	if (r >= 0)
+		r = sd_bus_send(NULL, reply, NULL);
+	return r < 0 ? err_sys(e, -r, "answer") : 1;
+}
+
+static int append_class(sd_bus_message *reply, const struct host *h, uint32_t c)
+{
+	int r;
+
+	if (!(h->present >> c & 1))
+		return 0;
+	r = sd_bus_message_open_container(reply, 'r', "uas");
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "u", c);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "s");
+	for (size_t i = 0; r >= 0 && i < h->n_nodes; i++) {
+		char text[32];
+
+		if (!(h->nodes[i].classes >> c & 1))
+			continue;
+		snprintf(text, sizeof(text), "%u:%u", h->nodes[i].major,
+			 h->nodes[i].minor);
+		r = sd_bus_message_append(reply, "s", text);
+	}
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+int devquery_inventory(struct host *h, sd_bus_message *m, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	int r = sd_bus_message_new_method_return(m, &reply);
+
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "ss", h->backend_type->name,
+					  h->backend_type->level);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "(uas)");
+	for (uint32_t c = 0; r >= 0 && c < CELLS_CLASS_COUNT; c++)
+		r = append_class(reply, h, c);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	return send_reply(reply, r, e);
+}
+
+static int append_lacking(sd_bus_message *reply, unsigned int lacking)
+{
+	static const char *const limits[] = { "memory-max", "cpu-weight",
+					      "pids-max" };
+	int r = sd_bus_message_open_container(reply, 'e', "sv");
+
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "s", "not-enforced");
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'v', "as");
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "s");
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(limits); i++)
+		if (lacking >> i & 1)
+			r = sd_bus_message_append(reply, "s", limits[i]);
+	for (int i = 0; r >= 0 && i < 3; i++)
+		r = sd_bus_message_close_container(reply);
+	return r;
+}
+
+static int append_vp(sd_bus_message *reply, const struct vp *v)
+{
+	const struct vp_run *run = v->run;
+	int r = sd_bus_message_open_container(reply, 'r', "sa{sv}");
+
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "s", v->name);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "{sv}");
+	if (r >= 0)
+		r = sd_bus_message_append(
+			reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "state", "s",
+			vpstate_name(v->state), "label", "s", v->conf.label,
+			"pid", "u",
+			run && run->pid > 0 ? (uint32_t)run->pid : 0,
+			"foreground", "b", v->state == VPSTATE_FOREGROUND,
+			"since", "t", run ? run->since_ns : 0, "address", "s",
+			"", "memory", "t",
+			run && run->leaf >= 0 ? leaf_memory(run->leaf) : 0);
+	if (r >= 0)
+		r = append_lacking(reply, run ? run->lacking : 0);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+int devquery_list(struct host *h, sd_bus_message *m, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const struct roster *roster = h->roster;
+	int r = sd_bus_message_new_method_return(m, &reply);
+
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "(sa{sv})");
+	for (unsigned int i = 0; r >= 0 && i < roster->n; i++)
+		if (roster->vp[i]->state != VPSTATE_ABSENT)
+			r = append_vp(reply, roster->vp[i]);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "t", roster->front_generation);
+	return send_reply(reply, r, e);
+}
