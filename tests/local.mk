@@ -191,7 +191,7 @@ noinst_PROGRAMS += %D%/bench/cells-sim
 
 TESTS += $(check_PROGRAMS)
 
-LINTS = %D%/lint/documents.sh %D%/lint/layout.py %D%/lint/pages.sh \
+LINTS = %D%/lint/test_cellsd_links.sh %D%/lint/documents.sh %D%/lint/layout.py %D%/lint/pages.sh \
 	%D%/lint/tools.sh %D%/lint/uapi.sh
 dist_noinst_SCRIPTS += $(LINTS) %D%/demo/verify.sh %D%/fuzz/fuzz.sh %D%/lint/analyze.sh %D%/check.sh
 TESTS += $(LINTS)
