@@ -55,7 +55,7 @@ int audit_append(struct audit_chain *c, enum audit_event ev, int64_t time,
 	text_time(time, when);
 	j = json_pack("{ss* ss* ss ss ss sI so}", "class", cls, "vp", vp,
 		      "event", events[ev], "prev", prev, "time", when, "seq",
-		      (json_int_t)(c->seq + 1), "detail",
+		      (json_int_t)c->seq + 1, "detail",
 		      detail ? json_incref(detail) : json_object());
 	text = j ? json_text(j) : NULL;
 	if (!text)

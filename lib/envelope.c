@@ -82,7 +82,7 @@ static int set_type(struct envelope *env, const char *type, struct err *e)
 		return err_reason(e, REASON_ENVELOPE,
 				  "envelope: payloadType '%.80s' is not valid",
 				  type);
-	strcpy(env->type, type);
+	memcpy(env->type, type, strlen(type) + 1);
 	return 0;
 }
 
@@ -154,7 +154,7 @@ static int take_signature(struct envelope *env, json_t *j, struct err *e)
 				  "envelope: keyid '%.70s' is not 64 "
 				  "lower-case hex digits",
 				  keyid);
-	strcpy(s->keyid, keyid);
+	memcpy(s->keyid, keyid, sizeof(s->keyid));
 	r = take_bytes("sig", sig, s->sig, sizeof(s->sig), e);
 	if (r < 0)
 		return r;
@@ -331,7 +331,7 @@ int envelope_sign(struct envelope *env, const struct key *k, struct err *e)
 	r = key_sign(k, env->pae_digest, s.sig, &s.sig_len, e);
 	if (r < 0)
 		return r;
-	strcpy(s.keyid, key_id(k));
+	memcpy(s.keyid, key_id(k), sizeof(s.keyid));
 	old = find(env, s.keyid);
 	if (!old)
 		return put_signature(env, &s, e);

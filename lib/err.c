@@ -6,6 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Here are the functions behind the macros. */
+#undef err_set
+#undef err_sys
+#undef err_reason
+#undef err_oom
+
 /* Returns how many bytes of the text are used. */
 static size_t __attribute__((format(printf, 3, 0)))
 put(struct err *e, enum reason r, const char *fmt, va_list ap)
@@ -21,6 +27,12 @@ put(struct err *e, enum reason r, const char *fmt, va_list ap)
 	return (size_t)n < sizeof(e->text) ? (size_t)n : sizeof(e->text) - 1;
 }
 
+/* A caller who passes a code that is none has failed all the same. */
+static int negative(int code)
+{
+	return code > 0 ? -code : -EIO;
+}
+
 int err_set(struct err *e, int code, const char *fmt, ...)
 {
 	va_list ap;
@@ -28,7 +40,7 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	put(e, REASON_NONE, fmt, ap);
 	va_end(ap);
-	return -code;
+	return negative(code);
 }
 
 int err_sys(struct err *e, int code, const char *fmt, ...)
@@ -40,7 +52,7 @@ int err_sys(struct err *e, int code, const char *fmt, ...)
 	n = put(e, REASON_NONE, fmt, ap);
 	va_end(ap);
 	snprintf(e->text + n, sizeof(e->text) - n, ": %s", strerror(code));
-	return -code;
+	return negative(code);
 }
 
 int err_reason(struct err *e, enum reason r, const char *fmt, ...)
@@ -50,7 +62,7 @@ int err_reason(struct err *e, enum reason r, const char *fmt, ...)
 	va_start(ap, fmt);
 	put(e, r, fmt, ap);
 	va_end(ap);
-	return -reason_errno(r);
+	return negative(reason_errno(r));
 }
 
 const char *err_code(const struct err *e)

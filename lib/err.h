@@ -15,7 +15,8 @@ struct err {
 	char text[512];
 };
 
-/* Each returns -code. err_sys() appends what the code means. */
+/* Each returns -code (EIO for a code that is none). err_sys() appends what the
+ * code means. */
 int err_set(struct err *e, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int err_sys(struct err *e, int code, const char *fmt, ...)
@@ -25,10 +26,25 @@ int err_sys(struct err *e, int code, const char *fmt, ...)
 int err_reason(struct err *e, enum reason r, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/*
+ * That the result is below 0, which a compiler and its analyzer cannot see from
+ * here: else they follow callers on a way that does not exist.
+ */
+static inline int err_negative(int r)
+{
+	if (r >= 0)
+		__builtin_unreachable();
+	return r;
+}
+#define err_set(...) err_negative(err_set(__VA_ARGS__))
+#define err_sys(...) err_negative(err_sys(__VA_ARGS__))
+#define err_reason(...) err_negative(err_reason(__VA_ARGS__))
+
 /* The reason's word; "err.internal" where none was given. */
 const char *err_code(const struct err *e);
 
 /* -ENOMEM, with "what: Cannot allocate memory". */
 int err_oom(struct err *e, const char *what);
+#define err_oom(...) err_negative(err_oom(__VA_ARGS__))
 
 #endif

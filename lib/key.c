@@ -263,20 +263,28 @@ int key_verify(const struct key *k, const uint8_t digest[HASH_SIZE],
 		       : -EKEYREJECTED;
 }
 
-static int make_file(const char *path, struct key **ret, struct err *e)
+static int save_file(const char *path, const struct key *k, struct err *e)
 {
-	AUTO(key_freep) struct key *k = NULL;
 	auto_free char *pem = NULL;
 	int r;
 
-	r = key_generate(&k, e);
-	if (r < 0)
-		return r;
 	r = key_to_pem(k, true, &pem, e);
 	if (r < 0)
 		return r;
 	r = io_replace_file(path, pem, strlen(pem), 0600, e);
 	mbedtls_platform_zeroize(pem, strlen(pem));
+	return r;
+}
+
+static int make_file(const char *path, struct key **ret, struct err *e)
+{
+	AUTO(key_freep) struct key *k = NULL;
+	int r;
+
+	r = key_generate(&k, e);
+	if (r < 0)
+		return r;
+	r = save_file(path, k, e);
 	if (r < 0)
 		return r;
 	*ret = steal(k);

@@ -114,7 +114,7 @@ int text_unbase64(const char *b64, size_t b64_len, void **ret, size_t *ret_len)
 
 void text_digest(const uint8_t digest[32], char *ret)
 {
-	memcpy(ret, DIGEST_PREFIX, strlen(DIGEST_PREFIX));
+	memcpy(ret, DIGEST_PREFIX, sizeof(DIGEST_PREFIX));
 	text_hex(digest, 32, ret + strlen(DIGEST_PREFIX));
 }
 

@@ -60,7 +60,7 @@ static int take_host(char *s, struct uri *u, struct err *e)
 	} else if (!is_name(s)) {
 		return bad(e, "the host is no name or address");
 	}
-	strcpy(u->host, s);
+	memcpy(u->host, s, strlen(s) + 1);
 	u->port = (uint16_t)port;
 	return 0;
 }
@@ -76,7 +76,7 @@ static int take_group(char *s, struct uri *u)
 	if (!text_is_id(s) || text_number(colon + 1, INT32_MAX, &min) < 0 ||
 	    min == 0)
 		return -EINVAL;
-	strcpy(u->group, s);
+	memcpy(u->group, s, strlen(s) + 1);
 	u->group_min = (uint32_t)min;
 	return 0;
 }
@@ -120,7 +120,7 @@ int uri_parse(const char *s, struct uri *ret, struct err *e)
 
 	if (strlen(s) > TEXT_MAX)
 		return bad(e, "longer than 1024 characters");
-	strcpy(copy, s);
+	memcpy(copy, s, strlen(s) + 1);
 	if (strncmp(copy, SCHEME, strlen(SCHEME)) != 0)
 		return bad(e, "does not start with " SCHEME);
 	rest = strstr(host, "/?");
