@@ -488,7 +488,7 @@ int archive_list(struct request *rq, struct err *e)
 	static const struct listing scoped = {
 		.sql = "SELECT " COLUMNS " FROM document",
 		.where = "type <> 'group' OR EXISTS (SELECT 1 FROM"
-			 " json_each(?) WHERE value = id)",
+			 " json_each(?) WHERE value = document.id)",
 		.key = "number",
 		.desc = true,
 		.fields = fields,
