@@ -75,6 +75,37 @@ static int read_layers(sd_bus_message *m, struct vp_conf *c, struct err *e)
 	return 0;
 }
 
+/* An array of words, kept as one text with spaces between. */
+static int read_words(sd_bus_message *m, const char *name, char **field,
+		      struct err *e)
+{
+	auto_free char *words = strdup("");
+	const char *word;
+	int r = sd_bus_message_enter_container(m, 'v', "as");
+
+	if (r >= 0)
+		r = sd_bus_message_enter_container(m, 'a', "s");
+	if (r < 0)
+		return bad(e, r, name);
+	while (words && (r = sd_bus_message_read(m, "s", &word)) > 0) {
+		char *longer;
+
+		if (asprintf(&longer, "%s%s%s", words, *words ? " " : "",
+			     word) < 0)
+			return err_oom(e, "read Apply");
+		free(words);
+		words = longer;
+	}
+	if (!words)
+		return err_oom(e, "read Apply");
+	if (r < 0 || sd_bus_message_exit_container(m) < 0 ||
+	    sd_bus_message_exit_container(m) < 0)
+		return bad(e, r, name);
+	free(*field);
+	*field = steal(words);
+	return 0;
+}
+
 static int read_entry(sd_bus_message *m, struct vp_conf *c, struct err *e)
 {
 	const char *name;
@@ -84,6 +115,8 @@ static int read_entry(sd_bus_message *m, struct vp_conf *c, struct err *e)
 		return bad(e, r, "property");
 	if (strcmp(name, "layers") == 0)
 		return read_layers(m, c, e);
+	if (strcmp(name, "attention") == 0)
+		return read_words(m, name, &c->attention, e);
 	for (const struct vp_property *p = vp_properties; p->name; p++)
 		if (strcmp(p->name, name) == 0)
 			return read_property(m, p, c, e);

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import http.server
 import json
+import os
 import ssl
 import threading
 
@@ -121,8 +122,8 @@ class Server:
         self.asked.append(path.rsplit("/", 1)[1])
         data = self.files.get(self.asked[-1])
         if data is None:
-            return 404, [("Content-Type", "application/problem+json")], b'{"status":404}'
-        return 200, [("Content-Type", "application/octet-stream")], data
+            return http.HTTPStatus.NOT_FOUND, [("Content-Type", "application/problem+json")], b'{"status":404}'
+        return http.HTTPStatus.OK, [("Content-Type", "application/octet-stream")], data
 
     async def _send(self, kind, **members):
         if self.connection:
@@ -211,7 +212,7 @@ class Server:
     def connected(self):
         return self.connection is not None and bool(self.hellos)
 
-    def receipt(self, seconds=60, after=0, **want):
+    def receipt(self, seconds=int(os.environ.get("CELLS_WAIT", "60")), after=0, **want):
         """Waits for a receipt (behind seq `after`) whose members are as wanted."""
         def found():
             for r in self.receipts:
