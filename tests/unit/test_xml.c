@@ -446,6 +446,35 @@ START_TEST(type_without_a_schema_is_an_error)
 }
 END_TEST
 
+#ifndef __SANITIZE_ADDRESS__
+/* How much address space the process has now. */
+static rlim_t address_space(void)
+{
+	AUTO(auto_fclosep) FILE *f = fopen("/proc/self/statm", "re");
+	unsigned long pages;
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fscanf(f, "%lu", &pages), 1);
+	return pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+START_TEST(document_that_memory_is_short_for_is_not_begun)
+{
+	struct text t = { 0 };
+	struct rlimit limit;
+
+	put(&t, HEAD "/>", 1);
+	ck_assert_int_eq(parse(&t), 0);
+	limit.rlim_cur = limit.rlim_max = address_space() + (16 << 20);
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+	ck_assert_int_eq(parse(&t), 0);
+	put(&t, " ", XML_SIZE_MAX - t.len);
+	ck_assert_int_eq(parse(&t), -ENOMEM);
+	free(t.s);
+}
+END_TEST
+#endif
+
 START_TEST(schemas_are_compiled_in)
 {
 	size_t len;
@@ -471,6 +500,9 @@ static void add(TCase *tc)
 	tcase_add_test(tc, references_and_comments_do_not_split_a_value);
 	tcase_add_test(tc, error_names_the_line_and_no_terminal_code);
 	tcase_add_test(tc, type_without_a_schema_is_an_error);
+#ifndef __SANITIZE_ADDRESS__
+	tcase_add_test(tc, document_that_memory_is_short_for_is_not_begun);
+#endif
 	tcase_add_test(tc, schemas_are_compiled_in);
 }
 
