@@ -16,7 +16,7 @@ int erofs_make(const char *tree, const char *file, unsigned int index,
 {
 	char uuid[sizeof(UUID) + 12], epoch[64], compressor[32];
 	const char *const env[] = { epoch, NULL };
-	const char *argv[9];
+	const char *argv[10];
 	unsigned int n = 0;
 
 	snprintf(uuid, sizeof(uuid), UUID, index);
@@ -25,6 +25,7 @@ int erofs_make(const char *tree, const char *file, unsigned int index,
 	argv[n++] = "--quiet";
 	argv[n++] = "-U";
 	argv[n++] = uuid;
+	argv[n++] = "-Enoinline_data";
 	if (compress) {
 		snprintf(compressor, sizeof(compressor), "-z%s", compress);
 		argv[n++] = compressor;

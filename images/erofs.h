@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * EROFS files by mkfs.erofs: the same tree gives the same bytes. Files are not
- * compressed unless asked for: readers get the page cache's own pages with no
- * second copy, chunks of an update stay the same around a change, and zstd on
- * the chunks makes the transfer smaller than lz4 blocks would.
+ * compressed unless asked for, and their tails not put among the inodes: the
+ * page cache holds one copy of each page whoever maps it, and chunks around a
+ * change stay. Debian's minbase, measured: 58 MiB of chunks, with lz4hc 65;
+ * four libraries changed are 2.9 MiB to send, with lz4hc 14.5, with tails
+ * inline 30. The price is room on the device, 175 MiB against 103.
  */
 #ifndef IMAGES_EROFS_H
 #define IMAGES_EROFS_H

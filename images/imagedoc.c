@@ -43,7 +43,7 @@ static bool is_plain(const char *s)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
 				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				    "/._-+";
+				    "/._-+@";
 
 	return *s && s[strspn(s, plain)] == '\0';
 }

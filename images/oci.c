@@ -248,12 +248,18 @@ static void take_init(json_t *config, struct oci_config *ret)
 		strcpy(ret->init, path);
 }
 
+/* Those that an image document can name; others are as good as none. */
 static void take_signal(json_t *config, struct oci_config *ret)
 {
+	static const char *const known[] = { "HUP",  "INT",   "QUIT",
+					     "USR1", "USR2",  "TERM",
+					     "PWR",  "WINCH", NULL };
 	const char *s =
 		json_string_value(json_object_get(config, "StopSignal"));
 
 	if (s && strncmp(s, "SIG", 3) == 0 &&
+	    (is_one_of(known, s + 3) ||
+	     strncmp(s + 3, "RTMIN", strlen("RTMIN")) == 0) &&
 	    strlen(s + 3) < sizeof(ret->stop_signal))
 		strcpy(ret->stop_signal, s + 3);
 }

@@ -7,6 +7,7 @@ dist_man_MANS += \
 	%D%/cells-document.5 \
 	%D%/cells-envelope.5 \
 	%D%/cells-group.5 \
+	%D%/cells-image.1 \
 	%D%/cells-image.5 \
 	%D%/cells-key.5 \
 	%D%/cells-modes.7 \
