@@ -32,9 +32,10 @@
 	X(UNSHARE, "make its mount namespace")                                 \
 	X(ROOT, "enter its root")                                              \
 	X(NETWORK, "bring up its loopback")                                    \
-	X(HOSTNAME, "set its host name") X(CONSOLE, "open its console")        \
-		X(LABEL, "take its SELinux context") X(JAIL, "give up rights") \
-			X(EXEC, "run its init")
+	X(HOSTNAME, "set its host name")                                       \
+	X(CONSOLE, "open its console")                                         \
+	X(LABEL, "take its SELinux context") X(JAIL, "give up rights")         \
+		X(EXEC, "run its init")
 enum step {
 #define STEP_SYMBOL(s, w) STEP_##s,
 	STEPS(STEP_SYMBOL)

@@ -260,15 +260,16 @@ static int check_passcode(int fd, const char *vp, struct err *e)
 	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
 
-	if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) < 0 ||
-	    st.st_size > PASSCODE_MAX)
+	if (seals < 0 || fstat(fd, &st) < 0 || st.st_size > PASSCODE_MAX)
 		return err_set(e, EINVAL,
-			       "unlock VP %s: the passcode is no sealed memfd",
-			       vp);
-	if (st.st_size > 0)
-		return err_reason(e, REASON_PASSWORD,
-				  "unlock VP %s: it has no passcode", vp);
-	return 0;
+			       "unlock VP %s: the passcode is no memfd", vp);
+	if (st.st_size == 0)
+		return 0;
+	if ((seals & SEALS) != SEALS)
+		return err_set(e, EINVAL,
+			       "unlock VP %s: the passcode is not sealed", vp);
+	return err_reason(e, REASON_PASSWORD,
+			  "unlock VP %s: it has no passcode", vp);
 }
 
 static int do_unlock(struct devbus *d, sd_bus_message *m, struct err *e)

@@ -101,17 +101,20 @@ int mnt_idmap(int mount, int userns, const char *what, struct err *e)
 	return 0;
 }
 
+int mnt_cover(int mount, int place, const char *what, struct err *e)
+{
+	if (move_mount(mount, "", place, "",
+		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return err_sys(e, errno, "mount on /%s", what);
+	return 0;
+}
+
 int mnt_attach(int mount, int dir, const char *path, struct err *e)
 {
 	auto_close int place = -1;
 	int r = mnt_open(dir, path, O_PATH | O_NOFOLLOW, &place, e);
 
-	if (r < 0)
-		return r;
-	if (move_mount(mount, "", place, "",
-		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return err_sys(e, errno, "mount on /%s", path);
-	return 0;
+	return r < 0 ? r : mnt_cover(mount, place, path, e);
 }
 
 void mnt_detach(int dir, const char *path)

@@ -29,7 +29,10 @@ int mnt_idmap(int mount, int userns, const char *what, struct err *e);
 /* Attaches a detached mount to dir/path; -ENOENT: there is no such place. */
 int mnt_attach(int mount, int dir, const char *path, struct err *e);
 
-/* Opens dir/path (O_PATH) without leaving dir and without links. */
+/* The same, to a place that is open; `what` stands in messages. */
+int mnt_cover(int mount, int place, const char *what, struct err *e);
+
+/* Opens dir/path without leaving dir and without links. */
 int mnt_open(int dir, const char *path, uint64_t flags, int *ret,
 	     struct err *e);
 

@@ -95,7 +95,7 @@ static int parse_condition(struct rule *rule, char *text, struct err *e)
 
 	text = trim(text);
 	word = strsep(&text, " \t");
-	value = trim(text ? text : (char *)"");
+	value = text ? trim(text) : word + strlen(word);
 	if (rule->n == CONDITIONS_MAX)
 		return err_set(e, EINVAL, "more than %d conditions",
 			       CONDITIONS_MAX);

@@ -280,7 +280,7 @@ static int mask(int stage, int root, const char *path, bool readable,
 						  : 0),
 			    path, e);
 	if (r == 0)
-		r = mnt_attach(cover, root, path, e);
+		r = mnt_cover(cover, place, path, e);
 	return r;
 }
 

@@ -206,6 +206,21 @@ static int do_apply(struct roster *r, const char *const *w, struct err *e)
 	return 0;
 }
 
+/* The VPs that are wished for stand first, in the wish's order. */
+static void move_up(struct roster *r, struct vp *v)
+{
+	unsigned int to = 0, at = 0;
+
+	while (r->vp[to] != v && r->vp[to]->named)
+		to++;
+	while (r->vp[at] != v)
+		at++;
+	if (at < to)
+		return;
+	memmove(&r->vp[to + 1], &r->vp[to], (at - to) * sizeof(v));
+	r->vp[to] = v;
+}
+
 static int do_named(struct roster *r, const char *const *w, struct err *e)
 {
 	struct vp *v = add_vp(r, w[1], e);
@@ -214,6 +229,8 @@ static int do_named(struct roster *r, const char *const *w, struct err *e)
 		return -ENOMEM;
 	for (int c = 0; !v->named && c < CELLS_CLASS_COUNT; c++)
 		v->right[c].kill = true;
+	if (!v->named)
+		move_up(r, v);
 	v->named = true;
 	vp_conf_fini(&v->conf);
 	return vp_conf_init(&v->conf, e);

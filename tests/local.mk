@@ -76,6 +76,24 @@ check_PROGRAMS += %D%/unit/test_seal
 check_PROGRAMS += %D%/unit/test_manual
 %C%_unit_test_manual_LDADD = $(UNIT_LIBS)
 
+CELLSD_TEST_LIBS = tests/unit/libunit.a cellsd/libcellsd.a $(LIBCELLS) \
+	$(CELLSD_LIBS) $(CHECK_LIBS)
+check_PROGRAMS += %D%/unit/test_journal
+%C%_unit_test_journal_SOURCES = %D%/unit/test_journal.c %D%/unit/fault.c
+%C%_unit_test_journal_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
+%C%_unit_test_journal_LDADD = $(CELLSD_TEST_LIBS)
+
+check_PROGRAMS += %D%/unit/test_profile
+%C%_unit_test_profile_LDADD = $(CELLSD_TEST_LIBS)
+
+check_PROGRAMS += %D%/unit/test_roster
+%C%_unit_test_roster_SOURCES = %D%/unit/test_roster.c %D%/unit/fault.c
+%C%_unit_test_roster_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
+%C%_unit_test_roster_LDADD = $(CELLSD_TEST_LIBS)
+
+check_PROGRAMS += %D%/unit/test_vpstate
+%C%_unit_test_vpstate_LDADD = $(CELLSD_TEST_LIBS)
+
 check_PROGRAMS += %D%/unit/test_text
 %C%_unit_test_text_LDADD = $(UNIT_LIBS)
 

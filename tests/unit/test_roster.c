@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/roster.h"
+
+#include "cellsd/journal.h"
+#include "cellsd/rosterlog.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DIGEST                                                                 \
+	"sha256:"                                                              \
+	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static char path[512];
+static struct roster *r;
+static struct err e;
+
+static void reopen_in(const char *boot)
+{
+	roster_free(steal(r));
+	ck_assert_msg(roster_open(path, boot, &r, &e) == 0, "%s", e.text);
+}
+
+static void reopen(void)
+{
+	reopen_in("boot-1");
+}
+
+static void setup(void)
+{
+	snprintf(path, sizeof(path), "%s/log", unit_folder());
+	unlink(path);
+	reopen();
+}
+
+static void teardown(void)
+{
+	roster_free(steal(r));
+}
+
+/* Names, NULL ends them; each may use the camera in front, and keeps handles.
+ */
+static int apply(const char *const *names)
+{
+	AUTO(roster_wish_fini) struct roster_wish w = { .generation = 7 };
+
+	for (; *names; names++) {
+		struct vp *v = vp_new(*names, &e);
+
+		vp_conf_add_layer(&v->conf, DIGEST, &e);
+		vp_conf_set(&v->conf, "label", "A  label\n%", &e);
+		vp_conf_set(&v->conf, "memory-max", "123", &e);
+		v->right[CELLS_CLASS_CAMERA].right.use = CELLS_USE_FRONT;
+		v->right[CELLS_CLASS_CAMERA].right.block = 1;
+		w.vp[w.n++] = v;
+	}
+	return roster_apply(r, &w, &e);
+}
+
+static const char *const both[] = { "work", "personal", NULL };
+static const char *const one[] = { "personal", NULL };
+
+START_TEST(desired_state_is_read_back)
+{
+	struct vp *v;
+
+	ck_assert_int_eq(apply(both), 0);
+	reopen();
+	ck_assert_uint_eq(r->apply_generation, 7);
+	ck_assert_uint_eq(r->n, 2);
+	v = roster_find(r, "work");
+	ck_assert_str_eq(v->conf.label, "A  label\n%");
+	ck_assert_str_eq(v->conf.layer[0], DIGEST);
+	ck_assert_uint_eq(v->conf.memory_max, 123);
+	ck_assert_int_eq(v->state, VPSTATE_INSTALLED);
+	ck_assert_int_eq(v->right[CELLS_CLASS_CAMERA].right.use,
+			 CELLS_USE_FRONT);
+	ck_assert(!v->right[CELLS_CLASS_CAMERA].kill);
+	ck_assert_int_eq(v->right[CELLS_CLASS_GPS].right.use, CELLS_USE_NONE);
+}
+END_TEST
+
+static void wipe(const char *name, const char *job)
+{
+	struct vp *v = roster_find(r, name);
+
+	ck_assert_int_eq(roster_add_job(r, v, job, false, &e), 0);
+	ck_assert_int_eq(
+		roster_measured(r, roster_find_job(r, job), 99, "ext4", &e), 0);
+	ck_assert_int_eq(roster_erased(r, v, &e), 0);
+}
+
+START_TEST(ranges_of_ids_are_never_used_again)
+{
+	uint32_t last = 0;
+
+	for (int i = 0; i < 5; i++) {
+		char job[16];
+		uint32_t number;
+
+		ck_assert_int_eq(apply(both), 0);
+		number = roster_find(r, "work")->number;
+		ck_assert_uint_gt(number, last);
+		ck_assert_uint_ne(number, roster_find(r, "personal")->number);
+		ck_assert_uint_ge(number, VP_RANGE_FIRST);
+		last = number;
+		snprintf(job, sizeof(job), "job-%d", i);
+		wipe("work", job);
+		if (i % 2)
+			reopen();
+	}
+}
+END_TEST
+
+START_TEST(kept_vp_keeps_its_range)
+{
+	uint32_t number;
+
+	apply(both);
+	number = roster_find(r, "work")->number;
+	apply(one);
+	ck_assert(!roster_find(r, "work")->named);
+	reopen();
+	apply(both);
+	ck_assert_uint_eq(roster_find(r, "work")->number, number);
+	ck_assert(roster_find(r, "work")->named);
+}
+END_TEST
+
+START_TEST(running_vp_is_found_again_in_the_same_boot_only)
+{
+	char leaf[VP_LEAF_SIZE], again[VP_LEAF_SIZE];
+	struct vp *v;
+
+	apply(both);
+	ck_assert_int_eq(roster_start(r, roster_find(r, "work"), leaf, &e), 0);
+	ck_assert_int_eq(roster_set_front(r, roster_find(r, "work"), &e), 0);
+	reopen();
+	v = roster_find(r, "work");
+	ck_assert_int_eq(v->state, VPSTATE_FOREGROUND);
+	ck_assert_ptr_eq(roster_front(r), v);
+	ck_assert_str_eq(v->run->leaf_name, leaf);
+	reopen_in("boot-2");
+	v = roster_find(r, "work");
+	ck_assert_int_eq(v->state, VPSTATE_STOPPED);
+	ck_assert_ptr_null(v->run);
+	ck_assert_ptr_null(roster_front(r));
+	/* A leaf's name is never used again. */
+	ck_assert_int_eq(roster_start(r, v, again, &e), 0);
+	ck_assert_str_ne(leaf, again);
+}
+END_TEST
+
+START_TEST(locked_vp_stays_locked)
+{
+	char leaf[VP_LEAF_SIZE];
+	struct vp *v;
+
+	apply(both);
+	v = roster_find(r, "work");
+	ck_assert_int_eq(roster_move(r, v, VPEVENT_LOCK, &e), 0);
+	ck_assert_int_eq(roster_start(r, v, leaf, &e), -EBUSY);
+	ck_assert_int_eq(e.reason, REASON_VP_STATE);
+	reopen_in("boot-2");
+	v = roster_find(r, "work");
+	ck_assert_int_eq(v->state, VPSTATE_LOCKED);
+	ck_assert_int_eq(roster_set_front(r, v, &e), -EBUSY);
+	ck_assert_int_eq(apply(both), 0);
+	ck_assert_int_eq(roster_find(r, "work")->state, VPSTATE_LOCKED);
+}
+END_TEST
+
+START_TEST(job_is_remembered_until_it_is_forgotten)
+{
+	struct roster_job *job;
+
+	apply(both);
+	ck_assert_int_eq(
+		roster_add_job(r, roster_find(r, "work"), "j", true, &e), 0);
+	ck_assert_int_eq(roster_forget_job(r, "j", &e), -EBUSY);
+	reopen();
+	ck_assert_int_eq(roster_find(r, "work")->state, VPSTATE_WIPING);
+	job = roster_find_job(r, "j");
+	ck_assert(job->remove && !job->done);
+	ck_assert_int_eq(roster_measured(r, job, 4096, "ext4", &e), 0);
+	ck_assert_int_eq(roster_erased(r, roster_find(r, "work"), &e), 0);
+	reopen();
+	ck_assert_ptr_null(roster_find(r, "work"));
+	job = roster_find_job(r, "j");
+	ck_assert(job->done);
+	ck_assert_uint_eq(job->bytes, 4096);
+	ck_assert_int_eq(roster_forget_job(r, "j", &e), 0);
+	reopen();
+	ck_assert_ptr_null(roster_find_job(r, "j"));
+}
+END_TEST
+
+/* What a roster is, as text, to compare two of them. */
+static char *picture(void)
+{
+	static char text[2][16384];
+	static int which;
+	char *s = text[which ^= 1], *at = s;
+
+	at += sprintf(at, "%s %u %d;", r->front, r->next_number,
+		      (int)r->starts);
+	for (unsigned int i = 0; i < r->n; i++) {
+		struct vp *v = r->vp[i];
+
+		if (v->state == VPSTATE_ABSENT && !v->number)
+			continue;
+		at += sprintf(at, "%s %u %s %d %s %u;", v->name, v->number,
+			      vpstate_name(v->state), v->named,
+			      v->run ? v->run->leaf_name : "-",
+			      v->right[CELLS_CLASS_CAMERA].right.use);
+	}
+	for (unsigned int i = 0; i < r->n_jobs; i++)
+		at += sprintf(at, "%s %s %d %d;", r->job[i]->id, r->job[i]->vp,
+			      r->job[i]->done, (int)r->job[i]->bytes);
+	return s;
+}
+
+static void live(void)
+{
+	char leaf[VP_LEAF_SIZE];
+
+	apply(both);
+	roster_start(r, roster_find(r, "work"), leaf, &e);
+	roster_start(r, roster_find(r, "personal"), leaf, &e);
+	roster_set_front(r, roster_find(r, "work"), &e);
+	apply(one);
+	roster_auto_start(r, roster_find(r, "personal"), &e);
+	roster_add_job(r, roster_find(r, "personal"), "j", false, &e);
+}
+
+START_TEST(log_written_anew_says_the_same)
+{
+	char *before;
+
+	live();
+	before = picture();
+	rosterlog_write_all(r);
+	ck_assert_int_eq(journal_rewrite(r->journal, &e), 0);
+	ck_assert_str_eq(picture(), before);
+	reopen();
+	ck_assert_str_eq(picture(), before);
+}
+END_TEST
+
+/* Each operation with the n-th system call failing: memory and log agree. */
+static int do_apply(void)
+{
+	return apply(one);
+}
+
+static int do_start(void)
+{
+	char leaf[VP_LEAF_SIZE];
+
+	return roster_start(r, roster_find(r, "personal"), leaf, &e);
+}
+
+static int do_front(void)
+{
+	return roster_set_front(r, roster_find(r, "work"), &e);
+}
+
+static int do_lock(void)
+{
+	return roster_move(r, roster_find(r, "personal"), VPEVENT_LOCK, &e);
+}
+
+static int do_job(void)
+{
+	return roster_add_job(r, roster_find(r, "personal"), "k", true, &e);
+}
+
+static int (*const operations[])(void) = { do_apply, do_start, do_front,
+					   do_lock, do_job };
+
+START_TEST(failed_operation_changes_nothing)
+{
+	for (unsigned int n = 1;; n++) {
+		char before[16384], leaf[VP_LEAF_SIZE];
+		bool fired;
+		int code;
+
+		teardown();
+		setup();
+		apply(both);
+		roster_start(r, roster_find(r, "work"), leaf, &e);
+		snprintf(before, sizeof(before), "%s", picture());
+		fault_at(n);
+		code = operations[_i]();
+		fired = fault_fired();
+		fault_at(0);
+		if (fired) {
+			ck_assert_int_lt(code, 0);
+			ck_assert_str_eq(picture(), before);
+		}
+		snprintf(before, sizeof(before), "%s", picture());
+		reopen();
+		ck_assert_str_eq(picture(), before);
+		if (!fired)
+			break;
+	}
+}
+END_TEST
+
+START_TEST(rights_follow_the_front)
+{
+	struct vp *work, *personal;
+
+	apply(both);
+	work = roster_find(r, "work");
+	personal = roster_find(r, "personal");
+	personal->right[CELLS_CLASS_CAMERA].right =
+		(struct cells_right){ CELLS_USE_ANY, 0 };
+	ck_assert_uint_eq(vp_allowed(work, NULL), 0);
+	ck_assert_uint_eq(vp_allowed(personal, NULL), 1U << CELLS_CLASS_CAMERA);
+	ck_assert_uint_eq(vp_allowed(work, work), 1U << CELLS_CLASS_CAMERA);
+	ck_assert_uint_eq(vp_allowed(personal, work), 0);
+	ck_assert_uint_eq(vp_allowed(personal, personal),
+			  1U << CELLS_CLASS_CAMERA);
+	ck_assert_uint_eq(vp_allowed(work, personal), 0);
+}
+END_TEST
+
+static void add(TCase *tc)
+{
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, desired_state_is_read_back);
+	tcase_add_test(tc, ranges_of_ids_are_never_used_again);
+	tcase_add_test(tc, kept_vp_keeps_its_range);
+	tcase_add_test(tc, running_vp_is_found_again_in_the_same_boot_only);
+	tcase_add_test(tc, locked_vp_stays_locked);
+	tcase_add_test(tc, job_is_remembered_until_it_is_forgotten);
+	tcase_add_test(tc, log_written_anew_says_the_same);
+	tcase_add_loop_test(tc, failed_operation_changes_nothing, 0,
+			    ARRAY_SIZE(operations));
+	tcase_add_test(tc, rights_follow_the_front);
+}
+
+UNIT_MAIN("roster", add)
