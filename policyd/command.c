@@ -11,10 +11,10 @@
 #include "policyd/device.h"
 #include "policyd/intake.h"
 #include "policyd/issuer.h"
+#include "policyd/password.h"
 #include "policyd/policyd.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #define RUNNING_MAX 64
 #define RULE_LIFE (30 * 24 * 3600)
@@ -473,10 +473,9 @@ static int on_done(sd_bus_message *m, void *arg, sd_bus_error *unused)
 /* An empty one: policyd vouches, having verified the command. */
 static int append_passcode(sd_bus_message *m)
 {
-	auto_close int fd =
-		memfd_create("passcode", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	auto_close int fd = password_memfd("", 0);
 
-	return fd < 0 ? -errno : sd_bus_message_append(m, "h", fd);
+	return fd < 0 ? fd : sd_bus_message_append(m, "h", fd);
 }
 
 static int execute(struct running *r)

@@ -222,8 +222,7 @@ static int on_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	return 0;
 }
 
-/* Sealed, so that cellsd reads what was tested. */
-static int put_secret(const void *data, size_t len)
+int password_memfd(const void *data, size_t len)
 {
 	auto_close int fd =
 		memfd_create("passcode", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -259,7 +258,7 @@ int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
 	r = count(p, PASSCODE, vp, &wrong, e);
 	if (r < 0)
 		return r;
-	fd = put_secret(passcode, len);
+	fd = password_memfd(passcode, len);
 	r = fd < 0 ? fd : device_message(p, "Unlock", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "sh", vp, fd);

@@ -37,6 +37,10 @@ int password_unlock_config(struct policyd *p, const char *id,
 int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
 		    const void *passcode, size_t len, struct err *e);
 
+/* A sealed memfd with these bytes, so that cellsd reads what was meant; -errno.
+ */
+int password_memfd(const void *data, size_t len);
+
 /* {"config": {id: seconds}, "passcode": {vp: seconds}} of waits; NULL: no
  * memory. */
 json_t *password_waits(struct policyd *p);

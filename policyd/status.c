@@ -73,12 +73,11 @@ static json_t *vps_json(struct policyd *p)
 	return vps;
 }
 
-static json_t *stream_json(struct policyd *p, const char *seq,
-			   const char *acked)
+static json_t *pair(struct policyd *p, const char *receipts, const char *audit)
 {
-	return json_pack("{sI sI}", "seq",
-			 (json_int_t)store_int(p->store, seq, 0), "acked",
-			 (json_int_t)store_int(p->store, acked, 0));
+	return json_pack("{sI sI}", "receipts",
+			 (json_int_t)store_int(p->store, receipts, 0), "audit",
+			 (json_int_t)store_int(p->store, audit, 0));
 }
 
 int status_text(struct policyd *p, char **ret, struct err *e)
@@ -97,11 +96,10 @@ int status_text(struct policyd *p, char **ret, struct err *e)
 		      "secure_time", time, "documents", issuer_documents(p),
 		      "snapshot", snapshot_json(p->snapshot), "staged",
 		      staged_json(p), "inventory", device_inventory(p), "vps",
-		      vps_json(p), "receipts",
-		      stream_json(p, STORE_RECEIPT_SEQ, STORE_RECEIPT_ACKED),
-		      "audit",
-		      stream_json(p, STORE_AUDIT_SEQ, STORE_AUDIT_ACKED),
-		      "locked_out", password_waits(p), "root",
+		      vps_json(p), "seq",
+		      pair(p, STORE_RECEIPT_SEQ, STORE_AUDIT_SEQ), "acked",
+		      pair(p, STORE_RECEIPT_ACKED, STORE_AUDIT_ACKED),
+		      "locked_out", password_waits(p), "root_version",
 		      (json_int_t)(p->root ? p->root->head.version : 0));
 	*ret = j ? json_text(j) : NULL;
 	return *ret ? 0 : err_oom(e, "status");
