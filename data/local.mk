@@ -8,3 +8,15 @@ bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = %D%/completion/bash/cellsadm
 zshcompletiondir = $(datadir)/zsh/site-functions
 dist_zshcompletion_DATA = %D%/completion/zsh/_cellsadm
+
+cellsconfdir = $(sysconfdir)/cells
+dist_cellsconf_DATA = %D%/cells-policyd.conf
+
+# Units name the programs where they are installed.
+UNITS = %D%/cells-policyd.service
+systemunit_DATA = $(UNITS)
+EXTRA_DIST += $(UNITS:=.in)
+CLEANFILES += $(UNITS)
+$(UNITS): %.service: %.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && sed 's|[@]sbindir[@]|$(sbindir)|g' \
+		$(srcdir)/$@.in >$@.tmp && mv $@.tmp $@

@@ -12,7 +12,9 @@ dist_man_MANS += \
 	%D%/cells-key.5 \
 	%D%/cells-modes.7 \
 	%D%/cells-receipt.5 \
+	%D%/cells-policyd.8 \
 	%D%/cells-root.5 \
+	%D%/cells-status.5 \
 	%D%/cells-vp-config.5
 
 # Made from the table of reason codes.

@@ -33,7 +33,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 %D%/libpolicyd_a-store.$(OBJEXT): schema/sql/policyd-001.sql
 EXTRA_DIST += schema/sql/policyd-001.sql
 
-POLICYD_LIBS = %D%/libpolicyd.a $(BASE_LIBS) $(XML_LIBS) $(SQLITE_LIBS) \
+POLICYD_LIBS = policyd/libpolicyd.a $(BASE_LIBS) $(XML_LIBS) $(SQLITE_LIBS) \
 	$(SYSTEMD_LIBS) $(ZSTD_LIBS)
 sbin_PROGRAMS += %D%/cells-policyd
 %C%_cells_policyd_CFLAGS = $(POLICYD_CFLAGS)

@@ -128,6 +128,27 @@ check_PROGRAMS += %D%/unit/test_verb
 
 check_PROGRAMS += %D%/unit/test_words
 %C%_unit_test_words_LDADD = $(CELLSADM_UNIT_LIBS)
+
+# cells-policyd
+POLICYD_TEST_LIBS = tests/unit/libunit.a $(POLICYD_LIBS) $(CHECK_LIBS)
+check_PROGRAMS += %D%/unit/test_assembly
+%C%_unit_test_assembly_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
+%C%_unit_test_assembly_LDADD = $(POLICYD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_evaluate
+%C%_unit_test_evaluate_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
+%C%_unit_test_evaluate_LDADD = $(POLICYD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_password
+%C%_unit_test_password_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
+%C%_unit_test_password_LDADD = $(POLICYD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_securetime
+%C%_unit_test_securetime_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
+%C%_unit_test_securetime_LDADD = $(POLICYD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_snapshot
+%C%_unit_test_snapshot_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
+%C%_unit_test_snapshot_LDADD = $(POLICYD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_store
+%C%_unit_test_store_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
+%C%_unit_test_store_LDADD = $(POLICYD_TEST_LIBS)
 endif
 
 # A fuzz target is one file; libFuzzer brings main() with --enable-fuzzing,

@@ -288,9 +288,8 @@ class Org:
             need = keys["root"][:thresholds.get("root", 1)]
             need += [s for s in (old or []) if s not in need]
             sign = need
-        return self.document("root", "root", version, children, life=365 * DAY,
-                             sign=sign, **kw) if "life" not in kw else \
-            self.document("root", "root", version, children, sign=sign, **kw)
+        kw.setdefault("life", 365 * DAY)
+        return self.document("root", "root", version, children, sign=sign, **kw)
 
     def rotate(self, *roles, **kw):
         """The next root with new keys for these roles; it is then in force here."""
@@ -322,8 +321,8 @@ class Org:
                     parts.append(element("class", {"name": cls, "mode": mode,
                                                    **a}, only))
             children.append(element("vp", {"id": name}, parts))
-        return self.document("device-policy", did, version, children,
-                             life=365 * DAY, **kw)
+        kw.setdefault("life", 365 * DAY)
+        return self.document("device-policy", did, version, children, **kw)
 
     def config(self, did, version, image, image_min=1, label=None, password=None,
                secrets=None, on_boot=False, network="none", lock=None,
@@ -346,15 +345,16 @@ class Org:
             children.append(password.protection())
             if secrets is not None:
                 children.append(password.secrets(secrets, self.org, did, version))
-        return self.document("vp-config", did, version, children,
-                             life=365 * DAY, **kw)
+        kw.setdefault("life", 365 * DAY)
+        return self.document("vp-config", did, version, children, **kw)
 
     def image(self, did, version, layers, architecture="amd64", init="/sbin/init",
               stop_signal="TERM", min_agent=1, **kw):
         more = {"architecture": architecture, "init": init,
                 "stop-signal": stop_signal, "min-agent": min_agent}
+        kw.setdefault("life", 365 * DAY)
         return self.document("image", did, version, [x.xml() for x in layers],
-                             life=365 * DAY, more=more, **kw)
+                             more=more, **kw)
 
     def group(self, did, version, policies=(), configs=(), **kw):
         """policies and configs: Docs, or (id, minimum version)."""
@@ -412,10 +412,13 @@ class Org:
         o = {"device": device.id, "epoch": device.epoch,
              "identity_cert": self.issue(identity.key.public_key(), device.id),
              "receipt_cert": self.issue(receipts, device.id),
-             "ca": self.ca.public_bytes(PEM).decode(),
+             "ca": self.ca_pem(),
              "roots": [r.object for r in self.roots], "device_port": 8444}
         o.update(over)
         return device, o
+
+    def ca_pem(self):
+        return self.ca.public_bytes(PEM).decode()
 
     def issue(self, key, name, days=90):
         now = datetime.datetime.utcfromtimestamp(self.now())

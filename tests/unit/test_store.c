@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/store.h"
+
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct err e;
+
+static struct store *opened(const char *dir)
+{
+	struct store *s;
+
+	ck_assert_msg(store_open(dir, &s, &e) == 0, "%s", e.text);
+	return s;
+}
+
+static struct store *begun(struct store *s)
+{
+	struct store *tx;
+
+	ck_assert_msg(store_begin(s, true, &tx, &e) == 0, "%s", e.text);
+	return tx;
+}
+
+static void commit(struct store *tx)
+{
+	ck_assert_msg(store_commit(&tx, &e) == 0, "%s", e.text);
+}
+
+START_TEST(values_survive_only_with_their_commit)
+{
+	const char *dir = unit_folder();
+	struct store *s = opened(dir), *tx = begun(s);
+	auto_free char *org = NULL;
+
+	store_set_text(s, STORE_ORG, "acme", &e);
+	store_set_int(s, STORE_GENERATION, 7, &e);
+	commit(tx);
+	tx = begun(s);
+	store_set_text(s, STORE_ORG, "umbrella", &e);
+	ck_assert_int_eq(store_set_int(s, STORE_GENERATION, 8, &e), 0);
+	store_endp(&tx);
+	store_close(s);
+
+	s = opened(dir);
+	ck_assert_int_eq(store_text(s, STORE_ORG, &org, &e), 0);
+	ck_assert_str_eq(org, "acme");
+	ck_assert_int_eq(store_int(s, STORE_GENERATION, 0), 7);
+	ck_assert_int_eq(store_int(s, STORE_AUDIT_LOST, -1), -1);
+	store_close(s);
+}
+END_TEST
+
+static int note_seq(void *ctx, int64_t seq, const char *payload,
+		    struct err *err)
+{
+	char *list = ctx;
+
+	sprintf(list + strlen(list), "%d%s ", (int)seq, payload);
+	return 0;
+}
+
+/* A rollback takes the number back with the receipt: no gaps. */
+START_TEST(numbers_have_no_gaps)
+{
+	AUTO(store_closep) struct store *s = opened(unit_folder());
+	char list[64] = "";
+
+	for (unsigned int i = 0; i < 5; i++) {
+		struct store *tx = begun(s);
+		int64_t seq;
+
+		ck_assert_int_eq(store_count(s, STORE_RECEIPT_SEQ, &seq, &e),
+				 0);
+		ck_assert_int_eq(store_put_receipt(s, seq, "r", &e), 0);
+		if (i % 2)
+			store_endp(&tx);
+		else
+			commit(tx);
+	}
+	store_each_receipt(s, 0, 100, note_seq, list, &e);
+	ck_assert_str_eq(list, "1r 2r 3r ");
+	list[0] = '\0';
+	store_each_receipt(s, 1, 1, note_seq, list, &e);
+	ck_assert_str_eq(list, "2r ");
+}
+END_TEST
+
+static struct store_job job(const char *id, int64_t expires)
+{
+	struct store_job j = { .type = DOC_COMMAND,
+			       .version = 1,
+			       .expires = expires,
+			       .action = "stop",
+			       .vp = "work",
+			       .cause = "command" };
+
+	snprintf(j.id, sizeof(j.id), "%s", id);
+	return j;
+}
+
+START_TEST(receipt_of_an_order_stays_as_long_as_the_order)
+{
+	AUTO(store_closep) struct store *s = opened(unit_folder());
+	struct store_job j = job("one", 100);
+	struct store *tx = begun(s);
+	auto_free char *payload = NULL;
+
+	store_put_receipt(s, 1, "first", &e);
+	store_put_receipt(s, 2, "second", &e);
+	ck_assert_int_eq(store_put_job(s, &j, 0, &e), 0);
+	ck_assert_int_eq(store_end_job(s, "one", 2, &e), 0);
+	ck_assert_int_eq(store_drop_receipts(s, 2, &e), 0);
+	commit(tx);
+	ck_assert_int_eq(store_get_receipt(s, 1, &payload, &e), -ENOENT);
+	ck_assert_int_eq(store_get_receipt(s, 2, &payload, &e), 0);
+	ck_assert_str_eq(payload, "second");
+}
+END_TEST
+
+START_TEST(orders_are_kept_until_they_expire_and_bounded)
+{
+	AUTO(store_closep) struct store *s = opened(unit_folder());
+	struct store *tx = begun(s);
+	struct store_job j, got[2];
+	char id[32];
+
+	for (unsigned int i = 0; i < STORE_JOBS_MAX; i++) {
+		sprintf(id, "job-%u", i);
+		j = job(id, 100);
+		j.done = i > 0;
+		ck_assert_int_eq(store_put_job(s, &j, 50, &e), 0);
+	}
+	j = job("more", 200);
+	ck_assert_int_lt(store_put_job(s, &j, 50, &e), 0);
+	ck_assert_int_eq(e.reason, REASON_BUSY);
+	ck_assert_int_eq(store_get_job(s, "job-7", &got[0], &e), 0);
+	/* Those that are done may go then; the open one stays. */
+	ck_assert_int_eq(store_put_job(s, &j, 101, &e), 0);
+	ck_assert_int_eq(store_get_job(s, "job-7", &got[0], &e), -ENOENT);
+	ck_assert_int_eq(store_open_jobs(s, got, 2, &e), 2);
+	ck_assert_str_eq(got[0].id, "job-0");
+	ck_assert_str_eq(got[1].id, "more");
+	commit(tx);
+}
+END_TEST
+
+START_TEST(refusal_is_news_once_an_hour)
+{
+	AUTO(store_closep) struct store *s = opened(unit_folder());
+	static const uint8_t digest[HASH_SIZE] = { 1 };
+	struct store *tx = begun(s);
+
+	ck_assert_int_eq(
+		store_note_refusal(s, digest, "err.schema", 5000, 1400, &e), 0);
+	ck_assert_int_eq(
+		store_note_refusal(s, digest, "err.schema", 5001, 1401, &e), 1);
+	ck_assert_int_eq(
+		store_note_refusal(s, digest, "err.expired", 5002, 1402, &e),
+		0);
+	ck_assert_int_eq(
+		store_note_refusal(s, digest, "err.schema", 9000, 5400, &e), 0);
+	commit(tx);
+}
+END_TEST
+
+START_TEST(audit_drops_its_oldest)
+{
+	AUTO(store_closep) struct store *s = opened(unit_folder());
+	struct store *tx = begun(s);
+	char list[64] = "";
+	int64_t gone;
+
+	for (int64_t i = 1; i <= 6; i++)
+		store_put_audit(s, i, "0123456789", &e);
+	ck_assert_int_eq(store_drop_audit(s, 4, 25, &gone, &e), 0);
+	ck_assert_int_eq(gone, 30);
+	store_each_audit(s, 0, 100, note_seq, list, &e);
+	ck_assert_str_eq(list, "40123456789 50123456789 60123456789 ");
+	/* not beyond what the server has */
+	ck_assert_int_eq(store_drop_audit(s, 4, 1000, &gone, &e), 0);
+	ck_assert_int_eq(gone, 10);
+	commit(tx);
+}
+END_TEST
+
+static void add(TCase *tc)
+{
+	tcase_add_test(tc, values_survive_only_with_their_commit);
+	tcase_add_test(tc, numbers_have_no_gaps);
+	tcase_add_test(tc, receipt_of_an_order_stays_as_long_as_the_order);
+	tcase_add_test(tc, orders_are_kept_until_they_expire_and_bounded);
+	tcase_add_test(tc, refusal_is_news_once_an_hour);
+	tcase_add_test(tc, audit_drops_its_oldest);
+}
+
+UNIT_MAIN("store", add)
