@@ -89,6 +89,10 @@ class BusClient:
         self.child.wait(20)
 
 
+# Where the number's type is not uint64.
+SIGNATURES = {"Wants": "u", "Receipts": "tu"}
+
+
 def child(address):
     import dbus
     import dbus.mainloop.glib
@@ -125,16 +129,16 @@ def child(address):
             return dbus.types.UnixFd(fd)
         return value
 
+    def signature_of(a):
+        return {"ay": "ay", "fd": "h", "s": "s", "n": "t"}[next(iter(a))]
+
     def take(line):
         o = json.loads(line)
-        target = bus.get_object(f"org.cells.{o['name']}", f"/org/cells/{o['name']}", introspect=False)
-        signature = {"Wants": "u", "Receipts": "tu", "Audit": "t", "Ack": "st"}.get(o["method"])
-        method = target.get_dbus_method(o["method"], f"org.cells.{o['name']}")
-        args = [unpack(a) for a in o["args"]]
-        more = {"signature": signature} if signature else {}
-        method(*args, timeout=300, **more,
-               reply_handler=lambda *v: say({"values": plain(v)}),
-               error_handler=lambda e: say({"error": e.get_dbus_name(), "text": e.get_dbus_message()}))
+        signature = SIGNATURES.get(o["method"], "".join(signature_of(a) for a in o["args"]))
+        bus.call_async(f"org.cells.{o['name']}", f"/org/cells/{o['name']}", f"org.cells.{o['name']}", o["method"],
+                       signature, [unpack(a) for a in o["args"]],
+                       lambda *v: say({"values": plain(v)}),
+                       lambda e: say({"error": e.get_dbus_name(), "text": e.get_dbus_message()}), timeout=300)
 
     def on_line(source, _condition):
         line = source.readline()
