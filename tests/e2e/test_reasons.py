@@ -152,7 +152,6 @@ def other_epoch(s):
 
 
 def older_snapshot(s):
-    s.snapshots -= 1
     return s.org.snapshot(s.device, 1, list(s.docs.values()))
 
 
