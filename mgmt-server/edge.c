@@ -19,7 +19,7 @@
 #define HEADERS_SECONDS 10 /* to send the headers */
 #define CONTENT_SECONDS 20 /* between two pieces of a body */
 #define SPARE_FDS 64	   /* database, logs, listeners */
-#define RX_SMALL 2048	   /* a WebSocket's own read buffer */
+#define RX_SMALL 1024	   /* a WebSocket's own read buffer */
 
 static void log_line(int level, const char *line)
 {

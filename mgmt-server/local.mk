@@ -2,8 +2,9 @@
 include mgmt-server/cellsadm/local.mk
 # cells-mgmtd: all of the server but main(), so that tests link what ships.
 noinst_LIBRARIES += %D%/libmgmtd.a
-%C%_libmgmtd_a_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLITE_CFLAGS) \
-	$(JANSSON_CFLAGS) $(SYSTEMD_CFLAGS) -Wa,-I$(top_srcdir)
+MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS) \
+	$(SYSTEMD_CFLAGS)
+%C%_libmgmtd_a_CFLAGS = $(MGMTD_CFLAGS) -Wa,-I$(top_srcdir)
 %C%_libmgmtd_a_SOURCES = %D%/routes.def %D%/handlers.h \
 	%D%/account.c \
 	%D%/anchor.c %D%/anchor.h \
@@ -52,6 +53,5 @@ MGMTD_LIBS = mgmt-server/libmgmtd.a $(BASE_LIBS) $(XML_LIBS) $(LWS_LIBS) \
 	$(SQLITE_LIBS) $(SYSTEMD_LIBS) $(ZSTD_LIBS)
 sbin_PROGRAMS += %D%/cells-mgmtd
 %C%_cells_mgmtd_SOURCES = %D%/main.c
-%C%_cells_mgmtd_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLITE_CFLAGS) \
-	$(JANSSON_CFLAGS) $(SYSTEMD_CFLAGS)
+%C%_cells_mgmtd_CFLAGS = $(MGMTD_CFLAGS)
 %C%_cells_mgmtd_LDADD = $(MGMTD_LIBS)

@@ -149,6 +149,23 @@ check_PROGRAMS += %D%/unit/test_snapshot
 check_PROGRAMS += %D%/unit/test_store
 %C%_unit_test_store_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
 %C%_unit_test_store_LDADD = $(POLICYD_TEST_LIBS)
+
+# cells-mgmtd
+check_PROGRAMS += %D%/unit/test_filter
+%C%_unit_test_filter_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
+%C%_unit_test_filter_CFLAGS = $(MGMTD_CFLAGS)
+check_PROGRAMS += %D%/unit/test_route
+%C%_unit_test_route_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
+%C%_unit_test_route_CFLAGS = $(MGMTD_CFLAGS)
+check_PROGRAMS += %D%/unit/test_ledger
+%C%_unit_test_ledger_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
+%C%_unit_test_ledger_CFLAGS = $(MGMTD_CFLAGS)
+check_PROGRAMS += %D%/unit/test_limit
+%C%_unit_test_limit_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
+%C%_unit_test_limit_CFLAGS = $(MGMTD_CFLAGS)
+check_PROGRAMS += %D%/unit/test_compose
+%C%_unit_test_compose_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
+%C%_unit_test_compose_CFLAGS = $(MGMTD_CFLAGS)
 endif
 
 # A fuzz target is one file; libFuzzer brings main() with --enable-fuzzing,
@@ -228,6 +245,26 @@ noinst_PROGRAMS += %D%/bench/cells-sim
 %C%_bench_cells_sim_LDADD = agent/libagent.a $(BASE_LIBS) $(XML_LIBS) \
 	$(ZSTD_LIBS) $(LWS_LIBS)
 
+check_PROGRAMS += %D%/fuzz/fuzz_filter
+%C%_fuzz_fuzz_filter_SOURCES = %D%/fuzz/fuzz_filter.c $(FUZZ_MAIN)
+%C%_fuzz_fuzz_filter_CFLAGS = $(MGMTD_CFLAGS)
+%C%_fuzz_fuzz_filter_LDADD = $(FUZZ_LIBS) $(MGMTD_LIBS)
+EXTRA_DIST += %D%/fuzz/corpus/filter
+
+check_PROGRAMS += %D%/fuzz/fuzz_rest
+%C%_fuzz_fuzz_rest_SOURCES = %D%/fuzz/fuzz_rest.c %D%/fuzz/office.c $(FUZZ_MAIN)
+%C%_fuzz_fuzz_rest_CFLAGS = $(MGMTD_CFLAGS)
+%C%_fuzz_fuzz_rest_LDADD = $(FUZZ_LIBS) $(MGMTD_LIBS)
+EXTRA_DIST += %D%/fuzz/corpus/rest
+
+check_PROGRAMS += %D%/fuzz/fuzz_devchan
+%C%_fuzz_fuzz_devchan_SOURCES = %D%/fuzz/fuzz_devchan.c %D%/fuzz/office.c $(FUZZ_MAIN)
+%C%_fuzz_fuzz_devchan_CFLAGS = $(MGMTD_CFLAGS)
+%C%_fuzz_fuzz_devchan_LDADD = $(FUZZ_LIBS) $(MGMTD_LIBS)
+EXTRA_DIST += %D%/fuzz/corpus/devchan
+
+EXTRA_DIST += %D%/fuzz/office.h
+
 TESTS += $(check_PROGRAMS)
 
 LINTS = %D%/lint/test_cellsd_links.sh %D%/lint/documents.sh %D%/lint/layout.py %D%/lint/pages.sh \
@@ -239,3 +276,4 @@ EXTRA_DIST += %D%/lab/lab.py %D%/lab/guest.sh %D%/lab/job.py \
 	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/e2e/test_image.py
 EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py
 EXTRA_DIST += %D%/e2e/test_push.py
+EXTRA_DIST += %D%/e2e/office.py %D%/e2e/test_mgmtd.py %D%/e2e/test_openapi.py
