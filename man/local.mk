@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 dist_man_MANS += \
 	%D%/cellsadm.1 \
+	%D%/cellsctl.1 \
+	%D%/cellsd.8 \
 	%D%/cells-admin.conf.5 \
 	%D%/cells-command.5 \
 	%D%/cells-device-policy.5 \
 	%D%/cells-document.5 \
 	%D%/cells-envelope.5 \
 	%D%/cells-group.5 \
+	%D%/cells-hardware.5 \
 	%D%/cells-image.1 \
 	%D%/cells-image.5 \
 	%D%/cells-key.5 \

@@ -79,6 +79,7 @@ static int ask_json(struct ctl *c, const char *method, const char *a,
 int ctl_status(struct ctl *c, char **argv, struct err *e)
 {
 	static const struct ctlshow_column fields[] = {
+		{ "enrolled", "enrolled" },
 		{ "device", "device" },
 		{ "organisation", "org" },
 		{ "group", "group" },
@@ -87,10 +88,12 @@ int ctl_status(struct ctl *c, char **argv, struct err *e)
 		{ "root", "root" },
 		{ "state", "state" },
 		{ "secure time", "secure_time" },
-		{ "classes", "classes" },
-		{ "receipts", "receipt" },
+		{ "snapshot", "snapshot" },
+		{ "staged", "staged" },
+		{ "hardware", "inventory" },
+		{ "receipts", "receipts" },
 		{ "audit", "audit" },
-		{ "acked", "acked" },
+		{ "locked out", "locked_out" },
 		{},
 	};
 	static const struct ctlshow_column documents[] = {
