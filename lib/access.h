@@ -14,10 +14,11 @@
 
 /* A moment as the <only> windows see it: the device's local wall clock. */
 struct access_time {
-	int64_t wall;       /* seconds since 1970 */
-	int weekday;        /* 0 Monday ... 6 Sunday, local */
-	int minute;         /* of the day, local */
-	bool trusted;       /* false: wall lies behind secure time: no window is open */
+	int64_t wall; /* seconds since 1970 */
+	int weekday;  /* 0 Monday ... 6 Sunday, local */
+	int minute;   /* of the day, local */
+	/* false: wall lies behind secure time, and no window is open */
+	bool trusted;
 };
 
 /* Local time of `wall` by the process's time zone. */
@@ -26,15 +27,17 @@ void access_time_local(int64_t wall, bool trusted, struct access_time *ret);
 /* One rule that spoke, for explain. Borrowed from the policy. */
 struct access_reason {
 	const struct doc_device_policy *policy;
-	const struct doc_rule *rule; /* NULL: display or input, exclusive unless named */
-	struct cells_right right;    /* what it gives now */
+	/* NULL: display or input, exclusive unless named */
+	const struct doc_rule *rule;
+	struct cells_right right; /* what it gives now */
 	bool window_closed;
 };
 
 #define ACCESS_REASONS_MAX 64
 struct access_right {
 	struct cells_right right;
-	enum doc_on_revoke on_revoke; /* keep only if every rule that spoke says so */
+	/* keep only if every rule that spoke says so; kill if any does */
+	enum doc_on_revoke on_revoke;
 	unsigned int n_reasons;
 	struct access_reason reason[ACCESS_REASONS_MAX];
 };

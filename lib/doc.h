@@ -19,7 +19,7 @@
 #include <cells/mode.h>
 
 #define DOC_ID_SIZE 65
-#define DOC_VPS_MAX 64       /* in one policy or group */
+#define DOC_VPS_MAX 64 /* in one policy or group */
 #define DOC_LAYERS_MAX 16
 #define DOC_LIFE_MAX_DAYS 30 /* of a group, membership or command */
 
@@ -81,8 +81,8 @@ struct doc_root {
 		unsigned int threshold;
 		uint64_t members; /* a bit for each key[] */
 	} role[DOC_ROLE_COUNT];
-	uint8_t ca[DOC_CAS_MAX][HASH_SIZE]; /* SHA-256 of the certificate's DER */
-	struct key *recovery;               /* NULL: none */
+	uint8_t ca[DOC_CAS_MAX][HASH_SIZE]; /* SHA-256 of certificates' DER */
+	struct key *recovery;		    /* NULL: none */
 };
 
 /* ---- group, membership, command */
@@ -130,7 +130,7 @@ struct doc_command {
 	char device[DOC_ID_SIZE], epoch[33];
 	char vp[DOC_ID_SIZE]; /* "" for reboot, rotate-keys */
 	enum doc_action action;
-	void *sealed_key;     /* of unlock; NULL: none */
+	void *sealed_key; /* of unlock; NULL: none */
 	size_t sealed_key_len;
 };
 
@@ -144,13 +144,13 @@ struct doc_vp_config {
 	uint32_t image_min_version;
 	uint64_t memory_max, storage_max; /* bytes; 0: no limit */
 	uint32_t cpu_weight, pids_max;
-	bool nat;                         /* false: loopback only */
+	bool nat; /* false: loopback only */
 	bool on_boot;
 	bool attention_call, attention_sms, attention_alarm;
-	uint32_t idle_seconds;            /* 0: never */
-	uint32_t attempts;                /* wrong passcodes; 0: no limit */
+	uint32_t idle_seconds; /* 0: never */
+	uint32_t attempts;     /* wrong passcodes; 0: no limit */
 	enum doc_then attempts_then;
-	uint32_t offline_hours;           /* 0: never */
+	uint32_t offline_hours; /* 0: never */
 	enum doc_then offline_then;
 	bool is_protected;
 	uint32_t iterations;
@@ -158,12 +158,13 @@ struct doc_vp_config {
 	size_t salt_len;
 	uint8_t verifier[HASH_SIZE];
 	uint8_t secrets_nonce[12];
-	void *secrets;                    /* ciphertext and tag; NULL: none */
+	void *secrets; /* ciphertext and tag; NULL: none */
 	size_t secrets_len;
 };
 
 /* ---- device-policy */
-enum doc_level { DOC_OPEN, DOC_LIVE, DOC_MAPPED }; /* enforcement, weakest first */
+/* Enforcement, weakest first. */
+enum doc_level { DOC_OPEN, DOC_LIVE, DOC_MAPPED };
 const char *doc_level_name(enum doc_level l);
 
 enum doc_on_revoke { DOC_REVOKE_DEFAULT, DOC_REVOKE_KILL, DOC_REVOKE_KEEP };
@@ -171,8 +172,9 @@ enum doc_on_revoke { DOC_REVOKE_DEFAULT, DOC_REVOKE_KILL, DOC_REVOKE_KEEP };
 #define DOC_WINDOWS_MAX 16
 #define DOC_DAY_MINUTES 1440
 struct doc_window {
-	uint8_t days;      /* bit 0 Monday ... bit 6 Sunday */
-	uint16_t from, to; /* minutes of the day, 0..1440; to <= from: past midnight */
+	uint8_t days; /* bit 0 Monday ... bit 6 Sunday */
+	/* Minutes of the day, 0..1440; to <= from: past midnight. */
+	uint16_t from, to;
 };
 
 struct doc_rule {
@@ -209,7 +211,7 @@ struct doc_image {
 	struct doc_head head;
 	char architecture[16]; /* Debian's name: amd64, arm64 */
 	char init[128];
-	char stop_signal[16];  /* "TERM", "RTMIN+3" */
+	char stop_signal[16]; /* "TERM", "RTMIN+3" */
 	uint32_t min_agent;
 	unsigned int n_layers;
 	struct doc_layer layer[DOC_LAYERS_MAX]; /* lowest first */

@@ -204,6 +204,22 @@ static void on_error(void *data, xmlErrorPtr xe)
 	complain_xml(&run->first, xe);
 }
 
+static bool is_utf8(const xmlChar *encoding)
+{
+	return !encoding || xmlStrcasecmp(encoding, BAD_CAST "UTF-8") == 0;
+}
+
+/* Comes behind the XML declaration, before anything else is read. */
+static void on_document(void *data)
+{
+	xmlParserCtxtPtr ctxt = data;
+
+	if (!is_utf8(ctxt->encoding) || !is_utf8(ctxt->input->encoding))
+		stop(ctxt, "the encoding is not UTF-8");
+	else
+		xmlSAX2StartDocument(data);
+}
+
 static void on_doctype(void *data, const xmlChar *name, const xmlChar *id,
 		       const xmlChar *system)
 {
@@ -258,9 +274,8 @@ static void on_end(void *data, const xmlChar *name, const xmlChar *prefix,
 
 /*
  * libxml2 compares each attribute of an element with each before it, and calls
- * nobody until it has read them all; so they are counted here first. Between
- * two
- * "<" there is at most one element's tag.
+ * nobody until it has read them all; so they are counted here first. From one
+ * "<" to the next there is at most one element's tag.
  */
 static bool has_crowded_tag(const char *s, size_t len)
 {
@@ -308,6 +323,7 @@ static xmlParserCtxtPtr parser_new(struct run *run)
 		return NULL;
 	p->_private = run;
 	p->sax->serror = on_error;
+	p->sax->startDocument = on_document;
 	p->sax->internalSubset = on_doctype;
 	p->sax->startElementNs = on_start;
 	p->sax->endElementNs = on_end;
@@ -335,9 +351,6 @@ static int parse(const char *type, const void *data, size_t len, xmlDocPtr *ret,
 	d = xmlCtxtReadMemory(p, data, (int)len, NULL, NULL, OPTIONS);
 	if (p->errNo == XML_ERR_NO_MEMORY)
 		return err_oom(e, "parse XML");
-	if (!run.first.set && d && d->encoding &&
-	    xmlStrcasecmp(d->encoding, BAD_CAST "UTF-8") != 0)
-		complain(&run.first, 1, "the encoding is not UTF-8");
 	if (!run.first.set && (!d || !p->wellFormed || d->intSubset))
 		complain(&run.first, 1, "not well-formed");
 	if (run.first.set)
@@ -384,6 +397,12 @@ int xml_parse(const char *type, const void *data, size_t len, struct xml **ret,
 		return err_reason(e, REASON_TOO_LARGE,
 				  "parse %s: %zu bytes are more than %d", type,
 				  len, XML_SIZE_MAX);
+	/* In XML by UTF-8 there is no such byte; in UTF-16 and UTF-32 there is.
+	 */
+	if (memchr(data, '\0', len))
+		return err_reason(e, REASON_SCHEMA,
+				  "parse %s: line 1: the encoding is not UTF-8",
+				  type);
 	if (has_crowded_tag(data, len))
 		return err_reason(e, REASON_SCHEMA,
 				  "parse %s: an element has more than %d "

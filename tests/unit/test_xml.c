@@ -193,10 +193,30 @@ static void bad_utf8(struct text *t)
 	put(t, HEAD ">\xc3\x28\xed\xa0\x80</group>", 1);
 }
 
+/* Many attributes that no look at single bytes would find. */
 static void utf16(struct text *t)
 {
-	put(t, "\xff\xfe<", 1);
-	put(t, "g", 1);
+	struct text narrow = { 0 };
+
+	many_attributes(&narrow, 20000);
+	put(t, "\xff\xfe", 1);
+	for (size_t i = 0; i < narrow.len; i++) {
+		t->s[t->len++] = narrow.s[i];
+		t->s[t->len++] = '\0';
+	}
+	free(narrow.s);
+}
+
+static void utf7_attributes(struct text *t)
+{
+	put(t, "<?xml version='1.0' encoding='UTF-7'?>" HEAD, 1);
+	for (int i = 0; i < 20000; i++) {
+		char a[32];
+
+		snprintf(a, sizeof(a), " a%d+AD0AIgAi-", i);
+		put(t, a, 1);
+	}
+	put(t, "/>", 1);
 }
 
 static void utf7(struct text *t)
@@ -241,32 +261,12 @@ static void other_type_hint(struct text *t)
 }
 
 static void (*const hostile[])(struct text *t) = {
-	crowded,
-	namespaces,
-	deep,
-	wide,
-	bomb,
-	quadratic,
-	parameter_entity,
-	huge_value,
-	huge_id,
-	huge_text,
-	huge_name,
-	references,
-	comments,
-	instructions,
-	cdata,
-	zero_bytes,
-	zero_byte_inside,
-	bad_utf8,
-	utf16,
-	utf7,
-	ebcdic,
-	version_2,
-	two_roots,
-	nothing,
-	schema_hint,
-	other_type_hint,
+	crowded,	 namespaces,	   deep,       wide,	     bomb,
+	quadratic,	 parameter_entity, huge_value, huge_id,	     huge_text,
+	huge_name,	 references,	   comments,   instructions, cdata,
+	zero_bytes,	 zero_byte_inside, bad_utf8,   utf16,	     utf7,
+	utf7_attributes, ebcdic,	   version_2,  two_roots,    nothing,
+	schema_hint,	 other_type_hint,
 };
 
 /* What the process writes to stderr comes here. */
@@ -333,6 +333,10 @@ static const struct {
 	{ huge_id, "value is too long" },
 	{ schema_hint, "attribute with a namespace" },
 	{ crowded, "more than" },
+	{ utf16, "not UTF-8" },
+	{ utf7, "not UTF-8" },
+	{ utf7_attributes, "not UTF-8" },
+	{ zero_byte_inside, "not UTF-8" },
 };
 
 START_TEST(limits_come_before_the_schema)
