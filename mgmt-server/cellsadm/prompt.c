@@ -73,9 +73,9 @@ static int ask(int tty, const char *question, char line[PASSWORD_MAX],
 		return err_sys(e, errno, "switch the terminal's echo off");
 	quiet = before;
 	quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-	dprintf(tty, "%s: ", question);
 	if (tcsetattr(tty, TCSAFLUSH, &quiet) < 0)
 		return err_sys(e, errno, "switch the terminal's echo off");
+	dprintf(tty, "%s: ", question);
 	n = read(tty, line, PASSWORD_MAX - 1);
 	tcsetattr(tty, TCSAFLUSH, &before);
 	dprintf(tty, "\n");
