@@ -187,7 +187,7 @@ static int run_verify(struct adm *a, const void *opts, char **argv,
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
 	const struct doc_root *root;
-	struct trust_result signers;
+	struct trust_result signers = { 0 };
 	char names[512], digest[TEXT_DIGEST_SIZE];
 	auto_json json_t *j = NULL;
 	int r = pin_root(a, false, &root, e);
@@ -196,7 +196,7 @@ static int run_verify(struct adm *a, const void *opts, char **argv,
 		r = signing_read(argv[0], &env, &doc, e);
 	doc_free(steal(doc));
 	if (r >= 0)
-		r = trust_open(root, env, &doc, &signers, e);
+		r = pin_open(root, env, &doc, &signers, e);
 	if (r < 0)
 		return r;
 	trust_names(root, signers.signers, names, sizeof(names));
@@ -374,7 +374,7 @@ static void say_trust(struct adm *a, const struct envelope *env)
 		fprintf(stderr, "not verified: %s\n", e.text);
 		return;
 	}
-	if (trust_open(root, env, &doc, &signers, &e) < 0) {
+	if (pin_open(root, env, &doc, &signers, &e) < 0) {
 		fprintf(stderr, "not valid: %s\n", e.text);
 		return;
 	}

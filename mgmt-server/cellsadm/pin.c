@@ -200,6 +200,21 @@ int pin_first(struct adm *a, const char *server, const struct envelope *env,
 	return keep_put(a, name, chain, e);
 }
 
+int pin_open(const struct doc_root *root, const struct envelope *env,
+	     struct doc **ret, struct trust_result *ret_signers, struct err *e)
+{
+	struct err ignored;
+
+	if (doc_type_from_payload_type(env->type) != DOC_ROOT)
+		return trust_open(root, env, ret, ret_signers, e);
+	if (ret_signers)
+		trust_check_role(root, DOC_ROLE_ROOT, env, ret_signers,
+				 &ignored);
+	if (memcmp(env->digest, root->head.digest, HASH_SIZE) == 0)
+		return trust_open_pinned_root(env, root->head.digest, ret, e);
+	return trust_open_next_root(root, env, ret, e);
+}
+
 int pin_fetch(struct adm *a, const char *sha256, struct envelope **ret,
 	      struct doc **ret_doc, struct trust_result *ret_signers,
 	      struct err *e)
@@ -224,7 +239,7 @@ int pin_fetch(struct adm *a, const char *sha256, struct envelope **ret,
 				  "the server answered %s with another "
 				  "document",
 				  sha256);
-	r = trust_open(root, env, &doc, ret_signers, e);
+	r = pin_open(root, env, &doc, ret_signers, e);
 	if (r < 0)
 		return r;
 	*ret = steal(env);

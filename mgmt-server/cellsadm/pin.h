@@ -34,6 +34,14 @@ int pin_first(struct adm *a, const char *server, const struct envelope *env,
 int pin_envelope(const json_t *j, struct envelope **ret, struct err *e);
 
 /*
+ * trust_open(), and for a root what is asked of roots: to be the one in force,
+ * or to follow from it.
+ */
+int pin_open(const struct doc_root *root, const struct envelope *env,
+	     struct doc **ret, struct trust_result *ret_signers,
+	     struct err *e);
+
+/*
  * Fetches a document's envelope by digest ("sha256:..") and verifies it by the
  * root: signatures, digest. ret_doc may be NULL.
  */

@@ -127,8 +127,18 @@ int rootdraft_remove_key(struct rootdraft *d, const char *name, struct err *e)
 	memmove(&d->key[i], &d->key[i + 1],
 		(d->n_keys - i - 1) * sizeof(*d->key));
 	d->n_keys--;
-	for (unsigned int role = 0; role < DOC_ROLE_COUNT; role++)
-		d->role[role].members = without_bit(d->role[role].members, i);
+	for (unsigned int role = 0; role < DOC_ROLE_COUNT; role++) {
+		uint64_t *members = &d->role[role].members;
+
+		*members = without_bit(*members, i);
+		if (d->role[role].threshold >
+		    (unsigned int)__builtin_popcountll(*members))
+			return err_set(e, EINVAL,
+				       "without '%s' role '%s' has too few keys "
+				       "for its threshold: change it with "
+				       "--role",
+				       name, doc_role_name((enum doc_role)role));
+	}
 	return 0;
 }
 

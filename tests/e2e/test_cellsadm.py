@@ -218,12 +218,19 @@ def test_root_is_signed_by_two_of_three(signed):
 def test_next_root_shows_the_difference(signed):
     signed.make_keys("dave")
     r = signed.adm("root", "add-key", "root.json", "dave=" + str(signed.config / "keys/dave.key"), "--to", "policy",
-                   "--remove-key", "bob", "--out", "root2.xml")
+                   "--remove-key", "bob", "--role", "image=alice", "--role", "destroy=alice,carol:2",
+                   "--out", "root2.xml")
     assert re.search(r'^\+ .*name="dave"', r.stderr, re.M) and re.search(r'^- .*name="bob"', r.stderr, re.M)
     shown = signed.json("root", "show", "root2.xml")
     assert shown["version"] == 2
     assert shown["roles"]["policy"]["keys"] == ["alice", "carol", "dave"]
     assert shown["roles"]["command"]["keys"] == ["alice"]
+
+
+def test_a_role_is_not_left_without_keys(signed):
+    assert "'image'" in signed.refused("root", "new", "--from", "root.json", "--remove-key", "bob", "--role",
+                                       "root=alice,carol:2", "--role", "policy=alice,carol:2",
+                                       "--role", "destroy=alice")
 
 
 def test_threshold_above_the_keys_is_refused(desk):
