@@ -402,8 +402,7 @@ static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
 		puts(text);
 		return 0;
 	}
-	difference_write(stdout, NULL, 0, env->payload, env->payload_len,
-			 false);
+	columns_write_text(stdout, env->payload, env->payload_len);
 	return 0;
 }
 

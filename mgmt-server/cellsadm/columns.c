@@ -69,6 +69,20 @@ char *columns_safe(const char *s)
 	return text;
 }
 
+void columns_write_text(FILE *f, const char *text, size_t len)
+{
+	while (len > 0) {
+		size_t n = strcspn(text, "\n");
+		auto_free char *raw = strndup(text, n);
+		auto_free char *safe = raw ? columns_safe(raw) : NULL;
+
+		fprintf(f, "%s\n", safe ? safe : "");
+		n += n < len;
+		text += n;
+		len -= n < len ? n : len;
+	}
+}
+
 unsigned int columns_width(const char *s)
 {
 	unsigned int n = 0;

@@ -50,6 +50,8 @@ void columns_write(FILE *f, const struct columns_cells *t, unsigned int width);
 
 /* A safe spelling of `s`, which the caller frees; NULL: no memory. */
 char *columns_safe(const char *s);
+/* Each line made safe. */
+void columns_write_text(FILE *f, const char *text, size_t len);
 /* Columns on the terminal that `s` takes. */
 unsigned int columns_width(const char *s);
 /* Of the terminal on stdout; 0: it is none. */

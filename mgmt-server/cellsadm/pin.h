@@ -38,8 +38,7 @@ int pin_envelope(const json_t *j, struct envelope **ret, struct err *e);
  * or to follow from it.
  */
 int pin_open(const struct doc_root *root, const struct envelope *env,
-	     struct doc **ret, struct trust_result *ret_signers,
-	     struct err *e);
+	     struct doc **ret, struct trust_result *ret_signers, struct err *e);
 
 /*
  * Fetches a document's envelope by digest ("sha256:..") and verifies it by the

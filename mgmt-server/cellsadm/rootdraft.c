@@ -133,11 +133,12 @@ int rootdraft_remove_key(struct rootdraft *d, const char *name, struct err *e)
 		*members = without_bit(*members, i);
 		if (d->role[role].threshold >
 		    (unsigned int)__builtin_popcountll(*members))
-			return err_set(e, EINVAL,
-				       "without '%s' role '%s' has too few keys "
-				       "for its threshold: change it with "
-				       "--role",
-				       name, doc_role_name((enum doc_role)role));
+			return err_set(
+				e, EINVAL,
+				"without '%s' role '%s' has too few keys "
+				"for its threshold: change it with "
+				"--role",
+				name, doc_role_name((enum doc_role)role));
 	}
 	return 0;
 }

@@ -14,10 +14,14 @@ import signal
 import stat
 import subprocess
 import tempfile
+import threading
 import time
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
+import forge
+import office
 from harness import TOP, program, run
 
 PASSWORD = "correct horse battery"
@@ -407,3 +411,303 @@ def test_bash_completes_from_the_verb_table():
 def test_without_a_server_it_says_so(desk):
     assert "server" in desk.refused("device", "list")
     assert desk.adm("version").stdout.startswith("cellsadm ")
+
+
+# ---- with the real server, and a device that the test plays
+class Company(Desk):
+    """Administrators with a running server that knows their root."""
+
+    def __init__(self, world):
+        super().__init__(world.subfolder("desk"))
+        self.world = world
+        self.office = office.Office(world)
+        self.make_keys("alice", "bob", "carol")
+        self.write("token", self.office.token + "\n")
+        self.adm("server", "add", "main", "--host", "localhost", "--port", self.office.admin_port, "--ca",
+                 self.office.ca, "--token-file", "token")
+        self.adm("root", "new", "--org", "acme", "--role", "root=alice,bob,carol:2", "--role",
+                 "policy=alice,bob,carol:2", "--role", "command=alice", "--role", "destroy=alice,bob:2",
+                 "--role", "image=bob", "--from-server", "--out", "root.xml")
+        self.adm("root", "sign", "root.xml", "--yes", *self.key("alice", "bob"))
+        self.adm("server", "add", "main", "--root", "root.json")
+        self.adm("root", "submit", "root.json")
+
+    def publish(self, *xml, signers=("alice", "carol")):
+        self.adm("doc", "sign", *xml, "--yes", *self.key(*signers))
+        return self.json("doc", "submit", *(x.replace(".xml", ".json") for x in xml))["items"]
+
+    def publish_all(self):
+        layer = forge.Layer(os.urandom(20000))
+        self.office.put_layer(layer)
+        self.write("image.xml", self.office.forge.image("tiny", 1, [layer]).payload.decode())
+        self.publish("image.xml", signers=["bob"])
+        for vp in ("work", "personal"):
+            self.adm("doc", "new", "vp-config", "--id", vp, "--image", "tiny", "--out", f"{vp}.xml")
+        self.adm("doc", "new", "device-policy", "--id", "baseline", "--out", "p1.xml", "--vp",
+                 "work:camera=shared,microphone=exclusive,gps=none+block,nfc=shared,default=none", "--vp",
+                 "personal:default=shared")
+        self.adm("doc", "new", "group", "--id", "field", "--policy", "baseline", "--vp-config", "work",
+                 "--vp-config", "personal", "--out", "field.xml")
+        assert self.publish("work.xml", "personal.xml", "p1.xml", "field.xml")[-1]["state"] == "active"
+
+    def enrol(self, name="phone", **kw):
+        uri = self.json("enroll", "create", "--group", "field", **kw)["uri"]
+        token = bytes.fromhex(re.search(r"t=([0-9a-f]{64})", uri).group(1))
+        phone = office.Phone(self.office, name)
+        phone.token = token
+        phone.take(self.office.post("/v1/enroll", phone.body(), token=""))
+        return phone, uri
+
+
+@pytest.fixture(name="company")
+def fixture_company(world):
+    company = Company(world)
+    company.publish_all()
+    return company
+
+
+@pytest.fixture(name="phone")
+def fixture_phone(company):
+    phone, company.uri = company.enrol()
+    phone.connect()
+    phone.apply(phone.snapshot())
+    phone.switch("work")
+    return phone
+
+
+def in_background(fn):
+    result = []
+    thread = threading.Thread(target=lambda: result.append(fn()))
+    thread.start()
+    return thread, result
+
+
+def test_only_signed_documents_get_valid(company):
+    company.policy(2)
+    company.adm("doc", "sign", "p2.xml", "--yes", *company.key("alice"))
+    assert company.json("doc", "submit", "p2.json")["items"][0]["state"] == "proposed"
+    company.adm("doc", "sign", "p2.json", "--yes", *company.key("bob"))
+    assert company.json("doc", "submit", "p2.json")["items"][0]["state"] in ("valid", "active")
+    states = {d["version"]: d["state"] for d in company.json("doc", "history", "device-policy", "baseline")["items"]}
+    assert set(states) == {1, 2}
+    shown = company.adm("doc", "show", "device-policy", "baseline")
+    assert "verified: signed by alice, bob (2 of 2)" in shown.stderr
+    assert 'version="2"' in shown.stdout
+    said = company.refused("doc", "submit", "p1.json")
+    assert "err.rollback" in said
+
+
+def test_the_server_never_sees_the_token(company):
+    phone, uri = company.enrol()
+    token = re.search(r"t=([0-9a-f]{64})", uri).group(1)
+    for path in company.office.dir.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert token.encode() not in data and bytes.fromhex(token) not in data, path
+    kept = list((company.config / "state/tokens").glob("*.json"))
+    assert kept and all(stat.S_IMODE(p.stat().st_mode) == 0o600 for p in kept)
+    assert company.json("enroll", "check", phone.id)["items"][0]["key"] == "bound"
+    assert company.office.device(phone)["checked"] is True
+
+
+def test_qr_code_holds_the_uri(company):
+    company.adm("enroll", "create", "--group", "field", "--png", "t.png", "--svg", "t.svg", "--out", "uri")
+    for name in ("uri", "t.png", "t.svg"):
+        assert stat.S_IMODE((company.folder / name).stat().st_mode) == 0o600
+    assert (company.folder / "t.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    run(["xmllint", "--noout", company.folder / "t.svg"])
+    r = company.adm("enroll", "create", "--group", "field", "--qr")
+    assert "█" in r.stdout and "cells://localhost:" in r.stdout
+
+
+def test_keys_put_in_by_a_thief_are_an_alarm(company):
+    """A server that knows the device's request but not the token swaps the receipt key."""
+    phone, _ = company.enrol("honest")
+    thief = forge.Signer("thief")
+    uri = company.json("enroll", "create", "--group", "field")["uri"]
+    victim = office.Phone(company.office, "victim")
+    victim.token = bytes.fromhex(re.search(r"t=([0-9a-f]{64})", uri).group(1))
+    body = victim.body()
+    victim.receipts = thief
+    victim.device = forge.Device(victim.identity, thief.key.public_key())
+    body["receipt_csr"] = office.make_csr(thief)
+    company.office.post("/v1/enroll", body, token="")
+    r = company.adm("enroll", "check", check=False)
+    assert r.returncode == 1 and "bound" in r.stdout and "WRONG" in r.stdout
+    assert company.office.device(victim)["checked"] is False
+    assert company.office.device(phone)["checked"] is True
+
+
+def test_lock_is_done_when_its_receipt_is_verified(company, phone):
+    thread, result = in_background(lambda: company.adm(
+        "vp", "lock", phone.id, "work", "--wait", "--timeout", "40s", *company.key("alice"), check=False))
+    command = phone.wait("command", 30)
+    document = {"type": "command", "id": json_id(command), "version": 1, "sha256": command["sha256"]}
+    phone.send("submitted", sha256=command["sha256"], outcome="accepted", reason="", text="")
+    phone.send_receipts(phone.receipt("locked", document=document, vp="work", details={"command": document["id"]}))
+    thread.join(60)
+    r = result[0]
+    assert r.returncode == 0, r.stdout + r.stderr
+    assert "verified, key: bound" in r.stdout
+    assert r.stderr.split()[-1] == "done"
+
+
+def json_id(message):
+    return re.search(rb' id="([^"]+)"', base64.b64decode(message["envelope"]["payload"])).group(1).decode()
+
+
+def test_a_refusal_is_told_with_its_reason(company, phone):
+    thread, result = in_background(lambda: company.adm(
+        "vp", "start", phone.id, "work", "--wait", "--timeout", "40s", *company.key("alice"), check=False))
+    command = phone.wait("command", 30)
+    document = {"type": "command", "id": json_id(command), "version": 1, "sha256": command["sha256"]}
+    phone.send_receipts(phone.receipt("refused", document=document, vp="work", reason="err.vp-state",
+                                      details={"text": "VP 'work' runs already"}))
+    thread.join(60)
+    assert result[0].returncode == 1
+    assert "runs already" in result[0].stderr and "err.vp-state" in result[0].stderr
+
+
+def test_wipe_collects_two_signatures(company, phone):
+    company.adm("vp", "wipe", phone.id, "work", "--out", "wipe.json", "--yes", *company.key("alice"))
+    said = company.adm("vp", "wipe", phone.id, "work", "--in", "wipe.json", "--out", "wipe2.json", "--yes",
+                       *company.key("bob")).stdout
+    assert "signed by alice, bob: 2 of 2" in said
+    openssl_verifies(company, company.folder / "wipe2.json", "alice", "bob")
+    assert "another order" in company.refused("vp", "wipe", phone.id, "personal", "--in", "wipe2.json")
+    action = company.json("vp", "wipe", phone.id, "work", "--in", "wipe2.json")
+    assert action["state"] in ("pending", "sent")
+    assert company.json("action", "list", phone.id)["items"][0]["id"] == action["id"]
+    assert company.json("action", "cancel", phone.id, action["id"])["state"] in ("sent", "cancelled")
+
+
+def test_matrix_and_explanation(company, phone):
+    table = company.adm("access", "matrix", phone.id, "--all").stdout
+    lines = {line.split()[0]: line.split()[1:] for line in table.splitlines() if line.strip()}
+    assert lines["CLASS"] == ["work", "▸", "front", "personal"]
+    assert lines["camera"] == ["shared", "*", "shared", "*"]
+    assert lines["microphone"] == ["exclusive", "*", "shared"]
+    assert lines["gps"] == ["none+block", "shared"]
+    assert lines["nfc"] == ["-", "-"]
+    assert "not on this device: nfc" in company.adm("access", "matrix", phone.id).stdout
+    said = company.adm("access", "explain", phone.id, "personal", "gps").stdout
+    assert said.startswith("personal on gps: denied (mode shared)")
+    assert "work is in front, with mode none+block" in said and "signed by alice, carol" in said
+    assert "err.unknown-class" in company.refused("access", "explain", phone.id, "personal", "warp")
+    who = {(r["vp"], r["verdict"]) for r in company.json("access", "query", "--class", "microphone", "--verdict",
+                                                         "any")["items"]}
+    assert who == {("work", "allowed"), ("personal", "denied")}
+
+
+def test_plan_ends_with_two_when_something_would_change(company, phone):
+    assert company.adm("plan", "p1.xml").returncode == 0
+    company.adm("doc", "next", "p1.xml", "--out", "p2.xml")
+    text = (company.folder / "p2.xml").read_text()
+    company.write("p2.xml", text.replace('name="camera" mode="shared"', 'name="camera" mode="none"'))
+    r = company.adm("plan", "p2.xml", check=False)
+    assert r.returncode == 2
+    assert re.search(r"work +camera +shared -> none, now allowed -> denied", r.stdout)
+    assert "device-policy baseline: version 1 -> 2" in r.stdout
+    assert company.adm("plan", "p2.xml", "--format", "json", check=False).returncode == 2
+
+
+def test_receipts_are_verified_offline(company, phone):
+    phone.send_receipts(phone.receipt("revoked", vp="work", details={"revoked": [], "ns": 1, "cause": "policy"}))
+    rows = company.json("receipt", "list", phone.id, "--out", "kept")["items"]
+    assert [r["seq"] for r in rows] == [1, 2, 3] and {r["key"] for r in rows} == {"bound"}
+    files = sorted((company.folder / "kept").glob("*.json"))
+    company.office.process.stop()
+    said = company.adm("receipt", "verify", *files).stdout
+    assert said.count("key: bound") == 3
+    # One changed word in the payload, and one receipt by another key.
+    envelope = json.loads(files[1].read_text())
+    payload = base64.b64decode(envelope["payload"]).replace(b'"work"', b'"w0rk"')
+    bad = company.write("bad.json", json.dumps(dict(envelope, payload=base64.b64encode(payload).decode())))
+    r = company.adm("receipt", "verify", bad, check=False)
+    assert r.returncode == 1 and "NOT VALID" in r.stdout
+    foreign = phone.receipt("wiped", vp="work", sign=forge.Signer("thief"))
+    r = company.adm("receipt", "verify", company.write("f.json", foreign.envelope.decode()), check=False)
+    assert r.returncode == 1 and "NOT VALID" in r.stdout
+    # Two with one seq.
+    twin = phone.receipt("wiped", vp="work", seq=2)
+    r = company.adm("receipt", "verify", files[1], company.write("twin.json", twin.envelope.decode()), check=False)
+    assert r.returncode == 1 and "err.equivocation" in r.stderr
+    # Elsewhere, with nothing kept: by the key, or by what the server told and the token.
+    other = Desk(company.world.subfolder("other"))
+    assert "no key of" in other.adm("receipt", "verify", files[0], check=False).stdout
+    pem = company.write("r.pem", phone.receipts.key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode())
+    assert "key: given" in other.adm("receipt", "verify", files[0], "--key", pem).stdout
+
+
+def test_binding_is_proved_elsewhere_by_the_token(company, phone):
+    company.json("receipt", "list", phone.id, "--out", "kept")
+    files = sorted((company.folder / "kept").glob("*.json"))
+    keys = company.write("keys.json", json.dumps(company.office.get(f"/v1/devices/{phone.id}/keys")))
+    other = Desk(company.world.subfolder("other"))
+    said = other.adm("receipt", "verify", *files, "--keys", keys, "--bind", company.uri).stdout
+    assert said.count("key: bound") == len(files)
+    wrong = re.sub(r"t=[0-9a-f]{64}", "t=" + "0" * 64, company.uri)
+    r = other.adm("receipt", "verify", files[0], "--keys", keys, "--bind", wrong, check=False)
+    assert r.returncode == 1 and "not bound" in r.stdout
+
+
+def test_audit_is_verified_and_a_second_history_noticed(company, phone):
+    phone.send_batch(phone.batch([phone.record("open", "work", "camera"), phone.record("deny", "personal", "gps")]))
+    assert "every entry" in company.adm("audit", "verify").stdout
+    company.adm("device", "rename", phone.id, "Alice's phone")
+    assert company.json("device", "show", phone.id)["name"] == "Alice's phone"
+    assert "consistent with" in company.adm("audit", "verify").stdout
+    company.adm("audit", "verify", "--entry", "1")
+    assert "2 records" in company.adm("audit", "verify", "--device", phone.id).stdout
+    assert [r["event"] for r in company.json("audit", "query", "--device", phone.id)["items"]] == ["open", "deny"]
+    assert [r["vp"] for r in company.json("access", "denials", "--from", "-1h")["items"]] == ["personal"]
+    company.adm("audit", "export", "--out", "all.jsonl", "--head", "head.json")
+    company.adm("audit", "verify", "--file", "all.jsonl", "--head", "head.json")
+    lines = (company.folder / "all.jsonl").read_text().splitlines()
+    company.write("less.jsonl", "\n".join(lines[1:]) + "\n")
+    assert "err.signature" in company.refused("audit", "verify", "--file", "less.jsonl", "--head", "head.json")
+    # The server would have to continue what was seen here.
+    kept = next((company.config / "state/heads").glob("*.json"))
+    told = json.loads(kept.read_text())
+    kept.write_text(json.dumps(dict(told, root="sha256:" + "0" * 64, size=2)))
+    assert "err.equivocation" in company.refused("audit", "verify")
+
+
+def test_a_root_that_does_not_follow_is_not_believed(company):
+    """The server's answers count only as far as the pinned root reaches."""
+    company.adm("root", "show")
+    kept = next((company.config / "state/roots").glob("*.json"))
+    kept.unlink()
+    conf = next((company.config / "servers").glob("*.conf"))
+    conf.write_text(re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "1" * 64, conf.read_text()))
+    said = company.refused("root", "show")
+    assert "err.root-chain" in said or "err." in said
+    shown = company.adm("doc", "show", "device-policy", "baseline")
+    assert "not verified" in shown.stderr
+
+
+def test_next_root_is_followed(company):
+    company.make_keys("dave")
+    company.adm("root", "add-key", "root.json", "dave=" + str(company.config / "keys/dave.key"), "--to", "policy",
+                "--out", "root2.xml")
+    company.adm("root", "sign", "root2.xml", "--yes", *company.key("alice", "carol"))
+    company.adm("root", "submit", "root2.json")
+    assert company.json("root", "show")["version"] == 2
+    company.policy(2)
+    company.adm("doc", "sign", "p2.xml", "--yes", *company.key("dave", "alice"))
+    assert company.json("doc", "submit", "p2.json")["items"][0]["state"] in ("valid", "active")
+
+
+def test_accounts_tokens_and_rights(company):
+    company.adm("user", "create", "vera", "--role", "viewer", "--password-file", company.password)
+    token = company.adm("token", "create", "scanner", "--role", "auditor", "--ttl", "1h").stdout.strip()
+    assert len(company.json("token", "list")["items"]) == 2
+    company.adm("server", "add", "main", "--token", token)
+    assert company.adm("audit", "query").returncode == 0
+    assert "forbidden" in company.refused("user", "list")
+    company.adm("server", "login", "--user", "vera", "--password-file", company.password)
+    assert "forbidden" in company.refused("audit", "query")
+    assert company.json("doc", "list")["items"]
+    said = company.refused("server", "login", "--user", "vera", "--password-file", company.write("w", "wrong one\n"))
+    assert "unauthorized" in said
