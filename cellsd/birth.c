@@ -34,8 +34,8 @@
 	X(NETWORK, "bring up its loopback")                                    \
 	X(HOSTNAME, "set its host name")                                       \
 	X(CONSOLE, "open its console")                                         \
-	X(LABEL, "take its SELinux context") X(JAIL, "give up rights")         \
-		X(EXEC, "run its init")
+	X(LABEL, "take its SELinux context")                                   \
+	X(JAIL, "give up rights") X(EXEC, "run its init")
 enum step {
 #define STEP_SYMBOL(s, w) STEP_##s,
 	STEPS(STEP_SYMBOL)

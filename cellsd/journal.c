@@ -64,7 +64,8 @@ static void put(struct journal *j, const char *s, size_t n)
 		j->batch = bigger;
 		j->room = room;
 	}
-	memcpy(j->batch + j->len, s, n);
+	if (n > 0)
+		memcpy(j->batch + j->len, s, n);
 	j->len += n;
 }
 
