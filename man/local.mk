@@ -13,6 +13,7 @@ dist_man_MANS += \
 	%D%/cells-image.1 \
 	%D%/cells-image.5 \
 	%D%/cells-key.5 \
+	%D%/cells-mgmtd.8 \
 	%D%/cells-modes.7 \
 	%D%/cells-receipt.5 \
 	%D%/cells-policyd.8 \

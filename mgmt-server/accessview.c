@@ -73,6 +73,23 @@ static json_t *row_json(const struct world *w, const char *vp)
 	return json_pack("{s:s, s:o}", "vp", vp, "cells", cells);
 }
 
+/* By receipts, as the device's record has it; null: nothing is known. */
+static json_t *compliant_json(struct server *s, const char *device)
+{
+	json_t *j = NULL;
+	sqlite3_stmt *st = NULL;
+	struct err e;
+
+	if (db_query(s->db, &st, &e,
+		     "SELECT compliant FROM device WHERE id = ?", "s",
+		     device) == 0 &&
+	    db_step(s->db, st, &e) > 0 &&
+	    sqlite3_column_type(st, 0) != SQLITE_NULL)
+		j = json_boolean(sqlite3_column_int(st, 0));
+	sqlite3_reset(st);
+	return j ? j : json_null();
+}
+
 int accessview_matrix(struct request *rq, struct err *e)
 {
 	AUTO(shelf_freep) struct shelf *f = shelf_new(rq->server);
@@ -88,10 +105,11 @@ int accessview_matrix(struct request *rq, struct err *e)
 		json_array_append_new(classes, json_string(class_name(c)));
 	return request_json(
 		rq, 200,
-		json_pack("{s:s, s:o, s:o, s:o, s:o, s:O, s:O}", "device",
+		json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:O, s:O}", "device",
 			  rq->param[0], "at", request_when(w->at.wall),
 			  "foreground", text_or_null(w->foreground),
 			  "enforcement", text_or_null(w->enforcement),
+			  "compliant", compliant_json(rq->server, rq->param[0]),
 			  "receipt", receipt_json(w), "classes", classes, "vps",
 			  rows),
 		e);
@@ -188,6 +206,14 @@ static json_t *reported_vp(json_t *reported, const char *vp)
 	return NULL;
 }
 
+static json_t *image_version(const struct world *w, const char *id)
+{
+	for (unsigned int i = 0; i < w->n_images; i++)
+		if (strcmp(w->image[i].id, id) == 0)
+			return json_integer(w->image[i].version);
+	return json_null();
+}
+
 static json_t *vp_json(const struct world *w, const struct doc_vp_config *c,
 		       json_t *reported)
 {
@@ -197,10 +223,10 @@ static json_t *vp_json(const struct world *w, const struct doc_vp_config *c,
 
 	text_digest(c->head.digest, sha256);
 	return json_pack(
-		"{s:s, s:s, s:{s:i, s:s}, s:{s:s, s:i}, s:b, s:O, s:O}", "vp",
+		"{s:s, s:s, s:{s:i, s:s}, s:{s:s, s:o}, s:b, s:O, s:O}", "vp",
 		c->head.id, "label", c->label, "config", "version",
 		(int)c->head.version, "sha256", sha256, "image", "id", c->image,
-		"min_version", (int)c->image_min_version, "foreground",
+		"version", image_version(w, c->image), "foreground",
 		strcmp(w->foreground, c->head.id) == 0, "state",
 		state ? state : json_null(), "reported",
 		said ? said : json_null());
@@ -212,7 +238,7 @@ int accessview_vps(struct request *rq, struct err *e)
 	AUTO(auto_freep) struct world *w = malloc(sizeof(*w));
 	auto_json json_t *items = json_array(), *reported = NULL;
 	struct db *db = rq->server->db;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = w ? open_world(rq, f, w, e) : err_oom(e, "list VPs");
 
 	if (r == 0)
@@ -307,7 +333,7 @@ int accessview_fleet(struct request *rq, struct err *e)
 			      .items = items };
 	struct db *db = rq->server->db;
 	char next[DOC_ID_SIZE] = "";
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = f && w ? take_question(&q, e) : err_oom(e, "ask the fleet");
 
 	if (r == 0)

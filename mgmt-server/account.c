@@ -50,7 +50,7 @@ static int load_account(struct server *s, const char *name, struct account *ret,
 			struct err *e)
 {
 	const void *blob;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	size_t len;
 	int r = db_query(s->db, &st, e,
 			 "SELECT role, groups, salt, iterations, verifier"
@@ -182,7 +182,7 @@ static int load(struct request *rq, const char *name, json_t **ret,
 		int64_t *ret_rev, struct err *e)
 {
 	struct db *db = rq->server->db;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(db, &st, e, COLUMNS " WHERE name = ?", "s", name);
 
 	if (r == 0)

@@ -83,7 +83,7 @@ int admission_list(struct request *rq, struct err *e)
 static int load(struct request *rq, const char *id, json_t **ret, struct err *e)
 {
 	struct db *db = rq->server->db;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(db, &st, e, COLUMNS " WHERE id = ?", "s", id);
 
 	if (r == 0)
@@ -234,7 +234,7 @@ static int admit(struct request *rq, struct applicant *a, struct err *e)
 	struct db *db = rq->server->db;
 	uint8_t admit[HASH_SIZE], digest[HASH_SIZE];
 	char hex[2 * HASH_SIZE + 1];
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r;
 
 	text_unhex(a->admit, admit, sizeof(admit));
@@ -399,7 +399,7 @@ static int check_known(struct request *rq, const struct renewal *w,
 	struct db *db = rq->server->db;
 	const void *spki, *have;
 	size_t len, have_len;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	bool same;
 	int r = db_query(db, &st, e,
 			 "SELECT p.identity_spki FROM device AS d JOIN epoch AS"

@@ -20,7 +20,7 @@ int anchor_load(struct server *s, struct err *e)
 {
 	char sha256[TEXT_DIGEST_SIZE];
 	struct doc *root = NULL;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e,
 			 "SELECT sha256 FROM document WHERE type = 'root'"
 			 " AND state = 'active'",
@@ -46,7 +46,7 @@ int anchor_load(struct server *s, struct err *e)
 int anchor_after(struct server *s, int64_t after, json_t **ret, struct err *e)
 {
 	auto_json json_t *list = json_array();
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e,
 			 "SELECT envelope FROM document WHERE type = 'root'"
 			 " AND state IN ('active', 'superseded')"
@@ -80,7 +80,7 @@ int anchor_json(struct request *rq, int64_t version, json_t **ret,
 		struct err *e)
 {
 	char sha256[TEXT_DIGEST_SIZE] = "";
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(rq->server->db, &st, e,
 			 "SELECT sha256 FROM document WHERE type = 'root' AND"
 			 " state IN ('active', 'superseded') AND"
@@ -107,7 +107,7 @@ int anchor_list(struct request *rq, struct err *e)
 {
 	struct db *db = rq->server->db;
 	auto_json json_t *items = json_array();
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(db, &st, e,
 			 "SELECT sha256, envelope FROM document"
 			 " WHERE type = 'root' AND state <> 'withdrawn'"
@@ -135,7 +135,7 @@ int anchor_show(struct request *rq, struct err *e)
 	bool latest = strcmp(version, "latest") == 0;
 	struct db *db = rq->server->db;
 	uint64_t number = 0;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	char *text;
 	int r;
 

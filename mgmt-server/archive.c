@@ -26,7 +26,7 @@
 int archive_envelope_of(struct server *s, const char *sha256, char **ret,
 			struct err *e)
 {
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e,
 			 "SELECT envelope FROM document WHERE sha256 = ?", "s",
 			 sha256);
@@ -48,7 +48,7 @@ int archive_parse(struct server *s, const char *sha256, struct doc **ret,
 		  struct err *e)
 {
 	const void *payload;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	size_t len;
 	int r = db_query(s->db, &st, e,
 			 "SELECT type, payload FROM document WHERE sha256 = ?",
@@ -71,7 +71,7 @@ int archive_parse(struct server *s, const char *sha256, struct doc **ret,
 json_t *archive_signers(struct server *s, const char *sha256)
 {
 	json_t *j = NULL;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	struct err e;
 
 	if (db_query(s->db, &st, &e,
@@ -88,7 +88,7 @@ int archive_pick(struct server *s, enum doc_type type, const char *id,
 		 uint32_t min_version, int64_t now, struct archive_pick *ret,
 		 struct err *e)
 {
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e,
 			 "SELECT version, sha256 FROM document WHERE type = ?"
 			 " AND id = ? AND version >= ? AND " IS_VALID
@@ -225,7 +225,7 @@ static int check_version(struct server *s, const struct doc_head *h,
 			 struct err *e)
 {
 	char sha256[TEXT_DIGEST_SIZE];
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int64_t newest;
 	bool same;
 	int r = db_query(s->db, &st, e,
@@ -258,7 +258,7 @@ static int check_version(struct server *s, const struct doc_head *h,
 static int state_of(struct server *s, const char *sha256, char ret[16],
 		    struct err *e)
 {
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e,
 			 "SELECT state FROM document WHERE sha256 = ?", "s",
 			 sha256);
@@ -444,7 +444,7 @@ int archive_json(struct request *rq, const char *sha256, json_t **ret,
 		 struct err *e)
 {
 	struct db *db = rq->server->db;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(db, &st, e,
 			 "SELECT " COLUMNS " FROM document WHERE sha256 = ?",
 			 "s", sha256);
@@ -537,7 +537,7 @@ static int find_version(struct request *rq, char ret[TEXT_DIGEST_SIZE],
 {
 	const char *version = rq->param[2];
 	uint64_t number = 0;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r;
 
 	if (strcmp(version, "latest") == 0)

@@ -83,7 +83,7 @@ int bearer_find(struct server *s, const char *token, struct bearer *ret,
 		struct err *e)
 {
 	uint8_t hash[HASH_SIZE];
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	json_error_t je;
 	int r;
 

@@ -358,7 +358,7 @@ static void snapshot_fini(struct snapshot *n)
 static int load_snapshot(struct server *s, const char *device,
 			 struct snapshot *ret, struct err *e)
 {
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e,
 			 "SELECT d.grp, d.epoch, d.snapshot, n.epoch, n.issued,"
 			 " n.documents, n.envelope FROM device AS d"
@@ -478,7 +478,7 @@ int compose_device(struct server *s, const char *device, char **ret,
 int compose_readable(struct server *s, const char *device, const char *sha256,
 		     struct err *e)
 {
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e,
 			 "SELECT 1 FROM snapshot WHERE device = ?1 AND"
 			 " instr(documents, '\"' || ?2 || '\"') > 0 UNION ALL"

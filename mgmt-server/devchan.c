@@ -141,20 +141,6 @@ int devchan_cancel(struct devchan *c, const char *sha256, struct err *e)
 			    e);
 }
 
-int devchan_refresh(struct devchan *c, struct err *e)
-{
-	auto_free char *envelope = NULL;
-	bool is_new = false;
-	int r = compose_device(c->server, c->device, &envelope, &is_new,
-			       &c->renew_at, e);
-
-	if (r < 0 || !is_new || !envelope)
-		return r;
-	return devchan_send(
-		c, "snapshot",
-		json_pack("{s:o}", "envelope", load_envelope(envelope)), e);
-}
-
 static int send_roots(struct devchan *c, int64_t after, int64_t re,
 		      struct err *e)
 {
@@ -163,11 +149,33 @@ static int send_roots(struct devchan *c, int64_t after, int64_t re,
 
 	if (r < 0 || (re == 0 && json_array_size(list) == 0))
 		return r;
+	if (server_root(c->server))
+		c->root = server_root(c->server)->head.version;
 	return devchan_send(c, "documents",
 			    json_pack("{s:O, s:[], s:o*}", "documents", list,
 				      "missing", "re",
 				      re ? json_integer(re) : NULL),
 			    e);
+}
+
+int devchan_refresh(struct devchan *c, struct err *e)
+{
+	auto_free char *envelope = NULL;
+	bool is_new = false;
+	const struct doc_root *root = server_root(c->server);
+	int r = 0;
+
+	/* A new root goes before what is signed under it. */
+	if (root && root->head.version > c->root)
+		r = send_roots(c, c->root, 0, e);
+	if (r == 0)
+		r = compose_device(c->server, c->device, &envelope, &is_new,
+				   &c->renew_at, e);
+	if (r < 0 || !is_new || !envelope)
+		return r;
+	return devchan_send(
+		c, "snapshot",
+		json_pack("{s:o}", "envelope", load_envelope(envelope)), e);
 }
 
 static int send_ack(struct devchan *c, const char *stream, uint64_t seq,
@@ -180,6 +188,12 @@ static int send_ack(struct devchan *c, const char *stream, uint64_t seq,
 }
 
 /* ---- messages up */
+static int greet_with_roots(struct devchan *c, int64_t held, struct err *e)
+{
+	c->root = held > 0 ? (uint32_t)held : 0;
+	return send_roots(c, held, 0, e);
+}
+
 static int take_hello(struct devchan *c, json_t *j, struct err *e)
 {
 	const char *device = NULL, *epoch = NULL, *agent = "";
@@ -215,7 +229,7 @@ static int take_hello(struct devchan *c, json_t *j, struct err *e)
 	if (r == 0)
 		r = send_ack(c, "audit", records, e);
 	if (r == 0)
-		r = send_roots(c, anchor_version_in(status), 0, e);
+		r = greet_with_roots(c, anchor_version_in(status), e);
 	if (r == 0)
 		r = compose_device(c->server, c->device, &envelope, &is_new,
 				   &c->renew_at, e);

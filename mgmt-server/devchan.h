@@ -33,6 +33,7 @@ struct devchan {
 	char device[24], epoch[33];
 	bool hello, present, stale, closing;
 	int64_t renew_at; /* when its snapshot is to be signed again */
+	uint32_t root;	  /* version of the newest root it was sent */
 	int64_t ids;	  /* counts our messages */
 	struct devchan *next, *next_stale;
 	struct devchan_out *out, **out_end;

@@ -14,7 +14,6 @@
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
 
-#define HEADERS_POOL 1024 /* requests whose headers are held at a time */
 #define HEADERS_SIZE 4096
 #define HEADERS_SECONDS 10 /* to send the headers */
 #define CONTENT_SECONDS 20 /* between two pieces of a body */
@@ -120,7 +119,8 @@ static int open_context(struct edge *ed, bool debug, struct err *e)
 		.user = ed,
 		.gid = -1,
 		.uid = -1,
-		.max_http_header_pool = HEADERS_POOL,
+		.max_http_header_pool2 =
+			(unsigned int)ed->server->conf.connections,
 		.max_http_header_data = HEADERS_SIZE,
 		.pt_serv_buf_size = EDGE_PIECE,
 		.server_string = "cells-mgmtd",

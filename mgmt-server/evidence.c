@@ -37,7 +37,7 @@ static int open_stream(struct server *s, const char *device, const char *epoch,
 {
 	const void *spki, *head;
 	size_t len, head_len;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(
 		s->db, &st, e,
 		"SELECT receipt_spki, receipt_seq, audit_seq,"
@@ -149,7 +149,7 @@ static int apply(struct server *s, const struct receipt *rc, struct err *e)
 static void tell(struct server *s, const struct receipt *rc)
 {
 	char group[DOC_ID_SIZE] = "";
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	struct err e;
 
 	if (db_query(s->db, &st, &e, "SELECT grp FROM device WHERE id = ?", "s",
@@ -166,7 +166,7 @@ static void tell(struct server *s, const struct receipt *rc)
 static int compare(struct server *s, const struct stream *t, int64_t seq,
 		   const char *sha256, struct err *e)
 {
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	bool same;
 	int r = db_query(s->db, &st, e,
 			 "SELECT sha256 FROM receipt WHERE device = ? AND"

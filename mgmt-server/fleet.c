@@ -17,7 +17,7 @@
 
 bool fleet_is_active(struct server *s, const char *device)
 {
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	struct err e;
 	int r = db_query(s->db, &st, &e,
 			 "SELECT 1 FROM device WHERE id = ?"
@@ -34,7 +34,7 @@ bool fleet_is_active(struct server *s, const char *device)
 int fleet_epoch(struct server *s, const char *device, char ret[33],
 		struct err *e)
 {
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e,
 			 "SELECT epoch FROM device WHERE id = ?"
 			 " AND state = 'active'",
@@ -55,7 +55,7 @@ int fleet_epoch(struct server *s, const char *device, char ret[33],
 static int load_reported(struct server *s, const char *device, json_t **ret,
 			 struct err *e)
 {
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e,
 			 "SELECT reported FROM device WHERE id = ?", "s",
 			 device);
@@ -156,7 +156,7 @@ int fleet_assess(struct server *s, const char *device, struct err *e)
 {
 	auto_json json_t *wanted = NULL, *receipt = NULL;
 	json_t *details, *not_enforced;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	bool compliant;
 	int r = db_query(s->db, &st, e,
 			 "SELECT n.documents, (SELECT payload FROM receipt"
@@ -191,7 +191,7 @@ int fleet_alarm(struct server *s, const char *device, const char *text,
 				   .action = "alarm",
 				   .device = device,
 				   .after = after };
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e,
 			 "SELECT 1 FROM alarm WHERE device = ? AND text = ?",
 			 "ss", device, text);
@@ -215,7 +215,7 @@ int fleet_alarm(struct server *s, const char *device, const char *text,
 int fleet_visible(struct request *rq, const char *device,
 		  char ret_group[DOC_ID_SIZE], struct err *e)
 {
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(rq->server->db, &st, e,
 			 "SELECT grp FROM device WHERE id = ?", "s", device);
 

@@ -115,7 +115,7 @@ static int load(struct request *rq, json_t **ret, int64_t *ret_rev,
 {
 	struct db *db = rq->server->db;
 	char group[DOC_ID_SIZE];
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = fleet_visible(rq, rq->param[0], group, e);
 
 	if (r == 0)
@@ -278,7 +278,7 @@ static int keys_list(struct request *rq, json_t **ret, struct err *e)
 	struct db *db = rq->server->db;
 	auto_json json_t *items = json_array();
 	char group[DOC_ID_SIZE];
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = fleet_visible(rq, rq->param[0], group, e);
 
 	if (r == 0)

@@ -78,7 +78,7 @@ int groupview_show(struct request *rq, struct err *e)
 {
 	struct db *db = rq->server->db;
 	json_t *j = NULL;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = 0;
 
 	if (request_sees(rq, rq->param[0])) {
@@ -101,7 +101,7 @@ int groupview_snapshot(struct request *rq, struct err *e)
 	struct db *db = rq->server->db;
 	const struct composition *c = NULL;
 	char group[DOC_ID_SIZE];
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	json_t *j;
 	int r = fleet_visible(rq, rq->param[0], group, e);
 

@@ -16,7 +16,7 @@
 int ledger_load(struct db *db, struct merkle *ret, struct err *e)
 {
 	struct merkle m = { 0 };
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	const void *peaks;
 	size_t len;
 	int r = db_query(db, &st, e, "SELECT size, peaks FROM tree", "");
@@ -134,7 +134,7 @@ struct reader {
 static int read_leaf(void *ctx, uint64_t index, uint8_t ret[HASH_SIZE])
 {
 	struct reader *rd = ctx;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	const void *hash;
 	size_t len;
 	int r = db_query(rd->db, &st, rd->e,

@@ -35,7 +35,7 @@ int once_recall(struct request *rq, struct err *e)
 	struct db *db = rq->server->db;
 	uint8_t want[HASH_SIZE];
 	const void *have;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	size_t len;
 	int r, status;
 	char *text;

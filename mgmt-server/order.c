@@ -26,7 +26,7 @@ static void changed(struct server *s, const char *device, const char *id,
 		    const char *state)
 {
 	char group[DOC_ID_SIZE] = "";
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	struct err e;
 
 	s->actions_changed++;
@@ -77,7 +77,7 @@ int order_tick(struct server *s, struct err *e)
 	AUTO(auto_freep) struct due *due = NULL;
 	int64_t now = clock_wall();
 	unsigned int n = 0;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e,
 			 "SELECT device, id, sha256, state, document_expires,"
 			 " cancel FROM action WHERE expires <= ? AND state IN"
@@ -111,7 +111,7 @@ int order_tick(struct server *s, struct err *e)
 int order_send_open(struct devchan *c, struct err *e)
 {
 	struct server *s = c->server;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e,
 			 "SELECT envelope, sha256, cancel, state FROM action"
 			 " WHERE device = ? AND epoch = ? AND state IN"
@@ -143,7 +143,7 @@ int order_submitted(struct server *s, const char *device, const char *sha256,
 		    struct err *e)
 {
 	const char *state;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int64_t number;
 	int r = db_query(s->db, &st, e,
 			 "SELECT number, id FROM action WHERE device = ? AND"
@@ -215,7 +215,7 @@ int order_receipt(struct server *s, const struct receipt *rc, int64_t number,
 		json_string_value(json_object_get(rc->details, "command"));
 	char id[DOC_ID_SIZE], group[DOC_ID_SIZE];
 	const char *state;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int64_t action;
 	int r;
 

@@ -89,7 +89,7 @@ static int load(struct request *rq, const char *id, json_t **ret,
 		char ret_envelope_digest[TEXT_DIGEST_SIZE], struct err *e)
 {
 	struct db *db = rq->server->db;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(db, &st, e, COLUMNS " WHERE device = ? AND id = ?",
 			 "ss", rq->param[0], id);
 
@@ -249,7 +249,7 @@ static int merge(struct request *rq, struct new_order *o, struct err *e)
 	AUTO(envelope_freep) struct envelope *old = NULL;
 	struct db *db = rq->server->db;
 	auto_free char *text = NULL;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(db, &st, e,
 			 "SELECT envelope FROM action WHERE device = ? AND"
 			 " sha256 = ?",
@@ -272,7 +272,7 @@ static int check_id(struct request *rq, const struct new_order *o,
 		    struct err *e)
 {
 	struct db *db = rq->server->db;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(db, &st, e,
 			 "SELECT 1 FROM action WHERE device = ? AND id = ?"
 			 " AND sha256 <> ?",

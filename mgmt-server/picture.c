@@ -70,7 +70,7 @@ int picture_recheck(struct server *s, bool *ret_changed, struct err *e)
 {
 	char sha256[RECHECK_MAX][TEXT_DIGEST_SIZE];
 	unsigned int n = 0;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e,
 			 "SELECT sha256 FROM document WHERE type = 'image' AND"
 			 " complete = 0 AND state <> 'withdrawn'"
@@ -157,7 +157,7 @@ int picture_show(struct request *rq, struct err *e)
 {
 	struct db *db = rq->server->db;
 	uint64_t version = 0;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	json_t *j = NULL;
 	int r = 0;
 

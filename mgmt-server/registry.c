@@ -58,7 +58,7 @@ int registry_create(const char *dir, const char *org, struct db **ret,
 
 int registry_org(struct db *db, char ret[DOC_ID_SIZE], struct err *e)
 {
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(db, &st, e,
 			 "SELECT value FROM meta WHERE name = 'org'", "");
 

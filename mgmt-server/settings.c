@@ -25,7 +25,7 @@ int settings_read(struct settings *s, const char *path, int must_exist,
 	*s = (struct settings){
 		.admin_port = 8443,
 		.device_port = 8444,
-		.connections = 20000,
+		.connections = 16000,
 		.admit_rate = 500,
 		.token_rate = 1000,
 		.address_rate = 200,

@@ -286,7 +286,7 @@ static int plan_fleet(struct whatif *w, struct err *e)
 	struct db *db = w->rq->server->db;
 	AUTO(auto_freep) struct grid *a = malloc(sizeof(*a));
 	AUTO(auto_freep) struct grid *b = malloc(sizeof(*b));
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(db, &st, e,
 			 "SELECT id, name, grp FROM device WHERE"
 			 " state = 'active' ORDER BY grp, id LIMIT ?",

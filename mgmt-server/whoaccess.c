@@ -112,6 +112,19 @@ static void take_lacking(struct world *w, json_t *list)
 	}
 }
 
+static void take_image(struct world *w, json_t *d)
+{
+	const char *type = json_string_value(json_object_get(d, "type"));
+	const char *id = json_string_value(json_object_get(d, "id"));
+
+	if (!type || !id || strcmp(type, "image") != 0 ||
+	    w->n_images == DOC_VPS_MAX)
+		return;
+	snprintf(w->image[w->n_images].id, DOC_ID_SIZE, "%s", id);
+	w->image[w->n_images++].version =
+		json_integer_value(json_object_get(d, "version"));
+}
+
 static enum doc_level level_of(const char *name)
 {
 	for (enum doc_level l = DOC_MAPPED; l > DOC_OPEN; l--)
@@ -124,7 +137,7 @@ static enum doc_level level_of(const char *name)
 static int receipt_at(struct server *s, const struct world *w, const char *type,
 		      int64_t at, json_t **ret, int64_t *ret_seq, struct err *e)
 {
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e,
 			 "SELECT payload, seq FROM receipt WHERE device = ? AND"
 			 " epoch = ? AND type = ? AND time <= ?"
@@ -145,7 +158,7 @@ static int receipt_at(struct server *s, const struct world *w, const char *type,
 static int find_epoch(struct server *s, const char *device, int64_t at,
 		      struct world *ret, struct err *e)
 {
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e,
 			 "SELECT epoch FROM epoch WHERE device = ?"
 			 " ORDER BY enrolled <= ? DESC, enrolled DESC LIMIT 1",
@@ -183,6 +196,7 @@ static int take_applied(struct server *s, struct shelf *f, struct world *w,
 			json_string_value(json_object_get(d, "sha256"));
 		int r = sha256 ? whoaccess_add(s, f, w, sha256, e) : 0;
 
+		take_image(w, d);
 		if (r < 0)
 			return r;
 	}

@@ -35,7 +35,12 @@ struct world {
 	unsigned int n_policies, n_configs;
 	const struct doc_device_policy *policy[WHOACCESS_DOCS_MAX];
 	const struct doc_vp_config *config[WHOACCESS_DOCS_MAX];
-	uint32_t lacking; /* a bit for each class without hardware */
+	unsigned int n_images;
+	struct {
+		char id[DOC_ID_SIZE];
+		int64_t version;
+	} image[DOC_VPS_MAX]; /* in force */
+	uint32_t lacking;     /* a bit for each class without hardware */
 	struct access_time at;
 };
 

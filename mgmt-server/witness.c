@@ -74,7 +74,7 @@ static int leaf_text(struct request *rq, uint64_t index, json_t **ret,
 		     struct err *e)
 {
 	struct db *db = rq->server->db;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	int r = db_query(db, &st, e, "SELECT text FROM leaf WHERE number = ?1",
 			 "i", (int64_t)index);
 
@@ -215,7 +215,7 @@ static int export_more(struct request *rq, char **ret, struct err *e)
 {
 	struct answer *a = &rq->answer;
 	struct db *db = rq->server->db;
-	sqlite3_stmt *st;
+	sqlite3_stmt *st = NULL;
 	size_t len;
 	FILE *f;
 	int r = db_query(db, &st, e,

@@ -661,10 +661,15 @@ def test_a_new_root_needs_the_old_one_s_threshold():
         assert office.submit(lone.resigned(old))["state"] == "active"
         assert office.get("/v1/server")["root"]["version"] == 2
         assert [r["version"] for r in office.get("/v1/roots")["items"]] == [1, 2]
+        # A connected device hears of a root at once, before what is signed under it.
+        phone = Phone(office).enroll()
+        phone.connect(status={"root": 2})
         # Documents that the new root's keys did not sign count no more.
         f.keys["policy"] = [forge.Signer("fresh-1"), forge.Signer("fresh-2")]
         office.submit(office.root(3))
         assert office.get("/v1/documents?filter=type eq group")["items"][0]["state"] == "proposed"
+        (pushed,) = phone.wait("documents")["documents"]
+        assert b'version="3"' in base64.b64decode(pushed["payload"])
 
 
 # ---- events
