@@ -481,6 +481,8 @@ static int on_call(sd_bus_message *m, void *arg, sd_bus_error *error)
 		r = methods[i].fn(arg, m, &e);
 		if (r >= 0)
 			return 1;
+		if (r == -ENOSPC || r == -EDQUOT)
+			e.reason = REASON_STORAGE_FULL;
 		log_info("%s: %s", member, e.text);
 		return bus_reply_err(m, &e);
 	}

@@ -291,7 +291,7 @@ void host_close(struct host *h)
 	free(h->nodes);
 	auto_closep(&h->stage);
 	auto_closep(&h->layers_dir);
-	auto_closep(&h->cgroup);
+	leaf_root_close(h->cgroup, h->options.cgroup_root);
 	auto_closep(&h->data);
 	free(h);
 }

@@ -137,6 +137,19 @@ int leaf_root_open(const char *name, int *ret, struct err *e)
 	return 0;
 }
 
+void leaf_root_close(int root, const char *name)
+{
+	auto_close int up = -1;
+
+	if (root < 0)
+		return;
+	/* Only an empty one goes; then it is there for nothing. */
+	up = openat(root, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (up >= 0)
+		unlinkat(up, name, AT_REMOVEDIR);
+	close(root);
+}
+
 /* What the VP's own init may manage (/sys/kernel/cgroup/delegate). */
 static void delegate(int leaf, uid_t owner)
 {

@@ -20,6 +20,9 @@ struct err;
  */
 int leaf_root_open(const char *name, int *ret, struct err *e);
 
+/* Closes it, and removes it if nothing is in it. */
+void leaf_root_close(int root, const char *name);
+
 /* Makes a new leaf; -EEXIST if there is one. `owner` may manage it inside. */
 int leaf_new(int root, const char *name, uid_t owner, int *ret, struct err *e);
 /* -ENOENT: there is none. */

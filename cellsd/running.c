@@ -390,6 +390,8 @@ int running_start(struct host *h, struct vp *v, const char *cause,
 	r = begin(h, v, data, e);
 	if (r < 0) {
 		undo(h, v);
+		if (e->reason == REASON_NONE)
+			e->reason = REASON_KERNEL;
 		return r;
 	}
 	h->watch.changed(h->watch.arg, v->name, v->state, cause);

@@ -244,6 +244,27 @@ class World:
         return p
 
 
+def cgroup2_mount():
+    for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+        fields = line.split()
+        if fields[fields.index("-") + 1] == "cgroup2":
+            return pathlib.Path(fields[4])
+    raise Failed("no cgroup2 is mounted")
+
+
+def end_vps(cgroup_root):
+    """Ends what runs below a root cgroup that a cellsd of ours made: VPs outlive their daemon."""
+    root = cgroup2_mount() / cgroup_root
+    if not cgroup_root.startswith(f"cells-{os.getpid()}-") or not root.is_dir():
+        return
+    for leaf in [d for d in root.iterdir() if d.is_dir()]:
+        (leaf / "cgroup.kill").write_text("1")
+        until(lambda leaf=leaf: "populated 0" in (leaf / "cgroup.events").read_text())
+    for folder, _, _ in os.walk(root, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+
+
 class Device:
     """One device: its bus, cellsd, policyd and agent. Nothing but the bus is started yet."""
 
@@ -254,6 +275,7 @@ class Device:
         world.closers.append(self.bus.process.stop)
         self.env = {"DBUS_SYSTEM_BUS_ADDRESS": self.bus.address}
         self.cgroup_root = f"cells-{os.getpid()}-{world.folder.name[-6:]}-{name}"
+        world.closers.append(lambda: end_vps(self.cgroup_root))
         self.hardware = hardware or TOP / "data/hardware.d/demo.conf"
         world.subfolder(f"{name}/run")
         self.cellsd = self._daemon("cellsd", None, ["--cgroup-root", self.cgroup_root,

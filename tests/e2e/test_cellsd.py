@@ -56,7 +56,8 @@ class Phone:
         self.bus = harness.Bus(self.folder)
         self.world.closers.append(self.bus.process.stop)
         self.root = f"cells-{os.getpid()}-{self.folder.name[-6:]}".lower()
-        self.cgroup = unified() / self.root
+        self.world.closers.append(lambda: harness.end_vps(self.root))
+        self.cgroup = harness.cgroup2_mount() / self.root
         config = self.folder / "cellsd.conf"
         config.write_text("stop-seconds = 3\n")
         self.cellsd = self.world.daemon(
@@ -124,12 +125,7 @@ class Phone:
         return sorted(p.name for p in self.cgroup.iterdir() if p.is_dir())
 
     def close(self):
-        with contextlib.suppress(Exception):
-            for name in self.list():
-                self.policy("Stop", "s", name)
         self.world.close()
-        with contextlib.suppress(OSError):
-            self.cgroup.rmdir()
 
 
 def end(p):
@@ -141,14 +137,6 @@ def reap(pid):
     with contextlib.suppress(ProcessLookupError, ChildProcessError):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-
-
-def unified():
-    for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
-        if " - cgroup2 " in line:
-            return pathlib.Path(line.split()[4])
-    pytest.skip("no cgroup v2")
-    return None
 
 
 BOTH = [("work", "camera", FRONT, True), ("work", "gps", ANY, False), ("personal", "camera", ANY, False),
@@ -608,3 +596,14 @@ def test_a_program_ends_with_its_caller(two):
     harness.until(lambda: holders(two, "work") == "1")
     end(p)
     harness.until(lambda: holders(two, "work") == "0")
+
+
+def test_no_cgroup_is_an_error(phone):
+    phone.apply(["work"], [])
+    limit = phone.cgroup / "cgroup.max.descendants"
+    limit.write_text("0")
+    with pytest.raises(sdbus.Error) as e:
+        phone.policy("Start", "s", "work")
+    assert e.value.name == "org.cells.Error.kernel" and "make cgroup" in e.value.text
+    limit.write_text("max")
+    phone.policy("Start", "s", "work")
