@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real cells-mgmtd, with an organisation that a test signs for.
+
+    server = Mgmtd(world)                   # started, root 1 submitted
+    server.submit(server.org.policy(...))
+    server.uri(uses=5000)
+"""
+import hashlib
+import hmac
+import json
+import os
+
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+import forge
+import harness
+
+
+class Refused(Exception):
+    """The server's problem+json."""
+
+    def __init__(self, answer):
+        super().__init__(f"{answer.status_code}: {answer.text[:500]}")
+        self.status = answer.status_code
+
+
+class Mgmtd:
+    def __init__(self, world, org="acme", name="server", config=""):
+        self.world = world
+        self.folder = world.subfolder(name)
+        self.dir = self.folder / "dir"
+        self.admin_port, self.device_port = harness.free_port(), harness.free_port()
+        self.config = self.folder / "cells-mgmtd.conf"
+        self.config.write_text(f"admin-port = {self.admin_port}\ndevice-port = {self.device_port}\n"
+                               f"address-rate = 100000\nadmit-rate = 100000\n{config}")
+        self.token = harness.run([harness.program("cells-mgmtd"), "init", "--dir", self.dir,
+                                  "--org", org, "--host", "localhost"]).stdout.split()[-1]
+        self.process = world.daemon(
+            f"{name}/mgmtd", [harness.program("cells-mgmtd"), "--dir", self.dir, "--config", self.config,
+                              "--run-dir", world.subfolder(f"{name}/run", "cells-mgmt")], "cells-mgmt")
+        self.process.start()
+        self.org = self._organisation(org)
+        self.post("/v1/roots", self.org.roots[0].object)
+
+    def _organisation(self, name):
+        """The server has made the CA and the director's key; all others are the test's."""
+        org = forge.Org(name)
+        org.ca = x509.load_pem_x509_certificate((self.dir / "ca.pem").read_bytes())
+        org.ca_key = self._key("ca.key")
+        org.keys["director"] = [forge.Signer("director", self._key("director.key"))]
+        org.roots = [org.root(1)]
+        return org
+
+    def _key(self, name):
+        return serialization.load_pem_private_key((self.dir / name).read_bytes(), None)
+
+    # ---- REST
+    def call(self, method, path, body=None, data=None):
+        r = requests.request(method, f"https://localhost:{self.admin_port}{path}", json=body, data=data,
+                             headers={"Authorization": f"Bearer {self.token}"},
+                             verify=str(self.dir / "ca.pem"), timeout=90)
+        if r.status_code >= 300:
+            raise Refused(r)
+        return r.json() if r.content and "json" in r.headers.get("Content-Type", "") else r.content
+
+    def get(self, path):
+        return self.call("GET", path)
+
+    def post(self, path, body):
+        return self.call("POST", path, body)
+
+    def submit(self, *docs):
+        for d in docs:
+            self.post("/v1/documents", d.object)
+
+    def keep(self, layer):
+        """Stores a layer's chunks and their list."""
+        for digest, data in layer.files().items():
+            self.call("PUT", f"/v1/chunks/{digest}", data=data)
+
+    def device(self, device):
+        return self.get(f"/v1/devices/{device}")
+
+    def receipts(self, device, **want):
+        items = self.get(f"/v1/devices/{device}/receipts?limit=1000")["items"]
+        return [r for r in items if all(r.get(k) == v for k, v in want.items())]
+
+    def act(self, device, action, vp=None, name=None, **kw):
+        """A signed command; `device` as the server lists it."""
+        who = type("Target", (), {"id": device["id"], "epoch": device["epoch"]})
+        doc = self.org.command(name or f"{action}-{os.urandom(4).hex()}", who, action, vp, **kw)
+        self.post(f"/v1/devices/{device['id']}/actions", doc.object)
+        return doc
+
+    def uri(self, group="field", uses=1, ttl=3600, **kw):
+        uri, token = self.org.uri(group, host="localhost", port=self.admin_port, **kw)
+        admit = hmac.new(token, b"admit", hashlib.sha256).digest()
+        self.post("/v1/enrolments", {"admit_sha256": hashlib.sha256(admit).hexdigest(), "group": group,
+                                     "ttl": ttl, "uses": uses})
+        return uri
+
+
+def group_of_nothing(server, name="field", version=1):
+    """The least that a group can be, so that a snapshot can be made of it."""
+    policy = server.org.policy("baseline", version, {"work": [("*", "none")]})
+    group = server.org.group(name, version, [policy])
+    server.submit(policy, group)
+    return json.loads(json.dumps([policy.ref, group.ref]))
