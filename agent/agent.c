@@ -29,6 +29,32 @@
 #define RENEW_FIRST_MS (60 * 1000)
 #define RENEW_MAX_MS (6 * 60 * 60 * 1000)
 
+/* ---- the certificate */
+
+static void renew(struct agent *a)
+{
+	int64_t now = clock_wall(), due;
+	struct err e;
+	uint32_t draw;
+
+	if (!a->id->is_enrolled || clock_boot_ns() < a->renew_not_before)
+		return;
+	if (enroll_renew_at(a->id, &due, &e) == 0 && now < due)
+		return;
+	if (enroll_renew(a->id, a->conf->server, now, &e) == 0) {
+		log_info("the certificate was renewed");
+		backoff_reset(&a->renew_backoff);
+		session_drop(a);
+		session_ask_status(a, FOR_CONNECT);
+		return;
+	}
+	hash_random(&draw, sizeof(draw));
+	a->renew_not_before =
+		clock_boot_ns() +
+		backoff_next(&a->renew_backoff, draw) * (NS_PER_SEC / 1000);
+	log_warning("renew the certificate: %s", e.text);
+}
+
 /* ---- policyd */
 
 /* An enrolment that was cut off between policyd's half and ours. */
@@ -104,6 +130,7 @@ static void on_present(void *user, bool is_present)
 		session_disconnect(a);
 		return;
 	}
+	renew(a);
 	session_ask_status(a, FOR_CONNECT);
 	start_enrolment(a);
 }
@@ -318,30 +345,6 @@ static const struct policylink_ops link_ops = {
 };
 
 /* ---- once a minute */
-
-static void renew(struct agent *a)
-{
-	int64_t now = clock_wall(), due;
-	struct err e;
-	uint32_t draw;
-
-	if (!a->id->is_enrolled || clock_boot_ns() < a->renew_not_before)
-		return;
-	if (enroll_renew_at(a->id, &due, &e) == 0 && now < due)
-		return;
-	if (enroll_renew(a->id, a->conf->server, now, &e) == 0) {
-		log_info("the certificate was renewed");
-		backoff_reset(&a->renew_backoff);
-		session_drop(a);
-		session_ask_status(a, FOR_CONNECT);
-		return;
-	}
-	hash_random(&draw, sizeof(draw));
-	a->renew_not_before =
-		clock_boot_ns() +
-		backoff_next(&a->renew_backoff, draw) * (NS_PER_SEC / 1000);
-	log_warning("renew the certificate: %s", e.text);
-}
 
 static int on_tick(sd_event_source *s, uint64_t usec, void *user)
 {

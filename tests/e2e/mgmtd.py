@@ -27,7 +27,7 @@ class Refused(Exception):
 
 
 class Mgmtd:
-    def __init__(self, world, org="acme", name="server", config=""):
+    def __init__(self, world, org="acme", name="server", config="", now=None):
         self.world = world
         self.folder = world.subfolder(name)
         self.dir = self.folder / "dir"
@@ -36,17 +36,18 @@ class Mgmtd:
         self.config.write_text(f"admin-port = {self.admin_port}\ndevice-port = {self.device_port}\n"
                                f"address-rate = 100000\nadmit-rate = 100000\n{config}")
         self.token = harness.run([harness.program("cells-mgmtd"), "init", "--dir", self.dir,
-                                  "--org", org, "--host", "localhost"]).stdout.split()[-1]
+                                  "--org", org, "--host", "localhost"],
+                                 env={"CELLS_TEST_CLOCK": str(world.clock)}).stdout.split()[-1]
         self.process = world.daemon(
             f"{name}/mgmtd", [harness.program("cells-mgmtd"), "--dir", self.dir, "--config", self.config,
                               "--run-dir", world.subfolder(f"{name}/run", "cells-mgmt")], "cells-mgmt")
         self.process.start()
-        self.org = self._organisation(org)
+        self.org = self._organisation(org, now)
         self.post("/v1/roots", self.org.roots[0].object)
 
-    def _organisation(self, name):
+    def _organisation(self, name, now):
         """The server has made the CA and the director's key; all others are the test's."""
-        org = forge.Org(name)
+        org = forge.Org(name, now=now)
         org.ca = x509.load_pem_x509_certificate((self.dir / "ca.pem").read_bytes())
         org.ca_key = self._key("ca.key")
         org.keys["director"] = [forge.Signer("director", self._key("director.key"))]
@@ -83,15 +84,21 @@ class Mgmtd:
     def device(self, device):
         return self.get(f"/v1/devices/{device}")
 
-    def receipts(self, device, **want):
-        items = self.get(f"/v1/devices/{device}/receipts?limit=1000")["items"]
-        return [r for r in items if all(r.get(k) == v for k, v in want.items())]
+    def receipts(self, device, document=None, **want):
+        """`document`: the digest of what they are about; others: members of a receipt."""
+        path, items = f"/v1/devices/{device}/receipts?limit=500", []
+        while path:
+            page = self.get(path)
+            items += [i["receipt"] for i in page["items"]]
+            path = page["next"] and f"/v1/devices/{device}/receipts?limit=500&cursor={page['next']}"
+        return [r for r in items if all(r.get(k) == v for k, v in want.items())
+                and document in (None, (r.get("document") or {}).get("sha256"))]
 
     def act(self, device, action, vp=None, name=None, **kw):
         """A signed command; `device` as the server lists it."""
         who = type("Target", (), {"id": device["id"], "epoch": device["epoch"]})
         doc = self.org.command(name or f"{action}-{os.urandom(4).hex()}", who, action, vp, **kw)
-        self.post(f"/v1/devices/{device['id']}/actions", doc.object)
+        self.post(f"/v1/devices/{device['id']}/actions", {"envelope": doc.object})
         return doc
 
     def uri(self, group="field", uses=1, ttl=3600, **kw):
