@@ -7,6 +7,7 @@
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/columns.h"
 #include "mgmt-server/cellsadm/matrix.h"
+#include "mgmt-server/cellsadm/recheck.h"
 #include "mgmt-server/cellsadm/remote.h"
 #include "mgmt-server/cellsadm/verb.h"
 
@@ -51,7 +52,9 @@ static int run_matrix(struct adm *a, const void *opts, char **argv,
 {
 	const struct access_opts *o = opts;
 	auto_json json_t *j = NULL;
+	auto_free char *proof = NULL;
 	char buffer[TEXT_TIME_SIZE];
+	struct err why = { 0 };
 	const char *at;
 	int r = moment(o->at, buffer, &at, e);
 
@@ -62,10 +65,20 @@ static int run_matrix(struct adm *a, const void *opts, char **argv,
 			       &j, e);
 	if (r < 0)
 		return r;
+	r = recheck_matrix(a, j, at, &proof, &why);
+	json_object_set_new(j, "verified", json_boolean(r >= 0));
 	if (a->json)
 		adm_print_json(j);
 	else
 		matrix_write(stdout, j, isatty(STDOUT_FILENO), o->all);
+	if (r >= 0 && !a->json)
+		puts(proof);
+	if (r < 0 && why.reason == REASON_SIGNATURE) {
+		*e = why;
+		return r;
+	}
+	if (r < 0)
+		fprintf(stderr, "not verified here: %s\n", why.text);
 	return 0;
 }
 

@@ -302,7 +302,7 @@ static int ask(struct adm *a, const char *device, const char *epoch,
 			       epoch ? epoch : "");
 	its = json_string_value(json_object_get(found, "epoch"));
 	r = boundkey_check(a, found, NULL, ret, e);
-	if (r == -reason_errno(REASON_SIGNATURE))
+	if (r < 0 && e->reason == REASON_SIGNATURE)
 		tell(a, device, its, false);
 	if (r < 0)
 		return r;

@@ -115,26 +115,36 @@ static int make(struct adm *a, const struct errand *o, struct envelope **ret,
 	return r;
 }
 
+static bool is_same_move(const struct errand *o, const struct doc_membership *m)
+{
+	char group[DOC_ID_SIZE];
+	uint32_t min = m->min_version;
+	struct err ignored;
+
+	return adm_reference(o->group, group, &min, &ignored) == 0 &&
+	       strcmp(m->device, o->device) == 0 &&
+	       strcmp(m->group, group) == 0 && m->min_version == min;
+}
+
+static bool is_same_command(const struct errand *o, const struct doc_command *c)
+{
+	return strcmp(c->device, o->device) == 0 &&
+	       strcmp(c->vp, o->vp ? o->vp : "") == 0 &&
+	       strcmp(doc_action_name(c->action), o->action) == 0;
+}
+
 /* An order from a file must be the very one that the command line names. */
 static int check_same(const struct errand *o, const struct doc *doc,
 		      struct err *e)
 {
-	const struct doc_command *c;
-	const struct doc_membership *m;
-
-	if (doc->head.type == DOC_COMMAND && o->action) {
-		c = doc_as_command(doc);
-		if (strcmp(c->device, o->device) == 0 &&
-		    strcmp(c->vp, o->vp ? o->vp : "") == 0 &&
-		    strcmp(doc_action_name(c->action), o->action) == 0)
-			return 0;
-	} else if (doc->head.type == DOC_MEMBERSHIP && !o->action) {
-		m = doc_as_membership(doc);
-		if (strcmp(m->device, o->device) == 0 &&
-		    strncmp(m->group, o->group, strlen(m->group)) == 0)
-			return 0;
-	}
-	return err_set(e, EINVAL, "%s holds another order than this", o->in);
+	if (doc->head.type == DOC_COMMAND && o->action &&
+	    is_same_command(o, doc_as_command(doc)))
+		return 0;
+	if (doc->head.type == DOC_MEMBERSHIP && !o->action &&
+	    is_same_move(o, doc_as_membership(doc)))
+		return 0;
+	return err_set(e, EINVAL, "%s holds another order than this",
+		       o->in ? o->in : o->device);
 }
 
 static int submit(struct adm *a, const struct errand *o,
@@ -346,7 +356,7 @@ int errand_run(struct adm *a, const struct errand *o, struct err *e)
 
 	r = o->in ? signing_read(o->in, &env, &doc, e)
 		  : make(a, o, &env, &doc, e);
-	if (r >= 0)
+	if (r >= 0 && o->in)
 		r = check_same(o, doc, e);
 	/* A file may come complete: then it is only brought. */
 	if (r >= 0 && (a->keys.n > 0 || !o->in))

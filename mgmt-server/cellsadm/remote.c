@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define TIMEOUT_SECONDS 90 /* the server waits up to 60 for an action */
-#define PAGE "500"
+#define PAGE 500
 
 struct remote {
 	struct http *http;
@@ -215,26 +215,25 @@ int remote_get_text(struct adm *a, const char *const *path, char **ret,
 }
 
 static int page(struct adm *a, const char *path, const char *cursor,
-		json_t **ret, struct err *e)
+		unsigned int max, json_t **ret, struct err *e)
 {
 	AUTO(http_answer_fini) struct http_answer answer = { 0 };
 	auto_free char *full = NULL;
-	char *text;
 	size_t len;
 	FILE *f = open_memstream(&full, &len);
 	int r;
 
 	if (!f)
 		return err_oom(e, path);
-	fprintf(f, "%s%climit=" PAGE, path, strchr(path, '?') ? '&' : '?');
+	fprintf(f, "%s%climit=%u", path, strchr(path, '?') ? '&' : '?',
+		max && max < PAGE ? max : PAGE);
 	if (cursor) {
 		fputs("&cursor=", f);
 		escape(f, cursor);
 	}
 	if (fclose(f) != 0)
 		return err_oom(e, path);
-	text = full;
-	r = call(a, "GET", text, NULL, &answer, e);
+	r = call(a, "GET", full, NULL, &answer, e);
 	if (r < 0)
 		return r;
 	return json_parse(answer.body, answer.body_len, path, ret, e);
@@ -254,7 +253,7 @@ int remote_list(struct adm *a, const char *const *path, unsigned int max,
 		const char *next;
 		json_t *items;
 
-		r = page(a, text, cursor, &one, e);
+		r = page(a, text, cursor, max, &one, e);
 		if (r < 0)
 			return r;
 		items = json_object_get(one, "items");

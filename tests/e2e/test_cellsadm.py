@@ -11,6 +11,7 @@ import pty
 import re
 import select
 import signal
+import sqlite3
 import stat
 import subprocess
 import tempfile
@@ -590,6 +591,7 @@ def test_matrix_and_explanation(company, phone):
     assert lines["gps"] == ["none+block", "shared"]
     assert lines["nfc"] == ["-", "-"]
     assert "not on this device: nfc" in company.adm("access", "matrix", phone.id).stdout
+    assert "verified here: by receipts 1 and 2 (key: bound), policy baseline version 1" in table
     said = company.adm("access", "explain", phone.id, "personal", "gps").stdout
     assert said.startswith("personal on gps: denied (mode shared)")
     assert "work is in front, with mode none+block" in said and "signed by alice, carol" in said
@@ -597,6 +599,16 @@ def test_matrix_and_explanation(company, phone):
     who = {(r["vp"], r["verdict"]) for r in company.json("access", "query", "--class", "microphone", "--verdict",
                                                          "any")["items"]}
     assert who == {("work", "allowed"), ("personal", "denied")}
+
+
+def test_a_server_that_paints_another_matrix_is_found_out(company, phone):
+    assert company.json("access", "matrix", phone.id)["verified"] is True
+    with sqlite3.connect(company.office.dir / "mgmtd.db") as db:
+        db.execute("UPDATE receipt SET payload = replace(payload, '\"to\": \"work\"', '\"to\": \"personal\"')")
+        assert db.execute("SELECT count(*) FROM receipt WHERE payload LIKE '%\"to\": \"personal\"%'").fetchone()[0]
+    db.close()
+    said = company.refused("access", "matrix", phone.id)
+    assert "err.signature" in said and "the server says" in said
 
 
 def test_plan_ends_with_two_when_something_would_change(company, phone):
