@@ -109,27 +109,41 @@ char *bundle_layer_path(const struct bundle *b, unsigned int layer)
 		       : path;
 }
 
+/* Not verified yet. */
+static int read_chunk(const struct bundle *b, const uint8_t digest[HASH_SIZE],
+		      size_t max, char **ret, size_t *ret_len, struct err *e)
+{
+	auto_free char *path = bundle_chunk_path(b, digest);
+	int r;
+
+	if (!path)
+		return err_oom(e, b->path);
+	r = io_read_file(path, max, ret, ret_len, e);
+	if (r == -ENOENT)
+		return err_reason(e, REASON_CHUNK, "chunk %s is missing", path);
+	return r;
+}
+
 int bundle_chunk(const struct bundle *b, const uint8_t digest[HASH_SIZE],
 		 size_t max, void **ret, size_t *ret_len, struct err *e)
 {
-	auto_free char *path = bundle_chunk_path(b, digest);
 	auto_free char *data = NULL;
 	uint8_t got[HASH_SIZE];
 	size_t len;
 	int r;
 
-	if (!path)
-		return err_oom(e, b->path);
-	r = io_read_file(path, max, &data, &len, e);
-	if (r == -ENOENT)
-		return err_reason(e, REASON_CHUNK, "chunk %s is missing", path);
+	r = read_chunk(b, digest, max, &data, &len, e);
 	if (r < 0)
 		return r;
 	hash_sha256(data, len, got);
-	if (memcmp(got, digest, HASH_SIZE) != 0)
+	if (memcmp(got, digest, HASH_SIZE) != 0) {
+		char name[TEXT_DIGEST_SIZE];
+
+		text_digest(digest, name);
 		return err_reason(e, REASON_CHUNK,
 				  "chunk %s: its bytes have another digest",
-				  path);
+				  name);
+	}
 	*ret = steal(data);
 	*ret_len = len;
 	return 0;
@@ -176,13 +190,13 @@ int bundle_assemble(const struct bundle *b, unsigned int layer, int fd,
 	r = bundle_list(b, layer, &list, e);
 	for (size_t i = 0; r == 0 && i < list->n; i++) {
 		const struct chunk *c = &list->chunk[i];
-		auto_free void *stored = NULL;
+		auto_free char *stored = NULL;
 		size_t len;
 
 		r = cancel_check(e);
 		if (r == 0)
-			r = bundle_chunk(b, c->digest, CHUNK_STORED_MAX,
-					 &stored, &len, e);
+			r = read_chunk(b, c->digest, CHUNK_STORED_MAX, &stored,
+				       &len, e);
 		if (r == 0)
 			r = chunk_unpack(c, stored, len, plain, e);
 		if (r < 0)

@@ -173,7 +173,7 @@ int verb_verify(int argc, char **argv, struct err *e)
 		r = verifier_check_signature(&b, root, pin, names,
 					     sizeof(names), e);
 	if (r == 0)
-		r = verifier_run(&b, e);
+		r = verifier_run(&b, true, e);
 	if (r < 0)
 		return r;
 	if (b.image->head.expires <= clock_wall())

@@ -74,7 +74,7 @@ static int push(const char *dir, const char *folder, const char *server,
 	if (r == 0)
 		r = bundle_open(dir, &b, e);
 	if (r == 0)
-		r = verifier_run(&b, e);
+		r = verifier_run(&b, false, e);
 	if (r == 0)
 		r = connect_to(folder, server, &h, e);
 	if (r == 0)

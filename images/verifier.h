@@ -3,14 +3,16 @@
 #ifndef IMAGES_VERIFIER_H
 #define IMAGES_VERIFIER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct bundle;
 struct err;
 
-/* Digests of all chunks and lists; layers from their chunks; layer files where
- * there are any. err.chunk, err.image-digest. */
-int verifier_run(const struct bundle *b, struct err *e);
+/* Digests of all chunks and lists, and of layers put together from them; with
+ * `files` of the layer files as well, where there are any. err.chunk,
+ * err.image-digest. */
+int verifier_run(const struct bundle *b, bool files, struct err *e);
 
 /*
  * Holds the signatures against the root document in `root_file` (an envelope),

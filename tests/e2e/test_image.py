@@ -593,7 +593,8 @@ def test_damage_is_found(source, folder):
         whole = path.read_bytes()
         damage(path)
         r = cells_image("verify", folder / "image", check=False)
-        assert r.returncode == 1 and r.stderr.count("\n") == 1 and "digest" in r.stderr, r
+        assert r.returncode == 1 and r.stderr.count("\n") == 1, r
+        assert "digest" in r.stderr or "other bytes" in r.stderr, r
         path.write_bytes(whole[:-1])
         assert cells_image("verify", folder / "image", check=False).returncode == 1
         path.write_bytes(whole)

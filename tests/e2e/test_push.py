@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """cells-image push against a server that breaks off, refuses, lies or is slow:
-what a real one does only by accident. The real one stands in test_server.py."""
+what a real one does only by accident; and against the real one."""
 import datetime
 import hashlib
 import http.server
@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 
 import forge
 from harness import program, run, until
+from office import Office
 
 MIB = 1 << 20
 
@@ -266,7 +267,8 @@ def test_damaged_or_unsigned_image_is_not_sent(server, signed):
         r = push(server, signed, check=False)
     finally:
         chunk.write_bytes(whole)
-    assert r.returncode == 1 and "digest" in r.stderr and server.puts == 0
+    assert r.returncode == 1 and server.puts == 0
+    assert "digest" in r.stderr or "other bytes" in r.stderr
     hidden = signed / "image.json"
     hidden.rename(signed / "image.xml")
     try:
@@ -306,3 +308,26 @@ def test_list_walks_all_pages(server):
 def test_unknown_server_is_said(server, signed):
     r = push(server, signed, "--server", "nowhere", check=False)
     assert r.returncode == 1 and "nowhere" in r.stderr
+
+
+def test_real_server_takes_and_lists_the_image(world):
+    office = Office(world)
+    office.submit(office.root())
+    folder = world.folder
+    (folder / "root/sbin").mkdir(parents=True)
+    (folder / "root/sbin/init").write_bytes(random.Random(1).randbytes(MIB))
+    for name, role in (("image", "image"), ("other", "policy")):
+        (folder / f"{name}.pem").write_bytes(office.forge.keys[role][0].pem())
+        run([program("cells-image"), "build", folder / "root", "-o", folder / name, "--org", "acme", "--id", name,
+             "--key", folder / f"{name}.pem"])
+    (folder / "config/servers").mkdir(parents=True)
+    (folder / "config/admin.conf").write_text("default = s\n")
+    (folder / "config/servers/s.conf").write_text(
+        f"host = 127.0.0.1\nport = {office.admin_port}\nca = {office.ca}\ntoken = {office.token}\n")
+    at = ["--config", folder / "config"]
+    assert "valid at the server" in run([program("cells-image"), "push", folder / "image", *at]).stdout
+    assert " 0 of " in run([program("cells-image"), "push", folder / "image", *at]).stdout
+    (listed,) = json.loads(run([program("cells-image"), "list", "--format", "json", *at]).stdout)
+    assert (listed["id"], listed["version"], listed["complete"]) == ("image", 1, True)
+    r = run([program("cells-image"), "push", folder / "other", *at], check=False)
+    assert r.returncode == 1 and r.stderr.count("\n") == 1 and "err." in r.stderr, r
