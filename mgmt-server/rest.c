@@ -17,6 +17,7 @@
 #include "mgmt-server/route.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #define BODY_SMALL (64 * 1024)
@@ -70,16 +71,26 @@ void rest_peer(struct lws *wsi, char *ret)
 
 bool rest_device(struct edge *ed, struct lws *wsi, char ret[65])
 {
-	union lws_tls_cert_info_results *info = (void *)ed->scratch;
+	/* The name goes on behind the union's end. */
+	union {
+		union lws_tls_cert_info_results info;
+		char room[sizeof(union lws_tls_cert_info_results) + 128];
+	} cert;
+	int len;
 
-	memset(info, 0, sizeof(*info) + 128);
+	memset(&cert, 0, sizeof(cert));
 	ret[0] = '\0';
-	if (lws_tls_peer_cert_info(wsi, LWS_TLS_CERT_INFO_COMMON_NAME, info,
-				   128) != 0 ||
-	    info->ns.len <= 0 || info->ns.len > 64)
+	if (lws_tls_peer_cert_info(wsi, LWS_TLS_CERT_INFO_COMMON_NAME,
+				   &cert.info, 128) != 0)
 		return false;
-	memcpy(ret, info->ns.name, (size_t)info->ns.len);
-	ret[info->ns.len] = '\0';
+	len = cert.info.ns.len;
+	if (len <= 0 || len > 64)
+		return false;
+	memcpy(ret,
+	       (char *)&cert +
+		       offsetof(union lws_tls_cert_info_results, ns.name),
+	       (size_t)len);
+	ret[len] = '\0';
 	return fleet_is_active(ed->server, ret);
 }
 

@@ -2,6 +2,7 @@
 """cells-mgmtd over its public interfaces: REST and the device channel, real TLS."""
 import base64
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
@@ -554,11 +555,11 @@ def test_unknown_messages_are_ignored_and_fragments_joined(office, phone):
 
 def test_an_endless_message_is_cut(office, phone):
     phone.connect()
-    with pytest.raises((OSError, websocket.WebSocketException)):
+    with contextlib.suppress(OSError, websocket.WebSocketException):
         for i in range(400):
             phone.ws.send_frame(websocket.ABNF.create_frame(
                 "x" * 8192, websocket.ABNF.OPCODE_TEXT if i == 0 else websocket.ABNF.OPCODE_CONT, 0))
-            time.sleep(0.001)
+    assert phone.is_cut()
     phone.connect()
 
 
