@@ -389,6 +389,8 @@ static int open_loop(struct agent *a, struct err *e)
 					       SLACK_US, on_tick, a);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(a->tick, SD_EVENT_ON);
+	if (r >= 0)
+		r = sd_event_set_watchdog(a->event, true);
 	return r < 0 ? err_sys(e, -r, "event loop") : 0;
 }
 

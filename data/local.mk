@@ -10,11 +10,11 @@ zshcompletiondir = $(datadir)/zsh/site-functions
 dist_zshcompletion_DATA = %D%/completion/zsh/_cellsadm
 
 cellsconfdir = $(sysconfdir)/cells
-dist_cellsconf_DATA = %D%/cells-policyd.conf %D%/cellsd.conf \
+dist_cellsconf_DATA = %D%/cells-agent.conf %D%/cells-policyd.conf %D%/cellsd.conf \
 	%D%/cells-mgmtd.conf
 
 # Units name the programs where they are installed.
-UNITS = %D%/cells-policyd.service %D%/cellsd.service \
+UNITS = %D%/cells-agent.service %D%/cells-policyd.service %D%/cellsd.service \
 	%D%/cells-mgmtd.service
 systemunit_DATA = $(UNITS)
 EXTRA_DIST += $(UNITS:=.in)

@@ -4,6 +4,7 @@ dist_man_MANS += \
 	%D%/cellsctl.1 \
 	%D%/cellsd.8 \
 	%D%/cells-admin.conf.5 \
+	%D%/cells-agent.8 \
 	%D%/cells-command.5 \
 	%D%/cells-device-policy.5 \
 	%D%/cells-document.5 \

@@ -11,8 +11,10 @@ import time
 
 import forge
 import harness
+import jsonschema
 import mgmtd
 import pytest
+import stolen
 from busclient import BusClient, Failed
 
 DAY = 86400
@@ -340,3 +342,49 @@ def test_certificate_is_renewed_at_two_thirds_of_its_life(world):
     assert {**after, "cert": ""} == {**before, "cert": ""}
     harness.until(lambda: phone.log().count("connected to") >= 3)
     harness.until(phone.connected)
+
+
+# ---- messages
+class Tap:
+    """A WebSocket whose incoming messages are kept."""
+
+    def __init__(self, connection, kept):
+        self.connection, self.kept = connection, kept
+        self.send, self.close = connection.send, connection.close
+
+    async def __aiter__(self):
+        async for text in self.connection:
+            self.kept.append(json.loads(text))
+            yield text
+
+
+class Recorder(stolen.Server):
+    def __init__(self, *args):
+        self.kept = []
+        super().__init__(*args)
+
+    async def _serve(self, connection):
+        await super()._serve(Tap(connection, self.kept))
+
+
+def test_messages_follow_their_schema(world):
+    schema = json.loads((harness.TOP / "schema/ws/cells.v1.json").read_text())
+    org = forge.Org("acme")
+    server = Recorder(world, org)
+    phone = Phone(world, server)
+    phone.root.call("Policy1", "Enroll", server.uri())
+    harness.until(server.connected)
+    layer = forge.Layer(os.urandom(200_000))
+    image = org.image("tiny", 1, [layer])
+    work = org.config("work", 1, "tiny")
+    policy = org.policy("baseline", 1, {"work": [("*", "none")]})
+    group = org.group("field", 1, [policy], [work])
+    server.keep(image, work, policy, group, files=[layer.files()])
+    server.say("news", what="an unknown type")
+    server.command(org.command("lock-1", server.device, "lock", "nowhere"))
+    server.publish(org.snapshot(server.device, 1, [image, work, policy, group]))
+    types = {"hello", "get", "receipt", "audit", "submitted", "status", "progress"}
+    harness.until(lambda: types <= {m["type"] for m in server.kept}, 60)
+    for m in server.kept:
+        jsonschema.validate(m, {**schema, "oneOf": [{"$ref": f"#/$defs/{m['type']}"}]})
+    assert [m["id"] for m in server.kept] == list(range(1, len(server.kept) + 1))
