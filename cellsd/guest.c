@@ -117,7 +117,7 @@ static int on_deserted(sd_bus_track *track, void *arg)
 
 	/* Safe because the pidfd is our own child, not yet waited for. */
 	syscall(SYS_pidfd_send_signal, g->pidfd, SIGKILL, NULL, 0);
-	return 0;
+	return 1; /* with 0 sd-bus calls this again, for ever */
 }
 
 static int track(struct guest *g, sd_bus_message *m,
@@ -190,7 +190,7 @@ static int on_gone(sd_bus_track *track, void *arg)
 	if (v)
 		running_drain_console(v, true);
 	guest_free(g);
-	return 0;
+	return 1;
 }
 
 int guest_console(struct guests *all, struct vp *v, sd_bus_message *m,

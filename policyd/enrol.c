@@ -106,7 +106,7 @@ static int on_agent_gone(sd_bus_track *t, void *arg)
 	struct enrol *n = arg;
 
 	n->device[0] = '\0';
-	return 0;
+	return 1; /* with 0 sd-bus calls this again, for ever */
 }
 
 static void watch(struct enrol *n, sd_bus_message *call)

@@ -53,8 +53,10 @@ class Server:
         self.snapshot = None
         self.commands = []
         self.receipts, self.batches, self.submitted, self.hellos, self.asked = [], [], [], [], []
-        self.device = None
+        self.envelopes = []  # of the receipts
+        self.device = self.enrolment = None
         self.answer_over = {}
+        self.last_uri = None
         self.acks = True
         self.connection = None
         self.admin_port, self.device_port = harness.free_port(), harness.free_port()
@@ -100,6 +102,7 @@ class Server:
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                outer.enrolment = body
                 csr = x509.load_pem_x509_csr(body["identity_csr"].encode())
                 identity = PublicIdentity(csr.public_key())
                 outer.device, answer = outer.org.answer(body, identity, device_port=outer.device_port,
@@ -164,6 +167,7 @@ class Server:
             if not any(r["seq"] == row["seq"] for r in self.receipts):
                 assert row["seq"] == len(self.receipts) + 1, "a receipt is missing"
                 self.receipts.append(receipt)
+                self.envelopes.append(row["envelope"])
         if self.acks:
             await self._send("ack", stream="receipts", seq=len(self.receipts))
 
@@ -179,7 +183,8 @@ class Server:
 
     # ---- what a test does
     def uri(self, group="field", group_min=1):
-        return self.org.uri(group, group_min, port=self.admin_port)[0]
+        self.last_uri = self.org.uri(group, group_min, port=self.admin_port)[0]
+        return self.last_uri
 
     def keep(self, *docs, files=()):
         """Makes documents and files available to who asks for their digest."""

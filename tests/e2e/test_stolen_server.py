@@ -2,10 +2,11 @@
 """A stolen server: it has the CA, the director's key and every document that was
 ever signed. Each attempt comes to nothing, and the rightful server, with a new
 root where the director's key was lost, recovers the device."""
+import hashlib
 import json
-import time
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 
 import forge
 import harness
@@ -144,17 +145,45 @@ def test_spoiled_proofs_lock_nobody_out(scene):
 
 
 def test_withheld_acknowledgements_lose_no_receipt(scene):
+    """The device sends one batch and waits; what is not acknowledged it keeps."""
     scene.server.acks = False
     before = scene.server.last_seq()
     scene.command("stop", "personal")
-    scene.server.receipt(type="stopped", vp="personal", after=before)
+    harness.until(lambda: scene.list()["personal"]["state"] == "stopped")
     for _ in range(3):
+        hellos = len(scene.server.hellos)
         scene.server.drop()
-        time.sleep(0.5)
+        harness.until(lambda n=hellos: len(scene.server.hellos) > n)
     scene.phone.agent.restart()
     scene.phone.policyd.restart()
     scene.server.acks = True
     scene.command("start", "personal")
+    scene.server.receipt(type="stopped", vp="personal", after=before)
     scene.server.receipt(type="started", vp="personal", after=before)
     assert [r["seq"] for r in scene.server.receipts] == list(range(1, len(scene.server.receipts) + 1))
     scene.still_takes_the_right_one()
+
+
+def test_batches_acknowledged_ahead_of_time_lose_no_receipt(scene):
+    """It may claim to hold what never came; its word is then all that is lost by it."""
+    before = scene.server.last_seq()
+    for stream in ("receipts", "audit"):
+        for seq in (2**62, 2**63 - 1, 0, 1):
+            scene.server.say("ack", stream=stream, seq=seq)
+    scene.command("stop", "personal")
+    scene.server.receipt(type="stopped", vp="personal", after=before)
+    scene.command("start", "personal")
+    scene.server.receipt(type="started", vp="personal", after=before)
+    scene.still_takes_the_right_one()
+
+
+def test_forged_receipt_of_a_wipe_does_not_verify(scene):
+    """The CA can issue a receipt certificate, but the key that was bound is another."""
+    thief = forge.Signer("thief")
+    said = {"format": 1, "type": "wiped", "device": scene.device.id, "epoch": scene.device.epoch, "seq": 99,
+            "vp": "work"}
+    receipt = forge.Doc("receipt", "wiped", 1, json.dumps(said).encode(), [thief], forge.type_json("receipt"))
+    assert hashlib.sha256(thief.spki).hexdigest()[:32] != scene.device.epoch
+    with pytest.raises(InvalidSignature):
+        scene.device.open(receipt.envelope)
+    assert scene.list()["work"]["state"] in ("foreground", "background")
