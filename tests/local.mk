@@ -273,7 +273,7 @@ dist_noinst_SCRIPTS += $(LINTS) %D%/demo/verify.sh %D%/fuzz/fuzz.sh %D%/lint/ana
 TESTS += $(LINTS)
 
 EXTRA_DIST += %D%/lab/lab.py %D%/lab/guest.sh %D%/lab/job.py \
-	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/e2e/test_image.py
+	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/demo/demo.py %D%/e2e/test_image.py
 EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py
 EXTRA_DIST += %D%/e2e/test_push.py
 EXTRA_DIST += %D%/e2e/office.py %D%/e2e/test_mgmtd.py %D%/e2e/test_openapi.py

@@ -52,7 +52,7 @@ class Failed(Exception):
 
 def program(name):
     """The built program of that name, wherever in the build tree it stands."""
-    for folder in ("agent", "policyd", "cellsd", "mgmt-server",
+    for folder in ("agent", "policyd", "cellsd", "cellsd/ctl", "mgmt-server",
                    "mgmt-server/cellsadm", "images", "tests/bench"):
         path = BUILD / folder / name
         if path.is_file():

@@ -65,7 +65,7 @@ class Scene:
         return self.server.device
 
     def enroll(self, **kw):
-        self.phone.bus.policy("Enroll", "s", self.server.uri(**kw), user="root")
+        self.phone.ctl("enroll", self.server.uri(**kw))
         harness.until(self.server.connected)
 
     def next_version(self, name):
