@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Manual pages say what the tables say, as TAP: classes and reason codes.
+# Manual pages say what the tables say, as TAP: classes, reason codes, and that
+# a page that another one points to is there.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 scratch=$(mktemp -d)
@@ -67,4 +68,22 @@ grep -ohE '\berr\.[a-z]+(-[a-z]+)*\b' man/*.[0-9] | sort -u >"$scratch/codes"
 sed -n 's/^REASON([A-Z_]*, "\(err\.[a-z-]*\)".*/\1/p' schema/reasons.def | sort >"$scratch/known"
 comm -23 "$scratch/codes" "$scratch/known" >"$scratch/have"
 same 'manual pages name only codes of reasons.def'
+
+# missing PAGE...: what they point to and is not there.
+missing() {
+	local page other
+	for page; do
+		sed -n 's/^\.Xr \(cells[a-z-]*\) \([0-9]\).*/\1.\2/p' "$page" | sort -u |
+			while read -r other; do
+				[ -e "man/$other" ] || [ -e "man/$other.in" ] || echo "$page: no $other"
+			done
+	done
+}
+printf '.Xr cells-nothing 7\n' >"$scratch/bad.7"
+missing "$scratch/bad.7" >"$scratch/have"
+echo "$scratch/bad.7: no cells-nothing.7" >"$scratch/want"
+same 'a page that points nowhere is caught'
+: >"$scratch/want"
+missing man/*.[0-9] man/*.in >"$scratch/have"
+same 'a page that another one points to is there'
 echo "1..$n"
