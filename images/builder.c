@@ -6,6 +6,7 @@
 #include "images/erofs.h"
 #include "images/layout.h"
 #include "images/recipe.h"
+#include "images/survey.h"
 #include "images/tree.h"
 #include "lib/auto.h"
 #include "lib/err.h"
@@ -79,45 +80,42 @@ static void print_notes(const struct build *bd)
 			    bd->notes.xattrs);
 }
 
-/* Packs the finished tree as the next layer of the document. */
-static int pack_tree(struct build *bd, struct tree *t, struct err *e)
+/* Packs a folder as the next layer of the document. */
+static int pack_folder(struct build *bd, const char *folder, int64_t newest,
+		       struct err *e)
 {
-	auto_free char *tree = draft_path(bd->draft, TREE);
 	auto_free char *log = draft_path(bd->draft, LOG);
 	auto_free char *file = draft_path(bd->draft, "layer.erofs");
 	auto_free char *chunks = draft_path(bd->draft, BUNDLE_CHUNKS);
-	auto_free char *layers = draft_path(bd->draft, BUNDLE_LAYERS);
 	struct imagedoc *doc = &bd->b->doc;
 	struct packed *p = &doc->layer[doc->n_layers];
 	char hex[2 * HASH_SIZE + 1];
-	auto_free char *name = NULL;
-	int64_t newest;
+	auto_free char *name = NULL, *layer = NULL;
 	int r;
 
-	if (!tree || !log || !file || !chunks || !layers)
+	if (!log || !file || !chunks)
 		return err_oom(e, "pack a layer");
-	newest = newest_allowed(tree_newest(t), e);
+	newest = newest_allowed(newest, e);
 	r = newest < 0 ? (int)newest
-		       : erofs_make(tree, file, doc->n_layers, newest,
+		       : erofs_make(folder, file, doc->n_layers, newest,
 				    bd->b->compress, log, e);
-	if (r == 0)
-		r = draft_remove(bd->draft, TREE, e);
 	if (r == 0)
 		r = packer_run(file, chunks, p, e);
 	if (r < 0)
 		return r;
 	text_hex(p->digest, HASH_SIZE, hex);
-	if (asprintf(&name, "%s/%s.erofs", layers, hex) < 0)
+	if (asprintf(&name, BUNDLE_LAYERS "/%s.erofs", hex) < 0)
 		return err_oom(e, "pack a layer");
-	if (rename(file, name) < 0)
+	layer = draft_path(bd->draft, name);
+	if (!layer || rename(file, layer) < 0)
 		return err_sys(e, errno, "rename %s", file);
 	doc->n_layers++;
 	return 0;
 }
 
-/* A layer's archive or folder through a tree; fd -1: the folder `path`. */
-static int add_layer(struct build *bd, int fd, const char *path,
-		     const char *diff_id, struct err *e)
+/* A layer by way of a tree of our own; fd -1: the folder `path`. */
+static int add_tree(struct build *bd, int fd, const char *path,
+		    const char *diff_id, struct err *e)
 {
 	auto_free char *folder = draft_path(bd->draft, TREE);
 	uint8_t want[HASH_SIZE], got[HASH_SIZE];
@@ -143,7 +141,22 @@ static int add_layer(struct build *bd, int fd, const char *path,
 	if (tree_has(t, bd->b->doc.init))
 		bd->has_init = true;
 	add_notes(bd, t);
-	return pack_tree(bd, t, e);
+	r = pack_folder(bd, folder, tree_newest(t), e);
+	return r < 0 ? r : draft_remove(bd->draft, TREE, e);
+}
+
+/* As it lies, if all in it may be in an image; else by way of a tree. */
+static int add_folder(struct build *bd, int fd, const char *path, struct err *e)
+{
+	struct survey s;
+	int r = survey_folder(&bd->b->limits, path, &s, e);
+
+	if (r < 0)
+		return r;
+	if (!s.plain)
+		return add_tree(bd, -1, path, NULL, e);
+	bd->has_init = tree_is_in(fd, bd->b->doc.init);
+	return pack_folder(bd, path, s.newest, e);
 }
 
 static int open_layout(struct build *bd, const char *path, struct err *e)
@@ -190,8 +203,8 @@ static int add_layout(struct build *bd, struct err *e)
 
 		r = layout_layer(l, i, &fd, e);
 		if (r == 0)
-			r = add_layer(bd, fd, l->manifest.layer[i].digest,
-				      l->config.diff_id[i], e);
+			r = add_tree(bd, fd, l->manifest.layer[i].digest,
+				     l->config.diff_id[i], e);
 	}
 	return r;
 }
@@ -250,8 +263,10 @@ static int add_input(struct build *bd, const char *input, struct err *e)
 	if (r < 0)
 		return r;
 	fill_in(bd);
-	return bd->is_layout ? add_layout(bd, e)
-			     : add_layer(bd, folder ? -1 : fd, input, NULL, e);
+	if (bd->is_layout)
+		return add_layout(bd, e);
+	return folder ? add_folder(bd, fd, input, e)
+		      : add_tree(bd, fd, input, NULL, e);
 }
 
 static int run_recipe(struct build *bd, struct err *e)

@@ -16,7 +16,7 @@ int erofs_make(const char *tree, const char *file, unsigned int index,
 {
 	char uuid[sizeof(UUID) + 12], epoch[64], compressor[32];
 	const char *const env[] = { epoch, NULL };
-	const char *argv[10];
+	const char *argv[11];
 	unsigned int n = 0;
 
 	snprintf(uuid, sizeof(uuid), UUID, index);
@@ -30,6 +30,7 @@ int erofs_make(const char *tree, const char *file, unsigned int index,
 		snprintf(compressor, sizeof(compressor), "-z%s", compress);
 		argv[n++] = compressor;
 	}
+	argv[n++] = "--";
 	argv[n++] = file;
 	argv[n++] = tree;
 	argv[n] = NULL;

@@ -22,6 +22,7 @@ noinst_LIBRARIES += %D%/libimage.a
 	%D%/pusher.c %D%/pusher.h \
 	%D%/recipe.c %D%/recipe.h \
 	%D%/remoteverb.c \
+	%D%/survey.c %D%/survey.h \
 	%D%/tree.c %D%/tree.h \
 	%D%/unpack.c %D%/unpack.h \
 	%D%/verbs.c %D%/verbs.h \

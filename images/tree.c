@@ -18,8 +18,6 @@
  * without the option userxattr. */
 #define OPAQUE_XATTR "trusted.overlay.opaque"
 #define IMPLIED_MODE 0755
-/* mkfs.erofs 1.5 stops at a name of NAME_MAX bytes. */
-#define COMPONENT_MAX (NAME_MAX - 1)
 
 static const char *const overlay_xattrs[] = {
 	"trusted.overlay.",
@@ -96,15 +94,20 @@ int64_t tree_newest(const struct tree *t)
 	return t->newest;
 }
 
-bool tree_has(const struct tree *t, const char *path)
+bool tree_is_in(int folder, const char *path)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
 				.resolve = RESOLVE_IN_ROOT |
 					   RESOLVE_NO_MAGICLINKS };
 	auto_close int fd =
-		(int)syscall(SYS_openat2, t->root, path, &how, sizeof(how));
+		(int)syscall(SYS_openat2, folder, path, &how, sizeof(how));
 
 	return fd >= 0;
+}
+
+bool tree_has(const struct tree *t, const char *path)
+{
+	return tree_is_in(t->root, path);
 }
 
 /*
@@ -128,7 +131,7 @@ static int clean_path(const char *path, char *ret, struct err *e)
 			return err_set(e, EINVAL,
 				       "entry '%.200s': '..' in the name",
 				       path);
-		if (n > COMPONENT_MAX)
+		if (n > TREE_NAME_MAX)
 			return err_set(e, ENAMETOOLONG,
 				       "entry '%.200s...': too long", path);
 		if (n > 0 && !(n == 1 && *path == '.')) {
@@ -508,18 +511,25 @@ int tree_own(struct tree *t, struct err *e)
 	return 0;
 }
 
+bool tree_drops_xattr(const char *name)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(overlay_xattrs); i++)
+		if (strncmp(name, overlay_xattrs[i],
+			    strlen(overlay_xattrs[i])) == 0)
+			return true;
+	return false;
+}
+
 int tree_xattr(struct tree *t, const char *name, const void *value, size_t len,
 	       struct err *e)
 {
 	char path[PATH_MAX];
 	int r;
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(overlay_xattrs); i++)
-		if (strncmp(name, overlay_xattrs[i],
-			    strlen(overlay_xattrs[i])) == 0) {
-			t->notes.xattrs++;
-			return 0;
-		}
+	if (tree_drops_xattr(name)) {
+		t->notes.xattrs++;
+		return 0;
+	}
 	/* By way of /proc, as there is no setxattrat(2): links are not
 	 * followed, and the parent is held open. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", t->parent, t->name);

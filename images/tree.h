@@ -13,6 +13,9 @@
 #include <sys/types.h>
 #include <time.h>
 
+/* mkfs.erofs 1.5 stops at a name of NAME_MAX bytes. */
+#define TREE_NAME_MAX 254
+
 struct err;
 struct tree;
 
@@ -51,6 +54,8 @@ int tree_own(struct tree *t, struct err *e);
  * left out and counted. */
 int tree_xattr(struct tree *t, const char *name, const void *value, size_t len,
 	       struct err *e);
+/* Is it one of those that are left out? */
+bool tree_drops_xattr(const char *name);
 /* Ends the entry: its time. */
 int tree_end(struct tree *t, struct err *e);
 
@@ -64,6 +69,8 @@ int tree_finish(struct tree *t, struct err *e);
 
 /* Is there something of this name, seen from inside? */
 bool tree_has(const struct tree *t, const char *path);
+/* The same for any open folder. */
+bool tree_is_in(int folder, const char *path);
 
 const struct tree_notes *tree_notes(const struct tree *t);
 /* The newest time of an entry, seconds. */

@@ -336,6 +336,18 @@ static int count_entry(struct unpack *u, const char *name, struct err *e)
 		       name, u->max_entries);
 }
 
+int unpack_count(struct unpack *u, uint64_t bytes, const char *name,
+		 struct err *e)
+{
+	int r = count_entry(u, name, e);
+
+	if (r == 0)
+		r = check_bytes(u, bytes, name, e);
+	if (r == 0)
+		u->bytes += bytes;
+	return r;
+}
+
 /* The inner reader's end may lie before that of the stream. */
 static int drain(struct stream *s, struct err *e)
 {

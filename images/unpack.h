@@ -28,6 +28,10 @@ struct unpack {
 
 void unpack_init(struct unpack *u);
 
+/* Counts one entry of so many bytes. -EFBIG: beyond the limits. */
+int unpack_count(struct unpack *u, uint64_t bytes, const char *name,
+		 struct err *e);
+
 /*
  * Unpacks a tar of any compression from fd. With `whiteouts` the names of OCI
  * layers that begin with .wh. mean what image-spec's layer.md says. ret_diff_id

@@ -165,6 +165,16 @@ def test_folder_comes_back_as_it_was(source, folder):
     cells_image("verify", folder / "image")
 
 
+def test_folder_that_is_copied_gives_the_same_bytes_as_one_that_is_not(source, folder):
+    """What must be left out makes the difference, and hard links to elsewhere none."""
+    os.link(source / "bin/su", folder / "elsewhere")
+    build(source, folder / "one")
+    os.mknod(source / "tmp/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    set_times(source)
+    assert "left out" in build(source, folder / "two").stderr
+    assert layers(folder / "one")[0].name == layers(folder / "two")[0].name
+
+
 @pytest.mark.parametrize("pack", [[], ["-z"], ["-j"], ["-J"], ["--zstd"]], ids=["plain", "gzip", "bzip2", "xz", "zstd"])
 def test_tar_of_any_compression_gives_the_same_bytes_as_the_folder(source, folder, pack):
     build(source, folder / "one")
@@ -462,6 +472,10 @@ def test_bombs_are_refused_and_the_limits_can_be_raised(folder):
     shutil.rmtree(folder / "image")
     assert "--max-bytes" in refused(folder / "zeros.tar.gz", folder / "image", "--max-ratio", 2000,
                                     "--max-bytes", 60 * MIB)
+    (folder / "zeros").mkdir()
+    (folder / "zeros/file").write_bytes(bytes(2 * MIB))
+    assert "--max-bytes" in refused(folder / "zeros", folder / "image", "--max-bytes", MIB)
+    assert "--max-entries" in refused(folder / "zeros", folder / "image", "--max-entries", 1)
     # A sparse file of 8 TiB in a tar of ten kilobytes.
     sparse = folder / "sparse"
     with open(sparse, "wb") as f:
