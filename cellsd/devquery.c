@@ -57,10 +57,19 @@ int devquery_inventory(struct host *h, sd_bus_message *m, struct err *e)
 	return send_reply(reply, r, e);
 }
 
-static int append_lacking(sd_bus_message *reply, unsigned int lacking)
+/* Limits of the config that nothing on this machine, or in us, enforces. */
+static int append_lacking(sd_bus_message *reply, const struct vp *v)
 {
-	static const char *const limits[] = { "memory-max", "cpu-weight",
-					      "pids-max" };
+	const struct {
+		const char *name;
+		bool lacks;
+	} limits[] = {
+		{ "memory-max", v->run && v->run->lacking & LEAF_MEMORY },
+		{ "cpu-weight", v->run && v->run->lacking & LEAF_CPU },
+		{ "pids-max", v->run && v->run->lacking & LEAF_PIDS },
+		{ "storage-max", v->conf.storage_max > 0 },
+		{ "network", v->conf.nat },
+	};
 	int r = sd_bus_message_open_container(reply, 'e', "sv");
 
 	if (r >= 0)
@@ -70,8 +79,8 @@ static int append_lacking(sd_bus_message *reply, unsigned int lacking)
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "s");
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(limits); i++)
-		if (lacking >> i & 1)
-			r = sd_bus_message_append(reply, "s", limits[i]);
+		if (limits[i].lacks)
+			r = sd_bus_message_append(reply, "s", limits[i].name);
 	for (int i = 0; r >= 0 && i < 3; i++)
 		r = sd_bus_message_close_container(reply);
 	return r;
@@ -97,7 +106,7 @@ static int append_vp(sd_bus_message *reply, const struct vp *v)
 			"", "memory", "t",
 			run && run->leaf >= 0 ? leaf_memory(run->leaf) : 0);
 	if (r >= 0)
-		r = append_lacking(reply, run ? run->lacking : 0);
+		r = append_lacking(reply, v);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	return r < 0 ? r : sd_bus_message_close_container(reply);

@@ -139,6 +139,7 @@ int front_switch(struct host *h, struct vp *v, const char *cause,
 		h->watch.revoked(h->watch.arg, &h->revoked, last - begin,
 				 cause);
 	*ret_ns = ns;
+	roster_tidy(h->roster);
 	return 0;
 }
 

@@ -374,6 +374,7 @@ int host_apply(struct host *h, struct roster_wish *w, const char *cause,
 		if (!r->vp[i]->named && r->vp[i]->run && !r->vp[i]->run->cause)
 			running_end(h, r->vp[i], false, "policy");
 	}
+	roster_tidy(r);
 	return 0;
 }
 

@@ -15,13 +15,14 @@
 #include <sys/stat.h>
 
 #define LOG_MAX (64 * 1024 * 1024)
-#define LONG_LOG (1024 * 1024)
+#define LONG_LOG (1024 * 1024) /* and twice what it was when written anew */
 #define BATCH_MAX (4 * 1024 * 1024)
 
 struct journal {
 	char *path;
 	int fd;
-	off_t end; /* of the last whole batch */
+	off_t end;  /* of the last whole batch */
+	off_t anew; /* its length when it was last written anew */
 	char *batch;
 	size_t len, room;
 	bool overflow;
@@ -295,11 +296,11 @@ int journal_rewrite(struct journal *j, struct err *e)
 		return err_sys(e, errno, "open %s", j->path);
 	close(j->fd);
 	j->fd = fd;
-	j->end = (off_t)len;
+	j->end = j->anew = (off_t)len;
 	return 0;
 }
 
 bool journal_is_long(const struct journal *j)
 {
-	return j->end > LONG_LOG;
+	return j->end > LONG_LOG && j->end > 2 * j->anew;
 }

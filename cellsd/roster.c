@@ -65,6 +65,16 @@ int roster_open(const char *path, const char *boot, struct roster **ret,
 	return 0;
 }
 
+void roster_tidy(struct roster *r)
+{
+	struct err ignored;
+
+	if (!journal_is_long(r->journal))
+		return;
+	rosterlog_write_all(r);
+	journal_rewrite(r->journal, &ignored);
+}
+
 void roster_free(struct roster *r)
 {
 	if (!r)

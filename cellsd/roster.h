@@ -47,6 +47,9 @@ int roster_open(const char *path, const char *boot, struct roster **ret,
 		struct err *e);
 void roster_free(struct roster *r);
 
+/* Writes a log that has grown long anew; a failure leaves it as it is. */
+void roster_tidy(struct roster *r);
+
 /* NULL: there is none (an absent VP of which a job tells is none). */
 struct vp *roster_find(const struct roster *r, const char *name);
 struct vp *roster_front(const struct roster *r);

@@ -607,3 +607,34 @@ def test_no_cgroup_is_an_error(phone):
     assert e.value.name == "org.cells.Error.kernel" and "make cgroup" in e.value.text
     limit.write_text("max")
     phone.policy("Start", "s", "work")
+
+
+def test_hardware_that_comes_gets_its_node(two):
+    uevent = pathlib.Path("/sys/class/misc/fuse/uevent")
+    if not uevent.exists():
+        pytest.skip("no fuse device")
+    two.exec("work", "/bin/busybox", "sh", "-c", "busybox rm /dev/fuse; busybox ln -s /marker /dev/fuse")
+    assert two.exec("work", "/bin/busybox", "sh", "-c", "[ -c /dev/fuse ]")[0] == 1
+    uevent.write_text("add")
+    harness.until(lambda: two.exec("work", "/bin/busybox", "sh", "-c", "[ -c /dev/fuse ]")[0] == 0)
+    assert two.opens("work", "fuse")
+
+
+def test_what_is_not_enforced_is_said(phone):
+    phone.apply(["work"], [], **{"storage-max": ("t", 1 << 30), "nat": ("b", True)})
+    assert {"storage-max", "network"} <= set(phone.list()["work"]["not-enforced"])
+
+
+def test_a_log_grown_long_is_written_anew(two):
+    log = two.folder / "cellsd/log"
+    before = two.list()
+    text = "\x01" * 1000  # three bytes each in the log
+    many = [f"vp{i}" for i in range(40)]
+    for _ in range(20):
+        two.apply(["work", "personal", *many], BOTH, label=("s", text))
+    assert log.stat().st_size < 3 << 19
+    two.cellsd.restart()
+    two.give()
+    after = two.list()
+    assert len(after) == 42 and after["work"]["pid"] == before["work"]["pid"]
+    assert two.opens("personal", "hwrng")
