@@ -633,6 +633,7 @@ def test_a_log_grown_long_is_written_anew(two):
     for _ in range(20):
         two.apply(["work", "personal", *many], BOTH, label=("s", text))
     assert log.stat().st_size < 3 << 19
+    two.apply(["work", "personal", *many], BOTH)
     two.cellsd.restart()
     two.give()
     after = two.list()
