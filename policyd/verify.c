@@ -75,7 +75,9 @@ static int open_root(struct verify *v, struct err *e)
 	}
 	r = trust_open_next_root(held, v->env, &v->doc, e);
 	if (r == 0 || e->reason != REASON_ROOT_CHAIN ||
-	    trust_open(held, v->env, &d, NULL, &other) < 0)
+	    trust_check_role(held, DOC_ROLE_ROOT, v->env, NULL, &other) < 0 ||
+	    doc_parse(DOC_ROOT, v->env->payload, v->env->payload_len, &d,
+		      &other) < 0)
 		return r;
 	if (d->head.version < held->head.version)
 		return err_reason(e, REASON_ROLLBACK,
