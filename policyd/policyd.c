@@ -214,7 +214,11 @@ static int open_parts(struct policyd *p, const struct policyd_options *o,
 	r = bus_open(&p->bus, e);
 	if (r < 0)
 		return r;
-	r = sd_bus_attach_event(p->bus, p->event, SD_EVENT_PRIORITY_NORMAL);
+	/* Without its bus it is nobody: the service manager starts it anew. */
+	r = sd_bus_set_exit_on_disconnect(p->bus, true);
+	if (r >= 0)
+		r = sd_bus_attach_event(p->bus, p->event,
+					SD_EVENT_PRIORITY_NORMAL);
 	if (r < 0)
 		return err_sys(e, -r, "watch the bus");
 	r = image_new(p, o->storage_reserve, &p->image, e);

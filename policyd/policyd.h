@@ -53,6 +53,8 @@ struct policyd {
 	struct command *command;
 	struct ticker *ticker;
 	sd_bus_vtable *vtable;
+	char caller[64]; /* the last one that was let in */
+	unsigned int caller_who;
 };
 
 struct policyd_options {

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a device does by itself: windows open and close, VPs that were offline too
+long or got too many wrong passcodes are locked or wiped. With the real daemons."""
+import calendar
+import json
+import time
+
+import pytest
+
+import forge
+import harness
+from scene import Scene
+
+HOUR = 3600
+
+
+def records(scene, **want):
+    """Audit records that came to the server."""
+    out = []
+    for batch in scene.server.batches:
+        for text in batch["records"]:
+            r = json.loads(text)
+            if all(r.get(k) == v or r["detail"].get(k) == v for k, v in want.items()):
+                out.append(r)
+    return out
+
+
+def seconds_until(minute, weekday=2):
+    """From now to that minute of a coming Wednesday (local time is the device's too)."""
+    now = time.localtime()
+    midnight = calendar.timegm(now) - (now.tm_hour * 60 + now.tm_min) * 60 - now.tm_sec
+    days = (weekday - now.tm_wday) % 7 or 7
+    return midnight + days * 24 * HOUR + minute * 60 - calendar.timegm(now)
+
+
+@pytest.fixture
+def scene(world):
+    return Scene(world)
+
+
+def test_window_opens_and_closes_by_itself(scene):
+    noon = seconds_until(12 * 60)
+    scene.world.move_clock(wall=noon - 30, boot=0)
+    rule = ("camera", "shared", {"only": [("mon-fri", "12:00", "13:00")]})
+    scene.publish({"work": [rule, ("*", "none")], "personal": [("*", "none")]})
+    why = json.loads(scene.phone.ctl("explain", "work", "camera", "--format", "json").stdout)
+    assert why["verdict"] == "denied" and why["until"].endswith(":00:00Z")
+    assert why["rules"][0]["window"] == "mon tue wed thu fri 12:00-13:00"
+    for wall, mode in ((noon + 1, "shared"), (noon + HOUR - 2, None), (noon + HOUR + 1, "none")):
+        before = len(records(scene, event="mode", cause="window", vp="work"))
+        scene.world.move_clock(wall=wall, boot=0)
+        if mode:
+            harness.until(lambda: len(records(scene, event="mode", cause="window", vp="work")) > before)
+            assert records(scene, event="mode", cause="window", vp="work")[-1]["detail"]["to"] == mode
+
+
+def test_wall_clock_behind_secure_time_opens_no_window(scene):
+    rule = ("camera", "shared", {"only": [("mon-sun", "00:00", "24:00")]})
+    scene.publish({"work": [rule], "personal": [("*", "none")]})
+    explain = lambda: json.loads(scene.phone.ctl("explain", "work", "camera", "--format", "json").stdout)  # noqa: E731
+    assert explain()["mode"] == "shared"
+    scene.world.move_clock(wall=-7 * 24 * HOUR, boot=0)
+    assert explain()["mode"] == "none"
+    harness.until(lambda: records(scene, event="clock"))
+    scene.world.move_clock(0)
+    assert explain()["mode"] == "shared"
+
+
+def offline(scene, hours, then):
+    work = scene.config("work", on_boot=True, offline={"after-hours": hours, "then": then})
+    scene.publish(work=work)
+    return scene.server.last_seq()
+
+
+def test_vp_without_word_is_locked_by_either_clock(scene):
+    before = offline(scene, 2, "lock")
+    scene.world.move_clock(wall=25 * HOUR, boot=0)
+    time.sleep(1)
+    assert scene.list()["work"]["state"] != "locked", "the snapshot has lapsed, but not for two hours"
+    scene.world.move_clock(wall=26 * HOUR + 60, boot=0)
+    receipt = scene.server.receipt(type="locked", vp="work", after=before)
+    assert receipt["details"]["cause"] == "offline" and receipt["document"] is None
+    assert scene.list()["personal"]["state"] != "locked"
+    scene.phone.policyd.restart()
+    time.sleep(1)
+    assert len([r for r in scene.server.receipts if r["type"] == "locked"]) == 1
+
+
+def test_wipe_is_by_secure_time_only(scene):
+    before = offline(scene, 720, "wipe")
+    scene.world.move_clock(wall=60 * 24 * HOUR, boot=0)
+    time.sleep(1)
+    assert scene.list()["work"]["state"] in ("foreground", "background", "stopped")
+    scene.world.move_clock(wall=0, boot=32 * 24 * HOUR)
+    receipt = scene.server.receipt(type="wiped", vp="work", after=before)
+    assert receipt["details"]["cause"] == "offline"
+    harness.until(lambda: scene.list().get("work", {"state": "absent"})["state"] == "absent")
+
+
+def test_too_many_wrong_passcodes_lock(scene):
+    work = scene.config("work", on_boot=True, lock={"attempts": 3, "then": "lock"})
+    scene.publish(work=work)
+    before = scene.server.last_seq()
+    for _ in range(3):
+        r = scene.phone.ctl("unlock", "work", check=False, stdin="0000\n")
+        assert r.returncode != 0
+    receipt = scene.server.receipt(type="locked", vp="work", after=before)
+    assert receipt["details"]["cause"] == "attempts"
+    assert scene.phone.status()["locked_out"]["passcode"]["work"] > 0
+
+
+def test_wiped_vp_comes_back_with_a_newer_config_only(scene):
+    before = scene.server.last_seq()
+    scene.command("wipe", "work")
+    scene.server.receipt(type="wiped", vp="work", after=before)
+    scene.publish({"work": [("*", "shared")], "personal": [("*", "shared")]})
+    scene.phone.policyd.restart()
+    scene.phone.cellsd.restart()
+    scene.publish({"work": [("*", "none")], "personal": [("*", "shared")]})
+    assert scene.list().get("work", {"state": "absent"})["state"] == "absent"
+    scene.publish(work=scene.config("work", on_boot=True))
+    harness.until(lambda: scene.list().get("work", {}).get("state") in ("background", "foreground"))
+
+
+def test_reset_wipes_and_forgets(scene):
+    scene.phone.ctl("reset", "--yes", check=False)
+    scene.phone.bus.call("root", "Policy1", "Reset") if scene.phone.status()["enrolled"] else None
+    assert not scene.phone.status()["enrolled"]
+    assert all(v["state"] == "absent" for v in scene.list().values())
