@@ -5,6 +5,7 @@
 #include "lib/err.h"
 #include "lib/text.h"
 #include "policyd/policyd.h"
+#include "policyd/ticker.h"
 
 #include <string.h>
 
@@ -100,8 +101,11 @@ int auditlog_write(struct policyd *p, enum audit_event ev, const char *vp,
 		return r;
 	if (r == 0)
 		return store_count(p->store, STORE_AUDIT_LOST, &lost, e);
+	ticker_tell_audit(p);
 	r = settle(p, e);
-	return r < 0 ? r : append(p, ev, vp && *vp ? vp : NULL, cls, owned, e);
+	if (r < 0)
+		return r;
+	return append(p, ev, vp && *vp ? vp : NULL, cls, owned, e);
 }
 
 int auditlog_lost(struct policyd *p, int64_t count, const char *cause,

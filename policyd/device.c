@@ -431,8 +431,9 @@ void device_push(struct policyd *p, const char *cause)
 	}
 	d->again = false;
 	d->retry_ns = 0;
-	if (p->force.n == 0) {
-		/* Nothing was decided yet; orders may come all the same. */
+	if (p->force.n == 0 || store_int(p->store, STORE_RESETTING, 0)) {
+		/* Nothing is decided, or all is given up: no VP is made. Orders
+		 * may come all the same. */
 		d->is_ready = true;
 		command_run(p);
 		return;

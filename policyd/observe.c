@@ -414,7 +414,6 @@ int observe_applied(struct policyd *p, const struct target *d,
 	if (r < 0)
 		return r;
 	policyd_pending(p, "receipts");
-	policyd_pending(p, "audit");
 	return 0;
 }
 
@@ -482,7 +481,5 @@ int observe_on_event(sd_bus_message *m, void *arg, sd_bus_error *unused)
 		r = store_commit(&tx, &e);
 	if (r < 0)
 		log_error("note event '%s': %s", v.word, e.text);
-	else
-		policyd_pending(p, "audit");
 	return 0;
 }

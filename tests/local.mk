@@ -217,6 +217,12 @@ check_PROGRAMS += %D%/fuzz/fuzz_receipt
 %C%_fuzz_fuzz_receipt_LDADD = $(FUZZ_LIBS) $(BASE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/receipt
 
+check_PROGRAMS += %D%/fuzz/fuzz_snapshot
+%C%_fuzz_fuzz_snapshot_CFLAGS = $(POLICYD_CFLAGS)
+%C%_fuzz_fuzz_snapshot_SOURCES = %D%/fuzz/fuzz_snapshot.c $(FUZZ_MAIN)
+%C%_fuzz_fuzz_snapshot_LDADD = $(POLICYD_LIBS)
+EXTRA_DIST += %D%/fuzz/corpus/snapshot
+
 check_PROGRAMS += %D%/fuzz/fuzz_uri
 %C%_fuzz_fuzz_uri_SOURCES = %D%/fuzz/fuzz_uri.c $(FUZZ_MAIN)
 %C%_fuzz_fuzz_uri_LDADD = $(FUZZ_LIBS) $(BASE_LIBS)

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-import forge
 import harness
+from busclient import BusClient, Failed
 from scene import Scene
 
 HOUR = 3600
@@ -101,9 +101,12 @@ def test_too_many_wrong_passcodes_lock(scene):
     work = scene.config("work", on_boot=True, lock={"attempts": 3, "then": "lock"})
     scene.publish(work=work)
     before = scene.server.last_seq()
+    root = BusClient(scene.phone.bus.address, "root")
+    scene.world.closers.append(root.close)
     for _ in range(3):
-        r = scene.phone.ctl("unlock", "work", check=False, stdin="0000\n")
-        assert r.returncode != 0
+        with pytest.raises(Failed) as e:
+            root.call("Policy1", "Unlock", "work", b"0000")
+        assert e.value.name == "password"
     receipt = scene.server.receipt(type="locked", vp="work", after=before)
     assert receipt["details"]["cause"] == "attempts"
     assert scene.phone.status()["locked_out"]["passcode"]["work"] > 0
@@ -123,7 +126,13 @@ def test_wiped_vp_comes_back_with_a_newer_config_only(scene):
 
 
 def test_reset_wipes_and_forgets(scene):
-    scene.phone.ctl("reset", "--yes", check=False)
-    scene.phone.bus.call("root", "Policy1", "Reset") if scene.phone.status()["enrolled"] else None
+    root = BusClient(scene.phone.bus.address, "root")
+    scene.world.closers.append(root.close)
+    root.call("Policy1", "Reset")
     assert not scene.phone.status()["enrolled"]
     assert all(v["state"] == "absent" for v in scene.list().values())
+    scene.enroll()
+    scene.docs = {}
+    scene.snapshots = 0
+    scene.server.receipts.clear()
+    scene.publish()
