@@ -285,3 +285,5 @@ EXTRA_DIST += %D%/e2e/test_push.py
 EXTRA_DIST += %D%/e2e/office.py %D%/e2e/test_mgmtd.py %D%/e2e/test_openapi.py
 EXTRA_DIST += %D%/bench/rows/push.py %D%/bench/rows/vp_start.py
 dist_noinst_SCRIPTS += %D%/bench/bench.py
+EXTRA_DIST += %D%/e2e/busclient.py %D%/e2e/forge.py %D%/e2e/phone.py \
+	%D%/e2e/test_policyd.py %D%/e2e/test_rules.py
