@@ -6,7 +6,7 @@ import hashlib
 import json
 
 import pytest
-from cryptography.exceptions import InvalidSignature
+from cryptography import x509
 
 import forge
 import harness
@@ -178,12 +178,28 @@ def test_batches_acknowledged_ahead_of_time_lose_no_receipt(scene):
 
 
 def test_forged_receipt_of_a_wipe_does_not_verify(scene):
-    """The CA can issue a receipt certificate, but the key that was bound is another."""
+    """The CA certifies any key, but only the right one is bound to the enrolment's token."""
+    folder = scene.world.subfolder("auditor")
     thief = forge.Signer("thief")
-    said = {"format": 1, "type": "wiped", "device": scene.device.id, "epoch": scene.device.epoch, "seq": 99,
-            "vp": "work"}
-    receipt = forge.Doc("receipt", "wiped", 1, json.dumps(said).encode(), [thief], forge.type_json("receipt"))
-    assert hashlib.sha256(thief.spki).hexdigest()[:32] != scene.device.epoch
-    with pytest.raises(InvalidSignature):
-        scene.device.open(receipt.envelope)
+    wiped = {**scene.server.receipts[-1], "type": "wiped", "vp": "work", "seq": scene.server.last_seq() + 1}
+    forged = forge.Doc("receipt", "wiped", 1, json.dumps(wiped).encode(), [thief], forge.type_json("receipt")).object
+    identity = x509.load_pem_x509_csr(scene.server.enrolment["identity_csr"].encode()).public_key()
+    right = {"device": scene.device.id, "epoch": scene.device.epoch, "bind": scene.server.enrolment["bind"],
+             "identity_spki": forge.b64(identity.public_bytes(forge.DER, forge.SPKI)),
+             "receipt_spki": forge.b64(scene.device.receipts.public_bytes(forge.DER, forge.SPKI))}
+    put_in = {**right, "epoch": hashlib.sha256(thief.spki).hexdigest()[:32], "receipt_spki": forge.b64(thief.spki)}
+
+    def verify(envelope, keys):
+        for name, value in (("receipt.json", envelope), ("keys.json", keys)):
+            (folder / name).write_text(json.dumps(value))
+        return harness.run([harness.program("cellsadm"), "receipt", "verify", "--config-dir", folder / "config",
+                            "--keys", folder / "keys.json", "--bind", scene.server.last_uri,
+                            folder / "receipt.json"], check=False)
+    genuine = verify(scene.server.envelopes[-1], right)
+    assert genuine.returncode == 0 and "key: bound" in genuine.stdout, genuine
+    for envelope, keys in ((forged, right), (forged, {**put_in, "epoch": scene.device.epoch}),
+                           (forge.Doc("receipt", "wiped", 1, json.dumps({**wiped, "epoch": put_in["epoch"]}).encode(),
+                                      [thief], forge.type_json("receipt")).object, put_in)):
+        answer = verify(envelope, keys)
+        assert answer.returncode == 1 and "NOT VALID" in answer.stdout, answer
     assert scene.list()["work"]["state"] in ("foreground", "background")
