@@ -2,21 +2,12 @@
 """What a device runs out of: room, ids, cgroups. Each is a reason, and it recovers."""
 import contextlib
 import os
-import pathlib
 
 import forge
 import harness
 from scene import Scene
 
 COMMANDS_MAX = 4096
-
-
-def cgroup2_mount():
-    for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
-        fields = line.split()
-        if fields[fields.index("-") + 1] == "cgroup2":
-            return pathlib.Path(fields[4])
-    raise harness.Failed("no cgroup2 is mounted")
 
 
 def test_full_disk_keeps_what_was_there(world):
@@ -56,7 +47,7 @@ def test_no_cgroup_is_an_error_and_never_another_cgroup(world):
     before = scene.server.last_seq()
     scene.command("stop", "work")
     scene.server.receipt(type="stopped", vp="work", after=before)
-    root = cgroup2_mount() / scene.phone.cgroup_root
+    root = harness.cgroup2_mount() / scene.phone.cgroup_root
     limit = root / "cgroup.max.descendants"
     limit.write_text("0")
     with contextlib.ExitStack() as undo:
