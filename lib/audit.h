@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The hash chain of a device's audit records. A record is one JSON text, compact
- * and with sorted members; its bytes are what is hashed and what travels, so
- * nobody ever has to write it again in the same way.
+ * The hash chain of a device's audit records. A record is one JSON text,
+ * compact and with sorted members; its bytes are what is hashed and what
+ * travels, so nobody ever has to write it again in the same way.
  *   {"class":S?,"detail":{...},"event":S,"prev":"sha256:<hex>","seq":N,
  *    "time":T,"vp":S?}
  * `prev` is the SHA-256 of the record before; 32 zero bytes before the first.
@@ -24,23 +24,26 @@
 struct err;
 
 /* The words of `event`, once. */
-#define AUDIT_EVENTS(X)                                                     \
-	X(MODE, "mode") X(OPEN, "open") X(DENY, "deny") X(CLOSE, "close")   \
-	X(REVOKE, "revoke") X(SWITCH, "switch") X(LOCK, "lock")             \
-	X(UNLOCK, "unlock") X(WIPE, "wipe") X(REMOVE, "remove")             \
-	X(START, "start") X(STOP, "stop") X(ACCEPTED, "accepted")           \
-	X(REFUSED, "refused") X(ENROLLED, "enrolled") X(PASSWORD, "password") \
-	X(CLOCK, "clock") X(LOST, "lost")
+#define AUDIT_EVENTS(X)                                                        \
+	X(MODE, "mode")                                                        \
+	X(OPEN, "open") X(DENY, "deny") X(CLOSE, "close") X(REVOKE, "revoke")  \
+		X(SWITCH, "switch") X(LOCK, "lock") X(UNLOCK, "unlock") X(     \
+			WIPE, "wipe") X(REMOVE, "remove") X(START, "start")    \
+			X(STOP, "stop") X(ACCEPTED, "accepted")                \
+				X(REFUSED, "refused") X(ENROLLED, "enrolled")  \
+					X(PASSWORD, "password")                \
+						X(CLOCK, "clock")              \
+							X(LOST, "lost")
 enum audit_event {
 #define AUDIT_EVENT_SYMBOL(s, w) AUDIT_##s,
 	AUDIT_EVENTS(AUDIT_EVENT_SYMBOL)
 #undef AUDIT_EVENT_SYMBOL
-	AUDIT_EVENT_COUNT,
+		AUDIT_EVENT_COUNT,
 };
 const char *audit_event_name(enum audit_event ev);
 
 struct audit_chain {
-	uint64_t seq;            /* of the last record; 0: none yet */
+	uint64_t seq;		 /* of the last record; 0: none yet */
 	uint8_t head[HASH_SIZE]; /* its hash */
 };
 
@@ -62,9 +65,9 @@ int audit_sign_head(const struct audit_chain *c, const char *device,
 		    char **ret, struct err *e);
 
 /*
- * Verifies a whole batch by the key from the chain's position on; on success the
- * chain stands behind it, else where it stood. -EBADMSG; a head by another key
- * err.unknown-key or err.signature.
+ * Verifies a whole batch by the key from the chain's position on; on success
+ * the chain stands behind it, else where it stood. -EBADMSG; a head by another
+ * key err.unknown-key or err.signature.
  */
 int audit_check_batch(json_t *batch, const char *device, const char *epoch,
 		      const struct key *k, struct audit_chain *c,

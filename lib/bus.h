@@ -24,14 +24,15 @@ int bus_open(sd_bus **ret, struct err *e);
 /* Who may call a method. */
 enum bus_who {
 	BUS_ROOT = 1,
-	BUS_AGENT = 2,  /* user cells-agent */
+	BUS_AGENT = 2,	/* user cells-agent */
 	BUS_POLICY = 4, /* user cells-policy */
-	BUS_GROUP = 8,  /* members of group cells */
+	BUS_GROUP = 8,	/* members of group cells */
 };
 
 /*
- * Is the sender one of those? By effective user and groups as the bus knows them
- * from the caller's connection. Root is BUS_ROOT only. 0, -EACCES or another.
+ * Is the sender one of those? By effective user and groups as the bus knows
+ * them from the caller's connection. Root is BUS_ROOT only. 0, -EACCES or
+ * another.
  */
 int bus_check_caller(sd_bus_message *m, unsigned int who, struct err *e);
 

@@ -49,7 +49,7 @@ int chunk_list_text(const struct chunk *chunks, size_t n, char **ret,
 int chunk_unpack(const struct chunk *c, const void *stored, size_t stored_len,
 		 void *ret, struct err *e);
 /* Compresses; fills *ret_chunk; the caller frees *ret. */
-int chunk_pack(const void *data, size_t len, struct chunk *ret_chunk, void **ret,
-	       size_t *ret_len, struct err *e);
+int chunk_pack(const void *data, size_t len, struct chunk *ret_chunk,
+	       void **ret, size_t *ret_len, struct err *e);
 
 #endif

@@ -15,9 +15,9 @@ struct err;
 struct db;
 
 /*
- * Opens (makes) the file and brings it to the newest schema: migrations[i] moves
- * from version i to i + 1 (PRAGMA user_version), NULL ends the list. A file of a
- * newer version than the program knows is -ENOTSUP.
+ * Opens (makes) the file and brings it to the newest schema: migrations[i]
+ * moves from version i to i + 1 (PRAGMA user_version), NULL ends the list. A
+ * file of a newer version than the program knows is -ENOTSUP.
  */
 int db_open(const char *path, const char *const *migrations, struct db **ret,
 	    struct err *e);
@@ -41,7 +41,8 @@ int db_query(struct db *d, sqlite3_stmt **ret, struct err *e, const char *sql,
 int db_step(struct db *d, sqlite3_stmt *st, struct err *e);
 
 /* db_query and db_step for statements without rows. Constraint: -EEXIST. */
-int db_run(struct db *d, struct err *e, const char *sql, const char *types, ...);
+int db_run(struct db *d, struct err *e, const char *sql, const char *types,
+	   ...);
 
 /* Nest: only the outermost begins and commits. A rollback inside makes the
  * outermost commit fail. */

@@ -33,10 +33,10 @@ struct envelope_proof {
 };
 
 struct envelope {
-	char type[80];              /* payloadType */
-	void *payload;              /* NUL behind it */
+	char type[80]; /* payloadType */
+	void *payload; /* NUL behind it */
 	size_t payload_len;
-	uint8_t digest[HASH_SIZE];  /* SHA-256 of the payload */
+	uint8_t digest[HASH_SIZE];     /* SHA-256 of the payload */
 	uint8_t pae_digest[HASH_SIZE]; /* SHA-256 of the PAE: what is signed */
 	unsigned int n_signatures, n_proofs;
 	struct envelope_signature signature[ENVELOPE_SIGNATURES_MAX];

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An HTTPS client on libwebsockets for short requests: cellsadm, cells-image and
- * the agent's enrolment use it. TLS is always on; the server is trusted by the CA
- * that the caller names, by certificate or by digest, and by nothing else.
+ * An HTTPS client on libwebsockets for short requests: cellsadm, cells-image
+ * and the agent's enrolment use it. TLS is always on; the server is trusted by
+ * the CA that the caller names, by certificate or by digest, and by nothing
+ * else.
  */
 #ifndef LIB_HTTP_H
 #define LIB_HTTP_H
@@ -18,32 +19,34 @@ struct http;
 struct http_server {
 	const char *host;
 	uint16_t port;
-	const char *ca_pem;         /* NULL: ca_digest pins the chain's CA instead */
-	const uint8_t *ca_digest;   /* HASH_SIZE bytes or NULL */
+	const char *ca_pem; /* NULL: ca_digest pins the chain's CA instead */
+	const uint8_t *ca_digest;	/* HASH_SIZE bytes or NULL */
 	const char *cert_pem, *key_pem; /* client's own; NULL: none */
-	const char *token;          /* Authorization: Bearer; NULL: none */
-	unsigned int timeout;       /* seconds without progress; 0: 30 */
+	const char *token;		/* Authorization: Bearer; NULL: none */
+	unsigned int timeout;		/* seconds without progress; 0: 30 */
 };
 
 struct http_request {
-	const char *method, *path;  /* path with its query, escaped */
-	const char *content_type;   /* NULL: application/json */
+	const char *method, *path; /* path with its query, escaped */
+	const char *content_type;  /* NULL: application/json */
 	const void *body;
 	size_t body_len;
-	const char *const *headers; /* "Name: value" lines, NULL ends; may be NULL */
-	size_t answer_max;          /* bytes; 0: 16 MiB */
+	const char *const
+		*headers;  /* "Name: value" lines, NULL ends; may be NULL */
+	size_t answer_max; /* bytes; 0: 16 MiB */
 };
 
 struct http_answer {
 	int status;
 	char content_type[64], etag[80];
 	unsigned int retry_after; /* seconds, 0: none was given */
-	char *body;               /* NUL behind it; http_answer_fini() frees */
+	char *body;		  /* NUL behind it; http_answer_fini() frees */
 	size_t body_len;
 };
 
 /* Copies what it is given. The connection is kept open between requests. */
-int http_new(const struct http_server *server, struct http **ret, struct err *e);
+int http_new(const struct http_server *server, struct http **ret,
+	     struct err *e);
 void http_free(struct http *h);
 
 /*

@@ -12,8 +12,8 @@
 
 #include "lib/hash.h"
 
-#define KEY_ID_SIZE 65        /* hex SHA-256 of the SPKI DER, with the NUL */
-#define KEY_SPKI_MAX 128      /* a P-256 SPKI has 91 bytes */
+#define KEY_ID_SIZE 65	 /* hex SHA-256 of the SPKI DER, with the NUL */
+#define KEY_SPKI_MAX 128 /* a P-256 SPKI has 91 bytes */
 #define KEY_SIG_MAX 72
 #define KEY_SEC1_MAX 256      /* a P-256 private key has 121 bytes */
 #define KEY_PASSWORD_MIN 12   /* characters of a key file's password */
@@ -25,17 +25,19 @@ struct key;
 int key_generate(struct key **ret, struct err *e);
 void key_free(struct key *k);
 
-/* The public half. SubjectPublicKeyInfo (RFC 5480); anything but P-256 -EINVAL. */
+/* The public half. SubjectPublicKeyInfo (RFC 5480); anything but P-256 -EINVAL.
+ */
 int key_from_spki(const void *der, size_t len, struct key **ret, struct err *e);
 
 /* PEM: SEC1 or PKCS#8, private or public. */
 int key_from_pem(const char *pem, struct key **ret, struct err *e);
-int key_to_pem(const struct key *k, bool with_private, char **ret, struct err *e);
+int key_to_pem(const struct key *k, bool with_private, char **ret,
+	       struct err *e);
 
 /* SEC1 DER (RFC 5915); whoever takes it wipes it. */
 int key_from_sec1(const void *der, size_t len, struct key **ret, struct err *e);
-int key_to_sec1(const struct key *k, uint8_t ret[KEY_SEC1_MAX],
-		size_t *ret_len, struct err *e);
+int key_to_sec1(const struct key *k, uint8_t ret[KEY_SEC1_MAX], size_t *ret_len,
+		struct err *e);
 
 bool key_is_private(const struct key *k);
 /* Borrowed, live as long as the key. */
@@ -69,7 +71,8 @@ int key_seal(const struct key *k, const char *name, const char *password,
 int key_unseal(const char *json, size_t len, const char *password,
 	       struct key **ret, char **ret_name, struct err *e);
 
-/* For what else of lib/ uses mbedtls: the key, and getrandom(2) in its shape. */
+/* For what else of lib/ uses mbedtls: the key, and getrandom(2) in its shape.
+ */
 struct mbedtls_pk_context;
 struct mbedtls_pk_context *key_pk(const struct key *k);
 int key_rng(void *unused, unsigned char *ret, size_t len);

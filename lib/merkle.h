@@ -40,7 +40,8 @@ int merkle_prove_consistency(merkle_leaf_fn *leaf, void *ctx, uint64_t first,
 bool merkle_check_inclusion(const uint8_t leaf[HASH_SIZE], uint64_t index,
 			    uint64_t size, const uint8_t path[][HASH_SIZE],
 			    unsigned int n, const uint8_t root[HASH_SIZE]);
-bool merkle_check_consistency(uint64_t first, const uint8_t first_root[HASH_SIZE],
+bool merkle_check_consistency(uint64_t first,
+			      const uint8_t first_root[HASH_SIZE],
 			      uint64_t second,
 			      const uint8_t second_root[HASH_SIZE],
 			      const uint8_t path[][HASH_SIZE], unsigned int n);

@@ -14,7 +14,8 @@
 struct envelope;
 struct err;
 
-/* Which keys of the root (bits of doc_root.key[]) signed validly for the role. */
+/* Which keys of the root (bits of doc_root.key[]) signed validly for the role.
+ */
 struct trust_result {
 	uint64_t signers;
 	unsigned int count, threshold;
@@ -22,8 +23,8 @@ struct trust_result {
 
 /*
  * Counts each key of the role once. 0 when the threshold is reached; otherwise
- * err.unknown-key, err.signature or err.threshold. ret may be NULL and is filled
- * in each case.
+ * err.unknown-key, err.signature or err.threshold. ret may be NULL and is
+ * filled in each case.
  */
 int trust_check_role(const struct doc_root *root, enum doc_role role,
 		     const struct envelope *env, struct trust_result *ret,
@@ -49,8 +50,9 @@ int trust_open_pinned_root(const struct envelope *env,
 			   struct err *e);
 
 /* Version held + 1, signed by the thresholds of both: else err.root-chain. */
-int trust_open_next_root(const struct doc_root *held, const struct envelope *env,
-			 struct doc **ret, struct err *e);
+int trust_open_next_root(const struct doc_root *held,
+			 const struct envelope *env, struct doc **ret,
+			 struct err *e);
 
 /* "alice, bob" of the signers' names; ret has `size` bytes. */
 void trust_names(const struct doc_root *root, uint64_t signers, char *ret,
