@@ -207,6 +207,16 @@ check_PROGRAMS += %D%/fuzz/fuzz_json
 %C%_fuzz_fuzz_json_LDADD = $(FUZZ_LIBS) $(BASE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/json
 
+check_PROGRAMS += %D%/fuzz/fuzz_adminview
+%C%_fuzz_fuzz_adminview_SOURCES = %D%/fuzz/fuzz_adminview.c $(FUZZ_MAIN)
+%C%_fuzz_fuzz_adminview_LDADD = $(FUZZ_LIBS) $(CELLSADM_LIBS)
+EXTRA_DIST += %D%/fuzz/corpus/adminview
+
+check_PROGRAMS += %D%/fuzz/fuzz_revision
+%C%_fuzz_fuzz_revision_SOURCES = %D%/fuzz/fuzz_revision.c $(FUZZ_MAIN)
+%C%_fuzz_fuzz_revision_LDADD = $(FUZZ_LIBS) $(CELLSADM_LIBS)
+EXTRA_DIST += %D%/fuzz/corpus/revision
+
 check_PROGRAMS += %D%/fuzz/fuzz_keyfile
 %C%_fuzz_fuzz_keyfile_SOURCES = %D%/fuzz/fuzz_keyfile.c $(FUZZ_MAIN)
 %C%_fuzz_fuzz_keyfile_LDADD = $(FUZZ_LIBS) $(BASE_LIBS)

@@ -526,6 +526,8 @@ static const struct opt sign_opts[] = {
 	     "an older vp-config that devices may hold"),
 	SIGN(config_password_files, "config-password-file", 0, OPT_LIST, "FILE",
 	     "the password of older vp-configs"),
+	SIGN(offline, "offline", 0, OPT_FLAG, NULL,
+	     "do not ask the server for older vp-configs"),
 	SIGN(again, "again", 0, OPT_FLAG, NULL,
 	     "a version that was signed before, with other content"),
 	{ NULL },

@@ -9,7 +9,9 @@
 #include "lib/text.h"
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/keep.h"
+#include "mgmt-server/cellsadm/pin.h"
 #include "mgmt-server/cellsadm/prompt.h"
+#include "mgmt-server/cellsadm/remote.h"
 #include "mgmt-server/cellsadm/signing.h"
 
 #include <errno.h>
@@ -179,6 +181,51 @@ static int prove_kept(struct adm *a, struct envelope *env,
 	return 0;
 }
 
+/*
+ * What devices may hold of other administrators' making: every signed version
+ * that the server has, verified by the root. Without an answer there is a note,
+ * since a device that holds one would refuse.
+ */
+static int prove_fleet(struct adm *a, struct envelope *env,
+		       const struct doc_vp_config *config, struct passwords *p,
+		       struct err *e)
+{
+	auto_json json_t *items = NULL;
+	const json_t *item;
+	struct err why;
+	char filter[160];
+	size_t i;
+
+	if (config->head.version < 2 || !adm_server_or_null(a))
+		return 0;
+	snprintf(filter, sizeof(filter),
+		 "type eq vp-config and id eq %s and version lt %u",
+		 config->head.id, config->head.version);
+	if (remote_list(a, REMOTE_PATH("documents", "?", "filter", filter), 0,
+			&items, &why) < 0) {
+		log_warning("no proofs for versions at the server: %s",
+			    why.text);
+		return 0;
+	}
+	json_array_foreach (items, i, item) {
+		AUTO(envelope_freep) struct envelope *old_env = NULL;
+		AUTO(doc_freep) struct doc *old = NULL;
+		const char *sha256 =
+			json_string_value(json_object_get(item, "sha256"));
+		int r;
+
+		/* Below its threshold no device has it. */
+		if (!sha256 ||
+		    pin_fetch(a, sha256, &old_env, &old, NULL, &why) < 0 ||
+		    old->head.type != DOC_VP_CONFIG)
+			continue;
+		r = prove(env, config, old, p, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int proof_add(struct adm *a, const struct signing *s, struct envelope *env,
 	      const struct doc_vp_config *config, struct err *e)
 {
@@ -198,5 +245,7 @@ int proof_add(struct adm *a, const struct signing *s, struct envelope *env,
 				       s->proof_for.item[i], config->head.id);
 		r = prove(env, config, old, &p, e);
 	}
-	return r < 0 ? r : prove_kept(a, env, config, &p, e);
+	if (r >= 0)
+		r = prove_kept(a, env, config, &p, e);
+	return r < 0 || s->offline ? r : prove_fleet(a, env, config, &p, e);
 }

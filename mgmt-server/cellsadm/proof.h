@@ -14,9 +14,10 @@ struct signing;
 
 /*
  * Adds a proof over each protected version that may still be in the fleet:
- * those signed on this machine and those of --proof-for. Passwords come from
- * the options, else from the terminal, once. A version that none of them fits
- * is named on stderr and gets no proof.
+ * those signed on this machine, those of --proof-for and, unless --offline,
+ * those that the server has. Passwords come from the options, else from the
+ * terminal, once. A version that none of them fits is named on stderr and gets
+ * no proof.
  */
 int proof_add(struct adm *a, const struct signing *s, struct envelope *env,
 	      const struct doc_vp_config *config, struct err *e);

@@ -20,7 +20,8 @@ struct signing {
 	const char *out;	   /* NULL: FILE with .json instead of .xml */
 	struct opt_list proof_for; /* older configs, as XML or envelope */
 	struct opt_list config_password_files;
-	bool again; /* other bytes under a version that was signed before */
+	bool offline; /* do not ask the server for older configs */
+	bool again;   /* other bytes under a version that was signed before */
 };
 
 /* Reads XML or an envelope and checks the document in it. */

@@ -10,6 +10,7 @@ import pathlib
 import pty
 import re
 import select
+import shutil
 import signal
 import sqlite3
 import stat
@@ -496,6 +497,20 @@ def test_only_signed_documents_get_valid(company):
     assert 'version="2"' in shown.stdout
     said = company.refused("doc", "submit", "p1.json")
     assert "err.rollback" in said
+
+
+def test_proofs_cover_what_the_server_has(company):
+    """A config that another administrator protected: its password is asked for, and proved."""
+    protected(company, "work2.xml", 2)
+    company.adm("doc", "sign", "work2.xml", "--yes", *company.key("alice", "bob"))
+    company.adm("doc", "submit", "work2.json")
+    company.adm("doc", "next", "work2.xml", "--config-password-file", "config-password", "--out", "work3.xml")
+    shutil.rmtree(company.config / "state/signed/acme/vp-config")
+    company.adm("doc", "sign", "work3.xml", "--yes", "--config-password-file", "config-password",
+                *company.key("alice", "bob"))
+    proofs = json.loads((company.folder / "work3.json").read_text())["proofs"]
+    assert [p["over"] for p in proofs] == [
+        "sha256:" + hashlib.sha256((company.folder / "work2.xml").read_bytes()).hexdigest()]
 
 
 def test_the_server_never_sees_the_token(company):

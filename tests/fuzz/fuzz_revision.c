@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A document's text with one attribute replaced: all else stays as it was. */
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "mgmt-server/cellsadm/revision.h"
+#include "mgmt-server/cellsadm/signing.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	auto_free char *text = strndup((const char *)data, len);
+	auto_free char *once = NULL;
+	struct err e;
+
+	if (!text)
+		return 0;
+	signing_sniff(text, strlen(text));
+	if (revision_set(&text, "group", "version", "12", &e) < 0)
+		return 0;
+	once = strdup(text);
+	if (!once || revision_set(&text, "group", "version", "12", &e) < 0 ||
+	    strcmp(once, text) != 0)
+		abort();
+	return 0;
+}
