@@ -214,22 +214,56 @@ static json_t *image_version(const struct world *w, const char *id)
 	return json_null();
 }
 
-static json_t *vp_json(const struct world *w, const struct doc_vp_config *c,
-		       json_t *reported)
+/* What the newest receipt on the VP says of it; "": none does. */
+static int vp_state(struct server *s, const struct world *w, const char *vp,
+		    char ret[16], struct err *e)
+{
+	static const struct {
+		const char *receipt, *state;
+	} words[] = {
+		{ "started", "background" }, { "unlocked", "background" },
+		{ "stopped", "stopped" },    { "locked", "locked" },
+		{ "wiped", "absent" },	     { "removed", "absent" },
+	};
+	sqlite3_stmt *st = NULL;
+	int r = db_query(s->db, &st, e,
+			 "SELECT type FROM receipt WHERE device = ? AND"
+			 " epoch = ? AND vp = ? AND type IN ('started',"
+			 " 'stopped', 'locked', 'unlocked', 'wiped', 'removed')"
+			 " ORDER BY seq DESC LIMIT 1",
+			 "sss", w->device, w->epoch, vp);
+
+	ret[0] = '\0';
+	if (r == 0)
+		r = db_step(s->db, st, e);
+	for (size_t i = 0; r > 0 && i < ARRAY_SIZE(words); i++)
+		if (strcmp(words[i].receipt, db_text(st, 0)) == 0)
+			snprintf(ret, 16, "%s", words[i].state);
+	sqlite3_reset(st);
+	if (strcmp(w->foreground, vp) == 0)
+		strcpy(ret, "foreground");
+	return r < 0 ? r : 0;
+}
+
+static int vp_json(struct server *s, const struct world *w,
+		   const struct doc_vp_config *c, json_t *reported,
+		   json_t **ret, struct err *e)
 {
 	json_t *said = reported_vp(reported, c->head.id);
-	json_t *state = json_object_get(said, "state");
-	char sha256[TEXT_DIGEST_SIZE];
+	char sha256[TEXT_DIGEST_SIZE], state[16];
+	int r = vp_state(s, w, c->head.id, state, e);
 
+	if (r < 0)
+		return r;
 	text_digest(c->head.digest, sha256);
-	return json_pack(
-		"{s:s, s:s, s:{s:i, s:s}, s:{s:s, s:o}, s:b, s:O, s:O}", "vp",
+	*ret = json_pack(
+		"{s:s, s:s, s:{s:i, s:s}, s:{s:s, s:o}, s:b, s:o, s:O}", "vp",
 		c->head.id, "label", c->label, "config", "version",
 		(int)c->head.version, "sha256", sha256, "image", "id", c->image,
 		"version", image_version(w, c->image), "foreground",
 		strcmp(w->foreground, c->head.id) == 0, "state",
-		state ? state : json_null(), "reported",
-		said ? said : json_null());
+		text_or_null(state), "reported", said ? said : json_null());
+	return *ret ? 0 : err_oom(e, "list VPs");
 }
 
 int accessview_vps(struct request *rq, struct err *e)
@@ -251,9 +285,14 @@ int accessview_vps(struct request *rq, struct err *e)
 		return r;
 	reported = json_loads(db_text(st, 0), 0, NULL);
 	sqlite3_reset(st);
-	for (unsigned int i = 0; i < w->n_configs; i++)
-		json_array_append_new(items,
-				      vp_json(w, w->config[i], reported));
+	for (unsigned int i = 0; i < w->n_configs; i++) {
+		json_t *j = NULL;
+
+		r = vp_json(rq->server, w, w->config[i], reported, &j, e);
+		if (r < 0)
+			return r;
+		json_array_append_new(items, j);
+	}
 	return request_list(rq, steal(items), NULL, e);
 }
 

@@ -111,28 +111,50 @@ int archive_pick(struct server *s, enum doc_type type, const char *id,
 }
 
 /* ---- signatures */
-static const struct doc_key *find_key(const struct doc_root *root,
-				      const char *keyid)
+/* -1: the root has no such key. */
+static int find_key(const struct doc_root *root, const char *keyid)
 {
 	for (unsigned int i = 0; root && i < root->n_keys; i++)
 		if (strcmp(key_id(root->key[i].key), keyid) == 0)
-			return &root->key[i];
-	return NULL;
+			return (int)i;
+	return -1;
 }
 
-void archive_clean(const struct doc_root *root, struct envelope *env)
+static bool stands_once(const struct envelope *env, const char *keyid)
 {
-	unsigned int kept = 0;
+	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < env->n_signatures; i++) {
-		const struct envelope_signature *sg = &env->signature[i];
-		const struct doc_key *k = find_key(root, sg->keyid);
+	for (unsigned int i = 0; i < env->n_signatures; i++)
+		n += strcmp(env->signature[i].keyid, keyid) == 0;
+	return n == 1;
+}
 
-		if (k && key_verify(k->key, env->pae_digest, sg->sig,
-				    sg->sig_len) == 0)
-			env->signature[kept++] = *sg;
+void archive_clean(const struct doc_root *root, uint64_t verified,
+		   struct envelope *env)
+{
+	struct envelope_signature *kept = env->signature;
+	unsigned int n = env->n_signatures;
+	uint64_t seen = 0, known = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		int k = find_key(root, env->signature[i].keyid);
+
+		if (k >= 0 && stands_once(env, env->signature[i].keyid))
+			known |= verified & UINT64_C(1) << k;
 	}
-	env->n_signatures = kept;
+	for (unsigned int i = 0; i < n; i++) {
+		const struct envelope_signature *sg = &env->signature[i];
+		int k = find_key(root, sg->keyid);
+
+		if (k < 0 || seen >> k & 1 ||
+		    (!(known >> k & 1) &&
+		     key_verify(root->key[k].key, env->pae_digest, sg->sig,
+				sg->sig_len) < 0))
+			continue;
+		seen |= UINT64_C(1) << k;
+		*kept++ = *sg;
+	}
+	env->n_signatures = (unsigned int)(kept - env->signature);
 }
 
 bool archive_may_wait(const struct envelope *env, const struct err *e)
@@ -147,12 +169,12 @@ json_t *archive_names(const struct doc_root *root, const struct envelope *env)
 
 	for (unsigned int i = 0; i < env->n_signatures; i++) {
 		const char *keyid = env->signature[i].keyid;
-		const struct doc_key *k = find_key(root, keyid);
+		int k = find_key(root, keyid);
 
-		if (k)
-			json_array_append_new(list, json_pack("{s:s, s:s}",
-							      "keyid", keyid,
-							      "name", k->name));
+		if (k >= 0)
+			json_array_append_new(
+				list, json_pack("{s:s, s:s}", "keyid", keyid,
+						"name", root->key[k].name));
 	}
 	return list;
 }
@@ -333,7 +355,7 @@ static int judge(struct server *s, enum doc_type type, struct submission *sb,
 			      &sb->doc, e);
 	if (r < 0)
 		return r;
-	archive_clean(root, sb->env);
+	archive_clean(root, sb->trust.signers, sb->env);
 	if (strcmp(sb->doc->head.org, s->org) != 0)
 		return err_reason(e, REASON_WRONG_ORG, "org '%s', not '%s'",
 				  sb->doc->head.org, s->org);

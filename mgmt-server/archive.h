@@ -50,7 +50,8 @@ int archive_pick(struct server *s, enum doc_type type, const char *id,
  * Drops signatures by keys that the root does not know or that do not verify,
  * so that nobody can fill the envelope with others.
  */
-void archive_clean(const struct doc_root *root, struct envelope *env);
+void archive_clean(const struct doc_root *root, uint64_t verified,
+		   struct envelope *env);
 /* Is a failed trust check one that more signatures can mend? */
 bool archive_may_wait(const struct envelope *env, const struct err *e);
 /* [{keyid,name}] of the root's keys that signed. */

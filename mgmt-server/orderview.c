@@ -232,7 +232,7 @@ static int judge(struct request *rq, struct new_order *o, struct err *e)
 			      &o->doc, e);
 	if (r < 0)
 		return r;
-	archive_clean(root, o->env);
+	archive_clean(root, o->trust.signers, o->env);
 	/* A wipe that only operators signed tells the threshold it needs. */
 	if (type == DOC_COMMAND)
 		o->trust.threshold =

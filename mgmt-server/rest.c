@@ -422,10 +422,20 @@ static int send_headers(struct exchange *x)
 		r |= lws_add_http_header_content_length(x->wsi, a->len, &p,
 							end);
 	r |= put_optional(x, &p, end);
-	if (r || lws_finalize_write_http_header(x->wsi, start, &p, end))
+	if (r || lws_finalize_http_header(x->wsi, &p, end))
 		return -1;
 	x->headers_sent = true;
-	return 0;
+	/* A small body goes along. */
+	if (has_body(x) && a->body &&
+	    a->len <= (size_t)(start + EDGE_PIECE - p)) {
+		memcpy(p, a->body, a->len);
+		p += a->len;
+		x->sent = a->len;
+	}
+	return lws_write(x->wsi, start, (size_t)(p - start),
+			 LWS_WRITE_HTTP_HEADERS) < (int)(p - start)
+		       ? -1
+		       : 0;
 }
 
 /* 1: more is to come; 0: all of it is out; -1: hang up. */
@@ -519,7 +529,8 @@ static int send_answer(struct lws *wsi, struct rest_session *ss)
 	if (!x->headers_sent) {
 		if (send_headers(x) < 0)
 			return -1;
-		if (!has_body(x) || (!x->streamed && x->rq.answer.len == 0))
+		if (!has_body(x) ||
+		    (!x->streamed && x->sent == x->rq.answer.len))
 			return end_exchange(wsi, ss);
 	} else {
 		r = x->streamed ? send_streamed(x) : send_fixed(x);

@@ -88,6 +88,17 @@ def test_junk_signatures_do_not_fill_the_envelope(office):
     assert office.submit(doc.resigned(office.forge.keys["policy"][1:2]))["state"] == "valid"
 
 
+def test_a_key_s_junk_beside_its_signature_is_dropped(office):
+    doc = office.forge.policy("beside", 1, {"work": [("*", "none")]}, sign=office.forge.keys["policy"][:1])
+    good = doc.signatures[0]
+    bad = {"keyid": good["keyid"], "sig": base64.b64encode(b"0" * 70).decode()}
+    doc.signatures = [bad, good, bad]
+    r = office.call("POST", "/v1/documents", doc.object)
+    assert r.status_code in (201, 422)
+    if r.status_code == 201:
+        assert office.get(f"/v1/documents/{doc.sha256}/envelope")["signatures"] == [good]
+
+
 def test_states_follow_the_groups(office):
     states = {(d["type"], d["version"]): d["state"] for d in
               office.get("/v1/documents?filter=id eq baseline or id eq field")["items"]}
@@ -191,7 +202,10 @@ def test_compliance_and_the_matrix_come_from_receipts(office, phone):
     who = office.get(f"/v1/access?class=camera&device={phone.id}")["items"]
     assert [(w["vp"], w["verdict"]) for w in who] == [("work", "allowed")]
     office.refused("GET", f"/v1/devices/{phone.id}/access/nobody/camera", 404, "err.no-such-vp")
-    assert [v["vp"] for v in office.get(f"/v1/devices/{phone.id}/vps")["items"]] != []
+    vps = {v["vp"]: v for v in office.get(f"/v1/devices/{phone.id}/vps")["items"]}
+    assert vps["work"]["state"] == "foreground" and vps["work"]["image"] == {"id": "tiny", "version": 1}
+    phone.send_receipts(phone.receipt("locked", vp="personal"))
+    assert office.get(f"/v1/devices/{phone.id}/vps?x")["items"][0]["vp"] in vps
 
 
 def test_access_at_a_time_is_that_time_s(office, phone):
