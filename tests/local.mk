@@ -253,6 +253,10 @@ check_PROGRAMS += %D%/fuzz/fuzz_protocol
 %C%_fuzz_fuzz_protocol_LDADD = agent/libagent.a $(BASE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/protocol
 
+# What test_http.py drives.
+noinst_PROGRAMS += %D%/e2e/httpcall
+%C%_e2e_httpcall_LDADD = $(BASE_LIBS) $(LWS_LIBS)
+
 # Plays a fleet of devices for the benchmarks.
 noinst_PROGRAMS += %D%/bench/cells-sim
 %C%_bench_cells_sim_SOURCES = %D%/bench/cells-sim.c \
@@ -297,3 +301,4 @@ EXTRA_DIST += %D%/bench/rows/push.py %D%/bench/rows/vp_start.py
 dist_noinst_SCRIPTS += %D%/bench/bench.py
 EXTRA_DIST += %D%/e2e/busclient.py %D%/e2e/forge.py %D%/e2e/phone.py \
 	%D%/e2e/test_policyd.py %D%/e2e/test_rules.py
+EXTRA_DIST += %D%/e2e/mgmtd.py %D%/e2e/test_agent.py %D%/e2e/test_http.py
