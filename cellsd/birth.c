@@ -107,9 +107,7 @@ static int open_console(void)
 static int become(const struct birth_plan *p, enum step step)
 {
 	char *argv[] = { (char *)p->init, NULL };
-	char *env[] = { "container=cells", "TERM=linux", "HOME=/",
-			"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:"
-			"/usr/bin:/sbin:/bin",
+	char *env[] = { "container=cells", "TERM=linux", "HOME=/", BIRTH_PATH,
 			NULL };
 
 	switch (step) {

@@ -13,6 +13,10 @@
 struct err;
 struct jail;
 
+/* The environment's PATH of what runs in a VP. */
+#define BIRTH_PATH                                                             \
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 #define BIRTH_IDS 65536 /* user and group ids of a VP */
 
 struct birth_plan {

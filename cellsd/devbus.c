@@ -366,7 +366,7 @@ static int do_switch(struct devbus *d, sd_bus_message *m, struct err *e)
 	bool policy = bus_check_caller(m, BUS_POLICY, e) == 0;
 	struct vp *v = NULL;
 	const char *name;
-	uint64_t ns;
+	uint64_t ns = 0;
 	int r = sd_bus_message_read(m, "s", &name);
 
 	if (r < 0)

@@ -22,6 +22,7 @@
 #include <time.h>
 
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
+#define BOOT_SIZE 64
 #define FLUSH_MS 1100
 #define SETTLE_MS 50
 
@@ -144,22 +145,30 @@ static int open_folder(const char *dir, const char *name, int *ret,
 	return *ret < 0 ? err_sys(e, errno, "open %s", path) : 0;
 }
 
+static int read_boot(char ret[BOOT_SIZE], struct err *e)
+{
+	auto_close int fd = open(BOOT_ID, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, ret, BOOT_SIZE - 1);
+
+	if (n < 0)
+		return err_sys(e, errno, "read " BOOT_ID);
+	ret[n] = '\0';
+	ret[strcspn(ret, "\n")] = '\0';
+	return 0;
+}
+
 static int open_roster(struct host *h, struct err *e)
 {
 	auto_free char *path = io_join(h->options.state_dir, "log");
-	auto_free char *boot = NULL;
-	size_t len;
+	char boot[BOOT_SIZE];
 	int r;
 
 	if (!path)
 		return err_oom(e, "open the log");
 	r = io_mkdirs(h->options.state_dir, 0700, e);
 	if (r == 0)
-		r = io_read_file(BOOT_ID, 256, &boot, &len, e);
-	if (r < 0)
-		return r;
-	boot[strcspn(boot, "\n")] = '\0';
-	return roster_open(path, boot, &h->roster, e);
+		r = read_boot(boot, e);
+	return r < 0 ? r : roster_open(path, boot, &h->roster, e);
 }
 
 static int open_stage(struct host *h, struct err *e)

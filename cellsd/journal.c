@@ -193,12 +193,26 @@ static int replay(struct journal *j, char *text, size_t len, journal_fn *fn,
 	return 0;
 }
 
+static int read_all(struct journal *j, journal_fn *fn, void *arg, struct err *e)
+{
+	auto_free char *text = NULL;
+	size_t len;
+	int r = io_read_fd(j->fd, j->path, LOG_MAX, &text, &len, e);
+
+	if (r < 0)
+		return r;
+	r = replay(j, text, strlen(text), fn, arg, e);
+	if (r < 0)
+		return r;
+	if (ftruncate(j->fd, j->end) < 0 || lseek(j->fd, j->end, SEEK_SET) < 0)
+		return err_sys(e, errno, "cut the tail of %s", j->path);
+	return 0;
+}
+
 int journal_open(const char *path, journal_fn *fn, void *arg,
 		 struct journal **ret, struct err *e)
 {
 	AUTO(journal_closep) struct journal *j = calloc(1, sizeof(*j));
-	auto_free char *text = NULL;
-	size_t len;
 	int r;
 
 	if (!j)
@@ -209,14 +223,9 @@ int journal_open(const char *path, journal_fn *fn, void *arg,
 	j->path = strdup(path);
 	if (!j->path)
 		return err_oom(e, path);
-	r = io_read_fd(j->fd, path, LOG_MAX, &text, &len, e);
+	r = read_all(j, fn, arg, e);
 	if (r < 0)
 		return r;
-	r = replay(j, text, strlen(text), fn, arg, e);
-	if (r < 0)
-		return r;
-	if (ftruncate(j->fd, j->end) < 0 || lseek(j->fd, j->end, SEEK_SET) < 0)
-		return err_sys(e, errno, "cut the tail of %s", path);
 	*ret = steal(j);
 	return 0;
 }

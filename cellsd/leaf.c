@@ -110,7 +110,7 @@ static int open_group(int dir, const char *name, int *ret, struct err *e)
 
 int leaf_root_open(const char *name, int *ret, struct err *e)
 {
-	char path[PATH_MAX], procs[VALUE_MAX];
+	char path[PATH_MAX], procs[VALUE_MAX] = "";
 	auto_close int mount = -1, fd = -1;
 	int r;
 
@@ -289,26 +289,26 @@ static bool is_group(int dir, const struct dirent *d)
 	       S_ISDIR(st.st_mode);
 }
 
-/* Lists dir by a descriptor of its own, for *ret_d and its dirfd(). */
-static int list(int dir, DIR **ret)
+/* Lists dir by a descriptor of its own. NULL: see errno. */
+static DIR *list(int dir)
 {
 	auto_close int fd =
 		openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
-	if (!d)
-		return -errno;
-	(void)steal_fd(fd);
-	*ret = d;
-	return 0;
+	if (d)
+		(void)steal_fd(fd);
+	return d;
 }
 
 static int remove_below(int dir, int depth)
 {
-	auto_closedir DIR *d = NULL;
+	auto_closedir DIR *d = list(dir);
 	struct dirent *entry;
-	int r = list(dir, &d);
+	int r = 0;
 
+	if (!d)
+		return -errno;
 	while (r == 0 && (entry = readdir(d))) {
 		auto_close int sub = -1;
 
@@ -358,15 +358,16 @@ static int each_here(int dir, leaf_pid_fn *fn, void *arg)
 
 static int each_pid(int dir, int depth, leaf_pid_fn *fn, void *arg)
 {
-	auto_closedir DIR *d = NULL;
+	auto_closedir DIR *d = list(dir);
 	struct dirent *entry;
-	int r = each_here(dir, fn, arg);
+	int r;
 
+	if (!d)
+		return -errno;
+	r = each_here(dir, fn, arg);
 	/* A threaded cgroup below does not list processes. */
 	if (r == -EOPNOTSUPP)
 		r = 0;
-	if (r == 0)
-		r = list(dir, &d);
 	while (r == 0 && (entry = readdir(d))) {
 		auto_close int sub = -1;
 

@@ -2,7 +2,7 @@
 noinst_LIBRARIES += %D%/libcellsd.a
 %C%_libcellsd_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(UDEV_CFLAGS) \
 	$(BPF_CFLAGS) $(SECCOMP_CFLAGS) $(SELINUX_CFLAGS) \
-	-DPROGRAM_FILE='"%D%/device.bpf.o"' -DPROFILES='"$(pkgdatadir)/hardware.d"'
+	-DPROFILES='"$(pkgdatadir)/hardware.d"'
 %C%_libcellsd_a_SOURCES = \
 	%D%/backend.h \
 	%D%/birth.c %D%/birth.h \

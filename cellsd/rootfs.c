@@ -133,10 +133,11 @@ static int mount_overlay(const struct rootfs_plan *p, int *ret, struct err *e)
 
 	/* Overlay wants the highest first. */
 	for (unsigned int i = p->n_digests; i-- > 0;) {
+		size_t used = strlen(lower);
+
 		layer_name(name, i);
-		strcat(lower, name);
-		if (i > 0)
-			strcat(lower, ":");
+		snprintf(lower + used, sizeof(lower) - used, "%s%s", name,
+			 i > 0 ? ":" : "");
 	}
 	if (*p->label)
 		options[3] = (struct mnt_option){ "context", p->label };

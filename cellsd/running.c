@@ -16,6 +16,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -259,6 +260,7 @@ static int make_leaf(struct host *h, struct vp *v, struct err *e)
 	struct vp_run *run = v->run;
 	int r;
 
+	assert(run); /* roster_start() made it */
 	r = leaf_new(h->cgroup, run->leaf_name, vp_base(v), &run->leaf, e);
 	if (r < 0)
 		return r;
@@ -358,6 +360,7 @@ static void undo(struct host *h, struct vp *v)
 	char name[VP_LEAF_SIZE];
 	struct err e;
 
+	assert(v->run);
 	memcpy(name, v->run->leaf_name, sizeof(name));
 	if (v->run->leaf >= 0)
 		leaf_kill(v->run->leaf);

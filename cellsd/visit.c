@@ -74,8 +74,7 @@ __attribute__((noreturn)) static void run_child(const struct visit_plan *p)
 		(char *)"container=cells",
 		(char *)"TERM=linux",
 		(char *)"HOME=/root",
-		(char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:"
-			"/usr/bin:/sbin:/bin",
+		(char *)BIRTH_PATH,
 		NULL,
 	};
 	int r, code = EXIT_CANNOT;
