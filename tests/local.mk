@@ -240,12 +240,12 @@ EXTRA_DIST += %D%/fuzz/corpus/uri
 
 check_PROGRAMS += %D%/fuzz/fuzz_oci
 %C%_fuzz_fuzz_oci_SOURCES = %D%/fuzz/fuzz_oci.c $(FUZZ_MAIN)
-%C%_fuzz_fuzz_oci_LDADD = $(IMAGE_LIBS)
+%C%_fuzz_fuzz_oci_LDADD = $(FUZZ_LIBS) $(IMAGE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/oci
 
 check_PROGRAMS += %D%/fuzz/fuzz_unpack
 %C%_fuzz_fuzz_unpack_SOURCES = %D%/fuzz/fuzz_unpack.c $(FUZZ_MAIN)
-%C%_fuzz_fuzz_unpack_LDADD = $(IMAGE_LIBS)
+%C%_fuzz_fuzz_unpack_LDADD = $(FUZZ_LIBS) $(IMAGE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/unpack
 
 check_PROGRAMS += %D%/fuzz/fuzz_protocol
