@@ -53,6 +53,21 @@ struct report {
 	int step, code;
 };
 
+/*
+ * The daemon is the last that the kernel ends when memory runs out; programs of
+ * VPs are not, and may not make themselves so.
+ */
+static void oom_reset(const char *pid)
+{
+	char path[64];
+	auto_close int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%s/oom_score_adj", pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && write(fd, "0", 1) < 0)
+		return; /* no right to: then it was not set either */
+}
+
 void birth_reset(int keep_below)
 {
 	sigset_t none;
@@ -61,6 +76,7 @@ void birth_reset(int keep_below)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	umask(022);
+	oom_reset("self");
 	close_range((unsigned int)keep_below, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
@@ -172,6 +188,9 @@ static int map_ids(struct birth *b, uint32_t base, struct err *e)
 	char path[64];
 	int r = write_map(b->pid, "uid_map", base, e);
 
+	/* By us, so that it is also the least that the VP can set. */
+	snprintf(path, sizeof(path), "%d", (int)b->pid);
+	oom_reset(path);
 	if (r == 0)
 		r = write_map(b->pid, "gid_map", base, e);
 	if (r < 0)

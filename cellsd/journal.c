@@ -261,7 +261,7 @@ static int seal(struct journal *j, struct err *e)
 	return err_oom(e, j->path);
 }
 
-int journal_commit(struct journal *j, struct err *e)
+static int write_batch(struct journal *j, bool sync, struct err *e)
 {
 	size_t len;
 	int r;
@@ -273,7 +273,7 @@ int journal_commit(struct journal *j, struct err *e)
 		return r;
 	len = j->len;
 	r = io_write_all(j->fd, j->batch, len);
-	if (r == 0 && fsync(j->fd) < 0)
+	if (r == 0 && sync && fsync(j->fd) < 0)
 		r = -errno;
 	journal_drop(j);
 	if (r == 0) {
@@ -285,6 +285,16 @@ int journal_commit(struct journal *j, struct err *e)
 	if (ftruncate(j->fd, j->end) < 0 || lseek(j->fd, j->end, SEEK_SET) < 0)
 		return err_sys(e, errno, "undo a failed write of %s", j->path);
 	return r;
+}
+
+int journal_commit(struct journal *j, struct err *e)
+{
+	return write_batch(j, true, e);
+}
+
+int journal_note(struct journal *j, struct err *e)
+{
+	return write_batch(j, false, e);
 }
 
 int journal_rewrite(struct journal *j, struct err *e)

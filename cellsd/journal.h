@@ -32,6 +32,13 @@ void journal_add(struct journal *j, ...) __attribute__((sentinel));
 /* Writes the batch durably. On failure nothing of it is in the log. */
 int journal_commit(struct journal *j, struct err *e);
 
+/*
+ * The same for what matters only until the machine is off: who runs, who is in
+ * front. It survives the daemon's death at once, a power cut with the next
+ * commit.
+ */
+int journal_note(struct journal *j, struct err *e);
+
 /* Drops the batch. */
 void journal_drop(struct journal *j);
 

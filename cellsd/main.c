@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
 static int run(struct setup *s, struct err *e)
@@ -23,6 +24,8 @@ static int run(struct setup *s, struct err *e)
 	sigaddset(&ends, SIGINT);
 	sigprocmask(SIG_BLOCK, &ends, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* VPs see the folders that we make for them. */
+	umask(022);
 	r = sd_event_new(&loop);
 	if (r >= 0)
 		r = sd_event_add_signal(loop, NULL, SIGTERM, NULL, NULL);

@@ -237,7 +237,8 @@ int roster_move(struct roster *r, struct vp *v, enum vpevent ev, struct err *e)
 	if (next == v->state)
 		return 0;
 	journal_add(r->journal, "state", v->name, vpstate_name(next), NULL);
-	code = commit(r, e);
+	/* After a power cut a VP that ran is a stopped one anyway. */
+	code = ev == VPEVENT_END ? journal_note(r->journal, e) : commit(r, e);
 	if (code == 0)
 		rosterlog_set_state(r, v, next);
 	return code;
@@ -258,7 +259,7 @@ int roster_start(struct roster *r, struct vp *v, char leaf[VP_LEAF_SIZE],
 	if (!run)
 		return err_oom(e, "start a VP");
 	journal_add(r->journal, "start", v->name, leaf, NULL);
-	code = commit(r, e);
+	code = journal_note(r->journal, e);
 	if (code < 0) {
 		vp_run_free(run);
 		return code;
@@ -274,7 +275,7 @@ int roster_auto_start(struct roster *r, struct vp *v, struct err *e)
 	int code;
 
 	journal_add(r->journal, "auto", v->name, NULL);
-	code = commit(r, e);
+	code = journal_note(r->journal, e);
 	if (code == 0)
 		v->auto_started = true;
 	return code;
@@ -291,7 +292,7 @@ int roster_set_front(struct roster *r, struct vp *v, struct err *e)
 	if (v && vpstate_next(v->state, VPEVENT_FRONT) == VPSTATE_COUNT)
 		return refuse(v, VPEVENT_FRONT, e);
 	journal_add(r->journal, "front", name, generation.s, NULL);
-	code = commit(r, e);
+	code = journal_note(r->journal, e);
 	return code < 0 ? code : rosterlog_take(r, words, 3, e);
 }
 

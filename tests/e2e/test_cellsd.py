@@ -172,6 +172,8 @@ def test_a_vp_starts_and_is_a_world_of_its_own(two):
     assert abs(ranges["work"] - ranges["personal"]) >= 65536
     assert two.exec("work", "/bin/sh", "-c", "echo secret > /mine && busybox ls -ln /mine | busybox awk '{print $3}'") == (0, "0\n")
     assert two.exec("personal", "/bin/busybox", "cat", "/mine")[0] == 1
+    assert "cgroup2" in two.exec("work", "/bin/busybox", "grep", " /sys/fs/cgroup ", "/proc/mounts")[1]
+    assert two.exec("work", "/bin/busybox", "cat", "/proc/1/oom_score_adj")[1] == "0\n"
     # On disk the ids are 0-based, so that data can move.
     data = next((two.folder / "cellsd/vps").glob("work.*/upper/mine"))
     assert (data.stat().st_uid, data.stat().st_gid) == (0, 0)
