@@ -7,7 +7,8 @@ cd "$(dirname "$0")/../.." || exit 1
 build=$1
 mapfile -t sources < <(git ls-files 'lib/*.c' 'agent/*.c' 'policyd/*.c' 'cellsd/*.c' 'mgmt-server/*.c' 'mgmt-server/*/*.c' 'images/*.c' |
 	grep -v '\.bpf\.c$')
-flags=$(make -s -C "$build" print-cflags)
+# The last line: make may have to make the makefiles first.
+flags=$(make -s -C "$build" print-cflags | tail -n 1)
 # The analyzer of gcc 12 does not know that free() in a cleanup attribute ends a
 # life, so its leak and its use-after-free reports are about that; the others hold.
 gcc_flags='-O2 -fanalyzer -Wno-analyzer-malloc-leak -Wno-analyzer-fd-leak -Wno-analyzer-use-after-free -Wno-analyzer-double-free -Werror -c -o /dev/null'
