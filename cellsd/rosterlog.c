@@ -124,8 +124,10 @@ static int do_vp(struct roster *r, const char *const *w, struct err *e)
 void rosterlog_set_state(struct roster *r, struct vp *v, enum vpstate s)
 {
 	v->state = s;
-	if (s == VPSTATE_ABSENT)
+	if (s == VPSTATE_ABSENT) {
 		v->number = 0;
+		v->auto_started = false; /* the next is a new VP */
+	}
 	if (s == VPSTATE_ABSENT || s == VPSTATE_STOPPED ||
 	    s == VPSTATE_INSTALLED)
 		vp_run_free(steal(v->run));

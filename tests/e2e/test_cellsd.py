@@ -533,6 +533,11 @@ def test_boot_starts_once(phone):
     phone.policy("Stop", "s", "work")
     phone.apply(["work"], [], **{"on-boot": ("b", True)})
     assert phone.state("work") == "stopped"
+    # A VP that is wanted again after a wipe is a new one.
+    phone.policy("Wipe", "ss", "work", "job")
+    assert phone.state("work") == "absent"
+    phone.apply(["work"], [], **{"on-boot": ("b", True)})
+    harness.until(lambda: phone.state("work") == "background")
 
 
 def test_a_vp_no_longer_named_is_stopped_and_kept(two):
