@@ -297,6 +297,8 @@ EXTRA_DIST += %D%/lab/lab.py %D%/lab/guest.sh %D%/lab/job.py \
 EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py
 EXTRA_DIST += %D%/e2e/test_push.py
 EXTRA_DIST += %D%/e2e/office.py %D%/e2e/test_mgmtd.py %D%/e2e/test_openapi.py
+EXTRA_DIST += %D%/bench/fleet.py %D%/bench/rows/connect.py \
+	%D%/bench/rows/fanout.py %D%/bench/rows/idle.py
 EXTRA_DIST += %D%/bench/rows/push.py %D%/bench/rows/vp_start.py
 dist_noinst_SCRIPTS += %D%/bench/bench.py
 EXTRA_DIST += %D%/e2e/busclient.py %D%/e2e/forge.py %D%/e2e/phone.py \

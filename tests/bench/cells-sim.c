@@ -26,6 +26,7 @@
 #define RETRY_NS (NS_PER_SEC / 2)
 #define PROC_MAX 65536
 #define SETTLE_SECONDS 3
+#define IDLE_SECONDS 10
 
 struct sim;
 
@@ -288,7 +289,8 @@ static int verb_idle(struct sim *s, struct err *e)
 	if (r == 0)
 		r = cpu_used(s->pid, &cpu, e);
 	if (r == 0)
-		r = turn_until(s, clock_mono_ns() + s->seconds * NS_PER_SEC, e);
+		r = turn_until(s, clock_mono_ns() + IDLE_SECONDS * NS_PER_SEC,
+			       e);
 	if (r == 0)
 		r = cpu_used(s->pid, &cpu_end, e);
 	if (r == 0)
@@ -302,7 +304,7 @@ static int verb_idle(struct sim *s, struct err *e)
 		      ((json_int_t)after - (json_int_t)before) /
 			      (json_int_t)s->devices,
 		      "cpu_seconds", cpu_end - cpu, "seconds",
-		      (double)s->seconds, "connected",
+		      (double)IDLE_SECONDS, "connected",
 		      (json_int_t)s->connected));
 	return 0;
 }
@@ -464,7 +466,7 @@ int main(int argc, char **argv)
 		{ "window", 'w', OPT_NUMBER, &s.window, "N",
 		  "handshakes at once (64)" },
 		{ "seconds", 't', OPT_NUMBER, &s.seconds, "N",
-		  "how long, at most (120)" },
+		  "until connected, answered; how long to hold (120)" },
 		{ "pid", 'p', OPT_NUMBER, &s.pid, "PID",
 		  "the server's process, for idle" },
 		{ 0 },
