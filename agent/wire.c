@@ -282,8 +282,7 @@ static int open_lane(struct wire_peer *p, unsigned int lane,
 	};
 
 	p->vhost[lane] = lws_create_vhost(p->wire->context, &info);
-	if (!p->vhost[lane] ||
-	    lws_init_vhost_client_ssl(&info, p->vhost[lane]) != 0)
+	if (!p->vhost[lane])
 		return err_set(e, EINVAL,
 			       "set up TLS for %s: a certificate or key is not "
 			       "usable",
@@ -351,7 +350,8 @@ static void destroy_vhosts(lws_sorted_usec_list_t *sul)
 	free(g);
 }
 
-/* lws leaks the TLS state of connections that end together with their vhost. */
+/* lws 4.1 never frees a vhost that is destroyed before its connections ended.
+ */
 static void bury(struct wire_peer *p)
 {
 	struct grave *g = calloc(1, sizeof(*g));

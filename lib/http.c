@@ -335,7 +335,7 @@ static int open_vhost(struct http *h, const char *ca, struct lws_vhost **ret,
 		info.client_ssl_key_mem_len = (unsigned int)strlen(h->key);
 	}
 	vhost = lws_create_vhost(h->context, &info);
-	if (!vhost || lws_init_vhost_client_ssl(&info, vhost) != 0)
+	if (!vhost)
 		return err_set(e, EINVAL,
 			       "set up TLS for %s: a certificate or key is not "
 			       "usable",
@@ -519,7 +519,7 @@ static int call_on(struct http *h, struct lws_vhost *vhost,
 			 LWS_SET_TIMER_USEC_CANCEL);
 	if (c->wsi)
 		lws_set_opaque_user_data(c->wsi, NULL);
-	if (c->wsi && (c->progress == FAILED || c->is_last))
+	if (c->wsi && (c->progress == FAILED || c->is_last || h->first_contact))
 		lws_set_timeout(c->wsi, 1, LWS_TO_KILL_ASYNC);
 	c->wsi = NULL;
 	if (c->progress == FAILED) {
@@ -556,6 +556,8 @@ static int learn_ca(struct http *h, struct err *e)
 	h->first_contact = true;
 	r = call_on(h, vhost, &rq, &a, e);
 	h->first_contact = false;
+	/* Its connection ends first: lws 4.1 would never free the vhost. */
+	lws_service(h->context, -1);
 	lws_vhost_destroy(vhost);
 	if (r < 0)
 		return r;
