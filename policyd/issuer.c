@@ -50,8 +50,8 @@ json_t *issuer_documents(const struct policyd *p)
 	return steal(all);
 }
 
-static int build(struct policyd *p, const struct issuer_receipt *r, int64_t seq,
-		 char **ret, struct err *e)
+static int build(struct policyd *p, const struct issuer_receipt *r,
+		 json_t *details, int64_t seq, char **ret, struct err *e)
 {
 	const struct receipt_doc *d = r->document;
 	char time[TEXT_TIME_SIZE], state[TEXT_DIGEST_SIZE],
@@ -76,7 +76,7 @@ static int build(struct policyd *p, const struct issuer_receipt *r, int64_t seq,
 		"vp", r->vp && *r->vp ? r->vp : NULL, "enforcement",
 		level ? level : "", "state", state, "audit", "seq",
 		(json_int_t)chain.seq, "head", head, "details",
-		r->details ? json_incref(r->details) : json_object());
+		details ? json_incref(details) : json_object());
 	*ret = j ? json_text(j) : NULL;
 	return *ret ? 0 : err_oom(e, "write receipt");
 }
@@ -93,7 +93,7 @@ int issuer_write(struct policyd *p, const struct issuer_receipt *r,
 		return 0;
 	res = store_count(p->store, STORE_RECEIPT_SEQ, &seq, e);
 	if (res == 0)
-		res = build(p, r, seq, &payload, e);
+		res = build(p, r, details, seq, &payload, e);
 	if (res == 0)
 		res = store_put_receipt(p->store, seq, payload, e);
 	if (res == 0 && ret_seq)
