@@ -137,35 +137,38 @@ static int add_record(void *ctx, int64_t seq, const char *record, struct err *e)
 	return 0;
 }
 
-int auditlog_batch(struct policyd *p, int64_t after, char **ret, struct err *e)
+/* The batch as JSON text, its end signed. */
+static int seal_batch(struct policyd *p, const struct batch *b, char **ret,
+		      struct err *e)
 {
-	auto_json json_t *records = json_array(), *head = NULL, *j = NULL;
-	struct batch b = { .records = records };
+	auto_json json_t *head = NULL, *j = NULL;
 	auto_free char *envelope = NULL;
-	int r;
+	int r = audit_sign_head(&b->end, p->device_id, p->epoch,
+				policyd_stamp(p), p->key, &envelope, e);
 
-	if (!records)
-		return err_oom(e, "read audit");
-	if (!p->key) {
-		*ret = NULL;
-		return 0;
-	}
-	r = store_each_audit(p->store, after, AUDIT_BATCH_MAX, add_record, &b,
-			     e);
-	if (r < 0 && r != -ENOBUFS)
-		return r;
-	if (json_array_size(records) == 0) {
-		*ret = NULL;
-		return 0;
-	}
-	r = audit_sign_head(&b.end, p->device_id, p->epoch, policyd_stamp(p),
-			    p->key, &envelope, e);
 	if (r == 0)
 		r = json_parse(envelope, strlen(envelope), "audit head", &head,
 			       e);
 	if (r < 0)
 		return r;
-	j = json_pack("{sO sO}", "records", records, "head", head);
+	j = json_pack("{sO sO}", "records", b->records, "head", head);
 	*ret = j ? json_text(j) : NULL;
 	return *ret ? 0 : err_oom(e, "read audit");
+}
+
+int auditlog_batch(struct policyd *p, int64_t after, char **ret, struct err *e)
+{
+	auto_json json_t *records = json_array();
+	struct batch b = { .records = records };
+	int r;
+
+	if (!records)
+		return err_oom(e, "read audit");
+	r = p->key ? store_each_audit(p->store, after, AUDIT_BATCH_MAX,
+				      add_record, &b, e)
+		   : 0;
+	if (r < 0 && r != -ENOBUFS)
+		return r;
+	*ret = NULL;
+	return json_array_size(records) > 0 ? seal_batch(p, &b, ret, e) : 0;
 }

@@ -37,24 +37,24 @@ struct command {
 
 /* What an action is to cellsd, and what it leaves. */
 static const struct deed {
-	enum doc_action action;
 	const char *method;
+	const char *state; /* the VP's afterwards; NULL: cellsd tells */
+	enum doc_action action;
 	enum receipt_type receipt;
 	enum audit_event event;
-	const char *state; /* the VP's afterwards; NULL: cellsd tells */
-	bool has_job;	   /* the method takes the order's id */
-	bool has_details;  /* and answers with details */
+	bool has_job;	  /* the method takes the order's id */
+	bool has_details; /* and answers with details */
 	bool ends_vp;
 } deeds[] = {
-	{ DOC_START, "Start", RECEIPT_STARTED, AUDIT_START, "background" },
-	{ DOC_STOP, "Stop", RECEIPT_STOPPED, AUDIT_STOP, "stopped" },
-	{ DOC_SWITCH, "Switch", RECEIPT_SWITCHED, AUDIT_SWITCH, NULL },
-	{ DOC_LOCK, "Lock", RECEIPT_LOCKED, AUDIT_LOCK, "locked",
+	{ "Start", "background", DOC_START, RECEIPT_STARTED, AUDIT_START },
+	{ "Stop", "stopped", DOC_STOP, RECEIPT_STOPPED, AUDIT_STOP },
+	{ "Switch", NULL, DOC_SWITCH, RECEIPT_SWITCHED, AUDIT_SWITCH },
+	{ "Lock", "locked", DOC_LOCK, RECEIPT_LOCKED, AUDIT_LOCK,
 	  .has_details = true },
-	{ DOC_UNLOCK, "Unlock", RECEIPT_UNLOCKED, AUDIT_UNLOCK, "stopped" },
-	{ DOC_WIPE, "Wipe", RECEIPT_WIPED, AUDIT_WIPE, "absent",
+	{ "Unlock", "stopped", DOC_UNLOCK, RECEIPT_UNLOCKED, AUDIT_UNLOCK },
+	{ "Wipe", "absent", DOC_WIPE, RECEIPT_WIPED, AUDIT_WIPE,
 	  .has_job = true, .has_details = true, .ends_vp = true },
-	{ DOC_REMOVE, "Remove", RECEIPT_REMOVED, AUDIT_REMOVE, "absent",
+	{ "Remove", "absent", DOC_REMOVE, RECEIPT_REMOVED, AUDIT_REMOVE,
 	  .has_job = true, .has_details = true, .ends_vp = true },
 };
 
@@ -255,14 +255,14 @@ int command_take(struct policyd *p, const struct doc *d, bool known,
 
 	if (known)
 		return again(p, d, ret, e);
-	strcpy(j.id, d->head.id);
+	snprintf(j.id, sizeof(j.id), "%s", d->head.id);
 	memcpy(j.digest, d->head.digest, HASH_SIZE);
 	if (d->head.type == DOC_MEMBERSHIP) {
-		strcpy(j.action, "move");
+		snprintf(j.action, sizeof(j.action), "move");
 		return take_membership(p, &j, doc_as_membership(d), ret, e);
 	}
 	c = doc_as_command(d);
-	strcpy(j.vp, c->vp);
+	snprintf(j.vp, sizeof(j.vp), "%s", c->vp);
 	snprintf(j.action, sizeof(j.action), "%s", doc_action_name(c->action));
 	return take_command(p, &j, ret, e);
 }

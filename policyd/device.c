@@ -448,7 +448,7 @@ void device_push(struct policyd *p, const char *cause)
 		return;
 	}
 	d->is_busy = true;
-	strcpy(d->sent_cause, d->cause);
+	snprintf(d->sent_cause, sizeof(d->sent_cause), "%s", d->cause);
 	push_layers(d);
 }
 
@@ -538,11 +538,20 @@ static int listen_bus(struct device *d)
 	return r;
 }
 
+/* As cellsd last told; the weakest if it never did. */
+static enum doc_level load_level(struct policyd *p)
+{
+	auto_free char *level = NULL;
+	struct err ignored;
+
+	return store_text(p->store, STORE_LEVEL, &level, &ignored) == 0
+		       ? level_of(level)
+		       : DOC_OPEN;
+}
+
 int device_new(struct policyd *p, struct device **ret, struct err *e)
 {
 	AUTO(device_freep) struct device *d = calloc(1, sizeof(*d));
-	auto_free char *level = NULL;
-	struct err ignored;
 	int r;
 
 	if (!d)
@@ -552,8 +561,7 @@ int device_new(struct policyd *p, struct device **ret, struct err *e)
 	d->given = json_object();
 	if (!d->classes || !d->given)
 		return err_oom(e, "watch cellsd");
-	if (store_text(p->store, STORE_LEVEL, &level, &ignored) == 0)
-		d->level = level_of(level);
+	d->level = load_level(p);
 	r = listen_bus(d);
 	if (r < 0)
 		return err_sys(e, -r, "watch cellsd");

@@ -18,6 +18,7 @@
 #include "policyd/device.h"
 #include "policyd/policyd.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -116,18 +117,38 @@ static void watch(struct enrol *n, sd_bus_message *call)
 		sd_bus_track_add_sender(n->agent, call);
 }
 
-int enrol_start(struct policyd *p, sd_bus_message *call, const void *spki,
-		size_t len, char **ret, struct err *e)
+/* What the agent may know: nothing that the token could be told from. */
+static int write_request(const struct enrol *n, const void *spki, size_t len,
+			 char **ret, struct err *e)
 {
 	char admit[2 * HASH_SIZE + 1], bind[2 * HASH_SIZE + 1];
-	AUTO(key_freep) struct key *identity = NULL;
-	struct enrol *n = p->enrol;
 	auto_free char *csr = NULL;
 	auto_json json_t *j = NULL;
 	char ca[TEXT_DIGEST_SIZE];
 	uint8_t mac[HASH_SIZE];
-	const void *own;
 	size_t own_len;
+	const void *own = key_spki(n->key, &own_len);
+	int r = x509_request(n->key, n->device, &csr, e);
+
+	if (r < 0)
+		return r;
+	uri_admit(&n->uri, mac);
+	text_hex(mac, sizeof(mac), admit);
+	uri_bind(&n->uri, spki, len, own, own_len, mac);
+	text_hex(mac, sizeof(mac), bind);
+	text_digest(n->uri.ca, ca);
+	j = json_pack("{ss si ss ss ss ss}", "host", n->uri.host, "port",
+		      (int)n->uri.port, "ca", ca, "admit", admit, "bind", bind,
+		      "receipt_csr", csr);
+	*ret = j ? json_text(j) : NULL;
+	return *ret ? 0 : err_oom(e, "enrol");
+}
+
+int enrol_start(struct policyd *p, sd_bus_message *call, const void *spki,
+		size_t len, char **ret, struct err *e)
+{
+	AUTO(key_freep) struct key *identity = NULL;
+	struct enrol *n = p->enrol;
 	int r;
 
 	if (!n->call)
@@ -136,21 +157,8 @@ int enrol_start(struct policyd *p, sd_bus_message *call, const void *spki,
 	if (r < 0)
 		return r;
 	device_id(spki, len, n->device);
-	r = x509_request(n->key, n->device, &csr, e);
-	if (r < 0)
-		return r;
-	own = key_spki(n->key, &own_len);
-	uri_admit(&n->uri, mac);
-	text_hex(mac, sizeof(mac), admit);
-	uri_bind(&n->uri, spki, len, own, own_len, mac);
-	text_hex(mac, sizeof(mac), bind);
-	text_digest(n->uri.ca, ca);
 	watch(n, call);
-	j = json_pack("{ss si ss ss ss ss}", "host", n->uri.host, "port",
-		      (int)n->uri.port, "ca", ca, "admit", admit, "bind", bind,
-		      "receipt_csr", csr);
-	*ret = j ? json_text(j) : NULL;
-	return *ret ? 0 : err_oom(e, "enrol");
+	return write_request(n, spki, len, ret, e);
 }
 
 /* ---- the server's answer */
@@ -316,14 +324,14 @@ static int write_identity(struct enrol *n, const struct answer *a,
 
 /* A device that was enrolled keeps its time; else the root gives a first one.
  */
-static int write_time(struct policyd *p, const struct answer *a,
+static int write_time(struct policyd *p, int64_t issued,
 		      struct securetime *time, struct err *e)
 {
 	char saved[SECURETIME_TEXT_SIZE];
 
 	*time = p->time;
-	if (!p->root || time->base < a->root->head.issued)
-		securetime_reset(time, a->root->head.issued, clock_boot_ns());
+	if (!p->root || time->base < issued)
+		securetime_reset(time, issued, clock_boot_ns());
 	securetime_text(time, clock_boot_ns(), saved);
 	return store_set_text(p->store, STORE_TIME, saved, e);
 }
@@ -335,12 +343,13 @@ static int adopt(struct enrol *n, const struct answer *a, struct err *e)
 	struct securetime time;
 	int r = store_begin(p->store, true, &tx, e);
 
+	assert(a->root);
 	if (r == 0)
 		r = store_empty_epoch(p->store, e);
 	if (r == 0)
 		r = write_identity(n, a, e);
 	if (r == 0)
-		r = write_time(p, a, &time, e);
+		r = write_time(p, a->root->head.issued, &time, e);
 	if (r == 0)
 		r = store_put_root(p->store, &a->root->head, a->last, e);
 	if (r == 0)
@@ -454,38 +463,67 @@ static int on_wiped(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	return 0;
 }
 
+/* One row of List; *ret is the VP's name if there is something to wipe. */
+static int read_left(sd_bus_message *m, char ret[DOC_ID_SIZE])
+{
+	auto_json json_t *o = NULL;
+	const char *name, *state;
+	int r = sd_bus_message_read(m, "s", &name);
+
+	if (r >= 0)
+		r = device_read_details(m, &o);
+	if (r >= 0)
+		r = sd_bus_message_exit_container(m);
+	if (r < 0)
+		return r;
+	state = json_string_value(json_object_get(o, "state"));
+	if (!state || strcmp(state, "absent") != 0)
+		snprintf(ret, DOC_ID_SIZE, "%s", name);
+	return 0;
+}
+
+/* 1: a VP is left; 0: none is. */
+static int find_left(sd_bus_message *m, char ret[DOC_ID_SIZE])
+{
+	int r = sd_bus_message_enter_container(m, 'a', "(sa{sv})");
+
+	if (r < 0)
+		return r;
+	for (;;) {
+		r = sd_bus_message_enter_container(m, 'r', "sa{sv}");
+		if (r > 0)
+			r = read_left(m, ret);
+		else
+			return r;
+		if (r < 0 || *ret)
+			return r < 0 ? r : 1;
+	}
+}
+
+/* The same job for as long as this reset lasts, and another for the next. */
+static void name_job(struct enrol *n, const char *vp, char ret[DOC_ID_SIZE])
+{
+	snprintf(ret, DOC_ID_SIZE, "reset-%08x-%.48s",
+		 (unsigned int)store_int(n->p->store, STORE_RESETTING, 0), vp);
+}
+
 /* List's answer: the first VP that is still there is wiped. */
 static int on_list(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-	struct enrol *n = arg;
 	char job[DOC_ID_SIZE], vp[DOC_ID_SIZE] = "";
+	struct enrol *n = arg;
 	int r;
 
 	n->is_wiping = false;
 	if (sd_bus_message_is_method_error(m, NULL))
 		return 0;
-	r = sd_bus_message_enter_container(m, 'a', "(sa{sv})");
-	while (r >= 0 && !*vp &&
-	       (r = sd_bus_message_enter_container(m, 'r', "sa{sv}")) > 0) {
-		auto_json json_t *o = NULL;
-		const char *name, *state;
-
-		r = sd_bus_message_read(m, "s", &name);
-		if (r >= 0)
-			r = device_read_details(m, &o);
-		if (r < 0)
-			return 0;
-		sd_bus_message_exit_container(m);
-		state = json_string_value(json_object_get(o, "state"));
-		if (state && strcmp(state, "absent") != 0)
-			snprintf(vp, sizeof(vp), "%s", name);
-	}
-	if (!*vp) {
+	r = find_left(m, vp);
+	if (r == 0)
 		reset_end(n);
-		return 0;
-	}
-	snprintf(job, sizeof(job), "reset-%.58s", vp);
+	if (r <= 0)
+		return 0; /* what could not be read is asked for again */
+	name_job(n, vp, job);
 	if (device_message(n->p, "Wipe", &call) >= 0 &&
 	    sd_bus_message_append(call, "ss", vp, job) >= 0 &&
 	    device_call(n->p, call, on_wiped, n) >= 0)
@@ -508,8 +546,11 @@ int enrol_reset(struct policyd *p, sd_bus_message *call, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct enrol *n = p->enrol;
+	uint32_t nonce;
 	int r;
 
+	hash_random(&nonce, sizeof(nonce));
+	nonce |= 1;
 	if (n->call || n->reset_call)
 		return err_reason(e, REASON_BUSY,
 				  "reset: an enrolment or reset is under way");
@@ -519,7 +560,7 @@ int enrol_reset(struct policyd *p, sd_bus_message *call, struct err *e)
 	/* Written first: a power cut does not save a VP. */
 	r = store_begin(p->store, true, &tx, e);
 	if (r == 0)
-		r = store_set_int(p->store, STORE_RESETTING, 1, e);
+		r = store_set_int(p->store, STORE_RESETTING, nonce, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r < 0)

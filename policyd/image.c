@@ -12,6 +12,7 @@
 #include "policyd/intake.h"
 #include "policyd/policyd.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -246,6 +247,7 @@ static int open_assembly(struct image *im, struct err *e)
 
 	if (r < 0)
 		return r;
+	assert(list);
 	if (list->size != im->layer.size)
 		return err_reason(e, REASON_IMAGE_DIGEST,
 				  "the chunk list makes %llu bytes of a layer "

@@ -154,7 +154,7 @@ int password_unlock_config(struct policyd *p, const char *id, const void *data,
 		r = set_counter(p, CONFIG, id, &none, e);
 	if (r < 0)
 		return r;
-	strcpy(p->window.id, id);
+	snprintf(p->window.id, sizeof(p->window.id), "%s", id);
 	p->window.until_ns = clock_boot_ns() + PASSWORD_WINDOW * NS_PER_S;
 	/* What was refused for want of it may come again. */
 	p->staged_blocked = false;
@@ -270,7 +270,7 @@ int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
 	*a = (struct attempt){ .p = p,
 			       .call = sd_bus_message_ref(call),
 			       .wrong = wrong };
-	strcpy(a->vp, vp);
+	snprintf(a->vp, sizeof(a->vp), "%s", vp);
 	r = device_call(p, m, on_answer, a);
 	if (r < 0) {
 		attempt_free(a);

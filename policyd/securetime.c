@@ -95,5 +95,5 @@ void securetime_boot_id(char ret[40])
 	auto_fclose FILE *f = fopen(BOOT_ID, "re");
 
 	if (!f || fscanf(f, "%39s", ret) != 1)
-		strcpy(ret, "unknown");
+		snprintf(ret, 40, "unknown");
 }

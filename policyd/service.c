@@ -353,7 +353,7 @@ static int check_caller(struct policyd *p, sd_bus_message *m, unsigned int who,
 		return 0;
 	r = bus_check_caller(m, who, e);
 	if (r == 0 && sender && strlen(sender) < sizeof(p->caller)) {
-		strcpy(p->caller, sender);
+		snprintf(p->caller, sizeof(p->caller), "%s", sender);
 		p->caller_who = who;
 	}
 	return r;

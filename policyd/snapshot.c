@@ -49,7 +49,7 @@ static int parse_entry(json_t *j, struct snapshot *s, struct err *e)
 		return wrong(e, "names a digest that is none");
 	if (snapshot_find(s, n->type, id))
 		return wrong(e, "names a document twice");
-	strcpy(n->id, id);
+	snprintf(n->id, sizeof(n->id), "%s", id);
 	n->version = (uint32_t)version;
 	s->n++;
 	return 0;
@@ -96,9 +96,9 @@ static int take_head(const struct fields *f, struct snapshot *s, struct err *e)
 	if (s->expires <= s->issued ||
 	    s->expires - s->issued > SNAPSHOT_LIFE_MAX)
 		return wrong(e, "does not live up to 24 hours");
-	strcpy(s->org, f->org);
-	strcpy(s->device, f->device);
-	strcpy(s->epoch, f->epoch);
+	snprintf(s->org, sizeof(s->org), "%s", f->org);
+	snprintf(s->device, sizeof(s->device), "%s", f->device);
+	snprintf(s->epoch, sizeof(s->epoch), "%s", f->epoch);
 	s->version = (uint32_t)f->version;
 	return 0;
 }

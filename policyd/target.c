@@ -126,12 +126,20 @@ static int take_modes(struct target *d, struct err *e)
 	return d->modes ? 0 : err_oom(e, "evaluate");
 }
 
+static bool is_applied(struct policyd *p, const char *digest)
+{
+	auto_free char *held = NULL;
+	struct err ignored;
+	int r = store_text(p->store, STORE_DESIRED, &held, &ignored);
+
+	return r == 0 && strcmp(held, digest) == 0 &&
+	       !store_int(p->store, STORE_APPLYING, 0);
+}
+
 int target_new(struct policyd *p, struct target **ret, struct err *e)
 {
 	struct target *d = calloc(1, sizeof(*d));
-	auto_free char *held = NULL;
 	struct access_time at;
-	struct err ignored;
 	int r;
 
 	if (!d)
@@ -148,9 +156,7 @@ int target_new(struct policyd *p, struct target **ret, struct err *e)
 	if (p->snapshot)
 		memcpy(d->snapshot, p->snapshot->digest, HASH_SIZE);
 	d->generation = store_int(p->store, STORE_GENERATION, 0);
-	d->news = store_text(p->store, STORE_DESIRED, &held, &ignored) < 0 ||
-		  strcmp(held, d->digest) != 0 ||
-		  store_int(p->store, STORE_APPLYING, 0);
+	d->news = !is_applied(p, d->digest);
 	if (d->news)
 		d->generation++;
 	*ret = d;

@@ -393,7 +393,7 @@ static int test_password(struct verify *v, struct err *e)
 	r = get_protected(v->facts, id, &old, e);
 	if (r == -ENOENT)
 		return 0;
-	if (r < 0)
+	if (r < 0 || !old)
 		return r;
 	if (memcmp(old->head.digest, v->env->digest, HASH_SIZE) == 0)
 		return 0;
