@@ -171,7 +171,12 @@ class Bus:
                                ["dbus-daemon", "--nofork", "--nopidfile", f"--config-file={config}"],
                                folder / "bus.log")
         self.process.start(wait=False)
-        until(self.socket.exists)
+        until(self._listens)
+
+    def _listens(self):
+        """The socket is there a moment before anybody listens on it."""
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(str(self.socket)) == 0
 
     def call(self, user, name, method, signature="", *args, timeout=120):
         """busctl as that user; the list of the answer's values, as JSON has them."""
