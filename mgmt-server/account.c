@@ -13,14 +13,16 @@
 #include "mgmt-server/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PASSWORD_MIN 12
 #define PASSWORD_MAX 1024
 #define TTL_DEFAULT 28800
 #define TTL_MAX 86400
 #define SALT_SIZE 16
-#define LOGINS_A_SECOND 2 /* of the whole server: each costs its loop time */
+#define LOGINS_A_SECOND 2 /* of the whole server: each costs work */
 
 static int derive(const char *password, const uint8_t *salt, size_t salt_len,
 		  uint64_t iterations, uint8_t ret[HASH_SIZE], struct err *e)
@@ -93,6 +95,55 @@ static int check_login_rate(struct request *rq, struct err *e)
 	return err_set(e, PROBLEM_LIMITED, "too many log-ins: wait a minute");
 }
 
+/*
+ * The derivation takes a good part of a second on purpose. A child does it, so
+ * that the loop goes on: it gets the password, and gives back the verifier.
+ */
+static int start_job(struct request *rq, const char *password,
+		     const struct account *a, struct err *e)
+{
+	auto_close int in = -1;
+	uint8_t have[HASH_SIZE];
+	struct err ignored;
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_sys(e, EIO, "log in");
+	rq->job = fds[0];
+	in = fds[1];
+	pid = fork();
+	if (pid < 0)
+		return err_set(e, PROBLEM_OVERLOADED, "log in: try again");
+	if (pid > 0)
+		return 1;
+	/* Nothing of the server's may be held by the child. */
+	if (in > STDERR_FILENO + 1)
+		close_range(STDERR_FILENO + 1, (unsigned int)in - 1, 0);
+	close_range((unsigned int)in + 1, ~0U, 0);
+	if (derive(password, a->salt, sizeof(a->salt), a->iterations, have,
+		   &ignored) < 0 ||
+	    write(in, have, sizeof(have)) != sizeof(have))
+		_exit(EXIT_FAILURE);
+	_exit(EXIT_SUCCESS);
+}
+
+/* 0: the password is the account's; 1: the child is still at it. */
+static int end_job(struct request *rq, const struct account *a, struct err *e)
+{
+	uint8_t have[HASH_SIZE];
+	ssize_t n = read(rq->job, have, sizeof(have));
+
+	if (n < 0 && errno == EAGAIN)
+		return 1;
+	if (n != sizeof(have))
+		return err_set(e, EIO, "log in: the derivation failed");
+	if (hash_compare(have, a->verifier, sizeof(have)) != 0 || !a->found)
+		return err_set(e, PROBLEM_UNAUTHORIZED,
+			       "user or password is wrong");
+	return 0;
+}
+
 static int answer_token(struct request *rq, const struct account *a,
 			int64_t ttl, struct err *e)
 {
@@ -129,8 +180,7 @@ int account_login(struct request *rq, struct err *e)
 		{ "ttl", JSON_INTEGER, true, &ttl },
 		{ NULL },
 	};
-	uint8_t have[HASH_SIZE];
-	int r = check_login_rate(rq, e);
+	int r = rq->job < 0 ? check_login_rate(rq, e) : 0;
 
 	if (r == 0)
 		r = request_take(rq, table, e);
@@ -143,14 +193,9 @@ int account_login(struct request *rq, struct err *e)
 	request_note(rq, user, NULL, NULL, NULL, NULL);
 	r = load_account(rq->server, user, &a, e);
 	if (r == 0)
-		r = derive(password, a.salt, sizeof(a.salt), a.iterations, have,
-			   e);
-	if (r < 0)
-		return r;
-	if (hash_compare(have, a.verifier, sizeof(have)) != 0 || !a.found)
-		return err_set(e, PROBLEM_UNAUTHORIZED,
-			       "user or password is wrong");
-	return answer_token(rq, &a, ttl, e);
+		r = rq->job < 0 ? start_job(rq, password, &a, e)
+				: end_job(rq, &a, e);
+	return r == 0 ? answer_token(rq, &a, ttl, e) : r;
 }
 
 /* ---- administration */

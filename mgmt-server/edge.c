@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 
 #define HEADERS_SIZE 4096
@@ -34,9 +35,18 @@ static int signal_callback(struct lws *wsi, enum lws_callback_reasons reason,
 	struct edge *ed = lws_context_user(lws_get_context(wsi));
 	struct signalfd_siginfo info;
 
-	if (reason == LWS_CALLBACK_RAW_RX_FILE && ed->signals >= 0 &&
-	    read(ed->signals, &info, sizeof(info)) == sizeof(info))
-		ed->stop = true;
+	if (reason != LWS_CALLBACK_RAW_RX_FILE || ed->signals < 0)
+		return 0;
+	while (read(ed->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo != SIGCHLD) {
+			ed->stop = true;
+			continue;
+		}
+		/* A login's child: whoever waits for it looks again. */
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		rest_run_held(ed, true);
+	}
 	return 0;
 }
 
@@ -48,6 +58,7 @@ static int open_signals(struct edge *ed, struct err *e)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGCHLD);
 	signal(SIGPIPE, SIG_IGN);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return err_sys(e, errno, "block signals");

@@ -23,6 +23,7 @@ void request_init(struct request *rq, struct server *s)
 	memset(rq, 0, sizeof(*rq));
 	rq->server = s;
 	rq->answer.fd = -1;
+	rq->job = -1;
 }
 
 static void answer_fini(struct answer *a)
@@ -36,6 +37,8 @@ static void answer_fini(struct answer *a)
 void request_fini(struct request *rq)
 {
 	answer_fini(&rq->answer);
+	if (rq->job >= 0)
+		close(rq->job);
 	for (unsigned int i = 0; i < rq->n_args; i++)
 		free(rq->arg[i]);
 	free(rq->body);

@@ -82,6 +82,7 @@ struct request {
 	json_t *json;	    /* owned; of the body */
 	int64_t wait_until; /* of a held request: wall time */
 	uint64_t wait_seen;
+	int job; /* -1, or what a held request waits to read from */
 	struct answer answer;
 	/* For the audit entry that a successful write leaves. */
 	struct {

@@ -151,7 +151,10 @@ static void refuse(struct request *rq, int r, const struct err *why)
 		log_error("audit of a refusal: %s", e.text);
 }
 
-/* A read leaves nothing; a write is done whole, with its entry, or not. */
+/*
+ * A read leaves nothing; a write is done whole, with its entry, or not. What is
+ * held (1) has written nothing yet.
+ */
 static int run_write(struct request *rq, struct err *e)
 {
 	struct server *s = rq->server;
@@ -161,18 +164,19 @@ static int run_write(struct request *rq, struct err *e)
 	if (r < 0)
 		return r;
 	r = once_recall(rq, e);
-	if (r == 0) {
+	if (r > 0)
+		return server_keep(s, e);
+	if (r == 0)
 		r = rq->route->handle(rq, e);
-		if (r == 0 && !(rq->route->flags & ROUTE_QUIET))
-			r = audit(rq, NULL, e);
-		if (r == 0)
-			r = once_keep(rq, e);
-	}
-	if (r < 0) {
+	if (r == 0 && !(rq->route->flags & ROUTE_QUIET))
+		r = audit(rq, NULL, e);
+	if (r == 0)
+		r = once_keep(rq, e);
+	if (r != 0) {
 		server_undo(s, &mark);
 		return r;
 	}
-	return server_keep(s, e); /* also what was recalled (r is 1) */
+	return server_keep(s, e);
 }
 
 bool route_run(struct request *rq)
