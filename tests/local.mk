@@ -258,7 +258,9 @@ noinst_PROGRAMS += %D%/e2e/httpcall
 %C%_e2e_httpcall_LDADD = $(BASE_LIBS) $(LWS_LIBS)
 
 # Plays a fleet of devices for the benchmarks.
-noinst_PROGRAMS += %D%/bench/cells-sim
+noinst_PROGRAMS += %D%/bench/cells-sim %D%/bench/floor
+%C%_bench_floor_SOURCES = %D%/bench/floor.c
+%C%_bench_floor_LDADD = $(BASE_LIBS)
 %C%_bench_cells_sim_SOURCES = %D%/bench/cells-sim.c \
 	%D%/bench/simdevice.c %D%/bench/simdevice.h \
 	%D%/bench/simstore.c %D%/bench/simstore.h
