@@ -30,7 +30,8 @@ static void set(struct host *h, struct vp *v, uint32_t classes,
 		leaf_kill(v->run->leaf);
 }
 
-static void take_handles(struct host *h, struct vp *v, uint32_t lost)
+static void take_handles(struct host *h, struct vp *v, uint32_t lost,
+			 struct host_revoked *ret)
 {
 	struct holder_count counts[CELLS_CLASS_COUNT] = { 0 };
 	struct holder_order order = {
@@ -50,14 +51,14 @@ static void take_handles(struct host *h, struct vp *v, uint32_t lost)
 		log_warning("look for open handles of VP %s: %s", v->name,
 			    strerror(-r));
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++) {
-		struct host_cut *cut = &h->revoked.cut[h->revoked.n];
+		struct host_cut *cut = &ret->cut[ret->n];
 
 		if (!counts[c].handles && !counts[c].mappings)
 			continue;
 		snprintf(cut->vp, sizeof(cut->vp), "%s", v->name);
 		cut->cls = (enum cells_class)c;
 		cut->count = counts[c];
-		h->revoked.n++;
+		ret->n++;
 	}
 }
 
@@ -74,13 +75,14 @@ static void tell_modes(struct host *h, const struct vp *v, uint32_t changed,
 	}
 }
 
-void front_settle(struct host *h, const char *cause, uint64_t *ret_ns)
+void front_settle(struct host *h, const char *cause, struct host_revoked *ret,
+		  uint64_t *ret_ns)
 {
 	struct roster *r = h->roster;
 	struct vp *front = roster_front(r);
 	uint32_t old[ROSTER_VPS_MAX] = { 0 };
 
-	h->revoked.n = 0;
+	ret->n = 0;
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
 
@@ -94,7 +96,8 @@ void front_settle(struct host *h, const char *cause, uint64_t *ret_ns)
 
 		if (v->run && old[i] & ~v->run->allowed & h->present)
 			take_handles(h, v,
-				     old[i] & ~v->run->allowed & h->present);
+				     old[i] & ~v->run->allowed & h->present,
+				     ret);
 	}
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
@@ -126,7 +129,7 @@ int front_switch(struct host *h, struct vp *v, const char *cause,
 	r = roster_set_front(h->roster, v, e);
 	if (r < 0)
 		return r;
-	front_settle(h, cause, &last);
+	front_settle(h, cause, &h->switched, &last);
 	ns = clock_mono_ns() - begin;
 	h->watch.switched(h->watch.arg, from ? from->name : "",
 			  v ? v->name : "", h->roster->front_generation, cause,
@@ -135,8 +138,8 @@ int front_switch(struct host *h, struct vp *v, const char *cause,
 		h->watch.changed(h->watch.arg, from->name, from->state, cause);
 	if (v)
 		h->watch.changed(h->watch.arg, v->name, v->state, cause);
-	if (h->revoked.n > 0)
-		h->watch.revoked(h->watch.arg, &h->revoked, last - begin,
+	if (h->switched.n > 0)
+		h->watch.revoked(h->watch.arg, &h->switched, last - begin,
 				 cause);
 	*ret_ns = ns;
 	roster_tidy(h->roster);

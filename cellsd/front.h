@@ -7,14 +7,16 @@
 
 struct err;
 struct host;
+struct host_revoked;
 struct vp;
 
 /*
  * Brings the kernel to what the roster says: first takes from all, ends or
- * counts holders (h->revoked), then gives. *ret_ns: CLOCK_MONOTONIC of the
+ * counts holders (*ret), then gives. *ret_ns: CLOCK_MONOTONIC of the
  * kernel's last switch.
  */
-void front_settle(struct host *h, const char *cause, uint64_t *ret_ns);
+void front_settle(struct host *h, const char *cause, struct host_revoked *ret,
+		  uint64_t *ret_ns);
 
 /* NULL: the host. Nothing to do is no error. */
 int front_switch(struct host *h, struct vp *v, const char *cause,

@@ -246,7 +246,7 @@ static int resume(struct host *h, struct err *e)
 		if (!v->run && v->state == VPSTATE_WIPING)
 			erase_begin(h, v);
 	}
-	front_settle(h, "restart", &ns);
+	front_settle(h, "restart", &h->switched, &ns);
 	return 0;
 }
 
@@ -373,7 +373,7 @@ int host_apply(struct host *h, struct roster_wish *w, const char *cause,
 	code = roster_apply(r, w, e);
 	if (code < 0)
 		return code;
-	front_settle(h, cause, &last);
+	front_settle(h, cause, &h->revoked, &last);
 	*ret_ns = last > arrival_ns ? last - arrival_ns : 0;
 	for (unsigned int i = 0; i < r->n; i++) {
 		if (i < n && is_new[i])

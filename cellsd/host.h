@@ -73,7 +73,9 @@ struct host {
 	uint32_t present; /* classes that have a node, a bit each */
 	int stage, layers_dir, cgroup, data; /* folders */
 	sd_event_source *on_events, *on_flush, *on_hotplug, *on_settled;
-	struct host_revoked revoked; /* room for the answer at hand */
+	struct host_revoked revoked; /* by the last Apply */
+	struct host_revoked
+		switched; /* by the last switch, also inside Apply */
 };
 
 /* Opens all and takes running VPs over. The watch is set before events come. */

@@ -259,6 +259,15 @@ def test_a_policy_that_takes_a_class_ends_its_holders(two):
     assert not two.opens("personal", "fuse")
 
 
+def test_a_policy_without_the_vp_in_front_takes_its_handles(two):
+    two.call("root", "Switch", "s", "work")
+    hold(two, "work", "hwrng")
+    revoked, _ = two.apply(["personal"], [("personal", "camera", ANY, False)])
+    assert revoked == [["work", CLASSES.index("camera"), 1, 0, 0]]
+    harness.until(lambda: two.state("work") == "stopped")
+    assert two.opens("personal", "hwrng")
+
+
 def test_keep_leaves_them_and_says_so(two):
     hold(two, "personal", "fuse")
     rest = [r for r in BOTH if r[:2] != ("personal", "gps")]
