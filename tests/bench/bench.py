@@ -20,6 +20,7 @@ import os
 import pathlib
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -162,6 +163,7 @@ def load(names):
 
 def main():
     sys.modules["bench"] = sys.modules["__main__"]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended"))  # so that worlds are closed
     parser = argparse.ArgumentParser(prog="run bench", description="Measures side by side; ratio is ours / theirs.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="which rows; all")
     parser.add_argument("--rounds", type=int, help="how often each side takes its turn")
