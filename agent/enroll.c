@@ -197,7 +197,7 @@ static int request_body(const struct identity *id,
 	if (r < 0)
 		return r;
 	if (gethostname(name, sizeof(name) - 1) < 0 || !name[0])
-		strcpy(name, "device");
+		snprintf(name, sizeof(name), "device");
 	j = json_pack("{s:s, s:s, s:s, s:s, s:s}", "admit", rq->admit, "bind",
 		      rq->bind, "identity_csr", csr, "receipt_csr",
 		      rq->receipt_csr, "name", name);

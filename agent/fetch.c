@@ -345,7 +345,7 @@ int fetch_want(struct fetch *f, const char *digest, bool is_list)
 		memset(&f->progress, 0, sizeof(f->progress));
 	f->is_idle = false;
 	it->fetch = f;
-	strcpy(it->digest, digest);
+	snprintf(it->digest, sizeof(it->digest), "%s", digest);
 	it->is_list = is_list;
 	it->fd = -1;
 	it->backoff = (struct backoff){ .first_ms = FIRST_WAIT_MS,

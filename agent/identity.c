@@ -54,9 +54,9 @@ static int take_fields(const struct fields *f, struct enrolment *ret,
 	    strlen(f->host) >= sizeof(n.host))
 		return err_set(e, EINVAL,
 			       "enrolment: a member is out of range");
-	strcpy(n.device, f->device);
-	strcpy(n.epoch, f->epoch);
-	strcpy(n.host, f->host);
+	snprintf(n.device, sizeof(n.device), "%s", f->device);
+	snprintf(n.epoch, sizeof(n.epoch), "%s", f->epoch);
+	snprintf(n.host, sizeof(n.host), "%s", f->host);
 	n.port = (uint16_t)f->port;
 	n.device_port = (uint16_t)f->device_port;
 	n.ca = strdup(f->ca);
@@ -101,7 +101,8 @@ static char *path_of(const struct identity *id, const char *name)
 static int read_enrolment(const struct identity *id, const char *name,
 			  struct enrolment *ret, bool *ret_has, struct err *e)
 {
-	auto_free char *path = path_of(id, name), *text = NULL;
+	auto_free char *text = NULL;
+	auto_free char *path = path_of(id, name);
 	size_t len;
 	int r;
 
@@ -119,7 +120,8 @@ static int read_enrolment(const struct identity *id, const char *name,
 static int write_enrolment(const struct identity *id, const char *name,
 			   const struct enrolment *n, struct err *e)
 {
-	auto_free char *path = path_of(id, name), *text = NULL;
+	auto_free char *text = NULL;
+	auto_free char *path = path_of(id, name);
 	int r;
 
 	if (!path)

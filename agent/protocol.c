@@ -335,7 +335,7 @@ static int enqueue(struct protocol *p, json_t *envelope, const char *name,
 	it->is_snapshot = is_snapshot;
 	/* Without a payload to name it by, the server's name has to do. */
 	if (!*it->sha256 && name && text_undigest(name, digest) == 0)
-		strcpy(it->sha256, name);
+		snprintf(it->sha256, sizeof(it->sha256), "%s", name);
 	o = *it->sha256 ? recall(p, it->sha256) : NULL;
 	if (o && strcmp(o->word, "cancelled") == 0) {
 		say_submitted(p, o);
