@@ -93,51 +93,46 @@ int enrolment_parse(const char *text, size_t len, struct enrolment *ret,
 
 /* ---- the folder */
 
-static char *path_of(const struct identity *id, const char *name)
+static int path_of(const struct identity *id, const char *name, char **ret,
+		   struct err *e)
 {
-	return io_join(id->folder, name);
+	*ret = io_join(id->folder, name);
+	return *ret ? 0 : err_oom(e, name);
 }
 
 static int read_enrolment(const struct identity *id, const char *name,
 			  struct enrolment *ret, bool *ret_has, struct err *e)
 {
-	auto_free char *text = NULL;
-	auto_free char *path = path_of(id, name);
+	auto_free char *path = NULL, *text = NULL;
 	size_t len;
-	int r;
+	int r = path_of(id, name, &path, e);
 
-	if (!path)
-		return err_oom(e, name);
-	r = io_read_file(path, FILE_MAX, &text, &len, e);
-	if (r == -ENOENT)
-		return 0;
+	if (r == 0)
+		r = io_read_file(path, FILE_MAX, &text, &len, e);
 	if (r == 0)
 		r = enrolment_parse(text, len, ret, e);
 	*ret_has = r == 0;
-	return r;
+	return r == -ENOENT ? 0 : r;
 }
 
 static int write_enrolment(const struct identity *id, const char *name,
 			   const struct enrolment *n, struct err *e)
 {
-	auto_free char *text = NULL;
-	auto_free char *path = path_of(id, name);
-	int r;
+	auto_free char *path = NULL, *text = NULL;
+	int r = path_of(id, name, &path, e);
 
-	if (!path)
-		return err_oom(e, name);
-	r = enrolment_text(n, &text, e);
+	if (r == 0)
+		r = enrolment_text(n, &text, e);
 	return r < 0 ? r : io_replace_file(path, text, strlen(text), 0600, e);
 }
 
 static int open_key(struct identity *id, struct err *e)
 {
-	auto_free char *path = path_of(id, KEY_FILE);
-	int r;
+	auto_free char *path = NULL;
+	int r = path_of(id, KEY_FILE, &path, e);
 
-	if (!path)
-		return err_oom(e, KEY_FILE);
-	r = key_open_file(path, true, &id->key, e);
+	if (r == 0)
+		r = key_open_file(path, true, &id->key, e);
 	if (r == 0)
 		r = key_to_pem(id->key, true, &id->key_pem, e);
 	if (r == 0)
@@ -226,11 +221,12 @@ int identity_commit(struct identity *id, struct err *e)
 
 void identity_drop(struct identity *id)
 {
-	auto_free char *path = path_of(id, NEXT_FILE);
+	auto_free char *path = NULL;
+	struct err ignored;
 
 	enrolment_fini(&id->next);
 	id->has_next = false;
-	if (path)
+	if (path_of(id, NEXT_FILE, &path, &ignored) == 0)
 		unlink(path); /* left behind it is dropped at the next start */
 }
 
