@@ -120,6 +120,15 @@ void devchan_sent(struct devchan *c)
 	free(o);
 }
 
+bool devchan_has(const struct devchan *c, uint64_t turn)
+{
+	const struct devchan_out *o = c->out;
+
+	while (o && o->turn != turn)
+		o = o->next;
+	return o != NULL;
+}
+
 static json_t *load_envelope(const char *text)
 {
 	return json_loads(text, 0, NULL);

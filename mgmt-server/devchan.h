@@ -62,6 +62,8 @@ int devchan_refresh(struct devchan *c, struct err *e);
 /* What may be sent now, or NULL; devchan_sent() ends it. */
 struct devchan_out *devchan_peek(struct devchan *c);
 void devchan_sent(struct devchan *c);
+/* Is a message of that turn waiting? */
+bool devchan_has(const struct devchan *c, uint64_t turn);
 /* Asks the edge to hang up. */
 void devchan_close(struct devchan *c);
 

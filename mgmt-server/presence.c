@@ -129,6 +129,14 @@ void presence_stale(struct presence *p, const char *device)
 			mark(p, c);
 }
 
+void presence_cut(struct presence *p, uint64_t turn)
+{
+	for (unsigned int i = 0; i < PLACES; i++)
+		for (struct devchan *c = p->place[i]; c; c = c->next)
+			if (devchan_has(c, turn))
+				devchan_close(c);
+}
+
 void presence_tick(struct presence *p)
 {
 	int64_t now = clock_wall();

@@ -5,6 +5,7 @@
 #define MGMT_PRESENCE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct devchan;
 struct err;
@@ -22,6 +23,9 @@ void presence_remove(struct presence *p, struct devchan *c);
 
 /* The device may need a new snapshot; NULL: every device may. */
 void presence_stale(struct presence *p, const char *device);
+
+/* Ends each channel that has a message of that turn to send. */
+void presence_cut(struct presence *p, uint64_t turn);
 
 /* Looks for snapshots that are getting old. */
 void presence_tick(struct presence *p);

@@ -71,10 +71,20 @@ int server_open(const char *dir, struct server **ret, struct err *e)
 	return 0;
 }
 
+/* A full disk ends a transaction by itself; nothing more goes into that turn.
+ */
+static bool is_broken(const struct server *s)
+{
+	return s->writing && sqlite3_get_autocommit(db_handle(s->db));
+}
+
 int server_write(struct server *s, struct err *e)
 {
 	int r;
 
+	if (is_broken(s))
+		return err_reason(e, REASON_STORAGE_FULL,
+				  "the turn's transaction has failed");
 	if (s->writing)
 		return 0;
 	r = db_begin(s->db, e);
@@ -98,18 +108,18 @@ int server_commit(struct server *s, struct err *e)
 {
 	int r = blob_sync(s->blobs, e);
 
-	s->turn++;
-	if (s->writing) {
-		s->writing = false;
-		if (r == 0)
-			r = db_commit(s->db, e);
-		if (r < 0) {
-			db_rollback(s->db);
-			reload(s);
-			return r;
-		}
-		s->gauge.commits++;
+	if (s->writing && r < 0)
+		db_rollback(s->db);
+	else if (s->writing)
+		r = db_commit(s->db, e);
+	if (r < 0) {
+		/* What was acknowledged in this turn must not be believed. */
+		presence_cut(s->presence, s->turn);
+		reload(s);
 	}
+	s->gauge.commits += s->writing && r == 0;
+	s->writing = false;
+	s->turn++;
 	return r;
 }
 
@@ -132,8 +142,8 @@ void server_undo(struct server *s, const struct server_mark *m)
 {
 	struct err e;
 
-	if (db_exec(s->db, "ROLLBACK TO piece", &e) < 0 ||
-	    db_exec(s->db, "RELEASE piece", &e) < 0)
+	if (!is_broken(s) && (db_exec(s->db, "ROLLBACK TO piece", &e) < 0 ||
+			      db_exec(s->db, "RELEASE piece", &e) < 0))
 		log_error("undo: %s", e.text);
 	s->tree = m->tree;
 	/* Caches may have seen what was undone. */

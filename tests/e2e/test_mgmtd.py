@@ -806,3 +806,49 @@ def test_the_server_s_own_rules(office):
     bad.write_text("admin-port = 1\nshape = round\n")
     r = harness.run([harness.program("cells-mgmtd"), "--config", bad, "--check-config"], check=False)
     assert r.returncode == 1 and "bad.conf:2: unknown key 'shape'" in r.stderr
+
+
+@pytest.fixture
+def small_disk(world):
+    """A server whose folder is on a file system of 3 MiB."""
+    office = Office(world).publish()
+    office.process.stop()
+    folder = world.subfolder("small")
+    harness.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder])
+    try:
+        harness.run(["cp", "-a", f"{office.dir}/.", folder])
+        office.process.argv = [str(folder) if a == str(office.dir) else a for a in office.process.argv]
+        office.process.start()
+        office.read_ports()
+        yield office, folder
+    finally:
+        office.process.stop()
+        harness.run(["umount", folder])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_full_disk_is_told_and_survived(small_disk):
+    office, folder = small_disk
+    phone = Phone(office).enroll()
+    phone.connect()
+    ballast = folder / "ballast"
+    space = os.statvfs(folder)
+    ballast.write_bytes(b"x" * (space.f_bavail * space.f_bsize - 8192))
+    answers = [office.call("POST", "/v1/tokens", {"name": f"t{i}", "role": "viewer"}) for i in range(8)]
+    made = [r.json()["id"] for r in answers if r.status_code == 201]
+    assert answers[-1].status_code == 507 and answers[-1].json()["code"] == "err.storage-full"
+    data = os.urandom(100000)
+    office.refused("PUT", f"/v1/chunks/{forge.digest(data)}", 507, "err.storage-full", data=data)
+    # A receipt that could not be kept is not acknowledged.
+    phone.send("receipt", receipts=[{"seq": 1, "envelope": phone.receipt("started", vp="work").object}])
+    assert phone.is_cut()
+    ballast.unlink()
+    assert office.call("POST", "/v1/tokens", {"name": "after", "role": "viewer"}).status_code == 201
+    here = {t["id"] for t in office.get("/v1/tokens")["items"]}
+    assert set(made) <= here and len(here) == len(made) + 2
+    phone.seq = 0
+    phone.connect()
+    phone.send_receipts(phone.receipt("started", vp="work"), ack=1)
+    head = json.loads(base64.b64decode(office.get("/v1/audit/head")["payload"]))
+    leaves = office.call("GET", f"/v1/audit/export?to={head['size']}").content.split(b"\n")[:-1]
+    assert head["root"] == "sha256:" + merkle_root(leaves).hex()
