@@ -172,6 +172,31 @@ void activate_dropped(struct policyd *p)
 	image_continue(p);
 }
 
+int activate_again(struct policyd *p, struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(activate_fini) struct activate a = { 0 };
+	auto_free struct snapshot *s = NULL;
+	auto_free char *text = NULL;
+	int r;
+
+	/* One that is awaited brings its layers by itself. */
+	if (p->staged || !p->snapshot)
+		return 0;
+	r = store_text(p->store, STORE_SNAPSHOT, &text, e);
+	if (r == 0)
+		r = snapshot_parse(text, strlen(text), &s, e);
+	if (r == 0)
+		r = store_begin(p->store, true, &tx, e);
+	if (r == 0)
+		r = activate_stage(p, steal(s), text, &a, e);
+	if (r == 0)
+		r = store_commit(&tx, e);
+	if (r == 0)
+		activate_adopt(p, &a);
+	return r;
+}
+
 int activate_retry(struct policyd *p, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;

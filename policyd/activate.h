@@ -37,6 +37,9 @@ void activate_adopt(struct policyd *p, struct activate *a);
 int activate_drop(struct policyd *p, struct err *e);
 void activate_dropped(struct policyd *p);
 
+/* Awaits the set in force once more: layers of it are lost. */
+int activate_again(struct policyd *p, struct err *e);
+
 /* Layers have arrived: activates, if that was all. */
 int activate_retry(struct policyd *p, struct err *e);
 

@@ -2,6 +2,7 @@
 #include "policyd/image.h"
 
 #include "lib/auto.h"
+#include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
@@ -509,6 +510,74 @@ int image_wants(struct policyd *p, sd_bus_message *m, unsigned int max)
 		return sd_bus_message_append(m, "(ss)", "chunk-list",
 					     im->layer.chunks);
 	return append_chunks(im, m, max - n);
+}
+
+/* ---- what has changed on the disk */
+/* 1: the layer is not what it was, and is gone now. */
+static int check_layer(struct image *im, const char *digest)
+{
+	auto_close int fd = openat(im->layers, hex_of(digest),
+				   O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	uint8_t want[HASH_SIZE], got[HASH_SIZE];
+
+	text_undigest(digest, want);
+	if (fd >= 0 && hash_fd(fd, got) == 0 &&
+	    memcmp(want, got, HASH_SIZE) == 0)
+		return 0;
+	log_error("layer %s has changed on the disk: deleted", digest);
+	unlinkat(im->layers, hex_of(digest), 0);
+	return 1;
+}
+
+static bool check_layers(struct image *im, const struct held *docs)
+{
+	bool lost = false;
+
+	for (unsigned int i = 0; i < docs->n; i++) {
+		const struct doc *d = docs->doc[i]->doc;
+
+		for (unsigned int k = 0;
+		     d->head.type == DOC_IMAGE && k < doc_as_image(d)->n_layers;
+		     k++)
+			lost |= check_layer(im,
+					    doc_as_image(d)->layer[k].digest);
+	}
+	return lost;
+}
+
+/* Another boot has another id; a boot clock that went back says so as well. */
+static bool is_same_boot(struct policyd *p, const char *boot, int64_t boot_s)
+{
+	auto_free char *held = NULL;
+	struct err ignored;
+	int r = store_text(p->store, STORE_CHECKED, &held, &ignored);
+	char *rest = r == 0 ? strchr(held, ' ') : NULL;
+
+	if (!rest)
+		return false;
+	*rest++ = '\0';
+	return strcmp(held, boot) == 0 && atoll(rest) <= boot_s;
+}
+
+int image_check(struct policyd *p, struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	int64_t boot_s = (int64_t)(clock_boot_ns() / 1000000000);
+	char boot[40], text[80];
+	bool lost;
+	int r;
+
+	securetime_boot_id(boot);
+	if (is_same_boot(p, boot, boot_s))
+		return 0;
+	lost = check_layers(p->image, &p->force);
+	snprintf(text, sizeof(text), "%s %lld", boot, (long long)boot_s);
+	r = store_begin(p->store, true, &tx, e);
+	if (r == 0)
+		r = store_set_text(p->store, STORE_CHECKED, text, e);
+	if (r == 0)
+		r = store_commit(&tx, e);
+	return r < 0 || !lost ? r : activate_again(p, e);
 }
 
 /* ---- what is not needed any more */

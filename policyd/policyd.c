@@ -253,6 +253,9 @@ int policyd_new(const struct policyd_options *o, struct policyd **ret,
 	if (r < 0)
 		return r;
 	ticker_arm(p);
+	r = image_check(p, e);
+	if (r < 0)
+		return r;
 	image_continue(p);
 	/* All may have been here when the last run ended. */
 	r = activate_retry(p, e);

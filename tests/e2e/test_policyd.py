@@ -433,6 +433,21 @@ def test_list_that_makes_another_layer_is_refused(phone, fleet):
     fleet.publish(phone)
 
 
+def test_layer_that_changed_on_the_disk_is_fetched_again(phone, fleet):
+    file = phone.state / "layers" / fleet.layer.digest[7:]
+    data = bytearray(file.read_bytes())
+    data[1000] ^= 1
+    file.write_bytes(data)
+    phone.policyd.restart()
+    assert phone.wants() == [], "not within one boot"
+    phone.world.move_clock(wall=0, boot=-100)
+    phone.policyd.restart()
+    assert phone.wants()
+    phone.fetch([], fleet.layer.files())
+    harness.until(lambda: phone.status()["staged"] is None)
+    assert file.read_bytes() == fleet.layer.data
+
+
 # ---- the audit
 def test_audit_is_a_signed_chain(phone, fleet):
     phone.submit(fleet.docs["work"].damaged())
