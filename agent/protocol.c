@@ -59,7 +59,7 @@ struct protocol {
 	json_int_t get_id; /* of the get that was not answered; 0: none */
 	unsigned int get_ticks;
 	bool wants_again;
-	json_t *missing;	 /* set of digests that the server lacks */
+	json_t *useless; /* set of digests not to get before the next tick */
 	struct outcome *outcome; /* OUTCOMES of them; NULL: none yet */
 	unsigned int outcomes;
 };
@@ -212,6 +212,13 @@ void protocol_audit(struct protocol *p, const char *batch, size_t len)
 
 /* ---- what is lacking */
 
+/* The server lacks it, or it was refused: asking again at once is a loop. */
+static void leave_for_now(struct protocol *p, const char *digest)
+{
+	if (json_object_size(p->useless) < GET_MAX)
+		json_object_set_new(p->useless, digest, json_true());
+}
+
 void protocol_get(struct protocol *p, const char *const *digests, size_t n)
 {
 	auto_json json_t *list = json_array();
@@ -221,7 +228,7 @@ void protocol_get(struct protocol *p, const char *const *digests, size_t n)
 		return;
 	}
 	for (size_t i = 0; i < n && json_array_size(list) < GET_MAX; i++)
-		if (!json_object_get(p->missing, digests[i]))
+		if (!json_object_get(p->useless, digests[i]))
 			json_array_append_new(list, json_string(digests[i]));
 	if (json_array_size(list) == 0)
 		return;
@@ -378,6 +385,8 @@ void protocol_submitted(struct protocol *p, const char *outcome,
 	p->is_submitting = false;
 	if (strcmp(outcome, "known") != 0)
 		p->has_news = true;
+	if (strcmp(outcome, "refused") == 0)
+		leave_for_now(p, it->sha256);
 	conclude(p, it->sha256, outcome, reason, text);
 	maybe_ask_roots(p, it, reason);
 	item_free(it);
@@ -417,9 +426,8 @@ static int on_documents(struct protocol *p, json_t *m, struct err *e)
 	if (r < 0)
 		return r;
 	json_array_foreach (missing, i, j)
-		if (json_is_string(j) && json_object_size(p->missing) < GET_MAX)
-			json_object_set_new(p->missing, json_string_value(j),
-					    json_true());
+		if (json_is_string(j))
+			leave_for_now(p, json_string_value(j));
 	json_array_foreach (documents, i, j) {
 		if (!json_is_object(j))
 			return err_set(e, EINVAL,
@@ -589,7 +597,7 @@ void protocol_tick(struct protocol *p)
 	}
 	if (p->get_id && ++p->get_ticks >= RESEND_TICKS)
 		p->get_id = 0;
-	json_object_clear(p->missing);
+	json_object_clear(p->useless);
 	if (!p->is_submitting && !p->get_id)
 		p->ops.wants(p->user);
 }
@@ -609,10 +617,10 @@ struct protocol *protocol_new(const struct protocol_device *d,
 	p->epoch = strdup(d->epoch);
 	p->agent = strdup(d->agent);
 	p->inventory = json_incref(d->inventory);
-	p->missing = json_object();
+	p->useless = json_object();
 	for (unsigned int i = 0; i < PROTOCOL_STREAM_COUNT; i++)
 		p->stream[i].acked = d->acked[i];
-	if (!p->device || !p->epoch || !p->agent || !p->missing)
+	if (!p->device || !p->epoch || !p->agent || !p->useless)
 		return NULL;
 	return steal(p);
 }
@@ -625,7 +633,7 @@ void protocol_free(struct protocol *p)
 		item_free(take_head(p));
 	free(p->outcome);
 	json_decref(p->inventory);
-	json_decref(p->missing);
+	json_decref(p->useless);
 	free(p->device);
 	free(p->epoch);
 	free(p->agent);

@@ -367,6 +367,22 @@ START_TEST(get_is_asked_one_at_a_time_and_not_for_what_is_missing)
 }
 END_TEST
 
+START_TEST(refused_document_is_not_asked_for_before_the_tick)
+{
+	char digest[TEXT_DIGEST_SIZE];
+	const char *list[] = { digest };
+
+	take_envelope("snapshot", 'a', digest);
+	protocol_submitted(p, "refused", "err.schema", "");
+	said[0] = '\0';
+	protocol_get(p, list, 1);
+	expect("");
+	protocol_tick(p);
+	protocol_get(p, list, 1);
+	expect(" wants send:get*1");
+}
+END_TEST
+
 START_TEST(retry_is_obeyed_within_a_day)
 {
 	ck_assert_int_eq(take("{\"type\":\"retry\",\"id\":1,\"after\":30,"
@@ -447,6 +463,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, audit_goes_up_batch_by_batch);
 	tcase_add_test(tc,
 		       get_is_asked_one_at_a_time_and_not_for_what_is_missing);
+	tcase_add_test(tc, refused_document_is_not_asked_for_before_the_tick);
 	tcase_add_test(tc, retry_is_obeyed_within_a_day);
 	tcase_add_loop_test(tc, unknown_types_and_members_are_no_error, 0,
 			    ARRAY_SIZE(ignored));
