@@ -15,14 +15,23 @@ static void get_is_over(lws_sorted_usec_list_t *sul)
 {
 	struct wire_get *g = lws_container_of(sul, struct wire_get, over);
 
+	/* As long as it is there, lws sends the lane's next GET on it too. */
+	if (g->wsi && (g->end.why[0] || g->is_last)) {
+		lws_set_timeout(g->wsi, 1, LWS_TO_KILL_ASYNC);
+		return;
+	}
 	if (g->wsi)
 		lws_set_opaque_user_data(g->wsi, NULL);
-	if (g->wsi && (g->end.why[0] || g->is_last))
-		lws_set_timeout(g->wsi, 1, LWS_TO_KILL_ASYNC);
 	g->peer->get[g->lane] = NULL;
 	wire_wake(g->peer->wire);
 	g->ops.done(g->user, &g->end);
 	free(g);
+}
+
+static void tell_later(struct wire_get *g)
+{
+	lws_sul_schedule(g->peer->wire->context, 0, &g->over, get_is_over,
+			 WIRE_SOON);
 }
 
 static void end_get(struct wire_get *g, const char *why)
@@ -32,8 +41,7 @@ static void end_get(struct wire_get *g, const char *why)
 	g->is_over = true;
 	if (why && !g->end.why[0])
 		snprintf(g->end.why, sizeof(g->end.why), "%s", why);
-	lws_sul_schedule(g->peer->wire->context, 0, &g->over, get_is_over,
-			 WIRE_SOON);
+	tell_later(g);
 }
 
 static int add_range(struct wire_get *g, unsigned char **p, size_t room)
@@ -122,6 +130,7 @@ static int on_get(void *self, struct lws *wsi, enum lws_callback_reasons reason,
 		g->wsi = NULL;
 		end_get(g, g->has_data ? "connection lost"
 				       : "closed without an answer");
+		tell_later(g);
 		return 0;
 	default:
 		return 0;
