@@ -401,8 +401,10 @@ void host_auto_start(struct host *h)
 		if (!ready ||
 		    vpstate_next(v->state, VPEVENT_START) == VPSTATE_COUNT)
 			continue;
-		if (roster_auto_start(h->roster, v, &e) < 0 ||
-		    running_start(h, v, "boot", &e) < 0)
+		if (running_start(h, v, "boot", &e) < 0)
+			log_error("%s", e.text);
+		/* Afterwards: a daemon that dies meanwhile starts it again. */
+		if (roster_auto_start(h->roster, v, &e) < 0)
 			log_error("%s", e.text);
 	}
 }
@@ -434,7 +436,10 @@ int host_stop(struct host *h, struct vp *v, host_done_fn *fn, void *arg,
 		fn(arg, NULL);
 		return 0;
 	}
-	r = host_wait(v, fn, arg, e);
+	/* It stays stopped, even if the daemon died before it noted that. */
+	r = v->auto_started ? 0 : roster_auto_start(h->roster, v, e);
+	if (r == 0)
+		r = host_wait(v, fn, arg, e);
 	if (r == 0 && !v->run->cause)
 		running_end(h, v, false, "command");
 	return r;
