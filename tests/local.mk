@@ -120,6 +120,9 @@ check_PROGRAMS += %D%/unit/test_difference
 check_PROGRAMS += %D%/unit/test_matrix
 %C%_unit_test_matrix_LDADD = $(CELLSADM_UNIT_LIBS)
 
+check_PROGRAMS += %D%/unit/test_plan
+%C%_unit_test_plan_LDADD = $(CELLSADM_UNIT_LIBS)
+
 check_PROGRAMS += %D%/unit/test_revision
 %C%_unit_test_revision_LDADD = $(CELLSADM_UNIT_LIBS)
 

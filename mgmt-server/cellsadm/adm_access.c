@@ -110,15 +110,17 @@ static int run_explain(struct adm *a, const void *opts, char **argv,
 static int list_used(struct adm *a, const struct access_opts *o,
 		     const char *resource, struct err *e)
 {
-	static const struct column columns[] = { { "TIME", "time" },
-						 { "DEVICE", "device" },
-						 { "VP", "vp" },
-						 { "CLASS", "class" },
-						 { "EVENT", "event" },
-						 { "SEQ", "seq" },
-						 { "DETAIL", "detail" },
-						 { "POLICIES", "policies" },
-						 { NULL } };
+	static const struct column columns[] = {
+		{ "TIME", "time" },
+		{ "DEVICE", "device" },
+		{ "VP", "vp" },
+		{ "CLASS", "class" },
+		{ "EVENT", "event" },
+		{ "SEQ", "seq" },
+		{ "DETAIL", "detail", COLUMN_PAIRS },
+		{ "POLICIES", "policies", COLUMN_SIGNED },
+		{ NULL }
+	};
 	auto_json json_t *items = NULL;
 	char from_buffer[TEXT_TIME_SIZE], to_buffer[TEXT_TIME_SIZE];
 	const char *from, *to;

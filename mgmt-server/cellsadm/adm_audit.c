@@ -38,10 +38,43 @@ static const struct column entry_columns[] = { { "INDEX", "index" },
 					       { "OUTCOME", "entry.outcome" },
 					       { NULL } };
 static const struct column record_columns[] = {
-	{ "SEQ", "seq" }, { "TIME", "time" },	{ "EVENT", "event" },
-	{ "VP", "vp" },	  { "CLASS", "class" }, { "DETAIL", "detail" },
+	{ "SEQ", "seq" },
+	{ "TIME", "time" },
+	{ "EVENT", "event" },
+	{ "VP", "vp" },
+	{ "CLASS", "class" },
+	{ "DETAIL", "detail", COLUMN_PAIRS },
 	{ NULL }
 };
+
+/* Only the last `limit` of them, oldest first. */
+static void keep_last(json_t *items, uint64_t limit)
+{
+	while (limit && json_array_size(items) > limit)
+		json_array_remove(items, 0);
+}
+
+/* The newest first as the server gives them, turned round. */
+static int last_entries(struct adm *a, const struct audit_opts *o, json_t **ret,
+			struct err *e)
+{
+	auto_json json_t *items = NULL, *turned = json_array();
+	int r = remote_list(a,
+			    REMOTE_PATH("audit", "?", "filter", o->filter,
+					"order", o->limit ? "desc" : NULL),
+			    (unsigned int)o->limit, &items, e);
+
+	if (r < 0)
+		return r;
+	if (!o->limit) {
+		*ret = steal(items);
+		return 0;
+	}
+	for (size_t i = json_array_size(items); i-- > 0;)
+		json_array_append(turned, json_array_get(items, i));
+	*ret = steal(turned);
+	return 0;
+}
 
 static int run_query(struct adm *a, const void *opts, char **argv,
 		     struct err *e)
@@ -54,15 +87,14 @@ static int run_query(struct adm *a, const void *opts, char **argv,
 		r = remote_list(a,
 				REMOTE_PATH("devices", o->device, "audit", "?",
 					    "filter", o->filter),
-				(unsigned int)o->limit, &items, e);
+				0, &items, e);
 	else
-		r = remote_list(a,
-				REMOTE_PATH("audit", "?", "filter", o->filter),
-				(unsigned int)o->limit, &items, e);
+		r = last_entries(a, o, &items, e);
 	if (r < 0)
 		return r;
-	return o->device ? columns_print(a, record_columns, items, e)
-			 : columns_print(a, entry_columns, items, e);
+	keep_last(items, o->limit);
+	return columns_print(a, o->device ? record_columns : entry_columns,
+			     items, e);
 }
 
 /* ---- verify: the tree */
@@ -466,7 +498,7 @@ static const struct opt query_opts[] = {
 	    "such as \"action eq login and outcome ne ok\""),
 	OPT(device, "device", 0, OPT_STRING, "DEVICE",
 	    "that device's own records instead"),
-	OPT(limit, "limit", 0, OPT_NUMBER, "N", "so many at most; all"),
+	OPT(limit, "limit", 0, OPT_NUMBER, "N", "only the last so many; all"),
 	{ NULL },
 };
 static const struct opt verify_opts[] = {

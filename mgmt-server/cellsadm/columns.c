@@ -235,6 +235,37 @@ static const json_t *member(const json_t *j, const char *path)
 	return j;
 }
 
+static void write_value(FILE *f, const json_t *j, enum column_kind kind);
+
+/* What an object is in a cell. */
+static void write_object(FILE *f, const json_t *j, enum column_kind kind)
+{
+	const json_t *value, *name = json_object_get(j, "name");
+	auto_free char *text = NULL;
+	const char *key, *gap = "";
+
+	if (kind == COLUMN_NAMES) {
+		write_value(f, name ? name : json_object_get(j, "keyid"),
+			    COLUMN_TEXT);
+	} else if (kind == COLUMN_SIGNED) {
+		write_value(f, json_object_get(j, "id"), COLUMN_TEXT);
+		putc(' ', f);
+		write_value(f, json_object_get(j, "version"), COLUMN_TEXT);
+		fputs(" (", f);
+		write_value(f, json_object_get(j, "signers"), COLUMN_NAMES);
+		putc(')', f);
+	} else if (kind == COLUMN_PAIRS) {
+		json_object_foreach ((json_t *)j, key, value) {
+			fprintf(f, "%s%s=", gap, key);
+			write_value(f, value, COLUMN_TEXT);
+			gap = " ";
+		}
+	} else {
+		text = json_text(j);
+		fputs(text ? text : "", f);
+	}
+}
+
 static void write_value(FILE *f, const json_t *j, enum column_kind kind)
 {
 	const char *s = json_string_value(j);
@@ -254,15 +285,8 @@ static void write_value(FILE *f, const json_t *j, enum column_kind kind)
 		fprintf(f, "%.12s", s);
 	} else if (s) {
 		fputs(s, f);
-	} else if (json_is_object(j) && kind == COLUMN_NAMES) {
-		const json_t *name = json_object_get(j, "name");
-
-		write_value(f, name ? name : json_object_get(j, "keyid"),
-			    COLUMN_TEXT);
 	} else if (json_is_object(j)) {
-		auto_free char *text = json_text(j);
-
-		fputs(text ? text : "", f);
+		write_object(f, j, kind);
 	}
 	json_array_foreach (j, i, item) {
 		fputs(i > 0 ? ", " : "", f);

@@ -20,6 +20,8 @@ enum column_kind {
 	COLUMN_DIGEST, /* its first 12 digits */
 	COLUMN_SIZE,   /* 1.5 MiB */
 	COLUMN_NAMES,  /* the `name` (else `keyid`) of each object in a list */
+	COLUMN_PAIRS,  /* an object's members as name=value */
+	COLUMN_SIGNED, /* documents: "baseline 1 (alice, bob)" */
 };
 
 /* A NULL title ends the table. */

@@ -48,29 +48,49 @@ static unsigned int write_documents(FILE *f, const json_t *documents)
 	return changes;
 }
 
+static bool is_same(const json_t *j, const char *before, const char *after)
+{
+	return json_equal(json_object_get(j, before),
+			  json_object_get(j, after));
+}
+
+/* What the device has no hardware for is counted, not shown. */
+static bool is_absent(const json_t *cell)
+{
+	const char *s =
+		json_string_value(json_object_get(cell, "verdict_after"));
+
+	return s && strcmp(s, "absent") == 0 &&
+	       is_same(cell, "verdict_before", "verdict_after");
+}
+
 static unsigned int write_cells(FILE *f, const json_t *cells)
 {
 	char vp[128], class[128], before[128], after[128], from[128], to[128];
-	unsigned int changes = 0;
+	unsigned int changes = 0, absent = 0;
 	const json_t *c;
 	size_t i;
 
 	json_array_foreach (cells, i, c) {
-		if (json_equal(json_object_get(c, "before"),
-			       json_object_get(c, "after")) &&
-		    json_equal(json_object_get(c, "verdict_before"),
-			       json_object_get(c, "verdict_after")))
+		bool same = is_same(c, "verdict_before", "verdict_after");
+
+		if (same && is_same(c, "before", "after"))
 			continue;
 		changes++;
-		fprintf(f, "    %-12s %-14s %s -> %s, now %s -> %s%s\n",
+		absent += is_absent(c);
+		if (is_absent(c))
+			continue;
+		fprintf(f, "    %-12s %-14s %s -> %s, now %s%s%s%s\n",
 			text(c, "vp", vp), text(c, "class", class),
 			text(c, "before", before), text(c, "after", after),
-			text(c, "verdict_before", from),
-			text(c, "verdict_after", to),
+			text(c, "verdict_before", from), same ? "" : " -> ",
+			same ? " as before" : text(c, "verdict_after", to),
 			json_is_true(json_object_get(c, "cuts"))
 				? "  CUTS OPEN HANDLES"
 				: "");
 	}
+	if (absent)
+		fprintf(f, "    and %u of classes that it lacks\n", absent);
 	return changes;
 }
 
