@@ -149,7 +149,7 @@ static int run_lint(struct adm *a, const void *opts, char **argv, struct err *e)
 		if (a->json)
 			continue;
 		if (!doc) {
-			printf("%s: %s: %s\n", *argv, err_code(&why), why.text);
+			printf("%s (%s)\n", why.text, err_code(&why));
 			continue;
 		}
 		printf("%s: ok: %s %s version %u\n", *argv,

@@ -61,22 +61,29 @@ static int take_root(struct adm *a, struct adminconf *c, const char *root,
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL, *pinned = NULL;
-	int r;
+	uint8_t digest[HASH_SIZE];
+	int r = 0;
 
 	if (!root)
 		return 0;
-	c->has_root = true;
-	if (text_undigest(root, c->root) == 0)
+	if (text_undigest(root, digest) < 0) {
+		r = signing_read(root, &env, &doc, e);
+		if (r >= 0 && doc->head.type != DOC_ROOT)
+			return err_set(e, EINVAL, "%s: no root document", root);
+		if (r >= 0)
+			r = trust_open_pinned_root(env, env->digest, &pinned,
+						   e);
+		if (r < 0)
+			return r;
+		memcpy(digest, env->digest, HASH_SIZE);
+	}
+	if (!c->has_root || memcmp(c->root, digest, HASH_SIZE) != 0)
+		r = pin_forget(a, c->name, e);
+	else
 		return 0;
-	r = signing_read(root, &env, &doc, e);
-	if (r >= 0 && doc->head.type != DOC_ROOT)
-		return err_set(e, EINVAL, "%s: no root document", root);
-	if (r >= 0)
-		r = trust_open_pinned_root(env, env->digest, &pinned, e);
-	if (r < 0)
-		return r;
-	memcpy(c->root, env->digest, HASH_SIZE);
-	return pin_first(a, c->name, env, e);
+	c->has_root = true;
+	memcpy(c->root, digest, HASH_SIZE);
+	return r < 0 || !env ? r : pin_first(a, c->name, env, e);
 }
 
 static int run_add(struct adm *a, const void *opts, char **argv, struct err *e)

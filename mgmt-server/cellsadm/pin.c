@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 int pin_envelope(const json_t *j, struct envelope **ret, struct err *e)
 {
@@ -179,6 +180,21 @@ const struct doc_root *pin_root_or_null(struct adm *a)
 	struct err e;
 
 	return pin_root(a, false, &root, &e) < 0 ? NULL : root;
+}
+
+int pin_forget(struct adm *a, const char *server, struct err *e)
+{
+	auto_free char *path = NULL, *name = NULL;
+	int r;
+
+	if (asprintf(&name, "state/roots/%s.json", server) < 0)
+		return err_oom(e, server);
+	r = adm_path(a, name, &path, e);
+	if (r < 0)
+		return r;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "remove %s", path);
+	return 0;
 }
 
 int pin_first(struct adm *a, const char *server, const struct envelope *env,

@@ -30,6 +30,9 @@ const struct doc_root *pin_root_or_null(struct adm *a);
 int pin_first(struct adm *a, const char *server, const struct envelope *env,
 	      struct err *e);
 
+/* Forgets the roots kept for a server: another first one is pinned. */
+int pin_forget(struct adm *a, const char *server, struct err *e);
+
 /* A JSON object as an envelope. */
 int pin_envelope(const json_t *j, struct envelope **ret, struct err *e);
 

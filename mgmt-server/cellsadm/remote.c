@@ -10,9 +10,12 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TIMEOUT_SECONDS 90 /* the server waits up to 60 for an action */
 #define PAGE 500
+#define RETRIES 3
+#define RETRY_SECONDS_MAX 20
 
 struct remote {
 	struct http *http;
@@ -136,6 +139,23 @@ static int refused(const struct http_answer *answer, const char *method,
 	return reason ? -reason_errno(reason) : -status_errno(answer->status);
 }
 
+/* A busy server says when to come again. */
+static int call_patiently(struct http *h, const struct http_request *rq,
+			  struct http_answer *ret, struct err *e)
+{
+	for (unsigned int i = 0;; i++) {
+		int r = http_call(h, rq, ret, e);
+
+		if (r < 0 || i == RETRIES || ret->retry_after == 0 ||
+		    ret->retry_after > RETRY_SECONDS_MAX ||
+		    (ret->status != 429 && ret->status != 503))
+			return r;
+		sleep(ret->retry_after);
+		http_answer_fini(ret);
+		*ret = (struct http_answer){ 0 };
+	}
+}
+
 static int call(struct adm *a, const char *method, const char *path,
 		const char *body, struct http_answer *ret, struct err *e)
 {
@@ -157,7 +177,7 @@ static int call(struct adm *a, const char *method, const char *path,
 		text_hex(random, sizeof(random), key + strlen(key));
 		rq.headers = headers;
 	}
-	r = http_call(a->remote->http, &rq, ret, e);
+	r = call_patiently(a->remote->http, &rq, ret, e);
 	if (r < 0)
 		return r;
 	if (ret->status < 200 || ret->status > 299)

@@ -55,6 +55,34 @@ enum doc_type signing_sniff(const char *xml, size_t len)
 	return name ? doc_type_from_name(name) : DOC_NONE;
 }
 
+/* The line of a fault is of use only with its file. */
+static int in_file(const char *path, int r, struct err *e)
+{
+	struct err why = *e;
+
+	if (r >= 0)
+		return r;
+	err_set(e, -r, "%s: %s", path, why.text);
+	e->reason = why.reason;
+	return r;
+}
+
+static int envelope_of(const char *path, const char *text, size_t len,
+		       struct envelope **ret, struct err *e)
+{
+	enum doc_type type;
+
+	if (text[strspn(text, BLANK)] == '{')
+		return in_file(path, envelope_parse(text, len, ret, e), e);
+	type = signing_sniff(text, len);
+	if (type == DOC_NONE)
+		return err_reason(e, REASON_SCHEMA,
+				  "%s: neither an envelope nor a document of "
+				  "Cells",
+				  path);
+	return envelope_new(doc_payload_type(type), text, len, ret, e);
+}
+
 int signing_read(const char *path, struct envelope **ret, struct doc **ret_doc,
 		 struct err *e)
 {
@@ -64,19 +92,8 @@ int signing_read(const char *path, struct envelope **ret, struct doc **ret_doc,
 	size_t len;
 	int r = io_read_file(path, ENVELOPE_MAX, &text, &len, e);
 
-	if (r < 0)
-		return r;
-	if (text[strspn(text, BLANK)] == '{') {
-		r = envelope_parse(text, len, &env, e);
-	} else {
-		type = signing_sniff(text, len);
-		if (type == DOC_NONE)
-			return err_reason(e, REASON_SCHEMA,
-					  "%s: neither an envelope nor a "
-					  "document of Cells",
-					  path);
-		r = envelope_new(doc_payload_type(type), text, len, &env, e);
-	}
+	if (r >= 0)
+		r = envelope_of(path, text, len, &env, e);
 	if (r < 0)
 		return r;
 	type = doc_type_from_payload_type(env->type);
@@ -86,7 +103,7 @@ int signing_read(const char *path, struct envelope **ret, struct doc **ret_doc,
 				  env->type);
 	r = doc_parse(type, env->payload, env->payload_len, ret_doc, e);
 	if (r < 0)
-		return r;
+		return in_file(path, r, e);
 	*ret = steal(env);
 	return 0;
 }

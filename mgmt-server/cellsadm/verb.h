@@ -58,8 +58,9 @@ struct verb {
 	X(vp)                                                                  \
 	X(action)                                                              \
 	X(enroll)                                                              \
-	X(access) X(image) X(audit) X(events) X(receipt) X(user) X(token)      \
-		X(server) X(version)
+	X(access)                                                              \
+	X(image) X(audit) X(events) X(receipt) X(user) X(token) X(server)      \
+		X(version)
 #define VERB_DECLARE(noun) extern const struct verb adm_##noun##_verbs[];
 VERB_NOUNS(VERB_DECLARE)
 #undef VERB_DECLARE
