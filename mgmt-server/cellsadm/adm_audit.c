@@ -211,40 +211,59 @@ static int verify_tree(struct adm *a, const struct audit_opts *o,
 	return say(a, &h, &before, has_index ? "inclusion" : "every entry", e);
 }
 
+/* The first `size` lines as leaves of a tree. */
+static int hash_lines(const char *path, uint64_t size, struct merkle *m,
+		      struct err *e)
+{
+	auto_free char *lines = NULL;
+	uint8_t leaf[HASH_SIZE];
+	size_t len;
+	int r = io_read_file(path, EXPORT_MAX, &lines, &len, e);
+
+	if (r < 0)
+		return r;
+	for (char *p = lines; *p && m->size < size;) {
+		size_t n = strcspn(p, "\n");
+
+		merkle_leaf(p, n, leaf);
+		merkle_add(m, leaf);
+		p += n + (p[n] == '\n');
+	}
+	return 0;
+}
+
+static int read_head(const char *path, const struct doc_root *root,
+		     struct treehead *ret, struct err *e)
+{
+	AUTO(envelope_freep) struct envelope *env = NULL;
+	auto_free char *text = NULL;
+	size_t len;
+	int r = io_read_file(path, ENVELOPE_MAX, &text, &len, e);
+
+	if (r >= 0)
+		r = envelope_parse(text, len, &env, e);
+	return r < 0 ? r : treehead_open(root, env, ret, e);
+}
+
 /* An export of JSON lines from the first entry on, and a head: offline. */
 static int verify_file(struct adm *a, const struct audit_opts *o, struct err *e)
 {
-	AUTO(envelope_freep) struct envelope *env = NULL;
-	auto_free char *head = NULL, *lines = NULL;
 	const struct doc_root *root;
 	const struct treehead none = { 0 };
 	struct merkle m = { 0 };
 	struct treehead h;
-	uint8_t leaf[HASH_SIZE], got[HASH_SIZE];
-	size_t len;
+	uint8_t got[HASH_SIZE];
 	int r = pin_root(a, false, &root, e);
 
 	if (r >= 0 && !o->head)
 		return err_set(e, EINVAL,
-			       "audit verify --file: --head FILE "
-			       "is missing");
+			       "audit verify --file: --head FILE is missing");
 	if (r >= 0)
-		r = io_read_file(o->head, ENVELOPE_MAX, &head, &len, e);
+		r = read_head(o->head, root, &h, e);
 	if (r >= 0)
-		r = envelope_parse(head, len, &env, e);
-	if (r >= 0)
-		r = treehead_open(root, env, &h, e);
-	if (r >= 0)
-		r = io_read_file(o->file, EXPORT_MAX, &lines, &len, e);
+		r = hash_lines(o->file, h.size, &m, e);
 	if (r < 0)
 		return r;
-	for (char *p = lines; *p && m.size < h.size;) {
-		size_t n = strcspn(p, "\n");
-
-		merkle_leaf(p, n, leaf);
-		merkle_add(&m, leaf);
-		p += n + (p[n] == '\n');
-	}
 	merkle_root(&m, got);
 	if (m.size != h.size || memcmp(got, h.root, HASH_SIZE) != 0)
 		return mismatch(&h, m.size, e);

@@ -383,25 +383,33 @@ static void say_trust(struct adm *a, const struct envelope *env)
 		signers.count, signers.threshold);
 }
 
+static int print_envelope(const struct envelope *env, const char *out,
+			  struct err *e)
+{
+	auto_free char *text = NULL;
+	int r = envelope_text(env, &text, e);
+
+	if (r >= 0)
+		r = adm_output(out, text, e);
+	if (r >= 0 && !out)
+		putchar('\n');
+	return r;
+}
+
 static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
 {
 	const struct list_opts *o = opts;
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
-	auto_free char *text = NULL;
 	int r = fetch(a, argv, &env, &doc, e);
 
-	if (r >= 0)
-		r = envelope_text(env, &text, e);
 	if (r < 0)
 		return r;
 	say_trust(a, env);
-	if (o->out)
-		return adm_output(o->out, o->xml ? env->payload : text, e);
-	if (a->json) {
-		puts(text);
-		return 0;
-	}
+	if (o->out && o->xml)
+		return adm_output(o->out, env->payload, e);
+	if (o->out || a->json)
+		return print_envelope(env, o->out, e);
 	columns_write_text(stdout, env->payload, env->payload_len);
 	return 0;
 }

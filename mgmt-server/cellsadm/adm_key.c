@@ -74,22 +74,34 @@ static int print_key(const struct adm *a, const struct key *k, const char *name,
 	return 0;
 }
 
+/* Asks for a password and writes the key file. */
+static int write_sealed(struct adm *a, const struct key *k, const char *name,
+			const char *path, struct err *e)
+{
+	AUTO(prompt_freep) char *password = NULL;
+	auto_free char *sealed = NULL;
+	char what[80];
+	int r;
+
+	snprintf(what, sizeof(what), "key '%s'", name);
+	r = ring_new_password(a, what, &password, e);
+	if (r < 0)
+		return r;
+	r = key_seal(k, name, password, &sealed, e);
+	if (r < 0)
+		return r;
+	return io_replace_file(path, sealed, strlen(sealed), 0600, e);
+}
+
 static int seal_and_write(struct adm *a, const struct key *k, const char *name,
 			  const struct key_opts *o, struct err *e)
 {
-	AUTO(prompt_freep) char *password = NULL;
-	auto_free char *path = NULL, *sealed = NULL;
-	char what[80];
+	auto_free char *path = NULL;
 	int r = new_path(a, name, o, &path, e);
 
 	if (r < 0)
 		return r;
-	snprintf(what, sizeof(what), "key '%s'", name);
-	r = ring_new_password(a, what, &password, e);
-	if (r >= 0)
-		r = key_seal(k, name, password, &sealed, e);
-	if (r >= 0)
-		r = io_replace_file(path, sealed, strlen(sealed), 0600, e);
+	r = write_sealed(a, k, name, path, e);
 	return r < 0 ? r : print_key(a, k, name, path, e);
 }
 
@@ -101,19 +113,26 @@ static int run_new(struct adm *a, const void *opts, char **argv, struct err *e)
 	return r < 0 ? r : seal_and_write(a, k, argv[0], opts, e);
 }
 
+static int print_pem(const struct key *k, struct err *e)
+{
+	auto_free char *pem = NULL;
+	int r = key_to_pem(k, false, &pem, e);
+
+	return r < 0 ? r : adm_output(NULL, pem, e);
+}
+
 static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
 {
 	AUTO(key_freep) struct key *k = NULL;
 	const struct key_opts *o = opts;
-	auto_free char *name = NULL, *path = NULL, *pem = NULL;
+	auto_free char *name = NULL, *path = NULL;
 	int r = ring_path(a, argv[0], &path, e);
 
 	if (r >= 0)
 		r = ring_public(a, argv[0], &k, &name, e);
-	if (r < 0 || !o->pem)
-		return r < 0 ? r : print_key(a, k, name, path, e);
-	r = key_to_pem(k, false, &pem, e);
-	return r < 0 ? r : adm_output(NULL, pem, e);
+	if (r < 0)
+		return r;
+	return o->pem ? print_pem(k, e) : print_key(a, k, name, path, e);
 }
 
 static int run_import(struct adm *a, const void *opts, char **argv,

@@ -59,8 +59,8 @@ struct verb {
 	X(action)                                                              \
 	X(enroll)                                                              \
 	X(access)                                                              \
-	X(image) X(audit) X(events) X(receipt) X(user) X(token) X(server)      \
-		X(version)
+	X(image)                                                               \
+	X(audit) X(events) X(receipt) X(user) X(token) X(server) X(version)
 #define VERB_DECLARE(noun) extern const struct verb adm_##noun##_verbs[];
 VERB_NOUNS(VERB_DECLARE)
 #undef VERB_DECLARE
