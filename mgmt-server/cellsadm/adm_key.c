@@ -121,18 +121,24 @@ static int print_pem(const struct key *k, struct err *e)
 	return r < 0 ? r : adm_output(NULL, pem, e);
 }
 
-static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
+static int show(struct adm *a, const char *path, bool pem, struct err *e)
 {
 	AUTO(key_freep) struct key *k = NULL;
-	const struct key_opts *o = opts;
-	auto_free char *name = NULL, *path = NULL;
-	int r = ring_path(a, argv[0], &path, e);
+	auto_free char *name = NULL;
+	int r = ring_public(a, path, &k, &name, e);
 
-	if (r >= 0)
-		r = ring_public(a, argv[0], &k, &name, e);
 	if (r < 0)
 		return r;
-	return o->pem ? print_pem(k, e) : print_key(a, k, name, path, e);
+	return pem ? print_pem(k, e) : print_key(a, k, name, path, e);
+}
+
+static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
+{
+	const struct key_opts *o = opts;
+	auto_free char *path = NULL;
+	int r = ring_path(a, argv[0], &path, e);
+
+	return r < 0 ? r : show(a, path, o->pem, e);
 }
 
 static int run_import(struct adm *a, const void *opts, char **argv,

@@ -142,7 +142,7 @@ static int run_new(struct adm *a, const void *opts, char **argv, struct err *e)
 	if (o->org && !text_is_id(o->org))
 		return err_set(e, EINVAL, "--org %s: not an id", o->org);
 	if (o->org)
-		strcpy(d.org, o->org);
+		snprintf(d.org, sizeof(d.org), "%s", o->org);
 	else
 		r = follow(&d, o->from, &before, e);
 	if (r >= 0)

@@ -44,11 +44,8 @@ static int read_line(const char *path, char **ret, struct err *e)
 {
 	auto_free char *text = NULL;
 	size_t len;
-	int r;
+	int r = io_read_file(path, TOKEN_MAX, &text, &len, e);
 
-	if (!path)
-		return 0;
-	r = io_read_file(path, TOKEN_MAX, &text, &len, e);
 	if (r < 0)
 		return r;
 	text[strcspn(text, "\r\n")] = '\0';
@@ -111,7 +108,7 @@ static int run_add(struct adm *a, const void *opts, char **argv, struct err *e)
 		r = replace_string(&c.ca_pem, pem, e);
 	if (r >= 0)
 		r = replace_string(&c.token, o->token, e);
-	if (r >= 0)
+	if (r >= 0 && o->token_file)
 		r = read_line(o->token_file, &c.token, e);
 	if (r < 0)
 		return r;

@@ -332,14 +332,27 @@ int boundkey_of(struct adm *a, const char *device, const char *epoch,
 	return ask(a, device, epoch, ret, e);
 }
 
+static json_t *token_json(const char *enrolment, const uint8_t token[32],
+			  const char *group, const char *server)
+{
+	char hex[65], created[TEXT_TIME_SIZE];
+	json_t *j;
+
+	text_hex(token, 32, hex);
+	text_time(clock_wall(), created);
+	j = json_pack("{ss ss ss ss ss}", "id", enrolment, "token", hex,
+		      "group", group, "server", server, "created", created);
+	explicit_bzero(hex, sizeof(hex));
+	return j;
+}
+
 int boundkey_keep_token(struct adm *a, const char *enrolment,
 			const uint8_t token[32], const char *group,
 			struct err *e)
 {
-	char hex[65], created[TEXT_TIME_SIZE];
 	auto_json json_t *j = NULL;
-	auto_free char *name = NULL;
 	const struct adminconf *c;
+	char name[160];
 	int r = adm_server(a, &c, e);
 
 	if (r < 0)
@@ -347,12 +360,9 @@ int boundkey_keep_token(struct adm *a, const char *enrolment,
 	if (!text_is_id(enrolment))
 		return err_set(e, EBADMSG, "enrolment '%s': not an id",
 			       enrolment);
-	text_hex(token, 32, hex);
-	text_time(clock_wall(), created);
-	j = json_pack("{ss ss ss ss ss}", "id", enrolment, "token", hex,
-		      "group", group, "server", c->name, "created", created);
-	explicit_bzero(hex, sizeof(hex));
-	if (!j || asprintf(&name, "tokens/%s-%s.json", c->name, enrolment) < 0)
+	j = token_json(enrolment, token, group, c->name);
+	if (!j)
 		return err_oom(e, enrolment);
+	snprintf(name, sizeof(name), "tokens/%s-%s.json", c->name, enrolment);
 	return keep_put(a, name, j, e);
 }

@@ -326,7 +326,7 @@ static int fill(struct columns_cells *t, const struct column *columns,
 	while (columns[t->n_columns].title)
 		t->n_columns++;
 	t->n_rows = (unsigned int)json_array_size(rows);
-	t->title = title = calloc(t->n_columns, sizeof(*title));
+	t->title = title = calloc(t->n_columns + 1, sizeof(*title));
 	t->cell =
 		calloc((size_t)t->n_columns * t->n_rows + 1, sizeof(*t->cell));
 	if (!title || !t->cell)

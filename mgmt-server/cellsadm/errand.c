@@ -53,7 +53,7 @@ static int find_epoch(struct adm *a, const char *device, char ret[33],
 	if (!epoch || strlen(epoch) != 32)
 		return err_set(e, EBADMSG, "the server tells no epoch of %s",
 			       device);
-	strcpy(ret, epoch);
+	memcpy(ret, epoch, 33);
 	return 0;
 }
 
@@ -346,12 +346,25 @@ static int sign(struct adm *a, struct envelope *env, const struct doc *doc,
 	return r < 0 ? r : ring_sign(&ring, env, e);
 }
 
+/* Into a file, for the next one to sign. */
+static int hand_on(struct adm *a, const char *path, const struct envelope *env,
+		   const struct doc *doc, struct err *e)
+{
+	auto_free char *text = NULL;
+	int r = envelope_text(env, &text, e);
+
+	if (r >= 0)
+		r = io_replace_file(path, text, strlen(text), 0644, e);
+	if (r >= 0)
+		signing_report(a, path, env, doc);
+	return r;
+}
+
 int errand_run(struct adm *a, const struct errand *o, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
 	auto_json json_t *action = NULL;
-	auto_free char *text = NULL;
 	int r;
 
 	r = o->in ? signing_read(o->in, &env, &doc, e)
@@ -361,15 +374,8 @@ int errand_run(struct adm *a, const struct errand *o, struct err *e)
 	/* A file may come complete: then it is only brought. */
 	if (r >= 0 && (a->keys.n > 0 || !o->in))
 		r = sign(a, env, doc, e);
-	if (r >= 0 && o->out) {
-		r = envelope_text(env, &text, e);
-		if (r >= 0)
-			r = io_replace_file(o->out, text, strlen(text), 0644,
-					    e);
-		if (r >= 0)
-			signing_report(a, o->out, env, doc);
-		return r;
-	}
+	if (r >= 0 && o->out)
+		return hand_on(a, o->out, env, doc, e);
 	if (r >= 0)
 		r = submit(a, o, env, &action, e);
 	if (r >= 0 && !(o->wait && !a->json))

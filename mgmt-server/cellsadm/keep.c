@@ -22,16 +22,20 @@ static char *state_path(const struct adm *a, const char *name)
 								   : path;
 }
 
+static int parse_file(const char *path, json_t **ret, struct err *e)
+{
+	auto_free char *text = NULL;
+	size_t len;
+	int r = io_read_file(path, KEPT_MAX, &text, &len, e);
+
+	return r < 0 ? r : json_parse(text, len, path, ret, e);
+}
+
 int keep_get(const struct adm *a, const char *name, json_t **ret, struct err *e)
 {
-	auto_free char *path = state_path(a, name), *text = NULL;
-	size_t len;
-	int r;
+	auto_free char *path = state_path(a, name);
 
-	if (!path)
-		return err_oom(e, name);
-	r = io_read_file(path, KEPT_MAX, &text, &len, e);
-	return r < 0 ? r : json_parse(text, len, path, ret, e);
+	return path ? parse_file(path, ret, e) : err_oom(e, name);
 }
 
 static int put_text(const struct adm *a, const char *name, const void *text,
@@ -122,24 +126,30 @@ static int read_signed(const struct adm *a, const struct doc_head *h,
 	return io_read_file(path, KEPT_MAX, ret, ret_len, e);
 }
 
+static int last_version(const struct adm *a, const struct doc_head *h,
+			uint64_t *ret, struct err *e)
+{
+	auto_free char *last = NULL;
+	size_t len;
+	int r = read_signed(a, h, "last", &last, &len, e);
+
+	if (r < 0)
+		return r;
+	if (text_number(last, INT32_MAX, ret) < 0)
+		return err_set(e, EINVAL, "state of %s: not a version", h->id);
+	return 0;
+}
+
 int keep_get_signed(const struct adm *a, const struct doc_head *h,
 		    uint32_t version, char **ret, size_t *ret_len,
 		    struct err *e)
 {
-	auto_free char *last = NULL;
 	char file[24];
 	uint64_t n = version;
-	size_t len;
-	int r;
+	int r = version ? 0 : last_version(a, h, &n, e);
 
-	if (version == 0) {
-		r = read_signed(a, h, "last", &last, &len, e);
-		if (r < 0)
-			return r;
-		if (text_number(last, INT32_MAX, &n) < 0)
-			return err_set(e, EINVAL, "state of %s: not a version",
-				       h->id);
-	}
+	if (r < 0)
+		return r;
 	snprintf(file, sizeof(file), "%u.xml", (uint32_t)n);
 	return read_signed(a, h, file, ret, ret_len, e);
 }

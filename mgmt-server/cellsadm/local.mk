@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # All of cellsadm but main().
 noinst_LIBRARIES += %D%/libcellsadm.a
-%C%_libcellsadm_a_CPPFLAGS = $(AM_CPPFLAGS) \
-	-DWORDS_FILE='"$(top_srcdir)/data/words"'
 %C%_libcellsadm_a_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS) $(QRENCODE_CFLAGS) \
 	$(PNG_CFLAGS)
 %C%_libcellsadm_a_SOURCES = \
@@ -43,7 +41,7 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	%D%/words.c %D%/words.h \
 	%D%/xmlout.c %D%/xmlout.h
 
-# The words are compiled in.
+# The assembler reads them, so no depfile names them.
 %D%/libcellsadm_a-words.$(OBJEXT): $(top_srcdir)/data/words
 EXTRA_DIST += data/words
 

@@ -55,17 +55,21 @@ static const json_t *find_cell(const json_t *vp, const char *class)
 	return NULL;
 }
 
+static char *marked(const char *mode, const char *mark)
+{
+	auto_free char *text = NULL;
+
+	if (asprintf(&text, "%s%s", mode, mark) < 0)
+		return NULL;
+	return columns_safe(text);
+}
+
 /* "exclusive *", or "-" where the device has no such hardware. */
 static char *cell_text(const json_t *cell)
 {
 	const struct mark *mark = cell ? mark_of(cell) : NULL;
-	auto_free char *text = NULL;
 
-	if (!mark)
-		return strdup("-");
-	if (asprintf(&text, "%s%s", string(cell, "mode"), mark->mark) < 0)
-		return NULL;
-	return columns_safe(text);
+	return mark ? marked(string(cell, "mode"), mark->mark) : strdup("-");
 }
 
 static bool is_absent(const json_t *vps, const char *class)

@@ -102,7 +102,7 @@ static int ask_new(int tty, const char *what, char line[PASSWORD_MAX],
 	if (r < 0)
 		return r;
 	if (!*line)
-		strcpy(line, offer);
+		snprintf(line, PASSWORD_MAX, "%s", offer);
 	r = prompt_check_new(line, e);
 	if (r < 0)
 		return r;

@@ -36,13 +36,13 @@ int rootdraft_follow(struct rootdraft *d, const struct doc_root *old,
 {
 	int r = 0;
 
-	strcpy(d->org, old->head.org);
+	snprintf(d->org, sizeof(d->org), "%s", old->head.org);
 	d->version = old->head.version + 1;
 	for (unsigned int i = 0; r >= 0 && i < old->n_keys; i++) {
 		r = copy_key(old->key[i].key, &d->key[i].key, e);
 		if (r < 0)
 			return r;
-		strcpy(d->key[i].name, old->key[i].name);
+		snprintf(d->key[i].name, DOC_ID_SIZE, "%s", old->key[i].name);
 		d->n_keys++;
 	}
 	for (unsigned int i = 0; i < DOC_ROLE_COUNT; i++) {
@@ -157,30 +157,44 @@ static int find_role(const char *name, size_t len, unsigned int *ret,
 	return err_set(e, EINVAL, "there is no role '%.*s'", (int)len, name);
 }
 
-/* A name that is no key of the draft yet: a kept key, or a file. */
+/* What a key is called that was not given a name: its own, else its file's. */
+static int name_of(const char *file, char **own, struct err *e)
+{
+	const char *base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
+
+	if (**own)
+		return 0;
+	free(*own);
+	*own = strndup(base, strcspn(base, "."));
+	return *own ? 0 : err_oom(e, file);
+}
+
+/* A kept key, or a file. Returns its place. */
+static int add_unnamed(struct rootdraft *d, const struct adm *a,
+		       const char *file, struct err *e)
+{
+	AUTO(key_freep) struct key *k = NULL;
+	auto_free char *own = NULL;
+	int r = ring_public(a, file, &k, &own, e);
+
+	if (r < 0)
+		return r;
+	r = name_of(file, &own, e);
+	if (r < 0)
+		return r;
+	r = take_key(d, own, strlen(own), &k, e);
+	return r < 0 ? r : find_key(d, own, strlen(own));
+}
+
 static int find_or_add(struct rootdraft *d, const struct adm *a,
 		       const char *name, size_t len, struct err *e)
 {
-	AUTO(key_freep) struct key *k = NULL;
-	auto_free char *file = NULL, *own = NULL;
-	const char *base;
-	int i = find_key(d, name, len), r;
+	auto_free char *file = strndup(name, len);
+	int i = find_key(d, name, len);
 
-	if (i >= 0)
-		return i;
-	file = strndup(name, len);
 	if (!file)
 		return err_oom(e, "add a key");
-	r = ring_public(a, file, &k, &own, e);
-	if (r < 0)
-		return r;
-	base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
-	if (!*own) {
-		free(own);
-		own = strndup(base, strcspn(base, "."));
-	}
-	r = own ? take_key(d, own, strlen(own), &k, e) : err_oom(e, file);
-	return r < 0 ? r : find_key(d, own, strlen(own));
+	return i >= 0 ? i : add_unnamed(d, a, file, e);
 }
 
 int rootdraft_role(struct rootdraft *d, const struct adm *a, const char *spec,

@@ -229,18 +229,22 @@ void signing_report(struct adm *a, const char *path, const struct envelope *env,
 	       signers.count, signers.threshold);
 }
 
-int signing_file(struct adm *a, const struct signing *s,
-		 const struct ring *ring, const char *path, struct err *e)
+static int write_envelope(const char *path, const struct envelope *env,
+			  struct err *e)
 {
-	AUTO(envelope_freep) struct envelope *env = NULL;
-	AUTO(doc_freep) struct doc *doc = NULL;
-	auto_free char *out = NULL, *text = NULL;
-	int r = signing_read(path, &env, &doc, e);
+	auto_free char *text = NULL;
+	int r = envelope_text(env, &text, e);
 
-	if (r >= 0)
-		r = out_path(s, path, &out, e);
-	if (r >= 0)
-		r = merge_old(out, env, e);
+	return r < 0 ? r : io_replace_file(path, text, strlen(text), 0644, e);
+}
+
+/* What was read is shown, signed, written, kept. */
+static int sign_into(struct adm *a, const struct signing *s,
+		     const struct ring *ring, struct envelope *env,
+		     const struct doc *doc, const char *out, struct err *e)
+{
+	int r = merge_old(out, env, e);
+
 	if (r >= 0)
 		r = signing_confirm(a, env, doc, s->again, e);
 	if (r >= 0 && doc->head.type == DOC_VP_CONFIG)
@@ -248,14 +252,26 @@ int signing_file(struct adm *a, const struct signing *s,
 	if (r >= 0)
 		r = ring_sign(ring, env, e);
 	if (r >= 0)
-		r = envelope_text(env, &text, e);
-	if (r >= 0)
-		r = io_replace_file(out, text, strlen(text), 0644, e);
+		r = write_envelope(out, env, e);
 	if (r >= 0 && has_history(doc->head.type))
 		r = keep_put_signed(a, &doc->head, env->payload,
 				    env->payload_len, e);
-	if (r < 0)
-		return r;
-	signing_report(a, out, env, doc);
-	return 0;
+	return r;
+}
+
+int signing_file(struct adm *a, const struct signing *s,
+		 const struct ring *ring, const char *path, struct err *e)
+{
+	AUTO(envelope_freep) struct envelope *env = NULL;
+	AUTO(doc_freep) struct doc *doc = NULL;
+	auto_free char *out = NULL;
+	int r = out_path(s, path, &out, e);
+
+	if (r >= 0)
+		r = signing_read(path, &env, &doc, e);
+	if (r >= 0)
+		r = sign_into(a, s, ring, env, doc, out, e);
+	if (r >= 0)
+		signing_report(a, out, env, doc);
+	return r;
 }

@@ -298,6 +298,22 @@ static int write_policy(struct xmlout *x, const struct skeleton *s,
 	return r;
 }
 
+/* What was written is read again before anybody gets it. */
+static int finish(struct xmlout *x, enum doc_type t, char **ret, struct err *e)
+{
+	AUTO(doc_freep) struct doc *doc = NULL;
+	auto_free char *xml = NULL;
+	size_t len;
+	int r = xmlout_finish(x, &xml, &len, e);
+
+	if (r >= 0)
+		r = doc_parse(t, xml, len, &doc, e);
+	if (r < 0)
+		return r;
+	*ret = steal(xml);
+	return 0;
+}
+
 int skeleton_xml(enum doc_type t, const struct skeleton *s, char **ret,
 		 struct err *e)
 {
@@ -312,15 +328,11 @@ int skeleton_xml(enum doc_type t, const struct skeleton *s, char **ret,
 	struct xmlout_head head = { doc_type_name(t), s->org, s->id,
 				    (uint32_t)s->version, clock_wall() };
 	AUTO(xmlout_freep) struct xmlout *x = NULL;
-	AUTO(doc_freep) struct doc *doc = NULL;
-	auto_free char *xml = NULL;
-	size_t len;
 	int r;
 
 	if (!body[t])
 		return err_set(e, EINVAL,
-			       "a document of type %s is not made "
-			       "here",
+			       "a document of type %s is not made here",
 			       doc_type_name(t));
 	head.expires = head.issued + (int64_t)(s->ttl ? s->ttl : s->days * DAY);
 	r = xmlout_new(&x, e);
@@ -328,12 +340,5 @@ int skeleton_xml(enum doc_type t, const struct skeleton *s, char **ret,
 		return r;
 	xmlout_head(x, &head);
 	r = body[t](x, s, e);
-	if (r >= 0)
-		r = xmlout_finish(x, &xml, &len, e);
-	if (r >= 0)
-		r = doc_parse(t, xml, len, &doc, e);
-	if (r < 0)
-		return r;
-	*ret = steal(xml);
-	return 0;
+	return r < 0 ? r : finish(x, t, ret, e);
 }

@@ -8,7 +8,7 @@
 
 /* The file as it stands: a word a line, lines of "#" in front. */
 __asm__(".section .rodata\n"
-	"words_begin:\n.incbin \"" WORDS_FILE "\"\n"
+	"words_begin:\n.incbin \"data/words\"\n"
 	"words_end:\n.byte 0\n.previous\n");
 extern const char words_begin[], words_end[];
 
