@@ -3,6 +3,7 @@
 
 #include "lib/hash.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -43,8 +44,10 @@ const char *words_at(unsigned int i, unsigned int *ret_len)
 /* Evenly from 0..n-1: a number from the uneven rest is drawn again. */
 static unsigned int draw(unsigned int n)
 {
-	uint32_t limit = UINT32_MAX - UINT32_MAX % n, got;
+	uint32_t limit, got;
 
+	assert(n > 0);
+	limit = UINT32_MAX - UINT32_MAX % n;
 	do
 		hash_random(&got, sizeof(got));
 	while (got >= limit);
