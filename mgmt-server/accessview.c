@@ -93,7 +93,7 @@ static json_t *compliant_json(struct server *s, const char *device)
 int accessview_matrix(struct request *rq, struct err *e)
 {
 	AUTO(shelf_freep) struct shelf *f = shelf_new(rq->server);
-	AUTO(auto_freep) struct world *w = malloc(sizeof(*w));
+	AUTO(auto_freep) struct world *w = calloc(1, sizeof(*w));
 	auto_json json_t *rows = json_array(), *classes = json_array();
 	int r = w ? open_world(rq, f, w, e) : err_oom(e, "make a matrix");
 
@@ -149,7 +149,7 @@ static bool has_vp(const struct world *w, const char *vp)
 int accessview_explain(struct request *rq, struct err *e)
 {
 	AUTO(shelf_freep) struct shelf *f = shelf_new(rq->server);
-	AUTO(auto_freep) struct world *w = malloc(sizeof(*w));
+	AUTO(auto_freep) struct world *w = calloc(1, sizeof(*w));
 	enum cells_class cls = class_from_name(rq->param[2]);
 	auto_json json_t *rules = json_array();
 	struct access_right own;
@@ -241,7 +241,7 @@ static int vp_state(struct server *s, const struct world *w, const char *vp,
 			snprintf(ret, 16, "%s", words[i].state);
 	sqlite3_reset(st);
 	if (strcmp(w->foreground, vp) == 0)
-		strcpy(ret, "foreground");
+		snprintf(ret, 16, "foreground");
 	return r < 0 ? r : 0;
 }
 
@@ -269,7 +269,7 @@ static int vp_json(struct server *s, const struct world *w,
 int accessview_vps(struct request *rq, struct err *e)
 {
 	AUTO(shelf_freep) struct shelf *f = shelf_new(rq->server);
-	AUTO(auto_freep) struct world *w = malloc(sizeof(*w));
+	AUTO(auto_freep) struct world *w = calloc(1, sizeof(*w));
 	auto_json json_t *items = json_array(), *reported = NULL;
 	struct db *db = rq->server->db;
 	sqlite3_stmt *st = NULL;
@@ -363,7 +363,7 @@ static void ask_device(struct question *q, const struct world *w)
 int accessview_fleet(struct request *rq, struct err *e)
 {
 	AUTO(shelf_freep) struct shelf *f = shelf_new(rq->server);
-	AUTO(auto_freep) struct world *w = malloc(sizeof(*w));
+	AUTO(auto_freep) struct world *w = calloc(1, sizeof(*w));
 	const char *one = request_arg(rq, "device");
 	const char *cursor = request_arg(rq, "cursor");
 	auto_json json_t *items = json_array();

@@ -246,7 +246,7 @@ static int load(struct request *rq, const char *name, json_t **ret,
 int account_show(struct request *rq, struct err *e)
 {
 	json_t *j = NULL;
-	int64_t rev;
+	int64_t rev = 0;
 	int r = load(rq, rq->param[0], &j, &rev, e);
 
 	return r < 0 ? r : request_json(rq, 200, j, e);
@@ -284,7 +284,7 @@ int account_create(struct request *rq, struct err *e)
 	};
 	uint8_t salt[SALT_SIZE], verifier[HASH_SIZE];
 	auto_free char *text = NULL;
-	int64_t rev;
+	int64_t rev = 0;
 	int r = request_take(rq, table, e);
 
 	if (r == 0 && !text_is_id(name))
@@ -365,7 +365,7 @@ int account_change(struct request *rq, struct err *e)
 		{ "groups", JSON_ARRAY, true, &groups },
 		{ NULL },
 	};
-	int64_t rev;
+	int64_t rev = 0;
 	int r = load(rq, rq->param[0], &before, &rev, e);
 
 	if (r < 0)
@@ -393,7 +393,7 @@ int account_change(struct request *rq, struct err *e)
 int account_delete(struct request *rq, struct err *e)
 {
 	json_t *before = NULL;
-	int64_t rev;
+	int64_t rev = 0;
 	int r = load(rq, rq->param[0], &before, &rev, e);
 
 	if (r < 0)

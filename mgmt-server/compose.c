@@ -14,6 +14,7 @@
 #include "mgmt-server/request.h"
 #include "mgmt-server/server.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -183,6 +184,7 @@ static int pick_images(struct composer *k, struct err *e)
 
 		if (r < 0)
 			return r;
+		assert(d);
 		if (d->head.type != DOC_VP_CONFIG)
 			continue;
 		config = doc_as_vp_config(d);
@@ -443,6 +445,7 @@ int compose_device(struct server *s, const char *device, char **ret,
 		r = compose_of(s, n.group, &c, e);
 	if (r < 0)
 		return r;
+	assert(c);
 	*ret_new = false;
 	*ret_renew_at = now + RETRY;
 	mine = n.envelope && strcmp(n.epoch, n.old_epoch) == 0;

@@ -38,7 +38,7 @@ int devchan_new(struct server *s, const char *device, void *connection,
 		return err_oom(e, "open a device channel");
 	if (strlen(device) >= sizeof(c->device))
 		return err_set(e, ENOENT, "no device has that id");
-	strcpy(c->device, device);
+	snprintf(c->device, sizeof(c->device), "%s", device);
 	c->server = s;
 	c->connection = connection;
 	c->out_end = &c->out;
@@ -328,7 +328,7 @@ static int take_receipt(struct devchan *c, json_t *j, struct err *e)
 		{ "receipts", JSON_ARRAY, false, &list },
 		{ NULL },
 	};
-	uint64_t seq;
+	uint64_t seq = 0;
 	int r = json_take(j, table, false, "receipt", e);
 
 	if (r == 0)
@@ -344,7 +344,7 @@ static int take_audit(struct devchan *c, json_t *j, struct err *e)
 		{ "batch", JSON_OBJECT, false, &batch },
 		{ NULL },
 	};
-	uint64_t seq;
+	uint64_t seq = 0;
 	int r = json_take(j, table, false, "audit", e);
 
 	if (r == 0)
@@ -423,7 +423,7 @@ static const struct {
 int devchan_take(struct devchan *c, const char *text, size_t len, struct err *e)
 {
 	auto_json json_t *j = NULL;
-	const char *type = NULL;
+	const char *type = "";
 	const struct json_member table[] = {
 		{ "type", JSON_STRING, false, &type },
 		{ NULL },

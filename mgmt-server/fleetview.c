@@ -135,7 +135,7 @@ static int load(struct request *rq, json_t **ret, int64_t *ret_rev,
 int fleet_show(struct request *rq, struct err *e)
 {
 	json_t *j = NULL;
-	int64_t rev;
+	int64_t rev = 0;
 	int r = load(rq, &j, &rev, e);
 
 	return r < 0 ? r : request_json(rq, 200, j, e);
@@ -146,7 +146,7 @@ static int answer_changed(struct request *rq, json_t *before, struct err *e)
 {
 	json_t *after = NULL;
 	const char *group;
-	int64_t rev;
+	int64_t rev = 0;
 	int r = load(rq, &after, &rev, e);
 
 	if (r < 0) {
@@ -214,7 +214,7 @@ int fleet_change(struct request *rq, struct err *e)
 		{ "labels", JSON_OBJECT, true, &labels },
 		{ NULL },
 	};
-	int64_t rev;
+	int64_t rev = 0;
 	int r = load(rq, &before, &rev, e);
 
 	if (r == 0)
@@ -235,7 +235,7 @@ int fleet_retire(struct request *rq, struct err *e)
 	struct server *s = rq->server;
 	struct devchan *c;
 	json_t *before = NULL;
-	int64_t rev;
+	int64_t rev = 0;
 	int r = load(rq, &before, &rev, e);
 
 	if (r == 0)

@@ -10,6 +10,7 @@
 #include "mgmt-server/request.h"
 #include "mgmt-server/server.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -46,6 +47,7 @@ static int group_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 		r = compose_of(rq->server, db_text(st, 0), &c, e);
 	if (r < 0)
 		return r;
+	assert(c);
 	*ret = json_pack("{s:s, s:I, s:s, s:o, s:o, s:I, s:I, s:o, s:o, s:o}",
 			 "id", db_text(st, 0), "version",
 			 (json_int_t)sqlite3_column_int64(st, 1), "sha256",
@@ -118,6 +120,7 @@ int groupview_snapshot(struct request *rq, struct err *e)
 		r = db_step(db, st, e);
 	if (r < 0)
 		return r;
+	assert(c);
 	if (r == 0)
 		return err_set(e, PROBLEM_NOT_FOUND,
 			       "there is no snapshot for it yet%s%s",

@@ -16,6 +16,7 @@
 #include "mgmt-server/request.h"
 #include "mgmt-server/server.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -191,6 +192,7 @@ static int check(struct request *rq, const struct new_order *o, struct err *e)
 	char epoch[33];
 	int r;
 
+	assert(o->device && o->epoch);
 	if (!(rq->caller.rights & need))
 		return err_set(e, PROBLEM_FORBIDDEN, "role %s may not do this",
 			       rq->caller.role);

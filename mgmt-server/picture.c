@@ -26,7 +26,7 @@ static int layer_complete(struct server *s, const struct doc_layer *layer,
 	auto_close int fd = -1;
 	auto_free char *text = NULL;
 	uint64_t size;
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	*ret = false;

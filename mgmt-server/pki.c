@@ -99,7 +99,8 @@ int pki_create(const char *dir, const char *org, const char *const *hosts,
 	       struct err *e)
 {
 	AUTO(key_freep) struct key *ca = NULL, *director = NULL;
-	auto_free char *pem = NULL, *name = NULL;
+	auto_free char *pem = NULL;
+	auto_free char *name = NULL;
 	int64_t now = clock_wall();
 	struct x509_spec spec = { .usage = X509_CA,
 				  .not_before = now - SKEW,
@@ -129,7 +130,9 @@ int pki_create(const char *dir, const char *org, const char *const *hosts,
 /* A server that runs for years renews its own certificate as it starts. */
 static int renew_server(const char *dir, const struct pki *p, struct err *e)
 {
-	auto_free char *pem = NULL, *path = NULL, *text = NULL;
+	auto_free char *pem = NULL;
+	auto_free char *path = NULL;
+	auto_free char *text = NULL;
 	const char *hosts[HOSTS_MAX + 1] = { NULL };
 	int64_t before, after;
 	unsigned int n = 0;

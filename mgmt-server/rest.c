@@ -236,7 +236,8 @@ static void take_headers(struct exchange *x)
 
 	if (lws_hdr_copy(x->wsi, rq->if_match, sizeof(rq->if_match),
 			 WSI_TOKEN_HTTP_IF_MATCH) < 0)
-		strcpy(rq->if_match, "?"); /* too long to be one of ours */
+		snprintf(rq->if_match, sizeof(rq->if_match),
+			 "too long"); /* to be one of ours */
 	if (lws_hdr_copy(x->wsi, rq->range, sizeof(rq->range),
 			 WSI_TOKEN_HTTP_RANGE) <= 0)
 		rq->range[0] = '\0';
@@ -487,7 +488,7 @@ static int send_streamed(struct exchange *x)
 	n = x->piece_len - x->piece_sent;
 	if (n > EDGE_PIECE - 16)
 		n = EDGE_PIECE - 16;
-	head = sprintf((char *)buffer, "%zx\r\n", n);
+	head = snprintf((char *)buffer, 16, "%zx\r\n", n);
 	memcpy(buffer + head, x->piece + x->piece_sent, n);
 	memcpy(buffer + head + n, "\r\n", 2);
 	x->piece_sent += n;

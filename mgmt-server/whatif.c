@@ -284,8 +284,8 @@ static int open_group(struct whatif *w, const char *group, struct err *e)
 static int plan_fleet(struct whatif *w, struct err *e)
 {
 	struct db *db = w->rq->server->db;
-	AUTO(auto_freep) struct grid *a = malloc(sizeof(*a));
-	AUTO(auto_freep) struct grid *b = malloc(sizeof(*b));
+	AUTO(auto_freep) struct grid *a = calloc(1, sizeof(*a));
+	AUTO(auto_freep) struct grid *b = calloc(1, sizeof(*b));
 	sqlite3_stmt *st = NULL;
 	int r = db_query(db, &st, e,
 			 "SELECT id, name, grp FROM device WHERE"

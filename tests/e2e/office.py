@@ -15,6 +15,7 @@ import socket
 import ssl
 import time
 
+import jsonschema
 import requests
 import websocket
 from cryptography import x509
@@ -25,6 +26,7 @@ import forge
 import harness
 
 USER = "cells-mgmt"
+SCHEMA = json.loads((harness.TOP / "schema/ws/cells.v1.json").read_text())
 POLICY = {"work": [("*", "none"), ("camera", "exclusive"), ("gps", "shared")],
           "personal": [("*", "shared")]}
 
@@ -243,6 +245,7 @@ class Phone:
         if not text:
             raise websocket.WebSocketConnectionClosedException("closed")
         m = json.loads(text)
+        jsonschema.validate(m, SCHEMA)
         self.got.append(m)
         return m
 
