@@ -21,8 +21,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define PASSCODE_MAX 1024
+#define NAME_TRIES 100
+#define NAME_PAUSE_NS 20000000
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 struct devbus {
@@ -581,6 +584,24 @@ static void on_revoked(void *arg, const struct host_revoked *cut, uint64_t ns,
 
 /* ---- open */
 
+/*
+ * Before anything else is opened, so that no second daemon works on the same
+ * VPs. A daemon that was just killed may have it for a moment, by a child that
+ * is about to end.
+ */
+static int take_name(sd_bus *bus, struct err *e)
+{
+	const struct timespec pause = { .tv_nsec = NAME_PAUSE_NS };
+	int r = -EEXIST;
+
+	for (int i = 0; r == -EEXIST && i < NAME_TRIES; i++) {
+		if (i > 0)
+			nanosleep(&pause, NULL);
+		r = sd_bus_request_name(bus, BUS_DEVICE_NAME, 0);
+	}
+	return r < 0 ? err_sys(e, -r, "take the name " BUS_DEVICE_NAME) : 0;
+}
+
 int devbus_open(const struct host_options *o, struct devbus **ret,
 		struct err *e)
 {
@@ -593,6 +614,8 @@ int devbus_open(const struct host_options *o, struct devbus **ret,
 		return err_oom(e, "offer the device");
 	r = bus_open(&d->bus, e);
 	if (r == 0)
+		r = take_name(d->bus, e);
+	if (r == 0)
 		r = host_open(o, &watch, &d->host, e);
 	if (r == 0)
 		r = guests_new(d->host, &d->guests, e);
@@ -602,10 +625,8 @@ int devbus_open(const struct host_options *o, struct devbus **ret,
 	if (r >= 0)
 		r = sd_bus_add_object_vtable(d->bus, NULL, BUS_DEVICE_PATH,
 					     BUS_DEVICE_NAME, vtable, d);
-	if (r >= 0)
-		r = sd_bus_request_name(d->bus, BUS_DEVICE_NAME, 0);
 	if (r < 0)
-		return err_sys(e, -r, "take the name " BUS_DEVICE_NAME);
+		return err_sys(e, -r, "offer the device on the bus");
 	*ret = steal(d);
 	return 0;
 }

@@ -427,6 +427,15 @@ def test_running_vps_survive_the_daemon(two):
     assert two.leaves() == []
 
 
+def test_a_vp_left_frozen_goes_on(two):
+    # As after a kill in the middle of a revocation.
+    two.cellsd.kill()
+    for leaf in two.leaves():
+        (two.cgroup / leaf / "cgroup.freeze").write_text("1")
+    two.cellsd.start()
+    assert two.opens("personal", "hwrng")
+
+
 def test_killed_at_random_points(two):
     rng = random.Random(int(os.environ.get("CELLS_SEED", "1")))
     for round_number in range(int(os.environ.get("CELLS_ROUNDS", "12"))):
