@@ -41,7 +41,9 @@ static int open_key(const char *dir, const char *name, bool make,
 {
 	auto_free char *path = io_join(dir, name);
 
-	return path ? key_open_file(path, make, ret, e) : err_oom(e, name);
+	if (!path)
+		return err_oom(e, name);
+	return key_open_file(path, make, ret, e);
 }
 
 static int write_cert(const char *dir, const char *name, const char *pem,
@@ -49,13 +51,14 @@ static int write_cert(const char *dir, const char *name, const char *pem,
 {
 	auto_free char *path = io_join(dir, name);
 
-	return path ? io_replace_file(path, pem, strlen(pem), 0644, e)
-		    : err_oom(e, name);
+	if (!path)
+		return err_oom(e, name);
+	return io_replace_file(path, pem, strlen(pem), 0644, e);
 }
 
-static int issue_server(const char *dir, const struct key *ca,
-			const char *ca_pem, const char *const *hosts,
-			struct err *e)
+static int issue_for(const char *dir, const struct key *k, const struct key *ca,
+		     const char *ca_pem, const char *const *hosts,
+		     struct err *e)
 {
 	int64_t now = clock_wall();
 	struct x509_spec spec = {
@@ -65,14 +68,20 @@ static int issue_server(const char *dir, const struct key *ca,
 		.not_before = now - SKEW,
 		.not_after = now + SERVER_DAYS * DAY,
 	};
-	AUTO(key_freep) struct key *k = NULL;
 	auto_free char *pem = NULL;
+	int r = x509_issue(&spec, k, ca, ca_pem, &pem, e);
+
+	return r < 0 ? r : write_cert(dir, "server.pem", pem, e);
+}
+
+static int issue_server(const char *dir, const struct key *ca,
+			const char *ca_pem, const char *const *hosts,
+			struct err *e)
+{
+	AUTO(key_freep) struct key *k = NULL;
 	int r = open_key(dir, "server.key", true, &k, e);
 
-	if (r < 0)
-		return r;
-	r = x509_issue(&spec, k, ca, ca_pem, &pem, e);
-	return r < 0 ? r : write_cert(dir, "server.pem", pem, e);
+	return r < 0 ? r : issue_for(dir, k, ca, ca_pem, hosts, e);
 }
 
 /* The names stand one a line in a file, for the next issue. */
@@ -91,69 +100,105 @@ static int write_hosts(const char *dir, const char *const *hosts, struct err *e)
 		n += len;
 		text[n++] = '\n';
 	}
-	return path ? io_replace_file(path, text, n, 0644, e)
-		    : err_oom(e, "hosts");
+	if (!path)
+		return err_oom(e, "hosts");
+	return io_replace_file(path, text, n, 0644, e);
+}
+
+static int make_director(const char *dir, struct err *e)
+{
+	AUTO(key_freep) struct key *director = NULL;
+
+	return open_key(dir, "director.key", true, &director, e);
+}
+
+static int issue_ca(const struct key *ca, const char *org, char **ret_pem,
+		    struct err *e)
+{
+	int64_t now = clock_wall();
+	struct x509_spec spec = { .usage = X509_CA,
+				  .not_before = now - SKEW,
+				  .not_after = now + CA_DAYS * DAY };
+	auto_free char *name = NULL;
+
+	if (asprintf(&name, "Cells CA of %s", org) < 0)
+		return err_oom(e, "make the CA");
+	spec.common_name = name;
+	return x509_issue(&spec, ca, ca, NULL, ret_pem, e);
+}
+
+static int make_certs(const char *dir, const char *org, const struct key *ca,
+		      const char *const *hosts, struct err *e)
+{
+	auto_free char *pem = NULL;
+	int r = issue_ca(ca, org, &pem, e);
+
+	if (r == 0)
+		r = write_cert(dir, "ca.pem", pem, e);
+	if (r == 0)
+		r = write_hosts(dir, hosts, e);
+	return r < 0 ? r : issue_server(dir, ca, pem, hosts, e);
 }
 
 int pki_create(const char *dir, const char *org, const char *const *hosts,
 	       struct err *e)
 {
-	AUTO(key_freep) struct key *ca = NULL, *director = NULL;
-	auto_free char *pem = NULL;
-	auto_free char *name = NULL;
-	int64_t now = clock_wall();
-	struct x509_spec spec = { .usage = X509_CA,
-				  .not_before = now - SKEW,
-				  .not_after = now + CA_DAYS * DAY };
+	AUTO(key_freep) struct key *ca = NULL;
 	int r = open_key(dir, "ca.key", true, &ca, e);
 
-	if (r < 0)
-		return r;
-	r = open_key(dir, "director.key", true, &director, e);
-	if (r < 0)
-		return r;
-	if (asprintf(&name, "Cells CA of %s", org) < 0)
-		return err_oom(e, "make the CA");
-	spec.common_name = name;
-	r = x509_issue(&spec, ca, ca, NULL, &pem, e);
-	if (r < 0)
-		return r;
-	r = write_cert(dir, "ca.pem", pem, e);
-	if (r < 0)
-		return r;
-	r = write_hosts(dir, hosts, e);
-	return r < 0 ? r : issue_server(dir, ca, pem, hosts, e);
+	if (r == 0)
+		r = make_director(dir, e);
+	return r < 0 ? r : make_certs(dir, org, ca, hosts, e);
 }
 
 #define HOSTS_MAX 32
 
-/* A server that runs for years renews its own certificate as it starts. */
-static int renew_server(const char *dir, const struct pki *p, struct err *e)
+/* 1: the server's certificate is near its end. */
+static int is_due(const struct pki *p, struct err *e)
 {
 	auto_free char *pem = NULL;
-	auto_free char *path = NULL;
-	auto_free char *text = NULL;
-	const char *hosts[HOSTS_MAX + 1] = { NULL };
-	int64_t before, after;
-	unsigned int n = 0;
+	int64_t before = 0, after = 0;
 	size_t len;
 	int r = io_read_file(p->cert_path, PEM_MAX, &pem, &len, e);
 
-	if (r < 0)
-		return r;
-	r = x509_validity(pem, &before, &after, e);
-	if (r < 0 || after - clock_wall() > RENEW_DAYS * DAY)
-		return r;
-	path = io_join(dir, "hosts");
+	if (r == 0)
+		r = x509_validity(pem, &before, &after, e);
+	return r < 0 ? r : after - clock_wall() <= RENEW_DAYS * DAY;
+}
+
+static int read_hosts(const char *dir, char **ret, struct err *e)
+{
+	auto_free char *path = io_join(dir, "hosts");
+	size_t len;
+
 	if (!path)
 		return err_oom(e, "hosts");
-	r = io_read_file(path, PEM_MAX, &text, &len, e);
-	if (r < 0)
-		return r;
-	for (char *line, *at = text; (line = strsep(&at, "\n"));)
+	return io_read_file(path, PEM_MAX, ret, &len, e);
+}
+
+/* `text` has a name a line, and is cut up. */
+static int issue_for_lines(const char *dir, const struct pki *p, char *text,
+			   struct err *e)
+{
+	const char *hosts[HOSTS_MAX + 1] = { NULL };
+	unsigned int n = 0;
+
+	for (char *line; (line = strsep(&text, "\n"));)
 		if (*line && n < HOSTS_MAX)
 			hosts[n++] = line;
 	return issue_server(dir, p->ca_key, p->ca_pem, hosts, e);
+}
+
+/* A server that runs for years renews its own certificate as it starts. */
+static int renew_server(const char *dir, const struct pki *p, struct err *e)
+{
+	auto_free char *text = NULL;
+	int r = is_due(p, e);
+
+	if (r <= 0)
+		return r;
+	r = read_hosts(dir, &text, e);
+	return r < 0 ? r : issue_for_lines(dir, p, text, e);
 }
 
 int pki_open(const char *dir, struct pki **ret, struct err *e)

@@ -464,6 +464,18 @@ static int send_fixed(struct exchange *x)
 	return x->sent < a->len;
 }
 
+static int send_last_chunk(struct exchange *x)
+{
+	static const uint8_t last[] = { '0', '\r', '\n', '\r', '\n' };
+	uint8_t *buffer = x->edge->scratch + LWS_PRE;
+
+	memcpy(buffer, last, sizeof(last));
+	return lws_write(x->wsi, buffer, sizeof(last), LWS_WRITE_HTTP_FINAL) <
+			       (int)sizeof(last)
+		       ? -1
+		       : 0;
+}
+
 /* A streamed body in HTTP/1.1 chunks. */
 static int send_streamed(struct exchange *x)
 {
@@ -480,17 +492,15 @@ static int send_streamed(struct exchange *x)
 		x->piece_sent = 0;
 		x->piece_len = x->piece ? strlen(x->piece) : 0;
 		if (!x->piece)
-			return lws_write(x->wsi, memcpy(buffer, "0\r\n\r\n", 5),
-					 5, LWS_WRITE_HTTP_FINAL) < 5
-				       ? -1
-				       : 0;
+			return send_last_chunk(x);
 	}
 	n = x->piece_len - x->piece_sent;
 	if (n > EDGE_PIECE - 16)
 		n = EDGE_PIECE - 16;
 	head = snprintf((char *)buffer, 16, "%zx\r\n", n);
 	memcpy(buffer + head, x->piece + x->piece_sent, n);
-	memcpy(buffer + head + n, "\r\n", 2);
+	buffer[(size_t)head + n] = '\r';
+	buffer[(size_t)head + n + 1] = '\n';
 	x->piece_sent += n;
 	if (x->piece_sent == x->piece_len) {
 		free(x->piece);
