@@ -53,9 +53,12 @@ static __always_inline void count_lost(__u32 n)
 
 static __always_inline void tell(__u32 kind, __u32 vp, __u32 classes)
 {
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	struct verdict_burst_key key = { .kind = kind,
 					 .vp = vp,
-					 .classes = classes };
+					 .classes = classes,
+					 .pid = kind == VERDICT_OPEN ? pid
+								     : 0 };
 	struct verdict_burst fresh = { .start_ns = bpf_ktime_get_boot_ns() };
 	struct verdict_burst *old = bpf_map_lookup_elem(&bursts, &key);
 	struct verdict_event *ev;
@@ -67,7 +70,7 @@ static __always_inline void tell(__u32 kind, __u32 vp, __u32 classes)
 	}
 	if (old)
 		count += old->count;
-	fresh.pid = bpf_get_current_pid_tgid() >> 32;
+	fresh.pid = pid;
 	fresh.uid = (__u32)bpf_get_current_uid_gid();
 	bpf_get_current_comm(fresh.comm, sizeof(fresh.comm));
 	bpf_map_update_elem(&bursts, &key, &fresh, BPF_ANY);

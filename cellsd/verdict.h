@@ -33,9 +33,13 @@ struct verdict_event {
 
 #define VERDICT_BURST_NS 1000000000ULL
 
-/* Equal events within VERDICT_BURST_NS are counted here, not told. */
+/*
+ * Equal events within VERDICT_BURST_NS are counted here, not told: opens of one
+ * process, denials of one VP (`pid` 0: they cost nothing to repeat, by any
+ * number of processes).
+ */
 struct verdict_burst_key {
-	__u32 kind, vp, classes, pad;
+	__u32 kind, vp, classes, pid;
 };
 
 struct verdict_burst {
