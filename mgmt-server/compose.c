@@ -20,7 +20,6 @@
 #include <string.h>
 
 #define LIFE (24 * 3600)
-#define RENEW (12 * 3600)
 #define RETRY 60
 #define SNAPSHOT_TYPE ENVELOPE_TYPE_JSON("snapshot")
 #define IS_VALID "state IN ('valid', 'active', 'superseded')"
@@ -430,8 +429,9 @@ static int store(struct server *s, const char *device, const struct snapshot *n,
 	return r < 0 ? r : fleet_assess(s, device, e);
 }
 
-int compose_device(struct server *s, const char *device, char **ret,
-		   bool *ret_new, int64_t *ret_renew_at, struct err *e)
+int compose_device(struct server *s, const char *device, int64_t max_age,
+		   char **ret, bool *ret_new, int64_t *ret_renew_at,
+		   struct err *e)
 {
 	AUTO(snapshot_fini) struct snapshot n = { 0 };
 	const struct composition *c = NULL;
@@ -462,8 +462,8 @@ int compose_device(struct server *s, const char *device, char **ret,
 	if (!documents)
 		return err_oom(e, "compose a snapshot");
 	same = mine && strcmp(documents, n.documents) == 0;
-	if (same && n.issued <= now && now - n.issued < RENEW) {
-		*ret_renew_at = n.issued + RENEW;
+	if (same && n.issued <= now && now - n.issued < max_age) {
+		*ret_renew_at = n.issued + COMPOSE_RENEW;
 		*ret = steal(n.envelope);
 		return 0;
 	}
@@ -473,7 +473,7 @@ int compose_device(struct server *s, const char *device, char **ret,
 	if (r < 0)
 		return r;
 	*ret_new = true;
-	*ret_renew_at = now + RENEW;
+	*ret_renew_at = now + COMPOSE_RENEW;
 	*ret = steal(envelope);
 	return 0;
 }

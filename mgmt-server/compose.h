@@ -49,12 +49,18 @@ int compose_changed(struct server *s, struct err *e);
 int compose_chunk_came(struct server *s, const char *sha256, struct err *e);
 int compose_tick(struct server *s, struct err *e);
 
+#define COMPOSE_RENEW (12 * 3600) /* seconds: half a snapshot's life */
+/* A device whose secure time lies further back takes no fresh command: it was
+ * off, and only a newer snapshot moves its time. */
+#define COMPOSE_LAG 300
+
 /*
  * The device's newest snapshot, signed anew if it is due: another set, another
- * epoch, or half its life over. *ret is NULL while none can be made.
+ * epoch, or older than max_age seconds. *ret is NULL while none can be made.
  */
-int compose_device(struct server *s, const char *device, char **ret,
-		   bool *ret_new, int64_t *ret_renew_at, struct err *e);
+int compose_device(struct server *s, const char *device, int64_t max_age,
+		   char **ret, bool *ret_new, int64_t *ret_renew_at,
+		   struct err *e);
 /* May the device read that document? 1, 0. */
 int compose_readable(struct server *s, const char *device, const char *sha256,
 		     struct err *e);

@@ -178,8 +178,8 @@ int devchan_refresh(struct devchan *c, struct err *e)
 	if (root && root->head.version > c->root)
 		r = send_roots(c, c->root, 0, e);
 	if (r == 0)
-		r = compose_device(c->server, c->device, &envelope, &is_new,
-				   &c->renew_at, e);
+		r = compose_device(c->server, c->device, COMPOSE_RENEW,
+				   &envelope, &is_new, &c->renew_at, e);
 	if (r < 0 || !is_new || !envelope)
 		return r;
 	return devchan_send(
@@ -201,6 +201,19 @@ static int greet_with_roots(struct devchan *c, int64_t held, struct err *e)
 {
 	c->root = held > 0 ? (uint32_t)held : 0;
 	return send_roots(c, held, 0, e);
+}
+
+/* How old a snapshot may be that still serves this device. */
+static int64_t useful_age(json_t *status)
+{
+	const char *text =
+		json_string_value(json_object_get(status, "secure_time"));
+	int64_t secure;
+
+	if (!text || text_untime(text, &secure) < 0 ||
+	    clock_wall() - secure <= COMPOSE_LAG)
+		return COMPOSE_RENEW;
+	return COMPOSE_LAG;
 }
 
 static int take_hello(struct devchan *c, json_t *j, struct err *e)
@@ -240,8 +253,8 @@ static int take_hello(struct devchan *c, json_t *j, struct err *e)
 	if (r == 0)
 		r = greet_with_roots(c, anchor_version_in(status), e);
 	if (r == 0)
-		r = compose_device(c->server, c->device, &envelope, &is_new,
-				   &c->renew_at, e);
+		r = compose_device(c->server, c->device, useful_age(status),
+				   &envelope, &is_new, &c->renew_at, e);
 	if (r == 0 && envelope)
 		r = devchan_send(
 			c, "snapshot",

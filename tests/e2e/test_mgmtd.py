@@ -852,3 +852,19 @@ def test_a_full_disk_is_told_and_survived(small_disk):
     head = json.loads(base64.b64decode(office.get("/v1/audit/head")["payload"]))
     leaves = office.call("GET", f"/v1/audit/export?to={head['size']}").content.split(b"\n")[:-1]
     assert head["root"] == "sha256:" + merkle_root(leaves).hex()
+
+
+# ---- time
+def test_a_device_that_was_off_gets_a_fresh_snapshot(world):
+    """Its secure time stands where it was; a command of today would come from its future."""
+    phone = Phone(Office(world).publish()).enroll()
+    phone.connect()
+    first = phone.snapshot()
+    phone.close()
+    world.move_clock(wall=3600)
+    phone.connect(status={"secure_time": forge.stamp(time.time() + 3600)})
+    assert phone.snapshot()["version"] == first["version"], "a device in time needs no new signature"
+    phone.close()
+    phone.connect(status={"secure_time": first["issued"]})
+    assert phone.snapshot()["version"] == first["version"] + 1
+    phone.close()
