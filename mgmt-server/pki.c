@@ -189,16 +189,20 @@ static int issue_for_lines(const char *dir, const struct pki *p, char *text,
 	return issue_server(dir, p->ca_key, p->ca_pem, hosts, e);
 }
 
+static int reissue(const char *dir, const struct pki *p, struct err *e)
+{
+	auto_free char *text = NULL;
+	int r = read_hosts(dir, &text, e);
+
+	return r < 0 ? r : issue_for_lines(dir, p, text, e);
+}
+
 /* A server that runs for years renews its own certificate as it starts. */
 static int renew_server(const char *dir, const struct pki *p, struct err *e)
 {
-	auto_free char *text = NULL;
 	int r = is_due(p, e);
 
-	if (r <= 0)
-		return r;
-	r = read_hosts(dir, &text, e);
-	return r < 0 ? r : issue_for_lines(dir, p, text, e);
+	return r <= 0 ? r : reissue(dir, p, e);
 }
 
 int pki_open(const char *dir, struct pki **ret, struct err *e)
