@@ -414,8 +414,12 @@ static int conclude(struct policyd *p, const struct receipt_doc *d,
 		return e->reason ? -reason_errno(e->reason) : -EIO;
 	log_info("refused %s '%s' %u: %s", d->type, d->id, d->version,
 		 why.text);
-	/* Else the agent would ask for it again and again. */
-	if (is_document(d->type))
+	/*
+	 * Else the agent would ask for it again and again. A late one, of
+	 * another snapshot, is none of this one's business.
+	 */
+	if (is_document(d->type) && p->staged &&
+	    snapshot_names(p->staged, d->digest))
 		p->staged_blocked = true;
 	ret->outcome = "refused";
 	ret->e = why;
