@@ -247,9 +247,9 @@ static int64_t snapshot(bool *ret_new)
 	auto_json json_t *j = NULL;
 	int64_t renew;
 
-	ck_assert_msg(
-		compose_device(server, DEVICE, &text, ret_new, &renew, &e) == 0,
-		"%s", e.text);
+	ck_assert_msg(compose_device(server, DEVICE, COMPOSE_RENEW, &text,
+				     ret_new, &renew, &e) == 0,
+		      "%s", e.text);
 	if (!text)
 		return 0;
 	ck_assert_int_eq(envelope_parse(text, strlen(text), &env, &e), 0);
