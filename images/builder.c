@@ -312,7 +312,7 @@ static int write_document(const struct build *bd, struct err *e)
 	r = imagedoc_text(&b->doc, &xml, e);
 	if (r == 0 && b->key)
 		r = imagedoc_sign(xml, b->key, b->password_file, &json, e);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	text = b->key ? json : xml;
 	return io_replace_file(path, text, strlen(text), 0644, e);

@@ -44,7 +44,7 @@ static int read_signed(struct bundle *b, struct err *e)
 	r = io_read_file(file, ENVELOPE_MAX, &text, &len, e);
 	if (r == 0)
 		r = envelope_parse(text, len, &b->env, e);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (doc_type_from_payload_type(b->env->type) != DOC_IMAGE)
 		return err_reason(e, REASON_SCHEMA, "%s: no image but %s", file,

@@ -117,7 +117,7 @@ int comparison_run(const struct bundle *a, const struct bundle *b,
 	r = comparison_blobs(a, false, &old, &n_old, e);
 	if (r == 0)
 		r = comparison_blobs(b, false, &new, &n_new, e);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	for (size_t i = 0, k = 0; i < n_new; i++) {
 		while (k < n_old && by_digest(&old[k], &new[i]) < 0)

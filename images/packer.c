@@ -175,7 +175,7 @@ int packer_run(const char *file, const char *chunks, struct packed *ret,
 		r = pack_all(p, e);
 	if (r == 0)
 		r = chunk_list_text(p->chunk, p->n, &list, &len, e);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	hash_sha256(list, len, out.chunks);
 	r = store(p->dir, out.chunks, list, len, e);

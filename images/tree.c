@@ -564,7 +564,7 @@ int tree_whiteout(struct tree *t, const char *whiteout, struct err *e)
 	r = clean_path(whiteout, path, e);
 	if (r == 0)
 		r = enter(t, path, &name, e);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	/* The layer's own entry of that name stands above the lower ones. */
 	if (fstatat(t->parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
