@@ -327,7 +327,7 @@ def revoke(d):
     d.matrices["after"] = d.verdicts()
 
 
-@step("forged, replayed and rolled-back documents are refused, past the server")
+@step("forged and rolled-back documents are refused, past the server")
 def refuse(d):
     forged = json.loads((d.files / "device-policy-baseline-2.json").read_text())
     thief = d.files / "thief"
