@@ -466,7 +466,8 @@ int running_resume(struct host *h, struct vp *v, struct err *e)
 		r = watch(h, v, e);
 	if (r < 0)
 		return r;
-	/* The daemon may have died while it had stopped the VP to look at it. */
+	/* The daemon may have died while it had stopped the VP to look at it.
+	 */
 	leaf_thaw(run->leaf);
 	/* Half born, or ended on paper only: the end is finished. */
 	if (run->pidfd < 0 || !vpstate_runs(v->state))

@@ -26,7 +26,8 @@ struct err;
 /* The words of `event`, once. */
 #define AUDIT_EVENTS(X)                                                        \
 	X(MODE, "mode")                                                        \
-	X(OPEN, "open") X(DENY, "deny") X(CLOSE, "close") X(REVOKE, "revoke")  \
+	X(OPEN, "open")                                                        \
+	X(DENY, "deny") X(CLOSE, "close") X(REVOKE, "revoke")                  \
 		X(SWITCH, "switch") X(LOCK, "lock") X(UNLOCK, "unlock") X(     \
 			WIPE, "wipe") X(REMOVE, "remove") X(START, "start")    \
 			X(STOP, "stop") X(ACCEPTED, "accepted")                \

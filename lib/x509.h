@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Certificates: requests (PKCS#10), issuing, and what the ends read from them. */
+/* Certificates: requests (PKCS#10), issuing, and what the ends read from them.
+ */
 #ifndef LIB_X509_H
 #define LIB_X509_H
 
@@ -23,7 +24,8 @@ enum x509_usage { X509_CA, X509_SERVER, X509_CLIENT };
 struct x509_spec {
 	enum x509_usage usage;
 	const char *common_name;
-	const char *const *names; /* DNS names and IP addresses of a server, NULL ends */
+	const char *const
+		*names; /* DNS names and IP addresses of a server, NULL ends */
 	int64_t not_before, not_after;
 };
 

@@ -37,8 +37,8 @@ int image_put(struct policyd *p, const char *digest, int fd, struct err *e);
 /* Read-only; -errno. */
 int image_open_layer(struct policyd *p, const char *digest);
 
-/* Once in each boot: are the layers in force what they were? Deletes one that is
- * not, and awaits it again. */
+/* Once in each boot: are the layers in force what they were? Deletes one that
+ * is not, and awaits it again. */
 int image_check(struct policyd *p, struct err *e);
 
 /* Deletes what neither the set in force nor the staged one uses. */

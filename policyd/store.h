@@ -59,7 +59,7 @@ void store_endp(struct store **tx);
 #define STORE_FRONT "front"
 #define STORE_FRONT_GENERATION "front-generation"
 #define STORE_RESETTING "resetting"
-#define STORE_CHECKED "checked"           /* boot in which layers were */
+#define STORE_CHECKED "checked" /* boot in which layers were */
 #define STORE_JOB_NUMBER "job-number"
 
 int64_t store_int(struct store *s, const char *name, int64_t otherwise);

@@ -17,7 +17,7 @@ passed=0 failed=0 skipped=0
 failures=()
 
 # What `make check` counted, from automake's summary.
-count() { sed -n "s/^# $1: *\([0-9]*\).*/\1/p" "$2" | tail -n 1; }
+count() { sed -n "s/^# $1: *\([0-9]*\).*/\1/p" "$2" | tail -n 1 | grep . || echo 0; }
 
 add() {
 	passed=$((passed + ${1:-0}))
@@ -29,8 +29,8 @@ stage() { printf '== %s\n' "$1"; }
 
 fail_stage() {
 	failures+=("$1 (see $2)")
-	grep -E '^(FAIL|ERROR|FAILED|not ok|E  )|: (error|warning):' "$2" | head -n 25
-	tail -n 5 "$2"
+	grep -E '^(FAIL:|ERROR:|FAILED|not ok|E  )|: (fatal )?error: ' "$2" | head -n 25
+	tail -n 3 "$2"
 }
 
 # make_check NAME BUILD
@@ -39,7 +39,8 @@ make_check() {
 	stage "$1: make check in $2"
 	if ! make -C "$2" -j"$(nproc)" check >"$log" 2>&1; then
 		fail_stage "$1" "$log"
-		[ -n "$(count FAIL "$log")" ] || failed=$((failed + 1))
+		# It did not come as far as a summary.
+		[ "$(count TOTAL "$log")" != 0 ] || failed=$((failed + 1))
 	fi
 	add "$(count PASS "$log")" $(($(count FAIL "$log") + $(count ERROR "$log"))) "$(count SKIP "$log")"
 }

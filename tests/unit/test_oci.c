@@ -23,7 +23,7 @@
 	",\"platform\":{\"os\":\"linux\",\"architecture\":\"" arch "\"}"
 #define TAG(name)                                                              \
 	",\"annotations\":{\"org.opencontainers.image.ref.name\":\"" name "\"" \
-									  "}"
+	"}"
 
 static struct err e;
 

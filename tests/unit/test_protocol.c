@@ -226,8 +226,8 @@ END_TEST
 START_TEST(cancel_may_overtake_its_command)
 {
 	char digest[TEXT_DIGEST_SIZE];
-	auto_free char *env = envelope('a', digest);
 
+	free(envelope('a', digest));
 	cancel(digest);
 	expect(" send:submitted=cancelled");
 	take_envelope("command", 'a', digest);
