@@ -27,14 +27,23 @@ struct err;
 #define AUDIT_EVENTS(X)                                                        \
 	X(MODE, "mode")                                                        \
 	X(OPEN, "open")                                                        \
-	X(DENY, "deny") X(CLOSE, "close") X(REVOKE, "revoke")                  \
-		X(SWITCH, "switch") X(LOCK, "lock") X(UNLOCK, "unlock") X(     \
-			WIPE, "wipe") X(REMOVE, "remove") X(START, "start")    \
-			X(STOP, "stop") X(ACCEPTED, "accepted")                \
-				X(REFUSED, "refused") X(ENROLLED, "enrolled")  \
-					X(PASSWORD, "password")                \
-						X(CLOCK, "clock")              \
-							X(LOST, "lost")
+	X(DENY, "deny")                                                        \
+	X(CLOSE, "close")                                                      \
+	X(REVOKE, "revoke")                                                    \
+	X(SWITCH, "switch")                                                    \
+	X(LOCK, "lock")                                                        \
+	X(UNLOCK, "unlock")                                                    \
+	X(WIPE, "wipe")                                                        \
+	X(REMOVE, "remove")                                                    \
+	X(START, "start")                                                      \
+	X(STOP, "stop")                                                        \
+	X(ACCEPTED, "accepted")                                                \
+	X(REFUSED, "refused")                                                  \
+	X(ENROLLED, "enrolled")                                                \
+	X(PASSWORD, "password")                                                \
+	X(CLOCK, "clock")                                                      \
+	X(LOST, "lost")
+
 enum audit_event {
 #define AUDIT_EVENT_SYMBOL(s, w) AUDIT_##s,
 	AUDIT_EVENTS(AUDIT_EVENT_SYMBOL)
