@@ -18,6 +18,7 @@
 
 #define CALL_USEC (UINT64_C(600) * 1000 * 1000)
 #define CAUSE_SIZE 24
+#define OWNER_SIZE 64
 /* Between attempts after cellsd said no. */
 #define RETRY_NS (UINT64_C(10) * 1000 * 1000 * 1000)
 
@@ -28,7 +29,8 @@ struct device {
 	uint64_t retry_ns; /* mono; 0: nothing to try again */
 	enum doc_level level;
 	char backend[16], cause[CAUSE_SIZE], sent_cause[CAUSE_SIZE];
-	json_t *classes;  /* name -> nodes */
+	char owner[OWNER_SIZE]; /* its unique name on the bus */
+	json_t *classes;	/* name -> nodes */
 	json_t *given;	  /* digests of layers that cellsd holds, as keys */
 	uint64_t sent_ns; /* mono, of Apply */
 	struct target *sent;
@@ -40,9 +42,15 @@ static void push_layers(struct device *d);
 /* ---- calls */
 int device_message(struct policyd *p, const char *method, sd_bus_message **ret)
 {
-	return sd_bus_message_new_method_call(p->bus, ret, BUS_DEVICE_NAME,
-					      BUS_DEVICE_PATH, BUS_DEVICE_NAME,
-					      method);
+	/*
+	 * By its unique name: the well-known one may already be the next
+	 * cellsd's, which has not been told yet what is in force.
+	 */
+	const char *owner =
+		*p->device->owner ? p->device->owner : BUS_DEVICE_NAME;
+
+	return sd_bus_message_new_method_call(
+		p->bus, ret, owner, BUS_DEVICE_PATH, BUS_DEVICE_NAME, method);
 }
 
 int device_call(struct policyd *p, sd_bus_message *m,
@@ -471,9 +479,10 @@ void device_layer_dropped(struct policyd *p, const char *digest)
 }
 
 /* ---- coming and going */
-static void appear(struct device *d)
+static void appear(struct device *d, const char *owner)
 {
 	log_info("cellsd is there");
+	snprintf(d->owner, sizeof(d->owner), "%s", owner);
 	d->is_present = true;
 	d->is_ready = d->is_current = d->again = false;
 	target_free(d->sent);
@@ -491,7 +500,7 @@ static int on_owner(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	d->is_present = d->is_ready = d->is_busy = false;
 	command_forget_running(d->p);
 	if (*new)
-		appear(d);
+		appear(d, new);
 	else
 		log_warning("cellsd has gone");
 	return 0;
@@ -500,9 +509,11 @@ static int on_owner(sd_bus_message *m, void *arg, sd_bus_error *unused)
 static int on_get_owner(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	struct device *d = arg;
+	const char *owner;
 
-	if (!sd_bus_message_is_method_error(m, NULL) && !d->is_present)
-		appear(d);
+	if (!d->is_present && !sd_bus_message_is_method_error(m, NULL) &&
+	    sd_bus_message_read(m, "s", &owner) >= 0)
+		appear(d, owner);
 	return 0;
 }
 
