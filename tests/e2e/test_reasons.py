@@ -18,8 +18,8 @@ DEFINED = re.findall(r'^REASON\(\w+, "(err\.[a-z-]+)"', (harness.TOP / "schema/r
 # folder produce these.
 ELSEWHERE = {
     "err.busy": "test_limits.py: too many commands",
-    "err.cancelled": "test_agent.py, test_chain.py: cancelled in time",
-    "err.chunk": "test_policyd.py: PutChunk with other bytes",
+    "err.cancelled": "test_mgmtd.py: cancelled in time",
+    "err.chunk": "test_hostile.py: chunks that are not what their list says",
     "err.internal": "not producible by a document: the code of last resort",
     "err.kernel": "test_limits.py: no cgroup can be made",
     "err.locked-out": "test_policyd.py: passwords typed at the device",
