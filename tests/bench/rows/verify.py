@@ -40,6 +40,12 @@ class Ours:
         return took
 
 
+    def nothing(self):
+        """What the same client and bus take for two calls that do nothing."""
+        for _ in self.next:
+            self.phone.agent.call("Policy1", "Audit", 2**62)
+
+
 def tools(world, org):
     """openssl and xmllint as separate runs over the same bytes."""
     folder = world.subfolder("tools")
@@ -77,6 +83,7 @@ def sides():
     with harness.World() as world:
         ours = Ours(world)
         yield [Side("cells-policyd", ours.run, ours=True, before=ours.prepare),
+               Side("two empty calls", ours.nothing, note="the test's client and the bus: part of ours"),
                Side("floor", floor(world), note=f"{SIGNATURES} mbedtls verifications + 1 fsync"),
                Side("openssl, xmllint", tools(world, ours.phone.org), package="openssl",
                     needs=("openssl", "xmllint"), note="separate runs, nothing made durable")]
