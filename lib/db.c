@@ -363,6 +363,21 @@ void db_rollback(struct db *d)
 		undo(d);
 }
 
+int db_sync(struct db *d, struct err *e)
+{
+	sqlite3_file *wal = NULL;
+	int rc = sqlite3_file_control(d->handle, "main",
+				      SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+
+	/* A file that was never written to has no methods. */
+	if (rc == SQLITE_OK && wal && wal->pMethods)
+		rc = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
+	if (rc != SQLITE_OK)
+		return err_set(e, code_of(rc), "database: sync: %s",
+			       sqlite3_errstr(rc));
+	return 0;
+}
+
 const char *db_text_or_null(sqlite3_stmt *st, int column)
 {
 	return (const char *)sqlite3_column_text(st, column);

@@ -50,6 +50,10 @@ int db_begin(struct db *d, struct err *e);
 int db_commit(struct db *d, struct err *e);
 void db_rollback(struct db *d);
 
+/* What was committed with PRAGMA synchronous = NORMAL survives a power cut from
+ * here on (https://sqlite.org/wal.html, "Performance Considerations"). */
+int db_sync(struct db *d, struct err *e);
+
 /*
  * Ends a query that was left before its last row: until then it holds on to its
  * view of the file. A cleanup function as well: AUTO(db_done).

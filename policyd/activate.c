@@ -65,6 +65,20 @@ static int finish(struct policyd *p, const struct snapshot *s,
 	return a->complete ? put_in_force(p, &a->docs, e) : 0;
 }
 
+bool activate_may_complete(const struct policyd *p, const struct snapshot *s)
+{
+	for (unsigned int i = 0; i < s->n; i++)
+		if (!held_by_digest(&p->force, s->entry[i].digest) &&
+		    !held_by_digest(&p->staged_docs, s->entry[i].digest))
+			return false;
+	return true;
+}
+
+bool activate_lacks_one(const struct policyd *p)
+{
+	return p->staged && p->staged_docs.n + 1 == p->staged->n;
+}
+
 /*
  * Documents that are in force, or were accepted for the snapshot before, need
  * not come again. Nothing was activated between those two, so that the tests

@@ -22,6 +22,12 @@ struct activate {
 };
 void activate_fini(struct activate *a);
 
+/* Could this new snapshot, or one more document of the staged one, complete a
+ * set? Steps on the way there need not be durable: a power cut that takes one
+ * back leaves a device that asks for it again. */
+bool activate_may_complete(const struct policyd *p, const struct snapshot *s);
+bool activate_lacks_one(const struct policyd *p);
+
 /* A new snapshot, which is taken over (its payload is `text`); inside a
  * transaction. err.incomplete. */
 int activate_stage(struct policyd *p, struct snapshot *s, const char *text,

@@ -164,9 +164,10 @@ int auditlog_batch(struct policyd *p, int64_t after, char **ret, struct err *e)
 
 	if (!records)
 		return err_oom(e, "read audit");
-	r = p->key ? store_each_audit(p->store, after, AUDIT_BATCH_MAX,
-				      add_record, &b, e)
-		   : 0;
+	r = store_sync(p->store, e);
+	if (r == 0 && p->key)
+		r = store_each_audit(p->store, after, AUDIT_BATCH_MAX,
+				     add_record, &b, e);
 	if (r < 0 && r != -ENOBUFS)
 		return r;
 	*ret = NULL;

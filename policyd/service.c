@@ -150,6 +150,9 @@ static int list_receipts(struct policyd *p, sd_bus_message *m, struct err *e)
 		r = sd_bus_message_open_container(reply, 'a', "(tay)");
 	if (r < 0)
 		return err_sys(e, -r, "answer");
+	r = store_sync(p->store, e);
+	if (r < 0)
+		return r;
 	if (p->key && after <= INT64_MAX) {
 		struct receipts rs = { p, reply };
 

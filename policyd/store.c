@@ -83,6 +83,17 @@ int store_commit(struct store **tx, struct err *e)
 	/* A commit that failed (disk full) leaves the transaction open. */
 	if (r < 0 && !sqlite3_get_autocommit(db_handle(s->db)))
 		db_rollback(s->db);
+	if (r == 0 && !s->durable)
+		s->is_ahead = true;
+	return r;
+}
+
+int store_sync(struct store *s, struct err *e)
+{
+	int r = s->is_ahead ? db_sync(s->db, e) : 0;
+
+	if (r == 0)
+		s->is_ahead = false;
 	return r;
 }
 

@@ -23,12 +23,16 @@ void store_close(struct store *s);
 /*
  * AUTO(store_endp) takes everything back that store_commit() was not reached
  * for. A durable change survives a power cut once committed, any other at least
- * the end of the program. Transactions do not nest.
+ * the end of the program, and a power cut once a later durable one or
+ * store_sync() is done. Transactions do not nest.
  */
 int store_begin(struct store *s, bool durable, struct store **ret_tx,
 		struct err *e);
 int store_commit(struct store **tx, struct err *e);
 void store_endp(struct store **tx);
+/* Needed before anything of the store is shown to the outside: numbers that a
+ * power cut took back would be given a second time. */
+int store_sync(struct store *s, struct err *e);
 
 /* ---- single values */
 #define STORE_KEY "receipt-key" /* PEM */

@@ -11,6 +11,7 @@
 struct store {
 	struct db *db;
 	bool durable;
+	bool is_ahead; /* of the disk: store_sync() has something to do */
 };
 
 /* Cuts what does not fit. */
