@@ -85,10 +85,7 @@ static int get_version(struct db *d, int64_t *ret, struct err *e)
 	sqlite3_stmt *st;
 	int r;
 
-	r = db_query(d, &st, e, "PRAGMA user_version", "");
-	if (r < 0)
-		return r;
-	r = db_step(d, st, e);
+	r = db_first(d, &st, e, "PRAGMA user_version", "");
 	if (r < 0)
 		return r;
 	*ret = sqlite3_column_int64(st, 0);
@@ -297,6 +294,18 @@ int db_step(struct db *d, sqlite3_stmt *st, struct err *e)
 	/* Else it would hold on to its view of the file. */
 	sqlite3_reset(st);
 	return r;
+}
+
+int db_first(struct db *d, sqlite3_stmt **ret, struct err *e, const char *sql,
+	     const char *types, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, types);
+	r = query(d, ret, e, sql, types, &ap);
+	va_end(ap);
+	return r < 0 ? r : db_step(d, *ret, e);
 }
 
 int db_run(struct db *d, struct err *e, const char *sql, const char *types, ...)

@@ -40,6 +40,10 @@ int db_query(struct db *d, sqlite3_stmt **ret, struct err *e, const char *sql,
 /* 1: there is a row; 0: no more; <0. */
 int db_step(struct db *d, sqlite3_stmt *st, struct err *e);
 
+/* db_query and the first db_step; with 1 the caller resets it after reading. */
+int db_first(struct db *d, sqlite3_stmt **ret, struct err *e, const char *sql,
+	     const char *types, ...);
+
 /* db_query and db_step for statements without rows. Constraint: -EEXIST. */
 int db_run(struct db *d, struct err *e, const char *sql, const char *types,
 	   ...);

@@ -242,10 +242,14 @@ static int add_extensions(mbedtls_x509write_cert *crt,
 					     : 0;
 }
 
+/* Also after a failure there is something to free. */
 static int parse(const char *pem, mbedtls_x509_crt *crt, struct err *e)
 {
-	int r = mbedtls_x509_crt_parse(crt, (const unsigned char *)pem,
-				       strlen(pem) + 1);
+	int r;
+
+	mbedtls_x509_crt_init(crt);
+	r = mbedtls_x509_crt_parse(crt, (const unsigned char *)pem,
+				   strlen(pem) + 1);
 
 	if (r > 0)
 		return err_set(e, EINVAL,
@@ -260,10 +264,8 @@ static int copy_issuer(mbedtls_x509write_cert *crt, const char *issuer_pem,
 {
 	AUTO(key_freep) struct key *k = NULL;
 	auto_crt mbedtls_x509_crt issuer;
-	int r;
+	int r = parse(issuer_pem, &issuer, e);
 
-	mbedtls_x509_crt_init(&issuer);
-	r = parse(issuer_pem, &issuer, e);
 	if (r < 0)
 		return r;
 	r = take_key(&issuer.pk, &k, e);
@@ -377,10 +379,8 @@ int x509_issue(const struct x509_spec *spec, const struct key *subject,
 int x509_digest(const char *pem, uint8_t ret[HASH_SIZE], struct err *e)
 {
 	auto_crt mbedtls_x509_crt crt;
-	int r;
+	int r = parse(pem, &crt, e);
 
-	mbedtls_x509_crt_init(&crt);
-	r = parse(pem, &crt, e);
 	if (r < 0)
 		return r;
 	hash_sha256(crt.raw.p, crt.raw.len, ret);
@@ -405,10 +405,8 @@ int x509_validity(const char *pem, int64_t *ret_not_before,
 		  int64_t *ret_not_after, struct err *e)
 {
 	auto_crt mbedtls_x509_crt crt;
-	int r;
+	int r = parse(pem, &crt, e);
 
-	mbedtls_x509_crt_init(&crt);
-	r = parse(pem, &crt, e);
 	if (r < 0)
 		return r;
 	*ret_not_before = unix_time(&crt.valid_from);
@@ -419,10 +417,8 @@ int x509_validity(const char *pem, int64_t *ret_not_before,
 int x509_key(const char *pem, struct key **ret, struct err *e)
 {
 	auto_crt mbedtls_x509_crt crt;
-	int r;
+	int r = parse(pem, &crt, e);
 
-	mbedtls_x509_crt_init(&crt);
-	r = parse(pem, &crt, e);
 	if (r < 0)
 		return r;
 	return take_key(&crt.pk, ret, e);
@@ -446,7 +442,6 @@ int x509_check(const char *pem, const char *ca_pem, int64_t now, struct err *e)
 	uint32_t flags = 0;
 	int r;
 
-	mbedtls_x509_crt_init(&crt);
 	mbedtls_x509_crt_init(&ca);
 	r = parse(pem, &crt, e);
 	if (r < 0)

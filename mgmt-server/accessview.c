@@ -226,7 +226,7 @@ static int vp_state(struct server *s, const struct world *w, const char *vp,
 		{ "wiped", "absent" },	     { "removed", "absent" },
 	};
 	sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT type FROM receipt WHERE device = ? AND"
 			 " epoch = ? AND vp = ? AND type IN ('started',"
 			 " 'stopped', 'locked', 'unlocked', 'wiped', 'removed')"
@@ -234,8 +234,6 @@ static int vp_state(struct server *s, const struct world *w, const char *vp,
 			 "sss", w->device, w->epoch, vp);
 
 	ret[0] = '\0';
-	if (r == 0)
-		r = db_step(s->db, st, e);
 	for (size_t i = 0; r > 0 && i < ARRAY_SIZE(words); i++)
 		if (strcmp(words[i].receipt, db_text(st, 0)) == 0)
 			snprintf(ret, 16, "%s", words[i].state);
@@ -276,11 +274,9 @@ int accessview_vps(struct request *rq, struct err *e)
 	int r = w ? open_world(rq, f, w, e) : err_oom(e, "list VPs");
 
 	if (r == 0)
-		r = db_query(db, &st, e,
+		r = db_first(db, &st, e,
 			     "SELECT reported FROM device WHERE id = ?", "s",
 			     rq->param[0]);
-	if (r == 0)
-		r = db_step(db, st, e);
 	if (r < 0)
 		return r;
 	reported = json_loads(db_text(st, 0), 0, NULL);

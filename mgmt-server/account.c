@@ -228,10 +228,8 @@ static int load(struct request *rq, const char *name, json_t **ret,
 {
 	struct db *db = rq->server->db;
 	sqlite3_stmt *st = NULL;
-	int r = db_query(db, &st, e, COLUMNS " WHERE name = ?", "s", name);
+	int r = db_first(db, &st, e, COLUMNS " WHERE name = ?", "s", name);
 
-	if (r == 0)
-		r = db_step(db, st, e);
 	if (r <= 0)
 		return r < 0 ? r
 			     : err_set(e, PROBLEM_NOT_FOUND,

@@ -84,10 +84,8 @@ static int load(struct request *rq, const char *id, json_t **ret, struct err *e)
 {
 	struct db *db = rq->server->db;
 	sqlite3_stmt *st = NULL;
-	int r = db_query(db, &st, e, COLUMNS " WHERE id = ?", "s", id);
+	int r = db_first(db, &st, e, COLUMNS " WHERE id = ?", "s", id);
 
-	if (r == 0)
-		r = db_step(db, st, e);
 	if (r < 0)
 		return r;
 	if (r == 0 || !request_sees(rq, db_text(st, 2))) {
@@ -240,12 +238,10 @@ static int admit(struct request *rq, struct applicant *a, struct err *e)
 	text_unhex(a->admit, admit, sizeof(admit));
 	hash_sha256(admit, sizeof(admit), digest);
 	text_hex(digest, sizeof(digest), hex);
-	r = db_query(db, &st, e,
+	r = db_first(db, &st, e,
 		     "SELECT id, grp FROM enrolment WHERE admit = ? AND"
 		     " revoked = 0 AND used < uses AND expires > ?",
 		     "si", hex, clock_wall());
-	if (r == 0)
-		r = db_step(db, st, e);
 	if (r <= 0)
 		return r < 0 ? r
 			     : err_set(e, PROBLEM_FORBIDDEN,
@@ -401,14 +397,12 @@ static int check_known(struct request *rq, const struct renewal *w,
 	size_t len, have_len;
 	sqlite3_stmt *st = NULL;
 	bool same;
-	int r = db_query(db, &st, e,
+	int r = db_first(db, &st, e,
 			 "SELECT p.identity_spki FROM device AS d JOIN epoch AS"
 			 " p ON p.device = d.id AND p.epoch = d.epoch WHERE"
 			 " d.id = ? AND d.state = 'active'",
 			 "s", w->device);
 
-	if (r == 0)
-		r = db_step(db, st, e);
 	if (r < 0)
 		return r;
 	spki = key_spki(w->old, &len);

@@ -21,14 +21,11 @@ int anchor_load(struct server *s, struct err *e)
 	char sha256[TEXT_DIGEST_SIZE];
 	struct doc *root = NULL;
 	sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT sha256 FROM document WHERE type = 'root'"
 			 " AND state = 'active'",
 			 "");
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r < 0)
 		return r;
 	if (r > 0) {
@@ -81,15 +78,12 @@ int anchor_json(struct request *rq, int64_t version, json_t **ret,
 {
 	char sha256[TEXT_DIGEST_SIZE] = "";
 	sqlite3_stmt *st = NULL;
-	int r = db_query(rq->server->db, &st, e,
+	int r = db_first(rq->server->db, &st, e,
 			 "SELECT sha256 FROM document WHERE type = 'root' AND"
 			 " state IN ('active', 'superseded') AND"
 			 " (version = ?1 OR (?1 = 0 AND state = 'active'))",
 			 "i", version);
 
-	if (r < 0)
-		return r;
-	r = db_step(rq->server->db, st, e);
 	if (r < 0)
 		return r;
 	if (r > 0)
@@ -141,13 +135,11 @@ int anchor_show(struct request *rq, struct err *e)
 
 	if (!latest && text_number(version, INT32_MAX, &number) < 0)
 		return err_set(e, PROBLEM_NOT_FOUND, "there is no such root");
-	r = db_query(db, &st, e,
+	r = db_first(db, &st, e,
 		     "SELECT envelope FROM document WHERE type = 'root' AND"
 		     " state IN ('active', 'superseded') AND"
 		     " (version = ?1 OR (?1 = 0 AND state = 'active'))",
 		     "i", (int64_t)number);
-	if (r == 0)
-		r = db_step(db, st, e);
 	if (r <= 0)
 		return r < 0 ? r
 			     : err_set(e, PROBLEM_NOT_FOUND,

@@ -27,13 +27,10 @@ int archive_envelope_of(struct server *s, const char *sha256, char **ret,
 			struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT envelope FROM document WHERE sha256 = ?", "s",
 			 sha256);
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -50,13 +47,10 @@ int archive_parse(struct server *s, const char *sha256, struct doc **ret,
 	const void *payload;
 	sqlite3_stmt *st = NULL;
 	size_t len;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT type, payload FROM document WHERE sha256 = ?",
 			 "s", sha256);
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -89,7 +83,7 @@ int archive_pick(struct server *s, enum doc_type type, const char *id,
 		 struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT version, sha256 FROM document WHERE type = ?"
 			 " AND id = ? AND version >= ? AND " IS_VALID
 			 " AND complete = 1 AND expires > ?"
@@ -97,9 +91,6 @@ int archive_pick(struct server *s, enum doc_type type, const char *id,
 			 "ssii", doc_type_name(type), id, (int64_t)min_version,
 			 now);
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r <= 0)
 		return r;
 	ret->type = type;
@@ -250,15 +241,12 @@ static int check_version(struct server *s, const struct doc_head *h,
 	sqlite3_stmt *st = NULL;
 	int64_t newest;
 	bool same;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT version, sha256 FROM document WHERE type = ?"
 			 " AND id = ? AND " IS_VALID
 			 " ORDER BY version DESC LIMIT 1",
 			 "ss", doc_type_name(h->type), h->id);
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r <= 0)
 		return r;
 	newest = sqlite3_column_int64(st, 0);
@@ -467,13 +455,10 @@ int archive_json(struct request *rq, const char *sha256, json_t **ret,
 {
 	struct db *db = rq->server->db;
 	sqlite3_stmt *st = NULL;
-	int r = db_query(db, &st, e,
+	int r = db_first(db, &st, e,
 			 "SELECT " COLUMNS " FROM document WHERE sha256 = ?",
 			 "s", sha256);
 
-	if (r < 0)
-		return r;
-	r = db_step(db, st, e);
 	if (r <= 0)
 		return r;
 	if (is_hidden(rq, st)) {
@@ -563,7 +548,7 @@ static int find_version(struct request *rq, char ret[TEXT_DIGEST_SIZE],
 	int r;
 
 	if (strcmp(version, "latest") == 0)
-		r = db_query(rq->server->db, &st, e,
+		r = db_first(rq->server->db, &st, e,
 			     "SELECT sha256 FROM document WHERE type = ?"
 			     " AND id = ? AND " IS_VALID
 			     " ORDER BY version DESC LIMIT 1",
@@ -571,15 +556,13 @@ static int find_version(struct request *rq, char ret[TEXT_DIGEST_SIZE],
 	else if (text_number(version, INT32_MAX, &number) < 0)
 		return not_found(e);
 	else
-		r = db_query(rq->server->db, &st, e,
+		r = db_first(rq->server->db, &st, e,
 			     "SELECT sha256 FROM document WHERE type = ?"
 			     " AND id = ? AND version = ?"
 			     " ORDER BY state IN ('proposed', 'withdrawn'),"
 			     " number DESC LIMIT 1",
 			     "ssi", rq->param[0], rq->param[1],
 			     (int64_t)number);
-	if (r == 0)
-		r = db_step(rq->server->db, st, e);
 	if (r <= 0)
 		return r < 0 ? r : not_found(e);
 	snprintf(ret, TEXT_DIGEST_SIZE, "%s", db_text(st, 0));

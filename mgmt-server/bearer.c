@@ -88,13 +88,10 @@ int bearer_find(struct server *s, const char *token, struct bearer *ret,
 	int r;
 
 	hash_sha256(token, strlen(token), hash);
-	r = db_query(s->db, &st, e,
+	r = db_first(s->db, &st, e,
 		     "SELECT id, name, user, role, groups, expires FROM token"
 		     " WHERE hash = ? AND expires > ?",
 		     "bi", hash, sizeof(hash), clock_wall());
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r < 0)
 		return r;
 	if (r == 0)

@@ -360,16 +360,13 @@ static int load_snapshot(struct server *s, const char *device,
 			 struct snapshot *ret, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT d.grp, d.epoch, d.snapshot, n.epoch, n.issued,"
 			 " n.documents, n.envelope FROM device AS d"
 			 " LEFT JOIN snapshot AS n ON n.device = d.id"
 			 " WHERE d.id = ?",
 			 "s", device);
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r <= 0)
 		return r < 0 ? r
 			     : err_set(e, ENOENT, "there is no device %s",
@@ -482,16 +479,13 @@ int compose_readable(struct server *s, const char *device, const char *sha256,
 		     struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT 1 FROM snapshot WHERE device = ?1 AND"
 			 " instr(documents, '\"' || ?2 || '\"') > 0 UNION ALL"
 			 " SELECT 1 FROM document WHERE sha256 = ?2 AND"
 			 " type = 'root' AND state IN ('active', 'superseded')",
 			 "ss", device, sha256);
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	sqlite3_reset(st);
 	return r;
 }

@@ -38,15 +38,12 @@ static int open_stream(struct server *s, const char *device, const char *epoch,
 	const void *spki, *head;
 	size_t len, head_len;
 	sqlite3_stmt *st = NULL;
-	int r = db_query(
+	int r = db_first(
 		s->db, &st, e,
 		"SELECT receipt_spki, receipt_seq, audit_seq,"
 		" audit_head FROM epoch WHERE device = ? AND epoch = ?",
 		"ss", device, epoch);
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r <= 0)
 		return r < 0 ? r
 			     : err_set(e, ENOENT, "no epoch %.40s of %s", epoch,
@@ -168,14 +165,11 @@ static int compare(struct server *s, const struct stream *t, int64_t seq,
 {
 	sqlite3_stmt *st = NULL;
 	bool same;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT sha256 FROM receipt WHERE device = ? AND"
 			 " epoch = ? AND seq = ?",
 			 "ssi", t->device, t->epoch, seq);
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r <= 0)
 		return r;
 	same = strcmp(db_text(st, 0), sha256) == 0;

@@ -35,14 +35,11 @@ int fleet_epoch(struct server *s, const char *device, char ret[33],
 		struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT epoch FROM device WHERE id = ?"
 			 " AND state = 'active'",
 			 "s", device);
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r <= 0)
 		return r < 0 ? r
 			     : err_set(e, ENOENT, "no active device %.64s",
@@ -56,13 +53,10 @@ static int load_reported(struct server *s, const char *device, json_t **ret,
 			 struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT reported FROM device WHERE id = ?", "s",
 			 device);
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r < 0)
 		return r;
 	*ret = r > 0 ? json_loads(db_text(st, 0), 0, NULL) : NULL;
@@ -158,16 +152,13 @@ int fleet_assess(struct server *s, const char *device, struct err *e)
 	json_t *details, *not_enforced;
 	sqlite3_stmt *st = NULL;
 	bool compliant;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT n.documents, (SELECT payload FROM receipt"
 			 " WHERE device = n.device AND epoch = n.epoch AND"
 			 " type = 'applied' ORDER BY seq DESC LIMIT 1)"
 			 " FROM snapshot AS n WHERE n.device = ?",
 			 "s", device);
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r <= 0)
 		return r;
 	wanted = json_loads(db_text(st, 0), 0, NULL);
@@ -192,12 +183,10 @@ int fleet_alarm(struct server *s, const char *device, const char *text,
 				   .device = device,
 				   .after = after };
 	sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT 1 FROM alarm WHERE device = ? AND text = ?",
 			 "ss", device, text);
 
-	if (r == 0)
-		r = db_step(s->db, st, e);
 	sqlite3_reset(st);
 	if (r != 0) /* said before: once is enough */
 		return r < 0 ? r : 0;
@@ -216,12 +205,9 @@ int fleet_visible(struct request *rq, const char *device,
 		  char ret_group[DOC_ID_SIZE], struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_query(rq->server->db, &st, e,
+	int r = db_first(rq->server->db, &st, e,
 			 "SELECT grp FROM device WHERE id = ?", "s", device);
 
-	if (r < 0)
-		return r;
-	r = db_step(rq->server->db, st, e);
 	if (r < 0)
 		return r;
 	if (r > 0)

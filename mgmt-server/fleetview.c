@@ -119,10 +119,8 @@ static int load(struct request *rq, json_t **ret, int64_t *ret_rev,
 	int r = fleet_visible(rq, rq->param[0], group, e);
 
 	if (r == 0)
-		r = db_query(db, &st, e, COLUMNS " WHERE id = ?", "s",
+		r = db_first(db, &st, e, COLUMNS " WHERE id = ?", "s",
 			     rq->param[0]);
-	if (r == 0)
-		r = db_step(db, st, e);
 	if (r < 0)
 		return r;
 	r = device_row(rq, st, ret, e);

@@ -110,14 +110,12 @@ int groupview_snapshot(struct request *rq, struct err *e)
 	if (r == 0)
 		r = compose_of(rq->server, group, &c, e);
 	if (r == 0)
-		r = db_query(db, &st, e,
+		r = db_first(db, &st, e,
 			     "SELECT n.version, n.issued, n.expires,"
 			     " n.documents, n.envelope, d.compliant"
 			     " FROM snapshot AS n JOIN device AS d"
 			     " ON d.id = n.device WHERE n.device = ?",
 			     "s", rq->param[0]);
-	if (r == 0)
-		r = db_step(db, st, e);
 	if (r < 0)
 		return r;
 	assert(c);

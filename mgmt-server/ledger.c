@@ -19,11 +19,8 @@ int ledger_load(struct db *db, struct merkle *ret, struct err *e)
 	sqlite3_stmt *st = NULL;
 	const void *peaks;
 	size_t len;
-	int r = db_query(db, &st, e, "SELECT size, peaks FROM tree", "");
+	int r = db_first(db, &st, e, "SELECT size, peaks FROM tree", "");
 
-	if (r < 0)
-		return r;
-	r = db_step(db, st, e);
 	if (r < 0)
 		return r;
 	if (r > 0) {

@@ -42,13 +42,10 @@ int once_recall(struct request *rq, struct err *e)
 
 	if (!applies(rq))
 		return 0;
-	r = db_query(db, &st, e,
+	r = db_first(db, &st, e,
 		     "SELECT body, status, answer FROM once"
 		     " WHERE token = ? AND key = ? AND time > ?",
 		     "ssi", rq->caller.id, rq->once_key, clock_wall() - LIFE);
-	if (r < 0)
-		return r;
-	r = db_step(db, st, e);
 	if (r <= 0)
 		return r;
 	digest(rq, want);

@@ -221,13 +221,11 @@ int order_receipt(struct server *s, const struct receipt *rc, int64_t number,
 
 	if (!sha256 && !command)
 		return 0;
-	r = db_query(s->db, &st, e,
+	r = db_first(s->db, &st, e,
 		     "SELECT number, id, action, grp FROM action"
 		     " WHERE device = ?1 AND epoch = ?2 AND receipt IS NULL AND"
 		     " (sha256 = ?3 OR (?3 IS NULL AND id = ?4))",
 		     "ssss", rc->device, rc->epoch, sha256, command);
-	if (r == 0)
-		r = db_step(s->db, st, e);
 	if (r <= 0)
 		return r;
 	action = sqlite3_column_int64(st, 0);

@@ -91,11 +91,9 @@ static int load(struct request *rq, const char *id, json_t **ret,
 {
 	struct db *db = rq->server->db;
 	sqlite3_stmt *st = NULL;
-	int r = db_query(db, &st, e, COLUMNS " WHERE device = ? AND id = ?",
+	int r = db_first(db, &st, e, COLUMNS " WHERE device = ? AND id = ?",
 			 "ss", rq->param[0], id);
 
-	if (r == 0)
-		r = db_step(db, st, e);
 	if (r <= 0)
 		return r;
 	r = action_row(rq, st, ret, e);
@@ -252,13 +250,11 @@ static int merge(struct request *rq, struct new_order *o, struct err *e)
 	struct db *db = rq->server->db;
 	auto_free char *text = NULL;
 	sqlite3_stmt *st = NULL;
-	int r = db_query(db, &st, e,
+	int r = db_first(db, &st, e,
 			 "SELECT envelope FROM action WHERE device = ? AND"
 			 " sha256 = ?",
 			 "ss", rq->param[0], o->sha256);
 
-	if (r == 0)
-		r = db_step(db, st, e);
 	if (r <= 0)
 		return r;
 	o->known = true;
@@ -275,13 +271,11 @@ static int check_id(struct request *rq, const struct new_order *o,
 {
 	struct db *db = rq->server->db;
 	sqlite3_stmt *st = NULL;
-	int r = db_query(db, &st, e,
+	int r = db_first(db, &st, e,
 			 "SELECT 1 FROM action WHERE device = ? AND id = ?"
 			 " AND sha256 <> ?",
 			 "sss", rq->param[0], o->doc->head.id, o->sha256);
 
-	if (r == 0)
-		r = db_step(db, st, e);
 	sqlite3_reset(st);
 	return r <= 0 ? r
 		      : err_reason(e, REASON_REPLAY,

@@ -59,12 +59,9 @@ int registry_create(const char *dir, const char *org, struct db **ret,
 int registry_org(struct db *db, char ret[DOC_ID_SIZE], struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_query(db, &st, e,
+	int r = db_first(db, &st, e,
 			 "SELECT value FROM meta WHERE name = 'org'", "");
 
-	if (r < 0)
-		return r;
-	r = db_step(db, st, e);
 	if (r < 0)
 		return r;
 	if (r == 0)

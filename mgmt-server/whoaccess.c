@@ -138,14 +138,12 @@ static int receipt_at(struct server *s, const struct world *w, const char *type,
 		      int64_t at, json_t **ret, int64_t *ret_seq, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT payload, seq FROM receipt WHERE device = ? AND"
 			 " epoch = ? AND type = ? AND time <= ?"
 			 " ORDER BY seq DESC LIMIT 1",
 			 "sssi", w->device, w->epoch, type, at);
 
-	if (r == 0)
-		r = db_step(s->db, st, e);
 	if (r <= 0)
 		return r;
 	*ret = json_loads(db_text(st, 0), 0, NULL);
@@ -159,13 +157,11 @@ static int find_epoch(struct server *s, const char *device, int64_t at,
 		      struct world *ret, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT epoch FROM epoch WHERE device = ?"
 			 " ORDER BY enrolled <= ? DESC, enrolled DESC LIMIT 1",
 			 "si", device, at);
 
-	if (r == 0)
-		r = db_step(s->db, st, e);
 	if (r <= 0)
 		return r < 0 ? r
 			     : err_set(e, ENOENT, "there is no device %.64s",

@@ -75,11 +75,9 @@ static int leaf_text(struct request *rq, uint64_t index, json_t **ret,
 {
 	struct db *db = rq->server->db;
 	sqlite3_stmt *st = NULL;
-	int r = db_query(db, &st, e, "SELECT text FROM leaf WHERE number = ?1",
+	int r = db_first(db, &st, e, "SELECT text FROM leaf WHERE number = ?1",
 			 "i", (int64_t)index);
 
-	if (r == 0)
-		r = db_step(db, st, e);
 	if (r < 0)
 		return r;
 	*ret = r > 0 ? json_string(db_text(st, 0)) : json_null();

@@ -346,14 +346,11 @@ int store_get_floor(struct store *s, enum doc_type type, const char *id,
 	const void *digest;
 	sqlite3_stmt *st;
 	size_t len;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT version * counts, digest FROM floor "
 			 "WHERE type = ? AND id = ?",
 			 "ss", doc_type_name(type), id);
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -520,14 +517,11 @@ int store_get_counter(struct store *s, const char *kind, const char *name,
 {
 	struct store_counter c = { 0 };
 	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT wrong, boot FROM counter "
 			 "WHERE kind = ? AND name = ?",
 			 "ss", kind, name);
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r > 0) {
 		c.wrong = (uint32_t)sqlite3_column_int64(st, 0);
 		c.boot_ns = (uint64_t)sqlite3_column_int64(st, 1);
@@ -558,12 +552,9 @@ int store_vp_state(struct store *s, const char *vp, char ret[STORE_WORD_SIZE],
 		   struct err *e)
 {
 	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e, "SELECT state FROM vp WHERE name = ?",
+	int r = db_first(s->db, &st, e, "SELECT state FROM vp WHERE name = ?",
 			 "s", vp);
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r >= 0)
 		store_copy_word(ret, STORE_WORD_SIZE,
 				r > 0 ? db_text(st, 0) : "absent");

@@ -34,12 +34,9 @@ static void take_job(sqlite3_stmt *st, struct store_job *ret)
 static int count_jobs(struct store *s, int64_t *ret, struct err *e)
 {
 	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT count(*) FROM job WHERE type != ''", "");
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r > 0)
 		*ret = sqlite3_column_int64(st, 0);
 	sqlite3_reset(st);
@@ -79,13 +76,10 @@ int store_get_job(struct store *s, const char *id, struct store_job *ret,
 		  struct err *e)
 {
 	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &st, e,
 			 "SELECT " JOB_COLUMNS " FROM job WHERE id = ?", "s",
 			 id);
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
