@@ -2,9 +2,11 @@
 """cells-policyd over its bus, with a test as agent and server: what it takes, what it
 refuses and in which order it looks, and what is left after kill -9."""
 import base64
+import contextlib
 import json
 import os
 import random
+import sqlite3
 import threading
 import time
 
@@ -458,6 +460,46 @@ def test_audit_is_a_signed_chain(phone, fleet):
     last = phone.receipts()[-1]
     assert last["audit"] == {"seq": seq, "head": "sha256:" + head.hex()}
     assert phone.agent.call("Policy1", "Audit", seq)[0] == ""
+
+
+AUDIT_MAX = 64 << 20  # policyd/auditlog.h
+ROOM = 2 * 8192  # of two records: lib/audit.h
+
+
+def pretend_audit_has(phone, size):
+    """The bound without writing as much."""
+    phone.policyd.stop()
+    with contextlib.closing(sqlite3.connect(phone.state / "policyd.db", isolation_level=None)) as db:
+        assert db.execute("UPDATE meta SET value = ? WHERE name = 'audit-bytes'", (size,)).rowcount == 1
+    phone.policyd.start()
+
+
+def audit_after(phone, seq):
+    batch = base64.b64decode(phone.agent.call("Policy1", "Audit", seq)[0])
+    return json.loads(batch)["records"] if batch else []
+
+
+def test_full_audit_counts_what_it_cannot_keep(phone, fleet):
+    last = json.loads(audit_after(phone, 0)[-1])["seq"]
+    pretend_audit_has(phone, AUDIT_MAX)
+    for _ in range(3):
+        assert phone.submit(fleet.make("work").damaged())[0] == "refused"
+    assert audit_after(phone, last) == []
+    assert phone.receipts()[-1]["type"] == "refused"  # receipts are not the audit's business
+    pretend_audit_has(phone, 0)
+    assert phone.submit(fleet.make("work").damaged())[0] == "refused"
+    batch = json.loads(base64.b64decode(phone.agent.call("Policy1", "Audit", 0)[0]))
+    records, _, _ = forge.check_audit(batch, phone.device)
+    assert [r["event"] for r in records[-2:]] == ["lost", "refused"]
+    assert records[-2]["detail"] == {"count": 3, "cause": "full"}
+
+
+def test_full_audit_gives_up_first_what_the_server_has(phone, fleet):
+    last = json.loads(audit_after(phone, 0)[-1])["seq"]
+    phone.agent.call("Policy1", "Ack", "audit", last)
+    pretend_audit_has(phone, AUDIT_MAX - ROOM + 1)
+    assert phone.submit(fleet.make("work").damaged())[0] == "refused"
+    assert [json.loads(r)["event"] for r in audit_after(phone, 0)] == ["refused"]
 
 
 # ---- hostile bytes
