@@ -5,7 +5,9 @@ A `World` is a folder with a private system bus, a server and devices. Every
 path and port is its own, so worlds run side by side; close() ends exactly the
 processes that the world started.
 """
+import atexit
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -50,13 +52,26 @@ class Failed(Exception):
     """A program did not do what the caller counts on."""
 
 
+@functools.cache
+def stage():
+    """Where the daemons' own users can run programs: None, if they can in the build
+    tree; root's home, for one, is closed to them."""
+    if all(p.stat().st_mode & 0o001 for p in [BUILD, *BUILD.parents]):
+        return None
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="cells-programs-"))
+    folder.chmod(0o755)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@functools.cache
 def program(name):
     """The built program of that name, wherever in the build tree it stands."""
     for folder in ("agent", "policyd", "cellsd", "cellsd/ctl", "mgmt-server",
                    "mgmt-server/cellsadm", "images", "tests/bench"):
         path = BUILD / folder / name
         if path.is_file():
-            return str(path)
+            return str(shutil.copy(path, stage()) if stage() else path)
     raise Failed(f"{name} is not built under {BUILD}")
 
 
