@@ -1,5 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-# What kernel and user space share. The module itself is built by Kbuild.
-EXTRA_DIST += \
+# What kernel and user space share, and the module, which Kbuild builds.
+cellsuapidir = $(includedir)/cells
+cellsuapi_HEADERS = \
 	%D%/uapi/cells/class.h \
+	%D%/uapi/cells/devns.h \
 	%D%/uapi/cells/mode.h
+
+MODULE_SOURCES = \
+	%D%/Kbuild %D%/Makefile %D%/dkms.conf %D%/compat.h %D%/devns.h \
+	%D%/audit.c %D%/endpoint.c %D%/main.c %D%/netlink.c %D%/node.c \
+	%D%/ns.c %D%/policy.c %D%/source.c
+EXTRA_DIST += $(MODULE_SOURCES)
+
+# make module [KDIR=headers of a kernel]: leaves kernel/module/devns.ko. Not
+# part of `all`: the machine that builds need not have a kernel's headers.
+KDIR = $(firstword $(wildcard /lib/modules/$(shell uname -r)/build) \
+	$(lastword $(sort $(wildcard /usr/src/linux-headers-*-amd64))))
+module:
+	$(MAKE) -C $(abs_srcdir)/%D% KDIR=$(KDIR) MO=$(abs_builddir)/%D%/module W=1
+.PHONY: module
+
+clean-local:
+	rm -rf %D%/module

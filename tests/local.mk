@@ -297,7 +297,7 @@ LINTS = %D%/lint/clock.sh %D%/lint/test_cellsd_links.sh %D%/lint/documents.sh %D
 dist_noinst_SCRIPTS += $(LINTS) %D%/demo/verify.sh %D%/fuzz/fuzz.sh %D%/lint/analyze.sh %D%/check.sh
 TESTS += $(LINTS)
 
-EXTRA_DIST += %D%/lab/lab.py %D%/lab/guest.sh %D%/lab/job.py \
+EXTRA_DIST += %D%/lab/lab.py %D%/lab/devns.py %D%/lab/guest.sh %D%/lab/job.py \
 	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/demo/demo.py %D%/e2e/test_image.py
 EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py
 EXTRA_DIST += %D%/e2e/test_push.py

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Endpoints: what one namespace has of one source. */
+#include "devns.h"
+
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+static void endpoint_release(struct device *dev)
+{
+	struct devns_endpoint *ep =
+		container_of(dev, struct devns_endpoint, dev);
+
+	if (ep->ops->endpoint_free)
+		ep->ops->endpoint_free(ep);
+	kfree(ep);
+}
+
+int devns_endpoint_add(struct devns *ns, struct devns_source *s,
+		       struct netlink_ext_ack *ack)
+{
+	struct devns_endpoint *ep = kzalloc(sizeof(*ep), GFP_KERNEL);
+	int err;
+
+	if (!ep)
+		return -ENOMEM;
+	device_initialize(&ep->dev);
+	ep->dev.release = endpoint_release;
+	ep->ops = s->ops;
+	ep->ns = ns;
+	ep->source = s;
+	ep->ns_id = ns->id;
+	ep->classes = s->classes;
+	ep->minor = -1;
+	INIT_DELAYED_WORK(&ep->deny_work, devns_audit_deny_work);
+	spin_lock_init(&ep->deny_lock);
+	strscpy(ep->node, s->node, sizeof(ep->node));
+	err = ep->ops->endpoint_add ? ep->ops->endpoint_add(ep, ack) : 0;
+	if (err) {
+		put_device(&ep->dev);
+		return err;
+	}
+	list_add_tail(&ep->in_ns, &ns->endpoints);
+	list_add_tail(&ep->in_source, &s->endpoints);
+	return 0;
+}
+
+void devns_endpoint_del(struct devns_endpoint *ep)
+{
+	list_del(&ep->in_ns);
+	list_del(&ep->in_source);
+	devns_node_del(ep);
+	if (ep->ops->endpoint_del)
+		ep->ops->endpoint_del(ep);
+	ep->ns = NULL;
+	ep->source = NULL;
+	flush_delayed_work(&ep->deny_work);
+	put_device(&ep->dev);
+}
+
+struct devns_endpoint *devns_endpoint_of(const struct devns_source *s,
+					 const struct devns *ns)
+{
+	struct devns_endpoint *ep;
+
+	list_for_each_entry(ep, &s->endpoints,
+			    in_source) if (ep->ns == ns) return ep;
+	return NULL;
+}
+
+static const struct file_operations pass_fops = {
+	.owner = THIS_MODULE,
+};
+
+static int pass_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
+{
+	return devns_node_add(ep, NULL, &pass_fops);
+}
+
+const struct devns_kind_ops devns_kind_cut = {
+	.has_devt = true,
+	.endpoint_add = pass_add,
+};
+
+const struct devns_kind_ops devns_kind_suspend = {
+	.has_devt = true,
+	.endpoint_add = pass_add,
+};

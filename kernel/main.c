@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Loading, unloading, and the table of kinds. */
+#include "devns.h"
+
+#include <linux/genetlink.h>
+#include <linux/module.h>
+
+DEFINE_MUTEX(devns_mutex);
+
+/* A kind that stands here with NULL is refused by name. */
+static const struct devns_kind_ops *const kinds[DEVNS_KIND_COUNT_] = {
+	[DEVNS_KIND_CUT] = &devns_kind_cut,
+	[DEVNS_KIND_SUSPEND] = &devns_kind_suspend,
+};
+
+const struct devns_kind_ops *devns_kind_get(u32 kind)
+{
+	return kind < DEVNS_KIND_COUNT_ ? kinds[kind] : NULL;
+}
+
+/* What is set up at load, in this order, and undone in the other. */
+static const struct {
+	int (*init)(void);
+	void (*exit)(void);
+} parts[] = {
+	{ devns_node_init, devns_node_exit },
+	{ devns_netlink_init, devns_netlink_exit },
+};
+
+static void undo(size_t n)
+{
+	while (n--)
+		parts[n].exit();
+}
+
+static int __init devns_init(void)
+{
+	size_t i;
+	int err;
+
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		err = parts[i].init();
+		if (err) {
+			undo(i);
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* Every namespace and source pins the module: there are none now. */
+static void __exit devns_exit(void)
+{
+	undo(ARRAY_SIZE(parts));
+}
+
+module_init(devns_init);
+module_exit(devns_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Device namespaces: virtual devices for virtual phones");
+MODULE_ALIAS_GENL_FAMILY(DEVNS_GENL_NAME);

@@ -1,0 +1,737 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The generic netlink family: parses requests, answers, dumps. Each op has a
+ * policy of its own, so an attribute that an op does not know is refused, by
+ * name. Everything runs under devns_mutex; the family's ops run in parallel
+ * with other families (a revocation may wait).
+ */
+#include "compat.h"
+#include "devns.h"
+
+#include <linux/kdev_t.h>
+#include <linux/ktime.h>
+#include <linux/module.h>
+#include <linux/string.h>
+#include <net/genetlink.h>
+
+/* The classes that have a mode `shared`. */
+#define SHARED_BIT(sym, name, parent, shared, virt)                            \
+	| ((u32)(shared) << CELLS_CLASS_##sym)
+static const u32 shared_classes = 0 CELLS_CLASSES(SHARED_BIT);
+#undef SHARED_BIT
+
+#define MSG_SIZE 512
+/* Of one namespace's nest of cuts. */
+#define CUT_SIZE (6 * nla_total_size(sizeof(u32)))
+
+static int fail(struct genl_info *info, u32 attr, int err, const char *why)
+{
+	if (info->attrs[attr])
+		NL_SET_BAD_ATTR(info->extack, info->attrs[attr]);
+	if (info->extack)
+		info->extack->_msg = why;
+	return err;
+}
+
+static int need(struct genl_info *info, u32 attr)
+{
+	if (info->attrs[attr])
+		return 0;
+	if (info->extack)
+		info->extack->_msg = "an attribute is missing";
+	return GENL_REQ_ATTR_CHECK(info, attr) ? -EINVAL : 0;
+}
+
+/* ---- answers */
+
+struct reply {
+	struct sk_buff *skb;
+	void *head;
+};
+
+static int reply_new(struct reply *r, struct genl_info *info, size_t size)
+{
+	r->skb = genlmsg_new(size, GFP_KERNEL);
+	if (!r->skb)
+		return -ENOMEM;
+	r->head = genlmsg_put_reply(r->skb, info, &devns_family, 0,
+				    info->genlhdr->cmd);
+	if (r->head)
+		return 0;
+	nlmsg_free(r->skb);
+	return -EMSGSIZE;
+}
+
+static int reply_send(struct reply *r, struct genl_info *info, int err)
+{
+	if (err) {
+		nlmsg_free(r->skb);
+		return err;
+	}
+	genlmsg_end(r->skb, r->head);
+	return genlmsg_reply(r->skb, info);
+}
+
+static int put_u64(struct sk_buff *skb, int attr, u64 value)
+{
+	return nla_put_u64_64bit(skb, attr, value, DEVNS_A_PAD);
+}
+
+static int put_devt(struct sk_buff *skb, dev_t devt)
+{
+	if (!devt)
+		return 0;
+	return nla_put_u32(skb, DEVNS_A_MAJOR, MAJOR(devt))
+		       ?: nla_put_u32(skb, DEVNS_A_MINOR, MINOR(devt));
+}
+
+static int put_ns(struct sk_buff *skb, const struct devns *ns)
+{
+	const struct devns_endpoint *ep;
+	u32 handles = 0, mappings = 0;
+
+	list_for_each_entry(ep, &ns->endpoints, in_ns)
+	{
+		handles += atomic_read(&ep->handles);
+		mappings += atomic_read(&ep->mappings);
+	}
+	return nla_put_u32(skb, DEVNS_A_ID, ns->id) ?:
+	       nla_put_string(skb, DEVNS_A_NAME, ns->name) ?:
+	       nla_put_u32(skb, DEVNS_A_HANDLES, handles) ?:
+	       nla_put_u32(skb, DEVNS_A_MAPPINGS, mappings) ?:
+	       put_u64(skb, DEVNS_A_GENERATION, devns_generation) ?:
+	       (ns == devns_active ? nla_put_flag(skb, DEVNS_A_ACTIVE) : 0);
+}
+
+static int put_source(struct sk_buff *skb, const struct devns_source *s)
+{
+	return nla_put_u32(skb, DEVNS_A_SOURCE, s->id) ?:
+	       nla_put_u32(skb, DEVNS_A_CLASSES, s->classes) ?:
+	       nla_put_u32(skb, DEVNS_A_KIND, s->kind) ?:
+	       nla_put_string(skb, DEVNS_A_NODE, s->node) ?:
+	       put_devt(skb, s->devt);
+}
+
+static int put_endpoint(struct sk_buff *skb, const struct devns_endpoint *ep)
+{
+	return nla_put_u32(skb, DEVNS_A_ID, ep->ns_id) ?:
+	       nla_put_u32(skb, DEVNS_A_SOURCE, ep->source->id) ?:
+	       nla_put_u32(skb, DEVNS_A_CLASSES, ep->classes) ?:
+	       nla_put_u32(skb, DEVNS_A_KIND, ep->source->kind) ?:
+	       nla_put_string(skb, DEVNS_A_NODE, ep->node) ?:
+	       put_devt(skb, ep->devt) ?:
+	       nla_put_u8(skb, DEVNS_A_ALLOWED, ep->allowed) ?:
+	       nla_put_u32(skb, DEVNS_A_HANDLES, atomic_read(&ep->handles)) ?:
+	       nla_put_u32(skb, DEVNS_A_MAPPINGS, atomic_read(&ep->mappings));
+}
+
+static int put_stat(struct sk_buff *skb, const struct devns_endpoint *ep)
+{
+	return nla_put_u32(skb, DEVNS_A_ID, ep->ns_id) ?:
+	       nla_put_u32(skb, DEVNS_A_SOURCE, ep->source->id) ?:
+	       nla_put_string(skb, DEVNS_A_NODE, ep->node) ?:
+	       nla_put_u32(skb, DEVNS_A_HANDLES, atomic_read(&ep->handles)) ?:
+	       nla_put_u32(skb, DEVNS_A_MAPPINGS, atomic_read(&ep->mappings)) ?:
+	       put_u64(skb, DEVNS_A_OPENS, atomic64_read(&ep->opens)) ?:
+	       put_u64(skb, DEVNS_A_DENIALS, atomic64_read(&ep->denials)) ?:
+	       put_u64(skb, DEVNS_A_CALLS, atomic64_read(&ep->calls)) ?:
+	       put_u64(skb, DEVNS_A_REVOKES, atomic64_read(&ep->revokes));
+}
+
+static int put_cut(struct sk_buff *skb, u32 id, u32 cls,
+		   const struct devns_cut *cut)
+{
+	struct nlattr *nest = nla_nest_start(skb, DEVNS_A_CUT);
+
+	if (!nest || nla_put_u32(skb, DEVNS_A_ID, id) ||
+	    nla_put_u32(skb, DEVNS_A_CLASS, cls) ||
+	    nla_put_u32(skb, DEVNS_A_HANDLES, cut->handles) ||
+	    nla_put_u32(skb, DEVNS_A_MAPPINGS, cut->mappings) ||
+	    nla_put_u32(skb, DEVNS_A_KILLED, cut->killed))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static bool was_cut(const struct devns_cut *cut)
+{
+	return cut->handles || cut->mappings;
+}
+
+/* How many namespaces and classes were cut; the latter to be put in. */
+static size_t cuts_size(void)
+{
+	const struct devns *ns;
+	size_t size = 0;
+	u32 cls;
+
+	list_for_each_entry(ns, &devns_list, link)
+	{
+		for (cls = 0; cls < CELLS_CLASS_COUNT; cls++)
+			if (was_cut(&ns->cuts[cls]))
+				size += CUT_SIZE;
+		size += nla_total_size(0);
+	}
+	return size;
+}
+
+static int put_cuts_of(struct sk_buff *skb, const struct devns *ns)
+{
+	struct nlattr *nest = NULL;
+	u32 cls;
+
+	for (cls = 0; cls < CELLS_CLASS_COUNT; cls++) {
+		if (!was_cut(&ns->cuts[cls]))
+			continue;
+		if (!nest)
+			nest = nla_nest_start(skb, DEVNS_A_CUTS);
+		if (!nest || put_cut(skb, ns->id, cls, &ns->cuts[cls]))
+			return -EMSGSIZE;
+	}
+	if (nest)
+		nla_nest_end(skb, nest);
+	return 0;
+}
+
+/* What a change of policy or foreground did; it is done, whatever happens. */
+static int reply_change(struct genl_info *info, u64 start)
+{
+	u64 took = ktime_get_ns() - start;
+	const struct devns *ns;
+	struct reply r;
+	int err;
+
+	err = reply_new(&r, info, MSG_SIZE + cuts_size());
+	if (err)
+		return err;
+	err = nla_put_u32(r.skb, DEVNS_A_ID,
+			  devns_active ? devns_active->id : 0) ?:
+	      put_u64(r.skb, DEVNS_A_GENERATION, devns_generation) ?:
+	      put_u64(r.skb, DEVNS_A_TOOK, took);
+	list_for_each_entry(ns, &devns_list, link) if (!err) err =
+		put_cuts_of(r.skb, ns);
+	return reply_send(&r, info, err);
+}
+
+/* ---- namespaces */
+
+static struct devns *ns_of(struct genl_info *info)
+{
+	struct devns *ns = devns_find(nla_get_u32(info->attrs[DEVNS_A_ID]));
+
+	if (!ns)
+		fail(info, DEVNS_A_ID, 0, "no namespace has this id");
+	return ns;
+}
+
+static bool name_is_valid(const char *name)
+{
+	/* It becomes part of messages that people read: what ids may have. */
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
+
+	return *name && *name != '.' && strspn(name, allowed) == strlen(name);
+}
+
+static int ns_add(struct sk_buff *skb, struct genl_info *info)
+{
+	struct devns *ns;
+	struct reply r;
+	const char *name;
+	int err;
+
+	err = need(info, DEVNS_A_NAME);
+	if (err)
+		return err;
+	name = nla_data(info->attrs[DEVNS_A_NAME]);
+	if (!name_is_valid(name))
+		return fail(info, DEVNS_A_NAME, -EINVAL,
+			    "a name has a-z, 0-9 and . _ - only");
+	err = reply_new(&r, info, MSG_SIZE);
+	if (err)
+		return err;
+	NL_SET_BAD_ATTR(info->extack, info->attrs[DEVNS_A_NAME]);
+	mutex_lock(&devns_mutex);
+	err = devns_add(name, &ns, info->extack);
+	if (!err)
+		err = nla_put_u32(r.skb, DEVNS_A_ID, ns->id);
+	mutex_unlock(&devns_mutex);
+	return reply_send(&r, info, err);
+}
+
+static int ns_del(struct sk_buff *skb, struct genl_info *info)
+{
+	struct devns *ns;
+	int err = need(info, DEVNS_A_ID);
+
+	if (err)
+		return err;
+	mutex_lock(&devns_mutex);
+	ns = ns_of(info);
+	if (ns)
+		devns_del(ns);
+	mutex_unlock(&devns_mutex);
+	return ns ? 0 : -ENOENT;
+}
+
+static int ns_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct devns *ns;
+	struct reply r;
+	int err;
+
+	err = need(info, DEVNS_A_ID) ?: reply_new(&r, info, MSG_SIZE);
+	if (err)
+		return err;
+	mutex_lock(&devns_mutex);
+	ns = ns_of(info);
+	err = ns ? put_ns(r.skb, ns) : -ENOENT;
+	mutex_unlock(&devns_mutex);
+	return reply_send(&r, info, err);
+}
+
+/* ---- dumps: cb->args[0] and [1] are where the last part ended */
+
+static void *dump_put(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd)
+{
+	return genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
+			   &devns_family, NLM_F_MULTI, cmd);
+}
+
+/* Answers whether the message is whole; else it is taken back. */
+static bool dump_end(struct sk_buff *skb, void *head, int err)
+{
+	if (!head)
+		return false;
+	if (err) {
+		genlmsg_cancel(skb, head);
+		return false;
+	}
+	genlmsg_end(skb, head);
+	return true;
+}
+
+static int ns_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct devns *ns;
+	void *head;
+
+	mutex_lock(&devns_mutex);
+	list_for_each_entry(ns, &devns_list, link)
+	{
+		if (ns->id <= cb->args[0])
+			continue;
+		head = dump_put(skb, cb, DEVNS_CMD_NS_GET);
+		if (!dump_end(skb, head, head ? put_ns(skb, ns) : 0))
+			break;
+		cb->args[0] = ns->id;
+	}
+	mutex_unlock(&devns_mutex);
+	return skb->len;
+}
+
+static int source_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct devns_source *s;
+	void *head;
+	long n = 0;
+
+	mutex_lock(&devns_mutex);
+	list_for_each_entry(s, &devns_sources, link)
+	{
+		if (n++ < cb->args[0])
+			continue;
+		head = dump_put(skb, cb, DEVNS_CMD_DEVICE_GET);
+		if (!dump_end(skb, head, head ? put_source(skb, s) : 0))
+			break;
+		cb->args[0] = n;
+	}
+	mutex_unlock(&devns_mutex);
+	return skb->len;
+}
+
+static bool is_wanted(struct netlink_callback *cb,
+		      const struct devns_endpoint *ep)
+{
+	struct nlattr *const *attrs = genl_dumpit_info(cb)->attrs;
+
+	if (attrs && attrs[DEVNS_A_ID] &&
+	    nla_get_u32(attrs[DEVNS_A_ID]) != ep->ns_id)
+		return false;
+	return !attrs || !attrs[DEVNS_A_SOURCE] ||
+	       nla_get_u32(attrs[DEVNS_A_SOURCE]) == ep->source->id;
+}
+
+static int
+endpoints_dump(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd,
+	       int (*put)(struct sk_buff *skb, const struct devns_endpoint *ep))
+{
+	struct devns_endpoint *ep;
+	struct devns *ns;
+	void *head;
+	long n;
+
+	mutex_lock(&devns_mutex);
+	list_for_each_entry(ns, &devns_list, link)
+	{
+		if (ns->id < cb->args[0])
+			continue;
+		if (ns->id > cb->args[0])
+			cb->args[1] = 0;
+		cb->args[0] = ns->id;
+		n = 0;
+		list_for_each_entry(ep, &ns->endpoints, in_ns)
+		{
+			if (n++ < cb->args[1])
+				continue;
+			if (is_wanted(cb, ep)) {
+				head = dump_put(skb, cb, cmd);
+				if (!dump_end(skb, head,
+					      head ? put(skb, ep) : 0))
+					goto full;
+			}
+			cb->args[1] = n;
+		}
+	}
+full:
+	mutex_unlock(&devns_mutex);
+	return skb->len;
+}
+
+static int endpoint_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	return endpoints_dump(skb, cb, DEVNS_CMD_ENDPOINT_GET, put_endpoint);
+}
+
+static int stat_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	return endpoints_dump(skb, cb, DEVNS_CMD_STAT_GET, put_stat);
+}
+
+/* ---- sources */
+
+static bool node_is_valid(const char *node)
+{
+	const char *part = node;
+
+	/* It becomes a path below /dev. */
+	for (; *node; node++) {
+		if (*node <= ' ' || *node >= 127 || *node == '!')
+			return false;
+		if (*node == '/') {
+			if (node == part)
+				return false;
+			part = node + 1;
+		}
+		if (*node == '.' && node == part)
+			return false;
+	}
+	return node != part;
+}
+
+static int parse_source(struct genl_info *info, struct devns_source *want)
+{
+	struct nlattr **attrs = info->attrs;
+	int err;
+
+	err = need(info, DEVNS_A_CLASSES) ?: need(info, DEVNS_A_KIND) ?:
+	      need(info, DEVNS_A_NODE);
+	if (err)
+		return err;
+	want->classes = nla_get_u32(attrs[DEVNS_A_CLASSES]);
+	want->kind = nla_get_u32(attrs[DEVNS_A_KIND]);
+	if (!want->classes || want->classes >= BIT(CELLS_CLASS_COUNT))
+		return fail(info, DEVNS_A_CLASSES, -EINVAL,
+			    "a bit stands for no class that is known");
+	if (want->kind >= DEVNS_KIND_COUNT_)
+		return fail(info, DEVNS_A_KIND, -EINVAL, "no such kind");
+	strscpy(want->node, nla_data(attrs[DEVNS_A_NODE]), sizeof(want->node));
+	if (!node_is_valid(want->node))
+		return fail(info, DEVNS_A_NODE, -EINVAL,
+			    "not a path below /dev");
+	if (!attrs[DEVNS_A_MAJOR] != !attrs[DEVNS_A_MINOR])
+		return fail(info,
+			    attrs[DEVNS_A_MAJOR] ? DEVNS_A_MAJOR
+						 : DEVNS_A_MINOR,
+			    -EINVAL, "major and minor go together");
+	if (attrs[DEVNS_A_MAJOR])
+		want->devt = MKDEV(nla_get_u32(attrs[DEVNS_A_MAJOR]),
+				   nla_get_u32(attrs[DEVNS_A_MINOR]));
+	return 0;
+}
+
+static int source_add(struct sk_buff *skb, struct genl_info *info)
+{
+	struct devns_source want = {}, *s;
+	struct reply r;
+	int err;
+
+	err = parse_source(info, &want) ?: reply_new(&r, info, MSG_SIZE);
+	if (err)
+		return err;
+	mutex_lock(&devns_mutex);
+	err = devns_source_add(&want, &s, info->extack);
+	if (!err)
+		err = nla_put_u32(r.skb, DEVNS_A_SOURCE, s->id);
+	mutex_unlock(&devns_mutex);
+	return reply_send(&r, info, err);
+}
+
+static struct devns_source *source_of(struct genl_info *info)
+{
+	struct devns_source *s =
+		devns_source_find(nla_get_u32(info->attrs[DEVNS_A_SOURCE]));
+
+	if (!s)
+		fail(info, DEVNS_A_SOURCE, 0, "no source has this id");
+	return s;
+}
+
+static int source_del(struct sk_buff *skb, struct genl_info *info)
+{
+	struct devns_source *s;
+	int err = need(info, DEVNS_A_SOURCE);
+
+	if (err)
+		return err;
+	mutex_lock(&devns_mutex);
+	s = source_of(info);
+	if (s)
+		devns_source_del(s);
+	mutex_unlock(&devns_mutex);
+	return s ? 0 : -ENOENT;
+}
+
+static int source_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct devns_source *s;
+	struct reply r;
+	int err;
+
+	err = need(info, DEVNS_A_SOURCE) ?: reply_new(&r, info, MSG_SIZE);
+	if (err)
+		return err;
+	mutex_lock(&devns_mutex);
+	s = source_of(info);
+	err = s ? put_source(r.skb, s) : -ENOENT;
+	mutex_unlock(&devns_mutex);
+	return reply_send(&r, info, err);
+}
+
+/* ---- policy and foreground */
+
+static const struct nla_policy right_policy[DEVNS_A_MAX + 1] = {
+	[DEVNS_A_ID] = NLA_POLICY_RANGE(NLA_U32, 1, DEVNS_ID_MAX),
+	[DEVNS_A_CLASS] = NLA_POLICY_MAX(NLA_U32, CELLS_CLASS_COUNT - 1),
+	[DEVNS_A_USE] = NLA_POLICY_MAX(NLA_U8, CELLS_USE_ANY),
+	[DEVNS_A_BLOCK] = NLA_POLICY_MAX(NLA_U8, 1),
+};
+
+static const struct nla_policy rights_policy[DEVNS_A_MAX + 1] = {
+	[DEVNS_A_RIGHT] = { .type = NLA_NESTED },
+};
+
+static int refuse(struct netlink_ext_ack *ack, const struct nlattr *at, int err,
+		  const char *why)
+{
+	NL_SET_BAD_ATTR(ack, at);
+	if (ack)
+		ack->_msg = why;
+	return err;
+}
+
+static int read_right(const struct nlattr *at, struct netlink_ext_ack *ack)
+{
+	struct nlattr *a[DEVNS_A_MAX + 1];
+	struct cells_right right;
+	struct devns *ns;
+	u32 cls;
+	int err;
+
+	err = nla_parse_nested(a, DEVNS_A_MAX, at, right_policy, ack);
+	if (err)
+		return err;
+	if (!a[DEVNS_A_ID] || !a[DEVNS_A_CLASS] || !a[DEVNS_A_USE])
+		return refuse(ack, at, -EINVAL,
+			      "a right has an id, a class and a use");
+	ns = devns_find(nla_get_u32(a[DEVNS_A_ID]));
+	if (!ns)
+		return refuse(ack, a[DEVNS_A_ID], -ENOENT,
+			      "no namespace has this id");
+	cls = nla_get_u32(a[DEVNS_A_CLASS]);
+	right.use = nla_get_u8(a[DEVNS_A_USE]);
+	right.block = a[DEVNS_A_BLOCK] ? nla_get_u8(a[DEVNS_A_BLOCK]) : 0;
+	if (right.use == CELLS_USE_ANY && !(shared_classes & BIT(cls)))
+		return refuse(ack, a[DEVNS_A_USE], -EOPNOTSUPP,
+			      "this class has no mode shared");
+	if (right.use == CELLS_USE_ANY && right.block)
+		return refuse(ack, a[DEVNS_A_BLOCK], -EINVAL,
+			      "no mode is shared and blocks");
+	if (ns->named & BIT(cls))
+		return refuse(ack, at, -EINVAL, "this right is given twice");
+	ns->named |= BIT(cls);
+	ns->next[cls] = right;
+	return 0;
+}
+
+static int read_rights(struct genl_info *info)
+{
+	struct nlattr *table, *right;
+	struct devns *ns;
+	int left, rest, err;
+
+	list_for_each_entry(ns, &devns_list, link)
+	{
+		ns->named = 0;
+		memset(ns->next, 0, sizeof(ns->next));
+	}
+	/* Not attrs[]: the table may stand in several parts. */
+	nlmsg_for_each_attr(table, info->nlhdr, GENL_HDRLEN, left)
+	{
+		if (nla_type(table) != DEVNS_A_RIGHTS)
+			continue;
+		err = nla_validate_nested(table, DEVNS_A_MAX, rights_policy,
+					  info->extack);
+		if (err)
+			return err;
+		nla_for_each_nested(right, table, rest)
+		{
+			err = read_right(right, info->extack);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+static int policy_set(struct sk_buff *skb, struct genl_info *info)
+{
+	u64 start = ktime_get_ns();
+	u64 generation;
+	int err = need(info, DEVNS_A_GENERATION);
+
+	if (err)
+		return err;
+	generation = nla_get_u64(info->attrs[DEVNS_A_GENERATION]);
+	mutex_lock(&devns_mutex);
+	if (generation < devns_generation)
+		err = fail(info, DEVNS_A_GENERATION, -ESTALE,
+			   "a later generation is in force");
+	else
+		err = read_rights(info);
+	if (!err) {
+		devns_policy_set(generation);
+		err = reply_change(info, start);
+	}
+	mutex_unlock(&devns_mutex);
+	return err;
+}
+
+static int active_set(struct sk_buff *skb, struct genl_info *info)
+{
+	u64 start = ktime_get_ns();
+	struct devns *ns = NULL;
+	int err = need(info, DEVNS_A_ID) ?: need(info, DEVNS_A_EXPECTED);
+
+	if (err)
+		return err;
+	mutex_lock(&devns_mutex);
+	if (nla_get_u32(info->attrs[DEVNS_A_EXPECTED]) !=
+	    (devns_active ? devns_active->id : 0))
+		err = fail(info, DEVNS_A_EXPECTED, -ESTALE,
+			   "another namespace is active");
+	if (!err && nla_get_u32(info->attrs[DEVNS_A_ID])) {
+		ns = ns_of(info);
+		if (!ns)
+			err = -ENOENT;
+	}
+	if (!err) {
+		devns_activate(ns);
+		err = reply_change(info, start);
+	}
+	mutex_unlock(&devns_mutex);
+	return err;
+}
+
+/* ---- the family */
+
+#define POLICY(name) static const struct nla_policy name[DEVNS_A_MAX + 1]
+#define ID_FROM(least) NLA_POLICY_RANGE(NLA_U32, least, DEVNS_ID_MAX)
+
+static struct netlink_range_validation minor_range = {
+	.max = MINORMASK,
+};
+POLICY(ns_add_policy) = {
+	[DEVNS_A_NAME] = { .type = NLA_NUL_STRING, .len = DEVNS_NAME_MAX - 1 },
+};
+POLICY(ns_policy) = {
+	[DEVNS_A_ID] = ID_FROM(1),
+};
+POLICY(source_add_policy) = {
+	[DEVNS_A_CLASSES] = { .type = NLA_U32 },
+	[DEVNS_A_KIND] = { .type = NLA_U32 },
+	[DEVNS_A_MAJOR] = NLA_POLICY_RANGE(NLA_U32, 1, 4095),
+	[DEVNS_A_MINOR] = NLA_POLICY_FULL_RANGE(NLA_U32, &minor_range),
+	[DEVNS_A_NODE] = { .type = NLA_NUL_STRING, .len = DEVNS_NODE_MAX - 1 },
+};
+POLICY(source_policy) = {
+	[DEVNS_A_SOURCE] = { .type = NLA_U32 },
+};
+POLICY(endpoint_policy) = {
+	[DEVNS_A_ID] = ID_FROM(1),
+	[DEVNS_A_SOURCE] = { .type = NLA_U32 },
+};
+POLICY(policy_set_policy) = {
+	[DEVNS_A_GENERATION] = { .type = NLA_U64 },
+	[DEVNS_A_RIGHTS] = { .type = NLA_NESTED },
+};
+POLICY(active_set_policy) = {
+	[DEVNS_A_ID] = ID_FROM(0),
+	[DEVNS_A_EXPECTED] = ID_FROM(0),
+};
+
+#define OP(op, with, ...)                                                      \
+	{                                                                      \
+		.cmd = DEVNS_CMD_##op, .flags = GENL_ADMIN_PERM,               \
+		.policy = with, .maxattr = DEVNS_A_MAX, __VA_ARGS__            \
+	}
+
+static const struct genl_ops ops[] = {
+	OP(NS_ADD, ns_add_policy, .doit = ns_add),
+	OP(NS_DEL, ns_policy, .doit = ns_del),
+	OP(NS_GET, ns_policy, .doit = ns_get, .dumpit = ns_dump),
+	OP(DEVICE_ADD, source_add_policy, .doit = source_add),
+	OP(DEVICE_DEL, source_policy, .doit = source_del),
+	OP(DEVICE_GET, source_policy, .doit = source_get,
+	   .dumpit = source_dump),
+	OP(ENDPOINT_GET, endpoint_policy, .dumpit = endpoint_dump),
+	OP(POLICY_SET, policy_set_policy, .doit = policy_set),
+	OP(ACTIVE_SET, active_set_policy, .doit = active_set),
+	OP(STAT_GET, endpoint_policy, .dumpit = stat_dump),
+};
+
+static const struct genl_multicast_group groups[] = {
+	{ .name = DEVNS_MCGRP_AUDIT, .flags = GENL_UNS_ADMIN_PERM },
+};
+
+struct genl_family devns_family __ro_after_init = {
+	.name = DEVNS_GENL_NAME,
+	.version = DEVNS_GENL_VERSION,
+	.maxattr = DEVNS_A_MAX,
+	.module = THIS_MODULE,
+	.ops = ops,
+	.n_ops = ARRAY_SIZE(ops),
+	.resv_start_op = DEVNS_CMD_UNSPEC + 1,
+	.mcgrps = groups,
+	.n_mcgrps = ARRAY_SIZE(groups),
+	.parallel_ops = true,
+};
+
+int devns_netlink_init(void)
+{
+	return genl_register_family(&devns_family);
+}
+
+void devns_netlink_exit(void)
+{
+	genl_unregister_family(&devns_family);
+}

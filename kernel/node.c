@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Character devices of our own: one region of minors, one class. A device is
+ * called "NODE.dID", since tools read the kind of a device off the beginning of
+ * its name. Its open finds the endpoint and hands over to its operations.
+ */
+#include "compat.h"
+#include "devns.h"
+
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/idr.h>
+#include <linux/kdev_t.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+static dev_t first;
+static struct class *node_class;
+static DEFINE_IDA(minors);
+
+static int node_open(struct inode *inode, struct file *file)
+{
+	struct devns_endpoint *ep =
+		container_of(inode->i_cdev, struct devns_endpoint, cdev);
+	const struct file_operations *fops = fops_get(ep->fops);
+
+	if (!fops)
+		return -ENXIO;
+	file->private_data = ep;
+	replace_fops(file, fops);
+	return fops->open ? fops->open(inode, file) : 0;
+}
+
+static const struct file_operations node_fops = {
+	.owner = THIS_MODULE,
+	.open = node_open,
+};
+
+/* Only root's on the host; who may open it in a devns, its /dev says. */
+static char *node_devnode(compat_const struct device *dev, umode_t *mode)
+{
+	if (mode)
+		*mode = 0600;
+	return NULL;
+}
+
+int devns_node_add(struct devns_endpoint *ep, struct device *parent,
+		   const struct file_operations *fops)
+{
+	int err;
+
+	ep->minor = ida_alloc_max(&minors, DEVNS_ENDPOINTS_MAX - 1, GFP_KERNEL);
+	if (ep->minor < 0)
+		return ep->minor;
+	ep->fops = fops;
+	ep->devt = MKDEV(MAJOR(first), ep->minor);
+	ep->dev.class = node_class;
+	ep->dev.parent = parent;
+	ep->dev.devt = ep->devt;
+	err = dev_set_name(&ep->dev, "%s.d%u", ep->node, ep->ns_id);
+	if (err)
+		goto free;
+	cdev_init(&ep->cdev, &node_fops);
+	ep->cdev.owner = THIS_MODULE;
+	err = cdev_device_add(&ep->cdev, &ep->dev);
+	if (err)
+		goto free;
+	ep->published = true;
+	return 0;
+free:
+	ida_free(&minors, ep->minor);
+	ep->minor = -1;
+	ep->devt = 0;
+	return err;
+}
+
+void devns_node_del(struct devns_endpoint *ep)
+{
+	if (!ep->published)
+		return;
+	ep->published = false;
+	cdev_device_del(&ep->cdev, &ep->dev);
+	/* A handle that is open keeps no claim on the number. */
+	ida_free(&minors, ep->minor);
+	ep->minor = -1;
+}
+
+int devns_node_init(void)
+{
+	int err;
+
+	err = alloc_chrdev_region(&first, 0, DEVNS_ENDPOINTS_MAX, "devns");
+	if (err)
+		return err;
+	node_class = compat_class_create("devns");
+	if (IS_ERR(node_class)) {
+		unregister_chrdev_region(first, DEVNS_ENDPOINTS_MAX);
+		return PTR_ERR(node_class);
+	}
+	node_class->devnode = node_devnode;
+	return 0;
+}
+
+void devns_node_exit(void)
+{
+	class_destroy(node_class);
+	unregister_chrdev_region(first, DEVNS_ENDPOINTS_MAX);
+	ida_destroy(&minors);
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Rights become verdicts. The decision is cells_allowed(), the same that user
+ * space compiles. Every change goes the same way: first it takes from all who
+ * lose (deny, then one common wait for what was under way), then the foreground
+ * moves, then it gives. So at no moment do two hold what only one may hold.
+ */
+#include "devns.h"
+
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
+#include <linux/string.h>
+
+/* What does not end in this time is killed. */
+#define DRAIN_MS 200
+
+u64 devns_generation;
+
+static const struct cells_right nothing;
+
+static bool class_is_virtual(u32 cls)
+{
+#define VIRTUAL_BIT(sym, name, parent, shared, virt)                           \
+	| ((u32)(virt) << CELLS_CLASS_##sym)
+	return (0 CELLS_CLASSES(VIRTUAL_BIT)) & BIT(cls);
+#undef VIRTUAL_BIT
+}
+
+static bool class_allowed(const struct devns_endpoint *ep, u32 cls,
+			  const struct devns *front)
+{
+	struct cells_right own = ep->ns->rights[cls];
+
+	/* In the background it acts on the namespace's own state. */
+	if (ep->ops->is_virtual && class_is_virtual(cls))
+		return own.use != CELLS_USE_NONE;
+	return cells_allowed(own, ep->ns == front,
+			     front ? front->rights[cls] : nothing);
+}
+
+/* The class that denies a node, or CELLS_CLASS_COUNT: it needs all of them. */
+static u32 denying_class(const struct devns_endpoint *ep,
+			 const struct devns *front)
+{
+	u32 cls;
+
+	for (cls = 0; cls < CELLS_CLASS_COUNT; cls++)
+		if (ep->classes & BIT(cls) && !class_allowed(ep, cls, front))
+			break;
+	return cls;
+}
+
+bool devns_verdict(const struct devns_endpoint *ep, const struct devns *front)
+{
+	return denying_class(ep, front) == CELLS_CLASS_COUNT;
+}
+
+static void forget_cuts(void)
+{
+	struct devns *ns;
+
+	list_for_each_entry(ns, &devns_list, link)
+		memset(ns->cuts, 0, sizeof(ns->cuts));
+}
+
+static void deny(struct devns_endpoint *ep, struct list_head *denied)
+{
+	ep->allowed = false;
+	if (ep->ops->deny)
+		ep->ops->deny(ep);
+	list_add_tail(&ep->changing, denied);
+}
+
+static void drain(struct list_head *denied, const struct devns *front)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(DRAIN_MS);
+	struct devns_endpoint *ep, *tmp;
+
+	list_for_each_entry_safe(ep, tmp, denied, changing)
+	{
+		struct devns_cut cut = {};
+		u32 cls = denying_class(ep, front);
+
+		list_del(&ep->changing);
+		if (ep->ops->drain)
+			ep->ops->drain(ep, end, &cut);
+		if (!cut.handles && !cut.mappings)
+			continue;
+		/* One that is revoked whatever its rights: of its first class.
+		 */
+		if (cls == CELLS_CLASS_COUNT)
+			cls = __ffs(ep->classes);
+		ep->ns->cuts[cls].handles += cut.handles;
+		ep->ns->cuts[cls].mappings += cut.mappings;
+		ep->ns->cuts[cls].killed += cut.killed;
+		atomic64_inc(&ep->revokes);
+		devns_audit_revoke(ep, &cut, NULL);
+	}
+}
+
+static void move_foreground(struct devns *front)
+{
+	struct devns *old = devns_active;
+	struct devns_source *s;
+
+	if (front == old)
+		return;
+	list_for_each_entry(s, &devns_sources, link) if (s->ops->leave)
+		s->ops->leave(s, devns_endpoint_of(s, old));
+	devns_active = front;
+	list_for_each_entry(s, &devns_sources, link) if (s->ops->enter)
+		s->ops->enter(s, devns_endpoint_of(s, front));
+}
+
+static void apply(struct devns *front)
+{
+	struct devns_endpoint *ep;
+	LIST_HEAD(denied);
+	struct devns *ns;
+
+	forget_cuts();
+	list_for_each_entry(ns, &devns_list, link) list_for_each_entry(
+		ep, &ns->endpoints,
+		in_ns) if (ep->allowed && !devns_verdict(ep, front))
+		deny(ep, &denied);
+	drain(&denied, front);
+	move_foreground(front);
+	list_for_each_entry(ns, &devns_list, link)
+		list_for_each_entry(ep, &ns->endpoints, in_ns)
+	{
+		if (ep->allowed || !devns_verdict(ep, front))
+			continue;
+		ep->allowed = true;
+		if (ep->ops->allow)
+			ep->ops->allow(ep);
+	}
+}
+
+void devns_policy_apply(void)
+{
+	apply(devns_active);
+}
+
+void devns_policy_set(u64 generation)
+{
+	struct devns *ns;
+	u32 cls;
+
+	devns_generation = generation;
+	list_for_each_entry(ns, &devns_list, link)
+	{
+		for (cls = 0; cls < CELLS_CLASS_COUNT; cls++) {
+			if (ns->rights[cls].use == ns->next[cls].use &&
+			    ns->rights[cls].block == ns->next[cls].block)
+				continue;
+			ns->rights[cls] = ns->next[cls];
+			devns_audit_mode(ns->id, cls, ns->rights[cls]);
+		}
+	}
+	apply(devns_active);
+}
+
+void devns_activate(struct devns *ns)
+{
+	u32 from = devns_active ? devns_active->id : 0;
+	u64 start = ktime_get_ns();
+
+	apply(ns);
+	if (from != (ns ? ns->id : 0))
+		devns_audit_switch(from, ns ? ns->id : 0,
+				   ktime_get_ns() - start);
+}
+
+void devns_revoke_ns(struct devns *ns)
+{
+	struct devns_endpoint *ep;
+	LIST_HEAD(denied);
+
+	list_for_each_entry(ep, &ns->endpoints, in_ns) if (ep->allowed)
+		deny(ep, &denied);
+	drain(&denied, devns_active);
+}
+
+void devns_revoke_source(struct devns_source *s)
+{
+	struct devns_endpoint *ep;
+	LIST_HEAD(denied);
+
+	list_for_each_entry(ep, &s->endpoints, in_source) if (ep->allowed)
+		deny(ep, &denied);
+	drain(&denied, devns_active);
+}
