@@ -82,7 +82,7 @@ static int put_event(struct sk_buff *skb, const struct event *e)
 	if (!err && e->cut)
 		err = put_cut(skb, e->cut);
 	if (!err && e->right)
-		err = nla_put_u32(skb, DEVNS_A_CLASS, e->class) ?:
+		err = nla_put_u32(skb, DEVNS_A_CLASS, e->cls) ?:
 		      nla_put_u8(skb, DEVNS_A_USE, e->right->use) ?:
 		      nla_put_u8(skb, DEVNS_A_BLOCK, e->right->block);
 	if (!err && e->event == DEVNS_EVENT_SWITCH)
@@ -236,6 +236,6 @@ void devns_audit_mode(u32 ns, u32 cls, struct cells_right right)
 	send(&(const struct event){ .event = DEVNS_EVENT_MODE,
 				    .ns = ns,
 				    .count = 1,
-				    .class = cls,
+				    .cls = cls,
 				    .right = &right });
 }
