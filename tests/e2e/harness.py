@@ -150,6 +150,8 @@ class Process:
                 raise Failed(f"{self.name} did not get ready:\n{self.tail()}")
 
     def tail(self, lines=30):
+        if not self.child:
+            return "was not started"
         text = pathlib.Path(self.log).read_text(errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
