@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 
 #define FREEZE_MS 100
 #define VICTIMS_MAX 256
@@ -31,16 +30,17 @@ struct search {
 
 /* The lost classes of an open file or mapping. */
 static uint32_t lost_classes(const struct holder_order *o,
-			     const struct stat *st)
+			     const struct statx *st)
 {
-	if (!S_ISCHR(st->st_mode) && !S_ISBLK(st->st_mode))
+	bool block = S_ISBLK(st->stx_mode);
+
+	if (!S_ISCHR(st->stx_mode) && !block)
 		return 0;
 	for (size_t i = 0; i < o->n_nodes; i++) {
 		const struct backend_node *n = &o->nodes[i];
 
-		if (n->block == !!S_ISBLK(st->st_mode) &&
-		    n->major == major(st->st_rdev) &&
-		    n->minor == minor(st->st_rdev))
+		if (n->block == block && n->major == st->stx_rdev_major &&
+		    n->minor == st->stx_rdev_minor)
 			return n->classes & o->lost;
 	}
 	return 0;
@@ -95,11 +95,16 @@ static void look(struct search *s, int proc, const char *task, bool mapping)
 		return;
 	(void)steal_fd(dir);
 	while ((entry = readdir(d))) {
-		struct stat st;
+		struct statx st;
 		uint32_t classes;
 
+		/*
+		 * What is cached is enough. A file system that a program of the
+		 * VP serves must not be asked: that program stands still.
+		 */
 		if (entry->d_name[0] == '.' ||
-		    fstatat(dirfd(d), entry->d_name, &st, 0) < 0)
+		    statx(dirfd(d), entry->d_name, AT_STATX_DONT_SYNC,
+			  STATX_TYPE, &st) < 0)
 			continue;
 		classes = lost_classes(s->order, &st);
 		if (classes &&

@@ -6,6 +6,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 %C%_libcellsd_a_SOURCES = \
 	%D%/backend.h \
 	%D%/birth.c %D%/birth.h \
+	%D%/callgroup.c %D%/callgroup.h \
 	%D%/desired.c %D%/desired.h \
 	%D%/devbus.c %D%/devbus.h \
 	%D%/devquery.c %D%/devquery.h \

@@ -241,6 +241,14 @@ static const struct {
 } masks[] = {
 	{ "proc/kcore", false },
 	{ "proc/keys", false },
+	{ "proc/key-users", false },
+	{ "proc/interrupts", false },
+	{ "proc/kpagecount", false },
+	{ "proc/kpageflags", false },
+	{ "proc/kpagecgroup", false },
+	{ "proc/vmallocinfo", false },
+	{ "proc/slabinfo", false },
+	{ "proc/config.gz", false },
 	{ "proc/latency_stats", false },
 	{ "proc/timer_list", false },
 	{ "proc/sched_debug", false },
@@ -250,6 +258,12 @@ static const struct {
 	{ "sys/firmware", false },
 	{ "sys/kernel/debug", false },
 	{ "sys/kernel/tracing", false },
+	{ "sys/kernel/security", false },
+	{ "sys/kernel/slab", false },
+	{ "sys/fs/bpf", false },
+	{ "sys/fs/pstore", false },
+	{ "sys/fs/selinux", false },
+	{ "sys/devices/virtual/powercap", false },
 	{ "proc/bus", true },
 	{ "proc/fs", true },
 	{ "proc/irq", true },
@@ -319,29 +333,55 @@ static const char *const links[][2] = {
 	{ "stderr", "/proc/self/fd/2" },
 };
 
-/* Makes the folders of "snd/pcmC0D0p". */
-static int make_folders(int dev, const char *name, struct err *e)
+/*
+ * Opens the folder in which "snd/pcmC0D0p" is, and makes what is missing if
+ * `make`. Safe because no link is followed: the VP owns its /dev, and a link
+ * there would lead through the daemon's own tree.
+ */
+static int open_folder(int dev, const char *name, bool make, int *ret,
+		       const char **ret_leaf, struct err *e)
 {
-	char path[128];
+	auto_close int at = openat(dev, ".", O_PATH | O_CLOEXEC);
+	const char *slash;
+	char part[64];
 
-	if (snprintf(path, sizeof(path), "%s", name) >= (int)sizeof(path) ||
-	    name[0] == '/' || strstr(name, ".."))
-		return err_set(e, EINVAL, "device node '%.100s': bad name",
-			       name);
-	for (char *slash = path; (slash = strchr(slash, '/')); slash++) {
-		*slash = '\0';
-		if (mkdirat(dev, path, 0755) < 0 && errno != EEXIST)
-			return err_sys(e, errno, "make /dev/%s", path);
-		*slash = '/';
+	while (at >= 0 && (slash = strchr(name, '/'))) {
+		int next;
+
+		if (snprintf(part, sizeof(part), "%.*s", (int)(slash - name),
+			     name) >= (int)sizeof(part) ||
+		    !*part || strcmp(part, "..") == 0)
+			return err_set(e, EINVAL,
+				       "device node '%.100s': bad name", name);
+		if (make && mkdirat(at, part, 0755) < 0 && errno != EEXIST)
+			return err_sys(e, errno, "make /dev/%s", part);
+		next = openat(at, part,
+			      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0)
+			return err_sys(e, errno, "open /dev/%s of the VP",
+				       part);
+		close(at);
+		at = next;
+		name = slash + 1;
 	}
+	if (at < 0)
+		return err_sys(e, errno, "open /dev of the VP");
+	*ret = steal_fd(at);
+	*ret_leaf = name;
 	return 0;
 }
 
 static int make_node(int dev, const struct rootfs_node *n, mode_t mode,
 		     struct err *e)
 {
+	auto_close int folder = -1;
+	const char *leaf;
+	int r = open_folder(dev, n->name, true, &folder, &leaf, e);
+
+	if (r < 0)
+		return r;
 	mode |= n->block ? S_IFBLK : S_IFCHR;
-	if (mknodat(dev, n->name, mode, makedev(n->major, n->minor)) < 0 &&
+	if (mknodat(folder, leaf, mode, makedev(n->major, n->minor)) < 0 &&
 	    errno != EEXIST)
 		return err_sys(e, errno, "make /dev/%s", n->name);
 	return 0;
@@ -354,9 +394,7 @@ int rootfs_add_node(int dev, const struct rootfs_node *n, uint32_t base,
 	int r;
 
 	act_as(base);
-	r = make_folders(dev, n->name, e);
-	if (r == 0)
-		r = make_node(dev, n, 0660, e);
+	r = make_node(dev, n, 0660, e);
 	act_as(0);
 	umask(old);
 	return r;
@@ -364,7 +402,12 @@ int rootfs_add_node(int dev, const struct rootfs_node *n, uint32_t base,
 
 void rootfs_remove_node(int dev, const char *name)
 {
-	unlinkat(dev, name, 0);
+	auto_close int folder = -1;
+	const char *leaf;
+	struct err e;
+
+	if (open_folder(dev, name, false, &folder, &leaf, &e) == 0)
+		unlinkat(folder, leaf, 0);
 }
 
 static int fill_dev(int dev, const struct rootfs_plan *p, struct err *e)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/syscalls.h"
 
+#include "cellsd/callgroup.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 
@@ -10,48 +11,55 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+/*
+ * Arguments that are refused. They are a filter of their own: libseccomp takes
+ * no exception from a call that is allowed as a whole. The kernel looks at 32
+ * bits of an ioctl's number and of a family only; GT also catches what is set
+ * above.
+ */
+#define TYPING(number)                                                         \
+	{                                                                      \
+		SCMP_SYS(ioctl), EPERM,                                        \
+		{                                                              \
+			1, SCMP_CMP_MASKED_EQ, UINT32_MAX, number              \
+		}                                                              \
+	}
+#define FAMILY(op, family)                                                     \
+	{ SCMP_SYS(socket), EAFNOSUPPORT, { 0, op, family, 0 } },              \
+	{                                                                      \
+		SCMP_SYS(socketpair), EAFNOSUPPORT,                            \
+		{                                                              \
+			0, op, family, 0                                       \
+		}                                                              \
+	}
 static const struct {
 	int call, code;
-} denied[] = {
-	/* The kernel itself, which all VPs share. */
-	{ SCMP_SYS(init_module), EPERM },
-	{ SCMP_SYS(finit_module), EPERM },
-	{ SCMP_SYS(delete_module), EPERM },
-	{ SCMP_SYS(kexec_load), EPERM },
-	{ SCMP_SYS(kexec_file_load), EPERM },
-	{ SCMP_SYS(bpf), EPERM },
-	{ SCMP_SYS(perf_event_open), EPERM },
-	{ SCMP_SYS(lookup_dcookie), EPERM },
-	{ SCMP_SYS(kcmp), EPERM },
-	{ SCMP_SYS(syslog), EPERM },
-	/* Hardware, swap, clocks, accounting. */
-	{ SCMP_SYS(iopl), EPERM },
-	{ SCMP_SYS(ioperm), EPERM },
-	{ SCMP_SYS(swapon), EPERM },
-	{ SCMP_SYS(swapoff), EPERM },
-	{ SCMP_SYS(acct), EPERM },
-	{ SCMP_SYS(settimeofday), EPERM },
-	{ SCMP_SYS(clock_settime), EPERM },
-	{ SCMP_SYS(stime), EPERM },
-	{ SCMP_SYS(quotactl), EPERM },
-	{ SCMP_SYS(quotactl_fd), ENOSYS },
-	/* Around the mount tree, and key rings, which have no namespace. */
-	{ SCMP_SYS(open_by_handle_at), EPERM },
-	{ SCMP_SYS(add_key), EPERM },
-	{ SCMP_SYS(request_key), EPERM },
-	{ SCMP_SYS(keyctl), EPERM },
-	{ SCMP_SYS(nfsservctl), EPERM },
-	/* Large, and programs do without them. */
-	{ SCMP_SYS(userfaultfd), EPERM },
-	{ SCMP_SYS(io_uring_setup), ENOSYS },
-	{ SCMP_SYS(io_uring_enter), ENOSYS },
-	{ SCMP_SYS(io_uring_register), ENOSYS },
-	{ SCMP_SYS(uselib), EPERM },
-	{ SCMP_SYS(vm86), EPERM },
-	{ SCMP_SYS(vm86old), EPERM },
+	struct scmp_arg_cmp arg;
+} refused[] = {
+	/* Typing into somebody's terminal. */
+	TYPING(TIOCSTI),
+	TYPING(TIOCLINUX),
+	/*
+	 * Left are unix, inet, inet6, netlink, packet. Of the others some have
+	 * no namespace (vsock reaches the hypervisor), and most nobody needs.
+	 */
+	FAMILY(SCMP_CMP_GT, AF_PACKET),
+	FAMILY(SCMP_CMP_EQ, AF_AX25),
+	FAMILY(SCMP_CMP_EQ, AF_IPX),
+	FAMILY(SCMP_CMP_EQ, AF_APPLETALK),
+	FAMILY(SCMP_CMP_EQ, AF_NETROM),
+	FAMILY(SCMP_CMP_EQ, AF_BRIDGE),
+	FAMILY(SCMP_CMP_EQ, AF_ATMPVC),
+	FAMILY(SCMP_CMP_EQ, AF_X25),
+	FAMILY(SCMP_CMP_EQ, AF_ROSE),
+	FAMILY(SCMP_CMP_EQ, AF_DECnet),
+	FAMILY(SCMP_CMP_EQ, AF_NETBEUI),
+	FAMILY(SCMP_CMP_EQ, AF_SECURITY),
+	FAMILY(SCMP_CMP_EQ, AF_KEY),
 };
 
 static void filter_freep(scmp_filter_ctx *f)
@@ -60,27 +68,32 @@ static void filter_freep(scmp_filter_ctx *f)
 		seccomp_release(*f);
 }
 
-static int add_rules(scmp_filter_ctx f)
+static int add_calls(scmp_filter_ctx f)
 {
 	int r = 0;
 
-#ifdef __x86_64__
-	r = seccomp_arch_add(f, SCMP_ARCH_X86);
-#elif defined(__aarch64__)
-	r = seccomp_arch_add(f, SCMP_ARCH_ARM);
-#endif
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(denied); i++) {
-		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(denied[i].code),
-				     denied[i].call, 0);
-		/* A call that this architecture does not have is not there. */
-		if (r == -EDOM || r == -EACCES)
-			r = 0;
+	for (size_t i = 0; i < callgroups_n; i++) {
+		const struct callgroup *g = &callgroups[i];
+		uint32_t action =
+			g->code ? SCMP_ACT_ERRNO(g->code) : SCMP_ACT_ALLOW;
+
+		for (size_t k = 0; r == 0 && k < g->n; k++) {
+			r = seccomp_rule_add(f, action, g->call[k], 0);
+			/* One that this architecture does not have. */
+			if (r == -EDOM)
+				r = 0;
+		}
 	}
-	/* Typing into somebody's terminal. The kernel looks at 32 bits only. */
-	if (r == 0)
-		r = seccomp_rule_add(
-			f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
-			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU, TIOCSTI));
+	return r;
+}
+
+static int add_arguments(scmp_filter_ctx f)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(refused); i++)
+		r = seccomp_rule_add_array(f, SCMP_ACT_ERRNO(refused[i].code),
+					   refused[i].call, 1, &refused[i].arg);
 	return r;
 }
 
@@ -105,9 +118,10 @@ static int export(scmp_filter_ctx f, struct sock_fprog *p, struct err *e)
 	return 0;
 }
 
-int syscalls_filter(struct sock_fprog *ret, struct err *e)
+static int build(uint32_t otherwise, int (*add)(scmp_filter_ctx),
+		 struct sock_fprog *ret, struct err *e)
 {
-	AUTO(filter_freep) scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+	AUTO(filter_freep) scmp_filter_ctx f = seccomp_init(otherwise);
 	int r;
 
 	if (!f)
@@ -116,9 +130,41 @@ int syscalls_filter(struct sock_fprog *ret, struct err *e)
 	r = seccomp_attr_set(f, SCMP_FLTATR_CTL_NNP, 0);
 	if (r == 0)
 		r = seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	/*
+	 * Another architecture's numbers mean other calls. x86 has a second
+	 * door for 32-bit programs, where socketcall(2) hides what it does:
+	 * that one stays shut.
+	 */
 	if (r == 0)
-		r = add_rules(f);
+		r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH,
+				     SCMP_ACT_KILL_PROCESS);
+#ifdef __aarch64__
+	if (r == 0)
+		r = seccomp_arch_add(f, SCMP_ARCH_ARM);
+#endif
+	if (r == 0)
+		r = add(f);
 	if (r < 0)
 		return err_sys(e, -r, "make the system call filter");
 	return export(f, ret, e);
+}
+
+int syscalls_new(struct syscalls *ret, struct err *e)
+{
+	AUTO(syscalls_fini) struct syscalls s = { 0 };
+	int r = build(SCMP_ACT_ERRNO(ENOSYS), add_calls, &s.calls, e);
+
+	if (r == 0)
+		r = build(SCMP_ACT_ALLOW, add_arguments, &s.arguments, e);
+	if (r < 0)
+		return r;
+	*ret = s;
+	s = (struct syscalls){ 0 };
+	return 0;
+}
+
+void syscalls_fini(struct syscalls *s)
+{
+	free(s->calls.filter);
+	free(s->arguments.filter);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The system calls that programs in VPs may not make, by libseccomp. */
+/*
+ * The filters of system calls for programs in VPs, by libseccomp: which calls
+ * there are (callgroup.h), and of those that stay, which arguments.
+ */
 #ifndef CELLSD_SYSCALLS_H
 #define CELLSD_SYSCALLS_H
 
@@ -7,7 +10,12 @@
 
 struct err;
 
-/* Compiles the filter; the caller frees ret->filter. Takes milliseconds. */
-int syscalls_filter(struct sock_fprog *ret, struct err *e);
+struct syscalls {
+	struct sock_fprog calls, arguments;
+};
+
+/* Compiles both; takes milliseconds. */
+int syscalls_new(struct syscalls *ret, struct err *e);
+void syscalls_fini(struct syscalls *s);
 
 #endif

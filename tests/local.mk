@@ -91,6 +91,9 @@ check_PROGRAMS += %D%/unit/test_roster
 %C%_unit_test_roster_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
 %C%_unit_test_roster_LDADD = $(CELLSD_TEST_LIBS)
 
+check_PROGRAMS += %D%/unit/test_callgroup
+%C%_unit_test_callgroup_LDADD = $(CELLSD_TEST_LIBS)
+
 check_PROGRAMS += %D%/unit/test_vpstate
 %C%_unit_test_vpstate_LDADD = $(CELLSD_TEST_LIBS)
 
@@ -309,3 +312,12 @@ dist_noinst_SCRIPTS += %D%/bench/bench.py
 EXTRA_DIST += %D%/e2e/busclient.py %D%/e2e/forge.py %D%/e2e/phone.py \
 	%D%/e2e/test_policyd.py %D%/e2e/test_rules.py
 EXTRA_DIST += %D%/e2e/mgmtd.py %D%/e2e/test_agent.py %D%/e2e/test_http.py
+
+# What test_escape.py runs in a VP, whose image has no libraries: static, and
+# never sanitized.
+noinst_PROGRAMS += %D%/e2e/escape
+%C%_e2e_escape_SOURCES = %D%/e2e/escape.c %D%/e2e/escapes.c %D%/e2e/escape.h
+%C%_e2e_escape_CFLAGS = -std=gnu11 -Wall -D_GNU_SOURCE -fno-sanitize=all
+%C%_e2e_escape_LDFLAGS = -static
+%C%_e2e_escape_LDADD =
+EXTRA_DIST += %D%/e2e/test_escape.py
