@@ -147,6 +147,7 @@ const struct devns_kind_ops *devns_kind_get(u32 kind);
 /* One for each kind; a kind that this build lacks has none. */
 extern const struct devns_kind_ops devns_kind_cut;
 extern const struct devns_kind_ops devns_kind_suspend;
+extern const struct devns_kind_ops devns_kind_fb;
 
 /* ns.c: all under devns_mutex */
 extern struct list_head devns_list;

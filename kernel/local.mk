@@ -9,7 +9,9 @@ cellsuapi_HEADERS = \
 MODULE_SOURCES = \
 	%D%/Kbuild %D%/Makefile %D%/dkms.conf %D%/compat.h %D%/devns.h \
 	%D%/audit.c %D%/endpoint.c %D%/main.c %D%/netlink.c %D%/node.c \
-	%D%/ns.c %D%/policy.c %D%/source.c
+	%D%/ns.c %D%/policy.c %D%/source.c \
+	%D%/real.c %D%/real.h %D%/panel.c %D%/panel.h \
+	%D%/mux_fb.c %D%/mux_fb.h %D%/fb_fops.c
 EXTRA_DIST += $(MODULE_SOURCES)
 
 # make module [KDIR=headers of a kernel]: leaves kernel/module/devns.ko. Not

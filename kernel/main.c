@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Loading, unloading, and the table of kinds. */
 #include "devns.h"
+#include "panel.h"
+#include "real.h"
 
 #include <linux/genetlink.h>
 #include <linux/module.h>
@@ -11,6 +13,7 @@ DEFINE_MUTEX(devns_mutex);
 static const struct devns_kind_ops *const kinds[DEVNS_KIND_COUNT_] = {
 	[DEVNS_KIND_CUT] = &devns_kind_cut,
 	[DEVNS_KIND_SUSPEND] = &devns_kind_suspend,
+	[DEVNS_KIND_FB] = &devns_kind_fb,
 };
 
 const struct devns_kind_ops *devns_kind_get(u32 kind)
@@ -23,6 +26,8 @@ static const struct {
 	int (*init)(void);
 	void (*exit)(void);
 } parts[] = {
+	{ devns_real_init, devns_real_exit },
+	{ devns_panel_init, devns_panel_exit },
 	{ devns_node_init, devns_node_exit },
 	{ devns_netlink_init, devns_netlink_exit },
 };

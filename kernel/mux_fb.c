@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The display: each namespace has a framebuffer of the panel's geometry in
+ * memory of its own. What the foreground draws is copied to the panel, what a
+ * background draws stays in its memory, and neither notices which it is.
+ */
+#include "mux_fb.h"
+
+#include "compat.h"
+#include "devns.h"
+#include "real.h"
+
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/vmalloc.h>
+
+/* A frame's time: so long drawing is gathered before it goes to the panel. */
+#define DRAW_DELAY max_t(unsigned long, HZ / 60, 1)
+/* Screens of memory, so that programs can draw one and show the other. */
+#define SCREENS 2
+
+static void draw(struct work_struct *work)
+{
+	struct mux_fb *fb =
+		container_of(to_delayed_work(work), struct mux_fb, draw);
+	u32 first, end;
+
+	spin_lock(&fb->dirty_lock);
+	first = fb->dirty_first;
+	end = fb->dirty_end;
+	fb->dirty_first = U32_MAX;
+	fb->dirty_end = 0;
+	spin_unlock(&fb->dirty_lock);
+	if (first < end)
+		devns_panel_draw(fb->panel, &fb->pic, first, end);
+}
+
+static void add_dirty(struct mux_fb *fb, size_t first, size_t end)
+{
+	u32 stride = fb->info.fix.line_length;
+
+	spin_lock(&fb->dirty_lock);
+	fb->dirty_first = min_t(u32, fb->dirty_first, first / stride);
+	fb->dirty_end = max_t(u32, fb->dirty_end, DIV_ROUND_UP(end, stride));
+	spin_unlock(&fb->dirty_lock);
+}
+
+void mux_fb_dirty(struct mux_fb *fb, size_t first, size_t end)
+{
+	add_dirty(fb, first, end);
+	schedule_delayed_work(&fb->draw, DRAW_DELAY);
+}
+
+void mux_fb_sync(struct mux_fb *fb)
+{
+	flush_delayed_work(&fb->info.deferred_work);
+	flush_delayed_work(&fb->draw);
+}
+
+/*
+ * Pages were written through a mapping; deferred I/O has gathered them for a
+ * frame already. It holds a lock that page faults take, so the panel's lock is
+ * left to a work of our own.
+ */
+static void mapped_pages_drawn(struct fb_info *info, struct list_head *pages)
+{
+	struct mux_fb *fb = container_of(info, struct mux_fb, info);
+	struct fb_deferred_io_pageref *ref;
+
+	if (list_empty(pages))
+		return;
+	list_for_each_entry(ref, pages, list)
+		add_dirty(fb, ref->offset, ref->offset + PAGE_SIZE);
+	mod_delayed_work(system_wq, &fb->draw, 0);
+}
+
+static void describe(struct mux_fb *fb)
+{
+	const struct fb_fix_screeninfo *fix = devns_panel_fix(fb->panel);
+	struct fb_info *info = &fb->info;
+
+	info->var = *devns_panel_var(fb->panel);
+	info->var.xres_virtual = info->var.xres;
+	info->var.yres_virtual = SCREENS * info->var.yres;
+	info->var.xoffset = 0;
+	info->var.yoffset = 0;
+	info->var.activate = 0;
+	strscpy(info->fix.id, "devns", sizeof(info->fix.id));
+	info->fix.type = fix->type;
+	info->fix.visual = fix->visual;
+	info->fix.line_length = fix->line_length;
+	info->fix.ypanstep = 1;
+	info->fix.smem_len =
+		PAGE_ALIGN(info->var.yres_virtual * fix->line_length);
+	info->fix.accel = FB_ACCEL_NONE;
+	info->flags = FBINFO_VIRTFB;
+}
+
+static int make_memory(struct mux_fb *fb)
+{
+	struct fb_info *info = &fb->info;
+	int err;
+
+	fb->inode = devns_real_inode();
+	if (IS_ERR(fb->inode)) {
+		err = PTR_ERR(fb->inode);
+		fb->inode = NULL;
+		return err;
+	}
+	err = fb_alloc_cmap(&fb->pic.cmap, devns_panel_cmap_len(fb->panel), 0);
+	if (err)
+		return err;
+	/* A namespace begins with the usual colours, not with the host's. */
+	if (fb_default_cmap(fb->pic.cmap.len))
+		fb_copy_cmap(fb_default_cmap(fb->pic.cmap.len), &fb->pic.cmap);
+	info->screen_buffer = vzalloc(info->fix.smem_len);
+	if (!info->screen_buffer)
+		return -ENOMEM;
+	fb->pic.mem = info->screen_buffer;
+	fb->defio.delay = DRAW_DELAY;
+	fb->defio.deferred_io = mapped_pages_drawn;
+	info->fbdefio = &fb->defio;
+	err = fb_deferred_io_init(info);
+	if (err)
+		info->fbdefio = NULL;
+	return err;
+}
+
+static int source_add(struct devns_source *s, struct netlink_ext_ack *ack)
+{
+	struct devns_panel *panel;
+	int err;
+
+	err = devns_panel_open(s->devt, &panel, ack);
+	if (err)
+		return err;
+	s->priv = panel;
+	return 0;
+}
+
+static void source_del(struct devns_source *s)
+{
+	devns_panel_close(s->priv);
+}
+
+static int endpoint_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
+{
+	struct mux_fb *fb = kzalloc(sizeof(*fb), GFP_KERNEL);
+	int err;
+
+	if (!fb)
+		return -ENOMEM;
+	mutex_init(&fb->lock);
+	init_rwsem(&fb->faults);
+	spin_lock_init(&fb->dirty_lock);
+	fb->dirty_first = U32_MAX;
+	INIT_DELAYED_WORK(&fb->draw, draw);
+	fb->ep = ep;
+	fb->denied = true;
+	fb->pic.hidden = true;
+	fb->panel = devns_panel_ref(ep->source->priv);
+	ep->priv = fb;
+	describe(fb);
+	err = make_memory(fb);
+	if (!err)
+		err = devns_node_add(ep, NULL, &mux_fb_fops);
+	if (err)
+		NL_SET_ERR_MSG(ack, "a framebuffer for a namespace cannot be "
+				    "made");
+	return err;
+}
+
+static void endpoint_del(struct devns_endpoint *ep)
+{
+	struct mux_fb *fb = ep->priv;
+
+	devns_panel_forget(fb->panel, &fb->pic);
+}
+
+static void endpoint_free(struct devns_endpoint *ep)
+{
+	struct mux_fb *fb = ep->priv;
+
+	if (!fb)
+		return;
+	if (fb->info.fbdefio)
+		fb_deferred_io_cleanup(&fb->info);
+	cancel_delayed_work_sync(&fb->draw);
+	vfree(fb->info.screen_buffer);
+	fb_dealloc_cmap(&fb->pic.cmap);
+	iput(fb->inode);
+	devns_panel_put(fb->panel);
+	kfree(fb);
+}
+
+static void deny(struct devns_endpoint *ep)
+{
+	struct mux_fb *fb = ep->priv;
+
+	down_write(&fb->faults);
+	fb->denied = true;
+	up_write(&fb->faults);
+	devns_panel_hide(fb->panel, &fb->pic, true);
+}
+
+/*
+ * Nothing waits in a call of ours, and one under way reaches only the
+ * namespace's own memory: the mappings are all there is to take away.
+ */
+static void drain(struct devns_endpoint *ep, unsigned long until,
+		  struct devns_cut *cut)
+{
+	struct mux_fb *fb = ep->priv;
+
+	cut->handles = atomic_read(&ep->handles);
+	cut->mappings = atomic_read(&ep->mappings);
+	unmap_mapping_range(fb->inode->i_mapping, 0, 0, 1);
+}
+
+static void allow(struct devns_endpoint *ep)
+{
+	struct mux_fb *fb = ep->priv;
+
+	down_write(&fb->faults);
+	fb->denied = false;
+	up_write(&fb->faults);
+	devns_panel_hide(fb->panel, &fb->pic, false);
+}
+
+static void leave(struct devns_source *s, struct devns_endpoint *old)
+{
+	if (old)
+		devns_panel_leave(s->priv);
+}
+
+static void enter(struct devns_source *s, struct devns_endpoint *new)
+{
+	struct mux_fb *fb = new ? new->priv : NULL;
+
+	if (fb)
+		devns_panel_enter(s->priv, &fb->pic);
+	else
+		devns_panel_enter_host(s->priv);
+}
+
+const struct devns_kind_ops devns_kind_fb = {
+	.has_devt = true,
+	.is_virtual = true,
+	.source_add = source_add,
+	.source_del = source_del,
+	.endpoint_add = endpoint_add,
+	.endpoint_del = endpoint_del,
+	.endpoint_free = endpoint_free,
+	.deny = deny,
+	.drain = drain,
+	.allow = allow,
+	.leave = leave,
+	.enter = enter,
+};

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A namespace's own framebuffer: memory of its own, and the device node that
+ * programs draw through. It is never registered with the kernel's framebuffers:
+ * there fbcon could bind to it, its blanking would reach the host's backlight,
+ * and a program in the background could hold the console's lock.
+ *
+ * Locks: mux_fb's lock > panel's lock; mmap_lock > faults. A page fault takes
+ * no lock that is held across a copy from or to user space.
+ */
+#ifndef DEVNS_MUX_FB_H
+#define DEVNS_MUX_FB_H
+
+#include "panel.h"
+
+#include <linux/fb.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+struct devns_endpoint;
+struct file_operations;
+struct inode;
+
+struct mux_fb {
+	struct devns_endpoint *ep;
+	struct devns_panel *panel;
+	struct devns_picture pic;
+	struct mutex lock; /* info.var, the picture's settings, handles */
+	struct fb_info info;
+	struct fb_deferred_io defio;
+	struct inode *inode; /* every mapping's, whichever node was opened */
+
+	/* A fault looks at it and maps; a denial sets it, then unmaps. */
+	struct rw_semaphore faults;
+	bool denied;
+	const struct vm_operations_struct *defio_ops;
+
+	/* Rows that were drawn and are not on the panel yet. */
+	spinlock_t dirty_lock;
+	u32 dirty_first;
+	u32 dirty_end;
+	struct delayed_work draw;
+};
+
+/* fb_fops.c: the calls on the node */
+extern const struct file_operations mux_fb_fops;
+
+/* mux_fb.c */
+/* Bytes first..end-1 of the memory were drawn: the panel hears of it soon. */
+void mux_fb_dirty(struct mux_fb *fb, size_t first, size_t end);
+/* What was drawn until now is on the panel when this returns. */
+void mux_fb_sync(struct mux_fb *fb);
+
+#endif
