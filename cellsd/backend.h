@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A device backend: what holds a VP to its classes. `cgroup` (gate.c) works on
- * stock kernels; one by kernel module can stand beside it. A VP is known by its
- * number and its cgroup.
+ * stock kernels; `devns` (devnsgate.c) needs the kernel module, and has the
+ * other under it. A VP is known by its number.
  */
 #ifndef CELLSD_BACKEND_H
 #define CELLSD_BACKEND_H
@@ -11,18 +11,58 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <cells/class.h>
+#include <cells/mode.h>
+
+#define BACKEND_NAME_SIZE 128
+
 struct backend;
 struct err;
 
-/* A node that hardware profiles give to classes (a bit each). */
-struct backend_node {
-	bool block;
-	uint32_t major, minor;
-	uint32_t classes;
+/* How VPs come to a node. */
+enum backend_way {
+	BACKEND_BY_CLASS,    /* the device program decides each open */
+	BACKEND_BY_ENDPOINT, /* by endpoints that stand for it; it is shut */
+	BACKEND_SHUT,	     /* not at all */
+	BACKEND_ENDPOINT,    /* it is one: of one VP */
 };
 
+/* A node that hardware profiles give to classes (a bit each). */
+struct backend_node {
+	char name[BACKEND_NAME_SIZE]; /* below /dev */
+	bool block;
+	uint32_t major, minor; /* 0, 0: it has no node, only sysfs */
+	uint32_t classes;
+	uint64_t birth; /* another one when the device went and came again */
+	enum backend_way way;
+	uint32_t vp; /* whose endpoint */
+};
+
+struct backend_vp {
+	const char *name;
+	uint32_t number;
+	int leaf; /* its cgroup */
+};
+
+/* Everything that verdicts come from. */
+struct backend_table {
+	uint32_t front; /* a VP's number; 0: the host */
+	size_t n;
+	const struct backend_rights {
+		uint32_t vp;
+		struct cells_right right[CELLS_CLASS_COUNT];
+	} * row;
+};
+
+struct backend_cut {
+	uint32_t vp;
+	enum cells_class cls;
+	uint32_t handles, mappings;
+};
+typedef void backend_cut_fn(void *arg, const struct backend_cut *c);
+
 struct backend_event {
-	const char *event; /* "open", "deny", "lost" */
+	const char *event; /* "open", "deny", "close", "revoke", "lost" ... */
 	uint64_t boot_ns;
 	uint32_t vp;	  /* 0 with "lost" */
 	uint32_t classes; /* 0: no class claims the node */
@@ -31,25 +71,43 @@ struct backend_event {
 };
 
 typedef void backend_fn(void *arg, const struct backend_event *ev);
+typedef void backend_node_fn(void *arg, const struct backend_node *n);
 
+/* decide, release, each_endpoint may be NULL: there is nothing to do. */
 struct backend_type {
 	const char *name, *level;
 
-	/* `leaves`: cgroups of running VPs, whose kernel state is taken over.
-	 */
-	int (*make)(const int *leaves, unsigned int n, struct backend **ret,
-		    struct err *e);
+	/* `vps`: those that run, whose kernel state is taken over. */
+	int (*make)(const struct backend_vp *vps, unsigned int n,
+		    struct backend **ret, struct err *e);
 	void (*free)(struct backend *b);
 
-	/* All nodes that there are; what is not named belongs to no class. */
-	int (*set_nodes)(struct backend *b, const struct backend_node *nodes,
-			 size_t n, struct err *e);
-
-	/* Puts a cgroup under the backend, with nothing allowed if it is new.
+	/*
+	 * All nodes that there are; what is not named belongs to no class. Sets
+	 * the way of each.
 	 */
-	int (*hold)(struct backend *b, int leaf, struct err *e);
+	int (*set_nodes)(struct backend *b, struct backend_node *nodes,
+			 size_t n, struct err *e);
+	/* The endpoints that stand in a VP's /dev. */
+	void (*each_endpoint)(const struct backend *b, uint32_t vp,
+			      backend_node_fn *fn, void *arg);
 
-	/* Replaces at once what the VP may open from now on. */
+	/* Puts a VP under the backend, with nothing allowed if it is new. */
+	int (*hold)(struct backend *b, const struct backend_vp *vp,
+		    struct err *e);
+	/* Nothing of it runs any more. */
+	void (*release)(struct backend *b, uint32_t vp);
+
+	/*
+	 * Brings what the backend decides itself to the table, as one ordered
+	 * change; fn gets what that took away. *ret_ns: CLOCK_MONOTONIC of the
+	 * kernel's last step. Nothing to change is no error.
+	 */
+	int (*decide)(struct backend *b, const struct backend_table *t,
+		      backend_cut_fn *fn, void *arg, uint64_t *ret_ns,
+		      struct err *e);
+
+	/* Replaces at once what the VP may open from now on, by class. */
 	int (*allow)(struct backend *b, int leaf, uint32_t vp, uint32_t classes,
 		     struct err *e);
 
@@ -65,6 +123,6 @@ struct backend_type {
 	bool (*flush)(struct backend *b, backend_fn *fn, void *arg);
 };
 
-extern const struct backend_type gate_backend;
+extern const struct backend_type gate_backend, devns_backend;
 
 #endif

@@ -18,7 +18,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
+	__uint(max_entries, 8192);
 	__type(key, __u64);
 	__type(value, __u32);
 } nodes SEC(".maps");
@@ -120,6 +120,17 @@ int cells_device(struct bpf_cgroup_dev_ctx *ctx)
 	classes = bpf_map_lookup_elem(&nodes, &key);
 	if (!classes || !*classes) {
 		tell(VERDICT_DENY, v->vp, 0);
+		return 0;
+	}
+	/* Of an endpoint the module tells, and decides what it can do. */
+	if (*classes & VERDICT_OF_VP) {
+		denied = (*classes & VERDICT_CLASSES) != v->vp;
+		if (denied)
+			tell(VERDICT_DENY, v->vp, 0);
+		return !denied;
+	}
+	if (*classes & VERDICT_SHUT) {
+		tell(VERDICT_DENY, v->vp, *classes & VERDICT_CLASSES);
 		return 0;
 	}
 	denied = *classes & ~v->allowed;

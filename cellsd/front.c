@@ -30,6 +30,27 @@ static void set(struct host *h, struct vp *v, uint32_t classes,
 		leaf_kill(v->run->leaf);
 }
 
+/* A class has one row of a VP, also where part of its nodes are endpoints. */
+static void add_cut(struct host_revoked *ret, const struct vp *v,
+		    enum cells_class cls, const struct holder_count *count)
+{
+	struct host_cut *cut = ret->cut;
+
+	if (!count->handles && !count->mappings)
+		return;
+	while (cut < ret->cut + ret->n &&
+	       (cut->cls != cls || strcmp(cut->vp, v->name) != 0))
+		cut++;
+	if (cut == ret->cut + ret->n) {
+		*cut = (struct host_cut){ .cls = cls };
+		snprintf(cut->vp, sizeof(cut->vp), "%s", v->name);
+		ret->n++;
+	}
+	cut->count.handles += count->handles;
+	cut->count.mappings += count->mappings;
+	cut->count.kept += count->kept;
+}
+
 static void take_handles(struct host *h, struct vp *v, uint32_t lost,
 			 struct host_revoked *ret)
 {
@@ -50,16 +71,79 @@ static void take_handles(struct host *h, struct vp *v, uint32_t lost,
 	if (r < 0)
 		log_warning("look for open handles of VP %s: %s", v->name,
 			    strerror(-r));
-	for (int c = 0; c < CELLS_CLASS_COUNT; c++) {
-		struct host_cut *cut = &ret->cut[ret->n];
+	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
+		add_cut(ret, v, (enum cells_class)c, &counts[c]);
+}
 
-		if (!counts[c].handles && !counts[c].mappings)
+/* ---- what the backend decides itself */
+
+/* A VP that is being ended keeps what it has and gets nothing more. */
+static struct cells_right right_of(const struct vp *v, int c)
+{
+	static const struct cells_right none;
+	bool may_get = vpstate_runs(v->state) && !v->run->cause;
+
+	return may_get || v->run->allowed >> c & 1 ? v->right[c].right : none;
+}
+
+struct deciding {
+	struct host *h;
+	struct host_revoked *ret;
+};
+
+static void on_cut(void *arg, const struct backend_cut *c)
+{
+	const struct deciding *d = arg;
+	struct roster *r = d->h->roster;
+	struct holder_count count = { c->handles, c->mappings, 0 };
+
+	for (unsigned int i = 0; i < r->n; i++)
+		if (r->vp[i]->number == c->vp)
+			add_cut(d->ret, r->vp[i], c->cls, &count);
+}
+
+static int decide(struct host *h, struct host_revoked *ret, uint64_t *ret_ns,
+		  struct err *e)
+{
+	struct roster *r = h->roster;
+	struct vp *front = roster_front(r);
+	struct backend_rights row[ROSTER_VPS_MAX] = { 0 };
+	struct deciding d = { h, ret };
+	struct backend_table t = { .front = front ? front->number : 0,
+				   .row = row };
+
+	if (!h->backend_type->decide)
+		return 0;
+	for (unsigned int i = 0; i < r->n; i++) {
+		if (!r->vp[i]->run || r->vp[i]->run->leaf < 0)
 			continue;
-		snprintf(cut->vp, sizeof(cut->vp), "%s", v->name);
-		cut->cls = (enum cells_class)c;
-		cut->count = counts[c];
-		ret->n++;
+		row[t.n].vp = r->vp[i]->number;
+		for (int c = 0; c < CELLS_CLASS_COUNT; c++)
+			row[t.n].right[c] = right_of(r->vp[i], c);
+		t.n++;
 	}
+	return h->backend_type->decide(h->backend, &t, on_cut, &d, ret_ns, e);
+}
+
+int front_hold(struct host *h, struct vp *v, struct err *e)
+{
+	const struct backend_vp bv = vp_backend(v);
+	uint64_t ns;
+	int r = h->backend_type->hold(h->backend, &bv, e);
+
+	if (r < 0)
+		return r;
+	v->run->allowed = vp_allowed(v, roster_front(h->roster));
+	h->switched.n = 0;
+	r = h->backend_type->allow(h->backend, v->run->leaf, v->number,
+				   v->run->allowed, e);
+	return r < 0 ? r : decide(h, &h->switched, &ns, e);
+}
+
+void front_release(struct host *h, const struct vp *v)
+{
+	if (h->backend && h->backend_type->release)
+		h->backend_type->release(h->backend, v->number);
 }
 
 static void tell_modes(struct host *h, const struct vp *v, uint32_t changed,
@@ -75,14 +159,11 @@ static void tell_modes(struct host *h, const struct vp *v, uint32_t changed,
 	}
 }
 
-void front_settle(struct host *h, const char *cause, struct host_revoked *ret,
-		  uint64_t *ret_ns)
+static void take(struct host *h, uint32_t old[ROSTER_VPS_MAX], uint64_t *ret_ns)
 {
 	struct roster *r = h->roster;
 	struct vp *front = roster_front(r);
-	uint32_t old[ROSTER_VPS_MAX] = { 0 };
 
-	ret->n = 0;
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
 
@@ -91,14 +172,32 @@ void front_settle(struct host *h, const char *cause, struct host_revoked *ret,
 		old[i] = v->run->allowed;
 		set(h, v, old[i] & vp_allowed(v, front), ret_ns);
 	}
+}
+
+/* Ends or counts what the backend does not take away itself. */
+static void search(struct host *h, const uint32_t old[ROSTER_VPS_MAX],
+		   bool decided, struct host_revoked *ret)
+{
+	struct roster *r = h->roster;
+
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
+		uint32_t lost = v->run ? old[i] & ~v->run->allowed : 0;
 
-		if (v->run && old[i] & ~v->run->allowed & h->present)
-			take_handles(h, v,
-				     old[i] & ~v->run->allowed & h->present,
-				     ret);
+		/* What cannot be taken from a VP may not run on with it. */
+		if (lost && !decided)
+			leaf_kill(v->run->leaf);
+		else if (lost & h->by_class)
+			take_handles(h, v, lost & h->by_class, ret);
 	}
+}
+
+static void give(struct host *h, const uint32_t old[ROSTER_VPS_MAX],
+		 const char *cause, uint64_t *ret_ns)
+{
+	struct roster *r = h->roster;
+	struct vp *front = roster_front(r);
+
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
 
@@ -110,6 +209,22 @@ void front_settle(struct host *h, const char *cause, struct host_revoked *ret,
 		tell_modes(h, v, (old[i] ^ v->run->allowed) & h->present,
 			   cause);
 	}
+}
+
+void front_settle(struct host *h, const char *cause, struct host_revoked *ret,
+		  uint64_t *ret_ns)
+{
+	uint32_t old[ROSTER_VPS_MAX] = { 0 };
+	struct err e;
+	int r;
+
+	ret->n = 0;
+	take(h, old, ret_ns);
+	r = decide(h, ret, ret_ns, &e);
+	if (r < 0)
+		log_error("%s", e.text);
+	search(h, old, r == 0, ret);
+	give(h, old, cause, ret_ns);
 }
 
 int front_switch(struct host *h, struct vp *v, const char *cause,

@@ -18,6 +18,11 @@ struct vp;
 void front_settle(struct host *h, const char *cause, struct host_revoked *ret,
 		  uint64_t *ret_ns);
 
+/* Puts a VP that is about to start under the backend, with what it may use. */
+int front_hold(struct host *h, struct vp *v, struct err *e);
+/* Nothing of it runs any more. */
+void front_release(struct host *h, const struct vp *v);
+
 /* NULL: the host. Nothing to do is no error. */
 int front_switch(struct host *h, struct vp *v, const char *cause,
 		 uint64_t *ret_ns, struct err *e);

@@ -5,7 +5,7 @@
  * when the daemon dies they stay, and with them their maps, which the next
  * daemon takes over.
  */
-#include "cellsd/backend.h"
+#include "cellsd/gate.h"
 
 #include "cellsd/program.h"
 #include "cellsd/verdict.h"
@@ -103,11 +103,11 @@ static void reuse_map(struct bpf_object *object, __u32 id)
 }
 
 /* Takes over the maps of the program that hangs on a running VP's cgroup. */
-static void reuse_maps(struct bpf_object *object, const int *leaves,
+static void reuse_maps(struct bpf_object *object, const struct backend_vp *vps,
 		       unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
-		auto_close int fd = attached_program(leaves[i]);
+		auto_close int fd = attached_program(vps[i].leaf);
 		__u32 ids[MAPS_MAX], len = sizeof(struct bpf_prog_info);
 		struct bpf_prog_info info = {
 			.nr_map_ids = MAPS_MAX,
@@ -163,8 +163,8 @@ static int on_ring(void *arg, void *data, size_t len)
 	return 0;
 }
 
-static int gate_make(const int *leaves, unsigned int n, struct backend **ret,
-		     struct err *e)
+static int gate_make(const struct backend_vp *vps, unsigned int n,
+		     struct backend **ret, struct err *e)
 {
 	AUTO(gate_freep) struct backend *b = calloc(1, sizeof(*b));
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "cells");
@@ -177,7 +177,7 @@ static int gate_make(const int *leaves, unsigned int n, struct backend **ret,
 		program_start, (size_t)(program_end - program_start), &opts);
 	if (!b->object)
 		return err_sys(e, errno, "open the device program");
-	reuse_maps(b->object, leaves, n);
+	reuse_maps(b->object, vps, n);
 	r = load(b, e);
 	if (r < 0)
 		return r;
@@ -195,17 +195,18 @@ static uint64_t leaf_key(int leaf)
 	return fstat(leaf, &st) < 0 ? 0 : st.st_ino;
 }
 
-static int gate_hold(struct backend *b, int leaf, struct err *e)
+static int gate_hold(struct backend *b, const struct backend_vp *vp,
+		     struct err *e)
 {
-	auto_close int old = attached_program(leaf);
+	auto_close int old = attached_program(vp->leaf);
 	LIBBPF_OPTS(bpf_prog_attach_opts, opts, .flags = BPF_F_ALLOW_MULTI);
 
 	if (old >= 0) {
 		opts.flags |= BPF_F_REPLACE;
 		opts.replace_prog_fd = old;
 	}
-	if (bpf_prog_attach_opts(b->program, leaf, BPF_CGROUP_DEVICE, &opts) <
-	    0)
+	if (bpf_prog_attach_opts(b->program, vp->leaf, BPF_CGROUP_DEVICE,
+				 &opts) < 0)
 		return err_sys(e, errno, "attach the device program");
 	return 0;
 }
@@ -234,11 +235,28 @@ static int gate_allowed(struct backend *b, int leaf, uint32_t *ret_classes,
 	return 0;
 }
 
+static uint64_t node_key(const struct backend_node *n)
+{
+	return VERDICT_NODE(n->block, n->major, n->minor);
+}
+
+static uint32_t node_value(const struct backend_node *n)
+{
+	switch (n->way) {
+	case BACKEND_ENDPOINT:
+		return VERDICT_OF_VP | n->vp;
+	case BACKEND_BY_ENDPOINT:
+	case BACKEND_SHUT:
+		return VERDICT_SHUT | n->classes;
+	default:
+		return n->classes;
+	}
+}
+
 static bool is_wanted(const struct backend_node *nodes, size_t n, uint64_t key)
 {
 	for (size_t i = 0; i < n; i++)
-		if (VERDICT_NODE(nodes[i].block, nodes[i].major,
-				 nodes[i].minor) == key)
+		if (node_key(&nodes[i]) == key)
 			return true;
 	return false;
 }
@@ -260,20 +278,32 @@ static void drop_nodes(struct backend *b, const struct backend_node *nodes,
 	}
 }
 
-static int gate_set_nodes(struct backend *b, const struct backend_node *nodes,
-			  size_t n, struct err *e)
+int gate_put_nodes(struct backend *b, const struct backend_node *nodes,
+		   size_t n, struct err *e)
 {
 	drop_nodes(b, nodes, n);
 	for (size_t i = 0; i < n; i++) {
-		uint64_t key = VERDICT_NODE(nodes[i].block, nodes[i].major,
-					    nodes[i].minor);
+		uint64_t key = node_key(&nodes[i]);
+		uint32_t value = node_value(&nodes[i]);
 
-		if (bpf_map_update_elem(b->map[MAP_NODES], &key,
-					&nodes[i].classes, BPF_ANY) < 0)
+		if (!nodes[i].major && !nodes[i].minor)
+			continue;
+		if (bpf_map_update_elem(b->map[MAP_NODES], &key, &value,
+					BPF_ANY) < 0)
 			return err_sys(e, errno, "give node %u:%u its classes",
 				       nodes[i].major, nodes[i].minor);
 	}
 	return 0;
+}
+
+static int gate_set_nodes(struct backend *b, struct backend_node *nodes,
+			  size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		nodes[i].way = nodes[i].major || nodes[i].minor
+				       ? BACKEND_BY_CLASS
+				       : BACKEND_SHUT;
+	return gate_put_nodes(b, nodes, n, e);
 }
 
 static int gate_fd(struct backend *b)

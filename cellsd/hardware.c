@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -25,13 +26,13 @@ struct hardware {
 	struct udev *udev;
 	struct udev_monitor *monitor;
 	const struct profile *profile;
-	struct hardware_node *node;
+	struct backend_node *node;
 	size_t n;
 };
 
 /* A device with a node, while a listing is made. */
 struct found {
-	struct hardware_node node;
+	struct backend_node node;
 	char path[512];	    /* in sysfs */
 	char hardware[512]; /* what it is a node of, for raw nodes; or "" */
 };
@@ -136,6 +137,31 @@ static const char *hardware_of(struct udev_device *d)
 	return parent ? udev_device_get_syspath(parent) : NULL;
 }
 
+/* LEDs and backlights have no node: they are named by their place in sysfs. */
+static bool name_of(struct udev_device *d, char ret[BACKEND_NAME_SIZE])
+{
+	const char *node = get_devname(d), *subsystem = get_subsystem(d);
+	int n = -1;
+
+	if (!subsystem)
+		return false;
+	if (node && udev_device_get_devnum(d) != 0)
+		n = snprintf(ret, BACKEND_NAME_SIZE, "%s", node);
+	else if (strcmp(subsystem, "leds") == 0 ||
+		 strcmp(subsystem, "backlight") == 0)
+		n = snprintf(ret, BACKEND_NAME_SIZE, "%s/%s", subsystem,
+			     get_sysname(d));
+	return n > 0 && n < BACKEND_NAME_SIZE;
+}
+
+/* A device that comes again has a new folder in sysfs. */
+static uint64_t birth_of(struct udev_device *d)
+{
+	struct stat st;
+
+	return stat(udev_device_get_syspath(d), &st) < 0 ? 0 : st.st_ino;
+}
+
 static void take_device(const struct hardware *i, struct listing *l,
 			struct udev_device *d)
 {
@@ -144,26 +170,26 @@ static void take_device(const struct hardware *i, struct listing *l,
 		get_property,  get_attribute, d,
 	};
 	struct found *f = &l->item[l->n];
-	const char *name = get_devname(d), *subsystem = get_subsystem(d);
 	dev_t number = udev_device_get_devnum(d);
 	const char *hardware;
 
-	if (!name || !subsystem || number == 0 || l->n == NODES_MAX ||
-	    strlen(name) >= sizeof(f->node.name))
+	if (l->n == NODES_MAX)
 		return;
 	memset(f, 0, sizeof(*f));
-	snprintf(f->node.name, sizeof(f->node.name), "%s", name);
+	/* What devns made for VPs is no hardware. */
+	if (!name_of(d, f->node.name) ||
+	    udev_device_get_parent_with_subsystem_devtype(d, "devns", NULL))
+		return;
 	snprintf(f->path, sizeof(f->path), "%s", udev_device_get_syspath(d));
-	f->node.node = (struct backend_node){
-		.block = strcmp(subsystem, "block") == 0,
-		.major = major(number),
-		.minor = minor(number),
-		.classes = profile_match(i->profile, &view),
-	};
-	hardware = is_raw(subsystem) ? hardware_of(d) : NULL;
+	f->node.block = strcmp(get_subsystem(d), "block") == 0;
+	f->node.major = major(number);
+	f->node.minor = minor(number);
+	f->node.birth = birth_of(d);
+	f->node.classes = profile_match(i->profile, &view);
+	hardware = is_raw(get_subsystem(d)) ? hardware_of(d) : NULL;
 	if (hardware)
 		snprintf(f->hardware, sizeof(f->hardware), "%s", hardware);
-	if (f->node.node.classes || hardware)
+	if (f->node.classes || hardware)
 		l->n++;
 }
 
@@ -184,8 +210,7 @@ static void join_raw(struct listing *l)
 		for (size_t b = 0; *raw->hardware && b < l->n; b++)
 			if (!*l->item[b].hardware &&
 			    is_below(l->item[b].path, raw->hardware))
-				raw->node.node.classes |=
-					l->item[b].node.node.classes;
+				raw->node.classes |= l->item[b].node.classes;
 	}
 }
 
@@ -229,7 +254,7 @@ int hardware_scan(struct hardware *i, struct err *e)
 {
 	auto_free struct found *items = calloc(NODES_MAX, sizeof(*items));
 	struct listing l = { .item = items };
-	struct hardware_node *node;
+	struct backend_node *node;
 	size_t n = 0;
 	int r;
 
@@ -243,7 +268,7 @@ int hardware_scan(struct hardware *i, struct err *e)
 	if (!node)
 		return err_oom(e, "list the hardware");
 	for (size_t k = 0; k < l.n; k++)
-		if (items[k].node.node.classes)
+		if (items[k].node.classes)
 			node[n++] = items[k].node;
 	free(i->node);
 	i->node = node;
@@ -251,8 +276,8 @@ int hardware_scan(struct hardware *i, struct err *e)
 	return 0;
 }
 
-const struct hardware_node *hardware_nodes(const struct hardware *i,
-					   size_t *ret_n)
+const struct backend_node *hardware_nodes(const struct hardware *i,
+					  size_t *ret_n)
 {
 	*ret_n = i->n;
 	return i->node;
@@ -269,7 +294,9 @@ bool hardware_drain(struct hardware *i)
 	bool news = false;
 
 	while ((d = udev_monitor_receive_device(i->monitor))) {
-		news |= udev_device_get_devnum(d) != 0;
+		char name[BACKEND_NAME_SIZE];
+
+		news |= name_of(d, name);
 		udev_device_unref(d);
 	}
 	return news;

@@ -15,19 +15,14 @@ struct err;
 struct hardware;
 struct profile;
 
-struct hardware_node {
-	char name[128]; /* below /dev */
-	struct backend_node node;
-};
-
 /* Borrows the profile. */
 int hardware_new(const struct profile *p, struct hardware **ret, struct err *e);
 void hardware_free(struct hardware *i);
 
 /* Lists anew. */
 int hardware_scan(struct hardware *i, struct err *e);
-const struct hardware_node *hardware_nodes(const struct hardware *i,
-					   size_t *ret_n);
+const struct backend_node *hardware_nodes(const struct hardware *i,
+					  size_t *ret_n);
 
 /* Readable when hardware came or went; after hardware_drain() scan again. */
 int hardware_fd(const struct hardware *i);

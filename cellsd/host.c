@@ -4,6 +4,7 @@
 #include "cellsd/erase.h"
 #include "cellsd/front.h"
 #include "cellsd/hardware.h"
+#include "cellsd/hotplug.h"
 #include "cellsd/jail.h"
 #include "cellsd/layer.h"
 #include "cellsd/leaf.h"
@@ -24,7 +25,6 @@
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 #define BOOT_SIZE 64
 #define FLUSH_MS 1100
-#define SETTLE_MS 50
 
 /* ---- events of the backend */
 
@@ -63,72 +63,6 @@ static int on_flush(sd_event_source *s, uint64_t usec, void *arg)
 		return 0;
 	sd_event_source_set_time_relative(s, FLUSH_MS * 1000);
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
-}
-
-/* ---- hardware */
-
-static int take_nodes(struct host *h, struct err *e)
-{
-	size_t n;
-	const struct hardware_node *found = hardware_nodes(h->hardware, &n);
-	struct backend_node *nodes = calloc(n + 1, sizeof(*nodes));
-
-	if (!nodes)
-		return err_oom(e, "list the hardware");
-	h->present = 0;
-	for (size_t i = 0; i < n; i++) {
-		nodes[i] = found[i].node;
-		h->present |= nodes[i].classes;
-	}
-	free(h->nodes);
-	h->nodes = nodes;
-	h->n_nodes = n;
-	return h->backend_type->set_nodes(h->backend, nodes, n, e);
-}
-
-static void add_nodes(struct host *h, const struct vp *v)
-{
-	size_t n;
-	const struct hardware_node *found = hardware_nodes(h->hardware, &n);
-	struct err e;
-
-	for (size_t i = 0; i < n; i++) {
-		const struct rootfs_node node = { found[i].name,
-						  found[i].node.block,
-						  found[i].node.major,
-						  found[i].node.minor };
-
-		/* The VP owns its /dev and may have put something there. */
-		rootfs_remove_node(v->run->dev, node.name);
-		if (rootfs_add_node(v->run->dev, &node, vp_base(v), &e) < 0)
-			log_warning("VP %s: %s", v->name, e.text);
-	}
-}
-
-/* Hardware came or went, and nothing more for a moment. */
-static int on_settled(sd_event_source *s, uint64_t usec, void *arg)
-{
-	struct host *h = arg;
-	struct err e;
-
-	if (hardware_scan(h->hardware, &e) < 0 || take_nodes(h, &e) < 0) {
-		log_error("%s", e.text);
-		return 0;
-	}
-	for (unsigned int i = 0; i < h->roster->n; i++)
-		if (h->roster->vp[i]->run && h->roster->vp[i]->run->dev >= 0)
-			add_nodes(h, h->roster->vp[i]);
-	return 0;
-}
-
-static int on_hotplug(sd_event_source *s, int fd, uint32_t events, void *arg)
-{
-	struct host *h = arg;
-
-	if (!hardware_drain(h->hardware))
-		return 0;
-	sd_event_source_set_time_relative(h->on_settled, SETTLE_MS * 1000);
-	return sd_event_source_set_enabled(h->on_settled, SD_EVENT_ONESHOT);
 }
 
 /* ---- open */
@@ -187,24 +121,42 @@ static int open_stage(struct host *h, struct err *e)
 	return layers_new(h->layers_dir, &h->layers, e);
 }
 
+static const struct backend_type *const backends[] = { &devns_backend,
+						       &gate_backend };
+
+/* By name; or the first that this kernel has what it takes for. */
+static int open_backend(struct host *h, const struct backend_vp *vps,
+			unsigned int n, struct err *e)
+{
+	const char *name = h->options.backend;
+	bool any = strcmp(name, "auto") == 0;
+	int r = -ENOENT;
+
+	for (size_t i = 0; r == -ENOENT && i < ARRAY_SIZE(backends); i++) {
+		if (!any && strcmp(name, backends[i]->name) != 0)
+			continue;
+		h->backend_type = backends[i];
+		r = backends[i]->make(vps, n, &h->backend, e);
+	}
+	if (r == 0)
+		log_info("device backend %s", h->backend_type->name);
+	return r;
+}
+
 static int open_kernel(struct host *h, struct err *e)
 {
-	int leaves[ROSTER_VPS_MAX], r;
+	struct backend_vp vps[ROSTER_VPS_MAX];
 	unsigned int n = 0;
+	int r;
 
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		if (h->roster->vp[i]->run)
 			running_adopt(h, h->roster->vp[i]);
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		if (h->roster->vp[i]->run)
-			leaves[n++] = h->roster->vp[i]->run->leaf;
-	h->backend_type = &gate_backend;
-	r = h->backend_type->make(leaves, n, &h->backend, e);
-	if (r == 0)
-		r = hardware_new(h->options.profile, &h->hardware, e);
-	if (r == 0)
-		r = hardware_scan(h->hardware, e);
-	return r == 0 ? take_nodes(h, e) : r;
+			vps[n++] = vp_backend(h->roster->vp[i]);
+	r = open_backend(h, vps, n, e);
+	return r == 0 ? hotplug_open(h, e) : r;
 }
 
 static int listen_to(struct host *h, struct err *e)
@@ -219,17 +171,8 @@ static int listen_to(struct host *h, struct err *e)
 		r = sd_event_add_time_relative(loop, &h->on_flush,
 					       CLOCK_MONOTONIC, FLUSH_MS * 1000,
 					       0, on_flush, h);
-	if (r >= 0)
-		r = sd_event_add_io(loop, &h->on_hotplug,
-				    hardware_fd(h->hardware), EPOLLIN,
-				    on_hotplug, h);
-	if (r >= 0)
-		r = sd_event_add_time_relative(loop, &h->on_settled,
-					       CLOCK_MONOTONIC, 0, 0,
-					       on_settled, h);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(h->on_settled, SD_EVENT_OFF);
-	return r < 0 ? err_sys(e, -r, "listen to the kernel") : 0;
+	return r < 0 ? err_sys(e, -r, "listen to the kernel")
+		     : hotplug_listen(h, e);
 }
 
 /* What was under way when the last daemon ended goes on. */
@@ -247,6 +190,9 @@ static int resume(struct host *h, struct err *e)
 			erase_begin(h, v);
 	}
 	front_settle(h, "restart", &h->switched, &ns);
+	/* Hardware may have come or gone, or the backend be another one. */
+	for (unsigned int i = 0; i < h->roster->n; i++)
+		hotplug_refresh(h, h->roster->vp[i]);
 	return 0;
 }
 

@@ -55,7 +55,8 @@ struct host_waiter {
 struct host_options {
 	const char *state_dir, *run_dir, *cgroup_root;
 	const struct profile *profile;
-	uint64_t stop_ms; /* from the stop signal to the kill */
+	const char *backend; /* "auto" or a backend's name */
+	uint64_t stop_ms;    /* from the stop signal to the kill */
 	sd_event *loop;
 };
 
@@ -70,7 +71,8 @@ struct host {
 	struct backend *backend;
 	struct backend_node *nodes;
 	size_t n_nodes;
-	uint32_t present; /* classes that have a node, a bit each */
+	uint32_t present;  /* classes that have hardware, a bit each */
+	uint32_t by_class; /* of these, with nodes that VPs open themselves */
 	int stage, layers_dir, cgroup, data; /* folders */
 	sd_event_source *on_events, *on_flush, *on_hotplug, *on_settled;
 	struct host_revoked revoked; /* by the last Apply */

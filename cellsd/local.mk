@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += %D%/libcellsd.a
 %C%_libcellsd_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(UDEV_CFLAGS) \
-	$(BPF_CFLAGS) $(SECCOMP_CFLAGS) $(SELINUX_CFLAGS) \
+	$(BPF_CFLAGS) $(SECCOMP_CFLAGS) $(SELINUX_CFLAGS) $(NL_CFLAGS) \
 	-DPROFILES='"$(pkgdatadir)/hardware.d"'
 %C%_libcellsd_a_SOURCES = \
 	%D%/backend.h \
 	%D%/birth.c %D%/birth.h \
+	%D%/burst.c %D%/burst.h \
 	%D%/callgroup.c %D%/callgroup.h \
 	%D%/desired.c %D%/desired.h \
 	%D%/devbus.c %D%/devbus.h \
+	%D%/devnsgate.c \
+	%D%/devnslink.c %D%/devnslink.h \
 	%D%/devquery.c %D%/devquery.h \
 	%D%/erase.c %D%/erase.h \
 	%D%/front.c %D%/front.h \
-	%D%/gate.c \
+	%D%/gate.c %D%/gate.h \
 	%D%/guest.c %D%/guest.h \
 	%D%/holder.c %D%/holder.h \
 	%D%/host.c %D%/host.h \
 	%D%/hardware.c %D%/hardware.h \
+	%D%/hotplug.c %D%/hotplug.h \
 	%D%/jail.c %D%/jail.h \
 	%D%/journal.c %D%/journal.h \
 	%D%/label.c %D%/label.h \
@@ -31,6 +35,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/running.c %D%/running.h \
 	%D%/setup.c %D%/setup.h \
 	%D%/rootfs.c %D%/rootfs.h \
+	%D%/sourceplan.c %D%/sourceplan.h \
 	%D%/syscalls.c %D%/syscalls.h \
 	%D%/verdict.h \
 	%D%/visit.c %D%/visit.h \
@@ -39,7 +44,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 
 # What the root daemon may link; tests/lint/test_cellsd_links.sh holds it to that.
 CELLSD_LIBS = $(SYSTEMD_LIBS) $(UDEV_LIBS) $(BPF_LIBS) $(SECCOMP_LIBS) \
-	$(SELINUX_LIBS) $(CRYPTO_LIBS)
+	$(SELINUX_LIBS) $(NL_LIBS) $(CRYPTO_LIBS)
 
 sbin_PROGRAMS += %D%/cellsd
 %C%_cellsd_SOURCES = %D%/main.c

@@ -4,8 +4,8 @@
 #include "cellsd/birth.h"
 #include "cellsd/erase.h"
 #include "cellsd/front.h"
-#include "cellsd/hardware.h"
 #include "cellsd/host.h"
+#include "cellsd/hotplug.h"
 #include "cellsd/label.h"
 #include "cellsd/layer.h"
 #include "cellsd/leaf.h"
@@ -49,6 +49,7 @@ static void ended(struct host *h, struct vp *v)
 	    front_switch(h, NULL, "ended", &ns, &e) < 0)
 		log_error("%s", e.text);
 	memcpy(leaf, v->run->leaf_name, sizeof(leaf));
+	front_release(h, v);
 	vp_run_free(steal(v->run));
 	if (leaf_remove(h->cgroup, leaf, &e) < 0)
 		log_warning("%s", e.text);
@@ -265,20 +266,15 @@ static int make_leaf(struct host *h, struct vp *v, struct err *e)
 	if (r < 0)
 		return r;
 	run->lacking = leaf_limit(run->leaf, &limits);
-	r = h->backend_type->hold(h->backend, run->leaf, e);
-	if (r < 0)
-		return r;
-	run->allowed = vp_allowed(v, roster_front(h->roster));
-	return h->backend_type->allow(h->backend, run->leaf, v->number,
-				      run->allowed, e);
+	return front_hold(h, v, e);
 }
 
 static int build(struct host *h, const struct vp *v, const struct birth *b,
 		 int data, struct rootfs *ret, struct err *e)
 {
 	char label[LABEL_SIZE];
-	size_t n;
-	const struct hardware_node *found = hardware_nodes(h->hardware, &n);
+	size_t n = v->run->n_nodes;
+	const struct backend_node *found = v->run->nodes;
 	auto_free struct rootfs_node *nodes = calloc(n + 1, sizeof(*nodes));
 	struct rootfs_plan plan = {
 		.layers = h->layers,
@@ -296,10 +292,9 @@ static int build(struct host *h, const struct vp *v, const struct birth *b,
 	if (!nodes)
 		return err_oom(e, "start a VP");
 	for (size_t i = 0; i < n; i++)
-		nodes[i] = (struct rootfs_node){ found[i].name,
-						 found[i].node.block,
-						 found[i].node.major,
-						 found[i].node.minor };
+		nodes[i] =
+			(struct rootfs_node){ found[i].name, found[i].block,
+					      found[i].major, found[i].minor };
 	label_file(v->number, label);
 	return rootfs_build(h->stage, &plan, ret, e);
 }
@@ -325,7 +320,9 @@ static int begin(struct host *h, struct vp *v, int data, struct err *e)
 	r = birth_begin(&plan, &b, e);
 	if (r < 0)
 		return r;
-	r = build(h, v, &b, data, &tree, e);
+	r = hotplug_nodes(h, v, &v->run->nodes, &v->run->n_nodes, e);
+	if (r == 0)
+		r = build(h, v, &b, data, &tree, e);
 	v->run->dev = tree.dev;
 	v->run->console = tree.console;
 	v->run->tty = tree.tty;
@@ -364,6 +361,7 @@ static void undo(struct host *h, struct vp *v)
 	memcpy(name, v->run->leaf_name, sizeof(name));
 	if (v->run->leaf >= 0)
 		leaf_kill(v->run->leaf);
+	front_release(h, v);
 	vp_run_free(steal(v->run));
 	if (leaf_remove(h->cgroup, name, &e) < 0)
 		log_warning("%s", e.text);
@@ -456,9 +454,10 @@ void running_adopt(struct host *h, struct vp *v)
 int running_resume(struct host *h, struct vp *v, struct err *e)
 {
 	struct vp_run *run = v->run;
+	const struct backend_vp bv = vp_backend(v);
 	int r;
 
-	r = h->backend_type->hold(h->backend, run->leaf, e);
+	r = h->backend_type->hold(h->backend, &bv, e);
 	if (r == 0 && h->backend_type->allowed(h->backend, run->leaf,
 					       &run->allowed, e) < 0)
 		run->allowed = 0;

@@ -40,9 +40,20 @@ static int check_root(const char *name, struct err *e)
 	return 0;
 }
 
+static int check_backend(const char *name, struct err *e)
+{
+	static const char *const names[] = { "auto", "devns", "cgroup" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(names[i], name) == 0)
+			return 0;
+	return err_set(e, EINVAL, "backend '%.40s': not auto, devns or cgroup",
+		       name);
+}
+
 int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
 {
-	const char *config = CONFIG, *root = NULL;
+	const char *config = CONFIG, *root = NULL, *backend = NULL;
 	bool debug = false;
 	uint64_t stop_seconds = STOP_SECONDS;
 	struct opt_list hardware = { 0 };
@@ -54,6 +65,8 @@ int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
 		  "run-time files" },
 		{ "cgroup-root", 0, OPT_STRING, &root, "NAME",
 		  "cgroup that VPs are put under" },
+		{ "backend", 0, OPT_STRING, &backend, "NAME",
+		  "devns, cgroup, or auto: devns where the module is" },
 		{ "hardware", 0, OPT_LIST, &hardware, "FILE",
 		  "hardware profile, instead of the installed ones" },
 		{ "check-config", 0, OPT_FLAG, &ret->check_only, NULL,
@@ -65,6 +78,7 @@ int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
 					     "Runs virtual phones.", opts };
 	const struct conf_key keys[] = {
 		{ "cgroup-root", CONF_STRING, &ret->cgroup_root, 0, 0 },
+		{ "backend", CONF_STRING, &ret->backend, 0, 0 },
 		{ "stop-seconds", CONF_NUMBER, &stop_seconds, 0,
 		  STOP_SECONDS_MAX },
 		{ NULL },
@@ -89,7 +103,13 @@ int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
 	r = check_root(root, e);
 	if (r < 0)
 		return r;
+	if (!backend)
+		backend = ret->backend ? ret->backend : "auto";
+	r = check_backend(backend, e);
+	if (r < 0)
+		return r;
 	ret->options.cgroup_root = root;
+	ret->options.backend = backend;
 	ret->options.stop_ms = stop_seconds * 1000;
 	ret->profile = profile_new();
 	if (!ret->profile)
@@ -102,4 +122,5 @@ void setup_fini(struct setup *s)
 {
 	profile_free(s->profile);
 	free(s->cgroup_root);
+	free(s->backend);
 }

@@ -13,7 +13,7 @@ struct profile;
 struct setup {
 	struct host_options options; /* all but the loop */
 	struct profile *profile;
-	char *cgroup_root; /* from the file */
+	char *cgroup_root, *backend; /* from the file */
 	bool check_only;
 };
 

@@ -12,6 +12,11 @@
 #define VERDICT_NODE(block, major, minor)                                      \
 	((__u64)(block) << 63 | (__u64)(major) << 32 | (__u64)(minor))
 
+/* Values of map `nodes`: classes, a bit each; or one of these on top. */
+#define VERDICT_SHUT (1U << 31)	 /* nobody opens it, whatever the classes */
+#define VERDICT_OF_VP (1U << 30) /* an endpoint; below: its VP's number */
+#define VERDICT_CLASSES (VERDICT_OF_VP - 1)
+
 /* Value of map `verdicts`, one for each VP's cgroup; at first nothing. */
 struct verdict {
 	__u32 allowed; /* a bit for each class */

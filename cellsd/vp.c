@@ -186,7 +186,13 @@ void vp_run_free(struct vp_run *r)
 	auto_closep(&r->dev);
 	auto_closep(&r->console);
 	auto_closep(&r->tty);
+	free(r->nodes);
 	free(r);
+}
+
+struct backend_vp vp_backend(const struct vp *v)
+{
+	return (struct backend_vp){ v->name, v->number, v->run->leaf };
 }
 
 uint32_t vp_allowed(const struct vp *v, const struct vp *front)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cellsd/backend.h"
 #include "cellsd/vpstate.h"
 
 #include <cells/class.h>
@@ -64,7 +65,9 @@ struct vp_run {
 	int leaf, pidfd, events, dev;
 	int console, tty; /* master and slave side */
 	uint64_t since_ns;
-	uint32_t allowed;     /* classes the kernel lets it open, a bit each */
+	uint32_t allowed; /* classes the kernel lets it open, a bit each */
+	struct backend_node *nodes; /* in its /dev, as far as we know */
+	size_t n_nodes;
 	unsigned int lacking; /* limits without a controller, LEAF_* */
 	const char *cause;    /* why it is being ended; NULL: it is not */
 	sd_event_source *on_exit, *on_empty, *on_timeout, *on_console;
@@ -94,6 +97,9 @@ static inline uint32_t vp_base(const struct vp *v)
 /* A handle-less run; freed with what it holds. */
 struct vp_run *vp_run_new(const char *leaf_name);
 void vp_run_free(struct vp_run *r);
+
+/* A running VP as backends know it. */
+struct backend_vp vp_backend(const struct vp *v);
 
 /* The classes that v may use while `front` (or NULL) is in front. */
 uint32_t vp_allowed(const struct vp *v, const struct vp *front);

@@ -98,6 +98,7 @@ def one_door(path, text):
         r"<openssl/": set(),
         r"<selinux/": {"cellsd/label.c"},
         r"<seccomp\.h>": {"cellsd/seccomp.c", "cellsd/syscalls.c"},
+        r"<netlink/genl/": {"cellsd/devnslink.c"},
         r"<qrencode\.h>": {"mgmt-server/cellsadm/qr.c"},
     }
     if not is_c(path) or path.startswith(("tests/", "kernel/")):

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/hotplug.h"
+
+#include "cellsd/hardware.h"
+#include "cellsd/host.h"
+#include "cellsd/rootfs.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+
+#define SETTLE_MS 50
+
+static bool stands_in_dev(const struct backend_node *n)
+{
+	return n->way == BACKEND_BY_CLASS;
+}
+
+static int take_nodes(struct host *h, struct err *e)
+{
+	size_t n;
+	const struct backend_node *found = hardware_nodes(h->hardware, &n);
+	auto_free struct backend_node *nodes = calloc(n + 1, sizeof(*nodes));
+	int r;
+
+	if (!nodes)
+		return err_oom(e, "list the hardware");
+	memcpy(nodes, found, n * sizeof(*nodes));
+	r = h->backend_type->set_nodes(h->backend, nodes, n, e);
+	if (r < 0)
+		return r;
+	h->present = h->by_class = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (nodes[i].way == BACKEND_BY_CLASS)
+			h->by_class |= nodes[i].classes;
+		if (nodes[i].way == BACKEND_BY_ENDPOINT)
+			h->present |= nodes[i].classes;
+	}
+	h->present |= h->by_class;
+	free(h->nodes);
+	h->nodes = steal(nodes);
+	h->n_nodes = n;
+	return 0;
+}
+
+/* ---- a VP's /dev */
+
+struct listing {
+	struct backend_node *node;
+	size_t n, room;
+	bool failed;
+};
+
+static void add_node(void *arg, const struct backend_node *n)
+{
+	struct listing *l = arg;
+
+	if (l->n == l->room) {
+		size_t room = l->room ? l->room * 2 : 64;
+		struct backend_node *node =
+			reallocarray(l->node, room, sizeof(*node));
+
+		l->failed |= !node;
+		if (!node)
+			return;
+		l->node = node;
+		l->room = room;
+	}
+	l->node[l->n++] = *n;
+}
+
+int hotplug_nodes(const struct host *h, const struct vp *v,
+		  struct backend_node **ret, size_t *ret_n, struct err *e)
+{
+	struct listing l = { 0 };
+
+	for (size_t i = 0; i < h->n_nodes; i++)
+		if (stands_in_dev(&h->nodes[i]))
+			add_node(&l, &h->nodes[i]);
+	if (h->backend_type->each_endpoint)
+		h->backend_type->each_endpoint(h->backend, v->number, add_node,
+					       &l);
+	if (l.failed) {
+		free(l.node);
+		return err_oom(e, "list the nodes of a VP");
+	}
+	*ret = l.node;
+	*ret_n = l.n;
+	return 0;
+}
+
+static const struct backend_node *find(const struct backend_node *nodes,
+				       size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(nodes[i].name, name) == 0)
+			return &nodes[i];
+	return NULL;
+}
+
+/* It stands there as it should: nothing is done to a node in use. */
+static bool is_there(int dev, const struct backend_node *n)
+{
+	struct stat st;
+
+	return fstatat(dev, n->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       (n->block ? S_ISBLK(st.st_mode) : S_ISCHR(st.st_mode)) &&
+	       st.st_rdev == makedev(n->major, n->minor);
+}
+
+void hotplug_refresh(const struct host *h, const struct vp *v)
+{
+	struct vp_run *run = v->run;
+	struct backend_node *nodes;
+	struct err e;
+	size_t n;
+
+	if (!run || run->dev < 0)
+		return;
+	if (hotplug_nodes(h, v, &nodes, &n, &e) < 0) {
+		log_warning("VP %s: %s", v->name, e.text);
+		return;
+	}
+	for (size_t i = 0; i < run->n_nodes; i++)
+		if (!find(nodes, n, run->nodes[i].name))
+			rootfs_remove_node(run->dev, run->nodes[i].name);
+	for (size_t i = 0; i < n; i++) {
+		const struct rootfs_node node = { nodes[i].name, nodes[i].block,
+						  nodes[i].major,
+						  nodes[i].minor };
+
+		if (is_there(run->dev, &nodes[i]))
+			continue;
+		/* The VP owns its /dev and may have put something there. */
+		rootfs_remove_node(run->dev, node.name);
+		if (rootfs_add_node(run->dev, &node, vp_base(v), &e) < 0)
+			log_warning("VP %s: %s", v->name, e.text);
+	}
+	free(run->nodes);
+	run->nodes = nodes;
+	run->n_nodes = n;
+}
+
+/* ---- events */
+
+/* Hardware came or went, and nothing more for a moment. */
+static int on_settled(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct host *h = arg;
+	struct err e;
+
+	if (hardware_scan(h->hardware, &e) < 0 || take_nodes(h, &e) < 0) {
+		log_error("%s", e.text);
+		return 0;
+	}
+	for (unsigned int i = 0; i < h->roster->n; i++)
+		hotplug_refresh(h, h->roster->vp[i]);
+	return 0;
+}
+
+static int on_hotplug(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct host *h = arg;
+
+	if (!hardware_drain(h->hardware))
+		return 0;
+	sd_event_source_set_time_relative(h->on_settled, SETTLE_MS * 1000);
+	return sd_event_source_set_enabled(h->on_settled, SD_EVENT_ONESHOT);
+}
+
+int hotplug_open(struct host *h, struct err *e)
+{
+	int r = hardware_new(h->options.profile, &h->hardware, e);
+
+	if (r == 0)
+		r = hardware_scan(h->hardware, e);
+	return r == 0 ? take_nodes(h, e) : r;
+}
+
+int hotplug_listen(struct host *h, struct err *e)
+{
+	sd_event *loop = h->options.loop;
+	int r = sd_event_add_io(loop, &h->on_hotplug, hardware_fd(h->hardware),
+				EPOLLIN, on_hotplug, h);
+
+	if (r >= 0)
+		r = sd_event_add_time_relative(loop, &h->on_settled,
+					       CLOCK_MONOTONIC, 0, 0,
+					       on_settled, h);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(h->on_settled, SD_EVENT_OFF);
+	return r < 0 ? err_sys(e, -r, "follow the hardware") : 0;
+}
