@@ -15,6 +15,7 @@ rm -rf "$logs"
 mkdir -p "$logs"
 passed=0 failed=0 skipped=0
 failures=()
+skips=()
 
 # What `make check` counted, from automake's summary.
 count() { sed -n "s/^# $1: *\([0-9]*\).*/\1/p" "$2" | tail -n 1 | grep . || echo 0; }
@@ -58,11 +59,10 @@ one() {
 	fi
 }
 
-# pytest NAME BUILD ARGUMENT...
-end_to_end() {
+# suite NAME BUILD FOLDER ARGUMENT...: pytest on one folder.
+suite() {
 	local name=$1 log=$logs/$1.log junit=$logs/$1.xml
-	stage "$name: real programs of $2"
-	CELLS_BUILD=$2 /usr/bin/python3 -m pytest -q -p no:cacheprovider --junitxml="$junit" "${@:3}" tests/e2e >"$log" 2>&1 ||
+	CELLS_BUILD=$2 /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider --junitxml="$junit" "${@:4}" "$3" >"$log" 2>&1 ||
 		fail_stage "$name" "$log"
 	# shellcheck disable=SC2046 # three numbers
 	add $(/usr/bin/python3 - "$junit" <<'EOF'
@@ -75,7 +75,9 @@ except (OSError, xml.ParseError):
     print(0, 1, 0)
 EOF
 	)
-	grep -E '^SKIPPED' "$log"
+	while read -r line; do
+		skips+=("$name: ${line#SKIPPED }")
+	done < <(grep -E '^SKIPPED' "$log")
 }
 
 make_check release build
@@ -83,9 +85,15 @@ make_check sanitized build-san
 one analyzer tests/lint/analyze.sh build
 one demo env CELLS_BUILD=build /usr/bin/python3 tests/demo/demo.py --report "$logs/demo.json" --keep "$logs/demo"
 one demo-verified tests/demo/verify.sh "$logs/demo"
-end_to_end e2e build-san -rs "$@"
+stage "e2e: real programs of build-san"
+suite e2e build-san tests/e2e "$@"
+stage "lab: on the emulated phone"
+suite lab build tests/lab
 
 printf '\n'
+for s in ${skips[@]+"${skips[@]}"}; do
+	printf 'skipped: %s\n' "$s"
+done
 for f in ${failures[@]+"${failures[@]}"}; do
 	printf 'failed: %s\n' "$f"
 done

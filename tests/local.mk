@@ -300,7 +300,16 @@ LINTS = %D%/lint/clock.sh %D%/lint/test_cellsd_links.sh %D%/lint/documents.sh %D
 dist_noinst_SCRIPTS += $(LINTS) %D%/demo/verify.sh %D%/fuzz/fuzz.sh %D%/lint/analyze.sh %D%/check.sh
 TESTS += $(LINTS)
 
-EXTRA_DIST += %D%/lab/lab.py %D%/lab/devns.py %D%/lab/guest.sh %D%/lab/job.py \
+# Programs that tests in the lab run on the phone: one file and one line each.
+LAB_TOOLS =
+noinst_PROGRAMS += $(LAB_TOOLS)
+lab: $(LAB_TOOLS)
+.PHONY: lab
+
+EXTRA_DIST += %D%/lab/conftest.py %D%/lab/debug.config %D%/lab/devns.py %D%/lab/emulator.py \
+	%D%/lab/guest.sh %D%/lab/init.sh %D%/lab/job.py %D%/lab/kernel.py \
+	%D%/lab/lab.py %D%/lab/test_phone.py
+EXTRA_DIST += \
 	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/demo/demo.py %D%/e2e/test_image.py
 EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py
 EXTRA_DIST += %D%/e2e/test_push.py

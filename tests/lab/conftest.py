@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests of the lab get. A file test_*.py here drives one booted phone:
+
+    PHONE = {"display": "bochs"}       # optional: arguments of emulator.Phone
+
+    def test_it(phone):                # the file's one phone, already on
+        phone.insmod()                 # devns.ko, built for its kernel
+        assert phone.run("uname -r").out ...
+
+After each test the console is looked at, so the test that broke the kernel fails.
+A Skip, wherever it comes from, skips with its reason. CELLS_LONG is set for the
+long form."""
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import emulator  # noqa: E402
+import kernel  # noqa: E402
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    outcome = yield
+    if outcome.excinfo and issubclass(outcome.excinfo[0], kernel.Skip):
+        outcome.force_exception(pytest.skip.Exception(str(outcome.excinfo[1])))
+
+
+@pytest.fixture(scope="session")
+def long():
+    """Whether this is the long form."""
+    return bool(os.environ.get("CELLS_LONG"))
+
+
+@pytest.fixture(scope="module")
+def booted(request):
+    try:
+        p = emulator.Phone(kernel.chosen(), **getattr(request.module, "PHONE", {}))
+        with p:
+            p.run("true", 120)
+            yield p
+    except kernel.Skip as e:
+        pytest.skip(str(e))
+
+
+@pytest.fixture
+def phone(booted):
+    if booted.child.poll() is not None:
+        booted.reboot()
+    yield booted
+    booted.healthy()
+
+
+@pytest.fixture(scope="module")
+def module(booted):
+    """The path of devns.ko for the phone's kernel."""
+    try:
+        return booted.kernel.module()
+    except kernel.Skip as e:
+        pytest.skip(str(e))
+
+
+@pytest.fixture(scope="session")
+def tool():
+    """The path of a helper program of the lab, built by `make lab`."""
+    def find(name):
+        path = kernel.BUILD / "tests/lab" / name
+        assert path.exists(), f"{path} is missing: make lab"
+        return path
+    return find
