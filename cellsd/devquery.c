@@ -3,10 +3,12 @@
 
 #include "cellsd/host.h"
 #include "cellsd/leaf.h"
+#include "cellsd/vpdata.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static int send_reply(sd_bus_message *reply, int r, struct err *e)
 {
@@ -58,7 +60,8 @@ int devquery_inventory(struct host *h, sd_bus_message *m, struct err *e)
 }
 
 /* Limits of the config that nothing on this machine, or in us, enforces. */
-static int append_lacking(sd_bus_message *reply, const struct vp *v)
+static int append_lacking(sd_bus_message *reply, const struct vp *v,
+			  const struct vpdata_info *data)
 {
 	const struct {
 		const char *name;
@@ -67,7 +70,7 @@ static int append_lacking(sd_bus_message *reply, const struct vp *v)
 		{ "memory-max", v->run && v->run->lacking & LEAF_MEMORY },
 		{ "cpu-weight", v->run && v->run->lacking & LEAF_CPU },
 		{ "pids-max", v->run && v->run->lacking & LEAF_PIDS },
-		{ "storage-max", v->conf.storage_max > 0 },
+		{ "storage-max", data->too_large },
 		{ "network", v->conf.nat },
 	};
 	int r = sd_bus_message_open_container(reply, 'e', "sv");
@@ -86,11 +89,30 @@ static int append_lacking(sd_bus_message *reply, const struct vp *v)
 	return r;
 }
 
-static int append_vp(sd_bus_message *reply, const struct vp *v)
+static int append_data(sd_bus_message *reply, const struct vpdata_info *data)
 {
+	char slots[64] = "";
+
+	for (enum slot_type t = SLOT_PASSCODE; t <= SLOT_RECOVERY; t++) {
+		size_t used = strlen(slots);
+
+		if (data->has[t])
+			snprintf(slots + used, sizeof(slots) - used, "%s%s",
+				 used ? " " : "", slots_type_name(t));
+	}
+	return sd_bus_message_append(
+		reply, "{sv}{sv}{sv}{sv}", "medium", "s", data->medium,
+		"encryption", "s", *data->medium ? "fscrypt aes-256-xts" : "",
+		"key-in-kernel", "b", (int)data->open, "slots", "s", slots);
+}
+
+static int append_vp(sd_bus_message *reply, struct host *h, const struct vp *v)
+{
+	struct vpdata_info data;
 	const struct vp_run *run = v->run;
 	int r = sd_bus_message_open_container(reply, 'r', "sa{sv}");
 
+	vpdata_tell(h->vpdata, v, &data);
 	if (r >= 0)
 		r = sd_bus_message_append(reply, "s", v->name);
 	if (r >= 0)
@@ -106,7 +128,9 @@ static int append_vp(sd_bus_message *reply, const struct vp *v)
 			"", "memory", "t",
 			run && run->leaf >= 0 ? leaf_memory(run->leaf) : 0);
 	if (r >= 0)
-		r = append_lacking(reply, v);
+		r = append_data(reply, &data);
+	if (r >= 0)
+		r = append_lacking(reply, v, &data);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	return r < 0 ? r : sd_bus_message_close_container(reply);
@@ -122,7 +146,7 @@ int devquery_list(struct host *h, sd_bus_message *m, struct err *e)
 		r = sd_bus_message_open_container(reply, 'a', "(sa{sv})");
 	for (unsigned int i = 0; r >= 0 && i < roster->n; i++)
 		if (roster->vp[i]->state != VPSTATE_ABSENT)
-			r = append_vp(reply, roster->vp[i]);
+			r = append_vp(reply, h, roster->vp[i]);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	if (r >= 0)

@@ -3,13 +3,14 @@
 
 #include "cellsd/birth.h"
 #include "cellsd/host.h"
+#include "cellsd/vpdata.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
+#include <linux/falloc.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +18,6 @@
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 
 #define DEPTH_MAX 512
@@ -26,37 +26,12 @@
 /* Descriptors of the child that deletes. */
 enum { CHILD_DATA = 200, CHILD_MEASURED, CHILD_GO, CHILD_END };
 
-/* Magic numbers of <linux/magic.h>, and two that it lacks. */
-static const struct {
-	long magic;
-	const char *name;
-} media[] = {
-	{ EXT4_SUPER_MAGIC, "ext4" },	{ F2FS_SUPER_MAGIC, "f2fs" },
-	{ BTRFS_SUPER_MAGIC, "btrfs" }, { XFS_SUPER_MAGIC, "xfs" },
-	{ TMPFS_MAGIC, "tmpfs" },	{ OVERLAYFS_SUPER_MAGIC, "overlay" },
-};
-
 struct erasure {
 	struct host *h;
 	char name[VP_NAME_SIZE];
 	int pidfd, measured, go;
 	sd_event_source *on_measured, *on_exit;
 };
-
-void erase_folder_name(const struct vp *v, char ret[ERASE_NAME_SIZE])
-{
-	snprintf(ret, ERASE_NAME_SIZE, "%s.%u", v->name, v->number);
-}
-
-static const char *medium_of(int dir)
-{
-	struct statfs fs;
-
-	for (size_t i = 0; fstatfs(dir, &fs) == 0 && i < ARRAY_SIZE(media); i++)
-		if (media[i].magic == (long)fs.f_type)
-			return media[i].name;
-	return "unknown";
-}
 
 /* ---- in the child: system calls only, on what lies below one folder */
 
@@ -109,9 +84,37 @@ static int walk(int dir, const char *name, struct walk *w)
 	return r;
 }
 
+/* What a vault takes: it is sparse. */
+static uint64_t vault_bytes(int data, const char *vault)
+{
+	struct stat st;
+
+	return fstatat(data, vault, &st, AT_SYMLINK_NOFOLLOW) == 0
+		       ? (uint64_t)st.st_blocks * BLOCK
+		       : 0;
+}
+
+/* Its blocks are free at once, also if a mount that is going still has it. */
+static int delete_vault(int data, const char *vault)
+{
+	const int how = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	auto_close int fd =
+		openat(data, vault, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	/* Not every file system has holes; unlinked it is all the same. */
+	if (st.st_size > 0 && fallocate(fd, how, 0, st.st_size) == 0)
+		fsync(fd);
+	return unlinkat(data, vault, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 /* Measures, waits for the word, deletes, and makes sure that it is on disk. */
-__attribute__((noreturn)) static void work(int data, const char *folder,
-					   int measured, int go)
+__attribute__((noreturn)) static void
+work(int data, const char *folder, const char *vault, int measured, int go)
 {
 	struct walk size = { 0 }, away = { .unlink = true };
 	char byte;
@@ -126,11 +129,13 @@ __attribute__((noreturn)) static void work(int data, const char *folder,
 	go = CHILD_GO;
 	close_range(3, CHILD_DATA - 1, 0);
 	close_range(CHILD_END, ~0U, 0);
-	if (walk(data, folder, &size) < 0 ||
-	    write(measured, &size.bytes, sizeof(size.bytes)) < 0 ||
+	if (walk(data, folder, &size) < 0)
+		_exit(2);
+	size.bytes += vault_bytes(data, vault);
+	if (write(measured, &size.bytes, sizeof(size.bytes)) < 0 ||
 	    read(go, &byte, 1) != 1)
 		_exit(2);
-	if (walk(data, folder, &away) < 0)
+	if (delete_vault(data, vault) < 0 || walk(data, folder, &away) < 0)
 		_exit(3);
 	if (unlinkat(data, folder, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		_exit(4);
@@ -167,24 +172,35 @@ static void fail(struct erasure *x, const struct err *e)
 	host_tell_waiters(v, e);
 }
 
+static void medium_of(const struct erasure *x, char ret[64])
+{
+	const struct vp *v = vp_of(x);
+	struct vpdata_info info = { "none" };
+
+	if (v)
+		vpdata_tell(x->h->vpdata, v, &info);
+	snprintf(ret, 64, "%s", *info.medium ? info.medium : "none");
+}
+
 static int on_measured(sd_event_source *s, int fd, uint32_t events, void *arg)
 {
 	struct erasure *x = arg;
 	struct roster *r = x->h->roster;
+	char medium[64];
 	uint64_t bytes;
 	struct err e;
 
 	sd_event_source_set_enabled(s, SD_EVENT_OFF);
 	if (read(fd, &bytes, sizeof(bytes)) != sizeof(bytes))
 		return 0; /* its exit tells */
+	medium_of(x, medium);
 	for (unsigned int i = 0; i < r->n_jobs; i++) {
 		struct roster_job *job = r->job[i];
 
 		/* Begun anew, the first measure is the true one. */
 		if (strcmp(job->vp, x->name) != 0 || job->done || *job->medium)
 			continue;
-		if (roster_measured(r, job, bytes, medium_of(x->h->data), &e) <
-		    0) {
+		if (roster_measured(r, job, bytes, medium, &e) < 0) {
 			log_error("%s", e.text);
 			auto_closep(&x->go); /* the child gives up */
 			x->go = -1;
@@ -243,6 +259,7 @@ static int on_exit_of(sd_event_source *s, int fd, uint32_t events, void *arg)
 
 static int spawn(struct erasure *x, const char *folder, struct err *e)
 {
+	char vault[VPDATA_NAME_SIZE + sizeof(VPDATA_VAULT)];
 	struct clone_args args = {
 		.flags = CLONE_PIDFD,
 		.pidfd = (uint64_t)(uintptr_t)&x->pidfd,
@@ -260,11 +277,12 @@ static int spawn(struct erasure *x, const char *folder, struct err *e)
 		return err_sys(e, errno, "delete the data of VP %s", x->name);
 	x->go = down[1];
 	go = down[0];
+	snprintf(vault, sizeof(vault), "%s" VPDATA_VAULT, folder);
 	pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0) {
 		close(x->go);
 		close(x->measured);
-		work(x->h->data, folder, measured, go);
+		work(vpdata_folder(x->h->vpdata), folder, vault, measured, go);
 	}
 	if (pid < 0)
 		return err_sys(e, errno, "delete the data of VP %s", x->name);
@@ -274,7 +292,7 @@ static int spawn(struct erasure *x, const char *folder, struct err *e)
 void erase_begin(struct host *h, struct vp *v)
 {
 	struct erasure *x;
-	char folder[ERASE_NAME_SIZE];
+	char folder[VPDATA_NAME_SIZE];
 	struct err e;
 	int r;
 
@@ -290,7 +308,7 @@ void erase_begin(struct host *h, struct vp *v)
 	x->h = h;
 	x->pidfd = x->measured = x->go = -1;
 	memcpy(x->name, v->name, sizeof(x->name));
-	erase_folder_name(v, folder);
+	vpdata_name(v, folder);
 	r = spawn(x, folder, &e);
 	if (r == 0)
 		r = sd_event_add_io(h->options.loop, &x->on_measured,

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/host.h"
 
-#include "cellsd/erase.h"
 #include "cellsd/front.h"
 #include "cellsd/hardware.h"
 #include "cellsd/hotplug.h"
 #include "cellsd/jail.h"
 #include "cellsd/layer.h"
 #include "cellsd/leaf.h"
+#include "cellsd/lockdown.h"
 #include "cellsd/rootfs.h"
 #include "cellsd/running.h"
+#include "cellsd/vpdata.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -66,18 +67,6 @@ static int on_flush(sd_event_source *s, uint64_t usec, void *arg)
 }
 
 /* ---- open */
-
-static int open_folder(const char *dir, const char *name, int *ret,
-		       struct err *e)
-{
-	auto_free char *path = io_join(dir, name);
-	int r = path ? io_mkdirs(path, 0700, e) : err_oom(e, dir);
-
-	if (r < 0)
-		return r;
-	*ret = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return *ret < 0 ? err_sys(e, errno, "open %s", path) : 0;
-}
 
 static int read_boot(char ret[BOOT_SIZE], struct err *e)
 {
@@ -175,6 +164,16 @@ static int listen_to(struct host *h, struct err *e)
 		     : hotplug_listen(h, e);
 }
 
+/* Its key went with the last daemon or with the power, and only a passcode or
+ * the organisation brings it back. */
+static int lock_out(struct host *h, struct vp *v, struct err *e)
+{
+	if ((v->state != VPSTATE_STOPPED && v->state != VPSTATE_INSTALLED) ||
+	    vpdata_can_open(h->vpdata, v))
+		return 0;
+	return roster_move(h->roster, v, VPEVENT_LOCK, e);
+}
+
 /* What was under way when the last daemon ended goes on. */
 static int resume(struct host *h, struct err *e)
 {
@@ -186,8 +185,13 @@ static int resume(struct host *h, struct err *e)
 
 		if (r < 0)
 			return r;
-		if (!v->run && v->state == VPSTATE_WIPING)
-			erase_begin(h, v);
+		if (!v->run &&
+		    (v->state == VPSTATE_WIPING || v->state == VPSTATE_LOCKED))
+			lockdown_begin(h, v);
+		if (!v->run)
+			r = lock_out(h, v, e);
+		if (r < 0)
+			return r;
 	}
 	front_settle(h, "restart", &h->switched, &ns);
 	/* Hardware may have come or gone, or the backend be another one. */
@@ -206,7 +210,7 @@ int host_open(const struct host_options *o, const struct host_watch *w,
 		return err_oom(e, "open the device");
 	h->options = *o;
 	h->watch = *w;
-	h->stage = h->layers_dir = h->cgroup = h->data = -1;
+	h->stage = h->layers_dir = h->cgroup = -1;
 	r = leaf_root_open(o->cgroup_root, &h->cgroup, e);
 	if (r == 0)
 		r = open_roster(h, e);
@@ -214,7 +218,7 @@ int host_open(const struct host_options *o, const struct host_watch *w,
 		r = open_stage(h, e);
 	/* In the new mount namespace: a mount of the old cannot be cloned. */
 	if (r == 0)
-		r = open_folder(o->state_dir, "vps", &h->data, e);
+		r = vpdata_new(o->state_dir, h->stage, &h->vpdata, e);
 	if (r == 0)
 		r = jail_new(&h->jail, e);
 	if (r == 0)
@@ -243,11 +247,11 @@ void host_close(struct host *h)
 		h->backend_type->free(h->backend);
 	jail_free(h->jail);
 	layers_free(h->layers);
+	vpdata_free(h->vpdata);
 	free(h->nodes);
 	auto_closep(&h->stage);
 	auto_closep(&h->layers_dir);
 	leaf_root_close(h->cgroup, h->options.cgroup_root);
-	auto_closep(&h->data);
 	free(h);
 }
 
@@ -326,6 +330,7 @@ int host_apply(struct host *h, struct roster_wish *w, const char *cause,
 			h->watch.changed(h->watch.arg, r->vp[i]->name,
 					 r->vp[i]->state, cause);
 		apply_limits(r->vp[i]);
+		vpdata_settle(h->vpdata, r->vp[i]);
 		if (!r->vp[i]->named && r->vp[i]->run && !r->vp[i]->run->cause)
 			running_end(h, r->vp[i], false, "policy");
 	}
@@ -415,12 +420,14 @@ int host_lock(struct host *h, struct vp *v, host_done_fn *fn, void *arg,
 		bool news = v->state != VPSTATE_LOCKED;
 
 		r = roster_move(h->roster, v, VPEVENT_LOCK, e);
+		if (r == 0)
+			r = host_wait(v, fn, arg, e);
 		if (r < 0)
 			return r;
 		if (news)
 			h->watch.changed(h->watch.arg, v->name, v->state,
 					 "command");
-		fn(arg, NULL);
+		lockdown_begin(h, v);
 		return 0;
 	}
 	r = host_wait(v, fn, arg, e);
@@ -431,23 +438,40 @@ int host_lock(struct host *h, struct vp *v, host_done_fn *fn, void *arg,
 	return r;
 }
 
-int host_unlock(struct host *h, struct vp *v, struct err *e)
+int host_unlock(struct host *h, struct vp *v, enum vpdata_by by,
+		const struct secret *secret, struct err *e)
 {
 	int r;
 
-	if (v->state == VPSTATE_LOCKED && v->run)
-		return err_reason(e, REASON_BUSY, "unlock VP %s: it is ending",
-				  v->name);
+	if (v->state == VPSTATE_LOCKED && (v->run || v->sealing))
+		return err_reason(e, REASON_BUSY,
+				  "unlock VP %s: it is being locked", v->name);
 	if (v->state != VPSTATE_LOCKED)
 		return vpstate_next(v->state, VPEVENT_UNLOCK) == VPSTATE_COUNT
 			       ? err_reason(e, REASON_VP_STATE,
 					    "unlock VP %s: it is %s", v->name,
 					    vpstate_name(v->state))
 			       : 0;
+	r = vpdata_unlock(h->vpdata, v, by, secret, e);
+	if (r < 0)
+		return r;
 	r = roster_move(h->roster, v, VPEVENT_UNLOCK, e);
-	if (r == 0)
+	if (r < 0)
+		lockdown_begin(h, v);
+	else
 		h->watch.changed(h->watch.arg, v->name, v->state, "command");
 	return r;
+}
+
+int host_set_passcode(struct host *h, struct vp *v, const struct secret *old,
+		      const struct secret *fresh, struct err *e)
+{
+	if (v->state == VPSTATE_LOCKED || v->state == VPSTATE_WIPING ||
+	    v->sealing)
+		return err_reason(e, REASON_VP_STATE,
+				  "set the passcode of VP %s: it is %s",
+				  v->name, vpstate_name(v->state));
+	return vpdata_set_passcode(h->vpdata, v, old, fresh, e);
 }
 
 int host_erase(struct host *h, struct vp *v, const char *job, bool remove,
@@ -465,6 +489,6 @@ int host_erase(struct host *h, struct vp *v, const char *job, bool remove,
 	if (v->run)
 		running_end(h, v, true, "command");
 	else
-		erase_begin(h, v);
+		lockdown_begin(h, v);
 	return 0;
 }

@@ -14,12 +14,14 @@
 #include "cellsd/backend.h"
 #include "cellsd/holder.h"
 #include "cellsd/roster.h"
+#include "cellsd/vpdata.h"
 
 struct err;
 struct hardware;
 struct jail;
 struct layers;
 struct profile;
+struct vpdata;
 
 struct host_revoked {
 	unsigned int n;
@@ -73,7 +75,8 @@ struct host {
 	size_t n_nodes;
 	uint32_t present;  /* classes that have hardware, a bit each */
 	uint32_t by_class; /* of these, with nodes that VPs open themselves */
-	int stage, layers_dir, cgroup, data; /* folders */
+	struct vpdata *vpdata;
+	int stage, layers_dir, cgroup; /* folders */
 	sd_event_source *on_events, *on_flush, *on_hotplug, *on_settled;
 	struct host_revoked revoked; /* by the last Apply */
 	struct host_revoked
@@ -106,7 +109,11 @@ int host_lock(struct host *h, struct vp *v, host_done_fn *fn, void *arg,
 	      struct err *e);
 int host_erase(struct host *h, struct vp *v, const char *job, bool remove,
 	       host_done_fn *fn, void *arg, struct err *e);
-int host_unlock(struct host *h, struct vp *v, struct err *e);
+int host_unlock(struct host *h, struct vp *v, enum vpdata_by by,
+		const struct secret *secret, struct err *e);
+/* Not of a locked VP. err.password, err.vp-state. */
+int host_set_passcode(struct host *h, struct vp *v, const struct secret *old,
+		      const struct secret *fresh, struct err *e);
 
 /* Calls and forgets all who wait for v's end. */
 void host_tell_waiters(struct vp *v, const struct err *e);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/layer.h"
 
+#include "cellsd/loop.h"
 #include "cellsd/mnt.h"
 #include "lib/auto.h"
 #include "lib/err.h"
@@ -8,19 +9,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/loop.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #define LAYERS_MAX 256
-#define LOOP_MAJOR 7
-#define LOOP_TRIES 64
 #define EROFS_MAGIC_AT 1024
 #define EROFS_MAGIC "\xe2\xe1\xf5\xe0"
 
@@ -140,49 +136,6 @@ void layers_each(const struct layers *l, void (*fn)(void *arg, const char *),
 		fn(arg, l->item[i].digest);
 }
 
-/* /dev may be a plain directory: then the node has to be made. */
-static int open_loop(int number)
-{
-	char path[32];
-	int fd;
-
-	snprintf(path, sizeof(path), "/dev/loop%d", number);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 || errno != ENOENT)
-		return fd;
-	if (mknod(path, S_IFBLK | 0600, makedev(LOOP_MAJOR, number)) < 0)
-		return -1;
-	return open(path, O_RDONLY | O_CLOEXEC);
-}
-
-/* A loop device of the file, which goes by itself with its last user. */
-static int attach_loop(int file, char path[32], int *ret, struct err *e)
-{
-	auto_close int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	struct loop_config config = {
-		.fd = (unsigned int)file,
-		.info.lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR,
-	};
-
-	if (control < 0)
-		return err_sys(e, errno, "open /dev/loop-control");
-	for (int i = 0; i < LOOP_TRIES; i++) {
-		int number = ioctl(control, LOOP_CTL_GET_FREE);
-		auto_close int fd = number < 0 ? -1 : open_loop(number);
-
-		if (fd < 0)
-			return err_sys(e, errno, "open a loop device");
-		if (ioctl(fd, LOOP_CONFIGURE, &config) == 0) {
-			snprintf(path, 32, "/dev/loop%d", number);
-			*ret = steal_fd(fd);
-			return 0;
-		}
-		if (errno != EBUSY)
-			return err_sys(e, errno, "set up /dev/loop%d", number);
-	}
-	return err_sys(e, EBUSY, "find a free loop device");
-}
-
 static int mount_image(const struct layer *item, int *ret, struct err *e)
 {
 	const unsigned int attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV;
@@ -190,7 +143,7 @@ static int mount_image(const struct layer *item, int *ret, struct err *e)
 					{ "ro", NULL },
 					{} };
 	auto_close int loop = -1;
-	char path[32];
+	char path[LOOP_PATH_SIZE];
 	int r;
 
 	/* Newer kernels read the file itself; older ones need a block device.
@@ -199,7 +152,7 @@ static int mount_image(const struct layer *item, int *ret, struct err *e)
 	options[0].value = path;
 	if (mnt_new("erofs", options, attrs, ret, e) == 0)
 		return 0;
-	r = attach_loop(item->fd, path, &loop, e);
+	r = loop_attach(item->fd, true, path, &loop, e);
 	if (r < 0)
 		return r;
 	return mnt_new("erofs", options, attrs, ret, e);

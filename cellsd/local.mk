@@ -16,6 +16,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/erase.c %D%/erase.h \
 	%D%/front.c %D%/front.h \
 	%D%/gate.c %D%/gate.h \
+	%D%/fscrypt.c %D%/fscrypt.h \
 	%D%/guest.c %D%/guest.h \
 	%D%/holder.c %D%/holder.h \
 	%D%/host.c %D%/host.h \
@@ -26,6 +27,8 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/label.c %D%/label.h \
 	%D%/layer.c %D%/layer.h \
 	%D%/leaf.c %D%/leaf.h \
+	%D%/lockdown.c %D%/lockdown.h \
+	%D%/loop.c %D%/loop.h \
 	%D%/mnt.c %D%/mnt.h \
 	%D%/net.c %D%/net.h \
 	%D%/profile.c %D%/profile.h \
@@ -36,10 +39,14 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/setup.c %D%/setup.h \
 	%D%/rootfs.c %D%/rootfs.h \
 	%D%/sourceplan.c %D%/sourceplan.h \
+	%D%/slotfile.c %D%/slotfile.h \
+	%D%/slots.c %D%/slots.h \
 	%D%/syscalls.c %D%/syscalls.h \
+	%D%/vault.c %D%/vault.h \
 	%D%/verdict.h \
 	%D%/visit.c %D%/visit.h \
 	%D%/vp.c %D%/vp.h \
+	%D%/vpdata.c %D%/vpdata.h \
 	%D%/vpstate.c %D%/vpstate.h
 
 # What the root daemon may link; tests/lint/test_cellsd_links.sh holds it to that.

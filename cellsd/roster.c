@@ -320,6 +320,42 @@ int roster_add_job(struct roster *r, struct vp *v, const char *id, bool remove,
 	return code;
 }
 
+int roster_destroying(struct roster *r, struct vp *v, uint32_t slots,
+		      uint32_t keys, const char *key_id, struct err *e)
+{
+	const char *id = *key_id ? key_id : "none";
+	bool news = false;
+	int code;
+
+	for (unsigned int i = 0; i < r->n_jobs; i++) {
+		struct roster_job *job = r->job[i];
+
+		if (job->done || strcmp(job->vp, v->name) != 0 || *job->key_id)
+			continue;
+		journal_add(r->journal, "destroying", job->id,
+			    ROSTERLOG_NUMBER(slots), ROSTERLOG_NUMBER(keys), id,
+			    NULL);
+		news = true;
+	}
+	code = news ? commit(r, e) : 0;
+	for (unsigned int i = 0; code == 0 && i < r->n_jobs; i++) {
+		struct roster_job *job = r->job[i];
+
+		if (job->done || strcmp(job->vp, v->name) != 0 || *job->key_id)
+			continue;
+		job->slots = slots;
+		job->keys = keys;
+		snprintf(job->key_id, sizeof(job->key_id), "%s", id);
+	}
+	return code;
+}
+
+int roster_step(struct roster *r, struct vp *v, const char *step, struct err *e)
+{
+	journal_add(r->journal, "step", v->name, step, NULL);
+	return commit(r, e);
+}
+
 int roster_measured(struct roster *r, struct roster_job *job, uint64_t bytes,
 		    const char *medium, struct err *e)
 {

@@ -27,6 +27,8 @@ struct roster_job {
 	bool done;
 	uint64_t bytes; /* of data deleted; known before the deletion */
 	char medium[64];
+	uint32_t slots, keys; /* destroyed; noted before */
+	char key_id[33];      /* of the data's key; "": not noted */
 };
 
 struct roster {
@@ -82,6 +84,12 @@ struct roster_job *roster_find_job(struct roster *r, const char *id);
 /* The job and, with it, the state wiping. */
 int roster_add_job(struct roster *r, struct vp *v, const char *id, bool remove,
 		   struct err *e);
+/* What a wipe will destroy; the first note is the one that counts. */
+int roster_destroying(struct roster *r, struct vp *v, uint32_t slots,
+		      uint32_t keys, const char *key_id, struct err *e);
+/* The step of a wipe that is done next. */
+int roster_step(struct roster *r, struct vp *v, const char *step,
+		struct err *e);
 /* What the deletion will have taken away. */
 int roster_measured(struct roster *r, struct roster_job *job, uint64_t bytes,
 		    const char *medium, struct err *e);

@@ -276,6 +276,24 @@ static int do_measured(struct roster *r, const char *const *w, struct err *e)
 	return 0;
 }
 
+static int do_destroying(struct roster *r, const char *const *w, struct err *e)
+{
+	struct roster_job *job = roster_find_job(r, w[1]);
+
+	if (!job)
+		return 0;
+	job->slots = (uint32_t)value(w[2]);
+	job->keys = (uint32_t)value(w[3]);
+	snprintf(job->key_id, sizeof(job->key_id), "%s", w[4]);
+	return 0;
+}
+
+/* For people who read the log: each step can be done again. */
+static int do_step(struct roster *r, const char *const *w, struct err *e)
+{
+	return 0;
+}
+
 static int do_done(struct roster *r, const char *const *w, struct err *e)
 {
 	struct roster_job *job = roster_find_job(r, w[1]);
@@ -296,14 +314,24 @@ static const struct {
 	unsigned int words;
 	int (*fn)(struct roster *r, const char *const *w, struct err *e);
 } records[] = {
-	{ "boot", 2, do_boot },	  { "numbers", 3, do_numbers },
-	{ "vp", 3, do_vp },	  { "state", 3, do_state },
-	{ "drop", 2, do_drop },	  { "start", 3, do_start },
-	{ "auto", 2, do_auto },	  { "front", 3, do_front },
-	{ "apply", 2, do_apply }, { "named", 2, do_named },
-	{ "conf", 4, do_conf },	  { "right", 6, do_right },
-	{ "job", 4, do_job },	  { "measured", 4, do_measured },
-	{ "done", 2, do_done },	  { "forget", 2, do_forget },
+	{ "boot", 2, do_boot },
+	{ "numbers", 3, do_numbers },
+	{ "vp", 3, do_vp },
+	{ "state", 3, do_state },
+	{ "drop", 2, do_drop },
+	{ "start", 3, do_start },
+	{ "auto", 2, do_auto },
+	{ "front", 3, do_front },
+	{ "apply", 2, do_apply },
+	{ "named", 2, do_named },
+	{ "conf", 4, do_conf },
+	{ "right", 6, do_right },
+	{ "job", 4, do_job },
+	{ "measured", 4, do_measured },
+	{ "destroying", 5, do_destroying },
+	{ "step", 3, do_step },
+	{ "done", 2, do_done },
+	{ "forget", 2, do_forget },
 };
 
 int rosterlog_take(void *arg, const char *const *w, unsigned int n,
@@ -400,6 +428,11 @@ void rosterlog_write_all(const struct roster *r)
 			    NULL);
 		journal_add(j, "measured", job->id,
 			    ROSTERLOG_NUMBER(job->bytes), job->medium, NULL);
+		if (*job->key_id)
+			journal_add(j, "destroying", job->id,
+				    ROSTERLOG_NUMBER(job->slots),
+				    ROSTERLOG_NUMBER(job->keys), job->key_id,
+				    NULL);
 		if (job->done)
 			journal_add(j, "done", job->id, NULL);
 	}

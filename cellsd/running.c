@@ -2,15 +2,16 @@
 #include "cellsd/running.h"
 
 #include "cellsd/birth.h"
-#include "cellsd/erase.h"
 #include "cellsd/front.h"
 #include "cellsd/host.h"
 #include "cellsd/hotplug.h"
 #include "cellsd/label.h"
 #include "cellsd/layer.h"
 #include "cellsd/leaf.h"
+#include "cellsd/lockdown.h"
 #include "cellsd/mnt.h"
 #include "cellsd/rootfs.h"
+#include "cellsd/vpdata.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -57,8 +58,8 @@ static void ended(struct host *h, struct vp *v)
 		log_error("%s", e.text);
 	if (v->state != VPSTATE_WIPING)
 		h->watch.changed(h->watch.arg, v->name, v->state, cause);
-	if (v->state == VPSTATE_WIPING)
-		erase_begin(h, v);
+	if (v->state == VPSTATE_WIPING || v->state == VPSTATE_LOCKED)
+		lockdown_begin(h, v);
 	else
 		host_tell_waiters(v, NULL);
 }
@@ -228,29 +229,6 @@ void running_end(struct host *h, struct vp *v, bool force, const char *cause)
 
 /* ---- the start */
 
-static int open_data(struct host *h, const struct vp *v, int *ret,
-		     struct err *e)
-{
-	char name[ERASE_NAME_SIZE];
-	auto_close int fd = -1;
-
-	erase_folder_name(v, name);
-	if (mkdirat(h->data, name, 0700) < 0 && errno != EEXIST)
-		return err_sys(e, errno, "make the data folder of VP %s",
-			       v->name);
-	fd = openat(h->data, name,
-		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, errno, "open the data folder of VP %s",
-			       v->name);
-	if ((mkdirat(fd, "upper", 0755) < 0 && errno != EEXIST) ||
-	    (mkdirat(fd, "work", 0755) < 0 && errno != EEXIST))
-		return err_sys(e, errno, "make the data folders of VP %s",
-			       v->name);
-	*ret = steal_fd(fd);
-	return 0;
-}
-
 static int make_leaf(struct host *h, struct vp *v, struct err *e)
 {
 	const struct leaf_limits limits = {
@@ -383,7 +361,7 @@ int running_start(struct host *h, struct vp *v, const char *cause,
 		return 0;
 	r = check_start(h, v, e);
 	if (r == 0)
-		r = open_data(h, v, &data, e);
+		r = vpdata_open(h->vpdata, v, &data, e);
 	if (r == 0)
 		r = roster_start(h->roster, v, leaf, e);
 	if (r < 0)

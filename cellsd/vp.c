@@ -2,6 +2,7 @@
 #include "cellsd/vp.h"
 
 #include "lib/auto.h"
+#include "lib/box.h"
 #include "lib/err.h"
 #include "lib/text.h"
 
@@ -23,6 +24,7 @@ const struct vp_property vp_properties[] = {
 	PROPERTY("label", VP_TEXT, label),
 	PROPERTY("init", VP_TEXT, init),
 	PROPERTY("attention", VP_TEXT, attention),
+	PROPERTY("recovery", VP_TEXT, recovery),
 	PROPERTY("stop-signal", VP_INT, stop_signal),
 	PROPERTY("memory-max", VP_U64, memory_max),
 	PROPERTY("storage-max", VP_U64, storage_max),
@@ -40,8 +42,9 @@ int vp_conf_init(struct vp_conf *c, struct err *e)
 	c->label = strdup("");
 	c->init = strdup("/sbin/init");
 	c->attention = strdup("");
+	c->recovery = strdup("");
 	c->stop_signal = SIGTERM;
-	if (c->label && c->init && c->attention)
+	if (c->label && c->init && c->attention && c->recovery)
 		return 0;
 	vp_conf_fini(c);
 	return err_oom(e, "VP properties");
@@ -52,6 +55,7 @@ void vp_conf_fini(struct vp_conf *c)
 	free(c->label);
 	free(c->init);
 	free(c->attention);
+	free(c->recovery);
 	for (uint32_t i = 0; i < c->n_layers; i++)
 		free(c->layer[i]);
 	memset(c, 0, sizeof(*c));
@@ -121,6 +125,8 @@ int vp_conf_set(struct vp_conf *c, const char *name, const char *value,
 
 int vp_conf_check(const struct vp_conf *c, const char *vp, struct err *e)
 {
+	uint8_t point[BOX_POINT_SIZE];
+
 	if (strlen(c->label) > TEXT_MAX || strlen(c->attention) > TEXT_MAX ||
 	    strlen(c->init) > TEXT_MAX)
 		return err_set(e, EINVAL, "VP %s: text too long", vp);
@@ -130,6 +136,8 @@ int vp_conf_check(const struct vp_conf *c, const char *vp, struct err *e)
 	if (c->stop_signal < 1 || c->stop_signal > SIGRTMAX)
 		return err_set(e, EINVAL, "VP %s: stop signal %d", vp,
 			       c->stop_signal);
+	if (*c->recovery && text_unhex(c->recovery, point, sizeof(point)) < 0)
+		return err_set(e, EINVAL, "VP %s: no point to recover to", vp);
 	if (c->n_layers == 0)
 		return err_set(e, EINVAL, "VP %s: no layers", vp);
 	if (c->cpu_weight > 10000)

@@ -28,6 +28,7 @@ struct err;
 /* Properties of org.cells.Device1.Apply. Text is never NULL. */
 struct vp_conf {
 	char *label, *init, *attention;
+	char *recovery;		    /* the organisation's point in hex, or "" */
 	char *layer[VP_LAYERS_MAX]; /* digests, lowest first */
 	uint32_t n_layers;
 	int32_t stop_signal;
@@ -78,6 +79,11 @@ struct vp {
 	bool named;	   /* in the desired state */
 	bool auto_started; /* since the last boot */
 	bool erasing;	   /* its data is being deleted */
+	bool sealing;	   /* its key is being taken from the kernel */
+	struct {
+		unsigned int slots, keys; /* destroyed */
+		bool incomplete;
+	} sealed; /* by the last lock or wipe */
 	struct vp_conf conf;
 	struct vp_right right[CELLS_CLASS_COUNT];
 	uint32_t number; /* its range of ids; 0: none. Never used again */

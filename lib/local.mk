@@ -8,6 +8,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/adminconf.c %D%/adminconf.h \
 	%D%/audit.c %D%/audit.h \
 	%D%/auto.h \
+	%D%/box.c %D%/box.h \
 	%D%/bus.c %D%/bus.h \
 	%D%/chunk.c %D%/chunk.h \
 	%D%/class.c %D%/class.h \
@@ -37,6 +38,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/reason.c %D%/reason.h \
 	%D%/receipt.c %D%/receipt.h \
 	%D%/seal.c %D%/seal.h \
+	%D%/secret.c %D%/secret.h \
 	%D%/text.c %D%/text.h \
 	%D%/trust.c %D%/trust.h \
 	%D%/uri.c %D%/uri.h \

@@ -132,11 +132,11 @@ int seal_encrypt(const uint8_t key[32], const uint8_t nonce[SEAL_NONCE_SIZE],
 	return 0;
 }
 
-int seal_decrypt(const uint8_t key[32], const uint8_t nonce[SEAL_NONCE_SIZE],
-		 const void *aad, size_t aad_len, const void *data, size_t len,
-		 void **ret, size_t *ret_len, struct err *e)
+int seal_decrypt_into(const uint8_t key[32],
+		      const uint8_t nonce[SEAL_NONCE_SIZE], const void *aad,
+		      size_t aad_len, const void *data, size_t len,
+		      uint8_t *ret, struct err *e)
 {
-	auto_free uint8_t *out = NULL;
 	const uint8_t *in = data;
 	mbedtls_gcm_context gcm;
 	size_t plain;
@@ -145,14 +145,11 @@ int seal_decrypt(const uint8_t key[32], const uint8_t nonce[SEAL_NONCE_SIZE],
 	if (len < SEAL_TAG_SIZE)
 		return err_set(e, EACCES, "unseal: shorter than its tag");
 	plain = len - SEAL_TAG_SIZE;
-	out = malloc(plain + 1);
-	if (!out)
-		return err_oom(e, "unseal");
 	r = gcm_start(&gcm, key);
 	if (r == 0)
 		r = mbedtls_gcm_auth_decrypt(
 			&gcm, plain, nonce, SEAL_NONCE_SIZE, aad, aad_len,
-			in + plain, SEAL_TAG_SIZE, in, out);
+			in + plain, SEAL_TAG_SIZE, in, ret);
 	mbedtls_gcm_free(&gcm);
 	if (r == MBEDTLS_ERR_GCM_AUTH_FAILED)
 		return err_set(e, EACCES,
@@ -160,8 +157,23 @@ int seal_decrypt(const uint8_t key[32], const uint8_t nonce[SEAL_NONCE_SIZE],
 	if (r != 0)
 		return err_set(e, EIO, "unseal: mbedtls error -0x%04x",
 			       (unsigned int)-r);
-	out[plain] = '\0';
+	return 0;
+}
+
+int seal_decrypt(const uint8_t key[32], const uint8_t nonce[SEAL_NONCE_SIZE],
+		 const void *aad, size_t aad_len, const void *data, size_t len,
+		 void **ret, size_t *ret_len, struct err *e)
+{
+	auto_free uint8_t *out = malloc(len + 1);
+	int r;
+
+	if (!out)
+		return err_oom(e, "unseal");
+	r = seal_decrypt_into(key, nonce, aad, aad_len, data, len, out, e);
+	if (r < 0)
+		return r;
+	*ret_len = len - SEAL_TAG_SIZE;
+	out[*ret_len] = '\0';
 	*ret = steal(out);
-	*ret_len = plain;
 	return 0;
 }

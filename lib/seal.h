@@ -56,5 +56,10 @@ int seal_encrypt(const uint8_t key[32], const uint8_t nonce[SEAL_NONCE_SIZE],
 int seal_decrypt(const uint8_t key[32], const uint8_t nonce[SEAL_NONCE_SIZE],
 		 const void *aad, size_t aad_len, const void *data, size_t len,
 		 void **ret, size_t *ret_len, struct err *e);
+/* The same into the caller's len - SEAL_TAG_SIZE bytes: nothing is copied. */
+int seal_decrypt_into(const uint8_t key[32],
+		      const uint8_t nonce[SEAL_NONCE_SIZE], const void *aad,
+		      size_t aad_len, const void *data, size_t len,
+		      uint8_t *ret, struct err *e);
 
 #endif

@@ -51,14 +51,14 @@ def leftovers(scene):
 
 
 def mounts_left(scene, running):
-    """The stage holds layers only; nothing of it is seen by the host."""
+    """The stage holds layers and vaults only; nothing of it is seen by the host."""
     host = pathlib.Path("/proc/self/mountinfo").read_text()
     if str(scene.phone.folder) in host:
         return f"a mount is seen outside: {host}"
     own = pathlib.Path(f"/proc/{scene.phone.cellsd.child.pid}/mountinfo").read_text().splitlines()
     stage = f"{scene.phone.folder}/run/cellsd/stage"
     inside = [line.split()[4] for line in own if line.split()[4].startswith(stage + "/")]
-    stray = [m for m in inside if not m.startswith(stage + "/layers")]
+    stray = [m for m in inside if not m.startswith((stage + "/layers", stage + "/vaults"))]
     return f"mounts left on the stage: {stray}" if stray else None
 
 

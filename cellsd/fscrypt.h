@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Encrypted folders of ext4 and f2fs: fscrypt's v2 policies (linux/fscrypt.h,
+ * Documentation/filesystems/fscrypt.rst). Contents are AES-256-XTS, names
+ * AES-256-CTS. `fd` is any file of the file system.
+ */
+#ifndef CELLSD_FSCRYPT_H
+#define CELLSD_FSCRYPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cellsd/slots.h"
+
+struct err;
+struct secret;
+
+bool fscrypt_is_there(int fd);
+
+/* Gives the kernel the key, whose identifier must be that. */
+int fscrypt_add(int fd, const struct secret *key,
+		const uint8_t id[SLOTS_ID_SIZE], struct err *e);
+
+/* Encrypts an empty folder with the key; done before is no error. */
+int fscrypt_protect(int dir, const uint8_t id[SLOTS_ID_SIZE], struct err *e);
+
+/* Can the data be read by that key now? */
+bool fscrypt_has(int fd, const uint8_t id[SLOTS_ID_SIZE]);
+
+/*
+ * Takes the key from the kernel and makes sure that it is gone. -EBUSY: files
+ * are open, or a mount holds on to some; what they are can still be read.
+ */
+int fscrypt_remove(int fd, const uint8_t id[SLOTS_ID_SIZE], struct err *e);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A vault: a sparse file with an ext4 file system that knows fscrypt, for the
+ * data of one VP, mounted through a loop device. Its size is the VP's
+ * storage-max, which so holds without quotas of the host's file system; what
+ * one VP does to its file system is no other's trouble; and a sync or a wipe
+ * waits for nobody else's writes.
+ */
+#ifndef CELLSD_VAULT_H
+#define CELLSD_VAULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What is asked for below this gets this: ext4 with a journal needs room. */
+#define VAULT_SIZE_MIN (UINT64_C(16) * 1024 * 1024)
+
+struct err;
+
+/* Makes dir/name, whole or not at all. `max` 0: as large as what it is on. */
+int vault_make(int dir, const char *name, uint64_t max, struct err *e);
+
+/* Does a loop device have it? */
+bool vault_is_attached(int dir, const char *name);
+
+/* Its mount, not attached yet. -ENOENT: there is no such vault. A vault that is
+ * still mounted somewhere (by VPs, after a restart) is the same one. */
+int vault_mount(int dir, const char *name, int *ret, struct err *e);
+
+/* Grows a mounted vault to `max`; one that is larger stays as it is. */
+int vault_grow(int dir, const char *name, int mount, uint64_t max,
+	       struct err *e);
+
+/* Is it larger than it should be? It holds less only after a wipe. */
+bool vault_exceeds(int dir, const char *name, uint64_t max);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The data of VPs: encrypted folders, and the slots that hold their keys.
+ *
+ *   STATE/vps/work.17         the folder, where the host's file system has
+ *                             fscrypt and the VP's size is not limited, or
+ *   STATE/vps/work.17.vault   a file with a file system for it (vault.h)
+ *   STATE/keys/work.17        its slots (slots.h)
+ *   STATE/device.key          32 random bytes that wrap the device slots
+ *
+ * A VP has a passcode slot or a device slot, so that it needs a passcode or
+ * none; and a recovery slot, if the organisation has a key for that. A VP that
+ * was locked and has a recovery slot has no device slot.
+ */
+#ifndef CELLSD_VPDATA_H
+#define CELLSD_VPDATA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cellsd/slots.h"
+
+#define VPDATA_NAME_SIZE (VP_NAME_SIZE + 24)
+#define VPDATA_VAULT ".vault"
+
+struct err;
+struct secret;
+struct vpdata;
+
+/* Vaults are mounted below the stage's folder `vaults`. */
+int vpdata_new(const char *state_dir, int stage, struct vpdata **ret,
+	       struct err *e);
+void vpdata_free(struct vpdata *d);
+
+/* "work.17": the VP's files, which are of one range of ids only. */
+void vpdata_name(const struct vp *v, char ret[VPDATA_NAME_SIZE]);
+/* The folder of all VPs' data; borrowed. */
+int vpdata_folder(const struct vpdata *d);
+
+/*
+ * The VP's folder with `upper` and `work`, readable; what is not there is made.
+ * *ret is the caller's. err.vp-state: its key is not to be had.
+ */
+int vpdata_open(struct vpdata *d, const struct vp *v, int *ret, struct err *e);
+
+/* Can the data be read now? */
+bool vpdata_is_open(struct vpdata *d, const struct vp *v);
+/* Could it be, without anybody's help? Also if there is none yet. */
+bool vpdata_can_open(struct vpdata *d, const struct vp *v);
+
+/*
+ * Takes the key from the kernel and unmounts the vault. -EBUSY: something still
+ * holds files open. *ret_keys: how many keys there were.
+ */
+int vpdata_evict(struct vpdata *d, const struct vp *v, unsigned int *ret_keys,
+		 struct err *e);
+
+/* After eviction: destroys the device slot, if there is a recovery slot. */
+int vpdata_bar(struct vpdata *d, const struct vp *v, unsigned int *ret_slots,
+	       struct err *e);
+
+/* Who brings the key back: nobody (the device slot), a passcode, or the key. */
+enum vpdata_by { VPDATA_DEVICE, VPDATA_PASSCODE, VPDATA_KEY };
+
+/* err.password. The key itself replaces a passcode by a device slot. */
+int vpdata_unlock(struct vpdata *d, const struct vp *v, enum vpdata_by by,
+		  const struct secret *secret, struct err *e);
+
+/* Takes the old one (or none, where there is none); an empty new one: none from
+ * now on. err.password. */
+int vpdata_set_passcode(struct vpdata *d, const struct vp *v,
+			const struct secret *old, const struct secret *fresh,
+			struct err *e);
+
+/* Makes slots and size what the VP's properties say, as far as can be now. */
+void vpdata_settle(struct vpdata *d, const struct vp *v);
+
+/* Overwrites and unlinks all slots. */
+int vpdata_shred(struct vpdata *d, const struct vp *v, struct err *e);
+
+/* The secrets that a VP finds at its start; replaces those before. The data
+ * must be open. */
+int vpdata_put_secrets(struct vpdata *d, const struct vp *v, const void *data,
+		       size_t len, struct err *e);
+
+struct vpdata_info {
+	char medium[48]; /* "vault on ext4"; "": no data yet */
+	unsigned int n_slots;
+	bool has[SLOT_RECOVERY + 1]; /* slots, by type */
+	bool open, too_large;
+	char id[2 * SLOTS_ID_SIZE + 1];
+	uint8_t point[BOX_POINT_SIZE], box[SLOTS_BOX_SIZE]; /* recovery */
+};
+void vpdata_tell(struct vpdata *d, const struct vp *v, struct vpdata_info *ret);
+
+static inline void vpdata_freep(struct vpdata **d)
+{
+	vpdata_free(*d);
+}
+
+#endif

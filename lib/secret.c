@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/secret.h"
+
+#include "lib/err.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+int secret_new(struct secret **ret, struct err *e)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	struct secret *s =
+		mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, flags, -1, 0);
+
+	if (s == MAP_FAILED)
+		return err_sys(e, errno, "make room for a key");
+	if (mlock(s, sizeof(*s)) < 0 ||
+	    madvise(s, sizeof(*s), MADV_DONTDUMP) < 0 ||
+	    madvise(s, sizeof(*s), MADV_WIPEONFORK) < 0) {
+		int code = errno;
+
+		munmap(s, sizeof(*s));
+		return err_sys(e, code, "lock a key into memory");
+	}
+	*ret = s;
+	return 0;
+}
+
+void secret_free(struct secret *s)
+{
+	if (!s)
+		return;
+	explicit_bzero(s, sizeof(*s));
+	munmap(s, sizeof(*s));
+}

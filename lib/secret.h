@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A key or passcode in memory: on a page of its own that is not swapped
+ * (mlock(2)), not dumped and not given to children, and zeroed when freed.
+ */
+#ifndef LIB_SECRET_H
+#define LIB_SECRET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SECRET_MAX 4088
+
+struct err;
+
+struct secret {
+	size_t len;
+	uint8_t bytes[SECRET_MAX];
+};
+
+/* Empty; the bytes are 0. */
+int secret_new(struct secret **ret, struct err *e);
+void secret_free(struct secret *s);
+
+static inline void secret_freep(struct secret **s)
+{
+	secret_free(*s);
+}
+
+#endif
