@@ -2,6 +2,7 @@
 #include "cellsd/devbus.h"
 
 #include "cellsd/desired.h"
+#include "cellsd/devkeys.h"
 #include "cellsd/devquery.h"
 #include "cellsd/erase.h"
 #include "cellsd/front.h"
@@ -14,21 +15,15 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "lib/secret.h"
-#include "lib/text.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
-#define PASSCODE_MAX 1024
 #define NAME_TRIES 100
 #define NAME_PAUSE_NS 20000000
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 struct devbus {
 	sd_bus *bus;
@@ -97,29 +92,15 @@ static int reply_empty(struct answer *a)
 	return sd_bus_reply_method_return(a->call, "");
 }
 
-/* With the recovery slot: by it the organisation can give the key back. */
 static int reply_locked(struct answer *a)
 {
 	struct vp *v = roster_find(a->d->host->roster, a->vp);
-	auto_free char *box = NULL;
-	struct vpdata_info info;
 	struct err e;
 
-	if (!v) {
-		err_reason(&e, REASON_NO_SUCH_VP, "VP %s is gone", a->vp);
-		return bus_reply_err(a->call, &e);
-	}
-	vpdata_tell(a->d->host->vpdata, v, &info);
-	box = text_base64(info.box,
-			  info.has[SLOT_RECOVERY] ? sizeof(info.box) : 0);
-	if (!box)
-		return -ENOMEM;
-	return sd_bus_reply_method_return(
-		a->call, "a{sv}", 8, "method", "s",
-		v->sealed.incomplete ? "stopped" : "key evicted", "medium", "s",
-		info.medium, "slots", "u", v->sealed.slots, "keys", "u",
-		v->sealed.keys, "incomplete", "b", v->sealed.incomplete, "key",
-		"s", info.id, "number", "u", v->number, "recovery", "s", box);
+	if (v)
+		return devkeys_reply_locked(a->d->host, v, a->call);
+	err_reason(&e, REASON_NO_SUCH_VP, "VP %s is gone", a->vp);
+	return bus_reply_err(a->call, &e);
 }
 
 static int reply_job(sd_bus_message *m, const struct roster_job *job)
@@ -276,80 +257,36 @@ static int do_lock(struct devbus *d, sd_bus_message *m, struct err *e)
 	return r < 0 ? r : 1;
 }
 
-/* The bytes of a sealed memfd, so that nobody changes them meanwhile. */
-static int read_secret(int fd, const char *vp, struct secret **ret,
-		       struct err *e)
-{
-	AUTO(secret_freep) struct secret *s = NULL;
-	int seals = fcntl(fd, F_GET_SEALS);
-	struct stat st;
-	int r;
-
-	if (seals < 0 || fstat(fd, &st) < 0 || st.st_size > PASSCODE_MAX)
-		return err_set(e, EINVAL, "VP %s: the passcode is no memfd",
-			       vp);
-	if (st.st_size > 0 && (seals & SEALS) != SEALS)
-		return err_set(e, EINVAL, "VP %s: the passcode is not sealed",
-			       vp);
-	r = secret_new(&s, e);
-	if (r < 0)
-		return r;
-	if (pread(fd, s->bytes, (size_t)st.st_size, 0) != st.st_size)
-		return err_set(e, EIO, "VP %s: read the passcode", vp);
-	s->len = (size_t)st.st_size;
-	*ret = steal(s);
-	return 0;
-}
-
-/* Nothing in it: policyd vouches, and the device slot opens. */
-static int unlock(struct devbus *d, sd_bus_message *m, enum vpdata_by by,
-		  struct err *e)
-{
-	AUTO(secret_freep) struct secret *secret = NULL;
-	struct vp *v;
-	int fd, r = read_vp(d, m, &v, e);
-
-	if (r < 0)
-		return r;
-	r = sd_bus_message_read(m, "h", &fd);
-	if (r < 0)
-		return err_sys(e, -r, "read Unlock");
-	r = read_secret(fd, v->name, &secret, e);
-	if (r == 0)
-		r = host_unlock(d->host, v,
-				secret->len == 0 ? VPDATA_DEVICE : by, secret,
-				e);
-	return r < 0 ? r : sent(sd_bus_reply_method_return(m, ""), e);
-}
-
 static int do_unlock(struct devbus *d, sd_bus_message *m, struct err *e)
 {
-	return unlock(d, m, VPDATA_PASSCODE, e);
+	struct vp *v;
+	int r = read_vp(d, m, &v, e);
+
+	return r < 0 ? r : devkeys_unlock(d->host, v, m, VPKEYS_PASSCODE, e);
 }
 
 static int do_unlock_by_key(struct devbus *d, sd_bus_message *m, struct err *e)
 {
-	return unlock(d, m, VPDATA_KEY, e);
+	struct vp *v;
+	int r = read_vp(d, m, &v, e);
+
+	return r < 0 ? r : devkeys_unlock(d->host, v, m, VPKEYS_KEY, e);
 }
 
 static int do_set_passcode(struct devbus *d, sd_bus_message *m, struct err *e)
 {
-	AUTO(secret_freep) struct secret *old = NULL, *fresh = NULL;
-	int old_fd, fresh_fd, r;
 	struct vp *v;
+	int r = read_vp(d, m, &v, e);
 
-	r = read_vp(d, m, &v, e);
-	if (r < 0)
-		return r;
-	r = sd_bus_message_read(m, "hh", &old_fd, &fresh_fd);
-	if (r < 0)
-		return err_sys(e, -r, "read SetPasscode");
-	r = read_secret(old_fd, v->name, &old, e);
-	if (r == 0)
-		r = read_secret(fresh_fd, v->name, &fresh, e);
-	if (r == 0)
-		r = host_set_passcode(d->host, v, old, fresh, e);
-	return r < 0 ? r : sent(sd_bus_reply_method_return(m, ""), e);
+	return r < 0 ? r : devkeys_set_passcode(d->host, v, m, e);
+}
+
+static int do_secrets(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	struct vp *v;
+	int r = read_vp(d, m, &v, e);
+
+	return r < 0 ? r : devkeys_secrets(d->host, v, m, e);
 }
 
 static bool is_job_id(const char *s)
@@ -509,6 +446,7 @@ static int do_console(struct devbus *d, sd_bus_message *m, struct err *e)
 	X("Unlock", "sh", "", BUS_POLICY, do_unlock)                           \
 	X("UnlockByKey", "sh", "", BUS_POLICY, do_unlock_by_key)               \
 	X("SetPasscode", "shh", "", BUS_POLICY, do_set_passcode)               \
+	X("Secrets", "sh", "", BUS_POLICY, do_secrets)                         \
 	X("Wipe", "ss", "a{sv}", BUS_POLICY, do_wipe)                          \
 	X("Remove", "ss", "a{sv}", BUS_POLICY, do_remove)                      \
 	X("Forget", "s", "", BUS_POLICY, do_forget)                            \

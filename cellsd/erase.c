@@ -259,7 +259,7 @@ static int on_exit_of(sd_event_source *s, int fd, uint32_t events, void *arg)
 
 static int spawn(struct erasure *x, const char *folder, struct err *e)
 {
-	char vault[VPDATA_NAME_SIZE + sizeof(VPDATA_VAULT)];
+	char vault[VPKEYS_NAME_SIZE + sizeof(VPDATA_VAULT)];
 	struct clone_args args = {
 		.flags = CLONE_PIDFD,
 		.pidfd = (uint64_t)(uintptr_t)&x->pidfd,
@@ -292,7 +292,7 @@ static int spawn(struct erasure *x, const char *folder, struct err *e)
 void erase_begin(struct host *h, struct vp *v)
 {
 	struct erasure *x;
-	char folder[VPDATA_NAME_SIZE];
+	char folder[VPKEYS_NAME_SIZE];
 	struct err e;
 	int r;
 
@@ -308,7 +308,7 @@ void erase_begin(struct host *h, struct vp *v)
 	x->h = h;
 	x->pidfd = x->measured = x->go = -1;
 	memcpy(x->name, v->name, sizeof(x->name));
-	vpdata_name(v, folder);
+	vpkeys_name(v, folder);
 	r = spawn(x, folder, &e);
 	if (r == 0)
 		r = sd_event_add_io(h->options.loop, &x->on_measured,

@@ -2,6 +2,7 @@
 #include "cellsd/host.h"
 
 #include "cellsd/front.h"
+#include "cellsd/handover.h"
 #include "cellsd/hardware.h"
 #include "cellsd/hotplug.h"
 #include "cellsd/jail.h"
@@ -438,7 +439,7 @@ int host_lock(struct host *h, struct vp *v, host_done_fn *fn, void *arg,
 	return r;
 }
 
-int host_unlock(struct host *h, struct vp *v, enum vpdata_by by,
+int host_unlock(struct host *h, struct vp *v, enum vpkeys_by by,
 		const struct secret *secret, struct err *e)
 {
 	int r;
@@ -472,6 +473,26 @@ int host_set_passcode(struct host *h, struct vp *v, const struct secret *old,
 				  "set the passcode of VP %s: it is %s",
 				  v->name, vpstate_name(v->state));
 	return vpdata_set_passcode(h->vpdata, v, old, fresh, e);
+}
+
+int host_put_secrets(struct host *h, struct vp *v, const void *data, size_t len,
+		     struct err *e)
+{
+	auto_close int dir = -1;
+	int r;
+
+	if (v->state == VPSTATE_LOCKED || v->state == VPSTATE_WIPING ||
+	    v->sealing)
+		return err_reason(e, REASON_VP_STATE,
+				  "keep secrets of VP %s: it is %s", v->name,
+				  vpstate_name(v->state));
+	r = vpdata_open(h->vpdata, v, &dir, e);
+	if (r == 0)
+		r = handover_keep(dir, data, len, e);
+	/* A daemon that was started after the VP does not hold its /run. */
+	if (r == 0 && v->run && v->run->dir >= 0)
+		r = handover_give(dir, v->run->dir, vp_base(v), e);
+	return r;
 }
 
 int host_erase(struct host *h, struct vp *v, const char *job, bool remove,

@@ -109,11 +109,15 @@ int host_lock(struct host *h, struct vp *v, host_done_fn *fn, void *arg,
 	      struct err *e);
 int host_erase(struct host *h, struct vp *v, const char *job, bool remove,
 	       host_done_fn *fn, void *arg, struct err *e);
-int host_unlock(struct host *h, struct vp *v, enum vpdata_by by,
+int host_unlock(struct host *h, struct vp *v, enum vpkeys_by by,
 		const struct secret *secret, struct err *e);
 /* Not of a locked VP. err.password, err.vp-state. */
 int host_set_passcode(struct host *h, struct vp *v, const struct secret *old,
 		      const struct secret *fresh, struct err *e);
+
+/* What the VP finds in /run/cells/secrets, now and at each start. */
+int host_put_secrets(struct host *h, struct vp *v, const void *data, size_t len,
+		     struct err *e);
 
 /* Calls and forgets all who wait for v's end. */
 void host_tell_waiters(struct vp *v, const struct err *e);

@@ -12,6 +12,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/devbus.c %D%/devbus.h \
 	%D%/devnsgate.c \
 	%D%/devnslink.c %D%/devnslink.h \
+	%D%/devkeys.c %D%/devkeys.h \
 	%D%/devquery.c %D%/devquery.h \
 	%D%/erase.c %D%/erase.h \
 	%D%/front.c %D%/front.h \
@@ -19,6 +20,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/fscrypt.c %D%/fscrypt.h \
 	%D%/guest.c %D%/guest.h \
 	%D%/holder.c %D%/holder.h \
+	%D%/handover.c %D%/handover.h \
 	%D%/host.c %D%/host.h \
 	%D%/hardware.c %D%/hardware.h \
 	%D%/hotplug.c %D%/hotplug.h \
@@ -47,6 +49,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/visit.c %D%/visit.h \
 	%D%/vp.c %D%/vp.h \
 	%D%/vpdata.c %D%/vpdata.h \
+	%D%/vpkeys.c %D%/vpkeys.h \
 	%D%/vpstate.c %D%/vpstate.h
 
 # What the root daemon may link; tests/lint/test_cellsd_links.sh holds it to that.

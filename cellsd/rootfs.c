@@ -505,7 +505,7 @@ static int put_console(int root, uint32_t base, struct rootfs *t, struct err *e)
 int rootfs_build(int stage, const struct rootfs_plan *p, struct rootfs *ret,
 		 struct err *e)
 {
-	auto_close int root = -1, dev = -1;
+	auto_close int root = -1, dev = -1, run = -1;
 	int r = put_root(stage, p, &root, e);
 
 	if (r == 0)
@@ -520,7 +520,7 @@ int rootfs_build(int stage, const struct rootfs_plan *p, struct rootfs *ret,
 			      MOUNT_ATTR_NODEV, NULL, e);
 	if (r == 0)
 		r = put_tmpfs(root, "run", p->base, "0755", "25%",
-			      MOUNT_ATTR_NODEV, NULL, e);
+			      MOUNT_ATTR_NODEV, &run, e);
 	if (r == 0)
 		r = put_fresh(stage, root, p, e);
 	if (r == 0)
@@ -528,5 +528,6 @@ int rootfs_build(int stage, const struct rootfs_plan *p, struct rootfs *ret,
 	if (r < 0)
 		return r;
 	ret->dev = steal_fd(dev);
+	ret->run = steal_fd(run);
 	return 0;
 }

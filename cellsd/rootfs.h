@@ -41,6 +41,7 @@ struct rootfs_plan {
 
 struct rootfs {
 	int dev;     /* the VP's /dev, for nodes that come later */
+	int run;     /* its /run */
 	int console; /* master side of its console */
 	int tty;     /* slave side: held open, the master never hangs up */
 };

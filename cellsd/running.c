@@ -3,6 +3,7 @@
 
 #include "cellsd/birth.h"
 #include "cellsd/front.h"
+#include "cellsd/handover.h"
 #include "cellsd/host.h"
 #include "cellsd/hotplug.h"
 #include "cellsd/label.h"
@@ -280,7 +281,7 @@ static int build(struct host *h, const struct vp *v, const struct birth *b,
 static int begin(struct host *h, struct vp *v, int data, struct err *e)
 {
 	AUTO(birth_fini) struct birth b = BIRTH_NONE;
-	struct rootfs tree = { -1, -1, -1 };
+	struct rootfs tree = { -1, -1, -1, -1 };
 	char label[LABEL_SIZE];
 	struct birth_plan plan = {
 		.name = v->name,
@@ -302,8 +303,11 @@ static int begin(struct host *h, struct vp *v, int data, struct err *e)
 	if (r == 0)
 		r = build(h, v, &b, data, &tree, e);
 	v->run->dev = tree.dev;
+	v->run->dir = tree.run;
 	v->run->console = tree.console;
 	v->run->tty = tree.tty;
+	if (r == 0)
+		r = handover_give(data, tree.run, vp_base(v), e);
 	if (r == 0)
 		r = birth_finish(&b, e);
 	rootfs_sweep(h->stage);

@@ -10,7 +10,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <mbedtls/hkdf.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,14 +33,10 @@ const char *slots_type_name(enum slot_type t)
 int slots_identify(const struct secret *key, uint8_t ret[SLOTS_ID_SIZE],
 		   struct err *e)
 {
-	int r = mbedtls_hkdf(mbedtls_md_info_from_type(MBEDTLS_MD_SHA512), NULL,
-			     0, key->bytes, key->len,
-			     (const unsigned char *)IDENTIFIER_INFO,
+	int r = hash_hkdf512(key->bytes, key->len, IDENTIFIER_INFO,
 			     sizeof(IDENTIFIER_INFO) - 1, ret, SLOTS_ID_SIZE);
 
-	return r == 0 ? 0
-		      : err_set(e, EIO, "identify a key: mbedtls error -0x%04x",
-				(unsigned int)-r);
+	return r < 0 ? err_sys(e, -r, "identify a key") : 0;
 }
 
 /* ---- blocks */

@@ -174,7 +174,7 @@ struct vp_run *vp_run_new(const char *leaf_name)
 
 	if (!r)
 		return NULL;
-	r->leaf = r->pidfd = r->events = r->dev = -1;
+	r->leaf = r->pidfd = r->events = r->dev = r->dir = -1;
 	r->console = r->tty = -1;
 	snprintf(r->leaf_name, sizeof(r->leaf_name), "%s", leaf_name);
 	return r;
@@ -192,6 +192,7 @@ void vp_run_free(struct vp_run *r)
 	auto_closep(&r->pidfd);
 	auto_closep(&r->events);
 	auto_closep(&r->dev);
+	auto_closep(&r->dir);
 	auto_closep(&r->console);
 	auto_closep(&r->tty);
 	free(r->nodes);

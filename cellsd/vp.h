@@ -64,6 +64,7 @@ struct vp_run {
 	pid_t pid;
 	char leaf_name[VP_LEAF_SIZE];
 	int leaf, pidfd, events, dev;
+	int dir;	  /* the VP's /run; -1 after a restart of the daemon */
 	int console, tty; /* master and slave side */
 	uint64_t since_ns;
 	uint32_t allowed; /* classes the kernel lets it open, a bit each */

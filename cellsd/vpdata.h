@@ -5,12 +5,7 @@
  *   STATE/vps/work.17         the folder, where the host's file system has
  *                             fscrypt and the VP's size is not limited, or
  *   STATE/vps/work.17.vault   a file with a file system for it (vault.h)
- *   STATE/keys/work.17        its slots (slots.h)
- *   STATE/device.key          32 random bytes that wrap the device slots
- *
- * A VP has a passcode slot or a device slot, so that it needs a passcode or
- * none; and a recovery slot, if the organisation has a key for that. A VP that
- * was locked and has a recovery slot has no device slot.
+ * vpkeys.h tells where their keys are.
  */
 #ifndef CELLSD_VPDATA_H
 #define CELLSD_VPDATA_H
@@ -18,9 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cellsd/slots.h"
+#include "cellsd/vpkeys.h"
 
-#define VPDATA_NAME_SIZE (VP_NAME_SIZE + 24)
 #define VPDATA_VAULT ".vault"
 
 struct err;
@@ -32,8 +26,6 @@ int vpdata_new(const char *state_dir, int stage, struct vpdata **ret,
 	       struct err *e);
 void vpdata_free(struct vpdata *d);
 
-/* "work.17": the VP's files, which are of one range of ids only. */
-void vpdata_name(const struct vp *v, char ret[VPDATA_NAME_SIZE]);
 /* The folder of all VPs' data; borrowed. */
 int vpdata_folder(const struct vpdata *d);
 
@@ -59,11 +51,8 @@ int vpdata_evict(struct vpdata *d, const struct vp *v, unsigned int *ret_keys,
 int vpdata_bar(struct vpdata *d, const struct vp *v, unsigned int *ret_slots,
 	       struct err *e);
 
-/* Who brings the key back: nobody (the device slot), a passcode, or the key. */
-enum vpdata_by { VPDATA_DEVICE, VPDATA_PASSCODE, VPDATA_KEY };
-
 /* err.password. The key itself replaces a passcode by a device slot. */
-int vpdata_unlock(struct vpdata *d, const struct vp *v, enum vpdata_by by,
+int vpdata_unlock(struct vpdata *d, const struct vp *v, enum vpkeys_by by,
 		  const struct secret *secret, struct err *e);
 
 /* Takes the old one (or none, where there is none); an empty new one: none from
@@ -77,11 +66,6 @@ void vpdata_settle(struct vpdata *d, const struct vp *v);
 
 /* Overwrites and unlinks all slots. */
 int vpdata_shred(struct vpdata *d, const struct vp *v, struct err *e);
-
-/* The secrets that a VP finds at its start; replaces those before. The data
- * must be open. */
-int vpdata_put_secrets(struct vpdata *d, const struct vp *v, const void *data,
-		       size_t len, struct err *e);
 
 struct vpdata_info {
 	char medium[48]; /* "vault on ext4"; "": no data yet */

@@ -3,6 +3,7 @@
 
 #include "lib/auto.h"
 
+#include <mbedtls/hkdf.h>
 #include <mbedtls/platform_util.h>
 #include <mbedtls/sha256.h>
 #include <string.h>
@@ -110,6 +111,15 @@ void hash_hmac(const void *key, size_t key_len, const struct hash_part *parts,
 	mbedtls_sha256_free(sha(&h));
 	mbedtls_platform_zeroize(inner, sizeof(inner));
 	mbedtls_platform_zeroize(outer, sizeof(outer));
+}
+
+int hash_hkdf512(const void *key, size_t key_len, const void *info,
+		 size_t info_len, void *ret, size_t len)
+{
+	return mbedtls_hkdf(mbedtls_md_info_from_type(MBEDTLS_MD_SHA512), NULL,
+			    0, key, key_len, info, info_len, ret, len) == 0
+		       ? 0
+		       : -ENOMEM;
 }
 
 int hash_compare(const void *a, const void *b, size_t len)

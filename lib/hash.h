@@ -33,6 +33,11 @@ struct hash_part {
 void hash_hmac(const void *key, size_t key_len, const struct hash_part *parts,
 	       size_t n, uint8_t ret[HASH_SIZE]);
 
+/* HKDF-SHA512 (RFC 5869) without a salt; at most 255 * 64 bytes. 0 or -ENOMEM.
+ */
+int hash_hkdf512(const void *key, size_t key_len, const void *info,
+		 size_t info_len, void *ret, size_t len);
+
 /* In a time that does not depend on the bytes. 0: equal. */
 int hash_compare(const void *a, const void *b, size_t len);
 

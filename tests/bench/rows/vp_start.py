@@ -120,7 +120,8 @@ class Ours:
         world.closers.append(self.end_caller)
         self.apply()
         self.call("Start", "s", "work")
-        self.upper = next((world.folder / "cellsd/vps").glob("work.*/upper"))
+        stage = pathlib.Path(f"/proc/{daemon.child.pid}/root{world.folder}/run/stage")
+        self.upper = next(stage.glob("vaults/work.*.vault/data/upper"))
         self.call("Stop", "s", "work")
 
     def remove_group(self):

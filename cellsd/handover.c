@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/handover.h"
+
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include <string.h>
+#include <sys/stat.h>
+
+#define NAME "secrets"
+#define FRESH NAME ".new"
+#define FOLDER "cells"
+#define CREATE (O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC)
+
+static int write_file(int dir, uint32_t owner, const void *data, size_t len,
+		      struct err *e)
+{
+	auto_close int fd = -1;
+	int r;
+
+	if (unlinkat(dir, FRESH, 0) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "write " FRESH);
+	fd = openat(dir, FRESH, CREATE, 0400);
+	if (fd < 0)
+		return err_sys(e, errno, "write " FRESH);
+	r = io_write_all(fd, data, len);
+	if (r < 0)
+		return err_sys(e, -r, "write " FRESH);
+	if (fchown(fd, owner, owner) < 0 || fsync(fd) < 0 ||
+	    renameat(dir, FRESH, dir, NAME) < 0)
+		return err_sys(e, errno, "write " NAME);
+	return 0;
+}
+
+int handover_keep(int data, const void *secrets, size_t len, struct err *e)
+{
+	int r = write_file(data, 0, secrets, len, e);
+
+	if (r == 0 && fsync(data) < 0)
+		r = err_sys(e, errno, "keep secrets");
+	return r;
+}
+
+/* Safe because the VP's root can put anything into its /run but a link that is
+ * followed, and the file is new and its own. */
+static int open_folder(int run, uint32_t base, int *ret, struct err *e)
+{
+	if (mkdirat(run, FOLDER, 0755) == 0) {
+		if (fchownat(run, FOLDER, base, base, AT_SYMLINK_NOFOLLOW) < 0)
+			return err_sys(e, errno, "make /run/" FOLDER);
+	} else if (errno != EEXIST) {
+		return err_sys(e, errno, "make /run/" FOLDER);
+	}
+	*ret = openat(run, FOLDER,
+		      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return *ret < 0 ? err_sys(e, errno, "open /run/" FOLDER) : 0;
+}
+
+int handover_give(int data, int run, uint32_t base, struct err *e)
+{
+	auto_close int fd =
+		openat(data, NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	auto_close int dir = -1;
+	auto_free char *text = NULL;
+	size_t len = 0;
+	int r;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(e, errno, "open " NAME);
+	r = io_read_fd(fd, NAME, HANDOVER_MAX, &text, &len, e);
+	if (r == 0)
+		r = open_folder(run, base, &dir, e);
+	if (r == 0)
+		r = write_file(dir, base, text, len, e);
+	if (text)
+		explicit_bzero(text, len);
+	return r;
+}
