@@ -187,20 +187,35 @@ static void end_within(struct vp_run *run, uint64_t ms)
 	sd_event_source_set_enabled(run->on_timeout, SD_EVENT_ONESHOT);
 }
 
-/* From outside, a signal reaches a pid namespace's init only if it handles it.
+/* It waits for signals in rt_sigtimedwait(2), as busybox's init does. */
+static bool waits_for_signals(pid_t pid)
+{
+	char path[64];
+	auto_fclose FILE *f = NULL;
+	int call;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+	f = fopen(path, "re");
+	return f && fscanf(f, "%d", &call) == 1 && call == SYS_rt_sigtimedwait;
+}
+
+/*
+ * From outside, a signal reaches a pid namespace's init only if it handles it,
+ * or keeps it to fetch it later, as systemd does.
  */
 static bool handles(pid_t pid, int signal_number)
 {
 	char path[64], line[256];
-	unsigned long long caught = 0;
+	unsigned long long mask, all = 0;
 	auto_fclose FILE *f = NULL;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "SigCgt: %llx", &caught) == 1)
-			break;
-	return caught >> (signal_number - 1) & 1;
+		if (sscanf(line, "SigBlk: %llx", &mask) == 1 ||
+		    sscanf(line, "SigCgt: %llx", &mask) == 1)
+			all |= mask;
+	return all >> (signal_number - 1) & 1 || waits_for_signals(pid);
 }
 
 void running_end(struct host *h, struct vp *v, bool force, const char *cause)
