@@ -298,17 +298,6 @@ static int insert(struct request *rq, const struct applicant *a, struct err *e)
 	return r;
 }
 
-/* A channel of the old epoch is over. */
-static void cut_old(struct server *s, const char *device)
-{
-	struct devchan *c = presence_find(s->presence, device);
-
-	if (!c)
-		return;
-	presence_remove(s->presence, c);
-	devchan_close(c);
-}
-
 int admission_device(struct request *rq, struct err *e)
 {
 	AUTO(applicant_fini) struct applicant a = { 0 };
@@ -329,7 +318,7 @@ int admission_device(struct request *rq, struct err *e)
 		r = anchor_after(s, 0, &roots, e);
 	if (r < 0)
 		return r;
-	cut_old(s, a.device);
+	presence_drop(s->presence, a.device);
 	snprintf(rq->caller.name, sizeof(rq->caller.name), "%s", a.device);
 	request_note(rq, a.device, a.device, a.group, NULL,
 		     json_pack("{s:s, s:s, s:s}", "epoch", a.epoch, "enrolment",

@@ -7,6 +7,8 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "mgmt-server/archive.h"
+#include "mgmt-server/archiveview.h"
+#include "mgmt-server/compose.h"
 #include "mgmt-server/handlers.h"
 #include "mgmt-server/pki.h"
 #include "mgmt-server/presence.h"
@@ -90,7 +92,7 @@ int anchor_json(struct request *rq, int64_t version, json_t **ret,
 		snprintf(sha256, sizeof(sha256), "%s", db_text(st, 0));
 	sqlite3_reset(st);
 	*ret = NULL;
-	r = sha256[0] ? archive_json(rq, sha256, ret, e) : 0;
+	r = sha256[0] ? archiveview_json(rq, sha256, ret, e) : 0;
 	rq->answer.etag[0] = '\0';
 	if (!*ret)
 		*ret = json_null();
@@ -113,7 +115,7 @@ int anchor_list(struct request *rq, struct err *e)
 	while ((r = db_step(db, st, e)) > 0) {
 		json_t *j = NULL;
 
-		r = archive_json(rq, db_text(st, 0), &j, e);
+		r = archiveview_json(rq, db_text(st, 0), &j, e);
 		if (r < 0)
 			return r;
 		request_set(j, "envelope", json_loads(db_text(st, 1), 0, NULL));
@@ -250,6 +252,8 @@ static int keep(struct request *rq, struct next_root *n, struct err *e)
 	r = anchor_load(s, e);
 	if (r == 0)
 		r = archive_revalidate(s, e);
+	if (r == 0)
+		r = compose_changed(s, e);
 	return r;
 }
 
@@ -271,14 +275,14 @@ int anchor_submit(struct request *rq, struct err *e)
 	if (server_root(rq->server) &&
 	    memcmp(server_root(rq->server)->head.digest, n.env->digest,
 		   HASH_SIZE) == 0) {
-		r = archive_json(rq, sha256, &answer, e);
+		r = archiveview_json(rq, sha256, &answer, e);
 		return r < 0 ? r : request_json(rq, 200, answer, e);
 	}
 	r = judge(rq->server, &n, e);
 	if (r == 0)
 		r = keep(rq, &n, e);
 	if (r == 0)
-		r = archive_json(rq, sha256, &answer, e);
+		r = archiveview_json(rq, sha256, &answer, e);
 	if (r < 0)
 		return r;
 	snprintf(object, sizeof(object), "root/%u", n.doc->head.version);

@@ -17,8 +17,10 @@
 
 struct envelope;
 struct err;
-struct request;
 struct server;
+
+/* As a condition in SQL, on the table of documents. */
+#define ARCHIVE_IS_VALID "state IN ('valid', 'active', 'superseded')"
 
 /* A valid document that was chosen, without its content. */
 struct archive_pick {
@@ -72,11 +74,8 @@ int archive_store(struct server *s, const struct archive_row *row,
 /* Times against the server's clock: err.expired, err.not-yet-valid. */
 int archive_check_times(const struct doc_head *head, struct err *e);
 
-/* The document as JSON, by digest. 1 found, 0 none. */
-int archive_json(struct request *rq, const char *sha256, json_t **ret,
-		 struct err *e);
-
-/* After a new root: what is valid under it, and what is not any more. */
+/* After a new root: what is valid under it, and what is not any more. What
+ * follows from that is the caller's: compose_changed(). */
 int archive_revalidate(struct server *s, struct err *e);
 
 #endif

@@ -31,6 +31,8 @@ enum right {
 unsigned int bearer_role_rights(const char *role);
 /* "read", ..., "submit" */
 const char *bearer_right_name(enum right r);
+/* The names of all in the set. */
+json_t *bearer_rights(unsigned int rights);
 
 struct bearer {
 	char id[17];   /* of the token; "": nobody */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One device's channel (schema/ws/cells.v1.md) without sockets: messages in,
- * messages out. The device is who its certificate says, whatever it writes.
+ * One device's channel, without sockets: who it is, and the messages that wait
+ * to be sent. What is said on it is devtalk.h's.
  */
 #ifndef MGMT_DEVCHAN_H
 #define MGMT_DEVCHAN_H
@@ -13,7 +13,6 @@
 #include "lib/json.h"
 
 struct err;
-struct presence;
 struct server;
 
 #define DEVCHAN_MESSAGE_MAX (1024 * 1024)
@@ -41,14 +40,9 @@ struct devchan {
 	struct devchan_progress *progress; /* NULL: none reported */
 };
 
-/* -ENOENT: no such device, or a retired one. */
-int devchan_new(struct server *s, const char *device, void *connection,
-		struct devchan **ret, struct err *e);
+int devchan_new(struct server *s, const char *device, const char *epoch,
+		void *connection, struct devchan **ret, struct err *e);
 void devchan_free(struct devchan *c);
-
-/* One message from the device. An error ends the connection. */
-int devchan_take(struct devchan *c, const char *text, size_t len,
-		 struct err *e);
 
 /* Queues a message of that type; consumes j. */
 int devchan_send(struct devchan *c, const char *type, json_t *j, struct err *e);
@@ -56,8 +50,8 @@ int devchan_send(struct devchan *c, const char *type, json_t *j, struct err *e);
 int devchan_command(struct devchan *c, const char *envelope, const char *sha256,
 		    struct err *e);
 int devchan_cancel(struct devchan *c, const char *sha256, struct err *e);
-/* Makes a new snapshot if one is due, and sends it. */
-int devchan_refresh(struct devchan *c, struct err *e);
+/* A stored envelope as the object that messages carry. */
+json_t *devchan_envelope(const char *text);
 
 /* What may be sent now, or NULL; devchan_sent() ends it. */
 struct devchan_out *devchan_peek(struct devchan *c);
@@ -67,9 +61,10 @@ bool devchan_has(const struct devchan *c, uint64_t turn);
 /* Asks the edge to hang up. */
 void devchan_close(struct devchan *c);
 
+/* How far the device's download is, as it says. */
+int devchan_note(struct devchan *c, const char *image, int64_t done,
+		 int64_t total, struct err *e);
 /* {"image","done","total"} or null. */
 json_t *devchan_progress(const struct devchan *c);
-/* Makes connected(id) known to SQL. */
-int devchan_sql(struct server *s, struct presence *p, struct err *e);
 
 #endif

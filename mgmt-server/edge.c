@@ -5,6 +5,7 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
+#include "mgmt-server/mgmtd.h"
 #include "mgmt-server/pki.h"
 
 #include <errno.h>
@@ -77,7 +78,7 @@ static void on_tick(lws_sorted_usec_list_t *sul)
 	struct edge *ed = lws_container_of(sul, struct edge, tick);
 	struct err e;
 
-	if (server_tick(ed->server, &e) < 0)
+	if (mgmtd_tick(ed->server, &e) < 0)
 		log_error("%s", e.text);
 	rest_run_held(ed, true);
 	lws_sul_schedule(ed->lws, 0, &ed->tick, on_tick, LWS_US_PER_SEC);
@@ -87,7 +88,7 @@ static void on_work(lws_sorted_usec_list_t *sul)
 {
 	struct edge *ed = lws_container_of(sul, struct edge, work);
 
-	if (server_work(ed->server))
+	if (mgmtd_work(ed->server))
 		lws_sul_schedule(ed->lws, 0, &ed->work, on_work, LWS_US_PER_MS);
 }
 

@@ -231,7 +231,6 @@ int fleet_change(struct request *rq, struct err *e)
 int fleet_retire(struct request *rq, struct err *e)
 {
 	struct server *s = rq->server;
-	struct devchan *c;
 	json_t *before = NULL;
 	int64_t rev = 0;
 	int r = load(rq, &before, &rev, e);
@@ -253,11 +252,7 @@ int fleet_retire(struct request *rq, struct err *e)
 		json_decref(before);
 		return r;
 	}
-	c = presence_find(s->presence, rq->param[0]);
-	if (c) {
-		presence_remove(s->presence, c);
-		devchan_close(c);
-	}
+	presence_drop(s->presence, rq->param[0]);
 	s->actions_changed++;
 	return answer_changed(rq, before, e);
 }

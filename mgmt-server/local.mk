@@ -9,10 +9,14 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS) \
 	%D%/account.c \
 	%D%/anchor.c %D%/anchor.h \
 	%D%/archive.c %D%/archive.h \
+	%D%/archiveview.c %D%/archiveview.h \
 	%D%/bearer.c %D%/bearer.h \
+	%D%/bearerview.c \
 	%D%/blob.c %D%/blob.h \
+	%D%/blobview.c \
 	%D%/compose.c %D%/compose.h \
 	%D%/devchan.c %D%/devchan.h \
+	%D%/devtalk.c %D%/devtalk.h \
 	%D%/edge.c %D%/edge.h \
 	%D%/admission.c \
 	%D%/evidence.c %D%/evidence.h \
@@ -26,6 +30,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS) \
 	%D%/ledger.c %D%/ledger.h \
 	%D%/limit.c %D%/limit.h \
 	%D%/listing.c %D%/listing.h \
+	%D%/mgmtd.c %D%/mgmtd.h \
 	%D%/accessview.c \
 	%D%/once.c %D%/once.h \
 	%D%/order.c %D%/order.h \

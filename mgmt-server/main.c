@@ -6,6 +6,7 @@
 #include "lib/opt.h"
 #include "mgmt-server/edge.h"
 #include "mgmt-server/founding.h"
+#include "mgmt-server/mgmtd.h"
 #include "mgmt-server/route.h"
 
 #include <errno.h>
@@ -44,7 +45,7 @@ static int init(struct err *e)
 
 static int serve(bool must_exist, struct err *e)
 {
-	AUTO(server_freep) struct server *s = NULL;
+	AUTO(mgmtd_freep) struct server *s = NULL;
 	auto_free char *run_file = io_join(run_dir, "cells-mgmtd.ports");
 	struct settings conf;
 	int r = settings_read(&conf, config, must_exist, e);
@@ -53,13 +54,9 @@ static int serve(bool must_exist, struct err *e)
 		settings_fini(&conf);
 		return r;
 	}
-	r = server_open(dir, &s, e);
-	if (r < 0) {
-		settings_fini(&conf);
-		return r;
-	}
-	s->conf = conf;
-	r = io_mkdirs(run_dir, 0755, e);
+	r = mgmtd_open(dir, &conf, &s, e);
+	if (r == 0)
+		r = io_mkdirs(run_dir, 0755, e);
 	return r < 0 ? r : edge_run(s, run_file, debug, e);
 }
 

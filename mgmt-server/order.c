@@ -8,11 +8,10 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/receipt.h"
-#include "mgmt-server/compose.h"
+#include "lib/text.h"
 #include "mgmt-server/devchan.h"
 #include "mgmt-server/fleet.h"
 #include "mgmt-server/presence.h"
-#include "mgmt-server/request.h"
 #include "mgmt-server/server.h"
 
 #include <errno.h>
@@ -104,7 +103,7 @@ int order_tick(struct server *s, struct err *e)
 		r = server_write(s, e);
 	for (unsigned int i = 0; r >= 0 && i < n; i++)
 		r = end_one(s, &due[i], now, e);
-	return r < 0 ? r : compose_tick(s, e);
+	return r < 0 ? r : 0;
 }
 
 /* ---- the channel */

@@ -22,19 +22,6 @@ struct presence {
 	int64_t checked;
 };
 
-int presence_new(struct server *s, struct presence **ret, struct err *e)
-{
-	struct presence *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return err_oom(e, "start");
-	p->server = s;
-	p->stale_end = &p->stale;
-	*ret = p;
-	/* For ?filter=connected eq true. */
-	return devchan_sql(s, p, e);
-}
-
 void presence_free(struct presence *p)
 {
 	free(p);
@@ -59,15 +46,41 @@ struct devchan *presence_find(const struct presence *p, const char *device)
 	return c;
 }
 
+static void sql_connected(sqlite3_context *ctx, int n, sqlite3_value **arg)
+{
+	const struct presence *p = sqlite3_user_data(ctx);
+	const char *id = (const char *)sqlite3_value_text(arg[0]);
+
+	sqlite3_result_int(ctx, id && presence_find(p, id));
+}
+
+static int add_function(struct server *s, struct presence *p, struct err *e)
+{
+	return sqlite3_create_function(db_handle(s->db), "connected", 1,
+				       SQLITE_UTF8, p, sql_connected, NULL,
+				       NULL) == SQLITE_OK
+		       ? 0
+		       : err_set(e, EIO, "add a function to the database");
+}
+
+int presence_new(struct server *s, struct presence **ret, struct err *e)
+{
+	struct presence *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return err_oom(e, "start");
+	p->server = s;
+	p->stale_end = &p->stale;
+	*ret = p;
+	/* For ?filter=connected eq true. */
+	return add_function(s, p, e);
+}
+
 void presence_add(struct presence *p, struct devchan *c)
 {
-	struct devchan *old = presence_find(p, c->device);
 	struct devchan **at = &p->place[place_of(c->device)];
 
-	if (old) {
-		presence_remove(p, old);
-		devchan_close(old);
-	}
+	presence_drop(p, c->device);
 	c->next = *at;
 	*at = c;
 	c->present = true;
@@ -101,6 +114,16 @@ void presence_remove(struct presence *p, struct devchan *c)
 	*at = c->next;
 	c->present = false;
 	p->server->gauge.channels--;
+}
+
+void presence_drop(struct presence *p, const char *device)
+{
+	struct devchan *c = presence_find(p, device);
+
+	if (!c)
+		return;
+	presence_remove(p, c);
+	devchan_close(c);
 }
 
 static void mark(struct presence *p, struct devchan *c)
@@ -150,14 +173,14 @@ void presence_tick(struct presence *p)
 				mark(p, c);
 }
 
-bool presence_work(struct presence *p)
+bool presence_work(struct presence *p, presence_refresh_fn *refresh)
 {
 	for (int n = 0; n < WORK_AT_ONCE && p->stale; n++) {
 		struct devchan *c = p->stale;
 		struct err e;
 
 		unlink_stale(p, c);
-		if (devchan_refresh(c, &e) < 0)
+		if (refresh(c, &e) < 0)
 			log_error("snapshot for %s: %s", c->device, e.text);
 	}
 	return p->stale != NULL;

@@ -12,6 +12,7 @@ struct err;
 struct presence;
 struct server;
 
+/* Makes connected(id) known to SQL as well. */
 int presence_new(struct server *s, struct presence **ret, struct err *e);
 void presence_free(struct presence *p);
 
@@ -20,6 +21,8 @@ struct devchan *presence_find(const struct presence *p, const char *device);
 /* A second connection of one device ends the first. */
 void presence_add(struct presence *p, struct devchan *c);
 void presence_remove(struct presence *p, struct devchan *c);
+/* Ends the device's channel, if it has one. */
+void presence_drop(struct presence *p, const char *device);
 
 /* The device may need a new snapshot; NULL: every device may. */
 void presence_stale(struct presence *p, const char *device);
@@ -30,6 +33,7 @@ void presence_cut(struct presence *p, uint64_t turn);
 /* Looks for snapshots that are getting old. */
 void presence_tick(struct presence *p);
 /* Refreshes some of those that wait; true: there are more. */
-bool presence_work(struct presence *p);
+typedef int presence_refresh_fn(struct devchan *c, struct err *e);
+bool presence_work(struct presence *p, presence_refresh_fn *refresh);
 
 #endif

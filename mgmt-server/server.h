@@ -31,13 +31,16 @@ struct server_edge {
 	void (*device_ready)(void *ctx, void *connection, bool close);
 	/* To all that listen to /v1/events and may see the group. */
 	void (*event)(void *ctx, const char *group, const char *text);
-	/* Work is waiting: call server_work() soon. */
+	/* Work is waiting: call mgmtd_work() soon. */
 	void (*work)(void *ctx);
 };
 
 struct server {
 	struct settings conf;
 	struct server_edge edge;
+	/* What was written is undone, a piece or the whole turn: memory must
+	 * follow. Set by mgmtd.c, which knows all parts. */
+	void (*taken_back)(struct server *s, bool whole_turn);
 	char *dir;
 	char org[DOC_ID_SIZE];
 	uint16_t device_port; /* as bound */
@@ -55,10 +58,6 @@ struct server {
 	uint64_t actions_changed; /* counts changes, for those who wait */
 };
 
-/* Opens the folder that init made. */
-int server_open(const char *dir, struct server **ret, struct err *e);
-void server_free(struct server *s);
-
 /* Begins this turn's transaction unless it is under way. */
 int server_write(struct server *s, struct err *e);
 /* Ends the turn. On failure nothing of it happened. */
@@ -75,11 +74,6 @@ int server_mark(struct server *s, struct server_mark *ret, struct err *e);
 int server_keep(struct server *s, struct err *e);
 void server_undo(struct server *s, const struct server_mark *m);
 
-/* Once a second: times to live, ages. */
-int server_tick(struct server *s, struct err *e);
-/* A bounded piece of what is waiting; true: there is more. */
-bool server_work(struct server *s);
-
 /* Appends to the audit tree in this turn's transaction. */
 int server_audit(struct server *s, const struct ledger_entry *entry,
 		 uint64_t *ret_index, struct err *e);
@@ -91,11 +85,6 @@ void server_event(struct server *s, const char *type, const char *group,
 static inline const struct doc_root *server_root(const struct server *s)
 {
 	return s->root ? doc_as_root(s->root) : NULL;
-}
-
-static inline void server_freep(struct server **s)
-{
-	server_free(*s);
 }
 
 #endif

@@ -6,6 +6,7 @@
 #include "lib/hash.h"
 #include "lib/log.h"
 #include "mgmt-server/devchan.h"
+#include "mgmt-server/devtalk.h"
 #include "mgmt-server/edge.h"
 #include "mgmt-server/request.h"
 #include "mgmt-server/route.h"
@@ -99,7 +100,7 @@ static int open_device(struct edge *ed, struct device_session *ss,
 
 	ss->wsi = wsi;
 	if (!rest_device(ed, wsi, device) ||
-	    devchan_new(ed->server, device, ss, &ss->channel, &e) < 0)
+	    devtalk_open(ed->server, device, ss, &ss->channel, &e) < 0)
 		return -1;
 	log_debug("%s connected", device);
 	return 0;
@@ -114,7 +115,7 @@ static int take_message(struct edge *ed, struct device_session *ss)
 	int r = server_mark(s, &mark, &e);
 
 	if (r == 0) {
-		r = devchan_take(ss->channel, ss->in, ss->in_len, &e);
+		r = devtalk_take(ss->channel, ss->in, ss->in_len, &e);
 		if (r < 0)
 			server_undo(s, &mark);
 		else
@@ -219,7 +220,7 @@ int wsedge_device_callback(struct lws *wsi, enum lws_callback_reasons reason,
 	case LWS_CALLBACK_CLOSED:
 		if (ss->channel)
 			log_debug("%s is gone", ss->channel->device);
-		devchan_free(ss->channel);
+		devtalk_close(ss->channel);
 		free(ss->in);
 		ss->channel = NULL;
 		ss->in = NULL;

@@ -4,6 +4,7 @@
 #include "lib/db.h"
 #include "lib/err.h"
 #include "mgmt-server/devchan.h"
+#include "mgmt-server/devtalk.h"
 #include "mgmt-server/server.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/office.h"
@@ -19,19 +20,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	int r = 0;
 
 	if (server_write(s, &e) < 0 ||
-	    devchan_new(s, OFFICE_DEVICE, NULL, &c, &e) < 0)
+	    devtalk_open(s, OFFICE_DEVICE, NULL, &c, &e) < 0)
 		abort();
 	while (r == 0 && at < end) {
 		const char *line = memchr(at, '\n', (size_t)(end - at));
 		size_t n = (size_t)((line ? line : end) - at);
 
-		r = devchan_take(c, at, n, &e);
+		r = devtalk_take(c, at, n, &e);
 		at += n + 1;
 	}
 	s->turn++;
 	while (devchan_peek(c))
 		devchan_sent(c);
-	devchan_free(c);
+	devtalk_close(c);
 	db_rollback(s->db);
 	s->writing = false;
 	if (ledger_load(s->db, &s->tree, &e) < 0)

@@ -6,6 +6,7 @@
 #include "lib/err.h"
 #include "lib/key.h"
 #include "lib/log.h"
+#include "mgmt-server/mgmtd.h"
 #include "mgmt-server/pki.h"
 #include "mgmt-server/registry.h"
 #include "mgmt-server/server.h"
@@ -24,7 +25,7 @@ static int remove_entry(const char *path, const struct stat *st, int flag,
 
 static void clean_up(void)
 {
-	server_free(the_server);
+	mgmtd_free(the_server);
 	nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -72,7 +73,7 @@ struct server *office_server(void)
 	must(pki_create(folder, "acme", hosts, &e), &e);
 	must(registry_create(folder, "acme", &db, &e), &e);
 	db_close(db);
-	must(server_open(folder, &the_server, &e), &e);
+	must(mgmtd_open(folder, NULL, &the_server, &e), &e);
 	enrol(the_server);
 	atexit(clean_up);
 	the_server->conf.address_rate = the_server->conf.token_rate = 1000000;

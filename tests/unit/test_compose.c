@@ -7,6 +7,7 @@
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "mgmt-server/fleet.h"
+#include "mgmt-server/mgmtd.h"
 #include "mgmt-server/pki.h"
 #include "mgmt-server/registry.h"
 #include "mgmt-server/server.h"
@@ -30,12 +31,12 @@ static void set_up(void)
 	ck_assert_msg(pki_create(dir, "acme", hosts, &e) == 0, "%s", e.text);
 	ck_assert_msg(registry_create(dir, "acme", &db, &e) == 0, "%s", e.text);
 	db_close(db);
-	ck_assert_msg(server_open(dir, &server, &e) == 0, "%s", e.text);
+	ck_assert_msg(mgmtd_open(dir, NULL, &server, &e) == 0, "%s", e.text);
 }
 
 static void tear_down(void)
 {
-	server_free(server);
+	mgmtd_free(server);
 }
 
 static char *document(const char *type, const char *id, unsigned int version,

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt-server/mgmtd.h"
+
+#include "lib/auto.h"
+#include "lib/db.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "mgmt-server/anchor.h"
+#include "mgmt-server/blob.h"
+#include "mgmt-server/compose.h"
+#include "mgmt-server/devtalk.h"
+#include "mgmt-server/order.h"
+#include "mgmt-server/pki.h"
+#include "mgmt-server/presence.h"
+#include "mgmt-server/registry.h"
+#include "mgmt-server/server.h"
+
+#include <string.h>
+
+void mgmtd_free(struct server *s)
+{
+	if (!s)
+		return;
+	presence_free(s->presence);
+	compose_free(s->compose);
+	doc_free(s->root);
+	blob_free(s->blobs);
+	pki_free(s->pki);
+	db_close(s->db);
+	settings_fini(&s->conf);
+	free(s->dir);
+	free(s);
+}
+
+static int load(struct server *s, struct err *e)
+{
+	int r = registry_open(s->dir, &s->db, e);
+
+	if (r == 0)
+		r = registry_org(s->db, s->org, e);
+	if (r == 0)
+		r = presence_new(s, &s->presence, e);
+	if (r == 0)
+		r = compose_new(s, &s->compose, e);
+	if (r == 0)
+		r = pki_open(s->dir, &s->pki, e);
+	if (r == 0)
+		r = blob_open(s->dir, &s->blobs, e);
+	if (r == 0)
+		r = ledger_load(s->db, &s->tree, e);
+	return r < 0 ? r : anchor_load(s, e);
+}
+
+/* What stands in memory is read again from what is left on disk. */
+static void read_again(struct server *s, bool whole_turn)
+{
+	struct err e;
+
+	/* What was acknowledged in this turn must not be believed. */
+	if (whole_turn)
+		presence_cut(s->presence, s->turn);
+	compose_forget(s->compose);
+	if ((whole_turn && ledger_load(s->db, &s->tree, &e) < 0) ||
+	    anchor_load(s, &e) < 0)
+		log_error("read the state again: %s", e.text);
+}
+
+int mgmtd_open(const char *dir, struct settings *conf, struct server **ret,
+	       struct err *e)
+{
+	AUTO(mgmtd_freep) struct server *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s && conf)
+		settings_fini(conf);
+	if (!s)
+		return err_oom(e, "start");
+	if (conf)
+		s->conf = *conf;
+	s->turn = 1;
+	s->taken_back = read_again;
+	limit_init(&s->limit);
+	s->dir = strdup(dir);
+	if (!s->dir)
+		return err_oom(e, "start");
+	r = load(s, e);
+	if (r < 0)
+		return r;
+	*ret = steal(s);
+	return 0;
+}
+
+int mgmtd_tick(struct server *s, struct err *e)
+{
+	int r = order_tick(s, e);
+
+	if (r == 0)
+		r = compose_tick(s, e);
+	presence_tick(s->presence);
+	return r;
+}
+
+bool mgmtd_work(struct server *s)
+{
+	return presence_work(s->presence, devtalk_refresh);
+}
