@@ -58,10 +58,13 @@ def main():
     ap.add_argument("--shot", metavar="FILE.png", help="a picture of the screen when the command has ended")
     ap.add_argument("--key", action="append", default=[], metavar="A-B", help="press keys before the picture, as ctrl-alt-f1")
     ap.add_argument("--seconds", type=int, default=120, help="how long the command may take")
+    ap.add_argument("--debug", action="store_true", help="with the debug kernel, built the first time")
     ap.add_argument("command", nargs="*", help="runs on the phone as root; 'test [NAME...]' runs tests/lab/test_NAME.py")
     args, rest = ap.parse_known_args()
     try:
-        which = kernel.chosen()
+        if args.debug:
+            os.environ["CELLS_LAB_KERNEL"] = "debug"
+        which = kernel.chosen(build=True) if args.debug else kernel.chosen()
         if args.command[:1] == ["test"]:
             return tests(args.command[1:], rest)
         if rest:
