@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -31,6 +32,7 @@
 #include <time.h>
 
 #define FREEZE_MS 50
+#define REAP_MS 1000
 #define KILL_AGAIN_MS 200
 
 struct watched {
@@ -39,6 +41,19 @@ struct watched {
 };
 
 /* ---- the end */
+
+/*
+ * The cgroup is empty a moment before its processes can be waited for. An init
+ * that an earlier daemon started is not our child: -ECHILD.
+ */
+static void reap(const struct vp_run *run)
+{
+	struct pollfd p = { .fd = run->pidfd, .events = POLLIN };
+	siginfo_t info;
+
+	if (run->pidfd >= 0 && poll(&p, 1, REAP_MS) == 1)
+		waitid(P_PIDFD, (id_t)run->pidfd, &info, WEXITED | WNOHANG);
+}
 
 static void ended(struct host *h, struct vp *v)
 {
@@ -52,6 +67,7 @@ static void ended(struct host *h, struct vp *v)
 		log_error("%s", e.text);
 	memcpy(leaf, v->run->leaf_name, sizeof(leaf));
 	front_release(h, v);
+	reap(v->run);
 	vp_run_free(steal(v->run));
 	if (leaf_remove(h->cgroup, leaf, &e) < 0)
 		log_warning("%s", e.text);
@@ -88,13 +104,11 @@ static int on_exit_of(sd_event_source *s, int fd, uint32_t events, void *arg)
 {
 	struct host *h = arg;
 	struct vp *v = vp_of(h, s);
-	siginfo_t info;
 
 	sd_event_source_set_enabled(s, SD_EVENT_OFF);
-	/* Not our child if an earlier daemon started it. */
-	waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
 	if (!v)
 		return 0;
+	reap(v->run);
 	leaf_kill(v->run->leaf);
 	if (is_over(v))
 		ended(h, v);

@@ -329,4 +329,5 @@ noinst_PROGRAMS += %D%/e2e/escape
 %C%_e2e_escape_CFLAGS = -std=gnu11 -Wall -D_GNU_SOURCE -fno-sanitize=all
 %C%_e2e_escape_LDFLAGS = -static
 %C%_e2e_escape_LDADD =
-EXTRA_DIST += %D%/e2e/test_escape.py %D%/e2e/debroot.py %D%/e2e/test_init.py
+EXTRA_DIST += %D%/e2e/test_escape.py %D%/e2e/debroot.py %D%/e2e/test_init.py \
+	%D%/e2e/test_many.py
