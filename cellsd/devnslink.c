@@ -92,6 +92,24 @@ static void get_text(attrs a, int type, char *ret, size_t size)
 		nla_strlcpy(ret, a[type], size);
 }
 
+static void read_rights(struct nlattr *nest, struct cells_right *ret)
+{
+	struct nlattr *nla;
+	uint32_t cls;
+	int rem;
+	attrs a;
+
+	nla_for_each_nested(nla, nest, rem)
+	{
+		parse(nla_data(nla), nla_len(nla), a);
+		cls = get_u32(a, DEVNS_A_CLASS);
+		if (nla_type(nla) != DEVNS_A_RIGHT || cls >= CELLS_CLASS_COUNT)
+			continue;
+		ret[cls].use = get_u8(a, DEVNS_A_USE);
+		ret[cls].block = get_u8(a, DEVNS_A_BLOCK);
+	}
+}
+
 static void read_ns(attrs a, void *item)
 {
 	struct devnslink_ns *ns = item;
@@ -102,6 +120,8 @@ static void read_ns(attrs a, void *item)
 	ns->handles = get_u32(a, DEVNS_A_HANDLES);
 	ns->mappings = get_u32(a, DEVNS_A_MAPPINGS);
 	ns->generation = get_u64(a, DEVNS_A_GENERATION);
+	if (a[DEVNS_A_RIGHTS])
+		read_rights(a[DEVNS_A_RIGHTS], ns->right);
 }
 
 static void read_source(attrs a, void *item)

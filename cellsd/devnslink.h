@@ -28,6 +28,7 @@ struct devnslink_ns {
 	bool active;
 	uint32_t handles, mappings;
 	uint64_t generation; /* of the policy in force */
+	struct cells_right right[CELLS_CLASS_COUNT];
 };
 
 struct devnslink_source {

@@ -85,3 +85,18 @@ noinst_LIBRARIES += %D%/libcellsctl.a
 bin_PROGRAMS += %D%/cellsctl
 %C%_cellsctl_SOURCES = %D%/ctl/main.c
 %C%_cellsctl_LDADD = %D%/libcellsctl.a $(BASE_LIBS) $(SYSTEMD_LIBS)
+
+noinst_LIBRARIES += %D%/libdevnsctl.a
+%C%_libdevnsctl_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+%C%_libdevnsctl_a_SOURCES = \
+	%D%/devnsctl/nsctl.c %D%/devnsctl/nsctl.h \
+	%D%/devnsctl/nsfollow.c \
+	%D%/devnsctl/nsholder.c \
+	%D%/devnsctl/nsview.c
+
+# It has cellsd's own way to the module, and cellsctl's tables.
+sbin_PROGRAMS += %D%/devnsctl/devnsctl
+%C%_devnsctl_devnsctl_SOURCES = %D%/devnsctl/main.c
+%C%_devnsctl_devnsctl_LDFLAGS = $(AM_LDFLAGS) -Wl,--as-needed
+%C%_devnsctl_devnsctl_LDADD = %D%/libdevnsctl.a %D%/libcellsctl.a \
+	%D%/libcellsd.a $(BASE_LIBS) $(NL_LIBS)

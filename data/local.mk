@@ -5,9 +5,9 @@ hardwaredir = $(pkgdatadir)/hardware.d
 dist_hardware_DATA = %D%/hardware.d/default.conf
 EXTRA_DIST += %D%/hardware.d/demo.conf
 bashcompletiondir = $(datadir)/bash-completion/completions
-dist_bashcompletion_DATA = %D%/completion/bash/cellsadm
+dist_bashcompletion_DATA = %D%/completion/bash/cellsadm %D%/completion/bash/devnsctl
 zshcompletiondir = $(datadir)/zsh/site-functions
-dist_zshcompletion_DATA = %D%/completion/zsh/_cellsadm
+dist_zshcompletion_DATA = %D%/completion/zsh/_cellsadm %D%/completion/zsh/_devnsctl
 
 cellsconfdir = $(sysconfdir)/cells
 dist_cellsconf_DATA = %D%/cells-agent.conf %D%/cells-policyd.conf %D%/cellsd.conf \

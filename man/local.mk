@@ -3,6 +3,7 @@ dist_man_MANS += \
 	%D%/cellsadm.1 \
 	%D%/cellsctl.1 \
 	%D%/cellsd.8 \
+	%D%/devnsctl.8 \
 	%D%/cells-admin.conf.5 \
 	%D%/cells-agent.8 \
 	%D%/cells-command.5 \

@@ -67,7 +67,7 @@ def stage():
 @functools.cache
 def program(name):
     """The built program of that name, wherever in the build tree it stands."""
-    for folder in ("agent", "policyd", "cellsd", "cellsd/ctl", "mgmt-server",
+    for folder in ("agent", "policyd", "cellsd", "cellsd/ctl", "cellsd/devnsctl", "mgmt-server",
                    "mgmt-server/cellsadm", "images", "tests/bench"):
         path = BUILD / folder / name
         if path.is_file():

@@ -50,7 +50,7 @@ def make_image(folder, name, files):
 class Phone:
     """A bus and a cellsd."""
 
-    def __init__(self):
+    def __init__(self, hardware="demo", backend="auto"):
         self.world = harness.World()
         self.folder = self.world.folder
         self.bus = harness.Bus(self.folder)
@@ -63,7 +63,7 @@ class Phone:
         self.cellsd = self.world.daemon(
             "cellsd", [harness.program("cellsd"), "--config", config, "--state-dir", self.world.subfolder("cellsd"),
                        "--run-dir", self.world.subfolder("run"), "--cgroup-root", self.root,
-                       "--hardware", harness.TOP / "data/hardware.d/demo.conf", "--debug"],
+                       "--hardware", harness.TOP / f"data/hardware.d/{hardware}.conf", "--backend", backend, "--debug"],
             env={"DBUS_SYSTEM_BUS_ADDRESS": self.bus.address})
         self.image = make_image(self.folder, "base", {"sbin/init": (0o755, INIT), "marker": (0o644, "base\n")})
         self.digest = "sha256:" + hashlib.sha256(self.image.read_bytes()).hexdigest()

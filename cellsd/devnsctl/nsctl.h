@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * devnsctl(8): looks into devns.ko, for people. Its verbs as one table. It
+ * changes nothing: what VPs may do is said by policies, and cellsd alone sets
+ * that.
+ */
+#ifndef CELLSD_NSCTL_H
+#define CELLSD_NSCTL_H
+
+#include <stdbool.h>
+
+#include "cellsd/devnslink.h"
+#include "lib/json.h"
+
+struct err;
+
+struct nsctl {
+	bool json;
+	const char *devns; /* only of this one, by name or id; NULL: of all */
+	struct devnslink *link;
+	json_t *names; /* of devns, by id in decimal */
+};
+
+/* argv: behind the options, NULL ends it. 0 or a negative errno. */
+typedef int nsctl_fn(struct nsctl *c, char **argv, struct err *e);
+
+/* nsview.c: what the module has */
+nsctl_fn nsctl_list, nsctl_sources, nsctl_endpoints, nsctl_modes, nsctl_stat;
+/* nsholder.c: who has it open */
+nsctl_fn nsctl_holders;
+/* nsfollow.c: what happens */
+nsctl_fn nsctl_events;
+
+/* Its name, "host", or its number. */
+const char *nsctl_name(const struct nsctl *c, uint32_t ns);
+/* Is it one that was asked for? */
+bool nsctl_wants(const struct nsctl *c, uint32_t ns);
+/* ["camera", ...]; the caller owns it. */
+json_t *nsctl_classes(uint32_t classes);
+
+int nsctl_main(int argc, char **argv);
+
+#endif
