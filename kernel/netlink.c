@@ -23,6 +23,7 @@ static const u32 shared_classes = 0 CELLS_CLASSES(SHARED_BIT);
 #define MSG_SIZE 512
 /* Of one namespace's nest of cuts. */
 #define CUT_SIZE (6 * nla_total_size(sizeof(u32)))
+#define RIGHTS_SIZE (CELLS_CLASS_COUNT * 4 * nla_total_size(sizeof(u32)))
 
 static int fail(struct genl_info *info, u32 attr, int err, const char *why)
 {
@@ -85,6 +86,33 @@ static int put_devt(struct sk_buff *skb, dev_t devt)
 		       ?: nla_put_u32(skb, DEVNS_A_MINOR, MINOR(devt));
 }
 
+static int put_right(struct sk_buff *skb, u32 cls, struct cells_right right)
+{
+	struct nlattr *nest = nla_nest_start(skb, DEVNS_A_RIGHT);
+
+	if (!nest || nla_put_u32(skb, DEVNS_A_CLASS, cls) ||
+	    nla_put_u8(skb, DEVNS_A_USE, right.use) ||
+	    nla_put_u8(skb, DEVNS_A_BLOCK, right.block))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+/* What it does not name is none, as in POLICY_SET. */
+static int put_rights(struct sk_buff *skb, const struct devns *ns)
+{
+	struct nlattr *nest = nla_nest_start(skb, DEVNS_A_RIGHTS);
+	u32 cls;
+	int err = nest ? 0 : -EMSGSIZE;
+
+	for (cls = 0; !err && cls < CELLS_CLASS_COUNT; cls++)
+		if (ns->rights[cls].use || ns->rights[cls].block)
+			err = put_right(skb, cls, ns->rights[cls]);
+	if (!err)
+		nla_nest_end(skb, nest);
+	return err;
+}
+
 static int put_ns(struct sk_buff *skb, const struct devns *ns)
 {
 	const struct devns_endpoint *ep;
@@ -100,6 +128,7 @@ static int put_ns(struct sk_buff *skb, const struct devns *ns)
 	       nla_put_u32(skb, DEVNS_A_HANDLES, handles) ?:
 	       nla_put_u32(skb, DEVNS_A_MAPPINGS, mappings) ?:
 	       put_u64(skb, DEVNS_A_GENERATION, devns_generation) ?:
+	       put_rights(skb, ns) ?:
 	       (ns == devns_active ? nla_put_flag(skb, DEVNS_A_ACTIVE) : 0);
 }
 
@@ -279,7 +308,8 @@ static int ns_get(struct sk_buff *skb, struct genl_info *info)
 	struct reply r;
 	int err;
 
-	err = need(info, DEVNS_A_ID) ?: reply_new(&r, info, MSG_SIZE);
+	err = need(info, DEVNS_A_ID)
+		      ?: reply_new(&r, info, MSG_SIZE + RIGHTS_SIZE);
 	if (err)
 		return err;
 	mutex_lock(&devns_mutex);

@@ -32,7 +32,10 @@ enum devns_cmd {
 	DEVNS_CMD_NS_ADD,
 	/* ID. Cuts what is open; of the active one: the host becomes active. */
 	DEVNS_CMD_NS_DEL,
-	/* ID, or dump -> ID, NAME, HANDLES, MAPPINGS, ACTIVE, GENERATION. */
+	/*
+	 * ID, or dump -> ID, NAME, HANDLES, MAPPINGS, ACTIVE, GENERATION, RIGHTS
+	 * (CLASS, USE, BLOCK of each that is not none).
+	 */
 	DEVNS_CMD_NS_GET,
 	/*
 	 * A source, given to each namespace as an endpoint: CLASSES, KIND, NODE
