@@ -157,7 +157,7 @@ void devns_audit_deny(struct devns_endpoint *ep)
 	atomic64_inc(&ep->denials);
 	current_who(&who);
 	spin_lock(&ep->deny_lock);
-	first = !ep->deny_burst;
+	first = !ep->deny_burst && !ep->deny_ended;
 	if (first) {
 		ep->deny_burst = true;
 	} else {
@@ -166,14 +166,12 @@ void devns_audit_deny(struct devns_endpoint *ep)
 		ep->deny_uid = who.uid;
 		strscpy(ep->deny_comm, who.comm, sizeof(ep->deny_comm));
 	}
+	/* Before the end is asked for, so that the end waits for it. */
+	if (first)
+		schedule_delayed_work(&ep->deny_work, HZ);
 	spin_unlock(&ep->deny_lock);
-	if (!first)
-		return;
-	of_current(ep, DEVNS_EVENT_DENY);
-	/* The work needs the endpoint; its own run drops this. */
-	get_device(&ep->dev);
-	if (!schedule_delayed_work(&ep->deny_work, HZ))
-		put_device(&ep->dev);
+	if (first)
+		of_current(ep, DEVNS_EVENT_DENY);
 }
 
 void devns_audit_deny_work(struct work_struct *work)
@@ -189,19 +187,24 @@ void devns_audit_deny_work(struct work_struct *work)
 	who.uid = ep->deny_uid;
 	strscpy(who.comm, ep->deny_comm, sizeof(who.comm));
 	ep->deny_count = 0;
-	ep->deny_burst = count;
+	ep->deny_burst = count && !ep->deny_ended;
+	if (ep->deny_burst)
+		schedule_delayed_work(&ep->deny_work, HZ);
 	spin_unlock(&ep->deny_lock);
-	if (count) {
+	if (count)
 		send(&(const struct event){ .event = DEVNS_EVENT_DENY,
 					    .ns = ep->ns_id,
 					    .count = count,
 					    .ep = ep,
 					    .who = &who });
-		get_device(&ep->dev);
-		if (!schedule_delayed_work(&ep->deny_work, HZ))
-			put_device(&ep->dev);
-	}
-	put_device(&ep->dev);
+}
+
+void devns_audit_end(struct devns_endpoint *ep)
+{
+	spin_lock(&ep->deny_lock);
+	ep->deny_ended = true;
+	spin_unlock(&ep->deny_lock);
+	flush_delayed_work(&ep->deny_work);
 }
 
 void devns_audit_revoke(struct devns_endpoint *ep, const struct devns_cut *cut,

@@ -24,9 +24,72 @@
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
 #define compat_vm_flags_set(vma, flags) vm_flags_set(vma, flags)
+#define compat_vm_flags_clear(vma, flags) vm_flags_clear(vma, flags)
 #else
 #define compat_vm_flags_set(vma, flags) ((vma)->vm_flags |= (flags))
+#define compat_vm_flags_clear(vma, flags) ((vma)->vm_flags &= ~(flags))
 #endif
+
+/* What stands in a page table: found, and locked until done. */
+struct compat_pte {
+	unsigned long pfn;
+	bool is_special;
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+	struct follow_pfnmap_args args;
+#else
+	pte_t *pte;
+	spinlock_t *lock;
+#endif
+};
+
+static inline int compat_pte_find(struct vm_area_struct *vma,
+				  unsigned long address, struct compat_pte *at)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+	int err;
+
+	at->args =
+		(struct follow_pfnmap_args){ .vma = vma, .address = address };
+	err = follow_pfnmap_start(&at->args);
+	if (err)
+		return err;
+	at->pfn = at->args.pfn;
+	at->is_special = at->args.special;
+#else
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+	int err = follow_pte(vma, address, &at->pte, &at->lock);
+#else
+	int err = follow_pte(vma->vm_mm, address, &at->pte, &at->lock);
+#endif
+	if (err)
+		return err;
+	at->pfn = pte_pfn(*at->pte);
+	at->is_special = pte_special(*at->pte);
+#endif
+	return 0;
+}
+
+static inline void compat_pte_done(struct compat_pte *at)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+	follow_pfnmap_end(&at->args);
+#else
+	__acquire(at->lock); /* sparse has not seen who took it */
+	pte_unmap_unlock(at->pte, at->lock);
+#endif
+}
+
+/* Takes all pages out of an area of whatever sort. */
+static inline void compat_zap(struct vm_area_struct *vma)
+{
+	bool is_pfnmap = vma->vm_flags & VM_PFNMAP;
+
+	/* The only one that is exported asks for this flag. */
+	compat_vm_flags_set(vma, VM_PFNMAP);
+	zap_vma_ptes(vma, vma->vm_start, vma->vm_end - vma->vm_start);
+	if (!is_pfnmap)
+		compat_vm_flags_clear(vma, VM_PFNMAP);
+}
 
 /* Is par of this framebuffer a drm_fb_helper? */
 static inline bool compat_is_drm_fb(const struct fb_info *info)

@@ -52,9 +52,10 @@ struct devns {
 
 struct devns_source {
 	u32 id;
-	u32 kind;    /* enum devns_kind */
-	u32 classes; /* bits of enum cells_class */
-	dev_t devt;  /* the real node, 0: none */
+	u32 kind;	     /* enum devns_kind */
+	u32 classes;	     /* bits of enum cells_class */
+	dev_t devt;	     /* the real node, 0: none */
+	struct device *real; /* behind it, or NULL */
 	const struct devns_kind_ops *ops;
 	struct list_head link;	    /* devns_sources */
 	struct list_head endpoints; /* devns_endpoint.in_source */
@@ -100,6 +101,7 @@ struct devns_endpoint {
 	u32 deny_pid;
 	u32 deny_uid;
 	bool deny_burst;
+	bool deny_ended;
 	char deny_comm[DEVNS_COMM_MAX];
 	char node[DEVNS_NODE_MAX];
 };
@@ -198,6 +200,7 @@ void devns_node_exit(void);
 int devns_node_add(struct devns_endpoint *ep, struct device *parent,
 		   const struct file_operations *fops);
 void devns_node_del(struct devns_endpoint *ep);
+bool devns_node_is_ours(const struct device *dev);
 
 /* audit.c */
 void devns_audit_open(struct devns_endpoint *ep);
@@ -205,6 +208,8 @@ void devns_audit_close(struct devns_endpoint *ep);
 /* One denied operation of the current task. */
 void devns_audit_deny(struct devns_endpoint *ep);
 void devns_audit_deny_work(struct work_struct *work);
+/* Tells what is not told yet, and tells no more of this endpoint's denials. */
+void devns_audit_end(struct devns_endpoint *ep);
 /* `task` may be NULL; else it was killed. */
 void devns_audit_revoke(struct devns_endpoint *ep, const struct devns_cut *cut,
 			struct task_struct *task);

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Endpoints: what one namespace has of one source. */
-#include "devns.h"
+/*
+ * Endpoints: what one namespace has of one source; and the two kinds that pass
+ * calls through, of which pass.h tells.
+ */
+#include "pass.h"
 
+#include <linux/err.h>
+#include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -55,7 +61,7 @@ void devns_endpoint_del(struct devns_endpoint *ep)
 		ep->ops->endpoint_del(ep);
 	ep->ns = NULL;
 	ep->source = NULL;
-	flush_delayed_work(&ep->deny_work);
+	devns_audit_end(ep);
 	put_device(&ep->dev);
 }
 
@@ -69,21 +75,210 @@ struct devns_endpoint *devns_endpoint_of(const struct devns_source *s,
 	return NULL;
 }
 
-static const struct file_operations pass_fops = {
-	.owner = THIS_MODULE,
-};
+/* ---- pass-through */
 
-static int pass_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
+void devns_handle_free(struct kref *ref)
 {
-	return devns_node_add(ep, NULL, &pass_fops);
+	struct devns_handle *h = container_of(ref, struct devns_handle, ref);
+	struct devns_endpoint *ep = h->pass->ep;
+
+	mutex_destroy(&h->opening);
+	mutex_destroy(&h->maps_lock);
+	kfree(h);
+	put_device(&ep->dev);
+}
+
+/* The worker closes one real file: what is mapped, our queue entries, it. */
+static void handle_close(struct devns_handle *h)
+{
+	struct devns_passthrough *p = h->pass;
+	struct file *real;
+
+	devns_mapping_close(h);
+	devns_bridge_del(h);
+	spin_lock(&p->lock);
+	real = h->real;
+	h->real = NULL;
+	spin_unlock(&p->lock);
+	/* A worker may, and only then it is closed when this returns. */
+	__fput_sync(real);
+	spin_lock(&p->lock);
+	h->closing = false;
+	if (h->released)
+		list_del_init(&h->link);
+	else
+		list_move(&h->link, &p->closed);
+	spin_unlock(&p->lock);
+}
+
+static void close_work(struct work_struct *work)
+{
+	struct devns_passthrough *p =
+		container_of(work, struct devns_passthrough, close_work);
+	struct devns_handle *h;
+
+	for (;;) {
+		spin_lock(&p->lock);
+		h = list_first_entry_or_null(&p->closing, struct devns_handle,
+					     link);
+		if (h)
+			list_del_init(&h->link);
+		spin_unlock(&p->lock);
+		if (!h)
+			return;
+		handle_close(h);
+		kref_put(&h->ref, devns_handle_free);
+	}
+}
+
+int devns_pass_add(struct devns_endpoint *ep, dev_t real, bool cuts,
+		   const struct devns_filter *filter,
+		   struct netlink_ext_ack *ack)
+{
+	struct devns_passthrough *p = kzalloc(sizeof(*p), GFP_KERNEL);
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	p->ep = ep;
+	p->real = real;
+	p->cuts = cuts;
+	p->filter = filter;
+	p->denied = true;
+	spin_lock_init(&p->lock);
+	init_rwsem(&p->faults);
+	init_waitqueue_head(&p->drained);
+	INIT_WORK(&p->close_work, close_work);
+	INIT_LIST_HEAD(&p->calls);
+	INIT_LIST_HEAD(&p->open);
+	INIT_LIST_HEAD(&p->closed);
+	INIT_LIST_HEAD(&p->closing);
+	p->inode = devns_real_inode();
+	if (IS_ERR(p->inode)) {
+		err = PTR_ERR(p->inode);
+		kfree(p);
+		return err;
+	}
+	ep->pass = p;
+	err = devns_node_add(ep, NULL, &devns_pass_fops);
+	if (err)
+		NL_SET_ERR_MSG(ack, "the endpoint's node cannot be made");
+	return err;
+}
+
+void devns_pass_free(struct devns_endpoint *ep)
+{
+	struct devns_passthrough *p = ep->pass;
+
+	if (!p)
+		return;
+	iput(p->inode);
+	kfree(p);
+}
+
+void devns_pass_deny(struct devns_endpoint *ep)
+{
+	struct devns_passthrough *p = ep->pass;
+	struct devns_handle *h;
+
+	spin_lock(&p->lock);
+	p->denied = true;
+	/* Now: a program that is told may be gone before the wait is over. */
+	p->cut.mappings = atomic_read(&ep->mappings);
+	p->cut.handles = 0;
+	devns_call_poke(p);
+	list_for_each_entry(h, &p->open, link)
+	{
+		p->cut.handles++;
+		wake_up_poll(&h->wait, EPOLLERR | EPOLLHUP);
+		kill_fasync(&h->fasync, SIGIO, POLL_HUP);
+	}
+	spin_unlock(&p->lock);
+	/* Faults that began before it have ended; the next see it. */
+	down_write(&p->faults);
+	up_write(&p->faults);
+	if (p->cut.mappings)
+		unmap_mapping_range(p->inode->i_mapping, 0, 0, 1);
+}
+
+/* Hands every open handle to the worker, or to its last call. */
+static void close_all(struct devns_passthrough *p)
+{
+	struct devns_handle *h, *tmp;
+
+	spin_lock(&p->lock);
+	list_for_each_entry_safe(h, tmp, &p->open, link)
+	{
+		if (h->closing)
+			continue;
+		h->closing = true;
+		kref_get(&h->ref);
+		if (!h->calls)
+			list_move_tail(&h->link, &p->closing);
+	}
+	if (!list_empty(&p->closing))
+		queue_work(devns_wq, &p->close_work);
+	spin_unlock(&p->lock);
+	flush_work(&p->close_work);
+}
+
+void devns_pass_drain(struct devns_endpoint *ep, unsigned long end,
+		      struct devns_cut *cut)
+{
+	struct devns_passthrough *p = ep->pass;
+
+	*cut = p->cut;
+	cut->killed = devns_call_drain(p, end);
+	if (p->cuts)
+		close_all(p);
+}
+
+void devns_pass_allow(struct devns_endpoint *ep)
+{
+	struct devns_passthrough *p = ep->pass;
+
+	spin_lock(&p->lock);
+	p->denied = p->gone;
+	spin_unlock(&p->lock);
+}
+
+/* For good, whatever the kind: the real device may be about to go. */
+void devns_pass_del(struct devns_endpoint *ep)
+{
+	struct devns_passthrough *p = ep->pass;
+
+	spin_lock(&p->lock);
+	p->gone = true;
+	spin_unlock(&p->lock);
+	close_all(p);
+}
+
+static int cut_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
+{
+	return devns_pass_add(ep, ep->source->devt, true, NULL, ack);
+}
+
+static int suspend_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
+{
+	return devns_pass_add(ep, ep->source->devt, false, NULL, ack);
 }
 
 const struct devns_kind_ops devns_kind_cut = {
 	.has_devt = true,
-	.endpoint_add = pass_add,
+	.endpoint_add = cut_add,
+	.endpoint_del = devns_pass_del,
+	.endpoint_free = devns_pass_free,
+	.deny = devns_pass_deny,
+	.drain = devns_pass_drain,
+	.allow = devns_pass_allow,
 };
 
 const struct devns_kind_ops devns_kind_suspend = {
 	.has_devt = true,
-	.endpoint_add = pass_add,
+	.endpoint_add = suspend_add,
+	.endpoint_del = devns_pass_del,
+	.endpoint_free = devns_pass_free,
+	.deny = devns_pass_deny,
+	.drain = devns_pass_drain,
+	.allow = devns_pass_allow,
 };

@@ -6,13 +6,13 @@ cellsuapi_HEADERS = \
 	%D%/uapi/cells/devns.h \
 	%D%/uapi/cells/mode.h
 
-MODULE_SOURCES = \
+EXTRA_DIST += \
 	%D%/Kbuild %D%/Makefile %D%/dkms.conf %D%/compat.h %D%/devns.h \
-	%D%/audit.c %D%/endpoint.c %D%/main.c %D%/netlink.c %D%/node.c \
-	%D%/ns.c %D%/policy.c %D%/source.c \
-	%D%/real.c %D%/real.h %D%/panel.c %D%/panel.h \
+	%D%/pass.h %D%/audit.c %D%/endpoint.c %D%/filter.c %D%/fops.c \
+	%D%/main.c %D%/mapping.c %D%/netlink.c %D%/node.c %D%/ns.c \
+	%D%/policy.c %D%/real.c %D%/source.c %D%/wake.c \
+	%D%/real.h %D%/panel.c %D%/panel.h \
 	%D%/mux_fb.c %D%/mux_fb.h %D%/fb_fops.c
-EXTRA_DIST += $(MODULE_SOURCES)
 
 # make module [KDIR=headers of a kernel]: leaves kernel/module/devns.ko. Not
 # part of `all`: the machine that builds need not have a kernel's headers.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Loading, unloading, and the table of kinds. */
-#include "devns.h"
 #include "panel.h"
-#include "real.h"
+#include "pass.h"
 
 #include <linux/genetlink.h>
 #include <linux/module.h>
@@ -21,13 +20,28 @@ const struct devns_kind_ops *devns_kind_get(u32 kind)
 	return kind < DEVNS_KIND_COUNT_ ? kinds[kind] : NULL;
 }
 
+struct workqueue_struct *devns_wq;
+
+static int wq_init(void)
+{
+	devns_wq = alloc_workqueue("devns", WQ_UNBOUND, 0);
+	return devns_wq ? 0 : -ENOMEM;
+}
+
+static void wq_exit(void)
+{
+	destroy_workqueue(devns_wq);
+}
+
 /* What is set up at load, in this order, and undone in the other. */
 static const struct {
-	int (*init)(void);
+	int (*init)(void); /* NULL: nothing */
 	void (*exit)(void);
 } parts[] = {
 	{ devns_real_init, devns_real_exit },
 	{ devns_panel_init, devns_panel_exit },
+	{ NULL, devns_fops_exit },
+	{ wq_init, wq_exit },
 	{ devns_node_init, devns_node_exit },
 	{ devns_netlink_init, devns_netlink_exit },
 };
@@ -44,7 +58,7 @@ static int __init devns_init(void)
 	int err;
 
 	for (i = 0; i < ARRAY_SIZE(parts); i++) {
-		err = parts[i].init();
+		err = parts[i].init ? parts[i].init() : 0;
 		if (err) {
 			undo(i);
 			return err;

@@ -44,6 +44,19 @@ static char *node_devnode(compat_const struct device *dev, umode_t *mode)
 	return NULL;
 }
 
+/*
+ * Tools look for what belongs to a device in its "device" folder. A link, not a
+ * parent: an unplugged parent may not go before its children.
+ */
+static void link_real(struct devns_endpoint *ep)
+{
+	struct device *real = ep->source->real;
+
+	if (!ep->dev.parent && real && real->parent &&
+	    sysfs_create_link(&ep->dev.kobj, &real->parent->kobj, "device"))
+		dev_warn(&ep->dev, "no link to the real device\n");
+}
+
 int devns_node_add(struct devns_endpoint *ep, struct device *parent,
 		   const struct file_operations *fops)
 {
@@ -65,6 +78,7 @@ int devns_node_add(struct devns_endpoint *ep, struct device *parent,
 	err = cdev_device_add(&ep->cdev, &ep->dev);
 	if (err)
 		goto free;
+	link_real(ep);
 	ep->published = true;
 	return 0;
 free:
@@ -79,10 +93,17 @@ void devns_node_del(struct devns_endpoint *ep)
 	if (!ep->published)
 		return;
 	ep->published = false;
+	if (!ep->dev.parent)
+		sysfs_remove_link(&ep->dev.kobj, "device");
 	cdev_device_del(&ep->cdev, &ep->dev);
 	/* A handle that is open keeps no claim on the number. */
 	ida_free(&minors, ep->minor);
 	ep->minor = -1;
+}
+
+bool devns_node_is_ours(const struct device *dev)
+{
+	return dev->class == node_class;
 }
 
 int devns_node_init(void)

@@ -1,55 +1,63 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Opens real devices by their number, on a file system of our own that is
- * mounted nowhere: no path, no /dev and no device cgroup has a say in it.
+ * Real devices. They are opened by number, with an inode of a file system of
+ * our own that nobody can reach: no path, no mode of a node and no device
+ * program of a control group is asked, for the endpoint's open was the place to
+ * ask.
  */
 #include "real.h"
+#include "compat.h"
 
 #include <linux/cred.h>
 #include <linux/dcache.h>
+#include <linux/device.h>
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/module.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
+#include <linux/netlink.h>
+#include <linux/pm.h>
 #include <linux/pseudo_fs.h>
+#include <linux/string.h>
 
 #define REAL_MAGIC 0x6465766e /* "devn" */
 
-static struct vfsmount *mnt;
+static struct vfsmount *mount;
 
-static int real_init_context(struct fs_context *fc)
+static int init_context(struct fs_context *fc)
 {
 	return init_pseudo(fc, REAL_MAGIC) ? 0 : -ENOMEM;
 }
 
-static struct file_system_type real_type = {
+/* No owner: our own mount would pin the module for ever. */
+static struct file_system_type fs_type = {
 	.name = "devns",
-	.owner = THIS_MODULE,
-	.init_fs_context = real_init_context,
+	.init_fs_context = init_context,
 	.kill_sb = kill_anon_super,
 };
 
 int devns_real_init(void)
 {
-	mnt = kern_mount(&real_type);
-	return PTR_ERR_OR_ZERO(mnt);
+	mount = kern_mount(&fs_type);
+	return PTR_ERR_OR_ZERO(mount);
 }
 
 void devns_real_exit(void)
 {
-	kern_unmount(mnt);
+	kern_unmount(mount);
 }
 
 struct inode *devns_real_inode(void)
 {
-	return alloc_anon_inode(mnt->mnt_sb);
+	return alloc_anon_inode(mount->mnt_sb);
 }
 
-struct file *devns_real_open(dev_t devt, int flags)
+static struct file *open_by_number(dev_t devt, int flags,
+				   const struct cred *cred)
 {
 	struct inode *inode = devns_real_inode();
-	struct path path = { .mnt = mnt };
+	struct path path = { .mnt = mount };
 	struct file *file;
 
 	if (IS_ERR(inode))
@@ -58,8 +66,54 @@ struct file *devns_real_open(dev_t devt, int flags)
 	path.dentry = d_obtain_alias(inode);
 	if (IS_ERR(path.dentry))
 		return ERR_CAST(path.dentry);
-	file = dentry_open(&path, flags | O_LARGEFILE | O_NOCTTY,
-			   current_cred());
+	/* Never as somebody's controlling terminal. */
+	file = dentry_open(&path, flags | O_NOCTTY, cred);
 	dput(path.dentry);
 	return file;
+}
+
+struct file *devns_real_open(dev_t devt, int flags)
+{
+	return open_by_number(devt, flags | O_LARGEFILE, current_cred());
+}
+
+struct file *devns_real_open_as(dev_t devt, const struct file *as)
+{
+	const int of_the_path = O_CREAT | O_EXCL | O_TRUNC | FASYNC;
+
+	return open_by_number(devt, as->f_flags & ~of_the_path, as->f_cred);
+}
+
+struct search {
+	dev_t devt;
+	struct device *found;
+	bool is_block;
+};
+
+static void look_at(struct device *dev, void *data)
+{
+	struct search *s = data;
+
+	if (dev->devt != s->devt || s->found)
+		return;
+	if (dev->class && !strcmp(dev->class->name, "block"))
+		s->is_block = true;
+	else
+		s->found = get_device(dev);
+}
+
+/* No list of all devices is exported but that of power management. */
+struct device *devns_real_device(dev_t devt, struct netlink_ext_ack *ack)
+{
+	struct search s = { .devt = devt };
+
+	dpm_for_each_dev(&s, look_at);
+	if (s.found)
+		return s.found;
+	if (s.is_block) {
+		NL_SET_ERR_MSG(ack, "a block device cannot be passed through");
+		return ERR_PTR(-EOPNOTSUPP);
+	}
+	NL_SET_ERR_MSG(ack, "there is no character device of this number");
+	return ERR_PTR(-ENXIO);
 }

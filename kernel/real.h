@@ -5,14 +5,21 @@
 
 #include <linux/types.h>
 
+struct device;
 struct file;
 struct inode;
+struct netlink_ext_ack;
 
 int devns_real_init(void);
 void devns_real_exit(void);
 
 /* A character device; an ERR_PTR tells what its driver said. */
 struct file *devns_real_open(dev_t devt, int flags);
+/* With the flags and the rights that another file was opened with. */
+struct file *devns_real_open_as(dev_t devt, const struct file *as);
+
+/* The device behind a character node, or an ERR_PTR; the caller puts it. */
+struct device *devns_real_device(dev_t devt, struct netlink_ext_ack *ack);
 
 /* An inode with an address space, for mappings; the caller puts it. */
 struct inode *devns_real_inode(void);

@@ -3,8 +3,9 @@
  * Sources: the real devices that user space has given. Adding one gives each
  * namespace an endpoint or, where one cannot be made, none: nothing half done.
  */
-#include "devns.h"
+#include "pass.h"
 
+#include <linux/err.h>
 #include <linux/kdev_t.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -72,6 +73,22 @@ static int check(const struct devns_source *want,
 	return refuse_twin(want, ack);
 }
 
+static int find_real(struct devns_source *s, struct netlink_ext_ack *ack)
+{
+	struct device *real;
+
+	if (!s->devt)
+		return 0;
+	real = devns_real_device(s->devt, ack);
+	if (IS_ERR(real))
+		return PTR_ERR(real);
+	s->real = real;
+	if (!devns_node_is_ours(real))
+		return 0;
+	NL_SET_ERR_MSG(ack, "an endpoint cannot be a source");
+	return -EOPNOTSUPP;
+}
+
 int devns_source_add(const struct devns_source *want, struct devns_source **ret,
 		     struct netlink_ext_ack *ack)
 {
@@ -94,7 +111,9 @@ int devns_source_add(const struct devns_source *want, struct devns_source **ret,
 	s->ops = ops;
 	s->id = free_id();
 	INIT_LIST_HEAD(&s->endpoints);
-	err = ops->source_add ? ops->source_add(s, ack) : 0;
+	err = find_real(s, ack);
+	if (!err && ops->source_add)
+		err = ops->source_add(s, ack);
 	if (err)
 		goto undo;
 	list_for_each_entry(ns, &devns_list, link)
@@ -115,6 +134,7 @@ undo_endpoints:
 	if (ops->source_del)
 		ops->source_del(s);
 undo:
+	put_device(s->real);
 	kfree(s);
 	module_put(THIS_MODULE);
 	return err;
@@ -134,6 +154,7 @@ void devns_source_del(struct devns_source *s)
 	if (s->ops->source_del)
 		s->ops->source_del(s);
 	list_del(&s->link);
+	put_device(s->real);
 	kfree(s);
 	module_put(THIS_MODULE);
 }

@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The calls of a pass-through endpoint. A handle has just the operations that
+ * its real file has, since the kernel and programs draw conclusions from what
+ * is missing; tables are made for each set of operations and live until the
+ * module goes, for a closed file's table is still looked at.
+ *
+ * A poll never gives the program's table to the driver, whose queue may end at
+ * any denial: an entry of ours is on the driver's queue (a bridge, as KVM's
+ * irqfd has) and wakes a queue of the handle's, and the readers of SIGIO.
+ */
+#include "compat.h"
+#include "pass.h"
+
+#include <linux/compat.h>
+#include <linux/fcntl.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uio.h>
+
+enum op {
+	OP_READ,
+	OP_WRITE,
+	OP_READ_ITER,
+	OP_WRITE_ITER,
+	OP_POLL,
+	OP_IOCTL,
+	OP_COMPAT_IOCTL,
+	OP_MMAP,
+	OP_LLSEEK,
+	OP_FSYNC,
+	OP_FASYNC,
+	OP_ANY, /* so that no set is 0 */
+};
+
+#define REAL_MODES (FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE | FMODE_STREAM)
+
+struct table {
+	struct file_operations fops;
+	u32 ops;
+	struct list_head link;
+};
+
+struct bridge {
+	wait_queue_entry_t entry;
+	wait_queue_head_t *queue; /* NULL: it is gone (POLLFREE) */
+	struct devns_handle *handle;
+	struct list_head link;
+};
+
+struct bridge_poll {
+	poll_table table;
+	struct devns_handle *handle;
+	bool failed;
+};
+
+static LIST_HEAD(tables);
+static DEFINE_MUTEX(tables_lock);
+
+/* ---- calls */
+
+/* The flag that a program may change at any time. */
+static void copy_nonblock(const struct file *file, struct file *real)
+{
+	unsigned int flag = READ_ONCE(file->f_flags) & O_NONBLOCK;
+
+	if (likely((READ_ONCE(real->f_flags) & O_NONBLOCK) == flag))
+		return;
+	spin_lock(&real->f_lock);
+	real->f_flags = (real->f_flags & ~O_NONBLOCK) | flag;
+	spin_unlock(&real->f_lock);
+}
+
+static int begin(struct file *file, struct devns_call *call)
+{
+	int err = devns_call_begin(file->private_data, call, true);
+
+	if (!err)
+		copy_nonblock(file, call->real);
+	return err;
+}
+
+static ssize_t pass_read(struct file *file, char __user *buf, size_t len,
+			 loff_t *pos)
+{
+	struct devns_call call;
+	ssize_t ret = begin(file, &call);
+
+	if (ret)
+		return ret;
+	ret = call.real->f_op->read(call.real, buf, len, pos);
+	return devns_call_end(&call, ret);
+}
+
+static ssize_t pass_write(struct file *file, const char __user *buf, size_t len,
+			  loff_t *pos)
+{
+	struct devns_handle *h = file->private_data;
+	const struct devns_filter *filter = h->pass->filter;
+	struct devns_call call;
+	ssize_t ret = begin(file, &call);
+
+	if (ret)
+		return ret;
+	if (filter && filter->write)
+		ret = filter->write(h->pass->ep, buf, len);
+	else
+		ret = call.real->f_op->write(call.real, buf, len, pos);
+	return devns_call_end(&call, ret);
+}
+
+static ssize_t pass_iter(struct kiocb *iocb, struct iov_iter *iter,
+			 ssize_t (*op)(struct kiocb *, struct iov_iter *),
+			 struct file *real)
+{
+	struct kiocb inner;
+	ssize_t ret;
+
+	init_sync_kiocb(&inner, real);
+	inner.ki_pos = iocb->ki_pos;
+	ret = op(&inner, iter);
+	iocb->ki_pos = inner.ki_pos;
+	return ret;
+}
+
+static ssize_t pass_read_iter(struct kiocb *iocb, struct iov_iter *iter)
+{
+	struct devns_call call;
+	ssize_t ret;
+
+	/* The driver may sleep; a caller that must not comes another way. */
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		return -EAGAIN;
+	ret = begin(iocb->ki_filp, &call);
+	if (ret)
+		return ret;
+	ret = pass_iter(iocb, iter, call.real->f_op->read_iter, call.real);
+	return devns_call_end(&call, ret);
+}
+
+static ssize_t pass_write_iter(struct kiocb *iocb, struct iov_iter *iter)
+{
+	struct devns_handle *h = iocb->ki_filp->private_data;
+	struct devns_call call;
+	ssize_t ret;
+
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		return -EAGAIN;
+	/* A filter sees no vectors. */
+	if (h->pass->filter && h->pass->filter->write)
+		return -EINVAL;
+	ret = begin(iocb->ki_filp, &call);
+	if (ret)
+		return ret;
+	ret = pass_iter(iocb, iter, call.real->f_op->write_iter, call.real);
+	return devns_call_end(&call, ret);
+}
+
+static long filtered(const struct devns_handle *h, unsigned int cmd,
+		     unsigned long arg)
+{
+	int err = devns_filter_ioctl(h->pass, cmd, arg);
+
+	if (err == -EACCES)
+		devns_audit_deny(h->pass->ep);
+	return err;
+}
+
+static long pass_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct devns_call call;
+	long ret = filtered(file->private_data, cmd, arg);
+
+	if (!ret)
+		ret = begin(file, &call);
+	if (ret)
+		return ret;
+	ret = call.real->f_op->unlocked_ioctl(call.real, cmd, arg);
+	return devns_call_end(&call, ret);
+}
+
+#ifdef CONFIG_COMPAT
+static long pass_compat_ioctl(struct file *file, unsigned int cmd,
+			      unsigned long arg)
+{
+	struct devns_call call;
+	long ret = filtered(file->private_data, cmd, arg);
+
+	if (!ret)
+		ret = begin(file, &call);
+	if (ret)
+		return ret;
+	ret = call.real->f_op->compat_ioctl(call.real, cmd, arg);
+	return devns_call_end(&call, ret);
+}
+#endif
+
+static loff_t pass_llseek(struct file *file, loff_t offset, int whence)
+{
+	struct devns_call call;
+	loff_t ret = begin(file, &call);
+
+	if (ret)
+		return ret;
+	call.real->f_pos = file->f_pos;
+	ret = call.real->f_op->llseek(call.real, offset, whence);
+	file->f_pos = call.real->f_pos;
+	/* Not through the end's long, which may be shorter. */
+	return devns_call_end(&call, ret < 0 ? ret : 0) ?: ret;
+}
+
+static int pass_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	struct devns_call call;
+	int ret = begin(file, &call);
+
+	if (ret)
+		return ret;
+	ret = call.real->f_op->fsync(call.real, start, end, datasync);
+	return devns_call_end(&call, ret);
+}
+
+/* ---- poll and SIGIO */
+
+static int bridge_wake(wait_queue_entry_t *entry, unsigned int mode, int sync,
+		       void *key)
+{
+	struct bridge *b = container_of(entry, struct bridge, entry);
+	__poll_t flags = key_to_poll(key);
+	struct devns_handle *h = b->handle;
+
+	if (flags & POLLFREE) {
+		list_del_init(&entry->entry);
+		/* The queue ends with its lock held; del looks no further. */
+		smp_store_release(&b->queue, NULL);
+	}
+	wake_up_poll(&h->wait, flags & ~POLLFREE);
+	kill_fasync(&h->fasync, SIGIO,
+		    flags & EPOLLOUT && !(flags & EPOLLIN) ? POLL_OUT
+							   : POLL_IN);
+	return 0;
+}
+
+static bool is_bridged(const struct devns_handle *h,
+		       const wait_queue_head_t *queue)
+{
+	const struct bridge *b;
+
+	list_for_each_entry(b, &h->bridges,
+			    link) if (b->queue == queue) return true;
+	return false;
+}
+
+/* What the driver's poll_wait() calls, with a queue of the driver's. */
+static void bridge_add(struct file *real, wait_queue_head_t *queue,
+		       poll_table *table)
+{
+	struct bridge_poll *bp = container_of(table, struct bridge_poll, table);
+	struct devns_handle *h = bp->handle;
+	struct bridge *b;
+	bool known;
+
+	spin_lock(&h->bridge_lock);
+	known = is_bridged(h, queue);
+	spin_unlock(&h->bridge_lock);
+	if (known)
+		return;
+	b = kzalloc(sizeof(*b), GFP_KERNEL);
+	if (!b) {
+		bp->failed = true;
+		return;
+	}
+	init_waitqueue_func_entry(&b->entry, bridge_wake);
+	b->handle = h;
+	b->queue = queue;
+	spin_lock(&h->bridge_lock);
+	known = is_bridged(h, queue);
+	if (!known)
+		list_add(&b->link, &h->bridges);
+	spin_unlock(&h->bridge_lock);
+	if (known) {
+		kfree(b);
+		return;
+	}
+	add_wait_queue(queue, &b->entry);
+}
+
+void devns_bridge_del(struct devns_handle *h)
+{
+	wait_queue_head_t *queue;
+	struct bridge *b, *tmp;
+	LIST_HEAD(old);
+
+	spin_lock(&h->bridge_lock);
+	list_splice_init(&h->bridges, &old);
+	spin_unlock(&h->bridge_lock);
+	list_for_each_entry_safe(b, tmp, &old, link)
+	{
+		/* As epoll: a queue that says POLLFREE lasts for RCU. */
+		rcu_read_lock();
+		queue = smp_load_acquire(&b->queue);
+		if (queue)
+			remove_wait_queue(queue, &b->entry);
+		rcu_read_unlock();
+		kfree(b);
+	}
+}
+
+/* Asks the driver, and puts us on its queues. */
+static __poll_t real_poll(struct devns_handle *h, struct file *real,
+			  __poll_t events)
+{
+	struct bridge_poll bp = { .handle = h };
+	__poll_t mask;
+
+	init_poll_funcptr(&bp.table, bridge_add);
+	/* Some drivers start to work when they are asked for input. */
+	bp.table._key = events;
+	mask = real->f_op->poll(real, &bp.table);
+	return bp.failed ? mask | EPOLLERR : mask;
+}
+
+static __poll_t pass_poll(struct file *file, poll_table *table)
+{
+	struct devns_handle *h = file->private_data;
+	struct devns_call call;
+	__poll_t mask;
+
+	poll_wait(file, &h->wait, table);
+	if (devns_call_begin(h, &call, true))
+		return EPOLLERR | EPOLLHUP;
+	copy_nonblock(file, call.real);
+	mask = real_poll(h, call.real, poll_requested_events(table));
+	if (devns_call_end(&call, call.poked ? -EACCES : 0))
+		return EPOLLERR | EPOLLHUP;
+	return mask;
+}
+
+static int pass_fasync(int fd, struct file *file, int on)
+{
+	struct devns_handle *h = file->private_data;
+	int ret = fasync_helper(fd, file, on, &h->fasync);
+	struct devns_call call;
+
+	if (ret < 0 || !on || !(h->ops & BIT(OP_POLL)))
+		return ret;
+	/* Signals come from the driver's queue: be on it. */
+	if (!devns_call_begin(h, &call, true)) {
+		real_poll(h, call.real, ~(__force __poll_t)0);
+		devns_call_end(&call, 0);
+	}
+	return ret;
+}
+
+/* ---- tables */
+
+u32 devns_fops_of(const struct file *real)
+{
+	const struct file_operations *f = real->f_op;
+
+	return BIT(OP_ANY) | (f->read ? BIT(OP_READ) : 0) |
+	       (f->write ? BIT(OP_WRITE) : 0) |
+	       (f->read_iter ? BIT(OP_READ_ITER) : 0) |
+	       (f->write_iter ? BIT(OP_WRITE_ITER) : 0) |
+	       (f->poll ? BIT(OP_POLL) : 0) |
+	       (f->unlocked_ioctl ? BIT(OP_IOCTL) : 0) |
+	       (f->compat_ioctl ? BIT(OP_COMPAT_IOCTL) : 0) |
+	       (f->mmap ? BIT(OP_MMAP) : 0) | (f->llseek ? BIT(OP_LLSEEK) : 0) |
+	       (f->fsync ? BIT(OP_FSYNC) : 0) |
+	       (f->fasync ? BIT(OP_FASYNC) : 0);
+}
+
+/* No file holds the handle any more. */
+static void handle_drop(struct devns_handle *h)
+{
+	struct devns_passthrough *p = h->pass;
+	struct file *real = NULL;
+
+	spin_lock(&p->lock);
+	h->released = true;
+	/* Else the worker has it, or gets it. */
+	if (!h->closing) {
+		real = h->real;
+		h->real = NULL;
+		list_del_init(&h->link);
+	}
+	spin_unlock(&p->lock);
+	if (real) {
+		devns_bridge_del(h);
+		fput(real);
+	}
+	kref_put(&h->ref, devns_handle_free);
+}
+
+static int pass_release(struct inode *inode, struct file *file)
+{
+	struct devns_handle *h = file->private_data;
+	struct devns_endpoint *ep = h->pass->ep;
+
+	atomic_dec(&ep->handles);
+	devns_audit_close(ep);
+	handle_drop(h);
+	return 0;
+}
+
+static void fill(struct file_operations *f, u32 ops)
+{
+	f->owner = THIS_MODULE;
+	f->release = pass_release;
+	f->read = ops & BIT(OP_READ) ? pass_read : NULL;
+	f->write = ops & BIT(OP_WRITE) ? pass_write : NULL;
+	f->read_iter = ops & BIT(OP_READ_ITER) ? pass_read_iter : NULL;
+	f->write_iter = ops & BIT(OP_WRITE_ITER) ? pass_write_iter : NULL;
+	f->poll = ops & BIT(OP_POLL) ? pass_poll : NULL;
+	f->unlocked_ioctl = ops & BIT(OP_IOCTL) ? pass_ioctl : NULL;
+#ifdef CONFIG_COMPAT
+	f->compat_ioctl = ops & BIT(OP_COMPAT_IOCTL) ? pass_compat_ioctl : NULL;
+#endif
+	f->mmap = ops & BIT(OP_MMAP) ? devns_mapping_mmap : NULL;
+	f->llseek = ops & BIT(OP_LLSEEK) ? pass_llseek : NULL;
+	f->fsync = ops & BIT(OP_FSYNC) ? pass_fsync : NULL;
+	f->fasync = ops & BIT(OP_FASYNC) ? pass_fasync : NULL;
+}
+
+const struct file_operations *devns_fops_get(u32 ops)
+{
+	struct table *t;
+
+	mutex_lock(&tables_lock);
+	list_for_each_entry(t, &tables, link) if (t->ops == ops) goto found;
+	t = kzalloc(sizeof(*t), GFP_KERNEL);
+	if (!t) {
+		mutex_unlock(&tables_lock);
+		return NULL;
+	}
+	t->ops = ops;
+	fill(&t->fops, ops);
+	list_add(&t->link, &tables);
+found:
+	mutex_unlock(&tables_lock);
+	return fops_get(&t->fops);
+}
+
+void devns_fops_exit(void)
+{
+	struct table *t, *tmp;
+
+	list_for_each_entry_safe(t, tmp, &tables, link) kfree(t);
+	INIT_LIST_HEAD(&tables);
+}
+
+/* ---- open */
+
+static struct devns_handle *handle_new(struct devns_endpoint *ep,
+				       struct file *file)
+{
+	struct devns_handle *h = kzalloc(sizeof(*h), GFP_KERNEL);
+
+	if (!h)
+		return NULL;
+	kref_init(&h->ref);
+	get_device(&ep->dev);
+	h->pass = ep->pass;
+	h->file = file;
+	mutex_init(&h->opening);
+	mutex_init(&h->maps_lock);
+	INIT_LIST_HEAD(&h->maps);
+	init_waitqueue_head(&h->wait);
+	spin_lock_init(&h->bridge_lock);
+	INIT_LIST_HEAD(&h->bridges);
+	spin_lock(&h->pass->lock);
+	list_add(&h->link, &h->pass->closed);
+	spin_unlock(&h->pass->lock);
+	return h;
+}
+
+static int take_over(struct file *file, struct devns_handle *h,
+		     const struct file *real)
+{
+	const struct file_operations *fops = devns_fops_get(h->ops);
+
+	if (!fops)
+		return -ENOMEM;
+	replace_fops(file, fops);
+	file->private_data = h;
+	file->f_mode =
+		(file->f_mode & ~REAL_MODES) | (real->f_mode & REAL_MODES);
+	file->f_pos = real->f_pos;
+	file->f_mapping = h->pass->inode->i_mapping;
+	return 0;
+}
+
+static int pass_open(struct inode *inode, struct file *file)
+{
+	struct devns_endpoint *ep = file->private_data;
+	struct devns_handle *h = handle_new(ep, file);
+	struct devns_call call;
+	int err;
+
+	if (!h)
+		return -ENOMEM;
+	err = devns_call_begin(h, &call, true);
+	if (!err)
+		err = devns_call_end(&call, take_over(file, h, call.real));
+	if (err) {
+		handle_drop(h);
+		return err;
+	}
+	atomic_inc(&ep->handles);
+	devns_audit_open(ep);
+	return 0;
+}
+
+const struct file_operations devns_pass_fops = {
+	.owner = THIS_MODULE,
+	.open = pass_open,
+};

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Mapped memory that can be taken away. A mapping's file is the endpoint's, so
+ * all of them are in an address space of the endpoint's own, and one call takes
+ * every page out of every process. So no page may get in but under `faults`:
+ *
+ * - What the driver's mmap() has put into the page table is noted and taken out
+ *   again at once: the area is in no list yet in which a denial would find it.
+ *   It comes back by faults. Notes are by offset after the driver's mmap(),
+ * which may have changed it; an address would change with mremap().
+ * - A page that the driver's fault handler answers is put in by us, so that
+ *   `faults` is still held when it happens.
+ *
+ * The driver sees one mapping, however often it is split or inherited: its
+ * close() is called once, at the last end or when the device is cut, with a
+ * copy of the area. Nobody gets a lasting hold of pages (VM_IO): no
+ * get_user_pages.
+ */
+#include "compat.h"
+#include "pass.h"
+
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pagemap.h>
+#include <linux/slab.h>
+
+/* 4 GiB in pages of 4 KiB; the notes of more would take too much memory. */
+#define NOTES_MAX (1UL << 20)
+
+struct note {
+	unsigned long pfn;
+	bool is_present;
+	bool is_page; /* counted: our reference keeps it */
+};
+
+struct map {
+	struct vm_operations_struct ops; /* the area's: leads to us */
+	struct devns_handle *handle;
+	struct list_head link; /* handle->maps */
+	const struct vm_operations_struct *real;
+	struct vm_area_struct copy; /* what the driver's close() is given */
+	unsigned long first;	    /* page offset of notes[0] */
+	unsigned long count;
+	struct note *notes; /* NULL: the driver has put in none */
+	u32 areas;	    /* under maps_lock */
+	bool dead;	    /* cut: for ever */
+};
+
+static struct map *map_of(const struct vm_area_struct *vma)
+{
+	return container_of(vma->vm_ops, struct map, ops);
+}
+
+/* ---- notes */
+
+static void notes_free(struct map *m)
+{
+	unsigned long i;
+
+	if (!m->notes)
+		return;
+	for (i = 0; i < m->count; i++)
+		if (m->notes[i].is_present && m->notes[i].is_page)
+			put_page(pfn_to_page(m->notes[i].pfn));
+	kvfree(m->notes);
+	m->notes = NULL;
+}
+
+/* Answers whether a page is there. */
+static bool note_take(struct vm_area_struct *vma, unsigned long address,
+		      struct note *note)
+{
+	struct compat_pte at;
+
+	if (compat_pte_find(vma, address, &at))
+		return false;
+	note->pfn = at.pfn;
+	note->is_page = !(vma->vm_flags & VM_PFNMAP) && !at.is_special &&
+			pfn_valid(at.pfn);
+	note->is_present = true;
+	if (note->is_page)
+		get_page(pfn_to_page(at.pfn));
+	compat_pte_done(&at);
+	return true;
+}
+
+static int notes_take(struct map *m, struct vm_area_struct *vma)
+{
+	unsigned long n = vma_pages(vma);
+	bool any = false;
+	unsigned long i;
+
+	if (n > NOTES_MAX)
+		return -ENOMEM;
+	m->first = vma->vm_pgoff;
+	m->count = n;
+	m->notes = kvcalloc(n, sizeof(*m->notes), GFP_KERNEL_ACCOUNT);
+	if (!m->notes)
+		return -ENOMEM;
+	for (i = 0; i < n; i++)
+		any |= note_take(vma, vma->vm_start + (i << PAGE_SHIFT),
+				 &m->notes[i]);
+	if (any) {
+		compat_zap(vma);
+	} else {
+		kvfree(m->notes);
+		m->notes = NULL;
+	}
+	return 0;
+}
+
+/* ---- faults */
+
+static vm_fault_t inserted(int err)
+{
+	/* -EBUSY: another thread was faster. */
+	if (!err || err == -EBUSY)
+		return VM_FAULT_NOPAGE;
+	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+}
+
+/* The kernel would stop on either in an area of the wrong sort. */
+static vm_fault_t insert_page(struct vm_fault *vmf, struct page *page)
+{
+	if (vmf->vma->vm_flags & VM_PFNMAP)
+		return VM_FAULT_SIGBUS;
+	return inserted(vm_insert_page(vmf->vma, vmf->address, page));
+}
+
+static vm_fault_t insert_pfn(struct vm_fault *vmf, unsigned long pfn)
+{
+	if (vmf->vma->vm_flags & VM_MIXEDMAP && pfn_valid(pfn))
+		return VM_FAULT_SIGBUS;
+	return vmf_insert_pfn_prot(vmf->vma, vmf->address, pfn,
+				   vmf->vma->vm_page_prot);
+}
+
+static vm_fault_t fault_noted(const struct map *m, struct vm_fault *vmf)
+{
+	unsigned long i = vmf->pgoff - m->first;
+	const struct note *note;
+
+	if (i >= m->count || !m->notes[i].is_present)
+		return VM_FAULT_SIGBUS;
+	note = &m->notes[i];
+	if (note->is_page)
+		return insert_page(vmf, pfn_to_page(note->pfn));
+	return insert_pfn(vmf, note->pfn);
+}
+
+static vm_fault_t fault_real(const struct map *m, struct vm_fault *vmf)
+{
+	struct page *page;
+	bool is_locked;
+	vm_fault_t ret;
+
+	if (!m->real || !m->real->fault)
+		return VM_FAULT_SIGBUS;
+	vmf->page = NULL;
+	ret = m->real->fault(vmf);
+	page = vmf->page;
+	if (ret & (VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY |
+		   VM_FAULT_DONE_COW) ||
+	    !page)
+		return ret;
+	is_locked = ret & VM_FAULT_LOCKED;
+	ret = insert_page(vmf, page);
+	if (is_locked)
+		unlock_page(page);
+	put_page(page);
+	vmf->page = NULL;
+	return ret;
+}
+
+static vm_fault_t map_fault(struct vm_fault *vmf)
+{
+	struct map *m = map_of(vmf->vma);
+	struct devns_passthrough *p = m->handle->pass;
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+
+	down_read(&p->faults);
+	if (!READ_ONCE(p->denied) && !READ_ONCE(m->handle->closing) &&
+	    !READ_ONCE(m->dead)) {
+		if (m->notes)
+			ret = fault_noted(m, vmf);
+		else
+			ret = fault_real(m, vmf);
+	}
+	up_read(&p->faults);
+	return ret;
+}
+
+/* ---- areas come and go */
+
+static void count_areas(struct map *m, int change)
+{
+	m->areas += change;
+	if (!m->dead)
+		atomic_add(change, &m->handle->pass->ep->mappings);
+}
+
+/* By split, fork or mremap. */
+static void map_open(struct vm_area_struct *vma)
+{
+	struct map *m = map_of(vma);
+
+	mutex_lock(&m->handle->maps_lock);
+	count_areas(m, 1);
+	mutex_unlock(&m->handle->maps_lock);
+}
+
+static void real_close(struct map *m)
+{
+	if (m->real && m->real->close)
+		m->real->close(&m->copy);
+}
+
+static void map_close(struct vm_area_struct *vma)
+{
+	struct map *m = map_of(vma);
+	struct devns_handle *h = m->handle;
+	bool last;
+
+	mutex_lock(&h->maps_lock);
+	count_areas(m, -1);
+	last = !m->areas;
+	if (last) {
+		list_del(&m->link);
+		if (!m->dead)
+			real_close(m);
+	}
+	mutex_unlock(&h->maps_lock);
+	if (!last)
+		return;
+	notes_free(m);
+	kfree(m);
+}
+
+void devns_mapping_close(struct devns_handle *h)
+{
+	struct map *m;
+
+	mutex_lock(&h->maps_lock);
+	list_for_each_entry(m, &h->maps, link)
+	{
+		if (m->dead)
+			continue;
+		atomic_sub(m->areas, &h->pass->ep->mappings);
+		WRITE_ONCE(m->dead, true);
+		real_close(m);
+	}
+	mutex_unlock(&h->maps_lock);
+}
+
+/* ---- mmap */
+
+static int refuse(const struct file *real, const struct vm_area_struct *vma)
+{
+	/* A private copy would stay when the page is gone. */
+	if ((vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE)
+		return -EINVAL;
+	/* A driver with an address space of its own takes pages out of that. */
+	if (real->f_mapping != file_inode(real)->i_mapping)
+		return -ENODEV;
+	return 0;
+}
+
+/* What the driver made of the area that we could not take away again. */
+static bool is_foreign(const struct vm_area_struct *vma,
+		       const struct file *file)
+{
+	const struct vm_operations_struct *ops = vma->vm_ops;
+
+	if (vma->vm_file != file)
+		return true;
+	if ((vma->vm_flags & VM_PFNMAP) && (vma->vm_flags & VM_MIXEDMAP))
+		return true;
+	return ops && (ops->page_mkwrite || ops->pfn_mkwrite);
+}
+
+static void map_init(struct map *m, struct devns_handle *h,
+		     struct vm_area_struct *vma)
+{
+	m->handle = h;
+	m->real = vma->vm_ops;
+	m->areas = 1;
+	m->ops.open = map_open;
+	m->ops.close = map_close;
+	m->ops.fault = map_fault;
+	memcpy(&m->copy, vma, sizeof(m->copy));
+	vma->vm_ops = &m->ops;
+	mutex_lock(&h->maps_lock);
+	list_add(&m->link, &h->maps);
+	mutex_unlock(&h->maps_lock);
+	atomic_inc(&h->pass->ep->mappings);
+}
+
+static int map_real(struct file *file, struct vm_area_struct *vma,
+		    struct devns_call *call)
+{
+	const struct vm_operations_struct *ops;
+	struct map *m;
+	int err = refuse(call->real, vma);
+
+	if (err)
+		return err;
+	m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
+	if (!m)
+		return -ENOMEM;
+	err = call->real->f_op->mmap(call->real, vma);
+	if (err)
+		goto free;
+	err = -ENODEV;
+	if (is_foreign(vma, file))
+		goto close;
+	/* Pages of memory go in by vm_insert_page(), which wants the flag. */
+	compat_vm_flags_set(vma, VM_IO | VM_DONTEXPAND);
+	if (!(vma->vm_flags & VM_PFNMAP))
+		compat_vm_flags_set(vma, VM_MIXEDMAP);
+	err = notes_take(m, vma);
+	if (err)
+		goto close;
+	map_init(m, call->handle, vma);
+	return 0;
+close:
+	ops = vma->vm_ops;
+	if (ops && ops->close)
+		ops->close(vma);
+	vma->vm_ops = NULL;
+free:
+	kfree(m);
+	return err;
+}
+
+int devns_mapping_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct devns_call call;
+	/* No driver's open() under mmap_lock. */
+	int err = devns_call_begin(file->private_data, &call, false);
+
+	if (err)
+		return err;
+	return devns_call_end(&call, map_real(file, vma, &call));
+}

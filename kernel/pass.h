@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Pass-through: an endpoint whose handles stand before open files of a real
+ * device. What a program holds is always ours, so it can be denied; the real
+ * file is reachable only through calls that are counted while they last.
+ *
+ * Each call in flight is on its endpoint's list. A denial sets `denied`, pokes
+ * the tasks on that list (wake.c), shuts out page faults, takes the pages out
+ * of every mapping (mapping.c) and then waits for the list to run empty. Of a
+ * kind that cuts, the real files are then closed, by a worker: a file's last
+ * reference is dropped at once only there. A call that outlives the wait keeps
+ * its handle's real file; its end hands that to the worker.
+ */
+#ifndef DEVNS_PASS_H
+#define DEVNS_PASS_H
+
+#include <linux/fs.h>
+#include <linux/kref.h>
+#include <linux/poll.h>
+#include <linux/rwsem.h>
+#include <linux/wait.h>
+
+#include "devns.h"
+#include "real.h"
+
+struct devns_handle;
+
+/* What a kind adds to the rules that hold for all devices (filter.c). */
+struct devns_filter {
+	/* 0, or why this one is refused. */
+	int (*ioctl)(struct devns_endpoint *ep, unsigned int cmd,
+		     unsigned long arg);
+	/* In place of the device's own; NULL: the device's. */
+	ssize_t (*write)(struct devns_endpoint *ep, const char __user *buf,
+			 size_t len);
+};
+
+struct devns_passthrough {
+	struct devns_endpoint *ep;
+	dev_t real;
+	bool cuts;
+	const struct devns_filter *filter; /* may be NULL */
+	struct inode *inode;		   /* the mappings' address space */
+	struct rw_semaphore faults;	   /* read: a page fault is under way */
+	wait_queue_head_t drained;
+	struct work_struct close_work;
+
+	spinlock_t lock; /* of all below, and of the handles' fields */
+	bool denied;
+	bool gone;
+	struct list_head calls;
+	struct list_head open;	  /* handles with a real file */
+	struct list_head closed;  /* without */
+	struct list_head closing; /* for the worker */
+	struct devns_cut cut;	  /* what the last denial found */
+};
+
+/* What is open; the file's and, while it works, the worker's. */
+struct devns_handle {
+	struct kref ref;
+	struct devns_passthrough *pass;
+	struct file *file; /* ours; not counted, it ends after the calls */
+	u32 ops;	   /* the real file's operations (fops.c) */
+	struct mutex opening;
+	struct mutex maps_lock;
+	struct list_head maps;
+
+	/* Under pass->lock. */
+	struct list_head link; /* one of the endpoint's lists */
+	struct file *real;     /* NULL: cut, or not yet open */
+	u32 calls;
+	bool closing;  /* real is to be closed; the worker's reference */
+	bool released; /* its file is gone */
+
+	/* The driver's wake-ups come here; see fops.c. */
+	wait_queue_head_t wait;
+	struct fasync_struct *fasync;
+	spinlock_t bridge_lock;
+	struct list_head bridges;
+};
+
+/* A call in flight, on the stack of who makes it. */
+struct devns_call {
+	struct list_head link;
+	struct devns_handle *handle;
+	struct task_struct *task;
+	struct file *real;
+	bool poked;
+	bool killed;
+};
+
+/* endpoint.c */
+int devns_pass_add(struct devns_endpoint *ep, dev_t real, bool cuts,
+		   const struct devns_filter *filter,
+		   struct netlink_ext_ack *ack);
+void devns_pass_del(struct devns_endpoint *ep);
+void devns_pass_free(struct devns_endpoint *ep);
+void devns_pass_deny(struct devns_endpoint *ep);
+void devns_pass_drain(struct devns_endpoint *ep, unsigned long end,
+		      struct devns_cut *cut);
+void devns_pass_allow(struct devns_endpoint *ep);
+void devns_handle_free(struct kref *ref);
+
+/* wake.c */
+/*
+ * Begins a call: 0 and call->real, or -EACCES (denied), -ENODEV (gone), or what
+ * the driver's open says. Opens the real device anew where it was cut, unless
+ * the caller holds locks under which a driver's open may not run.
+ */
+int devns_call_begin(struct devns_handle *h, struct devns_call *call,
+		     bool may_open);
+/* Answers what the call returns: -EACCES if a denial has ended it. */
+long devns_call_end(struct devns_call *call, long ret);
+/* Under the lock: ends the sleep of every call. */
+void devns_call_poke(struct devns_passthrough *p);
+/* Waits until `end`; then kills what is left and tells how many. */
+u32 devns_call_drain(struct devns_passthrough *p, unsigned long end);
+
+/* fops.c */
+void devns_fops_exit(void);
+extern const struct file_operations devns_pass_fops;
+u32 devns_fops_of(const struct file *real);
+/* A reference to operations that have no more than these. */
+const struct file_operations *devns_fops_get(u32 ops);
+/* Takes our entries off the driver's queues. */
+void devns_bridge_del(struct devns_handle *h);
+
+/* mapping.c */
+int devns_mapping_mmap(struct file *file, struct vm_area_struct *vma);
+/* Closes what the driver has mapped for a handle, for ever. */
+void devns_mapping_close(struct devns_handle *h);
+
+/* filter.c */
+int devns_filter_ioctl(const struct devns_passthrough *p, unsigned int cmd,
+		       unsigned long arg);
+
+/* main.c */
+extern struct workqueue_struct *devns_wq;
+
+#endif
