@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/devnslink.h"
 
+#include "cellsd/devnsattr.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 
 #include <linux/netlink.h>
-#include <netlink/attr.h>
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
@@ -28,165 +28,6 @@ struct devnslink {
 	devnslink_event_fn *fn;
 	void *arg;
 };
-
-typedef struct nlattr *attrs[DEVNS_A_MAX + 1];
-
-static const char *const event_names[DEVNS_EVENT_COUNT_] = {
-	[DEVNS_EVENT_OPEN] = "open",	 [DEVNS_EVENT_DENY] = "deny",
-	[DEVNS_EVENT_CLOSE] = "close",	 [DEVNS_EVENT_REVOKE] = "revoke",
-	[DEVNS_EVENT_SWITCH] = "switch", [DEVNS_EVENT_MODE] = "mode",
-	[DEVNS_EVENT_LOST] = "lost",
-};
-
-static const char *const kind_names[DEVNS_KIND_COUNT_] = {
-	[DEVNS_KIND_CUT] = "cut",
-	[DEVNS_KIND_SUSPEND] = "suspend",
-	[DEVNS_KIND_FB] = "fb",
-	[DEVNS_KIND_INPUT] = "input",
-	[DEVNS_KIND_POWER] = "power",
-	[DEVNS_KIND_LED] = "led",
-	[DEVNS_KIND_BACKLIGHT] = "backlight",
-	[DEVNS_KIND_VIBRATOR] = "vibrator",
-};
-
-const char *devnslink_event_name(uint32_t event)
-{
-	return event < DEVNS_EVENT_COUNT_ ? event_names[event] : "?";
-}
-
-const char *devnslink_kind_name(uint32_t kind)
-{
-	return kind < DEVNS_KIND_COUNT_ ? kind_names[kind] : "?";
-}
-
-/* ---- attributes */
-
-static void parse(struct nlattr *head, int len, attrs a)
-{
-	struct nlattr *nla;
-	int rem;
-
-	memset(a, 0, sizeof(attrs));
-	nla_for_each_attr(nla, head, len, rem) if (nla_type(nla) <= DEVNS_A_MAX)
-		a[nla_type(nla)] = nla;
-}
-
-static uint64_t get_u64(attrs a, int type)
-{
-	return a[type] && nla_len(a[type]) >= 8 ? nla_get_u64(a[type]) : 0;
-}
-
-static uint32_t get_u32(attrs a, int type)
-{
-	return a[type] && nla_len(a[type]) >= 4 ? nla_get_u32(a[type]) : 0;
-}
-
-static uint8_t get_u8(attrs a, int type)
-{
-	return a[type] && nla_len(a[type]) >= 1 ? nla_get_u8(a[type]) : 0;
-}
-
-static void get_text(attrs a, int type, char *ret, size_t size)
-{
-	if (a[type])
-		nla_strlcpy(ret, a[type], size);
-}
-
-static void read_rights(struct nlattr *nest, struct cells_right *ret)
-{
-	struct nlattr *nla;
-	uint32_t cls;
-	int rem;
-	attrs a;
-
-	nla_for_each_nested(nla, nest, rem)
-	{
-		parse(nla_data(nla), nla_len(nla), a);
-		cls = get_u32(a, DEVNS_A_CLASS);
-		if (nla_type(nla) != DEVNS_A_RIGHT || cls >= CELLS_CLASS_COUNT)
-			continue;
-		ret[cls].use = get_u8(a, DEVNS_A_USE);
-		ret[cls].block = get_u8(a, DEVNS_A_BLOCK);
-	}
-}
-
-static void read_ns(attrs a, void *item)
-{
-	struct devnslink_ns *ns = item;
-
-	ns->id = get_u32(a, DEVNS_A_ID);
-	get_text(a, DEVNS_A_NAME, ns->name, sizeof(ns->name));
-	ns->active = a[DEVNS_A_ACTIVE] != NULL;
-	ns->handles = get_u32(a, DEVNS_A_HANDLES);
-	ns->mappings = get_u32(a, DEVNS_A_MAPPINGS);
-	ns->generation = get_u64(a, DEVNS_A_GENERATION);
-	if (a[DEVNS_A_RIGHTS])
-		read_rights(a[DEVNS_A_RIGHTS], ns->right);
-}
-
-static void read_source(attrs a, void *item)
-{
-	struct devnslink_source *s = item;
-
-	s->id = get_u32(a, DEVNS_A_SOURCE);
-	s->classes = get_u32(a, DEVNS_A_CLASSES);
-	s->kind = get_u32(a, DEVNS_A_KIND);
-	s->major = get_u32(a, DEVNS_A_MAJOR);
-	s->minor = get_u32(a, DEVNS_A_MINOR);
-	get_text(a, DEVNS_A_NODE, s->node, sizeof(s->node));
-}
-
-static void read_endpoint(attrs a, void *item)
-{
-	struct devnslink_endpoint *ep = item;
-
-	ep->ns = get_u32(a, DEVNS_A_ID);
-	ep->source = get_u32(a, DEVNS_A_SOURCE);
-	ep->classes = get_u32(a, DEVNS_A_CLASSES);
-	ep->major = get_u32(a, DEVNS_A_MAJOR);
-	ep->minor = get_u32(a, DEVNS_A_MINOR);
-	ep->allowed = get_u8(a, DEVNS_A_ALLOWED) != 0;
-	ep->handles = get_u32(a, DEVNS_A_HANDLES);
-	ep->mappings = get_u32(a, DEVNS_A_MAPPINGS);
-	ep->opens = get_u64(a, DEVNS_A_OPENS);
-	ep->denials = get_u64(a, DEVNS_A_DENIALS);
-	ep->calls = get_u64(a, DEVNS_A_CALLS);
-	ep->revokes = get_u64(a, DEVNS_A_REVOKES);
-	get_text(a, DEVNS_A_NODE, ep->node, sizeof(ep->node));
-}
-
-static void read_cut(attrs a, struct devnslink_cut *c)
-{
-	c->ns = get_u32(a, DEVNS_A_ID);
-	c->cls = get_u32(a, DEVNS_A_CLASS);
-	c->handles = get_u32(a, DEVNS_A_HANDLES);
-	c->mappings = get_u32(a, DEVNS_A_MAPPINGS);
-	c->killed = get_u32(a, DEVNS_A_KILLED);
-}
-
-static void read_event(attrs a, struct devnslink_event *ev)
-{
-	memset(ev, 0, sizeof(*ev));
-	ev->event = get_u32(a, DEVNS_A_EVENT);
-	ev->seq = get_u64(a, DEVNS_A_SEQ);
-	ev->boot_ns = get_u64(a, DEVNS_A_TIME);
-	ev->generation = get_u64(a, DEVNS_A_GENERATION);
-	ev->took_ns = get_u64(a, DEVNS_A_TOOK);
-	ev->ns = get_u32(a, DEVNS_A_ID);
-	ev->previous = get_u32(a, DEVNS_A_PREVIOUS);
-	ev->cls = a[DEVNS_A_CLASS] ? get_u32(a, DEVNS_A_CLASS)
-				   : CELLS_CLASS_COUNT;
-	ev->pid = get_u32(a, DEVNS_A_PID);
-	ev->uid = get_u32(a, DEVNS_A_UID);
-	ev->count = a[DEVNS_A_COUNT] ? get_u32(a, DEVNS_A_COUNT) : 1;
-	ev->handles = get_u32(a, DEVNS_A_HANDLES);
-	ev->mappings = get_u32(a, DEVNS_A_MAPPINGS);
-	ev->killed = get_u32(a, DEVNS_A_KILLED);
-	ev->use = get_u8(a, DEVNS_A_USE);
-	ev->block = get_u8(a, DEVNS_A_BLOCK);
-	get_text(a, DEVNS_A_COMM, ev->comm, sizeof(ev->comm));
-	get_text(a, DEVNS_A_NODE, ev->node, sizeof(ev->node));
-}
 
 /* ---- a request and its answer */
 
@@ -369,16 +210,16 @@ void devnslink_free(struct devnslink *l)
 /* ---- one answer, read by attributes */
 
 struct one {
-	void (*read)(attrs a, void *item);
+	void (*read)(devnsattrs a, void *item);
 	void *item;
 };
 
 static void take_one(void *arg, struct genlmsghdr *h)
 {
 	struct one *one = arg;
-	attrs a;
+	devnsattrs a;
 
-	parse(genlmsg_attrdata(h, 0), genlmsg_attrlen(h, 0), a);
+	devnsattr_parse(genlmsg_attrdata(h, 0), genlmsg_attrlen(h, 0), a);
 	one->read(a, one->item);
 }
 
@@ -388,7 +229,7 @@ int devnslink_ns_add(struct devnslink *l, const char *name, uint32_t *ret_id,
 	AUTO(nlmsg_freep)
 	struct nl_msg *m = request(l, DEVNS_CMD_NS_ADD, 0, 0);
 	struct devnslink_ns ns = { 0 };
-	struct one one = { read_ns, &ns };
+	struct one one = { devnsattr_ns, &ns };
 	struct answer a = { .take = take_one, .arg = &one };
 	char what[DEVNS_NAME_MAX + 16];
 	int r;
@@ -428,7 +269,7 @@ int devnslink_ns_get(struct devnslink *l, uint32_t id, struct devnslink_ns *ret,
 		     struct err *e)
 {
 	struct devnslink_ns ns = { 0 };
-	struct one one = { read_ns, &ns };
+	struct one one = { devnsattr_ns, &ns };
 	int r = by_number(l, DEVNS_CMD_NS_GET, DEVNS_A_ID, id, &one,
 			  "look at devns", e);
 
@@ -443,7 +284,7 @@ int devnslink_source_add(struct devnslink *l, const struct devnslink_source *s,
 	AUTO(nlmsg_freep)
 	struct nl_msg *m = request(l, DEVNS_CMD_DEVICE_ADD, 0, 0);
 	struct devnslink_source got = { 0 };
-	struct one one = { read_source, &got };
+	struct one one = { devnsattr_source, &got };
 	struct answer a = { .take = take_one, .arg = &one };
 	char what[DEVNS_NODE_MAX + 32];
 	int r;
@@ -472,7 +313,7 @@ int devnslink_source_del(struct devnslink *l, uint32_t id, struct err *e)
 /* ---- dumps */
 
 struct list {
-	void (*read)(attrs a, void *item);
+	void (*read)(devnsattrs a, void *item);
 	size_t size; /* of an item */
 	char *items;
 	size_t n, room;
@@ -502,9 +343,9 @@ static void take_item(void *arg, struct genlmsghdr *h)
 {
 	struct list *l = arg;
 	void *item = new_item(l);
-	attrs a;
+	devnsattrs a;
 
-	parse(genlmsg_attrdata(h, 0), genlmsg_attrlen(h, 0), a);
+	devnsattr_parse(genlmsg_attrdata(h, 0), genlmsg_attrlen(h, 0), a);
 	if (item)
 		l->read(a, item);
 }
@@ -533,7 +374,7 @@ static int dump(struct devnslink *l, uint8_t cmd, struct list *list,
 int devnslink_each_ns(struct devnslink *l, devnslink_ns_fn *fn, void *arg,
 		      struct err *e)
 {
-	struct list list = { .read = read_ns,
+	struct list list = { .read = devnsattr_ns,
 			     .size = sizeof(struct devnslink_ns) };
 	int r = dump(l, DEVNS_CMD_NS_GET, &list, "list devns", e);
 	auto_free struct devnslink_ns *ns = (void *)list.items;
@@ -546,7 +387,7 @@ int devnslink_each_ns(struct devnslink *l, devnslink_ns_fn *fn, void *arg,
 int devnslink_each_source(struct devnslink *l, devnslink_source_fn *fn,
 			  void *arg, struct err *e)
 {
-	struct list list = { .read = read_source,
+	struct list list = { .read = devnsattr_source,
 			     .size = sizeof(struct devnslink_source) };
 	int r = dump(l, DEVNS_CMD_DEVICE_GET, &list, "list sources", e);
 	auto_free struct devnslink_source *s = (void *)list.items;
@@ -560,7 +401,7 @@ static int each_endpoint(struct devnslink *l, uint8_t cmd,
 			 devnslink_endpoint_fn *fn, void *arg, const char *what,
 			 struct err *e)
 {
-	struct list list = { .read = read_endpoint,
+	struct list list = { .read = devnsattr_endpoint,
 			     .size = sizeof(struct devnslink_endpoint) };
 	int r = dump(l, cmd, &list, what, e);
 	auto_free struct devnslink_endpoint *ep = (void *)list.items;
@@ -595,11 +436,11 @@ void devnslink_change_fini(struct devnslink_change *c)
 static void take_cut(struct list *l, struct nlattr *nla)
 {
 	struct devnslink_cut *cut = new_item(l);
-	attrs a;
+	devnsattrs a;
 
-	parse(nla_data(nla), nla_len(nla), a);
+	devnsattr_parse(nla_data(nla), nla_len(nla), a);
 	if (cut)
-		read_cut(a, cut);
+		devnsattr_cut(a, cut);
 }
 
 struct changing {
@@ -761,15 +602,15 @@ static int on_event(struct nl_msg *m, void *arg)
 	struct nlmsghdr *h = nlmsg_hdr(m);
 	struct devnslink_event ev;
 	struct genlmsghdr *g;
-	attrs a;
+	devnsattrs a;
 
 	if (h->nlmsg_type != l->family || !genlmsg_valid_hdr(h, 0))
 		return NL_OK;
 	g = nlmsg_data(h);
 	if (g->cmd != DEVNS_CMD_AUDIT)
 		return NL_OK;
-	parse(genlmsg_attrdata(g, 0), genlmsg_attrlen(g, 0), a);
-	read_event(a, &ev);
+	devnsattr_parse(genlmsg_attrdata(g, 0), genlmsg_attrlen(g, 0), a);
+	devnsattr_event(a, &ev);
 	tell(l, &ev);
 	return NL_OK;
 }

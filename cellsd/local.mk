@@ -10,6 +10,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/callgroup.c %D%/callgroup.h \
 	%D%/desired.c %D%/desired.h \
 	%D%/devbus.c %D%/devbus.h \
+	%D%/devnsattr.c %D%/devnsattr.h \
 	%D%/devnsgate.c \
 	%D%/devnslink.c %D%/devnslink.h \
 	%D%/devkeys.c %D%/devkeys.h \
