@@ -83,6 +83,16 @@ check_PROGRAMS += %D%/unit/test_journal
 %C%_unit_test_journal_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
 %C%_unit_test_journal_LDADD = $(CELLSD_TEST_LIBS)
 
+check_PROGRAMS += %D%/unit/test_burst
+%C%_unit_test_burst_LDADD = $(CELLSD_TEST_LIBS)
+
+check_PROGRAMS += %D%/unit/test_devnsattr
+%C%_unit_test_devnsattr_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(NL_CFLAGS)
+%C%_unit_test_devnsattr_LDADD = $(CELLSD_TEST_LIBS)
+
+check_PROGRAMS += %D%/unit/test_sourceplan
+%C%_unit_test_sourceplan_LDADD = $(CELLSD_TEST_LIBS)
+
 check_PROGRAMS += %D%/unit/test_profile
 %C%_unit_test_profile_LDADD = $(CELLSD_TEST_LIBS)
 
