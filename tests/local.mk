@@ -275,6 +275,16 @@ noinst_PROGRAMS += %D%/e2e/httpcall
 
 # Plays a fleet of devices for the benchmarks.
 noinst_PROGRAMS += %D%/bench/cells-sim %D%/bench/floor
+# Work that is measured in VPs and outside, and outside under their filters.
+noinst_PROGRAMS += %D%/bench/worker %D%/bench/filtered
+%C%_bench_worker_SOURCES = %D%/bench/worker.c
+%C%_bench_worker_CFLAGS = -std=gnu11 -Wall -D_GNU_SOURCE -fno-sanitize=all
+%C%_bench_worker_LDFLAGS = -static
+%C%_bench_worker_LDADD =
+%C%_bench_filtered_SOURCES = %D%/bench/filtered.c
+%C%_bench_filtered_LDADD = cellsd/libcellsd.a $(LIBCELLS) $(SECCOMP_LIBS)
+EXTRA_DIST += %D%/bench/rival.py %D%/bench/rows/overhead.py \
+	%D%/bench/rows/vp_exec.py %D%/bench/rows/memory.py
 %C%_bench_floor_SOURCES = %D%/bench/floor.c
 %C%_bench_floor_LDADD = $(BASE_LIBS)
 %C%_bench_cells_sim_SOURCES = %D%/bench/cells-sim.c \

@@ -9,6 +9,8 @@ A row is a file in rows/ with
     ROUNDS              how often, unless --rounds says
     LIMIT               (optional) what nothing could beat, in words
     def sides():        a context manager that sets up and gives a list of Side
+or, for several tables of one kind, `GROUP` and a function rows(wanted) that gives a
+list of such rows; `wanted` is whether one of them alone was asked for.
 The first side that is `ours` is what the ratios are of. Nothing here fails because
 something is slow.
 """
@@ -153,12 +155,13 @@ def load(names):
         spec = importlib.util.spec_from_file_location(f"row_{path.stem}", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        modules.append(module)
-    known = [m.NAME for m in modules]
+        group = getattr(module, "GROUP", None)
+        modules += module.rows(bool(names) and group not in names) if group else [module]
+    known = {n for m in modules for n in (m.NAME, getattr(m, "GROUP", m.NAME))}
     for name in names:
         if name not in known:
-            sys.exit(f"bench: there is no row '{name}' ({', '.join(known)})")
-    return [m for m in modules if not names or m.NAME in names]
+            sys.exit(f"bench: there is no row '{name}' ({', '.join(sorted(known))})")
+    return [m for m in modules if not names or m.NAME in names or getattr(m, "GROUP", None) in names]
 
 
 def main():

@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import hashlib
-import json
 import multiprocessing
 import os
 import pathlib
@@ -16,6 +15,7 @@ import subprocess
 import time
 
 import harness
+import rival
 import sdbus
 from bench import Side, Skip
 
@@ -182,31 +182,6 @@ def spawn(*argv):
     return took
 
 
-def syscalls():
-    """All names but those that no container gets: an allow-list as long as real ones."""
-    denied = {"reboot", "kexec_load", "init_module", "finit_module", "delete_module", "swapon", "swapoff", "bpf"}
-    for path in pathlib.Path("/usr/include").rglob("asm/unistd_64.h"):
-        return sorted(set(re.findall(r"#define __NR_(\w+)", path.read_text())) - denied)
-    raise Skip("no list of system calls (package linux-libc-dev)")
-
-
-def crun_bundle(folder, root):
-    bundle = folder / "bundle"
-    bundle.mkdir()
-    subprocess.run(["crun", "spec"], cwd=bundle, check=True)
-    spec = json.loads((bundle / "config.json").read_text())
-    spec["process"].update(terminal=False, args=["/sbin/init", "once"])
-    spec["root"] = {"path": str(root), "readonly": True}
-    spec["mounts"] = [m for m in spec["mounts"] if m["type"] != "cgroup"]
-    spec["linux"]["namespaces"] = [{"type": t} for t in ("pid", "ipc", "uts", "mount", "user")]
-    ids = [{"containerID": 0, "hostID": 700000, "size": 65536}]
-    spec["linux"].update(uidMappings=ids, gidMappings=ids, resources={})
-    spec["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ERRNO",
-                                "syscalls": [{"names": syscalls(), "action": "SCMP_ACT_ALLOW"}]}
-    (bundle / "config.json").write_text(json.dumps(spec))
-    return bundle
-
-
 def spawner(pipe):
     """crun refuses machines with both versions of cgroups: it sees version 2 only."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -254,7 +229,7 @@ def sides():
         root = world.folder / "root"
         fill(root)
         ours = Ours(world, root)
-        bundle = crun_bundle(world.folder, root) if shutil.which("crun") else None
+        bundle = rival.bundle(world.folder / "bundle", root, ["/sbin/init", "once"]) if shutil.which("crun") else None
         yield [
             Side("cellsd", ours.start, ours=True, after=ours.stop,
                  note="all: overlay, network, cgroup, device program, seccomp"),
