@@ -97,7 +97,7 @@ def one_door(path, text):
         r"<mbedtls/": {f"lib/{n}.c" for n in ("box", "hash", "key", "keyfile", "seal", "x509", "text", "random")},
         r"<openssl/": set(),
         r"<selinux/": {"cellsd/label.c"},
-        r"<seccomp\.h>": {"cellsd/seccomp.c", "cellsd/syscalls.c"},
+        r"<seccomp\.h>": {"cellsd/callgroup.c", "cellsd/syscalls.c"},
         r"<netlink/genl/": {"cellsd/devnslink.c"},
         r"<qrencode\.h>": {"mgmt-server/cellsadm/qr.c"},
     }

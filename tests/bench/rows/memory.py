@@ -73,6 +73,33 @@ class Containers:
 
     def pids(self):
         """crun itself stays as the parent: it counts as well."""
+        found = []
+        for child in self.children:
+            found.append(child.pid)
+            with contextlib.suppress(OSError):
+                found += [int(p) for p in pathlib.Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()]
+        return found
+
+
+def measure(scene, count):
+    try:
+        scene.start()
+        return count() / MORE
+    finally:
+        scene.stop()
+
+
+@contextlib.contextmanager
+def sides():
+    if os.geteuid() != 0:
+        raise Skip("cellsd is the root daemon")
+    from test_cellsd import Phone
+    phone = Phone()
+    try:
+        phone.start()
+        phone.apply(["first", *(f"vp{i}" for i in range(MORE))], [])
+        phone.policy("Start", "s", "first")
+        vps = Vps(phone)
         found = [Side("VP", lambda: measure(vps, lambda: proportional(vps.pids())), ours=True,
                       note="PSS of its processes, without the kernel's part")]
         if "memory" in (phone.cgroup / "cgroup.controllers").read_text().split():
