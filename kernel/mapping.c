@@ -11,6 +11,10 @@
  * - A page that the driver's fault handler answers is put in by us, so that
  *   `faults` is still held when it happens.
  *
+ * Our page-table entries are marked as no memory to be counted (VM_PFNMAP): so
+ * nobody gets a lasting hold of a page by get_user_pages(), not even by its
+ * fast form, which asks only the entry. The notes hold the references instead.
+ *
  * The driver sees one mapping, however often it is split or inherited: its
  * close() is called once, at the last end or when the device is cut, with a
  * copy of the area. Nobody gets a lasting hold of pages (VM_IO): no
@@ -41,9 +45,11 @@ struct map {
 	struct vm_area_struct copy; /* what the driver's close() is given */
 	unsigned long first;	    /* page offset of notes[0] */
 	unsigned long count;
-	struct note *notes; /* NULL: the driver has put in none */
-	u32 areas;	    /* under maps_lock */
-	bool dead;	    /* cut: for ever */
+	struct note *notes;
+	bool is_filled; /* by the driver's mmap(); else by faults */
+	spinlock_t notes_lock;
+	u32 areas; /* under maps_lock */
+	bool dead; /* cut: for ever */
 };
 
 static struct map *map_of(const struct vm_area_struct *vma)
@@ -87,7 +93,6 @@ static bool note_take(struct vm_area_struct *vma, unsigned long address,
 static int notes_take(struct map *m, struct vm_area_struct *vma)
 {
 	unsigned long n = vma_pages(vma);
-	bool any = false;
 	unsigned long i;
 
 	if (n > NOTES_MAX)
@@ -98,57 +103,59 @@ static int notes_take(struct map *m, struct vm_area_struct *vma)
 	if (!m->notes)
 		return -ENOMEM;
 	for (i = 0; i < n; i++)
-		any |= note_take(vma, vma->vm_start + (i << PAGE_SHIFT),
-				 &m->notes[i]);
-	if (any) {
+		m->is_filled |= note_take(vma, vma->vm_start + i * PAGE_SIZE,
+					  &m->notes[i]);
+	if (m->is_filled)
 		compat_zap(vma);
-	} else {
-		kvfree(m->notes);
-		m->notes = NULL;
-	}
 	return 0;
 }
 
 /* ---- faults */
 
-static vm_fault_t inserted(int err)
+static vm_fault_t insert(struct vm_fault *vmf, unsigned long pfn)
 {
-	/* -EBUSY: another thread was faster. */
-	if (!err || err == -EBUSY)
-		return VM_FAULT_NOPAGE;
-	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
-}
-
-/* The kernel would stop on either in an area of the wrong sort. */
-static vm_fault_t insert_page(struct vm_fault *vmf, struct page *page)
-{
-	if (vmf->vma->vm_flags & VM_PFNMAP)
-		return VM_FAULT_SIGBUS;
-	return inserted(vm_insert_page(vmf->vma, vmf->address, page));
-}
-
-static vm_fault_t insert_pfn(struct vm_fault *vmf, unsigned long pfn)
-{
-	if (vmf->vma->vm_flags & VM_MIXEDMAP && pfn_valid(pfn))
+	/* Set for drivers that put in pages by themselves: not with ours. */
+	if (vmf->vma->vm_flags & VM_MIXEDMAP)
 		return VM_FAULT_SIGBUS;
 	return vmf_insert_pfn_prot(vmf->vma, vmf->address, pfn,
 				   vmf->vma->vm_page_prot);
 }
 
-static vm_fault_t fault_noted(const struct map *m, struct vm_fault *vmf)
+static vm_fault_t fault_noted(struct map *m, struct vm_fault *vmf)
 {
 	unsigned long i = vmf->pgoff - m->first;
-	const struct note *note;
 
 	if (i >= m->count || !m->notes[i].is_present)
 		return VM_FAULT_SIGBUS;
-	note = &m->notes[i];
-	if (note->is_page)
-		return insert_page(vmf, pfn_to_page(note->pfn));
-	return insert_pfn(vmf, note->pfn);
+	return insert(vmf, m->notes[i].pfn);
 }
 
-static vm_fault_t fault_real(const struct map *m, struct vm_fault *vmf)
+/*
+ * Keeps the page of a driver's fault handler, with its reference, as long as
+ * the mapping: no page table counts it. Another page at the same place would
+ * have to be taken out of all of them first.
+ */
+static bool note_keep(struct map *m, unsigned long i, struct page *page)
+{
+	struct note *note;
+	bool fits;
+
+	if (i >= m->count)
+		return false;
+	note = &m->notes[i];
+	spin_lock(&m->notes_lock);
+	fits = !note->is_present || note->pfn == page_to_pfn(page);
+	if (!note->is_present) {
+		get_page(page);
+		note->pfn = page_to_pfn(page);
+		note->is_page = true;
+		note->is_present = true;
+	}
+	spin_unlock(&m->notes_lock);
+	return fits;
+}
+
+static vm_fault_t fault_real(struct map *m, struct vm_fault *vmf)
 {
 	struct page *page;
 	bool is_locked;
@@ -164,7 +171,9 @@ static vm_fault_t fault_real(const struct map *m, struct vm_fault *vmf)
 	    !page)
 		return ret;
 	is_locked = ret & VM_FAULT_LOCKED;
-	ret = insert_page(vmf, page);
+	ret = VM_FAULT_SIGBUS;
+	if (note_keep(m, vmf->pgoff - m->first, page))
+		ret = insert(vmf, page_to_pfn(page));
 	if (is_locked)
 		unlock_page(page);
 	put_page(page);
@@ -181,7 +190,7 @@ static vm_fault_t map_fault(struct vm_fault *vmf)
 	down_read(&p->faults);
 	if (!READ_ONCE(p->denied) && !READ_ONCE(m->handle->closing) &&
 	    !READ_ONCE(m->dead)) {
-		if (m->notes)
+		if (m->is_filled)
 			ret = fault_noted(m, vmf);
 		else
 			ret = fault_real(m, vmf);
@@ -289,10 +298,23 @@ static void map_init(struct map *m, struct devns_handle *h,
 	m->ops.fault = map_fault;
 	memcpy(&m->copy, vma, sizeof(m->copy));
 	vma->vm_ops = &m->ops;
+	spin_lock_init(&m->notes_lock);
 	mutex_lock(&h->maps_lock);
 	list_add(&m->link, &h->maps);
 	mutex_unlock(&h->maps_lock);
 	atomic_inc(&h->pass->ep->mappings);
+}
+
+/* From here on, all entries are ours, but of drivers that mix. */
+static int own_entries(const struct map *m, struct vm_area_struct *vma,
+		       bool cuts)
+{
+	if (!m->is_filled && vma->vm_flags & VM_MIXEDMAP)
+		/* Counted pages can be held, which a cut makes harmless. */
+		return cuts ? 0 : -ENODEV;
+	compat_vm_flags_clear(vma, VM_MIXEDMAP);
+	compat_vm_flags_set(vma, VM_PFNMAP);
+	return 0;
 }
 
 static int map_real(struct file *file, struct vm_area_struct *vma,
@@ -313,15 +335,16 @@ static int map_real(struct file *file, struct vm_area_struct *vma,
 	err = -ENODEV;
 	if (is_foreign(vma, file))
 		goto close;
-	/* Pages of memory go in by vm_insert_page(), which wants the flag. */
 	compat_vm_flags_set(vma, VM_IO | VM_DONTEXPAND);
-	if (!(vma->vm_flags & VM_PFNMAP))
-		compat_vm_flags_set(vma, VM_MIXEDMAP);
 	err = notes_take(m, vma);
+	if (!err)
+		err = own_entries(m, vma, call->handle->pass->cuts);
 	if (err)
-		goto close;
+		goto undo;
 	map_init(m, call->handle, vma);
 	return 0;
+undo:
+	notes_free(m);
 close:
 	ops = vma->vm_ops;
 	if (ops && ops->close)

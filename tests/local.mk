@@ -321,7 +321,8 @@ dist_noinst_SCRIPTS += $(LINTS) %D%/demo/verify.sh %D%/fuzz/fuzz.sh %D%/lint/ana
 TESTS += $(LINTS)
 
 # Programs that tests in the lab run on the phone: one file and one line each.
-LAB_TOOLS =
+LAB_TOOLS = %D%/lab/camera %D%/lab/ring
+%C%_lab_camera_LDADD = -lpthread
 noinst_PROGRAMS += $(LAB_TOOLS)
 lab: $(LAB_TOOLS)
 .PHONY: lab
@@ -329,7 +330,7 @@ lab: $(LAB_TOOLS)
 EXTRA_DIST += %D%/lab/conftest.py %D%/lab/debug.config %D%/lab/devns.py %D%/lab/emulator.py \
 	%D%/lab/guest.sh %D%/lab/init.sh %D%/lab/job.py %D%/lab/kernel.py \
 	%D%/lab/lab.py %D%/lab/painter.py %D%/lab/test_display.py \
-	%D%/lab/test_phone.py
+	%D%/lab/test_camera.py %D%/lab/test_phone.py
 EXTRA_DIST += \
 	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/demo/demo.py %D%/e2e/test_image.py
 EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py

@@ -18,6 +18,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import devns  # noqa: E402
 import emulator  # noqa: E402
 import kernel  # noqa: E402
 
@@ -71,3 +72,21 @@ def tool():
         assert path.exists(), f"{path} is missing: make lab"
         return path
     return find
+
+
+@pytest.fixture(scope="module")
+def loaded(booted, module):
+    """The module in the phone, and a client of its netlink family."""
+    booted.insmod(module)
+    client = devns.Remote(booted)
+    yield client
+    client.clean()
+    client.end()
+    booted.run("rmmod devns")
+
+
+@pytest.fixture
+def ns(loaded):
+    """The same, with nothing left of the test before."""
+    loaded.clean()
+    return loaded

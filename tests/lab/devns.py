@@ -4,11 +4,13 @@
 Numbers and names are read from the header, so that there is one place of them.
 """
 import errno
+import json
 import os
 import pathlib
 import re
 import socket
 import struct
+import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 UAPI = TOP / "kernel/uapi/cells"
@@ -241,3 +243,73 @@ def cuts(answer):
     """{(ns, class): cut} of an answer."""
     names = list(CLASS)
     return {(c["ID"], names[c["CLASS"]]): c for nest in answer.get("CUTS", ()) for c in nest["CUT"]}
+
+
+def serve():
+    """Lines of [method, arguments] in, lines of JSON out: how a test on the host drives this."""
+    client, audit = Netlink(), Audit()
+
+    def table(what):
+        return {int(k): v for k, v in what.items()}
+    calls = {"policy": lambda generation, what: client.policy(generation, table(what)),
+             "events": lambda *a: audit.events(*a)}
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        name, args = json.loads(line)
+        try:
+            answer = calls.get(name, getattr(client, name, None))(*args)
+        except Refused as e:
+            answer = {"refused": errno.errorcode[e.errno], "why": e.why, "at": e.at}
+        except OSError as e:
+            answer = {"refused": errno.errorcode[e.errno], "why": str(e), "at": None}
+        print(json.dumps(answer), flush=True)
+
+
+class No(Exception):
+    """The kernel refused what a test asked for: errno's name, reason, whether an attribute is named."""
+
+    def __init__(self, code, why, at):
+        super().__init__(f"{code}: {why}")
+        self.code, self.why, self.at = code, why, at
+
+
+class Remote:
+    """serve() on the phone: the methods of Netlink, and `events`, are methods here."""
+
+    def __init__(self, phone):
+        self.job = phone.spawn(["/usr/bin/python3", __file__])
+        assert json.loads(self.job.line()) == "ready"
+        self.generation = self.front = 0
+
+    def __getattr__(self, name):
+        def call(*args):
+            self.job.send(json.dumps([name, args]) + "\n")
+            answer = json.loads(self.job.line())
+            if isinstance(answer, dict) and "refused" in answer:
+                raise No(answer["refused"], answer["why"], answer["at"])
+            return answer
+        return call
+
+    def rights(self, table):
+        """A new policy: {ns: {class: mode}}; answers {(ns, class): cut}."""
+        self.generation += 1
+        return cuts(self.policy(self.generation, table))
+
+    def to(self, number):
+        """Switches the foreground; answers {(ns, class): cut}."""
+        answer = self.activate(self.front, number)
+        self.front = number
+        return cuts(answer)
+
+    def clean(self):
+        self.reset()
+        self.front = 0
+        self.events(0.05)
+
+    def end(self):
+        self.job.eof()
+        self.job.wait()
+
+
+if __name__ == "__main__":
+    serve()
