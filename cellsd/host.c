@@ -182,8 +182,12 @@ static int resume(struct host *h, struct err *e)
 
 	for (unsigned int i = 0; i < h->roster->n; i++) {
 		struct vp *v = h->roster->vp[i];
-		int r = v->run ? running_resume(h, v, e) : 0;
+		int r = 0;
 
+		if (v->run) {
+			vpdata_adopt(h->vpdata, v);
+			r = running_resume(h, v, e);
+		}
 		if (r < 0)
 			return r;
 		if (!v->run &&
@@ -447,6 +451,9 @@ int host_unlock(struct host *h, struct vp *v, enum vpkeys_by by,
 	if (v->state == VPSTATE_LOCKED && (v->run || v->sealing))
 		return err_reason(e, REASON_BUSY,
 				  "unlock VP %s: it is being locked", v->name);
+	/* It is open: what was given is tested all the same. */
+	if (v->state != VPSTATE_LOCKED && by != VPKEYS_DEVICE)
+		return vpdata_check(h->vpdata, v, by, secret, e);
 	if (v->state != VPSTATE_LOCKED)
 		return vpstate_next(v->state, VPEVENT_UNLOCK) == VPSTATE_COUNT
 			       ? err_reason(e, REASON_VP_STATE,

@@ -3,6 +3,7 @@
 
 #include "lib/auto.h"
 #include "lib/err.h"
+#include "lib/escrow.h"
 #include "lib/hash.h"
 #include "lib/seal.h"
 #include "lib/secret.h"
@@ -312,11 +313,11 @@ int slots_wrap_recovery(const struct slots *s,
 			const struct secret *key, struct slot *ret,
 			struct err *e)
 {
-	char aad[AAD_SIZE];
-	struct box_part bound = { aad, aad_of(s, SLOT_RECOVERY, aad) };
-	const struct box_part data = { key->bytes, key->len };
+	char id[2 * SLOTS_ID_SIZE + 1];
+	const struct escrow_vp v = { s->vp, id, s->number };
 
+	text_hex(s->id, sizeof(s->id), id);
 	*ret = (struct slot){ .type = SLOT_RECOVERY };
 	memcpy(ret->point, point, sizeof(ret->point));
-	return box_seal(point, BOX_RECOVERY, &bound, &data, ret->box, e);
+	return escrow_wrap(&v, point, key->bytes, ret->box, e);
 }

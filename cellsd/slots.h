@@ -18,7 +18,7 @@
  *
  * wrapped: AES-256-GCM (NIST SP 800-38D), 64 bytes and the tag, by the device's
  * key, or by what PBKDF2-HMAC-SHA512 (RFC 8018, lib/seal.h) makes of the
- * passcode; box: lib/box.h. The associated data of each is
+ * passcode; box: lib/escrow.h. The associated data of each is
  * "cells-slot|<type>|<name>|<number>|<identifier in hex>". The identifier is
  * fscrypt's: HKDF-SHA512 (RFC 5869) of the key, no salt, info "fscrypt\0\1",
  * 16 bytes (Documentation/filesystems/fscrypt.rst).
@@ -31,12 +31,12 @@
 #include <stdint.h>
 
 #include "cellsd/vp.h"
-#include "lib/box.h"
+#include "lib/escrow.h"
 
-#define SLOTS_KEY_SIZE 64
+#define SLOTS_KEY_SIZE ESCROW_KEY_SIZE
 #define SLOTS_ID_SIZE 16
 #define SLOTS_WRAPPED_SIZE (SLOTS_KEY_SIZE + 16)
-#define SLOTS_BOX_SIZE (SLOTS_KEY_SIZE + BOX_OVERHEAD)
+#define SLOTS_BOX_SIZE ESCROW_BOX_SIZE
 #define SLOTS_BLOCK 512
 #define SLOTS_PLACES 8
 #define SLOTS_SIZE ((1 + SLOTS_PLACES) * SLOTS_BLOCK)

@@ -7,6 +7,7 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
@@ -20,6 +21,7 @@
 #include <sys/wait.h>
 
 #define BLOCK 4096
+#define SUPERBLOCK 1024 /* linux: Documentation/filesystems/ext4 */
 #define LARGE (UINT64_C(1) << 30)
 #define NAME_SIZE 128
 #define CHILD_FILE 3
@@ -173,6 +175,18 @@ bool vault_exceeds(int dir, const char *name, uint64_t max)
 	       (uint64_t)st.st_size > size_for(dir, max);
 }
 
+/* The file system's size, as its superblock tells (0: it cannot be read). */
+static uint64_t blocks_of(int file)
+{
+	uint32_t low = 0, high = 0;
+
+	if (pread(file, &low, sizeof(low), SUPERBLOCK + 0x4) != sizeof(low) ||
+	    pread(file, &high, sizeof(high), SUPERBLOCK + 0x150) !=
+		    sizeof(high))
+		return 0;
+	return (uint64_t)le32toh(high) << 32 | le32toh(low);
+}
+
 int vault_grow(int dir, const char *name, int mount, uint64_t max,
 	       struct err *e)
 {
@@ -186,9 +200,8 @@ int vault_grow(int dir, const char *name, int mount, uint64_t max,
 		return r;
 	if (fstat(file, &st) < 0)
 		return err_sys(e, errno, "grow the vault %s", name);
-	/* Equal: it may have been cut off between the file and what is in it.
-	 */
-	if ((uint64_t)st.st_size > size)
+	/* It may have been cut off between the file and what is in it. */
+	if ((uint64_t)st.st_size > size || blocks_of(file) == blocks)
 		return 0;
 	r = loop_find(file, path, &loop, e);
 	if (r < 0)

@@ -277,6 +277,19 @@ int vpdata_open(struct vpdata *d, const struct vp *v, int *ret, struct err *e)
 	return r;
 }
 
+void vpdata_adopt(struct vpdata *d, const struct vp *v)
+{
+	struct place *p;
+	struct slots s;
+	struct err e;
+	int r = vpkeys_read(&d->keys, v, &s, &e);
+
+	if (r == 0)
+		r = attach(d, v, &s, &p, &e);
+	if (r < 0)
+		log_warning("data of VP %s: %s", v->name, e.text);
+}
+
 bool vpdata_is_open(struct vpdata *d, const struct vp *v)
 {
 	struct place *p = v->number ? find_place(d, v->number) : NULL;
@@ -349,6 +362,19 @@ int vpdata_bar(struct vpdata *d, const struct vp *v, unsigned int *ret_slots,
 
 /* ---- unlocking */
 
+int vpdata_check(struct vpdata *d, const struct vp *v, enum vpkeys_by by,
+		 const struct secret *secret, struct err *e)
+{
+	AUTO(secret_freep) struct secret *key = NULL;
+	struct slots s;
+	int r = vpkeys_read(&d->keys, v, &s, e);
+
+	if (r == -ENOENT)
+		return err_reason(e, REASON_PASSWORD,
+				  "unlock VP %s: it has no passcode", v->name);
+	return r < 0 ? r : vpkeys_find(&d->keys, &s, by, secret, &key, e);
+}
+
 int vpdata_unlock(struct vpdata *d, const struct vp *v, enum vpkeys_by by,
 		  const struct secret *secret, struct err *e)
 {
@@ -396,20 +422,12 @@ int vpdata_set_passcode(struct vpdata *d, const struct vp *v,
 
 /* ---- the rest */
 
-static int settle(struct vpdata *d, const struct vp *v, struct err *e)
+static int settle_slots(struct vpdata *d, const struct vp *v, struct err *e)
 {
 	AUTO(secret_freep) struct secret *key = NULL;
-	struct place *p = find_place(d, v->number);
-	char name[VPKEYS_NAME_SIZE];
 	struct slots s;
 	int r;
 
-	vault_name(v, name);
-	if (p && p->is_vault) {
-		r = vault_grow(d->vps, name, p->root, v->conf.storage_max, e);
-		if (r < 0)
-			return r;
-	}
 	/* Without a device slot it waits for the next unlock. */
 	if (vpkeys_read(&d->keys, v, &s, e) < 0 || vpkeys_is_settled(v, &s) ||
 	    !slots_find(&s, SLOT_DEVICE))
@@ -420,9 +438,17 @@ static int settle(struct vpdata *d, const struct vp *v, struct err *e)
 
 void vpdata_settle(struct vpdata *d, const struct vp *v)
 {
+	struct place *p = v->number ? find_place(d, v->number) : NULL;
+	char name[VPKEYS_NAME_SIZE];
 	struct err e;
 
-	if (v->number && v->named && settle(d, v, &e) < 0)
+	if (!v->number || !v->named)
+		return;
+	vault_name(v, name);
+	if (p && p->is_vault &&
+	    vault_grow(d->vps, name, p->root, v->conf.storage_max, &e) < 0)
+		log_warning("data of VP %s: %s", v->name, e.text);
+	if (settle_slots(d, v, &e) < 0)
 		log_warning("data of VP %s: %s", v->name, e.text);
 }
 

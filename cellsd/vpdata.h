@@ -35,6 +35,10 @@ int vpdata_folder(const struct vpdata *d);
  */
 int vpdata_open(struct vpdata *d, const struct vp *v, int *ret, struct err *e);
 
+/* After a restart: keeps the file system of a VP that runs at hand, so that its
+ * key does not go with its processes. */
+void vpdata_adopt(struct vpdata *d, const struct vp *v);
+
 /* Can the data be read now? */
 bool vpdata_is_open(struct vpdata *d, const struct vp *v);
 /* Could it be, without anybody's help? Also if there is none yet. */
@@ -50,6 +54,10 @@ int vpdata_evict(struct vpdata *d, const struct vp *v, unsigned int *ret_keys,
 /* After eviction: destroys the device slot, if there is a recovery slot. */
 int vpdata_bar(struct vpdata *d, const struct vp *v, unsigned int *ret_slots,
 	       struct err *e);
+
+/* Would it unlock the VP? err.password: no. */
+int vpdata_check(struct vpdata *d, const struct vp *v, enum vpkeys_by by,
+		 const struct secret *secret, struct err *e);
 
 /* err.password. The key itself replaces a passcode by a device slot. */
 int vpdata_unlock(struct vpdata *d, const struct vp *v, enum vpkeys_by by,

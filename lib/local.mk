@@ -25,6 +25,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/docroot.c \
 	%D%/envelope.c %D%/envelope.h \
 	%D%/err.c %D%/err.h \
+	%D%/escrow.c %D%/escrow.h \
 	%D%/hash.c %D%/hash.h \
 	%D%/http.c %D%/http.h \
 	%D%/io.c %D%/io.h \

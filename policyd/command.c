@@ -13,6 +13,7 @@
 #include "policyd/issuer.h"
 #include "policyd/password.h"
 #include "policyd/policyd.h"
+#include "policyd/vpsecret.h"
 
 #include <string.h>
 
@@ -138,8 +139,20 @@ static int write_accepted(struct policyd *p, const struct store_job *j,
 			      e);
 }
 
+/* What the order carries must be for this device. */
+static int test_key(struct policyd *p, const struct doc_command *c,
+		    struct err *e)
+{
+	auto_close int fd = -1;
+
+	return c->sealed_key ? vpsecret_key(p, c->vp, c->sealed_key,
+					    c->sealed_key_len, &fd, e)
+			     : 0;
+}
+
 /* Why this device will never do it; 0: it may. */
-static int object(struct policyd *p, const struct store_job *j, struct err *e)
+static int object(struct policyd *p, const struct store_job *j,
+		  const struct doc_command *c, struct err *e)
 {
 	char state[STORE_WORD_SIZE];
 	struct err ignored;
@@ -154,7 +167,7 @@ static int object(struct policyd *p, const struct store_job *j, struct err *e)
 		return err_reason(e, REASON_NO_SUCH_VP,
 				  "command '%s': there is no VP '%s'", j->id,
 				  j->vp);
-	return 0;
+	return test_key(p, c, e);
 }
 
 /* The order's id is used up all the same. */
@@ -169,16 +182,20 @@ static int write_objection(struct policyd *p, struct store_job *j,
 }
 
 static int take_command(struct policyd *p, struct store_job *j,
-			struct intake_result *ret, struct err *e)
+			const struct doc_command *c, struct intake_result *ret,
+			struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct err why;
-	bool refused = object(p, j, &why) < 0;
+	bool refused = object(p, j, c, &why) < 0;
 	int r = store_begin(p->store, true, &tx, e);
 
 	if (r == 0)
 		r = refused ? write_objection(p, j, &why, e)
 			    : store_put_job(p->store, j, policyd_now(p), e);
+	if (r == 0 && !refused && c->sealed_key)
+		r = store_put_sealed_key(p->store, j->id, c->sealed_key,
+					 c->sealed_key_len, e);
 	if (r == 0 && !refused)
 		r = write_accepted(p, j, e);
 	if (r == 0)
@@ -264,7 +281,7 @@ int command_take(struct policyd *p, const struct doc *d, bool known,
 	c = doc_as_command(d);
 	snprintf(j.vp, sizeof(j.vp), "%s", c->vp);
 	snprintf(j.action, sizeof(j.action), "%s", doc_action_name(c->action));
-	return take_command(p, &j, ret, e);
+	return take_command(p, &j, c, ret, e);
 }
 
 int command_rule(struct policyd *p, const char *id, enum doc_action action,
@@ -470,25 +487,53 @@ static int on_done(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	return 0;
 }
 
-/* An empty one: policyd vouches, having verified the command. */
-static int append_passcode(sd_bus_message *m)
+/* The key that the order carries, or nothing: policyd vouches, having verified
+ * the command, and cellsd may have the key itself. */
+static int open_key(struct running *r, int *ret, bool *ret_has)
 {
-	auto_close int fd = password_memfd("", 0);
+	auto_free void *sealed = NULL;
+	struct err e;
+	size_t len;
+	int res =
+		store_get_sealed_key(r->p->store, r->job.id, &sealed, &len, &e);
 
-	return fd < 0 ? fd : sd_bus_message_append(m, "h", fd);
+	*ret_has = res == 0;
+	if (res == 0)
+		return vpsecret_key(r->p, r->job.vp, sealed, len, ret, &e);
+	if (res != -ENOENT)
+		return res;
+	*ret = password_memfd("", 0);
+	return *ret < 0 ? *ret : 0;
+}
+
+static int execute_unlock(struct running *r)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	auto_close int fd = -1;
+	bool has_key;
+	int res = open_key(r, &fd, &has_key);
+
+	if (res >= 0)
+		res = device_message(r->p, has_key ? "UnlockByKey" : "Unlock",
+				     &m);
+	if (res >= 0)
+		res = sd_bus_message_append(m, "sh", r->job.vp, fd);
+	return res < 0 ? res : device_call(r->p, m, on_done, r);
 }
 
 static int execute(struct running *r)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	int res = device_message(r->p, r->deed->method, &m);
+	int res;
+
+	if (r->deed->action == DOC_UNLOCK)
+		return execute_unlock(r);
+	res = device_message(r->p, r->deed->method, &m);
 
 	if (res >= 0)
 		res = sd_bus_message_append(m, "s", r->job.vp);
 	if (res >= 0 && r->deed->has_job)
 		res = sd_bus_message_append(m, "s", r->job.id);
-	if (res >= 0 && r->deed->action == DOC_UNLOCK)
-		res = append_passcode(m);
 	return res < 0 ? res : device_call(r->p, m, on_done, r);
 }
 

@@ -28,10 +28,12 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/store.c %D%/store.h \
 	%D%/storejob.c %D%/storepriv.h \
 	%D%/ticker.c %D%/ticker.h \
-	%D%/verify.c %D%/verify.h
+	%D%/verify.c %D%/verify.h \
+	%D%/vpsecret.c %D%/vpsecret.h
 # The schema becomes part of the program.
-%D%/libpolicyd_a-store.$(OBJEXT): schema/sql/policyd-001.sql
-EXTRA_DIST += schema/sql/policyd-001.sql
+%D%/libpolicyd_a-store.$(OBJEXT): schema/sql/policyd-001.sql \
+	schema/sql/policyd-002.sql
+EXTRA_DIST += schema/sql/policyd-001.sql schema/sql/policyd-002.sql
 
 POLICYD_LIBS = policyd/libpolicyd.a $(BASE_LIBS) $(XML_LIBS) $(SQLITE_LIBS) \
 	$(SYSTEMD_LIBS) $(ZSTD_LIBS)

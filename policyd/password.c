@@ -14,6 +14,7 @@
 #include "policyd/device.h"
 #include "policyd/image.h"
 #include "policyd/policyd.h"
+#include "policyd/vpsecret.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -100,16 +101,15 @@ const char *password_window(const struct policyd *p)
 }
 
 static int test_config(const struct doc_vp_config *c, const char *password,
-		       struct err *e)
+		       struct seal_key *ret, struct err *e)
 {
-	AUTO(seal_wipe) struct seal_key k = { 0 };
 	uint8_t verifier[HASH_SIZE];
-	int r = seal_derive(password, c->salt, c->salt_len, c->iterations, &k,
+	int r = seal_derive(password, c->salt, c->salt_len, c->iterations, ret,
 			    e);
 
 	if (r < 0)
 		return r;
-	seal_verifier(&k, verifier);
+	seal_verifier(ret, verifier);
 	if (hash_compare(verifier, c->verifier, sizeof(verifier)) != 0)
 		return err_reason(e, REASON_PASSWORD,
 				  "config '%s': wrong password", c->head.id);
@@ -133,6 +133,7 @@ int password_unlock_config(struct policyd *p, const char *id, const void *data,
 			   size_t len, struct err *e)
 {
 	const struct doc_vp_config *c = held_config(&p->force, id);
+	AUTO(seal_wipe) struct seal_key k = { 0 };
 	const struct store_counter none = { 0 };
 	char password[PASSWORD_MAX];
 	uint32_t wrong;
@@ -148,7 +149,7 @@ int password_unlock_config(struct policyd *p, const char *id, const void *data,
 	if (r == 0)
 		r = count(p, CONFIG, id, &wrong, e);
 	if (r == 0)
-		r = test_config(c, password, e);
+		r = test_config(c, password, &k, e);
 	explicit_bzero(password, sizeof(password));
 	if (r == 0)
 		r = set_counter(p, CONFIG, id, &none, e);
@@ -156,6 +157,8 @@ int password_unlock_config(struct policyd *p, const char *id, const void *data,
 		return r;
 	snprintf(p->window.id, sizeof(p->window.id), "%s", id);
 	p->window.until_ns = clock_boot_ns() + PASSWORD_WINDOW * NS_PER_S;
+	if (vpsecret_give(p, c, &k, e) < 0)
+		log_warning("%s", e->text);
 	/* What was refused for want of it may come again. */
 	p->staged_blocked = false;
 	image_continue(p);
@@ -209,7 +212,8 @@ static int on_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	struct err e;
 
 	if (!error) {
-		if (set_counter(a->p, PASSCODE, a->vp, &none, &e) < 0)
+		if (a->wrong > 0 &&
+		    set_counter(a->p, PASSCODE, a->vp, &none, &e) < 0)
 			log_error("passcode of '%s': %s", a->vp, e.text);
 		sd_bus_reply_method_return(a->call, "");
 	} else {
@@ -236,35 +240,32 @@ int password_memfd(const void *data, size_t len)
 	return steal_fd(fd);
 }
 
-int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
-		    const void *passcode, size_t len, struct err *e)
+/* Is it a VP of ours, and cellsd there to ask? */
+static int check_vp(struct policyd *p, const char *vp, struct err *e)
 {
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	auto_close int fd = -1;
-	struct attempt *a;
-	uint32_t wrong;
-	int r;
-
 	if (!held_config(&p->force, vp))
 		return err_reason(e, REASON_NO_SUCH_VP,
 				  "unlock: there is no VP '%.64s'", vp);
 	if (!device_is_ready(p))
 		return err_reason(e, REASON_BUSY,
 				  "unlock '%s': cellsd is not there", vp);
-	if (len == 0 || len >= PASSWORD_MAX)
-		return err_reason(e, REASON_PASSWORD,
-				  "a passcode has 1 to %d bytes",
-				  PASSWORD_MAX - 1);
-	r = count(p, PASSCODE, vp, &wrong, e);
-	if (r < 0)
-		return r;
-	fd = password_memfd(passcode, len);
-	r = fd < 0 ? fd : device_message(p, "Unlock", &m);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "sh", vp, fd);
-	if (r < 0)
-		return err_sys(e, -r, "unlock '%s'", vp);
-	a = calloc(1, sizeof(*a));
+	return 0;
+}
+
+static int append_memfd(sd_bus_message *m, const void *data, size_t len)
+{
+	auto_close int fd = password_memfd(data, len);
+
+	return fd < 0 ? fd : sd_bus_message_append(m, "h", fd);
+}
+
+/* What cellsd says to it counts, and is the answer to `call`. */
+static int try(struct policyd *p, sd_bus_message *call, const char *vp,
+	       sd_bus_message *m, uint32_t wrong, struct err *e)
+{
+	struct attempt *a = calloc(1, sizeof(*a));
+	int r;
+
 	if (!a)
 		return err_oom(e, "unlock");
 	*a = (struct attempt){ .p = p,
@@ -277,6 +278,63 @@ int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
 		return err_sys(e, -r, "unlock '%s'", vp);
 	}
 	return 0;
+}
+
+int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
+		    const void *passcode, size_t len, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	uint32_t wrong;
+	int r = check_vp(p, vp, e);
+
+	if (r < 0)
+		return r;
+	if (len == 0 || len >= PASSWORD_MAX)
+		return err_reason(e, REASON_PASSWORD,
+				  "a passcode has 1 to %d bytes",
+				  PASSWORD_MAX - 1);
+	r = count(p, PASSCODE, vp, &wrong, e);
+	if (r < 0)
+		return r;
+	r = device_message(p, "Unlock", &m);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "s", vp);
+	if (r >= 0)
+		r = append_memfd(m, passcode, len);
+	if (r < 0)
+		return err_sys(e, -r, "unlock '%s'", vp);
+	return try(p, call, vp, m, wrong, e);
+}
+
+int password_set(struct policyd *p, sd_bus_message *call, const char *vp,
+		 const struct password_text *old,
+		 const struct password_text *fresh, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	uint32_t wrong = 0;
+	int r = check_vp(p, vp, e);
+
+	if (r < 0)
+		return r;
+	if (old->len >= PASSWORD_MAX || fresh->len >= PASSWORD_MAX ||
+	    (fresh->len > 0 && fresh->len < PASSWORD_PASSCODE_MIN))
+		return err_reason(e, REASON_PASSWORD,
+				  "a passcode has %d to %d bytes",
+				  PASSWORD_PASSCODE_MIN, PASSWORD_MAX - 1);
+	/* A try of the old one is a try. */
+	r = old->len > 0 ? count(p, PASSCODE, vp, &wrong, e) : 0;
+	if (r < 0)
+		return r;
+	r = device_message(p, "SetPasscode", &m);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "s", vp);
+	if (r >= 0)
+		r = append_memfd(m, old->data, old->len);
+	if (r >= 0)
+		r = append_memfd(m, fresh->data, fresh->len);
+	if (r < 0)
+		return err_sys(e, -r, "set the passcode of '%s'", vp);
+	return try(p, call, vp, m, wrong, e);
 }
 
 static void add_wait(struct policyd *p, json_t *o, const char *kind,

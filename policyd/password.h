@@ -16,7 +16,8 @@
 #include "policyd/store.h"
 
 #define PASSWORD_MAX 1024
-#define PASSWORD_WINDOW 600 /* seconds */
+#define PASSWORD_WINDOW 600	/* seconds */
+#define PASSWORD_PASSCODE_MIN 4 /* of a new passcode */
 
 struct err;
 struct policyd;
@@ -36,6 +37,16 @@ int password_unlock_config(struct policyd *p, const char *id,
 /* Tries a passcode with cellsd, which answers `call`, perhaps later. */
 int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
 		    const void *passcode, size_t len, struct err *e);
+
+/* Sets a VP's passcode with cellsd; `old` is empty where there was none, and
+ * `fresh` where there is to be none. */
+struct password_text {
+	const void *data;
+	size_t len;
+};
+int password_set(struct policyd *p, sd_bus_message *call, const char *vp,
+		 const struct password_text *old,
+		 const struct password_text *fresh, struct err *e);
 
 /* A sealed memfd with these bytes, so that cellsd reads what was meant; -errno.
  */

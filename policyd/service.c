@@ -294,6 +294,21 @@ static int unlock(struct policyd *p, sd_bus_message *m, struct err *e)
 	return password_unlock(p, m, vp, passcode, len, e);
 }
 
+static int set_passcode(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	struct password_text old, fresh;
+	const char *vp;
+	int r = sd_bus_message_read(m, "s", &vp);
+
+	if (r >= 0)
+		r = sd_bus_message_read_array(m, 'y', &old.data, &old.len);
+	if (r >= 0)
+		r = sd_bus_message_read_array(m, 'y', &fresh.data, &fresh.len);
+	if (r < 0)
+		return bad_call(e, r);
+	return password_set(p, m, vp, &old, &fresh, e);
+}
+
 static int unlock_config(struct policyd *p, sd_bus_message *m, struct err *e)
 {
 	const void *password;
@@ -339,6 +354,7 @@ static const struct method {
 	{ "Status", "", "s", BUS_GROUP | BUS_ROOT | BUS_AGENT, get_status },
 	{ "Explain", "ss", "s", BUS_GROUP | BUS_ROOT, explain },
 	{ "Unlock", "say", "", BUS_GROUP | BUS_ROOT, unlock },
+	{ "SetPasscode", "sayay", "", BUS_GROUP | BUS_ROOT, set_passcode },
 	{ "UnlockConfig", "say", "", BUS_GROUP | BUS_ROOT, unlock_config },
 	{ "Enroll", "s", "s", BUS_ROOT, enroll },
 	{ "Reset", "", "", BUS_ROOT, reset },

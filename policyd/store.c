@@ -19,12 +19,17 @@ __asm__(".pushsection .rodata\n"
 	"store_sql_001:\n"
 	".incbin \"schema/sql/policyd-001.sql\"\n"
 	".byte 0\n"
+	".globl store_sql_002\n"
+	".hidden store_sql_002\n"
+	"store_sql_002:\n"
+	".incbin \"schema/sql/policyd-002.sql\"\n"
+	".byte 0\n"
 	".popsection\n");
-extern const char store_sql_001[];
+extern const char store_sql_001[], store_sql_002[];
 
 int store_open(const char *dir, struct store **ret, struct err *e)
 {
-	const char *const migrations[] = { store_sql_001, NULL };
+	const char *const migrations[] = { store_sql_001, store_sql_002, NULL };
 	AUTO(store_closep) struct store *s = calloc(1, sizeof(*s));
 	auto_free char *path = io_join(dir, FILE_NAME);
 	mode_t mask;

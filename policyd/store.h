@@ -140,6 +140,12 @@ int store_get_job(struct store *s, const char *id, struct store_job *ret,
 		  struct err *e);
 int store_end_job(struct store *s, const char *id, int64_t receipt,
 		  struct err *e);
+/* The key that an unlock command carries, until the order is done. */
+int store_put_sealed_key(struct store *s, const char *id, const void *key,
+			 size_t len, struct err *e);
+/* *ret is the caller's. -ENOENT: it carries none. */
+int store_get_sealed_key(struct store *s, const char *id, void **ret,
+			 size_t *ret_len, struct err *e);
 int store_drop_job(struct store *s, const char *id, struct err *e);
 /* Those that are not done, in order; at most max. Returns how many or <0. */
 int store_open_jobs(struct store *s, struct store_job *ret, unsigned int max,

@@ -93,8 +93,44 @@ int store_end_job(struct store *s, const char *id, int64_t receipt,
 		  struct err *e)
 {
 	return db_run(s->db, e,
-		      "UPDATE job SET done = 1, receipt = ? WHERE id = ?", "is",
-		      receipt, id);
+		      "UPDATE job SET done = 1, receipt = ?, "
+		      "sealed_key = NULL WHERE id = ?",
+		      "is", receipt, id);
+}
+
+int store_put_sealed_key(struct store *s, const char *id, const void *key,
+			 size_t len, struct err *e)
+{
+	return db_run(s->db, e, "UPDATE job SET sealed_key = ? WHERE id = ?",
+		      "bs", key, len, id);
+}
+
+int store_get_sealed_key(struct store *s, const char *id, void **ret,
+			 size_t *ret_len, struct err *e)
+{
+	sqlite3_stmt *st;
+	const void *key;
+	void *copy = NULL;
+	size_t len = 0;
+	int r = db_first(s->db, &st, e,
+			 "SELECT sealed_key FROM job WHERE id = ?", "s", id);
+
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	key = db_blob(st, 0, &len);
+	if (len > 0) {
+		copy = malloc(len);
+		if (copy)
+			memcpy(copy, key, len);
+	}
+	sqlite3_reset(st);
+	if (len == 0)
+		return -ENOENT;
+	if (!copy)
+		return err_oom(e, "read an order");
+	*ret = copy;
+	*ret_len = len;
+	return 0;
 }
 
 int store_drop_job(struct store *s, const char *id, struct err *e)

@@ -2,6 +2,7 @@
 #include "policyd/target.h"
 
 #include "lib/auto.h"
+#include "lib/box.h"
 #include "lib/class.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -25,6 +26,7 @@ struct target {
 	json_t *modes; /* "vp class" -> mode, for the audit of changes */
 };
 
+#define RECOVERY_SIZE (2 * BOX_POINT_SIZE + 1)
 #define STORE_MODES "modes" /* JSON of what was last applied */
 
 void target_free(struct target *d)
@@ -83,11 +85,23 @@ static void add_line(struct hash *h, const char *fmt, ...)
 	hash_add(h, text, strlen(text) + 1);
 }
 
+/* The organisation's point that VPs' keys are wrapped for, in hex, or "". */
+static void recovery_of(const struct policyd *p, char ret[RECOVERY_SIZE])
+{
+	uint8_t point[BOX_POINT_SIZE];
+
+	ret[0] = '\0';
+	if (!p->root || !policyd_root(p)->recovery)
+		return;
+	box_point(policyd_root(p)->recovery, point);
+	text_hex(point, sizeof(point), ret);
+}
+
 /* Of everything that target_write() writes. */
 static void take_digest(struct target *d, const struct policyd *p)
 {
 	uint8_t digest[HASH_SIZE];
-	char hex[2 * HASH_SIZE + 1];
+	char hex[2 * HASH_SIZE + 1], recovery[RECOVERY_SIZE];
 	struct hash h;
 
 	hash_init(&h);
@@ -107,6 +121,8 @@ static void take_digest(struct target *d, const struct policyd *p)
 		add_line(&h, "%s %u %u %u %u", d->row[i].vp, d->row[i].cls,
 			 d->row[i].right.use, d->row[i].right.block,
 			 d->row[i].kill);
+	recovery_of(p, recovery);
+	add_line(&h, "%s", recovery);
 	hash_end(&h, digest);
 	text_digest(digest, d->digest);
 }
@@ -236,9 +252,10 @@ static int put_config(sd_bus_message *m, const struct doc_vp_config *c)
 	return r < 0 ? r : put_strings(m, "attention", attention);
 }
 
-static int put_vp(sd_bus_message *m, const struct doc_vp_config *c,
-		  const struct doc_image *im)
+static int put_vp(const struct policyd *p, sd_bus_message *m,
+		  const struct doc_vp_config *c, const struct doc_image *im)
 {
+	char recovery[RECOVERY_SIZE];
 	int r = sd_bus_message_open_container(m, 'r', "sa{sv}");
 
 	if (r >= 0)
@@ -249,6 +266,9 @@ static int put_vp(sd_bus_message *m, const struct doc_vp_config *c,
 		r = put_config(m, c);
 	if (r >= 0)
 		r = put_image(m, im);
+	recovery_of(p, recovery);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}", "recovery", "s", recovery);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
 	return r < 0 ? r : sd_bus_message_close_container(m);
@@ -268,7 +288,7 @@ static int put_vps(struct policyd *p, sd_bus_message *m)
 		c = doc_as_vp_config(doc);
 		im = held_image(&p->force, c->image);
 		if (im && is_wanted(p, c))
-			r = put_vp(m, c, im);
+			r = put_vp(p, m, c, im);
 	}
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }

@@ -39,6 +39,8 @@ static const struct verb {
 	  "wipe every VP and leave the organisation" },
 	{ "unlock", "VP", 1, 1, TAKES_STDIN, ctl_unlock,
 	  "unlock a VP by its passcode" },
+	{ "passcode", "VP", 1, 1, TAKES_STDIN, ctl_passcode,
+	  "set, change or take away a VP's passcode" },
 	{ "unlock-config", "ID", 1, 1, TAKES_STDIN, ctl_unlock_config,
 	  "let a protected config be replaced, for ten minutes" },
 	{ "exec", "VP -- COMMAND...", 2, INT_MAX, 0, ctl_exec,

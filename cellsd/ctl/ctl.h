@@ -28,7 +28,7 @@ typedef int ctl_fn(struct ctl *c, char **argv, struct err *e);
 ctl_fn ctl_list, ctl_switch, ctl_next, ctl_previous, ctl_exec, ctl_console;
 /* ctlpolicy.c: what cells-policyd answers */
 ctl_fn ctl_status, ctl_explain, ctl_enroll, ctl_reset, ctl_unlock,
-	ctl_unlock_config;
+	ctl_unlock_config, ctl_passcode;
 
 int ctl_main(int argc, char **argv);
 

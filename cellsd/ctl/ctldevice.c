@@ -173,6 +173,8 @@ int ctl_list(struct ctl *c, char **argv, struct err *e)
 		{ "PID", "pid" },
 		{ "MEMORY", "memory" },
 		{ "LABEL", "label" },
+		{ "DATA", "medium" },
+		{ "KEY IN SLOTS", "slots" },
 		{ "NOT ENFORCED", "not-enforced" },
 		{},
 	};

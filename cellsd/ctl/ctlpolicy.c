@@ -200,6 +200,57 @@ int ctl_unlock(struct ctl *c, char **argv, struct err *e)
 	return send_secret(c, "Unlock", argv[0], "Passcode: ", e);
 }
 
+struct passcodes {
+	char old[CTLSECRET_MAX], fresh[CTLSECRET_MAX], again[CTLSECRET_MAX];
+	size_t old_len, fresh_len, again_len;
+};
+
+static void passcodes_wipe(struct passcodes *p)
+{
+	explicit_bzero(p, sizeof(*p));
+}
+
+/* From standard input, two lines; at the terminal the new one is typed twice.
+ */
+static int read_passcodes(struct ctl *c, struct passcodes *p, struct err *e)
+{
+	bool in = c->password_stdin;
+	int r = ctlsecret_read("Passcode (Enter: there is none): ", in, p->old,
+			       &p->old_len, e);
+
+	if (r == 0)
+		r = ctlsecret_read("New passcode (Enter: none any more): ", in,
+				   p->fresh, &p->fresh_len, e);
+	if (r < 0 || in)
+		return r;
+	r = ctlsecret_read("The new one again: ", in, p->again, &p->again_len,
+			   e);
+	if (r == 0 && strcmp(p->fresh, p->again) != 0)
+		return err_set(e, EINVAL, "the two are not the same");
+	return r;
+}
+
+int ctl_passcode(struct ctl *c, char **argv, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	AUTO(passcodes_wipe) struct passcodes p = { 0 };
+	int r = read_passcodes(c, &p, e);
+
+	if (r == 0)
+		r = new_call(c, "SetPasscode", &m, e);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_append(m, "s", argv[0]);
+	if (r >= 0)
+		r = sd_bus_message_append_array(m, 'y', p.old, p.old_len);
+	if (r >= 0)
+		r = sd_bus_message_append_array(m, 'y', p.fresh, p.fresh_len);
+	if (r >= 0)
+		r = sd_bus_message_sensitive(m);
+	return r < 0 ? err_sys(e, -r, "call SetPasscode")
+		     : send_call(c, m, "set the passcode", NULL, e);
+}
+
 int ctl_unlock_config(struct ctl *c, char **argv, struct err *e)
 {
 	return send_secret(c, "UnlockConfig", argv[0], "Config password: ", e);

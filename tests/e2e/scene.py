@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 
+import escrow
 import forge
 import harness
 import stolen
@@ -130,6 +131,12 @@ class Scene:
         doc = self.org.command(name or f"{action}-{self.next_version('command')}", self.device, action, vp, **kw)
         self.server.command(doc)
         return doc
+
+    def unlock(self, vp, after=0):
+        """As the organisation does: by the key that the lock's receipt holds for it."""
+        locked = self.server.receipt(type="locked", vp=vp, after=after)
+        key = escrow.recover(self.org.recovery.key, vp, locked["details"])
+        return self.command("unlock", vp, sealed_key=escrow.seal_to(self.device, vp, key))
 
     def list(self):
         """cellsctl's list, by VP."""

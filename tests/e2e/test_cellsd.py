@@ -50,7 +50,7 @@ def make_image(folder, name, files):
 class Phone:
     """A bus and a cellsd."""
 
-    def __init__(self, hardware="demo", backend="auto"):
+    def __init__(self, hardware="demo", backend="auto", state=None):
         self.world = harness.World()
         self.folder = self.world.folder
         self.bus = harness.Bus(self.folder)
@@ -61,7 +61,7 @@ class Phone:
         config = self.folder / "cellsd.conf"
         config.write_text("stop-seconds = 3\n")
         self.cellsd = self.world.daemon(
-            "cellsd", [harness.program("cellsd"), "--config", config, "--state-dir", self.world.subfolder("cellsd"),
+            "cellsd", [harness.program("cellsd"), "--config", config, "--state-dir", state or self.world.subfolder("cellsd"),
                        "--run-dir", self.world.subfolder("run"), "--cgroup-root", self.root,
                        "--hardware", harness.TOP / f"data/hardware.d/{hardware}.conf", "--backend", backend, "--debug"],
             env={"DBUS_SYSTEM_BUS_ADDRESS": self.bus.address})

@@ -238,7 +238,7 @@ def test_command_that_the_state_forbids(scene):
     scene.command("lock", "personal")
     scene.server.receipt(type="locked", vp="personal", after=before)
     scene.refused("err.vp-state", scene.command("switch", "personal"), before)
-    scene.command("unlock", "personal")
+    scene.unlock("personal", after=before)
     scene.server.receipt(type="unlocked", vp="personal", after=before)
     scene.still_takes_the_right_one()
 
