@@ -7,6 +7,7 @@
 #include "cellsd/erase.h"
 #include "cellsd/front.h"
 #include "cellsd/guest.h"
+#include "cellsd/lacks.h"
 #include "cellsd/layer.h"
 #include "cellsd/running.h"
 #include "lib/auto.h"
@@ -500,7 +501,7 @@ static const sd_bus_vtable vtable[] = {
 	METHODS(VTABLE_ROW)
 #undef VTABLE_ROW
 		SD_BUS_SIGNAL("Switched", "sstst", 0),
-	SD_BUS_SIGNAL("Changed", "sss", 0),
+	SD_BUS_SIGNAL("Changed", "sssas", 0),
 	SD_BUS_SIGNAL("Event", "stsuuusus", 0),
 	SD_BUS_SIGNAL("Revoked", "a(suuuu)ts", 0),
 	SD_BUS_VTABLE_END,
@@ -537,11 +538,38 @@ static void on_switched(void *arg, const char *from, const char *to,
 	emit(arg, "Switched", "sstst", from, to, generation, cause, ns);
 }
 
+static int append_lacks(struct devbus *d, sd_bus_message *m, const char *vp)
+{
+	const struct vp *v = d->host ? roster_find(d->host->roster, vp) : NULL;
+	const char *names[LACKS_MAX];
+	size_t n = v && v->run ? lacks_of(d->host, v, names) : 0;
+	int r = sd_bus_message_open_container(m, 'a', "s");
+
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = sd_bus_message_append(m, "s", names[i]);
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 static void on_changed(void *arg, const char *vp, enum vpstate s,
 		       const char *cause)
 {
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	struct devbus *d = arg;
+	int r;
+
 	log_info("VP %s is %s: %s", vp, vpstate_name(s), cause);
-	emit(arg, "Changed", "sss", vp, vpstate_name(s), cause);
+	if (!d->bus)
+		return;
+	r = sd_bus_message_new_signal(d->bus, &m, BUS_DEVICE_PATH,
+				      BUS_DEVICE_NAME, "Changed");
+	if (r >= 0)
+		r = sd_bus_message_append(m, "sss", vp, vpstate_name(s), cause);
+	if (r >= 0)
+		r = append_lacks(d, m, vp);
+	if (r >= 0)
+		r = sd_bus_send(d->bus, m, NULL);
+	if (r < 0)
+		log_warning("signal Changed: %s", strerror(-r));
 }
 
 static void on_event(void *arg, const char *event, const char *vp,

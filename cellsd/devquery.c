@@ -2,6 +2,7 @@
 #include "cellsd/devquery.h"
 
 #include "cellsd/host.h"
+#include "cellsd/lacks.h"
 #include "cellsd/leaf.h"
 #include "cellsd/vpdata.h"
 #include "lib/auto.h"
@@ -59,20 +60,11 @@ int devquery_inventory(struct host *h, sd_bus_message *m, struct err *e)
 	return send_reply(reply, r, e);
 }
 
-/* Limits of the config that nothing on this machine, or in us, enforces. */
-static int append_lacking(sd_bus_message *reply, const struct vp *v,
-			  const struct vpdata_info *data)
+static int append_lacking(sd_bus_message *reply, struct host *h,
+			  const struct vp *v)
 {
-	const struct {
-		const char *name;
-		bool lacks;
-	} limits[] = {
-		{ "memory-max", v->run && v->run->lacking & LEAF_MEMORY },
-		{ "cpu-weight", v->run && v->run->lacking & LEAF_CPU },
-		{ "pids-max", v->run && v->run->lacking & LEAF_PIDS },
-		{ "storage-max", data->too_large },
-		{ "network", v->conf.nat },
-	};
+	const char *names[LACKS_MAX];
+	size_t n = lacks_of(h, v, names);
 	int r = sd_bus_message_open_container(reply, 'e', "sv");
 
 	if (r >= 0)
@@ -81,9 +73,8 @@ static int append_lacking(sd_bus_message *reply, const struct vp *v,
 		r = sd_bus_message_open_container(reply, 'v', "as");
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "s");
-	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(limits); i++)
-		if (limits[i].lacks)
-			r = sd_bus_message_append(reply, "s", limits[i].name);
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = sd_bus_message_append(reply, "s", names[i]);
 	for (int i = 0; r >= 0 && i < 3; i++)
 		r = sd_bus_message_close_container(reply);
 	return r;
@@ -130,7 +121,7 @@ static int append_vp(sd_bus_message *reply, struct host *h, const struct vp *v)
 	if (r >= 0)
 		r = append_data(reply, &data);
 	if (r >= 0)
-		r = append_lacking(reply, v, &data);
+		r = append_lacking(reply, h, v);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	return r < 0 ? r : sd_bus_message_close_container(reply);

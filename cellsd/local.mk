@@ -28,6 +28,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/jail.c %D%/jail.h \
 	%D%/journal.c %D%/journal.h \
 	%D%/label.c %D%/label.h \
+	%D%/lacks.c %D%/lacks.h \
 	%D%/layer.c %D%/layer.h \
 	%D%/leaf.c %D%/leaf.h \
 	%D%/lockdown.c %D%/lockdown.h \

@@ -392,6 +392,9 @@ static int read_answer(struct running *r, sd_bus_message *m, json_t **ret)
 		json_object_set_new(details, "ns",
 				    json_integer((json_int_t)ns));
 	}
+	if (r->deed->action == DOC_START && device_lacks(r->p, r->job.vp))
+		json_object_set(details, "not_enforced",
+				device_lacks(r->p, r->job.vp));
 	json_object_set_new(details, "cause", json_string(r->job.cause));
 	if (r->job.type != DOC_NONE)
 		json_object_set_new(details, "command", json_string(r->job.id));

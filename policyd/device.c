@@ -31,6 +31,7 @@ struct device {
 	char backend[16], cause[CAUSE_SIZE], sent_cause[CAUSE_SIZE];
 	char owner[OWNER_SIZE]; /* its unique name on the bus */
 	json_t *classes;	/* name -> nodes */
+	json_t *lacks;		/* VP -> what is not enforced of it */
 	json_t *given;	  /* digests of layers that cellsd holds, as keys */
 	uint64_t sent_ns; /* mono, of Apply */
 	struct target *sent;
@@ -106,6 +107,40 @@ static int read_value(sd_bus_message *m, const char *type, json_t **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
+int device_read_names(sd_bus_message *m, json_t **ret)
+{
+	auto_json json_t *list = json_array();
+	const char *s;
+	int r = sd_bus_message_enter_container(m, 'a', "s");
+
+	while (r >= 0 && (r = sd_bus_message_read(m, "s", &s)) > 0)
+		if (json_array_append_new(list, json_string(s)) < 0)
+			return -ENOMEM;
+	if (r >= 0)
+		r = sd_bus_message_exit_container(m);
+	if (r >= 0)
+		*ret = steal(list);
+	return r < 0 ? r : 0;
+}
+
+/* A variant of a type that is not read here is left out: *ret is NULL. */
+static int read_variant(sd_bus_message *m, json_t **ret)
+{
+	const char *type;
+	int r = sd_bus_message_peek_type(m, NULL, &type);
+	bool list = r >= 0 && strcmp(type, "as") == 0;
+
+	*ret = NULL;
+	if (r < 0)
+		return r;
+	if (!list && (strlen(type) != 1 || !strchr("suitxb", *type)))
+		return sd_bus_message_skip(m, "v");
+	r = sd_bus_message_enter_container(m, 'v', type);
+	if (r >= 0)
+		r = list ? device_read_names(m, ret) : read_value(m, type, ret);
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
 int device_read_details(sd_bus_message *m, json_t **ret)
 {
 	auto_json json_t *o = json_object();
@@ -113,25 +148,14 @@ int device_read_details(sd_bus_message *m, json_t **ret)
 
 	while (o && r >= 0 &&
 	       (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-		const char *name, *type;
-		json_t *j;
+		const char *name;
+		json_t *j = NULL;
 
 		r = sd_bus_message_read(m, "s", &name);
 		if (r >= 0)
-			r = sd_bus_message_peek_type(m, NULL, &type);
-		if (r < 0)
-			return r;
-		if (strlen(type) != 1 || !strchr("suitxb", *type)) {
-			r = sd_bus_message_skip(m, "v");
-		} else {
-			r = sd_bus_message_enter_container(m, 'v', type);
-			if (r >= 0)
-				r = read_value(m, type, &j);
-			if (r >= 0 && json_object_set_new(o, name, j) < 0)
-				r = -ENOMEM;
-			if (r >= 0)
-				r = sd_bus_message_exit_container(m);
-		}
+			r = read_variant(m, &j);
+		if (j && json_object_set_new(o, name, j) < 0)
+			r = -ENOMEM;
 		if (r >= 0)
 			r = sd_bus_message_exit_container(m);
 	}
@@ -147,6 +171,19 @@ int device_read_details(sd_bus_message *m, json_t **ret)
 }
 
 /* ---- state */
+void device_note_lacks(struct policyd *p, const char *vp, json_t *names)
+{
+	if (names)
+		json_object_set_new(p->device->lacks, vp, names);
+	else
+		json_object_del(p->device->lacks, vp);
+}
+
+json_t *device_lacks(const struct policyd *p, const char *vp)
+{
+	return json_object_get(p->device->lacks, vp);
+}
+
 bool device_is_ready(const struct policyd *p)
 {
 	return p->device->is_present && p->device->is_ready;
@@ -569,8 +606,9 @@ int device_new(struct policyd *p, struct device **ret, struct err *e)
 		return err_oom(e, "watch cellsd");
 	d->p = p;
 	d->classes = json_object();
+	d->lacks = json_object();
 	d->given = json_object();
-	if (!d->classes || !d->given)
+	if (!d->classes || !d->lacks || !d->given)
 		return err_oom(e, "watch cellsd");
 	d->level = load_level(p);
 	r = listen_bus(d);
@@ -586,6 +624,7 @@ void device_free(struct device *d)
 		return;
 	target_free(d->sent);
 	json_decref(d->classes);
+	json_decref(d->lacks);
 	json_decref(d->given);
 	free(d);
 }

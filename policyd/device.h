@@ -34,6 +34,11 @@ bool device_has_class(const struct policyd *p, enum cells_class c);
 /* {"backend","level","classes":{name:["major:minor"]}}; NULL: no memory. */
 json_t *device_inventory(const struct policyd *p);
 
+/* What it does not enforce of a VP that runs: a list of names, taken; and the
+ * list, borrowed, NULL when nothing was said. */
+void device_note_lacks(struct policyd *p, const char *vp, json_t *names);
+json_t *device_lacks(const struct policyd *p, const char *vp);
+
 /* cellsd is being asked to let go of it: it would have to be given again. */
 void device_layer_dropped(struct policyd *p, const char *digest);
 
@@ -48,7 +53,9 @@ int device_call(struct policyd *p, sd_bus_message *m,
 /* Is this error cellsd's own verdict, not trouble on the way to it? */
 bool device_has_spoken(const sd_bus_error *error);
 
-/* An a{sv} of simple values as JSON. */
+/* An `as` as a list. */
+int device_read_names(sd_bus_message *m, json_t **ret);
+/* An a{sv} of simple values and lists of text as JSON. */
 int device_read_details(sd_bus_message *m, json_t **ret);
 
 static inline void device_freep(struct device **d)

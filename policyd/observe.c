@@ -60,6 +60,15 @@ static const struct change *find_change(enum phase from, enum phase to)
 	return NULL;
 }
 
+static json_t *change_details(const struct policyd *p, const char *vp,
+			      const struct change *c, const char *cause)
+{
+	json_t *lacks =
+		c->receipt == RECEIPT_STARTED ? device_lacks(p, vp) : NULL;
+
+	return json_pack("{ss sO*}", "cause", cause, "not_enforced", lacks);
+}
+
 /* One VP's new state; inside a transaction. 1: there is a new receipt. */
 static int note_state(struct policyd *p, const char *vp, const char *state,
 		      const char *cause, struct err *e)
@@ -83,7 +92,7 @@ static int note_state(struct policyd *p, const char *vp, const char *state,
 			&(struct issuer_receipt){
 				.type = c->receipt,
 				.vp = vp,
-				.details = json_pack("{ss}", "cause", cause) },
+				.details = change_details(p, vp, c, cause) },
 			NULL, e);
 	return r < 0 ? r : 1;
 }
@@ -93,11 +102,14 @@ int observe_on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	AUTO(store_endp) struct store *tx = NULL;
 	const char *vp, *state, *cause;
 	struct policyd *p = arg;
+	json_t *lacks = NULL;
 	struct err e;
 	int r, told = 0;
 
-	if (sd_bus_message_read(m, "sss", &vp, &state, &cause) < 0)
+	if (sd_bus_message_read(m, "sss", &vp, &state, &cause) < 0 ||
+	    device_read_names(m, &lacks) < 0)
 		return 0;
+	device_note_lacks(p, vp, lacks);
 	r = store_begin(p->store, true, &tx, &e);
 	if (r == 0)
 		r = told = note_state(p, vp, state, cause, &e);
@@ -171,8 +183,9 @@ struct seen {
 	char vp[DOC_ID_SIZE], state[STORE_WORD_SIZE];
 };
 
-/* One row of List: its name and state; the rest is for people. */
-static int read_vp(sd_bus_message *m, struct seen *ret)
+/* One row of List: its name, its state, and what is not enforced; the rest is
+ * for people. */
+static int read_vp(struct policyd *p, sd_bus_message *m, struct seen *ret)
 {
 	auto_json json_t *properties = NULL;
 	const char *name, *state;
@@ -183,6 +196,9 @@ static int read_vp(sd_bus_message *m, struct seen *ret)
 	if (r < 0)
 		return r;
 	state = json_string_value(json_object_get(properties, "state"));
+	device_note_lacks(
+		p, name,
+		json_incref(json_object_get(properties, "not-enforced")));
 	snprintf(ret->vp, sizeof(ret->vp), "%s", name);
 	snprintf(ret->state, sizeof(ret->state), "%s",
 		 state ? state : "absent");
@@ -200,7 +216,7 @@ static int note_missed(struct policyd *p, sd_bus_message *m, struct err *e)
 	r = sd_bus_message_enter_container(m, 'a', "(sa{sv})");
 	while (r >= 0 &&
 	       (r = sd_bus_message_enter_container(m, 'r', "sa{sv}")) > 0) {
-		r = read_vp(m, &seen);
+		r = read_vp(p, m, &seen);
 		if (r >= 0)
 			r = sd_bus_message_exit_container(m);
 		if (r < 0)

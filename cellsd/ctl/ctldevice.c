@@ -144,6 +144,21 @@ static int read_list(sd_bus_message *m, json_t *ret)
 	return r;
 }
 
+int ctl_ask_list(struct ctl *c, json_t **ret, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	auto_json json_t *list = json_object();
+	int r = ask(c, "List", NULL, &reply, e);
+
+	if (r < 0)
+		return r;
+	r = read_list(reply, list);
+	if (r < 0)
+		return err_sys(e, -r, "read the list");
+	*ret = steal(list);
+	return 0;
+}
+
 /* Memory as people read it. */
 static void prettify(json_t *vps)
 {
@@ -178,15 +193,11 @@ int ctl_list(struct ctl *c, char **argv, struct err *e)
 		{ "NOT ENFORCED", "not-enforced" },
 		{},
 	};
-	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	auto_json json_t *list = json_object();
-	int r = ask(c, "List", NULL, &reply, e);
+	auto_json json_t *list = NULL;
+	int r = ctl_ask_list(c, &list, e);
 
 	if (r < 0)
 		return r;
-	r = read_list(reply, list);
-	if (r < 0)
-		return err_sys(e, -r, "read the list");
 	if (c->json)
 		return ctlshow_json(list, e);
 	prettify(json_object_get(list, "vps"));

@@ -76,6 +76,50 @@ static int ask_json(struct ctl *c, const char *method, const char *a,
 	return r;
 }
 
+/*
+ * What this machine does not enforce, {VP: names}, as cellsd has it; nothing
+ * while it is away.
+ */
+static void add_lacks(struct ctl *c, json_t *status)
+{
+	auto_json json_t *list = NULL;
+	json_t *all = json_object(), *vp, *names;
+	struct err e;
+	size_t i;
+
+	if (ctl_ask_list(c, &list, &e) == 0)
+		json_array_foreach (json_object_get(list, "vps"), i, vp) {
+			names = json_object_get(vp, "not-enforced");
+			if (json_array_size(names) > 0)
+				json_object_set(
+					all,
+					json_string_value(
+						json_object_get(vp, "name")),
+					names);
+		}
+	json_object_set_new(status, "not_enforced", all);
+}
+
+static int show_lacks(const json_t *all, struct err *e)
+{
+	static const struct ctlshow_column columns[] = {
+		{ "VP", "vp" },
+		{ "NOT ENFORCED", "names" },
+		{},
+	};
+	auto_json json_t *rows = json_array();
+	const char *vp;
+	json_t *names;
+
+	json_object_foreach ((json_t *)all, vp, names)
+		json_array_append_new(
+			rows, json_pack("{ss sO}", "vp", vp, "names", names));
+	if (json_array_size(rows) == 0)
+		return 0;
+	putchar('\n');
+	return ctlshow_rows(columns, rows, e);
+}
+
 int ctl_status(struct ctl *c, char **argv, struct err *e)
 {
 	static const struct ctlshow_column fields[] = {
@@ -108,11 +152,13 @@ int ctl_status(struct ctl *c, char **argv, struct err *e)
 
 	if (r < 0)
 		return r;
+	add_lacks(c, j);
 	if (c->json)
 		return ctlshow_json(j, e);
 	ctlshow_fields(fields, j);
-	if (json_array_size(json_object_get(j, "documents")) == 0)
-		return 0;
+	r = show_lacks(json_object_get(j, "not_enforced"), e);
+	if (r < 0 || json_array_size(json_object_get(j, "documents")) == 0)
+		return r;
 	putchar('\n');
 	return ctlshow_rows(documents, json_object_get(j, "documents"), e);
 }

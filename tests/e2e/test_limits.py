@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a device runs out of: room, ids, cgroups. Each is a reason, and it recovers."""
 import contextlib
+import json
 import os
+import pathlib
 
 import forge
 import harness
@@ -57,3 +59,23 @@ def test_no_cgroup_is_an_error_and_never_another_cgroup(world):
     scene.command("start", "work")
     scene.server.receipt(type="started", vp="work", after=before)
     scene.still_takes_the_right_one()
+
+
+def test_what_this_machine_does_not_enforce_is_said(world):
+    """In cellsctl's list and status, and in the signed receipt of a start, by command or not."""
+    scene = Scene(world)
+    controllers = (harness.cgroup2_mount() / scene.phone.cgroup_root / "cgroup.controllers").read_text().split()
+    lacking = set() if "/sys/fs/selinux" in pathlib.Path("/proc/mounts").read_text() else {"selinux"}
+    wanted = next(v for v in json.loads(scene.phone.ctl("list", "--format", "json").stdout)["vps"] if v["name"] == "work")
+    said = set(wanted["not-enforced"])
+    assert lacking <= said and ("memory" in controllers or wanted["pid"])
+    assert json.loads(scene.phone.ctl("status", "--format", "json").stdout)["not_enforced"]["work"] == wanted["not-enforced"]
+    table = scene.phone.ctl("status").stdout
+    assert "NOT ENFORCED" in table and all(name in table for name in said)
+    assert set(scene.server.receipt(type="started", vp="work")["details"]["not_enforced"]) == said
+    before = scene.server.last_seq()
+    scene.command("stop", "work")
+    assert "not_enforced" not in scene.server.receipt(type="stopped", vp="work", after=before)["details"]
+    scene.command("start", "work")
+    details = scene.server.receipt(type="started", vp="work", after=before)["details"]
+    assert set(details["not_enforced"]) == said and "command" in details

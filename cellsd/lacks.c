@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/lacks.h"
+
+#include "cellsd/host.h"
+#include "cellsd/label.h"
+#include "cellsd/leaf.h"
+#include "cellsd/vpdata.h"
+#include "lib/auto.h"
+
+size_t lacks_of(struct host *h, const struct vp *v, const char *ret[LACKS_MAX])
+{
+	const unsigned int limits = v->run ? v->run->lacking : 0;
+	char label[LABEL_SIZE];
+	struct vpdata_info data;
+	size_t n = 0;
+
+	vpdata_tell(h->vpdata, v, &data);
+	label_process(v->number, label);
+	const struct {
+		const char *name;
+		bool lacks;
+	} all[] = {
+		{ "memory-max", limits & LEAF_MEMORY },
+		{ "cpu-weight", limits & LEAF_CPU },
+		{ "pids-max", limits & LEAF_PIDS },
+		{ "storage-max", data.too_large },
+		{ "network", v->conf.nat },
+		/* The kernel has no SELinux, or it is off. */
+		{ "selinux", v->run && !*label },
+	};
+
+	_Static_assert(ARRAY_SIZE(all) <= LACKS_MAX, "no room for all");
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i].lacks)
+			ret[n++] = all[i].name;
+	return n;
+}
