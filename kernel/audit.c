@@ -34,6 +34,7 @@ struct event {
 	const struct cells_right *right;
 	u32 cls;
 	u32 previous;
+	u32 combo;
 	u64 took;
 };
 
@@ -89,6 +90,8 @@ static int put_event(struct sk_buff *skb, const struct event *e)
 		err = nla_put_u32(skb, DEVNS_A_PREVIOUS, e->previous)
 			      ?: nla_put_u64_64bit(skb, DEVNS_A_TOOK, e->took,
 						   DEVNS_A_PAD);
+	if (!err && e->event == DEVNS_EVENT_COMBO)
+		err = nla_put_u32(skb, DEVNS_A_COMBO, e->combo);
 	return err;
 }
 
@@ -241,4 +244,12 @@ void devns_audit_mode(u32 ns, u32 cls, struct cells_right right)
 				    .count = 1,
 				    .cls = cls,
 				    .right = &right });
+}
+
+void devns_audit_combo(u32 ns, u32 combo)
+{
+	send(&(const struct event){ .event = DEVNS_EVENT_COMBO,
+				    .ns = ns,
+				    .count = 1,
+				    .combo = combo });
 }

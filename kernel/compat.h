@@ -15,6 +15,24 @@
 #define compat_class_create(name) class_create(THIS_MODULE, name)
 #endif
 
+/* Defines an input handler's ->events, which tells take() of each batch. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+#define COMPAT_INPUT_EVENTS(name, take)                                        \
+	static unsigned int name(struct input_handle *handle,                  \
+				 struct input_value *vals, unsigned int count) \
+	{                                                                      \
+		take(handle, vals, count);                                     \
+		return count;                                                  \
+	}
+#else
+#define COMPAT_INPUT_EVENTS(name, take)                                        \
+	static void name(struct input_handle *handle,                          \
+			 const struct input_value *vals, unsigned int count)   \
+	{                                                                      \
+		take(handle, vals, count);                                     \
+	}
+#endif
+
 /* class->devnode takes a const device. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 #define compat_const const

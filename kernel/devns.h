@@ -149,6 +149,7 @@ const struct devns_kind_ops *devns_kind_get(u32 kind);
 /* One for each kind; a kind that this build lacks has none. */
 extern const struct devns_kind_ops devns_kind_cut;
 extern const struct devns_kind_ops devns_kind_suspend;
+extern const struct devns_kind_ops devns_kind_input;
 extern const struct devns_kind_ops devns_kind_fb;
 
 /* ns.c: all under devns_mutex */
@@ -215,6 +216,15 @@ void devns_audit_revoke(struct devns_endpoint *ep, const struct devns_cut *cut,
 			struct task_struct *task);
 void devns_audit_switch(u32 from, u32 to, u64 took);
 void devns_audit_mode(u32 ns, u32 cls, struct cells_right right);
+void devns_audit_combo(u32 ns, u32 combo);
+
+/* combo.c */
+/*
+ * A key of a real device went down or up. Answers whether that completed a
+ * combination of the host, which nobody else is to see. Any context.
+ */
+bool devns_combo_key(u32 code, bool down);
+void devns_combo_exit(void);
 
 /* netlink.c */
 extern struct genl_family devns_family;

@@ -13,6 +13,7 @@ static const struct devns_kind_ops *const kinds[DEVNS_KIND_COUNT_] = {
 	[DEVNS_KIND_CUT] = &devns_kind_cut,
 	[DEVNS_KIND_SUSPEND] = &devns_kind_suspend,
 	[DEVNS_KIND_FB] = &devns_kind_fb,
+	[DEVNS_KIND_INPUT] = &devns_kind_input,
 };
 
 const struct devns_kind_ops *devns_kind_get(u32 kind)
@@ -43,6 +44,7 @@ static const struct {
 	{ NULL, devns_fops_exit },
 	{ wq_init, wq_exit },
 	{ devns_node_init, devns_node_exit },
+	{ NULL, devns_combo_exit },
 	{ devns_netlink_init, devns_netlink_exit },
 };
 

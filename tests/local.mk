@@ -331,6 +331,7 @@ EXTRA_DIST += %D%/lab/conftest.py %D%/lab/debug.config %D%/lab/devns.py %D%/lab/
 	%D%/lab/guest.sh %D%/lab/init.sh %D%/lab/job.py %D%/lab/kernel.py \
 	%D%/lab/lab.py %D%/lab/painter.py %D%/lab/test_display.py \
 	%D%/lab/test_camera.py %D%/lab/test_phone.py
+EXTRA_DIST += %D%/lab/typist.py %D%/lab/test_input.py
 EXTRA_DIST += \
 	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/demo/demo.py %D%/e2e/test_image.py
 EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py

@@ -66,7 +66,7 @@ enum devns_cmd {
 	/*
 	 * What the audit group carries: EVENT, SEQ, TIME, ID, GENERATION,
 	 * COUNT, and as far as the event has them CLASS, NODE, PID, UID, COMM,
-	 * HANDLES, MAPPINGS, PREVIOUS, TOOK, USE, BLOCK.
+	 * HANDLES, MAPPINGS, PREVIOUS, TOOK, USE, BLOCK, COMBO.
 	 */
 	DEVNS_CMD_AUDIT,
 	DEVNS_CMD_COUNT_,
@@ -110,6 +110,7 @@ enum devns_attr {
 	DEVNS_A_COMM,	  /* string */
 	DEVNS_A_COUNT,	  /* u32: events that this one stands for */
 	DEVNS_A_PREVIOUS, /* u32: the namespace that was active before */
+	DEVNS_A_COMBO,	  /* u32: which of the module's parameter, from 0 */
 	DEVNS_A_PAD,
 	DEVNS_A_COUNT_,
 };
@@ -138,6 +139,8 @@ enum devns_event {
 	DEVNS_EVENT_SWITCH, /* PREVIOUS, ID, TOOK */
 	DEVNS_EVENT_MODE,   /* a right that turned: ID, CLASS, USE, BLOCK */
 	DEVNS_EVENT_LOST,   /* COUNT messages could not be sent */
+	/* COMBO: the host's keys were pressed while ID was in front. */
+	DEVNS_EVENT_COMBO,
 	DEVNS_EVENT_COUNT_,
 };
 

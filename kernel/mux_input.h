@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of the input kind share: a mux is a source, one real input
+ * device; a view is the input device that one devns sees in its place.
+ *
+ * Locks, outer first:
+ *   devns_mutex > input core's own > mux->lock > real->mutex
+ *     > real->event_lock > view's event_lock (a lockdep class of its own)
+ * A view's event lock is never held while the real device is touched: what a
+ * devns writes goes to the real device by a work item.
+ */
+#ifndef MUX_INPUT_H
+#define MUX_INPUT_H
+
+#include <linux/input.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+struct devns_endpoint;
+struct view_ff;
+
+struct view {
+	struct mux *mux;
+	struct input_dev *dev;
+	dev_t node;	    /* of its event device */
+	int sound[SND_CNT]; /* what was written last, under the event lock */
+	char name[128];
+	char phys[32];
+};
+
+struct mux {
+	struct input_dev *real; /* a reference */
+	struct input_handler handler;
+	struct input_handle handle;
+
+	struct mutex lock;
+	bool connected; /* under lock: the handle is there */
+	bool grabbed;	/* under lock */
+	bool wanted;	/* under devns_mutex: a devns is in front */
+	struct delayed_work settle;
+	DECLARE_BITMAP(host_led, LED_CNT); /* under devns_mutex */
+
+	/* Under the real device's event lock. */
+	struct view *front; /* who gets the events; NULL: nobody of us */
+	bool resync;	    /* absolute axes before its first event */
+	bool stale_touch;   /* the finger was down before the switch */
+	u32 slot;	    /* that the real device speaks of */
+	unsigned long *stale_slots;  /* contacts from before the switch */
+	unsigned long *resync_slots; /* tell all of the next contact */
+};
+
+/* view.c */
+int view_new(struct mux *mux, u32 ns, struct view **ret);
+/* No event comes from the mux any more. */
+void view_free(struct view *v);
+/* Ends what is held: keys, contacts. Nobody feeds it meanwhile. */
+void view_release(struct view *v);
+/* Whether it is one of ours. */
+bool view_is(const struct input_dev *dev);
+/* What the devns writes to its node: only what makes light, sound and force. */
+ssize_t view_write(struct view *v, const char __user *buf, size_t count);
+
+/* mux_input.c: a view's lights or sounds changed. Any context. */
+void mux_input_settle(struct mux *mux);
+
+#endif
