@@ -47,7 +47,7 @@ static void tell(struct work_struct *work)
 	pressed = 0;
 	spin_unlock_irqrestore(&combo_lock, flags);
 	mutex_lock(&devns_mutex);
-	for_each_set_bit(i, &found, COMBOS_MAX)
+	for_each_set_bit (i, &found, COMBOS_MAX)
 		devns_audit_combo(devns_active ? devns_active->id : 0, i);
 	mutex_unlock(&devns_mutex);
 }

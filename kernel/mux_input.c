@@ -44,10 +44,10 @@ static void resync_axes(struct mux *mux)
 	mux->resync = false;
 	if (!real->absinfo)
 		return;
-	for_each_set_bit(code, real->absbit,
-			 ABS_CNT) if (!input_is_mt_axis(code))
-		input_event(mux->front->dev, EV_ABS, code,
-			    real->absinfo[code].value);
+	for_each_set_bit (code, real->absbit, ABS_CNT)
+		if (!input_is_mt_axis(code))
+			input_event(mux->front->dev, EV_ABS, code,
+				    real->absinfo[code].value);
 }
 
 static void resync_slot(struct mux *mux)
@@ -55,12 +55,11 @@ static void resync_slot(struct mux *mux)
 	const struct input_dev *real = mux->real;
 	unsigned int code;
 
-	for_each_set_bit(code, real->absbit,
-			 ABS_CNT) if (input_is_mt_value(code) &&
-				      code != ABS_MT_TRACKING_ID)
-		input_event(
-			mux->front->dev, EV_ABS, code,
-			input_mt_get_value(&real->mt->slots[mux->slot], code));
+	for_each_set_bit (code, real->absbit, ABS_CNT)
+		if (input_is_mt_value(code) && code != ABS_MT_TRACKING_ID)
+			input_event(mux->front->dev, EV_ABS, code,
+				    input_mt_get_value(
+					    &real->mt->slots[mux->slot], code));
 }
 
 static void contact(struct mux *mux, const struct input_value *val)
@@ -154,7 +153,7 @@ static void feed(struct mux *mux, struct view *v)
 			     input_mt_is_active(&real->mt->slots[i]));
 	}
 	/* A lid or a plug is how it is for everybody. */
-	for_each_set_bit(i, real->swbit, SW_CNT)
+	for_each_set_bit (i, real->swbit, SW_CNT)
 		input_event(v->dev, EV_SW, i, test_bit(i, real->sw));
 	input_sync(v->dev);
 	spin_unlock_irqrestore(&real->event_lock, flags);
@@ -183,10 +182,15 @@ static void show(struct mux *mux, const struct view *v)
 	const unsigned long *led = v ? v->dev->led : mux->host_led;
 	unsigned int code;
 
-	for_each_set_bit(code, mux->real->ledbit, LED_CNT) input_inject_event(
-		&mux->handle, EV_LED, code, test_bit(code, led));
-	for_each_set_bit(code, mux->real->sndbit, SND_CNT) input_inject_event(
-		&mux->handle, EV_SND, code, v ? READ_ONCE(v->sound[code]) : 0);
+	for_each_set_bit (code, mux->real->ledbit, LED_CNT)
+		input_inject_event(&mux->handle, EV_LED, code,
+				   test_bit(code, led));
+	for_each_set_bit (code, mux->real->sndbit, SND_CNT) {
+		int value = v ? READ_ONCE(v->sound[code]) : 0;
+
+		if (value || test_bit(code, mux->real->snd))
+			input_inject_event(&mux->handle, EV_SND, code, value);
+	}
 }
 
 static bool settle_grab(struct mux *mux)
@@ -322,7 +326,7 @@ static void mux_disconnect(struct input_handle *handle)
 	mux->grabbed = false;
 	mutex_unlock(&mux->lock);
 	/* Lets go by itself what is held, so that no combination hangs. */
-	for_each_set_bit(code, handle->dev->key, KEY_CNT)
+	for_each_set_bit (code, handle->dev->key, KEY_CNT)
 		devns_combo_key(code, false);
 	input_close_device(handle);
 	input_unregister_handle(handle);

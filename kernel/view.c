@@ -176,7 +176,7 @@ void view_release(struct view *v)
 		input_mt_slot(v->dev, i);
 		input_event(v->dev, EV_ABS, ABS_MT_TRACKING_ID, -1);
 	}
-	for_each_set_bit(code, v->dev->key, KEY_CNT)
+	for_each_set_bit (code, v->dev->key, KEY_CNT)
 		input_report_key(v->dev, code, 0);
 	if (test_bit(ABS_PRESSURE, v->dev->absbit))
 		input_report_abs(v->dev, ABS_PRESSURE, 0);

@@ -80,6 +80,7 @@ def clean(agent):
     """What a test makes goes with it."""
     agent.front = 0
     yield agent
+    agent.reset()
 
 
 @pytest.fixture
@@ -234,7 +235,7 @@ def test_repeat_is_per_namespace(phone, agent, two):
     phone.qmp.hold("a")
     phone.pause(1)
     got = two.got("keys", repeats=True)
-    assert got["one"][0] == [KEY, A, 1] and got["one"].count([KEY, A, 2]) > 4 and got["two"] == got["host"] == []
+    assert [KEY, A, 1] in got["one"] and got["one"].count([KEY, A, 2]) > 4 and got["two"] == got["host"] == []
     agent.to(two.two)
     # Released at once, and the repeat ends with it.
     assert two.got("keys")["one"][-1] == [KEY, A, 0]
@@ -280,6 +281,7 @@ def test_contacts_end_at_a_switch(agent, screen):
 def test_a_new_namespace_learns_no_place(agent, screen):
     agent.emit("screen", finger(0, 10, 700, 800) + [[ABS, X, 700], [ABS, Y, 800], [KEY, BTN_TOUCH, 1]])
     three = agent.ns_add("three")
+    agent.rights({three: {"input": "exclusive"}})
     agent.use("three", agent.node(three, screen.sources["touch"]))
     assert agent.axis("three", X)[:3] == [0, 0, 1000] and agent.slots("three", TRACKING, 4) == [-1] * 4
     assert agent.keys("three") == []
