@@ -73,6 +73,23 @@ static int check(const struct devns_source *want,
 	return refuse_twin(want, ack);
 }
 
+/*
+ * We hold the device until the source goes, so what releases it has to stay
+ * loaded for as long. It can be unplugged or unbound meanwhile.
+ */
+static struct module *pin_driver(struct device *dev)
+{
+	struct module *owner = NULL;
+
+	for (; dev && !owner; dev = dev->parent) {
+		device_lock(dev);
+		if (dev->driver && try_module_get(dev->driver->owner))
+			owner = dev->driver->owner;
+		device_unlock(dev);
+	}
+	return owner;
+}
+
 static int find_real(struct devns_source *s, struct netlink_ext_ack *ack)
 {
 	struct device *real;
@@ -83,6 +100,7 @@ static int find_real(struct devns_source *s, struct netlink_ext_ack *ack)
 	if (IS_ERR(real))
 		return PTR_ERR(real);
 	s->real = real;
+	s->driver = pin_driver(real);
 	if (!devns_node_is_ours(real))
 		return 0;
 	NL_SET_ERR_MSG(ack, "an endpoint cannot be a source");
@@ -135,6 +153,7 @@ undo_endpoints:
 		ops->source_del(s);
 undo:
 	put_device(s->real);
+	module_put(s->driver);
 	kfree(s);
 	module_put(THIS_MODULE);
 	return err;
@@ -155,6 +174,7 @@ void devns_source_del(struct devns_source *s)
 		s->ops->source_del(s);
 	list_del(&s->link);
 	put_device(s->real);
+	module_put(s->driver);
 	kfree(s);
 	module_put(THIS_MODULE);
 }
