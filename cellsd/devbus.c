@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/devbus.h"
 
+#include "cellsd/audience.h"
 #include "cellsd/desired.h"
 #include "cellsd/devkeys.h"
 #include "cellsd/devquery.h"
@@ -28,6 +29,7 @@
 
 struct devbus {
 	sd_bus *bus;
+	struct audience *audience;
 	struct host *host;
 	struct guests *guests;
 };
@@ -509,6 +511,14 @@ static const sd_bus_vtable vtable[] = {
 
 /* ---- signals */
 
+/* What the audit must hear waits for it; of states policyd asks by itself. */
+static int tell(struct devbus *d, const char *name, sd_bus_message *m)
+{
+	if (strcmp(name, "Event") == 0 || strcmp(name, "Revoked") == 0)
+		return audience_tell(d->audience, m);
+	return sd_bus_send(d->bus, m, NULL);
+}
+
 static int emit(struct devbus *d, const char *name, const char *types, ...)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
@@ -524,7 +534,7 @@ static int emit(struct devbus *d, const char *name, const char *types, ...)
 		r = sd_bus_message_appendv(m, types, ap);
 	va_end(ap);
 	if (r >= 0)
-		r = sd_bus_send(d->bus, m, NULL);
+		r = tell(d, name, m);
 	if (r < 0)
 		log_warning("signal %s: %s", name, strerror(-r));
 	return r;
@@ -606,7 +616,7 @@ static void on_revoked(void *arg, const struct host_revoked *cut, uint64_t ns,
 	if (r >= 0)
 		r = sd_bus_message_append(m, "ts", ns, cause);
 	if (r >= 0)
-		r = sd_bus_send(d->bus, m, NULL);
+		r = tell(d, "Revoked", m);
 	if (r < 0)
 		log_warning("signal Revoked: %s", strerror(-r));
 }
@@ -645,6 +655,8 @@ int devbus_open(const struct host_options *o, struct devbus **ret,
 	if (r == 0)
 		r = take_name(d->bus, e);
 	if (r == 0)
+		r = audience_new(d->bus, &d->audience, e);
+	if (r == 0)
 		r = host_open(o, &watch, &d->host, e);
 	if (r == 0)
 		r = guests_new(d->host, &d->guests, e);
@@ -668,6 +680,7 @@ void devbus_close(struct devbus *d)
 	if (d->bus)
 		sd_bus_detach_event(d->bus);
 	host_close(d->host);
+	audience_free(d->audience);
 	sd_bus_flush_close_unref(d->bus);
 	free(d);
 }

@@ -4,6 +4,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	$(BPF_CFLAGS) $(SECCOMP_CFLAGS) $(SELINUX_CFLAGS) $(NL_CFLAGS) \
 	-DPROFILES='"$(pkgdatadir)/hardware.d"'
 %C%_libcellsd_a_SOURCES = \
+	%D%/audience.c %D%/audience.h \
 	%D%/backend.h \
 	%D%/birth.c %D%/birth.h \
 	%D%/burst.c %D%/burst.h \

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """D-Bus calls with descriptors, which busctl cannot pass: libsystemd's sd-bus by ctypes."""
+import contextlib
 import ctypes
 import json
 import os
@@ -128,6 +129,42 @@ def call_here(address, interface, method, signature, args, seconds):
     return answer, fds
 
 
+def become(user):
+    if user == "root":
+        return
+    entry = pwd.getpwnam(user)
+    os.setgroups(os.getgrouplist(user, entry.pw_gid))
+    os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
+    os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
+
+
+@contextlib.contextmanager
+def owned(address, user, interface):
+    """Somebody who has the name, and does nothing with it."""
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        try:
+            become(user)
+            os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = address
+            bus = ctypes.c_void_p()
+            check(LIB.sd_bus_open_system(ctypes.byref(bus)))
+            check(LIB.sd_bus_request_name(bus, f"org.cells.{interface}".encode(), ctypes.c_uint64(0)))
+            theirs.send(b"1")
+            theirs.recv(1)
+        finally:
+            os._exit(0)
+    theirs.close()
+    try:
+        if not ours.recv(1):
+            raise Error("", f"{user} cannot take the name of {interface}")
+        yield
+    finally:
+        ours.close()
+        os.waitpid(pid, 0)
+
+
 def call(address, user, interface, method, signature="", *args, seconds=60):
     """Calls as that user, in a process of its own. A single value of the answer stands alone; a descriptor is one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -135,11 +172,7 @@ def call(address, user, interface, method, signature="", *args, seconds=60):
     if pid == 0:
         fds = []
         try:
-            if user != "root":
-                entry = pwd.getpwnam(user)
-                os.setgroups(os.getgrouplist(user, entry.pw_gid))
-                os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
-                os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
+            become(user)
             answer, fds = call_here(address, interface, method, signature, args, seconds)
             text = json.dumps({"answer": answer})
         except Error as e:

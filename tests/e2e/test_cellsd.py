@@ -300,7 +300,8 @@ def signals(phone):
                               "type='signal',interface='org.cells.Device1'"], stdout=out, stderr=subprocess.DEVNULL)
     try:
         harness.until(lambda: log.stat().st_size > 0)
-        yield lambda: log.read_text(errors="replace")
+        with sdbus.owned(phone.bus.address, "cells-policy", "Policy1"):
+            yield lambda: log.read_text(errors="replace")
     finally:
         p.kill()
         p.wait()
@@ -313,6 +314,13 @@ def test_opens_and_denials_are_told_and_bursts_counted(two):
         harness.until(lambda: '"deny"' in heard() and '"open"' in heard())
         # The first is told at once, the rest as a count when the burst is over.
         harness.until(lambda: re.search(r"uint32 49\b", heard()), 10)
+
+
+def test_events_wait_until_somebody_listens(two):
+    assert two.opens("personal", "hwrng") and not two.opens("work", "hwrng")
+    two.list()  # what is done is told: calls and events are one queue
+    with signals(two) as heard:
+        harness.until(lambda: '"deny"' in heard() and '"open"' in heard())
 
 
 def test_lock_bars_and_survives_a_restart(two):
