@@ -79,3 +79,15 @@ def test_what_this_machine_does_not_enforce_is_said(world):
     scene.command("start", "work")
     details = scene.server.receipt(type="started", vp="work", after=before)["details"]
     assert set(details["not_enforced"]) == said and "command" in details
+
+
+def records(scene):
+    return [json.loads(r) for batch in scene.server.batches for r in batch["records"]]
+
+
+def test_what_happens_while_policyd_is_away_comes_to_the_audit(world):
+    scene = Scene(world)
+    scene.phone.policyd.stop()
+    scene.run_in("personal", "/bin/sh", "-c", ": < /dev/hwrng")
+    scene.phone.policyd.start()
+    harness.until(lambda: any(r["event"] == "open" and r["vp"] == "personal" for r in records(scene)))
