@@ -165,6 +165,8 @@ static const struct opt unlock_opts[] = {
 	ORDER_OPTS,
 	OPT(sealed_key, "sealed-key", 0, OPT_STRING, "FILE",
 	    "the data key, sealed to the device's receipt key"),
+	OPT(recovery_key, "recovery-key", 0, OPT_STRING, "KEY",
+	    "give the data key back, from the receipt of the lock"),
 	{ NULL },
 };
 static const struct opt list_opts[] = {

@@ -13,6 +13,7 @@
 #include "mgmt-server/cellsadm/boundkey.h"
 #include "mgmt-server/cellsadm/columns.h"
 #include "mgmt-server/cellsadm/pin.h"
+#include "mgmt-server/cellsadm/recovery.h"
 #include "mgmt-server/cellsadm/remote.h"
 #include "mgmt-server/cellsadm/ring.h"
 #include "mgmt-server/cellsadm/signing.h"
@@ -92,6 +93,9 @@ static int make_xml(struct adm *a, const struct errand *o, char **ret,
 	if (r >= 0 && o->sealed_key)
 		r = io_read_file(o->sealed_key, SEALED_KEY_MAX, &sealed,
 				 &s.sealed_key_len, e);
+	else if (r >= 0 && o->recovery_key)
+		r = recovery_seal(a, o->device, o->vp, o->recovery_key, &sealed,
+				  &s.sealed_key_len, e);
 	if (r < 0)
 		return r;
 	s.sealed_key = sealed;

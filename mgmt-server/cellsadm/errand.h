@@ -20,7 +20,8 @@ struct errand {
 	const char *device, *vp, *action; /* action NULL: a membership */
 	const char *group;		  /* of a membership, "ID:MIN" */
 	/* How. */
-	const char *ttl, *epoch, *sealed_key, *in, *out, *timeout;
+	const char *ttl, *epoch, *sealed_key, *recovery_key, *in, *out,
+		*timeout;
 	bool wait;
 };
 

@@ -30,6 +30,7 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	%D%/proof.c %D%/proof.h \
 	%D%/qr.c %D%/qr.h \
 	%D%/recheck.c %D%/recheck.h \
+	%D%/recovery.c %D%/recovery.h \
 	%D%/remote.c %D%/remote.h \
 	%D%/revision.c %D%/revision.h \
 	%D%/ring.c %D%/ring.h \

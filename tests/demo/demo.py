@@ -194,7 +194,7 @@ def step(text):
 
 @step("three administrators and a builder make their keys")
 def make_keys(d):
-    for name in (*ADMINS, "root-key", "builder", "operator"):
+    for name in (*ADMINS, "root-key", "builder", "operator", "recovery"):
         d.adm("key", "new", name, "--password-file", d.password)
     print(d.adm("key", "list").stdout, end="")
 
@@ -227,7 +227,7 @@ def make_root(d):
     keys = [f"--key={name}={name}" for name in (*ADMINS, "root-key", "builder", "operator")]
     d.adm("root", "new", "--org", ORG, "--out", xml, "--from-server", *keys, "--role", "root=root-key:1",
           "--role", f"policy={people}:2", "--role", f"destroy={people}:2", "--role", "command=operator:1",
-          "--role", "image=builder:1")
+          "--role", "image=builder:1", "--recovery", "recovery")
     envelope = d.files / "root-root-1.json"
     d.adm("root", "sign", xml, "--out", envelope, "--yes", *d.key("root-key"))
     d.adm("server", "add", *d.known, "--root", envelope)
@@ -366,6 +366,21 @@ def replay(d):
     print(f"     the same lock again: {outcome}")
     if outcome != "known" or d.last_seq() != seq:
         raise Failed(f"a replayed command was {outcome}, receipts {seq} -> {d.last_seq()}")
+
+
+@step("the organisation gives work its key back, from the lock's receipt")
+def unlock(d):
+    details = d.receipt("locked", vp="work")["details"]
+    print(f"     lock: {details['method']}, {details['medium']}, slots destroyed: {details['slots']}")
+    bare = d.adm("vp", "unlock", d.device, "work", "--wait", "--yes", *d.key("operator"), check=False)
+    print(f"     without the key: {bare.stderr.strip().splitlines()[-1]}")
+    if bare.returncode == 0:
+        raise Failed("a locked VP was unlocked without its key")
+    d.adm("vp", "unlock", d.device, "work", "--recovery-key", "recovery", "--wait", "--yes", *d.key("operator"))
+    row = d.vps()["work"]
+    print(f"     work is {row['state']}, its key in slots: {row['slots']}")
+    if row["state"] != "stopped":
+        raise Failed(f"work is {row['state']}")
 
 
 @step("work is wiped, by two of three, while personal goes on running")

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt-server/cellsadm/recovery.h"
+
+#include "lib/auto.h"
+#include "lib/envelope.h"
+#include "lib/err.h"
+#include "lib/escrow.h"
+#include "lib/receipt.h"
+#include "lib/text.h"
+#include "mgmt-server/cellsadm/adm.h"
+#include "mgmt-server/cellsadm/boundkey.h"
+#include "mgmt-server/cellsadm/pin.h"
+#include "mgmt-server/cellsadm/remote.h"
+#include "mgmt-server/cellsadm/ring.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The newest receipt of a lock, as an envelope; nothing in it is believed yet.
+ */
+static int fetch(struct adm *a, const char *device, const char *vp,
+		 struct envelope **ret, struct err *e)
+{
+	auto_json json_t *items = NULL;
+	auto_free char *filter = NULL;
+	const json_t *env;
+	int r;
+
+	if (asprintf(&filter, "type eq locked and vp eq %s", vp) < 0)
+		return err_oom(e, device);
+	r = remote_list(a,
+			REMOTE_PATH("devices", device, "receipts", "?",
+				    "filter", filter, "order", "desc"),
+			1, &items, e);
+	if (r < 0)
+		return r;
+	env = json_object_get(json_array_get(items, 0), "envelope");
+	if (!env)
+		return err_set(e, ENOENT,
+			       "the server has no receipt of a lock of %s on "
+			       "%s: lock it (again) first",
+			       vp, device);
+	return pin_envelope(env, ret, e);
+}
+
+static int open_receipt(struct adm *a, const char *device, const char *vp,
+			struct boundkey *key, struct receipt *ret,
+			struct err *e)
+{
+	AUTO(envelope_freep) struct envelope *env = NULL;
+	int r = boundkey_of(a, device, NULL, key, e);
+
+	if (r >= 0)
+		r = fetch(a, device, vp, &env, e);
+	if (r >= 0)
+		r = receipt_open(env, key->key, ret, e);
+	if (r < 0)
+		return r;
+	if (ret->type != RECEIPT_LOCKED || strcmp(ret->device, device) != 0 ||
+	    !ret->vp || strcmp(ret->vp, vp) != 0)
+		return err_set(e, EBADMSG,
+			       "the server's receipt is not of a lock of %s",
+			       vp);
+	return 0;
+}
+
+static int unwrap(const struct receipt *receipt, const struct key *recovery,
+		  uint8_t ret[ESCROW_KEY_SIZE], struct err *e)
+{
+	const json_t *details = receipt->details;
+	const char *slot =
+		json_string_value(json_object_get(details, "recovery"));
+	const char *id = json_string_value(json_object_get(details, "key"));
+	json_int_t number =
+		json_integer_value(json_object_get(details, "number"));
+	const struct escrow_vp v = { receipt->vp, id, (uint32_t)number };
+	auto_free void *box = NULL;
+	size_t len = 0;
+	int r;
+
+	if (!slot || !*slot || !id)
+		return err_set(e, ENOENT,
+			       "the receipt of the lock has no recovery slot: "
+			       "lock %s again, or unlock it without a key",
+			       receipt->vp);
+	r = text_unbase64(slot, strlen(slot), &box, &len);
+	if (r < 0 || len != ESCROW_BOX_SIZE)
+		return err_set(e, EBADMSG,
+			       "the receipt's recovery slot is bad");
+	r = escrow_unwrap(&v, recovery, box, ret, e);
+	return r == -EACCES ? err_set(e, EACCES,
+				      "the recovery slot of %s is not for this "
+				      "key",
+				      receipt->vp)
+			    : r;
+}
+
+int recovery_seal(struct adm *a, const char *device, const char *vp,
+		  const char *name, char **ret, size_t *ret_len, struct err *e)
+{
+	AUTO(boundkey_fini) struct boundkey key = { 0 };
+	AUTO(receipt_fini) struct receipt receipt = { 0 };
+	AUTO(key_freep) struct key *recovery = NULL;
+	auto_free char *owner = NULL;
+	uint8_t plain[ESCROW_KEY_SIZE], box[ESCROW_BOX_SIZE];
+	int r = open_receipt(a, device, vp, &key, &receipt, e);
+
+	if (r >= 0)
+		r = ring_private(a, name, a->keys.n, &recovery, &owner, e);
+	if (r >= 0)
+		r = unwrap(&receipt, recovery, plain, e);
+	if (r >= 0)
+		r = escrow_seal(
+			&(struct escrow_device){ device, key.epoch, vp },
+			key.key, plain, box, e);
+	explicit_bzero(plain, sizeof(plain));
+	if (r < 0)
+		return r;
+	*ret = malloc(sizeof(box));
+	if (!*ret)
+		return err_oom(e, "seal a key");
+	memcpy(*ret, box, sizeof(box));
+	*ret_len = sizeof(box);
+	return 0;
+}
