@@ -3,7 +3,7 @@
 
 #include "cellsd/jail.h"
 #include "cellsd/label.h"
-#include "cellsd/net.h"
+#include "cellsd/veth.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/io.h"
@@ -33,7 +33,7 @@
 	X(NESTING, "bar user namespaces below its own")                        \
 	X(UNSHARE, "make its mount namespace")                                 \
 	X(ROOT, "enter its root")                                              \
-	X(NETWORK, "bring up its loopback")                                    \
+	X(NETWORK, "bring up its network")                                     \
 	X(HOSTNAME, "set its host name")                                       \
 	X(CONSOLE, "open its console")                                         \
 	X(LABEL, "take its SELinux context")                                   \
@@ -151,7 +151,7 @@ static int become(const struct birth_plan *p, enum step step)
 	case STEP_ROOT:
 		return enter_root();
 	case STEP_NETWORK:
-		return net_enter();
+		return veth_enter(p->address);
 	case STEP_HOSTNAME:
 		return sethostname(p->name, strlen(p->name)) < 0 ? -errno : 0;
 	case STEP_CONSOLE:

@@ -24,8 +24,9 @@ struct birth_plan {
 	const char *init;  /* path in the VP */
 	const char *label; /* SELinux context or "" */
 	const struct jail *jail;
-	int leaf;      /* its cgroup */
-	uint32_t base; /* first id of its range */
+	int leaf;	  /* its cgroup */
+	uint32_t base;	  /* first id of its range */
+	uint32_t address; /* in its network; 0: loopback only */
 };
 
 struct birth {

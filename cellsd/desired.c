@@ -75,6 +75,27 @@ static int read_layers(sd_bus_message *m, struct vp_conf *c, struct err *e)
 	return 0;
 }
 
+static int read_allow(sd_bus_message *m, struct vp_conf *c, struct err *e)
+{
+	struct vp_allow a;
+	int r = sd_bus_message_enter_container(m, 'v', "a(uyyq)");
+
+	if (r >= 0)
+		r = sd_bus_message_enter_container(m, 'a', "(uyyq)");
+	if (r < 0)
+		return bad(e, r, "allow");
+	while ((r = sd_bus_message_read(m, "(uyyq)", &a.address, &a.prefix,
+					&a.protocol, &a.port)) > 0) {
+		r = vp_conf_add_allow(c, &a, e);
+		if (r < 0)
+			return r;
+	}
+	if (r < 0 || sd_bus_message_exit_container(m) < 0 ||
+	    sd_bus_message_exit_container(m) < 0)
+		return bad(e, r, "allow");
+	return 0;
+}
+
 /* An array of words, kept as one text with spaces between. */
 static int read_words(sd_bus_message *m, const char *name, char **field,
 		      struct err *e)
@@ -115,8 +136,12 @@ static int read_entry(sd_bus_message *m, struct vp_conf *c, struct err *e)
 		return bad(e, r, "property");
 	if (strcmp(name, "layers") == 0)
 		return read_layers(m, c, e);
+	if (strcmp(name, "allow") == 0)
+		return read_allow(m, c, e);
 	if (strcmp(name, "attention") == 0)
 		return read_words(m, name, &c->attention, e);
+	if (strcmp(name, "notify") == 0)
+		return read_words(m, name, &c->notify, e);
 	for (const struct vp_property *p = vp_properties; p->name; p++)
 		if (strcmp(p->name, name) == 0)
 			return read_property(m, p, c, e);

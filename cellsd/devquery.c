@@ -101,9 +101,14 @@ static int append_vp(sd_bus_message *reply, struct host *h, const struct vp *v)
 {
 	struct vpdata_info data;
 	const struct vp_run *run = v->run;
+	char address[16] = "";
 	int r = sd_bus_message_open_container(reply, 'r', "sa{sv}");
 
 	vpdata_tell(h->vpdata, v, &data);
+	if (run && run->address)
+		snprintf(address, sizeof(address), "%u.%u.%u.%u",
+			 run->address >> 24, run->address >> 16 & 255,
+			 run->address >> 8 & 255, run->address & 255);
 	if (r >= 0)
 		r = sd_bus_message_append(reply, "s", v->name);
 	if (r >= 0)
@@ -116,7 +121,7 @@ static int append_vp(sd_bus_message *reply, struct host *h, const struct vp *v)
 			run && run->pid > 0 ? (uint32_t)run->pid : 0,
 			"foreground", "b", v->state == VPSTATE_FOREGROUND,
 			"since", "t", run ? run->since_ns : 0, "address", "s",
-			"", "memory", "t",
+			address, "memory", "t",
 			run && run->leaf >= 0 ? leaf_memory(run->leaf) : 0);
 	if (r >= 0)
 		r = append_data(reply, &data);

@@ -7,38 +7,39 @@
 
 #include <errno.h>
 #include <fcntl.h>
-
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define NAME "secrets"
-#define FRESH NAME ".new"
+#define FRESH ".new"
+#define DNS "resolv.conf"
 #define FOLDER "cells"
 #define CREATE (O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC)
 
-static int write_file(int dir, uint32_t owner, const void *data, size_t len,
-		      struct err *e)
+static int write_file(int dir, const char *name, mode_t mode, uint32_t owner,
+		      const void *data, size_t len, struct err *e)
 {
 	auto_close int fd = -1;
 	int r;
 
 	if (unlinkat(dir, FRESH, 0) < 0 && errno != ENOENT)
-		return err_sys(e, errno, "write " FRESH);
-	fd = openat(dir, FRESH, CREATE, 0400);
+		return err_sys(e, errno, "write %s", name);
+	fd = openat(dir, FRESH, CREATE, mode);
 	if (fd < 0)
-		return err_sys(e, errno, "write " FRESH);
+		return err_sys(e, errno, "write %s", name);
 	r = io_write_all(fd, data, len);
 	if (r < 0)
-		return err_sys(e, -r, "write " FRESH);
+		return err_sys(e, -r, "write %s", name);
 	if (fchown(fd, owner, owner) < 0 || fsync(fd) < 0 ||
-	    renameat(dir, FRESH, dir, NAME) < 0)
-		return err_sys(e, errno, "write " NAME);
+	    renameat(dir, FRESH, dir, name) < 0)
+		return err_sys(e, errno, "write %s", name);
 	return 0;
 }
 
 int handover_keep(int data, const void *secrets, size_t len, struct err *e)
 {
-	int r = write_file(data, 0, secrets, len, e);
+	int r = write_file(data, NAME, 0400, 0, secrets, len, e);
 
 	if (r == 0 && fsync(data) < 0)
 		r = err_sys(e, errno, "keep secrets");
@@ -75,8 +76,20 @@ int handover_give(int data, int run, uint32_t base, struct err *e)
 	if (r == 0)
 		r = open_folder(run, base, &dir, e);
 	if (r == 0)
-		r = write_file(dir, base, text, len, e);
+		r = write_file(dir, NAME, 0400, base, text, len, e);
 	if (text)
 		explicit_bzero(text, len);
 	return r;
+}
+
+int handover_dns(int run, uint32_t base, uint32_t server, struct err *e)
+{
+	auto_close int dir = -1;
+	char text[64];
+	int r = open_folder(run, base, &dir, e);
+
+	snprintf(text, sizeof(text), "nameserver %u.%u.%u.%u\n", server >> 24,
+		 server >> 16 & 255, server >> 8 & 255, server & 255);
+	return r < 0 ? r
+		     : write_file(dir, DNS, 0444, base, text, strlen(text), e);
 }

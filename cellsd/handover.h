@@ -23,4 +23,7 @@ int handover_keep(int data, const void *secrets, size_t len, struct err *e);
  */
 int handover_give(int data, int run, uint32_t base, struct err *e);
 
+/* The name server to ask, IPv4 in host byte order: /run/cells/resolv.conf. */
+int handover_dns(int run, uint32_t base, uint32_t server, struct err *e);
+
 #endif

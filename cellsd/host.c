@@ -227,7 +227,11 @@ int host_open(const struct host_options *o, const struct host_watch *w,
 	if (r == 0)
 		r = jail_new(&h->jail, e);
 	if (r == 0)
+		r = net_new(h, &h->net, e);
+	if (r == 0)
 		r = open_kernel(h, e);
+	if (r == 0)
+		net_sweep(h);
 	if (r == 0)
 		r = listen_to(h, e);
 	if (r == 0)
@@ -253,6 +257,7 @@ void host_close(struct host *h)
 	jail_free(h->jail);
 	layers_free(h->layers);
 	vpdata_free(h->vpdata);
+	net_free(h->net);
 	free(h->nodes);
 	auto_closep(&h->stage);
 	auto_closep(&h->layers_dir);
@@ -339,6 +344,7 @@ int host_apply(struct host *h, struct roster_wish *w, const char *cause,
 		if (!r->vp[i]->named && r->vp[i]->run && !r->vp[i]->run->cause)
 			running_end(h, r->vp[i], false, "policy");
 	}
+	net_settle(h);
 	roster_tidy(r);
 	return 0;
 }

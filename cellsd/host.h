@@ -13,6 +13,7 @@
 
 #include "cellsd/backend.h"
 #include "cellsd/holder.h"
+#include "cellsd/net.h"
 #include "cellsd/roster.h"
 #include "cellsd/vpdata.h"
 
@@ -58,7 +59,8 @@ struct host_options {
 	const char *state_dir, *run_dir, *cgroup_root;
 	const struct profile *profile;
 	const char *backend; /* "auto" or a backend's name */
-	uint64_t stop_ms;    /* from the stop signal to the kill */
+	struct net_options net;
+	uint64_t stop_ms; /* from the stop signal to the kill */
 	sd_event *loop;
 };
 
@@ -76,6 +78,7 @@ struct host {
 	uint32_t present;  /* classes that have hardware, a bit each */
 	uint32_t by_class; /* of these, with nodes that VPs open themselves */
 	struct vpdata *vpdata;
+	struct net *net;
 	int stage, layers_dir, cgroup; /* folders */
 	sd_event_source *on_events, *on_flush, *on_hotplug, *on_settled;
 	struct host_revoked revoked; /* by the last Apply */

@@ -4,6 +4,7 @@
 #include "cellsd/host.h"
 #include "cellsd/label.h"
 #include "cellsd/leaf.h"
+#include "cellsd/net.h"
 #include "cellsd/vpdata.h"
 #include "lib/auto.h"
 
@@ -24,7 +25,7 @@ size_t lacks_of(struct host *h, const struct vp *v, const char *ret[LACKS_MAX])
 		{ "cpu-weight", limits & LEAF_CPU },
 		{ "pids-max", limits & LEAF_PIDS },
 		{ "storage-max", data.too_large },
-		{ "network", v->conf.nat },
+		{ "network", net_lacks(v) },
 		/* The kernel has no SELinux, or it is off. */
 		{ "selinux", v->run && !*label },
 	};

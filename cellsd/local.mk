@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += %D%/libcellsd.a
 %C%_libcellsd_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(UDEV_CFLAGS) \
-	$(BPF_CFLAGS) $(SECCOMP_CFLAGS) $(SELINUX_CFLAGS) $(NL_CFLAGS) \
+	$(BPF_CFLAGS) $(SECCOMP_CFLAGS) $(SELINUX_CFLAGS) $(NL_CFLAGS) $(NFT_CFLAGS) \
 	-DPROFILES='"$(pkgdatadir)/hardware.d"'
 %C%_libcellsd_a_SOURCES = \
 	%D%/audience.c %D%/audience.h \
@@ -17,6 +17,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/devkeys.c %D%/devkeys.h \
 	%D%/devquery.c %D%/devquery.h \
 	%D%/erase.c %D%/erase.h \
+	%D%/firewall.c %D%/firewall.h \
 	%D%/front.c %D%/front.h \
 	%D%/gate.c %D%/gate.h \
 	%D%/fscrypt.c %D%/fscrypt.h \
@@ -38,6 +39,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/net.c %D%/net.h \
 	%D%/profile.c %D%/profile.h \
 	%D%/program.c %D%/program.h \
+	%D%/resolver.c %D%/resolver.h \
 	%D%/roster.c %D%/roster.h \
 	%D%/rosterlog.c %D%/rosterlog.h \
 	%D%/running.c %D%/running.h \
@@ -49,6 +51,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/syscalls.c %D%/syscalls.h \
 	%D%/vault.c %D%/vault.h \
 	%D%/verdict.h \
+	%D%/veth.c %D%/veth.h \
 	%D%/visit.c %D%/visit.h \
 	%D%/vp.c %D%/vp.h \
 	%D%/vpdata.c %D%/vpdata.h \
@@ -57,7 +60,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 
 # What the root daemon may link; tests/lint/test_cellsd_links.sh holds it to that.
 CELLSD_LIBS = $(SYSTEMD_LIBS) $(UDEV_LIBS) $(BPF_LIBS) $(SECCOMP_LIBS) \
-	$(SELINUX_LIBS) $(NL_LIBS) $(CRYPTO_LIBS)
+	$(SELINUX_LIBS) $(NL_LIBS) $(NFT_LIBS) $(CRYPTO_LIBS)
 
 sbin_PROGRAMS += %D%/cellsd
 %C%_cellsd_SOURCES = %D%/main.c

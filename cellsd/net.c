@@ -1,19 +1,429 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/net.h"
 
+#include "cellsd/firewall.h"
+#include "cellsd/host.h"
+#include "cellsd/resolver.h"
+#include "cellsd/veth.h"
 #include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/log.h"
+#include "lib/text.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
-#include <net/if.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
 
-int net_enter(void)
+#define SYSCTL "/proc/sys/net/"
+#define FORWARD SYSCTL "ipv4/ip_forward"
+#define FORWARD_MARK "forwarding" /* in the run dir: cellsd turned it on */
+#define RESOLV_FOLDER "/etc"
+#define RESOLV_FILE "/etc/resolv.conf"
+#define LOOPBACK 127
+
+struct net {
+	struct net_options options;
+	struct veth *veth;
+	struct firewall *firewall;
+	char *mark;	 /* file that says that forwarding is ours to end */
+	bool is_loaded;	 /* the table is there */
+	uint32_t loaded; /* the resolver in it */
+	sd_event_source *on_resolv, *on_target;
+};
+
+/* ---- options */
+
+static int parse_address(const char *text, uint32_t *ret)
 {
-	auto_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq req = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	struct in_addr in;
 
-	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &req) < 0)
-		return -errno;
+	if (inet_pton(AF_INET, text, &in) != 1)
+		return -EINVAL;
+	*ret = ntohl(in.s_addr);
 	return 0;
+}
+
+int net_parse_range(const char *text, struct net_options *ret, struct err *e)
+{
+	char address[INET_ADDRSTRLEN];
+	size_t len = strcspn(text, "/");
+	uint64_t prefix;
+
+	if (len < sizeof(address) && text[len] == '/' &&
+	    text_number(text + len + 1, 30, &prefix) == 0 && prefix >= 8) {
+		memcpy(address, text, len);
+		address[len] = '\0';
+		ret->prefix = (unsigned int)prefix;
+		if (parse_address(address, &ret->range) == 0 &&
+		    (ret->range & (~0U >> prefix)) == 0)
+			return 0;
+	}
+	return err_set(e, EINVAL,
+		       "network-range '%.40s': not a network like " NET_RANGE
+		       " with a prefix of 8 to 30",
+		       text);
+}
+
+int net_parse_resolver(const char *text, struct net_options *ret, struct err *e)
+{
+	ret->resolver = 0;
+	if (strcmp(text, "host") == 0 ||
+	    parse_address(text, &ret->resolver) == 0)
+		return 0;
+	return err_set(e, EINVAL, "dns '%.40s': not an IPv4 address or 'host'",
+		       text);
+}
+
+/* ---- the host's switches */
+
+static int write_switch(const char *path, const char *value)
+{
+	auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 || write(fd, value, strlen(value)) < 0 ? -errno : 0;
+}
+
+static bool forwards(void)
+{
+	auto_close int fd = open(FORWARD, O_RDONLY | O_CLOEXEC);
+	char value = '0';
+
+	return fd >= 0 && read(fd, &value, 1) == 1 && value != '0';
+}
+
+/*
+ * VPs are behind a router: the host. If it was none before, it is none for
+ * others now (firewall_plan.close), and none again when the last VP has gone.
+ */
+static int forward(const struct net *n, struct err *e)
+{
+	int r;
+
+	if (forwards())
+		return 0;
+	r = io_replace_file(n->mark, "", 0, 0600, e);
+	if (r < 0)
+		return r;
+	r = write_switch(FORWARD, "1");
+	if (r < 0)
+		return err_sys(e, -r, "turn on " FORWARD);
+	log_info("turned on net.ipv4.ip_forward: VPs have a network");
+	return 0;
+}
+
+static bool forwarding_is_ours(const struct net *n)
+{
+	return access(n->mark, F_OK) == 0;
+}
+
+static void stop_forwarding(const struct net *n)
+{
+	if (!forwarding_is_ours(n))
+		return;
+	if (write_switch(FORWARD, "0") < 0)
+		log_warning("turn off " FORWARD ": %s", strerror(errno));
+	else
+		log_info("turned off net.ipv4.ip_forward: no VP has a network");
+	unlink(n->mark);
+}
+
+/* The host's own end speaks no IPv6; with a resolver on the host's loopback,
+ * what is turned to it may come in, and input lets nothing else. */
+static void set_switches(const struct net *n, const char *link)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), SYSCTL "ipv6/conf/%s/disable_ipv6", link);
+	write_switch(path, "1");
+	snprintf(path, sizeof(path), SYSCTL "ipv4/conf/%s/route_localnet",
+		 link);
+	write_switch(path, n->loaded >> 24 == LOOPBACK ? "1" : "0");
+}
+
+/* ---- the table */
+
+static uint32_t resolver_of(const struct net *n)
+{
+	return n->options.resolver ? n->options.resolver
+				   : resolver_read(RESOLV_FILE);
+}
+
+static unsigned int connected(const struct host *h,
+			      struct firewall_vp vps[ROSTER_VPS_MAX])
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < h->roster->n; i++) {
+		const struct vp *v = h->roster->vp[i];
+
+		if (v->run && v->run->address)
+			vps[n++] = (struct firewall_vp){ v->number,
+							 v->run->address,
+							 &v->conf };
+	}
+	return n;
+}
+
+static void link_name(const struct vp *v, char name[VETH_NAME_SIZE])
+{
+	snprintf(name, VETH_NAME_SIZE, FIREWALL_LINK "%u", v->number);
+}
+
+static int load(struct host *h, struct err *e)
+{
+	struct net *n = h->net;
+	struct firewall_vp vps[ROSTER_VPS_MAX];
+	struct firewall_plan plan = {
+		.resolver = resolver_of(n),
+		.close = forwarding_is_ours(n),
+		.vp = vps,
+		.n = connected(h, vps),
+	};
+	int r = firewall_load(n->firewall, &plan, e);
+
+	if (r < 0)
+		return r;
+	if (plan.resolver == 0)
+		log_warning("VPs have no DNS: " RESOLV_FILE
+			    " names no IPv4 server");
+	n->is_loaded = true;
+	n->loaded = plan.resolver;
+	for (unsigned int i = 0; i < plan.n; i++) {
+		char name[VETH_NAME_SIZE];
+
+		snprintf(name, sizeof(name), FIREWALL_LINK "%u", vps[i].number);
+		set_switches(n, name);
+	}
+	return 0;
+}
+
+static void clear(struct host *h)
+{
+	struct err e;
+
+	if (firewall_clear(h->net->firewall, &e) < 0)
+		log_warning("%s", e.text);
+	h->net->is_loaded = false;
+	stop_forwarding(h->net);
+}
+
+static int on_resolver(sd_event_source *s, const struct inotify_event *ev,
+		       void *arg)
+{
+	struct host *h = arg;
+	struct err e;
+
+	if (h->net->is_loaded && resolver_of(h->net) != h->net->loaded &&
+	    load(h, &e) < 0)
+		log_error("%s", e.text);
+	return 0;
+}
+
+/* The file is often a link to another folder, in which it is replaced. */
+static int watch_resolver(struct host *h, struct net *n, struct err *e)
+{
+	const uint32_t mask = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE;
+	auto_free char *target = realpath(RESOLV_FILE, NULL);
+	int r;
+
+	r = sd_event_add_inotify(h->options.loop, &n->on_resolv, RESOLV_FOLDER,
+				 mask, on_resolver, h);
+	if (r < 0)
+		return err_sys(e, -r, "watch " RESOLV_FOLDER);
+	if (!target)
+		return 0;
+	*strrchr(target, '/') = '\0';
+	if (strcmp(target, RESOLV_FOLDER) != 0)
+		sd_event_add_inotify(h->options.loop, &n->on_target, target,
+				     mask, on_resolver, h);
+	return 0;
+}
+
+/* ---- open */
+
+int net_new(struct host *h, struct net **ret, struct err *e)
+{
+	AUTO(net_freep) struct net *n = calloc(1, sizeof(*n));
+	int r = 0;
+
+	if (!n)
+		return err_oom(e, "open the network");
+	n->options = h->options.net;
+	n->mark = io_join(h->options.run_dir, FORWARD_MARK);
+	if (!n->mark)
+		return err_oom(e, "open the network");
+	if (!n->options.off) {
+		r = veth_open(&n->veth, e);
+		if (r == 0)
+			r = firewall_new(&n->firewall, e);
+	}
+	if (r == 0 && !n->options.off && !n->options.resolver)
+		r = watch_resolver(h, n, e);
+	if (r < 0)
+		return r;
+	*ret = steal(n);
+	return 0;
+}
+
+void net_free(struct net *n)
+{
+	if (!n)
+		return;
+	sd_event_source_disable_unref(n->on_resolv);
+	sd_event_source_disable_unref(n->on_target);
+	veth_close(n->veth);
+	firewall_free(n->firewall);
+	free(n->mark);
+	free(n);
+}
+
+/* ---- one VP */
+
+bool net_lacks(const struct vp *v)
+{
+	return v->conf.nat && v->run && !v->run->address;
+}
+
+void net_choose(struct host *h, struct vp *v)
+{
+	struct net *n = h->net;
+	struct err e;
+	int r;
+
+	v->run->address = 0;
+	if (!v->conf.nat)
+		return;
+	if (n->options.off) {
+		log_info("VP %s has no network: cellsd.conf says network = no",
+			 v->name);
+		return;
+	}
+	r = forward(n, &e);
+	if (r == 0 && !n->is_loaded)
+		r = load(h, &e);
+	if (r == 0)
+		r = veth_choose(n->veth, n->options.range, n->options.prefix,
+				v->number - VP_RANGE_FIRST, &v->run->address,
+				&e);
+	if (r < 0)
+		log_error("VP %s has no network: %s", v->name, e.text);
+}
+
+int net_attach(struct host *h, const struct vp *v, pid_t pid, struct err *e)
+{
+	const struct firewall_vp vp = { v->number, v->run->address, &v->conf };
+	struct net *n = h->net;
+	char name[VETH_NAME_SIZE];
+	int r;
+
+	if (!v->run->address)
+		return 0;
+	link_name(v, name);
+	/* One that a start was killed over. */
+	r = veth_remove(n->veth, name, e);
+	if (r == 0)
+		r = veth_add(n->veth, name, v->run->address, pid, e);
+	if (r < 0)
+		return r;
+	set_switches(n, name);
+	return firewall_is_plain(&v->conf) ? firewall_add(n->firewall, &vp, e)
+					   : load(h, e);
+}
+
+void net_detach(struct host *h, struct vp *v)
+{
+	const struct firewall_vp vp = { v->number, v->run->address, &v->conf };
+	struct firewall_vp left[ROSTER_VPS_MAX];
+	char name[VETH_NAME_SIZE];
+	struct err e;
+	int r;
+
+	if (!v->run->address)
+		return;
+	link_name(v, name);
+	if (veth_remove(h->net->veth, name, &e) < 0)
+		log_warning("%s", e.text);
+	v->run->address = 0;
+	if (connected(h, left) == 0) {
+		clear(h);
+		return;
+	}
+	/* A start that failed may not be in the set yet. */
+	r = firewall_is_plain(&v->conf)
+		    ? firewall_drop(h->net->firewall, &vp, &e)
+		    : -EAGAIN;
+	if (r < 0)
+		r = load(h, &e);
+	if (r < 0)
+		log_warning("%s", e.text);
+}
+
+void net_adopt(struct host *h, struct vp *v)
+{
+	char name[VETH_NAME_SIZE];
+
+	if (h->net->options.off)
+		return;
+	link_name(v, name);
+	v->run->address = veth_address(h->net->veth, name);
+}
+
+/* ---- all */
+
+/* A link with our name and of no running VP was left by a daemon that died. */
+static void sweep(void *arg, const char *name)
+{
+	struct host *h = arg;
+	size_t len = strlen(FIREWALL_LINK);
+	uint64_t number;
+	struct err e;
+
+	if (strncmp(name, FIREWALL_LINK, len) != 0 ||
+	    text_number(name + len, UINT32_MAX, &number) < 0)
+		return;
+	for (unsigned int i = 0; i < h->roster->n; i++)
+		if (h->roster->vp[i]->number == number &&
+		    h->roster->vp[i]->run && h->roster->vp[i]->run->address)
+			return;
+	log_info("remove link %s: it is of no running VP", name);
+	if (veth_remove(h->net->veth, name, &e) < 0)
+		log_warning("%s", e.text);
+}
+
+void net_sweep(struct host *h)
+{
+	struct firewall_vp vps[ROSTER_VPS_MAX];
+	struct err e;
+
+	if (h->net->options.off)
+		return;
+	if (veth_each(h->net->veth, sweep, h, &e) < 0)
+		log_warning("%s", e.text);
+	if (connected(h, vps) == 0) {
+		/* No table is no news; no nftables is told when it is needed.
+		 */
+		firewall_clear(h->net->firewall, &e);
+		stop_forwarding(h->net);
+	} else if (load(h, &e) < 0) {
+		log_error("%s", e.text);
+	}
+}
+
+void net_settle(struct host *h)
+{
+	struct firewall_vp vps[ROSTER_VPS_MAX];
+	struct err e;
+
+	if (!h->net->is_loaded)
+		return;
+	for (unsigned int i = 0; i < h->roster->n; i++)
+		if (!h->roster->vp[i]->conf.nat && h->roster->vp[i]->run)
+			net_detach(h, h->roster->vp[i]);
+	if (connected(h, vps) > 0 && load(h, &e) < 0)
+		log_error("%s", e.text);
 }

@@ -149,11 +149,22 @@ static int mount_overlay(const struct rootfs_plan *p, int *ret, struct err *e)
 	return r;
 }
 
+/* An image that has no resolv.conf takes what handover_dns() gives. */
+static void link_resolver(int root)
+{
+	auto_close int etc = -1;
+	struct err none;
+
+	if (mnt_open(root, "etc", O_RDONLY | O_DIRECTORY, &etc, &none) == 0 &&
+	    symlinkat("../run/cells/resolv.conf", etc, "resolv.conf") < 0)
+		return; /* it has one */
+}
+
 static int put_root(int stage, const struct rootfs_plan *p, int *ret,
 		    struct err *e)
 {
-	static const char *const places[] = { "dev", "proc", "sys", "run",
-					      "tmp" };
+	static const char *const places[] = { "dev", "proc", "sys",
+					      "run", "tmp",  "etc" };
 	auto_close int fd = -1;
 	struct statvfs fs;
 	int r = 0;
@@ -178,6 +189,7 @@ static int put_root(int stage, const struct rootfs_plan *p, int *ret,
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (mkdirat(fd, places[i], 0755) < 0 && errno != EEXIST)
 			r = err_sys(e, errno, "make /%s of the VP", places[i]);
+	link_resolver(fd);
 	act_as(0);
 	if (r == 0)
 		*ret = steal_fd(fd);

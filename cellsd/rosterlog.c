@@ -364,6 +364,14 @@ static void add_conf(struct journal *j, const char *vp, const struct vp_conf *c)
 	}
 	for (uint32_t i = 0; i < c->n_layers; i++)
 		journal_add(j, "conf", vp, "layer", c->layer[i], NULL);
+	for (uint32_t i = 0; i < c->n_allow; i++) {
+		const struct vp_allow *a = &c->allow[i];
+		char text[64];
+
+		snprintf(text, sizeof(text), "%u %u %u %u", a->address,
+			 a->prefix, a->protocol, a->port);
+		journal_add(j, "conf", vp, "allow", text, NULL);
+	}
 }
 
 static void add_rights(struct journal *j, const struct vp *v)

@@ -11,6 +11,7 @@
 #include "cellsd/leaf.h"
 #include "cellsd/lockdown.h"
 #include "cellsd/mnt.h"
+#include "cellsd/net.h"
 #include "cellsd/rootfs.h"
 #include "cellsd/vpdata.h"
 #include "lib/auto.h"
@@ -67,6 +68,7 @@ static void ended(struct host *h, struct vp *v)
 		log_error("%s", e.text);
 	memcpy(leaf, v->run->leaf_name, sizeof(leaf));
 	front_release(h, v);
+	net_detach(h, v);
 	reap(v->run);
 	vp_run_free(steal(v->run));
 	if (leaf_remove(h->cgroup, leaf, &e) < 0)
@@ -323,12 +325,16 @@ static int begin(struct host *h, struct vp *v, int data, struct err *e)
 
 	if (r < 0)
 		return r;
+	net_choose(h, v);
 	plan.leaf = v->run->leaf;
+	plan.address = v->run->address;
 	label_process(v->number, label);
 	r = birth_begin(&plan, &b, e);
 	if (r < 0)
 		return r;
-	r = hotplug_nodes(h, v, &v->run->nodes, &v->run->n_nodes, e);
+	r = net_attach(h, v, b.pid, e);
+	if (r == 0)
+		r = hotplug_nodes(h, v, &v->run->nodes, &v->run->n_nodes, e);
 	if (r == 0)
 		r = build(h, v, &b, data, &tree, e);
 	v->run->dev = tree.dev;
@@ -337,6 +343,9 @@ static int begin(struct host *h, struct vp *v, int data, struct err *e)
 	v->run->tty = tree.tty;
 	if (r == 0)
 		r = handover_give(data, tree.run, vp_base(v), e);
+	/* Its gateway, where the firewall turns all DNS to the resolver. */
+	if (r == 0 && v->run->address)
+		r = handover_dns(tree.run, vp_base(v), v->run->address - 1, e);
 	if (r == 0)
 		r = birth_finish(&b, e);
 	rootfs_sweep(h->stage);
@@ -373,6 +382,7 @@ static void undo(struct host *h, struct vp *v)
 	if (v->run->leaf >= 0)
 		leaf_kill(v->run->leaf);
 	front_release(h, v);
+	net_detach(h, v);
 	vp_run_free(steal(v->run));
 	if (leaf_remove(h->cgroup, name, &e) < 0)
 		log_warning("%s", e.text);
@@ -449,6 +459,7 @@ void running_adopt(struct host *h, struct vp *v)
 		return;
 	}
 	run->since_ns = clock_boot_ns();
+	net_adopt(h, v);
 	leaf_each_pid(run->leaf, find_init, &f);
 	if (f.pid < 0)
 		return;

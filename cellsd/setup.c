@@ -54,7 +54,7 @@ static int check_backend(const char *name, struct err *e)
 int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
 {
 	const char *config = CONFIG, *root = NULL, *backend = NULL;
-	bool debug = false;
+	bool debug = false, network = true;
 	uint64_t stop_seconds = STOP_SECONDS;
 	struct opt_list hardware = { 0 };
 	const struct opt opts[] = {
@@ -79,6 +79,9 @@ int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
 	const struct conf_key keys[] = {
 		{ "cgroup-root", CONF_STRING, &ret->cgroup_root, 0, 0 },
 		{ "backend", CONF_STRING, &ret->backend, 0, 0 },
+		{ "network", CONF_BOOL, &network, 0, 0 },
+		{ "network-range", CONF_STRING, &ret->network_range, 0, 0 },
+		{ "dns", CONF_STRING, &ret->dns, 0, 0 },
 		{ "stop-seconds", CONF_NUMBER, &stop_seconds, 0,
 		  STOP_SECONDS_MAX },
 		{ NULL },
@@ -108,6 +111,14 @@ int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
 	r = check_backend(backend, e);
 	if (r < 0)
 		return r;
+	ret->options.net.off = !network;
+	r = net_parse_range(ret->network_range ? ret->network_range : NET_RANGE,
+			    &ret->options.net, e);
+	if (r == 0)
+		r = net_parse_resolver(ret->dns ? ret->dns : "host",
+				       &ret->options.net, e);
+	if (r < 0)
+		return r;
 	ret->options.cgroup_root = root;
 	ret->options.backend = backend;
 	ret->options.stop_ms = stop_seconds * 1000;
@@ -122,5 +133,7 @@ void setup_fini(struct setup *s)
 {
 	profile_free(s->profile);
 	free(s->cgroup_root);
+	free(s->network_range);
+	free(s->dns);
 	free(s->backend);
 }

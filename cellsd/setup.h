@@ -13,7 +13,8 @@ struct profile;
 struct setup {
 	struct host_options options; /* all but the loop */
 	struct profile *profile;
-	char *cgroup_root, *backend; /* from the file */
+	/* from the file */
+	char *cgroup_root, *backend, *network_range, *dns;
 	bool check_only;
 };
 

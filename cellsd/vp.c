@@ -7,6 +7,7 @@
 #include "lib/text.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -24,14 +25,17 @@ const struct vp_property vp_properties[] = {
 	PROPERTY("label", VP_TEXT, label),
 	PROPERTY("init", VP_TEXT, init),
 	PROPERTY("attention", VP_TEXT, attention),
+	PROPERTY("notify", VP_TEXT, notify),
 	PROPERTY("recovery", VP_TEXT, recovery),
 	PROPERTY("stop-signal", VP_INT, stop_signal),
 	PROPERTY("memory-max", VP_U64, memory_max),
 	PROPERTY("storage-max", VP_U64, storage_max),
 	PROPERTY("cpu-weight", VP_U32, cpu_weight),
+	PROPERTY("io-weight", VP_U32, io_weight),
 	PROPERTY("pids-max", VP_U32, pids_max),
 	PROPERTY("idle-seconds", VP_U32, idle_seconds),
 	PROPERTY("nat", VP_BOOL, nat),
+	PROPERTY("net-rate", VP_U64, net_rate),
 	PROPERTY("on-boot", VP_BOOL, on_boot),
 	{ NULL },
 };
@@ -42,9 +46,10 @@ int vp_conf_init(struct vp_conf *c, struct err *e)
 	c->label = strdup("");
 	c->init = strdup("/sbin/init");
 	c->attention = strdup("");
+	c->notify = strdup("");
 	c->recovery = strdup("");
 	c->stop_signal = SIGTERM;
-	if (c->label && c->init && c->attention && c->recovery)
+	if (c->label && c->init && c->attention && c->notify && c->recovery)
 		return 0;
 	vp_conf_fini(c);
 	return err_oom(e, "VP properties");
@@ -55,9 +60,11 @@ void vp_conf_fini(struct vp_conf *c)
 	free(c->label);
 	free(c->init);
 	free(c->attention);
+	free(c->notify);
 	free(c->recovery);
 	for (uint32_t i = 0; i < c->n_layers; i++)
 		free(c->layer[i]);
+	free(c->allow);
 	memset(c, 0, sizeof(*c));
 }
 
@@ -75,6 +82,44 @@ int vp_conf_add_layer(struct vp_conf *c, const char *digest, struct err *e)
 		return err_oom(e, "VP properties");
 	c->n_layers++;
 	return 0;
+}
+
+int vp_conf_add_allow(struct vp_conf *c, const struct vp_allow *a,
+		      struct err *e)
+{
+	struct vp_allow *more;
+
+	if (a->prefix > 32 ||
+	    (a->prefix < 32 && a->address & (~0U >> a->prefix)))
+		return err_set(e, EINVAL, "allow %#x/%u: not a network",
+			       a->address, a->prefix);
+	if (a->protocol && a->protocol != IPPROTO_TCP &&
+	    a->protocol != IPPROTO_UDP)
+		return err_set(e, EINVAL, "allow protocol %u: not tcp or udp",
+			       a->protocol);
+	if (c->n_allow == VP_ALLOW_MAX)
+		return err_set(e, EINVAL, "more than %d allowed networks",
+			       VP_ALLOW_MAX);
+	more = realloc(c->allow, (c->n_allow + 1) * sizeof(*more));
+	if (!more)
+		return err_oom(e, "VP properties");
+	more[c->n_allow++] = *a;
+	c->allow = more;
+	return 0;
+}
+
+/* "address prefix protocol port", as numbers. */
+static int set_allow(struct vp_conf *c, const char *value, struct err *e)
+{
+	unsigned int address, prefix, protocol, port;
+	struct vp_allow a;
+
+	if (sscanf(value, "%u %u %u %u", &address, &prefix, &protocol, &port) !=
+	    4)
+		return err_set(e, EINVAL, "property allow: '%.40s'", value);
+	a = (struct vp_allow){ address, (uint8_t)prefix, (uint8_t)protocol,
+			       (uint16_t)port };
+	return vp_conf_add_allow(c, &a, e);
 }
 
 static int set_number(const struct vp_property *p, void *field,
@@ -105,6 +150,8 @@ int vp_conf_set(struct vp_conf *c, const char *name, const char *value,
 {
 	if (strcmp(name, "layer") == 0)
 		return vp_conf_add_layer(c, value, e);
+	if (strcmp(name, "allow") == 0)
+		return set_allow(c, value, e);
 	for (const struct vp_property *p = vp_properties; p->name; p++) {
 		void *field = (char *)c + p->offset;
 		char *copy;
@@ -128,7 +175,7 @@ int vp_conf_check(const struct vp_conf *c, const char *vp, struct err *e)
 	uint8_t point[BOX_POINT_SIZE];
 
 	if (strlen(c->label) > TEXT_MAX || strlen(c->attention) > TEXT_MAX ||
-	    strlen(c->init) > TEXT_MAX)
+	    strlen(c->notify) > TEXT_MAX || strlen(c->init) > TEXT_MAX)
 		return err_set(e, EINVAL, "VP %s: text too long", vp);
 	if (c->init[0] != '/')
 		return err_set(e, EINVAL, "VP %s: init '%.80s' is no path", vp,
@@ -140,9 +187,9 @@ int vp_conf_check(const struct vp_conf *c, const char *vp, struct err *e)
 		return err_set(e, EINVAL, "VP %s: no point to recover to", vp);
 	if (c->n_layers == 0)
 		return err_set(e, EINVAL, "VP %s: no layers", vp);
-	if (c->cpu_weight > 10000)
-		return err_set(e, EINVAL, "VP %s: cpu weight %u", vp,
-			       c->cpu_weight);
+	if (c->cpu_weight > 10000 || c->io_weight > 10000)
+		return err_set(e, EINVAL, "VP %s: weights %u and %u", vp,
+			       c->cpu_weight, c->io_weight);
 	return 0;
 }
 

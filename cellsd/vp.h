@@ -25,15 +25,27 @@
 typedef struct sd_event_source sd_event_source;
 struct err;
 
+/* Where a VP may send to; host byte order, 0 is any protocol or port. */
+#define VP_ALLOW_MAX 64
+struct vp_allow {
+	uint32_t address;
+	uint8_t prefix, protocol; /* IPPROTO_TCP, IPPROTO_UDP */
+	uint16_t port;
+};
+
 /* Properties of org.cells.Device1.Apply. Text is never NULL. */
 struct vp_conf {
-	char *label, *init, *attention;
+	char *label, *init;
+	char *attention, *notify;   /* words with a space between */
 	char *recovery;		    /* the organisation's point in hex, or "" */
 	char *layer[VP_LAYERS_MAX]; /* digests, lowest first */
 	uint32_t n_layers;
+	struct vp_allow *allow; /* none: anywhere */
+	uint32_t n_allow;
+	uint64_t net_rate; /* bytes a second, each way; 0: no limit */
 	int32_t stop_signal;
 	uint64_t memory_max, storage_max;
-	uint32_t cpu_weight, pids_max, idle_seconds;
+	uint32_t cpu_weight, io_weight, pids_max, idle_seconds;
 	bool nat, on_boot;
 };
 
@@ -49,6 +61,9 @@ extern const struct vp_property vp_properties[]; /* a NULL name ends it */
 int vp_conf_init(struct vp_conf *c, struct err *e);
 void vp_conf_fini(struct vp_conf *c);
 int vp_conf_add_layer(struct vp_conf *c, const char *digest, struct err *e);
+/* -EINVAL: not a network of IPv4, not tcp or udp, or too many. */
+int vp_conf_add_allow(struct vp_conf *c, const struct vp_allow *a,
+		      struct err *e);
 /* From words; -EINVAL. For text of the log only. */
 int vp_conf_set(struct vp_conf *c, const char *name, const char *value,
 		struct err *e);
@@ -71,6 +86,7 @@ struct vp_run {
 	struct backend_node *nodes; /* in its /dev, as far as we know */
 	size_t n_nodes;
 	unsigned int lacking; /* limits without a controller, LEAF_* */
+	uint32_t address;     /* in its network; 0: it has none */
 	const char *cause;    /* why it is being ended; NULL: it is not */
 	sd_event_source *on_exit, *on_empty, *on_timeout, *on_console;
 };

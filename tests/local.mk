@@ -335,6 +335,7 @@ EXTRA_DIST += %D%/lab/typist.py %D%/lab/test_input.py
 EXTRA_DIST += \
 	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/demo/demo.py %D%/e2e/test_image.py
 EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py
+EXTRA_DIST += %D%/e2e/test_net.py %D%/e2e/internet.py
 EXTRA_DIST += %D%/e2e/test_push.py
 EXTRA_DIST += %D%/e2e/office.py %D%/e2e/test_mgmtd.py %D%/e2e/test_openapi.py
 EXTRA_DIST += %D%/bench/fleet.py %D%/bench/rows/connect.py \

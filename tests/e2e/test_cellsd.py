@@ -59,7 +59,7 @@ class Phone:
         self.world.closers.append(lambda: harness.end_vps(self.root))
         self.cgroup = harness.cgroup2_mount() / self.root
         config = self.folder / "cellsd.conf"
-        config.write_text("stop-seconds = 3\n")
+        config.write_text("stop-seconds = 3\nnetwork = no\n")
         self.cellsd = self.world.daemon(
             "cellsd", [harness.program("cellsd"), "--config", config, "--state-dir", state or self.world.subfolder("cellsd"),
                        "--run-dir", self.world.subfolder("run"), "--cgroup-root", self.root,
@@ -660,6 +660,7 @@ def test_hardware_that_comes_gets_its_node(two):
 
 def test_what_is_not_enforced_is_said(phone):
     phone.apply(["work"], [], **{"storage-max": ("t", 1 << 30), "nat": ("b", True)})
+    phone.policy("Start", "s", "work")
     assert "network" in phone.list()["work"]["not-enforced"]
     assert "storage-max" not in phone.list()["work"]["not-enforced"]
 

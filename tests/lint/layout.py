@@ -98,6 +98,8 @@ def one_door(path, text):
         r"<openssl/": set(),
         r"<selinux/": {"cellsd/label.c"},
         r"<seccomp\.h>": {"cellsd/callgroup.c", "cellsd/syscalls.c"},
+        r"<netlink/route/": {"cellsd/veth.c"},
+        r"<nftables/": {"cellsd/firewall.c"},
         r"<netlink/genl/": {"cellsd/devnslink.c"},
         r"<qrencode\.h>": {"mgmt-server/cellsadm/qr.c"},
     }
