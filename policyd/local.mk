@@ -8,6 +8,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/activate.c %D%/activate.h \
 	%D%/assembly.c %D%/assembly.h \
 	%D%/command.c %D%/command.h \
+	%D%/daemon.c %D%/daemon.h \
 	%D%/target.c %D%/target.h \
 	%D%/device.c %D%/device.h \
 	%D%/enrol.c %D%/enrol.h \

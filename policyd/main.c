@@ -4,7 +4,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/opt.h"
-#include "policyd/policyd.h"
+#include "policyd/daemon.h"
 
 #define CONF_DEFAULT "/etc/cells/cells-policyd.conf"
 #define STATE_DEFAULT "/var/lib/cells/cells-policyd"
@@ -25,14 +25,14 @@ static int fail(const struct err *e)
 
 static int run(const struct settings *s)
 {
-	const struct policyd_options options = {
+	const struct daemon_options options = {
 		.state_dir = s->state_dir,
 		.storage_reserve = s->reserve,
 	};
-	AUTO(policyd_freep) struct policyd *p = NULL;
+	AUTO(daemon_freep) struct policyd *p = NULL;
 	struct err e;
 
-	if (policyd_new(&options, &p, &e) < 0 || policyd_run(p, &e) < 0)
+	if (daemon_new(&options, &p, &e) < 0 || daemon_run(p, &e) < 0)
 		return fail(&e);
 	return EXIT_SUCCESS;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The daemon: what its parts share. Who may change what: `store` only inside a
- * transaction; `root`, `force` and the like only after its commit.
+ * What the daemon's parts share; the whole is daemon.h. Who may change what:
+ * `store` only inside a transaction; `root`, `force` and the like only after
+ * its commit.
  */
 #ifndef POLICYD_POLICYD_H
 #define POLICYD_POLICYD_H
@@ -56,24 +57,6 @@ struct policyd {
 	char caller[64]; /* the last one that was let in */
 	unsigned int caller_who;
 };
-
-struct policyd_options {
-	const char *state_dir;
-	uint64_t storage_reserve; /* bytes that layers leave free */
-};
-
-/* Opens the state, finishes what was begun, and listens on the bus. */
-int policyd_new(const struct policyd_options *o, struct policyd **ret,
-		struct err *e);
-void policyd_free(struct policyd *p);
-/* Tells the service manager, and works until SIGTERM or SIGINT. */
-int policyd_run(struct policyd *p, struct err *e);
-
-static inline void policyd_freep(struct policyd **p)
-{
-	if (*p)
-		policyd_free(*p);
-}
 
 /* Secure time now, and the later of it and the wall clock (records bear it). */
 int64_t policyd_now(const struct policyd *p);

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/daemon.h"
+
+#include "lib/auto.h"
+#include "lib/bus.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "policyd/activate.h"
+#include "policyd/command.h"
+#include "policyd/device.h"
+#include "policyd/enrol.h"
+#include "policyd/image.h"
+#include "policyd/policyd.h"
+#include "policyd/service.h"
+#include "policyd/ticker.h"
+
+#include <signal.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+/* Secure time goes on from what was saved, and the new start is saved at once:
+ * starts that follow each other quickly must each count. */
+static int load_time(struct policyd *p, struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	auto_free char *saved = NULL;
+	struct err ignored;
+	char boot[40];
+	int r;
+
+	store_text(p->store, STORE_TIME, &saved, &ignored);
+	securetime_boot_id(boot);
+	securetime_start(&p->time, saved ? saved : "", boot, clock_boot_ns());
+	r = store_begin(p->store, true, &tx, e);
+	if (r == 0)
+		r = policyd_save_time(p, e);
+	return r < 0 ? r : store_commit(&tx, e);
+}
+
+static int open_parts(struct policyd *p, const struct daemon_options *o,
+		      struct err *e)
+{
+	int r = sd_event_default(&p->event);
+
+	if (r < 0)
+		return err_sys(e, -r, "make the event loop");
+	r = bus_open(&p->bus, e);
+	if (r < 0)
+		return r;
+	/* Without its bus it is nobody: the service manager starts it anew. */
+	r = sd_bus_set_exit_on_disconnect(p->bus, true);
+	if (r >= 0)
+		r = sd_bus_attach_event(p->bus, p->event,
+					SD_EVENT_PRIORITY_NORMAL);
+	if (r < 0)
+		return err_sys(e, -r, "watch the bus");
+	r = image_new(p, o->storage_reserve, &p->image, e);
+	if (r == 0)
+		r = command_new(p, &p->command, e);
+	if (r == 0)
+		r = enrol_new(p, &p->enrol, e);
+	if (r == 0)
+		r = device_new(p, &p->device, e);
+	if (r == 0)
+		r = ticker_new(p, &p->ticker, e);
+	return r < 0 ? r : service_open(p, e);
+}
+
+int daemon_new(const struct daemon_options *o, struct policyd **ret,
+	       struct err *e)
+{
+	AUTO(daemon_freep) struct policyd *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p || !(p->dir = strdup(o->state_dir)))
+		return err_oom(e, "start");
+	r = io_mkdirs(p->dir, 0700, e);
+	if (r == 0)
+		r = store_open(p->dir, &p->store, e);
+	if (r == 0)
+		r = load_time(p, e);
+	if (r == 0)
+		r = policyd_load(p, e);
+	if (r == 0)
+		r = open_parts(p, o, e);
+	if (r < 0)
+		return r;
+	ticker_arm(p);
+	r = image_check(p, e);
+	if (r < 0)
+		return r;
+	image_continue(p);
+	/* All may have been here when the last run ended. */
+	r = activate_retry(p, e);
+	if (r < 0)
+		return r;
+	*ret = steal(p);
+	return 0;
+}
+
+int daemon_run(struct policyd *p, struct err *e)
+{
+	static const int ends[] = { SIGTERM, SIGINT };
+	sigset_t set;
+	int r = 0;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		sigaddset(&set, ends[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(ends); i++)
+		r = sd_event_add_signal(p->event, NULL, ends[i], NULL, NULL);
+	if (r >= 0)
+		r = sd_event_set_watchdog(p->event, true);
+	if (r >= 0) {
+		sd_notify(0, "READY=1");
+		r = sd_event_loop(p->event);
+	}
+	return r < 0 ? err_sys(e, -r, "run the event loop") : 0;
+}
+
+void daemon_free(struct policyd *p)
+{
+	if (!p)
+		return;
+	ticker_free(p->ticker);
+	sd_bus_flush_close_unref(p->bus);
+	device_free(p->device);
+	enrol_free(p->enrol);
+	command_free(p->command);
+	image_free(p->image);
+	policyd_unload(p);
+	store_close(p->store);
+	sd_event_unref(p->event);
+	free(p->vtable);
+	free(p->dir);
+	free(p);
+}
