@@ -70,6 +70,9 @@ struct backend_event {
 	char comm[16];
 };
 
+/* Event "combo": the host's keys were pressed; `count` is which, from 0. */
+#define BACKEND_COMBO "combo"
+
 typedef void backend_fn(void *arg, const struct backend_event *ev);
 typedef void backend_node_fn(void *arg, const struct backend_node *n);
 

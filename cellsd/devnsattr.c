@@ -10,7 +10,7 @@ static const char *const event_names[DEVNS_EVENT_COUNT_] = {
 	[DEVNS_EVENT_OPEN] = "open",	 [DEVNS_EVENT_DENY] = "deny",
 	[DEVNS_EVENT_CLOSE] = "close",	 [DEVNS_EVENT_REVOKE] = "revoke",
 	[DEVNS_EVENT_SWITCH] = "switch", [DEVNS_EVENT_MODE] = "mode",
-	[DEVNS_EVENT_LOST] = "lost",
+	[DEVNS_EVENT_LOST] = "lost",	 [DEVNS_EVENT_COMBO] = "combo",
 };
 
 static const char *const kind_names[DEVNS_KIND_COUNT_] = {
@@ -162,6 +162,7 @@ void devnsattr_event(devnsattrs a, struct devnslink_event *ev)
 	ev->handles = get_u32(a, DEVNS_A_HANDLES);
 	ev->mappings = get_u32(a, DEVNS_A_MAPPINGS);
 	ev->killed = get_u32(a, DEVNS_A_KILLED);
+	ev->combo = get_u32(a, DEVNS_A_COMBO);
 	ev->use = get_u8(a, DEVNS_A_USE);
 	ev->block = get_u8(a, DEVNS_A_BLOCK);
 	get_text(a, DEVNS_A_COMM, ev->comm, sizeof(ev->comm));

@@ -580,6 +580,8 @@ static void on_link_event(void *arg, const struct devnslink_event *in)
 		return;
 	memcpy(ev.comm, in->comm, sizeof(ev.comm));
 	ev.comm[sizeof(ev.comm) - 1] = '\0';
+	if (in->event == DEVNS_EVENT_COMBO)
+		ev.count = in->combo;
 	if (in->event == DEVNS_EVENT_REVOKE && !in->pid)
 		ev.count = in->handles + in->mappings;
 	if (!comes_often || burst_take(&b->bursts, &ev, clock_boot_ns()))

@@ -109,6 +109,7 @@ struct devnslink_event {
 	uint32_t ns, previous, cls;
 	uint32_t pid, uid, count;
 	uint32_t handles, mappings, killed;
+	uint32_t combo; /* which of the module's key combinations, from 0 */
 	uint8_t use, block;
 	char comm[DEVNS_COMM_MAX];
 	char node[DEVNS_NODE_MAX];

@@ -3,6 +3,7 @@
 
 #include "cellsd/host.h"
 #include "cellsd/leaf.h"
+#include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -259,6 +260,24 @@ int front_switch(struct host *h, struct vp *v, const char *cause,
 	*ret_ns = ns;
 	roster_tidy(h->roster);
 	return 0;
+}
+
+void front_combo(struct host *h, uint32_t which)
+{
+	static const int steps[] = { 1, -1, 0 };
+	struct vp *v = NULL;
+	uint64_t ns;
+	struct err e;
+
+	if (which >= ARRAY_SIZE(steps))
+		return;
+	if (steps[which]) {
+		v = front_neighbour(h, steps[which]);
+		if (!v)
+			return;
+	}
+	if (front_switch(h, v, "user", &ns, &e) < 0)
+		log_error("%s", e.text);
 }
 
 struct vp *front_neighbour(struct host *h, int step)

@@ -27,6 +27,10 @@ void front_release(struct host *h, const struct vp *v);
 int front_switch(struct host *h, struct vp *v, const char *cause,
 		 uint64_t *ret_ns, struct err *e);
 
+/* One of the host's key combinations was pressed, from 0: next, previous, host.
+ */
+void front_combo(struct host *h, uint32_t which);
+
 /* The running VP after (step 1) or before (-1) the one in front; or NULL. */
 struct vp *front_neighbour(struct host *h, int step);
 

@@ -6,6 +6,7 @@
 #include "lib/err.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <libudev.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,6 +163,18 @@ static uint64_t birth_of(struct udev_device *d)
 	return stat(udev_device_get_syspath(d), &st) < 0 ? 0 : st.st_ino;
 }
 
+/* What devns made for VPs is no hardware. */
+static bool is_made(struct udev_device *d)
+{
+	const char *phys = strcmp(get_subsystem(d), "input") == 0
+				   ? get_attribute(d, "phys")
+				   : NULL;
+
+	return udev_device_get_parent_with_subsystem_devtype(d, "devns",
+							     NULL) ||
+	       (phys && fnmatch("devns[0-9]*/input", phys, 0) == 0);
+}
+
 static void take_device(const struct hardware *i, struct listing *l,
 			struct udev_device *d)
 {
@@ -176,9 +189,7 @@ static void take_device(const struct hardware *i, struct listing *l,
 	if (l->n == NODES_MAX)
 		return;
 	memset(f, 0, sizeof(*f));
-	/* What devns made for VPs is no hardware. */
-	if (!name_of(d, f->node.name) ||
-	    udev_device_get_parent_with_subsystem_devtype(d, "devns", NULL))
+	if (!name_of(d, f->node.name) || is_made(d))
 		return;
 	snprintf(f->path, sizeof(f->path), "%s", udev_device_get_syspath(d));
 	f->node.block = strcmp(get_subsystem(d), "block") == 0;

@@ -35,6 +35,11 @@ static void on_backend_event(void *arg, const struct backend_event *ev)
 	struct host *h = arg;
 	const char *name = "";
 
+	if (strcmp(ev->event, BACKEND_COMBO) == 0) {
+		h->has_combo = true;
+		h->combo = ev->count;
+		return;
+	}
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		if (ev->vp && h->roster->vp[i]->number == ev->vp)
 			name = h->roster->vp[i]->name;
@@ -52,6 +57,10 @@ static int on_events(sd_event_source *s, int fd, uint32_t events, void *arg)
 	struct host *h = arg;
 
 	h->backend_type->drain(h->backend, on_backend_event, h);
+	/* Not while events are drained: a switch makes some of its own. */
+	if (h->has_combo)
+		front_combo(h, h->combo);
+	h->has_combo = false;
 	sd_event_source_set_time_relative(h->on_flush, FLUSH_MS * 1000);
 	sd_event_source_set_enabled(h->on_flush, SD_EVENT_ONESHOT);
 	return 0;
