@@ -57,7 +57,7 @@ __attribute__((noreturn)) static void make_fs(int file, bool large)
 		"-O",
 		"encrypt",
 		"-E",
-		"nodiscard",
+		"nodiscard,lazy_journal_init=1",
 		"-J",
 		large ? "size=32" : "size=4",
 		"/proc/self/fd/3",

@@ -3,7 +3,8 @@ LOG_DRIVER = AM_TAP_AWK='$(AWK)' $(SHELL) \
 	$(top_srcdir)/build-aux/tap-driver.sh
 AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; \
 	export srcdir builddir;
-FAULT_WRAP = -Wl,--wrap=fsync -Wl,--wrap=rename -Wl,--wrap=write
+FAULT_WRAP = -Wl,--wrap=fsync -Wl,--wrap=rename -Wl,--wrap=write \
+	-Wl,--wrap=fdatasync -Wl,--wrap=pwrite
 
 if HAVE_CHECK
 check_LIBRARIES += %D%/unit/libunit.a
@@ -69,6 +70,14 @@ check_PROGRAMS += %D%/unit/test_protocol
 
 check_PROGRAMS += %D%/unit/test_receipt
 %C%_unit_test_receipt_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_escrow
+%C%_unit_test_escrow_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_slots
+%C%_unit_test_slots_SOURCES = %D%/unit/test_slots.c %D%/unit/fault.c
+%C%_unit_test_slots_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
+%C%_unit_test_slots_LDADD = $(CELLSD_TEST_LIBS)
 
 check_PROGRAMS += %D%/unit/test_seal
 %C%_unit_test_seal_LDADD = $(UNIT_LIBS)
@@ -202,6 +211,11 @@ check_PROGRAMS += %D%/fuzz/fuzz_auditbatch
 %C%_fuzz_fuzz_auditbatch_SOURCES = %D%/fuzz/fuzz_auditbatch.c $(FUZZ_MAIN)
 %C%_fuzz_fuzz_auditbatch_LDADD = $(FUZZ_LIBS) $(BASE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/auditbatch
+
+check_PROGRAMS += %D%/fuzz/fuzz_slots
+%C%_fuzz_fuzz_slots_SOURCES = %D%/fuzz/fuzz_slots.c $(FUZZ_MAIN)
+%C%_fuzz_fuzz_slots_LDADD = $(FUZZ_LIBS) cellsd/libcellsd.a $(BASE_LIBS)
+EXTRA_DIST += %D%/fuzz/corpus/slots
 
 check_PROGRAMS += %D%/fuzz/fuzz_chunk
 %C%_fuzz_fuzz_chunk_SOURCES = %D%/fuzz/fuzz_chunk.c $(FUZZ_MAIN)

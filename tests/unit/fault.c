@@ -52,3 +52,17 @@ ssize_t __wrap_write(int fd, const void *data, size_t len)
 {
 	return now() ? -1 : __real_write(fd, data, len);
 }
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+int __wrap_fdatasync(int fd)
+{
+	return now() ? -1 : __real_fdatasync(fd);
+}
+
+ssize_t __real_pwrite(int fd, const void *data, size_t len, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t at)
+{
+	return now() ? -1 : __real_pwrite(fd, data, len, at);
+}
