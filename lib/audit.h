@@ -42,6 +42,8 @@ struct err;
 	X(ENROLLED, "enrolled")                                                \
 	X(PASSWORD, "password")                                                \
 	X(CLOCK, "clock")                                                      \
+	X(ATTENTION, "attention")                                              \
+	X(PRESSURE, "pressure")                                                \
 	X(LOST, "lost")
 
 enum audit_event {

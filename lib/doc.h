@@ -137,6 +137,14 @@ struct doc_command {
 /* ---- vp-config */
 enum doc_then { DOC_THEN_NOTHING, DOC_THEN_LOCK, DOC_THEN_WIPE };
 
+/* What a VP may send to: IPv4 in host byte order; 0 is any protocol or port. */
+#define DOC_ALLOW_MAX 64
+struct doc_allow {
+	uint32_t address;
+	uint8_t prefix, protocol; /* IPPROTO_TCP, IPPROTO_UDP */
+	uint16_t port;
+};
+
 struct doc_vp_config {
 	struct doc_head head;
 	char label[128];
@@ -144,9 +152,14 @@ struct doc_vp_config {
 	uint32_t image_min_version;
 	uint64_t memory_max, storage_max; /* bytes; 0: no limit */
 	uint32_t cpu_weight, pids_max;
-	bool nat; /* false: loopback only */
+	uint32_t io_weight;   /* 0: not said */
+	bool nat;	      /* false: loopback only */
+	uint64_t net_rate;    /* bytes a second, each way; 0: no limit */
+	unsigned int n_allow; /* 0: anywhere */
+	struct doc_allow allow[DOC_ALLOW_MAX];
 	bool on_boot;
 	bool attention_call, attention_sms, attention_alarm;
+	bool notify_call, notify_sms, notify_alarm;
 	uint32_t idle_seconds; /* 0: never */
 	uint32_t attempts;     /* wrong passcodes; 0: no limit */
 	enum doc_then attempts_then;

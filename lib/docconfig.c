@@ -4,12 +4,21 @@
 #include "lib/doc.h"
 #include "lib/docread.h"
 #include "lib/err.h"
+#include "lib/text.h"
 #include "lib/xml.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CPU_WEIGHT_DEFAULT 100
 #define CPU_WEIGHT_MAX 10000
+#define IO_WEIGHT_MAX 10000
+#define RATE_MIN 1024
+#define RATE_MAX (UINT64_C(1) << 40)
+#define PORT_MAX 65535
 #define PIDS_MAX 4194304
 #define BYTES_MAX (UINT64_C(1) << 50)
 #define IDLE_MAX_SECONDS 2592000
@@ -48,9 +57,17 @@ static const struct docread resources_table[] = {
 	       .optional = true),
 	CONFIG("cpu-weight", NUMBER, cpu_weight, .min = 1,
 	       .max = CPU_WEIGHT_MAX, .optional = true),
+	CONFIG("io-weight", NUMBER, io_weight, .min = 1, .max = IO_WEIGHT_MAX,
+	       .optional = true),
 	CONFIG("pids-max", NUMBER, pids_max, .min = 1, .max = PIDS_MAX,
 	       .optional = true),
 	CONFIG("storage-max", NUMBER, storage_max, .min = 1, .max = BYTES_MAX,
+	       .optional = true),
+	END,
+};
+
+static const struct docread network_table[] = {
+	CONFIG("rate", NUMBER, net_rate, .min = RATE_MIN, .max = RATE_MAX,
 	       .optional = true),
 	END,
 };
@@ -102,38 +119,104 @@ static int read_label(const struct xml_node *n, struct doc_vp_config *c,
 	return 0;
 }
 
+/* "10.0.0.0/8", or an address alone. */
+static int parse_net(const char *text, struct doc_allow *ret)
+{
+	char address[INET_ADDRSTRLEN];
+	size_t len = strcspn(text, "/");
+	uint64_t prefix = 32;
+	struct in_addr in;
+
+	if (len >= sizeof(address))
+		return -EINVAL;
+	memcpy(address, text, len);
+	address[len] = '\0';
+	if (inet_pton(AF_INET, address, &in) != 1 ||
+	    (text[len] == '/' && text_number(text + len + 1, 32, &prefix) < 0))
+		return -EINVAL;
+	ret->address = ntohl(in.s_addr);
+	ret->prefix = (uint8_t)prefix;
+	return prefix < 32 && ret->address & (~0U >> prefix) ? -EINVAL : 0;
+}
+
+static int read_allow(const struct xml_node *n, struct doc_vp_config *c,
+		      struct err *e)
+{
+	const char *host = xml_attribute(n, "host");
+	const char *net = xml_attribute(n, "net");
+	const char *protocol = xml_attribute(n, "protocol");
+	const char *port = xml_attribute(n, "port");
+	struct doc_allow a = { 0 };
+	uint64_t number = 0;
+
+	if (!host == !net)
+		return docread_fault(n, e, "has one of host and net");
+	if (parse_net(host ? host : net, &a) < 0)
+		return docread_fault(n, e, "'%.40s' is no network",
+				     host ? host : net);
+	if (port && text_number(port, PORT_MAX, &number) < 0)
+		return docread_fault(n, e, "port='%.40s' is not valid", port);
+	if (protocol)
+		a.protocol = strcmp(protocol, "tcp") == 0 ? IPPROTO_TCP
+							  : IPPROTO_UDP;
+	a.port = (uint16_t)number;
+	if (c->n_allow == DOC_ALLOW_MAX)
+		return docread_fault(n, e, "more than %d", DOC_ALLOW_MAX);
+	c->allow[c->n_allow++] = a;
+	return 0;
+}
+
 static int read_network(const struct xml_node *n, struct doc_vp_config *c,
 			struct err *e)
 {
 	const char *mode = xml_attribute(n, "mode");
+	int r = 0;
 
 	c->nat = mode && strcmp(mode, "nat") == 0;
-	return 0;
+	for (const struct xml_node *k = xml_first(n); r == 0 && k;
+	     k = xml_next(k))
+		r = read_allow(k, c, e);
+	if (r == 0 && !c->nat && (c->n_allow > 0 || c->net_rate > 0))
+		return docread_fault(n, e,
+				     "allow and rate are for mode nat only");
+	return r;
+}
+
+struct call {
+	const char *word;
+	bool *ret;
+};
+
+static void read_calls(const char *s, const struct call calls[3])
+{
+	while (s && *s) {
+		size_t len = strcspn(s, " ");
+
+		for (size_t i = 0; i < 3; i++)
+			if (strlen(calls[i].word) == len &&
+			    memcmp(calls[i].word, s, len) == 0)
+				*calls[i].ret = true;
+		s += len;
+		s += strspn(s, " ");
+	}
 }
 
 static int read_foreground(const struct xml_node *n, struct doc_vp_config *c,
 			   struct err *e)
 {
-	const struct {
-		const char *word;
-		bool *ret;
-	} reasons[] = {
+	const struct call attention[] = {
 		{ "call", &c->attention_call },
 		{ "sms", &c->attention_sms },
 		{ "alarm", &c->attention_alarm },
 	};
-	const char *s = xml_attribute(n, "attention");
+	const struct call notify[] = {
+		{ "call", &c->notify_call },
+		{ "sms", &c->notify_sms },
+		{ "alarm", &c->notify_alarm },
+	};
 
-	while (s && *s) {
-		size_t len = strcspn(s, " ");
-
-		for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
-			if (strlen(reasons[i].word) == len &&
-			    memcmp(reasons[i].word, s, len) == 0)
-				*reasons[i].ret = true;
-		s += len;
-		s += strspn(s, " ");
-	}
+	read_calls(xml_attribute(n, "attention"), attention);
+	read_calls(xml_attribute(n, "notify"), notify);
 	return 0;
 }
 
@@ -205,7 +288,7 @@ static const struct {
 	{ "label", NULL, read_label },
 	{ "image", image_table, NULL },
 	{ "resources", resources_table, NULL },
-	{ "network", NULL, read_network },
+	{ "network", network_table, read_network },
 	{ "start", start_table, NULL },
 	{ "foreground", NULL, read_foreground },
 	{ "lock", lock_table, read_lock },

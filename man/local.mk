@@ -21,7 +21,8 @@ dist_man_MANS += \
 	%D%/cells-policyd.8 \
 	%D%/cells-root.5 \
 	%D%/cells-status.5 \
-	%D%/cells-vp-config.5
+	%D%/cells-vp-config.5 \
+	%D%/cells-vp.7
 
 # Made from the table of reason codes.
 man_MANS = %D%/cells-reasons.7

@@ -228,18 +228,46 @@ static int put_image(sd_bus_message *m, const struct doc_image *im)
 	return r;
 }
 
+static int put_allow(sd_bus_message *m, const struct doc_vp_config *c)
+{
+	int r = sd_bus_message_open_container(m, 'e', "sv");
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "s", "allow");
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'v', "a(uyyq)");
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "(uyyq)");
+	for (unsigned int i = 0; r >= 0 && i < c->n_allow; i++) {
+		const struct doc_allow *a = &c->allow[i];
+
+		r = sd_bus_message_append(m, "(uyyq)", a->address, a->prefix,
+					  a->protocol, a->port);
+	}
+	for (int i = 0; r >= 0 && i < 3; i++)
+		r = sd_bus_message_close_container(m);
+	return r;
+}
+
+static int put_calls(sd_bus_message *m, const char *name, bool call, bool sms,
+		     bool alarm)
+{
+	const char *words[4] = { NULL };
+	unsigned int n = 0;
+
+	if (call)
+		words[n++] = "call";
+	if (sms)
+		words[n++] = "sms";
+	if (alarm)
+		words[n++] = "alarm";
+	return put_strings(m, name, words);
+}
+
 static int put_config(sd_bus_message *m, const struct doc_vp_config *c)
 {
-	const char *attention[4] = { NULL };
-	unsigned int n = 0;
 	int r;
 
-	if (c->attention_call)
-		attention[n++] = "call";
-	if (c->attention_sms)
-		attention[n++] = "sms";
-	if (c->attention_alarm)
-		attention[n++] = "alarm";
 	r = sd_bus_message_append(
 		m, "{sv}{sv}{sv}{sv}{sv}", "label", "s", c->label, "memory-max",
 		"t", c->memory_max, "storage-max", "t", c->storage_max,
@@ -249,7 +277,18 @@ static int put_config(sd_bus_message *m, const struct doc_vp_config *c)
 					  (int)c->nat, "on-boot", "b",
 					  (int)c->on_boot, "idle-seconds", "u",
 					  c->idle_seconds);
-	return r < 0 ? r : put_strings(m, "attention", attention);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}{sv}", "io-weight", "u",
+					  c->io_weight, "net-rate", "t",
+					  c->net_rate);
+	if (r >= 0)
+		r = put_allow(m, c);
+	if (r >= 0)
+		r = put_calls(m, "notify", c->notify_call, c->notify_sms,
+			      c->notify_alarm);
+	return r < 0 ? r
+		     : put_calls(m, "attention", c->attention_call,
+				 c->attention_sms, c->attention_alarm);
 }
 
 static int put_vp(const struct policyd *p, sd_bus_message *m,

@@ -186,6 +186,27 @@ START_TEST(head_is_read)
 }
 END_TEST
 
+START_TEST(network_of_a_vp_config_is_read)
+{
+	AUTO(doc_freep) struct doc *d = parse("vp-config-network.xml");
+	const struct doc_vp_config *c = doc_as_vp_config(d);
+
+	ck_assert(c->nat);
+	ck_assert_uint_eq(c->net_rate, 1048576);
+	ck_assert_uint_eq(c->io_weight, 20);
+	ck_assert_uint_eq(c->n_allow, 3);
+	ck_assert_uint_eq(c->allow[0].address, 0xc000020a);
+	ck_assert_uint_eq(c->allow[0].prefix, 32);
+	ck_assert_uint_eq(c->allow[0].protocol, 6);
+	ck_assert_uint_eq(c->allow[0].port, 443);
+	ck_assert_uint_eq(c->allow[1].prefix, 24);
+	ck_assert_uint_eq(c->allow[1].protocol + c->allow[1].port, 0);
+	ck_assert_uint_eq(c->allow[2].prefix + c->allow[2].address, 0);
+	ck_assert(c->attention_call && !c->attention_sms && !c->notify_call);
+	ck_assert(c->notify_sms && c->notify_alarm);
+}
+END_TEST
+
 START_TEST(vp_config_is_read)
 {
 	AUTO(doc_freep) struct doc *d = parse("vp-config-work.xml");
@@ -402,6 +423,7 @@ static void add(TCase *tc)
 			    valid.n);
 	tcase_add_loop_test(tc, truncated_document_is_refused, 0, valid.n);
 	tcase_add_test(tc, head_is_read);
+	tcase_add_test(tc, network_of_a_vp_config_is_read);
 	tcase_add_test(tc, vp_config_is_read);
 	tcase_add_test(tc, left_out_elements_of_a_config_have_defaults);
 	tcase_add_test(tc, label_is_one_text_whatever_it_is_made_of);
