@@ -109,6 +109,16 @@ static inline void compat_zap(struct vm_area_struct *vma)
 		compat_vm_flags_clear(vma, VM_PFNMAP);
 }
 
+/* FB_EVENT_BLANK went, and with it the way to hear of it. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+#define COMPAT_BLANK_IS_TOLD 0
+#ifndef FB_EVENT_BLANK
+#define FB_EVENT_BLANK 0x09
+#endif
+#else
+#define COMPAT_BLANK_IS_TOLD 1
+#endif
+
 /* Is par of this framebuffer a drm_fb_helper? */
 static inline bool compat_is_drm_fb(const struct fb_info *info)
 {

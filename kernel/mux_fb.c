@@ -170,8 +170,7 @@ static int endpoint_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
 	if (!err)
 		err = devns_node_add(ep, NULL, &mux_fb_fops);
 	if (err)
-		NL_SET_ERR_MSG(ack, "a framebuffer for a namespace cannot be "
-				    "made");
+		NL_SET_ERR_MSG(ack, "a framebuffer cannot be made");
 	return err;
 }
 

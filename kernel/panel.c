@@ -20,12 +20,13 @@
 #include <linux/kref.h>
 #include <linux/major.h>
 #include <linux/mutex.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/suspend.h>
 #include <linux/vmalloc.h>
 
-/* What the real framebuffer was told is not known: the host had it. */
+/* Whether the real framebuffer is lit is not known. */
 #define BLANK_UNKNOWN (-1)
 
 struct devns_panel {
@@ -39,10 +40,11 @@ struct devns_panel {
 	bool io;    /* its memory is the device's */
 	bool drm;   /* its memory is a shadow that has to be flushed */
 	bool taken; /* from the host */
-	int blank;  /* what the real one was told */
+	int blank;  /* what the real one was told last, by whomever */
 	struct devns_picture *front;
 	void *host_rows;
 	struct fb_cmap host_cmap;
+	struct notifier_block blanked;
 	struct list_head link; /* panels */
 };
 
@@ -172,14 +174,29 @@ static void put_picture(const struct devns_panel *p,
 
 static void set_blank(struct devns_panel *p, int blank)
 {
-	if (p->blank == blank)
+	if (READ_ONCE(p->blank) == blank)
 		return;
-	p->blank = blank;
 	console_lock();
 	lock_fb_info(p->real);
 	fb_blank(p->real, blank);
 	unlock_fb_info(p->real);
 	console_unlock();
+	WRITE_ONCE(p->blank, blank);
+	/* Some drivers clear the glass on the way, bochs for one. */
+	if (blank == FB_BLANK_UNBLANK)
+		flush(p, 0, p->var.yres);
+}
+
+/* The host's console and programs darken the screen as well; no locks here. */
+static int blank_event(struct notifier_block *nb, unsigned long event,
+		       void *data)
+{
+	struct devns_panel *p = container_of(nb, struct devns_panel, blanked);
+	const struct fb_event *blanked = data;
+
+	if (event == FB_EVENT_BLANK && blanked->info == p->real)
+		WRITE_ONCE(p->blank, *(const int *)blanked->data);
+	return NOTIFY_DONE;
 }
 
 /* Of a screen whose pixels are colours by themselves, only fbcon has a map. */
@@ -214,7 +231,8 @@ static void save_host(struct devns_panel *p)
 				p->row_bytes);
 		else
 			memcpy(to, screen_row(p, row), p->row_bytes);
-	p->blank = BLANK_UNKNOWN;
+	if (!COMPAT_BLANK_IS_TOLD)
+		p->blank = BLANK_UNKNOWN;
 	p->taken = true;
 }
 
@@ -352,7 +370,7 @@ static void resumed(struct devns_panel *p)
 					    ->resume_work);
 		pause_console(p, true);
 		/* The driver lights the screen as well. */
-		p->blank = BLANK_UNKNOWN;
+		WRITE_ONCE(p->blank, BLANK_UNKNOWN);
 		show(p);
 	}
 	mutex_unlock(&p->lock);
@@ -391,14 +409,16 @@ static int refuse(struct netlink_ext_ack *ack, const struct fb_info *real)
 	const struct fb_fix_screeninfo *fix = &real->fix;
 
 	if (!real->screen_base) {
-		NL_SET_ERR_MSG(ack,
-			       "this framebuffer has no memory to copy to");
+		NL_SET_ERR_MSG(ack, "it has no memory to copy to");
 		return -EOPNOTSUPP;
 	}
 	if (fix->type != FB_TYPE_PACKED_PIXELS || !var->bits_per_pixel ||
 	    var->bits_per_pixel % 8) {
-		NL_SET_ERR_MSG(ack, "this framebuffer's pixels are not whole "
-				    "bytes one after the other");
+		NL_SET_ERR_MSG(ack, "pixels are not whole bytes in a row");
+		return -EOPNOTSUPP;
+	}
+	if ((u64)var->yres * fix->line_length > SZ_512M) {
+		NL_SET_ERR_MSG(ack, "its screen is too large");
 		return -EOPNOTSUPP;
 	}
 	if (!var->xres || !var->yres || var->yres_virtual < var->yres ||
@@ -406,8 +426,7 @@ static int refuse(struct netlink_ext_ack *ack, const struct fb_info *real)
 	    (u64)var->xres_virtual * (var->bits_per_pixel / 8) >
 		    fix->line_length ||
 	    (u64)var->yres_virtual * fix->line_length > fix->smem_len) {
-		NL_SET_ERR_MSG(ack, "this framebuffer's memory is smaller than "
-				    "its screen");
+		NL_SET_ERR_MSG(ack, "its memory is smaller than its screen");
 		return -EOPNOTSUPP;
 	}
 	return 0;
@@ -421,8 +440,7 @@ static int learn_flush(struct devns_panel *p, struct netlink_ext_ack *ack)
 	p->drm = compat_is_drm_fb(p->real);
 	if (p->drm)
 		return 0;
-	NL_SET_ERR_MSG(ack, "this framebuffer's driver has a deferred I/O of "
-			    "its own");
+	NL_SET_ERR_MSG(ack, "its driver has a deferred I/O of its own");
 	return -EOPNOTSUPP;
 }
 
@@ -478,6 +496,8 @@ int devns_panel_open(dev_t devt, struct devns_panel **ret,
 		devns_panel_put(p);
 		return err;
 	}
+	p->blanked.notifier_call = blank_event;
+	fb_register_client(&p->blanked);
 	mutex_lock(&panels_lock);
 	list_add(&p->link, &panels);
 	mutex_unlock(&panels_lock);
@@ -512,6 +532,7 @@ void devns_panel_close(struct devns_panel *p)
 {
 	struct file *file;
 
+	fb_unregister_client(&p->blanked);
 	mutex_lock(&panels_lock);
 	list_del(&p->link);
 	mutex_unlock(&panels_lock);

@@ -343,9 +343,10 @@ lab: $(LAB_TOOLS)
 
 EXTRA_DIST += %D%/lab/conftest.py %D%/lab/debug.config %D%/lab/devns.py %D%/lab/emulator.py \
 	%D%/lab/guest.sh %D%/lab/init.sh %D%/lab/job.py %D%/lab/kernel.py \
-	%D%/lab/lab.py %D%/lab/painter.py %D%/lab/test_display.py \
-	%D%/lab/test_camera.py %D%/lab/test_phone.py
+	%D%/lab/lab.py %D%/lab/test_camera.py %D%/lab/test_phone.py
 EXTRA_DIST += %D%/lab/typist.py %D%/lab/test_input.py
+EXTRA_DIST += %D%/lab/painter.py %D%/lab/pictures.py %D%/lab/test_display.py \
+	%D%/lab/test_display_linear.py
 EXTRA_DIST += \
 	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/demo/demo.py %D%/e2e/test_image.py
 EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py
@@ -353,7 +354,7 @@ EXTRA_DIST += %D%/e2e/test_net.py %D%/e2e/internet.py
 EXTRA_DIST += %D%/e2e/test_push.py
 EXTRA_DIST += %D%/e2e/office.py %D%/e2e/test_mgmtd.py %D%/e2e/test_openapi.py
 EXTRA_DIST += %D%/bench/fleet.py %D%/bench/rows/connect.py \
-	%D%/bench/rows/fanout.py %D%/bench/rows/idle.py
+	%D%/bench/rows/display.py %D%/bench/rows/fanout.py %D%/bench/rows/idle.py
 EXTRA_DIST += %D%/bench/rows/push.py %D%/bench/rows/vp_start.py
 dist_noinst_SCRIPTS += %D%/bench/bench.py
 EXTRA_DIST += %D%/e2e/busclient.py %D%/e2e/forge.py %D%/e2e/phone.py \

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of the display share: the programs that paint, and how their
+pictures look on the screen."""
+import json
+import pathlib
+
+from emulator import Screen
+
+PAINTER = pathlib.Path(__file__).parent / "painter.py"
+EXCLUSIVE, NONE = {"display": "exclusive"}, {"display": "none"}
+
+
+class Refused(Exception):
+    pass
+
+
+class Painter:
+    """painter.py on the phone: its functions are methods here."""
+
+    def __init__(self, phone):
+        self.phone = phone
+        self.job = phone.spawn(["/usr/bin/python3", PAINTER])
+        self.generation = 0
+        self.front = 0
+
+    def __getattr__(self, name):
+        def call(*args, **kwargs):
+            self.job.send(json.dumps([name, args, kwargs]) + "\n")
+            answer = json.loads(self.job.line())
+            if isinstance(answer, dict) and "errno" in answer:
+                raise Refused(answer["errno"], answer["why"])
+            return answer
+        return call
+
+    def rights(self, **table):
+        self.generation += 1
+        ids = {"one": self.one, "two": self.two}
+        return self.policy(self.generation, {ids[k]: v for k, v in table.items()})
+
+    def to(self, number):
+        took = self.switch(self.front, number)
+        self.front = number
+        return took
+
+
+def start(phone, module):
+    """The module loaded, and a painter that talks to it."""
+    phone.run("echo 0 >/sys/class/graphics/fbcon/cursor_blink; dmesg -n 1; modprobe drm_kms_helper")
+    phone.insmod(module)
+    painter = Painter(phone)
+    painter.load()
+    return painter
+
+
+def end(painter):
+    painter.reset()
+    painter.job.eof()
+    painter.phone.run("rmmod devns")
+
+
+def prepare(agent, path):
+    """Two namespaces, each with a program that has its framebuffer open, the host in front."""
+    agent.reset()
+    agent.front = 0
+    ids, agent.source = agent.give(path, "one", "two")
+    agent.one, agent.two = ids["one"], ids["two"]
+    agent.rights(one=EXCLUSIVE, two=EXCLUSIVE)
+    for name, number in ids.items():
+        width, height, agent.bytes, _ = agent.use(name, agent.node(number, agent.source))
+    agent.width, agent.height = width, height
+    return agent
+
+
+def expected(agent, owner, frame):
+    return Screen(agent.width, agent.height,
+                  b"".join(bytes(((5 * frame) & 255, owner, (y + 3 * frame) & 255)) * agent.width
+                           for y in range(agent.height)))
+
+
+def same(shot, want, what=""):
+    assert (shot.width, shot.height) == (want.width, want.height)
+    assert shot == want, f"{what}: {shot.different(want)} pixels differ"
