@@ -10,6 +10,7 @@ import fcntl
 import json
 import mmap
 import os
+import random
 import signal
 import struct
 import sys
@@ -158,6 +159,37 @@ def forever(owner, path, how):
             print("painting", flush=True)
 
 
+def restless(path, seconds):
+    """Does everything a program can do with its framebuffer, in no order, and goes on where it is refused."""
+    end = time.monotonic() + seconds
+    done = refused = 0
+    while time.monotonic() < end:
+        try:
+            fb = Fb(path)
+        except OSError:
+            refused += 1
+            time.sleep(0.02)
+            continue
+        fbs["mine"] = fb
+        data = fb.picture(77, done)
+        acts = (lambda: fb.set(PAN, yoffset=random.randrange(fb.yres)), lambda: os.pwrite(fb.fd, data, 0),
+                lambda: fcntl.ioctl(fb.fd, BLANK, random.choice((0, 0, 0, 4))), lambda: cmap("mine", 0, [[1, 2, 3]] * 16),
+                lambda: touch("mine", "write"), lambda: touch("mine", "read"), lambda: os.fsync(fb.fd),
+                lambda: fb.set(PUT_VAR, yres_virtual=random.choice((fb.yres, 2 * fb.yres))))
+        for _ in range(8):
+            try:
+                random.choice(acts)()
+                done += 1
+            except OSError as e:
+                if e.errno not in (errno.EACCES, errno.EINVAL):
+                    raise
+                refused += 1
+        fb.map.close()
+        os.close(fb.fd)
+    print(json.dumps([done, refused]), flush=True)
+    sys.exit()
+
+
 def var(name):
     return fbs[name].var()[:7]
 
@@ -186,6 +218,34 @@ def cmap(name, start, colours, length=None, shift=0):
     request = struct.pack("2I4P", start, n, *where, 0)
     fcntl.ioctl(fbs[name].fd, PUT_CMAP if colours else GET_CMAP, request)
     return [list(c) for c in zip(*parts)]
+
+
+def compat(name):
+    """The calls of a program of 32 bits: what they say of the screen, and of colours 2 and 3 after setting them."""
+    code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    # push rbx; mov eax, ioctl; mov ebx, edi; mov ecx, esi; int 0x80; movsxd rax, eax; pop rbx; ret
+    code.write(bytes.fromhex("53b83600000089fb89f1cd804863c05bc3"))
+    call = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint)(
+        ctypes.addressof(ctypes.c_char.from_buffer(code)))
+    low = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40)  # MAP_32BIT
+    at = ctypes.addressof(ctypes.c_char.from_buffer(low))
+
+    def ask(request, arg=at):
+        code = call(fbs[name].fd, request, arg)
+        if code:
+            raise OSError(-code, os.strerror(-code))
+    ask(GET_FIX)
+    ident, _, size, _, _, _, _, step, _, stride, *_ = struct.unpack_from("=16s5I3H2x4I", low)
+    ask(GET_VAR)
+    xres, yres = struct.unpack_from("2I", low)
+    ask(PAN)
+    ask(BLANK, 0)
+    colours = struct.pack("6H", 1, 2, 3, 4, 5, 6)
+    low[:36] = struct.pack("6I", 2, 2, at + 24, at + 28, at + 32, 0) + colours
+    ask(PUT_CMAP)
+    low[24:36] = bytes(12)
+    ask(GET_CMAP)
+    return [ident.rstrip(b"\0").decode(), size, step, stride, xres, yres, list(struct.unpack_from("6H", low, 24))]
 
 
 def touch(name, what):
@@ -245,6 +305,8 @@ def times(order, rounds):
 
 
 def main():
+    if len(sys.argv) == 3:
+        restless(sys.argv[1], float(sys.argv[2]))
     if len(sys.argv) > 1:
         forever(int(sys.argv[1]), *sys.argv[2:])
     signal.signal(signal.SIGBUS, signal.SIG_DFL)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The display: each namespace draws into a framebuffer of its own, and the screen
 shows the last frame of the one in front, every pixel of it and no other."""
+import json
 import statistics
 
 import pytest
@@ -177,6 +178,15 @@ def test_colours_are_kept_for_each(two):
             two.cmap("one", start, None, length)
 
 
+def test_a_program_of_32_bits_gets_the_same(phone, two):
+    if phone.run("uname -m").out.strip() != "x86_64":
+        pytest.skip("the phone's processor has no such programs")
+    stride = two.width * 4
+    assert two.compat("one") == ["devns", 2 * two.height * stride, 1, stride, two.width, two.height,
+                                 [1, 2, 3, 4, 5, 6]]
+    assert two.cmap("one", 2, None, 2) == [[1, 3, 5], [2, 4, 6]]
+
+
 def test_none_takes_the_screen_and_what_is_mapped(phone, two):
     two.paint("one", two.one, 1, "map")
     two.to(two.one)
@@ -214,6 +224,32 @@ def test_what_reaches_past_the_namespace_is_refused(two):
     with pytest.raises(Refused, match="ENOTTY"):
         two.ioctl("one", 0x46FF, 80)
     two.ioctl("one", 0x40044620, 4)  # WAITFORVSYNC
+
+
+def test_everything_at_once(phone, two, long):
+    seconds = 120 if long else 10
+    jobs = [phone.spawn(["/usr/bin/python3", PAINTER, two.node(number, two.source), str(seconds)])
+            for number in (two.one, two.two, two.one, two.two)]
+    turn = 0
+    while any(job.rc is None for job in jobs):
+        turn += 1
+        two.to((two.one, two.two, 0)[turn % 3])
+        if turn % 5 == 0:
+            two.rights(one=NONE, two=EXCLUSIVE)
+        elif turn % 5 == 1:
+            two.rights(one=EXCLUSIVE, two=EXCLUSIVE)
+        phone.pause(0.02)
+    for job in jobs:
+        done, _ = json.loads(job.wait().out)
+        assert done > 20
+    assert turn > 20
+    two.rights(one=EXCLUSIVE, two=EXCLUSIVE)
+    for name, owner in (("one", two.one), ("two", two.two)):
+        two.put(name, yoffset=0)
+        two.blank(name, 0)
+        two.paint(name, owner, 9, "map")
+        two.to(owner)
+        same(phone.screen(), expected(two, owner, 9))
 
 
 def test_a_namespace_dies_in_front(phone, two):
