@@ -347,6 +347,7 @@ EXTRA_DIST += %D%/lab/conftest.py %D%/lab/debug.config %D%/lab/devns.py %D%/lab/
 EXTRA_DIST += %D%/lab/typist.py %D%/lab/test_input.py
 EXTRA_DIST += %D%/lab/painter.py %D%/lab/pictures.py %D%/lab/test_display.py \
 	%D%/lab/test_display_linear.py
+EXTRA_DIST += %D%/lab/device.py %D%/lab/handset.py
 EXTRA_DIST += \
 	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/demo/demo.py %D%/e2e/test_image.py
 EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The whole story once, with real programs under their real users on this machine:
-a company, three administrators, a server, one device with a work and a personal VP.
+"""The whole story once, with real programs under their real users: a company, three
+administrators, a server, one device with a work and a personal VP. The device is the
+lab's emulated phone, with a camera, sound and a screen; --native: this machine, with
+nodes that it has in their place.
 
 Each step says what it does, does it with the commands that people would type, and
 fails loudly if the outcome is not what it claims."""
@@ -20,9 +22,11 @@ import time
 import urllib.request
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TOP / "tests/e2e"))
+sys.path[:0] = [str(TOP / "tests/e2e"), str(TOP / "tests/lab")]
 
 import harness  # noqa: E402
+import handset  # noqa: E402
+import kernel  # noqa: E402
 from harness import Failed, run, until  # noqa: E402
 
 ORG = "acme"
@@ -30,8 +34,6 @@ ADMINS = ("alice", "bob", "carol")
 PASSWORD = "the demo's own password"
 SHOWN = ("camera", "microphone", "gps", "sensors", "bluetooth")
 LIFE_DAYS = 30
-# The classes that the demo's hardware profile has nodes for, as VPs see them.
-NODES = {"camera": "/dev/hwrng", "gps": "/dev/fuse", "microphone": "/dev/net/tun"}
 INITIAL = """
   <vp id="work">
     <class name="camera" mode="exclusive"/>
@@ -55,12 +57,92 @@ STRICTER = """
   </vp>"""
 
 
+class Native(harness.Device):
+    """The device's daemons on this machine, under cgroups and eBPF alone."""
+
+    SERVER = "localhost"
+    # What stands for the classes in demo.conf, as VPs see it.
+    NODES = {"camera": "/dev/hwrng", "gps": "/dev/fuse", "microphone": "/dev/net/tun"}
+    RECIPES = {"acme-personal": "busybox", "acme-work": "debian"}
+    PATIENCE = 1
+    # Such a program is ended when its handle is taken away.
+    HOLD = "exec 3< {node}; echo open; exec sleep 1000"
+
+    class Held:
+        def __init__(self, child):
+            self.child = child
+            self.line = lambda: child.stdout.readline().strip()
+
+        def wait(self, seconds=60):
+            out, _ = self.child.communicate(timeout=seconds)
+            return self.child.returncode, out
+
+    def __init__(self, world, _):
+        super().__init__(world)
+        self.start()
+        self.address = self.bus.address
+
+    def hold(self, vp, script):
+        return self.Held(subprocess.Popen([harness.program("cellsctl"), "exec", vp, "--", "sh", "-c", script],
+                                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                          env=dict(os.environ, **self.env)))
+
+    def submit(self, envelope):
+        return self.bus.policy("Submit", "ay", *harness.bytes_args(envelope))
+
+    def tails(self):
+        for p in (self.cellsd, self.policyd, self.agent):
+            yield p.name, p.tail(12)
+
+    def screens(self, d, name):
+        """Its VPs have no screen."""
+
+
+class Lab(handset.Handset):
+    """The emulated phone: the camera is vivid, the module stands before everything."""
+
+    NODES = {"camera": "/dev/video0", "microphone": "/dev/snd/pcmC0D0c", "speaker": "/dev/snd/pcmC0D0p"}
+    # An emulated processor takes minutes over a Debian image: --native does.
+    RECIPES = {"acme-personal": "busybox", "acme-work": "busybox"}
+    PATIENCE = 5
+    # The program lives on; what it reads ends.
+    HOLD = "exec 3< {node}; dd if=/dev/fd/3 of=/dev/null bs=614400 count=2 2>/dev/null; echo open; exec cat <&3 >/dev/null"
+    COLOURS = {"work": (20, 60, 160), "personal": (200, 90, 20)}
+
+    def __init__(self, world, keep):
+        super().__init__()
+        world.closers.append(self.close)
+        self.keep = keep
+
+    def draw(self, vp):
+        """Each VP fills its own frame buffer; the one behind does not notice that it is."""
+        width, height = self.phone.run("cat /sys/class/graphics/fb0/virtual_size").out.strip().split(",")
+        red, green, blue = self.COLOURS[vp]
+        self.phone.run(["/usr/bin/python3", "-c", "import sys; open(sys.argv[1], 'wb').write("
+                        f"bytes(({blue}, {green}, {red}, 0)) * ({width} * {height}))", f"/tmp/{vp}.frame"])
+        self.phone.run(f"DBUS_SYSTEM_BUS_ADDRESS={self.address} {harness.program('cellsctl')} exec {vp} -- "
+                       f"dd of=/dev/fb0 bs={int(width) * int(height) * 4} iflag=fullblock </tmp/{vp}.frame")
+
+    def screens(self, d, name):
+        """The front's picture, and nothing else, is on the screen."""
+        vps = d.vps()
+        front = next(vp for vp, v in vps.items() if v["state"] == "foreground")
+        if name == "before":
+            for vp in vps:
+                self.draw(vp)
+        until(lambda: self.phone.screen().plain(self.COLOURS[front]), 30, 0.2)
+        print(f"     the screen shows {front}'s picture, each pixel of it")
+        if self.keep:
+            self.picture(self.keep / "screens" / f"{name}.png")
+
+
 class Demo:
     """What the steps share."""
 
-    def __init__(self, world, keep):
+    def __init__(self, world, keep, kind):
         self.world = world
         self.keep = keep
+        self.kind = kind
         self.steps = []
         self.matrices = {}
         self.envelopes = {}
@@ -140,7 +222,7 @@ class Demo:
                     return r
             return None
         try:
-            return until(found, seconds, 0.1)
+            return until(found, seconds * self.kind.PATIENCE, 0.1)
         except Failed:
             raise Failed(f"no {kind} receipt {want}; the last are {json.dumps(self.receipts()[-4:], indent=1)}") from None
 
@@ -157,7 +239,7 @@ class Demo:
     def verdicts(self):
         """Each node opened in each VP, and what `explain` says beforehand."""
         rows = []
-        for cls, node in NODES.items():
+        for cls, node in self.kind.NODES.items():
             row = {"class": cls, "node": node}
             for vp in ("work", "personal"):
                 if self.vps()[vp]["state"] not in ("foreground", "background"):
@@ -202,7 +284,8 @@ def make_keys(d):
 @step("the server is set up and started as user cells-mgmt")
 def start_server(d):
     folder = d.world.subfolder("server", "cells-mgmt", 0o700)
-    made = run([harness.program("cells-mgmtd"), "init", "--dir", folder, "--org", ORG, "--host", "localhost"],
+    made = run([harness.program("cells-mgmtd"), "init", "--dir", folder, "--org", ORG,
+                "--host", d.kind.SERVER],
                user="cells-mgmt")
     d.token = re.search(r"\b(cells[a-z_]*_\S+|[A-Za-z0-9_-]{32,})\b", made.stdout).group(1)
     d.admin_port, d.device_port = harness.free_port(), harness.free_port()
@@ -237,7 +320,7 @@ def make_root(d):
 
 @step("two images are built from recipes, signed and pushed")
 def make_images(d):
-    for name, recipe in (("acme-personal", "busybox"), ("acme-work", "debian")):
+    for name, recipe in d.kind.RECIPES.items():
         out = d.files / name
         d.image_tool("build", "--recipe", recipe, "--recipes", TOP / "images/recipes", "--org", ORG, "--id", name, "-o", out,
                      "--key", d.files / "config/cells/keys/builder.key", "--password-file", d.password)
@@ -266,9 +349,8 @@ def make_documents(d):
 @step("a device enrols with a token that the server never sees")
 def enrol(d):
     uri = d.adm_json("enroll", "create", "--group", "field", "--ttl", "1h", "--uses", "1")["uri"]
-    d.phone = harness.Device(d.world)
-    d.phone.start()
-    d.phone.ctl("enroll", uri)
+    d.phone = d.kind(d.world, d.keep)
+    d.phone.ctl("enroll", uri.replace("//localhost:", f"//{d.kind.SERVER}:"))
     d.device = d.phone.status()["device"]
     d.adm("enroll", "check", d.device)
     print(d.adm("device", "list").stdout, end="")
@@ -277,8 +359,8 @@ def enrol(d):
 @step("the device verifies, downloads, activates and starts both VPs")
 def activate(d):
     d.receipt("applied", seconds=300, reason=None)
-    until(lambda: {"work", "personal"} <= set(d.vps()), 60)
-    until(lambda: all(v["state"] in ("foreground", "background") for v in d.vps().values()), 60)
+    until(lambda: {"work", "personal"} <= set(d.vps()), 60 * d.kind.PATIENCE)
+    until(lambda: all(v["state"] in ("foreground", "background") for v in d.vps().values()), 60 * d.kind.PATIENCE)
     before = d.last_seq()
     if d.vps()["work"]["state"] != "foreground":
         d.phone.ctl("switch", "work")
@@ -293,6 +375,7 @@ def before(d):
     d.moment = stamp(time.time())
     time.sleep(1.1)  # the moment lies between the receipts around it
     print(d.phone.ctl("explain", "personal", "camera").stdout, end="")
+    d.phone.screens(d, "before")
 
 
 @step("switch to personal: the verdicts follow")
@@ -303,15 +386,14 @@ def switch(d):
     d.matrices["switched"] = d.verdicts()
     if d.matrices["switched"] == d.matrices["before"]:
         raise Failed("the switch changed nothing")
+    d.phone.screens(d, "after")
 
 
 @step("a policy change reaches a handle that is already open")
 def revoke(d):
-    node = NODES["camera"]
-    holder = subprocess.Popen([harness.program("cellsctl"), "exec", "personal", "--", "sh", "-c",
-                               f"exec 3< {node}; echo open; exec sleep 1000"], stdout=subprocess.PIPE, text=True,
-                              env=dict(os.environ, **d.phone.env))
-    if holder.stdout.readline().strip() != "open":
+    node = d.kind.NODES["camera"]
+    holder = d.phone.hold("personal", d.kind.HOLD.format(node=node))
+    if holder.line() != "open":
         raise Failed(f"{node} could not be opened in personal")
     seq = d.last_seq()
     xml = d.write("device-policy-baseline-2.xml", (d.files / "device-policy-baseline-1.xml").read_text()
@@ -322,7 +404,10 @@ def revoke(d):
         raise Failed(f"plan should have found changes (exit 2), exit {planned.returncode}: {planned.stderr}")
     d.submit(d.sign(xml, "bob", "carol"))
     receipt = d.receipt("revoked", after=seq)
-    holder.wait(30)
+    rc, said = holder.wait(30 * d.kind.PATIENCE)
+    print(f"     the program that held {node} ended: exit {rc} {said.replace('open', '').strip()}")
+    if rc == 0:
+        raise Failed("it ended well")
     print(f"     revoked: {json.dumps(receipt['details']['revoked'])}, {receipt['details']['ns'] / 1e6:.2f} ms in the kernel's reach")
     d.matrices["after"] = d.verdicts()
 
@@ -339,7 +424,7 @@ def refuse(d):
     forged = (d.files / "device-policy-baseline-3.json").read_bytes()
     rolled_back = (d.files / "device-policy-baseline-1.json").read_bytes()
     for what, envelope, want in (("forged", forged, "err.unknown-key"), ("rolled back", rolled_back, "err.rollback")):
-        outcome, reason, text = d.phone.bus.policy("Submit", "ay", *harness.bytes_args(envelope))
+        outcome, reason, text = d.phone.submit(envelope)
         print(f"     {what}: {outcome} {reason}: {text}")
         if (outcome, reason) != ("refused", want):
             raise Failed(f"the {what} document was {outcome} {reason}")
@@ -362,7 +447,7 @@ def lock(d):
 @step("the same command again is no news: nothing happens twice")
 def replay(d):
     seq = d.last_seq()
-    outcome, _, _ = d.phone.bus.policy("Submit", "ay", *harness.bytes_args(d.lock.read_bytes()))
+    outcome, _, _ = d.phone.submit(d.lock.read_bytes())
     print(f"     the same lock again: {outcome}")
     if outcome != "known" or d.last_seq() != seq:
         raise Failed(f"a replayed command was {outcome}, receipts {seq} -> {d.last_seq()}")
@@ -447,14 +532,14 @@ def play(d):
         try:
             fn(d)
             ok = True
-        except (Failed, KeyError, subprocess.SubprocessError, OSError, ValueError) as e:
+        except (Failed, kernel.Failed, KeyError, subprocess.SubprocessError, OSError, ValueError) as e:
             print(f"     FAILED: {type(e).__name__}: {e}")
         seconds = time.monotonic() - start
         d.steps.append({"name": fn.__name__, "text": text, "ok": ok, "seconds": round(seconds, 3)})
         print(f"     {'done' if ok else 'failed'} in {seconds:.2f} s", flush=True)
         if not ok:
-            for p in (d.phone and [d.phone.cellsd, d.phone.policyd, d.phone.agent]) or []:
-                print(f"---- {p.name}\n{p.tail(12)}")
+            for name, tail in d.phone.tails() if d.phone else ():
+                print(f"---- {name}\n{tail}")
             if getattr(d, "server", None):
                 print(f"---- cells-mgmtd\n{d.server.tail(12)}")
             return False
@@ -463,7 +548,7 @@ def play(d):
 
 def serve(d):
     print(f"\nIt goes on running until you press Ctrl-c. In another terminal:\n"
-          f"  export CELLS_CONFIG_DIR={d.config} DBUS_SYSTEM_BUS_ADDRESS={d.phone.bus.address}\n"
+          f"  export CELLS_CONFIG_DIR={d.config} DBUS_SYSTEM_BUS_ADDRESS={d.phone.address}\n"
           f"  {harness.program('cellsadm')} device list\n  {harness.program('cellsctl')} list")
     try:
         signal.pause()
@@ -476,9 +561,17 @@ def main():
     ap.add_argument("--report", type=pathlib.Path, metavar="FILE", help="steps and matrices as JSON")
     ap.add_argument("--keep", type=pathlib.Path, metavar="DIR", help="leave envelopes, keys, receipts, audit there")
     ap.add_argument("--serve", action="store_true", help="leave everything running")
+    ap.add_argument("--native", action="store_true", help="the device is this machine, not an emulated phone")
     args = ap.parse_args()
+    kind = Native if args.native else Lab
+    if kind is Lab:
+        try:
+            kernel.chosen().machine()
+        except kernel.Skip as e:
+            print(f"No emulated phone here ({e}): the device is this machine, as with --native.")
+            kind = Native
     with harness.World() as world:
-        d = Demo(world, args.keep)
+        d = Demo(world, args.keep, kind)
         start = time.monotonic()
         ok = play(d)
         if ok and args.keep:

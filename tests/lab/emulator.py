@@ -358,6 +358,12 @@ class Phone:
             raise Skip(f"the kernel {self.kernel.release} has no driver {name}")
         self.run(["modprobe", name, *parameters])
 
+    def udev(self):
+        """Starts the device manager, which names and tells what comes and goes. Drivers
+        whose nodes a booted system has from the start come with it."""
+        self.run("modprobe -a loop fuse tun; /lib/systemd/systemd-udevd --daemon && "
+                 "udevadm trigger && udevadm settle --timeout 100", 120)
+
     def insmod(self, path=None, *parameters):
         """devns.ko, built for this kernel unless a path says otherwise."""
         if path is None:

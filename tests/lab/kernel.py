@@ -24,6 +24,7 @@ BOOT_MODULES = ("virtio_pci", "9p", "9pnet_virtio", "overlay", "virtio_console",
                 "virtio_blk", "virtio_input", "evdev", "virtio_gpu")
 
 
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 SHARE = "local,path={path},mount_tag={tag},security_model=none,readonly=on,multidevs=remap"
 
 
@@ -54,16 +55,57 @@ def locked():
         yield
 
 
-def fetch(target, *packages):
-    """Unpacks Debian packages into one tree, without installing them."""
-    print(f"lab: fetching {', '.join(packages)}", file=sys.stderr)
-    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+class Archive:
+    """Debian's archive as apt of this machine knows it, or, with a list of its own,
+    another architecture of it, or its backports. Nothing of the machine's is changed."""
+
+    def __init__(self, arch=None, suffix=""):
+        self.options = ["-o", "APT::Sandbox::User=root"]
+        if not arch:
+            return
+        self.uri, suite = self._mirror()
+        self.suite = suite + suffix
+        self.folder = CACHE / f"apt-{arch}{suffix}"
+        for name in ("state/lists/partial", "cache/archives/partial", "etc"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        (self.folder / "state/status").touch()
+        (self.folder / "etc/sources.list").write_text(f"deb [signed-by={KEYRING}] {self.uri} {self.suite} main\n")
+        self.options += ["-o", f"Dir::State={self.folder}/state", "-o", f"Dir::State::status={self.folder}/state/status",
+                         "-o", f"Dir::Cache={self.folder}/cache", "-o", f"Dir::Etc={self.folder}/etc",
+                         "-o", f"APT::Architecture={arch}", "-o", f"APT::Architectures={arch}"]
+        if not list((self.folder / "state/lists").glob("*Packages*")):
+            self("apt-get", "update", "-qq")
+
+    @staticmethod
+    def _mirror():
+        """Where the machine gets its own Debian from, and which one."""
+        lines = sh("apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI) $(SUITE) $(CODENAME)",
+                   "Created-By: Packages").stdout.splitlines()
+        for origin, uri, *names in (line.split() for line in lines if len(line.split()) == 4):
+            if origin == "Debian" and "-" not in names[1] and "-" not in names[0]:
+                return uri, names[1]
+        raise Skip("apt knows no Debian archive: run apt-get update")
+
+    def __call__(self, *argv, **more):
         try:
-            sh("apt-get", "-o", "APT::Sandbox::User=root", "download", *packages, cwd=scratch)
+            return sh(argv[0], *self.options, *argv[1:], **more).stdout
         except subprocess.CalledProcessError as e:
-            raise Skip(f"cannot download {', '.join(packages)}: {e.stderr.strip()}") from e
-        for deb in pathlib.Path(scratch).glob("*.deb"):
-            sh("dpkg", "-x", deb, target)
+            raise Skip(f"{' '.join(map(str, argv))}: {(e.stderr or e.stdout).strip()[-300:]}") from e
+
+    def depends(self, package, pattern):
+        """The one package that a metapackage stands for."""
+        found = re.search(rf"Depends: ({pattern})", self("apt-cache", "depends", package))
+        if not found:
+            raise Skip(f"apt knows no {package}: run apt-get update")
+        return found[1]
+
+    def fetch(self, target, *packages):
+        """Unpacks packages into one tree, without installing them."""
+        print(f"lab: fetching {', '.join(packages)}", file=sys.stderr)
+        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+            self("apt-get", "download", *packages, cwd=scratch)
+            for deb in pathlib.Path(scratch).glob("*.deb"):
+                sh("dpkg", "-x", deb, target)
 
 
 class Kernel:
@@ -144,37 +186,45 @@ INIT = pathlib.Path(__file__).parent / "init.sh"
 class Debian(Kernel):
     """Debian's own kernel of this distribution."""
 
+    flavour, suffix, foreign = "amd64", "", False
+
     def __init__(self):
         need("apt-get", "dpkg", "cpio", "busybox", "modprobe")
-        depends = sh("apt-cache", "depends", f"linux-image-{self.arch}").stdout
-        found = re.search(r"Depends: (linux-image-(\S+))", depends)
-        if not found:
-            raise Skip(f"apt knows no linux-image-{self.arch}: run apt-get update")
-        package, release = found.groups()
+        self.archive = Archive(self.arch if self.foreign or self.suffix else None, self.suffix)
+        package = self.archive.depends(f"linux-image-{self.flavour}", r"linux-image-\d\S+")
+        release = package.removeprefix("linux-image-")
         tree = CACHE / release
         with locked():
             if not (tree / "done").exists():
                 shutil.rmtree(tree, ignore_errors=True)
-                fetch(tree, package)
+                self.archive.fetch(tree, package)
                 sh("depmod", "-b", tree, release)
                 (tree / "done").touch()
         super().__init__(release, tree, tree / f"boot/vmlinuz-{release}")
 
     def headers(self):
-        flavour = self.release.rsplit("-", 1)
-        common = f"{flavour[0]}-common"
-        kbuild = f"linux-kbuild-{'.'.join(self.release.split('.')[:2])}"
+        package = f"linux-headers-{self.release}"
         tree = CACHE / f"{self.release}-headers"
-        made = tree / f"usr/src/linux-headers-{self.release}"
+        made = tree / f"usr/src/{package}"
         with locked():
             if not (tree / "done").exists():
                 shutil.rmtree(tree, ignore_errors=True)
-                fetch(tree, f"linux-headers-{self.release}", f"linux-headers-{common}", kbuild)
+                common = self.archive.depends(package, r"linux-headers-\S+-common\S*")
+                self.archive.fetch(tree, package, common)
+                # These are programs, so they have to be this machine's.
+                (Archive() if self.foreign else self.archive).fetch(tree, re.search(
+                    r"Depends: (linux-kbuild-\S+)", self.archive("apt-cache", "depends", package))[1])
                 # It names its other half by where that would be installed.
                 makefile = made / "Makefile"
                 makefile.write_text(makefile.read_text().replace("/usr/src", str(tree / "usr/src")))
                 (tree / "done").touch()
         return made
+
+
+class Newer(Debian):
+    """The newest kernel that this Debian's backports have: for the module's build."""
+
+    suffix = "-backports"
 
 
 class Debug(Kernel):
@@ -203,7 +253,7 @@ class Debug(Kernel):
         need("make", "gcc", "flex", "bison", "bc")
         tarball = folder / "usr/src/linux-source-6.1.tar.xz"
         if not tarball.exists():
-            fetch(folder, "linux-source-6.1")
+            Archive().fetch(folder, "linux-source-6.1")
         source = folder / "linux-source-6.1"
         if not (source / "Makefile").exists():
             sh("tar", "-xJf", tarball, cwd=folder)
@@ -223,7 +273,7 @@ class Debug(Kernel):
         return self.built
 
 
-KINDS = {"amd64": Debian, "debug": Debug}
+KINDS = {"amd64": Debian, "debug": Debug, "backports": Newer}
 
 
 def chosen(**more):
