@@ -8,6 +8,7 @@
 #include <linux/fb.h>
 #include <linux/mm.h>
 #include <linux/version.h>
+#include <net/genetlink.h>
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 #define compat_class_create(name) class_create(name)
@@ -47,6 +48,16 @@
 #define compat_vm_flags_set(vma, flags) ((vma)->vm_flags |= (flags))
 #define compat_vm_flags_clear(vma, flags) ((vma)->vm_flags &= ~(flags))
 #endif
+
+/* The attributes of a dump's request. */
+static inline struct nlattr **compat_dump_attrs(struct netlink_callback *cb)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+	return genl_dumpit_info(cb)->info.attrs;
+#else
+	return genl_dumpit_info(cb)->attrs;
+#endif
+}
 
 /* What stands in a page table: found, and locked until done. */
 struct compat_pte {

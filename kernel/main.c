@@ -5,6 +5,7 @@
 
 #include <linux/genetlink.h>
 #include <linux/module.h>
+#include <net/genetlink.h>
 
 DEFINE_MUTEX(devns_mutex);
 

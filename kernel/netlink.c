@@ -382,7 +382,7 @@ static int source_dump(struct sk_buff *skb, struct netlink_callback *cb)
 static bool is_wanted(struct netlink_callback *cb,
 		      const struct devns_endpoint *ep)
 {
-	struct nlattr *const *attrs = genl_dumpit_info(cb)->attrs;
+	struct nlattr *const *attrs = compat_dump_attrs(cb);
 
 	if (attrs && attrs[DEVNS_A_ID] &&
 	    nla_get_u32(attrs[DEVNS_A_ID]) != ep->ns_id)

@@ -226,6 +226,9 @@ class Newer(Debian):
 
     suffix = "-backports"
 
+    def make_arguments(self):
+        return ["CONFIG_DEBUG_INFO_BTF_MODULES="]  # it takes a tool of its own
+
 
 class Debug(Kernel):
     """Debian's sources with debug.config: KASAN, lockdep, kmemleak and more. Built
