@@ -83,8 +83,16 @@ EOF
 make_check release build
 make_check sanitized build-san
 one analyzer tests/lint/analyze.sh build
-one demo env CELLS_BUILD=build /usr/bin/python3 tests/demo/demo.py --report "$logs/demo.json" --keep "$logs/demo"
-one demo-verified tests/demo/verify.sh "$logs/demo"
+demo() { CELLS_BUILD=build /usr/bin/python3 tests/demo/demo.py "${@:2}" --report "$logs/$1.json" --keep "$logs/$1-kept"; }
+one demo-native demo demo-native --native
+one demo-native-verified tests/demo/verify.sh "$logs/demo-native-kept"
+# Without an emulator it would be the same once more.
+if lacks=$(tests/lab/lab.py lacks); then
+	skips+=("demo on the emulated phone: $lacks")
+else
+	one demo demo demo
+	one demo-verified tests/demo/verify.sh "$logs/demo-kept"
+fi
 stage "e2e: real programs of build-san"
 suite e2e build-san tests/e2e "$@"
 stage "lab: on the emulated phone"

@@ -250,9 +250,9 @@ class Demo:
                 if (said["verdict"] == "allowed") != (row[vp] == "opens"):
                     raise Failed(f"explain says {vp} is {said['verdict']} on {cls}, but {node} {row[vp]}")
             rows.append(row)
-        print(f"     {'class':12}{'node':16}{'work':12}personal")
+        print(f"     {'class':12}{'node':20}{'work':12}personal")
         for r in rows:
-            print(f"     {r['class']:12}{r['node']:16}{r['work']:12}{r['personal']}")
+            print(f"     {r['class']:12}{r['node']:20}{r['work']:12}{r['personal']}")
         return rows
 
 

@@ -190,7 +190,8 @@ class Phone:
         self.console.touch()
         self.forgiven = len(self.console.read_text(errors="replace"))
         line = (f"console={self.kernel.console} panic=-1 loglevel=5 "
-                f"cells.guest={TOP}/tests/lab/guest.sh cells.modules={self.kernel.modules.parent} {append}")
+                f"cells.guest={TOP}/tests/lab/guest.sh cells.modules={self.kernel.modules.parent} "
+                f"{self.kernel.words()} {append}")
         argv = [*self.kernel.machine(), "-m", memory, "-no-reboot", "-display", "none", "-nodefaults",
                 "-kernel", self.kernel.image, "-initrd", self.kernel.initramfs(), "-append", line,
                 *DISPLAYS[display], "-device", "virtio-keyboard-pci", "-device", "virtio-tablet-pci",

@@ -20,6 +20,10 @@ mount -t tmpfs -o mode=755 memory /memory
 mkdir /memory/upper /memory/work
 mount -t overlay -o lowerdir=/host,upperdir=/memory/upper,workdir=/memory/work root /root
 mount -t devtmpfs dev /root/dev
+# A root that is not the host's has not its folders either.
+for more in $(word shares | tr , ' '); do
+	share "${more%%:*}" "/root${more#*:}"
+done
 guest=$(word guest)
 modules=$(word modules)
 init=$(word init)

@@ -164,6 +164,14 @@ class Kernel:
     def make_arguments(self):
         return []
 
+    def words(self):
+        """More for the kernel's command line."""
+        return ""
+
+    def programs(self):
+        """The folder of programs that run on it."""
+        return BUILD
+
     def module(self):
         """Builds devns.ko for this kernel, if the tree has one; answers its path."""
         if not (TOP / "kernel/Kbuild").exists():
@@ -230,6 +238,74 @@ class Newer(Debian):
         return ["CONFIG_DEBUG_INFO_BTF_MODULES="]  # it takes a tool of its own
 
 
+class Arm64(Debian):
+    """A phone with another processor: its root is a sysroot of Debian's packages, and
+    this tree, with programs built by a cross compiler, stands in it."""
+
+    arch = flavour = "arm64"
+    console, slow, foreign = "ttyAMA0", 2, True
+    host = "aarch64-linux-gnu"
+    GUEST = ("base-passwd base-files bash coreutils dash findutils grep sed mount libc-bin netbase python3 busybox-static iproute2 kmod util-linux procps e2fsprogs udev systemd dbus dbus-daemon "
+             "v4l-utils alsa-utils fbset evtest libc6-dev")
+
+    def __init__(self):
+        need("qemu-system-aarch64", "mmdebstrap", f"{self.host}-gcc")
+        super().__init__()
+        self.root = CACHE / "arm64-root"
+        with locked():
+            if not (self.root / "etc/cells-done").exists():
+                self._extract()
+
+    def _extract(self):
+        """Packages are unpacked and not set up: nothing of theirs runs here."""
+        print("lab: unpacking a root for arm64", file=sys.stderr)
+        shutil.rmtree(self.root, ignore_errors=True)
+        build = " ".join(re.findall(r"^build (.*)$", (TOP / "packages.txt").read_text(), re.M)).split()
+        include = [*self.GUEST.split(), *(p for p in build if p.startswith("lib") and p.endswith("-dev"))]
+        try:
+            sh("mmdebstrap", "--variant=extract", "--architectures=arm64", f"--include={','.join(include)}",
+               self.archive.suite, self.root, self.archive.uri)
+            for name in ("passwd", "group"):
+                shutil.copy(self.root / f"usr/share/base-passwd/{name}.master", self.root / f"etc/{name}")
+            sh("systemd-sysusers", f"--root={self.root}", TOP / "data/cells.sysusers.conf")
+            (self.root / "etc/cells-done").touch()
+        except subprocess.CalledProcessError as e:
+            raise Skip(f"a root for arm64: {e.stderr.strip()[-500:]}") from e
+
+    def busybox(self):
+        return self.root / "bin/busybox"
+
+    def make_arguments(self):
+        return ["ARCH=arm64", f"CROSS_COMPILE={self.host}-"]
+
+    def machine(self):
+        shares = {"host": self.root, "tree": TOP, "modules": self.tree}
+        argv = ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-accel", "tcg,thread=multi", "-smp", "2"]
+        for tag, path in shares.items():
+            argv += ["-virtfs", SHARE.format(path=path, tag=tag)]
+        return argv
+
+    def words(self):
+        return f"cells.shares=tree:{TOP},modules:{self.tree}"
+
+    def programs(self):
+        """Builds ours for it: the folder to name as CELLS_BUILD on the phone."""
+        folder = BUILD / "lab/arm64"
+        pkg = f"usr/lib/{self.host}/pkgconfig"
+        environment = dict(os.environ, PKG_CONFIG_SYSROOT_DIR=str(self.root),
+                           PKG_CONFIG_LIBDIR=f"{self.root}/{pkg}:{self.root}/usr/share/pkgconfig")
+        with locked():
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                if not (folder / "config.status").exists():
+                    sh(TOP / "configure", f"--host={self.host}", f"CC={self.host}-gcc --sysroot={self.root}",
+                       "--enable-werror", cwd=folder, env=environment)
+                sh("make", "-s", f"-j{os.cpu_count()}", "all", "lab", cwd=folder, env=environment)
+            except subprocess.CalledProcessError as e:
+                raise Failed(f"programs for arm64: {e.stdout[-1000:]}{e.stderr[-2000:]}") from e
+        return folder
+
+
 class Debug(Kernel):
     """Debian's sources with debug.config: KASAN, lockdep, kmemleak and more. Built
     once, which takes a quarter of an hour, and kept."""
@@ -276,7 +352,7 @@ class Debug(Kernel):
         return self.built
 
 
-KINDS = {"amd64": Debian, "debug": Debug, "backports": Newer}
+KINDS = {"amd64": Debian, "debug": Debug, "backports": Newer, "arm64": Arm64}
 
 
 def chosen(**more):

@@ -53,17 +53,32 @@ def tests(names, more):
                           cwd=kernel.TOP, check=False).returncode
 
 
+def lacks():
+    """Says what this machine lacks for an emulated phone; 1 if it lacks nothing."""
+    try:
+        kernel.chosen().machine()
+        return 1
+    except kernel.Skip as e:
+        print(e)
+        return 0
+
+
 def main():
     ap = argparse.ArgumentParser(prog="./run lab", description="Boots the emulated phone; without a command, a shell on it.")
     ap.add_argument("--shot", metavar="FILE.png", help="a picture of the screen when the command has ended")
     ap.add_argument("--key", action="append", default=[], metavar="A-B", help="press keys before the picture, as ctrl-alt-f1")
     ap.add_argument("--seconds", type=int, default=120, help="how long the command may take")
     ap.add_argument("--debug", action="store_true", help="with the debug kernel, built the first time")
+    ap.add_argument("--arch", choices=("amd64", "arm64"), default="amd64", help="the phone's processor")
     ap.add_argument("command", nargs="*", help="runs on the phone as root; 'test [NAME...]' runs tests/lab/test_NAME.py")
     args, rest = ap.parse_known_args()
     try:
         if args.debug:
             os.environ["CELLS_LAB_KERNEL"] = "debug"
+        elif args.arch != "amd64":
+            os.environ["CELLS_LAB_KERNEL"] = args.arch
+        if args.command == ["lacks"]:
+            return lacks()
         which = kernel.chosen(build=True) if args.debug else kernel.chosen()
         if args.command[:1] == ["test"]:
             return tests(args.command[1:], rest)
