@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/front.h"
 
+#include "cellsd/attention.h"
 #include "cellsd/host.h"
 #include "cellsd/leaf.h"
 #include "lib/auto.h"
@@ -236,6 +237,8 @@ int front_switch(struct host *h, struct vp *v, const char *cause,
 	int r;
 
 	*ret_ns = 0;
+	if (strcmp(cause, "user") == 0)
+		h->input_ns = clock_boot_ns();
 	if (from == v)
 		return 0;
 	if (v && v->run && v->run->cause)
@@ -250,10 +253,14 @@ int front_switch(struct host *h, struct vp *v, const char *cause,
 	h->watch.switched(h->watch.arg, from ? from->name : "",
 			  v ? v->name : "", h->roster->front_generation, cause,
 			  ns);
-	if (from)
+	if (from) {
 		h->watch.changed(h->watch.arg, from->name, from->state, cause);
-	if (v)
+		attention_tell(from, false);
+	}
+	if (v) {
 		h->watch.changed(h->watch.arg, v->name, v->state, cause);
+		attention_tell(v, true);
+	}
 	if (h->switched.n > 0)
 		h->watch.revoked(h->watch.arg, &h->switched, last - begin,
 				 cause);

@@ -7,9 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define NAME "secrets"
 #define FRESH ".new"
@@ -46,18 +49,25 @@ int handover_keep(int data, const void *secrets, size_t len, struct err *e)
 	return r;
 }
 
-/* Safe because the VP's root can put anything into its /run but a link that is
- * followed, and the file is new and its own. */
-static int open_folder(int run, uint32_t base, int *ret, struct err *e)
+/*
+ * Safe because no link and no mount is followed: whatever the VP's root put
+ * into its /run, what is opened is a folder of that very tmpfs.
+ */
+int handover_folder(int run, uint32_t base, int *ret, struct err *e)
 {
+	const struct open_how how = {
+		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+			   RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+	};
+
 	if (mkdirat(run, FOLDER, 0755) == 0) {
 		if (fchownat(run, FOLDER, base, base, AT_SYMLINK_NOFOLLOW) < 0)
 			return err_sys(e, errno, "make /run/" FOLDER);
 	} else if (errno != EEXIST) {
 		return err_sys(e, errno, "make /run/" FOLDER);
 	}
-	*ret = openat(run, FOLDER,
-		      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	*ret = (int)syscall(SYS_openat2, run, FOLDER, &how, sizeof(how));
 	return *ret < 0 ? err_sys(e, errno, "open /run/" FOLDER) : 0;
 }
 
@@ -74,7 +84,7 @@ int handover_give(int data, int run, uint32_t base, struct err *e)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "open " NAME);
 	r = io_read_fd(fd, NAME, HANDOVER_MAX, &text, &len, e);
 	if (r == 0)
-		r = open_folder(run, base, &dir, e);
+		r = handover_folder(run, base, &dir, e);
 	if (r == 0)
 		r = write_file(dir, NAME, 0400, base, text, len, e);
 	if (text)
@@ -86,7 +96,7 @@ int handover_dns(int run, uint32_t base, uint32_t server, struct err *e)
 {
 	auto_close int dir = -1;
 	char text[64];
-	int r = open_folder(run, base, &dir, e);
+	int r = handover_folder(run, base, &dir, e);
 
 	snprintf(text, sizeof(text), "nameserver %u.%u.%u.%u\n", server >> 24,
 		 server >> 16 & 255, server >> 8 & 255, server & 255);

@@ -17,6 +17,9 @@ struct err;
 /* Keeps them in the VP's data folder, durably; replaces those before. */
 int handover_keep(int data, const void *secrets, size_t len, struct err *e);
 
+/* Opens /run/cells of a VP, and makes it first if need be. */
+int handover_folder(int run, uint32_t base, int *ret, struct err *e);
+
 /*
  * Copies what is kept into the VP's /run, a tmpfs; `base` is its root. Nothing
  * kept is no error.

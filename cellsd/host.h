@@ -79,7 +79,8 @@ struct host {
 	uint32_t by_class; /* of these, with nodes that VPs open themselves */
 	struct vpdata *vpdata;
 	struct net *net;
-	bool has_combo; /* keys were pressed, to be acted on */
+	uint64_t input_ns; /* boot clock, of the user's last act; 0: none yet */
+	bool has_combo;	   /* keys were pressed, to be acted on */
 	uint32_t combo;
 	int stage, layers_dir, cgroup; /* folders */
 	sd_event_source *on_events, *on_flush, *on_hotplug, *on_settled;

@@ -5,6 +5,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	-DPROFILES='"$(pkgdatadir)/hardware.d"'
 %C%_libcellsd_a_SOURCES = \
 	%D%/audience.c %D%/audience.h \
+	%D%/attention.c %D%/attention.h \
 	%D%/backend.h \
 	%D%/birth.c %D%/birth.h \
 	%D%/burst.c %D%/burst.h \

@@ -7,9 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 /* The kernel explains itself in the file system context. */
@@ -64,6 +67,39 @@ int mnt_open(int dir, const char *path, uint64_t flags, int *ret, struct err *e)
 	if (fd < 0)
 		return err_sys(e, errno, "open /%s of the VP", path);
 	*ret = fd;
+	return 0;
+}
+
+/* Is the mount of that id a tmpfs, by the kernel's list for pid? */
+static bool is_tmpfs(pid_t pid, uint64_t id)
+{
+	char path[64], line[4096];
+	auto_fclose FILE *f = NULL;
+
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (strtoull(line, NULL, 10) == id)
+			return strstr(line, " - tmpfs ");
+	return false;
+}
+
+int mnt_open_tmpfs(pid_t pid, int dir, const char *path, int *ret,
+		   struct err *e)
+{
+	auto_close int fd = -1;
+	struct statx st;
+	int r = mnt_open(dir, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, &fd, e);
+
+	if (r < 0)
+		return r;
+	/* Asks the mount, not its file system. */
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID,
+		  &st) < 0)
+		return err_sys(e, errno, "look at /%s of the VP", path);
+	if (!is_tmpfs(pid, st.stx_mnt_id))
+		return err_sys(e, EMEDIUMTYPE, "open /%s of the VP", path);
+	*ret = steal_fd(fd);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #define CELLSD_MNT_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 struct err;
 
@@ -35,6 +36,14 @@ int mnt_cover(int mount, int place, const char *what, struct err *e);
 /* Opens dir/path without leaving dir and without links. */
 int mnt_open(int dir, const char *path, uint64_t flags, int *ret,
 	     struct err *e);
+
+/*
+ * Opens (O_PATH) the tmpfs that is mounted at dir/path in the mount namespace
+ * of pid. What else stands there is not touched, so that a file system which
+ * the VP serves itself cannot hold us: -EMEDIUMTYPE.
+ */
+int mnt_open_tmpfs(pid_t pid, int dir, const char *path, int *ret,
+		   struct err *e);
 
 /* umount2(MNT_DETACH) of dir/path, which nobody else can change. */
 void mnt_detach(int dir, const char *path);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/running.h"
 
+#include "cellsd/attention.h"
 #include "cellsd/birth.h"
 #include "cellsd/front.h"
 #include "cellsd/handover.h"
@@ -347,6 +348,8 @@ static int begin(struct host *h, struct vp *v, int data, struct err *e)
 	if (r == 0 && v->run->address)
 		r = handover_dns(tree.run, vp_base(v), v->run->address - 1, e);
 	if (r == 0)
+		r = attention_open(h, v, tree.run, e);
+	if (r == 0)
 		r = birth_finish(&b, e);
 	rootfs_sweep(h->stage);
 	if (r < 0)
@@ -470,6 +473,10 @@ void running_adopt(struct host *h, struct vp *v)
 
 	if (fd >= 0 &&
 	    mnt_open(fd, "dev", O_RDONLY | O_DIRECTORY, &run->dev, &e) < 0)
+		log_warning("%s", e.text);
+	/* A VP that mounted something of its own there has no socket. */
+	if (fd >= 0 && (mnt_open_tmpfs(f.pid, fd, "run", &run->dir, &e) < 0 ||
+			attention_open(h, v, run->dir, &e) < 0))
 		log_warning("%s", e.text);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/vp.h"
 
+#include "cellsd/attention.h"
 #include "lib/auto.h"
 #include "lib/box.h"
 #include "lib/err.h"
@@ -235,6 +236,7 @@ void vp_run_free(struct vp_run *r)
 	sd_event_source_disable_unref(r->on_empty);
 	sd_event_source_disable_unref(r->on_timeout);
 	sd_event_source_disable_unref(r->on_console);
+	attention_close(r->attention);
 	auto_closep(&r->leaf);
 	auto_closep(&r->pidfd);
 	auto_closep(&r->events);

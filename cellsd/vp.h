@@ -23,6 +23,7 @@
 #define VP_RANGE_LAST 65000
 
 typedef struct sd_event_source sd_event_source;
+struct attention;
 struct err;
 
 /* Where a VP may send to; host byte order, 0 is any protocol or port. */
@@ -79,7 +80,7 @@ struct vp_run {
 	pid_t pid;
 	char leaf_name[VP_LEAF_SIZE];
 	int leaf, pidfd, events, dev;
-	int dir;	  /* the VP's /run; -1 after a restart of the daemon */
+	int dir;	  /* the VP's /run; -1 if a restart did not find it */
 	int console, tty; /* master and slave side */
 	uint64_t since_ns;
 	uint32_t allowed; /* classes the kernel lets it open, a bit each */
@@ -87,7 +88,8 @@ struct vp_run {
 	size_t n_nodes;
 	unsigned int lacking; /* limits without a controller, LEAF_* */
 	uint32_t address;     /* in its network; 0: it has none */
-	const char *cause;    /* why it is being ended; NULL: it is not */
+	struct attention *attention;
+	const char *cause; /* why it is being ended; NULL: it is not */
 	sd_event_source *on_exit, *on_empty, *on_timeout, *on_console;
 };
 

@@ -351,6 +351,11 @@ EXTRA_DIST += %D%/lab/device.py %D%/lab/handset.py
 EXTRA_DIST += \
 	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/demo/demo.py %D%/e2e/test_image.py
 EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py
+noinst_PROGRAMS += %D%/e2e/ask
+%C%_e2e_ask_CFLAGS = -std=gnu11 -Wall -D_GNU_SOURCE -fno-sanitize=all
+%C%_e2e_ask_LDFLAGS = -static
+%C%_e2e_ask_LDADD =
+EXTRA_DIST += %D%/e2e/test_front.py
 EXTRA_DIST += %D%/e2e/test_net.py %D%/e2e/internet.py
 EXTRA_DIST += %D%/e2e/test_push.py
 EXTRA_DIST += %D%/e2e/office.py %D%/e2e/test_mgmtd.py %D%/e2e/test_openapi.py
