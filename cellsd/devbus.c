@@ -506,6 +506,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_SIGNAL("Changed", "sssas", 0),
 	SD_BUS_SIGNAL("Event", "stsuuusus", 0),
 	SD_BUS_SIGNAL("Revoked", "a(suuuu)ts", 0),
+	SD_BUS_SIGNAL("Idle", "s", 0),
 	SD_BUS_VTABLE_END,
 };
 
@@ -558,6 +559,12 @@ static int append_lacks(struct devbus *d, sd_bus_message *m, const char *vp)
 	for (size_t i = 0; r >= 0 && i < n; i++)
 		r = sd_bus_message_append(m, "s", names[i]);
 	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static void on_idle(void *arg, const char *vp)
+{
+	log_info("VP %s in front: no input for its idle-seconds", vp);
+	emit(arg, "Idle", "s", vp);
 }
 
 static void on_changed(void *arg, const char *vp, enum vpstate s,
@@ -646,7 +653,7 @@ int devbus_open(const struct host_options *o, struct devbus **ret,
 {
 	AUTO(devbus_closep) struct devbus *d = calloc(1, sizeof(*d));
 	struct host_watch watch = { on_switched, on_changed, on_event,
-				    on_revoked, d };
+				    on_revoked,	 on_idle,    d };
 	int r;
 
 	if (!d)

@@ -3,6 +3,7 @@
 
 #include "cellsd/attention.h"
 #include "cellsd/host.h"
+#include "cellsd/idle.h"
 #include "cellsd/leaf.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
@@ -227,6 +228,7 @@ void front_settle(struct host *h, const char *cause, struct host_revoked *ret,
 		log_error("%s", e.text);
 	search(h, old, r == 0, ret);
 	give(h, old, cause, ret_ns);
+	idle_arm(h->idle);
 }
 
 int front_switch(struct host *h, struct vp *v, const char *cause,
@@ -248,6 +250,7 @@ int front_switch(struct host *h, struct vp *v, const char *cause,
 	r = roster_set_front(h->roster, v, e);
 	if (r < 0)
 		return r;
+	idle_touch(h->idle);
 	front_settle(h, cause, &h->switched, &last);
 	ns = clock_mono_ns() - begin;
 	h->watch.switched(h->watch.arg, from ? from->name : "",

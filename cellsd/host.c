@@ -5,6 +5,7 @@
 #include "cellsd/handover.h"
 #include "cellsd/hardware.h"
 #include "cellsd/hotplug.h"
+#include "cellsd/idle.h"
 #include "cellsd/jail.h"
 #include "cellsd/layer.h"
 #include "cellsd/leaf.h"
@@ -244,6 +245,10 @@ int host_open(const struct host_options *o, const struct host_watch *w,
 	if (r == 0)
 		r = listen_to(h, e);
 	if (r == 0)
+		r = idle_new(h, &h->idle, e);
+	if (r == 0)
+		idle_watch(h->idle);
+	if (r == 0)
 		r = resume(h, e);
 	if (r < 0)
 		return r;
@@ -259,6 +264,7 @@ void host_close(struct host *h)
 	sd_event_source_disable_unref(h->on_flush);
 	sd_event_source_disable_unref(h->on_hotplug);
 	sd_event_source_disable_unref(h->on_settled);
+	idle_free(h->idle);
 	roster_free(h->roster);
 	hardware_free(h->hardware);
 	if (h->backend)

@@ -19,6 +19,7 @@
 
 struct err;
 struct hardware;
+struct idle;
 struct jail;
 struct layers;
 struct profile;
@@ -44,6 +45,7 @@ struct host_watch {
 		      const char *cause);
 	void (*revoked)(void *arg, const struct host_revoked *r, uint64_t ns,
 			const char *cause);
+	void (*idle)(void *arg, const char *vp);
 	void *arg;
 };
 
@@ -78,6 +80,7 @@ struct host {
 	uint32_t present;  /* classes that have hardware, a bit each */
 	uint32_t by_class; /* of these, with nodes that VPs open themselves */
 	struct vpdata *vpdata;
+	struct idle *idle;
 	struct net *net;
 	uint64_t input_ns; /* boot clock, of the user's last act; 0: none yet */
 	bool has_combo;	   /* keys were pressed, to be acted on */

@@ -3,6 +3,7 @@
 
 #include "cellsd/hardware.h"
 #include "cellsd/host.h"
+#include "cellsd/idle.h"
 #include "cellsd/rootfs.h"
 #include "lib/auto.h"
 #include "lib/err.h"
@@ -163,6 +164,7 @@ static int on_settled(sd_event_source *s, uint64_t usec, void *arg)
 	}
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		hotplug_refresh(h, h->roster->vp[i]);
+	idle_watch(h->idle);
 	return 0;
 }
 

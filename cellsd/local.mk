@@ -28,6 +28,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/host.c %D%/host.h \
 	%D%/hardware.c %D%/hardware.h \
 	%D%/hotplug.c %D%/hotplug.h \
+	%D%/idle.c %D%/idle.h \
 	%D%/jail.c %D%/jail.h \
 	%D%/journal.c %D%/journal.h \
 	%D%/label.c %D%/label.h \

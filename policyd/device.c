@@ -564,6 +564,7 @@ static int listen_bus(struct device *d)
 		{ "Changed", observe_on_changed },
 		{ "Event", observe_on_event },
 		{ "Revoked", observe_on_revoked },
+		{ "Idle", observe_on_idle },
 	};
 	int r;
 

@@ -3,6 +3,7 @@
 
 #include "lib/auto.h"
 #include "lib/class.h"
+#include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/text.h"
@@ -14,6 +15,7 @@
 #include "policyd/policyd.h"
 #include "policyd/target.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* ---- states of VPs */
@@ -119,6 +121,29 @@ int observe_on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 		log_error("note state of %s: %s", vp, e.text);
 	else if (told)
 		policyd_pending(p, "receipts");
+	return 0;
+}
+
+/* Nobody touched the VP in front for longer than its config allows. */
+int observe_on_idle(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	struct policyd *p = arg;
+	char text[DOC_ID_SIZE + 64], hex[2 * HASH_SIZE + 1], id[DOC_ID_SIZE];
+	uint8_t digest[HASH_SIZE];
+	const char *vp;
+	struct err e;
+
+	if (sd_bus_message_read(m, "s", &vp) < 0 ||
+	    !held_config(&p->force, vp) ||
+	    command_expects(p, vp, RECEIPT_LOCKED))
+		return 0;
+	/* Told again for want of an answer, it is another order. */
+	snprintf(text, sizeof(text), "%s %" PRIu64, vp, clock_boot_ns());
+	hash_sha256(text, strlen(text), digest);
+	text_hex(digest, HASH_SIZE, hex);
+	snprintf(id, sizeof(id), "idle-%.32s", hex);
+	if (command_rule(p, id, DOC_LOCK, vp, "idle", &e) < 0)
+		log_error("idle rule of '%s': %s", vp, e.text);
 	return 0;
 }
 

@@ -17,6 +17,7 @@ struct policyd;
 
 /* Signals; arg is the struct policyd. */
 int observe_on_switched(sd_bus_message *m, void *arg, sd_bus_error *unused);
+int observe_on_idle(sd_bus_message *m, void *arg, sd_bus_error *unused);
 int observe_on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused);
 int observe_on_event(sd_bus_message *m, void *arg, sd_bus_error *unused);
 int observe_on_revoked(sd_bus_message *m, void *arg, sd_bus_error *unused);

@@ -261,16 +261,16 @@ static void passcodes_wipe(struct passcodes *p)
 static int read_passcodes(struct ctl *c, struct passcodes *p, struct err *e)
 {
 	bool in = c->password_stdin;
-	int r = ctlsecret_read("Passcode (Enter: there is none): ", in, p->old,
-			       &p->old_len, e);
+	int r = ctlsecret_maybe("Passcode (Enter: there is none): ", in, p->old,
+				&p->old_len, e);
 
 	if (r == 0)
-		r = ctlsecret_read("New passcode (Enter: none any more): ", in,
-				   p->fresh, &p->fresh_len, e);
+		r = ctlsecret_maybe("New passcode (Enter: none any more): ", in,
+				    p->fresh, &p->fresh_len, e);
 	if (r < 0 || in)
 		return r;
-	r = ctlsecret_read("The new one again: ", in, p->again, &p->again_len,
-			   e);
+	r = ctlsecret_maybe("The new one again: ", in, p->again, &p->again_len,
+			    e);
 	if (r == 0 && strcmp(p->fresh, p->again) != 0)
 		return err_set(e, EINVAL, "the two are not the same");
 	return r;

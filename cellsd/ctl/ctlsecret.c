@@ -54,11 +54,17 @@ static int ask(const char *prompt, bool echo, char ret[CTLSECRET_MAX],
 	return r;
 }
 
+int ctlsecret_maybe(const char *prompt, bool from_stdin,
+		    char ret[CTLSECRET_MAX], size_t *ret_len, struct err *e)
+{
+	return from_stdin ? read_line(STDIN_FILENO, ret, ret_len, e)
+			  : ask(prompt, false, ret, ret_len, e);
+}
+
 int ctlsecret_read(const char *prompt, bool from_stdin, char ret[CTLSECRET_MAX],
 		   size_t *ret_len, struct err *e)
 {
-	int r = from_stdin ? read_line(STDIN_FILENO, ret, ret_len, e)
-			   : ask(prompt, false, ret, ret_len, e);
+	int r = ctlsecret_maybe(prompt, from_stdin, ret, ret_len, e);
 
 	if (r == 0 && *ret_len == 0)
 		r = err_set(e, EINVAL, "the password is empty");

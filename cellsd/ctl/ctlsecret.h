@@ -17,6 +17,10 @@ struct err;
 int ctlsecret_read(const char *prompt, bool from_stdin, char ret[CTLSECRET_MAX],
 		   size_t *ret_len, struct err *e);
 
+/* The same where an empty answer is one. */
+int ctlsecret_maybe(const char *prompt, bool from_stdin,
+		    char ret[CTLSECRET_MAX], size_t *ret_len, struct err *e);
+
 /* Does the user type exactly `word` at the terminal? -ECANCELED: no. */
 int ctlsecret_confirm(const char *question, const char *word, struct err *e);
 

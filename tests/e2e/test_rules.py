@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+import escrow
+import forge
 import harness
 from busclient import BusClient, Failed
 from scene import Scene
@@ -136,3 +138,98 @@ def test_reset_wipes_and_forgets(scene):
     scene.snapshots = 0
     scene.server.receipts.clear()
     scene.publish()
+
+
+def test_idle_vp_in_front_is_locked(scene):
+    scene.publish(work=scene.config("work", on_boot=True, lock={"idle-seconds": 2}))
+    before = scene.server.last_seq()
+    scene.phone.ctl("switch", "personal")
+    time.sleep(2.5)
+    assert not [r for r in scene.server.receipts if r["type"] == "locked"]
+    scene.phone.ctl("switch", "work")
+    receipt = scene.server.receipt(type="locked", vp="work", after=before)
+    assert receipt["details"]["cause"] == "idle" and receipt["details"]["keys"] == 1
+    assert scene.list()["personal"]["state"] == "background"
+    scene.unlock("work", after=before)
+    scene.server.receipt(type="unlocked", vp="work", after=before)
+
+
+def passcode(scene, *lines, verb="unlock"):
+    r = scene.phone.ctl(verb, "work", "--password-stdin", stdin="".join(f"{line}\n" for line in lines), check=False)
+    return r.returncode, r.stderr
+
+
+def test_passcode_locks_and_unlocks(scene):
+    before = scene.server.last_seq()
+    assert passcode(scene, "", "abc", verb="passcode")[0] == 1, "too short"
+    assert passcode(scene, "", "correct horse", verb="passcode") == (0, "")
+    assert scene.list()["work"]["slots"] == "passcode recovery"
+    code, text = passcode(scene, "wrong horse", "another horse", verb="passcode")
+    assert code == 1 and "does not fit" in text
+    scene.command("lock", "work")
+    scene.server.receipt(type="locked", vp="work", after=before)
+    code, text = passcode(scene, "wrong horse")
+    assert code == 1 and "does not fit" in text
+    assert passcode(scene, "correct horse") == (0, "")
+    scene.server.receipt(type="unlocked", vp="work", after=before)
+    assert scene.phone.status()["locked_out"]["passcode"] == {}
+    # After a start of the machine there is no key; the organisation's resets the passcode.
+    before = scene.server.last_seq()
+    scene.command("lock", "work")
+    scene.server.receipt(type="locked", vp="work", after=before)
+    scene.unlock("work", after=before)
+    scene.server.receipt(type="unlocked", vp="work", after=before)
+    assert scene.list()["work"]["slots"] == "device recovery"
+
+
+def test_wrong_passcodes_wait_and_wipe_at_the_limit(scene):
+    work = scene.config("work", on_boot=True, lock={"attempts": 4, "then": "wipe"})
+    scene.publish(work=work)
+    assert passcode(scene, "", "correct horse", verb="passcode") == (0, "")
+    before = scene.server.last_seq()
+    scene.command("lock", "work")
+    scene.server.receipt(type="locked", vp="work", after=before)
+    for _ in range(3):
+        assert "does not fit" in passcode(scene, "wrong")[1]
+    for restart in (False, True):
+        if restart:
+            scene.phone.policyd.restart()
+            harness.until(lambda: "cellsd is not there" not in passcode(scene, "wrong")[1])
+        assert "wrong tries" in passcode(scene, "correct horse")[1]
+    scene.world.move_clock(wall=40)
+    assert "does not fit" in passcode(scene, "wrong")[1]
+    receipt = scene.server.receipt(type="wiped", vp="work", after=before)
+    assert receipt["details"]["cause"] == "attempts" and receipt["details"]["slots"] == 2
+    assert scene.list()["personal"]["state"] in ("background", "foreground")
+
+
+def test_secrets_come_with_the_config_password(scene):
+    password = forge.Password("correct horse battery staple")
+    work = scene.config("work", on_boot=True, password=password, secrets=b"wifi=swordfish\n")
+    scene.publish(work=work)
+    harness.until(lambda: scene.list()["work"]["state"] in ("background", "foreground"))
+    show = ("cat", "/run/cells/secrets")
+    assert scene.run_in("work", *show, check=False).returncode != 0
+    scene.phone.ctl("unlock-config", "work", "--password-stdin", stdin="correct horse battery staple\n")
+    harness.until(lambda: scene.run_in("work", *show, check=False).stdout == "wifi=swordfish\n")
+    scene.phone.cellsd.restart()
+    harness.until(lambda: scene.list().get("work", {}).get("state") in ("background", "foreground"))
+    before = scene.server.last_seq()
+    for action, done in (("stop", "stopped"), ("start", "started")):
+        scene.command(action, "work")
+        scene.server.receipt(type=done, vp="work", after=before)
+    assert scene.run_in("work", *show).stdout == "wifi=swordfish\n"
+
+
+def test_a_key_sealed_to_another_device_is_refused(scene):
+    before = scene.server.last_seq()
+    scene.command("lock", "work")
+    details = scene.server.receipt(type="locked", vp="work", after=before)["details"]
+    key = escrow.recover(scene.org.recovery.key, "work", details)
+    for sealed in (escrow.seal_to(scene.device, "personal", key), bytes(145), b"x"):
+        before = scene.server.last_seq()
+        scene.refused("err.password", scene.command("unlock", "work", sealed_key=sealed), before)
+    before = scene.server.last_seq()
+    scene.refused("err.password", scene.command("unlock", "work",
+                                                sealed_key=escrow.seal_to(scene.device, "work", bytes(64))), before)
+    assert scene.list()["work"]["state"] == "locked"

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/idle.h"
+
+#include "cellsd/hardware.h"
+#include "cellsd/host.h"
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/log.h"
+
+#include <cells/class.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#define NODES_MAX 32
+#define INPUT_MAJOR 13
+#define SECOND_NS UINT64_C(1000000000)
+/* After input, nobody looks at more of it for so long. */
+#define PAUSE_USEC 500000
+#define AGAIN_USEC (5 * 1000000)
+#define TELL_MAX 3
+
+struct idle {
+	struct host *h;
+	uint64_t since_ns; /* boot */
+	unsigned int told, n;
+	sd_event_source *timer, *pause, *node[NODES_MAX];
+};
+
+uint64_t idle_since(const struct idle *i)
+{
+	return i->since_ns;
+}
+
+static void sleep_for(sd_event_source *s, uint64_t usec)
+{
+	sd_event_source_set_time_relative(s, usec);
+	sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+/* How long until the VP in front counts as idle; UINT64_MAX: never. */
+static uint64_t remaining_ns(const struct idle *i, const struct vp *front)
+{
+	uint64_t limit, past = clock_boot_ns() - i->since_ns;
+
+	if (!front || front->conf.idle_seconds == 0)
+		return UINT64_MAX;
+	limit = front->conf.idle_seconds * SECOND_NS;
+	return past < limit ? limit - past : 0;
+}
+
+void idle_arm(struct idle *i)
+{
+	uint64_t ns;
+
+	if (!i)
+		return;
+	ns = remaining_ns(i, roster_front(i->h->roster));
+	if (ns == UINT64_MAX)
+		sd_event_source_set_enabled(i->timer, SD_EVENT_OFF);
+	else
+		sleep_for(i->timer, ns / 1000 + 1);
+}
+
+void idle_touch(struct idle *i)
+{
+	if (!i)
+		return;
+	i->since_ns = clock_boot_ns();
+	i->told = 0;
+}
+
+static void on_locked(void *arg, const struct err *e)
+{
+	if (e)
+		log_error("lock an idle VP: %s", e->text);
+}
+
+static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct idle *i = arg;
+	struct vp *front = roster_front(i->h->roster);
+	struct err e;
+
+	if (remaining_ns(i, front) > 0) {
+		idle_arm(i);
+		return 0;
+	}
+	sleep_for(i->timer, AGAIN_USEC);
+	if (i->told++ < TELL_MAX) {
+		i->h->watch.idle(i->h->watch.arg, front->name);
+		return 0;
+	}
+	/* Nobody heard it. */
+	if (host_lock(i->h, front, on_locked, NULL, &e) < 0)
+		on_locked(NULL, &e);
+	return 0;
+}
+
+/* ---- input */
+
+static void set_nodes(struct idle *i, int state)
+{
+	for (unsigned int k = 0; k < i->n; k++)
+		sd_event_source_set_enabled(i->node[k], state);
+}
+
+/* What came is thrown away, unread by anybody. */
+static int on_input(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct idle *i = arg;
+	char waste[4096];
+	ssize_t n;
+
+	do
+		n = read(fd, waste, sizeof(waste));
+	while (n > 0);
+	explicit_bzero(waste, sizeof(waste));
+	idle_touch(i);
+	if (n < 0 && errno != EAGAIN) {
+		sd_event_source_set_enabled(s, SD_EVENT_OFF);
+		return 0;
+	}
+	set_nodes(i, SD_EVENT_OFF);
+	sleep_for(i->pause, PAUSE_USEC);
+	return 0;
+}
+
+static int on_pause(sd_event_source *s, uint64_t usec, void *arg)
+{
+	set_nodes(arg, SD_EVENT_ON);
+	return 0;
+}
+
+static void forget_nodes(struct idle *i)
+{
+	while (i->n > 0)
+		sd_event_source_disable_unref(i->node[--i->n]);
+}
+
+static void watch_node(struct idle *i, const char *name)
+{
+	char path[160];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/%s", name);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0) {
+		log_debug("watch %s: %s", path, strerror(errno));
+		return;
+	}
+	if (sd_event_add_io(i->h->options.loop, &i->node[i->n], fd, EPOLLIN,
+			    on_input, i) < 0) {
+		close(fd);
+		return;
+	}
+	sd_event_source_set_io_fd_own(i->node[i->n], true);
+	i->n++;
+}
+
+void idle_watch(struct idle *i)
+{
+	size_t n;
+	const struct backend_node *found = hardware_nodes(i->h->hardware, &n);
+
+	forget_nodes(i);
+	for (size_t k = 0; k < n && i->n < NODES_MAX; k++)
+		if (found[k].classes >> CELLS_CLASS_INPUT & 1 &&
+		    !found[k].block && found[k].major == INPUT_MAJOR)
+			watch_node(i, found[k].name);
+}
+
+int idle_new(struct host *h, struct idle **ret, struct err *e)
+{
+	struct idle *i = calloc(1, sizeof(*i));
+	sd_event *loop = h->options.loop;
+	int r;
+
+	if (!i)
+		return err_oom(e, "watch for input");
+	i->h = h;
+	i->since_ns = clock_boot_ns();
+	r = sd_event_add_time_relative(loop, &i->timer, CLOCK_BOOTTIME, 0, 0,
+				       on_timer, i);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(i->timer, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time_relative(loop, &i->pause, CLOCK_MONOTONIC,
+					       0, 0, on_pause, i);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(i->pause, SD_EVENT_OFF);
+	if (r < 0) {
+		idle_free(i);
+		return err_sys(e, -r, "watch for input");
+	}
+	*ret = i;
+	return 0;
+}
+
+void idle_free(struct idle *i)
+{
+	if (!i)
+		return;
+	forget_nodes(i);
+	sd_event_source_disable_unref(i->timer);
+	sd_event_source_disable_unref(i->pause);
+	free(i);
+}

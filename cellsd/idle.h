@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How long nobody has touched the device: by the input nodes of the hardware
+ * (linux/input.h), of which only that something came is taken note of, and by
+ * switches. A VP in front longer without than its idle-seconds is told of; the
+ * policy daemon locks it, with a receipt. If that does not happen, it is locked
+ * here.
+ */
+#ifndef CELLSD_IDLE_H
+#define CELLSD_IDLE_H
+
+#include <stdint.h>
+
+struct err;
+struct host;
+struct idle;
+
+int idle_new(struct host *h, struct idle **ret, struct err *e);
+void idle_free(struct idle *i);
+
+/* The hardware was listed anew: watches its input nodes. */
+void idle_watch(struct idle *i);
+
+/* Somebody was here just now: a switch by the user. NULL is no error. */
+void idle_touch(struct idle *i);
+/* Another VP is in front, or its config has changed. NULL is no error. */
+void idle_arm(struct idle *i);
+
+/* CLOCK_BOOTTIME of the last touch. */
+uint64_t idle_since(const struct idle *i);
+
+#endif
