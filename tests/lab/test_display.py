@@ -116,6 +116,20 @@ def test_a_picture_of_the_host_comes_back(phone, two):
     phone.run("echo 1 >/sys/class/vtconsole/vtcon1/bind")
 
 
+def test_the_console_does_not_come_back_with_the_power(phone, two):
+    """After a suspend the driver wakes the console, whoever is in front. What the driver does is done by hand here,
+    since the phone's root would not survive a suspend; the end of a suspend is real."""
+    if phone.run("test -w /sys/power/pm_test", check=False).rc:
+        pytest.skip("the kernel has no test of suspending")
+    two.paint("one", two.one, 1, "map")
+    two.to(two.one)
+    phone.run("printf 'a line\n' >/dev/tty1; echo 0 >/sys/class/graphics/fb0/state; printf 'more\n' >/dev/tty1; sleep 0.3")
+    assert phone.screen().different(expected(two, two.one, 1))
+    phone.run("echo freezer >/sys/power/pm_test; echo freeze >/sys/power/state; echo none >/sys/power/pm_test")
+    phone.run("printf 'and more\n' >/dev/tty1; sleep 0.3")
+    same(phone.screen(), expected(two, two.one, 1))
+
+
 def test_pan_is_kept_for_each(phone, two):
     two.paint("one", two.one, 1, "map", 0)
     two.paint("one", two.one, 2, "map", 1)
