@@ -7,7 +7,7 @@
  * Locks, outer first:
  *   devns_mutex        every change: namespaces, sources, policy, foreground
  *   > a kind's locks   it orders its own drawing, events, writes
- *   > audit_mutex      one order of numbers and messages (audit.c)
+ *   > audit_mutex      one order of numbers and messages (events.c)
  * and, of pass-through endpoints (endpoint.c, mapping.c):
  *   mmap_lock, devns_mutex > endpoint's faults > page-table locks
  *   anything > endpoint's lock, a leaf, and a spin lock
@@ -95,7 +95,7 @@ struct devns_endpoint {
 	atomic64_t calls;
 	atomic64_t revokes;
 
-	/* Denials that no event has told yet; see audit.c. */
+	/* Denials that no event has told yet; see events.c. */
 	struct delayed_work deny_work;
 	spinlock_t deny_lock;
 	u32 deny_count;
@@ -204,7 +204,7 @@ int devns_node_add(struct devns_endpoint *ep, struct device *parent,
 void devns_node_del(struct devns_endpoint *ep);
 bool devns_node_is_ours(const struct device *dev);
 
-/* audit.c */
+/* events.c */
 void devns_audit_open(struct devns_endpoint *ep);
 void devns_audit_close(struct devns_endpoint *ep);
 /* One denied operation of the current task. */

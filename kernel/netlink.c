@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The generic netlink family: parses requests, answers, dumps. Each op has a
+ * The generic netlink family: parses requests. Each op has a
  * policy of its own, so an attribute that an op does not know is refused, by
  * name. Everything runs under devns_mutex; the family's ops run in parallel
  * with other families (a revocation may wait).
  */
-#include "compat.h"
+#include "answer.h"
 #include "devns.h"
 
 #include <linux/kdev_t.h>
@@ -19,11 +19,6 @@
 	| ((u32)(shared) << CELLS_CLASS_##sym)
 static const u32 shared_classes = 0 CELLS_CLASSES(SHARED_BIT);
 #undef SHARED_BIT
-
-#define MSG_SIZE 512
-/* Of one namespace's nest of cuts. */
-#define CUT_SIZE (6 * nla_total_size(sizeof(u32)))
-#define RIGHTS_SIZE (CELLS_CLASS_COUNT * 4 * nla_total_size(sizeof(u32)))
 
 static int fail(struct genl_info *info, u32 attr, int err, const char *why)
 {
@@ -41,205 +36,6 @@ static int need(struct genl_info *info, u32 attr)
 	if (info->extack)
 		info->extack->_msg = "an attribute is missing";
 	return GENL_REQ_ATTR_CHECK(info, attr) ? -EINVAL : 0;
-}
-
-/* ---- answers */
-
-struct reply {
-	struct sk_buff *skb;
-	void *head;
-};
-
-static int reply_new(struct reply *r, struct genl_info *info, size_t size)
-{
-	r->skb = genlmsg_new(size, GFP_KERNEL);
-	if (!r->skb)
-		return -ENOMEM;
-	r->head = genlmsg_put_reply(r->skb, info, &devns_family, 0,
-				    info->genlhdr->cmd);
-	if (r->head)
-		return 0;
-	nlmsg_free(r->skb);
-	return -EMSGSIZE;
-}
-
-static int reply_send(struct reply *r, struct genl_info *info, int err)
-{
-	if (err) {
-		nlmsg_free(r->skb);
-		return err;
-	}
-	genlmsg_end(r->skb, r->head);
-	return genlmsg_reply(r->skb, info);
-}
-
-static int put_u64(struct sk_buff *skb, int attr, u64 value)
-{
-	return nla_put_u64_64bit(skb, attr, value, DEVNS_A_PAD);
-}
-
-static int put_devt(struct sk_buff *skb, dev_t devt)
-{
-	if (!devt)
-		return 0;
-	return nla_put_u32(skb, DEVNS_A_MAJOR, MAJOR(devt))
-		       ?: nla_put_u32(skb, DEVNS_A_MINOR, MINOR(devt));
-}
-
-static int put_right(struct sk_buff *skb, u32 cls, struct cells_right right)
-{
-	struct nlattr *nest = nla_nest_start(skb, DEVNS_A_RIGHT);
-
-	if (!nest || nla_put_u32(skb, DEVNS_A_CLASS, cls) ||
-	    nla_put_u8(skb, DEVNS_A_USE, right.use) ||
-	    nla_put_u8(skb, DEVNS_A_BLOCK, right.block))
-		return -EMSGSIZE;
-	nla_nest_end(skb, nest);
-	return 0;
-}
-
-/* What it does not name is none, as in POLICY_SET. */
-static int put_rights(struct sk_buff *skb, const struct devns *ns)
-{
-	struct nlattr *nest = nla_nest_start(skb, DEVNS_A_RIGHTS);
-	u32 cls;
-	int err = nest ? 0 : -EMSGSIZE;
-
-	for (cls = 0; !err && cls < CELLS_CLASS_COUNT; cls++)
-		if (ns->rights[cls].use || ns->rights[cls].block)
-			err = put_right(skb, cls, ns->rights[cls]);
-	if (!err)
-		nla_nest_end(skb, nest);
-	return err;
-}
-
-static int put_ns(struct sk_buff *skb, const struct devns *ns)
-{
-	const struct devns_endpoint *ep;
-	u32 handles = 0, mappings = 0;
-
-	list_for_each_entry(ep, &ns->endpoints, in_ns)
-	{
-		handles += atomic_read(&ep->handles);
-		mappings += atomic_read(&ep->mappings);
-	}
-	return nla_put_u32(skb, DEVNS_A_ID, ns->id) ?:
-	       nla_put_string(skb, DEVNS_A_NAME, ns->name) ?:
-	       nla_put_u32(skb, DEVNS_A_HANDLES, handles) ?:
-	       nla_put_u32(skb, DEVNS_A_MAPPINGS, mappings) ?:
-	       put_u64(skb, DEVNS_A_GENERATION, devns_generation) ?:
-	       put_rights(skb, ns) ?:
-	       (ns == devns_active ? nla_put_flag(skb, DEVNS_A_ACTIVE) : 0);
-}
-
-static int put_source(struct sk_buff *skb, const struct devns_source *s)
-{
-	return nla_put_u32(skb, DEVNS_A_SOURCE, s->id) ?:
-	       nla_put_u32(skb, DEVNS_A_CLASSES, s->classes) ?:
-	       nla_put_u32(skb, DEVNS_A_KIND, s->kind) ?:
-	       nla_put_string(skb, DEVNS_A_NODE, s->node) ?:
-	       put_devt(skb, s->devt);
-}
-
-static int put_endpoint(struct sk_buff *skb, const struct devns_endpoint *ep)
-{
-	return nla_put_u32(skb, DEVNS_A_ID, ep->ns_id) ?:
-	       nla_put_u32(skb, DEVNS_A_SOURCE, ep->source->id) ?:
-	       nla_put_u32(skb, DEVNS_A_CLASSES, ep->classes) ?:
-	       nla_put_u32(skb, DEVNS_A_KIND, ep->source->kind) ?:
-	       nla_put_string(skb, DEVNS_A_NODE, ep->node) ?:
-	       put_devt(skb, ep->devt) ?:
-	       nla_put_u8(skb, DEVNS_A_ALLOWED, ep->allowed) ?:
-	       nla_put_u32(skb, DEVNS_A_HANDLES, atomic_read(&ep->handles)) ?:
-	       nla_put_u32(skb, DEVNS_A_MAPPINGS, atomic_read(&ep->mappings));
-}
-
-static int put_stat(struct sk_buff *skb, const struct devns_endpoint *ep)
-{
-	return nla_put_u32(skb, DEVNS_A_ID, ep->ns_id) ?:
-	       nla_put_u32(skb, DEVNS_A_SOURCE, ep->source->id) ?:
-	       nla_put_string(skb, DEVNS_A_NODE, ep->node) ?:
-	       nla_put_u32(skb, DEVNS_A_HANDLES, atomic_read(&ep->handles)) ?:
-	       nla_put_u32(skb, DEVNS_A_MAPPINGS, atomic_read(&ep->mappings)) ?:
-	       put_u64(skb, DEVNS_A_OPENS, atomic64_read(&ep->opens)) ?:
-	       put_u64(skb, DEVNS_A_DENIALS, atomic64_read(&ep->denials)) ?:
-	       put_u64(skb, DEVNS_A_CALLS, atomic64_read(&ep->calls)) ?:
-	       put_u64(skb, DEVNS_A_REVOKES, atomic64_read(&ep->revokes));
-}
-
-static int put_cut(struct sk_buff *skb, u32 id, u32 cls,
-		   const struct devns_cut *cut)
-{
-	struct nlattr *nest = nla_nest_start(skb, DEVNS_A_CUT);
-
-	if (!nest || nla_put_u32(skb, DEVNS_A_ID, id) ||
-	    nla_put_u32(skb, DEVNS_A_CLASS, cls) ||
-	    nla_put_u32(skb, DEVNS_A_HANDLES, cut->handles) ||
-	    nla_put_u32(skb, DEVNS_A_MAPPINGS, cut->mappings) ||
-	    nla_put_u32(skb, DEVNS_A_KILLED, cut->killed))
-		return -EMSGSIZE;
-	nla_nest_end(skb, nest);
-	return 0;
-}
-
-static bool was_cut(const struct devns_cut *cut)
-{
-	return cut->handles || cut->mappings;
-}
-
-/* How many namespaces and classes were cut; the latter to be put in. */
-static size_t cuts_size(void)
-{
-	const struct devns *ns;
-	size_t size = 0;
-	u32 cls;
-
-	list_for_each_entry(ns, &devns_list, link)
-	{
-		for (cls = 0; cls < CELLS_CLASS_COUNT; cls++)
-			if (was_cut(&ns->cuts[cls]))
-				size += CUT_SIZE;
-		size += nla_total_size(0);
-	}
-	return size;
-}
-
-static int put_cuts_of(struct sk_buff *skb, const struct devns *ns)
-{
-	struct nlattr *nest = NULL;
-	u32 cls;
-
-	for (cls = 0; cls < CELLS_CLASS_COUNT; cls++) {
-		if (!was_cut(&ns->cuts[cls]))
-			continue;
-		if (!nest)
-			nest = nla_nest_start(skb, DEVNS_A_CUTS);
-		if (!nest || put_cut(skb, ns->id, cls, &ns->cuts[cls]))
-			return -EMSGSIZE;
-	}
-	if (nest)
-		nla_nest_end(skb, nest);
-	return 0;
-}
-
-/* What a change of policy or foreground did; it is done, whatever happens. */
-static int reply_change(struct genl_info *info, u64 start)
-{
-	u64 took = ktime_get_ns() - start;
-	const struct devns *ns;
-	struct reply r;
-	int err;
-
-	err = reply_new(&r, info, MSG_SIZE + cuts_size());
-	if (err)
-		return err;
-	err = nla_put_u32(r.skb, DEVNS_A_ID,
-			  devns_active ? devns_active->id : 0) ?:
-	      put_u64(r.skb, DEVNS_A_GENERATION, devns_generation) ?:
-	      put_u64(r.skb, DEVNS_A_TOOK, took);
-	list_for_each_entry(ns, &devns_list, link) if (!err) err =
-		put_cuts_of(r.skb, ns);
-	return reply_send(&r, info, err);
 }
 
 /* ---- namespaces */
@@ -264,7 +60,7 @@ static bool name_is_valid(const char *name)
 static int ns_add(struct sk_buff *skb, struct genl_info *info)
 {
 	struct devns *ns;
-	struct reply r;
+	struct devns_reply r;
 	const char *name;
 	int err;
 
@@ -275,7 +71,7 @@ static int ns_add(struct sk_buff *skb, struct genl_info *info)
 	if (!name_is_valid(name))
 		return fail(info, DEVNS_A_NAME, -EINVAL,
 			    "a name has a-z, 0-9 and . _ - only");
-	err = reply_new(&r, info, MSG_SIZE);
+	err = devns_reply_new(&r, info, DEVNS_MSG_SIZE);
 	if (err)
 		return err;
 	NL_SET_BAD_ATTR(info->extack, info->attrs[DEVNS_A_NAME]);
@@ -284,7 +80,7 @@ static int ns_add(struct sk_buff *skb, struct genl_info *info)
 	if (!err)
 		err = nla_put_u32(r.skb, DEVNS_A_ID, ns->id);
 	mutex_unlock(&devns_mutex);
-	return reply_send(&r, info, err);
+	return devns_reply_send(&r, info, err);
 }
 
 static int ns_del(struct sk_buff *skb, struct genl_info *info)
@@ -305,136 +101,19 @@ static int ns_del(struct sk_buff *skb, struct genl_info *info)
 static int ns_get(struct sk_buff *skb, struct genl_info *info)
 {
 	struct devns *ns;
-	struct reply r;
+	struct devns_reply r;
 	int err;
 
 	err = need(info, DEVNS_A_ID)
-		      ?: reply_new(&r, info, MSG_SIZE + RIGHTS_SIZE);
+		      ?: devns_reply_new(&r, info,
+					 DEVNS_MSG_SIZE + DEVNS_RIGHTS_SIZE);
 	if (err)
 		return err;
 	mutex_lock(&devns_mutex);
 	ns = ns_of(info);
-	err = ns ? put_ns(r.skb, ns) : -ENOENT;
+	err = ns ? devns_put_ns(r.skb, ns) : -ENOENT;
 	mutex_unlock(&devns_mutex);
-	return reply_send(&r, info, err);
-}
-
-/* ---- dumps: cb->args[0] and [1] are where the last part ended */
-
-static void *dump_put(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd)
-{
-	return genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
-			   &devns_family, NLM_F_MULTI, cmd);
-}
-
-/* Answers whether the message is whole; else it is taken back. */
-static bool dump_end(struct sk_buff *skb, void *head, int err)
-{
-	if (!head)
-		return false;
-	if (err) {
-		genlmsg_cancel(skb, head);
-		return false;
-	}
-	genlmsg_end(skb, head);
-	return true;
-}
-
-static int ns_dump(struct sk_buff *skb, struct netlink_callback *cb)
-{
-	struct devns *ns;
-	void *head;
-
-	mutex_lock(&devns_mutex);
-	list_for_each_entry(ns, &devns_list, link)
-	{
-		if (ns->id <= cb->args[0])
-			continue;
-		head = dump_put(skb, cb, DEVNS_CMD_NS_GET);
-		if (!dump_end(skb, head, head ? put_ns(skb, ns) : 0))
-			break;
-		cb->args[0] = ns->id;
-	}
-	mutex_unlock(&devns_mutex);
-	return skb->len;
-}
-
-static int source_dump(struct sk_buff *skb, struct netlink_callback *cb)
-{
-	struct devns_source *s;
-	void *head;
-	long n = 0;
-
-	mutex_lock(&devns_mutex);
-	list_for_each_entry(s, &devns_sources, link)
-	{
-		if (n++ < cb->args[0])
-			continue;
-		head = dump_put(skb, cb, DEVNS_CMD_DEVICE_GET);
-		if (!dump_end(skb, head, head ? put_source(skb, s) : 0))
-			break;
-		cb->args[0] = n;
-	}
-	mutex_unlock(&devns_mutex);
-	return skb->len;
-}
-
-static bool is_wanted(struct netlink_callback *cb,
-		      const struct devns_endpoint *ep)
-{
-	struct nlattr *const *attrs = compat_dump_attrs(cb);
-
-	if (attrs && attrs[DEVNS_A_ID] &&
-	    nla_get_u32(attrs[DEVNS_A_ID]) != ep->ns_id)
-		return false;
-	return !attrs || !attrs[DEVNS_A_SOURCE] ||
-	       nla_get_u32(attrs[DEVNS_A_SOURCE]) == ep->source->id;
-}
-
-static int
-endpoints_dump(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd,
-	       int (*put)(struct sk_buff *skb, const struct devns_endpoint *ep))
-{
-	struct devns_endpoint *ep;
-	struct devns *ns;
-	void *head;
-	long n;
-
-	mutex_lock(&devns_mutex);
-	list_for_each_entry(ns, &devns_list, link)
-	{
-		if (ns->id < cb->args[0])
-			continue;
-		if (ns->id > cb->args[0])
-			cb->args[1] = 0;
-		cb->args[0] = ns->id;
-		n = 0;
-		list_for_each_entry(ep, &ns->endpoints, in_ns)
-		{
-			if (n++ < cb->args[1])
-				continue;
-			if (is_wanted(cb, ep)) {
-				head = dump_put(skb, cb, cmd);
-				if (!dump_end(skb, head,
-					      head ? put(skb, ep) : 0))
-					goto full;
-			}
-			cb->args[1] = n;
-		}
-	}
-full:
-	mutex_unlock(&devns_mutex);
-	return skb->len;
-}
-
-static int endpoint_dump(struct sk_buff *skb, struct netlink_callback *cb)
-{
-	return endpoints_dump(skb, cb, DEVNS_CMD_ENDPOINT_GET, put_endpoint);
-}
-
-static int stat_dump(struct sk_buff *skb, struct netlink_callback *cb)
-{
-	return endpoints_dump(skb, cb, DEVNS_CMD_STAT_GET, put_stat);
+	return devns_reply_send(&r, info, err);
 }
 
 /* ---- sources */
@@ -492,10 +171,11 @@ static int parse_source(struct genl_info *info, struct devns_source *want)
 static int source_add(struct sk_buff *skb, struct genl_info *info)
 {
 	struct devns_source want = {}, *s;
-	struct reply r;
+	struct devns_reply r;
 	int err;
 
-	err = parse_source(info, &want) ?: reply_new(&r, info, MSG_SIZE);
+	err = parse_source(info, &want)
+		      ?: devns_reply_new(&r, info, DEVNS_MSG_SIZE);
 	if (err)
 		return err;
 	mutex_lock(&devns_mutex);
@@ -503,7 +183,7 @@ static int source_add(struct sk_buff *skb, struct genl_info *info)
 	if (!err)
 		err = nla_put_u32(r.skb, DEVNS_A_SOURCE, s->id);
 	mutex_unlock(&devns_mutex);
-	return reply_send(&r, info, err);
+	return devns_reply_send(&r, info, err);
 }
 
 static struct devns_source *source_of(struct genl_info *info)
@@ -534,17 +214,18 @@ static int source_del(struct sk_buff *skb, struct genl_info *info)
 static int source_get(struct sk_buff *skb, struct genl_info *info)
 {
 	struct devns_source *s;
-	struct reply r;
+	struct devns_reply r;
 	int err;
 
-	err = need(info, DEVNS_A_SOURCE) ?: reply_new(&r, info, MSG_SIZE);
+	err = need(info, DEVNS_A_SOURCE)
+		      ?: devns_reply_new(&r, info, DEVNS_MSG_SIZE);
 	if (err)
 		return err;
 	mutex_lock(&devns_mutex);
 	s = source_of(info);
-	err = s ? put_source(r.skb, s) : -ENOENT;
+	err = s ? devns_put_source(r.skb, s) : -ENOENT;
 	mutex_unlock(&devns_mutex);
-	return reply_send(&r, info, err);
+	return devns_reply_send(&r, info, err);
 }
 
 /* ---- policy and foreground */
@@ -650,7 +331,7 @@ static int policy_set(struct sk_buff *skb, struct genl_info *info)
 		err = read_rights(info);
 	if (!err) {
 		devns_policy_set(generation);
-		err = reply_change(info, start);
+		err = devns_reply_change(info, start);
 	}
 	mutex_unlock(&devns_mutex);
 	return err;
@@ -676,7 +357,7 @@ static int active_set(struct sk_buff *skb, struct genl_info *info)
 	}
 	if (!err) {
 		devns_activate(ns);
-		err = reply_change(info, start);
+		err = devns_reply_change(info, start);
 	}
 	mutex_unlock(&devns_mutex);
 	return err;
@@ -728,15 +409,15 @@ POLICY(active_set_policy) = {
 static const struct genl_ops ops[] = {
 	OP(NS_ADD, ns_add_policy, .doit = ns_add),
 	OP(NS_DEL, ns_policy, .doit = ns_del),
-	OP(NS_GET, ns_policy, .doit = ns_get, .dumpit = ns_dump),
+	OP(NS_GET, ns_policy, .doit = ns_get, .dumpit = devns_ns_dump),
 	OP(DEVICE_ADD, source_add_policy, .doit = source_add),
 	OP(DEVICE_DEL, source_policy, .doit = source_del),
 	OP(DEVICE_GET, source_policy, .doit = source_get,
-	   .dumpit = source_dump),
-	OP(ENDPOINT_GET, endpoint_policy, .dumpit = endpoint_dump),
+	   .dumpit = devns_source_dump),
+	OP(ENDPOINT_GET, endpoint_policy, .dumpit = devns_endpoint_dump),
 	OP(POLICY_SET, policy_set_policy, .doit = policy_set),
 	OP(ACTIVE_SET, active_set_policy, .doit = active_set),
-	OP(STAT_GET, endpoint_policy, .dumpit = stat_dump),
+	OP(STAT_GET, endpoint_policy, .dumpit = devns_stat_dump),
 };
 
 static const struct genl_multicast_group groups[] = {

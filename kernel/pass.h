@@ -25,7 +25,7 @@
 
 struct devns_handle;
 
-/* What a kind adds to the rules that hold for all devices (filter.c). */
+/* What a kind adds to the rules that hold for all devices (ioctls.c). */
 struct devns_filter {
 	/* 0, or why this one is refused. */
 	int (*ioctl)(struct devns_endpoint *ep, unsigned int cmd,
@@ -130,7 +130,7 @@ int devns_mapping_mmap(struct file *file, struct vm_area_struct *vma);
 /* Closes what the driver has mapped for a handle, for ever. */
 void devns_mapping_close(struct devns_handle *h);
 
-/* filter.c */
+/* ioctls.c */
 int devns_filter_ioctl(const struct devns_passthrough *p, unsigned int cmd,
 		       unsigned long arg);
 

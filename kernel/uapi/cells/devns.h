@@ -33,8 +33,8 @@ enum devns_cmd {
 	/* ID. Cuts what is open; of the active one: the host becomes active. */
 	DEVNS_CMD_NS_DEL,
 	/*
-	 * ID, or dump -> ID, NAME, HANDLES, MAPPINGS, ACTIVE, GENERATION, RIGHTS
-	 * (CLASS, USE, BLOCK of each that is not none).
+	 * ID, or dump -> ID, NAME, HANDLES, MAPPINGS, ACTIVE, GENERATION,
+	 * RIGHTS (CLASS, USE, BLOCK of each that is not none).
 	 */
 	DEVNS_CMD_NS_GET,
 	/*
