@@ -79,8 +79,7 @@ int devns_put_ns(struct sk_buff *skb, const struct devns *ns)
 	const struct devns_endpoint *ep;
 	u32 handles = 0, mappings = 0;
 
-	list_for_each_entry(ep, &ns->endpoints, in_ns)
-	{
+	list_for_each_entry (ep, &ns->endpoints, in_ns) {
 		handles += atomic_read(&ep->handles);
 		mappings += atomic_read(&ep->mappings);
 	}
@@ -155,8 +154,7 @@ static size_t cuts_size(void)
 	size_t size = 0;
 	u32 cls;
 
-	list_for_each_entry(ns, &devns_list, link)
-	{
+	list_for_each_entry (ns, &devns_list, link) {
 		for (cls = 0; cls < CELLS_CLASS_COUNT; cls++)
 			if (was_cut(&ns->cuts[cls]))
 				size += CUT_SIZE;
@@ -197,8 +195,9 @@ int devns_reply_change(struct genl_info *info, u64 start)
 			  devns_active ? devns_active->id : 0) ?:
 	      put_u64(r.skb, DEVNS_A_GENERATION, devns_generation) ?:
 	      put_u64(r.skb, DEVNS_A_TOOK, took);
-	list_for_each_entry(ns, &devns_list, link) if (!err) err =
-		put_cuts_of(r.skb, ns);
+	list_for_each_entry (ns, &devns_list, link)
+		if (!err)
+			err = put_cuts_of(r.skb, ns);
 	return devns_reply_send(&r, info, err);
 }
 
@@ -229,8 +228,7 @@ int devns_ns_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	void *head;
 
 	mutex_lock(&devns_mutex);
-	list_for_each_entry(ns, &devns_list, link)
-	{
+	list_for_each_entry (ns, &devns_list, link) {
 		if (ns->id <= cb->args[0])
 			continue;
 		head = dump_put(skb, cb, DEVNS_CMD_NS_GET);
@@ -249,8 +247,7 @@ int devns_source_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	long n = 0;
 
 	mutex_lock(&devns_mutex);
-	list_for_each_entry(s, &devns_sources, link)
-	{
+	list_for_each_entry (s, &devns_sources, link) {
 		if (n++ < cb->args[0])
 			continue;
 		head = dump_put(skb, cb, DEVNS_CMD_DEVICE_GET);
@@ -284,16 +281,14 @@ endpoints_dump(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd,
 	long n;
 
 	mutex_lock(&devns_mutex);
-	list_for_each_entry(ns, &devns_list, link)
-	{
+	list_for_each_entry (ns, &devns_list, link) {
 		if (ns->id < cb->args[0])
 			continue;
 		if (ns->id > cb->args[0])
 			cb->args[1] = 0;
 		cb->args[0] = ns->id;
 		n = 0;
-		list_for_each_entry(ep, &ns->endpoints, in_ns)
-		{
+		list_for_each_entry (ep, &ns->endpoints, in_ns) {
 			if (n++ < cb->args[1])
 				continue;
 			if (is_wanted(cb, ep)) {

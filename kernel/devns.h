@@ -130,10 +130,14 @@ struct devns_kind_ops {
 	void (*endpoint_free)(struct devns_endpoint *ep);
 	/* The verdict turned: nothing new begins after this. Does not wait. */
 	void (*deny)(struct devns_endpoint *ep);
-	/* Waits for what was under way, until `end` (jiffies); tells what it
-	 * cut. */
+	/*
+	 * Waits for what was under way, until `end` (jiffies); tells what it
+	 * cut. Of all that are denied at once; then finish waits for what drain
+	 * has begun, so that they do it side by side.
+	 */
 	void (*drain)(struct devns_endpoint *ep, unsigned long end,
 		      struct devns_cut *cut);
+	void (*finish)(struct devns_endpoint *ep);
 	void (*allow)(struct devns_endpoint *ep);
 	/*
 	 * The foreground moves; NULL is the host. All sources leave before the

@@ -70,8 +70,9 @@ struct devns_endpoint *devns_endpoint_of(const struct devns_source *s,
 {
 	struct devns_endpoint *ep;
 
-	list_for_each_entry(ep, &s->endpoints,
-			    in_source) if (ep->ns == ns) return ep;
+	list_for_each_entry (ep, &s->endpoints, in_source)
+		if (ep->ns == ns)
+			return ep;
 	return NULL;
 }
 
@@ -187,8 +188,7 @@ void devns_pass_deny(struct devns_endpoint *ep)
 	p->cut.mappings = atomic_read(&ep->mappings);
 	p->cut.handles = 0;
 	devns_call_poke(p);
-	list_for_each_entry(h, &p->open, link)
-	{
+	list_for_each_entry (h, &p->open, link) {
 		p->cut.handles++;
 		wake_up_poll(&h->wait, EPOLLERR | EPOLLHUP);
 		kill_fasync(&h->fasync, SIGIO, POLL_HUP);
@@ -207,8 +207,7 @@ static void close_all(struct devns_passthrough *p)
 	struct devns_handle *h, *tmp;
 
 	spin_lock(&p->lock);
-	list_for_each_entry_safe(h, tmp, &p->open, link)
-	{
+	list_for_each_entry_safe (h, tmp, &p->open, link) {
 		if (h->closing)
 			continue;
 		h->closing = true;
@@ -219,7 +218,6 @@ static void close_all(struct devns_passthrough *p)
 	if (!list_empty(&p->closing))
 		queue_work(devns_wq, &p->close_work);
 	spin_unlock(&p->lock);
-	flush_work(&p->close_work);
 }
 
 void devns_pass_drain(struct devns_endpoint *ep, unsigned long end,
@@ -231,6 +229,11 @@ void devns_pass_drain(struct devns_endpoint *ep, unsigned long end,
 	cut->killed = devns_call_drain(p, end);
 	if (p->cuts)
 		close_all(p);
+}
+
+void devns_pass_finish(struct devns_endpoint *ep)
+{
+	flush_work(&ep->pass->close_work);
 }
 
 void devns_pass_allow(struct devns_endpoint *ep)
@@ -251,6 +254,7 @@ void devns_pass_del(struct devns_endpoint *ep)
 	p->gone = true;
 	spin_unlock(&p->lock);
 	close_all(p);
+	flush_work(&p->close_work);
 }
 
 static int cut_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
@@ -270,6 +274,7 @@ const struct devns_kind_ops devns_kind_cut = {
 	.endpoint_free = devns_pass_free,
 	.deny = devns_pass_deny,
 	.drain = devns_pass_drain,
+	.finish = devns_pass_finish,
 	.allow = devns_pass_allow,
 };
 
@@ -280,5 +285,6 @@ const struct devns_kind_ops devns_kind_suspend = {
 	.endpoint_free = devns_pass_free,
 	.deny = devns_pass_deny,
 	.drain = devns_pass_drain,
+	.finish = devns_pass_finish,
 	.allow = devns_pass_allow,
 };

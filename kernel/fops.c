@@ -246,8 +246,9 @@ static bool is_bridged(const struct devns_handle *h,
 {
 	const struct bridge *b;
 
-	list_for_each_entry(b, &h->bridges,
-			    link) if (b->queue == queue) return true;
+	list_for_each_entry (b, &h->bridges, link)
+		if (b->queue == queue)
+			return true;
 	return false;
 }
 
@@ -294,8 +295,7 @@ void devns_bridge_del(struct devns_handle *h)
 	spin_lock(&h->bridge_lock);
 	list_splice_init(&h->bridges, &old);
 	spin_unlock(&h->bridge_lock);
-	list_for_each_entry_safe(b, tmp, &old, link)
-	{
+	list_for_each_entry_safe (b, tmp, &old, link) {
 		/* As epoll: a queue that says POLLFREE lasts for RCU. */
 		rcu_read_lock();
 		queue = smp_load_acquire(&b->queue);
@@ -427,7 +427,9 @@ const struct file_operations *devns_fops_get(u32 ops)
 	struct table *t;
 
 	mutex_lock(&tables_lock);
-	list_for_each_entry(t, &tables, link) if (t->ops == ops) goto found;
+	list_for_each_entry (t, &tables, link)
+		if (t->ops == ops)
+			goto found;
 	t = kzalloc(sizeof(*t), GFP_KERNEL);
 	if (!t) {
 		mutex_unlock(&tables_lock);
@@ -445,7 +447,8 @@ void devns_fops_exit(void)
 {
 	struct table *t, *tmp;
 
-	list_for_each_entry_safe(t, tmp, &tables, link) kfree(t);
+	list_for_each_entry_safe (t, tmp, &tables, link)
+		kfree(t);
 	INIT_LIST_HEAD(&tables);
 }
 

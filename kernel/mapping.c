@@ -250,8 +250,7 @@ void devns_mapping_close(struct devns_handle *h)
 	struct map *m;
 
 	mutex_lock(&h->maps_lock);
-	list_for_each_entry(m, &h->maps, link)
-	{
+	list_for_each_entry (m, &h->maps, link) {
 		if (m->dead)
 			continue;
 		atomic_sub(m->areas, &h->pass->ep->mappings);

@@ -74,7 +74,7 @@ static void mapped_pages_drawn(struct fb_info *info, struct list_head *pages)
 
 	if (list_empty(pages))
 		return;
-	list_for_each_entry(ref, pages, list)
+	list_for_each_entry (ref, pages, list)
 		add_dirty(fb, ref->offset, ref->offset + PAGE_SIZE);
 	mod_delayed_work(system_wq, &fb->draw, 0);
 }

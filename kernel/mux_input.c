@@ -479,6 +479,7 @@ const struct devns_kind_ops devns_kind_input = {
 	.endpoint_free = devns_pass_free,
 	.deny = mux_deny,
 	.drain = devns_pass_drain,
+	.finish = devns_pass_finish,
 	.allow = mux_allow,
 	.leave = mux_leave,
 	.enter = mux_enter,

@@ -290,8 +290,7 @@ static int read_rights(struct genl_info *info)
 	struct devns *ns;
 	int left, rest, err;
 
-	list_for_each_entry(ns, &devns_list, link)
-	{
+	list_for_each_entry (ns, &devns_list, link) {
 		ns->named = 0;
 		memset(ns->next, 0, sizeof(ns->next));
 	}
@@ -304,8 +303,7 @@ static int read_rights(struct genl_info *info)
 					  info->extack);
 		if (err)
 			return err;
-		nla_for_each_nested(right, table, rest)
-		{
+		nla_for_each_nested (right, table, rest) {
 			err = read_right(right, info->extack);
 			if (err)
 				return err;

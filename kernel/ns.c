@@ -17,7 +17,9 @@ struct devns *devns_find(u32 id)
 {
 	struct devns *ns;
 
-	list_for_each_entry(ns, &devns_list, link) if (ns->id == id) return ns;
+	list_for_each_entry (ns, &devns_list, link)
+		if (ns->id == id)
+			return ns;
 	return NULL;
 }
 
@@ -25,8 +27,9 @@ struct devns *devns_find_name(const char *name)
 {
 	struct devns *ns;
 
-	list_for_each_entry(ns, &devns_list,
-			    link) if (!strcmp(ns->name, name)) return ns;
+	list_for_each_entry (ns, &devns_list, link)
+		if (!strcmp(ns->name, name))
+			return ns;
 	return NULL;
 }
 
@@ -37,8 +40,7 @@ static u32 free_id(struct list_head **before)
 	u32 id = 1;
 
 	*before = &devns_list;
-	list_for_each_entry(ns, &devns_list, link)
-	{
+	list_for_each_entry (ns, &devns_list, link) {
 		if (ns->id != id) {
 			*before = &ns->link;
 			break;
@@ -75,8 +77,7 @@ int devns_add(const char *name, struct devns **ret, struct netlink_ext_ack *ack)
 	}
 	strscpy(ns->name, name, sizeof(ns->name));
 	INIT_LIST_HEAD(&ns->endpoints);
-	list_for_each_entry(s, &devns_sources, link)
-	{
+	list_for_each_entry (s, &devns_sources, link) {
 		err = devns_endpoint_add(ns, s, ack);
 		if (err)
 			goto undo;
@@ -85,7 +86,7 @@ int devns_add(const char *name, struct devns **ret, struct netlink_ext_ack *ack)
 	*ret = ns;
 	return 0;
 undo:
-	list_for_each_entry_safe(ep, tmp, &ns->endpoints, in_ns)
+	list_for_each_entry_safe (ep, tmp, &ns->endpoints, in_ns)
 		devns_endpoint_del(ep);
 	kfree(ns);
 	module_put(THIS_MODULE);
@@ -99,7 +100,7 @@ void devns_del(struct devns *ns)
 	if (ns == devns_active)
 		devns_activate(NULL);
 	devns_revoke_ns(ns);
-	list_for_each_entry_safe(ep, tmp, &ns->endpoints, in_ns)
+	list_for_each_entry_safe (ep, tmp, &ns->endpoints, in_ns)
 		devns_endpoint_del(ep);
 	list_del(&ns->link);
 	kfree(ns);

@@ -384,7 +384,8 @@ static int pm_event(struct notifier_block *nb, unsigned long event, void *data)
 	if (event != PM_POST_SUSPEND && event != PM_POST_HIBERNATION)
 		return NOTIFY_DONE;
 	mutex_lock(&panels_lock);
-	list_for_each_entry(p, &panels, link) resumed(p);
+	list_for_each_entry (p, &panels, link)
+		resumed(p);
 	mutex_unlock(&panels_lock);
 	return NOTIFY_OK;
 }

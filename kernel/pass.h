@@ -98,6 +98,7 @@ void devns_pass_free(struct devns_endpoint *ep);
 void devns_pass_deny(struct devns_endpoint *ep);
 void devns_pass_drain(struct devns_endpoint *ep, unsigned long end,
 		      struct devns_cut *cut);
+void devns_pass_finish(struct devns_endpoint *ep);
 void devns_pass_allow(struct devns_endpoint *ep);
 void devns_handle_free(struct kref *ref);
 

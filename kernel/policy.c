@@ -59,7 +59,7 @@ static void forget_cuts(void)
 {
 	struct devns *ns;
 
-	list_for_each_entry(ns, &devns_list, link)
+	list_for_each_entry (ns, &devns_list, link)
 		memset(ns->cuts, 0, sizeof(ns->cuts));
 }
 
@@ -71,30 +71,39 @@ static void deny(struct devns_endpoint *ep, struct list_head *denied)
 	list_add_tail(&ep->changing, denied);
 }
 
+static void tell_cut(struct devns_endpoint *ep, const struct devns *front,
+		     const struct devns_cut *cut)
+{
+	u32 cls = denying_class(ep, front);
+
+	if (!cut->handles && !cut->mappings)
+		return;
+	/* One that is revoked whatever its rights: of its first class. */
+	if (cls == CELLS_CLASS_COUNT)
+		cls = __ffs(ep->classes);
+	ep->ns->cuts[cls].handles += cut->handles;
+	ep->ns->cuts[cls].mappings += cut->mappings;
+	ep->ns->cuts[cls].killed += cut->killed;
+	atomic64_inc(&ep->revokes);
+	devns_audit_revoke(ep, cut, NULL);
+}
+
 static void drain(struct list_head *denied, const struct devns *front)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(DRAIN_MS);
 	struct devns_endpoint *ep, *tmp;
 
-	list_for_each_entry_safe(ep, tmp, denied, changing)
-	{
+	list_for_each_entry (ep, denied, changing) {
 		struct devns_cut cut = {};
-		u32 cls = denying_class(ep, front);
 
-		list_del(&ep->changing);
 		if (ep->ops->drain)
 			ep->ops->drain(ep, end, &cut);
-		if (!cut.handles && !cut.mappings)
-			continue;
-		/* One that is revoked whatever its rights: of its first class.
-		 */
-		if (cls == CELLS_CLASS_COUNT)
-			cls = __ffs(ep->classes);
-		ep->ns->cuts[cls].handles += cut.handles;
-		ep->ns->cuts[cls].mappings += cut.mappings;
-		ep->ns->cuts[cls].killed += cut.killed;
-		atomic64_inc(&ep->revokes);
-		devns_audit_revoke(ep, &cut, NULL);
+		tell_cut(ep, front, &cut);
+	}
+	list_for_each_entry_safe (ep, tmp, denied, changing) {
+		list_del(&ep->changing);
+		if (ep->ops->finish)
+			ep->ops->finish(ep);
 	}
 }
 
@@ -105,11 +114,13 @@ static void move_foreground(struct devns *front)
 
 	if (front == old)
 		return;
-	list_for_each_entry(s, &devns_sources, link) if (s->ops->leave)
-		s->ops->leave(s, devns_endpoint_of(s, old));
+	list_for_each_entry (s, &devns_sources, link)
+		if (s->ops->leave)
+			s->ops->leave(s, devns_endpoint_of(s, old));
 	devns_active = front;
-	list_for_each_entry(s, &devns_sources, link) if (s->ops->enter)
-		s->ops->enter(s, devns_endpoint_of(s, front));
+	list_for_each_entry (s, &devns_sources, link)
+		if (s->ops->enter)
+			s->ops->enter(s, devns_endpoint_of(s, front));
 }
 
 static void apply(struct devns *front)
@@ -119,21 +130,20 @@ static void apply(struct devns *front)
 	struct devns *ns;
 
 	forget_cuts();
-	list_for_each_entry(ns, &devns_list, link) list_for_each_entry(
-		ep, &ns->endpoints,
-		in_ns) if (ep->allowed && !devns_verdict(ep, front))
-		deny(ep, &denied);
+	list_for_each_entry (ns, &devns_list, link)
+		list_for_each_entry (ep, &ns->endpoints, in_ns)
+			if (ep->allowed && !devns_verdict(ep, front))
+				deny(ep, &denied);
 	drain(&denied, front);
 	move_foreground(front);
-	list_for_each_entry(ns, &devns_list, link)
-		list_for_each_entry(ep, &ns->endpoints, in_ns)
-	{
-		if (ep->allowed || !devns_verdict(ep, front))
-			continue;
-		ep->allowed = true;
-		if (ep->ops->allow)
-			ep->ops->allow(ep);
-	}
+	list_for_each_entry (ns, &devns_list, link)
+		list_for_each_entry (ep, &ns->endpoints, in_ns) {
+			if (ep->allowed || !devns_verdict(ep, front))
+				continue;
+			ep->allowed = true;
+			if (ep->ops->allow)
+				ep->ops->allow(ep);
+		}
 }
 
 void devns_policy_apply(void)
@@ -147,8 +157,7 @@ void devns_policy_set(u64 generation)
 	u32 cls;
 
 	devns_generation = generation;
-	list_for_each_entry(ns, &devns_list, link)
-	{
+	list_for_each_entry (ns, &devns_list, link) {
 		for (cls = 0; cls < CELLS_CLASS_COUNT; cls++) {
 			if (ns->rights[cls].use == ns->next[cls].use &&
 			    ns->rights[cls].block == ns->next[cls].block)
@@ -176,8 +185,9 @@ void devns_revoke_ns(struct devns *ns)
 	struct devns_endpoint *ep;
 	LIST_HEAD(denied);
 
-	list_for_each_entry(ep, &ns->endpoints, in_ns) if (ep->allowed)
-		deny(ep, &denied);
+	list_for_each_entry (ep, &ns->endpoints, in_ns)
+		if (ep->allowed)
+			deny(ep, &denied);
 	drain(&denied, devns_active);
 }
 
@@ -186,7 +196,8 @@ void devns_revoke_source(struct devns_source *s)
 	struct devns_endpoint *ep;
 	LIST_HEAD(denied);
 
-	list_for_each_entry(ep, &s->endpoints, in_source) if (ep->allowed)
-		deny(ep, &denied);
+	list_for_each_entry (ep, &s->endpoints, in_source)
+		if (ep->allowed)
+			deny(ep, &denied);
 	drain(&denied, devns_active);
 }

@@ -17,7 +17,9 @@ struct devns_source *devns_source_find(u32 id)
 {
 	struct devns_source *s;
 
-	list_for_each_entry(s, &devns_sources, link) if (s->id == id) return s;
+	list_for_each_entry (s, &devns_sources, link)
+		if (s->id == id)
+			return s;
 	return NULL;
 }
 
@@ -26,8 +28,7 @@ static int refuse_twin(const struct devns_source *want,
 {
 	struct devns_source *s;
 
-	list_for_each_entry(s, &devns_sources, link)
-	{
+	list_for_each_entry (s, &devns_sources, link) {
 		if (!strcmp(s->node, want->node)) {
 			NL_SET_ERR_MSG(ack, "a source has this node already");
 			return -EEXIST;
@@ -134,8 +135,7 @@ int devns_source_add(const struct devns_source *want, struct devns_source **ret,
 		err = ops->source_add(s, ack);
 	if (err)
 		goto undo;
-	list_for_each_entry(ns, &devns_list, link)
-	{
+	list_for_each_entry (ns, &devns_list, link) {
 		err = devns_endpoint_add(ns, s, ack);
 		if (err)
 			goto undo_endpoints;
@@ -147,7 +147,7 @@ int devns_source_add(const struct devns_source *want, struct devns_source **ret,
 	*ret = s;
 	return 0;
 undo_endpoints:
-	list_for_each_entry_safe(ep, tmp, &s->endpoints, in_source)
+	list_for_each_entry_safe (ep, tmp, &s->endpoints, in_source)
 		devns_endpoint_del(ep);
 	if (ops->source_del)
 		ops->source_del(s);
@@ -168,7 +168,7 @@ void devns_source_del(struct devns_source *s)
 		s->ops->leave(s, devns_endpoint_of(s, devns_active));
 	if (devns_active && s->ops->enter)
 		s->ops->enter(s, NULL);
-	list_for_each_entry_safe(ep, tmp, &s->endpoints, in_source)
+	list_for_each_entry_safe (ep, tmp, &s->endpoints, in_source)
 		devns_endpoint_del(ep);
 	if (s->ops->source_del)
 		s->ops->source_del(s);

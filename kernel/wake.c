@@ -131,8 +131,7 @@ void devns_call_poke(struct devns_passthrough *p)
 	struct devns_call *call;
 
 	/* Its record is on its stack: the task is there while we look. */
-	list_for_each_entry(call, &p->calls, link)
-	{
+	list_for_each_entry (call, &p->calls, link) {
 		call->poked = true;
 		poke(call->task);
 	}
@@ -167,8 +166,7 @@ u32 devns_call_drain(struct devns_passthrough *p, unsigned long end)
 		return 0;
 	wait_until(p, end);
 	spin_lock(&p->lock);
-	list_for_each_entry(call, &p->calls, link)
-	{
+	list_for_each_entry (call, &p->calls, link) {
 		/* A kernel thread holds no handle of its own. */
 		if (call->task->flags & PF_KTHREAD)
 			continue;

@@ -335,19 +335,24 @@ dist_noinst_SCRIPTS += $(LINTS) %D%/demo/verify.sh %D%/fuzz/fuzz.sh %D%/lint/ana
 TESTS += $(LINTS)
 
 # Programs that tests in the lab run on the phone: one file and one line each.
-LAB_TOOLS = %D%/lab/camera %D%/lab/ring
+LAB_TOOLS = %D%/lab/camera %D%/lab/nlfuzz %D%/lab/ring %D%/lab/stall %D%/lab/stress
 %C%_lab_camera_LDADD = -lpthread
+%C%_lab_nlfuzz_CFLAGS = $(AM_CFLAGS) $(NL_CFLAGS)
+%C%_lab_nlfuzz_LDADD = $(NL_LIBS)
+%C%_lab_stress_LDADD = -lpthread
 noinst_PROGRAMS += $(LAB_TOOLS)
 lab: $(LAB_TOOLS)
 .PHONY: lab
 
 EXTRA_DIST += %D%/lab/conftest.py %D%/lab/debug.config %D%/lab/devns.py %D%/lab/emulator.py \
 	%D%/lab/guest.sh %D%/lab/init.sh %D%/lab/job.py %D%/lab/kernel.py \
-	%D%/lab/lab.py %D%/lab/test_camera.py %D%/lab/test_phone.py
+	%D%/lab/lab.py %D%/lab/test_phone.py
 EXTRA_DIST += %D%/lab/typist.py %D%/lab/test_input.py
 EXTRA_DIST += %D%/lab/painter.py %D%/lab/pictures.py %D%/lab/test_display.py \
 	%D%/lab/test_display_linear.py
 EXTRA_DIST += %D%/lab/device.py %D%/lab/handset.py
+EXTRA_DIST += %D%/lab/scale.py %D%/lab/test_camera.py \
+	%D%/lab/test_devns.py %D%/lab/upheaval.py
 EXTRA_DIST += \
 	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/demo/demo.py %D%/e2e/test_image.py
 EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py

@@ -277,9 +277,14 @@ class Remote:
     """serve() on the phone: the methods of Netlink, and `events`, are methods here."""
 
     def __init__(self, phone):
-        self.job = phone.spawn(["/usr/bin/python3", __file__])
+        self.phone, self.generation = phone, 0
+        self.again()
+
+    def again(self):
+        """A new client; the old one has ended."""
+        self.job = self.phone.spawn(["/usr/bin/python3", __file__])
         assert json.loads(self.job.line()) == "ready"
-        self.generation = self.front = 0
+        self.front = 0
 
     def __getattr__(self, name):
         def call(*args):
