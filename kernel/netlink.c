@@ -295,8 +295,7 @@ static int read_rights(struct genl_info *info)
 		memset(ns->next, 0, sizeof(ns->next));
 	}
 	/* Not attrs[]: the table may stand in several parts. */
-	nlmsg_for_each_attr(table, info->nlhdr, GENL_HDRLEN, left)
-	{
+	nlmsg_for_each_attr (table, info->nlhdr, GENL_HDRLEN, left) {
 		if (nla_type(table) != DEVNS_A_RIGHTS)
 			continue;
 		err = nla_validate_nested(table, DEVNS_A_MAX, rights_policy,
