@@ -335,7 +335,8 @@ dist_noinst_SCRIPTS += $(LINTS) %D%/demo/verify.sh %D%/fuzz/fuzz.sh %D%/lint/ana
 TESTS += $(LINTS)
 
 # Programs that tests in the lab run on the phone: one file and one line each.
-LAB_TOOLS = %D%/lab/camera %D%/lab/nlfuzz %D%/lab/ring %D%/lab/stall %D%/lab/stress
+LAB_TOOLS = %D%/lab/callcost %D%/lab/camera %D%/lab/nlfuzz %D%/lab/ring \
+	%D%/lab/stall %D%/lab/stress
 %C%_lab_camera_LDADD = -lpthread
 %C%_lab_nlfuzz_CFLAGS = $(AM_CFLAGS) $(NL_CFLAGS)
 %C%_lab_nlfuzz_LDADD = $(NL_LIBS)
@@ -366,6 +367,7 @@ EXTRA_DIST += %D%/e2e/test_push.py
 EXTRA_DIST += %D%/e2e/office.py %D%/e2e/test_mgmtd.py %D%/e2e/test_openapi.py
 EXTRA_DIST += %D%/bench/fleet.py %D%/bench/rows/connect.py \
 	%D%/bench/rows/display.py %D%/bench/rows/fanout.py %D%/bench/rows/idle.py
+EXTRA_DIST += %D%/bench/labscene.py %D%/bench/rows/endpoint.py %D%/bench/rows/revoke.py
 EXTRA_DIST += %D%/bench/rows/push.py %D%/bench/rows/vp_start.py
 dist_noinst_SCRIPTS += %D%/bench/bench.py
 EXTRA_DIST += %D%/e2e/busclient.py %D%/e2e/forge.py %D%/e2e/phone.py \
