@@ -3,6 +3,7 @@
 
 #include "cellsd/jail.h"
 #include "cellsd/label.h"
+#include "cellsd/merge.h"
 #include "cellsd/veth.h"
 #include "lib/auto.h"
 #include "lib/err.h"
@@ -176,6 +177,8 @@ __attribute__((noreturn)) static void run_child(const struct birth_plan *p,
 	char byte;
 
 	birth_reset(3);
+	if (p->merge)
+		merge_enter();
 	/* End of file: the parent gave up, or is no more. */
 	if (read(go, &byte, 1) != 1)
 		_exit(1);

@@ -7,6 +7,7 @@
 #ifndef CELLSD_BIRTH_H
 #define CELLSD_BIRTH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -27,6 +28,7 @@ struct birth_plan {
 	int leaf;	  /* its cgroup */
 	uint32_t base;	  /* first id of its range */
 	uint32_t address; /* in its network; 0: loopback only */
+	bool merge;	  /* its memory with that of others */
 };
 
 struct birth {

@@ -5,6 +5,7 @@
 #include "cellsd/host.h"
 #include "cellsd/idle.h"
 #include "cellsd/leaf.h"
+#include "cellsd/resource.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -268,6 +269,15 @@ int front_switch(struct host *h, struct vp *v, const char *cause,
 		h->watch.revoked(h->watch.arg, &h->switched, last - begin,
 				 cause);
 	*ret_ns = ns;
+	/* Behind the switch: what is in the background can wait. */
+	if (from)
+		resource_settle(from, false);
+	if (v)
+		resource_settle(v, true);
+	if (from)
+		resource_demote(from, false);
+	if (v)
+		resource_demote(v, true);
 	roster_tidy(h->roster);
 	return 0;
 }

@@ -137,24 +137,6 @@ static void look_at_threads(struct search *s, int proc)
 	}
 }
 
-/* Is the process in the leaf or below it? */
-static bool is_inside(const struct search *s, int proc)
-{
-	auto_close int fd = openat(proc, "cgroup", O_RDONLY | O_CLOEXEC);
-	size_t len = strlen(s->order->leaf_name);
-	char text[4096];
-	const char *at;
-	ssize_t n;
-
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	at = strstr(text, "0::/");
-	at = at ? strstr(at, s->order->leaf_name) : NULL;
-	return at && at[-1] == '/' && (at[len] == '\n' || at[len] == '/');
-}
-
 /*
  * Safe because the process was seen in the leaf through `proc`, which means one
  * process only, and is still alive behind pidfd_open(2): the same one.
@@ -165,7 +147,7 @@ static void condemn(struct search *s, int proc)
 
 	if (fd < 0)
 		return;
-	if (!is_inside(s, proc)) {
+	if (!leaf_holds(s->order->leaf_name, proc)) {
 		close(fd);
 		return;
 	}
@@ -185,7 +167,7 @@ static int visit(void *arg, pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (proc < 0 || !is_inside(s, proc))
+	if (proc < 0 || !leaf_holds(s->order->leaf_name, proc))
 		return 0;
 	s->pid = pid;
 	s->held = 0;

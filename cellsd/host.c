@@ -10,6 +10,9 @@
 #include "cellsd/layer.h"
 #include "cellsd/leaf.h"
 #include "cellsd/lockdown.h"
+#include "cellsd/merge.h"
+#include "cellsd/pressure.h"
+#include "cellsd/resource.h"
 #include "cellsd/rootfs.h"
 #include "cellsd/running.h"
 #include "cellsd/vpdata.h"
@@ -243,6 +246,10 @@ int host_open(const struct host_options *o, const struct host_watch *w,
 	if (r == 0)
 		net_sweep(h);
 	if (r == 0)
+		r = pressure_new(h, o->pressure_ms, &h->pressure, e);
+	if (r == 0)
+		r = merge_new(h, &h->merge, e);
+	if (r == 0)
 		r = listen_to(h, e);
 	if (r == 0)
 		r = idle_new(h, &h->idle, e);
@@ -265,6 +272,8 @@ void host_close(struct host *h)
 	sd_event_source_disable_unref(h->on_hotplug);
 	sd_event_source_disable_unref(h->on_settled);
 	idle_free(h->idle);
+	pressure_free(h->pressure);
+	merge_free(h->merge);
 	roster_free(h->roster);
 	hardware_free(h->hardware);
 	if (h->backend)
@@ -319,18 +328,6 @@ void host_tell_waiters(struct vp *v, const struct err *e)
 	}
 }
 
-static void apply_limits(const struct vp *v)
-{
-	const struct leaf_limits limits = {
-		.memory_max = v->conf.memory_max,
-		.cpu_weight = v->conf.cpu_weight,
-		.pids_max = v->conf.pids_max,
-	};
-
-	if (v->run && v->run->leaf >= 0)
-		v->run->lacking = leaf_limit(v->run->leaf, &limits);
-}
-
 int host_apply(struct host *h, struct roster_wish *w, const char *cause,
 	       uint64_t arrival_ns, uint64_t *ret_ns, struct err *e)
 {
@@ -354,7 +351,7 @@ int host_apply(struct host *h, struct roster_wish *w, const char *cause,
 		if (i < n && is_new[i])
 			h->watch.changed(h->watch.arg, r->vp[i]->name,
 					 r->vp[i]->state, cause);
-		apply_limits(r->vp[i]);
+		resource_settle(r->vp[i], r->vp[i] == roster_front(r));
 		vpdata_settle(h->vpdata, r->vp[i]);
 		if (!r->vp[i]->named && r->vp[i]->run && !r->vp[i]->run->cause)
 			running_end(h, r->vp[i], false, "policy");

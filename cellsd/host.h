@@ -22,6 +22,8 @@ struct hardware;
 struct idle;
 struct jail;
 struct layers;
+struct merge;
+struct pressure;
 struct profile;
 struct vpdata;
 
@@ -62,7 +64,9 @@ struct host_options {
 	const struct profile *profile;
 	const char *backend; /* "auto" or a backend's name */
 	struct net_options net;
-	uint64_t stop_ms; /* from the stop signal to the kill */
+	uint64_t pressure_ms; /* 0: no program is ended for memory */
+	bool merge;	      /* equal memory of VPs */
+	uint64_t stop_ms;     /* from the stop signal to the kill */
 	sd_event *loop;
 };
 
@@ -82,6 +86,8 @@ struct host {
 	struct vpdata *vpdata;
 	struct idle *idle;
 	struct net *net;
+	struct pressure *pressure;
+	struct merge *merge;
 	uint64_t input_ns; /* boot clock, of the user's last act; 0: none yet */
 	bool has_combo;	   /* keys were pressed, to be acted on */
 	uint32_t combo;

@@ -23,6 +23,7 @@ size_t lacks_of(struct host *h, const struct vp *v, const char *ret[LACKS_MAX])
 	} all[] = {
 		{ "memory-max", limits & LEAF_MEMORY },
 		{ "cpu-weight", limits & LEAF_CPU },
+		{ "io-weight", limits & LEAF_IO },
 		{ "pids-max", limits & LEAF_PIDS },
 		{ "storage-max", data.too_large },
 		{ "network", net_lacks(v) },

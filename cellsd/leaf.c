@@ -18,7 +18,8 @@
 #define MOUNTINFO "/proc/self/mountinfo"
 #define DEPTH_MAX 16
 #define VALUE_MAX 4096
-#define GROUPS_MAX "512" /* below one VP */
+#define WEIGHT_DEFAULT 100 /* of cpu and io, the kernel's own */
+#define GROUPS_MAX "512"   /* below one VP */
 
 static int write_value(int dir, const char *name, const char *value)
 {
@@ -132,6 +133,7 @@ int leaf_root_open(const char *name, int *ret, struct err *e)
 		return err_set(e, EBUSY,
 			       "use cgroup %s/%s: it holds processes itself",
 			       path, name);
+	enable_controllers(mount);
 	enable_controllers(fd);
 	*ret = steal_fd(fd);
 	return 0;
@@ -196,6 +198,13 @@ static bool limit(int leaf, const char *file, uint64_t value)
 	return write_value(leaf, file, text) == 0;
 }
 
+/* Of two io controllers (iocost, bfq) a kernel has one or none. */
+static bool weigh_io(int leaf, uint32_t weight)
+{
+	return limit(leaf, "io.weight", weight) ||
+	       limit(leaf, "io.bfq.weight", weight > 1000 ? 1000 : weight);
+}
+
 unsigned int leaf_limit(int leaf, const struct leaf_limits *l)
 {
 	unsigned int lacking = 0;
@@ -204,8 +213,13 @@ unsigned int leaf_limit(int leaf, const struct leaf_limits *l)
 		lacking |= LEAF_MEMORY;
 	if (!limit(leaf, "pids.max", l->pids_max) && l->pids_max)
 		lacking |= LEAF_PIDS;
-	if (l->cpu_weight && !limit(leaf, "cpu.weight", l->cpu_weight))
+	if (!limit(leaf, "cpu.weight",
+		   l->cpu_weight ? l->cpu_weight : WEIGHT_DEFAULT) &&
+	    l->cpu_weight)
 		lacking |= LEAF_CPU;
+	if (!weigh_io(leaf, l->io_weight ? l->io_weight : WEIGHT_DEFAULT) &&
+	    l->io_weight)
+		lacking |= LEAF_IO;
 	return lacking;
 }
 
@@ -338,6 +352,23 @@ int leaf_remove(int root, const char *name, struct err *e)
 	if (unlinkat(root, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return err_sys(e, errno, "remove cgroup %s", name);
 	return 0;
+}
+
+bool leaf_holds(const char *name, int proc)
+{
+	auto_close int fd = openat(proc, "cgroup", O_RDONLY | O_CLOEXEC);
+	size_t len = strlen(name);
+	char text[VALUE_MAX];
+	const char *at;
+	ssize_t n;
+
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	at = strstr(text, "0::/");
+	at = at ? strstr(at, name) : NULL;
+	return at && at[-1] == '/' && (at[len] == '\n' || at[len] == '/');
 }
 
 static int each_here(int dir, leaf_pid_fn *fn, void *arg)

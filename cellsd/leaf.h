@@ -30,10 +30,11 @@ int leaf_open(int root, const char *name, int *ret, struct err *e);
 
 struct leaf_limits {
 	uint64_t memory_max; /* bytes; 0: none */
-	uint32_t cpu_weight; /* 1..10000; 0: none */
+	uint32_t cpu_weight; /* 1..10000; 0: the kernel's own */
+	uint32_t io_weight;  /* the same */
 	uint32_t pids_max;   /* 0: none */
 };
-enum { LEAF_MEMORY = 1, LEAF_CPU = 2, LEAF_PIDS = 4 };
+enum { LEAF_MEMORY = 1, LEAF_CPU = 2, LEAF_PIDS = 4, LEAF_IO = 8 };
 /* Returns the limits that no controller enforces, a bit each. */
 unsigned int leaf_limit(int leaf, const struct leaf_limits *l);
 
@@ -51,6 +52,12 @@ uint64_t leaf_memory(int leaf);
 
 /* Removes an empty leaf and what a VP made below it. */
 int leaf_remove(int root, const char *name, struct err *e);
+
+/*
+ * Is the process in the leaf of that name or below it? `proc` is its folder in
+ * /proc, which means one process only, also after it has ended.
+ */
+bool leaf_holds(const char *name, int proc);
 
 /* Calls fn for each process in the leaf and below; stops when it returns <0. */
 typedef int leaf_pid_fn(void *arg, pid_t pid);

@@ -37,11 +37,14 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/leaf.c %D%/leaf.h \
 	%D%/lockdown.c %D%/lockdown.h \
 	%D%/loop.c %D%/loop.h \
+	%D%/merge.c %D%/merge.h \
 	%D%/mnt.c %D%/mnt.h \
 	%D%/net.c %D%/net.h \
+	%D%/pressure.c %D%/pressure.h \
 	%D%/profile.c %D%/profile.h \
 	%D%/program.c %D%/program.h \
 	%D%/resolver.c %D%/resolver.h \
+	%D%/resource.c %D%/resource.h \
 	%D%/roster.c %D%/roster.h \
 	%D%/rosterlog.c %D%/rosterlog.h \
 	%D%/running.c %D%/running.h \

@@ -11,8 +11,10 @@
 #include "cellsd/layer.h"
 #include "cellsd/leaf.h"
 #include "cellsd/lockdown.h"
+#include "cellsd/merge.h"
 #include "cellsd/mnt.h"
 #include "cellsd/net.h"
+#include "cellsd/resource.h"
 #include "cellsd/rootfs.h"
 #include "cellsd/vpdata.h"
 #include "lib/auto.h"
@@ -264,11 +266,6 @@ void running_end(struct host *h, struct vp *v, bool force, const char *cause)
 
 static int make_leaf(struct host *h, struct vp *v, struct err *e)
 {
-	const struct leaf_limits limits = {
-		.memory_max = v->conf.memory_max,
-		.cpu_weight = v->conf.cpu_weight,
-		.pids_max = v->conf.pids_max,
-	};
 	struct vp_run *run = v->run;
 	int r;
 
@@ -276,7 +273,7 @@ static int make_leaf(struct host *h, struct vp *v, struct err *e)
 	r = leaf_new(h->cgroup, run->leaf_name, vp_base(v), &run->leaf, e);
 	if (r < 0)
 		return r;
-	run->lacking = leaf_limit(run->leaf, &limits);
+	resource_settle(v, false);
 	return front_hold(h, v, e);
 }
 
@@ -329,6 +326,7 @@ static int begin(struct host *h, struct vp *v, int data, struct err *e)
 	net_choose(h, v);
 	plan.leaf = v->run->leaf;
 	plan.address = v->run->address;
+	plan.merge = h->merge != NULL;
 	label_process(v->number, label);
 	r = birth_begin(&plan, &b, e);
 	if (r < 0)
@@ -420,6 +418,7 @@ int running_start(struct host *h, struct vp *v, const char *cause,
 		return r;
 	}
 	h->watch.changed(h->watch.arg, v->name, v->state, cause);
+	merge_burst(h->merge);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/setup.h"
 
+#include "cellsd/pressure.h"
 #include "cellsd/profile.h"
 #include "lib/auto.h"
 #include "lib/conf.h"
@@ -54,7 +55,7 @@ static int check_backend(const char *name, struct err *e)
 int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
 {
 	const char *config = CONFIG, *root = NULL, *backend = NULL;
-	bool debug = false, network = true;
+	bool debug = false, network = true, merge = true;
 	uint64_t stop_seconds = STOP_SECONDS;
 	struct opt_list hardware = { 0 };
 	const struct opt opts[] = {
@@ -82,6 +83,9 @@ int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
 		{ "network", CONF_BOOL, &network, 0, 0 },
 		{ "network-range", CONF_STRING, &ret->network_range, 0, 0 },
 		{ "dns", CONF_STRING, &ret->dns, 0, 0 },
+		{ "merge-memory", CONF_BOOL, &merge, 0, 0 },
+		{ "pressure-ms", CONF_NUMBER, &ret->options.pressure_ms, 0,
+		  PRESSURE_MS_MAX },
 		{ "stop-seconds", CONF_NUMBER, &stop_seconds, 0,
 		  STOP_SECONDS_MAX },
 		{ NULL },
@@ -91,6 +95,7 @@ int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
 	memset(ret, 0, sizeof(*ret));
 	ret->options.state_dir = "/var/lib/cells/cellsd";
 	ret->options.run_dir = "/run/cells";
+	ret->options.pressure_ms = PRESSURE_MS;
 	r = opt_parse(&program, argc, argv, false, e);
 	if (r < 0)
 		return r;
@@ -112,6 +117,7 @@ int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
 	if (r < 0)
 		return r;
 	ret->options.net.off = !network;
+	ret->options.merge = merge;
 	r = net_parse_range(ret->network_range ? ret->network_range : NET_RANGE,
 			    &ret->options.net, e);
 	if (r == 0)

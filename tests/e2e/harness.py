@@ -309,8 +309,8 @@ class Device:
         state = self.world.subfolder(f"{self.name}/{name}", user, 0o700)
         run_dir = self.world.subfolder(f"{self.name}/run/{name}", user, 0o755)
         config = self.folder / f"{name}.conf"
-        # Links and packet filters would be this machine's: a test of the network has a network of its own.
-        config.write_text("network = no\n" if name == "cellsd" else "")
+        # Links and filters, and the pressure on memory, would be this machine's: tests of them have machines of their own.
+        config.write_text("network = no\npressure-ms = 0\nmerge-memory = no\n" if name == "cellsd" else "")
         return self.world.daemon(f"{self.name}/{name}",
                                  [program(name), "--config", config, "--state-dir", state,
                                   "--run-dir", run_dir, *more], user, self.env)

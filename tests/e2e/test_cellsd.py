@@ -59,7 +59,7 @@ class Phone:
         self.world.closers.append(lambda: harness.end_vps(self.root))
         self.cgroup = harness.cgroup2_mount() / self.root
         config = self.folder / "cellsd.conf"
-        config.write_text("stop-seconds = 3\nnetwork = no\n")
+        config.write_text("stop-seconds = 3\nnetwork = no\npressure-ms = 0\nmerge-memory = no\n")
         self.cellsd = self.world.daemon(
             "cellsd", [harness.program("cellsd"), "--config", config, "--state-dir", state or self.world.subfolder("cellsd"),
                        "--run-dir", self.world.subfolder("run"), "--cgroup-root", self.root,

@@ -126,7 +126,7 @@ class Connected(Phone):
         self.cellsd.argv = self.host.argv(*self.cellsd.argv)
 
     def configure(self, text):
-        (self.folder / "cellsd.conf").write_text("stop-seconds = 3\n" + text)
+        (self.folder / "cellsd.conf").write_text("stop-seconds = 3\npressure-ms = 0\nmerge-memory = no\n" + text)
 
     def address(self, vp):
         return self.list()[vp]["address"]

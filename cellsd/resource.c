@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/resource.h"
+
+#include "cellsd/leaf.h"
+#include "cellsd/vp.h"
+#include "lib/auto.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define WEIGHT_DEFAULT 100
+
+static uint32_t weight(uint32_t wanted, bool in_front)
+{
+	uint32_t full = wanted ? wanted : WEIGHT_DEFAULT;
+
+	if (in_front)
+		return full;
+	return full > RESOURCE_BEHIND ? full / RESOURCE_BEHIND : 1;
+}
+
+void resource_settle(const struct vp *v, bool in_front)
+{
+	const struct leaf_limits limits = {
+		.memory_max = v->conf.memory_max,
+		.cpu_weight = weight(v->conf.cpu_weight, in_front),
+		.io_weight = weight(v->conf.io_weight, in_front),
+		.pids_max = v->conf.pids_max,
+	};
+
+	if (!v->run || v->run->leaf < 0)
+		return;
+	v->run->lacking = leaf_limit(v->run->leaf, &limits);
+	/* Nobody asked for it: then nothing is lacking. */
+	if (!v->conf.cpu_weight)
+		v->run->lacking &= ~(unsigned int)LEAF_CPU;
+	if (!v->conf.io_weight)
+		v->run->lacking &= ~(unsigned int)LEAF_IO;
+}
+
+struct demotion {
+	const struct vp *v;
+	bool in_front;
+};
+
+/*
+ * Safe because the process is looked at and written to through its folder in
+ * /proc: a process that has taken its number since is not reached. What a
+ * program chose for itself above our least stays.
+ */
+static int adjust(void *arg, pid_t pid)
+{
+	const struct demotion *d = arg;
+	auto_close int proc = -1, fd = -1;
+	char text[32];
+	ssize_t n;
+	int now;
+
+	if (pid == d->v->run->pid)
+		return 0;
+	snprintf(text, sizeof(text), "/proc/%d", (int)pid);
+	proc = open(text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (proc < 0 || !leaf_holds(d->v->run->leaf_name, proc))
+		return 0;
+	fd = openat(proc, "oom_score_adj", O_RDWR | O_CLOEXEC);
+	n = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	now = (int)strtol(text, NULL, 10);
+	if (d->in_front ? now == RESOURCE_OOM_BEHIND
+			: now < RESOURCE_OOM_BEHIND) {
+		n = snprintf(text, sizeof(text), "%d",
+			     d->in_front ? 0 : RESOURCE_OOM_BEHIND);
+		if (pwrite(fd, text, (size_t)n, 0) < 0)
+			return 0;
+	}
+	return 0;
+}
+
+void resource_demote(const struct vp *v, bool in_front)
+{
+	struct demotion d = { v, in_front };
+
+	if (v->run && v->run->leaf >= 0)
+		leaf_each_pid(v->run->leaf, adjust, &d);
+}

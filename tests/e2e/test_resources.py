@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What VPs have of the machine: limits and weights where cgroup v2 has the controllers, else said; who is ended first.
+
+On an ordinary machine nothing here makes memory short. The lab runs this file on its phone (tests/lab), which
+has all controllers and can be brought to its knees: CELLS_LAB is set there.
+"""
+import os
+import pathlib
+import re
+import time
+
+import pytest
+
+import harness
+from test_cellsd import BOTH, Phone, signals
+
+IN_LAB = bool(os.environ.get("CELLS_LAB"))
+on_a_phone = pytest.mark.skipif(not IN_LAB, reason="makes memory short: on the lab's phone only")
+
+
+class Measured(Phone):
+    def __init__(self, config=""):
+        super().__init__()
+        path = self.folder / "cellsd.conf"
+        path.write_text("stop-seconds = 3\nnetwork = no\n" + (config or "pressure-ms = 0\nmerge-memory = no\n"))
+
+
+@pytest.fixture(name="phone")
+def fixture_phone(request):
+    p = Measured(getattr(request, "param", ""))
+    try:
+        yield p.start()
+    finally:
+        p.close()
+
+
+def start(phone, **conf):
+    phone.apply(["work", "personal"], BOTH, **conf)
+    for vp in ("work", "personal"):
+        phone.policy("Start", "s", vp)
+
+
+def leaf(phone, vp):
+    return phone.cgroup / next(n for n in phone.leaves() if n.startswith(vp + "-"))
+
+
+def value(phone, vp, name):
+    path = leaf(phone, vp) / name
+    return path.read_text().split()[-1] if path.exists() else None
+
+
+def scores(phone, vp):
+    """oom_score_adj of all its processes but the init, and that of the init."""
+    init = str(phone.list()[vp]["pid"])
+    found = {p: int(pathlib.Path(f"/proc/{p}/oom_score_adj").read_text())
+             for p in (leaf(phone, vp) / "cgroup.procs").read_text().split()}
+    return {s for p, s in found.items() if p != init}, found[init]
+
+
+def controllers(phone):
+    return (phone.cgroup / "cgroup.controllers").read_text().split()
+
+
+def test_limits_hold_or_are_said_not_to(phone):
+    start(phone, **{"cpu-weight": ("u", 200), "io-weight": ("u", 400)})
+    said = set(phone.list()["work"]["not-enforced"])
+    for controller, names, file, want in (("memory", {"memory-max"}, "memory.max", str(256 << 20)),
+                                          ("pids", {"pids-max"}, "pids.max", "64"),
+                                          ("cpu", {"cpu-weight"}, "cpu.weight", "50")):
+        if controller in controllers(phone):
+            assert not names & said and value(phone, "work", file) == want, controller
+        else:
+            assert names <= said, controller
+    weights = [value(phone, "work", n) for n in ("io.weight", "io.bfq.weight")]
+    assert ("io-weight" in said) == (weights == [None, None]) and (weights == [None, None] or "100" in weights)
+
+
+def test_the_foreground_has_its_whole_weight(phone):
+    start(phone, **{"cpu-weight": ("u", 200)})
+    if "cpu" not in controllers(phone):
+        pytest.skip("no cpu controller in cgroup v2")
+    assert value(phone, "work", "cpu.weight") == "50"
+    phone.call("root", "Switch", "s", "work")
+    assert value(phone, "work", "cpu.weight") == "200" and value(phone, "personal", "cpu.weight") == "50"
+    phone.call("root", "Next")
+    assert value(phone, "work", "cpu.weight") == "50" and value(phone, "personal", "cpu.weight") == "200"
+    # Another config while it is in front and behind.
+    phone.apply(["work", "personal"], BOTH, **{"cpu-weight": ("u", 100)})
+    assert value(phone, "work", "cpu.weight") == "25" and value(phone, "personal", "cpu.weight") == "100"
+
+
+def test_programs_in_the_background_go_first(phone):
+    start(phone)
+    phone.background("work", "exec busybox sleep 600")
+    phone.background("work", "echo 700 > /proc/self/oom_score_adj; echo x > /tmp/up; exec busybox sleep 600")
+    harness.until(lambda: phone.exec("work", "/bin/busybox", "cat", "/tmp/up")[0] == 0)
+    phone.call("root", "Switch", "s", "work")
+    assert scores(phone, "work") == ({0, 700}, 0)
+    phone.call("root", "Switch", "s", "personal")
+    assert scores(phone, "work") == ({300, 700}, 0), "what a program chose itself stays; an init's is not touched"
+    # It cannot make itself less of a victim.
+    status, out = phone.exec("work", "/bin/sh", "-c", "for p in /proc/[0-9]*; do [ $(busybox cat $p/oom_score_adj) = 300 ] && "
+                             "echo 0 > $p/oom_score_adj && echo lowered; done; true")
+    if "lowered" in out:  # a container's root may not set what is the least
+        effective = re.search(r"CapEff:\s+(\w+)", pathlib.Path("/proc/self/status").read_text()).group(1)
+        assert not int(effective, 16) >> 24 & 1, out
+        return
+    phone.call("root", "Switch", "s", "")
+    assert scores(phone, "work") == ({300, 700}, 0)
+    phone.call("root", "Switch", "s", "work")
+    assert scores(phone, "work") == ({0, 700}, 0)
+
+
+def test_a_fork_bomb_is_bounded(phone):
+    start(phone)
+    if "pids" not in controllers(phone):
+        pytest.skip("no pids controller in cgroup v2")
+    phone.background("work", "bomb() { bomb | bomb & }; bomb; busybox sleep 5")
+    time.sleep(2)
+    assert int(value(phone, "work", "pids.current")) <= 64
+    assert phone.exec("personal", "/bin/busybox", "true")[0] == 0
+
+
+def test_a_memory_bomb_ends_itself(phone):
+    start(phone, **{"memory-max": ("t", 48 << 20)})
+    if "memory" not in controllers(phone):
+        pytest.skip("no memory controller in cgroup v2")
+    assert phone.exec("work", "/bin/busybox", "tail", "/dev/zero")[0] == 137
+    assert phone.state("work") == "background" and phone.exec("personal", "/bin/busybox", "true")[0] == 0
+
+
+@on_a_phone
+@pytest.mark.parametrize("phone", ["pressure-ms = 50\nmerge-memory = no\n"], indirect=True)
+def test_short_memory_ends_programs_behind_one_by_one(phone):
+    """Four programs eat what there is: the one in front, and all inits, live on."""
+    start(phone, **{"memory-max": ("t", 0)})
+    phone.call("root", "Switch", "s", "personal")
+    phone.background("personal", "echo here > /tmp/here; exec busybox sleep 600")
+    total = int(re.search(r"MemTotal: +(\d+)", pathlib.Path("/proc/meminfo").read_text()).group(1)) << 10
+    each = total // 3
+    inits = {vp: p["pid"] for vp, p in phone.list().items()}
+    with signals(phone) as heard:
+        for _ in range(4):
+            phone.background("work", f"exec busybox dd if=/dev/zero of=/dev/null bs={each} count=1000")
+        harness.until(lambda: '"pressure"' in heard() or not phone.cellsd.alive(), 90)
+    assert phone.cellsd.alive()
+    assert {vp: p["pid"] for vp, p in phone.list().items()} == inits
+    assert "of VP work" in phone.cellsd.tail(200) and "of VP personal" not in phone.cellsd.tail(200)
+
+
+@on_a_phone
+@pytest.mark.parametrize("phone", ["pressure-ms = 0\nmerge-memory = yes\n"], indirect=True)
+def test_equal_memory_is_merged_in_a_burst(phone):
+    ksm = pathlib.Path("/sys/kernel/mm/ksm")
+    start(phone)
+    release = tuple(map(int, os.uname().release.split(".")[:2]))
+    if release < (6, 7):
+        assert (ksm / "run").read_text() == "0\n", "a kernel that cannot choose merges nothing"
+        return
+    assert (ksm / "run").read_text() == "1\n"
+    harness.until(lambda: (ksm / "run").read_text() == "0\n", 90)
+    assert int((ksm / "pages_sharing").read_text()) > 0
