@@ -129,9 +129,10 @@ int devkeys_reply_locked(struct host *h, struct vp *v, sd_bus_message *call)
 	if (!box)
 		return -ENOMEM;
 	return sd_bus_reply_method_return(
-		call, "a{sv}", 8, "method", "s",
+		call, "a{sv}", 9, "method", "s",
 		v->sealed.incomplete ? "stopped" : "key evicted", "medium", "s",
 		info.medium, "slots", "u", v->sealed.slots, "keys", "u",
-		v->sealed.keys, "incomplete", "b", v->sealed.incomplete, "key",
-		"s", info.id, "number", "u", v->number, "recovery", "s", box);
+		v->sealed.keys, "ns", "t", v->sealed.ns, "incomplete", "b",
+		v->sealed.incomplete, "key", "s", info.id, "number", "u",
+		v->number, "recovery", "s", box);
 }

@@ -28,7 +28,8 @@ int fscrypt_protect(int dir, const uint8_t id[SLOTS_ID_SIZE], struct err *e);
 bool fscrypt_has(int fd, const uint8_t id[SLOTS_ID_SIZE]);
 
 /*
- * Takes the key from the kernel and makes sure that it is gone. -EBUSY: files
+ * Takes the key from the kernel, which writes all data back before that, and
+ * makes sure that it is gone. -EBUSY: files
  * are open, or a mount holds on to some; what they are can still be read.
  */
 int fscrypt_remove(int fd, const uint8_t id[SLOTS_ID_SIZE], struct err *e);

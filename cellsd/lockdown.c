@@ -23,7 +23,7 @@
 struct lockdown {
 	struct host *h;
 	char name[VP_NAME_SIZE];
-	uint64_t begin_ns, pause_usec;
+	uint64_t begin_ns, gone_ns, pause_usec;
 	unsigned int keys;
 	bool told; /* that it is incomplete */
 	sd_event_source *timer;
@@ -57,7 +57,11 @@ static void lock(struct lockdown *l, struct vp *v)
 	int r = vpdata_bar(l->h->vpdata, v, &v->sealed.slots, &e);
 
 	v->sealed.keys = l->keys;
+	v->sealed.ns = l->gone_ns - l->begin_ns;
 	v->sealed.incomplete = false;
+	host_tell_waiters(v, r < 0 ? &e : NULL);
+	/* This takes longer than all before, and matters to nobody. */
+	vpdata_close(l->h->vpdata, v);
 	end(l, v, r < 0 ? &e : NULL);
 }
 
@@ -75,6 +79,7 @@ static void wipe(struct lockdown *l, struct vp *v, bool incomplete)
 		end(l, v, &e);
 		return;
 	}
+	vpdata_close(h->vpdata, v);
 	v->sealed.incomplete = incomplete;
 	v->sealing = false;
 	lockdown_free(l);
@@ -101,6 +106,7 @@ static void wait_more(struct lockdown *l, struct vp *v, const struct err *e)
 	if (!l->told) {
 		v->sealed.keys = 0;
 		v->sealed.slots = 0;
+		v->sealed.ns = 0;
 		v->sealed.incomplete = true;
 		host_tell_waiters(v, NULL);
 	}
@@ -123,6 +129,7 @@ static int on_step(sd_event_source *s, uint64_t usec, void *arg)
 	r = vpdata_evict(l->h->vpdata, v, &keys, &e);
 	if (keys > l->keys)
 		l->keys = keys;
+	l->gone_ns = clock_mono_ns();
 	if (r < 0)
 		wait_more(l, v, &e);
 	else if (v->state == VPSTATE_WIPING)

@@ -101,6 +101,7 @@ struct vp {
 	bool sealing;	   /* its key is being taken from the kernel */
 	struct {
 		unsigned int slots, keys; /* destroyed */
+		uint64_t ns; /* from its last process's end to no key */
 		bool incomplete;
 	} sealed; /* by the last lock or wipe */
 	struct vp_conf conf;

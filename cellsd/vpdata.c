@@ -340,12 +340,16 @@ int vpdata_evict(struct vpdata *d, const struct vp *v, unsigned int *ret_keys,
 			return r == -ENOENT ? 0 : r;
 	}
 	*ret_keys = fscrypt_has(p->root, p->id);
-	if (syncfs(p->root) < 0)
-		return err_sys(e, errno, "sync the data of VP %s", v->name);
-	r = fscrypt_remove(p->root, p->id, e);
-	if (r == 0)
+	/* It syncs first; what cannot be written keeps the key busy. */
+	return fscrypt_remove(p->root, p->id, e);
+}
+
+void vpdata_close(struct vpdata *d, const struct vp *v)
+{
+	struct place *p = v->number ? find_place(d, v->number) : NULL;
+
+	if (p)
 		detach(d, v, p);
-	return r;
 }
 
 int vpdata_bar(struct vpdata *d, const struct vp *v, unsigned int *ret_slots,

@@ -45,11 +45,14 @@ bool vpdata_is_open(struct vpdata *d, const struct vp *v);
 bool vpdata_can_open(struct vpdata *d, const struct vp *v);
 
 /*
- * Takes the key from the kernel and unmounts the vault. -EBUSY: something still
- * holds files open. *ret_keys: how many keys there were.
+ * Syncs and takes the key from the kernel. -EBUSY: something still holds files
+ * open. *ret_keys: how many keys there were.
  */
 int vpdata_evict(struct vpdata *d, const struct vp *v, unsigned int *ret_keys,
 		 struct err *e);
+
+/* Unmounts the vault, if there is one; its key is no longer in the kernel. */
+void vpdata_close(struct vpdata *d, const struct vp *v);
 
 /* After eviction: destroys the device slot, if there is a recovery slot. */
 int vpdata_bar(struct vpdata *d, const struct vp *v, unsigned int *ret_slots,
