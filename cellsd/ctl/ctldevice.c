@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FOREVER UINT64_MAX
 
@@ -241,11 +242,84 @@ int ctl_previous(struct ctl *c, char **argv, struct err *e)
 
 /* ---- inside a VP */
 
+/* An Exec under way. */
+struct program {
+	sd_bus *bus;
+	sd_bus_message *reply;
+};
+
+static int on_reply(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	struct program *p = arg;
+
+	p->reply = sd_bus_message_ref(m);
+	return 0;
+}
+
+/* 1: it has ended, or the bus has. */
+static bool is_over(void *arg)
+{
+	struct program *p = arg;
+	int r;
+
+	do
+		r = sd_bus_process(p->bus, NULL);
+	while (r > 0 && !p->reply);
+	return r < 0 || p->reply;
+}
+
+static int read_status(sd_bus_message *reply, struct err *e)
+{
+	AUTO(call_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	int status, r;
+
+	if (!reply)
+		return err_set(e, ECONNRESET, "exec: the bus went away");
+	if (sd_bus_message_is_method_error(reply, NULL)) {
+		r = sd_bus_error_copy(&error, sd_bus_message_get_error(reply));
+		return bus_take_err(&error, r, "exec", e);
+	}
+	r = sd_bus_message_read(reply, "i", &status);
+	return r < 0 ? err_sys(e, -r, "read the answer of Exec") : status;
+}
+
+/* `fds` gets a terminal of the program's own where the user has one. */
+static int exec_in_terminal(struct ctl *c, sd_bus_message *m, int fds[3],
+			    struct err *e)
+{
+	auto_close int master = -1, slave = -1;
+	struct program p = { .bus = c->bus };
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	AUTO(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+	const struct ctlterm_end end = { sd_bus_get_fd(c->bus), is_over, &p };
+	int r = ctlterm_open(&master, &slave, e);
+
+	if (r < 0)
+		return r;
+	for (int i = 0; i < 3; i++)
+		if (isatty(fds[i]))
+			fds[i] = slave;
+	r = sd_bus_message_append(m, "hhh", fds[0], fds[1], fds[2]);
+	if (r >= 0)
+		r = sd_bus_call_async(c->bus, &slot, m, on_reply, &p, FOREVER);
+	if (r >= 0)
+		r = sd_bus_flush(c->bus);
+	if (r < 0)
+		return err_sys(e, -r, "call Exec");
+	/* The message holds a copy: with it the terminal would never end. */
+	close(slave);
+	slave = -1;
+	r = ctlterm_relay(master, &end, e);
+	reply = p.reply;
+	return r < 0 ? r : read_status(reply, e);
+}
+
 int ctl_exec(struct ctl *c, char **argv, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+	int fds[3] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
 	char **command = argv + 1;
-	int status, r;
+	int r;
 
 	if (strcmp(*command, "--") == 0)
 		command++;
@@ -257,16 +331,15 @@ int ctl_exec(struct ctl *c, char **argv, struct err *e)
 	r = sd_bus_message_append(m, "s", argv[0]);
 	if (r >= 0)
 		r = sd_bus_message_append_strv(m, command);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "hhh", STDIN_FILENO, STDOUT_FILENO,
-					  STDERR_FILENO);
+	if (r < 0)
+		return err_sys(e, -r, "call Exec");
+	if (isatty(fds[0]) || isatty(fds[1]) || isatty(fds[2]))
+		return exec_in_terminal(c, m, fds, e);
+	r = sd_bus_message_append(m, "hhh", fds[0], fds[1], fds[2]);
 	if (r < 0)
 		return err_sys(e, -r, "call Exec");
 	r = send_call(c, m, "exec", &reply, e);
-	if (r < 0)
-		return r;
-	r = sd_bus_message_read(reply, "i", &status);
-	return r < 0 ? err_sys(e, -r, "read the answer of Exec") : status;
+	return r < 0 ? r : read_status(reply, e);
 }
 
 int ctl_console(struct ctl *c, char **argv, struct err *e)

@@ -6,14 +6,16 @@
 #include "lib/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <termios.h>
+#include <unistd.h>
 
 #define LEAVE 0x1d /* Ctrl-] */
 
@@ -53,13 +55,24 @@ static int pass(int from, int to, bool is_user)
 	return n > 0 && !leave;
 }
 
-static void pump(int console)
+/* What is left when the program has ended. */
+static void drain(int from, int to)
+{
+	struct pollfd p = { .fd = from, .events = POLLIN };
+
+	while (poll(&p, 1, 0) == 1 && pass(from, to, false))
+		continue;
+}
+
+/* `in` or `end` may lack: then that side is not listened to. */
+static void pump(int console, int in, int out, const struct ctlterm_end *end)
 {
 	auto_close int resized = on_resize();
 	struct pollfd p[] = {
-		{ .fd = STDIN_FILENO, .events = POLLIN },
+		{ .fd = in, .events = POLLIN },
 		{ .fd = console, .events = POLLIN },
 		{ .fd = resized, .events = POLLIN },
+		{ .fd = end ? end->fd : -1, .events = POLLIN },
 	};
 	struct signalfd_siginfo info;
 
@@ -69,28 +82,78 @@ static void pump(int console)
 		if (p[2].revents &&
 		    read(resized, &info, sizeof(info)) == sizeof(info))
 			copy_size(console);
-		if (p[1].revents && !pass(console, STDOUT_FILENO, false))
-			return;
-		if (p[0].revents && !pass(STDIN_FILENO, console, true))
-			return;
+		if (p[3].revents && end->fn(end->arg))
+			return drain(console, out);
+		/* A program may close its terminal and go on. */
+		if (p[1].revents && !pass(console, out, false)) {
+			if (!end)
+				return;
+			p[1].fd = -1;
+		}
+		if (p[0].revents && !pass(in, console, !end)) {
+			if (!end)
+				return;
+			p[0].fd = -1;
+		}
 	}
+}
+
+static int make_raw(int console, struct termios *ret_before, struct err *e)
+{
+	struct termios raw = *ret_before;
+
+	cfmakeraw(&raw);
+	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw) < 0)
+		return err_sys(e, errno, "set up the terminal");
+	copy_size(console);
+	return 0;
 }
 
 int ctlterm_join(int console, struct err *e)
 {
-	struct termios before, raw;
+	struct termios before;
 	bool is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+	int r = is_terminal ? make_raw(console, &before, e) : 0;
 
-	if (is_terminal) {
-		raw = before;
-		cfmakeraw(&raw);
-		if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw) < 0)
-			return err_sys(e, errno, "set up the terminal");
+	if (r < 0)
+		return r;
+	if (is_terminal)
 		fprintf(stderr, "Ctrl-] leaves the console.\r\n");
-		copy_size(console);
-	}
-	pump(console);
+	pump(console, STDIN_FILENO, STDOUT_FILENO, NULL);
 	if (is_terminal)
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+	return 0;
+}
+
+int ctlterm_open(int *ret_master, int *ret_slave, struct err *e)
+{
+	auto_close int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	struct termios mode;
+	int slave, zero = 0;
+
+	if (master < 0 || ioctl(master, TIOCSPTLCK, &zero) < 0)
+		return err_sys(e, errno, "make a terminal");
+	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave < 0)
+		return err_sys(e, errno, "make a terminal");
+	if (tcgetattr(STDIN_FILENO, &mode) == 0)
+		tcsetattr(slave, TCSANOW, &mode);
+	*ret_master = steal_fd(master);
+	*ret_slave = slave;
+	return 0;
+}
+
+int ctlterm_relay(int master, const struct ctlterm_end *end, struct err *e)
+{
+	struct termios before;
+	bool is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+	int out = isatty(STDOUT_FILENO) ? STDOUT_FILENO : STDERR_FILENO;
+	int r = is_terminal ? make_raw(master, &before, e) : 0;
+
+	if (r < 0)
+		return r;
+	pump(master, is_terminal ? STDIN_FILENO : -1, out, end);
+	if (is_terminal)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
 	return 0;
 }
