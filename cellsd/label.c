@@ -43,6 +43,14 @@ void label_file(uint32_t vp, char ret[LABEL_SIZE])
 	context(vp, "object_r:cells_vp_file_t", ret);
 }
 
+void label_store(char ret[LABEL_SIZE])
+{
+	snprintf(ret, LABEL_SIZE, "%s",
+		 is_selinux_enabled() == 1
+			 ? "system_u:object_r:cells_vp_store_t:s0"
+			 : "");
+}
+
 int label_exec(const char *text)
 {
 	if (!*text)

@@ -14,6 +14,8 @@
 void label_process(uint32_t vp, char ret[LABEL_SIZE]);
 /* The context of its files, for overlay's option `context`. */
 void label_file(uint32_t vp, char ret[LABEL_SIZE]);
+/* The context of what lies below the overlays, where no VP can open it. */
+void label_store(char ret[LABEL_SIZE]);
 
 /* In the child: the next execve(2) takes it. Returns 0 or -errno. */
 int label_exec(const char *context);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/layer.h"
 
+#include "cellsd/label.h"
 #include "cellsd/loop.h"
 #include "cellsd/mnt.h"
 #include "lib/auto.h"
@@ -139,12 +140,16 @@ void layers_each(const struct layers *l, void (*fn)(void *arg, const char *),
 static int mount_image(const struct layer *item, int *ret, struct err *e)
 {
 	const unsigned int attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV;
-	struct mnt_option options[] = { { "source", NULL },
-					{ "ro", NULL },
-					{} };
+	struct mnt_option options[] = {
+		{ "source", NULL }, { "ro", NULL }, {}, {}
+	};
 	auto_close int loop = -1;
-	char path[LOOP_PATH_SIZE];
+	char path[LOOP_PATH_SIZE], label[LABEL_SIZE];
 	int r;
+
+	label_store(label);
+	if (*label)
+		options[2] = (struct mnt_option){ "context", label };
 
 	/* Newer kernels read the file itself; older ones need a block device.
 	 */

@@ -119,6 +119,12 @@ static int put_data(int stage, const struct rootfs_plan *p, struct err *e)
 	return r;
 }
 
+/* The VP's context for all that is on a file system of its own. */
+static struct mnt_option context(const struct rootfs_plan *p)
+{
+	return (struct mnt_option){ *p->label ? "context" : NULL, p->label };
+}
+
 static int mount_overlay(const struct rootfs_plan *p, int *ret, struct err *e)
 {
 	char lower[LAYER_NAME_SIZE * LAYERS_MAX] = "", name[LAYER_NAME_SIZE];
@@ -139,8 +145,7 @@ static int mount_overlay(const struct rootfs_plan *p, int *ret, struct err *e)
 		snprintf(lower + used, sizeof(lower) - used, "%s%s", name,
 			 i > 0 ? ":" : "");
 	}
-	if (*p->label)
-		options[3] = (struct mnt_option){ "context", p->label };
+	options[3] = context(p);
 	/* The mounter's ids own the work folder; with others it is read-only.
 	 */
 	act_as(p->base);
@@ -446,19 +451,19 @@ static int fill_dev(int dev, const struct rootfs_plan *p, struct err *e)
 	return r;
 }
 
-static int put_tmpfs(int root, const char *place, uint32_t base,
+static int put_tmpfs(int root, const char *place, const struct rootfs_plan *p,
 		     const char *mode, const char *size, unsigned int attrs,
 		     int *ret, struct err *e)
 {
 	char id[16];
 	const struct mnt_option options[] = {
-		{ "mode", mode }, { "uid", id },  { "gid", id },
-		{ "size", size }, { NULL, NULL },
+		{ "mode", mode }, { "uid", id }, { "gid", id },
+		{ "size", size }, context(p),	 { NULL, NULL },
 	};
 	auto_close int fd = -1;
 	int r;
 
-	snprintf(id, sizeof(id), "%u", base);
+	snprintf(id, sizeof(id), "%u", p->base);
 	r = mnt_new("tmpfs", options, attrs | MOUNT_ATTR_NOSUID, &fd, e);
 	if (r == 0)
 		r = mnt_attach(fd, root, place, e);
@@ -467,16 +472,20 @@ static int put_tmpfs(int root, const char *place, uint32_t base,
 	return r;
 }
 
-static int put_pts(int root, uint32_t base, struct err *e)
+static int put_pts(int root, const struct rootfs_plan *p, struct err *e)
 {
 	char group[16];
 	const struct mnt_option options[] = {
-		{ "ptmxmode", "0666" }, { "mode", "0620" }, { "gid", group }, {}
+		{ "ptmxmode", "0666" },
+		{ "mode", "0620" },
+		{ "gid", group },
+		context(p),
+		{},
 	};
 	auto_close int fd = -1;
 	int r;
 
-	snprintf(group, sizeof(group), "%u", base + TTY_GROUP);
+	snprintf(group, sizeof(group), "%u", p->base + TTY_GROUP);
 	r = mnt_new("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
 		    &fd, e);
 	if (r == 0)
@@ -521,18 +530,18 @@ int rootfs_build(int stage, const struct rootfs_plan *p, struct rootfs *ret,
 	int r = put_root(stage, p, &root, e);
 
 	if (r == 0)
-		r = put_tmpfs(root, "dev", p->base, "0755", "256k",
-			      MOUNT_ATTR_NOEXEC, &dev, e);
+		r = put_tmpfs(root, "dev", p, "0755", "256k", MOUNT_ATTR_NOEXEC,
+			      &dev, e);
 	if (r == 0)
 		r = fill_dev(dev, p, e);
 	if (r == 0)
-		r = put_pts(root, p->base, e);
+		r = put_pts(root, p, e);
 	if (r == 0)
-		r = put_tmpfs(root, "dev/shm", p->base, "1777", "50%",
+		r = put_tmpfs(root, "dev/shm", p, "1777", "50%",
 			      MOUNT_ATTR_NODEV, NULL, e);
 	if (r == 0)
-		r = put_tmpfs(root, "run", p->base, "0755", "25%",
-			      MOUNT_ATTR_NODEV, &run, e);
+		r = put_tmpfs(root, "run", p, "0755", "25%", MOUNT_ATTR_NODEV,
+			      &run, e);
 	if (r == 0)
 		r = put_fresh(stage, root, p, e);
 	if (r == 0)

@@ -2,6 +2,7 @@
 #include "cellsd/vault.h"
 
 #include "cellsd/birth.h"
+#include "cellsd/label.h"
 #include "cellsd/loop.h"
 #include "cellsd/mnt.h"
 #include "lib/auto.h"
@@ -145,18 +146,22 @@ bool vault_is_attached(int dir, const char *name)
 
 int vault_mount(int dir, const char *name, int *ret, struct err *e)
 {
-	char path[LOOP_PATH_SIZE];
+	char path[LOOP_PATH_SIZE], label[LABEL_SIZE];
 	/* The file is new and reads as zeros: no thread need zero its tables.
 	 */
-	const struct mnt_option options[] = {
+	struct mnt_option options[] = {
 		{ "source", path },
 		{ "noinit_itable", NULL },
 		{ "discard", NULL },
+		{},
 		{},
 	};
 	auto_close int file = -1, loop = -1;
 	int r = open_vault(dir, name, &file, e);
 
+	label_store(label);
+	if (*label)
+		options[3] = (struct mnt_option){ "context", label };
 	if (r == 0)
 		r = open_loop(file, path, &loop, e);
 	if (r == 0)

@@ -4,6 +4,9 @@ dist_sysusers_DATA = %D%/cells.sysusers.conf
 hardwaredir = $(pkgdatadir)/hardware.d
 dist_hardware_DATA = %D%/hardware.d/default.conf
 EXTRA_DIST += %D%/hardware.d/demo.conf
+# For semodule -i: see cellsd(8).
+selinuxdir = $(pkgdatadir)/selinux
+dist_selinux_DATA = %D%/selinux/cells.cil
 bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = %D%/completion/bash/cellsadm %D%/completion/bash/devnsctl
 zshcompletiondir = $(datadir)/zsh/site-functions

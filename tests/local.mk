@@ -330,7 +330,7 @@ EXTRA_DIST += %D%/fuzz/office.h
 TESTS += $(check_PROGRAMS)
 
 LINTS = %D%/lint/clock.sh %D%/lint/test_cellsd_links.sh %D%/lint/documents.sh %D%/lint/layout.py %D%/lint/pages.sh \
-	%D%/lint/tools.sh %D%/lint/uapi.sh
+	%D%/lint/selinux.sh %D%/lint/tools.sh %D%/lint/uapi.sh
 dist_noinst_SCRIPTS += $(LINTS) %D%/demo/verify.sh %D%/fuzz/fuzz.sh %D%/lint/analyze.sh %D%/check.sh
 TESTS += $(LINTS)
 
@@ -346,6 +346,7 @@ lab: $(LAB_TOOLS)
 .PHONY: lab
 
 EXTRA_DIST += %D%/lab/conftest.py %D%/lab/debug.config %D%/lab/devns.py %D%/lab/emulator.py \
+	%D%/lab/inside/vplabels.py %D%/lab/makebase.py %D%/lab/test_isolation.py \
 	%D%/lab/guest.sh %D%/lab/init.sh %D%/lab/job.py %D%/lab/kernel.py \
 	%D%/lab/lab.py %D%/lab/test_phone.py
 EXTRA_DIST += %D%/lab/typist.py %D%/lab/test_input.py
