@@ -155,6 +155,9 @@ const struct devns_kind_ops *devns_kind_get(u32 kind);
 extern const struct devns_kind_ops devns_kind_cut;
 extern const struct devns_kind_ops devns_kind_suspend;
 extern const struct devns_kind_ops devns_kind_input;
+extern const struct devns_kind_ops devns_kind_power;
+extern const struct devns_kind_ops devns_kind_led;
+extern const struct devns_kind_ops devns_kind_backlight;
 extern const struct devns_kind_ops devns_kind_fb;
 
 /* ns.c: all under devns_mutex */
@@ -222,6 +225,12 @@ void devns_audit_revoke(struct devns_endpoint *ep, const struct devns_cut *cut,
 void devns_audit_switch(u32 from, u32 to, u64 took);
 void devns_audit_mode(u32 ns, u32 cls, struct cells_right right);
 void devns_audit_combo(u32 ns, u32 combo);
+
+/* power.c */
+int devns_power_init(void);
+void devns_power_exit(void);
+/* A devns has blanked its display, or shows it again. */
+void devns_power_blank(u32 ns, bool blank);
 
 /* combo.c */
 /*

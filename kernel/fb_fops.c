@@ -366,6 +366,7 @@ static long blank(struct mux_fb *fb, unsigned long arg)
 	if (arg > FB_BLANK_POWERDOWN)
 		return -EINVAL;
 	devns_panel_blank(fb->panel, &fb->pic, arg);
+	devns_power_blank(fb->ep->ns_id, arg != FB_BLANK_UNBLANK);
 	return 0;
 }
 

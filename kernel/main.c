@@ -15,6 +15,9 @@ static const struct devns_kind_ops *const kinds[DEVNS_KIND_COUNT_] = {
 	[DEVNS_KIND_SUSPEND] = &devns_kind_suspend,
 	[DEVNS_KIND_FB] = &devns_kind_fb,
 	[DEVNS_KIND_INPUT] = &devns_kind_input,
+	[DEVNS_KIND_POWER] = &devns_kind_power,
+	[DEVNS_KIND_LED] = &devns_kind_led,
+	[DEVNS_KIND_BACKLIGHT] = &devns_kind_backlight,
 };
 
 const struct devns_kind_ops *devns_kind_get(u32 kind)
@@ -46,6 +49,7 @@ static const struct {
 	{ wq_init, wq_exit },
 	{ devns_node_init, devns_node_exit },
 	{ NULL, devns_combo_exit },
+	{ devns_power_init, devns_power_exit },
 	{ devns_netlink_init, devns_netlink_exit },
 };
 

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Input: keys and touches are the foreground's and nobody else's, and no namespace can
 press a key for another or for the host."""
-import json
-import pathlib
-
 import pytest
+from hands import Refused, typist
 
-TYPIST = pathlib.Path(__file__).parent / "typist.py"
 KEY, ABS, LED, SND, REP, SW = 1, 3, 17, 18, 20, 5
 A, B, LEFTSHIFT, LEFTCTRL, LEFTALT, HOME, SYSRQ = 30, 48, 42, 29, 56, 102, 99
 SLOT, MT_X, MT_Y, TRACKING = 0x2F, 0x35, 0x36, 0x39
@@ -14,42 +11,9 @@ X, Y, BTN_TOUCH, BTN_LEFT = 0, 1, 0x14A, 0x110
 DOWN_UP_A = [[KEY, A, 1], [KEY, A, 0]]
 
 
-class Refused(Exception):
-    pass
-
-
-class Typist:
-    """typist.py on the phone: its functions are methods here."""
-
-    def __init__(self, phone):
-        self.phone, self.front = phone, 0
-        self.job = phone.spawn(["/usr/bin/python3", TYPIST])
-
-    def __getattr__(self, name):
-        def call(*args):
-            self.job.send(json.dumps([name, *args]) + "\n")
-            answer = json.loads(self.job.line(20))
-            if isinstance(answer, dict) and "errno" in answer:
-                raise Refused(answer["errno"], answer["why"])
-            return answer
-        return call
-
-    def to(self, number):
-        took = self.switch(self.front, number)
-        self.front = number
-        return took
-
-
 @pytest.fixture(scope="module")
 def agent(booted, module):
-    booted.run("modprobe uinput; dmesg -n 5")
-    booted.insmod(module)
-    t = Typist(booted)
-    t.load()
-    yield t
-    t.reset()
-    t.job.eof()
-    booted.run("rmmod devns")
+    yield from typist(booted, module)
 
 
 class Two:

@@ -259,6 +259,15 @@ def tell(name, text):
     return os.write(files[name], text.encode())
 
 
+def rewind(name):
+    os.lseek(files[name], 0, os.SEEK_SET)
+
+
+def ask(name, request, value):
+    """An ioctl with a number."""
+    fcntl.ioctl(files[name], request, value)
+
+
 def ready(name, seconds=0):
     p = select.poll()
     p.register(files[name], select.POLLIN | select.POLLPRI)

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Lights: an LED or a backlight is a file of sysfs, which all see alike. A node
+ * of text for each devns stands in its place: what is written in the background
+ * succeeds and is remembered, and the real file gets what the foreground has
+ * written last. The host's brightness is remembered while a devns is in front.
+ */
+#include "devns.h"
+#include "textnode.h"
+
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/kernel.h>
+#include <linux/magic.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#define NUMBER_MAX 16
+
+/* One real light: its file, open as long as it is a source. */
+struct light {
+	struct mutex lock; /* after a text's */
+	struct file *file;
+	u32 most;
+	u32 of_host;
+	struct state *front; /* whose state is shown; NULL: the host's */
+};
+
+struct state {
+	struct devns_textnode text; /* first */
+	struct light *light;	    /* until the endpoint is deleted */
+	u32 value;
+};
+
+/* ---- the real file */
+
+static struct file *open_real(const char *node, const char *name, int flags)
+{
+	char *path = kasprintf(GFP_KERNEL, "/sys/class/%s/%s", node, name);
+	struct file *file;
+
+	if (!path)
+		return ERR_PTR(-ENOMEM);
+	file = filp_open(path, flags, 0);
+	kfree(path);
+	if (IS_ERR(file))
+		return file;
+	/* Nothing else is meant to be written to, whatever is mounted there. */
+	if (file_inode(file)->i_sb->s_magic != SYSFS_MAGIC) {
+		fput(file);
+		return ERR_PTR(-ENXIO);
+	}
+	return file;
+}
+
+static int get_number(struct file *file, u32 *ret)
+{
+	char text[NUMBER_MAX] = {};
+	loff_t pos = 0;
+	ssize_t n = kernel_read(file, text, sizeof(text) - 1, &pos);
+
+	if (n < 0)
+		return n;
+	return kstrtou32(strim(text), 10, ret);
+}
+
+static int put_number(struct file *file, u32 value)
+{
+	char text[NUMBER_MAX];
+	loff_t pos = 0;
+	int len = scnprintf(text, sizeof(text), "%u\n", value);
+	ssize_t n = kernel_write(file, text, len, &pos);
+
+	return n < 0 ? n : 0;
+}
+
+/* A light that went away takes nothing any more, and nobody minds. */
+static void show(struct light *l)
+{
+	put_number(l->file, l->front ? l->front->value : l->of_host);
+}
+
+/* ---- the nodes */
+
+static ssize_t state_show(struct devns_textnode *t, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  container_of(t, struct state, text)->value);
+}
+
+static int state_store(struct devns_textnode *t, char *line)
+{
+	struct state *s = container_of(t, struct state, text);
+	struct light *l = s->light;
+	u32 value;
+	int err;
+
+	err = kstrtou32(line, 0, &value);
+	if (err)
+		return err;
+	/* In the background as in front, where drivers differ in this. */
+	if (value > l->most)
+		return -EINVAL;
+	mutex_lock(&l->lock);
+	s->value = value;
+	err = l->front == s ? put_number(l->file, value) : 0;
+	mutex_unlock(&l->lock);
+	return err;
+}
+
+static const struct devns_textnode_ops state_ops = {
+	.show = state_show,
+	.store = state_store,
+};
+
+/* ---- sources */
+
+static int source_add(struct devns_source *s, struct netlink_ext_ack *ack)
+{
+	struct light *l = kzalloc(sizeof(*l), GFP_KERNEL);
+	struct file *most;
+	int err;
+
+	if (!l)
+		return -ENOMEM;
+	mutex_init(&l->lock);
+	most = open_real(s->node, "max_brightness", O_RDONLY);
+	err = PTR_ERR_OR_ZERO(most);
+	if (err)
+		goto out;
+	err = get_number(most, &l->most);
+	fput(most);
+	if (err)
+		goto out;
+	l->file = open_real(s->node, "brightness", O_RDWR);
+	err = PTR_ERR_OR_ZERO(l->file);
+	if (err)
+		goto out;
+	err = get_number(l->file, &l->of_host);
+	if (err) {
+		fput(l->file);
+		goto out;
+	}
+	s->priv = l;
+	return 0;
+out:
+	NL_SET_ERR_MSG(ack, "no such light is below /sys/class");
+	kfree(l);
+	return err;
+}
+
+static int led_add(struct devns_source *s, struct netlink_ext_ack *ack)
+{
+	if (strncmp(s->node, "leds/", 5)) {
+		NL_SET_ERR_MSG(ack, "the node of an LED begins with leds/");
+		return -EINVAL;
+	}
+	return source_add(s, ack);
+}
+
+static int backlight_add(struct devns_source *s, struct netlink_ext_ack *ack)
+{
+	if (strncmp(s->node, "backlight/", 10)) {
+		NL_SET_ERR_MSG(ack, "that of a backlight with backlight/");
+		return -EINVAL;
+	}
+	return source_add(s, ack);
+}
+
+static void source_del(struct devns_source *s)
+{
+	struct light *l = s->priv;
+
+	fput(l->file);
+	kfree(l);
+}
+
+static int endpoint_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
+{
+	struct state *st = kzalloc(sizeof(*st), GFP_KERNEL);
+	int err;
+
+	if (!st)
+		return -ENOMEM;
+	devns_textnode_init(&st->text, &state_ops);
+	st->light = ep->source->priv;
+	/* It begins with what the light is like. */
+	st->value = st->light->of_host;
+	err = devns_textnode_add(ep, &st->text);
+	if (err)
+		NL_SET_ERR_MSG(ack, "the endpoint's node cannot be made");
+	return err;
+}
+
+/* What is shown from now on: a state, or the host's with NULL. */
+static void move(struct light *l, struct state *to)
+{
+	mutex_lock(&l->lock);
+	if (l->front != to) {
+		if (!l->front)
+			get_number(l->file, &l->of_host);
+		l->front = to;
+		show(l);
+	}
+	mutex_unlock(&l->lock);
+}
+
+static void endpoint_del(struct devns_endpoint *ep)
+{
+	struct state *st = ep->priv;
+
+	if (st->light->front == st)
+		move(st->light, NULL);
+}
+
+static void endpoint_free(struct devns_endpoint *ep)
+{
+	kfree(ep->priv);
+}
+
+static void deny(struct devns_endpoint *ep)
+{
+	struct state *st = ep->priv;
+
+	devns_textnode_deny(&st->text);
+	if (st->light->front == st)
+		move(st->light, NULL);
+}
+
+static void allow(struct devns_endpoint *ep)
+{
+	struct state *st = ep->priv;
+
+	devns_textnode_allow(&st->text);
+	if (ep->ns == devns_active)
+		move(st->light, st);
+}
+
+/* One step from the old to the new: the light does not flicker. */
+static void enter(struct devns_source *s, struct devns_endpoint *new)
+{
+	move(s->priv, new &&new->allowed ? new->priv : NULL);
+}
+
+#define LIGHT_OPS(add)                                                         \
+	{                                                                      \
+		.is_virtual = true, .source_add = (add),                       \
+		.source_del = source_del, .endpoint_add = endpoint_add,        \
+		.endpoint_del = endpoint_del, .endpoint_free = endpoint_free,  \
+		.deny = deny, .drain = devns_textnode_drain, .allow = allow,   \
+		.enter = enter,                                                \
+	}
+
+const struct devns_kind_ops devns_kind_led = LIGHT_OPS(led_add);
+const struct devns_kind_ops devns_kind_backlight = LIGHT_OPS(backlight_add);
