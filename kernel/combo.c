@@ -29,11 +29,13 @@ struct table {
 
 /* A leaf; taken under an input device's event lock. */
 static DEFINE_SPINLOCK(combo_lock);
+#define CTRL_ALT(key)                                                          \
+	{                                                                      \
+		.keys = { KEY_LEFTCTRL, KEY_LEFTALT, key }, .n = 3             \
+	}
 static struct table table = {
-	/* Control, Alt, Home */
-	.combos = { { .keys = { KEY_LEFTCTRL, KEY_LEFTALT, KEY_HOME },
-		      .n = 3 } },
-	.n = 1,
+	.combos = { CTRL_ALT(KEY_HOME), CTRL_ALT(KEY_END), CTRL_ALT(KEY_ESC) },
+	.n = 3,
 };
 static DECLARE_BITMAP(held, KEY_CNT);
 static unsigned long pressed; /* a bit for each of the table */

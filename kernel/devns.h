@@ -155,6 +155,7 @@ const struct devns_kind_ops *devns_kind_get(u32 kind);
 extern const struct devns_kind_ops devns_kind_cut;
 extern const struct devns_kind_ops devns_kind_suspend;
 extern const struct devns_kind_ops devns_kind_input;
+extern const struct devns_kind_ops devns_kind_vibrator;
 extern const struct devns_kind_ops devns_kind_power;
 extern const struct devns_kind_ops devns_kind_led;
 extern const struct devns_kind_ops devns_kind_backlight;

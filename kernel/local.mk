@@ -13,7 +13,7 @@ EXTRA_DIST += \
 	%D%/policy.c %D%/real.c %D%/source.c %D%/wake.c \
 	%D%/real.h %D%/panel.c %D%/panel.h \
 	%D%/combo.c %D%/mux_input.c %D%/mux_input.h %D%/view.c \
-	%D%/light.c %D%/power.c %D%/textnode.c %D%/textnode.h \
+	%D%/force.c %D%/light.c %D%/power.c %D%/textnode.c %D%/textnode.h \
 	%D%/mux_fb.c %D%/mux_fb.h %D%/fb_fops.c
 
 # make module [KDIR=headers of a kernel]: leaves kernel/module/devns.ko. Not

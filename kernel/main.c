@@ -18,6 +18,7 @@ static const struct devns_kind_ops *const kinds[DEVNS_KIND_COUNT_] = {
 	[DEVNS_KIND_POWER] = &devns_kind_power,
 	[DEVNS_KIND_LED] = &devns_kind_led,
 	[DEVNS_KIND_BACKLIGHT] = &devns_kind_backlight,
+	[DEVNS_KIND_VIBRATOR] = &devns_kind_vibrator,
 };
 
 const struct devns_kind_ops *devns_kind_get(u32 kind)

@@ -102,6 +102,8 @@ static void pass(struct mux *mux, const struct input_value *val)
 {
 	if (val->type == EV_ABS && val->code == ABS_MT_SLOT && mux->real->mt)
 		mux->slot = clamp(val->value, 0, mux->real->mt->num_slots - 1);
+	if (mux->only_force)
+		return;
 	if (mux->front && mux->resync && is_news(val))
 		resync_axes(mux);
 	if (val->type == EV_KEY)
@@ -195,7 +197,7 @@ static void show(struct mux *mux, const struct view *v)
 
 static bool settle_grab(struct mux *mux)
 {
-	bool wanted = READ_ONCE(mux->wanted);
+	bool wanted = READ_ONCE(mux->wanted) && !mux->only_force;
 
 	if (wanted == mux->grabbed)
 		return true;
@@ -227,6 +229,8 @@ static void settle(struct work_struct *work)
 	/* endpoint_del waits for this lock before it frees a view. */
 	if (mux->connected && mux->grabbed)
 		show(mux, READ_ONCE(mux->front));
+	if (mux->connected)
+		force_show(mux, READ_ONCE(mux->front));
 	mutex_unlock(&mux->lock);
 }
 
@@ -254,7 +258,7 @@ static void mux_enter(struct devns_source *s, struct devns_endpoint *new)
 	if (!new)
 		return;
 	/* Not before the host has lost it. */
-	if (!READ_ONCE(mux->grabbed))
+	if (!READ_ONCE(mux->grabbed) && !mux->only_force)
 		flush_delayed_work(&mux->settle);
 	if (new->allowed)
 		feed(mux, new->priv);
@@ -321,6 +325,7 @@ static void mux_disconnect(struct input_handle *handle)
 
 	mutex_lock(&mux->lock);
 	mux->connected = false;
+	force_show(mux, NULL);
 	if (mux->grabbed)
 		input_release_device(handle);
 	mux->grabbed = false;
@@ -403,6 +408,12 @@ static int mux_source_add(struct devns_source *s, struct netlink_ext_ack *ack)
 	mux = mux_new(real);
 	if (!mux)
 		return -ENOMEM;
+	mux->only_force = s->kind == DEVNS_KIND_VIBRATOR;
+	if (mux->only_force && !real->ff) {
+		NL_SET_ERR_MSG(ack, "this device has no force feedback");
+		mux_free(mux);
+		return -EOPNOTSUPP;
+	}
 	err = input_register_handler(&mux->handler);
 	if (err) {
 		mux_free(mux);
@@ -464,23 +475,24 @@ static void mux_endpoint_del(struct devns_endpoint *ep)
 	devns_pass_del(ep);
 	/* A work item that still reads the view has the lock. */
 	mutex_lock(&mux->lock);
+	if (mux->forced == v)
+		force_show(mux, NULL);
 	mutex_unlock(&mux->lock);
 	view_free(v);
 	ep->priv = NULL;
 }
 
-const struct devns_kind_ops devns_kind_input = {
-	.has_devt = true,
-	.is_virtual = true,
-	.source_add = mux_source_add,
-	.source_del = mux_source_del,
-	.endpoint_add = mux_endpoint_add,
-	.endpoint_del = mux_endpoint_del,
-	.endpoint_free = devns_pass_free,
-	.deny = mux_deny,
-	.drain = devns_pass_drain,
-	.finish = devns_pass_finish,
-	.allow = mux_allow,
-	.leave = mux_leave,
-	.enter = mux_enter,
-};
+/* A vibrator is an input device of which only the force feedback is given. */
+#define MUX_OPS                                                                \
+	{                                                                      \
+		.has_devt = true, .is_virtual = true,                          \
+		.source_add = mux_source_add, .source_del = mux_source_del,    \
+		.endpoint_add = mux_endpoint_add,                              \
+		.endpoint_del = mux_endpoint_del,                              \
+		.endpoint_free = devns_pass_free, .deny = mux_deny,            \
+		.drain = devns_pass_drain, .finish = devns_pass_finish,        \
+		.allow = mux_allow, .leave = mux_leave, .enter = mux_enter,    \
+	}
+
+const struct devns_kind_ops devns_kind_input = MUX_OPS;
+const struct devns_kind_ops devns_kind_vibrator = MUX_OPS;

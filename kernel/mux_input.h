@@ -18,13 +18,14 @@
 #include <linux/workqueue.h>
 
 struct devns_endpoint;
-struct view_ff;
+struct force;
 
 struct view {
 	struct mux *mux;
 	struct input_dev *dev;
-	dev_t node;	    /* of its event device */
-	int sound[SND_CNT]; /* what was written last, under the event lock */
+	struct force *force; /* NULL: it has none */
+	dev_t node;	     /* of its event device */
+	int sound[SND_CNT];  /* what was written last, under the event lock */
 	char name[128];
 	char phys[32];
 };
@@ -35,9 +36,11 @@ struct mux {
 	struct input_handle handle;
 
 	struct mutex lock;
-	bool connected; /* under lock: the handle is there */
-	bool grabbed;	/* under lock */
-	bool wanted;	/* under devns_mutex: a devns is in front */
+	bool connected;	     /* under lock: the handle is there */
+	bool grabbed;	     /* under lock */
+	bool only_force;     /* a vibrator: its events are not our business */
+	struct view *forced; /* under lock: whose effects the real one has */
+	bool wanted;	     /* under devns_mutex: a devns is in front */
 	struct delayed_work settle;
 	DECLARE_BITMAP(host_led, LED_CNT); /* under devns_mutex */
 
@@ -60,6 +63,12 @@ void view_release(struct view *v);
 bool view_is(const struct input_dev *dev);
 /* What the devns writes to its node: only what makes light, sound and force. */
 ssize_t view_write(struct view *v, const char __user *buf, size_t count);
+
+/* force.c */
+/* Under mux->lock: the real device gets the effects of this view only. */
+void force_show(struct mux *mux, struct view *v);
+int force_add(struct view *v, const struct input_dev *real);
+void force_free(struct view *v);
 
 /* mux_input.c: a view's lights or sounds changed. Any context. */
 void mux_input_settle(struct mux *mux);

@@ -76,8 +76,7 @@ static bool is_held(struct power *p)
 	ktime_t now = ktime_get_boottime();
 	struct wake_lock *lock, *tmp;
 
-	list_for_each_entry_safe(lock, tmp, &p->locks, link)
-	{
+	list_for_each_entry_safe (lock, tmp, &p->locks, link) {
 		if (lock->until && ktime_after(now, lock->until))
 			lock_free(p, lock);
 	}
@@ -88,8 +87,7 @@ static void release_all(struct power *p)
 {
 	struct wake_lock *lock, *tmp;
 
-	list_for_each_entry_safe(lock, tmp, &p->locks, link)
-	{
+	list_for_each_entry_safe (lock, tmp, &p->locks, link) {
 		lock_free(p, lock);
 	}
 }
@@ -106,8 +104,7 @@ static bool is_awake(void)
 
 	if (is_held(&host))
 		return true;
-	list_for_each_entry(p, &powers, link)
-	{
+	list_for_each_entry (p, &powers, link) {
 		if (counts(p) && is_held(p))
 			return true;
 	}
@@ -118,8 +115,7 @@ static struct wake_lock *lock_find(struct power *p, const char *name)
 {
 	struct wake_lock *lock;
 
-	list_for_each_entry(lock, &p->locks, link)
-	{
+	list_for_each_entry (lock, &p->locks, link) {
 		if (!strcmp(lock->name, name))
 			return lock;
 	}
@@ -139,8 +135,7 @@ static ssize_t lock_show(struct devns_textnode *t, char *buf)
 
 	mutex_lock(&power_lock);
 	is_held(p);
-	list_for_each_entry(lock, &p->locks, link)
-	{
+	list_for_each_entry (lock, &p->locks, link) {
 		len += scnprintf(buf + len, PAGE_SIZE - len, "%s%s",
 				 len ? " " : "", lock->name);
 	}
@@ -216,8 +211,7 @@ static void screens_changed(u32 ns, bool all)
 {
 	struct power_node *n;
 
-	list_for_each_entry(n, &screens, link)
-	{
+	list_for_each_entry (n, &screens, link) {
 		if (all || n->power->ns == ns)
 			devns_textnode_changed(&n->text);
 	}
@@ -228,8 +222,7 @@ void devns_power_blank(u32 ns, bool blank)
 	struct power *p;
 
 	mutex_lock(&power_lock);
-	list_for_each_entry(p, &powers, link)
-	{
+	list_for_each_entry (p, &powers, link) {
 		if (p->ns != ns || p->blank == blank)
 			continue;
 		p->blank = blank;
@@ -363,8 +356,7 @@ static struct power *power_get(u32 ns)
 {
 	struct power *p;
 
-	list_for_each_entry(p, &powers, link)
-	{
+	list_for_each_entry (p, &powers, link) {
 		if (p->ns == ns) {
 			p->nodes++;
 			return p;

@@ -109,8 +109,10 @@ static ssize_t text_write(struct file *file, const char __user *buf,
 	if (copy_from_user(line, buf, count))
 		return -EFAULT;
 	line[count] = '\0';
+	if (strlen(line) != count)
+		return -EINVAL;
 	text = strim(line);
-	if (!*text || strlen(line) < count - (line[count - 1] == '\n'))
+	if (!*text)
 		return -EINVAL;
 	err = enter(h->text);
 	if (err)

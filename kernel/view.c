@@ -22,6 +22,8 @@ static int view_event(struct input_dev *dev, unsigned int type,
 {
 	struct view *v = input_get_drvdata(dev);
 
+	if (type == EV_FF)
+		return dev->ff ? input_ff_event(dev, type, code, value) : 0;
 	if (type == EV_SND && code < SND_CNT)
 		WRITE_ONCE(v->sound[code], value);
 	if (type == EV_LED || type == EV_SND)
@@ -71,11 +73,16 @@ static int copy_axes(struct input_dev *dev, const struct input_dev *real)
  * and leave the device alone. evdev takes all. udev finds no power key either,
  * so no daemon of the host acts on one that a devns gets.
  */
-static void expose(struct input_dev *dev, const struct input_dev *real)
+static void expose(struct input_dev *dev, const struct input_dev *real,
+		   bool only_force)
 {
 	unsigned long flags;
 
 	spin_lock_irqsave(&dev->event_lock, flags);
+	if (dev->ff)
+		__set_bit(EV_FF, dev->evbit);
+	if (only_force)
+		goto out;
 	COPY_BITS(dev, real, propbit);
 	COPY_BITS(dev, real, keybit);
 	COPY_BITS(dev, real, relbit);
@@ -86,7 +93,8 @@ static void expose(struct input_dev *dev, const struct input_dev *real)
 	COPY_BITS(dev, real, swbit);
 	COPY_BITS(dev, real, sw);
 	COPY_BITS(dev, real, evbit);
-	__clear_bit(EV_FF, dev->evbit);
+	__assign_bit(EV_FF, dev->evbit, dev->ff != NULL);
+out:
 	spin_unlock_irqrestore(&dev->event_lock, flags);
 }
 
@@ -118,7 +126,6 @@ static struct input_dev *view_device(struct view *v,
 	dev->name = v->name;
 	dev->phys = v->phys;
 	dev->id = real->id;
-	dev->event = view_event;
 	/* A whole resynchronisation fits in beside a full packet. */
 	dev->hint_events_per_packet = real->hint_events_per_packet + ABS_CNT;
 	input_set_drvdata(dev, v);
@@ -140,15 +147,20 @@ int view_new(struct mux *mux, u32 ns, struct view **ret)
 		kfree(v);
 		return -ENOMEM;
 	}
-	err = copy_axes(v->dev, mux->real);
+	err = mux->only_force ? 0 : copy_axes(v->dev, mux->real);
+	if (!err)
+		err = force_add(v, mux->real);
+	/* It begins after the view is whole: input core calls it at once. */
+	v->dev->event = view_event;
 	if (!err)
 		err = input_register_device(v->dev);
 	if (err) {
 		input_free_device(v->dev);
+		force_free(v);
 		kfree(v);
 		return err;
 	}
-	expose(v->dev, mux->real);
+	expose(v->dev, mux->real, mux->only_force);
 	err = find_node(v);
 	if (err) {
 		view_free(v);
@@ -161,6 +173,7 @@ int view_new(struct mux *mux, u32 ns, struct view **ret)
 void view_free(struct view *v)
 {
 	input_unregister_device(v->dev);
+	force_free(v);
 	kfree(v);
 }
 

@@ -135,7 +135,7 @@ def test_the_combination_works_when_all_is_grabbed(phone, agent, two):
 def test_the_combinations_are_configured(phone, agent, two):
     at = "/sys/module/devns/parameters/combo"
     before = agent.get(at)
-    assert before == "29+56+102\n"
+    assert before == "29+56+102,29+56+107,29+56+1\n"
     agent.put(at, "114+115,42+48")
     assert agent.get(at) == "114+115,42+48\n"
     agent.heard()
