@@ -4,7 +4,8 @@ press a key for another or for the host."""
 import pytest
 from hands import Refused, typist
 
-KEY, ABS, LED, SND, REP, SW = 1, 3, 17, 18, 20, 5
+KEY, ABS, LED, SND, REP, SW, FF = 1, 3, 17, 18, 20, 5, 21
+RUMBLE, GAIN = 0x50, 0x60
 A, B, LEFTSHIFT, LEFTCTRL, LEFTALT, HOME, SYSRQ = 30, 48, 42, 29, 56, 102, 99
 SLOT, MT_X, MT_Y, TRACKING = 0x2F, 0x35, 0x36, 0x39
 X, Y, BTN_TOUCH, BTN_LEFT = 0, 1, 0x14A, 0x110
@@ -301,6 +302,45 @@ def test_a_source_that_comes_and_goes_while_in_use(phone, clean):
     clean.front = 0
     phone.qmp.key("a")
     assert clean.events("host keys") == DOWN_UP_A
+
+
+@pytest.mark.parametrize("kind", ["input", "vibrator"])
+def test_force_is_the_foreground_s(clean, kind):
+    """What is uploaded and played in the background comes at the switch, if it still lasts."""
+    path = clean.plug("pad", {"key": [A], "ff": [RUMBLE, GAIN]})
+    clean.serve("pad")
+    ids = {who: clean.ns_add(who) for who in ("one", "two")}
+    source = clean.give(path, [kind], kind)
+    clean.rights({n: {kind: "exclusive"} for n in ids.values()})
+    for who, n in ids.items():
+        clean.use(who, clean.node(n, source))
+        assert clean.can(who, "ff") == [RUMBLE, GAIN]
+    if kind == "vibrator":
+        assert clean.can(who, "key") == []
+    brief, ever = clean.effect("one", 100), clean.effect("one", 0)
+    clean.write("one", [[FF, brief, 1], [FF, ever, 1]])
+    assert clean.did("pad") == [], "in the background"
+    clean.to(ids["one"])
+    did = clean.did("pad")
+    assert did[:2] == [["upload", 0, RUMBLE, 100], ["upload", 1, RUMBLE, 0]]
+    assert ["play", 1, 1] in did and ["play", 0, 1] not in did, "the brief one is long over"
+    clean.write("one", [[FF, brief, 2]])
+    assert clean.did("pad") == [["play", 0, 2]]
+    other = clean.effect("two", 500)
+    clean.to(ids["two"])
+    did = clean.did("pad")
+    assert [d for d in did if d[0] != "play"] == [["erase", 0], ["erase", 1], ["upload", 0, RUMBLE, 500]]
+    clean.forget("two", other)
+    assert [d for d in clean.did("pad") if d[0] != "play"] == [["erase", 0]]
+    with pytest.raises(Refused, match="EPERM"):
+        clean.write("two", [[KEY, A, 1]])
+    clean.to(0)
+    assert not [d for d in clean.did("pad") if d[0] == "upload"]
+
+
+def test_a_vibrator_has_force_feedback(clean):
+    with pytest.raises(Refused, match="ENOTSUP.*no force feedback"):
+        clean.give(clean.find("QEMU Virtio Keyboard"), ["vibrator"], "vibrator")
 
 
 def test_bad_sources_are_refused(agent, two):

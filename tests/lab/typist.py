@@ -11,6 +11,7 @@ import os
 import select
 import struct
 import sys
+import threading
 import time
 
 import devns
@@ -222,6 +223,61 @@ def told(name, seconds=0.3):
         return {f"{names[kind]} {code}": value for kind, code, value in events("made", seconds)}
     finally:
         del files["made"]
+
+
+# ---- force feedback: the device's side needs somebody who answers
+EFFECT = struct.Struct("HhHHHHH2x32s")  # type, id, direction, button, interval, length, delay, the rest
+FF_RUMBLE, FF_GAIN = 0x50, 0x60
+UI_FF = {1: (0xC06855C8, 0x406855C9), 2: (0xC00C55CA, 0x400C55CB)}  # upload and erase: begin, end
+motor = {}
+
+
+def serve(name):
+    """The device's driver: takes effects and plays them; what it has done is in motor[name]."""
+    fd = os.dup(made[name])
+    did = motor[name] = []
+
+    def run():
+        while True:
+            try:
+                select.select([fd], [], [])
+                _, _, kind, code, value = EVENT.unpack(os.read(fd, EVENT.size))
+            except OSError:
+                os.close(fd)
+                return
+            if kind == EV["ff"]:
+                did.append(["play", code, value])
+            if kind != 0x0101:
+                continue
+            begin, end = UI_FF[code]
+            size = begin >> 16 & 0x3FFF
+            data = bytearray(struct.pack("I", value) + bytes(size - 4))
+            fcntl.ioctl(fd, begin, data)
+            if code == 1:
+                kind, number, _, _, _, length, _, _ = EFFECT.unpack_from(data, 8)
+                did.append(["upload", number, kind, length])
+            else:
+                did.append(["erase", struct.unpack_from("I", data, 8)[0]])
+            fcntl.ioctl(fd, end, data)
+    threading.Thread(target=run, daemon=True).start()
+
+
+def did(name, seconds=0.3):
+    time.sleep(seconds)
+    out = motor[name][:]
+    motor[name].clear()
+    return out
+
+
+def effect(name, length, number=-1):
+    """Uploads a rumble that lasts so many milliseconds; its id."""
+    data = bytearray(EFFECT.pack(FF_RUMBLE, number, 0, 0, 0, length, 0, struct.pack("HH", 0x8000, 0x8000)))
+    fcntl.ioctl(files[name], 0x40304580, data)
+    return EFFECT.unpack(data)[1]
+
+
+def forget(name, number):
+    fcntl.ioctl(files[name], 0x40044581, number)
 
 
 # ---- the rest
