@@ -122,8 +122,8 @@ enum devns_kind {
 	DEVNS_KIND_SUSPEND, /* handle and mappings resume */
 	DEVNS_KIND_FB,	    /* a framebuffer of its own for each namespace */
 	DEVNS_KIND_INPUT,   /* input devices of its own for each namespace */
-	DEVNS_KIND_POWER,   /* NODE: power/wake_lock, wake_unlock, screen, state */
-	DEVNS_KIND_LED,	    /* NODE: "leds/" and the LED's name */
+	DEVNS_KIND_POWER, /* NODE: power/{wake_lock,wake_unlock,screen,state} */
+	DEVNS_KIND_LED,	  /* NODE: "leds/" and the LED's name */
 	DEVNS_KIND_BACKLIGHT, /* NODE: "backlight/" and the backlight's name */
 	DEVNS_KIND_VIBRATOR,  /* the force feedback of an input node */
 	DEVNS_KIND_COUNT_,
