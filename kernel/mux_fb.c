@@ -179,6 +179,8 @@ static void endpoint_del(struct devns_endpoint *ep)
 	struct mux_fb *fb = ep->priv;
 
 	devns_panel_forget(fb->panel, &fb->pic);
+	/* A screen that comes in its place begins lit. */
+	devns_power_blank(ep->ns_id, false);
 }
 
 static void endpoint_free(struct devns_endpoint *ep)
