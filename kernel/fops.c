@@ -57,6 +57,16 @@ struct bridge_poll {
 static LIST_HEAD(tables);
 static DEFINE_MUTEX(tables_lock);
 
+/*
+ * What a real file offers it may lose: an unplugged sound card or a hung-up
+ * terminal gets other operations, some of which are missing.
+ */
+#define REAL_CALL(ret, real, op, ...)                                          \
+	do {                                                                   \
+		const struct file_operations *f_ = READ_ONCE((real)->f_op);    \
+		(ret) = f_->op ? f_->op(__VA_ARGS__) : -ENODEV;                \
+	} while (0)
+
 /* ---- calls */
 
 /* The flag that a program may change at any time. */
@@ -88,7 +98,7 @@ static ssize_t pass_read(struct file *file, char __user *buf, size_t len,
 
 	if (ret)
 		return ret;
-	ret = call.real->f_op->read(call.real, buf, len, pos);
+	REAL_CALL(ret, call.real, read, call.real, buf, len, pos);
 	return devns_call_end(&call, ret);
 }
 
@@ -105,26 +115,20 @@ static ssize_t pass_write(struct file *file, const char __user *buf, size_t len,
 	if (filter && filter->write)
 		ret = filter->write(h->pass->ep, buf, len);
 	else
-		ret = call.real->f_op->write(call.real, buf, len, pos);
+		REAL_CALL(ret, call.real, write, call.real, buf, len, pos);
 	return devns_call_end(&call, ret);
 }
 
-static ssize_t pass_iter(struct kiocb *iocb, struct iov_iter *iter,
-			 ssize_t (*op)(struct kiocb *, struct iov_iter *),
-			 struct file *real)
+static void iter_begin(struct kiocb *inner, const struct kiocb *outer,
+		       struct file *real)
 {
-	struct kiocb inner;
-	ssize_t ret;
-
-	init_sync_kiocb(&inner, real);
-	inner.ki_pos = iocb->ki_pos;
-	ret = op(&inner, iter);
-	iocb->ki_pos = inner.ki_pos;
-	return ret;
+	init_sync_kiocb(inner, real);
+	inner->ki_pos = outer->ki_pos;
 }
 
 static ssize_t pass_read_iter(struct kiocb *iocb, struct iov_iter *iter)
 {
+	struct kiocb inner;
 	struct devns_call call;
 	ssize_t ret;
 
@@ -134,13 +138,16 @@ static ssize_t pass_read_iter(struct kiocb *iocb, struct iov_iter *iter)
 	ret = begin(iocb->ki_filp, &call);
 	if (ret)
 		return ret;
-	ret = pass_iter(iocb, iter, call.real->f_op->read_iter, call.real);
+	iter_begin(&inner, iocb, call.real);
+	REAL_CALL(ret, call.real, read_iter, &inner, iter);
+	iocb->ki_pos = inner.ki_pos;
 	return devns_call_end(&call, ret);
 }
 
 static ssize_t pass_write_iter(struct kiocb *iocb, struct iov_iter *iter)
 {
 	struct devns_handle *h = iocb->ki_filp->private_data;
+	struct kiocb inner;
 	struct devns_call call;
 	ssize_t ret;
 
@@ -152,7 +159,9 @@ static ssize_t pass_write_iter(struct kiocb *iocb, struct iov_iter *iter)
 	ret = begin(iocb->ki_filp, &call);
 	if (ret)
 		return ret;
-	ret = pass_iter(iocb, iter, call.real->f_op->write_iter, call.real);
+	iter_begin(&inner, iocb, call.real);
+	REAL_CALL(ret, call.real, write_iter, &inner, iter);
+	iocb->ki_pos = inner.ki_pos;
 	return devns_call_end(&call, ret);
 }
 
@@ -175,7 +184,7 @@ static long pass_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		ret = begin(file, &call);
 	if (ret)
 		return ret;
-	ret = call.real->f_op->unlocked_ioctl(call.real, cmd, arg);
+	REAL_CALL(ret, call.real, unlocked_ioctl, call.real, cmd, arg);
 	return devns_call_end(&call, ret);
 }
 
@@ -190,7 +199,7 @@ static long pass_compat_ioctl(struct file *file, unsigned int cmd,
 		ret = begin(file, &call);
 	if (ret)
 		return ret;
-	ret = call.real->f_op->compat_ioctl(call.real, cmd, arg);
+	REAL_CALL(ret, call.real, compat_ioctl, call.real, cmd, arg);
 	return devns_call_end(&call, ret);
 }
 #endif
@@ -203,7 +212,7 @@ static loff_t pass_llseek(struct file *file, loff_t offset, int whence)
 	if (ret)
 		return ret;
 	call.real->f_pos = file->f_pos;
-	ret = call.real->f_op->llseek(call.real, offset, whence);
+	REAL_CALL(ret, call.real, llseek, call.real, offset, whence);
 	file->f_pos = call.real->f_pos;
 	/* Not through the end's long, which may be shorter. */
 	return devns_call_end(&call, ret < 0 ? ret : 0) ?: ret;
@@ -216,7 +225,7 @@ static int pass_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 
 	if (ret)
 		return ret;
-	ret = call.real->f_op->fsync(call.real, start, end, datasync);
+	REAL_CALL(ret, call.real, fsync, call.real, start, end, datasync);
 	return devns_call_end(&call, ret);
 }
 
@@ -311,12 +320,14 @@ static __poll_t real_poll(struct devns_handle *h, struct file *real,
 			  __poll_t events)
 {
 	struct bridge_poll bp = { .handle = h };
+	const struct file_operations *f;
 	__poll_t mask;
 
 	init_poll_funcptr(&bp.table, bridge_add);
 	/* Some drivers start to work when they are asked for input. */
 	bp.table._key = events;
-	mask = real->f_op->poll(real, &bp.table);
+	f = READ_ONCE(real->f_op);
+	mask = f->poll ? f->poll(real, &bp.table) : EPOLLERR | EPOLLHUP;
 	return bp.failed ? mask | EPOLLERR : mask;
 }
 

@@ -319,16 +319,17 @@ static int own_entries(const struct map *m, struct vm_area_struct *vma,
 static int map_real(struct file *file, struct vm_area_struct *vma,
 		    struct devns_call *call)
 {
+	const struct file_operations *f = READ_ONCE(call->real->f_op);
 	const struct vm_operations_struct *ops;
 	struct map *m;
-	int err = refuse(call->real, vma);
+	int err = f->mmap ? refuse(call->real, vma) : -ENODEV;
 
 	if (err)
 		return err;
 	m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
 	if (!m)
 		return -ENOMEM;
-	err = call->real->f_op->mmap(call->real, vma);
+	err = f->mmap(call->real, vma);
 	if (err)
 		goto free;
 	err = -ENODEV;

@@ -16,7 +16,13 @@
 
 static dev_t first;
 static struct class *node_class;
-static DEFINE_IDA(minors);
+/*
+ * Numbers go round: a node that somebody has kept leads to nothing, not to what
+ * came after it.
+ */
+#define MINORS (MINORMASK + 1)
+static DEFINE_IDR(minors);
+static unsigned int count;
 
 static int node_open(struct inode *inode, struct file *file)
 {
@@ -62,7 +68,9 @@ int devns_node_add(struct devns_endpoint *ep, struct device *parent,
 {
 	int err;
 
-	ep->minor = ida_alloc_max(&minors, DEVNS_ENDPOINTS_MAX - 1, GFP_KERNEL);
+	if (count >= DEVNS_ENDPOINTS_MAX)
+		return -ENOSPC;
+	ep->minor = idr_alloc_cyclic(&minors, ep, 0, MINORS, GFP_KERNEL);
 	if (ep->minor < 0)
 		return ep->minor;
 	ep->fops = fops;
@@ -80,9 +88,10 @@ int devns_node_add(struct devns_endpoint *ep, struct device *parent,
 		goto free;
 	link_real(ep);
 	ep->published = true;
+	count++;
 	return 0;
 free:
-	ida_free(&minors, ep->minor);
+	idr_remove(&minors, ep->minor);
 	ep->minor = -1;
 	ep->devt = 0;
 	return err;
@@ -96,8 +105,9 @@ void devns_node_del(struct devns_endpoint *ep)
 	if (!ep->dev.parent)
 		sysfs_remove_link(&ep->dev.kobj, "device");
 	cdev_device_del(&ep->cdev, &ep->dev);
+	count--;
 	/* A handle that is open keeps no claim on the number. */
-	ida_free(&minors, ep->minor);
+	idr_remove(&minors, ep->minor);
 	ep->minor = -1;
 }
 
@@ -110,12 +120,12 @@ int devns_node_init(void)
 {
 	int err;
 
-	err = alloc_chrdev_region(&first, 0, DEVNS_ENDPOINTS_MAX, "devns");
+	err = alloc_chrdev_region(&first, 0, MINORS, "devns");
 	if (err)
 		return err;
 	node_class = compat_class_create("devns");
 	if (IS_ERR(node_class)) {
-		unregister_chrdev_region(first, DEVNS_ENDPOINTS_MAX);
+		unregister_chrdev_region(first, MINORS);
 		return PTR_ERR(node_class);
 	}
 	node_class->devnode = node_devnode;
@@ -125,6 +135,6 @@ int devns_node_init(void)
 void devns_node_exit(void)
 {
 	class_destroy(node_class);
-	unregister_chrdev_region(first, DEVNS_ENDPOINTS_MAX);
-	ida_destroy(&minors);
+	unregister_chrdev_region(first, MINORS);
+	idr_destroy(&minors);
 }

@@ -259,6 +259,33 @@ def test_a_recorder_in_the_background_is_cut(phone, two):
     phone.run(view(1) + "exec arecord -q -D hw:0,0 -f S16_LE -r 8000 -c 2 -t raw -d 1 /dev/null'")
 
 
+def test_a_card_that_is_unplugged_answers_errors(phone, two):
+    phone.modprobe("snd-dummy", "hrtimer=1")
+    source = two.give("/dev/snd/pcmC0D0c", MIC)
+    two.rights({two.work: {"microphone": "shared"}})
+    holder = phone.spawn(["/usr/bin/python3", "-c", (
+        "import os, sys\n"
+        "fd = os.open('/dev/snd/pcmC0D0c.d2', os.O_RDWR)\n"
+        "print('open', flush=True); sys.stdin.readline()\n"
+        "for call in (lambda: os.read(fd, 8), lambda: os.readv(fd, [bytearray(8)]), lambda: os.writev(fd, [b'x'])):\n"
+        "    try: call(); print('done', flush=True)\n"
+        "    except OSError as e: print(e.errno, flush=True)\n"
+        "sys.stdin.readline()")])
+    holder.expect("open\n")
+    # It waits for the last handle.
+    unbind = phone.spawn("echo snd_dummy.0 >/sys/bus/platform/drivers/snd_dummy/unbind")
+    for _ in range(40):
+        if phone.run("test -e /dev/snd/pcmC0D0c", check=False).rc:
+            break
+        phone.pause(0.25)
+    holder.send("\n")
+    assert [holder.line() for _ in range(3)] == ["19", "19", "19"]
+    two.source_del(source)
+    assert unbind.wait(30).rc == 0, "the endpoint's handle is open, the real one is closed"
+    holder.kill()
+    phone.run("rmmod snd-dummy")
+
+
 # ---- under pressure
 
 def test_a_fuzzer_gets_errors_only(phone, tool, ns, long):
