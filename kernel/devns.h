@@ -52,11 +52,9 @@ struct devns {
 
 struct devns_source {
 	u32 id;
-	u32 kind;	       /* enum devns_kind */
-	u32 classes;	       /* bits of enum cells_class */
-	dev_t devt;	       /* the real node, 0: none */
-	struct device *real;   /* behind it, or NULL */
-	struct module *driver; /* of that, pinned; or NULL */
+	u32 kind;    /* enum devns_kind */
+	u32 classes; /* bits of enum cells_class */
+	dev_t devt;  /* the real node, 0: none */
 	const struct devns_kind_ops *ops;
 	struct list_head link;	    /* devns_sources */
 	struct list_head endpoints; /* devns_endpoint.in_source */

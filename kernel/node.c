@@ -6,6 +6,7 @@
  */
 #include "compat.h"
 #include "devns.h"
+#include "real.h"
 
 #include <linux/err.h>
 #include <linux/fs.h>
@@ -54,12 +55,23 @@ static char *node_devnode(compat_const struct device *dev, umode_t *mode)
  * Tools look for what belongs to a device in its "device" folder. A link, not a
  * parent: an unplugged parent may not go before its children.
  */
+static int link_parent(struct device *real, void *arg)
+{
+	struct devns_endpoint *ep = arg;
+
+	if (!real->parent)
+		return 0;
+	return sysfs_create_link(&ep->dev.kobj, &real->parent->kobj, "device");
+}
+
 static void link_real(struct devns_endpoint *ep)
 {
-	struct device *real = ep->source->real;
+	dev_t devt = ep->source->devt;
 
-	if (!ep->dev.parent && real && real->parent &&
-	    sysfs_create_link(&ep->dev.kobj, &real->parent->kobj, "device"))
+	if (ep->dev.parent || !devt)
+		return;
+	/* Gone again already: then there is nothing to link to. */
+	if (devns_real_with(devt, link_parent, ep))
 		dev_warn(&ep->dev, "no link to the real device\n");
 }
 

@@ -16,7 +16,6 @@
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
-#include <linux/netlink.h>
 #include <linux/pm.h>
 #include <linux/pseudo_fs.h>
 #include <linux/string.h>
@@ -86,34 +85,33 @@ struct file *devns_real_open_as(dev_t devt, const struct file *as)
 
 struct search {
 	dev_t devt;
-	struct device *found;
-	bool is_block;
+	int (*fn)(struct device *dev, void *arg);
+	void *arg;
+	int err;
 };
 
 static void look_at(struct device *dev, void *data)
 {
 	struct search *s = data;
 
-	if (dev->devt != s->devt || s->found)
+	if (dev->devt != s->devt || s->err == 0)
 		return;
 	if (dev->class && !strcmp(dev->class->name, "block"))
-		s->is_block = true;
+		s->err = -EOPNOTSUPP;
 	else
-		s->found = get_device(dev);
+		s->err = s->fn(dev, s->arg);
 }
 
-/* No list of all devices is exported but that of power management. */
-struct device *devns_real_device(dev_t devt, struct netlink_ext_ack *ack)
+/*
+ * No list of all devices is exported but that of power management. Its lock is
+ * all that keeps the device: a reference would outlast an unplugging, and what
+ * then drops the device may be code of a driver that has gone.
+ */
+int devns_real_with(dev_t devt, int (*fn)(struct device *dev, void *arg),
+		    void *arg)
 {
-	struct search s = { .devt = devt };
+	struct search s = { .devt = devt, .fn = fn, .arg = arg, .err = -ENXIO };
 
 	dpm_for_each_dev(&s, look_at);
-	if (s.found)
-		return s.found;
-	if (s.is_block) {
-		NL_SET_ERR_MSG(ack, "a block device cannot be passed through");
-		return ERR_PTR(-EOPNOTSUPP);
-	}
-	NL_SET_ERR_MSG(ack, "there is no character device of this number");
-	return ERR_PTR(-ENXIO);
+	return s.err;
 }

@@ -8,7 +8,6 @@
 struct device;
 struct file;
 struct inode;
-struct netlink_ext_ack;
 
 int devns_real_init(void);
 void devns_real_exit(void);
@@ -18,8 +17,13 @@ struct file *devns_real_open(dev_t devt, int flags);
 /* With the flags and the rights that another file was opened with. */
 struct file *devns_real_open_as(dev_t devt, const struct file *as);
 
-/* The device behind a character node, or an ERR_PTR; the caller puts it. */
-struct device *devns_real_device(dev_t devt, struct netlink_ext_ack *ack);
+/*
+ * Calls fn with the device behind a character node; answers what it does, or
+ * -ENXIO: there is none, -EOPNOTSUPP: it is a block device. No driver can take
+ * the device away meanwhile, and fn keeps no reference.
+ */
+int devns_real_with(dev_t devt, int (*fn)(struct device *dev, void *arg),
+		    void *arg);
 
 /* An inode with an address space, for mappings; the caller puts it. */
 struct inode *devns_real_inode(void);

@@ -3,7 +3,8 @@
  * Sources: the real devices that user space has given. Adding one gives each
  * namespace an endpoint or, where one cannot be made, none: nothing half done.
  */
-#include "pass.h"
+#include "devns.h"
+#include "real.h"
 
 #include <linux/err.h>
 #include <linux/kdev_t.h>
@@ -74,38 +75,28 @@ static int check(const struct devns_source *want,
 	return refuse_twin(want, ack);
 }
 
-/*
- * We hold the device until the source goes, so what releases it has to stay
- * loaded for as long. It can be unplugged or unbound meanwhile.
- */
-static struct module *pin_driver(struct device *dev)
+static int refuse_ours(struct device *dev, void *unused)
 {
-	struct module *owner = NULL;
-
-	for (; dev && !owner; dev = dev->parent) {
-		device_lock(dev);
-		if (dev->driver && try_module_get(dev->driver->owner))
-			owner = dev->driver->owner;
-		device_unlock(dev);
-	}
-	return owner;
+	return devns_node_is_ours(dev) ? -EISDIR : 0;
 }
 
-static int find_real(struct devns_source *s, struct netlink_ext_ack *ack)
+static int check_real(dev_t devt, struct netlink_ext_ack *ack)
 {
-	struct device *real;
+	int err = devt ? devns_real_with(devt, refuse_ours, NULL) : 0;
 
-	if (!s->devt)
-		return 0;
-	real = devns_real_device(s->devt, ack);
-	if (IS_ERR(real))
-		return PTR_ERR(real);
-	s->real = real;
-	s->driver = pin_driver(real);
-	if (!devns_node_is_ours(real))
-		return 0;
-	NL_SET_ERR_MSG(ack, "an endpoint cannot be a source");
-	return -EOPNOTSUPP;
+	switch (err) {
+	case -ENXIO:
+		NL_SET_ERR_MSG(ack,
+			       "there is no character device of this number");
+		return err;
+	case -EOPNOTSUPP:
+		NL_SET_ERR_MSG(ack, "a block device cannot be passed through");
+		return err;
+	case -EISDIR:
+		NL_SET_ERR_MSG(ack, "an endpoint cannot be a source");
+		return -EOPNOTSUPP;
+	}
+	return err;
 }
 
 int devns_source_add(const struct devns_source *want, struct devns_source **ret,
@@ -130,7 +121,7 @@ int devns_source_add(const struct devns_source *want, struct devns_source **ret,
 	s->ops = ops;
 	s->id = free_id();
 	INIT_LIST_HEAD(&s->endpoints);
-	err = find_real(s, ack);
+	err = check_real(s->devt, ack);
 	if (!err && ops->source_add)
 		err = ops->source_add(s, ack);
 	if (err)
@@ -152,8 +143,6 @@ undo_endpoints:
 	if (ops->source_del)
 		ops->source_del(s);
 undo:
-	put_device(s->real);
-	module_put(s->driver);
 	kfree(s);
 	module_put(THIS_MODULE);
 	return err;
@@ -173,8 +162,6 @@ void devns_source_del(struct devns_source *s)
 	if (s->ops->source_del)
 		s->ops->source_del(s);
 	list_del(&s->link);
-	put_device(s->real);
-	module_put(s->driver);
 	kfree(s);
 	module_put(THIS_MODULE);
 }

@@ -267,7 +267,7 @@ def test_a_card_that_is_unplugged_answers_errors(phone, two):
         "import os, sys\n"
         "fd = os.open('/dev/snd/pcmC0D0c.d2', os.O_RDWR)\n"
         "print('open', flush=True); sys.stdin.readline()\n"
-        "for call in (lambda: os.read(fd, 8), lambda: os.readv(fd, [bytearray(8)]), lambda: os.writev(fd, [b'x'])):\n"
+        "for call in (lambda: os.read(fd, 8), lambda: os.readv(fd, [bytearray(8)])):\n"
         "    try: call(); print('done', flush=True)\n"
         "    except OSError as e: print(e.errno, flush=True)\n"
         "sys.stdin.readline()")])
@@ -279,7 +279,7 @@ def test_a_card_that_is_unplugged_answers_errors(phone, two):
             break
         phone.pause(0.25)
     holder.send("\n")
-    assert [holder.line() for _ in range(3)] == ["19", "19", "19"]
+    assert [holder.line() for _ in range(2)] == ["19", "19"]
     two.source_del(source)
     assert unbind.wait(30).rc == 0, "the endpoint's handle is open, the real one is closed"
     holder.kill()
