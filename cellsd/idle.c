@@ -121,6 +121,7 @@ static int on_input(sd_event_source *s, int fd, uint32_t events, void *arg)
 		n = read(fd, waste, sizeof(waste));
 	while (n > 0);
 	explicit_bzero(waste, sizeof(waste));
+	i->h->input_ns = clock_boot_ns();
 	idle_touch(i);
 	if (n < 0 && errno != EAGAIN) {
 		sd_event_source_set_enabled(s, SD_EVENT_OFF);

@@ -110,6 +110,12 @@ check_PROGRAMS += %D%/unit/test_roster
 %C%_unit_test_roster_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
 %C%_unit_test_roster_LDADD = $(CELLSD_TEST_LIBS)
 
+check_PROGRAMS += %D%/unit/test_attention
+%C%_unit_test_attention_LDADD = $(CELLSD_TEST_LIBS)
+
+check_PROGRAMS += %D%/unit/test_firewall
+%C%_unit_test_firewall_LDADD = $(CELLSD_TEST_LIBS)
+
 check_PROGRAMS += %D%/unit/test_callgroup
 %C%_unit_test_callgroup_LDADD = $(CELLSD_TEST_LIBS)
 
@@ -351,6 +357,7 @@ EXTRA_DIST += %D%/lab/conftest.py %D%/lab/debug.config %D%/lab/devns.py %D%/lab/
 	%D%/lab/lab.py %D%/lab/test_phone.py
 EXTRA_DIST += %D%/lab/hands.py %D%/lab/test_input.py %D%/lab/test_power.py \
 	%D%/lab/typist.py
+EXTRA_DIST += %D%/lab/test_machine.py
 EXTRA_DIST += %D%/lab/painter.py %D%/lab/pictures.py %D%/lab/test_display.py \
 	%D%/lab/test_display_linear.py
 EXTRA_DIST += %D%/lab/device.py %D%/lab/handset.py

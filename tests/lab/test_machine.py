@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What hangs on the machine, on one that has all of it: cgroup v2 with every controller, memory that may run
+short, nftables of Debian's own kernel. The tests are those of tests/e2e; here they find what they need."""
+import pytest
+
+import kernel
+
+PHONE = {"memory": "1G"}
+
+
+@pytest.fixture(scope="module")
+def ready(booted):
+    booted.udev()
+    return booted
+
+
+def there(phone, name, seconds, *more):
+    words = " ".join(("-q", "-rs", "-p", "no:cacheprovider", *more))
+    answer = phone.run(f"cd {kernel.TOP} && CELLS_LAB=1 CELLS_BUILD={kernel.BUILD} PYTHONDONTWRITEBYTECODE=1 "
+                       f"/usr/bin/python3 -m pytest {words} tests/e2e/{name}.py", seconds, check=False)
+    assert answer.rc == 0, answer.out[-6000:]
+    return answer.out
+
+
+def test_limits_weights_and_short_memory(ready, phone):
+    out = there(phone, "test_resources", 500)
+    assert "controller" not in out, out
+
+
+def test_the_network_by_this_kernel_s_nftables(ready, phone):
+    there(phone, "test_net", 300, "-k", "'nothing_near or allow_list or outlive or nothing_is_left'")
