@@ -176,6 +176,8 @@ static void prettify(json_t *vps)
 				    n ? json_string(text) : json_null());
 		if (json_integer_value(json_object_get(vp, "pid")) == 0)
 			json_object_set_new(vp, "pid", json_null());
+		if (!*json_string_value(json_object_get(vp, "address")))
+			json_object_set_new(vp, "address", json_null());
 		if (json_array_size(json_object_get(vp, "not-enforced")) == 0)
 			json_object_set_new(vp, "not-enforced", json_null());
 	}
@@ -188,6 +190,7 @@ int ctl_list(struct ctl *c, char **argv, struct err *e)
 		{ "STATE", "state" },
 		{ "PID", "pid" },
 		{ "MEMORY", "memory" },
+		{ "ADDRESS", "address" },
 		{ "LABEL", "label" },
 		{ "DATA", "medium" },
 		{ "KEY IN SLOTS", "slots" },
