@@ -18,11 +18,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CLIENTS_MAX 8
 #define LINE_SIZE 65
 #define VERB "attention "
+#define WORK_MAX 32 /* lines and connections a second */
+#define WORK_USEC 1000000
 
 struct client {
 	struct attention *of;
@@ -38,6 +41,8 @@ struct attention {
 	int fd;
 	sd_event_source *on_client;
 	struct client *client[CLIENTS_MAX];
+	sd_event_source *on_second;
+	unsigned int work; /* in this second */
 	struct attention_bucket bucket;
 	uint32_t limited; /* requests that are not in the audit yet */
 };
@@ -156,6 +161,35 @@ static enum attention_end request(struct attention *a, struct vp *v,
 
 /* ---- connections */
 
+static void listen_to(struct attention *a, int state)
+{
+	sd_event_source_set_enabled(a->on_client, state);
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		if (a->client[i])
+			sd_event_source_set_enabled(a->client[i]->on_input,
+						    state);
+}
+
+static int on_second(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct attention *a = arg;
+
+	a->work = 0;
+	listen_to(a, SD_EVENT_ON);
+	return 0;
+}
+
+/* Who asks for too much is not heard for the rest of the second. */
+static void note_work(struct attention *a)
+{
+	if (a->work++ == 0) {
+		sd_event_source_set_time_relative(a->on_second, WORK_USEC);
+		sd_event_source_set_enabled(a->on_second, SD_EVENT_ONESHOT);
+	}
+	if (a->work >= WORK_MAX)
+		listen_to(a, SD_EVENT_OFF);
+}
+
 static void client_free(struct client *c)
 {
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
@@ -190,6 +224,7 @@ static bool take_line(struct client *c, const char *line)
 	enum attention_end end = ATTENTION_UNKNOWN;
 	char answer[32];
 
+	note_work(a);
 	if (v && strncmp(line, VERB, strlen(VERB)) == 0)
 		end = request(a, v, line + strlen(VERB));
 	snprintf(answer, sizeof(answer), VERB "%s", names[end]);
@@ -261,6 +296,7 @@ static int on_client(sd_event_source *s, int fd, uint32_t events, void *arg)
 	auto_close int client =
 		accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+	note_work(arg);
 	if (client >= 0 && add_client(arg, client) == 0)
 		(void)steal_fd(client);
 	return 0;
@@ -327,6 +363,12 @@ int attention_open(struct host *h, struct vp *v, int run, struct err *e)
 	if (r == 0)
 		r = sd_event_add_io(h->options.loop, &a->on_client, a->fd,
 				    EPOLLIN, on_client, a);
+	if (r >= 0)
+		r = sd_event_add_time_relative(h->options.loop, &a->on_second,
+					       CLOCK_MONOTONIC, 0, 0, on_second,
+					       a);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(a->on_second, SD_EVENT_OFF);
 	if (r < 0)
 		return err_sys(e, -r,
 			       "offer /run/cells/" ATTENTION_SOCKET " in VP %s",
@@ -344,6 +386,7 @@ void attention_close(struct attention *a)
 		if (a->client[i])
 			client_free(a->client[i]);
 	sd_event_source_disable_unref(a->on_client);
+	sd_event_source_disable_unref(a->on_second);
 	auto_closep(&a->fd);
 	free(a);
 }

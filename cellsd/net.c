@@ -96,37 +96,32 @@ static bool forwards(void)
 	return fd >= 0 && read(fd, &value, 1) == 1 && value != '0';
 }
 
-/*
- * VPs are behind a router: the host. If it was none before, it is none for
- * others now (firewall_plan.close), and none again when the last VP has gone.
- */
-static int forward(const struct net *n, struct err *e)
+static bool forwarding_is_ours(const struct net *n)
 {
-	int r;
+	return access(n->mark, F_OK) == 0;
+}
 
-	if (forwards())
+static int start_forwarding(struct err *e)
+{
+	int r = forwards() ? -EALREADY : write_switch(FORWARD, "1");
+
+	if (r == -EALREADY)
 		return 0;
-	r = io_replace_file(n->mark, "", 0, 0600, e);
-	if (r < 0)
-		return r;
-	r = write_switch(FORWARD, "1");
 	if (r < 0)
 		return err_sys(e, -r, "turn on " FORWARD);
 	log_info("turned on net.ipv4.ip_forward: VPs have a network");
 	return 0;
 }
 
-static bool forwarding_is_ours(const struct net *n)
-{
-	return access(n->mark, F_OK) == 0;
-}
-
 static void stop_forwarding(const struct net *n)
 {
+	int r;
+
 	if (!forwarding_is_ours(n))
 		return;
-	if (write_switch(FORWARD, "0") < 0)
-		log_warning("turn off " FORWARD ": %s", strerror(errno));
+	r = write_switch(FORWARD, "0");
+	if (r < 0)
+		log_warning("turn off " FORWARD ": %s", strerror(-r));
 	else
 		log_info("turned off net.ipv4.ip_forward: no VP has a network");
 	unlink(n->mark);
@@ -202,14 +197,33 @@ static int load(struct host *h, struct err *e)
 	return 0;
 }
 
+/*
+ * VPs are behind a router: the host. If it was none before, it is none for
+ * others now (firewall_plan.close), and none again when the last VP has gone.
+ * So the table is there before it forwards, and after.
+ */
+static int open_up(struct host *h, struct err *e)
+{
+	struct net *n = h->net;
+	int r = 0;
+
+	if (!forwards() && !forwarding_is_ours(n)) {
+		r = io_replace_file(n->mark, "", 0, 0600, e);
+		n->is_loaded = false;
+	}
+	if (r == 0 && !n->is_loaded)
+		r = load(h, e);
+	return r < 0 ? r : start_forwarding(e);
+}
+
 static void clear(struct host *h)
 {
 	struct err e;
 
+	stop_forwarding(h->net);
 	if (firewall_clear(h->net->firewall, &e) < 0)
 		log_warning("%s", e.text);
 	h->net->is_loaded = false;
-	stop_forwarding(h->net);
 }
 
 static int on_resolver(sd_event_source *s, const struct inotify_event *ev,
@@ -291,6 +305,7 @@ bool net_lacks(const struct vp *v)
 
 void net_choose(struct host *h, struct vp *v)
 {
+	struct firewall_vp others[ROSTER_VPS_MAX];
 	struct net *n = h->net;
 	struct err e;
 	int r;
@@ -303,15 +318,16 @@ void net_choose(struct host *h, struct vp *v)
 			 v->name);
 		return;
 	}
-	r = forward(n, &e);
-	if (r == 0 && !n->is_loaded)
-		r = load(h, &e);
+	r = open_up(h, &e);
 	if (r == 0)
 		r = veth_choose(n->veth, n->options.range, n->options.prefix,
 				v->number - VP_RANGE_FIRST, &v->run->address,
 				&e);
-	if (r < 0)
-		log_error("VP %s has no network: %s", v->name, e.text);
+	if (r == 0)
+		return;
+	log_error("VP %s has no network: %s", v->name, e.text);
+	if (connected(h, others) == 0)
+		clear(h);
 }
 
 int net_attach(struct host *h, const struct vp *v, pid_t pid, struct err *e)
@@ -407,10 +423,24 @@ void net_sweep(struct host *h)
 	if (connected(h, vps) == 0) {
 		/* No table is no news; no nftables is told when it is needed.
 		 */
-		firewall_clear(h->net->firewall, &e);
 		stop_forwarding(h->net);
+		firewall_clear(h->net->firewall, &e);
 	} else if (load(h, &e) < 0) {
 		log_error("%s", e.text);
+	}
+}
+
+/* What cannot be held to its rules has no network at all. */
+static void cut_off(struct host *h)
+{
+	for (unsigned int i = 0; i < h->roster->n; i++) {
+		struct vp *v = h->roster->vp[i];
+
+		if (!v->run || !v->run->address)
+			continue;
+		log_error("VP %s has no network until it starts again",
+			  v->name);
+		net_detach(h, v);
 	}
 }
 
@@ -424,6 +454,8 @@ void net_settle(struct host *h)
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		if (!h->roster->vp[i]->conf.nat && h->roster->vp[i]->run)
 			net_detach(h, h->roster->vp[i]);
-	if (connected(h, vps) > 0 && load(h, &e) < 0)
+	if (connected(h, vps) > 0 && load(h, &e) < 0) {
 		log_error("%s", e.text);
+		cut_off(h);
+	}
 }

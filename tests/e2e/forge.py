@@ -326,17 +326,18 @@ class Org:
 
     def config(self, did, version, image, image_min=1, label=None, password=None,
                secrets=None, on_boot=False, network="none", lock=None,
-               offline=None, attention=None, resources=None, **kw):
-        """lock and offline: dicts of attributes."""
+               offline=None, attention=None, notify=None, resources=None, **kw):
+        """lock and offline: dicts of attributes; network: the mode, or attributes and those of its <allow>s."""
+        attributes, rows = network if isinstance(network, tuple) else ({"mode": network}, ())
         r = {"memory-max": 268435456, "cpu-weight": 100, "pids-max": 256,
              **(resources or {})}
         children = [element("label", (), label or did.capitalize()),
                     element("image", {"id": image, "min-version": image_min}),
                     element("resources", r),
-                    element("network", {"mode": network}),
+                    element("network", attributes, [element("allow", r) for r in rows]),
                     element("start", {"on-boot": str(on_boot).lower()})]
-        if attention:
-            children.append(element("foreground", {"attention": attention}))
+        if attention or notify:
+            children.append(element("foreground", {"attention": attention or "", **({"notify": notify} if notify else {})}))
         if lock:
             children.append(element("lock", lock))
         if offline:
