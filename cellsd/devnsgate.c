@@ -208,6 +208,8 @@ static bool is_wanted(const struct backend *b, const struct backend_node *nodes,
 {
 	struct devnslink_source want;
 
+	if (s->kind == DEVNS_KIND_POWER)
+		return true;
 	for (size_t i = 0; i < n; i++)
 		if (nodes[i].way == BACKEND_BY_ENDPOINT &&
 		    sourceplan_of(&nodes[i], &want) == BACKEND_BY_ENDPOINT &&
@@ -250,6 +252,21 @@ static void give_source(struct backend *b, struct backend_node *n,
 		log_warning("%s", e.text);
 }
 
+/* The module's own: no hardware names them. */
+static void give_power(struct backend *b, const struct sources *have)
+{
+	static const char *const names[] = { "power/wake_lock",
+					     "power/wake_unlock",
+					     "power/screen", "power/state" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct backend_node n = { .classes = 1U << CELLS_CLASS_POWER };
+
+		snprintf(n.name, sizeof(n.name), "%s", names[i]);
+		give_source(b, &n, have);
+	}
+}
+
 static int devns_set_nodes(struct backend *b, struct backend_node *nodes,
 			   size_t n, struct err *e)
 {
@@ -271,6 +288,8 @@ static int devns_set_nodes(struct backend *b, struct backend_node *nodes,
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (nodes[i].way == BACKEND_BY_ENDPOINT)
 			give_source(b, &nodes[i], &have);
+	if (r == 0)
+		give_power(b, &have);
 	free(have.item);
 	if (r < 0) {
 		free(copy);

@@ -66,6 +66,23 @@ def test_keys_reach_only_the_foreground(phone, agent, two):
         assert two.got("keys") == only(who, DOWN_UP_A), who
 
 
+def test_evtest_sees_the_foreground_s_keys(phone, agent, two):
+    """An unmodified program, one in each namespace."""
+    if phone.run("command -v evtest", check=False).rc:
+        pytest.skip("evtest is not installed")
+    readers = {n: phone.spawn(["stdbuf", "-oL", "evtest", agent.node(n, two.sources["keys"])])
+               for n in (two.one, two.two)}
+    for reader in readers.values():
+        reader.expect("interrupt to exit")
+    for front, key in ((two.one, "A"), (two.two, "B")):
+        agent.to(front)
+        phone.qmp.key(key.lower())
+        readers[front].expect(f"(KEY_{key}), value 0")
+    for reader in readers.values():
+        reader.kill()
+    assert "KEY_B), value" not in readers[two.one].out and "KEY_A), value" not in readers[two.two].out
+
+
 def test_touches_reach_only_the_foreground(phone, agent, two):
     for number, who in ((two.one, "one"), (two.two, "two"), (0, "host")):
         agent.to(number)

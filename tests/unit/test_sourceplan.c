@@ -41,6 +41,8 @@ static const struct plan {
 	  DEVNS_KIND_LED },
 	{ "backlight/x", BIT(BACKLIGHT), false, 0, 0, BACKEND_BY_ENDPOINT,
 	  DEVNS_KIND_BACKLIGHT },
+	{ "power/wake_lock", BIT(POWER), false, 0, 0, BACKEND_BY_ENDPOINT,
+	  DEVNS_KIND_POWER },
 	/* What reaches around the muxed ones. */
 	{ "dri/card0", BIT(DISPLAY), false, 226, 0, BACKEND_SHUT, 0 },
 	{ "input/mice", BIT(INPUT), false, 13, 63, BACKEND_SHUT, 0 },
