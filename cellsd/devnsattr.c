@@ -79,8 +79,7 @@ static void read_rights(struct nlattr *nest, struct cells_right *ret)
 	int rem;
 	devnsattrs a;
 
-	nla_for_each_nested(nla, nest, rem)
-	{
+	nla_for_each_nested (nla, nest, rem) {
 		devnsattr_parse(nla_data(nla), nla_len(nla), a);
 		cls = get_u32(a, DEVNS_A_CLASS);
 		if (nla_type(nla) != DEVNS_A_RIGHT || cls >= CELLS_CLASS_COUNT)

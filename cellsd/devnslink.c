@@ -461,10 +461,9 @@ static void take_change(void *arg, struct genlmsghdr *h)
 			c->took_ns = nla_get_u64(nla);
 		if (nla_type(nla) != DEVNS_A_CUTS)
 			continue;
-		nla_for_each_nested(inner, nla,
-				    inner_rem) if (nla_type(inner) ==
-						   DEVNS_A_CUT)
-			take_cut(&c->cuts, inner);
+		nla_for_each_nested (inner, nla, inner_rem)
+			if (nla_type(inner) == DEVNS_A_CUT)
+				take_cut(&c->cuts, inner);
 	}
 }
 
@@ -558,7 +557,6 @@ int devnslink_listen(struct devnslink *l, struct err *e)
 
 	if (r < 0)
 		return r;
-	nl_socket_disable_seq_check(l->hear);
 	group = genl_ctrl_resolve_grp(l->ask, DEVNS_GENL_NAME,
 				      DEVNS_MCGRP_AUDIT);
 	r = group < 0 ? group : nl_socket_add_membership(l->hear, group);
@@ -615,6 +613,12 @@ static int on_event(struct nl_msg *m, void *arg)
 	return NL_OK;
 }
 
+/* Events answer no request: what counts is the number inside. */
+static int on_number(struct nl_msg *m, void *arg)
+{
+	return NL_OK;
+}
+
 int devnslink_drain(struct devnslink *l, devnslink_event_fn *fn, void *arg,
 		    struct err *e)
 {
@@ -626,6 +630,7 @@ int devnslink_drain(struct devnslink *l, devnslink_event_fn *fn, void *arg,
 	l->fn = fn;
 	l->arg = arg;
 	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_event, l);
+	nl_cb_set(cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, on_number, NULL);
 	/* A buffer that ran over (NLE_NOMEM) shows in the next number. */
 	do {
 		r = nl_recvmsgs(l->hear, cb);

@@ -30,12 +30,13 @@ static int append_class(sd_bus_message *reply, const struct host *h, uint32_t c)
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "s");
 	for (size_t i = 0; r >= 0 && i < h->n_nodes; i++) {
+		const struct backend_node *n = &h->nodes[i];
 		char text[32];
 
-		if (!(h->nodes[i].classes >> c & 1))
+		if (!(n->classes >> c & 1) || n->way == BACKEND_SHUT ||
+		    (!n->major && !n->minor))
 			continue;
-		snprintf(text, sizeof(text), "%u:%u", h->nodes[i].major,
-			 h->nodes[i].minor);
+		snprintf(text, sizeof(text), "%u:%u", n->major, n->minor);
 		r = sd_bus_message_append(reply, "s", text);
 	}
 	if (r >= 0)

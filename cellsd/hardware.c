@@ -23,6 +23,11 @@ static const char *const raw_subsystems[] = { "usb", "hidraw",
 					      "tty", "usbmisc",
 					      "bsg", "scsi_generic" };
 
+/* Devns makes these itself, with no device behind them. */
+static const char *const power_nodes[] = { "power/wake_lock",
+					   "power/wake_unlock", "power/screen",
+					   "power/state" };
+
 struct hardware {
 	struct udev *udev;
 	struct udev_monitor *monitor;
@@ -204,6 +209,21 @@ static void take_device(const struct hardware *i, struct listing *l,
 		l->n++;
 }
 
+static void take_power(struct listing *l)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(power_nodes); i++) {
+		struct found *f = &l->item[l->n];
+
+		if (l->n == NODES_MAX)
+			return;
+		memset(f, 0, sizeof(*f));
+		snprintf(f->node.name, sizeof(f->node.name), "%s",
+			 power_nodes[i]);
+		f->node.classes = 1U << CELLS_CLASS_POWER;
+		l->n++;
+	}
+}
+
 static bool is_below(const char *path, const char *folder)
 {
 	size_t n = strlen(folder);
@@ -275,6 +295,7 @@ int hardware_scan(struct hardware *i, struct err *e)
 	if (r < 0)
 		return r;
 	join_raw(&l);
+	take_power(&l);
 	node = calloc(l.n + 1, sizeof(*node));
 	if (!node)
 		return err_oom(e, "list the hardware");

@@ -91,7 +91,7 @@ static void visit(struct search *s, const char *pid)
 					  s->ep[i].node, "pid",
 					  (json_int_t)atoi(pid), "uid",
 					  (json_int_t)st.st_uid, "command",
-					  comm, "handles",
+					  comm, "descriptors",
 					  (json_int_t)s->handles[i], "mappings",
 					  (json_int_t)s->mappings[i]));
 }
@@ -99,10 +99,14 @@ static void visit(struct search *s, const char *pid)
 int nsctl_holders(struct nsctl *c, char **argv, struct err *e)
 {
 	static const struct ctlshow_column columns[] = {
-		{ "DEVNS", "devns" },	  { "NODE", "node" },
-		{ "PID", "pid" },	  { "UID", "uid" },
-		{ "HANDLES", "handles" }, { "MAPPINGS", "mappings" },
-		{ "COMMAND", "command" }, {},
+		{ "DEVNS", "devns" },
+		{ "NODE", "node" },
+		{ "PID", "pid" },
+		{ "UID", "uid" },
+		{ "DESCRIPTORS", "descriptors" },
+		{ "MAPPINGS", "mappings" },
+		{ "COMMAND", "command" },
+		{},
 	};
 	auto_json json_t *rows = json_array();
 	struct search s = { .c = c, .rows = rows };
