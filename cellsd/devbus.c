@@ -110,9 +110,10 @@ static int reply_job(sd_bus_message *m, const struct roster_job *job)
 {
 	return sd_bus_reply_method_return(
 		m, "a{sv}", 7, "method", "s", ERASE_METHOD, "medium", "s",
-		job->medium, "slots", "u", job->slots, "keys", "u", job->keys,
-		"key", "s", job->key_id, "bytes", "t", job->bytes, "incomplete",
-		"b", !job->done);
+		job->medium, "slots", "u", job->slots, "keys", "u",
+		job->incomplete ? 0 : job->keys, "key", "s", job->key_id,
+		"bytes", "t", job->bytes, "incomplete", "b",
+		job->incomplete || !job->done);
 }
 
 static int reply_erased(struct answer *a)

@@ -69,8 +69,10 @@ static void wipe(struct lockdown *l, struct vp *v, bool incomplete)
 {
 	struct host *h = l->h;
 	struct err e;
-	int r = roster_step(h->roster, v, "shred", &e);
+	int r = incomplete ? roster_incomplete(h->roster, v, &e) : 0;
 
+	if (r == 0)
+		r = roster_step(h->roster, v, "shred", &e);
 	if (r == 0)
 		r = vpdata_shred(h->vpdata, v, &e);
 	if (r == 0)
@@ -80,7 +82,6 @@ static void wipe(struct lockdown *l, struct vp *v, bool incomplete)
 		return;
 	}
 	vpdata_close(h->vpdata, v);
-	v->sealed.incomplete = incomplete;
 	v->sealing = false;
 	lockdown_free(l);
 	erase_begin(h, v);

@@ -350,6 +350,21 @@ int roster_destroying(struct roster *r, struct vp *v, uint32_t slots,
 	return code;
 }
 
+int roster_incomplete(struct roster *r, struct vp *v, struct err *e)
+{
+	int code;
+
+	for (unsigned int i = 0; i < r->n_jobs; i++)
+		if (!r->job[i]->done && strcmp(r->job[i]->vp, v->name) == 0)
+			journal_add(r->journal, "incomplete", r->job[i]->id,
+				    NULL);
+	code = commit(r, e);
+	for (unsigned int i = 0; code == 0 && i < r->n_jobs; i++)
+		if (!r->job[i]->done && strcmp(r->job[i]->vp, v->name) == 0)
+			r->job[i]->incomplete = true;
+	return code;
+}
+
 int roster_step(struct roster *r, struct vp *v, const char *step, struct err *e)
 {
 	journal_add(r->journal, "step", v->name, step, NULL);

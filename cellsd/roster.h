@@ -29,6 +29,7 @@ struct roster_job {
 	char medium[64];
 	uint32_t slots, keys; /* destroyed; noted before */
 	char key_id[33];      /* of the data's key; "": not noted */
+	bool incomplete;      /* the key did not leave the kernel in time */
 };
 
 struct roster {
@@ -87,6 +88,8 @@ int roster_add_job(struct roster *r, struct vp *v, const char *id, bool remove,
 /* What a wipe will destroy; the first note is the one that counts. */
 int roster_destroying(struct roster *r, struct vp *v, uint32_t slots,
 		      uint32_t keys, const char *key_id, struct err *e);
+/* The key of v's data is still in the kernel, and the wipe goes on. */
+int roster_incomplete(struct roster *r, struct vp *v, struct err *e);
 /* The step of a wipe that is done next. */
 int roster_step(struct roster *r, struct vp *v, const char *step,
 		struct err *e);

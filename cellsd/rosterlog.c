@@ -288,6 +288,15 @@ static int do_destroying(struct roster *r, const char *const *w, struct err *e)
 	return 0;
 }
 
+static int do_incomplete(struct roster *r, const char *const *w, struct err *e)
+{
+	struct roster_job *job = roster_find_job(r, w[1]);
+
+	if (job)
+		job->incomplete = true;
+	return 0;
+}
+
 /* For people who read the log: each step can be done again. */
 static int do_step(struct roster *r, const char *const *w, struct err *e)
 {
@@ -329,6 +338,7 @@ static const struct {
 	{ "job", 4, do_job },
 	{ "measured", 4, do_measured },
 	{ "destroying", 5, do_destroying },
+	{ "incomplete", 2, do_incomplete },
 	{ "step", 3, do_step },
 	{ "done", 2, do_done },
 	{ "forget", 2, do_forget },
@@ -441,6 +451,8 @@ void rosterlog_write_all(const struct roster *r)
 				    ROSTERLOG_NUMBER(job->slots),
 				    ROSTERLOG_NUMBER(job->keys), job->key_id,
 				    NULL);
+		if (job->incomplete)
+			journal_add(j, "incomplete", job->id, NULL);
 		if (job->done)
 			journal_add(j, "done", job->id, NULL);
 	}

@@ -258,6 +258,17 @@ def test_files_held_open_from_outside_are_told(two):
         held.close()
     harness.until(lambda: slots(two, "work").by_device(device_key(two)) is None)
     assert not two.policy("Lock", "s", "work")["incomplete"]
+    # A wipe goes on all the same: the slots are gone, and the receipt claims no key.
+    two.policy("Stop", "s", "personal")
+    held = open(two.data("personal") / "upper/root/marked", "rb")  # noqa: SIM115
+    try:
+        details = two.policy("Wipe", "ss", "personal", "cmd-1", seconds=60)
+        assert details["incomplete"] and details["keys"] == 0 and details["slots"] == 2
+        assert not slots_file(two, "personal") and two.state("personal") == "absent"
+        two.cellsd.restart()
+        assert two.policy("Wipe", "ss", "personal", "cmd-1") == details
+    finally:
+        held.close()
 
 
 def may_resize():

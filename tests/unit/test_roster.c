@@ -237,6 +237,32 @@ static void live(void)
 	roster_add_job(r, roster_find(r, "personal"), "j", false, &e);
 }
 
+/* What there is to destroy is told by the first note: later there is less. */
+START_TEST(what_a_wipe_destroys_is_remembered)
+{
+	struct roster_job *job;
+	struct vp *work;
+
+	apply(both);
+	work = roster_find(r, "work");
+	ck_assert_int_eq(roster_add_job(r, work, "j", false, &e), 0);
+	ck_assert_int_eq(roster_destroying(r, work, 2, 1, "abcd", &e), 0);
+	ck_assert_int_eq(roster_step(r, work, "evict", &e), 0);
+	reopen();
+	work = roster_find(r, "work");
+	ck_assert_int_eq(roster_destroying(r, work, 0, 0, "", &e), 0);
+	ck_assert_int_eq(roster_incomplete(r, work, &e), 0);
+	rosterlog_write_all(r);
+	ck_assert_int_eq(journal_rewrite(r->journal, &e), 0);
+	reopen();
+	job = roster_find_job(r, "j");
+	ck_assert_uint_eq(job->slots, 2);
+	ck_assert_uint_eq(job->keys, 1);
+	ck_assert_str_eq(job->key_id, "abcd");
+	ck_assert(job->incomplete);
+}
+END_TEST
+
 START_TEST(log_written_anew_says_the_same)
 {
 	char *before;
@@ -339,6 +365,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, running_vp_is_found_again_in_the_same_boot_only);
 	tcase_add_test(tc, locked_vp_stays_locked);
 	tcase_add_test(tc, job_is_remembered_until_it_is_forgotten);
+	tcase_add_test(tc, what_a_wipe_destroys_is_remembered);
 	tcase_add_test(tc, log_written_anew_says_the_same);
 	tcase_add_loop_test(tc, failed_operation_changes_nothing, 0,
 			    ARRAY_SIZE(operations));
