@@ -16,10 +16,10 @@ POLICIES = [[("camera", mode), ("*", "shared")] for mode in ("none", "shared")]
 
 
 class Plant:
-    def __init__(self, world):
+    def __init__(self, world, **device):
         self.server = Mgmtd(world)
         self.org = self.server.org
-        self.phone = harness.Device(world)
+        self.phone = harness.Device(world, **device)
         self.version = 0
         layer = busybox_layer()
         self.server.keep(layer)

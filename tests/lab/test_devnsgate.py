@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cellsd and cells-policyd with the real module: inside/*.py, run on the phone by its own pytest."""
+import pytest
+import vpphone
+
+
+@pytest.fixture(scope="module", name="ready")
+def fixture_ready(booted, module):
+    vpphone.prepare(booted, module)
+    return booted
+
+
+def inside(phone, name):
+    answer = phone.run(f"cd {vpphone.kernel.TOP} && {vpphone.ENV} CELLS_ROUNDS=1 /usr/bin/python3 -m pytest -v -p no:cacheprovider "
+                       f"{vpphone.INSIDE / name}", 900, check=False)
+    print(answer.out)
+    assert answer.rc == 0, answer.out[-12000:]
+
+
+def test_the_backend_holds_vps_to_their_classes(ready):
+    inside(ready, "devnsgate.py")
+
+
+def test_receipts_and_audit_tell_of_it(ready):
+    inside(ready, "receipts.py")

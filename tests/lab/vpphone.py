@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What it takes to run the real daemons with VPs on the phone: the module, a camera, a sound card, and a disk."""
+import kernel
+
+INSIDE = kernel.TOP / "tests/lab/inside"
+ENV = f"TMPDIR=/run/data CELLS_BUILD={kernel.BUILD} PYTHONDONTWRITEBYTECODE=1"
+DRIVERS = (("vivid", "n_devs=1"), ("snd-dummy",), ("loop",), ("ext4",), ("erofs",))
+
+
+def prepare(phone, module):
+    phone.insmod(module)
+    for driver, *parameters in DRIVERS:
+        phone.modprobe(driver, *parameters)
+    # A tmpfs of 6.1 cannot be id-mapped, so VPs' data lies on ext4.
+    phone.run("truncate -s 900M /run/disk && mkfs.ext4 -q -O encrypt /run/disk && mkdir /run/data && "
+              "mount -o loop /run/disk /run/data && chmod 1777 /run/data")
