@@ -24,12 +24,14 @@
 #define MARK "merging" /* in the run dir: the burst is ours to end */
 #define LOOK_MS 2000
 #define LOOKS_MAX 30
+#define SCANS_LEAST 2 /* the kernel merges what is equal at two visits */
 #define RATE_LEAST 64 /* pages between two looks: below, it has been enough */
 
 struct merge {
 	char *mark;
 	sd_event_source *on_look;
 	uint64_t shared; /* at the last look */
+	uint64_t scans;	 /* before the burst */
 	unsigned int looks;
 };
 
@@ -72,9 +74,9 @@ static int on_look(sd_event_source *s, uint64_t usec, void *arg)
 	struct merge *m = arg;
 	uint64_t shared = read_number(KSM "pages_sharing");
 
-	/* The first look finds what was merged before the burst, too. */
 	if (++m->looks > LOOKS_MAX ||
-	    (m->looks > 2 && shared < m->shared + RATE_LEAST)) {
+	    (read_number(KSM "full_scans") >= m->scans + SCANS_LEAST &&
+	     shared < m->shared + RATE_LEAST)) {
 		stop(m);
 		log_debug("equal pages of VPs: %llu",
 			  (unsigned long long)shared);
@@ -92,6 +94,7 @@ void merge_burst(struct merge *m)
 	if (!m)
 		return;
 	m->looks = 0;
+	m->scans = read_number(KSM "full_scans");
 	if (access(m->mark, F_OK) < 0) {
 		if (read_number(KSM "run") != 0)
 			return; /* the host's own: it runs anyway */
