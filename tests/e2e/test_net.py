@@ -262,10 +262,13 @@ def test_nothing_is_left(net):
     assert len([n for n in net.host.links() if n.startswith("cells")]) == 1
     net.policy("Stop", "s", "personal")
     assert net.host.ruleset() == "" and net.host.links() == ["lo", "up0"] and not net.host.forwards()
+    fds = pathlib.Path(f"/proc/{net.cellsd.child.pid}/fd")
+    before = len(list(fds.iterdir()))
     for _ in range(3):
         net.policy("Start", "s", "work")
         assert net.reaches("work", f"{SERVER}:80")
         net.policy("Stop", "s", "work")
+    assert len(list(fds.iterdir())) == before
     assert net.host.ruleset() == "" and net.host.links() == ["lo", "up0"]
 
 
