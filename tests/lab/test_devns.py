@@ -229,7 +229,8 @@ def test_what_could_not_be_told_is_counted(phone, two):
 def test_a_recorder_in_the_background_is_cut(phone, two):
     phone.modprobe("snd-dummy", "hrtimer=1")
     phone.run("udevadm settle 2>/dev/null; ls /dev/snd", check=False)
-    two.give("/dev/snd/controlC0", ["microphone", "speaker"])
+    # Of both classes it would need both: then a player in the background has no card.
+    two.give("/dev/snd/controlC0", ["speaker"])
     for node, classes in (("pcmC0D0c", MIC), ("pcmC0D0p", ["speaker"])):
         two.give("/dev/snd/" + node, classes)
     rights = {"microphone": "exclusive", "speaker": "shared"}
