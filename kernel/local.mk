@@ -26,3 +26,14 @@ module:
 
 clean-local:
 	rm -rf %D%/module
+
+# Where DKMS looks for the sources of modules: `dkms install devns/VERSION`.
+dkmsdir = $(prefix)/src/devns-$(VERSION)
+install-data-local:
+	$(MKDIR_P) "$(DESTDIR)$(dkmsdir)/uapi/cells"
+	cd $(srcdir)/kernel && for f in *.c *.h Kbuild Makefile dkms.conf \
+		uapi/cells/*.h; do \
+		$(INSTALL_DATA) $$f "$(DESTDIR)$(dkmsdir)/$$f" || exit; \
+	done
+uninstall-local:
+	rm -rf "$(DESTDIR)$(dkmsdir)"
