@@ -362,7 +362,7 @@ EXTRA_DIST += %D%/lab/inside/devnsgate.py %D%/lab/inside/receipts.py \
 	%D%/lab/inside/sensor.py %D%/lab/test_devnsgate.py %D%/lab/vpphone.py
 EXTRA_DIST += %D%/lab/painter.py %D%/lab/pictures.py %D%/lab/test_display.py \
 	%D%/lab/test_display_linear.py
-EXTRA_DIST += %D%/lab/device.py %D%/lab/handset.py
+EXTRA_DIST += %D%/lab/device.py %D%/lab/handset.py %D%/lab/systemd.sh %D%/lab/test_units.py
 EXTRA_DIST += %D%/lab/scale.py %D%/lab/test_camera.py \
 	%D%/lab/test_devns.py %D%/lab/upheaval.py
 EXTRA_DIST += \

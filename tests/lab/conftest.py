@@ -37,11 +37,17 @@ def long():
 
 
 @pytest.fixture(scope="module")
-def booted(request):
+def options(request):
+    """Arguments of emulator.Phone for this file; one that makes them overrides this."""
+    return getattr(request.module, "PHONE", {})
+
+
+@pytest.fixture(scope="module")
+def booted(options):
     try:
-        p = emulator.Phone(kernel.chosen(), **getattr(request.module, "PHONE", {}))
+        p = emulator.Phone(kernel.chosen(), **options)
         with p:
-            p.run("true", 120)
+            p.run("true", 240)
             yield p
     except kernel.Skip as e:
         pytest.skip(str(e))
