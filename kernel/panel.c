@@ -40,6 +40,7 @@ struct devns_panel {
 	bool io;    /* its memory is the device's */
 	bool drm;   /* its memory is a shadow that has to be flushed */
 	bool taken; /* from the host */
+	bool stale; /* the glass may not show what its memory holds */
 	int blank;  /* what the real one was told last, by whomever */
 	struct devns_picture *front;
 	void *host_rows;
@@ -144,8 +145,7 @@ static void flush(const struct devns_panel *p, u32 first, u32 end)
 }
 
 /* Rows first..end-1 of the screen, from src (a row NULL: black). */
-static void put_rows(const struct devns_panel *p, u32 first, u32 end,
-		     const u8 *src)
+static void put_rows(struct devns_panel *p, u32 first, u32 end, const u8 *src)
 {
 	u32 low = end, high = first;
 	u32 row;
@@ -158,11 +158,16 @@ static void put_rows(const struct devns_panel *p, u32 first, u32 end,
 		if (src)
 			src += p->fix.line_length;
 	}
+	if (p->stale) {
+		low = 0;
+		high = p->var.yres;
+		p->stale = false;
+	}
 	flush(p, low, high);
 }
 
-static void put_picture(const struct devns_panel *p,
-			const struct devns_picture *pic, u32 first, u32 end)
+static void put_picture(struct devns_panel *p, const struct devns_picture *pic,
+			u32 first, u32 end)
 {
 	const u8 *src = NULL;
 
@@ -233,6 +238,8 @@ static void save_host(struct devns_panel *p)
 			memcpy(to, screen_row(p, row), p->row_bytes);
 	if (!COMPAT_BLANK_IS_TOLD)
 		p->blank = BLANK_UNKNOWN;
+	/* What the host drew last may wait for its flush, or never get one. */
+	p->stale = true;
 	p->taken = true;
 }
 
@@ -371,6 +378,7 @@ static void resumed(struct devns_panel *p)
 		pause_console(p, true);
 		/* The driver lights the screen as well. */
 		WRITE_ONCE(p->blank, BLANK_UNKNOWN);
+		p->stale = true;
 		show(p);
 	}
 	mutex_unlock(&p->lock);

@@ -113,6 +113,12 @@ def test_a_picture_of_the_host_comes_back(phone, two):
     same(phone.screen(), expected(two, two.two, 3))
     two.to(0)
     same(phone.screen(), before)
+    # In the memory of the screen, but not on the glass: a switch finds nothing to copy, and still shows all.
+    two.paint("one", two.one, 4, "map")
+    phone.run(f"dd if={two.node(two.one, two.source)} of=/dev/fb0 bs={two.width * 4} count={two.height} status=none")
+    two.to(two.one)
+    same(phone.screen(), expected(two, two.one, 4))
+    two.to(0)
     phone.run("echo 1 >/sys/class/vtconsole/vtcon1/bind")
 
 
