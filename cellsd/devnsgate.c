@@ -11,6 +11,7 @@
 #include "cellsd/gate.h"
 #include "cellsd/roster.h"
 #include "cellsd/sourceplan.h"
+#include "cellsd/window.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -21,7 +22,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#define OWN_MAX 64
 #define RIGHTS_MAX ((size_t)ROSTER_VPS_MAX * CELLS_CLASS_COUNT)
 #define SWITCH_TRIES 3
 
@@ -46,11 +46,7 @@ struct backend {
 	struct devnslink_right right[RIGHTS_MAX]; /* as last set */
 	size_t n_rights;
 	bool is_set;
-	/* When, by the boot clock, our own changes were made. */
-	struct {
-		uint64_t begin, end;
-	} own[OWN_MAX];
-	unsigned int n_own;
+	struct window own; /* changes that we made */
 	struct burst bursts;
 	backend_fn *fn; /* while events are drained */
 	void *arg;
@@ -184,12 +180,12 @@ static bool is_endpoint(const struct backend *b, const struct backend_node *n)
 	return false;
 }
 
+/* What stood under that name at the last listing. */
 static const struct backend_node *known(const struct backend *b,
 					const struct backend_node *n)
 {
 	for (size_t i = 0; i < b->nodes.n; i++)
-		if (strcmp(b->nodes.node[i].name, n->name) == 0 &&
-		    b->nodes.node[i].birth == n->birth)
+		if (strcmp(b->nodes.node[i].name, n->name) == 0)
 			return &b->nodes.node[i];
 	return NULL;
 }
@@ -197,10 +193,9 @@ static const struct backend_node *known(const struct backend *b,
 /* A device that went and came again under its old number is another one. */
 static bool is_reborn(const struct backend *b, const struct backend_node *n)
 {
-	for (size_t i = 0; i < b->nodes.n; i++)
-		if (strcmp(b->nodes.node[i].name, n->name) == 0)
-			return b->nodes.node[i].birth != n->birth;
-	return false;
+	const struct backend_node *old = known(b, n);
+
+	return old && old->birth != n->birth;
 }
 
 static bool is_wanted(const struct backend *b, const struct backend_node *nodes,
@@ -248,7 +243,7 @@ static void give_source(struct backend *b, struct backend_node *n,
 		return;
 	/* Not passed on, it is not given in a weaker way either. */
 	n->way = BACKEND_SHUT;
-	if (!old || old->way != BACKEND_SHUT)
+	if (!old || old->birth != n->birth || old->way != BACKEND_SHUT)
 		log_warning("%s", e.text);
 }
 
@@ -411,16 +406,6 @@ static struct own own_begin(void)
 	return (struct own){ clock_boot_ns(), clock_mono_ns() };
 }
 
-static void own_end(struct backend *b, const struct own *o)
-{
-	if (b->n_own == OWN_MAX) {
-		memmove(b->own, b->own + 1, sizeof(b->own) - sizeof(b->own[0]));
-		b->n_own--;
-	}
-	b->own[b->n_own].begin = o->boot;
-	b->own[b->n_own++].end = clock_boot_ns();
-}
-
 static void tell_cuts(const struct backend *b, const struct devnslink_change *c,
 		      backend_cut_fn *fn, void *arg)
 {
@@ -484,7 +469,7 @@ static int set_policy(struct backend *b, const struct backend_table *t,
 		return 0;
 	b->is_set = false;
 	r = devnslink_policy_set(b->link, b->generation + 1, right, n, &c, e);
-	own_end(b, &own);
+	window_add(&b->own, own.boot, clock_boot_ns());
 	if (r < 0)
 		return r;
 	b->generation++;
@@ -520,7 +505,7 @@ static int set_active(struct backend *b, uint32_t ns, backend_cut_fn *fn,
 						      &active, &ignored) == 0)
 			b->active = active;
 	}
-	own_end(b, &own);
+	window_add(&b->own, own.boot, clock_boot_ns());
 	if (r < 0)
 		return r;
 	b->active = ns;
@@ -557,14 +542,6 @@ static int devns_allowed(struct backend *b, int leaf, uint32_t *ret_classes,
 
 /* ---- events */
 
-static bool is_own(const struct backend *b, uint64_t boot_ns)
-{
-	for (unsigned int i = 0; i < b->n_own; i++)
-		if (boot_ns >= b->own[i].begin && boot_ns <= b->own[i].end)
-			return true;
-	return false;
-}
-
 /* Switches, modes and cuts that we ordered are told with their cause by who
  * ordered them; what the kernel did by itself is told here. */
 static bool is_told(const struct backend *b, const struct devnslink_event *ev)
@@ -572,9 +549,9 @@ static bool is_told(const struct backend *b, const struct devnslink_event *ev)
 	switch (ev->event) {
 	case DEVNS_EVENT_SWITCH:
 	case DEVNS_EVENT_MODE:
-		return is_own(b, ev->boot_ns);
+		return window_has(&b->own, ev->boot_ns);
 	case DEVNS_EVENT_REVOKE:
-		return !ev->pid && is_own(b, ev->boot_ns);
+		return !ev->pid && window_has(&b->own, ev->boot_ns);
 	default:
 		return false;
 	}
@@ -622,7 +599,7 @@ static void devns_drain(struct backend *b, backend_fn *fn, void *arg)
 	if (devnslink_drain(b->link, on_link_event, b, &e) < 0)
 		log_error("%s", e.text);
 	b->fn = NULL;
-	b->n_own = 0;
+	b->own.n = 0;
 }
 
 static bool devns_flush(struct backend *b, backend_fn *fn, void *arg)

@@ -61,7 +61,8 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/vp.c %D%/vp.h \
 	%D%/vpdata.c %D%/vpdata.h \
 	%D%/vpkeys.c %D%/vpkeys.h \
-	%D%/vpstate.c %D%/vpstate.h
+	%D%/vpstate.c %D%/vpstate.h \
+	%D%/window.c %D%/window.h
 
 # What the root daemon may link; tests/lint/test_cellsd_links.sh holds it to that.
 CELLSD_LIBS = $(SYSTEMD_LIBS) $(UDEV_LIBS) $(BPF_LIBS) $(SECCOMP_LIBS) \
