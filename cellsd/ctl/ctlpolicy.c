@@ -76,12 +76,43 @@ static int ask_json(struct ctl *c, const char *method, const char *a,
 	return r;
 }
 
+/* Where a VP's data is, how it is encrypted, and who can open it. */
+static void add_data(json_t *all, json_t *vp)
+{
+	static const char *const members[] = { "name", "medium", "encryption",
+					       "slots", "key-in-kernel" };
+	json_t *row = json_object();
+
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+		json_object_set(row, members[i],
+				json_object_get(vp, members[i]));
+	json_array_append_new(all, row);
+}
+
+static int show_data(const json_t *all, struct err *e)
+{
+	static const struct ctlshow_column columns[] = {
+		{ "VP", "name" },
+		{ "DATA", "medium" },
+		{ "ENCRYPTION", "encryption" },
+		{ "KEY IN SLOTS", "slots" },
+		{ "AND IN THE KERNEL", "key-in-kernel" },
+		{},
+	};
+
+	if (json_array_size(all) == 0)
+		return 0;
+	putchar('\n');
+	return ctlshow_rows(columns, all, e);
+}
+
 /*
- * What this machine does not enforce, {VP: names}, as cellsd has it; nothing
- * while it is away.
+ * What this machine does not enforce, {VP: names}, and VPs' data, as cellsd has
+ * it; nothing while it is away.
  */
 static void add_lacks(struct ctl *c, json_t *status)
 {
+	json_t *data = json_array();
 	auto_json json_t *list = NULL;
 	json_t *all = json_object(), *vp, *names;
 	struct err e;
@@ -89,6 +120,7 @@ static void add_lacks(struct ctl *c, json_t *status)
 
 	if (ctl_ask_list(c, &list, &e) == 0)
 		json_array_foreach (json_object_get(list, "vps"), i, vp) {
+			add_data(data, vp);
 			names = json_object_get(vp, "not-enforced");
 			if (json_array_size(names) > 0)
 				json_object_set(
@@ -98,6 +130,7 @@ static void add_lacks(struct ctl *c, json_t *status)
 					names);
 		}
 	json_object_set_new(status, "not_enforced", all);
+	json_object_set_new(status, "data", data);
 }
 
 static int show_lacks(const json_t *all, struct err *e)
@@ -156,7 +189,9 @@ int ctl_status(struct ctl *c, char **argv, struct err *e)
 	if (c->json)
 		return ctlshow_json(j, e);
 	ctlshow_fields(fields, j);
-	r = show_lacks(json_object_get(j, "not_enforced"), e);
+	r = show_data(json_object_get(j, "data"), e);
+	if (r == 0)
+		r = show_lacks(json_object_get(j, "not_enforced"), e);
 	if (r < 0 || json_array_size(json_object_get(j, "documents")) == 0)
 		return r;
 	putchar('\n');

@@ -164,6 +164,8 @@ def test_passcode_locks_and_unlocks(scene):
     assert passcode(scene, "", "abc", verb="passcode")[0] == 1, "too short"
     assert passcode(scene, "", "correct horse", verb="passcode") == (0, "")
     assert scene.list()["work"]["slots"] == "passcode recovery"
+    said = scene.phone.ctl("status").stdout
+    assert "vault on" in said and "fscrypt aes-256-xts" in said and "passcode recovery" in said
     code, text = passcode(scene, "wrong horse", "another horse", verb="passcode")
     assert code == 1 and "does not fit" in text
     scene.command("lock", "work")
