@@ -35,3 +35,5 @@ def test_selinux_in_enforcing_mode(phone):
         pytest.skip("secilc is not installed (package secilc)")
     assert phone.run("grep -c selinuxfs /proc/filesystems", check=False).out.strip() == "1"
     assert not inside(phone, "tests/lab/inside/vplabels.py")
+    # And the attempts once more, under the label; without the bombs.
+    inside(phone, "tests/e2e/test_escape.py", "-k", "nothing_gets_out")
