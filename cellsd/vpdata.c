@@ -336,7 +336,7 @@ int vpdata_evict(struct vpdata *d, const struct vp *v, unsigned int *ret_keys,
 		r = vpkeys_read(&d->keys, v, &s, e);
 		if (r == 0)
 			r = attach(d, v, &s, &p, e);
-		if (r < 0) /* without slots there is no key either */
+		if (r != 0) /* without slots there is no key either */
 			return r == -ENOENT ? 0 : r;
 	}
 	*ret_keys = fscrypt_has(p->root, p->id);

@@ -116,10 +116,10 @@ int recovery_seal(struct adm *a, const char *device, const char *vp,
 	explicit_bzero(plain, sizeof(plain));
 	if (r < 0)
 		return r;
-	*ret = malloc(sizeof(box));
+	*ret = malloc(ESCROW_BOX_SIZE);
 	if (!*ret)
 		return err_oom(e, "seal a key");
-	memcpy(*ret, box, sizeof(box));
-	*ret_len = sizeof(box);
+	memcpy(*ret, box, ESCROW_BOX_SIZE);
+	*ret_len = ESCROW_BOX_SIZE;
 	return 0;
 }
