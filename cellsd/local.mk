@@ -79,7 +79,7 @@ EXTRA_DIST += %D%/device.bpf.c
 CLEANFILES += %D%/device.bpf.o
 %D%/device.bpf.o: %D%/device.bpf.c %D%/verdict.h
 	$(AM_V_GEN)$(MKDIR_P) %D% && $(CLANG) -O2 -g -Wall -target bpf \
-		-I/usr/include/$$($(CC) -print-multiarch) \
+		-I$$($(CC) -print-sysroot 2>/dev/null)/usr/include/$$($(CC) -print-multiarch) \
 		-c $(srcdir)/%D%/device.bpf.c -o $@
 	$(AM_V_at)llvm-strip -g $@ 2>/dev/null || true
 %D%/libcellsd_a-program.$(OBJEXT): %D%/device.bpf.o
