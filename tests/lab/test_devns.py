@@ -173,7 +173,10 @@ def test_a_call_that_does_not_end_is_killed(phone, tool, two):
     two.rights({two.work: SHARED})
     two.events(0.1)
     reader = phone.spawn([tool("stall"), "/dev/zero.d2"])
-    reader.expect("reading")
+    said = reader.line()
+    if "not implemented" in said:
+        pytest.skip("the kernel has no userfaultfd")
+    assert said == "reading"
     phone.pause(1)
     two.generation += 1
     answer = two.policy(two.generation, {})
