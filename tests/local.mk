@@ -99,6 +99,9 @@ check_PROGRAMS += %D%/unit/test_devnsattr
 %C%_unit_test_devnsattr_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(NL_CFLAGS)
 %C%_unit_test_devnsattr_LDADD = $(CELLSD_TEST_LIBS)
 
+check_PROGRAMS += %D%/unit/test_window
+%C%_unit_test_window_LDADD = $(CELLSD_TEST_LIBS)
+
 check_PROGRAMS += %D%/unit/test_sourceplan
 %C%_unit_test_sourceplan_LDADD = $(CELLSD_TEST_LIBS)
 
