@@ -362,7 +362,8 @@ EXTRA_DIST += %D%/lab/hands.py %D%/lab/test_input.py %D%/lab/test_power.py \
 	%D%/lab/typist.py
 EXTRA_DIST += %D%/lab/test_machine.py
 EXTRA_DIST += %D%/lab/inside/devnsgate.py %D%/lab/inside/receipts.py \
-	%D%/lab/inside/sensor.py %D%/lab/test_devnsgate.py %D%/lab/vpphone.py
+	%D%/lab/inside/chain.py %D%/lab/inside/sensor.py \
+	%D%/lab/test_devnsgate.py %D%/lab/vpphone.py %D%/bench/rows/chain.py
 EXTRA_DIST += %D%/lab/painter.py %D%/lab/pictures.py %D%/lab/test_display.py \
 	%D%/lab/test_display_linear.py
 EXTRA_DIST += %D%/lab/device.py %D%/lab/handset.py %D%/lab/systemd.sh %D%/lab/test_units.py
