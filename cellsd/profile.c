@@ -5,6 +5,7 @@
 #include "lib/class.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/text.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -76,26 +77,14 @@ void profile_free(struct profile *p)
 	free(p);
 }
 
-static char *trim(char *s)
-{
-	size_t n;
-
-	s += strspn(s, " \t\r");
-	n = strlen(s);
-	while (n > 0 && strchr(" \t\r", s[n - 1]))
-		n--;
-	s[n] = '\0';
-	return s;
-}
-
 static int parse_condition(struct rule *rule, char *text, struct err *e)
 {
 	struct condition *c = &rule->condition[rule->n];
 	char *word, *value, *equals;
 
-	text = trim(text);
+	text = text_trim(text);
 	word = strsep(&text, " \t");
-	value = text ? trim(text) : word + strlen(word);
+	value = text ? text_trim(text) : word + strlen(word);
 	if (rule->n == CONDITIONS_MAX)
 		return err_set(e, EINVAL, "more than %d conditions",
 			       CONDITIONS_MAX);
@@ -112,8 +101,8 @@ static int parse_condition(struct rule *rule, char *text, struct err *e)
 		if (!equals || equals == value)
 			return err_set(e, EINVAL, "%s needs KEY=VALUE", word);
 		*equals = '\0';
-		c->key = strdup(trim(value));
-		value = trim(equals + 1);
+		c->key = strdup(text_trim(value));
+		value = text_trim(equals + 1);
 	}
 	c->glob = strdup(value);
 	rule->n++;
@@ -131,7 +120,7 @@ static int parse_rule(struct profile *p, char *line, struct err *e)
 	if (!equals)
 		return err_set(e, EINVAL, "no '=' in '%.40s'", line);
 	*equals = '\0';
-	name = trim(line);
+	name = text_trim(line);
 	rest = equals + 1;
 	if (p->n == RULES_MAX)
 		return err_set(e, EINVAL, "more than %d rules", RULES_MAX);
@@ -162,7 +151,7 @@ int profile_parse(struct profile *p, const char *name, char *text,
 		int r;
 
 		number++;
-		line = trim(line);
+		line = text_trim(line);
 		if (!*line || *line == '#')
 			continue;
 		r = parse_rule(p, line, &why);

@@ -19,18 +19,6 @@ struct reader {
 	uint64_t seen; /* a bit for each key of the table */
 };
 
-static char *trim(char *s)
-{
-	size_t n;
-
-	s += strspn(s, " \t\r");
-	n = strlen(s);
-	while (n > 0 && strchr(" \t\r", s[n - 1]))
-		n--;
-	s[n] = '\0';
-	return s;
-}
-
 static int store(const struct reader *rd, const struct conf_key *k,
 		 const char *value, struct err *e)
 {
@@ -70,7 +58,7 @@ static int take_line(struct reader *rd, char *line, const struct conf_key *keys,
 {
 	char *equals, *name, *value;
 
-	line = trim(line);
+	line = text_trim(line);
 	if (!*line || *line == '#')
 		return 0;
 	equals = strchr(line, '=');
@@ -78,8 +66,8 @@ static int take_line(struct reader *rd, char *line, const struct conf_key *keys,
 		return err_set(e, EINVAL, "%s:%u: no '=' in '%.40s'", rd->path,
 			       rd->line, line);
 	*equals = '\0';
-	name = trim(line);
-	value = trim(equals + 1);
+	name = text_trim(line);
+	value = text_trim(equals + 1);
 	for (unsigned int i = 0; keys[i].name && i < KEYS_MAX; i++) {
 		if (strcmp(keys[i].name, name) != 0)
 			continue;

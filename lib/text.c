@@ -203,3 +203,15 @@ int text_number(const char *s, uint64_t max, uint64_t *ret)
 	*ret = value;
 	return 0;
 }
+
+char *text_trim(char *s)
+{
+	size_t n;
+
+	s += strspn(s, " \t\r");
+	n = strlen(s);
+	while (n > 0 && strchr(" \t\r", s[n - 1]))
+		n--;
+	s[n] = '\0';
+	return s;
+}

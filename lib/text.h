@@ -47,4 +47,7 @@ bool text_is_id(const char *s);
 /* Decimal without sign, space or leading zeros, at most max. 0 or -EINVAL. */
 int text_number(const char *s, uint64_t max, uint64_t *ret);
 
+/* Without the blanks around it, in place; what is cut off becomes a NUL. */
+char *text_trim(char *s);
+
 #endif
