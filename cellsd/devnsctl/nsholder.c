@@ -96,6 +96,13 @@ static void visit(struct search *s, const char *pid)
 					  (json_int_t)s->mappings[i]));
 }
 
+static void search_fini(struct search *s)
+{
+	free(s->ep);
+	free(s->handles);
+	free(s->mappings);
+}
+
 int nsctl_holders(struct nsctl *c, char **argv, struct err *e)
 {
 	static const struct ctlshow_column columns[] = {
@@ -109,19 +116,16 @@ int nsctl_holders(struct nsctl *c, char **argv, struct err *e)
 		{},
 	};
 	auto_json json_t *rows = json_array();
-	struct search s = { .c = c, .rows = rows };
+	AUTO(search_fini) struct search s = { .c = c, .rows = rows };
 	auto_closedir DIR *d = opendir("/proc");
 	const struct dirent *entry;
 	int r = devnslink_each_endpoint(c->link, take_endpoint, &s, e);
-	auto_free struct devnslink_endpoint *ep = s.ep;
-	auto_free uint32_t *handles = calloc(s.n + 1, sizeof(*handles));
-	auto_free uint32_t *mappings = calloc(s.n + 1, sizeof(*mappings));
 
 	if (r < 0)
 		return r;
-	s.handles = handles;
-	s.mappings = mappings;
-	if (s.failed || !handles || !mappings)
+	s.handles = calloc(s.n + 1, sizeof(*s.handles));
+	s.mappings = calloc(s.n + 1, sizeof(*s.mappings));
+	if (s.failed || !s.handles || !s.mappings)
 		return err_oom(e, "look for holders");
 	if (!d)
 		return err_sys(e, errno, "list /proc");
