@@ -151,16 +151,16 @@ static int build(uint32_t otherwise, int (*add)(scmp_filter_ctx),
 
 int syscalls_new(struct syscalls *ret, struct err *e)
 {
-	AUTO(syscalls_fini) struct syscalls s = { 0 };
+	struct syscalls s = { 0 };
 	int r = build(SCMP_ACT_ERRNO(ENOSYS), add_calls, &s.calls, e);
 
 	if (r == 0)
 		r = build(SCMP_ACT_ALLOW, add_arguments, &s.arguments, e);
-	if (r < 0)
-		return r;
-	*ret = s;
-	s = (struct syscalls){ 0 };
-	return 0;
+	if (r == 0)
+		*ret = s;
+	else
+		syscalls_fini(&s);
+	return r;
 }
 
 void syscalls_fini(struct syscalls *s)

@@ -82,7 +82,7 @@ static void pump(int console, int in, int out, const struct ctlterm_end *end)
 		if (p[2].revents &&
 		    read(resized, &info, sizeof(info)) == sizeof(info))
 			copy_size(console);
-		if (p[3].revents && end->fn(end->arg))
+		if (end && p[3].revents && end->fn(end->arg))
 			return drain(console, out);
 		/* A program may close its terminal and go on. */
 		if (p[1].revents && !pass(console, out, false)) {
