@@ -75,6 +75,12 @@ def program(name):
     raise Failed(f"{name} is not built under {BUILD}")
 
 
+def sanitized(pid):
+    """Is it built with AddressSanitizer, which keeps what is freed for a while?"""
+    return "asan" in pathlib.Path(f"/proc/{pid}/maps").read_text() \
+        or b"__asan_init" in pathlib.Path(f"/proc/{pid}/exe").read_bytes()
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

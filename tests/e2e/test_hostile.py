@@ -37,8 +37,7 @@ def memory(pid, what):
 
 
 def room(pid):
-    return SANITIZED_ROOM if "asan" in pathlib.Path(f"/proc/{pid}/maps").read_text() \
-        or b"__asan_init" in pathlib.Path(f"/proc/{pid}/exe").read_bytes() else ROOM
+    return SANITIZED_ROOM if harness.sanitized(pid) else ROOM
 
 
 @contextlib.contextmanager
