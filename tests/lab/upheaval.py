@@ -2,6 +2,7 @@
 """Runs on the phone beside stress.c: policies, switches, namespaces and devices that come and
 go at random, for so many seconds. Prints what it did. Any refusal is fine."""
 import collections
+import contextlib
 import pathlib
 import random
 import sys
@@ -19,6 +20,7 @@ def main(seconds, seed):
     did = collections.Counter()
     generation = client.namespaces()[0]["GENERATION"]
     sources = {s["NODE"]: s["SOURCE"] for s in client.sources()}
+    nodes = sorted(sources)
 
     def policy():
         nonlocal generation
@@ -36,18 +38,31 @@ def main(seconds, seed):
         else:
             client.ns_add(f"vp{chance.randrange(1000)}")
 
-    def unplug():
-        node = chance.choice(list(sources))
-        client.source_del(sources[node])
-        time.sleep(chance.random() / 20)
+    def give(node):
+        """What could not be given yet is given the next time."""
         sources[node] = client.give("/dev/" + node, ["camera"])
+
+    def take(node):
+        number = sources.pop(node, None)
+        if number is not None:
+            with contextlib.suppress(OSError):  # it went with its device
+                client.source_del(number)
+
+    def unplug():
+        node = chance.choice(nodes)
+        take(node)
+        time.sleep(chance.random() / 20)
+        give(node)
 
     def unbind():
         """The driver goes from under every handle, and comes back."""
         (DRIVER / "unbind").write_text("vivid.0", encoding="ascii")
         time.sleep(chance.random() / 10)
         (DRIVER / "bind").write_text("vivid.0", encoding="ascii")
-    # The device is there before user space gives it again.
+        for node in nodes:
+            take(node)
+            give(node)
+
     steps = [policy] * 10 + [switch] * 10 + [namespace] * 2 + [unplug] * 2 + [unbind]
     end = time.monotonic() + seconds
     while time.monotonic() < end:
