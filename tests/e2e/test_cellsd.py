@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """cellsd by its D-Bus interface alone: VPs from a busybox image, verdicts, revocation, lock, wipe, restarts."""
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
 import pathlib
@@ -16,153 +14,7 @@ import pytest
 
 import harness
 import sdbus
-
-CLASSES = re.findall(r'X\([A-Z_]+, "([a-z-]+)"', (harness.TOP / "kernel/uapi/cells/class.h").read_text())
-NONE, FRONT, ANY = 0, 1, 2
-BUSYBOX = pathlib.Path("/bin/busybox")
-
-if os.geteuid() != 0 or not BUSYBOX.exists():
-    pytest.skip("needs root and busybox-static", allow_module_level=True)
-
-INIT = """#!/bin/busybox sh
-/bin/busybox --install -s /bin
-trap 'echo bye > /stopped; exit 0' TERM
-echo started >> /starts
-while :; do sleep 1000 & wait $!; done
-"""
-
-
-def make_image(folder, name, files):
-    root = folder / f"{name}.root"
-    for d in ("bin", "sbin", "dev", "proc", "sys", "run", "tmp", "root"):
-        (root / d).mkdir(parents=True)
-    (root / "bin/busybox").write_bytes(BUSYBOX.read_bytes())
-    os.chmod(root / "bin/busybox", 0o755)
-    (root / "bin/sh").symlink_to("busybox")
-    for path, (mode, text) in files.items():
-        (root / path).write_text(text)
-        os.chmod(root / path, mode)
-    image = folder / f"{name}.erofs"
-    subprocess.run(["mkfs.erofs", "-T0", "--quiet", str(image), str(root)], check=True, stdout=subprocess.DEVNULL)
-    return image
-
-
-class Phone:
-    """A bus and a cellsd."""
-
-    def __init__(self, hardware="demo", backend="auto", state=None):
-        self.world = harness.World()
-        self.folder = self.world.folder
-        self.bus = harness.Bus(self.folder)
-        self.world.closers.append(self.bus.process.stop)
-        self.root = f"cells-{os.getpid()}-{self.folder.name[-6:]}".lower()
-        self.world.closers.append(lambda: harness.end_vps(self.root))
-        self.cgroup = harness.cgroup2_mount() / self.root
-        config = self.folder / "cellsd.conf"
-        config.write_text("stop-seconds = 3\nnetwork = no\npressure-ms = 0\nmerge-memory = no\n")
-        self.cellsd = self.world.daemon(
-            "cellsd", [harness.program("cellsd"), "--config", config, "--state-dir", state or self.world.subfolder("cellsd"),
-                       "--run-dir", self.world.subfolder("run"), "--cgroup-root", self.root,
-                       "--hardware", harness.TOP / f"data/hardware.d/{hardware}.conf", "--backend", backend, "--debug"],
-            env={"DBUS_SYSTEM_BUS_ADDRESS": self.bus.address})
-        self.image = make_image(self.folder, "base", {"sbin/init": (0o755, INIT), "marker": (0o644, "base\n")})
-        self.digest = "sha256:" + hashlib.sha256(self.image.read_bytes()).hexdigest()
-        self.generation = 0
-
-    def start(self):
-        self.cellsd.start()
-        self.give()
-        return self
-
-    def give(self):
-        with open(self.image, "rb") as f:
-            self.policy("Layer", "sh", self.digest, f.fileno())
-
-    def call(self, user, method, signature="", *args, **more):
-        return sdbus.call(self.bus.address, user, "Device1", method, signature, *args, **more)
-
-    def policy(self, method, signature="", *args, **more):
-        return self.call("cells-policy", method, signature, *args, **more)
-
-    def apply(self, vps, rights, **conf):
-        """rights: (vp, class name, use, block[, kill])"""
-        self.generation += 1
-        props = {"layers": ("as", [self.digest]), "init": ("s", "/sbin/init"), "label": ("s", "A label"),
-                 "stop-signal": ("i", int(signal.SIGTERM)), "memory-max": ("t", 256 << 20), "pids-max": ("u", 64),
-                 "cpu-weight": ("u", 100), **conf}
-        rows = [(vp, CLASSES.index(c), use, block, kill[0] if kill else True) for vp, c, use, block, *kill in rights]
-        return self.policy("Apply", "ta(sa{sv})a(suybb)s", self.generation, [(v, props) for v in vps], rows, "test")
-
-    def list(self):
-        return {name: props for name, props in self.policy("List")[0]}
-
-    def state(self, vp):
-        return self.list().get(vp, {}).get("state", "absent")
-
-    def exec(self, vp, *argv):
-        r, w = os.pipe()
-        with open(os.devnull, "rb") as null:
-            status = self.call("root", "Exec", "sashhh", vp, list(argv), null.fileno(), w, w)
-        os.close(w)
-        with os.fdopen(r, "rb") as f:
-            return status, f.read().decode(errors="replace")
-
-    def opens(self, vp, node):
-        """Can the node be opened for reading in the VP?"""
-        status, out = self.exec(vp, "/bin/sh", "-c", f": < /dev/{node}")
-        assert status == 0 or "not permitted" in out, (vp, node, status, out)
-        return status == 0
-
-    def background(self, vp, script):
-        """Runs a script in the VP that stays; returns cellsctl, which waits for it."""
-        p = subprocess.Popen([harness.program("cellsctl"), "exec", vp, "--", "/bin/sh", "-c", script],
-                             env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=self.bus.address),
-                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.world.closers.append(lambda: end(p))
-        return p
-
-    def data(self, vp):
-        """The folder of an unlocked VP's data, as cellsd sees it."""
-        stage = pathlib.Path(f"/proc/{self.cellsd.child.pid}/root{self.folder}/run/stage")
-        return next(stage.glob(f"vaults/{vp}.*.vault/data"))
-
-    def leaves(self):
-        return sorted(p.name for p in self.cgroup.iterdir() if p.is_dir())
-
-    def close(self):
-        self.world.close()
-
-
-def end(p):
-    p.kill()
-    p.wait()
-
-
-def reap(pid):
-    with contextlib.suppress(ProcessLookupError, ChildProcessError):
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
-BOTH = [("work", "camera", FRONT, True), ("work", "gps", ANY, False), ("personal", "camera", ANY, False),
-        ("personal", "gps", ANY, False)]
-
-
-@pytest.fixture(name="phone")
-def fixture_phone():
-    p = Phone()
-    try:
-        yield p.start()
-    finally:
-        p.close()
-
-
-@pytest.fixture(name="two")
-def fixture_two(phone):
-    phone.apply(["work", "personal"], BOTH)
-    phone.policy("Start", "s", "work")
-    phone.policy("Start", "s", "personal")
-    return phone
+from vpdevice import (ANY, BOTH, CLASSES, NONE, ctl, end, make_image, mounts_of, reap, signals, unlock, fixture_phone, fixture_two)  # noqa: F401
 
 
 def test_a_vp_starts_and_is_a_world_of_its_own(two):
@@ -291,22 +143,6 @@ def test_a_switch_takes_before_it_gives(two):
     assert not two.opens("work", "hwrng") and two.opens("personal", "hwrng")
 
 
-@contextlib.contextmanager
-def signals(phone):
-    log = phone.folder / "signals"
-    with open(log, "wb") as out:
-        # dbus-monitor needs no root and writes each signal as it comes.
-        p = subprocess.Popen(["dbus-monitor", "--address", phone.bus.address,
-                              "type='signal',interface='org.cells.Device1'"], stdout=out, stderr=subprocess.DEVNULL)
-    try:
-        harness.until(lambda: log.stat().st_size > 0)
-        with sdbus.owned(phone.bus.address, "cells-policy", "Policy1"):
-            yield lambda: log.read_text(errors="replace")
-    finally:
-        p.kill()
-        p.wait()
-
-
 def test_opens_and_denials_are_told_and_bursts_counted(two):
     with signals(two) as heard:
         assert two.opens("personal", "hwrng")
@@ -341,16 +177,6 @@ def test_lock_bars_and_survives_a_restart(two):
     unlock(two, "work")
     two.policy("Start", "s", "work")
     assert two.state("work") == "background"
-
-
-def unlock(phone, vp, passcode=b""):
-    fd = os.memfd_create("passcode", os.MFD_ALLOW_SEALING)
-    os.write(fd, passcode)
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
-    try:
-        phone.policy("Unlock", "sh", vp, fd)
-    finally:
-        os.close(fd)
 
 
 def test_no_passcode_opens_a_vp_that_has_none(two):
@@ -405,10 +231,6 @@ def test_stop_asks_first_and_leaves_nothing(two):
 def await_init(phone, vp, starts):
     """Until its init has started so often, and handles signals."""
     harness.until(lambda: phone.exec(vp, "/bin/sh", "-c", "busybox wc -l < /starts")[1].strip() == str(starts))
-
-
-def mounts_of(phone):
-    return len(pathlib.Path(f"/proc/{phone.cellsd.child.pid}/mountinfo").read_text().splitlines())
 
 
 def test_the_front_falls_back_to_the_host(two):
@@ -602,10 +424,6 @@ def test_console(phone):
     # Left alone it is drained: its writer never blocks.
     fill = "i=0; while [ $i -lt 3000 ]; do echo 0123456789012345678901234567890123456789; i=$((i+1)); done > /dev/console"
     assert phone.exec("work", "/bin/sh", "-c", fill)[0] == 0
-
-
-def ctl(phone, *args, **more):
-    return harness.run([harness.program("cellsctl"), *args], env={"DBUS_SYSTEM_BUS_ADDRESS": phone.bus.address}, **more)
 
 
 def test_cellsctl(two):

@@ -16,7 +16,7 @@ import time
 import pytest
 
 import harness
-from test_cellsd import BOTH, Phone, mounts_of
+from vpdevice import BOTH, Phone, mounts_of
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 ADD_KEY, KEYCTL = {"x86_64": (248, 250), "aarch64": (217, 219)}[os.uname().machine]

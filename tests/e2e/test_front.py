@@ -14,18 +14,9 @@ import pytest
 
 import harness
 import sdbus
-from test_cellsd import BOTH, Phone, ctl, signals
+from vpdevice import BOTH, ctl, signals, fixture_phone  # noqa: F401
 
 SOCKET = "/run/cells/front"
-
-
-@pytest.fixture(name="phone")
-def fixture_phone():
-    p = Phone()
-    try:
-        yield p.start()
-    finally:
-        p.close()
 
 
 def asking_layer(phone):

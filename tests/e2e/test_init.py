@@ -9,7 +9,7 @@ import pytest
 
 import debroot
 import harness
-from test_cellsd import Phone, make_image
+from vpdevice import make_image, fixture_phone  # noqa: F401
 
 RTMIN_3 = signal.SIGRTMIN + 3
 INITTAB = "::sysinit:/bin/busybox --install -s /bin\n::respawn:/bin/sleep 1000\n::shutdown:/bin/touch /halted\n" \
@@ -20,15 +20,6 @@ RemainAfterExit=yes
 ExecStart=/bin/true
 ExecStop=/bin/touch /bye
 """
-
-
-@pytest.fixture(name="phone")
-def fixture_phone():
-    p = Phone()
-    try:
-        yield p.start()
-    finally:
-        p.close()
 
 
 def give(phone, image):

@@ -13,21 +13,12 @@ import pytest
 
 import harness
 import sdbus
-from test_cellsd import ANY, BOTH, FRONT, Phone, mounts_of
+from vpdevice import ANY, BOTH, FRONT, mounts_of, fixture_phone  # noqa: F401
 
 LONG = bool(os.environ.get("CELLS_LONG"))
 VPS, SWITCHES, DAEMONS = (20, 1000, 100) if LONG else (5, 100, 10)
 GROWTH_MAX = 512 << 10  # of the daemon's memory, in a second round that is like the first
 GAP_MAX = 5.0  # seconds; a machine that is busy with other tests makes VPs wait too
-
-
-@pytest.fixture(name="phone")
-def fixture_phone():
-    p = Phone()
-    try:
-        yield p.start()
-    finally:
-        p.close()
 
 
 def anonymous(pid):

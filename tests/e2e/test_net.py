@@ -14,7 +14,7 @@ import pytest
 
 import harness
 import sdbus
-from test_cellsd import Phone
+from vpdevice import Phone
 
 if not shutil.which("nsenter") or not shutil.which("ip"):
     pytest.skip("needs nsenter and ip", allow_module_level=True)

@@ -12,7 +12,7 @@ import time
 import pytest
 
 import harness
-from test_cellsd import BOTH, Phone, signals
+from vpdevice import BOTH, Phone, signals
 
 IN_LAB = bool(os.environ.get("CELLS_LAB"))
 on_a_phone = pytest.mark.skipif(not IN_LAB, reason="makes memory short: on the lab's phone only")

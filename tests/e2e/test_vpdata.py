@@ -15,7 +15,7 @@ import pytest
 import escrow
 import harness
 import sdbus
-from test_cellsd import BOTH, Phone, reap, unlock
+from vpdevice import BOTH, Phone, reap, unlock
 
 if os.geteuid() != 0:
     pytest.skip("needs root", allow_module_level=True)

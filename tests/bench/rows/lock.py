@@ -4,7 +4,7 @@ import contextlib
 import time
 
 from bench import Side
-from test_cellsd import BOTH, Phone, end, unlock
+from vpdevice import BOTH, Phone, end, unlock
 
 NAME = "lock"
 WORK = "lock of a running VP that just wrote 1 MiB"

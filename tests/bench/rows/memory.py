@@ -93,7 +93,7 @@ def measure(scene, count):
 def sides():
     if os.geteuid() != 0:
         raise Skip("cellsd is the root daemon")
-    from test_cellsd import Phone
+    from vpdevice import Phone
     phone = Phone()
     try:
         phone.start()

@@ -54,7 +54,7 @@ class Scene:
     def open(self):
         if os.geteuid() != 0:
             raise Skip("cellsd is the root daemon")
-        from test_cellsd import Phone, make_image
+        from vpdevice import Phone, make_image
         self.phone = Phone()
         self.phone.start()
         program = harness.BUILD / "tests/bench/worker"

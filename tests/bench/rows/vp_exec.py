@@ -47,7 +47,7 @@ def crun_side(phone):
 def sides():
     if os.geteuid() != 0:
         raise Skip("cellsd is the root daemon")
-    from test_cellsd import BOTH, Phone
+    from vpdevice import BOTH, Phone
     phone = Phone()
     try:
         phone.start()

@@ -15,9 +15,9 @@ for folder in ("e2e", "lab"):
 import devns  # noqa: E402
 import harness  # noqa: E402
 import pytest  # noqa: E402
-import test_cellsd  # noqa: E402
+import vpdevice  # noqa: E402
 from sensor import Camera  # noqa: E402
-from test_cellsd import ANY, CLASSES, FRONT, end  # noqa: E402
+from vpdevice import ANY, CLASSES, FRONT, end  # noqa: E402
 
 HOLDERS = []
 RIGHTS = [("work", "camera", ANY, False), ("work", "gps", ANY, False), ("personal", "camera", ANY, False)]
@@ -26,7 +26,7 @@ RIGHTS = [("work", "camera", ANY, False), ("work", "gps", ANY, False), ("persona
 @pytest.fixture(name="phone", scope="module")
 def fixture_phone():
     """One for all tests: on the phone a start of everything takes ten seconds."""
-    p = test_cellsd.Phone("default", "devns")
+    p = vpdevice.Phone("default", "devns")
     try:
         p.start()
         apply(p, RIGHTS)
@@ -172,7 +172,7 @@ def test_a_switch_moves_what_is_exclusive(two):
     two.policy("Switch", "s", "work")
     holder = Holder(two, "work", "video0")
     assert holder.read() == 0 and not opens(two, "personal", "video0")
-    with test_cellsd.signals(two) as heard:
+    with vpdevice.signals(two) as heard:
         assert two.policy("Switch", "s", "personal") > 0
         harness.until(lambda: "Revoked" in heard())
     assert "Permission denied" in holder.read() and opens(two, "personal", "video0")
@@ -270,7 +270,7 @@ def test_events_are_told_and_followed(two):
     follow = subprocess.Popen([harness.program("devnsctl"), "events", "--format", "json", "work"],
                               stdout=subprocess.PIPE, text=True)
     try:
-        with test_cellsd.signals(two) as heard:
+        with vpdevice.signals(two) as heard:
             time.sleep(1)
             opens(two, "work", "video0")
             apply(two, [])

@@ -14,7 +14,7 @@ sys.path[:0] = [str(TOP / "tests/e2e"), str(TOP / "tests/lab")]
 
 import harness  # noqa: E402
 import makebase  # noqa: E402
-from test_cellsd import BOTH, Phone  # noqa: E402
+from vpdevice import BOTH, Phone  # noqa: E402
 
 SELINUXFS = makebase.SELINUXFS
 
