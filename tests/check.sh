@@ -28,9 +28,14 @@ add() {
 
 stage() { printf '== %s\n' "$1"; }
 
+# Which tests, then why: what follows from another failure comes last.
 fail_stage() {
 	failures+=("$1 (see $2)")
-	grep -E '^(FAIL:|ERROR:|FAILED|not ok|E  )|: (fatal )?error: ' "$2" | head -n 25
+	grep -E '^(FAIL:|ERROR:|FAILED|ERROR |not ok)|: (fatal )?error: ' "$2" | cut -c -300 | head -n 40
+	{
+		sed -n '/^=* FAILURES =*$/,$p' "$2"
+		sed -n '/^=* ERRORS =*$/,/^=* FAILURES =*$/p' "$2"
+	} | grep '^E  ' | cut -c -300 | head -n 60
 	tail -n 3 "$2"
 }
 
@@ -62,7 +67,7 @@ one() {
 # suite NAME BUILD FOLDER ARGUMENT...: pytest on one folder.
 suite() {
 	local name=$1 log=$logs/$1.log junit=$logs/$1.xml
-	CELLS_BUILD=$2 /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider --junitxml="$junit" "${@:4}" "$3" >"$log" 2>&1 ||
+	CELLS_BUILD=$2 /usr/bin/python3 -m pytest -q -rsfE -p no:cacheprovider --junitxml="$junit" "${@:4}" "$3" >"$log" 2>&1 ||
 		fail_stage "$name" "$log"
 	# shellcheck disable=SC2046 # three numbers
 	add $(/usr/bin/python3 - "$junit" <<'EOF'
