@@ -47,10 +47,10 @@ def sh(*argv, **more):
 
 
 @contextlib.contextmanager
-def locked():
-    """Two runs at once must not fetch or build the same thing."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with open(CACHE / "lock", "w", encoding="ascii") as f:
+def locked(target):
+    """Two runs at once must not fetch or build the same file or folder."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{target}.lock", "w", encoding="ascii") as f:
         fcntl.flock(f, fcntl.LOCK_EX)
         yield
 
@@ -132,7 +132,7 @@ class Kernel:
         init = INIT.read_text(encoding="ascii")
         mark = hashlib.sha256((init + " ".join(BOOT_MODULES)).encode()).hexdigest()[:12]
         target = self.tree / f"initramfs-{mark}"
-        with locked():
+        with locked(target):
             if not target.exists():
                 self._pack(target, init)
         return target
@@ -181,7 +181,7 @@ class Kernel:
         headers = self.headers()
         folder.mkdir(parents=True, exist_ok=True)
         argv = ["make", "-s", "-C", TOP / "kernel", f"KDIR={headers}", f"MO={folder}", "W=1", *self.make_arguments()]
-        with locked():
+        with locked(folder):
             r = subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=False)
         if r.returncode != 0 or "warning:" in r.stderr:
             raise Failed(f"devns for {self.release}: {r.stdout[-3000:]}{r.stderr[-3000:]}")
@@ -202,7 +202,7 @@ class Debian(Kernel):
         package = self.archive.depends(f"linux-image-{self.flavour}", r"linux-image-\d\S+")
         release = package.removeprefix("linux-image-")
         tree = CACHE / release
-        with locked():
+        with locked(tree):
             if not (tree / "done").exists():
                 shutil.rmtree(tree, ignore_errors=True)
                 self.archive.fetch(tree, package)
@@ -214,7 +214,7 @@ class Debian(Kernel):
         package = f"linux-headers-{self.release}"
         tree = CACHE / f"{self.release}-headers"
         made = tree / f"usr/src/{package}"
-        with locked():
+        with locked(tree):
             if not (tree / "done").exists():
                 shutil.rmtree(tree, ignore_errors=True)
                 common = self.archive.depends(package, r"linux-headers-\S+-common\S*")
@@ -252,7 +252,7 @@ class Arm64(Debian):
         need("qemu-system-aarch64", "mmdebstrap", f"{self.host}-gcc")
         super().__init__()
         self.root = CACHE / "arm64-root"
-        with locked():
+        with locked(self.root):
             if not (self.root / "etc/cells-done").exists():
                 self._extract()
 
@@ -294,7 +294,7 @@ class Arm64(Debian):
         pkg = f"usr/lib/{self.host}/pkgconfig"
         environment = dict(os.environ, PKG_CONFIG_SYSROOT_DIR=str(self.root),
                            PKG_CONFIG_LIBDIR=f"{self.root}/{pkg}:{self.root}/usr/share/pkgconfig")
-        with locked():
+        with locked(folder):
             folder.mkdir(parents=True, exist_ok=True)
             try:
                 if not (folder / "config.status").exists():
@@ -322,7 +322,7 @@ class Debug(Kernel):
         if not done.exists() or done.read_text() != mark:
             if not build:
                 raise Skip("the debug kernel is not built: ./run lab --debug builds it")
-            with locked():
+            with locked(folder):
                 self._build(folder)
                 done.write_text(mark)
         release = (self.built / "include/config/kernel.release").read_text().strip()
