@@ -74,7 +74,8 @@ class Scene:
         self.workers = {
             "VP": Worker([harness.program("cellsctl"), "exec", "vp0", "--", "/bin/worker", "/data"], bus),
             "native": Worker([program, data]),
-            "filter": Worker([harness.BUILD / "tests/bench/filtered", program, data])}
+            "filter": Worker([harness.BUILD / "tests/bench/filtered", program, data]),
+            "least": Worker([harness.BUILD / "tests/bench/filtered", "--least", program, data])}
         if shutil.which("crun"):
             folder = rival.bundle(self.phone.folder / "bundle", root, ["/bin/worker", "/data"])
             self.workers["crun"] = Worker([*rival.UNIFIED, "crun", "--root", self.phone.folder / "crun", "--cgroup-manager=disabled",
@@ -107,6 +108,7 @@ def sides(work, n, last):
             return Side(name, lambda: SCENE.workers[worker].ask(work), **more)
         yield [side("in a VP", "VP", ours=True, note=f"{n} running"), side("native", "native", note="the limit"),
                *([side("native, our filter", "filter", note="what seccomp costs"),
+                  side("native, the least filter", "least", note="one instruction: what seccomp costs whoever uses it"),
                   side("crun", "crun", package="crun", needs=("crun",), note="a container")] if n == 1 else [])]
     except BaseException:
         SCENE.close()
