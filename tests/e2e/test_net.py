@@ -35,7 +35,9 @@ class Namespace:
     """A network namespace that lives as long as a process of ours."""
 
     def __init__(self, world):
-        self.child = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; exec sleep 3600"], stdout=subprocess.PIPE)
+        # A new one forwards if the machine's own does just then.
+        self.child = subprocess.Popen(["unshare", "--net", "sh", "-c",
+                                       "echo 0 > /proc/sys/net/ipv4/ip_forward; echo; exec sleep 3600"], stdout=subprocess.PIPE)
         self.child.stdout.readline()
         world.closers.append(self.close)
 
