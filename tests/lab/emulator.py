@@ -208,11 +208,17 @@ class Phone:
             argv += ["-chardev", f"file,id=console,path={self.console},append=on", "-serial", "chardev:console"]
             # Whoever started it may be killed: no emulator stays behind.
             argv = ["setpriv", "--pdeathsig", "KILL", *argv]
-        self.child = subprocess.Popen([str(a) for a in argv], start_new_session=not interactive,
-                                      stdin=None if interactive else subprocess.DEVNULL)
+        with open(self.folder / "emulator", "ab") as said:
+            self.child = subprocess.Popen([str(a) for a in argv], start_new_session=not interactive,
+                                          stdin=None if interactive else subprocess.DEVNULL,
+                                          stderr=None if interactive else said)
         self.boots += 1
-        self.port = self._connect("job")
-        self.qmp = Qmp(self.folder / "qmp")
+        try:
+            self.port = self._connect("job")
+            self.qmp = Qmp(self.folder / "qmp")
+        except (OSError, ValueError) as e:
+            said = (self.folder / "emulator").read_text(errors="replace").strip()
+            raise Failed(f"the emulator did not start: {said or e}") from e
 
     def _connect(self, name):
         s = socket.socket(socket.AF_UNIX)
@@ -223,7 +229,7 @@ class Phone:
             if self.child.poll() is not None:
                 break
             time.sleep(0.05)
-        raise Failed("the emulator did not start")
+        raise ConnectionError(f"no socket {name}")
 
     def cut(self):
         """A power cut: nothing is synced, nothing is told."""
