@@ -18,21 +18,6 @@
 #include <linux/slab.h>
 #include <linux/uio.h>
 
-enum op {
-	OP_READ,
-	OP_WRITE,
-	OP_READ_ITER,
-	OP_WRITE_ITER,
-	OP_POLL,
-	OP_IOCTL,
-	OP_COMPAT_IOCTL,
-	OP_MMAP,
-	OP_LLSEEK,
-	OP_FSYNC,
-	OP_FASYNC,
-	OP_ANY, /* so that no set is 0 */
-};
-
 #define REAL_MODES (FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE | FMODE_STREAM)
 
 struct table {
@@ -353,7 +338,7 @@ static int pass_fasync(int fd, struct file *file, int on)
 	int ret = fasync_helper(fd, file, on, &h->fasync);
 	struct devns_call call;
 
-	if (ret < 0 || !on || !(h->ops & BIT(OP_POLL)))
+	if (ret < 0 || !on || !(h->ops & BIT(REAL_OP_POLL)))
 		return ret;
 	/* Signals come from the driver's queue: be on it. */
 	if (!devns_call_begin(h, &call, true)) {
@@ -364,22 +349,6 @@ static int pass_fasync(int fd, struct file *file, int on)
 }
 
 /* ---- tables */
-
-u32 devns_fops_of(const struct file *real)
-{
-	const struct file_operations *f = real->f_op;
-
-	return BIT(OP_ANY) | (f->read ? BIT(OP_READ) : 0) |
-	       (f->write ? BIT(OP_WRITE) : 0) |
-	       (f->read_iter ? BIT(OP_READ_ITER) : 0) |
-	       (f->write_iter ? BIT(OP_WRITE_ITER) : 0) |
-	       (f->poll ? BIT(OP_POLL) : 0) |
-	       (f->unlocked_ioctl ? BIT(OP_IOCTL) : 0) |
-	       (f->compat_ioctl ? BIT(OP_COMPAT_IOCTL) : 0) |
-	       (f->mmap ? BIT(OP_MMAP) : 0) | (f->llseek ? BIT(OP_LLSEEK) : 0) |
-	       (f->fsync ? BIT(OP_FSYNC) : 0) |
-	       (f->fasync ? BIT(OP_FASYNC) : 0);
-}
 
 /* No file holds the handle any more. */
 static void handle_drop(struct devns_handle *h)
@@ -418,19 +387,20 @@ static void fill(struct file_operations *f, u32 ops)
 {
 	f->owner = THIS_MODULE;
 	f->release = pass_release;
-	f->read = ops & BIT(OP_READ) ? pass_read : NULL;
-	f->write = ops & BIT(OP_WRITE) ? pass_write : NULL;
-	f->read_iter = ops & BIT(OP_READ_ITER) ? pass_read_iter : NULL;
-	f->write_iter = ops & BIT(OP_WRITE_ITER) ? pass_write_iter : NULL;
-	f->poll = ops & BIT(OP_POLL) ? pass_poll : NULL;
-	f->unlocked_ioctl = ops & BIT(OP_IOCTL) ? pass_ioctl : NULL;
+	f->read = ops & BIT(REAL_OP_READ) ? pass_read : NULL;
+	f->write = ops & BIT(REAL_OP_WRITE) ? pass_write : NULL;
+	f->read_iter = ops & BIT(REAL_OP_READ_ITER) ? pass_read_iter : NULL;
+	f->write_iter = ops & BIT(REAL_OP_WRITE_ITER) ? pass_write_iter : NULL;
+	f->poll = ops & BIT(REAL_OP_POLL) ? pass_poll : NULL;
+	f->unlocked_ioctl = ops & BIT(REAL_OP_IOCTL) ? pass_ioctl : NULL;
 #ifdef CONFIG_COMPAT
-	f->compat_ioctl = ops & BIT(OP_COMPAT_IOCTL) ? pass_compat_ioctl : NULL;
+	f->compat_ioctl =
+		ops & BIT(REAL_OP_COMPAT_IOCTL) ? pass_compat_ioctl : NULL;
 #endif
-	f->mmap = ops & BIT(OP_MMAP) ? devns_mapping_mmap : NULL;
-	f->llseek = ops & BIT(OP_LLSEEK) ? pass_llseek : NULL;
-	f->fsync = ops & BIT(OP_FSYNC) ? pass_fsync : NULL;
-	f->fasync = ops & BIT(OP_FASYNC) ? pass_fasync : NULL;
+	f->mmap = ops & BIT(REAL_OP_MMAP) ? devns_mapping_mmap : NULL;
+	f->llseek = ops & BIT(REAL_OP_LLSEEK) ? pass_llseek : NULL;
+	f->fsync = ops & BIT(REAL_OP_FSYNC) ? pass_fsync : NULL;
+	f->fasync = ops & BIT(REAL_OP_FASYNC) ? pass_fasync : NULL;
 }
 
 const struct file_operations *devns_fops_get(u32 ops)

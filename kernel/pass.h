@@ -60,7 +60,7 @@ struct devns_handle {
 	struct kref ref;
 	struct devns_passthrough *pass;
 	struct file *file; /* ours; not counted, it ends after the calls */
-	u32 ops;	   /* the real file's operations (fops.c) */
+	u32 ops;	   /* the real file's operations (real.h) */
 	struct mutex opening;
 	struct mutex maps_lock;
 	struct list_head maps;
@@ -120,7 +120,6 @@ u32 devns_call_drain(struct devns_passthrough *p, unsigned long end);
 /* fops.c */
 void devns_fops_exit(void);
 extern const struct file_operations devns_pass_fops;
-u32 devns_fops_of(const struct file *real);
 /* A reference to operations that have no more than these. */
 const struct file_operations *devns_fops_get(u32 ops);
 /* Takes our entries off the driver's queues. */

@@ -83,6 +83,23 @@ struct file *devns_real_open_as(dev_t devt, const struct file *as)
 	return open_by_number(devt, as->f_flags & ~of_the_path, as->f_cred);
 }
 
+u32 devns_real_ops(const struct file *real)
+{
+	const struct file_operations *f = real->f_op;
+
+	return BIT(REAL_OP_ANY) | (f->read ? BIT(REAL_OP_READ) : 0) |
+	       (f->write ? BIT(REAL_OP_WRITE) : 0) |
+	       (f->read_iter ? BIT(REAL_OP_READ_ITER) : 0) |
+	       (f->write_iter ? BIT(REAL_OP_WRITE_ITER) : 0) |
+	       (f->poll ? BIT(REAL_OP_POLL) : 0) |
+	       (f->unlocked_ioctl ? BIT(REAL_OP_IOCTL) : 0) |
+	       (f->compat_ioctl ? BIT(REAL_OP_COMPAT_IOCTL) : 0) |
+	       (f->mmap ? BIT(REAL_OP_MMAP) : 0) |
+	       (f->llseek ? BIT(REAL_OP_LLSEEK) : 0) |
+	       (f->fsync ? BIT(REAL_OP_FSYNC) : 0) |
+	       (f->fasync ? BIT(REAL_OP_FASYNC) : 0);
+}
+
 struct search {
 	dev_t devt;
 	int (*fn)(struct device *dev, void *arg);

@@ -9,6 +9,22 @@ struct device;
 struct file;
 struct inode;
 
+/* What a device may offer who opens it. */
+enum devns_real_op {
+	REAL_OP_READ,
+	REAL_OP_WRITE,
+	REAL_OP_READ_ITER,
+	REAL_OP_WRITE_ITER,
+	REAL_OP_POLL,
+	REAL_OP_IOCTL,
+	REAL_OP_COMPAT_IOCTL,
+	REAL_OP_MMAP,
+	REAL_OP_LLSEEK,
+	REAL_OP_FSYNC,
+	REAL_OP_FASYNC,
+	REAL_OP_ANY, /* so that no set is 0 */
+};
+
 int devns_real_init(void);
 void devns_real_exit(void);
 
@@ -24,6 +40,12 @@ struct file *devns_real_open_as(dev_t devt, const struct file *as);
  */
 int devns_real_with(dev_t devt, int (*fn)(struct device *dev, void *arg),
 		    void *arg);
+
+/*
+ * The operations that an open device has now, as bits of the above. Its driver
+ * may take some away later.
+ */
+u32 devns_real_ops(const struct file *real);
 
 /* An inode with an address space, for mappings; the caller puts it. */
 struct inode *devns_real_inode(void);

@@ -45,9 +45,9 @@ static int open_real(struct devns_handle *h, struct devns_call *call)
 			return PTR_ERR(real);
 		}
 		if (!h->ops)
-			h->ops = devns_fops_of(real);
+			h->ops = devns_real_ops(real);
 		/* Another driver has taken the number since. */
-		if (h->ops != devns_fops_of(real)) {
+		if (h->ops != devns_real_ops(real)) {
 			mutex_unlock(&h->opening);
 			fput(real);
 			return -ENODEV;
