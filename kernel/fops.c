@@ -4,10 +4,6 @@
  * its real file has, since the kernel and programs draw conclusions from what
  * is missing; tables are made for each set of operations and live until the
  * module goes, for a closed file's table is still looked at.
- *
- * A poll never gives the program's table to the driver, whose queue may end at
- * any denial: an entry of ours is on the driver's queue (a bridge, as KVM's
- * irqfd has) and wakes a queue of the handle's, and the readers of SIGIO.
  */
 #include "compat.h"
 #include "pass.h"
@@ -24,19 +20,6 @@ struct table {
 	struct file_operations fops;
 	u32 ops;
 	struct list_head link;
-};
-
-struct bridge {
-	wait_queue_entry_t entry;
-	wait_queue_head_t *queue; /* NULL: it is gone (POLLFREE) */
-	struct devns_handle *handle;
-	struct list_head link;
-};
-
-struct bridge_poll {
-	poll_table table;
-	struct devns_handle *handle;
-	bool failed;
 };
 
 static LIST_HEAD(tables);
@@ -214,108 +197,6 @@ static int pass_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 	return devns_call_end(&call, ret);
 }
 
-/* ---- poll and SIGIO */
-
-static int bridge_wake(wait_queue_entry_t *entry, unsigned int mode, int sync,
-		       void *key)
-{
-	struct bridge *b = container_of(entry, struct bridge, entry);
-	__poll_t flags = key_to_poll(key);
-	struct devns_handle *h = b->handle;
-
-	if (flags & POLLFREE) {
-		list_del_init(&entry->entry);
-		/* The queue ends with its lock held; del looks no further. */
-		smp_store_release(&b->queue, NULL);
-	}
-	wake_up_poll(&h->wait, flags & ~POLLFREE);
-	kill_fasync(&h->fasync, SIGIO,
-		    flags & EPOLLOUT && !(flags & EPOLLIN) ? POLL_OUT
-							   : POLL_IN);
-	return 0;
-}
-
-static bool is_bridged(const struct devns_handle *h,
-		       const wait_queue_head_t *queue)
-{
-	const struct bridge *b;
-
-	list_for_each_entry (b, &h->bridges, link)
-		if (b->queue == queue)
-			return true;
-	return false;
-}
-
-/* What the driver's poll_wait() calls, with a queue of the driver's. */
-static void bridge_add(struct file *real, wait_queue_head_t *queue,
-		       poll_table *table)
-{
-	struct bridge_poll *bp = container_of(table, struct bridge_poll, table);
-	struct devns_handle *h = bp->handle;
-	struct bridge *b;
-	bool known;
-
-	spin_lock(&h->bridge_lock);
-	known = is_bridged(h, queue);
-	spin_unlock(&h->bridge_lock);
-	if (known)
-		return;
-	b = kzalloc(sizeof(*b), GFP_KERNEL);
-	if (!b) {
-		bp->failed = true;
-		return;
-	}
-	init_waitqueue_func_entry(&b->entry, bridge_wake);
-	b->handle = h;
-	b->queue = queue;
-	spin_lock(&h->bridge_lock);
-	known = is_bridged(h, queue);
-	if (!known)
-		list_add(&b->link, &h->bridges);
-	spin_unlock(&h->bridge_lock);
-	if (known) {
-		kfree(b);
-		return;
-	}
-	add_wait_queue(queue, &b->entry);
-}
-
-void devns_bridge_del(struct devns_handle *h)
-{
-	wait_queue_head_t *queue;
-	struct bridge *b, *tmp;
-	LIST_HEAD(old);
-
-	spin_lock(&h->bridge_lock);
-	list_splice_init(&h->bridges, &old);
-	spin_unlock(&h->bridge_lock);
-	list_for_each_entry_safe (b, tmp, &old, link) {
-		/* As epoll: a queue that says POLLFREE lasts for RCU. */
-		rcu_read_lock();
-		queue = smp_load_acquire(&b->queue);
-		if (queue)
-			remove_wait_queue(queue, &b->entry);
-		rcu_read_unlock();
-		kfree(b);
-	}
-}
-
-/* Asks the driver, and puts us on its queues. */
-static __poll_t real_poll(struct devns_handle *h, struct file *real,
-			  __poll_t events)
-{
-	struct bridge_poll bp = { .handle = h };
-	const struct file_operations *f;
-	__poll_t mask;
-
-	init_poll_funcptr(&bp.table, bridge_add);
-	/* Some drivers start to work when they are asked for input. */
-	bp.table._key = events;
-	f = READ_ONCE(real->f_op);
-	mask = f->poll ? f->poll(real, &bp.table) : EPOLLERR | EPOLLHUP;
-	return bp.failed ? mask | EPOLLERR : mask;
-}
-
 static __poll_t pass_poll(struct file *file, poll_table *table)
 {
 	struct devns_handle *h = file->private_data;
@@ -326,7 +207,7 @@ static __poll_t pass_poll(struct file *file, poll_table *table)
 	if (devns_call_begin(h, &call, true))
 		return EPOLLERR | EPOLLHUP;
 	copy_nonblock(file, call.real);
-	mask = real_poll(h, call.real, poll_requested_events(table));
+	mask = devns_bridge_poll(h, call.real, poll_requested_events(table));
 	if (devns_call_end(&call, call.poked ? -EACCES : 0))
 		return EPOLLERR | EPOLLHUP;
 	return mask;
@@ -342,35 +223,13 @@ static int pass_fasync(int fd, struct file *file, int on)
 		return ret;
 	/* Signals come from the driver's queue: be on it. */
 	if (!devns_call_begin(h, &call, true)) {
-		real_poll(h, call.real, ~(__force __poll_t)0);
+		devns_bridge_poll(h, call.real, ~(__force __poll_t)0);
 		devns_call_end(&call, 0);
 	}
 	return ret;
 }
 
 /* ---- tables */
-
-/* No file holds the handle any more. */
-static void handle_drop(struct devns_handle *h)
-{
-	struct devns_passthrough *p = h->pass;
-	struct file *real = NULL;
-
-	spin_lock(&p->lock);
-	h->released = true;
-	/* Else the worker has it, or gets it. */
-	if (!h->closing) {
-		real = h->real;
-		h->real = NULL;
-		list_del_init(&h->link);
-	}
-	spin_unlock(&p->lock);
-	if (real) {
-		devns_bridge_del(h);
-		fput(real);
-	}
-	kref_put(&h->ref, devns_handle_free);
-}
 
 static int pass_release(struct inode *inode, struct file *file)
 {
@@ -379,7 +238,7 @@ static int pass_release(struct inode *inode, struct file *file)
 
 	atomic_dec(&ep->handles);
 	devns_audit_close(ep);
-	handle_drop(h);
+	devns_handle_drop(h);
 	return 0;
 }
 
@@ -403,7 +262,8 @@ static void fill(struct file_operations *f, u32 ops)
 	f->fasync = ops & BIT(REAL_OP_FASYNC) ? pass_fasync : NULL;
 }
 
-const struct file_operations *devns_fops_get(u32 ops)
+/* A reference to operations that have no more than these. */
+static const struct file_operations *table_get(u32 ops)
 {
 	struct table *t;
 
@@ -435,33 +295,10 @@ void devns_fops_exit(void)
 
 /* ---- open */
 
-static struct devns_handle *handle_new(struct devns_endpoint *ep,
-				       struct file *file)
-{
-	struct devns_handle *h = kzalloc(sizeof(*h), GFP_KERNEL);
-
-	if (!h)
-		return NULL;
-	kref_init(&h->ref);
-	get_device(&ep->dev);
-	h->pass = ep->pass;
-	h->file = file;
-	mutex_init(&h->opening);
-	mutex_init(&h->maps_lock);
-	INIT_LIST_HEAD(&h->maps);
-	init_waitqueue_head(&h->wait);
-	spin_lock_init(&h->bridge_lock);
-	INIT_LIST_HEAD(&h->bridges);
-	spin_lock(&h->pass->lock);
-	list_add(&h->link, &h->pass->closed);
-	spin_unlock(&h->pass->lock);
-	return h;
-}
-
 static int take_over(struct file *file, struct devns_handle *h,
 		     const struct file *real)
 {
-	const struct file_operations *fops = devns_fops_get(h->ops);
+	const struct file_operations *fops = table_get(h->ops);
 
 	if (!fops)
 		return -ENOMEM;
@@ -477,7 +314,7 @@ static int take_over(struct file *file, struct devns_handle *h,
 static int pass_open(struct inode *inode, struct file *file)
 {
 	struct devns_endpoint *ep = file->private_data;
-	struct devns_handle *h = handle_new(ep, file);
+	struct devns_handle *h = devns_handle_new(ep, file);
 	struct devns_call call;
 	int err;
 
@@ -487,7 +324,7 @@ static int pass_open(struct inode *inode, struct file *file)
 	if (!err)
 		err = devns_call_end(&call, take_over(file, h, call.real));
 	if (err) {
-		handle_drop(h);
+		devns_handle_drop(h);
 		return err;
 	}
 	atomic_inc(&ep->handles);

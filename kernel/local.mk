@@ -8,7 +8,8 @@ cellsuapi_HEADERS = \
 
 EXTRA_DIST += \
 	%D%/Kbuild %D%/Makefile %D%/dkms.conf %D%/compat.h %D%/devns.h \
-	%D%/answer.h %D%/pass.h %D%/answer.c %D%/events.c %D%/endpoint.c %D%/ioctls.c %D%/fops.c \
+	%D%/answer.h %D%/pass.h %D%/pass.c %D%/handle.c %D%/bridge.c \
+	%D%/answer.c %D%/events.c %D%/endpoint.c %D%/ioctls.c %D%/fops.c \
 	%D%/main.c %D%/mapping.c %D%/netlink.c %D%/node.c %D%/ns.c \
 	%D%/policy.c %D%/real.c %D%/source.c %D%/wake.c \
 	%D%/real.h %D%/panel.c %D%/panel.h \

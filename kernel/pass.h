@@ -72,7 +72,7 @@ struct devns_handle {
 	bool closing;  /* real is to be closed; the worker's reference */
 	bool released; /* its file is gone */
 
-	/* The driver's wake-ups come here; see fops.c. */
+	/* The driver's wake-ups come here; see bridge.c. */
 	wait_queue_head_t wait;
 	struct fasync_struct *fasync;
 	spinlock_t bridge_lock;
@@ -89,7 +89,7 @@ struct devns_call {
 	bool killed;
 };
 
-/* endpoint.c */
+/* pass.c */
 int devns_pass_add(struct devns_endpoint *ep, dev_t real, bool cuts,
 		   const struct devns_filter *filter,
 		   struct netlink_ext_ack *ack);
@@ -100,7 +100,25 @@ void devns_pass_drain(struct devns_endpoint *ep, unsigned long end,
 		      struct devns_cut *cut);
 void devns_pass_finish(struct devns_endpoint *ep);
 void devns_pass_allow(struct devns_endpoint *ep);
-void devns_handle_free(struct kref *ref);
+
+/* handle.c */
+/* On the endpoint's list, without a real file; NULL: no memory. */
+struct devns_handle *devns_handle_new(struct devns_endpoint *ep,
+				      struct file *file);
+/* No file holds it any more. Where the worker has it, that closes it. */
+void devns_handle_drop(struct devns_handle *h);
+/*
+ * The worker closes its real file: what is mapped, our queue entries, it; and
+ * gives up the reference that it had for this.
+ */
+void devns_handle_close(struct devns_handle *h);
+
+/* bridge.c */
+/* Asks the driver of the real file, and puts us on its queues. */
+__poll_t devns_bridge_poll(struct devns_handle *h, struct file *real,
+			   __poll_t events);
+/* Takes our entries off the driver's queues. */
+void devns_bridge_del(struct devns_handle *h);
 
 /* wake.c */
 /*
@@ -120,10 +138,6 @@ u32 devns_call_drain(struct devns_passthrough *p, unsigned long end);
 /* fops.c */
 void devns_fops_exit(void);
 extern const struct file_operations devns_pass_fops;
-/* A reference to operations that have no more than these. */
-const struct file_operations *devns_fops_get(u32 ops);
-/* Takes our entries off the driver's queues. */
-void devns_bridge_del(struct devns_handle *h);
 
 /* mapping.c */
 int devns_mapping_mmap(struct file *file, struct vm_area_struct *vma);

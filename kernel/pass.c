@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Pass-through endpoints and the two kinds of them; pass.h tells the whole. */
+#include "pass.h"
+
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+static void close_work(struct work_struct *work)
+{
+	struct devns_passthrough *p =
+		container_of(work, struct devns_passthrough, close_work);
+	struct devns_handle *h;
+
+	for (;;) {
+		spin_lock(&p->lock);
+		h = list_first_entry_or_null(&p->closing, struct devns_handle,
+					     link);
+		if (h)
+			list_del_init(&h->link);
+		spin_unlock(&p->lock);
+		if (!h)
+			return;
+		devns_handle_close(h);
+	}
+}
+
+int devns_pass_add(struct devns_endpoint *ep, dev_t real, bool cuts,
+		   const struct devns_filter *filter,
+		   struct netlink_ext_ack *ack)
+{
+	struct devns_passthrough *p = kzalloc(sizeof(*p), GFP_KERNEL);
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	p->ep = ep;
+	p->real = real;
+	p->cuts = cuts;
+	p->filter = filter;
+	p->denied = true;
+	spin_lock_init(&p->lock);
+	init_rwsem(&p->faults);
+	init_waitqueue_head(&p->drained);
+	INIT_WORK(&p->close_work, close_work);
+	INIT_LIST_HEAD(&p->calls);
+	INIT_LIST_HEAD(&p->open);
+	INIT_LIST_HEAD(&p->closed);
+	INIT_LIST_HEAD(&p->closing);
+	p->inode = devns_real_inode();
+	if (IS_ERR(p->inode)) {
+		err = PTR_ERR(p->inode);
+		kfree(p);
+		return err;
+	}
+	ep->pass = p;
+	err = devns_node_add(ep, NULL, &devns_pass_fops);
+	if (err)
+		NL_SET_ERR_MSG(ack, "the endpoint's node cannot be made");
+	return err;
+}
+
+void devns_pass_free(struct devns_endpoint *ep)
+{
+	struct devns_passthrough *p = ep->pass;
+
+	if (!p)
+		return;
+	iput(p->inode);
+	kfree(p);
+}
+
+void devns_pass_deny(struct devns_endpoint *ep)
+{
+	struct devns_passthrough *p = ep->pass;
+	struct devns_handle *h;
+
+	spin_lock(&p->lock);
+	p->denied = true;
+	/* Now: a program that is told may be gone before the wait is over. */
+	p->cut.mappings = atomic_read(&ep->mappings);
+	p->cut.handles = 0;
+	devns_call_poke(p);
+	list_for_each_entry (h, &p->open, link) {
+		p->cut.handles++;
+		wake_up_poll(&h->wait, EPOLLERR | EPOLLHUP);
+		kill_fasync(&h->fasync, SIGIO, POLL_HUP);
+	}
+	spin_unlock(&p->lock);
+	/* Faults that began before it have ended; the next see it. */
+	down_write(&p->faults);
+	up_write(&p->faults);
+	if (p->cut.mappings)
+		unmap_mapping_range(p->inode->i_mapping, 0, 0, 1);
+}
+
+/* Hands every open handle to the worker, or to its last call. */
+static void close_all(struct devns_passthrough *p)
+{
+	struct devns_handle *h, *tmp;
+
+	spin_lock(&p->lock);
+	list_for_each_entry_safe (h, tmp, &p->open, link) {
+		if (h->closing)
+			continue;
+		h->closing = true;
+		kref_get(&h->ref);
+		if (!h->calls)
+			list_move_tail(&h->link, &p->closing);
+	}
+	if (!list_empty(&p->closing))
+		queue_work(devns_wq, &p->close_work);
+	spin_unlock(&p->lock);
+}
+
+void devns_pass_drain(struct devns_endpoint *ep, unsigned long end,
+		      struct devns_cut *cut)
+{
+	struct devns_passthrough *p = ep->pass;
+
+	*cut = p->cut;
+	cut->killed = devns_call_drain(p, end);
+	if (p->cuts)
+		close_all(p);
+}
+
+void devns_pass_finish(struct devns_endpoint *ep)
+{
+	flush_work(&ep->pass->close_work);
+}
+
+void devns_pass_allow(struct devns_endpoint *ep)
+{
+	struct devns_passthrough *p = ep->pass;
+
+	spin_lock(&p->lock);
+	p->denied = p->gone;
+	spin_unlock(&p->lock);
+}
+
+/* For good, whatever the kind: the real device may be about to go. */
+void devns_pass_del(struct devns_endpoint *ep)
+{
+	struct devns_passthrough *p = ep->pass;
+
+	spin_lock(&p->lock);
+	p->gone = true;
+	spin_unlock(&p->lock);
+	close_all(p);
+	flush_work(&p->close_work);
+}
+
+static int cut_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
+{
+	return devns_pass_add(ep, ep->source->devt, true, NULL, ack);
+}
+
+static int suspend_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
+{
+	return devns_pass_add(ep, ep->source->devt, false, NULL, ack);
+}
+
+const struct devns_kind_ops devns_kind_cut = {
+	.has_devt = true,
+	.endpoint_add = cut_add,
+	.endpoint_del = devns_pass_del,
+	.endpoint_free = devns_pass_free,
+	.deny = devns_pass_deny,
+	.drain = devns_pass_drain,
+	.finish = devns_pass_finish,
+	.allow = devns_pass_allow,
+};
+
+const struct devns_kind_ops devns_kind_suspend = {
+	.has_devt = true,
+	.endpoint_add = suspend_add,
+	.endpoint_del = devns_pass_del,
+	.endpoint_free = devns_pass_free,
+	.deny = devns_pass_deny,
+	.drain = devns_pass_drain,
+	.finish = devns_pass_finish,
+	.allow = devns_pass_allow,
+};
