@@ -5,7 +5,8 @@
  * background is uploaded at the switch to the front, and what would still be
  * playing then is played.
  */
-#include "mux_input.h"
+#include "force.h"
+#include "mux.h"
 
 #include <linux/bitmap.h>
 #include <linux/input.h>
@@ -199,7 +200,7 @@ static int force_play(struct input_dev *dev, int id, int times)
 	f->effects[id].since = ktime_get();
 	f->effects[id].told = false;
 	spin_unlock_irqrestore(&f->lock, flags);
-	mux_input_settle(v->mux);
+	mux_settle(v->mux);
 	return 0;
 }
 
@@ -209,7 +210,7 @@ static void force_gain(struct input_dev *dev, u16 gain)
 
 	v->force->gain = gain;
 	v->force->new_gain = true;
-	mux_input_settle(v->mux);
+	mux_settle(v->mux);
 }
 
 static void force_autocenter(struct input_dev *dev, u16 magnitude)
@@ -218,7 +219,7 @@ static void force_autocenter(struct input_dev *dev, u16 magnitude)
 
 	v->force->autocenter = magnitude;
 	v->force->new_autocenter = true;
-	mux_input_settle(v->mux);
+	mux_settle(v->mux);
 }
 
 int force_add(struct view *v, const struct input_dev *real)

@@ -13,8 +13,8 @@ EXTRA_DIST += \
 	%D%/main.c %D%/mapping.c %D%/netlink.c %D%/node.c %D%/ns.c \
 	%D%/policy.c %D%/real.c %D%/source.c %D%/wake.c \
 	%D%/real.h %D%/panel.c %D%/panel.h \
-	%D%/combo.c %D%/mux_input.c %D%/mux_input.h %D%/view.c \
-	%D%/force.c %D%/light.c %D%/power.c %D%/textnode.c %D%/textnode.h \
+	%D%/combo.c %D%/mux_input.c %D%/mux.h %D%/view.c %D%/view.h \
+	%D%/force.c %D%/force.h %D%/light.c %D%/power.c %D%/textnode.c %D%/textnode.h \
 	%D%/mux_fb.c %D%/mux_fb.h %D%/fb_fops.c
 
 # make module [KDIR=headers of a kernel]: leaves kernel/module/devns.ko. Not

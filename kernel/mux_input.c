@@ -6,10 +6,11 @@
  * the host is in front it is let go. One handler a source, since input core has
  * no other way to attach to one device without a race against its removal.
  */
-#include "mux_input.h"
-
 #include "compat.h"
+#include "force.h"
+#include "mux.h"
 #include "pass.h"
+#include "view.h"
 
 #include <linux/bitmap.h>
 #include <linux/device.h>
@@ -234,11 +235,6 @@ static void settle(struct work_struct *work)
 	mutex_unlock(&mux->lock);
 }
 
-void mux_input_settle(struct mux *mux)
-{
-	mod_delayed_work(system_highpri_wq, &mux->settle, 0);
-}
-
 static void mux_leave(struct devns_source *s, struct devns_endpoint *old)
 {
 	struct mux *mux = s->priv;
@@ -254,7 +250,7 @@ static void mux_enter(struct devns_source *s, struct devns_endpoint *new)
 	struct mux *mux = s->priv;
 
 	WRITE_ONCE(mux->wanted, new != NULL);
-	mux_input_settle(mux);
+	mux_settle(mux);
 	if (!new)
 		return;
 	/* Not before the host has lost it. */
@@ -262,7 +258,7 @@ static void mux_enter(struct devns_source *s, struct devns_endpoint *new)
 		flush_delayed_work(&mux->settle);
 	if (new->allowed)
 		feed(mux, new->priv);
-	mux_input_settle(mux);
+	mux_settle(mux);
 }
 
 static void mux_deny(struct devns_endpoint *ep)
@@ -271,7 +267,7 @@ static void mux_deny(struct devns_endpoint *ep)
 
 	starve(mux, ep->priv);
 	devns_pass_deny(ep);
-	mux_input_settle(mux);
+	mux_settle(mux);
 }
 
 static void mux_allow(struct devns_endpoint *ep)
@@ -282,7 +278,7 @@ static void mux_allow(struct devns_endpoint *ep)
 	if (ep->ns != devns_active)
 		return;
 	feed(mux, ep->priv);
-	mux_input_settle(mux);
+	mux_settle(mux);
 }
 
 /* ---- sources */

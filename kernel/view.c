@@ -4,7 +4,9 @@
  * what the real one can, and is read through an event node of its own, so a
  * grab is per devns. Only evdev is attached to it: see expose().
  */
-#include "mux_input.h"
+#include "view.h"
+#include "force.h"
+#include "mux.h"
 
 #include <linux/bitmap.h>
 #include <linux/compat.h>
@@ -27,7 +29,7 @@ static int view_event(struct input_dev *dev, unsigned int type,
 	if (type == EV_SND && code < SND_CNT)
 		WRITE_ONCE(v->sound[code], value);
 	if (type == EV_LED || type == EV_SND)
-		mux_input_settle(v->mux);
+		mux_settle(v->mux);
 	return 0;
 }
 

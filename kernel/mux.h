@@ -9,8 +9,8 @@
  * A view's event lock is never held while the real device is touched: what a
  * devns writes goes to the real device by a work item.
  */
-#ifndef MUX_INPUT_H
-#define MUX_INPUT_H
+#ifndef MUX_H
+#define MUX_H
 
 #include <linux/input.h>
 #include <linux/mutex.h>
@@ -53,24 +53,10 @@ struct mux {
 	unsigned long *resync_slots; /* tell all of the next contact */
 };
 
-/* view.c */
-int view_new(struct mux *mux, u32 ns, struct view **ret);
-/* No event comes from the mux any more. */
-void view_free(struct view *v);
-/* Ends what is held: keys, contacts. Nobody feeds it meanwhile. */
-void view_release(struct view *v);
-/* Whether it is one of ours. */
-bool view_is(const struct input_dev *dev);
-/* What the devns writes to its node: only what makes light, sound and force. */
-ssize_t view_write(struct view *v, const char __user *buf, size_t count);
-
-/* force.c */
-/* Under mux->lock: the real device gets the effects of this view only. */
-void force_show(struct mux *mux, struct view *v);
-int force_add(struct view *v, const struct input_dev *real);
-void force_free(struct view *v);
-
-/* mux_input.c: a view's lights or sounds changed. Any context. */
-void mux_input_settle(struct mux *mux);
+/* A view's lights, sounds or force changed. Any context. */
+static inline void mux_settle(struct mux *mux)
+{
+	mod_delayed_work(system_highpri_wq, &mux->settle, 0);
+}
 
 #endif
