@@ -6,13 +6,12 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "policyd/activate.h"
 #include "policyd/auditlog.h"
 #include "policyd/device.h"
-#include "policyd/intake.h"
 #include "policyd/issuer.h"
 #include "policyd/password.h"
 #include "policyd/policyd.h"
+#include "policyd/verdict.h"
 #include "policyd/vpsecret.h"
 
 #include <string.h>
@@ -104,8 +103,8 @@ static struct receipt_doc doc_of(const struct store_job *j)
 	return d;
 }
 
-static int again(struct policyd *p, const struct doc *d,
-		 struct intake_result *ret, struct err *e)
+int command_repeat(struct policyd *p, const struct doc *d, struct verdict *ret,
+		   struct err *e)
 {
 	struct command *c = p->command;
 	struct store_job j;
@@ -175,14 +174,14 @@ static int write_objection(struct policyd *p, struct store_job *j,
 			   const struct err *why, struct err *e)
 {
 	const struct receipt_doc d = doc_of(j);
-	int r = intake_write_refusal(p, &d, j->vp, why, &j->receipt, e);
+	int r = verdict_write_refusal(p, &d, j->vp, why, &j->receipt, e);
 
 	j->done = true;
 	return r < 0 ? r : store_put_job(p->store, j, policyd_now(p), e);
 }
 
 static int take_command(struct policyd *p, struct store_job *j,
-			const struct doc_command *c, struct intake_result *ret,
+			const struct doc_command *c, struct verdict *ret,
 			struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
@@ -211,74 +210,16 @@ static int take_command(struct policyd *p, struct store_job *j,
 	return 0;
 }
 
-static int write_membership(struct policyd *p, struct store_job *j,
-			    const struct doc_membership *m, struct err *e)
+int command_take(struct policyd *p, const struct doc_command *c,
+		 struct verdict *ret, struct err *e)
 {
-	const struct receipt_doc d = doc_of(j);
-	int r = issuer_write(
-		p,
-		&(struct issuer_receipt){
-			.type = RECEIPT_APPLIED,
-			.document = &d,
-			.details =
-				json_pack("{ss so}", "group", m->group,
-					  "documents", issuer_documents(p)) },
-		&j->receipt, e);
-
-	j->done = true;
-	if (r == 0)
-		r = store_put_job(p->store, j, policyd_now(p), e);
-	if (r == 0)
-		r = store_set_text(p->store, STORE_GROUP, m->group, e);
-	if (r == 0)
-		r = store_set_int(p->store, STORE_GROUP_MIN, m->min_version, e);
-	if (r == 0)
-		r = store_set_int(p->store, STORE_MEMBER_ISSUED, m->head.issued,
-				  e);
-	/* The one that is awaited is of the old group. */
-	if (r == 0)
-		r = activate_drop(p, e);
-	return r < 0 ? r : write_accepted(p, j, e);
-}
-
-static int take_membership(struct policyd *p, struct store_job *j,
-			   const struct doc_membership *m,
-			   struct intake_result *ret, struct err *e)
-{
-	AUTO(store_endp) struct store *tx = NULL;
-	int r = store_begin(p->store, true, &tx, e);
-
-	if (r == 0)
-		r = write_membership(p, j, m, e);
-	if (r == 0)
-		r = store_commit(&tx, e);
-	if (r < 0)
-		return r;
-	activate_dropped(p);
-	policyd_pending(p, "receipts");
-	policyd_pending(p, "hello");
-	ret->outcome = "accepted";
-	return 0;
-}
-
-int command_take(struct policyd *p, const struct doc *d, bool known,
-		 struct intake_result *ret, struct err *e)
-{
-	struct store_job j = { .type = d->head.type,
-			       .version = d->head.version,
-			       .expires = d->head.expires,
+	struct store_job j = { .type = DOC_COMMAND,
+			       .version = c->head.version,
+			       .expires = c->head.expires,
 			       .cause = "command" };
-	const struct doc_command *c;
 
-	if (known)
-		return again(p, d, ret, e);
-	snprintf(j.id, sizeof(j.id), "%s", d->head.id);
-	memcpy(j.digest, d->head.digest, HASH_SIZE);
-	if (d->head.type == DOC_MEMBERSHIP) {
-		snprintf(j.action, sizeof(j.action), "move");
-		return take_membership(p, &j, doc_as_membership(d), ret, e);
-	}
-	c = doc_as_command(d);
+	snprintf(j.id, sizeof(j.id), "%s", c->head.id);
+	memcpy(j.digest, c->head.digest, HASH_SIZE);
 	snprintf(j.vp, sizeof(j.vp), "%s", c->vp);
 	snprintf(j.action, sizeof(j.action), "%s", doc_action_name(c->action));
 	return take_command(p, &j, c, ret, e);
@@ -452,7 +393,7 @@ static int fail(struct policyd *p, const struct store_job *j,
 	int r = store_begin(p->store, true, &tx, e);
 
 	if (r == 0)
-		r = intake_write_refusal(p, &d, j->vp, why, &seq, e);
+		r = verdict_write_refusal(p, &d, j->vp, why, &seq, e);
 	if (r == 0)
 		r = store_end_job(p->store, j->id, seq, e);
 	if (r == 0)

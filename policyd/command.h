@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Orders: commands and memberships from outside, and what the device's own
+ * Orders: commands from outside, and what the device's own
  * rules demand (offline, attempts). Each is written down before it is done and
  * done again after a restart until its receipt is written; cellsd's methods are
  * idempotent, so that it happens once.
@@ -14,16 +14,20 @@
 
 struct command;
 struct err;
-struct intake_result;
 struct policyd;
+struct verdict;
 
 int command_new(struct policyd *p, struct command **ret, struct err *e);
 void command_free(struct command *c);
 
-/* A verified command or membership; `known`: taken before, with the same bytes.
- */
-int command_take(struct policyd *p, const struct doc *d, bool known,
-		 struct intake_result *ret, struct err *e);
+/* A verified command. */
+int command_take(struct policyd *p, const struct doc_command *c,
+		 struct verdict *ret, struct err *e);
+
+/* A command or membership that was taken before, with the same bytes: its
+ * receipt is told once more. */
+int command_repeat(struct policyd *p, const struct doc *d, struct verdict *ret,
+		   struct err *e);
 
 /* The device's own rule: lock or wipe the VP. The same id is done once. */
 int command_rule(struct policyd *p, const char *id, enum doc_action action,

@@ -10,8 +10,8 @@
 #include "policyd/activate.h"
 #include "policyd/assembly.h"
 #include "policyd/device.h"
-#include "policyd/intake.h"
 #include "policyd/policyd.h"
+#include "policyd/verdict.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -152,6 +152,20 @@ static void stop(struct image *im)
 	sd_event_source_set_enabled(im->work, SD_EVENT_OFF);
 }
 
+/* An accepted image turned out to be impossible: its snapshot is not waited for
+ * until it is sent again. */
+static void refuse_document(struct policyd *p, const struct doc_head *image,
+			    const struct err *why)
+{
+	const struct receipt_doc d = verdict_doc(image);
+	struct err e;
+
+	log_warning("image '%s' %u: %s", image->id, image->version, why->text);
+	p->staged_blocked = true;
+	if (verdict_refuse(p, &d, NULL, why, &e) < 0)
+		log_error("write receipt: %s", e.text);
+}
+
 /* The layer cannot be had: neither can its document. */
 static void refuse(struct image *im, const struct err *why)
 {
@@ -162,7 +176,7 @@ static void refuse(struct image *im, const struct err *why)
 	unlinkat(im->layers, part, 0);
 	unlinkat(im->layers, have, 0);
 	stop(im);
-	intake_refuse_image(im->p, &head, why);
+	refuse_document(im->p, &head, why);
 }
 
 /* Before a byte is fetched: is there room for all that is missing? */

@@ -11,13 +11,14 @@
 #include "policyd/command.h"
 #include "policyd/image.h"
 #include "policyd/issuer.h"
+#include "policyd/membership.h"
 #include "policyd/password.h"
 #include "policyd/policyd.h"
+#include "policyd/verdict.h"
 #include "policyd/verify.h"
 
 #include <string.h>
 
-#define AGAIN_SECONDS 3600
 #define UNKNOWN "unknown"
 
 void intake_facts(const struct policyd *p, struct verify_facts *ret)
@@ -35,90 +36,12 @@ void intake_facts(const struct policyd *p, struct verify_facts *ret)
 	};
 }
 
-struct receipt_doc intake_doc(const struct doc_head *h)
-{
-	struct receipt_doc d = {
-		doc_type_name(h->type), h->id, h->version, { 0 }
-	};
-
-	memcpy(d.digest, h->digest, HASH_SIZE);
-	return d;
-}
-
 static struct receipt_doc snapshot_doc(const struct snapshot *s)
 {
 	struct receipt_doc d = { "snapshot", s->device, s->version, { 0 } };
 
 	memcpy(d.digest, s->digest, HASH_SIZE);
 	return d;
-}
-
-/* ---- refusals */
-static json_t *describe(const struct receipt_doc *d, const struct err *why)
-{
-	char digest[TEXT_DIGEST_SIZE];
-
-	text_digest(d->digest, digest);
-	return json_pack("{ss ss sI ss ss}", "type", d->type, "id", d->id,
-			 "version", (json_int_t)d->version, "sha256", digest,
-			 "reason", err_code(why));
-}
-
-int intake_write_refusal(struct policyd *p, const struct receipt_doc *what,
-			 const char *vp, const struct err *why,
-			 int64_t *ret_seq, struct err *e)
-{
-	const struct issuer_receipt receipt = {
-		.type = RECEIPT_REFUSED,
-		.reason = why->reason ? why->reason : REASON_INTERNAL,
-		.vp = vp,
-		.document = what,
-		.details = json_pack("{ss}", "text", why->text),
-	};
-	int64_t now = policyd_now(p);
-	int r;
-
-	*ret_seq = 0;
-	r = store_note_refusal(p->store, what->digest, err_code(why), now,
-			       now - AGAIN_SECONDS, e);
-	if (r != 0) {
-		json_decref(receipt.details);
-		return r < 0 ? r : 0;
-	}
-	r = auditlog_write(p, AUDIT_REFUSED, vp, NULL, describe(what, why), e);
-	if (r < 0) {
-		json_decref(receipt.details);
-		return r;
-	}
-	return issuer_write(p, &receipt, ret_seq, e);
-}
-
-int intake_refuse(struct policyd *p, const struct receipt_doc *what,
-		  const char *vp, const struct err *why, struct err *e)
-{
-	AUTO(store_endp) struct store *tx = NULL;
-	int64_t seq;
-	int r = store_begin(p->store, true, &tx, e);
-
-	if (r == 0)
-		r = intake_write_refusal(p, what, vp, why, &seq, e);
-	if (r == 0)
-		r = store_commit(&tx, e);
-	if (r == 0 && seq > 0)
-		policyd_pending(p, "receipts");
-	return r;
-}
-
-void intake_refuse_image(struct policyd *p, const struct doc_head *image,
-			 const struct err *why)
-{
-	const struct receipt_doc d = intake_doc(image);
-	struct err e;
-
-	log_warning("image '%s' %u: %s", image->id, image->version, why->text);
-	p->staged_blocked = true;
-	if (intake_refuse(p, &d, NULL, why, &e) < 0)
-		log_error("write receipt: %s", e.text);
 }
 
 /* As much of what was refused as may be told: nothing is parsed before its
@@ -130,7 +53,7 @@ static struct receipt_doc what_is(const struct envelope *env,
 	struct receipt_doc d = { UNKNOWN, UNKNOWN, 0, { 0 } };
 
 	if (v->doc)
-		return intake_doc(&v->doc->head);
+		return verdict_doc(&v->doc->head);
 	if (v->snapshot)
 		return snapshot_doc(v->snapshot);
 	type = doc_type_from_payload_type(env->type);
@@ -174,7 +97,7 @@ static int write_root(struct policyd *p, const struct verify *v,
 		      const char *text, const struct securetime *time,
 		      struct err *e)
 {
-	const struct receipt_doc d = intake_doc(&v->doc->head);
+	const struct receipt_doc d = verdict_doc(&v->doc->head);
 	const struct issuer_receipt receipt = { .type = RECEIPT_APPLIED,
 						.document = &d };
 	char saved[SECURETIME_TEXT_SIZE];
@@ -200,7 +123,7 @@ static int write_root(struct policyd *p, const struct verify *v,
 }
 
 static int take_root(struct policyd *p, struct verify *v, const char *text,
-		     struct intake_result *ret, struct err *e)
+		     struct verdict *ret, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct securetime time = p->time;
@@ -243,7 +166,7 @@ static int write_snapshot(struct policyd *p, const struct snapshot *s,
 }
 
 /* The staged one again: whatever blocked it may be gone by now. */
-static void look_again(struct policyd *p, struct intake_result *ret)
+static void look_again(struct policyd *p, struct verdict *ret)
 {
 	struct err e;
 
@@ -262,7 +185,7 @@ static void look_again(struct policyd *p, struct intake_result *ret)
 }
 
 static int take_snapshot(struct policyd *p, struct verify *v,
-			 const struct envelope *env, struct intake_result *ret,
+			 const struct envelope *env, struct verdict *ret,
 			 struct err *e)
 {
 	AUTO(activate_fini) struct activate a = { 0 };
@@ -296,7 +219,7 @@ static int take_snapshot(struct policyd *p, struct verify *v,
 
 /* A snapshot that its own documents contradict is refused in their stead. */
 static int refuse_snapshot(struct policyd *p, const struct err *why,
-			   struct intake_result *ret, struct err *e)
+			   struct verdict *ret, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	const struct receipt_doc d = snapshot_doc(p->staged);
@@ -304,7 +227,7 @@ static int refuse_snapshot(struct policyd *p, const struct err *why,
 	int r = store_begin(p->store, true, &tx, e);
 
 	if (r == 0)
-		r = intake_write_refusal(p, &d, NULL, why, &seq, e);
+		r = verdict_write_refusal(p, &d, NULL, why, &seq, e);
 	if (r == 0)
 		r = activate_drop(p, e);
 	if (r == 0)
@@ -321,11 +244,11 @@ static int refuse_snapshot(struct policyd *p, const struct err *why,
 }
 
 static int take_document(struct policyd *p, struct verify *v, const char *text,
-			 struct intake_result *ret, struct err *e)
+			 struct verdict *ret, struct err *e)
 {
 	AUTO(activate_fini) struct activate a = { 0 };
 	AUTO(store_endp) struct store *tx = NULL;
-	const struct receipt_doc d = intake_doc(&v->doc->head);
+	const struct receipt_doc d = verdict_doc(&v->doc->head);
 	int r;
 
 	if (!p->staged || held_by_digest(&p->staged_docs, d.digest)) {
@@ -358,7 +281,7 @@ static int take_document(struct policyd *p, struct verify *v, const char *text,
 }
 
 static int take(struct policyd *p, struct verify *v, const struct envelope *env,
-		const char *text, struct intake_result *ret, struct err *e)
+		const char *text, struct verdict *ret, struct err *e)
 {
 	if (v->known && !v->doc && !v->snapshot) {
 		ret->outcome = "known"; /* a root */
@@ -374,8 +297,13 @@ static int take(struct policyd *p, struct verify *v, const struct envelope *env,
 	case DOC_ROOT:
 		return take_root(p, v, text, ret, e);
 	case DOC_COMMAND:
+		return v->known ? command_repeat(p, v->doc, ret, e)
+				: command_take(p, doc_as_command(v->doc), ret,
+					       e);
 	case DOC_MEMBERSHIP:
-		return command_take(p, v->doc, v->known, ret, e);
+		return v->known ? command_repeat(p, v->doc, ret, e)
+				: membership_take(p, doc_as_membership(v->doc),
+						  ret, e);
 	default:
 		break;
 	}
@@ -407,7 +335,7 @@ static bool is_document(const char *type)
 }
 
 static int conclude(struct policyd *p, const struct receipt_doc *d,
-		    struct intake_result *ret, struct err *e)
+		    struct verdict *ret, struct err *e)
 {
 	const struct err why = *e;
 
@@ -424,11 +352,11 @@ static int conclude(struct policyd *p, const struct receipt_doc *d,
 		p->staged_blocked = true;
 	ret->outcome = "refused";
 	ret->e = why;
-	return intake_refuse(p, d, NULL, &why, e);
+	return verdict_refuse(p, d, NULL, &why, e);
 }
 
 int intake_submit(struct policyd *p, const void *data, size_t len,
-		  struct intake_result *ret, struct err *e)
+		  struct verdict *ret, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(verify_fini) struct verify v = { 0 };
@@ -443,7 +371,7 @@ int intake_submit(struct policyd *p, const void *data, size_t len,
 		return err_reason(e, REASON_BUSY,
 				  "submit: this device is not enrolled");
 	p->arrived_ns = clock_mono_ns();
-	*ret = (struct intake_result){ 0 };
+	*ret = (struct verdict){ 0 };
 	r = envelope_parse(data, len, &env, e);
 	if (r < 0) {
 		hash_sha256(data, len, d.digest);

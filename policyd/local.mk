@@ -18,6 +18,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/image.c %D%/image.h \
 	%D%/intake.c %D%/intake.h \
 	%D%/issuer.c %D%/issuer.h \
+	%D%/membership.c %D%/membership.h \
 	%D%/auditlog.c %D%/auditlog.h \
 	%D%/observe.c %D%/observe.h \
 	%D%/password.c %D%/password.h \
@@ -29,6 +30,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/store.c %D%/store.h \
 	%D%/storejob.c %D%/storepriv.h \
 	%D%/ticker.c %D%/ticker.h \
+	%D%/verdict.c %D%/verdict.h \
 	%D%/verify.c %D%/verify.h \
 	%D%/vpsecret.c %D%/vpsecret.h
 # The schema becomes part of the program.

@@ -10,10 +10,10 @@
 #include "policyd/auditlog.h"
 #include "policyd/command.h"
 #include "policyd/device.h"
-#include "policyd/intake.h"
 #include "policyd/issuer.h"
 #include "policyd/policyd.h"
 #include "policyd/target.h"
+#include "policyd/verdict.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -464,7 +464,7 @@ void observe_not_applied(struct policyd *p, const struct err *why)
 	struct err e;
 
 	if (store_int(p->store, STORE_APPLYING, 0) &&
-	    intake_refuse(p, &doc, NULL, why, &e) < 0)
+	    verdict_refuse(p, &doc, NULL, why, &e) < 0)
 		log_error("write receipt: %s", e.text);
 }
 

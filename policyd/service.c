@@ -16,6 +16,7 @@
 #include "policyd/password.h"
 #include "policyd/policyd.h"
 #include "policyd/status.h"
+#include "policyd/verdict.h"
 
 #include <string.h>
 
@@ -40,7 +41,7 @@ static int answer_text(sd_bus_message *m, const char *text, struct err *e)
 /* ---- what the agent calls */
 static int submit(struct policyd *p, sd_bus_message *m, struct err *e)
 {
-	struct intake_result result;
+	struct verdict result;
 	bool refused;
 	const void *data;
 	size_t len;

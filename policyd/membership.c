@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/membership.h"
+
+#include "lib/auto.h"
+#include "lib/doc.h"
+#include "lib/err.h"
+#include "policyd/activate.h"
+#include "policyd/auditlog.h"
+#include "policyd/issuer.h"
+#include "policyd/policyd.h"
+#include "policyd/verdict.h"
+
+#include <string.h>
+
+static int write_membership(struct policyd *p, struct store_job *j,
+			    const struct doc_membership *m, struct err *e)
+{
+	const struct receipt_doc d = verdict_doc(&m->head);
+	int r = issuer_write(
+		p,
+		&(struct issuer_receipt){
+			.type = RECEIPT_APPLIED,
+			.document = &d,
+			.details =
+				json_pack("{ss so}", "group", m->group,
+					  "documents", issuer_documents(p)) },
+		&j->receipt, e);
+
+	j->done = true;
+	if (r == 0)
+		r = store_put_job(p->store, j, policyd_now(p), e);
+	if (r == 0)
+		r = store_set_text(p->store, STORE_GROUP, m->group, e);
+	if (r == 0)
+		r = store_set_int(p->store, STORE_GROUP_MIN, m->min_version, e);
+	if (r == 0)
+		r = store_set_int(p->store, STORE_MEMBER_ISSUED, m->head.issued,
+				  e);
+	/* The one that is awaited is of the old group. */
+	if (r == 0)
+		r = activate_drop(p, e);
+	return r < 0 ? r
+		     : auditlog_write(p, AUDIT_ACCEPTED, NULL, NULL,
+				      json_pack("{ss ss ss}", "type", d.type,
+						"id", j->id, "action",
+						j->action),
+				      e);
+}
+
+int membership_take(struct policyd *p, const struct doc_membership *m,
+		    struct verdict *ret, struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct store_job j = { .type = DOC_MEMBERSHIP,
+			       .version = m->head.version,
+			       .expires = m->head.expires,
+			       .action = "move",
+			       .cause = "command" };
+	int r;
+
+	snprintf(j.id, sizeof(j.id), "%s", m->head.id);
+	memcpy(j.digest, m->head.digest, HASH_SIZE);
+	r = store_begin(p->store, true, &tx, e);
+	if (r == 0)
+		r = write_membership(p, &j, m, e);
+	if (r == 0)
+		r = store_commit(&tx, e);
+	if (r < 0)
+		return r;
+	activate_dropped(p);
+	policyd_pending(p, "receipts");
+	policyd_pending(p, "hello");
+	ret->outcome = "accepted";
+	return 0;
+}
