@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/secret.h"
 
+#include "lib/auto.h"
 #include "lib/err.h"
+#include "lib/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -33,4 +36,18 @@ void secret_free(struct secret *s)
 		return;
 	explicit_bzero(s, sizeof(*s));
 	munmap(s, sizeof(*s));
+}
+
+int secret_memfd(const void *data, size_t len)
+{
+	auto_close int fd =
+		memfd_create("passcode", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -errno;
+	if (io_write_all(fd, data, len) < 0 ||
+	    fcntl(fd, F_ADD_SEALS,
+		  F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+		return -EIO;
+	return steal_fd(fd);
 }

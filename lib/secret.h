@@ -22,6 +22,12 @@ struct secret {
 int secret_new(struct secret **ret, struct err *e);
 void secret_free(struct secret *s);
 
+/*
+ * A sealed memfd(2) with these bytes, which the caller closes, so that who gets
+ * it reads what was meant; -errno.
+ */
+int secret_memfd(const void *data, size_t len);
+
 static inline void secret_freep(struct secret **s)
 {
 	secret_free(*s);

@@ -5,7 +5,6 @@
 #include "lib/err.h"
 #include "lib/text.h"
 #include "policyd/policyd.h"
-#include "policyd/ticker.h"
 
 #include <string.h>
 
@@ -101,7 +100,7 @@ int auditlog_write(struct policyd *p, enum audit_event ev, const char *vp,
 		return r;
 	if (r == 0)
 		return store_count(p->store, STORE_AUDIT_LOST, &lost, e);
-	ticker_tell_audit(p);
+	policyd_pending_soon(p);
 	r = settle(p, e);
 	if (r < 0)
 		return r;

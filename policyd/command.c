@@ -6,10 +6,10 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/secret.h"
 #include "policyd/auditlog.h"
 #include "policyd/device.h"
 #include "policyd/issuer.h"
-#include "policyd/password.h"
 #include "policyd/policyd.h"
 #include "policyd/verdict.h"
 #include "policyd/vpsecret.h"
@@ -446,7 +446,7 @@ static int open_key(struct running *r, int *ret, bool *ret_has)
 		return vpsecret_key(r->p, r->job.vp, sealed, len, ret, &e);
 	if (res != -ENOENT)
 		return res;
-	*ret = password_memfd("", 0);
+	*ret = secret_memfd("", 0);
 	return *ret < 0 ? *ret : 0;
 }
 

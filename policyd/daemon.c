@@ -125,6 +125,7 @@ void daemon_free(struct policyd *p)
 	if (!p)
 		return;
 	ticker_free(p->ticker);
+	sd_event_source_unref(p->soon);
 	sd_bus_flush_close_unref(p->bus);
 	device_free(p->device);
 	enrol_free(p->enrol);

@@ -5,9 +5,9 @@
 #include "lib/bus.h"
 #include "lib/clock.h"
 #include "lib/err.h"
-#include "lib/io.h"
 #include "lib/log.h"
 #include "lib/seal.h"
+#include "lib/secret.h"
 #include "lib/text.h"
 #include "policyd/auditlog.h"
 #include "policyd/command.h"
@@ -16,10 +16,8 @@
 #include "policyd/policyd.h"
 #include "policyd/vpsecret.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define NS_PER_S UINT64_C(1000000000)
 #define FREE_TRIES 3
@@ -226,20 +224,6 @@ static int on_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	return 0;
 }
 
-int password_memfd(const void *data, size_t len)
-{
-	auto_close int fd =
-		memfd_create("passcode", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0)
-		return -errno;
-	if (io_write_all(fd, data, len) < 0 ||
-	    fcntl(fd, F_ADD_SEALS,
-		  F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
-		return -EIO;
-	return steal_fd(fd);
-}
-
 /* Is it a VP of ours, and cellsd there to ask? */
 static int check_vp(struct policyd *p, const char *vp, struct err *e)
 {
@@ -254,7 +238,7 @@ static int check_vp(struct policyd *p, const char *vp, struct err *e)
 
 static int append_memfd(sd_bus_message *m, const void *data, size_t len)
 {
-	auto_close int fd = password_memfd(data, len);
+	auto_close int fd = secret_memfd(data, len);
 
 	return fd < 0 ? fd : sd_bus_message_append(m, "h", fd);
 }

@@ -48,10 +48,6 @@ int password_set(struct policyd *p, sd_bus_message *call, const char *vp,
 		 const struct password_text *old,
 		 const struct password_text *fresh, struct err *e);
 
-/* A sealed memfd with these bytes, so that cellsd reads what was meant; -errno.
- */
-int password_memfd(const void *data, size_t len);
-
 /* {"config": {id: seconds}, "passcode": {vp: seconds}} of waits; NULL: no
  * memory. */
 json_t *password_waits(struct policyd *p);

@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#define SOON_USEC (200 * 1000)
+
 int64_t policyd_now(const struct policyd *p)
 {
 	return securetime_now(&p->time, clock_boot_ns());
@@ -46,6 +48,29 @@ void policyd_pending(struct policyd *p, const char *what)
 			       "Pending", "s", what);
 	if (r < 0)
 		log_debug("signal Pending(%s): %s", what, strerror(-r));
+}
+
+static int on_soon(sd_event_source *s, uint64_t usec, void *arg)
+{
+	policyd_pending(arg, "audit");
+	return 0;
+}
+
+void policyd_pending_soon(struct policyd *p)
+{
+	int on = SD_EVENT_OFF;
+
+	if (!p->event)
+		return;
+	if (!p->soon) {
+		sd_event_add_time_relative(p->event, &p->soon, CLOCK_MONOTONIC,
+					   SOON_USEC, 0, on_soon, p);
+		return;
+	}
+	if (sd_event_source_get_enabled(p->soon, &on) < 0 || on != SD_EVENT_OFF)
+		return;
+	sd_event_source_set_time_relative(p->soon, SOON_USEC);
+	sd_event_source_set_enabled(p->soon, SD_EVENT_ONESHOT);
 }
 
 /* ---- what is held */

@@ -53,6 +53,7 @@ struct policyd {
 	struct enrol *enrol;
 	struct command *command;
 	struct ticker *ticker;
+	sd_event_source *soon; /* NULL: nothing was pending yet */
 	sd_bus_vtable *vtable;
 	char caller[64]; /* the last one that was let in */
 	unsigned int caller_who;
@@ -69,6 +70,8 @@ const struct doc_root *policyd_root(const struct policyd *p);
 /* The word that agents know: "wants", "receipts", "audit", "enroll", "hello".
  */
 void policyd_pending(struct policyd *p, const char *what);
+/* "audit", within a fifth of a second and once for many records. */
+void policyd_pending_soon(struct policyd *p);
 
 /* Reads root, key, documents and snapshots from the store. */
 int policyd_load(struct policyd *p, struct err *e);

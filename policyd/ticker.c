@@ -29,7 +29,6 @@
 #define TICK_USEC (15 * 1000 * 1000)
 #define TICK_SLACK_USEC (5 * 1000 * 1000)
 #endif
-#define TELL_USEC (200 * 1000)
 #define RETRY_IMAGE_NS (UINT64_C(600) * 1000 * 1000 * 1000)
 #define SAVE_NS (SECURETIME_STEP * UINT64_C(1000) * 1000 * 1000)
 #define HOUR 3600
@@ -39,7 +38,7 @@
 struct ticker {
 	struct policyd *p;
 	int edge_fd; /* wall clock, cancelled when it is set */
-	sd_event_source *edge, *tick, *tell;
+	sd_event_source *edge, *tick;
 	uint64_t saved_ns, image_ns; /* boot, mono */
 	int64_t skew; /* wall less boot clock, at the last tick */
 };
@@ -208,24 +207,6 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *arg)
 	return 0;
 }
 
-static int on_tell(sd_event_source *s, uint64_t usec, void *arg)
-{
-	policyd_pending(arg, "audit");
-	return 0;
-}
-
-void ticker_tell_audit(struct policyd *p)
-{
-	sd_event_source *tell = p->ticker ? p->ticker->tell : NULL;
-	int on = SD_EVENT_OFF;
-
-	if (!tell || sd_event_source_get_enabled(tell, &on) < 0 ||
-	    on != SD_EVENT_OFF)
-		return;
-	sd_event_source_set_time_relative(tell, TELL_USEC);
-	sd_event_source_set_enabled(tell, SD_EVENT_ONESHOT);
-}
-
 int ticker_new(struct policyd *p, struct ticker **ret, struct err *e)
 {
 	AUTO(ticker_freep) struct ticker *t = calloc(1, sizeof(*t));
@@ -246,12 +227,6 @@ int ticker_new(struct policyd *p, struct ticker **ret, struct err *e)
 		r = sd_event_add_time_relative(p->event, &t->tick,
 					       CLOCK_BOOTTIME, TICK_USEC,
 					       TICK_SLACK_USEC, on_tick, t);
-	if (r >= 0)
-		r = sd_event_add_time_relative(p->event, &t->tell,
-					       CLOCK_MONOTONIC, TELL_USEC, 0,
-					       on_tell, p);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(t->tell, SD_EVENT_OFF);
 	if (r < 0)
 		return err_sys(e, -r, "timers");
 	*ret = steal(t);
@@ -264,7 +239,6 @@ void ticker_free(struct ticker *t)
 		return;
 	sd_event_source_unref(t->edge);
 	sd_event_source_unref(t->tick);
-	sd_event_source_unref(t->tell);
 	if (t->edge_fd >= 0)
 		close(t->edge_fd);
 	free(t);

@@ -17,9 +17,6 @@ void ticker_free(struct ticker *t);
 /* The policies have changed: sets the timer to their next edge. */
 void ticker_arm(struct policyd *p);
 
-/* There are audit records to fetch: tells the agent, soon and once for many. */
-void ticker_tell_audit(struct policyd *p);
-
 static inline void ticker_freep(struct ticker **t)
 {
 	ticker_free(*t);

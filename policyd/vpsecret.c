@@ -7,8 +7,8 @@
 #include "lib/escrow.h"
 #include "lib/log.h"
 #include "lib/seal.h"
+#include "lib/secret.h"
 #include "policyd/device.h"
-#include "policyd/password.h"
 #include "policyd/policyd.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@
 static int to_memfd(const void *data, size_t len, const char *vp, int *ret,
 		    struct err *e)
 {
-	int fd = password_memfd(data, len);
+	int fd = secret_memfd(data, len);
 
 	if (fd < 0)
 		return err_sys(e, -fd, "hand secrets of '%s' over", vp);
