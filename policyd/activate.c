@@ -4,11 +4,10 @@
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
-#include "policyd/auditlog.h"
-#include "policyd/device.h"
+#include "policyd/delivery.h"
 #include "policyd/image.h"
 #include "policyd/policyd.h"
-#include "policyd/ticker.h"
+#include "policyd/schedule.h"
 
 #include <string.h>
 
@@ -167,8 +166,8 @@ void activate_adopt(struct policyd *p, struct activate *a)
 	free(p->snapshot);
 	p->snapshot = steal(p->staged);
 	image_continue(p);
-	ticker_arm(p);
-	device_push(p, "policy");
+	schedule_arm(p);
+	delivery_push(p, "policy");
 }
 
 int activate_drop(struct policyd *p, struct err *e)

@@ -29,6 +29,7 @@ struct running {
 };
 
 struct command {
+	command_ended_fn *ended;
 	struct running *running[RUNNING_MAX];
 	int64_t again[COMMAND_AGAIN_MAX];
 	unsigned int n_again;
@@ -66,10 +67,15 @@ static const struct deed *deed_of(const char *action)
 	return NULL;
 }
 
-int command_new(struct policyd *p, struct command **ret, struct err *e)
+int command_new(command_ended_fn *ended, struct command **ret, struct err *e)
 {
-	*ret = calloc(1, sizeof(**ret));
-	return *ret ? 0 : err_oom(e, "commands");
+	struct command *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return err_oom(e, "commands");
+	c->ended = ended;
+	*ret = c;
+	return 0;
 }
 
 void command_free(struct command *c)
@@ -379,7 +385,7 @@ static int finish(struct running *r, sd_bus_message *m, struct err *e)
 		forget(p, r->job.id);
 	policyd_pending(p, "receipts");
 	if (r->deed->ends_vp)
-		device_push(p, doc_action_name(r->deed->action));
+		p->command->ended(p, doc_action_name(r->deed->action));
 	return 0;
 }
 

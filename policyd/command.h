@@ -17,7 +17,10 @@ struct err;
 struct policyd;
 struct verdict;
 
-int command_new(struct policyd *p, struct command **ret, struct err *e);
+/* An order has ended a VP: what cellsd should hold is another thing now. */
+typedef void command_ended_fn(struct policyd *p, const char *cause);
+
+int command_new(command_ended_fn *ended, struct command **ret, struct err *e);
 void command_free(struct command *c);
 
 /* A verified command. */

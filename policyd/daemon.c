@@ -8,10 +8,13 @@
 #include "lib/io.h"
 #include "policyd/activate.h"
 #include "policyd/command.h"
+#include "policyd/delivery.h"
 #include "policyd/device.h"
 #include "policyd/enrol.h"
 #include "policyd/image.h"
+#include "policyd/observe.h"
 #include "policyd/policyd.h"
+#include "policyd/schedule.h"
 #include "policyd/service.h"
 #include "policyd/ticker.h"
 
@@ -55,13 +58,19 @@ static int open_parts(struct policyd *p, const struct daemon_options *o,
 					SD_EVENT_PRIORITY_NORMAL);
 	if (r < 0)
 		return err_sys(e, -r, "watch the bus");
-	r = image_new(p, o->storage_reserve, &p->image, e);
+	r = image_new(p, o->storage_reserve, activate_retry, &p->image, e);
 	if (r == 0)
-		r = command_new(p, &p->command, e);
+		r = command_new(delivery_push, &p->command, e);
 	if (r == 0)
 		r = enrol_new(p, &p->enrol, e);
 	if (r == 0)
 		r = device_new(p, &p->device, e);
+	if (r == 0)
+		r = delivery_new(p, &p->delivery, e);
+	if (r == 0)
+		r = observe_listen(p, e);
+	if (r == 0)
+		r = schedule_new(p, &p->schedule, e);
 	if (r == 0)
 		r = ticker_new(p, &p->ticker, e);
 	return r < 0 ? r : service_open(p, e);
@@ -86,8 +95,10 @@ int daemon_new(const struct daemon_options *o, struct policyd **ret,
 		r = open_parts(p, o, e);
 	if (r < 0)
 		return r;
-	ticker_arm(p);
+	schedule_arm(p);
 	r = image_check(p, e);
+	if (r > 0)
+		r = activate_again(p, e);
 	if (r < 0)
 		return r;
 	image_continue(p);
@@ -125,8 +136,10 @@ void daemon_free(struct policyd *p)
 	if (!p)
 		return;
 	ticker_free(p->ticker);
+	schedule_free(p->schedule);
 	sd_event_source_unref(p->soon);
 	sd_bus_flush_close_unref(p->bus);
+	delivery_free(p->delivery);
 	device_free(p->device);
 	enrol_free(p->enrol);
 	command_free(p->command);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cellsd, seen from here: org.cells.Device1 as asynchronous calls. It may come
- * and go; what is in force is pushed whenever it appears, and receipts are
- * written when it has answered.
+ * cellsd, seen from here: what is known of it, and org.cells.Device1 as
+ * asynchronous calls. It may come and go; delivery.h tells what is done then.
  */
 #ifndef POLICYD_DEVICE_H
 #define POLICYD_DEVICE_H
@@ -19,14 +18,17 @@ struct policyd;
 int device_new(struct policyd *p, struct device **ret, struct err *e);
 void device_free(struct device *d);
 
-/* Makes cellsd hold what is in force. `cause` goes into its events: policy,
- * window, start, wipe, remove. Cheap where nothing has changed. */
-void device_push(struct policyd *p, const char *cause);
-
-/* Has cellsd answered a push since it appeared? Then orders may be given. */
+/* It has this unique name on the bus; it has left it. */
+void device_appeared(struct policyd *p, const char *owner);
+void device_gone(struct policyd *p);
+bool device_is_present(const struct policyd *p);
+/* Has it answered a push since it appeared? Then orders may be given. */
+void device_set_ready(struct policyd *p);
 bool device_is_ready(const struct policyd *p);
-/* Pushes again after trouble; called every few seconds. */
-void device_tick(struct policyd *p);
+
+/* Answers of Inventory and Layers; <0 as sd-bus does. */
+int device_take_inventory(struct policyd *p, sd_bus_message *m);
+int device_take_layers(struct policyd *p, sd_bus_message *m);
 
 /* What cellsd can enforce; remembered while it is away. */
 enum doc_level device_level(const struct policyd *p);
@@ -39,7 +41,10 @@ json_t *device_inventory(const struct policyd *p);
 void device_note_lacks(struct policyd *p, const char *vp, json_t *names);
 json_t *device_lacks(const struct policyd *p, const char *vp);
 
-/* cellsd is being asked to let go of it: it would have to be given again. */
+/* Does it hold the layer? It is being given it; or is being asked to let go of
+ * it, after which it would have to be given again. */
+bool device_has_layer(const struct policyd *p, const char *digest);
+void device_layer_given(struct policyd *p, const char *digest);
 void device_layer_dropped(struct policyd *p, const char *digest);
 
 /*

@@ -15,6 +15,7 @@
 #include "lib/uri.h"
 #include "lib/x509.h"
 #include "policyd/auditlog.h"
+#include "policyd/delivery.h"
 #include "policyd/device.h"
 #include "policyd/policyd.h"
 
@@ -409,7 +410,7 @@ int enrol_finish(struct policyd *p, const char *answer, const char *failure,
 		sd_bus_reply_method_return(n->call, "s", p->device_id);
 		log_info("enrolled as %s with '%s'", p->device_id, p->org);
 		policyd_pending(p, "hello");
-		device_push(p, "policy");
+		delivery_push(p, "policy");
 	}
 	forget(n);
 	return r;

@@ -7,7 +7,6 @@
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/text.h"
-#include "policyd/activate.h"
 #include "policyd/assembly.h"
 #include "policyd/device.h"
 #include "policyd/policyd.h"
@@ -25,6 +24,7 @@
 
 struct image {
 	struct policyd *p;
+	image_whole_fn *whole;
 	uint64_t reserve;
 	int layers, lists;     /* folders */
 	sd_event_source *work; /* digests the layer in small pieces */
@@ -59,8 +59,8 @@ static int open_folder(const char *dir, const char *name, int *ret,
 
 static int on_work(sd_event_source *s, void *arg);
 
-int image_new(struct policyd *p, uint64_t reserve, struct image **ret,
-	      struct err *e)
+int image_new(struct policyd *p, uint64_t reserve, image_whole_fn *whole,
+	      struct image **ret, struct err *e)
 {
 	AUTO(image_freep) struct image *im = calloc(1, sizeof(*im));
 	int r;
@@ -69,6 +69,7 @@ int image_new(struct policyd *p, uint64_t reserve, struct image **ret,
 		return err_oom(e, "open layers");
 	im->p = p;
 	im->reserve = reserve;
+	im->whole = whole;
 	im->layers = im->lists = -1;
 	r = open_folder(p->dir, "layers", &im->layers, e);
 	if (r == 0)
@@ -378,7 +379,7 @@ static int on_work(sd_event_source *s, void *arg)
 		return 0;
 	}
 	image_continue(p);
-	if (activate_retry(p, &e) < 0)
+	if (im->whole(p, &e) < 0)
 		log_error("activate: %s", e.text);
 	return 0;
 }
@@ -604,7 +605,7 @@ int image_check(struct policyd *p, struct err *e)
 		r = store_set_text(p->store, STORE_CHECKED, text, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
-	return r < 0 || !lost ? r : activate_again(p, e);
+	return r < 0 ? r : lost;
 }
 
 /* ---- what is not needed any more */

@@ -17,8 +17,12 @@ struct err;
 struct image;
 struct policyd;
 
-int image_new(struct policyd *p, uint64_t reserve, struct image **ret,
-	      struct err *e);
+/* One more layer is whole. */
+typedef int image_whole_fn(struct policyd *p, struct err *e);
+
+/* `reserve`: so many bytes of the disk are left alone. */
+int image_new(struct policyd *p, uint64_t reserve, image_whole_fn *whole,
+	      struct image **ret, struct err *e);
 void image_free(struct image *im);
 
 /* Are all layers of these documents' images whole? */
@@ -38,7 +42,7 @@ int image_put(struct policyd *p, const char *digest, int fd, struct err *e);
 int image_open_layer(struct policyd *p, const char *digest);
 
 /* Once in each boot: are the layers in force what they were? Deletes one that
- * is not, and awaits it again. */
+ * is not; 1: that happened, and it has to be awaited again. */
 int image_check(struct policyd *p, struct err *e);
 
 /* Deletes what neither the set in force nor the staged one uses. */

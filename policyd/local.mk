@@ -10,6 +10,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/command.c %D%/command.h \
 	%D%/daemon.c %D%/daemon.h \
 	%D%/target.c %D%/target.h \
+	%D%/delivery.c %D%/delivery.h \
 	%D%/device.c %D%/device.h \
 	%D%/enrol.c %D%/enrol.h \
 	%D%/evaluate.c %D%/evaluate.h \
@@ -23,6 +24,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/observe.c %D%/observe.h \
 	%D%/password.c %D%/password.h \
 	%D%/policyd.c %D%/policyd.h \
+	%D%/schedule.c %D%/schedule.h \
 	%D%/securetime.c %D%/securetime.h \
 	%D%/service.c %D%/service.h \
 	%D%/snapshot.c %D%/snapshot.h \

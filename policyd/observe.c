@@ -2,6 +2,7 @@
 #include "policyd/observe.h"
 
 #include "lib/auto.h"
+#include "lib/bus.h"
 #include "lib/class.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -99,7 +100,7 @@ static int note_state(struct policyd *p, const char *vp, const char *state,
 	return r < 0 ? r : 1;
 }
 
-int observe_on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	const char *vp, *state, *cause;
@@ -125,7 +126,7 @@ int observe_on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 }
 
 /* Nobody touched the VP in front for longer than its config allows. */
-int observe_on_idle(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_idle(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	struct policyd *p = arg;
 	char text[DOC_ID_SIZE + 64], hex[2 * HASH_SIZE + 1], id[DOC_ID_SIZE];
@@ -180,7 +181,7 @@ static int note_switch(struct policyd *p, const struct switched *s,
 			    NULL, e);
 }
 
-int observe_on_switched(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_switched(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct policyd *p = arg;
@@ -345,7 +346,7 @@ static int note_revoked(struct policyd *p, sd_bus_message *m, struct err *e)
 	return r < 0 ? r : write_revoked(p, list, ns, cause, NULL, e);
 }
 
-int observe_on_revoked(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_revoked(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct policyd *p = arg;
@@ -503,7 +504,7 @@ static int note_event(struct policyd *p, const struct event *v, struct err *e)
 
 /* Not synced one by one: an open file is not worth a disk's turn. The next
  * receipt's commit carries them along. */
-int observe_on_event(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_event(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct policyd *p = arg;
@@ -523,4 +524,24 @@ int observe_on_event(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	if (r < 0)
 		log_error("note event '%s': %s", v.word, e.text);
 	return 0;
+}
+
+int observe_listen(struct policyd *p, struct err *e)
+{
+	static const struct {
+		const char *member;
+		sd_bus_message_handler_t handler;
+	} signals[] = {
+		{ "Switched", on_switched }, { "Changed", on_changed },
+		{ "Event", on_event },	     { "Revoked", on_revoked },
+		{ "Idle", on_idle },
+	};
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(signals); i++)
+		r = sd_bus_match_signal(p->bus, NULL, BUS_DEVICE_NAME,
+					BUS_DEVICE_PATH, BUS_DEVICE_NAME,
+					signals[i].member, signals[i].handler,
+					p);
+	return r < 0 ? err_sys(e, -r, "listen to cellsd") : 0;
 }

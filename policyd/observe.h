@@ -15,12 +15,8 @@ struct target;
 struct err;
 struct policyd;
 
-/* Signals; arg is the struct policyd. */
-int observe_on_switched(sd_bus_message *m, void *arg, sd_bus_error *unused);
-int observe_on_idle(sd_bus_message *m, void *arg, sd_bus_error *unused);
-int observe_on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused);
-int observe_on_event(sd_bus_message *m, void *arg, sd_bus_error *unused);
-int observe_on_revoked(sd_bus_message *m, void *arg, sd_bus_error *unused);
+/* Hears its signals from now on, as long as the bus is open. */
+int observe_listen(struct policyd *p, struct err *e);
 
 /* List's answer: what changed while nobody listened. */
 int observe_list(struct policyd *p, sd_bus_message *m, struct err *e);

@@ -16,11 +16,13 @@
 #include "policyd/store.h"
 
 struct command;
+struct delivery;
 struct device;
 struct enrol;
 struct err;
 struct image;
 struct key;
+struct schedule;
 struct ticker;
 
 struct policyd {
@@ -49,9 +51,11 @@ struct policyd {
 	} window;		   /* of cellsctl unlock-config */
 
 	struct device *device;
+	struct delivery *delivery;
 	struct image *image;
 	struct enrol *enrol;
 	struct command *command;
+	struct schedule *schedule;
 	struct ticker *ticker;
 	sd_event_source *soon; /* NULL: nothing was pending yet */
 	sd_bus_vtable *vtable;

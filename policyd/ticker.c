@@ -8,17 +8,14 @@
 #include "lib/text.h"
 #include "policyd/auditlog.h"
 #include "policyd/command.h"
-#include "policyd/device.h"
+#include "policyd/delivery.h"
 #include "policyd/enrol.h"
 #include "policyd/image.h"
 #include "policyd/policyd.h"
-#include "policyd/target.h"
+#include "policyd/schedule.h"
 
 #include <inttypes.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
-#include <time.h>
 
 /* Tests move the clocks behind the kernel's back, so that has to be looked at.
  */
@@ -32,48 +29,14 @@
 #define RETRY_IMAGE_NS (UINT64_C(600) * 1000 * 1000 * 1000)
 #define SAVE_NS (SECURETIME_STEP * UINT64_C(1000) * 1000 * 1000)
 #define HOUR 3600
-#define FAR_AWAY (7 * 24 * HOUR)
 #define JUMP_SECONDS 60
 
 struct ticker {
 	struct policyd *p;
-	int edge_fd; /* wall clock, cancelled when it is set */
-	sd_event_source *edge, *tick;
+	sd_event_source *tick;
 	uint64_t saved_ns, image_ns; /* boot, mono */
 	int64_t skew; /* wall less boot clock, at the last tick */
 };
-
-/* ---- windows */
-void ticker_arm(struct policyd *p)
-{
-	struct itimerspec spec = { 0 };
-	struct ticker *t = p->ticker;
-	struct access_time at;
-	int64_t s;
-
-	if (!t)
-		return;
-	target_time(p, &at);
-	s = access_next_edge(p->force.policy, p->force.n_policies, &at);
-	spec.it_value.tv_sec = time(NULL) + (s > 0 ? s : FAR_AWAY);
-	if (timerfd_settime(t->edge_fd,
-			    TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec,
-			    NULL) < 0)
-		log_error("set the window timer: %s", strerror(errno));
-}
-
-static int on_edge(sd_event_source *s, int fd, uint32_t events, void *arg)
-{
-	struct ticker *t = arg;
-	uint64_t n;
-
-	/* ECANCELED: the clock was set. Either way the policies are asked. */
-	if (read(fd, &n, sizeof(n)) < 0 && errno == EAGAIN)
-		return 0;
-	ticker_arm(t->p);
-	device_push(t->p, "window");
-	return 0;
-}
 
 /* A jump of the wall clock is a record: times in the audit depend on it. */
 static void watch_clock(struct ticker *t)
@@ -87,7 +50,7 @@ static void watch_clock(struct ticker *t)
 	t->skew = skew;
 	if (jump < JUMP_SECONDS && jump > -JUMP_SECONDS)
 		return;
-	ticker_arm(t->p);
+	schedule_arm(t->p);
 	r = store_begin(t->p->store, false, &tx, &e);
 	if (r == 0)
 		r = auditlog_write(t->p, AUDIT_CLOCK, NULL, NULL,
@@ -199,10 +162,10 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *arg)
 	watch_offline(p);
 	retry_images(t);
 	enrol_tick(p);
-	device_tick(p);
+	delivery_tick(p);
 	command_run(p);
 #ifdef TEST_CLOCK
-	device_push(p, "window");
+	delivery_push(p, "window");
 #endif
 	return 0;
 }
@@ -218,15 +181,8 @@ int ticker_new(struct policyd *p, struct ticker **ret, struct err *e)
 	t->saved_ns = clock_boot_ns();
 	t->image_ns = clock_mono_ns();
 	t->skew = clock_wall() - (int64_t)(t->saved_ns / 1000000000);
-	t->edge_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (t->edge_fd < 0)
-		return err_sys(e, errno, "timers");
-	r = sd_event_add_io(p->event, &t->edge, t->edge_fd, EPOLLIN, on_edge,
-			    t);
-	if (r >= 0)
-		r = sd_event_add_time_relative(p->event, &t->tick,
-					       CLOCK_BOOTTIME, TICK_USEC,
-					       TICK_SLACK_USEC, on_tick, t);
+	r = sd_event_add_time_relative(p->event, &t->tick, CLOCK_BOOTTIME,
+				       TICK_USEC, TICK_SLACK_USEC, on_tick, t);
 	if (r < 0)
 		return err_sys(e, -r, "timers");
 	*ret = steal(t);
@@ -237,9 +193,6 @@ void ticker_free(struct ticker *t)
 {
 	if (!t)
 		return;
-	sd_event_source_unref(t->edge);
 	sd_event_source_unref(t->tick);
-	if (t->edge_fd >= 0)
-		close(t->edge_fd);
 	free(t);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What happens by itself: <only> windows open and close at their minute, also
- * when somebody sets the clock; VPs that were offline too long are locked or
- * wiped; secure time is saved; what did not work is tried again.
+ * What happens by itself, every few seconds: VPs that were offline too long are
+ * locked or wiped; secure time is saved; a clock that was set is noted; what
+ * did not work is tried again.
  */
 #ifndef POLICYD_TICKER_H
 #define POLICYD_TICKER_H
@@ -13,9 +13,6 @@ struct ticker;
 
 int ticker_new(struct policyd *p, struct ticker **ret, struct err *e);
 void ticker_free(struct ticker *t);
-
-/* The policies have changed: sets the timer to their next edge. */
-void ticker_arm(struct policyd *p);
 
 static inline void ticker_freep(struct ticker **t)
 {

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/schedule.h"
+
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "policyd/delivery.h"
+#include "policyd/policyd.h"
+#include "policyd/target.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FAR_AWAY (7 * 24 * 3600)
+
+struct schedule {
+	struct policyd *p;
+	int fd; /* wall clock, cancelled when it is set */
+	sd_event_source *edge;
+};
+
+void schedule_arm(struct policyd *p)
+{
+	struct itimerspec spec = { 0 };
+	struct schedule *s = p->schedule;
+	struct access_time at;
+	int64_t left;
+
+	if (!s)
+		return;
+	target_time(p, &at);
+	left = access_next_edge(p->force.policy, p->force.n_policies, &at);
+	spec.it_value.tv_sec = time(NULL) + (left > 0 ? left : FAR_AWAY);
+	if (timerfd_settime(s->fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET,
+			    &spec, NULL) < 0)
+		log_error("set the window timer: %s", strerror(errno));
+}
+
+static int on_edge(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	struct schedule *s = arg;
+	uint64_t n;
+
+	/* ECANCELED: the clock was set. Either way the policies are asked. */
+	if (read(fd, &n, sizeof(n)) < 0 && errno == EAGAIN)
+		return 0;
+	schedule_arm(s->p);
+	delivery_push(s->p, "window");
+	return 0;
+}
+
+int schedule_new(struct policyd *p, struct schedule **ret, struct err *e)
+{
+	AUTO(schedule_freep) struct schedule *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return err_oom(e, "timers");
+	s->p = p;
+	s->fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (s->fd < 0)
+		return err_sys(e, errno, "timers");
+	r = sd_event_add_io(p->event, &s->edge, s->fd, EPOLLIN, on_edge, s);
+	if (r < 0)
+		return err_sys(e, -r, "timers");
+	*ret = steal(s);
+	return 0;
+}
+
+void schedule_free(struct schedule *s)
+{
+	if (!s)
+		return;
+	sd_event_source_unref(s->edge);
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s);
+}
