@@ -7,7 +7,6 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/text.h"
-#include "mgmt-server/cellsadm/remote.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +23,6 @@ int adm_open(struct adm *a, struct err *e)
 
 void adm_close(struct adm *a)
 {
-	remote_free(a->remote);
 	doc_free(a->kept_root);
 	doc_free(a->root);
 	adminconf_fini(&a->server);

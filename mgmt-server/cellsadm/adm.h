@@ -25,13 +25,14 @@ struct adm {
 	bool password_stdin;
 	const char *root_option;
 	struct adminconf server; /* read by adm_server() */
-	struct remote *remote;	 /* opened with the first call */
+	struct remote *remote;	 /* remote.h opens and closes it */
 	/* In force, by pin_root(): as kept, and as the server tells it. */
 	struct doc *kept_root, *root;
 };
 
 /* Finds the folder; the options are parsed already. */
 int adm_open(struct adm *a, struct err *e);
+/* After remote_close(). */
 void adm_close(struct adm *a);
 
 /*

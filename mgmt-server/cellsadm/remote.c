@@ -21,7 +21,7 @@ struct remote {
 	struct http *http;
 };
 
-void remote_free(struct remote *r)
+static void remote_free(struct remote *r)
 {
 	if (!r)
 		return;
@@ -32,6 +32,12 @@ void remote_free(struct remote *r)
 static void remote_freep(struct remote **r)
 {
 	remote_free(*r);
+}
+
+void remote_close(struct adm *a)
+{
+	remote_free(a->remote);
+	a->remote = NULL;
 }
 
 static int open_remote(struct adm *a, struct err *e)

@@ -11,7 +11,6 @@
 
 struct adm;
 struct err;
-struct remote;
 
 /*
  * A path is built from its parts, which are escaped: a NULL ends them. "?" as a
@@ -37,7 +36,8 @@ int remote_list(struct adm *a, const char *const *path, unsigned int max,
 int remote_send(struct adm *a, const char *method, const char *const *path,
 		const json_t *body, json_t **ret, struct err *e);
 
-void remote_free(struct remote *r);
+/* Ends the connection that the first call made; there may be none. */
+void remote_close(struct adm *a);
 
 /* The path as text, which the caller frees; NULL: no memory. */
 char *remote_path_text(const char *const *path);

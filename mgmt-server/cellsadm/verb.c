@@ -5,6 +5,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "mgmt-server/cellsadm/adm.h"
+#include "mgmt-server/cellsadm/remote.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -192,9 +193,15 @@ static int run(struct adm *a, const struct verb *v, int argc, char **argv)
 	return r < 0 ? fail(&e) : r;
 }
 
+static void close_all(struct adm *a)
+{
+	remote_close(a);
+	adm_close(a);
+}
+
 int verb_main(int argc, char **argv)
 {
-	AUTO(adm_close) struct adm a = { 0 };
+	AUTO(close_all) struct adm a = { 0 };
 	const struct verb *v;
 	struct err e;
 
