@@ -9,6 +9,7 @@
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/columns.h"
 #include "mgmt-server/cellsadm/difference.h"
+#include "mgmt-server/cellsadm/docfile.h"
 #include "mgmt-server/cellsadm/keep.h"
 #include "mgmt-server/cellsadm/pin.h"
 #include "mgmt-server/cellsadm/prompt.h"
@@ -93,7 +94,7 @@ static int run_next(struct adm *a, const void *opts, char **argv, struct err *e)
 	AUTO(prompt_freep) char *password = NULL;
 	auto_free char *xml = NULL;
 	char what[96];
-	int r = signing_read(argv[0], &env, &doc, e);
+	int r = docfile_read(argv[0], &env, &doc, e);
 
 	if (r < 0)
 		return r;
@@ -143,7 +144,7 @@ static int run_lint(struct adm *a, const void *opts, char **argv, struct err *e)
 		AUTO(doc_freep) struct doc *doc = NULL;
 		struct err why = { 0 };
 
-		if (signing_read(*argv, &env, &doc, &why) < 0)
+		if (docfile_read(*argv, &env, &doc, &why) < 0)
 			status = EXIT_FAILURE;
 		json_array_append_new(files, lint_row(*argv, doc, &why));
 		if (a->json)
@@ -193,7 +194,7 @@ static int run_verify(struct adm *a, const void *opts, char **argv,
 	int r = pin_root(a, false, &root, e);
 
 	if (r >= 0)
-		r = signing_read(argv[0], &env, &doc, e);
+		r = docfile_read(argv[0], &env, &doc, e);
 	doc_free(steal(doc));
 	if (r >= 0)
 		r = pin_open(root, env, &doc, &signers, e);
@@ -223,7 +224,7 @@ static int run_cat(struct adm *a, const void *opts, char **argv, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
-	int r = signing_read(argv[0], &env, &doc, e);
+	int r = docfile_read(argv[0], &env, &doc, e);
 
 	if (r < 0)
 		return r;
@@ -288,7 +289,7 @@ static int run_submit(struct adm *a, const void *opts, char **argv,
 		AUTO(envelope_freep) struct envelope *env = NULL;
 		AUTO(doc_freep) struct doc *doc = NULL;
 		auto_json json_t *answer = NULL;
-		int r = signing_read(*argv, &env, &doc, e);
+		int r = docfile_read(*argv, &env, &doc, e);
 
 		if (r >= 0)
 			r = submit(a, env, doc, &answer, e);
@@ -422,10 +423,10 @@ static int run_diff(struct adm *a, const void *opts, char **argv, struct err *e)
 	auto_free char *kept = NULL;
 	size_t len = 0;
 	bool differ;
-	int r = signing_read(argv[0], &new, &new_doc, e);
+	int r = docfile_read(argv[0], &new, &new_doc, e);
 
 	if (r >= 0 && argv[1])
-		r = signing_read(argv[1], &old, &old_doc, e);
+		r = docfile_read(argv[1], &old, &old_doc, e);
 	else if (r >= 0)
 		r = keep_get_signed(a, &new_doc->head, 0, &kept, &len, e);
 	if (r < 0)

@@ -7,6 +7,7 @@
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/columns.h"
 #include "mgmt-server/cellsadm/difference.h"
+#include "mgmt-server/cellsadm/docfile.h"
 #include "mgmt-server/cellsadm/pin.h"
 #include "mgmt-server/cellsadm/remote.h"
 #include "mgmt-server/cellsadm/ring.h"
@@ -119,7 +120,7 @@ static int follow(struct rootdraft *d, const char *path, struct envelope **ret,
 		  struct err *e)
 {
 	AUTO(doc_freep) struct doc *doc = NULL;
-	int r = signing_read(path, ret, &doc, e);
+	int r = docfile_read(path, ret, &doc, e);
 
 	if (r < 0)
 		return r;
@@ -175,7 +176,7 @@ static int run_sign(struct adm *a, const void *opts, char **argv, struct err *e)
 	const struct signing s = { .out = o->out };
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
-	int r = signing_read(argv[0], &env, &doc, e);
+	int r = docfile_read(argv[0], &env, &doc, e);
 
 	if (r >= 0 && doc->head.type != DOC_ROOT)
 		r = err_set(e, EINVAL, "%s: no root document", argv[0]);
@@ -295,7 +296,7 @@ static int run_submit(struct adm *a, const void *opts, char **argv,
 	AUTO(doc_freep) struct doc *doc = NULL;
 	auto_json json_t *body = NULL, *answer = NULL;
 	auto_free char *text = NULL;
-	int r = signing_read(argv[0], &env, &doc, e);
+	int r = docfile_read(argv[0], &env, &doc, e);
 
 	if (r >= 0)
 		r = envelope_text(env, &text, e);

@@ -7,10 +7,10 @@
 #include "lib/trust.h"
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/columns.h"
+#include "mgmt-server/cellsadm/docfile.h"
 #include "mgmt-server/cellsadm/pin.h"
 #include "mgmt-server/cellsadm/prompt.h"
 #include "mgmt-server/cellsadm/remote.h"
-#include "mgmt-server/cellsadm/signing.h"
 #include "mgmt-server/cellsadm/verb.h"
 
 #include <dirent.h>
@@ -64,7 +64,7 @@ static int take_root(struct adm *a, struct adminconf *c, const char *root,
 	if (!root)
 		return 0;
 	if (text_undigest(root, digest) < 0) {
-		r = signing_read(root, &env, &doc, e);
+		r = docfile_read(root, &env, &doc, e);
 		if (r >= 0 && doc->head.type != DOC_ROOT)
 			return err_set(e, EINVAL, "%s: no root document", root);
 		if (r >= 0)

@@ -12,6 +12,7 @@
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/boundkey.h"
 #include "mgmt-server/cellsadm/columns.h"
+#include "mgmt-server/cellsadm/docfile.h"
 #include "mgmt-server/cellsadm/pin.h"
 #include "mgmt-server/cellsadm/recovery.h"
 #include "mgmt-server/cellsadm/remote.h"
@@ -371,7 +372,7 @@ int errand_run(struct adm *a, const struct errand *o, struct err *e)
 	auto_json json_t *action = NULL;
 	int r;
 
-	r = o->in ? signing_read(o->in, &env, &doc, e)
+	r = o->in ? docfile_read(o->in, &env, &doc, e)
 		  : make(a, o, &env, &doc, e);
 	if (r >= 0 && o->in)
 		r = check_same(o, doc, e);

@@ -23,6 +23,7 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	%D%/difference.c %D%/difference.h \
 	%D%/keep.c %D%/keep.h \
 	%D%/matrix.c %D%/matrix.h \
+	%D%/docfile.c %D%/docfile.h \
 	%D%/errand.c %D%/errand.h \
 	%D%/pin.c %D%/pin.h \
 	%D%/plan.c %D%/plan.h \

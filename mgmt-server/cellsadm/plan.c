@@ -7,8 +7,8 @@
 #include "lib/opt.h"
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/columns.h"
+#include "mgmt-server/cellsadm/docfile.h"
 #include "mgmt-server/cellsadm/remote.h"
-#include "mgmt-server/cellsadm/signing.h"
 #include "mgmt-server/cellsadm/verb.h"
 
 #include <errno.h>
@@ -136,7 +136,7 @@ static int add_file(const char *path, json_t *documents, struct err *e)
 	AUTO(doc_freep) struct doc *doc = NULL;
 	auto_free char *json = NULL;
 	json_t *j = NULL;
-	int r = signing_read(path, &env, &doc, e);
+	int r = docfile_read(path, &env, &doc, e);
 
 	if (r >= 0)
 		r = envelope_text(env, &json, e);

@@ -8,11 +8,11 @@
 #include "lib/seal.h"
 #include "lib/text.h"
 #include "mgmt-server/cellsadm/adm.h"
+#include "mgmt-server/cellsadm/docfile.h"
 #include "mgmt-server/cellsadm/keep.h"
 #include "mgmt-server/cellsadm/pin.h"
 #include "mgmt-server/cellsadm/prompt.h"
 #include "mgmt-server/cellsadm/remote.h"
-#include "mgmt-server/cellsadm/signing.h"
 
 #include <errno.h>
 #include <string.h>
@@ -31,11 +31,11 @@ static void passwords_fini(struct passwords *p)
 		prompt_free(p->item[--p->n]);
 }
 
-static int read_passwords(const struct signing *s, struct passwords *p,
+static int read_passwords(const struct proof_request *rq, struct passwords *p,
 			  struct err *e)
 {
-	for (unsigned int i = 0; i < s->config_password_files.n; i++) {
-		int r = prompt_read(s->config_password_files.item[i], false,
+	for (unsigned int i = 0; i < rq->password_files->n; i++) {
+		int r = prompt_read(rq->password_files->item[i], false,
 				    &p->item[p->n], e);
 
 		if (r < 0)
@@ -226,26 +226,27 @@ static int prove_fleet(struct adm *a, struct envelope *env,
 	return 0;
 }
 
-int proof_add(struct adm *a, const struct signing *s, struct envelope *env,
-	      const struct doc_vp_config *config, struct err *e)
+int proof_add(struct adm *a, const struct proof_request *rq,
+	      struct envelope *env, const struct doc_vp_config *config,
+	      struct err *e)
 {
 	AUTO(passwords_fini) struct passwords p = { 0 };
-	int r = read_passwords(s, &p, e);
+	int r = read_passwords(rq, &p, e);
 
-	for (unsigned int i = 0; r >= 0 && i < s->proof_for.n; i++) {
+	for (unsigned int i = 0; r >= 0 && i < rq->older->n; i++) {
 		AUTO(envelope_freep) struct envelope *old_env = NULL;
 		AUTO(doc_freep) struct doc *old = NULL;
 
-		r = signing_read(s->proof_for.item[i], &old_env, &old, e);
+		r = docfile_read(rq->older->item[i], &old_env, &old, e);
 		if (r < 0)
 			return r;
 		if (old->head.type != DOC_VP_CONFIG ||
 		    strcmp(old->head.id, config->head.id) != 0)
 			return err_set(e, EINVAL, "%s: not a vp-config '%s'",
-				       s->proof_for.item[i], config->head.id);
+				       rq->older->item[i], config->head.id);
 		r = prove(env, config, old, &p, e);
 	}
 	if (r >= 0)
 		r = prove_kept(a, env, config, &p, e);
-	return r < 0 || s->offline ? r : prove_fleet(a, env, config, &p, e);
+	return r < 0 || rq->offline ? r : prove_fleet(a, env, config, &p, e);
 }

@@ -6,11 +6,19 @@
 #ifndef CELLSADM_PROOF_H
 #define CELLSADM_PROOF_H
 
+#include <stdbool.h>
+
 struct adm;
 struct doc_vp_config;
 struct envelope;
 struct err;
-struct signing;
+struct opt_list;
+
+struct proof_request {
+	const struct opt_list *older; /* --proof-for: files */
+	const struct opt_list *password_files;
+	bool offline; /* do not ask the server */
+};
 
 /*
  * Adds a proof over each protected version that may still be in the fleet:
@@ -19,7 +27,8 @@ struct signing;
  * terminal, once. A version that none of them fits is named on stderr and gets
  * no proof.
  */
-int proof_add(struct adm *a, const struct signing *s, struct envelope *env,
-	      const struct doc_vp_config *config, struct err *e);
+int proof_add(struct adm *a, const struct proof_request *rq,
+	      struct envelope *env, const struct doc_vp_config *config,
+	      struct err *e);
 
 #endif

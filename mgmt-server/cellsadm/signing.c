@@ -9,6 +9,7 @@
 #include "lib/trust.h"
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/difference.h"
+#include "mgmt-server/cellsadm/docfile.h"
 #include "mgmt-server/cellsadm/keep.h"
 #include "mgmt-server/cellsadm/pin.h"
 #include "mgmt-server/cellsadm/proof.h"
@@ -17,96 +18,6 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
-
-#define BLANK " \t\r\n"
-
-/* Behind white space, comments and processing instructions. */
-static const char *skip_prolog(const char *xml)
-{
-	if (strncmp(xml, "\xef\xbb\xbf", 3) == 0)
-		xml += 3;
-	for (;;) {
-		const char *end;
-
-		xml += strspn(xml, BLANK);
-		if (strncmp(xml, "<?", 2) == 0)
-			end = strstr(xml, "?>");
-		else if (strncmp(xml, "<!--", 4) == 0)
-			end = strstr(xml + 4, "-->");
-		else
-			return xml;
-		if (!end)
-			return "";
-		xml = end + (xml[1] == '?' ? 2 : 3);
-	}
-}
-
-enum doc_type signing_sniff(const char *xml, size_t len)
-{
-	auto_free char *name = NULL;
-	const char *start;
-
-	if (strlen(xml) != len)
-		return DOC_NONE;
-	start = skip_prolog(xml);
-	if (*start != '<')
-		return DOC_NONE;
-	name = strndup(start + 1, strcspn(start + 1, BLANK "/>"));
-	return name ? doc_type_from_name(name) : DOC_NONE;
-}
-
-/* The line of a fault is of use only with its file. */
-static int in_file(const char *path, int r, struct err *e)
-{
-	struct err why = *e;
-
-	if (r >= 0)
-		return r;
-	err_set(e, -r, "%s: %s", path, why.text);
-	e->reason = why.reason;
-	return r;
-}
-
-static int envelope_of(const char *path, const char *text, size_t len,
-		       struct envelope **ret, struct err *e)
-{
-	enum doc_type type;
-
-	if (text[strspn(text, BLANK)] == '{')
-		return in_file(path, envelope_parse(text, len, ret, e), e);
-	type = signing_sniff(text, len);
-	if (type == DOC_NONE)
-		return err_reason(e, REASON_SCHEMA,
-				  "%s: neither an envelope nor a document of "
-				  "Cells",
-				  path);
-	return envelope_new(doc_payload_type(type), text, len, ret, e);
-}
-
-int signing_read(const char *path, struct envelope **ret, struct doc **ret_doc,
-		 struct err *e)
-{
-	AUTO(envelope_freep) struct envelope *env = NULL;
-	auto_free char *text = NULL;
-	enum doc_type type;
-	size_t len;
-	int r = io_read_file(path, ENVELOPE_MAX, &text, &len, e);
-
-	if (r >= 0)
-		r = envelope_of(path, text, len, &env, e);
-	if (r < 0)
-		return r;
-	type = doc_type_from_payload_type(env->type);
-	if (type == DOC_NONE)
-		return err_reason(e, REASON_ENVELOPE,
-				  "%s: payloadType %s is no document's", path,
-				  env->type);
-	r = doc_parse(type, env->payload, env->payload_len, ret_doc, e);
-	if (r < 0)
-		return in_file(path, r, e);
-	*ret = steal(env);
-	return 0;
-}
 
 /* Commands and memberships are made once; they have no version before. */
 static bool has_history(enum doc_type t)
@@ -243,12 +154,17 @@ static int sign_into(struct adm *a, const struct signing *s,
 		     const struct ring *ring, struct envelope *env,
 		     const struct doc *doc, const char *out, struct err *e)
 {
+	const struct proof_request what = {
+		.older = &s->proof_for,
+		.password_files = &s->config_password_files,
+		.offline = s->offline,
+	};
 	int r = merge_old(out, env, e);
 
 	if (r >= 0)
 		r = signing_confirm(a, env, doc, s->again, e);
 	if (r >= 0 && doc->head.type == DOC_VP_CONFIG)
-		r = proof_add(a, s, env, doc_as_vp_config(doc), e);
+		r = proof_add(a, &what, env, doc_as_vp_config(doc), e);
 	if (r >= 0)
 		r = ring_sign(ring, env, e);
 	if (r >= 0)
@@ -268,7 +184,7 @@ int signing_file(struct adm *a, const struct signing *s,
 	int r = out_path(s, path, &out, e);
 
 	if (r >= 0)
-		r = signing_read(path, &env, &doc, e);
+		r = docfile_read(path, &env, &doc, e);
 	if (r >= 0)
 		r = sign_into(a, s, ring, env, doc, out, e);
 	if (r >= 0)

@@ -24,13 +24,6 @@ struct signing {
 	bool again;   /* other bytes under a version that was signed before */
 };
 
-/* Reads XML or an envelope and checks the document in it. */
-int signing_read(const char *path, struct envelope **ret, struct doc **ret_doc,
-		 struct err *e);
-
-/* The type that the root element names; DOC_NONE. */
-enum doc_type signing_sniff(const char *xml, size_t len);
-
 /* The difference to what was last signed here, on stderr; then asks. */
 int signing_confirm(struct adm *a, const struct envelope *env,
 		    const struct doc *doc, bool again, struct err *e);

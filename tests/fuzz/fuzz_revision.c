@@ -2,8 +2,8 @@
 /* A document's text with one attribute replaced: all else stays as it was. */
 #include "lib/auto.h"
 #include "lib/err.h"
+#include "mgmt-server/cellsadm/docfile.h"
 #include "mgmt-server/cellsadm/revision.h"
-#include "mgmt-server/cellsadm/signing.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>
@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (!text)
 		return 0;
-	signing_sniff(text, strlen(text));
+	docfile_sniff(text, strlen(text));
 	if (revision_set(&text, "group", "version", "12", &e) < 0)
 		return 0;
 	once = strdup(text);
