@@ -121,9 +121,9 @@ static void print_table(const struct bundle *b, const struct summary *s)
 
 int verb_inspect(int argc, char **argv, struct err *e)
 {
-	const char *format = "table";
+	bool json = false;
 	const struct opt opts[] = {
-		{ "format", 0, OPT_STRING, &format, "FORMAT", "table or json" },
+		{ "format", 0, OPT_FORMAT, &json, "FORMAT", "table or json" },
 		{ NULL },
 	};
 	const struct opt_program p = { "cells-image inspect", "DIR",
@@ -131,12 +131,9 @@ int verb_inspect(int argc, char **argv, struct err *e)
 	struct summary s[DOC_LAYERS_MAX] = { 0 };
 	AUTO(bundle_close) struct bundle b = { 0 };
 	int first, exit_code, r;
-	bool json;
 
 	if (!verbs_parse(&p, argc, argv, 1, &first, &exit_code))
 		return exit_code;
-	if (!verbs_format(format, &json))
-		return EXIT_USAGE;
 	r = bundle_open(argv[first], &b, e);
 	for (unsigned int i = 0; r == 0 && i < b.image->n_layers; i++)
 		r = summarise(&b, i, &s[i], e);
@@ -189,9 +186,9 @@ int verb_verify(int argc, char **argv, struct err *e)
 
 int verb_diff(int argc, char **argv, struct err *e)
 {
-	const char *format = "table";
+	bool json = false;
 	const struct opt opts[] = {
-		{ "format", 0, OPT_STRING, &format, "FORMAT", "table or json" },
+		{ "format", 0, OPT_FORMAT, &json, "FORMAT", "table or json" },
 		{ NULL },
 	};
 	const struct opt_program p = {
@@ -202,12 +199,9 @@ int verb_diff(int argc, char **argv, struct err *e)
 	AUTO(bundle_close) struct bundle a = { 0 }, b = { 0 };
 	struct comparison c;
 	int first, exit_code, r;
-	bool json;
 
 	if (!verbs_parse(&p, argc, argv, 2, &first, &exit_code))
 		return exit_code;
-	if (!verbs_format(format, &json))
-		return EXIT_USAGE;
 	r = bundle_open(argv[first], &a, e);
 	if (r == 0)
 		r = bundle_open(argv[first + 1], &b, e);

@@ -47,7 +47,7 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "--help") == 0)
 		return usage(stdout, EXIT_SUCCESS);
 	if (strcmp(argv[1], "--version") == 0) {
-		printf("cells-image (%s) %s\n", PACKAGE, VERSION);
+		opt_print_version("cells-image");
 		return EXIT_SUCCESS;
 	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(verbs); i++) {

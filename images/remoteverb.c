@@ -187,13 +187,14 @@ static void print_images(json_t *all)
 
 int verb_list(int argc, char **argv, struct err *e)
 {
-	const char *server = NULL, *folder = NULL, *format = "table";
+	const char *server = NULL, *folder = NULL;
+	bool json = false;
 	const struct opt opts[] = {
 		{ "server", 's', OPT_STRING, &server, "NAME",
 		  "which server (the default one)" },
 		{ "config", 0, OPT_STRING, &folder, "DIR",
 		  "folder of admin.conf and servers/" },
-		{ "format", 0, OPT_STRING, &format, "FORMAT", "table or json" },
+		{ "format", 0, OPT_FORMAT, &json, "FORMAT", "table or json" },
 		{ NULL },
 	};
 	const struct opt_program p = { "cells-image list", "",
@@ -202,12 +203,9 @@ int verb_list(int argc, char **argv, struct err *e)
 	AUTO(http_freep) struct http *h = NULL;
 	auto_free char *text = NULL;
 	int first, exit_code, r;
-	bool json;
 
 	if (!verbs_parse(&p, argc, argv, 0, &first, &exit_code))
 		return exit_code;
-	if (!verbs_format(format, &json))
-		return EXIT_USAGE;
 	r = connect_to(folder, server, &h, e);
 	if (r == 0)
 		r = fetch_all(h, all, e);

@@ -32,12 +32,3 @@ bool verbs_parse(const struct opt_program *p, int argc, char **argv, int n,
 	*ret_first = first;
 	return true;
 }
-
-bool verbs_format(const char *format, bool *ret_json)
-{
-	*ret_json = strcmp(format, "json") == 0;
-	if (*ret_json || strcmp(format, "table") == 0)
-		return true;
-	log_error("--format %s: neither table nor json", format);
-	return false;
-}

@@ -26,7 +26,4 @@ int verb_list(int argc, char **argv, struct err *e);
 bool verbs_parse(const struct opt_program *p, int argc, char **argv, int n,
 		 int *ret_first, int *ret_exit);
 
-/* --format: *ret_json, or a line for the user and false. */
-bool verbs_format(const char *format, bool *ret_json);
-
 #endif

@@ -27,6 +27,11 @@ void opt_print_help(const struct opt_program *p)
 	       "    --version", "print the version");
 }
 
+void opt_print_version(const char *name)
+{
+	printf("%s (%s) %s\n", name, PACKAGE, VERSION);
+}
+
 static const struct opt *find(const struct opt_program *p, const char *name,
 			      size_t len, char letter)
 {
@@ -46,6 +51,12 @@ static int store(const struct opt *o, const char *value, struct err *e)
 	case OPT_FLAG:
 		*(bool *)o->value = true;
 		return 0;
+	case OPT_FORMAT:
+		*(bool *)o->value = strcmp(value, "json") == 0;
+		if (strcmp(value, "json") == 0 || strcmp(value, "table") == 0)
+			return 0;
+		return err_set(e, EINVAL, "--%s %s: neither table nor json",
+			       o->name, value);
 	case OPT_STRING:
 		*(const char **)o->value = value;
 		return 0;
@@ -129,7 +140,7 @@ int opt_parse(const struct opt_program *p, int argc, char **argv, bool permute,
 			return -ECANCELED;
 		}
 		if (strcmp(argv[i], "--version") == 0) {
-			printf("%s (%s) %s\n", p->name, PACKAGE, VERSION);
+			opt_print_version(p->name);
 			return -ECANCELED;
 		}
 		if (strcmp(argv[i], "--") == 0) {

@@ -15,6 +15,7 @@ struct err;
 
 enum opt_kind {
 	OPT_FLAG,   /* bool */
+	OPT_FORMAT, /* bool: "json" sets it, "table" takes it back */
 	OPT_STRING, /* const char *, borrowed from argv */
 	OPT_NUMBER, /* uint64_t, decimal */
 	OPT_LIST,   /* struct opt_list: the option may stand several times */
@@ -51,5 +52,7 @@ int opt_parse(const struct opt_program *p, int argc, char **argv, bool permute,
 	      struct err *e);
 
 void opt_print_help(const struct opt_program *p);
+/* "cellsctl (cells) 1.0", for a program whose verbs are its own affair. */
+void opt_print_version(const char *name);
 
 #endif

@@ -77,22 +77,12 @@ static const struct verb *find(const char *name)
 	return NULL;
 }
 
-static int read_format(const char *format, bool *ret_json, struct err *e)
-{
-	if (strcmp(format, "table") != 0 && strcmp(format, "json") != 0)
-		return err_set(e, EINVAL, "--format %s: not table or json",
-			       format);
-	*ret_json = strcmp(format, "json") == 0;
-	return 0;
-}
-
 /* Returns the index of the first argument, or a negative errno. */
 static int parse(const struct verb *v, int argc, char **argv, struct ctl *c,
 		 struct err *e)
 {
-	const char *format = "table";
 	const struct opt all[] = {
-		{ "format", 0, OPT_STRING, &format, "table|json",
+		{ "format", 0, OPT_FORMAT, &c->json, "table|json",
 		  "how to print" },
 		{ "yes", 'y', OPT_FLAG, &c->yes, NULL, "do not ask" },
 		{ "password-stdin", 0, OPT_FLAG, &c->password_stdin, NULL,
@@ -103,7 +93,7 @@ static int parse(const struct verb *v, int argc, char **argv, struct ctl *c,
 				       .summary = v->summary ? v->summary : "",
 				       .opts = opts };
 	char name[64];
-	int n = 0, first, r;
+	int n = 0, first;
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (v->takes >> i & 1)
@@ -114,9 +104,6 @@ static int parse(const struct verb *v, int argc, char **argv, struct ctl *c,
 	first = opt_parse(&program, argc, argv, v->most != INT_MAX, e);
 	if (first < 0)
 		return first;
-	r = read_format(format, &c->json, e);
-	if (r < 0)
-		return r;
 	if (argc - first < v->least || argc - first > v->most)
 		return err_set(e, EINVAL, "usage: cellsctl %s %s", v->name,
 			       v->args);
@@ -136,7 +123,7 @@ int ctl_main(int argc, char **argv)
 		return argc < 2 ? EXIT_USAGE : EXIT_SUCCESS;
 	}
 	if (strcmp(argv[1], "--version") == 0) {
-		printf("cellsctl (%s) %s\n", PACKAGE, VERSION);
+		opt_print_version("cellsctl");
 		return EXIT_SUCCESS;
 	}
 	v = find(argv[1]);

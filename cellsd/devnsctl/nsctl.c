@@ -62,9 +62,8 @@ static const struct verb *find(const char *name)
 static int parse(const struct verb *v, int argc, char **argv, struct nsctl *c,
 		 struct err *e)
 {
-	const char *format = "table";
 	const struct opt opts[] = {
-		{ "format", 0, OPT_STRING, &format, "table|json",
+		{ "format", 0, OPT_FORMAT, &c->json, "table|json",
 		  "how to print" },
 		{ NULL },
 	};
@@ -81,10 +80,6 @@ static int parse(const struct verb *v, int argc, char **argv, struct nsctl *c,
 	first = opt_parse(&program, argc, argv, true, e);
 	if (first < 0)
 		return first;
-	if (strcmp(format, "table") != 0 && strcmp(format, "json") != 0)
-		return err_set(e, EINVAL, "--format %s: not table or json",
-			       format);
-	c->json = strcmp(format, "json") == 0;
 	if (argc - first > v->by_devns)
 		return err_set(e, EINVAL, "usage: %s %s", name, program.args);
 	c->devns = argv[first];
@@ -178,7 +173,7 @@ int nsctl_main(int argc, char **argv)
 		return argc < 2 ? EXIT_USAGE : EXIT_SUCCESS;
 	}
 	if (strcmp(argv[1], "--version") == 0) {
-		printf("devnsctl (%s) %s\n", PACKAGE, VERSION);
+		opt_print_version("devnsctl");
 		return EXIT_SUCCESS;
 	}
 	if (strcmp(argv[1], "--list-verbs") == 0) {

@@ -19,7 +19,7 @@ struct remote;
 
 struct adm {
 	char *folder; /* ~/.config/cells */
-	const char *folder_option, *server_option, *format;
+	const char *folder_option, *server_option;
 	bool yes, json;
 	struct opt_list keys, password_files;
 	bool password_stdin;

@@ -48,7 +48,7 @@ static void add_shared(struct adm *a, unsigned int flags, struct opt *o)
 		{ VERB_YES,
 		  { "yes", 'y', OPT_FLAG, &a->yes, NULL, "do not ask" } },
 		{ VERB_FORMAT,
-		  { "format", 'f', OPT_STRING, &a->format, "FORMAT",
+		  { "format", 'f', OPT_FORMAT, &a->json, "FORMAT",
 		    "table or json" } },
 		{ VERB_SERVER,
 		  { "server", 's', OPT_STRING, &a->server_option, "NAME",
@@ -149,17 +149,6 @@ static int fail(const struct err *e)
 	return EXIT_FAILURE;
 }
 
-static int check_format(struct adm *a, struct err *e)
-{
-	if (!a->format || strcmp(a->format, "table") == 0)
-		return 0;
-	if (strcmp(a->format, "json") != 0)
-		return err_set(e, EINVAL, "--format %s: neither table nor json",
-			       a->format);
-	a->json = true;
-	return 0;
-}
-
 static int run(struct adm *a, const struct verb *v, int argc, char **argv)
 {
 	auto_free void *values = calloc(1, v->size + 1);
@@ -179,9 +168,7 @@ static int run(struct adm *a, const struct verb *v, int argc, char **argv)
 	first = opt_parse(&p, argc, argv, true, &e);
 	if (first == -ECANCELED)
 		return 0;
-	if (first >= 0)
-		r = check_format(a, &e);
-	if (first < 0 || r < 0)
+	if (first < 0)
 		return usage(&e);
 	if (argc - first < v->min_args || argc - first > v->max_args) {
 		err_set(&e, EINVAL, "usage: %s [OPTION...] %s", name, v->args);
@@ -211,7 +198,7 @@ int verb_main(int argc, char **argv)
 	if (strcmp(argv[1], "--list-verbs") == 0)
 		return list_verbs(&a);
 	if (strcmp(argv[1], "--version") == 0) {
-		printf("cellsadm (%s) %s\n", PACKAGE, VERSION);
+		opt_print_version("cellsadm");
 		return 0;
 	}
 	v = find(argv[1], NULL);
