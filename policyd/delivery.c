@@ -185,35 +185,28 @@ static int on_layer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 /* 1: one was sent, and on_layer() goes on; 0: cellsd has all of them. */
 static int push_layer(struct delivery *d)
 {
-	for (unsigned int i = 0; i < d->p->force.n; i++) {
-		const struct doc *doc = d->p->force.doc[i]->doc;
-		const struct doc_image *im;
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	auto_close int fd = -1;
+	struct held_walk w = { 0 };
+	const struct doc_layer *l;
+	int r;
 
-		if (doc->head.type != DOC_IMAGE)
-			continue;
-		im = doc_as_image(doc);
-		for (unsigned int k = 0; k < im->n_layers; k++) {
-			AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-			const char *digest = im->layer[k].digest;
-			auto_close int fd = -1;
-			int r;
-
-			if (device_has_layer(d->p, digest))
-				continue;
-			fd = image_open_layer(d->p, digest);
-			if (fd < 0)
-				return fd;
-			r = device_message(d->p, "Layer", &m);
-			if (r >= 0)
-				r = sd_bus_message_append(m, "sh", digest, fd);
-			if (r >= 0)
-				r = device_call(d->p, m, on_layer, d);
-			if (r >= 0)
-				device_layer_given(d->p, digest);
-			return r < 0 ? r : 1;
-		}
-	}
-	return 0;
+	do
+		l = held_next_layer(&d->p->force, &w);
+	while (l && device_has_layer(d->p, l->digest));
+	if (!l)
+		return 0;
+	fd = image_open_layer(d->p, l->digest);
+	if (fd < 0)
+		return fd;
+	r = device_message(d->p, "Layer", &m);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "sh", l->digest, fd);
+	if (r >= 0)
+		r = device_call(d->p, m, on_layer, d);
+	if (r >= 0)
+		device_layer_given(d->p, l->digest);
+	return r < 0 ? r : 1;
 }
 
 static void push_layers(struct delivery *d)

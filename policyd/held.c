@@ -89,3 +89,18 @@ const struct doc_group *held_group(const struct held *h)
 
 	return d ? doc_as_group(d) : NULL;
 }
+
+const struct doc_layer *held_next_layer(const struct held *h,
+					struct held_walk *w)
+{
+	for (; w->doc < h->n; w->doc++, w->next = 0) {
+		const struct doc *d = h->doc[w->doc]->doc;
+
+		if (d->head.type != DOC_IMAGE)
+			continue;
+		w->image = doc_as_image(d);
+		if (w->next < w->image->n_layers)
+			return &w->image->layer[w->next++];
+	}
+	return NULL;
+}

@@ -41,4 +41,15 @@ const struct doc_vp_config *held_config(const struct held *h, const char *vp);
 const struct doc_image *held_image(const struct held *h, const char *id);
 const struct doc_group *held_group(const struct held *h);
 
+/*
+ * A walk over the layers of all images, which begins zeroed: the next layer,
+ * which is one of w->image's; NULL: that was all. Borrowed.
+ */
+struct held_walk {
+	const struct doc_image *image;
+	unsigned int doc, next;
+};
+const struct doc_layer *held_next_layer(const struct held *h,
+					struct held_walk *w);
+
 #endif

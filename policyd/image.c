@@ -114,20 +114,14 @@ static const struct doc_layer *find_missing(struct image *im,
 					    const struct held *docs,
 					    const struct doc_image **ret_doc)
 {
-	for (unsigned int i = 0; i < docs->n; i++) {
-		const struct doc *d = docs->doc[i]->doc;
-		const struct doc_image *doc;
+	struct held_walk w = { 0 };
+	const struct doc_layer *l;
 
-		if (d->head.type != DOC_IMAGE)
-			continue;
-		doc = doc_as_image(d);
-		for (unsigned int k = 0; k < doc->n_layers; k++) {
-			if (exists(im->layers, doc->layer[k].digest))
-				continue;
-			*ret_doc = doc;
-			return &doc->layer[k];
+	while ((l = held_next_layer(docs, &w)))
+		if (!exists(im->layers, l->digest)) {
+			*ret_doc = w.image;
+			return l;
 		}
-	}
 	return NULL;
 }
 
@@ -184,23 +178,18 @@ static void refuse(struct image *im, const struct err *why)
 static int check_room(struct image *im, const struct held *docs, struct err *e)
 {
 	uint64_t need = im->reserve, room;
+	struct held_walk w = { 0 };
+	const struct doc_layer *l;
 	struct statvfs vfs;
 	char a[24], b[24];
 
-	for (unsigned int i = 0; i < docs->n; i++) {
-		const struct doc *d = docs->doc[i]->doc;
+	while ((l = held_next_layer(docs, &w))) {
+		char part[NAME_SIZE], have[NAME_SIZE];
 
-		for (unsigned int k = 0;
-		     d->head.type == DOC_IMAGE && k < doc_as_image(d)->n_layers;
-		     k++) {
-			const struct doc_layer *l = &doc_as_image(d)->layer[k];
-			char part[NAME_SIZE], have[NAME_SIZE];
-
-			part_names(l, part, have);
-			if (!exists(im->layers, l->digest) &&
-			    faccessat(im->layers, part, F_OK, 0) < 0)
-				need += l->size;
-		}
+		part_names(l, part, have);
+		if (!exists(im->layers, l->digest) &&
+		    faccessat(im->layers, part, F_OK, 0) < 0)
+			need += l->size;
 	}
 	if (fstatvfs(im->layers, &vfs) < 0)
 		return err_sys(e, errno, "measure the state folder");
@@ -231,26 +220,18 @@ static int read_list(struct image *im, const char *digest,
 /* From layers that are in force: most of a new version is the old one. */
 static void reuse(struct image *im)
 {
-	const struct held *docs = &im->p->force;
+	struct held_walk w = { 0 };
+	const struct doc_layer *l;
 
-	for (unsigned int i = 0; i < docs->n; i++) {
-		const struct doc *d = docs->doc[i]->doc;
+	while ((l = held_next_layer(&im->p->force, &w))) {
+		auto_free struct chunk_list *list = NULL;
+		auto_close int fd = -1;
+		struct err ignored;
 
-		for (unsigned int k = 0;
-		     d->head.type == DOC_IMAGE && k < doc_as_image(d)->n_layers;
-		     k++) {
-			const struct doc_layer *l = &doc_as_image(d)->layer[k];
-			auto_free struct chunk_list *list = NULL;
-			auto_close int fd = -1;
-			struct err ignored;
-
-			fd = openat(im->layers, hex_of(l->digest),
-				    O_RDONLY | O_CLOEXEC);
-			if (fd >= 0 &&
-			    read_list(im, l->chunks, &list, &ignored) == 0)
-				assembly_reuse(im->assembly, list, fd,
-					       &ignored);
-		}
+		fd = openat(im->layers, hex_of(l->digest),
+			    O_RDONLY | O_CLOEXEC);
+		if (fd >= 0 && read_list(im, l->chunks, &list, &ignored) == 0)
+			assembly_reuse(im->assembly, list, fd, &ignored);
 	}
 }
 
@@ -559,17 +540,12 @@ static int check_layer(struct image *im, const char *digest)
 
 static bool check_layers(struct image *im, const struct held *docs)
 {
+	struct held_walk w = { 0 };
+	const struct doc_layer *l;
 	bool lost = false;
 
-	for (unsigned int i = 0; i < docs->n; i++) {
-		const struct doc *d = docs->doc[i]->doc;
-
-		for (unsigned int k = 0;
-		     d->head.type == DOC_IMAGE && k < doc_as_image(d)->n_layers;
-		     k++)
-			lost |= check_layer(im,
-					    doc_as_image(d)->layer[k].digest);
-	}
+	while ((l = held_next_layer(docs, &w)))
+		lost |= check_layer(im, l->digest);
 	return lost;
 }
 
@@ -611,19 +587,13 @@ int image_check(struct policyd *p, struct err *e)
 /* ---- what is not needed any more */
 static bool is_used(const struct held *docs, const char *hex)
 {
-	for (unsigned int i = 0; i < docs->n; i++) {
-		const struct doc *d = docs->doc[i]->doc;
+	struct held_walk w = { 0 };
+	const struct doc_layer *l;
 
-		for (unsigned int k = 0;
-		     d->head.type == DOC_IMAGE && k < doc_as_image(d)->n_layers;
-		     k++) {
-			const struct doc_layer *l = &doc_as_image(d)->layer[k];
-
-			if (strncmp(hex_of(l->digest), hex, 64) == 0 ||
-			    strncmp(hex_of(l->chunks), hex, 64) == 0)
-				return true;
-		}
-	}
+	while ((l = held_next_layer(docs, &w)))
+		if (strncmp(hex_of(l->digest), hex, 64) == 0 ||
+		    strncmp(hex_of(l->chunks), hex, 64) == 0)
+			return true;
 	return false;
 }
 
