@@ -8,6 +8,7 @@
 #include "policyd/image.h"
 #include "policyd/policyd.h"
 #include "policyd/schedule.h"
+#include "policyd/shelf.h"
 
 #include <string.h>
 
@@ -53,6 +54,14 @@ static int put_in_force(struct policyd *p, const struct held *docs,
 	return r;
 }
 
+/* Are all layers of these documents' images here? */
+static bool is_whole(const struct policyd *p, const struct held *docs)
+{
+	const struct doc_image *image;
+
+	return !shelf_missing(p->shelf, docs, &image);
+}
+
 static int finish(struct policyd *p, const struct snapshot *s,
 		  struct activate *a, struct err *e)
 {
@@ -60,7 +69,7 @@ static int finish(struct policyd *p, const struct snapshot *s,
 
 	if (r < 0)
 		return r;
-	a->complete = a->docs.n == s->n && image_is_ready(p, &a->docs);
+	a->complete = a->docs.n == s->n && is_whole(p, &a->docs);
 	return a->complete ? put_in_force(p, &a->docs, e) : 0;
 }
 
@@ -217,8 +226,7 @@ int activate_retry(struct policyd *p, struct err *e)
 	int r;
 
 	if (!p->staged || p->staged_blocked ||
-	    p->staged_docs.n != p->staged->n ||
-	    !image_is_ready(p, &p->staged_docs))
+	    p->staged_docs.n != p->staged->n || !is_whole(p, &p->staged_docs))
 		return 0;
 	p->arrived_ns = clock_mono_ns();
 	r = store_begin(p->store, true, &tx, e);

@@ -16,6 +16,7 @@
 #include "policyd/policyd.h"
 #include "policyd/schedule.h"
 #include "policyd/service.h"
+#include "policyd/shelf.h"
 #include "policyd/ticker.h"
 
 #include <signal.h>
@@ -58,7 +59,10 @@ static int open_parts(struct policyd *p, const struct daemon_options *o,
 					SD_EVENT_PRIORITY_NORMAL);
 	if (r < 0)
 		return err_sys(e, -r, "watch the bus");
-	r = image_new(p, o->storage_reserve, activate_retry, &p->image, e);
+	r = shelf_new(p->dir, &p->shelf, e);
+	if (r == 0)
+		r = image_new(p, o->storage_reserve, activate_retry, &p->image,
+			      e);
 	if (r == 0)
 		r = command_new(delivery_push, &p->command, e);
 	if (r == 0)
@@ -96,7 +100,7 @@ int daemon_new(const struct daemon_options *o, struct policyd **ret,
 	if (r < 0)
 		return r;
 	schedule_arm(p);
-	r = image_check(p, e);
+	r = shelf_check(p, e);
 	if (r > 0)
 		r = activate_again(p, e);
 	if (r < 0)
@@ -144,6 +148,7 @@ void daemon_free(struct policyd *p)
 	enrol_free(p->enrol);
 	command_free(p->command);
 	image_free(p->image);
+	shelf_free(p->shelf);
 	policyd_unload(p);
 	store_close(p->store);
 	sd_event_unref(p->event);

@@ -8,9 +8,9 @@
 #include "lib/log.h"
 #include "policyd/command.h"
 #include "policyd/device.h"
-#include "policyd/image.h"
 #include "policyd/observe.h"
 #include "policyd/policyd.h"
+#include "policyd/shelf.h"
 #include "policyd/target.h"
 
 #include <errno.h>
@@ -121,7 +121,7 @@ static void push_end(struct delivery *d)
 	d->is_busy = false;
 	device_set_ready(d->p);
 	command_run(d->p);
-	image_collect(d->p);
+	shelf_collect(d->p);
 	if (d->again)
 		delivery_push(d->p, d->cause);
 }
@@ -196,7 +196,7 @@ static int push_layer(struct delivery *d)
 	while (l && device_has_layer(d->p, l->digest));
 	if (!l)
 		return 0;
-	fd = image_open_layer(d->p, l->digest);
+	fd = shelf_open_layer(d->p->shelf, l->digest);
 	if (fd < 0)
 		return fd;
 	r = device_message(d->p, "Layer", &m);

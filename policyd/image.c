@@ -2,14 +2,13 @@
 #include "policyd/image.h"
 
 #include "lib/auto.h"
-#include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/text.h"
 #include "policyd/assembly.h"
-#include "policyd/device.h"
 #include "policyd/policyd.h"
+#include "policyd/shelf.h"
 #include "policyd/verdict.h"
 
 #include <assert.h>
@@ -19,14 +18,13 @@
 #include <sys/statvfs.h>
 
 #define NAME_SIZE 80
-#define BUSY "org.cells.Error.busy"
 #define NAMES_MAX 64 /* digests in one answer that are compared for twins */
 
 struct image {
 	struct policyd *p;
+	struct shelf *shelf;
 	image_whole_fn *whole;
 	uint64_t reserve;
-	int layers, lists;     /* folders */
 	sd_event_source *work; /* digests the layer in small pieces */
 	/* What is put together: copies, since documents come and go. */
 	bool is_active;
@@ -34,28 +32,6 @@ struct image {
 	struct doc_layer layer;
 	struct assembly *assembly; /* NULL: its list is missing */
 };
-
-static const char *hex_of(const char *digest)
-{
-	return digest + strlen("sha256:");
-}
-
-static bool exists(int dirfd, const char *digest)
-{
-	return faccessat(dirfd, hex_of(digest), F_OK, 0) == 0;
-}
-
-static int open_folder(const char *dir, const char *name, int *ret,
-		       struct err *e)
-{
-	auto_free char *path = io_join(dir, name);
-	int r = path ? io_mkdirs(path, 0700, e) : err_oom(e, name);
-
-	if (r < 0)
-		return r;
-	*ret = open(path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-	return *ret < 0 ? err_sys(e, errno, "open %s", path) : 0;
-}
 
 static int on_work(sd_event_source *s, void *arg);
 
@@ -68,14 +44,9 @@ int image_new(struct policyd *p, uint64_t reserve, image_whole_fn *whole,
 	if (!im)
 		return err_oom(e, "open layers");
 	im->p = p;
+	im->shelf = p->shelf;
 	im->reserve = reserve;
 	im->whole = whole;
-	im->layers = im->lists = -1;
-	r = open_folder(p->dir, "layers", &im->layers, e);
-	if (r == 0)
-		r = open_folder(p->dir, "lists", &im->lists, e);
-	if (r < 0)
-		return r;
 	r = sd_event_add_defer(p->event, &im->work, on_work, im);
 	if (r >= 0)
 		r = sd_event_source_set_priority(im->work,
@@ -94,49 +65,14 @@ void image_free(struct image *im)
 		return;
 	assembly_close(im->assembly);
 	sd_event_source_unref(im->work);
-	if (im->layers >= 0)
-		close(im->layers);
-	if (im->lists >= 0)
-		close(im->lists);
 	free(im);
-}
-
-int image_open_layer(struct policyd *p, const char *digest)
-{
-	int fd = openat(p->image->layers, hex_of(digest),
-			O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	return fd < 0 ? -errno : fd;
-}
-
-/* ---- which layer is next */
-static const struct doc_layer *find_missing(struct image *im,
-					    const struct held *docs,
-					    const struct doc_image **ret_doc)
-{
-	struct held_walk w = { 0 };
-	const struct doc_layer *l;
-
-	while ((l = held_next_layer(docs, &w)))
-		if (!exists(im->layers, l->digest)) {
-			*ret_doc = w.image;
-			return l;
-		}
-	return NULL;
-}
-
-bool image_is_ready(struct policyd *p, const struct held *docs)
-{
-	const struct doc_image *doc;
-
-	return find_missing(p->image, docs, &doc) == NULL;
 }
 
 static void part_names(const struct doc_layer *l, char part[NAME_SIZE],
 		       char have[NAME_SIZE])
 {
-	snprintf(part, NAME_SIZE, "%s.part", hex_of(l->digest));
-	snprintf(have, NAME_SIZE, "%s.have", hex_of(l->digest));
+	snprintf(part, NAME_SIZE, "%s.part", shelf_name(l->digest));
+	snprintf(have, NAME_SIZE, "%s.have", shelf_name(l->digest));
 }
 
 static void stop(struct image *im)
@@ -168,8 +104,8 @@ static void refuse(struct image *im, const struct err *why)
 	struct doc_head head = im->doc;
 
 	part_names(&im->layer, part, have);
-	unlinkat(im->layers, part, 0);
-	unlinkat(im->layers, have, 0);
+	unlinkat(shelf_layers(im->shelf), part, 0);
+	unlinkat(shelf_layers(im->shelf), have, 0);
 	stop(im);
 	refuse_document(im->p, &head, why);
 }
@@ -187,11 +123,11 @@ static int check_room(struct image *im, const struct held *docs, struct err *e)
 		char part[NAME_SIZE], have[NAME_SIZE];
 
 		part_names(l, part, have);
-		if (!exists(im->layers, l->digest) &&
-		    faccessat(im->layers, part, F_OK, 0) < 0)
+		if (!shelf_has_layer(im->shelf, l->digest) &&
+		    faccessat(shelf_layers(im->shelf), part, F_OK, 0) < 0)
 			need += l->size;
 	}
-	if (fstatvfs(im->layers, &vfs) < 0)
+	if (fstatvfs(shelf_layers(im->shelf), &vfs) < 0)
 		return err_sys(e, errno, "measure the state folder");
 	room = (uint64_t)vfs.f_bavail * vfs.f_frsize;
 	if (room >= need)
@@ -202,21 +138,6 @@ static int check_room(struct image *im, const struct held *docs, struct err *e)
 			  "layers need %s, and %s are left", a, b);
 }
 
-static int read_list(struct image *im, const char *digest,
-		     struct chunk_list **ret, struct err *e)
-{
-	auto_close int fd = openat(im->lists, hex_of(digest),
-				   O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	auto_free char *text = NULL;
-	size_t len;
-	int r;
-
-	if (fd < 0)
-		return err_sys(e, errno, "open chunk list");
-	r = io_read_fd(fd, "chunk list", CHUNK_LIST_MAX, &text, &len, e);
-	return r < 0 ? r : chunk_list_parse(text, len, ret, e);
-}
-
 /* From layers that are in force: most of a new version is the old one. */
 static void reuse(struct image *im)
 {
@@ -225,12 +146,11 @@ static void reuse(struct image *im)
 
 	while ((l = held_next_layer(&im->p->force, &w))) {
 		auto_free struct chunk_list *list = NULL;
-		auto_close int fd = -1;
+		auto_close int fd = shelf_open_layer(im->shelf, l->digest);
 		struct err ignored;
 
-		fd = openat(im->layers, hex_of(l->digest),
-			    O_RDONLY | O_CLOEXEC);
-		if (fd >= 0 && read_list(im, l->chunks, &list, &ignored) == 0)
+		if (fd >= 0 &&
+		    shelf_read_list(im->shelf, l->chunks, &list, &ignored) == 0)
 			assembly_reuse(im->assembly, list, fd, &ignored);
 	}
 }
@@ -240,7 +160,7 @@ static int open_assembly(struct image *im, struct err *e)
 {
 	char part[NAME_SIZE], have[NAME_SIZE];
 	auto_free struct chunk_list *list = NULL;
-	int r = read_list(im, im->layer.chunks, &list, e);
+	int r = shelf_read_list(im->shelf, im->layer.chunks, &list, e);
 
 	if (r < 0)
 		return r;
@@ -252,7 +172,8 @@ static int open_assembly(struct image *im, struct err *e)
 				  (unsigned long long)list->size,
 				  (unsigned long long)im->layer.size);
 	part_names(&im->layer, part, have);
-	r = assembly_open(im->layers, part, have, list, &im->assembly, e);
+	r = assembly_open(shelf_layers(im->shelf), part, have, list,
+			  &im->assembly, e);
 	if (r < 0)
 		return r;
 	list = NULL; /* taken over */
@@ -265,7 +186,7 @@ static int begin(struct image *im, struct err *e)
 {
 	int r = check_room(im, &im->p->staged_docs, e);
 
-	if (r == 0 && exists(im->lists, im->layer.chunks))
+	if (r == 0 && shelf_has_list(im->shelf, im->layer.chunks))
 		r = open_assembly(im, e);
 	return r;
 }
@@ -278,7 +199,7 @@ void image_continue(struct policyd *p)
 	struct err e;
 
 	if (p->staged && !p->staged_blocked)
-		l = find_missing(im, &p->staged_docs, &doc);
+		l = shelf_missing(p->shelf, &p->staged_docs, &doc);
 	if (l && im->is_active && strcmp(l->digest, im->layer.digest) == 0 &&
 	    strcmp(l->chunks, im->layer.chunks) == 0) {
 		im->doc = doc->head; /* perhaps of another document */
@@ -305,11 +226,11 @@ static int keep(struct image *im, struct err *e)
 	if (r < 0)
 		return r;
 	part_names(&im->layer, part, have);
-	if (renameat(im->layers, part, im->layers, hex_of(im->layer.digest)) <
-		    0 ||
-	    fsync(im->layers) < 0)
+	if (renameat(shelf_layers(im->shelf), part, shelf_layers(im->shelf),
+		     shelf_name(im->layer.digest)) < 0 ||
+	    fsync(shelf_layers(im->shelf)) < 0)
 		return err_sys(e, errno, "keep layer");
-	unlinkat(im->layers, have, 0);
+	unlinkat(shelf_layers(im->shelf), have, 0);
 	log_info("layer %s is complete", im->layer.digest);
 	return 0;
 }
@@ -368,14 +289,9 @@ static int on_work(sd_event_source *s, void *arg)
 static int put_list(struct image *im, const void *data, size_t len,
 		    struct err *e)
 {
-	auto_free char *path = NULL;
 	struct err why;
-	int r;
+	int r = shelf_put_list(im->shelf, im->layer.chunks, data, len, e);
 
-	if (asprintf(&path, "%s/lists/%s", im->p->dir,
-		     hex_of(im->layer.chunks)) < 0)
-		return err_oom(e, "keep chunk list");
-	r = io_replace_file(path, data, len, 0600, e);
 	if (r == -ENOSPC)
 		return err_reason(e, REASON_STORAGE_FULL,
 				  "keep chunk list: no room");
@@ -519,149 +435,4 @@ int image_wants(struct policyd *p, sd_bus_message *m, unsigned int max)
 		return sd_bus_message_append(m, "(ss)", "chunk-list",
 					     im->layer.chunks);
 	return append_chunks(im, m, max - n);
-}
-
-/* ---- what has changed on the disk */
-/* 1: the layer is not what it was, and is gone now. */
-static int check_layer(struct image *im, const char *digest)
-{
-	auto_close int fd = openat(im->layers, hex_of(digest),
-				   O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	uint8_t want[HASH_SIZE], got[HASH_SIZE];
-
-	text_undigest(digest, want);
-	if (fd >= 0 && hash_fd(fd, got) == 0 &&
-	    memcmp(want, got, HASH_SIZE) == 0)
-		return 0;
-	log_error("layer %s has changed on the disk: deleted", digest);
-	unlinkat(im->layers, hex_of(digest), 0);
-	return 1;
-}
-
-static bool check_layers(struct image *im, const struct held *docs)
-{
-	struct held_walk w = { 0 };
-	const struct doc_layer *l;
-	bool lost = false;
-
-	while ((l = held_next_layer(docs, &w)))
-		lost |= check_layer(im, l->digest);
-	return lost;
-}
-
-/* Another boot has another id; a boot clock that went back says so as well. */
-static bool is_same_boot(struct policyd *p, const char *boot, int64_t boot_s)
-{
-	auto_free char *held = NULL;
-	struct err ignored;
-	int r = store_text(p->store, STORE_CHECKED, &held, &ignored);
-	char *rest = r == 0 ? strchr(held, ' ') : NULL;
-
-	if (!rest)
-		return false;
-	*rest++ = '\0';
-	return strcmp(held, boot) == 0 && atoll(rest) <= boot_s;
-}
-
-int image_check(struct policyd *p, struct err *e)
-{
-	AUTO(store_endp) struct store *tx = NULL;
-	int64_t boot_s = (int64_t)(clock_boot_ns() / 1000000000);
-	char boot[40], text[80];
-	bool lost;
-	int r;
-
-	securetime_boot_id(boot);
-	if (is_same_boot(p, boot, boot_s))
-		return 0;
-	lost = check_layers(p->image, &p->force);
-	snprintf(text, sizeof(text), "%s %lld", boot, (long long)boot_s);
-	r = store_begin(p->store, true, &tx, e);
-	if (r == 0)
-		r = store_set_text(p->store, STORE_CHECKED, text, e);
-	if (r == 0)
-		r = store_commit(&tx, e);
-	return r < 0 ? r : lost;
-}
-
-/* ---- what is not needed any more */
-static bool is_used(const struct held *docs, const char *hex)
-{
-	struct held_walk w = { 0 };
-	const struct doc_layer *l;
-
-	while ((l = held_next_layer(docs, &w)))
-		if (strncmp(hex_of(l->digest), hex, 64) == 0 ||
-		    strncmp(hex_of(l->chunks), hex, 64) == 0)
-			return true;
-	return false;
-}
-
-struct drop {
-	struct policyd *p;
-	char hex[65];
-};
-
-static int on_dropped(sd_bus_message *m, void *arg, sd_bus_error *unused)
-{
-	const sd_bus_error *error = sd_bus_message_get_error(m);
-	auto_free struct drop *d = arg;
-
-	/* busy: a VP still runs on it; the next collection asks again */
-	if ((error && !device_has_spoken(error)) ||
-	    sd_bus_error_has_name(error, BUSY) ||
-	    is_used(&d->p->force, d->hex) ||
-	    is_used(&d->p->staged_docs, d->hex))
-		return 0;
-	if (unlinkat(d->p->image->layers, d->hex, 0) == 0)
-		log_info("layer sha256:%s is deleted", d->hex);
-	return 0;
-}
-
-static void drop_layer(struct policyd *p, const char *hex)
-{
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	struct drop *d = calloc(1, sizeof(*d));
-	char digest[TEXT_DIGEST_SIZE];
-
-	if (!d)
-		return;
-	d->p = p;
-	snprintf(d->hex, sizeof(d->hex), "%s", hex);
-	snprintf(digest, sizeof(digest), "sha256:%s", d->hex);
-	if (device_message(p, "DropLayer", &m) < 0 ||
-	    sd_bus_message_append(m, "s", digest) < 0 ||
-	    device_call(p, m, on_dropped, d) < 0)
-		free(d);
-	else
-		device_layer_dropped(p, digest);
-}
-
-static void collect(struct policyd *p, int dirfd, bool are_layers)
-{
-	auto_closedir DIR *dir = NULL;
-	struct dirent *de;
-	int fd = openat(dirfd, ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	while (dir && (de = readdir(dir))) {
-		const char *name = de->d_name;
-
-		if (strlen(name) < 64 || is_used(&p->force, name) ||
-		    is_used(&p->staged_docs, name))
-			continue;
-		if (are_layers && strlen(name) == 64)
-			drop_layer(p, name);
-		else
-			unlinkat(dirfd, name, 0);
-	}
-}
-
-void image_collect(struct policyd *p)
-{
-	/* While documents are on their way, so may be their layers. */
-	if (p->staged || store_int(p->store, STORE_APPLYING, 0))
-		return;
-	collect(p, p->image->layers, true);
-	collect(p, p->image->lists, false);
 }

@@ -27,6 +27,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/schedule.c %D%/schedule.h \
 	%D%/securetime.c %D%/securetime.h \
 	%D%/service.c %D%/service.h \
+	%D%/shelf.c %D%/shelf.h \
 	%D%/snapshot.c %D%/snapshot.h \
 	%D%/status.c %D%/status.h \
 	%D%/store.c %D%/store.h \

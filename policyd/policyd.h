@@ -23,6 +23,7 @@ struct err;
 struct image;
 struct key;
 struct schedule;
+struct shelf;
 struct ticker;
 
 struct policyd {
@@ -52,6 +53,7 @@ struct policyd {
 
 	struct device *device;
 	struct delivery *delivery;
+	struct shelf *shelf;
 	struct image *image;
 	struct enrol *enrol;
 	struct command *command;
