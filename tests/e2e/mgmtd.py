@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import serialization
 import forge
 import harness
 
+USER = "cells-mgmt"
+
 
 class Refused(Exception):
     """The server's problem+json."""
@@ -26,22 +28,43 @@ class Refused(Exception):
         self.status = answer.status_code
 
 
-class Mgmtd:
-    def __init__(self, world, org="acme", name="server", config="", now=None):
+class Server:
+    """The process, its folder and its first token; `config` are lines of its file."""
+
+    def __init__(self, world, org, name, config, init=()):
         self.world = world
         self.folder = world.subfolder(name)
-        self.dir = self.folder / "dir"
-        self.admin_port, self.device_port = harness.free_port(), harness.free_port()
-        self.config = self.folder / "cells-mgmtd.conf"
-        self.config.write_text(f"admin-port = {self.admin_port}\ndevice-port = {self.device_port}\n"
-                               f"address-rate = 100000\nadmit-rate = 100000\n{config}")
-        self.token = harness.run([harness.program("cells-mgmtd"), "init", "--dir", self.dir,
-                                  "--org", org, "--host", "localhost"],
+        self.dir = self.folder / "state"
+        self.run_dir = world.subfolder(f"{name}/run", USER)
+        self.config = self.folder / "mgmtd.conf"
+        self.config.write_text(config)
+        program = harness.program("cells-mgmtd")
+        self.token = harness.run([program, "init", "--dir", self.dir, "--org", org, *init],
                                  env={"CELLS_TEST_CLOCK": str(world.clock)}).stdout.split()[-1]
-        self.process = world.daemon(
-            f"{name}/mgmtd", [harness.program("cells-mgmtd"), "--dir", self.dir, "--config", self.config,
-                              "--run-dir", world.subfolder(f"{name}/run", "cells-mgmt")], "cells-mgmt")
-        self.process.start()
+        self.ca = self.folder / "ca.pem"
+        self.ca.write_bytes((self.dir / "ca.pem").read_bytes())
+        self.process = world.daemon(f"{name}/cells-mgmtd", [
+            program, "--dir", self.dir, "--config", self.config, "--run-dir", self.run_dir], USER).start()
+        self.read_ports()
+
+    def read_ports(self):
+        """Those that it listens on; port 0 in the configuration is another one after each start."""
+        ports = dict(line.split(" = ") for line in
+                     (self.run_dir / "cells-mgmtd.ports").read_text().splitlines())
+        self.admin_port, self.device_port = int(ports["admin-port"]), int(ports["device-port"])
+
+    def request(self, method, url, token=None, **kw):
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers.update(kw.pop("headers", {}))
+        return requests.request(method, url, headers=headers, verify=str(self.ca), timeout=90, **kw)
+
+
+class Mgmtd(Server):
+    def __init__(self, world, org="acme", name="server", config="", now=None):
+        # Fixed: agents come back to them when it is started again.
+        ports = f"admin-port = {harness.free_port()}\ndevice-port = {harness.free_port()}\n"
+        super().__init__(world, org, name, f"{ports}address-rate = 100000\nadmit-rate = 100000\n{config}",
+                         ["--host", "localhost"])
         self.org = self._organisation(org, now)
         self.post("/v1/roots", self.org.roots[0].object)
 
@@ -59,9 +82,7 @@ class Mgmtd:
 
     # ---- REST
     def call(self, method, path, body=None, data=None):
-        r = requests.request(method, f"https://localhost:{self.admin_port}{path}", json=body, data=data,
-                             headers={"Authorization": f"Bearer {self.token}"},
-                             verify=str(self.dir / "ca.pem"), timeout=90)
+        r = self.request(method, f"https://localhost:{self.admin_port}{path}", self.token, json=body, data=data)
         if r.status_code >= 300:
             raise Refused(r)
         return r.json() if r.content and "json" in r.headers.get("Content-Type", "") else r.content

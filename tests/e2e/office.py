@@ -24,8 +24,8 @@ from cryptography.x509.oid import NameOID
 
 import forge
 import harness
+import mgmtd
 
-USER = "cells-mgmt"
 SCHEMA = json.loads((harness.TOP / "schema/ws/cells.v1.json").read_text())
 POLICY = {"work": [("*", "none"), ("camera", "exclusive"), ("gps", "shared")],
           "personal": [("*", "shared")]}
@@ -42,29 +42,12 @@ class Public:
         return hashlib.sha256(self.spki).hexdigest()
 
 
-class Office:
-    def __init__(self, world, config="", org="acme", public=True):
-        self.world = world
-        self.dir = world.subfolder("server", mode=0o755) / "state"
-        self.run_dir = world.subfolder("server/run", USER)
-        self.config = world.folder / "server/mgmtd.conf"
-        self.config.write_text("admin-port = 0\ndevice-port = 0\nadmin-listen = 127.0.0.1\n"
-                               "device-listen = 127.0.0.1\n" + config)
-        r = harness.run([harness.program("cells-mgmtd"), "init", "--dir", self.dir, "--org", org])
-        self.token = r.stdout.strip()
-        self.ca = world.folder / "server/ca.pem"
-        self.ca.write_bytes((self.dir / "ca.pem").read_bytes())
-        self.process = world.daemon("cells-mgmtd", [
-            harness.program("cells-mgmtd"), "--dir", self.dir, "--config", self.config,
-            "--run-dir", self.run_dir], USER).start()
-        self.read_ports()
+class Office(mgmtd.Server):
+    def __init__(self, world, config="", org="acme"):
+        super().__init__(world, org, "server", "admin-port = 0\ndevice-port = 0\nadmin-listen = 127.0.0.1\n"
+                         "device-listen = 127.0.0.1\n" + config)
         self.forge = forge.Org(org)
         self.versions = {}
-
-    def read_ports(self):
-        ports = dict(line.split(" = ") for line in
-                     (self.run_dir / "cells-mgmtd.ports").read_text().splitlines())
-        self.admin_port, self.device_port = int(ports["admin-port"]), int(ports["device-port"])
 
     def restart(self, **kw):
         self.process.restart(**kw)
@@ -72,12 +55,8 @@ class Office:
 
     # ---- REST
     def call(self, method, path, body=None, token=None, data=None, port=None, **kw):
-        token = self.token if token is None else token
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        headers.update(kw.pop("headers", {}))
-        return requests.request(method, f"https://127.0.0.1:{port or self.admin_port}{path}",
-                                json=body, data=data, headers=headers, verify=str(self.ca),
-                                timeout=70, **kw)
+        return self.request(method, f"https://127.0.0.1:{port or self.admin_port}{path}",
+                            self.token if token is None else token, json=body, data=data, **kw)
 
     def get(self, path, **kw):
         r = self.call("GET", path, **kw)
