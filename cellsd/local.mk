@@ -104,6 +104,7 @@ noinst_LIBRARIES += %D%/libdevnsctl.a
 	%D%/devnsctl/nsctl.c %D%/devnsctl/nsctl.h \
 	%D%/devnsctl/nsfollow.c \
 	%D%/devnsctl/nsholder.c \
+	%D%/devnsctl/nsname.c %D%/devnsctl/nsname.h \
 	%D%/devnsctl/nsview.c
 
 # It has cellsd's own way to the module, and cellsctl's tables.

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/devnsctl/nsctl.h"
 
+#include "cellsd/devnsctl/nsname.h"
 #include "lib/auto.h"
-#include "lib/class.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/opt.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -86,65 +85,6 @@ static int parse(const struct verb *v, int argc, char **argv, struct nsctl *c,
 	return first;
 }
 
-/* ---- devns by name */
-
-static void key_of(uint32_t ns, char ret[16])
-{
-	snprintf(ret, 16, "%" PRIu32, ns);
-}
-
-static void take_name(void *arg, const struct devnslink_ns *ns)
-{
-	char key[16];
-
-	key_of(ns->id, key);
-	json_object_set_new(arg, key, json_string(ns->name));
-}
-
-const char *nsctl_name(const struct nsctl *c, uint32_t ns)
-{
-	static char key[16];
-	const char *name;
-
-	key_of(ns, key);
-	name = json_string_value(json_object_get(c->names, key));
-	return ns == 0 ? "host" : name ? name : key;
-}
-
-bool nsctl_wants(const struct nsctl *c, uint32_t ns)
-{
-	char key[16];
-
-	key_of(ns, key);
-	return !c->devns || strcmp(c->devns, key) == 0 ||
-	       strcmp(c->devns, nsctl_name(c, ns)) == 0;
-}
-
-json_t *nsctl_classes(uint32_t classes)
-{
-	json_t *list = json_array();
-
-	for (int i = 0; i < CELLS_CLASS_COUNT; i++)
-		if (classes >> i & 1)
-			json_array_append_new(list, json_string(class_name(i)));
-	return list;
-}
-
-/* A name that nobody has is a mistake, not an empty answer. */
-static int check_devns(const struct nsctl *c, struct err *e)
-{
-	const char *key;
-	json_t *name;
-
-	if (!c->devns || strcmp(c->devns, "host") == 0)
-		return 0;
-	json_object_foreach (c->names, key, name)
-		if (strcmp(c->devns, key) == 0 ||
-		    strcmp(c->devns, json_string_value(name)) == 0)
-			return 0;
-	return err_set(e, ENOENT, "there is no devns '%.70s'", c->devns);
-}
-
 static int run(const struct verb *v, struct nsctl *c, char **argv,
 	       struct err *e)
 {
@@ -155,9 +95,7 @@ static int run(const struct verb *v, struct nsctl *c, char **argv,
 	c->link = link;
 	c->names = names;
 	if (r == 0)
-		r = devnslink_each_ns(link, take_name, names, e);
-	if (r == 0)
-		r = check_devns(c, e);
+		r = nsname_read(c, e);
 	return r < 0 ? r : v->fn(c, argv, e);
 }
 

@@ -31,13 +31,6 @@ nsctl_fn nsctl_holders;
 /* nsfollow.c: what happens */
 nsctl_fn nsctl_events;
 
-/* Its name, "host", or its number. */
-const char *nsctl_name(const struct nsctl *c, uint32_t ns);
-/* Is it one that was asked for? */
-bool nsctl_wants(const struct nsctl *c, uint32_t ns);
-/* ["camera", ...]; the caller owns it. */
-json_t *nsctl_classes(uint32_t classes);
-
 int nsctl_main(int argc, char **argv);
 
 #endif

@@ -2,6 +2,7 @@
 /* Follows the audit events until it is ended. */
 #include "cellsd/ctl/ctlshow.h"
 #include "cellsd/devnsctl/nsctl.h"
+#include "cellsd/devnsctl/nsname.h"
 #include "lib/auto.h"
 #include "lib/class.h"
 #include "lib/err.h"
@@ -43,7 +44,7 @@ static json_t *event_of(const struct nsctl *c, const struct devnslink_event *ev)
 	json_t *j = json_pack(
 		"{ss sI sI ss sI sI}", "event", devnslink_event_name(ev->event),
 		"seq", (json_int_t)ev->seq, "boot_ns", (json_int_t)ev->boot_ns,
-		"devns", nsctl_name(c, ev->ns), "count", (json_int_t)ev->count,
+		"devns", nsname_get(c, ev->ns), "count", (json_int_t)ev->count,
 		"generation", (json_int_t)ev->generation);
 	const struct {
 		const char *name;
@@ -65,7 +66,7 @@ static json_t *event_of(const struct nsctl *c, const struct devnslink_event *ev)
 		json_object_set_new(j, "uid", json_integer(ev->uid));
 	if (ev->event == DEVNS_EVENT_SWITCH)
 		json_object_set_new(j, "from",
-				    json_string(nsctl_name(c, ev->previous)));
+				    json_string(nsname_get(c, ev->previous)));
 	if (ev->event == DEVNS_EVENT_MODE) {
 		json_object_set_new(j, "use", json_integer(ev->use));
 		json_object_set_new(j, "block", json_boolean(ev->block));
@@ -88,9 +89,9 @@ static void print_line(const struct nsctl *c, const struct devnslink_event *ev)
 	if (*ev->node)
 		printf(" %s", ev->node);
 	if (ev->event == DEVNS_EVENT_SWITCH)
-		printf(" from %s to", nsctl_name(c, ev->previous));
+		printf(" from %s to", nsname_get(c, ev->previous));
 	if (ev->event != DEVNS_EVENT_LOST)
-		printf(" %s", nsctl_name(c, ev->ns));
+		printf(" %s", nsname_get(c, ev->ns));
 	if (ev->event == DEVNS_EVENT_MODE)
 		printf(" use %u%s", ev->use, ev->block ? ", block" : "");
 	if (ev->event == DEVNS_EVENT_REVOKE)
@@ -108,7 +109,7 @@ static void on_event(void *arg, const struct devnslink_event *ev)
 	struct following *f = arg;
 
 	relearn(f->c, ev->ns);
-	if (!nsctl_wants(f->c, ev->ns) && ev->event != DEVNS_EVENT_LOST)
+	if (!nsname_wants(f->c, ev->ns) && ev->event != DEVNS_EVENT_LOST)
 		return;
 	if (f->c->json) {
 		auto_json json_t *j = event_of(f->c, ev);

@@ -2,6 +2,7 @@
 /* Who has endpoints open or mapped, found through /proc. */
 #include "cellsd/ctl/ctlshow.h"
 #include "cellsd/devnsctl/nsctl.h"
+#include "cellsd/devnsctl/nsname.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 
@@ -25,7 +26,7 @@ static void take_endpoint(void *arg, const struct devnslink_endpoint *ep)
 	struct search *s = arg;
 	struct devnslink_endpoint *list;
 
-	if (!nsctl_wants(s->c, ep->ns) || (!ep->major && !ep->minor))
+	if (!nsname_wants(s->c, ep->ns) || (!ep->major && !ep->minor))
 		return;
 	list = reallocarray(s->ep, s->n + 1, sizeof(*list));
 	s->failed |= !list;
@@ -87,7 +88,7 @@ static void visit(struct search *s, const char *pid)
 			json_array_append_new(
 				s->rows,
 				json_pack("{ss ss sI sI ss sI sI}", "devns",
-					  nsctl_name(s->c, s->ep[i].ns), "node",
+					  nsname_get(s->c, s->ep[i].ns), "node",
 					  s->ep[i].node, "pid",
 					  (json_int_t)atoi(pid), "uid",
 					  (json_int_t)st.st_uid, "command",

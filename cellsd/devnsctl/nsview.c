@@ -2,6 +2,7 @@
 /* Verbs that show what the module has. */
 #include "cellsd/ctl/ctlshow.h"
 #include "cellsd/devnsctl/nsctl.h"
+#include "cellsd/devnsctl/nsname.h"
 #include "lib/auto.h"
 #include "lib/class.h"
 #include "lib/err.h"
@@ -33,10 +34,21 @@ static json_t *device(uint32_t major, uint32_t minor)
 	return major || minor ? json_string(text) : json_null();
 }
 
+/* ["camera", ...] */
+static json_t *class_names(uint32_t classes)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < CELLS_CLASS_COUNT; i++)
+		if (classes >> i & 1)
+			json_array_append_new(list, json_string(class_name(i)));
+	return list;
+}
+
 /* As words in a table; a list in JSON. */
 static json_t *classes_of(const struct nsctl *c, uint32_t classes)
 {
-	json_t *list = nsctl_classes(classes), *one, *text;
+	json_t *list = class_names(classes), *one, *text;
 	char line[512] = "";
 	size_t i, used = 0;
 
@@ -114,12 +126,12 @@ static void add_endpoint(void *arg, const struct devnslink_endpoint *ep)
 {
 	const struct view *v = arg;
 
-	if (!nsctl_wants(v->c, ep->ns))
+	if (!nsname_wants(v->c, ep->ns))
 		return;
 	json_array_append_new(
 		v->rows,
 		json_pack("{ss so ss so so sb so so}", "devns",
-			  nsctl_name(v->c, ep->ns), "source",
+			  nsname_get(v->c, ep->ns), "source",
 			  number(ep->source), "node", ep->node, "device",
 			  device(ep->major, ep->minor), "classes",
 			  classes_of(v->c, ep->classes), "allowed", ep->allowed,
@@ -146,12 +158,12 @@ static void add_stat(void *arg, const struct devnslink_endpoint *ep)
 {
 	const struct view *v = arg;
 
-	if (!nsctl_wants(v->c, ep->ns))
+	if (!nsname_wants(v->c, ep->ns))
 		return;
 	json_array_append_new(
 		v->rows,
 		json_pack("{ss ss so so so so so so}", "devns",
-			  nsctl_name(v->c, ep->ns), "node", ep->node, "handles",
+			  nsname_get(v->c, ep->ns), "node", ep->node, "handles",
 			  number(ep->handles), "mappings", number(ep->mappings),
 			  "opens", number(ep->opens), "denials",
 			  number(ep->denials), "calls", number(ep->calls),
@@ -199,7 +211,7 @@ static void add_modes(void *arg, const struct devnslink_ns *ns)
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++) {
 		struct cells_right r = ns->right[c];
 
-		if (!nsctl_wants(v->c, ns->id) ||
+		if (!nsname_wants(v->c, ns->id) ||
 		    (r.use == CELLS_USE_NONE && !r.block))
 			continue;
 		json_array_append_new(
