@@ -7,6 +7,7 @@
 #include "images/verifier.h"
 #include "lib/adminconf.h"
 #include "lib/auto.h"
+#include "lib/cursor.h"
 #include "lib/doc.h"
 #include "lib/err.h"
 #include "lib/http.h"
@@ -17,8 +18,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-
-#define PAGES_MAX 1000
 
 static int connect_to(const char *folder, const char *name, struct http **ret,
 		      struct err *e)
@@ -112,47 +111,17 @@ int verb_push(int argc, char **argv, struct err *e)
 	return push(argv[first], folder, server, limit, e);
 }
 
-static int fetch_page(struct http *h, const char *cursor, json_t **ret,
-		      struct err *e)
+static int get_page(void *ctx, const char *path, json_t **ret, struct err *e)
 {
 	AUTO(http_answer_fini) struct http_answer a = { 0 };
-	struct http_request rq = { .method = "GET" };
-	auto_free char *path = NULL;
-	int r;
+	const struct http_request rq = { .method = "GET", .path = path };
+	int r = http_call(ctx, &rq, &a, e);
 
-	if (asprintf(&path, "/v1/images?limit=100%s%s",
-		     cursor ? "&cursor=" : "", cursor ? cursor : "") < 0)
-		return err_oom(e, "list images");
-	rq.path = path;
-	r = http_call(h, &rq, &a, e);
 	if (r == 0 && a.status != 200)
 		r = pusher_refused(&a, "list images", e);
 	return r < 0 ? r
 		     : json_parse(a.body, a.body_len, "the server's answer",
 				  ret, e);
-}
-
-static int fetch_all(struct http *h, json_t *all, struct err *e)
-{
-	auto_free char *cursor = NULL;
-
-	for (unsigned int page = 0; page < PAGES_MAX; page++) {
-		auto_json json_t *j = NULL;
-		const char *next;
-		int r = fetch_page(h, cursor, &j, e);
-
-		if (r < 0)
-			return r;
-		json_array_extend(all, json_object_get(j, "items"));
-		next = json_string_value(json_object_get(j, "next"));
-		free(steal(cursor));
-		if (!next)
-			return 0;
-		cursor = strdup(next);
-		if (!cursor)
-			return err_oom(e, "list images");
-	}
-	return 0;
 }
 
 static const char *word(json_t *object, const char *name)
@@ -199,7 +168,7 @@ int verb_list(int argc, char **argv, struct err *e)
 	};
 	const struct opt_program p = { "cells-image list", "",
 				       "Lists the images of a server.", opts };
-	auto_json json_t *all = json_array();
+	auto_json json_t *all = NULL;
 	AUTO(http_freep) struct http *h = NULL;
 	auto_free char *text = NULL;
 	int first, exit_code, r;
@@ -208,7 +177,7 @@ int verb_list(int argc, char **argv, struct err *e)
 		return exit_code;
 	r = connect_to(folder, server, &h, e);
 	if (r == 0)
-		r = fetch_all(h, all, e);
+		r = cursor_read("/v1/images", 0, get_page, h, &all, e);
 	if (r < 0)
 		return r;
 	if (!json) {

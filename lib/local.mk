@@ -14,6 +14,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/class.c %D%/class.h \
 	%D%/clock.c %D%/clock.h \
 	%D%/conf.c %D%/conf.h \
+	%D%/cursor.c %D%/cursor.h \
 	%D%/db.c %D%/db.h \
 	%D%/doc.c %D%/doc.h \
 	%D%/doccommand.c \

@@ -131,6 +131,9 @@ check_PROGRAMS += %D%/unit/test_text
 check_PROGRAMS += %D%/unit/test_trust
 %C%_unit_test_trust_LDADD = $(UNIT_LIBS) $(XML_LIBS)
 
+check_PROGRAMS += %D%/unit/test_cursor
+%C%_unit_test_cursor_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += %D%/unit/test_opt
 %C%_unit_test_opt_LDADD = $(UNIT_LIBS)
 

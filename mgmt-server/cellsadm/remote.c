@@ -2,18 +2,17 @@
 #include "mgmt-server/cellsadm/remote.h"
 
 #include "lib/auto.h"
+#include "lib/cursor.h"
 #include "lib/err.h"
 #include "lib/http.h"
 #include "lib/text.h"
 #include "mgmt-server/cellsadm/adm.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #define TIMEOUT_SECONDS 90 /* the server waits up to 60 for an action */
-#define PAGE 500
 #define RETRIES 3
 #define RETRY_SECONDS_MAX 20
 
@@ -66,15 +65,6 @@ static int open_remote(struct adm *a, struct err *e)
 	return 0;
 }
 
-static void escape(FILE *f, const char *s)
-{
-	for (; *s; s++)
-		if (isalnum((unsigned char)*s) || strchr("-._~:", *s))
-			putc(*s, f);
-		else
-			fprintf(f, "%%%02X", (unsigned char)*s);
-}
-
 char *remote_path_text(const char *const *path)
 {
 	char *text = NULL;
@@ -87,15 +77,15 @@ char *remote_path_text(const char *const *path)
 	fputs("/v1", f);
 	for (; *path && strcmp(*path, "?") != 0; path++) {
 		putc('/', f);
-		escape(f, *path);
+		cursor_escape(f, *path);
 	}
 	for (path += *path != NULL; *path; path += 2) {
 		if (!path[1])
 			continue;
 		putc(separator, f);
-		escape(f, path[0]);
+		cursor_escape(f, path[0]);
 		putc('=', f);
-		escape(f, path[1]);
+		cursor_escape(f, path[1]);
 		separator = '&';
 	}
 	if (fclose(f) != 0) {
@@ -240,60 +230,21 @@ int remote_get_text(struct adm *a, const char *const *path, char **ret,
 	return 0;
 }
 
-static int page(struct adm *a, const char *path, const char *cursor,
-		unsigned int max, json_t **ret, struct err *e)
+static int get_page(void *ctx, const char *path, json_t **ret, struct err *e)
 {
 	AUTO(http_answer_fini) struct http_answer answer = { 0 };
-	auto_free char *full = NULL;
-	size_t len;
-	FILE *f = open_memstream(&full, &len);
-	int r;
+	int r = call(ctx, "GET", path, NULL, &answer, e);
 
-	if (!f)
-		return err_oom(e, path);
-	fprintf(f, "%s%climit=%u", path, strchr(path, '?') ? '&' : '?',
-		max && max < PAGE ? max : PAGE);
-	if (cursor) {
-		fputs("&cursor=", f);
-		escape(f, cursor);
-	}
-	if (fclose(f) != 0)
-		return err_oom(e, path);
-	r = call(a, "GET", full, NULL, &answer, e);
-	if (r < 0)
-		return r;
-	return json_parse(answer.body, answer.body_len, path, ret, e);
+	return r < 0 ? r
+		     : json_parse(answer.body, answer.body_len, path, ret, e);
 }
 
 int remote_list(struct adm *a, const char *const *path, unsigned int max,
 		json_t **ret, struct err *e)
 {
-	auto_free char *text = remote_path_text(path), *cursor = NULL;
-	auto_json json_t *all = json_array();
-	int r;
+	auto_free char *text = remote_path_text(path);
 
-	if (!text || !all)
+	if (!text)
 		return err_oom(e, "list");
-	do {
-		auto_json json_t *one = NULL;
-		const char *next;
-		json_t *items;
-
-		r = page(a, text, cursor, max, &one, e);
-		if (r < 0)
-			return r;
-		items = json_object_get(one, "items");
-		if (!json_is_array(items))
-			return err_set(e, EBADMSG, "%s: no list of items",
-				       text);
-		if (json_array_extend(all, items) < 0)
-			return err_oom(e, text);
-		next = json_string_value(json_object_get(one, "next"));
-		free(cursor);
-		cursor = next ? strdup(next) : NULL;
-	} while (cursor && (max == 0 || json_array_size(all) < max));
-	while (max && json_array_size(all) > max)
-		json_array_remove(all, json_array_size(all) - 1);
-	*ret = steal(all);
-	return 0;
+	return cursor_read(text, max, get_page, a, ret, e);
 }

@@ -135,7 +135,7 @@ class Server:
         if h.path == "/v1/documents":
             self.documents.append(json.loads(body))
             return 201, {"state": "valid"}, {}
-        assert h.path.startswith("/v1/images?limit=100")
+        assert h.path.startswith("/v1/images?limit=")
         page = int(h.path.partition("cursor=")[2] or 0)
         more = str(page + 1) if page + 1 < len(self.images) else None
         return 200, {"items": self.images[page:page + 1], "next": more}, {}
