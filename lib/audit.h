@@ -52,6 +52,7 @@ enum audit_event {
 #undef AUDIT_EVENT_SYMBOL
 		AUDIT_EVENT_COUNT,
 };
+/* Static. */
 const char *audit_event_name(enum audit_event ev);
 
 struct audit_chain {
@@ -61,7 +62,8 @@ struct audit_chain {
 
 /*
  * Makes the next record's text, which the caller frees, and moves the chain on.
- * vp and cls may be NULL; `detail` may be NULL and is borrowed.
+ * vp and cls may be NULL; `detail` may be NULL and is borrowed. `time` is in
+ * seconds since 1970. -EMSGSIZE: beyond AUDIT_RECORD_MAX; the chain stays.
  */
 int audit_append(struct audit_chain *c, enum audit_event ev, int64_t time,
 		 const char *vp, const char *cls, json_t *detail, char **ret,

@@ -18,7 +18,8 @@ struct err;
 #define BUS_DEVICE_NAME "org.cells.Device1"
 #define BUS_DEVICE_PATH "/org/cells/Device1"
 
-/* The system bus (DBUS_SYSTEM_BUS_ADDRESS moves it). */
+/* The system bus (DBUS_SYSTEM_BUS_ADDRESS moves it), which the caller closes.
+ */
 int bus_open(sd_bus **ret, struct err *e);
 
 /* Who may call a method. */
@@ -39,7 +40,8 @@ int bus_check_caller(sd_bus_message *m, unsigned int who, struct err *e);
 /* Answers a method call with e; returns what a sd-bus handler has to. */
 int bus_reply_err(sd_bus_message *m, const struct err *e);
 
-/* A failed call's sd_bus_error as e; returns a negative errno. */
+/* A failed call's sd_bus_error as e, with the reason that it names; without one
+ * (NULL) `r`, a negative errno. Returns that. */
 int bus_take_err(const sd_bus_error *error, int r, const char *what,
 		 struct err *e);
 

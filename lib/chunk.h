@@ -16,6 +16,7 @@
 
 #include "lib/hash.h"
 
+/* In bytes. A layer is cut into chunks of MIN to MAX, AVG on average. */
 #define CHUNK_LIST_MAX (64 * 1024 * 1024)
 #define CHUNK_STORED_MAX (1024 * 1024)
 #define CHUNK_SIZE_MIN (16 * 1024)
@@ -26,7 +27,7 @@ struct err;
 
 struct chunk {
 	uint8_t digest[HASH_SIZE];
-	uint32_t stored, size;
+	uint32_t stored, size; /* bytes: of the frame, of what it holds */
 };
 
 struct chunk_list {
@@ -48,7 +49,8 @@ int chunk_list_text(const struct chunk *chunks, size_t n, char **ret,
  */
 int chunk_unpack(const struct chunk *c, const void *stored, size_t stored_len,
 		 void *ret, struct err *e);
-/* Compresses; fills *ret_chunk; the caller frees *ret. */
+/* Compresses at most CHUNK_SIZE_MAX bytes; fills *ret_chunk; the caller frees
+ * *ret. */
 int chunk_pack(const void *data, size_t len, struct chunk *ret_chunk,
 	       void **ret, size_t *ret_len, struct err *e);
 

@@ -7,6 +7,7 @@
 
 #include <cells/class.h>
 
+/* "camera"; static. */
 const char *class_name(enum cells_class c);
 /* CELLS_CLASS_COUNT: there is no such class. */
 enum cells_class class_from_name(const char *name);

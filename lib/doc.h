@@ -39,6 +39,7 @@ enum doc_type {
 
 /* "vp-config"; "root" ... */
 const char *doc_type_name(enum doc_type t);
+/* DOC_NONE: there is no such type. */
 enum doc_type doc_type_from_name(const char *name);
 /* From "application/vnd.cells.<type>+xml"; DOC_NONE if it is none. */
 enum doc_type doc_type_from_payload_type(const char *payload_type);

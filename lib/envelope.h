@@ -43,7 +43,8 @@ struct envelope {
 	struct envelope_proof proof[ENVELOPE_PROOFS_MAX];
 };
 
-/* err.too-large, err.envelope. */
+/* Form only: no signature is tested. The caller frees *ret. err.too-large,
+ * err.envelope. */
 int envelope_parse(const char *json, size_t len, struct envelope **ret,
 		   struct err *e);
 
@@ -52,8 +53,10 @@ int envelope_new(const char *type, const void *payload, size_t len,
 		 struct envelope **ret, struct err *e);
 void envelope_free(struct envelope *env);
 
-/* Adds a signature, or replaces the one by the same key. */
+/* Adds a signature, or replaces the one by the same key, which is private.
+ * -E2BIG: there are too many. */
 int envelope_sign(struct envelope *env, const struct key *k, struct err *e);
+/* -EINVAL: this type takes none; -E2BIG: there are too many. */
 int envelope_add_proof(struct envelope *env, const struct envelope_proof *p,
 		       struct err *e);
 

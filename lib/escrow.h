@@ -28,10 +28,12 @@ struct escrow_vp {
 	uint32_t number;     /* of the VP's range of ids */
 };
 
+/* To the organisation. -EINVAL: a name is too long, or no point of the curve.
+ */
 int escrow_wrap(const struct escrow_vp *v, const uint8_t to[BOX_POINT_SIZE],
 		const uint8_t key[ESCROW_KEY_SIZE],
 		uint8_t ret[ESCROW_BOX_SIZE], struct err *e);
-/* -EACCES. */
+/* -EACCES: not wrapped for this key, or not that VP's. */
 int escrow_unwrap(const struct escrow_vp *v, const struct key *recovery,
 		  const uint8_t box[ESCROW_BOX_SIZE],
 		  uint8_t ret[ESCROW_KEY_SIZE], struct err *e);
@@ -40,10 +42,11 @@ struct escrow_device {
 	const char *device, *epoch, *vp;
 };
 
+/* To the device that has this receipt key, of which the public half will do. */
 int escrow_seal(const struct escrow_device *d, const struct key *receipts,
 		const uint8_t key[ESCROW_KEY_SIZE],
 		uint8_t ret[ESCROW_BOX_SIZE], struct err *e);
-/* -EACCES. */
+/* -EACCES: not sealed to this key, or for another device, epoch or VP. */
 int escrow_unseal(const struct escrow_device *d, const struct key *receipts,
 		  const void *box, size_t len, uint8_t ret[ESCROW_KEY_SIZE],
 		  struct err *e);

@@ -50,8 +50,10 @@ int http_new(const struct http_server *server, struct http **ret,
 void http_free(struct http *h);
 
 /*
- * Sends and waits. Any HTTP status is success (0); errors are of name look-up,
- * connection, TLS and time. An answer beyond answer_max is -EFBIG.
+ * Sends and waits. Any HTTP status is success (0), after which the caller ends
+ * *ret. -ETIMEDOUT: no progress; -EFBIG: an answer beyond answer_max;
+ * -EKEYREJECTED: not the CA that was named; -ECONNRESET: cut in the middle. Why
+ * no connection could be made is told as lwswhy.h does.
  */
 int http_call(struct http *h, const struct http_request *rq,
 	      struct http_answer *ret, struct err *e);

@@ -22,6 +22,7 @@
 struct err;
 struct key;
 
+/* By getrandom(2). */
 int key_generate(struct key **ret, struct err *e);
 void key_free(struct key *k);
 
@@ -29,8 +30,10 @@ void key_free(struct key *k);
  */
 int key_from_spki(const void *der, size_t len, struct key **ret, struct err *e);
 
-/* PEM: SEC1 or PKCS#8, private or public. */
+/* PEM: SEC1 or PKCS#8, private or public; anything but P-256 -EINVAL. */
 int key_from_pem(const char *pem, struct key **ret, struct err *e);
+/* SEC1 or SPKI. The caller frees *ret, and wipes it before if it is private.
+ * -EINVAL: there is no private half. */
 int key_to_pem(const struct key *k, bool with_private, char **ret,
 	       struct err *e);
 
@@ -44,7 +47,7 @@ bool key_is_private(const struct key *k);
 const char *key_id(const struct key *k);
 const void *key_spki(const struct key *k, size_t *ret_len);
 
-/* ret_sig has KEY_SIG_MAX bytes. */
+/* ret_sig has KEY_SIG_MAX bytes. -EINVAL: there is no private half. */
 int key_sign(const struct key *k, const uint8_t digest[HASH_SIZE],
 	     uint8_t *ret_sig, size_t *ret_len, struct err *e);
 /* 0, or -EKEYREJECTED. */

@@ -9,8 +9,12 @@
 
 /* Names the program; `name` must outlive the log. */
 void log_open(const char *name);
+/* From now on lines bear priorities instead of the name. */
 void log_daemon(void);
+/* log_debug() says nothing before this. */
 void log_debug_on(void);
+/* Lines are cut after 1023 bytes; control characters become spaces. errno
+ * stays. */
 
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

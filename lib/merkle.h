@@ -9,7 +9,7 @@
 
 #include "lib/hash.h"
 
-#define MERKLE_PATH_MAX 64
+#define MERKLE_PATH_MAX 64 /* rows of any path[] below */
 
 /* SHA-256(0x00 || entry). */
 void merkle_leaf(const void *entry, size_t len, uint8_t ret[HASH_SIZE]);
@@ -22,17 +22,20 @@ struct merkle {
 	uint64_t size;
 	uint8_t peak[64][HASH_SIZE]; /* one for each bit of size, high to low */
 };
+/* Zeroed, it is the empty tree. */
 void merkle_add(struct merkle *m, const uint8_t leaf[HASH_SIZE]);
 void merkle_root(const struct merkle *m, uint8_t ret[HASH_SIZE]);
 
 /* How proofs get at stored leaves: returns 0 or -errno. */
 typedef int merkle_leaf_fn(void *ctx, uint64_t index, uint8_t ret[HASH_SIZE]);
 
-/* Proof that leaf `index` is in the tree of `size`. Hashes to path[]. */
+/* Proof that leaf `index` is in the tree of `size`: *ret_n hashes to path[].
+ * -EINVAL: there is no such leaf; else what `leaf` answers. */
 int merkle_prove_inclusion(merkle_leaf_fn *leaf, void *ctx, uint64_t index,
 			   uint64_t size, uint8_t path[][HASH_SIZE],
 			   unsigned int *ret_n);
-/* Proof that the tree of `first` leaves is a prefix of that of `second`. */
+/* Proof that the tree of `first` leaves is a prefix of that of `second`; the
+ * same errors. */
 int merkle_prove_consistency(merkle_leaf_fn *leaf, void *ctx, uint64_t first,
 			     uint64_t second, uint8_t path[][HASH_SIZE],
 			     unsigned int *ret_n);

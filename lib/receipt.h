@@ -30,6 +30,7 @@ enum receipt_type {
 	RECEIPT_TYPE_COUNT,
 };
 
+/* "applied"; static. */
 const char *receipt_type_name(enum receipt_type t);
 
 /* A receipt taken apart; strings borrowed from `json`. */
@@ -44,7 +45,7 @@ struct receipt {
 	json_t *details;  /* object, never NULL */
 };
 
-/* Form only: no signature is tested. */
+/* Form only: no signature is tested. The caller ends *ret. */
 int receipt_parse(const void *payload, size_t len, struct receipt *ret,
 		  struct err *e);
 void receipt_fini(struct receipt *r);

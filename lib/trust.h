@@ -38,7 +38,8 @@ int trust_check(const struct doc_root *root, const struct envelope *env,
 /*
  * All of: signatures, then parse, then org and (for a command) the action's own
  * role. Time, versions and addressees are the caller's. The payload is not
- * looked at before the threshold is reached.
+ * looked at before the threshold is reached. The caller frees *ret;
+ * ret_signers may be NULL and is filled in each case.
  */
 int trust_open(const struct doc_root *root, const struct envelope *env,
 	       struct doc **ret, struct trust_result *ret_signers,

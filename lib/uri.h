@@ -22,6 +22,7 @@ struct uri {
 	uint32_t group_min;
 };
 
+/* -EINVAL: anything but exactly that form, in any order of parameters. */
 int uri_parse(const char *s, struct uri *ret, struct err *e);
 /* The caller frees *ret. */
 int uri_text(const struct uri *u, char **ret, struct err *e);

@@ -23,7 +23,7 @@ struct xml_node; /* an element; borrowed from its xml */
 
 /*
  * Parses and validates a document by schema/xsd/<type>.xsd, which is compiled
- * once per process. err.too-large, err.schema.
+ * once per process. The caller frees *ret. err.too-large, err.schema.
  */
 int xml_parse(const char *type, const void *data, size_t len, struct xml **ret,
 	      struct err *e);

@@ -15,8 +15,8 @@
 struct assembly;
 struct err;
 
-/* `layer` and `have` are the files' names in dirfd; what they hold from before
- * is taken up again. Takes the list over when it succeeds. */
+/* `part` and `have` are the files' names in dirfd, which is borrowed; what they
+ * hold from before is taken up again. Takes the list over when it succeeds. */
 int assembly_open(int dirfd, const char *part, const char *have,
 		  struct chunk_list *list, struct assembly **ret,
 		  struct err *e);
@@ -24,6 +24,7 @@ void assembly_close(struct assembly *a);
 
 /* The i-th chunk from `i` on that is missing; the list's size: none. */
 size_t assembly_missing(const struct assembly *a, size_t i);
+/* Borrowed; NULL: the list ends before i. */
 const struct chunk *assembly_chunk(const struct assembly *a, size_t i);
 
 /* Is a chunk of that digest missing? Then the bytes go where it belongs. 1:
@@ -31,7 +32,8 @@ const struct chunk *assembly_chunk(const struct assembly *a, size_t i);
 int assembly_put(struct assembly *a, const uint8_t digest[HASH_SIZE],
 		 const void *stored, size_t len, struct err *e);
 
-/* Copies from a whole layer what its list has in common with this one. */
+/* Copies from a whole layer, whose file fd is, what its list has in common with
+ * this one. */
 int assembly_reuse(struct assembly *a, const struct chunk_list *list, int fd,
 		   struct err *e);
 

@@ -24,6 +24,8 @@ int enrol_begin(struct policyd *p, sd_bus_message *call, const char *uri,
  * that goes away before it has finished is asked again. */
 int enrol_start(struct policyd *p, sd_bus_message *call, const void *spki,
 		size_t len, char **ret, struct err *e);
+/* What the server answered, or (an empty answer) why it could not be asked.
+ * Answers the call that began it, also when it fails. err.busy: none did. */
 int enrol_finish(struct policyd *p, const char *answer, const char *failure,
 		 struct err *e);
 

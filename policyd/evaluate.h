@@ -19,6 +19,7 @@ struct evaluate_row {
 	bool kill; /* end holders of handles that are no longer allowed */
 };
 
+/* Does the device enforce as much as the policy demands? */
 bool evaluate_is_enforced(const struct doc_device_policy *policy,
 			  enum doc_level level);
 

@@ -31,9 +31,11 @@ struct securetime {
 /* From what was saved ("" or anything else: nothing known), at a start. */
 void securetime_start(struct securetime *st, const char *saved,
 		      const char *boot, uint64_t boot_ns);
+/* What is saved, for securetime_start(). */
 void securetime_text(const struct securetime *st, uint64_t boot_ns,
 		     char ret[SECURETIME_TEXT_SIZE]);
 
+/* Seconds since 1970; a little above 0 while nothing is known. */
 int64_t securetime_now(const struct securetime *st, uint64_t boot_ns);
 /* Without the additions: what was measured. */
 int64_t securetime_measured(const struct securetime *st, uint64_t boot_ns);

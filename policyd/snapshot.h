@@ -24,7 +24,7 @@ struct snapshot_entry {
 struct snapshot {
 	char org[DOC_ID_SIZE], device[DOC_ID_SIZE], epoch[33];
 	uint32_t version;
-	int64_t issued, expires;
+	int64_t issued, expires; /* seconds since 1970 */
 	uint8_t digest[HASH_SIZE];
 	unsigned int n;
 	struct snapshot_entry entry[HELD_MAX];
@@ -42,12 +42,13 @@ bool snapshot_names(const struct snapshot *s, const uint8_t digest[HASH_SIZE]);
 /* One group document, the device's, at the minimum or above. err.incomplete. */
 int snapshot_check_group(const struct snapshot *s, const char *group,
 			 uint32_t min, struct err *e);
-/* Exactly what the group document names, at the minima or above. */
+/* Exactly what the group document names, at the minima or above: else
+ * err.incomplete. */
 int snapshot_check_named(const struct snapshot *s, const struct doc_group *g,
 			 struct err *e);
 /*
  * Exactly the images that the configs of `docs` need. A config that is not
- * there yet is passed over: ask again when all are.
+ * there yet is passed over: ask again when all are. err.incomplete.
  */
 int snapshot_check_images(const struct snapshot *s, const struct held *docs,
 			  struct err *e);

@@ -66,12 +66,14 @@ int store_sync(struct store *s, struct err *e);
 #define STORE_CHECKED "checked" /* boot in which layers were */
 #define STORE_JOB_NUMBER "job-number"
 
+/* `otherwise` where there is none, or it cannot be read. */
 int64_t store_int(struct store *s, const char *name, int64_t otherwise);
 int store_set_int(struct store *s, const char *name, int64_t v, struct err *e);
 /* Adds 1 and returns the sum. */
 int store_count(struct store *s, const char *name, int64_t *ret, struct err *e);
 /* The caller frees *ret, which has a NUL behind it. -ENOENT. */
 int store_text(struct store *s, const char *name, char **ret, struct err *e);
+/* Replaces; there need not have been one. */
 int store_set_text(struct store *s, const char *name, const char *v,
 		   struct err *e);
 int store_forget(struct store *s, const char *name, struct err *e);
@@ -80,7 +82,7 @@ int store_empty(struct store *s, struct err *e);
 /* What belongs to one enrolment: receipts, audit, orders, snapshots. */
 int store_empty_epoch(struct store *s, struct err *e);
 
-/* ---- roots and documents; envelopes as text, the caller frees */
+/* ---- roots and documents; envelopes as text, the caller frees; -ENOENT */
 int store_put_root(struct store *s, const struct doc_head *head,
 		   const char *envelope, struct err *e);
 int store_get_root(struct store *s, char **ret, struct err *e);
@@ -93,6 +95,7 @@ bool store_has_document(struct store *s, const uint8_t digest[HASH_SIZE]);
 /* Deletes documents that are neither in force, staged nor a floor. */
 int store_sweep_documents(struct store *s, struct err *e);
 
+/* Each that is in force; less than 0 ends it and is what it returns. */
 typedef int store_document_fn(void *ctx, enum doc_type type,
 			      const char *envelope, struct err *e);
 int store_each_in_force(struct store *s, store_document_fn *fn, void *ctx,
@@ -113,6 +116,7 @@ struct store_floor {
 /* -ENOENT: never in force. */
 int store_get_floor(struct store *s, enum doc_type type, const char *id,
 		    struct store_floor *ret, struct err *e);
+/* This version is the floor now, and counts. */
 int store_raise_floor(struct store *s, const struct doc_head *head,
 		      struct err *e);
 /* Asks fn (1 yes, 0 no) whether each floor's document counts still. */
@@ -138,6 +142,8 @@ int store_put_job(struct store *s, const struct store_job *j, int64_t now,
 /* -ENOENT. */
 int store_get_job(struct store *s, const char *id, struct store_job *ret,
 		  struct err *e);
+/* It is done; `receipt` is the one that told of it, and its key is forgotten.
+ */
 int store_end_job(struct store *s, const char *id, int64_t receipt,
 		  struct err *e);
 /* The key that an unlock command carries, until the order is done. */
@@ -151,13 +157,15 @@ int store_drop_job(struct store *s, const char *id, struct err *e);
 int store_open_jobs(struct store *s, struct store_job *ret, unsigned int max,
 		    struct err *e);
 
-/* ---- receipts */
+/* ---- receipts, by their numbers */
 int store_put_receipt(struct store *s, int64_t seq, const char *payload,
 		      struct err *e);
+/* At most `max` behind `after`, in order; less than 0 ends it. */
 typedef int store_receipt_fn(void *ctx, int64_t seq, const char *payload,
 			     struct err *e);
 int store_each_receipt(struct store *s, int64_t after, unsigned int max,
 		       store_receipt_fn *fn, void *ctx, struct err *e);
+/* The payload, which the caller frees. -ENOENT. */
 int store_get_receipt(struct store *s, int64_t seq, char **ret, struct err *e);
 /* Deletes those up to seq that no order refers to. */
 int store_drop_receipts(struct store *s, int64_t upto, struct err *e);
@@ -169,7 +177,7 @@ typedef int store_audit_fn(void *ctx, int64_t seq, const char *record,
 			   struct err *e);
 int store_each_audit(struct store *s, int64_t after, unsigned int max,
 		     store_audit_fn *fn, void *ctx, struct err *e);
-/* The record's text. -ENOENT. */
+/* The record's text, which the caller frees. -ENOENT. */
 int store_get_audit(struct store *s, int64_t seq, char **ret, struct err *e);
 /* Deletes the oldest records up to seq until `bytes` are gone; *ret: how many.
  */
@@ -179,8 +187,9 @@ int store_drop_audit(struct store *s, int64_t upto, int64_t bytes, int64_t *ret,
 /* ---- wrong passwords */
 struct store_counter {
 	uint32_t wrong;
-	uint64_t boot_ns;
+	uint64_t boot_ns; /* of the last one */
 };
+/* All 0 where there is none. */
 int store_get_counter(struct store *s, const char *kind, const char *name,
 		      struct store_counter *ret, struct err *e);
 int store_set_counter(struct store *s, const char *kind, const char *name,

@@ -37,7 +37,8 @@ struct verify {
 };
 void verify_fini(struct verify *v);
 
-/* All tests for the envelope's payloadType. 0, or the reason. */
+/* All tests for the envelope's payloadType. 0, or the reason; *ret is ended by
+ * the caller either way. */
 int verify_envelope(const struct verify_facts *f, const struct envelope *env,
 		    struct verify *ret, struct err *e);
 
