@@ -31,7 +31,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/snapshot.c %D%/snapshot.h \
 	%D%/status.c %D%/status.h \
 	%D%/store.c %D%/store.h \
-	%D%/storejob.c %D%/storepriv.h \
+	%D%/storedoc.c %D%/storejob.c %D%/storelog.c %D%/storepriv.h \
 	%D%/ticker.c %D%/ticker.h \
 	%D%/verdict.c %D%/verdict.h \
 	%D%/verify.c %D%/verify.h \
