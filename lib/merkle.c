@@ -93,26 +93,38 @@ static void reverse(uint8_t path[][HASH_SIZE], unsigned int n)
 	}
 }
 
+/* A tree on the way down to one leaf: [from, to) of all leaves. */
+struct part {
+	uint64_t from, to;
+};
+
+/* Steps into the half that leaf `index` is in, and hashes the other. */
+static int descend(merkle_leaf_fn *leaf, void *ctx, uint64_t index,
+		   struct part *p, uint8_t ret[HASH_SIZE])
+{
+	uint64_t middle = p->from + split(p->to - p->from);
+	const struct part whole = *p;
+
+	if (index < middle) {
+		p->to = middle;
+		return range(leaf, ctx, middle, whole.to, ret);
+	}
+	p->from = middle;
+	return range(leaf, ctx, whole.from, middle, ret);
+}
+
 int merkle_prove_inclusion(merkle_leaf_fn *leaf, void *ctx, uint64_t index,
 			   uint64_t size, uint8_t path[][HASH_SIZE],
 			   unsigned int *ret_n)
 {
-	uint64_t from = 0, to = size;
+	struct part p = { 0, size };
 	unsigned int n = 0;
 
 	if (index >= size || size > SIZE_MAX_TREE)
 		return -EINVAL;
-	while (to - from > 1) {
-		uint64_t middle = from + split(to - from);
-		int r;
+	while (p.to - p.from > 1) {
+		int r = descend(leaf, ctx, index, &p, path[n++]);
 
-		if (index < middle) {
-			r = range(leaf, ctx, middle, to, path[n++]);
-			to = middle;
-		} else {
-			r = range(leaf, ctx, from, middle, path[n++]);
-			from = middle;
-		}
 		if (r < 0)
 			return r;
 	}
@@ -125,7 +137,7 @@ int merkle_prove_consistency(merkle_leaf_fn *leaf, void *ctx, uint64_t first,
 			     uint64_t second, uint8_t path[][HASH_SIZE],
 			     unsigned int *ret_n)
 {
-	uint64_t from = 0, to = second;
+	struct part p = { 0, second };
 	unsigned int n = 0;
 	int r;
 
@@ -136,22 +148,14 @@ int merkle_prove_consistency(merkle_leaf_fn *leaf, void *ctx, uint64_t first,
 		return 0;
 	}
 	/* SUBPROOF of the RFC, where `first` is an index from the left end. */
-	while (first != to) {
-		uint64_t middle = from + split(to - from);
-
-		if (first <= middle) {
-			r = range(leaf, ctx, middle, to, path[n++]);
-			to = middle;
-		} else {
-			r = range(leaf, ctx, from, middle, path[n++]);
-			from = middle;
-		}
+	while (first != p.to) {
+		r = descend(leaf, ctx, first - 1, &p, path[n++]);
 		if (r < 0)
 			return r;
 	}
 	/* A subtree at the left end is the old root, which is known. */
-	if (from != 0) {
-		r = range(leaf, ctx, from, to, path[n++]);
+	if (p.from != 0) {
+		r = range(leaf, ctx, p.from, p.to, path[n++]);
 		if (r < 0)
 			return r;
 	}
