@@ -161,24 +161,15 @@ static int suspend_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
 	return devns_pass_add(ep, ep->source->devt, false, NULL, ack);
 }
 
-const struct devns_kind_ops devns_kind_cut = {
-	.has_devt = true,
-	.endpoint_add = cut_add,
-	.endpoint_del = devns_pass_del,
-	.endpoint_free = devns_pass_free,
-	.deny = devns_pass_deny,
-	.drain = devns_pass_drain,
-	.finish = devns_pass_finish,
-	.allow = devns_pass_allow,
-};
+/* They differ in whether the real device is closed in between. */
+#define PASS_OPS(add)                                                          \
+	{                                                                      \
+		.has_devt = true, .endpoint_add = add,                         \
+		.endpoint_del = devns_pass_del,                                \
+		.endpoint_free = devns_pass_free, .deny = devns_pass_deny,     \
+		.drain = devns_pass_drain, .finish = devns_pass_finish,        \
+		.allow = devns_pass_allow,                                     \
+	}
 
-const struct devns_kind_ops devns_kind_suspend = {
-	.has_devt = true,
-	.endpoint_add = suspend_add,
-	.endpoint_del = devns_pass_del,
-	.endpoint_free = devns_pass_free,
-	.deny = devns_pass_deny,
-	.drain = devns_pass_drain,
-	.finish = devns_pass_finish,
-	.allow = devns_pass_allow,
-};
+const struct devns_kind_ops devns_kind_cut = PASS_OPS(cut_add);
+const struct devns_kind_ops devns_kind_suspend = PASS_OPS(suspend_add);
