@@ -6,6 +6,7 @@
 #include "lib/text.h"
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/columns.h"
+#include "mgmt-server/cellsadm/listed.h"
 #include "mgmt-server/cellsadm/matrix.h"
 #include "mgmt-server/cellsadm/recheck.h"
 #include "mgmt-server/cellsadm/remote.h"
@@ -121,20 +122,19 @@ static int list_used(struct adm *a, const struct access_opts *o,
 		{ "POLICIES", "policies", COLUMN_SIGNED },
 		{ NULL }
 	};
-	auto_json json_t *items = NULL;
 	char from_buffer[TEXT_TIME_SIZE], to_buffer[TEXT_TIME_SIZE];
 	const char *from, *to;
 	int r = moment(o->from, from_buffer, &from, e);
 
 	if (r >= 0)
 		r = moment(o->to, to_buffer, &to, e);
-	if (r >= 0)
-		r = remote_list(a,
-				REMOTE_PATH("access", resource, "?", "class",
-					    o->class, "from", from, "to", to,
-					    "device", o->device, "vp", o->vp),
-				(unsigned int)o->limit, &items, e);
-	return r < 0 ? r : columns_print(a, columns, items, e);
+	if (r < 0)
+		return r;
+	return listed_print(a,
+			    REMOTE_PATH("access", resource, "?", "class",
+					o->class, "from", from, "to", to,
+					"device", o->device, "vp", o->vp),
+			    (unsigned int)o->limit, columns, e);
 }
 
 static int list_can(struct adm *a, const struct access_opts *o, struct err *e)
@@ -149,18 +149,17 @@ static int list_can(struct adm *a, const struct access_opts *o, struct err *e)
 						 { "LEVEL", "enforcement" },
 						 { "RECEIPT", "receipt.seq" },
 						 { NULL } };
-	auto_json json_t *items = NULL;
 	char buffer[TEXT_TIME_SIZE];
 	const char *at;
 	int r = moment(o->at, buffer, &at, e);
 
-	if (r >= 0)
-		r = remote_list(a,
-				REMOTE_PATH("access", "?", "class", o->class,
-					    "at", at, "device", o->device, "vp",
-					    o->vp, "verdict", o->verdict),
-				(unsigned int)o->limit, &items, e);
-	return r < 0 ? r : columns_print(a, columns, items, e);
+	if (r < 0)
+		return r;
+	return listed_print(a,
+			    REMOTE_PATH("access", "?", "class", o->class, "at",
+					at, "device", o->device, "vp", o->vp,
+					"verdict", o->verdict),
+			    (unsigned int)o->limit, columns, e);
 }
 
 /* Who can (now or at a time), or with times, who did. */

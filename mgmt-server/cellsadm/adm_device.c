@@ -5,6 +5,7 @@
 #include "mgmt-server/cellsadm/boundkey.h"
 #include "mgmt-server/cellsadm/columns.h"
 #include "mgmt-server/cellsadm/errand.h"
+#include "mgmt-server/cellsadm/listed.h"
 #include "mgmt-server/cellsadm/remote.h"
 #include "mgmt-server/cellsadm/verb.h"
 
@@ -49,11 +50,8 @@ static const struct column detail_columns[] = { { "ID", "id" },
 static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 {
 	const struct device_opts *o = opts;
-	auto_json json_t *items = NULL;
-	int r = remote_list(a, REMOTE_PATH("devices", "?", "filter", o->filter),
-			    0, &items, e);
-
-	return r < 0 ? r : columns_print(a, device_columns, items, e);
+	return listed_print(a, REMOTE_PATH("devices", "?", "filter", o->filter),
+			    0, device_columns, e);
 }
 
 /* The key that its receipts are verified by, and how well it is known. */

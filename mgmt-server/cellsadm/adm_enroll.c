@@ -11,6 +11,7 @@
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/boundkey.h"
 #include "mgmt-server/cellsadm/columns.h"
+#include "mgmt-server/cellsadm/listed.h"
 #include "mgmt-server/cellsadm/pin.h"
 #include "mgmt-server/cellsadm/qr.h"
 #include "mgmt-server/cellsadm/remote.h"
@@ -184,10 +185,8 @@ static int run_create(struct adm *a, const void *opts, char **argv,
 
 static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 {
-	auto_json json_t *items = NULL;
-	int r = remote_list(a, REMOTE_PATH("enrolments"), 0, &items, e);
-
-	return r < 0 ? r : columns_print(a, enrolment_columns, items, e);
+	return listed_print(a, REMOTE_PATH("enrolments"), 0, enrolment_columns,
+			    e);
 }
 
 static int run_revoke(struct adm *a, const void *opts, char **argv,

@@ -3,6 +3,7 @@
 #include "lib/err.h"
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/columns.h"
+#include "mgmt-server/cellsadm/listed.h"
 #include "mgmt-server/cellsadm/plan.h"
 #include "mgmt-server/cellsadm/remote.h"
 #include "mgmt-server/cellsadm/verb.h"
@@ -21,10 +22,7 @@ static const struct column group_columns[] = { { "ID", "id" },
 
 static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 {
-	auto_json json_t *items = NULL;
-	int r = remote_list(a, REMOTE_PATH("groups"), 0, &items, e);
-
-	return r < 0 ? r : columns_print(a, group_columns, items, e);
+	return listed_print(a, REMOTE_PATH("groups"), 0, group_columns, e);
 }
 
 static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)

@@ -3,6 +3,7 @@
 #include "lib/err.h"
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/columns.h"
+#include "mgmt-server/cellsadm/listed.h"
 #include "mgmt-server/cellsadm/remote.h"
 #include "mgmt-server/cellsadm/verb.h"
 
@@ -22,10 +23,7 @@ static const struct column image_columns[] = {
 
 static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 {
-	auto_json json_t *items = NULL;
-	int r = remote_list(a, REMOTE_PATH("images"), 0, &items, e);
-
-	return r < 0 ? r : columns_print(a, image_columns, items, e);
+	return listed_print(a, REMOTE_PATH("images"), 0, image_columns, e);
 }
 
 static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)

@@ -3,6 +3,7 @@
 #include "lib/err.h"
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/columns.h"
+#include "mgmt-server/cellsadm/listed.h"
 #include "mgmt-server/cellsadm/prompt.h"
 #include "mgmt-server/cellsadm/remote.h"
 #include "mgmt-server/cellsadm/ring.h"
@@ -35,25 +36,16 @@ static json_t *group_list(const struct opt_list *l)
 	return j;
 }
 
-static int list(struct adm *a, const char *resource,
-		const struct column *columns, struct err *e)
-{
-	auto_json json_t *items = NULL;
-	int r = remote_list(a, REMOTE_PATH(resource), 0, &items, e);
-
-	return r < 0 ? r : columns_print(a, columns, items, e);
-}
-
 static int run_user_list(struct adm *a, const void *opts, char **argv,
 			 struct err *e)
 {
-	return list(a, "users", user_columns, e);
+	return listed_print(a, REMOTE_PATH("users"), 0, user_columns, e);
 }
 
 static int run_token_list(struct adm *a, const void *opts, char **argv,
 			  struct err *e)
 {
-	return list(a, "tokens", token_columns, e);
+	return listed_print(a, REMOTE_PATH("tokens"), 0, token_columns, e);
 }
 
 static int run_user_create(struct adm *a, const void *opts, char **argv,

@@ -5,6 +5,7 @@
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/columns.h"
 #include "mgmt-server/cellsadm/errand.h"
+#include "mgmt-server/cellsadm/listed.h"
 #include "mgmt-server/cellsadm/remote.h"
 #include "mgmt-server/cellsadm/verb.h"
 
@@ -48,11 +49,9 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 						 { "REPORTED", "reported" },
 						 { "SINCE", "since" },
 						 { NULL } };
-	auto_json json_t *items = NULL;
-	int r = remote_list(a, REMOTE_PATH("devices", argv[0], "vps"), 0,
-			    &items, e);
 
-	return r < 0 ? r : columns_print(a, columns, items, e);
+	return listed_print(a, REMOTE_PATH("devices", argv[0], "vps"), 0,
+			    columns, e);
 }
 
 /* ---- actions */
@@ -76,13 +75,10 @@ static int run_action_list(struct adm *a, const void *opts, char **argv,
 			   struct err *e)
 {
 	const struct action_opts *o = opts;
-	auto_json json_t *items = NULL;
-	int r = remote_list(a,
+	return listed_print(a,
 			    REMOTE_PATH("devices", argv[0], "actions", "?",
 					"filter", o->filter),
-			    0, &items, e);
-
-	return r < 0 ? r : columns_print(a, action_columns, items, e);
+			    0, action_columns, e);
 }
 
 /* The signed command itself, as far as the server gives it out. */

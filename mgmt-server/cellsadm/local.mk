@@ -22,6 +22,7 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	%D%/columns.c %D%/columns.h \
 	%D%/difference.c %D%/difference.h \
 	%D%/keep.c %D%/keep.h \
+	%D%/listed.c %D%/listed.h \
 	%D%/matrix.c %D%/matrix.h \
 	%D%/docfile.c %D%/docfile.h \
 	%D%/errand.c %D%/errand.h \
