@@ -9,6 +9,7 @@
 #include "policyd/activate.h"
 #include "policyd/command.h"
 #include "policyd/delivery.h"
+#include "policyd/departure.h"
 #include "policyd/device.h"
 #include "policyd/enrol.h"
 #include "policyd/image.h"
@@ -67,6 +68,8 @@ static int open_parts(struct policyd *p, const struct daemon_options *o,
 		r = command_new(delivery_push, &p->command, e);
 	if (r == 0)
 		r = enrol_new(p, &p->enrol, e);
+	if (r == 0)
+		r = departure_new(p, &p->departure, e);
 	if (r == 0)
 		r = device_new(p, &p->device, e);
 	if (r == 0)
@@ -145,6 +148,7 @@ void daemon_free(struct policyd *p)
 	sd_bus_flush_close_unref(p->bus);
 	delivery_free(p->delivery);
 	device_free(p->device);
+	departure_free(p->departure);
 	enrol_free(p->enrol);
 	command_free(p->command);
 	image_free(p->image);

@@ -16,7 +16,6 @@
 #include "lib/x509.h"
 #include "policyd/auditlog.h"
 #include "policyd/delivery.h"
-#include "policyd/device.h"
 #include "policyd/policyd.h"
 
 #include <assert.h>
@@ -36,8 +35,6 @@ struct enrol {
 	struct key *key;	  /* receipts, of the new epoch */
 	char device[DOC_ID_SIZE]; /* "": the agent has not come yet */
 	sd_bus_track *agent;
-	sd_bus_message *reset_call;
-	bool is_wiping;
 };
 
 int enrol_new(struct policyd *p, struct enrol **ret, struct err *e)
@@ -66,7 +63,6 @@ void enrol_free(struct enrol *n)
 	if (!n)
 		return;
 	forget(n);
-	sd_bus_message_unref(n->reset_call);
 	free(n);
 }
 
@@ -76,7 +72,7 @@ int enrol_begin(struct policyd *p, sd_bus_message *call, const char *uri,
 	struct enrol *n = p->enrol;
 	int r;
 
-	if (n->call || n->reset_call || store_int(p->store, STORE_RESETTING, 0))
+	if (n->call || store_int(p->store, STORE_RESETTING, 0))
 		return err_reason(e, REASON_BUSY,
 				  "enrol: an enrolment or reset is under way");
 	r = uri_parse(uri, &n->uri, e);
@@ -416,159 +412,9 @@ int enrol_finish(struct policyd *p, const char *answer, const char *failure,
 	return r;
 }
 
-/* ---- leaving */
-static void reset_end(struct enrol *n)
+bool enrol_is_under_way(const struct policyd *p)
 {
-	AUTO(store_endp) struct store *tx = NULL;
-	struct policyd *p = n->p;
-	struct err e;
-	int r = store_begin(p->store, true, &tx, &e);
-
-	if (r == 0)
-		r = store_empty(p->store, &e);
-	if (r == 0)
-		r = store_commit(&tx, &e);
-	if (r == 0) {
-		policyd_unload(p);
-		p->time = (struct securetime){ 0 };
-		securetime_boot_id(p->time.boot);
-		log_info("this device has left its organisation");
-	} else {
-		log_error("reset: %s", e.text);
-	}
-	if (n->reset_call) {
-		if (r == 0)
-			sd_bus_reply_method_return(n->reset_call, "");
-		else
-			bus_reply_err(n->reset_call, &e);
-	}
-	n->reset_call = sd_bus_message_unref(n->reset_call);
-	if (r == 0)
-		policyd_pending(p, "hello");
-}
-
-static void wipe_next(struct enrol *n);
-
-static int on_wiped(sd_bus_message *m, void *arg, sd_bus_error *unused)
-{
-	struct enrol *n = arg;
-	struct err e;
-
-	n->is_wiping = false;
-	if (sd_bus_message_is_method_error(m, NULL)) {
-		bus_take_err(sd_bus_message_get_error(m), 0, "wipe", &e);
-		log_warning("reset: %s", e.text);
-		return 0; /* the next tick goes on */
-	}
-	wipe_next(n);
-	return 0;
-}
-
-/* One row of List; *ret is the VP's name if there is something to wipe. */
-static int read_left(sd_bus_message *m, char ret[DOC_ID_SIZE])
-{
-	auto_json json_t *o = NULL;
-	const char *name, *state;
-	int r = sd_bus_message_read(m, "s", &name);
-
-	if (r >= 0)
-		r = device_read_details(m, &o);
-	if (r >= 0)
-		r = sd_bus_message_exit_container(m);
-	if (r < 0)
-		return r;
-	state = json_string_value(json_object_get(o, "state"));
-	if (!state || strcmp(state, "absent") != 0)
-		snprintf(ret, DOC_ID_SIZE, "%s", name);
-	return 0;
-}
-
-/* 1: a VP is left; 0: none is. */
-static int find_left(sd_bus_message *m, char ret[DOC_ID_SIZE])
-{
-	int r = sd_bus_message_enter_container(m, 'a', "(sa{sv})");
-
-	if (r < 0)
-		return r;
-	for (;;) {
-		r = sd_bus_message_enter_container(m, 'r', "sa{sv}");
-		if (r > 0)
-			r = read_left(m, ret);
-		else
-			return r;
-		if (r < 0 || *ret)
-			return r < 0 ? r : 1;
-	}
-}
-
-/* The same job for as long as this reset lasts, and another for the next. */
-static void name_job(struct enrol *n, const char *vp, char ret[DOC_ID_SIZE])
-{
-	snprintf(ret, DOC_ID_SIZE, "reset-%08x-%.48s",
-		 (unsigned int)store_int(n->p->store, STORE_RESETTING, 0), vp);
-}
-
-/* List's answer: the first VP that is still there is wiped. */
-static int on_list(sd_bus_message *m, void *arg, sd_bus_error *unused)
-{
-	AUTO(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-	char job[DOC_ID_SIZE], vp[DOC_ID_SIZE] = "";
-	struct enrol *n = arg;
-	int r;
-
-	n->is_wiping = false;
-	if (sd_bus_message_is_method_error(m, NULL))
-		return 0;
-	r = find_left(m, vp);
-	if (r == 0)
-		reset_end(n);
-	if (r <= 0)
-		return 0; /* what could not be read is asked for again */
-	name_job(n, vp, job);
-	if (device_message(n->p, "Wipe", &call) >= 0 &&
-	    sd_bus_message_append(call, "ss", vp, job) >= 0 &&
-	    device_call(n->p, call, on_wiped, n) >= 0)
-		n->is_wiping = true;
-	return 0;
-}
-
-static void wipe_next(struct enrol *n)
-{
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-
-	if (n->is_wiping || !device_is_ready(n->p))
-		return;
-	if (device_message(n->p, "List", &m) >= 0 &&
-	    device_call(n->p, m, on_list, n) >= 0)
-		n->is_wiping = true;
-}
-
-int enrol_reset(struct policyd *p, sd_bus_message *call, struct err *e)
-{
-	AUTO(store_endp) struct store *tx = NULL;
-	struct enrol *n = p->enrol;
-	uint32_t nonce;
-	int r;
-
-	hash_random(&nonce, sizeof(nonce));
-	nonce |= 1;
-	if (n->call || n->reset_call)
-		return err_reason(e, REASON_BUSY,
-				  "reset: an enrolment or reset is under way");
-	if (!device_is_ready(p))
-		return err_reason(e, REASON_BUSY,
-				  "reset: cellsd is not there to wipe the VPs");
-	/* Written first: a power cut does not save a VP. */
-	r = store_begin(p->store, true, &tx, e);
-	if (r == 0)
-		r = store_set_int(p->store, STORE_RESETTING, nonce, e);
-	if (r == 0)
-		r = store_commit(&tx, e);
-	if (r < 0)
-		return r;
-	n->reset_call = sd_bus_message_ref(call);
-	wipe_next(n);
-	return 0;
+	return p->enrol->call != NULL;
 }
 
 void enrol_tick(struct policyd *p)
@@ -577,8 +423,6 @@ void enrol_tick(struct policyd *p)
 	uint64_t now = clock_mono_ns();
 	struct err e;
 
-	if (store_int(p->store, STORE_RESETTING, 0))
-		wipe_next(n);
 	if (!n->call)
 		return;
 	if (now >= n->deadline_ns) {

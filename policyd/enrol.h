@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Joining an organisation and leaving it. Root gives the URI, the agent talks
+ * Joining an organisation. Root gives the URI, the agent talks
  * to the server; here are the token, the receipt key and the pinned root.
  * Nothing is changed before all of it has been checked, and then in one
  * transaction.
@@ -8,6 +8,7 @@
 #ifndef POLICYD_ENROL_H
 #define POLICYD_ENROL_H
 
+#include <stdbool.h>
 #include <systemd/sd-bus.h>
 
 struct enrol;
@@ -29,10 +30,10 @@ int enrol_start(struct policyd *p, sd_bus_message *call, const void *spki,
 int enrol_finish(struct policyd *p, const char *answer, const char *failure,
 		 struct err *e);
 
-/* Wipes every VP, then forgets everything; `call` is answered then. */
-int enrol_reset(struct policyd *p, sd_bus_message *call, struct err *e);
-/* Goes on with a reset, and gives up an enrolment that takes too long; called
- * every few seconds. */
+/* Has one begun that is not over? */
+bool enrol_is_under_way(const struct policyd *p);
+
+/* Gives up one that takes too long; called every few seconds. */
 void enrol_tick(struct policyd *p);
 
 static inline void enrol_freep(struct enrol **n)

@@ -11,6 +11,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/daemon.c %D%/daemon.h \
 	%D%/target.c %D%/target.h \
 	%D%/delivery.c %D%/delivery.h \
+	%D%/departure.c %D%/departure.h \
 	%D%/device.c %D%/device.h \
 	%D%/enrol.c %D%/enrol.h \
 	%D%/evaluate.c %D%/evaluate.h \

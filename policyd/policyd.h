@@ -17,6 +17,7 @@
 
 struct command;
 struct delivery;
+struct departure;
 struct device;
 struct enrol;
 struct err;
@@ -56,6 +57,7 @@ struct policyd {
 	struct shelf *shelf;
 	struct image *image;
 	struct enrol *enrol;
+	struct departure *departure;
 	struct command *command;
 	struct schedule *schedule;
 	struct ticker *ticker;

@@ -8,6 +8,7 @@
 #include "lib/log.h"
 #include "policyd/auditlog.h"
 #include "policyd/command.h"
+#include "policyd/departure.h"
 #include "policyd/enrol.h"
 #include "policyd/explain.h"
 #include "policyd/image.h"
@@ -335,7 +336,7 @@ static int enroll(struct policyd *p, sd_bus_message *m, struct err *e)
 
 static int reset(struct policyd *p, sd_bus_message *m, struct err *e)
 {
-	return enrol_reset(p, m, e);
+	return departure_begin(p, m, e);
 }
 
 /* ---- the table: who may call what */

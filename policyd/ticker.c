@@ -9,6 +9,7 @@
 #include "policyd/auditlog.h"
 #include "policyd/command.h"
 #include "policyd/delivery.h"
+#include "policyd/departure.h"
 #include "policyd/enrol.h"
 #include "policyd/image.h"
 #include "policyd/policyd.h"
@@ -161,6 +162,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *arg)
 	save_time(t);
 	watch_offline(p);
 	retry_images(t);
+	departure_tick(p);
 	enrol_tick(p);
 	delivery_tick(p);
 	command_run(p);
