@@ -160,7 +160,7 @@ static int become(const struct birth_plan *p, enum step step)
 	case STEP_LABEL:
 		return label_exec(p->label);
 	case STEP_JAIL:
-		return jail_enter(p->jail);
+		return jail_enter(p->jail, p->no_new_privs);
 	case STEP_EXEC:
 		execve(p->init, argv, env);
 		return -errno;

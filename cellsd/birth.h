@@ -29,6 +29,7 @@ struct birth_plan {
 	uint32_t base;	  /* first id of its range */
 	uint32_t address; /* in its network; 0: loopback only */
 	bool merge;	  /* its memory with that of others */
+	bool no_new_privs;
 };
 
 struct birth {

@@ -125,6 +125,11 @@ static int append_vp(sd_bus_message *reply, struct host *h, const struct vp *v)
 			address, "memory", "t",
 			run && run->leaf >= 0 ? leaf_memory(run->leaf) : 0);
 	if (r >= 0)
+		r = sd_bus_message_append(reply, "{sv}", "no-new-privileges",
+					  "b",
+					  run ? (int)run->no_new_privs
+					      : (int)v->conf.no_new_privs);
+	if (r >= 0)
 		r = append_data(reply, &data);
 	if (r >= 0)
 		r = append_lacking(reply, h, v);

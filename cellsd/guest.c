@@ -149,6 +149,8 @@ int guest_exec(struct guests *all, struct vp *v, sd_bus_message *m,
 		.leaf = v->run->leaf,
 		.label = label,
 		.jail = all->host->jail,
+		/* As the VP was started; stricter at once. */
+		.no_new_privs = v->run->no_new_privs || v->conf.no_new_privs,
 	};
 	int r;
 

@@ -9,7 +9,6 @@
 #include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -86,7 +85,7 @@ static int filter(const struct sock_fprog *p)
 								       : 0;
 }
 
-int jail_enter(const struct jail *j)
+int jail_enter(const struct jail *j, bool no_new_privs)
 {
 	int r;
 
@@ -103,6 +102,8 @@ int jail_enter(const struct jail *j)
 	/* Key rings are inherited: the daemon's session is not the VP's. */
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 &&
 	    errno != ENOSYS)
+		return -errno;
+	if (no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	/* The one that is still allowed when the other holds comes last. */
 	r = filter(&j->filters.arguments);

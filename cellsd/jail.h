@@ -6,6 +6,8 @@
 #ifndef CELLSD_JAIL_H
 #define CELLSD_JAIL_H
 
+#include <stdbool.h>
+
 struct err;
 struct jail;
 
@@ -14,9 +16,10 @@ void jail_free(struct jail *j);
 
 /*
  * In the child, as root of its user namespace, before execve(2): only system
- * calls. Returns 0 or -errno.
+ * calls. no_new_privs: no program that it runs gains rights by its file, for
+ * good (prctl(2), PR_SET_NO_NEW_PRIVS). Returns 0 or -errno.
  */
-int jail_enter(const struct jail *j);
+int jail_enter(const struct jail *j, bool no_new_privs);
 
 static inline void jail_freep(struct jail **j)
 {

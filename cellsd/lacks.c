@@ -26,6 +26,9 @@ size_t lacks_of(struct host *h, const struct vp *v, const char *ret[LACKS_MAX])
 		{ "io-weight", limits & LEAF_IO },
 		{ "pids-max", limits & LEAF_PIDS },
 		{ "storage-max", data.too_large },
+		/* It runs since before its config said so. */
+		{ "no-new-privileges",
+		  v->run && v->conf.no_new_privs && !v->run->no_new_privs },
 		{ "network", net_lacks(v) },
 		/* The kernel has no SELinux, or it is off. */
 		{ "selinux", v->run && !*label },

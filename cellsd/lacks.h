@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#define LACKS_MAX 8
+#define LACKS_MAX 10
 
 struct host;
 struct vp;

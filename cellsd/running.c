@@ -318,6 +318,7 @@ static int begin(struct host *h, struct vp *v, int data, struct err *e)
 		.label = label,
 		.jail = h->jail,
 		.base = vp_base(v),
+		.no_new_privs = v->conf.no_new_privs,
 	};
 	int r = make_leaf(h, v, e);
 
@@ -355,6 +356,7 @@ static int begin(struct host *h, struct vp *v, int data, struct err *e)
 	v->run->pid = b.pid;
 	v->run->pidfd = steal_fd(b.pidfd);
 	v->run->since_ns = clock_boot_ns();
+	v->run->no_new_privs = plan.no_new_privs;
 	return watch(h, v, e);
 }
 
@@ -448,6 +450,20 @@ static int find_init(void *arg, pid_t pid)
 	return 0;
 }
 
+static bool has_no_new_privs(pid_t pid)
+{
+	char path[64], line[256];
+	auto_fclose FILE *f = NULL;
+	int set = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "NoNewPrivs: %d", &set) == 1)
+			break;
+	return set;
+}
+
 void running_adopt(struct host *h, struct vp *v)
 {
 	struct vp_run *run = v->run;
@@ -466,6 +482,7 @@ void running_adopt(struct host *h, struct vp *v)
 	if (f.pid < 0)
 		return;
 	run->pid = f.pid;
+	run->no_new_privs = has_no_new_privs(f.pid);
 	run->pidfd = (int)syscall(SYS_pidfd_open, f.pid, 0);
 	snprintf(root, sizeof(root), "/proc/%d/root", (int)f.pid);
 	auto_close int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);

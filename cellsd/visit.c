@@ -65,7 +65,7 @@ static int enter(const struct visit_plan *p)
 	    setresuid(0, 0, 0) < 0 || chdir("/") < 0)
 		return -errno;
 	r = label_exec(p->label);
-	return r < 0 ? r : jail_enter(p->jail);
+	return r < 0 ? r : jail_enter(p->jail, p->no_new_privs);
 }
 
 __attribute__((noreturn)) static void run_child(const struct visit_plan *p)

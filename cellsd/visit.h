@@ -3,6 +3,7 @@
 #ifndef CELLSD_VISIT_H
 #define CELLSD_VISIT_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct err;
@@ -13,6 +14,7 @@ struct visit_plan {
 	int leaf;	   /* its cgroup */
 	const char *label; /* SELinux context or "" */
 	const struct jail *jail;
+	bool no_new_privs;
 	char **argv;
 	int fd[3]; /* its 0, 1, 2 */
 };

@@ -38,6 +38,7 @@ const struct vp_property vp_properties[] = {
 	PROPERTY("nat", VP_BOOL, nat),
 	PROPERTY("net-rate", VP_U64, net_rate),
 	PROPERTY("on-boot", VP_BOOL, on_boot),
+	PROPERTY("no-new-privileges", VP_BOOL, no_new_privs),
 	{ NULL },
 };
 

@@ -48,6 +48,7 @@ struct vp_conf {
 	uint64_t memory_max, storage_max;
 	uint32_t cpu_weight, io_weight, pids_max, idle_seconds;
 	bool nat, on_boot;
+	bool no_new_privs; /* from its next start on */
 };
 
 /* One row per property, for D-Bus, for the log and for their tests. */
@@ -86,6 +87,7 @@ struct vp_run {
 	uint32_t allowed; /* classes the kernel lets it open, a bit each */
 	struct backend_node *nodes; /* in its /dev, as far as we know */
 	size_t n_nodes;
+	bool no_new_privs;    /* its init was started so */
 	unsigned int lacking; /* limits without a controller, LEAF_* */
 	uint32_t address;     /* in its network; 0: it has none */
 	struct attention *attention;

@@ -159,6 +159,7 @@ struct doc_vp_config {
 	unsigned int n_allow; /* 0: anywhere */
 	struct doc_allow allow[DOC_ALLOW_MAX];
 	bool on_boot;
+	bool no_new_privs; /* su and sudo do not work in it */
 	bool attention_call, attention_sms, attention_alarm;
 	bool notify_call, notify_sms, notify_alarm;
 	uint32_t idle_seconds; /* 0: never */

@@ -77,6 +77,11 @@ static const struct docread start_table[] = {
 	END,
 };
 
+static const struct docread hardening_table[] = {
+	CONFIG("no-new-privileges", FLAG, no_new_privs),
+	END,
+};
+
 static const struct docread lock_table[] = {
 	CONFIG("idle-seconds", NUMBER, idle_seconds, .max = IDLE_MAX_SECONDS,
 	       .optional = true),
@@ -290,6 +295,7 @@ static const struct {
 	{ "resources", resources_table, NULL },
 	{ "network", network_table, read_network },
 	{ "start", start_table, NULL },
+	{ "hardening", hardening_table, NULL },
 	{ "foreground", NULL, read_foreground },
 	{ "lock", lock_table, read_lock },
 	{ "offline", offline_table, read_offline },

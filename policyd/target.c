@@ -282,6 +282,9 @@ static int put_config(sd_bus_message *m, const struct doc_vp_config *c)
 					  c->io_weight, "net-rate", "t",
 					  c->net_rate);
 	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}", "no-new-privileges", "b",
+					  (int)c->no_new_privs);
+	if (r >= 0)
 		r = put_allow(m, c);
 	if (r >= 0)
 		r = put_calls(m, "notify", c->notify_call, c->notify_sms,

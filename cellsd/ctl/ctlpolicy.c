@@ -76,11 +76,14 @@ static int ask_json(struct ctl *c, const char *method, const char *a,
 	return r;
 }
 
-/* Where a VP's data is, how it is encrypted, and who can open it. */
+/* Where a VP's data is, how it is encrypted, who can open it; and whether its
+ * programs may gain rights. */
 static void add_data(json_t *all, json_t *vp)
 {
-	static const char *const members[] = { "name", "medium", "encryption",
-					       "slots", "key-in-kernel" };
+	static const char *const members[] = {
+		"name",	 "medium",	  "encryption",
+		"slots", "key-in-kernel", "no-new-privileges"
+	};
 	json_t *row = json_object();
 
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
@@ -97,6 +100,7 @@ static int show_data(const json_t *all, struct err *e)
 		{ "ENCRYPTION", "encryption" },
 		{ "KEY IN SLOTS", "slots" },
 		{ "AND IN THE KERNEL", "key-in-kernel" },
+		{ "NO NEW PRIVILEGES", "no-new-privileges" },
 		{},
 	};
 

@@ -326,7 +326,7 @@ class Org:
 
     def config(self, did, version, image, image_min=1, label=None, password=None,
                secrets=None, on_boot=False, network="none", lock=None,
-               offline=None, attention=None, notify=None, resources=None, **kw):
+               offline=None, attention=None, notify=None, resources=None, hardening=None, **kw):
         """lock and offline: dicts of attributes; network: the mode, or attributes and those of its <allow>s."""
         attributes, rows = network if isinstance(network, tuple) else ({"mode": network}, ())
         r = {"memory-max": 268435456, "cpu-weight": 100, "pids-max": 256,
@@ -336,6 +336,8 @@ class Org:
                     element("resources", r),
                     element("network", attributes, [element("allow", r) for r in rows]),
                     element("start", {"on-boot": str(on_boot).lower()})]
+        if hardening is not None:
+            children.append(element("hardening", {"no-new-privileges": str(hardening).lower()}))
         if attention or notify:
             children.append(element("foreground", {"attention": attention or "", **({"notify": notify} if notify else {})}))
         if lock:

@@ -37,6 +37,7 @@ def make_image(folder, name, files):
     os.chmod(root / "bin/busybox", 0o755)
     (root / "bin/sh").symlink_to("busybox")
     for path, (mode, text) in files.items():
+        (root / path).parent.mkdir(exist_ok=True)
         (root / path).write_text(text)
         os.chmod(root / path, mode)
     image = folder / f"{name}.erofs"

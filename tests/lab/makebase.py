@@ -31,6 +31,7 @@ SOCKETS = ("tcp_socket udp_socket rawip_socket packet_socket unix_stream_socket 
 CLASSES = {"process": "fork transition sigchld sigkill sigstop signull signal ptrace getsched setsched getsession getpgid "
                       "setpgid getcap setcap share getattr setexec setfscreate noatsecure siginh setrlimit rlimitinh "
                       "dyntransition setcurrent execmem execstack execheap setkeycreate setsockcreate getrlimit",
+           "process2": "nnp_transition nosuid_transition",
            "filesystem": "mount remount unmount getattr relabelfrom relabelto associate quotamod quotaget watch",
            "file": COMMON["file"] + " execute_no_trans entrypoint",
            "dir": COMMON["file"] + " add_name remove_name reparent search rmdir",
@@ -57,7 +58,7 @@ def classes():
 
 
 def base():
-    out = ["(handleunknown allow)", "(mls true)"]
+    out = ["(handleunknown allow)", "(mls true)", "(policycap nnp_nosuid_transition)"]
     known = classes()
     out += [f"(class {name} ({' '.join(perms)}))" for name, perms in known.items()]
     out.append(f"(classorder (unordered {' '.join(known)}))")

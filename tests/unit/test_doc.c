@@ -204,6 +204,7 @@ START_TEST(network_of_a_vp_config_is_read)
 	ck_assert_uint_eq(c->allow[2].prefix + c->allow[2].address, 0);
 	ck_assert(c->attention_call && !c->attention_sms && !c->notify_call);
 	ck_assert(c->notify_sms && c->notify_alarm);
+	ck_assert(c->no_new_privs);
 }
 END_TEST
 
@@ -248,6 +249,7 @@ START_TEST(left_out_elements_of_a_config_have_defaults)
 	ck_assert_uint_eq(c->memory_max + c->storage_max + c->pids_max, 0);
 	ck_assert_uint_eq(c->cpu_weight, 100);
 	ck_assert(!c->nat && !c->on_boot && !c->is_protected && !c->secrets);
+	ck_assert(!c->no_new_privs);
 	ck_assert_uint_eq(c->idle_seconds + c->attempts + c->offline_hours, 0);
 	ck_assert_uint_eq(c->offline_then, DOC_THEN_NOTHING);
 }

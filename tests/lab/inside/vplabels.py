@@ -71,6 +71,19 @@ def test_each_vp_has_the_type_and_a_pair_of_its_own(two):
     assert all("selinux" not in p["not-enforced"] for p in two.list().values())
 
 
+def test_a_vp_without_new_privileges_has_its_label_too(policy):
+    phone = Phone()
+    try:
+        phone.start()
+        phone.apply(["work"], BOTH[:2], **{"no-new-privileges": ("b", True)})
+        phone.policy("Start", "s", "work")
+        assert ":cells_vp_t:" in context(phone.list()["work"]["pid"])
+        out = phone.exec("work", "/bin/busybox", "cat", "/proc/self/attr/current", "/proc/self/status")[1]
+        assert ":cells_vp_t:" in out and "NoNewPrivs:\t1" in out
+    finally:
+        phone.close()
+
+
 def test_files_bear_the_label_of_their_vp(two):
     two.exec("work", "/bin/sh", "-c", "echo mine > /mine; echo run > /run/mine; echo shm > /dev/shm/mine")
     pid = two.list()["work"]["pid"]
