@@ -510,6 +510,8 @@ int running_resume(struct host *h, struct vp *v, struct err *e)
 		r = watch(h, v, e);
 	if (r < 0)
 		return r;
+	/* They hold; which of them do not is known only by trying. */
+	resource_settle(v, roster_front(h->roster) == v);
 	/* The daemon may have died while it had stopped the VP to look at it.
 	 */
 	leaf_thaw(run->leaf);

@@ -73,6 +73,9 @@ def test_limits_hold_or_are_said_not_to(phone):
             assert names <= said, controller
     weights = [value(phone, "work", n) for n in ("io.weight", "io.bfq.weight")]
     assert ("io-weight" in said) == (weights == [None, None]) and (weights == [None, None] or "100" in weights)
+    phone.cellsd.stop()
+    phone.cellsd.start()
+    assert set(phone.list()["work"]["not-enforced"]) == said, "a daemon that came later knows it too"
 
 
 def test_the_foreground_has_its_whole_weight(phone):
