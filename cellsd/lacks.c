@@ -24,6 +24,8 @@ size_t lacks_of(struct host *h, const struct vp *v, const char *ret[LACKS_MAX])
 		{ "memory-max", limits & LEAF_MEMORY },
 		{ "cpu-weight", limits & LEAF_CPU },
 		{ "io-weight", limits & LEAF_IO },
+		{ "io-read-max", limits & LEAF_READ },
+		{ "io-write-max", limits & LEAF_WRITE },
 		{ "pids-max", limits & LEAF_PIDS },
 		{ "storage-max", data.too_large },
 		/* It runs since before its config said so. */

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#define LACKS_MAX 10
+#define LACKS_MAX 12
 
 struct host;
 struct vp;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 #define MOUNTINFO "/proc/self/mountinfo"
@@ -205,6 +206,29 @@ static bool weigh_io(int leaf, uint32_t weight)
 	       limit(leaf, "io.bfq.weight", weight > 1000 ? 1000 : weight);
 }
 
+static void rate(uint64_t value, char ret[24])
+{
+	if (value)
+		snprintf(ret, 24, "%" PRIu64, value);
+	else
+		snprintf(ret, 24, "max");
+}
+
+/* The line takes the place of the one that stood there for this disk. */
+static unsigned int limit_rates(int leaf, const struct leaf_limits *l)
+{
+	char read[24], write[24], text[96];
+
+	rate(l->io_read_max, read);
+	rate(l->io_write_max, write);
+	snprintf(text, sizeof(text), "%u:%u rbps=%s wbps=%s", major(l->disk),
+		 minor(l->disk), read, write);
+	if (l->disk && write_value(leaf, "io.max", text) == 0)
+		return 0;
+	return (l->io_read_max ? LEAF_READ : 0u) |
+	       (l->io_write_max ? LEAF_WRITE : 0u);
+}
+
 unsigned int leaf_limit(int leaf, const struct leaf_limits *l)
 {
 	unsigned int lacking = 0;
@@ -220,7 +244,7 @@ unsigned int leaf_limit(int leaf, const struct leaf_limits *l)
 	if (!weigh_io(leaf, l->io_weight ? l->io_weight : WEIGHT_DEFAULT) &&
 	    l->io_weight)
 		lacking |= LEAF_IO;
-	return lacking;
+	return lacking | limit_rates(leaf, l);
 }
 
 /* The number behind "key " in cgroup.events. */

@@ -33,8 +33,18 @@ struct leaf_limits {
 	uint32_t cpu_weight; /* 1..10000; 0: the kernel's own */
 	uint32_t io_weight;  /* the same */
 	uint32_t pids_max;   /* 0: none */
+	/* Of one disk, a whole one; bytes a second, 0: none. */
+	uint64_t io_read_max, io_write_max;
+	dev_t disk; /* 0: there is none to limit */
 };
-enum { LEAF_MEMORY = 1, LEAF_CPU = 2, LEAF_PIDS = 4, LEAF_IO = 8 };
+enum {
+	LEAF_MEMORY = 1,
+	LEAF_CPU = 2,
+	LEAF_PIDS = 4,
+	LEAF_IO = 8,
+	LEAF_READ = 16,
+	LEAF_WRITE = 32,
+};
 /* Returns the limits that no controller enforces, a bit each. */
 unsigned int leaf_limit(int leaf, const struct leaf_limits *l);
 

@@ -17,6 +17,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/devnslink.c %D%/devnslink.h \
 	%D%/devkeys.c %D%/devkeys.h \
 	%D%/devquery.c %D%/devquery.h \
+	%D%/disk.c %D%/disk.h \
 	%D%/erase.c %D%/erase.h \
 	%D%/firewall.c %D%/firewall.h \
 	%D%/front.c %D%/front.h \

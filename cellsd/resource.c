@@ -28,6 +28,9 @@ void resource_settle(const struct vp *v, bool in_front)
 		.cpu_weight = weight(v->conf.cpu_weight, in_front),
 		.io_weight = weight(v->conf.io_weight, in_front),
 		.pids_max = v->conf.pids_max,
+		.io_read_max = v->conf.io_read_max,
+		.io_write_max = v->conf.io_write_max,
+		.disk = v->run ? v->run->disk : 0,
 	};
 
 	if (!v->run || v->run->leaf < 0)

@@ -273,6 +273,7 @@ static int make_leaf(struct host *h, struct vp *v, struct err *e)
 	r = leaf_new(h->cgroup, run->leaf_name, vp_base(v), &run->leaf, e);
 	if (r < 0)
 		return r;
+	run->disk = vpdata_disk(h->vpdata, v);
 	resource_settle(v, false);
 	return front_hold(h, v, e);
 }
@@ -511,6 +512,7 @@ int running_resume(struct host *h, struct vp *v, struct err *e)
 	if (r < 0)
 		return r;
 	/* They hold; which of them do not is known only by trying. */
+	run->disk = vpdata_disk(h->vpdata, v);
 	resource_settle(v, roster_front(h->roster) == v);
 	/* The daemon may have died while it had stopped the VP to look at it.
 	 */

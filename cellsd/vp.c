@@ -33,6 +33,8 @@ const struct vp_property vp_properties[] = {
 	PROPERTY("storage-max", VP_U64, storage_max),
 	PROPERTY("cpu-weight", VP_U32, cpu_weight),
 	PROPERTY("io-weight", VP_U32, io_weight),
+	PROPERTY("io-read-max", VP_U64, io_read_max),
+	PROPERTY("io-write-max", VP_U64, io_write_max),
 	PROPERTY("pids-max", VP_U32, pids_max),
 	PROPERTY("idle-seconds", VP_U32, idle_seconds),
 	PROPERTY("nat", VP_BOOL, nat),

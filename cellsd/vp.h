@@ -46,6 +46,7 @@ struct vp_conf {
 	uint64_t net_rate; /* bytes a second, each way; 0: no limit */
 	int32_t stop_signal;
 	uint64_t memory_max, storage_max;
+	uint64_t io_read_max, io_write_max; /* bytes a second; 0: no limit */
 	uint32_t cpu_weight, io_weight, pids_max, idle_seconds;
 	bool nat, on_boot;
 	bool no_new_privs; /* from its next start on */
@@ -87,6 +88,7 @@ struct vp_run {
 	uint32_t allowed; /* classes the kernel lets it open, a bit each */
 	struct backend_node *nodes; /* in its /dev, as far as we know */
 	size_t n_nodes;
+	dev_t disk;	      /* that its data is on; 0: none that counts */
 	bool no_new_privs;    /* its init was started so */
 	unsigned int lacking; /* limits without a controller, LEAF_* */
 	uint32_t address;     /* in its network; 0: it has none */

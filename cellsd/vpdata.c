@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/vpdata.h"
 
+#include "cellsd/disk.h"
 #include "cellsd/fscrypt.h"
 #include "cellsd/mnt.h"
 #include "cellsd/roster.h"
@@ -288,6 +289,19 @@ void vpdata_adopt(struct vpdata *d, const struct vp *v)
 		r = attach(d, v, &s, &p, &e);
 	if (r < 0)
 		log_warning("data of VP %s: %s", v->name, e.text);
+}
+
+/*
+ * Not the disk below a vault: all that the VP writes has to pass the loop
+ * device, where it waits in its own file system. Held back below, it would keep
+ * the host's journal waiting, and everybody with it.
+ */
+dev_t vpdata_disk(struct vpdata *d, const struct vp *v)
+{
+	struct place *p = v->number ? find_place(d, v->number) : NULL;
+	struct stat st;
+
+	return p && fstat(p->root, &st) == 0 ? disk_whole(st.st_dev) : 0;
 }
 
 bool vpdata_is_open(struct vpdata *d, const struct vp *v)

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "cellsd/vpkeys.h"
 
@@ -38,6 +39,12 @@ int vpdata_open(struct vpdata *d, const struct vp *v, int *ret, struct err *e);
 /* After a restart: keeps the file system of a VP that runs at hand, so that its
  * key does not go with its processes. */
 void vpdata_adopt(struct vpdata *d, const struct vp *v);
+
+/*
+ * What reads and writes of the VP's open data go through: the loop device of
+ * its vault, or the disk under its folder. 0: it is not open, or on no disk.
+ */
+dev_t vpdata_disk(struct vpdata *d, const struct vp *v);
 
 /* Can the data be read now? */
 bool vpdata_is_open(struct vpdata *d, const struct vp *v);

@@ -153,7 +153,9 @@ struct doc_vp_config {
 	uint32_t image_min_version;
 	uint64_t memory_max, storage_max; /* bytes; 0: no limit */
 	uint32_t cpu_weight, pids_max;
-	uint32_t io_weight;   /* 0: not said */
+	uint32_t io_weight; /* 0: not said */
+	/* Bytes a second of its data; 0: no limit */
+	uint64_t io_read_max, io_write_max;
 	bool nat;	      /* false: loopback only */
 	uint64_t net_rate;    /* bytes a second, each way; 0: no limit */
 	unsigned int n_allow; /* 0: anywhere */

@@ -282,8 +282,10 @@ static int put_config(sd_bus_message *m, const struct doc_vp_config *c)
 					  c->io_weight, "net-rate", "t",
 					  c->net_rate);
 	if (r >= 0)
-		r = sd_bus_message_append(m, "{sv}", "no-new-privileges", "b",
-					  (int)c->no_new_privs);
+		r = sd_bus_message_append(m, "{sv}{sv}{sv}", "io-read-max", "t",
+					  c->io_read_max, "io-write-max", "t",
+					  c->io_write_max, "no-new-privileges",
+					  "b", (int)c->no_new_privs);
 	if (r >= 0)
 		r = put_allow(m, c);
 	if (r >= 0)

@@ -92,6 +92,12 @@ check_PROGRAMS += %D%/unit/test_journal
 %C%_unit_test_journal_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
 %C%_unit_test_journal_LDADD = $(CELLSD_TEST_LIBS)
 
+check_PROGRAMS += %D%/unit/test_disk
+%C%_unit_test_disk_LDADD = $(CELLSD_TEST_LIBS)
+
+check_PROGRAMS += %D%/unit/test_leaf
+%C%_unit_test_leaf_LDADD = $(CELLSD_TEST_LIBS)
+
 check_PROGRAMS += %D%/unit/test_burst
 %C%_unit_test_burst_LDADD = $(CELLSD_TEST_LIBS)
 

@@ -97,8 +97,8 @@ def test_what_a_config_says_of_network_and_front_reaches_cellsd(world):
     scene = Scene(world)
     network = ({"mode": "nat", "rate": 65536}, [{"host": "192.0.2.10", "protocol": "tcp", "port": 443}, {"net": "10.0.0.0/8"}])
     scene.publish(work=scene.config("work", on_boot=True, network=network, attention="call", notify="sms alarm",
-                                    resources={"io-weight": 50}))
+                                    resources={"io-weight": 50, "io-read-max": 2048, "io-write-max": 4096}))
     log = (scene.phone.folder / "cellsd/log").read_text()
     for words in (("allow", f"{192 << 24 | 2 << 8 | 10}", "443"), ("allow", f"{10 << 24}"), ("net-rate", "65536"),
-                  ("io-weight", "50"), ("attention", "call"), ("notify", "sms", "alarm"), ("nat", "1")):
+                  ("io-weight", "50"), ("io-read-max", "2048"), ("io-write-max", "4096"), ("attention", "call"), ("notify", "sms", "alarm"), ("nat", "1")):
         assert any("work" in line and all(w in line for w in words) for line in log.splitlines()), words

@@ -78,6 +78,38 @@ def test_limits_hold_or_are_said_not_to(phone):
     assert set(phone.list()["work"]["not-enforced"]) == said, "a daemon that came later knows it too"
 
 
+def rates_of(phone, vp):
+    """What its cgroup's io.max says of the device that its data is on."""
+    dev = os.stat(phone.data(vp)).st_dev
+    lines = (leaf(phone, vp) / "io.max").read_text().splitlines()
+    return next((line.split()[1:3] for line in lines if line.startswith(f"{os.major(dev)}:{os.minor(dev)} ")), None)
+
+
+def seconds_to_write(phone, vp):
+    begin = time.monotonic()
+    assert phone.exec(vp, "/bin/busybox", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=8", "conv=fsync")[0] == 0
+    return time.monotonic() - begin
+
+
+def test_reads_and_writes_of_its_data_wait_for_their_limit(phone):
+    limits = {"io-read-max": ("t", 4 << 20), "io-write-max": ("t", 2 << 20)}
+    start(phone, **limits)
+    said = {name for name in phone.list()["work"]["not-enforced"] if name.startswith("io-")}
+    if not (leaf(phone, "work") / "io.max").exists():
+        assert said == set(limits)
+        pytest.skip("no io controller in cgroup v2")
+    assert said == set()
+    assert rates_of(phone, "work") == ["rbps=4194304", "wbps=2097152"]
+    slow = seconds_to_write(phone, "work")
+    assert slow > 2
+    # Less, and then none: at once, for what runs.
+    phone.apply(["work", "personal"], BOTH, **{"io-write-max": ("t", 64 << 20)})
+    assert rates_of(phone, "work") == ["rbps=max", "wbps=67108864"]
+    phone.apply(["work", "personal"], BOTH)
+    assert rates_of(phone, "work") is None
+    assert seconds_to_write(phone, "work") < slow
+
+
 def test_the_foreground_has_its_whole_weight(phone):
     start(phone, **{"cpu-weight": ("u", 200)})
     if "cpu" not in controllers(phone):

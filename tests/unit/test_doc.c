@@ -194,6 +194,8 @@ START_TEST(network_of_a_vp_config_is_read)
 	ck_assert(c->nat);
 	ck_assert_uint_eq(c->net_rate, 1048576);
 	ck_assert_uint_eq(c->io_weight, 20);
+	ck_assert_uint_eq(c->io_read_max, 20971520);
+	ck_assert_uint_eq(c->io_write_max, 2097152);
 	ck_assert_uint_eq(c->n_allow, 3);
 	ck_assert_uint_eq(c->allow[0].address, 0xc000020a);
 	ck_assert_uint_eq(c->allow[0].prefix, 32);
@@ -248,6 +250,7 @@ START_TEST(left_out_elements_of_a_config_have_defaults)
 	ck_assert_str_eq(c->label, "personal");
 	ck_assert_uint_eq(c->memory_max + c->storage_max + c->pids_max, 0);
 	ck_assert_uint_eq(c->cpu_weight, 100);
+	ck_assert_uint_eq(c->io_weight + c->io_read_max + c->io_write_max, 0);
 	ck_assert(!c->nat && !c->on_boot && !c->is_protected && !c->secrets);
 	ck_assert(!c->no_new_privs);
 	ck_assert_uint_eq(c->idle_seconds + c->attempts + c->offline_hours, 0);

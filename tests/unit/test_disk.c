@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/disk.h"
+
+#include "lib/auto.h"
+#include "tests/unit/unit.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define SYSFS "/sys/dev/block"
+
+static bool is_part(dev_t dev)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), SYSFS "/%u:%u/partition", major(dev),
+		 minor(dev));
+	return access(path, F_OK) == 0;
+}
+
+START_TEST(every_block_device_has_a_whole_disk)
+{
+	auto_closedir DIR *d = opendir(SYSFS);
+	struct dirent *entry;
+	unsigned int high, low;
+
+	while (d && (entry = readdir(d))) {
+		dev_t dev;
+
+		if (sscanf(entry->d_name, "%u:%u", &high, &low) != 2)
+			continue;
+		dev = makedev(high, low);
+		ck_assert(disk_whole(dev) != 0 && !is_part(disk_whole(dev)));
+		ck_assert(is_part(dev) || disk_whole(dev) == dev);
+	}
+}
+END_TEST
+
+START_TEST(a_number_of_no_block_device_has_none)
+{
+	ck_assert(disk_whole(0) == 0);
+	ck_assert(disk_whole(makedev(0, 41)) == 0); /* as tmpfs has one */
+}
+END_TEST
+
+static void add(TCase *tc)
+{
+	tcase_add_test(tc, every_block_device_has_a_whole_disk);
+	tcase_add_test(tc, a_number_of_no_block_device_has_none);
+}
+
+UNIT_MAIN("disk", add)
