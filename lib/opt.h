@@ -21,7 +21,7 @@ enum opt_kind {
 	OPT_LIST,   /* struct opt_list: the option may stand several times */
 };
 
-#define OPT_LIST_MAX 32
+#define OPT_LIST_MAX 64 /* a vp-config's <allow>s, for one */
 struct opt_list {
 	const char *item[OPT_LIST_MAX];
 	unsigned int n;

@@ -79,37 +79,107 @@ static int write_command(struct xmlout *x, const struct skeleton *s,
 	return 0;
 }
 
+/* An attribute of <resources>: a size (like 512M), or a number (0: not said).
+ */
+struct quantity {
+	const char *attribute, *size;
+	uint64_t number;
+};
+
 static int write_resources(struct xmlout *x, const struct skeleton *s,
 			   struct err *e)
 {
-	uint64_t memory = 0, storage = 0;
+	struct quantity all[] = {
+		{ "memory-max", s->memory, 0 },
+		{ "cpu-weight", NULL, s->cpu_weight },
+		{ "io-weight", NULL, s->io_weight },
+		{ "io-read-max", s->io_read, 0 },
+		{ "io-write-max", s->io_write, 0 },
+		{ "pids-max", NULL, s->pids },
+		{ "storage-max", s->storage, 0 },
+	};
+	bool any = false;
 
-	if (s->memory && adm_size(s->memory, &memory, e) < 0)
-		return -EINVAL;
-	if (s->storage && adm_size(s->storage, &storage, e) < 0)
-		return -EINVAL;
-	if (!memory && !storage && !s->cpu_weight && !s->pids)
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		if (all[i].size && adm_size(all[i].size, &all[i].number, e) < 0)
+			return -EINVAL;
+		any = any || all[i].size || all[i].number;
+	}
+	if (!any)
 		return 0;
 	xmlout_begin(x, "resources");
-	if (memory)
-		xmlout_attr(x, "memory-max", "%ju", (uintmax_t)memory);
-	if (s->cpu_weight)
-		xmlout_attr(x, "cpu-weight", "%ju", (uintmax_t)s->cpu_weight);
-	if (s->pids)
-		xmlout_attr(x, "pids-max", "%ju", (uintmax_t)s->pids);
-	if (storage)
-		xmlout_attr(x, "storage-max", "%ju", (uintmax_t)storage);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i].size || all[i].number)
+			xmlout_attr(x, all[i].attribute, "%ju",
+				    (uintmax_t)all[i].number);
 	xmlout_end(x);
 	return 0;
 }
 
-static void write_lock(struct xmlout *x, const struct skeleton *s)
+/* "192.0.2.10", "tcp:192.0.2.10:443", "198.51.100.0/24:53" */
+static int write_allow(struct xmlout *x, const char *spec, struct err *e)
 {
-	if (s->attention) {
-		xmlout_begin(x, "foreground");
-		xmlout_attr(x, "attention", "%s", s->attention);
-		xmlout_end(x);
-	}
+	size_t len = strcspn(spec, ":");
+	bool named = len > 0 && !strchr("0123456789", *spec);
+	const char *net = named && spec[len] ? spec + len + 1 : spec;
+	const char *port;
+
+	len = strcspn(net, ":");
+	port = net[len] ? net + len + 1 : NULL;
+	if (len == 0 || (named && net == spec) || (port && strchr(port, ':')))
+		return err_set(e, EINVAL,
+			       "allow '%s': not [PROTOCOL:]NET[:PORT] (like "
+			       "tcp:192.0.2.10:443)",
+			       spec);
+	xmlout_begin(x, "allow");
+	xmlout_attr(x, memchr(net, '/', len) ? "net" : "host", "%.*s", (int)len,
+		    net);
+	if (named)
+		xmlout_attr(x, "protocol", "%.*s", (int)strcspn(spec, ":"),
+			    spec);
+	if (port)
+		xmlout_attr(x, "port", "%s", port);
+	xmlout_end(x);
+	return 0;
+}
+
+static int write_network(struct xmlout *x, const struct skeleton *s,
+			 struct err *e)
+{
+	uint64_t rate = 0;
+	int r = s->rate ? adm_size(s->rate, &rate, e) : 0;
+
+	if (r < 0)
+		return r;
+	xmlout_begin(x, "network");
+	xmlout_attr(x, "mode", "%s", s->network ? s->network : "none");
+	if (s->rate)
+		xmlout_attr(x, "rate", "%ju", (uintmax_t)rate);
+	for (unsigned int i = 0; r >= 0 && i < s->allow.n; i++)
+		r = write_allow(x, s->allow.item[i], e);
+	xmlout_end(x);
+	return r;
+}
+
+static void write_foreground(struct xmlout *x, const struct skeleton *s)
+{
+	if (!s->attention && !s->notify)
+		return;
+	xmlout_begin(x, "foreground");
+	xmlout_attr(x, "attention", "%s", s->attention ? s->attention : "");
+	if (s->notify)
+		xmlout_attr(x, "notify", "%s", s->notify);
+	xmlout_end(x);
+}
+
+static int write_lock(struct xmlout *x, const struct skeleton *s, struct err *e)
+{
+	if (s->then && !s->attempts)
+		return err_set(e, EINVAL, "--then needs --attempts");
+	if (s->offline_then && !s->offline_hours)
+		return err_set(e, EINVAL,
+			       "--offline-then needs "
+			       "--offline-hours");
 	if (s->idle_seconds || s->attempts) {
 		xmlout_begin(x, "lock");
 		if (s->idle_seconds)
@@ -131,6 +201,7 @@ static void write_lock(struct xmlout *x, const struct skeleton *s)
 			    s->offline_then ? s->offline_then : "lock");
 		xmlout_end(x);
 	}
+	return 0;
 }
 
 /* Associated data: "vp-config\n<org>\n<id>\n<version>". */
@@ -200,16 +271,21 @@ static int write_vp_config(struct xmlout *x, const struct skeleton *s,
 	r = write_reference(x, "image", s->image, e);
 	if (r >= 0)
 		r = write_resources(x, s, e);
+	if (r >= 0)
+		r = write_network(x, s, e);
 	if (r < 0)
 		return r;
-	xmlout_begin(x, "network");
-	xmlout_attr(x, "mode", "%s", s->network ? s->network : "none");
-	xmlout_end(x);
 	xmlout_begin(x, "start");
 	xmlout_attr(x, "on-boot", "%s", s->on_boot ? "true" : "false");
 	xmlout_end(x);
-	write_lock(x, s);
-	return write_protection(x, s, e);
+	if (s->no_new_privs) {
+		xmlout_begin(x, "hardening");
+		xmlout_attr(x, "no-new-privileges", "true");
+		xmlout_end(x);
+	}
+	write_foreground(x, s);
+	r = write_lock(x, s, e);
+	return r < 0 ? r : write_protection(x, s, e);
 }
 
 /* "mon-fri/08:00-18:00" */

@@ -18,10 +18,12 @@ struct skeleton {
 	const char *org, *id;
 	uint64_t version, days;
 	/* vp-config */
-	const char *label, *image, *memory, *storage, *network, *attention,
-		*then, *offline_then;
-	uint64_t cpu_weight, pids, idle_seconds, attempts, offline_hours;
-	bool on_boot;
+	const char *label, *image, *memory, *storage, *io_read, *io_write,
+		*network, *rate, *attention, *notify, *then, *offline_then;
+	struct opt_list allow; /* "[PROTOCOL:]NET[:PORT]" */
+	uint64_t cpu_weight, io_weight, pids, idle_seconds, attempts,
+		offline_hours;
+	bool on_boot, no_new_privs;
 	const char *password; /* NULL: not protected */
 	uint64_t iterations;  /* 0: KEY_ITERATIONS */
 	const void *secrets;

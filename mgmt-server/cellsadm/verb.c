@@ -7,12 +7,14 @@
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/remote.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#define OPTS_MAX 40
+#define OPTS_MAX 64
+#define SHARED_MAX 12 /* of them, at most */
 
 const struct verb *verb_at(unsigned int i)
 {
@@ -58,6 +60,7 @@ static void add_shared(struct adm *a, unsigned int flags, struct opt *o)
 		    "instead of ~/.config/cells" } },
 	};
 
+	_Static_assert(ARRAY_SIZE(shared) < SHARED_MAX, "no room for all");
 	for (size_t i = 0; i < ARRAY_SIZE(shared); i++)
 		if (shared[i].flags & (flags | (shared[i].flags == ~0U)))
 			*o++ = shared[i].opt;
@@ -71,6 +74,7 @@ static void bind(struct adm *a, const struct verb *v, void *values,
 	unsigned int n = 0;
 
 	for (; v->opts && v->opts[n].name; n++) {
+		assert(n < OPTS_MAX - SHARED_MAX);
 		o[n] = v->opts[n];
 		o[n].value = (char *)values + (uintptr_t)v->opts[n].value;
 	}

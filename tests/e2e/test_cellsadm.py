@@ -10,6 +10,7 @@ import pathlib
 import pty
 import re
 import select
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -18,6 +19,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import xml.etree.ElementTree
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -323,6 +325,67 @@ def test_group_lives_thirty_days_at_most(desk):
     assert "30 days" in desk.refused("doc", "new", "group", "--org", "acme", "--id", "field", "--days", "31")
     desk.adm("doc", "new", "group", "--org", "acme", "--id", "field", "--policy", "baseline:12", "--out", "g.xml")
     desk.adm("doc", "lint", "g.xml")
+
+
+NS = "{urn:cells:vp-config:1}"
+
+
+def elements(path):
+    """[(element, its attributes)] of a vp-config, the document itself left out."""
+    found = list(xml.etree.ElementTree.parse(path).getroot().iter())[1:]
+    return [(e.tag.removeprefix(NS), dict(e.attrib)) for e in found]
+
+
+def test_every_part_of_a_config_has_its_option(desk):
+    """The manual's own example."""
+    manual = (TOP / "man/cellsadm.1").read_text()
+    example = re.search(r"^\$ cellsadm (doc new vp-config --id work [^$]*?)\n\.Ed", manual, re.M).group(1)
+    desk.adm(*shlex.split(example.replace("\\e\n", " ")), "--org", "acme")
+    assert "ok" in desk.adm("doc", "lint", "work.xml").stdout
+    assert elements(desk.folder / "work.xml") == [
+        ("label", {}), ("image", {"id": "acme-work", "min-version": "4"}),
+        ("resources", {"memory-max": str(512 << 20), "cpu-weight": "100", "io-weight": "50", "io-read-max": str(50 << 20),
+                       "io-write-max": str(10 << 20), "pids-max": "512", "storage-max": str(4 << 30)}),
+        ("network", {"mode": "nat", "rate": str(1 << 20)}), ("allow", {"host": "192.0.2.10", "protocol": "tcp", "port": "443"}),
+        ("allow", {"net": "198.51.100.0/24"}), ("start", {"on-boot": "true"}), ("hardening", {"no-new-privileges": "true"}),
+        ("foreground", {"attention": "call", "notify": "sms alarm"}),
+        ("lock", {"idle-seconds": "300", "attempts": "10", "then": "wipe"}), ("offline", {"after-hours": "72", "then": "lock"})]
+
+
+def test_what_no_option_says_is_not_in_the_config(desk):
+    desk.adm("doc", "new", "vp-config", "--org", "acme", "--id", "work", "--image", "img", "--out", "least.xml")
+    assert elements(desk.folder / "least.xml") == [("label", {}), ("image", {"id": "img", "min-version": "1"}),
+                                                   ("network", {"mode": "none"}), ("start", {"on-boot": "false"})]
+    desk.adm("doc", "new", "vp-config", "--org", "acme", "--id", "work", "--image", "img", "--out", "some.xml", "--network", "nat",
+             "--notify", "alarm", "--allow", "udp:10.0.0.0/8", "--allow", "192.0.2.1:53", "--attempts", "3", "--then", "nothing")
+    assert elements(desk.folder / "some.xml")[2:] == [
+        ("network", {"mode": "nat"}), ("allow", {"net": "10.0.0.0/8", "protocol": "udp"}),
+        ("allow", {"host": "192.0.2.1", "port": "53"}), ("start", {"on-boot": "false"}),
+        ("foreground", {"attention": "", "notify": "alarm"}), ("lock", {"attempts": "3", "then": "nothing"})]
+
+
+def test_as_many_networks_as_a_config_may_have(desk):
+    words = [w for i in range(64) for w in ("--allow", f"192.0.2.{i}")]
+    desk.adm("doc", "new", "vp-config", "--org", "acme", "--id", "work", "--image", "img", "--network", "nat",
+             "--out", "many.xml", *words)
+    assert [a["host"] for e, a in elements(desk.folder / "many.xml") if e == "allow"] == words[1::2]
+
+
+@pytest.mark.parametrize("words,said", [
+    ("--network nat --allow example.org", "[PROTOCOL:]NET[:PORT]"), ("--network nat --allow tcp:example.org", "example.org"),
+    ("--network nat --allow :", "[PROTOCOL:]NET[:PORT]"), ("--network nat --allow tcp:192.0.2.1:80:90", "[PROTOCOL:]NET[:PORT]"),
+    ("--network nat --allow icmp:192.0.2.1", "icmp"), ("--network nat --allow 192.0.2.1:65536", "65536"),
+    ("--network nat --allow 192.0.2.1/8", "192.0.2.1/8"), ("--allow 192.0.2.1", "mode nat"), ("--rate 1M", "mode nat"),
+    ("--network nat --rate 1023", "1023"), ("--network nat --rate fast", "fast"), ("--io-read 1023", "io-read-max"),
+    ("--io-write 2X", "2X"), ("--io-write 0", "io-write-max"), ("--io-weight 10001", "io-weight"), ("--notify fax", "fax"),
+    ("--attention 'call call2'", "call2"), ("--then wipe", "--attempts"), ("--offline-then lock", "--offline-hours"),
+    ("--offline-hours 719 --offline-then wipe", "720"), ("--attempts 1 --then smile", "smile"), ("--attempts 1001", "attempts"),
+    ("--idle-seconds 2592001", "idle-seconds"), ("--memory 0", "memory-max"), ("--pids 4194305", "pids-max")])
+def test_a_config_of_bad_values_is_refused_in_one_line(desk, words, said):
+    r = desk.adm("doc", "new", "vp-config", "--org", "acme", "--id", "work", "--image", "img", "--out", "bad.xml",
+                 *shlex.split(words), check=False)
+    assert r.returncode == 1 and said in r.stderr and r.stderr.count("\n") == 1 and not r.stdout, r.stderr
+    assert not (desk.folder / "bad.xml").exists()
 
 
 # ---- config passwords
