@@ -366,6 +366,11 @@ static int do_inventory(struct devbus *d, sd_bus_message *m, struct err *e)
 	return devquery_inventory(d->host, m, e);
 }
 
+static int do_status(struct devbus *d, sd_bus_message *m, struct err *e)
+{
+	return devquery_status(d->host, m, e);
+}
+
 static int do_switch(struct devbus *d, sd_bus_message *m, struct err *e)
 {
 	bool policy = bus_check_caller(m, BUS_POLICY, e) == 0;
@@ -456,6 +461,7 @@ static int do_console(struct devbus *d, sd_bus_message *m, struct err *e)
 	X("Forget", "s", "", BUS_POLICY, do_forget)                            \
 	X("Inventory", "", "ssa(uas)", BUS_POLICY, do_inventory)               \
 	X("List", "", "a(sa{sv})t", ANYBODY, do_list)                          \
+	X("Status", "", "a(sss)", ANYBODY, do_status)                          \
 	X("Switch", "s", "t", ANYBODY, do_switch)                              \
 	X("Next", "", "s", ANYBODY, do_next)                                   \
 	X("Previous", "", "s", ANYBODY, do_previous)                           \

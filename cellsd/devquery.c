@@ -4,6 +4,7 @@
 #include "cellsd/host.h"
 #include "cellsd/lacks.h"
 #include "cellsd/leaf.h"
+#include "cellsd/shortfall.h"
 #include "cellsd/vpdata.h"
 #include "lib/auto.h"
 #include "lib/err.h"
@@ -56,6 +57,23 @@ int devquery_inventory(struct host *h, sd_bus_message *m, struct err *e)
 		r = sd_bus_message_open_container(reply, 'a', "(uas)");
 	for (uint32_t c = 0; r >= 0 && c < CELLS_CLASS_COUNT; c++)
 		r = append_class(reply, h, c);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	return send_reply(reply, r, e);
+}
+
+int devquery_status(struct host *h, sd_bus_message *m, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const struct shortfall *rows[SHORTFALLS_MAX];
+	size_t n = shortfalls_of(h, rows);
+	int r = sd_bus_message_new_method_return(m, &reply);
+
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "(sss)");
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = sd_bus_message_append(reply, "(sss)", rows[i]->what,
+					  rows[i]->why, rows[i]->remedy);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	return send_reply(reply, r, e);

@@ -11,5 +11,6 @@ struct host;
 /* Each answers the call m; returns 1 or a negative errno. */
 int devquery_list(struct host *h, sd_bus_message *m, struct err *e);
 int devquery_inventory(struct host *h, sd_bus_message *m, struct err *e);
+int devquery_status(struct host *h, sd_bus_message *m, struct err *e);
 
 #endif

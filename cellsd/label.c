@@ -26,7 +26,7 @@ static void context(uint32_t vp, const char *format, char ret[LABEL_SIZE])
 	unsigned int first, second;
 
 	ret[0] = '\0';
-	if (is_selinux_enabled() != 1)
+	if (!label_is_on())
 		return;
 	pair(vp, &first, &second);
 	snprintf(ret, LABEL_SIZE, "system_u:%s:s0:c%u,c%u", format, first,
@@ -46,9 +46,17 @@ void label_file(uint32_t vp, char ret[LABEL_SIZE])
 void label_store(char ret[LABEL_SIZE])
 {
 	snprintf(ret, LABEL_SIZE, "%s",
-		 is_selinux_enabled() == 1
-			 ? "system_u:object_r:cells_vp_store_t:s0"
-			 : "");
+		 label_is_on() ? "system_u:object_r:cells_vp_store_t:s0" : "");
+}
+
+bool label_is_on(void)
+{
+	return is_selinux_enabled() == 1;
+}
+
+bool label_is_enforced(void)
+{
+	return label_is_on() && security_getenforce() == 1;
 }
 
 int label_exec(const char *text)

@@ -6,6 +6,7 @@
 #ifndef CELLSD_LABEL_H
 #define CELLSD_LABEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define LABEL_SIZE 96
@@ -16,6 +17,10 @@ void label_process(uint32_t vp, char ret[LABEL_SIZE]);
 void label_file(uint32_t vp, char ret[LABEL_SIZE]);
 /* The context of what lies below the overlays, where no VP can open it. */
 void label_store(char ret[LABEL_SIZE]);
+
+bool label_is_on(void);
+/* And not permissive. */
+bool label_is_enforced(void);
 
 /* In the child: the next execve(2) takes it. Returns 0 or -errno. */
 int label_exec(const char *context);

@@ -11,12 +11,10 @@
 size_t lacks_of(struct host *h, const struct vp *v, const char *ret[LACKS_MAX])
 {
 	const unsigned int limits = v->run ? v->run->lacking : 0;
-	char label[LABEL_SIZE];
 	struct vpdata_info data;
 	size_t n = 0;
 
 	vpdata_tell(h->vpdata, v, &data);
-	label_process(v->number, label);
 	const struct {
 		const char *name;
 		bool lacks;
@@ -32,8 +30,8 @@ size_t lacks_of(struct host *h, const struct vp *v, const char *ret[LACKS_MAX])
 		{ "no-new-privileges",
 		  v->run && v->conf.no_new_privs && !v->run->no_new_privs },
 		{ "network", net_lacks(v) },
-		/* The kernel has no SELinux, or it is off. */
-		{ "selinux", v->run && !*label },
+		/* The kernel has no SELinux, it is off or permissive. */
+		{ "selinux", v->run && !label_is_enforced() },
 	};
 
 	_Static_assert(ARRAY_SIZE(all) <= LACKS_MAX, "no room for all");

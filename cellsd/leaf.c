@@ -247,6 +247,28 @@ unsigned int leaf_limit(int leaf, const struct leaf_limits *l)
 	return lacking | limit_rates(leaf, l);
 }
 
+unsigned int leaf_lacking(int group)
+{
+	static const struct {
+		unsigned int limits;
+		const char *file, *other;
+	} files[] = {
+		{ LEAF_MEMORY, "memory.max", NULL },
+		{ LEAF_CPU, "cpu.weight", NULL },
+		{ LEAF_PIDS, "pids.max", NULL },
+		{ LEAF_IO, "io.weight", "io.bfq.weight" },
+		{ LEAF_READ | LEAF_WRITE, "io.max", NULL },
+	};
+	unsigned int lacking = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (faccessat(group, files[i].file, W_OK, 0) < 0 &&
+		    (!files[i].other ||
+		     faccessat(group, files[i].other, W_OK, 0) < 0))
+			lacking |= files[i].limits;
+	return lacking;
+}
+
 /* The number behind "key " in cgroup.events. */
 static int event_value(int leaf, const char *key)
 {

@@ -47,6 +47,8 @@ enum {
 };
 /* Returns the limits that no controller enforces, a bit each. */
 unsigned int leaf_limit(int leaf, const struct leaf_limits *l);
+/* The same of any limit; for the root cgroup, too. */
+unsigned int leaf_lacking(int group);
 
 /* Freezes and waits until it is done, at most `ms`; -ETIMEDOUT. */
 int leaf_freeze(int leaf, int ms);

@@ -49,6 +49,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/roster.c %D%/roster.h \
 	%D%/rosterlog.c %D%/rosterlog.h \
 	%D%/running.c %D%/running.h \
+	%D%/shortfall.c %D%/shortfall.h \
 	%D%/setup.c %D%/setup.h \
 	%D%/rootfs.c %D%/rootfs.h \
 	%D%/sourceplan.c %D%/sourceplan.h \

@@ -33,6 +33,7 @@ struct net {
 	char *mark;	 /* file that says that forwarding is ours to end */
 	bool is_loaded;	 /* the table is there */
 	uint32_t loaded; /* the resolver in it */
+	bool is_barred;	 /* nftables refused the last that it was given */
 	sd_event_source *on_resolv, *on_target;
 };
 
@@ -181,6 +182,7 @@ static int load(struct host *h, struct err *e)
 	};
 	int r = firewall_load(n->firewall, &plan, e);
 
+	n->is_barred = r < 0;
 	if (r < 0)
 		return r;
 	if (plan.resolver == 0)
@@ -297,6 +299,11 @@ void net_free(struct net *n)
 }
 
 /* ---- one VP */
+
+bool net_is_barred(const struct net *n)
+{
+	return n->is_barred;
+}
 
 bool net_lacks(const struct vp *v)
 {
@@ -421,10 +428,10 @@ void net_sweep(struct host *h)
 	if (veth_each(h->net->veth, sweep, h, &e) < 0)
 		log_warning("%s", e.text);
 	if (connected(h, vps) == 0) {
-		/* No table is no news; no nftables is told when it is needed.
+		/* No table is no news; no nftables is logged when it is needed.
 		 */
 		stop_forwarding(h->net);
-		firewall_clear(h->net->firewall, &e);
+		h->net->is_barred = firewall_clear(h->net->firewall, &e) < 0;
 	} else if (load(h, &e) < 0) {
 		log_error("%s", e.text);
 	}

@@ -53,6 +53,9 @@ void net_sweep(struct host *h);
 /* After Apply: other rules hold at once; what may have no network loses it. */
 void net_settle(struct host *h);
 
+/* No VP gets one, for the kernel took no table of ours. */
+bool net_is_barred(const struct net *n);
+
 /* A VP that wants a network, runs, and has none. */
 bool net_lacks(const struct vp *v);
 

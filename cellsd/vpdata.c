@@ -69,6 +69,11 @@ int vpdata_folder(const struct vpdata *d)
 	return d->vps;
 }
 
+bool vpdata_has_fscrypt(const struct vpdata *d)
+{
+	return d->has_fscrypt;
+}
+
 static void vault_name(const struct vp *v, char ret[VPKEYS_NAME_SIZE])
 {
 	snprintf(ret, VPKEYS_NAME_SIZE, "%s.%u" VPDATA_VAULT, v->name,

@@ -27,6 +27,9 @@ int vpdata_new(const char *state_dir, int stage, struct vpdata **ret,
 	       struct err *e);
 void vpdata_free(struct vpdata *d);
 
+/* Has the state folder's own file system fscrypt? */
+bool vpdata_has_fscrypt(const struct vpdata *d);
+
 /* The folder of all VPs' data; borrowed. */
 int vpdata_folder(const struct vpdata *d);
 

@@ -160,6 +160,27 @@ int ctl_ask_list(struct ctl *c, json_t **ret, struct err *e)
 	return 0;
 }
 
+int ctl_ask_shortfalls(struct ctl *c, json_t **ret, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	auto_json json_t *rows = json_array();
+	const char *what, *why, *remedy;
+	int r = ask(c, "Status", NULL, &reply, e);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_message_enter_container(reply, 'a', "(sss)");
+	while (r >= 0 && (r = sd_bus_message_read(reply, "(sss)", &what, &why,
+						  &remedy)) > 0)
+		json_array_append_new(rows,
+				      json_pack("{ss ss ss}", "what", what,
+						"why", why, "remedy", remedy));
+	if (r < 0)
+		return err_sys(e, -r, "read what is not enforced");
+	*ret = steal(rows);
+	return 0;
+}
+
 /* Memory as people read it. */
 static void prettify(json_t *vps)
 {

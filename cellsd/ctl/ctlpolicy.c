@@ -137,6 +137,32 @@ static void add_lacks(struct ctl *c, json_t *status)
 	json_object_set_new(status, "data", data);
 }
 
+/* Of the machine as a whole; nothing while cellsd is away. */
+static void add_shortfalls(struct ctl *c, json_t *status)
+{
+	json_t *rows = NULL;
+	struct err e;
+
+	if (ctl_ask_shortfalls(c, &rows, &e) == 0)
+		json_object_set_new(status, "not_enforced_here", rows);
+}
+
+static int show_shortfalls(const json_t *rows, struct err *e)
+{
+	static const struct ctlshow_column columns[] = {
+		{ "WHAT", "what" },
+		{ "WHY", "why" },
+		{ "REMEDY", "remedy" },
+		{},
+	};
+
+	if (!rows)
+		return 0;
+	printf("\nNot enforced here%s\n",
+	       json_array_size(rows) == 0 ? ": nothing" : "");
+	return json_array_size(rows) == 0 ? 0 : ctlshow_rows(columns, rows, e);
+}
+
 static int show_lacks(const json_t *all, struct err *e)
 {
 	static const struct ctlshow_column columns[] = {
@@ -190,10 +216,13 @@ int ctl_status(struct ctl *c, char **argv, struct err *e)
 	if (r < 0)
 		return r;
 	add_lacks(c, j);
+	add_shortfalls(c, j);
 	if (c->json)
 		return ctlshow_json(j, e);
 	ctlshow_fields(fields, j);
 	r = show_data(json_object_get(j, "data"), e);
+	if (r == 0)
+		r = show_shortfalls(json_object_get(j, "not_enforced_here"), e);
 	if (r == 0)
 		r = show_lacks(json_object_get(j, "not_enforced"), e);
 	if (r < 0 || json_array_size(json_object_get(j, "documents")) == 0)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 
 import forge
 import harness
@@ -72,6 +73,13 @@ def test_what_this_machine_does_not_enforce_is_said(world):
     assert json.loads(scene.phone.ctl("status", "--format", "json").stdout)["not_enforced"]["work"] == wanted["not-enforced"]
     table = scene.phone.ctl("status").stdout
     assert "NOT ENFORCED" in table and all(name in table for name in said)
+    # Of the machine as a whole: a line each, with cause and remedy.
+    here = json.loads(scene.phone.ctl("status", "--format", "json").stdout)["not_enforced_here"]
+    assert lacking <= {row["what"] for row in here} and "enforcement" in {row["what"] for row in here}
+    lines = table.split("\nNot enforced here\n")[1].split("\n\n")[0].splitlines()
+    assert lines[0].split() == ["WHAT", "WHY", "REMEDY"] and len(lines) == 1 + len(here)
+    for line, row in zip(lines[1:], here):
+        assert line.startswith(row["what"] + " ") and row["why"] in line and line.endswith(row["remedy"])
     assert set(scene.server.receipt(type="started", vp="work")["details"]["not_enforced"]) == said
     before = scene.server.last_seq()
     scene.command("stop", "work")
@@ -79,6 +87,13 @@ def test_what_this_machine_does_not_enforce_is_said(world):
     scene.command("start", "work")
     details = scene.server.receipt(type="started", vp="work", after=before)["details"]
     assert set(details["not_enforced"]) == said and "command" in details
+
+
+def test_the_manual_explains_each_word_of_what_is_not_enforced():
+    manual = (harness.TOP / "man/cellsctl.1").read_text().split(".Ss What is not enforced")[1].split(".Sh")[0]
+    explained = {w for line in re.findall(r"^\.It Cm (.*)$", manual, re.M) for w in line.split(" , ")}
+    told = {w for name in ("shortfall", "lacks") for w in re.findall(r'\{ "([a-z-]+)",', (harness.TOP / f"cellsd/{name}.c").read_text())}
+    assert len(told) > 12 and told == explained
 
 
 def records(scene):

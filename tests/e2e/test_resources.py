@@ -4,6 +4,7 @@
 On an ordinary machine nothing here makes memory short. The lab runs this file on its phone (tests/lab), which
 has all controllers and can be brought to its knees: CELLS_LAB is set there.
 """
+import contextlib
 import os
 import pathlib
 import re
@@ -108,6 +109,66 @@ def test_reads_and_writes_of_its_data_wait_for_their_limit(phone):
     phone.apply(["work", "personal"], BOTH)
     assert rates_of(phone, "work") is None
     assert seconds_to_write(phone, "work") < slow
+
+
+LIMIT_FILES = {"memory-max": ["memory.max"], "cpu-weight": ["cpu.weight"], "pids-max": ["pids.max"],
+               "io-weight": ["io.weight", "io.bfq.weight"], "io-read-max": ["io.max"], "io-write-max": ["io.max"]}
+SELINUX = pathlib.Path("/sys/fs/selinux/enforce")
+LIVE = "pressure-ms = 150\nmerge-memory = yes\n"
+
+
+def can_merge():
+    release = tuple(map(int, os.uname().release.split(".")[:2]))
+    return release >= (6, 7) and pathlib.Path("/sys/kernel/mm/ksm/run").exists()
+
+
+def has_pressure():
+    """The kernel takes a trigger, which it does of a root with all its capabilities only."""
+    with contextlib.suppress(OSError), open("/proc/pressure/memory", "r+b", buffering=0) as f:
+        return f.write(b"some 150000 1000000\0") > 0
+    return False
+
+
+def told_of_machine(phone):
+    rows = phone.policy("Status")
+    assert all(why and remedy for _, why, remedy in rows)
+    return {what: why for what, why, _ in rows}
+
+
+@pytest.mark.parametrize("phone", ["", LIVE], indirect=True, ids=["switched-off", "switched-on"])
+def test_what_the_machine_does_for_no_vp_is_told_with_its_cause(phone):
+    """Looked for here a second way, and neither more nor less is told."""
+    config = (phone.folder / "cellsd.conf").read_text()
+    told = told_of_machine(phone)
+    wanted = {what for what, files in LIMIT_FILES.items() if not any((phone.cgroup / f).exists() for f in files)} | {"network"}
+    if phone.policy("Inventory")[1] == "open":
+        wanted.add("enforcement")
+    if not SELINUX.exists() or SELINUX.read_text() != "1":
+        wanted.add("selinux")
+    if "pressure-ms = 0" in config or not has_pressure():
+        wanted.add("pressure")
+    if "merge-memory = no" in config or not can_merge():
+        wanted.add("merge-memory")
+    assert set(told) - {"fscrypt"} == wanted
+    assert "cellsd.conf" in told["network"]
+    off = config.endswith("no\n")
+    assert all(("cellsd.conf" in told.get(what, "")) == off for what in ("pressure", "merge-memory"))
+    if off:
+        start(phone)
+        assert ("fscrypt" in told) == phone.list()["work"]["medium"].startswith("vault")
+
+
+@on_a_phone
+def test_a_machine_on_which_no_vp_can_start_says_so(phone):
+    most = pathlib.Path("/proc/sys/user/max_user_namespaces")
+    before = most.read_text()
+    assert "user-namespaces" not in told_of_machine(phone)
+    most.write_text("0")
+    try:
+        assert "user-namespaces" in told_of_machine(phone)
+    finally:
+        most.write_text(before)
+    assert "user-namespaces" not in told_of_machine(phone)
 
 
 def test_the_foreground_has_its_whole_weight(phone):

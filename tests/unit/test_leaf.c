@@ -70,6 +70,7 @@ START_TEST(what_no_controller_takes_is_told)
 			  LEAF_MEMORY | LEAF_CPU | LEAF_PIDS | LEAF_IO |
 				  LEAF_READ | LEAF_WRITE);
 	ck_assert_uint_eq(leaf_limit(leaf, &(struct leaf_limits){ 0 }), 0);
+	ck_assert_uint_eq(leaf_lacking(leaf), leaf_limit(leaf, &all));
 }
 END_TEST
 
@@ -81,6 +82,7 @@ START_TEST(limits_are_written_in_the_kernel_s_words)
 	make("io.bfq.weight");
 	make("io.max");
 	ck_assert_uint_eq(leaf_limit(leaf, &all), 0);
+	ck_assert_uint_eq(leaf_lacking(leaf), 0);
 	assert_holds("memory.max", "1048576");
 	assert_holds("pids.max", "7");
 	assert_holds("cpu.weight", "50");

@@ -69,6 +69,13 @@ def test_each_vp_has_the_type_and_a_pair_of_its_own(two):
     # What comes in later is in it as well, and the list says that it is enforced.
     assert two.exec("work", "/bin/busybox", "cat", "/proc/self/attr/current")[1].strip("\0\n") == found["work"]
     assert all("selinux" not in p["not-enforced"] for p in two.list().values())
+    assert "selinux" not in {row[0] for row in two.policy("Status")}
+    enforce(False)
+    try:
+        assert all("selinux" in p["not-enforced"] for p in two.list().values())
+        assert "permissive" in {row[0]: row[1] for row in two.policy("Status")}["selinux"]
+    finally:
+        enforce(True)
 
 
 def test_a_vp_without_new_privileges_has_its_label_too(policy):
