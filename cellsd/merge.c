@@ -23,15 +23,16 @@
 #define KSM "/sys/kernel/mm/ksm/"
 #define MARK "merging" /* in the run dir: the burst is ours to end */
 #define LOOK_MS 2000
+#define LOOKS_LEAST 5 /* programs of a VP come one after the other */
 #define LOOKS_MAX 30
 #define SCANS_LEAST 2 /* the kernel merges what is equal at two visits */
-#define RATE_LEAST 64 /* pages between two looks: below, it has been enough */
+#define RATE_LEAST 64 /* pages between two looks that are news */
 
 struct merge {
 	char *mark;
 	sd_event_source *on_look;
-	uint64_t shared; /* at the last look */
-	uint64_t scans;	 /* before the burst */
+	uint64_t sharing, known; /* pages, at the last look */
+	uint64_t scans;		 /* of all memory, when there last was news */
 	unsigned int looks;
 };
 
@@ -69,20 +70,37 @@ static void stop(const struct merge *m)
 	unlink(m->mark);
 }
 
+/*
+ * Found as equal, or seen at all. A scan in which memory is seen for the first
+ * time merges nothing, so that the first alone would end a burst too soon.
+ */
+static bool is_news(struct merge *m)
+{
+	const uint64_t sharing = read_number(KSM "pages_sharing");
+	const uint64_t known = sharing + read_number(KSM "pages_shared") +
+			       read_number(KSM "pages_unshared") +
+			       read_number(KSM "pages_volatile");
+	bool news = sharing >= m->sharing + RATE_LEAST ||
+		    known >= m->known + RATE_LEAST;
+
+	m->sharing = sharing;
+	m->known = known;
+	return news;
+}
+
 static int on_look(sd_event_source *s, uint64_t usec, void *arg)
 {
 	struct merge *m = arg;
-	uint64_t shared = read_number(KSM "pages_sharing");
+	uint64_t scans = read_number(KSM "full_scans");
 
-	if (++m->looks > LOOKS_MAX ||
-	    (read_number(KSM "full_scans") >= m->scans + SCANS_LEAST &&
-	     shared < m->shared + RATE_LEAST)) {
+	if (is_news(m) || m->looks < LOOKS_LEAST)
+		m->scans = scans;
+	if (++m->looks > LOOKS_MAX || scans >= m->scans + SCANS_LEAST) {
 		stop(m);
 		log_debug("equal pages of VPs: %llu",
-			  (unsigned long long)shared);
+			  (unsigned long long)m->sharing);
 		return 0;
 	}
-	m->shared = shared;
 	sd_event_source_set_time_relative(s, LOOK_MS * 1000);
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
@@ -94,7 +112,6 @@ void merge_burst(struct merge *m)
 	if (!m)
 		return;
 	m->looks = 0;
-	m->scans = read_number(KSM "full_scans");
 	if (access(m->mark, F_OK) < 0) {
 		if (read_number(KSM "run") != 0)
 			return; /* the host's own: it runs anyway */

@@ -5,15 +5,17 @@ On an ordinary machine nothing here makes memory short. The lab runs this file o
 has all controllers and can be brought to its knees: CELLS_LAB is set there.
 """
 import contextlib
+import hashlib
 import os
 import pathlib
+import random
 import re
 import time
 
 import pytest
 
 import harness
-from vpdevice import BOTH, Phone, signals
+from vpdevice import BOTH, Phone, make_image, signals
 
 IN_LAB = bool(os.environ.get("CELLS_LAB"))
 on_a_phone = pytest.mark.skipif(not IN_LAB, reason="makes memory short: on the lab's phone only")
@@ -244,15 +246,103 @@ def test_short_memory_ends_programs_behind_one_by_one(phone):
     assert "of VP work" in phone.cellsd.tail(200) and "of VP personal" not in phone.cellsd.tail(200)
 
 
+# ---- equal memory
+
+KSM = pathlib.Path("/sys/kernel/mm/ksm")
+EQUAL = 32 << 20
+PAGES = EQUAL // os.sysconf("SC_PAGESIZE")
+# A service that comes late. dd holds what it has read for as long as nobody takes it.
+EATER = f"""#!/bin/busybox sh
+trap 'exit 0' TERM
+/bin/busybox sleep 5
+/bin/busybox dd if=/equal bs={EQUAL} count=1 2>/dev/null | /bin/busybox sleep 1000000 &
+while :; do /bin/busybox sleep 1000 & wait $!; done
+"""
+
+
+def ksm(name):
+    return int((KSM / name).read_text())
+
+
+def settings():
+    """All that can be set; they are the machine's, so whoever changes one gives it back."""
+    return {f.name: f.read_text() for f in KSM.iterdir() if f.stat().st_mode & 0o200}
+
+
+def merged_pages(phone, vp):
+    """Of its dd, once that has read all."""
+    for pid in (leaf(phone, vp) / "cgroup.procs").read_text().split():
+        proc = pathlib.Path("/proc") / pid
+        if b"\0dd\0" not in (proc / "cmdline").read_bytes():
+            continue
+        if int(re.search(r"RssAnon:\s+(\d+)", (proc / "status").read_text())[1]) << 10 >= EQUAL:
+            return int((proc / "ksm_merging_pages").read_text())
+    return None
+
+
+def split():
+    """What is merged is two again, and what ended merged is forgotten: it stays counted until somebody looks."""
+    (KSM / "run").write_text("2")
+    (KSM / "run").write_text("0")
+
+
+@pytest.fixture(name="quiet")
+def fixture_quiet():
+    """Nobody else merges now. Others' memory may be there to be looked at, a virtual machine's for one: so it goes faster."""
+    if not can_merge():
+        pytest.skip("the kernel cannot merge chosen programs' memory (Linux 6.7 with CONFIG_KSM can)")
+    if ksm("run") != 0:
+        pytest.skip("somebody else merges memory on this machine now")
+    before = settings()
+    split()
+    try:
+        (KSM / "pages_to_scan").write_text("4000")
+        yield settings()
+    finally:
+        split()
+        (KSM / "pages_to_scan").write_text(before["pages_to_scan"])
+    assert settings() == before
+
+
+@pytest.fixture(name="eaters")
+def fixture_eaters(quiet, request):
+    """Two VPs on one base, each with the same 32 MiB in its memory; no two pages of those are equal."""
+    p = Measured(f"pressure-ms = 0\nmerge-memory = {request.param}\n")
+    try:
+        p.image = make_image(p.folder, "eater", {"sbin/init": (0o755, EATER), "equal": (0o644, random.Random(1).randbytes(EQUAL))})
+        p.digest = "sha256:" + hashlib.sha256(p.image.read_bytes()).hexdigest()
+        p.start()
+        start(p)
+        yield p
+    finally:
+        p.close()
+
+
+@pytest.mark.parametrize("eaters", ["yes"], indirect=True)
+def test_equal_memory_is_merged_in_a_burst(eaters, quiet):
+    assert ksm("run") == 1
+    before = ksm("pages_sharing")
+    harness.until(lambda: ksm("run") == 0, 90)
+    assert ksm("pages_sharing") >= before + PAGES // 2
+    assert all(merged_pages(eaters, vp) >= PAGES // 2 for vp in ("work", "personal"))
+    assert settings() == quiet, "it is as it was found"
+
+
+@pytest.mark.parametrize("eaters", ["no"], indirect=True)
+def test_memory_of_vps_is_kept_apart_where_the_config_says_so(eaters):
+    assert ksm("run") == 0
+    harness.until(lambda: all(merged_pages(eaters, vp) is not None for vp in ("work", "personal")))
+    # Not even when the host itself merges.
+    scans = ksm("full_scans")
+    (KSM / "run").write_text("1")
+    harness.until(lambda: ksm("full_scans") >= scans + 4, 60)
+    assert all(merged_pages(eaters, vp) == 0 for vp in ("work", "personal"))
+
+
 @on_a_phone
 @pytest.mark.parametrize("phone", ["pressure-ms = 0\nmerge-memory = yes\n"], indirect=True)
-def test_equal_memory_is_merged_in_a_burst(phone):
-    ksm = pathlib.Path("/sys/kernel/mm/ksm")
+def test_a_kernel_that_cannot_choose_merges_nothing(phone):
+    if can_merge():
+        pytest.skip("this one can")
     start(phone)
-    release = tuple(map(int, os.uname().release.split(".")[:2]))
-    if release < (6, 7):
-        assert (ksm / "run").read_text() == "0\n", "a kernel that cannot choose merges nothing"
-        return
-    assert (ksm / "run").read_text() == "1\n"
-    harness.until(lambda: (ksm / "run").read_text() == "0\n", 90)
-    assert int((ksm / "pages_sharing").read_text()) > 0
+    assert ksm("run") == 0

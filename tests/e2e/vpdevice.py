@@ -38,7 +38,7 @@ def make_image(folder, name, files):
     (root / "bin/sh").symlink_to("busybox")
     for path, (mode, text) in files.items():
         (root / path).parent.mkdir(exist_ok=True)
-        (root / path).write_text(text)
+        (root / path).write_bytes(text if isinstance(text, bytes) else text.encode())
         os.chmod(root / path, mode)
     image = folder / f"{name}.erofs"
     subprocess.run(["mkfs.erofs", "-T0", "--quiet", str(image), str(root)], check=True, stdout=subprocess.DEVNULL)
