@@ -127,18 +127,26 @@ int store_take_text(struct store *s, sqlite3_stmt *st, const char *what,
 }
 
 /* ---- single values */
+int store_get_int(struct store *s, const char *name, int64_t otherwise,
+		  int64_t *ret, struct err *e)
+{
+	sqlite3_stmt *st;
+	int r = db_first(s->db, &st, e, "SELECT value FROM meta WHERE name = ?",
+			 "s", name);
+
+	if (r < 0)
+		return r;
+	*ret = r > 0 ? sqlite3_column_int64(st, 0) : otherwise;
+	sqlite3_reset(st);
+	return 0;
+}
+
 int64_t store_int(struct store *s, const char *name, int64_t otherwise)
 {
 	int64_t v = otherwise;
-	sqlite3_stmt *st;
-	struct err e;
+	struct err ignored;
 
-	if (db_query(s->db, &st, &e, "SELECT value FROM meta WHERE name = ?",
-		     "s", name) < 0)
-		return otherwise;
-	if (db_step(s->db, st, &e) > 0)
-		v = sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
+	store_get_int(s, name, otherwise, &v, &ignored);
 	return v;
 }
 
@@ -150,11 +158,13 @@ int store_set_int(struct store *s, const char *name, int64_t v, struct err *e)
 
 int store_count(struct store *s, const char *name, int64_t *ret, struct err *e)
 {
-	int64_t v = store_int(s, name, 0) + 1;
-	int r = store_set_int(s, name, v, e);
+	int64_t v;
+	int r = store_get_int(s, name, 0, &v, e);
 
 	if (r == 0)
-		*ret = v;
+		r = store_set_int(s, name, v + 1, e);
+	if (r == 0)
+		*ret = v + 1;
 	return r;
 }
 

@@ -66,7 +66,10 @@ int store_sync(struct store *s, struct err *e);
 #define STORE_CHECKED "checked" /* boot in which layers were */
 #define STORE_JOB_NUMBER "job-number"
 
-/* `otherwise` where there is none, or it cannot be read. */
+/* `otherwise`, if there is none. */
+int store_get_int(struct store *s, const char *name, int64_t otherwise,
+		  int64_t *ret, struct err *e);
+/* And if it cannot be read: not for what a document is refused by. */
 int64_t store_int(struct store *s, const char *name, int64_t otherwise);
 int store_set_int(struct store *s, const char *name, int64_t v, struct err *e);
 /* Adds 1 and returns the sum. */

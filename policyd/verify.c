@@ -208,13 +208,30 @@ static int test_document_version(struct verify *v, struct err *e)
 			    v->env->digest, e);
 }
 
+/* Of the version that is held: is it the same one? */
+static int test_snapshot_digest(struct verify *v, struct err *e)
+{
+	const struct snapshot *s = v->snapshot;
+	auto_free char *digest = NULL;
+	char hex[2 * HASH_SIZE + 1];
+	int r = store_text(v->facts->store, STORE_SNAPSHOT_DIGEST, &digest, e);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	text_hex(s->digest, HASH_SIZE, hex);
+	if (!digest || strcmp(digest, hex) != 0)
+		return err_reason(e, REASON_EQUIVOCATION,
+				  "snapshot %u differs from the one held",
+				  s->version);
+	v->known = true;
+	return 0;
+}
+
 static int test_snapshot_version(struct verify *v, struct err *e)
 {
 	const struct snapshot *s = v->snapshot;
-	int64_t floor = store_int(v->facts->store, STORE_SNAPSHOT_FLOOR, 0);
-	auto_free char *digest = NULL;
-	char hex[2 * HASH_SIZE + 1];
-	struct err ignored;
+	int64_t floor;
+	int r;
 
 	if (strcmp(s->device, v->facts->device) != 0)
 		return err_reason(e, REASON_WRONG_DEVICE,
@@ -226,21 +243,14 @@ static int test_snapshot_version(struct verify *v, struct err *e)
 			"snapshot %u is for another enrolment of this "
 			"device",
 			s->version);
+	r = store_get_int(v->facts->store, STORE_SNAPSHOT_FLOOR, 0, &floor, e);
+	if (r < 0)
+		return r;
 	if (s->version < floor)
 		return err_reason(e, REASON_ROLLBACK,
 				  "snapshot %u is older than the one held, %u",
 				  s->version, (unsigned int)floor);
-	if (s->version > floor)
-		return 0;
-	text_hex(s->digest, HASH_SIZE, hex);
-	if (store_text(v->facts->store, STORE_SNAPSHOT_DIGEST, &digest,
-		       &ignored) < 0 ||
-	    strcmp(digest, hex) != 0)
-		return err_reason(e, REASON_EQUIVOCATION,
-				  "snapshot %u differs from the one held",
-				  s->version);
-	v->known = true;
-	return 0;
+	return s->version > floor ? 0 : test_snapshot_digest(v, e);
 }
 
 /* What it names may not lie below what was in force: it could never activate.
@@ -264,13 +274,15 @@ static int test_snapshot_group(struct verify *v, struct err *e)
 {
 	struct store *st = v->facts->store;
 	auto_free char *group = NULL;
+	int64_t min;
 	int r = store_text(st, STORE_GROUP, &group, e);
 
 	if (r < 0)
 		return r;
-	return snapshot_check_group(v->snapshot, group,
-				    (uint32_t)store_int(st, STORE_GROUP_MIN, 1),
-				    e);
+	r = store_get_int(st, STORE_GROUP_MIN, 1, &min, e);
+	if (r < 0)
+		return r;
+	return snapshot_check_group(v->snapshot, group, (uint32_t)min, e);
 }
 
 static int test_id(struct verify *v, struct err *e)
@@ -312,9 +324,15 @@ static int test_addressee(struct verify *v, struct err *e)
 static int test_membership(struct verify *v, struct err *e)
 {
 	const struct doc_head *h = &v->doc->head;
+	int64_t held;
+	int r;
 
-	if (h->type == DOC_MEMBERSHIP &&
-	    h->issued < store_int(v->facts->store, STORE_MEMBER_ISSUED, 0))
+	if (h->type != DOC_MEMBERSHIP)
+		return 0;
+	r = store_get_int(v->facts->store, STORE_MEMBER_ISSUED, 0, &held, e);
+	if (r < 0)
+		return r;
+	if (h->issued < held)
 		return err_reason(e, REASON_ROLLBACK,
 				  "%s was issued before the one held",
 				  name_of(h).text);

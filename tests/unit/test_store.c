@@ -2,7 +2,9 @@
 #include "policyd/store.h"
 
 #include "lib/auto.h"
+#include "lib/db.h"
 #include "lib/err.h"
+#include "lib/io.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -87,6 +89,29 @@ START_TEST(numbers_have_no_gaps)
 	list[0] = '\0';
 	store_each_receipt(s, 1, 1, note_seq, list, &e);
 	ck_assert_str_eq(list, "2r ");
+}
+END_TEST
+
+/* A floor that cannot be read must not be taken for none. */
+START_TEST(number_that_cannot_be_read_is_an_error)
+{
+	const char *dir = unit_folder();
+	AUTO(store_closep) struct store *s = opened(dir);
+	auto_free char *path = io_join(dir, "policyd.db");
+	AUTO(db_closep) struct db *other = NULL;
+	const char *const none[] = { "", "", NULL };
+	int64_t v = -1;
+
+	ck_assert_int_eq(store_set_int(s, STORE_SNAPSHOT_FLOOR, 7, &e), 0);
+	ck_assert_int_eq(store_get_int(s, STORE_SNAPSHOT_FLOOR, 0, &v, &e), 0);
+	ck_assert_int_eq(v, 7);
+	ck_assert_int_eq(store_get_int(s, STORE_AUDIT_LOST, 3, &v, &e), 0);
+	ck_assert_int_eq(v, 3);
+	ck_assert_msg(db_open(path, none, &other, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(db_exec(other, "ALTER TABLE meta RENAME TO m", &e), 0);
+	ck_assert_int_lt(store_get_int(s, STORE_SNAPSHOT_FLOOR, 0, &v, &e), 0);
+	ck_assert_int_lt(store_count(s, STORE_RECEIPT_SEQ, &v, &e), 0);
+	ck_assert_int_eq(v, 3);
 }
 END_TEST
 
@@ -192,6 +217,7 @@ static void add(TCase *tc)
 {
 	tcase_add_test(tc, values_survive_only_with_their_commit);
 	tcase_add_test(tc, numbers_have_no_gaps);
+	tcase_add_test(tc, number_that_cannot_be_read_is_an_error);
 	tcase_add_test(tc, receipt_of_an_order_stays_as_long_as_the_order);
 	tcase_add_test(tc, orders_are_kept_until_they_expire_and_bounded);
 	tcase_add_test(tc, refusal_is_news_once_an_hour);
