@@ -391,6 +391,7 @@ noinst_PROGRAMS += %D%/e2e/ask
 %C%_e2e_ask_LDADD =
 EXTRA_DIST += %D%/e2e/test_front.py %D%/e2e/test_resources.py
 EXTRA_DIST += %D%/e2e/test_hardening.py
+EXTRA_DIST += %D%/e2e/test_fault.py
 EXTRA_DIST += %D%/e2e/test_net.py %D%/e2e/internet.py
 EXTRA_DIST += %D%/e2e/test_push.py
 EXTRA_DIST += %D%/e2e/office.py %D%/e2e/test_mgmtd.py %D%/e2e/test_openapi.py
