@@ -18,7 +18,7 @@ void merkle_leaf(const void *entry, size_t len, uint8_t ret[HASH_SIZE])
 }
 
 /* ret may be one of the two. */
-static void node(const uint8_t left[HASH_SIZE], const uint8_t right[HASH_SIZE],
+static void join(const uint8_t left[HASH_SIZE], const uint8_t right[HASH_SIZE],
 		 uint8_t ret[HASH_SIZE])
 {
 	uint8_t both[1 + 2 * HASH_SIZE] = { 1 };
@@ -40,7 +40,7 @@ void merkle_add(struct merkle *m, const uint8_t leaf[HASH_SIZE])
 	/* As adding one to a binary number: each carry joins two subtrees. */
 	memcpy(m->peak[n], leaf, HASH_SIZE);
 	for (uint64_t carry = m->size; carry & 1; carry >>= 1, n--)
-		node(m->peak[n - 1], m->peak[n], m->peak[n - 1]);
+		join(m->peak[n - 1], m->peak[n], m->peak[n - 1]);
 	m->size++;
 }
 
@@ -54,22 +54,41 @@ void merkle_root(const struct merkle *m, uint8_t ret[HASH_SIZE])
 	}
 	memcpy(ret, m->peak[n - 1], HASH_SIZE);
 	for (unsigned int i = n - 1; i > 0; i--)
-		node(m->peak[i - 1], ret, ret);
+		join(m->peak[i - 1], ret, ret);
 }
 
-/* MTH(D[from:to]) of the RFC. */
-static int range(merkle_leaf_fn *leaf, void *ctx, uint64_t from, uint64_t to,
+/* Each carry wrote one place further to the left, and what it joined stays. */
+const uint8_t *merkle_completed(const struct merkle *m, unsigned int level)
+{
+	unsigned int carries;
+
+	if (m->size == 0)
+		return NULL;
+	carries = (unsigned int)__builtin_ctzll(m->size);
+	return level > carries ? NULL
+			       : m->peak[peaks(m->size) - 1 + carries - level];
+}
+
+/*
+ * MTH(D[from:to]) of the RFC. `from` is a multiple of the power of two that
+ * to - from does not exceed, so the range is a row of complete subtrees, from
+ * the largest to the smallest.
+ */
+static int range(merkle_node_fn *node, void *ctx, uint64_t from, uint64_t to,
 		 uint8_t ret[HASH_SIZE])
 {
-	struct merkle m = { 0 };
+	struct merkle m = { .size = to - from };
+	unsigned int n = 0;
 
-	for (uint64_t i = from; i < to; i++) {
-		uint8_t hash[HASH_SIZE];
-		int r = leaf(ctx, i, hash);
+	for (int level = 63; level >= 0; level--) {
+		int r;
 
+		if (!(m.size >> level & 1))
+			continue;
+		r = node(ctx, (unsigned int)level, from >> level, m.peak[n++]);
 		if (r < 0)
 			return r;
-		merkle_add(&m, hash);
+		from += UINT64_C(1) << level;
 	}
 	merkle_root(&m, ret);
 	return 0;
@@ -99,7 +118,7 @@ struct part {
 };
 
 /* Steps into the half that leaf `index` is in, and hashes the other. */
-static int descend(merkle_leaf_fn *leaf, void *ctx, uint64_t index,
+static int descend(merkle_node_fn *node, void *ctx, uint64_t index,
 		   struct part *p, uint8_t ret[HASH_SIZE])
 {
 	uint64_t middle = p->from + split(p->to - p->from);
@@ -107,13 +126,13 @@ static int descend(merkle_leaf_fn *leaf, void *ctx, uint64_t index,
 
 	if (index < middle) {
 		p->to = middle;
-		return range(leaf, ctx, middle, whole.to, ret);
+		return range(node, ctx, middle, whole.to, ret);
 	}
 	p->from = middle;
-	return range(leaf, ctx, whole.from, middle, ret);
+	return range(node, ctx, whole.from, middle, ret);
 }
 
-int merkle_prove_inclusion(merkle_leaf_fn *leaf, void *ctx, uint64_t index,
+int merkle_prove_inclusion(merkle_node_fn *node, void *ctx, uint64_t index,
 			   uint64_t size, uint8_t path[][HASH_SIZE],
 			   unsigned int *ret_n)
 {
@@ -123,7 +142,7 @@ int merkle_prove_inclusion(merkle_leaf_fn *leaf, void *ctx, uint64_t index,
 	if (index >= size || size > SIZE_MAX_TREE)
 		return -EINVAL;
 	while (p.to - p.from > 1) {
-		int r = descend(leaf, ctx, index, &p, path[n++]);
+		int r = descend(node, ctx, index, &p, path[n++]);
 
 		if (r < 0)
 			return r;
@@ -133,7 +152,7 @@ int merkle_prove_inclusion(merkle_leaf_fn *leaf, void *ctx, uint64_t index,
 	return 0;
 }
 
-int merkle_prove_consistency(merkle_leaf_fn *leaf, void *ctx, uint64_t first,
+int merkle_prove_consistency(merkle_node_fn *node, void *ctx, uint64_t first,
 			     uint64_t second, uint8_t path[][HASH_SIZE],
 			     unsigned int *ret_n)
 {
@@ -149,13 +168,13 @@ int merkle_prove_consistency(merkle_leaf_fn *leaf, void *ctx, uint64_t first,
 	}
 	/* SUBPROOF of the RFC, where `first` is an index from the left end. */
 	while (first != p.to) {
-		r = descend(leaf, ctx, first - 1, &p, path[n++]);
+		r = descend(node, ctx, first - 1, &p, path[n++]);
 		if (r < 0)
 			return r;
 	}
 	/* A subtree at the left end is the old root, which is known. */
 	if (p.from != 0) {
-		r = range(leaf, ctx, p.from, p.to, path[n++]);
+		r = range(node, ctx, p.from, p.to, path[n++]);
 		if (r < 0)
 			return r;
 	}
@@ -197,9 +216,9 @@ bool merkle_check_inclusion(const uint8_t leaf[HASH_SIZE], uint64_t index,
 		if (w.sn == 0)
 			return false;
 		if (is_left(&w))
-			node(path[i], hash, hash);
+			join(path[i], hash, hash);
 		else
-			node(hash, path[i], hash);
+			join(hash, path[i], hash);
 	}
 	return w.sn == 0 && hash_compare(hash, root, HASH_SIZE) == 0;
 }
@@ -226,10 +245,10 @@ static bool check_growth(uint64_t first, const uint8_t first_root[HASH_SIZE],
 		if (w.sn == 0)
 			return false;
 		if (is_left(&w)) {
-			node(path[i], old, old);
-			node(path[i], new, new);
+			join(path[i], old, old);
+			join(path[i], new, new);
 		} else {
-			node(new, path[i], new);
+			join(new, path[i], new);
 		}
 	}
 	return w.sn == 0 && hash_compare(old, first_root, HASH_SIZE) == 0 &&

@@ -26,17 +26,27 @@ struct merkle {
 void merkle_add(struct merkle *m, const uint8_t leaf[HASH_SIZE]);
 void merkle_root(const struct merkle *m, uint8_t ret[HASH_SIZE]);
 
-/* How proofs get at stored leaves: returns 0 or -errno. */
-typedef int merkle_leaf_fn(void *ctx, uint64_t index, uint8_t ret[HASH_SIZE]);
+/*
+ * Complete subtrees are numbered at each level: (level, number) is that of the
+ * 2^level leaves from number << level on, and (0, number) a leaf. Their roots
+ * never change. This is the one that the last merkle_add() completed at that
+ * level, which holds the new leaf; NULL: none.
+ */
+const uint8_t *merkle_completed(const struct merkle *m, unsigned int level);
+
+/* How proofs get at the roots of complete subtrees, 2 log2(size) of them at
+ * most: returns 0 or -errno. */
+typedef int merkle_node_fn(void *ctx, unsigned int level, uint64_t number,
+			   uint8_t ret[HASH_SIZE]);
 
 /* Proof that leaf `index` is in the tree of `size`: *ret_n hashes to path[].
- * -EINVAL: there is no such leaf; else what `leaf` answers. */
-int merkle_prove_inclusion(merkle_leaf_fn *leaf, void *ctx, uint64_t index,
+ * -EINVAL: there is no such leaf; else what `node` answers. */
+int merkle_prove_inclusion(merkle_node_fn *node, void *ctx, uint64_t index,
 			   uint64_t size, uint8_t path[][HASH_SIZE],
 			   unsigned int *ret_n);
 /* Proof that the tree of `first` leaves is a prefix of that of `second`; the
  * same errors. */
-int merkle_prove_consistency(merkle_leaf_fn *leaf, void *ctx, uint64_t first,
+int merkle_prove_consistency(merkle_node_fn *node, void *ctx, uint64_t first,
 			     uint64_t second, uint8_t path[][HASH_SIZE],
 			     unsigned int *ret_n);
 

@@ -13,28 +13,108 @@
 
 #define TREE_HEAD_TYPE ENVELOPE_TYPE_JSON("tree-head")
 
-int ledger_load(struct db *db, struct merkle *ret, struct err *e)
+/* ---- the tree */
+
+static int load_peaks(struct db *db, struct merkle *ret, struct err *e)
 {
-	struct merkle m = { 0 };
-	sqlite3_stmt *st = NULL;
+	AUTO(db_done) sqlite3_stmt *st = NULL;
 	const void *peaks;
 	size_t len;
 	int r = db_first(db, &st, e, "SELECT size, peaks FROM tree", "");
 
-	if (r < 0)
+	if (r <= 0)
 		return r;
-	if (r > 0) {
-		m.size = (uint64_t)sqlite3_column_int64(st, 0);
-		peaks = db_blob(st, 1, &len);
-		if (len != sizeof(m.peak))
-			return err_set(e, EBADMSG,
-				       "the tree's state is damaged");
-		memcpy(m.peak, peaks, len);
-	}
-	sqlite3_reset(st);
-	*ret = m;
+	peaks = db_blob(st, 1, &len);
+	if (len != sizeof(ret->peak))
+		return err_set(e, EBADMSG, "the tree's state is damaged");
+	ret->size = (uint64_t)sqlite3_column_int64(st, 0);
+	memcpy(ret->peak, peaks, len);
 	return 0;
 }
+
+/* The roots of the subtrees that the last leaf completed. */
+static int put_nodes(struct db *db, const struct merkle *tree, struct err *e)
+{
+	const uint8_t *hash;
+	int r = 0;
+
+	for (unsigned int level = 1;
+	     r == 0 && (hash = merkle_completed(tree, level)); level++)
+		r = db_run(db, e,
+			   "INSERT INTO node (level, number, hash) VALUES (?, "
+			   "?, ?)",
+			   "iib", (int64_t)level,
+			   (int64_t)((tree->size - 1) >> level), hash,
+			   (size_t)HASH_SIZE);
+	return r;
+}
+
+/* 1: a tree that was written by a version before there were nodes. */
+static int lacks_nodes(struct db *db, uint64_t size, struct err *e)
+{
+	AUTO(db_done) sqlite3_stmt *st = NULL;
+	int r;
+
+	if (size < 2)
+		return 0;
+	r = db_first(db, &st, e,
+		     "SELECT 1 FROM node WHERE level = 1 AND number = ?", "i",
+		     (int64_t)(size / 2 - 1));
+	return r < 0 ? r : r == 0;
+}
+
+static int grow(struct db *db, uint64_t size, struct err *e)
+{
+	AUTO(db_done) sqlite3_stmt *st = NULL;
+	struct merkle m = { 0 };
+	int r = db_query(db, &st, e, "SELECT hash FROM leaf ORDER BY number",
+			 "");
+
+	while (r >= 0 && (r = db_step(db, st, e)) > 0) {
+		const void *hash;
+		size_t len;
+
+		hash = db_blob(st, 0, &len);
+		if (len != HASH_SIZE)
+			return err_set(e, EBADMSG, "a leaf is damaged");
+		merkle_add(&m, hash);
+		r = put_nodes(db, &m, e);
+	}
+	if (r == 0 && m.size != size)
+		r = err_set(e, EBADMSG, "the tree has %llu entries, not %llu",
+			    (unsigned long long)m.size,
+			    (unsigned long long)size);
+	return r;
+}
+
+static int add_nodes(struct db *db, uint64_t size, struct err *e)
+{
+	int r = db_begin(db, e);
+
+	if (r < 0)
+		return r;
+	r = grow(db, size, e);
+	if (r == 0)
+		return db_commit(db, e);
+	db_rollback(db);
+	return r;
+}
+
+int ledger_load(struct db *db, struct merkle *ret, struct err *e)
+{
+	struct merkle m = { 0 };
+	int r = load_peaks(db, &m, e);
+
+	if (r == 0)
+		r = lacks_nodes(db, m.size, e);
+	if (r > 0)
+		r = add_nodes(db, m.size, e);
+	if (r == 0)
+		*ret = m;
+	return r;
+}
+
+/* ---- entries */
 
 static int put_text(json_t *j, const char *name, const char *value)
 {
@@ -94,6 +174,8 @@ int ledger_append(struct db *db, struct merkle *tree,
 		   " ON CONFLICT (one) DO UPDATE SET size = excluded.size,"
 		   " peaks = excluded.peaks",
 		   "ib", (int64_t)next.size, next.peak, sizeof(next.peak));
+	if (r == 0)
+		r = put_nodes(db, &next, e);
 	if (r < 0)
 		return r;
 	if (ret_index)
@@ -101,6 +183,8 @@ int ledger_append(struct db *db, struct merkle *tree,
 	*tree = next;
 	return 0;
 }
+
+/* ---- heads and proofs */
 
 int ledger_head(const struct merkle *tree, const char *org,
 		const struct key *director, char **ret, struct err *e)
@@ -128,27 +212,32 @@ struct reader {
 	struct err *e;
 };
 
-static int read_leaf(void *ctx, uint64_t index, uint8_t ret[HASH_SIZE])
+static int read_node(void *ctx, unsigned int level, uint64_t number,
+		     uint8_t ret[HASH_SIZE])
 {
+	AUTO(db_done) sqlite3_stmt *st = NULL;
 	struct reader *rd = ctx;
-	sqlite3_stmt *st = NULL;
 	const void *hash;
 	size_t len;
-	int r = db_query(rd->db, &st, rd->e,
-			 "SELECT hash FROM leaf WHERE number = ?", "i",
-			 (int64_t)index);
+	int r;
 
-	if (r < 0)
-		return r;
-	r = db_step(rd->db, st, rd->e);
+	if (level == 0)
+		r = db_first(rd->db, &st, rd->e,
+			     "SELECT hash FROM leaf WHERE number = ?", "i",
+			     (int64_t)number);
+	else
+		r = db_first(rd->db, &st, rd->e,
+			     "SELECT hash FROM node WHERE level = ? AND"
+			     " number = ?",
+			     "ii", (int64_t)level, (int64_t)number);
 	if (r < 0)
 		return r;
 	hash = r > 0 ? db_blob(st, 0, &len) : NULL;
 	if (!hash || len != HASH_SIZE)
-		return err_set(rd->e, EBADMSG, "leaf %llu of the tree is lost",
-			       (unsigned long long)index);
+		return err_set(rd->e, EBADMSG,
+			       "part %llu of level %u of the tree is lost",
+			       (unsigned long long)number, level);
 	memcpy(ret, hash, HASH_SIZE);
-	sqlite3_reset(st);
 	return 0;
 }
 
@@ -179,7 +268,7 @@ int ledger_inclusion(struct db *db, const struct merkle *tree, uint64_t index,
 	if (size > tree->size || index >= size)
 		return err_set(e, ENOENT, "the tree has %llu entries",
 			       (unsigned long long)tree->size);
-	r = merkle_prove_inclusion(read_leaf, &rd, index, size, path, &n);
+	r = merkle_prove_inclusion(read_node, &rd, index, size, path, &n);
 	return r < 0 ? r : path_list(path, n, ret, e);
 }
 
@@ -194,6 +283,6 @@ int ledger_consistency(struct db *db, const struct merkle *tree, uint64_t first,
 	if (second > tree->size || first > second || first == 0)
 		return err_set(e, ENOENT, "the tree has %llu entries",
 			       (unsigned long long)tree->size);
-	r = merkle_prove_consistency(read_leaf, &rd, first, second, path, &n);
+	r = merkle_prove_consistency(read_node, &rd, first, second, path, &n);
 	return r < 0 ? r : path_list(path, n, ret, e);
 }

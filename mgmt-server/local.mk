@@ -52,7 +52,8 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS) \
 	%D%/wsedge.c
 
 # What is compiled in by incbin.
-%D%/libmgmtd_a-registry.$(OBJEXT): schema/sql/mgmtd-001.sql
+%D%/libmgmtd_a-registry.$(OBJEXT): schema/sql/mgmtd-001.sql \
+	schema/sql/mgmtd-002.sql
 
 MGMTD_LIBS = mgmt-server/libmgmtd.a $(BASE_LIBS) $(XML_LIBS) $(LWS_LIBS) \
 	$(SQLITE_LIBS) $(SYSTEMD_LIBS) $(ZSTD_LIBS)

@@ -17,10 +17,15 @@ __asm__(".pushsection .rodata\n"
 	"registry_sql_001:\n"
 	".incbin \"schema/sql/mgmtd-001.sql\"\n"
 	".byte 0\n"
+	".global registry_sql_002\n"
+	"registry_sql_002:\n"
+	".incbin \"schema/sql/mgmtd-002.sql\"\n"
+	".byte 0\n"
 	".popsection\n");
-extern const char registry_sql_001[];
+extern const char registry_sql_001[], registry_sql_002[];
 
-static const char *const migrations[] = { registry_sql_001, NULL };
+static const char *const migrations[] = { registry_sql_001, registry_sql_002,
+					  NULL };
 
 int registry_open(const char *dir, struct db **ret, struct err *e)
 {

@@ -141,6 +141,39 @@ START_TEST(tree_is_the_same_when_it_is_loaded_again)
 }
 END_TEST
 
+/* What was written before there was a table of nodes gets them when it is
+ * opened, and they are the same. */
+START_TEST(tree_of_an_older_version_gets_its_nodes)
+{
+	static const char all[] =
+		"SELECT group_concat(level || ' ' || number || hex(hash))"
+		" FROM node";
+	sqlite3_stmt *st = NULL;
+	auto_free char *before = NULL;
+	auto_json json_t *list = NULL;
+	struct merkle again;
+
+	set_up();
+	for (int i = 0; i < ENTRIES; i++)
+		append("test");
+	ck_assert_int_eq(db_first(db, &st, &e, all, ""), 1);
+	before = strdup(db_text(st, 0));
+	db_done(&st);
+	ck_assert_int_eq(db_exec(db, "DELETE FROM node", &e), 0);
+	ck_assert_int_eq(ledger_inclusion(db, &tree, 3, ENTRIES, &list, &e),
+			 -EBADMSG);
+	ck_assert_int_eq(ledger_load(db, &again, &e), 0);
+	ck_assert_int_eq(db_first(db, &st, &e, all, ""), 1);
+	ck_assert_str_eq(db_text(st, 0), before);
+	db_done(&st);
+	ck_assert_int_eq(db_exec(db, "DELETE FROM leaf WHERE number = 9", &e),
+			 0);
+	ck_assert_int_eq(db_exec(db, "DELETE FROM node", &e), 0);
+	ck_assert_int_eq(ledger_load(db, &again, &e), -EBADMSG);
+	tear_down();
+}
+END_TEST
+
 START_TEST(proofs_outside_the_tree_are_refused)
 {
 	json_t *list = NULL;
@@ -163,6 +196,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, each_entry_is_proved_to_be_in_the_tree);
 	tcase_add_test(tc, each_earlier_tree_is_proved_to_be_its_prefix);
 	tcase_add_test(tc, tree_is_the_same_when_it_is_loaded_again);
+	tcase_add_test(tc, tree_of_an_older_version_gets_its_nodes);
 	tcase_add_test(tc, proofs_outside_the_tree_are_refused);
 }
 
