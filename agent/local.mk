@@ -6,6 +6,7 @@ noinst_LIBRARIES += %D%/libagent.a
 	%D%/agent.c %D%/agent.h \
 	%D%/backoff.c %D%/backoff.h \
 	%D%/enroll.c %D%/enroll.h \
+	%D%/envoy.c %D%/envoy.h \
 	%D%/fetch.c %D%/fetch.h \
 	%D%/identity.c %D%/identity.h \
 	%D%/inventory.c %D%/inventory.h \

@@ -47,6 +47,10 @@ check_PROGRAMS += %D%/unit/test_enroll
 %C%_unit_test_enroll_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
 %C%_unit_test_enroll_LDADD = agent/libagent.a $(UNIT_LIBS) $(LWS_LIBS)
 
+check_PROGRAMS += %D%/unit/test_envoy
+%C%_unit_test_envoy_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
+%C%_unit_test_envoy_LDADD = agent/libagent.a $(UNIT_LIBS) $(SYSTEMD_LIBS)
+
 check_PROGRAMS += %D%/unit/test_envelope
 %C%_unit_test_envelope_LDADD = $(UNIT_LIBS)
 
