@@ -3,6 +3,7 @@
 noinst_LIBRARIES += %D%/libagent.a
 %C%_libagent_a_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SYSTEMD_CFLAGS)
 %C%_libagent_a_SOURCES = \
+	%D%/address.c %D%/address.h \
 	%D%/agent.c %D%/agent.h \
 	%D%/backoff.c %D%/backoff.h \
 	%D%/enroll.c %D%/enroll.h \

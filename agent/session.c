@@ -14,6 +14,7 @@
 
 #define NS_PER_SEC UINT64_C(1000000000)
 #define STABLE_SECONDS 60 /* a connection that lasted so long was good */
+#define LOOKUP_SECONDS 60
 
 void session_ask_status(struct agent *a, unsigned int what_for)
 {
@@ -45,9 +46,18 @@ static void end_session(struct agent *a)
 	policylink_forget(a->link);
 }
 
+static void stop_looking(struct agent *a)
+{
+	if (!a->lookup)
+		return;
+	envoy_free(steal(a->lookup));
+	a->is_connecting = false;
+}
+
 void session_disconnect(struct agent *a)
 {
 	sd_event_source_set_enabled(a->reconnect, SD_EVENT_OFF);
+	stop_looking(a);
 	if (a->peer)
 		wire_close(a->peer);
 }
@@ -57,13 +67,9 @@ static const char *host_of(const struct agent *a)
 	return a->conf->server ? a->conf->server : a->id->now.host;
 }
 
-/*
- * lws 4.1 finds a TLS set-up by a number that each new context of the process
- * replaces, so the one that is dropped here after an enrolment or a renewal
- * stays allocated: 25 KiB, some times a year.
- */
 void session_drop(struct agent *a)
 {
+	stop_looking(a);
 	if (!a->peer)
 		return;
 	end_session(a);
@@ -195,25 +201,38 @@ static void on_received(void *user, const char *text, size_t len)
 	}
 }
 
-static void on_closed(void *user, const struct wire_end *end)
+static void try_later(struct agent *a, const char *why)
 {
-	struct agent *a = user;
 	uint64_t wait;
 	uint32_t draw;
 
+	a->is_connecting = false;
+	hash_random(&draw, sizeof(draw));
+	wait = backoff_next(&a->backoff, draw);
+	log_warning("server %s:%u: %s; next try in %.1f s", host_of(a),
+		    a->id->now.device_port, why, (double)wait / 1000);
+	connect_in(a, wait);
+}
+
+static void connect_next(struct agent *a);
+
+static void on_closed(void *user, const struct wire_end *end)
+{
+	struct agent *a = user;
+
+	/* Nobody answered there: the name may have more addresses. */
+	if (a->is_connecting && end->status == 0 && session_may_connect(a) &&
+	    a->next_address < a->address.n) {
+		connect_next(a);
+		return;
+	}
 	if (a->protocol &&
 	    clock_boot_ns() - a->opened > STABLE_SECONDS * NS_PER_SEC)
 		backoff_reset(&a->backoff);
 	end_session(a);
-	a->is_connecting = false;
 	if (end->retry_after > 0)
 		backoff_at_least(&a->backoff, end->retry_after);
-	hash_random(&draw, sizeof(draw));
-	wait = backoff_next(&a->backoff, draw);
-	log_warning("server %s:%u: %s; next try in %.1f s", host_of(a),
-		    a->id->now.device_port, end->why[0] ? end->why : "closed",
-		    (double)wait / 1000);
-	connect_in(a, wait);
+	try_later(a, end->why[0] ? end->why : "closed");
 }
 
 static const struct wire_ops wire_ops = {
@@ -239,6 +258,53 @@ static int open_peer(struct agent *a, struct err *e)
 	return r;
 }
 
+static void connect_next(struct agent *a)
+{
+	struct err e;
+
+	if (!a->peer && open_peer(a, &e) < 0) {
+		try_later(a, e.text);
+		return;
+	}
+	wire_peer_at(a->peer, a->address.text[a->next_address++]);
+	wire_open(a->peer, PROTOCOL_PATH, PROTOCOL_NAME, PROTOCOL_MESSAGE_MAX);
+}
+
+/* ---- where the server is */
+
+static void on_found(void *user, const char *text, size_t len,
+		     const struct err *why)
+{
+	struct agent *a = user;
+	struct err e;
+
+	envoy_free(steal(a->lookup));
+	if (!why && address_read(text, len, &a->address, &e) < 0)
+		why = &e;
+	if (why)
+		try_later(a, why->text);
+	else
+		connect_next(a);
+}
+
+static const struct envoy_kind lookup = {
+	.seconds = LOOKUP_SECONDS,
+	.run = address_find,
+	.done = on_found,
+};
+
+static void look_up(struct agent *a)
+{
+	const char *host = host_of(a);
+	struct err e;
+
+	a->next_address = 0;
+	if (address_literal(host, &a->address))
+		connect_next(a);
+	else if (envoy_new(a->event, &lookup, host, a, &a->lookup, &e) < 0)
+		try_later(a, e.text);
+}
+
 /* Only for an enrolment that policyd has too. */
 bool session_may_connect(const struct agent *a)
 {
@@ -251,14 +317,8 @@ bool session_may_connect(const struct agent *a)
 
 void session_connect(struct agent *a)
 {
-	struct err e;
-
 	if (a->is_connecting || a->protocol || !session_may_connect(a))
 		return;
-	if (!a->peer && open_peer(a, &e) < 0) {
-		log_error("%s", e.text);
-		return;
-	}
 	a->is_connecting = true;
-	wire_open(a->peer, PROTOCOL_PATH, PROTOCOL_NAME, PROTOCOL_MESSAGE_MAX);
+	look_up(a);
 }

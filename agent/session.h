@@ -3,8 +3,11 @@
 #ifndef AGENT_SESSION_H
 #define AGENT_SESSION_H
 
+#include "agent/address.h"
 #include "agent/agent.h"
 #include "agent/backoff.h"
+#include "agent/enroll.h"
+#include "agent/envoy.h"
 #include "agent/policylink.h"
 #include "agent/protocol.h"
 
@@ -29,9 +32,13 @@ struct agent {
 	json_t *status; /* policyd's last; NULL: none yet */
 	unsigned int status_for;
 	bool is_enrolling, is_finishing;
+	struct enroll_request request;
+	struct envoy *enrolment, *renewal, *lookup; /* NULL: none */
 
 	struct wire_peer *peer; /* NULL: not enrolled */
-	bool is_connecting;
+	bool is_connecting;	/* from the look-up on */
+	struct address_list address;
+	unsigned int next_address;
 	struct protocol *protocol; /* NULL: not connected */
 	uint64_t opened, hello, progress;
 	struct backoff backoff, renew_backoff;

@@ -84,7 +84,8 @@ static void explain_socket(struct wire_peer *p, struct lws *wsi,
 		snprintf(end->why, sizeof(end->why), "HTTP status %d",
 			 end->status);
 	else
-		lwswhy_text(p->host, p->port, said, end->why, sizeof(end->why));
+		lwswhy_text(wire_address(p), p->port, said, end->why,
+			    sizeof(end->why));
 }
 
 static int refuse(struct wire_peer *p, const char *why)
@@ -179,7 +180,7 @@ void wire_open(struct wire_peer *p, const char *path, const char *protocol,
 	struct lws_client_connect_info info = {
 		.context = p->wire->context,
 		.vhost = p->vhost[0],
-		.address = p->host,
+		.address = wire_address(p),
 		.host = p->host,
 		.port = p->port,
 		.path = path,
@@ -313,6 +314,8 @@ int wire_peer_new(struct wire *w, const struct wire_identity *id,
 		return err_oom(e, "connection");
 	p->port = id->port;
 	p->lanes = id->lanes < WIRE_LANES_MAX ? id->lanes : WIRE_LANES_MAX;
+	for (unsigned int i = 0; i < p->lanes; i++)
+		p->lane[i].owner.on_event = wire_on_lane;
 	p->ops = *ops;
 	p->user = user;
 	for (unsigned int i = 0; i == 0 || i < p->lanes; i++) {
@@ -323,6 +326,16 @@ int wire_peer_new(struct wire *w, const struct wire_identity *id,
 	}
 	*ret = steal(p);
 	return 0;
+}
+
+void wire_peer_at(struct wire_peer *p, const char *address)
+{
+	snprintf(p->address, sizeof(p->address), "%s", address);
+}
+
+const char *wire_address(const struct wire_peer *p)
+{
+	return p->address[0] ? p->address : p->host;
 }
 
 static void forget(struct lws *wsi)
@@ -371,6 +384,7 @@ void wire_peer_free(struct wire_peer *p)
 	forget(p->wsi);
 	cancel(p, &p->over);
 	for (unsigned int i = 0; i < WIRE_LANES_MAX; i++) {
+		forget(p->lane[i].wsi);
 		if (!p->get[i])
 			continue;
 		forget(p->get[i]->wsi);

@@ -64,6 +64,10 @@ int wire_peer_new(struct wire *w, const struct wire_identity *id,
 /* Ends its connections without a callback. */
 void wire_peer_free(struct wire_peer *p);
 
+/* Where its host is, for connections from now on: a numeric address. Without
+ * it libwebsockets looks the name up, and the loop waits for that. */
+void wire_peer_at(struct wire_peer *p, const char *address);
+
 /* ---- the WebSocket: one at a time */
 
 /* Every failure comes as closed(), from the next wire_service() on. */

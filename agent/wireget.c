@@ -20,8 +20,9 @@ static void get_is_over(lws_sorted_usec_list_t *sul)
 		lws_set_timeout(g->wsi, 1, LWS_TO_KILL_ASYNC);
 		return;
 	}
+	g->peer->lane[g->lane].wsi = g->wsi;
 	if (g->wsi)
-		lws_set_opaque_user_data(g->wsi, NULL);
+		lws_set_opaque_user_data(g->wsi, &g->peer->lane[g->lane]);
 	g->peer->get[g->lane] = NULL;
 	wire_wake(g->peer->wire);
 	g->ops.done(g->user, &g->end);
@@ -99,8 +100,8 @@ static int read_more(struct wire_get *g, struct lws *wsi)
 static void explain_get(struct wire_get *g, const char *said)
 {
 	if (!g->end.why[0])
-		lwswhy_text(g->peer->host, g->peer->port, said, g->end.why,
-			    sizeof(g->end.why));
+		lwswhy_text(wire_address(g->peer), g->peer->port, said,
+			    g->end.why, sizeof(g->end.why));
 }
 
 static int on_get(void *self, struct lws *wsi, enum lws_callback_reasons reason,
@@ -137,13 +138,22 @@ static int on_get(void *self, struct lws *wsi, enum lws_callback_reasons reason,
 	}
 }
 
+int wire_on_lane(void *self, struct lws *wsi, enum lws_callback_reasons reason,
+		 void *in, size_t len)
+{
+	struct lane *l = self;
+
+	if (reason == LWS_CALLBACK_WSI_DESTROY && l->wsi == wsi)
+		l->wsi = NULL;
+	return 0;
+}
+
 int wire_get(struct wire_peer *p, unsigned int lane, const char *path,
 	     uint64_t offset, const struct wire_get_ops *ops, void *user)
 {
 	struct lws_client_connect_info info = {
 		.context = p->wire->context,
 		.vhost = p->vhost[lane],
-		.address = p->host,
 		.host = p->host,
 		.port = p->port,
 		.path = path,
@@ -168,6 +178,9 @@ int wire_get(struct wire_peer *p, unsigned int lane, const char *path,
 	g->user = user;
 	g->offset = offset;
 	p->get[lane] = g;
+	/* lws knows the connection that is there by the host's name, and asks
+	 * nobody then. */
+	info.address = p->lane[lane].wsi ? p->host : wire_address(p);
 	info.opaque_user_data = g;
 	lwswhy_clear();
 	if (!lws_client_connect_via_info(&info)) {

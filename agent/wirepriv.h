@@ -6,6 +6,7 @@
 #include "agent/wire.h"
 
 #include <libwebsockets.h>
+#include <netinet/in.h>
 #include <sys/queue.h>
 
 #define WIRE_PROTOCOL "cells-peer"
@@ -39,6 +40,12 @@ struct out {
 	unsigned char bytes[]; /* LWS_PRE, then the message */
 };
 
+/* A lane's connection between two GETs, which lws sends the next one on. */
+struct lane {
+	struct owner owner;
+	struct lws *wsi; /* NULL: none */
+};
+
 struct wire_get {
 	struct owner owner;
 	struct wire_peer *peer;
@@ -56,8 +63,10 @@ struct wire_peer {
 	struct owner owner;
 	struct wire *wire;
 	char *host;
+	char address[INET6_ADDRSTRLEN]; /* "": not known */
 	uint16_t port;
 	unsigned int lanes;
+	struct lane lane[WIRE_LANES_MAX];
 	struct lws_vhost
 		*vhost[WIRE_LANES_MAX]; /* one a lane; see open_lane() */
 	struct wire_ops ops;
@@ -74,6 +83,13 @@ struct wire_peer {
 	struct wire_get *get[WIRE_LANES_MAX];
 	bool is_paused;
 };
+
+/* Where to connect to. */
+const char *wire_address(const struct wire_peer *p);
+
+/* A lane's connection ended. */
+int wire_on_lane(void *self, struct lws *wsi, enum lws_callback_reasons reason,
+		 void *in, size_t len);
 
 /* Status and Retry-After of an HTTP answer. */
 void wire_take_status(struct lws *wsi, struct wire_end *end);

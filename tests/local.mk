@@ -18,6 +18,9 @@ UNIT_LIBS = tests/unit/libunit.a $(BASE_LIBS) $(CHECK_LIBS)
 check_PROGRAMS += %D%/unit/test_access
 %C%_unit_test_access_LDADD = $(UNIT_LIBS) $(XML_LIBS)
 
+check_PROGRAMS += %D%/unit/test_address
+%C%_unit_test_address_LDADD = agent/libagent.a $(UNIT_LIBS)
+
 check_PROGRAMS += %D%/unit/test_adminconf
 %C%_unit_test_adminconf_LDADD = $(UNIT_LIBS)
 

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a name is: its addresses in the order in which the system would try
+ * them (RFC 6724). A look-up may wait for a name server, so it is for an envoy;
+ * libwebsockets would wait within its call to connect.
+ */
+#ifndef AGENT_ADDRESS_H
+#define AGENT_ADDRESS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ADDRESS_MAX 8
+
+struct err;
+
+struct address_list {
+	unsigned int n; /* never 0 after success */
+	char text[ADDRESS_MAX][INET6_ADDRSTRLEN];
+};
+
+/* An address itself: nobody has to be asked. */
+bool address_literal(const char *host, struct address_list *ret);
+
+/* For an envoy: `host` is the name. */
+int address_find(const void *host, char **ret, size_t *ret_len, struct err *e);
+
+/* What it brought. -EBADMSG. */
+int address_read(const char *text, size_t len, struct address_list *ret,
+		 struct err *e);
+
+#endif
