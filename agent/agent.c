@@ -28,31 +28,81 @@
 #define MAX_WAIT_MS (5 * 60 * 1000)
 #define RENEW_FIRST_MS (60 * 1000)
 #define RENEW_MAX_MS (6 * 60 * 60 * 1000)
+#define TALK_SECONDS 180 /* an enrolment or a renewal, look-ups and all */
 
 /* ---- the certificate */
 
-static void renew(struct agent *a)
+static int ask_renewal(const void *what, char **ret, size_t *ret_len,
+		       struct err *e)
 {
-	int64_t now = clock_wall(), due;
-	struct err e;
+	const struct agent *a = what;
+	int r = enroll_ask_renewal(a->id, a->conf->server, ret, e);
+
+	if (r == 0)
+		*ret_len = strlen(*ret);
+	return r;
+}
+
+static void renew_later(struct agent *a, const struct err *why)
+{
 	uint32_t draw;
 
-	if (!a->id->is_enrolled || clock_boot_ns() < a->renew_not_before)
-		return;
-	if (enroll_renew_at(a->id, &due, &e) == 0 && now < due)
-		return;
-	if (enroll_renew(a->id, a->conf->server, now, &e) == 0) {
-		log_info("the certificate was renewed");
-		backoff_reset(&a->renew_backoff);
-		session_drop(a);
-		session_ask_status(a, FOR_CONNECT);
-		return;
-	}
 	hash_random(&draw, sizeof(draw));
 	a->renew_not_before =
 		clock_boot_ns() +
 		backoff_next(&a->renew_backoff, draw) * (NS_PER_SEC / 1000);
-	log_warning("renew the certificate: %s", e.text);
+	log_warning("renew the certificate: %s", why->text);
+}
+
+static void on_renewal(void *user, const char *answer, size_t len,
+		       const struct err *why)
+{
+	struct agent *a = user;
+	struct err e;
+
+	envoy_free(steal(a->renewal));
+	if (!why && enroll_take_renewal(a->id, answer, len, &e) < 0)
+		why = &e;
+	if (why) {
+		renew_later(a, why);
+		return;
+	}
+	log_info("the certificate was renewed");
+	backoff_reset(&a->renew_backoff);
+	session_drop(a);
+	session_ask_status(a, FOR_CONNECT);
+}
+
+static const struct envoy_kind renewal = {
+	.seconds = TALK_SECONDS,
+	.run = ask_renewal,
+	.done = on_renewal,
+};
+
+static void renew(struct agent *a)
+{
+	int64_t due;
+	struct err e;
+
+	if (!a->id->is_enrolled || a->renewal ||
+	    clock_boot_ns() < a->renew_not_before)
+		return;
+	if (enroll_renew_at(a->id, &due, &e) == 0 && clock_wall() < due)
+		return;
+	if (envoy_new(a->event, &renewal, a, a, &a->renewal, &e) < 0)
+		renew_later(a, &e);
+}
+
+/* Puts what was staged in use; nothing of the old one is left. */
+static int change_identity(struct agent *a, struct err *e)
+{
+	int r = identity_commit(a->id, e);
+
+	if (r < 0)
+		return r;
+	envoy_free(steal(a->renewal));
+	session_drop(a);
+	return 0;
 }
 
 /* ---- policyd */
@@ -70,10 +120,8 @@ static void settle_enrolment(struct agent *a)
 		identity_drop(a->id);
 		return;
 	}
-	if (identity_commit(a->id, &e) < 0)
+	if (change_identity(a, &e) < 0)
 		log_error("%s", e.text);
-	else
-		session_drop(a);
 }
 
 static void on_status(void *user, const char *json)
@@ -124,6 +172,7 @@ static void on_present(void *user, bool is_present)
 	a->has_policyd = is_present;
 	a->status_for = 0;
 	a->is_enrolling = a->is_finishing = false;
+	envoy_free(steal(a->enrolment));
 	if (!is_present) {
 		log_info("cells-policyd is gone");
 		fetch_clear(a->fetch);
@@ -282,10 +331,48 @@ static void on_taken(void *user, const char *digest, const struct err *e)
 
 /* ---- enrolment */
 
+static int ask_enrolment(const void *what, char **ret, size_t *ret_len,
+			 struct err *e)
+{
+	const struct agent *a = what;
+	int r = enroll_ask(a->id, &a->request, a->conf->server, ret, e);
+
+	if (r == 0)
+		*ret_len = strlen(*ret);
+	return r;
+}
+
+static void finish_enrolment(struct agent *a, const char *answer,
+			     const struct err *why)
+{
+	enroll_request_fini(&a->request);
+	a->is_finishing = true;
+	if (why)
+		log_error("enrol: %s", why->text);
+	policylink_enroll_finish(a->link, why ? "" : answer,
+				 why ? why->text : "");
+}
+
+static void on_answered(void *user, const char *answer, size_t len,
+			const struct err *why)
+{
+	struct agent *a = user;
+	struct err e;
+
+	envoy_free(steal(a->enrolment));
+	if (!why && enroll_take(a->id, &a->request, answer, len, &e) < 0)
+		why = &e;
+	finish_enrolment(a, answer, why);
+}
+
+static const struct envoy_kind enrolment = {
+	.seconds = TALK_SECONDS,
+	.run = ask_enrolment,
+	.done = on_answered,
+};
+
 static void on_enroll(void *user, const char *text)
 {
-	AUTO(enroll_request_fini) struct enroll_request rq = { 0 };
-	auto_free char *answer = NULL;
 	struct agent *a = user;
 	struct err e;
 	int r;
@@ -294,16 +381,15 @@ static void on_enroll(void *user, const char *text)
 		a->is_enrolling = false;
 		return;
 	}
-	r = enroll_parse_request(text, strlen(text), &rq, &e);
+	enroll_request_fini(&a->request);
+	r = enroll_parse_request(text, strlen(text), &a->request, &e);
 	if (r == 0) {
-		log_info("enrolling at %s:%u", rq.host, rq.port);
-		r = enroll_run(a->id, &rq, a->conf->server, &answer, &e);
+		log_info("enrolling at %s:%u", a->request.host,
+			 a->request.port);
+		r = envoy_new(a->event, &enrolment, a, a, &a->enrolment, &e);
 	}
-	a->is_finishing = true;
 	if (r < 0)
-		log_error("enrol: %s", e.text);
-	policylink_enroll_finish(a->link, r < 0 ? "" : answer,
-				 r < 0 ? e.text : "");
+		finish_enrolment(a, NULL, &e);
 }
 
 static void on_enrolled(void *user, const struct err *failure)
@@ -319,13 +405,12 @@ static void on_enrolled(void *user, const struct err *failure)
 		identity_drop(a->id);
 		return;
 	}
-	if (identity_commit(a->id, &e) < 0) {
+	if (change_identity(a, &e) < 0) {
 		log_error("enrol: %s", e.text);
 		return;
 	}
 	log_info("enrolled as %s, epoch %s", a->id->now.device,
 		 a->id->now.epoch);
-	session_drop(a);
 	backoff_reset(&a->backoff);
 	session_ask_status(a, FOR_CONNECT);
 }
@@ -459,6 +544,10 @@ void agent_free(struct agent *a)
 {
 	if (!a)
 		return;
+	envoy_free(a->enrolment);
+	envoy_free(a->renewal);
+	envoy_free(a->lookup);
+	enroll_request_fini(&a->request);
 	protocol_free(a->protocol);
 	policylink_free(a->link);
 	wire_peer_free(a->peer);

@@ -163,8 +163,7 @@ static int refused(const struct http_answer *a, const char *what, struct err *e)
 }
 
 static int post(const struct http_server *server, const char *path,
-		const char *body, const char *what, struct http_answer *ret,
-		struct err *e)
+		const char *body, const char *what, char **ret, struct err *e)
 {
 	const struct http_request rq = {
 		.method = "POST",
@@ -173,16 +172,18 @@ static int post(const struct http_server *server, const char *path,
 		.body_len = strlen(body),
 		.answer_max = ANSWER_MAX,
 	};
+	AUTO(http_answer_fini) struct http_answer a = { 0 };
 	AUTO(http_freep) struct http *h = NULL;
 	int r = http_new(server, &h, e);
 
 	if (r == 0)
-		r = http_call(h, &rq, ret, e);
+		r = http_call(h, &rq, &a, e);
 	if (r < 0)
 		return r;
-	if (ret->status / 100 == 2 && ret->body)
-		return 0;
-	return refused(ret, what, e);
+	if (a.status / 100 != 2 || !a.body)
+		return refused(&a, what, e);
+	*ret = steal(a.body);
+	return 0;
 }
 
 static int request_body(const struct identity *id,
@@ -205,30 +206,27 @@ static int request_body(const struct identity *id,
 	return *ret ? 0 : err_oom(e, "enrolment request");
 }
 
-int enroll_run(struct identity *id, const struct enroll_request *rq,
-	       const char *server, char **ret_answer, struct err *e)
+int enroll_ask(const struct identity *id, const struct enroll_request *rq,
+	       const char *server, char **ret, struct err *e)
 {
 	const struct http_server to = {
 		.host = server ? server : rq->host,
 		.port = rq->port,
 		.ca_digest = rq->ca,
 	};
-	AUTO(http_answer_fini) struct http_answer a = { 0 };
-	AUTO(enrolment_fini) struct enrolment n = { 0 };
 	auto_free char *body = NULL;
 	int r = request_body(id, rq, &body, e);
 
-	if (r == 0)
-		r = post(&to, ENROLL_PATH, body, "enrol", &a, e);
-	if (r == 0)
-		r = enroll_parse_answer(a.body, a.body_len, rq, id,
-					clock_wall(), &n, e);
-	if (r == 0)
-		r = identity_stage(id, &n, e);
-	if (r < 0)
-		return r;
-	*ret_answer = steal(a.body);
-	return 0;
+	return r < 0 ? r : post(&to, ENROLL_PATH, body, "enrol", ret, e);
+}
+
+int enroll_take(struct identity *id, const struct enroll_request *rq,
+		const char *answer, size_t len, struct err *e)
+{
+	AUTO(enrolment_fini) struct enrolment n = { 0 };
+	int r = enroll_parse_answer(answer, len, rq, id, clock_wall(), &n, e);
+
+	return r < 0 ? r : identity_stage(id, &n, e);
 }
 
 /* ---- renewal */
@@ -266,15 +264,14 @@ static int prove(const struct identity *id, const char *csr, const char *time,
 	return *ret ? 0 : err_oom(e, "renewal");
 }
 
-static int renewal_body(const struct identity *id, int64_t now, char **ret,
-			struct err *e)
+static int renewal_body(const struct identity *id, char **ret, struct err *e)
 {
 	auto_free char *csr = NULL, *sig = NULL;
 	auto_json json_t *j = NULL;
 	char time[TEXT_TIME_SIZE];
 	int r;
 
-	text_time(now, time);
+	text_time(clock_wall(), time);
 	r = x509_request(id->key, id->device, &csr, e);
 	if (r == 0)
 		r = prove(id, csr, time, &sig, e);
@@ -287,31 +284,36 @@ static int renewal_body(const struct identity *id, int64_t now, char **ret,
 	return *ret ? 0 : err_oom(e, "renewal");
 }
 
-int enroll_renew(struct identity *id, const char *server, int64_t now,
-		 struct err *e)
+int enroll_ask_renewal(const struct identity *id, const char *server,
+		       char **ret, struct err *e)
 {
 	const struct http_server to = {
 		.host = server ? server : id->now.host,
 		.port = id->now.port,
 		.ca_pem = id->now.ca,
 	};
-	AUTO(http_answer_fini) struct http_answer a = { 0 };
-	auto_json json_t *j = NULL;
 	auto_free char *body = NULL;
+	int r = renewal_body(id, &body, e);
+
+	return r < 0 ? r
+		     : post(&to, RENEW_PATH, body, "renew the certificate", ret,
+			    e);
+}
+
+int enroll_take_renewal(struct identity *id, const char *answer, size_t len,
+			struct err *e)
+{
+	auto_json json_t *j = NULL;
 	const char *cert = NULL;
 	const struct json_member members[] = {
 		{ "identity_cert", JSON_STRING, .ret = &cert },
 		{ 0 },
 	};
-	int r = renewal_body(id, now, &body, e);
+	int r = json_parse(answer, len, "renewal", &j, e);
 
-	if (r == 0)
-		r = post(&to, RENEW_PATH, body, "renew the certificate", &a, e);
-	if (r == 0)
-		r = json_parse(a.body, a.body_len, "renewal", &j, e);
 	if (r == 0)
 		r = json_take(j, members, false, "renewal", e);
 	if (r == 0)
-		r = check_cert(cert, id->now.ca, id, now, e);
+		r = check_cert(cert, id->now.ca, id, clock_wall(), e);
 	return r < 0 ? r : identity_renew(id, cert, e);
 }

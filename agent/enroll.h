@@ -36,18 +36,23 @@ int enroll_parse_answer(const char *text, size_t len,
 			struct enrolment *ret, struct err *e);
 
 /*
- * Asks the server, and stages what it brought. `server` replaces the host that
- * the request names, if not NULL. The caller frees *ret_answer, which is for
- * EnrollFinish. Blocks while it talks.
+ * Asks the server; *ret is its answer, which the caller frees. `server`
+ * replaces the host that the request names, if not NULL. Blocks while it talks:
+ * an envoy's.
  */
-int enroll_run(struct identity *id, const struct enroll_request *rq,
-	       const char *server, char **ret_answer, struct err *e);
+int enroll_ask(const struct identity *id, const struct enroll_request *rq,
+	       const char *server, char **ret, struct err *e);
+/* Stages what the answer brought. */
+int enroll_take(struct identity *id, const struct enroll_request *rq,
+		const char *answer, size_t len, struct err *e);
 
 /* When the certificate in use is to be renewed: at two thirds of its life. */
 int enroll_renew_at(const struct identity *id, int64_t *ret, struct err *e);
 
-/* Renews it; `server` as above. Blocks while it talks. */
-int enroll_renew(struct identity *id, const char *server, int64_t now,
-		 struct err *e);
+/* The same two steps for a new certificate. */
+int enroll_ask_renewal(const struct identity *id, const char *server,
+		       char **ret, struct err *e);
+int enroll_take_renewal(struct identity *id, const char *answer, size_t len,
+			struct err *e);
 
 #endif

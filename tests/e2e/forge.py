@@ -423,15 +423,16 @@ class Org:
     def ca_pem(self):
         return self.ca.public_bytes(PEM).decode()
 
-    def issue(self, key, name, days=90):
+    def issue(self, key, name, days=90, age=0):
+        """`age`: issued so many days ago."""
         now = datetime.datetime.utcfromtimestamp(self.now())
         cert = (x509.CertificateBuilder()
                 .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME,
                                                             name)]))
                 .issuer_name(self.ca.subject).public_key(key)
                 .serial_number(x509.random_serial_number())
-                .not_valid_before(now - datetime.timedelta(minutes=5))
-                .not_valid_after(now + datetime.timedelta(days=days))
+                .not_valid_before(now - datetime.timedelta(days=age, minutes=5))
+                .not_valid_after(now + datetime.timedelta(days=days - age))
                 .sign(self.ca_key, hashes.SHA256()))
         return cert.public_bytes(PEM).decode()
 

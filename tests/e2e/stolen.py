@@ -80,7 +80,7 @@ class Server:
     def _call(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
 
-    # ---- administrators' port: enrolment only
+    # ---- administrators' port: enrolment and renewal only
     def _start_admin(self):
         outer = self
 
@@ -102,16 +102,23 @@ class Server:
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                outer.enrolment = body
-                csr = x509.load_pem_x509_csr(body["identity_csr"].encode())
-                identity = PublicIdentity(csr.public_key())
-                outer.device, answer = outer.org.answer(body, identity, device_port=outer.device_port,
-                                                        **outer.answer_over)
+                answer = outer.renew(body) if self.path == "/v1/renew" else outer.enroll(body)
                 self.answer(201, json.dumps(answer).encode(), "application/json")
 
         self.admin = http.server.ThreadingHTTPServer(("127.0.0.1", self.admin_port), Handler)
         self.admin.socket = tls_context(self.org, self.folder, False).wrap_socket(self.admin.socket, server_side=True)
         threading.Thread(target=self.admin.serve_forever, daemon=True).start()
+
+    def enroll(self, body):
+        self.enrolment = body
+        csr = x509.load_pem_x509_csr(body["identity_csr"].encode())
+        identity = PublicIdentity(csr.public_key())
+        self.device, answer = self.org.answer(body, identity, device_port=self.device_port, **self.answer_over)
+        return answer
+
+    def renew(self, body):
+        csr = x509.load_pem_x509_csr(body["csr"].encode())
+        return {"identity_cert": self.org.issue(csr.public_key(), body["device"])}
 
     # ---- devices' port
     async def _listen(self):

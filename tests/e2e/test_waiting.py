@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cells-agent while others let it wait: a name server, an enrolment, a renewal. All else
+goes on meanwhile, and what they leave behind does not add up."""
+import os
+import pathlib
+import socket
+import threading
+import time
+
+import pytest
+from cryptography import x509
+
+import forge
+import harness
+import mgmtd
+import stolen
+from busclient import Failed
+from test_agent import AGENT, Phone, process_status
+
+SOON = 10  # seconds; whoever waits for what is withheld here waits longer
+NAME_SERVER = "127.0.0.99"
+RENEWALS = 50
+ROOM = 10 * 1024  # for each renewal; a TLS set-up takes 25 KiB
+
+
+def children(process):
+    pid = process.child.pid
+    return [int(c) for c in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+# ---- a name server that never answers
+@pytest.fixture
+def silence():
+    """Takes queries, and answers none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind((NAME_SERVER, 53))
+        s.settimeout(30)
+        yield s
+
+
+def believe(phone, file, text):
+    """From its next start on the agent finds that in the file's place."""
+    own = phone.folder / pathlib.Path(file).name
+    own.write_text(text)
+    agent, entry = phone.agent, harness.pwd.getpwnam(AGENT)
+    agent.argv = ["unshare", "--mount", "sh", "-c", f'mount --bind "$0" {file} && exec setpriv '
+                  f'--reuid {entry.pw_uid} --regid {entry.pw_gid} --clear-groups -- "$@"', str(own), *agent.argv]
+    agent.user = None
+
+
+def ask(phone, server):
+    believe(phone, "/etc/resolv.conf", f"nameserver {server}\noptions timeout:20 attempts:2\n")
+    phone.move_to(host="server.example.org")
+
+
+@pytest.fixture
+def phone(world):
+    server = mgmtd.Mgmtd(world)
+    mgmtd.group_of_nothing(server)
+    p = Phone(world, server)
+    p.enroll()
+    return p
+
+
+def test_name_that_is_looked_up_keeps_nobody_waiting(phone, silence):
+    ask(phone, NAME_SERVER)
+    silence.recv(512)
+    start = time.monotonic()
+    phone.enroll()  # at localhost, which stands in /etc/hosts
+    assert time.monotonic() - start < SOON
+    phone.refused_command()
+    assert not children(phone.agent), "the look-up of a name that is of no use any more"
+
+
+def test_agent_that_looks_a_name_up_ends_when_it_is_asked_to(phone, silence):
+    ask(phone, NAME_SERVER)
+    silence.recv(512)
+    helpers = children(phone.agent)
+    assert len(helpers) == 1
+    start = time.monotonic()
+    phone.agent.stop()
+    assert time.monotonic() - start < SOON and phone.agent.child.returncode == 0
+    harness.until(lambda: not any(alive(pid) for pid in helpers), SOON)
+
+
+def test_name_that_nobody_has_is_told(phone):
+    ask(phone, "127.0.0.98")  # where nobody listens
+    harness.until(lambda: "server server.example.org:" in phone.log())
+    assert "look up the name: " in phone.log()
+    phone.enroll()
+
+
+def test_each_address_of_the_server_is_tried(world):
+    """At the first nobody listens; the certificate is tested for the name all the same."""
+    server = mgmtd.Mgmtd(world, config="device-listen = 127.0.0.66\n")
+    mgmtd.group_of_nothing(server)
+    phone = Phone(world, server)
+    believe(phone, "/etc/hosts", "127.0.0.1 localhost\n127.0.0.66 localhost\n")
+    phone.agent.restart()
+    phone.enroll()
+    assert "next try" not in phone.log()
+    phone.refused_command()
+
+
+# ---- an enrolment that is never answered
+def test_enrolment_that_is_not_answered_keeps_nobody_waiting(phone):
+    server = phone.server
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+        uri = server.uri().replace(f":{server.admin_port}/", f":{listener.getsockname()[1]}/")
+        phone.root.send("Policy1", "Enroll", uri)
+        connection, _ = listener.accept()
+        start = time.monotonic()
+        for _ in range(3):
+            phone.refused_command()
+        assert time.monotonic() - start < SOON
+        connection.close()
+    with pytest.raises(Failed):
+        phone.root.answer()
+    assert phone.enroll() == phone.id
+
+
+# ---- renewals
+class Registrar(stolen.Server):
+    """Whose certificates are old from the beginning, so that each is to be renewed at once."""
+
+    def __init__(self, *args):
+        self.may_renew = threading.Event()
+        self.may_renew.set()
+        self.renewals = 0
+        super().__init__(*args)
+
+    def enroll(self, body):
+        answer = super().enroll(body)
+        return {**answer, **self.aged(body["identity_csr"], answer["device"])}
+
+    def aged(self, csr, name):
+        key = x509.load_pem_x509_csr(csr.encode()).public_key()
+        return {"identity_cert": self.org.issue(key, name, age=70)}
+
+    def renew(self, body):
+        self.renewals += 1
+        self.may_renew.wait(60)
+        return self.aged(body["csr"], body["device"])
+
+
+@pytest.fixture
+def registrar(world):
+    return Registrar(world, forge.Org("acme"))
+
+
+def enrolled(world, server, config=""):
+    phone = Phone(world, server, config)
+    phone.root.call("Policy1", "Enroll", server.uri())
+    harness.until(server.connected)
+    return phone
+
+
+def renew(phone):
+    """A certificate's age is looked at when cells-policyd comes, and each minute."""
+    before = phone.server.renewals
+    phone.policyd.restart()
+    harness.until(lambda: phone.server.renewals > before)
+
+
+def test_renewal_that_takes_long_keeps_nobody_waiting(world, registrar):
+    """A download and a command while it is asked for; then the download goes on over the new connection."""
+    size = 2_000_000
+    phone = enrolled(world, registrar, "speed-limit = 400000\nparallel = 2\n")
+    org, before = registrar.org, phone.enrolment()["cert"]
+    registrar.may_renew.clear()
+    renew(phone)
+    harness.until(registrar.connected)
+    layer = forge.Layer(b"\0" * 1024 + b"\xe2\xe1\xf5\xe0" + os.urandom(size), size=250_000)
+    image = org.image("tiny", 1, [layer])
+    work = org.config("work", 1, "tiny")
+    policy = org.policy("baseline", 1, {"work": [("*", "none")]})
+    docs = [image, work, policy, org.group("field", 1, [policy], [work])]
+    registrar.keep(*docs, files=[layer.files()])
+    registrar.publish(org.snapshot(registrar.device, 1, docs))
+    harness.until(lambda: len(registrar.asked) > 2)
+    start = time.monotonic()
+    registrar.command(org.command("lock-1", registrar.device, "lock", "nowhere"))
+    registrar.receipt(reason="err.no-such-vp")
+    assert time.monotonic() - start < SOON and phone.enrolment()["cert"] == before
+    hellos, asked = len(registrar.hellos), len(registrar.asked)
+    registrar.may_renew.set()
+    harness.until(lambda: len(registrar.hellos) > hellos and phone.enrolment()["cert"] != before)
+    harness.until(lambda: phone.bus.policy("Wants", "u", 10, user=AGENT)[0] == [], 60)
+    # No more than were under way came again.
+    assert len(registrar.asked) > asked
+    assert sum(registrar.asked.count(d) > 1 for d in set(registrar.asked)) <= 2, registrar.asked
+
+
+def test_renewals_leave_nothing_behind(world, registrar):
+    phone = enrolled(world, registrar)
+    sizes = []
+    for n in range(RENEWALS):
+        hellos, cert = len(registrar.hellos), phone.enrolment()["cert"]
+        renew(phone)
+        harness.until(lambda hellos=hellos, cert=cert: len(registrar.hellos) > hellos and phone.enrolment()["cert"] != cert)
+        if n % 10 == 9:
+            time.sleep(1)  # what is taken down is taken down a moment later
+            sizes.append(int(process_status(phone.agent, "VmRSS")[0]) * 1024)
+    assert harness.sanitized(phone.agent.child.pid) or sizes[-1] - sizes[0] < (RENEWALS - 10) * ROOM, sizes
+    assert not children(phone.agent)
