@@ -360,13 +360,11 @@ int intake_submit(struct policyd *p, const void *data, size_t len,
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(verify_fini) struct verify v = { 0 };
-	auto_free char *text = strndup(data, len);
+	auto_free char *text = NULL;
 	struct verify_facts facts;
 	struct receipt_doc d = { UNKNOWN, UNKNOWN, 0, { 0 } };
 	int r;
 
-	if (!text)
-		return err_oom(e, "submit");
 	if (!p->root)
 		return err_reason(e, REASON_BUSY,
 				  "submit: this device is not enrolled");
@@ -377,6 +375,10 @@ int intake_submit(struct policyd *p, const void *data, size_t len,
 		hash_sha256(data, len, d.digest);
 		return conclude(p, &d, ret, e);
 	}
+	/* Not before: what is too large is not copied either. */
+	text = strndup(data, len);
+	if (!text)
+		return err_oom(e, "submit");
 	intake_facts(p, &facts);
 	r = verify_envelope(&facts, env, &v, e);
 	if (r == 0)

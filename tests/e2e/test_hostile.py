@@ -208,6 +208,26 @@ def test_calls_of_all_shapes_to_policyd(scene):
     agent.close()
 
 
+@pytest.mark.parametrize("size, row", [(MIB + 1, 1), (20 * MIB, 1), (31 * MIB, 1), (15 * MIB, 5)])
+def test_message_beyond_any_envelope_is_given_back(scene, size, row):
+    """sd-bus takes in what the bus lets pass, 32 MiB, and of a row the next one while the bus is
+    asked who the caller is; nothing makes more of it, and nothing keeps it."""
+    agent = busclient.BusClient(scene.phone.bus.address, "cells-agent")
+    pid, spare = scene.phone.policyd.child.pid, 4 * MIB
+    with unharmed(scene):
+        agent.call("Policy1", "Submit", b"{}")
+        pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+        before = memory(pid, "VmRSS")
+        for _ in range(row):
+            agent.send("Policy1", "Submit", b" " * size)
+        for _ in range(row):
+            assert agent.answer()[:2] == ["refused", "err.too-large"]
+        if not harness.sanitized(pid):
+            assert memory(pid, "VmHWM") - before < min(row, 2) * size + spare
+            harness.until(lambda: memory(pid, "VmRSS") - before < spare)
+    agent.close()
+
+
 def test_chunk_from_a_file_without_end(scene):
     """A descriptor of 64 GiB of nothing, and one that never ends."""
     script = """
