@@ -7,8 +7,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define STALL_SECONDS 60 /* without a byte */
-#define WARM_SECONDS 4	 /* an idle connection is kept for the next GET */
+/* So long for the next so many bytes, or for the rest: a server that sends a
+ * byte now and then would hold a lane for days. */
+#define STALL_SECONDS 60
+#define STALL_BYTES (16 * 1024)
+#define WARM_SECONDS 4 /* an idle connection is kept for the next GET */
 #define PIECE (16 * 1024)
 
 static void get_is_over(lws_sorted_usec_list_t *sul)
@@ -59,6 +62,12 @@ static int add_range(struct wire_get *g, unsigned char **p, size_t room)
 	return 0;
 }
 
+static void start_clock(struct wire_get *g, struct lws *wsi)
+{
+	g->since = 0;
+	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_SECONDS);
+}
+
 static void take_status(struct wire_get *g, struct lws *wsi)
 {
 	char connection[16] = "";
@@ -69,7 +78,7 @@ static void take_status(struct wire_get *g, struct lws *wsi)
 	if (g->end.status != 200 && g->end.status != 206)
 		snprintf(g->end.why, sizeof(g->end.why), "HTTP status %d",
 			 g->end.status);
-	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_SECONDS);
+	start_clock(g, wsi);
 }
 
 static int take_data(struct wire_get *g, struct lws *wsi, const void *data,
@@ -80,7 +89,9 @@ static int take_data(struct wire_get *g, struct lws *wsi, const void *data,
 	if (g->end.why[0]) /* the body of an error */
 		return 0;
 	g->has_data = true;
-	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_SECONDS);
+	g->since += len;
+	if (g->since >= STALL_BYTES)
+		start_clock(g, wsi);
 	if (g->ops.data(g->user, from_start, data, len) == 0)
 		return 0;
 	end_get(g, "stopped");
@@ -202,7 +213,12 @@ void wire_resume(struct wire_peer *p)
 		return;
 	p->is_paused = false;
 	/* What waits is read where a failure can be answered: in a callback. */
-	for (unsigned int i = 0; i < p->lanes; i++)
-		if (p->get[i] && p->get[i]->wsi && p->get[i]->end.status > 0)
-			lws_callback_on_writable(p->get[i]->wsi);
+	for (unsigned int i = 0; i < p->lanes; i++) {
+		struct wire_get *g = p->get[i];
+
+		if (!g || !g->wsi || g->end.status == 0)
+			continue;
+		start_clock(g, g->wsi); /* it was we who were slow */
+		lws_callback_on_writable(g->wsi);
+	}
 }

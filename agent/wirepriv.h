@@ -53,7 +53,7 @@ struct wire_get {
 	struct lws *wsi; /* NULL: gone */
 	struct wire_get_ops ops;
 	void *user;
-	uint64_t offset;
+	uint64_t offset, since; /* since: bytes since the clock was started */
 	bool has_data, is_over, is_last; /* on this connection */
 	struct wire_end end;
 	lws_sorted_usec_list_t over;

@@ -45,6 +45,7 @@ def tls_context(org, folder, clients):
 
 class Server:
     """Runs in threads of the test; everything it got stands in lists."""
+    protocol = websockets.WebSocketServerProtocol
 
     def __init__(self, world, org):
         self.org = org
@@ -124,7 +125,8 @@ class Server:
     async def _listen(self):
         self.listener = await websockets.serve(
             self._serve, "127.0.0.1", self.device_port, ssl=tls_context(self.org, self.folder, True),
-            subprotocols=["cells.v1"], max_size=2**21, process_request=self._get, compression=None)
+            subprotocols=["cells.v1"], max_size=2**21, process_request=self._get, compression=None,
+            create_protocol=self.protocol)
 
     async def _get(self, path, _headers):
         if not path.startswith("/v1/chunks/"):

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """cells-agent while others let it wait: a name server, an enrolment, a renewal. All else
 goes on meanwhile, and what they leave behind does not add up."""
+import asyncio
+import functools
+import http
 import os
 import pathlib
 import socket
@@ -8,6 +11,7 @@ import threading
 import time
 
 import pytest
+import websockets
 from cryptography import x509
 
 import forge
@@ -170,6 +174,17 @@ def renew(phone):
     harness.until(lambda: phone.server.renewals > before)
 
 
+def publish(server, layer):
+    """A group with one VP, of that layer."""
+    org = server.org
+    image = org.image("tiny", 1, [layer])
+    work = org.config("work", 1, "tiny")
+    policy = org.policy("baseline", 1, {"work": [("*", "none")]})
+    docs = [image, work, policy, org.group("field", 1, [policy], [work])]
+    server.keep(*docs, files=[layer.files()])
+    server.publish(org.snapshot(server.device, 1, docs))
+
+
 def test_renewal_that_takes_long_keeps_nobody_waiting(world, registrar):
     """A download and a command while it is asked for; then the download goes on over the new connection."""
     size = 2_000_000
@@ -178,13 +193,7 @@ def test_renewal_that_takes_long_keeps_nobody_waiting(world, registrar):
     registrar.may_renew.clear()
     renew(phone)
     harness.until(registrar.connected)
-    layer = forge.Layer(b"\0" * 1024 + b"\xe2\xe1\xf5\xe0" + os.urandom(size), size=250_000)
-    image = org.image("tiny", 1, [layer])
-    work = org.config("work", 1, "tiny")
-    policy = org.policy("baseline", 1, {"work": [("*", "none")]})
-    docs = [image, work, policy, org.group("field", 1, [policy], [work])]
-    registrar.keep(*docs, files=[layer.files()])
-    registrar.publish(org.snapshot(registrar.device, 1, docs))
+    publish(registrar, forge.Layer(b"\0" * 1024 + b"\xe2\xe1\xf5\xe0" + os.urandom(size), size=250_000))
     harness.until(lambda: len(registrar.asked) > 2)
     start = time.monotonic()
     registrar.command(org.command("lock-1", registrar.device, "lock", "nowhere"))
@@ -197,6 +206,89 @@ def test_renewal_that_takes_long_keeps_nobody_waiting(world, registrar):
     # No more than were under way came again.
     assert len(registrar.asked) > asked
     assert sum(registrar.asked.count(d) > 1 for d in set(registrar.asked)) <= 2, registrar.asked
+
+
+# ---- chunks that do not come
+EARLY = 10 * 1024
+STALL_SECONDS = 60  # of agent/wireget.c
+
+
+class Slow(stolen.Server):
+    """Whose chunks come as `manners` has it for their digests, until they are asked for again."""
+
+    def __init__(self, *args):
+        self.manners, self.offsets = {}, {}
+        self.protocol = functools.partial(SlowConnection, self)
+        super().__init__(*args)
+
+
+class SlowConnection(websockets.WebSocketServerProtocol):
+    def __init__(self, server, *args, **kw):
+        self.server = server
+        super().__init__(*args, **kw)
+
+    async def process_request(self, path, request_headers):
+        digest = path.rsplit("/", 1)[1]
+        data = self.server.files.get(digest)
+        if not path.startswith("/v1/chunks/") or data is None:
+            return await super().process_request(path, request_headers)
+        self.server.asked.append(digest)
+        start = int(request_headers.get("Range", "bytes=0-")[6:-1])
+        self.server.offsets.setdefault(digest, []).append(start)
+        manner = self.server.manners.pop(digest, None)
+        if manner:
+            await manner(self, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(data), data)
+            raise ConnectionResetError
+        status = http.HTTPStatus.PARTIAL_CONTENT if start else http.HTTPStatus.OK
+        return status, [("Content-Type", "application/octet-stream")], data[start:]
+
+    async def trickle(self, data):
+        for n in range(len(data)):
+            self.transport.write(data[n:n + 1])
+            await asyncio.sleep(1)
+            if self.transport.is_closing():
+                return
+
+    async def trickled(self, head, data):
+        self.transport.write(head + data[:EARLY])
+        await self.trickle(data[EARLY:])
+
+    async def stopped(self, head, data):
+        self.transport.write(head + data[:EARLY])
+        await self.wait_closed_by_peer()
+
+    async def trickled_from_the_start(self, head, data):
+        await self.trickle(head + data)
+
+    async def silent(self, _head, _data):
+        await self.wait_closed_by_peer()
+
+    async def wait_closed_by_peer(self):
+        while not self.transport.is_closing():
+            await asyncio.sleep(0.2)
+
+
+def test_chunks_that_come_too_slowly_are_left_for_later(world):
+    server = Slow(world, forge.Org("acme"))
+    phone = enrolled(world, server)
+    layer = forge.Layer(b"\0" * 1024 + b"\xe2\xe1\xf5\xe0" + os.urandom(800_000), size=200_000)
+    chunks = list(layer.chunks)[:4]
+    manners = (SlowConnection.trickled, SlowConnection.stopped, SlowConnection.trickled_from_the_start, SlowConnection.silent)
+    server.manners = dict(zip(chunks, manners))
+    start = time.monotonic()
+    publish(server, layer)
+    harness.until(lambda: set(chunks) <= set(server.asked))
+    # All four lanes are held; what is not a chunk goes by.
+    asked = time.monotonic()
+    server.command(server.org.command("lock-1", server.device, "lock", "nowhere"))
+    server.receipt(reason="err.no-such-vp")
+    assert time.monotonic() - asked < SOON
+    harness.until(lambda: phone.bus.policy("Wants", "u", 10, user=AGENT)[0] == [], 2 * STALL_SECONDS)
+    assert time.monotonic() - start < STALL_SECONDS + 30
+    for digest, began_well in zip(chunks, (True, True, False, False)):
+        first, second = server.offsets[digest]
+        assert first == 0 and (second >= EARLY) == began_well, server.offsets
+    assert phone.policyd.alive() and phone.agent.alive()
 
 
 def test_renewals_leave_nothing_behind(world, registrar):
