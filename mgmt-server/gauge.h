@@ -5,8 +5,6 @@
 
 #include <stdint.h>
 
-struct server;
-
 /* X(member, name, kind, help) */
 #define GAUGES(X)                                                              \
 	X(requests, "requests_total", "counter", "REST requests answered")     \
@@ -39,7 +37,8 @@ struct gauge {
 #undef GAUGE_MEMBER
 };
 
-/* Prometheus text format 0.0.4; the caller frees; NULL: no memory. */
-char *gauge_text(const struct server *s);
+/* Prometheus text format 0.0.4; `entries`: of the audit tree. The caller frees;
+ * NULL: no memory. */
+char *gauge_text(const struct gauge *g, uint64_t entries);
 
 #endif

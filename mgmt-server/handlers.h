@@ -8,7 +8,7 @@ struct request;
 
 int health_live(struct request *rq, struct err *e);
 int health_ready(struct request *rq, struct err *e);
-int gauge_show(struct request *rq, struct err *e);
+int health_metrics(struct request *rq, struct err *e);
 int admission_ca(struct request *rq, struct err *e);
 int health_server(struct request *rq, struct err *e);
 int account_login(struct request *rq, struct err *e);

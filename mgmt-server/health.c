@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Is it there, does it work, and which server is it. */
+/* Is it there, does it work, how much, and which server is it. */
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/db.h"
@@ -32,6 +32,14 @@ int health_ready(struct request *rq, struct err *e)
 		return err_set(e, PROBLEM_OVERLOADED,
 			       "the database takes no writes");
 	return request_text(rq, 200, "text/plain", strdup("ready\n"), e);
+}
+
+int health_metrics(struct request *rq, struct err *e)
+{
+	const struct server *s = rq->server;
+
+	return request_text(rq, 200, "text/plain; version=0.0.4",
+			    gauge_text(&s->gauge, s->tree.size), e);
 }
 
 int health_server(struct request *rq, struct err *e)
