@@ -7,7 +7,7 @@
 #include "lib/err.h"
 #include "lib/hash.h"
 #include "lib/text.h"
-#include "mgmt-server/request.h"
+#include "mgmt-server/problem.h"
 #include "mgmt-server/server.h"
 
 #include <errno.h>

@@ -12,7 +12,6 @@
 #include "lib/json.h"
 
 struct err;
-struct request;
 struct server;
 
 /* What a role gives; a route demands one of them. */

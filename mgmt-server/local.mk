@@ -39,7 +39,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS) \
 	%D%/pki.c %D%/pki.h \
 	%D%/presence.c %D%/presence.h \
 	%D%/registry.c %D%/registry.h \
-	%D%/request.c %D%/request.h \
+	%D%/problem.h %D%/request.c %D%/request.h \
 	%D%/rest.c \
 	%D%/route.c %D%/route.h \
 	%D%/server.c %D%/server.h \

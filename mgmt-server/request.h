@@ -12,6 +12,7 @@
 
 #include "lib/json.h"
 #include "mgmt-server/bearer.h"
+#include "mgmt-server/problem.h"
 
 struct err;
 struct request;
@@ -21,20 +22,6 @@ struct server;
 #define REQUEST_PARAMS 4
 #define REQUEST_ARGS 16
 #define REQUEST_PATH_MAX 512
-
-/* Problems that are no reason code of the contract, as errno values. */
-#define PROBLEM_NOT_FOUND ENOENT
-#define PROBLEM_FORBIDDEN EACCES
-#define PROBLEM_CONFLICT EEXIST
-#define PROBLEM_BAD_REQUEST EINVAL
-#define PROBLEM_BAD_FILTER EILSEQ
-#define PROBLEM_CHANGED ESTALE
-#define PROBLEM_KEY_REUSED ENOTUNIQ
-#define PROBLEM_LIMITED EDQUOT
-#define PROBLEM_OVERLOADED EAGAIN
-#define PROBLEM_UNAUTHORIZED ENOKEY
-#define PROBLEM_METHOD ENOTSUP
-#define PROBLEM_UNSUPPORTED EPROTONOSUPPORT
 
 enum method {
 	METHOD_GET,

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Problems that are no reason code of the contract, as errno values. */
+#ifndef MGMT_PROBLEM_H
+#define MGMT_PROBLEM_H
+
+#include <errno.h>
+
+#define PROBLEM_NOT_FOUND ENOENT
+#define PROBLEM_FORBIDDEN EACCES
+#define PROBLEM_CONFLICT EEXIST
+#define PROBLEM_BAD_REQUEST EINVAL
+#define PROBLEM_BAD_FILTER EILSEQ
+#define PROBLEM_CHANGED ESTALE
+#define PROBLEM_KEY_REUSED ENOTUNIQ
+#define PROBLEM_LIMITED EDQUOT
+#define PROBLEM_OVERLOADED EAGAIN
+#define PROBLEM_UNAUTHORIZED ENOKEY
+#define PROBLEM_METHOD ENOTSUP
+#define PROBLEM_UNSUPPORTED EPROTONOSUPPORT
+
+#endif
