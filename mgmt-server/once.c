@@ -7,18 +7,12 @@
 #include "lib/err.h"
 #include "lib/hash.h"
 #include "mgmt-server/request.h"
-#include "mgmt-server/route.h"
 #include "mgmt-server/server.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define LIFE 86400
-
-static bool applies(const struct request *rq)
-{
-	return rq->once_key[0] && (rq->route->flags & ROUTE_ONCE);
-}
 
 static void digest(const struct request *rq, uint8_t ret[HASH_SIZE])
 {
@@ -40,8 +34,6 @@ int once_recall(struct request *rq, struct err *e)
 	int r, status;
 	char *text;
 
-	if (!applies(rq))
-		return 0;
 	r = db_first(db, &st, e,
 		     "SELECT body, status, answer FROM once"
 		     " WHERE token = ? AND key = ? AND time > ?",
@@ -68,8 +60,6 @@ int once_keep(struct request *rq, struct err *e)
 	uint8_t body[HASH_SIZE];
 	int r;
 
-	if (!applies(rq))
-		return 0;
 	digest(rq, body);
 	r = db_run(db, e, "DELETE FROM once WHERE time <= ?", "i",
 		   clock_wall() - LIFE);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Idempotency-Key: the same request again gets the first answer, for a day. */
+/*
+ * Idempotency-Key: the same request again gets the first answer, for a day. For
+ * requests with a key, on routes that honour it.
+ */
 #ifndef MGMT_ONCE_H
 #define MGMT_ONCE_H
 

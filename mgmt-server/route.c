@@ -157,20 +157,21 @@ static void refuse(struct request *rq, int r, const struct err *why)
  */
 static int run_write(struct request *rq, struct err *e)
 {
+	bool is_once = rq->once_key[0] && (rq->route->flags & ROUTE_ONCE);
 	struct server *s = rq->server;
 	struct server_mark mark;
 	int r = server_mark(s, &mark, e);
 
 	if (r < 0)
 		return r;
-	r = once_recall(rq, e);
+	r = is_once ? once_recall(rq, e) : 0;
 	if (r > 0)
 		return server_keep(s, e);
 	if (r == 0)
 		r = rq->route->handle(rq, e);
 	if (r == 0 && !(rq->route->flags & ROUTE_QUIET))
 		r = audit(rq, NULL, e);
-	if (r == 0)
+	if (r == 0 && is_once)
 		r = once_keep(rq, e);
 	if (r != 0) {
 		server_undo(s, &mark);
