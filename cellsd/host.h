@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The device as a whole: its VPs, its hardware, the kernel's side of both. What
- * D-Bus asks for is done here; the parts are in running.c (a VP from start to
- * end), front.c (who is in front, who may use what) and erase.c (deletion).
+ * D-Bus asks for is done here; the parts are in launch.c (a VP is made),
+ * running.c (its life from start to end), front.c (who is in front, who may use
+ * what) and erase.c (deletion).
  */
 #ifndef CELLSD_HOST_H
 #define CELLSD_HOST_H

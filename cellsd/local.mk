@@ -34,6 +34,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/journal.c %D%/journal.h \
 	%D%/label.c %D%/label.h \
 	%D%/lacks.c %D%/lacks.h \
+	%D%/launch.c %D%/launch.h \
 	%D%/layer.c %D%/layer.h \
 	%D%/leaf.c %D%/leaf.h \
 	%D%/lockdown.c %D%/lockdown.h \

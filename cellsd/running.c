@@ -2,30 +2,23 @@
 #include "cellsd/running.h"
 
 #include "cellsd/attention.h"
-#include "cellsd/birth.h"
 #include "cellsd/front.h"
-#include "cellsd/handover.h"
 #include "cellsd/host.h"
-#include "cellsd/hotplug.h"
-#include "cellsd/label.h"
-#include "cellsd/layer.h"
+#include "cellsd/launch.h"
 #include "cellsd/leaf.h"
 #include "cellsd/lockdown.h"
 #include "cellsd/merge.h"
 #include "cellsd/mnt.h"
 #include "cellsd/net.h"
 #include "cellsd/resource.h"
-#include "cellsd/rootfs.h"
 #include "cellsd/vpdata.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -38,11 +31,6 @@
 #define FREEZE_MS 50
 #define REAP_MS 1000
 #define KILL_AGAIN_MS 200
-
-struct watched {
-	struct host *h;
-	struct vp *v;
-};
 
 /* ---- the end */
 
@@ -264,136 +252,6 @@ void running_end(struct host *h, struct vp *v, bool force, const char *cause)
 
 /* ---- the start */
 
-static int make_leaf(struct host *h, struct vp *v, struct err *e)
-{
-	struct vp_run *run = v->run;
-	int r;
-
-	assert(run); /* roster_start() made it */
-	r = leaf_new(h->cgroup, run->leaf_name, vp_base(v), &run->leaf, e);
-	if (r < 0)
-		return r;
-	run->disk = vpdata_disk(h->vpdata, v);
-	resource_settle(v, false);
-	return front_hold(h, v, e);
-}
-
-static int build(struct host *h, const struct vp *v, const struct birth *b,
-		 int data, struct rootfs *ret, struct err *e)
-{
-	char label[LABEL_SIZE];
-	size_t n = v->run->n_nodes;
-	const struct backend_node *found = v->run->nodes;
-	auto_free struct rootfs_node *nodes = calloc(n + 1, sizeof(*nodes));
-	struct rootfs_plan plan = {
-		.layers = h->layers,
-		.digests = (const char *const *)v->conf.layer,
-		.n_digests = v->conf.n_layers,
-		.nodes = nodes,
-		.n_nodes = n,
-		.label = label,
-		.data = data,
-		.userns = b->userns,
-		.pidfd = b->pidfd,
-		.base = vp_base(v),
-	};
-
-	if (!nodes)
-		return err_oom(e, "start a VP");
-	for (size_t i = 0; i < n; i++)
-		nodes[i] =
-			(struct rootfs_node){ found[i].name, found[i].block,
-					      found[i].major, found[i].minor };
-	label_file(v->number, label);
-	return rootfs_build(h->stage, &plan, ret, e);
-}
-
-static int begin(struct host *h, struct vp *v, int data, struct err *e)
-{
-	AUTO(birth_fini) struct birth b = BIRTH_NONE;
-	struct rootfs tree = { -1, -1, -1, -1 };
-	char label[LABEL_SIZE];
-	struct birth_plan plan = {
-		.name = v->name,
-		.init = v->conf.init,
-		.label = label,
-		.jail = h->jail,
-		.base = vp_base(v),
-		.no_new_privs = v->conf.no_new_privs,
-	};
-	int r = make_leaf(h, v, e);
-
-	if (r < 0)
-		return r;
-	net_choose(h, v);
-	plan.leaf = v->run->leaf;
-	plan.address = v->run->address;
-	plan.merge = h->merge != NULL;
-	label_process(v->number, label);
-	r = birth_begin(&plan, &b, e);
-	if (r < 0)
-		return r;
-	r = net_attach(h, v, b.pid, e);
-	if (r == 0)
-		r = hotplug_nodes(h, v, &v->run->nodes, &v->run->n_nodes, e);
-	if (r == 0)
-		r = build(h, v, &b, data, &tree, e);
-	v->run->dev = tree.dev;
-	v->run->dir = tree.run;
-	v->run->console = tree.console;
-	v->run->tty = tree.tty;
-	if (r == 0)
-		r = handover_give(data, tree.run, vp_base(v), e);
-	/* Its gateway, where the firewall turns all DNS to the resolver. */
-	if (r == 0 && v->run->address)
-		r = handover_dns(tree.run, vp_base(v), v->run->address - 1, e);
-	if (r == 0)
-		r = attention_open(h, v, tree.run, e);
-	if (r == 0)
-		r = birth_finish(&b, e);
-	rootfs_sweep(h->stage);
-	if (r < 0)
-		return r;
-	v->run->pid = b.pid;
-	v->run->pidfd = steal_fd(b.pidfd);
-	v->run->since_ns = clock_boot_ns();
-	v->run->no_new_privs = plan.no_new_privs;
-	return watch(h, v, e);
-}
-
-static int check_start(struct host *h, const struct vp *v, struct err *e)
-{
-	if (!v->named)
-		return err_reason(e, REASON_VP_STATE,
-				  "start VP %s: it is no longer wanted",
-				  v->name);
-	for (uint32_t i = 0; i < v->conf.n_layers; i++)
-		if (!layers_have(h->layers, v->conf.layer[i]))
-			return err_reason(e, REASON_VP_STATE,
-					  "start VP %s: layer %s is not here",
-					  v->name, v->conf.layer[i]);
-	return 0;
-}
-
-/* Undoes a start: nothing of it runs (birth_fini saw to that). */
-static void undo(struct host *h, struct vp *v)
-{
-	char name[VP_LEAF_SIZE];
-	struct err e;
-
-	assert(v->run);
-	memcpy(name, v->run->leaf_name, sizeof(name));
-	if (v->run->leaf >= 0)
-		leaf_kill(v->run->leaf);
-	front_release(h, v);
-	net_detach(h, v);
-	vp_run_free(steal(v->run));
-	if (leaf_remove(h->cgroup, name, &e) < 0)
-		log_warning("%s", e.text);
-	if (roster_move(h->roster, v, VPEVENT_END, &e) < 0)
-		log_error("%s", e.text);
-}
-
 int running_start(struct host *h, struct vp *v, const char *cause,
 		  struct err *e)
 {
@@ -406,16 +264,18 @@ int running_start(struct host *h, struct vp *v, const char *cause,
 				  v->name);
 	if (vpstate_runs(v->state) && v->run)
 		return 0;
-	r = check_start(h, v, e);
+	r = launch_check(h, v, e);
 	if (r == 0)
 		r = vpdata_open(h->vpdata, v, &data, e);
 	if (r == 0)
 		r = roster_start(h->roster, v, leaf, e);
 	if (r < 0)
 		return r;
-	r = begin(h, v, data, e);
+	r = launch_begin(h, v, data, e);
+	if (r == 0)
+		r = watch(h, v, e);
 	if (r < 0) {
-		undo(h, v);
+		launch_undo(h, v);
 		if (e->reason == REASON_NONE)
 			e->reason = REASON_KERNEL;
 		return r;
@@ -474,7 +334,7 @@ void running_adopt(struct host *h, struct vp *v)
 
 	if (leaf_open(h->cgroup, run->leaf_name, &run->leaf, &e) < 0 ||
 	    is_over(v)) {
-		undo(h, v);
+		launch_undo(h, v);
 		return;
 	}
 	run->since_ns = clock_boot_ns();
