@@ -373,8 +373,8 @@ int attention_open(struct host *h, struct vp *v, int run, struct err *e)
 		return err_sys(e, -r,
 			       "offer /run/cells/" ATTENTION_SOCKET " in VP %s",
 			       v->name);
-	attention_close(v->run->attention);
-	v->run->attention = steal(a);
+	attention_close(vp_made(v)->attention);
+	vp_made(v)->attention = steal(a);
 	return 0;
 }
 

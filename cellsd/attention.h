@@ -52,7 +52,7 @@ struct attention_bucket {
 bool attention_take(struct attention_bucket *b, uint64_t now_ns);
 
 /* Offers the socket in the VP's /run, instead of one that an earlier daemon
- * left. v->run has it from then on. */
+ * left. What is made of v has it from then on. */
 int attention_open(struct host *h, struct vp *v, int run, struct err *e);
 void attention_close(struct attention *a);
 

@@ -25,7 +25,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define EXEC_TIMEOUT_MS 10000
+#define ANSWER_TIMEOUT_MS 10000
 #define NESTING "/proc/sys/user/max_user_namespaces"
 
 /* The child's steps, by name: what it reports is a step and an errno. */
@@ -38,7 +38,9 @@
 	X(HOSTNAME, "set its host name")                                       \
 	X(CONSOLE, "open its console")                                         \
 	X(LABEL, "take its SELinux context")                                   \
-	X(JAIL, "give up rights") X(EXEC, "run its init")
+	X(JAIL, "give up rights")                                              \
+	X(WAIT, "wait to be let go")                                           \
+	X(EXEC, "run its init")
 enum step {
 #define STEP_SYMBOL(s, w) STEP_##s,
 	STEPS(STEP_SYMBOL)
@@ -54,6 +56,11 @@ static const char *const step_names[STEP_COUNT] = {
 
 struct report {
 	int step, code;
+};
+
+/* The child's ends of its pipes. */
+struct gate {
+	int go, status;
 };
 
 /*
@@ -136,7 +143,28 @@ static int open_console(void)
 	return 0;
 }
 
-static int become(const struct birth_plan *p, enum step step)
+/* End of file: the parent gave up, or is no more. */
+static int wait_for_word(const struct gate *g)
+{
+	char byte;
+
+	return read(g->go, &byte, 1) == 1 ? 0 : -ECANCELED;
+}
+
+/*
+ * It may be for long: from the system call filter, over its own tree, with no
+ * file of the daemon's, it holds nothing of any other VP.
+ */
+static int wait_at_gate(const struct gate *g)
+{
+	const struct report here = { .step = STEP_WAIT };
+
+	return write(g->status, &here, sizeof(here)) < 0 ? -errno
+							 : wait_for_word(g);
+}
+
+static int become(const struct birth_plan *p, const struct gate *g,
+		  enum step step)
 {
 	char *argv[] = { (char *)p->init, NULL };
 	char *env[] = { "container=cells", "TERM=linux", "HOME=/", BIRTH_PATH,
@@ -161,7 +189,12 @@ static int become(const struct birth_plan *p, enum step step)
 		return label_exec(p->label);
 	case STEP_JAIL:
 		return jail_enter(p->jail, p->no_new_privs);
+	case STEP_WAIT:
+		return wait_at_gate(g);
 	case STEP_EXEC:
+		/* Not before: until now its memory is the daemon's. */
+		if (p->merge)
+			merge_enter();
 		execve(p->init, argv, env);
 		return -errno;
 	case STEP_COUNT:
@@ -170,22 +203,35 @@ static int become(const struct birth_plan *p, enum step step)
 	return -EINVAL;
 }
 
+/* All but the gate: what the daemon holds open of other VPs keeps their data
+ * in use. */
+static void close_others(const struct gate *g)
+{
+	unsigned int low =
+		(unsigned int)(g->go < g->status ? g->go : g->status);
+	unsigned int high =
+		(unsigned int)(g->go < g->status ? g->status : g->go);
+
+	if (low > 3)
+		close_range(3, low - 1, 0);
+	if (high > low + 1)
+		close_range(low + 1, high - 1, 0);
+	close_range(high + 1, ~0U, 0);
+}
+
 __attribute__((noreturn)) static void run_child(const struct birth_plan *p,
-						int go, int status)
+						const struct gate *g)
 {
 	struct report report = { 0 };
-	char byte;
 
 	birth_reset(3);
-	if (p->merge)
-		merge_enter();
-	/* End of file: the parent gave up, or is no more. */
-	if (read(go, &byte, 1) != 1)
+	close_others(g);
+	if (wait_for_word(g) < 0)
 		_exit(1);
 	for (; report.step < STEP_COUNT && report.code == 0; report.step++)
-		report.code = become(p, (enum step)report.step);
+		report.code = become(p, g, (enum step)report.step);
 	report.step--;
-	if (write(status, &report, sizeof(report)) < 0)
+	if (write(g->status, &report, sizeof(report)) < 0)
 		_exit(2);
 	_exit(1);
 }
@@ -244,11 +290,8 @@ int birth_begin(const struct birth_plan *p, struct birth *ret, struct err *e)
 	}
 	b.status = status[0];
 	b.pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-	if (b.pid == 0) {
-		close(go[1]);
-		close(status[0]);
-		run_child(p, go[0], status[1]);
-	}
+	if (b.pid == 0)
+		run_child(p, &(struct gate){ go[0], status[1] });
 	r = errno;
 	close(go[0]);
 	close(status[1]);
@@ -262,35 +305,69 @@ int birth_begin(const struct birth_plan *p, struct birth *ret, struct err *e)
 	return 0;
 }
 
-int birth_finish(struct birth *b, struct err *e)
-{
-	struct pollfd p = { .fd = b->status, .events = POLLIN };
-	struct report report;
-	ssize_t n;
-
-	if (write(b->go, "g", 1) != 1)
-		return err_sys(e, errno, "let the VP's init go");
-	if (poll(&p, 1, EXEC_TIMEOUT_MS) <= 0)
-		return err_set(e, ETIMEDOUT,
-			       "the VP's init does not start: timeout");
-	n = read(b->status, &report, sizeof(report));
-	if (n < 0)
-		return err_sys(e, errno, "read from the VP's init");
-	if (n == sizeof(report) && report.step >= 0 && report.step < STEP_COUNT)
-		return err_sys(e, -report.code, "the VP's first process: %s",
-			       step_names[report.step]);
-	/* It runs: from here on it lives without us. */
-	close(b->go);
-	close(b->status);
-	b->go = b->status = -1;
-	return 0;
-}
-
 static void end(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
+}
+
+/* Gives the word and hears what comes of it; *ret_len 0: the pipe is closed. */
+static int give_word(struct birth *b, struct report *ret, size_t *ret_len,
+		     struct err *e)
+{
+	struct pollfd p = { .fd = b->status, .events = POLLIN };
+	ssize_t n;
+
+	if (write(b->go, "g", 1) != 1)
+		return err_sys(e, errno, "let the VP's first process go on");
+	if (poll(&p, 1, ANSWER_TIMEOUT_MS) <= 0)
+		return err_set(e, ETIMEDOUT,
+			       "the VP's first process: no answer in time");
+	n = read(b->status, ret, sizeof(*ret));
+	if (n < 0)
+		return err_sys(e, errno, "read from the VP's first process");
+	if (n == sizeof(*ret) && ret->code < 0 && ret->step >= 0 &&
+	    ret->step < STEP_COUNT)
+		return err_sys(e, -ret->code, "the VP's first process: %s",
+			       step_names[ret->step]);
+	*ret_len = (size_t)n;
+	return 0;
+}
+
+int birth_enter(struct birth *b, struct err *e)
+{
+	struct report report;
+	size_t n;
+	int r = give_word(b, &report, &n, e);
+
+	if (r < 0)
+		return r;
+	end(&b->userns);
+	return n == 0 ? err_set(e, ESRCH,
+				"the VP's first process: it was ended")
+		      : 0;
+}
+
+bool birth_waits(const struct birth *b)
+{
+	struct pollfd p = { .fd = b->pidfd, .events = POLLIN };
+
+	return b->go >= 0 && poll(&p, 1, 0) == 0;
+}
+
+int birth_finish(struct birth *b, struct err *e)
+{
+	struct report report;
+	size_t n;
+	int r = give_word(b, &report, &n, e);
+
+	if (r < 0)
+		return r;
+	/* It runs: from here on it lives without us. */
+	end(&b->go);
+	end(&b->status);
+	return 0;
 }
 
 void birth_fini(struct birth *b)

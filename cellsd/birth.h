@@ -2,7 +2,8 @@
 /*
  * The first process of a VP. It is cloned into its namespaces and its cgroup,
  * waits while the parent maps ids and builds its tree, then enters the tree and
- * becomes the image's init.
+ * gives up its rights. There it waits again, for as long as the parent likes,
+ * and becomes the image's init when it is let go.
  */
 #ifndef CELLSD_BIRTH_H
 #define CELLSD_BIRTH_H
@@ -46,7 +47,16 @@ struct birth {
  */
 int birth_begin(const struct birth_plan *p, struct birth *ret, struct err *e);
 
-/* Lets it go on and waits until it runs its init, or says why it does not. */
+/*
+ * Lets it enter its tree, and waits until all is done but the last step. Of the
+ * stage and of the daemon's files it has nothing left then.
+ */
+int birth_enter(struct birth *b, struct err *e);
+
+/* It waits, and nobody has ended it. */
+bool birth_waits(const struct birth *b);
+
+/* Lets it go and waits until it runs its init, or says why it does not. */
 int birth_finish(struct birth *b, struct err *e);
 
 /* Closes what is open and ends a process that was not let go. */

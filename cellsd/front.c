@@ -129,14 +129,18 @@ static int decide(struct host *h, struct host_revoked *ret, uint64_t *ret_ns,
 	return h->backend_type->decide(h->backend, &t, on_cut, &d, ret_ns, e);
 }
 
-int front_hold(struct host *h, struct vp *v, struct err *e)
+int front_hold(struct host *h, const struct vp *v, struct err *e)
 {
 	const struct backend_vp bv = vp_backend(v);
-	uint64_t ns;
-	int r = h->backend_type->hold(h->backend, &bv, e);
 
-	if (r < 0)
-		return r;
+	return h->backend_type->hold(h->backend, &bv, e);
+}
+
+int front_admit(struct host *h, struct vp *v, struct err *e)
+{
+	uint64_t ns;
+	int r;
+
 	v->run->allowed = vp_allowed(v, roster_front(h->roster));
 	h->switched.n = 0;
 	r = h->backend_type->allow(h->backend, v->run->leaf, v->number,

@@ -18,8 +18,10 @@ struct vp;
 void front_settle(struct host *h, const char *cause, struct host_revoked *ret,
 		  uint64_t *ret_ns);
 
-/* Puts a VP that is about to start under the backend, with what it may use. */
-int front_hold(struct host *h, struct vp *v, struct err *e);
+/* Puts a VP that is being made under the backend, with nothing allowed. */
+int front_hold(struct host *h, const struct vp *v, struct err *e);
+/* Before it is let go: gives it what it may use. */
+int front_admit(struct host *h, struct vp *v, struct err *e);
 /* Nothing of it runs any more. */
 void front_release(struct host *h, const struct vp *v);
 

@@ -7,6 +7,7 @@
 #include "cellsd/hotplug.h"
 #include "cellsd/idle.h"
 #include "cellsd/jail.h"
+#include "cellsd/launch.h"
 #include "cellsd/layer.h"
 #include "cellsd/leaf.h"
 #include "cellsd/lockdown.h"
@@ -152,9 +153,12 @@ static int open_kernel(struct host *h, struct err *e)
 	unsigned int n = 0;
 	int r;
 
-	for (unsigned int i = 0; i < h->roster->n; i++)
+	for (unsigned int i = 0; i < h->roster->n; i++) {
+		if (h->roster->vp[i]->ready)
+			launch_sweep(h, h->roster->vp[i]);
 		if (h->roster->vp[i]->run)
 			running_adopt(h, h->roster->vp[i]);
+	}
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		if (h->roster->vp[i]->run)
 			vps[n++] = vp_backend(h->roster->vp[i]);

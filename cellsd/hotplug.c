@@ -119,7 +119,7 @@ static bool is_there(int dev, const struct backend_node *n)
 
 void hotplug_refresh(const struct host *h, const struct vp *v)
 {
-	struct vp_run *run = v->run;
+	struct vp_run *run = vp_made(v);
 	struct backend_node *nodes;
 	struct err e;
 	size_t n;

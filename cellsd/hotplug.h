@@ -23,7 +23,7 @@ int hotplug_listen(struct host *h, struct err *e);
 /* What stands in v's /dev besides what every VP has; the caller frees. */
 int hotplug_nodes(const struct host *h, const struct vp *v,
 		  struct backend_node **ret, size_t *ret_n, struct err *e);
-/* Brings a running VP's /dev to that. */
+/* Brings the /dev of a VP that is made to that. */
 void hotplug_refresh(const struct host *h, const struct vp *v);
 
 #endif

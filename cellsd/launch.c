@@ -19,11 +19,12 @@
 #include "lib/err.h"
 #include "lib/log.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-int launch_check(struct host *h, const struct vp *v, struct err *e)
+#define EMPTY_MS 1000
+
+int launch_check(const struct host *h, const struct vp *v, struct err *e)
 {
 	if (!v->named)
 		return err_reason(e, REASON_VP_STATE,
@@ -37,13 +38,11 @@ int launch_check(struct host *h, const struct vp *v, struct err *e)
 	return 0;
 }
 
-static int make_leaf(struct host *h, struct vp *v, struct err *e)
+static int make_leaf(struct host *h, const struct vp *v, struct err *e)
 {
-	struct vp_run *run = v->run;
-	int r;
+	struct vp_run *run = v->ready;
+	int r = leaf_new(h->cgroup, run->leaf_name, vp_base(v), &run->leaf, e);
 
-	assert(run); /* roster_start() made it */
-	r = leaf_new(h->cgroup, run->leaf_name, vp_base(v), &run->leaf, e);
 	if (r < 0)
 		return r;
 	run->disk = vpdata_disk(h->vpdata, v);
@@ -51,40 +50,58 @@ static int make_leaf(struct host *h, struct vp *v, struct err *e)
 	return front_hold(h, v, e);
 }
 
-static int build(struct host *h, const struct vp *v, const struct birth *b,
-		 int data, struct rootfs *ret, struct err *e)
+static int build(struct host *h, const struct vp *v, int data,
+		 struct rootfs *ret, struct err *e)
 {
+	const struct vp_run *run = v->ready;
 	char label[LABEL_SIZE];
-	size_t n = v->run->n_nodes;
-	const struct backend_node *found = v->run->nodes;
-	auto_free struct rootfs_node *nodes = calloc(n + 1, sizeof(*nodes));
+	auto_free struct rootfs_node *nodes =
+		calloc(run->n_nodes + 1, sizeof(*nodes));
 	struct rootfs_plan plan = {
 		.layers = h->layers,
 		.digests = (const char *const *)v->conf.layer,
 		.n_digests = v->conf.n_layers,
 		.nodes = nodes,
-		.n_nodes = n,
+		.n_nodes = run->n_nodes,
 		.label = label,
 		.data = data,
-		.userns = b->userns,
-		.pidfd = b->pidfd,
+		.userns = run->birth.userns,
+		.pidfd = run->birth.pidfd,
 		.base = vp_base(v),
 	};
 
 	if (!nodes)
 		return err_oom(e, "start a VP");
-	for (size_t i = 0; i < n; i++)
-		nodes[i] =
-			(struct rootfs_node){ found[i].name, found[i].block,
-					      found[i].major, found[i].minor };
+	for (size_t i = 0; i < run->n_nodes; i++)
+		nodes[i] = (struct rootfs_node){ run->nodes[i].name,
+						 run->nodes[i].block,
+						 run->nodes[i].major,
+						 run->nodes[i].minor };
 	label_file(v->number, label);
 	return rootfs_build(h->stage, &plan, ret, e);
 }
 
-int launch_begin(struct host *h, struct vp *v, int data, struct err *e)
+static int furnish(struct host *h, struct vp *v, int data, struct err *e)
 {
-	AUTO(birth_fini) struct birth b = BIRTH_NONE;
 	struct rootfs tree = { -1, -1, -1, -1 };
+	struct vp_run *run = v->ready;
+	int r = build(h, v, data, &tree, e);
+
+	run->dev = tree.dev;
+	run->dir = tree.run;
+	run->console = tree.console;
+	run->tty = tree.tty;
+	if (r == 0)
+		r = handover_give(data, run->dir, vp_base(v), e);
+	/* Its gateway, where the firewall turns all DNS to the resolver. */
+	if (r == 0 && run->address)
+		r = handover_dns(run->dir, vp_base(v), run->address - 1, e);
+	return r == 0 ? attention_open(h, v, run->dir, e) : r;
+}
+
+static int make(struct host *h, struct vp *v, int data, struct err *e)
+{
+	struct vp_run *run = v->ready;
 	char label[LABEL_SIZE];
 	struct birth_plan plan = {
 		.name = v->name,
@@ -99,55 +116,108 @@ int launch_begin(struct host *h, struct vp *v, int data, struct err *e)
 	if (r < 0)
 		return r;
 	net_choose(h, v);
-	plan.leaf = v->run->leaf;
-	plan.address = v->run->address;
+	plan.leaf = run->leaf;
+	plan.address = run->address;
 	plan.merge = h->merge != NULL;
+	run->no_new_privs = plan.no_new_privs;
 	label_process(v->number, label);
-	r = birth_begin(&plan, &b, e);
+	r = birth_begin(&plan, &run->birth, e);
 	if (r < 0)
 		return r;
-	r = net_attach(h, v, b.pid, e);
+	r = net_attach(h, v, run->birth.pid, e);
 	if (r == 0)
-		r = hotplug_nodes(h, v, &v->run->nodes, &v->run->n_nodes, e);
+		r = hotplug_nodes(h, v, &run->nodes, &run->n_nodes, e);
 	if (r == 0)
-		r = build(h, v, &b, data, &tree, e);
-	v->run->dev = tree.dev;
-	v->run->dir = tree.run;
-	v->run->console = tree.console;
-	v->run->tty = tree.tty;
+		r = furnish(h, v, data, e);
 	if (r == 0)
-		r = handover_give(data, tree.run, vp_base(v), e);
-	/* Its gateway, where the firewall turns all DNS to the resolver. */
-	if (r == 0 && v->run->address)
-		r = handover_dns(tree.run, vp_base(v), v->run->address - 1, e);
-	if (r == 0)
-		r = attention_open(h, v, tree.run, e);
-	if (r == 0)
-		r = birth_finish(&b, e);
+		r = birth_enter(&run->birth, e);
 	rootfs_sweep(h->stage);
+	return r;
+}
+
+int launch_prepare(struct host *h, struct vp *v, struct err *e)
+{
+	auto_close int data = -1;
+	int r = launch_check(h, v, e);
+
+	/* First: of a locked VP not even the key is taken out. */
+	if (r == 0)
+		r = roster_prepare(h->roster, v, e);
 	if (r < 0)
 		return r;
-	v->run->pid = b.pid;
-	v->run->pidfd = steal_fd(b.pidfd);
-	v->run->since_ns = clock_boot_ns();
-	v->run->no_new_privs = plan.no_new_privs;
+	r = vpdata_open(h->vpdata, v, &data, e);
+	if (r == 0)
+		r = make(h, v, data, e);
+	if (r < 0)
+		launch_undo(h, v);
+	return r;
+}
+
+bool launch_is_fit(const struct vp *v)
+{
+	return v->ready && v->named && !v->ready->unfit &&
+	       v->ready->edition == v->edition && birth_waits(&v->ready->birth);
+}
+
+int launch_go(struct host *h, struct vp *v, struct err *e)
+{
+	struct vp_run *run;
+	int r = roster_start(h->roster, v, e);
+
+	if (r < 0) {
+		launch_undo(h, v);
+		return r;
+	}
+	run = v->run;
+	sd_event_source_disable_unref(steal(run->on_exit));
+	r = front_admit(h, v, e);
+	if (r == 0)
+		r = birth_finish(&run->birth, e);
+	if (r < 0) {
+		launch_undo(h, v);
+		return r;
+	}
+	run->pid = run->birth.pid;
+	run->pidfd = steal_fd(run->birth.pidfd);
+	run->since_ns = clock_boot_ns();
 	return 0;
 }
 
+void launch_end(struct vp *v)
+{
+	sd_event_source_disable_unref(steal(v->ready->on_exit));
+	birth_fini(&v->ready->birth);
+}
+
+/* Nothing of the VP's own runs, or it is to end at once. */
 void launch_undo(struct host *h, struct vp *v)
 {
+	struct vp_run *run = vp_made(v);
+	bool started = v->run;
 	char name[VP_LEAF_SIZE];
 	struct err e;
 
-	assert(v->run);
-	memcpy(name, v->run->leaf_name, sizeof(name));
-	if (v->run->leaf >= 0)
-		leaf_kill(v->run->leaf);
+	memcpy(name, run->leaf_name, sizeof(name));
+	if (run->leaf >= 0)
+		leaf_kill(run->leaf);
 	front_release(h, v);
 	net_detach(h, v);
-	vp_run_free(steal(v->run));
+	v->run = v->ready = NULL;
+	vp_run_free(run);
 	if (leaf_remove(h->cgroup, name, &e) < 0)
 		log_warning("%s", e.text);
-	if (roster_move(h->roster, v, VPEVENT_END, &e) < 0)
+	if (started && roster_move(h->roster, v, VPEVENT_END, &e) < 0)
 		log_error("%s", e.text);
+}
+
+void launch_sweep(struct host *h, struct vp *v)
+{
+	struct err e;
+
+	/* Its first process sees the end of its pipe; it must be gone. */
+	if (leaf_open(h->cgroup, v->ready->leaf_name, &v->ready->leaf, &e) ==
+		    0 &&
+	    leaf_empty(v->ready->leaf, EMPTY_MS) < 0)
+		log_warning("VP %s: what was prepared does not end", v->name);
+	launch_undo(h, v);
 }

@@ -1,19 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The making of a VP, from its cgroup to its init, and the undoing of it. */
+/*
+ * The making of a VP, in two steps. Prepared, it has all that a running one
+ * has, cgroup, namespaces, network, tree, filter, and its first process waits:
+ * it is not running, no code of its own has run, and nothing is allowed to it.
+ * Then it is let go.
+ */
 #ifndef CELLSD_LAUNCH_H
 #define CELLSD_LAUNCH_H
+
+#include <stdbool.h>
 
 struct err;
 struct host;
 struct vp;
 
-/* Could it be started, as far as its config goes? err.vp-state */
-int launch_check(struct host *h, const struct vp *v, struct err *e);
+/* Could it be made, as far as its config goes? err.vp-state */
+int launch_check(const struct host *h, const struct vp *v, struct err *e);
 
-/* After roster_start(). `data`: what vpdata_open() gave. */
-int launch_begin(struct host *h, struct vp *v, int data, struct err *e);
+/* v->ready. err.vp-state: not in its state, not by its config, or its data is
+ * not to be had. */
+int launch_prepare(struct host *h, struct vp *v, struct err *e);
 
-/* Undoes it, also half of it. */
+/* Is it prepared, just as it would be made now? */
+bool launch_is_fit(const struct vp *v);
+
+/* v->run, in the background. On failure nothing is left. */
+int launch_go(struct host *h, struct vp *v, struct err *e);
+
+/* Ends what is prepared: nothing of it holds the VP's data any more. It is not
+ * fit then, and launch_undo() is left to do. */
+void launch_end(struct vp *v);
+/* Undoes what is made of it, also half of it. */
 void launch_undo(struct host *h, struct vp *v);
+
+/* After a restart: undoes what the last daemon had prepared. */
+void launch_sweep(struct host *h, struct vp *v);
 
 #endif

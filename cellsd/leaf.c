@@ -292,7 +292,9 @@ int leaf_events(int leaf, int *ret, struct err *e)
 	return 0;
 }
 
-int leaf_freeze(int leaf, int ms)
+/* Writes "1", and waits until the event has that value. */
+static int write_and_wait(int leaf, const char *name, const char *event,
+			  int value, int ms)
 {
 	auto_close int fd = openat(leaf, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	struct pollfd p = { .fd = fd, .events = POLLPRI };
@@ -300,19 +302,24 @@ int leaf_freeze(int leaf, int ms)
 
 	if (fd < 0)
 		return -errno;
-	r = write_value(leaf, "cgroup.freeze", "1");
+	r = write_value(leaf, name, "1");
 	while (r == 0) {
 		char text[VALUE_MAX];
 
 		/* Reading arms the poll; so read, look, then wait. */
 		if (pread(fd, text, sizeof(text), 0) < 0)
 			return -errno;
-		if (event_value(leaf, "frozen") > 0)
+		if (event_value(leaf, event) == value)
 			return 0;
 		if (poll(&p, 1, ms) <= 0)
 			return -ETIMEDOUT;
 	}
 	return r;
+}
+
+int leaf_freeze(int leaf, int ms)
+{
+	return write_and_wait(leaf, "cgroup.freeze", "frozen", 1, ms);
 }
 
 int leaf_thaw(int leaf)
@@ -323,6 +330,11 @@ int leaf_thaw(int leaf)
 int leaf_kill(int leaf)
 {
 	return write_value(leaf, "cgroup.kill", "1");
+}
+
+int leaf_empty(int leaf, int ms)
+{
+	return write_and_wait(leaf, "cgroup.kill", "populated", 0, ms);
 }
 
 int leaf_populated(int leaf)

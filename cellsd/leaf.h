@@ -55,6 +55,8 @@ int leaf_freeze(int leaf, int ms);
 int leaf_thaw(int leaf);
 /* Kills whatever is in it, frozen or not. */
 int leaf_kill(int leaf);
+/* Kills and waits until nothing is in it, at most `ms`; -ETIMEDOUT. */
+int leaf_empty(int leaf, int ms);
 /* 1, 0 or -errno. */
 int leaf_populated(int leaf);
 /* cgroup.events: POLLPRI when it changes. */

@@ -156,11 +156,12 @@ static unsigned int connected(const struct host *h,
 
 	for (unsigned int i = 0; i < h->roster->n; i++) {
 		const struct vp *v = h->roster->vp[i];
+		const struct vp_run *run = vp_made(v);
 
-		if (v->run && v->run->address)
-			vps[n++] = (struct firewall_vp){ v->number,
-							 v->run->address,
-							 &v->conf };
+		if (run && run->address)
+			vps[n++] =
+				(struct firewall_vp){ v->number, run->address,
+						      &v->conf };
 	}
 	return n;
 }
@@ -313,11 +314,12 @@ bool net_lacks(const struct vp *v)
 void net_choose(struct host *h, struct vp *v)
 {
 	struct firewall_vp others[ROSTER_VPS_MAX];
+	struct vp_run *run = vp_made(v);
 	struct net *n = h->net;
 	struct err e;
 	int r;
 
-	v->run->address = 0;
+	run->address = 0;
 	if (!v->conf.nat)
 		return;
 	if (n->options.off) {
@@ -328,10 +330,10 @@ void net_choose(struct host *h, struct vp *v)
 	r = open_up(h, &e);
 	if (r == 0)
 		r = veth_choose(n->veth, n->options.range, n->options.prefix,
-				v->number - VP_RANGE_FIRST, &v->run->address,
-				&e);
+				v->number - VP_RANGE_FIRST, &run->address, &e);
 	if (r == 0)
 		return;
+	run->unfit = true;
 	log_error("VP %s has no network: %s", v->name, e.text);
 	if (connected(h, others) == 0)
 		clear(h);
@@ -339,18 +341,19 @@ void net_choose(struct host *h, struct vp *v)
 
 int net_attach(struct host *h, const struct vp *v, pid_t pid, struct err *e)
 {
-	const struct firewall_vp vp = { v->number, v->run->address, &v->conf };
+	const struct vp_run *run = vp_made(v);
+	const struct firewall_vp vp = { v->number, run->address, &v->conf };
 	struct net *n = h->net;
 	char name[VETH_NAME_SIZE];
 	int r;
 
-	if (!v->run->address)
+	if (!run->address)
 		return 0;
 	link_name(v, name);
 	/* One that a start was killed over. */
 	r = veth_remove(n->veth, name, e);
 	if (r == 0)
-		r = veth_add(n->veth, name, v->run->address, pid, e);
+		r = veth_add(n->veth, name, run->address, pid, e);
 	if (r < 0)
 		return r;
 	set_switches(n, name);
@@ -360,18 +363,19 @@ int net_attach(struct host *h, const struct vp *v, pid_t pid, struct err *e)
 
 void net_detach(struct host *h, struct vp *v)
 {
-	const struct firewall_vp vp = { v->number, v->run->address, &v->conf };
+	struct vp_run *run = vp_made(v);
+	const struct firewall_vp vp = { v->number, run->address, &v->conf };
 	struct firewall_vp left[ROSTER_VPS_MAX];
 	char name[VETH_NAME_SIZE];
 	struct err e;
 	int r;
 
-	if (!v->run->address)
+	if (!run->address)
 		return;
 	link_name(v, name);
 	if (veth_remove(h->net->veth, name, &e) < 0)
 		log_warning("%s", e.text);
-	v->run->address = 0;
+	run->address = 0;
 	if (connected(h, left) == 0) {
 		clear(h);
 		return;
@@ -409,10 +413,12 @@ static void sweep(void *arg, const char *name)
 	if (strncmp(name, FIREWALL_LINK, len) != 0 ||
 	    text_number(name + len, UINT32_MAX, &number) < 0)
 		return;
-	for (unsigned int i = 0; i < h->roster->n; i++)
-		if (h->roster->vp[i]->number == number &&
-		    h->roster->vp[i]->run && h->roster->vp[i]->run->address)
+	for (unsigned int i = 0; i < h->roster->n; i++) {
+		const struct vp_run *run = vp_made(h->roster->vp[i]);
+
+		if (h->roster->vp[i]->number == number && run && run->address)
 			return;
+	}
 	log_info("remove link %s: it is of no running VP", name);
 	if (veth_remove(h->net->veth, name, &e) < 0)
 		log_warning("%s", e.text);
@@ -443,10 +449,11 @@ static void cut_off(struct host *h)
 	for (unsigned int i = 0; i < h->roster->n; i++) {
 		struct vp *v = h->roster->vp[i];
 
-		if (!v->run || !v->run->address)
+		if (!vp_made(v) || !vp_made(v)->address)
 			continue;
 		log_error("VP %s has no network until it starts again",
 			  v->name);
+		vp_made(v)->unfit = true;
 		net_detach(h, v);
 	}
 }
@@ -459,7 +466,7 @@ void net_settle(struct host *h)
 	if (!h->net->is_loaded)
 		return;
 	for (unsigned int i = 0; i < h->roster->n; i++)
-		if (!h->roster->vp[i]->conf.nat && h->roster->vp[i]->run)
+		if (!h->roster->vp[i]->conf.nat && vp_made(h->roster->vp[i]))
 			net_detach(h, h->roster->vp[i]);
 	if (connected(h, vps) > 0 && load(h, &e) < 0) {
 		log_error("%s", e.text);

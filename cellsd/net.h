@@ -3,7 +3,8 @@
  * The network of VPs: a link each (veth.c), what may pass (firewall.c), where
  * DNS goes (resolver.c). All of it is in the kernel and can be read back, so a
  * daemon that comes later takes it over as it is. Nothing is touched until the
- * first VP that has a network starts; with the last one everything goes.
+ * first VP that has a network is made; with the last one everything goes. A
+ * prepared VP has all of it, too.
  */
 #ifndef CELLSD_NET_H
 #define CELLSD_NET_H
@@ -37,8 +38,8 @@ int net_new(struct host *h, struct net **ret, struct err *e);
 void net_free(struct net *n);
 
 /*
- * Before a start: an address in v->run->address, or 0, logged, if it wants one
- * and cannot have it.
+ * Before a start: an address for what is made of it, or 0, logged, if it wants
+ * one and cannot have it.
  */
 void net_choose(struct host *h, struct vp *v);
 /* Makes the link to the VP's first process, and opens the way. */

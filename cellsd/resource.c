@@ -23,6 +23,7 @@ static uint32_t weight(uint32_t wanted, bool in_front)
 
 void resource_settle(const struct vp *v, bool in_front)
 {
+	struct vp_run *run = vp_made(v);
 	const struct leaf_limits limits = {
 		.memory_max = v->conf.memory_max,
 		.cpu_weight = weight(v->conf.cpu_weight, in_front),
@@ -30,17 +31,17 @@ void resource_settle(const struct vp *v, bool in_front)
 		.pids_max = v->conf.pids_max,
 		.io_read_max = v->conf.io_read_max,
 		.io_write_max = v->conf.io_write_max,
-		.disk = v->run ? v->run->disk : 0,
+		.disk = run ? run->disk : 0,
 	};
 
-	if (!v->run || v->run->leaf < 0)
+	if (!run || run->leaf < 0)
 		return;
-	v->run->lacking = leaf_limit(v->run->leaf, &limits);
+	run->lacking = leaf_limit(run->leaf, &limits);
 	/* Nobody asked for it: then nothing is lacking. */
 	if (!v->conf.cpu_weight)
-		v->run->lacking &= ~(unsigned int)LEAF_CPU;
+		run->lacking &= ~(unsigned int)LEAF_CPU;
 	if (!v->conf.io_weight)
-		v->run->lacking &= ~(unsigned int)LEAF_IO;
+		run->lacking &= ~(unsigned int)LEAF_IO;
 }
 
 struct demotion {

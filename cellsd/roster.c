@@ -7,6 +7,7 @@
 #include "lib/err.h"
 #include "lib/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -141,6 +142,8 @@ static void take_wish(struct roster *r, struct roster_wish *w)
 
 		if (!old)
 			continue;
+		if (!vp_conf_equal(&old->conf, &wish->conf))
+			old->edition++;
 		vp_conf_fini(&old->conf);
 		old->conf = wish->conf;
 		memset(&wish->conf, 0, sizeof(wish->conf));
@@ -244,28 +247,50 @@ int roster_move(struct roster *r, struct vp *v, enum vpevent ev, struct err *e)
 	return code;
 }
 
-int roster_start(struct roster *r, struct vp *v, char leaf[VP_LEAF_SIZE],
-		 struct err *e)
+static bool may_start(const struct vp *v)
 {
+	return vpstate_next(v->state, VPEVENT_START) == VPSTATE_BACKGROUND &&
+	       !v->run;
+}
+
+int roster_prepare(struct roster *r, struct vp *v, struct err *e)
+{
+	char leaf[VP_LEAF_SIZE];
 	struct vp_run *run;
 	int code;
 
-	if (vpstate_next(v->state, VPEVENT_START) != VPSTATE_BACKGROUND ||
-	    v->run)
+	if (!may_start(v))
 		return refuse(v, VPEVENT_START, e);
-	snprintf(leaf, VP_LEAF_SIZE, "%s-%u-%" PRIu64, v->name, v->number,
+	assert(!v->ready);
+	snprintf(leaf, sizeof(leaf), "%s-%u-%" PRIu64, v->name, v->number,
 		 r->starts + 1);
 	run = vp_run_new(leaf);
 	if (!run)
 		return err_oom(e, "start a VP");
-	journal_add(r->journal, "start", v->name, leaf, NULL);
+	journal_add(r->journal, "prepare", v->name, leaf, NULL);
 	code = journal_note(r->journal, e);
 	if (code < 0) {
 		vp_run_free(run);
 		return code;
 	}
 	r->starts++;
-	v->run = run;
+	run->edition = v->edition;
+	v->ready = run;
+	return 0;
+}
+
+int roster_start(struct roster *r, struct vp *v, struct err *e)
+{
+	int code;
+
+	if (!may_start(v))
+		return refuse(v, VPEVENT_START, e);
+	assert(v->ready);
+	journal_add(r->journal, "start", v->name, v->ready->leaf_name, NULL);
+	code = journal_note(r->journal, e);
+	if (code < 0)
+		return code;
+	v->run = steal(v->ready);
 	v->state = VPSTATE_BACKGROUND;
 	return 0;
 }

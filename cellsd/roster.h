@@ -72,9 +72,11 @@ int roster_apply(struct roster *r, struct roster_wish *w, struct err *e);
 /* Moves a VP by an event of the state table: err.vp-state if it may not. */
 int roster_move(struct roster *r, struct vp *v, enum vpevent ev, struct err *e);
 
-/* Before a start: the leaf's name, which was never used before. */
-int roster_start(struct roster *r, struct vp *v, char leaf[VP_LEAF_SIZE],
-		 struct err *e);
+/* Before a VP is made: v->ready, with a leaf's name that was never used before.
+ * err.vp-state: it may not start. */
+int roster_prepare(struct roster *r, struct vp *v, struct err *e);
+/* Before it is let go: v->run, what was v->ready. */
+int roster_start(struct roster *r, struct vp *v, struct err *e);
 /* The automatic start of this boot. */
 int roster_auto_start(struct roster *r, struct vp *v, struct err *e);
 

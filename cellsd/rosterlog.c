@@ -97,6 +97,7 @@ static int do_boot(struct roster *r, const char *const *w, struct err *e)
 		if (vpstate_runs(r->vp[i]->state))
 			r->vp[i]->state = VPSTATE_STOPPED;
 		vp_run_free(steal(r->vp[i]->run));
+		vp_run_free(steal(r->vp[i]->ready));
 	}
 	return 0;
 }
@@ -157,13 +158,29 @@ static int do_drop(struct roster *r, const char *const *w, struct err *e)
 	return 0;
 }
 
+/* That it was undone is not in the log: of an undone one nothing is found. */
+static int do_prepare(struct roster *r, const char *const *w, struct err *e)
+{
+	struct vp *v = roster_find(r, w[1]);
+
+	if (!v)
+		return err_set(e, EBADMSG, "preparation of VP '%s'", w[1]);
+	r->starts++;
+	vp_run_free(v->ready);
+	v->ready = vp_run_new(w[2]);
+	return v->ready ? 0 : err_oom(e, "prepare a VP");
+}
+
 static int do_start(struct roster *r, const char *const *w, struct err *e)
 {
 	struct vp *v = roster_find(r, w[1]);
 
 	if (!v)
 		return err_set(e, EBADMSG, "start of VP '%s'", w[1]);
-	r->starts++;
+	/* It was counted when it was prepared. */
+	if (!v->ready)
+		r->starts++;
+	vp_run_free(steal(v->ready));
 	vp_run_free(v->run);
 	v->run = vp_run_new(w[2]);
 	if (!v->run)
@@ -328,6 +345,7 @@ static const struct {
 	{ "vp", 3, do_vp },
 	{ "state", 3, do_state },
 	{ "drop", 2, do_drop },
+	{ "prepare", 3, do_prepare },
 	{ "start", 3, do_start },
 	{ "auto", 2, do_auto },
 	{ "front", 3, do_front },
@@ -429,11 +447,14 @@ void rosterlog_write_all(const struct roster *r)
 		if (v->run)
 			journal_add(j, "start", v->name, v->run->leaf_name,
 				    NULL);
+		if (v->ready)
+			journal_add(j, "prepare", v->name, v->ready->leaf_name,
+				    NULL);
 		if (v->auto_started)
 			journal_add(j, "auto", v->name, NULL);
 		journal_add(j, "state", v->name, vpstate_name(v->state), NULL);
 	}
-	/* "start" counted again. */
+	/* "start" and "prepare" counted again. */
 	journal_add(j, "numbers", ROSTERLOG_NUMBER(r->next_number),
 		    ROSTERLOG_NUMBER(r->starts), NULL);
 	rosterlog_write_wanted(j, r->apply_generation, r->vp, r->n);

@@ -252,11 +252,31 @@ void running_end(struct host *h, struct vp *v, bool force, const char *cause)
 
 /* ---- the start */
 
+/* One way for all: a VP is prepared, now or before, and let go. */
+static int begin(struct host *h, struct vp *v, struct err *e)
+{
+	int r = -EAGAIN;
+
+	if (v->ready && !launch_is_fit(v))
+		launch_undo(h, v);
+	if (v->ready)
+		r = launch_go(h, v, e);
+	/* Also when what was prepared is dying just now. */
+	if (r < 0)
+		r = launch_prepare(h, v, e);
+	if (r == 0 && !v->run)
+		r = launch_go(h, v, e);
+	if (r < 0)
+		return r;
+	r = watch(h, v, e);
+	if (r < 0)
+		launch_undo(h, v);
+	return r;
+}
+
 int running_start(struct host *h, struct vp *v, const char *cause,
 		  struct err *e)
 {
-	char leaf[VP_LEAF_SIZE];
-	auto_close int data = -1;
 	int r;
 
 	if (v->run && v->run->cause)
@@ -264,18 +284,8 @@ int running_start(struct host *h, struct vp *v, const char *cause,
 				  v->name);
 	if (vpstate_runs(v->state) && v->run)
 		return 0;
-	r = launch_check(h, v, e);
-	if (r == 0)
-		r = vpdata_open(h->vpdata, v, &data, e);
-	if (r == 0)
-		r = roster_start(h->roster, v, leaf, e);
-	if (r < 0)
-		return r;
-	r = launch_begin(h, v, data, e);
-	if (r == 0)
-		r = watch(h, v, e);
+	r = begin(h, v, e);
 	if (r < 0) {
-		launch_undo(h, v);
 		if (e->reason == REASON_NONE)
 			e->reason = REASON_KERNEL;
 		return r;

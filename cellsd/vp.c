@@ -174,6 +174,39 @@ int vp_conf_set(struct vp_conf *c, const char *name, const char *value,
 	return err_set(e, EINVAL, "unknown property '%.40s'", name);
 }
 
+static bool is_equal(const struct vp_property *p, const struct vp_conf *a,
+		     const struct vp_conf *b)
+{
+	static const size_t sizes[] = {
+		[VP_INT] = sizeof(int32_t),
+		[VP_U32] = sizeof(uint32_t),
+		[VP_U64] = sizeof(uint64_t),
+		[VP_BOOL] = sizeof(bool),
+	};
+	const char *x = (const char *)a + p->offset;
+	const char *y = (const char *)b + p->offset;
+
+	if (p->kind == VP_TEXT)
+		return strcmp(*(char *const *)x, *(char *const *)y) == 0;
+	return memcmp(x, y, sizes[p->kind]) == 0;
+}
+
+bool vp_conf_equal(const struct vp_conf *a, const struct vp_conf *b)
+{
+	bool equal = a->n_layers == b->n_layers && a->n_allow == b->n_allow;
+
+	for (const struct vp_property *p = vp_properties; equal && p->name; p++)
+		equal = is_equal(p, a, b);
+	for (uint32_t i = 0; equal && i < a->n_layers; i++)
+		equal = strcmp(a->layer[i], b->layer[i]) == 0;
+	for (uint32_t i = 0; equal && i < a->n_allow; i++)
+		equal = a->allow[i].address == b->allow[i].address &&
+			a->allow[i].prefix == b->allow[i].prefix &&
+			a->allow[i].protocol == b->allow[i].protocol &&
+			a->allow[i].port == b->allow[i].port;
+	return equal;
+}
+
 int vp_conf_check(const struct vp_conf *c, const char *vp, struct err *e)
 {
 	uint8_t point[BOX_POINT_SIZE];
@@ -216,6 +249,7 @@ void vp_free(struct vp *v)
 		return;
 	vp_conf_fini(&v->conf);
 	vp_run_free(v->run);
+	vp_run_free(v->ready);
 	free(v);
 }
 
@@ -225,6 +259,7 @@ struct vp_run *vp_run_new(const char *leaf_name)
 
 	if (!r)
 		return NULL;
+	r->birth = (struct birth)BIRTH_NONE;
 	r->leaf = r->pidfd = r->events = r->dev = r->dir = -1;
 	r->console = r->tty = -1;
 	snprintf(r->leaf_name, sizeof(r->leaf_name), "%s", leaf_name);
@@ -239,6 +274,7 @@ void vp_run_free(struct vp_run *r)
 	sd_event_source_disable_unref(r->on_empty);
 	sd_event_source_disable_unref(r->on_timeout);
 	sd_event_source_disable_unref(r->on_console);
+	birth_fini(&r->birth);
 	attention_close(r->attention);
 	auto_closep(&r->leaf);
 	auto_closep(&r->pidfd);
@@ -253,7 +289,7 @@ void vp_run_free(struct vp_run *r)
 
 struct backend_vp vp_backend(const struct vp *v)
 {
-	return (struct backend_vp){ v->name, v->number, v->run->leaf };
+	return (struct backend_vp){ v->name, v->number, vp_made(v)->leaf };
 }
 
 uint32_t vp_allowed(const struct vp *v, const struct vp *front)

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "cellsd/backend.h"
+#include "cellsd/birth.h"
 #include "cellsd/vpstate.h"
 
 #include <cells/class.h>
@@ -70,6 +71,7 @@ int vp_conf_add_allow(struct vp_conf *c, const struct vp_allow *a,
 /* From words; -EINVAL. For text of the log only. */
 int vp_conf_set(struct vp_conf *c, const char *name, const char *value,
 		struct err *e);
+bool vp_conf_equal(const struct vp_conf *a, const struct vp_conf *b);
 /* What an unsound policyd could send. */
 int vp_conf_check(const struct vp_conf *c, const char *vp, struct err *e);
 
@@ -79,6 +81,9 @@ struct vp_right {
 };
 
 struct vp_run {
+	struct birth birth; /* of the first process, until it is let go */
+	uint32_t edition;   /* of the config that it was made by */
+	bool unfit;	    /* it lacks what one that is made anew may have */
 	pid_t pid;
 	char leaf_name[VP_LEAF_SIZE];
 	int leaf, pidfd, events, dev;
@@ -109,10 +114,12 @@ struct vp {
 		bool incomplete;
 	} sealed; /* by the last lock or wipe */
 	struct vp_conf conf;
+	uint32_t edition; /* counts changes of conf */
 	struct vp_right right[CELLS_CLASS_COUNT];
 	uint32_t number; /* its range of ids; 0: none. Never used again */
 	enum vpstate state;
-	struct vp_run *run;	     /* NULL: it has no process */
+	struct vp_run *run;   /* NULL: it does not run */
+	struct vp_run *ready; /* made, and not let go: prepared; never both */
 	struct host_waiter *waiters; /* for its end */
 };
 
@@ -124,11 +131,18 @@ static inline uint32_t vp_base(const struct vp *v)
 	return v->number * 65536U;
 }
 
-/* A handle-less run; freed with what it holds. */
+/* A handle-less run; freed with what it holds. A first process that waits to be
+ * let go is ended. */
 struct vp_run *vp_run_new(const char *leaf_name);
 void vp_run_free(struct vp_run *r);
 
-/* A running VP as backends know it. */
+/* What is made of it, be it running or prepared; or NULL. */
+static inline struct vp_run *vp_made(const struct vp *v)
+{
+	return v->run ? v->run : v->ready;
+}
+
+/* A VP that is made, as backends know it. */
 struct backend_vp vp_backend(const struct vp *v);
 
 /* The classes that v may use while `front` (or NULL) is in front. */

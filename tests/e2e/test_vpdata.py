@@ -130,6 +130,12 @@ def refused(name, call, *args):
     assert e.value.name == f"org.cells.Error.{name}", e.value
 
 
+def test_a_start_that_is_refused_takes_no_key_out(two):
+    two.policy("Lock", "s", "work")
+    refused("vp_state", two.policy, "Start", "s", "work")
+    assert not two.list()["work"]["key-in-kernel"]
+
+
 def test_the_disk_holds_ciphertext_only(two):
     for vp in ("work", "personal"):
         assert is_marked(two, vp)

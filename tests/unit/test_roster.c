@@ -61,6 +61,15 @@ static int apply(const char *const *names)
 	return roster_apply(r, &w, &e);
 }
 
+/* As every start is: first it is prepared. */
+static int start(const char *name)
+{
+	struct vp *v = roster_find(r, name);
+	int code = v->ready ? 0 : roster_prepare(r, v, &e);
+
+	return code < 0 ? code : roster_start(r, v, &e);
+}
+
 static const char *const both[] = { "work", "personal", NULL };
 static const char *const one[] = { "personal", NULL };
 
@@ -133,11 +142,12 @@ END_TEST
 
 START_TEST(running_vp_is_found_again_in_the_same_boot_only)
 {
-	char leaf[VP_LEAF_SIZE], again[VP_LEAF_SIZE];
+	char leaf[VP_LEAF_SIZE];
 	struct vp *v;
 
 	apply(both);
-	ck_assert_int_eq(roster_start(r, roster_find(r, "work"), leaf, &e), 0);
+	ck_assert_int_eq(start("work"), 0);
+	memcpy(leaf, roster_find(r, "work")->run->leaf_name, sizeof(leaf));
 	ck_assert_int_eq(roster_set_front(r, roster_find(r, "work"), &e), 0);
 	reopen();
 	v = roster_find(r, "work");
@@ -150,20 +160,79 @@ START_TEST(running_vp_is_found_again_in_the_same_boot_only)
 	ck_assert_ptr_null(v->run);
 	ck_assert_ptr_null(roster_front(r));
 	/* A leaf's name is never used again. */
-	ck_assert_int_eq(roster_start(r, v, again, &e), 0);
-	ck_assert_str_ne(leaf, again);
+	ck_assert_int_eq(start("work"), 0);
+	ck_assert_str_ne(leaf, v->run->leaf_name);
 }
 END_TEST
 
-START_TEST(locked_vp_stays_locked)
+START_TEST(prepared_vp_is_found_again_and_is_stopped)
 {
 	char leaf[VP_LEAF_SIZE];
 	struct vp *v;
 
 	apply(both);
 	v = roster_find(r, "work");
+	ck_assert_int_eq(roster_prepare(r, v, &e), 0);
+	ck_assert_int_eq(v->state, VPSTATE_INSTALLED);
+	memcpy(leaf, v->ready->leaf_name, sizeof(leaf));
+	reopen();
+	v = roster_find(r, "work");
+	ck_assert_int_eq(v->state, VPSTATE_INSTALLED);
+	ck_assert_ptr_null(v->run);
+	ck_assert_str_eq(v->ready->leaf_name, leaf);
+	rosterlog_write_all(r);
+	ck_assert_int_eq(journal_rewrite(r->journal, &e), 0);
+	reopen();
+	ck_assert_str_eq(roster_find(r, "work")->ready->leaf_name, leaf);
+	ck_assert_int_eq(start("work"), 0);
+	reopen();
+	v = roster_find(r, "work");
+	ck_assert_ptr_null(v->ready);
+	ck_assert_str_eq(v->run->leaf_name, leaf);
+	/* It was counted once. */
+	ck_assert_uint_eq(r->starts, 1);
+	roster_prepare(r, roster_find(r, "personal"), &e);
+	reopen_in("boot-2");
+	ck_assert_ptr_null(roster_find(r, "personal")->ready);
+	ck_assert_uint_eq(r->starts, 2);
+}
+END_TEST
+
+START_TEST(only_another_config_is_another_edition)
+{
+	struct vp_allow host = { .address = 1, .prefix = 32 };
+	struct vp *v;
+
+	apply(both);
+	v = roster_find(r, "work");
+	ck_assert_int_eq(roster_prepare(r, v, &e), 0);
+	apply(both);
+	ck_assert_uint_eq(v->ready->edition, v->edition);
+	v->conf.pids_max++;
+	apply(both);
+	ck_assert_uint_eq(v->ready->edition + 1, v->edition);
+	v->conf.layer[0][10] = 'f';
+	apply(both);
+	ck_assert_uint_eq(v->ready->edition + 2, v->edition);
+	vp_conf_add_allow(&v->conf, &host, &e);
+	apply(both);
+	ck_assert_uint_eq(v->ready->edition + 3, v->edition);
+	vp_conf_set(&v->conf, "init", "/bin/init", &e);
+	apply(both);
+	ck_assert_uint_eq(v->ready->edition + 4, v->edition);
+	apply(both);
+	ck_assert_uint_eq(v->ready->edition + 4, v->edition);
+}
+END_TEST
+
+START_TEST(locked_vp_stays_locked)
+{
+	struct vp *v;
+
+	apply(both);
+	v = roster_find(r, "work");
 	ck_assert_int_eq(roster_move(r, v, VPEVENT_LOCK, &e), 0);
-	ck_assert_int_eq(roster_start(r, v, leaf, &e), -EBUSY);
+	ck_assert_int_eq(start("work"), -EBUSY);
 	ck_assert_int_eq(e.reason, REASON_VP_STATE);
 	reopen_in("boot-2");
 	v = roster_find(r, "work");
@@ -213,9 +282,10 @@ static char *picture(void)
 
 		if (v->state == VPSTATE_ABSENT && !v->number)
 			continue;
-		at += sprintf(at, "%s %u %s %d %s %u;", v->name, v->number,
+		at += sprintf(at, "%s %u %s %d %s %s %u;", v->name, v->number,
 			      vpstate_name(v->state), v->named,
 			      v->run ? v->run->leaf_name : "-",
+			      v->ready ? v->ready->leaf_name : "-",
 			      v->right[CELLS_CLASS_CAMERA].right.use);
 	}
 	for (unsigned int i = 0; i < r->n_jobs; i++)
@@ -226,11 +296,9 @@ static char *picture(void)
 
 static void live(void)
 {
-	char leaf[VP_LEAF_SIZE];
-
 	apply(both);
-	roster_start(r, roster_find(r, "work"), leaf, &e);
-	roster_start(r, roster_find(r, "personal"), leaf, &e);
+	start("work");
+	start("personal");
 	roster_set_front(r, roster_find(r, "work"), &e);
 	apply(one);
 	roster_auto_start(r, roster_find(r, "personal"), &e);
@@ -283,11 +351,14 @@ static int do_apply(void)
 	return apply(one);
 }
 
+static int do_prepare(void)
+{
+	return roster_prepare(r, roster_find(r, "personal"), &e);
+}
+
 static int do_start(void)
 {
-	char leaf[VP_LEAF_SIZE];
-
-	return roster_start(r, roster_find(r, "personal"), leaf, &e);
+	return start("personal");
 }
 
 static int do_front(void)
@@ -305,20 +376,22 @@ static int do_job(void)
 	return roster_add_job(r, roster_find(r, "personal"), "k", true, &e);
 }
 
-static int (*const operations[])(void) = { do_apply, do_start, do_front,
-					   do_lock, do_job };
+static int (*const operations[])(void) = { do_apply, do_prepare, do_start,
+					   do_front, do_lock,	 do_job };
 
 START_TEST(failed_operation_changes_nothing)
 {
 	for (unsigned int n = 1;; n++) {
-		char before[16384], leaf[VP_LEAF_SIZE];
+		char before[16384];
 		bool fired;
 		int code;
 
 		teardown();
 		setup();
 		apply(both);
-		roster_start(r, roster_find(r, "work"), leaf, &e);
+		start("work");
+		if (operations[_i] != do_prepare)
+			do_prepare();
 		snprintf(before, sizeof(before), "%s", picture());
 		fault_at(n);
 		code = operations[_i]();
@@ -363,6 +436,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, ranges_of_ids_are_never_used_again);
 	tcase_add_test(tc, kept_vp_keeps_its_range);
 	tcase_add_test(tc, running_vp_is_found_again_in_the_same_boot_only);
+	tcase_add_test(tc, prepared_vp_is_found_again_and_is_stopped);
+	tcase_add_test(tc, only_another_config_is_another_edition);
 	tcase_add_test(tc, locked_vp_stays_locked);
 	tcase_add_test(tc, job_is_remembered_until_it_is_forgotten);
 	tcase_add_test(tc, what_a_wipe_destroys_is_remembered);
