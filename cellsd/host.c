@@ -12,6 +12,7 @@
 #include "cellsd/leaf.h"
 #include "cellsd/lockdown.h"
 #include "cellsd/merge.h"
+#include "cellsd/prepared.h"
 #include "cellsd/pressure.h"
 #include "cellsd/resource.h"
 #include "cellsd/rootfs.h"
@@ -261,6 +262,9 @@ int host_open(const struct host_options *o, const struct host_watch *w,
 		idle_watch(h->idle);
 	if (r == 0)
 		r = resume(h, e);
+	if (r == 0)
+		r = prepared_new(h, (unsigned int)o->prepared_starts,
+				 &h->prepared, e);
 	if (r < 0)
 		return r;
 	*ret = steal(h);
@@ -275,6 +279,7 @@ void host_close(struct host *h)
 	sd_event_source_disable_unref(h->on_flush);
 	sd_event_source_disable_unref(h->on_hotplug);
 	sd_event_source_disable_unref(h->on_settled);
+	prepared_free(h->prepared);
 	idle_free(h->idle);
 	pressure_free(h->pressure);
 	merge_free(h->merge);
@@ -351,6 +356,7 @@ int host_apply(struct host *h, struct roster_wish *w, const char *cause,
 		return code;
 	front_settle(h, cause, &h->revoked, &last);
 	*ret_ns = last > arrival_ns ? last - arrival_ns : 0;
+	prepared_review(h);
 	for (unsigned int i = 0; i < r->n; i++) {
 		if (i < n && is_new[i])
 			h->watch.changed(h->watch.arg, r->vp[i]->name,
@@ -385,6 +391,7 @@ void host_auto_start(struct host *h)
 		if (roster_auto_start(h->roster, v, &e) < 0)
 			log_error("%s", e.text);
 	}
+	prepared_arm(h->prepared);
 }
 
 int host_drop_layer(struct host *h, const char *digest, struct err *e)
@@ -490,6 +497,7 @@ int host_unlock(struct host *h, struct vp *v, enum vpkeys_by by,
 		lockdown_begin(h, v);
 	else
 		h->watch.changed(h->watch.arg, v->name, v->state, "command");
+	prepared_arm(h->prepared);
 	return r;
 }
 
@@ -515,6 +523,7 @@ int host_put_secrets(struct host *h, struct vp *v, const void *data, size_t len,
 		return err_reason(e, REASON_VP_STATE,
 				  "keep secrets of VP %s: it is %s", v->name,
 				  vpstate_name(v->state));
+	prepared_discard(h, v);
 	r = vpdata_open(h->vpdata, v, &dir, e);
 	if (r == 0)
 		r = handover_keep(dir, data, len, e);

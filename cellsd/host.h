@@ -24,6 +24,7 @@ struct idle;
 struct jail;
 struct layers;
 struct merge;
+struct prepared;
 struct pressure;
 struct profile;
 struct vpdata;
@@ -65,9 +66,10 @@ struct host_options {
 	const struct profile *profile;
 	const char *backend; /* "auto" or a backend's name */
 	struct net_options net;
-	uint64_t pressure_ms; /* 0: no program is ended for memory */
-	bool merge;	      /* equal memory of VPs */
-	uint64_t stop_ms;     /* from the stop signal to the kill */
+	uint64_t pressure_ms;	  /* 0: no program is ended for memory */
+	bool merge;		  /* equal memory of VPs */
+	uint64_t prepared_starts; /* at most so many VPs wait prepared */
+	uint64_t stop_ms;	  /* from the stop signal to the kill */
 	sd_event *loop;
 };
 
@@ -87,6 +89,7 @@ struct host {
 	struct vpdata *vpdata;
 	struct idle *idle;
 	struct net *net;
+	struct prepared *prepared;
 	struct pressure *pressure;
 	struct merge *merge;
 	uint64_t input_ns; /* boot clock, of the user's last act; 0: none yet */
@@ -112,7 +115,7 @@ int host_vp(struct host *h, const char *name, struct vp **ret, struct err *e);
 int host_apply(struct host *h, struct roster_wish *w, const char *cause,
 	       uint64_t arrival_ns, uint64_t *ret_ns, struct err *e);
 int host_drop_layer(struct host *h, const char *digest, struct err *e);
-/* Starts what is to run from boot on and can. */
+/* A layer came or a config: starts what is to run from boot on and can. */
 void host_auto_start(struct host *h);
 
 /*

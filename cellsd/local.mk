@@ -42,6 +42,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/merge.c %D%/merge.h \
 	%D%/mnt.c %D%/mnt.h \
 	%D%/net.c %D%/net.h \
+	%D%/prepared.c %D%/prepared.h \
 	%D%/pressure.c %D%/pressure.h \
 	%D%/profile.c %D%/profile.h \
 	%D%/program.c %D%/program.h \

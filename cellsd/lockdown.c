@@ -3,6 +3,7 @@
 
 #include "cellsd/erase.h"
 #include "cellsd/host.h"
+#include "cellsd/prepared.h"
 #include "cellsd/vpdata.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
@@ -62,6 +63,7 @@ static void lock(struct lockdown *l, struct vp *v)
 	host_tell_waiters(v, r < 0 ? &e : NULL);
 	/* This takes longer than all before, and matters to nobody. */
 	vpdata_close(l->h->vpdata, v);
+	prepared_discard(l->h, v);
 	end(l, v, r < 0 ? &e : NULL);
 }
 
@@ -82,6 +84,7 @@ static void wipe(struct lockdown *l, struct vp *v, bool incomplete)
 		return;
 	}
 	vpdata_close(h->vpdata, v);
+	prepared_discard(h, v);
 	v->sealing = false;
 	lockdown_free(l);
 	erase_begin(h, v);
@@ -159,6 +162,8 @@ void lockdown_begin(struct host *h, struct vp *v)
 	struct err e;
 	int r = 0;
 
+	/* Its tree holds the data in use. */
+	prepared_end(v);
 	if (v->sealing || v->erasing)
 		return;
 	l = calloc(1, sizeof(*l));

@@ -3,6 +3,7 @@
 
 #include "cellsd/host.h"
 #include "cellsd/leaf.h"
+#include "cellsd/prepared.h"
 #include "cellsd/resource.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
@@ -133,6 +134,9 @@ static int on_stall(sd_event_source *s, int fd, uint32_t events, void *arg)
 		log_error("listen to " PSI ": it has gone");
 		return 0;
 	}
+	/* What nobody uses goes first. */
+	if (prepared_yield(p->host))
+		return 0;
 	c = choose(p->host);
 	if (c.from)
 		end(p->host, &c);

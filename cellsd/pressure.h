@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When memory runs short (PSI), one program of a VP in the background is ended,
- * the one that the kernel would take first; then we look again. Never an init,
- * never one of the VP in front, never one outside of VPs.
+ * When memory runs short (PSI), prepared VPs are discarded; then one program of
+ * a VP in the background is ended, the one that the kernel would take first;
+ * then we look again. Never an init, never one of the VP in front, never one
+ * outside of VPs.
  */
 #ifndef CELLSD_PRESSURE_H
 #define CELLSD_PRESSURE_H

@@ -10,6 +10,7 @@
 #include "cellsd/merge.h"
 #include "cellsd/mnt.h"
 #include "cellsd/net.h"
+#include "cellsd/prepared.h"
 #include "cellsd/resource.h"
 #include "cellsd/vpdata.h"
 #include "lib/auto.h"
@@ -66,6 +67,8 @@ static void ended(struct host *h, struct vp *v)
 		log_warning("%s", e.text);
 	if (roster_move(h->roster, v, VPEVENT_END, &e) < 0)
 		log_error("%s", e.text);
+	v->ended_ns = clock_boot_ns();
+	prepared_arm(h->prepared);
 	if (v->state != VPSTATE_WIPING)
 		h->watch.changed(h->watch.arg, v->name, v->state, cause);
 	if (v->state == VPSTATE_WIPING || v->state == VPSTATE_LOCKED)
@@ -290,8 +293,10 @@ int running_start(struct host *h, struct vp *v, const char *cause,
 			e->reason = REASON_KERNEL;
 		return r;
 	}
+	v->unprepared = false;
 	h->watch.changed(h->watch.arg, v->name, v->state, cause);
 	merge_burst(h->merge);
+	prepared_arm(h->prepared);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/setup.h"
 
+#include "cellsd/prepared.h"
 #include "cellsd/pressure.h"
 #include "cellsd/profile.h"
 #include "lib/auto.h"
@@ -86,6 +87,8 @@ int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
 		{ "merge-memory", CONF_BOOL, &merge, 0, 0 },
 		{ "pressure-ms", CONF_NUMBER, &ret->options.pressure_ms, 0,
 		  PRESSURE_MS_MAX },
+		{ "prepared-starts", CONF_NUMBER, &ret->options.prepared_starts,
+		  0, PREPARED_STARTS_MAX },
 		{ "stop-seconds", CONF_NUMBER, &stop_seconds, 0,
 		  STOP_SECONDS_MAX },
 		{ NULL },
@@ -96,6 +99,7 @@ int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
 	ret->options.state_dir = "/var/lib/cells/cellsd";
 	ret->options.run_dir = "/run/cells";
 	ret->options.pressure_ms = PRESSURE_MS;
+	ret->options.prepared_starts = PREPARED_STARTS;
 	r = opt_parse(&program, argc, argv, false, e);
 	if (r < 0)
 		return r;

@@ -108,6 +108,8 @@ struct vp {
 	bool auto_started; /* since the last boot */
 	bool erasing;	   /* its data is being deleted */
 	bool sealing;	   /* its key is being taken from the kernel */
+	bool unprepared;   /* its preparation failed: it is not tried again */
+	uint64_t ended_ns; /* boot clock; 0: it did not run under this daemon */
 	struct {
 		unsigned int slots, keys; /* destroyed */
 		uint64_t ns; /* from its last process's end to no key */

@@ -333,6 +333,11 @@ bool vpdata_can_open(struct vpdata *d, const struct vp *v)
 	return slots_find(&s, SLOT_DEVICE) || vpdata_is_open(d, v);
 }
 
+bool vpdata_is_at_hand(struct vpdata *d, const struct vp *v)
+{
+	return kind_of(d, v) != NONE && vpdata_can_open(d, v);
+}
+
 /* ---- locking */
 
 int vpdata_evict(struct vpdata *d, const struct vp *v, unsigned int *ret_keys,

@@ -53,6 +53,8 @@ dev_t vpdata_disk(struct vpdata *d, const struct vp *v);
 bool vpdata_is_open(struct vpdata *d, const struct vp *v);
 /* Could it be, without anybody's help? Also if there is none yet. */
 bool vpdata_can_open(struct vpdata *d, const struct vp *v);
+/* The same, of data that is there. */
+bool vpdata_is_at_hand(struct vpdata *d, const struct vp *v);
 
 /*
  * Syncs and takes the key from the kernel. -EBUSY: something still holds files

@@ -419,4 +419,4 @@ noinst_PROGRAMS += %D%/e2e/escape
 %C%_e2e_escape_LDFLAGS = -static
 %C%_e2e_escape_LDADD =
 EXTRA_DIST += %D%/e2e/test_escape.py %D%/e2e/debroot.py %D%/e2e/test_init.py \
-	%D%/e2e/test_many.py
+	%D%/e2e/test_many.py %D%/e2e/test_prepared.py

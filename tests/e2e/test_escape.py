@@ -48,7 +48,7 @@ def add_tools(phone):
 
 @pytest.fixture(name="two", scope="module")
 def fixture_two():
-    phone = Phone()
+    phone = Phone(prepared=1)
     try:
         phone.start()
         tools = add_tools(phone)
@@ -133,6 +133,16 @@ def test_nothing_gets_out(two, targets):
     assert host_facts(two) == before
     assert vp_facts(two, "personal") == other
     assert two.state("work") == "background"
+
+
+def test_nothing_gets_out_of_one_that_was_prepared(two, targets):
+    lines = attempt(two, targets)
+    two.policy("Stop", "s", "work")
+    two.await_prepared("work")
+    pid = two.waiting("work")
+    two.policy("Start", "s", "work")
+    assert two.list()["work"]["pid"] == pid
+    assert attempt(two, targets) == lines
 
 
 def test_the_attempts_work_where_they_may(two, targets):

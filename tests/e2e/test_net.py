@@ -127,8 +127,9 @@ class Connected(Phone):
         self.configure(f"dns = {DNS}\n")
         self.cellsd.argv = self.host.argv(*self.cellsd.argv)
 
-    def configure(self, text):
-        (self.folder / "cellsd.conf").write_text("stop-seconds = 3\npressure-ms = 0\nmerge-memory = no\n" + text)
+    def configure(self, text, prepared=0):
+        (self.folder / "cellsd.conf").write_text("stop-seconds = 3\npressure-ms = 0\nmerge-memory = no\n"
+                                                  f"prepared-starts = {prepared}\n" + text)
 
     def address(self, vp):
         return self.list()[vp]["address"]
@@ -284,6 +285,40 @@ def test_what_a_dead_daemon_left_is_swept(net):
     net.cellsd.start()
     harness.until(lambda: net.host.links() == ["lo", "up0"], 5)
     assert net.host.ruleset() == "" and not net.host.forwards()
+
+
+def test_a_prepared_vp_has_its_network_and_leaves_none(net):
+    net.configure(f"dns = {DNS}\n", prepared=1)
+    net.cellsd.restart()
+    net.give()
+    start(net, ["work"])
+    address = net.address("work")
+    net.policy("Stop", "s", "work")
+    net.await_prepared("work")
+    assert f". {address}" in net.host.ruleset() and net.address("work") == ""
+    for _ in range(2):
+        net.policy("Start", "s", "work")
+        assert net.address("work") == address and net.reaches("work", f"{SERVER}:80")
+        assert "203.0.113.7" in net.exec("work", "/bin/busybox", "nslookup", "-type=a", "example.org")[1]
+        net.policy("Stop", "s", "work")
+        net.await_prepared("work")
+    # Rules that change hold for its start.
+    net.apply(["work"], [], **NAT, **allow((f"{OTHER}/32", 0, 80)))
+    net.await_prepared("work")
+    net.policy("Start", "s", "work")
+    assert net.reaches("work", f"{OTHER}:80") and not net.reaches("work", f"{SERVER}:80")
+    net.policy("Stop", "s", "work")
+    net.await_prepared("work")
+    net.cellsd.kill()
+    net.cellsd.start()
+    assert not [x for x in net.host.links() if x.startswith("cells")] and "table inet cells" not in net.host.ruleset()
+    assert not net.host.forwards()
+    net.give()
+    net.await_prepared("work")
+    assert f". {address}" in net.host.ruleset()
+    # The key goes first.
+    net.policy("Lock", "s", "work")
+    harness.until(lambda: net.host.ruleset() == "" and net.host.links() == ["lo", "up0"] and not net.host.forwards())
 
 
 def test_a_router_stays_one_for_others(net):

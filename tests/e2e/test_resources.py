@@ -25,7 +25,7 @@ class Measured(Phone):
     def __init__(self, config=""):
         super().__init__()
         path = self.folder / "cellsd.conf"
-        path.write_text("stop-seconds = 3\nnetwork = no\n" + (config or "pressure-ms = 0\nmerge-memory = no\n"))
+        path.write_text("stop-seconds = 3\nnetwork = no\n" + (config or "prepared-starts = 0\npressure-ms = 0\nmerge-memory = no\n"))
 
 
 @pytest.fixture(name="phone")
@@ -228,21 +228,30 @@ def test_a_memory_bomb_ends_itself(phone):
 
 
 @on_a_phone
-@pytest.mark.parametrize("phone", ["pressure-ms = 50\nmerge-memory = no\n"], indirect=True)
+@pytest.mark.parametrize("phone", ["pressure-ms = 50\nmerge-memory = no\nprepared-starts = 1\n"], indirect=True)
 def test_short_memory_ends_programs_behind_one_by_one(phone):
-    """Four programs eat what there is: the one in front, and all inits, live on."""
-    start(phone, **{"memory-max": ("t", 0)})
+    """Four programs eat what there is: the one in front, and all inits, live on. What is prepared goes first."""
+    limits = {"memory-max": ("t", 0)}
+    phone.apply(["spare", "work", "personal"], BOTH, **limits)
+    phone.policy("Start", "s", "spare")
+    phone.policy("Stop", "s", "spare")
+    phone.await_prepared("spare")
+    for vp in ("work", "personal"):
+        phone.policy("Start", "s", vp)
     phone.call("root", "Switch", "s", "personal")
     phone.background("personal", "echo here > /tmp/here; exec busybox sleep 600")
     total = int(re.search(r"MemTotal: +(\d+)", pathlib.Path("/proc/meminfo").read_text()).group(1)) << 10
     each = total // 3
     inits = {vp: p["pid"] for vp, p in phone.list().items()}
+    assert phone.prepared() == ["spare"]
     with signals(phone) as heard:
         for _ in range(4):
             phone.background("work", f"exec busybox dd if=/dev/zero of=/dev/null bs={each} count=1000")
         harness.until(lambda: '"pressure"' in heard() or not phone.cellsd.alive(), 90)
     assert phone.cellsd.alive()
     assert {vp: p["pid"] for vp, p in phone.list().items()} == inits
+    log = phone.cellsd.tail(200)
+    assert phone.prepared() == [] and log.index("nothing is kept prepared") < log.index("of VP work")
     assert "of VP work" in phone.cellsd.tail(200) and "of VP personal" not in phone.cellsd.tail(200)
 
 

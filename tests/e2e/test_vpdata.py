@@ -2,7 +2,6 @@
 """The data of VPs at rest: what a thief of the disk finds, locks that take the key away, passcodes, wipes that are
 finished after any kill. cellsd by its D-Bus interface; the disk as it is."""
 import contextlib
-import fcntl
 import os
 import pathlib
 import random
@@ -15,7 +14,7 @@ import pytest
 import escrow
 import harness
 import sdbus
-from vpdevice import BOTH, Phone, reap, unlock
+from vpdevice import BOTH, Phone, reap, secret_call, unlock
 
 if os.geteuid() != 0:
     pytest.skip("needs root", allow_module_level=True)
@@ -106,22 +105,6 @@ def raw(phone):
                     out.append(os.pread(fd.fileno(), end - at, at))
                     at = end
     return b"".join(out)
-
-
-def memfd(data):
-    fd = os.memfd_create("secret", os.MFD_ALLOW_SEALING)
-    os.write(fd, data)
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
-    return fd
-
-
-def secret_call(phone, method, vp, *secrets):
-    fds = [memfd(s) for s in secrets]
-    try:
-        return phone.policy(method, "s" + "h" * len(fds), vp, *fds)
-    finally:
-        for fd in fds:
-            os.close(fd)
 
 
 def refused(name, call, *args):

@@ -48,7 +48,7 @@ def make_image(folder, name, files):
 class Phone:
     """A bus and a cellsd."""
 
-    def __init__(self, hardware="demo", backend="auto", state=None):
+    def __init__(self, hardware="demo", backend="auto", state=None, prepared=0):
         self.world = harness.World()
         self.folder = self.world.folder
         self.bus = harness.Bus(self.folder)
@@ -57,7 +57,8 @@ class Phone:
         self.world.closers.append(lambda: harness.end_vps(self.root))
         self.cgroup = harness.cgroup2_mount() / self.root
         config = self.folder / "cellsd.conf"
-        config.write_text("stop-seconds = 3\nnetwork = no\npressure-ms = 0\nmerge-memory = no\n")
+        config.write_text("stop-seconds = 3\nnetwork = no\npressure-ms = 0\nmerge-memory = no\n"
+                          f"prepared-starts = {prepared}\n")
         self.cellsd = self.world.daemon(
             "cellsd", [harness.program("cellsd"), "--config", config, "--state-dir", state or self.world.subfolder("cellsd"),
                        "--run-dir", self.world.subfolder("run"), "--cgroup-root", self.root,
@@ -127,6 +128,20 @@ class Phone:
     def leaves(self):
         return sorted(p.name for p in self.cgroup.iterdir() if p.is_dir())
 
+    def prepared(self):
+        """Who waits prepared: a leaf, and not running."""
+        names = [leaf.rsplit("-", 2)[0] for leaf in self.leaves()]
+        vps = self.list()  # answered when what is being prepared is done
+        return sorted(name for name in names if not vps[name]["pid"])
+
+    def await_prepared(self, *vps):
+        harness.until(lambda: self.prepared() == sorted(vps), 20)
+
+    def waiting(self, vp):
+        """The first process of a VP that is prepared."""
+        leaf = next(n for n in self.leaves() if n.startswith(vp + "-"))
+        return int((self.cgroup / leaf / "cgroup.procs").read_text())
+
     def close(self):
         self.world.close()
 
@@ -175,14 +190,24 @@ def signals(phone):
         p.wait()
 
 
-def unlock(phone, vp, passcode=b""):
-    fd = os.memfd_create("passcode", os.MFD_ALLOW_SEALING)
-    os.write(fd, passcode)
+def memfd(data):
+    fd = os.memfd_create("secret", os.MFD_ALLOW_SEALING)
+    os.write(fd, data)
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
+    return fd
+
+
+def secret_call(phone, method, vp, *secrets):
+    fds = [memfd(s) for s in secrets]
     try:
-        phone.policy("Unlock", "sh", vp, fd)
+        return phone.policy(method, "s" + "h" * len(fds), vp, *fds)
     finally:
-        os.close(fd)
+        for fd in fds:
+            os.close(fd)
+
+
+def unlock(phone, vp, passcode=b""):
+    secret_call(phone, "Unlock", vp, passcode)
 
 
 def mounts_of(phone):
