@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the request to start a VP until its init has written its first byte."""
+"""From the request to start a VP until its init has written its first byte: of one that is made then, and of one
+that was prepared while the daemon had nothing to do."""
 import contextlib
 import ctypes
 import hashlib
@@ -13,13 +14,14 @@ import signal
 import struct
 import subprocess
 import time
+import types
 
 import harness
 import rival
 import sdbus
 from bench import Side, Skip
 
-NAME = "vp-start"
+GROUP = "vp-start"
 WORK = "request to start until init's first byte: namespaces, root, /dev, limits, seccomp"
 ROUNDS = 30
 LIMIT = "unshare(1) with six namespaces and a chroot"
@@ -31,6 +33,7 @@ trap 'exit 0' TERM
 [ "$1" ] || while :; do /bin/busybox sleep 1000 & wait $!; done
 """
 IN_CREATE = 0x100
+SETTLE = 0.05  # from the cgroup of one that is being prepared until it is
 
 
 def fill(root):
@@ -95,13 +98,13 @@ def unified():
 class Ours:
     """A running cellsd and one VP, asked over the bus as cells-policyd asks."""
 
-    def __init__(self, world, root):
+    def __init__(self, world, root, prepared):
         self.world, self.bus = world, harness.Bus(world.folder)
         world.closers.append(self.bus.process.stop)
         group = f"cells-bench-{os.getpid()}"
         self.cgroup = unified() / group
         config = world.folder / "cellsd.conf"
-        config.write_text("stop-seconds = 3\n")
+        config.write_text(f"stop-seconds = 3\nprepared-starts = {prepared:d}\n")
         daemon = world.daemon("cellsd", [
             harness.program("cellsd"), "--config", config, "--state-dir", world.subfolder("cellsd"), "--run-dir",
             world.subfolder("run"), "--cgroup-root", group, "--hardware", harness.TOP / "data/hardware.d/demo.conf"],
@@ -165,6 +168,10 @@ class Ours:
     def stop(self):
         self.call("Stop", "s", "work")
 
+    def await_prepared(self):
+        harness.until(lambda: list(self.cgroup.glob("work-*")))
+        time.sleep(SETTLE)
+
 
 def spawn(*argv):
     """The time from exec to the first byte on its standard output."""
@@ -220,7 +227,7 @@ def crun(world, bundle, state):
 
 
 @contextlib.contextmanager
-def sides():
+def sides(prepared):
     if os.geteuid() != 0:
         raise Skip("cellsd is the root daemon")
     if not pathlib.Path("/bin/busybox").exists():
@@ -228,10 +235,11 @@ def sides():
     with harness.World() as world:
         root = world.folder / "root"
         fill(root)
-        ours = Ours(world, root)
+        ours = Ours(world, root, prepared)
         bundle = rival.bundle(world.folder / "bundle", root, ["/sbin/init", "once"]) if shutil.which("crun") else None
         yield [
-            Side("cellsd", ours.start, ours=True, after=ours.stop,
+            Side("cellsd, prepared" if prepared else "cellsd", ours.start, ours=True,
+                 before=ours.await_prepared if prepared else None, after=ours.stop,
                  note="all: overlay, network, cgroup, device program, seccomp"),
             Side("crun", crun(world, bundle, world.folder / "crun"), package="crun", needs=("crun",),
                  note="user namespace, seccomp, root as it is; no cgroup, no network"),
@@ -242,3 +250,10 @@ def sides():
                                           "--ipc", "--uts", "--net", "chroot", root, "/sbin/init", "once"),
                  package="util-linux", needs=("unshare",), note="the limit"),
         ]
+
+
+def rows(wanted):
+    del wanted
+    return [types.SimpleNamespace(NAME=name, GROUP=GROUP, WORK=WORK, ROUNDS=ROUNDS, LIMIT=LIMIT,
+                                  sides=lambda prepared=prepared: sides(prepared))
+            for name, prepared in ((f"{GROUP}-normal", False), (f"{GROUP}-prepared", True))]
