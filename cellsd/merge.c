@@ -115,7 +115,7 @@ void merge_burst(struct merge *m)
 	if (access(m->mark, F_OK) < 0) {
 		if (read_number(KSM "run") != 0)
 			return; /* the host's own: it runs anyway */
-		if (io_replace_file(m->mark, "", 0, 0600, &e) < 0 || !run("1"))
+		if (io_mark(m->mark, 0600, &e) < 0 || !run("1"))
 			return;
 	}
 	sd_event_source_set_time_relative(m->on_look, LOOK_MS * 1000);

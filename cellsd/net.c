@@ -211,7 +211,7 @@ static int open_up(struct host *h, struct err *e)
 	int r = 0;
 
 	if (!forwards() && !forwarding_is_ours(n)) {
-		r = io_replace_file(n->mark, "", 0, 0600, e);
+		r = io_mark(n->mark, 0600, e);
 		n->is_loaded = false;
 	}
 	if (r == 0 && !n->is_loaded)

@@ -116,6 +116,14 @@ int io_replace_file(const char *path, const void *data, size_t len, mode_t mode,
 	return sync_folder_of(path, e);
 }
 
+int io_mark(const char *path, mode_t mode, struct err *e)
+{
+	auto_close int fd =
+		open(path, O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, mode);
+
+	return fd < 0 ? err_sys(e, errno, "create %s", path) : 0;
+}
+
 int io_mkdirs(const char *path, mode_t mode, struct err *e)
 {
 	auto_free char *copy = strdup(path);

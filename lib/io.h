@@ -29,6 +29,9 @@ int io_read_file(const char *path, size_t max, char **ret, size_t *ret_len,
 int io_replace_file(const char *path, const void *data, size_t len, mode_t mode,
 		    struct err *e);
 
+/* Makes an empty file if it is not there. It outlives us, not a power cut. */
+int io_mark(const char *path, mode_t mode, struct err *e);
+
 /* mkdir -p with `mode` for what it makes. */
 int io_mkdirs(const char *path, mode_t mode, struct err *e);
 
