@@ -32,10 +32,11 @@
 #define STEPS(X)                                                               \
 	X(IDS, "take its ids")                                                 \
 	X(NESTING, "bar user namespaces below its own")                        \
-	X(UNSHARE, "make its mount namespace")                                 \
-	X(ROOT, "enter its root")                                              \
 	X(NETWORK, "bring up its network")                                     \
 	X(HOSTNAME, "set its host name")                                       \
+	X(TREE, "wait for its tree")                                           \
+	X(UNSHARE, "make its mount namespace")                                 \
+	X(ROOT, "enter its root")                                              \
 	X(CONSOLE, "open its console")                                         \
 	X(LABEL, "take its SELinux context")                                   \
 	X(JAIL, "give up rights")                                              \
@@ -175,14 +176,16 @@ static int become(const struct birth_plan *p, const struct gate *g,
 		return take_ids();
 	case STEP_NESTING:
 		return bar_nesting();
-	case STEP_UNSHARE:
-		return unshare(CLONE_NEWNS | CLONE_NEWCGROUP) < 0 ? -errno : 0;
-	case STEP_ROOT:
-		return enter_root();
 	case STEP_NETWORK:
 		return veth_enter(p->address);
 	case STEP_HOSTNAME:
 		return sethostname(p->name, strlen(p->name)) < 0 ? -errno : 0;
+	case STEP_TREE:
+		return wait_for_word(g);
+	case STEP_UNSHARE:
+		return unshare(CLONE_NEWNS | CLONE_NEWCGROUP) < 0 ? -errno : 0;
+	case STEP_ROOT:
+		return enter_root();
 	case STEP_CONSOLE:
 		return open_console();
 	case STEP_LABEL:
@@ -312,34 +315,45 @@ static void end(int *fd)
 	*fd = -1;
 }
 
-/* Gives the word and hears what comes of it; *ret_len 0: the pipe is closed. */
-static int give_word(struct birth *b, struct report *ret, size_t *ret_len,
-		     struct err *e)
+static int give_word(const struct birth *b, struct err *e)
+{
+	return write(b->go, "g", 1) == 1
+		       ? 0
+		       : err_sys(e, errno, "let the VP's first process go on");
+}
+
+/* Hears what came of the words; *ret_len 0: the pipe is closed. */
+static int hear(const struct birth *b, size_t *ret_len, struct err *e)
 {
 	struct pollfd p = { .fd = b->status, .events = POLLIN };
+	struct report report = { 0 };
 	ssize_t n;
 
-	if (write(b->go, "g", 1) != 1)
-		return err_sys(e, errno, "let the VP's first process go on");
 	if (poll(&p, 1, ANSWER_TIMEOUT_MS) <= 0)
 		return err_set(e, ETIMEDOUT,
 			       "the VP's first process: no answer in time");
-	n = read(b->status, ret, sizeof(*ret));
+	n = read(b->status, &report, sizeof(report));
 	if (n < 0)
 		return err_sys(e, errno, "read from the VP's first process");
-	if (n == sizeof(*ret) && ret->code < 0 && ret->step >= 0 &&
-	    ret->step < STEP_COUNT)
-		return err_sys(e, -ret->code, "the VP's first process: %s",
-			       step_names[ret->step]);
+	if (n == sizeof(report) && report.code < 0 && report.step >= 0 &&
+	    report.step < STEP_COUNT)
+		return err_sys(e, -report.code, "the VP's first process: %s",
+			       step_names[report.step]);
 	*ret_len = (size_t)n;
 	return 0;
 }
 
-int birth_enter(struct birth *b, struct err *e)
+void birth_go_on(const struct birth *b)
 {
-	struct report report;
+	struct err told; /* by what is heard */
+
+	give_word(b, &told);
+}
+
+int birth_arrive(struct birth *b, struct err *e)
+{
 	size_t n;
-	int r = give_word(b, &report, &n, e);
+	int r = hear(b, &n, e);
 
 	if (r < 0)
 		return r;
@@ -358,10 +372,11 @@ bool birth_waits(const struct birth *b)
 
 int birth_finish(struct birth *b, struct err *e)
 {
-	struct report report;
 	size_t n;
-	int r = give_word(b, &report, &n, e);
+	int r = give_word(b, e);
 
+	if (r == 0)
+		r = hear(b, &n, e);
 	if (r < 0)
 		return r;
 	/* It runs: from here on it lives without us. */

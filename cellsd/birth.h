@@ -48,10 +48,16 @@ struct birth {
 int birth_begin(const struct birth_plan *p, struct birth *ret, struct err *e);
 
 /*
- * Lets it enter its tree, and waits until all is done but the last step. Of the
- * stage and of the daemon's files it has nothing left then.
+ * Two words, which do not wait: its link is there, so that it can bring up its
+ * network while its tree is built; then, its tree is there.
  */
-int birth_enter(struct birth *b, struct err *e);
+void birth_go_on(const struct birth *b);
+
+/*
+ * After both: waits until all is done but the last step. Of the stage and of
+ * the daemon's files it has nothing left then.
+ */
+int birth_arrive(struct birth *b, struct err *e);
 
 /* It waits, and nobody has ended it. */
 bool birth_waits(const struct birth *b);

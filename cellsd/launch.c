@@ -19,6 +19,8 @@
 #include "lib/err.h"
 #include "lib/log.h"
 
+#include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,24 +83,34 @@ static int build(struct host *h, const struct vp *v, int data,
 	return rootfs_build(h->stage, &plan, ret, e);
 }
 
-static int furnish(struct host *h, struct vp *v, int data, struct err *e)
+static int lay_out(struct host *h, struct vp *v, int data, struct err *e)
 {
 	struct rootfs tree = { -1, -1, -1, -1 };
 	struct vp_run *run = v->ready;
-	int r = build(h, v, data, &tree, e);
+	int r = hotplug_nodes(h, v, &run->nodes, &run->n_nodes, e);
 
+	if (r == 0)
+		r = build(h, v, data, &tree, e);
 	run->dev = tree.dev;
 	run->dir = tree.run;
 	run->console = tree.console;
 	run->tty = tree.tty;
-	if (r == 0)
-		r = handover_give(data, run->dir, vp_base(v), e);
+	return r;
+}
+
+/* What is put into a tree that stands. */
+static int furnish(struct host *h, struct vp *v, int data, struct err *e)
+{
+	const struct vp_run *run = v->ready;
+	int r = handover_give(data, run->dir, vp_base(v), e);
+
 	/* Its gateway, where the firewall turns all DNS to the resolver. */
 	if (r == 0 && run->address)
 		r = handover_dns(run->dir, vp_base(v), run->address - 1, e);
 	return r == 0 ? attention_open(h, v, run->dir, e) : r;
 }
 
+/* While the first process does its part, we do ours. */
 static int make(struct host *h, struct vp *v, int data, struct err *e)
 {
 	struct vp_run *run = v->ready;
@@ -111,8 +123,10 @@ static int make(struct host *h, struct vp *v, int data, struct err *e)
 		.base = vp_base(v),
 		.no_new_privs = v->conf.no_new_privs,
 	};
-	int r = make_leaf(h, v, e);
+	int r;
 
+	assert(run); /* roster_prepare() made it */
+	r = make_leaf(h, v, e);
 	if (r < 0)
 		return r;
 	net_choose(h, v);
@@ -122,20 +136,21 @@ static int make(struct host *h, struct vp *v, int data, struct err *e)
 	run->no_new_privs = plan.no_new_privs;
 	label_process(v->number, label);
 	r = birth_begin(&plan, &run->birth, e);
+	if (r == 0)
+		r = net_attach(h, v, run->birth.pid, e);
 	if (r < 0)
 		return r;
-	r = net_attach(h, v, run->birth.pid, e);
-	if (r == 0)
-		r = hotplug_nodes(h, v, &run->nodes, &run->n_nodes, e);
-	if (r == 0)
-		r = furnish(h, v, data, e);
-	if (r == 0)
-		r = birth_enter(&run->birth, e);
-	rootfs_sweep(h->stage);
-	return r;
+	birth_go_on(&run->birth);
+	r = lay_out(h, v, data, e);
+	if (r < 0)
+		return r;
+	birth_go_on(&run->birth);
+	r = furnish(h, v, data, e);
+	return r == 0 ? birth_arrive(&run->birth, e) : r;
 }
 
-int launch_prepare(struct host *h, struct vp *v, struct err *e)
+/* All but that the stage is not swept yet. */
+static int prepare(struct host *h, struct vp *v, struct err *e)
 {
 	auto_close int data = -1;
 	int r = launch_check(h, v, e);
@@ -153,13 +168,21 @@ int launch_prepare(struct host *h, struct vp *v, struct err *e)
 	return r;
 }
 
+int launch_prepare(struct host *h, struct vp *v, struct err *e)
+{
+	int r = prepare(h, v, e);
+
+	rootfs_sweep(h->stage);
+	return r;
+}
+
 bool launch_is_fit(const struct vp *v)
 {
 	return v->ready && v->named && !v->ready->unfit &&
 	       v->ready->edition == v->edition && birth_waits(&v->ready->birth);
 }
 
-int launch_go(struct host *h, struct vp *v, struct err *e)
+static int let_go(struct host *h, struct vp *v, struct err *e)
 {
 	struct vp_run *run;
 	int r = roster_start(h->roster, v, e);
@@ -181,6 +204,25 @@ int launch_go(struct host *h, struct vp *v, struct err *e)
 	run->pidfd = steal_fd(run->birth.pidfd);
 	run->since_ns = clock_boot_ns();
 	return 0;
+}
+
+int launch_start(struct host *h, struct vp *v, struct err *e)
+{
+	int r = -EAGAIN;
+
+	if (v->ready && !launch_is_fit(v))
+		launch_undo(h, v);
+	if (v->ready)
+		r = let_go(h, v, e);
+	if (r == 0)
+		return 0;
+	/* Also when what was prepared was dying just then. */
+	r = prepare(h, v, e);
+	if (r == 0)
+		r = let_go(h, v, e);
+	/* It has its tree; nobody waits for this. */
+	rootfs_sweep(h->stage);
+	return r;
 }
 
 void launch_end(struct vp *v)

@@ -24,8 +24,11 @@ int launch_prepare(struct host *h, struct vp *v, struct err *e);
 /* Is it prepared, just as it would be made now? */
 bool launch_is_fit(const struct vp *v);
 
-/* v->run, in the background. On failure nothing is left. */
-int launch_go(struct host *h, struct vp *v, struct err *e);
+/*
+ * v->run, in the background: lets go what is prepared and fit, or what is
+ * prepared now. On failure nothing is left.
+ */
+int launch_start(struct host *h, struct vp *v, struct err *e);
 
 /* Ends what is prepared: nothing of it holds the VP's data any more. It is not
  * fit then, and launch_undo() is left to do. */

@@ -205,8 +205,10 @@ static int load(struct host *h, struct err *e)
  * others now (firewall_plan.close), and none again when the last VP has gone.
  * So the table is there before it forwards, and after.
  */
-static int open_up(struct host *h, struct err *e)
+static int open_up(struct host *h, const struct vp *v, struct err *e)
 {
+	const struct firewall_vp vp = { v->number, vp_made(v)->address,
+					&v->conf };
 	struct net *n = h->net;
 	int r = 0;
 
@@ -214,8 +216,10 @@ static int open_up(struct host *h, struct err *e)
 		r = io_mark(n->mark, 0600, e);
 		n->is_loaded = false;
 	}
-	if (r == 0 && !n->is_loaded)
-		r = load(h, e);
+	if (r == 0)
+		r = n->is_loaded && firewall_is_plain(&v->conf)
+			    ? firewall_add(n->firewall, &vp, e)
+			    : load(h, e);
 	return r < 0 ? r : start_forwarding(e);
 }
 
@@ -313,7 +317,6 @@ bool net_lacks(const struct vp *v)
 
 void net_choose(struct host *h, struct vp *v)
 {
-	struct firewall_vp others[ROSTER_VPS_MAX];
 	struct vp_run *run = vp_made(v);
 	struct net *n = h->net;
 	struct err e;
@@ -327,22 +330,20 @@ void net_choose(struct host *h, struct vp *v)
 			 v->name);
 		return;
 	}
-	r = open_up(h, &e);
+	r = veth_choose(n->veth, n->options.range, n->options.prefix,
+			v->number - VP_RANGE_FIRST, &run->address, &e);
 	if (r == 0)
-		r = veth_choose(n->veth, n->options.range, n->options.prefix,
-				v->number - VP_RANGE_FIRST, &run->address, &e);
+		r = open_up(h, v, &e);
 	if (r == 0)
 		return;
 	run->unfit = true;
 	log_error("VP %s has no network: %s", v->name, e.text);
-	if (connected(h, others) == 0)
-		clear(h);
+	net_detach(h, v);
 }
 
 int net_attach(struct host *h, const struct vp *v, pid_t pid, struct err *e)
 {
 	const struct vp_run *run = vp_made(v);
-	const struct firewall_vp vp = { v->number, run->address, &v->conf };
 	struct net *n = h->net;
 	char name[VETH_NAME_SIZE];
 	int r;
@@ -354,11 +355,9 @@ int net_attach(struct host *h, const struct vp *v, pid_t pid, struct err *e)
 	r = veth_remove(n->veth, name, e);
 	if (r == 0)
 		r = veth_add(n->veth, name, run->address, pid, e);
-	if (r < 0)
-		return r;
-	set_switches(n, name);
-	return firewall_is_plain(&v->conf) ? firewall_add(n->firewall, &vp, e)
-					   : load(h, e);
+	if (r == 0)
+		set_switches(n, name);
+	return r;
 }
 
 void net_detach(struct host *h, struct vp *v)

@@ -38,11 +38,12 @@ int net_new(struct host *h, struct net **ret, struct err *e);
 void net_free(struct net *n);
 
 /*
- * Before a start: an address for what is made of it, or 0, logged, if it wants
- * one and cannot have it.
+ * Before a VP is cloned, since libnftables writes to much memory, of which a
+ * child would be given copies: an address for what is made of v, and the rules
+ * for it; or 0, logged, if it wants one and cannot have it.
  */
 void net_choose(struct host *h, struct vp *v);
-/* Makes the link to the VP's first process, and opens the way. */
+/* Makes the link to the VP's first process. */
 int net_attach(struct host *h, const struct vp *v, pid_t pid, struct err *e);
 /* When it has ended; also after half a start. */
 void net_detach(struct host *h, struct vp *v);

@@ -255,28 +255,6 @@ void running_end(struct host *h, struct vp *v, bool force, const char *cause)
 
 /* ---- the start */
 
-/* One way for all: a VP is prepared, now or before, and let go. */
-static int begin(struct host *h, struct vp *v, struct err *e)
-{
-	int r = -EAGAIN;
-
-	if (v->ready && !launch_is_fit(v))
-		launch_undo(h, v);
-	if (v->ready)
-		r = launch_go(h, v, e);
-	/* Also when what was prepared is dying just now. */
-	if (r < 0)
-		r = launch_prepare(h, v, e);
-	if (r == 0 && !v->run)
-		r = launch_go(h, v, e);
-	if (r < 0)
-		return r;
-	r = watch(h, v, e);
-	if (r < 0)
-		launch_undo(h, v);
-	return r;
-}
-
 int running_start(struct host *h, struct vp *v, const char *cause,
 		  struct err *e)
 {
@@ -287,7 +265,12 @@ int running_start(struct host *h, struct vp *v, const char *cause,
 				  v->name);
 	if (vpstate_runs(v->state) && v->run)
 		return 0;
-	r = begin(h, v, e);
+	r = launch_start(h, v, e);
+	if (r == 0) {
+		r = watch(h, v, e);
+		if (r < 0)
+			launch_undo(h, v);
+	}
 	if (r < 0) {
 		if (e->reason == REASON_NONE)
 			e->reason = REASON_KERNEL;
