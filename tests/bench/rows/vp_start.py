@@ -34,6 +34,7 @@ trap 'exit 0' TERM
 """
 IN_CREATE = 0x100
 SETTLE = 0.05  # from the cgroup of one that is being prepared until it is
+PAUSE = 0.3  # namespaces go in the background, under locks that every start takes: each side starts when all are gone
 
 
 def fill(root):
@@ -169,8 +170,13 @@ class Ours:
         self.call("Stop", "s", "work")
 
     def await_prepared(self):
+        pause()
         harness.until(lambda: list(self.cgroup.glob("work-*")))
         time.sleep(SETTLE)
+
+
+def pause():
+    time.sleep(PAUSE)
 
 
 def spawn(*argv):
@@ -239,16 +245,17 @@ def sides(prepared):
         bundle = rival.bundle(world.folder / "bundle", root, ["/sbin/init", "once"]) if shutil.which("crun") else None
         yield [
             Side("cellsd, prepared" if prepared else "cellsd", ours.start, ours=True,
-                 before=ours.await_prepared if prepared else None, after=ours.stop,
+                 before=ours.await_prepared if prepared else pause, after=ours.stop,
                  note="all: overlay, network, cgroup, device program, seccomp"),
             Side("crun", crun(world, bundle, world.folder / "crun"), package="crun", needs=("crun",),
+                 before=pause,
                  note="user namespace, seccomp, root as it is; no cgroup, no network"),
             Side("bubblewrap", lambda: spawn("bwrap", "--unshare-all", "--uid", "0", "--gid", "0", "--ro-bind", root,
                                              "/", "--proc", "/proc", "--dev", "/dev", "/sbin/init", "once"),
-                 package="bubblewrap", needs=("bwrap",), note="no seccomp, no cgroup, no network"),
+                 package="bubblewrap", needs=("bwrap",), before=pause, note="no seccomp, no cgroup, no network"),
             Side("unshare", lambda: spawn("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork",
                                           "--ipc", "--uts", "--net", "chroot", root, "/sbin/init", "once"),
-                 package="util-linux", needs=("unshare",), note="the limit"),
+                 package="util-linux", needs=("unshare",), before=pause, note="the limit"),
         ]
 
 
