@@ -49,6 +49,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/resolver.c %D%/resolver.h \
 	%D%/resource.c %D%/resource.h \
 	%D%/roster.c %D%/roster.h \
+	%D%/rosterchange.c \
 	%D%/rosterlog.c %D%/rosterlog.h \
 	%D%/running.c %D%/running.h \
 	%D%/shortfall.c %D%/shortfall.h \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * All VPs, and what must be remembered of them, in the log. Each roster_*
- * function that changes something writes it before it changes anything in
- * memory; when it fails, nothing has changed.
+ * function that changes something (rosterchange.c) writes it before it changes
+ * anything in memory; when it fails, nothing has changed.
  */
 #ifndef CELLSD_ROSTER_H
 #define CELLSD_ROSTER_H
