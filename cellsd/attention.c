@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/attention.h"
 
-#include "cellsd/front.h"
 #include "cellsd/handover.h"
 #include "cellsd/host.h"
 #include "lib/auto.h"
@@ -37,6 +36,7 @@ struct client {
 
 struct attention {
 	struct host *host;
+	attention_switch_fn *switch_to;
 	char vp[VP_NAME_SIZE];
 	int fd;
 	sd_event_source *on_client;
@@ -150,7 +150,7 @@ static enum attention_end request(struct attention *a, struct vp *v,
 	if (roster_front(h->roster) == v)
 		end = ATTENTION_FOREGROUND;
 	if (end == ATTENTION_SWITCHED &&
-	    front_switch(h, v, "attention", &ns, &e) < 0) {
+	    a->switch_to(h, v, "attention", &ns, &e) < 0) {
 		log_warning("%s", e.text);
 		end = ATTENTION_NOTIFIED;
 	}
@@ -344,7 +344,8 @@ static int offer(int folder, uint32_t base, int *ret)
 	return 0;
 }
 
-int attention_open(struct host *h, struct vp *v, int run, struct err *e)
+int attention_open(struct host *h, struct vp *v, int run,
+		   attention_switch_fn *switch_to, struct err *e)
 {
 	AUTO(attention_closep) struct attention *a = calloc(1, sizeof(*a));
 	auto_close int folder = -1;
@@ -353,6 +354,7 @@ int attention_open(struct host *h, struct vp *v, int run, struct err *e)
 	if (!a)
 		return err_oom(e, "offer /run/cells/" ATTENTION_SOCKET);
 	a->host = h;
+	a->switch_to = switch_to;
 	a->fd = -1;
 	memcpy(a->vp, v->name, sizeof(a->vp));
 	a->bucket.since_ns = clock_boot_ns();

@@ -51,9 +51,14 @@ struct attention_bucket {
 /* May there be one at now_ns (of a clock that only advances)? Takes it then. */
 bool attention_take(struct attention_bucket *b, uint64_t now_ns);
 
+/* As front_switch(), which tells VPs of what it does: it stands above this. */
+typedef int attention_switch_fn(struct host *h, struct vp *v, const char *cause,
+				uint64_t *ret_ns, struct err *e);
+
 /* Offers the socket in the VP's /run, instead of one that an earlier daemon
- * left. What is made of v has it from then on. */
-int attention_open(struct host *h, struct vp *v, int run, struct err *e);
+ * left. What is made of v has it from then on, to be closed before that is. */
+int attention_open(struct host *h, struct vp *v, int run,
+		   attention_switch_fn *switch_to, struct err *e);
 void attention_close(struct attention *a);
 
 /* Tells a VP that it is in front, or no longer. */

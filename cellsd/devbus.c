@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/devbus.h"
 
-#include "cellsd/audience.h"
+#include "cellsd/control.h"
 #include "cellsd/desired.h"
 #include "cellsd/devkeys.h"
 #include "cellsd/devquery.h"
+#include "cellsd/devsignal.h"
 #include "cellsd/erase.h"
 #include "cellsd/front.h"
 #include "cellsd/guest.h"
-#include "cellsd/lacks.h"
 #include "cellsd/layer.h"
+#include "cellsd/machine.h"
 #include "cellsd/running.h"
 #include "lib/auto.h"
 #include "lib/bus.h"
-#include "lib/class.h"
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -29,7 +28,7 @@
 
 struct devbus {
 	sd_bus *bus;
-	struct audience *audience;
+	struct devsignal *signals;
 	struct host *host;
 	struct guests *guests;
 };
@@ -139,7 +138,7 @@ static int do_apply(struct devbus *d, sd_bus_message *m, struct err *e)
 	int r = desired_read(m, &wish, &cause, e);
 
 	if (r == 0)
-		r = host_apply(d->host, &wish, cause, arrival, &ns, e);
+		r = control_apply(d->host, &wish, cause, arrival, &ns, e);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_new_method_return(m, &reply);
@@ -156,7 +155,7 @@ static int do_apply(struct devbus *d, sd_bus_message *m, struct err *e)
 		r = sd_bus_message_append(reply, "t", ns);
 	if (r >= 0)
 		r = sd_bus_send(NULL, reply, NULL);
-	host_auto_start(d->host);
+	control_auto_start(d->host);
 	return sent(r, e);
 }
 
@@ -171,7 +170,7 @@ static int do_layer(struct devbus *d, sd_bus_message *m, struct err *e)
 	if (r < 0)
 		return r;
 	r = sd_bus_reply_method_return(m, "");
-	host_auto_start(d->host);
+	control_auto_start(d->host);
 	return sent(r, e);
 }
 
@@ -201,7 +200,7 @@ static int do_drop_layer(struct devbus *d, sd_bus_message *m, struct err *e)
 
 	if (r < 0)
 		return err_sys(e, -r, "read DropLayer");
-	r = host_drop_layer(d->host, digest, e);
+	r = control_drop_layer(d->host, digest, e);
 	return r < 0 ? r : sent(sd_bus_reply_method_return(m, ""), e);
 }
 
@@ -238,7 +237,7 @@ static int do_stop(struct devbus *d, sd_bus_message *m, struct err *e)
 	a = answer_new(d, m, v->name, reply_empty, e);
 	if (!a)
 		return -ENOMEM;
-	r = host_stop(d->host, v, on_done, a, e);
+	r = control_stop(d->host, v, on_done, a, e);
 	if (r == 0)
 		a = NULL;
 	return r < 0 ? r : 1;
@@ -255,7 +254,7 @@ static int do_lock(struct devbus *d, sd_bus_message *m, struct err *e)
 	a = answer_new(d, m, v->name, reply_locked, e);
 	if (!a)
 		return -ENOMEM;
-	r = host_lock(d->host, v, on_done, a, e);
+	r = control_lock(d->host, v, on_done, a, e);
 	if (r == 0)
 		a = NULL;
 	return r < 0 ? r : 1;
@@ -329,7 +328,7 @@ static int erase(struct devbus *d, sd_bus_message *m, bool remove,
 	if (!a)
 		return -ENOMEM;
 	snprintf(a->job, sizeof(a->job), "%s", id);
-	r = host_erase(d->host, v, id, remove, on_done, a, e);
+	r = control_erase(d->host, v, id, remove, on_done, a, e);
 	if (r == 0)
 		a = NULL;
 	return r < 0 ? r : 1;
@@ -517,124 +516,6 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_END,
 };
 
-/* ---- signals */
-
-/* What the audit must hear waits for it; of states policyd asks by itself. */
-static int tell(struct devbus *d, const char *name, sd_bus_message *m)
-{
-	if (strcmp(name, "Event") == 0 || strcmp(name, "Revoked") == 0)
-		return audience_tell(d->audience, m);
-	return sd_bus_send(d->bus, m, NULL);
-}
-
-static int emit(struct devbus *d, const char *name, const char *types, ...)
-{
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	va_list ap;
-	int r;
-
-	if (!d->bus)
-		return 0;
-	r = sd_bus_message_new_signal(d->bus, &m, BUS_DEVICE_PATH,
-				      BUS_DEVICE_NAME, name);
-	va_start(ap, types);
-	if (r >= 0)
-		r = sd_bus_message_appendv(m, types, ap);
-	va_end(ap);
-	if (r >= 0)
-		r = tell(d, name, m);
-	if (r < 0)
-		log_warning("signal %s: %s", name, strerror(-r));
-	return r;
-}
-
-static void on_switched(void *arg, const char *from, const char *to,
-			uint64_t generation, const char *cause, uint64_t ns)
-{
-	log_info("switched from %s to %s: %s, %" PRIu64 " us",
-		 *from ? from : "host", *to ? to : "host", cause, ns / 1000);
-	emit(arg, "Switched", "sstst", from, to, generation, cause, ns);
-}
-
-static int append_lacks(struct devbus *d, sd_bus_message *m, const char *vp)
-{
-	const struct vp *v = d->host ? roster_find(d->host->roster, vp) : NULL;
-	const char *names[LACKS_MAX];
-	size_t n = v && v->run ? lacks_of(d->host, v, names) : 0;
-	int r = sd_bus_message_open_container(m, 'a', "s");
-
-	for (size_t i = 0; r >= 0 && i < n; i++)
-		r = sd_bus_message_append(m, "s", names[i]);
-	return r < 0 ? r : sd_bus_message_close_container(m);
-}
-
-static void on_idle(void *arg, const char *vp)
-{
-	log_info("VP %s in front: no input for its idle-seconds", vp);
-	emit(arg, "Idle", "s", vp);
-}
-
-static void on_changed(void *arg, const char *vp, enum vpstate s,
-		       const char *cause)
-{
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	struct devbus *d = arg;
-	int r;
-
-	log_info("VP %s is %s: %s", vp, vpstate_name(s), cause);
-	if (!d->bus)
-		return;
-	r = sd_bus_message_new_signal(d->bus, &m, BUS_DEVICE_PATH,
-				      BUS_DEVICE_NAME, "Changed");
-	if (r >= 0)
-		r = sd_bus_message_append(m, "sss", vp, vpstate_name(s), cause);
-	if (r >= 0)
-		r = append_lacks(d, m, vp);
-	if (r >= 0)
-		r = sd_bus_send(d->bus, m, NULL);
-	if (r < 0)
-		log_warning("signal Changed: %s", strerror(-r));
-}
-
-static void on_event(void *arg, const char *event, const char *vp,
-		     enum cells_class cls, const struct backend_event *ev,
-		     const char *cause)
-{
-	log_debug("%s: VP %s, class %s, pid %u (%s), count %u", event, vp,
-		  cls < CELLS_CLASS_COUNT ? class_name(cls) : "none", ev->pid,
-		  ev->comm, ev->count);
-	emit(arg, "Event", "stsuuusus", event, ev->boot_ns, vp, (uint32_t)cls,
-	     ev->pid, ev->uid, ev->comm, ev->count, cause);
-}
-
-static void on_revoked(void *arg, const struct host_revoked *cut, uint64_t ns,
-		       const char *cause)
-{
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	struct devbus *d = arg;
-	int r;
-
-	if (!d->bus)
-		return;
-	r = sd_bus_message_new_signal(d->bus, &m, BUS_DEVICE_PATH,
-				      BUS_DEVICE_NAME, "Revoked");
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'a', "(suuuu)");
-	for (unsigned int i = 0; r >= 0 && i < cut->n; i++)
-		r = sd_bus_message_append(
-			m, "(suuuu)", cut->cut[i].vp, (uint32_t)cut->cut[i].cls,
-			cut->cut[i].count.handles, cut->cut[i].count.mappings,
-			cut->cut[i].count.kept);
-	if (r >= 0)
-		r = sd_bus_message_close_container(m);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "ts", ns, cause);
-	if (r >= 0)
-		r = tell(d, "Revoked", m);
-	if (r < 0)
-		log_warning("signal Revoked: %s", strerror(-r));
-}
-
 /* ---- open */
 
 /*
@@ -659,8 +540,7 @@ int devbus_open(const struct host_options *o, struct devbus **ret,
 		struct err *e)
 {
 	AUTO(devbus_closep) struct devbus *d = calloc(1, sizeof(*d));
-	struct host_watch watch = { on_switched, on_changed, on_event,
-				    on_revoked,	 on_idle,    d };
+	struct host_watch watch;
 	int r;
 
 	if (!d)
@@ -669,13 +549,16 @@ int devbus_open(const struct host_options *o, struct devbus **ret,
 	if (r == 0)
 		r = take_name(d->bus, e);
 	if (r == 0)
-		r = audience_new(d->bus, &d->audience, e);
-	if (r == 0)
-		r = host_open(o, &watch, &d->host, e);
+		r = devsignal_new(d->bus, &d->signals, e);
+	if (r < 0)
+		return r;
+	devsignal_watch(d->signals, &watch);
+	r = machine_open(o, &watch, &d->host, e);
 	if (r == 0)
 		r = guests_new(d->host, &d->guests, e);
 	if (r < 0)
 		return r;
+	devsignal_set_host(d->signals, d->host);
 	r = sd_bus_attach_event(d->bus, o->loop, SD_EVENT_PRIORITY_NORMAL);
 	if (r >= 0)
 		r = sd_bus_add_object_vtable(d->bus, NULL, BUS_DEVICE_PATH,
@@ -693,8 +576,8 @@ void devbus_close(struct devbus *d)
 	guests_free(d->guests);
 	if (d->bus)
 		sd_bus_detach_event(d->bus);
-	host_close(d->host);
-	audience_free(d->audience);
+	machine_close(d->host);
+	devsignal_free(d->signals);
 	sd_bus_flush_close_unref(d->bus);
 	free(d);
 }

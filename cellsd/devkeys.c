@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/devkeys.h"
 
+#include "cellsd/control.h"
 #include "cellsd/handover.h"
 #include "cellsd/host.h"
 #include "cellsd/vpdata.h"
@@ -71,8 +72,8 @@ int devkeys_unlock(struct host *h, struct vp *v, sd_bus_message *m,
 		return err_sys(e, -r, "read Unlock");
 	r = read_secret(fd, v->name, &secret, e);
 	if (r == 0)
-		r = host_unlock(h, v, secret->len == 0 ? VPKEYS_DEVICE : by,
-				secret, e);
+		r = control_unlock(h, v, secret->len == 0 ? VPKEYS_DEVICE : by,
+				   secret, e);
 	return r < 0 ? r : answer(m, e);
 }
 
@@ -89,7 +90,7 @@ int devkeys_set_passcode(struct host *h, struct vp *v, sd_bus_message *m,
 	if (r == 0)
 		r = read_secret(fresh_fd, v->name, &fresh, e);
 	if (r == 0)
-		r = host_set_passcode(h, v, old, fresh, e);
+		r = control_set_passcode(h, v, old, fresh, e);
 	return r < 0 ? r : answer(m, e);
 }
 
@@ -112,7 +113,7 @@ int devkeys_secrets(struct host *h, struct vp *v, sd_bus_message *m,
 			return err_sys(e, errno, "read the secrets of VP %s",
 				       v->name);
 	}
-	r = host_put_secrets(h, v, len > 0 ? data : "", len, e);
+	r = control_put_secrets(h, v, len > 0 ? data : "", len, e);
 	if (len > 0)
 		munmap(data, len);
 	return r < 0 ? r : answer(m, e);

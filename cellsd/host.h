@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The device as a whole: its VPs, its hardware, the kernel's side of both. What
- * D-Bus asks for is done here; the parts are in launch.c (a VP is made),
- * running.c (its life from start to end), front.c (who is in front, who may use
- * what) and erase.c (deletion).
+ * The device as a whole: its VPs, its hardware, the kernel's side of both. All
+ * parts stand on this: launch.c (a VP is made), running.c (its life from start
+ * to end), front.c (who is in front, who may use what), lockdown.c and erase.c
+ * (lock and deletion). Above them, control.c does what the bus asks for, and
+ * machine.c opens and closes the whole.
  */
 #ifndef CELLSD_HOST_H
 #define CELLSD_HOST_H
@@ -102,49 +103,11 @@ struct host {
 		switched; /* by the last switch, also inside Apply */
 };
 
-/* Opens all and takes running VPs over. The watch is set before events come. */
-int host_open(const struct host_options *o, const struct host_watch *w,
-	      struct host **ret, struct err *e);
-/* Leaves running VPs running. */
-void host_close(struct host *h);
-
 /* err.no-such-vp */
 int host_vp(struct host *h, const char *name, struct vp **ret, struct err *e);
-
-/* The desired state: h->revoked and *ret_ns (of the kernel's last switch). */
-int host_apply(struct host *h, struct roster_wish *w, const char *cause,
-	       uint64_t arrival_ns, uint64_t *ret_ns, struct err *e);
-int host_drop_layer(struct host *h, const char *digest, struct err *e);
-/* A layer came or a config: starts what is to run from boot on and can. */
-void host_auto_start(struct host *h);
-
-/*
- * Each calls fn once, now or later; returns <0 without calling it when the
- * operation is refused at once.
- */
-int host_stop(struct host *h, struct vp *v, host_done_fn *fn, void *arg,
-	      struct err *e);
-int host_lock(struct host *h, struct vp *v, host_done_fn *fn, void *arg,
-	      struct err *e);
-int host_erase(struct host *h, struct vp *v, const char *job, bool remove,
-	       host_done_fn *fn, void *arg, struct err *e);
-int host_unlock(struct host *h, struct vp *v, enum vpkeys_by by,
-		const struct secret *secret, struct err *e);
-/* Not of a locked VP. err.password, err.vp-state. */
-int host_set_passcode(struct host *h, struct vp *v, const struct secret *old,
-		      const struct secret *fresh, struct err *e);
-
-/* What the VP finds in /run/cells/secrets, now and at each start. */
-int host_put_secrets(struct host *h, struct vp *v, const void *data, size_t len,
-		     struct err *e);
 
 /* Calls and forgets all who wait for v's end. */
 void host_tell_waiters(struct vp *v, const struct err *e);
 int host_wait(struct vp *v, host_done_fn *fn, void *arg, struct err *e);
-
-static inline void host_closep(struct host **h)
-{
-	host_close(*h);
-}
 
 #endif

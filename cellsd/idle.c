@@ -27,6 +27,7 @@
 
 struct idle {
 	struct host *h;
+	idle_lock_fn *lock;
 	uint64_t since_ns; /* boot */
 	unsigned int told, n;
 	sd_event_source *timer, *pause, *node[NODES_MAX];
@@ -75,17 +76,10 @@ void idle_touch(struct idle *i)
 	i->told = 0;
 }
 
-static void on_locked(void *arg, const struct err *e)
-{
-	if (e)
-		log_error("lock an idle VP: %s", e->text);
-}
-
 static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
 {
 	struct idle *i = arg;
 	struct vp *front = roster_front(i->h->roster);
-	struct err e;
 
 	if (remaining_ns(i, front) > 0) {
 		idle_arm(i);
@@ -97,8 +91,7 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
 		return 0;
 	}
 	/* Nobody heard it. */
-	if (host_lock(i->h, front, on_locked, NULL, &e) < 0)
-		on_locked(NULL, &e);
+	i->lock(i->h, front);
 	return 0;
 }
 
@@ -176,7 +169,8 @@ void idle_watch(struct idle *i)
 			watch_node(i, found[k].name);
 }
 
-int idle_new(struct host *h, struct idle **ret, struct err *e)
+int idle_new(struct host *h, idle_lock_fn *lock, struct idle **ret,
+	     struct err *e)
 {
 	struct idle *i = calloc(1, sizeof(*i));
 	sd_event *loop = h->options.loop;
@@ -185,6 +179,7 @@ int idle_new(struct host *h, struct idle **ret, struct err *e)
 	if (!i)
 		return err_oom(e, "watch for input");
 	i->h = h;
+	i->lock = lock;
 	i->since_ns = clock_boot_ns();
 	r = sd_event_add_time_relative(loop, &i->timer, CLOCK_BOOTTIME, 0, 0,
 				       on_timer, i);

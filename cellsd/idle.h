@@ -3,8 +3,8 @@
  * How long nobody has touched the device: by the input nodes of the hardware
  * (linux/input.h), of which only that something came is taken note of, and by
  * switches. A VP in front longer without than its idle-seconds is told of; the
- * policy daemon locks it, with a receipt. If that does not happen, it is locked
- * here.
+ * policy daemon locks it, with a receipt. If that does not happen, the lock
+ * that was given does.
  */
 #ifndef CELLSD_IDLE_H
 #define CELLSD_IDLE_H
@@ -14,8 +14,11 @@
 struct err;
 struct host;
 struct idle;
+struct vp;
 
-int idle_new(struct host *h, struct idle **ret, struct err *e);
+typedef void idle_lock_fn(struct host *h, struct vp *v);
+int idle_new(struct host *h, idle_lock_fn *lock, struct idle **ret,
+	     struct err *e);
 void idle_free(struct idle *i);
 
 /* The hardware was listed anew: watches its input nodes. */

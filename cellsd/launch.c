@@ -107,7 +107,7 @@ static int furnish(struct host *h, struct vp *v, int data, struct err *e)
 	/* Its gateway, where the firewall turns all DNS to the resolver. */
 	if (r == 0 && run->address)
 		r = handover_dns(run->dir, vp_base(v), run->address - 1, e);
-	return r == 0 ? attention_open(h, v, run->dir, e) : r;
+	return r == 0 ? attention_open(h, v, run->dir, front_switch, e) : r;
 }
 
 /* While the first process does its part, we do ours. */
@@ -244,6 +244,7 @@ void launch_undo(struct host *h, struct vp *v)
 		leaf_kill(run->leaf);
 	front_release(h, v);
 	net_detach(h, v);
+	attention_close(steal(run->attention));
 	v->run = v->ready = NULL;
 	vp_run_free(run);
 	if (leaf_remove(h->cgroup, name, &e) < 0)

@@ -10,6 +10,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/birth.c %D%/birth.h \
 	%D%/burst.c %D%/burst.h \
 	%D%/callgroup.c %D%/callgroup.h \
+	%D%/control.c %D%/control.h \
 	%D%/desired.c %D%/desired.h \
 	%D%/devbus.c %D%/devbus.h \
 	%D%/devnsattr.c %D%/devnsattr.h \
@@ -17,6 +18,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/devnslink.c %D%/devnslink.h \
 	%D%/devkeys.c %D%/devkeys.h \
 	%D%/devquery.c %D%/devquery.h \
+	%D%/devsignal.c %D%/devsignal.h \
 	%D%/disk.c %D%/disk.h \
 	%D%/erase.c %D%/erase.h \
 	%D%/firewall.c %D%/firewall.h \
@@ -39,6 +41,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/leaf.c %D%/leaf.h \
 	%D%/lockdown.c %D%/lockdown.h \
 	%D%/loop.c %D%/loop.h \
+	%D%/machine.c %D%/machine.h \
 	%D%/merge.c %D%/merge.h \
 	%D%/mnt.c %D%/mnt.h \
 	%D%/net.c %D%/net.h \

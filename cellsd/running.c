@@ -62,6 +62,7 @@ static void ended(struct host *h, struct vp *v)
 	front_release(h, v);
 	net_detach(h, v);
 	reap(v->run);
+	attention_close(steal(v->run->attention));
 	vp_run_free(steal(v->run));
 	if (leaf_remove(h->cgroup, leaf, &e) < 0)
 		log_warning("%s", e.text);
@@ -351,7 +352,7 @@ void running_adopt(struct host *h, struct vp *v)
 		log_warning("%s", e.text);
 	/* A VP that mounted something of its own there has no socket. */
 	if (fd >= 0 && (mnt_open_tmpfs(f.pid, fd, "run", &run->dir, &e) < 0 ||
-			attention_open(h, v, run->dir, &e) < 0))
+			attention_open(h, v, run->dir, front_switch, &e) < 0))
 		log_warning("%s", e.text);
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/vp.h"
 
-#include "cellsd/attention.h"
 #include "lib/auto.h"
 #include "lib/box.h"
 #include "lib/err.h"
 #include "lib/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -274,8 +274,8 @@ void vp_run_free(struct vp_run *r)
 	sd_event_source_disable_unref(r->on_empty);
 	sd_event_source_disable_unref(r->on_timeout);
 	sd_event_source_disable_unref(r->on_console);
+	assert(!r->attention);
 	birth_fini(&r->birth);
-	attention_close(r->attention);
 	auto_closep(&r->leaf);
 	auto_closep(&r->pidfd);
 	auto_closep(&r->events);
