@@ -390,7 +390,8 @@ EXTRA_DIST += %D%/lab/scale.py %D%/lab/test_camera.py \
 	%D%/lab/test_devns.py %D%/lab/upheaval.py
 EXTRA_DIST += \
 	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/demo/demo.py %D%/e2e/test_image.py
-EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py %D%/e2e/vpdevice.py
+EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py %D%/e2e/vpdevice.py \
+	%D%/e2e/vpfixtures.py
 EXTRA_DIST += %D%/e2e/escrow.py %D%/e2e/test_vpdata.py %D%/bench/rows/lock.py
 noinst_PROGRAMS += %D%/e2e/ask
 %C%_e2e_ask_CFLAGS = -std=gnu11 -Wall -D_GNU_SOURCE -fno-sanitize=all

@@ -14,7 +14,8 @@ import pytest
 
 import harness
 import sdbus
-from vpdevice import (ANY, BOTH, CLASSES, NONE, ctl, end, make_image, mounts_of, reap, signals, unlock, fixture_phone, fixture_two)  # noqa: F401
+from vpdevice import (ANY, BOTH, CLASSES, NONE, ctl, end, make_image, mounts_of, reap, signals, unlock)
+from vpfixtures import fixture_phone, fixture_two  # noqa: F401
 
 
 def test_a_vp_starts_and_is_a_world_of_its_own(two):

@@ -14,7 +14,8 @@ import pytest
 
 import harness
 import sdbus
-from vpdevice import BOTH, ctl, signals, fixture_phone  # noqa: F401
+from vpdevice import BOTH, ctl, signals
+from vpfixtures import fixture_phone  # noqa: F401
 
 SOCKET = "/run/cells/front"
 

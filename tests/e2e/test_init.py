@@ -9,7 +9,8 @@ import pytest
 
 import debroot
 import harness
-from vpdevice import make_image, fixture_phone  # noqa: F401
+from vpdevice import make_image
+from vpfixtures import fixture_phone  # noqa: F401
 
 RTMIN_3 = signal.SIGRTMIN + 3
 INITTAB = "::sysinit:/bin/busybox --install -s /bin\n::respawn:/bin/sleep 1000\n::shutdown:/bin/touch /halted\n" \

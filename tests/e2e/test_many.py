@@ -13,7 +13,8 @@ import pytest
 
 import harness
 import sdbus
-from vpdevice import ANY, BOTH, FRONT, mounts_of, fixture_phone  # noqa: F401
+from vpdevice import ANY, BOTH, FRONT, mounts_of
+from vpfixtures import fixture_phone  # noqa: F401
 
 LONG = bool(os.environ.get("CELLS_LONG"))
 VPS, SWITCHES, DAEMONS = (20, 1000, 100) if LONG else (5, 100, 10)

@@ -9,8 +9,6 @@ import re
 import signal
 import subprocess
 
-import pytest
-
 import harness
 import sdbus
 
@@ -18,6 +16,7 @@ CLASSES = re.findall(r'X\([A-Z_]+, "([a-z-]+)"', (harness.TOP / "kernel/uapi/cel
 NONE, FRONT, ANY = 0, 1, 2
 BUSYBOX = pathlib.Path("/bin/busybox")
 if os.geteuid() != 0 or not BUSYBOX.exists():
+    import pytest  # only here: on the emulated phone it takes seconds
     pytest.skip("needs root and busybox-static", allow_module_level=True)
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -155,23 +154,6 @@ def reap(pid):
     with contextlib.suppress(ProcessLookupError, ChildProcessError):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-
-
-@pytest.fixture(name="phone")
-def fixture_phone():
-    p = Phone()
-    try:
-        yield p.start()
-    finally:
-        p.close()
-
-
-@pytest.fixture(name="two")
-def fixture_two(phone):
-    phone.apply(["work", "personal"], BOTH)
-    phone.policy("Start", "s", "work")
-    phone.policy("Start", "s", "personal")
-    return phone
 
 
 @contextlib.contextmanager
