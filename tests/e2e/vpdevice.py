@@ -6,6 +6,7 @@ import hashlib
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 
@@ -28,7 +29,8 @@ BOTH = [("work", "camera", FRONT, True), ("work", "gps", ANY, False), ("personal
         ("personal", "gps", ANY, False)]
 
 
-def make_image(folder, name, files):
+def make_image(folder, name, files, copies=None):
+    """files: {path: (mode, text)}; copies: {path: a file of this machine}."""
     root = folder / f"{name}.root"
     for d in ("bin", "sbin", "dev", "proc", "sys", "run", "tmp", "root"):
         (root / d).mkdir(parents=True)
@@ -39,6 +41,9 @@ def make_image(folder, name, files):
         (root / path).parent.mkdir(exist_ok=True)
         (root / path).write_bytes(text if isinstance(text, bytes) else text.encode())
         os.chmod(root / path, mode)
+    for path, source in (copies or {}).items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, root / path)
     image = folder / f"{name}.erofs"
     subprocess.run(["mkfs.erofs", "-T0", "--quiet", str(image), str(root)], check=True, stdout=subprocess.DEVNULL)
     return image
@@ -47,7 +52,7 @@ def make_image(folder, name, files):
 class Phone:
     """A bus and a cellsd."""
 
-    def __init__(self, hardware="demo", backend="auto", state=None, prepared=0):
+    def __init__(self, hardware="demo", backend="auto", state=None, prepared=0, image=None):
         self.world = harness.World()
         self.folder = self.world.folder
         self.bus = harness.Bus(self.folder)
@@ -63,7 +68,7 @@ class Phone:
                        "--run-dir", self.world.subfolder("run"), "--cgroup-root", self.root,
                        "--hardware", harness.TOP / f"data/hardware.d/{hardware}.conf", "--backend", backend, "--debug"],
             env={"DBUS_SYSTEM_BUS_ADDRESS": self.bus.address})
-        self.image = make_image(self.folder, "base", {"sbin/init": (0o755, INIT), "marker": (0o644, "base\n")})
+        self.image = image or make_image(self.folder, "base", {"sbin/init": (0o755, INIT), "marker": (0o644, "base\n")})
         self.digest = "sha256:" + hashlib.sha256(self.image.read_bytes()).hexdigest()
         self.generation = 0
 
