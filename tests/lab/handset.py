@@ -51,7 +51,7 @@ class Handset:
                 phone.modprobe(name, *parameters)
         phone.insmod()
         phone.udev()
-        self.daemons = phone.spawn(f"CELLS_BUILD={kernel.BUILD} exec /usr/bin/python3 {kernel.TOP}/tests/lab/device.py")
+        self.daemons = phone.spawn(f"CELLS_BUILD={phone.kernel.programs()} exec /usr/bin/python3 {kernel.TOP}/tests/lab/device.py")
         said = json.loads(self.daemons.line(120))
         if "failed" in said:
             raise kernel.Failed(said["failed"])

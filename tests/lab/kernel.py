@@ -245,16 +245,19 @@ class Arm64(Debian):
     arch = flavour = "arm64"
     console, slow, foreign = "ttyAMA0", 2, True
     host = "aarch64-linux-gnu"
-    GUEST = ("base-passwd base-files bash coreutils dash findutils grep sed mount libc-bin netbase python3 busybox-static iproute2 kmod util-linux procps e2fsprogs udev systemd dbus dbus-daemon "
+    GUEST = ("base-passwd base-files bash coreutils dash findutils grep sed mount libc-bin netbase python3 python3-pytest "
+             "busybox-static iproute2 kmod util-linux procps e2fsprogs erofs-utils udev systemd dbus dbus-daemon "
              "v4l-utils alsa-utils fbset evtest libc6-dev")
 
     def __init__(self):
         need("qemu-system-aarch64", "mmdebstrap", f"{self.host}-gcc")
         super().__init__()
         self.root = CACHE / "arm64-root"
+        done = self.root / "etc/cells-done"
         with locked(self.root):
-            if not (self.root / "etc/cells-done").exists():
+            if not done.exists() or done.read_text() != self.GUEST:
                 self._extract()
+                done.write_text(self.GUEST)
 
     def _extract(self):
         """Packages are unpacked and not set up: nothing of theirs runs here."""
@@ -268,7 +271,6 @@ class Arm64(Debian):
             for name in ("passwd", "group"):
                 shutil.copy(self.root / f"usr/share/base-passwd/{name}.master", self.root / f"etc/{name}")
             sh("systemd-sysusers", f"--root={self.root}", TOP / "data/cells.sysusers.conf")
-            (self.root / "etc/cells-done").touch()
         except subprocess.CalledProcessError as e:
             raise Skip(f"a root for arm64: {e.stderr.strip()[-500:]}") from e
 

@@ -11,7 +11,7 @@ def fixture_ready(booted, module):
 
 
 def inside(phone, name):
-    answer = phone.run(f"cd {vpphone.kernel.TOP} && {vpphone.ENV} CELLS_ROUNDS=1 /usr/bin/python3 -m pytest -v -p no:cacheprovider "
+    answer = phone.run(f"cd {vpphone.kernel.TOP} && {vpphone.environment(phone)} CELLS_ROUNDS=1 /usr/bin/python3 -m pytest -v -p no:cacheprovider "
                        f"{vpphone.INSIDE / name}", 900, check=False)
     print(answer.out)
     assert answer.rc == 0, answer.out[-12000:]

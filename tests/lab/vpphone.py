@@ -3,7 +3,6 @@
 import kernel
 
 INSIDE = kernel.TOP / "tests/lab/inside"
-ENV = f"TMPDIR=/run/data CELLS_BUILD={kernel.BUILD} PYTHONDONTWRITEBYTECODE=1"
 DRIVERS = (("vivid", "n_devs=1"), ("snd-dummy",), ("loop",), ("ext4",), ("erofs",))
 
 
@@ -14,3 +13,8 @@ def prepare(phone, module):
     # A tmpfs of 6.1 cannot be id-mapped, so VPs' data lies on ext4.
     phone.run("truncate -s 900M /run/disk && mkfs.ext4 -q -O encrypt /run/disk && mkdir /run/data && "
               "mount -o loop /run/disk /run/data && chmod 1777 /run/data")
+
+
+def environment(phone):
+    """For what runs there, as words of a command."""
+    return f"TMPDIR=/run/data CELLS_BUILD={phone.kernel.programs()} PYTHONDONTWRITEBYTECODE=1"

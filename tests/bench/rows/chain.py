@@ -28,7 +28,7 @@ def sides():
     with phone:
         phone.run("true", 120)
         vpphone.prepare(phone, phone.kernel.module())
-        rounds = phone.spawn(f"{vpphone.ENV} /usr/bin/python3 {vpphone.INSIDE}/chain.py {ROUNDS}")
+        rounds = phone.spawn(f"{vpphone.environment(phone)} /usr/bin/python3 {vpphone.INSIDE}/chain.py {ROUNDS}")
         seen = []
 
         def next_round():
