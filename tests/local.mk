@@ -377,7 +377,7 @@ EXTRA_DIST += %D%/lab/conftest.py %D%/lab/debug.config %D%/lab/devns.py %D%/lab/
 	%D%/lab/inside/vplabels.py %D%/lab/makebase.py %D%/lab/test_isolation.py \
 	%D%/lab/guest.sh %D%/lab/init.sh %D%/lab/job.py %D%/lab/kernel.py \
 	%D%/lab/lab.py %D%/lab/test_phone.py
-EXTRA_DIST += %D%/lab/hands.py %D%/lab/test_input.py %D%/lab/test_power.py \
+EXTRA_DIST += %D%/lab/hands.py %D%/lab/talk.py %D%/lab/test_input.py %D%/lab/test_power.py \
 	%D%/lab/typist.py
 EXTRA_DIST += %D%/lab/test_machine.py
 EXTRA_DIST += %D%/lab/inside/devnsgate.py %D%/lab/inside/receipts.py \

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs on the phone: programs with framebuffers, in as many namespaces as a test asks for.
 
-A line in is [function, arguments...]; a line out is the answer, or {"errno": N, "why": text}.
-A picture is made of rows: row y of frame f of namespace n has the pixel (red, green, blue) =
-(5f, n, y + 3f), so each pixel of it tells whose it is."""
+talk.py tells how it is asked. A picture is made of rows: row y of frame f of namespace n has
+the pixel (red, green, blue) = (5f, n, y + 3f), so each pixel of it tells whose it is."""
 import ctypes
 import errno
 import fcntl
@@ -17,6 +16,7 @@ import sys
 import time
 
 import devns
+import talk
 
 GET_VAR, PUT_VAR, GET_FIX, GET_CMAP, PUT_CMAP, PAN, BLANK = 0x4600, 0x4601, 0x4602, 0x4604, 0x4605, 0x4606, 0x4611
 VAR, FIX = "40I", "16sL4I3H2xIL2IH3H"
@@ -310,13 +310,7 @@ def main():
     if len(sys.argv) > 1:
         forever(int(sys.argv[1]), *sys.argv[2:])
     signal.signal(signal.SIGBUS, signal.SIG_DFL)
-    for line in sys.stdin:
-        name, args, kwargs = json.loads(line)
-        try:
-            answer = globals()[name](*args, **kwargs)
-        except OSError as e:
-            answer = {"errno": errno.errorcode[e.errno], "why": str(e)}
-        print(json.dumps(answer), flush=True)
+    talk.serve(globals())
 
 
 if __name__ == "__main__":

@@ -1,46 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the display share: the programs that paint, and how their
 pictures look on the screen."""
-import json
 import pathlib
 
 from emulator import Screen
+from talk import Refused, Talk  # noqa: F401
 
 PAINTER = pathlib.Path(__file__).parent / "painter.py"
 EXCLUSIVE, NONE = {"display": "exclusive"}, {"display": "none"}
 
 
-class Refused(Exception):
-    pass
+class Painter(Talk):
+    """painter.py on the phone, or in a VP on it."""
 
-
-class Painter:
-    """painter.py on the phone: its functions are methods here."""
-
-    def __init__(self, phone):
-        self.phone = phone
-        self.job = phone.spawn(["/usr/bin/python3", PAINTER])
+    def __init__(self, phone, argv=("/usr/bin/python3", PAINTER)):
+        super().__init__(phone, argv)
         self.generation = 0
-        self.front = 0
-
-    def __getattr__(self, name):
-        def call(*args, **kwargs):
-            self.job.send(json.dumps([name, args, kwargs]) + "\n")
-            answer = json.loads(self.job.line())
-            if isinstance(answer, dict) and "errno" in answer:
-                raise Refused(answer["errno"], answer["why"])
-            return answer
-        return call
 
     def rights(self, **table):
         self.generation += 1
         ids = {"one": self.one, "two": self.two}
         return self.policy(self.generation, {ids[k]: v for k, v in table.items()})
-
-    def to(self, number):
-        took = self.switch(self.front, number)
-        self.front = number
-        return took
 
 
 def start(phone, module):

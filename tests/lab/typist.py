@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs on the phone: programs that read input devices, hold wake locks and set lights, in as
-many namespaces as a test asks for.
-
-A line in is [function, arguments...]; a line out is the answer, or {"errno": N, "why": text}."""
+many namespaces as a test asks for. talk.py tells how it is asked."""
 import array
-import errno
 import fcntl
-import json
 import os
 import select
 import struct
-import sys
 import threading
 import time
 
 import devns
+import talk
 
 EVENT = struct.Struct("qqHHi")
 EV = {"syn": 0, "key": 1, "rel": 2, "abs": 3, "msc": 4, "sw": 5, "led": 17, "snd": 18, "rep": 20, "ff": 21}
@@ -330,15 +326,5 @@ def ready(name, seconds=0):
     return sum(mask for _, mask in p.poll(seconds * 1000))
 
 
-def main():
-    for line in sys.stdin:
-        name, *args = json.loads(line)
-        try:
-            answer = globals()[name](*args)
-        except OSError as e:
-            answer = {"errno": errno.errorcode.get(e.errno, e.errno), "why": str(e)}
-        print(json.dumps(answer), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    talk.serve(globals())
