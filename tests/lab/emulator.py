@@ -131,12 +131,14 @@ class Job:
         self.phone.until(lambda: self.rc is not None, seconds, self.command)
         return Answer(self.rc, self.out)
 
+    def has_line(self):
+        """Whether a line is there that line() did not answer yet."""
+        return "\n" in self.out[self._seen:]
+
     def line(self, seconds=60):
         """The next whole line that it writes."""
-        def there():
-            return "\n" in self.out[self._seen:] or self.rc is not None
-        self.phone.until(there, seconds, self.command)
-        if "\n" not in self.out[self._seen:]:
+        self.phone.until(lambda: self.has_line() or self.rc is not None, seconds, self.command)
+        if not self.has_line():
             raise Failed(f"{self.command}: exit {self.rc}, and no further line\n{self.out}")
         end = self.out.index("\n", self._seen)
         line, self._seen = self.out[self._seen:end], end + 1
