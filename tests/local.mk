@@ -376,7 +376,7 @@ lab: $(LAB_TOOLS)
 EXTRA_DIST += %D%/lab/conftest.py %D%/lab/debug.config %D%/lab/devns.py %D%/lab/emulator.py \
 	%D%/lab/inside/vplabels.py %D%/lab/makebase.py %D%/lab/test_isolation.py \
 	%D%/lab/guest.sh %D%/lab/init.sh %D%/lab/job.py %D%/lab/kernel.py \
-	%D%/lab/lab.py %D%/lab/test_phone.py \
+	%D%/lab/lab.py %D%/lab/test_foreground.py %D%/lab/test_phone.py \
 	%D%/lab/steward.py %D%/lab/test_powercut.py
 EXTRA_DIST += %D%/lab/hands.py %D%/lab/talk.py %D%/lab/test_input.py %D%/lab/test_power.py \
 	%D%/lab/typist.py
