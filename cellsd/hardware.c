@@ -180,6 +180,14 @@ static bool is_made(struct udev_device *d)
 	       (phys && fnmatch("devns[0-9]*/input", phys, 0) == 0);
 }
 
+/* The lights of a keyboard are set through its event node; with a second view
+ * of them, what one shows the other would put out at each switch. */
+static bool is_keyboard_light(struct udev_device *d)
+{
+	return strcmp(get_subsystem(d), "leds") == 0 &&
+	       udev_device_get_parent_with_subsystem_devtype(d, "input", NULL);
+}
+
 static void take_device(const struct hardware *i, struct listing *l,
 			struct udev_device *d)
 {
@@ -194,7 +202,7 @@ static void take_device(const struct hardware *i, struct listing *l,
 	if (l->n == NODES_MAX)
 		return;
 	memset(f, 0, sizeof(*f));
-	if (!name_of(d, f->node.name) || is_made(d))
+	if (!name_of(d, f->node.name) || is_made(d) || is_keyboard_light(d))
 		return;
 	snprintf(f->path, sizeof(f->path), "%s", udev_device_get_syspath(d));
 	f->node.block = strcmp(get_subsystem(d), "block") == 0;

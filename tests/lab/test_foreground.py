@@ -243,6 +243,12 @@ def test_a_light_shows_the_front_s_state(phone, two, work, personal):
         work.typist.put(node, "1\n")
 
 
+def test_the_lights_of_a_keyboard_are_its_event_node_s(phone, work):
+    """Else two views of one light would overwrite each other at each switch."""
+    assert "numlock" in phone.run("ls /sys/class/leds").out
+    assert work.sh("busybox ls /dev/leds").split() == [LED]
+
+
 def test_none_takes_the_screen_from_who_has_it_open(phone, two, work, personal):
     before = phone.screen()
     work.paint(3)
