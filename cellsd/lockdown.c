@@ -122,15 +122,16 @@ static int on_step(sd_event_source *s, uint64_t usec, void *arg)
 {
 	struct lockdown *l = arg;
 	struct vp *v = roster_find(l->h->roster, l->name);
-	unsigned int keys;
+	unsigned int keys = 0;
 	struct err e;
-	int r;
+	int r = 0;
 
 	if (!v) {
 		lockdown_free(l);
 		return 0;
 	}
-	r = vpdata_evict(l->h->vpdata, v, &keys, &e);
+	if (!v->shredding)
+		r = vpdata_evict(l->h->vpdata, v, &keys, &e);
 	if (keys > l->keys)
 		l->keys = keys;
 	l->gone_ns = clock_mono_ns();

@@ -125,6 +125,7 @@ static int do_vp(struct roster *r, const char *const *w, struct err *e)
 void rosterlog_set_state(struct roster *r, struct vp *v, enum vpstate s)
 {
 	v->state = s;
+	v->shredding = false;
 	if (s == VPSTATE_ABSENT) {
 		v->number = 0;
 		v->auto_started = false; /* the next is a new VP */
@@ -314,9 +315,14 @@ static int do_incomplete(struct roster *r, const char *const *w, struct err *e)
 	return 0;
 }
 
-/* For people who read the log: each step can be done again. */
+/* For people who read the log: each step can be done again, but that half
+ * destroyed slots do not tell which key was evicted before. */
 static int do_step(struct roster *r, const char *const *w, struct err *e)
 {
+	struct vp *v = roster_find(r, w[1]);
+
+	if (v && strcmp(w[2], "shred") == 0)
+		v->shredding = true;
 	return 0;
 }
 
@@ -453,6 +459,8 @@ void rosterlog_write_all(const struct roster *r)
 		if (v->auto_started)
 			journal_add(j, "auto", v->name, NULL);
 		journal_add(j, "state", v->name, vpstate_name(v->state), NULL);
+		if (v->shredding)
+			journal_add(j, "step", v->name, "shred", NULL);
 	}
 	/* "start" and "prepare" counted again. */
 	journal_add(j, "numbers", ROSTERLOG_NUMBER(r->next_number),

@@ -110,6 +110,7 @@ struct vp {
 	bool sealing;	   /* its key is being taken from the kernel */
 	bool unprepared;   /* its preparation failed: it is not tried again */
 	uint64_t ended_ns; /* boot clock; 0: it did not run under this daemon */
+	bool shredding;	   /* its key is gone, its slots perhaps half */
 	struct {
 		unsigned int slots, keys; /* destroyed */
 		uint64_t ns; /* from its last process's end to no key */

@@ -23,8 +23,8 @@ LOG = f"{FOLDER}/state/log"
 MARKER = "cells-marker-4711-"
 WRITES = 40  # a second, while something is under way
 # What the log tells, and the seconds from then to the cut.
-WIPE = [("job ", 0), ("step work shred", 0.3)]
-LOCK = ("state work locked", 0.3)
+WIPE = [("step work shred", 0.15), ("job ", 0)]
+LOCK = ("state work locked", 1, True)
 WIPE_STEPS = ("job ", "destroying ", "step work evict", "step work shred", "step work delete", "measured ", "done ")
 ROUNDS, SEED = int(os.environ.get("CELLS_ROUNDS", "100")), int(os.environ.get("CELLS_SEED", "1"))
 
@@ -154,12 +154,15 @@ def wipe(device, n, moment, seconds, twice=None):
     return bool(begun), early is not None
 
 
-def lock(device, moment, seconds):
+def lock(device, moment, seconds, held=False):
+    """`held`: a file is in use, so that the key cannot go before the cut, nor its slot."""
     device.up()
     sums, key = device.mark(), device.by_device()
+    if held:
+        device.cells.hold("work", "root/marked")
     early = device.cut(moment, seconds, "policy", "Lock", "s", "work")
     begun = device.recorded(r"state work \w+") == "state work locked"
-    assert begun or not early, device.log
+    assert begun or not (early or held), device.log
     device.start()
     if begun:
         assert device.cells.state("work") == "locked"
