@@ -5,6 +5,7 @@
 #include "lib/err.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define COLUMNS_MAX 16
@@ -27,14 +28,47 @@ static void tame(char *s)
 	}
 }
 
+/* Is it a list of words, as people write one? */
+static bool is_list(const json_t *j)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach ((json_t *)j, i, item)
+		if (!json_is_string(item))
+			return false;
+	return json_is_array(j);
+}
+
+static char *join(const json_t *list)
+{
+	const json_t *item;
+	size_t i, len = 0, used = 0;
+	char *s;
+
+	json_array_foreach ((json_t *)list, i, item)
+		len += json_string_length(item) + 1;
+	s = malloc(len + 1);
+	if (!s)
+		return NULL;
+	s[0] = '\0';
+	json_array_foreach ((json_t *)list, i, item)
+		used += (size_t)sprintf(s + used, "%s%s", i > 0 ? " " : "",
+					json_string_value(item));
+	return s;
+}
+
 /* The caller frees it; NULL: no memory. */
 static char *cell(const json_t *j)
 {
 	char *s;
 
-	if (!j || json_is_null(j))
+	if (!j || json_is_null(j) ||
+	    (json_is_array(j) && json_array_size(j) == 0))
 		return strdup("-");
-	if (json_is_string(j))
+	if (is_list(j))
+		s = join(j);
+	else if (json_is_string(j))
 		s = strdup(*json_string_value(j) ? json_string_value(j) : "-");
 	else if (json_is_boolean(j))
 		s = strdup(json_is_true(j) ? "yes" : "no");
