@@ -318,7 +318,11 @@ noinst_PROGRAMS += %D%/e2e/httpcall
 # Plays a fleet of devices for the benchmarks.
 noinst_PROGRAMS += %D%/bench/cells-sim %D%/bench/floor
 # Work that is measured in VPs and outside, and outside under their filters.
-noinst_PROGRAMS += %D%/bench/worker %D%/bench/filtered
+noinst_PROGRAMS += %D%/bench/worker %D%/bench/filtered %D%/bench/denial
+%C%_bench_denial_SOURCES = %D%/bench/denial.c
+%C%_bench_denial_LDFLAGS = $(AM_LDFLAGS) -Wl,--as-needed
+%C%_bench_denial_LDADD = cellsd/libcellsd.a $(LIBCELLS) $(CELLSD_LIBS)
+EXTRA_DIST += %D%/bench/rows/denial.py
 %C%_bench_worker_SOURCES = %D%/bench/worker.c
 %C%_bench_worker_CFLAGS = -std=gnu11 -Wall -D_GNU_SOURCE -fno-sanitize=all
 %C%_bench_worker_LDFLAGS = -static
