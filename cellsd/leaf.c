@@ -214,6 +214,12 @@ static void rate(uint64_t value, char ret[24])
 		snprintf(ret, 24, "max");
 }
 
+/* What is written later is its own only where memory is counted beside io. */
+static bool counts_writeback(int leaf)
+{
+	return faccessat(leaf, "memory.max", F_OK, 0) == 0;
+}
+
 /* The line takes the place of the one that stood there for this disk. */
 static unsigned int limit_rates(int leaf, const struct leaf_limits *l)
 {
@@ -224,9 +230,17 @@ static unsigned int limit_rates(int leaf, const struct leaf_limits *l)
 	snprintf(text, sizeof(text), "%u:%u rbps=%s wbps=%s", major(l->disk),
 		 minor(l->disk), read, write);
 	if (l->disk && write_value(leaf, "io.max", text) == 0)
-		return 0;
+		return l->io_write_max && !counts_writeback(leaf) ? LEAF_WRITE
+								  : 0;
 	return (l->io_read_max ? LEAF_READ : 0u) |
 	       (l->io_write_max ? LEAF_WRITE : 0u);
+}
+
+void leaf_unrate(int leaf, dev_t disk)
+{
+	const struct leaf_limits none = { .disk = disk };
+
+	limit_rates(leaf, &none);
 }
 
 unsigned int leaf_limit(int leaf, const struct leaf_limits *l)
@@ -258,6 +272,7 @@ unsigned int leaf_lacking(int group)
 		{ LEAF_PIDS, "pids.max", NULL },
 		{ LEAF_IO, "io.weight", "io.bfq.weight" },
 		{ LEAF_READ | LEAF_WRITE, "io.max", NULL },
+		{ LEAF_WRITE, "memory.max", NULL },
 	};
 	unsigned int lacking = 0;
 

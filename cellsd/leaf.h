@@ -47,6 +47,8 @@ enum {
 };
 /* Returns the limits that no controller enforces, a bit each. */
 unsigned int leaf_limit(int leaf, const struct leaf_limits *l);
+/* What it reads and writes of the disk is limited no more. */
+void leaf_unrate(int leaf, dev_t disk);
 /* The same of any limit; for the root cgroup, too. */
 unsigned int leaf_lacking(int group);
 

@@ -48,6 +48,21 @@ static void reap(const struct vp_run *run)
 		waitid(P_PIDFD, (id_t)run->pidfd, &info, WEXITED | WNOHANG);
 }
 
+/*
+ * What of it is on its way to the disk waits for its rates no more: its
+ * processes end, and its key goes, only behind that.
+ */
+static void unrate(const struct vp_run *run)
+{
+	leaf_unrate(run->leaf, run->disk);
+}
+
+static void kill_all(const struct vp_run *run)
+{
+	unrate(run);
+	leaf_kill(run->leaf);
+}
+
 static void ended(struct host *h, struct vp *v)
 {
 	char leaf[VP_LEAF_SIZE];
@@ -59,6 +74,7 @@ static void ended(struct host *h, struct vp *v)
 	    front_switch(h, NULL, "ended", &ns, &e) < 0)
 		log_error("%s", e.text);
 	memcpy(leaf, v->run->leaf_name, sizeof(leaf));
+	unrate(v->run);
 	front_release(h, v);
 	net_detach(h, v);
 	reap(v->run);
@@ -106,7 +122,7 @@ static int on_exit_of(sd_event_source *s, int fd, uint32_t events, void *arg)
 	if (!v)
 		return 0;
 	reap(v->run);
-	leaf_kill(v->run->leaf);
+	kill_all(v->run);
 	if (is_over(v))
 		ended(h, v);
 	return 0;
@@ -132,7 +148,7 @@ static int on_timeout(sd_event_source *s, uint64_t usec, void *arg)
 
 	if (!v)
 		return 0;
-	leaf_kill(v->run->leaf);
+	kill_all(v->run);
 	if (is_over(v)) {
 		ended(h, v);
 		return 0;
@@ -250,7 +266,7 @@ void running_end(struct host *h, struct vp *v, bool force, const char *cause)
 	}
 	/* At once nothing of it runs any more; then it goes. */
 	leaf_freeze(run->leaf, FREEZE_MS);
-	leaf_kill(run->leaf);
+	kill_all(run);
 	end_within(run, KILL_AGAIN_MS);
 }
 

@@ -113,6 +113,17 @@ def test_reads_and_writes_of_its_data_wait_for_their_limit(phone):
     assert seconds_to_write(phone, "work") < slow
 
 
+def test_a_rate_holds_no_lock_up(phone):
+    """What a VP wrote at its leisure would take 32 seconds at its rate; its key cannot wait for that."""
+    start(phone, **{"io-write-max": ("t", 1 << 20)})
+    if not (leaf(phone, "work") / "io.max").exists():
+        pytest.skip("no io controller in cgroup v2")
+    assert phone.exec("work", "/bin/busybox", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=32")[0] == 0
+    begin = time.monotonic()
+    details = phone.policy("Lock", "s", "work")
+    assert details["keys"] == 1 and not details["incomplete"] and time.monotonic() - begin < 16
+
+
 LIMIT_FILES = {"memory-max": ["memory.max"], "cpu-weight": ["cpu.weight"], "pids-max": ["pids.max"],
                "io-weight": ["io.weight", "io.bfq.weight"], "io-read-max": ["io.max"], "io-write-max": ["io.max"]}
 SELINUX = pathlib.Path("/sys/fs/selinux/enforce")
@@ -143,6 +154,8 @@ def test_what_the_machine_does_for_no_vp_is_told_with_its_cause(phone):
     config = (phone.folder / "cellsd.conf").read_text()
     told = told_of_machine(phone)
     wanted = {what for what, files in LIMIT_FILES.items() if not any((phone.cgroup / f).exists() for f in files)} | {"network"}
+    if not (phone.cgroup / "memory.max").exists():
+        wanted.add("io-write-max")
     if phone.policy("Inventory")[1] == "open":
         wanted.add("enforcement")
     if not SELINUX.exists() or SELINUX.read_text() != "1":

@@ -113,8 +113,29 @@ START_TEST(rates_are_of_the_disk_that_the_data_is_on)
 				       .disk = rates[_i].disk };
 
 	make("io.max");
+	make("memory.max");
 	ck_assert_uint_eq(leaf_limit(leaf, &l), rates[_i].lacking);
 	assert_holds("io.max", rates[_i].text);
+}
+END_TEST
+
+/* What is written later is charged to nobody then. */
+START_TEST(without_memory_beside_it_writes_are_not_limited)
+{
+	const struct leaf_limits l = { .io_write_max = 2048, .disk = DISK };
+
+	make("io.max");
+	ck_assert_uint_eq(leaf_limit(leaf, &l), LEAF_WRITE);
+	ck_assert(leaf_lacking(leaf) & LEAF_WRITE);
+	ck_assert(!(leaf_lacking(leaf) & LEAF_READ));
+}
+END_TEST
+
+START_TEST(what_ends_waits_for_no_rate)
+{
+	make("io.max");
+	leaf_unrate(leaf, DISK);
+	assert_holds("io.max", "7:12 rbps=max wbps=max");
 }
 END_TEST
 
@@ -125,6 +146,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, limits_are_written_in_the_kernel_s_words);
 	tcase_add_loop_test(tc, rates_are_of_the_disk_that_the_data_is_on, 0,
 			    ARRAY_SIZE(rates));
+	tcase_add_test(tc, without_memory_beside_it_writes_are_not_limited);
+	tcase_add_test(tc, what_ends_waits_for_no_rate);
 }
 
 UNIT_MAIN("leaf", add)
