@@ -4,7 +4,9 @@
 #include "cellsd/front.h"
 #include "cellsd/handover.h"
 #include "cellsd/host.h"
+#include "cellsd/launch.h"
 #include "cellsd/layer.h"
+#include "cellsd/leaf.h"
 #include "cellsd/lockdown.h"
 #include "cellsd/prepared.h"
 #include "cellsd/resource.h"
@@ -54,14 +56,10 @@ void control_auto_start(struct host *h)
 {
 	for (unsigned int i = 0; i < h->roster->n; i++) {
 		struct vp *v = h->roster->vp[i];
-		bool ready = v->named && v->conf.on_boot && !v->auto_started &&
-			     !v->run;
+		bool is_due = v->conf.on_boot && !v->auto_started && !v->run;
 		struct err e;
 
-		for (uint32_t k = 0; k < v->conf.n_layers; k++)
-			ready = ready &&
-				layers_have(h->layers, v->conf.layer[k]);
-		if (!ready ||
+		if (!is_due || launch_check(h, v, &e) < 0 ||
 		    vpstate_next(v->state, VPEVENT_START) == VPSTATE_COUNT)
 			continue;
 		if (running_start(h, v, "boot", &e) < 0)
@@ -122,32 +120,22 @@ static int leave_front(struct host *h, struct vp *v, struct err *e)
 int control_lock(struct host *h, struct vp *v, host_done_fn *fn, void *arg,
 		 struct err *e)
 {
-	int r;
+	bool news = v->state != VPSTATE_LOCKED;
+	int r = leave_front(h, v, e);
 
-	if (vpstate_runs(v->state) && v->state == VPSTATE_FOREGROUND) {
-		r = leave_front(h, v, e);
-		if (r < 0)
-			return r;
-	}
-	if (!v->run) {
-		bool news = v->state != VPSTATE_LOCKED;
-
+	if (r == 0)
 		r = roster_move(h->roster, v, VPEVENT_LOCK, e);
-		if (r == 0)
-			r = host_wait(v, fn, arg, e);
-		if (r < 0)
-			return r;
-		if (news)
-			h->watch.changed(h->watch.arg, v->name, v->state,
-					 "command");
-		lockdown_begin(h, v);
-		return 0;
-	}
+	if (r < 0)
+		return r;
+	/* It is locked in the log: it goes on, even if nobody can be told. */
 	r = host_wait(v, fn, arg, e);
-	if (r == 0)
-		r = roster_move(h->roster, v, VPEVENT_LOCK, e);
-	if (r == 0)
+	if (v->run) {
 		running_end(h, v, true, "command");
+		return r;
+	}
+	if (news)
+		h->watch.changed(h->watch.arg, v->name, v->state, "command");
+	lockdown_begin(h, v);
 	return r;
 }
 
@@ -218,8 +206,12 @@ int control_put_secrets(struct host *h, struct vp *v, const void *data,
 				  vpstate_name(v->state));
 	prepared_discard(h, v);
 	r = vpdata_open(h->vpdata, v, &dir, e);
+	/* What it writes itself, at its rate, does not hold this up. */
+	if (v->run)
+		leaf_unrate(v->run->leaf, v->run->disk);
 	if (r == 0)
 		r = handover_keep(dir, data, len, e);
+	resource_settle(v, roster_front(h->roster) == v);
 	/* A daemon that was started after the VP does not hold its /run. */
 	if (r == 0 && v->run && v->run->dir >= 0)
 		r = handover_give(dir, v->run->dir, vp_base(v), e);
@@ -233,14 +225,13 @@ int control_erase(struct host *h, struct vp *v, const char *job, bool remove,
 
 	if (r == 0 && !roster_find_job(h->roster, job))
 		r = roster_add_job(h->roster, v, job, remove, e);
-	if (r == 0)
-		r = host_wait(v, fn, arg, e);
 	if (r < 0)
 		return r;
+	r = host_wait(v, fn, arg, e);
 	h->watch.changed(h->watch.arg, v->name, v->state, "command");
 	if (v->run)
 		running_end(h, v, true, "command");
 	else
 		lockdown_begin(h, v);
-	return 0;
+	return r;
 }
