@@ -363,6 +363,19 @@ int birth_arrive(struct birth *b, struct err *e)
 		      : 0;
 }
 
+int birth_blame(struct birth *b, int r, struct err *e)
+{
+	struct pollfd p = { .fd = b->status, .events = POLLIN };
+	struct err own;
+	size_t n;
+	int said = poll(&p, 1, 0) == 1 ? hear(b, &n, &own) : 0;
+
+	if (said >= 0)
+		return r;
+	*e = own;
+	return said;
+}
+
 bool birth_waits(const struct birth *b)
 {
 	struct pollfd p = { .fd = b->pidfd, .events = POLLIN };

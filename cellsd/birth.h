@@ -59,6 +59,10 @@ void birth_go_on(const struct birth *b);
  */
 int birth_arrive(struct birth *b, struct err *e);
 
+/* Something of ours failed, with r: if the first process failed before, then
+ * that is why, and what is answered. */
+int birth_blame(struct birth *b, int r, struct err *e);
+
 /* It waits, and nobody has ended it. */
 bool birth_waits(const struct birth *b);
 

@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #define EMPTY_MS 1000
 
@@ -143,10 +144,11 @@ static int make(struct host *h, struct vp *v, int data, struct err *e)
 	birth_go_on(&run->birth);
 	r = lay_out(h, v, data, e);
 	if (r < 0)
-		return r;
+		return birth_blame(&run->birth, r, e);
 	birth_go_on(&run->birth);
 	r = furnish(h, v, data, e);
-	return r == 0 ? birth_arrive(&run->birth, e) : r;
+	return r == 0 ? birth_arrive(&run->birth, e)
+		      : birth_blame(&run->birth, r, e);
 }
 
 /* All but that the stage is not swept yet. */
@@ -231,6 +233,21 @@ void launch_end(struct vp *v)
 	birth_fini(&v->ready->birth);
 }
 
+/* One that had been let go is waited for: its leaf must be empty. */
+static void end_at_once(const struct vp_run *run)
+{
+	siginfo_t info;
+
+	if (run->leaf < 0)
+		return;
+	if (run->pidfd < 0) {
+		leaf_kill(run->leaf);
+		return;
+	}
+	leaf_empty(run->leaf, EMPTY_MS);
+	waitid(P_PIDFD, (id_t)run->pidfd, &info, WEXITED | WNOHANG);
+}
+
 /* Nothing of the VP's own runs, or it is to end at once. */
 void launch_undo(struct host *h, struct vp *v)
 {
@@ -240,8 +257,7 @@ void launch_undo(struct host *h, struct vp *v)
 	struct err e;
 
 	memcpy(name, run->leaf_name, sizeof(name));
-	if (run->leaf >= 0)
-		leaf_kill(run->leaf);
+	end_at_once(run);
 	front_release(h, v);
 	net_detach(h, v);
 	attention_close(steal(run->attention));

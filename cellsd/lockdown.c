@@ -38,6 +38,7 @@ static void lockdown_free(struct lockdown *l)
 
 static void end(struct lockdown *l, struct vp *v, const struct err *e)
 {
+	prepared_discard(l->h, v);
 	if (e)
 		log_error("%s", e->text);
 	v->sealing = false;
@@ -108,6 +109,7 @@ static void wait_more(struct lockdown *l, struct vp *v, const struct err *e)
 		return;
 	}
 	if (!l->told) {
+		prepared_discard(l->h, v);
 		v->sealed.keys = 0;
 		v->sealed.slots = 0;
 		v->sealed.ns = 0;

@@ -24,7 +24,7 @@
 #define MARK "merging" /* in the run dir: the burst is ours to end */
 #define LOOK_MS 2000
 #define LOOKS_LEAST 5 /* programs of a VP come one after the other */
-#define LOOKS_MAX 30
+#define LOOKS_MAX 29  /* a minute, with the first and the last */
 #define SCANS_LEAST 2 /* the kernel merges what is equal at two visits */
 #define RATE_LEAST 64 /* pages between two looks that are news */
 
@@ -115,8 +115,12 @@ void merge_burst(struct merge *m)
 	if (access(m->mark, F_OK) < 0) {
 		if (read_number(KSM "run") != 0)
 			return; /* the host's own: it runs anyway */
-		if (io_mark(m->mark, 0600, &e) < 0 || !run("1"))
+		if (io_mark(m->mark, 0600, &e) < 0)
 			return;
+		if (!run("1")) {
+			unlink(m->mark);
+			return;
+		}
 	}
 	sd_event_source_set_time_relative(m->on_look, LOOK_MS * 1000);
 	sd_event_source_set_enabled(m->on_look, SD_EVENT_ONESHOT);

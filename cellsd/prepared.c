@@ -130,22 +130,25 @@ static int on_death(sd_event_source *s, int fd, uint32_t events, void *arg)
 	return 0;
 }
 
+static int watch(struct host *h, struct vp *v, struct err *e)
+{
+	int r = sd_event_add_io(h->options.loop, &v->ready->on_exit,
+				v->ready->birth.pidfd, EPOLLIN, on_death, h);
+
+	return r < 0 ? err_sys(e, -r, "watch it") : 0;
+}
+
 static int prepare(struct host *h, struct vp *v, struct err *e)
 {
 	int r = launch_prepare(h, v, e);
 
 	if (r < 0)
 		return r;
-	if (v->ready->unfit)
-		r = err_set(e, EAGAIN, "it lacks something");
-	if (r == 0)
-		r = sd_event_add_io(h->options.loop, &v->ready->on_exit,
-				    v->ready->birth.pidfd, EPOLLIN, on_death,
-				    h);
-	if (r >= 0)
-		return 0;
-	launch_undo(h, v);
-	return r == -EAGAIN ? r : err_sys(e, -r, "watch it");
+	r = v->ready->unfit ? err_set(e, EAGAIN, "it lacks something")
+			    : watch(h, v, e);
+	if (r < 0)
+		launch_undo(h, v);
+	return r;
 }
 
 static bool is_among(struct vp *const *chosen, unsigned int n,
@@ -170,7 +173,7 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
 		return 0;
 	}
 	for (unsigned int i = 0; i < r->n; i++)
-		if (!is_among(chosen, n, r->vp[i]))
+		if (!is_among(chosen, n, r->vp[i]) || !launch_is_fit(r->vp[i]))
 			prepared_discard(p->host, r->vp[i]);
 	for (unsigned int i = 0; i < n; i++) {
 		if (chosen[i]->ready)

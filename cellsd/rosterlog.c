@@ -167,6 +167,8 @@ static int do_prepare(struct roster *r, const char *const *w, struct err *e)
 	if (!v)
 		return err_set(e, EBADMSG, "preparation of VP '%s'", w[1]);
 	r->starts++;
+	/* It had ended, or it would not have been prepared. */
+	vp_run_free(steal(v->run));
 	vp_run_free(v->ready);
 	v->ready = vp_run_new(w[2]);
 	return v->ready ? 0 : err_oom(e, "prepare a VP");

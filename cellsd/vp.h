@@ -156,9 +156,4 @@ static inline void vp_freep(struct vp **v)
 	vp_free(*v);
 }
 
-static inline void vp_run_freep(struct vp_run **r)
-{
-	vp_run_free(*r);
-}
-
 #endif
