@@ -222,6 +222,9 @@ static void force_autocenter(struct input_dev *dev, u16 magnitude)
 	mux_settle(v->mux);
 }
 
+/* Of views: the mux's lock comes under it, and a real device's under that. */
+static struct lock_class_key force_mutex;
+
 int force_add(struct view *v, const struct input_dev *real)
 {
 	struct input_dev *dev = v->dev;
@@ -245,6 +248,7 @@ int force_add(struct view *v, const struct input_dev *real)
 	err = input_ff_create(dev, v->force->n);
 	if (err)
 		return err;
+	lockdep_set_class(&dev->ff->mutex, &force_mutex);
 	dev->ff->upload = force_upload;
 	dev->ff->erase = force_erase;
 	dev->ff->playback = force_play;

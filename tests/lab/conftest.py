@@ -23,11 +23,14 @@ import emulator  # noqa: E402
 import kernel  # noqa: E402
 
 
-@pytest.hookimpl(hookwrapper=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
-    outcome = yield
-    if outcome.excinfo and issubclass(outcome.excinfo[0], kernel.Skip):
-        outcome.force_exception(pytest.skip.Exception(str(outcome.excinfo[1])))
+    names = pyfuncitem._fixtureinfo.argnames
+    try:
+        pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
+    except kernel.Skip as e:
+        pytest.skip(str(e))
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,9 @@ import struct
 
 import devns
 
-NODES = ("null", "zero", "full", "random", "urandom", "kmsg", "mem", "port", "ptmx", "tty")
-# Some of the nodes may not be opened; then the others have more.
+# Not each kernel has all of them: the first ten that are there. Some may not be opened; then the others have more.
+NODES = [name for name in ("null", "zero", "full", "random", "urandom", "kmsg", "mem", "port", "ptmx", "tty", "tty5", "tty6",
+                           "tty7", "tty8") if os.path.exists("/dev/" + name)][:10]
 VPS, HANDLES = 20, 10000
 
 
@@ -35,7 +36,7 @@ def main():
     generation = client.ns_add("first") and client.namespaces()[0]["GENERATION"]
     ids = [n["ID"] for n in client.namespaces()] + [client.ns_add(f"vp{i}") for i in range(VPS - 1)]
     classes = ("camera", "gps", "sensors", "usb", "nfc")
-    for i, node in enumerate(n for n in NODES if os.path.exists("/dev/" + n)):
+    for i, node in enumerate(NODES):
         client.give("/dev/" + node, [classes[i % len(classes)]], "suspend" if i % 2 else "cut")
     all_shared = {i: {c: "shared" for c in classes} for i in ids}
     camera_front = {i: {**all_shared[i], "camera": "exclusive"} for i in ids}

@@ -360,9 +360,10 @@ def test_a_vibrator_has_force_feedback(clean):
         clean.give(clean.find("QEMU Virtio Keyboard"), ["vibrator"], "vibrator")
 
 
-def test_bad_sources_are_refused(agent, two):
-    for path, why in (("/dev/null", "event device"), ("/dev/input/mice", "event device")):
-        with pytest.raises(Refused, match=f"ENXIO.*{why}"):
+def test_bad_sources_are_refused(phone, agent, two):
+    mice = ["/dev/input/mice"] if phone.run("test -e /dev/input/mice", check=False).rc == 0 else []
+    for path in ["/dev/null", *mice]:
+        with pytest.raises(Refused, match="ENXIO.*event device"):
             agent.give(path, ["input"], "input")
     with pytest.raises(Refused, match="EEXIST"):
         agent.give(agent.find("QEMU Virtio Keyboard"), ["input"], "input")
