@@ -118,9 +118,9 @@ class Kernel:
         self.modules = tree / "lib/modules" / release
 
     def machine(self):
-        """The emulator and what it plays."""
+        """The emulator and what it plays. Its memory is not for the host to merge: that would hold up who tests merging."""
         need("qemu-system-x86_64")
-        return ["qemu-system-x86_64", "-M", "q35", "-cpu", "Nehalem", "-accel", "tcg,thread=multi", "-smp", "2",
+        return ["qemu-system-x86_64", "-M", "q35,mem-merge=off", "-cpu", "Nehalem", "-accel", "tcg,thread=multi", "-smp", "2",
                 "-virtfs", SHARE.format(path="/", tag="host")]
 
     def headers(self):
@@ -282,7 +282,7 @@ class Arm64(Debian):
 
     def machine(self):
         shares = {"host": self.root, "tree": TOP, "modules": self.tree}
-        argv = ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-accel", "tcg,thread=multi", "-smp", "2"]
+        argv = ["qemu-system-aarch64", "-M", "virt,mem-merge=off", "-cpu", "cortex-a72", "-accel", "tcg,thread=multi", "-smp", "2"]
         for tag, path in shares.items():
             argv += ["-virtfs", SHARE.format(path=path, tag=tag)]
         return argv
