@@ -15,8 +15,12 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-/* A real device's event lock is held when events are passed to a view. */
-static struct lock_class_key view_event_lock;
+/*
+ * A real device's event lock is held when events are passed to a view; and a
+ * view's mutex when its force is taken back, under which come the mux's lock
+ * and the real device's mutex.
+ */
+static struct lock_class_key view_event_lock, view_mutex;
 
 /* Under the view's event lock; also at input_reset_device(). */
 static int view_event(struct input_dev *dev, unsigned int type,
@@ -125,6 +129,7 @@ static struct input_dev *view_device(struct view *v,
 	if (!dev)
 		return NULL;
 	lockdep_set_class(&dev->event_lock, &view_event_lock);
+	lockdep_set_class(&dev->mutex, &view_mutex);
 	dev->name = v->name;
 	dev->phys = v->phys;
 	dev->id = real->id;
