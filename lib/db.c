@@ -258,6 +258,7 @@ static int query(struct db *d, sqlite3_stmt **ret, struct err *e,
 	sqlite3_stmt *st = NULL;
 	int r;
 
+	*ret = NULL;
 	r = prepare(d, sql, &st, e);
 	if (r < 0)
 		return r;

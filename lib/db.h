@@ -33,6 +33,7 @@ int db_exec(struct db *d, const char *sql, struct err *e);
  * A statement by its text, prepared once and kept (the text's address is its
  * key: pass literals), reset and unbound. Parameters are bound by `types`, a
  * letter each: i int64_t, s const char * (NULL: null), b const void *, size_t.
+ * *ret is NULL after a failure, so that db_done() may follow each call.
  */
 int db_query(struct db *d, sqlite3_stmt **ret, struct err *e, const char *sql,
 	     const char *types, ...);
