@@ -14,15 +14,22 @@
  */
 #define DROP_BYTES (AUDITLOG_BYTES_MAX / 16)
 
-void auditlog_chain(struct store *s, struct audit_chain *ret)
+int auditlog_chain(struct store *s, struct audit_chain *ret, struct err *e)
 {
+	struct audit_chain chain = { 0 };
 	auto_free char *head = NULL;
-	struct err ignored;
+	int64_t seq = 0;
+	int r = store_get_int(s, STORE_AUDIT_SEQ, 0, &seq, e);
 
-	*ret = (struct audit_chain){ 0 };
-	ret->seq = (uint64_t)store_int(s, STORE_AUDIT_SEQ, 0);
-	if (store_text(s, STORE_AUDIT_HEAD, &head, &ignored) == 0)
-		text_unhex(head, ret->head, sizeof(ret->head));
+	if (r == 0)
+		r = store_get_text(s, STORE_AUDIT_HEAD, "", &head, e);
+	if (r < 0)
+		return r;
+	if (*head && text_unhex(head, chain.head, sizeof(chain.head)) < 0)
+		return err_set(e, EBADMSG, "the audit's head is damaged");
+	chain.seq = (uint64_t)seq;
+	*ret = chain;
+	return 0;
 }
 
 static int append(struct policyd *p, enum audit_event ev, const char *vp,
@@ -31,17 +38,18 @@ static int append(struct policyd *p, enum audit_event ev, const char *vp,
 	char hex[2 * HASH_SIZE + 1];
 	auto_free char *record = NULL;
 	struct audit_chain chain;
-	int64_t bytes;
-	int r;
+	int64_t bytes = 0;
+	int r = auditlog_chain(p->store, &chain, e);
 
-	auditlog_chain(p->store, &chain);
-	r = audit_append(&chain, ev, policyd_stamp(p), vp, cls, detail, &record,
-			 e);
+	if (r == 0)
+		r = store_get_int(p->store, STORE_AUDIT_BYTES, 0, &bytes, e);
+	if (r == 0)
+		r = audit_append(&chain, ev, policyd_stamp(p), vp, cls, detail,
+				 &record, e);
 	if (r < 0)
 		return r;
 	text_hex(chain.head, sizeof(chain.head), hex);
-	bytes = store_int(p->store, STORE_AUDIT_BYTES, 0) +
-		(int64_t)strlen(record);
+	bytes += (int64_t)strlen(record);
 	r = store_put_audit(p->store, (int64_t)chain.seq, record, e);
 	if (r == 0)
 		r = store_set_int(p->store, STORE_AUDIT_SEQ, (int64_t)chain.seq,
@@ -56,14 +64,16 @@ static int append(struct policyd *p, enum audit_event ev, const char *vp,
 /* 1: there is room for one more record; 0: there is not. */
 static int make_room(struct policyd *p, struct err *e)
 {
-	int64_t bytes = store_int(p->store, STORE_AUDIT_BYTES, 0), gone;
-	int r;
+	int64_t bytes = 0, acked = 0, gone = 0;
+	int r = store_get_int(p->store, STORE_AUDIT_BYTES, 0, &bytes, e);
 
+	if (r < 0)
+		return r;
 	if (bytes + 2 * AUDIT_RECORD_MAX <= AUDITLOG_BYTES_MAX)
 		return 1;
-	r = store_drop_audit(p->store,
-			     store_int(p->store, STORE_AUDIT_ACKED, 0),
-			     DROP_BYTES, &gone, e);
+	r = store_get_int(p->store, STORE_AUDIT_ACKED, 0, &acked, e);
+	if (r == 0)
+		r = store_drop_audit(p->store, acked, DROP_BYTES, &gone, e);
 	if (r == 0)
 		r = store_set_int(p->store, STORE_AUDIT_BYTES, bytes - gone, e);
 	if (r < 0)
@@ -74,12 +84,12 @@ static int make_room(struct policyd *p, struct err *e)
 /* Tells of what was counted since the last record. */
 static int settle(struct policyd *p, struct err *e)
 {
-	int64_t lost = store_int(p->store, STORE_AUDIT_LOST, 0);
 	auto_json json_t *detail = NULL;
-	int r;
+	int64_t lost = 0;
+	int r = store_get_int(p->store, STORE_AUDIT_LOST, 0, &lost, e);
 
-	if (lost == 0)
-		return 0;
+	if (r < 0 || lost == 0)
+		return r;
 	detail = json_pack("{sI ss}", "count", (json_int_t)lost, "cause",
 			   "full");
 	r = append(p, AUDIT_LOST, NULL, NULL, detail, e);

@@ -24,8 +24,8 @@ int auditlog_write(struct policyd *p, enum audit_event ev, const char *vp,
 int auditlog_lost(struct policyd *p, int64_t count, const char *cause,
 		  struct err *e);
 
-/* Where the chain stands. */
-void auditlog_chain(struct store *s, struct audit_chain *ret);
+/* Where the chain stands: at 0 only if there is no record yet. */
+int auditlog_chain(struct store *s, struct audit_chain *ret, struct err *e);
 
 /* The batch behind `after`, as JSON text that the caller frees; *ret NULL:
  * there is none. */

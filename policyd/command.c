@@ -155,24 +155,42 @@ static int test_key(struct policyd *p, const struct doc_command *c,
 			     : 0;
 }
 
-/* Why this device will never do it; 0: it may. */
-static int object(struct policyd *p, const struct store_job *j,
-		  const struct doc_command *c, struct err *e)
+/* 1: the VP is there or will be; 0: neither. */
+static int has_vp(struct policyd *p, const char *vp, struct err *e)
 {
 	char state[STORE_WORD_SIZE];
-	struct err ignored;
+	int64_t gone = 0;
+	int r = store_vp_state(p->store, vp, state, e);
 
-	if (!deed_of(j->action))
-		return err_reason(e, REASON_AGENT_TOO_OLD,
-				  "command '%s': this version cannot %s", j->id,
-				  j->action);
-	if (store_vp_state(p->store, j->vp, state, &ignored) == 0 &&
-	    strcmp(state, "absent") == 0 &&
-	    (!held_config(&p->force, j->vp) || store_vp_gone(p->store, j->vp)))
-		return err_reason(e, REASON_NO_SUCH_VP,
-				  "command '%s': there is no VP '%s'", j->id,
-				  j->vp);
-	return test_key(p, c, e);
+	if (r == 0)
+		r = store_vp_gone(p->store, vp, &gone, e);
+	if (r < 0)
+		return r;
+	return strcmp(state, "absent") != 0 ||
+	       (held_config(&p->force, vp) && !gone);
+}
+
+/* 1: this device will never do it, and why; 0: it may. */
+static int object(struct policyd *p, const struct store_job *j,
+		  const struct doc_command *c, struct err *why, struct err *e)
+{
+	int r;
+
+	if (!deed_of(j->action)) {
+		err_reason(why, REASON_AGENT_TOO_OLD,
+			   "command '%s': this version cannot %s", j->id,
+			   j->action);
+		return 1;
+	}
+	r = has_vp(p, j->vp, e);
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		err_reason(why, REASON_NO_SUCH_VP,
+			   "command '%s': there is no VP '%s'", j->id, j->vp);
+		return 1;
+	}
+	return test_key(p, c, why) < 0;
 }
 
 /* The order's id is used up all the same. */
@@ -192,9 +210,12 @@ static int take_command(struct policyd *p, struct store_job *j,
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct err why;
-	bool refused = object(p, j, c, &why) < 0;
-	int r = store_begin(p->store, true, &tx, e);
+	int r = object(p, j, c, &why, e);
+	bool refused = r > 0;
 
+	if (r < 0)
+		return r;
+	r = store_begin(p->store, true, &tx, e);
 	if (r == 0)
 		r = refused ? write_objection(p, j, &why, e)
 			    : store_put_job(p->store, j, policyd_now(p), e);

@@ -30,13 +30,13 @@ static int load_time(struct policyd *p, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	auto_free char *saved = NULL;
-	struct err ignored;
 	char boot[40];
-	int r;
+	int r = store_get_text(p->store, STORE_TIME, "", &saved, e);
 
-	store_text(p->store, STORE_TIME, &saved, &ignored);
+	if (r < 0)
+		return r;
 	securetime_boot_id(boot);
-	securetime_start(&p->time, saved ? saved : "", boot, clock_boot_ns());
+	securetime_start(&p->time, saved, boot, clock_boot_ns());
 	r = store_begin(p->store, true, &tx, e);
 	if (r == 0)
 		r = policyd_save_time(p, e);

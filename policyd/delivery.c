@@ -219,9 +219,16 @@ static void push_layers(struct delivery *d)
 		stumble(d, "apply", NULL, r);
 }
 
+static void evaluate_later(struct delivery *d, const struct err *why)
+{
+	log_error("evaluate: %s", why->text);
+	d->retry_ns = clock_mono_ns() + RETRY_NS;
+}
+
 void delivery_push(struct policyd *p, const char *cause)
 {
 	struct delivery *d = p->delivery;
+	int64_t resetting;
 	struct err e;
 
 	snprintf(d->cause, sizeof(d->cause), "%s", cause);
@@ -233,7 +240,11 @@ void delivery_push(struct policyd *p, const char *cause)
 	}
 	d->again = false;
 	d->retry_ns = 0;
-	if (p->force.n == 0 || store_int(p->store, STORE_RESETTING, 0)) {
+	if (store_get_int(p->store, STORE_RESETTING, 0, &resetting, &e) < 0) {
+		evaluate_later(d, &e);
+		return;
+	}
+	if (p->force.n == 0 || resetting) {
 		/* Nothing is decided, or all is given up: no VP is made. Orders
 		 * may come all the same. */
 		device_set_ready(p);
@@ -241,8 +252,7 @@ void delivery_push(struct policyd *p, const char *cause)
 		return;
 	}
 	if (target_new(p, &d->sent, &e) < 0) {
-		log_error("evaluate: %s", e.text);
-		d->retry_ns = clock_mono_ns() + RETRY_NS;
+		evaluate_later(d, &e);
 		return;
 	}
 	if (d->is_current && !target_is_news(d->sent)) {

@@ -70,9 +70,12 @@ int enrol_begin(struct policyd *p, sd_bus_message *call, const char *uri,
 		struct err *e)
 {
 	struct enrol *n = p->enrol;
-	int r;
+	int64_t resetting;
+	int r = store_get_int(p->store, STORE_RESETTING, 0, &resetting, e);
 
-	if (n->call || store_int(p->store, STORE_RESETTING, 0))
+	if (r < 0)
+		return r;
+	if (n->call || resetting)
 		return err_reason(e, REASON_BUSY,
 				  "enrol: an enrolment or reset is under way");
 	r = uri_parse(uri, &n->uri, e);

@@ -59,23 +59,25 @@ static int build(struct policyd *p, const struct issuer_receipt *r,
 	auto_free char *level = NULL;
 	struct audit_chain chain;
 	auto_json json_t *j = NULL;
-	struct err ignored;
+	int res = auditlog_chain(p->store, &chain, e);
 
-	auditlog_chain(p->store, &chain);
+	if (res == 0)
+		res = store_get_text(p->store, STORE_LEVEL,
+				     doc_level_name(DOC_OPEN), &level, e);
+	if (res < 0)
+		return res;
 	text_digest(chain.head, head);
 	text_time(policyd_stamp(p), time);
 	issuer_state(p, state);
-	if (store_text(p->store, STORE_LEVEL, &level, &ignored) < 0)
-		level = strdup(doc_level_name(DOC_OPEN));
 	j = json_pack(
 		"{si ss ss ss sI ss ss? so? ss? ss ss s{sI ss} so}", "format",
 		1, "type", receipt_type_name(r->type), "device", p->device_id,
 		"epoch", p->epoch, "seq", (json_int_t)seq, "time", time,
 		"reason", r->reason ? reason_code(r->reason) : NULL, "document",
 		d ? document(d->type, d->id, d->version, d->digest) : NULL,
-		"vp", r->vp && *r->vp ? r->vp : NULL, "enforcement",
-		level ? level : "", "state", state, "audit", "seq",
-		(json_int_t)chain.seq, "head", head, "details",
+		"vp", r->vp && *r->vp ? r->vp : NULL, "enforcement", level,
+		"state", state, "audit", "seq", (json_int_t)chain.seq, "head",
+		head, "details",
 		details ? json_incref(details) : json_object());
 	*ret = j ? json_text(j) : NULL;
 	return *ret ? 0 : err_oom(e, "write receipt");

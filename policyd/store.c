@@ -177,6 +177,21 @@ int store_text(struct store *s, const char *name, char **ret, struct err *e)
 	return r < 0 ? r : store_take_text(s, st, name, ret, e);
 }
 
+int store_get_text(struct store *s, const char *name, const char *otherwise,
+		   char **ret, struct err *e)
+{
+	char *copy;
+	int r = store_text(s, name, ret, e);
+
+	if (r != -ENOENT)
+		return r;
+	copy = strdup(otherwise);
+	if (!copy)
+		return err_oom(e, name);
+	*ret = copy;
+	return 0;
+}
+
 int store_set_text(struct store *s, const char *name, const char *v,
 		   struct err *e)
 {
@@ -281,19 +296,16 @@ int store_set_vp_state(struct store *s, const char *vp, const char *state,
 		      "ss", vp, state);
 }
 
-int64_t store_vp_gone(struct store *s, const char *vp)
+int store_vp_gone(struct store *s, const char *vp, int64_t *ret, struct err *e)
 {
-	int64_t v = 0;
 	sqlite3_stmt *st;
-	struct err e;
+	int r = db_first(s->db, &st, e, "SELECT gone FROM vp WHERE name = ?",
+			 "s", vp);
 
-	if (db_query(s->db, &st, &e, "SELECT gone FROM vp WHERE name = ?", "s",
-		     vp) < 0)
-		return 0;
-	if (db_step(s->db, st, &e) > 0)
-		v = sqlite3_column_int64(st, 0);
+	if (r >= 0)
+		*ret = r > 0 ? sqlite3_column_int64(st, 0) : 0;
 	sqlite3_reset(st);
-	return v;
+	return r < 0 ? r : 0;
 }
 
 int store_set_vp_gone(struct store *s, const char *vp, int64_t version,

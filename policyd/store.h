@@ -76,6 +76,9 @@ int store_set_int(struct store *s, const char *name, int64_t v, struct err *e);
 int store_count(struct store *s, const char *name, int64_t *ret, struct err *e);
 /* The caller frees *ret, which has a NUL behind it. -ENOENT. */
 int store_text(struct store *s, const char *name, char **ret, struct err *e);
+/* A copy of `otherwise`, if there is none. */
+int store_get_text(struct store *s, const char *name, const char *otherwise,
+		   char **ret, struct err *e);
 /* Replaces; there need not have been one. */
 int store_set_text(struct store *s, const char *name, const char *v,
 		   struct err *e);
@@ -205,7 +208,7 @@ int store_vp_state(struct store *s, const char *vp, char ret[STORE_WORD_SIZE],
 int store_set_vp_state(struct store *s, const char *vp, const char *state,
 		       struct err *e);
 /* The config version under which the VP was wiped or removed; 0: it was not. */
-int64_t store_vp_gone(struct store *s, const char *vp);
+int store_vp_gone(struct store *s, const char *vp, int64_t *ret, struct err *e);
 int store_set_vp_gone(struct store *s, const char *vp, int64_t version,
 		      struct err *e);
 

@@ -66,10 +66,15 @@ static int signal_number(const char *name)
 	return SIGTERM;
 }
 
-/* One that was wiped or removed comes back with a newer config only. */
-static bool is_wanted(const struct policyd *p, const struct doc_vp_config *c)
+/* 1: it is to be there; 0: it was wiped or removed, and comes back with a newer
+ * config only. */
+static int is_wanted(const struct policyd *p, const struct doc_vp_config *c,
+		     struct err *e)
 {
-	return (int64_t)c->head.version > store_vp_gone(p->store, c->head.id);
+	int64_t gone;
+	int r = store_vp_gone(p->store, c->head.id, &gone, e);
+
+	return r < 0 ? r : (int64_t)c->head.version > gone;
 }
 
 static void add_line(struct hash *h, const char *fmt, ...)
@@ -97,8 +102,17 @@ static void recovery_of(const struct policyd *p, char ret[RECOVERY_SIZE])
 	text_hex(point, sizeof(point), ret);
 }
 
+/* 1: the document is a part of what target_write() writes. */
+static int is_written(const struct policyd *p, const struct doc *doc,
+		      struct err *e)
+{
+	if (doc->head.type == DOC_VP_CONFIG)
+		return is_wanted(p, doc_as_vp_config(doc), e);
+	return doc->head.type == DOC_IMAGE;
+}
+
 /* Of everything that target_write() writes. */
-static void take_digest(struct target *d, const struct policyd *p)
+static int take_digest(struct target *d, const struct policyd *p, struct err *e)
 {
 	uint8_t digest[HASH_SIZE];
 	char hex[2 * HASH_SIZE + 1], recovery[RECOVERY_SIZE];
@@ -107,12 +121,11 @@ static void take_digest(struct target *d, const struct policyd *p)
 	hash_init(&h);
 	for (unsigned int i = 0; i < p->force.n; i++) {
 		const struct doc *doc = p->force.doc[i]->doc;
+		int r = is_written(p, doc, e);
 
-		if (doc->head.type == DOC_VP_CONFIG &&
-		    !is_wanted(p, doc_as_vp_config(doc)))
-			continue;
-		if (doc->head.type != DOC_VP_CONFIG &&
-		    doc->head.type != DOC_IMAGE)
+		if (r < 0)
+			return r;
+		if (r == 0)
 			continue;
 		text_hex(doc->head.digest, HASH_SIZE, hex);
 		add_line(&h, "%s %s", doc->head.id, hex);
@@ -125,6 +138,7 @@ static void take_digest(struct target *d, const struct policyd *p)
 	add_line(&h, "%s", recovery);
 	hash_end(&h, digest);
 	text_digest(digest, d->digest);
+	return 0;
 }
 
 static int take_modes(struct target *d, struct err *e)
@@ -164,14 +178,17 @@ int target_new(struct policyd *p, struct target **ret, struct err *e)
 	r = evaluate_table(&p->force, device_level(p), &at, &d->row, &d->n, e);
 	if (r == 0)
 		r = take_modes(d, e);
+	if (r == 0)
+		r = take_digest(d, p, e);
+	if (r == 0)
+		r = store_get_int(p->store, STORE_GENERATION, 0, &d->generation,
+				  e);
 	if (r < 0) {
 		target_free(d);
 		return r;
 	}
-	take_digest(d, p);
 	if (p->snapshot)
 		memcpy(d->snapshot, p->snapshot->digest, HASH_SIZE);
-	d->generation = store_int(p->store, STORE_GENERATION, 0);
 	d->news = !is_applied(p, d->digest);
 	if (d->news)
 		d->generation++;
@@ -321,6 +338,7 @@ static int put_vp(const struct policyd *p, sd_bus_message *m,
 static int put_vps(struct policyd *p, sd_bus_message *m)
 {
 	int r = sd_bus_message_open_container(m, 'a', "(sa{sv})");
+	struct err ignored;
 
 	for (unsigned int i = 0; r >= 0 && i < p->force.n; i++) {
 		const struct doc *doc = p->force.doc[i]->doc;
@@ -331,7 +349,9 @@ static int put_vps(struct policyd *p, sd_bus_message *m)
 			continue;
 		c = doc_as_vp_config(doc);
 		im = held_image(&p->force, c->image);
-		if (im && is_wanted(p, c))
+		if (im)
+			r = is_wanted(p, c, &ignored);
+		if (im && r > 0)
 			r = put_vp(p, m, c, im);
 	}
 	return r < 0 ? r : sd_bus_message_close_container(m);
@@ -341,6 +361,7 @@ int target_write(const struct target *d, struct policyd *p, sd_bus_message *m,
 		 const char *cause)
 {
 	int r = sd_bus_message_append(m, "t", (uint64_t)d->generation);
+	struct err ignored;
 
 	if (r >= 0)
 		r = put_vps(p, m);
@@ -350,7 +371,9 @@ int target_write(const struct target *d, struct policyd *p, sd_bus_message *m,
 		const struct evaluate_row *row = &d->row[i];
 		const struct doc_vp_config *c = held_config(&p->force, row->vp);
 
-		if (c && is_wanted(p, c))
+		if (c)
+			r = is_wanted(p, c, &ignored);
+		if (c && r > 0)
 			r = sd_bus_message_append(
 				m, "(suybb)", row->vp, (uint32_t)row->cls,
 				row->right.use, (int)row->right.block,

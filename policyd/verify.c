@@ -144,12 +144,12 @@ static int test_document_times(struct verify *v, struct err *e)
 static int test_order_times(struct verify *v, struct err *e)
 {
 	struct store_job j;
-	struct err ignored;
+	int r = store_get_job(v->facts->store, v->doc->head.id, &j, e);
 
+	if (r < 0 && r != -ENOENT)
+		return r;
 	/* The first receipt again, however late. */
-	if (store_get_job(v->facts->store, v->doc->head.id, &j, &ignored) ==
-		    0 &&
-	    memcmp(j.digest, v->env->digest, HASH_SIZE) == 0) {
+	if (r == 0 && memcmp(j.digest, v->env->digest, HASH_SIZE) == 0) {
 		v->known = true;
 		return 0;
 	}

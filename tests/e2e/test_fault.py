@@ -17,7 +17,19 @@ from scene import Scene, busybox_layer
 
 # Tables that tell what the device has accepted, and what it has said.
 TOLD = ("meta", "root", "document", "in_force", "staged", "floor", "job", "receipt", "audit", "refusal")
-# A statement each that damages the store as it stands, and the one that mends it.
+
+
+def unreadable(name):
+    """One value of the store cannot be read, and what puts that right."""
+    return (f"""BEGIN; ALTER TABLE meta RENAME TO lost;
+                CREATE VIEW meta AS SELECT name, CASE name WHEN '{name}' THEN abs(-9223372036854775807 - 1)
+                                                 ELSE value END AS value FROM lost;
+                CREATE TRIGGER put INSTEAD OF INSERT ON meta
+                BEGIN INSERT OR REPLACE INTO lost VALUES (NEW.name, NEW.value); END; COMMIT""",
+            "BEGIN; DROP VIEW meta; ALTER TABLE lost RENAME TO meta; COMMIT")
+
+
+# Statements that damage the store as it stands, and those that mend it.
 DAMAGES = {
     "table missing": ("ALTER TABLE staged RENAME TO lost", "ALTER TABLE lost RENAME TO staged"),
     # No number is read any more: a floor that cannot be read is not a floor of nothing.
@@ -26,6 +38,8 @@ DAMAGES = {
     # One of the last things written: all before it in the transaction has to go again.
     "row refused": ("CREATE TRIGGER refuse BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no row'); END",
                     "DROP TRIGGER refuse"),
+    # The chain must not begin anew.
+    "head unreadable": unreadable("audit-head"),
 }
 
 
@@ -35,7 +49,7 @@ def store(scene):
 
 def execute(scene, sql):
     with contextlib.closing(sqlite3.connect(store(scene), timeout=20)) as db, db:
-        return db.execute(sql).fetchall()
+        db.executescript(sql)
 
 
 def contents(scene):
@@ -96,6 +110,44 @@ def test_damaged_store_takes_nothing_by_halves(scene, name):
     scene.server.receipt(type="applied", document=snapshot, after=before)
     assert all(r["reason"] is None for r in scene.server.receipts[before:])
     scene.docs = docs
+    scene.still_takes_the_right_one()
+
+
+@pytest.mark.parametrize("damage, repair, life", [
+    # Is it one that is known, or too late? Is there such a VP, or is it wiped?
+    ("ALTER TABLE job RENAME TO lost", "ALTER TABLE lost RENAME TO job", -60),
+    ("ALTER TABLE vp RENAME COLUMN gone TO lost", "ALTER TABLE vp RENAME COLUMN lost TO gone", 3600)])
+def test_order_is_not_judged_by_what_cannot_be_read(scene, damage, repair, life):
+    now = scene.org.now()
+    order = scene.org.command(f"stop-{scene.next_version('command')}", scene.device, "stop", "work",
+                              issued=now - 120, life=120 + life)
+    settled(scene)
+    with contextlib.ExitStack() as undo:
+        agent = BusClient(scene.phone.bus.address, "cells-agent")
+        undo.callback(agent.close)
+        execute(scene, damage)
+        undo.callback(execute, scene, repair)
+        was = contents(scene)
+        with pytest.raises(Failed) as told:
+            agent.call("Policy1", "Submit", order.envelope)
+        assert told.value.name == "internal" and "database: " in str(told.value), told.value
+        assert contents(scene) == was
+    scene.still_takes_the_right_one()
+
+
+def test_secure_time_that_cannot_be_read_is_kept(scene):
+    """A start that went on without it would have it begin at 0, and so saved."""
+    settled(scene)
+    before = scene.phone.status()["secure_time"]
+    damage, repair = unreadable("secure-time")
+    scene.phone.policyd.stop()
+    execute(scene, damage)
+    with pytest.raises(harness.Failed):
+        scene.phone.policyd.start()
+    assert "database: SELECT value FROM meta" in scene.phone.policyd.tail()
+    execute(scene, repair)
+    scene.phone.policyd.start()
+    assert scene.phone.status()["secure_time"] >= before
     scene.still_takes_the_right_one()
 
 

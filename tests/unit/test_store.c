@@ -92,14 +92,22 @@ START_TEST(numbers_have_no_gaps)
 }
 END_TEST
 
+/* Behind the back of the store in this folder. */
+static void damage(const char *dir, const char *sql)
+{
+	auto_free char *path = io_join(dir, "policyd.db");
+	AUTO(db_closep) struct db *other = NULL;
+	const char *const none[] = { "", "", NULL };
+
+	ck_assert_msg(db_open(path, none, &other, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(db_exec(other, sql, &e), 0);
+}
+
 /* A floor that cannot be read must not be taken for none. */
 START_TEST(number_that_cannot_be_read_is_an_error)
 {
 	const char *dir = unit_folder();
 	AUTO(store_closep) struct store *s = opened(dir);
-	auto_free char *path = io_join(dir, "policyd.db");
-	AUTO(db_closep) struct db *other = NULL;
-	const char *const none[] = { "", "", NULL };
 	int64_t v = -1;
 
 	ck_assert_int_eq(store_set_int(s, STORE_SNAPSHOT_FLOOR, 7, &e), 0);
@@ -107,10 +115,44 @@ START_TEST(number_that_cannot_be_read_is_an_error)
 	ck_assert_int_eq(v, 7);
 	ck_assert_int_eq(store_get_int(s, STORE_AUDIT_LOST, 3, &v, &e), 0);
 	ck_assert_int_eq(v, 3);
-	ck_assert_msg(db_open(path, none, &other, &e) == 0, "%s", e.text);
-	ck_assert_int_eq(db_exec(other, "ALTER TABLE meta RENAME TO m", &e), 0);
+	damage(dir, "ALTER TABLE meta RENAME TO m");
 	ck_assert_int_lt(store_get_int(s, STORE_SNAPSHOT_FLOOR, 0, &v, &e), 0);
 	ck_assert_int_lt(store_count(s, STORE_RECEIPT_SEQ, &v, &e), 0);
+	ck_assert_int_eq(v, 3);
+}
+END_TEST
+
+START_TEST(text_that_cannot_be_read_is_an_error)
+{
+	const char *dir = unit_folder();
+	AUTO(store_closep) struct store *s = opened(dir);
+	auto_free char *none = NULL, *time = NULL, *lost = NULL;
+
+	ck_assert_int_eq(store_get_text(s, STORE_TIME, "none", &none, &e), 0);
+	ck_assert_str_eq(none, "none");
+	ck_assert_int_eq(store_set_text(s, STORE_TIME, "noon", &e), 0);
+	ck_assert_int_eq(store_get_text(s, STORE_TIME, "none", &time, &e), 0);
+	ck_assert_str_eq(time, "noon");
+	damage(dir, "ALTER TABLE meta RENAME TO m");
+	ck_assert_int_lt(store_get_text(s, STORE_TIME, "none", &lost, &e), 0);
+	ck_assert_ptr_null(lost);
+}
+END_TEST
+
+/* A VP that was wiped must not come back because the mark is lost. */
+START_TEST(wipe_that_cannot_be_read_is_an_error)
+{
+	const char *dir = unit_folder();
+	AUTO(store_closep) struct store *s = opened(dir);
+	int64_t v = -1;
+
+	ck_assert_int_eq(store_vp_gone(s, "work", &v, &e), 0);
+	ck_assert_int_eq(v, 0);
+	ck_assert_int_eq(store_set_vp_gone(s, "work", 3, &e), 0);
+	ck_assert_int_eq(store_vp_gone(s, "work", &v, &e), 0);
+	ck_assert_int_eq(v, 3);
+	damage(dir, "ALTER TABLE vp RENAME TO lost");
+	ck_assert_int_lt(store_vp_gone(s, "work", &v, &e), 0);
 	ck_assert_int_eq(v, 3);
 }
 END_TEST
@@ -218,6 +260,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, values_survive_only_with_their_commit);
 	tcase_add_test(tc, numbers_have_no_gaps);
 	tcase_add_test(tc, number_that_cannot_be_read_is_an_error);
+	tcase_add_test(tc, text_that_cannot_be_read_is_an_error);
+	tcase_add_test(tc, wipe_that_cannot_be_read_is_an_error);
 	tcase_add_test(tc, receipt_of_an_order_stays_as_long_as_the_order);
 	tcase_add_test(tc, orders_are_kept_until_they_expire_and_bounded);
 	tcase_add_test(tc, refusal_is_news_once_an_hour);
