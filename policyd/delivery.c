@@ -251,6 +251,8 @@ void delivery_push(struct policyd *p, const char *cause)
 		command_run(p);
 		return;
 	}
+	/* One may be left whose way to cellsd broke off. */
+	target_free(steal(d->sent));
 	if (target_new(p, &d->sent, &e) < 0) {
 		evaluate_later(d, &e);
 		return;
