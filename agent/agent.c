@@ -28,7 +28,10 @@
 #define MAX_WAIT_MS (5 * 60 * 1000)
 #define RENEW_FIRST_MS (60 * 1000)
 #define RENEW_MAX_MS (6 * 60 * 60 * 1000)
-#define TALK_SECONDS 180 /* an enrolment or a renewal, look-ups and all */
+/* Look-ups and all. Of an enrolment cells-policyd must hear before its patience
+ * ends, 120 s after it asked (policyd/enrol.c). */
+#define RENEWAL_SECONDS 180
+#define ENROLMENT_SECONDS 110
 
 /* ---- the certificate */
 
@@ -74,7 +77,7 @@ static void on_renewal(void *user, const char *answer, size_t len,
 }
 
 static const struct envoy_kind renewal = {
-	.seconds = TALK_SECONDS,
+	.seconds = RENEWAL_SECONDS,
 	.run = ask_renewal,
 	.done = on_renewal,
 };
@@ -366,7 +369,7 @@ static void on_answered(void *user, const char *answer, size_t len,
 }
 
 static const struct envoy_kind enrolment = {
-	.seconds = TALK_SECONDS,
+	.seconds = ENROLMENT_SECONDS,
 	.run = ask_enrolment,
 	.done = on_answered,
 };
