@@ -33,17 +33,16 @@ struct envoy {
 
 /* ---- the child */
 
+/* The mask stays as it is: SIGTERM to the whole service must not end the child
+ * before the loop has seen its own. What ends the child is SIGKILL. */
 static _Noreturn void go(const struct envoy_kind *kind, const void *what,
 			 int fd, pid_t parent)
 {
 	struct head h = { 0 };
 	char *answer = NULL;
 	size_t len = 0;
-	sigset_t none;
 
-	sigemptyset(&none);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent ||
-	    sigprocmask(SIG_SETMASK, &none, NULL) < 0 ||
 	    (fd != OUT && dup2(fd, OUT) < 0) ||
 	    close_range(OUT + 1, ~0U, 0) < 0)
 		_exit(EXIT_FAILURE);

@@ -72,6 +72,28 @@ static int talk(const void *what, char **ret, size_t *len, struct err *err)
 	return 0;
 }
 
+static int stop_first(const void *what, char **ret, size_t *len,
+		      struct err *err)
+{
+	raise(SIGTERM);
+	return repeat(what, ret, len, err);
+}
+
+/* A stop of the service reaches both; its end is for the loop to see. */
+START_TEST(stop_does_not_end_the_child)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	ck_assert_int_eq(sigprocmask(SIG_BLOCK, &set, NULL), 0);
+	run(&(struct envoy_kind){ 10, stop_first, done }, "what was asked");
+	ck_assert_ptr_nonnull(answer);
+	ck_assert_str_eq(answer, "what was asked");
+	free(answer);
+}
+END_TEST
+
 START_TEST(long_answer_is_whole)
 {
 	const size_t len = LARGE;
@@ -146,6 +168,7 @@ END_TEST
 static void add(TCase *tc)
 {
 	tcase_add_test(tc, answer_is_all_that_comes_back);
+	tcase_add_test(tc, stop_does_not_end_the_child);
 	tcase_add_test(tc, long_answer_is_whole);
 	tcase_add_test(tc, answer_without_end_is_refused);
 	tcase_add_loop_test(tc, failure_is_told, 0, ARRAY_SIZE(failures));
