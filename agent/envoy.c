@@ -15,9 +15,10 @@
 #define OUT 3 /* the child's only descriptor but the standard ones */
 #define PIECE (64 * 1024)
 
-/* What the child says first; with r == 0 its answer follows. */
+/* What the child says first; with r == 0 its answer follows, of `len` bytes. */
 struct head {
 	int r;
+	size_t len;
 	struct err e;
 };
 
@@ -47,6 +48,7 @@ static _Noreturn void go(const struct envoy_kind *kind, const void *what,
 	    close_range(OUT + 1, ~0U, 0) < 0)
 		_exit(EXIT_FAILURE);
 	h.r = kind->run(what, &answer, &len, &h.e);
+	h.len = h.r == 0 ? len : 0;
 	if (io_write_all(OUT, &h, sizeof(h)) == 0 && h.r == 0)
 		io_write_all(OUT, answer, len);
 	/* Not exit(): what the agent registered there is not the child's. */
@@ -77,22 +79,23 @@ static void fail(struct envoy *x, const struct err *e)
 static void conclude(struct envoy *x)
 {
 	auto_free char *got = steal(x->got);
+	struct head h = { 0 };
 	size_t len = x->len;
-	struct head h;
 	struct err e;
 
 	end(x);
-	if (len < sizeof(h)) {
+	if (len >= sizeof(h))
+		memcpy(&h, got, sizeof(h));
+	if (len != sizeof(h) + h.len) {
 		err_set(&e, EIO, "the envoy ended without an answer");
 		x->kind->done(x->user, NULL, 0, &e);
 		return;
 	}
-	memcpy(&h, got, sizeof(h));
 	h.e.text[sizeof(h.e.text) - 1] = '\0';
 	if (h.r < 0)
 		x->kind->done(x->user, NULL, 0, &h.e);
 	else
-		x->kind->done(x->user, got + sizeof(h), len - sizeof(h), NULL);
+		x->kind->done(x->user, got + sizeof(h), h.len, NULL);
 }
 
 /* Room for a piece, and a NUL behind it. */

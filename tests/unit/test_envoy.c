@@ -7,7 +7,9 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define LARGE ((size_t)5 * 1024 * 1024)
 
@@ -126,6 +128,16 @@ static int die(const void *what, char **ret, size_t *len, struct err *err)
 	return 0;
 }
 
+/* Of its answer the second half cannot be read, so the first is all it gives.
+ */
+static int break_off(const void *what, char **ret, size_t *len, struct err *err)
+{
+	*len = 2 * (size_t)getpagesize();
+	*ret = mmap(NULL, *len, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return mprotect(*ret + *len / 2, *len / 2, PROT_NONE);
+}
+
 static int sleep_on(const void *what, char **ret, size_t *len, struct err *err)
 {
 	pause();
@@ -139,6 +151,7 @@ static const struct {
 } failures[] = {
 	{ { 10, refuse, done }, "not today", REASON_BUSY },
 	{ { 10, die, done }, "the envoy ended without an answer" },
+	{ { 10, break_off, done }, "the envoy ended without an answer" },
 	{ { 1, sleep_on, done }, "no answer in 1 s" },
 };
 
