@@ -93,7 +93,10 @@ static int add_nodes(struct db *db, uint64_t size, struct err *e)
 
 	if (r < 0)
 		return r;
-	r = grow(db, size, e);
+	/* Some may be there: those of entries that were added since. */
+	r = db_exec(db, "DELETE FROM node", e);
+	if (r == 0)
+		r = grow(db, size, e);
 	if (r == 0)
 		return db_commit(db, e);
 	db_rollback(db);
