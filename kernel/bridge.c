@@ -29,15 +29,16 @@ static int bridge_wake(wait_queue_entry_t *entry, unsigned int mode, int sync,
 	__poll_t flags = key_to_poll(key);
 	struct devns_handle *h = b->handle;
 
-	if (flags & POLLFREE) {
-		list_del_init(&entry->entry);
-		/* The queue ends with its lock held; del looks no further. */
-		smp_store_release(&b->queue, NULL);
-	}
 	wake_up_poll(&h->wait, flags & ~POLLFREE);
 	kill_fasync(&h->fasync, SIGIO,
 		    flags & EPOLLOUT && !(flags & EPOLLIN) ? POLL_OUT
 							   : POLL_IN);
+	if (flags & POLLFREE) {
+		list_del_init(&entry->entry);
+		/* Last: del no longer waits for the queue's lock then, and
+		 * frees the bridge, and its caller the handle. */
+		smp_store_release(&b->queue, NULL);
+	}
 	return 0;
 }
 
