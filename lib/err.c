@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/err.h"
 
+#include "lib/auto.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,7 +14,50 @@
 #undef err_reason
 #undef err_oom
 
-/* Returns how many bytes of the text are used. */
+/* Bytes of the character at s; 0: there is no whole one. */
+static size_t char_size(const unsigned char *s)
+{
+	/* RFC 3629, section 4: what may be first, and what second. */
+	static const struct {
+		unsigned char first, last, from, to;
+		size_t size;
+	} forms[] = {
+		{ 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 },
+		{ 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+	size_t i = 0, n = 2;
+
+	if (*s < 0x80)
+		return 1;
+	while (i < ARRAY_SIZE(forms) &&
+	       (*s < forms[i].first || *s > forms[i].last))
+		i++;
+	if (i == ARRAY_SIZE(forms) || s[1] < forms[i].from ||
+	    s[1] > forms[i].to)
+		return 0;
+	while (n < forms[i].size && (s[n] & 0xc0) == 0x80)
+		n++;
+	return n == forms[i].size ? n : 0;
+}
+
+/* Each byte that is not part of a whole character becomes '?'. */
+static void clean(char *s)
+{
+	while (*s) {
+		size_t n = char_size((const unsigned char *)s);
+
+		if (n == 0)
+			*s = '?';
+		s += n ? n : 1;
+	}
+}
+
+/*
+ * Returns how many bytes of the text are used. A part of it may have been cut
+ * within a character, and a bus disconnects who sends such a text.
+ */
 static size_t __attribute__((format(printf, 3, 0)))
 put(struct err *e, enum reason r, const char *fmt, va_list ap)
 {
@@ -24,6 +69,7 @@ put(struct err *e, enum reason r, const char *fmt, va_list ap)
 		e->text[0] = '\0';
 		return 0;
 	}
+	clean(e->text);
 	return (size_t)n < sizeof(e->text) ? (size_t)n : sizeof(e->text) - 1;
 }
 

@@ -3,7 +3,7 @@
  * What went wrong, for a person to read, and the reason code where the contract
  * has one. It lives on the caller's stack, so there is nothing to allocate and
  * nothing to free. A function that takes one fills it exactly when it returns a
- * negative errno, and never logs.
+ * negative errno, and never logs. The text is UTF-8 whatever went into it.
  */
 #ifndef LIB_ERR_H
 #define LIB_ERR_H

@@ -78,6 +78,9 @@ check_PROGRAMS += %D%/unit/test_protocol
 check_PROGRAMS += %D%/unit/test_receipt
 %C%_unit_test_receipt_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += %D%/unit/test_err
+%C%_unit_test_err_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += %D%/unit/test_escrow
 %C%_unit_test_escrow_LDADD = $(UNIT_LIBS)
 
