@@ -139,30 +139,55 @@ int shelf_read_list(const struct shelf *s, const char *digest,
 }
 
 /* ---- what has changed on the disk */
-/* 1: the layer is not what it was, and is gone now. */
-static int check_layer(const struct shelf *s, const char *digest)
+/* Missing, a link in its place, bytes that the disk does not give back: to be
+ * had anew. Anything else, as no descriptor left, says nothing of the layer. */
+static bool is_lost(int r)
 {
-	auto_close int fd = openat(s->layers, shelf_name(digest),
-				   O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	uint8_t want[HASH_SIZE], got[HASH_SIZE];
+	return r == -ENOENT || r == -ELOOP || r == -EIO;
+}
 
+static int read_layer(const struct shelf *s, const char *digest, bool *ret_same)
+{
+	auto_close int fd = shelf_open_layer(s, digest);
+	uint8_t want[HASH_SIZE], got[HASH_SIZE];
+	int r = fd < 0 ? fd : hash_fd(fd, got);
+
+	if (r < 0)
+		return r;
 	text_undigest(digest, want);
-	if (fd >= 0 && hash_fd(fd, got) == 0 &&
-	    memcmp(want, got, HASH_SIZE) == 0)
+	*ret_same = memcmp(want, got, HASH_SIZE) == 0;
+	return 0;
+}
+
+/* 1: the layer is not what it was, and is gone now; 0: it is. */
+static int check_layer(const struct shelf *s, const char *digest, struct err *e)
+{
+	bool is_same = false;
+	int r = read_layer(s, digest, &is_same);
+
+	if (r < 0 && !is_lost(r))
+		return err_sys(e, -r, "check layer %s", digest);
+	if (is_same)
 		return 0;
 	log_error("layer %s has changed on the disk: deleted", digest);
 	unlinkat(s->layers, shelf_name(digest), 0);
 	return 1;
 }
 
-static bool check_layers(const struct shelf *s, const struct held *docs)
+/* 1: a layer is gone; 0: none. */
+static int check_layers(const struct shelf *s, const struct held *docs,
+			struct err *e)
 {
 	struct held_walk w = { 0 };
 	const struct doc_layer *l;
-	bool lost = false;
+	int r, lost = 0;
 
-	while ((l = held_next_layer(docs, &w)))
-		lost |= check_layer(s, l->digest);
+	while ((l = held_next_layer(docs, &w))) {
+		r = check_layer(s, l->digest, e);
+		if (r < 0)
+			return r;
+		lost |= r;
+	}
 	return lost;
 }
 
@@ -185,13 +210,14 @@ int shelf_check(struct policyd *p, struct err *e)
 	AUTO(store_endp) struct store *tx = NULL;
 	int64_t boot_s = (int64_t)(clock_boot_ns() / 1000000000);
 	char boot[40], text[80];
-	bool lost;
-	int r;
+	int r, lost;
 
 	securetime_boot_id(boot);
 	if (is_same_boot(p, boot, boot_s))
 		return 0;
-	lost = check_layers(p->shelf, &p->force);
+	lost = check_layers(p->shelf, &p->force, e);
+	if (lost < 0)
+		return lost;
 	snprintf(text, sizeof(text), "%s %lld", boot, (long long)boot_s);
 	r = store_begin(p->store, true, &tx, e);
 	if (r == 0)

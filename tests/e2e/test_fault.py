@@ -151,6 +151,23 @@ def test_secure_time_that_cannot_be_read_is_kept(scene):
     scene.still_takes_the_right_one()
 
 
+def test_layer_that_cannot_be_checked_is_kept(scene):
+    """One that has changed is deleted and fetched anew; trouble of our own says nothing of it."""
+    layer = scene.phone.folder / "cells-policyd/layers" / busybox_layer().digest.removeprefix("sha256:")
+    policyd = scene.phone.policyd
+    was = layer.stat()
+    policyd.stop()
+    layer.chmod(0)
+    execute(scene, "DELETE FROM meta WHERE name = 'checked'")
+    with pytest.raises(harness.Failed):
+        policyd.start()
+    assert "check layer sha256:" in policyd.tail() and "Permission denied" in policyd.tail()
+    layer.chmod(was.st_mode)
+    policyd.start()
+    assert layer.stat().st_ino == was.st_ino
+    scene.still_takes_the_right_one()
+
+
 def test_image_that_cannot_be_put_together_is_told(scene):
     """A folder in the place of the file: the receipt says err.internal, and what it was."""
     layer = forge.Layer(b"\0" * 1024 + b"\xe2\xe1\xf5\xe0" + os.urandom(50000))  # with an EROFS file's mark
