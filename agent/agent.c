@@ -484,8 +484,10 @@ static int open_loop(struct agent *a, struct err *e)
 
 static int open_bus(struct agent *a, struct err *e)
 {
-	int r = bus_open(&a->bus, e);
+	int r;
 
+	bus_limit_memory();
+	r = bus_open(&a->bus, e);
 	if (r < 0)
 		return r;
 	r = sd_bus_set_exit_on_disconnect(a->bus, true);

@@ -3,6 +3,7 @@
 #include "cellsd/devbus.h"
 #include "cellsd/setup.h"
 #include "lib/auto.h"
+#include "lib/bus.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/opt.h"
@@ -34,6 +35,7 @@ static int run(struct setup *s, struct err *e)
 	if (r < 0)
 		return err_sys(e, -r, "make the event loop");
 	s->options.loop = loop;
+	bus_limit_memory();
 	r = devbus_open(&s->options, &d, e);
 	if (r < 0)
 		return r;

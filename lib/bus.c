@@ -12,21 +12,24 @@
 
 #define ERROR_PREFIX "org.cells.Error."
 #define ERROR_NAME_SIZE 96
-#define LARGE (2 * 1024 * 1024) /* more than any message of ours */
+#define LARGE (2 * 1024 * 1024) /* more than all but an enrolment's answer */
+
+/*
+ * sd-bus takes a message in whole, whatever is done with it then, and a bus
+ * lets 32 MiB pass. Left to itself malloc learns from the first large one that
+ * is freed to keep the next.
+ */
+void bus_limit_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, LARGE);
+	mallopt(M_TRIM_THRESHOLD, LARGE);
+}
 
 int bus_open(sd_bus **ret, struct err *e)
 {
 	sd_bus *bus;
-	int r;
+	int r = sd_bus_open_system(&bus);
 
-	/*
-	 * sd-bus takes a message in whole, whatever is done with it then, and
-	 * a bus lets 32 MiB pass. Left to itself malloc learns from the first
-	 * large one that is freed to keep the next.
-	 */
-	mallopt(M_MMAP_THRESHOLD, LARGE);
-	mallopt(M_TRIM_THRESHOLD, LARGE);
-	r = sd_bus_open_system(&bus);
 	if (r < 0)
 		return err_sys(e, -r, "connect to the system bus");
 	*ret = bus;

@@ -18,6 +18,10 @@ struct err;
 #define BUS_DEVICE_NAME "org.cells.Device1"
 #define BUS_DEVICE_PATH "/org/cells/Device1"
 
+/* For a daemon, before it connects: what a large message took goes back to the
+ * system. Sets malloc for the whole process. */
+void bus_limit_memory(void);
+
 /* The system bus (DBUS_SYSTEM_BUS_ADDRESS moves it), which the caller closes.
  */
 int bus_open(sd_bus **ret, struct err *e);

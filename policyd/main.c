@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/auto.h"
+#include "lib/bus.h"
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -32,6 +33,7 @@ static int run(const struct settings *s)
 	AUTO(daemon_freep) struct policyd *p = NULL;
 	struct err e;
 
+	bus_limit_memory();
 	if (daemon_new(&options, &p, &e) < 0 || daemon_run(p, &e) < 0)
 		return fail(&e);
 	return EXIT_SUCCESS;
