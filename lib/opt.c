@@ -52,11 +52,12 @@ static int store(const struct opt *o, const char *value, struct err *e)
 		*(bool *)o->value = true;
 		return 0;
 	case OPT_FORMAT:
+		if (strcmp(value, "json") != 0 && strcmp(value, "table") != 0)
+			return err_set(e, EINVAL,
+				       "--%s %s: neither table nor json",
+				       o->name, value);
 		*(bool *)o->value = strcmp(value, "json") == 0;
-		if (strcmp(value, "json") == 0 || strcmp(value, "table") == 0)
-			return 0;
-		return err_set(e, EINVAL, "--%s %s: neither table nor json",
-			       o->name, value);
+		return 0;
 	case OPT_STRING:
 		*(const char **)o->value = value;
 		return 0;

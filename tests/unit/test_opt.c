@@ -110,10 +110,20 @@ START_TEST(mistake_is_named)
 }
 END_TEST
 
+START_TEST(refused_format_changes_nothing)
+{
+	char *argv[ARGS_MAX];
+
+	ck_assert_int_eq(parse("-f json -f xml", argv), -EINVAL);
+	ck_assert(v.json);
+}
+END_TEST
+
 static void add(TCase *tc)
 {
 	tcase_add_test(tc, options_stand_anywhere_before_two_dashes);
 	tcase_add_loop_test(tc, last_format_holds, 0, ARRAY_SIZE(formats));
+	tcase_add_test(tc, refused_format_changes_nothing);
 	tcase_add_test(tc, list_keeps_its_order);
 	tcase_add_loop_test(tc, mistake_is_named, 0, ARRAY_SIZE(bad));
 }
