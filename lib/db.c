@@ -93,9 +93,10 @@ static int get_version(struct db *d, int64_t *ret, struct err *e)
 	return 0;
 }
 
-/* One step, whole or not at all. */
+/* One step, whole or not at all; none if another process has taken it since. */
 static int migrate(struct db *d, const char *sql, int64_t to, struct err *e)
 {
+	int64_t version = 0;
 	char pragma[64];
 	int r;
 
@@ -103,8 +104,10 @@ static int migrate(struct db *d, const char *sql, int64_t to, struct err *e)
 	r = db_begin(d, e);
 	if (r < 0)
 		return r;
-	r = db_exec(d, sql, e);
-	if (r == 0)
+	r = get_version(d, &version, e);
+	if (r == 0 && version < to)
+		r = db_exec(d, sql, e);
+	if (r == 0 && version < to)
 		r = db_exec(d, pragma, e);
 	if (r == 0)
 		return db_commit(d, e);

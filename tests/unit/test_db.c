@@ -7,6 +7,8 @@
 
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static struct err e;
 static char path[256];
@@ -140,6 +142,42 @@ START_TEST(failed_migration_leaves_the_old_version)
 }
 END_TEST
 
+/* A process of its own, as sqlite must not be carried over a fork. */
+static pid_t open_when_told(int fd)
+{
+	pid_t pid = fork();
+	char go;
+
+	if (pid == 0) {
+		ck_assert_int_eq(read(fd, &go, 1), 1);
+		db_close(open_at(two));
+		_exit(0);
+	}
+	return pid;
+}
+
+/* The other one finds the old version, and then waits for us. */
+START_TEST(two_that_open_at_once_migrate_once)
+{
+	int status = -1, fds[2];
+	pid_t pid;
+
+	db_close(open_at(one));
+	ck_assert_int_eq(pipe(fds), 0);
+	pid = open_when_told(fds[0]);
+	AUTO(db_closep) struct db *d = open_at(one);
+	ck_assert_int_eq(db_begin(d, &e), 0);
+	ck_assert_int_eq(write(fds[1], "", 1), 1);
+	usleep(300000);
+	ck_assert_int_eq(db_exec(d, two[1], &e), 0);
+	ck_assert_int_eq(db_exec(d, "PRAGMA user_version = 2", &e), 0);
+	ck_assert_int_eq(db_commit(d, &e), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(count(d), 1);
+}
+END_TEST
+
 START_TEST(newer_file_is_refused)
 {
 	struct db *d;
@@ -261,6 +299,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, constraint_is_told_apart);
 	tcase_add_test(tc, migrations_run_once);
 	tcase_add_test(tc, failed_migration_leaves_the_old_version);
+	tcase_add_test(tc, two_that_open_at_once_migrate_once);
 	tcase_add_test(tc, newer_file_is_refused);
 	tcase_add_test(tc, file_that_is_no_database_is_refused);
 	tcase_add_test(tc, nested_transactions_commit_with_the_outermost);
