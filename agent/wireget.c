@@ -62,10 +62,34 @@ static int add_range(struct wire_get *g, unsigned char **p, size_t room)
 	return 0;
 }
 
-static void start_clock(struct wire_get *g, struct lws *wsi)
+/* lws counts whole seconds, so what is left is ours to know. */
+static void run_clock(struct wire_get *g)
+{
+	int64_t seconds = (g->left + LWS_USEC_PER_SEC - 1) / LWS_USEC_PER_SEC;
+
+	g->until = lws_now_usecs() + g->left;
+	if (g->left > 0)
+		lws_set_timeout(g->wsi, PENDING_TIMEOUT_HTTP_CONTENT,
+				(int)seconds);
+	else
+		lws_set_timeout(g->wsi, 1, LWS_TO_KILL_ASYNC);
+}
+
+/* While we are paused it is we who are slow. */
+static void stop_clock(struct wire_get *g)
+{
+	g->left = g->until - lws_now_usecs();
+	lws_set_timeout(g->wsi, NO_PENDING_TIMEOUT, 0);
+}
+
+static void start_clock(struct wire_get *g)
 {
 	g->since = 0;
-	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, STALL_SECONDS);
+	g->left = STALL_SECONDS * LWS_USEC_PER_SEC;
+	if (g->peer->is_paused)
+		lws_set_timeout(g->wsi, NO_PENDING_TIMEOUT, 0);
+	else
+		run_clock(g);
 }
 
 static void take_status(struct wire_get *g, struct lws *wsi)
@@ -78,11 +102,10 @@ static void take_status(struct wire_get *g, struct lws *wsi)
 	if (g->end.status != 200 && g->end.status != 206)
 		snprintf(g->end.why, sizeof(g->end.why), "HTTP status %d",
 			 g->end.status);
-	start_clock(g, wsi);
+	start_clock(g);
 }
 
-static int take_data(struct wire_get *g, struct lws *wsi, const void *data,
-		     size_t len)
+static int take_data(struct wire_get *g, const void *data, size_t len)
 {
 	bool from_start = !g->has_data && g->offset > 0 && g->end.status == 200;
 
@@ -91,7 +114,7 @@ static int take_data(struct wire_get *g, struct lws *wsi, const void *data,
 	g->has_data = true;
 	g->since += len;
 	if (g->since >= STALL_BYTES)
-		start_clock(g, wsi);
+		start_clock(g);
 	if (g->ops.data(g->user, from_start, data, len) == 0)
 		return 0;
 	end_get(g, "stopped");
@@ -131,7 +154,7 @@ static int on_get(void *self, struct lws *wsi, enum lws_callback_reasons reason,
 	case LWS_CALLBACK_CLIENT_HTTP_WRITEABLE:
 		return read_more(g, wsi);
 	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
-		return take_data(g, wsi, in, len);
+		return take_data(g, in, len);
 	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
 		end_get(g, NULL);
 		return 0;
@@ -202,9 +225,20 @@ int wire_get(struct wire_peer *p, unsigned int lane, const char *path,
 	return 0;
 }
 
+/* Its answer is coming in. */
+static bool is_timed(const struct wire_get *g)
+{
+	return g && g->wsi && g->end.status != 0 && !g->is_over;
+}
+
 void wire_pause(struct wire_peer *p)
 {
+	if (p->is_paused)
+		return;
 	p->is_paused = true;
+	for (unsigned int i = 0; i < p->lanes; i++)
+		if (is_timed(p->get[i]))
+			stop_clock(p->get[i]);
 }
 
 void wire_resume(struct wire_peer *p)
@@ -216,9 +250,9 @@ void wire_resume(struct wire_peer *p)
 	for (unsigned int i = 0; i < p->lanes; i++) {
 		struct wire_get *g = p->get[i];
 
-		if (!g || !g->wsi || g->end.status == 0)
+		if (!is_timed(g))
 			continue;
-		start_clock(g, g->wsi); /* it was we who were slow */
+		run_clock(g);
 		lws_callback_on_writable(g->wsi);
 	}
 }

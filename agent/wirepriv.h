@@ -54,6 +54,7 @@ struct wire_get {
 	struct wire_get_ops ops;
 	void *user;
 	uint64_t offset, since; /* since: bytes since the clock was started */
+	int64_t until, left;	/* us: when the clock is out; left of it then */
 	bool has_data, is_over, is_last; /* on this connection */
 	struct wire_end end;
 	lws_sorted_usec_list_t over;
