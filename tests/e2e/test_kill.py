@@ -34,12 +34,24 @@ def leaves(scene):
     return found
 
 
+def is_prepared(scene, state, pids):
+    """One that waits for its start: cellsd's own child, which has not become the VP's init."""
+    with contextlib.suppress(OSError):
+        return state in ("stopped", "installed") and len(set(pids)) == 1 and \
+            os.readlink(f"/proc/{pids[0]}/exe") == os.readlink(f"/proc/{scene.phone.cellsd.child.pid}/exe")
+    return False
+
+
 def leftovers(scene):
     """What of a VP that does not run is still there; None: nothing."""
-    running = {n for n, row in scene.list().items() if row["state"] in ("foreground", "background")}
-    alive = {}
+    states = {n: row["state"] for n, row in scene.list().items()}
+    running = {n for n, state in states.items() if state in ("foreground", "background")}
+    alive, prepared = {}, None
     for leaf, pids in leaves(scene).items():
         vp = leaf.rsplit("-", 2)[0]
+        if not prepared and is_prepared(scene, states.get(vp), pids):
+            prepared = vp
+            continue
         if vp in alive or vp not in running:
             return f"cgroup {leaf} of a VP that does not run: {pids}"
         if not pids:
