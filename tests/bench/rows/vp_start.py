@@ -48,6 +48,7 @@ def fill(root):
 
 def caller(pipe, address):
     """Runs as cells-policy with one connection; answers when each call began."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     entry = pwd.getpwnam("cells-policy")
     os.setgroups([])
     os.setgid(entry.pw_gid)
@@ -197,6 +198,7 @@ def spawn(*argv):
 
 def spawner(pipe):
     """crun refuses machines with both versions of cgroups: it sees version 2 only."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(0x20000) < 0 or libc.mount(b"none", b"/", None, 0x44000, None) < 0 or \
             libc.mount(b"cgroup2", b"/sys/fs/cgroup", b"cgroup2", 0, None) < 0:
