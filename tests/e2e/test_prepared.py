@@ -287,7 +287,7 @@ def test_one_that_dies_is_started_anew(ready):
 def test_hardware_that_comes_is_there(ready):
     uevent = pathlib.Path("/sys/class/misc/fuse/uevent")
     if not uevent.exists():
-        pytest.skip("no fuse")
+        pytest.skip("the kernel has no fuse, whose node comes and goes here")
     pid = ready.waiting("work")
     node = pathlib.Path(f"/proc/{pid}/root/dev/fuse")
     number = node.stat().st_rdev
