@@ -157,9 +157,10 @@ static int prepare(struct host *h, struct vp *v, struct err *e)
 	auto_close int data = -1;
 	int r = launch_check(h, v, e);
 
+	if (r < 0)
+		return r;
 	/* First: of a locked VP not even the key is taken out. */
-	if (r == 0)
-		r = roster_prepare(h->roster, v, e);
+	r = roster_prepare(h->roster, v, e);
 	if (r < 0)
 		return r;
 	r = vpdata_open(h->vpdata, v, &data, e);

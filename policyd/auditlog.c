@@ -21,8 +21,9 @@ int auditlog_chain(struct store *s, struct audit_chain *ret, struct err *e)
 	int64_t seq = 0;
 	int r = store_get_int(s, STORE_AUDIT_SEQ, 0, &seq, e);
 
-	if (r == 0)
-		r = store_get_text(s, STORE_AUDIT_HEAD, "", &head, e);
+	if (r < 0)
+		return r;
+	r = store_get_text(s, STORE_AUDIT_HEAD, "", &head, e);
 	if (r < 0)
 		return r;
 	if (*head && text_unhex(head, chain.head, sizeof(chain.head)) < 0)
@@ -43,9 +44,10 @@ static int append(struct policyd *p, enum audit_event ev, const char *vp,
 
 	if (r == 0)
 		r = store_get_int(p->store, STORE_AUDIT_BYTES, 0, &bytes, e);
-	if (r == 0)
-		r = audit_append(&chain, ev, policyd_stamp(p), vp, cls, detail,
-				 &record, e);
+	if (r < 0)
+		return r;
+	r = audit_append(&chain, ev, policyd_stamp(p), vp, cls, detail, &record,
+			 e);
 	if (r < 0)
 		return r;
 	text_hex(chain.head, sizeof(chain.head), hex);
