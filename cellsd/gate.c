@@ -261,27 +261,39 @@ static bool is_wanted(const struct backend_node *nodes, size_t n, uint64_t key)
 	return false;
 }
 
+/* 1: there is one behind it, 0: there is none. */
+static int next_node(const struct backend *b, const uint64_t *key,
+		     uint64_t *ret, struct err *e)
+{
+	if (bpf_map_get_next_key(b->map[MAP_NODES], key, ret) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : err_sys(e, errno, "read the nodes");
+}
+
 /* Drops nodes that are gone, so that a number used again means nothing. */
-static void drop_nodes(struct backend *b, const struct backend_node *nodes,
-		       size_t n)
+static int drop_nodes(struct backend *b, const struct backend_node *nodes,
+		      size_t n, struct err *e)
 {
 	uint64_t key, next;
-	bool more;
+	int r = next_node(b, NULL, &next, e);
 
-	more = bpf_map_get_next_key(b->map[MAP_NODES], NULL, &next) == 0;
-	while (more) {
+	while (r > 0) {
 		key = next;
-		more = bpf_map_get_next_key(b->map[MAP_NODES], &key, &next) ==
-		       0;
-		if (!is_wanted(nodes, n, key))
-			bpf_map_delete_elem(b->map[MAP_NODES], &key);
+		r = next_node(b, &key, &next, e);
+		if (r >= 0 && !is_wanted(nodes, n, key) &&
+		    bpf_map_delete_elem(b->map[MAP_NODES], &key) < 0)
+			return err_sys(e, errno, "drop a node that is gone");
 	}
+	return r;
 }
 
 int gate_put_nodes(struct backend *b, const struct backend_node *nodes,
 		   size_t n, struct err *e)
 {
-	drop_nodes(b, nodes, n);
+	int r = drop_nodes(b, nodes, n, e);
+
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < n; i++) {
 		uint64_t key = node_key(&nodes[i]);
 		uint32_t value = node_value(&nodes[i]);

@@ -154,7 +154,7 @@ void leaf_root_close(int root, const char *name)
 }
 
 /* What the VP's own init may manage (/sys/kernel/cgroup/delegate). */
-static void delegate(int leaf, uid_t owner)
+static int delegate(int leaf, uid_t owner, struct err *e)
 {
 	static const char *const files[] = {
 		"cgroup.procs",
@@ -162,25 +162,37 @@ static void delegate(int leaf, uid_t owner)
 		"cgroup.subtree_control",
 		"memory.oom.group",
 	};
+	int r = write_value(leaf, "cgroup.max.descendants", GROUPS_MAX);
 
-	write_value(leaf, "cgroup.max.descendants", GROUPS_MAX);
+	if (r < 0)
+		return err_sys(e, -r, "bound the VP's cgroups");
 	if (fchown(leaf, owner, owner) < 0)
-		return;
+		return err_sys(e, errno, "give the VP its cgroup");
+	/* Not every kernel and controller has each. */
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		if (fchownat(leaf, files[i], owner, owner, 0) < 0)
-			continue;
+		if (fchownat(leaf, files[i], owner, owner, 0) < 0 &&
+		    errno != ENOENT)
+			return err_sys(e, errno, "give the VP its %s",
+				       files[i]);
+	return 0;
 }
 
 int leaf_new(int root, const char *name, uid_t owner, int *ret, struct err *e)
 {
+	auto_close int leaf = -1;
 	int r;
 
 	if (mkdirat(root, name, 0755) < 0)
 		return err_sys(e, errno, "make cgroup %s", name);
-	r = open_group(root, name, ret, e);
+	r = open_group(root, name, &leaf, e);
 	if (r == 0)
-		delegate(*ret, owner);
-	return r;
+		r = delegate(leaf, owner, e);
+	if (r < 0) {
+		unlinkat(root, name, AT_REMOVEDIR);
+		return r;
+	}
+	*ret = steal_fd(leaf);
+	return 0;
 }
 
 int leaf_open(int root, const char *name, int *ret, struct err *e)

@@ -5,6 +5,7 @@
 #include "cellsd/mnt.h"
 #include "lib/auto.h"
 #include "lib/err.h"
+#include "lib/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
@@ -242,8 +244,11 @@ static int make_fresh(struct fresh *f)
 	pid = clone(mount_fresh, stack + STACK_SIZE,
 		    CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, f);
 	code = errno;
-	if (setns(own, CLONE_NEWPID) < 0)
-		return err_sys(f->e, errno, "leave the VP's pid namespace");
+	/* Later children would be the VP's; the next daemon starts clean. */
+	if (setns(own, CLONE_NEWPID) < 0) {
+		log_error("leave a VP's pid namespace: %s", strerror(errno));
+		abort();
+	}
 	if (pid < 0)
 		return err_sys(f->e, code, "clone into the VP's pid namespace");
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
