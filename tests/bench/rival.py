@@ -19,6 +19,15 @@ def syscalls():
     raise Skip("no list of system calls (package linux-libc-dev)")
 
 
+def overlay(folder, root):
+    """The root with a layer on it that a container may write; whoever calls unmounts it."""
+    for d in ("upper", "work", "merged"):
+        (folder / d).mkdir(parents=True)
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={root},upperdir={folder}/upper,workdir={folder}/work",
+                    folder / "merged"], check=True)
+    return folder / "merged"
+
+
 def bundle(folder, root, args):
     folder.mkdir()
     subprocess.run(["crun", "spec"], cwd=folder, check=True)

@@ -411,17 +411,17 @@ def refused(source, out, *args, **kw):
 LINK = {"type": tarfile.SYMTYPE}
 HARD = {"type": tarfile.LNKTYPE}
 HOSTILE = {
-    "dotdot": ([("../canary", b"evil")], "'..' in the name"),
-    "dotdot inside": ([("a/", None), ("a/../../canary", b"evil")], "'..' in the name"),
-    "absolute": ([("/canary", b"evil")], "an absolute name"),
-    "through an absolute link": ([("a", {**LINK, "linkname": "/etc"}), ("a/canary", b"evil")], "leads out"),
-    "through an escaping link": ([("a", {**LINK, "linkname": "../.."}), ("a/canary", b"evil")], "leads out"),
+    "dotdot": ([("../cells-canary", b"evil")], "'..' in the name"),
+    "dotdot inside": ([("a/", None), ("a/../../cells-canary", b"evil")], "'..' in the name"),
+    "absolute": ([("/cells-canary", b"evil")], "an absolute name"),
+    "through an absolute link": ([("a", {**LINK, "linkname": "/etc"}), ("a/cells-canary", b"evil")], "leads out"),
+    "through an escaping link": ([("a", {**LINK, "linkname": "../.."}), ("a/cells-canary", b"evil")], "leads out"),
     "through two links": ([("b", {**LINK, "linkname": ".."}), ("d/", None), ("d/a", {**LINK, "linkname": "../b"}),
-                           ("d/a/canary", b"evil")], "leads out"),
-    "through a link of magic": ([("a", {**LINK, "linkname": "/proc/self/root"}), ("a/tmp/canary", b"evil")],
+                           ("d/a/cells-canary", b"evil")], "leads out"),
+    "through a link of magic": ([("a", {**LINK, "linkname": "/proc/self/root"}), ("a/tmp/cells-canary", b"evil")],
                                 "leads out"),
-    "folder through a link": ([("a", {**LINK, "linkname": "/tmp"}), ("a/b/", None)], "leads out"),
-    "link below a link": ([("a", {**LINK, "linkname": "/tmp"}), ("a/x", {**LINK, "linkname": "/"})], "leads out"),
+    "folder through a link": ([("a", {**LINK, "linkname": "/tmp"}), ("a/cells-canary/", None)], "leads out"),
+    "link below a link": ([("a", {**LINK, "linkname": "/tmp"}), ("a/cells-canary", {**LINK, "linkname": "/"})], "leads out"),
     "hard link out": ([("a", {**HARD, "linkname": "../../../../etc/passwd"})], "'..' in the name"),
     "hard link absolute": ([("a", {**HARD, "linkname": "/etc/passwd"})], "an absolute name"),
     "hard link through a link": ([("a", {**LINK, "linkname": "/etc"}), ("b", {**HARD, "linkname": "a/passwd"})],
@@ -438,13 +438,13 @@ HOSTILE = {
 @pytest.mark.parametrize("name", list(HOSTILE))
 def test_hostile_tar_is_refused(folder, name):
     members, why = HOSTILE[name]
-    (folder / "canary").write_text("alive")
+    (folder / "cells-canary").write_text("alive")
     (folder / "bad.tar").write_bytes(tar_bytes(*members))
     assert why in refused(folder / "bad.tar", folder / "image")
-    assert (folder / "canary").read_text() == "alive"
-    assert sorted(p.name for p in folder.iterdir()) == ["bad.tar", "canary"]
-    for place in ("/etc/canary", "/tmp/canary", "/canary", "/tmp/b", "/tmp/x"):
-        assert not os.path.lexists(place)
+    assert (folder / "cells-canary").read_text() == "alive"
+    assert sorted(p.name for p in folder.iterdir()) == ["bad.tar", "cells-canary"]
+    for place in ("/etc", "/tmp", "/"):
+        assert not os.path.lexists(f"{place}/cells-canary")
 
 
 def test_links_that_stay_inside_may_be_written_through(folder):

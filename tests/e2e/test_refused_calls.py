@@ -14,6 +14,7 @@ import pytest
 import harness
 import sdbus
 from test_many import left_behind
+from test_net import NAT, SERVER, TCP, allow, fixture_net  # noqa: F401
 from test_prepared import WORLD, await_starts, starts
 from vpdevice import BOTH
 from vpfixtures import fixture_phone  # noqa: F401
@@ -24,9 +25,9 @@ SEED = int(os.environ.get("CELLS_SEED", random.SystemRandom().randrange(1 << 32)
 # refused, the bus and the loop.
 MAKES = ("bind bpf chdir clone3 dup2 execve fchmod fchown fchownat fsconfig fsmount fsopen ioctl keyctl listen mkdirat mknodat mount "
          "mount_setattr move_mount open_tree openat2 pipe2 pivot_root prctl seccomp setgroups sethostname setns "
-         "setresgid setresuid setsid socket symlinkat unshare").split()
-
-NO_WAY_BACK = ("setns", 2)  # from the VP's pid namespace: a test of its own
+         "setresgid setresuid setsid socket symlinkat unshare")
+CONNECTS = "ioctl sendmsg sendto socket"
+NO_WAY_BACK = {"setns": 2}  # from the VP's pid namespace: a test of its own
 
 
 @contextlib.contextmanager
@@ -45,50 +46,49 @@ def refusing(phone, call, nth):
     return traced(phone.cellsd.child.pid, "-o", os.devnull, "-e", f"inject={call}:error=EIO:when={nth}")
 
 
-def calls_of_a_start(phone):
-    """How often the daemon makes each call for a start, and the VP's first process until it runs its init."""
+def calls_of_a_start(phone, names):
+    """{call: which of the daemon's, or of the VP's first process' before its init runs}. Messages to others than the kernel do not count."""
     out = phone.folder / "trace"
     daemon = phone.cellsd.child.pid
-    with traced(daemon, "-o", out, "-e", "trace=" + ",".join(MAKES)):
+    with traced(daemon, "-o", out, "-e", "trace=execve," + names.replace(" ", ",")):
         before = starts(phone)
         phone.policy("Start", "s", "work")
         await_starts(phone, before + 1)
         first = phone.list()["work"]["pid"]
     phone.policy("Stop", "s", "work")
-    counts, over = collections.Counter(), False
-    for pid, call in re.findall(r"^(\d+) +(\w+)\(", out.read_text(), re.M):
-        if int(pid) == daemon or int(pid) == first and not over:
+    counts, found, over = collections.Counter(), collections.defaultdict(set), False
+    for line in out.read_text().splitlines():
+        pid, call = re.match(r"(\d+) +(\w+\()?", line).groups()
+        pid, call = int(pid), call and call[:-1]
+        if call and (pid == daemon or pid == first and not over):
             counts[pid, call] += 1
-        over = over or int(pid) == first and call == "execve"
-    most = collections.Counter()
-    for (_, call), n in counts.items():
-        most[call] = max(most[call], n)
-    return most
+            if "send" not in call or "AF_NETLINK" in line:
+                found[call].add(counts[pid, call])
+        over = over or pid == first and call == "execve"
+    return found
 
 
 def world(phone, before):
     """What stands between the VP and the rest, as it sees it once its init is up, which had started so often before."""
     await_starts(phone, before + 1)
-    return phone.exec("work", "/bin/sh", "-c", WORLD)[1].splitlines(), phone.opens("work", "hwrng"), phone.opens("work", "fuse")
+    lines = phone.exec("work", "/bin/sh", "-c", WORLD)[1].splitlines()
+    return [re.sub(r"^\d+: eth0@if\d+|link/ether \S+", "", line) for line in lines], phone.opens("work", "hwrng"), phone.opens("work", "fuse")
 
 
-def test_whatever_the_kernel_refuses_a_start_is_whole_or_nothing(phone):
+def refuse_each(phone, names):
     print(f"CELLS_SEED={SEED}")
     rng = random.Random(SEED)
-    phone.apply(["work", "personal"], BOTH)
     for i in range(2):  # the first fills caches
         phone.policy("Start", "s", "work")
         told = world(phone, i)
         phone.policy("Stop", "s", "work")
-    calls = calls_of_a_start(phone)
-    assert {"bpf", "clone3", "mount_setattr", "pivot_root", "seccomp", "unshare"} <= calls.keys()
+    calls = calls_of_a_start(phone, names)
     before = left_behind(phone)
     daemon = phone.cellsd.child.pid
-    for call, n in sorted(calls.items()):
-        for nth in range(1, n + 1) if LONG else sorted({1, rng.randint(1, n)}):
-            if (call, nth) == NO_WAY_BACK:
-                continue
-            where = f"{call} {nth} of {n}"
+    for call, which in sorted(calls.items()):
+        which = sorted(which - {NO_WAY_BACK.get(call)})
+        for nth in which if LONG else sorted({which[0], rng.choice(which)}):
+            where = f"{call} {nth} of {which[-1]}"
             before_it, reason = starts(phone), None
             with refusing(phone, call, nth):
                 try:
@@ -104,13 +104,26 @@ def test_whatever_the_kernel_refuses_a_start_is_whole_or_nothing(phone):
             harness.until(lambda: left_behind(phone) == before, 10)
     phone.policy("Start", "s", "work")
     assert phone.exec("work", "/bin/busybox", "true")[0] == 0
+    return calls.keys()
+
+
+def test_whatever_the_kernel_refuses_a_start_is_whole_or_nothing(phone):
+    phone.apply(["work", "personal"], BOTH)
+    assert {"bpf", "clone3", "mount_setattr", "pivot_root", "seccomp", "unshare"} <= refuse_each(phone, MAKES)
+
+
+def test_whatever_the_network_refuses_a_start_is_whole_or_nothing(net):
+    net.apply(["work", "personal"], BOTH, **NAT, **allow((f"{SERVER}/32", TCP, 80)))
+    net.policy("Start", "s", "personal")
+    assert {"sendmsg", "sendto"} <= refuse_each(net, CONNECTS)
+    assert net.reaches("work", f"{SERVER}:80") and not net.reaches("work", f"{SERVER}:81")
 
 
 def test_a_daemon_that_would_give_birth_elsewhere_ends(phone):
     phone.apply(["work", "personal"], BOTH)
     phone.policy("Start", "s", "personal")
     running = phone.list()["personal"]["pid"]
-    with refusing(phone, *NO_WAY_BACK), pytest.raises(sdbus.Error):
+    with refusing(phone, "setns", NO_WAY_BACK["setns"]), pytest.raises(sdbus.Error):
         phone.policy("Start", "s", "work")
     harness.until(lambda: not phone.cellsd.alive())
     phone.cellsd.start()

@@ -77,7 +77,9 @@ class Scene:
             "filter": Worker([harness.BUILD / "tests/bench/filtered", program, data]),
             "least": Worker([harness.BUILD / "tests/bench/filtered", "--least", program, data])}
         if shutil.which("crun"):
-            folder = rival.bundle(self.phone.folder / "bundle", root, ["/bin/worker", "/data"])
+            merged = rival.overlay(self.phone.folder / "overlay", root)
+            self.phone.world.closers.append(lambda: subprocess.run(["umount", merged], check=True))
+            folder = rival.bundle(self.phone.folder / "bundle", merged, ["/bin/worker", "/data"])
             self.workers["crun"] = Worker([*rival.UNIFIED, "crun", "--root", self.phone.folder / "crun", "--cgroup-manager=disabled",
                                            "run", "--bundle", folder, f"overhead-{os.getpid()}"])
 
@@ -109,7 +111,7 @@ def sides(work, n, last):
         yield [side("in a VP", "VP", ours=True, note=f"{n} running"), side("native", "native", note="the limit"),
                *([side("native, our filter", "filter", note="what seccomp costs"),
                   side("native, the least filter", "least", note="one instruction: what seccomp costs whoever uses it"),
-                  side("crun", "crun", package="crun", needs=("crun",), note="a container")] if n == 1 else [])]
+                  side("crun", "crun", package="crun", needs=("crun",), note="a container on overlayfs, as podman has them")] if n == 1 else [])]
     except BaseException:
         SCENE.close()
         raise
