@@ -392,11 +392,13 @@ void net_detach(struct host *h, struct vp *v)
 void net_adopt(struct host *h, struct vp *v)
 {
 	char name[VETH_NAME_SIZE];
+	struct err e;
 
 	if (h->net->options.off)
 		return;
 	link_name(v, name);
-	v->run->address = veth_address(h->net->veth, name);
+	if (veth_address(h->net->veth, name, &v->run->address, &e) < 0)
+		log_error("VP %s has no network: %s", v->name, e.text);
 }
 
 /* ---- all */

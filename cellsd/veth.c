@@ -49,8 +49,25 @@ static void cache_put(struct nl_cache **c)
 		nl_cache_free(*c);
 }
 
-static int fail(struct err *e, int r, const char *what, const char *name)
+static int connect_anew(struct veth *v)
 {
+	struct nl_sock *sock = nl_socket_alloc();
+	int r = sock ? nl_connect(sock, NETLINK_ROUTE) : -NLE_NOMEM;
+
+	if (r < 0) {
+		nl_socket_free(sock);
+		return r;
+	}
+	nl_socket_free(v->sock);
+	v->sock = sock;
+	return 0;
+}
+
+/* The next answer on that socket may be to a question before. */
+static int fail(struct veth *v, struct err *e, int r, const char *what,
+		const char *name)
+{
+	connect_anew(v);
 	return err_reason(e, REASON_KERNEL, "%s %s: %s", what, name,
 			  nl_geterror(r));
 }
@@ -62,12 +79,9 @@ int veth_open(struct veth **ret, struct err *e)
 
 	if (!v)
 		return err_oom(e, "open rtnetlink");
-	v->sock = nl_socket_alloc();
-	if (!v->sock)
-		return err_oom(e, "open rtnetlink");
-	r = nl_connect(v->sock, NETLINK_ROUTE);
+	r = connect_anew(v);
 	if (r < 0)
-		return fail(e, r, "open", "rtnetlink");
+		return fail(v, e, r, "open", "rtnetlink");
 	*ret = steal(v);
 	return 0;
 }
@@ -76,8 +90,7 @@ void veth_close(struct veth *v)
 {
 	if (!v)
 		return;
-	if (v->sock)
-		nl_socket_free(v->sock);
+	nl_socket_free(v->sock);
 	free(v);
 }
 
@@ -97,7 +110,7 @@ static int add_address(struct veth *v, const char *name, uint32_t address,
 	r = rtnl_addr_set_local(a, local);
 	if (r == 0)
 		r = rtnl_addr_add(v->sock, a, 0);
-	return r < 0 ? fail(e, r, "give an address to", name) : 0;
+	return r < 0 ? fail(v, e, r, "give an address to", name) : 0;
 }
 
 int veth_add(struct veth *v, const char *name, uint32_t address, pid_t pid,
@@ -117,7 +130,7 @@ int veth_add(struct veth *v, const char *name, uint32_t address, pid_t pid,
 	rtnl_link_put(peer);
 	r = rtnl_link_add(v->sock, l, NLM_F_CREATE | NLM_F_EXCL);
 	if (r < 0)
-		return fail(e, r, "make link", name);
+		return fail(v, e, r, "make link", name);
 	r = add_address(v, name, address - 1, e);
 	if (r < 0)
 		veth_remove(v, name, &(struct err){ 0 });
@@ -134,18 +147,23 @@ int veth_remove(struct veth *v, const char *name, struct err *e)
 	rtnl_link_set_name(l, name);
 	r = rtnl_link_delete(v->sock, l);
 	if (r < 0 && r != -NLE_NODEV && r != -NLE_OBJ_NOTFOUND)
-		return fail(e, r, "remove link", name);
+		return fail(v, e, r, "remove link", name);
 	return 0;
 }
 
-uint32_t veth_address(struct veth *v, const char *name)
+int veth_address(struct veth *v, const char *name, uint32_t *ret, struct err *e)
 {
 	AUTO(cache_put) struct nl_cache *cache = NULL;
 	unsigned int index = if_nametoindex(name);
 	uint32_t net;
+	int r;
 
-	if (index == 0 || rtnl_addr_alloc_cache(v->sock, &cache) < 0)
+	*ret = 0;
+	if (index == 0)
 		return 0;
+	r = rtnl_addr_alloc_cache(v->sock, &cache);
+	if (r < 0)
+		return fail(v, e, r, "list the addresses of", name);
 	for (struct nl_object *o = nl_cache_get_first(cache); o;
 	     o = nl_cache_get_next(o)) {
 		struct rtnl_addr *a = (struct rtnl_addr *)o;
@@ -155,7 +173,8 @@ uint32_t veth_address(struct veth *v, const char *name)
 		    rtnl_addr_get_family(a) != AF_INET)
 			continue;
 		memcpy(&net, nl_addr_get_binary_addr(local), sizeof(net));
-		return ntohl(net) + 1;
+		*ret = ntohl(net) + 1;
+		return 0;
 	}
 	return 0;
 }
@@ -166,7 +185,7 @@ int veth_each(struct veth *v, veth_fn *fn, void *arg, struct err *e)
 	int r = rtnl_link_alloc_cache(v->sock, AF_UNSPEC, &cache);
 
 	if (r < 0)
-		return fail(e, r, "list", "links");
+		return fail(v, e, r, "list", "links");
 	for (struct nl_object *o = nl_cache_get_first(cache); o;
 	     o = nl_cache_get_next(o)) {
 		struct rtnl_link *l = (struct rtnl_link *)o;
@@ -206,7 +225,7 @@ int veth_choose(struct veth *v, uint32_t range, unsigned int prefix,
 	int r = rtnl_route_alloc_cache(v->sock, AF_INET, 0, &routes);
 
 	if (r < 0)
-		return fail(e, r, "list", "routes");
+		return fail(v, e, r, "list", "routes");
 	for (uint32_t i = 0; i < n && i < TRIES; i++) {
 		uint32_t pair = range + ((at + i) % n) * 2;
 

@@ -30,7 +30,8 @@ int veth_add(struct veth *v, const char *name, uint32_t address, pid_t pid,
 int veth_remove(struct veth *v, const char *name, struct err *e);
 
 /* The VP's address of a pair that is there; 0: there is none. */
-uint32_t veth_address(struct veth *v, const char *name);
+int veth_address(struct veth *v, const char *name, uint32_t *ret,
+		 struct err *e);
 
 /* Calls fn with the name of each veth here. */
 typedef void veth_fn(void *arg, const char *name);

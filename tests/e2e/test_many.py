@@ -60,6 +60,15 @@ def left_behind(phone):
             "nft": nft_elements(pid), "links": links(), "loops": loops(phone), "namespaces": namespaces(phone)}
 
 
+def settled(look):
+    """What look() finds; a look at the hardware holds more for a moment."""
+    def same():
+        first = look()
+        time.sleep(0.2)
+        return first if look() == first else None
+    return harness.until(same)
+
+
 def live_through(phone, names, rng):
     for name in names:
         phone.policy("Start", "s", name)

@@ -12,7 +12,7 @@ import pytest
 
 import harness
 import sdbus
-from test_many import left_behind
+from test_many import left_behind, settled
 from vpdevice import ANY, BOTH, FRONT, INIT, Phone, make_image, secret_call, signals, unlock
 
 ROUNDS = 50
@@ -62,18 +62,13 @@ def await_starts(phone, n):
 
 
 def held(phone):
-    """What the daemon holds while one is prepared or runs; a look at the hardware holds more for a moment."""
+    """What the daemon holds while one is prepared or runs."""
     def look():
         facts = left_behind(phone)
         for what in ("children", "cgroups", "namespaces"):
             assert facts.pop(what)
         return facts
-
-    def settled():
-        first = look()
-        time.sleep(0.2)
-        return first if look() == first else None
-    return harness.until(settled)
+    return settled(look)
 
 
 def is_gone(pid):
