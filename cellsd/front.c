@@ -246,8 +246,11 @@ int front_switch(struct host *h, struct vp *v, const char *cause,
 	*ret_ns = 0;
 	if (strcmp(cause, "user") == 0)
 		h->input_ns = clock_boot_ns();
-	if (from == v)
+	if (from == v) {
+		/* What could not be given then may be now. */
+		front_settle(h, cause, &h->switched, &last);
 		return 0;
+	}
 	if (v && v->run && v->run->cause)
 		return err_reason(e, REASON_VP_STATE,
 				  "bring VP %s to the front: it is stopping",

@@ -26,7 +26,39 @@ struct search {
 	struct holder_count own[CELLS_CLASS_COUNT]; /* of that process */
 	int victim[VICTIMS_MAX];		    /* pidfds */
 	unsigned int n_victims;
+	int failed; /* the first -errno: there may be handles that nobody saw */
 };
+
+/* What ended meanwhile holds nothing. */
+static void miss(struct search *s, int code)
+{
+	if (s->failed == 0 && code != ENOENT && code != ESRCH)
+		s->failed = -code;
+}
+
+static DIR *open_list(struct search *s, int proc, const char *path)
+{
+	auto_close int fd =
+		openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!d)
+		miss(s, errno);
+	else
+		(void)steal_fd(fd);
+	return d;
+}
+
+static const char *next_name(struct search *s, DIR *d)
+{
+	struct dirent *entry;
+
+	errno = 0;
+	entry = readdir(d);
+	if (!entry)
+		miss(s, errno);
+	return entry ? entry->d_name : NULL;
+}
 
 /* The lost classes of an open file or mapping. */
 static uint32_t lost_classes(const struct holder_order *o,
@@ -80,35 +112,32 @@ static bool is_path_only(int proc, const char *task, const char *fd)
 /* Each entry of proc/<task>/<folder> is a link to what is open or mapped. */
 static void look(struct search *s, int proc, const char *task, bool mapping)
 {
-	char path[64];
-	auto_close int dir = -1;
 	auto_closedir DIR *d = NULL;
-	struct dirent *entry;
+	const char *name;
+	char path[64];
 
 	snprintf(path, sizeof(path), "%s/%s", task,
 		 mapping ? "map_files" : "fd");
-	dir = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return;
-	d = fdopendir(dir);
-	if (!d)
-		return;
-	(void)steal_fd(dir);
-	while ((entry = readdir(d))) {
+	d = open_list(s, proc, path);
+	while (d && (name = next_name(s, d))) {
 		struct statx st;
 		uint32_t classes;
 
+		if (name[0] == '.')
+			continue;
 		/*
 		 * What is cached is enough. A file system that a program of the
-		 * VP serves must not be asked: that program stands still.
+		 * VP serves must not be asked: that program stands still. Such
+		 * a one is closed to us (EACCES) and can have no device nodes.
 		 */
-		if (entry->d_name[0] == '.' ||
-		    statx(dirfd(d), entry->d_name, AT_STATX_DONT_SYNC,
-			  STATX_TYPE, &st) < 0)
+		if (statx(dirfd(d), name, AT_STATX_DONT_SYNC, STATX_TYPE, &st) <
+		    0) {
+			if (errno != EACCES)
+				miss(s, errno);
 			continue;
+		}
 		classes = lost_classes(s->order, &st);
-		if (classes &&
-		    (mapping || !is_path_only(proc, task, entry->d_name)))
+		if (classes && (mapping || !is_path_only(proc, task, name)))
 			count(s, classes, mapping);
 	}
 }
@@ -117,16 +146,11 @@ static void look(struct search *s, int proc, const char *task, bool mapping)
  */
 static void look_at_threads(struct search *s, int proc)
 {
-	auto_close int dir =
-		openat(proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_closedir DIR *d = dir < 0 ? NULL : fdopendir(dir);
-	struct dirent *entry;
+	auto_closedir DIR *d = open_list(s, proc, "task");
+	const char *name;
 
-	if (!d)
-		return;
-	(void)steal_fd(dir);
-	while ((entry = readdir(d))) {
-		pid_t tid = atoi(entry->d_name);
+	while (d && (name = next_name(s, d))) {
+		pid_t tid = atoi(name);
 		char task[64];
 
 		if (tid <= 0 || tid == s->pid ||
@@ -144,10 +168,15 @@ static void look_at_threads(struct search *s, int proc)
 static void condemn(struct search *s, int proc)
 {
 	int fd = (int)syscall(SYS_pidfd_open, s->pid, 0);
+	int r;
 
-	if (fd < 0)
+	if (fd < 0) {
+		miss(s, errno);
 		return;
-	if (!leaf_holds(s->order->leaf_name, proc)) {
+	}
+	r = leaf_holds(s->order->leaf_name, proc);
+	if (r <= 0) {
+		miss(s, -r);
 		close(fd);
 		return;
 	}
@@ -164,11 +193,15 @@ static int visit(void *arg, pid_t pid)
 	struct search *s = arg;
 	auto_close int proc = -1;
 	char path[32];
+	int r;
 
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (proc < 0 || !leaf_holds(s->order->leaf_name, proc))
+	r = proc < 0 ? -errno : leaf_holds(s->order->leaf_name, proc);
+	if (r <= 0) {
+		miss(s, -r);
 		return 0;
+	}
 	s->pid = pid;
 	s->held = 0;
 	memset(s->own, 0, sizeof(s->own));
@@ -191,7 +224,9 @@ static int visit(void *arg, pid_t pid)
 static void execute(struct search *s)
 {
 	for (unsigned int i = 0; i < s->n_victims; i++)
-		syscall(SYS_pidfd_send_signal, s->victim[i], SIGKILL, NULL, 0);
+		if (syscall(SYS_pidfd_send_signal, s->victim[i], SIGKILL, NULL,
+			    0) < 0)
+			miss(s, errno);
 }
 
 /* A handle is gone when its holder is. */
@@ -218,9 +253,16 @@ int holder_revoke(const struct holder_order *o,
 	/* The barrier: an open that was under way is done or never began. */
 	frozen = leaf_freeze(o->leaf, FREEZE_MS);
 	r = leaf_each_pid(o->leaf, visit, &s);
+	miss(&s, -r);
 	execute(&s);
-	leaf_thaw(o->leaf);
-	if (r == 0)
-		r = frozen;
-	return await(&s) < 0 ? -ETIMEDOUT : r;
+	/* What cannot be looked for may not run on. */
+	if (s.failed < 0 && o->kill)
+		leaf_kill(o->leaf);
+	/* Better ended than stopped for ever. */
+	if (leaf_thaw(o->leaf) < 0)
+		leaf_kill(o->leaf);
+	r = await(&s);
+	if (s.failed < 0)
+		return s.failed;
+	return frozen < 0 ? frozen : r;
 }

@@ -30,7 +30,8 @@ struct holder_order {
 /*
  * Stops the VP for a moment, counts the handles of lost classes, and ends their
  * holders as the order says. Adds to counts[]. Returns 0 or -errno; counts are
- * then what was seen.
+ * then what was seen. If a process could not be looked into and holders are to
+ * be ended, all of the VP is.
  */
 int holder_revoke(const struct holder_order *o,
 		  struct holder_count counts[CELLS_CLASS_COUNT]);

@@ -162,8 +162,13 @@ static int delegate(int leaf, uid_t owner, struct err *e)
 		"cgroup.subtree_control",
 		"memory.oom.group",
 	};
+	char depth[16];
 	int r = write_value(leaf, "cgroup.max.descendants", GROUPS_MAX);
 
+	/* No deeper than we look. */
+	snprintf(depth, sizeof(depth), "%d", DEPTH_MAX);
+	if (r == 0)
+		r = write_value(leaf, "cgroup.max.depth", depth);
 	if (r < 0)
 		return err_sys(e, -r, "bound the VP's cgroups");
 	if (fchown(leaf, owner, owner) < 0)
@@ -439,7 +444,7 @@ int leaf_remove(int root, const char *name, struct err *e)
 	return 0;
 }
 
-bool leaf_holds(const char *name, int proc)
+int leaf_holds(const char *name, int proc)
 {
 	auto_close int fd = openat(proc, "cgroup", O_RDONLY | O_CLOEXEC);
 	size_t len = strlen(name);
@@ -448,8 +453,8 @@ bool leaf_holds(const char *name, int proc)
 	ssize_t n;
 
 	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n <= 0)
-		return false;
+	if (n < 0)
+		return -errno;
 	text[n] = '\0';
 	at = strstr(text, "0::/");
 	at = at ? strstr(at, name) : NULL;
@@ -469,7 +474,7 @@ static int each_here(int dir, leaf_pid_fn *fn, void *arg)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return ferror(f) ? -errno : 0;
 }
 
 static int each_pid(int dir, int depth, leaf_pid_fn *fn, void *arg)
@@ -484,15 +489,23 @@ static int each_pid(int dir, int depth, leaf_pid_fn *fn, void *arg)
 	/* A threaded cgroup below does not list processes. */
 	if (r == -EOPNOTSUPP)
 		r = 0;
-	while (r == 0 && (entry = readdir(d))) {
+	while (r == 0) {
 		auto_close int sub = -1;
 
-		if (!is_group(dir, entry) || depth > DEPTH_MAX)
+		errno = 0;
+		entry = readdir(d);
+		if (!entry)
+			return -errno;
+		if (!is_group(dir, entry))
 			continue;
 		sub = openat(dir, entry->d_name,
 			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (sub >= 0)
-			r = each_pid(sub, depth + 1, fn, arg);
+		if (sub < 0)
+			r = errno == ENOENT ? 0 : -errno;
+		else
+			r = depth < DEPTH_MAX
+				    ? each_pid(sub, depth + 1, fn, arg)
+				    : -ELOOP;
 	}
 	return r;
 }

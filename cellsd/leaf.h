@@ -70,10 +70,11 @@ uint64_t leaf_memory(int leaf);
 int leaf_remove(int root, const char *name, struct err *e);
 
 /*
- * Is the process in the leaf of that name or below it? `proc` is its folder in
- * /proc, which means one process only, also after it has ended.
+ * Is the process in the leaf of that name or below it: 1, 0 or -errno? `proc`
+ * is its folder in /proc, which means one process only, also after it has
+ * ended.
  */
-bool leaf_holds(const char *name, int proc);
+int leaf_holds(const char *name, int proc);
 
 /* Calls fn for each process in the leaf and below; stops when it returns <0. */
 typedef int leaf_pid_fn(void *arg, pid_t pid);

@@ -67,7 +67,7 @@ static int weigh(void *arg, pid_t pid)
 	if (proc < 0 || pid == c->vp->run->pid || c->vp->run->pid <= 0)
 		return 0;
 	score = read_score(proc);
-	if (score > c->score && leaf_holds(c->vp->run->leaf_name, proc)) {
+	if (score > c->score && leaf_holds(c->vp->run->leaf_name, proc) > 0) {
 		c->score = score;
 		c->pid = pid;
 		c->from = c->vp;
@@ -113,7 +113,8 @@ static void end(const struct host *h, const struct choice *c)
 	auto_close int proc = open_proc(c->pid);
 	auto_close int fd = (int)syscall(SYS_pidfd_open, c->pid, 0);
 
-	if (proc < 0 || fd < 0 || !leaf_holds(c->from->run->leaf_name, proc))
+	if (proc < 0 || fd < 0 ||
+	    leaf_holds(c->from->run->leaf_name, proc) <= 0)
 		return;
 	read_comm(proc, ev.comm);
 	if (syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) < 0)

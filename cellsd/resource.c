@@ -66,7 +66,7 @@ static int adjust(void *arg, pid_t pid)
 		return 0;
 	snprintf(text, sizeof(text), "/proc/%d", (int)pid);
 	proc = open(text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (proc < 0 || !leaf_holds(d->v->run->leaf_name, proc))
+	if (proc < 0 || leaf_holds(d->v->run->leaf_name, proc) <= 0)
 		return 0;
 	fd = openat(proc, "oom_score_adj", O_RDWR | O_CLOEXEC);
 	n = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);

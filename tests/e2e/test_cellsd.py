@@ -117,6 +117,23 @@ def test_a_policy_that_takes_a_class_ends_its_holders(two):
     assert not two.opens("personal", "fuse")
 
 
+DEEP = """at=/sys/fs/cgroup n=0
+while [ $n -lt 30 ] && mkdir $at/below 2>/dev/null; do at=$at/below n=$((n + 1)); done
+echo $$ > $at/cgroup.procs || echo refused
+echo $n; exec sleep 4711 < /dev/fuse"""
+
+
+def test_no_holder_hides_below_many_cgroups(two):
+    two.background("personal", "{ " + DEEP + "; } > /said 2>&1")
+    harness.until(lambda: "sleep 4711" in two.exec("personal", "/bin/busybox", "ps")[1])
+    assert two.exec("personal", "/bin/busybox", "cat", "/said")[1] == "16\n"
+    revoked, _ = two.apply(["work", "personal"], [r for r in BOTH if r[:2] != ("personal", "gps")])
+    assert revoked == [["personal", CLASSES.index("gps"), 1, 0, 0]]
+    assert "sleep 4711" not in two.exec("personal", "/bin/busybox", "ps")[1]
+    two.policy("Stop", "s", "personal")
+    assert len(two.leaves()) == 1
+
+
 def test_a_policy_without_the_vp_in_front_takes_its_handles(two):
     two.call("root", "Switch", "s", "work")
     hold(two, "work", "hwrng")

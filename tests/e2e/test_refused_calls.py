@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every call to the kernel that a start makes is refused once: the start says so in one line, or does without, and
-either way nothing is left behind, the daemon lives and the next start works."""
+"""Each call to the kernel that the daemon makes for a deed is refused once, in its turn. A start is whole or nothing, and
+leaves nothing behind; what a policy or a switch takes is gone, if need be with the VP; locked means locked. Each time the
+daemon lives on, and the next such deed works. CELLS_LONG refuses all of a call's, else some are."""
 import collections
 import contextlib
 import os
+import random
 import re
 import signal
 import subprocess
@@ -15,15 +17,20 @@ import sdbus
 from test_many import left_behind, settled
 from test_net import NAT, SERVER, TCP, allow, fixture_net  # noqa: F401
 from test_prepared import WORLD, await_starts, starts
-from vpdevice import BOTH
-from vpfixtures import fixture_phone  # noqa: F401
+from vpdevice import BOTH, unlock
+from vpfixtures import fixture_phone, fixture_two  # noqa: F401
 
+LONG = bool(os.environ.get("CELLS_LONG"))
+SOME = 4
+SEED = int(os.environ.get("CELLS_SEED", random.SystemRandom().randrange(1 << 32)))
 # What makes a VP. Not the calls that give back (a close that is refused in earnest does close), those that are never
 # refused, the bus and the loop.
 MAKES = ("bind bpf chdir clone3 dup2 execve fchmod fchown fchownat fsconfig fsmount fsopen ioctl keyctl listen mkdirat mknodat mount "
          "mount_setattr move_mount open_tree openat2 pipe2 pivot_root prctl seccomp setgroups sethostname setns "
          "setresgid setresuid setsid socket symlinkat unshare")
 CONNECTS = "ioctl sendmsg sendto socket"
+LOOKS = "bpf fsync getdents64 kcmp newfstatat openat pidfd_open pidfd_send_signal read statx write"
+LOCKS = "fdatasync fstatfs ioctl poll renameat syncfs umount2 unlinkat waitid"
 NO_WAY_BACK = {"setns": 2}  # from the VP's pid namespace: a test of its own
 
 
@@ -43,26 +50,46 @@ def refusing(phone, call, nth):
     return traced(phone.cellsd.child.pid, "-o", os.devnull, "-e", f"inject={call}:error=EIO:when={nth}")
 
 
-def calls_of_a_start(phone, names):
-    """{call: which of the daemon's, or of the VP's first process' before its init runs}. Messages to others than the kernel do not count."""
+def calls_of(phone, names, deed):
+    """{call: which of a process's}, of the daemon and its children until they run a program. Messages to others than the kernel do not count."""
     out = phone.folder / "trace"
-    daemon = phone.cellsd.child.pid
-    with traced(daemon, "-o", out, "-e", "trace=execve," + names.replace(" ", ",")):
-        before = starts(phone)
-        phone.policy("Start", "s", "work")
-        await_starts(phone, before + 1)
-        first = phone.list()["work"]["pid"]
-    phone.policy("Stop", "s", "work")
-    counts, found, over = collections.Counter(), collections.defaultdict(set), False
-    for line in out.read_text().splitlines():
-        pid, call = re.match(r"(\d+) +(\w+\()?", line).groups()
-        pid, call = int(pid), call and call[:-1]
-        if call and (pid == daemon or pid == first and not over):
-            counts[pid, call] += 1
-            if "send" not in call or "AF_NETLINK" in line:
-                found[call].add(counts[pid, call])
-        over = over or pid == first and call == "execve"
+    with traced(phone.cellsd.child.pid, "-o", out, "-e", "trace=execve," + names.replace(" ", ",")):
+        deed()
+    counts, found, over = collections.Counter(), collections.defaultdict(set), set()
+    for pid, call, rest in re.findall(r"^(\d+) +(\w+)\((.*)", out.read_text(), re.M):
+        if pid in over:
+            continue
+        counts[pid, call] += 1
+        if "send" not in call or "AF_NETLINK" in rest or "pidfd" in call:
+            found[call].add(counts[pid, call])
+        if call == "execve":
+            over.add(pid)
     return found
+
+
+def each_refused(phone, names, ready, deed):
+    """Does the deed once for each of its calls, that one refused; yields which it was, and the reason if the deed was refused."""
+    print(f"CELLS_SEED={SEED}")
+    rng = random.Random(SEED)
+    ready()
+    calls = calls_of(phone, names, deed)
+    daemon = phone.cellsd.child.pid
+    for call, which in sorted(calls.items()):
+        which = sorted(which - {NO_WAY_BACK.get(call)})
+        if not LONG and len(which) > SOME:
+            which = which[:1] + sorted(rng.sample(which[1:], SOME - 1))
+        for nth in which:
+            ready()
+            reason = None
+            with refusing(phone, call, nth):
+                try:
+                    deed()
+                except sdbus.Error as e:
+                    reason = str(e)
+            where = f"{call} {nth} -> {reason}"
+            print(where)
+            assert phone.cellsd.child.pid == daemon and phone.cellsd.alive(), where
+            yield where, reason
 
 
 def world(phone, before):
@@ -76,50 +103,127 @@ def has_network(phone):
     return phone.list()["work"]["address"] != ""
 
 
-def refuse_each(phone, names):
+def refuse_starts(phone, names):
     for i in range(2):  # the first fills caches
         phone.policy("Start", "s", "work")
         told, had_network = world(phone, i), has_network(phone)
         phone.policy("Stop", "s", "work")
-    calls = calls_of_a_start(phone, names)
-    before = settled(lambda: left_behind(phone))
-    daemon = phone.cellsd.child.pid
-    for call, which in sorted(calls.items()):
-        which = sorted(which - {NO_WAY_BACK.get(call)})
-        for nth in which:
-            where = f"{call} {nth} of {which[-1]}"
-            before_it, reason = starts(phone), None
-            with refusing(phone, call, nth):
-                try:
-                    phone.policy("Start", "s", "work")
-                except sdbus.Error as e:
-                    reason = str(e)
-            print(where, "->", reason)
-            assert phone.cellsd.child.pid == daemon and phone.cellsd.alive(), where
-            # A call to the kernel may have become one to the bus: then it started, and could not say so.
-            if phone.state("work") != "stopped":
-                if had_network and not has_network(phone):
-                    assert "VP work has no network: " in phone.cellsd.tail(20), where
-                else:
-                    assert world(phone, before_it) == told, where
-                phone.policy("Stop", "s", "work")
-            assert phone.state("work") == "stopped", where
-            harness.until(lambda: left_behind(phone) == before, 10)
+    before, n = settled(lambda: left_behind(phone)), 0
+
+    def ready():
+        nonlocal n
+        if phone.state("work") != "stopped":
+            phone.policy("Stop", "s", "work")
+        harness.until(lambda: left_behind(phone) == before, 10)
+        n = starts(phone)
+
+    def start():
+        phone.policy("Start", "s", "work")
+        await_starts(phone, n + 1)
+
+    for where, _ in each_refused(phone, names, ready, start):
+        # A call to the kernel may have become one to the bus: then it started, and could not say so.
+        if phone.state("work") == "stopped":
+            continue
+        if had_network and not has_network(phone):
+            assert "VP work has no network: " in phone.cellsd.tail(20), where
+        else:
+            assert world(phone, n) == told, where
+    ready()
     phone.policy("Start", "s", "work")
     assert phone.exec("work", "/bin/busybox", "true")[0] == 0
-    return calls.keys()
 
 
-def test_whatever_the_kernel_refuses_a_start_is_whole_or_nothing(phone):
+def test_a_start_is_whole_or_nothing(phone):
     phone.apply(["work", "personal"], BOTH)
-    assert {"bpf", "clone3", "mount_setattr", "pivot_root", "seccomp", "unshare"} <= refuse_each(phone, MAKES)
+    refuse_starts(phone, MAKES)
 
 
-def test_whatever_the_network_refuses_a_start_is_whole_or_nothing(net):
+def test_a_start_is_whole_or_nothing_where_its_network_is_refused(net):
     net.apply(["work", "personal"], BOTH, **NAT, **allow((f"{SERVER}/32", TCP, 80)))
     net.policy("Start", "s", "personal")
-    assert {"sendmsg", "sendto"} <= refuse_each(net, CONNECTS)
+    refuse_starts(net, CONNECTS)
     assert net.reaches("work", f"{SERVER}:80") and not net.reaches("work", f"{SERVER}:81")
+
+
+def start_both(phone):
+    for vp, row in phone.list().items():
+        if not row["pid"]:
+            phone.policy("Start", "s", vp)
+
+
+def test_what_a_policy_takes_is_gone(two):
+    """The camera's holder, and the camera: or else the whole VP."""
+    less = [row for row in BOTH if row[:2] != ("personal", "camera")]
+    holders = []
+
+    def holds():
+        try:
+            return "sleep 4711" in two.exec("personal", "/bin/busybox", "ps")[1]
+        except sdbus.Error:
+            return False  # it has ended
+
+    def ready():
+        start_both(two)
+        two.apply(["work", "personal"], BOTH)
+        start_both(two)
+        if not holds():
+            holders.append(two.background("personal", "exec sleep 4711 < /dev/hwrng"))
+        harness.until(holds)
+
+    def take():
+        two.apply(["work", "personal"], less)
+
+    for where, reason in each_refused(two, LOOKS, ready, take):
+        assert reason or not holds(), where
+        take()
+        assert not holds(), where
+        start_both(two)
+        assert not two.opens("personal", "hwrng") and two.opens("personal", "fuse"), where
+    assert len(holders) > 2
+
+
+def test_a_switch_takes_before_it_gives(two):
+    def ready():
+        start_both(two)
+        two.call("root", "Switch", "s", "work")
+        assert two.opens("work", "hwrng")
+
+    def switch():
+        two.call("root", "Switch", "s", "personal")
+
+    for where, reason in each_refused(two, LOOKS, ready, switch):
+        start_both(two)
+        front = two.state("personal") == "foreground"
+        assert front or reason, where
+        assert not (two.opens("work", "hwrng") and front), where
+        assert front or not two.opens("personal", "hwrng"), where
+        switch()
+        start_both(two)
+        assert two.opens("personal", "hwrng") and not two.opens("work", "hwrng"), where
+
+
+def test_locked_means_locked(two):
+    told = {}
+
+    def ready():
+        if two.state("work") == "locked":
+            unlock(two, "work")
+        start_both(two)
+        assert two.exec("work", "/bin/busybox", "cat", "/mine")[1] == "mine\n"
+
+    def lock():
+        told.clear()
+        told.update(two.policy("Lock", "s", "work"))
+
+    two.exec("work", "/bin/sh", "-c", "echo mine > /mine")
+    for where, reason in each_refused(two, LOOKS + " " + LOCKS, ready, lock):
+        if not reason:
+            row = two.list()["work"]
+            assert row["state"] == "locked" and (told["incomplete"] or not row["key-in-kernel"]), where
+        lock()
+        row = two.list()["work"]
+        assert row["state"] == "locked" and not row["key-in-kernel"] and not told["incomplete"], where
 
 
 def test_a_daemon_that_would_give_birth_elsewhere_ends(phone):

@@ -168,14 +168,17 @@ static void *user(void *arg)
 static void *killer(void *arg)
 {
 	unsigned int seed = (unsigned int)(unsigned long)arg;
+	pid_t parent = getpid();
 
 	while (time(NULL) < end) {
 		pid_t pid = fork();
 
 		if (!pid) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			for (;;)
+			/* It may have died before that. */
+			while (getppid() == parent)
 				use(&seed);
+			_exit(0);
 		}
 		if (pid < 0)
 			continue;
@@ -223,6 +226,7 @@ int main(int argc, char **argv)
 	if (count == MAP_FAILED)
 		return 1;
 	sigaction(SIGBUS, &sa, NULL);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	while (time(NULL) < end && status == 0) {
 		pid_t pid = fork();
 
@@ -235,6 +239,9 @@ int main(int argc, char **argv)
 			status = 0;
 		}
 	}
+	/* Those that lost their parent: nobody uses a device afterwards. */
+	while (wait(NULL) > 0)
+		continue;
 	printf("%lu opened, %lu refused, %lu calls, %lu denied, %lu faults, "
 	       "%lu killed\n",
 	       count->opened, count->refused, count->calls, count->denied,
