@@ -58,23 +58,43 @@ static void a_fork(unsigned int n)
 	}
 }
 
-/* A byte there and back, through another process. */
-static void ping(unsigned int n)
+/* Goes to the nth of the processors in `all`, or to the last. */
+static void go_to(const cpu_set_t *all, int nth)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	for (int i = 0; i < CPU_SETSIZE && nth >= 0; i++) {
+		if (!CPU_ISSET(i, all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(i, &one);
+		nth--;
+	}
+	check(sched_setaffinity(0, sizeof(one), &one) < 0, "set affinity");
+}
+
+/* A byte there and back, through a process on the nth processor. */
+static void ping(unsigned int n, int nth)
 {
 	int to[2], from[2], status;
 	char byte = 'x';
+	cpu_set_t all;
 	pid_t pid;
 
+	sched_getaffinity(0, sizeof(all), &all);
 	check(pipe(to) < 0 || pipe(from) < 0, "pipe");
 	pid = fork();
 	check(pid < 0, "fork");
 	if (pid == 0) {
+		go_to(&all, nth);
 		close(to[1]);
 		while (read(to[0], &byte, 1) == 1)
 			if (write(from[1], &byte, 1) != 1)
 				break;
 		_exit(0);
 	}
+	go_to(&all, 0);
 	close(to[0]);
 	close(from[1]);
 	for (unsigned int i = 0; i < n; i++)
@@ -84,21 +104,18 @@ static void ping(unsigned int n)
 	close(to[1]);
 	close(from[0]);
 	waitpid(pid, &status, 0);
+	sched_setaffinity(0, sizeof(all), &all);
+}
+
+static void a_pipe(unsigned int n)
+{
+	ping(n, 1);
 }
 
 /* Both on one processor: each byte is a switch. */
 static void a_switch(unsigned int n)
 {
-	cpu_set_t all, one;
-
-	CPU_ZERO(&one);
-	sched_getaffinity(0, sizeof(all), &all);
-	for (int i = 0; i < CPU_SETSIZE; i++)
-		if (CPU_ISSET(i, &all) && CPU_COUNT(&one) == 0)
-			CPU_SET(i, &one);
-	check(sched_setaffinity(0, sizeof(one), &one) < 0, "set affinity");
-	ping(n / 2);
-	sched_setaffinity(0, sizeof(all), &all);
+	ping(n / 2, 0);
 }
 
 static void fault(unsigned int n)
@@ -135,7 +152,7 @@ static const struct {
 	unsigned int n;
 } works[] = {
 	{ "syscall", a_syscall, 100000 }, { "fork", a_fork, 30 },
-	{ "pipe", ping, 1000 },		  { "switch", a_switch, 2000 },
+	{ "pipe", a_pipe, 1000 },	  { "switch", a_switch, 2000 },
 	{ "fault", fault, 4096 },	  { "read", a_read, 20000 },
 };
 
