@@ -134,11 +134,12 @@ static void on_status(void *user, const char *json)
 	json_t *status = NULL;
 	struct err e;
 
-	a->status_for = 0;
 	if (json_parse(json, strlen(json), "status", &status, &e) < 0) {
 		log_error("%s", e.text);
+		session_restart(a);
 		return;
 	}
+	a->status_for = 0;
 	json_decref(a->status);
 	a->status = status;
 	settle_enrolment(a);
@@ -251,6 +252,14 @@ static void on_audit(void *user, const void *batch, size_t len)
 		protocol_audit(a->protocol, batch, len);
 }
 
+static void on_unfetched(void *user, enum protocol_stream s)
+{
+	struct agent *a = user;
+
+	if (a->protocol)
+		protocol_unfetched(a->protocol, s);
+}
+
 static void want(struct agent *a, const struct policylink_want *w)
 {
 	int r = fetch_want(a->fetch, w->digest,
@@ -283,9 +292,8 @@ static void on_failed(void *user, const struct err *e, bool lost)
 	struct agent *a = user;
 
 	log_error("%s", e->text);
-	/* The server brings again on a new connection what was not answered. */
-	if (lost && a->peer)
-		wire_close(a->peer);
+	if (lost)
+		session_restart(a);
 }
 
 /* ---- chunks */
@@ -429,6 +437,7 @@ static const struct policylink_ops link_ops = {
 	.taken = on_taken,
 	.enroll = on_enroll,
 	.enrolled = on_enrolled,
+	.unfetched = on_unfetched,
 	.failed = on_failed,
 };
 

@@ -175,13 +175,15 @@ static void on_error(struct policylink *l, const struct call *c,
 		return;
 	}
 	if (c->answer != answer_enroll_start || e->reason != REASON_BUSY)
-		l->ops.failed(l->user, e, c->answer == answer_submit);
+		l->ops.failed(l->user, e,
+			      c->answer == answer_submit ||
+				      c->answer == answer_status);
 	if (c->answer == answer_enroll_start)
 		l->ops.enroll(l->user, NULL);
 	else if (c->answer == answer_receipts)
-		l->ops.receipts(l->user, NULL, 0);
+		l->ops.unfetched(l->user, PROTOCOL_RECEIPTS);
 	else if (c->answer == answer_audit)
-		l->ops.audit(l->user, NULL, 0);
+		l->ops.unfetched(l->user, PROTOCOL_AUDIT);
 }
 
 static int on_answer(sd_bus_message *m, void *user, sd_bus_error *ignored)

@@ -39,8 +39,10 @@ struct policylink_ops {
 	/* NULL: no enrolment is under way. */
 	void (*enroll)(void *user, const char *request);
 	void (*enrolled)(void *user, const struct err *e);
-	/* Any other call went wrong; receipts and audit come empty then, and a
-	 * submit stays without an answer (`lost`). */
+	/* Receipts or audit could not be had. */
+	void (*unfetched)(void *user, enum protocol_stream s);
+	/* Any other call than a put went wrong; a status or a submit has no
+	 * answer then (`lost`). */
 	void (*failed)(void *user, const struct err *e, bool lost);
 };
 

@@ -36,6 +36,7 @@ struct stream {
 	uint64_t acked, sent;
 	bool is_asking;	 /* policyd is asked */
 	bool is_waiting; /* sent, not acknowledged */
+	bool is_owed;	 /* could not be had: at the next tick */
 	bool has_more;	 /* something came meanwhile */
 	unsigned int ticks;
 };
@@ -143,7 +144,7 @@ static void ask(struct protocol *p, enum protocol_stream which)
 		return;
 	}
 	s->is_asking = true;
-	s->has_more = false;
+	s->has_more = s->is_owed = false;
 	p->ops.fetch(p->user, which, s->acked);
 }
 
@@ -162,6 +163,12 @@ static void answered(struct protocol *p, enum protocol_stream which, bool sent)
 	s->ticks = 0;
 	if (!sent && s->has_more)
 		ask(p, which);
+}
+
+void protocol_unfetched(struct protocol *p, enum protocol_stream which)
+{
+	p->stream[which].is_asking = false;
+	p->stream[which].is_owed = true;
 }
 
 static json_t *parse_text(const char *text, size_t len)
@@ -590,10 +597,12 @@ void protocol_tick(struct protocol *p)
 	for (unsigned int i = 0; i < PROTOCOL_STREAM_COUNT; i++) {
 		struct stream *s = &p->stream[i];
 
-		if (!s->is_waiting || ++s->ticks < RESEND_TICKS)
-			continue;
-		s->is_waiting = false;
-		ask(p, i);
+		if (s->is_waiting && ++s->ticks >= RESEND_TICKS) {
+			s->is_waiting = false;
+			s->is_owed = true;
+		}
+		if (s->is_owed)
+			ask(p, i);
 	}
 	if (p->get_id && ++p->get_ticks >= RESEND_TICKS)
 		p->get_id = 0;

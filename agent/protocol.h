@@ -92,6 +92,8 @@ void protocol_receipts(struct protocol *p, const struct protocol_receipt *r,
 
 /* One batch as text; len 0: there is none. */
 void protocol_audit(struct protocol *p, const char *batch, size_t len);
+/* What was asked for could not be had; it is asked for again. */
+void protocol_unfetched(struct protocol *p, enum protocol_stream which);
 
 /* Documents to get from the server, as "sha256:<hex>". */
 void protocol_get(struct protocol *p, const char *const *digests, size_t n);

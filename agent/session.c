@@ -201,17 +201,34 @@ static void on_received(void *user, const char *text, size_t len)
 	}
 }
 
-static void try_later(struct agent *a, const char *why)
+/* Returns the time to it, in milliseconds. */
+static uint64_t back_off(struct agent *a)
 {
 	uint64_t wait;
 	uint32_t draw;
 
-	a->is_connecting = false;
 	hash_random(&draw, sizeof(draw));
 	wait = backoff_next(&a->backoff, draw);
+	connect_in(a, wait);
+	return wait;
+}
+
+static void try_later(struct agent *a, const char *why)
+{
+	uint64_t wait = back_off(a);
+
+	a->is_connecting = false;
 	log_warning("server %s:%u: %s; next try in %.1f s", host_of(a),
 		    a->id->now.device_port, why, (double)wait / 1000);
-	connect_in(a, wait);
+}
+
+void session_restart(struct agent *a)
+{
+	a->status_for = 0;
+	if (a->protocol)
+		wire_close(a->peer);
+	else if (!a->is_connecting)
+		back_off(a);
 }
 
 static void connect_next(struct agent *a);

@@ -52,6 +52,9 @@ void session_ask_status(struct agent *a, unsigned int what_for);
 void session_connect(struct agent *a);
 bool session_may_connect(const struct agent *a);
 void session_disconnect(struct agent *a);
+/* policyd did not answer: a new connection asks anew, and the server brings
+ * again what was not answered. */
+void session_restart(struct agent *a);
 
 /* The timer's callback: the next try is due. */
 int session_on_due(sd_event_source *s, uint64_t usec, void *user);

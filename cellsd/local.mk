@@ -47,6 +47,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/net.c %D%/net.h \
 	%D%/prepared.c %D%/prepared.h \
 	%D%/pressure.c %D%/pressure.h \
+	%D%/pidns.c %D%/pidns.h \
 	%D%/profile.c %D%/profile.h \
 	%D%/program.c %D%/program.h \
 	%D%/resolver.c %D%/resolver.h \

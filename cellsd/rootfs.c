@@ -3,9 +3,9 @@
 
 #include "cellsd/layer.h"
 #include "cellsd/mnt.h"
+#include "cellsd/pidns.h"
 #include "lib/auto.h"
 #include "lib/err.h"
-#include "lib/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
@@ -236,19 +235,15 @@ static int mount_fresh(void *arg)
 static int make_fresh(struct fresh *f)
 {
 	static char stack[STACK_SIZE] __attribute__((aligned(16)));
-	auto_close int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-	int pid, code, status;
+	int pid, code, status, own;
+	int r = pidns_enter(f->pidfd, &own, f->e);
 
-	if (own < 0 || setns(f->pidfd, CLONE_NEWPID) < 0)
-		return err_sys(f->e, errno, "enter the VP's pid namespace");
+	if (r < 0)
+		return r;
 	pid = clone(mount_fresh, stack + STACK_SIZE,
 		    CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, f);
 	code = errno;
-	/* Later children would be the VP's; the next daemon starts clean. */
-	if (setns(own, CLONE_NEWPID) < 0) {
-		log_error("leave a VP's pid namespace: %s", strerror(errno));
-		abort();
-	}
+	pidns_leave(own);
 	if (pid < 0)
 		return err_sys(f->e, code, "clone into the VP's pid namespace");
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)

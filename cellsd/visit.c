@@ -4,6 +4,7 @@
 #include "cellsd/birth.h"
 #include "cellsd/jail.h"
 #include "cellsd/label.h"
+#include "cellsd/pidns.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 
@@ -92,8 +93,7 @@ __attribute__((noreturn)) static void run_child(const struct visit_plan *p)
 
 int visit_begin(const struct visit_plan *p, int *ret, struct err *e)
 {
-	auto_close int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-	int pidfd = -1, code;
+	int pidfd = -1, code, own, r;
 	struct clone_args args = {
 		.flags = CLONE_PIDFD | CLONE_INTO_CGROUP,
 		.pidfd = (uint64_t)(uintptr_t)&pidfd,
@@ -102,15 +102,14 @@ int visit_begin(const struct visit_plan *p, int *ret, struct err *e)
 	};
 	long pid;
 
-	/* Our next child is the VP's; then ours are ours again. */
-	if (own < 0 || setns(p->init, CLONE_NEWPID) < 0)
-		return err_sys(e, errno, "enter the VP's pid namespace");
+	r = pidns_enter(p->init, &own, e);
+	if (r < 0)
+		return r;
 	pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0)
 		run_child(p);
 	code = errno;
-	if (setns(own, CLONE_NEWPID) < 0)
-		return err_sys(e, errno, "leave the VP's pid namespace");
+	pidns_leave(own);
 	if (pid < 0)
 		return err_sys(e, code, "clone into the VP");
 	*ret = pidfd;

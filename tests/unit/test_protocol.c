@@ -308,6 +308,22 @@ START_TEST(receipts_without_an_answer_are_sent_again)
 }
 END_TEST
 
+START_TEST(what_could_not_be_had_is_asked_for_again)
+{
+	protocol_pending(p, PROTOCOL_RECEIPTS);
+	protocol_pending(p, PROTOCOL_AUDIT);
+	protocol_unfetched(p, PROTOCOL_RECEIPTS);
+	protocol_unfetched(p, PROTOCOL_AUDIT);
+	expect(" receipts>7 audit>40");
+	protocol_pending(p, PROTOCOL_AUDIT);
+	expect(" audit>40");
+	protocol_tick(p);
+	expect(" receipts>7 wants");
+	protocol_tick(p);
+	expect(" wants");
+}
+END_TEST
+
 START_TEST(message_holds_at_most_a_hundred_receipts)
 {
 	struct protocol_receipt r[120];
@@ -458,6 +474,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, acknowledgement_that_does_not_move_is_no_loop);
 	tcase_add_test(tc, server_that_was_set_back_gets_it_again);
 	tcase_add_test(tc, receipts_without_an_answer_are_sent_again);
+	tcase_add_test(tc, what_could_not_be_had_is_asked_for_again);
 	tcase_add_test(tc, message_holds_at_most_a_hundred_receipts);
 	tcase_add_test(tc, message_of_receipts_keeps_to_a_megabyte);
 	tcase_add_test(tc, audit_goes_up_batch_by_batch);
