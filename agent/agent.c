@@ -291,7 +291,7 @@ static void on_failed(void *user, const struct err *e, bool lost)
 {
 	struct agent *a = user;
 
-	log_error("%s", e->text);
+	log_error("cells-policyd: %s", e->text);
 	if (lost)
 		session_restart(a);
 }

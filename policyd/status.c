@@ -10,17 +10,26 @@
 #include "policyd/password.h"
 #include "policyd/policyd.h"
 
+#include <errno.h>
 #include <string.h>
 
-static json_t *group_json(struct policyd *p)
+static int group_json(struct policyd *p, json_t **ret, struct err *e)
 {
 	auto_free char *group = NULL;
-	struct err ignored;
+	int64_t min = 1;
+	int r = store_text(p->store, STORE_GROUP, &group, e);
 
-	if (store_text(p->store, STORE_GROUP, &group, &ignored) < 0)
-		return json_null();
-	return json_pack("{ss sI}", "id", group, "min_version",
-			 (json_int_t)store_int(p->store, STORE_GROUP_MIN, 1));
+	if (r == -ENOENT) {
+		*ret = json_null();
+		return 0;
+	}
+	if (r == 0)
+		r = store_get_int(p->store, STORE_GROUP_MIN, 1, &min, e);
+	if (r < 0)
+		return r;
+	*ret = json_pack("{ss sI}", "id", group, "min_version",
+			 (json_int_t)min);
+	return 0;
 }
 
 static json_t *snapshot_json(const struct snapshot *s)
@@ -52,54 +61,71 @@ static json_t *staged_json(const struct policyd *p)
 	return j;
 }
 
-static json_t *vps_json(struct policyd *p)
+static int vps_json(struct policyd *p, json_t **ret, struct err *e)
 {
-	json_t *vps = json_array();
-
-	for (unsigned int i = 0; vps && i < p->force.n; i++) {
+	*ret = json_array();
+	for (unsigned int i = 0; i < p->force.n; i++) {
 		const struct doc *d = p->force.doc[i]->doc;
 		char state[STORE_WORD_SIZE];
-		struct err ignored;
+		int r;
 
-		if (d->head.type != DOC_VP_CONFIG ||
-		    store_vp_state(p->store, d->head.id, state, &ignored) < 0)
+		if (d->head.type != DOC_VP_CONFIG)
 			continue;
+		r = store_vp_state(p->store, d->head.id, state, e);
+		if (r < 0)
+			return r;
 		json_array_append_new(
-			vps, json_pack("{ss ss ss sb}", "name", d->head.id,
-				       "label", doc_as_vp_config(d)->label,
-				       "state", state, "protected",
-				       doc_as_vp_config(d)->is_protected));
+			*ret, json_pack("{ss ss ss sb}", "name", d->head.id,
+					"label", doc_as_vp_config(d)->label,
+					"state", state, "protected",
+					doc_as_vp_config(d)->is_protected));
 	}
-	return vps;
+	return 0;
 }
 
-static json_t *pair(struct policyd *p, const char *receipts, const char *audit)
+static int pair(struct policyd *p, const char *receipts, const char *audit,
+		json_t **ret, struct err *e)
 {
-	return json_pack("{sI sI}", "receipts",
-			 (json_int_t)store_int(p->store, receipts, 0), "audit",
-			 (json_int_t)store_int(p->store, audit, 0));
+	int64_t n_receipts = 0, n_audit = 0;
+	int r = store_get_int(p->store, receipts, 0, &n_receipts, e);
+
+	if (r == 0)
+		r = store_get_int(p->store, audit, 0, &n_audit, e);
+	if (r < 0)
+		return r;
+	*ret = json_pack("{sI sI}", "receipts", (json_int_t)n_receipts, "audit",
+			 (json_int_t)n_audit);
+	return 0;
 }
 
 int status_text(struct policyd *p, char **ret, struct err *e)
 {
+	auto_json json_t *group = NULL, *vps = NULL, *seq = NULL, *acked = NULL,
+			 *j = NULL;
 	char state[TEXT_DIGEST_SIZE], time[TEXT_TIME_SIZE];
-	auto_json json_t *j = NULL;
+	int r = group_json(p, &group, e);
 
+	if (r == 0)
+		r = vps_json(p, &vps, e);
+	if (r == 0)
+		r = pair(p, STORE_RECEIPT_SEQ, STORE_AUDIT_SEQ, &seq, e);
+	if (r == 0)
+		r = pair(p, STORE_RECEIPT_ACKED, STORE_AUDIT_ACKED, &acked, e);
+	if (r < 0)
+		return r;
 	issuer_state(p, state);
 	text_time(policyd_now(p), time);
-	j = json_pack("{sb ss? ss? ss? so ss ss ss so so so so so so so so sI}",
+	j = json_pack("{sb ss? ss? ss? sO ss ss ss so so so so sO sO sO so sI}",
 		      "enrolled", p->root != NULL, "device",
 		      p->root ? p->device_id : NULL, "epoch",
 		      p->root ? p->epoch : NULL, "org", p->root ? p->org : NULL,
-		      "group", group_json(p), "enforcement",
+		      "group", group, "enforcement",
 		      doc_level_name(device_level(p)), "state", state,
 		      "secure_time", time, "documents", issuer_documents(p),
 		      "snapshot", snapshot_json(p->snapshot), "staged",
 		      staged_json(p), "inventory", device_inventory(p), "vps",
-		      vps_json(p), "seq",
-		      pair(p, STORE_RECEIPT_SEQ, STORE_AUDIT_SEQ), "acked",
-		      pair(p, STORE_RECEIPT_ACKED, STORE_AUDIT_ACKED),
-		      "locked_out", password_waits(p), "root_version",
+		      vps, "seq", seq, "acked", acked, "locked_out",
+		      password_waits(p), "root_version",
 		      (json_int_t)(p->root ? p->root->head.version : 0));
 	*ret = j ? json_text(j) : NULL;
 	return *ret ? 0 : err_oom(e, "status");
