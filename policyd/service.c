@@ -199,12 +199,14 @@ static int write_ack(struct policyd *p, const char *name, const char *last,
 		     int64_t seq, bool drop, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
-	int r;
+	int64_t before = 0, newest = 0;
+	int r = store_get_int(p->store, name, 0, &before, e);
 
+	if (r == 0)
+		r = store_get_int(p->store, last, 0, &newest, e);
 	/* Neither back nor beyond what there is. */
-	if (seq <= store_int(p->store, name, 0) ||
-	    seq > store_int(p->store, last, 0))
-		return 0;
+	if (r < 0 || seq <= before || seq > newest)
+		return r;
 	r = store_begin(p->store, false, &tx, e);
 	if (r == 0)
 		r = store_set_int(p->store, name, seq, e);
