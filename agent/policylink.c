@@ -223,7 +223,7 @@ static void call(struct policylink *l, const char *method, sd_bus_message *m,
 		 int (*answer)(struct policylink *, struct call *,
 			       sd_bus_message *))
 {
-	struct call *c = r >= 0 ? calloc(1, sizeof(*c)) : NULL;
+	struct call *c = calloc(1, sizeof(*c));
 	struct err e;
 
 	if (c) {
@@ -233,19 +233,21 @@ static void call(struct policylink *l, const char *method, sd_bus_message *m,
 		LIST_INSERT_HEAD(&l->calls, c, next);
 		if (digest)
 			c->digest = strdup(digest);
-		r = digest && !c->digest
-			    ? -ENOMEM
-			    : sd_bus_call_async(l->bus, &c->slot, m, on_answer,
-						c, CALL_SECONDS * USEC_PER_SEC);
-		if (r < 0)
-			call_free(c);
-	} else if (r >= 0) {
+	}
+	if (!c || (digest && !c->digest))
 		r = -ENOMEM;
-	}
-	if (r < 0) {
-		err_sys(&e, -r, "call %s", method);
+	if (r >= 0)
+		r = sd_bus_call_async(l->bus, &c->slot, m, on_answer, c,
+				      CALL_SECONDS * USEC_PER_SEC);
+	if (r >= 0)
+		return;
+	err_sys(&e, -r, "call %s", method);
+	if (c && (!digest || c->digest))
+		on_error(l, c, &e);
+	else
 		l->ops.failed(l->user, &e, true);
-	}
+	if (c)
+		call_free(c);
 }
 
 #define MESSAGE AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL

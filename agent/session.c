@@ -152,8 +152,8 @@ static uint64_t number(json_t *object, const char *name)
 
 static uint64_t acked(const struct agent *a, enum protocol_stream s)
 {
-	return number(json_object_get(a->status, protocol_stream_name(s)),
-		      "acked");
+	return number(json_object_get(a->status, "acked"),
+		      protocol_stream_name(s));
 }
 
 void session_hello(struct agent *a)
@@ -170,7 +170,7 @@ static void on_opened(void *user)
 		.epoch = a->id->now.epoch,
 		.agent = PACKAGE_VERSION,
 		.inventory = a->inventory,
-		.root = number(a->status, "root"),
+		.root = number(a->status, "root_version"),
 		.acked = { acked(a, PROTOCOL_RECEIPTS),
 			   acked(a, PROTOCOL_AUDIT) },
 	};

@@ -236,6 +236,32 @@ void front_settle(struct host *h, const char *cause, struct host_revoked *ret,
 	idle_arm(h->idle);
 }
 
+static void tell_revoked(struct host *h, uint64_t ns, const char *cause)
+{
+	if (h->switched.n > 0)
+		h->watch.revoked(h->watch.arg, &h->switched, ns, cause);
+}
+
+void front_search(struct host *h, const char *cause)
+{
+	uint64_t begin = clock_mono_ns();
+
+	h->switched.n = 0;
+	for (unsigned int i = 0; i < h->roster->n; i++) {
+		struct vp *v = h->roster->vp[i];
+		uint32_t lost = 0;
+
+		if (!v->run || v->run->leaf < 0)
+			continue;
+		for (int c = 0; c < CELLS_CLASS_COUNT; c++)
+			if (v->right[c].kill && !(v->run->allowed >> c & 1))
+				lost |= 1U << c;
+		if (lost & h->by_class)
+			take_handles(h, v, lost & h->by_class, &h->switched);
+	}
+	tell_revoked(h, clock_mono_ns() - begin, cause);
+}
+
 int front_switch(struct host *h, struct vp *v, const char *cause,
 		 uint64_t *ret_ns, struct err *e)
 {
@@ -249,6 +275,7 @@ int front_switch(struct host *h, struct vp *v, const char *cause,
 	if (from == v) {
 		/* What could not be given then may be now. */
 		front_settle(h, cause, &h->switched, &last);
+		tell_revoked(h, last - begin, cause);
 		return 0;
 	}
 	if (v && v->run && v->run->cause)
@@ -272,9 +299,7 @@ int front_switch(struct host *h, struct vp *v, const char *cause,
 		h->watch.changed(h->watch.arg, v->name, v->state, cause);
 		attention_tell(v, true);
 	}
-	if (h->switched.n > 0)
-		h->watch.revoked(h->watch.arg, &h->switched, last - begin,
-				 cause);
+	tell_revoked(h, last - begin, cause);
 	*ret_ns = ns;
 	/* Behind the switch: what is in the background can wait. */
 	if (from)

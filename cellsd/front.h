@@ -18,6 +18,12 @@ struct vp;
 void front_settle(struct host *h, const char *cause, struct host_revoked *ret,
 		  uint64_t *ret_ns);
 
+/*
+ * Ends those that hold what their VP may not use now, and whose holders are to
+ * be ended: after a daemon died, or a node got one more class.
+ */
+void front_search(struct host *h, const char *cause);
+
 /* Puts a VP that is being made under the backend, with nothing allowed. */
 int front_hold(struct host *h, const struct vp *v, struct err *e);
 /* Before it is let go: gives it what it may use. */

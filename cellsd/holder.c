@@ -3,6 +3,7 @@
 
 #include "cellsd/leaf.h"
 #include "lib/auto.h"
+#include "lib/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,9 @@
 #define FREEZE_MS 100
 #define VICTIMS_MAX 256
 #define DEATH_MS 2000
+#define SEARCH_NS (UINT64_C(1000) * 1000 * 1000)
+#define STAT_SIZE 1024
+#define IIO_NAME "anon_inode:iio:"
 
 struct search {
 	const struct holder_order *order;
@@ -26,6 +30,8 @@ struct search {
 	struct holder_count own[CELLS_CLASS_COUNT]; /* of that process */
 	int victim[VICTIMS_MAX];		    /* pidfds */
 	unsigned int n_victims;
+	uint64_t until_ns; /* mono: a VP does not decide how long we look */
+	bool is_frozen;
 	int failed; /* the first -errno: there may be handles that nobody saw */
 };
 
@@ -49,10 +55,21 @@ static DIR *open_list(struct search *s, int proc, const char *path)
 	return d;
 }
 
+static bool is_late(struct search *s)
+{
+	bool late = clock_mono_ns() > s->until_ns;
+
+	if (late)
+		miss(s, ETIMEDOUT);
+	return late;
+}
+
 static const char *next_name(struct search *s, DIR *d)
 {
 	struct dirent *entry;
 
+	if (is_late(s))
+		return NULL;
 	errno = 0;
 	entry = readdir(d);
 	if (!entry)
@@ -60,22 +77,46 @@ static const char *next_name(struct search *s, DIR *d)
 	return entry ? entry->d_name : NULL;
 }
 
-/* The lost classes of an open file or mapping. */
-static uint32_t lost_classes(const struct holder_order *o,
-			     const struct statx *st)
+static uint32_t lost_of(const struct holder_order *o, bool block,
+			uint32_t major, uint32_t minor)
 {
-	bool block = S_ISBLK(st->stx_mode);
-
-	if (!S_ISCHR(st->stx_mode) && !block)
-		return 0;
 	for (size_t i = 0; i < o->n_nodes; i++) {
 		const struct backend_node *n = &o->nodes[i];
 
-		if (n->block == block && n->major == st->stx_rdev_major &&
-		    n->minor == st->stx_rdev_minor)
+		if (n->block == block && n->major == major && n->minor == minor)
 			return n->classes & o->lost;
 	}
 	return 0;
+}
+
+/* Drivers of sensors give files that are no nodes (IIO_BUFFER_GET_FD). */
+static uint32_t lost_nameless(const struct holder_order *o, int dir,
+			      const char *fd)
+{
+	char target[sizeof(IIO_NAME)] = "";
+
+	if (!(o->lost & 1U << CELLS_CLASS_SENSORS) ||
+	    readlinkat(dir, fd, target, sizeof(target)) < 0)
+		return 0;
+	return strncmp(target, IIO_NAME, strlen(IIO_NAME)) == 0
+		       ? 1U << CELLS_CLASS_SENSORS
+		       : 0;
+}
+
+/* The lost classes of an open file or mapping. */
+static uint32_t lost_classes(const struct holder_order *o, int dir,
+			     const char *fd, const struct statx *st)
+{
+	switch (st->stx_mode & S_IFMT) {
+	case S_IFCHR:
+	case S_IFBLK:
+		return lost_of(o, S_ISBLK(st->stx_mode), st->stx_rdev_major,
+			       st->stx_rdev_minor);
+	case 0:
+		return lost_nameless(o, dir, fd);
+	default:
+		return 0;
+	}
 }
 
 static void count(struct search *s, uint32_t classes, bool mapping)
@@ -109,10 +150,15 @@ static bool is_path_only(int proc, const char *task, const char *fd)
 	return flags && strtoul(flags + 6, NULL, 8) & O_PATH;
 }
 
-/* Each entry of proc/<task>/<folder> is a link to what is open or mapped. */
-static void look(struct search *s, int proc, const char *task, bool mapping)
+/*
+ * Each entry of proc/<task>/<folder> is a link to what is open or mapped. How
+ * many there are.
+ */
+static unsigned int look(struct search *s, int proc, const char *task,
+			 bool mapping)
 {
 	auto_closedir DIR *d = NULL;
+	unsigned int n = 0;
 	const char *name;
 	char path[64];
 
@@ -125,6 +171,7 @@ static void look(struct search *s, int proc, const char *task, bool mapping)
 
 		if (name[0] == '.')
 			continue;
+		n++;
 		/*
 		 * What is cached is enough. A file system that a program of the
 		 * VP serves must not be asked: that program stands still. Such
@@ -136,15 +183,86 @@ static void look(struct search *s, int proc, const char *task, bool mapping)
 				miss(s, errno);
 			continue;
 		}
-		classes = lost_classes(s->order, &st);
+		classes = lost_classes(s->order, dirfd(d), name, &st);
 		if (classes && (mapping || !is_path_only(proc, task, name)))
 			count(s, classes, mapping);
 	}
+	return n;
 }
 
-/* Threads that do not share the process's table of files have one of their own.
+/* A line of numbers behind the program's name: its state, and its terminal. */
+static bool read_stat(struct search *s, int proc, const char *task,
+		      char *ret_state, unsigned int *ret_tty)
+{
+	char path[80], text[STAT_SIZE];
+	auto_close int fd = -1;
+	const char *at;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/stat", task);
+	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n < 0) {
+		miss(s, errno);
+		return false;
+	}
+	text[n] = '\0';
+	at = strrchr(text, ')');
+	return at && sscanf(at, ") %c %*d %*d %*d %u", ret_state, ret_tty) == 2;
+}
+
+/* /dev/tty is another name of it, which is always allowed (tty(4)). */
+static void look_at_terminal(struct search *s, int proc)
+{
+	unsigned int tty = 0;
+	uint32_t lost;
+	char state;
+
+	if (!read_stat(s, proc, ".", &state, &tty) || tty == 0)
+		return;
+	lost = lost_of(s->order, false, tty >> 8 & 0xfff,
+		       (tty & 0xff) | (tty >> 12 & 0xfff00));
+	count(s, lost & ~s->held, false);
+}
+
+/*
+ * What has not stopped may be within an open that was allowed, and has no
+ * handle to be seen yet.
  */
-static void look_at_threads(struct search *s, int proc)
+static void look_at_sleeper(struct search *s, int proc, const char *task)
+{
+	static const long opens[] = {
+#ifdef SYS_open
+		SYS_open,
+#endif
+		SYS_openat, SYS_openat2
+	};
+	char path[80], text[64], state = 0;
+	auto_close int fd = -1;
+	unsigned int tty;
+	ssize_t n;
+
+	if (s->is_frozen || !read_stat(s, proc, task, &state, &tty) ||
+	    state != 'D')
+		return;
+	snprintf(path, sizeof(path), "%s/syscall", task);
+	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n < 0) {
+		miss(s, errno);
+		return;
+	}
+	text[n] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(opens); i++)
+		if (strtol(text, NULL, 10) == opens[i])
+			s->held |= s->order->lost;
+}
+
+/*
+ * Threads that do not share the process's table of files have one of their own;
+ * and where the first thread has ended, they alone have its memory.
+ */
+static void look_at_threads(struct search *s, int proc, bool has_memory)
 {
 	auto_closedir DIR *d = open_list(s, proc, "task");
 	const char *name;
@@ -153,11 +271,17 @@ static void look_at_threads(struct search *s, int proc)
 		pid_t tid = atoi(name);
 		char task[64];
 
-		if (tid <= 0 || tid == s->pid ||
-		    syscall(SYS_kcmp, s->pid, tid, KCMP_FILES, 0, 0) == 0)
+		if (tid <= 0)
 			continue;
 		snprintf(task, sizeof(task), "task/%d", (int)tid);
-		look(s, proc, task, false);
+		look_at_sleeper(s, proc, task);
+		if (tid != s->pid &&
+		    syscall(SYS_kcmp, s->pid, tid, KCMP_FILES, 0, 0) != 0)
+			look(s, proc, task, false);
+		/* In task/ there is no such list. */
+		snprintf(task, sizeof(task), "../%d", (int)tid);
+		if (!has_memory && tid != s->pid)
+			has_memory = look(s, proc, task, true) > 0;
 	}
 }
 
@@ -195,6 +319,8 @@ static int visit(void *arg, pid_t pid)
 	char path[32];
 	int r;
 
+	if (is_late(s))
+		return -ETIMEDOUT;
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	r = proc < 0 ? -errno : leaf_holds(s->order->leaf_name, proc);
@@ -206,8 +332,8 @@ static int visit(void *arg, pid_t pid)
 	s->held = 0;
 	memset(s->own, 0, sizeof(s->own));
 	look(s, proc, ".", false);
-	look_at_threads(s, proc);
-	look(s, proc, ".", true);
+	look_at_threads(s, proc, look(s, proc, ".", true) > 0);
+	look_at_terminal(s, proc);
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++) {
 		s->counts[c].handles += s->own[c].handles;
 		s->counts[c].mappings += s->own[c].mappings;
@@ -247,11 +373,17 @@ static int await(struct search *s)
 int holder_revoke(const struct holder_order *o,
 		  struct holder_count counts[CELLS_CLASS_COUNT])
 {
-	struct search s = { .order = o, .counts = counts };
+	struct search s = { .order = o,
+			    .counts = counts,
+			    .until_ns = clock_mono_ns() + SEARCH_NS };
 	int r, frozen;
 
 	/* The barrier: an open that was under way is done or never began. */
 	frozen = leaf_freeze(o->leaf, FREEZE_MS);
+	s.is_frozen = frozen == 0;
+	/* Else it has not even begun to stop. */
+	if (frozen != -ETIMEDOUT)
+		miss(&s, -frozen);
 	r = leaf_each_pid(o->leaf, visit, &s);
 	miss(&s, -r);
 	execute(&s);

@@ -17,7 +17,8 @@
 #include <sys/vfs.h>
 
 #define MOUNTINFO "/proc/self/mountinfo"
-#define DEPTH_MAX 16
+/* So that the path of the deepest is one that can be read (PATH_MAX). */
+#define DEPTH_MAX 14
 #define VALUE_MAX 4096
 #define WEIGHT_DEFAULT 100 /* of cpu and io, the kernel's own */
 #define GROUPS_MAX "512"   /* below one VP */
@@ -383,14 +384,11 @@ uint64_t leaf_memory(int leaf)
 		       : strtoull(text, NULL, 10);
 }
 
-static bool is_group(int dir, const struct dirent *d)
+/* kernfs tells types. */
+static bool is_group(const struct dirent *d)
 {
-	struct stat st;
-
-	if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
-		return false;
-	return fstatat(dir, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISDIR(st.st_mode);
+	return d->d_type == DT_DIR && strcmp(d->d_name, ".") != 0 &&
+	       strcmp(d->d_name, "..") != 0;
 }
 
 /* Lists dir by a descriptor of its own. NULL: see errno. */
@@ -416,7 +414,7 @@ static int remove_below(int dir, int depth)
 	while (r == 0 && (entry = readdir(d))) {
 		auto_close int sub = -1;
 
-		if (!is_group(dir, entry))
+		if (!is_group(entry))
 			continue;
 		sub = openat(dir, entry->d_name,
 			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -496,7 +494,7 @@ static int each_pid(int dir, int depth, leaf_pid_fn *fn, void *arg)
 		entry = readdir(d);
 		if (!entry)
 			return -errno;
-		if (!is_group(dir, entry))
+		if (!is_group(entry))
 			continue;
 		sub = openat(dir, entry->d_name,
 			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -217,6 +217,7 @@ static int resume(struct host *h, struct err *e)
 			return r;
 	}
 	front_settle(h, "restart", &h->switched, &ns);
+	front_search(h, "restart");
 	/* Hardware may have come or gone, or the backend be another one. */
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		hotplug_refresh(h, h->roster->vp[i]);

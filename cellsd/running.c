@@ -381,7 +381,7 @@ int running_resume(struct host *h, struct vp *v, struct err *e)
 	r = h->backend_type->hold(h->backend, &bv, e);
 	if (r == 0 && h->backend_type->allowed(h->backend, run->leaf,
 					       &run->allowed, e) < 0)
-		run->allowed = 0;
+		run->allowed = UINT32_MAX; /* all is taken anew */
 	if (r == 0)
 		r = watch(h, v, e);
 	if (r < 0)

@@ -4,6 +4,7 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 
+#include <errno.h>
 #include <grp.h>
 #include <malloc.h>
 #include <pwd.h>
@@ -43,10 +44,21 @@ struct ids {
 	gid_t group;
 };
 
-static uid_t uid_of(const char *name)
+/* What could not be looked up is looked up again: getpwnam(3) has many errors
+ * for "there is none", but never these. */
+static bool is_told(void)
 {
-	const struct passwd *pw = getpwnam(name);
+	return errno != EIO && errno != EINTR && errno != EMFILE &&
+	       errno != ENFILE && errno != ENOMEM;
+}
 
+static uid_t uid_of(const char *name, bool *told)
+{
+	const struct passwd *pw;
+
+	errno = 0;
+	pw = getpwnam(name);
+	*told &= pw || is_told();
 	return pw ? pw->pw_uid : (uid_t)-1;
 }
 
@@ -58,11 +70,12 @@ static const struct ids *ids_get(void)
 
 	if (ids.is_known)
 		return &ids;
+	errno = 0;
 	gr = getgrnam("cells");
+	ids.is_known = gr || is_told();
 	ids.group = gr ? gr->gr_gid : (gid_t)-1;
-	ids.agent = uid_of("cells-agent");
-	ids.policy = uid_of("cells-policy");
-	ids.is_known = true;
+	ids.agent = uid_of("cells-agent", &ids.is_known);
+	ids.policy = uid_of("cells-policy", &ids.is_known);
 	return &ids;
 }
 

@@ -62,8 +62,25 @@ static int fail(struct db *d, const char *what, struct err *e)
 		       sqlite3_errmsg(d->handle));
 }
 
+/*
+ * Some failures end the transaction by themselves (sqlite3_get_autocommit):
+ * what came behind such a one would be committed statement by statement.
+ */
+static bool has_ended(const struct db *d)
+{
+	return d->depth > 0 && sqlite3_get_autocommit(d->handle);
+}
+
+static int refuse(const char *what, struct err *e)
+{
+	return err_set(e, ECANCELED, "database: %.60s: a part was rolled back",
+		       what);
+}
+
 int db_exec(struct db *d, const char *sql, struct err *e)
 {
+	if (has_ended(d))
+		return refuse(sql, e);
 	if (sqlite3_exec(d->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
 		return fail(d, sql, e);
 	return 0;
@@ -262,6 +279,8 @@ static int query(struct db *d, sqlite3_stmt **ret, struct err *e,
 	int r;
 
 	*ret = NULL;
+	if (has_ended(d))
+		return refuse(sql, e);
 	r = prepare(d, sql, &st, e);
 	if (r < 0)
 		return r;
@@ -343,7 +362,6 @@ int db_begin(struct db *d, struct err *e)
 	return 0;
 }
 
-/* Some failures (a full disk) have ended the transaction by themselves. */
 static void undo(struct db *d)
 {
 	if (!sqlite3_get_autocommit(d->handle))
@@ -355,12 +373,12 @@ int db_commit(struct db *d, struct err *e)
 	int r;
 
 	assert(d->depth > 0);
+	d->is_spoilt |= has_ended(d);
 	if (--d->depth > 0)
 		return 0;
-	if (d->is_spoilt || sqlite3_get_autocommit(d->handle)) {
+	if (d->is_spoilt) {
 		undo(d);
-		return err_set(e, ECANCELED,
-			       "database: commit: a part was rolled back");
+		return refuse("COMMIT", e);
 	}
 	r = db_exec(d, "COMMIT", e);
 	if (r < 0)

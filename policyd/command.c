@@ -190,7 +190,11 @@ static int object(struct policyd *p, const struct store_job *j,
 			   "command '%s': there is no VP '%s'", j->id, j->vp);
 		return 1;
 	}
-	return test_key(p, c, why) < 0;
+	r = test_key(p, c, why);
+	if (r == 0 || why->reason != REASON_NONE)
+		return r < 0;
+	*e = *why; /* trouble of our own says nothing of the key */
+	return r;
 }
 
 /* The order's id is used up all the same. */
@@ -576,16 +580,19 @@ static bool brings(const char *action, enum receipt_type t)
 	return false;
 }
 
-bool command_expects(struct policyd *p, const char *vp, enum receipt_type t)
+int command_expects(struct policyd *p, const char *vp, enum receipt_type t,
+		    struct err *e)
 {
 	auto_free struct store_job *jobs = calloc(RUNNING_MAX, sizeof(*jobs));
-	struct err e;
-	int n = jobs ? store_open_jobs(p->store, jobs, RUNNING_MAX, &e) : 0;
+	int n;
 
+	if (!jobs)
+		return err_oom(e, "read orders");
+	n = store_open_jobs(p->store, jobs, RUNNING_MAX, e);
 	for (int i = 0; i < n; i++)
 		if (strcmp(jobs[i].vp, vp) == 0 && brings(jobs[i].action, t))
-			return true;
-	return false;
+			return 1;
+	return n < 0 ? n : 0;
 }
 
 bool command_switched(struct policyd *p, const char *to, json_t *details)

@@ -41,8 +41,9 @@ void command_run(struct policyd *p);
 /* cellsd has gone: no answers will come. */
 void command_forget_running(struct policyd *p);
 
-/* Will an open order on the VP bring that receipt itself? */
-bool command_expects(struct policyd *p, const char *vp, enum receipt_type t);
+/* 1: an open order on the VP brings that receipt itself; 0: none does. */
+int command_expects(struct policyd *p, const char *vp, enum receipt_type t,
+		    struct err *e);
 /* The foreground changed. true: by an open order, which keeps the details. */
 bool command_switched(struct policyd *p, const char *to, json_t *details);
 

@@ -70,8 +70,10 @@ static int on_list(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	d->is_busy = false;
 	if (sd_bus_message_is_method_error(m, NULL))
 		return stumble(d, "list VPs", sd_bus_message_get_error(m), 0);
-	if (observe_list(d->p, m, &e) < 0)
+	if (observe_list(d->p, m, &e) < 0) {
 		log_error("list VPs: %s", e.text);
+		d->p->missed = true;
+	}
 	delivery_push(d->p, "start");
 	return 0;
 }
@@ -108,6 +110,7 @@ static int on_inventory(sd_bus_message *m, void *arg, sd_bus_error *unused)
 
 static void sync_start(struct delivery *d)
 {
+	d->p->missed = false;
 	d->is_busy = true;
 	d->retry_ns = 0;
 	call(d, "Inventory", on_inventory);
@@ -270,6 +273,8 @@ void delivery_tick(struct policyd *p)
 {
 	struct delivery *d = p->delivery;
 
+	if (p->missed && d->retry_ns == 0)
+		d->retry_ns = clock_mono_ns() + RETRY_NS;
 	if (!device_is_present(p) || d->is_busy || d->retry_ns == 0 ||
 	    clock_mono_ns() < d->retry_ns)
 		return;

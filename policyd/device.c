@@ -251,33 +251,37 @@ static enum doc_level level_of(const char *name)
 	return l;
 }
 
-static int save_level(struct device *d, struct err *e)
+static int save_level(struct device *d, enum doc_level level, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	int r = store_begin(d->p->store, true, &tx, e);
 
 	if (r == 0)
 		r = store_set_text(d->p->store, STORE_LEVEL,
-				   doc_level_name(d->level), e);
+				   doc_level_name(level), e);
 	return r < 0 ? r : store_commit(&tx, e);
 }
 
 int device_take_inventory(struct policyd *p, sd_bus_message *m)
 {
 	struct device *d = p->device;
-	enum doc_level old = d->level;
 	const char *backend, *level;
 	struct err e;
 	int r = sd_bus_message_read(m, "ss", &backend, &level);
 
 	if (r >= 0) {
 		snprintf(d->backend, sizeof(d->backend), "%s", backend);
-		d->level = level_of(level);
 		json_object_clear(d->classes);
 		r = read_classes(m, d->classes);
 	}
-	if (r >= 0 && d->level != old && save_level(d, &e) < 0)
+	if (r < 0 || level_of(level) == d->level)
+		return r;
+	/* Receipts claim what is stored. */
+	r = save_level(d, level_of(level), &e);
+	if (r < 0)
 		log_error("save level: %s", e.text);
+	else
+		d->level = level_of(level);
 	return r;
 }
 
@@ -311,19 +315,19 @@ void device_layer_dropped(struct policyd *p, const char *digest)
 }
 
 /* As cellsd last told; the weakest if it never did. */
-static enum doc_level load_level(struct policyd *p)
+static int load_level(struct policyd *p, enum doc_level *ret, struct err *e)
 {
 	auto_free char *level = NULL;
-	struct err ignored;
+	int r = store_text(p->store, STORE_LEVEL, &level, e);
 
-	return store_text(p->store, STORE_LEVEL, &level, &ignored) == 0
-		       ? level_of(level)
-		       : DOC_OPEN;
+	*ret = r == 0 ? level_of(level) : DOC_OPEN;
+	return r == -ENOENT ? 0 : r;
 }
 
 int device_new(struct policyd *p, struct device **ret, struct err *e)
 {
 	AUTO(device_freep) struct device *d = calloc(1, sizeof(*d));
+	int r;
 
 	if (!d)
 		return err_oom(e, "watch cellsd");
@@ -333,7 +337,9 @@ int device_new(struct policyd *p, struct device **ret, struct err *e)
 	d->given = json_object();
 	if (!d->classes || !d->lacks || !d->given)
 		return err_oom(e, "watch cellsd");
-	d->level = load_level(p);
+	r = load_level(p, &d->level, e);
+	if (r < 0)
+		return r;
 	*ret = steal(d);
 	return 0;
 }

@@ -85,8 +85,11 @@ static int note_state(struct policyd *p, const char *vp, const char *state,
 		return r;
 	r = store_set_vp_state(p->store, vp, state, e);
 	c = find_change(phase_of(old), phase_of(state));
-	if (r < 0 || !c || command_expects(p, vp, c->receipt))
+	if (r < 0 || !c)
 		return r;
+	r = command_expects(p, vp, c->receipt, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	r = auditlog_write(p, c->event, vp, NULL,
 			   json_pack("{ss}", "cause", cause), e);
 	if (r == 0)
@@ -98,6 +101,13 @@ static int note_state(struct policyd *p, const char *vp, const char *state,
 				.details = change_details(p, vp, c, cause) },
 			NULL, e);
 	return r < 0 ? r : 1;
+}
+
+/* List tells it again. */
+static void miss(struct policyd *p, const char *what, const struct err *why)
+{
+	log_error("%s: %s", what, why->text);
+	p->missed = true;
 }
 
 static int on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
@@ -119,7 +129,7 @@ static int on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	if (r >= 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
-		log_error("note state of %s: %s", vp, e.text);
+		miss(p, "note state", &e);
 	else if (told)
 		policyd_pending(p, "receipts");
 	return 0;
@@ -136,7 +146,7 @@ static int on_idle(sd_bus_message *m, void *arg, sd_bus_error *unused)
 
 	if (sd_bus_message_read(m, "s", &vp) < 0 ||
 	    !held_config(&p->force, vp) ||
-	    command_expects(p, vp, RECEIPT_LOCKED))
+	    command_expects(p, vp, RECEIPT_LOCKED, &e) != 0)
 		return 0;
 	/* Told again for want of an answer, it is another order. */
 	snprintf(text, sizeof(text), "%s %" PRIu64, vp, clock_boot_ns());
@@ -157,7 +167,7 @@ struct switched {
 static int note_switch(struct policyd *p, const struct switched *s,
 		       struct err *e)
 {
-	json_t *details =
+	auto_json json_t *details =
 		json_pack("{ss ss sI ss sI}", "from", s->from, "to", s->to,
 			  "generation", (json_int_t)s->generation, "cause",
 			  s->cause, "ns", (json_int_t)s->ns);
@@ -166,19 +176,14 @@ static int note_switch(struct policyd *p, const struct switched *s,
 	if (r == 0)
 		r = auditlog_write(p, AUDIT_SWITCH, s->to, NULL,
 				   json_incref(details), e);
-	else
-		json_decref(details);
-	if (r < 0)
+	if (r < 0 || command_switched(p, s->to, details))
 		return r;
-	if (command_switched(p, s->to, details)) {
-		json_decref(details);
-		return 0;
-	}
-	return issuer_write(p,
-			    &(struct issuer_receipt){ .type = RECEIPT_SWITCHED,
-						      .vp = s->to,
-						      .details = details },
-			    NULL, e);
+	return issuer_write(
+		p,
+		&(struct issuer_receipt){ .type = RECEIPT_SWITCHED,
+					  .vp = s->to,
+					  .details = json_incref(details) },
+		NULL, e);
 }
 
 static int on_switched(sd_bus_message *m, void *arg, sd_bus_error *unused)
@@ -198,7 +203,7 @@ static int on_switched(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	if (r == 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
-		log_error("note switch to '%s': %s", s.to, e.text);
+		miss(p, "note switch", &e);
 	else
 		policyd_pending(p, "receipts");
 	return 0;
@@ -236,7 +241,6 @@ static int note_missed(struct policyd *p, sd_bus_message *m, struct err *e)
 	auto_free char *front = NULL;
 	struct switched s = { "", "", "missed", 0, 0 };
 	struct seen seen, now = { "", "" };
-	struct err ignored;
 	int r, res = 0;
 
 	r = sd_bus_message_enter_container(m, 'a', "(sa{sv})");
@@ -255,10 +259,9 @@ static int note_missed(struct policyd *p, sd_bus_message *m, struct err *e)
 	}
 	if (r < 0)
 		return err_sys(e, -r, "list VPs");
-	if (store_text(p->store, STORE_FRONT, &front, &ignored) < 0)
-		front = strdup("");
-	if (!front || strcmp(front, now.vp) == 0)
-		return 0;
+	r = store_get_text(p->store, STORE_FRONT, "", &front, e);
+	if (r < 0 || strcmp(front, now.vp) == 0)
+		return r;
 	s.from = front;
 	s.to = now.vp;
 	return note_switch(p, &s, e);
@@ -421,14 +424,17 @@ static int note_applied(struct policyd *p, const struct target *d,
 			struct err *e)
 {
 	const struct receipt_doc doc = snapshot_doc(p);
-	bool is_new =
-		store_int(p->store, STORE_APPLYING, 0) && target_is_of(d, p);
 	auto_json json_t *list = json_array();
+	int64_t applying = 0;
+	bool is_new;
 	uint64_t ns;
-	int r = read_revoked(p, m, cause, list, e);
+	int r = store_get_int(p->store, STORE_APPLYING, 0, &applying, e);
 
+	if (r == 0)
+		r = read_revoked(p, m, cause, list, e);
 	if (r < 0)
 		return r;
+	is_new = applying && target_is_of(d, p);
 	if (sd_bus_message_read(m, "t", &ns) < 0)
 		return err_set(e, EBADMSG, "read Apply's answer");
 	if (is_new) {
@@ -517,12 +523,15 @@ static int on_event(sd_bus_message *m, void *arg, sd_bus_error *unused)
 				&v.cause) < 0)
 		return 0;
 	r = store_begin(p->store, false, &tx, &e);
+	if (r == 0 && p->unheard > 0)
+		r = auditlog_lost(p, p->unheard, "storage", &e);
 	if (r == 0)
 		r = note_event(p, &v, &e);
 	if (r == 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
 		log_error("note event '%s': %s", v.word, e.text);
+	p->unheard = r < 0 ? p->unheard + 1 : 0;
 	return 0;
 }
 

@@ -61,6 +61,8 @@ struct policyd {
 	struct command *command;
 	struct schedule *schedule;
 	struct ticker *ticker;
+	bool missed;	       /* what cellsd signalled could not be written */
+	int64_t unheard;       /* events that could not be, so many */
 	sd_event_source *soon; /* NULL: nothing was pending yet */
 	sd_bus_vtable *vtable;
 	char caller[64]; /* the last one that was let in */

@@ -32,6 +32,13 @@ static int bad_call(struct err *e, int r)
 	return err_sys(e, r < 0 ? -r : EBADMSG, "read the call");
 }
 
+static int answer_nothing(sd_bus_message *m, struct err *e)
+{
+	int r = sd_bus_reply_method_return(m, "");
+
+	return r < 0 ? err_sys(e, -r, "answer") : 1;
+}
+
 static int answer_text(sd_bus_message *m, const char *text, struct err *e)
 {
 	int r = sd_bus_reply_method_return(m, "s", text);
@@ -89,7 +96,7 @@ static int put_chunk(struct policyd *p, sd_bus_message *m, struct err *e)
 	if (r < 0)
 		return bad_call(e, r);
 	r = image_put(p, digest, fd, e);
-	return r < 0 ? r : sd_bus_reply_method_return(m, "");
+	return r < 0 ? r : answer_nothing(m, e);
 }
 
 struct receipts {
@@ -234,7 +241,7 @@ static int ack(struct policyd *p, sd_bus_message *m, struct err *e)
 	else
 		r = err_set(e, EINVAL, "ack: there is no stream '%.40s'",
 			    stream);
-	return r < 0 ? r : sd_bus_reply_method_return(m, "");
+	return r < 0 ? r : answer_nothing(m, e);
 }
 
 static int enroll_start(struct policyd *p, sd_bus_message *m, struct err *e)
@@ -260,7 +267,7 @@ static int enroll_finish(struct policyd *p, sd_bus_message *m, struct err *e)
 	r = enrol_finish(p, answer, failure, e);
 	if (r < 0 && *answer)
 		return r;
-	return sd_bus_reply_method_return(m, "");
+	return answer_nothing(m, e);
 }
 
 /* ---- what people call */
@@ -325,7 +332,7 @@ static int unlock_config(struct policyd *p, sd_bus_message *m, struct err *e)
 	if (r < 0)
 		return bad_call(e, r);
 	r = password_unlock_config(p, id, password, len, e);
-	return r < 0 ? r : sd_bus_reply_method_return(m, "");
+	return r < 0 ? r : answer_nothing(m, e);
 }
 
 static int enroll(struct policyd *p, sd_bus_message *m, struct err *e)

@@ -156,14 +156,17 @@ static int take_modes(struct target *d, struct err *e)
 	return d->modes ? 0 : err_oom(e, "evaluate");
 }
 
-static bool is_applied(struct policyd *p, const char *digest)
+/* 1: nothing is to be done; 0: this is news. */
+static int is_applied(struct policyd *p, const char *digest, struct err *e)
 {
 	auto_free char *held = NULL;
-	struct err ignored;
-	int r = store_text(p->store, STORE_DESIRED, &held, &ignored);
+	int64_t applying = 0;
+	int r = store_get_text(p->store, STORE_DESIRED, "", &held, e);
 
-	return r == 0 && strcmp(held, digest) == 0 &&
-	       !store_int(p->store, STORE_APPLYING, 0);
+	if (r < 0)
+		return r;
+	r = store_get_int(p->store, STORE_APPLYING, 0, &applying, e);
+	return r < 0 ? r : strcmp(held, digest) == 0 && !applying;
 }
 
 int target_new(struct policyd *p, struct target **ret, struct err *e)
@@ -183,13 +186,15 @@ int target_new(struct policyd *p, struct target **ret, struct err *e)
 	if (r == 0)
 		r = store_get_int(p->store, STORE_GENERATION, 0, &d->generation,
 				  e);
+	if (r == 0)
+		r = is_applied(p, d->digest, e);
 	if (r < 0) {
 		target_free(d);
 		return r;
 	}
 	if (p->snapshot)
 		memcpy(d->snapshot, p->snapshot->digest, HASH_SIZE);
-	d->news = !is_applied(p, d->digest);
+	d->news = r == 0;
 	if (d->news)
 		d->generation++;
 	*ret = d;
@@ -421,15 +426,17 @@ int target_settle(const struct target *d, struct policyd *p, const char *cause,
 {
 	auto_free char *held = NULL, *text = json_text(d->modes);
 	auto_json json_t *old = NULL;
-	struct err ignored;
 	int r;
 
 	if (!text)
 		return err_oom(e, "evaluate");
-	if (store_text(p->store, STORE_MODES, &held, &ignored) == 0)
-		json_parse(held, strlen(held), "modes", &old, &ignored);
+	r = store_get_text(p->store, STORE_MODES, "{}", &held, e);
+	if (r == 0)
+		r = json_parse(held, strlen(held), "modes", &old, e);
+	if (r < 0)
+		return r;
 	r = write_changes(p, d->modes, old, true, cause, e);
-	if (r == 0 && old)
+	if (r == 0)
 		r = write_changes(p, old, d->modes, false, cause, e);
 	if (r == 0)
 		r = store_set_text(p->store, STORE_MODES, text, e);

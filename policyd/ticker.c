@@ -6,6 +6,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/text.h"
+#include "policyd/activate.h"
 #include "policyd/auditlog.h"
 #include "policyd/command.h"
 #include "policyd/delivery.h"
@@ -140,10 +141,13 @@ static void save_time(struct ticker *t)
 static void retry_images(struct ticker *t)
 {
 	uint64_t now = clock_mono_ns();
+	struct err e;
 
 	if (now - t->image_ns < RETRY_IMAGE_NS)
 		return;
 	t->image_ns = now;
+	if (activate_retry(t->p, &e) < 0)
+		log_error("activate: %s", e.text);
 	if (t->p->staged_blocked) {
 		t->p->staged_blocked = false;
 		image_continue(t->p);

@@ -14,7 +14,7 @@ import pytest
 
 import harness
 import sdbus
-from vpdevice import (ANY, BOTH, CLASSES, NONE, ctl, end, make_image, mounts_of, reap, signals, unlock)
+from vpdevice import (ANY, BOTH, CLASSES, FRONT, NONE, ctl, end, make_image, mounts_of, reap, signals, unlock)
 from vpfixtures import fixture_phone, fixture_two  # noqa: F401
 
 
@@ -117,6 +117,11 @@ def test_a_policy_that_takes_a_class_ends_its_holders(two):
     assert not two.opens("personal", "fuse")
 
 
+def sleeps(phone, vp):
+    """Has the script come to its end, and is not ended itself?"""
+    return re.search(r"\d sleep 4711$", phone.exec(vp, "/bin/busybox", "ps")[1], re.M)
+
+
 DEEP = """at=/sys/fs/cgroup n=0
 while [ $n -lt 30 ] && mkdir $at/below 2>/dev/null; do at=$at/below n=$((n + 1)); done
 echo $$ > $at/cgroup.procs || echo refused
@@ -125,13 +130,36 @@ echo $n; exec sleep 4711 < /dev/fuse"""
 
 def test_no_holder_hides_below_many_cgroups(two):
     two.background("personal", "{ " + DEEP + "; } > /said 2>&1")
-    harness.until(lambda: "sleep 4711" in two.exec("personal", "/bin/busybox", "ps")[1])
-    assert two.exec("personal", "/bin/busybox", "cat", "/said")[1] == "16\n"
+    harness.until(lambda: sleeps(two, "personal"))
+    assert two.exec("personal", "/bin/busybox", "cat", "/said")[1] == "14\n"
     revoked, _ = two.apply(["work", "personal"], [r for r in BOTH if r[:2] != ("personal", "gps")])
     assert revoked == [["personal", CLASSES.index("gps"), 1, 0, 0]]
-    assert "sleep 4711" not in two.exec("personal", "/bin/busybox", "ps")[1]
+    assert not sleeps(two, "personal")
     two.policy("Stop", "s", "personal")
     assert len(two.leaves()) == 1
+
+
+TERMINAL = "exec 3<>/dev/tty5; exec 4<>/dev/tty; exec 3>&-; exec sleep 4711"
+
+
+def test_a_terminal_is_found_by_its_other_name(phone):
+    if not os.path.exists("/dev/tty5"):
+        pytest.skip("the kernel has no virtual terminals, one of which is a modem here")
+    profile = phone.folder / "terminal.conf"
+    profile.write_text("modem = subsystem tty, devname tty5\n")
+    argv = phone.cellsd.argv
+    argv[argv.index("--hardware") + 1] = profile
+    phone.cellsd.restart()
+    phone.give()
+    phone.apply(["work", "personal"], [("work", "modem", FRONT, True), ("personal", "modem", FRONT, True)])
+    for vp in ("work", "personal"):
+        phone.policy("Start", "s", vp)
+    phone.call("root", "Switch", "s", "personal")
+    phone.background("personal", f"exec busybox setsid sh -c '{TERMINAL}'")
+    harness.until(lambda: sleeps(phone, "personal"))
+    phone.call("root", "Switch", "s", "work")
+    assert not sleeps(phone, "personal")
+    assert phone.opens("work", "tty5")
 
 
 def test_a_policy_without_the_vp_in_front_takes_its_handles(two):
