@@ -119,7 +119,7 @@ def test_a_policy_that_takes_a_class_ends_its_holders(two):
 
 def sleeps(phone, vp):
     """Has the script come to its end, and is not ended itself?"""
-    return re.search(r"\d sleep 4711$", phone.exec(vp, "/bin/busybox", "ps")[1], re.M)
+    return re.search(r"\d +sleep 4711$", phone.exec(vp, "/bin/busybox", "ps")[1], re.M)
 
 
 DEEP = """at=/sys/fs/cgroup n=0

@@ -167,7 +167,7 @@ def test_what_a_policy_takes_is_gone(two):
 
     def holds():
         try:
-            return re.search(r"\d sleep 4711$", two.exec("personal", "/bin/busybox", "ps")[1], re.M) is not None
+            return re.search(r"\d +sleep 4711$", two.exec("personal", "/bin/busybox", "ps")[1], re.M) is not None
         except sdbus.Error:
             return False  # it has ended
 
