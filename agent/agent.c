@@ -111,20 +111,17 @@ static int change_identity(struct agent *a, struct err *e)
 /* ---- policyd */
 
 /* An enrolment that was cut off between policyd's half and ours. */
-static void settle_enrolment(struct agent *a)
+static int settle_enrolment(struct agent *a, struct err *e)
 {
 	const char *epoch =
 		json_string_value(json_object_get(a->status, "epoch"));
-	struct err e;
 
 	if (!a->id->has_next || a->is_finishing)
-		return;
-	if (!epoch || strcmp(epoch, a->id->next.epoch) != 0) {
-		identity_drop(a->id);
-		return;
-	}
-	if (change_identity(a, &e) < 0)
-		log_error("%s", e.text);
+		return 0;
+	if (epoch && strcmp(epoch, a->id->next.epoch) == 0)
+		return change_identity(a, e);
+	identity_drop(a->id);
+	return 0;
 }
 
 static void on_status(void *user, const char *json)
@@ -142,7 +139,11 @@ static void on_status(void *user, const char *json)
 	a->status_for = 0;
 	json_decref(a->status);
 	a->status = status;
-	settle_enrolment(a);
+	if (settle_enrolment(a, &e) < 0) {
+		log_error("enrol: %s", e.text);
+		session_restart(a);
+		return;
+	}
 	if (!session_may_connect(a)) {
 		session_disconnect(a);
 		return;
@@ -412,12 +413,14 @@ static void on_enrolled(void *user, const struct err *failure)
 	if (!a->id->has_next)
 		return; /* it was the failure that we reported */
 	if (failure) {
+		/* Its status tells whether it has it all the same. */
 		log_error("enrol: %s", failure->text);
-		identity_drop(a->id);
+		session_ask_status(a, FOR_CONNECT);
 		return;
 	}
 	if (change_identity(a, &e) < 0) {
 		log_error("enrol: %s", e.text);
+		session_restart(a);
 		return;
 	}
 	log_info("enrolled as %s, epoch %s", a->id->now.device,

@@ -19,6 +19,7 @@
 #include "policyd/policyd.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -336,6 +337,25 @@ static int write_time(struct policyd *p, int64_t issued,
 	return store_set_text(p->store, STORE_TIME, saved, e);
 }
 
+/* The device is enrolled all the same. */
+static void note_enrolled(struct policyd *p)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct err e;
+	int r = store_begin(p->store, false, &tx, &e);
+
+	if (r == 0)
+		r = auditlog_write(p, AUDIT_ENROLLED, NULL, NULL,
+				   json_pack("{ss ss ss}", "org", p->org,
+					     "device", p->device_id, "epoch",
+					     p->epoch),
+				   &e);
+	if (r == 0)
+		r = store_commit(&tx, &e);
+	if (r < 0)
+		log_error("note the enrolment: %s", e.text);
+}
+
 static int adopt(struct enrol *n, const struct answer *a, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
@@ -359,16 +379,12 @@ static int adopt(struct enrol *n, const struct answer *a, struct err *e)
 	p->time = time;
 	policyd_unload(p);
 	r = policyd_load(p, e);
+	/* What is enrolled and not known here comes with the next start. */
 	if (r < 0)
-		return r;
-	r = store_begin(p->store, false, &tx, e);
-	if (r == 0)
-		r = auditlog_write(p, AUDIT_ENROLLED, NULL, NULL,
-				   json_pack("{ss ss ss}", "org", p->org,
-					     "device", p->device_id, "epoch",
-					     p->epoch),
-				   e);
-	return r < 0 ? r : store_commit(&tx, e);
+		sd_event_exit(p->event, EXIT_FAILURE);
+	else
+		note_enrolled(p);
+	return r;
 }
 
 static int finish(struct enrol *n, const char *answer, struct err *e)
