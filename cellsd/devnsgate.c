@@ -352,6 +352,34 @@ static int adopt_all(struct backend *b, const struct backend_vp *vps,
 	return r;
 }
 
+struct search {
+	const char *name;
+	uint32_t id;
+};
+
+static void find_name(void *arg, const struct devnslink_ns *ns)
+{
+	struct search *s = arg;
+
+	if (strcmp(ns->name, s->name) == 0)
+		s->id = ns->id;
+}
+
+/* One that could not be deleted when its VP ended goes first. */
+static int add_ns(struct backend *b, const char *name, uint32_t *ret,
+		  struct err *e)
+{
+	struct search s = { .name = name };
+	int r = devnslink_ns_add(b->link, name, ret, e);
+
+	if (r != -EEXIST)
+		return r;
+	r = devnslink_each_ns(b->link, find_name, &s, e);
+	if (r == 0 && s.id)
+		r = devnslink_ns_del(b->link, s.id, e);
+	return r < 0 ? r : devnslink_ns_add(b->link, name, ret, e);
+}
+
 static int devns_hold(struct backend *b, const struct backend_vp *vp,
 		      struct err *e)
 {
@@ -363,7 +391,7 @@ static int devns_hold(struct backend *b, const struct backend_vp *vp,
 		return r;
 	if (b->n_held == ROSTER_VPS_MAX)
 		return err_set(e, EBUSY, "more than %d devns", ROSTER_VPS_MAX);
-	r = devnslink_ns_add(b->link, vp->name, &id, e);
+	r = add_ns(b, vp->name, &id, e);
 	if (r < 0)
 		return r;
 	b->held[b->n_held++] = (struct held){ vp->number, id };

@@ -124,41 +124,6 @@ static int refused(const struct answer *a, const char *what, struct err *e)
 	return err_sys(e, a->code, "%s", what);
 }
 
-static int exchange(struct devnslink *l, struct nl_msg *m, struct answer *a,
-		    const char *what, struct err *e)
-{
-	AUTO(nl_cb_putp) struct nl_cb *cb = nl_cb_alloc(NL_CB_CUSTOM);
-	int r;
-
-	if (!cb)
-		return err_oom(e, what);
-	nl_cb_err(cb, NL_CB_CUSTOM, on_error, a);
-	nl_cb_set(cb, NL_CB_FINISH, NL_CB_CUSTOM, on_end, a);
-	nl_cb_set(cb, NL_CB_ACK, NL_CB_CUSTOM, on_end, a);
-	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_message, a);
-	r = nl_send_auto(l->ask, m);
-	while (r >= 0 && !a->done)
-		r = nl_recvmsgs(l->ask, cb);
-	if (a->code)
-		return refused(a, what, e);
-	return r < 0 ? err_sys(e, sys_code(r), "%s", what) : 0;
-}
-
-static struct nl_msg *request(const struct devnslink *l, uint8_t cmd, int flags,
-			      size_t size)
-{
-	struct nl_msg *m =
-		nlmsg_alloc_size(NLMSG_HDRLEN + GENL_HDRLEN + 256 + size);
-
-	if (m && genlmsg_put(m, NL_AUTO_PORT, NL_AUTO_SEQ, l->family, 0, flags,
-			     cmd, DEVNS_GENL_VERSION))
-		return m;
-	nlmsg_free(m);
-	return NULL;
-}
-
-/* ---- open */
-
 static int connect_to(struct nl_sock **ret, struct err *e)
 {
 	struct nl_sock *s = nl_socket_alloc();
@@ -177,6 +142,58 @@ static int connect_to(struct nl_sock **ret, struct err *e)
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof(most));
 	return 0;
 }
+
+/* The next answer on that socket may be to a question before. */
+static void ask_anew(struct devnslink *l)
+{
+	struct nl_sock *s = NULL;
+	struct err e;
+
+	if (connect_to(&s, &e) < 0) {
+		nl_socket_free(s);
+		return;
+	}
+	nl_socket_free(l->ask);
+	l->ask = s;
+}
+
+static int exchange(struct devnslink *l, struct nl_msg *m, struct answer *a,
+		    const char *what, struct err *e)
+{
+	AUTO(nl_cb_putp) struct nl_cb *cb = nl_cb_alloc(NL_CB_CUSTOM);
+	int r;
+
+	if (!cb)
+		return err_oom(e, what);
+	nl_cb_err(cb, NL_CB_CUSTOM, on_error, a);
+	nl_cb_set(cb, NL_CB_FINISH, NL_CB_CUSTOM, on_end, a);
+	nl_cb_set(cb, NL_CB_ACK, NL_CB_CUSTOM, on_end, a);
+	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_message, a);
+	r = nl_send_auto(l->ask, m);
+	while (r >= 0 && !a->done)
+		r = nl_recvmsgs(l->ask, cb);
+	if (a->code)
+		return refused(a, what, e);
+	if (r >= 0)
+		return 0;
+	ask_anew(l);
+	return err_sys(e, sys_code(r), "%s", what);
+}
+
+static struct nl_msg *request(const struct devnslink *l, uint8_t cmd, int flags,
+			      size_t size)
+{
+	struct nl_msg *m =
+		nlmsg_alloc_size(NLMSG_HDRLEN + GENL_HDRLEN + 256 + size);
+
+	if (m && genlmsg_put(m, NL_AUTO_PORT, NL_AUTO_SEQ, l->family, 0, flags,
+			     cmd, DEVNS_GENL_VERSION))
+		return m;
+	nlmsg_free(m);
+	return NULL;
+}
+
+/* ---- open */
 
 int devnslink_open(struct devnslink **ret, struct err *e)
 {

@@ -115,6 +115,12 @@ check_PROGRAMS += %D%/unit/test_devnsattr
 %C%_unit_test_devnsattr_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(NL_CFLAGS)
 %C%_unit_test_devnsattr_LDADD = $(CELLSD_TEST_LIBS)
 
+check_PROGRAMS += %D%/unit/test_devnslink
+%C%_unit_test_devnslink_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(NL_CFLAGS)
+%C%_unit_test_devnslink_LDADD = $(CELLSD_TEST_LIBS)
+%C%_unit_test_devnslink_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=genl_ctrl_resolve -Wl,--wrap=nl_send_auto
+
 check_PROGRAMS += %D%/unit/test_window
 %C%_unit_test_window_LDADD = $(CELLSD_TEST_LIBS)
 

@@ -236,6 +236,17 @@ def test_a_vp_takes_its_devns_along(two):
     assert opens(two, "work", "video0")
 
 
+def test_a_devns_that_stayed_gives_way_to_its_vp_s_next(two):
+    two.policy("Stop", "s", "work")
+    harness.until(lambda: [r["name"] for r in rows("list")] == ["personal"])
+    client = devns.Netlink()
+    client.ns_add("work")
+    client.close()
+    two.policy("Start", "s", "work")
+    assert sorted(r["name"] for r in rows("list")) == ["personal", "work"]
+    assert opens(two, "work", "video0")
+
+
 def test_a_devns_of_nobody_is_removed_at_the_start(two):
     two.cellsd.kill()
     client = devns.Netlink()
