@@ -34,6 +34,7 @@ struct net {
 	bool is_loaded;	 /* the table is there */
 	uint32_t loaded; /* the resolver in it */
 	bool is_barred;	 /* nftables refused the last that it was given */
+	bool has_stray;	 /* a link may stand that is of no VP */
 	sd_event_source *on_resolv, *on_target;
 };
 
@@ -303,6 +304,58 @@ void net_free(struct net *n)
 	free(n);
 }
 
+/* ---- links */
+
+static void remove_link(struct net *n, const char *name)
+{
+	struct err e;
+
+	if (veth_remove(n->veth, name, &e) == 0)
+		return;
+	log_warning("%s", e.text);
+	n->has_stray = true;
+}
+
+/* A link with our name and of no running VP was left by a daemon that died. */
+static void sweep(void *arg, const char *name)
+{
+	struct host *h = arg;
+	size_t len = strlen(FIREWALL_LINK);
+	uint64_t number;
+
+	if (strncmp(name, FIREWALL_LINK, len) != 0 ||
+	    text_number(name + len, UINT32_MAX, &number) < 0)
+		return;
+	for (unsigned int i = 0; i < h->roster->n; i++) {
+		const struct vp_run *run = vp_made(h->roster->vp[i]);
+
+		if (h->roster->vp[i]->number == number && run && run->address)
+			return;
+	}
+	log_info("remove link %s: it is of no running VP", name);
+	remove_link(h->net, name);
+}
+
+static void sweep_all(struct host *h)
+{
+	struct net *n = h->net;
+	struct err e;
+
+	n->has_stray = false;
+	if (veth_each(n->veth, sweep, h, &e) == 0)
+		return;
+	log_warning("%s", e.text);
+	n->has_stray = true;
+}
+
+/* A link that stays is held by the table, which has no such VP. */
+static bool is_unused(struct host *h)
+{
+	struct firewall_vp vps[ROSTER_VPS_MAX];
+
+	return connected(h, vps) == 0 && !h->net->has_stray;
+}
+
 /* ---- one VP */
 
 bool net_is_barred(const struct net *n)
@@ -364,7 +417,7 @@ void net_detach(struct host *h, struct vp *v)
 {
 	struct vp_run *run = vp_made(v);
 	const struct firewall_vp vp = { v->number, run->address, &v->conf };
-	struct firewall_vp left[ROSTER_VPS_MAX];
+	struct net *n = h->net;
 	char name[VETH_NAME_SIZE];
 	struct err e;
 	int r;
@@ -372,17 +425,17 @@ void net_detach(struct host *h, struct vp *v)
 	if (!run->address)
 		return;
 	link_name(v, name);
-	if (veth_remove(h->net->veth, name, &e) < 0)
-		log_warning("%s", e.text);
+	remove_link(n, name);
 	run->address = 0;
-	if (connected(h, left) == 0) {
+	if (n->has_stray)
+		sweep_all(h);
+	if (is_unused(h)) {
 		clear(h);
 		return;
 	}
 	/* A start that failed may not be in the set yet. */
-	r = firewall_is_plain(&v->conf)
-		    ? firewall_drop(h->net->firewall, &vp, &e)
-		    : -EAGAIN;
+	r = firewall_is_plain(&v->conf) ? firewall_drop(n->firewall, &vp, &e)
+					: -EAGAIN;
 	if (r < 0)
 		r = load(h, &e);
 	if (r < 0)
@@ -403,47 +456,6 @@ void net_adopt(struct host *h, struct vp *v)
 
 /* ---- all */
 
-/* A link with our name and of no running VP was left by a daemon that died. */
-static void sweep(void *arg, const char *name)
-{
-	struct host *h = arg;
-	size_t len = strlen(FIREWALL_LINK);
-	uint64_t number;
-	struct err e;
-
-	if (strncmp(name, FIREWALL_LINK, len) != 0 ||
-	    text_number(name + len, UINT32_MAX, &number) < 0)
-		return;
-	for (unsigned int i = 0; i < h->roster->n; i++) {
-		const struct vp_run *run = vp_made(h->roster->vp[i]);
-
-		if (h->roster->vp[i]->number == number && run && run->address)
-			return;
-	}
-	log_info("remove link %s: it is of no running VP", name);
-	if (veth_remove(h->net->veth, name, &e) < 0)
-		log_warning("%s", e.text);
-}
-
-void net_sweep(struct host *h)
-{
-	struct firewall_vp vps[ROSTER_VPS_MAX];
-	struct err e;
-
-	if (h->net->options.off)
-		return;
-	if (veth_each(h->net->veth, sweep, h, &e) < 0)
-		log_warning("%s", e.text);
-	if (connected(h, vps) == 0) {
-		/* No table is no news; no nftables is logged when it is needed.
-		 */
-		stop_forwarding(h->net);
-		h->net->is_barred = firewall_clear(h->net->firewall, &e) < 0;
-	} else if (load(h, &e) < 0) {
-		log_error("%s", e.text);
-	}
-}
-
 /* What cannot be held to its rules has no network at all. */
 static void cut_off(struct host *h)
 {
@@ -459,13 +471,29 @@ static void cut_off(struct host *h)
 	}
 }
 
+void net_sweep(struct host *h)
+{
+	struct err e;
+
+	if (h->net->options.off)
+		return;
+	sweep_all(h);
+	if (is_unused(h)) {
+		/* No table is no news; no nftables is logged when it is needed.
+		 */
+		stop_forwarding(h->net);
+		h->net->is_barred = firewall_clear(h->net->firewall, &e) < 0;
+	} else if (load(h, &e) < 0) {
+		log_error("%s", e.text);
+		cut_off(h);
+	}
+}
+
 void net_settle(struct host *h)
 {
 	struct firewall_vp vps[ROSTER_VPS_MAX];
 	struct err e;
 
-	if (!h->net->is_loaded)
-		return;
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		if (!h->roster->vp[i]->conf.nat && vp_made(h->roster->vp[i]))
 			net_detach(h, h->roster->vp[i]);

@@ -145,6 +145,30 @@ def test_a_start_is_whole_or_nothing_where_its_network_is_refused(net):
     assert net.reaches("work", f"{SERVER}:80") and not net.reaches("work", f"{SERVER}:81")
 
 
+def test_a_network_that_is_taken_is_gone_or_held_by_the_rules(net):
+    def give():
+        net.apply(["work"], [], **NAT)
+        net.policy("Start", "s", "work")
+
+    def ready():
+        if not has_network(net):
+            net.policy("Stop", "s", "work")
+            give()
+
+    def take():
+        net.apply(["work"], [], nat=("b", False))
+
+    give()
+    for where, _ in each_refused(net, CONNECTS, ready, take):
+        stays = any(name.startswith("cells") for name in net.host.links())
+        assert not stays or "table inet cells" in net.host.ruleset(), where
+        assert not net.reaches("work", f"{SERVER}:80"), where
+    ready()
+    assert net.reaches("work", f"{SERVER}:80")
+    take()
+    assert net.host.ruleset() == "" and net.host.links() == ["lo", "up0"]
+
+
 def start_both(phone):
     for vp, row in phone.list().items():
         if not row["pid"]:
