@@ -17,9 +17,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #define PAIR 31 /* prefix of a pair's network */
 #define TRIES 512
+#define ANSWER_SECONDS 2
 
 struct veth {
 	struct nl_sock *sock;
@@ -52,12 +54,16 @@ static void cache_put(struct nl_cache **c)
 static int connect_anew(struct veth *v)
 {
 	struct nl_sock *sock = nl_socket_alloc();
+	const struct timeval most = { .tv_sec = ANSWER_SECONDS };
 	int r = sock ? nl_connect(sock, NETLINK_ROUTE) : -NLE_NOMEM;
 
 	if (r < 0) {
 		nl_socket_free(sock);
 		return r;
 	}
+	/* libnl waits for the list of links even if it could not ask for it. */
+	setsockopt(nl_socket_get_fd(sock), SOL_SOCKET, SO_RCVTIMEO, &most,
+		   sizeof(most));
 	nl_socket_free(v->sock);
 	v->sock = sock;
 	return 0;

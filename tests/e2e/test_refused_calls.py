@@ -169,6 +169,31 @@ def test_a_network_that_is_taken_is_gone_or_held_by_the_rules(net):
     assert net.host.ruleset() == "" and net.host.links() == ["lo", "up0"]
 
 
+def test_a_daemon_that_comes_back_leaves_no_link_without_rules(net):
+    net.apply(["work"], [], **NAT, **allow((f"{SERVER}/32", TCP, 80)))
+    net.policy("Start", "s", "work")
+    plain, out = net.cellsd.argv, net.folder / "trace"
+    at = plain.index("--") + 1
+
+    def come_back(*options):
+        net.cellsd.kill()
+        net.cellsd.argv = [*plain[:at], *(["strace", "-D", "-f", "-o", out, *options] if options else []), *plain[at:]]
+        net.cellsd.start()
+
+    come_back("-e", "trace=sendmsg")
+    calls = re.findall(r"^\d+ +sendmsg\((.*)", out.read_text(), re.M)
+    for nth in [i + 1 for i, rest in enumerate(calls) if "AF_NETLINK" in rest]:
+        come_back("-e", f"inject=sendmsg:error=EIO:when={nth}")
+        stays = any(name.startswith("cells") for name in net.host.links())
+        assert not stays or "table inet cells" in net.host.ruleset(), nth
+        come_back()
+        net.give()
+        if not has_network(net):
+            net.policy("Stop", "s", "work")
+            net.policy("Start", "s", "work")
+        assert net.reaches("work", f"{SERVER}:80") and not net.reaches("work", f"{SERVER}:81"), nth
+
+
 def start_both(phone):
     for vp, row in phone.list().items():
         if not row["pid"]:
