@@ -263,12 +263,28 @@ static void enumerate_freep(struct udev_enumerate **en)
 	udev_enumerate_unref(*en);
 }
 
+/* Raw nodes need the classes of all that is there. */
+static int list_device(const struct hardware *i, struct listing *l,
+		       const char *path, struct err *e)
+{
+	struct udev_device *d = udev_device_new_from_syspath(i->udev, path);
+
+	if (!d)
+		return access(path, F_OK) < 0 && errno == ENOENT
+			       ? 0
+			       : err_set(e, EIO, "look at %s", path);
+	take_device(i, l, d);
+	udev_device_unref(d);
+	return 0;
+}
+
 static int list_devices(const struct hardware *i, struct listing *l,
 			struct err *e)
 {
 	AUTO(enumerate_freep)
 	struct udev_enumerate *en = udev_enumerate_new(i->udev);
 	struct udev_list_entry *entry;
+	int r;
 
 	if (!en)
 		return err_oom(e, "list the hardware");
@@ -279,12 +295,9 @@ static int list_devices(const struct hardware *i, struct listing *l,
 		return err_set(e, EIO, "list the hardware");
 	udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(en))
 	{
-		struct udev_device *d = udev_device_new_from_syspath(
-			i->udev, udev_list_entry_get_name(entry));
-
-		if (d)
-			take_device(i, l, d);
-		udev_device_unref(d);
+		r = list_device(i, l, udev_list_entry_get_name(entry), e);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include <time.h>
 
 #define SETTLE_MS 50
+#define RETRY_MS 1000
 
 static bool stands_in_dev(const struct backend_node *n)
 {
@@ -152,6 +153,12 @@ void hotplug_refresh(const struct host *h, const struct vp *v)
 
 /* ---- events */
 
+static int look_in(struct host *h, uint64_t ms)
+{
+	sd_event_source_set_time_relative(h->on_settled, ms * 1000);
+	return sd_event_source_set_enabled(h->on_settled, SD_EVENT_ONESHOT);
+}
+
 /* Hardware came or went, and nothing more for a moment. */
 static int on_settled(sd_event_source *s, uint64_t usec, void *arg)
 {
@@ -160,7 +167,7 @@ static int on_settled(sd_event_source *s, uint64_t usec, void *arg)
 
 	if (hardware_scan(h->hardware, &e) < 0 || take_nodes(h, &e) < 0) {
 		log_error("%s", e.text);
-		return 0;
+		return look_in(h, RETRY_MS);
 	}
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		hotplug_refresh(h, h->roster->vp[i]);
@@ -174,8 +181,7 @@ static int on_hotplug(sd_event_source *s, int fd, uint32_t events, void *arg)
 
 	if (!hardware_drain(h->hardware))
 		return 0;
-	sd_event_source_set_time_relative(h->on_settled, SETTLE_MS * 1000);
-	return sd_event_source_set_enabled(h->on_settled, SD_EVENT_ONESHOT);
+	return look_in(h, SETTLE_MS);
 }
 
 int hotplug_open(struct host *h, struct err *e)
