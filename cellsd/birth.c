@@ -68,15 +68,17 @@ struct gate {
  * The daemon is the last that the kernel ends when memory runs out; programs of
  * VPs are not, and may not make themselves so.
  */
-static void oom_reset(const char *pid)
+static int oom_reset(const char *pid)
 {
 	char path[64];
 	auto_close int fd = -1;
 
 	snprintf(path, sizeof(path), "/proc/%s/oom_score_adj", pid);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd >= 0 && write(fd, "0", 1) < 0)
-		return; /* no right to: then it was not set either */
+	if (fd < 0)
+		return -errno;
+	/* No right to lower it: then it was not set either. */
+	return write(fd, "0", 1) < 0 && errno != EACCES ? -errno : 0;
 }
 
 void birth_reset(int keep_below)
@@ -257,13 +259,15 @@ static int map_ids(struct birth *b, uint32_t base, struct err *e)
 	char path[64];
 	int r = write_map(b->pid, "uid_map", base, e);
 
-	/* By us, so that it is also the least that the VP can set. */
-	snprintf(path, sizeof(path), "%d", (int)b->pid);
-	oom_reset(path);
 	if (r == 0)
 		r = write_map(b->pid, "gid_map", base, e);
 	if (r < 0)
 		return r;
+	/* By us, so that it is also the least that the VP can set. */
+	snprintf(path, sizeof(path), "%d", (int)b->pid);
+	r = oom_reset(path);
+	if (r < 0)
+		return err_sys(e, -r, "reset the oom score of %s", path);
 	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)b->pid);
 	b->userns = open(path, O_RDONLY | O_CLOEXEC);
 	if (b->userns < 0)

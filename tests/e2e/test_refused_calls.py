@@ -138,6 +138,20 @@ def test_a_start_is_whole_or_nothing(phone):
     refuse_starts(phone, MAKES)
 
 
+def test_a_vp_whose_oom_score_stays_the_daemon_s_does_not_start(phone):
+    phone.apply(["work"], [])
+    daemon, out = phone.cellsd.child.pid, phone.folder / "trace"
+    for _ in range(2):  # the first fills caches
+        with traced(daemon, "-y", "-o", out, "-e", "trace=write"):
+            phone.policy("Start", "s", "work")
+        phone.policy("Stop", "s", "work")
+    writes = re.findall(rf"^{daemon} +write\(\d+<(.*?)>", out.read_text(), re.M)
+    nth = next(i + 1 for i, path in enumerate(writes) if path.endswith("/oom_score_adj"))
+    with refusing(phone, "write", nth), pytest.raises(sdbus.Error, match="oom score"):
+        phone.policy("Start", "s", "work")
+    phone.policy("Start", "s", "work")
+
+
 def test_a_start_is_whole_or_nothing_where_its_network_is_refused(net):
     net.apply(["work", "personal"], BOTH, **NAT, **allow((f"{SERVER}/32", TCP, 80)))
     net.policy("Start", "s", "personal")
