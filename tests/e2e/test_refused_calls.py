@@ -5,10 +5,12 @@ daemon lives on, and the next such deed works. CELLS_LONG refuses more of them."
 import collections
 import contextlib
 import os
+import pathlib
 import random
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -292,6 +294,30 @@ def test_locked_means_locked(two):
         lock()
         row = two.list()["work"]
         assert row["state"] == "locked" and not row["key-in-kernel"] and not told["incomplete"], where
+
+
+def test_a_look_at_the_hardware_that_failed_is_taken_again(two):
+    uevent = pathlib.Path("/sys/class/misc/fuse/uevent")
+    if not uevent.exists():
+        pytest.skip("no fuse device")
+    uevent, out = uevent.resolve(), two.folder / "trace"
+
+    def is_back():
+        return two.exec("work", "/bin/sh", "-c", "[ -c /dev/fuse ]")[0] == 0
+
+    def look(call, *options):
+        two.exec("work", "/bin/busybox", "rm", "/dev/fuse")
+        with traced(two.cellsd.child.pid, "-o", out, "-e", f"trace={call}", *options):
+            uevent.write_text("add")
+            time.sleep(0.5)  # so that it looks before it is asked
+            harness.until(is_back)
+
+    look("openat")
+    opened = re.findall(rf'^{two.cellsd.child.pid} +openat\(\w+, "(.*?)"', out.read_text(), re.M)
+    made = max(i for i in range(opened.index(str(uevent))) if opened[i] == "fuse")
+    for call, nth, said in (("getdents64", 1, "list the hardware"), ("openat", made + 1, f"look at {uevent.parent}")):
+        look(call, "-e", f"inject={call}:error=EIO:when={nth}")
+        assert said in two.cellsd.tail()
 
 
 def test_a_daemon_that_would_give_birth_elsewhere_ends(phone):
