@@ -3,6 +3,7 @@
 
 #include "cellsd/birth.h"
 #include "cellsd/host.h"
+#include "cellsd/subtree.h"
 #include "cellsd/vpdata.h"
 #include "lib/auto.h"
 #include "lib/err.h"
@@ -20,7 +21,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define DEPTH_MAX 512
 #define BLOCK 512
 
 /* Descriptors of the child that deletes. */
@@ -34,55 +34,6 @@ struct erasure {
 };
 
 /* ---- in the child: system calls only, on what lies below one folder */
-
-struct walk {
-	bool unlink;
-	uint64_t bytes;
-	int depth;
-};
-
-static int walk(int dir, const char *name, struct walk *w);
-
-static int walk_entry(int dir, const char *name, struct walk *w)
-{
-	struct stat st;
-
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	w->bytes += (uint64_t)st.st_blocks * BLOCK;
-	if (S_ISDIR(st.st_mode)) {
-		int r = walk(dir, name, w);
-
-		if (r < 0)
-			return r;
-	}
-	if (w->unlink &&
-	    unlinkat(dir, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) < 0 &&
-	    errno != ENOENT)
-		return -errno;
-	return 0;
-}
-
-static int walk(int dir, const char *name, struct walk *w)
-{
-	auto_close int fd = openat(
-		dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	auto_closedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	int own, r = 0;
-
-	if (!d)
-		return errno == ENOENT ? 0 : -errno;
-	own = steal_fd(fd);
-	if (++w->depth > DEPTH_MAX)
-		return -ELOOP;
-	while (r == 0 && (entry = readdir(d)))
-		if (strcmp(entry->d_name, ".") != 0 &&
-		    strcmp(entry->d_name, "..") != 0)
-			r = walk_entry(own, entry->d_name, w);
-	w->depth--;
-	return r;
-}
 
 /* What a vault takes: it is sparse. */
 static uint64_t vault_bytes(int data, const char *vault)
@@ -116,7 +67,7 @@ static int delete_vault(int data, const char *vault)
 __attribute__((noreturn)) static void
 work(int data, const char *folder, const char *vault, int measured, int go)
 {
-	struct walk size = { 0 }, away = { .unlink = true };
+	uint64_t bytes;
 	char byte;
 
 	birth_reset(3);
@@ -129,15 +80,15 @@ work(int data, const char *folder, const char *vault, int measured, int go)
 	go = CHILD_GO;
 	close_range(3, CHILD_DATA - 1, 0);
 	close_range(CHILD_END, ~0U, 0);
-	if (walk(data, folder, &size) < 0)
+	if (subtree_measure(data, folder, &bytes) < 0)
 		_exit(2);
-	size.bytes += vault_bytes(data, vault);
-	if (write(measured, &size.bytes, sizeof(size.bytes)) < 0 ||
+	bytes += vault_bytes(data, vault);
+	if (write(measured, &bytes, sizeof(bytes)) < 0 ||
 	    read(go, &byte, 1) != 1)
 		_exit(2);
-	if (delete_vault(data, vault) < 0 || walk(data, folder, &away) < 0)
+	if (delete_vault(data, vault) < 0)
 		_exit(3);
-	if (unlinkat(data, folder, AT_REMOVEDIR) < 0 && errno != ENOENT)
+	if (subtree_remove(data, folder) < 0)
 		_exit(4);
 	_exit(fsync(data) < 0 || syncfs(data) < 0 ? 5 : 0);
 }

@@ -62,6 +62,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/sourceplan.c %D%/sourceplan.h \
 	%D%/slotfile.c %D%/slotfile.h \
 	%D%/slots.c %D%/slots.h \
+	%D%/subtree.c %D%/subtree.h \
 	%D%/syscalls.c %D%/syscalls.h \
 	%D%/vault.c %D%/vault.h \
 	%D%/verdict.h \

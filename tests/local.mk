@@ -105,6 +105,9 @@ check_PROGRAMS += %D%/unit/test_journal
 check_PROGRAMS += %D%/unit/test_disk
 %C%_unit_test_disk_LDADD = $(CELLSD_TEST_LIBS)
 
+check_PROGRAMS += %D%/unit/test_subtree
+%C%_unit_test_subtree_LDADD = $(CELLSD_TEST_LIBS)
+
 check_PROGRAMS += %D%/unit/test_leaf
 %C%_unit_test_leaf_LDADD = $(CELLSD_TEST_LIBS)
 
