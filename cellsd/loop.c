@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/loop.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +27,8 @@ static int open_node(int number, int flags, char path[LOOP_PATH_SIZE])
 	fd = open(path, flags | O_CLOEXEC);
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
-	if (mknod(path, S_IFBLK | 0600, makedev(LOOP_MAJOR, number)) < 0)
+	if (mknod(path, S_IFBLK | 0600, makedev(LOOP_MAJOR, number)) < 0 &&
+	    errno != EEXIST)
 		return -1;
 	return open(path, flags | O_CLOEXEC);
 }
@@ -62,12 +64,32 @@ int loop_attach(int file, bool readonly, char path[LOOP_PATH_SIZE], int *ret,
 	return err_sys(e, EBUSY, "find a free loop device");
 }
 
-static bool is_of(int fd, const struct stat *file)
+/* Those without a file are left alone. 1, 0 or -errno. */
+static int is_bound(const char *name)
 {
+	char path[64 + NAME_MAX];
+
+	snprintf(path, sizeof(path), SYSFS "/%s/loop", name);
+	if (access(path, F_OK) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : -errno;
+}
+
+/* Opens it if it is the file's: 1, 0 or -errno. */
+static int open_if_of(int number, const struct stat *file,
+		      char path[LOOP_PATH_SIZE], int *ret)
+{
+	auto_close int fd = open_node(number, O_RDONLY, path);
 	struct loop_info64 info;
 
-	return ioctl(fd, LOOP_GET_STATUS64, &info) == 0 &&
-	       info.lo_device == file->st_dev && info.lo_inode == file->st_ino;
+	/* It may have lost its file, or gone, meanwhile. */
+	if (fd < 0 || ioctl(fd, LOOP_GET_STATUS64, &info) < 0)
+		return errno == ENXIO || errno == ENOENT ? 0 : -errno;
+	if (info.lo_device != file->st_dev || info.lo_inode != file->st_ino)
+		return 0;
+	/* Open, it keeps its file. */
+	*ret = open_node(number, O_RDWR, path);
+	return *ret < 0 ? -errno : 1;
 }
 
 int loop_find(int file, char path[LOOP_PATH_SIZE], int *ret, struct err *e)
@@ -76,24 +98,26 @@ int loop_find(int file, char path[LOOP_PATH_SIZE], int *ret, struct err *e)
 	struct dirent *entry;
 	struct stat st;
 
-	if (!d || fstat(file, &st) < 0)
+	/* Without sysfs nobody knows that there is none. */
+	if (!d)
+		return err_sys(e, errno == ENOENT ? ENODEV : errno,
+			       "open " SYSFS);
+	if (fstat(file, &st) < 0)
 		return err_sys(e, errno, "look for a loop device");
-	while ((entry = readdir(d))) {
-		char bound[64 + sizeof(entry->d_name)];
-		auto_close int fd = -1;
-		int number;
+	while ((errno = 0, entry = readdir(d))) {
+		int number, r;
 
 		if (sscanf(entry->d_name, "loop%d", &number) != 1)
 			continue;
-		/* Those without a file are left alone. */
-		snprintf(bound, sizeof(bound), SYSFS "/%s/loop", entry->d_name);
-		if (access(bound, F_OK) < 0)
-			continue;
-		fd = open_node(number, O_RDWR, path);
-		if (fd < 0 || !is_of(fd, &st))
-			continue;
-		*ret = steal_fd(fd);
-		return 0;
+		r = is_bound(entry->d_name);
+		if (r > 0)
+			r = open_if_of(number, &st, path, ret);
+		if (r < 0)
+			return err_sys(e, -r, "look at /dev/loop%d", number);
+		if (r > 0)
+			return 0;
 	}
+	if (errno)
+		return err_sys(e, errno, "read " SYSFS);
 	return err_set(e, ENOENT, "look for a loop device: there is none");
 }

@@ -41,25 +41,12 @@ int slotfile_make(int dir, const char *name, const struct slots *s,
 		  struct err *e)
 {
 	uint8_t data[SLOTS_SIZE];
-	auto_close int fd = -1;
-	char fresh[128];
-	int r;
 
 	slots_write_head(s, data);
 	for (unsigned int i = 0; i < SLOTS_PLACES; i++)
 		slots_write_place(&s->place[i],
 				  data + (i + 1) * (size_t)SLOTS_BLOCK);
-	snprintf(fresh, sizeof(fresh), "%s.new", name);
-	fd = openat(dir, fresh, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_sys(e, errno, "make the slots %s", name);
-	r = io_write_all(fd, data, sizeof(data));
-	if (r < 0)
-		return err_sys(e, -r, "write the slots %s", name);
-	if (fsync(fd) < 0 || renameat(dir, fresh, dir, name) < 0 ||
-	    fsync(dir) < 0)
-		return err_sys(e, errno, "write the slots %s", name);
-	return 0;
+	return io_make_file(dir, name, data, sizeof(data), e);
 }
 
 static int write_place(int fd, const char *name, unsigned int i,

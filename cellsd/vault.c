@@ -108,7 +108,8 @@ int vault_make(int dir, const char *name, uint64_t max, struct err *e)
 	r = run_mkfs(fd, size >= LARGE, e);
 	if (r < 0)
 		return r;
-	if (fsync(fd) < 0 || renameat(dir, fresh, dir, name) < 0 ||
+	if (fsync(fd) < 0 ||
+	    renameat2(dir, fresh, dir, name, RENAME_NOREPLACE) < 0 ||
 	    fsync(dir) < 0)
 		return err_sys(e, errno, "make the vault %s", name);
 	return 0;
@@ -134,14 +135,18 @@ static int open_loop(int file, char path[LOOP_PATH_SIZE], int *ret,
 	return r == -ENOENT ? loop_attach(file, false, path, ret, e) : r;
 }
 
-bool vault_is_attached(int dir, const char *name)
+int vault_is_attached(int dir, const char *name, bool *ret, struct err *e)
 {
 	auto_close int file = -1, loop = -1;
 	char path[LOOP_PATH_SIZE];
-	struct err ignored;
+	int r = open_vault(dir, name, &file, e);
 
-	return open_vault(dir, name, &file, &ignored) == 0 &&
-	       loop_find(file, path, &loop, &ignored) == 0;
+	if (r == 0)
+		r = loop_find(file, path, &loop, e);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*ret = r == 0;
+	return 0;
 }
 
 int vault_mount(int dir, const char *name, int *ret, struct err *e)

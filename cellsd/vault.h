@@ -17,11 +17,12 @@
 
 struct err;
 
-/* Makes dir/name, whole or not at all. `max` 0: as large as what it is on. */
+/* Makes dir/name, whole or not at all. `max` 0: as large as what it is on.
+ * -EEXIST: there is one. */
 int vault_make(int dir, const char *name, uint64_t max, struct err *e);
 
 /* Does a loop device have it? */
-bool vault_is_attached(int dir, const char *name);
+int vault_is_attached(int dir, const char *name, bool *ret, struct err *e);
 
 /* Its mount, not attached yet. -ENOENT: there is no such vault. A vault that is
  * still mounted somewhere (by VPs, after a restart) is the same one. */

@@ -80,20 +80,41 @@ static void vault_name(const struct vp *v, char ret[VPKEYS_NAME_SIZE])
 		 v->number);
 }
 
-static bool exists(int dir, const char *name)
+/* 1, 0 or -errno. */
+static int exists(int dir, const char *name)
 {
-	return faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : -errno;
 }
 
-static enum kind kind_of(const struct vpdata *d, const struct vp *v)
+static int kind_of(const struct vpdata *d, const struct vp *v, enum kind *ret,
+		   struct err *e)
 {
 	char name[VPKEYS_NAME_SIZE];
+	enum kind kind = VAULT;
+	int r;
 
 	vault_name(v, name);
-	if (exists(d->vps, name))
-		return VAULT;
-	vpkeys_name(v, name);
-	return exists(d->vps, name) ? FOLDER : NONE;
+	r = exists(d->vps, name);
+	if (r == 0) {
+		kind = FOLDER;
+		vpkeys_name(v, name);
+		r = exists(d->vps, name);
+	}
+	if (r < 0)
+		return err_sys(e, -r, "look for the data of VP %s", v->name);
+	*ret = r ? kind : NONE;
+	return 0;
+}
+
+/* What nobody can tell is of no kind. */
+static bool is_kind(const struct vpdata *d, const struct vp *v, enum kind kind)
+{
+	struct err ignored;
+	enum kind found;
+
+	return kind_of(d, v, &found, &ignored) == 0 && found == kind;
 }
 
 /* ---- open and close */
@@ -174,13 +195,16 @@ static int attach(struct vpdata *d, const struct vp *v, const struct slots *s,
 		  struct place **ret, struct err *e)
 {
 	struct place *p = find_place(d, v->number);
-	enum kind kind = kind_of(d, v);
+	enum kind kind;
 	int r;
 
 	if (p) {
 		*ret = p;
 		return 0;
 	}
+	r = kind_of(d, v, &kind, e);
+	if (r < 0)
+		return r;
 	p = find_place(d, 0);
 	if (!p)
 		return err_set(e, EMFILE, "open the data of VP %s", v->name);
@@ -221,9 +245,12 @@ static int make(struct vpdata *d, const struct vp *v, struct slots *ret,
 		struct err *e)
 {
 	char name[VPKEYS_NAME_SIZE];
-	enum kind kind = kind_of(d, v);
-	int r = vpkeys_read(&d->keys, v, ret, e);
+	enum kind kind;
+	int r = kind_of(d, v, &kind, e);
 
+	if (r < 0)
+		return r;
+	r = vpkeys_read(&d->keys, v, ret, e);
 	if (r == -ENOENT && kind == NONE)
 		r = vpkeys_make(&d->keys, v, ret, e);
 	if (r < 0 || kind != NONE || (d->has_fscrypt && !v->conf.storage_max))
@@ -317,7 +344,7 @@ bool vpdata_is_open(struct vpdata *d, const struct vp *v)
 
 	if (p)
 		return fscrypt_has(p->root, p->id);
-	return kind_of(d, v) == FOLDER &&
+	return is_kind(d, v, FOLDER) &&
 	       vpkeys_read(&d->keys, v, &s, &ignored) == 0 &&
 	       fscrypt_has(d->vps, s.id);
 }
@@ -329,39 +356,57 @@ bool vpdata_can_open(struct vpdata *d, const struct vp *v)
 	int r = vpkeys_read(&d->keys, v, &s, &ignored);
 
 	if (r < 0)
-		return r == -ENOENT && kind_of(d, v) == NONE;
+		return r == -ENOENT && is_kind(d, v, NONE);
 	return slots_find(&s, SLOT_DEVICE) || vpdata_is_open(d, v);
 }
 
 bool vpdata_is_at_hand(struct vpdata *d, const struct vp *v)
 {
-	return kind_of(d, v) != NONE && vpdata_can_open(d, v);
+	struct err ignored;
+	enum kind kind;
+
+	return kind_of(d, v, &kind, &ignored) == 0 && kind != NONE &&
+	       vpdata_can_open(d, v);
 }
 
 /* ---- locking */
 
+/* Of a VP that is not at hand. A vault that is nowhere mounted has none. */
+static int may_have_key(struct vpdata *d, const struct vp *v, bool *ret,
+			struct err *e)
+{
+	char name[VPKEYS_NAME_SIZE];
+	enum kind kind;
+	int r = kind_of(d, v, &kind, e);
+
+	if (r < 0)
+		return r;
+	vault_name(v, name);
+	if (kind == VAULT)
+		return vault_is_attached(d->vps, name, ret, e);
+	*ret = kind != NONE;
+	return 0;
+}
+
 int vpdata_evict(struct vpdata *d, const struct vp *v, unsigned int *ret_keys,
 		 struct err *e)
 {
-	enum kind kind = kind_of(d, v);
-	char name[VPKEYS_NAME_SIZE];
-	struct place *p;
+	struct place *p = v->number ? find_place(d, v->number) : NULL;
 	struct slots s;
-	int r;
+	bool may = p;
+	int r = p ? 0 : may_have_key(d, v, &may, e);
 
 	*ret_keys = 0;
-	p = find_place(d, v->number);
-	vault_name(v, name);
-	/* A vault that is nowhere mounted has no key in the kernel. */
-	if (kind == NONE ||
-	    (!p && kind == VAULT && !vault_is_attached(d->vps, name)))
-		return 0;
+	if (r < 0 || !may)
+		return r;
 	if (!p) {
 		r = vpkeys_read(&d->keys, v, &s, e);
+		if (r == -ENOENT) /* without slots there is no key either */
+			return 0;
 		if (r == 0)
 			r = attach(d, v, &s, &p, e);
-		if (r != 0) /* without slots there is no key either */
-			return r == -ENOENT ? 0 : r;
+		if (r < 0)
+			return r;
 	}
 	*ret_keys = fscrypt_has(p->root, p->id);
 	/* It syncs first; what cannot be written keeps the key busy. */
@@ -379,11 +424,15 @@ void vpdata_close(struct vpdata *d, const struct vp *v)
 int vpdata_bar(struct vpdata *d, const struct vp *v, unsigned int *ret_slots,
 	       struct err *e)
 {
+	enum kind kind;
 	struct slots s;
-	int r = vpkeys_read(&d->keys, v, &s, e);
+	int r = kind_of(d, v, &kind, e);
 
 	*ret_slots = 0;
-	if (r == -ENOENT && kind_of(d, v) == NONE)
+	if (r < 0)
+		return r;
+	r = vpkeys_read(&d->keys, v, &s, e);
+	if (r == -ENOENT && kind == NONE)
 		return 0;
 	return r < 0 ? r : vpkeys_bar(&d->keys, v, &s, ret_slots, e);
 }
@@ -408,10 +457,14 @@ int vpdata_unlock(struct vpdata *d, const struct vp *v, enum vpkeys_by by,
 {
 	AUTO(secret_freep) struct secret *key = NULL, *none = NULL;
 	struct place *p = NULL;
+	enum kind kind;
 	struct slots s;
-	int r = vpkeys_read(&d->keys, v, &s, e);
+	int r = kind_of(d, v, &kind, e);
 
-	if (r == -ENOENT && kind_of(d, v) == NONE)
+	if (r < 0)
+		return r;
+	r = vpkeys_read(&d->keys, v, &s, e);
+	if (r == -ENOENT && kind == NONE)
 		return by == VPKEYS_DEVICE
 			       ? 0
 			       : err_reason(e, REASON_PASSWORD,
@@ -421,7 +474,7 @@ int vpdata_unlock(struct vpdata *d, const struct vp *v, enum vpkeys_by by,
 		r = secret_new(&none, e);
 	if (r == 0)
 		r = vpkeys_find(&d->keys, &s, by, secret, &key, e);
-	if (r == 0 && kind_of(d, v) != NONE)
+	if (r == 0 && kind != NONE)
 		r = attach(d, v, &s, &p, e);
 	if (r == 0 && by == VPKEYS_KEY)
 		r = vpkeys_set_passcode(&d->keys, v, &s, key, none, e);
@@ -502,13 +555,15 @@ static void tell_slots(const struct slots *s, struct vpdata_info *ret)
 
 void vpdata_tell(struct vpdata *d, const struct vp *v, struct vpdata_info *ret)
 {
-	enum kind kind = kind_of(d, v);
+	enum kind kind = NONE;
 	char name[VPKEYS_NAME_SIZE];
 	struct slots s;
 	struct err ignored;
 
 	memset(ret, 0, sizeof(*ret));
 	vault_name(v, name);
+	if (kind_of(d, v, &kind, &ignored) < 0)
+		snprintf(ret->medium, sizeof(ret->medium), "unknown");
 	if (kind != NONE)
 		snprintf(ret->medium, sizeof(ret->medium), "%s on %s",
 			 kind == VAULT ? "vault" : "folder", medium_of(d->vps));

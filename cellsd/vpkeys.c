@@ -25,18 +25,17 @@ void vpkeys_name(const struct vp *v, char ret[VPKEYS_NAME_SIZE])
 
 /* ---- open and close */
 
-static int make_device_key(const char *state_dir, int state, struct err *e)
+static int make_device_key(int state, struct err *e)
 {
-	auto_free char *path = io_join(state_dir, DEVICE_KEY);
 	uint8_t key[DEVICE_KEY_SIZE];
 	int r;
 
 	if (faccessat(state, DEVICE_KEY, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
-	if (!path)
-		return err_oom(e, "make the device's key");
+	if (errno != ENOENT)
+		return err_sys(e, errno, "look for the device's key");
 	hash_random(key, sizeof(key));
-	r = io_replace_file(path, key, sizeof(key), 0600, e);
+	r = io_make_file(state, DEVICE_KEY, key, sizeof(key), e);
 	explicit_bzero(key, sizeof(key));
 	return r;
 }
@@ -52,7 +51,7 @@ int vpkeys_open(const char *state_dir, struct vpkeys *ret, struct err *e)
 			   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (ret->keys < 0)
 		return err_sys(e, errno, "open %s/keys", state_dir);
-	return make_device_key(state_dir, ret->state, e);
+	return make_device_key(ret->state, e);
 }
 
 void vpkeys_fini(struct vpkeys *k)

@@ -116,6 +116,31 @@ int io_replace_file(const char *path, const void *data, size_t len, mode_t mode,
 	return sync_folder_of(path, e);
 }
 
+int io_make_file(int dir, const char *name, const void *data, size_t len,
+		 struct err *e)
+{
+	auto_free char *temp = NULL;
+	auto_close int fd = -1;
+	int r;
+
+	if (asprintf(&temp, "%s.new", name) < 0)
+		return err_oom(e, name);
+	fd = openat(dir, temp,
+		    O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW,
+		    0600);
+	if (fd < 0)
+		return err_sys(e, errno, "create %s", temp);
+	r = io_write_all(fd, data, len);
+	if (r < 0)
+		return err_sys(e, -r, "write %s", temp);
+	if (fsync(fd) < 0)
+		return err_sys(e, errno, "sync %s", temp);
+	if (renameat2(dir, temp, dir, name, RENAME_NOREPLACE) < 0)
+		return err_sys(e, errno, "make %s", name);
+	return fsync(dir) < 0 ? err_sys(e, errno, "sync the folder of %s", name)
+			      : 0;
+}
+
 int io_mark(const char *path, mode_t mode, struct err *e)
 {
 	auto_close int fd =

@@ -29,6 +29,10 @@ int io_read_file(const char *path, size_t max, char **ret, size_t *ret_len,
 int io_replace_file(const char *path, const void *data, size_t len, mode_t mode,
 		    struct err *e);
 
+/* The same for a file of root's alone that must not be there yet: -EEXIST. */
+int io_make_file(int dir, const char *name, const void *data, size_t len,
+		 struct err *e);
+
 /* Makes an empty file if it is not there. It outlives us, not a power cut. */
 int io_mark(const char *path, mode_t mode, struct err *e);
 

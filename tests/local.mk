@@ -4,7 +4,7 @@ LOG_DRIVER = AM_TAP_AWK='$(AWK)' $(SHELL) \
 AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; \
 	export srcdir builddir;
 FAULT_WRAP = -Wl,--wrap=fsync -Wl,--wrap=rename -Wl,--wrap=write \
-	-Wl,--wrap=fdatasync -Wl,--wrap=pwrite
+	-Wl,--wrap=fdatasync -Wl,--wrap=pwrite -Wl,--wrap=faccessat
 
 if HAVE_CHECK
 check_LIBRARIES += %D%/unit/libunit.a
@@ -107,6 +107,11 @@ check_PROGRAMS += %D%/unit/test_disk
 
 check_PROGRAMS += %D%/unit/test_subtree
 %C%_unit_test_subtree_LDADD = $(CELLSD_TEST_LIBS)
+
+check_PROGRAMS += %D%/unit/test_vpdata
+%C%_unit_test_vpdata_SOURCES = %D%/unit/test_vpdata.c %D%/unit/fault.c
+%C%_unit_test_vpdata_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
+%C%_unit_test_vpdata_LDADD = $(CELLSD_TEST_LIBS)
 
 check_PROGRAMS += %D%/unit/test_leaf
 %C%_unit_test_leaf_LDADD = $(CELLSD_TEST_LIBS)

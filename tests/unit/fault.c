@@ -66,3 +66,10 @@ ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t at)
 {
 	return now() ? -1 : __real_pwrite(fd, data, len, at);
 }
+
+int __real_faccessat(int dir, const char *name, int mode, int flags);
+int __wrap_faccessat(int dir, const char *name, int mode, int flags);
+int __wrap_faccessat(int dir, const char *name, int mode, int flags)
+{
+	return now() ? -1 : __real_faccessat(dir, name, mode, flags);
+}
