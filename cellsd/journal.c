@@ -26,6 +26,9 @@ struct journal {
 	char *batch;
 	size_t len, room;
 	bool overflow;
+	/* To be mended before the next batch is written. */
+	bool torn;    /* something stands behind `end` */
+	bool renamed; /* its folder is not synced */
 };
 
 /* CRC-32 (ISO 3309), bit by bit: batches are small. */
@@ -193,6 +196,13 @@ static int replay(struct journal *j, char *text, size_t len, journal_fn *fn,
 	return 0;
 }
 
+static int cut_tail(struct journal *j, struct err *e)
+{
+	j->torn = ftruncate(j->fd, j->end) < 0 ||
+		  lseek(j->fd, j->end, SEEK_SET) < 0;
+	return j->torn ? err_sys(e, errno, "cut the tail of %s", j->path) : 0;
+}
+
 static int read_all(struct journal *j, journal_fn *fn, void *arg, struct err *e)
 {
 	auto_free char *text = NULL;
@@ -202,11 +212,7 @@ static int read_all(struct journal *j, journal_fn *fn, void *arg, struct err *e)
 	if (r < 0)
 		return r;
 	r = replay(j, text, strlen(text), fn, arg, e);
-	if (r < 0)
-		return r;
-	if (ftruncate(j->fd, j->end) < 0 || lseek(j->fd, j->end, SEEK_SET) < 0)
-		return err_sys(e, errno, "cut the tail of %s", j->path);
-	return 0;
+	return r < 0 ? r : cut_tail(j, e);
 }
 
 int journal_open(const char *path, journal_fn *fn, void *arg,
@@ -261,13 +267,30 @@ static int seal(struct journal *j, struct err *e)
 	return err_oom(e, j->path);
 }
 
+static int mend(struct journal *j, struct err *e)
+{
+	int r = j->torn ? cut_tail(j, e) : 0;
+
+	if (r == 0 && j->renamed)
+		r = io_sync_folder(j->path, e);
+	if (r == 0)
+		j->renamed = false;
+	return r;
+}
+
 static int write_batch(struct journal *j, bool sync, struct err *e)
 {
+	struct err ignored;
 	size_t len;
 	int r;
 
 	if (j->len == 0 && !j->overflow)
 		return 0;
+	r = mend(j, e);
+	if (r < 0) {
+		journal_drop(j);
+		return r;
+	}
 	r = seal(j, e);
 	if (r < 0)
 		return r;
@@ -281,10 +304,8 @@ static int write_batch(struct journal *j, bool sync, struct err *e)
 		return 0;
 	}
 	/* What a failed write left must not stand before the next batch. */
-	err_sys(e, -r, "write %s", j->path);
-	if (ftruncate(j->fd, j->end) < 0 || lseek(j->fd, j->end, SEEK_SET) < 0)
-		return err_sys(e, errno, "undo a failed write of %s", j->path);
-	return r;
+	cut_tail(j, &ignored);
+	return err_sys(e, -r, "write %s", j->path);
 }
 
 int journal_commit(struct journal *j, struct err *e)
@@ -306,17 +327,16 @@ int journal_rewrite(struct journal *j, struct err *e)
 	if (r < 0)
 		return r;
 	len = j->len;
-	r = io_replace_file(j->path, j->batch, len, 0600, e);
+	r = io_replace_fd(j->path, j->batch, len, 0600, &fd, e);
 	journal_drop(j);
 	if (r < 0)
 		return r;
-	fd = open(j->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 || lseek(fd, 0, SEEK_END) < 0)
-		return err_sys(e, errno, "open %s", j->path);
 	close(j->fd);
 	j->fd = fd;
 	j->end = j->anew = (off_t)len;
-	return 0;
+	j->torn = false;
+	j->renamed = true;
+	return mend(j, e);
 }
 
 bool journal_is_long(const struct journal *j)

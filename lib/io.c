@@ -80,7 +80,7 @@ int io_read_file(const char *path, size_t max, char **ret, size_t *ret_len,
 	return io_read_fd(fd, path, max, ret, ret_len, e);
 }
 
-static int sync_folder_of(const char *path, struct err *e)
+int io_sync_folder(const char *path, struct err *e)
 {
 	auto_free char *copy = strdup(path);
 	auto_close int fd = -1;
@@ -93,8 +93,8 @@ static int sync_folder_of(const char *path, struct err *e)
 	return 0;
 }
 
-int io_replace_file(const char *path, const void *data, size_t len, mode_t mode,
-		    struct err *e)
+int io_replace_fd(const char *path, const void *data, size_t len, mode_t mode,
+		  int *ret, struct err *e)
 {
 	auto_free char *temp = NULL;
 	auto_close int fd = -1;
@@ -113,7 +113,17 @@ int io_replace_file(const char *path, const void *data, size_t len, mode_t mode,
 		return err_sys(e, errno, "sync %s", temp);
 	if (rename(temp, path) < 0)
 		return err_sys(e, errno, "replace %s", path);
-	return sync_folder_of(path, e);
+	*ret = steal_fd(fd);
+	return 0;
+}
+
+int io_replace_file(const char *path, const void *data, size_t len, mode_t mode,
+		    struct err *e)
+{
+	auto_close int fd = -1;
+	int r = io_replace_fd(path, data, len, mode, &fd, e);
+
+	return r < 0 ? r : io_sync_folder(path, e);
 }
 
 int io_make_file(int dir, const char *name, const void *data, size_t len,

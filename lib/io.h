@@ -29,7 +29,20 @@ int io_read_file(const char *path, size_t max, char **ret, size_t *ret_len,
 int io_replace_file(const char *path, const void *data, size_t len, mode_t mode,
 		    struct err *e);
 
-/* The same for a file of root's alone that must not be there yet: -EEXIST. */
+/*
+ * The same but for its last step, which is io_sync_folder(). *ret: what was
+ * written, at its end.
+ */
+int io_replace_fd(const char *path, const void *data, size_t len, mode_t mode,
+		  int *ret, struct err *e);
+
+/* Syncs the folder that the file lies in. */
+int io_sync_folder(const char *path, struct err *e);
+
+/*
+ * Makes a file for its owner alone, durably, whole or not at all. -EEXIST:
+ * there is one.
+ */
 int io_make_file(int dir, const char *name, const void *data, size_t len,
 		 struct err *e);
 

@@ -4,7 +4,8 @@ LOG_DRIVER = AM_TAP_AWK='$(AWK)' $(SHELL) \
 AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; \
 	export srcdir builddir;
 FAULT_WRAP = -Wl,--wrap=fsync -Wl,--wrap=rename -Wl,--wrap=write \
-	-Wl,--wrap=fdatasync -Wl,--wrap=pwrite -Wl,--wrap=faccessat
+	-Wl,--wrap=fdatasync -Wl,--wrap=pwrite -Wl,--wrap=faccessat \
+	-Wl,--wrap=ftruncate
 
 if HAVE_CHECK
 check_LIBRARIES += %D%/unit/libunit.a

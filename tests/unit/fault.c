@@ -9,13 +9,19 @@
 
 static struct {
 	unsigned int countdown;
-	bool fired;
+	bool stays, fired;
 } fault;
 
 void fault_at(unsigned int n)
 {
 	fault.countdown = n;
-	fault.fired = false;
+	fault.stays = fault.fired = false;
+}
+
+void fault_from(unsigned int n)
+{
+	fault_at(n);
+	fault.stays = true;
 }
 
 bool fault_fired(void)
@@ -27,6 +33,7 @@ static bool now(void)
 {
 	if (fault.countdown == 0 || --fault.countdown > 0)
 		return false;
+	fault.countdown = fault.stays;
 	fault.fired = true;
 	errno = EIO;
 	return true;
@@ -72,4 +79,11 @@ int __wrap_faccessat(int dir, const char *name, int mode, int flags);
 int __wrap_faccessat(int dir, const char *name, int mode, int flags)
 {
 	return now() ? -1 : __real_faccessat(dir, name, mode, flags);
+}
+
+int __real_ftruncate(int fd, off_t len);
+int __wrap_ftruncate(int fd, off_t len);
+int __wrap_ftruncate(int fd, off_t len)
+{
+	return now() ? -1 : __real_ftruncate(fd, len);
 }

@@ -159,14 +159,61 @@ START_TEST(failed_rewrite_leaves_the_old_or_the_new)
 		journal_rewrite(j, &e);
 		fired = fault_fired();
 		fault_at(0);
+		/* What is committed then is in the one that has the name. */
+		journal_add(j, "later", NULL);
+		ck_assert_int_eq(journal_commit(j, &e), 0);
 		journal_close(j);
 		journal_close(open_log());
-		ck_assert(strcmp(seen, "old;") == 0 ||
-			  strcmp(seen, "new;") == 0);
+		ck_assert(strcmp(seen, "old;later;") == 0 ||
+			  strcmp(seen, "new;later;") == 0);
 		if (!fired)
 			break;
 	}
-	ck_assert_str_eq(seen, "new;");
+	ck_assert_str_eq(seen, "new;later;");
+}
+END_TEST
+
+/* From the n-th system call on all fail, the undoing too. */
+START_TEST(no_batch_stands_behind_a_refused_one)
+{
+	for (unsigned int n = 1; n <= 2; n++) {
+		struct journal *j;
+
+		unlink(path);
+		j = open_log();
+		journal_add(j, "old", NULL);
+		ck_assert_int_eq(journal_commit(j, &e), 0);
+		fault_from(n);
+		for (int i = 0; i < 2; i++) {
+			journal_add(j, "new", NULL);
+			ck_assert_int_eq(journal_commit(j, &e), -EIO);
+		}
+		fault_at(0);
+		journal_add(j, "later", NULL);
+		ck_assert_int_eq(journal_commit(j, &e), 0);
+		journal_close(j);
+		journal_close(open_log());
+		ck_assert_str_eq(seen, "old;later;");
+	}
+}
+END_TEST
+
+/* A power cut might bring the old log back, without what followed. */
+START_TEST(nothing_is_committed_before_the_folder_is_synced)
+{
+	struct journal *j = open_log();
+
+	journal_add(j, "new", NULL);
+	fault_from(4); /* after write, fsync, rename */
+	ck_assert_int_eq(journal_rewrite(j, &e), -EIO);
+	journal_add(j, "refused", NULL);
+	ck_assert_int_eq(journal_commit(j, &e), -EIO);
+	fault_at(0);
+	journal_add(j, "later", NULL);
+	ck_assert_int_eq(journal_commit(j, &e), 0);
+	journal_close(j);
+	journal_close(open_log());
+	ck_assert_str_eq(seen, "new;later;");
 }
 END_TEST
 
@@ -178,6 +225,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, damage_in_the_middle_is_told);
 	tcase_add_test(tc, failed_commit_leaves_the_old_or_the_new);
 	tcase_add_test(tc, failed_rewrite_leaves_the_old_or_the_new);
+	tcase_add_test(tc, no_batch_stands_behind_a_refused_one);
+	tcase_add_test(tc, nothing_is_committed_before_the_folder_is_synced);
 }
 
 UNIT_MAIN("journal", add)

@@ -22,6 +22,8 @@ char *unit_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * tests that use it link with $(FAULT_WRAP). fault_at(0) switches it off.
  */
 void fault_at(unsigned int n);
+/* The n-th and all after it. */
+void fault_from(unsigned int n);
 bool fault_fired(void);
 
 #define UNIT_MAIN(name, add)                                                   \
