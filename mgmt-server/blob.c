@@ -181,7 +181,7 @@ int blob_sink_end(struct blob_sink *k, const uint8_t digest[HASH_SIZE],
 	char name[NAME_SIZE];
 
 	hash_end(k->hash, have);
-	k->hash = NULL;
+	hash_free(steal(k->hash));
 	name_of(digest, name);
 	if (memcmp(have, digest, HASH_SIZE) != 0)
 		return err_reason(e, REASON_CHUNK,

@@ -222,6 +222,9 @@ check_PROGRAMS += %D%/unit/test_store
 %C%_unit_test_store_LDADD = $(POLICYD_TEST_LIBS)
 
 # cells-mgmtd
+check_PROGRAMS += %D%/unit/test_blob
+%C%_unit_test_blob_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
+%C%_unit_test_blob_CFLAGS = $(MGMTD_CFLAGS)
 check_PROGRAMS += %D%/unit/test_filter
 %C%_unit_test_filter_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
 %C%_unit_test_filter_CFLAGS = $(MGMTD_CFLAGS)
