@@ -5,7 +5,6 @@
 #include "lib/db.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "mgmt-server/anchor.h"
 #include "mgmt-server/blob.h"
 #include "mgmt-server/compose.h"
 #include "mgmt-server/devtalk.h"
@@ -46,13 +45,11 @@ static int load(struct server *s, struct err *e)
 		r = pki_open(s->dir, &s->pki, e);
 	if (r == 0)
 		r = blob_open(s->dir, &s->blobs, e);
-	if (r == 0)
-		r = ledger_load(s->db, &s->tree, e);
-	return r < 0 ? r : anchor_load(s, e);
+	return r < 0 ? r : server_fresh(s, e);
 }
 
 /* What stands in memory is read again from what is left on disk. */
-static void read_again(struct server *s, bool whole_turn)
+static void taken_back(struct server *s, bool whole_turn)
 {
 	struct err e;
 
@@ -60,9 +57,9 @@ static void read_again(struct server *s, bool whole_turn)
 	if (whole_turn)
 		presence_cut(s->presence, s->turn);
 	compose_forget(s->compose);
-	if ((whole_turn && ledger_load(s->db, &s->tree, &e) < 0) ||
-	    anchor_load(s, &e) < 0)
-		log_error("read the state again: %s", e.text);
+	s->stale = true;
+	if (server_fresh(s, &e) < 0)
+		log_error("%s", e.text);
 }
 
 int mgmtd_open(const char *dir, struct settings *conf, struct server **ret,
@@ -78,7 +75,8 @@ int mgmtd_open(const char *dir, struct settings *conf, struct server **ret,
 	if (conf)
 		s->conf = *conf;
 	s->turn = 1;
-	s->taken_back = read_again;
+	s->stale = true;
+	s->taken_back = taken_back;
 	limit_init(&s->limit);
 	s->dir = strdup(dir);
 	if (!s->dir)

@@ -5,6 +5,7 @@
 #include "lib/db.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "mgmt-server/anchor.h"
 #include "mgmt-server/blob.h"
 
 #include <errno.h>
@@ -17,6 +18,17 @@ static bool is_broken(const struct server *s)
 	return s->writing && sqlite3_get_autocommit(db_handle(s->db));
 }
 
+int server_fresh(struct server *s, struct err *e)
+{
+	int r = s->stale ? ledger_load(s->db, &s->tree, e) : 0;
+
+	if (r == 0 && s->stale)
+		r = anchor_load(s, e);
+	if (r == 0)
+		s->stale = false;
+	return r;
+}
+
 int server_write(struct server *s, struct err *e)
 {
 	int r;
@@ -24,8 +36,9 @@ int server_write(struct server *s, struct err *e)
 	if (is_broken(s))
 		return err_reason(e, REASON_STORAGE_FULL,
 				  "the turn's transaction has failed");
-	if (s->writing)
-		return 0;
+	r = server_fresh(s, e);
+	if (r < 0 || s->writing)
+		return r;
 	r = db_begin(s->db, e);
 	if (r == 0)
 		s->writing = true;

@@ -55,9 +55,13 @@ struct server {
 	struct gauge gauge;
 	uint64_t turn;		  /* grows with each commit */
 	bool writing;		  /* a transaction is open */
+	bool stale;		  /* tree and root are not those on disk */
 	uint64_t actions_changed; /* counts changes, for those who wait */
 };
 
+/* Reads tree and root if they are stale; while that fails nothing may be
+ * written after them or signed over them. */
+int server_fresh(struct server *s, struct err *e);
 /* Begins this turn's transaction unless it is under way. */
 int server_write(struct server *s, struct err *e);
 /* Ends the turn. On failure nothing of it happened. */

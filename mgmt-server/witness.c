@@ -54,8 +54,11 @@ int witness_head(struct request *rq, struct err *e)
 {
 	struct server *s = rq->server;
 	char *text = NULL;
-	int r = ledger_head(&s->tree, s->org, pki_director(s->pki), &text, e);
+	int r = server_fresh(s, e);
 
+	if (r == 0)
+		r = ledger_head(&s->tree, s->org, pki_director(s->pki), &text,
+				e);
 	return r < 0 ? r : request_text(rq, 200, "application/json", text, e);
 }
 

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt-server/server.h"
+
+#include "lib/db.h"
+#include "lib/err.h"
+#include "mgmt-server/mgmtd.h"
+#include "mgmt-server/pki.h"
+#include "mgmt-server/registry.h"
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+static struct server *server;
+static struct err e;
+
+static void set_up(void)
+{
+	const char *dir = unit_folder();
+	static const char *const hosts[] = { "localhost", NULL };
+	struct db *db = NULL;
+
+	ck_assert_msg(pki_create(dir, "acme", hosts, &e) == 0, "%s", e.text);
+	ck_assert_msg(registry_create(dir, "acme", &db, &e) == 0, "%s", e.text);
+	db_close(db);
+	ck_assert_msg(mgmtd_open(dir, NULL, &server, &e) == 0, "%s", e.text);
+}
+
+static void tear_down(void)
+{
+	mgmtd_free(server);
+}
+
+static void sql(const char *text)
+{
+	ck_assert_msg(db_exec(server->db, text, &e) == 0, "%s", e.text);
+}
+
+static int audit(uint64_t *ret_index)
+{
+	const struct ledger_entry en = { .who = "alice",
+					 .from = "local",
+					 .action = "test" };
+
+	return server_audit(server, &en, ret_index, &e);
+}
+
+/* Ends the turn, and nothing of it is left. */
+static void lose_turn(void)
+{
+	ck_assert_int_eq(server_write(server, &e), 0);
+	ck_assert_int_eq(db_begin(server->db, &e), 0);
+	db_rollback(server->db);
+	ck_assert_int_lt(server_commit(server, &e), 0);
+}
+
+START_TEST(nothing_is_written_after_a_tree_that_cannot_be_read_again)
+{
+	struct merkle tree;
+	uint64_t index = 0;
+
+	set_up();
+	ck_assert_int_eq(audit(NULL), 0);
+	ck_assert_int_eq(server_commit(server, &e), 0);
+	sql("CREATE TEMP TABLE held AS SELECT peaks FROM tree");
+	sql("UPDATE tree SET peaks = x'00'");
+	ck_assert_int_eq(audit(NULL), 0);
+	lose_turn();
+	ck_assert_int_lt(server_write(server, &e), 0);
+	sql("UPDATE tree SET peaks = (SELECT peaks FROM held)");
+	ck_assert_int_eq(audit(&index), 0);
+	ck_assert_uint_eq(index, 1);
+	ck_assert_int_eq(server_commit(server, &e), 0);
+	ck_assert_int_eq(ledger_load(server->db, &tree, &e), 0);
+	ck_assert_mem_eq(&tree, &server->tree, sizeof(tree));
+	tear_down();
+}
+END_TEST
+
+static void add(TCase *tc)
+{
+	tcase_add_test(
+		tc, nothing_is_written_after_a_tree_that_cannot_be_read_again);
+}
+
+UNIT_MAIN("server", add)
