@@ -180,8 +180,11 @@ bool presence_work(struct presence *p, presence_refresh_fn *refresh)
 		struct err e;
 
 		unlink_stale(p, c);
-		if (refresh(c, &e) < 0)
+		if (refresh(c, &e) < 0) {
 			log_error("snapshot for %s: %s", c->device, e.text);
+			/* It is sent the newest when it comes again. */
+			devchan_close(c);
+		}
 	}
 	return p->stale != NULL;
 }

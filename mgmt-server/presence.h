@@ -32,7 +32,8 @@ void presence_cut(struct presence *p, uint64_t turn);
 
 /* Looks for snapshots that are getting old. */
 void presence_tick(struct presence *p);
-/* Refreshes some of those that wait; true: there are more. */
+/* Refreshes some of those that wait, and ends the channels of those where that
+ * fails; true: there are more. */
 typedef int presence_refresh_fn(struct devchan *c, struct err *e);
 bool presence_work(struct presence *p, presence_refresh_fn *refresh);
 

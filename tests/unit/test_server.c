@@ -3,12 +3,18 @@
 
 #include "lib/db.h"
 #include "lib/err.h"
+#include "mgmt-server/devchan.h"
+#include "mgmt-server/devtalk.h"
 #include "mgmt-server/mgmtd.h"
 #include "mgmt-server/pki.h"
+#include "mgmt-server/presence.h"
 #include "mgmt-server/registry.h"
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <string.h>
+
+#define DEVICE "dev-0123456789ab"
 
 static struct server *server;
 static struct err e;
@@ -76,8 +82,40 @@ START_TEST(nothing_is_written_after_a_tree_that_cannot_be_read_again)
 }
 END_TEST
 
+static struct devchan *connect_device(void)
+{
+	struct devchan *c = NULL;
+
+	sql("INSERT INTO device (id, name, grp, state, epoch, enrolled)"
+	    " VALUES ('" DEVICE "', 'x', 'field', 'active', 'ee', 1)");
+	ck_assert_msg(devtalk_open(server, DEVICE, NULL, &c, &e) == 0, "%s",
+		      e.text);
+	c->hello = true;
+	return c;
+}
+
+static int fail_to_refresh(struct devchan *c, struct err *why)
+{
+	return err_set(why, EIO, "refresh");
+}
+
+START_TEST(device_that_was_not_refreshed_has_to_come_again)
+{
+	struct devchan *c;
+
+	set_up();
+	c = connect_device();
+	presence_stale(server->presence, DEVICE);
+	ck_assert(!presence_work(server->presence, fail_to_refresh));
+	ck_assert(c->closing);
+	devtalk_close(c);
+	tear_down();
+}
+END_TEST
+
 static void add(TCase *tc)
 {
+	tcase_add_test(tc, device_that_was_not_refreshed_has_to_come_again);
 	tcase_add_test(
 		tc, nothing_is_written_after_a_tree_that_cannot_be_read_again);
 }
