@@ -32,7 +32,7 @@ struct kept {
 
 struct compose {
 	struct kept *kept;
-	bool chunks_came;
+	bool chunks_came, images_came;
 };
 
 int compose_new(struct server *s, struct compose **ret, struct err *e)
@@ -49,6 +49,11 @@ void compose_forget(struct compose *c)
 		c->kept = k->next;
 		free(k);
 	}
+}
+
+void compose_turn_lost(struct compose *c)
+{
+	c->chunks_came = true;
 }
 
 void compose_free(struct compose *c)
@@ -333,14 +338,17 @@ int compose_chunk_came(struct server *s, const char *sha256, struct err *e)
 
 int compose_tick(struct server *s, struct err *e)
 {
-	bool changed = false;
+	struct compose *c = s->compose;
 	int r;
 
-	if (!s->compose->chunks_came)
+	if (!c->chunks_came)
 		return 0;
-	s->compose->chunks_came = false;
-	r = picture_recheck(s, &changed, e);
-	return r < 0 || !changed ? r : compose_changed(s, e);
+	r = picture_recheck(s, &c->images_came, e);
+	if (r == 0 && c->images_came)
+		r = compose_changed(s, e);
+	if (r == 0)
+		c->chunks_came = c->images_came = false;
+	return r;
 }
 
 /* ---- snapshots */

@@ -53,10 +53,12 @@ static void taken_back(struct server *s, bool whole_turn)
 {
 	struct err e;
 
-	/* What was acknowledged in this turn must not be believed. */
-	if (whole_turn)
-		presence_cut(s->presence, s->turn);
 	compose_forget(s->compose);
+	if (whole_turn) {
+		/* What was acknowledged in it must not be believed. */
+		presence_cut(s->presence, s->turn);
+		compose_turn_lost(s->compose);
+	}
 	s->stale = true;
 	if (server_fresh(s, &e) < 0)
 		log_error("%s", e.text);

@@ -215,6 +215,47 @@ START_TEST(image_without_its_chunks_waits)
 }
 END_TEST
 
+/* An image that cannot be read shows whether somebody looked. */
+static void damage_image(void)
+{
+	ck_assert_int_eq(db_exec(server->db,
+				 "UPDATE document SET payload = x'00'"
+				 " WHERE type = 'image'",
+				 &e),
+			 0);
+}
+
+START_TEST(images_are_looked_at_until_that_succeeds)
+{
+	set_up();
+	keep_image(1, false);
+	ck_assert_int_eq(compose_chunk_came(server, "", &e), 0);
+	ck_assert_int_eq(compose_tick(server, &e), 0);
+	damage_image();
+	ck_assert_int_eq(compose_tick(server, &e), 0);
+	ck_assert_int_eq(compose_chunk_came(server, "", &e), 0);
+	ck_assert_int_lt(compose_tick(server, &e), 0);
+	ck_assert_int_lt(compose_tick(server, &e), 0);
+	tear_down();
+}
+END_TEST
+
+START_TEST(images_are_looked_at_again_when_a_turn_is_lost)
+{
+	set_up();
+	keep_image(1, false);
+	ck_assert_int_eq(compose_chunk_came(server, "", &e), 0);
+	ck_assert_int_eq(compose_tick(server, &e), 0);
+	damage_image();
+	ck_assert_int_eq(server_write(server, &e), 0);
+	ck_assert_int_eq(db_begin(server->db, &e), 0);
+	db_rollback(server->db);
+	ck_assert_int_lt(server_commit(server, &e), 0);
+	ck_assert_int_lt(compose_tick(server, &e), 0);
+	tear_down();
+}
+END_TEST
+
 START_TEST(lapsed_group_makes_no_set)
 {
 	set_up();
@@ -335,6 +376,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, expired_version_is_not_chosen);
 	tcase_add_test(tc, version_below_the_minimum_makes_no_set);
 	tcase_add_test(tc, image_without_its_chunks_waits);
+	tcase_add_test(tc, images_are_looked_at_until_that_succeeds);
+	tcase_add_test(tc, images_are_looked_at_again_when_a_turn_is_lost);
 	tcase_add_test(tc, lapsed_group_makes_no_set);
 	tcase_add_test(tc, snapshot_is_signed_again_only_when_it_is_due);
 	tcase_add_test(tc, what_is_in_force_goes_on_when_no_set_can_be_made);
