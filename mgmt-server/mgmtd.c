@@ -27,6 +27,7 @@ void mgmtd_free(struct server *s)
 	pki_free(s->pki);
 	db_close(s->db);
 	settings_fini(&s->conf);
+	json_decref(s->events);
 	free(s->dir);
 	free(s);
 }
@@ -81,7 +82,8 @@ int mgmtd_open(const char *dir, struct settings *conf, struct server **ret,
 	s->taken_back = taken_back;
 	limit_init(&s->limit);
 	s->dir = strdup(dir);
-	if (!s->dir)
+	s->events = json_array();
+	if (!s->dir || !s->events)
 		return err_oom(e, "start");
 	r = load(s, e);
 	if (r < 0)

@@ -45,6 +45,17 @@ int server_write(struct server *s, struct err *e)
 	return r;
 }
 
+static void tell(struct server *s)
+{
+	json_t *event;
+	size_t i;
+
+	json_array_foreach (s->events, i, event)
+		s->edge.event(s->edge.ctx,
+			      json_string_value(json_array_get(event, 0)),
+			      json_string_value(json_array_get(event, 1)));
+}
+
 int server_commit(struct server *s, struct err *e)
 {
 	int r = blob_sync(s->blobs, e);
@@ -57,6 +68,9 @@ int server_commit(struct server *s, struct err *e)
 		s->gauge.commits_failed++;
 		s->taken_back(s, true);
 	}
+	if (r == 0 && s->edge.event)
+		tell(s);
+	json_array_clear(s->events);
 	s->gauge.commits += s->writing && r == 0;
 	s->writing = false;
 	s->turn++;
@@ -70,6 +84,7 @@ int server_mark(struct server *s, struct server_mark *ret, struct err *e)
 	if (r < 0)
 		return r;
 	ret->tree = s->tree;
+	ret->events = json_array_size(s->events);
 	return db_exec(s->db, "SAVEPOINT piece", e);
 }
 
@@ -86,6 +101,8 @@ void server_undo(struct server *s, const struct server_mark *m)
 			      db_exec(s->db, "RELEASE piece", &e) < 0))
 		log_error("undo: %s", e.text);
 	s->tree = m->tree;
+	for (size_t n = json_array_size(s->events); n > m->events; n--)
+		json_array_remove(s->events, n - 1);
 	s->taken_back(s, false);
 }
 
@@ -106,6 +123,7 @@ void server_event(struct server *s, const char *type, const char *group,
 	    json_object_set_new(j, "type", json_string(type)) == 0)
 		text = json_text(j);
 	if (text)
-		s->edge.event(s->edge.ctx, group, text);
+		json_array_append_new(s->events,
+				      json_pack("[s?, s]", group, text));
 	json_decref(j);
 }

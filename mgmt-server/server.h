@@ -56,6 +56,7 @@ struct server {
 	uint64_t turn;		  /* grows with each commit */
 	bool writing;		  /* a transaction is open */
 	bool stale;		  /* tree and root are not those on disk */
+	json_t *events;		  /* this turn's, told when it is committed */
 	uint64_t actions_changed; /* counts changes, for those who wait */
 };
 
@@ -73,6 +74,7 @@ int server_commit(struct server *s, struct err *e);
  */
 struct server_mark {
 	struct merkle tree;
+	size_t events;
 };
 int server_mark(struct server *s, struct server_mark *ret, struct err *e);
 int server_keep(struct server *s, struct err *e);
@@ -82,7 +84,8 @@ void server_undo(struct server *s, const struct server_mark *m);
 int server_audit(struct server *s, const struct ledger_entry *entry,
 		 uint64_t *ret_index, struct err *e);
 
-/* Tells listeners {"type":type,...members of j}; consumes j. */
+/* Tells listeners {"type":type,...members of j} when the turn is committed;
+ * consumes j. */
 void server_event(struct server *s, const char *type, const char *group,
 		  json_t *j);
 

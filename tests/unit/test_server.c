@@ -113,8 +113,43 @@ START_TEST(device_that_was_not_refreshed_has_to_come_again)
 }
 END_TEST
 
+static char told[64];
+
+static void hear(void *ctx, const char *group, const char *text)
+{
+	ck_assert_str_eq(group, "field");
+	snprintf(told, sizeof(told), "%s", text);
+}
+
+static void tell(const char *id)
+{
+	server_event(server, "action", "field", json_pack("{s:s}", "id", id));
+}
+
+START_TEST(event_is_told_when_its_turn_is_committed)
+{
+	struct server_mark mark;
+
+	set_up();
+	server->edge.event = hear;
+	tell("lost");
+	lose_turn();
+	ck_assert_str_eq(told, "");
+	tell("kept");
+	ck_assert_int_eq(server_mark(server, &mark, &e), 0);
+	tell("undone");
+	server_undo(server, &mark);
+	ck_assert_str_eq(told, "");
+	ck_assert_int_eq(server_commit(server, &e), 0);
+	ck_assert_ptr_nonnull(strstr(told, "kept"));
+	ck_assert_uint_eq(json_array_size(server->events), 0);
+	tear_down();
+}
+END_TEST
+
 static void add(TCase *tc)
 {
+	tcase_add_test(tc, event_is_told_when_its_turn_is_committed);
 	tcase_add_test(tc, device_that_was_not_refreshed_has_to_come_again);
 	tcase_add_test(
 		tc, nothing_is_written_after_a_tree_that_cannot_be_read_again);
