@@ -37,12 +37,7 @@ void devchan_free(struct devchan *c)
 {
 	if (!c)
 		return;
-	while (c->out) {
-		struct devchan_out *o = c->out;
-
-		c->out = o->next;
-		free(o);
-	}
+	devchan_unsend(c, 0);
 	free(c->progress);
 	free(c);
 }
@@ -76,7 +71,9 @@ int devchan_send(struct devchan *c, const char *type, json_t *j, struct err *e)
 	o = malloc(sizeof(*o) + len + 1);
 	if (!o)
 		return err_oom(e, "send");
-	*o = (struct devchan_out){ .turn = c->server->turn, .len = len };
+	*o = (struct devchan_out){ .turn = c->server->turn,
+				   .number = c->server->messages++,
+				   .len = len };
 	memcpy(o->text, text, len + 1);
 	*c->out_end = o;
 	c->out_end = &o->next;
@@ -109,6 +106,22 @@ bool devchan_has(const struct devchan *c, uint64_t turn)
 	while (o && o->turn != turn)
 		o = o->next;
 	return o != NULL;
+}
+
+void devchan_unsend(struct devchan *c, uint64_t number)
+{
+	struct devchan_out **at = &c->out;
+
+	while (*at && (*at)->number < number)
+		at = &(*at)->next;
+	while (*at) {
+		struct devchan_out *o = *at;
+
+		*at = o->next;
+		c->queued -= o->len;
+		free(o);
+	}
+	c->out_end = at;
 }
 
 json_t *devchan_envelope(const char *text)

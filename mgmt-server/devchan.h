@@ -22,6 +22,7 @@ struct server;
 struct devchan_out {
 	struct devchan_out *next;
 	uint64_t turn; /* it may go when that is committed */
+	uint64_t number;
 	size_t len, sent;
 	char text[];
 };
@@ -58,6 +59,9 @@ struct devchan_out *devchan_peek(struct devchan *c);
 void devchan_sent(struct devchan *c);
 /* Is a message of that turn waiting? */
 bool devchan_has(const struct devchan *c, uint64_t turn);
+/* Takes back what was queued from that number on: in this turn, so that none
+ * of it was sent. */
+void devchan_unsend(struct devchan *c, uint64_t number);
 /* Asks the edge to hang up. */
 void devchan_close(struct devchan *c);
 

@@ -50,15 +50,17 @@ static int load(struct server *s, struct err *e)
 }
 
 /* What stands in memory is read again from what is left on disk. */
-static void taken_back(struct server *s, bool whole_turn)
+static void taken_back(struct server *s, const struct server_mark *m)
 {
 	struct err e;
 
 	compose_forget(s->compose);
-	if (whole_turn) {
+	if (!m) {
 		/* What was acknowledged in it must not be believed. */
 		presence_cut(s->presence, s->turn);
 		compose_turn_lost(s->compose);
+	} else if (s->messages > m->messages) {
+		presence_unsend(s->presence, m->messages);
 	}
 	s->stale = true;
 	if (server_fresh(s, &e) < 0)

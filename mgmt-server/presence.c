@@ -160,6 +160,13 @@ void presence_cut(struct presence *p, uint64_t turn)
 				devchan_close(c);
 }
 
+void presence_unsend(struct presence *p, uint64_t number)
+{
+	for (unsigned int i = 0; i < PLACES; i++)
+		for (struct devchan *c = p->place[i]; c; c = c->next)
+			devchan_unsend(c, number);
+}
+
 void presence_tick(struct presence *p)
 {
 	int64_t now = clock_wall();

@@ -29,6 +29,8 @@ void presence_stale(struct presence *p, const char *device);
 
 /* Ends each channel that has a message of that turn to send. */
 void presence_cut(struct presence *p, uint64_t turn);
+/* Takes back each message from that number on. */
+void presence_unsend(struct presence *p, uint64_t number);
 
 /* Looks for snapshots that are getting old. */
 void presence_tick(struct presence *p);

@@ -66,7 +66,7 @@ int server_commit(struct server *s, struct err *e)
 		r = db_commit(s->db, e);
 	if (r < 0) {
 		s->gauge.commits_failed++;
-		s->taken_back(s, true);
+		s->taken_back(s, NULL);
 	}
 	if (r == 0 && s->edge.event)
 		tell(s);
@@ -85,6 +85,7 @@ int server_mark(struct server *s, struct server_mark *ret, struct err *e)
 		return r;
 	ret->tree = s->tree;
 	ret->events = json_array_size(s->events);
+	ret->messages = s->messages;
 	return db_exec(s->db, "SAVEPOINT piece", e);
 }
 
@@ -103,7 +104,7 @@ void server_undo(struct server *s, const struct server_mark *m)
 	s->tree = m->tree;
 	for (size_t n = json_array_size(s->events); n > m->events; n--)
 		json_array_remove(s->events, n - 1);
-	s->taken_back(s, false);
+	s->taken_back(s, m);
 }
 
 int server_audit(struct server *s, const struct ledger_entry *entry,

@@ -23,6 +23,7 @@ struct db;
 struct err;
 struct pki;
 struct presence;
+struct server_mark;
 
 /* What the loop at the edge does for those inside; may be NULL in tests. */
 struct server_edge {
@@ -38,9 +39,9 @@ struct server_edge {
 struct server {
 	struct settings conf;
 	struct server_edge edge;
-	/* What was written is undone, a piece or the whole turn: memory must
-	 * follow. Set by mgmtd.c, which knows all parts. */
-	void (*taken_back)(struct server *s, bool whole_turn);
+	/* What was written is undone, since the mark or (NULL) the whole turn:
+	 * memory must follow. Set by mgmtd.c, which knows all parts. */
+	void (*taken_back)(struct server *s, const struct server_mark *m);
 	char *dir;
 	char org[DOC_ID_SIZE];
 	uint16_t device_port; /* as bound */
@@ -54,6 +55,7 @@ struct server {
 	struct limit limit;
 	struct gauge gauge;
 	uint64_t turn;		  /* grows with each commit */
+	uint64_t messages;	  /* counts those queued for devices */
 	bool writing;		  /* a transaction is open */
 	bool stale;		  /* tree and root are not those on disk */
 	json_t *events;		  /* this turn's, told when it is committed */
@@ -75,6 +77,7 @@ int server_commit(struct server *s, struct err *e);
 struct server_mark {
 	struct merkle tree;
 	size_t events;
+	uint64_t messages;
 };
 int server_mark(struct server *s, struct server_mark *ret, struct err *e);
 int server_keep(struct server *s, struct err *e);

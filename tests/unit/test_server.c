@@ -113,6 +113,30 @@ START_TEST(device_that_was_not_refreshed_has_to_come_again)
 }
 END_TEST
 
+START_TEST(message_of_what_was_undone_is_not_sent)
+{
+	struct server_mark mark;
+	struct devchan *c;
+
+	set_up();
+	c = connect_device();
+	ck_assert_int_eq(devchan_cancel(c, "kept", &e), 0);
+	ck_assert_int_eq(server_mark(server, &mark, &e), 0);
+	ck_assert_int_eq(devchan_cancel(c, "undone", &e), 0);
+	server_undo(server, &mark);
+	ck_assert_int_eq(devchan_cancel(c, "next", &e), 0);
+	ck_assert_int_eq(server_commit(server, &e), 0);
+	ck_assert_ptr_nonnull(strstr(devchan_peek(c)->text, "kept"));
+	devchan_sent(c);
+	ck_assert_ptr_nonnull(strstr(devchan_peek(c)->text, "next"));
+	devchan_sent(c);
+	ck_assert_ptr_null(devchan_peek(c));
+	ck_assert_uint_eq(c->queued, 0);
+	devtalk_close(c);
+	tear_down();
+}
+END_TEST
+
 static char told[64];
 
 static void hear(void *ctx, const char *group, const char *text)
@@ -149,6 +173,7 @@ END_TEST
 
 static void add(TCase *tc)
 {
+	tcase_add_test(tc, message_of_what_was_undone_is_not_sent);
 	tcase_add_test(tc, event_is_told_when_its_turn_is_committed);
 	tcase_add_test(tc, device_that_was_not_refreshed_has_to_come_again);
 	tcase_add_test(
