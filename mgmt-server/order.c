@@ -53,6 +53,7 @@ static int end_one(struct server *s, const struct due *d, int64_t now,
 	bool with_device = strcmp(d->state, "sent") == 0 ||
 			   strcmp(d->state, "received") == 0;
 	struct devchan *c = presence_find(s->presence, d->device);
+	int r;
 
 	/* The device may still do it: it is asked not to, and has the word. */
 	if (with_device && now < d->document_expires + GRACE) {
@@ -64,11 +65,13 @@ static int end_one(struct server *s, const struct due *d, int64_t now,
 			      "iss", d->document_expires + GRACE, d->device,
 			      d->id);
 	}
-	changed(s, d->device, d->id, "expired");
-	return db_run(s->db, e,
-		      "UPDATE action SET state = 'expired', updated = ?"
-		      " WHERE device = ? AND id = ?",
-		      "iss", now, d->device, d->id);
+	r = db_run(s->db, e,
+		   "UPDATE action SET state = 'expired', updated = ?"
+		   " WHERE device = ? AND id = ?",
+		   "iss", now, d->device, d->id);
+	if (r == 0)
+		changed(s, d->device, d->id, "expired");
+	return r;
 }
 
 int order_tick(struct server *s, struct err *e)

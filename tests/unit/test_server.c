@@ -137,7 +137,7 @@ START_TEST(message_of_what_was_undone_is_not_sent)
 }
 END_TEST
 
-static char told[64];
+static char told[128];
 
 static void hear(void *ctx, const char *group, const char *text)
 {
@@ -171,8 +171,35 @@ START_TEST(event_is_told_when_its_turn_is_committed)
 }
 END_TEST
 
+START_TEST(action_that_could_not_end_is_not_told_to_have_expired)
+{
+	struct devchan *c;
+
+	set_up();
+	server->edge.event = hear;
+	c = connect_device();
+	sql("INSERT INTO action (device, epoch, id, sha256, type, action,"
+	    " state, signers, threshold, created, expires, document_expires,"
+	    " updated, creator, envelope) VALUES ('" DEVICE "', 'ee', 'a', '',"
+	    " 'command', 'lock', 'pending', '', 1, 1, 1, 1, 1, '', '')");
+	sql("CREATE TEMP TRIGGER refuse BEFORE UPDATE ON action"
+	    " BEGIN SELECT RAISE(FAIL, 'refused'); END");
+	ck_assert_int_lt(mgmtd_tick(server, &e), 0);
+	ck_assert_int_eq(server_commit(server, &e), 0);
+	ck_assert_str_eq(told, "");
+	sql("DROP TRIGGER refuse");
+	ck_assert_int_eq(mgmtd_tick(server, &e), 0);
+	ck_assert_int_eq(server_commit(server, &e), 0);
+	ck_assert_ptr_nonnull(strstr(told, "expired"));
+	devtalk_close(c);
+	tear_down();
+}
+END_TEST
+
 static void add(TCase *tc)
 {
+	tcase_add_test(tc,
+		       action_that_could_not_end_is_not_told_to_have_expired);
 	tcase_add_test(tc, message_of_what_was_undone_is_not_sent);
 	tcase_add_test(tc, event_is_told_when_its_turn_is_committed);
 	tcase_add_test(tc, device_that_was_not_refreshed_has_to_come_again);
