@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/hotplug.h"
 
+#include "cellsd/front.h"
 #include "cellsd/hardware.h"
 #include "cellsd/host.h"
 #include "cellsd/idle.h"
@@ -26,7 +27,22 @@ static bool stands_in_dev(const struct backend_node *n)
 	return n->way == BACKEND_BY_CLASS;
 }
 
-static int take_nodes(struct host *h, struct err *e)
+/* Is there a node that was there before, and needs one more class now? */
+static bool gained(const struct host *h, const struct backend_node *nodes,
+		   size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < h->n_nodes; k++)
+			if (h->nodes[k].block == nodes[i].block &&
+			    h->nodes[k].major == nodes[i].major &&
+			    h->nodes[k].minor == nodes[i].minor &&
+			    (nodes[i].major || nodes[i].minor) &&
+			    nodes[i].classes & ~h->nodes[k].classes)
+				return true;
+	return false;
+}
+
+static int take_nodes(struct host *h, bool *ret_gained, struct err *e)
 {
 	size_t n;
 	const struct backend_node *found = hardware_nodes(h->hardware, &n);
@@ -47,6 +63,7 @@ static int take_nodes(struct host *h, struct err *e)
 			h->present |= nodes[i].classes;
 	}
 	h->present |= h->by_class;
+	*ret_gained = gained(h, nodes, n);
 	free(h->nodes);
 	h->nodes = steal(nodes);
 	h->n_nodes = n;
@@ -163,14 +180,19 @@ static int look_in(struct host *h, uint64_t ms)
 static int on_settled(sd_event_source *s, uint64_t usec, void *arg)
 {
 	struct host *h = arg;
+	bool more;
 	struct err e;
 
-	if (hardware_scan(h->hardware, &e) < 0 || take_nodes(h, &e) < 0) {
+	if (hardware_scan(h->hardware, &e) < 0 ||
+	    take_nodes(h, &more, &e) < 0) {
 		log_error("%s", e.text);
 		return look_in(h, RETRY_MS);
 	}
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		hotplug_refresh(h, h->roster->vp[i]);
+	/* Somebody may have opened it before. */
+	if (more)
+		front_search(h, "hardware");
 	idle_watch(h->idle);
 	return 0;
 }
@@ -186,11 +208,12 @@ static int on_hotplug(sd_event_source *s, int fd, uint32_t events, void *arg)
 
 int hotplug_open(struct host *h, struct err *e)
 {
+	bool more;
 	int r = hardware_new(h->options.profile, &h->hardware, e);
 
 	if (r == 0)
 		r = hardware_scan(h->hardware, e);
-	return r == 0 ? take_nodes(h, e) : r;
+	return r == 0 ? take_nodes(h, &more, e) : r;
 }
 
 int hotplug_listen(struct host *h, struct err *e)
