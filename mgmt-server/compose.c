@@ -22,6 +22,7 @@
 #define LIFE (24 * 3600)
 #define RETRY 60
 #define SNAPSHOT_TYPE ENVELOPE_TYPE_JSON("snapshot")
+#define REST_TICKS 60
 #define IS_VALID "state IN ('valid', 'active', 'superseded')"
 
 struct kept {
@@ -33,6 +34,7 @@ struct kept {
 struct compose {
 	struct kept *kept;
 	bool chunks_came, images_came;
+	unsigned int rest; /* ticks before a look that failed is repeated */
 };
 
 int compose_new(struct server *s, struct compose **ret, struct err *e)
@@ -51,9 +53,15 @@ void compose_forget(struct compose *c)
 	}
 }
 
-void compose_turn_lost(struct compose *c)
+static void look_soon(struct compose *c)
 {
 	c->chunks_came = true;
+	c->rest = 0;
+}
+
+void compose_turn_lost(struct compose *c)
+{
+	look_soon(c);
 }
 
 void compose_free(struct compose *c)
@@ -332,7 +340,7 @@ int compose_changed(struct server *s, struct err *e)
 
 int compose_chunk_came(struct server *s, const char *sha256, struct err *e)
 {
-	s->compose->chunks_came = true;
+	look_soon(s->compose);
 	return 0;
 }
 
@@ -343,11 +351,17 @@ int compose_tick(struct server *s, struct err *e)
 
 	if (!c->chunks_came)
 		return 0;
+	if (c->rest > 0) {
+		c->rest--;
+		return 0;
+	}
 	r = picture_recheck(s, &c->images_came, e);
 	if (r == 0 && c->images_came)
 		r = compose_changed(s, e);
 	if (r == 0)
 		c->chunks_came = c->images_came = false;
+	else
+		c->rest = REST_TICKS;
 	return r;
 }
 

@@ -64,7 +64,7 @@ static void taken_back(struct server *s, const struct server_mark *m)
 	}
 	s->stale = true;
 	if (server_fresh(s, &e) < 0)
-		log_error("%s", e.text);
+		log_error("read the state again: %s", e.text);
 }
 
 int mgmtd_open(const char *dir, struct settings *conf, struct server **ret,

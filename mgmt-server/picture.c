@@ -71,6 +71,7 @@ int picture_recheck(struct server *s, bool *ret_changed, struct err *e)
 	char sha256[RECHECK_MAX][TEXT_DIGEST_SIZE];
 	unsigned int n = 0;
 	sqlite3_stmt *st = NULL;
+	int res = 0;
 	int r = db_query(s->db, &st, e,
 			 "SELECT sha256 FROM document WHERE type = 'image' AND"
 			 " complete = 0 AND state <> 'withdrawn'"
@@ -82,13 +83,18 @@ int picture_recheck(struct server *s, bool *ret_changed, struct err *e)
 	while (n < RECHECK_MAX && (r = db_step(s->db, st, e)) > 0)
 		snprintf(sha256[n++], TEXT_DIGEST_SIZE, "%s", db_text(st, 0));
 	sqlite3_reset(st);
-	for (unsigned int i = 0; r >= 0 && i < n; i++) {
+	if (r < 0)
+		return r;
+	/* One that cannot be read keeps no other one back. */
+	for (unsigned int i = 0; i < n; i++) {
 		AUTO(doc_freep) struct doc *d = NULL;
 		bool complete = false;
 
 		r = archive_parse(s, sha256[i], &d, e);
 		if (r == 0)
 			r = picture_complete(s, doc_as_image(d), &complete, e);
+		if (r < 0)
+			res = r;
 		if (r < 0 || !complete)
 			continue;
 		r = server_write(s, e);
@@ -97,9 +103,11 @@ int picture_recheck(struct server *s, bool *ret_changed, struct err *e)
 				   "UPDATE document SET complete = 1,"
 				   " rev = rev + 1 WHERE sha256 = ?",
 				   "s", sha256[i]);
+		if (r < 0)
+			return r;
 		*ret_changed = true;
 	}
-	return r < 0 ? r : 0;
+	return res;
 }
 
 /* ---- as administrators see them */
