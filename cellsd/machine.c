@@ -152,14 +152,16 @@ static int open_kernel(struct host *h, struct err *e)
 {
 	struct backend_vp vps[ROSTER_VPS_MAX];
 	unsigned int n = 0;
-	int r;
+	int r = 0;
 
-	for (unsigned int i = 0; i < h->roster->n; i++) {
+	for (unsigned int i = 0; r == 0 && i < h->roster->n; i++) {
 		if (h->roster->vp[i]->ready)
 			launch_sweep(h, h->roster->vp[i]);
 		if (h->roster->vp[i]->run)
-			running_adopt(h, h->roster->vp[i]);
+			r = running_adopt(h, h->roster->vp[i], e);
 	}
+	if (r < 0)
+		return r;
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		if (h->roster->vp[i]->run)
 			vps[n++] = vp_backend(h->roster->vp[i]);

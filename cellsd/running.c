@@ -340,20 +340,13 @@ static bool has_no_new_privs(pid_t pid)
 	return set;
 }
 
-void running_adopt(struct host *h, struct vp *v)
+static void adopt_init(struct host *h, struct vp *v)
 {
 	struct vp_run *run = v->run;
 	struct find f = { .pid = -1 };
 	char root[64];
 	struct err e;
 
-	if (leaf_open(h->cgroup, run->leaf_name, &run->leaf, &e) < 0 ||
-	    is_over(v)) {
-		launch_undo(h, v);
-		return;
-	}
-	run->since_ns = clock_boot_ns();
-	net_adopt(h, v);
 	leaf_each_pid(run->leaf, find_init, &f);
 	if (f.pid < 0)
 		return;
@@ -370,6 +363,23 @@ void running_adopt(struct host *h, struct vp *v)
 	if (fd >= 0 && (mnt_open_tmpfs(f.pid, fd, "run", &run->dir, &e) < 0 ||
 			attention_open(h, v, run->dir, front_switch, &e) < 0))
 		log_warning("%s", e.text);
+}
+
+int running_adopt(struct host *h, struct vp *v, struct err *e)
+{
+	struct vp_run *run = v->run;
+	int r = leaf_open(h->cgroup, run->leaf_name, &run->leaf, e);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r == -ENOENT || is_over(v)) {
+		launch_undo(h, v);
+		return 0;
+	}
+	run->since_ns = clock_boot_ns();
+	net_adopt(h, v);
+	adopt_init(h, v);
+	return 0;
 }
 
 int running_resume(struct host *h, struct vp *v, struct err *e)

@@ -20,8 +20,9 @@ int running_start(struct host *h, struct vp *v, const char *cause,
  */
 void running_end(struct host *h, struct vp *v, bool force, const char *cause);
 
-/* After a restart: finds what runs of v. Removes what is left of a dead one. */
-void running_adopt(struct host *h, struct vp *v);
+/* After a restart: finds what runs of v. Removes what is left of a dead one. It
+ * fails when nobody can tell which it is. */
+int running_adopt(struct host *h, struct vp *v, struct err *e);
 
 /* After the backend is there: holds v to it, and watches it. */
 int running_resume(struct host *h, struct vp *v, struct err *e);

@@ -308,6 +308,22 @@ def test_running_vps_survive_the_daemon(two):
     assert two.leaves() == []
 
 
+def test_a_vp_that_cannot_be_looked_at_has_not_ended(two):
+    pids = {vp: p["pid"] for vp, p in two.list().items()}
+    two.cellsd.kill()
+    # Its cgroup is none: the daemon does not start, and nothing is told of the VP.
+    leaf = two.cgroup / two.leaves()[0]
+    harness.run(["mount", "-t", "tmpfs", "none", leaf])
+    try:
+        two.cellsd.start(wait=False)
+        harness.until(lambda: not two.cellsd.alive())
+    finally:
+        harness.run(["umount", leaf])
+    two.cellsd.start()
+    two.give()
+    assert {vp: p["pid"] for vp, p in two.list().items()} == pids
+
+
 def test_a_vp_left_frozen_goes_on(two):
     # As after a kill in the middle of a revocation.
     two.cellsd.kill()
