@@ -352,31 +352,18 @@ static int adopt_all(struct backend *b, const struct backend_vp *vps,
 	return r;
 }
 
-struct search {
-	const char *name;
-	uint32_t id;
-};
-
-static void find_name(void *arg, const struct devnslink_ns *ns)
-{
-	struct search *s = arg;
-
-	if (strcmp(ns->name, s->name) == 0)
-		s->id = ns->id;
-}
-
 /* One that could not be deleted when its VP ended goes first. */
 static int add_ns(struct backend *b, const char *name, uint32_t *ret,
 		  struct err *e)
 {
-	struct search s = { .name = name };
 	int r = devnslink_ns_add(b->link, name, ret, e);
+	uint32_t old;
 
 	if (r != -EEXIST)
 		return r;
-	r = devnslink_each_ns(b->link, find_name, &s, e);
-	if (r == 0 && s.id)
-		r = devnslink_ns_del(b->link, s.id, e);
+	r = devnslink_ns_find(b->link, name, &old, e);
+	if (r == 0)
+		r = devnslink_ns_del(b->link, old, e);
 	return r < 0 ? r : devnslink_ns_add(b->link, name, ret, e);
 }
 

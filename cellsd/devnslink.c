@@ -401,6 +401,32 @@ int devnslink_each_ns(struct devnslink *l, devnslink_ns_fn *fn, void *arg,
 	return r;
 }
 
+struct search {
+	const char *name;
+	uint32_t id;
+};
+
+static void compare(void *arg, const struct devnslink_ns *ns)
+{
+	struct search *s = arg;
+
+	if (strcmp(ns->name, s->name) == 0)
+		s->id = ns->id;
+}
+
+int devnslink_ns_find(struct devnslink *l, const char *name, uint32_t *ret_id,
+		      struct err *e)
+{
+	struct search s = { .name = name };
+	int r = devnslink_each_ns(l, compare, &s, e);
+
+	if (r == 0 && s.id == 0)
+		r = err_set(e, ENOENT, "there is no devns '%s'", name);
+	if (r == 0)
+		*ret_id = s.id;
+	return r;
+}
+
 int devnslink_each_source(struct devnslink *l, devnslink_source_fn *fn,
 			  void *arg, struct err *e)
 {

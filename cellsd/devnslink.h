@@ -53,6 +53,9 @@ int devnslink_ns_add(struct devnslink *l, const char *name, uint32_t *ret_id,
 int devnslink_ns_del(struct devnslink *l, uint32_t id, struct err *e);
 int devnslink_ns_get(struct devnslink *l, uint32_t id, struct devnslink_ns *ret,
 		     struct err *e);
+/* -ENOENT: none has this name. */
+int devnslink_ns_find(struct devnslink *l, const char *name, uint32_t *ret_id,
+		      struct err *e);
 /* s->id is not looked at. */
 int devnslink_source_add(struct devnslink *l, const struct devnslink_source *s,
 			 uint32_t *ret_id, struct err *e);
