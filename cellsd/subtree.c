@@ -112,8 +112,8 @@ static int walk(struct walk *w, int dir, const char *name)
 {
 	int r = enter(w, dir, name);
 
-	if (r == -ENOENT)
-		return 0;
+	if (!w->here)
+		return r == -ENOENT ? 0 : r;
 	while (r == 0) {
 		long at = telldir(w->here);
 		struct dirent *entry;
@@ -144,11 +144,12 @@ int subtree_measure(int dir, const char *name, uint64_t *ret_bytes)
 
 int subtree_remove(int dir, const char *name)
 {
-	AUTO(walk_fini) struct walk w = { .remove = true };
 	int r;
 
 	/* Not on every file system does a place stay when others go. */
 	do {
+		AUTO(walk_fini) struct walk w = { .remove = true };
+
 		r = walk(&w, dir, name);
 		if (r < 0)
 			return r;
