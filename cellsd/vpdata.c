@@ -13,6 +13,7 @@
 #include "lib/secret.h"
 #include "lib/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -111,8 +112,8 @@ static int kind_of(const struct vpdata *d, const struct vp *v, enum kind *ret,
 /* What nobody can tell is of no kind. */
 static bool is_kind(const struct vpdata *d, const struct vp *v, enum kind kind)
 {
+	enum kind found = NONE;
 	struct err ignored;
-	enum kind found;
 
 	return kind_of(d, v, &found, &ignored) == 0 && found == kind;
 }
@@ -362,8 +363,8 @@ bool vpdata_can_open(struct vpdata *d, const struct vp *v)
 
 bool vpdata_is_at_hand(struct vpdata *d, const struct vp *v)
 {
+	enum kind kind = NONE;
 	struct err ignored;
-	enum kind kind;
 
 	return kind_of(d, v, &kind, &ignored) == 0 && kind != NONE &&
 	       vpdata_can_open(d, v);
@@ -401,12 +402,12 @@ int vpdata_evict(struct vpdata *d, const struct vp *v, unsigned int *ret_keys,
 		return r;
 	if (!p) {
 		r = vpkeys_read(&d->keys, v, &s, e);
-		if (r == -ENOENT) /* without slots there is no key either */
-			return 0;
-		if (r == 0)
-			r = attach(d, v, &s, &p, e);
+		if (r < 0) /* without slots there is no key either */
+			return r == -ENOENT ? 0 : r;
+		r = attach(d, v, &s, &p, e);
 		if (r < 0)
 			return r;
+		assert(p);
 	}
 	*ret_keys = fscrypt_has(p->root, p->id);
 	/* It syncs first; what cannot be written keeps the key busy. */
