@@ -30,7 +30,7 @@ struct search {
 	struct holder_count own[CELLS_CLASS_COUNT]; /* of that process */
 	int victim[VICTIMS_MAX];		    /* pidfds */
 	unsigned int n_victims;
-	uint64_t until_ns; /* mono: a VP does not decide how long we look */
+	uint64_t until_ns; /* cpu: a VP does not decide how long we look */
 	bool is_frozen;
 	int failed; /* the first -errno: there may be handles that nobody saw */
 };
@@ -57,7 +57,7 @@ static DIR *open_list(struct search *s, int proc, const char *path)
 
 static bool is_late(struct search *s)
 {
-	bool late = clock_mono_ns() > s->until_ns;
+	bool late = clock_cpu_ns() > s->until_ns;
 
 	if (late)
 		miss(s, ETIMEDOUT);
@@ -375,7 +375,7 @@ int holder_revoke(const struct holder_order *o,
 {
 	struct search s = { .order = o,
 			    .counts = counts,
-			    .until_ns = clock_mono_ns() + SEARCH_NS };
+			    .until_ns = clock_cpu_ns() + SEARCH_NS };
 	int r, frozen;
 
 	/* The barrier: an open that was under way is done or never began. */

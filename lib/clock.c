@@ -57,3 +57,8 @@ uint64_t clock_mono_ns(void)
 {
 	return read_ns(CLOCK_MONOTONIC);
 }
+
+uint64_t clock_cpu_ns(void)
+{
+	return read_ns(CLOCK_THREAD_CPUTIME_ID);
+}

@@ -18,4 +18,7 @@ uint64_t clock_boot_ns(void);
 /* CLOCK_MONOTONIC in nanoseconds, never moved by a test: for measuring. */
 uint64_t clock_mono_ns(void);
 
+/* CLOCK_THREAD_CPUTIME_ID in nanoseconds: for work that has a bound. */
+uint64_t clock_cpu_ns(void);
+
 #endif

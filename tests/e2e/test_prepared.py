@@ -268,6 +268,7 @@ def test_one_that_dies_is_started_anew(ready):
     pid = ready.waiting("work")
     os.kill(pid, signal.SIGSTOP)
     os.kill(pid, signal.SIGKILL)
+    harness.until(lambda: is_gone(pid) or status_of(pid)["State"].startswith("Z"))
     ready.policy("Start", "s", "work")
     assert ready.list()["work"]["pid"] != pid
     await_starts(ready, 2)
