@@ -29,16 +29,19 @@ static int explain(int context, const char *what, struct err *e)
 	return err_sys(e, code, "%s (%s)", what, text + 2);
 }
 
-int mnt_new(const char *fs, const struct mnt_option *options,
-	    unsigned int attrs, int *ret, struct err *e)
+int mnt_begin(const char *fs, int *ret, struct err *e)
 {
-	auto_close int context = fsopen(fs, FSOPEN_CLOEXEC);
+	*ret = fsopen(fs, FSOPEN_CLOEXEC);
+	return *ret < 0 ? err_sys(e, errno, "mount %s", fs) : 0;
+}
+
+int mnt_finish(int context, const char *fs, const struct mnt_option *options,
+	       unsigned int attrs, int *ret, struct err *e)
+{
 	char what[64];
 	int fd;
 
 	snprintf(what, sizeof(what), "mount %s", fs);
-	if (context < 0)
-		return err_sys(e, errno, "%s", what);
 	for (; options && options->key; options++) {
 		unsigned int cmd = options->value ? FSCONFIG_SET_STRING
 						  : FSCONFIG_SET_FLAG;
@@ -53,6 +56,15 @@ int mnt_new(const char *fs, const struct mnt_option *options,
 		return explain(context, what, e);
 	*ret = fd;
 	return 0;
+}
+
+int mnt_new(const char *fs, const struct mnt_option *options,
+	    unsigned int attrs, int *ret, struct err *e)
+{
+	auto_close int context = -1;
+	int r = mnt_begin(fs, &context, e);
+
+	return r < 0 ? r : mnt_finish(context, fs, options, attrs, ret, e);
 }
 
 int mnt_open(int dir, const char *path, uint64_t flags, int *ret, struct err *e)

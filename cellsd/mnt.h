@@ -16,7 +16,13 @@ struct mnt_option {
 	const char *key, *value; /* a NULL value: a flag; a NULL key ends */
 };
 
-/* A new, detached mount; `attrs` are MOUNT_ATTR_*. */
+/*
+ * A new, detached mount; `attrs` are MOUNT_ATTR_*. It shows the namespaces of
+ * whoever begins it; anybody may finish it.
+ */
+int mnt_begin(const char *fs, int *ret_context, struct err *e);
+int mnt_finish(int context, const char *fs, const struct mnt_option *options,
+	       unsigned int attrs, int *ret, struct err *e);
 int mnt_new(const char *fs, const struct mnt_option *options,
 	    unsigned int attrs, int *ret, struct err *e);
 

@@ -204,35 +204,41 @@ static int put_root(int stage, const struct rootfs_plan *p, int *ret,
 
 /* ---- file systems of the VP's own namespaces */
 
-struct fresh {
+static const struct {
+	const char *fs, *place;
+	unsigned int attrs;
+} fresh[] = {
+	{ "proc", "proc", PROC_ATTRS },
+	{ "sysfs", "sys", PROC_ATTRS | MOUNT_ATTR_RDONLY },
+	{ "mqueue", "dev/mqueue", PROC_ATTRS },
+};
+
+struct fresh_start {
 	int pidfd;
-	int proc, sys, mqueue;
+	int context[ARRAY_SIZE(fresh)];
 	struct err *e;
 	int r;
 };
 
 /*
  * Runs as a process of the VP's pid namespace that shares our memory and files
- * while we wait. Safe because no program of the VP runs yet.
+ * while we wait. Safe because no program of the VP runs yet. It ends with the
+ * VP's first process, at any point: what it has opened is ours to close.
  */
-static int mount_fresh(void *arg)
+static int begin_fresh(void *arg)
 {
-	struct fresh *f = arg;
+	struct fresh_start *f = arg;
+	int r = 0;
 
-	f->r = 0;
 	if (setns(f->pidfd, CLONE_NEWNET | CLONE_NEWIPC) < 0)
-		f->r = err_sys(f->e, errno, "enter the VP's namespaces");
-	if (f->r == 0)
-		f->r = mnt_new("proc", NULL, PROC_ATTRS, &f->proc, f->e);
-	if (f->r == 0)
-		f->r = mnt_new("sysfs", NULL, PROC_ATTRS | MOUNT_ATTR_RDONLY,
-			       &f->sys, f->e);
-	if (f->r == 0)
-		f->r = mnt_new("mqueue", NULL, PROC_ATTRS, &f->mqueue, f->e);
+		r = err_sys(f->e, errno, "enter the VP's namespaces");
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(fresh); i++)
+		r = mnt_begin(fresh[i].fs, &f->context[i], f->e);
+	f->r = r;
 	_exit(0);
 }
 
-static int make_fresh(struct fresh *f)
+static int run_begin_fresh(struct fresh_start *f)
 {
 	static char stack[STACK_SIZE] __attribute__((aligned(16)));
 	int pid, code, status, own;
@@ -240,7 +246,8 @@ static int make_fresh(struct fresh *f)
 
 	if (r < 0)
 		return r;
-	pid = clone(mount_fresh, stack + STACK_SIZE,
+	f->r = err_set(f->e, ECHILD, "enter the VP's namespaces: it ended");
+	pid = clone(begin_fresh, stack + STACK_SIZE,
 		    CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, f);
 	code = errno;
 	pidns_leave(own);
@@ -319,18 +326,20 @@ static int mask(int stage, int root, const char *path, bool readable,
 static int put_fresh(int stage, int root, const struct rootfs_plan *p,
 		     struct err *e)
 {
-	struct fresh f = {
-		.pidfd = p->pidfd, .proc = -1, .sys = -1, .mqueue = -1, .e = e
-	};
-	int r = make_fresh(&f);
-	auto_close int proc = f.proc, sys = f.sys, mqueue = f.mqueue;
+	struct fresh_start f = { .pidfd = p->pidfd,
+				 .context = { -1, -1, -1 },
+				 .e = e };
+	int r = run_begin_fresh(&f);
 
-	if (r == 0)
-		r = mnt_attach(proc, root, "proc", e);
-	if (r == 0)
-		r = mnt_attach(sys, root, "sys", e);
-	if (r == 0)
-		r = mnt_attach(mqueue, root, "dev/mqueue", e);
+	for (size_t i = 0; i < ARRAY_SIZE(fresh); i++) {
+		auto_close int context = f.context[i], fd = -1;
+
+		if (r == 0)
+			r = mnt_finish(context, fresh[i].fs, NULL,
+				       fresh[i].attrs, &fd, e);
+		if (r == 0)
+			r = mnt_attach(fd, root, fresh[i].place, e);
+	}
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(masks); i++)
 		r = mask(stage, root, masks[i].path, masks[i].readable, e);
 	return r;
