@@ -118,6 +118,15 @@ static bool is_kind(const struct vpdata *d, const struct vp *v, enum kind kind)
 	return kind_of(d, v, &found, &ignored) == 0 && found == kind;
 }
 
+/* The same, and its slots: -ENOENT, if it has none. */
+static int read_slots(const struct vpdata *d, const struct vp *v,
+		      enum kind *ret_kind, struct slots *ret, struct err *e)
+{
+	int r = kind_of(d, v, ret_kind, e);
+
+	return r < 0 ? r : vpkeys_read(&d->keys, v, ret, e);
+}
+
 /* ---- open and close */
 
 static int open_folder(int dir, const char *name, int *ret, struct err *e)
@@ -246,12 +255,9 @@ static int make(struct vpdata *d, const struct vp *v, struct slots *ret,
 		struct err *e)
 {
 	char name[VPKEYS_NAME_SIZE];
-	enum kind kind;
-	int r = kind_of(d, v, &kind, e);
+	enum kind kind = NONE;
+	int r = read_slots(d, v, &kind, ret, e);
 
-	if (r < 0)
-		return r;
-	r = vpkeys_read(&d->keys, v, ret, e);
 	if (r == -ENOENT && kind == NONE)
 		r = vpkeys_make(&d->keys, v, ret, e);
 	if (r < 0 || kind != NONE || (d->has_fscrypt && !v->conf.storage_max))
@@ -425,14 +431,11 @@ void vpdata_close(struct vpdata *d, const struct vp *v)
 int vpdata_bar(struct vpdata *d, const struct vp *v, unsigned int *ret_slots,
 	       struct err *e)
 {
-	enum kind kind;
+	enum kind kind = NONE;
 	struct slots s;
-	int r = kind_of(d, v, &kind, e);
+	int r = read_slots(d, v, &kind, &s, e);
 
 	*ret_slots = 0;
-	if (r < 0)
-		return r;
-	r = vpkeys_read(&d->keys, v, &s, e);
 	if (r == -ENOENT && kind == NONE)
 		return 0;
 	return r < 0 ? r : vpkeys_bar(&d->keys, v, &s, ret_slots, e);
@@ -458,13 +461,10 @@ int vpdata_unlock(struct vpdata *d, const struct vp *v, enum vpkeys_by by,
 {
 	AUTO(secret_freep) struct secret *key = NULL, *none = NULL;
 	struct place *p = NULL;
-	enum kind kind;
+	enum kind kind = NONE;
 	struct slots s;
-	int r = kind_of(d, v, &kind, e);
+	int r = read_slots(d, v, &kind, &s, e);
 
-	if (r < 0)
-		return r;
-	r = vpkeys_read(&d->keys, v, &s, e);
 	if (r == -ENOENT && kind == NONE)
 		return by == VPKEYS_DEVICE
 			       ? 0

@@ -93,17 +93,19 @@ int io_sync_folder(const char *path, struct err *e)
 	return 0;
 }
 
-int io_replace_fd(const char *path, const void *data, size_t len, mode_t mode,
-		  int *ret, struct err *e)
+/* Written beside, and renamed with these flags. */
+static int put_file(int dir, const char *name, const void *data, size_t len,
+		    mode_t mode, unsigned int flags, int *ret, struct err *e)
 {
 	auto_free char *temp = NULL;
 	auto_close int fd = -1;
 	int r;
 
-	if (asprintf(&temp, "%s.new", path) < 0)
-		return err_oom(e, path);
-	fd = open(temp, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW,
-		  mode);
+	if (asprintf(&temp, "%s.new", name) < 0)
+		return err_oom(e, name);
+	fd = openat(dir, temp,
+		    O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW,
+		    mode);
 	if (fd < 0)
 		return err_sys(e, errno, "create %s", temp);
 	r = io_write_all(fd, data, len);
@@ -111,10 +113,16 @@ int io_replace_fd(const char *path, const void *data, size_t len, mode_t mode,
 		return err_sys(e, -r, "write %s", temp);
 	if (fsync(fd) < 0)
 		return err_sys(e, errno, "sync %s", temp);
-	if (rename(temp, path) < 0)
-		return err_sys(e, errno, "replace %s", path);
+	if (renameat2(dir, temp, dir, name, flags) < 0)
+		return err_sys(e, errno, "put %s in place", name);
 	*ret = steal_fd(fd);
 	return 0;
+}
+
+int io_replace_fd(const char *path, const void *data, size_t len, mode_t mode,
+		  int *ret, struct err *e)
+{
+	return put_file(AT_FDCWD, path, data, len, mode, 0, ret, e);
 }
 
 int io_replace_file(const char *path, const void *data, size_t len, mode_t mode,
@@ -129,26 +137,12 @@ int io_replace_file(const char *path, const void *data, size_t len, mode_t mode,
 int io_make_file(int dir, const char *name, const void *data, size_t len,
 		 struct err *e)
 {
-	auto_free char *temp = NULL;
 	auto_close int fd = -1;
-	int r;
+	int r = put_file(dir, name, data, len, 0600, RENAME_NOREPLACE, &fd, e);
 
-	if (asprintf(&temp, "%s.new", name) < 0)
-		return err_oom(e, name);
-	fd = openat(dir, temp,
-		    O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW,
-		    0600);
-	if (fd < 0)
-		return err_sys(e, errno, "create %s", temp);
-	r = io_write_all(fd, data, len);
-	if (r < 0)
-		return err_sys(e, -r, "write %s", temp);
-	if (fsync(fd) < 0)
-		return err_sys(e, errno, "sync %s", temp);
-	if (renameat2(dir, temp, dir, name, RENAME_NOREPLACE) < 0)
-		return err_sys(e, errno, "make %s", name);
-	return fsync(dir) < 0 ? err_sys(e, errno, "sync the folder of %s", name)
-			      : 0;
+	if (r == 0 && fsync(dir) < 0)
+		r = err_sys(e, errno, "sync the folder of %s", name);
+	return r;
 }
 
 int io_mark(const char *path, mode_t mode, struct err *e)

@@ -3,7 +3,7 @@ LOG_DRIVER = AM_TAP_AWK='$(AWK)' $(SHELL) \
 	$(top_srcdir)/build-aux/tap-driver.sh
 AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; \
 	export srcdir builddir;
-FAULT_WRAP = -Wl,--wrap=fsync -Wl,--wrap=rename -Wl,--wrap=write \
+FAULT_WRAP = -Wl,--wrap=fsync -Wl,--wrap=renameat2 -Wl,--wrap=write \
 	-Wl,--wrap=fdatasync -Wl,--wrap=pwrite -Wl,--wrap=faccessat \
 	-Wl,--wrap=ftruncate
 

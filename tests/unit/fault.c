@@ -46,11 +46,14 @@ int __wrap_fsync(int fd)
 	return now() ? -1 : __real_fsync(fd);
 }
 
-int __real_rename(const char *from, const char *to);
-int __wrap_rename(const char *from, const char *to);
-int __wrap_rename(const char *from, const char *to)
+int __real_renameat2(int from_dir, const char *from, int to_dir, const char *to,
+		     unsigned int flags);
+int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to,
+		     unsigned int flags);
+int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to,
+		     unsigned int flags)
 {
-	return now() ? -1 : __real_rename(from, to);
+	return now() ? -1 : __real_renameat2(from_dir, from, to_dir, to, flags);
 }
 
 ssize_t __real_write(int fd, const void *data, size_t len);
