@@ -87,7 +87,8 @@ int veth_open(struct veth **ret, struct err *e)
 		return err_oom(e, "open rtnetlink");
 	r = connect_anew(v);
 	if (r < 0)
-		return fail(v, e, r, "open", "rtnetlink");
+		return err_reason(e, REASON_KERNEL, "open rtnetlink: %s",
+				  nl_geterror(r));
 	*ret = steal(v);
 	return 0;
 }

@@ -53,15 +53,10 @@ void compose_forget(struct compose *c)
 	}
 }
 
-static void look_soon(struct compose *c)
+void compose_look(struct compose *c)
 {
 	c->chunks_came = true;
 	c->rest = 0;
-}
-
-void compose_turn_lost(struct compose *c)
-{
-	look_soon(c);
 }
 
 void compose_free(struct compose *c)
@@ -340,7 +335,7 @@ int compose_changed(struct server *s, struct err *e)
 
 int compose_chunk_came(struct server *s, const char *sha256, struct err *e)
 {
-	look_soon(s->compose);
+	compose_look(s->compose);
 	return 0;
 }
 

@@ -34,8 +34,8 @@ struct compose_draft {
 int compose_new(struct server *s, struct compose **ret, struct err *e);
 void compose_free(struct compose *c);
 void compose_forget(struct compose *c);
-/* A whole turn was taken back: images it found complete are looked at again. */
-void compose_turn_lost(struct compose *c);
+/* At the next tick it is looked which images are complete. */
+void compose_look(struct compose *c);
 
 /* Borrowed until the next change of a document. */
 int compose_of(struct server *s, const char *group,

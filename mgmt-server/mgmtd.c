@@ -58,7 +58,7 @@ static void taken_back(struct server *s, const struct server_mark *m)
 	if (!m) {
 		/* What was acknowledged in it must not be believed. */
 		presence_cut(s->presence, s->turn);
-		compose_turn_lost(s->compose);
+		compose_look(s->compose);
 	} else if (s->messages > m->messages) {
 		presence_unsend(s->presence, m->messages);
 	}

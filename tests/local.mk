@@ -238,9 +238,13 @@ check_PROGRAMS += %D%/unit/test_limit
 %C%_unit_test_limit_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
 %C%_unit_test_limit_CFLAGS = $(MGMTD_CFLAGS)
 check_PROGRAMS += %D%/unit/test_server
+%C%_unit_test_server_SOURCES = %D%/unit/test_server.c %D%/unit/unitserver.c \
+	%D%/unit/unitserver.h
 %C%_unit_test_server_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
 %C%_unit_test_server_CFLAGS = $(MGMTD_CFLAGS)
 check_PROGRAMS += %D%/unit/test_compose
+%C%_unit_test_compose_SOURCES = %D%/unit/test_compose.c %D%/unit/unitserver.c \
+	%D%/unit/unitserver.h
 %C%_unit_test_compose_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
 %C%_unit_test_compose_CFLAGS = $(MGMTD_CFLAGS)
 endif

@@ -14,7 +14,7 @@ import pytest
 
 import harness
 import sdbus
-from vpdevice import (ANY, BOTH, CLASSES, FRONT, NONE, ctl, end, make_image, mounts_of, reap, signals, unlock)
+from vpdevice import (ANY, BOTH, CLASSES, FRONT, NONE, ctl, end, make_image, mounts_of, reap, signals, sleeps, unlock)
 from vpfixtures import fixture_phone, fixture_two  # noqa: F401
 
 
@@ -115,11 +115,6 @@ def test_a_policy_that_takes_a_class_ends_its_holders(two):
     assert 0 < ns < 1_000_000_000
     assert int(holders(two, "personal")) == int(before) - 1
     assert not two.opens("personal", "fuse")
-
-
-def sleeps(phone, vp):
-    """Has the script come to its end, and is not ended itself?"""
-    return re.search(r"\d +sleep 4711$", phone.exec(vp, "/bin/busybox", "ps")[1], re.M)
 
 
 DEEP = """at=/sys/fs/cgroup n=0

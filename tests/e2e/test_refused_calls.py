@@ -19,7 +19,7 @@ import sdbus
 from test_many import left_behind, settled
 from test_net import NAT, SERVER, TCP, allow, fixture_net  # noqa: F401
 from test_prepared import WORLD, await_starts, starts
-from vpdevice import BOTH, unlock
+from vpdevice import BOTH, sleeps, unlock
 from vpfixtures import fixture_phone, fixture_two  # noqa: F401
 
 MOST = 50 if os.environ.get("CELLS_LONG") else 4  # of one call; a look at the hardware makes thousands
@@ -238,7 +238,7 @@ def test_what_a_policy_takes_is_gone(two):
 
     def holds():
         try:
-            return re.search(r"\d +sleep 4711$", two.exec("personal", "/bin/busybox", "ps")[1], re.M) is not None
+            return sleeps(two, "personal")
         except sdbus.Error:
             return False  # it has ended
 

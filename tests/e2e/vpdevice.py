@@ -197,6 +197,11 @@ def unlock(phone, vp, passcode=b""):
     secret_call(phone, "Unlock", vp, passcode)
 
 
+def sleeps(phone, vp):
+    """Has a script come to its end, "exec sleep 4711", and is not ended itself?"""
+    return re.search(r"\d +sleep 4711$", phone.exec(vp, "/bin/busybox", "ps")[1], re.M) is not None
+
+
 def mounts_of(phone):
     return len(pathlib.Path(f"/proc/{phone.cellsd.child.pid}/mountinfo").read_text().splitlines())
 

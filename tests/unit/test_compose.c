@@ -8,10 +8,9 @@
 #include "lib/err.h"
 #include "mgmt-server/fleet.h"
 #include "mgmt-server/mgmtd.h"
-#include "mgmt-server/pki.h"
-#include "mgmt-server/registry.h"
 #include "mgmt-server/server.h"
 #include "tests/unit/unit.h"
+#include "tests/unit/unitserver.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -24,14 +23,7 @@ static struct err e;
 
 static void set_up(void)
 {
-	const char *dir = unit_folder();
-	static const char *const hosts[] = { "localhost", NULL };
-	struct db *db = NULL;
-
-	ck_assert_msg(pki_create(dir, "acme", hosts, &e) == 0, "%s", e.text);
-	ck_assert_msg(registry_create(dir, "acme", &db, &e) == 0, "%s", e.text);
-	db_close(db);
-	ck_assert_msg(mgmtd_open(dir, NULL, &server, &e) == 0, "%s", e.text);
+	server = unit_server();
 }
 
 static void tear_down(void)
@@ -216,8 +208,12 @@ START_TEST(image_without_its_chunks_waits)
 END_TEST
 
 /* An image that cannot be read shows whether somebody looked. */
-static void damage_image(void)
+/* One that was looked at before. */
+static void damage_seen_image(void)
 {
+	keep_image(1, false);
+	ck_assert_int_eq(compose_chunk_came(server, "", &e), 0);
+	ck_assert_int_eq(compose_tick(server, &e), 0);
 	ck_assert_int_eq(db_exec(server->db,
 				 "UPDATE document SET payload = x'00'"
 				 " WHERE type = 'image'",
@@ -228,10 +224,7 @@ static void damage_image(void)
 START_TEST(images_are_looked_at_until_that_succeeds)
 {
 	set_up();
-	keep_image(1, false);
-	ck_assert_int_eq(compose_chunk_came(server, "", &e), 0);
-	ck_assert_int_eq(compose_tick(server, &e), 0);
-	damage_image();
+	damage_seen_image();
 	ck_assert_int_eq(compose_tick(server, &e), 0);
 	ck_assert_int_eq(compose_chunk_came(server, "", &e), 0);
 	ck_assert_int_lt(compose_tick(server, &e), 0);
@@ -245,14 +238,8 @@ END_TEST
 START_TEST(images_are_looked_at_again_when_a_turn_is_lost)
 {
 	set_up();
-	keep_image(1, false);
-	ck_assert_int_eq(compose_chunk_came(server, "", &e), 0);
-	ck_assert_int_eq(compose_tick(server, &e), 0);
-	damage_image();
-	ck_assert_int_eq(server_write(server, &e), 0);
-	ck_assert_int_eq(db_begin(server->db, &e), 0);
-	db_rollback(server->db);
-	ck_assert_int_lt(server_commit(server, &e), 0);
+	damage_seen_image();
+	unit_lose_turn(server);
 	ck_assert_int_lt(compose_tick(server, &e), 0);
 	tear_down();
 }

@@ -6,10 +6,9 @@
 #include "mgmt-server/devchan.h"
 #include "mgmt-server/devtalk.h"
 #include "mgmt-server/mgmtd.h"
-#include "mgmt-server/pki.h"
 #include "mgmt-server/presence.h"
-#include "mgmt-server/registry.h"
 #include "tests/unit/unit.h"
+#include "tests/unit/unitserver.h"
 
 #include <errno.h>
 #include <string.h>
@@ -21,14 +20,7 @@ static struct err e;
 
 static void set_up(void)
 {
-	const char *dir = unit_folder();
-	static const char *const hosts[] = { "localhost", NULL };
-	struct db *db = NULL;
-
-	ck_assert_msg(pki_create(dir, "acme", hosts, &e) == 0, "%s", e.text);
-	ck_assert_msg(registry_create(dir, "acme", &db, &e) == 0, "%s", e.text);
-	db_close(db);
-	ck_assert_msg(mgmtd_open(dir, NULL, &server, &e) == 0, "%s", e.text);
+	server = unit_server();
 }
 
 static void tear_down(void)
@@ -50,15 +42,6 @@ static int audit(uint64_t *ret_index)
 	return server_audit(server, &en, ret_index, &e);
 }
 
-/* Ends the turn, and nothing of it is left. */
-static void lose_turn(void)
-{
-	ck_assert_int_eq(server_write(server, &e), 0);
-	ck_assert_int_eq(db_begin(server->db, &e), 0);
-	db_rollback(server->db);
-	ck_assert_int_lt(server_commit(server, &e), 0);
-}
-
 START_TEST(nothing_is_written_after_a_tree_that_cannot_be_read_again)
 {
 	struct merkle tree;
@@ -70,7 +53,7 @@ START_TEST(nothing_is_written_after_a_tree_that_cannot_be_read_again)
 	sql("CREATE TEMP TABLE held AS SELECT peaks FROM tree");
 	sql("UPDATE tree SET peaks = x'00'");
 	ck_assert_int_eq(audit(NULL), 0);
-	lose_turn();
+	unit_lose_turn(server);
 	ck_assert_int_lt(server_write(server, &e), 0);
 	sql("UPDATE tree SET peaks = (SELECT peaks FROM held)");
 	ck_assert_int_eq(audit(&index), 0);
@@ -157,7 +140,7 @@ START_TEST(event_is_told_when_its_turn_is_committed)
 	set_up();
 	server->edge.event = hear;
 	tell("lost");
-	lose_turn();
+	unit_lose_turn(server);
 	ck_assert_str_eq(told, "");
 	tell("kept");
 	ck_assert_int_eq(server_mark(server, &mark, &e), 0);
