@@ -31,7 +31,7 @@ stage() { printf '== %s\n' "$1"; }
 # Which tests, then why: what follows from another failure comes last.
 fail_stage() {
 	failures+=("$1 (see $2)")
-	grep -E '^(FAIL:|ERROR:|FAILED|ERROR |not ok)|: (fatal )?error: ' "$2" | cut -c -300 | head -n 40
+	grep -E '^(FAIL:|ERROR:|FAILED|ERROR |not ok|SURVIVED|BAD ROW)|: (fatal )?error: ' "$2" | cut -c -300 | head -n 40
 	{
 		sed -n '/^=* FAILURES =*$/,$p' "$2"
 		sed -n '/^=* ERRORS =*$/,/^=* FAILURES =*$/p' "$2"
@@ -85,8 +85,18 @@ EOF
 	done < <(grep -E '^SKIPPED' "$log")
 }
 
+# Rows of tests/controls/: a test that passes without its control is a failure.
+controls() {
+	local log=$logs/controls.log
+	stage "controls: each is seen failing${long:+, all rows}"
+	tests/controls/controls.py ${long:+--long} >"$log" 2>&1 || fail_stage controls "$log"
+	# shellcheck disable=SC2046 # two numbers
+	add $(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log" | grep . || echo 0 1)
+}
+
 make_check release build
 make_check sanitized build-san
+controls
 one analyzer tests/lint/analyze.sh build
 demo() { CELLS_BUILD=build /usr/bin/python3 tests/demo/demo.py "${@:2}" --report "$logs/$1.json" --keep "$logs/$1-kept"; }
 one demo-native demo demo-native --native

@@ -61,6 +61,9 @@ check_PROGRAMS += %D%/unit/test_envelope
 check_PROGRAMS += %D%/unit/test_hash
 %C%_unit_test_hash_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += %D%/unit/test_json
+%C%_unit_test_json_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += %D%/unit/test_key
 %C%_unit_test_key_LDADD = $(UNIT_LIBS)
 
@@ -389,7 +392,7 @@ EXTRA_DIST += %D%/fuzz/office.h
 
 TESTS += $(check_PROGRAMS)
 
-LINTS = %D%/lint/clock.sh %D%/lint/test_cellsd_links.sh %D%/lint/documents.sh %D%/lint/layout.py %D%/lint/pages.sh \
+LINTS = %D%/lint/clock.sh %D%/lint/controls.sh %D%/lint/test_cellsd_links.sh %D%/lint/documents.sh %D%/lint/layout.py %D%/lint/pages.sh \
 	%D%/lint/selinux.sh %D%/lint/tools.sh %D%/lint/uapi.sh
 dist_noinst_SCRIPTS += $(LINTS) %D%/demo/verify.sh %D%/fuzz/fuzz.sh %D%/lint/analyze.sh %D%/check.sh
 TESTS += $(LINTS)
@@ -454,3 +457,6 @@ noinst_PROGRAMS += %D%/e2e/escape
 %C%_e2e_escape_LDADD =
 EXTRA_DIST += %D%/e2e/test_escape.py %D%/e2e/debroot.py %D%/e2e/test_init.py \
 	%D%/e2e/test_many.py %D%/e2e/test_prepared.py
+
+# Controls that are taken out, and the tests that must then fail.
+EXTRA_DIST += %D%/controls

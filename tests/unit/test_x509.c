@@ -123,6 +123,16 @@ START_TEST(leaf_cannot_issue)
 }
 END_TEST
 
+START_TEST(key_issues_for_its_own_certificate_only)
+{
+	struct x509_spec spec = { X509_CLIENT, "leaf", NULL, now - DAY,
+				  now + DAY };
+	char *pem;
+
+	ck_assert_int_eq(x509_issue(&spec, key, key, ca, &pem, &e), -EINVAL);
+}
+END_TEST
+
 START_TEST(issuer_made_by_openssl_is_copied)
 {
 	const char *dir = unit_folder();
@@ -338,6 +348,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, openssl_accepts_a_server);
 	tcase_add_test(tc, openssl_accepts_a_client);
 	tcase_add_test(tc, leaf_cannot_issue);
+	tcase_add_test(tc, key_issues_for_its_own_certificate_only);
 	tcase_add_test(tc, issuer_made_by_openssl_is_copied);
 	tcase_add_test(tc, certificate_is_checked_against_the_given_time);
 	tcase_add_test(tc, certificate_of_another_ca_is_refused);

@@ -1,0 +1,434 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Sees each security control fail: a row takes one out, and its test must then fail.
+
+The rows are tables in *.toml here; README tells how to write one. All happens in a
+copy of the tree and its builds, in a temporary folder that is removed at the end."""
+import argparse
+import collections
+import datetime
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+import xml.etree.ElementTree
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+HERE = pathlib.Path(__file__).resolve().parent
+SAMPLE_ROWS = 16
+SAMPLE_SECONDS = 75
+UNIT_SECONDS = 180
+PYTEST_SECONDS = 600
+# Only what a test of ours runs is built: the programs of the folder that a row changes.
+PROGRAMS = {
+    "agent": ["agent/cells-agent"],
+    "policyd": ["policyd/cells-policyd"],
+    "cellsd": ["cellsd/cellsd", "cellsd/ctl/cellsctl", "cellsd/devnsctl/devnsctl"],
+    "mgmt-server": ["mgmt-server/cells-mgmtd", "mgmt-server/cellsadm/cellsadm"],
+    "images": ["images/cells-image"],
+    "data": [],
+    "kernel": [],
+    "tests": [],
+}
+# A patched file may leave a variable unused; what was configured with -Werror builds all the same.
+QUIET = "-w"
+KEYS = {"id", "control", "file", "in", "take", "put", "edit", "test", "long", "build"}
+EDIT_KEYS = {"file", "in", "take", "put"}
+
+
+class Bad(Exception):
+    """A row that cannot be tried: it does not apply, build or run."""
+
+
+class Edit:
+    """One change of one file: `take` must occur exactly once where `in` says."""
+
+    def __init__(self, table, row):
+        if unknown := set(table) - EDIT_KEYS - KEYS:
+            raise Bad(f"{row}: unknown key {', '.join(sorted(unknown))}")
+        for key in ("file", "take", "put"):
+            if key not in table:
+                raise Bad(f"{row}: '{key}' is missing")
+        self.file, self.take, self.put = table["file"], table["take"].strip(), table["put"].strip()
+        self.scope = table.get("in")
+
+    @staticmethod
+    def pattern(code):
+        """The code with any white space between its tokens, as another layout has it."""
+        tokens = re.findall(r"\w+|[^\w\s]", code)
+        out = re.escape(tokens[0])
+        for before, after in zip(tokens, tokens[1:]):
+            both_words = re.match(r"\w", before[-1]) and re.match(r"\w", after[0])
+            out += (r"\s+" if both_words else r"\s*") + re.escape(after)
+        return re.compile(out)
+
+    def range(self, text):
+        """Where in the text the function or table `in` is defined; all of it without."""
+        if not self.scope:
+            return 0, len(text)
+        found = []
+        for m in re.finditer(rf"^[A-Za-z_].*\b{re.escape(self.scope)}\b", text, re.M):
+            rest = text[m.end():]
+            if (brace := rest.find("{")) >= 0 and ";" not in rest[:brace]:
+                end = text.find("\n}", m.end())
+                found.append((m.start(), end if end >= 0 else len(text)))
+        if len(found) != 1:
+            raise Bad(f"{self.file} defines '{self.scope}' {len(found)} times")
+        return found[0]
+
+    def apply(self, text):
+        start, end = self.range(text)
+        where = f"{self.file}{f', {self.scope}()' if self.scope else ''}"
+        found = list(self.pattern(self.take).finditer(text, start, end))
+        if len(found) != 1:
+            raise Bad(f"{where}: what the row takes out is there {len(found)} times: {' '.join(self.take.split())[:120]}")
+        return text[:found[0].start()] + self.put + text[found[0].end():]
+
+
+class Row:
+    def __init__(self, table, area):
+        self.name = f"{area}/{table.get('id', '?')}"
+        if unknown := set(table) - KEYS:
+            raise Bad(f"{self.name}: unknown key {', '.join(sorted(unknown))}")
+        for key in ("id", "control", "test"):
+            if key not in table:
+                raise Bad(f"{self.name}: '{key}' is missing")
+        self.control, self.test, self.long = table["control"], table["test"], table.get("long", False)
+        self.edits = [Edit(e, self.name) for e in table["edit"]] if "edit" in table else [Edit(table, self.name)]
+        self.programs = table.get("build")
+        parts = self.test.split("::", 1)
+        self.path, self.node = parts[0], parts[1] if len(parts) > 1 else None
+        self.kind = self.path.split("/")[1] if self.path.count("/") >= 2 else ""
+        if self.kind not in ("unit", "e2e", "lab", "lint") or (self.kind != "lint") != bool(self.node):
+            raise Bad(f"{self.name}: '{self.test}' names no test (tests/unit/test_x.c::name, "
+                      "tests/e2e/test_x.py::test_name, tests/lab/test_x.py::test_name, tests/lint/x.sh)")
+        if not (TOP / self.path).is_file():
+            raise Bad(f"{self.name}: there is no {self.path}")
+
+    def check_test(self):
+        """Is there a test of this name? A build tells for sure, this tells at once."""
+        if not self.node:
+            return
+        name = self.node.split("[")[0].split("::")[-1]
+        how = rf"START_TEST\({name}\)" if self.kind == "unit" else rf"def {name}\("
+        if not re.search(how, (TOP / self.path).read_text()):
+            raise Bad(f"{self.path} has no test '{self.node}'")
+
+    @property
+    def build(self):
+        """The build that its test runs on: programs of the sanitized one have the test clock."""
+        return "build-san" if self.kind == "e2e" else "build"
+
+    def targets(self):
+        if self.kind == "unit":
+            return [self.path.removesuffix(".c")]
+        if self.programs is not None:
+            return self.programs
+        folders = {e.file.split("/")[0] for e in self.edits}
+        if folders - set(PROGRAMS):
+            folders = PROGRAMS
+        return sorted(p for f in folders for p in PROGRAMS[f])
+
+    def patched(self, top):
+        """The changed files' new texts."""
+        texts = {}
+        for e in self.edits:
+            if not (top / e.file).is_file():
+                raise Bad(f"there is no {e.file}")
+            texts[e.file] = e.apply(texts.get(e.file) or (top / e.file).read_text())
+        return texts
+
+
+def load():
+    rows, names = [], set()
+    for path in sorted(HERE.glob("*.toml")):
+        try:
+            tables = tomllib.loads(path.read_text()).get("row", [])
+        except tomllib.TOMLDecodeError as e:
+            raise Bad(f"{path.relative_to(TOP)}: {e}") from e
+        for table in tables:
+            row = Row(table, path.stem)
+            if row.name in names:
+                raise Bad(f"{row.name}: two rows have this name")
+            names.add(row.name)
+            rows.append(row)
+    return rows
+
+
+class Copy:
+    """The tree and its builds once more. After a row, what it changed is put back from
+    the tree, with its times, so that the next row builds no more than its own."""
+
+    def __init__(self, builds):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cells-controls-"))
+        self.folder.chmod(0o755)
+        self.top = self.folder / "tree"
+        shutil.copytree(TOP, self.top, symlinks=True,
+                        ignore=lambda d, names: [n for n in names if n == "__pycache__" or pathlib.Path(d) == TOP
+                                                 and (n == ".git" or n.startswith("build") and n != "build-aux")])
+        self.times = {}
+        for name in builds:
+            shutil.copytree(TOP / name, self.top / name, symlinks=True, ignore=shutil.ignore_patterns("check", "*.log"))
+            self.times[name] = self.scan(name)
+
+    def scan(self, name):
+        top = str(self.top / name)
+        times = {}
+        for folder, _, files in os.walk(top):
+            for f in files:
+                path = f"{folder}/{f}"
+                times[path[len(top) + 1:]] = os.lstat(path).st_mtime_ns
+        return times
+
+    def make(self, name, targets):
+        if not targets:
+            return
+        r = subprocess.run(["make", "-s", "-C", str(self.top / name), f"-j{os.cpu_count()}", f"CFLAGS=-g -O1 {QUIET}", *targets],
+                           capture_output=True, text=True, check=False)
+        if r.returncode != 0:
+            errors = [line for line in (r.stdout + r.stderr).splitlines() if "error" in line or "***" in line]
+            raise Bad(f"does not build: {'; '.join(errors[:3])}")
+
+    def restore(self, name, files):
+        for f in files:
+            shutil.copy2(TOP / f, self.top / f)
+        for f, at in self.scan(name).items():
+            if self.times[name].get(f) == at:
+                continue
+            mine, theirs = self.top / name / f, TOP / name / f
+            if f not in self.times[name]:
+                mine.unlink()
+            elif os.lstat(theirs).st_mtime_ns != self.times[name][f]:
+                raise SystemExit(f"controls: {theirs} changed while rows were tried: leave the builds alone and run again")
+            else:
+                shutil.copy2(theirs, mine)
+
+    def close(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def run(argv, seconds, cwd, **env):
+    """Output and exit code; its whole process group is ended when it takes too long."""
+    with subprocess.Popen(argv, cwd=cwd, env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1", **env), text=True, errors="replace",
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True) as p:
+        try:
+            out, _ = p.communicate(timeout=seconds)
+        except BaseException as e:
+            os.killpg(p.pid, signal.SIGKILL)
+            if isinstance(e, subprocess.TimeoutExpired):
+                raise Bad(f"{argv[-1]} did not end in {seconds} s") from e
+            raise
+        return out, p.returncode
+
+
+def unit_results(top, path):
+    """Which tests of a unit test program passed, and why the others did not."""
+    program = top / "build" / path.removesuffix(".c")
+    out, code = run([str(program)], UNIT_SECONDS, top / "build", srcdir="..", builddir=".")
+    passed, failed = set(), {}
+    for ok, name, why in re.findall(r"^(ok|not ok) \d+ - [^:\n]+:[^:\n]+:(\w+)(?::\d+)?: (.*)$", out, re.M):
+        if ok == "ok":
+            passed.add(name)
+        else:
+            failed.setdefault(name, why)
+    if not passed and not failed:
+        raise Bad(f"{path} ran no test (exit {code}): {out.strip()[-200:]}")
+    return passed - set(failed), failed
+
+
+def pytest_results(top, nodes):
+    """The same of pytest's nodes; one that could not be set up is neither."""
+    report = top.parent / "report.xml"
+    build = "build-san" if nodes[0].startswith("tests/e2e") else "build"
+    more = ["-x"] if len(nodes) == 1 else []
+    out, _ = run(["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *more, *nodes],
+                 PYTEST_SECONDS + 60 * len(nodes), top, CELLS_BUILD=str(top / build))
+    passed, failed = set(), {}
+    try:
+        cases = xml.etree.ElementTree.parse(report).iter("testcase")
+        report.unlink()
+    except (OSError, xml.etree.ElementTree.ParseError) as e:
+        raise Bad(f"pytest ran nothing: {out.strip()[-300:]}") from e
+    for case in cases:
+        node = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
+        wrong = {c.tag: (c.get("message") or c.text or "") for c in case if c.tag in ("failure", "error", "skipped")}
+        if "error" in wrong or "skipped" in wrong:
+            raise Bad(f"{node} did not run: {(wrong.get('error') or wrong.get('skipped')).strip()[:200]}")
+        if "failure" in wrong:
+            failed.setdefault(node, wrong["failure"])
+        else:
+            passed.add(node)
+    if not passed and not failed:
+        raise Bad(f"pytest ran nothing: {out.strip()[-300:]}")
+    return passed - set(failed), failed
+
+
+def lint_results(top, path):
+    out, code = run([str(top / path)], UNIT_SECONDS, top / "build", srcdir="..", builddir=".")
+    if code == 0 and not re.search(r"^not ok", out, re.M):
+        return {path}, {}
+    return set(), {path: next(iter(re.findall(r"^not ok.*", out, re.M)), f"exit {code}")}
+
+
+def results(top, row):
+    if row.kind == "unit":
+        return unit_results(top, row.path)
+    if row.kind == "lint":
+        return lint_results(top, row.path)
+    return pytest_results(top, [row.test])
+
+
+class Trial:
+    """Tries rows in one copy, and counts."""
+
+    def __init__(self, copy):
+        self.copy, self.killed, self.bad, self.whole = copy, 0, 0, {}
+
+    def baseline(self, rows):
+        """What passes while all controls are in. A test that fails anyway shows nothing."""
+        groups = collections.defaultdict(set)
+        for r in rows:
+            groups[r.path, r.kind, r.build].add(r.test)
+        for (path, kind, build), tests in groups.items():
+            try:
+                if kind == "unit":
+                    self.copy.make(build, [path.removesuffix(".c")])
+                    self.whole[path] = unit_results(self.copy.top, path)
+                elif kind == "lint":
+                    self.whole[path] = lint_results(self.copy.top, path)
+                else:
+                    self.whole[path] = pytest_results(self.copy.top, sorted(tests))
+            except Bad as e:
+                self.whole[path] = e
+        self.copy.times = {name: self.copy.scan(name) for name in self.copy.times}
+
+    def check_whole(self, row, key):
+        whole = self.whole[row.path]
+        if isinstance(whole, Bad):
+            raise Bad(f"with all controls in: {whole}")
+        if why := failure(key, whole[1]):
+            raise Bad(f"{row.test} fails with all controls in: {why}")
+        if not any(matches(key, p) for p in whole[0]):
+            raise Bad(f"{row.path} has no test '{row.node}'")
+
+    def attempt(self, row):
+        """Why the test failed, or None if it passed without the control."""
+        key = row.test if row.kind in ("e2e", "lab") else row.node or row.path
+        self.check_whole(row, key)
+        texts = row.patched(self.copy.top)
+        try:
+            for f, text in texts.items():
+                (self.copy.top / f).write_text(text)
+            if row.kind == "unit" or row.targets():
+                self.copy.make(row.build, row.targets())
+            return failure(key, results(self.copy.top, row)[1])
+        finally:
+            self.copy.restore(row.build, texts)
+
+    def row(self, row):
+        start = time.monotonic()
+        try:
+            why = self.attempt(row)
+            word, more = ("killed", f": {' '.join(why.split())[:100]}") if why else ("SURVIVED", "")
+            if not why:
+                more = f": {row.test} passes without it ({', '.join(e.file for e in row.edits)}): {row.control}"
+        except Bad as e:
+            word, more = "BAD ROW", f": {e}"
+        self.killed += word == "killed"
+        self.bad += word != "killed"
+        print(f"{word:8} {row.name}  {time.monotonic() - start:.1f} s{more}", flush=True)
+
+
+def matches(wanted, got):
+    return got == wanted or got.startswith(wanted + "[")
+
+
+def failure(wanted, failed):
+    return next((why or "failed" for name, why in failed.items() if matches(wanted, name)), None)
+
+
+def lab_lacks():
+    r = subprocess.run([str(TOP / "tests/lab/lab.py"), "lacks"], capture_output=True, text=True, check=False)
+    return r.stdout.strip() if r.returncode == 0 else None
+
+
+def chosen(rows, args):
+    """The rows to try, with those of one file beside each other."""
+    if args.row:
+        picked = [r for r in rows if any(r.name == n or r.name.startswith(n + "/") for n in args.row)]
+        for n in args.row:
+            if not any(r.name == n or r.name.startswith(n + "/") for r in rows):
+                raise Bad(f"there is no row or area '{n}'")
+    else:
+        picked = rows
+    if not args.long and not args.row:
+        picked = [r for r in picked if not r.long and r.kind in ("unit", "lint")]
+        step = max(1, len(picked) // SAMPLE_ROWS)
+        picked = picked[datetime.date.today().toordinal() % step::step]
+    if any(r.kind == "lab" for r in picked) and (lacks := lab_lacks()):
+        print(f"skipped: rows of the lab: {lacks}")
+        picked = [r for r in picked if r.kind != "lab"]
+    return sorted(picked, key=lambda r: (r.kind, r.path, r.edits[0].file))
+
+
+def applies(rows):
+    """Finds what does not apply any more at once, and without a build."""
+    bad = 0
+    for r in rows:
+        try:
+            r.patched(TOP)
+            r.check_test()
+        except Bad as e:
+            print(f"BAD ROW  {r.name}: {e}")
+            bad += 1
+    return bad
+
+
+def main():
+    ap = argparse.ArgumentParser(prog="./run controls", description="Takes controls out, one at a time: the test of each must fail.")
+    ap.add_argument("row", nargs="*", help="AREA/ID, or AREA for all of one file; without, a sample that changes with the day")
+    ap.add_argument("--long", action="store_true", help="all rows")
+    ap.add_argument("--list", action="store_true", help="print the table")
+    ap.add_argument("--applies", action="store_true", help="only tell whether all rows apply")
+    args = ap.parse_args()
+    start = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        rows = load()
+        if args.list:
+            for r in rows:
+                print(f"{r.name}\t{r.control}\t{', '.join(e.file for e in r.edits)}\t{r.test}")
+            return 0
+        unappliable = applies(rows)
+        if args.applies or unappliable:
+            print(f"{len(rows) - unappliable} passed, {unappliable} failed")
+            return bool(unappliable)
+        picked = chosen(rows, args)
+    except Bad as e:
+        print(f"controls: {e}", file=sys.stderr)
+        return 1
+    copy = Copy(sorted({r.build for r in picked}))
+    try:
+        t = Trial(copy)
+        t.baseline(picked)
+        print(f"{len(picked)} of {len(rows)} rows; ready after {time.monotonic() - start:.0f} s", flush=True)
+        sample = not args.long and not args.row
+        for r in picked:
+            if sample and time.monotonic() - start > SAMPLE_SECONDS:
+                print(f"the sample's {SAMPLE_SECONDS} s are over")
+                break
+            t.row(r)
+    finally:
+        copy.close()
+    print(f"{t.killed} passed, {t.bad} failed\nin {time.monotonic() - start:.0f} s")
+    return bool(t.bad)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
