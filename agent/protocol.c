@@ -100,9 +100,10 @@ static json_int_t send_message(struct protocol *p, const char *type,
 void protocol_hello(struct protocol *p, json_t *status)
 {
 	send_message(p, "hello",
-		     json_pack("{s:s, s:s, s:s, s:O, s:O}", "device", p->device,
-			       "epoch", p->epoch, "agent", p->agent,
-			       "inventory", p->inventory, "status", status));
+		     json_pack("{s:s, s:s, s:s, s:O, s:O, s:O*}", "device",
+			       p->device, "epoch", p->epoch, "agent", p->agent,
+			       "inventory", p->inventory, "status", status,
+			       "holds", json_object_get(status, "holds")));
 	for (unsigned int s = 0; s < PROTOCOL_STREAM_COUNT; s++)
 		protocol_pending(p, s);
 	p->ops.wants(p->user);

@@ -17,11 +17,18 @@
 const char *receipt_type_name(enum receipt_type t)
 {
 	static const char *const names[RECEIPT_TYPE_COUNT] = {
-		[RECEIPT_APPLIED] = "applied", [RECEIPT_REFUSED] = "refused",
-		[RECEIPT_REVOKED] = "revoked", [RECEIPT_SWITCHED] = "switched",
-		[RECEIPT_LOCKED] = "locked",   [RECEIPT_UNLOCKED] = "unlocked",
-		[RECEIPT_WIPED] = "wiped",     [RECEIPT_REMOVED] = "removed",
-		[RECEIPT_STARTED] = "started", [RECEIPT_STOPPED] = "stopped",
+		[RECEIPT_APPLIED] = "applied",
+		[RECEIPT_REFUSED] = "refused",
+		[RECEIPT_REVOKED] = "revoked",
+		[RECEIPT_SWITCHED] = "switched",
+		[RECEIPT_LOCKED] = "locked",
+		[RECEIPT_UNLOCKED] = "unlocked",
+		[RECEIPT_WIPED] = "wiped",
+		[RECEIPT_REMOVED] = "removed",
+		[RECEIPT_STARTED] = "started",
+		[RECEIPT_STOPPED] = "stopped",
+		[RECEIPT_START_FAILED] = "start-failed",
+		[RECEIPT_GAP] = "gap",
 	};
 
 	return names[t];
@@ -77,6 +84,7 @@ static const char *misformed(const struct receipt *r, int64_t format,
 		{ "device", text_is_id(r->device) },
 		{ "epoch", is_epoch(r->epoch) },
 		{ "seq", r->seq >= 1 },
+		{ "prev", !r->prev || is_digest(r->prev) },
 		{ "time", is_time(r->time) },
 		{ "reason", !r->reason || strncmp(r->reason, "err.", 4) == 0 },
 		{ "vp", !r->vp || text_is_id(r->vp) },
@@ -124,6 +132,7 @@ static int take(json_t *j, struct receipt *r, struct err *e)
 		{ "device", JSON_STRING, false, &r->device },
 		{ "epoch", JSON_STRING, false, &r->epoch },
 		{ "seq", JSON_INTEGER, false, &r->seq },
+		{ "prev", JSON_STRING, true, &r->prev },
 		{ "time", JSON_STRING, false, &r->time },
 		{ "reason", JSON_STRING, true, &r->reason },
 		{ "document", JSON_OBJECT, true, &r->document },
@@ -204,6 +213,38 @@ int receipt_open(const struct envelope *env, const struct key *key,
 				  rc.seq, rc.device, rc.epoch, epoch);
 	*ret = rc;
 	rc.json = NULL;
+	return 0;
+}
+
+int receipt_read_gap(const struct receipt *r, struct receipt_gap *ret,
+		     struct err *e)
+{
+	const char *stream, *digest;
+	struct receipt_gap g = { 0 };
+	const struct json_member table[] = {
+		{ "stream", JSON_STRING, false, &stream },
+		{ "from", JSON_INTEGER, false, &g.from },
+		{ "to", JSON_INTEGER, false, &g.to },
+		{ "digest", JSON_STRING, false, &digest },
+		{ "cause", JSON_STRING, false, &g.cause },
+		{ NULL },
+	};
+	int res;
+
+	if (r->type != RECEIPT_GAP)
+		return err_set(e, EINVAL, "receipt %" PRId64 " is no gap",
+			       r->seq);
+	res = json_take(r->details, table, false, "gap", e);
+	if (res < 0)
+		return res;
+	g.is_audit = strcmp(stream, "audit") == 0;
+	if (!g.is_audit && strcmp(stream, "receipts") != 0)
+		return err_set(e, EINVAL, "gap: 'stream' is misformed");
+	if (g.from < 1 || g.to < g.from || text_undigest(digest, g.digest) < 0)
+		return err_set(e, EINVAL,
+			       "gap: from, to or digest is "
+			       "misformed");
+	*ret = g;
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #ifndef LIB_RECEIPT_H
 #define LIB_RECEIPT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/json.h"
@@ -27,6 +28,8 @@ enum receipt_type {
 	RECEIPT_REMOVED,
 	RECEIPT_STARTED,
 	RECEIPT_STOPPED,
+	RECEIPT_START_FAILED,
+	RECEIPT_GAP,
 	RECEIPT_TYPE_COUNT,
 };
 
@@ -38,6 +41,7 @@ struct receipt {
 	json_t *json; /* owned */
 	enum receipt_type type;
 	const char *device, *epoch, *time, *vp, *reason, *enforcement, *state;
+	const char *prev; /* digest of the payload before; NULL: not told */
 	int64_t seq;
 	int64_t audit_seq;
 	const char *audit_head;
@@ -56,6 +60,21 @@ void receipt_fini(struct receipt *r);
  */
 int receipt_open(const struct envelope *env, const struct key *key,
 		 struct receipt *ret, struct err *e);
+
+/*
+ * The details of a receipt of the type gap: the entries from..to of a stream
+ * that the device can no longer send. `digest` is that of the entry `to`: the
+ * `prev` of the next one.
+ */
+struct receipt_gap {
+	bool is_audit; /* else of the receipts */
+	int64_t from, to;
+	uint8_t digest[HASH_SIZE];
+	const char *cause; /* borrowed from the receipt */
+};
+/* -EINVAL: it is of another type, or misformed. */
+int receipt_read_gap(const struct receipt *r, struct receipt_gap *ret,
+		     struct err *e);
 
 /* First 32 hex digits of the SHA-256 of the receipt key's SPKI. */
 void receipt_epoch(const struct key *k, char ret[33]);

@@ -51,7 +51,8 @@ json_t *issuer_documents(const struct policyd *p)
 }
 
 static int build(struct policyd *p, const struct issuer_receipt *r,
-		 json_t *details, int64_t seq, char **ret, struct err *e)
+		 json_t *details, int64_t seq, const char *prev, char **ret,
+		 struct err *e)
 {
 	const struct receipt_doc *d = r->document;
 	char time[TEXT_TIME_SIZE], state[TEXT_DIGEST_SIZE],
@@ -69,18 +70,42 @@ static int build(struct policyd *p, const struct issuer_receipt *r,
 	text_digest(chain.head, head);
 	text_time(policyd_stamp(p), time);
 	issuer_state(p, state);
-	j = json_pack(
-		"{si ss ss ss sI ss ss? so? ss? ss ss s{sI ss} so}", "format",
-		1, "type", receipt_type_name(r->type), "device", p->device_id,
-		"epoch", p->epoch, "seq", (json_int_t)seq, "time", time,
-		"reason", r->reason ? reason_code(r->reason) : NULL, "document",
-		d ? document(d->type, d->id, d->version, d->digest) : NULL,
-		"vp", r->vp && *r->vp ? r->vp : NULL, "enforcement", level,
-		"state", state, "audit", "seq", (json_int_t)chain.seq, "head",
-		head, "details",
-		details ? json_incref(details) : json_object());
+	j = json_pack("{si ss ss ss sI ss* ss ss? so? ss? ss ss s{sI ss} so}",
+		      "format", 1, "type", receipt_type_name(r->type), "device",
+		      p->device_id, "epoch", p->epoch, "seq", (json_int_t)seq,
+		      "prev", prev, "time", time, "reason",
+		      r->reason ? reason_code(r->reason) : NULL, "document",
+		      d ? document(d->type, d->id, d->version, d->digest)
+			: NULL,
+		      "vp", r->vp && *r->vp ? r->vp : NULL, "enforcement",
+		      level, "state", state, "audit", "seq",
+		      (json_int_t)chain.seq, "head", head, "details",
+		      details ? json_incref(details) : json_object());
 	*ret = j ? json_text(j) : NULL;
 	return *ret ? 0 : err_oom(e, "write receipt");
+}
+
+/* What the next receipt names as the one before it; "": there is none. */
+static int get_prev(struct policyd *p, char ret[TEXT_DIGEST_SIZE],
+		    struct err *e)
+{
+	auto_free char *hex = NULL;
+	int r = store_get_text(p->store, STORE_RECEIPT_HEAD, "", &hex, e);
+
+	if (r < 0)
+		return r;
+	snprintf(ret, TEXT_DIGEST_SIZE, "%s%s", *hex ? "sha256:" : "", hex);
+	return 0;
+}
+
+static int set_prev(struct policyd *p, const char *payload, struct err *e)
+{
+	char hex[2 * HASH_SIZE + 1];
+	uint8_t digest[HASH_SIZE];
+
+	hash_sha256(payload, strlen(payload), digest);
+	text_hex(digest, sizeof(digest), hex);
+	return store_set_text(p->store, STORE_RECEIPT_HEAD, hex, e);
 }
 
 int issuer_write(struct policyd *p, const struct issuer_receipt *r,
@@ -88,6 +113,7 @@ int issuer_write(struct policyd *p, const struct issuer_receipt *r,
 {
 	auto_json json_t *details = r->details;
 	auto_free char *payload = NULL;
+	char prev[TEXT_DIGEST_SIZE];
 	int64_t seq;
 	int res;
 
@@ -95,9 +121,14 @@ int issuer_write(struct policyd *p, const struct issuer_receipt *r,
 		return 0;
 	res = store_count(p->store, STORE_RECEIPT_SEQ, &seq, e);
 	if (res == 0)
-		res = build(p, r, details, seq, &payload, e);
+		res = get_prev(p, prev, e);
+	if (res == 0)
+		res = build(p, r, details, seq, *prev ? prev : NULL, &payload,
+			    e);
 	if (res == 0)
 		res = store_put_receipt(p->store, seq, payload, e);
+	if (res == 0)
+		res = set_prev(p, payload, e);
 	if (res == 0 && ret_seq)
 		*ret_seq = seq;
 	return res;

@@ -98,10 +98,52 @@ static int pair(struct policyd *p, const char *receipts, const char *audit,
 	return 0;
 }
 
+static int stream_json(struct policyd *p, const char *last, const char *head,
+		       int64_t first, json_t **ret, struct err *e)
+{
+	auto_free char *hex = NULL;
+	char digest[TEXT_DIGEST_SIZE];
+	int64_t seq = 0;
+	int r = store_get_int(p->store, last, 0, &seq, e);
+
+	if (r == 0)
+		r = store_get_text(p->store, head, "", &hex, e);
+	if (r < 0)
+		return r;
+	snprintf(digest, sizeof(digest), "sha256:%s", hex);
+	*ret = json_pack("{sI sI ss*}", "first", (json_int_t)first, "last",
+			 (json_int_t)seq, "sha256", *hex ? digest : NULL);
+	return 0;
+}
+
+/* What the device can send: the server tells what it lacks of it. */
+static int holds_json(struct policyd *p, json_t **ret, struct err *e)
+{
+	auto_json json_t *receipts = NULL, *audit = NULL;
+	int64_t first = 0, floor = 0;
+	int r = store_oldest_receipt(p->store, &first, e);
+
+	if (r == 0)
+		r = stream_json(p, STORE_RECEIPT_SEQ, STORE_RECEIPT_HEAD, first,
+				&receipts, e);
+	if (r == 0)
+		r = store_oldest_audit(p->store, &first, e);
+	if (r == 0)
+		r = stream_json(p, STORE_AUDIT_SEQ, STORE_AUDIT_HEAD, first,
+				&audit, e);
+	if (r == 0)
+		r = store_get_int(p->store, STORE_SNAPSHOT_FLOOR, 0, &floor, e);
+	if (r < 0)
+		return r;
+	*ret = json_pack("{sO sO sI}", "receipts", receipts, "audit", audit,
+			 "snapshot", (json_int_t)floor);
+	return 0;
+}
+
 int status_text(struct policyd *p, char **ret, struct err *e)
 {
 	auto_json json_t *group = NULL, *vps = NULL, *seq = NULL, *acked = NULL,
-			 *j = NULL;
+			 *holds = NULL, *j = NULL;
 	char state[TEXT_DIGEST_SIZE], time[TEXT_TIME_SIZE];
 	int r = group_json(p, &group, e);
 
@@ -111,22 +153,24 @@ int status_text(struct policyd *p, char **ret, struct err *e)
 		r = pair(p, STORE_RECEIPT_SEQ, STORE_AUDIT_SEQ, &seq, e);
 	if (r == 0)
 		r = pair(p, STORE_RECEIPT_ACKED, STORE_AUDIT_ACKED, &acked, e);
+	if (r == 0)
+		r = holds_json(p, &holds, e);
 	if (r < 0)
 		return r;
 	issuer_state(p, state);
 	text_time(policyd_now(p), time);
-	j = json_pack("{sb ss? ss? ss? sO ss ss ss so so so so sO sO sO so sI}",
-		      "enrolled", p->root != NULL, "device",
-		      p->root ? p->device_id : NULL, "epoch",
-		      p->root ? p->epoch : NULL, "org", p->root ? p->org : NULL,
-		      "group", group, "enforcement",
-		      doc_level_name(device_level(p)), "state", state,
-		      "secure_time", time, "documents", issuer_documents(p),
-		      "snapshot", snapshot_json(p->snapshot), "staged",
-		      staged_json(p), "inventory", device_inventory(p), "vps",
-		      vps, "seq", seq, "acked", acked, "locked_out",
-		      password_waits(p), "root_version",
-		      (json_int_t)(p->root ? p->root->head.version : 0));
+	j = json_pack(
+		"{sb ss? ss? ss? sO ss ss ss so so so so sO sO sO sO so sI}",
+		"enrolled", p->root != NULL, "device",
+		p->root ? p->device_id : NULL, "epoch",
+		p->root ? p->epoch : NULL, "org", p->root ? p->org : NULL,
+		"group", group, "enforcement", doc_level_name(device_level(p)),
+		"state", state, "secure_time", time, "documents",
+		issuer_documents(p), "snapshot", snapshot_json(p->snapshot),
+		"staged", staged_json(p), "inventory", device_inventory(p),
+		"vps", vps, "seq", seq, "acked", acked, "holds", holds,
+		"locked_out", password_waits(p), "root_version",
+		(json_int_t)(p->root ? p->root->head.version : 0));
 	*ret = j ? json_text(j) : NULL;
 	return *ret ? 0 : err_oom(e, "status");
 }

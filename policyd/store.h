@@ -50,6 +50,7 @@ int store_sync(struct store *s, struct err *e);
 #define STORE_FRESH_UNTIL "fresh-until" /* when the newest snapshot lapses */
 #define STORE_TIME "secure-time"
 #define STORE_RECEIPT_SEQ "receipt-seq"
+#define STORE_RECEIPT_HEAD "receipt-head" /* digest of the newest, hex */
 #define STORE_RECEIPT_ACKED "receipt-acked"
 #define STORE_AUDIT_SEQ "audit-seq"
 #define STORE_AUDIT_HEAD "audit-head" /* hex */
@@ -173,6 +174,8 @@ int store_each_receipt(struct store *s, int64_t after, unsigned int max,
 		       store_receipt_fn *fn, void *ctx, struct err *e);
 /* The payload, which the caller frees. -ENOENT. */
 int store_get_receipt(struct store *s, int64_t seq, char **ret, struct err *e);
+/* The number of the oldest; 0: there is none. */
+int store_oldest_receipt(struct store *s, int64_t *ret, struct err *e);
 /* Deletes those up to seq that no order refers to. */
 int store_drop_receipts(struct store *s, int64_t upto, struct err *e);
 
@@ -185,6 +188,7 @@ int store_each_audit(struct store *s, int64_t after, unsigned int max,
 		     store_audit_fn *fn, void *ctx, struct err *e);
 /* The record's text, which the caller frees. -ENOENT. */
 int store_get_audit(struct store *s, int64_t seq, char **ret, struct err *e);
+int store_oldest_audit(struct store *s, int64_t *ret, struct err *e);
 /* Deletes the oldest records up to seq until `bytes` are gone; *ret: how many.
  */
 int store_drop_audit(struct store *s, int64_t upto, int64_t bytes, int64_t *ret,

@@ -4,7 +4,7 @@
 #include "policyd/storepriv.h"
 
 struct numbered {
-	const char *insert, *each, *get;
+	const char *insert, *each, *get, *oldest;
 };
 
 static const struct numbered receipts = {
@@ -12,6 +12,7 @@ static const struct numbered receipts = {
 	.each = "SELECT seq, payload FROM receipt WHERE seq > ? ORDER BY seq "
 		"LIMIT ?",
 	.get = "SELECT payload FROM receipt WHERE seq = ?",
+	.oldest = "SELECT coalesce(min(seq), 0) FROM receipt",
 };
 
 static const struct numbered records = {
@@ -19,6 +20,7 @@ static const struct numbered records = {
 	.each = "SELECT seq, record FROM audit WHERE seq > ? ORDER BY seq "
 		"LIMIT ?",
 	.get = "SELECT record FROM audit WHERE seq = ?",
+	.oldest = "SELECT coalesce(min(seq), 0) FROM audit",
 };
 
 static int numbered_each(struct store *s, const struct numbered *t,
@@ -37,6 +39,28 @@ static int numbered_each(struct store *s, const struct numbered *t,
 	}
 	sqlite3_reset(st);
 	return r;
+}
+
+static int get_oldest(struct store *s, const struct numbered *t, int64_t *ret,
+		      struct err *e)
+{
+	sqlite3_stmt *st;
+	int r = db_first(s->db, &st, e, t->oldest, "");
+
+	if (r > 0)
+		*ret = sqlite3_column_int64(st, 0);
+	sqlite3_reset(st);
+	return r < 0 ? r : 0;
+}
+
+int store_oldest_receipt(struct store *s, int64_t *ret, struct err *e)
+{
+	return get_oldest(s, &receipts, ret, e);
+}
+
+int store_oldest_audit(struct store *s, int64_t *ret, struct err *e)
+{
+	return get_oldest(s, &records, ret, e);
 }
 
 int store_put_receipt(struct store *s, int64_t seq, const char *payload,

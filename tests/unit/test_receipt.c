@@ -73,7 +73,8 @@ START_TEST(receipt_is_taken_apart)
 }
 END_TEST
 
-static const char *const optional[] = { "reason", "vp", "document", "details" };
+static const char *const optional[] = { "reason", "vp", "document", "details",
+					"prev" };
 
 START_TEST(optional_member_may_lack)
 {
@@ -116,6 +117,7 @@ static const struct {
 	{ "seq", "0" },
 	{ "seq", "1.0" },
 	{ "seq", "-3" },
+	{ "prev", "\"7\"" },
 	{ "time", "\"2026-11-20\"" },
 	{ "reason", "\"rollback\"" },
 	{ "vp", "\"Work\"" },
@@ -151,10 +153,11 @@ END_TEST
 
 START_TEST(type_words_are_the_contracts)
 {
-	static const char *const words[] = { "applied",	 "refused", "revoked",
-					     "switched", "locked",  "unlocked",
-					     "wiped",	 "removed", "started",
-					     "stopped" };
+	static const char *const words[] = {
+		"applied", "refused",  "revoked",      "switched",
+		"locked",  "unlocked", "wiped",	       "removed",
+		"started", "stopped",  "start-failed", "gap"
+	};
 
 	for (unsigned int t = 0; t < RECEIPT_TYPE_COUNT; t++) {
 		AUTO(receipt_fini) struct receipt r = { 0 };
@@ -165,6 +168,55 @@ START_TEST(type_words_are_the_contracts)
 		ck_assert_int_eq(parse(j, &r), 0);
 		ck_assert_int_eq(r.type, t);
 	}
+}
+END_TEST
+
+static json_t *gap(void)
+{
+	json_t *j = good();
+
+	json_object_set_new(j, "type", json_string("gap"));
+	json_object_set_new(j, "details",
+			    json_pack("{ss si si ss ss}", "stream", "audit",
+				      "from", 3, "to", 9, "digest", DIGEST,
+				      "cause", "full"));
+	return j;
+}
+
+START_TEST(gap_tells_what_is_gone)
+{
+	AUTO(receipt_fini) struct receipt r = { 0 };
+	auto_json json_t *j = gap();
+	struct receipt_gap g;
+
+	ck_assert_msg(parse(j, &r) == 0, "%s", e.text);
+	ck_assert_msg(receipt_read_gap(&r, &g, &e) == 0, "%s", e.text);
+	ck_assert(g.is_audit);
+	ck_assert_int_eq(g.from, 3);
+	ck_assert_int_eq(g.to, 9);
+	ck_assert_uint_eq(g.digest[HASH_SIZE - 1], 1);
+	ck_assert_str_eq(g.cause, "full");
+}
+END_TEST
+
+static const struct {
+	const char *name, *value;
+} wrong_gaps[] = {
+	{ "stream", "\"states\"" },   { "from", "0" },	   { "to", "2" },
+	{ "digest", "\"sha256:9\"" }, { "cause", "null" },
+};
+
+START_TEST(misformed_gap_is_refused)
+{
+	AUTO(receipt_fini) struct receipt r = { 0 };
+	auto_json json_t *j = gap();
+	struct receipt_gap g;
+
+	json_object_set_new(
+		json_object_get(j, "details"), wrong_gaps[_i].name,
+		json_loads(wrong_gaps[_i].value, JSON_DECODE_ANY, NULL));
+	ck_assert_int_eq(parse(j, &r), 0);
+	ck_assert_int_eq(receipt_read_gap(&r, &g, &e), -EINVAL);
 }
 END_TEST
 
@@ -247,6 +299,9 @@ static void add(TCase *tc)
 	tcase_add_loop_test(tc, misformed_member_is_refused, 0,
 			    ARRAY_SIZE(wrong));
 	tcase_add_test(tc, type_words_are_the_contracts);
+	tcase_add_test(tc, gap_tells_what_is_gone);
+	tcase_add_loop_test(tc, misformed_gap_is_refused, 0,
+			    ARRAY_SIZE(wrong_gaps));
 	tcase_add_test(tc, receipt_opens_by_its_key_only);
 	tcase_add_test(tc, state_is_the_digest_of_sorted_lines);
 }
