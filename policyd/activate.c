@@ -3,12 +3,17 @@
 
 #include "lib/auto.h"
 #include "lib/clock.h"
+#include "lib/envelope.h"
 #include "lib/err.h"
+#include "lib/log.h"
 #include "policyd/delivery.h"
 #include "policyd/image.h"
+#include "policyd/intake.h"
 #include "policyd/policyd.h"
 #include "policyd/schedule.h"
 #include "policyd/shelf.h"
+#include "policyd/verdict.h"
+#include "policyd/verify.h"
 
 #include <string.h>
 
@@ -20,13 +25,108 @@ void activate_fini(struct activate *a)
 }
 
 /* What can be told of a set that may not be whole yet. */
-static int check(const struct snapshot *s, const struct held *docs,
-		 struct err *e)
+static int check_plan(const struct snapshot *s, const struct held *docs,
+		      struct err *e)
 {
 	const struct doc_group *g = held_group(docs);
 	int r = g ? snapshot_check_named(s, g, e) : 0;
 
 	return r < 0 ? r : snapshot_check_images(s, docs, e);
+}
+
+/* ---- documents that are here already: from their bytes, each time */
+/* All tests of a document that came before. 0: it stands, and was added. */
+static int verify_kept(struct policyd *p, const struct snapshot *s,
+		       const struct snapshot_entry *n, enum store_staged state,
+		       struct held *docs, struct err *e)
+{
+	AUTO(envelope_freep) struct envelope *env = NULL;
+	AUTO(verify_fini) struct verify v = { 0 };
+	auto_free char *text = NULL;
+	struct verify_facts facts;
+	int r = store_get_document(p->store, n->digest, &text, e);
+
+	if (r == 0)
+		r = envelope_parse(text, strlen(text), &env, e);
+	if (r == 0 && memcmp(env->digest, n->digest, HASH_SIZE) != 0)
+		r = err_set(e, ENOENT, "%s '%s' is held with other bytes",
+			    doc_type_name(n->type), n->id);
+	if (r < 0)
+		return r;
+	intake_facts(p, &facts);
+	facts.staged = s;
+	if (state == STORE_UNLOCKED)
+		facts.window = n->id;
+	r = verify_envelope(&facts, env, &v, e);
+	return r < 0 ? r : held_take(docs, steal(v.doc), e);
+}
+
+/* Is it the document's fault, so that it may come again? */
+static bool is_gone(int r, const struct err *e)
+{
+	return r == -ENOENT ||
+	       (verdict_is_refusal(e) && e->reason != REASON_MIX_AND_MATCH);
+}
+
+/*
+ * The snapshot's documents that are in force or were accepted before. What does
+ * not stand under the root in force is awaited: it may have been signed again.
+ */
+static int collect(struct policyd *p, const struct snapshot *s,
+		   enum store_staged state[HELD_MAX], struct held *docs,
+		   struct err *e)
+{
+	for (unsigned int i = 0; i < s->n; i++) {
+		const struct snapshot_entry *n = &s->entry[i];
+		int r = store_get_staged(p->store, n->digest, &state[i], e);
+
+		if (r < 0)
+			return r;
+		if (state[i] == STORE_AWAITED &&
+		    held_by_digest(&p->force, n->digest))
+			state[i] = STORE_ACCEPTED;
+		if (state[i] == STORE_AWAITED)
+			continue;
+		r = verify_kept(p, s, n, state[i], docs, e);
+		if (r < 0 && !is_gone(r, e))
+			return r;
+		if (r < 0)
+			state[i] = STORE_AWAITED;
+	}
+	return 0;
+}
+
+/* Everything once more, at the moment that counts. */
+static int verify_all(struct policyd *p, const struct snapshot *s,
+		      struct held *docs, struct err *e)
+{
+	AUTO(held_fini) struct held all = { 0 };
+
+	for (unsigned int i = 0; i < s->n; i++) {
+		const struct snapshot_entry *n = &s->entry[i];
+		enum store_staged state;
+		int r = store_get_staged(p->store, n->digest, &state, e);
+
+		if (r == 0)
+			r = verify_kept(p, s, n, state, &all, e);
+		if (r < 0)
+			return r;
+	}
+	held_fini(docs);
+	*docs = all;
+	all = (struct held){ 0 };
+	return 0;
+}
+
+static int check_set(struct policyd *p, const struct held *docs, struct err *e)
+{
+	auto_free char *group = NULL;
+	int64_t min;
+	int r = store_text(p->store, STORE_GROUP, &group, e);
+
+	if (r == 0)
+		r = store_get_int(p->store, STORE_GROUP_MIN, 1, &min, e);
+	return r < 0 ? r : held_check(docs, group, (uint32_t)min, e);
 }
 
 /* The rows of the new set; the old set's go in the same transaction. */
@@ -65,12 +165,17 @@ static bool is_whole(const struct policyd *p, const struct held *docs)
 static int finish(struct policyd *p, const struct snapshot *s,
 		  struct activate *a, struct err *e)
 {
-	int r = check(s, &a->docs, e);
+	int r = check_plan(s, &a->docs, e);
 
 	if (r < 0)
 		return r;
 	a->complete = a->docs.n == s->n && is_whole(p, &a->docs);
-	return a->complete ? put_in_force(p, &a->docs, e) : 0;
+	if (!a->complete)
+		return 0;
+	r = verify_all(p, s, &a->docs, e);
+	if (r == 0)
+		r = check_set(p, &a->docs, e);
+	return r < 0 ? r : put_in_force(p, &a->docs, e);
 }
 
 bool activate_may_complete(const struct policyd *p, const struct snapshot *s)
@@ -87,47 +192,20 @@ bool activate_lacks_one(const struct policyd *p)
 	return p->staged && p->staged_docs.n + 1 == p->staged->n;
 }
 
-/*
- * Documents that are in force, or were accepted for the snapshot before, need
- * not come again. Nothing was activated between those two, so that the tests
- * they passed would come out the same.
- */
-static int share(struct policyd *p, const struct snapshot *s, struct held *docs,
-		 struct err *e)
-{
-	for (unsigned int i = 0; i < s->n; i++) {
-		struct held_doc *d =
-			held_by_digest(&p->force, s->entry[i].digest);
-		int r;
-
-		if (!d)
-			d = held_by_digest(&p->staged_docs, s->entry[i].digest);
-		if (!d || d->doc->head.type != s->entry[i].type ||
-		    strcmp(d->doc->head.id, s->entry[i].id) != 0 ||
-		    d->doc->head.version != s->entry[i].version)
-			continue;
-		r = held_share(docs, d, e);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 int activate_stage(struct policyd *p, struct snapshot *s, const char *text,
 		   struct activate *ret, struct err *e)
 {
+	enum store_staged state[HELD_MAX];
 	int r;
 
 	ret->snapshot = s;
-	r = share(p, s, &ret->docs, e);
+	r = collect(p, s, state, &ret->docs, e);
 	if (r == 0)
 		r = store_set_text(p->store, STORE_STAGED, text, e);
 	if (r == 0)
 		r = store_clear_staged(p->store, e);
 	for (unsigned int i = 0; r == 0 && i < s->n; i++)
-		r = store_put_staged(
-			p->store, s->entry[i].digest,
-			held_by_digest(&ret->docs, s->entry[i].digest), e);
+		r = store_put_staged(p->store, s->entry[i].digest, state[i], e);
 	if (r == 0)
 		r = finish(p, s, ret, e);
 	if (r == 0)
@@ -135,10 +213,10 @@ int activate_stage(struct policyd *p, struct snapshot *s, const char *text,
 	return r;
 }
 
-int activate_add(struct policyd *p, struct doc *d, struct activate *ret,
-		 struct err *e)
+int activate_add(struct policyd *p, struct doc *d, enum store_staged state,
+		 struct activate *ret, struct err *e)
 {
-	int r = d ? store_put_staged(p->store, d->head.digest, true, e) : 0;
+	int r = d ? store_put_staged(p->store, d->head.digest, state, e) : 0;
 
 	if (r == 0 && d)
 		r = held_take(&ret->docs, d, e);
@@ -194,6 +272,61 @@ void activate_dropped(struct policyd *p)
 	image_continue(p);
 }
 
+int activate_refuse(struct policyd *p, const struct err *why, struct err *e)
+{
+	struct receipt_doc d = {
+		"snapshot", p->staged->device, p->staged->version, { 0 }
+	};
+	AUTO(store_endp) struct store *tx = NULL;
+	int64_t seq;
+	int r = store_begin(p->store, true, &tx, e);
+
+	memcpy(d.digest, p->staged->digest, HASH_SIZE);
+	if (r == 0)
+		r = verdict_write_refusal(p, &d, NULL, why, &seq, e);
+	if (r == 0)
+		r = activate_drop(p, e);
+	if (r == 0)
+		r = store_sweep_documents(p->store, e);
+	if (r == 0)
+		r = store_commit(&tx, e);
+	if (r < 0)
+		return r;
+	log_info("refused snapshot %u: %s", d.version, why->text);
+	activate_dropped(p);
+	policyd_pending(p, "receipts");
+	return 0;
+}
+
+int activate_load(struct policyd *p, const char *text, struct err *e)
+{
+	enum store_staged state[HELD_MAX];
+	int r = snapshot_parse(text, strlen(text), &p->staged, e);
+
+	return r < 0 ? r : collect(p, p->staged, state, &p->staged_docs, e);
+}
+
+void activate_root_changed(struct policyd *p)
+{
+	enum store_staged state[HELD_MAX];
+	AUTO(held_fini) struct held docs = { 0 };
+	struct err e;
+
+	if (!p->staged)
+		return;
+	/* Whatever this misses is found when the set would go in force. */
+	if (collect(p, p->staged, state, &docs, &e) < 0) {
+		log_error("look at what waits: %s", e.text);
+		return;
+	}
+	held_fini(&p->staged_docs);
+	p->staged_docs = docs;
+	docs = (struct held){ 0 };
+	p->staged_blocked = false;
+	image_continue(p);
+	policyd_pending(p, "wants");
+}
+
 int activate_again(struct policyd *p, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
@@ -231,7 +364,14 @@ int activate_retry(struct policyd *p, struct err *e)
 	p->arrived_ns = clock_mono_ns();
 	r = store_begin(p->store, true, &tx, e);
 	if (r == 0)
-		r = activate_add(p, NULL, &a, e);
+		r = activate_add(p, NULL, STORE_AWAITED, &a, e);
+	if (r < 0 && verdict_is_refusal(e)) {
+		const struct err why = *e;
+
+		store_endp(&tx);
+		tx = NULL;
+		return activate_refuse(p, &why, e);
+	}
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0 && a.complete)

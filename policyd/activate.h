@@ -8,6 +8,7 @@
 #define POLICYD_ACTIVATE_H
 
 #include "policyd/held.h"
+#include "policyd/store.h"
 
 struct err;
 struct policyd;
@@ -33,9 +34,10 @@ bool activate_lacks_one(const struct policyd *p);
 int activate_stage(struct policyd *p, struct snapshot *s, const char *text,
 		   struct activate *ret, struct err *e);
 /* A document of the staged snapshot (NULL: none, only look again), which is
- * taken over; inside a transaction. err.incomplete. */
-int activate_add(struct policyd *p, struct doc *d, struct activate *ret,
-		 struct err *e);
+ * taken over; inside a transaction. When it was the last, all of them are
+ * verified again: any reason, for which the snapshot is to be refused. */
+int activate_add(struct policyd *p, struct doc *d, enum store_staged state,
+		 struct activate *ret, struct err *e);
 /* After the commit. */
 void activate_adopt(struct policyd *p, struct activate *a);
 
@@ -43,10 +45,21 @@ void activate_adopt(struct policyd *p, struct activate *a);
 int activate_drop(struct policyd *p, struct err *e);
 void activate_dropped(struct policyd *p);
 
+/* The staged snapshot is refused as a whole, with a receipt. */
+int activate_refuse(struct policyd *p, const struct err *why, struct err *e);
+
+/* What is staged, from the store at a start: documents as far as they stand
+ * under the root in force. */
+int activate_load(struct policyd *p, const char *text, struct err *e);
+/* Another root is in force: documents that wait and do not stand any more are
+ * awaited again. */
+void activate_root_changed(struct policyd *p);
+
 /* Awaits the set in force once more: layers of it are lost. */
 int activate_again(struct policyd *p, struct err *e);
 
-/* Layers have arrived: activates, if that was all. */
+/* Layers have arrived: activates, if that was all; refuses the snapshot, if a
+ * document of it does not stand any more. */
 int activate_retry(struct policyd *p, struct err *e);
 
 #endif

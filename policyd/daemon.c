@@ -6,6 +6,7 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/log.h"
 #include "policyd/activate.h"
 #include "policyd/command.h"
 #include "policyd/delivery.h"
@@ -13,6 +14,7 @@
 #include "policyd/device.h"
 #include "policyd/enrol.h"
 #include "policyd/image.h"
+#include "policyd/loader.h"
 #include "policyd/observe.h"
 #include "policyd/policyd.h"
 #include "policyd/schedule.h"
@@ -41,6 +43,23 @@ static int load_time(struct policyd *p, struct err *e)
 	if (r == 0)
 		r = policyd_save_time(p, e);
 	return r < 0 ? r : store_commit(&tx, e);
+}
+
+/* What was under way when the last run ended. None of it keeps the daemon from
+ * running: what does not work is tried again with the ticks. */
+static void take_up(struct policyd *p)
+{
+	struct err e;
+	int lost = shelf_check(p, &e);
+
+	if (lost < 0)
+		log_error("check layers: %s", e.text);
+	if ((lost > 0 || p->force.is_partial) && activate_again(p, &e) < 0)
+		log_error("await what is in force: %s", e.text);
+	image_continue(p);
+	/* All may have been here when the last run ended. */
+	if (activate_retry(p, &e) < 0)
+		log_error("activate: %s", e.text);
 }
 
 static int open_parts(struct policyd *p, const struct daemon_options *o,
@@ -94,25 +113,17 @@ int daemon_new(const struct daemon_options *o, struct policyd **ret,
 	r = io_mkdirs(p->dir, 0700, e);
 	if (r == 0)
 		r = store_open(p->dir, &p->store, e);
+	/* On a full disk time goes on from what was saved last. */
+	if (r == 0 && load_time(p, e) < 0)
+		log_error("secure time: %s", e->text);
 	if (r == 0)
-		r = load_time(p, e);
-	if (r == 0)
-		r = policyd_load(p, e);
+		r = loader_load(p, e);
 	if (r == 0)
 		r = open_parts(p, o, e);
 	if (r < 0)
 		return r;
 	schedule_arm(p);
-	r = shelf_check(p, e);
-	if (r > 0)
-		r = activate_again(p, e);
-	if (r < 0)
-		return r;
-	image_continue(p);
-	/* All may have been here when the last run ended. */
-	r = activate_retry(p, e);
-	if (r < 0)
-		return r;
+	take_up(p);
 	*ret = steal(p);
 	return 0;
 }

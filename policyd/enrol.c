@@ -16,6 +16,7 @@
 #include "lib/x509.h"
 #include "policyd/auditlog.h"
 #include "policyd/delivery.h"
+#include "policyd/loader.h"
 #include "policyd/policyd.h"
 
 #include <assert.h>
@@ -378,7 +379,7 @@ static int adopt(struct enrol *n, const struct answer *a, struct err *e)
 		return r;
 	p->time = time;
 	policyd_unload(p);
-	r = policyd_load(p, e);
+	r = loader_load(p, e);
 	/* What is enrolled and not known here comes with the next start. */
 	if (r < 0)
 		sd_event_exit(p->event, EXIT_FAILURE);

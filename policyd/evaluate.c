@@ -29,6 +29,10 @@ void evaluate_right(const struct held *docs, enum doc_level level,
 		if (!evaluate_is_enforced(docs->policy[i], level) &&
 		    speaks_of(docs->policy[i], vp))
 			ret->right = (struct cells_right){ CELLS_USE_NONE, 0 };
+	/* A policy may be among what has gone. */
+	if (docs->is_partial && cls != CELLS_CLASS_DISPLAY &&
+	    cls != CELLS_CLASS_INPUT)
+		ret->right.use = CELLS_USE_NONE;
 }
 
 int evaluate_table(const struct held *docs, enum doc_level level,

@@ -90,6 +90,125 @@ const struct doc_group *held_group(const struct held *h)
 	return d ? doc_as_group(d) : NULL;
 }
 
+/* ---- whole sets */
+static unsigned int count_type(const struct held *h, enum doc_type type)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < h->n; i++)
+		n += h->doc[i]->doc->head.type == type;
+	return n;
+}
+
+static int check_one(const struct held *h, enum doc_type type, const char *id,
+		     uint32_t min, struct err *e)
+{
+	const struct doc *found = NULL;
+
+	for (unsigned int i = 0; i < h->n; i++) {
+		const struct doc *d = h->doc[i]->doc;
+
+		if (d->head.type != type || strcmp(d->head.id, id) != 0)
+			continue;
+		if (found)
+			return err_reason(e, REASON_INCOMPLETE,
+					  "the set has %s '%s' twice",
+					  doc_type_name(type), id);
+		found = d;
+	}
+	if (!found)
+		return err_reason(e, REASON_INCOMPLETE,
+				  "the set has no %s '%s'", doc_type_name(type),
+				  id);
+	if (found->head.version < min)
+		return err_reason(e, REASON_INCOMPLETE,
+				  "the set has %s '%s' %u, but %u is the "
+				  "minimum",
+				  doc_type_name(type), id, found->head.version,
+				  min);
+	return 0;
+}
+
+static int check_count(const struct held *h, enum doc_type type,
+		       unsigned int want, struct err *e)
+{
+	unsigned int n = count_type(h, type);
+
+	if (n == want)
+		return 0;
+	return err_reason(e, REASON_INCOMPLETE,
+			  "the set has %u of %s where %u belong", n,
+			  doc_type_name(type), want);
+}
+
+/* Exactly what the group names. */
+static int check_named(const struct held *h, const struct doc_group *g,
+		       struct err *e)
+{
+	unsigned int policies = 0, configs = 0;
+	int r;
+
+	for (unsigned int i = 0; i < g->n_refs; i++) {
+		const struct doc_ref *ref = &g->ref[i];
+
+		r = check_one(h, ref->type, ref->id, ref->min_version, e);
+		if (r < 0)
+			return r;
+		policies += ref->type == DOC_DEVICE_POLICY;
+		configs += ref->type == DOC_VP_CONFIG;
+	}
+	r = check_count(h, DOC_DEVICE_POLICY, policies, e);
+	return r < 0 ? r : check_count(h, DOC_VP_CONFIG, configs, e);
+}
+
+static bool needs_image(const struct held *h, const char *id)
+{
+	for (unsigned int i = 0; i < h->n; i++) {
+		const struct doc *d = h->doc[i]->doc;
+
+		if (d->head.type == DOC_VP_CONFIG &&
+		    strcmp(doc_as_vp_config(d)->image, id) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int check_images(const struct held *h, struct err *e)
+{
+	for (unsigned int i = 0; i < h->n; i++) {
+		const struct doc *d = h->doc[i]->doc;
+		int r = 0;
+
+		if (d->head.type == DOC_VP_CONFIG) {
+			const struct doc_vp_config *c = doc_as_vp_config(d);
+
+			r = check_one(h, DOC_IMAGE, c->image,
+				      c->image_min_version, e);
+		} else if (d->head.type == DOC_IMAGE &&
+			   !needs_image(h, d->head.id)) {
+			r = err_reason(e, REASON_INCOMPLETE,
+				       "the set has image '%s', which no "
+				       "config needs",
+				       d->head.id);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int held_check(const struct held *h, const char *group, uint32_t min,
+	       struct err *e)
+{
+	int r = check_one(h, DOC_GROUP, group, min, e);
+
+	if (r == 0)
+		r = check_count(h, DOC_GROUP, 1, e);
+	if (r == 0)
+		r = check_named(h, held_group(h), e);
+	return r < 0 ? r : check_images(h, e);
+}
+
 const struct doc_layer *held_next_layer(const struct held *h,
 					struct held_walk *w)
 {

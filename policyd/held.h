@@ -18,6 +18,9 @@ struct held_doc {
 };
 
 struct held {
+	/* Documents are missing that were in force: nothing is given but what
+	 * a VP is seen by. */
+	bool is_partial;
 	unsigned int n;
 	struct held_doc *doc[HELD_MAX];
 	/* Borrowed from doc[]: what the mode decision takes. */
@@ -40,6 +43,14 @@ const struct doc *held_find(const struct held *h, enum doc_type type,
 const struct doc_vp_config *held_config(const struct held *h, const char *vp);
 const struct doc_image *held_image(const struct held *h, const char *id);
 const struct doc_group *held_group(const struct held *h);
+
+/*
+ * Is this, by the documents' own words, one whole set: one group document, that
+ * of `group` in version min or above, exactly what it names and the images that
+ * the configs need, each at its minimum or above and once? err.incomplete.
+ */
+int held_check(const struct held *h, const char *group, uint32_t min,
+	       struct err *e);
 
 /*
  * A walk over the layers of all images, which begins zeroed: the next layer,

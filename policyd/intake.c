@@ -87,8 +87,9 @@ static int still_counts(void *ctx, enum doc_type type, const char *text,
 	struct err ignored;
 	int r = envelope_parse(text, strlen(text), &env, e);
 
+	/* One that cannot be read binds nobody, and keeps no root out. */
 	if (r < 0)
-		return r;
+		return r == -ENOMEM ? r : 0;
 	return trust_check(ctx, env, NULL, &ignored) == 0;
 }
 
@@ -142,6 +143,8 @@ static int take_root(struct policyd *p, struct verify *v, const char *text,
 	p->root = steal(v->doc);
 	if (v->new_director)
 		activate_dropped(p);
+	else
+		activate_root_changed(p);
 	policyd_pending(p, "receipts");
 	ret->outcome = "accepted";
 	return 0;
@@ -217,27 +220,14 @@ static int take_snapshot(struct policyd *p, struct verify *v,
 	return 0;
 }
 
-/* A snapshot that its own documents contradict is refused in their stead. */
+/* The snapshot is refused in its document's stead. */
 static int refuse_snapshot(struct policyd *p, const struct err *why,
 			   struct verdict *ret, struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
-	const struct receipt_doc d = snapshot_doc(p->staged);
-	int64_t seq;
-	int r = store_begin(p->store, true, &tx, e);
+	int r = activate_refuse(p, why, e);
 
-	if (r == 0)
-		r = verdict_write_refusal(p, &d, NULL, why, &seq, e);
-	if (r == 0)
-		r = activate_drop(p, e);
-	if (r == 0)
-		r = store_sweep_documents(p->store, e);
-	if (r == 0)
-		r = store_commit(&tx, e);
 	if (r < 0)
 		return r;
-	activate_dropped(p);
-	policyd_pending(p, "receipts");
 	ret->outcome = "refused";
 	ret->e = *why;
 	return 0;
@@ -249,8 +239,12 @@ static int take_document(struct policyd *p, struct verify *v, const char *text,
 	AUTO(activate_fini) struct activate a = { 0 };
 	AUTO(store_endp) struct store *tx = NULL;
 	const struct receipt_doc d = verdict_doc(&v->doc->head);
+	enum store_staged state = STORE_ACCEPTED;
 	int r;
 
+	/* It may wait for its image longer than the window is open. */
+	if (strcmp(password_window(p), d.id) == 0)
+		state = STORE_UNLOCKED;
 	if (!p->staged || held_by_digest(&p->staged_docs, d.digest)) {
 		ret->outcome = "known";
 		return 0;
@@ -261,9 +255,8 @@ static int take_document(struct policyd *p, struct verify *v, const char *text,
 	if (r == 0)
 		r = accept(p, &d, e);
 	if (r == 0)
-		r = activate_add(p, steal(v->doc), &a, e);
-	if (r == -reason_errno(REASON_INCOMPLETE) &&
-	    e->reason == REASON_INCOMPLETE) {
+		r = activate_add(p, steal(v->doc), state, &a, e);
+	if (r < 0 && verdict_is_refusal(e)) {
 		const struct err why = *e;
 
 		store_endp(&tx);
@@ -314,13 +307,6 @@ static int take(struct policyd *p, struct verify *v, const struct envelope *env,
 	return take_document(p, v, text, ret, e);
 }
 
-/* Is this a verdict on the envelope, rather than trouble of our own? */
-static bool is_refusal(const struct err *e)
-{
-	return e->reason != REASON_NONE && e->reason != REASON_STORAGE_FULL &&
-	       e->reason != REASON_INTERNAL;
-}
-
 static bool is_document(const char *type)
 {
 	switch (doc_type_from_name(type)) {
@@ -339,7 +325,7 @@ static int conclude(struct policyd *p, const struct receipt_doc *d,
 {
 	const struct err why = *e;
 
-	if (!is_refusal(&why))
+	if (!verdict_is_refusal(&why))
 		return e->reason ? -reason_errno(e->reason) : -EIO;
 	log_info("refused %s '%s' %u: %s", d->type, d->id, d->version,
 		 why.text);
@@ -381,6 +367,11 @@ int intake_submit(struct policyd *p, const void *data, size_t len,
 		return err_oom(e, "submit");
 	intake_facts(p, &facts);
 	r = verify_envelope(&facts, env, &v, e);
+	if (r < 0 && v.contradicts) {
+		const struct err why = *e;
+
+		return refuse_snapshot(p, &why, ret, e);
+	}
 	if (r == 0)
 		r = take(p, &v, env, text, ret, e);
 	if (r == 0)

@@ -20,6 +20,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/image.c %D%/image.h \
 	%D%/intake.c %D%/intake.h \
 	%D%/issuer.c %D%/issuer.h \
+	%D%/loader.c %D%/loader.h \
 	%D%/membership.c %D%/membership.h \
 	%D%/auditlog.c %D%/auditlog.h \
 	%D%/observe.c %D%/observe.h \

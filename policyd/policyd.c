@@ -4,7 +4,6 @@
 #include "lib/auto.h"
 #include "lib/bus.h"
 #include "lib/clock.h"
-#include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/key.h"
 #include "lib/log.h"
@@ -71,116 +70,6 @@ void policyd_pending_soon(struct policyd *p)
 		return;
 	sd_event_source_set_time_relative(p->soon, SOON_USEC);
 	sd_event_source_set_enabled(p->soon, SD_EVENT_ONESHOT);
-}
-
-/* ---- what is held */
-/* Text of an accepted envelope; its signatures were tested when it came. */
-static int parse_held(enum doc_type type, const char *text, struct doc **ret,
-		      struct err *e)
-{
-	AUTO(envelope_freep) struct envelope *env = NULL;
-	int r = envelope_parse(text, strlen(text), &env, e);
-
-	return r < 0 ? r
-		     : doc_parse(type, env->payload, env->payload_len, ret, e);
-}
-
-static int load_document(void *ctx, enum doc_type type, const char *text,
-			 struct err *e)
-{
-	struct doc *d;
-	int r = parse_held(type, text, &d, e);
-
-	return r < 0 ? r : held_take(ctx, d, e);
-}
-
-static int load_snapshot(struct policyd *p, const char *name,
-			 struct snapshot **ret, struct err *e)
-{
-	auto_free char *text = NULL;
-	int r = store_text(p->store, name, &text, e);
-
-	if (r == -ENOENT)
-		return 0;
-	return r < 0 ? r : snapshot_parse(text, strlen(text), ret, e);
-}
-
-/* Documents that came for the staged snapshot before the restart. Only those:
- * what lies here for other reasons was not tested against this one. */
-static int load_staged(struct policyd *p, struct err *e)
-{
-	int r = load_snapshot(p, STORE_STAGED, &p->staged, e);
-
-	for (unsigned int i = 0; r == 0 && p->staged && i < p->staged->n; i++) {
-		const struct snapshot_entry *n = &p->staged->entry[i];
-		struct held_doc *d = held_by_digest(&p->force, n->digest);
-		auto_free char *text = NULL;
-
-		if (d)
-			r = held_share(&p->staged_docs, d, e);
-		else if (store_is_accepted(p->store, n->digest)) {
-			r = store_get_document(p->store, n->digest, &text, e);
-			if (r == 0)
-				r = load_document(&p->staged_docs, n->type,
-						  text, e);
-		}
-	}
-	return r;
-}
-
-static int load_root(struct policyd *p, struct err *e)
-{
-	auto_free char *text = NULL;
-	int r = store_get_root(p->store, &text, e);
-
-	if (r == -ENOENT)
-		return 0;
-	return r < 0 ? r : parse_held(DOC_ROOT, text, &p->root, e);
-}
-
-static int load_word(struct policyd *p, const char *name, char *ret,
-		     size_t size, struct err *e)
-{
-	auto_free char *text = NULL;
-	int r = store_text(p->store, name, &text, e);
-
-	if (r < 0)
-		return r;
-	snprintf(ret, size, "%s", text);
-	return 0;
-}
-
-static int load_identity(struct policyd *p, struct err *e)
-{
-	auto_free char *pem = NULL;
-	int r = store_text(p->store, STORE_KEY, &pem, e);
-
-	if (r == 0)
-		r = key_from_pem(pem, &p->key, e);
-	if (r == 0)
-		r = load_word(p, STORE_DEVICE, p->device_id,
-			      sizeof(p->device_id), e);
-	if (r == 0)
-		r = load_word(p, STORE_EPOCH, p->epoch, sizeof(p->epoch), e);
-	if (r == 0)
-		r = load_word(p, STORE_ORG, p->org, sizeof(p->org), e);
-	if (pem)
-		explicit_bzero(pem, strlen(pem));
-	return r;
-}
-
-int policyd_load(struct policyd *p, struct err *e)
-{
-	int r = load_root(p, e);
-
-	if (r < 0 || !p->root)
-		return r;
-	r = load_identity(p, e);
-	if (r == 0)
-		r = store_each_in_force(p->store, load_document, &p->force, e);
-	if (r == 0)
-		r = load_snapshot(p, STORE_SNAPSHOT, &p->snapshot, e);
-	return r < 0 ? r : load_staged(p, e);
 }
 
 void policyd_unload(struct policyd *p)

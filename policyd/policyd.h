@@ -83,9 +83,7 @@ void policyd_pending(struct policyd *p, const char *what);
 /* "audit", within a fifth of a second and once for many records. */
 void policyd_pending_soon(struct policyd *p);
 
-/* Reads root, key, documents and snapshots from the store. */
-int policyd_load(struct policyd *p, struct err *e);
-/* Forgets what was loaded. */
+/* Forgets what loader_load() read. */
 void policyd_unload(struct policyd *p);
 
 #endif

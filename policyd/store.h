@@ -92,7 +92,14 @@ int store_empty_epoch(struct store *s, struct err *e);
 /* ---- roots and documents; envelopes as text, the caller frees; -ENOENT */
 int store_put_root(struct store *s, const struct doc_head *head,
 		   const char *envelope, struct err *e);
-int store_get_root(struct store *s, char **ret, struct err *e);
+/* Each root that is held, the newest first; other than 0 ends it and is what it
+ * returns. */
+typedef int store_root_fn(void *ctx, int64_t version, const char *envelope,
+			  struct err *e);
+int store_each_root(struct store *s, store_root_fn *fn, void *ctx,
+		    struct err *e);
+
+int store_drop_root(struct store *s, int64_t version, struct err *e);
 
 int store_put_document(struct store *s, const struct doc_head *head,
 		       const char *envelope, struct err *e);
@@ -102,19 +109,31 @@ bool store_has_document(struct store *s, const uint8_t digest[HASH_SIZE]);
 /* Deletes documents that are neither in force, staged nor a floor. */
 int store_sweep_documents(struct store *s, struct err *e);
 
+/* A row of what is in force: a plan, which the document itself has to bear out.
+ * Borrowed. */
+struct store_row {
+	const char *type, *id;
+	uint8_t digest[HASH_SIZE];
+	const char *envelope; /* "": there is no such document */
+};
 /* Each that is in force; less than 0 ends it and is what it returns. */
-typedef int store_document_fn(void *ctx, enum doc_type type,
-			      const char *envelope, struct err *e);
-int store_each_in_force(struct store *s, store_document_fn *fn, void *ctx,
+typedef int store_row_fn(void *ctx, const struct store_row *row, struct err *e);
+int store_each_in_force(struct store *s, store_row_fn *fn, void *ctx,
 			struct err *e);
 int store_clear_in_force(struct store *s, struct err *e);
+/* A row that cannot be explained. */
+int store_drop_in_force(struct store *s, const char *type, const char *id,
+			struct err *e);
 int store_put_in_force(struct store *s, const struct doc_head *head,
 		       struct err *e);
 
 int store_clear_staged(struct store *s, struct err *e);
+/* UNLOCKED: accepted while cellsctl unlock-config stood open for it. */
+enum store_staged { STORE_AWAITED, STORE_ACCEPTED, STORE_UNLOCKED };
 int store_put_staged(struct store *s, const uint8_t digest[HASH_SIZE],
-		     bool is_accepted, struct err *e);
-bool store_is_accepted(struct store *s, const uint8_t digest[HASH_SIZE]);
+		     enum store_staged state, struct err *e);
+int store_get_staged(struct store *s, const uint8_t digest[HASH_SIZE],
+		     enum store_staged *ret, struct err *e);
 
 struct store_floor {
 	uint32_t version; /* 0: does not count under the root in force */
@@ -127,6 +146,8 @@ int store_get_floor(struct store *s, enum doc_type type, const char *id,
 int store_raise_floor(struct store *s, const struct doc_head *head,
 		      struct err *e);
 /* Asks fn (1 yes, 0 no) whether each floor's document counts still. */
+typedef int store_document_fn(void *ctx, enum doc_type type,
+			      const char *envelope, struct err *e);
 int store_recount_floors(struct store *s, store_document_fn *fn, void *ctx,
 			 struct err *e);
 

@@ -15,14 +15,30 @@ int store_put_root(struct store *s, const struct doc_head *head,
 		      sizeof(head->digest), envelope);
 }
 
-int store_get_root(struct store *s, char **ret, struct err *e)
+int store_each_root(struct store *s, store_root_fn *fn, void *ctx,
+		    struct err *e)
 {
 	sqlite3_stmt *st;
-	int r = db_query(
-		s->db, &st, e,
-		"SELECT envelope FROM root ORDER BY version DESC LIMIT 1", "");
+	int r = db_query(s->db, &st, e,
+			 "SELECT version, envelope FROM root "
+			 "ORDER BY version DESC",
+			 "");
 
-	return r < 0 ? r : store_take_text(s, st, "root", ret, e);
+	if (r < 0)
+		return r;
+	while ((r = db_step(s->db, st, e)) > 0) {
+		r = fn(ctx, sqlite3_column_int64(st, 0), db_text(st, 1), e);
+		if (r != 0)
+			break;
+	}
+	sqlite3_reset(st);
+	return r;
+}
+
+int store_drop_root(struct store *s, int64_t version, struct err *e)
+{
+	return db_run(s->db, e, "DELETE FROM root WHERE version = ?", "i",
+		      version);
 }
 
 int store_put_document(struct store *s, const struct doc_head *head,
@@ -72,14 +88,28 @@ int store_sweep_documents(struct store *s, struct err *e)
 		      "");
 }
 
-static int each_document(struct store *s, sqlite3_stmt *st,
-			 store_document_fn *fn, void *ctx, struct err *e)
+int store_each_in_force(struct store *s, store_row_fn *fn, void *ctx,
+			struct err *e)
 {
-	int r;
+	sqlite3_stmt *st;
+	int r = db_query(s->db, &st, e,
+			 "SELECT f.type, f.id, f.digest, d.envelope "
+			 "FROM in_force f "
+			 "LEFT JOIN document d ON d.digest = f.digest",
+			 "");
 
+	if (r < 0)
+		return r;
 	while ((r = db_step(s->db, st, e)) > 0) {
-		r = fn(ctx, doc_type_from_name(db_text(st, 0)), db_text(st, 1),
-		       e);
+		struct store_row row = { .type = db_text(st, 0),
+					 .id = db_text(st, 1),
+					 .envelope = db_text(st, 3) };
+		size_t len;
+		const void *digest = db_blob(st, 2, &len);
+
+		if (len == sizeof(row.digest))
+			memcpy(row.digest, digest, len);
+		r = fn(ctx, &row, e);
 		if (r < 0)
 			break;
 	}
@@ -87,16 +117,12 @@ static int each_document(struct store *s, sqlite3_stmt *st,
 	return r;
 }
 
-int store_each_in_force(struct store *s, store_document_fn *fn, void *ctx,
+int store_drop_in_force(struct store *s, const char *type, const char *id,
 			struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e,
-			 "SELECT d.type, d.envelope FROM in_force f "
-			 "JOIN document d ON d.digest = f.digest",
-			 "");
-
-	return r < 0 ? r : each_document(s, st, fn, ctx, e);
+	return db_run(s->db, e,
+		      "DELETE FROM in_force WHERE type = ? AND id = ?", "ss",
+		      type, id);
 }
 
 int store_clear_in_force(struct store *s, struct err *e)
@@ -118,25 +144,30 @@ int store_clear_staged(struct store *s, struct err *e)
 }
 
 int store_put_staged(struct store *s, const uint8_t digest[HASH_SIZE],
-		     bool is_accepted, struct err *e)
+		     enum store_staged state, struct err *e)
 {
 	return db_run(s->db, e, "INSERT OR REPLACE INTO staged VALUES (?, ?)",
-		      "bi", digest, (size_t)HASH_SIZE, (int64_t)is_accepted);
+		      "bi", digest, (size_t)HASH_SIZE, (int64_t)state);
 }
 
-bool store_is_accepted(struct store *s, const uint8_t digest[HASH_SIZE])
+int store_get_staged(struct store *s, const uint8_t digest[HASH_SIZE],
+		     enum store_staged *ret, struct err *e)
 {
+	enum store_staged state = STORE_AWAITED;
 	sqlite3_stmt *st;
-	struct err e;
-	int r;
+	int r = db_first(s->db, &st, e,
+			 "SELECT accepted FROM staged WHERE digest = ?", "b",
+			 digest, (size_t)HASH_SIZE);
 
-	if (db_query(s->db, &st, &e,
-		     "SELECT 1 FROM staged WHERE digest = ? AND accepted = 1",
-		     "b", digest, (size_t)HASH_SIZE) < 0)
-		return false;
-	r = db_step(s->db, st, &e);
+	if (r < 0)
+		return r;
+	if (r > 0 && sqlite3_column_int(st, 0) == STORE_UNLOCKED)
+		state = STORE_UNLOCKED;
+	else if (r > 0 && sqlite3_column_int(st, 0) == STORE_ACCEPTED)
+		state = STORE_ACCEPTED;
 	sqlite3_reset(st);
-	return r > 0;
+	*ret = state;
+	return 0;
 }
 
 int store_get_floor(struct store *s, enum doc_type type, const char *id,

@@ -12,6 +12,12 @@
 
 #define AGAIN_SECONDS 3600
 
+bool verdict_is_refusal(const struct err *e)
+{
+	return e->reason != REASON_NONE && e->reason != REASON_STORAGE_FULL &&
+	       e->reason != REASON_INTERNAL;
+}
+
 struct receipt_doc verdict_doc(const struct doc_head *h)
 {
 	struct receipt_doc d = {

@@ -6,6 +6,7 @@
 #ifndef POLICYD_VERDICT_H
 #define POLICYD_VERDICT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/err.h"
@@ -18,6 +19,9 @@ struct verdict {
 	const char *outcome; /* accepted, staged, known, refused */
 	struct err e;	     /* of a refusal */
 };
+
+/* Is this a verdict on what was looked at, rather than trouble of our own? */
+bool verdict_is_refusal(const struct err *e);
 
 /* How receipts name it; type and id are borrowed from the head. */
 struct receipt_doc verdict_doc(const struct doc_head *h);

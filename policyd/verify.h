@@ -34,6 +34,7 @@ struct verify {
 	struct snapshot *snapshot;
 	bool known;	   /* no news: held already */
 	bool new_director; /* of a root */
+	bool contradicts;  /* the staged snapshot names it as another one */
 };
 void verify_fini(struct verify *v);
 
