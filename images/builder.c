@@ -9,6 +9,7 @@
 #include "images/survey.h"
 #include "images/tree.h"
 #include "lib/auto.h"
+#include "lib/doc.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
@@ -21,6 +22,7 @@
 
 #define LOG "log"
 #define TREE "tree"
+#define UPPER "upper"
 #define UNPACKED "oci"
 #define RECIPE "recipe"
 #define INIT_DEFAULT "/sbin/init"
@@ -54,18 +56,6 @@ static int64_t newest_allowed(int64_t newest, struct err *e)
 		return err_set(e, EINVAL, "SOURCE_DATE_EPOCH=%s: no number",
 			       epoch);
 	return (int64_t)n < newest ? (int64_t)n : newest;
-}
-
-static void add_notes(struct build *bd, const struct tree *t)
-{
-	const struct tree_notes *n = tree_notes(t);
-
-	if (bd->notes.devices == 0)
-		memcpy(bd->notes.first_device, n->first_device,
-		       sizeof(n->first_device));
-	bd->notes.devices += n->devices;
-	bd->notes.sockets += n->sockets;
-	bd->notes.xattrs += n->xattrs;
 }
 
 static void print_notes(const struct build *bd)
@@ -113,12 +103,10 @@ static int pack_folder(struct build *bd, const char *folder, int64_t newest,
 	return 0;
 }
 
-/* A layer by way of a tree of our own; fd -1: the folder `path`. */
-static int add_tree(struct build *bd, int fd, const char *path,
-		    const char *diff_id, struct err *e)
+/* One layer by way of a tree of our own; fd -1: the folder `path`. */
+static int add_tree(struct build *bd, int fd, const char *path, struct err *e)
 {
 	auto_free char *folder = draft_path(bd->draft, TREE);
-	uint8_t want[HASH_SIZE], got[HASH_SIZE];
 	AUTO(tree_freep) struct tree *t = NULL;
 	int r;
 
@@ -128,21 +116,83 @@ static int add_tree(struct build *bd, int fd, const char *path,
 	if (r == 0 && fd < 0)
 		r = unpack_folder(&bd->b->limits, path, t, e);
 	else if (r == 0)
-		r = unpack_tar(&bd->b->limits, fd, path, diff_id, t,
-			       diff_id ? got : NULL, e);
+		r = unpack_tar(&bd->b->limits, fd, path, false, t, NULL, e);
 	if (r < 0)
 		return r;
-	if (diff_id && (text_undigest(diff_id, want) < 0 ||
-			memcmp(want, got, HASH_SIZE) != 0))
+	bd->has_init = tree_has(t, bd->b->doc.init);
+	bd->notes = *tree_notes(t);
+	r = pack_folder(bd, folder, tree_newest(t), e);
+	return r < 0 ? r : draft_remove(bd->draft, TREE, e);
+}
+
+static int unpack_layer(struct build *bd, unsigned int layer, struct tree *t,
+			struct err *e)
+{
+	const struct layout *l = &bd->layout;
+	const char *name = l->manifest.layer[layer].digest;
+	uint8_t want[HASH_SIZE], got[HASH_SIZE];
+	auto_close int fd = -1;
+	int r;
+
+	r = layout_layer(l, layer, &fd, e);
+	if (r == 0)
+		r = tree_begin_layer(t, e);
+	if (r == 0)
+		r = unpack_tar(&bd->b->limits, fd, name, true, t, got, e);
+	if (r < 0)
+		return r;
+	if (text_undigest(l->config.diff_id[layer], want) < 0 ||
+	    memcmp(want, got, HASH_SIZE) != 0)
 		return err_set(e, EINVAL,
 			       "layer %s: unpacked it is not what the config "
 			       "says",
-			       path);
-	if (tree_has(t, bd->b->doc.init))
-		bd->has_init = true;
-	add_notes(bd, t);
-	r = pack_folder(bd, folder, tree_newest(t), e);
-	return r < 0 ? r : draft_remove(bd->draft, TREE, e);
+			       name);
+	return 0;
+}
+
+/* What the layer changed of the tree. */
+static int pack_upper(struct build *bd, const struct tree *t, struct err *e)
+{
+	auto_free char *folder = draft_path(bd->draft, UPPER);
+	int64_t newest = 0;
+	int r;
+
+	if (!folder)
+		return err_oom(e, "pack a layer");
+	r = tree_write_layer(t, folder, &newest, e);
+	if (r == 0)
+		r = pack_folder(bd, folder, newest, e);
+	return r < 0 ? r : draft_remove(bd->draft, UPPER, e);
+}
+
+/* All layers are one file system: each is applied to the tree of those below,
+ * and only then asked what it changed. */
+static int add_layout(struct build *bd, struct err *e)
+{
+	auto_free char *folder = draft_path(bd->draft, TREE);
+	unsigned int n = bd->layout.manifest.n_layers;
+	bool squash = bd->b->squash || n > DOC_LAYERS_MAX;
+	AUTO(tree_freep) struct tree *t = NULL;
+	int r;
+
+	if (!folder)
+		return err_oom(e, "unpack the layers");
+	if (n > DOC_LAYERS_MAX && !bd->b->squash)
+		log_warning("%u layers become one: an image has %d at most", n,
+			    DOC_LAYERS_MAX);
+	r = tree_new(folder, &t, e);
+	for (unsigned int i = 0; r == 0 && i < n; i++) {
+		r = unpack_layer(bd, i, t, e);
+		if (r == 0 && (squash ? i == n - 1 : i == 0))
+			r = pack_folder(bd, folder, tree_newest(t), e);
+		else if (r == 0 && !squash)
+			r = pack_upper(bd, t, e);
+	}
+	if (r < 0)
+		return r;
+	bd->has_init = tree_has(t, bd->b->doc.init);
+	bd->notes = *tree_notes(t);
+	return draft_remove(bd->draft, TREE, e);
 }
 
 /* As it lies, if all in it may be in an image; else by way of a tree. */
@@ -154,7 +204,7 @@ static int add_folder(struct build *bd, int fd, const char *path, struct err *e)
 	if (r < 0)
 		return r;
 	if (!s.plain)
-		return add_tree(bd, -1, path, NULL, e);
+		return add_tree(bd, -1, path, e);
 	bd->has_init = tree_is_in(fd, bd->b->doc.init);
 	return pack_folder(bd, path, s.newest, e);
 }
@@ -191,22 +241,6 @@ static void fill_in(struct build *bd)
 	if (!d->architecture)
 		d->architecture =
 			c->architecture[0] ? c->architecture : imagedoc_host();
-}
-
-static int add_layout(struct build *bd, struct err *e)
-{
-	const struct layout *l = &bd->layout;
-	int r = 0;
-
-	for (unsigned int i = 0; r == 0 && i < l->manifest.n_layers; i++) {
-		auto_close int fd = -1;
-
-		r = layout_layer(l, i, &fd, e);
-		if (r == 0)
-			r = add_tree(bd, fd, l->manifest.layer[i].digest,
-				     l->config.diff_id[i], e);
-	}
-	return r;
 }
 
 /* Unpacks a tar that holds a layout, to be read as one. */
@@ -266,7 +300,7 @@ static int add_input(struct build *bd, const char *input, struct err *e)
 	if (bd->is_layout)
 		return add_layout(bd, e);
 	return folder ? add_folder(bd, fd, input, e)
-		      : add_tree(bd, fd, input, NULL, e);
+		      : add_tree(bd, fd, input, e);
 }
 
 static int run_recipe(struct build *bd, struct err *e)

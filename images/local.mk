@@ -18,15 +18,22 @@ noinst_LIBRARIES += %D%/libimage.a
 	%D%/localverb.c \
 	%D%/meter.c %D%/meter.h \
 	%D%/oci.c %D%/oci.h \
+	%D%/overlay.c %D%/overlay.h \
 	%D%/packer.c %D%/packer.h \
+	%D%/pathmap.c %D%/pathmap.h \
+	%D%/prune.c %D%/prune.h \
 	%D%/pusher.c %D%/pusher.h \
 	%D%/recipe.c %D%/recipe.h \
 	%D%/remoteverb.c \
 	%D%/survey.c %D%/survey.h \
 	%D%/tree.c %D%/tree.h \
+	%D%/treelayer.c \
+	%D%/treepath.c %D%/treepath.h \
+	%D%/treestate.c %D%/treestate.h \
 	%D%/unpack.c %D%/unpack.h \
 	%D%/verbs.c %D%/verbs.h \
-	%D%/verifier.c %D%/verifier.h
+	%D%/verifier.c %D%/verifier.h \
+	%D%/xattr.c %D%/xattr.h
 
 bin_PROGRAMS += %D%/cells-image
 %C%_cells_image_SOURCES = %D%/main.c

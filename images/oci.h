@@ -11,7 +11,8 @@
 #include <stdint.h>
 
 #define OCI_FILE_MAX (4 * 1024 * 1024)
-#define OCI_LAYERS_MAX 16
+/* More than an image of ours can have: they are squashed then. */
+#define OCI_LAYERS_MAX 512
 #define OCI_DIGEST_SIZE 72 /* "sha256:<hex>" with the NUL */
 
 struct err;

@@ -3,6 +3,7 @@
 
 #include "images/cancel.h"
 #include "images/tree.h"
+#include "images/treepath.h"
 #include "images/unpack.h"
 #include "lib/auto.h"
 #include "lib/err.h"
@@ -56,7 +57,7 @@ static int look_at(struct surveyor *s, const FTSENT *at, struct err *e)
 	if (r < 0)
 		return r;
 	if (!is_kept(st->st_mode) || st->st_mtim.tv_sec < 0 ||
-	    at->fts_namelen > TREE_NAME_MAX ||
+	    at->fts_namelen > TREEPATH_NAME_MAX ||
 	    !has_plain_xattrs(s, at->fts_accpath)) {
 		s->found.plain = false;
 		return 0;

@@ -1,86 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "images/tree.h"
 
+#include "images/pathmap.h"
+#include "images/prune.h"
+#include "images/treepath.h"
+#include "images/treestate.h"
+#include "images/xattr.h"
 #include "lib/auto.h"
 #include "lib/err.h"
+#include "lib/io.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/xattr.h>
+
+#define IMPLIED_MODE 0755
 
 /* Overlayfs takes these from the layers: mounted by the initial user namespace,
  * without the option userxattr. */
-#define OPAQUE_XATTR "trusted.overlay.opaque"
-#define IMPLIED_MODE 0755
-
 static const char *const overlay_xattrs[] = {
 	"trusted.overlay.",
 	"user.overlay.",
 };
 
-struct folder {
-	char *path;
-	struct timespec mtime;
-};
-
-struct tree {
-	int root;
-	char *parent_path; /* of the folder that is open as `parent`; NULL: none
-			    */
-	int parent;
-	struct tree_entry current; /* begun; path and link are not kept */
-	char *name;		   /* its last component in `parent` */
-	int fd;			   /* of a regular file or a folder; -1 */
-	struct folder *folder;
-	size_t n_folders, room;
-	struct tree_notes notes;
-	int64_t newest;
-};
-
-static int open_beneath(int root, const char *path, uint64_t flags)
-{
-	struct open_how how = {
-		.flags = flags | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-	};
-
-	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
-}
-
-/* Forgets the open parent: names may have changed. */
-static void drop_parent(struct tree *t)
-{
-	if (t->parent >= 0)
-		close(t->parent);
-	t->parent = -1;
-	free(steal(t->parent_path));
-}
-
-static void drop_current(struct tree *t)
-{
-	if (t->fd >= 0)
-		close(t->fd);
-	t->fd = -1;
-	free(steal(t->name));
-}
-
 void tree_free(struct tree *t)
 {
 	if (!t)
 		return;
-	drop_current(t);
-	drop_parent(t);
-	for (size_t i = 0; i < t->n_folders; i++)
-		free(t->folder[i].path);
-	free(t->folder);
+	treestate_drop_current(t);
+	treestate_drop_parent(t);
+	pathmap_free(t->layer);
 	if (t->root >= 0)
 		close(t->root);
+	free(t->top);
 	free(t);
 }
 
@@ -111,85 +67,46 @@ bool tree_has(const struct tree *t, const char *path)
 }
 
 /*
- * Writes the path without empty and "." components into ret, which has PATH_MAX
- * bytes; "" is the root. ".." and a leading "/" are refused.
+ * Takes away what stands in the way of a new entry: of lower layers all, of
+ * this layer no folder that holds something.
  */
-static int clean_path(const char *path, char *ret, struct err *e)
+static int clear_way(struct tree *t, int parent, const char *place,
+		     const char *name, struct err *e)
 {
-	char *out = ret;
-
-	if (*path == '/')
-		return err_set(e, EINVAL, "entry '%.200s': an absolute name",
-			       path);
-	if (strlen(path) >= PATH_MAX)
-		return err_set(e, ENAMETOOLONG, "entry '%.200s...': too long",
-			       path);
-	while (*path) {
-		size_t n = strcspn(path, "/");
-
-		if (n == 2 && memcmp(path, "..", 2) == 0)
-			return err_set(e, EINVAL,
-				       "entry '%.200s': '..' in the name",
-				       path);
-		if (n > TREE_NAME_MAX)
-			return err_set(e, ENAMETOOLONG,
-				       "entry '%.200s...': too long", path);
-		if (n > 0 && !(n == 1 && *path == '.')) {
-			if (out > ret)
-				*out++ = '/';
-			memcpy(out, path, n);
-			out += n;
-		}
-		path += n;
-		path += *path == '/';
-	}
-	*out = '\0';
-	return 0;
-}
-
-static bool is_whiteout(const struct stat *st)
-{
-	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
-}
-
-static int set_opaque(int parent, const char *name, struct err *e)
-{
-	auto_close int fd = openat(
-		parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0 || fsetxattr(fd, OPAQUE_XATTR, "y", 1, 0) < 0)
-		return err_sys(e, errno, "make '%s' opaque", name);
-	return 0;
-}
-
-/*
- * Takes away what stands in the way of a new entry. *ret_hidden: it was a
- * whiteout, so a folder in its place has to be opaque.
- */
-static int clear_way(struct tree *t, int parent, const char *name,
-		     bool *ret_hidden, struct err *e)
-{
+	char path[PATH_MAX];
+	struct path_state *s;
 	struct stat st;
+	int r;
 
-	*ret_hidden = false;
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "'%s'", name);
-	if (unlinkat(parent, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) < 0)
+	if (t->layered) {
+		r = treepath_join(place, name, path, e);
+		if (r == 0)
+			r = pathmap_add(t->layer, path, &s, e);
+		if (r == 0)
+			r = prune_run(t->top, t->layer, path, true, e);
+		if (r < 0)
+			return r;
+		s->removed = true;
+		s->is_timed = false;
+	}
+	if (unlinkat(parent, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) <
+		    0 &&
+	    errno != ENOENT)
 		return err_sys(e, errno,
 			       "'%s' stands twice in the archive: replace it",
 			       name);
-	*ret_hidden = is_whiteout(&st);
 	/* The parent may have been found through what is gone now. */
 	if (parent != t->parent && t->parent >= 0)
-		drop_parent(t);
+		treestate_drop_parent(t);
 	return 0;
 }
 
 /* A folder that is there already is kept. */
-static int make_folder(struct tree *t, int parent, const char *name,
-		       struct err *e)
+static int make_folder(struct tree *t, int parent, const char *place,
+		       const char *name, struct err *e)
 {
-	bool hidden;
 	struct stat st;
 	int r;
 
@@ -200,53 +117,25 @@ static int make_folder(struct tree *t, int parent, const char *name,
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISDIR(st.st_mode))
 		return 0;
-	r = clear_way(t, parent, name, &hidden, e);
+	r = clear_way(t, parent, place, name, e);
 	if (r < 0)
 		return r;
-	if (mkdirat(parent, name, 0700) < 0)
-		return err_sys(e, errno, "make folder '%s'", name);
-	return hidden ? set_opaque(parent, name, e) : 0;
+	return mkdirat(parent, name, 0700) < 0
+		       ? err_sys(e, errno, "make folder '%s'", name)
+		       : 0;
 }
 
-static int refuse_parent(const char *path, int code, struct err *e)
-{
-	if (code == EXDEV || code == ELOOP)
-		return err_set(
-			e, EINVAL,
-			"entry below '%s': a link there leads out of the "
-			"image",
-			path);
-	return err_sys(e, code, "entry below '%s'", path);
-}
-
-/* What an entry's parents get if the archive does not name them. */
+/* What an entry's parents get if no layer names them. */
 static int set_implied(int fd, struct err *e)
 {
 	static const struct timespec zero[2];
+	int r = xattr_clear(fd, "a new folder", e);
 
+	if (r < 0)
+		return r;
 	if (fchmod(fd, IMPLIED_MODE) < 0 || fchown(fd, 0, 0) < 0 ||
 	    futimens(fd, zero) < 0)
 		return err_sys(e, errno, "set up a folder");
-	return 0;
-}
-
-static int keep_time(struct tree *t, const char *path,
-		     const struct timespec *mtime, struct err *e)
-{
-	if (t->n_folders == t->room) {
-		size_t room = t->room ? t->room * 2 : 256;
-		struct folder *more =
-			reallocarray(t->folder, room, sizeof(*more));
-
-		if (!more)
-			return err_oom(e, path);
-		t->folder = more;
-		t->room = room;
-	}
-	t->folder[t->n_folders].path = strdup(*path ? path : ".");
-	if (!t->folder[t->n_folders].path)
-		return err_oom(e, path);
-	t->folder[t->n_folders++].mtime = *mtime;
 	return 0;
 }
 
@@ -259,6 +148,9 @@ int tree_new(const char *path, struct tree **ret, struct err *e)
 	if (!t)
 		return err_oom(e, path);
 	t->root = t->parent = t->fd = -1;
+	t->top = strdup(path);
+	if (!t->top)
+		return err_oom(e, path);
 	if (mkdir(path, 0755) < 0)
 		return err_sys(e, errno, "make folder %s", path);
 	t->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -266,7 +158,9 @@ int tree_new(const char *path, struct tree **ret, struct err *e)
 		return err_sys(e, errno, "open %s", path);
 	r = set_implied(t->root, e);
 	if (r == 0)
-		r = keep_time(t, "", &zero, e);
+		r = pathmap_new(&t->layer, e);
+	if (r == 0)
+		r = treestate_keep_time(t, "", "", &zero, e);
 	if (r < 0)
 		return r;
 	*ret = steal(t);
@@ -279,6 +173,8 @@ static int make_implied(struct tree *t, const char *path, struct err *e)
 	static const struct timespec zero;
 	auto_close int parent = -1, fd = -1;
 	auto_free char *copy = strdup(path);
+	char place[PATH_MAX];
+	const char *name;
 	struct stat st;
 	char *slash;
 	int r;
@@ -288,44 +184,47 @@ static int make_implied(struct tree *t, const char *path, struct err *e)
 	slash = strrchr(copy, '/');
 	if (slash)
 		*slash = '\0';
-	parent =
-		open_beneath(t->root, slash ? copy : ".", O_PATH | O_DIRECTORY);
+	name = slash ? slash + 1 : copy;
+	parent = treepath_open(t->root, slash ? copy : "", t->layered,
+			       O_PATH | O_DIRECTORY);
 	if (parent < 0)
-		return refuse_parent(path, errno, e);
+		return treepath_refuse(path, errno, e);
 	/* A file or a link that leads nowhere is not replaced unasked. */
-	if (fstatat(parent, slash ? slash + 1 : copy, &st,
-		    AT_SYMLINK_NOFOLLOW) == 0 &&
-	    !is_whiteout(&st))
-		return refuse_parent(path, ENOTDIR, e);
-	r = make_folder(t, parent, slash ? slash + 1 : copy, e);
+	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return treepath_refuse(path, ENOTDIR, e);
+	r = treepath_of(t->root, parent, place, e);
+	if (r == 0)
+		r = treestate_note(t, place, true, NULL, e);
+	if (r == 0)
+		r = make_folder(t, parent, place, name, e);
 	if (r < 0)
 		return r;
-	fd = open_beneath(t->root, path, O_RDONLY | O_DIRECTORY);
+	fd = treepath_open(t->root, path, t->layered, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
-		return refuse_parent(path, errno, e);
+		return treepath_refuse(path, errno, e);
 	r = set_implied(fd, e);
-	return r < 0 ? r : keep_time(t, path, &zero, e);
+	return r < 0 ? r : treestate_keep_time(t, place, name, &zero, e);
 }
 
 /* Opens a folder by its clean path, and makes what is missing on the way. */
 static int open_folder(struct tree *t, char *path, struct err *e)
 {
-	int fd =
-		open_beneath(t->root, *path ? path : ".", O_PATH | O_DIRECTORY);
+	int fd = treepath_open(t->root, path, t->layered, O_PATH | O_DIRECTORY);
 	int r;
 
 	if (fd >= 0 || (errno != ENOENT && errno != ENOTDIR))
-		return fd >= 0 ? fd : refuse_parent(path, errno, e);
+		return fd >= 0 ? fd : treepath_refuse(path, errno, e);
 	for (char *p = path;; p++) {
 		char c = *p;
 
 		if (c != '/' && c != '\0')
 			continue;
 		*p = '\0';
-		fd = open_beneath(t->root, path, O_PATH | O_DIRECTORY);
+		fd = treepath_open(t->root, path, t->layered,
+				   O_PATH | O_DIRECTORY);
 		r = 0;
 		if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
-			r = refuse_parent(path, errno, e);
+			r = treepath_refuse(path, errno, e);
 		else if (fd < 0)
 			r = make_implied(t, path, e);
 		else if (c != '\0')
@@ -337,8 +236,24 @@ static int open_folder(struct tree *t, char *path, struct err *e)
 			break;
 	}
 	if (fd < 0)
-		fd = open_beneath(t->root, path, O_PATH | O_DIRECTORY);
-	return fd >= 0 ? fd : refuse_parent(path, errno, e);
+		fd = treepath_open(t->root, path, t->layered,
+				   O_PATH | O_DIRECTORY);
+	return fd >= 0 ? fd : treepath_refuse(path, errno, e);
+}
+
+/* Makes the open folder t->parent. */
+static int take_parent(struct tree *t, int fd, const char *path, struct err *e)
+{
+	char place[PATH_MAX];
+	int r;
+
+	t->parent = fd;
+	r = treepath_of(t->root, fd, place, e);
+	if (r < 0)
+		return r;
+	t->parent_path = strdup(path);
+	t->place = strdup(place);
+	return t->parent_path && t->place ? 0 : err_oom(e, path);
 }
 
 /* Opens the parent of a clean path as t->parent; *ret_name points into path. */
@@ -355,76 +270,105 @@ static int enter(struct tree *t, char *path, const char **ret_name,
 	if (!t->parent_path || strcmp(t->parent_path, folder) != 0) {
 		char empty[1] = "";
 
-		drop_parent(t);
+		treestate_drop_parent(t);
 		r = open_folder(t, slash ? path : empty, e);
-		if (r >= 0) {
-			t->parent = r;
-			t->parent_path = strdup(folder);
-			r = t->parent_path ? 0 : err_oom(e, path);
-		}
+		if (r >= 0)
+			r = take_parent(t, r, folder, e);
+		if (r == 0)
+			r = treestate_note(t, t->place, true, NULL, e);
 	}
 	if (slash)
 		*slash = '/';
 	return r;
 }
 
-static int hard_link(struct tree *t, const char *name, const char *link,
-		     struct err *e)
+/* Notes an entry that is no folder, if what is noted becomes a layer. */
+static int note_file(struct tree *t, const char *place, const char *name,
+		     bool written, struct err *e)
 {
-	auto_close int from = -1;
-	char target[PATH_MAX];
-	const char *last;
-	bool hidden;
-	struct stat st;
-	char *slash;
+	char path[PATH_MAX];
 	int r;
 
-	r = clean_path(link, target, e);
+	if (!t->layered)
+		return 0;
+	r = treepath_join(place, name, path, e);
+	return r < 0 ? r : treestate_note(t, path, written, NULL, e);
+}
+
+/* Opens the folder that holds a link's target. *ret_last points into target. */
+static int open_target(const struct tree *t, const char *link,
+		       char target[PATH_MAX], const char **ret_last,
+		       struct err *e)
+{
+	char *slash;
+	int r = treepath_clean(link, target, e);
+
 	if (r < 0)
 		return r;
 	slash = strrchr(target, '/');
-	last = slash ? slash + 1 : target;
+	*ret_last = slash ? slash + 1 : target;
 	if (slash)
 		*slash = '\0';
-	from = open_beneath(t->root, slash ? target : ".",
-			    O_PATH | O_DIRECTORY);
-	if (from < 0 || fstatat(from, last, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	r = treepath_open(t->root, slash ? target : "", t->layered,
+			  O_PATH | O_DIRECTORY);
+	return r < 0 ? err_sys(e, errno, "hard link to '%.200s'", link) : r;
+}
+
+static bool is_same_file(const struct tree *t, const char *name,
+			 const struct stat *st)
+{
+	struct stat there;
+
+	return fstatat(t->parent, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       there.st_ino == st->st_ino && there.st_dev == st->st_dev;
+}
+
+static int hard_link(struct tree *t, const char *name, const char *link,
+		     struct err *e)
+{
+	char target[PATH_MAX], place[PATH_MAX];
+	auto_close int from = -1;
+	const char *last;
+	struct stat st;
+	int r;
+
+	from = open_target(t, link, target, &last, e);
+	if (from < 0)
+		return from;
+	if (fstatat(from, last, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(e, errno, "hard link '%s' to '%.200s'", name,
 			       link);
-	if (S_ISDIR(st.st_mode) || is_whiteout(&st))
+	if (S_ISDIR(st.st_mode))
 		return err_set(e, EINVAL,
 			       "hard link '%s' to '%.200s': not a file", name,
 			       link);
-	if (strcmp(last, name) == 0) {
-		struct stat there;
-
-		if (fstatat(t->parent, name, &there, AT_SYMLINK_NOFOLLOW) ==
-			    0 &&
-		    there.st_ino == st.st_ino && there.st_dev == st.st_dev)
-			return 0;
+	r = treepath_of(t->root, from, place, e);
+	if (r == 0 && !is_same_file(t, name, &st)) {
+		r = clear_way(t, t->parent, t->place, name, e);
+		if (r == 0 && linkat(from, last, t->parent, name, 0) < 0)
+			r = err_sys(e, errno, "hard link '%s' to '%.200s'",
+				    name, link);
 	}
-	r = clear_way(t, t->parent, name, &hidden, e);
-	if (r == 0 && linkat(from, last, t->parent, name, 0) < 0)
-		r = err_sys(e, errno, "hard link '%s' to '%.200s'", name, link);
-	return r;
+	if (r == 0)
+		r = note_file(t, t->place, name, true, e);
+	return r < 0 ? r : note_file(t, place, last, false, e);
 }
 
 /* Makes the entry's node, still private to us. */
 static int make_node(struct tree *t, const struct tree_entry *te,
 		     const char *name, struct err *e)
 {
-	bool hidden;
 	int r;
 
 	if (S_ISDIR(te->mode)) {
-		r = *name ? make_folder(t, t->parent, name, e) : 0;
+		r = *name ? make_folder(t, t->parent, t->place, name, e) : 0;
 		if (r < 0)
 			return r;
 		t->fd = openat(t->parent, *name ? name : ".",
 			       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		return t->fd < 0 ? err_sys(e, errno, "open '%s'", name) : 0;
 	}
-	r = clear_way(t, t->parent, name, &hidden, e);
+	r = clear_way(t, t->parent, t->place, name, e);
 	if (r < 0)
 		return r;
 	if (S_ISREG(te->mode)) {
@@ -439,6 +383,27 @@ static int make_node(struct tree *t, const struct tree_entry *te,
 		r = mknodat(t->parent, name, S_IFIFO | 0600, 0);
 	}
 	return r < 0 ? err_sys(e, errno, "make '%s'", te->path) : 0;
+}
+
+/*
+ * A new file has what its folder's ACL hands down, a folder of a lower layer
+ * what it had there: an entry tells all of its xattrs.
+ */
+static int drop_xattrs(const struct tree *t, const struct tree_entry *te,
+		       const char *name, struct err *e)
+{
+	char path[64 + PATH_MAX];
+
+	if (t->fd >= 0)
+		return xattr_clear(t->fd, te->path, e);
+	if (S_ISLNK(te->mode))
+		return 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", t->parent, name);
+	/* Safe because it is our own named pipe, which nobody reads. */
+	if (removexattr(path, "system.posix_acl_access") < 0 &&
+	    errno != ENODATA && errno != ENOTSUP)
+		return err_sys(e, errno, "remove the ACL of '%s'", te->path);
+	return 0;
 }
 
 /* Counts what has no place in an image. */
@@ -456,6 +421,18 @@ static bool left_out(struct tree *t, const struct tree_entry *te)
 	return S_ISSOCK(te->mode);
 }
 
+static int check_kind(const struct tree_entry *te, const char *path,
+		      struct err *e)
+{
+	if (!*path && (te->is_hardlink || !S_ISDIR(te->mode)))
+		return err_set(e, EINVAL, "the root of the image is no folder");
+	if (!te->is_hardlink && !S_ISDIR(te->mode) && !S_ISREG(te->mode) &&
+	    !S_ISLNK(te->mode) && !S_ISFIFO(te->mode))
+		return err_set(e, EINVAL, "entry '%.200s': of no known kind",
+			       te->path);
+	return 0;
+}
+
 int tree_begin(struct tree *t, const struct tree_entry *te, int *ret_fd,
 	       struct err *e)
 {
@@ -463,20 +440,19 @@ int tree_begin(struct tree *t, const struct tree_entry *te, int *ret_fd,
 	const char *name;
 	int r;
 
-	drop_current(t);
+	treestate_drop_current(t);
 	*ret_fd = -1;
-	r = clean_path(te->path, path, e);
+	r = treepath_clean(te->path, path, e);
 	if (r < 0)
 		return r;
-	if (left_out(t, te))
-		return 1;
-	if (!*path && (te->is_hardlink || !S_ISDIR(te->mode)))
-		return err_set(e, EINVAL, "the root of the image is no folder");
-	if (!te->is_hardlink && !S_ISDIR(te->mode) && !S_ISREG(te->mode) &&
-	    !S_ISLNK(te->mode) && !S_ISFIFO(te->mode))
-		return err_set(e, EINVAL, "entry '%.200s': of no known kind",
-			       te->path);
-	r = enter(t, path, &name, e);
+	if (left_out(t, te)) {
+		/* It stands in the place of what lower layers have there. */
+		r = t->layered && *path ? tree_whiteout(t, path, e) : 0;
+		return r < 0 ? r : 1;
+	}
+	r = check_kind(te, path, e);
+	if (r == 0)
+		r = enter(t, path, &name, e);
 	if (r < 0)
 		return r;
 	if (te->is_hardlink) {
@@ -484,8 +460,12 @@ int tree_begin(struct tree *t, const struct tree_entry *te, int *ret_fd,
 		return r < 0 ? r : 1;
 	}
 	r = make_node(t, te, name, e);
-	if (r == 0 && S_ISDIR(te->mode))
-		r = keep_time(t, path, &te->mtime, e);
+	if (r == 0)
+		r = drop_xattrs(t, te, name, e);
+	if (r == 0)
+		r = S_ISDIR(te->mode) ? treestate_keep_time(t, t->place, name,
+							    &te->mtime, e)
+				      : note_file(t, t->place, name, true, e);
 	if (r < 0)
 		return r;
 	t->name = strdup(*name ? name : ".");
@@ -502,12 +482,12 @@ int tree_own(struct tree *t, struct err *e)
 
 	if (fchownat(t->parent, t->name, te->uid, te->gid,
 		     AT_SYMLINK_NOFOLLOW) < 0)
-		return err_sys(e, errno, "give '%s' to %u:%u", t->name, te->uid,
-			       te->gid);
+		return err_sys(e, errno, "give '%s' to %u:%u", te->path,
+			       te->uid, te->gid);
 	/* A change of owner takes set-user-ID away, so the mode comes after. */
 	if (!S_ISLNK(te->mode) &&
 	    fchmodat(t->parent, t->name, te->mode & 07777, 0) < 0)
-		return err_sys(e, errno, "set the mode of '%s'", t->name);
+		return err_sys(e, errno, "set the mode of '%s'", te->path);
 	return 0;
 }
 
@@ -536,8 +516,22 @@ int tree_xattr(struct tree *t, const char *name, const void *value, size_t len,
 	r = t->fd >= 0 ? fsetxattr(t->fd, name, value, len, 0)
 		       : lsetxattr(path, name, value, len, 0);
 	if (r < 0)
-		return err_sys(e, errno, "set xattr %s of '%s'", name, t->name);
+		return err_sys(e, errno, "set xattr %s of '%s'", name,
+			       t->current.path);
 	return 0;
+}
+
+int tree_read_file(const struct tree *t, const char *path, size_t max,
+		   char **ret, struct err *e)
+{
+	auto_close int fd =
+		treepath_open(t->root, path, true, O_RDONLY | O_NONBLOCK);
+	struct stat st;
+	size_t len;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	return io_read_fd(fd, path, max, ret, &len, e);
 }
 
 int tree_end(struct tree *t, struct err *e)
@@ -548,68 +542,34 @@ int tree_end(struct tree *t, struct err *e)
 		t->newest = t->current.mtime.tv_sec;
 	if (!S_ISDIR(t->current.mode) &&
 	    utimensat(t->parent, t->name, times, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_sys(e, errno, "set the time of '%s'", t->name);
-	drop_current(t);
+		return err_sys(e, errno, "set the time of '%s'",
+			       t->current.path);
+	treestate_drop_current(t);
 	return 0;
 }
 
-int tree_whiteout(struct tree *t, const char *whiteout, struct err *e)
+static int set_time(void *ctx, struct path_state *s, struct err *e)
 {
-	char path[PATH_MAX];
-	const char *name;
-	struct stat st;
-	int r;
-
-	drop_current(t);
-	r = clean_path(whiteout, path, e);
-	if (r == 0)
-		r = enter(t, path, &name, e);
-	if (r != 0)
-		return r;
-	/* The layer's own entry of that name stands above the lower ones. */
-	if (fstatat(t->parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return S_ISDIR(st.st_mode) ? set_opaque(t->parent, name, e) : 0;
-	if (mknodat(t->parent, name, S_IFCHR, makedev(0, 0)) < 0)
-		return err_sys(e, errno, "make whiteout '%s'", whiteout);
-	return utimensat(t->parent, name, (struct timespec[2]){ 0 },
-			 AT_SYMLINK_NOFOLLOW) < 0
-		       ? err_sys(e, errno, "set the time of '%s'", whiteout)
-		       : 0;
-}
-
-int tree_opaque(struct tree *t, const char *folder, struct err *e)
-{
+	const struct tree *t = ctx;
+	struct timespec times[2] = { s->mtime, s->mtime };
 	auto_close int fd = -1;
-	char path[PATH_MAX];
-	int r;
 
-	drop_current(t);
-	r = clean_path(folder, path, e);
-	if (r < 0)
-		return r;
-	if (!*path)
-		return set_opaque(t->root, ".", e);
-	fd = open_folder(t, path, e);
-	return fd < 0 ? fd : set_opaque(fd, ".", e);
+	if (!s->is_timed)
+		return 0;
+	fd = treepath_open(t->root, s->path, false,
+			   O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	/* Replaced by something else since. */
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP ||
+		       errno == EXDEV))
+		return 0;
+	if (fd < 0 || futimens(fd, times) < 0)
+		return err_sys(e, errno, "set the time of '%s'", s->path);
+	return 0;
 }
 
 int tree_finish(struct tree *t, struct err *e)
 {
-	drop_current(t);
-	drop_parent(t);
-	for (size_t i = 0; i < t->n_folders; i++) {
-		const struct folder *f = &t->folder[i];
-		struct timespec times[2] = { f->mtime, f->mtime };
-		auto_close int fd = open_beneath(
-			t->root, f->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-
-		/* Replaced by something else since. */
-		if (fd < 0 && (errno == ENOENT || errno == ENOTDIR ||
-			       errno == ELOOP || errno == EXDEV))
-			continue;
-		if (fd < 0 || futimens(fd, times) < 0)
-			return err_sys(e, errno, "set the time of '%s'",
-				       f->path);
-	}
-	return 0;
+	treestate_drop_current(t);
+	treestate_drop_parent(t);
+	return pathmap_walk(t->layer, set_time, t, e);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The private folder that a layer is unpacked into before it is packed. Names
+ * The private folder that an image is unpacked into before it is packed. Names
  * come from outside: none of them reaches anything but what lies below the
- * folder, whatever links were made there before (openat2 with RESOLVE_BENEATH).
+ * folder, whatever links were made there before (images/treepath.h). The layers
+ * of an OCI image are applied one after the other: an entry whose folders the
+ * layer leaves out goes into those of the layers below.
  */
 #ifndef IMAGES_TREE_H
 #define IMAGES_TREE_H
@@ -12,9 +14,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
-
-/* mkfs.erofs 1.5 stops at a name of NAME_MAX bytes. */
-#define TREE_NAME_MAX 254
 
 struct err;
 struct tree;
@@ -59,13 +58,29 @@ bool tree_drops_xattr(const char *name);
 /* Ends the entry: its time. */
 int tree_end(struct tree *t, struct err *e);
 
-/* An OCI whiteout: `path` hides what lower layers have there. */
+/*
+ * Begins the next OCI layer. From now on a symbolic link on the way to an entry
+ * is followed as a program in the image would.
+ */
+int tree_begin_layer(struct tree *t, struct err *e);
+/* An OCI whiteout: what lower layers have at `path` goes, or nothing is there.
+ */
 int tree_whiteout(struct tree *t, const char *path, struct err *e);
-/* The folder `path` hides all that lower layers have in it. */
+/* All that lower layers have in the folder `path` goes. */
 int tree_opaque(struct tree *t, const char *path, struct err *e);
+/* After tree_finish(): makes the folder `folder` of what the layer changed, as
+ * an upper layer for overlayfs. *ret_newest: the newest time in it. */
+int tree_write_layer(const struct tree *t, const char *folder,
+		     int64_t *ret_newest, struct err *e);
 
-/* Sets the folders' times, which the entries in them have moved. */
+/* Sets the folders' times, which the entries in them have moved; the end of a
+ * layer. */
 int tree_finish(struct tree *t, struct err *e);
+
+/* A file as a program in the image would read it. *ret stays NULL if there is
+ * no such file. */
+int tree_read_file(const struct tree *t, const char *path, size_t max,
+		   char **ret, struct err *e);
 
 /* Is there something of this name, seen from inside? */
 bool tree_has(const struct tree *t, const char *path);

@@ -34,6 +34,8 @@ static void unpack(int fd, bool whiteouts)
 	u.max_bytes = 1 << 20;
 	if (!mkdtemp(path) || rmdir(path) < 0 || tree_new(path, &t, &e) < 0)
 		abort();
+	if (whiteouts && tree_begin_layer(t, &e) < 0)
+		abort();
 	if (lseek(fd, 0, SEEK_SET) == 0)
 		unpack_tar(&u, fd, "input", whiteouts, t, diff_id, &e);
 	nftw(path, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);

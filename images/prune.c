@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "images/prune.h"
+
+#include "images/pathmap.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/io.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <string.h>
+
+static void close_fts(FTS **fts)
+{
+	if (*fts)
+		fts_close(*fts);
+}
+
+static int prune_one(const FTSENT *at, const char *top,
+		     const struct pathmap *layer, bool itself, struct err *e)
+{
+	const struct path_state *s =
+		pathmap_get(layer, at->fts_path + strlen(top) + 1);
+
+	if (at->fts_info == FTS_DNR || at->fts_info == FTS_ERR ||
+	    at->fts_info == FTS_NS)
+		return err_sys(e, at->fts_errno, "read %s", at->fts_path);
+	if (at->fts_info == FTS_D || (s && s->written) ||
+	    (!itself && at->fts_level == FTS_ROOTLEVEL))
+		return 0;
+	/* A folder that keeps something of the layer's is written itself. */
+	if (remove(at->fts_accpath) < 0)
+		return err_sys(e, errno, "remove %s", at->fts_path);
+	return 0;
+}
+
+/* Safe because links are not followed, and nobody else writes below `top`. */
+int prune_run(const char *top, const struct pathmap *layer, const char *path,
+	      bool itself, struct err *e)
+{
+	auto_free char *whole = io_join(top, path);
+	char *const roots[] = { whole, NULL };
+	AUTO(close_fts) FTS *fts = NULL;
+	FTSENT *at;
+	int r = 0;
+
+	if (!whole)
+		return err_oom(e, path);
+	fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	if (!fts)
+		return err_sys(e, errno, "read folder %s", whole);
+	while (r == 0 && (at = fts_read(fts)))
+		r = prune_one(at, top, layer, itself, e);
+	return r;
+}
