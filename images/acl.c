@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "images/acl.h"
 
+#include "images/passwd.h"
 #include "images/tree.h"
+#include "images/treeplace.h"
 #include "lib/auto.h"
 #include "lib/err.h"
+#include "lib/text.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -11,6 +14,7 @@
 #include <errno.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
+#include <search.h>
 #include <string.h>
 
 #define ENTRIES_MAX 1024
@@ -46,50 +50,240 @@ static int by_tag_and_id(const void *a, const void *b)
 	return xi < yi ? -1 : xi > yi;
 }
 
-static int apply_kind(struct archive_entry *ae, int kind, const char *name,
-		      struct tree *t, struct err *e)
+/* An ACL whose names have no numbers yet. */
+struct acl_named {
+	struct tree_place *place;
+	const char *xattr;
+	size_t n;
+	struct {
+		struct posix_acl_xattr_entry acl;
+		char *name; /* NULL: the entry has its number */
+	} entry[];
+};
+
+static void free_named(struct acl_named *a)
 {
-	int count = archive_entry_acl_reset(ae, kind);
-	auto_free struct posix_acl_xattr_header *acl = NULL;
-	struct posix_acl_xattr_entry *out;
+	if (!a)
+		return;
+	for (size_t i = 0; i < a->n; i++)
+		free(a->entry[i].name);
+	tree_place_free(a->place);
+	free(a);
+}
+
+static void free_namedp(struct acl_named **a)
+{
+	free_named(*a);
+}
+
+static void free_node(void *p)
+{
+	free_named(p);
+}
+
+void acl_free(struct acl_waiting *w)
+{
+	tdestroy(w->root, free_node);
+	w->root = NULL;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct acl_named *x = a, *y = b;
+	int r = strcmp(tree_place_path(x->place), tree_place_path(y->place));
+
+	return r ? r : strcmp(x->xattr, y->xattr);
+}
+
+/* An entry that stood here before has been replaced. */
+static int forget_place(struct acl_waiting *w, const struct tree *t,
+			const char *xattr, struct err *e)
+{
+	struct acl_named key = { .xattr = xattr };
+	struct acl_named **found, *old;
+	int r;
+
+	if (!w->root)
+		return 0;
+	r = tree_place_new(t, &key.place, e);
+	if (r < 0)
+		return r;
+	found = tfind(&key, &w->root, compare_places);
+	old = found ? *found : NULL;
+	tdelete(&key, &w->root, compare_places);
+	free_named(old);
+	tree_place_free(key.place);
+	return 0;
+}
+
+/* Reads the entries. *ret_waits: one of them has a name. */
+static int read_entries(struct archive_entry *ae, int kind, int count,
+			struct acl_named *a, bool *ret_waits, struct err *e)
+{
 	int type, permset, tag, id;
 	const char *who;
-	size_t n = 0;
 
-	if (count <= 0)
-		return 0;
-	if (count > ENTRIES_MAX)
-		return err_set(e, E2BIG, "an ACL of %d entries", count);
-	acl = calloc(1, sizeof(*acl) + ENTRIES_MAX * sizeof(*out));
-	if (!acl)
-		return err_oom(e, "read an ACL");
-	acl->a_version = htole32(POSIX_ACL_XATTR_VERSION);
-	out = (struct posix_acl_xattr_entry *)(acl + 1);
-	while (n < ENTRIES_MAX &&
+	*ret_waits = false;
+	while (a->n < (size_t)count &&
 	       archive_entry_acl_next(ae, kind, &type, &permset, &tag, &id,
 				      &who) == ARCHIVE_OK) {
 		bool named = tag == ARCHIVE_ENTRY_ACL_USER ||
 			     tag == ARCHIVE_ENTRY_ACL_GROUP;
+		struct posix_acl_xattr_entry *out = &a->entry[a->n].acl;
+		uint64_t number;
 
-		out[n].e_tag = htole16(tag_of(tag));
-		out[n].e_perm = htole16((uint16_t)(permset & 7));
-		out[n++].e_id = htole32(named ? (uint32_t)id
-					      : (uint32_t)ACL_UNDEFINED_ID);
+		out->e_tag = htole16(tag_of(tag));
+		out->e_perm = htole16((uint16_t)(permset & 7));
+		out->e_id = htole32(named ? (uint32_t)id
+					  : (uint32_t)ACL_UNDEFINED_ID);
+		if (named && who && *who &&
+		    text_number(who, UINT32_MAX - 1, &number) < 0) {
+			a->entry[a->n].name = strdup(who);
+			if (!a->entry[a->n].name)
+				return err_oom(e, "read an ACL");
+			*ret_waits = true;
+		} else if (named && id < 0) {
+			return err_set(e, EINVAL,
+				       "its ACL names somebody without a name "
+				       "or number");
+		}
+		a->n++;
 	}
-	qsort(out, n, sizeof(*out), by_tag_and_id);
-	return tree_xattr(t, name, acl, sizeof(*acl) + n * sizeof(*out), e);
+	return 0;
 }
 
-int acl_apply(struct archive_entry *ae, struct tree *t, struct err *e)
+/* The kernel's form; the caller frees it. */
+static int pack_entries(const struct acl_named *a, void **ret, size_t *ret_len,
+			struct err *e)
 {
-	int r = 0;
+	struct posix_acl_xattr_entry *out;
+	size_t len =
+		sizeof(struct posix_acl_xattr_header) + a->n * sizeof(*out);
+	struct posix_acl_xattr_header *acl = malloc(len);
+
+	if (!acl)
+		return err_oom(e, "read an ACL");
+	acl->a_version = htole32(POSIX_ACL_XATTR_VERSION);
+	out = (struct posix_acl_xattr_entry *)(acl + 1);
+	for (size_t i = 0; i < a->n; i++)
+		out[i] = a->entry[i].acl;
+	qsort(out, a->n, sizeof(*out), by_tag_and_id);
+	*ret = acl;
+	*ret_len = len;
+	return 0;
+}
+
+static int apply_kind(struct archive_entry *ae, int kind, const char *xattr,
+		      struct tree *t, struct acl_waiting *w, struct err *e)
+{
+	int count = archive_entry_acl_reset(ae, kind);
+	AUTO(free_namedp) struct acl_named *a = NULL;
+	auto_free void *acl = NULL;
+	bool waits = false;
+	size_t len;
+	int r = forget_place(w, t, xattr, e);
 
 	/* The three plain entries alone say no more than the mode. */
-	if (archive_entry_acl_count(ae, ARCHIVE_ENTRY_ACL_TYPE_ACCESS) > 3)
-		r = apply_kind(ae, ARCHIVE_ENTRY_ACL_TYPE_ACCESS,
-			       "system.posix_acl_access", t, e);
+	if (r < 0 || count <= 0 ||
+	    (kind == ARCHIVE_ENTRY_ACL_TYPE_ACCESS && count <= 3))
+		return r;
+	if (count > ENTRIES_MAX)
+		return err_set(e, E2BIG, "an ACL of %d entries", count);
+	a = calloc(1, sizeof(*a) + (size_t)count * sizeof(a->entry[0]));
+	if (!a)
+		return err_oom(e, "read an ACL");
+	a->xattr = xattr;
+	r = read_entries(ae, kind, count, a, &waits, e);
+	if (r == 0 && waits) {
+		r = tree_place_new(t, &a->place, e);
+		if (r == 0 && !tsearch(a, &w->root, compare_places))
+			r = err_oom(e, "read an ACL");
+		if (r == 0)
+			a = NULL;
+		return r;
+	}
+	if (r == 0)
+		r = pack_entries(a, &acl, &len, e);
+	return r < 0 ? r : tree_xattr(t, xattr, acl, len, e);
+}
+
+int acl_apply(struct archive_entry *ae, struct tree *t, struct acl_waiting *w,
+	      struct err *e)
+{
+	int r;
+
+	r = apply_kind(ae, ARCHIVE_ENTRY_ACL_TYPE_ACCESS,
+		       "system.posix_acl_access", t, w, e);
 	if (r == 0)
 		r = apply_kind(ae, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT,
-			       "system.posix_acl_default", t, e);
+			       "system.posix_acl_default", t, w, e);
 	return r;
+}
+
+static int find_number(struct acl_named *a, size_t i, const char *passwd,
+		       const char *group, struct err *e)
+{
+	bool user = le16toh(a->entry[i].acl.e_tag) == ACL_USER;
+	uint32_t number;
+
+	if (passwd_find(user ? passwd : group, a->entry[i].name, &number)) {
+		a->entry[i].acl.e_id = htole32(number);
+		return 0;
+	}
+	if (le32toh(a->entry[i].acl.e_id) != (uint32_t)ACL_UNDEFINED_ID)
+		return 0;
+	return err_set(e, EINVAL,
+		       "entry '%.120s': its ACL names %s '%.40s', whom the "
+		       "image's /etc/%s does not have",
+		       tree_place_path(a->place), user ? "user" : "group",
+		       a->entry[i].name, user ? "passwd" : "group");
+}
+
+static int set_named(struct acl_named *a, const char *passwd, const char *group,
+		     struct tree *t, struct err *e)
+{
+	auto_free void *acl = NULL;
+	size_t len;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < a->n; i++)
+		if (a->entry[i].name)
+			r = find_number(a, i, passwd, group, e);
+	if (r == 0)
+		r = pack_entries(a, &acl, &len, e);
+	return r < 0 ? r : tree_place_xattr(t, a->place, a->xattr, acl, len, e);
+}
+
+struct finishing {
+	char *passwd, *group;
+	struct tree *t;
+	struct err *e;
+	int r;
+};
+
+static void finish_one(const void *node, VISIT which, void *data)
+{
+	struct acl_named *a = *(struct acl_named *const *)node;
+	struct finishing *f = data;
+
+	if ((which == postorder || which == leaf) && f->r == 0 &&
+	    tree_place_is_there(f->t, a->place))
+		f->r = set_named(a, f->passwd, f->group, f->t, f->e);
+}
+
+int acl_finish(struct acl_waiting *w, struct tree *t, struct err *e)
+{
+	struct finishing f = { .t = t, .e = e };
+
+	if (!w->root)
+		return 0;
+	f.r = tree_read_file(t, "etc/passwd", PASSWD_MAX, &f.passwd, e);
+	if (f.r == 0)
+		f.r = tree_read_file(t, "etc/group", PASSWD_MAX, &f.group, e);
+	if (f.r == 0)
+		twalk_r(w->root, finish_one, &f);
+	free(f.passwd);
+	free(f.group);
+	acl_free(w);
+	return f.r;
 }

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* POSIX.1e ACLs of archives, in the form that the kernel keeps as xattrs. */
+/*
+ * POSIX.1e ACLs of archives, in the form that the kernel keeps as xattrs. A tar
+ * names users and groups; who they are is said by the image's own passwd and
+ * group, which may come after the entry: such ACLs wait for the end.
+ */
 #ifndef IMAGES_ACL_H
 #define IMAGES_ACL_H
 
@@ -7,8 +11,18 @@ struct archive_entry;
 struct err;
 struct tree;
 
-/* Sets the entry's access and default ACL, if it has them, on the begun entry.
- */
-int acl_apply(struct archive_entry *ae, struct tree *t, struct err *e);
+/* Those that wait; zeroed at the beginning. */
+struct acl_waiting {
+	void *root; /* of struct acl_named, for tsearch(3) */
+};
+
+/* Sets the entry's access and default ACL, if it has them, on the begun entry,
+ * or lets them wait. */
+int acl_apply(struct archive_entry *ae, struct tree *t, struct acl_waiting *w,
+	      struct err *e);
+/* Sets those that wait. -EINVAL: the image does not know a name, and the
+ * archive has no number for it. */
+int acl_finish(struct acl_waiting *w, struct tree *t, struct err *e);
+void acl_free(struct acl_waiting *w);
 
 #endif

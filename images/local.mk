@@ -20,6 +20,7 @@ noinst_LIBRARIES += %D%/libimage.a
 	%D%/oci.c %D%/oci.h \
 	%D%/overlay.c %D%/overlay.h \
 	%D%/packer.c %D%/packer.h \
+	%D%/passwd.c %D%/passwd.h \
 	%D%/pathmap.c %D%/pathmap.h \
 	%D%/prune.c %D%/prune.h \
 	%D%/pusher.c %D%/pusher.h \
@@ -29,6 +30,7 @@ noinst_LIBRARIES += %D%/libimage.a
 	%D%/tree.c %D%/tree.h \
 	%D%/treelayer.c \
 	%D%/treepath.c %D%/treepath.h \
+	%D%/treeplace.c %D%/treeplace.h \
 	%D%/treestate.c %D%/treestate.h \
 	%D%/unpack.c %D%/unpack.h \
 	%D%/verbs.c %D%/verbs.h \

@@ -211,12 +211,13 @@ static int copy_data(struct unpack *u, struct archive *a, const char *name,
 	return 0;
 }
 
-static int copy_xattrs(struct archive_entry *ae, struct tree *t, struct err *e)
+static int copy_xattrs(struct unpack *u, struct archive_entry *ae,
+		       struct tree *t, struct err *e)
 {
 	const char *name;
 	const void *value;
 	size_t len;
-	int r = acl_apply(ae, t, e);
+	int r = acl_apply(ae, t, &u->acls, e);
 
 	archive_entry_xattr_reset(ae);
 	while (r == 0 &&
@@ -274,7 +275,7 @@ static int take_entry(struct unpack *u, struct archive *a,
 	if (r == 0)
 		r = tree_own(t, e);
 	if (r == 0)
-		r = copy_xattrs(ae, t, e);
+		r = copy_xattrs(u, ae, t, e);
 	return r < 0 ? r : tree_end(t, e);
 }
 
@@ -408,6 +409,9 @@ int unpack_tar(struct unpack *u, int fd, const char *name, bool whiteouts,
 	if (r == 0)
 		r = drain(s, e);
 	if (r == 0)
+		r = acl_finish(&u->acls, t, e);
+	acl_free(&u->acls);
+	if (r == 0)
 		r = tree_finish(t, e);
 	if (r == 0 && ret_diff_id)
 		hash_end(s->hash, ret_diff_id);
@@ -487,6 +491,9 @@ int unpack_folder(struct unpack *u, const char *path, struct tree *t,
 		r = take_folder(u, a, lr, path, t, e);
 	if (fchdir(back) < 0 && r == 0)
 		r = err_sys(e, errno, "leave %s", path);
+	if (r == 0)
+		r = acl_finish(&u->acls, t, e);
+	acl_free(&u->acls);
 	return r < 0 ? r : tree_finish(t, e);
 }
 

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "images/acl.h"
 #include "lib/hash.h"
 
 struct err;
@@ -24,6 +25,7 @@ struct tree;
 struct unpack {
 	uint64_t max_entries, max_bytes, max_ratio;
 	uint64_t entries, bytes;
+	struct acl_waiting acls; /* while an archive is read */
 };
 
 void unpack_init(struct unpack *u);
