@@ -384,6 +384,7 @@ int account_change(struct request *rq, struct err *e)
 		r = load(rq, rq->param[0], &after, &rev, e);
 	if (r < 0)
 		return r;
+	rq->server->tokens_changed++;
 	rq->audit.after = json_deep_copy(after);
 	return request_json(rq, 200, after, e);
 }
@@ -397,6 +398,7 @@ int account_delete(struct request *rq, struct err *e)
 	if (r < 0)
 		return r;
 	rq->answer.etag[0] = '\0';
+	rq->server->tokens_changed++;
 	request_note(rq, rq->param[0], NULL, NULL, before, NULL);
 	rq->answer.status = 204;
 	return db_run(rq->server->db, e, "DELETE FROM user WHERE name = ?", "s",

@@ -107,6 +107,20 @@ int bearer_find(struct server *s, const char *token, struct bearer *ret,
 	return json_is_array(ret->groups) ? 0 : err_oom(e, "read the token");
 }
 
+int bearer_check(struct server *s, const char *id, struct err *e)
+{
+	sqlite3_stmt *st = NULL;
+	int r = db_first(s->db, &st, e,
+			 "SELECT 1 FROM token WHERE id = ? AND expires > ?",
+			 "si", id, clock_wall());
+
+	db_done(&st);
+	return r < 0	? r
+	       : r == 0 ? err_set(e, PROBLEM_UNAUTHORIZED,
+				  "the token is gone or has expired")
+			: 0;
+}
+
 int bearer_make(struct server *s, const char *name, const char *user,
 		const char *role, json_t *groups, int64_t expires,
 		char *ret_token, char ret_id[17], struct err *e)

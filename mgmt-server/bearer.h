@@ -50,6 +50,9 @@ bool bearer_sees(const struct bearer *b, const char *group);
 int bearer_find(struct server *s, const char *token, struct bearer *ret,
 		struct err *e);
 
+/* Does the token of that id still hold? -PROBLEM_UNAUTHORIZED. */
+int bearer_check(struct server *s, const char *id, struct err *e);
+
 /* Makes a token; ret_token has 65 bytes. user may be NULL. */
 int bearer_make(struct server *s, const char *name, const char *user,
 		const char *role, json_t *groups, int64_t expires,

@@ -106,6 +106,7 @@ int bearerview_delete(struct request *rq, struct err *e)
 		return r;
 	if (sqlite3_changes(db_handle(rq->server->db)) == 0)
 		return err_set(e, PROBLEM_NOT_FOUND, "no token has that id");
+	rq->server->tokens_changed++;
 	request_note(rq, rq->param[0], NULL, NULL, NULL, NULL);
 	rq->answer.status = 204;
 	return 0;

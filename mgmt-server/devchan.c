@@ -51,6 +51,15 @@ void devchan_close(struct devchan *c)
 		edge->device_ready(edge->ctx, c->connection, true);
 }
 
+void devchan_replace(struct devchan *c)
+{
+	struct server_edge *edge = &c->server->edge;
+
+	devchan_unsend(c, 0);
+	if (edge->device_replaced)
+		edge->device_replaced(edge->ctx, c->connection);
+}
+
 int devchan_send(struct devchan *c, const char *type, json_t *j, struct err *e)
 {
 	struct server_edge *edge = &c->server->edge;

@@ -62,8 +62,9 @@ bool devchan_has(const struct devchan *c, uint64_t turn);
 /* Takes back what was queued from that number on: in this turn, so that none
  * of it was sent. */
 void devchan_unsend(struct devchan *c, uint64_t number);
-/* Asks the edge to hang up. */
+/* Asks the edge to hang up: at once, or since another has its place. */
 void devchan_close(struct devchan *c);
+void devchan_replace(struct devchan *c);
 
 /* How far the device's download is, as it says. */
 int devchan_note(struct devchan *c, const char *image, int64_t done,

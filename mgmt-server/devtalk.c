@@ -4,6 +4,7 @@
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
+#include "lib/log.h"
 #include "lib/text.h"
 #include "mgmt-server/anchor.h"
 #include "mgmt-server/archive.h"
@@ -39,6 +40,27 @@ void devtalk_close(struct devchan *c)
 	if (c)
 		presence_remove(c->server->presence, c);
 	devchan_free(c);
+}
+
+void devtalk_twin(struct devchan *c)
+{
+	struct server *s = c->server;
+	struct server_mark mark;
+	struct err e;
+	int r = server_mark(s, &mark, &e);
+
+	if (r == 0) {
+		r = fleet_alarm(s, c->device,
+				"there were two connections with its identity"
+				" at once",
+				&e);
+		if (r < 0)
+			server_undo(s, &mark);
+		else
+			r = server_keep(s, &e);
+	}
+	if (r < 0)
+		log_error("alarm of %s: %s", c->device, e.text);
 }
 
 /* ---- messages down */

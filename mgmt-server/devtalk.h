@@ -16,6 +16,8 @@ struct server;
 int devtalk_open(struct server *s, const char *device, void *connection,
 		 struct devchan **ret, struct err *e);
 void devtalk_close(struct devchan *c);
+/* It has been replaced and is alive: two hold the device's key. */
+void devtalk_twin(struct devchan *c);
 
 /* One message from the device. An error ends the connection. */
 int devtalk_take(struct devchan *c, const char *text, size_t len,

@@ -81,6 +81,8 @@ static void on_tick(lws_sorted_usec_list_t *sul)
 	if (mgmtd_tick(ed->server, &e) < 0)
 		log_error("%s", e.text);
 	rest_run_held(ed, true);
+	rest_check_sending(ed);
+	wsedge_check_listeners(ed);
 	lws_sul_schedule(ed->lws, 0, &ed->tick, on_tick, LWS_US_PER_SEC);
 }
 
@@ -211,6 +213,9 @@ static void end_turn(struct edge *ed)
 	r = server_commit(ed->server, &e);
 	if (r < 0)
 		log_error("commit: %s", e.text);
+	if (ed->tokens_seen != ed->server->tokens_changed)
+		wsedge_check_listeners(ed);
+	ed->tokens_seen = ed->server->tokens_changed;
 	rest_release(ed, r, &e);
 }
 
@@ -246,8 +251,13 @@ static int serve(struct edge *ed, const char *run_file, bool debug,
 	if (r == 0)
 		r = write_ports(ed, run_file, e);
 	if (r == 0) {
-		s->edge = (struct server_edge){ ed, wsedge_device_ready,
-						wsedge_event, schedule_work };
+		s->edge = (struct server_edge){
+			.ctx = ed,
+			.device_ready = wsedge_device_ready,
+			.device_replaced = wsedge_device_replaced,
+			.event = wsedge_event,
+			.work = schedule_work,
+		};
 		on_tick(&ed->tick);
 		sd_notify(0, "READY=1");
 		while (!ed->stop && lws_service(ed->lws, 0) >= 0)

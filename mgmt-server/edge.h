@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "mgmt-server/bearer.h"
+#include "mgmt-server/clientcert.h"
 #include "mgmt-server/server.h"
 
 struct err;
@@ -22,10 +23,11 @@ struct edge {
 	struct server *server;
 	struct lws_context *lws;
 	struct lws_vhost *admin, *device;
-	struct exchange *fresh; /* answered in this turn */
-	struct exchange *held;	/* waiting for a change */
-	uint64_t held_seen;	/* server->actions_changed as they saw it */
-	int64_t held_tick;
+	struct exchange *fresh;	  /* answered in this turn */
+	struct exchange *held;	  /* waiting for a change */
+	struct exchange *sending; /* with more than one piece */
+	uint64_t held_seen;	  /* server->actions_changed as they saw it */
+	uint64_t tokens_seen;	  /* server->tokens_changed, likewise */
 	struct listener *listeners;
 	lws_sorted_usec_list_t tick, work;
 	int signals; /* signalfd */
@@ -59,10 +61,12 @@ int rest_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
  * go, or turns them into problems if it failed. */
 void rest_run_held(struct edge *ed, bool always);
 void rest_release(struct edge *ed, int r, const struct err *why);
+/* Cuts those who send more while they have not taken their answer. */
+void rest_check_sending(struct edge *ed);
 /* The peer's address; ret has 64 bytes. */
 void rest_peer(struct lws *wsi, char *ret);
-/* The device's id from its certificate; false: none that may connect. */
-bool rest_device(struct edge *ed, struct lws *wsi, char ret[65]);
+/* The device of the client's certificate; false: none that may connect. */
+bool rest_device(struct edge *ed, struct lws *wsi, struct clientcert *ret);
 /* The token's owner. */
 int rest_bearer(struct edge *ed, struct lws *wsi, struct bearer *ret,
 		struct err *e);
@@ -75,8 +79,11 @@ int wsedge_events_callback(struct lws *wsi, enum lws_callback_reasons reason,
 /* May this upgrade go on? 0 yes, >0 refused with an answer, <0 hang up. */
 int wsedge_confirm(struct edge *ed, struct lws *wsi, bool is_device);
 extern const size_t wsedge_device_size, wsedge_events_size;
+/* Ends those whose token is gone or expired. */
+void wsedge_check_listeners(struct edge *ed);
 /* For struct server_edge. */
 void wsedge_device_ready(void *ctx, void *connection, bool close);
+void wsedge_device_replaced(void *ctx, void *connection);
 void wsedge_event(void *ctx, const char *group, const char *text);
 
 #endif

@@ -15,22 +15,6 @@
 
 #define REPORTED_MAX (64 * 1024)
 
-bool fleet_is_active(struct server *s, const char *device)
-{
-	sqlite3_stmt *st = NULL;
-	struct err e;
-	int r = db_query(s->db, &st, &e,
-			 "SELECT 1 FROM device WHERE id = ?"
-			 " AND state = 'active'",
-			 "s", device);
-
-	if (r < 0)
-		return false;
-	r = db_step(s->db, st, &e);
-	sqlite3_reset(st);
-	return r > 0;
-}
-
 int fleet_epoch(struct server *s, const char *device, char ret[33],
 		struct err *e)
 {

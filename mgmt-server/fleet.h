@@ -12,8 +12,6 @@ struct err;
 struct request;
 struct server;
 
-/* Enrolled and not retired. */
-bool fleet_is_active(struct server *s, const char *device);
 /* The present epoch of an active device. -ENOENT. */
 int fleet_epoch(struct server *s, const char *device, char ret[33],
 		struct err *e);

@@ -15,6 +15,8 @@
 	X(limited, "requests_limited_total", "counter",                        \
 	  "requests beyond a rate")                                            \
 	X(connections, "connections", "gauge", "open connections")             \
+	X(identities_refused, "device_identities_refused_total", "counter",    \
+	  "client certificates refused in the handshake")                      \
 	X(channels, "device_channels", "gauge", "connected devices")           \
 	X(channels_refused, "device_channels_refused_total", "counter",        \
 	  "device channels put off with 503")                                  \

@@ -2,7 +2,7 @@
 include mgmt-server/cellsadm/local.mk
 # cells-mgmtd: all of the server but main(), so that tests link what ships.
 noinst_LIBRARIES += %D%/libmgmtd.a
-MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS) \
+MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS) \
 	$(SYSTEMD_CFLAGS)
 %C%_libmgmtd_a_CFLAGS = $(MGMTD_CFLAGS) -Wa,-I$(top_srcdir)
 %C%_libmgmtd_a_SOURCES = %D%/routes.def %D%/handlers.h \
@@ -14,6 +14,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS) \
 	%D%/bearerview.c \
 	%D%/blob.c %D%/blob.h \
 	%D%/blobview.c \
+	%D%/clientcert.c %D%/clientcert.h \
 	%D%/compose.c %D%/compose.h \
 	%D%/devchan.c %D%/devchan.h \
 	%D%/devtalk.c %D%/devtalk.h \
@@ -40,7 +41,8 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS) \
 	%D%/presence.c %D%/presence.h \
 	%D%/registry.c %D%/registry.h \
 	%D%/problem.h %D%/request.c %D%/request.h \
-	%D%/rest.c \
+	%D%/reply.c \
+	%D%/rest.c %D%/exchange.h \
 	%D%/route.c %D%/route.h \
 	%D%/server.c %D%/server.h \
 	%D%/settings.c %D%/settings.h \
@@ -56,6 +58,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS) \
 	schema/sql/mgmtd-002.sql
 
 MGMTD_LIBS = mgmt-server/libmgmtd.a $(BASE_LIBS) $(XML_LIBS) $(LWS_LIBS) \
+	$(OPENSSL_LIBS) \
 	$(SQLITE_LIBS) $(SYSTEMD_LIBS) $(ZSTD_LIBS)
 sbin_PROGRAMS += %D%/cells-mgmtd
 %C%_cells_mgmtd_SOURCES = %D%/main.c

@@ -79,8 +79,12 @@ int presence_new(struct server *s, struct presence **ret, struct err *e)
 void presence_add(struct presence *p, struct devchan *c)
 {
 	struct devchan **at = &p->place[place_of(c->device)];
+	struct devchan *before = presence_find(p, c->device);
 
-	presence_drop(p, c->device);
+	if (before) {
+		presence_remove(p, before);
+		devchan_replace(before);
+	}
 	c->next = *at;
 	*at = c;
 	c->present = true;

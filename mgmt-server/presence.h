@@ -18,7 +18,7 @@ void presence_free(struct presence *p);
 
 /* NULL: not connected. */
 struct devchan *presence_find(const struct presence *p, const char *device);
-/* A second connection of one device ends the first. */
+/* A second connection of one device takes the place of the first. */
 void presence_add(struct presence *p, struct devchan *c);
 void presence_remove(struct presence *p, struct devchan *c);
 /* Ends the device's channel, if it has one. */

@@ -62,7 +62,8 @@ struct request {
 	char *arg[REQUEST_ARGS]; /* "name=value", owned */
 	char if_match[24], once_key[65], range[64];
 	char from[64];	 /* the peer's address */
-	char device[65]; /* device port: the certificate's common name */
+	char device[65]; /* device port: whose certificate it is */
+	bool is_expired; /* that certificate: renewal only */
 	struct bearer caller;
 	char *body; /* owned, NUL behind it */
 	size_t len;

@@ -11,8 +11,8 @@
 #include "lib/text.h"
 #include "mgmt-server/blob.h"
 #include "mgmt-server/edge.h"
+#include "mgmt-server/exchange.h"
 #include "mgmt-server/filter.h"
-#include "mgmt-server/fleet.h"
 #include "mgmt-server/request.h"
 #include "mgmt-server/route.h"
 
@@ -24,21 +24,6 @@
 #define BODY_MAX (4 * 1024 * 1024)
 #define DISCARD_MAX (1024 * 1024) /* read on after an early refusal */
 #define HELD_SECONDS 90
-#define HEADER_ROOM 1024
-
-struct exchange {
-	struct edge *edge;
-	struct lws *wsi;
-	struct request rq;
-	struct exchange *next; /* of fresh or held */
-	struct blob_sink *sink;
-	uint64_t expect, got; /* of the body */
-	uint64_t turn;	      /* in which it was answered */
-	uint64_t sent;	      /* of the answer's body */
-	char *piece;	      /* of a streamed answer */
-	size_t piece_len, piece_sent;
-	bool answered, headers_sent, in_fresh, in_held, streamed;
-};
 
 static void unlink_from(struct exchange **list, const struct exchange *x)
 {
@@ -49,7 +34,7 @@ static void unlink_from(struct exchange **list, const struct exchange *x)
 		}
 }
 
-static void exchange_free(struct exchange *x)
+void exchange_free(struct exchange *x)
 {
 	if (!x)
 		return;
@@ -57,10 +42,30 @@ static void exchange_free(struct exchange *x)
 		unlink_from(&x->edge->fresh, x);
 	if (x->in_held)
 		unlink_from(&x->edge->held, x);
+	reply_forget(x);
 	blob_sink_free(x->sink);
 	request_fini(&x->rq);
 	free(x->piece);
 	free(x);
+}
+
+void exchange_alone(struct exchange *x, bool is_alone)
+{
+	x->is_alone = is_alone;
+	lws_rx_flow_control(x->wsi, !is_alone);
+}
+
+int exchange_hang_up(struct lws *wsi)
+{
+	lws_rx_flow_control(wsi, 0);
+	return -1;
+}
+
+uintptr_t exchange_bytes_read(struct lws *wsi)
+{
+	const SSL *ssl = lws_get_ssl(wsi);
+
+	return ssl ? (uintptr_t)BIO_number_read(SSL_get_rbio(ssl)) : 0;
 }
 
 void rest_peer(struct lws *wsi, char *ret)
@@ -69,29 +74,11 @@ void rest_peer(struct lws *wsi, char *ret)
 	lws_get_peer_simple(wsi, ret, 64);
 }
 
-bool rest_device(struct edge *ed, struct lws *wsi, char ret[65])
+bool rest_device(struct edge *ed, struct lws *wsi, struct clientcert *ret)
 {
-	/* The name goes on behind the union's end. */
-	union {
-		union lws_tls_cert_info_results info;
-		char room[sizeof(union lws_tls_cert_info_results) + 128];
-	} cert;
-	int len;
+	struct err e;
 
-	memset(&cert, 0, sizeof(cert));
-	ret[0] = '\0';
-	if (lws_tls_peer_cert_info(wsi, LWS_TLS_CERT_INFO_COMMON_NAME,
-				   &cert.info, 128) != 0)
-		return false;
-	len = cert.info.ns.len;
-	if (len <= 0 || len > 64)
-		return false;
-	memcpy(ret,
-	       (char *)&cert +
-		       offsetof(union lws_tls_cert_info_results, ns.name),
-	       (size_t)len);
-	ret[len] = '\0';
-	return fleet_is_active(ed->server, ret);
+	return clientcert_device(ed->server, lws_get_ssl(wsi), ret, &e) == 0;
 }
 
 int rest_bearer(struct edge *ed, struct lws *wsi, struct bearer *ret,
@@ -164,6 +151,20 @@ void rest_run_held(struct edge *ed, bool always)
 	}
 }
 
+/*
+ * Is there input of that connection, in libwebsockets' hands or in TLS's, that
+ * its flow control keeps back? There is no asking but this: whether the loop
+ * would sleep with and without it.
+ */
+static bool has_more(struct exchange *x)
+{
+	struct lws_context *lws = x->edge->lws;
+	bool sleeps = lws_service_adjust_timeout(lws, 1, 0) != 0;
+
+	exchange_alone(x, false);
+	return sleeps && lws_service_adjust_timeout(lws, 1, 0) == 0;
+}
+
 void rest_release(struct edge *ed, int r, const struct err *why)
 {
 	while (ed->fresh) {
@@ -173,6 +174,9 @@ void rest_release(struct edge *ed, int r, const struct err *why)
 		x->in_fresh = false;
 		if (r < 0)
 			request_problem(&x->rq, r, why);
+		/* Requests behind this one are not for this server. */
+		if (x->is_alone && has_more(x))
+			x->rq.answer.close = true;
 		lws_callback_on_writable(x->wsi);
 	}
 }
@@ -257,6 +261,9 @@ static int take_length(struct exchange *x, struct err *e)
 
 	if (lws_hdr_total_length(x->wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
 		return err_set(e, ELOOP, "send a Content-Length");
+	/* libwebsockets expects a body of 100 MiB then. */
+	if (n == 0 && x->rq.method != METHOD_GET)
+		x->rq.answer.close = true;
 	if (n == 0)
 		return 0;
 	if (n < 0 || text_number(text, UINT64_MAX, &x->expect) < 0)
@@ -306,23 +313,39 @@ static void begin(struct exchange *x)
 	}
 }
 
+/* Nothing was read since the answer before, so that it came before it. */
+static bool is_left_over(struct lws *wsi)
+{
+	uintptr_t before = (uintptr_t)lws_get_opaque_user_data(wsi);
+
+	return before && before == exchange_bytes_read(wsi);
+}
+
 static int start(struct lws *wsi, struct rest_session *ss)
 {
 	const struct edge_port *port = edge_port_of(wsi);
 	struct exchange *x = calloc(1, sizeof(*x));
+	struct clientcert who = { 0 };
 
-	exchange_free(ss->x);
+	/* Only what libwebsockets had of it before its answer can be behind a
+	 * request, and a body there makes 4.1 loop in lws_http_action(). */
+	if (!x || ss->x || is_left_over(wsi)) {
+		free(x);
+		return exchange_hang_up(wsi);
+	}
 	ss->x = x;
-	if (!x)
-		return -1;
 	x->edge = port->edge;
 	x->wsi = wsi;
 	request_init(&x->rq, port->edge->server);
 	x->rq.device_port = port->is_device;
 	/* Unknown and retired devices hear nothing. */
-	if (port->is_device && !rest_device(port->edge, wsi, x->rq.device))
-		return -1;
+	if (port->is_device && !rest_device(port->edge, wsi, &who))
+		return exchange_hang_up(wsi);
+	snprintf(x->rq.device, sizeof(x->rq.device), "%s", who.device);
+	x->rq.is_expired = who.is_expired;
 	begin(x);
+	if (x->expect == 0)
+		exchange_alone(x, true);
 	return 0;
 }
 
@@ -335,9 +358,9 @@ static int take_body(struct exchange *x, const void *data, size_t len)
 
 	x->got += len;
 	if (x->answered)
-		return x->got > DISCARD_MAX ? -1 : 0;
+		return x->got > DISCARD_MAX ? exchange_hang_up(x->wsi) : 0;
 	if (x->got > x->expect)
-		return -1;
+		return exchange_hang_up(x->wsi);
 	if (x->sink) {
 		r = blob_sink_add(x->sink, data, len, &e);
 	} else {
@@ -358,216 +381,32 @@ static int take_body(struct exchange *x, const void *data, size_t len)
 	return 0;
 }
 
-/* ---- sending the answer */
-static bool has_body(const struct exchange *x)
-{
-	return !x->rq.head && x->rq.answer.status != 204;
-}
-
-static int put(struct lws *wsi, const char *name, const char *value,
-	       uint8_t **p, uint8_t *end)
-{
-	return lws_add_http_header_by_name(wsi, (const uint8_t *)name,
-					   (const uint8_t *)value,
-					   (int)strlen(value), p, end);
-}
-
-static int put_optional(struct exchange *x, uint8_t **p, uint8_t *end)
-{
-	const struct answer *a = &x->rq.answer;
-	char text[96];
-	int r = 0;
-
-	if (a->etag[0])
-		r |= put(x->wsi, "etag:", a->etag, p, end);
-	if (a->retry_after) {
-		snprintf(text, sizeof(text), "%u", a->retry_after);
-		r |= put(x->wsi, "retry-after:", text, p, end);
-	}
-	if (a->immutable) {
-		r |= put(x->wsi, "cache-control:",
-			 "public, max-age=31536000, immutable", p, end);
-		r |= put(x->wsi, "accept-ranges:", "bytes", p, end);
-	} else {
-		r |= put(x->wsi, "cache-control:", "no-store", p, end);
-	}
-	if (a->partial) {
-		snprintf(text, sizeof(text), "bytes %llu-%llu/%llu",
-			 (unsigned long long)a->offset,
-			 (unsigned long long)(a->offset + a->len - 1),
-			 (unsigned long long)a->file_size);
-		r |= put(x->wsi, "content-range:", text, p, end);
-	}
-	if (a->close)
-		r |= put(x->wsi, "connection:", "close", p, end);
-	if (a->status == 401)
-		r |= put(x->wsi, "www-authenticate:", "Bearer", p, end);
-	return r;
-}
-
-static int send_headers(struct exchange *x)
-{
-	const struct answer *a = &x->rq.answer;
-	uint8_t *start = x->edge->scratch + LWS_PRE, *p = start;
-	uint8_t *end = start + EDGE_PIECE - HEADER_ROOM;
-	int r;
-
-	x->streamed = a->more != NULL;
-	r = lws_add_http_header_status(x->wsi, (unsigned int)a->status, &p,
-				       end);
-	if (a->type)
-		r |= put(x->wsi, "content-type:", a->type, &p, end);
-	if (x->streamed)
-		r |= put(x->wsi, "transfer-encoding:", "chunked", &p, end);
-	else if (a->status != 204)
-		r |= lws_add_http_header_content_length(x->wsi, a->len, &p,
-							end);
-	r |= put_optional(x, &p, end);
-	if (r || lws_finalize_http_header(x->wsi, &p, end))
-		return -1;
-	x->headers_sent = true;
-	/* A small body goes along. */
-	if (has_body(x) && a->body &&
-	    a->len <= (size_t)(start + EDGE_PIECE - p)) {
-		memcpy(p, a->body, a->len);
-		p += a->len;
-		x->sent = a->len;
-	}
-	return lws_write(x->wsi, start, (size_t)(p - start),
-			 LWS_WRITE_HTTP_HEADERS) < (int)(p - start)
-		       ? -1
-		       : 0;
-}
-
-/* 1: more is to come; 0: all of it is out; -1: hang up. */
-static int send_fixed(struct exchange *x)
-{
-	const struct answer *a = &x->rq.answer;
-	uint8_t *buffer = x->edge->scratch + LWS_PRE;
-	uint64_t left = a->len - x->sent;
-	size_t n = left < EDGE_PIECE ? (size_t)left : EDGE_PIECE;
-	ssize_t got = (ssize_t)n;
-
-	if (n == 0)
-		return 0;
-	if (a->fd >= 0)
-		got = pread(a->fd, buffer, n, (off_t)(a->offset + x->sent));
-	else
-		memcpy(buffer, a->body + x->sent, n);
-	if (got <= 0)
-		return -1;
-	x->sent += (uint64_t)got;
-	if (lws_write(x->wsi, buffer, (size_t)got,
-		      x->sent == a->len ? LWS_WRITE_HTTP_FINAL
-					: LWS_WRITE_HTTP) < (int)got)
-		return -1;
-	return x->sent < a->len;
-}
-
-static int send_last_chunk(struct exchange *x)
-{
-	static const uint8_t last[] = { '0', '\r', '\n', '\r', '\n' };
-	uint8_t *buffer = x->edge->scratch + LWS_PRE;
-
-	memcpy(buffer, last, sizeof(last));
-	return lws_write(x->wsi, buffer, sizeof(last), LWS_WRITE_HTTP_FINAL) <
-			       (int)sizeof(last)
-		       ? -1
-		       : 0;
-}
-
-/* A streamed body in HTTP/1.1 chunks. */
-static int send_streamed(struct exchange *x)
-{
-	uint8_t *buffer = x->edge->scratch + LWS_PRE;
-	struct err e = { 0 };
-	size_t n;
-	int head;
-
-	if (!x->piece) {
-		if (x->rq.answer.more(&x->rq, &x->piece, &e) < 0) {
-			log_error("%s: %s", x->rq.path, e.text);
-			return -1;
-		}
-		x->piece_sent = 0;
-		x->piece_len = x->piece ? strlen(x->piece) : 0;
-		if (!x->piece)
-			return send_last_chunk(x);
-	}
-	n = x->piece_len - x->piece_sent;
-	if (n > EDGE_PIECE - 16)
-		n = EDGE_PIECE - 16;
-	head = snprintf((char *)buffer, 16, "%zx\r\n", n);
-	memcpy(buffer + head, x->piece + x->piece_sent, n);
-	buffer[(size_t)head + n] = '\r';
-	buffer[(size_t)head + n + 1] = '\n';
-	x->piece_sent += n;
-	if (x->piece_sent == x->piece_len) {
-		free(x->piece);
-		x->piece = NULL;
-	}
-	n += (size_t)head + 2;
-	return lws_write(x->wsi, buffer, n, LWS_WRITE_HTTP) < (int)n ? -1 : 1;
-}
-
-static int end_exchange(struct lws *wsi, struct rest_session *ss)
-{
-	struct exchange *x = ss->x;
-	bool close = x->rq.answer.close;
-
-	/* What is still to come of the body is read for a while, so that the
-	 * peer sees the answer and not a reset. */
-	if (x->got < x->expect && !x->in_held) {
-		lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, 2);
-		return 0;
-	}
-	exchange_free(x);
-	ss->x = NULL;
-	return close || lws_http_transaction_completed(wsi) ? -1 : 0;
-}
-
-static int send_answer(struct lws *wsi, struct rest_session *ss)
-{
-	struct exchange *x = ss->x;
-	int r = 1;
-
-	if (!x || !x->answered)
-		return 0;
-	if (x->turn >= x->edge->server->turn) {
-		lws_callback_on_writable(wsi);
-		return 0;
-	}
-	if (!x->headers_sent) {
-		if (send_headers(x) < 0)
-			return -1;
-		if (!has_body(x) ||
-		    (!x->streamed && x->sent == x->rq.answer.len))
-			return end_exchange(wsi, ss);
-	} else {
-		r = x->streamed ? send_streamed(x) : send_fixed(x);
-		if (r < 0)
-			return -1;
-		if (r == 0)
-			return end_exchange(wsi, ss);
-	}
-	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT,
-			(int)x->edge->server->conf.stall_seconds);
-	lws_callback_on_writable(wsi);
-	return 0;
-}
-
+/* Called again for bytes behind the body. */
 static int end_body(struct lws *wsi, struct rest_session *ss)
 {
 	struct exchange *x = ss->x;
 
-	if (!x || x->in_held)
+	if (!x)
 		return 0;
-	if (x->answered)
-		return x->headers_sent && x->rq.answer.close ? -1 : 0;
+	if (x->answered || x->in_held) {
+		x->rq.answer.close = true;
+		return x->headers_sent ? exchange_hang_up(wsi) : 0;
+	}
 	if (x->got != x->expect)
-		return -1;
+		return exchange_hang_up(wsi);
 	run(x);
+	exchange_alone(x, true);
 	return 0;
+}
+
+/* Whatever OpenSSL found, its verdict is ours to give: 0 is good. */
+static int verify_client(struct lws *wsi, X509_STORE_CTX *ctx, bool preverified)
+{
+	char from[64];
+
+	rest_peer(wsi, from);
+	return !clientcert_verify(edge_port_of(wsi)->edge->server, ctx,
+				  preverified, from);
 }
 
 int rest_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
@@ -589,14 +428,17 @@ int rest_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		g = &edge_port_of(wsi)->edge->server->gauge;
 		g->connections -= g->connections > 0;
 		return 0;
+	case LWS_CALLBACK_OPENSSL_PERFORM_CLIENT_CERT_VERIFICATION:
+		return verify_client(wsi, user, len != 0);
 	case LWS_CALLBACK_HTTP:
 		return start(wsi, ss);
 	case LWS_CALLBACK_HTTP_BODY:
-		return ss->x ? take_body(ss->x, in, len) : -1;
+		return ss->x ? take_body(ss->x, in, len)
+			     : exchange_hang_up(wsi);
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
 		return end_body(wsi, ss);
 	case LWS_CALLBACK_HTTP_WRITEABLE:
-		return send_answer(wsi, ss);
+		return reply_send(wsi, ss);
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 		port = edge_port_of(wsi);
 		return wsedge_confirm(port->edge, wsi, port->is_device);

@@ -86,6 +86,9 @@ static int check_right(const struct request *rq, struct err *e)
 {
 	enum right right = rq->route->right;
 
+	if (rq->is_expired && !(rq->route->flags & ROUTE_LAPSED))
+		return err_set(e, PROBLEM_FORBIDDEN,
+			       "the certificate has expired: renew it");
 	if (right == RIGHT_PUBLIC)
 		return 0;
 	/* The device port knows its callers by certificate. */

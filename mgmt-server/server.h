@@ -30,6 +30,9 @@ struct server_edge {
 	void *ctx;
 	/* The device channel has something to send, or must be closed. */
 	void (*device_ready)(void *ctx, void *connection, bool close);
+	/* Another connection has taken its place: it is ended, and if it is
+	 * alive, devtalk_twin() is called before. */
+	void (*device_replaced)(void *ctx, void *connection);
 	/* To all that listen to /v1/events and may see the group. */
 	void (*event)(void *ctx, const char *group, const char *text);
 	/* Work is waiting: call mgmtd_work() soon. */
@@ -60,6 +63,7 @@ struct server {
 	bool stale;		  /* tree and root are not those on disk */
 	json_t *events;		  /* this turn's, told when it is committed */
 	uint64_t actions_changed; /* counts changes, for those who wait */
+	uint64_t tokens_changed;  /* counts tokens that were taken away */
 };
 
 /* Reads tree and root if they are stale; while that fails nothing may be

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define EVENTS_QUEUE_MAX 512
+#define REPLACED_SECONDS 5 /* for the answer to a ping */
 #define RETRY_AFTER_MAX 60
 
 struct device_session {
@@ -22,7 +23,8 @@ struct device_session {
 	struct devchan *channel;
 	char *in; /* a message that is not whole yet */
 	size_t in_len;
-	bool close;
+	bool close; /* what comes is thrown away until the timer ends it */
+	bool replaced, pinged;
 };
 const size_t wsedge_device_size = sizeof(struct device_session);
 
@@ -53,11 +55,13 @@ static int admit_device(struct edge *ed, struct lws *wsi)
 {
 	struct server *s = ed->server;
 	double rate = (double)s->conf.admit_rate;
-	char device[65];
+	struct clientcert who;
 	uint8_t random;
 
-	if (!rest_device(ed, wsi, device))
+	if (!rest_device(ed, wsi, &who))
 		return -1;
+	if (who.is_expired)
+		return answer(ed, wsi, 403, 0);
 	if (limit_take(&s->limit, "device channels", rate, rate,
 		       clock_mono_ns()))
 		return 0;
@@ -91,18 +95,45 @@ int wsedge_confirm(struct edge *ed, struct lws *wsi, bool is_device)
 	return is_device ? admit_device(ed, wsi) : admit_listener(ed, wsi);
 }
 
+/* ---- ending a WebSocket */
+/*
+ * A callback never returns -1: libwebsockets 4.1 would say goodbye and read on,
+ * with its parser in the middle of whatever was refused. What comes is thrown
+ * away instead, and a timer ends the connection.
+ */
+static int end_at_once(struct lws *wsi)
+{
+	lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE,
+			LWS_TO_KILL_ASYNC);
+	return 0;
+}
+
+static void drop_message(struct device_session *ss)
+{
+	free(ss->in);
+	ss->in = NULL;
+	ss->in_len = 0;
+}
+
+static int refuse_device(struct device_session *ss)
+{
+	drop_message(ss);
+	ss->close = true;
+	return end_at_once(ss->wsi);
+}
+
 /* ---- the device channel */
 static int open_device(struct edge *ed, struct device_session *ss,
 		       struct lws *wsi)
 {
-	char device[65];
+	struct clientcert who;
 	struct err e;
 
 	ss->wsi = wsi;
-	if (!rest_device(ed, wsi, device) ||
-	    devtalk_open(ed->server, device, ss, &ss->channel, &e) < 0)
-		return -1;
-	log_debug("%s connected", device);
+	if (!rest_device(ed, wsi, &who) || who.is_expired ||
+	    devtalk_open(ed->server, who.device, ss, &ss->channel, &e) < 0)
+		return refuse_device(ss);
+	log_debug("%s connected", who.device);
 	return 0;
 }
 
@@ -121,12 +152,11 @@ static int take_message(struct edge *ed, struct device_session *ss)
 		else
 			r = server_keep(s, &e);
 	}
-	free(ss->in);
-	ss->in = NULL;
-	ss->in_len = 0;
-	if (r < 0)
-		log_warning("%s: %s", ss->channel->device, e.text);
-	return r < 0 ? -1 : 0;
+	drop_message(ss);
+	if (r == 0)
+		return 0;
+	log_warning("%s: %s", ss->channel->device, e.text);
+	return refuse_device(ss);
 }
 
 static int take_piece(struct edge *ed, struct device_session *ss,
@@ -134,16 +164,13 @@ static int take_piece(struct edge *ed, struct device_session *ss,
 {
 	char *more;
 
-	if (ss->close)
-		return -1;
-	if (ss->in_len + len > DEVCHAN_MESSAGE_MAX) {
-		lws_close_reason(wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, NULL,
-				 0);
-		return -1;
-	}
+	if (ss->close || ss->replaced)
+		return 0;
+	if (ss->in_len + len > DEVCHAN_MESSAGE_MAX)
+		return refuse_device(ss);
 	more = realloc(ss->in, ss->in_len + len + 1);
 	if (!more)
-		return -1;
+		return refuse_device(ss);
 	ss->in = more;
 	memcpy(ss->in + ss->in_len, data, len);
 	ss->in_len += len;
@@ -178,6 +205,28 @@ static int write_piece(struct edge *ed, struct lws *wsi, const char *text,
 	return *sent == len;
 }
 
+/* A pong needs a payload to be heard of here. */
+static int write_ping(struct edge *ed, struct device_session *ss)
+{
+	uint8_t *buffer = ed->scratch + LWS_PRE;
+
+	if (!ss->pinged) {
+		buffer[0] = '?';
+		lws_write(ss->wsi, buffer, 1, LWS_WRITE_PING);
+		ss->pinged = true;
+	}
+	return 0;
+}
+
+/* Whoever was replaced and still answers is not the same device. */
+static int take_pong(struct device_session *ss)
+{
+	if (!ss->pinged || ss->close)
+		return 0;
+	devtalk_twin(ss->channel);
+	return refuse_device(ss);
+}
+
 static int write_device(struct edge *ed, struct device_session *ss,
 			struct lws *wsi)
 {
@@ -185,12 +234,14 @@ static int write_device(struct edge *ed, struct device_session *ss,
 	int r;
 
 	if (ss->close)
-		return -1;
+		return 0;
+	if (ss->replaced)
+		return write_ping(ed, ss);
 	o = devchan_peek(ss->channel);
 	if (o) {
 		r = write_piece(ed, wsi, o->text, o->len, &o->sent);
 		if (r < 0)
-			return -1;
+			return end_at_once(wsi);
 		if (r > 0)
 			devchan_sent(ss->channel);
 	}
@@ -215,15 +266,16 @@ int wsedge_device_callback(struct lws *wsi, enum lws_callback_reasons reason,
 		return open_device(edge_port_of(wsi)->edge, ss, wsi);
 	case LWS_CALLBACK_RECEIVE:
 		return take_piece(edge_port_of(wsi)->edge, ss, wsi, in, len);
+	case LWS_CALLBACK_RECEIVE_PONG:
+		return take_pong(ss);
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		return write_device(edge_port_of(wsi)->edge, ss, wsi);
 	case LWS_CALLBACK_CLOSED:
 		if (ss->channel)
 			log_debug("%s is gone", ss->channel->device);
 		devtalk_close(ss->channel);
-		free(ss->in);
 		ss->channel = NULL;
-		ss->in = NULL;
+		drop_message(ss);
 		return 0;
 	default:
 		return 0;
@@ -235,13 +287,23 @@ void wsedge_device_ready(void *ctx, void *connection, bool close)
 	struct device_session *ss = connection;
 
 	if (close) {
-		ss->close = true;
-		/* Also when the peer takes nothing more. */
-		lws_set_timeout(ss->wsi, PENDING_TIMEOUT_USER_REASON_BASE,
-				LWS_TO_KILL_ASYNC);
+		refuse_device(ss); /* also when the peer takes nothing */
 		return;
 	}
 	lws_callback_on_writable(ss->wsi);
+}
+
+void wsedge_device_replaced(void *ctx, void *connection)
+{
+	struct device_session *ss = connection;
+
+	if (ss->close)
+		return;
+	drop_message(ss);
+	ss->replaced = true;
+	lws_callback_on_writable(ss->wsi);
+	lws_set_timeout(ss->wsi, PENDING_TIMEOUT_USER_REASON_BASE,
+			REPLACED_SECONDS);
 }
 
 /* ---- events for administrators */
@@ -268,7 +330,7 @@ static int open_listener(struct edge *ed, struct listener *l, struct lws *wsi)
 	l->wsi = wsi;
 	l->out_end = &l->out;
 	if (rest_bearer(ed, wsi, &l->caller, &e) < 0)
-		return -1;
+		return end_at_once(wsi);
 	l->open = true;
 	l->next = ed->listeners;
 	ed->listeners = l;
@@ -297,13 +359,13 @@ static int write_listener(struct edge *ed, struct listener *l, struct lws *wsi)
 	struct event *ev = l->out;
 	int r;
 
-	if (l->close || l->caller.expires <= clock_wall())
-		return -1;
+	if (l->close)
+		return end_at_once(wsi);
 	if (!ev)
 		return 0;
 	r = write_piece(ed, wsi, ev->text, ev->len, &ev->sent);
 	if (r < 0)
-		return -1;
+		return end_at_once(wsi);
 	if (r > 0) {
 		l->out = ev->next;
 		if (!l->out)
@@ -337,6 +399,19 @@ int wsedge_events_callback(struct lws *wsi, enum lws_callback_reasons reason,
 	}
 }
 
+void wsedge_check_listeners(struct edge *ed)
+{
+	for (struct listener *l = ed->listeners; l; l = l->next) {
+		struct err e;
+
+		if (l->close || bearer_check(ed->server, l->caller.id, &e) !=
+					-PROBLEM_UNAUTHORIZED)
+			continue;
+		l->close = true;
+		end_at_once(l->wsi);
+	}
+}
+
 void wsedge_event(void *ctx, const char *group, const char *text)
 {
 	struct edge *ed = ctx;
@@ -345,7 +420,7 @@ void wsedge_event(void *ctx, const char *group, const char *text)
 	for (struct listener *l = ed->listeners; l; l = l->next) {
 		struct event *ev;
 
-		if (!bearer_sees(&l->caller, group))
+		if (l->close || !bearer_sees(&l->caller, group))
 			continue;
 		ev = l->queued < EVENTS_QUEUE_MAX
 			     ? malloc(sizeof(*ev) + len + 1)

@@ -456,17 +456,6 @@ def test_without_a_certificate_nobody_comes_to_the_device_port(office):
         office.call("GET", "/v1/chunks/sha256:" + "0" * 64, port=office.device_port)
 
 
-def test_a_stranger_s_certificate_opens_nothing(office, phone):
-    stranger = Phone(office)
-    stranger.cert, stranger.key = stranger.folder / "cert.pem", stranger.folder / "key.pem"
-    stranger.cert.write_text(office.forge.issue(stranger.identity.key.public_key(), phone.id))
-    stranger.key.write_bytes(stranger.identity.pem())
-    with pytest.raises((websocket.WebSocketException, OSError)):
-        stranger.open()
-        stranger.hello()
-        stranger.receive()
-
-
 def test_a_certificate_is_renewed_by_proof_of_the_key(office, phone):
     from office import make_csr
     def body(signer, **over):
