@@ -10,19 +10,22 @@ mount -t proc proc /proc
 # shellcheck disable=SC2043 # a list, once it is filled in
 for m in @MODULES@; do insmod /modules/$m || echo "lab: no module $m"; done
 word() { sed -n "s|.*cells\.$1=\([^ ]*\).*|\1|p" /proc/cmdline; }
+# share TAG FOLDER CACHE
 share() {
 	mkdir -p "$2"
-	mount -t 9p -o trans=virtio,version=9p2000.L,cache=loose,msize=512000,ro "$1" "$2" || exec sh
+	mount -t 9p -o "trans=virtio,version=9p2000.L,cache=$3,msize=512000,ro" "$1" "$2" || exec sh
 }
-share host /host
+share host /host loose
 mkdir -p /memory /root
 mount -t tmpfs -o mode=755 memory /memory
 mkdir /memory/upper /memory/work
 mount -t overlay -o lowerdir=/host,upperdir=/memory/upper,workdir=/memory/work root /root
 mount -t devtmpfs dev /root/dev
-# A root that is not the host's has not its folders either.
+# What the host may make while the phone runs is asked for anew each time: an
+# overlay remembers for ever that a file was not there. And a root that is not
+# the host's has not its folders.
 for more in $(word shares | tr , ' '); do
-	share "${more%%:*}" "/root${more#*:}"
+	share "${more%%:*}" "/root${more#*:}" mmap
 done
 guest=$(word guest)
 modules=$(word modules)

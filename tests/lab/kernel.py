@@ -121,7 +121,7 @@ class Kernel:
         """The emulator and what it plays. Its memory is not for the host to merge: that would hold up who tests merging."""
         need("qemu-system-x86_64")
         return ["qemu-system-x86_64", "-M", "q35,mem-merge=off", "-cpu", "Nehalem", "-accel", "tcg,thread=multi", "-smp", "2",
-                "-virtfs", SHARE.format(path="/", tag="host")]
+                "-virtfs", SHARE.format(path="/", tag="host"), "-virtfs", SHARE.format(path=TOP, tag="tree")]
 
     def headers(self):
         """The folder that `make -C` takes to build a module for this kernel."""
@@ -166,7 +166,7 @@ class Kernel:
 
     def words(self):
         """More for the kernel's command line."""
-        return ""
+        return f"cells.shares=tree:{TOP}"
 
     def programs(self):
         """The folder of programs that run on it."""

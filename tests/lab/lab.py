@@ -29,12 +29,17 @@ def interactive(which):
     return 0
 
 
+def line_of(words):
+    """What the phone's shell is given: one word as it is, several as a program and its arguments."""
+    return words[0] if len(words) == 1 else shlex.join(words)
+
+
 def command(which, args):
     def show(raw):
         sys.stdout.buffer.write(raw)
         sys.stdout.flush()
     with emulator.Phone(which) as phone:
-        code = phone.run(shlex.join(args.command), args.seconds, check=False, sink=show).rc
+        code = phone.run(line_of(args.command), args.seconds, check=False, sink=show).rc
         for combination in args.key:
             phone.qmp.key(*combination.split("-"))
         if args.shot:
@@ -70,7 +75,7 @@ def main():
     ap.add_argument("--seconds", type=int, default=120, help="how long the command may take")
     ap.add_argument("--debug", action="store_true", help="with the debug kernel, built the first time")
     ap.add_argument("--arch", choices=("amd64", "arm64"), default="amd64", help="the phone's processor")
-    ap.add_argument("command", nargs="*", help="runs on the phone as root; 'test [NAME...]' runs tests/lab/test_NAME.py")
+    ap.add_argument("command", nargs="*", help="runs on the phone as root; one word is a line for its shell; 'test [NAME...]' runs tests/lab/test_NAME.py")
     args, rest = ap.parse_known_args()
     try:
         if args.debug:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab itself: what its other tests count on."""
+import kernel
+import lab
 import pytest
 from emulator import Failed, Skip
 
@@ -9,6 +11,24 @@ def test_a_command_gives_its_code_and_its_output(phone):
     assert phone.run("printf 'one\\ntwo'").out == "one\ntwo"
     with pytest.raises(Failed, match="exit 1"):
         phone.run("false")
+
+
+def test_one_word_is_a_line_for_the_shell(phone):
+    assert phone.run(lab.line_of(["echo one; echo two"])).out == "one\ntwo\n"
+    assert phone.run(lab.line_of(["echo", "one; echo two"])).out == "one; echo two\n"
+
+
+def test_a_file_that_the_host_has_just_made_is_there(phone):
+    late = kernel.BUILD / "lab/late"
+    late.unlink(missing_ok=True)
+    try:
+        for text in ("first", "second, longer"):
+            assert phone.run(["cat", late], check=False).out != text
+            late.parent.mkdir(parents=True, exist_ok=True)
+            late.write_text(text)
+            assert phone.run(["cat", late]).out == text
+    finally:
+        late.unlink(missing_ok=True)
 
 
 def test_much_output_comes_whole(phone):
