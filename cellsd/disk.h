@@ -3,6 +3,7 @@
 #ifndef CELLSD_DISK_H
 #define CELLSD_DISK_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /*
@@ -10,5 +11,12 @@
  * of no block device (tmpfs, btrfs, overlay and others have such).
  */
 dev_t disk_whole(dev_t dev);
+
+/*
+ * Whether the host uses the disk that dev is or is a part of: a file system or
+ * swap space of it is in use, or another device stands on it. What cannot be
+ * found out is taken as used.
+ */
+bool disk_in_use(dev_t dev);
 
 #endif

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/hardware.h"
 
+#include "cellsd/devlist.h"
+#include "cellsd/disk.h"
 #include "cellsd/profile.h"
 #include "lib/auto.h"
+#include "lib/class.h"
 #include "lib/err.h"
+#include "lib/io.h"
+#include "lib/log.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -15,18 +20,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define NODES_MAX 2048
 #define UDEVD_SOCKET "/run/udev/control"
-
-/* Nodes that reach below the classes: they follow the device's other nodes. */
-static const char *const raw_subsystems[] = { "usb", "hidraw",
-					      "tty", "usbmisc",
-					      "bsg", "scsi_generic" };
-
-/* Devns makes these itself, with no device behind them. */
-static const char *const power_nodes[] = { "power/wake_lock",
-					   "power/wake_unlock", "power/screen",
-					   "power/state" };
+#define CONSOLES "/sys/class/tty/console/active"
 
 struct hardware {
 	struct udev *udev;
@@ -34,18 +29,8 @@ struct hardware {
 	const struct profile *profile;
 	struct backend_node *node;
 	size_t n;
-};
-
-/* A device with a node, while a listing is made. */
-struct found {
-	struct backend_node node;
-	char path[512];	    /* in sysfs */
-	char hardware[512]; /* what it is a node of, for raw nodes; or "" */
-};
-
-struct listing {
-	struct found *item;
-	size_t n;
+	struct backend_node *refused; /* what the profile gives in vain */
+	size_t n_refused;
 };
 
 int hardware_new(const struct profile *p, struct hardware **ret, struct err *e)
@@ -74,6 +59,7 @@ void hardware_free(struct hardware *i)
 	udev_monitor_unref(i->monitor);
 	udev_unref(i->udev);
 	free(i->node);
+	free(i->refused);
 	free(i);
 }
 
@@ -121,17 +107,19 @@ static const char *get_attribute(void *arg, const char *name)
 	return value;
 }
 
-static bool is_raw(const char *subsystem)
+static const char *get_above(void *arg, const char *subsystem, const char *type,
+			     const char *attribute)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(raw_subsystems); i++)
-		if (strcmp(raw_subsystems[i], subsystem) == 0)
-			return true;
-	return false;
+	struct udev_device *d = udev_device_get_parent_with_subsystem_devtype(
+		arg, subsystem, type);
+
+	return d ? udev_device_get_sysattr_value(d, attribute) : NULL;
 }
 
 /* The piece of hardware behind a raw node: the USB device, else its parent. */
-static const char *hardware_of(struct udev_device *d)
+static const char *get_hardware(void *arg)
 {
+	struct udev_device *d = arg;
 	struct udev_device *usb = d, *parent = udev_device_get_parent(d);
 	const char *type = udev_device_get_devtype(d);
 
@@ -141,23 +129,6 @@ static const char *hardware_of(struct udev_device *d)
 	if (usb)
 		return udev_device_get_syspath(usb);
 	return parent ? udev_device_get_syspath(parent) : NULL;
-}
-
-/* LEDs and backlights have no node: they are named by their place in sysfs. */
-static bool name_of(struct udev_device *d, char ret[BACKEND_NAME_SIZE])
-{
-	const char *node = get_devname(d), *subsystem = get_subsystem(d);
-	int n = -1;
-
-	if (!subsystem)
-		return false;
-	if (node && udev_device_get_devnum(d) != 0)
-		n = snprintf(ret, BACKEND_NAME_SIZE, "%s", node);
-	else if (strcmp(subsystem, "leds") == 0 ||
-		 strcmp(subsystem, "backlight") == 0)
-		n = snprintf(ret, BACKEND_NAME_SIZE, "%s/%s", subsystem,
-			     get_sysname(d));
-	return n > 0 && n < BACKEND_NAME_SIZE;
 }
 
 /* A device that comes again has a new folder in sysfs. */
@@ -180,77 +151,26 @@ static bool is_made(struct udev_device *d)
 	       (phys && fnmatch("devns[0-9]*/input", phys, 0) == 0);
 }
 
-/* The lights of a keyboard are set through its event node; with a second view
- * of them, what one shows the other would put out at each switch. */
-static bool is_keyboard_light(struct udev_device *d)
+static void take_device(struct devlist *l, struct udev_device *d,
+			const char *consoles)
 {
-	return strcmp(get_subsystem(d), "leds") == 0 &&
-	       udev_device_get_parent_with_subsystem_devtype(d, "input", NULL);
-}
-
-static void take_device(const struct hardware *i, struct listing *l,
-			struct udev_device *d)
-{
-	const struct profile_device view = {
-		get_subsystem, get_sysname,   get_devname, get_driver,
-		get_property,  get_attribute, d,
+	struct devlist_device item = {
+		.ask = { get_subsystem, get_sysname, get_devname, get_driver,
+			 get_property, get_attribute, d },
+		.above = get_above,
+		.hardware = get_hardware,
+		.path = udev_device_get_syspath(d),
+		.number = udev_device_get_devnum(d),
+		.birth = birth_of(d),
+		.consoles = consoles,
 	};
-	struct found *f = &l->item[l->n];
-	dev_t number = udev_device_get_devnum(d);
-	const char *hardware;
+	const char *subsystem = get_subsystem(d);
 
-	if (l->n == NODES_MAX)
+	if (!subsystem || is_made(d))
 		return;
-	memset(f, 0, sizeof(*f));
-	if (!name_of(d, f->node.name) || is_made(d) || is_keyboard_light(d))
-		return;
-	snprintf(f->path, sizeof(f->path), "%s", udev_device_get_syspath(d));
-	f->node.block = strcmp(get_subsystem(d), "block") == 0;
-	f->node.major = major(number);
-	f->node.minor = minor(number);
-	f->node.birth = birth_of(d);
-	f->node.classes = profile_match(i->profile, &view);
-	hardware = is_raw(get_subsystem(d)) ? hardware_of(d) : NULL;
-	if (hardware)
-		snprintf(f->hardware, sizeof(f->hardware), "%s", hardware);
-	if (f->node.classes || hardware)
-		l->n++;
-}
-
-static void take_power(struct listing *l)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(power_nodes); i++) {
-		struct found *f = &l->item[l->n];
-
-		if (l->n == NODES_MAX)
-			return;
-		memset(f, 0, sizeof(*f));
-		snprintf(f->node.name, sizeof(f->node.name), "%s",
-			 power_nodes[i]);
-		f->node.classes = 1U << CELLS_CLASS_POWER;
-		l->n++;
-	}
-}
-
-static bool is_below(const char *path, const char *folder)
-{
-	size_t n = strlen(folder);
-
-	return strncmp(path, folder, n) == 0 &&
-	       (path[n] == '/' || path[n] == '\0');
-}
-
-/* A raw node needs every class of the hardware that it reaches. */
-static void join_raw(struct listing *l)
-{
-	for (size_t a = 0; a < l->n; a++) {
-		struct found *raw = &l->item[a];
-
-		for (size_t b = 0; *raw->hardware && b < l->n; b++)
-			if (!*l->item[b].hardware &&
-			    is_below(l->item[b].path, raw->hardware))
-				raw->node.classes |= l->item[b].node.classes;
-	}
+	if (strcmp(subsystem, "block") == 0)
+		item.in_use = disk_in_use(item.number);
+	devlist_add(l, &item);
 }
 
 static void add_subsystem(void *arg, const char *name)
@@ -264,8 +184,8 @@ static void enumerate_freep(struct udev_enumerate **en)
 }
 
 /* Raw nodes need the classes of all that is there. */
-static int list_device(const struct hardware *i, struct listing *l,
-		       const char *path, struct err *e)
+static int list_device(const struct hardware *i, struct devlist *l,
+		       const char *path, const char *consoles, struct err *e)
 {
 	struct udev_device *d = udev_device_new_from_syspath(i->udev, path);
 
@@ -273,59 +193,108 @@ static int list_device(const struct hardware *i, struct listing *l,
 		return access(path, F_OK) < 0 && errno == ENOENT
 			       ? 0
 			       : err_set(e, EIO, "look at %s", path);
-	take_device(i, l, d);
+	take_device(l, d, consoles);
 	udev_device_unref(d);
 	return 0;
 }
 
-static int list_devices(const struct hardware *i, struct listing *l,
+static int list_devices(const struct hardware *i, struct devlist *l,
 			struct err *e)
 {
 	AUTO(enumerate_freep)
 	struct udev_enumerate *en = udev_enumerate_new(i->udev);
+	auto_free char *consoles = NULL;
 	struct udev_list_entry *entry;
+	struct err none;
+	size_t len;
 	int r;
 
 	if (!en)
 		return err_oom(e, "list the hardware");
 	profile_each_subsystem(i->profile, add_subsystem, en);
-	for (size_t k = 0; k < ARRAY_SIZE(raw_subsystems); k++)
-		add_subsystem(en, raw_subsystems[k]);
+	for (size_t k = 0; devlist_subsystems[k]; k++)
+		add_subsystem(en, devlist_subsystems[k]);
+	/* A kernel without terminals has none. */
+	(void)io_read_file(CONSOLES, 4096, &consoles, &len, &none);
 	if (udev_enumerate_scan_devices(en) < 0)
 		return err_set(e, EIO, "list the hardware");
 	udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(en))
 	{
-		r = list_device(i, l, udev_list_entry_get_name(entry), e);
+		r = list_device(i, l, udev_list_entry_get_name(entry), consoles,
+				e);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
+static bool is_told(const struct hardware *i, const struct backend_node *n)
+{
+	for (size_t k = 0; k < i->n_refused; k++)
+		if (i->refused[k].birth == n->birth &&
+		    strcmp(i->refused[k].name, n->name) == 0)
+			return true;
+	return false;
+}
+
+static void tell_refused(const struct devlist_item *item)
+{
+	const char *name = "?";
+
+	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
+		if (item->node.classes >> c & 1)
+			name = class_name(c);
+	log_warning("hardware profile: class %s names /dev/%s, which is given "
+		    "to no VP: %s",
+		    name, item->node.name, item->reserved);
+}
+
+/* Parts what VPs can be given from what they can not. */
+static void sort(const struct hardware *i, const struct devlist *l,
+		 struct hardware *ret)
+{
+	size_t n;
+	const struct devlist_item *item = devlist_items(l, &n);
+
+	for (size_t k = 0; k < n; k++) {
+		if (!item[k].node.classes)
+			continue;
+		if (!item[k].reserved) {
+			ret->node[ret->n++] = item[k].node;
+			continue;
+		}
+		/* Of raw nodes only if a rule is what names them. */
+		if (item[k].own && !is_told(i, &item[k].node))
+			tell_refused(&item[k]);
+		ret->refused[ret->n_refused++] = item[k].node;
+	}
+}
+
 int hardware_scan(struct hardware *i, struct err *e)
 {
-	auto_free struct found *items = calloc(NODES_MAX, sizeof(*items));
-	struct listing l = { .item = items };
-	struct backend_node *node;
-	size_t n = 0;
-	int r;
+	AUTO(devlist_freep) struct devlist *l = NULL;
+	struct hardware found = { 0 };
+	int r = devlist_new(i->profile, &l, e);
 
-	if (!items)
-		return err_oom(e, "list the hardware");
-	r = list_devices(i, &l, e);
+	if (r == 0)
+		r = list_devices(i, l, e);
 	if (r < 0)
 		return r;
-	join_raw(&l);
-	take_power(&l);
-	node = calloc(l.n + 1, sizeof(*node));
-	if (!node)
+	devlist_finish(l);
+	found.node = calloc(DEVLIST_NODES_MAX, sizeof(*found.node));
+	found.refused = calloc(DEVLIST_NODES_MAX, sizeof(*found.refused));
+	if (!found.node || !found.refused) {
+		free(found.node);
+		free(found.refused);
 		return err_oom(e, "list the hardware");
-	for (size_t k = 0; k < l.n; k++)
-		if (items[k].node.classes)
-			node[n++] = items[k].node;
+	}
+	sort(i, l, &found);
 	free(i->node);
-	i->node = node;
-	i->n = n;
+	free(i->refused);
+	i->node = found.node;
+	i->n = found.n;
+	i->refused = found.refused;
+	i->n_refused = found.n_refused;
 	return 0;
 }
 
@@ -341,15 +310,22 @@ int hardware_fd(const struct hardware *i)
 	return udev_monitor_get_fd(i->monitor);
 }
 
+/* LEDs and backlights have no node. */
+static bool is_light(struct udev_device *d)
+{
+	const char *subsystem = get_subsystem(d);
+
+	return subsystem && (strcmp(subsystem, "leds") == 0 ||
+			     strcmp(subsystem, "backlight") == 0);
+}
+
 bool hardware_drain(struct hardware *i)
 {
 	struct udev_device *d;
 	bool news = false;
 
 	while ((d = udev_monitor_receive_device(i->monitor))) {
-		char name[BACKEND_NAME_SIZE];
-
-		news |= name_of(d, name);
+		news |= get_devname(d) || is_light(d);
 		udev_device_unref(d);
 	}
 	return news;

@@ -17,6 +17,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/devnsgate.c \
 	%D%/devnslink.c %D%/devnslink.h \
 	%D%/devkeys.c %D%/devkeys.h \
+	%D%/devlist.c %D%/devlist.h \
 	%D%/devquery.c %D%/devquery.h \
 	%D%/devsignal.c %D%/devsignal.h \
 	%D%/disk.c %D%/disk.h \
@@ -50,6 +51,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/pidns.c %D%/pidns.h \
 	%D%/profile.c %D%/profile.h \
 	%D%/program.c %D%/program.h \
+	%D%/reserved.c %D%/reserved.h \
 	%D%/resolver.c %D%/resolver.h \
 	%D%/resource.c %D%/resource.h \
 	%D%/roster.c %D%/roster.h \

@@ -359,6 +359,26 @@ static const char *const links[][2] = {
 	{ "stderr", "/proc/self/fd/2" },
 };
 
+static const char *const folders[] = { "pts", "shm", "mqueue" };
+
+bool rootfs_owns(const char *name)
+{
+	const size_t n = strcspn(name, "/");
+
+#define IS(own) (strlen(own) == n && strncmp(own, name, n) == 0)
+	for (size_t i = 0; i < ARRAY_SIZE(pseudo); i++)
+		if (IS(pseudo[i].name))
+			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
+		if (IS(links[i][0]))
+			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
+		if (IS(folders[i]))
+			return true;
+	return IS("console");
+#undef IS
+}
+
 /*
  * Opens the folder in which "snd/pcmC0D0p" is, and makes what is missing if
  * `make`. Safe because no link is followed: the VP owns its /dev, and a link
@@ -416,9 +436,13 @@ static int make_node(int dev, const struct rootfs_node *n, mode_t mode,
 int rootfs_add_node(int dev, const struct rootfs_node *n, uint32_t base,
 		    struct err *e)
 {
-	mode_t old = umask(0);
+	mode_t old;
 	int r;
 
+	if (rootfs_owns(n->name))
+		return err_set(e, EINVAL, "make /dev/%s: the VP's own",
+			       n->name);
+	old = umask(0);
 	act_as(base);
 	r = make_node(dev, n, 0660, e);
 	act_as(0);
@@ -432,13 +456,13 @@ void rootfs_remove_node(int dev, const char *name)
 	const char *leaf;
 	struct err e;
 
-	if (open_folder(dev, name, false, &folder, &leaf, &e) == 0)
+	if (!rootfs_owns(name) &&
+	    open_folder(dev, name, false, &folder, &leaf, &e) == 0)
 		unlinkat(folder, leaf, 0);
 }
 
 static int fill_dev(int dev, const struct rootfs_plan *p, struct err *e)
 {
-	static const char *const folders[] = { "pts", "shm", "mqueue" };
 	mode_t old = umask(0);
 	int r = 0;
 

@@ -51,7 +51,13 @@ int rootfs_build(int stage, const struct rootfs_plan *p, struct rootfs *ret,
 /* Unmounts what rootfs_build() mounted on the stage. */
 void rootfs_sweep(int stage);
 
-/* Makes a node in a VP's /dev, owned by its root. -EEXIST is no error. */
+/* Whether a name below /dev is, or is below, one that every VP has: its own. */
+bool rootfs_owns(const char *name);
+
+/*
+ * Makes a node in a VP's /dev, owned by its root. -EEXIST is no error, but
+ * -EINVAL: the name is the VP's own.
+ */
 int rootfs_add_node(int dev, const struct rootfs_node *n, uint32_t base,
 		    struct err *e);
 void rootfs_remove_node(int dev, const char *name);

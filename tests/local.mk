@@ -139,6 +139,13 @@ check_PROGRAMS += %D%/unit/test_window
 check_PROGRAMS += %D%/unit/test_sourceplan
 %C%_unit_test_sourceplan_LDADD = $(CELLSD_TEST_LIBS)
 
+check_PROGRAMS += %D%/unit/test_devlist
+%C%_unit_test_devlist_LDADD = $(CELLSD_TEST_LIBS)
+EXTRA_DIST += $(MACHINES:=.devices) $(MACHINES:=.default) \
+	$(MACHINES:=.everything)
+MACHINES = %D%/unit/machines/laptop %D%/unit/machines/pinephone \
+	%D%/unit/machines/imx
+
 check_PROGRAMS += %D%/unit/test_profile
 %C%_unit_test_profile_LDADD = $(CELLSD_TEST_LIBS)
 

@@ -23,3 +23,14 @@ def test_the_backend_holds_vps_to_their_classes(ready):
 
 def test_receipts_and_audit_tell_of_it(ready):
     inside(ready, "receipts.py")
+
+
+# As a package for a modem may bring them.
+RULES = 'SUBSYSTEM=="tty", ENV{ID_MM_DEVICE_PROCESS}="1", ENV{ID_CELLS_GPS}="1"'
+
+
+def test_no_class_gives_a_console(ready):
+    ready.run(f"mkdir -p /run/udev/rules.d && echo '{RULES}' >/run/udev/rules.d/70-modem.rules; "
+              "modprobe -a uinput uhid hci_vhci rfkill")
+    ready.udev()
+    inside(ready, "consoles.py")

@@ -45,9 +45,29 @@ START_TEST(a_number_of_no_block_device_has_none)
 }
 END_TEST
 
+/* Wherever the tree lies that is tested: something is mounted there. */
+START_TEST(disk_that_holds_a_mounted_file_system_is_in_use)
+{
+	auto_fclose FILE *f = fopen("/proc/self/mountinfo", "re");
+	char line[4096];
+	unsigned int high, low;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%*d %*d %u:%u", &high, &low) != 2 ||
+		    !disk_whole(makedev(high, low)))
+			continue;
+		ck_assert(disk_in_use(makedev(high, low)));
+		ck_assert(disk_in_use(disk_whole(makedev(high, low))));
+	}
+	/* One that is not there cannot be looked at. */
+	ck_assert(disk_in_use(makedev(4000, 1)));
+}
+END_TEST
+
 static void add(TCase *tc)
 {
 	tcase_add_test(tc, every_block_device_has_a_whole_disk);
+	tcase_add_test(tc, disk_that_holds_a_mounted_file_system_is_in_use);
 	tcase_add_test(tc, a_number_of_no_block_device_has_none);
 }
 
