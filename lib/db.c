@@ -205,6 +205,11 @@ void db_close(struct db *d)
 	free(d);
 }
 
+void db_never_wait(struct db *d)
+{
+	sqlite3_busy_timeout(d->handle, 0);
+}
+
 sqlite3 *db_handle(struct db *d)
 {
 	return d->handle;

@@ -23,6 +23,10 @@ int db_open(const char *path, const char *const *migrations, struct db **ret,
 	    struct err *e);
 void db_close(struct db *d);
 
+/* From here on a lock that another process holds is -EBUSY at once: for those
+ * who may not wait. */
+void db_never_wait(struct db *d);
+
 /* The handle itself, for what is not wrapped here. */
 sqlite3 *db_handle(struct db *d);
 

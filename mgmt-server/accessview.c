@@ -17,8 +17,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define SCAN_MAX 10000 /* devices that one answer looks at */
-
 static json_t *text_or_null(const char *s)
 {
 	return request_string(s[0] ? s : NULL);
@@ -300,8 +298,21 @@ struct question {
 	int64_t at;
 	uint64_t limit;
 	json_t *items;
-	char name[DOC_ID_SIZE], group[DOC_ID_SIZE];
+	char name[DOC_ID_SIZE], group[DOC_ID_SIZE], last[DOC_ID_SIZE];
+	struct shelf *shelf;
+	struct world *world;
 };
+
+static bool is_verdict(const char *word)
+{
+	static const char *const words[] = { "allowed", "denied", "absent",
+					     "virtual", "any" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strcmp(words[i], word) == 0)
+			return true;
+	return false;
+}
 
 static int take_question(struct question *q, struct err *e)
 {
@@ -317,6 +328,9 @@ static int take_question(struct question *q, struct err *e)
 	q->verdict = request_arg(q->rq, "verdict");
 	if (!q->verdict)
 		q->verdict = "allowed";
+	if (!is_verdict(q->verdict))
+		return err_set(e, PROBLEM_BAD_REQUEST,
+			       "verdict: there is no '%.32s'", q->verdict);
 	q->cls = cls ? class_from_name(cls) : CELLS_CLASS_COUNT;
 	return cls && q->cls == CELLS_CLASS_COUNT
 		       ? err_set(e, EINVAL, "there is no class %.40s", cls)
@@ -355,42 +369,74 @@ static void ask_device(struct question *q, const struct world *w)
 	}
 }
 
+static void question_free(void *work)
+{
+	struct question *q = work;
+
+	shelf_free(q->shelf);
+	json_decref(q->items);
+	free(q->world);
+	free(q);
+}
+
+static int begin_question(struct request *rq, struct err *e)
+{
+	struct question *q = calloc(1, sizeof(*q));
+	const char *cursor = request_arg(rq, "cursor");
+
+	if (!q)
+		return err_oom(e, "ask the fleet");
+	rq->work = q;
+	rq->work_free = question_free;
+	q->rq = rq;
+	q->limit = LISTING_LIMIT;
+	q->items = json_array();
+	q->shelf = shelf_new(rq->server);
+	q->world = calloc(1, sizeof(*q->world));
+	snprintf(q->last, sizeof(q->last), "%s", cursor ? cursor : "");
+	return q->items && q->shelf && q->world ? take_question(q, e)
+						: err_oom(e, "ask the fleet");
+}
+
+/* 0: there are no more; 1: the page is full; REQUEST_AGAIN. */
+static int ask_some(struct question *q, struct err *e)
+{
+	AUTO(db_done) sqlite3_stmt *st = NULL;
+	struct db *db = q->rq->server->db;
+	int r = db_query(db, &st, e,
+			 "SELECT id, name, grp FROM device WHERE id > ?1"
+			 " AND (?2 IS NULL OR id = ?2) ORDER BY id",
+			 "ss", q->last, request_arg(q->rq, "device"));
+
+	while (r >= 0 && (r = db_step(db, st, e)) > 0) {
+		if (json_array_size(q->items) >= q->limit)
+			return 1;
+		if (request_is_slice_over(q->rq))
+			return REQUEST_AGAIN;
+		snprintf(q->last, sizeof(q->last), "%s", db_text(st, 0));
+		snprintf(q->name, sizeof(q->name), "%s", db_text(st, 1));
+		snprintf(q->group, sizeof(q->group), "%s", db_text(st, 2));
+		if (!request_sees(q->rq, q->group))
+			continue;
+		r = whoaccess_world(q->rq->server, q->shelf, q->last, q->at,
+				    q->world, e);
+		if (r == 0)
+			ask_device(q, q->world);
+	}
+	return r;
+}
+
 /* Whole devices only; the cursor is the last one's id. */
 int accessview_fleet(struct request *rq, struct err *e)
 {
-	AUTO(shelf_freep) struct shelf *f = shelf_new(rq->server);
-	AUTO(auto_freep) struct world *w = calloc(1, sizeof(*w));
-	const char *one = request_arg(rq, "device");
-	const char *cursor = request_arg(rq, "cursor");
-	auto_json json_t *items = json_array();
-	struct question q = { .rq = rq,
-			      .limit = LISTING_LIMIT,
-			      .items = items };
-	struct db *db = rq->server->db;
-	char next[DOC_ID_SIZE] = "";
-	sqlite3_stmt *st = NULL;
-	int r = f && w ? take_question(&q, e) : err_oom(e, "ask the fleet");
+	struct question *q;
+	int r = rq->work ? 0 : begin_question(rq, e);
 
-	if (r == 0)
-		r = db_query(
-			db, &st, e,
-			"SELECT id, name, grp FROM device WHERE id > ?1"
-			" AND (?2 IS NULL OR id = ?2) ORDER BY id LIMIT ?3",
-			"ssi", cursor ? cursor : "", one, (int64_t)SCAN_MAX);
-	while (r >= 0 && (r = db_step(db, st, e)) > 0) {
-		if (json_array_size(items) >= q.limit)
-			break;
-		snprintf(next, sizeof(next), "%s", db_text(st, 0));
-		snprintf(q.name, sizeof(q.name), "%s", db_text(st, 1));
-		snprintf(q.group, sizeof(q.group), "%s", db_text(st, 2));
-		if (!request_sees(rq, q.group))
-			continue;
-		r = whoaccess_world(rq->server, f, next, q.at, w, e);
-		if (r == 0)
-			ask_device(&q, w);
-	}
 	if (r < 0)
 		return r;
-	sqlite3_reset(st);
-	return request_list(rq, steal(items), r > 0 ? next : NULL, e);
+	q = rq->work;
+	r = ask_some(q, e);
+	if (r < 0 || r == REQUEST_AGAIN)
+		return r;
+	return request_list(rq, steal(q->items), r > 0 ? q->last : NULL, e);
 }

@@ -13,6 +13,7 @@
 #include "mgmt-server/clientcert.h"
 #include "mgmt-server/server.h"
 
+struct device_session;
 struct err;
 struct exchange;
 struct listener;
@@ -29,7 +30,8 @@ struct edge {
 	uint64_t held_seen;	  /* server->actions_changed as they saw it */
 	uint64_t tokens_seen;	  /* server->tokens_changed, likewise */
 	struct listener *listeners;
-	lws_sorted_usec_list_t tick, work;
+	struct device_session *waiting; /* with a message, for the database */
+	lws_sorted_usec_list_t tick, work, slice, retry;
 	int signals; /* signalfd */
 	bool stop;
 	/* One loop, one buffer: nobody keeps it over a call. */

@@ -40,6 +40,9 @@ static int take_args(struct query *q, struct err *e)
 
 	if (r < 0)
 		return r;
+	if (order && strcmp(order, "asc") != 0 && strcmp(order, "desc") != 0)
+		return err_set(e, PROBLEM_BAD_REQUEST,
+			       "order: neither asc nor desc");
 	q->desc = order ? strcmp(order, "desc") == 0 : q->l->desc;
 	q->cursor = request_arg(q->rq, "cursor");
 	if (q->cursor && !q->l->key_is_text &&

@@ -9,6 +9,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/account.c \
 	%D%/anchor.c %D%/anchor.h \
 	%D%/archive.c %D%/archive.h \
+	%D%/arguments.c %D%/arguments.h %D%/arguments.def \
 	%D%/archiveview.c %D%/archiveview.h \
 	%D%/bearer.c %D%/bearer.h \
 	%D%/bearerview.c \

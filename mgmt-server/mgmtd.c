@@ -46,7 +46,12 @@ static int load(struct server *s, struct err *e)
 		r = pki_open(s->dir, &s->pki, e);
 	if (r == 0)
 		r = blob_open(s->dir, &s->blobs, e);
-	return r < 0 ? r : server_fresh(s, e);
+	if (r == 0)
+		r = server_fresh(s, e);
+	/* The loop has others to serve than who waits for the lock. */
+	if (r == 0)
+		db_never_wait(s->db);
+	return r;
 }
 
 /* What stands in memory is read again from what is left on disk. */

@@ -9,6 +9,7 @@
 #include "mgmt-server/devchan.h"
 #include "mgmt-server/server.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define PLACES 16384
@@ -130,16 +131,26 @@ void presence_drop(struct presence *p, const char *device)
 	devchan_close(c);
 }
 
-static void mark(struct presence *p, struct devchan *c)
+static void link_stale(struct presence *p, struct devchan *c)
 {
-	if (c->stale || !c->hello)
-		return;
 	c->stale = true;
 	c->next_stale = NULL;
 	*p->stale_end = c;
 	p->stale_end = &c->next_stale;
+}
+
+static void ask_for_work(struct presence *p)
+{
 	if (p->server->edge.work)
 		p->server->edge.work(p->server->edge.ctx);
+}
+
+static void mark(struct presence *p, struct devchan *c)
+{
+	if (c->stale || !c->hello)
+		return;
+	link_stale(p, c);
+	ask_for_work(p);
 }
 
 void presence_stale(struct presence *p, const char *device)
@@ -175,6 +186,8 @@ void presence_tick(struct presence *p)
 {
 	int64_t now = clock_wall();
 
+	if (p->stale)
+		ask_for_work(p);
 	if (now >= p->checked && now - p->checked < CHECK_SECONDS)
 		return;
 	p->checked = now;
@@ -189,9 +202,15 @@ bool presence_work(struct presence *p, presence_refresh_fn *refresh)
 	for (int n = 0; n < WORK_AT_ONCE && p->stale; n++) {
 		struct devchan *c = p->stale;
 		struct err e;
+		int r;
 
 		unlink_stale(p, c);
-		if (refresh(c, &e) < 0) {
+		r = refresh(c, &e);
+		if (r == -EBUSY) { /* presence_tick() asks for work again */
+			link_stale(p, c);
+			return false;
+		}
+		if (r < 0) {
 			log_error("snapshot for %s: %s", c->device, e.text);
 			/* It is sent the newest when it comes again. */
 			devchan_close(c);

@@ -2,6 +2,7 @@
 #include "mgmt-server/request.h"
 
 #include "lib/auto.h"
+#include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/text.h"
 #include "mgmt-server/server.h"
@@ -37,6 +38,8 @@ static void answer_fini(struct answer *a)
 void request_fini(struct request *rq)
 {
 	answer_fini(&rq->answer);
+	if (rq->work)
+		rq->work_free(rq->work);
 	if (rq->job >= 0)
 		close(rq->job);
 	for (unsigned int i = 0; i < rq->n_args; i++)
@@ -46,6 +49,11 @@ void request_fini(struct request *rq)
 	json_decref(rq->audit.before);
 	json_decref(rq->audit.after);
 	bearer_fini(&rq->caller);
+}
+
+bool request_is_slice_over(const struct request *rq)
+{
+	return clock_mono_ns() >= rq->slice_end;
 }
 
 const char *request_arg(const struct request *rq, const char *name)
@@ -144,6 +152,7 @@ static const struct problem {
 	{ PROBLEM_CHANGED, 412, "changed", "Changed meanwhile" },
 	{ PROBLEM_KEY_REUSED, 422, "key-reused", "Idempotency-Key reused" },
 	{ PROBLEM_LIMITED, 429, "rate-limited", "Too many requests" },
+	{ EBUSY, 503, "overloaded", "Try again later" },
 	{ PROBLEM_OVERLOADED, 503, "overloaded", "Try again later" },
 	{ PROBLEM_METHOD, 405, "method-not-allowed", "Method not allowed" },
 	{ PROBLEM_UNSUPPORTED, 415, "unsupported", "Not supported" },

@@ -22,6 +22,10 @@ struct server;
 #define REQUEST_PARAMS 4
 #define REQUEST_ARGS 16
 #define REQUEST_PATH_MAX 512
+/* What a handler returns instead of 0: it waits for a change; or it has used up
+ * its part of the turn, and goes on in the next with what rq->work holds. */
+#define REQUEST_HELD 1
+#define REQUEST_AGAIN 2
 
 enum method {
 	METHOD_GET,
@@ -65,12 +69,17 @@ struct request {
 	char device[65]; /* device port: whose certificate it is */
 	bool is_expired; /* that certificate: renewal only */
 	struct bearer caller;
-	char *body; /* owned, NUL behind it */
+	bool is_refused; /* a token was sent that is none */
+	char *body;	 /* owned, NUL behind it */
 	size_t len;
 	json_t *json;	    /* owned; of the body */
 	int64_t wait_until; /* of a held request: wall time */
 	uint64_t wait_seen;
-	int job; /* -1, or what a held request waits to read from */
+	int job;	 /* -1, or what a held request waits to read from */
+	bool is_working; /* it said REQUEST_AGAIN */
+	void *work;	 /* owned */
+	void (*work_free)(void *work);
+	uint64_t slice_end; /* monotonic ns */
 	struct answer answer;
 	/* For the audit entry that a successful write leaves. */
 	struct {
@@ -81,6 +90,9 @@ struct request {
 
 void request_init(struct request *rq, struct server *s);
 void request_fini(struct request *rq);
+
+/* Has the handler used up its part of this turn? */
+bool request_is_slice_over(const struct request *rq);
 
 /* A query argument's value, or NULL. */
 const char *request_arg(const struct request *rq, const char *name);

@@ -112,6 +112,8 @@ static void finish_problem(struct exchange *x, int r, const struct err *e)
 	finish(x);
 }
 
+static void run_slice(lws_sorted_usec_list_t *sul);
+
 static void run(struct exchange *x)
 {
 	struct err e = { 0 };
@@ -130,7 +132,32 @@ static void run(struct exchange *x)
 		x->in_held = true;
 		lws_set_timeout(x->wsi, PENDING_TIMEOUT_HTTP_CONTENT,
 				HELD_SECONDS);
+		if (x->rq.is_working)
+			lws_sul_schedule(x->edge->lws, 0, &x->edge->slice,
+					 run_slice, LWS_US_PER_MS);
 	}
+}
+
+/* One of those that are working, the one that has waited longest. */
+static void run_slice(lws_sorted_usec_list_t *sul)
+{
+	struct edge *ed = lws_container_of(sul, struct edge, slice);
+	struct exchange *next = NULL;
+	unsigned int n = 0;
+
+	for (struct exchange *x = ed->held; x; x = x->next)
+		if (x->rq.is_working) {
+			next = x;
+			n++;
+		}
+	if (!next)
+		return;
+	unlink_from(&ed->held, next);
+	next->in_held = false;
+	run(next);
+	if (n > 1)
+		lws_sul_schedule(ed->lws, 0, &ed->slice, run_slice,
+				 LWS_US_PER_MS);
 }
 
 void rest_run_held(struct edge *ed, bool always)
@@ -146,6 +173,11 @@ void rest_run_held(struct edge *ed, bool always)
 		struct exchange *x = list;
 
 		list = x->next;
+		if (x->rq.is_working) {
+			x->next = ed->held;
+			ed->held = x;
+			continue;
+		}
 		x->in_held = false;
 		run(x);
 	}
@@ -213,24 +245,41 @@ static int take_line(struct exchange *x, struct err *e)
 	return err_set(e, PROBLEM_METHOD, "the method is not for this server");
 }
 
-static int take_args(struct exchange *x, struct err *e)
+/* One fragment; 1: there was one. */
+static int take_arg(struct exchange *x, int i, struct err *e)
 {
 	char text[FILTER_TEXT_MAX + 64];
+	int len = lws_hdr_fragment_length(x->wsi, WSI_TOKEN_HTTP_URI_ARGS, i);
+	int n = lws_hdr_copy_fragment(x->wsi, text, sizeof(text),
+				      WSI_TOKEN_HTTP_URI_ARGS, i);
 
-	for (int i = 0; i < REQUEST_ARGS; i++) {
-		int n = lws_hdr_copy_fragment(x->wsi, text, sizeof(text),
-					      WSI_TOKEN_HTTP_URI_ARGS, i);
+	if (n < 0 && len >= (int)sizeof(text))
+		return err_set(e, PROBLEM_BAD_REQUEST,
+			       "the %d. argument is longer than %zu bytes",
+			       i + 1, sizeof(text) - 1);
+	if (n < 0)
+		return 0;
+	if (i == REQUEST_ARGS)
+		return err_set(e, PROBLEM_BAD_REQUEST,
+			       "there are more than %d arguments",
+			       REQUEST_ARGS);
+	if (n == 0)
+		return 1;
+	x->rq.arg[x->rq.n_args] = strdup(text);
+	if (!x->rq.arg[x->rq.n_args])
+		return err_oom(e, "take the arguments");
+	x->rq.n_args++;
+	return 1;
+}
 
-		if (n < 0)
-			break;
-		if (n == 0)
-			continue;
-		x->rq.arg[x->rq.n_args] = strdup(text);
-		if (!x->rq.arg[x->rq.n_args])
-			return err_oom(e, "take the arguments");
-		x->rq.n_args++;
-	}
-	return 0;
+static int take_args(struct exchange *x, struct err *e)
+{
+	int i = 0, r;
+
+	do
+		r = take_arg(x, i++, e);
+	while (r > 0);
+	return r;
 }
 
 static void take_headers(struct exchange *x)
@@ -276,6 +325,18 @@ static int take_length(struct exchange *x, struct err *e)
 	return 0;
 }
 
+/* Nobody is a caller as well: some routes are for everybody. */
+static int take_caller(struct exchange *x, struct err *e)
+{
+	struct request *rq = &x->rq;
+	int r = rest_bearer(x->edge, x->wsi, &rq->caller, e);
+
+	rq->is_refused =
+		r == -PROBLEM_UNAUTHORIZED &&
+		lws_hdr_total_length(x->wsi, WSI_TOKEN_HTTP_AUTHORIZATION) > 0;
+	return r == -PROBLEM_UNAUTHORIZED ? 0 : r;
+}
+
 /* Everything that is known before the body; may answer already. */
 static void begin(struct exchange *x)
 {
@@ -289,7 +350,7 @@ static void begin(struct exchange *x)
 	if (r == 0)
 		r = take_args(x, &e);
 	if (r == 0 && !rq->device_port)
-		rest_bearer(x->edge, x->wsi, &rq->caller, &e);
+		r = take_caller(x, &e);
 	if (r < 0) {
 		rq->answer.close = true;
 		finish_problem(x, r, &e);

@@ -5,12 +5,15 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "mgmt-server/arguments.h"
 #include "mgmt-server/handlers.h"
 #include "mgmt-server/once.h"
 #include "mgmt-server/server.h"
 
 #include <errno.h>
 #include <string.h>
+
+#define SLICE_NS UINT64_C(10000000) /* of a turn, for one request's work */
 
 #define A ROUTE_ADMIN
 #define B ROUTE_BOTH
@@ -97,7 +100,10 @@ static int check_right(const struct request *rq, struct err *e)
 			       ? 0
 			       : err_set(e, PROBLEM_FORBIDDEN, "no device");
 	if (!rq->caller.id[0])
-		return err_set(e, PROBLEM_UNAUTHORIZED, "no token was sent");
+		return err_set(e, PROBLEM_UNAUTHORIZED,
+			       rq->is_refused
+				       ? "the token is unknown or has expired"
+				       : "no token was sent");
 	if (!(rq->caller.rights & right))
 		return err_set(e, PROBLEM_FORBIDDEN,
 			       "role %s has not the right '%s'",
@@ -189,11 +195,13 @@ bool route_run(struct request *rq)
 	struct err e = { 0 };
 	int r;
 
+	rq->slice_end = clock_mono_ns() + SLICE_NS;
 	if (rq->method == METHOD_GET)
 		r = rq->route->handle(rq, &e);
 	else
 		r = run_write(rq, &e);
-	if (r > 0) /* held */
+	rq->is_working = r == REQUEST_AGAIN;
+	if (r > 0)
 		return false;
 	if (r < 0)
 		refuse(rq, r, &e);
@@ -231,6 +239,8 @@ int route_admit(struct request *rq)
 			       &e);
 	if (r == 0)
 		r = check_right(rq, &e);
+	if (r == 0)
+		r = arguments_check(rq, &e);
 	if (r < 0) {
 		refuse(rq, r, &e);
 		rq->server->gauge.requests++;
@@ -246,7 +256,8 @@ void route_print(void)
 	for (size_t i = 0; i < route_count; i++) {
 		const struct route *rt = &route_table[i];
 
-		printf("%s %s %s %s %s\n", method_name(rt->method), rt->path,
-		       bearer_right_name(rt->right), ports[rt->port], rt->name);
+		printf("%s %s %s %s %s %s\n", method_name(rt->method), rt->path,
+		       bearer_right_name(rt->right), ports[rt->port], rt->name,
+		       arguments_of(rt));
 	}
 }

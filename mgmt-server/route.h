@@ -45,14 +45,16 @@ int route_find(struct request *rq, enum route_port port, struct err *e);
 /*
  * Answers the request, whole: rights, Idempotency-Key, handler, audit. A body
  * must be there. The answer may be sent when the turn is committed. False: the
- * request is held; call again when something changed or its time is over.
+ * request is held; call again when something changed or its time is over, or,
+ * if it is working, in the next turn.
  */
 bool route_run(struct request *rq);
 
 /* Rights alone, before a body is read: 0, or the answer is made (negative). */
 int route_admit(struct request *rq);
 
-/* "GET /v1/devices read" a line, for the test. */
+/* "GET /v1/devices read admin devices filter limit ..." a line, for the test.
+ */
 void route_print(void);
 
 #endif

@@ -20,39 +20,55 @@
 #include "mgmt-server/whoaccess.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define DRAFTS_MAX 64
-#define DEVICES_MAX 10000
+#define TEXT_MAX (64L * 1024 * 1024)
+#define ROWS 32 /* read at once */
+
+struct grid;
 
 struct whatif {
 	struct request *rq;
 	struct shelf *shelf;
 	struct doc *draft[DRAFTS_MAX];
 	struct compose_draft drafts;
-	json_t *documents, *devices; /* of the answer */
+	json_t *documents; /* of the answer */
+	json_t *wanted;	   /* of the request, borrowed */
+	size_t taken;	   /* of them */
+	/* Devices, each as JSON with a comma behind it: one dump of all would
+	 * be a long turn. */
+	FILE *devices;
+	char *text;
+	size_t text_len;
+	bool is_done;
+	char last[24], last_group[DOC_ID_SIZE]; /* device that was looked at */
 	int64_t changes;
+	struct grid *a, *b;
 	/* Of the group at hand: both sets. */
 	char group[DOC_ID_SIZE];
 	struct composition before, after;
 	struct world world;
 };
 
-static void whatif_free(struct whatif *w)
+static void whatif_free(void *work)
 {
+	struct whatif *w = work;
+
 	if (!w)
 		return;
 	for (unsigned int i = 0; i < w->drafts.n; i++)
 		doc_free(w->draft[i]);
 	shelf_free(w->shelf);
 	json_decref(w->documents);
-	json_decref(w->devices);
+	if (w->devices)
+		fclose(w->devices);
+	free(w->text);
+	free(w->a);
+	free(w->b);
 	free(w);
-}
-
-static void whatif_freep(struct whatif **w)
-{
-	whatif_free(*w);
 }
 
 static int take_draft(struct whatif *w, json_t *j, struct err *e)
@@ -227,9 +243,11 @@ static void list_documents(const struct composition *a,
 
 /* What the device runs by receipt; without one, what its group has now. */
 static int plan_device(struct whatif *w, const char *id, const char *name,
-		       struct grid *a, struct grid *b, struct err *e)
+		       struct err *e)
 {
-	json_t *documents = json_array(), *cells;
+	struct grid *a = w->a, *b = w->b;
+	auto_json json_t *documents = json_array(), *cells = NULL, *j = NULL;
+	auto_free char *text = NULL;
 	int r = whoaccess_world(w->rq->server, w->shelf, id, 0, &w->world, e);
 
 	if (r == 0 && !w->world.known)
@@ -249,23 +267,24 @@ static int plan_device(struct whatif *w, const char *id, const char *name,
 	cells = compare_grids(a, b);
 	w->changes += (int64_t)json_array_size(cells);
 	if (json_array_size(cells) == 0 && json_array_size(documents) == 0 &&
-	    !w->after.problem[0]) {
-		json_decref(cells);
-		json_decref(documents);
+	    !w->after.problem[0])
 		return 0;
-	}
-	json_array_append_new(
-		w->devices,
-		json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "device", id,
-			  "name", name, "group", w->group, "foreground",
-			  request_string(w->world.foreground[0]
-						 ? w->world.foreground
-						 : NULL),
-			  "problem",
-			  request_string(w->after.problem[0] ? w->after.problem
-							     : NULL),
-			  "documents", documents, "cells", cells));
-	return 0;
+	j = json_pack(
+		"{s:s, s:s, s:s, s:o, s:o, s:O, s:O}", "device", id, "name",
+		name, "group", w->group, "foreground",
+		request_string(w->world.foreground[0] ? w->world.foreground
+						      : NULL),
+		"problem",
+		request_string(w->after.problem[0] ? w->after.problem : NULL),
+		"documents", documents, "cells", cells);
+	text = j ? json_text(j) : NULL;
+	if (!text || fprintf(w->devices, "%s,", text) < 0)
+		return err_oom(e, "plan");
+	return ftell(w->devices) < TEXT_MAX
+		       ? 0
+		       : err_reason(e, REASON_TOO_LARGE,
+				    "the plan is longer than %ld bytes",
+				    TEXT_MAX);
 }
 
 static int open_group(struct whatif *w, const char *group, struct err *e)
@@ -281,65 +300,118 @@ static int open_group(struct whatif *w, const char *group, struct err *e)
 				    e);
 }
 
-static int plan_fleet(struct whatif *w, struct err *e)
+/* Some devices behind the last one; 0: that was all. */
+static int plan_some(struct whatif *w, struct err *e)
 {
+	AUTO(db_done) sqlite3_stmt *st = NULL;
 	struct db *db = w->rq->server->db;
-	AUTO(auto_freep) struct grid *a = calloc(1, sizeof(*a));
-	AUTO(auto_freep) struct grid *b = calloc(1, sizeof(*b));
-	sqlite3_stmt *st = NULL;
+	bool is_over = false;
 	int r = db_query(db, &st, e,
 			 "SELECT id, name, grp FROM device WHERE"
-			 " state = 'active' ORDER BY grp, id LIMIT ?",
-			 "i", (int64_t)DEVICES_MAX);
+			 " state = 'active' AND (grp, id) > (?, ?)"
+			 " ORDER BY grp, id LIMIT ?",
+			 "ssi", w->last_group, w->last, (int64_t)ROWS);
 
-	if (!a || !b)
-		return err_oom(e, "plan");
-	while (r >= 0 && (r = db_step(db, st, e)) > 0) {
-		if (!request_sees(w->rq, db_text(st, 2)))
-			continue;
-		r = open_group(w, db_text(st, 2), e);
-		if (r == 0)
-			r = plan_device(w, db_text(st, 0), db_text(st, 1), a, b,
-					e);
+	while (r >= 0 && !is_over && (r = db_step(db, st, e)) > 0) {
+		snprintf(w->last, sizeof(w->last), "%s", db_text(st, 0));
+		snprintf(w->last_group, sizeof(w->last_group), "%s",
+			 db_text(st, 2));
+		if (request_sees(w->rq, w->last_group)) {
+			r = open_group(w, w->last_group, e);
+			if (r == 0)
+				r = plan_device(w, w->last, db_text(st, 1), e);
+		}
+		is_over = request_is_slice_over(w->rq);
 	}
-	return r;
+	return r < 0 ? r : is_over;
+}
+
+static int plan_fleet(struct whatif *w, struct err *e)
+{
+	char last[sizeof(w->last)];
+	int r;
+
+	do {
+		snprintf(last, sizeof(last), "%s", w->last);
+		r = plan_some(w, e);
+		if (r != 0)
+			return r < 0 ? r : REQUEST_AGAIN;
+	} while (strcmp(last, w->last) != 0);
+	return 0;
+}
+
+/* Each draft is verified, which takes a while as well. */
+static int take_drafts(struct whatif *w, struct err *e)
+{
+	while (w->taken < json_array_size(w->wanted)) {
+		int r = take_draft(w, json_array_get(w->wanted, w->taken), e);
+
+		if (r < 0)
+			return r;
+		w->taken++;
+		if (request_is_slice_over(w->rq))
+			return REQUEST_AGAIN;
+	}
+	return 0;
+}
+
+static int begin(struct request *rq, struct err *e)
+{
+	struct whatif *w = calloc(1, sizeof(*w));
+	const struct json_member table[] = {
+		{ "documents", JSON_ARRAY, false, w ? &w->wanted : NULL },
+		{ NULL },
+	};
+	int r;
+
+	if (!w)
+		return err_oom(e, "plan");
+	rq->work = w;
+	rq->work_free = whatif_free;
+	r = request_take(rq, table, e);
+	if (r < 0)
+		return r;
+	if (json_array_size(w->wanted) > DRAFTS_MAX)
+		return err_set(e, EINVAL, "more than %d documents", DRAFTS_MAX);
+	w->rq = rq;
+	w->shelf = shelf_new(rq->server);
+	w->documents = json_array();
+	w->devices = open_memstream(&w->text, &w->text_len);
+	w->a = calloc(1, sizeof(*w->a));
+	w->b = calloc(1, sizeof(*w->b));
+	w->drafts.doc = w->draft;
+	return w->shelf && w->documents && w->devices && w->a && w->b
+		       ? 0
+		       : err_oom(e, "plan");
+}
+
+static int answer_plan(struct whatif *w, struct err *e)
+{
+	auto_free char *documents = json_text(w->documents);
+	FILE *f = w->devices;
+	char *text = NULL;
+	int n;
+
+	w->devices = NULL;
+	if (fclose(f) != 0 || !documents)
+		return err_oom(e, "plan");
+	if (w->text_len > 0)
+		w->text[w->text_len - 1] = '\0'; /* the last comma */
+	n = asprintf(&text,
+		     "{\"changes\":%" PRId64 ",\"documents\":%s,"
+		     "\"devices\":[%s]}",
+		     w->changes, documents, w->text);
+	return request_text(w->rq, 200, "application/json", n < 0 ? NULL : text,
+			    e);
 }
 
 int whatif_plan(struct request *rq, struct err *e)
 {
-	AUTO(whatif_freep) struct whatif *w = calloc(1, sizeof(*w));
-	json_t *documents = NULL, *j;
-	const struct json_member table[] = {
-		{ "documents", JSON_ARRAY, false, &documents },
-		{ NULL },
-	};
-	size_t i;
-	int r = request_take(rq, table, e);
+	int r = rq->work ? 0 : begin(rq, e);
 
-	if (r < 0)
-		return r;
-	if (!w)
-		return err_oom(e, "plan");
-	w->rq = rq;
-	w->shelf = shelf_new(rq->server);
-	w->documents = json_array();
-	w->devices = json_array();
-	w->drafts.doc = w->draft;
-	if (!w->shelf)
-		return err_oom(e, "plan");
-	if (json_array_size(documents) > DRAFTS_MAX)
-		return err_set(e, EINVAL, "more than %d documents", DRAFTS_MAX);
-	json_array_foreach (documents, i, j) {
-		r = take_draft(w, j, e);
-		if (r < 0)
-			return r;
-	}
-	r = plan_fleet(w, e);
-	if (r < 0)
-		return r;
-	return request_json(rq, 200,
-			    json_pack("{s:I, s:O, s:O}", "changes",
-				      (json_int_t)w->changes, "documents",
-				      w->documents, "devices", w->devices),
-			    e);
+	if (r == 0)
+		r = take_drafts(rq->work, e);
+	if (r == 0)
+		r = plan_fleet(rq->work, e);
+	return r != 0 ? r : answer_plan(rq->work, e);
 }

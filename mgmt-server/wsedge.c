@@ -15,6 +15,8 @@
 #include <string.h>
 
 #define EVENTS_QUEUE_MAX 512
+#define RETRY_US (50 * LWS_US_PER_MS)
+#define RETRIES_AT_ONCE 16
 #define REPLACED_SECONDS 5 /* for the answer to a ping */
 #define RETRY_AFTER_MAX 60
 
@@ -25,6 +27,8 @@ struct device_session {
 	size_t in_len;
 	bool close; /* what comes is thrown away until the timer ends it */
 	bool replaced, pinged;
+	bool waiting; /* its message is whole; the database is locked */
+	struct device_session *next_waiting;
 };
 const size_t wsedge_device_size = sizeof(struct device_session);
 
@@ -90,10 +94,13 @@ int wsedge_confirm(struct edge *ed, struct lws *wsi, bool is_device)
 	    strcmp(text, path) != 0)
 		return answer(ed, wsi, 404, 0);
 	if (lws_hdr_copy(wsi, text, sizeof(text), WSI_TOKEN_PROTOCOL) <= 0 ||
-	    strcmp(text, want) != 0)
+	    strcmp(text, want) != 0 ||
+	    lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS) > 0)
 		return answer(ed, wsi, 400, 0);
 	return is_device ? admit_device(ed, wsi) : admit_listener(ed, wsi);
 }
+
+static void retry_message(lws_sorted_usec_list_t *sul);
 
 /* ---- ending a WebSocket */
 /*
@@ -108,8 +115,21 @@ static int end_at_once(struct lws *wsi)
 	return 0;
 }
 
+static void stop_waiting(struct edge *ed, struct device_session *ss)
+{
+	struct device_session **at = &ed->waiting;
+
+	while (*at && *at != ss)
+		at = &(*at)->next_waiting;
+	if (*at)
+		*at = ss->next_waiting;
+	ss->waiting = false;
+}
+
 static void drop_message(struct device_session *ss)
 {
+	if (ss->waiting)
+		stop_waiting(edge_port_of(ss->wsi)->edge, ss);
 	free(ss->in);
 	ss->in = NULL;
 	ss->in_len = 0;
@@ -137,6 +157,24 @@ static int open_device(struct edge *ed, struct device_session *ss,
 	return 0;
 }
 
+/* While another process has the database, the message is kept, and what the
+ * device sends behind it not read. */
+static int wait_with(struct edge *ed, struct device_session *ss)
+{
+	struct device_session **at = &ed->waiting;
+
+	if (ss->waiting)
+		return 0;
+	while (*at)
+		at = &(*at)->next_waiting;
+	ss->waiting = true;
+	ss->next_waiting = NULL;
+	*at = ss;
+	lws_rx_flow_control(ss->wsi, 0);
+	lws_sul_schedule(ed->lws, 0, &ed->retry, retry_message, RETRY_US);
+	return 0;
+}
+
 /* A whole message: all of what it does is kept, or nothing. */
 static int take_message(struct edge *ed, struct device_session *ss)
 {
@@ -152,11 +190,30 @@ static int take_message(struct edge *ed, struct device_session *ss)
 		else
 			r = server_keep(s, &e);
 	}
+	if (r == -EBUSY)
+		return wait_with(ed, ss);
 	drop_message(ss);
 	if (r == 0)
 		return 0;
 	log_warning("%s: %s", ss->channel->device, e.text);
 	return refuse_device(ss);
+}
+
+static void retry_message(lws_sorted_usec_list_t *sul)
+{
+	struct edge *ed = lws_container_of(sul, struct edge, retry);
+
+	for (int n = 0; n < RETRIES_AT_ONCE && ed->waiting; n++) {
+		struct device_session *ss = ed->waiting;
+
+		take_message(ed, ss);
+		if (ss->waiting)
+			break;
+		lws_rx_flow_control(ss->wsi, 1);
+	}
+	if (ed->waiting)
+		lws_sul_schedule(ed->lws, 0, &ed->retry, retry_message,
+				 RETRY_US);
 }
 
 static int take_piece(struct edge *ed, struct device_session *ss,
@@ -166,6 +223,8 @@ static int take_piece(struct edge *ed, struct device_session *ss,
 
 	if (ss->close || ss->replaced)
 		return 0;
+	if (ss->waiting) /* was read before its input was stopped */
+		return refuse_device(ss);
 	if (ss->in_len + len > DEVCHAN_MESSAGE_MAX)
 		return refuse_device(ss);
 	more = realloc(ss->in, ss->in_len + len + 1);

@@ -150,9 +150,16 @@ class Probe:
     def median(self):
         return statistics.median(self.times) if self.times else 0
 
+    def verdict(self):
+        if self.failure:
+            return self.failure
+        return f"no answer for {self.longest:.1f} s" if self.longest > WORST * patience() else None
+
+    def is_well(self):
+        return self.verdict() is None
+
     def check(self):
-        assert self.failure is None, self.failure
-        assert self.longest < WORST * patience(), f"no answer for {self.longest:.1f} s"
+        assert self.is_well(), self.verdict()
 
 
 def patience():

@@ -19,9 +19,19 @@ def described():
                 yield (method.upper(), path, op["x-right"], op["x-port"], op["operationId"]), item, op
 
 
-def test_paths_methods_rights_and_ports_are_the_server_s():
+def parameters(item, op):
+    known = yaml.safe_load(PATH.read_text())["components"]["parameters"]
+    for p in item.get("parameters", []) + op.get("parameters", []):
+        yield known[p["$ref"].rsplit("/", 1)[1]] if "$ref" in p else p
+
+
+def test_paths_methods_rights_ports_and_arguments_are_the_server_s():
     lines = harness.run([harness.program("cells-mgmtd"), "--print-routes"]).stdout.splitlines()
-    assert sorted(tuple(line.split()) for line in lines) == sorted(d[0] for d in described())
+    theirs = {tuple(line.split()[:5]): sorted(line.split()[5:]) for line in lines}
+    ours = {route: sorted(p["name"] for p in parameters(item, op) if p["in"] == "query")
+            for route, item, op in described()}
+    assert len(theirs) == len(lines)
+    assert theirs == ours
 
 
 def test_each_parameter_of_a_path_is_described():

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server's two ports: who gets in, and that nobody keeps others from being answered."""
+import contextlib
 import datetime
 import json
 import os
+import sqlite3
 import ssl
 import time
 
@@ -10,6 +12,7 @@ import forge
 import harness
 import pytest
 import rawport
+import websocket
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID as Usage, NameOID
@@ -205,3 +208,87 @@ def test_bytes_behind_a_refused_message_stop_nothing(office, phone):
             s.sendall(rawport.frame(1, b"{" * 70000) + rawport.frame(1, b"x" * 1_100_000))
             rawport.read_all(s, 5)
     probe.check()
+
+
+def locked(office):
+    """Another process that holds the write lock of the database."""
+    db = sqlite3.connect(office.dir / "mgmtd.db", isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    return contextlib.closing(db)
+
+
+def test_a_lock_of_another_process_stops_nothing(office, phone):
+    phone.connect()
+    receipt = phone.receipt("locked", vp="work")
+    with rawport.Probe(office) as probe:
+        with locked(office):
+            r = office.call("POST", "/v1/tokens", {"name": "waits", "role": "viewer"})
+            assert (r.status_code, r.json()["code"]) == (503, "overloaded") and r.headers["retry-after"]
+            phone.send("receipt", receipts=[{"seq": receipt.version, "envelope": receipt.object}])
+            assert office.get(f"/v1/devices/{phone.id}/receipts")["items"] == []
+            r = office.call("GET", "/readyz", token="")
+            assert r.status_code == 503
+        ack = phone.wait("ack", want=lambda m: m["stream"] == "receipts")
+    probe.check()
+    assert ack["seq"] == receipt.version, "it waited, and nothing had to be sent again"
+    assert len(office.get(f"/v1/devices/{phone.id}/receipts")["items"]) == 1
+    office.new_token("viewer", name="after")
+
+
+def test_what_grows_with_the_fleet_is_done_in_slices(world):
+    """Others are answered while a plan and a question to the fleet are being worked out."""
+    office = Office(world).publish()
+    office.process.stop()
+    with contextlib.closing(sqlite3.connect(office.dir / "mgmtd.db")) as db, db:
+        db.executemany("INSERT INTO device (id, name, grp, state, epoch, enrolled) VALUES (?, 'x', 'field', 'active', 'e', 1)",
+                       [(f"dev-{n:012x}",) for n in range(400)])
+        db.executemany("INSERT INTO epoch (device, epoch, enrolment, identity_spki, receipt_spki, identity_cert, receipt_cert,"
+                       " bind, enrolled) VALUES (?, 'e', '', x'', x'', '', '', '', 1)",
+                       [(f"dev-{n:012x}",) for n in range(400)])
+    office.restart()
+    draft = office.forge.policy("baseline", 2, {"work": [("*", "none")], "personal": [("camera", "none")]})
+    with rawport.Probe(office, pause=0.001) as probe:
+        before = len(probe.times)
+        plan = office.post("/v1/plan", {"documents": [draft.object]})
+        during = len(probe.times) - before
+        assert plan["changes"] > 0 and len(plan["devices"]) == 400
+        assert {d["device"] for d in plan["devices"]} == {f"dev-{n:012x}" for n in range(400)}
+        page = office.get("/v1/access?verdict=any&limit=1000")
+    assert page["items"] == [], "none of them has told what it runs"
+    assert during >= 3, "the plan was one turn"
+    probe.check()
+
+
+# ---- streams and tokens
+def listen(office, token):
+    ws = websocket.WebSocket(sslopt={"context": rawport.context(office)})
+    ws.connect(f"wss://localhost:{office.admin_port}/v1/events", subprotocols=["cells.events.v1"], timeout=20,
+               header=[f"Authorization: Bearer {token}"])
+    return ws
+
+
+def is_ended(ws):
+    try:
+        return not ws.recv()
+    except (OSError, websocket.WebSocketException) as e:
+        return not isinstance(e, websocket.WebSocketTimeoutException)
+
+
+def test_a_stream_ends_with_its_token(office):
+    t = office.post("/v1/tokens", {"name": "listens", "role": "viewer"})
+    ws = listen(office, t["token"])
+    assert office.call("DELETE", f"/v1/tokens/{t['id']}").status_code == 204
+    assert is_ended(ws)
+
+
+def test_a_stream_ends_with_its_account(office):
+    office.post("/v1/users", {"name": "listener", "role": "viewer", "password": "correct horse battery"})
+    token = office.post("/v1/login", {"user": "listener", "password": "correct horse battery"}, token="")["token"]
+    ws = listen(office, token)
+    assert office.call("DELETE", "/v1/users/listener").status_code == 204
+    assert is_ended(ws)
+
+
+def test_a_stream_ends_when_its_token_expires(office):
+    ws = listen(office, office.post("/v1/tokens", {"name": "brief", "role": "viewer", "ttl": 4})["token"])
+    assert is_ended(ws)
