@@ -9,11 +9,13 @@
 #include "lib/err.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define GUESTS_MAX 256
@@ -138,6 +140,30 @@ static void strvp_free(char ***v)
 	free(*v);
 }
 
+/*
+ * A VP may open what it is given anew (/proc/self/fd), with other rights, and
+ * look for what is beside it. Of a pipe without a name and of a terminal there
+ * is no more to be had.
+ */
+static int check_stdio(const int fd[3], struct err *e)
+{
+	struct statfs fs;
+
+	for (int i = 0; i < 3; i++) {
+		if (fstatfs(fd[i], &fs) < 0)
+			return err_sys(e, errno, "look at standard file %d", i);
+		if (fs.f_type != PIPEFS_MAGIC &&
+		    fs.f_type != DEVPTS_SUPER_MAGIC)
+			return err_set(
+				e, EINVAL,
+				"exec: standard file %d is no pipe and "
+				"no pseudo terminal: a VP gets no files "
+				"of the host; relay it, as cellsctl does",
+				i);
+	}
+	return 0;
+}
+
 int guest_exec(struct guests *all, struct vp *v, sd_bus_message *m,
 	       struct err *e)
 {
@@ -164,6 +190,9 @@ int guest_exec(struct guests *all, struct vp *v, sd_bus_message *m,
 		return err_sys(e, -r, "read Exec");
 	if (!argv || !argv[0] || !*argv[0])
 		return err_set(e, EINVAL, "read Exec: no program");
+	r = check_stdio(plan.fd, e);
+	if (r < 0)
+		return r;
 	plan.argv = argv;
 	label_process(v->number, label);
 	r = track(g, m, on_deserted, e);

@@ -206,6 +206,13 @@ int leaf_open(int root, const char *name, int *ret, struct err *e)
 	return open_group(root, name, ret, e);
 }
 
+int leaf_below(int leaf, const char *name, int *ret, struct err *e)
+{
+	if (mkdirat(leaf, name, 0755) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "make cgroup %s", name);
+	return open_group(leaf, name, ret, e);
+}
+
 static bool limit(int leaf, const char *file, uint64_t value)
 {
 	char text[32];

@@ -28,6 +28,9 @@ int leaf_new(int root, const char *name, uid_t owner, int *ret, struct err *e);
 /* -ENOENT: there is none. */
 int leaf_open(int root, const char *name, int *ret, struct err *e);
 
+/* Makes or opens a cgroup of ours below a leaf; it goes with that. */
+int leaf_below(int leaf, const char *name, int *ret, struct err *e);
+
 struct leaf_limits {
 	uint64_t memory_max; /* bytes; 0: none */
 	uint32_t cpu_weight; /* 1..10000; 0: the kernel's own */

@@ -59,6 +59,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/rosterlog.c %D%/rosterlog.h \
 	%D%/running.c %D%/running.h \
 	%D%/shortfall.c %D%/shortfall.h \
+	%D%/selfcopy.c %D%/selfcopy.h \
 	%D%/setup.c %D%/setup.h \
 	%D%/rootfs.c %D%/rootfs.h \
 	%D%/sourceplan.c %D%/sourceplan.h \
@@ -102,6 +103,7 @@ noinst_LIBRARIES += %D%/libcellsctl.a
 	%D%/ctl/ctl.c %D%/ctl/ctl.h \
 	%D%/ctl/ctldevice.c \
 	%D%/ctl/ctlpolicy.c \
+	%D%/ctl/ctlrelay.c %D%/ctl/ctlrelay.h \
 	%D%/ctl/ctlsecret.c %D%/ctl/ctlsecret.h \
 	%D%/ctl/ctlshow.c %D%/ctl/ctlshow.h \
 	%D%/ctl/ctlterm.c %D%/ctl/ctlterm.h

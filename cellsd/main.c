@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cellsd: the root daemon. It does what cells-policyd decided. */
 #include "cellsd/devbus.h"
+#include "cellsd/selfcopy.h"
 #include "cellsd/setup.h"
 #include "lib/auto.h"
 #include "lib/bus.h"
@@ -62,6 +63,8 @@ int main(int argc, char **argv)
 	if (s.check_only)
 		return EXIT_SUCCESS;
 	log_daemon();
+	if (selfcopy_enter(argv, &e) < 0)
+		log_warning("%s; VPs can name the program on the disk", e.text);
 	r = run(&s, &e);
 	if (r < 0)
 		log_error("%s", e.text);

@@ -4,6 +4,7 @@
 #include "cellsd/birth.h"
 #include "cellsd/jail.h"
 #include "cellsd/label.h"
+#include "cellsd/leaf.h"
 #include "cellsd/pidns.h"
 #include "lib/auto.h"
 #include "lib/err.h"
@@ -26,6 +27,7 @@
 #define EXIT_NOT_FOUND 127
 #define KEEP 3
 #define INIT_FD 3
+#define BELOW_TRIES 8
 
 static int take_stdio(const struct visit_plan *p)
 {
@@ -91,23 +93,57 @@ __attribute__((noreturn)) static void run_child(const struct visit_plan *p)
 	_exit(code);
 }
 
+/* The pid, or -1 and errno. */
+static long clone_into(const struct visit_plan *p, int cgroup, int *ret_pidfd)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD | CLONE_INTO_CGROUP,
+		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
+		.exit_signal = SIGCHLD,
+		.cgroup = (uint64_t)cgroup,
+	};
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
+
+	if (pid == 0)
+		run_child(p);
+	return pid;
+}
+
+/*
+ * A cgroup that has controllers for its children takes no process itself, and
+ * systemd gives its own some: then the program gets one beside systemd's. One
+ * that the VP has made unfit is passed over.
+ */
+static long clone_below(const struct visit_plan *p, int *ret_pidfd)
+{
+	char name[32];
+
+	for (int i = 0; i < BELOW_TRIES; i++) {
+		auto_close int below = -1;
+		struct err why;
+		long pid = -1;
+
+		snprintf(name, sizeof(name), "cells-exec-%d", i);
+		errno = -leaf_below(p->leaf, name, &below, &why);
+		if (below >= 0)
+			pid = clone_into(p, below, ret_pidfd);
+		if (pid > 0 || (errno != EBUSY && errno != EOPNOTSUPP))
+			return pid;
+	}
+	return -1;
+}
+
 int visit_begin(const struct visit_plan *p, int *ret, struct err *e)
 {
 	int pidfd = -1, code, own, r;
-	struct clone_args args = {
-		.flags = CLONE_PIDFD | CLONE_INTO_CGROUP,
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-		.cgroup = (uint64_t)p->leaf,
-	};
 	long pid;
 
 	r = pidns_enter(p->init, &own, e);
 	if (r < 0)
 		return r;
-	pid = syscall(SYS_clone3, &args, sizeof(args));
-	if (pid == 0)
-		run_child(p);
+	pid = clone_into(p, p->leaf, &pidfd);
+	if (pid < 0 && errno == EBUSY)
+		pid = clone_below(p, &pidfd);
 	code = errno;
 	pidns_leave(own);
 	if (pid < 0)

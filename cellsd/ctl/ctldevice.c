@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Verbs that cellsd answers: org.cells.Device1. */
 #include "cellsd/ctl/ctl.h"
+#include "cellsd/ctl/ctlrelay.h"
 #include "cellsd/ctl/ctlshow.h"
 #include "cellsd/ctl/ctlterm.h"
 #include "lib/auto.h"
@@ -307,44 +308,37 @@ static int read_status(sd_bus_message *reply, struct err *e)
 	return r < 0 ? err_sys(e, -r, "read the answer of Exec") : status;
 }
 
-/* `fds` gets a terminal of the program's own where the user has one. */
-static int exec_in_terminal(struct ctl *c, sd_bus_message *m, int fds[3],
-			    struct err *e)
+static int run_program(struct ctl *c, sd_bus_message *m, struct ctlrelay *relay,
+		       struct err *e)
 {
-	auto_close int master = -1, slave = -1;
-	struct program p = { .bus = c->bus };
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	AUTO(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
-	const struct ctlterm_end end = { sd_bus_get_fd(c->bus), is_over, &p };
-	int r = ctlterm_open(&master, &slave, e);
+	struct program p = { .bus = c->bus };
+	const struct ctlrelay_end end = { sd_bus_get_fd(c->bus), is_over, &p };
+	int r = sd_bus_message_append(m, "hhh", relay->theirs[0],
+				      relay->theirs[1], relay->theirs[2]);
 
-	if (r < 0)
-		return r;
-	for (int i = 0; i < 3; i++)
-		if (isatty(fds[i]))
-			fds[i] = slave;
-	r = sd_bus_message_append(m, "hhh", fds[0], fds[1], fds[2]);
 	if (r >= 0)
 		r = sd_bus_call_async(c->bus, &slot, m, on_reply, &p, FOREVER);
 	if (r >= 0)
 		r = sd_bus_flush(c->bus);
 	if (r < 0)
 		return err_sys(e, -r, "call Exec");
-	/* The message holds a copy: with it the terminal would never end. */
-	close(slave);
-	slave = -1;
-	r = ctlterm_relay(master, &end, e);
+	ctlrelay_given(relay);
+	r = ctlrelay_run(relay, &end, e);
 	reply = p.reply;
 	return r < 0 ? r : read_status(reply, e);
 }
 
 int ctl_exec(struct ctl *c, char **argv, struct err *e)
 {
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
-	int fds[3] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
+	AUTO(ctlrelay_fini) struct ctlrelay relay;
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	char **command = argv + 1;
-	int r;
+	int r = ctlrelay_open(&relay, e);
 
+	if (r < 0)
+		return r;
 	if (strcmp(*command, "--") == 0)
 		command++;
 	if (!*command)
@@ -355,15 +349,8 @@ int ctl_exec(struct ctl *c, char **argv, struct err *e)
 	r = sd_bus_message_append(m, "s", argv[0]);
 	if (r >= 0)
 		r = sd_bus_message_append_strv(m, command);
-	if (r < 0)
-		return err_sys(e, -r, "call Exec");
-	if (isatty(fds[0]) || isatty(fds[1]) || isatty(fds[2]))
-		return exec_in_terminal(c, m, fds, e);
-	r = sd_bus_message_append(m, "hhh", fds[0], fds[1], fds[2]);
-	if (r < 0)
-		return err_sys(e, -r, "call Exec");
-	r = send_call(c, m, "exec", &reply, e);
-	return r < 0 ? r : read_status(reply, e);
+	return r < 0 ? err_sys(e, -r, "call Exec")
+		     : run_program(c, m, &relay, e);
 }
 
 int ctl_console(struct ctl *c, char **argv, struct err *e)

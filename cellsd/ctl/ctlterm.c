@@ -27,7 +27,7 @@ static void copy_size(int console)
 		ioctl(console, TIOCSWINSZ, &size);
 }
 
-static int on_resize(void)
+int ctlterm_watch_size(void)
 {
 	sigset_t resize;
 
@@ -35,6 +35,14 @@ static int on_resize(void)
 	sigaddset(&resize, SIGWINCH);
 	sigprocmask(SIG_BLOCK, &resize, NULL);
 	return signalfd(-1, &resize, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void ctlterm_resize(int resized, int console)
+{
+	struct signalfd_siginfo info;
+
+	if (read(resized, &info, sizeof(info)) == sizeof(info))
+		copy_size(console);
 }
 
 /* What can be read goes to the other side; 0: that side is over. */
@@ -55,53 +63,34 @@ static int pass(int from, int to, bool is_user)
 	return n > 0 && !leave;
 }
 
-/* What is left when the program has ended. */
-static void drain(int from, int to)
+static void pump(int console, int in, int out)
 {
-	struct pollfd p = { .fd = from, .events = POLLIN };
-
-	while (poll(&p, 1, 0) == 1 && pass(from, to, false))
-		continue;
-}
-
-/* `in` or `end` may lack: then that side is not listened to. */
-static void pump(int console, int in, int out, const struct ctlterm_end *end)
-{
-	auto_close int resized = on_resize();
+	auto_close int resized = ctlterm_watch_size();
 	struct pollfd p[] = {
 		{ .fd = in, .events = POLLIN },
 		{ .fd = console, .events = POLLIN },
 		{ .fd = resized, .events = POLLIN },
-		{ .fd = end ? end->fd : -1, .events = POLLIN },
 	};
-	struct signalfd_siginfo info;
 
 	for (;;) {
 		if (poll(p, ARRAY_SIZE(p), -1) < 0 && errno != EINTR)
 			return;
-		if (p[2].revents &&
-		    read(resized, &info, sizeof(info)) == sizeof(info))
-			copy_size(console);
-		if (end && p[3].revents && end->fn(end->arg))
-			return drain(console, out);
-		/* A program may close its terminal and go on. */
-		if (p[1].revents && !pass(console, out, false)) {
-			if (!end)
-				return;
-			p[1].fd = -1;
-		}
-		if (p[0].revents && !pass(in, console, !end)) {
-			if (!end)
-				return;
-			p[0].fd = -1;
-		}
+		if (p[2].revents)
+			ctlterm_resize(resized, console);
+		if ((p[1].revents && !pass(console, out, false)) ||
+		    (p[0].revents && !pass(in, console, true)))
+			return;
 	}
 }
 
-static int make_raw(int console, struct termios *ret_before, struct err *e)
+int ctlterm_raw(int console, struct ctlterm_mode *ret, struct err *e)
 {
-	struct termios raw = *ret_before;
+	struct termios raw;
 
+	ret->is_set = tcgetattr(STDIN_FILENO, &ret->before) == 0;
+	if (!ret->is_set)
+		return 0;
+	raw = ret->before;
 	cfmakeraw(&raw);
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw) < 0)
 		return err_sys(e, errno, "set up the terminal");
@@ -109,19 +98,23 @@ static int make_raw(int console, struct termios *ret_before, struct err *e)
 	return 0;
 }
 
+void ctlterm_restore(const struct ctlterm_mode *m)
+{
+	if (m->is_set)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &m->before);
+}
+
 int ctlterm_join(int console, struct err *e)
 {
-	struct termios before;
-	bool is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
-	int r = is_terminal ? make_raw(console, &before, e) : 0;
+	struct ctlterm_mode before;
+	int r = ctlterm_raw(console, &before, e);
 
 	if (r < 0)
 		return r;
-	if (is_terminal)
+	if (before.is_set)
 		fprintf(stderr, "Ctrl-] leaves the console.\r\n");
-	pump(console, STDIN_FILENO, STDOUT_FILENO, NULL);
-	if (is_terminal)
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+	pump(console, STDIN_FILENO, STDOUT_FILENO);
+	ctlterm_restore(&before);
 	return 0;
 }
 
@@ -140,20 +133,5 @@ int ctlterm_open(int *ret_master, int *ret_slave, struct err *e)
 		tcsetattr(slave, TCSANOW, &mode);
 	*ret_master = steal_fd(master);
 	*ret_slave = slave;
-	return 0;
-}
-
-int ctlterm_relay(int master, const struct ctlterm_end *end, struct err *e)
-{
-	struct termios before;
-	bool is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
-	int out = isatty(STDOUT_FILENO) ? STDOUT_FILENO : STDERR_FILENO;
-	int r = is_terminal ? make_raw(master, &before, e) : 0;
-
-	if (r < 0)
-		return r;
-	pump(master, is_terminal ? STDIN_FILENO : -1, out, end);
-	if (is_terminal)
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
 	return 0;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Joins the user's terminal and a VP's console. */
+/* The user's terminal, and those of VPs and of programs in them. */
 #ifndef CELLSD_CTLTERM_H
 #define CELLSD_CTLTERM_H
 
 #include <stdbool.h>
+#include <termios.h>
 
 struct err;
 
-/* Until Ctrl-], end of input, or the end of the console. */
+/* Joins the user's and a VP's console until Ctrl-], end of input, or the end of
+ * the console. */
 int ctlterm_join(int console, struct err *e);
 
 /*
@@ -17,13 +19,17 @@ int ctlterm_join(int console, struct err *e);
  */
 int ctlterm_open(int *ret_master, int *ret_slave, struct err *e);
 
-/* Joins the user's terminal, as far as there is one, and the other, until `fn`,
- * called whenever `fd` can be read, says that it is over. */
-struct ctlterm_end {
-	int fd;
-	bool (*fn)(void *arg);
-	void *arg;
+/* Where standard input is a terminal, it passes all keys on until it is
+ * restored, and `console` gets its size. */
+struct ctlterm_mode {
+	bool is_set;
+	struct termios before;
 };
-int ctlterm_relay(int master, const struct ctlterm_end *end, struct err *e);
+int ctlterm_raw(int console, struct ctlterm_mode *ret, struct err *e);
+void ctlterm_restore(const struct ctlterm_mode *m);
+
+/* A signalfd for new sizes (or -1), and what to do when it can be read. */
+int ctlterm_watch_size(void);
+void ctlterm_resize(int resized, int console);
 
 #endif

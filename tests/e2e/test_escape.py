@@ -7,6 +7,7 @@ import os
 import pathlib
 import pty
 import random
+import re
 import select
 import shutil
 import socket
@@ -16,7 +17,8 @@ import time
 import pytest
 
 import harness
-from vpdevice import BOTH, Phone, mounts_of
+import sdbus
+from vpdevice import BOTH, INIT, Phone, make_image, mounts_of
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 ADD_KEY, KEYCTL = {"x86_64": (248, 250), "aarch64": (217, 219)}[os.uname().machine]
@@ -310,7 +312,71 @@ def test_a_program_gets_a_terminal_of_its_own(two):
     os.close(t.fd)
 
 
-def test_what_is_no_terminal_is_handed_over_as_it_is(two):
-    r = subprocess.run([harness.program("cellsctl"), "exec", "work", "--", "/bin/busybox", "cat"], input=b"x" * 100000,
-                       env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=two.bus.address), capture_output=True, check=False)
-    assert (r.returncode, r.stdout) == (0, b"x" * 100000)
+def ctl_exec(two, *command, **more):
+    return subprocess.run([harness.program("cellsctl"), "exec", "work", "--", *command],
+                          env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=two.bus.address), check=False, **more)
+
+
+def test_what_is_no_terminal_is_passed_on_as_it_is(two):
+    data = os.urandom(300000)
+    r = ctl_exec(two, "/bin/busybox", "cat", input=data, capture_output=True)
+    assert (r.returncode, r.stdout, r.stderr) == (0, data, b"")
+    r = ctl_exec(two, "/bin/busybox", "sh", "-c", "echo out; echo err >&2; exit 3", stdin=subprocess.DEVNULL, capture_output=True)
+    assert (r.returncode, r.stdout, r.stderr) == (3, b"out\n", b"err\n")
+    # It ends with the program, not with what that left behind, and does not wait for input.
+    ours, theirs = os.pipe()
+    r = ctl_exec(two, "/bin/busybox", "sh", "-c", "(busybox sleep 60 &); echo $$; kill -TERM $$", stdin=ours, capture_output=True)
+    assert r.returncode == 128 + 15 and r.stdout
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_nobody_reads_what_a_program_writes(two):
+    p = subprocess.Popen(f"{harness.program('cellsctl')} exec work -- /bin/busybox yes | head -1", shell=True, stdout=subprocess.PIPE,
+                         env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=two.bus.address), stdin=subprocess.DEVNULL)
+    assert p.communicate(timeout=60)[0] == b"y\n"
+
+
+def test_a_program_gets_no_file_of_the_administrator(two):
+    """What it has it may open anew with other rights, keep, and look for what lies beside it."""
+    log = two.folder / "administrator.log"
+    log.write_text("before\n")
+    (two.folder / "secret").write_text("secret\n")
+    attack = "busybox readlink /proc/self/fd/0; for n in 0 1 2; do : > /proc/self/fd/$n; done 2>/dev/null; " \
+             "busybox ls /proc/self/fd/0/; busybox cat /proc/self/fd/0/secret"
+    where = os.open(two.folder, os.O_RDONLY)
+    with open(log, "ab") as out:
+        r = ctl_exec(two, "/bin/busybox", "sh", "-c", attack, stdin=where, stdout=out, stderr=out)
+    os.close(where)
+    text = log.read_text()
+    assert text.startswith("before\n") and "\nsecret" not in text and str(two.folder) not in text, (r, text)
+    # And cellsd hands none over, whoever asks.
+    for path, flags in ((two.folder, os.O_RDONLY), (log, os.O_WRONLY), (os.devnull, os.O_RDWR)):
+        fd = os.open(path, flags)
+        with pytest.raises(sdbus.Error, match="no files of the host"):
+            two.call("root", "Exec", "sashhh", "work", ["/bin/busybox", "true"], fd, fd, fd)
+        os.close(fd)
+
+
+def libraries(program):
+    """What a program of this machine is linked with, as files of an image."""
+    out = harness.run(["ldd", program]).stdout
+    return {path.lstrip("/"): path for path in re.findall(r"(/\S+)", out)}
+
+
+def test_the_daemon_by_its_own_name_is_no_file_of_the_host():
+    """A process that enters a VP is the daemon's program until it runs another: "itself", then, is the daemon's."""
+    phone = Phone()
+    try:
+        phone.image = make_image(phone.folder, "itself", {"sbin/init": (0o755, INIT)}, libraries(harness.program("cellsd")))
+        phone.digest = "sha256:" + hashlib.sha256(phone.image.read_bytes()).hexdigest()
+        phone.start()
+        phone.apply(["work"], [])
+        phone.policy("Start", "s", "work")
+        # With all its libraries at hand it would run, and the VP could open it as a file.
+        status, out = phone.exec("work", "/proc/self/exe", "--help")
+        assert (status, out) == (126, "cells: run /proc/self/exe: Permission denied\n")
+        assert os.readlink(f"/proc/{phone.cellsd.child.pid}/exe") == "/memfd:cellsd (deleted)"
+        assert pathlib.Path(f"/proc/{phone.cellsd.child.pid}/comm").read_text() == "cellsd\n"
+    finally:
+        phone.close()

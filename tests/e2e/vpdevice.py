@@ -104,9 +104,13 @@ class Phone:
 
     def exec(self, vp, *argv):
         r, w = os.pipe()
-        with open(os.devnull, "rb") as null:
-            status = self.call("root", "Exec", "sashhh", vp, list(argv), null.fileno(), w, w)
-        os.close(w)
+        nothing, end = os.pipe()
+        os.close(end)
+        try:
+            status = self.call("root", "Exec", "sashhh", vp, list(argv), nothing, w, w)
+        finally:
+            os.close(nothing)
+            os.close(w)
         with os.fdopen(r, "rb") as f:
             return status, f.read().decode(errors="replace")
 
