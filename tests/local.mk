@@ -227,6 +227,9 @@ check_PROGRAMS += %D%/unit/test_securetime
 check_PROGRAMS += %D%/unit/test_snapshot
 %C%_unit_test_snapshot_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
 %C%_unit_test_snapshot_LDADD = $(POLICYD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_verify
+%C%_unit_test_verify_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
+%C%_unit_test_verify_LDADD = $(POLICYD_TEST_LIBS)
 check_PROGRAMS += %D%/unit/test_store
 %C%_unit_test_store_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
 %C%_unit_test_store_LDADD = $(POLICYD_TEST_LIBS)
@@ -252,6 +255,11 @@ check_PROGRAMS += %D%/unit/test_server
 	%D%/unit/unitserver.h
 %C%_unit_test_server_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
 %C%_unit_test_server_CFLAGS = $(MGMTD_CFLAGS)
+check_PROGRAMS += %D%/unit/test_request
+%C%_unit_test_request_SOURCES = %D%/unit/test_request.c %D%/unit/unitserver.c \
+	%D%/unit/unitserver.h
+%C%_unit_test_request_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
+%C%_unit_test_request_CFLAGS = $(MGMTD_CFLAGS)
 check_PROGRAMS += %D%/unit/test_compose
 %C%_unit_test_compose_SOURCES = %D%/unit/test_compose.c %D%/unit/unitserver.c \
 	%D%/unit/unitserver.h

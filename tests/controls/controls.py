@@ -162,20 +162,21 @@ def load():
 
 
 class Copy:
-    """The tree and its builds once more. After a row, what it changed is put back from
-    the tree, with its times, so that the next row builds no more than its own."""
+    """The tree and its builds, twice: rows change `top`; what a row changed comes back
+    from `whole`, with its times, so that the next row builds no more than its own."""
 
     def __init__(self, builds):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cells-controls-"))
         self.folder.chmod(0o755)
-        self.top = self.folder / "tree"
-        shutil.copytree(TOP, self.top, symlinks=True,
-                        ignore=lambda d, names: [n for n in names if n == "__pycache__" or pathlib.Path(d) == TOP
-                                                 and (n == ".git" or n.startswith("build") and n != "build-aux")])
-        self.times = {}
-        for name in builds:
-            shutil.copytree(TOP / name, self.top / name, symlinks=True, ignore=shutil.ignore_patterns("check", "*.log"))
-            self.times[name] = self.scan(name)
+        self.top, self.whole, self.builds = self.folder / "tree", self.folder / "whole", builds
+        others = {p.name for p in TOP.glob("build*") if p.name != "build-aux"} - set(builds) | {".git"}
+        shutil.copytree(TOP, self.whole, symlinks=True,
+                        ignore=lambda d, names: [n for n in names if n == "__pycache__" or pathlib.Path(d) == TOP and n in others])
+
+    def settle(self):
+        """All is built and passes: this is what a row starts from."""
+        shutil.copytree(self.whole, self.top, symlinks=True)
+        self.times = {name: self.scan(name) for name in self.builds}
 
     def scan(self, name):
         top = str(self.top / name)
@@ -186,10 +187,10 @@ class Copy:
                 times[path[len(top) + 1:]] = os.lstat(path).st_mtime_ns
         return times
 
-    def make(self, name, targets):
+    def make(self, top, name, targets):
         if not targets:
             return
-        r = subprocess.run(["make", "-s", "-C", str(self.top / name), f"-j{os.cpu_count()}", f"CFLAGS=-g -O1 {QUIET}", *targets],
+        r = subprocess.run(["make", "-s", "-C", str(top / name), f"-j{os.cpu_count()}", f"CFLAGS=-g -O1 {QUIET}", *targets],
                            capture_output=True, text=True, check=False)
         if r.returncode != 0:
             errors = [line for line in (r.stdout + r.stderr).splitlines() if "error" in line or "***" in line]
@@ -197,17 +198,12 @@ class Copy:
 
     def restore(self, name, files):
         for f in files:
-            shutil.copy2(TOP / f, self.top / f)
+            shutil.copy2(self.whole / f, self.top / f)
         for f, at in self.scan(name).items():
-            if self.times[name].get(f) == at:
-                continue
-            mine, theirs = self.top / name / f, TOP / name / f
             if f not in self.times[name]:
-                mine.unlink()
-            elif os.lstat(theirs).st_mtime_ns != self.times[name][f]:
-                raise SystemExit(f"controls: {theirs} changed while rows were tried: leave the builds alone and run again")
-            else:
-                shutil.copy2(theirs, mine)
+                (self.top / name / f).unlink()
+            elif self.times[name][f] != at:
+                shutil.copy2(self.whole / name / f, self.top / name / f)
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -298,15 +294,15 @@ class Trial:
         for (path, kind, build), tests in groups.items():
             try:
                 if kind == "unit":
-                    self.copy.make(build, [path.removesuffix(".c")])
-                    self.whole[path] = unit_results(self.copy.top, path)
+                    self.copy.make(self.copy.whole, build, [path.removesuffix(".c")])
+                    self.whole[path] = unit_results(self.copy.whole, path)
                 elif kind == "lint":
-                    self.whole[path] = lint_results(self.copy.top, path)
+                    self.whole[path] = lint_results(self.copy.whole, path)
                 else:
-                    self.whole[path] = pytest_results(self.copy.top, sorted(tests))
+                    self.whole[path] = pytest_results(self.copy.whole, sorted(tests))
             except Bad as e:
                 self.whole[path] = e
-        self.copy.times = {name: self.copy.scan(name) for name in self.copy.times}
+        self.copy.settle()
 
     def check_whole(self, row, key):
         whole = self.whole[row.path]
@@ -321,12 +317,12 @@ class Trial:
         """Why the test failed, or None if it passed without the control."""
         key = row.test if row.kind in ("e2e", "lab") else row.node or row.path
         self.check_whole(row, key)
-        texts = row.patched(self.copy.top)
+        texts = row.patched(self.copy.whole)
         try:
             for f, text in texts.items():
                 (self.copy.top / f).write_text(text)
             if row.kind == "unit" or row.targets():
-                self.copy.make(row.build, row.targets())
+                self.copy.make(self.copy.top, row.build, row.targets())
             return failure(key, results(self.copy.top, row)[1])
         finally:
             self.copy.restore(row.build, texts)
@@ -405,11 +401,11 @@ def main():
             for r in rows:
                 print(f"{r.name}\t{r.control}\t{', '.join(e.file for e in r.edits)}\t{r.test}")
             return 0
-        unappliable = applies(rows)
+        picked = rows if args.applies else chosen(rows, args)
+        unappliable = applies(picked)
         if args.applies or unappliable:
-            print(f"{len(rows) - unappliable} passed, {unappliable} failed")
+            print(f"{len(picked) - unappliable} passed, {unappliable} failed")
             return bool(unappliable)
-        picked = chosen(rows, args)
     except Bad as e:
         print(f"controls: {e}", file=sys.stderr)
         return 1

@@ -352,6 +352,30 @@ START_TEST(proof_outside_of_the_tree_is_refused)
 }
 END_TEST
 
+/* The one leaf of a tree is its root, and needs no path. */
+START_TEST(entry_outside_of_the_tree_is_not_in_it)
+{
+	const hash_t leaf = { 1 };
+
+	ck_assert(merkle_check_inclusion(leaf, 0, 1, NULL, 0, leaf));
+	ck_assert(!merkle_check_inclusion(leaf, 1, 1, NULL, 0, leaf));
+	ck_assert(!merkle_check_consistency(2, leaf, 1, leaf, NULL, 0));
+}
+END_TEST
+
+START_TEST(heads_of_one_size_are_one)
+{
+	const hash_t one = { 1 }, other = { 2 };
+	hash_t empty;
+
+	hash_sha256("", 0, empty);
+	ck_assert(merkle_check_consistency(3, one, 3, one, NULL, 0));
+	ck_assert(!merkle_check_consistency(3, one, 3, other, NULL, 0));
+	ck_assert(merkle_check_consistency(0, empty, 3, one, NULL, 0));
+	ck_assert(!merkle_check_consistency(0, other, 3, one, NULL, 0));
+}
+END_TEST
+
 static void add(TCase *tc)
 {
 	tcase_add_checked_fixture(tc, setup, NULL);
@@ -362,6 +386,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, consistency_is_proved_for_each_pair_of_sizes);
 	tcase_add_test(tc, wrong_inclusion_is_refused);
 	tcase_add_test(tc, wrong_consistency_is_refused);
+	tcase_add_test(tc, entry_outside_of_the_tree_is_not_in_it);
+	tcase_add_test(tc, heads_of_one_size_are_one);
 	tcase_add_test(tc, proof_outside_of_the_tree_is_refused);
 }
 
