@@ -37,7 +37,7 @@ PROGRAMS = {
     "tests": [],
 }
 # A patched file may leave a variable unused; what was configured with -Werror builds all the same.
-QUIET = "-w"
+QUIET = "-O0 -w"
 KEYS = {"id", "control", "file", "in", "take", "put", "edit", "test", "long", "build"}
 EDIT_KEYS = {"file", "in", "take", "put"}
 
@@ -190,7 +190,7 @@ class Copy:
     def make(self, top, name, targets):
         if not targets:
             return
-        r = subprocess.run(["make", "-s", "-C", str(top / name), f"-j{os.cpu_count()}", f"CFLAGS=-g -O1 {QUIET}", *targets],
+        r = subprocess.run(["make", "-s", "-C", str(top / name), f"-j{os.cpu_count()}", f"CFLAGS={QUIET}", *targets],
                            capture_output=True, text=True, check=False)
         if r.returncode != 0:
             errors = [line for line in (r.stdout + r.stderr).splitlines() if "error" in line or "***" in line]
@@ -223,10 +223,11 @@ def run(argv, seconds, cwd, **env):
         return out, p.returncode
 
 
-def unit_results(top, path):
+def unit_results(top, path, node=None):
     """Which tests of a unit test program passed, and why the others did not."""
     program = top / "build" / path.removesuffix(".c")
-    out, code = run([str(program)], UNIT_SECONDS, top / "build", srcdir="..", builddir=".")
+    only = {"UNIT_TEST": node} if node else {}
+    out, code = run([str(program)], UNIT_SECONDS, top / "build", srcdir="..", builddir=".", **only)
     passed, failed = set(), {}
     for ok, name, why in re.findall(r"^(ok|not ok) \d+ - [^:\n]+:[^:\n]+:(\w+)(?::\d+)?: (.*)$", out, re.M):
         if ok == "ok":
@@ -274,7 +275,7 @@ def lint_results(top, path):
 
 def results(top, row):
     if row.kind == "unit":
-        return unit_results(top, row.path)
+        return unit_results(top, row.path, row.node)
     if row.kind == "lint":
         return lint_results(top, row.path)
     return pytest_results(top, [row.test])

@@ -58,14 +58,14 @@ static const struct {
 
 START_TEST(bounds_are_tested_before_the_work)
 {
-	uint64_t start = clock_mono_ns();
+	uint64_t start = clock_cpu_ns();
 	struct seal_key k;
 
 	ck_assert_int_eq(seal_derive("password", salt,
 				     out_of_bounds[_i].salt_len,
 				     out_of_bounds[_i].iterations, &k, &e),
 			 -EINVAL);
-	ck_assert_uint_lt(clock_mono_ns() - start, 50 * NS_PER_MS);
+	ck_assert_uint_lt(clock_cpu_ns() - start, 50 * NS_PER_MS);
 }
 END_TEST
 

@@ -302,6 +302,7 @@ static const struct shot {
 	int64_t issued;
 	const char *group;
 	unsigned int group_version, policy_version;
+	const char *type, *id; /* NULL: device-policy base */
 } shots[] = {
 #define HERE "acme", DEVICE, EPOCH
 	{ REASON_NONE, HERE, "d", 8, -60, "field", 3, 5 },
@@ -324,16 +325,17 @@ static const struct shot {
 
 static char *shot_json(const struct shot *s, const char *policy_digest)
 {
-	return unit_text("{\"format\":1,\"org\":\"%s\",\"device\":\"%s\","
-			 "\"epoch\":\"%s\",\"version\":%u,\"issued\":\"%s\","
-			 "\"expires\":\"%s\",\"documents\":[{\"type\":\"group\""
-			 ",\"id\":\"%s\",\"version\":%u,\"sha256\":\"sha256:"
-			 "%s\"},{\"type\":\"device-policy\",\"id\":\"base\","
-			 "\"version\":%u,\"sha256\":\"%s\"}]}",
-			 s->org, s->device, s->epoch, s->version,
-			 when(s->issued), when(s->issued + DAY), s->group,
-			 s->group_version, ZERO64, s->policy_version,
-			 policy_digest);
+	return unit_text(
+		"{\"format\":1,\"org\":\"%s\",\"device\":\"%s\","
+		"\"epoch\":\"%s\",\"version\":%u,\"issued\":\"%s\","
+		"\"expires\":\"%s\",\"documents\":[{\"type\":\"group\""
+		",\"id\":\"%s\",\"version\":%u,\"sha256\":\"sha256:"
+		"%s\"},{\"type\":\"%s\",\"id\":\"%s\","
+		"\"version\":%u,\"sha256\":\"%s\"}]}",
+		s->org, s->device, s->epoch, s->version, when(s->issued),
+		when(s->issued + DAY), s->group, s->group_version, ZERO64,
+		s->type ? s->type : "device-policy", s->id ? s->id : "base",
+		s->policy_version, policy_digest);
 }
 
 START_TEST(snapshot_is_taken_if_every_value_is_right)
@@ -369,8 +371,9 @@ START_TEST(snapshot_that_is_held_is_known)
 END_TEST
 
 /* ---- documents */
-/* The awaited snapshot names that text as device-policy base. */
-static void await_policy(const char *xml, unsigned int version)
+/* The awaited snapshot names that text. */
+static void await(const char *type, const char *id, unsigned int version,
+		  const char *xml)
 {
 	static struct snapshot *staged;
 	struct shot s = shots[0];
@@ -381,6 +384,8 @@ static void await_policy(const char *xml, unsigned int version)
 	hash_sha256(xml, strlen(xml), hash);
 	text_digest(hash, digest);
 	s.policy_version = version;
+	s.type = type;
+	s.id = id;
 	json = shot_json(&s, digest);
 	ck_assert_int_eq(snapshot_parse(json, strlen(json), &staged, &e), 0);
 	facts.staged = staged;
@@ -409,12 +414,34 @@ START_TEST(document_is_taken_if_every_value_is_right)
 	const char *xml = policy_xml(policies[_i].org, policies[_i].version,
 				     policies[_i].issued, policies[_i].expires);
 
-	await_policy(policies[_i].is_named ? xml : "other bytes",
-		     policies[_i].version);
+	await("device-policy", "base", policies[_i].version,
+	      policies[_i].is_named ? xml : "other bytes");
 	ck_assert_msg(judge(sign(doc_payload_type(DOC_DEVICE_POLICY), xml,
 				 policies[_i].signers),
 			    NULL) == policies[_i].want,
 		      "%s", e.text);
+	free((void *)facts.staged);
+}
+END_TEST
+
+static const struct {
+	const char *type, *id;
+	unsigned int version;
+} stand_ins[] = {
+	{ "vp-config", "base", 5 },
+	{ "device-policy", "other", 5 },
+	{ "device-policy", "base", 6 },
+};
+
+START_TEST(document_does_not_stand_in_for_another)
+{
+	const char *xml = policy_xml("acme", 5, -DAY, DAY);
+
+	await(stand_ins[_i].type, stand_ins[_i].id, stand_ins[_i].version, xml);
+	ck_assert_int_eq(
+		judge(sign(doc_payload_type(DOC_DEVICE_POLICY), xml, "ab"),
+		      NULL),
+		REASON_MIX_AND_MATCH);
 	free((void *)facts.staged);
 }
 END_TEST
@@ -598,7 +625,7 @@ START_TEST(image_for_a_newer_program_is_refused)
 			life(-DAY, DAY), VERIFY_AGENT_VERSION + i, ZERO64,
 			ZERO64);
 
-		await_policy(xml, 5);
+		await("image", "tiny", 1, xml);
 		ck_assert_int_eq(
 			judge(sign(doc_payload_type(DOC_IMAGE), xml, "b"),
 			      NULL),
@@ -621,6 +648,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, snapshot_that_is_held_is_known);
 	tcase_add_loop_test(tc, document_is_taken_if_every_value_is_right, 0,
 			    ARRAY_SIZE(policies));
+	tcase_add_loop_test(tc, document_does_not_stand_in_for_another, 0,
+			    ARRAY_SIZE(stand_ins));
 	tcase_add_loop_test(tc, root_is_taken_if_it_follows, 0,
 			    ARRAY_SIZE(roots));
 	tcase_add_test(tc, change_of_directors_is_noticed);

@@ -167,7 +167,9 @@ START_TEST(issuer_made_by_openssl_is_copied)
 				 "crt.pem >/dev/null",
 				 dir)),
 		0);
-	ck_assert_msg(x509_check(leaf, other_ca, now, &e) == 0, "%s", e.text);
+	/* The CA was made after `now`, on a busy machine seconds after. */
+	ck_assert_msg(x509_check(leaf, other_ca, time(NULL), &e) == 0, "%s",
+		      e.text);
 	ck_assert_int_eq(x509_issue(&spec, key, ca_key, other_ca, &pem, &e),
 			 -EINVAL);
 }

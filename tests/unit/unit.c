@@ -58,6 +58,13 @@ char *unit_text(const char *fmt, ...)
 	return k->text;
 }
 
+bool unit_is_wanted(const char *name)
+{
+	const char *only = getenv("UNIT_TEST");
+
+	return !only || strcmp(only, name) == 0;
+}
+
 int unit_run(const char *name, void (*add)(TCase *tc))
 {
 	Suite *s = suite_create(name);

@@ -26,6 +26,22 @@ void fault_at(unsigned int n);
 void fault_from(unsigned int n);
 bool fault_fired(void);
 
+/* With UNIT_TEST=NAME in the environment a program runs that one test only. */
+bool unit_is_wanted(const char *name);
+#undef tcase_add_test
+#define tcase_add_test(tc, t)                                                  \
+	do {                                                                   \
+		if (unit_is_wanted(#t))                                        \
+			tcase_add_test_raise_signal((tc), t, 0);               \
+	} while (0)
+#undef tcase_add_loop_test
+#define tcase_add_loop_test(tc, t, from, to)                                   \
+	do {                                                                   \
+		if (unit_is_wanted(#t))                                        \
+			tcase_add_loop_test_raise_signal((tc), t, 0, (from),   \
+							 (to));                \
+	} while (0)
+
 #define UNIT_MAIN(name, add)                                                   \
 	int main(void)                                                         \
 	{                                                                      \
