@@ -73,7 +73,7 @@ class Edit:
         if not self.scope:
             return 0, len(text)
         found = []
-        for m in re.finditer(rf"^[A-Za-z_].*\b{re.escape(self.scope)}\b", text, re.M):
+        for m in re.finditer(r"^[A-Za-z_}].*\b" + re.escape(self.scope) + r"\b", text, re.M):
             rest = text[m.end():]
             if (brace := rest.find("{")) >= 0 and ";" not in rest[:brace]:
                 end = text.find("\n}", m.end())
@@ -169,7 +169,7 @@ class Copy:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cells-controls-"))
         self.folder.chmod(0o755)
         self.top, self.whole, self.builds = self.folder / "tree", self.folder / "whole", builds
-        others = {p.name for p in TOP.glob("build*") if p.name != "build-aux"} - set(builds) | {".git"}
+        others = {p.name for p in TOP.iterdir() if p.is_dir() and p.name.startswith(("build", "."))} - {*builds, "build-aux"}
         shutil.copytree(TOP, self.whole, symlinks=True,
                         ignore=lambda d, names: [n for n in names if n == "__pycache__" or pathlib.Path(d) == TOP and n in others])
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """cellsd by its D-Bus interface alone: VPs from a busybox image, verdicts, revocation, lock, wipe, restarts."""
 import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -375,6 +376,79 @@ def test_who_may_call(two):
         with pytest.raises(sdbus.Error) as e:
             two.call(user, method, *args)
         assert "AccessDenied" in e.value.name
+
+
+FOR_POLICY = (("Apply", "ta(sa{sv})a(suybb)s", (99, [], [], "x")), ("Layers", "", ()), ("DropLayer", "s", ("sha256:0",)),
+              ("Start", "s", ("work",)), ("Stop", "s", ("work",)), ("Lock", "s", ("work",)), ("Wipe", "ss", ("work", "x")),
+              ("Remove", "ss", ("work", "x")), ("Forget", "s", ("x",)), ("Inventory", "", ()))
+WITH_A_FILE = (("Layer", "sh", ("sha256:0",), 1), ("Unlock", "sh", ("work",), 1), ("UnlockByKey", "sh", ("work",), 1),
+               ("Secrets", "sh", ("work",), 1), ("SetPasscode", "shh", ("work",), 2))
+
+
+def test_each_method_is_for_whom_it_is(two):
+    """By callers that the bus itself lets through."""
+    with open(os.devnull, "rb") as null:
+        fd = null.fileno()
+        wrong = [("root", *row) for row in FOR_POLICY]
+        wrong += [("root", method, signature, (*args, *[fd] * files)) for method, signature, args, files in WITH_A_FILE]
+        wrong += [("cells-policy", "Console", "s", ("work",)),
+                  ("cells-policy", "Exec", "sashhh", ("work", ["/bin/sh"], fd, fd, fd))]
+        for user, method, signature, args in wrong:
+            with pytest.raises(sdbus.Error) as e:
+                two.call(user, method, signature, *args)
+            assert "AccessDenied" in e.value.name, (user, method)
+    assert two.state("work") == "background"
+
+
+def test_a_passcode_comes_in_a_sealed_memfd(two):
+    with open(os.memfd_create("passcode"), "r+b") as f:
+        f.write(b"12345678")
+        f.flush()
+        with pytest.raises(sdbus.Error) as e:
+            two.policy("Unlock", "sh", "work", f.fileno())
+    assert "not sealed" in e.value.text
+
+
+IN_CGROUP = """echo $$ > {leaf}/cgroup.procs || exit 9
+: < /dev/null || exit 8
+for node in {nodes}; do ( : < $node ) && echo opened $node; done
+mknod {folder}/null c 1 3 && echo made
+exit 0"""
+
+
+def test_the_device_program_refuses_even_root(two):
+    """A process with every right of the host's root, but for the cgroup: nodes that no class holds, and new ones."""
+    unknown = [n for n in ("/dev/mem", "/dev/kmsg", "/dev/loop-control", "/dev/vhost-net") if os.path.exists(n)]
+    r = subprocess.run(["/bin/sh", "-c", IN_CGROUP.format(leaf=two.cgroup / two.leaves()[0], nodes=" ".join(unknown),
+                                                          folder=two.folder)], capture_output=True, text=True, check=False)
+    assert r.returncode == 0 and unknown, r
+    assert r.stdout == "" and "not permitted" in r.stderr, r
+
+
+BPF_PROG_QUERY, BPF_CGROUP_DEVICE = 16, 6
+
+
+def device_programs(leaf):
+    """How many device programs hang on the cgroup itself."""
+    number = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
+    fd = os.open(leaf, os.O_RDONLY | os.O_DIRECTORY)
+    ids = (ctypes.c_uint32 * 16)()
+    attr = (ctypes.c_uint32 * 32)(fd, BPF_CGROUP_DEVICE)
+    ctypes.memmove(ctypes.byref(attr, 16), ctypes.byref(ctypes.c_uint64(ctypes.addressof(ids))), 8)
+    attr[6] = 16
+    r = ctypes.CDLL(None, use_errno=True).syscall(number, BPF_PROG_QUERY, attr, ctypes.sizeof(attr))
+    os.close(fd)
+    assert r == 0, os.strerror(ctypes.get_errno())
+    return attr[6]
+
+
+def test_one_device_program_after_a_restart(two):
+    before = {leaf: device_programs(two.cgroup / leaf) for leaf in two.leaves()}
+    assert set(before.values()) == {1}
+    two.cellsd.kill()
+    two.cellsd.start()
+    two.give()
+    assert {leaf: device_programs(two.cgroup / leaf) for leaf in two.leaves()} == before
 
 
 def test_bad_wishes_change_nothing(two):

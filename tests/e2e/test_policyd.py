@@ -109,7 +109,9 @@ def test_another_organisation_needs_a_reset(phone):
 @pytest.mark.parametrize("user, method, args", [
     ("cells-agent", "Enroll", ["cells://x"]), ("cells-agent", "Reset", []),
     ("cells-agent", "UnlockConfig", ["work", b"x"]), ("root", "Submit", [b"x"]), ("root", "Ack", ["receipts", 1]),
-    ("root", "EnrollStart", [b"x"]), ("nobody", "Status", []), ("nobody", "Submit", [b"x"]),
+    ("root", "EnrollStart", [b"x"]), ("root", "Wants", [1]), ("root", "Receipts", [0, 1]), ("root", "Audit", [0]),
+    ("root", "EnrollFinish", ["", "x"]), ("cells-agent", "Explain", ["work", "camera"]),
+    ("cells-agent", "Unlock", ["work", b"x"]), ("cells-agent", "SetPasscode", ["work", b"", b"12345678"]), ("nobody", "Status", []), ("nobody", "Submit", [b"x"]),
 ])
 def test_methods_are_for_whom_they_are(phone, user, method, args):
     with pytest.raises(Failed):

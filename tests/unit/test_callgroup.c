@@ -40,7 +40,11 @@ START_TEST(dangerous_calls_are_not_allowed)
 		SCMP_SYS(kexec_load),  SCMP_SYS(open_by_handle_at),
 		SCMP_SYS(keyctl),      SCMP_SYS(io_uring_setup),
 		SCMP_SYS(userfaultfd), SCMP_SYS(perf_event_open),
-		SCMP_SYS(modify_ldt),
+		SCMP_SYS(modify_ldt),  SCMP_SYS(finit_module),
+		SCMP_SYS(reboot),      SCMP_SYS(syslog),
+		SCMP_SYS(swapon),      SCMP_SYS(acct),
+		SCMP_SYS(quotactl),    SCMP_SYS(settimeofday),
+		SCMP_SYS(add_key),     SCMP_SYS(request_key),
 	};
 
 	for (size_t k = 0; k < ARRAY_SIZE(calls); k++)
