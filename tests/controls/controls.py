@@ -5,7 +5,6 @@
 The rows are tables in *.toml here; README tells how to write one. All happens in a
 copy of the tree and its builds, in a temporary folder that is removed at the end."""
 import argparse
-import collections
 import datetime
 import os
 import pathlib
@@ -124,6 +123,10 @@ class Row:
     def build(self):
         """The build that its test runs on: programs of the sanitized one have the test clock."""
         return "build-san" if self.kind == "e2e" else "build"
+
+    def key(self):
+        """How its test is called in what ran."""
+        return self.test if self.kind in ("e2e", "lab") else self.node or self.path
 
     def targets(self):
         if self.kind == "unit":
@@ -289,42 +292,41 @@ class Trial:
 
     def baseline(self, rows):
         """What passes while all controls are in. A test that fails anyway shows nothing."""
-        groups = collections.defaultdict(set)
+        whole = self.copy.whole
+        units = sorted({r.path.removesuffix(".c") for r in rows if r.kind == "unit"})
+        self.copy.make(whole, "build", units)
         for r in rows:
-            groups[r.path, r.kind, r.build].add(r.test)
-        for (path, kind, build), tests in groups.items():
+            if r.test not in self.whole:
+                self.whole[r.test] = "" if r.kind in ("e2e", "lab") else self.try_whole(r)
+        for path in sorted({r.path for r in rows if r.kind in ("e2e", "lab")}):
+            nodes = sorted({r.test for r in rows if r.path == path})
             try:
-                if kind == "unit":
-                    self.copy.make(self.copy.whole, build, [path.removesuffix(".c")])
-                    self.whole[path] = unit_results(self.copy.whole, path)
-                elif kind == "lint":
-                    self.whole[path] = lint_results(self.copy.whole, path)
-                else:
-                    self.whole[path] = pytest_results(self.copy.whole, sorted(tests))
+                passed, failed = pytest_results(whole, nodes)
             except Bad as e:
-                self.whole[path] = e
+                passed, failed = set(), {n: str(e) for n in nodes}
+            for n in nodes:
+                self.whole[n] = failure(n, failed) or ("" if any(matches(n, p) for p in passed) else "it did not run")
         self.copy.settle()
 
-    def check_whole(self, row, key):
-        whole = self.whole[row.path]
-        if isinstance(whole, Bad):
-            raise Bad(f"with all controls in: {whole}")
-        if why := failure(key, whole[1]):
-            raise Bad(f"{row.test} fails with all controls in: {why}")
-        if not any(matches(key, p) for p in whole[0]):
-            raise Bad(f"{row.path} has no test '{row.node}'")
+    def try_whole(self, row):
+        """Why its test fails; "" if it passes."""
+        try:
+            passed, failed = results(self.copy.whole, row)
+        except Bad as e:
+            return str(e)
+        return failure(row.key(), failed) or ("" if any(matches(row.key(), p) for p in passed) else "it did not run")
 
     def attempt(self, row):
         """Why the test failed, or None if it passed without the control."""
-        key = row.test if row.kind in ("e2e", "lab") else row.node or row.path
-        self.check_whole(row, key)
+        if self.whole[row.test]:
+            raise Bad(f"{row.test} with all controls in: {self.whole[row.test]}")
         texts = row.patched(self.copy.whole)
         try:
             for f, text in texts.items():
                 (self.copy.top / f).write_text(text)
             if row.kind == "unit" or row.targets():
                 self.copy.make(self.copy.top, row.build, row.targets())
-            return failure(key, results(self.copy.top, row)[1])
+            return failure(row.key(), results(self.copy.top, row)[1])
         finally:
             self.copy.restore(row.build, texts)
 
