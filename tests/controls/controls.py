@@ -28,7 +28,7 @@ PYTEST_SECONDS = 600
 PROGRAMS = {
     "agent": ["agent/cells-agent"],
     "policyd": ["policyd/cells-policyd"],
-    "cellsd": ["cellsd/cellsd", "cellsd/ctl/cellsctl", "cellsd/devnsctl/devnsctl"],
+    "cellsd": ["cellsd/cellsd", "cellsd/cellsctl"],
     "mgmt-server": ["mgmt-server/cells-mgmtd", "mgmt-server/cellsadm/cellsadm"],
     "images": ["images/cells-image"],
     "data": [],
