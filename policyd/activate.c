@@ -283,7 +283,11 @@ int activate_refuse(struct policyd *p, const struct err *why, struct err *e)
 
 	memcpy(d.digest, p->staged->digest, HASH_SIZE);
 	if (r == 0)
-		r = verdict_write_refusal(p, &d, NULL, why, &seq, e);
+		r = verdict_write_refusal(
+			p,
+			&(struct verdict_refusal){ VERDICT_ACCEPTED, &d, NULL,
+						   why },
+			&seq, e);
 	if (r == 0)
 		r = activate_drop(p, e);
 	if (r == 0)

@@ -202,10 +202,14 @@ static int write_objection(struct policyd *p, struct store_job *j,
 			   const struct err *why, struct err *e)
 {
 	const struct receipt_doc d = doc_of(j);
-	int r = verdict_write_refusal(p, &d, j->vp, why, &j->receipt, e);
+	const struct verdict_refusal f = { VERDICT_SIGNER, &d, j->vp, why };
+	int r = verdict_write_refusal(p, &f, &j->receipt, e);
 
-	j->done = true;
-	return r < 0 ? r : store_put_job(p->store, j, policyd_now(p), e);
+	j->done = j->is_void = true;
+	/* What was only counted is looked at anew when it comes again. */
+	if (r < 0 || j->receipt == 0)
+		return r;
+	return store_put_job(p->store, j, policyd_now(p), e);
 }
 
 static int take_command(struct policyd *p, struct store_job *j,
@@ -339,7 +343,8 @@ static int write_done(struct running *r, json_t *details, int64_t *ret_seq,
 				.document = j->type == DOC_NONE ? NULL : &d,
 				.details = json_incref(details) },
 			ret_seq, e);
-	return res < 0 ? res : store_end_job(p->store, j->id, *ret_seq, e);
+	return res < 0 ? res
+		       : store_end_job(p->store, j->id, *ret_seq, false, e);
 }
 
 static int read_answer(struct running *r, sd_bus_message *m, json_t **ret)
@@ -419,14 +424,15 @@ static int fail(struct policyd *p, const struct store_job *j,
 		const struct err *why, struct err *e)
 {
 	const struct receipt_doc d = doc_of(j);
+	const struct verdict_refusal f = { VERDICT_ACCEPTED, &d, j->vp, why };
 	AUTO(store_endp) struct store *tx = NULL;
 	int64_t seq = 0;
 	int r = store_begin(p->store, true, &tx, e);
 
 	if (r == 0)
-		r = verdict_write_refusal(p, &d, j->vp, why, &seq, e);
+		r = verdict_write_refusal(p, &f, &seq, e);
 	if (r == 0)
-		r = store_end_job(p->store, j->id, seq, e);
+		r = store_end_job(p->store, j->id, seq, true, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0)

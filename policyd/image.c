@@ -93,7 +93,10 @@ static void refuse_document(struct policyd *p, const struct doc_head *image,
 
 	log_warning("image '%s' %u: %s", image->id, image->version, why->text);
 	p->staged_blocked = true;
-	if (verdict_refuse(p, &d, NULL, why, &e) < 0)
+	if (verdict_refuse(p,
+			   &(struct verdict_refusal){ VERDICT_ACCEPTED, &d,
+						      NULL, why },
+			   &e) < 0)
 		log_error("write receipt: %s", e.text);
 }
 

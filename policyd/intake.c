@@ -321,9 +321,11 @@ static bool is_document(const char *type)
 }
 
 static int conclude(struct policyd *p, const struct receipt_doc *d,
-		    struct verdict *ret, struct err *e)
+		    enum verdict_source source, struct verdict *ret,
+		    struct err *e)
 {
 	const struct err why = *e;
+	const struct verdict_refusal f = { source, d, NULL, &why };
 
 	if (!verdict_is_refusal(&why))
 		return e->reason ? -reason_errno(e->reason) : -EIO;
@@ -338,7 +340,7 @@ static int conclude(struct policyd *p, const struct receipt_doc *d,
 		p->staged_blocked = true;
 	ret->outcome = "refused";
 	ret->e = why;
-	return verdict_refuse(p, d, NULL, &why, e);
+	return verdict_refuse(p, &f, e);
 }
 
 int intake_submit(struct policyd *p, const void *data, size_t len,
@@ -359,7 +361,7 @@ int intake_submit(struct policyd *p, const void *data, size_t len,
 	r = envelope_parse(data, len, &env, e);
 	if (r < 0) {
 		hash_sha256(data, len, d.digest);
-		return conclude(p, &d, ret, e);
+		return conclude(p, &d, VERDICT_STRANGER, ret, e);
 	}
 	/* Not before: what is too large is not copied either. */
 	text = strndup(data, len);
@@ -377,5 +379,7 @@ int intake_submit(struct policyd *p, const void *data, size_t len,
 	if (r == 0)
 		return 0;
 	d = what_is(env, &v);
-	return conclude(p, &d, ret, e);
+	return conclude(p, &d,
+			v.doc || v.snapshot ? VERDICT_SIGNER : VERDICT_STRANGER,
+			ret, e);
 }

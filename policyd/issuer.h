@@ -11,6 +11,9 @@
 #include "lib/reason.h"
 #include "lib/receipt.h"
 
+/* The oldest go when there are more, first those that the server has. */
+#define ISSUER_BYTES_MAX (INT64_C(64) * 1024 * 1024)
+
 struct err;
 struct policyd;
 
@@ -28,6 +31,19 @@ struct issuer_receipt {
  */
 int issuer_write(struct policyd *p, const struct issuer_receipt *r,
 		 int64_t *ret_seq, struct err *e);
+
+/* Writes a receipt again in another place: number, predecessor and the audit's
+ * position are those of now; the caller has moved the counters. */
+int issuer_renumber(struct policyd *p, const char *payload, struct err *e);
+
+/* The digest that the next receipt names as `prev`, as "sha256:<hex>"; "":
+ * there is none. */
+int issuer_prev(struct policyd *p, char ret[72], struct err *e);
+int issuer_set_prev(struct policyd *p, const uint8_t digest[HASH_SIZE],
+		    struct err *e);
+
+/* The next one will delete none. Inside a transaction. */
+int issuer_make_room(struct policyd *p, struct err *e);
 
 /* Signs a payload as it was written. The caller frees *ret. */
 int issuer_sign(const struct policyd *p, const char *payload, char **ret,

@@ -70,7 +70,11 @@ static int tell(struct policyd *p, const struct fault *f, struct err *e)
 	if (strcmp(f->type, "snapshot") == 0)
 		d.id = p->device_id;
 	if (r == 0)
-		r = verdict_write_refusal(p, &d, NULL, &f->why, &seq, e);
+		r = verdict_write_refusal(
+			p,
+			&(struct verdict_refusal){ VERDICT_ACCEPTED, &d, NULL,
+						   &f->why },
+			&seq, e);
 	if (r == 0)
 		r = forget(p, f, e);
 	return r < 0 ? r : store_commit(&tx, e);

@@ -34,14 +34,16 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/status.c %D%/status.h \
 	%D%/store.c %D%/store.h \
 	%D%/storedoc.c %D%/storejob.c %D%/storelog.c %D%/storepriv.h \
+	%D%/storerefusal.c \
 	%D%/ticker.c %D%/ticker.h \
 	%D%/verdict.c %D%/verdict.h \
 	%D%/verify.c %D%/verify.h \
 	%D%/vpsecret.c %D%/vpsecret.h
 # The schema becomes part of the program.
 %D%/libpolicyd_a-store.$(OBJEXT): schema/sql/policyd-001.sql \
-	schema/sql/policyd-002.sql
-EXTRA_DIST += schema/sql/policyd-001.sql schema/sql/policyd-002.sql
+	schema/sql/policyd-002.sql schema/sql/policyd-003.sql
+EXTRA_DIST += schema/sql/policyd-001.sql schema/sql/policyd-002.sql \
+	schema/sql/policyd-003.sql
 
 POLICYD_LIBS = policyd/libpolicyd.a $(BASE_LIBS) $(XML_LIBS) $(SQLITE_LIBS) \
 	$(SYSTEMD_LIBS) $(ZSTD_LIBS)

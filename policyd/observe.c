@@ -471,7 +471,10 @@ void observe_not_applied(struct policyd *p, const struct err *why)
 	struct err e;
 
 	if (store_int(p->store, STORE_APPLYING, 0) &&
-	    verdict_refuse(p, &doc, NULL, why, &e) < 0)
+	    verdict_refuse(p,
+			   &(struct verdict_refusal){ VERDICT_ACCEPTED, &doc,
+						      NULL, why },
+			   &e) < 0)
 		log_error("write receipt: %s", e.text);
 }
 

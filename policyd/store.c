@@ -24,12 +24,18 @@ __asm__(".pushsection .rodata\n"
 	"store_sql_002:\n"
 	".incbin \"schema/sql/policyd-002.sql\"\n"
 	".byte 0\n"
+	".globl store_sql_003\n"
+	".hidden store_sql_003\n"
+	"store_sql_003:\n"
+	".incbin \"schema/sql/policyd-003.sql\"\n"
+	".byte 0\n"
 	".popsection\n");
-extern const char store_sql_001[], store_sql_002[];
+extern const char store_sql_001[], store_sql_002[], store_sql_003[];
 
 int store_open(const char *dir, struct store **ret, struct err *e)
 {
-	const char *const migrations[] = { store_sql_001, store_sql_002, NULL };
+	const char *const migrations[] = { store_sql_001, store_sql_002,
+					   store_sql_003, NULL };
 	AUTO(store_closep) struct store *s = calloc(1, sizeof(*s));
 	auto_free char *path = io_join(dir, FILE_NAME);
 	mode_t mask;
@@ -212,7 +218,7 @@ int store_empty(struct store *s, struct err *e)
 		       "DELETE FROM meta; DELETE FROM root; DELETE FROM job;"
 		       "DELETE FROM receipt; DELETE FROM audit;"
 		       "DELETE FROM counter; DELETE FROM vp;"
-		       "DELETE FROM refusal",
+		       "DELETE FROM refusal; DELETE FROM gap",
 		       e);
 }
 
@@ -222,16 +228,18 @@ int store_empty_epoch(struct store *s, struct err *e)
 		STORE_STAGED,	      STORE_SNAPSHOT,
 		STORE_SNAPSHOT_FLOOR, STORE_SNAPSHOT_DIGEST,
 		STORE_RECEIPT_SEQ,    STORE_RECEIPT_ACKED,
-		STORE_RECEIPT_HEAD,   STORE_AUDIT_SEQ,
-		STORE_AUDIT_HEAD,     STORE_AUDIT_ACKED,
-		STORE_AUDIT_BYTES,    STORE_AUDIT_LOST,
-		STORE_APPLYING,	      STORE_MEMBER_ISSUED,
+		STORE_RECEIPT_HEAD,   STORE_RECEIPT_BYTES,
+		STORE_RECEIPT_FLOOR,  STORE_UNTOLD,
+		STORE_AUDIT_SEQ,      STORE_AUDIT_HEAD,
+		STORE_AUDIT_ACKED,    STORE_AUDIT_BYTES,
+		STORE_AUDIT_LOST,     STORE_APPLYING,
+		STORE_MEMBER_ISSUED,  STORE_MEMBER_DIGEST,
 		STORE_FRESH_UNTIL,
 	};
 	int r = db_exec(s->db,
 			"DELETE FROM staged; DELETE FROM job;"
 			"DELETE FROM receipt; DELETE FROM audit;"
-			"DELETE FROM refusal",
+			"DELETE FROM refusal; DELETE FROM gap",
 			e);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(names); i++)
@@ -319,18 +327,4 @@ int store_set_vp_gone(struct store *s, const char *vp, int64_t version,
 		"INSERT INTO vp (name, state, gone) VALUES (?, 'absent', ?) "
 		"ON CONFLICT (name) DO UPDATE SET gone = excluded.gone",
 		"si", vp, version);
-}
-
-int store_note_refusal(struct store *s, const uint8_t digest[HASH_SIZE],
-		       const char *reason, int64_t now, int64_t since,
-		       struct err *e)
-{
-	int r = db_run(s->db, e, "DELETE FROM refusal WHERE at < ?", "i",
-		       since);
-
-	if (r < 0)
-		return r;
-	r = db_run(s->db, e, "INSERT INTO refusal VALUES (?, ?, ?)", "bsi",
-		   digest, (size_t)HASH_SIZE, reason, now);
-	return r == -EEXIST ? 1 : r;
 }

@@ -43,6 +43,7 @@ int store_sync(struct store *s, struct err *e);
 #define STORE_GROUP "group"
 #define STORE_GROUP_MIN "group-min"
 #define STORE_MEMBER_ISSUED "membership-issued"
+#define STORE_MEMBER_DIGEST "membership-digest" /* of the last one, hex */
 #define STORE_SNAPSHOT "snapshot" /* payload of the one in force */
 #define STORE_STAGED "staged"	  /* payload of the one that is awaited */
 #define STORE_SNAPSHOT_FLOOR "snapshot-floor"
@@ -51,6 +52,8 @@ int store_sync(struct store *s, struct err *e);
 #define STORE_TIME "secure-time"
 #define STORE_RECEIPT_SEQ "receipt-seq"
 #define STORE_RECEIPT_HEAD "receipt-head" /* digest of the newest, hex */
+#define STORE_RECEIPT_BYTES "receipt-bytes"
+#define STORE_RECEIPT_FLOOR "receipt-floor" /* up to it none is sent again */
 #define STORE_RECEIPT_ACKED "receipt-acked"
 #define STORE_AUDIT_SEQ "audit-seq"
 #define STORE_AUDIT_HEAD "audit-head" /* hex */
@@ -66,6 +69,7 @@ int store_sync(struct store *s, struct err *e);
 #define STORE_RESETTING "resetting"
 #define STORE_CHECKED "checked" /* boot in which layers were */
 #define STORE_JOB_NUMBER "job-number"
+#define STORE_UNTOLD "refusals-untold" /* counted, not told */
 
 /* `otherwise`, if there is none. */
 int store_get_int(struct store *s, const char *name, int64_t otherwise,
@@ -152,7 +156,10 @@ int store_recount_floors(struct store *s, store_document_fn *fn, void *ctx,
 			 struct err *e);
 
 /* ---- orders */
-#define STORE_JOBS_MAX 4096
+/* Of each role: those that are held until they expire, and those of which only
+ * the refusal is remembered. */
+#define STORE_JOBS_MAX 2048
+#define STORE_VOID_MAX 512
 #define STORE_WORD_SIZE 24
 struct store_job {
 	char id[DOC_ID_SIZE], vp[DOC_ID_SIZE];
@@ -162,18 +169,20 @@ struct store_job {
 	int64_t expires;
 	char action[STORE_WORD_SIZE], cause[STORE_WORD_SIZE];
 	bool done;
+	bool is_void;	 /* refused: never to be done, nor held to a quota */
 	int64_t receipt; /* seq; 0: none yet */
 };
-/* err.busy: STORE_JOBS_MAX are held that have not expired at `now`. */
+/* err.busy: STORE_JOBS_MAX of the role are held that have not expired at `now`.
+ * Of void ones the oldest go. */
 int store_put_job(struct store *s, const struct store_job *j, int64_t now,
 		  struct err *e);
 /* -ENOENT. */
 int store_get_job(struct store *s, const char *id, struct store_job *ret,
 		  struct err *e);
-/* It is done; `receipt` is the one that told of it, and its key is forgotten.
- */
+/* It is done, or void; `receipt` is the one that told of it, and its key is
+ * forgotten. */
 int store_end_job(struct store *s, const char *id, int64_t receipt,
-		  struct err *e);
+		  bool is_void, struct err *e);
 /* The key that an unlock command carries, until the order is done. */
 int store_put_sealed_key(struct store *s, const char *id, const void *key,
 			 size_t len, struct err *e);
@@ -197,8 +206,16 @@ int store_each_receipt(struct store *s, int64_t after, unsigned int max,
 int store_get_receipt(struct store *s, int64_t seq, char **ret, struct err *e);
 /* The number of the oldest; 0: there is none. */
 int store_oldest_receipt(struct store *s, int64_t *ret, struct err *e);
-/* Deletes those up to seq that no order refers to. */
-int store_drop_receipts(struct store *s, int64_t upto, struct err *e);
+/* Deletes the oldest up to seq, and not those that an order refers to, until
+ * `bytes` are gone. *ret: how many bytes, *ret_last: up to which number (0:
+ * none were there). */
+int store_drop_receipts(struct store *s, int64_t upto, int64_t bytes,
+			int64_t *ret, int64_t *ret_last, struct err *e);
+/* Deletes those behind seq; orders that refer to one of them refer to its
+ * number with a minus then, which store_move_receipt() takes back. */
+int store_cut_receipts(struct store *s, int64_t after, struct err *e);
+int store_move_receipt(struct store *s, int64_t from, int64_t to,
+		       struct err *e);
 
 /* ---- audit */
 int store_put_audit(struct store *s, int64_t seq, const char *record,
@@ -210,10 +227,21 @@ int store_each_audit(struct store *s, int64_t after, unsigned int max,
 /* The record's text, which the caller frees. -ENOENT. */
 int store_get_audit(struct store *s, int64_t seq, char **ret, struct err *e);
 int store_oldest_audit(struct store *s, int64_t *ret, struct err *e);
+/* How much of it are records of refused documents. */
+int store_refused_bytes(struct store *s, int64_t *ret, struct err *e);
+int store_cut_audit(struct store *s, int64_t after, struct err *e);
 /* Deletes the oldest records up to seq until `bytes` are gone; *ret: how many.
  */
 int store_drop_audit(struct store *s, int64_t upto, int64_t bytes, int64_t *ret,
 		     struct err *e);
+
+/* ---- what was told of as gone */
+/* The receipt that told that `last` is the last that is gone. -ENOENT. */
+int store_get_gap(struct store *s, const char *stream, int64_t last,
+		  int64_t *ret, struct err *e);
+/* Of this stream the only one. */
+int store_set_gap(struct store *s, const char *stream, int64_t first,
+		  int64_t last, int64_t receipt, struct err *e);
 
 /* ---- wrong passwords */
 struct store_counter {
@@ -237,10 +265,19 @@ int store_vp_gone(struct store *s, const char *vp, int64_t *ret, struct err *e);
 int store_set_vp_gone(struct store *s, const char *vp, int64_t version,
 		      struct err *e);
 
-/* ---- refusals: 1 if this one is known since `since`, else 0 and noted */
-int store_note_refusal(struct store *s, const uint8_t digest[HASH_SIZE],
-		       const char *reason, int64_t now, int64_t since,
-		       struct err *e);
+/* ---- refusals: what was told, so that the same is not told at once again */
+struct store_refusal {
+	const uint8_t *digest; /* of what was refused */
+	const char *reason;
+	bool is_signed; /* its signatures held */
+	int64_t now, since;
+	unsigned int max; /* told since `since`, of one is_signed */
+};
+enum store_told { STORE_NEWS, STORE_TOLD, STORE_TOO_MANY };
+/* Whether it is to be told, and is noted as told; else it is counted. *ret: how
+ * often it was counted since it was told last. Returns an enum store_told. */
+int store_note_refusal(struct store *s, const struct store_refusal *f,
+		       int64_t *ret, struct err *e);
 
 static inline void store_closep(struct store **s)
 {

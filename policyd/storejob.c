@@ -8,7 +8,8 @@
 #include <string.h>
 
 #define JOB_COLUMNS                                                            \
-	"id, vp, type, version, digest, expires, action, cause, done, receipt"
+	"id, vp, type, version, digest, expires, action, cause, done, "        \
+	"receipt, void"
 
 static void take_job(sqlite3_stmt *st, struct store_job *ret)
 {
@@ -28,14 +29,30 @@ static void take_job(sqlite3_stmt *st, struct store_job *ret)
 	store_copy_word(j.cause, sizeof(j.cause), db_text(st, 7));
 	j.done = sqlite3_column_int(st, 8);
 	j.receipt = sqlite3_column_int64(st, 9);
+	j.is_void = sqlite3_column_int(st, 10);
 	*ret = j;
 }
 
-static int count_jobs(struct store *s, int64_t *ret, struct err *e)
+/* Whose quota it counts against; "": the device's own rules have none. */
+static const char *role_of(const struct store_job *j)
+{
+	if (j->type == DOC_NONE)
+		return "";
+	if (j->type == DOC_MEMBERSHIP)
+		return doc_role_name(DOC_ROLE_POLICY);
+	for (enum doc_action a = 0; a < DOC_ACTION_COUNT; a++)
+		if (strcmp(doc_action_name(a), j->action) == 0)
+			return doc_role_name(doc_action_role(a));
+	return doc_role_name(DOC_ROLE_COMMAND);
+}
+
+static int count_jobs(struct store *s, const char *role, int64_t *ret,
+		      struct err *e)
 {
 	sqlite3_stmt *st;
 	int r = db_first(s->db, &st, e,
-			 "SELECT count(*) FROM job WHERE type != ''", "");
+			 "SELECT count(*) FROM job WHERE role = ? AND void = 0",
+			 "s", role);
 
 	if (r > 0)
 		*ret = sqlite3_column_int64(st, 0);
@@ -43,33 +60,46 @@ static int count_jobs(struct store *s, int64_t *ret, struct err *e)
 	return r < 0 ? r : 0;
 }
 
+/* What was refused longest ago goes first. */
+static int trim_void(struct store *s, const char *role, struct err *e)
+{
+	return db_run(s->db, e,
+		      "DELETE FROM job WHERE role = ? AND void = 1 AND number "
+		      "<= (SELECT number FROM job WHERE role = ? AND void = 1 "
+		      "ORDER BY number DESC LIMIT 1 OFFSET ?)",
+		      "ssi", role, role, (int64_t)STORE_VOID_MAX);
+}
+
 int store_put_job(struct store *s, const struct store_job *j, int64_t now,
 		  struct err *e)
 {
+	const char *role = role_of(j);
 	int64_t number = 0, n = 0;
 	int r;
 
 	r = db_run(s->db, e, "DELETE FROM job WHERE done = 1 AND expires < ?",
 		   "i", now);
-	if (r == 0 && j->type != DOC_NONE)
-		r = count_jobs(s, &n, e);
+	if (r == 0 && j->type != DOC_NONE && !j->is_void)
+		r = count_jobs(s, role, &n, e);
 	if (r < 0)
 		return r;
 	if (n >= STORE_JOBS_MAX)
 		return err_reason(e, REASON_BUSY,
-				  "%d orders are held until they expire",
-				  STORE_JOBS_MAX);
+				  "%d orders of the role %s are held until "
+				  "they expire",
+				  STORE_JOBS_MAX, role);
 	r = store_count(s, STORE_JOB_NUMBER, &number, e);
 	if (r < 0)
 		return r;
-	return db_run(s->db, e,
-		      "INSERT INTO job (" JOB_COLUMNS ", number) "
-		      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		      "sssibissiii", j->id, j->vp,
-		      j->type == DOC_NONE ? "" : doc_type_name(j->type),
-		      (int64_t)j->version, j->digest, sizeof(j->digest),
-		      j->expires, j->action, j->cause, (int64_t)j->done,
-		      j->receipt, number);
+	r = db_run(s->db, e,
+		   "INSERT INTO job (" JOB_COLUMNS ", number, role) "
+		   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		   "sssibissiiiis", j->id, j->vp,
+		   j->type == DOC_NONE ? "" : doc_type_name(j->type),
+		   (int64_t)j->version, j->digest, sizeof(j->digest),
+		   j->expires, j->action, j->cause, (int64_t)j->done,
+		   j->receipt, (int64_t)j->is_void, number, role);
+	return r == 0 && j->is_void ? trim_void(s, role, e) : r;
 }
 
 int store_get_job(struct store *s, const char *id, struct store_job *ret,
@@ -89,13 +119,30 @@ int store_get_job(struct store *s, const char *id, struct store_job *ret,
 	return 0;
 }
 
-int store_end_job(struct store *s, const char *id, int64_t receipt,
-		  struct err *e)
+static int get_role(struct store *s, const char *id, char ret[STORE_WORD_SIZE],
+		    struct err *e)
 {
-	return db_run(s->db, e,
-		      "UPDATE job SET done = 1, receipt = ?, "
-		      "sealed_key = NULL WHERE id = ?",
-		      "is", receipt, id);
+	sqlite3_stmt *st;
+	int r = db_first(s->db, &st, e, "SELECT role FROM job WHERE id = ?",
+			 "s", id);
+
+	store_copy_word(ret, STORE_WORD_SIZE, r > 0 ? db_text(st, 0) : "");
+	sqlite3_reset(st);
+	return r < 0 ? r : 0;
+}
+
+int store_end_job(struct store *s, const char *id, int64_t receipt,
+		  bool is_void, struct err *e)
+{
+	char role[STORE_WORD_SIZE];
+	int r = db_run(s->db, e,
+		       "UPDATE job SET done = 1, receipt = ?, void = ?, "
+		       "sealed_key = NULL WHERE id = ?",
+		       "iis", receipt, (int64_t)is_void, id);
+
+	if (r == 0)
+		r = get_role(s, id, role, e);
+	return r == 0 && is_void && *role ? trim_void(s, role, e) : r;
 }
 
 int store_put_sealed_key(struct store *s, const char *id, const void *key,

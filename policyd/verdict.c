@@ -8,9 +8,12 @@
 #include "policyd/issuer.h"
 #include "policyd/policyd.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define AGAIN_SECONDS 3600
+#define STRANGERS_MAX 60
+#define SIGNERS_MAX 100
 
 bool verdict_is_refusal(const struct err *e)
 {
@@ -38,28 +41,75 @@ static json_t *describe(const struct receipt_doc *d, const struct err *why)
 			 "reason", err_code(why));
 }
 
-int verdict_write_refusal(struct policyd *p, const struct receipt_doc *what,
-			  const char *vp, const struct err *why,
+/* Is it to be told? *ret_again: how often the same was refused meanwhile. */
+static int note(struct policyd *p, const struct verdict_refusal *f,
+		int64_t *ret_again, struct err *e)
+{
+	static const unsigned int max[] = {
+		[VERDICT_STRANGER] = STRANGERS_MAX,
+		[VERDICT_SIGNER] = SIGNERS_MAX,
+		[VERDICT_ACCEPTED] = UINT32_MAX,
+	};
+	int64_t now = policyd_now(p), n;
+	int r = store_note_refusal(
+		p->store,
+		&(struct store_refusal){ .digest = f->what->digest,
+					 .reason = err_code(f->why),
+					 .is_signed =
+						 f->source != VERDICT_STRANGER,
+					 .now = now,
+					 .since = now - AGAIN_SECONDS,
+					 .max = max[f->source] },
+		ret_again, e);
+
+	if (r != STORE_TOO_MANY)
+		return r;
+	r = store_count(p->store, STORE_UNTOLD, &n, e);
+	return r < 0 ? r : STORE_TOO_MANY;
+}
+
+/* What was only counted since the last one that was told. */
+static json_t *write_details(struct policyd *p, const struct err *why,
+			     int64_t again, struct err *e)
+{
+	int64_t untold = 0;
+	json_t *j;
+
+	if (store_get_int(p->store, STORE_UNTOLD, 0, &untold, e) < 0 ||
+	    (untold > 0 && store_set_int(p->store, STORE_UNTOLD, 0, e) < 0))
+		return NULL;
+	j = json_pack("{ss}", "text", why->text);
+	if (!j) {
+		err_oom(e, "write receipt");
+		return NULL;
+	}
+	if (again > 0)
+		json_object_set_new(j, "again", json_integer(again));
+	if (untold > 0)
+		json_object_set_new(j, "untold", json_integer(untold));
+	return j;
+}
+
+int verdict_write_refusal(struct policyd *p, const struct verdict_refusal *f,
 			  int64_t *ret_seq, struct err *e)
 {
-	const struct issuer_receipt receipt = {
+	struct issuer_receipt receipt = {
 		.type = RECEIPT_REFUSED,
-		.reason = why->reason ? why->reason : REASON_INTERNAL,
-		.vp = vp,
-		.document = what,
-		.details = json_pack("{ss}", "text", why->text),
+		.reason = f->why->reason ? f->why->reason : REASON_INTERNAL,
+		.vp = f->vp,
+		.document = f->what,
 	};
-	int64_t now = policyd_now(p);
-	int r;
+	int64_t again = 0;
+	int r = note(p, f, &again, e);
 
 	*ret_seq = 0;
-	r = store_note_refusal(p->store, what->digest, err_code(why), now,
-			       now - AGAIN_SECONDS, e);
-	if (r != 0) {
-		json_decref(receipt.details);
+	if (r != STORE_NEWS)
 		return r < 0 ? r : 0;
-	}
-	r = auditlog_write(p, AUDIT_REFUSED, vp, NULL, describe(what, why), e);
+	receipt.details = write_details(p, f->why, again, e);
+	if (!receipt.details)
+		return -EIO;
+	r = auditlog_write(p, AUDIT_REFUSED, f->vp, NULL,
+			   describe(f->what, f->why), e);
 	if (r < 0) {
 		json_decref(receipt.details);
 		return r;
@@ -67,15 +117,17 @@ int verdict_write_refusal(struct policyd *p, const struct receipt_doc *what,
 	return issuer_write(p, &receipt, ret_seq, e);
 }
 
-int verdict_refuse(struct policyd *p, const struct receipt_doc *what,
-		   const char *vp, const struct err *why, struct err *e)
+int verdict_refuse(struct policyd *p, const struct verdict_refusal *f,
+		   struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	int64_t seq;
-	int r = store_begin(p->store, true, &tx, e);
+	/* Not durable: who floods us moves no disk, and what is sent is synced
+	 * before. */
+	int r = store_begin(p->store, false, &tx, e);
 
 	if (r == 0)
-		r = verdict_write_refusal(p, what, vp, why, &seq, e);
+		r = verdict_write_refusal(p, f, &seq, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0 && seq > 0)

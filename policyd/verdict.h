@@ -26,13 +26,26 @@ bool verdict_is_refusal(const struct err *e);
 /* How receipts name it; type and id are borrowed from the head. */
 struct receipt_doc verdict_doc(const struct doc_head *h);
 
-/* A receipt of type refused; `why` says the reason. In a transaction of its
- * own. */
-int verdict_refuse(struct policyd *p, const struct receipt_doc *what,
-		   const char *vp, const struct err *why, struct err *e);
-/* The same inside a transaction; *ret_seq 0: it was told within the hour. */
-int verdict_write_refusal(struct policyd *p, const struct receipt_doc *what,
-			  const char *vp, const struct err *why,
+/*
+ * Whose word made the device refuse: anybody may bring bytes, a signer of ours
+ * may err or flood, and what was accepted before is bounded by its quota. The
+ * same bytes are told once an hour, and of the first two so many an hour that
+ * 64 MiB hold them for weeks; the rest is counted.
+ */
+enum verdict_source { VERDICT_STRANGER, VERDICT_SIGNER, VERDICT_ACCEPTED };
+
+struct verdict_refusal {
+	enum verdict_source source;
+	const struct receipt_doc *what;
+	const char *vp;	       /* NULL: none */
+	const struct err *why; /* with the reason */
+};
+
+/* A receipt of type refused, in a transaction of its own. */
+int verdict_refuse(struct policyd *p, const struct verdict_refusal *f,
+		   struct err *e);
+/* The same inside a transaction; *ret_seq 0: it was counted, not told. */
+int verdict_write_refusal(struct policyd *p, const struct verdict_refusal *f,
 			  int64_t *ret_seq, struct err *e);
 
 #endif

@@ -5,12 +5,15 @@ import json
 import os
 import pathlib
 import re
+import sqlite3
 
 import forge
 import harness
+from phone import Fleet, Phone
 from scene import Scene
 
-COMMANDS_MAX = 4096
+COMMANDS_MAX = 4096 if os.environ.get("CELLS_LONG") else 600
+HELD_MAX = 2048  # policyd/store.h
 
 
 def test_full_disk_keeps_what_was_there(world):
@@ -33,16 +36,60 @@ def test_full_disk_keeps_what_was_there(world):
     scene.still_takes_the_right_one()
 
 
-def test_more_commands_than_a_device_remembers(world):
-    scene = Scene(world)
-    before = scene.server.last_seq()
-    stray = [scene.org.command(f"ghost-{n}", scene.device, "stop", "ghost") for n in range(COMMANDS_MAX)]
-    scene.server.command(*stray)
-    scene.server.receipt(seconds=300, reason="err.no-such-vp", document=stray[-1], after=before)
-    one_more = scene.org.command("one-more", scene.device, "stop", "work")
-    scene.server.command(one_more)
-    scene.refused("err.busy", one_more, before)
-    scene.still_takes_the_right_one()
+def test_refused_commands_of_one_operator_keep_no_wipe_out(world):
+    """Seen: 4,096 of them, and a rightly signed wipe was refused with err.busy."""
+    phone = Phone(world)
+    phone.enroll()
+    Fleet(phone.org, phone.device).publish(phone)
+    before = phone.status()["seq"]
+    for n in range(COMMANDS_MAX):
+        assert phone.submit(phone.org.command(f"ghost-{n}", phone.device, "stop", "ghost")) == ("refused", "err.no-such-vp")
+    assert phone.submit(phone.org.command("right", phone.device, "stop", "work")) == ("accepted", "")
+    assert phone.submit(phone.org.command("wipe", phone.device, "wipe", "work")) == ("accepted", "")
+    # Told are a hundred an hour: the audit and the receipts keep room for the rest.
+    assert phone.status()["seq"]["receipts"] <= before["receipts"] + 100
+    phone.world.move_clock(3700)
+    last = phone.status()["seq"]["receipts"]
+    assert phone.submit(phone.org.command("ghost-x", phone.device, "stop", "ghost"))[0] == "refused"
+    assert phone.receipts(last)[0]["details"]["untold"] == COMMANDS_MAX - 100
+
+
+def test_held_commands_keep_no_wipe_out(world):
+    """2,048 that are right, and wait: one more is refused, what destroys is not, nor a move."""
+    phone = Phone(world)
+    phone.enroll()
+    Fleet(phone.org, phone.device).publish(phone)
+    phone.policyd.stop()
+    with contextlib.closing(sqlite3.connect(phone.state / "policyd.db", isolation_level=None)) as db:
+        db.execute("BEGIN")
+        for n in range(HELD_MAX):
+            db.execute("INSERT INTO job (id, number, type, version, digest, expires, action, vp, cause, role) "
+                       "VALUES (?, ?, 'command', 1, zeroblob(32), ?, 'stop', 'work', 'command', 'command')",
+                       (f"held-{n}", 10000 + n, phone.org.now() + 86400))
+        db.execute("COMMIT")
+    phone.policyd.start()
+    assert phone.submit(phone.org.command("more", phone.device, "stop", "work")) == ("refused", "err.busy")
+    assert phone.submit(phone.org.command("wipe", phone.device, "wipe", "work")) == ("accepted", "")
+    assert phone.submit(phone.org.membership("move", phone.device, "office")) == ("accepted", "")
+
+
+def test_junk_takes_no_receipt_from_what_is_signed(world):
+    """Anybody may bring bytes: sixty kinds of them are told an hour, the rest is counted."""
+    phone = Phone(world)
+    phone.enroll()
+    fleet = Fleet(phone.org, phone.device)
+    fleet.publish(phone)
+    before = phone.status()["seq"]["receipts"]
+    for n in range(80):
+        assert phone.submit(b"junk %d" % n) == ("refused", "err.envelope")
+        assert phone.submit(b"junk 0") == ("refused", "err.envelope")
+    assert phone.status()["seq"]["receipts"] == before + 60
+    assert phone.submit(phone.org.command("ghost", phone.device, "stop", "ghost")) == ("refused", "err.no-such-vp")
+    told = phone.receipts(before + 60)
+    assert [r["document"]["id"] for r in told] == ["ghost"] and told[0]["details"]["untold"] == 20
+    phone.world.move_clock(3700)
+    assert phone.submit(b"junk 0") == ("refused", "err.envelope")
+    assert phone.receipts(before + 61)[0]["details"]["again"] == 80
 
 
 def test_no_cgroup_is_an_error_and_never_another_cgroup(world):

@@ -97,7 +97,7 @@ static void damage(const char *dir, const char *sql)
 {
 	auto_free char *path = io_join(dir, "policyd.db");
 	AUTO(db_closep) struct db *other = NULL;
-	const char *const none[] = { "", "", NULL };
+	const char *const none[] = { "", "", "", NULL };
 
 	ck_assert_msg(db_open(path, none, &other, &e) == 0, "%s", e.text);
 	ck_assert_int_eq(db_exec(other, sql, &e), 0);
@@ -176,12 +176,14 @@ START_TEST(receipt_of_an_order_stays_as_long_as_the_order)
 	struct store_job j = job("one", 100);
 	struct store *tx = begun(s);
 	auto_free char *payload = NULL;
+	int64_t gone, last;
 
 	store_put_receipt(s, 1, "first", &e);
 	store_put_receipt(s, 2, "second", &e);
 	ck_assert_int_eq(store_put_job(s, &j, 0, &e), 0);
-	ck_assert_int_eq(store_end_job(s, "one", 2, &e), 0);
-	ck_assert_int_eq(store_drop_receipts(s, 2, &e), 0);
+	ck_assert_int_eq(store_end_job(s, "one", 2, false, &e), 0);
+	ck_assert_int_eq(store_drop_receipts(s, 2, 100, &gone, &last, &e), 0);
+	ck_assert_int_eq(last, 2);
 	commit(tx);
 	ck_assert_int_eq(store_get_receipt(s, 1, &payload, &e), -ENOENT);
 	ck_assert_int_eq(store_get_receipt(s, 2, &payload, &e), 0);
@@ -216,21 +218,118 @@ START_TEST(orders_are_kept_until_they_expire_and_bounded)
 }
 END_TEST
 
-START_TEST(refusal_is_news_once_an_hour)
+static struct store_job order(const char *id, const char *action, bool is_void)
+{
+	struct store_job j = job(id, 100);
+
+	snprintf(j.action, sizeof(j.action), "%s", action);
+	j.done = j.is_void = is_void;
+	return j;
+}
+
+/* Who may send commands may not keep a wipe out. */
+START_TEST(each_role_has_a_quota_of_its_own)
 {
 	AUTO(store_closep) struct store *s = opened(unit_folder());
-	static const uint8_t digest[HASH_SIZE] = { 1 };
 	struct store *tx = begun(s);
+	struct store_job j;
+	char id[32];
 
-	ck_assert_int_eq(
-		store_note_refusal(s, digest, "err.schema", 5000, 1400, &e), 0);
-	ck_assert_int_eq(
-		store_note_refusal(s, digest, "err.schema", 5001, 1401, &e), 1);
-	ck_assert_int_eq(
-		store_note_refusal(s, digest, "err.expired", 5002, 1402, &e),
-		0);
-	ck_assert_int_eq(
-		store_note_refusal(s, digest, "err.schema", 9000, 5400, &e), 0);
+	for (unsigned int i = 0; i < STORE_JOBS_MAX; i++) {
+		sprintf(id, "stop-%u", i);
+		j = order(id, "stop", false);
+		ck_assert_int_eq(store_put_job(s, &j, 50, &e), 0);
+	}
+	j = order("one-more", "start", false);
+	ck_assert_int_lt(store_put_job(s, &j, 50, &e), 0);
+	ck_assert_int_eq(e.reason, REASON_BUSY);
+	j = order("wipe", "wipe", false);
+	ck_assert_int_eq(store_put_job(s, &j, 50, &e), 0);
+	j = order("move", "move", false);
+	j.type = DOC_MEMBERSHIP;
+	ck_assert_int_eq(store_put_job(s, &j, 50, &e), 0);
+	commit(tx);
+}
+END_TEST
+
+START_TEST(refused_orders_are_held_to_no_quota_and_the_oldest_go)
+{
+	AUTO(store_closep) struct store *s = opened(unit_folder());
+	struct store *tx = begun(s);
+	struct store_job j = order("wipe-1", "wipe", true), got;
+	char id[32];
+
+	ck_assert_int_eq(store_put_job(s, &j, 50, &e), 0);
+	for (unsigned int i = 0; i <= STORE_VOID_MAX; i++) {
+		sprintf(id, "void-%u", i);
+		/* Refused at once, or when it was tried. */
+		j = order(id, "stop", i % 2);
+		ck_assert_int_eq(store_put_job(s, &j, 50, &e), 0);
+		if (!j.is_void)
+			store_end_job(s, id, 7, true, &e);
+	}
+	ck_assert_int_eq(store_get_job(s, "void-0", &got, &e), -ENOENT);
+	ck_assert_int_eq(store_get_job(s, "void-1", &got, &e), 0);
+	ck_assert_int_eq(store_get_job(s, "wipe-1", &got, &e), 0);
+	j = order("right", "stop", false);
+	ck_assert_int_eq(store_put_job(s, &j, 50, &e), 0);
+	commit(tx);
+}
+END_TEST
+
+static int refuse(struct store *s, uint8_t name, const char *reason,
+		  bool is_signed, int64_t now, int64_t *ret)
+{
+	const uint8_t digest[HASH_SIZE] = { name };
+
+	return store_note_refusal(
+		s,
+		&(struct store_refusal){ .digest = digest,
+					 .reason = reason,
+					 .is_signed = is_signed,
+					 .now = now,
+					 .since = now - 3600,
+					 .max = 3 },
+		ret, &e);
+}
+
+START_TEST(refusal_is_news_once_an_hour_and_counted_between)
+{
+	AUTO(store_closep) struct store *s = opened(unit_folder());
+	struct store *tx = begun(s);
+	int64_t n = -1;
+
+	ck_assert_int_eq(refuse(s, 1, "err.schema", true, 5000, &n),
+			 STORE_NEWS);
+	ck_assert_int_eq(n, 0);
+	ck_assert_int_eq(refuse(s, 1, "err.schema", true, 5001, &n),
+			 STORE_TOLD);
+	ck_assert_int_eq(refuse(s, 1, "err.schema", true, 5002, &n),
+			 STORE_TOLD);
+	ck_assert_int_eq(refuse(s, 1, "err.expired", true, 5002, &n),
+			 STORE_NEWS);
+	ck_assert_int_eq(refuse(s, 1, "err.schema", true, 9000, &n),
+			 STORE_NEWS);
+	ck_assert_int_eq(n, 2);
+	commit(tx);
+}
+END_TEST
+
+START_TEST(strangers_take_no_room_from_signers)
+{
+	AUTO(store_closep) struct store *s = opened(unit_folder());
+	struct store *tx = begun(s);
+	int64_t n;
+
+	for (uint8_t i = 0; i < 3; i++)
+		ck_assert_int_eq(refuse(s, i, "err.envelope", false, 5000, &n),
+				 STORE_NEWS);
+	ck_assert_int_eq(refuse(s, 9, "err.envelope", false, 5001, &n),
+			 STORE_TOO_MANY);
+	ck_assert_int_eq(refuse(s, 10, "err.schema", true, 5001, &n),
+			 STORE_NEWS);
+	ck_assert_int_eq(refuse(s, 9, "err.envelope", false, 9000, &n),
+			 STORE_NEWS);
 	commit(tx);
 }
 END_TEST
@@ -264,7 +363,11 @@ static void add(TCase *tc)
 	tcase_add_test(tc, wipe_that_cannot_be_read_is_an_error);
 	tcase_add_test(tc, receipt_of_an_order_stays_as_long_as_the_order);
 	tcase_add_test(tc, orders_are_kept_until_they_expire_and_bounded);
-	tcase_add_test(tc, refusal_is_news_once_an_hour);
+	tcase_add_test(tc, refusal_is_news_once_an_hour_and_counted_between);
+	tcase_add_test(tc, strangers_take_no_room_from_signers);
+	tcase_add_test(tc, each_role_has_a_quota_of_its_own);
+	tcase_add_test(tc,
+		       refused_orders_are_held_to_no_quota_and_the_oldest_go);
 	tcase_add_test(tc, audit_drops_its_oldest);
 }
 
