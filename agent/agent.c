@@ -253,6 +253,14 @@ static void on_audit(void *user, const void *batch, size_t len)
 		protocol_audit(a->protocol, batch, len);
 }
 
+static void on_resumed(void *user)
+{
+	struct agent *a = user;
+
+	if (a->protocol)
+		protocol_resumed(a->protocol);
+}
+
 static void on_unfetched(void *user, enum protocol_stream s)
 {
 	struct agent *a = user;
@@ -440,6 +448,7 @@ static const struct policylink_ops link_ops = {
 	.taken = on_taken,
 	.enroll = on_enroll,
 	.enrolled = on_enrolled,
+	.resumed = on_resumed,
 	.unfetched = on_unfetched,
 	.failed = on_failed,
 };

@@ -163,6 +163,13 @@ static int answer_ack(struct policylink *l, struct call *c, sd_bus_message *m)
 	return 0;
 }
 
+static int answer_resume(struct policylink *l, struct call *c,
+			 sd_bus_message *m)
+{
+	l->ops.resumed(l->user);
+	return 0;
+}
+
 static void on_error(struct policylink *l, const struct call *c,
 		     const struct err *e)
 {
@@ -177,7 +184,8 @@ static void on_error(struct policylink *l, const struct call *c,
 	if (c->answer != answer_enroll_start || e->reason != REASON_BUSY)
 		l->ops.failed(l->user, e,
 			      c->answer == answer_submit ||
-				      c->answer == answer_status);
+				      c->answer == answer_status ||
+				      c->answer == answer_resume);
 	if (c->answer == answer_enroll_start)
 		l->ops.enroll(l->user, NULL);
 	else if (c->answer == answer_receipts)
@@ -316,6 +324,21 @@ void policylink_ack(struct policylink *l, enum protocol_stream s, uint64_t seq)
 	call(l, "Ack", m, r, NULL, answer_ack);
 }
 
+void policylink_resume(struct policylink *l, const char *receipt,
+		       const char *head)
+{
+	MESSAGE;
+	int r = prepare(l, "Resume", &m);
+
+	if (r >= 0)
+		r = sd_bus_message_append_array(m, 'y', receipt,
+						receipt ? strlen(receipt) : 0);
+	if (r >= 0)
+		r = sd_bus_message_append_array(m, 'y', head,
+						head ? strlen(head) : 0);
+	call(l, "Resume", m, r, NULL, answer_resume);
+}
+
 void policylink_enroll_start(struct policylink *l, const void *spki, size_t len)
 {
 	MESSAGE;
@@ -344,7 +367,8 @@ void policylink_forget(struct policylink *l)
 	for (c = LIST_FIRST(&l->calls); c; c = next) {
 		next = LIST_NEXT(c, next);
 		if (c->answer == answer_submit || c->answer == answer_wants ||
-		    c->answer == answer_receipts || c->answer == answer_audit)
+		    c->answer == answer_receipts || c->answer == answer_audit ||
+		    c->answer == answer_resume)
 			call_free(c);
 	}
 }

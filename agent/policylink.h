@@ -39,10 +39,11 @@ struct policylink_ops {
 	/* NULL: no enrolment is under way. */
 	void (*enroll)(void *user, const char *request);
 	void (*enrolled)(void *user, const struct err *e);
+	void (*resumed)(void *user);
 	/* Receipts or audit could not be had. */
 	void (*unfetched)(void *user, enum protocol_stream s);
-	/* Any other call than a put went wrong; a status or a submit has no
-	 * answer then (`lost`). */
+	/* Any other call than a put went wrong; a status, a submit or a resume
+	 * has no answer then (`lost`). */
 	void (*failed)(void *user, const struct err *e, bool lost);
 };
 
@@ -61,6 +62,9 @@ void policylink_put(struct policylink *l, const char *digest, int fd);
 void policylink_fetch(struct policylink *l, enum protocol_stream s,
 		      uint64_t after);
 void policylink_ack(struct policylink *l, enum protocol_stream s, uint64_t seq);
+/* Envelopes; NULL: none. */
+void policylink_resume(struct policylink *l, const char *receipt,
+		       const char *head);
 void policylink_enroll_start(struct policylink *l, const void *spki,
 			     size_t len);
 void policylink_enroll_finish(struct policylink *l, const char *answer,

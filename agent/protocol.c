@@ -34,6 +34,9 @@ struct outcome {
 
 struct stream {
 	uint64_t acked, sent;
+	bool is_greeted; /* the server said after hello where it stands */
+	uint64_t greeting;
+	char *last;	 /* what it showed with that; NULL: nothing */
 	bool is_asking;	 /* policyd is asked */
 	bool is_waiting; /* sent, not acknowledged */
 	bool is_owed;	 /* could not be had: at the next tick */
@@ -57,6 +60,7 @@ struct protocol {
 	bool has_news;	    /* since the queue was last empty */
 
 	struct stream stream[PROTOCOL_STREAM_COUNT];
+	bool is_resumed;   /* policyd knows what the server holds */
 	json_int_t get_id; /* of the get that was not answered; 0: none */
 	unsigned int get_ticks;
 	bool wants_again;
@@ -104,6 +108,8 @@ void protocol_hello(struct protocol *p, json_t *status)
 			       p->device, "epoch", p->epoch, "agent", p->agent,
 			       "inventory", p->inventory, "status", status,
 			       "holds", json_object_get(status, "holds")));
+	/* Not before the server's acks, see protocol_resumed(), but for a later
+	 * hello. */
 	for (unsigned int s = 0; s < PROTOCOL_STREAM_COUNT; s++)
 		protocol_pending(p, s);
 	p->ops.wants(p->user);
@@ -140,7 +146,7 @@ static void ask(struct protocol *p, enum protocol_stream which)
 {
 	struct stream *s = &p->stream[which];
 
-	if (s->is_asking || s->is_waiting) {
+	if (!p->is_resumed || s->is_asking || s->is_waiting) {
 		s->has_more = true;
 		return;
 	}
@@ -515,13 +521,54 @@ static void take_ack(struct protocol *p, enum protocol_stream which,
 	}
 }
 
+/*
+ * The first ack of a stream in a connection: where the server stands, and its
+ * proof. Nothing is sent before policyd knows both, or a device that was put
+ * back to an older copy would sign numbers a second time.
+ */
+static int greet(struct protocol *p, enum protocol_stream which, uint64_t seq,
+		 json_t *last, struct err *e)
+{
+	struct stream *s = &p->stream[which];
+
+	if (s->is_greeted)
+		return 0;
+	s->last = last ? json_text(last) : NULL;
+	if (last && !s->last)
+		return err_oom(e, "ack");
+	s->is_greeted = true;
+	s->greeting = seq;
+	for (unsigned int i = 0; i < PROTOCOL_STREAM_COUNT; i++)
+		if (!p->stream[i].is_greeted)
+			return 0;
+	p->ops.resume(p->user, p->stream[PROTOCOL_RECEIPTS].last,
+		      p->stream[PROTOCOL_AUDIT].last);
+	return 0;
+}
+
+void protocol_resumed(struct protocol *p)
+{
+	p->is_resumed = true;
+	for (unsigned int i = 0; i < PROTOCOL_STREAM_COUNT; i++) {
+		struct stream *s = &p->stream[i];
+
+		free(steal(s->last));
+		if (s->greeting > s->acked)
+			p->ops.ack(p->user, i, s->greeting);
+		s->acked = s->greeting;
+		ask(p, i);
+	}
+}
+
 static int on_ack(struct protocol *p, json_t *m, struct err *e)
 {
 	const char *name = NULL;
+	json_t *last = NULL;
 	int64_t seq = 0;
 	const struct json_member members[] = {
 		{ "stream", JSON_STRING, .ret = &name },
 		{ "seq", JSON_INTEGER, .ret = &seq },
+		{ "last", JSON_OBJECT, true, &last },
 		{ 0 },
 	};
 	int r = json_take(m, members, false, "ack", e);
@@ -530,9 +577,13 @@ static int on_ack(struct protocol *p, json_t *m, struct err *e)
 		return r;
 	if (seq < 0)
 		return err_set(e, EINVAL, "ack: seq %lld", (long long)seq);
-	for (unsigned int i = 0; i < PROTOCOL_STREAM_COUNT; i++)
-		if (strcmp(protocol_stream_name(i), name) == 0)
-			take_ack(p, i, (uint64_t)seq);
+	for (unsigned int i = 0; i < PROTOCOL_STREAM_COUNT; i++) {
+		if (strcmp(protocol_stream_name(i), name) != 0)
+			continue;
+		if (!p->is_resumed)
+			return greet(p, i, (uint64_t)seq, last, e);
+		take_ack(p, i, (uint64_t)seq);
+	}
 	return 0;
 }
 
@@ -641,6 +692,8 @@ void protocol_free(struct protocol *p)
 		return;
 	while (!STAILQ_EMPTY(&p->queue))
 		item_free(take_head(p));
+	for (unsigned int i = 0; i < PROTOCOL_STREAM_COUNT; i++)
+		free(p->stream[i].last);
 	free(p->outcome);
 	json_decref(p->inventory);
 	json_decref(p->useless);

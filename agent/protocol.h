@@ -46,6 +46,10 @@ struct protocol_ops {
 	void (*fetch)(void *user, enum protocol_stream s, uint64_t after);
 	/* The server has it up to seq. */
 	void (*ack)(void *user, enum protocol_stream s, uint64_t seq);
+	/* The newest signed entries that the server holds of this device, as
+	 * envelopes (NULL: none); protocol_resumed() when policyd knows them.
+	 */
+	void (*resume)(void *user, const char *receipt, const char *head);
 	/* Ask what is lacking; documents of it go to protocol_get(). */
 	void (*wants)(void *user);
 	/* Ask for the status, for protocol_status(). */
@@ -94,6 +98,9 @@ void protocol_receipts(struct protocol *p, const struct protocol_receipt *r,
 void protocol_audit(struct protocol *p, const char *batch, size_t len);
 /* What was asked for could not be had; it is asked for again. */
 void protocol_unfetched(struct protocol *p, enum protocol_stream which);
+
+/* To the resume: from now on receipts and records are sent. */
+void protocol_resumed(struct protocol *p);
 
 /* Documents to get from the server, as "sha256:<hex>". */
 void protocol_get(struct protocol *p, const char *const *digests, size_t n);

@@ -109,6 +109,13 @@ static void op_ack(void *user, enum protocol_stream s, uint64_t seq)
 	policylink_ack(a->link, s, seq);
 }
 
+static void op_resume(void *user, const char *receipt, const char *head)
+{
+	struct agent *a = user;
+
+	policylink_resume(a->link, receipt, head);
+}
+
 static void op_wants(void *user)
 {
 	struct agent *a = user;
@@ -138,6 +145,7 @@ static const struct protocol_ops protocol_ops = {
 	.submit = op_submit,
 	.fetch = op_fetch,
 	.ack = op_ack,
+	.resume = op_resume,
 	.wants = op_wants,
 	.status = op_status,
 	.retry = op_retry,

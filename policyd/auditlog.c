@@ -6,6 +6,7 @@
 #include "lib/text.h"
 #include "policyd/policyd.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* A batch travels in one message of at most 1 MiB, escaped. */
@@ -33,8 +34,9 @@ int auditlog_chain(struct store *s, struct audit_chain *ret, struct err *e)
 	return 0;
 }
 
-static int append(struct policyd *p, enum audit_event ev, const char *vp,
-		  const char *cls, json_t *detail, struct err *e)
+static int append(struct policyd *p, enum audit_event ev, int64_t time,
+		  const char *vp, const char *cls, json_t *detail,
+		  struct err *e)
 {
 	char hex[2 * HASH_SIZE + 1];
 	auto_free char *record = NULL;
@@ -46,8 +48,7 @@ static int append(struct policyd *p, enum audit_event ev, const char *vp,
 		r = store_get_int(p->store, STORE_AUDIT_BYTES, 0, &bytes, e);
 	if (r < 0)
 		return r;
-	r = audit_append(&chain, ev, policyd_stamp(p), vp, cls, detail, &record,
-			 e);
+	r = audit_append(&chain, ev, time, vp, cls, detail, &record, e);
 	if (r < 0)
 		return r;
 	text_hex(chain.head, sizeof(chain.head), hex);
@@ -94,8 +95,21 @@ static int settle(struct policyd *p, struct err *e)
 		return r;
 	detail = json_pack("{sI ss}", "count", (json_int_t)lost, "cause",
 			   "full");
-	r = append(p, AUDIT_LOST, NULL, NULL, detail, e);
+	r = append(p, AUDIT_LOST, policyd_stamp(p), NULL, NULL, detail, e);
 	return r < 0 ? r : store_set_int(p->store, STORE_AUDIT_LOST, 0, e);
+}
+
+/* Of refusals there may be a quarter: who floods a device with them takes no
+ * room from what VPs do. 1: there is room. */
+static int has_share(struct policyd *p, struct err *e)
+{
+	int64_t bytes = 0;
+	int r = store_get_int(p->store, STORE_AUDIT_BYTES, 0, &bytes, e);
+
+	if (r < 0 || bytes < AUDITLOG_BYTES_MAX / 4 * 3)
+		return r < 0 ? r : 1;
+	r = store_refused_bytes(p->store, &bytes, e);
+	return r < 0 ? r : bytes < AUDITLOG_BYTES_MAX / 4;
 }
 
 int auditlog_write(struct policyd *p, enum audit_event ev, const char *vp,
@@ -107,7 +121,9 @@ int auditlog_write(struct policyd *p, enum audit_event ev, const char *vp,
 
 	if (!p->key)
 		return 0;
-	r = make_room(p, e);
+	r = ev == AUDIT_REFUSED ? has_share(p, e) : 1;
+	if (r > 0)
+		r = make_room(p, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -116,7 +132,45 @@ int auditlog_write(struct policyd *p, enum audit_event ev, const char *vp,
 	r = settle(p, e);
 	if (r < 0)
 		return r;
-	return append(p, ev, vp && *vp ? vp : NULL, cls, owned, e);
+	return append(p, ev, policyd_stamp(p), vp && *vp ? vp : NULL, cls,
+		      owned, e);
+}
+
+static enum audit_event event_of(const char *word)
+{
+	enum audit_event ev = 0;
+
+	while (ev < AUDIT_EVENT_COUNT &&
+	       strcmp(audit_event_name(ev), word) != 0)
+		ev++;
+	return ev;
+}
+
+int auditlog_rechain(struct policyd *p, const char *record, struct err *e)
+{
+	const char *event, *time, *vp = NULL, *cls = NULL;
+	auto_json json_t *j = NULL;
+	json_t *detail = NULL;
+	const struct json_member table[] = {
+		{ "event", JSON_STRING, false, &event },
+		{ "time", JSON_STRING, false, &time },
+		{ "vp", JSON_STRING, true, &vp },
+		{ "class", JSON_STRING, true, &cls },
+		{ "detail", JSON_OBJECT, false, &detail },
+		{ NULL },
+	};
+	enum audit_event ev;
+	int64_t at;
+	int r = json_parse(record, strlen(record), "audit record", &j, e);
+
+	if (r == 0)
+		r = json_take(j, table, false, "audit record", e);
+	if (r < 0)
+		return r;
+	ev = event_of(event);
+	if (ev == AUDIT_EVENT_COUNT || text_untime(time, &at) < 0)
+		return err_set(e, EBADMSG, "an audit record is damaged");
+	return append(p, ev, at, vp, cls, detail, e);
 }
 
 int auditlog_lost(struct policyd *p, int64_t count, const char *cause,
@@ -138,6 +192,9 @@ static int add_record(void *ctx, int64_t seq, const char *record, struct err *e)
 {
 	struct batch *b = ctx;
 
+	/* A record of another chain, that began above a gap. */
+	if (json_array_size(b->records) > 0 && (uint64_t)seq != b->end.seq + 1)
+		return -ENOBUFS;
 	b->bytes += strlen(record);
 	if (b->bytes > BATCH_BYTES && json_array_size(b->records) > 0)
 		return -ENOBUFS;

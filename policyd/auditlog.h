@@ -27,6 +27,10 @@ int auditlog_lost(struct policyd *p, int64_t count, const char *cause,
 /* Where the chain stands: at 0 only if there is no record yet. */
 int auditlog_chain(struct store *s, struct audit_chain *ret, struct err *e);
 
+/* Writes a record's text again at the chain's end, with the time that it bears.
+ */
+int auditlog_rechain(struct policyd *p, const char *record, struct err *e);
+
 /* The batch behind `after`, as JSON text that the caller frees; *ret NULL:
  * there is none. */
 int auditlog_batch(struct policyd *p, int64_t after, char **ret, struct err *e);

@@ -16,6 +16,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/enrol.c %D%/enrol.h \
 	%D%/evaluate.c %D%/evaluate.h \
 	%D%/explain.c %D%/explain.h \
+	%D%/gap.c %D%/gap.h \
 	%D%/held.c %D%/held.h \
 	%D%/image.c %D%/image.h \
 	%D%/intake.c %D%/intake.h \
@@ -26,6 +27,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/observe.c %D%/observe.h \
 	%D%/password.c %D%/password.h \
 	%D%/policyd.c %D%/policyd.h \
+	%D%/resume.c %D%/resume.h \
 	%D%/schedule.c %D%/schedule.h \
 	%D%/securetime.c %D%/securetime.h \
 	%D%/service.c %D%/service.h \

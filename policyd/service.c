@@ -11,11 +11,13 @@
 #include "policyd/departure.h"
 #include "policyd/enrol.h"
 #include "policyd/explain.h"
+#include "policyd/gap.h"
 #include "policyd/image.h"
 #include "policyd/intake.h"
 #include "policyd/issuer.h"
 #include "policyd/password.h"
 #include "policyd/policyd.h"
+#include "policyd/resume.h"
 #include "policyd/status.h"
 #include "policyd/verdict.h"
 
@@ -124,6 +126,24 @@ static int append_receipt(void *ctx, int64_t seq, const char *payload,
 	return r < 0 ? err_sys(e, -r, "answer") : 0;
 }
 
+/* What is numbered up to *after is gone: the receipt that says so, in front. */
+static int append_gap(struct receipts *rs, int64_t *after, struct err *e)
+{
+	auto_free char *payload = NULL;
+	int64_t seq, floor = 0;
+	int r = gap_cover_receipts(rs->p, *after, &seq, e);
+
+	if (r < 0 || seq == 0)
+		return r;
+	r = store_get_int(rs->p->store, STORE_RECEIPT_FLOOR, 0, &floor, e);
+	if (r == 0)
+		r = store_get_receipt(rs->p->store, seq, &payload, e);
+	if (r == 0)
+		r = append_receipt(rs, seq, payload, e);
+	*after = floor;
+	return r;
+}
+
 /* Those whose order came again stand in front. */
 static int append_again(struct receipts *rs, int64_t after, struct err *e)
 {
@@ -143,6 +163,20 @@ static int append_again(struct receipts *rs, int64_t after, struct err *e)
 			return r;
 	}
 	return 0;
+}
+
+static int append_receipts(struct receipts *rs, int64_t after, uint32_t max,
+			   struct err *e)
+{
+	int r = append_again(rs, after, e);
+
+	if (r == 0)
+		r = append_gap(rs, &after, e);
+	return r < 0 ? r
+		     : store_each_receipt(rs->p->store, after,
+					  max < RECEIPTS_MAX ? max
+							     : RECEIPTS_MAX,
+					  append_receipt, rs, e);
 }
 
 static int list_receipts(struct policyd *p, sd_bus_message *m, struct err *e)
@@ -165,12 +199,7 @@ static int list_receipts(struct policyd *p, sd_bus_message *m, struct err *e)
 	if (p->key && after <= INT64_MAX) {
 		struct receipts rs = { p, reply };
 
-		r = append_again(&rs, (int64_t)after, e);
-		if (r == 0)
-			r = store_each_receipt(
-				p->store, (int64_t)after,
-				max < RECEIPTS_MAX ? max : RECEIPTS_MAX,
-				append_receipt, &rs, e);
+		r = append_receipts(&rs, (int64_t)after, max, e);
 		if (r < 0)
 			return r;
 	}
@@ -185,12 +214,16 @@ static int audit(struct policyd *p, sd_bus_message *m, struct err *e)
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	auto_free char *batch = NULL;
 	uint64_t after;
+	int64_t gap;
 	int r = sd_bus_message_read(m, "t", &after);
 
 	if (r < 0)
 		return bad_call(e, r);
-	r = auditlog_batch(p, after <= INT64_MAX ? (int64_t)after : INT64_MAX,
-			   &batch, e);
+	if (after > INT64_MAX)
+		after = INT64_MAX;
+	r = p->key ? gap_cover_audit(p, (int64_t)after, &gap, e) : 0;
+	if (r == 0)
+		r = auditlog_batch(p, (int64_t)after, &batch, e);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_new_method_return(m, &reply);
@@ -203,7 +236,7 @@ static int audit(struct policyd *p, sd_bus_message *m, struct err *e)
 }
 
 static int write_ack(struct policyd *p, const char *name, const char *last,
-		     int64_t seq, bool drop, struct err *e)
+		     int64_t seq, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	int64_t before = 0, newest = 0;
@@ -217,8 +250,6 @@ static int write_ack(struct policyd *p, const char *name, const char *last,
 	r = store_begin(p->store, false, &tx, e);
 	if (r == 0)
 		r = store_set_int(p->store, name, seq, e);
-	if (r == 0 && drop)
-		r = store_drop_receipts(p->store, seq, e);
 	return r < 0 ? r : store_commit(&tx, e);
 }
 
@@ -234,13 +265,27 @@ static int ack(struct policyd *p, sd_bus_message *m, struct err *e)
 		seq = INT64_MAX;
 	if (strcmp(stream, "receipts") == 0)
 		r = write_ack(p, STORE_RECEIPT_ACKED, STORE_RECEIPT_SEQ,
-			      (int64_t)seq, true, e);
+			      (int64_t)seq, e);
 	else if (strcmp(stream, "audit") == 0)
 		r = write_ack(p, STORE_AUDIT_ACKED, STORE_AUDIT_SEQ,
-			      (int64_t)seq, false, e);
+			      (int64_t)seq, e);
 	else
 		r = err_set(e, EINVAL, "ack: there is no stream '%.40s'",
 			    stream);
+	return r < 0 ? r : answer_nothing(m, e);
+}
+
+static int resume(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	const void *receipt, *head;
+	size_t receipt_len, head_len;
+	int r = sd_bus_message_read_array(m, 'y', &receipt, &receipt_len);
+
+	if (r >= 0)
+		r = sd_bus_message_read_array(m, 'y', &head, &head_len);
+	if (r < 0)
+		return bad_call(e, r);
+	r = resume_take(p, receipt, receipt_len, head, head_len, e);
 	return r < 0 ? r : answer_nothing(m, e);
 }
 
@@ -360,6 +405,7 @@ static const struct method {
 	{ "Receipts", "tu", "a(tay)", BUS_AGENT, list_receipts },
 	{ "Audit", "t", "ay", BUS_AGENT, audit },
 	{ "Ack", "st", "", BUS_AGENT, ack },
+	{ "Resume", "ayay", "", BUS_AGENT, resume },
 	{ "EnrollStart", "ay", "s", BUS_AGENT, enroll_start },
 	{ "EnrollFinish", "ss", "", BUS_AGENT, enroll_finish },
 	{ "Status", "", "s", BUS_GROUP | BUS_ROOT | BUS_AGENT, get_status },

@@ -120,8 +120,14 @@ static int stream_json(struct policyd *p, const char *last, const char *head,
 static int holds_json(struct policyd *p, json_t **ret, struct err *e)
 {
 	auto_json json_t *receipts = NULL, *audit = NULL;
-	int64_t first = 0, floor = 0;
+	int64_t first = 0, floor = 0, gone = 0;
 	int r = store_oldest_receipt(p->store, &first, e);
+
+	/* What an order refers to is kept beyond the rest. */
+	if (r == 0)
+		r = store_get_int(p->store, STORE_RECEIPT_FLOOR, 0, &gone, e);
+	if (first > 0 && first <= gone)
+		first = gone + 1;
 
 	if (r == 0)
 		r = stream_json(p, STORE_RECEIPT_SEQ, STORE_RECEIPT_HEAD, first,

@@ -34,7 +34,7 @@ struct simdevice {
 	struct protocol *protocol; /* NULL: not connected */
 	uint64_t seq;		   /* of the last receipt */
 	STAILQ_HEAD(, receipt_line) receipts;
-	bool is_busy, asked[PROTOCOL_STREAM_COUNT];
+	bool is_busy, is_resuming, asked[PROTOCOL_STREAM_COUNT];
 	uint64_t after;
 	char *submitted; /* an envelope that waits for its answer */
 	json_t *in_force;
@@ -103,6 +103,14 @@ static void op_ack(void *user, enum protocol_stream s, uint64_t seq)
 		d->ops.acked(d->user, d);
 }
 
+static void op_resume(void *user, const char *receipt, const char *head)
+{
+	struct simdevice *d = user;
+
+	d->is_resuming = true;
+	busy(d);
+}
+
 static void op_nothing(void *user)
 {
 }
@@ -120,6 +128,7 @@ static const struct protocol_ops protocol_ops = {
 	.submit = op_submit,
 	.fetch = op_fetch,
 	.ack = op_ack,
+	.resume = op_resume,
 	.wants = op_nothing,
 	.status = op_nothing,
 	.retry = op_retry,
@@ -296,6 +305,10 @@ void simdevice_work(struct simdevice *d)
 	d->is_busy = false;
 	if (!d->protocol)
 		return;
+	if (d->is_resuming) {
+		d->is_resuming = false;
+		protocol_resumed(d->protocol);
+	}
 	if (d->asked[PROTOCOL_AUDIT]) {
 		d->asked[PROTOCOL_AUDIT] = false;
 		protocol_audit(d->protocol, NULL, 0);

@@ -58,7 +58,8 @@ class Server:
         self.device = self.enrolment = None
         self.answer_over = {}
         self.last_uri = None
-        self.acks = True
+        self.acks = self.shows = True
+        self.records, self.says = 0, None  # the audit's last number; where it says that it stands
         self.connection = None
         self.admin_port, self.device_port = harness.free_port(), harness.free_port()
         self._start_admin()
@@ -159,6 +160,14 @@ class Server:
             await self._send("snapshot", envelope=self.snapshot.object)
         for command in self.commands:
             await self._send("command", envelope=command.object, sha256=command.sha256)
+        await self._stand()
+
+    async def _stand(self):
+        """Where the server stands, and the newest that the device signed."""
+        shown = {"last": self.envelopes[-1]} if self.envelopes and self.shows else {}
+        await self._send("ack", stream="receipts", seq=len(self.receipts) if self.says is None else self.says, **shown)
+        head = {"last": self.batches[-1]["head"]} if self.batches and self.shows else {}
+        await self._send("ack", stream="audit", seq=self.records, **head)
 
     async def _on_get(self, message):
         found = [self.documents[d].object for d in message["documents"] if d in self.documents]
@@ -184,6 +193,7 @@ class Server:
         batch = message["batch"]
         last = json.loads(batch["records"][-1])["seq"]
         self.batches.append(batch)
+        self.records = last
         if self.acks:
             await self._send("ack", stream="audit", seq=last)
 

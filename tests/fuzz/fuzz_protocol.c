@@ -13,7 +13,7 @@
 
 struct world {
 	struct protocol *p;
-	bool is_submitting, is_asked;
+	bool is_submitting, is_asked, is_resuming;
 };
 
 static void op_send(void *user, const char *text, size_t len)
@@ -42,6 +42,13 @@ static void op_ack(void *user, enum protocol_stream s, uint64_t seq)
 {
 }
 
+static void op_resume(void *user, const char *receipt, const char *head)
+{
+	struct world *w = user;
+
+	w->is_resuming = true;
+}
+
 static void op_nothing(void *user)
 {
 }
@@ -56,6 +63,10 @@ static void answer(struct world *w)
 {
 	const struct protocol_receipt r = { 1, "{}", 2 };
 
+	if (w->is_resuming) {
+		w->is_resuming = false;
+		protocol_resumed(w->p);
+	}
 	if (w->is_submitting) {
 		w->is_submitting = false;
 		protocol_submitted(w->p, "accepted", "", "");
@@ -73,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		.submit = op_submit,
 		.fetch = op_fetch,
 		.ack = op_ack,
+		.resume = op_resume,
 		.wants = op_nothing,
 		.status = op_nothing,
 		.retry = op_retry,

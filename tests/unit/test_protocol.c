@@ -62,6 +62,11 @@ static void op_ack(void *user, enum protocol_stream s, uint64_t seq)
 	note(" ack:%s:%" PRIu64, protocol_stream_name(s), seq);
 }
 
+static void op_resume(void *user, const char *receipt, const char *head)
+{
+	note(" resume:%s:%s", receipt ? receipt : "", head ? head : "");
+}
+
 static void op_wants(void *user)
 {
 	note(" wants");
@@ -77,13 +82,14 @@ static void op_retry(void *user, unsigned int after, bool reconnect)
 	note(" retry:%u:%d", after, reconnect);
 }
 
-static void set_up(void)
+static void connect_anew(void)
 {
 	static const struct protocol_ops ops = {
 		.send = op_send,
 		.submit = op_submit,
 		.fetch = op_fetch,
 		.ack = op_ack,
+		.resume = op_resume,
 		.wants = op_wants,
 		.status = op_status,
 		.retry = op_retry,
@@ -104,6 +110,18 @@ static void set_up(void)
 	ck_assert_ptr_nonnull(p);
 }
 
+static void greet(void);
+
+/* The state that most tests start from: the server said where it stands. */
+static void set_up(void)
+{
+	connect_anew();
+	greet();
+	protocol_receipts(p, NULL, 0);
+	protocol_audit(p, NULL, 0);
+	said[0] = '\0';
+}
+
 static void tear_down(void)
 {
 	protocol_free(p);
@@ -119,6 +137,25 @@ static void expect(const char *want)
 static int take(const char *text)
 {
 	return protocol_receive(p, text, strlen(text), &e);
+}
+
+static void say_ack(const char *stream, int seq, const char *more)
+{
+	auto_free char *m = NULL;
+
+	ck_assert_int_gt(asprintf(&m,
+				  "{\"type\":\"ack\",\"id\":1,\"stream\":"
+				  "\"%s\",\"seq\":%d%s}",
+				  stream, seq, more),
+			 0);
+	ck_assert_msg(take(m) == 0, "%s", e.text);
+}
+
+static void greet(void)
+{
+	say_ack("receipts", 7, "");
+	say_ack("audit", 40, "");
+	protocol_resumed(p);
 }
 
 /* An envelope with one byte of payload, and its digest. */
@@ -152,8 +189,35 @@ START_TEST(hello_starts_everything)
 {
 	auto_json json_t *status = json_object();
 
+	protocol_free(p);
+	connect_anew();
 	protocol_hello(p, status);
-	expect(" send:hello receipts>7 audit>40 wants");
+	expect(" send:hello wants");
+	greet();
+	expect(" resume:: receipts>7 audit>40");
+}
+END_TEST
+
+/* A device that was put back would sign numbers that are given already. */
+START_TEST(nothing_is_fetched_before_the_server_said_where_it_stands)
+{
+	protocol_free(p);
+	connect_anew();
+	protocol_pending(p, PROTOCOL_RECEIPTS);
+	protocol_pending(p, PROTOCOL_AUDIT);
+	for (int i = 0; i < 6; i++)
+		protocol_tick(p);
+	expect(" wants wants wants wants wants wants");
+	say_ack("receipts", 9, ",\"last\":{\"seq\":9}");
+	say_ack("receipts", 12, "");
+	protocol_pending(p, PROTOCOL_RECEIPTS);
+	expect("");
+	say_ack("audit", 3, ",\"last\":{\"seq\":3}");
+	expect(" resume:{\"seq\":9}:{\"seq\":3}");
+	protocol_pending(p, PROTOCOL_RECEIPTS);
+	expect("");
+	protocol_resumed(p);
+	expect(" ack:receipts:9 receipts>9 audit>3");
 }
 END_TEST
 
@@ -464,6 +528,8 @@ static void add(TCase *tc)
 {
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, hello_starts_everything);
+	tcase_add_test(
+		tc, nothing_is_fetched_before_the_server_said_where_it_stands);
 	tcase_add_test(tc, envelopes_are_submitted_one_at_a_time);
 	tcase_add_test(tc, what_is_known_asks_for_nothing);
 	tcase_add_test(tc, snapshot_of_an_unknown_root_asks_for_the_chain_once);

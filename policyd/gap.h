@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the device can no longer send of its receipts or audit records, said by
+ * a receipt of the type gap: a server that lacks them (it was restored from a
+ * copy, or another one acknowledged them) goes on behind it.
+ */
+#ifndef POLICYD_GAP_H
+#define POLICYD_GAP_H
+
+#include <stdint.h>
+
+#include "lib/receipt.h"
+
+struct err;
+struct policyd;
+
+/*
+ * Who has entries up to `after` cannot be sent the next one: *ret_seq is the
+ * receipt that says so, written now if there is none yet. 0: nothing is gone.
+ * Not inside a transaction.
+ */
+int gap_cover_receipts(struct policyd *p, int64_t after, int64_t *ret_seq,
+		       struct err *e);
+int gap_cover_audit(struct policyd *p, int64_t after, int64_t *ret_seq,
+		    struct err *e);
+
+/* Inside a transaction. `cause` of *g is static. */
+int gap_write(struct policyd *p, const struct receipt_gap *g, int64_t *ret_seq,
+	      struct err *e);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A device whose storage was put back to an older copy does not know what it
+ * has signed since. A server shows it the newest that it has; what this device
+ * wrote under numbers that were given already is numbered anew above them, so
+ * that no number is signed twice, and a gap tells of it.
+ */
+#ifndef POLICYD_RESUME_H
+#define POLICYD_RESUME_H
+
+#include <stddef.h>
+
+struct err;
+struct policyd;
+
+/* The newest receipt and audit head that a server holds, as envelopes; length
+ * 0: none. What this device did not sign is left aside. */
+int resume_take(struct policyd *p, const char *receipt, size_t receipt_len,
+		const char *head, size_t head_len, struct err *e);
+
+#endif
