@@ -104,6 +104,7 @@ struct doc_membership {
 	char device[DOC_ID_SIZE], epoch[33];
 	char group[DOC_ID_SIZE];
 	uint32_t min_version;
+	char after[sizeof("sha256:") + 64]; /* "": it names none */
 };
 
 enum doc_action {

@@ -3,6 +3,7 @@
 #include "lib/auto.h"
 #include "lib/doc.h"
 #include "lib/docread.h"
+#include "lib/text.h"
 #include "lib/xml.h"
 
 #include <string.h>
@@ -52,11 +53,18 @@ static const struct docread membership_table[] = {
 	DOCREAD("group", ID, struct doc_membership, group),
 	DOCREAD("min-version", NUMBER, struct doc_membership, min_version,
 		.min = 1, .max = INT32_MAX),
+	DOCREAD("after", TEXT, struct doc_membership, after, .optional = true),
 	{ NULL },
 };
 
 int docgroup_read_membership(const struct xml_node *n, struct doc *ret,
 			     struct err *e)
 {
-	return docread_attributes(n, membership_table, ret, e);
+	struct doc_membership *m = (struct doc_membership *)ret;
+	uint8_t digest[HASH_SIZE];
+	int r = docread_attributes(n, membership_table, m, e);
+
+	if (r == 0 && *m->after && text_undigest(m->after, digest) < 0)
+		return docread_fault(n, e, "'after' is no digest");
+	return r;
 }

@@ -4,6 +4,7 @@
 #include "lib/auto.h"
 #include "lib/doc.h"
 #include "lib/err.h"
+#include "lib/text.h"
 #include "policyd/activate.h"
 #include "policyd/auditlog.h"
 #include "policyd/issuer.h"
@@ -16,6 +17,7 @@ static int write_membership(struct policyd *p, struct store_job *j,
 			    const struct doc_membership *m, struct err *e)
 {
 	const struct receipt_doc d = verdict_doc(&m->head);
+	char hex[2 * HASH_SIZE + 1];
 	int r = issuer_write(
 		p,
 		&(struct issuer_receipt){
@@ -36,6 +38,9 @@ static int write_membership(struct policyd *p, struct store_job *j,
 	if (r == 0)
 		r = store_set_int(p->store, STORE_MEMBER_ISSUED, m->head.issued,
 				  e);
+	text_hex(m->head.digest, HASH_SIZE, hex);
+	if (r == 0)
+		r = store_set_text(p->store, STORE_MEMBER_DIGEST, hex, e);
 	/* The one that is awaited is of the old group. */
 	if (r == 0)
 		r = activate_drop(p, e);

@@ -319,6 +319,27 @@ static int test_addressee(struct verify *v, struct err *e)
 	return 0;
 }
 
+/* Does it follow the one that was taken last? */
+static int test_follows(struct verify *v, bool is_later, struct err *e)
+{
+	const struct doc_membership *m = doc_as_membership(v->doc);
+	auto_free char *hex = NULL;
+	int r = store_text(v->facts->store, STORE_MEMBER_DIGEST, &hex, e);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (*m->after ? hex && strcmp(m->after + strlen("sha256:"), hex) == 0
+		      : is_later)
+		return 0;
+	return err_reason(e, REASON_REPLAY,
+			  *m->after ? "%s follows another than the one that "
+				      "was taken last"
+				    : "%s is of the same second as the one "
+				      "that was taken last, and does not name "
+				      "it",
+			  name_of(&m->head).text);
+}
+
 /* Memberships must come in the order of their making, or a server could choose
  * in which of two groups the device ends. */
 static int test_membership(struct verify *v, struct err *e)
@@ -336,7 +357,7 @@ static int test_membership(struct verify *v, struct err *e)
 		return err_reason(e, REASON_ROLLBACK,
 				  "%s was issued before the one held",
 				  name_of(h).text);
-	return 0;
+	return test_follows(v, h->issued > held, e);
 }
 
 /* ---- 7: the config password */

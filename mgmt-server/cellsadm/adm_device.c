@@ -178,6 +178,8 @@ static const struct opt move_opts[] = {
 	    "take it from there, add signatures, submit"),
 	OPT(epoch, "epoch", 0, OPT_STRING, "HEX",
 	    "the device's epoch, without asking the server"),
+	OPT(after, "after", 0, OPT_STRING, "DIGEST",
+	    "only if this move was its last"),
 	{ NULL },
 };
 

@@ -533,6 +533,8 @@ static const struct opt new_opts[] = {
 	NEW(s.device, "device", OPT_STRING, "DEVICE", "membership: who moves"),
 	NEW(s.epoch, "epoch", OPT_STRING, "HEX", "membership: its epoch"),
 	NEW(s.group, "group", OPT_STRING, "ID[:MIN]", "membership: where to"),
+	NEW(s.after, "after", OPT_STRING, "DIGEST",
+	    "membership: only behind this one"),
 	{ NULL },
 };
 static const struct opt next_opts[] = {

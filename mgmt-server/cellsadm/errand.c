@@ -79,6 +79,7 @@ static int make_xml(struct adm *a, const struct errand *o, char **ret,
 			      .device = o->device,
 			      .epoch = o->epoch,
 			      .group = o->group,
+			      .after = o->after,
 			      .action = o->action,
 			      .vp = o->vp,
 			      .ttl = TTL_DEFAULT };

@@ -19,6 +19,7 @@ struct errand {
 	/* What is wanted. */
 	const char *device, *vp, *action; /* action NULL: a membership */
 	const char *group;		  /* of a membership, "ID:MIN" */
+	const char *after; /* the digest of the one before it; NULL: any */
 	/* How. */
 	const char *ttl, *epoch, *sealed_key, *recovery_key, *in, *out,
 		*timeout;

@@ -60,6 +60,8 @@ static int write_membership(struct xmlout *x, const struct skeleton *s,
 	xmlout_attr(x, "epoch", "%s", s->epoch);
 	xmlout_attr(x, "group", "%s", id);
 	xmlout_attr(x, "min-version", "%u", min);
+	if (s->after)
+		xmlout_attr(x, "after", "%s", s->after);
 	return 0;
 }
 

@@ -35,6 +35,7 @@ struct skeleton {
 	/* group and membership: "ID:MIN" */
 	struct opt_list policies, vp_configs;
 	const char *device, *epoch, *group;
+	const char *after; /* membership: the digest of the one before it */
 	/* command */
 	const char *action, *vp;
 	const void *sealed_key;

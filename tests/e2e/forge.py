@@ -368,9 +368,9 @@ class Org:
                 children.append(element(tag, {"id": i, "min-version": v}))
         return self.document("group", did, version, children, **kw)
 
-    def membership(self, did, device, group, min_version=1, **kw):
+    def membership(self, did, device, group, min_version=1, after=None, **kw):
         more = {"device": device.id, "epoch": device.epoch, "group": group,
-                "min-version": min_version}
+                "min-version": min_version, "after": after.sha256 if after else None}
         return self.document("membership", did, 1, more=more, **kw)
 
     def command(self, did, device, action, vp=None, sealed_key=None, **kw):

@@ -336,6 +336,23 @@ def test_memberships_come_in_the_order_they_were_made(phone, fleet):
     assert phone.submit(fleet.snapshot()) == ("refused", "err.incomplete")
 
 
+def test_two_moves_of_one_second_have_one_order(phone, fleet):
+    """Whoever carries them does not choose in which of two groups the device ends."""
+    org, now = phone.org, phone.org.now()
+    first = org.membership("move-1", phone.device, "office", issued=now)
+    second = org.membership("move-2", phone.device, "field", issued=now, after=first)
+    stray = org.membership("move-3", phone.device, "lab", issued=now)
+    assert phone.submit(second) == ("refused", "err.replay"), "what it follows was not taken"
+    assert phone.submit(first) == ("accepted", "")
+    assert phone.submit(stray) == ("refused", "err.replay"), "of the same second, and names none"
+    assert phone.submit(org.membership("move-4", phone.device, "lab", issued=now, after=stray)) == ("refused", "err.replay")
+    assert phone.submit(second) == ("accepted", "")
+    assert phone.submit(org.membership("move-5", phone.device, "lab", issued=now + 1, after=first)) == ("refused", "err.replay")
+    assert phone.submit(first) == ("known", "")
+    assert phone.status()["group"]["id"] == "field"
+    assert phone.submit(org.membership("move-6", phone.device, "office", issued=now + 1)) == ("accepted", "")
+
+
 # ---- roots
 def test_roots_come_one_after_the_other(phone, fleet):
     org = phone.org
