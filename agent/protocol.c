@@ -108,10 +108,8 @@ void protocol_hello(struct protocol *p, json_t *status)
 			       p->device, "epoch", p->epoch, "agent", p->agent,
 			       "inventory", p->inventory, "status", status,
 			       "holds", json_object_get(status, "holds")));
-	/* Not before the server's acks, see protocol_resumed(), but for a later
-	 * hello. */
-	for (unsigned int s = 0; s < PROTOCOL_STREAM_COUNT; s++)
-		protocol_pending(p, s);
+	protocol_pending(p, PROTOCOL_RECEIPTS);
+	protocol_pending(p, PROTOCOL_AUDIT);
 	p->ops.wants(p->user);
 }
 
@@ -521,11 +519,8 @@ static void take_ack(struct protocol *p, enum protocol_stream which,
 	}
 }
 
-/*
- * The first ack of a stream in a connection: where the server stands, and its
- * proof. Nothing is sent before policyd knows both, or a device that was put
- * back to an older copy would sign numbers a second time.
- */
+/* A stream's first ack in a connection. Nothing is sent before policyd knows
+ * both, or a device that was put back would sign numbers a second time. */
 static int greet(struct protocol *p, enum protocol_stream which, uint64_t seq,
 		 json_t *last, struct err *e)
 {
