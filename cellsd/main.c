@@ -33,6 +33,8 @@ static int run(struct setup *s, struct err *e)
 		r = sd_event_add_signal(loop, NULL, SIGTERM, NULL, NULL);
 	if (r >= 0)
 		r = sd_event_add_signal(loop, NULL, SIGINT, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_set_watchdog(loop, true);
 	if (r < 0)
 		return err_sys(e, -r, "make the event loop");
 	s->options.loop = loop;

@@ -100,7 +100,8 @@ static int check_login_rate(struct request *rq, struct err *e)
  * that the loop goes on: it gets the password, and gives back the verifier.
  */
 static int start_job(struct request *rq, const char *password,
-		     const struct account *a, struct err *e)
+		     const uint8_t salt[SALT_SIZE], uint64_t iterations,
+		     struct err *e)
 {
 	auto_close int in = -1;
 	uint8_t have[HASH_SIZE];
@@ -121,23 +122,32 @@ static int start_job(struct request *rq, const char *password,
 	if (in > STDERR_FILENO + 1)
 		close_range(STDERR_FILENO + 1, (unsigned int)in - 1, 0);
 	close_range((unsigned int)in + 1, ~0U, 0);
-	if (derive(password, a->salt, sizeof(a->salt), a->iterations, have,
-		   &ignored) < 0 ||
+	if (derive(password, salt, SALT_SIZE, iterations, have, &ignored) < 0 ||
 	    write(in, have, sizeof(have)) != sizeof(have))
 		_exit(EXIT_FAILURE);
 	_exit(EXIT_SUCCESS);
 }
 
-/* 0: the password is the account's; 1: the child is still at it. */
-static int end_job(struct request *rq, const struct account *a, struct err *e)
+/* What the child derived; 1: it is still at it. */
+static int end_job(const struct request *rq, uint8_t ret[HASH_SIZE],
+		   struct err *e)
 {
-	uint8_t have[HASH_SIZE];
-	ssize_t n = read(rq->job, have, sizeof(have));
+	ssize_t n = read(rq->job, ret, HASH_SIZE);
 
 	if (n < 0 && errno == EAGAIN)
 		return 1;
-	if (n != sizeof(have))
-		return err_set(e, EIO, "log in: the derivation failed");
+	return n == HASH_SIZE ? 0 : err_set(e, EIO, "the derivation failed");
+}
+
+/* 0: the password is the account's; 1: the child is still at it. */
+static int check_login(const struct request *rq, const struct account *a,
+		       struct err *e)
+{
+	uint8_t have[HASH_SIZE];
+	int r = end_job(rq, have, e);
+
+	if (r != 0)
+		return r;
 	if (hash_compare(have, a->verifier, sizeof(have)) != 0 || !a->found)
 		return err_set(e, PROBLEM_UNAUTHORIZED,
 			       "user or password is wrong");
@@ -193,12 +203,36 @@ int account_login(struct request *rq, struct err *e)
 	request_note(rq, user, NULL, NULL, NULL, NULL);
 	r = load_account(rq->server, user, &a, e);
 	if (r == 0)
-		r = rq->job < 0 ? start_job(rq, password, &a, e)
-				: end_job(rq, &a, e);
+		r = rq->job < 0
+			    ? start_job(rq, password, a.salt, a.iterations, e)
+			    : check_login(rq, &a, e);
 	return r == 0 ? answer_token(rq, &a, ttl, e) : r;
 }
 
 /* ---- administration */
+/* The verifier of a new password under a new salt; 1: a child is at it. */
+struct fresh {
+	uint8_t salt[SALT_SIZE], verifier[HASH_SIZE];
+};
+
+static int make_verifier(struct request *rq, const char *password,
+			 struct fresh **ret, struct err *e)
+{
+	struct fresh *f = rq->work;
+
+	if (!f) {
+		f = calloc(1, sizeof(*f));
+		if (!f)
+			return err_oom(e, "make an account");
+		rq->work = f;
+		rq->work_free = free;
+		hash_random(f->salt, sizeof(f->salt));
+		return start_job(rq, password, f->salt, SEAL_ITERATIONS_MIN, e);
+	}
+	*ret = f;
+	return end_job(rq, f->verifier, e);
+}
+
 static int user_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 		    struct err *e)
 {
@@ -280,7 +314,7 @@ int account_create(struct request *rq, struct err *e)
 		{ "groups", JSON_ARRAY, true, &groups },
 		{ NULL },
 	};
-	uint8_t salt[SALT_SIZE], verifier[HASH_SIZE];
+	struct fresh *f = NULL;
 	auto_free char *text = NULL;
 	int64_t rev = 0;
 	int r = request_take(rq, table, e);
@@ -291,21 +325,21 @@ int account_create(struct request *rq, struct err *e)
 		r = check_role(role, groups, e);
 	if (r == 0)
 		r = check_password(password, e);
-	if (r < 0)
+	if (r == 0)
+		r = make_verifier(rq, password, &f, e);
+	if (r != 0)
 		return r;
-	hash_random(salt, sizeof(salt));
 	text = groups ? json_text(groups) : strdup("[]");
-	r = text ? derive(password, salt, sizeof(salt), SEAL_ITERATIONS_MIN,
-			  verifier, e)
-		 : err_oom(e, "make an account");
+	if (!text)
+		r = err_oom(e, "make an account");
 	if (r == 0)
 		r = db_run(rq->server->db, e,
 			   "INSERT INTO user (name, role, groups, salt,"
 			   " iterations, verifier, created)"
 			   " VALUES (?, ?, ?, ?, ?, ?, ?)",
-			   "sssbibi", name, role, text, salt, sizeof(salt),
-			   (int64_t)SEAL_ITERATIONS_MIN, verifier,
-			   sizeof(verifier), clock_wall());
+			   "sssbibi", name, role, text, f->salt,
+			   sizeof(f->salt), (int64_t)SEAL_ITERATIONS_MIN,
+			   f->verifier, sizeof(f->verifier), clock_wall());
 	if (r == -EEXIST)
 		return err_set(e, PROBLEM_CONFLICT, "user %s is there", name);
 	if (r == 0)
@@ -318,21 +352,19 @@ int account_create(struct request *rq, struct err *e)
 
 static int set_password(struct request *rq, const char *password, struct err *e)
 {
-	uint8_t salt[SALT_SIZE], verifier[HASH_SIZE];
+	struct fresh *f = NULL;
 	int r = check_password(password, e);
 
-	if (r < 0)
-		return r;
-	hash_random(salt, sizeof(salt));
-	r = derive(password, salt, sizeof(salt), SEAL_ITERATIONS_MIN, verifier,
-		   e);
-	if (r < 0)
+	if (r == 0)
+		r = make_verifier(rq, password, &f, e);
+	if (r != 0)
 		return r;
 	return db_run(rq->server->db, e,
 		      "UPDATE user SET salt = ?, verifier = ?, iterations = ?"
 		      " WHERE name = ?",
-		      "bbis", salt, sizeof(salt), verifier, sizeof(verifier),
-		      (int64_t)SEAL_ITERATIONS_MIN, rq->param[0]);
+		      "bbis", f->salt, sizeof(f->salt), f->verifier,
+		      sizeof(f->verifier), (int64_t)SEAL_ITERATIONS_MIN,
+		      rq->param[0]);
 }
 
 static int set_role(struct request *rq, const char *role, json_t *groups,
@@ -382,7 +414,7 @@ int account_change(struct request *rq, struct err *e)
 			   rq->param[0]);
 	if (r == 0)
 		r = load(rq, rq->param[0], &after, &rev, e);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	rq->server->tokens_changed++;
 	rq->audit.after = json_deep_copy(after);

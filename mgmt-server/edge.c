@@ -2,6 +2,7 @@
 #include "mgmt-server/edge.h"
 
 #include "lib/auto.h"
+#include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
@@ -19,8 +20,9 @@
 #define HEADERS_SIZE 4096
 #define HEADERS_SECONDS 10 /* to send the headers */
 #define CONTENT_SECONDS 20 /* between two pieces of a body */
-#define SPARE_FDS 64	   /* database, logs, listeners */
-#define RX_SMALL 1024	   /* a WebSocket's own read buffer */
+#define RENEW_CHECK_SECONDS 3600
+#define SPARE_FDS 64  /* database, logs, listeners */
+#define RX_SMALL 1024 /* a WebSocket's own read buffer */
 
 static void log_line(int level, const char *line)
 {
@@ -73,11 +75,34 @@ static int open_signals(struct edge *ed, struct err *e)
 	return 0;
 }
 
+/* The certificate that new connections see; those that are open keep theirs. */
+static void renew_certificate(struct edge *ed)
+{
+	const struct pki *pki = ed->server->pki;
+	int64_t now = clock_wall();
+	struct err e;
+	int r;
+
+	if (now >= ed->renewed && now - ed->renewed < RENEW_CHECK_SECONDS)
+		return;
+	ed->renewed = now;
+	r = pki_renew(pki, &e);
+	if (r < 0)
+		log_error("renew the server's certificate: %s", e.text);
+	if (r > 0 &&
+	    lws_tls_cert_updated(ed->lws, pki_server_cert_path(pki),
+				 pki_server_key_path(pki), NULL, 0, NULL, 0))
+		log_error("use the new certificate of the server: it will be at"
+			  " the next start");
+}
+
 static void on_tick(lws_sorted_usec_list_t *sul)
 {
 	struct edge *ed = lws_container_of(sul, struct edge, tick);
 	struct err e;
 
+	sd_notify(0, "WATCHDOG=1");
+	renew_certificate(ed);
 	if (mgmtd_tick(ed->server, &e) < 0)
 		log_error("%s", e.text);
 	rest_run_held(ed, true);
@@ -101,19 +126,22 @@ static void schedule_work(void *ctx)
 	lws_sul_schedule(ed->lws, 0, &ed->work, on_work, 1);
 }
 
+static uint64_t all_connections(const struct server *s)
+{
+	return s->conf.connections + s->conf.admin_connections;
+}
+
 static void raise_fds(const struct server *s)
 {
+	uint64_t wanted = all_connections(s) + SPARE_FDS;
 	struct rlimit rl;
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
 		return;
-	rl.rlim_cur = s->conf.connections + SPARE_FDS;
-	if (rl.rlim_cur > rl.rlim_max)
-		rl.rlim_cur = rl.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &rl) == 0 &&
-	    rl.rlim_cur < s->conf.connections + SPARE_FDS)
-		log_warning("connections = %llu, but only %llu descriptors",
-			    (unsigned long long)s->conf.connections,
+	rl.rlim_cur = wanted < rl.rlim_max ? wanted : rl.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < wanted)
+		log_warning("%llu connections, but only %llu descriptors",
+			    (unsigned long long)all_connections(s),
 			    (unsigned long long)rl.rlim_cur);
 }
 
@@ -134,7 +162,7 @@ static int open_context(struct edge *ed, bool debug, struct err *e)
 		.gid = -1,
 		.uid = -1,
 		.max_http_header_pool2 =
-			(unsigned int)ed->server->conf.connections,
+			(unsigned int)all_connections(ed->server),
 		.max_http_header_data = HEADERS_SIZE,
 		.pt_serv_buf_size = EDGE_PIECE,
 		.server_string = "cells-mgmtd",

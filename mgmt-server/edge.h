@@ -11,6 +11,7 @@
 
 #include "mgmt-server/bearer.h"
 #include "mgmt-server/clientcert.h"
+#include "mgmt-server/connection.h"
 #include "mgmt-server/server.h"
 
 struct device_session;
@@ -24,6 +25,8 @@ struct edge {
 	struct server *server;
 	struct lws_context *lws;
 	struct lws_vhost *admin, *device;
+	uint64_t open[2]; /* connections: administrators', devices' */
+	struct connection_count addresses;
 	struct exchange *fresh;	  /* answered in this turn */
 	struct exchange *held;	  /* waiting for a change */
 	struct exchange *sending; /* with more than one piece */
@@ -32,7 +35,8 @@ struct edge {
 	struct listener *listeners;
 	struct device_session *waiting; /* with a message, for the database */
 	lws_sorted_usec_list_t tick, work, slice, retry;
-	int signals; /* signalfd */
+	int64_t renewed; /* when the certificate was looked at */
+	int signals;	 /* signalfd */
 	bool stop;
 	/* One loop, one buffer: nobody keeps it over a call. */
 	uint8_t scratch[LWS_PRE + EDGE_PIECE];

@@ -17,6 +17,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/blobview.c \
 	%D%/clientcert.c %D%/clientcert.h \
 	%D%/compose.c %D%/compose.h \
+	%D%/connection.c %D%/connection.h \
 	%D%/devchan.c %D%/devchan.h \
 	%D%/devtalk.c %D%/devtalk.h \
 	%D%/edge.c %D%/edge.h \
@@ -32,6 +33,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/ledger.c %D%/ledger.h \
 	%D%/limit.c %D%/limit.h \
 	%D%/listing.c %D%/listing.h \
+	%D%/localtoken.c %D%/localtoken.h \
 	%D%/mgmtd.c %D%/mgmtd.h \
 	%D%/accessview.c \
 	%D%/once.c %D%/once.h \

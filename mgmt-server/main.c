@@ -12,36 +12,33 @@
 #include <errno.h>
 #include <string.h>
 
-static const char *dir = "/var/lib/cells/cells-mgmtd", *run_dir = "/run/cells";
-static const char *config = "/etc/cells/cells-mgmtd.conf", *org;
+static struct founding founding = { .dir = "/var/lib/cells/cells-mgmtd" };
+static const char *config = "/etc/cells/cells-mgmtd.conf";
+static const char *run_dir = "/run/cells";
 static bool check_only, debug, routes;
-static struct opt_list hosts;
 
 static const struct opt options[] = {
-	{ "dir", 0, OPT_STRING, &dir, "DIR", "keys, database and chunks" },
-	{ "state-dir", 0, OPT_STRING, &dir, "DIR", "the same" },
+	{ "dir", 0, OPT_STRING, &founding.dir, "DIR",
+	  "keys, database and chunks" },
+	{ "state-dir", 0, OPT_STRING, &founding.dir, "DIR", "the same" },
 	{ "run-dir", 0, OPT_STRING, &run_dir, "DIR", "where the ports go" },
 	{ "config", 0, OPT_STRING, &config, "FILE", "configuration file" },
 	{ "check-config", 0, OPT_FLAG, &check_only, NULL, "test it, and end" },
 	{ "print-routes", 0, OPT_FLAG, &routes, NULL, "list the REST routes" },
 	{ "debug", 0, OPT_FLAG, &debug, NULL, "log more" },
-	{ "org", 0, OPT_STRING, &org, "NAME", "init: the organisation's id" },
-	{ "host", 0, OPT_LIST, &hosts, "NAME",
+	{ "org", 0, OPT_STRING, &founding.org, "NAME",
+	  "init: the organisation's id" },
+	{ "host", 0, OPT_LIST, &founding.hosts, "NAME",
 	  "init: a name or address of this server" },
+	{ "admin", 0, OPT_FLAG, &founding.admin, NULL,
+	  "new-token: of role admin" },
 	{ NULL },
 };
 
 static const struct opt_program program = {
-	"cells-mgmtd", "[init | new-director]",
+	"cells-mgmtd", "[init | new-director | new-token]",
 	"Serves administrators and devices; see cells-mgmtd(8).", options
 };
-
-static int init(struct err *e)
-{
-	if (!org)
-		return err_set(e, EINVAL, "init needs --org NAME");
-	return founding_init(dir, org, &hosts, e);
-}
 
 static int serve(bool must_exist, struct err *e)
 {
@@ -54,7 +51,7 @@ static int serve(bool must_exist, struct err *e)
 		settings_fini(&conf);
 		return r;
 	}
-	r = mgmtd_open(dir, &conf, &s, e);
+	r = mgmtd_open(founding.dir, &conf, &s, e);
 	if (r == 0)
 		r = io_mkdirs(run_dir, 0755, e);
 	return r < 0 ? r : edge_run(s, run_file, debug, e);
@@ -80,18 +77,13 @@ int main(int argc, char **argv)
 		route_print();
 		return EXIT_SUCCESS;
 	}
-	if (first < argc && strcmp(argv[first], "init") == 0) {
-		r = init(&e);
-	} else if (first < argc && strcmp(argv[first], "new-director") == 0) {
-		r = founding_new_director(dir, &e);
-	} else if (first < argc) {
-		log_error("there is no '%s'", argv[first]);
-		return EXIT_USAGE;
+	if (first < argc) {
+		r = founding_run(argv[first], &founding, &e);
 	} else {
 		log_daemon();
 		r = serve(config != usual, &e);
 	}
 	if (r < 0)
 		log_error("%s", e.text);
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return r == -ENOSYS ? EXIT_USAGE : r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

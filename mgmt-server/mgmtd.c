@@ -8,6 +8,7 @@
 #include "mgmt-server/blob.h"
 #include "mgmt-server/compose.h"
 #include "mgmt-server/devtalk.h"
+#include "mgmt-server/localtoken.h"
 #include "mgmt-server/order.h"
 #include "mgmt-server/pki.h"
 #include "mgmt-server/presence.h"
@@ -105,6 +106,8 @@ int mgmtd_tick(struct server *s, struct err *e)
 
 	if (r == 0)
 		r = compose_tick(s, e);
+	if (r == 0)
+		r = localtoken_audit(s, e);
 	presence_tick(s->presence);
 	return r;
 }

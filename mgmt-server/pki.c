@@ -5,6 +5,7 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/log.h"
 #include "lib/x509.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@
 
 struct pki {
 	struct key *ca_key, *director;
-	char *ca_pem, *ca_path, *cert_path, *key_path;
+	char *dir, *ca_pem, *ca_path, *cert_path, *key_path;
 	uint8_t ca_digest[HASH_SIZE];
 };
 
@@ -29,6 +30,7 @@ void pki_free(struct pki *p)
 		return;
 	key_free(p->ca_key);
 	key_free(p->director);
+	free(p->dir);
 	free(p->ca_pem);
 	free(p->ca_path);
 	free(p->cert_path);
@@ -197,12 +199,17 @@ static int reissue(const char *dir, const struct pki *p, struct err *e)
 	return r < 0 ? r : issue_for_lines(dir, p, text, e);
 }
 
-/* A server that runs for years renews its own certificate as it starts. */
-static int renew_server(const char *dir, const struct pki *p, struct err *e)
+int pki_renew(const struct pki *p, struct err *e)
 {
 	int r = is_due(p, e);
 
-	return r <= 0 ? r : reissue(dir, p, e);
+	if (r <= 0)
+		return r;
+	r = reissue(p->dir, p, e);
+	if (r < 0)
+		return r;
+	log_info("the server's certificate was near its end: it is a new one");
+	return 1;
 }
 
 int pki_open(const char *dir, struct pki **ret, struct err *e)
@@ -213,10 +220,11 @@ int pki_open(const char *dir, struct pki **ret, struct err *e)
 
 	if (!p)
 		return err_oom(e, "open the keys");
+	p->dir = strdup(dir);
 	p->ca_path = io_join(dir, "ca.pem");
 	p->cert_path = io_join(dir, "server.pem");
 	p->key_path = io_join(dir, "server.key");
-	if (!p->ca_path || !p->cert_path || !p->key_path)
+	if (!p->dir || !p->ca_path || !p->cert_path || !p->key_path)
 		return err_oom(e, "open the keys");
 	r = open_key(dir, "ca.key", false, &p->ca_key, e);
 	if (r < 0)
@@ -230,7 +238,7 @@ int pki_open(const char *dir, struct pki **ret, struct err *e)
 	r = x509_digest(p->ca_pem, p->ca_digest, e);
 	if (r < 0)
 		return r;
-	r = renew_server(dir, p, e);
+	r = pki_renew(p, e);
 	if (r < 0)
 		return r;
 	*ret = steal(p);

@@ -22,6 +22,9 @@ int pki_create(const char *dir, const char *org, const char *const *hosts,
 int pki_open(const char *dir, struct pki **ret, struct err *e);
 void pki_free(struct pki *p);
 
+/* Issues the server's certificate anew if it is near its end: 1. */
+int pki_renew(const struct pki *p, struct err *e);
+
 const char *pki_ca_pem(const struct pki *p);
 const uint8_t *pki_ca_digest(const struct pki *p);
 const struct key *pki_director(const struct pki *p);

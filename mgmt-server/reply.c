@@ -225,7 +225,7 @@ static int end_exchange(struct lws *wsi, struct rest_session *ss)
 	ss->x = NULL;
 	if (close || lws_http_transaction_completed(wsi))
 		return exchange_hang_up(wsi);
-	lws_set_opaque_user_data(wsi, (void *)exchange_bytes_read(wsi));
+	connection_set_note(wsi, exchange_bytes_read(wsi));
 	return 0;
 }
 

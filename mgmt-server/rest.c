@@ -78,7 +78,10 @@ bool rest_device(struct edge *ed, struct lws *wsi, struct clientcert *ret)
 {
 	struct err e;
 
-	return clientcert_device(ed->server, lws_get_ssl(wsi), ret, &e) == 0;
+	if (clientcert_device(ed->server, lws_get_ssl(wsi), ret, &e) < 0)
+		return false;
+	connection_prove(wsi);
+	return true;
 }
 
 int rest_bearer(struct edge *ed, struct lws *wsi, struct bearer *ret,
@@ -377,7 +380,7 @@ static void begin(struct exchange *x)
 /* Nothing was read since the answer before, so that it came before it. */
 static bool is_left_over(struct lws *wsi)
 {
-	uintptr_t before = (uintptr_t)lws_get_opaque_user_data(wsi);
+	uintptr_t before = connection_note(wsi);
 
 	return before && before == exchange_bytes_read(wsi);
 }
@@ -475,19 +478,14 @@ int rest_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 {
 	struct rest_session *ss = user;
 	const struct edge_port *port;
-	struct gauge *g;
 
 	switch (reason) {
 	case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
-		port = edge_port_of(wsi);
-		return port->edge->server->gauge.connections >=
-		       port->edge->server->conf.connections;
+		return !connection_admit(edge_port_of(wsi), (int)(intptr_t)in);
 	case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
-		edge_port_of(wsi)->edge->server->gauge.connections++;
-		return 0;
+		return connection_open(wsi) ? 0 : -1;
 	case LWS_CALLBACK_WSI_DESTROY:
-		g = &edge_port_of(wsi)->edge->server->gauge;
-		g->connections -= g->connections > 0;
+		connection_close(wsi);
 		return 0;
 	case LWS_CALLBACK_OPENSSL_PERFORM_CLIENT_CERT_VERIFICATION:
 		return verify_client(wsi, user, len != 0);
