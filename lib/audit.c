@@ -144,28 +144,26 @@ int audit_sign_head(const struct audit_chain *c, const char *device,
 	return envelope_make(AUDIT_HEAD_TYPE, text, strlen(text), k, ret, e);
 }
 
-struct head {
-	json_t *json; /* owns the strings */
-	const char *device, *epoch, *head, *time;
-	int64_t format, seq;
-};
-
-static void head_fini(struct head *h)
+void audit_head_fini(struct audit_head *h)
 {
 	json_decref(h->json);
+	*h = (struct audit_head){ 0 };
 }
 
 /* The envelope came inside of a JSON text, so it is written out again first. */
-static int open_head(json_t *envelope, const struct key *k, struct head *h,
-		     struct err *e)
+int audit_open_head(json_t *envelope, const struct key *k,
+		    struct audit_head *ret, struct err *e)
 {
+	AUTO(audit_head_fini) struct audit_head h = { 0 };
+	const char *head = NULL;
+	int64_t format = 0;
 	const struct json_member table[] = {
-		{ "device", JSON_STRING, false, &h->device },
-		{ "epoch", JSON_STRING, false, &h->epoch },
-		{ "format", JSON_INTEGER, false, &h->format },
-		{ "head", JSON_STRING, false, &h->head },
-		{ "seq", JSON_INTEGER, false, &h->seq },
-		{ "time", JSON_STRING, false, &h->time },
+		{ "device", JSON_STRING, false, &h.device },
+		{ "epoch", JSON_STRING, false, &h.epoch },
+		{ "format", JSON_INTEGER, false, &format },
+		{ "head", JSON_STRING, false, &head },
+		{ "seq", JSON_INTEGER, false, &h.seq },
+		{ "time", JSON_STRING, false, &h.time },
 		{ NULL },
 	};
 	AUTO(envelope_freep) struct envelope *env = NULL;
@@ -181,12 +179,15 @@ static int open_head(json_t *envelope, const struct key *k, struct head *h,
 	r = envelope_verify(env, AUDIT_HEAD_TYPE, k, e);
 	if (r < 0)
 		return r;
-	if (json_parse(env->payload, env->payload_len, "audit head", &h->json,
+	if (json_parse(env->payload, env->payload_len, "audit head", &h.json,
 		       e) < 0 ||
-	    json_take(h->json, table, true, "audit head", e) < 0)
+	    json_take(h.json, table, true, "audit head", e) < 0)
 		return -EBADMSG;
-	if (h->format != FORMAT || text_untime(h->time, &t) < 0)
+	if (format != FORMAT || text_untime(h.time, &t) < 0 || h.seq < 1 ||
+	    text_undigest(head, h.head) < 0)
 		return err_set(e, EBADMSG, "audit head: misformed");
+	*ret = h;
+	h.json = NULL;
 	return 0;
 }
 
@@ -223,14 +224,13 @@ int audit_check_batch(json_t *batch, const char *device, const char *epoch,
 		{ "head", JSON_OBJECT, false, &envelope },
 		{ NULL },
 	};
-	AUTO(head_fini) struct head h = { 0 };
+	AUTO(audit_head_fini) struct audit_head h = { 0 };
 	struct audit_chain end = *c;
-	char head[TEXT_DIGEST_SIZE];
 	int r;
 
 	if (json_take(batch, table, true, "audit batch", e) < 0)
 		return -EBADMSG;
-	r = open_head(envelope, k, &h, e);
+	r = audit_open_head(envelope, k, &h, e);
 	if (r < 0)
 		return r;
 	if (strcmp(h.device, device) != 0 || strcmp(h.epoch, epoch) != 0)
@@ -240,9 +240,8 @@ int audit_check_batch(json_t *batch, const char *device, const char *epoch,
 	r = follow_all(records, &end, e);
 	if (r < 0)
 		return r;
-	text_digest(end.head, head);
-	if (h.seq < 0 || (uint64_t)h.seq != end.seq ||
-	    strcmp(h.head, head) != 0)
+	if ((uint64_t)h.seq != end.seq ||
+	    memcmp(h.head, end.head, HASH_SIZE) != 0)
 		return err_set(e, EBADMSG,
 			       "audit head: it is not that of the batch's last "
 			       "record, %" PRIu64,

@@ -78,6 +78,19 @@ int audit_sign_head(const struct audit_chain *c, const char *device,
 		    const char *epoch, int64_t time, const struct key *k,
 		    char **ret, struct err *e);
 
+/* A head taken apart; the texts are borrowed from `json`. */
+struct audit_head {
+	json_t *json; /* owned */
+	const char *device, *epoch, *time;
+	uint8_t head[HASH_SIZE]; /* of the record `seq` */
+	int64_t seq;
+};
+/* Opens a head's envelope: type, signature by the key, form. The caller ends
+ * *ret. -EBADMSG; another key: err.unknown-key or err.signature. */
+int audit_open_head(json_t *envelope, const struct key *k,
+		    struct audit_head *ret, struct err *e);
+void audit_head_fini(struct audit_head *h);
+
 /*
  * Verifies a whole batch by the key from the chain's position on; on success
  * the chain stands behind it, else where it stood. -EBADMSG; a head by another

@@ -65,6 +65,7 @@ int witness_list(struct request *rq, struct err *e);
 int witness_head(struct request *rq, struct err *e);
 int witness_inclusion(struct request *rq, struct err *e);
 int witness_consistency(struct request *rq, struct err *e);
+int witness_restored(struct request *rq, struct err *e);
 int witness_export(struct request *rq, struct err *e);
 int accessview_fleet(struct request *rq, struct err *e);
 int usage_used(struct request *rq, struct err *e);

@@ -3,6 +3,8 @@
 #include "lib/auto.h"
 #include "lib/db.h"
 #include "lib/err.h"
+#include "lib/text.h"
+#include "mgmt-server/fleet.h"
 #include "mgmt-server/handlers.h"
 #include "mgmt-server/listing.h"
 #include "mgmt-server/pki.h"
@@ -138,6 +140,63 @@ int witness_consistency(struct request *rq, struct err *e)
 				      (json_int_t)first, "second",
 				      (json_int_t)second, "path", path),
 			    e);
+}
+
+/* ---- a restore, accepted */
+#define REASON_MAX 500
+
+/* What somebody saw before and what they accept now; not ours to believe. */
+static int check_mark(json_t *mark, struct err *e)
+{
+	const char *root = NULL;
+	int64_t size = 0;
+	const struct json_member table[] = {
+		{ "size", JSON_INTEGER, false, &size },
+		{ "root", JSON_STRING, false, &root },
+		{ NULL },
+	};
+	uint8_t digest[HASH_SIZE];
+	int r = json_take(mark, table, true, "audit-restored", e);
+
+	if (r == 0 && (size < 0 || text_undigest(root, digest) < 0))
+		return err_set(e, EINVAL,
+			       "before and after have a size and a root");
+	return r;
+}
+
+/* The entry itself is the one that each write leaves. */
+int witness_restored(struct request *rq, struct err *e)
+{
+	const char *reason = NULL, *device = NULL;
+	json_t *before = NULL, *after = NULL;
+	const struct json_member table[] = {
+		{ "reason", JSON_STRING, false, &reason },
+		{ "before", JSON_OBJECT, false, &before },
+		{ "after", JSON_OBJECT, false, &after },
+		{ "device", JSON_STRING, true, &device },
+		{ NULL },
+	};
+	char group[DOC_ID_SIZE];
+	int r = request_take(rq, table, e);
+
+	if (r == 0)
+		r = device ? fleet_visible(rq, device, group, e)
+			   : check_scope(rq, e);
+	if (r == 0)
+		r = check_mark(before, e);
+	if (r == 0)
+		r = check_mark(after, e);
+	if (r == 0 && (!*reason || strlen(reason) > REASON_MAX))
+		return err_set(e, EINVAL, "reason: 1 to %d bytes", REASON_MAX);
+	if (r < 0)
+		return r;
+	request_note(rq, device ? device : "audit", device,
+		     device ? group : NULL, json_incref(before),
+		     json_pack("{s:O*, s:O*, s:s}", "size",
+			       json_object_get(after, "size"), "root",
+			       json_object_get(after, "root"), "reason",
+			       reason));
+	return request_json(rq, 201, json_pack("{s:s}", "reason", reason), e);
 }
 
 /* ---- export */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/audit.h"
 #include "lib/auto.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
@@ -7,7 +6,7 @@
 #include "lib/merkle.h"
 #include "lib/text.h"
 #include "mgmt-server/cellsadm/adm.h"
-#include "mgmt-server/cellsadm/boundkey.h"
+#include "mgmt-server/cellsadm/auditchain.h"
 #include "mgmt-server/cellsadm/columns.h"
 #include "mgmt-server/cellsadm/pin.h"
 #include "mgmt-server/cellsadm/remote.h"
@@ -22,7 +21,7 @@
 #define FOLLOW_SECONDS 1
 
 struct audit_opts {
-	const char *filter, *device, *as, *out, *head, *file, *since;
+	const char *filter, *device, *as, *out, *head, *file, *since, *reason;
 	uint64_t limit, from, to, index;
 	bool follow;
 };
@@ -211,29 +210,45 @@ static int verify_tree(struct adm *a, const struct audit_opts *o,
 	return say(a, &h, &before, has_index ? "inclusion" : "every entry", e);
 }
 
-/* The first `size` lines as leaves of a tree. */
-static int hash_lines(const char *path, uint64_t size, struct merkle *m,
-		      struct err *e)
+/* An export while it is hashed: its root, and that of a part in front. */
+struct lines {
+	struct merkle tree;
+	uint64_t part; /* so many lines */
+	uint8_t part_root[HASH_SIZE];
+};
+
+/* Each line is a leaf; what is behind the signed size is nobody's word. */
+static int hash_lines(const char *path, const struct treehead *h,
+		      struct lines *l, struct err *e)
 {
-	auto_free char *lines = NULL;
+	auto_free char *text = NULL;
 	uint8_t leaf[HASH_SIZE];
 	size_t len;
-	int r = io_read_file(path, EXPORT_MAX, &lines, &len, e);
+	int r = io_read_file(path, EXPORT_MAX, &text, &len, e);
 
 	if (r < 0)
 		return r;
-	for (char *p = lines; *p && m->size < size;) {
-		size_t n = strcspn(p, "\n");
+	for (const char *p = text, *end = text + len; p < end;) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		size_t n = (size_t)((nl ? nl : end) - p);
 
+		if (l->tree.size == h->size)
+			return err_reason(e, REASON_SIGNATURE,
+					  "%s: line %llu is behind the %llu "
+					  "that the head signs",
+					  path, (unsigned long long)h->size + 1,
+					  (unsigned long long)h->size);
 		merkle_leaf(p, n, leaf);
-		merkle_add(m, leaf);
-		p += n + (p[n] == '\n');
+		merkle_add(&l->tree, leaf);
+		if (l->tree.size == l->part)
+			merkle_root(&l->tree, l->part_root);
+		p += n + (nl != NULL);
 	}
 	return 0;
 }
 
 static int read_head(const char *path, const struct doc_root *root,
-		     struct treehead *ret, struct err *e)
+		     struct treehead *ret, json_t **ret_envelope, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	auto_free char *text = NULL;
@@ -242,16 +257,30 @@ static int read_head(const char *path, const struct doc_root *root,
 
 	if (r >= 0)
 		r = envelope_parse(text, len, &env, e);
+	if (r >= 0)
+		r = json_parse(text, len, path, ret_envelope, e);
 	return r < 0 ? r : treehead_open(root, env, ret, e);
+}
+
+/* The export against what was seen here before. */
+static int check_kept(const struct treehead *kept, const struct treehead *h,
+		      const struct lines *l, struct err *e)
+{
+	if (h->size < kept->size)
+		return treehead_shrunk(e, kept, h);
+	if (kept->size > 0 && memcmp(l->part_root, kept->root, HASH_SIZE) != 0)
+		return treehead_forked(e, kept);
+	return 0;
 }
 
 /* An export of JSON lines from the first entry on, and a head: offline. */
 static int verify_file(struct adm *a, const struct audit_opts *o, struct err *e)
 {
+	bool has_server = adm_server_or_null(a) != NULL;
+	auto_json json_t *envelope = NULL;
 	const struct doc_root *root;
-	const struct treehead none = { 0 };
-	struct merkle m = { 0 };
-	struct treehead h;
+	struct treehead h, kept = { 0 };
+	struct lines l = { 0 };
 	uint8_t got[HASH_SIZE];
 	int r = pin_root(a, false, &root, e);
 
@@ -259,139 +288,54 @@ static int verify_file(struct adm *a, const struct audit_opts *o, struct err *e)
 		return err_set(e, EINVAL,
 			       "audit verify --file: --head FILE is missing");
 	if (r >= 0)
-		r = read_head(o->head, root, &h, e);
+		r = read_head(o->head, root, &h, &envelope, e);
+	if (r >= 0 && has_server)
+		r = treehead_kept(a, &kept, e);
+	l.part = kept.size;
 	if (r >= 0)
-		r = hash_lines(o->file, h.size, &m, e);
+		r = hash_lines(o->file, &h, &l, e);
 	if (r < 0)
 		return r;
-	merkle_root(&m, got);
-	if (m.size != h.size || memcmp(got, h.root, HASH_SIZE) != 0)
-		return mismatch(&h, m.size, e);
-	return say(a, &h, &none, o->file, e);
+	merkle_root(&l.tree, got);
+	if (l.tree.size != h.size || memcmp(got, h.root, HASH_SIZE) != 0)
+		return mismatch(&h, l.tree.size, e);
+	r = check_kept(&kept, &h, &l, e);
+	if (r == 0 && has_server)
+		r = treehead_keep(a, &h, envelope, e);
+	return r < 0 ? r : say(a, &h, &kept, o->file, e);
 }
 
 /* ---- verify: a device's chain */
-static int check_head(const json_t *batch, const struct boundkey *key,
-		      const struct audit_chain *c, struct err *e)
+static void print_chain(const char *device, const json_t *c)
 {
-	AUTO(envelope_freep) struct envelope *env = NULL;
-	auto_json json_t *j = NULL;
-	const char *device, *head;
-	char want[TEXT_DIGEST_SIZE];
-	int64_t seq = 0;
-	const struct json_member members[] = {
-		{ "device", JSON_STRING, false, &device },
-		{ "head", JSON_STRING, false, &head },
-		{ "seq", JSON_INTEGER, false, &seq },
-		{ NULL },
-	};
-	int r = pin_envelope(json_object_get(batch, "head"), &env, e);
+	json_int_t behind = json_integer_value(json_object_get(c, "unsigned"));
 
-	if (r < 0)
-		return r;
-	if (env->n_signatures < 1 || strcmp(env->type, AUDIT_HEAD_TYPE) != 0 ||
-	    key_verify(key->key, env->pae_digest, env->signature[0].sig,
-		       env->signature[0].sig_len) < 0)
-		return err_reason(e, REASON_SIGNATURE,
-				  "an audit head of %s is not signed by its "
-				  "receipt key",
-				  key->device);
-	r = json_parse(env->payload, env->payload_len, "audit head", &j, e);
-	if (r >= 0)
-		r = json_take(j, members, false, "audit head", e);
-	if (r < 0)
-		return r;
-	text_digest(c->head, want);
-	if (strcmp(device, key->device) != 0 || seq != (int64_t)c->seq ||
-	    strcmp(head, want) != 0)
-		return err_reason(
-			e, REASON_SIGNATURE,
-			"record %llu of %s is not what its head signs",
-			(unsigned long long)c->seq, key->device);
-	return 0;
-}
-
-/* Each record continues the one before; each batch's head is the device's. */
-static int check_chain(const json_t *records, const json_t *batches,
-		       const struct boundkey *key, struct audit_chain *c,
-		       unsigned int *ret_heads, struct err *e)
-{
-	size_t i, b = 0, n = json_array_size(batches);
-	const json_t *record;
-
-	json_array_foreach (records, i, record) {
-		const char *text =
-			json_string_value(json_object_get(record, "text"));
-		const char *epoch =
-			json_string_value(json_object_get(record, "epoch"));
-		const json_t *batch = json_array_get(batches, b);
-		int r;
-
-		if (!text || !epoch || strcmp(epoch, key->epoch) != 0)
-			continue;
-		r = audit_follow(c, text, strlen(text), e);
-		if (r < 0)
-			return r;
-		if (b == n || json_integer_value(json_object_get(
-				      batch, "seq")) > (json_int_t)c->seq)
-			continue;
-		r = check_head(batch, key, c, e);
-		if (r < 0)
-			return r;
-		b++;
-	}
-	*ret_heads = (unsigned int)b;
-	return 0;
-}
-
-static json_t *of_epoch(const json_t *list, const char *epoch)
-{
-	json_t *own = json_array(), *item;
-	size_t i;
-
-	json_array_foreach (list, i, item) {
-		const char *s =
-			json_string_value(json_object_get(item, "epoch"));
-
-		if (s && strcmp(s, epoch) == 0)
-			json_array_append(own, item);
-	}
-	return own;
+	printf("verified: %lld records of %s in one chain, %lld signed heads, "
+	       "key: %s, epoch %s\n",
+	       (long long)json_integer_value(json_object_get(c, "records")),
+	       device,
+	       (long long)json_integer_value(json_object_get(c, "heads")),
+	       json_string_value(json_object_get(c, "key")),
+	       json_string_value(json_object_get(c, "epoch")));
+	if (behind > 0)
+		printf("unsigned yet: %lld, which prove nothing\n",
+		       (long long)behind);
 }
 
 static int verify_device(struct adm *a, const char *device, struct err *e)
 {
-	AUTO(boundkey_fini) struct boundkey key = { 0 };
-	auto_json json_t *records = NULL, *all = NULL, *batches = NULL;
 	auto_json json_t *j = NULL;
-	struct audit_chain c = { 0 };
-	unsigned int heads = 0;
-	int r = boundkey_of(a, device, NULL, &key, e);
+	const json_t *c;
+	size_t i;
+	int r = auditchain_verify(a, device, &j, e);
 
-	if (r >= 0)
-		r = remote_list(a, REMOTE_PATH("devices", device, "batches"), 0,
-				&all, e);
-	if (r >= 0)
-		r = remote_list(a, REMOTE_PATH("devices", device, "audit"), 0,
-				&records, e);
 	if (r < 0)
 		return r;
-	batches = of_epoch(all, key.epoch);
-	r = check_chain(records, batches, &key, &c, &heads, e);
-	if (r < 0)
-		return r;
-	j = json_pack("{sb ss ss sI si ss}", "valid", 1, "device", device,
-		      "epoch", key.epoch, "records", (json_int_t)c.seq, "heads",
-		      (int)heads, "key", boundkey_word(&key));
-	if (!j)
-		return err_oom(e, device);
 	if (a->json)
 		adm_print_json(j);
 	else
-		printf("verified: %llu records of %s in one chain, %u signed "
-		       "heads, key: %s\n",
-		       (unsigned long long)c.seq, device, heads,
-		       boundkey_word(&key));
+		json_array_foreach (json_object_get(j, "chains"), i, c)
+			print_chain(device, c);
 	return 0;
 }
 
@@ -407,38 +351,72 @@ static int run_verify(struct adm *a, const void *opts, char **argv,
 	return verify_tree(a, o, o->index > 0, e);
 }
 
-/* ---- export */
-static int write_head(struct adm *a, const char *path, struct err *e)
+/* ---- a restored server */
+static int run_accept(struct adm *a, const void *opts, char **argv,
+		      struct err *e)
 {
+	const struct audit_opts *o = opts;
+	int r;
+
+	if (!o->reason || !*o->reason)
+		return err_set(
+			e, EINVAL,
+			"audit accept-restore: --reason TEXT is missing: "
+			"it is written into the audit");
+	r = o->device ? auditchain_accept(a, o->device, o->reason, e)
+		      : treehead_accept(a, o->reason, e);
+	if (r == 0)
+		puts("accepted, and written into the audit");
+	return r;
+}
+
+/* ---- export */
+/* *ret_size: what it signs; nobody believes it yet. */
+static int write_head(struct adm *a, const char *path, uint64_t *ret_size,
+		      struct err *e)
+{
+	AUTO(envelope_freep) struct envelope *env = NULL;
+	auto_json json_t *j = NULL;
 	auto_free char *text = NULL;
 	size_t len;
 	int r = remote_get_text(a, REMOTE_PATH("audit", "head"), &text, &len,
 				e);
 
-	return r < 0 ? r : io_replace_file(path, text, len, 0644, e);
+	if (r >= 0)
+		r = envelope_parse(text, len, &env, e);
+	if (r >= 0)
+		r = json_parse(env->payload, env->payload_len, "tree head", &j,
+			       e);
+	if (r < 0)
+		return r;
+	*ret_size = (uint64_t)json_integer_value(json_object_get(j, "size"));
+	return io_replace_file(path, text, len, 0644, e);
 }
 
 static int run_export(struct adm *a, const void *opts, char **argv,
 		      struct err *e)
 {
 	const struct audit_opts *o = opts;
+	uint64_t end = o->to, size = 0;
 	char from[24], to[24];
 	auto_free char *text = NULL;
 	size_t len;
 	int r = 0;
 
-	snprintf(from, sizeof(from), "%llu", (unsigned long long)o->from);
-	snprintf(to, sizeof(to), "%llu", (unsigned long long)o->to);
-	/* The head first: the export then covers it. */
+	/* The head first; then exactly what it signs. */
 	if (o->head)
-		r = write_head(a, o->head, e);
+		r = write_head(a, o->head, &size, e);
+	if (o->head && (end == 0 || end > size))
+		end = size;
+	snprintf(from, sizeof(from), "%llu", (unsigned long long)o->from);
+	snprintf(to, sizeof(to), "%llu", (unsigned long long)end);
 	if (r >= 0)
 		r = remote_get_text(a,
 				    REMOTE_PATH("audit", "export", "?",
 						"format",
 						o->as ? o->as : "jsonl", "from",
 						o->from ? from : NULL, "to",
-						o->to ? to : NULL),
+						end ? to : NULL),
 				    &text, &len, e);
 	return r < 0 ? r : adm_output(o->out, text, e);
 }
@@ -531,13 +509,20 @@ static const struct opt verify_opts[] = {
 	    "with --file: the signed head"),
 	{ NULL },
 };
+static const struct opt accept_opts[] = {
+	OPT(reason, "reason", 0, OPT_STRING, "TEXT",
+	    "why: it is written into the audit, with who did it"),
+	OPT(device, "device", 0, OPT_STRING, "DEVICE",
+	    "that device's chains instead of the tree"),
+	{ NULL },
+};
 static const struct opt export_opts[] = {
 	OPT(as, "as", 0, OPT_STRING, "FORM", "jsonl, cef or syslog; jsonl"),
 	OPT(from, "from", 0, OPT_NUMBER, "N", "from that index on; 0"),
 	OPT(to, "to", 0, OPT_NUMBER, "N", "up to that one; the end"),
 	OPT(out, "out", 'o', OPT_STRING, "FILE", "instead of the terminal"),
 	OPT(head, "head", 0, OPT_STRING, "FILE",
-	    "write the signed head there, for audit verify --file"),
+	    "write the signed head there, and export what it signs"),
 	{ NULL },
 };
 static const struct opt events_opts[] = {
@@ -555,6 +540,10 @@ const struct verb adm_audit_verbs[] = {
 	  "entries against the signed head, and it against the last seen",
 	  VERB_SERVER | VERB_ROOT | VERB_FORMAT, verify_opts,
 	  sizeof(struct audit_opts), run_verify },
+	{ "audit", "accept-restore", "", 0, 0,
+	  "take a history that is not the one seen here",
+	  VERB_SERVER | VERB_ROOT | VERB_YES, accept_opts,
+	  sizeof(struct audit_opts), run_accept },
 	{ "audit", "export", "", 0, 0, "entries for other programs",
 	  VERB_SERVER, export_opts, sizeof(struct audit_opts), run_export },
 	{ NULL },

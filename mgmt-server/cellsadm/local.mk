@@ -18,6 +18,7 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	%D%/adm_server.c \
 	%D%/adm_user.c \
 	%D%/adm_vp.c \
+	%D%/auditchain.c %D%/auditchain.h \
 	%D%/boundkey.c %D%/boundkey.h \
 	%D%/columns.c %D%/columns.h \
 	%D%/difference.c %D%/difference.h \

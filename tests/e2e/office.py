@@ -180,6 +180,14 @@ class Phone:
         self.take(self.office.post("/v1/enroll", self.request(**kw), token=""))
         return self
 
+    def again(self, token):
+        """The device was reset and enrols again, with a new receipt key."""
+        self.receipts, self.token = forge.Signer("receipts"), token
+        self.device = forge.Device(self.identity, self.receipts.key.public_key())
+        self.seq = self.audit_seq = 0
+        self.audit_head = bytes(32)
+        self.take(self.office.post("/v1/enroll", self.body(), token=""))
+
     def take(self, answer):
         assert (answer["device"], answer["epoch"]) == (self.id, self.epoch)
         self.answer = answer
