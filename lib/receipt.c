@@ -248,6 +248,13 @@ int receipt_read_gap(const struct receipt *r, struct receipt_gap *ret,
 	return 0;
 }
 
+bool receipt_describes(const struct receipt *r)
+{
+	return r->type == RECEIPT_APPLIED &&
+	       json_is_array(json_object_get(r->details, "documents")) &&
+	       json_is_array(json_object_get(r->details, "not_enforced"));
+}
+
 void receipt_epoch(const struct key *k, char ret[33])
 {
 	memcpy(ret, key_id(k), EPOCH_DIGITS);

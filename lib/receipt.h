@@ -76,6 +76,13 @@ struct receipt_gap {
 int receipt_read_gap(const struct receipt *r, struct receipt_gap *ret,
 		     struct err *e);
 
+/*
+ * It says what is in force on the device: the set that it applied, and what of
+ * it is not enforced. Others of the type `applied` (a root's, a membership's)
+ * say nothing of that.
+ */
+bool receipt_describes(const struct receipt *r);
+
 /* First 32 hex digits of the SHA-256 of the receipt key's SPKI. */
 void receipt_epoch(const struct key *k, char ret[33]);
 

@@ -12,6 +12,7 @@
 #include "mgmt-server/devchan.h"
 #include "mgmt-server/evidence.h"
 #include "mgmt-server/fleet.h"
+#include "mgmt-server/gap.h"
 #include "mgmt-server/order.h"
 #include "mgmt-server/presence.h"
 #include "mgmt-server/server.h"
@@ -101,12 +102,13 @@ int devtalk_refresh(struct devchan *c, struct err *e)
 		json_pack("{s:o}", "envelope", devchan_envelope(envelope)), e);
 }
 
+/* `last` may be NULL. */
 static int send_ack(struct devchan *c, const char *stream, uint64_t seq,
-		    struct err *e)
+		    json_t *last, struct err *e)
 {
 	return devchan_send(c, "ack",
-			    json_pack("{s:s, s:I}", "stream", stream, "seq",
-				      (json_int_t)seq),
+			    json_pack("{s:s, s:I, s:O*}", "stream", stream,
+				      "seq", (json_int_t)seq, "last", last),
 			    e);
 }
 
@@ -130,20 +132,35 @@ static int64_t useful_age(json_t *status)
 	return COMPOSE_LAG;
 }
 
+/* Where the server stands; the device goes on from there, also backwards. */
+static int say_position(struct devchan *c, json_t *holds, json_t *status,
+			struct err *e)
+{
+	AUTO(evidence_position_fini) struct evidence_position p = { 0 };
+	int r = evidence_position(c->server, c->device, c->epoch, &p, e);
+
+	if (r == 0)
+		r = gap_compare(c->server, c->device, p.receipts, p.records,
+				holds, status, e);
+	if (r == 0)
+		r = send_ack(c, "receipts", p.receipts, p.receipt, e);
+	return r < 0 ? r : send_ack(c, "audit", p.records, p.head, e);
+}
+
 static int take_hello(struct devchan *c, json_t *j, struct err *e)
 {
 	const char *device = NULL, *epoch = NULL, *agent = "";
-	json_t *inventory = NULL, *status = NULL;
+	json_t *inventory = NULL, *status = NULL, *holds = NULL;
 	const struct json_member table[] = {
 		{ "device", JSON_STRING, false, &device },
 		{ "epoch", JSON_STRING, false, &epoch },
 		{ "agent", JSON_STRING, true, &agent },
 		{ "inventory", JSON_OBJECT, true, &inventory },
 		{ "status", JSON_OBJECT, true, &status },
+		{ "holds", JSON_OBJECT, true, &holds },
 		{ NULL },
 	};
 	auto_free char *envelope = NULL;
-	uint64_t receipts, records;
 	bool is_new;
 	int r = json_take(j, table, false, "hello", e);
 
@@ -158,12 +175,7 @@ static int take_hello(struct devchan *c, json_t *j, struct err *e)
 				  c->epoch, epoch);
 	r = fleet_hello(c->server, c->device, agent, inventory, status, e);
 	if (r == 0)
-		r = evidence_position(c->server, c->device, c->epoch, &receipts,
-				      &records, e);
-	if (r == 0)
-		r = send_ack(c, "receipts", receipts, e);
-	if (r == 0)
-		r = send_ack(c, "audit", records, e);
+		r = say_position(c, holds, status, e);
 	if (r == 0)
 		r = greet_with_roots(c, anchor_version_in(status), e);
 	if (r == 0)
@@ -261,7 +273,7 @@ static int take_receipt(struct devchan *c, json_t *j, struct err *e)
 	if (r == 0)
 		r = evidence_take_receipts(c->server, c->device, c->epoch, list,
 					   &seq, e);
-	return r < 0 ? r : send_ack(c, "receipts", seq, e);
+	return r < 0 ? r : send_ack(c, "receipts", seq, NULL, e);
 }
 
 static int take_audit(struct devchan *c, json_t *j, struct err *e)
@@ -277,7 +289,7 @@ static int take_audit(struct devchan *c, json_t *j, struct err *e)
 	if (r == 0)
 		r = evidence_take_batch(c->server, c->device, c->epoch, batch,
 					&seq, e);
-	return r < 0 ? r : send_ack(c, "audit", seq, e);
+	return r < 0 ? r : send_ack(c, "audit", seq, NULL, e);
 }
 
 static int take_status(struct devchan *c, json_t *j, struct err *e)

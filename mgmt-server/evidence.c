@@ -10,6 +10,8 @@
 #include "lib/receipt.h"
 #include "lib/text.h"
 #include "mgmt-server/fleet.h"
+#include "mgmt-server/gap.h"
+#include "mgmt-server/listing.h"
 #include "mgmt-server/order.h"
 #include "mgmt-server/server.h"
 
@@ -61,37 +63,47 @@ static int open_stream(struct server *s, const char *device, const char *epoch,
 	return r;
 }
 
+void evidence_position_fini(struct evidence_position *p)
+{
+	json_decref(p->receipt);
+	json_decref(p->head);
+}
+
+static int newest_of(struct server *s, const struct stream *t, const char *sql,
+		     json_t **ret, struct err *e)
+{
+	sqlite3_stmt *st = NULL;
+	int r = db_first(s->db, &st, e, sql, "ss", t->device, t->epoch);
+
+	if (r <= 0)
+		return r;
+	r = listing_json(st, 0, ret, e);
+	sqlite3_reset(st);
+	return r;
+}
+
 int evidence_position(struct server *s, const char *device, const char *epoch,
-		      uint64_t *ret_receipts, uint64_t *ret_records,
-		      struct err *e)
+		      struct evidence_position *ret, struct err *e)
 {
 	AUTO(stream_fini) struct stream t = { 0 };
 	int r = open_stream(s, device, epoch, &t, e);
 
 	if (r < 0)
 		return r;
-	*ret_receipts = (uint64_t)t.receipts;
-	*ret_records = t.chain.seq;
-	return 0;
+	ret->receipts = (uint64_t)t.receipts;
+	ret->records = t.chain.seq;
+	r = newest_of(s, &t,
+		      "SELECT envelope FROM receipt WHERE device = ? AND"
+		      " epoch = ? ORDER BY seq DESC LIMIT 1",
+		      &ret->receipt, e);
+	return r < 0 ? r
+		     : newest_of(s, &t,
+				 "SELECT head FROM batch WHERE device = ? AND"
+				 " epoch = ? ORDER BY seq DESC LIMIT 1",
+				 &ret->head, e);
 }
 
 /* ---- receipts */
-static int raise_alarm(struct server *s, const struct stream *t, struct err *e,
-		       const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static int raise_alarm(struct server *s, const struct stream *t, struct err *e,
-		       const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	return fleet_alarm(s, t->device, text, e);
-}
-
 static int insert_receipt(struct server *s, const struct receipt *rc,
 			  const struct envelope *env, const char *sha256,
 			  struct err *e)
@@ -110,12 +122,13 @@ static int insert_receipt(struct server *s, const struct receipt *rc,
 	return db_run(s->db, e,
 		      "INSERT INTO receipt (device, epoch, seq, sha256, type,"
 		      " time, vp, reason, enforcement, document, command,"
-		      " received, payload, envelope)"
-		      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		      "ssississsssiss", rc->device, rc->epoch, rc->seq, sha256,
+		      " received, payload, envelope, describes)"
+		      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		      "ssississsssissi", rc->device, rc->epoch, rc->seq, sha256,
 		      receipt_type_name(rc->type), time, rc->vp, rc->reason,
 		      rc->enforcement, document, command, clock_wall(),
-		      (const char *)env->payload, text);
+		      (const char *)env->payload, text,
+		      (int64_t)receipt_describes(rc));
 }
 
 /* What the receipt says of the device. */
@@ -130,17 +143,13 @@ static int apply(struct server *s, const struct receipt *rc, struct err *e)
 
 	if (r < 0)
 		return r;
-	switch (rc->type) {
-	case RECEIPT_SWITCHED:
+	if (rc->type == RECEIPT_SWITCHED) {
 		to = json_string_value(json_object_get(rc->details, "to"));
 		return db_run(s->db, e,
 			      "UPDATE device SET foreground = ? WHERE id = ?",
 			      "ss", to && *to ? to : NULL, rc->device);
-	case RECEIPT_APPLIED:
-		return fleet_assess(s, rc->device, e);
-	default:
-		return 0;
 	}
+	return receipt_describes(rc) ? fleet_assess(s, rc->device, e) : 0;
 }
 
 static void tell(struct server *s, const struct receipt *rc)
@@ -164,6 +173,7 @@ static int compare(struct server *s, const struct stream *t, int64_t seq,
 		   const char *sha256, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
+	struct err why;
 	bool same;
 	int r = db_first(s->db, &st, e,
 			 "SELECT sha256 FROM receipt WHERE device = ? AND"
@@ -174,9 +184,88 @@ static int compare(struct server *s, const struct stream *t, int64_t seq,
 		return r;
 	same = strcmp(db_text(st, 0), sha256) == 0;
 	sqlite3_reset(st);
-	return same ? 0
-		    : raise_alarm(s, t, e, "two receipts with seq %" PRId64,
-				  seq);
+	if (same)
+		return 0;
+	err_set(&why, EBADMSG, "two receipts with seq %" PRId64, seq);
+	return fleet_alarm(s, t->device, why.text, e);
+}
+
+/* *why is always filled on failure: it becomes an alarm. */
+static int open_receipt(const struct stream *t, json_t *j,
+			struct envelope **ret_env, struct receipt *ret,
+			struct receipt_gap *ret_gap, struct err *why)
+{
+	auto_free char *text = json_text(json_object_get(j, "envelope"));
+	int r;
+
+	if (!text)
+		return err_set(why, EBADMSG, "it has no envelope");
+	r = envelope_parse(text, strlen(text), ret_env, why);
+	if (r == 0)
+		r = receipt_open(*ret_env, t->key, ret, why);
+	if (r == 0 && strcmp(ret->device, t->device) != 0)
+		r = err_reason(why, REASON_WRONG_DEVICE,
+			       "it is of device %.64s", ret->device);
+	if (r == 0 && ret->type == RECEIPT_GAP)
+		r = receipt_read_gap(ret, ret_gap, why);
+	return r;
+}
+
+/* Something else than what it names as the one before it may be here: it is
+ * kept, for it is signed, and told. */
+static int check_prev(struct server *s, const struct receipt *rc, struct err *e)
+{
+	char digest[TEXT_DIGEST_SIZE];
+	struct err alarm;
+	int r = gap_digest_of(s, rc->device, rc->epoch, rc->seq - 1, digest, e);
+
+	if (r < 0 || !rc->prev || !digest[0] || strcmp(digest, rc->prev) == 0)
+		return r;
+	err_set(&alarm, EBADMSG,
+		"receipt %" PRId64 " does not continue the one before it",
+		rc->seq);
+	return fleet_alarm(s, rc->device, alarm.text, e);
+}
+
+/* A statement moves its stream on if it tells of what would be next. */
+static int take_gap(struct server *s, struct stream *t,
+		    const struct receipt *rc, const struct receipt_gap *g,
+		    const struct envelope *env, struct err *e)
+{
+	int64_t next = (g->is_audit ? (int64_t)t->chain.seq : t->receipts) + 1;
+	bool bridges = g->from <= next && next <= g->to;
+
+	if (!bridges && rc->seq != t->receipts + 1)
+		return 0;
+	if (bridges && !g->is_audit)
+		t->receipts = g->to;
+	if (bridges && g->is_audit) {
+		t->chain.seq = (uint64_t)g->to;
+		memcpy(t->chain.head, g->digest, HASH_SIZE);
+	}
+	return gap_keep(s, rc, g, env, e);
+}
+
+/* In its turn: into the database, with all that it says. */
+static int add_receipt(struct server *s, struct stream *t,
+		       const struct receipt *rc, const struct envelope *env,
+		       const char *sha256, struct err *e)
+{
+	int64_t number;
+	int r = check_prev(s, rc, e);
+
+	if (r == 0)
+		r = insert_receipt(s, rc, env, sha256, e);
+	if (r < 0)
+		return r;
+	number = sqlite3_last_insert_rowid(db_handle(s->db));
+	t->receipts = rc->seq;
+	s->gauge.receipts++;
+	r = apply(s, rc, e);
+	if (r == 0)
+		r = order_receipt(s, rc, number, e);
+	tell(s, rc);
+	return r;
 }
 
 /* 1: taken or known; 0: stop here. */
@@ -185,37 +274,29 @@ static int take_receipt(struct server *s, struct stream *t, json_t *j,
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(receipt_fini) struct receipt rc = { 0 };
-	auto_free char *text = json_text(json_object_get(j, "envelope"));
+	struct receipt_gap gap = { 0 };
 	char sha256[TEXT_DIGEST_SIZE];
-	struct err why;
-	int64_t number;
+	struct err why, alarm;
+	int64_t before = t->receipts;
 	int r;
 
-	if (!text || envelope_parse(text, strlen(text), &env, &why) < 0 ||
-	    receipt_open(env, t->key, &rc, &why) < 0 ||
-	    strcmp(rc.device, t->device) != 0) {
+	if (open_receipt(t, j, &env, &rc, &gap, &why) < 0) {
 		s->gauge.receipts_refused++;
-		r = raise_alarm(s, t, e, "a receipt after %" PRId64 ": %s",
-				t->receipts, text ? why.text : "no envelope");
-		return r;
+		err_set(&alarm, EBADMSG, "a receipt after %" PRId64 ": %s",
+			t->receipts, why.text);
+		return fleet_alarm(s, t->device, alarm.text, e);
 	}
 	text_digest(env->digest, sha256);
 	if (rc.seq <= t->receipts) {
 		r = compare(s, t, rc.seq, sha256, e);
 		return r < 0 ? r : 1;
 	}
-	if (rc.seq != t->receipts + 1)
-		return 0; /* the ack will tell what is lacking */
-	r = insert_receipt(s, &rc, env, sha256, e);
+	r = rc.type == RECEIPT_GAP ? take_gap(s, t, &rc, &gap, env, e) : 0;
 	if (r < 0)
 		return r;
-	number = sqlite3_last_insert_rowid(db_handle(s->db));
-	t->receipts = rc.seq;
-	s->gauge.receipts++;
-	r = apply(s, &rc, e);
-	if (r == 0)
-		r = order_receipt(s, &rc, number, e);
-	tell(s, &rc);
+	if (rc.seq != t->receipts + 1) /* the ack will tell what is lacking */
+		return rc.type == RECEIPT_GAP || t->receipts != before;
+	r = add_receipt(s, t, &rc, env, sha256, e);
 	return r < 0 ? r : 1;
 }
 
@@ -241,9 +322,10 @@ int evidence_take_receipts(struct server *s, const char *device,
 			break;
 	}
 	r = db_run(s->db, e,
-		   "UPDATE epoch SET receipt_seq = ? WHERE device = ? AND"
-		   " epoch = ?",
-		   "iss", t.receipts, device, epoch);
+		   "UPDATE epoch SET receipt_seq = ?, audit_seq = ?,"
+		   " audit_head = ? WHERE device = ? AND epoch = ?",
+		   "iibss", t.receipts, (int64_t)t.chain.seq, t.chain.head,
+		   sizeof(t.chain.head), device, epoch);
 	*ret_seq = (uint64_t)t.receipts;
 	return r;
 }
@@ -355,7 +437,7 @@ int evidence_take_batch(struct server *s, const char *device, const char *epoch,
 	AUTO(stream_fini) struct stream t = { 0 };
 	auto_json json_t *part = NULL;
 	json_t *records, *text;
-	struct err why;
+	struct err why, alarm;
 	uint64_t have;
 	size_t i;
 	int r = open_stream(s, device, epoch, &t, e);
@@ -369,10 +451,11 @@ int evidence_take_batch(struct server *s, const char *device, const char *epoch,
 		return 0;
 	if (record_seq(json_array_get(records, 0)) != (int64_t)have + 1)
 		return 0; /* a gap: the ack tells from where on */
-	if (audit_check_batch(part, device, epoch, t.key, &t.chain, &why) < 0)
-		return raise_alarm(s, &t, e,
-				   "an audit batch after %" PRIu64 ": %s", have,
-				   why.text);
+	if (audit_check_batch(part, device, epoch, t.key, &t.chain, &why) < 0) {
+		err_set(&alarm, EBADMSG, "an audit batch after %" PRIu64 ": %s",
+			have, why.text);
+		return fleet_alarm(s, device, alarm.text, e);
+	}
 	json_array_foreach (records, i, text) {
 		r = insert_record(s, &t, text, e);
 		if (r < 0)

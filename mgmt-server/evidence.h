@@ -13,15 +13,21 @@
 struct err;
 struct server;
 
-/* Up to where each stream is here. */
+/* Up to where each stream is here, and the newest that the device signed of it:
+ * envelopes, NULL where there is none. */
+struct evidence_position {
+	uint64_t receipts, records;
+	json_t *receipt, *head; /* owned */
+};
 int evidence_position(struct server *s, const char *device, const char *epoch,
-		      uint64_t *ret_receipts, uint64_t *ret_records,
-		      struct err *e);
+		      struct evidence_position *ret, struct err *e);
+void evidence_position_fini(struct evidence_position *p);
 
 /*
  * Takes what continues the stream; what is here already is compared with it
- * (two receipts with one seq are an alarm), a gap ends the taking. *ret_seq is
- * the position then. A receipt that does not verify is an alarm, not an error.
+ * (two receipts with one seq are an alarm), a gap ends the taking, unless the
+ * device's statement bridges it. *ret_seq is the position then. A receipt that
+ * does not verify is an alarm, not an error.
  */
 int evidence_take_receipts(struct server *s, const char *device,
 			   const char *epoch, json_t *list, uint64_t *ret_seq,

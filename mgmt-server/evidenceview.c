@@ -21,26 +21,25 @@ static int list_of_device(struct request *rq, const struct listing *l,
 	return r < 0 ? r : listing_answer(rq, l, values, e);
 }
 
-static json_t *json_column(sqlite3_stmt *st, int column)
-{
-	json_t *j = json_loads(db_text(st, column), 0, NULL);
-
-	return j ? j : json_null();
-}
-
 static int receipt_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 		       struct err *e)
 {
-	*ret = json_pack("{s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
-			 "epoch", db_text(st, 1), "seq",
-			 (json_int_t)sqlite3_column_int64(st, 2), "type",
-			 db_text(st, 3), "time",
-			 request_when(sqlite3_column_int64(st, 4)), "vp",
-			 request_string(db_text_or_null(st, 5)), "reason",
-			 request_string(db_text_or_null(st, 6)), "received",
-			 request_when(sqlite3_column_int64(st, 7)), "sha256",
-			 db_text(st, 8), "receipt", json_column(st, 9),
-			 "envelope", json_column(st, 10));
+	auto_json json_t *payload = NULL, *envelope = NULL;
+	int r = listing_json(st, 9, &payload, e);
+
+	if (r == 0)
+		r = listing_json(st, 10, &envelope, e);
+	if (r < 0)
+		return r;
+	*ret = json_pack(
+		"{s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:s, s:O, s:O}", "epoch",
+		db_text(st, 1), "seq", (json_int_t)sqlite3_column_int64(st, 2),
+		"type", db_text(st, 3), "time",
+		request_when(sqlite3_column_int64(st, 4)), "vp",
+		request_string(db_text_or_null(st, 5)), "reason",
+		request_string(db_text_or_null(st, 6)), "received",
+		request_when(sqlite3_column_int64(st, 7)), "sha256",
+		db_text(st, 8), "receipt", payload, "envelope", envelope);
 	return *ret ? 0 : err_oom(e, "list receipts");
 }
 
@@ -55,6 +54,7 @@ int evidence_receipts(struct request *rq, struct err *e)
 		{ "epoch", "epoch", FILTER_TEXT },
 		{ "document", "document", FILTER_TEXT },
 		{ "command", "command", FILTER_TEXT },
+		{ "describes", "describes", FILTER_BOOL },
 		{ NULL },
 	};
 	static const struct listing l = {
@@ -72,9 +72,12 @@ int evidence_receipts(struct request *rq, struct err *e)
 static int record_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 		      struct err *e)
 {
-	auto_json json_t *record = json_column(st, 7);
+	auto_json json_t *record = NULL;
+	int r = listing_json(st, 7, &record, e);
 	json_t *detail = json_object_get(record, "detail");
 
+	if (r < 0)
+		return r;
 	*ret = json_pack(
 		"{s:s, s:I, s:o, s:s, s:o, s:o, s:O, s:s}", "epoch",
 		db_text(st, 1), "seq", (json_int_t)sqlite3_column_int64(st, 2),
@@ -111,13 +114,17 @@ int evidence_records(struct request *rq, struct err *e)
 static int batch_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 		     struct err *e)
 {
-	*ret = json_pack("{s:s, s:I, s:I, s:o, s:o, s:I}", "epoch",
-			 db_text(st, 1), "first",
-			 (json_int_t)sqlite3_column_int64(st, 2), "seq",
-			 (json_int_t)sqlite3_column_int64(st, 3), "received",
-			 request_when(sqlite3_column_int64(st, 4)), "head",
-			 json_column(st, 5), "index",
-			 (json_int_t)sqlite3_column_int64(st, 6));
+	auto_json json_t *head = NULL;
+	int r = listing_json(st, 5, &head, e);
+
+	if (r < 0)
+		return r;
+	*ret = json_pack(
+		"{s:s, s:I, s:I, s:o, s:O, s:I}", "epoch", db_text(st, 1),
+		"first", (json_int_t)sqlite3_column_int64(st, 2), "seq",
+		(json_int_t)sqlite3_column_int64(st, 3), "received",
+		request_when(sqlite3_column_int64(st, 4)), "head", head,
+		"index", (json_int_t)sqlite3_column_int64(st, 6));
 	return *ret ? 0 : err_oom(e, "list batches");
 }
 

@@ -139,7 +139,7 @@ int fleet_assess(struct server *s, const char *device, struct err *e)
 	int r = db_first(s->db, &st, e,
 			 "SELECT n.documents, (SELECT payload FROM receipt"
 			 " WHERE device = n.device AND epoch = n.epoch AND"
-			 " type = 'applied' ORDER BY seq DESC LIMIT 1)"
+			 " describes ORDER BY seq DESC LIMIT 1)"
 			 " FROM snapshot AS n WHERE n.device = ?",
 			 "s", device);
 
@@ -183,6 +183,30 @@ int fleet_alarm(struct server *s, const char *device, const char *text,
 	server_event(s, "alarm", NULL,
 		     json_pack("{s:s, s:s}", "device", device, "text", text));
 	return r;
+}
+
+/* Each text is made readable whatever an older version wrote. */
+int fleet_alarms(struct server *s, const char *device, json_t **ret,
+		 struct err *e)
+{
+	auto_json json_t *list = json_array();
+	sqlite3_stmt *st = NULL;
+	int r = db_query(s->db, &st, e,
+			 "SELECT text FROM alarm WHERE device = ?"
+			 " ORDER BY number",
+			 "s", device);
+
+	while (r >= 0 && (r = db_step(s->db, st, e)) > 0) {
+		struct err text;
+
+		err_set(&text, EBADMSG, "%s", db_text(st, 0));
+		if (json_array_append_new(list, json_string(text.text)) < 0)
+			return err_oom(e, "list alarms");
+	}
+	if (r < 0)
+		return r;
+	*ret = steal(list);
+	return 0;
 }
 
 int fleet_visible(struct request *rq, const char *device,

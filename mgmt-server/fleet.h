@@ -27,9 +27,12 @@ int fleet_move(struct server *s, const char *device, const char *group,
 	       struct err *e);
 /* Works out, from receipts and the newest snapshot, whether it complies. */
 int fleet_assess(struct server *s, const char *device, struct err *e);
-/* Something that must not happen; kept, audited, told. */
+/* Something that must not happen; kept, audited, told; once for each text. */
 int fleet_alarm(struct server *s, const char *device, const char *text,
 		struct err *e);
+/* The texts of a device's alarms, oldest first; the caller owns *ret. */
+int fleet_alarms(struct server *s, const char *device, json_t **ret,
+		 struct err *e);
 
 /* 0 if the caller may see the device, and its group; -PROBLEM_NOT_FOUND. */
 int fleet_visible(struct request *rq, const char *device,

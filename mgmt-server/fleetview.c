@@ -28,11 +28,9 @@
 	"  AND p.epoch = device.epoch),"                                       \
 	" (SELECT audit_seq FROM epoch AS p WHERE p.device = device.id"        \
 	"  AND p.epoch = device.epoch),"                                       \
-	" (SELECT json_group_array(text) FROM alarm WHERE"                     \
-	"  alarm.device = device.id),"                                         \
 	" (SELECT json_extract(payload, '$.details.documents') FROM receipt"   \
 	"  WHERE receipt.device = device.id AND"                               \
-	"  receipt.epoch = device.epoch AND type = 'applied'"                  \
+	"  receipt.epoch = device.epoch AND describes"                         \
 	"  ORDER BY seq DESC LIMIT 1)"                                         \
 	" FROM device"
 
@@ -41,13 +39,6 @@ static json_t *maybe_bool(sqlite3_stmt *st, int column)
 	return sqlite3_column_type(st, column) == SQLITE_NULL
 		       ? json_null()
 		       : json_boolean(sqlite3_column_int(st, column));
-}
-
-static json_t *column_json(sqlite3_stmt *st, int column)
-{
-	json_t *j = json_loads(db_text(st, column), 0, NULL);
-
-	return j ? j : json_null();
 }
 
 static json_t *number(sqlite3_stmt *st, int column)
@@ -60,15 +51,25 @@ static int device_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 {
 	const char *id = db_text(st, 0);
 	const struct devchan *c = presence_find(rq->server->presence, id);
-	json_t *reported = column_json(st, 12);
+	auto_json json_t *labels = NULL, *reported = NULL, *alarms = NULL,
+			 *documents = NULL;
+	int r = listing_json(st, 2, &labels, e);
 
+	if (r == 0)
+		r = listing_json(st, 12, &reported, e);
+	if (r == 0)
+		r = listing_json(st, 17, &documents, e);
+	if (r == 0)
+		r = fleet_alarms(rq->server, id, &alarms, e);
+	if (r < 0)
+		return r;
 	if (c && json_is_object(reported))
 		request_set(reported, "progress", devchan_progress(c));
 	*ret = json_pack(
-		"{s:s, s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o,"
-		" s:o, s:b, s:o, s:o, s:o, s:o, s:o}",
-		"id", id, "name", db_text(st, 1), "labels", column_json(st, 2),
-		"group", db_text(st, 3), "state", db_text(st, 4), "epoch",
+		"{s:s, s:s, s:O, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o,"
+		" s:O, s:b, s:o, s:o, s:o, s:O, s:O}",
+		"id", id, "name", db_text(st, 1), "labels", labels, "group",
+		db_text(st, 3), "state", db_text(st, 4), "epoch",
 		db_text(st, 5), "enrolled",
 		request_when(sqlite3_column_int64(st, 6)), "seen",
 		request_when(sqlite3_column_int64(st, 7)), "compliant",
@@ -77,8 +78,8 @@ static int device_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 		request_string(db_text_or_null(st, 10)), "snapshot",
 		number(st, 11), "reported", reported, "connected", c != NULL,
 		"checked", maybe_bool(st, 14), "receipts", number(st, 15),
-		"audit", number(st, 16), "alarms", column_json(st, 17),
-		"documents", column_json(st, 18));
+		"audit", number(st, 16), "alarms", alarms, "documents",
+		documents);
 	return *ret ? 0 : err_oom(e, "show a device");
 }
 

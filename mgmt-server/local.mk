@@ -27,6 +27,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/filter.c %D%/filter.h \
 	%D%/fleet.c %D%/fleet.h \
 	%D%/fleetview.c \
+	%D%/gap.c %D%/gap.h \
 	%D%/gauge.c %D%/gauge.h \
 	%D%/groupview.c \
 	%D%/health.c \
@@ -58,7 +59,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 
 # What is compiled in by incbin.
 %D%/libmgmtd_a-registry.$(OBJEXT): schema/sql/mgmtd-001.sql \
-	schema/sql/mgmtd-002.sql
+	schema/sql/mgmtd-002.sql schema/sql/mgmtd-003.sql
 
 MGMTD_LIBS = mgmt-server/libmgmtd.a $(BASE_LIBS) $(XML_LIBS) $(LWS_LIBS) \
 	$(OPENSSL_LIBS) \

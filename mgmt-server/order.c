@@ -15,6 +15,7 @@
 #include "mgmt-server/server.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #define GRACE 300 /* for a receipt that is on its way at the end */
@@ -144,7 +145,7 @@ int order_submitted(struct server *s, const char *device, const char *sha256,
 		    const char *outcome, const char *reason, const char *text,
 		    struct err *e)
 {
-	const char *state;
+	struct err said;
 	sqlite3_stmt *st = NULL;
 	int64_t number;
 	int r = db_query(s->db, &st, e,
@@ -161,13 +162,16 @@ int order_submitted(struct server *s, const char *device, const char *sha256,
 	number = sqlite3_column_int64(st, 0);
 	snprintf(id, sizeof(id), "%s", db_text(st, 1));
 	sqlite3_reset(st);
-	state = strcmp(outcome, "cancelled") == 0 ? "cancelled" : "received";
-	changed(s, device, id, state);
+	/* Nobody signed it: it is shown as the agent's word and decides
+	 * nothing. */
+	err_set(&said, EBADMSG, "the agent says: %.40s%s%.40s%s%.120s", outcome,
+		reason && *reason ? ", " : "", reason ? reason : "",
+		text && *text ? ": " : "", text ? text : "");
+	changed(s, device, id, "received");
 	return db_run(s->db, e,
-		      "UPDATE action SET state = ?, reason = ?, text = ?,"
+		      "UPDATE action SET state = 'received', text = ?,"
 		      " updated = ? WHERE number = ?",
-		      "sssii", state, reason && *reason ? reason : NULL,
-		      text && *text ? text : NULL, clock_wall(), number);
+		      "sii", said.text, clock_wall(), number);
 }
 
 /* ---- receipts */
@@ -208,6 +212,35 @@ static int finish(struct server *s, const struct receipt *rc, int64_t action,
 		      action);
 }
 
+/* Of that VP, and by each name that it has of the action. A refusal may come
+ * before the device knew which VP it was about. */
+static bool names_action(const struct receipt *rc, const char *id,
+			 const char *vp)
+{
+	const char *document =
+		json_string_value(json_object_get(rc->document, "id"));
+	const char *command =
+		json_string_value(json_object_get(rc->details, "command"));
+
+	if ((document && strcmp(document, id) != 0) ||
+	    (command && strcmp(command, id) != 0))
+		return false;
+	if (rc->vp && vp)
+		return strcmp(rc->vp, vp) == 0;
+	return rc->type == RECEIPT_REFUSED ? !rc->vp : !rc->vp && !vp;
+}
+
+static int tell_misfit(struct server *s, const struct receipt *rc,
+		       const char *id, struct err *e)
+{
+	struct err alarm;
+
+	err_set(&alarm, EBADMSG,
+		"receipt %" PRId64 " answers %.64s, but not for its VP",
+		rc->seq, id);
+	return fleet_alarm(s, rc->device, alarm.text, e);
+}
+
 int order_receipt(struct server *s, const struct receipt *rc, int64_t number,
 		  struct err *e)
 {
@@ -219,12 +252,13 @@ int order_receipt(struct server *s, const struct receipt *rc, int64_t number,
 	const char *state;
 	sqlite3_stmt *st = NULL;
 	int64_t action;
+	bool fits;
 	int r;
 
 	if (!sha256 && !command)
 		return 0;
 	r = db_first(s->db, &st, e,
-		     "SELECT number, id, action, grp FROM action"
+		     "SELECT number, id, action, grp, vp FROM action"
 		     " WHERE device = ?1 AND epoch = ?2 AND receipt IS NULL AND"
 		     " (sha256 = ?3 OR (?3 IS NULL AND id = ?4))",
 		     "ssss", rc->device, rc->epoch, sha256, command);
@@ -234,9 +268,12 @@ int order_receipt(struct server *s, const struct receipt *rc, int64_t number,
 	snprintf(id, sizeof(id), "%s", db_text(st, 1));
 	state = end_state(db_text(st, 2), rc->type);
 	snprintf(group, sizeof(group), "%s", db_text(st, 3));
+	fits = names_action(rc, id, db_text_or_null(st, 4));
 	sqlite3_reset(st);
 	if (!state)
 		return 0;
+	if (!fits)
+		return tell_misfit(s, rc, id, e);
 	r = finish(s, rc, action, state, number, e);
 	if (r == 0 && group[0] && strcmp(state, "done") == 0)
 		r = fleet_move(s, rc->device, group, e);

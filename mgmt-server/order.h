@@ -17,7 +17,7 @@ struct server;
 int order_tick(struct server *s, struct err *e);
 /* After a hello: everything that the device may not have yet. */
 int order_send_open(struct devchan *c, struct err *e);
-/* The agent says what became of an envelope: for display, but `cancelled`. */
+/* The agent says what became of an envelope: for display, and no more. */
 int order_submitted(struct server *s, const char *device, const char *sha256,
 		    const char *outcome, const char *reason, const char *text,
 		    struct err *e);

@@ -27,34 +27,35 @@
 	" creator, (SELECT json_object('epoch', r.epoch, 'seq', r.seq,"        \
 	"  'type', r.type, 'time', json_extract(r.payload, '$.time'),"         \
 	"  'details', json_extract(r.payload, '$.details')) FROM receipt AS r" \
-	"  WHERE r.number = action.receipt), envelope, epoch FROM action"
-
-static json_t *json_column(sqlite3_stmt *st, int column)
-{
-	json_t *j = json_loads(db_text(st, column), 0, NULL);
-
-	return j ? j : json_null();
-}
+	"  WHERE r.number = action.receipt), envelope, epoch, cancel FROM "    \
+	"action"
 
 static int action_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 		      struct err *e)
 {
+	auto_json json_t *signers = NULL, *receipt = NULL;
+	int r = listing_json(st, 11, &signers, e);
+
+	if (r == 0)
+		r = listing_json(st, 17, &receipt, e);
+	if (r < 0)
+		return r;
 	*ret = json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:I,"
-		" s:o, s:o, s:o, s:s, s:o}",
+		"{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:O, s:I,"
+		" s:o, s:o, s:o, s:s, s:O, s:b}",
 		"device", db_text(st, 1), "id", db_text(st, 2), "sha256",
 		db_text(st, 3), "type", db_text(st, 4), "action",
 		db_text(st, 5), "vp", request_string(db_text_or_null(st, 6)),
 		"group", request_string(db_text_or_null(st, 7)), "state",
 		db_text(st, 8), "reason",
 		request_string(db_text_or_null(st, 9)), "text",
-		request_string(db_text_or_null(st, 10)), "signers",
-		json_column(st, 11), "threshold",
-		(json_int_t)sqlite3_column_int64(st, 12), "created",
-		request_when(sqlite3_column_int64(st, 13)), "expires",
-		request_when(sqlite3_column_int64(st, 14)), "updated",
-		request_when(sqlite3_column_int64(st, 15)), "by",
-		db_text(st, 16), "receipt", json_column(st, 17));
+		request_string(db_text_or_null(st, 10)), "signers", signers,
+		"threshold", (json_int_t)sqlite3_column_int64(st, 12),
+		"created", request_when(sqlite3_column_int64(st, 13)),
+		"expires", request_when(sqlite3_column_int64(st, 14)),
+		"updated", request_when(sqlite3_column_int64(st, 15)), "by",
+		db_text(st, 16), "receipt", receipt, "cancel",
+		sqlite3_column_int(st, 20));
 	return *ret ? 0 : err_oom(e, "list actions");
 }
 

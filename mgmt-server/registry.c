@@ -21,11 +21,15 @@ __asm__(".pushsection .rodata\n"
 	"registry_sql_002:\n"
 	".incbin \"schema/sql/mgmtd-002.sql\"\n"
 	".byte 0\n"
+	".global registry_sql_003\n"
+	"registry_sql_003:\n"
+	".incbin \"schema/sql/mgmtd-003.sql\"\n"
+	".byte 0\n"
 	".popsection\n");
-extern const char registry_sql_001[], registry_sql_002[];
+extern const char registry_sql_001[], registry_sql_002[], registry_sql_003[];
 
 static const char *const migrations[] = { registry_sql_001, registry_sql_002,
-					  NULL };
+					  registry_sql_003, NULL };
 
 int registry_open(const char *dir, struct db **ret, struct err *e)
 {

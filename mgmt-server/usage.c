@@ -13,28 +13,27 @@
 #include <errno.h>
 #include <stdint.h>
 
-static json_t *json_column(sqlite3_stmt *st, int column)
-{
-	json_t *j = json_loads(db_text(st, column), 0, NULL);
-
-	return j ? j : json_null();
-}
-
 /* The policies in force by the newest applied receipt before the record. */
 static int record_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 		      struct err *e)
 {
-	auto_json json_t *record = json_column(st, 7);
-	json_t *detail = json_object_get(record, "detail");
+	auto_json json_t *record = NULL, *policies = NULL;
+	int r = listing_json(st, 7, &record, e);
+	json_t *detail;
 
-	*ret = json_pack(
-		"{s:s, s:s, s:I, s:o, s:s, s:o, s:o, s:O, s:o}", "device",
-		db_text(st, 1), "epoch", db_text(st, 2), "seq",
-		(json_int_t)sqlite3_column_int64(st, 3), "time",
-		request_when(sqlite3_column_int64(st, 4)), "event",
-		db_text(st, 5), "vp", request_string(db_text_or_null(st, 6)),
-		"class", request_string(db_text_or_null(st, 8)), "detail",
-		detail ? detail : json_null(), "policies", json_column(st, 9));
+	if (r == 0)
+		r = listing_json(st, 9, &policies, e);
+	if (r < 0)
+		return r;
+	detail = json_object_get(record, "detail");
+	*ret = json_pack("{s:s, s:s, s:I, s:o, s:s, s:o, s:o, s:O, s:O}",
+			 "device", db_text(st, 1), "epoch", db_text(st, 2),
+			 "seq", (json_int_t)sqlite3_column_int64(st, 3), "time",
+			 request_when(sqlite3_column_int64(st, 4)), "event",
+			 db_text(st, 5), "vp",
+			 request_string(db_text_or_null(st, 6)), "class",
+			 request_string(db_text_or_null(st, 8)), "detail",
+			 detail ? detail : json_null(), "policies", policies);
 	return *ret ? 0 : err_oom(e, "list records");
 }
 
@@ -43,7 +42,7 @@ static int record_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 	" d.version, 'signers', json(d.signers))) FROM json_each((SELECT"      \
 	" json_extract(r.payload, '$.details.documents') FROM receipt AS r"    \
 	" WHERE r.device = record.device AND r.epoch = record.epoch AND"       \
-	" r.type = 'applied' AND r.time <= record.time"                        \
+	" r.describes AND r.time <= record.time"                               \
 	" ORDER BY r.seq DESC LIMIT 1)) AS j JOIN document AS d"               \
 	" ON d.sha256 = json_extract(j.value, '$.sha256')"                     \
 	" WHERE d.type = 'device-policy')"

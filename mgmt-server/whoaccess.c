@@ -133,16 +133,16 @@ static enum doc_level level_of(const char *name)
 	return DOC_OPEN;
 }
 
-/* The newest receipt of that type up to then. 1 found, 0 none. */
-static int receipt_at(struct server *s, const struct world *w, const char *type,
+#define NEWEST_TO(what)                                                        \
+	"SELECT payload, seq FROM receipt WHERE device = ? AND epoch = ? AND"  \
+	" " what " AND time <= ? ORDER BY seq DESC LIMIT 1"
+
+/* The newest receipt up to then, by one of the above. 1 found, 0 none. */
+static int receipt_at(struct server *s, const struct world *w, const char *sql,
 		      int64_t at, json_t **ret, int64_t *ret_seq, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_first(s->db, &st, e,
-			 "SELECT payload, seq FROM receipt WHERE device = ? AND"
-			 " epoch = ? AND type = ? AND time <= ?"
-			 " ORDER BY seq DESC LIMIT 1",
-			 "sssi", w->device, w->epoch, type, at);
+	int r = db_first(s->db, &st, e, sql, "ssi", w->device, w->epoch, at);
 
 	if (r <= 0)
 		return r;
@@ -211,13 +211,13 @@ int whoaccess_world(struct server *s, struct shelf *f, const char *device,
 	/* Receipts bear the device's clock, which may be a little ahead. */
 	r = find_epoch(s, device, when, ret, e);
 	if (r == 0)
-		r = receipt_at(s, ret, "applied", at ? at : INT64_MAX, &applied,
-			       &ret->seq, e);
+		r = receipt_at(s, ret, NEWEST_TO("describes"),
+			       at ? at : INT64_MAX, &applied, &ret->seq, e);
 	if (r > 0)
 		r = take_applied(s, f, ret, applied, e);
 	if (r == 0)
-		r = receipt_at(s, ret, "switched", at ? at : INT64_MAX,
-			       &switched, &seq, e);
+		r = receipt_at(s, ret, NEWEST_TO("type = 'switched'"),
+			       at ? at : INT64_MAX, &switched, &seq, e);
 	if (r < 0)
 		return r;
 	to = json_string_value(

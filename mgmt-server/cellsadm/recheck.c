@@ -42,8 +42,8 @@ static void evidence_fini(struct evidence *v)
 		doc_free(v->doc[i]);
 }
 
-/* The newest receipt of that type up to `at`: 1 found, 0 none. */
-static int newest(struct adm *a, const char *device, const char *type,
+/* The newest receipt of that kind up to `at`: 1 found, 0 none. */
+static int newest(struct adm *a, const char *device, const char *kind,
 		  const char *at, struct evidence *v, struct receipt *ret,
 		  struct err *e)
 {
@@ -53,7 +53,7 @@ static int newest(struct adm *a, const char *device, const char *type,
 	char filter[128];
 	int r;
 
-	snprintf(filter, sizeof(filter), "type eq %s%s%s%s", type,
+	snprintf(filter, sizeof(filter), "%s%s%s%s", kind,
 		 at ? " and time le \"" : "", at ? at : "", at ? "\"" : "");
 	r = remote_list(a,
 			REMOTE_PATH("devices", device, "receipts", "?",
@@ -234,11 +234,12 @@ int recheck_matrix(struct adm *a, const json_t *matrix, const char *at,
 
 	text_untime(word(matrix, "at"), &when);
 	access_time_local(when, true, &v.at);
-	r = newest(a, device, "applied", at, &v, &v.applied, e);
+	r = newest(a, device, "describes eq true", at, &v, &v.applied, e);
 	if (r == 0)
 		return err_set(e, ENOENT, "no applied receipt of %s", device);
 	if (r > 0)
-		r = newest(a, device, "switched", at, &v, &v.switched, e);
+		r = newest(a, device, "type eq switched", at, &v, &v.switched,
+			   e);
 	v.has_switched = r > 0;
 	if (r >= 0)
 		r = take_policies(a, &v, e);

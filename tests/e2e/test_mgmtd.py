@@ -335,8 +335,17 @@ def test_a_pending_action_is_cancelled_and_a_sent_one_asked_back(office, phone):
     assert office.post(f"/v1/devices/{phone.id}/actions/c2/cancel")["state"] == "sent"
     assert phone.wait("cancel")["sha256"] == b.sha256
     phone.send("submitted", sha256=b.sha256, outcome="cancelled", reason="err.cancelled", text="")
-    harness.until(lambda: office.get(f"/v1/devices/{phone.id}/actions/c2")["state"] == "cancelled")
-    office.refused("POST", f"/v1/devices/{phone.id}/actions/c2/cancel", 409, "conflict")
+    path = f"/v1/devices/{phone.id}/actions/c2"
+    harness.until(lambda: office.get(path)["state"] == "received")
+    # Nobody signed that word: it is shown, and the receipt decides.
+    told = office.get(path)
+    assert (told["cancel"], told["reason"], told["text"]) == (True, None, "the agent says: cancelled, err.cancelled")
+    phone.send("submitted", sha256=b.sha256, outcome="refused", reason="err.vp-state", text="says who?")
+    harness.until(lambda: "says who?" in office.get(path)["text"])
+    assert office.get(path)["state"] == "received"
+    phone.send_receipts(phone.receipt("started", document=b.ref, vp="work"))
+    assert office.get(path)["state"] == "done"
+    office.refused("POST", path + "/cancel", 409, "conflict")
 
 
 def test_an_action_that_finds_no_device_expires(office, phone):

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When the server or a device was restored from a copy (schema/ws/cells.v1.md):
+ * both say at hello what they hold, and what a device can no longer send is
+ * bridged by its signed statement. Each of it is an alarm and an audit entry.
+ */
+#ifndef MGMT_GAP_H
+#define MGMT_GAP_H
+
+#include <stdint.h>
+
+#include "lib/json.h"
+
+struct envelope;
+struct err;
+struct receipt;
+struct receipt_gap;
+struct server;
+
+/* Keeps a verified statement, once, and tells of it. */
+int gap_keep(struct server *s, const struct receipt *rc,
+	     const struct receipt_gap *g, const struct envelope *env,
+	     struct err *e);
+
+/*
+ * The digest that the entry after `seq` names as the one before it, as text of
+ * TEXT_DIGEST_SIZE; "": nothing here tells.
+ */
+int gap_digest_of(struct server *s, const char *device, const char *epoch,
+		  int64_t seq, char *ret, struct err *e);
+
+/*
+ * What a hello says (its `holds` and `status`, NULL: nothing) against what is
+ * here: up to `receipts` and `records`. The next snapshot's version will be
+ * above the one that the device holds.
+ */
+int gap_compare(struct server *s, const char *device, uint64_t receipts,
+		uint64_t records, json_t *holds, json_t *status, struct err *e);
+
+#endif
