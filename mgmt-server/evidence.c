@@ -243,7 +243,7 @@ static int take_gap(struct server *s, struct stream *t,
 		t->chain.seq = (uint64_t)g->to;
 		memcpy(t->chain.head, g->digest, HASH_SIZE);
 	}
-	return gap_keep(s, rc, g, env, e);
+	return gap_keep(s, rc, g, bridges ? next : 0, env, e);
 }
 
 /* In its turn: into the database, with all that it says. */

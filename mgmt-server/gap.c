@@ -21,9 +21,10 @@
 static const char *const streams[] = { "receipts", "audit" };
 
 int gap_keep(struct server *s, const struct receipt *rc,
-	     const struct receipt_gap *g, const struct envelope *env,
-	     struct err *e)
+	     const struct receipt_gap *g, int64_t from,
+	     const struct envelope *env, struct err *e)
 {
+	const char *what = g->is_audit ? "audit records" : "receipts";
 	auto_free char *text = NULL;
 	char digest[TEXT_DIGEST_SIZE];
 	struct err alarm;
@@ -40,11 +41,17 @@ int gap_keep(struct server *s, const struct receipt *rc,
 		   g->from, g->to, digest, g->cause, clock_wall(), text);
 	if (r < 0)
 		return r;
-	err_set(&alarm, EBADMSG,
-		"%s %" PRId64 " to %" PRId64 " are gone for good (%.40s): the "
-		"device's signed statement stands for them",
-		g->is_audit ? "audit records" : "receipts", g->from, g->to,
-		g->cause);
+	if (from)
+		err_set(&alarm, EBADMSG,
+			"%s %" PRId64 " to %" PRId64 " are gone for good "
+			"(%.40s): the device's signed statement stands for "
+			"them",
+			what, from, g->to, g->cause);
+	else
+		err_set(&alarm, EBADMSG,
+			"the device lost %s %" PRId64 " to %" PRId64
+			" (%.40s), which are here",
+			what, g->from, g->to, g->cause);
 	return fleet_alarm(s, rc->device, alarm.text, e);
 }
 

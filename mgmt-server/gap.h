@@ -17,10 +17,11 @@ struct receipt;
 struct receipt_gap;
 struct server;
 
-/* Keeps a verified statement, once, and tells of it. */
+/* Keeps a verified statement, once, and tells of it. `from` is the first that
+ * is missing here; 0: none is, only the device lost something. */
 int gap_keep(struct server *s, const struct receipt *rc,
-	     const struct receipt_gap *g, const struct envelope *env,
-	     struct err *e);
+	     const struct receipt_gap *g, int64_t from,
+	     const struct envelope *env, struct err *e);
 
 /*
  * The digest that the entry after `seq` names as the one before it, as text of

@@ -21,5 +21,5 @@ CREATE TABLE gap (
 	cause TEXT NOT NULL,
 	received INTEGER NOT NULL,
 	envelope TEXT NOT NULL,
-	UNIQUE (device, epoch, stream, first)
+	UNIQUE (device, epoch, stream, last)
 ) STRICT;

@@ -172,6 +172,11 @@ def test_a_statement_bridges_what_is_gone(office, phone):
     assert [e for e in entries if "receipts 2 to 6" in e["entry"]["after"]["text"]]
     # Another one for the same place, once all is there, moves nothing.
     phone.send_receipts(gap(phone, "audit", 2, 4, digest), ack=10)
+    # A later statement from the first one on stands for the rest only.
+    lost = [phone.receipt("started", vp="work") for _ in range(3)][-1]
+    phone.send_receipts(gap(phone, "receipts", 1, 13, lost.sha256, prev=lost.sha256), ack=14)
+    assert any("receipts 11 to 13 are gone" in a for a in office.device(phone)["alarms"])
+    assert not any("does not continue" in a for a in office.device(phone)["alarms"])
     assert again(phone, holds=held(phone))["audit"]["seq"] == 5
 
 
@@ -208,4 +213,4 @@ def test_a_restored_device_is_told(office, phone):
     assert any("receipts: the device holds fewer than the 3" in a for a in office.device(phone)["alarms"])
     digest = "sha256:" + hashlib.sha256(base64.b64decode(last["payload"])).hexdigest()
     phone.send_receipts(gap(phone, "receipts", 3, 3, digest, "restored", prev=digest), ack=4)
-    assert any("receipts 3 to 3 are gone for good (restored)" in a for a in office.device(phone)["alarms"])
+    assert any("the device lost receipts 3 to 3 (restored), which are here" in a for a in office.device(phone)["alarms"])
