@@ -28,8 +28,8 @@ struct parser {
 static const struct {
 	const char *word, *sql;
 } ops[] = {
-	{ "eq", "=" }, { "ne", "<>" }, { "lt", "<" },	   { "le", "<=" },
-	{ "gt", ">" }, { "ge", ">=" }, { "like", "LIKE" },
+	{ "eq", "=" }, { "ne", "IS NOT" }, { "lt", "<" },      { "le", "<=" },
+	{ "gt", ">" }, { "ge", ">=" },	   { "like", "LIKE" },
 };
 
 static int bad(struct parser *p, const char *what)
@@ -175,11 +175,15 @@ static const struct filter_field *find_field(const struct parser *p)
 	return NULL;
 }
 
+/* What is not there is false, the earliest time and no number at all; it is
+ * unequal to every text. */
 static int put_field(struct parser *p, const struct filter_field *f)
 {
 	char path[WORD_MAX + 8];
 	int r;
 
+	if (f->kind == FILTER_BOOL || f->kind == FILTER_TIME)
+		return put(p, "coalesce(%s, 0)", f->column);
 	if (f->kind != FILTER_LABEL)
 		return put(p, "%s", f->column);
 	snprintf(path, sizeof(path), "$.\"%s\"", p->word + strlen(f->name));

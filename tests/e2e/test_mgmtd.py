@@ -527,6 +527,13 @@ def test_filters_select(office, phone):
         return [d["id"] for d in office.get("/v1/devices", params={"filter": text})["items"]]
     assert ids('name eq "front desk" and label.site eq b-2') == [phone.id]
     assert phone.id in ids("name like front* and (state eq retired or connected eq false)")
+    # It said nothing yet: not compliant, never seen, no level.
+    for text in ("compliant eq false", "compliant ne true", "seen lt 2020-01-01T00:00:00Z", "enforcement ne live",
+                 "label.floor ne 3", "connected ne true"):
+        assert phone.id in ids(text), text
+    for text in ("compliant eq true", "compliant ne false", "seen gt 2020-01-01T00:00:00Z", "enforcement eq live",
+                 "enforcement like *", "label.floor eq 3"):
+        assert phone.id not in ids(text), text
     assert ids(f"id eq {phone.id} and label.site ne b-2") == []
     assert ids('name like "%"') == []
 

@@ -23,10 +23,10 @@ static const struct {
 	const char *values; /* joined by "|"; numbers in decimal */
 } good[] = {
 	{ "id eq x", "(id = ?)", "x" },
-	{ "  id   ne  \"a \\\"b\\\" c\" ", "(id <> ?)", "a \"b\" c" },
+	{ "  id   ne  \"a \\\"b\\\" c\" ", "(id IS NOT ?)", "a \"b\" c" },
 	{ "seq ge 7", "(seq >= ?)", "7" },
-	{ "seen lt 2026-11-20T08:00:00Z", "(seen < ?)", "1795161600" },
-	{ "connected eq true", "(connected(id) = ?)", "1" },
+	{ "seen lt 2026-11-20T08:00:00Z", "(coalesce(seen, 0) < ?)", "1795161600" },
+	{ "connected eq true", "(coalesce(connected(id), 0) = ?)", "1" },
 	{ "id like a*_%", "(id LIKE ? ESCAPE '\\')", "a%\\_\\%" },
 	{ "label.site eq b-2", "(json_extract(labels, ?) = ?)",
 	  "$.\"site\"|b-2" },
