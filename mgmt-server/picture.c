@@ -15,6 +15,7 @@
 #include "mgmt-server/server.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define RECHECK_MAX 32
 
@@ -164,17 +165,20 @@ int picture_list(struct request *rq, struct err *e)
 int picture_show(struct request *rq, struct err *e)
 {
 	struct db *db = rq->server->db;
+	bool latest = strcmp(rq->param[1], "latest") == 0;
 	uint64_t version = 0;
 	sqlite3_stmt *st = NULL;
 	json_t *j = NULL;
 	int r = 0;
 
-	if (text_number(rq->param[1], INT32_MAX, &version) == 0) {
+	if (latest || text_number(rq->param[1], INT32_MAX, &version) == 0) {
 		r = db_query(db, &st, e,
 			     COLUMNS " WHERE type = 'image' AND id = ? AND"
-				     " version = ? ORDER BY state IN"
-				     " ('proposed', 'withdrawn') LIMIT 1",
-			     "si", rq->param[0], (int64_t)version);
+				     " (? OR version = ?) ORDER BY state IN"
+				     " ('proposed', 'withdrawn'), version DESC"
+				     " LIMIT 1",
+			     "sii", rq->param[0], (int64_t)latest,
+			     (int64_t)version);
 		if (r == 0)
 			r = db_step(db, st, e);
 	}
