@@ -12,6 +12,7 @@
 #include "mgmt-server/cellsadm/remote.h"
 #include "mgmt-server/cellsadm/ring.h"
 #include "mgmt-server/cellsadm/rootdraft.h"
+#include "mgmt-server/cellsadm/rootimpact.h"
 #include "mgmt-server/cellsadm/signing.h"
 #include "mgmt-server/cellsadm/verb.h"
 
@@ -105,11 +106,16 @@ static int change(struct adm *a, struct rootdraft *d, const struct root_opts *o,
 static int finish(struct adm *a, const struct rootdraft *d,
 		  const struct envelope *before, const char *out, struct err *e)
 {
+	AUTO(doc_freep) struct doc *doc = NULL;
 	auto_free char *xml = NULL;
 	int r = rootdraft_xml(d, &xml, e);
 
+	if (r >= 0)
+		r = doc_parse(DOC_ROOT, xml, strlen(xml), &doc, e);
 	if (r < 0)
 		return r;
+	if (before)
+		rootimpact_note(a, doc_as_root(doc));
 	if (before)
 		difference_write(stderr, before->payload, before->payload_len,
 				 xml, strlen(xml), isatty(STDERR_FILENO));
@@ -180,6 +186,8 @@ static int run_sign(struct adm *a, const void *opts, char **argv, struct err *e)
 
 	if (r >= 0 && doc->head.type != DOC_ROOT)
 		r = err_set(e, EINVAL, "%s: no root document", argv[0]);
+	if (r >= 0)
+		rootimpact_note(a, doc_as_root(doc));
 	if (r >= 0)
 		r = ring_open(a, &ring, e);
 	return r < 0 ? r : signing_file(a, &s, &ring, argv[0], e);
@@ -281,6 +289,25 @@ static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
 	return a->json ? show_json(root, e) : show_table(a, root, e);
 }
 
+/* Nobody finds out afterwards that the fleet's documents are proposals. */
+static int confirm_impact(struct adm *a, const struct doc_root *next,
+			  struct err *e)
+{
+	unsigned int lost;
+	char question[120];
+	int r;
+
+	if (next->head.version < 2)
+		return 0;
+	r = rootimpact_report(a, next, &lost, e);
+	if (r < 0 || lost == 0)
+		return r;
+	snprintf(question, sizeof(question),
+		 "%u documents in force turn into proposals. Submit this root",
+		 lost);
+	return adm_confirm(a, question, e);
+}
+
 static int run_submit(struct adm *a, const void *opts, char **argv,
 		      struct err *e)
 {
@@ -298,6 +325,10 @@ static int run_submit(struct adm *a, const void *opts, char **argv,
 	auto_free char *text = NULL;
 	int r = docfile_read(argv[0], &env, &doc, e);
 
+	if (r >= 0 && doc->head.type != DOC_ROOT)
+		r = err_set(e, EINVAL, "%s: no root document", argv[0]);
+	if (r >= 0)
+		r = confirm_impact(a, doc_as_root(doc), e);
 	if (r >= 0)
 		r = envelope_text(env, &text, e);
 	if (r >= 0)
@@ -358,6 +389,6 @@ const struct verb adm_root_verbs[] = {
 	{ "root", "show", "[FILE]", 0, 1, "keys, roles and thresholds",
 	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_show },
 	{ "root", "submit", "FILE", 1, 1, "bring a signed root to the server",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_submit },
+	  VERB_SERVER | VERB_FORMAT | VERB_YES, NULL, 0, run_submit },
 	{ NULL },
 };

@@ -23,6 +23,7 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	%D%/columns.c %D%/columns.h \
 	%D%/difference.c %D%/difference.h \
 	%D%/keep.c %D%/keep.h \
+	%D%/lapse.c %D%/lapse.h \
 	%D%/listed.c %D%/listed.h \
 	%D%/matrix.c %D%/matrix.h \
 	%D%/docfile.c %D%/docfile.h \
@@ -38,6 +39,7 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	%D%/revision.c %D%/revision.h \
 	%D%/ring.c %D%/ring.h \
 	%D%/rootdraft.c %D%/rootdraft.h \
+	%D%/rootimpact.c %D%/rootimpact.h \
 	%D%/signing.c %D%/signing.h \
 	%D%/skeleton.c %D%/skeleton.h \
 	%D%/treehead.c %D%/treehead.h \

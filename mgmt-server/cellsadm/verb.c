@@ -5,6 +5,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "mgmt-server/cellsadm/adm.h"
+#include "mgmt-server/cellsadm/lapse.h"
 #include "mgmt-server/cellsadm/remote.h"
 
 #include <assert.h>
@@ -181,7 +182,10 @@ static int run(struct adm *a, const struct verb *v, int argc, char **argv)
 	r = adm_open(a, &e);
 	if (r >= 0)
 		r = v->run(a, values, argv + first, &e);
-	return r < 0 ? fail(&e) : r;
+	if (r < 0)
+		return fail(&e);
+	lapse_note(a);
+	return r;
 }
 
 static void close_all(struct adm *a)
