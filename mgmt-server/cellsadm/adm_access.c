@@ -2,7 +2,9 @@
 #include "lib/auto.h"
 #include "lib/class.h"
 #include "lib/clock.h"
+#include "lib/doc.h"
 #include "lib/err.h"
+#include "lib/receipt.h"
 #include "lib/text.h"
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/columns.h"
@@ -17,7 +19,7 @@
 #include <unistd.h>
 
 struct access_opts {
-	const char *class, *at, *from, *to, *device, *vp, *verdict;
+	const char *class, *at, *from, *to, *device, *vp, *verdict, *max_age;
 	uint64_t limit;
 	bool all, used;
 };
@@ -66,7 +68,7 @@ static int run_matrix(struct adm *a, const void *opts, char **argv,
 			       &j, e);
 	if (r < 0)
 		return r;
-	r = recheck_matrix(a, j, at, &proof, &why);
+	r = recheck_matrix(a, argv[0], j, at, &proof, &why);
 	json_object_set_new(j, "verified", json_boolean(r >= 0));
 	if (a->json)
 		adm_print_json(j);
@@ -74,13 +76,11 @@ static int run_matrix(struct adm *a, const void *opts, char **argv,
 		matrix_write(stdout, j, isatty(STDOUT_FILENO), o->all);
 	if (r >= 0 && !a->json)
 		puts(proof);
-	if (r < 0 && why.reason == REASON_SIGNATURE) {
-		*e = why;
-		return r;
-	}
-	if (r < 0)
-		fprintf(stderr, "not verified here: %s\n", why.text);
-	return 0;
+	if (r >= 0)
+		return 0;
+	err_set(e, EBADMSG, "not verified here: %.220s", why.text);
+	e->reason = why.reason;
+	return -EBADMSG;
 }
 
 static int run_explain(struct adm *a, const void *opts, char **argv,
@@ -137,6 +137,94 @@ static int list_used(struct adm *a, const struct access_opts *o,
 			    (unsigned int)o->limit, columns, e);
 }
 
+/* ---- who can: each row by the device's own receipt */
+struct check {
+	uint64_t max_age; /* seconds; 0: any */
+	unsigned int wrong, old;
+	struct err why; /* of the first that is wrong */
+};
+
+static const char *word(const json_t *j, const char *name)
+{
+	const char *s = json_string_value(json_object_get(j, name));
+
+	return s ? s : "";
+}
+
+static int note_wrong(struct check *k, json_t *row, const struct err *why)
+{
+	if (k->wrong++ == 0)
+		k->why = *why;
+	return json_object_set_new(row, "verified", json_false()) |
+	       json_object_set_new(row, "text", json_string(why->text));
+}
+
+/* The receipt's own words in the place of the server's. */
+static int note_right(struct check *k, json_t *row, const struct receipt *rc,
+		      int64_t now)
+{
+	int64_t time = 0;
+
+	text_untime(rc->time, &time);
+	if (k->max_age && (now < time || (uint64_t)(now - time) > k->max_age))
+		k->old++;
+	return json_object_set_new(row, "verified", json_true()) |
+	       json_object_set_new(row, "receipt",
+				   json_pack("{ss sI ss}", "epoch", rc->epoch,
+					     "seq", (json_int_t)rc->seq, "time",
+					     rc->time));
+}
+
+static int check_rows(struct adm *a, json_t *items, const char *at,
+		      struct check *k, struct err *e)
+{
+	AUTO(recheck_freep) struct recheck *c = NULL;
+	char device[DOC_ID_SIZE] = "";
+	struct err why = { 0 };
+	int64_t now = clock_wall();
+	bool loaded = false;
+	json_t *row;
+	size_t i;
+	int r = recheck_new(a, &c, e);
+
+	if (at)
+		text_untime(at, &now);
+	json_array_foreach (items, i, row) {
+		const char *its = word(row, "device");
+		int broken;
+
+		if (r < 0)
+			return r;
+		if (strcmp(device, its) != 0) {
+			snprintf(device, sizeof(device), "%s", its);
+			loaded = recheck_load(c, its, row, at, &why) == 0;
+		}
+		broken = loaded && recheck_row(c, row, &why) == 0
+				 ? note_right(k, row, recheck_receipt(c), now)
+				 : note_wrong(k, row, &why);
+		if (broken)
+			return err_oom(e, "verify access");
+	}
+	return r;
+}
+
+static int report(const struct check *k, const struct access_opts *o,
+		  struct err *e)
+{
+	if (k->wrong > 0) {
+		err_set(e, EBADMSG,
+			"%u rows are not verified; the first: %.180s", k->wrong,
+			k->why.text);
+		e->reason = k->why.reason;
+		return -EBADMSG;
+	}
+	if (k->old > 0)
+		return err_set(e, ESTALE,
+			       "%u rows rest on receipts older than %.40s",
+			       k->old, o->max_age);
+	return 0;
+}
+
 static int list_can(struct adm *a, const struct access_opts *o, struct err *e)
 {
 	static const struct column columns[] = { { "DEVICE", "device" },
@@ -148,18 +236,28 @@ static int list_can(struct adm *a, const struct access_opts *o, struct err *e)
 						 { "FRONT", "foreground" },
 						 { "LEVEL", "enforcement" },
 						 { "RECEIPT", "receipt.seq" },
+						 { "OF", "receipt.time" },
+						 { "VERIFIED", "verified" },
 						 { NULL } };
+	auto_json json_t *items = NULL;
 	char buffer[TEXT_TIME_SIZE];
+	struct check k = { 0 };
 	const char *at;
 	int r = moment(o->at, buffer, &at, e);
 
-	if (r < 0)
-		return r;
-	return listed_print(a,
-			    REMOTE_PATH("access", "?", "class", o->class, "at",
-					at, "device", o->device, "vp", o->vp,
-					"verdict", o->verdict),
-			    (unsigned int)o->limit, columns, e);
+	if (r >= 0 && o->max_age)
+		r = adm_duration(o->max_age, &k.max_age, e);
+	if (r >= 0)
+		r = remote_list(a,
+				REMOTE_PATH("access", "?", "class", o->class,
+					    "at", at, "device", o->device, "vp",
+					    o->vp, "verdict", o->verdict),
+				(unsigned int)o->limit, &items, e);
+	if (r >= 0)
+		r = check_rows(a, items, at, &k, e);
+	if (r >= 0)
+		r = columns_print(a, columns, items, e);
+	return r < 0 ? r : report(&k, o, e);
 }
 
 /* Who can (now or at a time), or with times, who did. */
@@ -171,6 +269,9 @@ static int run_query(struct adm *a, const void *opts, char **argv,
 
 	if (r < 0)
 		return r;
+	if (o->max_age && (o->from || o->to || o->used))
+		return err_set(e, EINVAL,
+			       "--max-age is for who can, not for who did");
 	if (o->at && (o->from || o->to || o->used))
 		return err_set(e, EINVAL,
 			       "--at asks who could, --from and --to who did: "
@@ -215,7 +316,9 @@ static const struct opt query_opts[] = {
 	RANGE_OPTS,
 	OPT(at, "at", 0, OPT_STRING, "TIME", "who could use it then; now"),
 	OPT(verdict, "verdict", 0, OPT_STRING, "WORD",
-	    "allowed, denied or any; allowed"),
+	    "allowed, denied, virtual, absent or any; allowed"),
+	OPT(max_age, "max-age", 0, OPT_STRING, "TIME",
+	    "an error if a receipt is older than 30m, 12h, 7d"),
 	OPT(used, "used", 0, OPT_FLAG, NULL,
 	    "who did use it; --from and --to imply it"),
 	{ NULL },

@@ -309,6 +309,7 @@ static int verify_file(struct adm *a, const struct audit_opts *o, struct err *e)
 static void print_chain(const char *device, const json_t *c)
 {
 	json_int_t behind = json_integer_value(json_object_get(c, "unsigned"));
+	json_int_t gone = json_integer_value(json_object_get(c, "bridged"));
 
 	printf("verified: %lld records of %s in one chain, %lld signed heads, "
 	       "key: %s, epoch %s\n",
@@ -317,6 +318,9 @@ static void print_chain(const char *device, const json_t *c)
 	       (long long)json_integer_value(json_object_get(c, "heads")),
 	       json_string_value(json_object_get(c, "key")),
 	       json_string_value(json_object_get(c, "epoch")));
+	if (gone > 0)
+		printf("gone: %lld records, by the device's signed statement\n",
+		       (long long)gone);
 	if (behind > 0)
 		printf("unsigned yet: %lld, which prove nothing\n",
 		       (long long)behind);
@@ -495,7 +499,7 @@ static const struct opt query_opts[] = {
 	    "such as \"action eq login and outcome ne ok\""),
 	OPT(device, "device", 0, OPT_STRING, "DEVICE",
 	    "that device's own records instead"),
-	OPT(limit, "limit", 0, OPT_NUMBER, "N", "only the last so many; all"),
+	OPT(limit, "limit", 0, OPT_NUMBER, "N", "only the newest so many; all"),
 	{ NULL },
 };
 static const struct opt verify_opts[] = {

@@ -330,6 +330,18 @@ static int run_history(struct adm *a, const void *opts, char **argv,
 	return r < 0 ? r : columns_print(a, document_columns, items, e);
 }
 
+/* A rightly signed document is still not another one. */
+static bool is_wanted(const struct doc_head *h, char **argv)
+{
+	const char *version = argv[2];
+	uint64_t n;
+
+	if (h->type != DOC_ROOT && strcmp(h->id, argv[1]) != 0)
+		return false;
+	return !version || strcmp(version, "latest") == 0 ||
+	       (text_number(version, INT32_MAX, &n) == 0 && n == h->version);
+}
+
 /*
  * Fetches TYPE ID [VERSION]: the envelope, tested against the digest that the
  * list of documents tells. A document below its threshold is shown as such.
@@ -356,32 +368,39 @@ static int fetch(struct adm *a, char **argv, struct envelope **ret,
 		r = pin_envelope(j, &env, e);
 	if (r >= 0)
 		r = doc_parse(t, env->payload, env->payload_len, ret_doc, e);
+	if (r >= 0 && !is_wanted(&(*ret_doc)->head, argv))
+		return err_reason(e, REASON_SIGNATURE,
+				  "the server gave %s version %u instead",
+				  (*ret_doc)->head.id,
+				  (*ret_doc)->head.version);
 	if (r < 0)
 		return r;
 	*ret = steal(env);
 	return 0;
 }
 
-/* "verified: alice, bob (2 of 2)" or why not; a stranger's word is no proof. */
-static void say_trust(struct adm *a, const struct envelope *env)
+/* "verified: alice, bob (2 of 2)", or the error why not. It is shown all the
+ * same. */
+static int say_trust(struct adm *a, const struct envelope *env, struct err *e)
 {
 	AUTO(doc_freep) struct doc *doc = NULL;
 	const struct doc_root *root;
 	struct trust_result signers = { 0 };
+	struct err why = { 0 };
 	char names[512];
-	struct err e;
+	int r = pin_root(a, true, &root, &why);
 
-	if (pin_root(a, true, &root, &e) < 0) {
-		fprintf(stderr, "not verified: %s\n", e.text);
-		return;
-	}
-	if (pin_open(root, env, &doc, &signers, &e) < 0) {
-		fprintf(stderr, "not valid: %s\n", e.text);
-		return;
+	if (r >= 0)
+		r = pin_open(root, env, &doc, &signers, &why);
+	if (r < 0) {
+		err_set(e, EBADMSG, "not verified: %.220s", why.text);
+		e->reason = why.reason;
+		return -EBADMSG;
 	}
 	trust_names(root, signers.signers, names, sizeof(names));
 	fprintf(stderr, "verified: signed by %s (%u of %u)\n", names,
 		signers.count, signers.threshold);
+	return 0;
 }
 
 static int print_envelope(const struct envelope *env, const char *out,
@@ -402,17 +421,22 @@ static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
 	const struct list_opts *o = opts;
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
-	int r = fetch(a, argv, &env, &doc, e);
+	struct err why = { 0 };
+	int r = fetch(a, argv, &env, &doc, e), trusted;
 
 	if (r < 0)
 		return r;
-	say_trust(a, env);
+	trusted = say_trust(a, env, &why);
 	if (o->out && o->xml)
-		return adm_output(o->out, env->payload, e);
-	if (o->out || a->json)
-		return print_envelope(env, o->out, e);
-	columns_write_text(stdout, env->payload, env->payload_len);
-	return 0;
+		r = adm_output(o->out, env->payload, e);
+	else if (o->out || a->json)
+		r = print_envelope(env, o->out, e);
+	else
+		columns_write_text(stdout, env->payload, env->payload_len);
+	if (r < 0 || trusted >= 0)
+		return r;
+	*e = why;
+	return trusted;
 }
 
 /* What the server has against a file, or against what was signed here. */

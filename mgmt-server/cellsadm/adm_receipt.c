@@ -156,6 +156,11 @@ static const char *word(const json_t *row, const char *name)
 	return s ? s : "";
 }
 
+static int64_t number(const json_t *j, const char *name)
+{
+	return json_integer_value(json_object_get(j, name));
+}
+
 static void print_row(const json_t *row)
 {
 	auto_free char *file = columns_safe(word(row, "file"));
@@ -196,6 +201,10 @@ static int check_order(json_t *rows, struct err *e)
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = json_array_get(rows, i);
 	qsort(sorted, n, sizeof(*sorted), by_seq);
+	if (n > 0 && number(sorted[0], "seq") > 1)
+		fprintf(stderr,
+			"note: receipts 1 to %lld are not among these\n",
+			(long long)number(sorted[0], "seq") - 1);
 	for (size_t i = 1; i < n; i++) {
 		const json_t *x = sorted[i - 1], *y = sorted[i];
 		json_int_t sx = json_integer_value(json_object_get(x, "seq"));
@@ -281,6 +290,112 @@ static int check_item(struct adm *a, const struct receipt_opts *o, json_t *item,
 	return r;
 }
 
+/* ---- what is missing between them */
+static bool is_valid(const json_t *item)
+{
+	return strcmp(word(item, "key"), "WRONG") != 0;
+}
+
+/* The number of the verified statement that stands for from..to; 0: none. */
+static int64_t find_bridge(const json_t *items, const char *epoch, int64_t from,
+			   int64_t to)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (items, i, item) {
+		const json_t *gap = json_object_get(item, "details");
+
+		if (is_valid(item) && strcmp(word(item, "type"), "gap") == 0 &&
+		    strcmp(word(item, "epoch"), epoch) == 0 &&
+		    strcmp(word(gap, "stream"), "receipts") == 0 &&
+		    number(gap, "from") <= from && number(gap, "to") >= to)
+			return number(item, "seq");
+	}
+	return 0;
+}
+
+static json_t *missing_row(const json_t *items, const char *epoch, int64_t from,
+			   int64_t to, bool *bad)
+{
+	int64_t by = find_bridge(items, epoch, from, to);
+	char text[96];
+
+	*bad |= by == 0;
+	if (by)
+		snprintf(text, sizeof(text), "%lld to %lld, bridged by %lld",
+			 (long long)from, (long long)to, (long long)by);
+	else
+		snprintf(text, sizeof(text), "%lld to %lld, NOT bridged",
+			 (long long)from, (long long)to);
+	return json_pack("{ss ss sI sI sb ss}", "type", "missing", "epoch",
+			 epoch, "seq", (json_int_t)from, "to", (json_int_t)to,
+			 "bridged", by != 0, "reason", text);
+}
+
+/* The list with a row for each part that is not there. `whole`: each epoch
+ * begins with its first. */
+static int add_missing(json_t *items, bool whole, json_t **ret, bool *bad,
+		       struct err *e)
+{
+	auto_json json_t *rows = json_array();
+	const char *epoch = "";
+	int64_t last = 0;
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (items, i, item) {
+		int64_t seq = number(item, "seq");
+		int broken = 0;
+
+		if (is_valid(item)) {
+			if (strcmp(epoch, word(item, "epoch")) != 0) {
+				last = whole || i > 0 ? 0 : seq - 1;
+				epoch = word(item, "epoch");
+			}
+			if (seq <= last)
+				return err_reason(e, REASON_EQUIVOCATION,
+						  "receipt %lld stands behind "
+						  "%lld in the server's list",
+						  (long long)seq,
+						  (long long)last);
+			if (seq > last + 1)
+				broken = json_array_append_new(
+					rows,
+					missing_row(items, epoch, last + 1,
+						    seq - 1, bad));
+			last = seq;
+		}
+		if (broken || json_array_append(rows, item) < 0)
+			return err_oom(e, "list receipts");
+	}
+	*ret = steal(rows);
+	return 0;
+}
+
+/* The newest `limit` of them, oldest first. */
+static int fetch_items(struct adm *a, const struct receipt_opts *o,
+		       const char *device, json_t **ret, struct err *e)
+{
+	auto_json json_t *items = NULL, *turned = json_array();
+	int r = remote_list(a,
+			    REMOTE_PATH("devices", device, "receipts", "?",
+					"filter", o->filter, "order",
+					o->limit ? "desc" : NULL),
+			    (unsigned int)o->limit, &items, e);
+
+	if (r < 0)
+		return r;
+	if (!o->limit) {
+		*ret = steal(items);
+		return 0;
+	}
+	for (size_t i = json_array_size(items); i-- > 0;)
+		json_array_append(turned, json_array_get(items, i));
+	*ret = steal(turned);
+	return 0;
+}
+
 static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 {
 	static const struct column columns[] = {
@@ -295,14 +410,11 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 		{ NULL }
 	};
 	const struct receipt_opts *o = opts;
-	auto_json json_t *items = NULL;
+	auto_json json_t *items = NULL, *rows = NULL;
 	json_t *item;
 	bool bad = false;
 	size_t i;
-	int r = remote_list(a,
-			    REMOTE_PATH("devices", argv[0], "receipts", "?",
-					"filter", o->filter),
-			    (unsigned int)o->limit, &items, e);
+	int r = fetch_items(a, o, argv[0], &items, e);
 
 	if (r >= 0 && o->out)
 		r = io_mkdirs(o->out, 0755, e);
@@ -313,11 +425,21 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 
 		if (check_item(a, o, item, &why) < 0)
 			bad = true;
+		else if (strcmp(word(item, "device"), argv[0]) != 0)
+			return err_reason(
+				e, REASON_SIGNATURE,
+				"receipt %lld in the list of %s is of "
+				"%.64s",
+				(long long)number(item, "seq"), argv[0],
+				word(item, "device"));
 		r = o->out ? save(o->out, item, e) : 0;
 		if (r < 0)
 			return r;
 	}
-	r = columns_print(a, columns, items, e);
+	/* A filter leaves out on purpose. */
+	r = o->filter ? 0 : add_missing(items, !o->limit, &rows, &bad, e);
+	if (r >= 0)
+		r = columns_print(a, columns, rows ? rows : items, e);
 	return r < 0 ? r : bad;
 }
 
@@ -336,7 +458,7 @@ static const struct opt verify_opts[] = {
 static const struct opt list_opts[] = {
 	OPT(filter, "filter", 0, OPT_STRING, "FILTER",
 	    "such as \"type eq revoked and vp eq work\""),
-	OPT(limit, "limit", 0, OPT_NUMBER, "N", "so many at most; all"),
+	OPT(limit, "limit", 0, OPT_NUMBER, "N", "only the newest so many; all"),
 	OPT(out, "out", 'o', OPT_STRING, "DIR", "keep each envelope there"),
 	{ NULL },
 };

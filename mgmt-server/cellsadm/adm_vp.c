@@ -123,7 +123,9 @@ static int run_action_wait(struct adm *a, const void *opts, char **argv,
 	if (!sha256 || text_undigest(sha256, digest) < 0)
 		return err_set(e, EBADMSG, "the server tells no digest of %s",
 			       argv[1]);
-	return errand_follow(a, argv[0], argv[1], digest, o->timeout, e);
+	return errand_follow(a, argv[0], argv[1],
+			     json_string_value(json_object_get(j, "vp")),
+			     digest, o->timeout, e);
 }
 
 static int run_action_cancel(struct adm *a, const void *opts, char **argv,
@@ -154,7 +156,9 @@ static int run_action_cancel(struct adm *a, const void *opts, char **argv,
 		OPT(in, "in", 'i', OPT_STRING, "FILE",                         \
 		    "take it from there, add signatures, submit"),             \
 		OPT(epoch, "epoch", 0, OPT_STRING, "HEX",                      \
-		    "the device's epoch, without asking the server")
+		    "the device's epoch, without asking the server"),          \
+		OPT(any_vp, "any-vp", 0, OPT_FLAG, NULL,                       \
+		    "also a VP that no receipt names")
 
 static const struct opt order_opts[] = { ORDER_OPTS, { NULL } };
 static const struct opt unlock_opts[] = {

@@ -3,11 +3,14 @@
 
 #include "lib/audit.h"
 #include "lib/auto.h"
+#include "lib/envelope.h"
 #include "lib/err.h"
+#include "lib/receipt.h"
 #include "lib/text.h"
 #include "mgmt-server/cellsadm/adm.h"
 #include "mgmt-server/cellsadm/boundkey.h"
 #include "mgmt-server/cellsadm/keep.h"
+#include "mgmt-server/cellsadm/pin.h"
 #include "mgmt-server/cellsadm/remote.h"
 #include "mgmt-server/cellsadm/treehead.h"
 
@@ -21,7 +24,10 @@ struct chain {
 	const char *device;
 	struct boundkey key;
 	json_t *records, *batches; /* of this epoch, owned */
-	struct audit_chain at;	   /* where the records lead */
+	json_t *gaps;		   /* its verified statements on this stream */
+	/* Records that they stand for: so far, and up to the newest head. */
+	int64_t bridged, signed_bridged;
+	struct audit_chain at; /* where the records lead */
 	struct audit_chain signed_at;
 	struct audit_chain kept; /* seq 0: nothing was seen here */
 	uint8_t at_kept[HASH_SIZE];
@@ -33,6 +39,7 @@ static void chain_fini(struct chain *c)
 	boundkey_fini(&c->key);
 	json_decref(c->records);
 	json_decref(c->batches);
+	json_decref(c->gaps);
 }
 
 static const char *string(const json_t *j, const char *name)
@@ -139,6 +146,7 @@ static int check_head(struct chain *c, const struct audit_head *h,
 				  "head signs",
 				  (ll)h->seq, c->device);
 	c->signed_at = c->at;
+	c->signed_bridged = c->bridged;
 	c->heads++;
 	return 0;
 }
@@ -156,10 +164,43 @@ static int open_head(const struct chain *c, size_t i, struct audit_head *ret,
 	return 0;
 }
 
+static json_int_t number(const json_t *j, const char *name)
+{
+	return json_integer_value(json_object_get(j, name));
+}
+
+/* Where the next record is not there, the device may have signed that it is
+ * gone, and what the one after it continues. */
+static void cross_gap(struct chain *c, const json_t *record)
+{
+	uint64_t next = c->at.seq + 1, to;
+	const json_t *gap;
+	size_t i;
+
+	json_array_foreach (c->gaps, i, gap) {
+		to = (uint64_t)number(gap, "to");
+		if ((uint64_t)number(gap, "from") > next || to < next ||
+		    (uint64_t)number(record, "seq") != to + 1 ||
+		    text_undigest(string(gap, "digest"), c->at.head) < 0)
+			continue;
+		/* What was seen of it cannot be compared any more. */
+		if (c->kept.seq >= next && c->kept.seq <= to)
+			memcpy(c->at_kept,
+			       c->kept.seq == to ? c->at.head : c->kept.head,
+			       HASH_SIZE);
+		c->bridged += (int64_t)(to - next + 1);
+		c->at.seq = to;
+		return;
+	}
+}
+
 static int follow_one(struct chain *c, const json_t *record, struct err *e)
 {
 	const char *text = string(record, "text");
-	int r = audit_follow(&c->at, text, strlen(text), e);
+	int r;
+
+	cross_gap(c, record);
+	r = audit_follow(&c->at, text, strlen(text), e);
 
 	if (r == 0 && c->at.seq == c->kept.seq)
 		memcpy(c->at_kept, c->at.head, HASH_SIZE);
@@ -272,12 +313,51 @@ static int check_epochs(const struct view *v, const json_t *list,
 	return 0;
 }
 
+/* The statements of the epoch that verify; the others are worth nothing. */
+static int load_gaps(struct adm *a, struct chain *c, struct err *e)
+{
+	auto_free char *filter = NULL;
+	auto_json json_t *items = NULL;
+	json_t *item;
+	size_t i;
+	int r;
+
+	c->gaps = json_array();
+	if (!c->gaps ||
+	    asprintf(&filter, "type eq gap and epoch eq %s", c->key.epoch) < 0)
+		return err_oom(e, c->device);
+	r = remote_list(a,
+			REMOTE_PATH("devices", c->device, "receipts", "?",
+				    "filter", filter),
+			0, &items, e);
+	if (r < 0)
+		return r;
+	json_array_foreach (items, i, item) {
+		AUTO(envelope_freep) struct envelope *env = NULL;
+		AUTO(receipt_fini) struct receipt rc = { 0 };
+		struct receipt_gap gap;
+		struct err why;
+
+		if (pin_envelope(json_object_get(item, "envelope"), &env,
+				 &why) == 0 &&
+		    receipt_open(env, c->key.key, &rc, &why) == 0 &&
+		    receipt_read_gap(&rc, &gap, &why) == 0 && gap.is_audit &&
+		    strcmp(rc.device, c->device) == 0 &&
+		    json_array_append(c->gaps, rc.details) < 0)
+			return err_oom(e, c->device);
+	}
+	return 0;
+}
+
 static json_t *chain_json(const struct chain *c)
 {
-	return json_pack("{ss sI sI si ss}", "epoch", c->key.epoch, "records",
-			 (json_int_t)c->signed_at.seq, "unsigned",
-			 (json_int_t)(c->at.seq - c->signed_at.seq), "heads",
-			 (int)c->heads, "key", boundkey_word(&c->key));
+	int64_t gone = c->signed_bridged, behind = c->bridged - gone;
+
+	return json_pack("{ss sI sI sI si ss}", "epoch", c->key.epoch,
+			 "records", (json_int_t)c->signed_at.seq - gone,
+			 "bridged", (json_int_t)gone, "unsigned",
+			 (json_int_t)(c->at.seq - c->signed_at.seq) - behind,
+			 "heads", (int)c->heads, "key", boundkey_word(&c->key));
 }
 
 typedef int chain_fn(struct adm *a, struct chain *c, void *ctx, struct err *e);
@@ -312,6 +392,8 @@ static int each_chain(struct adm *a, const char *device, chain_fn *fn,
 		if (!c.records || !c.batches)
 			return err_oom(e, device);
 		r = boundkey_of(a, device, epoch, &c.key, e);
+		if (r >= 0)
+			r = load_gaps(a, &c, e);
 		if (r >= 0)
 			r = load_kept(a, &c, e);
 		if (r >= 0 && !is_empty(&c, i))
@@ -360,12 +442,12 @@ int auditchain_verify(struct adm *a, const char *device, json_t **ret,
 	if (r < 0)
 		return r;
 	*ret = json_pack(
-		"{sb ss ss sI sI sI ss sO}", "valid", 1, "device", device,
+		"{sb ss ss sI sI sI sI ss sO}", "valid", 1, "device", device,
 		"epoch", string(json_array_get(chains, 0), "epoch"), "records",
-		sum_of(chains, "records"), "unsigned",
-		sum_of(chains, "unsigned"), "heads", sum_of(chains, "heads"),
-		"key", string(json_array_get(chains, 0), "key"), "chains",
-		chains);
+		sum_of(chains, "records"), "bridged", sum_of(chains, "bridged"),
+		"unsigned", sum_of(chains, "unsigned"), "heads",
+		sum_of(chains, "heads"), "key",
+		string(json_array_get(chains, 0), "key"), "chains", chains);
 	return *ret ? 0 : err_oom(e, device);
 }
 

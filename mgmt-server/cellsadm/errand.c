@@ -196,8 +196,9 @@ static bool type_fits(const char *action, enum receipt_type t)
 	return t == RECEIPT_APPLIED;
 }
 
-/* The receipt's own words on what it answers: the digest, or the id. */
-static bool names_order(const struct receipt *r, const char *id,
+/* The receipt's own words on what it answers: the digest or the id, and the
+ * VP; a refusal may come before the device knew which. */
+static bool names_order(const struct receipt *r, const char *id, const char *vp,
 			const uint8_t digest[HASH_SIZE])
 {
 	const char *sha256 =
@@ -207,6 +208,9 @@ static bool names_order(const struct receipt *r, const char *id,
 	char want[TEXT_DIGEST_SIZE];
 
 	text_digest(digest, want);
+	if (r->vp ? !vp || strcmp(r->vp, vp) != 0
+		  : vp && r->type != RECEIPT_REFUSED)
+		return false;
 	if (sha256)
 		return strcmp(sha256, want) == 0;
 	return command && strcmp(command, id) == 0;
@@ -238,8 +242,8 @@ static int fetch_receipt(struct adm *a, const char *device, const char *epoch,
 
 /* The server's "done" counts for nothing; this does. */
 static int verify(struct adm *a, const json_t *action, const char *device,
-		  const char *id, const uint8_t digest[HASH_SIZE],
-		  struct err *e)
+		  const char *id, const char *vp,
+		  const uint8_t digest[HASH_SIZE], struct err *e)
 {
 	const json_t *told = json_object_get(action, "receipt");
 	const char *epoch = json_string_value(json_object_get(told, "epoch"));
@@ -261,7 +265,7 @@ static int verify(struct adm *a, const json_t *action, const char *device,
 	if (r < 0)
 		return r;
 	if (strcmp(receipt.device, device) != 0 || receipt.seq != seq ||
-	    !names_order(&receipt, id, digest))
+	    !names_order(&receipt, id, vp, digest))
 		return err_set(e, EBADMSG,
 			       "receipt %lld of %s does not answer %s",
 			       (long long)seq, device, id);
@@ -288,7 +292,7 @@ static bool is_end(const char *state)
 }
 
 static int end(struct adm *a, const json_t *action, const char *state,
-	       const char *device, const char *id,
+	       const char *device, const char *id, const char *vp,
 	       const uint8_t digest[HASH_SIZE], struct err *e)
 {
 	const char *reason =
@@ -298,7 +302,7 @@ static int end(struct adm *a, const json_t *action, const char *state,
 	if (strcmp(state, "done") == 0 ||
 	    (strcmp(state, "refused") == 0 &&
 	     json_is_object(json_object_get(action, "receipt"))))
-		return verify(a, action, device, id, digest, e);
+		return verify(a, action, device, id, vp, digest, e);
 	err_set(e, EIO, "%s is %s%s%s", id, state, text && *text ? ": " : "",
 		text ? text : "");
 	e->reason = reason ? reason_from_code(reason) : REASON_NONE;
@@ -306,8 +310,8 @@ static int end(struct adm *a, const json_t *action, const char *state,
 }
 
 int errand_follow(struct adm *a, const char *device, const char *id,
-		  const uint8_t digest[HASH_SIZE], const char *timeout,
-		  struct err *e)
+		  const char *vp, const uint8_t digest[HASH_SIZE],
+		  const char *timeout, struct err *e)
 {
 	uint64_t start = clock_mono_ns(), limit = 0;
 	char before[24] = "";
@@ -331,7 +335,7 @@ int errand_follow(struct adm *a, const char *device, const char *id,
 			fprintf(stderr, "%s\n", state);
 		snprintf(before, sizeof(before), "%s", state);
 		if (is_end(state))
-			return end(a, j, state, device, id, digest, e);
+			return end(a, j, state, device, id, vp, digest, e);
 		if (limit && clock_mono_ns() - start > limit * 1000000000ULL)
 			return err_set(e, ETIMEDOUT, "%s is still %s after %s",
 				       id, state, timeout);
@@ -366,6 +370,33 @@ static int hand_on(struct adm *a, const char *path, const struct envelope *env,
 	return r;
 }
 
+/* What the device would refuse is not signed. Where no receipt says what is in
+ * force on it, the device decides. */
+static int check_vp(struct adm *a, const struct errand *o, struct err *e)
+{
+	auto_json json_t *items = NULL;
+	const json_t *item;
+	size_t i;
+	int r;
+
+	if (!o->vp || o->any_vp || o->epoch)
+		return 0;
+	r = remote_list(a, REMOTE_PATH("devices", o->device, "vps"), 0, &items,
+			e);
+	if (r < 0 || json_array_size(items) == 0)
+		return r;
+	json_array_foreach (items, i, item) {
+		const char *vp = json_string_value(json_object_get(item, "vp"));
+
+		if (vp && strcmp(vp, o->vp) == 0)
+			return 0;
+	}
+	return err_reason(e, REASON_NO_SUCH_VP,
+			  "%s has no VP '%s' by its newest receipt (--any-vp: "
+			  "sign it all the same)",
+			  o->device, o->vp);
+}
+
 int errand_run(struct adm *a, const struct errand *o, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
@@ -373,8 +404,9 @@ int errand_run(struct adm *a, const struct errand *o, struct err *e)
 	auto_json json_t *action = NULL;
 	int r;
 
-	r = o->in ? docfile_read(o->in, &env, &doc, e)
-		  : make(a, o, &env, &doc, e);
+	r = o->in ? docfile_read(o->in, &env, &doc, e) : check_vp(a, o, e);
+	if (r >= 0 && !o->in)
+		r = make(a, o, &env, &doc, e);
 	if (r >= 0 && o->in)
 		r = check_same(o, doc, e);
 	/* A file may come complete: then it is only brought. */
@@ -388,6 +420,6 @@ int errand_run(struct adm *a, const struct errand *o, struct err *e)
 		r = columns_print_one(a, action_columns, action, e);
 	if (r < 0 || !o->wait)
 		return r;
-	return errand_follow(a, o->device, doc->head.id, env->digest,
+	return errand_follow(a, o->device, doc->head.id, o->vp, env->digest,
 			     o->timeout, e);
 }

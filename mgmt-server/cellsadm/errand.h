@@ -24,6 +24,7 @@ struct errand {
 	const char *ttl, *epoch, *sealed_key, *recovery_key, *in, *out,
 		*timeout;
 	bool wait;
+	bool any_vp; /* also one that no receipt names */
 };
 
 /*
@@ -34,9 +35,10 @@ int errand_run(struct adm *a, const struct errand *o, struct err *e);
 
 /*
  * Waits for an end state, telling each step on stderr, and verifies the
- * receipt. type is the document's, digest its own.
+ * receipt, which must be of that VP (NULL: of none). digest is the document's.
  */
 int errand_follow(struct adm *a, const char *device, const char *id,
-		  const uint8_t digest[32], const char *timeout, struct err *e);
+		  const char *vp, const uint8_t digest[32], const char *timeout,
+		  struct err *e);
 
 #endif

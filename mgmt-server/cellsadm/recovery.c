@@ -19,11 +19,12 @@
 /* The newest receipt of a lock, as an envelope; nothing in it is believed yet.
  */
 static int fetch(struct adm *a, const char *device, const char *vp,
-		 struct envelope **ret, struct err *e)
+		 struct envelope **ret, char ret_epoch[33], struct err *e)
 {
 	auto_json json_t *items = NULL;
 	auto_free char *filter = NULL;
 	const json_t *env;
+	const char *epoch;
 	int r;
 
 	if (asprintf(&filter, "type eq locked and vp eq %s", vp) < 0)
@@ -40,20 +41,33 @@ static int fetch(struct adm *a, const char *device, const char *vp,
 			       "the server has no receipt of a lock of %s on "
 			       "%s: lock it (again) first",
 			       vp, device);
+	epoch = json_string_value(
+		json_object_get(json_array_get(items, 0), "epoch"));
+	if (!epoch || strlen(epoch) != 32 || !text_is_id(epoch))
+		return err_set(e, EBADMSG,
+			       "the server tells no epoch of the lock of %s",
+			       vp);
+	snprintf(ret_epoch, 33, "%s", epoch);
 	return pin_envelope(env, ret, e);
 }
 
+/* The lock may be of before the device's last enrolment: its receipt is signed
+ * by the key of that epoch, and *ret_key is that of now. */
 static int open_receipt(struct adm *a, const char *device, const char *vp,
-			struct boundkey *key, struct receipt *ret,
+			struct boundkey *ret_key, struct receipt *ret,
 			struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
-	int r = boundkey_of(a, device, NULL, key, e);
+	AUTO(boundkey_fini) struct boundkey signer = { 0 };
+	char epoch[33];
+	int r = boundkey_of(a, device, NULL, ret_key, e);
 
 	if (r >= 0)
-		r = fetch(a, device, vp, &env, e);
+		r = fetch(a, device, vp, &env, epoch, e);
 	if (r >= 0)
-		r = receipt_open(env, key->key, ret, e);
+		r = boundkey_of(a, device, epoch, &signer, e);
+	if (r >= 0)
+		r = receipt_open(env, signer.key, ret, e);
 	if (r < 0)
 		return r;
 	if (ret->type != RECEIPT_LOCKED || strcmp(ret->device, device) != 0 ||

@@ -4,11 +4,14 @@ no device signed, histories that were cut or forked."""
 import base64
 import hashlib
 import json
+import re
 import shutil
 import sqlite3
+import time
 
 import pytest
 
+import forge
 from test_cellsadm import fixture_company, fixture_phone  # noqa: F401 pylint: disable=unused-import
 
 
@@ -135,6 +138,137 @@ def fork_by_the_device(history, phone):
     assert {(c["epoch"], c["records"]) for c in told["chains"]} == {(first, 5), (phone.epoch, 1)}
     change(history, ("UPDATE record SET text = replace(text, 'camera', 'vibra') WHERE epoch = ? AND seq = 2", first))
     assert "audit record 2" in history.refused("audit", "verify", "--device", phone.id)
+
+
+# ---- receipts, and what follows from them
+def gap(phone, stream, first, last, digest, **kw):
+    return phone.receipt("gap", details={"stream": stream, "from": first, "to": last, "digest": digest,
+                                         "cause": "acknowledged"}, **kw)
+
+
+def test_what_the_server_says_of_receipts_and_access_is_worked_out_again(company, phone):
+    access_is_verified_row_by_row(company, phone)
+    another_view_is_found_out(company, phone)
+    gaps_are_shown(company, phone)
+    orders_are_for_vps_of_the_device(company, phone)
+    a_group_that_lapses_soon_is_told_of(company)
+    a_new_root_says_what_it_takes(company)
+
+
+def access_is_verified_row_by_row(company, phone):
+    rows = company.json("access", "query", "--class", "camera")["items"]
+    assert [(r["vp"], r["verified"], r["receipt"]["seq"]) for r in rows] == [("work", True, 1), ("personal", True, 1)]
+    assert all(r["receipt"]["time"].endswith("Z") for r in rows)
+    shown = company.adm("access", "query", "--class", "camera").stdout
+    assert "VERIFIED" in shown and rows[0]["receipt"]["time"] in shown
+    company.adm("access", "query", "--class", "camera", "--max-age", "1h")
+    later = forge.stamp(time.time() + 7200)
+    said = company.refused("access", "query", "--class", "camera", "--max-age", "1h", "--at", later)
+    assert "2 rows rest on receipts older than 1h" in said
+    # A root, a membership: they say nothing of the set.
+    phone.send_receipts(phone.receipt("applied", document={"type": "root", "id": "acme", "version": 2,
+                                                           "sha256": "sha256:" + "0" * 64}))
+    assert company.json("access", "matrix", phone.id)["verified"] is True
+    assert len(company.json("access", "query", "--class", "camera")["items"]) == 2
+    change(company, ("UPDATE receipt SET describes = 1 WHERE seq = 3 AND device = ?", phone.id))
+    said = company.refused("access", "matrix", phone.id)
+    assert "says nothing of what is in force" in said
+    change(company, ("UPDATE receipt SET describes = 0 WHERE seq = 3 AND device = ?", phone.id))
+
+
+def another_view_is_found_out(company, phone):
+    """The server's own copy of the payload is changed; the envelopes are the device's."""
+    db = sqlite3.connect(company.office.dir / "mgmtd.db")
+    was = dict(db.execute("SELECT seq, payload FROM receipt WHERE device = ?", (phone.id,)))
+    db.close()
+    first, second = (json.loads(was[n]) for n in (1, 2))
+    without = [d for d in first["details"]["documents"] if d["id"] != "personal"]
+    views = [(2, {"details": {**second["details"], "to": "personal"}}, "in front"),
+             (1, {"details": {**first["details"], "documents": without}}, "leaves VP personal out"),
+             (1, {"enforcement": "mapped"}, "level"),
+             (1, {"details": {**first["details"], "lacking": ["camera"]}}, "camera")]
+    for seq, over, why in views:
+        change(company, ("UPDATE receipt SET payload = ? WHERE seq = ? AND device = ?",
+                         json.dumps({**json.loads(was[seq]), **over}), seq, phone.id))
+        said = company.refused("access", "matrix", phone.id)
+        assert "err.signature" in said and why in said, said
+        if "leaves" not in why:
+            r = company.adm("access", "query", "--verdict", "any", "--format", "json", check=False)
+            assert r.returncode == 1 and "not verified" in r.stderr
+            assert not all(i["verified"] for i in json.loads(r.stdout)["items"])
+        change(company, ("UPDATE receipt SET payload = ? WHERE seq = ? AND device = ?", was[seq], seq, phone.id))
+    # No receipt at all: nothing is verified, and the exit code says so.
+    other, _ = company.enrol("new")
+    assert company.adm("access", "matrix", other.id, check=False).returncode == 1
+
+
+def gaps_are_shown(company, phone):
+    first = company.json("receipt", "list", phone.id, "--limit", "1")["items"]
+    assert [r["seq"] for r in first] == [phone.seq]  # the newest
+    lost = [phone.receipt("started", vp="work") for _ in range(2)][-1]
+    bridge = gap(phone, "receipts", phone.seq - 1, phone.seq, lost.sha256, prev=lost.sha256)
+    phone.send_receipts(bridge)
+    rows = company.json("receipt", "list", phone.id)["items"]
+    missing = [r for r in rows if r["type"] == "missing"]
+    assert [(r["seq"], r["to"], r["bridged"]) for r in missing] == [(4, 5, True)]
+    assert "4 to 5, bridged by 6" in company.adm("receipt", "list", phone.id).stdout
+    change(company, ("DELETE FROM receipt WHERE seq <= 1 AND device = ?", phone.id))
+    r = company.adm("receipt", "list", phone.id, check=False)
+    assert r.returncode == 1 and "1 to 1, NOT bridged" in r.stdout
+    assert company.adm("receipt", "list", phone.id, "--limit", "2").returncode == 0
+    # The audit: two records are gone, which the device says.
+    phone.send_batch(phone.batch([phone.record("open", "work", "camera")]))
+    assert "verified: 1 records" in company.adm("audit", "verify", "--device", phone.id).stdout
+    for _ in range(2):
+        phone.record("open", "work", "camera")
+    phone.send_receipts(gap(phone, "audit", 2, 3, "sha256:" + phone.audit_head.hex()))
+    phone.send_batch(phone.batch([phone.record("close", "work", "camera")]))
+    said = company.adm("audit", "verify", "--device", phone.id).stdout
+    assert "verified: 2 records" in said and "gone: 2 records" in said
+    change(company, ("UPDATE receipt SET envelope = replace(envelope, 'signatures', 'signature')"
+                     " WHERE type = 'gap' AND device = ?", phone.id))
+    assert company.adm("audit", "verify", "--device", phone.id, check=False).returncode == 1
+
+
+def orders_are_for_vps_of_the_device(company, phone):
+    phone.send_receipts(phone.receipt("applied", details={
+        "documents": [d for d in company.office.get("/v1/groups/field")["documents"] if d["id"] != "personal"],
+        "lacking": [], "not_enforced": []}))
+    before = len(company.json("action", "list", phone.id)["items"])
+    said = company.refused("vp", "lock", phone.id, "personal", *company.key("alice"))
+    assert "err.no-such-vp" in said and "--any-vp" in said
+    assert len(company.json("action", "list", phone.id)["items"]) == before
+    assert company.json("vp", "lock", phone.id, "personal", "--any-vp", *company.key("alice"))["state"] == "sent"
+    assert company.json("image", "show", "tiny")["version"] == 1
+
+
+def a_new_root_says_what_it_takes(company):
+    """alice's key is replaced: what only she and carol signed is said, and asked, before."""
+    r = company.adm("root", "new", "--from", "root.json", "--remove-key", "alice", "--role", "root=bob,carol:2",
+                    "--role", "policy=bob,carol:2", "--role", "command=bob", "--role", "destroy=bob",
+                    "--out", "root2.xml")
+    lines = [line for line in r.stderr.splitlines() if "takes the threshold from" in line]
+    assert len(lines) == 4 and any("group field version 2 (1 of 2" in line for line in lines), r.stderr
+    r = company.adm("root", "sign", "root2.xml", "--yes", *company.key("alice", "bob", "carol"))
+    assert "takes the threshold from device-policy baseline version 1" in r.stderr
+    before = company.office.get("/v1/roots")["items"]
+    r = company.adm("root", "submit", "root2.json", check=False)
+    assert r.returncode == 1 and "4 documents in force turn into proposals" in r.stderr
+    assert company.office.get("/v1/roots")["items"] == before
+    assert company.office.get("/v1/groups")["items"]
+    company.adm("root", "submit", "root2.json", "--yes")
+    assert {d["state"] for d in company.json("doc", "list")["items"] 
+            if d["type"] not in ("root", "image")} == {"proposed"}
+
+
+def a_group_that_lapses_soon_is_told_of(company):
+    """At the end of whatever was done."""
+    assert "lapses" not in company.adm("device", "list").stderr
+    company.adm("doc", "new", "group", "--id", "field", "--version-number", 2, "--days", 5, "--policy", "baseline",
+                "--vp-config", "work", "--vp-config", "personal", "--out", "field2.xml")
+    company.publish("field2.xml")
+    said = company.adm("device", "list").stderr
+    assert re.search(r"^note: group 'field' lapses 20\d\d-\d\d-\d\dT[0-9:]*Z", said, re.M), said
 
 
 # ---- the tree
