@@ -12,9 +12,9 @@
 #include "mgmt-server/devchan.h"
 #include "mgmt-server/evidence.h"
 #include "mgmt-server/fleet.h"
-#include "mgmt-server/gap.h"
 #include "mgmt-server/order.h"
 #include "mgmt-server/presence.h"
+#include "mgmt-server/resync.h"
 #include "mgmt-server/server.h"
 
 #include <errno.h>
@@ -140,8 +140,8 @@ static int say_position(struct devchan *c, json_t *holds, json_t *status,
 	int r = evidence_position(c->server, c->device, c->epoch, &p, e);
 
 	if (r == 0)
-		r = gap_compare(c->server, c->device, p.receipts, p.records,
-				holds, status, e);
+		r = resync_compare(c->server, c->device, p.receipts, p.records,
+				   holds, status, e);
 	if (r == 0)
 		r = send_ack(c, "receipts", p.receipts, p.receipt, e);
 	return r < 0 ? r : send_ack(c, "audit", p.records, p.head, e);

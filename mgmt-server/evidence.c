@@ -10,9 +10,9 @@
 #include "lib/receipt.h"
 #include "lib/text.h"
 #include "mgmt-server/fleet.h"
-#include "mgmt-server/gap.h"
 #include "mgmt-server/listing.h"
 #include "mgmt-server/order.h"
+#include "mgmt-server/resync.h"
 #include "mgmt-server/server.h"
 
 #include <errno.h>
@@ -217,7 +217,8 @@ static int check_prev(struct server *s, const struct receipt *rc, struct err *e)
 {
 	char digest[TEXT_DIGEST_SIZE];
 	struct err alarm;
-	int r = gap_digest_of(s, rc->device, rc->epoch, rc->seq - 1, digest, e);
+	int r = resync_digest_of(s, rc->device, rc->epoch, rc->seq - 1, digest,
+				 e);
 
 	if (r < 0 || !rc->prev || !digest[0] || strcmp(digest, rc->prev) == 0)
 		return r;
@@ -243,7 +244,7 @@ static int take_gap(struct server *s, struct stream *t,
 		t->chain.seq = (uint64_t)g->to;
 		memcpy(t->chain.head, g->digest, HASH_SIZE);
 	}
-	return gap_keep(s, rc, g, bridges ? next : 0, env, e);
+	return resync_keep(s, rc, g, bridges ? next : 0, env, e);
 }
 
 /* In its turn: into the database, with all that it says. */

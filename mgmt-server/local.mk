@@ -27,7 +27,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/filter.c %D%/filter.h \
 	%D%/fleet.c %D%/fleet.h \
 	%D%/fleetview.c \
-	%D%/gap.c %D%/gap.h \
+	%D%/resync.c %D%/resync.h \
 	%D%/gauge.c %D%/gauge.h \
 	%D%/groupview.c \
 	%D%/health.c \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/gap.h"
+#include "mgmt-server/resync.h"
 
 #include "lib/auto.h"
 #include "lib/clock.h"
@@ -20,9 +20,9 @@
 
 static const char *const streams[] = { "receipts", "audit" };
 
-int gap_keep(struct server *s, const struct receipt *rc,
-	     const struct receipt_gap *g, int64_t from,
-	     const struct envelope *env, struct err *e)
+int resync_keep(struct server *s, const struct receipt *rc,
+		const struct receipt_gap *g, int64_t from,
+		const struct envelope *env, struct err *e)
 {
 	const char *what = g->is_audit ? "audit records" : "receipts";
 	auto_free char *text = NULL;
@@ -55,8 +55,8 @@ int gap_keep(struct server *s, const struct receipt *rc,
 	return fleet_alarm(s, rc->device, alarm.text, e);
 }
 
-int gap_digest_of(struct server *s, const char *device, const char *epoch,
-		  int64_t seq, char *ret, struct err *e)
+int resync_digest_of(struct server *s, const char *device, const char *epoch,
+		     int64_t seq, char *ret, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int r = db_first(s->db, &st, e,
@@ -153,8 +153,9 @@ static int raise_version(struct server *s, const char *device, int64_t held,
 			      "s", device);
 }
 
-int gap_compare(struct server *s, const char *device, uint64_t receipts,
-		uint64_t records, json_t *holds, json_t *status, struct err *e)
+int resync_compare(struct server *s, const char *device, uint64_t receipts,
+		   uint64_t records, json_t *holds, json_t *status,
+		   struct err *e)
 {
 	int64_t held = number_in(holds, "snapshot", NULL);
 	int r = compare_stream(s, device, false, receipts, holds, status, e);
