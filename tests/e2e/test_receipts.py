@@ -16,7 +16,7 @@ from office import Office, Phone
 @pytest.fixture(scope="module")
 def office():
     with harness.World() as world:
-        yield Office(world).publish()
+        yield Office(world).publish(groups=("field", "lab"))
 
 
 @pytest.fixture
@@ -214,3 +214,30 @@ def test_a_restored_device_is_told(office, phone):
     digest = "sha256:" + hashlib.sha256(base64.b64decode(last["payload"])).hexdigest()
     phone.send_receipts(gap(phone, "receipts", 3, 3, digest, "restored", prev=digest), ack=4)
     assert any("the device lost receipts 3 to 3 (restored), which are here" in a for a in office.device(phone)["alarms"])
+
+
+# ---- writes that are refused
+def test_a_refused_write_leaves_nothing(office, phone):
+    """Keys that are enrolled already come with the token of another group: found out after the first writes."""
+    before, entries = office.device(phone), len(office.get("/v1/audit?filter=action eq enroll")["items"])
+    body = phone.request(group="lab")
+    office.refused("POST", "/v1/enroll", 409, "conflict", body, token="")
+    after = office.device(phone)
+    assert {k: after[k] for k in ("group", "epoch", "enrolled")} == {k: before[k] for k in ("group", "epoch", "enrolled")}
+    newest = office.get("/v1/enrolments?order=desc")["items"][0]
+    assert (newest["group"], newest["used"]) == ("lab", 0)
+    told = office.get("/v1/audit?filter=action eq enroll")["items"][entries:]
+    assert [t["entry"]["outcome"] for t in told] == ["conflict"]
+
+
+def test_an_idempotency_key_is_of_its_token_and_its_body(office, phone):
+    path, key = f"/v1/devices/{phone.id}/actions", {"Idempotency-Key": "one"}
+    doc = office.forge.command("once", phone.device, "lock", "work")
+
+    def post(body, **kw):
+        return office.call("POST", path, body, headers=key, **kw)
+    first, again = post({"envelope": doc.object}), post({"envelope": doc.object})
+    assert (first.status_code, again.status_code) == (201, 201) and first.json() == again.json()
+    assert post({"envelope": doc.object, "ttl": 5}).json()["code"] == "key-reused"
+    # Of somebody else it is another one: the action is known then.
+    assert post({"envelope": doc.object}, token=office.new_token("operator")).status_code == 200
