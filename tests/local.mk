@@ -457,7 +457,7 @@ EXTRA_DIST += %D%/e2e/test_fault.py
 EXTRA_DIST += %D%/e2e/test_net.py %D%/e2e/internet.py %D%/e2e/test_waiting.py
 EXTRA_DIST += %D%/e2e/test_push.py
 EXTRA_DIST += %D%/e2e/office.py %D%/e2e/test_evidence.py %D%/e2e/test_mgmtd.py %D%/e2e/test_openapi.py \
-	%D%/e2e/test_receipts.py
+	%D%/e2e/test_receipts.py %D%/e2e/test_restored.py
 EXTRA_DIST += %D%/bench/fleet.py %D%/bench/rows/connect.py \
 	%D%/bench/rows/display.py %D%/bench/rows/fanout.py %D%/bench/rows/idle.py
 EXTRA_DIST += %D%/bench/labscene.py %D%/bench/rows/endpoint.py %D%/bench/rows/revoke.py
