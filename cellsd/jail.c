@@ -106,6 +106,9 @@ int jail_enter(const struct jail *j, bool no_new_privs)
 	if (no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	/* The one that is still allowed when the other holds comes last. */
-	r = filter(&j->filters.arguments);
+	r = filter(&j->filters.sockets);
+	/* Of two that refuse, the later one says how. */
+	if (r == 0)
+		r = filter(&j->filters.arguments);
 	return r < 0 ? r : filter(&j->filters.calls);
 }

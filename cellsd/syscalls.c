@@ -6,6 +6,8 @@
 #include "lib/err.h"
 
 #include <errno.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -36,6 +38,7 @@
 			0, op, family, 0                                       \
 		}                                                              \
 	}
+#define NOWAIT 0x8 /* RWF_NOWAIT of linux/fs.h */
 static const struct {
 	int call, code;
 	struct scmp_arg_cmp arg;
@@ -43,6 +46,13 @@ static const struct {
 	/* Typing into somebody's terminal. */
 	TYPING(TIOCSTI),
 	TYPING(TIOCLINUX),
+	/* The kernel loads a module for each line discipline. The number is
+	 * behind a pointer, which no filter can follow. */
+	TYPING(TIOCSETD),
+	/* It tells what of the shared base other VPs have read. */
+	{ SCMP_SYS(preadv2),
+	  EOPNOTSUPP,
+	  { 5, SCMP_CMP_MASKED_EQ, NOWAIT, NOWAIT } },
 	/*
 	 * Left are unix, inet, inet6, netlink, packet. Of the others some have
 	 * no namespace (vsock reaches the hypervisor), and most nobody needs.
@@ -60,6 +70,41 @@ static const struct {
 	FAMILY(SCMP_CMP_EQ, AF_NETBEUI),
 	FAMILY(SCMP_CMP_EQ, AF_SECURITY),
 	FAMILY(SCMP_CMP_EQ, AF_KEY),
+};
+
+/*
+ * Sockets that there are: for any other protocol the kernel would load a
+ * module. Raw sockets load none. The audit protocol answers inside a VP that
+ * there is nobody, which login programs expect.
+ */
+#define ANY (-1)
+#define TYPE_MASK 0xf /* below SOCK_NONBLOCK and SOCK_CLOEXEC */
+#define INTERNET(family)                                                       \
+	{ family, SOCK_STREAM, 0 }, { family, SOCK_STREAM, IPPROTO_TCP },      \
+		{ family, SOCK_STREAM, IPPROTO_MPTCP },                        \
+		{ family, SOCK_DGRAM, 0 },                                     \
+		{ family, SOCK_DGRAM, IPPROTO_UDP },                           \
+		{ family, SOCK_DGRAM, IPPROTO_UDPLITE },                       \
+		{ family, SOCK_DGRAM, IPPROTO_ICMP },                          \
+		{ family, SOCK_DGRAM, IPPROTO_ICMPV6 },                        \
+	{                                                                      \
+		family, SOCK_RAW, ANY                                          \
+	}
+static const struct {
+	int family, type, protocol;
+} sockets[] = {
+	{ AF_UNIX, ANY, ANY },
+	{ AF_PACKET, ANY, ANY },
+	INTERNET(AF_INET),
+	INTERNET(AF_INET6),
+	{ AF_NETLINK, ANY, NETLINK_ROUTE },
+	{ AF_NETLINK, ANY, NETLINK_USERSOCK },
+	{ AF_NETLINK, ANY, NETLINK_SOCK_DIAG },
+	{ AF_NETLINK, ANY, NETLINK_XFRM },
+	{ AF_NETLINK, ANY, NETLINK_AUDIT },
+	{ AF_NETLINK, ANY, NETLINK_NETFILTER },
+	{ AF_NETLINK, ANY, NETLINK_KOBJECT_UEVENT },
+	{ AF_NETLINK, ANY, NETLINK_GENERIC },
 };
 
 static void filter_freep(scmp_filter_ctx *f)
@@ -94,6 +139,36 @@ static int add_arguments(scmp_filter_ctx f)
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(refused); i++)
 		r = seccomp_rule_add_array(f, SCMP_ACT_ERRNO(refused[i].code),
 					   refused[i].call, 1, &refused[i].arg);
+	return r;
+}
+
+/* Every other call is left to the other two filters. */
+static int add_sockets(scmp_filter_ctx f)
+{
+	const int call = SCMP_SYS(socket);
+	int r = 0;
+
+	for (size_t i = 0; i < callgroups_n; i++)
+		for (size_t k = 0; r == 0 && k < callgroups[i].n; k++) {
+			if (callgroups[i].call[k] == call)
+				continue;
+			r = seccomp_rule_add(f, SCMP_ACT_ALLOW,
+					     callgroups[i].call[k], 0);
+			if (r == -EDOM)
+				r = 0;
+		}
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(sockets); i++) {
+		struct scmp_arg_cmp arg[3];
+		unsigned int n = 0;
+
+		arg[n++] = SCMP_A0_32(SCMP_CMP_EQ, sockets[i].family);
+		if (sockets[i].type != ANY)
+			arg[n++] = SCMP_A1_32(SCMP_CMP_MASKED_EQ, TYPE_MASK,
+					      sockets[i].type);
+		if (sockets[i].protocol != ANY)
+			arg[n++] = SCMP_A2_32(SCMP_CMP_EQ, sockets[i].protocol);
+		r = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, call, n, arg);
+	}
 	return r;
 }
 
@@ -157,6 +232,9 @@ int syscalls_new(struct syscalls *ret, struct err *e)
 	if (r == 0)
 		r = build(SCMP_ACT_ALLOW, add_arguments, &s.arguments, e);
 	if (r == 0)
+		r = build(SCMP_ACT_ERRNO(EPROTONOSUPPORT), add_sockets,
+			  &s.sockets, e);
+	if (r == 0)
 		*ret = s;
 	else
 		syscalls_fini(&s);
@@ -167,4 +245,5 @@ void syscalls_fini(struct syscalls *s)
 {
 	free(s->calls.filter);
 	free(s->arguments.filter);
+	free(s->sockets.filter);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The filters of system calls for programs in VPs, by libseccomp: which calls
- * there are (callgroup.h), and of those that stay, which arguments.
+ * there are (callgroup.h), of those that stay, which arguments, and which
+ * sockets.
  */
 #ifndef CELLSD_SYSCALLS_H
 #define CELLSD_SYSCALLS_H
@@ -11,10 +12,10 @@
 struct err;
 
 struct syscalls {
-	struct sock_fprog calls, arguments;
+	struct sock_fprog calls, arguments, sockets;
 };
 
-/* Compiles both; takes milliseconds. */
+/* Compiles all; takes milliseconds. */
 int syscalls_new(struct syscalls *ret, struct err *e);
 void syscalls_fini(struct syscalls *s);
 

@@ -528,6 +528,25 @@ static int type_with_high_bits(const struct escape *t)
 		       : 0;
 }
 
+static int line_discipline(const struct escape *t)
+{
+	int fd = open("/dev/ptmx", O_RDWR | O_NOCTTY), n = (int)t->arg[0];
+
+	return fd < 0 || ioctl(fd, TIOCSETD, &n) < 0 ? -errno : 0;
+}
+
+/* Whether others have read a file of the base lately. */
+static int cached_by_others(const struct escape *t)
+{
+	int fd = open("/bin/busybox", O_RDONLY);
+	char data[64];
+	struct iovec v = { data, sizeof(data) };
+
+	return fd < 0 || syscall(SYS_preadv2, fd, &v, 1, 0, 0, t->arg[0]) < 0
+		       ? -errno
+		       : 0;
+}
+
 static int pty_of_host(const struct escape *t)
 {
 	char path[64];
@@ -725,6 +744,24 @@ const struct escape escapes[] = {
 	SOCKET("key sockets", EAFNOSUPPORT, AF_KEY, SOCK_RAW),
 	SOCKET("NFC sockets", EAFNOSUPPORT, AF_NFC, SOCK_RAW),
 
+	/* What makes the kernel load a module. */
+	{ "line discipline",
+	  line_discipline,
+	  EPERM,
+	  0,
+	  NULL,
+	  NULL,
+	  0,
+	  { 0 /* N_TTY: there without a module */ } },
+	SOCKET("SCTP", EPROTONOSUPPORT, AF_INET, SOCK_STREAM, 132),
+	SOCKET("DCCP", EPROTONOSUPPORT, AF_INET6, 6, 33),
+	SOCKET("L2TP", EPROTONOSUPPORT, AF_INET, SOCK_DGRAM, 115),
+	SOCKET("UDP as a stream", EPROTONOSUPPORT, AF_INET, SOCK_STREAM, 17),
+	SOCKET("iSCSI by netlink", EPROTONOSUPPORT, AF_NETLINK, SOCK_RAW, 8),
+	SOCKET("crypto by netlink", EPROTONOSUPPORT, AF_NETLINK, SOCK_RAW, 21),
+	SOCKET("netlink of no known kind", EPROTONOSUPPORT, AF_NETLINK,
+	       SOCK_RAW | SOCK_CLOEXEC, 31),
+
 	/* The kernel. */
 	CALL(init_module, EPERM, 0),
 	CALL(finit_module, EPERM, 0),
@@ -736,6 +773,16 @@ const struct escape escapes[] = {
 	CALL(perf_event_open, EPERM, 0),
 	CALL(userfaultfd, EPERM, 0),
 	CALL(io_uring_setup, ENOSYS, 1),
+	CALL(io_setup, ENOSYS, 1),
+	CALL(mincore, EPERM, 0, 0),
+	{ "whether a page is cached",
+	  cached_by_others,
+	  EOPNOTSUPP,
+	  0,
+	  NULL,
+	  NULL,
+	  0,
+	  { 8 /* RWF_NOWAIT */ } },
 	CALL(kcmp, EPERM, 1, 1),
 	CALL(swapon, EPERM, 0),
 	CALL(acct, EPERM, 0),
