@@ -8,6 +8,7 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,19 +20,21 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define ANSWER_TIMEOUT_MS 10000
-#define NESTING "/proc/sys/user/max_user_namespaces"
+#define USER_LIMITS "/proc/sys/user/"
 
 /* The child's steps, by name: what it reports is a step and an errno. */
 #define STEPS(X)                                                               \
 	X(IDS, "take its ids")                                                 \
-	X(NESTING, "bar user namespaces below its own")                        \
+	X(NAMESPACES, "bound its namespaces")                                  \
 	X(NETWORK, "bring up its network")                                     \
 	X(HOSTNAME, "set its host name")                                       \
 	X(TREE, "wait for its tree")                                           \
@@ -104,14 +107,37 @@ static int take_ids(void)
 /*
  * A process in a user namespace of its own has every capability again, over
  * namespaces that it makes: more of the kernel to attack, for nothing that a VP
- * needs. The file tells of the user namespace of who opens it, and below, in
- * the VP, it is read-only.
+ * needs. Of the others a service manager makes some; no cgroup counts them. The
+ * files tell of the user namespace of who opens them, and below, in the VP,
+ * they are read-only.
  */
-static int bar_nesting(void)
-{
-	auto_close int fd = open(NESTING, O_WRONLY | O_CLOEXEC);
+static const struct {
+	const char *file, *max;
+} namespace_limits[] = {
+	{ USER_LIMITS "max_user_namespaces", "0" },
+	{ USER_LIMITS "max_cgroup_namespaces", "256" },
+	{ USER_LIMITS "max_ipc_namespaces", "256" },
+	{ USER_LIMITS "max_mnt_namespaces", "512" },
+	{ USER_LIMITS "max_net_namespaces", "32" },
+	{ USER_LIMITS "max_pid_namespaces", "64" },
+	{ USER_LIMITS "max_time_namespaces", "32" },
+	{ USER_LIMITS "max_uts_namespaces", "256" },
+};
 
-	return fd < 0 || write(fd, "0", 1) < 0 ? -errno : 0;
+static int limit_namespaces(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(namespace_limits); i++) {
+		auto_close int fd =
+			open(namespace_limits[i].file, O_WRONLY | O_CLOEXEC);
+		const char *max = namespace_limits[i].max;
+
+		/* This kernel has no such namespaces. */
+		if (fd < 0 && errno == ENOENT && i > 0)
+			continue;
+		if (fd < 0 || write(fd, max, strlen(max)) < 0)
+			return -errno;
+	}
+	return 0;
 }
 
 /*
@@ -176,8 +202,8 @@ static int become(const struct birth_plan *p, const struct gate *g,
 	switch (step) {
 	case STEP_IDS:
 		return take_ids();
-	case STEP_NESTING:
-		return bar_nesting();
+	case STEP_NAMESPACES:
+		return limit_namespaces();
 	case STEP_NETWORK:
 		return veth_enter(p->address);
 	case STEP_HOSTNAME:
@@ -275,6 +301,39 @@ static int map_ids(struct birth *b, uint32_t base, struct err *e)
 	return 0;
 }
 
+static int set_effective_uid(uid_t uid)
+{
+	return (int)syscall(SYS_setresuid, -1, uid, -1);
+}
+
+/*
+ * What a VP uses of inotify, of message queues, of signals, timers and
+ * namespaces is also counted for the owner of its user namespace. With root as
+ * that all VPs and the host would have one share together, so the VP's own
+ * range owns it. Safe because capabilities stay (rootfs_stage()), and nobody in
+ * the initial namespace has that id.
+ */
+static pid_t clone_owned(struct clone_args *args, const struct birth_plan *p,
+			 const struct gate *g)
+{
+	pid_t pid;
+	int code;
+
+	if (set_effective_uid(p->base) < 0)
+		return -1;
+	pid = (pid_t)syscall(SYS_clone3, args, sizeof(*args));
+	if (pid == 0)
+		run_child(p, g);
+	code = errno;
+	if (set_effective_uid(0) < 0) {
+		log_error("leave a VP's id: %s", strerror(errno));
+		abort();
+	}
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	errno = code;
+	return pid;
+}
+
 int birth_begin(const struct birth_plan *p, struct birth *ret, struct err *e)
 {
 	AUTO(birth_fini) struct birth b = BIRTH_NONE;
@@ -296,9 +355,7 @@ int birth_begin(const struct birth_plan *p, struct birth *ret, struct err *e)
 		return err_sys(e, errno, "start VP %s", p->name);
 	}
 	b.status = status[0];
-	b.pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-	if (b.pid == 0)
-		run_child(p, &(struct gate){ go[0], status[1] });
+	b.pid = clone_owned(&args, p, &(struct gate){ go[0], status[1] });
 	r = errno;
 	close(go[0]);
 	close(status[1]);

@@ -32,7 +32,7 @@ MAKES = ("bind bpf chdir clone3 dup2 execve fchmod fchown fchownat fsconfig fsmo
 CONNECTS = "ioctl sendmsg sendto socket"
 LOOKS = "bpf fsync getdents64 kcmp newfstatat openat pidfd_open pidfd_send_signal read statx write"
 LOCKS = "fdatasync fstatfs ioctl poll renameat syncfs umount2 unlinkat waitid"
-NO_WAY_BACK = {"setns": 2}  # from the VP's pid namespace: a test of its own
+NO_WAY_BACK = {"setns": 2, "setresuid": 2}  # from the VP's pid namespace and id: a test of its own
 
 
 @contextlib.contextmanager
@@ -326,11 +326,12 @@ def test_a_look_at_the_hardware_that_failed_is_taken_again(two):
         assert said in two.cellsd.tail()
 
 
-def test_a_daemon_that_would_give_birth_elsewhere_ends(phone):
+@pytest.mark.parametrize("call", NO_WAY_BACK)
+def test_a_daemon_that_would_give_birth_elsewhere_ends(phone, call):
     phone.apply(["work", "personal"], BOTH)
     phone.policy("Start", "s", "personal")
     running = phone.list()["personal"]["pid"]
-    with refusing(phone, "setns", NO_WAY_BACK["setns"]), pytest.raises(sdbus.Error):
+    with refusing(phone, call, NO_WAY_BACK[call]), pytest.raises(sdbus.Error):
         phone.policy("Start", "s", "work")
     harness.until(lambda: not phone.cellsd.alive())
     phone.cellsd.start()
