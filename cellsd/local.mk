@@ -10,6 +10,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/birth.c %D%/birth.h \
 	%D%/burst.c %D%/burst.h \
 	%D%/callgroup.c %D%/callgroup.h \
+	%D%/conntrack.c %D%/conntrack.h \
 	%D%/control.c %D%/control.h \
 	%D%/desired.c %D%/desired.h \
 	%D%/devbus.c %D%/devbus.h \
@@ -43,6 +44,8 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/lockdown.c %D%/lockdown.h \
 	%D%/loop.c %D%/loop.h \
 	%D%/machine.c %D%/machine.h \
+	%D%/machineid.c %D%/machineid.h \
+	%D%/mask.c %D%/mask.h \
 	%D%/merge.c %D%/merge.h \
 	%D%/mnt.c %D%/mnt.h \
 	%D%/net.c %D%/net.h \

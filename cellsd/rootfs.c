@@ -2,6 +2,8 @@
 #include "cellsd/rootfs.h"
 
 #include "cellsd/layer.h"
+#include "cellsd/machineid.h"
+#include "cellsd/mask.h"
 #include "cellsd/mnt.h"
 #include "cellsd/pidns.h"
 #include "lib/auto.h"
@@ -28,6 +30,8 @@
 #define LAYER_NAME_SIZE 16
 #define STACK_SIZE (64 * 1024)
 #define TTY_GROUP 5
+/* Of the 3072 that the kernel leaves to all VPs (kernel.pty.max). */
+#define TERMINALS_MAX "128"
 #define PROC_ATTRS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
 /* ---- the stage */
@@ -55,7 +59,7 @@ int rootfs_stage(const char *folder, int *ret, struct err *e)
 	if (move_mount(fd, "", AT_FDCWD, folder, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return err_sys(e, errno, "mount the stage on %s", folder);
 	if (fchdir(fd) < 0 || mkdir("root", 0700) < 0 ||
-	    mkdir("data", 0700) < 0 || mkdir("empty", 0755) < 0 ||
+	    mkdir("data", 0700) < 0 || mkdir(MASK_STAGE, 0700) < 0 ||
 	    mkdir("layers", 0700) < 0)
 		return err_sys(e, errno, "prepare the stage %s", folder);
 	*ret = steal_fd(fd);
@@ -73,6 +77,7 @@ void rootfs_sweep(int stage)
 
 	mnt_detach(stage, "root");
 	mnt_detach(stage, "data");
+	mnt_detach(stage, MASK_STAGE);
 	for (unsigned int i = 0; i < LAYERS_MAX; i++) {
 		layer_name(name, i);
 		if (faccessat(stage, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
@@ -196,6 +201,8 @@ static int put_root(int stage, const struct rootfs_plan *p, int *ret,
 		if (mkdirat(fd, places[i], 0755) < 0 && errno != EEXIST)
 			r = err_sys(e, errno, "make /%s of the VP", places[i]);
 	link_resolver(fd);
+	if (r == 0)
+		r = machineid_settle(fd, p->data, e);
 	act_as(0);
 	if (r == 0)
 		*ret = steal_fd(fd);
@@ -258,71 +265,6 @@ static int run_begin_fresh(struct fresh_start *f)
 	return f->r;
 }
 
-/* Of the kernel as a whole: hidden, or readable only. */
-static const struct {
-	const char *path;
-	bool readable;
-} masks[] = {
-	{ "proc/kcore", false },
-	{ "proc/keys", false },
-	{ "proc/key-users", false },
-	{ "proc/interrupts", false },
-	{ "proc/kpagecount", false },
-	{ "proc/kpageflags", false },
-	{ "proc/kpagecgroup", false },
-	{ "proc/vmallocinfo", false },
-	{ "proc/slabinfo", false },
-	{ "proc/config.gz", false },
-	{ "proc/latency_stats", false },
-	{ "proc/timer_list", false },
-	{ "proc/sched_debug", false },
-	{ "proc/scsi", false },
-	{ "proc/acpi", false },
-	{ "proc/kmsg", false },
-	{ "sys/firmware", false },
-	{ "sys/kernel/debug", false },
-	{ "sys/kernel/tracing", false },
-	{ "sys/kernel/security", false },
-	{ "sys/kernel/slab", false },
-	{ "sys/fs/bpf", false },
-	{ "sys/fs/pstore", false },
-	{ "sys/fs/selinux", false },
-	{ "sys/devices/virtual/powercap", false },
-	{ "proc/bus", true },
-	{ "proc/fs", true },
-	{ "proc/irq", true },
-	{ "proc/sys", true },
-	{ "proc/sysrq-trigger", true },
-};
-
-static int mask(int stage, int root, const char *path, bool readable,
-		struct err *e)
-{
-	auto_close int place = -1, cover = -1;
-	struct stat st;
-	int r = mnt_open(root, path, O_PATH | O_NOFOLLOW, &place, e);
-
-	if (r < 0) /* this kernel has none */
-		return r == -ENOENT ? 0 : r;
-	if (fstat(place, &st) < 0)
-		return err_sys(e, errno, "look at /%s of the VP", path);
-	if (readable)
-		r = mnt_clone(place, "", &cover, e);
-	else if (S_ISDIR(st.st_mode))
-		r = mnt_clone(stage, "empty", &cover, e);
-	else
-		r = mnt_clone(AT_FDCWD, "/dev/null", &cover, e);
-	if (r == 0)
-		r = mnt_set(cover,
-			    PROC_ATTRS | (readable || S_ISDIR(st.st_mode)
-						  ? MOUNT_ATTR_RDONLY
-						  : 0),
-			    path, e);
-	if (r == 0)
-		r = mnt_cover(cover, place, path, e);
-	return r;
-}
-
 static int put_fresh(int stage, int root, const struct rootfs_plan *p,
 		     struct err *e)
 {
@@ -340,9 +282,7 @@ static int put_fresh(int stage, int root, const struct rootfs_plan *p,
 		if (r == 0)
 			r = mnt_attach(fd, root, fresh[i].place, e);
 	}
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(masks); i++)
-		r = mask(stage, root, masks[i].path, masks[i].readable, e);
-	return r;
+	return r < 0 ? r : mask_put(stage, root, p->label, e);
 }
 
 /* ---- /dev */
@@ -509,11 +449,8 @@ static int put_pts(int root, const struct rootfs_plan *p, struct err *e)
 {
 	char group[16];
 	const struct mnt_option options[] = {
-		{ "ptmxmode", "0666" },
-		{ "mode", "0620" },
-		{ "gid", group },
-		context(p),
-		{},
+		{ "ptmxmode", "0666" },	  { "mode", "0620" }, { "gid", group },
+		{ "max", TERMINALS_MAX }, context(p),	      {},
 	};
 	auto_close int fd = -1;
 	int r;

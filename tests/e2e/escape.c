@@ -7,7 +7,8 @@
  * the setuid bit). `escape hold SOCKET KEY QUEUE` makes an abstract socket,
  * shared memory and a message queue for others to look for, and stays. `escape
  * spy SECONDS` looks for a process in /proc that lets it see a program which is
- * not the VP's.
+ * not the VP's. `escape watch PATH` says "watching" or why it cannot, then
+ * "seen" for each time that anybody opens the file.
  */
 #include "escape.h"
 
@@ -21,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -152,6 +154,24 @@ static int spy(time_t seconds)
 	return 3;
 }
 
+static int watch(const char *path)
+{
+	int fd = inotify_init1(0);
+	char event[4096];
+
+	if (fd < 0 || inotify_add_watch(fd, path, IN_OPEN | IN_ACCESS) < 0) {
+		puts(strerror(errno));
+		return 1;
+	}
+	puts("watching");
+	fflush(stdout);
+	while (read(fd, event, sizeof(event)) > 0) {
+		puts("seen");
+		fflush(stdout);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "open") == 0)
@@ -160,6 +180,8 @@ int main(int argc, char **argv)
 		return hold(argv[2], argv[3], argv[4]);
 	if (argc == 3 && strcmp(argv[1], "spy") == 0)
 		return spy(atoi(argv[2]));
+	if (argc == 3 && strcmp(argv[1], "watch") == 0)
+		return watch(argv[2]);
 	if (argc < 2 ||
 	    (strcmp(argv[1], "all") != 0 && strcmp(argv[1], "harmless") != 0))
 		return 64;
