@@ -15,11 +15,13 @@
 #include <string.h>
 
 #define TABLE "inet cells"
+#define FLOWS "inet cells_flows"
 #define BURST_MIN 262144 /* uncut packets on a link have up to 64 KiB */
 #define BURST_PART 4	 /* of a second's bytes */
 
 struct firewall {
 	struct nft_ctx *ctx;
+	bool counts; /* flows, in the table that is loaded */
 };
 
 struct address {
@@ -164,6 +166,41 @@ static const char filters[] =
 	"  iifname \"" FIREWALL_LINK "*\" goto outward\n"
 	"  oifname \"" FIREWALL_LINK "*\" goto inward\n";
 
+/* ---- flows */
+
+static void write_mark(FILE *f, const struct firewall_vp *v)
+{
+	fprintf(f, "\"" FIREWALL_LINK "%u\" : 0x%08x", v->number,
+		FIREWALL_MARK | v->number);
+}
+
+/*
+ * Counted by the link: addresses can be made up. A flow that is one too many is
+ * dropped before it is remembered.
+ */
+static void write_flows(FILE *f, const struct firewall_plan *p)
+{
+	fprintf(f, "table " FLOWS " {\n"
+		   " set flows {\n  type ifname\n  size 1024\n"
+		   "  flags dynamic\n }\n"
+		   " map marks {\n  type ifname : mark\n }\n"
+		   " chain count {\n"
+		   "  type filter hook prerouting priority mangle\n }\n"
+		   "}\n"
+		   "flush chain " FLOWS " count\n"
+		   "flush map " FLOWS " marks\n");
+	for (unsigned int i = 0; i < p->n; i++) {
+		fprintf(f, "add element " FLOWS " marks { ");
+		write_mark(f, &p->vp[i]);
+		fprintf(f, " }\n");
+	}
+	fprintf(f,
+		"add rule " FLOWS " count ct state new "
+		"ct mark set iifname map @marks "
+		"add @flows { iifname ct count over %u } drop\n",
+		p->flows_max);
+}
+
 char *firewall_text(const struct firewall_plan *p)
 {
 	char *text = NULL;
@@ -183,6 +220,8 @@ char *firewall_text(const struct firewall_plan *p)
 	write_map(f, p, "in");
 	write_nat(f, p);
 	fprintf(f, "%s%s }\n}\n", filters, p->close ? "  drop\n" : "");
+	if (p->flows_max > 0)
+		write_flows(f, p);
 	if (fclose(f) == 0)
 		return text;
 	free(text);
@@ -232,19 +271,35 @@ int firewall_load(struct firewall *f, const struct firewall_plan *p,
 		  struct err *e)
 {
 	auto_free char *text = firewall_text(p);
+	int r = run(f, text, "load table " TABLE, e);
 
-	return run(f, text, "load table " TABLE, e);
+	if (r == 0)
+		f->counts = p->flows_max > 0;
+	return r;
 }
 
 static int change(struct firewall *f, const char *verb,
 		  const struct firewall_vp *v, struct err *e)
 {
-	char text[160];
+	auto_free char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	char what[64];
 
-	snprintf(text, sizeof(text),
-		 "%s element " TABLE " vps { \"" FIREWALL_LINK "%u\" . %s }",
-		 verb, v->number, text_of(v->address).s);
-	return run(f, text, text, e);
+	if (!out)
+		return err_oom(e, "change the firewall");
+	fprintf(out, "%s element " TABLE " vps { ", verb);
+	write_pair(out, v);
+	fprintf(out, " }\n");
+	if (f->counts) {
+		fprintf(out, "%s element " FLOWS " marks { ", verb);
+		write_mark(out, v);
+		fprintf(out, " }\n");
+	}
+	if (fclose(out) != 0)
+		return err_oom(e, "change the firewall");
+	snprintf(what, sizeof(what), "%s VP in table " TABLE, verb);
+	return run(f, text, what, e);
 }
 
 int firewall_add(struct firewall *f, const struct firewall_vp *v, struct err *e)
@@ -260,6 +315,8 @@ int firewall_drop(struct firewall *f, const struct firewall_vp *v,
 
 int firewall_clear(struct firewall *f, struct err *e)
 {
-	return run(f, "table " TABLE "\ndelete table " TABLE "\n",
+	return run(f,
+		   "table " TABLE "\ndelete table " TABLE "\n"
+		   "table " FLOWS "\ndelete table " FLOWS "\n",
 		   "delete table " TABLE, e);
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What VPs may send and receive: one nftables table, `inet cells`. It is always
+ * What VPs may send and receive: an nftables table, `inet cells`. It is always
  * replaced whole and at once, so there is no moment between two states, and
  * what an earlier daemon left needs no second thought; a VP without rules of
  * its own comes and goes by one set element. What comes from an interface named
  * FIREWALL_LINKS and is in no set is dropped.
+ *
+ * A second table, `inet cells_flows`, counts and marks the flows of each VP. It
+ * is changed and never replaced: what is counted stays counted.
  */
 #ifndef CELLSD_FIREWALL_H
 #define CELLSD_FIREWALL_H
@@ -13,6 +16,9 @@
 #include <stdint.h>
 
 #define FIREWALL_LINK "cells" /* and a VP's number: the host's end */
+
+/* The mark of a VP's flows; its number is in the lower half. */
+#define FIREWALL_MARK 0xce110000U
 
 struct err;
 struct firewall;
@@ -29,12 +35,14 @@ struct firewall_plan {
 	bool close;	   /* others may not use the host as a router */
 	const struct firewall_vp *vp;
 	unsigned int n;
+	uint32_t flows_max; /* of one VP; 0: nothing counts flows here */
 };
 
 int firewall_new(struct firewall **ret, struct err *e);
 void firewall_free(struct firewall *f);
 
-/* Replaces the table. err.kernel where there is no nftables. */
+/* Replaces the first table, brings the second up to date. err.kernel where
+ * there is no nftables. */
 int firewall_load(struct firewall *f, const struct firewall_plan *p,
 		  struct err *e);
 
@@ -45,7 +53,7 @@ int firewall_add(struct firewall *f, const struct firewall_vp *v,
 int firewall_drop(struct firewall *f, const struct firewall_vp *v,
 		  struct err *e);
 
-/* Removes the table; none is no error. */
+/* Removes both tables; none is no error. */
 int firewall_clear(struct firewall *f, struct err *e);
 
 /* What firewall_load() runs; the caller frees. NULL: no memory. */

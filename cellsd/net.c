@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/net.h"
 
+#include "cellsd/conntrack.h"
 #include "cellsd/firewall.h"
 #include "cellsd/host.h"
 #include "cellsd/resolver.h"
@@ -25,6 +26,8 @@
 #define RESOLV_FOLDER "/etc"
 #define RESOLV_FILE "/etc/resolv.conf"
 #define LOOPBACK 127
+#define FLOWS_MAX 4096 /* of one VP */
+#define FLOWS_MIN 64
 
 struct net {
 	struct net_options options;
@@ -172,6 +175,16 @@ static void link_name(const struct vp *v, char name[VETH_NAME_SIZE])
 	snprintf(name, VETH_NAME_SIZE, FIREWALL_LINK "%u", v->number);
 }
 
+/* All VPs that there can be leave the host a quarter of what is remembered. */
+static uint32_t share_of_flows(void)
+{
+	uint32_t share = conntrack_max() / 4 * 3 / ROSTER_VPS_MAX;
+
+	if (share == 0 || share > FLOWS_MAX)
+		return FLOWS_MAX;
+	return share < FLOWS_MIN ? FLOWS_MIN : share;
+}
+
 static int load(struct host *h, struct err *e)
 {
 	struct net *n = h->net;
@@ -181,6 +194,7 @@ static int load(struct host *h, struct err *e)
 		.close = forwarding_is_ours(n),
 		.vp = vps,
 		.n = connected(h, vps),
+		.flows_max = share_of_flows(),
 	};
 	int r = firewall_load(n->firewall, &plan, e);
 
@@ -426,6 +440,9 @@ void net_detach(struct host *h, struct vp *v)
 		return;
 	link_name(v, name);
 	remove_link(n, name);
+	/* Nobody of it is left to send more. */
+	if (conntrack_flush(FIREWALL_MARK | v->number, &e) < 0)
+		log_warning("VP %s: %s", v->name, e.text);
 	run->address = 0;
 	if (n->has_stray)
 		sweep_all(h);

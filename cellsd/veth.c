@@ -6,13 +6,16 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <net/route.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
 #include <netlink/route/link/veth.h>
 #include <netlink/route/route.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -101,6 +104,61 @@ void veth_close(struct veth *v)
 	free(v);
 }
 
+/*
+ * Who is at the other end is known for good: the kernel has one table of
+ * neighbours for all VPs and the host, and only what it found out itself is
+ * held to its size (net.ipv4.neigh.default.gc_thresh3).
+ */
+static void hardware_address(uint32_t address, unsigned char ret[ETH_ALEN])
+{
+	const uint32_t net = htonl(address);
+
+	ret[0] = 0x02; /* locally administered */
+	ret[1] = 0xce;
+	memcpy(ret + 2, &net, sizeof(net));
+}
+
+static int set_hardware_address(struct rtnl_link *l, uint32_t address)
+{
+	AUTO(nl_addr_putp) struct nl_addr *a = NULL;
+	unsigned char mac[ETH_ALEN];
+
+	hardware_address(address, mac);
+	a = nl_addr_build(AF_LLC, mac, sizeof(mac));
+	if (!a)
+		return -NLE_NOMEM;
+	rtnl_link_set_addr(l, a);
+	return 0;
+}
+
+static void set_address(struct sockaddr *to, uint32_t address)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr = { htonl(address) } };
+
+	memcpy(to, &in, sizeof(in));
+}
+
+/* On `link`, `address` is at the hardware address that it gets by us. */
+static int set_neighbour(int fd, const char *link, uint32_t address)
+{
+	struct arpreq req = { .arp_flags = ATF_COM | ATF_PERM };
+
+	set_address(&req.arp_pa, address);
+	req.arp_ha.sa_family = ARPHRD_ETHER;
+	hardware_address(address, (unsigned char *)req.arp_ha.sa_data);
+	snprintf(req.arp_dev, sizeof(req.arp_dev), "%.15s", link);
+	return ioctl(fd, SIOCSARP, &req) < 0 ? -errno : 0;
+}
+
+static int add_neighbour(const char *name, uint32_t address, struct err *e)
+{
+	auto_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int r = fd < 0 ? -errno : set_neighbour(fd, name, address);
+
+	return r < 0 ? err_sys(e, -r, "tell link %s its neighbour", name) : 0;
+}
+
 static int add_address(struct veth *v, const char *name, uint32_t address,
 		       struct err *e)
 {
@@ -134,11 +192,17 @@ int veth_add(struct veth *v, const char *name, uint32_t address, pid_t pid,
 	peer = rtnl_link_veth_get_peer(l);
 	rtnl_link_set_name(peer, VETH_INSIDE);
 	rtnl_link_set_ns_pid(peer, pid);
+	r = set_hardware_address(l, address - 1);
+	if (r == 0)
+		r = set_hardware_address(peer, address);
 	rtnl_link_put(peer);
-	r = rtnl_link_add(v->sock, l, NLM_F_CREATE | NLM_F_EXCL);
+	if (r == 0)
+		r = rtnl_link_add(v->sock, l, NLM_F_CREATE | NLM_F_EXCL);
 	if (r < 0)
 		return fail(v, e, r, "make link", name);
 	r = add_address(v, name, address - 1, e);
+	if (r == 0)
+		r = add_neighbour(name, address, e);
 	if (r < 0)
 		veth_remove(v, name, &(struct err){ 0 });
 	return r;
@@ -248,14 +312,6 @@ int veth_choose(struct veth *v, uint32_t range, unsigned int prefix,
 
 /* ---- inside */
 
-static void set_address(struct sockaddr *to, uint32_t address)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET,
-				  .sin_addr = { htonl(address) } };
-
-	memcpy(to, &in, sizeof(in));
-}
-
 static int bring_up(int fd, const char *name)
 {
 	struct ifreq req = { .ifr_flags = IFF_UP };
@@ -283,6 +339,8 @@ int veth_enter(uint32_t address)
 	if (ioctl(fd, SIOCSIFNETMASK, &req) < 0)
 		return -errno;
 	r = bring_up(fd, VETH_INSIDE);
+	if (r == 0)
+		r = set_neighbour(fd, VETH_INSIDE, address - 1);
 	if (r < 0)
 		return r;
 	set_address(&route.rt_dst, 0);

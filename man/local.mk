@@ -16,6 +16,7 @@ dist_man_MANS += \
 	%D%/cells-image.5 \
 	%D%/cells-key.5 \
 	%D%/cells-mgmtd.8 \
+	%D%/cells-limits.7 \
 	%D%/cells-modes.7 \
 	%D%/cells-receipt.5 \
 	%D%/cells-policyd.8 \
