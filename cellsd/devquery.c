@@ -111,8 +111,9 @@ static int append_data(sd_bus_message *reply, const struct vpdata_info *data)
 				 used ? " " : "", slots_type_name(t));
 	}
 	return sd_bus_message_append(
-		reply, "{sv}{sv}{sv}{sv}", "medium", "s", data->medium,
-		"encryption", "s", *data->medium ? "fscrypt aes-256-xts" : "",
+		reply, "{sv}{sv}{sv}{sv}{sv}", "damaged", "b",
+		(int)data->damaged, "medium", "s", data->medium, "encryption",
+		"s", *data->medium ? "fscrypt aes-256-xts" : "",
 		"key-in-kernel", "b", (int)data->open, "slots", "s", slots);
 }
 
@@ -147,6 +148,9 @@ static int append_vp(sd_bus_message *reply, struct host *h, const struct vp *v)
 					  "b",
 					  run ? (int)run->no_new_privs
 					      : (int)v->conf.no_new_privs);
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "{sv}", "held-up", "b",
+					  run && run->held_up);
 	if (r >= 0)
 		r = append_data(reply, &data);
 	if (r >= 0)

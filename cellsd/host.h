@@ -21,6 +21,7 @@
 
 struct err;
 struct hardware;
+struct headroom;
 struct idle;
 struct jail;
 struct layers;
@@ -88,6 +89,7 @@ struct host {
 	uint32_t present;  /* classes that have hardware, a bit each */
 	uint32_t by_class; /* of these, with nodes that VPs open themselves */
 	struct vpdata *vpdata;
+	struct headroom *headroom;
 	struct idle *idle;
 	struct net *net;
 	struct prepared *prepared;

@@ -29,6 +29,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/fscrypt.c %D%/fscrypt.h \
 	%D%/guest.c %D%/guest.h \
 	%D%/holder.c %D%/holder.h \
+	%D%/headroom.c %D%/headroom.h \
 	%D%/handover.c %D%/handover.h \
 	%D%/host.c %D%/host.h \
 	%D%/hardware.c %D%/hardware.h \

@@ -5,6 +5,7 @@
 #include "cellsd/control.h"
 #include "cellsd/front.h"
 #include "cellsd/hardware.h"
+#include "cellsd/headroom.h"
 #include "cellsd/host.h"
 #include "cellsd/hotplug.h"
 #include "cellsd/idle.h"
@@ -256,6 +257,8 @@ int machine_open(const struct host_options *o, const struct host_watch *w,
 	if (r == 0)
 		r = pressure_new(h, o->pressure_ms, &h->pressure, e);
 	if (r == 0)
+		r = headroom_new(h, &h->headroom, e);
+	if (r == 0)
 		r = merge_new(h, &h->merge, e);
 	if (r == 0)
 		r = listen_to(h, e);
@@ -284,6 +287,7 @@ void machine_close(struct host *h)
 	sd_event_source_disable_unref(h->on_settled);
 	prepared_free(h->prepared);
 	idle_free(h->idle);
+	headroom_free(h->headroom);
 	pressure_free(h->pressure);
 	merge_free(h->merge);
 	for (unsigned int i = 0; h->roster && i < h->roster->n; i++)

@@ -3,6 +3,7 @@
 
 #include "cellsd/attention.h"
 #include "cellsd/front.h"
+#include "cellsd/headroom.h"
 #include "cellsd/host.h"
 #include "cellsd/launch.h"
 #include "cellsd/leaf.h"
@@ -254,6 +255,7 @@ void running_end(struct host *h, struct vp *v, bool force, const char *cause)
 	if (!run)
 		return;
 	run->cause = cause;
+	headroom_let_go(v);
 	if (roster_front(h->roster) == v &&
 	    front_switch(h, NULL, cause, &ns, &e) < 0)
 		log_error("%s", e.text);

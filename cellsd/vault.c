@@ -11,6 +11,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/loop.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 
@@ -26,6 +28,17 @@
 #define LARGE (UINT64_C(1) << 30)
 #define NAME_SIZE 128
 #define CHILD_FILE 3
+#define NOT_FOUND 127
+#define DIRTY_MAX "33554432" /* bytes */
+#define DIRTY_PERCENT "10"
+#define FSCK_LEFT 4 /* and above: not all was mended */
+
+/* Of the superblock: s_state, s_feature_incompat. */
+#define STATE_AT 0x3a
+#define STATE_VALID 1
+#define STATE_ERROR 2
+#define INCOMPAT_AT 0x60
+#define INCOMPAT_RECOVER 4
 
 /* From fs/ext4/ext4.h: linux/ has it in no header. */
 #define EXT4_IOC_RESIZE_FS _IOW('f', 16, uint64_t)
@@ -44,9 +57,40 @@ static uint64_t size_for(int dir, uint64_t max)
 /* ---- making */
 
 /* Safe because it works on the file that it was given and on nothing else. */
-__attribute__((noreturn)) static void make_fs(int file, bool large)
+__attribute__((noreturn)) static void run_tool(int file, char *const argv[])
 {
 	static char *const no_env[] = { NULL };
+	char path[64];
+
+	birth_reset(3);
+	if (dup2(file, CHILD_FILE) < 0)
+		_exit(NOT_FOUND);
+	fcntl(CHILD_FILE, F_SETFD, 0);
+	close_range(CHILD_FILE + 1, ~0U, 0);
+	snprintf(path, sizeof(path), "/usr/sbin/%s", argv[0]);
+	execve(path, argv, no_env);
+	execve(path + strlen("/usr"), argv, no_env);
+	_exit(NOT_FOUND);
+}
+
+/* Its exit code, or -errno; 128 if a signal ended it. */
+static int wait_for_tool(int file, char *const argv[])
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		run_tool(file, argv);
+	if (pid < 0)
+		return -errno;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+static int make_fs(int file, bool large, struct err *e)
+{
 	char *const argv[] = {
 		"mkfs.ext4",
 		"-q",
@@ -57,6 +101,8 @@ __attribute__((noreturn)) static void make_fs(int file, bool large)
 		"4096",
 		"-O",
 		"encrypt",
+		"-e",
+		"remount-ro",
 		"-E",
 		"nodiscard,lazy_journal_init=1",
 		"-J",
@@ -65,33 +111,13 @@ __attribute__((noreturn)) static void make_fs(int file, bool large)
 		NULL,
 	};
 
-	birth_reset(3);
-	if (dup2(file, CHILD_FILE) < 0)
-		_exit(127);
-	fcntl(CHILD_FILE, F_SETFD, 0);
-	close_range(CHILD_FILE + 1, ~0U, 0);
-	execve("/usr/sbin/mkfs.ext4", argv, no_env);
-	execve("/sbin/mkfs.ext4", argv, no_env);
-	_exit(127);
-}
+	int r = wait_for_tool(file, argv);
 
-static int run_mkfs(int file, bool large, struct err *e)
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		make_fs(file, large);
-	if (pid < 0)
-		return err_sys(e, errno, "run mkfs.ext4");
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return err_sys(e, errno, "run mkfs.ext4");
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return err_reason(e, REASON_KERNEL,
-				  "run mkfs.ext4 (e2fsprogs): status %d",
-				  WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-	return 0;
+	if (r < 0)
+		return err_sys(e, -r, "run mkfs.ext4");
+	return r == 0 ? 0
+		      : err_reason(e, REASON_KERNEL,
+				   "run mkfs.ext4 (e2fsprogs): status %d", r);
 }
 
 int vault_make(int dir, const char *name, uint64_t max, struct err *e)
@@ -105,7 +131,7 @@ int vault_make(int dir, const char *name, uint64_t max, struct err *e)
 	fd = openat(dir, fresh, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
 		return err_sys(e, errno, "make the vault %s", name);
-	r = run_mkfs(fd, size >= LARGE, e);
+	r = make_fs(fd, size >= LARGE, e);
 	if (r < 0)
 		return r;
 	if (fsync(fd) < 0 ||
@@ -149,7 +175,131 @@ int vault_is_attached(int dir, const char *name, bool *ret, struct err *e)
 	return 0;
 }
 
-int vault_mount(int dir, const char *name, int *ret, struct err *e)
+int vault_reserve(int dir, const char *name, struct err *e)
+{
+	auto_close int file = -1;
+	uint64_t lacking, room;
+	struct statvfs fs;
+	struct stat st;
+	int r = open_vault(dir, name, &file, e);
+
+	if (r < 0)
+		return r;
+	if (fstat(file, &st) < 0 || fstatvfs(file, &fs) < 0)
+		return err_sys(e, errno, "look at the vault %s", name);
+	if (st.st_blocks * 512 >= st.st_size)
+		return 0;
+	/* First: an allocation that fails has taken all that there was. */
+	lacking = (uint64_t)(st.st_size - st.st_blocks * 512);
+	room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (lacking > room)
+		return err_reason(
+			e, REASON_STORAGE_FULL,
+			"reserve storage-max: %" PRIu64
+			" bytes are lacking, and the disk has %" PRIu64 " left",
+			lacking, room);
+	/* What is there already stays as it is. */
+	if (fallocate(file, FALLOC_FL_KEEP_SIZE, 0, st.st_size) < 0 &&
+	    errno != EOPNOTSUPP)
+		return err_sys(e, errno, "reserve the vault %s", name);
+	return 0;
+}
+
+uint64_t vault_taken(int dir, const char *name, bool *ret_grows)
+{
+	struct stat st;
+
+	*ret_grows = false;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	*ret_grows = st.st_blocks * 512 < st.st_size;
+	return (uint64_t)st.st_blocks * 512;
+}
+
+/* ---- errors */
+
+static int read_state(int file, uint16_t *ret_state, uint32_t *ret_incompat)
+{
+	if (pread(file, ret_state, sizeof(*ret_state), SUPERBLOCK + STATE_AT) !=
+		    sizeof(*ret_state) ||
+	    pread(file, ret_incompat, sizeof(*ret_incompat),
+		  SUPERBLOCK + INCOMPAT_AT) != sizeof(*ret_incompat))
+		return -EIO;
+	*ret_state = le16toh(*ret_state);
+	*ret_incompat = le32toh(*ret_incompat);
+	return 0;
+}
+
+bool vault_has_error(int dir, const char *name)
+{
+	auto_close int file = -1;
+	uint32_t incompat;
+	uint16_t state;
+	struct err none;
+
+	return open_vault(dir, name, &file, &none) == 0 &&
+	       read_state(file, &state, &incompat) == 0 &&
+	       (state & STATE_ERROR);
+}
+
+int vault_check(int dir, const char *name, struct err *e)
+{
+	char *const argv[] = { "e2fsck", "-p", "/proc/self/fd/3", NULL };
+	auto_close int file = -1;
+	uint32_t incompat;
+	uint16_t state;
+	int r = open_vault(dir, name, &file, e);
+
+	if (r < 0)
+		return r;
+	if (read_state(file, &state, &incompat) == 0 && (state & STATE_VALID) &&
+	    !(state & STATE_ERROR) && !(incompat & INCOMPAT_RECOVER))
+		return 0;
+	r = wait_for_tool(file, argv);
+	if (r < 0)
+		return err_sys(e, -r, "run e2fsck");
+	/* Without it the kernel replays the journal. */
+	if (r < FSCK_LEFT || (r == NOT_FOUND && !(state & STATE_ERROR)))
+		return 0;
+	return err_reason(e, REASON_VP_STATE,
+			  "its data is damaged: e2fsck -p on %s ends with %d; "
+			  "mend it by hand, or wipe the VP",
+			  name, r);
+}
+
+/* ---- mounting it */
+
+static bool write_bdi(dev_t dev, const char *file, const char *value)
+{
+	char path[96];
+	auto_close int fd = -1;
+
+	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/%s", major(dev),
+		 minor(dev), file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd >= 0 && write(fd, value, strlen(value)) > 0;
+}
+
+/*
+ * What waits in memory to be written is bounded for all together; who writes
+ * much makes everybody wait. So each vault has a bound of its own. It also says
+ * how much a VP that is held up may still bring to the disk.
+ */
+static void limit_dirty(int loop)
+{
+	struct stat st;
+
+	if (fstat(loop, &st) < 0)
+		return;
+	/* Since Linux 6.2; before, a part of the bound of all. */
+	if (write_bdi(st.st_rdev, "max_bytes", DIRTY_MAX))
+		write_bdi(st.st_rdev, "strict_limit", "1");
+	else
+		write_bdi(st.st_rdev, "max_ratio", DIRTY_PERCENT);
+}
+
+int vault_mount(int dir, const char *name, bool reserved, int *ret,
+		struct err *e)
 {
 	char path[LOOP_PATH_SIZE], label[LABEL_SIZE];
 	/* The file is new and reads as zeros: no thread need zero its tables.
@@ -157,7 +307,7 @@ int vault_mount(int dir, const char *name, int *ret, struct err *e)
 	struct mnt_option options[] = {
 		{ "source", path },
 		{ "noinit_itable", NULL },
-		{ "discard", NULL },
+		{ reserved ? "nodiscard" : "discard", NULL },
 		{},
 		{},
 	};
@@ -169,6 +319,8 @@ int vault_mount(int dir, const char *name, int *ret, struct err *e)
 		options[3] = (struct mnt_option){ "context", label };
 	if (r == 0)
 		r = open_loop(file, path, &loop, e);
+	if (r == 0)
+		limit_dirty(loop);
 	if (r == 0)
 		r = mnt_new("ext4", options,
 			    MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID, ret, e);

@@ -31,6 +31,7 @@ const struct vp_property vp_properties[] = {
 	PROPERTY("stop-signal", VP_INT, stop_signal),
 	PROPERTY("memory-max", VP_U64, memory_max),
 	PROPERTY("storage-max", VP_U64, storage_max),
+	PROPERTY("overcommit", VP_BOOL, overcommit),
 	PROPERTY("cpu-weight", VP_U32, cpu_weight),
 	PROPERTY("io-weight", VP_U32, io_weight),
 	PROPERTY("io-read-max", VP_U64, io_read_max),

@@ -50,6 +50,7 @@ struct vp_conf {
 	uint64_t io_read_max, io_write_max; /* bytes a second; 0: no limit */
 	uint32_t cpu_weight, io_weight, pids_max, idle_seconds;
 	bool nat, on_boot;
+	bool overcommit;   /* storage_max is not reserved */
 	bool no_new_privs; /* from its next start on */
 };
 
@@ -93,8 +94,11 @@ struct vp_run {
 	uint32_t allowed; /* classes the kernel lets it open, a bit each */
 	struct backend_node *nodes; /* in its /dev, as far as we know */
 	size_t n_nodes;
-	dev_t disk;	      /* that its data is on; 0: none that counts */
-	bool no_new_privs;    /* its init was started so */
+	dev_t disk;	   /* that its data is on; 0: none that counts */
+	bool no_new_privs; /* its init was started so */
+	bool held_up;	   /* it waits, frozen, for room on the disk */
+	bool told_damaged;
+	uint64_t taken;	      /* of the disk, at the last look */
 	unsigned int lacking; /* limits without a controller, LEAF_* */
 	uint32_t address;     /* in its network; 0: it has none */
 	struct attention *attention;

@@ -183,6 +183,21 @@ static struct place *find_place(struct vpdata *d, uint32_t number)
 	return NULL;
 }
 
+/* Is its storage set aside, or is that only a limit? */
+static bool is_reserved(const struct vp *v)
+{
+	return v->conf.storage_max > 0 && !v->conf.overcommit;
+}
+
+/* One that is still mounted somewhere cannot be mended. */
+static int check_vault(struct vpdata *d, const char *name, struct err *e)
+{
+	bool is_attached;
+	int r = vault_is_attached(d->vps, name, &is_attached, e);
+
+	return r < 0 || is_attached ? r : vault_check(d->vps, name, e);
+}
+
 static int mount_vault(struct vpdata *d, const struct vp *v, int *ret,
 		       struct err *e)
 {
@@ -191,7 +206,9 @@ static int mount_vault(struct vpdata *d, const struct vp *v, int *ret,
 	int r;
 
 	vault_name(v, name);
-	r = vault_mount(d->vps, name, &mount, e);
+	r = check_vault(d, name, e);
+	if (r == 0)
+		r = vault_mount(d->vps, name, is_reserved(v), &mount, e);
 	if (r < 0)
 		return r;
 	if (mkdirat(d->vaults, name, 0700) < 0 && errno != EEXIST)
@@ -300,12 +317,53 @@ static int open_data(const struct vp *v, const struct place *p, int *ret,
 	return 0;
 }
 
+static bool is_broken(const struct vpdata *d, const struct vp *v,
+		      const struct place *p)
+{
+	char name[VPKEYS_NAME_SIZE];
+
+	vault_name(v, name);
+	return p->is_vault && vault_has_error(d->vps, name);
+}
+
+/* After an error the kernel writes nothing more to it until it is mended. */
+static int mount_again(struct vpdata *d, const struct vp *v,
+		       const struct slots *s, struct err *e)
+{
+	struct place *p = find_place(d, v->number);
+
+	if (!p || !is_broken(d, v, p))
+		return 0;
+	if (!slots_find(s, SLOT_DEVICE))
+		return err_reason(e, REASON_VP_STATE,
+				  "start VP %s: its file system had an error; "
+				  "lock it and unlock it",
+				  v->name);
+	log_warning("VP %s: its file system had an error: mending it", v->name);
+	detach(d, v, p);
+	return 0;
+}
+
+static int reserve(struct vpdata *d, const struct vp *v, struct err *e)
+{
+	char name[VPKEYS_NAME_SIZE];
+
+	vault_name(v, name);
+	return is_reserved(v) && is_kind(d, v, VAULT)
+		       ? vault_reserve(d->vps, name, e)
+		       : 0;
+}
+
 int vpdata_open(struct vpdata *d, const struct vp *v, int *ret, struct err *e)
 {
 	struct slots s;
 	struct place *p;
 	int r = make(d, v, &s, e);
 
+	if (r == 0)
+		r = reserve(d, v, e);
+	if (r == 0)
+		r = mount_again(d, v, &s, e);
 	if (r == 0)
 		r = attach(d, v, &s, &p, e);
 	if (r == 0)
@@ -395,6 +453,28 @@ static int may_have_key(struct vpdata *d, const struct vp *v, bool *ret,
 	return 0;
 }
 
+/*
+ * A file system that had an error writes nothing any more, so what is to be
+ * written keeps the key busy for ever. Unmounted, it has no keys.
+ */
+static int unmount_broken(struct vpdata *d, const struct vp *v, struct place *p,
+			  struct err *e)
+{
+	char name[VPKEYS_NAME_SIZE];
+	bool is_attached;
+	int r;
+
+	vault_name(v, name);
+	detach(d, v, p);
+	r = vault_is_attached(d->vps, name, &is_attached, e);
+	return r == 0 && is_attached
+		       ? err_set(e, EBUSY,
+				 "unmount the data of VP %s: it is "
+				 "still in use",
+				 v->name)
+		       : r;
+}
+
 int vpdata_evict(struct vpdata *d, const struct vp *v, unsigned int *ret_keys,
 		 struct err *e)
 {
@@ -416,6 +496,8 @@ int vpdata_evict(struct vpdata *d, const struct vp *v, unsigned int *ret_keys,
 		assert(p);
 	}
 	*ret_keys = fscrypt_has(p->root, p->id);
+	if (is_broken(d, v, p))
+		return unmount_broken(d, v, p, e);
 	/* It syncs first; what cannot be written keeps the key busy. */
 	return fscrypt_remove(p->root, p->id, e);
 }
@@ -528,10 +610,22 @@ void vpdata_settle(struct vpdata *d, const struct vp *v)
 		return;
 	vault_name(v, name);
 	if (p && p->is_vault &&
-	    vault_grow(d->vps, name, p->root, v->conf.storage_max, &e) < 0)
+	    (vault_grow(d->vps, name, p->root, v->conf.storage_max, &e) < 0 ||
+	     reserve(d, v, &e) < 0))
 		log_warning("data of VP %s: %s", v->name, e.text);
 	if (settle_slots(d, v, &e) < 0)
 		log_warning("data of VP %s: %s", v->name, e.text);
+}
+
+bool vpdata_grows(struct vpdata *d, const struct vp *v, uint64_t *ret_taken)
+{
+	char name[VPKEYS_NAME_SIZE];
+	bool grows;
+
+	vault_name(v, name);
+	*ret_taken = vault_taken(d->vps, name, &grows);
+	/* Nobody counts what is in a folder: it may be the one that grows. */
+	return grows || is_kind(d, v, FOLDER);
 }
 
 int vpdata_shred(struct vpdata *d, const struct vp *v, struct err *e)
@@ -571,6 +665,7 @@ void vpdata_tell(struct vpdata *d, const struct vp *v, struct vpdata_info *ret)
 	if (vpkeys_read(&d->keys, v, &s, &ignored) == 0)
 		tell_slots(&s, ret);
 	ret->open = vpdata_is_open(d, v);
+	ret->damaged = kind == VAULT && vault_has_error(d->vps, name);
 	ret->too_large = v->conf.storage_max > 0 &&
 			 (kind == FOLDER ||
 			  vault_exceeds(d->vps, name, v->conf.storage_max));

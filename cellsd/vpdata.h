@@ -87,6 +87,10 @@ int vpdata_set_passcode(struct vpdata *d, const struct vp *v,
 /* Makes slots and size what the VP's properties say, as far as can be now. */
 void vpdata_settle(struct vpdata *d, const struct vp *v);
 
+/* May the data take more of the disk, by what it writes? *ret_taken: bytes that
+ * it has now, where that is known. */
+bool vpdata_grows(struct vpdata *d, const struct vp *v, uint64_t *ret_taken);
+
 /* Overwrites and unlinks all slots. */
 int vpdata_shred(struct vpdata *d, const struct vp *v, struct err *e);
 
@@ -95,6 +99,7 @@ struct vpdata_info {
 	unsigned int n_slots;
 	bool has[SLOT_RECOVERY + 1]; /* slots, by type */
 	bool open, too_large;
+	bool damaged; /* its file system had an error that is not mended yet */
 	char id[2 * SLOTS_ID_SIZE + 1];
 	uint8_t point[BOX_POINT_SIZE], box[SLOTS_BOX_SIZE]; /* recovery */
 };

@@ -153,6 +153,7 @@ struct doc_vp_config {
 	char image[DOC_ID_SIZE];
 	uint32_t image_min_version;
 	uint64_t memory_max, storage_max; /* bytes; 0: no limit */
+	bool overcommit;		  /* its storage is not reserved */
 	uint32_t cpu_weight, pids_max;
 	uint32_t io_weight; /* 0: not said */
 	/* Bytes a second of its data; 0: no limit */

@@ -67,6 +67,7 @@ static const struct docread resources_table[] = {
 	       .optional = true),
 	CONFIG("storage-max", NUMBER, storage_max, .min = 1, .max = BYTES_MAX,
 	       .optional = true),
+	CONFIG("overcommit", FLAG, overcommit, .optional = true),
 	END,
 };
 

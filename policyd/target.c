@@ -295,6 +295,9 @@ static int put_config(sd_bus_message *m, const struct doc_vp_config *c)
 		"t", c->memory_max, "storage-max", "t", c->storage_max,
 		"cpu-weight", "u", c->cpu_weight, "pids-max", "u", c->pids_max);
 	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}", "overcommit", "b",
+					  (int)c->overcommit);
+	if (r >= 0)
 		r = sd_bus_message_append(m, "{sv}{sv}{sv}", "nat", "b",
 					  (int)c->nat, "on-boot", "b",
 					  (int)c->on_boot, "idle-seconds", "u",

@@ -479,7 +479,7 @@ noinst_PROGRAMS += %D%/e2e/exhaust
 %C%_e2e_exhaust_CFLAGS = -std=gnu11 -Wall -D_GNU_SOURCE -fno-sanitize=all
 %C%_e2e_exhaust_LDFLAGS = -static
 %C%_e2e_exhaust_LDADD =
-EXTRA_DIST += %D%/e2e/test_disclosure.py %D%/e2e/test_exhaustion.py %D%/e2e/bystander.py
+EXTRA_DIST += %D%/e2e/test_disclosure.py %D%/e2e/test_exhaustion.py %D%/e2e/test_storage.py %D%/e2e/bystander.py
 EXTRA_DIST += %D%/e2e/test_escape.py %D%/e2e/debroot.py %D%/e2e/test_init.py \
 	%D%/e2e/test_many.py %D%/e2e/test_prepared.py
 

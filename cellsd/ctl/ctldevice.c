@@ -182,6 +182,22 @@ int ctl_ask_shortfalls(struct ctl *c, json_t **ret, struct err *e)
 	return 0;
 }
 
+/* What is wrong with a VP stands behind its state. */
+static void mark_state(json_t *vp)
+{
+	const char *what =
+		json_is_true(json_object_get(vp, "damaged"))   ? "damaged"
+		: json_is_true(json_object_get(vp, "held-up")) ? "held up"
+							       : NULL;
+	char text[64];
+
+	if (!what)
+		return;
+	snprintf(text, sizeof(text), "%s (%s)",
+		 json_string_value(json_object_get(vp, "state")), what);
+	json_object_set_new(vp, "state", json_string(text));
+}
+
 /* Memory as people read it. */
 static void prettify(json_t *vps)
 {
@@ -193,6 +209,7 @@ static void prettify(json_t *vps)
 			json_integer_value(json_object_get(vp, "memory"));
 		char text[24];
 
+		mark_state(vp);
 		text_size((uint64_t)n, text);
 		json_object_set_new(vp, "memory",
 				    n ? json_string(text) : json_null());

@@ -220,6 +220,7 @@ START_TEST(vp_config_is_read)
 	ck_assert_uint_eq(c->image_min_version, 4);
 	ck_assert_uint_eq(c->memory_max, 536870912);
 	ck_assert_uint_eq(c->storage_max, UINT64_C(4294967296));
+	ck_assert(c->overcommit);
 	ck_assert_uint_eq(c->cpu_weight, 100);
 	ck_assert_uint_eq(c->pids_max, 512);
 	ck_assert(c->nat && c->on_boot);
