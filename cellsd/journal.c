@@ -17,12 +17,16 @@
 #define LOG_MAX (64 * 1024 * 1024)
 #define LONG_LOG (1024 * 1024) /* and twice what it was when written anew */
 #define BATCH_MAX (4 * 1024 * 1024)
+/* Kept behind the end, for what is to be written on a full disk: twenty
+ * thousand records. */
+#define RESERVE (1024 * 1024)
 
 struct journal {
 	char *path;
 	int fd;
-	off_t end;  /* of the last whole batch */
-	off_t anew; /* its length when it was last written anew */
+	off_t end;	/* of the last whole batch */
+	off_t anew;	/* its length when it was last written anew */
+	off_t reserved; /* up to there the disk has room for it */
 	char *batch;
 	size_t len, room;
 	bool overflow;
@@ -196,10 +200,24 @@ static int replay(struct journal *j, char *text, size_t len, journal_fn *fn,
 	return 0;
 }
 
+/* Where the file system has no such thing, or no room, there is none. */
+static void reserve(struct journal *j)
+{
+	if (j->reserved - j->end < RESERVE / 2 &&
+	    fallocate(j->fd, FALLOC_FL_KEEP_SIZE, j->end, RESERVE) == 0)
+		j->reserved = j->end + RESERVE;
+}
+
+/* Only where there is one: cutting gives the room behind the end back. */
 static int cut_tail(struct journal *j, struct err *e)
 {
-	j->torn = ftruncate(j->fd, j->end) < 0 ||
+	struct stat st;
+
+	j->torn = fstat(j->fd, &st) < 0 ||
+		  (st.st_size > j->end && ftruncate(j->fd, j->end) < 0) ||
 		  lseek(j->fd, j->end, SEEK_SET) < 0;
+	if (!j->torn && st.st_size > j->end)
+		j->reserved = j->end;
 	return j->torn ? err_sys(e, errno, "cut the tail of %s", j->path) : 0;
 }
 
@@ -232,6 +250,7 @@ int journal_open(const char *path, journal_fn *fn, void *arg,
 	r = read_all(j, fn, arg, e);
 	if (r < 0)
 		return r;
+	reserve(j);
 	*ret = steal(j);
 	return 0;
 }
@@ -301,6 +320,7 @@ static int write_batch(struct journal *j, bool sync, struct err *e)
 	journal_drop(j);
 	if (r == 0) {
 		j->end += (off_t)len;
+		reserve(j);
 		return 0;
 	}
 	/* What a failed write left must not stand before the next batch. */
@@ -336,6 +356,8 @@ int journal_rewrite(struct journal *j, struct err *e)
 	j->end = j->anew = (off_t)len;
 	j->torn = false;
 	j->renamed = true;
+	j->reserved = 0;
+	reserve(j);
 	return mend(j, e);
 }
 

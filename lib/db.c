@@ -433,3 +433,12 @@ const void *db_blob(sqlite3_stmt *st, int column, size_t *ret_len)
 	*ret_len = (size_t)sqlite3_column_bytes(st, column);
 	return blob ? blob : "";
 }
+
+int db_keep_log(struct db *d, struct err *e)
+{
+	int on = 1;
+	int rc = sqlite3_file_control(d->handle, "main",
+				      SQLITE_FCNTL_PERSIST_WAL, &on);
+
+	return rc == SQLITE_OK ? 0 : fail(d, "keep the log", e);
+}

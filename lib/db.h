@@ -49,6 +49,10 @@ int db_step(struct db *d, sqlite3_stmt *st, struct err *e);
 int db_first(struct db *d, sqlite3_stmt **ret, struct err *e, const char *sql,
 	     const char *types, ...);
 
+/* The log and its index stay when the last connection is closed, so that the
+ * next one needs no room on the disk. */
+int db_keep_log(struct db *d, struct err *e);
+
 /* db_query and db_step for statements without rows. Constraint: -EEXIST. */
 int db_run(struct db *d, struct err *e, const char *sql, const char *types,
 	   ...);

@@ -346,7 +346,7 @@ int activate_again(struct policyd *p, struct err *e)
 	if (r == 0)
 		r = snapshot_parse(text, strlen(text), &s, e);
 	if (r == 0)
-		r = store_begin(p->store, true, &tx, e);
+		r = store_begin_bulk(p->store, true, &tx, e);
 	if (r == 0)
 		r = activate_stage(p, steal(s), text, &a, e);
 	if (r == 0)
@@ -366,7 +366,7 @@ int activate_retry(struct policyd *p, struct err *e)
 	    p->staged_docs.n != p->staged->n || !is_whole(p, &p->staged_docs))
 		return 0;
 	p->arrived_ns = clock_mono_ns();
-	r = store_begin(p->store, true, &tx, e);
+	r = store_begin_bulk(p->store, true, &tx, e);
 	if (r == 0)
 		r = activate_add(p, NULL, STORE_AWAITED, &a, e);
 	if (r < 0 && verdict_is_refusal(e)) {

@@ -198,8 +198,8 @@ static int take_snapshot(struct policyd *p, struct verify *v,
 	int r;
 
 	securetime_snapshot(&time, v->snapshot->issued, clock_boot_ns());
-	r = store_begin(p->store, activate_may_complete(p, v->snapshot), &tx,
-			e);
+	r = store_begin_bulk(p->store, activate_may_complete(p, v->snapshot),
+			     &tx, e);
 	if (r == 0)
 		r = write_snapshot(p, v->snapshot, &time, e);
 	if (r == 0)
@@ -249,7 +249,7 @@ static int take_document(struct policyd *p, struct verify *v, const char *text,
 		ret->outcome = "known";
 		return 0;
 	}
-	r = store_begin(p->store, activate_lacks_one(p), &tx, e);
+	r = store_begin_bulk(p->store, activate_lacks_one(p), &tx, e);
 	if (r == 0)
 		r = store_put_document(p->store, &v->doc->head, text, e);
 	if (r == 0)

@@ -36,7 +36,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/status.c %D%/status.h \
 	%D%/store.c %D%/store.h \
 	%D%/storedoc.c %D%/storejob.c %D%/storelog.c %D%/storepriv.h \
-	%D%/storerefusal.c \
+	%D%/storerefusal.c %D%/storereserve.c \
 	%D%/ticker.c %D%/ticker.h \
 	%D%/verdict.c %D%/verdict.h \
 	%D%/verify.c %D%/verify.h \

@@ -60,7 +60,11 @@ static int submit(struct policyd *p, sd_bus_message *m, struct err *e)
 	if (r < 0)
 		return bad_call(e, r);
 	r = intake_submit(p, data, len, &result, e);
-	if (r < 0)
+	/* No error of the call, or the agent would hang up before what stands
+	 * behind it: an order, for which room is kept. */
+	if (r < 0 && e->reason == REASON_STORAGE_FULL)
+		result = (struct verdict){ "refused", *e };
+	else if (r < 0)
 		return r;
 	refused = strcmp(result.outcome, "refused") == 0;
 	r = sd_bus_reply_method_return(m, "sss", result.outcome,

@@ -5,6 +5,7 @@
 #include "lib/db.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/log.h"
 #include "policyd/storepriv.h"
 
 #include <string.h>
@@ -38,10 +39,11 @@ int store_open(const char *dir, struct store **ret, struct err *e)
 					   store_sql_003, NULL };
 	AUTO(store_closep) struct store *s = calloc(1, sizeof(*s));
 	auto_free char *path = io_join(dir, FILE_NAME);
+	struct err why;
 	mode_t mask;
 	int r;
 
-	if (!s || !path)
+	if (!s || !path || !(s->dir = strdup(dir)))
 		return err_oom(e, "open store");
 	mask = umask(0077);
 	r = db_open(path, migrations, &s->db, e);
@@ -51,8 +53,16 @@ int store_open(const char *dir, struct store **ret, struct err *e)
 	s->durable = true;
 	/* Keys and passwords' counters must not linger in free pages. */
 	r = db_exec(s->db, "PRAGMA secure_delete = ON", e);
+	/* The log begins anew before it is longer than the reserve. */
+	if (r == 0)
+		r = db_exec(s->db, "PRAGMA wal_autocheckpoint = 256", e);
+	if (r == 0)
+		r = db_keep_log(s->db, e);
 	if (r < 0)
 		return r;
+	if (store_reserve(s, &why) < 0)
+		log_warning("no room is kept for orders on a full disk: %s",
+			    why.text);
 	*ret = steal(s);
 	return 0;
 }
@@ -63,6 +73,7 @@ void store_close(struct store *s)
 		return;
 	if (s->db)
 		db_close(s->db);
+	free(s->dir);
 	free(s);
 }
 

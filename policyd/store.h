@@ -28,11 +28,26 @@ void store_close(struct store *s);
  */
 int store_begin(struct store *s, bool durable, struct store **ret_tx,
 		struct err *e);
+/* The same for what may be refused when the disk is full (err.storage-full):
+ * documents, refusals, what happens in VPs. It leaves the reserve to the rest.
+ */
+int store_begin_bulk(struct store *s, bool durable, struct store **ret_tx,
+		     struct err *e);
 int store_commit(struct store **tx, struct err *e);
 void store_endp(struct store **tx);
 /* Needed before anything of the store is shown to the outside: numbers that a
  * power cut took back would be given a second time. */
 int store_sync(struct store *s, struct err *e);
+
+/*
+ * Free pages in the file, and a log of that size beside it: with them a lock, a
+ * wipe, an unlock and their receipts are written on a disk that is full.
+ */
+#define STORE_RESERVE_MIN (3 * 1024 * 1024) /* the largest bulk leaves one */
+#define STORE_RESERVE_MAX (5 * 1024 * 1024)
+/* Fills the reserve up if it is below the minimum. err.storage-full. Not inside
+ * a transaction. */
+int store_reserve(struct store *s, struct err *e);
 
 /* ---- single values */
 #define STORE_KEY "receipt-key" /* PEM */

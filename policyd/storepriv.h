@@ -10,6 +10,7 @@
 
 struct store {
 	struct db *db;
+	char *dir;
 	bool durable;
 	bool is_ahead; /* of the disk: store_sync() has something to do */
 };

@@ -3,7 +3,14 @@
 #include "policyd/store.h"
 
 #include "lib/auto.h"
+#include "lib/err.h"
 #include "policyd/storepriv.h"
+
+#include <errno.h>
+#include <sys/statvfs.h>
+
+/* For the file and its log, and for who else is writing. */
+#define ROOM (4 * (uint64_t)STORE_RESERVE_MAX)
 
 static int get_number(struct store *s, const char *pragma, int64_t *ret,
 		      struct err *e)
@@ -29,6 +36,23 @@ static int get_free(struct store *s, int64_t *ret, struct err *e)
 	return r;
 }
 
+/* What did not fit in the end would stand in the log, which could then not
+ * begin anew. */
+static int check_room(struct store *s, struct err *e)
+{
+	struct statvfs fs;
+
+	if (statvfs(s->dir, &fs) < 0)
+		return err_sys(e, errno, "look at %s", s->dir);
+	if ((uint64_t)fs.f_bavail * fs.f_frsize < ROOM)
+		return err_reason(
+			e, REASON_STORAGE_FULL,
+			"the disk of %s is full: what is left is kept "
+			"for orders",
+			s->dir);
+	return 0;
+}
+
 /* Two commits: what is inserted and deleted in one is never written, and takes
  * no room on the disk. */
 static int fill(struct store *s, int64_t bytes, struct err *e)
@@ -45,6 +69,9 @@ int store_reserve(struct store *s, struct err *e)
 	int r = get_free(s, &free, e);
 
 	if (r < 0 || free >= STORE_RESERVE_MIN)
+		return r;
+	r = check_room(s, e);
+	if (r < 0)
 		return r;
 	/* A restart between the two. */
 	r = db_exec(s->db, "DELETE FROM reserve", e);

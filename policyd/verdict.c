@@ -124,7 +124,7 @@ int verdict_refuse(struct policyd *p, const struct verdict_refusal *f,
 	int64_t seq;
 	/* Not durable: who floods us moves no disk, and what is sent is synced
 	 * before. */
-	int r = store_begin(p->store, false, &tx, e);
+	int r = store_begin_bulk(p->store, false, &tx, e);
 
 	if (r == 0)
 		r = verdict_write_refusal(p, f, &seq, e);

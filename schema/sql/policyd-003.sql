@@ -15,6 +15,10 @@ CREATE INDEX job_role ON job (role, void, number);
 ALTER TABLE refusal ADD COLUMN times INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE refusal ADD COLUMN signed INTEGER NOT NULL DEFAULT 1;
 
+-- Room within the file for orders and their receipts on a disk that is full:
+-- what is put here leaves free pages when it is deleted.
+CREATE TABLE reserve (filler BLOB NOT NULL);
+
 -- What the device said it can no longer send: first..last of a stream, and the
 -- receipt that says so.
 CREATE TABLE gap (

@@ -64,7 +64,7 @@ def leave_free(scene, size):
     """As if what may be refused had used the room within the file up to the reserve."""
     with contextlib.closing(sqlite3.connect(scene.phone.folder / "cells-policyd/policyd.db", timeout=20)) as db, db:
         free = db.execute("PRAGMA freelist_count").fetchone()[0] * 4096
-        assert free >= 1 << 20, "nothing is kept"
+        assert free >= 3 << 20, "nothing is kept"
         db.execute("CREATE TABLE used (filler BLOB)")
         db.execute("INSERT INTO used VALUES (zeroblob(?))", (free - size,))
 
