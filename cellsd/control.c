@@ -62,8 +62,11 @@ void control_auto_start(struct host *h)
 		if (!is_due || launch_check(h, v, &e) < 0 ||
 		    vpstate_next(v->state, VPEVENT_START) == VPSTATE_COUNT)
 			continue;
-		if (running_start(h, v, "boot", &e) < 0)
+		if (running_start(h, v, "boot", &e) < 0) {
 			log_error("%s", e.text);
+			h->watch.start_failed(h->watch.arg, v->name, "boot",
+					      &e);
+		}
 		/* Afterwards: a daemon that dies meanwhile starts it again. */
 		if (roster_auto_start(h->roster, v, &e) < 0)
 			log_error("%s", e.text);

@@ -513,6 +513,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_SIGNAL("Event", "stsuuusus", 0),
 	SD_BUS_SIGNAL("Revoked", "a(suuuu)ts", 0),
 	SD_BUS_SIGNAL("Idle", "s", 0),
+	SD_BUS_SIGNAL("StartFailed", "ssss", 0),
 	SD_BUS_VTABLE_END,
 };
 

@@ -23,7 +23,8 @@ struct devsignal {
 /* What the audit must hear waits for it; of states policyd asks by itself. */
 static int tell(struct devsignal *s, const char *name, sd_bus_message *m)
 {
-	if (strcmp(name, "Event") == 0 || strcmp(name, "Revoked") == 0)
+	if (strcmp(name, "Event") == 0 || strcmp(name, "Revoked") == 0 ||
+	    strcmp(name, "StartFailed") == 0)
 		return audience_tell(s->audience, m);
 	return sd_bus_send(s->bus, m, NULL);
 }
@@ -71,6 +72,12 @@ static void on_idle(void *arg, const char *vp)
 {
 	log_info("VP %s in front: no input for its idle-seconds", vp);
 	emit(arg, "Idle", "s", vp);
+}
+
+static void on_start_failed(void *arg, const char *vp, const char *cause,
+			    const struct err *why)
+{
+	emit(arg, "StartFailed", "ssss", vp, cause, err_code(why), why->text);
 }
 
 static void on_changed(void *arg, const char *vp, enum vpstate state,
@@ -133,8 +140,10 @@ static void on_revoked(void *arg, const struct host_revoked *cut, uint64_t ns,
 
 void devsignal_watch(struct devsignal *s, struct host_watch *ret)
 {
-	*ret = (struct host_watch){ on_switched, on_changed, on_event,
-				    on_revoked,	 on_idle,    s };
+	*ret = (struct host_watch){
+		on_switched, on_changed,      on_event, on_revoked,
+		on_idle,     on_start_failed, s
+	};
 }
 
 void devsignal_set_host(struct devsignal *s, struct host *h)

@@ -52,6 +52,9 @@ struct host_watch {
 	void (*revoked)(void *arg, const struct host_revoked *r, uint64_t ns,
 			const char *cause);
 	void (*idle)(void *arg, const char *vp);
+	/* A VP that the device was to start by itself did not start. */
+	void (*start_failed)(void *arg, const char *vp, const char *cause,
+			     const struct err *why);
 	void *arg;
 };
 

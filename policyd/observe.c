@@ -158,6 +158,50 @@ static int on_idle(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	return 0;
 }
 
+/* ---- starts that nobody asked for, and that failed */
+static int note_failure(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	const char *vp, *cause, *code, *text;
+	enum reason reason;
+	int r = sd_bus_message_read(m, "ssss", &vp, &cause, &code, &text);
+
+	if (r < 0)
+		return err_sys(e, -r, "read a failed start");
+	reason = reason_from_code(code);
+	r = auditlog_write(p, AUDIT_START, vp, NULL,
+			   json_pack("{ss ss ss}", "cause", cause, "failed",
+				     code, "text", text),
+			   e);
+	if (r < 0)
+		return r;
+	return issuer_write(p,
+			    &(struct issuer_receipt){
+				    .type = RECEIPT_START_FAILED,
+				    .reason = reason ? reason : REASON_INTERNAL,
+				    .vp = vp,
+				    .details = json_pack("{ss ss}", "cause",
+							 cause, "text", text) },
+			    NULL, e);
+}
+
+static int on_start_failed(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct policyd *p = arg;
+	struct err e;
+	int r = store_begin(p->store, true, &tx, &e);
+
+	if (r == 0)
+		r = note_failure(p, m, &e);
+	if (r == 0)
+		r = store_commit(&tx, &e);
+	if (r < 0)
+		log_error("note a failed start: %s", e.text);
+	else
+		policyd_pending(p, "receipts");
+	return 0;
+}
+
 /* ---- the foreground */
 struct switched {
 	const char *from, *to, *cause;
@@ -525,7 +569,7 @@ static int on_event(sd_bus_message *m, void *arg, sd_bus_error *unused)
 				&v.cls, &v.pid, &v.uid, &v.comm, &v.count,
 				&v.cause) < 0)
 		return 0;
-	r = store_begin(p->store, false, &tx, &e);
+	r = store_begin_bulk(p->store, false, &tx, &e);
 	if (r == 0 && p->unheard > 0)
 		r = auditlog_lost(p, p->unheard, "storage", &e);
 	if (r == 0)
@@ -546,7 +590,7 @@ int observe_listen(struct policyd *p, struct err *e)
 	} signals[] = {
 		{ "Switched", on_switched }, { "Changed", on_changed },
 		{ "Event", on_event },	     { "Revoked", on_revoked },
-		{ "Idle", on_idle },
+		{ "Idle", on_idle },	     { "StartFailed", on_start_failed },
 	};
 	int r = 0;
 
