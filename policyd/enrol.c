@@ -193,7 +193,8 @@ static int take_answer(json_t *j, struct answer *a, struct err *e)
 	return json_take(j, members, false, "server's answer", e);
 }
 
-/* The pinned root first, then each by the one before; the last must live. */
+/* Those before the pinned one say nothing: whoever signed them may have been
+ * removed. From there on each by the one before; the last must live. */
 static int walk_roots(const struct enrol *n, struct answer *a, struct err *e)
 {
 	json_t *item;
@@ -209,6 +210,9 @@ static int walk_roots(const struct enrol *n, struct answer *a, struct err *e)
 		int r = text ? envelope_parse(text, strlen(text), &env, e)
 			     : err_oom(e, "enrol");
 
+		if (r == 0 && !a->root &&
+		    memcmp(env->digest, n->uri.root, HASH_SIZE) != 0)
+			continue;
 		if (r == 0)
 			r = a->root ? trust_open_next_root(doc_as_root(a->root),
 							   env, &next, e)
@@ -222,8 +226,10 @@ static int walk_roots(const struct enrol *n, struct answer *a, struct err *e)
 		a->last = steal(text);
 	}
 	if (!a->root)
-		return err_reason(e, REASON_ROOT_CHAIN,
-				  "enrol: the server sent no root");
+		return err_reason(
+			e, REASON_ROOT_CHAIN,
+			"enrol: the server did not send the root that "
+			"the URI pins");
 	if (a->root->head.expires < clock_wall())
 		return err_reason(e, REASON_EXPIRED,
 				  "enrol: root %u has expired",

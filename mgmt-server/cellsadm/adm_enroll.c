@@ -79,6 +79,7 @@ static int find_group(struct adm *a, const char *spec, struct uri *u,
 static int fill_uri(struct adm *a, const char *group, struct uri *u,
 		    struct err *e)
 {
+	const struct doc_root *root;
 	const struct adminconf *c;
 	int r = adm_server(a, &c, e);
 
@@ -95,7 +96,11 @@ static int fill_uri(struct adm *a, const char *group, struct uri *u,
 	    (int)sizeof(u->host))
 		return err_set(e, EINVAL, "the server's name is too long");
 	u->port = c->port;
-	memcpy(u->root, c->root, HASH_SIZE);
+	/* The newest: whom an older one named may have been removed since. */
+	r = pin_root(a, true, &root, e);
+	if (r < 0)
+		return r;
+	memcpy(u->root, root->head.digest, HASH_SIZE);
 	r = x509_digest(c->ca_pem, u->ca, e);
 	if (r >= 0)
 		r = find_group(a, group, u, e);

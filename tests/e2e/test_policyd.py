@@ -83,6 +83,24 @@ def test_walks_the_roots_at_enrolment(world):
     Fleet(phone.org, phone.device).publish(phone)
 
 
+def test_device_starts_from_the_root_that_the_uri_pins(world):
+    """Who was removed before the URI was made signs nothing for a new device, whatever the server withholds."""
+    phone = Phone(world)
+    removed = phone.org.signers("policy")
+    phone.org.rotate("policy", "root")
+    uri = phone.org.uri("field", root=phone.org.roots[-1].sha256[7:])[0]
+    with pytest.raises(Failed):
+        phone.enroll(uri, change=lambda a: a.update(roots=[phone.org.roots[0].object]))
+    phone.enroll(uri)
+    assert phone.status()["root_version"] == 2
+    fleet = Fleet(phone.org, phone.device)
+    group = fleet.group()
+    assert phone.submit(phone.org.group("field", 9, [], [], sign=removed))[1] == "err.unknown-key" and group
+    fleet.publish(phone)
+    # Only the pinned one: the server may have forgotten those before.
+    phone.enroll(uri, change=lambda a: a.update(roots=[phone.org.roots[-1].object]))
+
+
 def test_enrolling_again_is_a_new_epoch(phone, fleet):
     old = phone.device.epoch
     state = phone.status()["state"]
