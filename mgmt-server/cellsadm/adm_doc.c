@@ -572,6 +572,8 @@ static const struct opt sign_opts[] = {
 	     "the envelope; FILE with .json for .xml"),
 	SIGN(proof_for, "proof-for", 0, OPT_LIST, "FILE",
 	     "an older vp-config that devices may hold"),
+	SIGN(without_proof, "without-proof", 0, OPT_FLAG, NULL,
+	     "the config password is lost: the role root signs"),
 	SIGN(config_password_files, "config-password-file", 0, OPT_LIST, "FILE",
 	     "the password of older vp-configs"),
 	SIGN(offline, "offline", 0, OPT_FLAG, NULL,

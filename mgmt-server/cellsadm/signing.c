@@ -5,6 +5,7 @@
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/log.h"
 #include "lib/text.h"
 #include "lib/trust.h"
 #include "mgmt-server/cellsadm/adm.h"
@@ -149,24 +150,65 @@ static int write_envelope(const char *path, const struct envelope *env,
 	return r < 0 ? r : io_replace_file(path, text, strlen(text), 0644, e);
 }
 
-/* What was read is shown, signed, written, kept. */
-static int sign_into(struct adm *a, const struct signing *s,
-		     const struct ring *ring, struct envelope *env,
-		     const struct doc *doc, const char *out, struct err *e)
+/* By so many signatures of the role root a device asks for no proof. */
+static bool is_by_root(struct adm *a, const struct envelope *env,
+		       struct trust_result *ret)
+{
+	const struct doc_root *root = pin_root_or_null(a);
+	struct err ignored;
+
+	return root &&
+	       trust_check_role(root, DOC_ROLE_ROOT, env, ret, &ignored) == 0;
+}
+
+static int add_proofs(struct adm *a, const struct signing *s,
+		      struct envelope *env, const struct doc *doc,
+		      struct err *e)
 {
 	const struct proof_request what = {
 		.older = &s->proof_for,
 		.password_files = &s->config_password_files,
 		.offline = s->offline,
 	};
+	struct trust_result root = { 0 };
+	int r;
+
+	if (doc->head.type != DOC_VP_CONFIG)
+		return 0;
+	if (s->without_proof && !is_by_root(a, env, &root)) {
+		log_warning("%s has no proof: a device that holds a protected "
+			    "version takes it only with the signatures of the "
+			    "role root too (%u of %u)",
+			    doc->head.id, root.count, root.threshold);
+		return 0;
+	}
+	if (s->without_proof)
+		return 0;
+	r = proof_add(a, &what, env, doc_as_vp_config(doc), e);
+	if (r == -ENXIO && is_by_root(a, env, &root))
+		return 0;
+	return r == -ENXIO ? err_set(e, ENXIO,
+				     "config '%s' is protected: its password "
+				     "is needed (--config-password-file), or, "
+				     "if it is lost, the signatures of the "
+				     "role root (--without-proof)",
+				     doc->head.id)
+			   : r;
+}
+
+/* What was read is shown, signed, written, kept. */
+static int sign_into(struct adm *a, const struct signing *s,
+		     const struct ring *ring, struct envelope *env,
+		     const struct doc *doc, const char *out, struct err *e)
+{
 	int r = merge_old(out, env, e);
 
 	if (r >= 0)
 		r = signing_confirm(a, env, doc, s->again, e);
-	if (r >= 0 && doc->head.type == DOC_VP_CONFIG)
-		r = proof_add(a, &what, env, doc_as_vp_config(doc), e);
 	if (r >= 0)
 		r = ring_sign(ring, env, e);
+	if (r >= 0)
+		r = add_proofs(a, s, env, doc, e);
 	if (r >= 0)
 		r = write_envelope(out, env, e);
 	if (r >= 0 && has_history(doc->head.type))

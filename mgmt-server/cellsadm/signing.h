@@ -21,6 +21,7 @@ struct signing {
 	struct opt_list proof_for; /* older configs, as XML or envelope */
 	struct opt_list config_password_files;
 	bool offline; /* do not ask the server for older configs */
+	bool without_proof; /* the config password is lost: by the role root */
 	bool again;   /* other bytes under a version that was signed before */
 };
 

@@ -417,6 +417,27 @@ def test_protected_config_is_followed_only_with_its_password(signed):
     assert base64.b64decode(verifier) == hmac.digest(k[:32], b"cells-verifier", "sha256")
 
 
+def test_lost_config_password_is_replaced_by_the_role_root(signed):
+    """What cells-vp-config(5) allows: the signatures of the role root, and no proof."""
+    protected(signed)
+    signed.adm("doc", "sign", "c1.xml", "--yes", *signed.key("alice", "bob"))
+    signed.adm("doc", "new", "vp-config", "--org", "acme", "--id", "work", "--image", "img:1", "--version-number", 2,
+               "--out", "c2.xml")
+
+    def sign(*args):
+        return subprocess.run([program("cellsadm"), "doc", "sign", "c2.xml", "--yes", "--config-dir", signed.config,
+                               *map(str, args)], cwd=signed.folder, capture_output=True, text=True,
+                              start_new_session=True, check=False)
+    said = sign(*signed.key("alice"), "--root", "root.json")
+    assert said.returncode == 1 and "--without-proof" in said.stderr, said
+    assert not (signed.folder / "c2.json").exists()
+    said = sign("--without-proof", *signed.key("alice"), "--root", "root.json")
+    assert said.returncode == 0 and "role root too (1 of 2)" in said.stderr, said
+    said = sign(*signed.key("bob"), "--root", "root.json")
+    assert said.returncode == 0, said
+    assert json.loads((signed.folder / "c2.json").read_text())["proofs"] == []
+
+
 def test_wrong_config_password_makes_no_next_version(signed):
     protected(signed)
     wrong = signed.write("wrong", "not the one at all\n")
@@ -574,6 +595,16 @@ def test_proofs_cover_what_the_server_has(company):
     proofs = json.loads((company.folder / "work3.json").read_text())["proofs"]
     assert [p["over"] for p in proofs] == [
         "sha256:" + hashlib.sha256((company.folder / "work2.xml").read_bytes()).hexdigest()]
+
+
+def test_enrolment_pins_the_newest_root(company):
+    """Seen: whom a later root had removed still signed for new devices."""
+    company.adm("root", "new", "--from", "root.json", "--remove-key", "carol", "--out", "root2.xml")
+    company.adm("root", "sign", "root2.xml", "--yes", *company.key("alice", "bob"))
+    company.adm("root", "submit", "root2.json")
+    uri = company.json("enroll", "create", "--group", "field:1")["uri"]
+    newest = hashlib.sha256((company.folder / "root2.xml").read_bytes()).hexdigest()
+    assert re.search(r"root=([0-9a-f]{64})", uri).group(1) == newest
 
 
 def test_the_server_never_sees_the_token(company):
