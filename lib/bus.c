@@ -189,8 +189,12 @@ int bus_check_caller(sd_bus_message *m, unsigned int who, struct err *e)
 	if (r < 0)
 		return err_sys(e, -r, "call %s: who is the caller", member);
 	if (c.uid == (uid_t)-1 || !(who_is(&c) & who))
-		return err_set(e, EACCES, "call %s: user %u may not", member,
-			       (unsigned int)c.uid);
+		return err_set(e, EACCES, "call %s: user %u may not%s", member,
+			       (unsigned int)c.uid,
+			       who & BUS_GROUP ? ": it is for root and members "
+						 "of the group cells"
+			       : who & BUS_ROOT ? ": it is for root"
+						: "");
 	return 0;
 }
 
@@ -222,6 +226,31 @@ static enum reason reason_of(const char *name)
 	return reason_from_code(code);
 }
 
+/* What a bus itself answers, in words for people. */
+static const struct {
+	const char *name, *text;
+} answers[] = {
+	{ SD_BUS_ERROR_ACCESS_DENIED,
+	  "this user may not: it is for root and members of the group cells" },
+	{ SD_BUS_ERROR_SERVICE_UNKNOWN,
+	  "the daemon that does it is not running" },
+	{ SD_BUS_ERROR_NAME_HAS_NO_OWNER,
+	  "the daemon that does it is not running" },
+	{ SD_BUS_ERROR_NO_REPLY, "the daemon that does it did not answer" },
+	{ SD_BUS_ERROR_TIMEOUT, "the daemon that does it did not answer" },
+	{ SD_BUS_ERROR_UNKNOWN_METHOD,
+	  "the daemon that runs is of another version" },
+	{ SD_BUS_ERROR_LIMITS_EXCEEDED, "the bus takes no more just now" },
+};
+
+static const char *text_of(const sd_bus_error *error)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(answers); i++)
+		if (sd_bus_error_has_name(error, answers[i].name))
+			return answers[i].text;
+	return error->message ? error->message : error->name;
+}
+
 int bus_take_err(const sd_bus_error *error, int r, const char *what,
 		 struct err *e)
 {
@@ -235,6 +264,5 @@ int bus_take_err(const sd_bus_error *error, int r, const char *what,
 	/* Ours is a whole line already. */
 	if (reason != REASON_NONE)
 		return err_reason(e, reason, "%s", error->message);
-	return err_set(e, -r, "%s: %s", what,
-		       error->message ? error->message : error->name);
+	return err_set(e, -r, "%s: %s", what, text_of(error));
 }

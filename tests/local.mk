@@ -465,7 +465,7 @@ EXTRA_DIST += %D%/bench/rows/push.py %D%/bench/rows/vp_start.py
 dist_noinst_SCRIPTS += %D%/bench/bench.py
 EXTRA_DIST += %D%/e2e/busclient.py %D%/e2e/forge.py %D%/e2e/phone.py \
 	%D%/e2e/test_full_disk.py %D%/e2e/test_policyd.py \
-	%D%/e2e/test_resume.py %D%/e2e/test_rules.py
+	%D%/e2e/test_resume.py %D%/e2e/test_rules.py %D%/e2e/test_words.py
 EXTRA_DIST += %D%/e2e/mgmtd.py %D%/e2e/test_agent.py %D%/e2e/test_http.py
 
 # What test_escape.py runs in a VP, whose image has no libraries: static, and

@@ -335,6 +335,15 @@ static int read_passcodes(struct ctl *c, struct passcodes *p, struct err *e)
 	if (r == 0)
 		r = ctlsecret_maybe("New passcode (Enter: none any more): ", in,
 				    p->fresh, &p->fresh_len, e);
+	if (r == -ENODATA && in)
+		return err_set(e, ENODATA,
+			       "standard input must hold two lines: the "
+			       "passcode (empty: there is none) and the new "
+			       "one (empty: none any more)");
+	if (r == 0 && p->old_len == 0 && p->fresh_len == 0)
+		return err_set(e, EINVAL,
+			       "neither a passcode nor a new one: nothing is "
+			       "set");
 	if (r < 0 || in)
 		return r;
 	r = ctlsecret_maybe("The new one again: ", in, p->again, &p->again_len,

@@ -22,6 +22,10 @@ static int read_line(int fd, char ret[CTLSECRET_MAX], size_t *ret_len,
 			continue;
 		if (r < 0)
 			return err_sys(e, errno, "read an answer");
+		if (r == 0 && n == 0)
+			return err_set(e, ENODATA,
+				       "the answer is missing: the input has "
+				       "ended");
 		if (r == 0 || ret[n] == '\n')
 			break;
 		if (++n == CTLSECRET_MAX - 1)
