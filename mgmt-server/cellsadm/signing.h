@@ -20,9 +20,9 @@ struct signing {
 	const char *out;	   /* NULL: FILE with .json instead of .xml */
 	struct opt_list proof_for; /* older configs, as XML or envelope */
 	struct opt_list config_password_files;
-	bool offline; /* do not ask the server for older configs */
+	bool offline;	    /* do not ask the server for older configs */
 	bool without_proof; /* the config password is lost: by the role root */
-	bool again;   /* other bytes under a version that was signed before */
+	bool again; /* other bytes under a version that was signed before */
 };
 
 /* The difference to what was last signed here, on stderr; then asks. */
