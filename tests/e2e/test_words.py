@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people and administrators are told when something does not work: our words, and a receipt."""
-import os
+import contextlib
 
-import forge
 import harness
 from scene import Scene
 
@@ -33,9 +32,14 @@ def test_start_at_boot_that_fails_leaves_a_receipt(world):
     scene = Scene(world, start=False)
     scene.phone.start()
     scene.enroll()
-    layer = forge.Layer(os.urandom(100000))  # no file system
-    scene.server.keep(files=[layer.files()])
-    scene.publish(image=scene.org.image("tiny", scene.next_version("image"), [layer]))
-    for vp in ("work", "personal"):
-        told = scene.server.receipt(type="start-failed", vp=vp)
-        assert told["reason"].startswith("err.") and told["details"]["cause"] == "boot" and told["details"]["text"], told
+    limit = harness.cgroup2_mount() / scene.phone.cgroup_root / "cgroup.max.descendants"
+    limit.write_text("0")
+    with contextlib.ExitStack() as undo:
+        undo.callback(limit.write_text, "max")
+        scene.publish()
+        for vp in ("work", "personal"):
+            told = scene.server.receipt(type="start-failed", vp=vp)
+            assert told["reason"] == "err.kernel" and told["details"]["cause"] == "boot" and told["details"]["text"], told
+    before = scene.server.last_seq()
+    scene.command("start", "work")
+    scene.server.receipt(type="started", vp="work", after=before)
