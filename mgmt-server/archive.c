@@ -6,12 +6,14 @@
 #include "lib/db.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
+#include "lib/seal.h"
 #include "mgmt-server/request.h"
 #include "mgmt-server/server.h"
 
 #include <errno.h>
 #include <string.h>
 
+#define UNKNOWN_PROOFS_MAX 16
 #define SKEW 300 /* seconds that an administrator's clock may be ahead */
 
 /* ---- reading */
@@ -162,6 +164,52 @@ json_t *archive_names(const struct doc_root *root, const struct envelope *env)
 	return list;
 }
 
+/* 1: it proves the password of a version that is here; 0: it does not; -1: that
+ * version is not here. */
+static int check_proof(struct server *s, const struct envelope *env,
+		       const struct envelope_proof *p)
+{
+	AUTO(doc_freep) struct doc *old = NULL;
+	const struct doc_vp_config *c;
+	char over[TEXT_DIGEST_SIZE];
+	auto_free void *pae = NULL;
+	struct err ignored;
+	size_t len;
+
+	text_digest(p->over, over);
+	if (archive_parse(s, over, &old, &ignored) < 0)
+		return -1;
+	if (old->head.type != DOC_VP_CONFIG ||
+	    envelope_pae(env->type, env->payload, env->payload_len, &pae, &len,
+			 &ignored) < 0)
+		return 0;
+	c = doc_as_vp_config(old);
+	return c->is_protected &&
+	       seal_check_proof(c->verifier, over, pae, len, p->mac);
+}
+
+/*
+ * Those that hold, and a few that cannot be told from junk: whoever fills an
+ * envelope with such keeps nobody else's proof out.
+ */
+static void sort_proofs(struct server *s, struct envelope *env)
+{
+	struct envelope_proof unknown[UNKNOWN_PROOFS_MAX];
+	unsigned int n = env->n_proofs, kept = 0, n_unknown = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		int holds = check_proof(s, env, &env->proof[i]);
+
+		if (holds > 0)
+			env->proof[kept++] = env->proof[i];
+		else if (holds < 0 && n_unknown < UNKNOWN_PROOFS_MAX)
+			unknown[n_unknown++] = env->proof[i];
+	}
+	for (unsigned int i = 0; i < n_unknown; i++)
+		env->proof[kept++] = unknown[i];
+	env->n_proofs = kept;
+}
+
 int archive_merge(struct server *s, struct envelope *env, bool *ret_known,
 		  struct err *e)
 {
@@ -177,7 +225,11 @@ int archive_merge(struct server *s, struct envelope *env, bool *ret_known,
 		return 0;
 	if (r == 0)
 		r = envelope_parse(text, strlen(text), &old, e);
-	return r < 0 ? r : envelope_merge(env, old, e);
+	if (r < 0)
+		return r;
+	sort_proofs(s, env);
+	sort_proofs(s, old);
+	return envelope_merge(env, old, e);
 }
 
 int archive_store(struct server *s, const struct archive_row *row,

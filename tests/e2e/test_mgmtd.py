@@ -47,6 +47,24 @@ def test_a_document_waits_for_its_threshold(office):
     assert office.get("/v1/documents/device-policy/waits/latest")["sha256"] == doc.sha256
 
 
+def test_one_administrators_junk_keeps_no_right_submission_out(office):
+    """64 proofs of nothing, and 15 signatures of strangers: another's signature and proof are still merged."""
+    f, password = office.forge, forge.Password("correct horse battery staple")
+    held = f.config("guarded", 1, "tiny", password=password)
+    assert office.submit(held)["state"] in ("valid", "active")
+    new = f.config("guarded", 2, "tiny", sign=f.keys["policy"][:1])
+    junk = new.with_proofs(*({"over": forge.digest(os.urandom(8)), "mac": forge.b64(os.urandom(32))} for _ in range(64)))
+    junk.signatures = junk.signatures + new.resigned([forge.Signer(f"s{n}") for n in range(15)]).signatures
+    assert office.submit(junk)["state"] == "proposed"
+    right = new.resigned([f.keys["policy"][1]]).with_proofs(password.proof(held, new))
+    assert office.submit(right)["state"] == "valid"
+    env = office.get(f"/v1/documents/{new.sha256}/envelope")
+    assert right.proofs[0] in env["proofs"] and len(env["signatures"]) == 2
+    # Nor does junk that comes afterwards push it out.
+    office.submit(junk)
+    assert right.proofs[0] in office.get(f"/v1/documents/{new.sha256}/envelope")["proofs"]
+
+
 def test_an_unsigned_document_is_a_proposal_and_can_be_withdrawn(office):
     doc = office.forge.policy("unsigned", 1, {"work": [("*", "none")]}, sign=[])
     assert office.submit(doc)["state"] == "proposed"
