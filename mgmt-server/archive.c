@@ -229,7 +229,12 @@ int archive_merge(struct server *s, struct envelope *env, bool *ret_known,
 		return r;
 	sort_proofs(s, env);
 	sort_proofs(s, old);
-	return envelope_merge(env, old, e);
+	r = envelope_merge(env, old, e);
+	return r == -E2BIG ? err_reason(e, REASON_TOO_LARGE,
+					"with the signatures that are here "
+					"there are more than %d",
+					ENVELOPE_SIGNATURES_MAX)
+			   : r;
 }
 
 int archive_store(struct server *s, const struct archive_row *row,
