@@ -80,10 +80,16 @@ static bool is_exclusive_unless_named(enum cells_class cls)
 	return cls == CELLS_CLASS_DISPLAY || cls == CELLS_CLASS_INPUT;
 }
 
+bool access_is_enforced(const struct doc_device_policy *policy,
+			enum doc_level level)
+{
+	return policy->require <= level;
+}
+
 /* The rule of one policy that speaks; false: it says nothing. */
 static bool speak(const struct doc_device_policy *p, const char *vp_id,
 		  enum cells_class cls, const struct access_time *at,
-		  struct access_reason *ret)
+		  enum doc_level level, struct access_reason *ret)
 {
 	const struct doc_policy_vp *vp = find_vp(p, vp_id);
 	const struct doc_rule *rule = vp ? find_rule(vp, cls) : NULL;
@@ -107,7 +113,9 @@ static bool speak(const struct doc_device_policy *p, const char *vp_id,
 		ret->right.use = CELLS_USE_FRONT;
 		ret->right.block = 1;
 	}
-	if (ret->window_closed)
+	/* What no rule is written for, display and input, is not taken. */
+	ret->is_unmet = rule && !access_is_enforced(p, level);
+	if (ret->window_closed || ret->is_unmet)
 		ret->right.use = CELLS_USE_NONE;
 	return true;
 }
@@ -124,7 +132,8 @@ static enum doc_on_revoke stricter(enum doc_on_revoke a, enum doc_on_revoke b)
 
 void access_right_of(const struct doc_device_policy *const *policies,
 		     unsigned int n, const char *vp, enum cells_class cls,
-		     const struct access_time *at, struct access_right *ret)
+		     const struct access_time *at, enum doc_level level,
+		     struct access_right *ret)
 {
 	bool any = false;
 
@@ -136,7 +145,7 @@ void access_right_of(const struct doc_device_policy *const *policies,
 		struct access_reason why;
 		enum doc_on_revoke on_revoke;
 
-		if (!speak(policies[i], vp, cls, at, &why))
+		if (!speak(policies[i], vp, cls, at, level, &why))
 			continue;
 		on_revoke = why.rule ? why.rule->on_revoke : DOC_REVOKE_DEFAULT;
 		ret->right = any ? cells_right_combine(ret->right, why.right)

@@ -31,6 +31,7 @@ struct access_reason {
 	const struct doc_rule *rule;
 	struct cells_right right; /* what it gives now */
 	bool window_closed;
+	bool is_unmet; /* the policy requires more than the device enforces */
 };
 
 #define ACCESS_REASONS_MAX 64
@@ -42,13 +43,20 @@ struct access_right {
 	struct access_reason reason[ACCESS_REASONS_MAX];
 };
 
+/* Does a device of that level enforce as much as the policy requires? */
+bool access_is_enforced(const struct doc_device_policy *policy,
+			enum doc_level level);
+
 /*
  * What the policies give `vp` on `cls` at that moment: least use, OR of block.
  * For a finer class (camera-front) its own rule stands before the coarser one.
+ * Rules of a policy that the device's level does not meet use nothing, and
+ * block as they do.
  */
 void access_right_of(const struct doc_device_policy *const *policies,
 		     unsigned int n, const char *vp, enum cells_class cls,
-		     const struct access_time *at, struct access_right *ret);
+		     const struct access_time *at, enum doc_level level,
+		     struct access_right *ret);
 
 /*
  * Seconds from `at` until the next edge of any window in the policies, or until

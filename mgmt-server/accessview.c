@@ -124,7 +124,7 @@ static json_t *rule_json(struct server *s, const struct access_reason *rs)
 
 	text_digest(rs->policy->head.digest, sha256);
 	signers = archive_signers(s, sha256);
-	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:o}", "policy",
+	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:o, s:s?}", "policy",
 			 rs->policy->head.id, "version",
 			 (int)rs->policy->head.version, "line",
 			 rs->rule ? (int)rs->rule->line : 0, "class",
@@ -133,7 +133,8 @@ static json_t *rule_json(struct server *s, const struct access_reason *rs)
 				 ? "default"
 				 : class_name(rs->rule->cls),
 			 "mode", access_mode_name(rs->right), "window", window,
-			 "signers", signers ? signers : json_array());
+			 "signers", signers ? signers : json_array(), "reason",
+			 rs->is_unmet ? reason_code(REASON_ENFORCEMENT) : NULL);
 }
 
 static bool has_vp(const struct world *w, const char *vp)
@@ -165,7 +166,7 @@ int accessview_explain(struct request *rq, struct err *e)
 				  rq->param[1]);
 	whoaccess_cell(w, rq->param[1], cls, &cell);
 	access_right_of(w->policy, w->n_policies, rq->param[1], cls, &w->at,
-			&own);
+			w->level, &own);
 	for (unsigned int i = 0; i < own.n_reasons; i++)
 		json_array_append_new(rules,
 				      rule_json(rq->server, &own.reason[i]));

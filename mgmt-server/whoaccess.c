@@ -227,23 +227,13 @@ int whoaccess_world(struct server *s, struct shelf *f, const char *device,
 	return 0;
 }
 
-/* A policy whose requirement the device cannot meet gives nothing at all. */
-static bool all_enforced(const struct world *w)
-{
-	for (unsigned int i = 0; i < w->n_policies; i++)
-		if (w->policy[i]->require > w->level)
-			return false;
-	return true;
-}
-
 static struct cells_right right_of(const struct world *w, const char *vp,
 				   enum cells_class cls)
 {
 	struct access_right own;
 
-	if (!all_enforced(w))
-		return (struct cells_right){ 0, 0 };
-	access_right_of(w->policy, w->n_policies, vp, cls, &w->at, &own);
+	access_right_of(w->policy, w->n_policies, vp, cls, &w->at, w->level,
+			&own);
 	return own.right;
 }
 

@@ -4,31 +4,12 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 
-#include <string.h>
-
-bool evaluate_is_enforced(const struct doc_device_policy *policy,
-			  enum doc_level level)
-{
-	return policy->require <= level;
-}
-
-static bool speaks_of(const struct doc_device_policy *policy, const char *vp)
-{
-	for (unsigned int i = 0; i < policy->n_vps; i++)
-		if (strcmp(policy->vp[i].id, vp) == 0)
-			return true;
-	return false;
-}
-
 void evaluate_right(const struct held *docs, enum doc_level level,
 		    const char *vp, enum cells_class cls,
 		    const struct access_time *at, struct access_right *ret)
 {
-	access_right_of(docs->policy, docs->n_policies, vp, cls, at, ret);
-	for (unsigned int i = 0; i < docs->n_policies; i++)
-		if (!evaluate_is_enforced(docs->policy[i], level) &&
-		    speaks_of(docs->policy[i], vp))
-			ret->right = (struct cells_right){ CELLS_USE_NONE, 0 };
+	access_right_of(docs->policy, docs->n_policies, vp, cls, at, level,
+			ret);
 	/* A policy may be among what has gone. */
 	if (docs->is_partial && cls != CELLS_CLASS_DISPLAY &&
 	    cls != CELLS_CLASS_INPUT)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From the policies in force to a table: what each VP may do with each class at
- * a moment. The decision is lib/access.h; here stand enforcement (a policy that
- * the device cannot enforce grants nothing) and the VPs.
+ * a moment. The decision is lib/access.h; here stand the device's level
+ * of enforcement and the VPs.
  */
 #ifndef POLICYD_EVALUATE_H
 #define POLICYD_EVALUATE_H
@@ -18,10 +18,6 @@ struct evaluate_row {
 	struct cells_right right;
 	bool kill; /* end holders of handles that are no longer allowed */
 };
-
-/* Does the device enforce as much as the policy demands? */
-bool evaluate_is_enforced(const struct doc_device_policy *policy,
-			  enum doc_level level);
 
 /* What one VP has on one class. */
 void evaluate_right(const struct held *docs, enum doc_level level,

@@ -68,12 +68,13 @@ static json_t *rule_json(struct policyd *p, const struct access_reason *why)
 		cls = class_name(rule->cls);
 	if (rule)
 		windows_of(rule, windows);
-	return json_pack("{ss sI sI ss ss ss? ss}", "policy",
-			 why->policy->head.id, "version",
-			 (json_int_t)why->policy->head.version, "line",
-			 (json_int_t)(rule ? rule->line : 0), "class", cls,
-			 "mode", access_mode_name(why->right), "window",
-			 *windows ? windows : NULL, "signers", names);
+	return json_pack(
+		"{ss sI sI ss ss ss? ss ss?}", "policy", why->policy->head.id,
+		"version", (json_int_t)why->policy->head.version, "line",
+		(json_int_t)(rule ? rule->line : 0), "class", cls, "mode",
+		access_mode_name(why->right), "window",
+		*windows ? windows : NULL, "signers", names, "reason",
+		why->is_unmet ? reason_code(REASON_ENFORCEMENT) : NULL);
 }
 
 static json_t *rules_json(struct policyd *p, const struct access_right *right)

@@ -429,7 +429,7 @@ static json_t *not_enforced(const struct policyd *p)
 	json_t *ids = json_array();
 
 	for (unsigned int i = 0; ids && i < p->force.n_policies; i++)
-		if (!evaluate_is_enforced(p->force.policy[i], device_level(p)))
+		if (!access_is_enforced(p->force.policy[i], device_level(p)))
 			json_array_append_new(
 				ids, json_string(p->force.policy[i]->head.id));
 	return ids;

@@ -231,6 +231,27 @@ int ctl_status(struct ctl *c, char **argv, struct err *e)
 	return ctlshow_rows(documents, json_object_get(j, "documents"), e);
 }
 
+static void show_reasons(json_t *rules)
+{
+	json_t *rule;
+	size_t i;
+
+	json_array_foreach (rules, i, rule) {
+		const char *reason =
+			json_string_value(json_object_get(rule, "reason"));
+		const char *policy =
+			json_string_value(json_object_get(rule, "policy"));
+
+		if (reason && policy)
+			printf("\n%s, line %lld: %s, the policy requires more "
+			       "than this device enforces\n",
+			       policy,
+			       (long long)json_integer_value(
+				       json_object_get(rule, "line")),
+			       reason);
+	}
+}
+
 int ctl_explain(struct ctl *c, char **argv, struct err *e)
 {
 	static const struct ctlshow_column fields[] = {
@@ -257,7 +278,10 @@ int ctl_explain(struct ctl *c, char **argv, struct err *e)
 		return 0;
 	}
 	putchar('\n');
-	return ctlshow_rows(rules, json_object_get(j, "rules"), e);
+	r = ctlshow_rows(rules, json_object_get(j, "rules"), e);
+	if (r == 0)
+		show_reasons(json_object_get(j, "rules"));
+	return r;
 }
 
 int ctl_enroll(struct ctl *c, char **argv, struct err *e)

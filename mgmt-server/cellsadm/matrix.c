@@ -228,6 +228,11 @@ static void write_rule(FILE *f, const json_t *rule)
 	if (strcmp(string(rule, "window"), "open") == 0 ||
 	    strcmp(string(rule, "window"), "closed") == 0)
 		fprintf(f, " (its time window is %s)", string(rule, "window"));
+	if (*string(rule, "reason"))
+		fprintf(f,
+			", %s: the policy requires more than the device "
+			"enforces",
+			string(rule, "reason"));
 	if (json_array_size(signers) > 0)
 		fputs("; signed by ", f);
 	json_array_foreach (signers, i, s) {

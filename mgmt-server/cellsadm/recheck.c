@@ -193,11 +193,7 @@ static struct cells_right right_of(const struct evidence *v, const char *vp,
 {
 	struct access_right right;
 
-	/* A policy whose <require> is not met gives nothing at all. */
-	for (unsigned int i = 0; i < v->n; i++)
-		if (v->policy[i]->require > v->level)
-			return (struct cells_right){ 0, 0 };
-	access_right_of(v->policy, v->n, vp, cls, &v->at, &right);
+	access_right_of(v->policy, v->n, vp, cls, &v->at, v->level, &right);
 	return right.right;
 }
 

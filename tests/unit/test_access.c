@@ -160,9 +160,91 @@ START_TEST(rules_together_give_the_mode)
 		policies[n] = doc_as_device_policy(docs[n]);
 		n++;
 	}
-	access_right_of(policies, n, "work", cases[_i].cls, &noon, &right);
+	access_right_of(policies, n, "work", cases[_i].cls, &noon, DOC_OPEN,
+			&right);
 	ck_assert_str_eq(access_mode_name(right.right), cases[_i].mode);
 	ck_assert_uint_eq(right.n_reasons, cases[_i].n_reasons);
+	while (n-- > 0)
+		doc_free(docs[n]);
+}
+END_TEST
+
+/* ---- policies that require more than the device enforces */
+
+#define UNMET "<require enforcement='live'/>"
+
+static const struct {
+	const char *body[2];
+	enum cells_class cls;
+	const char *open, *live; /* the mode at these levels */
+} requirements[] = {
+	{ { UNMET VP(CLASS("camera", "shared")) },
+	  CELLS_CLASS_CAMERA,
+	  "none",
+	  "shared" },
+	{ { UNMET VP(CLASS("camera", "exclusive")) },
+	  CELLS_CLASS_CAMERA,
+	  "none+block",
+	  "exclusive" },
+	{ { UNMET VP("<default mode='exclusive'/>") },
+	  CELLS_CLASS_CAMERA,
+	  "none+block",
+	  "exclusive" },
+	/* Blocks of others stay: what one VP may not, nobody else may. */
+	{ { UNMET VP(CLASS("camera", "shared")),
+	    VP("<class name='camera' mode='none' block='true'/>") },
+	  CELLS_CLASS_CAMERA,
+	  "none+block",
+	  "none+block" },
+	{ { UNMET VP(CLASS("gps", "shared")),
+	    VP(CLASS("camera", "exclusive")) },
+	  CELLS_CLASS_CAMERA,
+	  "exclusive",
+	  "exclusive" },
+	/* Of what it says nothing, it takes nothing. */
+	{ { UNMET VP(CLASS("gps", "shared")), VP("<default mode='shared'/>") },
+	  CELLS_CLASS_CAMERA,
+	  "shared",
+	  "shared" },
+	{ { UNMET VP("<default mode='none'/>") },
+	  CELLS_CLASS_DISPLAY,
+	  "exclusive",
+	  "exclusive" },
+	{ { UNMET VP(CLASS("display", "exclusive")) },
+	  CELLS_CLASS_DISPLAY,
+	  "none+block",
+	  "exclusive" },
+	{ { UNMET "<vp id='other'><default mode='none'/></vp>",
+	    VP("<default mode='shared'/>") },
+	  CELLS_CLASS_CAMERA,
+	  "shared",
+	  "shared" },
+};
+
+START_TEST(unmet_policy_uses_nothing_and_blocks_as_ever)
+{
+	const struct doc_device_policy *policies[2];
+	struct doc *docs[2] = { NULL };
+	struct access_right open, live;
+	unsigned int n = 0;
+
+	for (; n < 2 && requirements[_i].body[n]; n++) {
+		docs[n] = policy(requirements[_i].body[n]);
+		policies[n] = doc_as_device_policy(docs[n]);
+	}
+	access_right_of(policies, n, "work", requirements[_i].cls, &noon,
+			DOC_OPEN, &open);
+	access_right_of(policies, n, "work", requirements[_i].cls, &noon,
+			DOC_LIVE, &live);
+	ck_assert_str_eq(access_mode_name(open.right), requirements[_i].open);
+	ck_assert_str_eq(access_mode_name(live.right), requirements[_i].live);
+	for (unsigned int i = 0; i < open.n_reasons; i++) {
+		const struct access_reason *why = &open.reason[i];
+
+		ck_assert_int_eq(why->is_unmet,
+				 why->rule && why->policy->require > DOC_OPEN);
+		ck_assert(!live.reason[i].is_unmet);
+	}
 	while (n-- > 0)
 		doc_free(docs[n]);
 }
@@ -198,7 +280,8 @@ START_TEST(handles_are_kept_only_if_every_rule_says_so)
 		docs[n] = policy(body);
 		policies[n] = doc_as_device_policy(docs[n]);
 	}
-	access_right_of(policies, n, "work", CELLS_CLASS_GPS, &noon, &right);
+	access_right_of(policies, n, "work", CELLS_CLASS_GPS, &noon, DOC_OPEN,
+			&right);
 	ck_assert_uint_eq(right.on_revoke, revokes[_i].on_revoke);
 	while (n-- > 0)
 		doc_free(docs[n]);
@@ -217,7 +300,8 @@ START_TEST(more_policies_than_reasons_all_count)
 
 	for (unsigned int i = 0; i < n; i++)
 		policies[i] = doc_as_device_policy(i + 1 < n ? wide : last);
-	access_right_of(policies, n, "work", CELLS_CLASS_GPS, &noon, &right);
+	access_right_of(policies, n, "work", CELLS_CLASS_GPS, &noon, DOC_OPEN,
+			&right);
 	ck_assert_str_eq(access_mode_name(right.right), "none");
 	ck_assert_uint_eq(right.n_reasons, ACCESS_REASONS_MAX);
 }
@@ -232,12 +316,14 @@ START_TEST(reasons_name_policy_rule_and_window)
 	const struct doc_device_policy *p = doc_as_device_policy(d);
 	struct access_right right;
 
-	access_right_of(&p, 1, "work", CELLS_CLASS_GPS, &noon, &right);
+	access_right_of(&p, 1, "work", CELLS_CLASS_GPS, &noon, DOC_OPEN,
+			&right);
 	ck_assert_str_eq(access_mode_name(right.right), "none+block");
 	ck_assert_ptr_eq(right.reason[0].policy, p);
 	ck_assert_ptr_eq(right.reason[0].rule, &p->vp[0].rule[0]);
 	ck_assert(right.reason[0].window_closed);
-	access_right_of(&p, 1, "work", CELLS_CLASS_DISPLAY, &noon, &right);
+	access_right_of(&p, 1, "work", CELLS_CLASS_DISPLAY, &noon, DOC_OPEN,
+			&right);
 	ck_assert_ptr_null(right.reason[0].rule);
 	ck_assert(!right.reason[0].window_closed);
 }
@@ -284,7 +370,8 @@ static bool is_open(const struct doc_device_policy *p,
 {
 	struct access_right right;
 
-	access_right_of(&p, 1, "work", CELLS_CLASS_CAMERA, at, &right);
+	access_right_of(&p, 1, "work", CELLS_CLASS_CAMERA, at, DOC_OPEN,
+			&right);
 	ck_assert_int_eq(right.right.use == CELLS_USE_ANY,
 			 !right.reason[0].window_closed);
 	return right.right.use == CELLS_USE_ANY;
@@ -489,8 +576,12 @@ static const char *const vps[] = { "work", "personal", "kiosk" };
 static struct doc *random_policy(void)
 {
 	static const char *const modes[] = { "none", "shared", "exclusive" };
+	static const char *const requires[] = {
+		"", "<require enforcement='live'/>",
+		"<require enforcement='mapped'/>"
+	};
 	char body[8192] = "";
-	size_t n = 0;
+	size_t n = (size_t)sprintf(body, "%s", requires[draw(3)]);
 
 	for (size_t v = 0; v < ARRAY_SIZE(vps); v++) {
 		if (v > 0 && draw(4) == 0)
@@ -516,8 +607,12 @@ static struct doc *random_policy(void)
 			n += (size_t)sprintf(body + n, "</class>");
 		}
 		if (draw(2))
-			n += (size_t)sprintf(body + n, "<default mode='%s'/>",
-					     modes[draw(3)]);
+			n += (size_t)sprintf(
+				body + n, "<default mode='%s'>%s</default>",
+				modes[draw(3)],
+				draw(4) ? ""
+					: "<only days='tue-sun' from='06:00' "
+					  "to='22:00'/>");
 		n += (size_t)sprintf(body + n, "</vp>");
 	}
 	return policy(body);
@@ -532,6 +627,25 @@ static bool allowed(const struct access_right *own, int is_front,
 			     front ? front->right : nothing);
 }
 
+/* What a device cannot enforce gives no VP what it would not have where it can:
+ * a block that fell away with its use would. */
+static void assert_no_more_than_met(const struct doc_device_policy *const *p,
+				    unsigned int n, enum cells_class c,
+				    const struct access_time *at,
+				    enum doc_level level)
+{
+	struct access_right met[ARRAY_SIZE(vps)], here[ARRAY_SIZE(vps)];
+
+	for (size_t v = 0; v < ARRAY_SIZE(vps); v++) {
+		access_right_of(p, n, vps[v], c, at, DOC_MAPPED, &met[v]);
+		access_right_of(p, n, vps[v], c, at, level, &here[v]);
+	}
+	for (size_t f = 0; f < ARRAY_SIZE(vps); f++)
+		for (size_t v = 0; v < ARRAY_SIZE(vps); v++)
+			ck_assert(!allowed(&here[v], f == v, &here[f]) ||
+				  allowed(&met[v], f == v, &met[f]));
+}
+
 /*
  * Where a rule already speaks of a VP and class, one more policy takes or
  * leaves alone, whoever is in front. (Where none does, nothing was ever
@@ -539,13 +653,14 @@ static bool allowed(const struct access_right *own, int is_front,
  */
 static void assert_only_takes(const struct doc_device_policy *const *p,
 			      unsigned int n, enum cells_class c,
-			      const struct access_time *at)
+			      const struct access_time *at,
+			      enum doc_level level)
 {
 	struct access_right before[ARRAY_SIZE(vps)], after[ARRAY_SIZE(vps)];
 
 	for (size_t v = 0; v < ARRAY_SIZE(vps); v++) {
-		access_right_of(p, n, vps[v], c, at, &before[v]);
-		access_right_of(p, n + 1, vps[v], c, at, &after[v]);
+		access_right_of(p, n, vps[v], c, at, level, &before[v]);
+		access_right_of(p, n + 1, vps[v], c, at, level, &after[v]);
 	}
 	for (size_t f = 0; f <= ARRAY_SIZE(vps); f++)
 		for (size_t v = 0; v < ARRAY_SIZE(vps); v++) {
@@ -576,7 +691,11 @@ START_TEST(another_policy_never_permits_what_was_denied)
 			p[k] = doc_as_device_policy(docs[k]);
 		}
 		for (enum cells_class c = 0; c < CELLS_CLASS_COUNT; c++)
-			assert_only_takes(p, n, c, &at);
+			for (enum doc_level l = DOC_OPEN; l <= DOC_MAPPED;
+			     l++) {
+				assert_only_takes(p, n, c, &at, l);
+				assert_no_more_than_met(p, n, c, &at, l);
+			}
 		for (unsigned int k = 0; k <= n; k++)
 			doc_free(docs[k]);
 	}
@@ -585,6 +704,8 @@ END_TEST
 
 static void add(TCase *tc)
 {
+	tcase_add_loop_test(tc, unmet_policy_uses_nothing_and_blocks_as_ever, 0,
+			    ARRAY_SIZE(requirements));
 	tcase_add_loop_test(tc, rules_together_give_the_mode, 0,
 			    ARRAY_SIZE(cases));
 	tcase_add_loop_test(tc, handles_are_kept_only_if_every_rule_says_so, 0,

@@ -60,6 +60,24 @@ START_TEST(policy_that_cannot_be_enforced_grants_nothing)
 }
 END_TEST
 
+/* A policy may be among the documents that have gone. */
+START_TEST(set_with_something_missing_gives_what_a_vp_is_seen_by)
+{
+	AUTO(held_fini) struct held h = { .is_partial = true };
+
+	hold(&h, DOC_DEVICE_POLICY,
+	     POLICY("a", "<vp id='work'><default mode='shared'/></vp>"));
+	ck_assert_int_eq(right(&h, DOC_OPEN, "work", CELLS_CLASS_GPU).right.use,
+			 CELLS_USE_NONE);
+	ck_assert_int_eq(
+		right(&h, DOC_OPEN, "work", CELLS_CLASS_DISPLAY).right.use,
+		CELLS_USE_FRONT);
+	ck_assert_int_eq(
+		right(&h, DOC_OPEN, "work", CELLS_CLASS_INPUT).right.use,
+		CELLS_USE_FRONT);
+}
+END_TEST
+
 static const struct evaluate_row *find(const struct evaluate_row *rows,
 				       size_t n, const char *vp,
 				       enum cells_class c)
@@ -115,6 +133,8 @@ static void add(TCase *tc)
 {
 	tcase_add_test(tc, policy_that_cannot_be_enforced_grants_nothing);
 	tcase_add_test(tc, table_has_configs_only);
+	tcase_add_test(tc,
+		       set_with_something_missing_gives_what_a_vp_is_seen_by);
 	tcase_add_test(tc, shared_documents_outlive_one_set);
 }
 
