@@ -197,6 +197,20 @@ static int object(struct policyd *p, const struct store_job *j,
 	return r;
 }
 
+int64_t command_keep(const struct policyd *p, int64_t life)
+{
+	return securetime_ran(&p->time, clock_boot_ns()) + life +
+	       SECURETIME_SLACK;
+}
+
+int command_put(struct policyd *p, const struct store_job *j, struct err *e)
+{
+	uint64_t now = clock_boot_ns();
+
+	return store_put_job(p->store, j, securetime_greatest(&p->time, now),
+			     securetime_ran(&p->time, now), e);
+}
+
 /* The order's id is used up all the same. */
 static int write_objection(struct policyd *p, struct store_job *j,
 			   const struct err *why, struct err *e)
@@ -209,7 +223,7 @@ static int write_objection(struct policyd *p, struct store_job *j,
 	/* What was only counted is looked at anew when it comes again. */
 	if (r < 0 || j->receipt == 0)
 		return r;
-	return store_put_job(p->store, j, policyd_now(p), e);
+	return command_put(p, j, e);
 }
 
 static int take_command(struct policyd *p, struct store_job *j,
@@ -226,7 +240,7 @@ static int take_command(struct policyd *p, struct store_job *j,
 	r = store_begin(p->store, true, &tx, e);
 	if (r == 0)
 		r = refused ? write_objection(p, j, &why, e)
-			    : store_put_job(p->store, j, policyd_now(p), e);
+			    : command_put(p, j, e);
 	if (r == 0 && !refused && c->sealed_key)
 		r = store_put_sealed_key(p->store, j->id, c->sealed_key,
 					 c->sealed_key_len, e);
@@ -251,6 +265,8 @@ int command_take(struct policyd *p, const struct doc_command *c,
 	struct store_job j = { .type = DOC_COMMAND,
 			       .version = c->head.version,
 			       .expires = c->head.expires,
+			       .keep = command_keep(p, c->head.expires -
+							       c->head.issued),
 			       .cause = "command" };
 
 	snprintf(j.id, sizeof(j.id), "%s", c->head.id);
@@ -265,7 +281,8 @@ int command_rule(struct policyd *p, const char *id, enum doc_action action,
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct store_job j = { .type = DOC_NONE,
-			       .expires = policyd_now(p) + RULE_LIFE };
+			       .expires = policyd_confirmed(p) + RULE_LIFE,
+			       .keep = command_keep(p, RULE_LIFE) };
 	int r = store_get_job(p->store, id, &j, e);
 
 	if (r != -ENOENT)
@@ -276,7 +293,7 @@ int command_rule(struct policyd *p, const char *id, enum doc_action action,
 	snprintf(j.cause, sizeof(j.cause), "%s", cause);
 	r = store_begin(p->store, true, &tx, e);
 	if (r == 0)
-		r = store_put_job(p->store, &j, policyd_now(p), e);
+		r = command_put(p, &j, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0)
@@ -527,7 +544,7 @@ static void run_one(struct policyd *p, const struct store_job *j)
 
 	if (!slot)
 		return;
-	if (j->type != DOC_NONE && j->expires < policyd_now(p)) {
+	if (j->type != DOC_NONE && j->expires < policyd_confirmed(p)) {
 		err_reason(&why, REASON_EXPIRED,
 			   "command '%s' expired before it could be done",
 			   j->id);

@@ -23,6 +23,11 @@ typedef void command_ended_fn(struct policyd *p, const char *cause);
 int command_new(command_ended_fn *ended, struct command **ret, struct err *e);
 void command_free(struct command *c);
 
+/* How long the id of an order is kept that lives so many seconds; and writes it
+ * down. */
+int64_t command_keep(const struct policyd *p, int64_t life);
+int command_put(struct policyd *p, const struct store_job *j, struct err *e);
+
 /* A verified command. */
 int command_take(struct policyd *p, const struct doc_command *c,
 		 struct verdict *ret, struct err *e);

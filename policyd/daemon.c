@@ -38,7 +38,7 @@ static int load_time(struct policyd *p, struct err *e)
 	if (r < 0)
 		return r;
 	securetime_boot_id(boot);
-	securetime_start(&p->time, saved, boot, clock_boot_ns());
+	securetime_start(&p->time, saved, boot, clock_boot_ns(), clock_wall());
 	r = store_begin(p->store, true, &tx, e);
 	if (r == 0)
 		r = policyd_save_time(p, e);

@@ -338,9 +338,10 @@ static int write_time(struct policyd *p, int64_t issued,
 	char saved[SECURETIME_TEXT_SIZE];
 
 	*time = p->time;
+	securetime_contact(time, clock_boot_ns());
 	if (!p->root || time->base < issued)
 		securetime_reset(time, issued, clock_boot_ns());
-	securetime_text(time, clock_boot_ns(), saved);
+	securetime_text(time, clock_boot_ns(), clock_wall(), saved);
 	return store_set_text(p->store, STORE_TIME, saved, e);
 }
 

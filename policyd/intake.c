@@ -27,6 +27,7 @@ void intake_facts(const struct policyd *p, struct verify_facts *ret)
 		.root = policyd_root(p),
 		.store = p->store,
 		.now = policyd_now(p),
+		.confirmed = policyd_confirmed(p),
 		.device = p->device_id,
 		.epoch = p->epoch,
 		.snapshot = p->snapshot,
@@ -107,14 +108,11 @@ static int write_root(struct policyd *p, const struct verify *v,
 	if (r == 0)
 		r = store_recount_floors(p->store, still_counts,
 					 (void *)doc_as_root(v->doc), e);
-	if (r == 0 && v->new_director) {
-		securetime_text(time, clock_boot_ns(), saved);
+	securetime_text(time, clock_boot_ns(), clock_wall(), saved);
+	if (r == 0)
 		r = store_set_text(p->store, STORE_TIME, saved, e);
-		if (r == 0)
-			r = store_set_int(p->store, STORE_SNAPSHOT_FLOOR, 0, e);
-		if (r == 0)
-			r = store_set_int(p->store, STORE_FRESH_UNTIL,
-					  v->doc->head.issued, e);
+	if (r == 0 && v->new_director) {
+		r = store_set_int(p->store, STORE_SNAPSHOT_FLOOR, 0, e);
 		if (r == 0)
 			r = activate_drop(p, e);
 	}
@@ -132,6 +130,8 @@ static int take_root(struct policyd *p, struct verify *v, const char *text,
 
 	if (v->new_director)
 		securetime_reset(&time, v->doc->head.issued, clock_boot_ns());
+	else
+		securetime_contact(&time, clock_boot_ns());
 	if (r == 0)
 		r = write_root(p, v, text, &time, e);
 	if (r == 0)
@@ -157,14 +157,12 @@ static int write_snapshot(struct policyd *p, const struct snapshot *s,
 	int r;
 
 	text_hex(s->digest, HASH_SIZE, hex);
-	securetime_text(time, clock_boot_ns(), saved);
+	securetime_text(time, clock_boot_ns(), clock_wall(), saved);
 	r = store_set_int(p->store, STORE_SNAPSHOT_FLOOR, s->version, e);
 	if (r == 0)
 		r = store_set_text(p->store, STORE_SNAPSHOT_DIGEST, hex, e);
 	if (r == 0)
 		r = store_set_text(p->store, STORE_TIME, saved, e);
-	if (r == 0)
-		r = store_set_int(p->store, STORE_FRESH_UNTIL, s->expires, e);
 	return r;
 }
 
@@ -197,7 +195,8 @@ static int take_snapshot(struct policyd *p, struct verify *v,
 	struct securetime time = p->time;
 	int r;
 
-	securetime_snapshot(&time, v->snapshot->issued, clock_boot_ns());
+	securetime_snapshot(&time, v->snapshot->issued, v->snapshot->expires,
+			    clock_boot_ns());
 	r = store_begin_bulk(p->store, activate_may_complete(p, v->snapshot),
 			     &tx, e);
 	if (r == 0)

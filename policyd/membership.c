@@ -7,6 +7,7 @@
 #include "lib/text.h"
 #include "policyd/activate.h"
 #include "policyd/auditlog.h"
+#include "policyd/command.h"
 #include "policyd/issuer.h"
 #include "policyd/policyd.h"
 #include "policyd/verdict.h"
@@ -30,7 +31,7 @@ static int write_membership(struct policyd *p, struct store_job *j,
 
 	j->done = true;
 	if (r == 0)
-		r = store_put_job(p->store, j, policyd_now(p), e);
+		r = command_put(p, j, e);
 	if (r == 0)
 		r = store_set_text(p->store, STORE_GROUP, m->group, e);
 	if (r == 0)
@@ -59,6 +60,8 @@ int membership_take(struct policyd *p, const struct doc_membership *m,
 	struct store_job j = { .type = DOC_MEMBERSHIP,
 			       .version = m->head.version,
 			       .expires = m->head.expires,
+			       .keep = command_keep(p, m->head.expires -
+							       m->head.issued),
 			       .action = "move",
 			       .cause = "command" };
 	int r;

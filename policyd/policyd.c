@@ -17,6 +17,11 @@ int64_t policyd_now(const struct policyd *p)
 	return securetime_now(&p->time, clock_boot_ns());
 }
 
+int64_t policyd_confirmed(const struct policyd *p)
+{
+	return securetime_confirmed(&p->time, clock_boot_ns());
+}
+
 int64_t policyd_stamp(const struct policyd *p)
 {
 	int64_t wall = clock_wall(), secure = policyd_now(p);
@@ -28,7 +33,7 @@ int policyd_save_time(struct policyd *p, struct err *e)
 {
 	char text[SECURETIME_TEXT_SIZE];
 
-	securetime_text(&p->time, clock_boot_ns(), text);
+	securetime_text(&p->time, clock_boot_ns(), clock_wall(), text);
 	return store_set_text(p->store, STORE_TIME, text, e);
 }
 

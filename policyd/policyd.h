@@ -69,8 +69,10 @@ struct policyd {
 	unsigned int caller_who;
 };
 
-/* Secure time now, and the later of it and the wall clock (records bear it). */
+/* Secure time as it is presumed and as it is confirmed, and the later of it and
+ * the wall clock (records bear it). */
 int64_t policyd_now(const struct policyd *p);
+int64_t policyd_confirmed(const struct policyd *p);
 int64_t policyd_stamp(const struct policyd *p);
 /* Saves secure time; inside a transaction. */
 int policyd_save_time(struct policyd *p, struct err *e);

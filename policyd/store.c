@@ -30,13 +30,19 @@ __asm__(".pushsection .rodata\n"
 	"store_sql_003:\n"
 	".incbin \"schema/sql/policyd-003.sql\"\n"
 	".byte 0\n"
+	".globl store_sql_004\n"
+	".hidden store_sql_004\n"
+	"store_sql_004:\n"
+	".incbin \"schema/sql/policyd-004.sql\"\n"
+	".byte 0\n"
 	".popsection\n");
-extern const char store_sql_001[], store_sql_002[], store_sql_003[];
+extern const char store_sql_001[], store_sql_002[], store_sql_003[],
+	store_sql_004[];
 
 int store_open(const char *dir, struct store **ret, struct err *e)
 {
 	const char *const migrations[] = { store_sql_001, store_sql_002,
-					   store_sql_003, NULL };
+					   store_sql_003, store_sql_004, NULL };
 	AUTO(store_closep) struct store *s = calloc(1, sizeof(*s));
 	auto_free char *path = io_join(dir, FILE_NAME);
 	struct err why;
@@ -245,7 +251,6 @@ int store_empty_epoch(struct store *s, struct err *e)
 		STORE_AUDIT_ACKED,    STORE_AUDIT_BYTES,
 		STORE_AUDIT_LOST,     STORE_APPLYING,
 		STORE_MEMBER_ISSUED,  STORE_MEMBER_DIGEST,
-		STORE_FRESH_UNTIL,
 	};
 	int r = db_exec(s->db,
 			"DELETE FROM staged; DELETE FROM job;"

@@ -63,7 +63,6 @@ int store_reserve(struct store *s, struct err *e);
 #define STORE_STAGED "staged"	  /* payload of the one that is awaited */
 #define STORE_SNAPSHOT_FLOOR "snapshot-floor"
 #define STORE_SNAPSHOT_DIGEST "snapshot-digest" /* of the floor, hex */
-#define STORE_FRESH_UNTIL "fresh-until" /* when the newest snapshot lapses */
 #define STORE_TIME "secure-time"
 #define STORE_RECEIPT_SEQ "receipt-seq"
 #define STORE_RECEIPT_HEAD "receipt-head" /* digest of the newest, hex */
@@ -182,15 +181,20 @@ struct store_job {
 	uint32_t version;
 	uint8_t digest[HASH_SIZE];
 	int64_t expires;
+	int64_t keep; /* its id, until the device ran so many seconds */
 	char action[STORE_WORD_SIZE], cause[STORE_WORD_SIZE];
 	bool done;
 	bool is_void;	 /* refused: never to be done, nor held to a quota */
 	int64_t receipt; /* seq; 0: none yet */
 };
-/* err.busy: STORE_JOBS_MAX of the role are held that have not expired at `now`.
- * Of void ones the oldest go. */
-int store_put_job(struct store *s, const struct store_job *j, int64_t now,
-		  struct err *e);
+/*
+ * Ids are kept until the order expired by the greatest confirmed time there
+ * ever was, and the device ran as long as the order lives: else one that is
+ * done runs again, once time was moved ahead and set back. err.busy:
+ * STORE_JOBS_MAX of the role are held. Of void ones the oldest go.
+ */
+int store_put_job(struct store *s, const struct store_job *j, int64_t greatest,
+		  int64_t ran, struct err *e);
 /* -ENOENT. */
 int store_get_job(struct store *s, const char *id, struct store_job *ret,
 		  struct err *e);

@@ -70,15 +70,17 @@ static int trim_void(struct store *s, const char *role, struct err *e)
 		      "ssi", role, role, (int64_t)STORE_VOID_MAX);
 }
 
-int store_put_job(struct store *s, const struct store_job *j, int64_t now,
-		  struct err *e)
+int store_put_job(struct store *s, const struct store_job *j, int64_t greatest,
+		  int64_t ran, struct err *e)
 {
 	const char *role = role_of(j);
 	int64_t number = 0, n = 0;
 	int r;
 
-	r = db_run(s->db, e, "DELETE FROM job WHERE done = 1 AND expires < ?",
-		   "i", now);
+	r = db_run(s->db, e,
+		   "DELETE FROM job WHERE done = 1 AND expires < ? "
+		   "AND keep < ?",
+		   "ii", greatest, ran);
 	if (r == 0 && j->type != DOC_NONE && !j->is_void)
 		r = count_jobs(s, role, &n, e);
 	if (r < 0)
@@ -92,13 +94,13 @@ int store_put_job(struct store *s, const struct store_job *j, int64_t now,
 	if (r < 0)
 		return r;
 	r = db_run(s->db, e,
-		   "INSERT INTO job (" JOB_COLUMNS ", number, role) "
-		   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		   "sssibissiiiis", j->id, j->vp,
+		   "INSERT INTO job (" JOB_COLUMNS ", number, role, keep) "
+		   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		   "sssibissiiiisi", j->id, j->vp,
 		   j->type == DOC_NONE ? "" : doc_type_name(j->type),
 		   (int64_t)j->version, j->digest, sizeof(j->digest),
 		   j->expires, j->action, j->cause, (int64_t)j->done,
-		   j->receipt, (int64_t)j->is_void, number, role);
+		   j->receipt, (int64_t)j->is_void, number, role, j->keep);
 	return r == 0 && j->is_void ? trim_void(s, role, e) : r;
 }
 

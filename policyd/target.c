@@ -41,7 +41,7 @@ void target_free(struct target *d)
 void target_time(const struct policyd *p, struct access_time *ret)
 {
 	int64_t wall = clock_wall();
-	int64_t secure = securetime_measured(&p->time, clock_boot_ns());
+	int64_t secure = securetime_confirmed(&p->time, clock_boot_ns());
 
 	access_time_local(wall, wall + SECURETIME_SLACK >= secure, ret);
 }

@@ -30,6 +30,7 @@
 #endif
 #define RETRY_IMAGE_NS (UINT64_C(600) * 1000 * 1000 * 1000)
 #define SAVE_NS (SECURETIME_STEP * UINT64_C(1000) * 1000 * 1000)
+#define SAVE_SILENT_NS (SAVE_NS / 10)
 #define HOUR 3600
 #define JUMP_SECONDS 60
 
@@ -65,34 +66,50 @@ static void watch_clock(struct ticker *t)
 }
 
 /* ---- offline */
-/* Since when there is no fresh word: the snapshot's or the group's end. */
-static int64_t lapsed_at(const struct policyd *p)
+/*
+ * How long the VPs were without word, by the device's own measure: since the
+ * snapshot's or the group's end. What was signed to move time ahead does not
+ * count, nor does a wall clock that was set; time that the device was off, by
+ * its hardware clock, may lock a VP and never wipe one.
+ */
+struct silence {
+	int64_t seconds;
+	int64_t begin; /* of this silence: another one has another number */
+};
+
+static struct silence measure_silence(const struct policyd *p, bool with_off)
 {
 	const struct doc_group *g = held_group(&p->force);
-	int64_t at = store_int(p->store, STORE_FRESH_UNTIL, INT64_MAX);
+	uint64_t now = clock_boot_ns();
+	struct silence s = { securetime_silent(&p->time, now, with_off),
+			     p->time.contact.ran };
+	int64_t lapsed =
+		g ? securetime_lapsed(&p->time, g->head.expires, now, with_off)
+		  : s.seconds;
 
-	return g && g->head.expires < at ? g->head.expires : at;
+	if (lapsed > s.seconds)
+		s = (struct silence){ lapsed, g->head.expires };
+	return s;
 }
 
-static void apply_offline(struct policyd *p, const struct doc_vp_config *c,
-			  int64_t since)
+static void apply_offline(struct policyd *p, const struct doc_vp_config *c)
 {
 	bool is_wipe = c->offline_then == DOC_THEN_WIPE;
-	int64_t now = is_wipe ? policyd_now(p) : policyd_stamp(p);
+	struct silence s = measure_silence(p, !is_wipe);
 	char text[DOC_ID_SIZE + 64], hex[2 * HASH_SIZE + 1], id[DOC_ID_SIZE];
 	char state[STORE_WORD_SIZE];
 	uint8_t digest[HASH_SIZE];
 	struct err e;
 
 	if (c->offline_hours == 0 || c->offline_then == DOC_THEN_NOTHING ||
-	    now - since < (int64_t)c->offline_hours * HOUR)
+	    s.seconds < (int64_t)c->offline_hours * HOUR)
 		return;
 	if (store_vp_state(p->store, c->head.id, state, &e) < 0 ||
 	    strcmp(state, "absent") == 0 ||
 	    (!is_wipe && strcmp(state, "locked") == 0))
 		return;
 	/* Once in each while without word. */
-	snprintf(text, sizeof(text), "%s %" PRId64, c->head.id, since);
+	snprintf(text, sizeof(text), "%s %" PRId64, c->head.id, s.begin);
 	hash_sha256(text, strlen(text), digest);
 	text_hex(digest, HASH_SIZE, hex);
 	snprintf(id, sizeof(id), "offline-%s-%.32s", is_wipe ? "wipe" : "lock",
@@ -104,28 +121,27 @@ static void apply_offline(struct policyd *p, const struct doc_vp_config *c,
 
 static void watch_offline(struct policyd *p)
 {
-	int64_t since = lapsed_at(p);
-
-	/* Not later than either clock could say. */
-	if (since >= policyd_stamp(p))
-		return;
 	for (unsigned int i = 0; i < p->force.n; i++) {
 		const struct doc *d = p->force.doc[i]->doc;
 
 		if (d->head.type == DOC_VP_CONFIG)
-			apply_offline(p, doc_as_vp_config(d), since);
+			apply_offline(p, doc_as_vp_config(d));
 	}
 }
 
 /* ---- the rest */
+/* More often while there is no word: whoever switches the device off every few
+ * minutes takes back little of what it measured. */
 static void save_time(struct ticker *t)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	uint64_t now = clock_boot_ns();
+	bool is_silent = measure_silence(t->p, true).seconds > 0;
 	struct err e;
 	int r;
 
-	if (now - t->saved_ns < SAVE_NS || !t->p->root)
+	if (now - t->saved_ns < (is_silent ? SAVE_SILENT_NS : SAVE_NS) ||
+	    !t->p->root)
 		return;
 	t->saved_ns = now;
 	r = store_begin(t->p->store, true, &tx, &e);

@@ -2,6 +2,7 @@
 #include "policyd/verdict.h"
 
 #include "lib/auto.h"
+#include "lib/clock.h"
 #include "lib/doc.h"
 #include "lib/text.h"
 #include "policyd/auditlog.h"
@@ -50,7 +51,8 @@ static int note(struct policyd *p, const struct verdict_refusal *f,
 		[VERDICT_SIGNER] = SIGNERS_MAX,
 		[VERDICT_ACCEPTED] = UINT32_MAX,
 	};
-	int64_t now = policyd_now(p), n;
+	/* Not secure time, which a new root may set back. */
+	int64_t now = securetime_ran(&p->time, clock_boot_ns()), n;
 	int r = store_note_refusal(
 		p->store,
 		&(struct store_refusal){ .digest = f->what->digest,

@@ -117,16 +117,19 @@ static int compare_directors(struct verify *v, struct err *e)
 }
 
 /* ---- 4: secure time */
-static int test_times(const struct doc_head *h, int64_t now, struct err *e)
+/* What is presumed may let something in, and never keeps it out: starts that
+ * follow each other quickly would else make everything too old. */
+static int test_times(const struct verify_facts *f, const struct doc_head *h,
+		      struct err *e)
 {
 	char at[TEXT_TIME_SIZE];
 
-	text_time(now, at);
-	if (h->issued > now + SECURETIME_SLACK)
+	text_time(f->confirmed, at);
+	if (h->issued > f->now + SECURETIME_SLACK)
 		return err_reason(e, REASON_NOT_YET_VALID,
 				  "%s was issued after the device's time, %s",
 				  name_of(h).text, at);
-	if (h->expires < now)
+	if (h->expires < f->confirmed)
 		return err_reason(e, REASON_EXPIRED,
 				  "%s expired before the device's time, %s",
 				  name_of(h).text, at);
@@ -138,7 +141,7 @@ static int test_document_times(struct verify *v, struct err *e)
 {
 	if (held_by_digest(v->facts->force, v->env->digest))
 		return 0;
-	return test_times(&v->doc->head, v->facts->now, e);
+	return test_times(v->facts, &v->doc->head, e);
 }
 
 static int test_order_times(struct verify *v, struct err *e)
@@ -153,7 +156,7 @@ static int test_order_times(struct verify *v, struct err *e)
 		v->known = true;
 		return 0;
 	}
-	return test_times(&v->doc->head, v->facts->now, e);
+	return test_times(v->facts, &v->doc->head, e);
 }
 
 static int test_snapshot_times(struct verify *v, struct err *e)
@@ -167,7 +170,7 @@ static int test_snapshot_times(struct verify *v, struct err *e)
 			"snapshot %u was issued after the root expired",
 			s->version);
 	text_time(s->expires, expired);
-	if (s->expires < v->facts->now)
+	if (s->expires < v->facts->confirmed)
 		return err_reason(e, REASON_FREEZE,
 				  "snapshot %u expired at %s, before the "
 				  "device's time",

@@ -18,7 +18,8 @@ struct store;
 struct verify_facts {
 	const struct doc_root *root;
 	struct store *store;
-	int64_t now; /* secure time */
+	int64_t now; /* secure time, as it is presumed */
+	int64_t confirmed;
 	const char *device, *epoch;
 	const struct snapshot *snapshot; /* in force; NULL: none */
 	const struct snapshot *staged;	 /* NULL: none */

@@ -74,12 +74,12 @@ def offline(scene, hours, then):
     return scene.server.last_seq()
 
 
-def test_vp_without_word_is_locked_by_either_clock(scene):
+def test_vp_without_word_is_locked_by_what_was_measured(scene):
     before = offline(scene, 2, "lock")
-    scene.world.move_clock(wall=25 * HOUR, boot=0)
+    scene.world.move_clock(wall=0, boot=25 * HOUR)
     time.sleep(1)
     assert scene.list()["work"]["state"] != "locked", "the snapshot has lapsed, but not for two hours"
-    scene.world.move_clock(wall=26 * HOUR + 60, boot=0)
+    scene.world.move_clock(wall=0, boot=26 * HOUR + 60)
     receipt = scene.server.receipt(type="locked", vp="work", after=before)
     assert receipt["details"]["cause"] == "offline" and receipt["document"] is None
     assert scene.list()["personal"]["state"] != "locked"
@@ -88,7 +88,17 @@ def test_vp_without_word_is_locked_by_either_clock(scene):
     assert len([r for r in scene.server.receipts if r["type"] == "locked"]) == 1
 
 
-def test_wipe_is_by_secure_time_only(scene):
+def test_vp_that_was_off_without_word_is_locked(scene):
+    """By the hardware clock: the boot clock began anew, and the wall clock is days ahead."""
+    before = offline(scene, 2, "lock")
+    scene.phone.policyd.kill()
+    scene.world.move_clock(wall=3 * 24 * HOUR, boot=-100)
+    scene.phone.policyd.start()
+    receipt = scene.server.receipt(type="locked", vp="work", after=before)
+    assert receipt["details"]["cause"] == "offline"
+
+
+def test_wipe_is_by_what_was_measured(scene):
     before = offline(scene, 720, "wipe")
     scene.world.move_clock(wall=60 * 24 * HOUR, boot=0)
     time.sleep(1)

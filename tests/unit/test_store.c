@@ -97,7 +97,7 @@ static void damage(const char *dir, const char *sql)
 {
 	auto_free char *path = io_join(dir, "policyd.db");
 	AUTO(db_closep) struct db *other = NULL;
-	const char *const none[] = { "", "", "", NULL };
+	const char *const none[] = { "", "", "", "", NULL };
 
 	ck_assert_msg(db_open(path, none, &other, &e) == 0, "%s", e.text);
 	ck_assert_int_eq(db_exec(other, sql, &e), 0);
@@ -180,7 +180,7 @@ START_TEST(receipt_of_an_order_stays_as_long_as_the_order)
 
 	store_put_receipt(s, 1, "first", &e);
 	store_put_receipt(s, 2, "second", &e);
-	ck_assert_int_eq(store_put_job(s, &j, 0, &e), 0);
+	ck_assert_int_eq(store_put_job(s, &j, 0, 0, &e), 0);
 	ck_assert_int_eq(store_end_job(s, "one", 2, false, &e), 0);
 	ck_assert_int_eq(store_drop_receipts(s, 2, 100, &gone, &last, &e), 0);
 	ck_assert_int_eq(last, 2);
@@ -201,15 +201,21 @@ START_TEST(orders_are_kept_until_they_expire_and_bounded)
 	for (unsigned int i = 0; i < STORE_JOBS_MAX; i++) {
 		sprintf(id, "job-%u", i);
 		j = job(id, 100);
+		j.keep = 100;
 		j.done = i > 0;
-		ck_assert_int_eq(store_put_job(s, &j, 50, &e), 0);
+		ck_assert_int_eq(store_put_job(s, &j, 50, 50, &e), 0);
 	}
 	j = job("more", 200);
-	ck_assert_int_lt(store_put_job(s, &j, 50, &e), 0);
+	ck_assert_int_lt(store_put_job(s, &j, 50, 50, &e), 0);
 	ck_assert_int_eq(e.reason, REASON_BUSY);
 	ck_assert_int_eq(store_get_job(s, "job-7", &got[0], &e), 0);
+	/* Not by a time that was moved ahead, which the device did not run. */
+	j.id[0] = 'a';
+	ck_assert_int_lt(store_put_job(s, &j, 1000, 60, &e), 0);
+	ck_assert_int_eq(store_get_job(s, "job-7", &got[0], &e), 0);
+	j = job("more", 200);
 	/* Those that are done may go then; the open one stays. */
-	ck_assert_int_eq(store_put_job(s, &j, 101, &e), 0);
+	ck_assert_int_eq(store_put_job(s, &j, 101, 101, &e), 0);
 	ck_assert_int_eq(store_get_job(s, "job-7", &got[0], &e), -ENOENT);
 	ck_assert_int_eq(store_open_jobs(s, got, 2, &e), 2);
 	ck_assert_str_eq(got[0].id, "job-0");
@@ -238,16 +244,16 @@ START_TEST(each_role_has_a_quota_of_its_own)
 	for (unsigned int i = 0; i < STORE_JOBS_MAX; i++) {
 		sprintf(id, "stop-%u", i);
 		j = order(id, "stop", false);
-		ck_assert_int_eq(store_put_job(s, &j, 50, &e), 0);
+		ck_assert_int_eq(store_put_job(s, &j, 50, 50, &e), 0);
 	}
 	j = order("one-more", "start", false);
-	ck_assert_int_lt(store_put_job(s, &j, 50, &e), 0);
+	ck_assert_int_lt(store_put_job(s, &j, 50, 50, &e), 0);
 	ck_assert_int_eq(e.reason, REASON_BUSY);
 	j = order("wipe", "wipe", false);
-	ck_assert_int_eq(store_put_job(s, &j, 50, &e), 0);
+	ck_assert_int_eq(store_put_job(s, &j, 50, 50, &e), 0);
 	j = order("move", "move", false);
 	j.type = DOC_MEMBERSHIP;
-	ck_assert_int_eq(store_put_job(s, &j, 50, &e), 0);
+	ck_assert_int_eq(store_put_job(s, &j, 50, 50, &e), 0);
 	commit(tx);
 }
 END_TEST
@@ -259,12 +265,12 @@ START_TEST(refused_orders_are_held_to_no_quota_and_the_oldest_go)
 	struct store_job j = order("wipe-1", "wipe", true), got;
 	char id[32];
 
-	ck_assert_int_eq(store_put_job(s, &j, 50, &e), 0);
+	ck_assert_int_eq(store_put_job(s, &j, 50, 50, &e), 0);
 	for (unsigned int i = 0; i <= STORE_VOID_MAX; i++) {
 		sprintf(id, "void-%u", i);
 		/* Refused at once, or when it was tried. */
 		j = order(id, "stop", i % 2);
-		ck_assert_int_eq(store_put_job(s, &j, 50, &e), 0);
+		ck_assert_int_eq(store_put_job(s, &j, 50, 50, &e), 0);
 		if (!j.is_void)
 			store_end_job(s, id, 7, true, &e);
 	}
@@ -272,7 +278,7 @@ START_TEST(refused_orders_are_held_to_no_quota_and_the_oldest_go)
 	ck_assert_int_eq(store_get_job(s, "void-1", &got, &e), 0);
 	ck_assert_int_eq(store_get_job(s, "wipe-1", &got, &e), 0);
 	j = order("right", "stop", false);
-	ck_assert_int_eq(store_put_job(s, &j, 50, &e), 0);
+	ck_assert_int_eq(store_put_job(s, &j, 50, 50, &e), 0);
 	commit(tx);
 }
 END_TEST

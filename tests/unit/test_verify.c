@@ -174,6 +174,7 @@ static void setup(void)
 	root = parse(DOC_ROOT, root_xml("acme", 2, "director 1 d"));
 	facts = (struct verify_facts){ .root = doc_as_root(root),
 				       .now = NOW,
+				       .confirmed = NOW,
 				       .device = DEVICE,
 				       .epoch = EPOCH,
 				       .force = &force,
@@ -236,7 +237,7 @@ static void put_job(const char *id, const uint8_t digest[HASH_SIZE])
 	snprintf(j.id, sizeof(j.id), "%s", id);
 	memcpy(j.digest, digest, HASH_SIZE);
 	ck_assert_int_eq(store_begin(facts.store, true, &tx, &e), 0);
-	ck_assert_int_eq(store_put_job(facts.store, &j, NOW, &e), 0);
+	ck_assert_int_eq(store_put_job(facts.store, &j, NOW, 0, &e), 0);
 	ck_assert_int_eq(store_commit(&tx, &e), 0);
 }
 
@@ -261,6 +262,7 @@ START_TEST(order_that_was_taken_is_known_however_late)
 
 	put_job("one", env->digest);
 	facts.now += 3 * DAY;
+	facts.confirmed += 3 * DAY;
 	ck_assert_int_eq(judge(env, &known), REASON_NONE);
 	ck_assert(known);
 }
