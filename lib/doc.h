@@ -55,6 +55,7 @@ struct doc_head {
 
 /* ---- root */
 #define DOC_KEYS_MAX 64
+#define DOC_THRESHOLD_MAX 16 /* an envelope has no more signatures */
 #define DOC_CAS_MAX 8
 
 enum doc_role {

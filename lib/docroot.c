@@ -85,7 +85,7 @@ static const struct docread role_table[] = {
 	DOCREAD("name", WORD, struct role_attributes, role,
 		.words = role_names),
 	DOCREAD("threshold", NUMBER, struct role_attributes, threshold,
-		.min = 1, .max = DOC_KEYS_MAX),
+		.min = 1, .max = DOC_THRESHOLD_MAX),
 	{ NULL },
 };
 

@@ -6,6 +6,7 @@
 #include "lib/io.h"
 #include "lib/text.h"
 
+#include <mbedtls/asn1.h>
 #include <mbedtls/ecdsa.h>
 #include <mbedtls/error.h>
 #include <mbedtls/pk.h>
@@ -254,11 +255,44 @@ int key_sign(const struct key *k, const uint8_t digest[HASH_SIZE],
 	return 0;
 }
 
+/* One INTEGER above 0, in as few bytes as there can be; NULL: it is not. */
+static const uint8_t *skip_integer(const uint8_t *p, const uint8_t *end)
+{
+	size_t len;
+
+	if (end - p < 3 || p[0] != MBEDTLS_ASN1_INTEGER)
+		return NULL;
+	len = p[1];
+	p += 2;
+	if (len == 0 || (size_t)(end - p) < len || p[0] & 0x80)
+		return NULL;
+	if (p[0] == 0 && (len == 1 || !(p[1] & 0x80)))
+		return NULL;
+	return p + len;
+}
+
+/* Another spelling of a signature is none: no length of P-256 needs more than a
+ * byte. */
+static bool is_der(const uint8_t *sig, size_t len)
+{
+	const uint8_t *end = sig + len, *p;
+
+	if (len < 2 || len > KEY_SIG_MAX ||
+	    sig[0] != (MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE) ||
+	    sig[1] != len - 2)
+		return false;
+	p = skip_integer(sig + 2, end);
+	if (p)
+		p = skip_integer(p, end);
+	return p == end;
+}
+
 int key_verify(const struct key *k, const uint8_t digest[HASH_SIZE],
 	       const void *sig, size_t sig_len)
 {
-	return mbedtls_ecdsa_read_signature(mbedtls_pk_ec(k->pk), digest,
-					    HASH_SIZE, sig, sig_len) == 0
+	return is_der(sig, sig_len) && mbedtls_ecdsa_read_signature(
+					       mbedtls_pk_ec(k->pk), digest,
+					       HASH_SIZE, sig, sig_len) == 0
 		       ? 0
 		       : -EKEYREJECTED;
 }

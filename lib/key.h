@@ -50,7 +50,7 @@ const void *key_spki(const struct key *k, size_t *ret_len);
 /* ret_sig has KEY_SIG_MAX bytes. -EINVAL: there is no private half. */
 int key_sign(const struct key *k, const uint8_t digest[HASH_SIZE],
 	     uint8_t *ret_sig, size_t *ret_len, struct err *e);
-/* 0, or -EKEYREJECTED. */
+/* 0, or -EKEYREJECTED. The signature is DER (X.690): it has one spelling. */
 int key_verify(const struct key *k, const uint8_t digest[HASH_SIZE],
 	       const void *sig, size_t sig_len);
 

@@ -121,6 +121,48 @@ static json_t *lint_row(const char *path, const struct doc *doc,
 			 "version", doc->head.version);
 }
 
+static bool has_role(const struct doc_root *root, enum doc_role r,
+		     unsigned int key)
+{
+	return root->role[r].members >> key & 1;
+}
+
+static void lint_key(const char *path, const struct doc_root *root,
+		     unsigned int key)
+{
+	const char *name = root->key[key].name, *first = NULL;
+
+	for (enum doc_role r = 0; r < DOC_ROLE_COUNT; r++) {
+		if (!has_role(root, r, key) || r == DOC_ROLE_DIRECTOR)
+			continue;
+		if (has_role(root, DOC_ROLE_DIRECTOR, key))
+			fprintf(stderr,
+				"%s: note: the director's key '%s', which "
+				"lies on the server, has the role %s too\n",
+				path, name, doc_role_name(r));
+		else if (first)
+			fprintf(stderr,
+				"%s: note: the key '%s' has the roles %s and "
+				"%s: whoever takes it has both\n",
+				path, name, first, doc_role_name(r));
+		first = doc_role_name(r);
+	}
+}
+
+static void lint_root(const char *path, const struct doc_root *root)
+{
+	for (unsigned int i = 0; i < root->n_keys; i++)
+		lint_key(path, root, i);
+	if (root->role[DOC_ROLE_POLICY].members ==
+		    root->role[DOC_ROLE_ROOT].members &&
+	    root->role[DOC_ROLE_POLICY].threshold ==
+		    root->role[DOC_ROLE_ROOT].threshold)
+		fprintf(stderr,
+			"%s: note: root and policy have the same keys and "
+			"threshold: a config password protects nothing\n",
+			path);
+}
+
 /* What is valid and yet will not work as it stands. */
 static void lint_warn(const char *path, const struct doc *doc)
 {
@@ -132,6 +174,8 @@ static void lint_warn(const char *path, const struct doc *doc)
 		fprintf(stderr, "%s: note: it expires within two days\n", path);
 	if (doc->head.issued > now)
 		fprintf(stderr, "%s: note: issued in the future\n", path);
+	if (doc->head.type == DOC_ROOT)
+		lint_root(path, doc_as_root(doc));
 }
 
 static int run_lint(struct adm *a, const void *opts, char **argv, struct err *e)

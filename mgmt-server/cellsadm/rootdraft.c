@@ -212,7 +212,7 @@ int rootdraft_role(struct rootdraft *d, const struct adm *a, const char *spec,
 	if (r < 0)
 		return r;
 	colon = strrchr(equal, ':');
-	if (colon && text_number(colon + 1, DOC_KEYS_MAX, &threshold) < 0)
+	if (colon && text_number(colon + 1, DOC_THRESHOLD_MAX, &threshold) < 0)
 		return err_set(e, EINVAL, "--role %s: bad threshold", spec);
 	for (p = equal + 1; *p && *p != ':';) {
 		size_t len = strcspn(p, ",:");

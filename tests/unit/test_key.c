@@ -209,6 +209,74 @@ START_TEST(changed_signature_does_not_verify)
 }
 END_TEST
 
+/* Signatures whose two numbers are spelt in another way. */
+static const struct {
+	const char *what;
+	uint8_t head[3];
+	size_t head_len;
+	bool padded[2]; /* a zero before the number */
+	bool cut[2];	/* no zero before it where there must be one */
+	bool more;	/* a byte behind, which the length counts */
+} spellings[] = {
+	{ .what = "as it is", { 0x30 }, 1 },
+	{ .what = "a long length", { 0x30, 0x81 }, 2 },
+	{ .what = "a longer one", { 0x30, 0x82, 0 }, 3 },
+	{ .what = "a zero before r", { 0x30 }, 1, .padded = { true } },
+	{ .what = "a zero before s", { 0x30 }, 1, .padded = { false, true } },
+	{ .what = "r below 0", { 0x30 }, 1, .cut = { true } },
+	{ .what = "s below 0", { 0x30 }, 1, .cut = { false, true } },
+	{ .what = "a byte behind", { 0x30 }, 1, .more = true },
+	{ .what = "not a sequence", { 0x31 }, 1 },
+};
+
+static size_t spell(const uint8_t *sig, int i, uint8_t *ret)
+{
+	size_t n = 0, head = spellings[i].head_len;
+	uint8_t body[KEY_SIG_MAX + 4];
+	const uint8_t *p = sig + 2;
+
+	for (int k = 0; k < 2; k++) {
+		size_t len = p[1], drop = spellings[i].cut[k] && p[2] == 0;
+
+		body[n++] = 2;
+		body[n++] = (uint8_t)(len + spellings[i].padded[k] - drop);
+		if (spellings[i].padded[k])
+			body[n++] = 0;
+		memcpy(body + n, p + 2 + drop, len - drop);
+		n += len - drop;
+		p += 2 + len;
+	}
+	if (spellings[i].more)
+		body[n++] = 0;
+	memcpy(ret, spellings[i].head, head);
+	ret[head] = (uint8_t)n;
+	memcpy(ret + head + 1, body, n);
+	return head + 1 + n;
+}
+
+START_TEST(signature_has_one_spelling)
+{
+	uint8_t sig[KEY_SIG_MAX], other[KEY_SIG_MAX + 8];
+	bool tried = false;
+	size_t len, n;
+
+	/* A number below 0 is one whose zero was taken: half of them have one.
+	 */
+	for (int i = 0; i < 40 && !tried; i++) {
+		AUTO(key_freep) struct key *k = new_key();
+		bool same;
+
+		ck_assert_int_eq(key_sign(k, digest, sig, &len, &e), 0);
+		n = spell(sig, _i, other);
+		same = n == len && memcmp(sig, other, n) == 0;
+		tried = !same || _i == 0;
+		ck_assert_msg((key_verify(k, digest, other, n) == 0) == same,
+			      "%s", spellings[_i].what);
+	}
+	ck_assert(tried);
+}
+END_TEST
+
 START_TEST(file_is_made_once_and_private)
 {
 	const char *path = unit_text("%s/key.pem", unit_folder());
@@ -354,6 +422,8 @@ static void add(TCase *tc)
 			    ARRAY_SIZE(other_keys));
 	tcase_add_test(tc, other_spelling_of_an_spki_is_refused);
 	tcase_add_test(tc, changed_signature_does_not_verify);
+	tcase_add_loop_test(tc, signature_has_one_spelling, 0,
+			    ARRAY_SIZE(spellings));
 	tcase_add_test(tc, file_is_made_once_and_private);
 	tcase_add_test(tc, sealed_key_opens_with_its_password_only);
 	tcase_add_test(tc, short_password_and_bad_name_are_refused);
