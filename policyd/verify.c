@@ -422,6 +422,24 @@ static int get_protected(const struct verify_facts *f, const char *id,
 	return r;
 }
 
+/* A proof for the held version tells whoever sees it a half of its key, which a
+ * version with the same salt and password would share. */
+static int check_salt(const struct doc_vp_config *old, const struct doc *new,
+		      struct err *e)
+{
+	const struct doc_vp_config *c;
+
+	if (new->head.type != DOC_VP_CONFIG)
+		return 0;
+	c = doc_as_vp_config(new);
+	if (!old->is_protected || !c->is_protected ||
+	    old->salt_len != c->salt_len ||
+	    memcmp(old->salt, c->salt, c->salt_len) != 0)
+		return 0;
+	return err_reason(e, REASON_SCHEMA, "%s has the salt of version %u",
+			  name_of(&c->head).text, old->head.version);
+}
+
 static int test_password(struct verify *v, struct err *e)
 {
 	AUTO(doc_freep) struct doc *old = NULL;
@@ -439,6 +457,9 @@ static int test_password(struct verify *v, struct err *e)
 		return r;
 	if (memcmp(old->head.digest, v->env->digest, HASH_SIZE) == 0)
 		return 0;
+	r = check_salt(doc_as_vp_config(old), v->doc, e);
+	if (r < 0)
+		return r;
 	return verify_protection(v->facts, doc_as_vp_config(old), v->env, e);
 }
 

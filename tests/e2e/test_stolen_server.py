@@ -42,6 +42,27 @@ def test_group_of_other_devices_is_not_taken(scene):
     scene.still_takes_the_right_one()
 
 
+def test_no_signed_document_stands_in_for_another(scene):
+    """The snapshot names the group's policy, and gives the bytes of one that was signed for others."""
+    scene.publish({"work": [("*", "none")], "personal": [("*", "none")]})
+    shared = {"work": [("*", "shared")], "personal": [("*", "shared")]}
+    office = scene.org.policy("office", 1, shared)
+    for lie in ("policy", "group"):
+        docs = {**scene.docs, "policy": scene.policy({"work": [("*", "none")]})}
+        docs["group"] = scene.group(docs)
+        bytes_of = office if lie == "policy" else scene.org.group("office", 1, [office], [docs["work"], docs["personal"]])
+        scene.server.keep(office, bytes_of, *docs.values())
+        references = [{**d.ref, "sha256": bytes_of.sha256} if n == lie else
+                      office.ref if lie == "group" and n == "policy" else d.ref for n, d in docs.items()]
+        before = scene.server.last_seq()
+        snapshot = scene.server.publish(scene.snapshot(docs, documents=references))
+        scene.refused("err.mix-and-match", snapshot, before)
+        assert verdict(scene, "work", "camera") == "denied"
+        scene.phone.policyd.restart()
+        scene.publish({"work": [("*", "none")], "personal": [("*", "none")]})
+    assert verdict(scene, "work", "camera") == "denied"
+
+
 def test_only_a_signed_membership_moves_the_device(scene):
     before = scene.server.last_seq()
     forged = scene.org.membership("move-1", scene.device, "office", sign=scene.org.keys["director"])

@@ -343,7 +343,7 @@ static char *shot_json(const struct shot *s, const char *policy_digest)
 START_TEST(snapshot_is_taken_if_every_value_is_right)
 {
 	const struct shot *s = &shots[_i];
-	const char *digest = unit_text("sha256:1%s", ZERO64 + 1);
+	const char *digest = unit_text("sha256:1%s", &ZERO64[1]);
 
 	ck_assert_msg(
 		judge(sign(SNAPSHOT_TYPE, shot_json(s, digest), s->signer),
@@ -362,7 +362,7 @@ START_TEST(snapshot_that_is_held_is_known)
 
 	s.version = 7;
 	env = sign(SNAPSHOT_TYPE,
-		   shot_json(&s, unit_text("sha256:1%s", ZERO64 + 1)), "d");
+		   shot_json(&s, unit_text("sha256:1%s", &ZERO64[1])), "d");
 	text_hex(env->digest, HASH_SIZE, hex);
 	ck_assert_int_eq(store_begin(facts.store, true, &tx, &e), 0);
 	store_set_text(facts.store, STORE_SNAPSHOT_DIGEST, hex, &e);
@@ -422,6 +422,22 @@ START_TEST(document_is_taken_if_every_value_is_right)
 				 policies[_i].signers),
 			    NULL) == policies[_i].want,
 		      "%s", e.text);
+	free((void *)facts.staged);
+}
+END_TEST
+
+/* 290 quick starts: a day and more is presumed. */
+START_TEST(presumed_time_keeps_nothing_out)
+{
+	const char *xml = policy_xml("acme", 5, -DAY, DAY);
+	const char *type = doc_payload_type(DOC_DEVICE_POLICY), *json;
+
+	facts.now = NOW + 290 * 300;
+	await("device-policy", "base", 5, xml);
+	ck_assert_int_eq(judge(sign(type, xml, "ab"), NULL), REASON_NONE);
+	json = shot_json(&shots[0], unit_text("sha256:1%s", &ZERO64[1]));
+	ck_assert_int_eq(judge(sign(SNAPSHOT_TYPE, json, "d"), NULL),
+			 REASON_NONE);
 	free((void *)facts.staged);
 }
 END_TEST
@@ -502,10 +518,11 @@ START_TEST(type_that_no_device_takes_is_refused)
 END_TEST
 
 /* ---- the config password */
-static const uint8_t salt[16] = { 7 };
+static uint8_t the_salt; /* 0: each version has its own */
 
 static char *config_xml(unsigned int version, const struct seal_key *k)
 {
+	const uint8_t salt[16] = { the_salt ? the_salt : (uint8_t)version };
 	auto_free char *salt64 = text_base64(salt, sizeof(salt));
 	auto_free char *verifier64 = NULL;
 	uint8_t verifier[HASH_SIZE];
@@ -575,6 +592,20 @@ START_TEST(protected_config_is_replaced_by_who_may)
 		facts.window = "work";
 	r = verify_protection(&facts, doc_as_vp_config(held), env, &e);
 	ck_assert_int_eq(r == 0 ? REASON_NONE : e.reason, proofs[_i].want);
+}
+END_TEST
+
+/* A proof that was seen tells the half of the key that authenticates. */
+START_TEST(salt_of_the_held_version_is_refused)
+{
+	const char *type = doc_payload_type(DOC_VP_CONFIG);
+	struct seal_key k = { { 1 }, { 2 } };
+
+	the_salt = 7;
+	put_in_force(config_xml(1, &k), DOC_VP_CONFIG);
+	facts.window = "work";
+	ck_assert_int_eq(judge(sign(type, config_xml(2, &k), "ab"), NULL),
+			 REASON_SCHEMA);
 }
 END_TEST
 
@@ -658,6 +689,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, type_that_no_device_takes_is_refused);
 	tcase_add_loop_test(tc, protected_config_is_replaced_by_who_may, 0,
 			    ARRAY_SIZE(proofs));
+	tcase_add_test(tc, salt_of_the_held_version_is_refused);
+	tcase_add_test(tc, presumed_time_keeps_nothing_out);
 	tcase_add_test(tc, config_that_was_in_force_stays_protected);
 	tcase_add_test(tc, protected_vp_is_not_removed_without_the_password);
 	tcase_add_test(tc, image_for_a_newer_program_is_refused);
