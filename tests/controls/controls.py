@@ -121,8 +121,9 @@ class Row:
 
     @property
     def build(self):
-        """The build that its test runs on: programs of the sanitized one have the test clock."""
-        return "build-san" if self.kind == "e2e" else "build"
+        """The build that its test runs on: programs of the sanitized one have the test clock.
+        CELLS_BUILD names another one for quick tries."""
+        return os.environ.get("CELLS_BUILD", "build-san") if self.kind == "e2e" else "build"
 
     def key(self):
         """How its test is called in what ran."""
@@ -245,7 +246,7 @@ def unit_results(top, path, node=None):
 def pytest_results(top, nodes):
     """The same of pytest's nodes; one that could not be set up is neither."""
     report = top.parent / "report.xml"
-    build = "build-san" if nodes[0].startswith("tests/e2e") else "build"
+    build = os.environ.get("CELLS_BUILD", "build-san") if nodes[0].startswith("tests/e2e") else "build"
     more = ["-x"] if len(nodes) == 1 else []
     out, _ = run(["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *more, *nodes],
                  PYTEST_SECONDS + 60 * len(nodes), top, CELLS_BUILD=str(top / build))
@@ -293,8 +294,8 @@ class Trial:
     def baseline(self, rows):
         """What passes while all controls are in. A test that fails anyway shows nothing."""
         whole = self.copy.whole
-        units = sorted({r.path.removesuffix(".c") for r in rows if r.kind == "unit"})
-        self.copy.make(whole, "build", units)
+        for build in self.copy.builds:
+            self.copy.make(whole, build, sorted({t for r in rows if r.build == build for t in r.targets()}))
         for r in rows:
             if r.test not in self.whole:
                 self.whole[r.test] = "" if r.kind in ("e2e", "lab") else self.try_whole(r)

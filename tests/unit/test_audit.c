@@ -170,6 +170,29 @@ START_TEST(record_is_bounded)
 }
 END_TEST
 
+START_TEST(record_that_is_too_long_is_not_followed)
+{
+	static char filler[AUDIT_RECORD_MAX];
+	struct audit_chain c = { 0 };
+	char prev[TEXT_DIGEST_SIZE];
+
+	text_digest(c.head, prev);
+	memset(filler, 'x', sizeof(filler) - 1);
+	for (unsigned int i = 0; i < 2; i++) {
+		const char *record = unit_text(
+			"{\"detail\":{\"x\":\"%s\"},\"event\":\"mode\","
+			"\"prev\":\"%s\",\"seq\":1,"
+			"\"time\":\"2026-11-20T08:00:00Z\"}",
+			i ? filler : "x", prev);
+		struct audit_chain copy = c;
+
+		ck_assert_int_eq(
+			audit_follow(&copy, record, strlen(record), &e),
+			i ? -EBADMSG : 0);
+	}
+}
+END_TEST
+
 /* The batch of the records from..to with a head over `c`. */
 static json_t *batch(unsigned int from, unsigned int to,
 		     const struct audit_chain *c)
@@ -288,6 +311,7 @@ static void add(TCase *tc)
 	tcase_add_loop_test(tc, misformed_record_is_refused, 0,
 			    ARRAY_SIZE(misformed));
 	tcase_add_test(tc, record_is_bounded);
+	tcase_add_test(tc, record_that_is_too_long_is_not_followed);
 	tcase_add_test(tc, batches_are_checked_one_after_the_other);
 	tcase_add_test(tc, tampering_with_a_batch_is_noticed);
 	tcase_add_test(tc, other_signed_statement_is_no_head);
