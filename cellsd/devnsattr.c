@@ -22,6 +22,7 @@ static const char *const kind_names[DEVNS_KIND_COUNT_] = {
 	[DEVNS_KIND_LED] = "led",
 	[DEVNS_KIND_BACKLIGHT] = "backlight",
 	[DEVNS_KIND_VIBRATOR] = "vibrator",
+	[DEVNS_KIND_MIXER] = "mixer",
 };
 
 const char *devnslink_event_name(uint32_t event)

@@ -3,6 +3,7 @@
 #include "answer.h"
 #include "compat.h"
 #include "devns.h"
+#include "scanout.h"
 
 #include <linux/kdev_t.h>
 #include <linux/ktime.h>
@@ -92,13 +93,24 @@ int devns_put_ns(struct sk_buff *skb, const struct devns *ns)
 	       (ns == devns_active ? nla_put_flag(skb, DEVNS_A_ACTIVE) : 0);
 }
 
-int devns_put_source(struct sk_buff *skb, const struct devns_source *s)
+static int put_holder(struct sk_buff *skb, struct devns_source *s)
+{
+	struct devns_holder holder;
+
+	if (!s->ops->held || !s->ops->held(s, &holder))
+		return 0;
+	return nla_put_u32(skb, DEVNS_A_PID, holder.pid)
+		       ?: nla_put_string(skb, DEVNS_A_COMM, holder.comm);
+}
+
+int devns_put_source(struct sk_buff *skb, struct devns_source *s)
 {
 	return nla_put_u32(skb, DEVNS_A_SOURCE, s->id) ?:
 	       nla_put_u32(skb, DEVNS_A_CLASSES, s->classes) ?:
 	       nla_put_u32(skb, DEVNS_A_KIND, s->kind) ?:
 	       nla_put_string(skb, DEVNS_A_NODE, s->node) ?:
-	       put_devt(skb, s->devt);
+	       put_devt(skb, s->devt) ?:
+	       put_holder(skb, s);
 }
 
 static int put_endpoint(struct sk_buff *skb, const struct devns_endpoint *ep)

@@ -25,7 +25,7 @@ int devns_reply_send(struct devns_reply *r, struct genl_info *info, int err);
 int devns_reply_change(struct genl_info *info, u64 start);
 
 int devns_put_ns(struct sk_buff *skb, const struct devns *ns);
-int devns_put_source(struct sk_buff *skb, const struct devns_source *s);
+int devns_put_source(struct sk_buff *skb, struct devns_source *s);
 
 int devns_ns_dump(struct sk_buff *skb, struct netlink_callback *cb);
 int devns_source_dump(struct sk_buff *skb, struct netlink_callback *cb);

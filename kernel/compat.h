@@ -130,6 +130,13 @@ static inline void compat_zap(struct vm_area_struct *vma)
 #define COMPAT_BLANK_IS_TOLD 1
 #endif
 
+/* The process that has opened a card; under RCU. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+#define compat_drm_pid(file) rcu_dereference((file)->pid)
+#else
+#define compat_drm_pid(file) ((file)->pid)
+#endif
+
 /* Is par of this framebuffer a drm_fb_helper? */
 static inline bool compat_is_drm_fb(const struct fb_info *info)
 {

@@ -29,6 +29,7 @@
 #include <cells/devns.h>
 #include <cells/mode.h>
 
+struct devns_holder;
 struct devns_passthrough;
 
 /* What a denial took away. */
@@ -77,6 +78,7 @@ struct devns_endpoint {
 	struct list_head changing; /* while a change is applied */
 	u32 ns_id;
 	u32 classes;
+	u32 granted;  /* of these, now; written under devns_mutex */
 	dev_t devt;   /* what stands in the devns's /dev, 0: nothing */
 	bool allowed; /* the verdict, under devns_mutex */
 	bool published;
@@ -116,6 +118,9 @@ struct devns_kind_ops {
 	 * it would have in front, and only acts on its own state.
 	 */
 	bool is_virtual;
+	/* One of its classes is enough; what is of another it refuses itself.
+	 */
+	bool any_class;
 	int (*source_add)(struct devns_source *s, struct netlink_ext_ack *ack);
 	/* Its endpoints are gone. */
 	void (*source_del)(struct devns_source *s);
@@ -143,6 +148,11 @@ struct devns_kind_ops {
 	 */
 	void (*leave)(struct devns_source *s, struct devns_endpoint *old);
 	void (*enter)(struct devns_source *s, struct devns_endpoint *new);
+	/* Whether a program of the host keeps what is in front from being seen;
+	 * which. */
+	bool (*held)(struct devns_source *s, struct devns_holder *ret);
+	/* What is in front is seen from now on; -EBUSY: it is not. */
+	int (*be_shown)(struct devns_source *s);
 };
 
 /* main.c */
@@ -158,6 +168,7 @@ extern const struct devns_kind_ops devns_kind_power;
 extern const struct devns_kind_ops devns_kind_led;
 extern const struct devns_kind_ops devns_kind_backlight;
 extern const struct devns_kind_ops devns_kind_fb;
+extern const struct devns_kind_ops devns_kind_mixer;
 
 /* ns.c: all under devns_mutex */
 extern struct list_head devns_list;
@@ -192,8 +203,11 @@ bool devns_verdict(const struct devns_endpoint *ep, const struct devns *front);
 void devns_policy_apply(void);
 /* Takes `next` of each devns as the new rights. */
 void devns_policy_set(u64 generation);
-/* Makes ns (NULL: the host) the foreground. */
-void devns_activate(struct devns *ns);
+/*
+ * Makes ns (NULL: the host) the foreground. -EBUSY: nothing is changed, since
+ * it has a display that a program of the host shows something else on.
+ */
+int devns_activate(struct devns *ns);
 /* Denies what is about to be deleted, whatever the rights say. */
 void devns_revoke_ns(struct devns *ns);
 void devns_revoke_source(struct devns_source *s);

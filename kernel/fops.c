@@ -8,10 +8,13 @@
 #include "compat.h"
 #include "pass.h"
 
+#include <asm/ioctls.h>
+#include <linux/capability.h>
 #include <linux/compat.h>
 #include <linux/fcntl.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <linux/uio.h>
 
 #define REAL_MODES (FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE | FMODE_STREAM)
@@ -133,24 +136,46 @@ static ssize_t pass_write_iter(struct kiocb *iocb, struct iov_iter *iter)
 	return devns_call_end(&call, ret);
 }
 
-static long filtered(const struct devns_handle *h, unsigned int cmd,
-		     unsigned long arg)
+/* The real terminal would be shut to the other namespaces and the host too. */
+static long tty_ioctl(struct devns_passthrough *p, unsigned int cmd,
+		      unsigned long arg)
 {
-	int err = devns_filter_ioctl(h->pass, cmd, arg);
+	switch (cmd) {
+	case TIOCEXCL:
+	case TIOCNXCL:
+		WRITE_ONCE(p->exclusive, cmd == TIOCEXCL);
+		return 0;
+	case TIOCGEXCL:
+		return put_user((int)READ_ONCE(p->exclusive),
+				(int __user *)arg);
+	}
+	return -ENOIOCTLCMD;
+}
 
-	if (err == -EACCES)
-		devns_audit_deny(h->pass->ep);
-	return err;
+/* -ENOIOCTLCMD: it is for the driver, and the call has begun. */
+static long ioctl_begin(struct file *file, struct devns_call *call,
+			unsigned int cmd, unsigned long arg)
+{
+	struct devns_handle *h = file->private_data;
+	long ret = -ENOIOCTLCMD;
+	int err = begin(file, call);
+
+	if (err)
+		return err;
+	if (h->pass->allowed->is_tty)
+		ret = tty_ioctl(h->pass, cmd, arg);
+	if (ret == -ENOIOCTLCMD)
+		ret = devns_filter_ioctl(h->pass, call->real, cmd, arg)
+			      ?: -ENOIOCTLCMD;
+	return ret == -ENOIOCTLCMD ? ret : devns_call_end(call, ret);
 }
 
 static long pass_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct devns_call call;
-	long ret = filtered(file->private_data, cmd, arg);
+	long ret = ioctl_begin(file, &call, cmd, arg);
 
-	if (!ret)
-		ret = begin(file, &call);
-	if (ret)
+	if (ret != -ENOIOCTLCMD)
 		return ret;
 	REAL_CALL(ret, call.real, unlocked_ioctl, call.real, cmd, arg);
 	return devns_call_end(&call, ret);
@@ -161,11 +186,10 @@ static long pass_compat_ioctl(struct file *file, unsigned int cmd,
 			      unsigned long arg)
 {
 	struct devns_call call;
-	long ret = filtered(file->private_data, cmd, arg);
+	long ret =
+		ioctl_begin(file, &call, cmd, (unsigned long)compat_ptr(arg));
 
-	if (!ret)
-		ret = begin(file, &call);
-	if (ret)
+	if (ret != -ENOIOCTLCMD)
 		return ret;
 	REAL_CALL(ret, call.real, compat_ioctl, call.real, cmd, arg);
 	return devns_call_end(&call, ret);
@@ -236,7 +260,9 @@ static int pass_release(struct inode *inode, struct file *file)
 	struct devns_handle *h = file->private_data;
 	struct devns_endpoint *ep = h->pass->ep;
 
-	atomic_dec(&ep->handles);
+	/* A terminal that nobody has open is nobody's. */
+	if (atomic_dec_and_test(&ep->handles))
+		WRITE_ONCE(h->pass->exclusive, false);
 	devns_audit_close(ep);
 	devns_handle_drop(h);
 	return 0;
@@ -321,7 +347,9 @@ static int pass_open(struct inode *inode, struct file *file)
 	if (!h)
 		return -ENOMEM;
 	err = devns_call_begin(h, &call, true);
-	if (!err)
+	if (!err && READ_ONCE(h->pass->exclusive) && !capable(CAP_SYS_ADMIN))
+		err = devns_call_end(&call, -EBUSY);
+	else if (!err)
 		err = devns_call_end(&call, take_over(file, h, call.real));
 	if (err) {
 		devns_handle_drop(h);

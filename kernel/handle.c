@@ -39,6 +39,16 @@ static void handle_free(struct kref *ref)
 	put_device(&ep->dev);
 }
 
+void devns_handle_get(struct devns_handle *h)
+{
+	kref_get(&h->ref);
+}
+
+void devns_handle_put(struct devns_handle *h)
+{
+	kref_put(&h->ref, handle_free);
+}
+
 void devns_handle_drop(struct devns_handle *h)
 {
 	struct devns_passthrough *p = h->pass;
@@ -57,7 +67,7 @@ void devns_handle_drop(struct devns_handle *h)
 		devns_bridge_del(h);
 		fput(real);
 	}
-	kref_put(&h->ref, handle_free);
+	devns_handle_put(h);
 }
 
 void devns_handle_close(struct devns_handle *h)
@@ -80,5 +90,5 @@ void devns_handle_close(struct devns_handle *h)
 	else
 		list_move(&h->link, &p->closed);
 	spin_unlock(&p->lock);
-	kref_put(&h->ref, handle_free);
+	devns_handle_put(h);
 }

@@ -10,12 +10,13 @@ EXTRA_DIST += \
 	%D%/Kbuild %D%/Makefile %D%/dkms.conf %D%/compat.h %D%/devns.h \
 	%D%/answer.h %D%/pass.h %D%/pass.c %D%/handle.c %D%/bridge.c \
 	%D%/answer.c %D%/events.c %D%/endpoint.c %D%/ioctls.c %D%/fops.c \
-	%D%/main.c %D%/mapping.c %D%/netlink.c %D%/node.c %D%/ns.c \
+	%D%/main.c %D%/mapping.c %D%/mixer.c %D%/netlink.c %D%/node.c %D%/ns.c \
 	%D%/policy.c %D%/real.c %D%/source.c %D%/wake.c \
 	%D%/real.h %D%/panel.c %D%/panel.h \
 	%D%/combo.c %D%/mux_input.c %D%/mux.h %D%/view.c %D%/view.h \
 	%D%/force.c %D%/force.h %D%/light.c %D%/power.c %D%/textnode.c %D%/textnode.h \
-	%D%/mux_fb.c %D%/mux_fb.h %D%/fb_fops.c
+	%D%/scanout.c %D%/scanout.h %D%/mux_fb.c %D%/mux_fb.h \
+	%D%/fb_fops.c
 
 # make module [KDIR=headers of a kernel]: leaves kernel/module/devns.ko. Not
 # part of `all`: the machine that builds need not have a kernel's headers.

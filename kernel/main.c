@@ -19,6 +19,7 @@ static const struct devns_kind_ops *const kinds[DEVNS_KIND_COUNT_] = {
 	[DEVNS_KIND_LED] = &devns_kind_led,
 	[DEVNS_KIND_BACKLIGHT] = &devns_kind_backlight,
 	[DEVNS_KIND_VIBRATOR] = &devns_kind_vibrator,
+	[DEVNS_KIND_MIXER] = &devns_kind_mixer,
 };
 
 const struct devns_kind_ops *devns_kind_get(u32 kind)

@@ -2,14 +2,17 @@
 /*
  * Mapped memory that can be taken away. A mapping's file is the endpoint's, so
  * all of them are in an address space of the endpoint's own, and one call takes
- * every page out of every process. So no page may get in but under `faults`:
+ * every page out of every process. A page fault is a call in flight (pass.h):
+ * a denial waits for it as long as for any other, and takes the pages out once
+ * more after that. One that lasts longer puts nothing in any more:
  *
  * - What the driver's mmap() has put into the page table is noted and taken out
  *   again at once: the area is in no list yet in which a denial would find it.
  *   It comes back by faults. Notes are by offset after the driver's mmap(),
  * which may have changed it; an address would change with mremap().
- * - A page that the driver's fault handler answers is put in by us, so that
- *   `faults` is still held when it happens.
+ * - A page that the driver's fault handler answers is put in by us, under
+ *   `faults` and if nothing is denied. What a handler puts in by itself is
+ * taken out again where a denial came meanwhile.
  *
  * Our page-table entries are marked as no memory to be counted (VM_PFNMAP): so
  * nobody gets a lasting hold of a page by get_user_pages(), not even by its
@@ -23,9 +26,11 @@
 #include "compat.h"
 #include "pass.h"
 
+#include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 /* 4 GiB in pages of 4 KiB; the notes of more would take too much memory. */
@@ -112,13 +117,42 @@ static int notes_take(struct map *m, struct vm_area_struct *vma)
 
 /* ---- faults */
 
-static vm_fault_t insert(struct vm_fault *vmf, unsigned long pfn)
+static bool is_over(const struct map *m)
 {
+	return READ_ONCE(m->handle->pass->denied) ||
+	       READ_ONCE(m->handle->closing) || READ_ONCE(m->dead);
+}
+
+static vm_fault_t insert(const struct map *m, struct vm_fault *vmf,
+			 unsigned long pfn)
+{
+	struct devns_passthrough *p = m->handle->pass;
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+
 	/* Set for drivers that put in pages by themselves: not with ours. */
 	if (vmf->vma->vm_flags & VM_MIXEDMAP)
 		return VM_FAULT_SIGBUS;
-	return vmf_insert_pfn_prot(vmf->vma, vmf->address, pfn,
-				   vmf->vma->vm_page_prot);
+	down_read(&p->faults);
+	if (!is_over(m))
+		ret = vmf_insert_pfn_prot(vmf->vma, vmf->address, pfn,
+					  vmf->vma->vm_page_prot);
+	up_read(&p->faults);
+	return ret;
+}
+
+/* The handler has put in pages by itself, of this area. */
+static vm_fault_t inserted(const struct map *m, const struct vm_fault *vmf,
+			   vm_fault_t ret)
+{
+	struct inode *inode = m->handle->pass->inode;
+	const struct vm_area_struct *vma = vmf->vma;
+
+	if (!is_over(m))
+		return ret;
+	unmap_mapping_range(inode->i_mapping,
+			    (loff_t)vma->vm_pgoff << PAGE_SHIFT,
+			    vma->vm_end - vma->vm_start, 1);
+	return VM_FAULT_SIGBUS;
 }
 
 static vm_fault_t fault_noted(struct map *m, struct vm_fault *vmf)
@@ -127,7 +161,7 @@ static vm_fault_t fault_noted(struct map *m, struct vm_fault *vmf)
 
 	if (i >= m->count || !m->notes[i].is_present)
 		return VM_FAULT_SIGBUS;
-	return insert(vmf, m->notes[i].pfn);
+	return insert(m, vmf, m->notes[i].pfn);
 }
 
 /*
@@ -165,15 +199,18 @@ static vm_fault_t fault_real(struct map *m, struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 	vmf->page = NULL;
 	ret = m->real->fault(vmf);
+	/* It has let go of mmap_lock: the area and m may be gone. */
+	if (ret & VM_FAULT_RETRY)
+		return ret;
 	page = vmf->page;
-	if (ret & (VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY |
-		   VM_FAULT_DONE_COW) ||
-	    !page)
+	if (ret & VM_FAULT_NOPAGE)
+		return inserted(m, vmf, ret);
+	if (ret & (VM_FAULT_ERROR | VM_FAULT_DONE_COW) || !page)
 		return ret;
 	is_locked = ret & VM_FAULT_LOCKED;
 	ret = VM_FAULT_SIGBUS;
 	if (note_keep(m, vmf->pgoff - m->first, page))
-		ret = insert(vmf, page_to_pfn(page));
+		ret = insert(m, vmf, page_to_pfn(page));
 	if (is_locked)
 		unlock_page(page);
 	put_page(page);
@@ -184,18 +221,22 @@ static vm_fault_t fault_real(struct map *m, struct vm_fault *vmf)
 static vm_fault_t map_fault(struct vm_fault *vmf)
 {
 	struct map *m = map_of(vmf->vma);
-	struct devns_passthrough *p = m->handle->pass;
+	struct devns_handle *h = m->handle;
 	vm_fault_t ret = VM_FAULT_SIGBUS;
+	struct devns_call call;
 
-	down_read(&p->faults);
-	if (!READ_ONCE(p->denied) && !READ_ONCE(m->handle->closing) &&
-	    !READ_ONCE(m->dead)) {
-		if (m->is_filled)
+	/* Outlasts the area and its file where the handler answers RETRY. */
+	devns_handle_get(h);
+	if (!devns_call_begin(h, &call, false)) {
+		if (is_over(m))
+			ret = VM_FAULT_SIGBUS;
+		else if (m->is_filled)
 			ret = fault_noted(m, vmf);
 		else
 			ret = fault_real(m, vmf);
+		devns_call_end(&call, 0);
 	}
-	up_read(&p->faults);
+	devns_handle_put(h);
 	return ret;
 }
 
@@ -242,6 +283,7 @@ static void map_close(struct vm_area_struct *vma)
 	if (!last)
 		return;
 	notes_free(m);
+	mmdrop(m->copy.vm_mm);
 	kfree(m);
 }
 
@@ -262,8 +304,12 @@ void devns_mapping_close(struct devns_handle *h)
 
 /* ---- mmap */
 
-static int refuse(const struct file *real, const struct vm_area_struct *vma)
+static int refuse(const struct devns_passthrough *p, const struct file *real,
+		  const struct vm_area_struct *vma)
 {
+	/* Its handlers might take our file in the area for its own. */
+	if (!p->allowed->maps)
+		return -ENODEV;
 	/* A private copy would stay when the page is gone. */
 	if ((vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE)
 		return -EINVAL;
@@ -286,7 +332,7 @@ static bool is_foreign(const struct vm_area_struct *vma,
 	return ops && (ops->page_mkwrite || ops->pfn_mkwrite);
 }
 
-static void map_init(struct map *m, struct devns_handle *h,
+static void map_init(struct map *m, struct devns_handle *h, struct file *real,
 		     struct vm_area_struct *vma)
 {
 	m->handle = h;
@@ -296,6 +342,9 @@ static void map_init(struct map *m, struct devns_handle *h,
 	m->ops.close = map_close;
 	m->ops.fault = map_fault;
 	memcpy(&m->copy, vma, sizeof(m->copy));
+	/* The driver's close() may come when the process is long gone. */
+	mmgrab(m->copy.vm_mm);
+	m->copy.vm_file = real;
 	vma->vm_ops = &m->ops;
 	spin_lock_init(&m->notes_lock);
 	mutex_lock(&h->maps_lock);
@@ -320,28 +369,33 @@ static int map_real(struct file *file, struct vm_area_struct *vma,
 		    struct devns_call *call)
 {
 	const struct file_operations *f = READ_ONCE(call->real->f_op);
+	const struct devns_passthrough *p = call->handle->pass;
 	const struct vm_operations_struct *ops;
 	struct map *m;
-	int err = f->mmap ? refuse(call->real, vma) : -ENODEV;
+	int err = f->mmap ? refuse(p, call->real, vma) : -ENODEV;
 
 	if (err)
 		return err;
 	m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
 	if (!m)
 		return -ENOMEM;
+	/* The driver finds its own file in the area, as it would without us. */
+	vma->vm_file = get_file(call->real);
 	err = f->mmap(call->real, vma);
 	if (err)
 		goto free;
 	err = -ENODEV;
-	if (is_foreign(vma, file))
+	if (is_foreign(vma, call->real))
 		goto close;
 	compat_vm_flags_set(vma, VM_IO | VM_DONTEXPAND);
 	err = notes_take(m, vma);
 	if (!err)
-		err = own_entries(m, vma, call->handle->pass->cuts);
+		err = own_entries(m, vma, p->cuts);
 	if (err)
 		goto undo;
-	map_init(m, call->handle, vma);
+	map_init(m, call->handle, call->real, vma);
+	fput(vma->vm_file);
+	vma->vm_file = file;
 	return 0;
 undo:
 	notes_free(m);
@@ -351,6 +405,8 @@ close:
 		ops->close(vma);
 	vma->vm_ops = NULL;
 free:
+	fput(vma->vm_file);
+	vma->vm_file = file;
 	kfree(m);
 	return err;
 }

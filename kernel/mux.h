@@ -14,9 +14,11 @@
 
 #include <linux/input.h>
 #include <linux/mutex.h>
+#include <linux/path.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
+struct cdev;
 struct devns_endpoint;
 struct force;
 
@@ -25,6 +27,8 @@ struct view {
 	struct input_dev *dev;
 	struct force *force; /* NULL: it has none */
 	dev_t node;	     /* of its event device */
+	struct path path;    /* how its endpoint opens that */
+	struct cdev *shut;   /* what others find under the number */
 	int sound[SND_CNT];  /* what was written last, under the event lock */
 	char name[128];
 	char phys[32];

@@ -459,6 +459,8 @@ static int mux_endpoint_add(struct devns_endpoint *ep,
 	err = devns_pass_add(ep, v->node, true, &mux_filter, ack);
 	if (err)
 		view_free(v);
+	else
+		ep->pass->path = &v->path;
 	return err;
 }
 

@@ -353,8 +353,12 @@ static int active_set(struct sk_buff *skb, struct genl_info *info)
 			err = -ENOENT;
 	}
 	if (!err) {
-		devns_activate(ns);
-		err = devns_reply_change(info, start);
+		err = devns_activate(ns);
+		if (err)
+			fail(info, DEVNS_A_ID, err,
+			     "a program of the host has the display");
+		else
+			err = devns_reply_change(info, start);
 	}
 	mutex_unlock(&devns_mutex);
 	return err;

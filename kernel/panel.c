@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "devns.h"
 #include "real.h"
+#include "scanout.h"
 
 #include <drm/drm_fb_helper.h>
 #include <linux/console.h>
@@ -292,6 +293,42 @@ void devns_panel_enter_host(struct devns_panel *p)
 	if (is_there(p) && p->taken)
 		restore_host(p);
 	mutex_unlock(&p->lock);
+}
+
+/* Under the lock. A card without a driver of DRM has no other pictures. */
+static bool is_shown(const struct devns_panel *p)
+{
+	return !is_there(p) || !p->drm || devns_scanout_is_ours(p->real->par);
+}
+
+bool devns_panel_is_held(struct devns_panel *p, struct devns_holder *ret)
+{
+	bool held;
+
+	mutex_lock(&p->lock);
+	held = !is_shown(p) && devns_scanout_holder(p->real->par, ret);
+	mutex_unlock(&p->lock);
+	return held;
+}
+
+int devns_panel_show(struct devns_panel *p)
+{
+	int err = 0;
+
+	mutex_lock(&p->lock);
+	if (!is_shown(p)) {
+		/* A program that is master no more may have left its picture.
+		 */
+		console_lock();
+		lock_fb_info(p->real);
+		p->real->fbops->fb_set_par(p->real);
+		unlock_fb_info(p->real);
+		console_unlock();
+		p->stale = true;
+		err = is_shown(p) ? 0 : -EBUSY;
+	}
+	mutex_unlock(&p->lock);
+	return err;
 }
 
 void devns_panel_draw(struct devns_panel *p, struct devns_picture *pic,

@@ -16,6 +16,7 @@
 #include <linux/fb.h>
 #include <linux/types.h>
 
+struct devns_holder;
 struct devns_panel;
 struct netlink_ext_ack;
 
@@ -49,6 +50,11 @@ void devns_panel_leave(struct devns_panel *p);
 void devns_panel_enter(struct devns_panel *p, struct devns_picture *pic);
 /* The host is in front again: its picture, then its console. */
 void devns_panel_enter_host(struct devns_panel *p);
+
+/* Whether a program of the host shows something else, and which. */
+bool devns_panel_is_held(struct devns_panel *p, struct devns_holder *ret);
+/* -EBUSY: so it is. Else the glass shows the framebuffer from now on. */
+int devns_panel_show(struct devns_panel *p);
 
 /* Rows first..end-1 of the picture's memory were drawn. */
 void devns_panel_draw(struct devns_panel *p, struct devns_picture *pic,

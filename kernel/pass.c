@@ -39,6 +39,7 @@ int devns_pass_add(struct devns_endpoint *ep, dev_t real, bool cuts,
 	p->real = real;
 	p->cuts = cuts;
 	p->filter = filter;
+	p->allowed = devns_allowed_of(real);
 	p->denied = true;
 	spin_lock_init(&p->lock);
 	init_rwsem(&p->faults);
@@ -71,6 +72,12 @@ void devns_pass_free(struct devns_endpoint *ep)
 	kfree(p);
 }
 
+static void unmap(struct devns_passthrough *p)
+{
+	if (p->cut.mappings)
+		unmap_mapping_range(p->inode->i_mapping, 0, 0, 1);
+}
+
 void devns_pass_deny(struct devns_endpoint *ep)
 {
 	struct devns_passthrough *p = ep->pass;
@@ -88,11 +95,10 @@ void devns_pass_deny(struct devns_endpoint *ep)
 		kill_fasync(&h->fasync, SIGIO, POLL_HUP);
 	}
 	spin_unlock(&p->lock);
-	/* Faults that began before it have ended; the next see it. */
+	/* Who puts in a page has done so; the next see it. */
 	down_write(&p->faults);
 	up_write(&p->faults);
-	if (p->cut.mappings)
-		unmap_mapping_range(p->inode->i_mapping, 0, 0, 1);
+	unmap(p);
 }
 
 /* Hands every open handle to the worker, or to its last call. */
@@ -121,6 +127,8 @@ void devns_pass_drain(struct devns_endpoint *ep, unsigned long end,
 
 	*cut = p->cut;
 	cut->killed = devns_call_drain(p, end);
+	/* What a driver's fault handler has put in by itself since. */
+	unmap(p);
 	if (p->cuts)
 		close_all(p);
 }
@@ -130,12 +138,30 @@ void devns_pass_finish(struct devns_endpoint *ep)
 	flush_work(&ep->pass->close_work);
 }
 
+static void wake_handles(struct list_head *handles)
+{
+	struct devns_handle *h;
+
+	list_for_each_entry (h, handles, link) {
+		wake_up_poll(&h->wait, EPOLLIN | EPOLLOUT);
+		kill_fasync(&h->fasync, SIGIO, POLL_IN);
+	}
+}
+
 void devns_pass_allow(struct devns_endpoint *ep)
 {
 	struct devns_passthrough *p = ep->pass;
 
 	spin_lock(&p->lock);
 	p->denied = p->gone;
+	/*
+	 * Who waits may ask again, and so opens a device that was cut: waiters
+	 * for edges and readers of signals hear of it in no other way.
+	 */
+	if (!p->gone) {
+		wake_handles(&p->open);
+		wake_handles(&p->closed);
+	}
 	spin_unlock(&p->lock);
 }
 

@@ -4,10 +4,10 @@
  * device. What a program holds is always ours, so it can be denied; the real
  * file is reachable only through calls that are counted while they last.
  *
- * Each call in flight is on its endpoint's list. A denial sets `denied`, pokes
- * the tasks on that list (wake.c), shuts out page faults, takes the pages out
- * of every mapping (mapping.c) and then waits for the list to run empty. Of a
- * kind that cuts, the real files are then closed, by a worker: a file's last
+ * Each call in flight, a page fault too, is on its endpoint's list. A denial
+ * sets `denied`, pokes the tasks on that list (wake.c), takes the pages out of
+ * every mapping (mapping.c) and then waits for the list to run empty. Of a kind
+ * that cuts, the real files are then closed, by a worker: a file's last
  * reference is dropped at once only there. A call that outlives the wait keeps
  * its handle's real file; its end hands that to the worker.
  */
@@ -24,24 +24,36 @@
 #include "real.h"
 
 struct devns_handle;
+struct devns_range;
 
 /* What a kind adds to the rules that hold for all devices (ioctls.c). */
 struct devns_filter {
 	/* 0, or why this one is refused. */
-	int (*ioctl)(struct devns_endpoint *ep, unsigned int cmd,
-		     unsigned long arg);
+	int (*ioctl)(struct devns_endpoint *ep, struct file *real,
+		     unsigned int cmd, unsigned long arg);
 	/* In place of the device's own; NULL: the device's. */
 	ssize_t (*write)(struct devns_endpoint *ep, const char __user *buf,
 			 size_t len);
 };
 
+/* What may be done through a handle of a subsystem's devices (ioctls.c). */
+struct devns_allowed {
+	const char *subsystem;
+	const struct devns_range *ioctls;
+	bool maps;
+	bool is_tty;
+};
+
 struct devns_passthrough {
 	struct devns_endpoint *ep;
 	dev_t real;
+	const struct path *path; /* where the number leads elsewhere, or NULL */
 	bool cuts;
+	bool exclusive; /* TIOCEXCL of the endpoint's own */
+	const struct devns_allowed *allowed;
 	const struct devns_filter *filter; /* may be NULL */
 	struct inode *inode;		   /* the mappings' address space */
-	struct rw_semaphore faults;	   /* read: a page fault is under way */
+	struct rw_semaphore faults;	   /* read: a page is put in */
 	wait_queue_head_t drained;
 	struct work_struct close_work;
 
@@ -57,7 +69,7 @@ struct devns_passthrough {
 
 /* What is open; the file's and, while it works, the worker's. */
 struct devns_handle {
-	struct kref ref;
+	struct kref ref; /* and page faults */
 	struct devns_passthrough *pass;
 	struct file *file; /* ours; not counted, it ends after the calls */
 	u32 ops;	   /* the real file's operations (real.h) */
@@ -105,6 +117,9 @@ void devns_pass_allow(struct devns_endpoint *ep);
 /* On the endpoint's list, without a real file; NULL: no memory. */
 struct devns_handle *devns_handle_new(struct devns_endpoint *ep,
 				      struct file *file);
+/* Keeps it, its pass-through and its endpoint. */
+void devns_handle_get(struct devns_handle *h);
+void devns_handle_put(struct devns_handle *h);
 /* No file holds it any more. Where the worker has it, that closes it. */
 void devns_handle_drop(struct devns_handle *h);
 /*
@@ -145,8 +160,11 @@ int devns_mapping_mmap(struct file *file, struct vm_area_struct *vma);
 void devns_mapping_close(struct devns_handle *h);
 
 /* ioctls.c */
-int devns_filter_ioctl(const struct devns_passthrough *p, unsigned int cmd,
-		       unsigned long arg);
+/* Of the device of that number. */
+const struct devns_allowed *devns_allowed_of(dev_t devt);
+/* 0; -ENOTTY, as of a driver that lacks it; or what the kind says. */
+int devns_filter_ioctl(const struct devns_passthrough *p, struct file *real,
+		       unsigned int cmd, unsigned long arg);
 
 /* main.c */
 extern struct workqueue_struct *devns_wq;

@@ -38,16 +38,28 @@ static bool class_allowed(const struct devns_endpoint *ep, u32 cls,
 			     front ? front->rights[cls] : nothing);
 }
 
-/* The class that denies a node, or CELLS_CLASS_COUNT: it needs all of them. */
+static u32 granted(const struct devns_endpoint *ep, const struct devns *front)
+{
+	u32 ret = 0, cls;
+
+	for (cls = 0; cls < CELLS_CLASS_COUNT; cls++)
+		if (ep->classes & BIT(cls) && class_allowed(ep, cls, front))
+			ret |= BIT(cls);
+	return ret;
+}
+
+/*
+ * The class that denies a node, or CELLS_CLASS_COUNT: it needs all of them, or
+ * of some kinds one.
+ */
 static u32 denying_class(const struct devns_endpoint *ep,
 			 const struct devns *front)
 {
-	u32 cls;
+	u32 has = granted(ep, front);
 
-	for (cls = 0; cls < CELLS_CLASS_COUNT; cls++)
-		if (ep->classes & BIT(cls) && !class_allowed(ep, cls, front))
-			break;
-	return cls;
+	if (has == ep->classes || (has && ep->ops->any_class))
+		return CELLS_CLASS_COUNT;
+	return __ffs(ep->classes & ~has);
 }
 
 bool devns_verdict(const struct devns_endpoint *ep, const struct devns *front)
@@ -131,13 +143,17 @@ static void apply(struct devns *front)
 
 	forget_cuts();
 	list_for_each_entry (ns, &devns_list, link)
-		list_for_each_entry (ep, &ns->endpoints, in_ns)
+		list_for_each_entry (ep, &ns->endpoints, in_ns) {
+			WRITE_ONCE(ep->granted,
+				   ep->granted & granted(ep, front));
 			if (ep->allowed && !devns_verdict(ep, front))
 				deny(ep, &denied);
+		}
 	drain(&denied, front);
 	move_foreground(front);
 	list_for_each_entry (ns, &devns_list, link)
 		list_for_each_entry (ep, &ns->endpoints, in_ns) {
+			WRITE_ONCE(ep->granted, granted(ep, front));
 			if (ep->allowed || !devns_verdict(ep, front))
 				continue;
 			ep->allowed = true;
@@ -169,15 +185,36 @@ void devns_policy_set(u64 generation)
 	apply(devns_active);
 }
 
-void devns_activate(struct devns *ns)
+static int be_shown(const struct devns *ns)
 {
-	u32 from = devns_active ? devns_active->id : 0;
-	u64 start = ktime_get_ns();
+	struct devns_source *s;
+	int err = 0;
 
+	if (!ns || ns->rights[CELLS_CLASS_DISPLAY].use == CELLS_USE_NONE)
+		return 0;
+	list_for_each_entry (s, &devns_sources, link)
+		if (!err && s->ops->be_shown)
+			err = s->ops->be_shown(s);
+	return err;
+}
+
+int devns_activate(struct devns *ns)
+{
+	struct devns *old = devns_active;
+	u64 start = ktime_get_ns();
+	int err = be_shown(ns);
+
+	if (err)
+		return err;
 	apply(ns);
-	if (from != (ns ? ns->id : 0))
-		devns_audit_switch(from, ns ? ns->id : 0,
+	/* Somebody may have taken the display in between. */
+	err = be_shown(ns);
+	if (err)
+		apply(old);
+	else if (old != ns)
+		devns_audit_switch(old ? old->id : 0, ns ? ns->id : 0,
 				   ktime_get_ns() - start);
+	return err;
 }
 
 void devns_revoke_ns(struct devns *ns)

@@ -76,11 +76,15 @@ struct file *devns_real_open(dev_t devt, int flags)
 	return open_by_number(devt, flags | O_LARGEFILE, current_cred());
 }
 
-struct file *devns_real_open_as(dev_t devt, const struct file *as)
+struct file *devns_real_open_as(dev_t devt, const struct path *path,
+				const struct file *as)
 {
 	const int of_the_path = O_CREAT | O_EXCL | O_TRUNC | FASYNC;
+	int flags = as->f_flags & ~of_the_path;
 
-	return open_by_number(devt, as->f_flags & ~of_the_path, as->f_cred);
+	if (path)
+		return dentry_open(path, flags | O_NOCTTY, as->f_cred);
+	return open_by_number(devt, flags, as->f_cred);
 }
 
 u32 devns_real_ops(const struct file *real)
@@ -111,7 +115,7 @@ static void look_at(struct device *dev, void *data)
 {
 	struct search *s = data;
 
-	if (dev->devt != s->devt || s->err == 0)
+	if (dev->devt != s->devt || s->err >= 0)
 		return;
 	if (dev->class && !strcmp(dev->class->name, "block"))
 		s->err = -EOPNOTSUPP;

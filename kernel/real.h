@@ -8,6 +8,7 @@
 struct device;
 struct file;
 struct inode;
+struct path;
 
 /* What a device may offer who opens it. */
 enum devns_real_op {
@@ -30,8 +31,12 @@ void devns_real_exit(void);
 
 /* A character device; an ERR_PTR tells what its driver said. */
 struct file *devns_real_open(dev_t devt, int flags);
-/* With the flags and the rights that another file was opened with. */
-struct file *devns_real_open_as(dev_t devt, const struct file *as);
+/*
+ * With the flags and the rights that another file was opened with. `path`, if
+ * it is not NULL, is that of a file that was opened so before.
+ */
+struct file *devns_real_open_as(dev_t devt, const struct path *path,
+				const struct file *as);
 
 /*
  * Calls fn with the device behind a character node; answers what it does, or

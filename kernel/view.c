@@ -2,18 +2,29 @@
 /*
  * A view: the input device that a devns sees in place of the real one. It can
  * what the real one can, and is read through an event node of its own, so a
- * grab is per devns. Only evdev is attached to it: see expose().
+ * grab is per devns. Only evdev is attached to it: see expose(). The event node
+ * is there for the endpoint only: see shut_node().
  */
 #include "view.h"
 #include "force.h"
 #include "mux.h"
+#include "real.h"
 
 #include <linux/bitmap.h>
+#include <linux/cdev.h>
 #include <linux/compat.h>
 #include <linux/device.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/input/mt.h>
+#include <linux/module.h>
+#include <linux/namei.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+
+/* Somebody on the host may open each new node at once; hardly as often. */
+#define TRIES 5
 
 /*
  * A real device's event lock is held when events are passed to a view; and a
@@ -121,6 +132,49 @@ static int find_node(struct view *v)
 	return 0;
 }
 
+static int refuse_open(struct inode *inode, struct file *file)
+{
+	return -ENODEV;
+}
+
+static const struct file_operations shut_fops = {
+	.owner = THIS_MODULE,
+	.open = refuse_open,
+};
+
+/*
+ * evdev gives each input device a node on the host, where a display server
+ * would take it for one of its own, and hear what is typed in the devns. So
+ * another character device is put before evdev's under the same number: who
+ * opens it from now on finds that. The endpoint has an inode that knows
+ * evdev's already. -EAGAIN: somebody was quicker, and has such an inode too.
+ */
+static int shut_node(struct view *v)
+{
+	struct file *file = devns_real_open(v->node, O_RDONLY | O_NONBLOCK);
+	const struct cdev *evdev;
+	int err;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	evdev = file_inode(file)->i_cdev;
+	v->path = file->f_path;
+	path_get(&v->path);
+	fput(file);
+	v->shut = cdev_alloc();
+	if (!v->shut)
+		return -ENOMEM;
+	v->shut->ops = &shut_fops;
+	v->shut->owner = THIS_MODULE;
+	err = cdev_add(v->shut, v->node, 1);
+	if (err) {
+		kobject_put(&v->shut->kobj);
+		v->shut = NULL;
+		return err;
+	}
+	return list_is_singular(&evdev->list) ? 0 : -EAGAIN;
+}
+
 static struct input_dev *view_device(struct view *v,
 				     const struct input_dev *real)
 {
@@ -139,7 +193,7 @@ static struct input_dev *view_device(struct view *v,
 	return dev;
 }
 
-int view_new(struct mux *mux, u32 ns, struct view **ret)
+static int view_try(struct mux *mux, u32 ns, struct view **ret)
 {
 	struct view *v = kzalloc(sizeof(*v), GFP_KERNEL);
 	int err;
@@ -168,7 +222,7 @@ int view_new(struct mux *mux, u32 ns, struct view **ret)
 		return err;
 	}
 	expose(v->dev, mux->real, mux->only_force);
-	err = find_node(v);
+	err = find_node(v) ?: shut_node(v);
 	if (err) {
 		view_free(v);
 		return err;
@@ -177,8 +231,21 @@ int view_new(struct mux *mux, u32 ns, struct view **ret)
 	return 0;
 }
 
+int view_new(struct mux *mux, u32 ns, struct view **ret)
+{
+	int i, err = -EAGAIN;
+
+	for (i = 0; err == -EAGAIN && i < TRIES; i++)
+		err = view_try(mux, ns, ret);
+	return err;
+}
+
 void view_free(struct view *v)
 {
+	/* First: evdev takes the one that it finds under its number away. */
+	if (v->shut)
+		cdev_del(v->shut);
+	path_put(&v->path);
 	input_unregister_device(v->dev);
 	force_free(v);
 	kfree(v);

@@ -39,7 +39,7 @@ static int open_real(struct devns_handle *h, struct devns_call *call)
 	if (err)
 		return err;
 	if (!h->real) {
-		real = devns_real_open_as(p->real, h->file);
+		real = devns_real_open_as(p->real, p->path, h->file);
 		if (IS_ERR(real)) {
 			mutex_unlock(&h->opening);
 			return PTR_ERR(real);
@@ -57,6 +57,9 @@ static int open_real(struct devns_handle *h, struct devns_call *call)
 		h->real = real;
 		list_move(&h->link, &p->open);
 		spin_unlock(&p->lock);
+		/* Readers of signals get them from the new file's queue. */
+		if (READ_ONCE(h->fasync) && h->ops & BIT(REAL_OP_POLL))
+			devns_bridge_poll(h, real, ~(__force __poll_t)0);
 	}
 	mutex_unlock(&h->opening);
 	call->real = h->real;

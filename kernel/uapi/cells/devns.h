@@ -43,7 +43,10 @@ enum devns_cmd {
 	 */
 	DEVNS_CMD_DEVICE_ADD,
 	DEVNS_CMD_DEVICE_DEL, /* SOURCE; cuts what is open */
-	/* SOURCE, or dump -> SOURCE, CLASSES, KIND, NODE, MAJOR, MINOR. */
+	/*
+	 * SOURCE, or dump -> SOURCE, CLASSES, KIND, NODE, MAJOR, MINOR; PID,
+	 * COMM of a program of the host that shows something else there.
+	 */
 	DEVNS_CMD_DEVICE_GET,
 	/*
 	 * Dump, with ID or SOURCE only theirs -> ID, SOURCE, CLASSES, KIND,
@@ -56,7 +59,11 @@ enum devns_cmd {
 	 * and CUTS may stand several times in a message: each is read.
 	 */
 	DEVNS_CMD_POLICY_SET,
-	/* EXPECTED and ID (0: the host) -> ID, GENERATION, CUTS, TOOK. */
+	/*
+	 * EXPECTED and ID (0: the host) -> ID, GENERATION, CUTS, TOOK. -EBUSY:
+	 * it has a display, and a program of the host shows something else
+	 * there; nothing is changed.
+	 */
 	DEVNS_CMD_ACTIVE_SET,
 	/*
 	 * Dump of each endpoint, as ENDPOINT_GET -> ID, SOURCE, NODE, HANDLES,
@@ -126,6 +133,8 @@ enum devns_kind {
 	DEVNS_KIND_LED,	  /* NODE: "leds/" and the LED's name */
 	DEVNS_KIND_BACKLIGHT, /* NODE: "backlight/" and the backlight's name */
 	DEVNS_KIND_VIBRATOR,  /* the force feedback of an input node */
+	DEVNS_KIND_MIXER, /* of sound: one of its classes is enough to open it;
+			   * elements of the others are not changed */
 	DEVNS_KIND_COUNT_,
 };
 

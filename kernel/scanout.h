@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a display's driver puts on the glass. A program of the host that is
+ * master of the card shows its own buffers; then what is drawn to the
+ * framebuffer is drawn, and seen by nobody.
+ */
+#ifndef DEVNS_SCANOUT_H
+#define DEVNS_SCANOUT_H
+
+#include <linux/sched.h>
+#include <linux/types.h>
+
+struct drm_fb_helper;
+
+/* A program that shows something of its own. */
+struct devns_holder {
+	pid_t pid; /* in the initial namespace */
+	char comm[TASK_COMM_LEN];
+};
+
+/* Whether each display in use shows the framebuffer's memory. */
+bool devns_scanout_is_ours(struct drm_fb_helper *helper);
+/* Who is master of the card, if somebody is. */
+bool devns_scanout_holder(struct drm_fb_helper *helper,
+			  struct devns_holder *ret);
+
+#endif
