@@ -15,10 +15,10 @@ static const char *const raw_subsystems[] = { "usb", "hidraw",
 					      "tty", "usbmisc",
 					      "bsg", "scsi_generic" };
 
-/* Of these a raw node must not reach one that is reserved. */
+/* Of these a raw node must not reach one that is reserved; and sensors. */
 const char *const devlist_subsystems[] = { "usb",	   "hidraw", "tty",
 					   "usbmisc",	   "bsg",    "block",
-					   "scsi_generic", NULL };
+					   "scsi_generic", "iio",    NULL };
 
 /* Devns makes these itself, with no device behind them. */
 static const char *const power_nodes[] = { "power/wake_lock",

@@ -151,6 +151,23 @@ static bool is_made(struct udev_device *d)
 	       (phys && fnmatch("devns[0-9]*/input", phys, 0) == 0);
 }
 
+/*
+ * What a sensor measures stands in sysfs for everybody to read, whatever class
+ * a VP has; so its folder is entered by the host's root only. Safe because
+ * nothing but the mode changes, and the kernel keeps it as long as the device.
+ */
+static bool shut_sensor(struct udev_device *d)
+{
+	const char *subsystem = get_subsystem(d);
+	const char *path = udev_device_get_syspath(d);
+
+	if (!subsystem || strcmp(subsystem, "iio") != 0)
+		return false;
+	if (chmod(path, 0700) < 0 && errno != ENOENT)
+		log_warning("shut %s to VPs: %s", path, strerror(errno));
+	return true;
+}
+
 static void take_device(struct devlist *l, struct udev_device *d,
 			const char *consoles)
 {
@@ -168,6 +185,7 @@ static void take_device(struct devlist *l, struct udev_device *d,
 
 	if (!subsystem || is_made(d))
 		return;
+	shut_sensor(d);
 	if (strcmp(subsystem, "block") == 0)
 		item.in_use = disk_in_use(item.number);
 	devlist_add(l, &item);
@@ -325,7 +343,8 @@ bool hardware_drain(struct hardware *i)
 	bool news = false;
 
 	while ((d = udev_monitor_receive_device(i->monitor))) {
-		news |= get_devname(d) || is_light(d);
+		/* At once, not when things have settled. */
+		news |= shut_sensor(d) || get_devname(d) || is_light(d);
 		udev_device_unref(d);
 	}
 	return news;

@@ -30,7 +30,14 @@ static const struct {
 	  DEVNS_KIND_BACKLIGHT },
 	{ CELLS_CLASS_POWER, "power/*", BACKEND_BY_ENDPOINT, DEVNS_KIND_POWER },
 	{ CELLS_CLASS_GPS, "*", BACKEND_BY_ENDPOINT, DEVNS_KIND_SUSPEND },
+	/* Its buffer is one program's: a VP behind must let go of it. */
+	{ CELLS_CLASS_SENSORS, "iio:*", BACKEND_BY_ENDPOINT, DEVNS_KIND_CUT },
 	{ CELLS_CLASS_SENSORS, "*", BACKEND_BY_ENDPOINT, DEVNS_KIND_SUSPEND },
+	/* Who plays or records needs these, and may have one class of two. */
+	{ CELLS_CLASS_SPEAKER, "snd/controlC*", BACKEND_BY_ENDPOINT,
+	  DEVNS_KIND_MIXER },
+	{ CELLS_CLASS_SPEAKER, "snd/timer", BACKEND_BY_ENDPOINT,
+	  DEVNS_KIND_MIXER },
 	{ CELLS_CLASS_MODEM, "tty*", BACKEND_BY_ENDPOINT, DEVNS_KIND_SUSPEND },
 };
 
