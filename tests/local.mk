@@ -431,6 +431,7 @@ EXTRA_DIST += %D%/lab/conftest.py %D%/lab/debug.config %D%/lab/devns.py %D%/lab/
 EXTRA_DIST += %D%/lab/hands.py %D%/lab/talk.py %D%/lab/test_input.py %D%/lab/test_power.py \
 	%D%/lab/typist.py
 EXTRA_DIST += %D%/lab/test_machine.py
+EXTRA_DIST += %D%/lab/inside/consoles.py
 EXTRA_DIST += %D%/lab/inside/devnsgate.py %D%/lab/inside/receipts.py \
 	%D%/lab/inside/chain.py %D%/lab/inside/sensor.py \
 	%D%/lab/test_devnsgate.py %D%/lab/vpphone.py %D%/bench/rows/chain.py

@@ -13,6 +13,7 @@ import kernel
 HERE = pathlib.Path(__file__).parent
 SHARED, NONE, EXCLUSIVE = {"camera": "shared"}, {"camera": "none"}, {"camera": "exclusive"}
 MIC = ["microphone"]
+PHONE = {"devices": ["-chardev", "null,id=line", "-device", "pci-serial,chardev=line"]}
 
 
 @pytest.fixture
@@ -188,6 +189,27 @@ def test_a_call_that_does_not_end_is_killed(phone, tool, two):
     assert len(killed) == 1 and killed[0]["COMM"] == "stall" and killed[0]["KILLED"] == 1
 
 
+def test_a_terminal_s_lock_is_the_namespace_s_own(phone, two):
+    """TIOCEXCL shuts the terminal to those who share the namespace, not to others or the host."""
+    name = phone.run("ls /sys/bus/pci/drivers/serial/*/tty/").out.strip()
+    two.give(f"/dev/{name}", ["gps"], "suspend")
+    two.rights({n: {"gps": "shared"} for n in (two.personal, two.work)})
+    phone.run(f"chmod 666 /dev/{name} /dev/{name}.d*")
+    locker = phone.spawn(["/usr/bin/python3", "-u", "-c", (
+        "import fcntl, os, sys, time\n"
+        f"fd = os.open('/dev/{name}.d1', os.O_RDWR)\n"
+        "fcntl.ioctl(fd, 0x540C); print(int.from_bytes(fcntl.ioctl(fd, 0x80045440, bytes(4)), 'little'))\n"
+        "time.sleep(1000)")])
+    assert locker.line() == "1"
+
+    def said(node):
+        return phone.run(["setpriv", "--reuid=65534", "--clear-groups", "sh", "-c", f": <>/dev/{node}"], check=False)
+    assert "Device or resource busy" in said(f"{name}.d1").out
+    assert said(f"{name}.d2").rc == 0 and said(name).rc == 0
+    locker.kill()
+    assert said(f"{name}.d1").rc == 0
+
+
 # ---- audit
 
 def test_each_event_is_numbered_and_tells_who(phone, two):
@@ -276,6 +298,35 @@ def test_a_recorder_in_the_background_is_cut(phone, card, two):
     assert int(there.split()[-1]) >= 16000
     two.to(two.personal)
     phone.run(view(1) + "exec arecord -q -D hw:0,0 -f S16_LE -r 8000 -c 2 -t raw -d 1 /dev/null'")
+
+
+def test_who_may_only_play_has_the_control_and_not_the_microphone_s_part(phone, card, two):
+    if card != "snd_dummy":
+        pytest.skip("only the dummy card has elements of both sorts")
+    for node, kind in (("controlC0", "mixer"), ("pcmC0D0p", "cut"), ("pcmC0D0c", "cut")):
+        classes = {"controlC0": ["microphone", "speaker"], "pcmC0D0p": ["speaker"], "pcmC0D0c": MIC}[node]
+        two.give("/dev/snd/" + node, classes, kind)
+    two.rights({two.personal: {"speaker": "shared"}, two.work: {"speaker": "shared", "microphone": "shared"}})
+
+    def view(number, command):
+        return phone.run(f"unshare -m sh -c 'v=$(mktemp -d) && mount -t tmpfs t $v && for n in controlC0 pcmC0D0c pcmC0D0p; do "
+                         f"touch $v/$n && mount --bind /dev/snd/$n.d{number} $v/$n; done; mount --rbind $v /dev/snd && "
+                         f"{command}' 2>&1", check=False)
+    assert view(1, "aplay -q -D hw:0,0 -f S16_LE -r 8000 -c 2 -t raw -d 1 /dev/zero").rc == 0
+    assert view(1, "arecord -q -D hw:0,0 -f S16_LE -r 8000 -c 2 -t raw -d 1 /dev/null").rc
+    # By its number and by its name.
+    listing = view(2, "amixer -c 0 controls").out
+    found = {name: re.search(rf"numid=(\d+),.*name='{name}'", listing) for name in ("Master Volume", "Mic Capture Switch")}
+    assert all(found.values()), listing
+    for which in ("numid={}", "iface=MIXER,name=\"{}\""):
+        def change(number, name, which=which):
+            return view(number, f"amixer -c 0 cset {which.format(found[name][1] if 'numid' in which else name)} 1")
+        assert change(1, "Master Volume").rc == 0
+        refused = change(1, "Mic Capture Switch")
+        assert refused.rc and "Operation not permitted" in refused.out, refused
+        assert change(2, "Mic Capture Switch").rc == 0
+    two.rights({two.work: {"microphone": "shared"}})
+    assert not opens(phone, two.personal, "snd/controlC0")
 
 
 def test_a_card_that_is_unplugged_answers_errors(phone, card, two):

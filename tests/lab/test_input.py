@@ -188,6 +188,29 @@ def test_no_namespace_presses_keys(phone, agent, two):
         assert len(handlers) == 1 and handlers[0].startswith("event"), part
 
 
+def test_the_host_hears_nothing_of_a_namespace(phone, agent, two):
+    """Neither the library of a display server, which takes every input device of its seat, nor root."""
+    phone.udev()
+    host = phone.spawn("exec stdbuf -oL libinput debug-events --show-keycodes --udev seat0 2>&1")
+    host.expect("DEVICE_ADDED")
+    phone.pause(2)
+    agent.to(two.one)
+    phone.qmp.key("a")
+    assert two.got("keys") == only("one", DOWN_UP_A)
+    agent.to(0)
+    phone.qmp.key("b")
+    host.expect("KEY_B")  # it does listen
+    host.kill()
+    assert "KEY_A" not in host.out
+    added = [line for line in host.out.splitlines() if "DEVICE_ADDED" in line]
+    assert sum("QEMU Virtio Keyboard" in line for line in added) == 1, "the views are no devices of the host's"
+    listing = phone.run("cat /proc/bus/input/devices").out
+    nodes = [part.split("Handlers=")[1].split()[0] for part in listing.split("\n\n") if "Phys=devns" in part]
+    assert len(nodes) == 4
+    for node in nodes:
+        assert "No such device" in phone.run(f": </dev/input/{node}", check=False).out, node
+
+
 def test_lights_are_the_foreground_s(phone, clean):
     path = clean.plug("lit", {"key": [A, B], "led": [0, 1], "snd": [1, 2]})
     two = Two(clean, keys=path)
