@@ -8,6 +8,7 @@
 #include "images/recipe.h"
 #include "images/survey.h"
 #include "images/tree.h"
+#include "lib/architecture.h"
 #include "lib/auto.h"
 #include "lib/doc.h"
 #include "lib/err.h"
@@ -215,8 +216,8 @@ static int open_layout(struct build *bd, const char *path, struct err *e)
 	const char *own = b->doc.architecture;
 	int r;
 
-	r = layout_open(path, own ? own : imagedoc_host(), b->tag, &bd->layout,
-			e);
+	r = layout_open(path, own ? own : architecture_own(), b->tag,
+			&bd->layout, e);
 	if (r == -ENOENT && !own)
 		r = layout_open(path, NULL, b->tag, &bd->layout, e);
 	bd->is_layout = r == 0;
@@ -239,8 +240,8 @@ static void fill_in(struct build *bd)
 				 : c->stop_signal[0]	? c->stop_signal
 							: SIGNAL_DEFAULT;
 	if (!d->architecture)
-		d->architecture =
-			c->architecture[0] ? c->architecture : imagedoc_host();
+		d->architecture = c->architecture[0] ? c->architecture
+						     : architecture_own();
 }
 
 /* Unpacks a tar that holds a layout, to be read as one. */
@@ -315,7 +316,7 @@ static int run_recipe(struct build *bd, struct err *e)
 		return err_sys(e, errno, "make folder %s", folder);
 	return recipe_run(b->recipe, b->recipes, folder,
 			  b->doc.architecture ? b->doc.architecture
-					      : imagedoc_host(),
+					      : architecture_own(),
 			  &b->settings, log, &bd->recipe, e);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "images/builder.h"
 #include "images/verbs.h"
+#include "lib/architecture.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -51,6 +52,11 @@ static int take_extra(const struct extra *x, struct builder *b, struct err *e)
 	    x->min_agent > INT32_MAX)
 		return err_set(e, EINVAL, "a version is from 1 to %" PRId32,
 			       INT32_MAX);
+	if (b->doc.architecture && !architecture_is_known(b->doc.architecture))
+		return err_set(e, EINVAL,
+			       "--architecture %s: none that is known (amd64, "
+			       "arm64 ...)",
+			       b->doc.architecture);
 	if (b->limits.max_ratio < 1)
 		return err_set(e, EINVAL, "--max-ratio is at least 1");
 	b->doc.version = (uint32_t)x->number;

@@ -12,31 +12,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <termios.h>
 
 #define KEY_FILE_MAX (64 * 1024)
 #define PASSWORD_MAX 1024
-
-static const struct {
-	const char *kernel, *debian;
-} machines[] = {
-	{ "x86_64", "amd64" },	  { "aarch64", "arm64" },
-	{ "armv7l", "armhf" },	  { "i686", "i386" },
-	{ "riscv64", "riscv64" }, { "s390x", "s390x" },
-	{ "ppc64le", "ppc64el" },
-};
-
-const char *imagedoc_host(void)
-{
-	struct utsname u;
-
-	if (uname(&u) == 0)
-		for (unsigned int i = 0; i < ARRAY_SIZE(machines); i++)
-			if (strcmp(machines[i].kernel, u.machine) == 0)
-				return machines[i].debian;
-	return "unknown";
-}
 
 /* What may stand in an attribute as it is. */
 static bool is_plain(const char *s)
@@ -57,9 +36,9 @@ static int check(const struct imagedoc *d, struct err *e)
 	if (!is_plain(d->init) || d->init[0] != '/')
 		return err_set(e, EINVAL, "init '%s' is no absolute path",
 			       d->init);
-	if (!is_plain(d->architecture) || !is_plain(d->stop_signal))
-		return err_set(e, EINVAL, "architecture '%s', signal '%s'",
-			       d->architecture, d->stop_signal);
+	if (!is_plain(d->stop_signal))
+		return err_set(e, EINVAL, "--stop-signal '%s' is no signal",
+			       d->stop_signal);
 	return 0;
 }
 

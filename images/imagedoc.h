@@ -20,9 +20,6 @@ struct imagedoc {
 	struct packed layer[DOC_LAYERS_MAX]; /* lowest first */
 };
 
-/* This machine's architecture, as Debian names it. */
-const char *imagedoc_host(void);
-
 /* The XML, tested as any reader will; the caller frees *ret. */
 int imagedoc_text(const struct imagedoc *d, char **ret, struct err *e);
 

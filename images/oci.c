@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "images/oci.h"
 
+#include "lib/architecture.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/hash.h"
@@ -309,8 +310,11 @@ int oci_config(const char *text, size_t len, struct oci_config *ret,
 		return err_set(e, EINVAL, "config: made for '%.20s', not linux",
 			       os);
 	name = debian_name(go, variant);
-	if (!text_is_id(name) || strlen(name) >= sizeof(c.architecture))
-		return err_set(e, EINVAL, "config: architecture '%.20s'", name);
+	if (!architecture_is_known(name))
+		return err_set(e, EINVAL,
+			       "config: architecture '%.20s' is none that is "
+			       "known",
+			       name);
 	strcpy(c.architecture, name);
 	r = take_diff_ids(rootfs, &c, e);
 	if (r < 0)

@@ -5,6 +5,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	$(SYSTEMD_CFLAGS) $(XML_CFLAGS) $(ZSTD_CFLAGS)
 %C%_libcells_a_SOURCES = \
 	%D%/access.c %D%/access.h \
+	%D%/architecture.c %D%/architecture.h \
 	%D%/adminconf.c %D%/adminconf.h \
 	%D%/audit.c %D%/audit.h \
 	%D%/auto.h \

@@ -7,6 +7,7 @@
 #include "lib/err.h"
 #include "mgmt-server/archive.h"
 #include "mgmt-server/compose.h"
+#include "mgmt-server/fitness.h"
 #include "mgmt-server/handlers.h"
 #include "mgmt-server/listing.h"
 #include "mgmt-server/picture.h"
@@ -137,7 +138,9 @@ static int judge(struct server *s, enum doc_type type, struct submission *sb,
 		return err_reason(e, REASON_WRONG_ORG, "org '%s', not '%s'",
 				  sb->doc->head.org, s->org);
 	r = archive_check_times(&sb->doc->head, e);
-	return r < 0 ? r : check_version(s, &sb->doc->head, e);
+	if (r == 0)
+		r = check_version(s, &sb->doc->head, e);
+	return r < 0 ? r : fitness_check(s, sb->doc, e);
 }
 
 static int keep(struct request *rq, const struct submission *sb, struct err *e)

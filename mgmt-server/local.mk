@@ -25,6 +25,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/evidence.c %D%/evidence.h \
 	%D%/evidenceview.c \
 	%D%/filter.c %D%/filter.h \
+	%D%/fitness.c %D%/fitness.h \
 	%D%/fleet.c %D%/fleet.h \
 	%D%/fleetview.c \
 	%D%/resync.c %D%/resync.h \

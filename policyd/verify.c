@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyd/verify.h"
 
+#include "lib/architecture.h"
 #include "lib/auto.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
@@ -526,6 +527,11 @@ static int test_image(struct verify *v, struct err *e)
 				  "%s needs version %u, this is %u",
 				  name_of(&im->head).text, im->min_agent,
 				  VERIFY_AGENT_VERSION);
+	if (strcmp(im->architecture, architecture_own()) != 0)
+		return err_reason(e, REASON_ARCHITECTURE,
+				  "%s is for %s, this device is %s",
+				  name_of(&im->head).text, im->architecture,
+				  architecture_own());
 	return 0;
 }
 

@@ -25,6 +25,9 @@ check_PROGRAMS += %D%/unit/test_address
 check_PROGRAMS += %D%/unit/test_adminconf
 %C%_unit_test_adminconf_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += %D%/unit/test_architecture
+%C%_unit_test_architecture_LDADD = $(UNIT_LIBS) $(XML_LIBS)
+
 check_PROGRAMS += %D%/unit/test_audit
 %C%_unit_test_audit_LDADD = $(UNIT_LIBS)
 

@@ -18,6 +18,7 @@ import hashlib
 import hmac
 import json
 import os
+import platform
 import struct
 import time
 from xml.sax.saxutils import quoteattr, escape
@@ -29,6 +30,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.x509.oid import NameOID
 
 DAY = 86400
+# The device's: that of this machine, or of the emulated phone.
+ARCHITECTURE = "arm64" if "arm64" in (os.environ.get("CELLS_LAB_KERNEL"), {"aarch64": "arm64"}.get(platform.machine())) \
+    else "amd64"
 DER, PEM = serialization.Encoding.DER, serialization.Encoding.PEM
 SPKI = serialization.PublicFormat.SubjectPublicKeyInfo
 ROLES = ("root", "policy", "image", "command", "destroy", "director")
@@ -351,9 +355,9 @@ class Org:
         kw.setdefault("life", 365 * DAY)
         return self.document("vp-config", did, version, children, **kw)
 
-    def image(self, did, version, layers, architecture="amd64", init="/sbin/init",
+    def image(self, did, version, layers, architecture=None, init="/sbin/init",
               stop_signal="TERM", min_agent=1, **kw):
-        more = {"architecture": architecture, "init": init,
+        more = {"architecture": architecture or ARCHITECTURE, "init": init,
                 "stop-signal": stop_signal, "min-agent": min_agent}
         kw.setdefault("life", 365 * DAY)
         return self.document("image", did, version, [x.xml() for x in layers],

@@ -55,6 +55,14 @@ def test_oci_config_says_init_and_stop_signal(folder):
     assert (about["init"], about["stop-signal"], about["architecture"]) == ("/sbin/init", "RTMIN+3", "arm64")
 
 
+@pytest.mark.parametrize("word", ["arm46", "AMD64", "x86_64", ""])
+def test_architecture_that_nobody_knows_is_refused(folder, word):
+    Layout(folder / "oci", LOWER, architecture=word)
+    assert "architecture" in refused(folder / "oci", folder / "image")
+    Layout(folder / "good", LOWER)
+    assert build(folder / "good", folder / "image", "--architecture", word, check=False).returncode == 64
+
+
 def test_oci_index_of_several_images(folder):
     one = Layout(folder / "oci", LOWER, tag="one")
     two = Layout(folder / "more", UPPER, tag="two", architecture="arm64")

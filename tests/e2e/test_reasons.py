@@ -264,6 +264,14 @@ def test_image_for_a_newer_agent_is_refused(scene):
     scene.still_takes_the_right_one()
 
 
+def test_image_of_another_architecture_is_refused(scene):
+    """Its own image, valid in every other way."""
+    before = scene.server.last_seq()
+    scene.offer(image=scene.image(architecture="s390x" if forge.ARCHITECTURE != "s390x" else "arm64"))
+    scene.refused("err.architecture", after=before)
+    scene.still_takes_the_right_one()
+
+
 def test_image_whose_layer_is_another_is_refused(scene):
     before = scene.server.last_seq()
     layer = copy.copy(busybox_layer())

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Can the devices run what a document gives them? Asked when it is submitted. */
+#ifndef MGMT_SERVER_FITNESS_H
+#define MGMT_SERVER_FITNESS_H
+
+struct doc;
+struct err;
+struct server;
+
+/*
+ * Of an image: has it the architecture of the versions before? Of a group: have
+ * the images of its configs the architecture that its devices reported? Other
+ * documents always fit. err.architecture.
+ */
+int fitness_check(struct server *s, const struct doc *doc, struct err *e);
+
+#endif
