@@ -327,6 +327,14 @@ static void on_have(void *user, const char *digest, int fd)
 	report_progress(a, false);
 }
 
+static void on_more(void *user)
+{
+	struct agent *a = user;
+
+	if (a->protocol)
+		policylink_wants(a->link);
+}
+
 static void on_idle(void *user, bool complete)
 {
 	struct agent *a = user;
@@ -523,6 +531,7 @@ static int open_fetch(struct agent *a, struct err *e)
 {
 	static const struct fetch_ops ops = {
 		.have = on_have,
+		.more = on_more,
 		.idle = on_idle,
 	};
 	const struct fetch_limits limits = {

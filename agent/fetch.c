@@ -48,6 +48,7 @@ struct fetch {
 	LIST_HEAD(, item) items;
 	unsigned int n, loading;
 	bool list_is_loading, is_idle;
+	bool some_taken; /* since `more` was asked for */
 	uint64_t hold_until;
 	struct item *lane[WIRE_LANES_MAX];
 	sd_event_source *retry, *limit;
@@ -98,6 +99,11 @@ static void arm(sd_event_source *timer, uint64_t ms)
 	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
+static const char *server_of(const struct fetch *f)
+{
+	return f->peer ? wire_address(f->peer) : "?";
+}
+
 static void try_later(struct item *it, const char *why, unsigned int floor)
 {
 	uint32_t draw;
@@ -109,8 +115,11 @@ static void try_later(struct item *it, const char *why, unsigned int floor)
 	ms = backoff_next(&it->backoff, draw);
 	it->state = it->backoff.tries > TRIES_MAX ? GIVEN_UP : WAITING;
 	it->not_before = clock_mono_ns() + ms * NS_PER_MS;
-	log_debug("%s: %s; %s", it->digest, why,
-		  it->state == WAITING ? "again later" : "left for now");
+	if (it->state == GIVEN_UP)
+		log_warning("get %s: server %s: %s; left for now", it->digest,
+			    server_of(it->fetch), why);
+	else
+		log_debug("get %s: %s; again later", it->digest, why);
 }
 
 /* ---- what a GET brings */
@@ -194,7 +203,8 @@ static void hand_on(struct item *it)
 	hash_free(steal(it->hash));
 	text_digest(sum, digest);
 	if (strcmp(digest, it->digest) != 0) {
-		log_warning("get %s: the server sent other bytes", it->digest);
+		log_warning("get %s: server %s sent other bytes", it->digest,
+			    server_of(it->fetch));
 		reset(it);
 		try_later(it, "other bytes", 0);
 		return;
@@ -284,6 +294,18 @@ static bool has_work(const struct fetch *f, bool *ret_complete)
 	return false;
 }
 
+/* Is there anything that has not failed yet? */
+static bool has_fresh(const struct fetch *f)
+{
+	const struct item *it;
+
+	LIST_FOREACH (it, &f->items, next)
+		if (it->state == LOADING || it->state == HANDED ||
+		    (it->state == WAITING && it->backoff.tries == 0))
+			return true;
+	return false;
+}
+
 static void start_all(struct fetch *f)
 {
 	uint64_t now = clock_mono_ns(), wake = UINT64_MAX;
@@ -303,6 +325,10 @@ static void start_all(struct fetch *f)
 	if (now < f->hold_until) {
 		arm(f->retry, (f->hold_until - now) / NS_PER_MS + 1);
 		return;
+	}
+	if (f->some_taken && !has_fresh(f)) {
+		f->some_taken = false;
+		f->ops.more(f->user);
 	}
 	for (unsigned int i = 0; i < f->limits.lanes; i++) {
 		if (f->lane[i])
@@ -363,6 +389,7 @@ void fetch_taken(struct fetch *f, const char *digest, bool ok)
 	if (!it || it->state != HANDED)
 		return;
 	if (ok) {
+		f->some_taken = true;
 		remove_item(it);
 	} else {
 		reset(it);

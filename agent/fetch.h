@@ -22,6 +22,8 @@ struct fetch_ops {
 	/* Bytes with that digest, in fd from 0 on (borrowed). Answered by
 	 * fetch_taken(), now or later. */
 	void (*have)(void *user, const char *digest, int fd);
+	/* What is left failed and is tried later: is there more to want? */
+	void (*more)(void *user);
 	/* Nothing is left to do; not `complete`: some cannot be had now. */
 	void (*idle)(void *user, bool complete);
 };

@@ -93,6 +93,9 @@ struct wire_get_ops {
 int wire_get(struct wire_peer *p, unsigned int lane, const char *path,
 	     uint64_t offset, const struct wire_get_ops *ops, void *user);
 
+/* Where it is connected to, or will be. */
+const char *wire_address(const struct wire_peer *p);
+
 /* Reads are held back until wire_resume(); for a speed limit. */
 void wire_pause(struct wire_peer *p);
 void wire_resume(struct wire_peer *p);

@@ -85,9 +85,6 @@ struct wire_peer {
 	bool is_paused;
 };
 
-/* Where to connect to. */
-const char *wire_address(const struct wire_peer *p);
-
 /* A lane's connection ended. */
 int wire_on_lane(void *self, struct lws *wsi, enum lws_callback_reasons reason,
 		 void *in, size_t len);

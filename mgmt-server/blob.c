@@ -4,6 +4,7 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/log.h"
 #include "lib/text.h"
 
 #include <errno.h>
@@ -12,6 +13,8 @@
 #include <sys/stat.h>
 
 #define FOLDERS 256 /* by the first byte of the digest */
+/* More takes too long to be looked at each time it is asked for. */
+#define CHECKED_MAX (4 * 1024 * 1024)
 #define NAME_SIZE (sizeof("ab/") + 2 * HASH_SIZE)
 
 struct blobs {
@@ -103,6 +106,31 @@ bool blob_has(const struct blobs *b, const uint8_t digest[HASH_SIZE])
 	return faccessat(b->dirfd, name, F_OK, 0) == 0;
 }
 
+/* -ENOENT: the bytes are others, and the file is gone. */
+static int check_bytes(int dirfd, int fd, const uint8_t digest[HASH_SIZE],
+		       struct err *e)
+{
+	uint8_t have[HASH_SIZE];
+	char name[NAME_SIZE];
+	int r = hash_fd(fd, have);
+
+	name_of(digest, name);
+	if (r < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return err_sys(e, r < 0 ? -r : errno, "read chunk %s",
+			       name + 3);
+	if (memcmp(have, digest, HASH_SIZE) == 0)
+		return 0;
+	/* Else a push would be told that it is here. */
+	if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "remove the damaged chunk %s",
+			       name + 3);
+	log_error("chunk sha256:%s was damaged and is thrown away: push the "
+		  "image again",
+		  name + 3);
+	return err_set(e, ENOENT, "chunk %s is not here: it was damaged",
+		       name + 3);
+}
+
 int blob_read(const struct blobs *b, const uint8_t digest[HASH_SIZE],
 	      int *ret_fd, uint64_t *ret_size, struct err *e)
 {
@@ -116,9 +144,78 @@ int blob_read(const struct blobs *b, const uint8_t digest[HASH_SIZE],
 		return err_set(e, ENOENT, "chunk %s is not here", name + 3);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, EIO, "open chunk %s", name + 3);
+	if (st.st_size <= CHECKED_MAX) {
+		int r = check_bytes(b->dirfd, fd, digest, e);
+
+		if (r < 0)
+			return r;
+	}
 	*ret_size = (uint64_t)st.st_size;
 	*ret_fd = steal_fd(fd);
 	return 0;
+}
+
+static int verify_one(int dirfd, const char *folder, const char *name,
+		      struct blob_found *found, struct err *e)
+{
+	auto_free char *path = io_join(folder, name);
+	uint8_t digest[HASH_SIZE];
+	auto_close int fd = -1;
+	int r;
+
+	if (!path)
+		return err_oom(e, name);
+	if (strlen(name) != (size_t)2 * HASH_SIZE ||
+	    text_unhex(name, digest, HASH_SIZE) < 0)
+		return 0;
+	fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return err_sys(e, errno, "open chunk %s", name);
+	r = check_bytes(dirfd, fd, digest, e);
+	found->good += r == 0;
+	found->thrown += r == -ENOENT;
+	return r == -ENOENT ? 0 : r;
+}
+
+static int verify_folder(int dirfd, const char *folder,
+			 struct blob_found *found, struct err *e)
+{
+	int fd = openat(dirfd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *de;
+	int r = 0;
+
+	if (!dir)
+		return errno == ENOENT
+			       ? 0
+			       : err_sys(e, errno, "read %s of the chunk store",
+					 folder);
+	while (r == 0 && (de = readdir(dir)))
+		r = verify_one(dirfd, folder, de->d_name, found, e);
+	return r;
+}
+
+int blob_verify(const char *dir, struct blob_found *ret, struct err *e)
+{
+	auto_free char *path = io_join(dir, "chunks");
+	struct blob_found found = { 0 };
+	auto_close int dirfd = -1;
+	int r = 0;
+
+	if (!path)
+		return err_oom(e, dir);
+	dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd < 0)
+		return err_sys(e, errno, "open %s", path);
+	for (unsigned int i = 0; r == 0 && i < FOLDERS; i++) {
+		char name[3];
+
+		snprintf(name, sizeof(name), "%02x", i);
+		r = verify_folder(dirfd, name, &found, e);
+	}
+	if (r == 0)
+		*ret = found;
+	return r;
 }
 
 int blob_sink_new(struct blobs *b, struct blob_sink **ret, struct err *e)

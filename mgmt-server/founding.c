@@ -10,6 +10,7 @@
 #include "lib/opt.h"
 #include "lib/text.h"
 #include "mgmt-server/bearer.h"
+#include "mgmt-server/blob.h"
 #include "mgmt-server/ledger.h"
 #include "mgmt-server/localtoken.h"
 #include "mgmt-server/pki.h"
@@ -19,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -195,6 +197,22 @@ static int new_director(const struct founding *f, struct err *e)
 	return r;
 }
 
+static int verify_store(const struct founding *f, struct err *e)
+{
+	struct blob_found found;
+	int r = blob_verify(f->dir, &found, e);
+
+	if (r < 0)
+		return r;
+	printf("%" PRIu64 " chunks are good\n", found.good);
+	return found.thrown == 0
+		       ? 0
+		       : err_set(e, EBADMSG,
+				 "%" PRIu64 " damaged chunks were thrown away: "
+				 "push the images again",
+				 found.thrown);
+}
+
 static const struct {
 	const char *verb;
 	int (*run)(const struct founding *f, struct err *e);
@@ -202,6 +220,7 @@ static const struct {
 	{ "init", init },
 	{ "new-director", new_director },
 	{ "new-token", new_token },
+	{ "verify-store", verify_store },
 };
 
 int founding_run(const char *verb, const struct founding *f, struct err *e)

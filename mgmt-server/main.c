@@ -36,7 +36,7 @@ static const struct opt options[] = {
 };
 
 static const struct opt_program program = {
-	"cells-mgmtd", "[init | new-director | new-token]",
+	"cells-mgmtd", "[init | new-director | new-token | verify-store]",
 	"Serves administrators and devices; see cells-mgmtd(8).", options
 };
 

@@ -31,6 +31,7 @@ struct image {
 	struct doc_head doc;
 	struct doc_layer layer;
 	struct assembly *assembly; /* NULL: its list is missing */
+	size_t next;		   /* chunk that the next answer begins with */
 };
 
 static int on_work(sd_event_source *s, void *arg);
@@ -212,6 +213,7 @@ void image_continue(struct policyd *p)
 	if (!l)
 		return;
 	im->is_active = true;
+	im->next = 0;
 	im->doc = doc->head;
 	im->layer = *l;
 	if (begin(im, &e) < 0)
@@ -399,22 +401,32 @@ static int append_chunks(struct image *im, sd_bus_message *m, unsigned int max)
 {
 	const uint8_t *told[NAMES_MAX];
 	const struct chunk *c;
+	size_t i = im->next;
+	bool wrapped = false;
 	unsigned int n = 0;
-	size_t i = 0;
 	int r = 0;
 
 	if (max > NAMES_MAX)
 		max = NAMES_MAX;
+	/* Each answer goes on behind the one before: some that cannot be had
+	 * keep nothing back. */
 	while (r >= 0 && n < max) {
 		i = assembly_missing(im->assembly, i);
-		c = assembly_chunk(im->assembly, i++);
-		if (!c)
+		c = assembly_chunk(im->assembly, i);
+		if (wrapped && (!c || i >= im->next))
 			break;
+		if (!c) {
+			wrapped = true;
+			i = 0;
+			continue;
+		}
+		i++;
 		if (is_among(told, n, c->digest))
 			continue;
 		told[n++] = c->digest;
 		r = append(m, "chunk", c->digest);
 	}
+	im->next = i;
 	return r;
 }
 

@@ -294,6 +294,24 @@ def test_image_is_pulled_chunk_by_chunk(phone):
     harness.until(lambda: has_layer(phone), 60)
 
 
+def test_chunk_that_the_server_lost_keeps_no_other_one_back(phone):
+    """Three rounds of wants with a bad chunk near the front; then it is there again."""
+    layer = forge.Layer(os.urandom(1_500_000), size=10_000)
+    bad = list(layer.chunks)[5]
+    data = layer.files()[bad]
+    phone.server.keep(layer)
+    stored = phone.server.dir / "chunks" / bad[7:9] / bad[7:]
+    stored.write_bytes(data[:-1] + b"?")
+    image = phone.server.org.image("tiny", 1, [layer])
+    work = phone.server.org.config("work", 1, "tiny")
+    policy = phone.server.org.policy("baseline", 2, {"work": [("*", "none")]})
+    phone.server.submit(image, work, policy, phone.server.org.group("field", 2, [policy], [work]))
+    harness.until(lambda: [list(w) for w in phone.bus.policy("Wants", "u", 10, user=AGENT)[0]] == [["chunk", bad]], 60)
+    assert not stored.exists()
+    phone.server.call("PUT", f"/v1/chunks/{bad}", data=data)
+    harness.until(lambda: has_layer(phone), 90)
+
+
 @pytest.mark.parametrize("killed", [False, True], ids=["cut", "killed"])
 def test_download_goes_on_where_it_broke_off(world, server, killed):
     size = 2_000_000

@@ -329,5 +329,19 @@ def test_real_server_takes_and_lists_the_image(world):
     assert " 0 of " in run([program("cells-image"), "push", folder / "image", *at]).stdout
     (listed,) = json.loads(run([program("cells-image"), "list", "--format", "json", *at]).stdout)
     assert (listed["id"], listed["version"], listed["complete"]) == ("image", 1, True)
+    # A chunk that the server's disk damages is found, thrown away and sent by the next push: it alone.
+    store = office.dir / "chunks"
+    for digest, find in zip(sorted(p.name for p in (folder / "image/chunks").iterdir()), ("served", "verified")):
+        file = store / digest[:2] / digest
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+        if find == "served":
+            office.refused("GET", f"/v1/chunks/sha256:{digest}", 404, "not-found")
+        else:
+            verify = run([program("cells-mgmtd"), "verify-store", "--dir", office.dir], check=False)
+            assert verify.returncode == 1 and digest in verify.stderr and "1 damaged" in verify.stderr, verify
+        assert not file.exists()
+        assert " 1 of " in run([program("cells-image"), "push", folder / "image", *at]).stdout
+        assert office.call("GET", f"/v1/chunks/sha256:{digest}").status_code == 200
+    assert run([program("cells-mgmtd"), "verify-store", "--dir", office.dir]).stderr == ""
     r = run([program("cells-image"), "push", folder / "other", *at], check=False)
     assert r.returncode == 1 and r.stderr.count("\n") == 1 and "err." in r.stderr, r
