@@ -12,9 +12,29 @@ dist_bashcompletion_DATA = %D%/completion/bash/cellsadm %D%/completion/bash/devn
 zshcompletiondir = $(datadir)/zsh/site-functions
 dist_zshcompletion_DATA = %D%/completion/zsh/_cellsadm %D%/completion/zsh/_devnsctl
 
+# As a package does it: what is there, perhaps changed by an administrator, stays;
+# and only what was not changed is taken away.
 cellsconfdir = $(sysconfdir)/cells
-dist_cellsconf_DATA = %D%/cells-agent.conf %D%/cells-policyd.conf %D%/cellsd.conf \
+CONFIGURATION = %D%/cells-agent.conf %D%/cells-policyd.conf %D%/cellsd.conf \
 	%D%/cells-mgmtd.conf
+EXTRA_DIST += $(CONFIGURATION)
+install-configuration:
+	$(MKDIR_P) "$(DESTDIR)$(cellsconfdir)"
+	@for file in $(CONFIGURATION); do \
+		to="$(DESTDIR)$(cellsconfdir)/$${file##*/}"; \
+		if [ -e "$$to" ] || [ -L "$$to" ]; then \
+			cmp -s "$(srcdir)/$$file" "$$to" || \
+				echo "$$to is kept as it is"; \
+		else \
+			$(INSTALL_DATA) "$(srcdir)/$$file" "$$to" || exit; \
+		fi; \
+	done
+uninstall-configuration:
+	@for file in $(CONFIGURATION); do \
+		to="$(DESTDIR)$(cellsconfdir)/$${file##*/}"; \
+		! cmp -s "$(srcdir)/$$file" "$$to" || rm -f "$$to"; \
+	done
+.PHONY: install-configuration uninstall-configuration
 
 # Units name the programs where they are installed.
 UNITS = %D%/cells-agent.service %D%/cells-policyd.service %D%/cellsd.service \

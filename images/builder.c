@@ -35,7 +35,7 @@ struct build {
 	struct draft *draft;
 	struct recipe recipe;
 	struct layout layout;
-	bool is_layout, has_init;
+	bool is_layout;
 	struct tree_notes notes;
 };
 
@@ -104,26 +104,79 @@ static int pack_folder(struct build *bd, const char *folder, int64_t newest,
 	return 0;
 }
 
-/* One layer by way of a tree of our own; fd -1: the folder `path`. */
-static int add_tree(struct build *bd, int fd, const char *path, struct err *e)
+/* A VP of anything else would not start. */
+static int check_root(const struct build *bd, int root, struct err *e)
 {
-	auto_free char *folder = draft_path(bd->draft, TREE);
-	AUTO(tree_freep) struct tree *t = NULL;
+	const char *init = bd->b->doc.init;
+	bool has_init = tree_is_in(root, init), etc = tree_is_in(root, "/etc");
+	bool usr = tree_is_in(root, "/usr") || tree_is_in(root, "/bin");
+
+	if (bd->b->force || (has_init && etc && usr))
+		return 0;
+	return err_set(e, EINVAL,
+		       "build %s: the input is no root file system, without "
+		       "%s%s%s%s%s (--force makes an image of it)",
+		       bd->b->output, has_init ? "" : init,
+		       !has_init && (!etc || !usr) ? ", " : "",
+		       etc ? "" : "/etc", !etc && !usr ? ", " : "",
+		       usr ? "" : "/usr or /bin");
+}
+
+/* What the image's configuration says and a VP does not do: all of it is said.
+ */
+static int check_config(const struct build *bd, bool own_init, bool own_signal,
+			struct err *e)
+{
+	const struct oci_config *c = &bd->layout.config;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < c->n_lost; i++) {
+		if ((own_init && i == 0 && c->lost_command) ||
+		    (own_signal && strncmp(c->lost[i], "StopSignal", 10) == 0))
+			continue;
+		log_warning("%s", c->lost[i]);
+		n++;
+	}
+	if (n == 0 || bd->b->force)
+		return 0;
+	return err_set(e, EINVAL,
+		       "build %s: the image would lose %s of its configuration "
+		       "(--force makes it nevertheless)",
+		       bd->b->output, n == 1 ? "a part" : "parts");
+}
+
+static int open_layout(struct build *bd, const char *path, struct err *e)
+{
+	struct builder *b = bd->b;
+	const char *own = b->doc.architecture;
 	int r;
 
-	if (!folder)
-		return err_oom(e, path);
-	r = tree_new(folder, &t, e);
-	if (r == 0 && fd < 0)
-		r = unpack_folder(&bd->b->limits, path, t, e);
-	else if (r == 0)
-		r = unpack_tar(&bd->b->limits, fd, path, false, t, NULL, e);
-	if (r < 0)
-		return r;
-	bd->has_init = tree_has(t, bd->b->doc.init);
-	bd->notes = *tree_notes(t);
-	r = pack_folder(bd, folder, tree_newest(t), e);
-	return r < 0 ? r : draft_remove(bd->draft, TREE, e);
+	r = layout_open(path, own ? own : architecture_own(), b->tag,
+			&bd->layout, e);
+	if (r == -ENOENT && !own)
+		r = layout_open(path, NULL, b->tag, &bd->layout, e);
+	bd->is_layout = r == 0;
+	return r;
+}
+
+/* The document's blanks: what was asked for, else the input's, else defaults.
+ */
+static void fill_in(struct build *bd)
+{
+	const struct oci_config *c = &bd->layout.config;
+	struct imagedoc *d = &bd->b->doc;
+
+	if (!d->init)
+		d->init = bd->recipe.init ? bd->recipe.init
+			  : c->init[0]	  ? c->init
+					  : INIT_DEFAULT;
+	if (!d->stop_signal)
+		d->stop_signal = bd->recipe.stop_signal ? bd->recipe.stop_signal
+				 : c->stop_signal[0]	? c->stop_signal
+							: SIGNAL_DEFAULT;
+	if (!d->architecture)
+		d->architecture = c->architecture[0] ? c->architecture
+						     : architecture_own();
 }
 
 static int unpack_layer(struct build *bd, unsigned int layer, struct tree *t,
@@ -184,6 +237,8 @@ static int add_layout(struct build *bd, struct err *e)
 	r = tree_new(folder, &t, e);
 	for (unsigned int i = 0; r == 0 && i < n; i++) {
 		r = unpack_layer(bd, i, t, e);
+		if (r == 0 && i == n - 1)
+			r = check_root(bd, tree_root(t), e);
 		if (r == 0 && (squash ? i == n - 1 : i == 0))
 			r = pack_folder(bd, folder, tree_newest(t), e);
 		else if (r == 0 && !squash)
@@ -191,9 +246,58 @@ static int add_layout(struct build *bd, struct err *e)
 	}
 	if (r < 0)
 		return r;
-	bd->has_init = tree_has(t, bd->b->doc.init);
 	bd->notes = *tree_notes(t);
 	return draft_remove(bd->draft, TREE, e);
+}
+
+/* The layout that is open. */
+static int add_opened(struct build *bd, struct err *e)
+{
+	bool own_init = bd->b->doc.init, own_signal = bd->b->doc.stop_signal;
+	int r;
+
+	fill_in(bd);
+	r = check_config(bd, own_init, own_signal, e);
+	return r < 0 ? r : add_layout(bd, e);
+}
+
+/* What came as a stream is a layout: that is seen only now. */
+static int add_unpacked(struct build *bd, const char *folder, struct err *e)
+{
+	auto_free char *layout = draft_path(bd->draft, UNPACKED);
+	int r;
+
+	if (!layout || rename(folder, layout) < 0)
+		return err_sys(e, errno, "rename %s", folder);
+	r = open_layout(bd, layout, e);
+	return r < 0 ? r : add_opened(bd, e);
+}
+
+/* One layer by way of a tree of our own; fd -1: the folder `path`. */
+static int add_tree(struct build *bd, int fd, const char *path, struct err *e)
+{
+	auto_free char *folder = draft_path(bd->draft, TREE);
+	AUTO(tree_freep) struct tree *t = NULL;
+	int r;
+
+	if (!folder)
+		return err_oom(e, path);
+	r = tree_new(folder, &t, e);
+	if (r == 0 && fd < 0)
+		r = unpack_folder(&bd->b->limits, path, t, e);
+	else if (r == 0)
+		r = unpack_tar(&bd->b->limits, fd, path, false, t, NULL, e);
+	if (r < 0)
+		return r;
+	if (fd >= 0 && layout_is_there(folder))
+		return add_unpacked(bd, folder, e);
+	fill_in(bd);
+	r = check_root(bd, tree_root(t), e);
+	if (r < 0)
+		return r;
+	bd->notes = *tree_notes(t);
+	r = pack_folder(bd, folder, tree_newest(t), e);
+	return r < 0 ? r : draft_remove(bd->draft, TREE, e);
 }
 
 /* As it lies, if all in it may be in an image; else by way of a tree. */
@@ -206,42 +310,8 @@ static int add_folder(struct build *bd, int fd, const char *path, struct err *e)
 		return r;
 	if (!s.plain)
 		return add_tree(bd, -1, path, e);
-	bd->has_init = tree_is_in(fd, bd->b->doc.init);
-	return pack_folder(bd, path, s.newest, e);
-}
-
-static int open_layout(struct build *bd, const char *path, struct err *e)
-{
-	struct builder *b = bd->b;
-	const char *own = b->doc.architecture;
-	int r;
-
-	r = layout_open(path, own ? own : architecture_own(), b->tag,
-			&bd->layout, e);
-	if (r == -ENOENT && !own)
-		r = layout_open(path, NULL, b->tag, &bd->layout, e);
-	bd->is_layout = r == 0;
-	return r;
-}
-
-/* The document's blanks: what was asked for, else the input's, else defaults.
- */
-static void fill_in(struct build *bd)
-{
-	const struct oci_config *c = &bd->layout.config;
-	struct imagedoc *d = &bd->b->doc;
-
-	if (!d->init)
-		d->init = bd->recipe.init ? bd->recipe.init
-			  : c->init[0]	  ? c->init
-					  : INIT_DEFAULT;
-	if (!d->stop_signal)
-		d->stop_signal = bd->recipe.stop_signal ? bd->recipe.stop_signal
-				 : c->stop_signal[0]	? c->stop_signal
-							: SIGNAL_DEFAULT;
-	if (!d->architecture)
-		d->architecture = c->architecture[0] ? c->architecture
-						     : architecture_own();
+	r = check_root(bd, fd, e);
+	return r < 0 ? r : pack_folder(bd, path, s.newest, e);
 }
 
 /* Unpacks a tar that holds a layout, to be read as one. */
@@ -297,9 +367,10 @@ static int add_input(struct build *bd, const char *input, struct err *e)
 	}
 	if (r < 0)
 		return r;
-	fill_in(bd);
 	if (bd->is_layout)
-		return add_layout(bd, e);
+		return add_opened(bd, e);
+	if (folder)
+		fill_in(bd);
 	return folder ? add_folder(bd, fd, input, e)
 		      : add_tree(bd, fd, input, e);
 }
@@ -391,7 +462,5 @@ int builder_run(struct builder *b, struct err *e)
 	if (r < 0)
 		return r;
 	print_notes(&bd);
-	if (!bd.has_init)
-		log_warning("%s: there is no %s in it", b->output, b->doc.init);
 	return 0;
 }

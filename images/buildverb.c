@@ -109,6 +109,8 @@ static int parse(int argc, char **argv, struct build_options *o, int *ret_exit)
 		  "as Debian names it" },
 		{ "tag", 0, OPT_STRING, &b->tag, "NAME",
 		  "which image of an OCI layout" },
+		{ "force", 0, OPT_FLAG, &b->force, NULL,
+		  "also what is no root file system or is not kept whole" },
 		{ "squash", 0, OPT_FLAG, &b->squash, NULL,
 		  "one layer, however many the input has" },
 		{ "init", 0, OPT_STRING, &b->doc.init, "PATH",

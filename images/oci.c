@@ -9,6 +9,8 @@
 #include "lib/text.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #define ENTRIES_MAX 1024
@@ -234,6 +236,18 @@ int oci_manifest(const char *text, size_t len, struct oci_manifest *ret,
 	return 0;
 }
 
+__attribute__((format(printf, 2, 3))) static void add_lost(struct oci_config *c,
+							   const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->n_lost == OCI_LOST_MAX)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(c->lost[c->n_lost++], sizeof(c->lost[0]), fmt, ap);
+	va_end(ap);
+}
+
 /* What is run if it is one absolute path and nothing else. */
 static void take_init(json_t *config, struct oci_config *ret)
 {
@@ -241,15 +255,57 @@ static void take_init(json_t *config, struct oci_config *ret)
 	json_t *cmd = json_object_get(config, "Cmd");
 	const char *path;
 
-	if (json_array_size(entry) + json_array_size(cmd) != 1)
+	if (json_array_size(entry) + json_array_size(cmd) == 0)
 		return;
 	path = json_string_value(
 		json_array_get(json_array_size(entry) ? entry : cmd, 0));
-	if (path && *path == '/' && strlen(path) < sizeof(ret->init))
+	if (json_array_size(entry) + json_array_size(cmd) == 1 && path &&
+	    *path == '/' && strlen(path) < sizeof(ret->init)) {
 		strcpy(ret->init, path);
+		return;
+	}
+	ret->lost_command = true;
+	add_lost(ret,
+		 "Entrypoint and Cmd: '%.60s' and %zu arguments, but a VP runs "
+		 "one program without any (see --init)",
+		 path ? path : "?",
+		 json_array_size(entry) + json_array_size(cmd) - 1);
 }
 
-/* Those that an image document can name; others are as good as none. */
+/* Its init is root, in /, with an environment of its own. */
+static void find_lost(json_t *config, struct oci_config *ret)
+{
+	const char *user = json_string_value(json_object_get(config, "User"));
+	const char *folder =
+		json_string_value(json_object_get(config, "WorkingDir"));
+	json_t *env = json_object_get(config, "Env"), *one;
+	size_t i, other = 0;
+
+	if (user && *user && strcmp(user, "root") != 0 &&
+	    strcmp(user, "0") != 0 && strcmp(user, "0:0") != 0 &&
+	    strcmp(user, "root:root") != 0)
+		add_lost(ret, "User: '%.60s', but a VP's init is root", user);
+	if (folder && *folder && strcmp(folder, "/") != 0)
+		add_lost(ret,
+			 "WorkingDir: '%.60s', but a VP's init starts in /",
+			 folder);
+	json_array_foreach (env, i, one) {
+		const char *s = json_string_value(one);
+
+		if (s && strncmp(s, "PATH=", strlen("PATH=")) != 0)
+			other++;
+	}
+	if (other)
+		add_lost(ret,
+			 "Env: %zu variables that a VP's init does not get",
+			 other);
+	if (json_object_size(json_object_get(config, "Volumes")) > 0)
+		add_lost(ret,
+			 "Volumes: %zu folders, but all of a VP's data is kept",
+			 json_object_size(json_object_get(config, "Volumes")));
+}
+
+/* Those that an image document can name. */
 static void take_signal(json_t *config, struct oci_config *ret)
 {
 	static const char *const known[] = { "HUP",  "INT",   "QUIT",
@@ -263,6 +319,8 @@ static void take_signal(json_t *config, struct oci_config *ret)
 	     strncmp(s + 3, "RTMIN", strlen("RTMIN")) == 0) &&
 	    strlen(s + 3) < sizeof(ret->stop_signal))
 		strcpy(ret->stop_signal, s + 3);
+	else if (s && *s)
+		add_lost(ret, "StopSignal: '%.60s' (see --stop-signal)", s);
 }
 
 static int take_diff_ids(json_t *rootfs, struct oci_config *ret, struct err *e)
@@ -323,6 +381,7 @@ int oci_config(const char *text, size_t len, struct oci_config *ret,
 	if (json_is_object(config)) {
 		take_init(config, &c);
 		take_signal(config, &c);
+		find_lost(config, &c);
 	}
 	*ret = c;
 	return 0;

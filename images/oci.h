@@ -13,6 +13,7 @@
 #define OCI_FILE_MAX (4 * 1024 * 1024)
 /* More than an image of ours can have: they are squashed then. */
 #define OCI_LAYERS_MAX 512
+#define OCI_LOST_MAX 8
 #define OCI_DIGEST_SIZE 72 /* "sha256:<hex>" with the NUL */
 
 struct err;
@@ -32,6 +33,10 @@ struct oci_config {
 	char architecture[16];
 	char init[128]; /* "" unless the image runs one program, no arguments */
 	char stop_signal[16]; /* without SIG; "" if it does not say */
+	/* What a VP would not have of it, a line each. */
+	unsigned int n_lost;
+	char lost[OCI_LOST_MAX][128];
+	bool lost_command; /* the first of them is what is run */
 	unsigned int n_layers;
 	char diff_id[OCI_LAYERS_MAX][OCI_DIGEST_SIZE];
 };

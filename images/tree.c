@@ -61,9 +61,9 @@ bool tree_is_in(int folder, const char *path)
 	return fd >= 0;
 }
 
-bool tree_has(const struct tree *t, const char *path)
+int tree_root(const struct tree *t)
 {
-	return tree_is_in(t->root, path);
+	return t->root;
 }
 
 /*

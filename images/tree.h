@@ -82,9 +82,9 @@ int tree_finish(struct tree *t, struct err *e);
 int tree_read_file(const struct tree *t, const char *path, size_t max,
 		   char **ret, struct err *e);
 
+/* Its open folder, borrowed. */
+int tree_root(const struct tree *t);
 /* Is there something of this name, seen from inside? */
-bool tree_has(const struct tree *t, const char *path);
-/* The same for any open folder. */
 bool tree_is_in(int folder, const char *path);
 
 const struct tree_notes *tree_notes(const struct tree *t);

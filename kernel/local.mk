@@ -31,11 +31,11 @@ clean-local:
 
 # Where DKMS looks for the sources of modules: `dkms install devns/VERSION`.
 dkmsdir = $(prefix)/src/devns-$(VERSION)
-install-data-local:
+install-data-local: install-configuration
 	$(MKDIR_P) "$(DESTDIR)$(dkmsdir)/uapi/cells"
 	cd $(srcdir)/kernel && for f in *.c *.h Kbuild Makefile dkms.conf \
 		uapi/cells/*.h; do \
 		$(INSTALL_DATA) $$f "$(DESTDIR)$(dkmsdir)/$$f" || exit; \
 	done
-uninstall-local:
+uninstall-local: uninstall-configuration
 	rm -rf "$(DESTDIR)$(dkmsdir)"

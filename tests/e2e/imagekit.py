@@ -34,8 +34,10 @@ def cells_image(*args, check=True, **kw):
     return run([program("cells-image"), *args], check=check, **kw)
 
 
-def build(source, out, *args, check=True, name="test", **kw):
-    return cells_image("build", source, "-o", out, "--org", "acme", "--id", name, *args, check=check, **kw)
+def build(source, out, *args, check=True, name="test", whole=False, **kw):
+    """An image of anything; with `whole` only of a root file system."""
+    force = [] if whole else ["--force"]
+    return cells_image("build", source, "-o", out, "--org", "acme", "--id", name, *force, *args, check=check, **kw)
 
 
 def layers(image):

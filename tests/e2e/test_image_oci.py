@@ -4,10 +4,11 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 
 import pytest
 
-from harness import run
+from harness import program, run
 from imagekit import (CAPABILITY, LOWER, MERGED, MIB, PACKERS, UPPER, Layout, build, cells_image, damage, files_of,  # noqa: F401
                       fixture_folder, fixture_source, groups_of_links, layers, mounted_layer, overlaid, refused,
                       set_times, tar_bytes)
@@ -46,6 +47,18 @@ def test_oci_layout_in_a_tar(folder, names):
     build(folder / "oci.tar", folder / "image")
     build(folder / "oci", folder / "other")
     assert [p.name for p in layers(folder / "image")] == [p.name for p in layers(folder / "other")]
+
+
+def test_oci_layout_in_a_tar_from_standard_input(folder):
+    Layout(folder / "oci", LOWER, UPPER, config={"Cmd": ["/sbin/init"], "StopSignal": "SIGPWR"})
+    run(["tar", "-C", folder / "oci", "-cf", folder / "oci.tar", "index.json", "oci-layout", "blobs"])
+    with subprocess.Popen(["cat", folder / "oci.tar"], stdout=subprocess.PIPE) as cat:
+        subprocess.run([program("cells-image"), "build", "-", "-o", folder / "image", "--org", "acme", "--id", "x",
+                        "--force"], stdin=cat.stdout, check=True, capture_output=True)
+    build(folder / "oci", folder / "other")
+    assert [p.name for p in layers(folder / "image")] == [p.name for p in layers(folder / "other")]
+    assert json.loads(cells_image("inspect", folder / "image", "--format", "json").stdout)["stop-signal"] == "PWR"
+    assert sorted(p.name for p in (folder / "image").iterdir()) == ["chunks", "image.xml", "layers"]
 
 
 def test_oci_config_says_init_and_stop_signal(folder):

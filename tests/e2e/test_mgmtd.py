@@ -627,6 +627,15 @@ def test_an_image_is_used_when_its_chunks_are_here(office):
     harness.until(lambda: office.get("/v1/images/slow/1")["complete"])
 
 
+def test_newest_image_is_shown_without_its_version(office):
+    for version in (1, 2, 10):
+        layer = forge.Layer(os.urandom(1000))
+        office.put_layer(layer)
+        office.submit(office.forge.image("newest", version, [layer]))
+    assert office.get("/v1/images/newest/latest")["version"] == 10
+    office.refused("GET", "/v1/images/nothing/latest", 404, "not-found")
+
+
 def test_an_image_keeps_its_architecture(office):
     """Whoever runs the id gets the next version: it has to run there."""
     other = "s390x"

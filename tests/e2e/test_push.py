@@ -152,6 +152,8 @@ def signed():
     with tempfile.TemporaryDirectory(prefix="cells-push-") as name:
         folder = pathlib.Path(name)
         (folder / "root/sbin").mkdir(parents=True)
+        for name in ("etc", "usr"):
+            (folder / "root" / name).mkdir()
         (folder / "root/sbin/init").write_bytes(random.Random(1).randbytes(4 * MIB))
         (folder / "key.pem").write_bytes(forge.Signer("image").pem())
         run([program("cells-image"), "build", folder / "root", "-o", folder / "image", "--org", "acme", "--id", "work",
@@ -315,6 +317,8 @@ def test_real_server_takes_and_lists_the_image(world):
     office.submit(office.root())
     folder = world.folder
     (folder / "root/sbin").mkdir(parents=True)
+    for name in ("etc", "usr"):
+        (folder / "root" / name).mkdir()
     (folder / "root/sbin/init").write_bytes(random.Random(1).randbytes(MIB))
     for name, role in (("image", "image"), ("other", "policy")):
         (folder / f"{name}.pem").write_bytes(office.forge.keys[role][0].pem())

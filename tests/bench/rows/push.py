@@ -28,7 +28,8 @@ def fill(root):
         path.parent.mkdir(parents=True, exist_ok=True)
         half = rnd.randbytes(SIZE // 2)
         path.write_bytes(half + b"".join(rnd.choices(words, k=SIZE // 12))[:SIZE // 2])
-    (root / "sbin").mkdir()
+    for name in ("etc", "sbin"):
+        (root / name).mkdir()
     shutil.copy("/bin/busybox", root / "sbin/init")
 
 
