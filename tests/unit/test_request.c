@@ -155,8 +155,9 @@ START_TEST(token_is_not_stored)
 				     clock_wall() + 100, token, id, &e),
 			 0);
 	ck_assert_int_eq(number(unit_text("SELECT count(*) FROM token WHERE"
-					  " hash IN ('%s', x'%s')",
-					  token, token)),
+					  " hash IN ('%s', x'%s', CAST('%s' AS"
+					  " BLOB))",
+					  token, token, token)),
 			 0);
 }
 END_TEST
