@@ -242,8 +242,11 @@ static int a_network_namespace(void)
 	return in_child(new_network);
 }
 
+/* They go with the process. */
 static int a_mount(void)
 {
+	if (taken == 0 && unshare(CLONE_NEWNS) < 0)
+		return -errno;
 	mkdir("/tmp/mounts", 0700);
 	return result(mount("none", "/tmp/mounts", "tmpfs", 0, "size=4k"));
 }

@@ -98,7 +98,7 @@ def test_the_table_is_what_is_tried():
 
 
 def said(shared, name):
-    return next((line for line in shared.exec("work", "/bin/busybox", "cat", "/tmp/said")[1].splitlines() if line.startswith(name)), "")
+    return next((line for line in shared.exec("work", "/bin/busybox", "cat", "/run/said")[1].splitlines() if line.startswith(name)), "")
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
@@ -110,7 +110,7 @@ def test_one_vp_exhausts_only_itself(shared, name):
         shared.exec("work", "/bin/busybox", "ip", "route", "add", f"{NEIGHBOURS}/16", "dev", "eth0")
     assert shared.others_go_on() == {}, "before"
     most = SECONDS if END[name] is None else 100
-    taker = shared.background("work", f"exec /bin/exhaust all {name} {most} {ARGUMENT.get(name, '')} > /tmp/said")
+    taker = shared.background("work", f"exec /bin/exhaust all {name} {most} {ARGUMENT.get(name, '')} > /run/said")
     held = time.monotonic() + SECONDS
     try:
         harness.until(lambda: said(shared, name) or shared.others_go_on(), 120)
@@ -127,7 +127,7 @@ def test_one_vp_exhausts_only_itself(shared, name):
         taker.kill()
         taker.wait()
         harness.until(lambda: shared.exec("work", "/bin/busybox", "pidof", "exhaust")[0] == 1)
-        shared.exec("work", "/bin/busybox", "sh", "-c", "rm -rf /filler /dirty /inodes; while umount -l /tmp/mounts; do :; done; rmdir /sys/fs/cgroup/g*")
+        shared.exec("work", "/bin/busybox", "sh", "-c", "rm -rf /filler /dirty /inodes; rmdir /sys/fs/cgroup/g*")
 
 
 def flows(shared):
@@ -137,7 +137,7 @@ def flows(shared):
 def test_flows_are_bounded_and_forgotten(shared):
     most = int(pathlib.Path("/proc/sys/net/netfilter/nf_conntrack_max").read_text())
     share, others = min(4096, most // 4 * 3 // 64), flows(shared)
-    taker = shared.background("work", f"exec /bin/exhaust all conntrack {20 * SECONDS} {DNS} > /tmp/said")
+    taker = shared.background("work", f"exec /bin/exhaust all conntrack {20 * SECONDS} {DNS} > /run/said")
     harness.until(lambda: said(shared, "conntrack"), 20 * SECONDS + 60)
     sent = int(said(shared, "conntrack").split()[1].rstrip(","))
     assert sent > share + 500, "more than its share was tried"

@@ -171,3 +171,16 @@ def test_one_that_cannot_be_mended_does_not_start(phone):
     assert phone.list()["work"]["damaged"]
     phone.policy("Start", "s", "personal")
     assert phone.policy("Wipe", "ss", "work", "broken")
+
+
+def test_the_daemon_starts_on_a_full_disk(phone):
+    apply(phone, work=RESERVED, personal=RESERVED)
+    phone.policy("Start", "s", "work")
+    pid = phone.list()["work"]["pid"]
+    fill(phone)
+    phone.cellsd.restart()
+    phone.give()
+    assert phone.list()["work"]["pid"] == pid and write(phone, "work", 16)[0] == 0
+    (phone.disk / "filler").unlink()
+    phone.policy("Start", "s", "personal")
+    assert write(phone, "personal", 16)[0] == 0
