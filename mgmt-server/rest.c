@@ -104,9 +104,7 @@ static void finish(struct exchange *x)
 	x->next = x->edge->fresh;
 	x->edge->fresh = x;
 	x->in_fresh = true;
-	/* Whoever does not read the answer is cut. */
-	lws_set_timeout(x->wsi, PENDING_TIMEOUT_HTTP_CONTENT,
-			(int)x->edge->server->conf.stall_seconds);
+	lws_set_timeout(x->wsi, NO_PENDING_TIMEOUT, 0);
 }
 
 static void finish_problem(struct exchange *x, int r, const struct err *e)
@@ -212,6 +210,10 @@ void rest_release(struct edge *ed, int r, const struct err *why)
 		/* Requests behind this one are not for this server. */
 		if (x->is_alone && has_more(x))
 			x->rq.answer.close = true;
+		/* Whoever does not read the answer is cut: from now on, for the
+		 * commit's time is not the peer's. */
+		lws_set_timeout(x->wsi, PENDING_TIMEOUT_HTTP_CONTENT,
+				(int)ed->server->conf.stall_seconds);
 		lws_callback_on_writable(x->wsi);
 	}
 }
