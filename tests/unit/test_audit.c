@@ -179,16 +179,16 @@ START_TEST(record_that_is_too_long_is_not_followed)
 	text_digest(c.head, prev);
 	memset(filler, 'x', sizeof(filler) - 1);
 	for (unsigned int i = 0; i < 2; i++) {
-		const char *record = unit_text(
+		const char *long_record = unit_text(
 			"{\"detail\":{\"x\":\"%s\"},\"event\":\"mode\","
 			"\"prev\":\"%s\",\"seq\":1,"
 			"\"time\":\"2026-11-20T08:00:00Z\"}",
 			i ? filler : "x", prev);
 		struct audit_chain copy = c;
 
-		ck_assert_int_eq(
-			audit_follow(&copy, record, strlen(record), &e),
-			i ? -EBADMSG : 0);
+		ck_assert_int_eq(audit_follow(&copy, long_record,
+					      strlen(long_record), &e),
+				 i ? -EBADMSG : 0);
 	}
 }
 END_TEST
