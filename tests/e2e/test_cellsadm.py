@@ -435,7 +435,7 @@ def test_lost_config_password_is_replaced_by_the_role_root(signed):
     assert said.returncode == 0 and "role root too (1 of 2)" in said.stderr, said
     said = sign(*signed.key("bob"), "--root", "root.json")
     assert said.returncode == 0, said
-    assert json.loads((signed.folder / "c2.json").read_text())["proofs"] == []
+    assert "proofs" not in json.loads((signed.folder / "c2.json").read_text())
 
 
 def test_wrong_config_password_makes_no_next_version(signed):
@@ -601,7 +601,7 @@ def test_enrolment_pins_the_newest_root(company):
     """Seen: whom a later root had removed still signed for new devices."""
     company.adm("root", "new", "--from", "root.json", "--remove-key", "carol", "--out", "root2.xml")
     company.adm("root", "sign", "root2.xml", "--yes", *company.key("alice", "bob"))
-    company.adm("root", "submit", "root2.json")
+    company.adm("root", "submit", "root2.json", "--yes")
     uri = company.json("enroll", "create", "--group", "field:1")["uri"]
     newest = hashlib.sha256((company.folder / "root2.xml").read_bytes()).hexdigest()
     assert re.search(r"root=([0-9a-f]{64})", uri).group(1) == newest
