@@ -96,8 +96,11 @@ static int fill_uri(struct adm *a, const char *group, struct uri *u,
 	    (int)sizeof(u->host))
 		return err_set(e, EINVAL, "the server's name is too long");
 	u->port = c->port;
-	/* The newest: whom an older one named may have been removed since. */
+	/* The newest: whom an older one named may have been removed since. If
+	 * the server shows none that fits, the newest that is kept here. */
 	r = pin_root(a, true, &root, e);
+	if (r < 0)
+		r = pin_root(a, false, &root, e);
 	if (r < 0)
 		return r;
 	memcpy(u->root, root->head.digest, HASH_SIZE);
