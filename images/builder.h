@@ -15,7 +15,7 @@ struct builder {
 	const char *output;
 	bool replace;
 	bool force;  /* also what is no root file system, or loses something */
-	bool squash;			 /* all layers of an OCI image as one */
+	bool squash; /* all layers of an OCI image as one */
 	const char *tag, *compress;	 /* NULL: none */
 	const char *key, *password_file; /* key NULL: not signed */
 	struct unpack limits;

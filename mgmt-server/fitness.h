@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Can the devices run what a document gives them? Asked when it is submitted. */
+/* Can the devices run what a document gives them? Asked when it is submitted.
+ */
 #ifndef MGMT_SERVER_FITNESS_H
 #define MGMT_SERVER_FITNESS_H
 

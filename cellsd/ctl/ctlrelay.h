@@ -13,8 +13,9 @@
 
 struct err;
 
-#define CTLRELAY_CHUNK 4096 /* what a pipe that can be written takes at once   \
-			     */
+#define CTLRELAY_CHUNK                                                         \
+	4096 /* what a pipe that can be written takes at once                  \
+	      */
 
 /* One way. Both ends are closed as soon as one of them is. */
 struct ctlrelay_lane {

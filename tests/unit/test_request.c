@@ -178,7 +178,8 @@ static const struct {
 	  " roots root images image access plan chunk " },
 	{ RIGHT_AUDIT,
 	  " device-audit device-batches audit audit-head audit-inclusion"
-	  " audit-consistency audit-export access-used access-denied " },
+	  " audit-consistency audit-export audit-restored access-used "
+	  "access-denied " },
 	{ RIGHT_OPERATE,
 	  " device-change device-retire device-checked action-cancel"
 	  " enrolments enrolment-create enrolment enrolment-revoke " },
