@@ -700,7 +700,7 @@ def test_matrix_and_explanation(company, phone):
     assert lines["gps"] == ["none+block", "shared"]
     assert lines["nfc"] == ["-", "-"]
     assert "not on this device: nfc" in company.adm("access", "matrix", phone.id).stdout
-    assert "verified here: by receipts 1 and 2 (key: bound), policy baseline version 1" in table
+    assert re.search(r"verified here: by receipts 1 and 2 of \S+Z \(key: bound\), policy baseline version 1", table)
     said = company.adm("access", "explain", phone.id, "personal", "gps").stdout
     assert said.startswith("personal on gps: denied (mode shared)")
     assert "work is in front, with mode none+block" in said and "signed by alice, carol" in said
