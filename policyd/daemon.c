@@ -28,9 +28,26 @@
 
 /* Secure time goes on from what was saved, and the new start is saved at once:
  * starts that follow each other quickly must each count. */
-static int load_time(struct policyd *p, struct err *e)
+static void save_time(struct policyd *p)
 {
 	AUTO(store_endp) struct store *tx = NULL;
+	struct err e;
+	int r = store_begin(p->store, true, &tx, &e);
+
+	if (r == 0)
+		r = policyd_save_time(p, &e);
+	if (r == 0)
+		r = store_commit(&tx, &e);
+	if (r < 0)
+		log_error("save secure time: %s", e.text);
+}
+
+/*
+ * A time that cannot be read ends the start: it would begin at 0, and so be
+ * saved. One that cannot be saved, on a full disk, goes on from the last.
+ */
+static int load_time(struct policyd *p, struct err *e)
+{
 	auto_free char *saved = NULL;
 	char boot[40];
 	int r = store_get_text(p->store, STORE_TIME, "", &saved, e);
@@ -39,10 +56,8 @@ static int load_time(struct policyd *p, struct err *e)
 		return r;
 	securetime_boot_id(boot);
 	securetime_start(&p->time, saved, boot, clock_boot_ns(), clock_wall());
-	r = store_begin(p->store, true, &tx, e);
-	if (r == 0)
-		r = policyd_save_time(p, e);
-	return r < 0 ? r : store_commit(&tx, e);
+	save_time(p);
+	return 0;
 }
 
 /* What was under way when the last run ended. None of it keeps the daemon from
@@ -113,9 +128,8 @@ int daemon_new(const struct daemon_options *o, struct policyd **ret,
 	r = io_mkdirs(p->dir, 0700, e);
 	if (r == 0)
 		r = store_open(p->dir, &p->store, e);
-	/* On a full disk time goes on from what was saved last. */
-	if (r == 0 && load_time(p, e) < 0)
-		log_error("secure time: %s", e->text);
+	if (r == 0)
+		r = load_time(p, e);
 	if (r == 0)
 		r = loader_load(p, e);
 	if (r == 0)
