@@ -19,12 +19,13 @@
 #define RETRIES_AT_ONCE 16
 #define REPLACED_SECONDS 5 /* for the answer to a ping */
 #define RETRY_AFTER_MAX 60
+#define PIECE_ROOM 4096 /* of a message, to begin with */
 
 struct device_session {
 	struct lws *wsi;
 	struct devchan *channel;
 	char *in; /* a message that is not whole yet */
-	size_t in_len;
+	size_t in_len, in_size;
 	bool close; /* what comes is thrown away until the timer ends it */
 	bool replaced, pinged;
 	bool waiting; /* its message is whole; the database is locked */
@@ -216,21 +217,35 @@ static void retry_message(lws_sorted_usec_list_t *sul)
 				 RETRY_US);
 }
 
+/* Room for so many bytes of a message. It doubles: pieces may be small. */
+static bool reserve_input(struct device_session *ss, size_t size)
+{
+	size_t n = ss->in ? ss->in_size : PIECE_ROOM;
+	char *more;
+
+	while (n < size)
+		n *= 2;
+	if (ss->in && n == ss->in_size)
+		return true;
+	more = realloc(ss->in, n);
+	if (!more)
+		return false;
+	ss->in = more;
+	ss->in_size = n;
+	return true;
+}
+
 static int take_piece(struct edge *ed, struct device_session *ss,
 		      struct lws *wsi, const void *data, size_t len)
 {
-	char *more;
-
 	if (ss->close || ss->replaced)
 		return 0;
 	if (ss->waiting) /* was read before its input was stopped */
 		return refuse_device(ss);
 	if (ss->in_len + len > DEVCHAN_MESSAGE_MAX)
 		return refuse_device(ss);
-	more = realloc(ss->in, ss->in_len + len + 1);
-	if (!more)
+	if (!reserve_input(ss, ss->in_len + len + 1))
 		return refuse_device(ss);
-	ss->in = more;
 	memcpy(ss->in + ss->in_len, data, len);
 	ss->in_len += len;
 	ss->in[ss->in_len] = '\0';

@@ -157,7 +157,6 @@ def test_io_uring_is_no_way_round(phone, tool, two):
 
 # What differs from the real node, and why that is as it should be.
 KNOWN = {
-    "test VIDIOC_EXPBUF": "a buffer's own descriptor would outlive a denial; programs take it for a driver without",
     "test MC information": "the media device tells the real node's number, not the endpoint's",
 }
 

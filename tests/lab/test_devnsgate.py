@@ -40,5 +40,5 @@ def test_no_class_gives_a_console(ready):
 
 
 def test_a_terminal_is_found_by_its_other_name(ready):
-    ready.run("modprobe ftdi_sio; for i in $(seq 50); do test -e /dev/ttyUSB0 && exit; sleep 0.2; done; exit 1")
+    ready.run("modprobe -a xhci_pci ftdi_sio; for i in $(seq 50); do test -e /dev/ttyUSB0 && exit; sleep 0.2; done; exit 1")
     assert "1 passed" in inside(ready, "../../e2e/test_cellsd.py", "-k", "other_name")
