@@ -3,7 +3,7 @@
 import pytest
 import vpphone
 
-PHONE = {"devices": ["-device", "qemu-xhci", "-chardev", "null,id=port", "-device", "usb-serial,chardev=port"]}
+PHONE = {"devices": ["-device", "qemu-xhci", "-chardev", "null,id=port", "-device", "usb-serial,chardev=port,always-plugged=on"]}
 
 
 @pytest.fixture(scope="module", name="ready")
