@@ -450,6 +450,7 @@ EXTRA_DIST += \
 	%D%/e2e/test_image_oci.py %D%/e2e/test_image_stack.py
 EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py %D%/e2e/vpdevice.py \
 	%D%/e2e/vpfixtures.py
+EXTRA_DIST += %D%/e2e/adversary.py %D%/e2e/adversaryserver.py %D%/e2e/test_adversary.py
 EXTRA_DIST += %D%/e2e/escrow.py %D%/e2e/test_vpdata.py %D%/bench/rows/lock.py
 noinst_PROGRAMS += %D%/e2e/ask
 %C%_e2e_ask_CFLAGS = -std=gnu11 -Wall -D_GNU_SOURCE -fno-sanitize=all
