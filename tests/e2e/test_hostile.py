@@ -56,6 +56,9 @@ def unharmed(scene, same=True):
         grown = memory(pid, "VmHWM") - was
         assert grown < room(pid), f"{d.name} grew by {grown / MIB:.0f} MiB"
     assert not same or scene.phone.status()["state"] == in_force
+    # Of refusals so many are told of in an hour, and no more.
+    scene.hours = getattr(scene, "hours", 0) + 0.05
+    scene.world.move_clock(int(scene.hours) * 3600)
     scene.phone.agent.restart()  # it waits longer each time that a server misbehaves
     scene.still_takes_the_right_one()
 
