@@ -122,7 +122,7 @@ def test_floor_that_cannot_be_read_keeps_no_root_out(phone):
 def test_full_disk(world):
     """The state folder is a file system of its own, and there is no byte left."""
     folder = world.subfolder("phone/state", "cells-policy", 0o700)
-    harness.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=0700,uid=" + str(folder.stat().st_uid), "tmpfs", folder])
+    harness.run(["mount", "-t", "tmpfs", "-o", "size=64m,mode=0700,uid=" + str(folder.stat().st_uid), "tmpfs", folder])
     world.closers.insert(0, lambda: harness.run(["umount", "-l", folder]))
     phone = Phone(world)
     phone.enroll()
