@@ -180,7 +180,7 @@ static int apply_kind(struct archive_entry *ae, int kind, const char *xattr,
 	AUTO(free_namedp) struct acl_named *a = NULL;
 	auto_free void *acl = NULL;
 	bool waits = false;
-	size_t len;
+	size_t len = 0;
 	int r = forget_place(w, t, xattr, e);
 
 	/* The three plain entries alone say no more than the mode. */

@@ -176,7 +176,7 @@ static int write_one(void *ctx, struct path_state *s, struct err *e)
 	struct overlay *o = ctx;
 	const struct path_state *parent =
 		*s->path ? parent_of(o, s->path) : NULL;
-	struct stat st, above;
+	struct stat st = { 0 }, above;
 	int r = cancel_check(e);
 
 	if (r == 0)

@@ -86,7 +86,7 @@ static int clear_way(struct tree *t, int parent, const char *place,
 			r = pathmap_add(t->layer, path, &s, e);
 		if (r == 0)
 			r = prune_run(t->top, t->layer, path, true, e);
-		if (r < 0)
+		if (r != 0)
 			return r;
 		s->removed = true;
 		s->is_timed = false;

@@ -97,14 +97,17 @@ int tree_whiteout(struct tree *t, const char *whiteout, struct err *e)
 /* Overlayfs takes no word of a layer's root: each name in it is hidden. */
 static int hide_root(struct tree *t, struct err *e)
 {
-	auto_close int fd = openat(t->root, ".", O_RDONLY | O_CLOEXEC);
+	int fd = openat(t->root, ".", O_RDONLY | O_CLOEXEC);
 	auto_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *one;
 	int r = 0;
 
-	if (!dir)
-		return err_sys(e, errno, "read the root of the image");
-	fd = -1;
+	if (!dir) {
+		r = err_sys(e, errno, "read the root of the image");
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
 	while (r == 0 && (one = readdir(dir))) {
 		struct path_state *s;
 
@@ -120,7 +123,7 @@ static int hide_root(struct tree *t, struct err *e)
 
 int tree_opaque(struct tree *t, const char *folder, struct err *e)
 {
-	char path[PATH_MAX], place[PATH_MAX];
+	char path[PATH_MAX], place[PATH_MAX] = "";
 	struct path_state *s;
 	auto_close int fd = -1;
 	int r;

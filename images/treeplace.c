@@ -33,7 +33,7 @@ int tree_place_new(const struct tree *t, struct tree_place **ret, struct err *e)
 		r = err_oom(e, path);
 	if (r == 0 && fstatat(t->parent, t->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		r = err_sys(e, errno, "'%s'", path);
-	if (r < 0) {
+	if (r != 0) {
 		tree_place_free(p);
 		return r;
 	}

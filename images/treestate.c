@@ -73,7 +73,7 @@ int treestate_keep_time(struct tree *t, const char *place, const char *name,
 	r = treepath_join(place, name, path, e);
 	if (r == 0)
 		r = treestate_note(t, path, true, &s, e);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	s->is_timed = true;
 	s->mtime = *mtime;
