@@ -101,32 +101,6 @@ def test_files_bear_the_label_of_their_vp(two):
     assert label.replace("object_r:cells_vp_file_t", "system_r:cells_vp_t") == context(pid)
 
 
-def read_through(phone, vp, path):
-    """What a program in the VP reads from a file that the host opened for it."""
-    r = subprocess.run([harness.program("cellsctl"), "exec", vp, "--", "/bin/busybox", "cat"], stdin=open(path, "rb"),
-                       env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=phone.bus.address), capture_output=True, check=False)
-    return r.stdout.decode()
-
-
-def test_a_descriptor_of_another_gives_nothing(two):
-    """The host's root opened it, and hands it over: all but the label would allow it."""
-    two.exec("personal", "/bin/sh", "-c", "echo private > /private; busybox chmod 666 /private")
-    two.exec("work", "/bin/sh", "-c", "echo own > /own")
-    host = two.folder / "host"
-    host.write_text("host\n")
-    os.chmod(host, 0o666)
-    roots = {vp: f"/proc/{p['pid']}/root" for vp, p in two.list().items()}
-    assert read_through(two, "work", f"{roots['work']}/own") == "own\n"
-    assert read_through(two, "work", f"{roots['personal']}/private") == ""
-    assert read_through(two, "work", host) == ""
-    enforce(False)
-    try:
-        assert read_through(two, "work", f"{roots['personal']}/private") == "private\n", "it was not the label that held"
-        assert read_through(two, "work", host) == "host\n"
-    finally:
-        enforce(True)
-
-
 def test_a_vp_cannot_change_its_label(two):
     for text, file in (("system_u:system_r:kernel_t:s0-s0:c0.c1023", "current"), ("system_u:system_r:kernel_t:s0", "exec"),
                        ("system_u:system_r:cells_vp_t:s0:c1000,c1001", "current")):
