@@ -177,9 +177,11 @@ static int run_create(struct adm *a, const void *opts, char **argv,
 	if (r >= 0)
 		r = uri_text(&u, &uri, e);
 	explicit_bzero(u.token, sizeof(u.token));
+	if (r >= 0 && !uri)
+		r = err_oom(e, "enroll create");
 	if (r >= 0)
 		r = draw(o, uri, !a->json && !o->out, e);
-	if (r < 0)
+	if (r < 0 || !uri)
 		return r;
 	if (o->out)
 		return adm_output_secret(o->out, uri, e);
