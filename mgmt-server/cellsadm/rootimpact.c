@@ -49,6 +49,8 @@ int rootimpact_report(struct adm *a, const struct doc_root *next,
 		      unsigned int *ret, struct err *e)
 {
 	auto_json json_t *items = NULL;
+	static const char filter[] =
+		"state eq active or state eq valid and type ne root";
 	const json_t *item;
 	size_t i;
 	int r;
@@ -56,12 +58,8 @@ int rootimpact_report(struct adm *a, const struct doc_root *next,
 	*ret = 0;
 	if (!adm_server_or_null(a))
 		return err_set(e, ENOENT, "no server is configured");
-	r = remote_list(
-		a,
-		REMOTE_PATH("documents", "?", "filter",
-			    "state eq active or state eq valid and type ne "
-			    "root"),
-		0, &items, e);
+	r = remote_list(a, REMOTE_PATH("documents", "?", "filter", filter), 0,
+			&items, e);
 	json_array_foreach (items, i, item)
 		if (r >= 0 &&
 		    doc_type_from_name(string(item, "type")) != DOC_ROOT)
