@@ -148,7 +148,7 @@ static enum audit_event event_of(const char *word)
 
 int auditlog_rechain(struct policyd *p, const char *record, struct err *e)
 {
-	const char *event, *time, *vp = NULL, *cls = NULL;
+	const char *event = "", *time = "", *vp = NULL, *cls = NULL;
 	auto_json json_t *j = NULL;
 	json_t *detail = NULL;
 	const struct json_member table[] = {
