@@ -121,7 +121,7 @@ static int verify_all(struct policyd *p, const struct snapshot *s,
 static int check_set(struct policyd *p, const struct held *docs, struct err *e)
 {
 	auto_free char *group = NULL;
-	int64_t min;
+	int64_t min = 1;
 	int r = store_text(p->store, STORE_GROUP, &group, e);
 
 	if (r == 0)
