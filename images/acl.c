@@ -81,7 +81,7 @@ static void free_node(void *p)
 	free_named(p);
 }
 
-void acl_free(struct acl_waiting *w)
+void acl_waiting_free(struct acl_waiting *w)
 {
 	tdestroy(w->root, free_node);
 	w->root = NULL;
@@ -284,6 +284,6 @@ int acl_finish(struct acl_waiting *w, struct tree *t, struct err *e)
 		twalk_r(w->root, finish_one, &f);
 	free(f.passwd);
 	free(f.group);
-	acl_free(w);
+	acl_waiting_free(w);
 	return f.r;
 }

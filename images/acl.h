@@ -23,6 +23,6 @@ int acl_apply(struct archive_entry *ae, struct tree *t, struct acl_waiting *w,
 /* Sets those that wait. -EINVAL: the image does not know a name, and the
  * archive has no number for it. */
 int acl_finish(struct acl_waiting *w, struct tree *t, struct err *e);
-void acl_free(struct acl_waiting *w);
+void acl_waiting_free(struct acl_waiting *w);
 
 #endif

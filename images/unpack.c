@@ -410,7 +410,7 @@ int unpack_tar(struct unpack *u, int fd, const char *name, bool whiteouts,
 		r = drain(s, e);
 	if (r == 0)
 		r = acl_finish(&u->acls, t, e);
-	acl_free(&u->acls);
+	acl_waiting_free(&u->acls);
 	if (r == 0)
 		r = tree_finish(t, e);
 	if (r == 0 && ret_diff_id)
@@ -493,7 +493,7 @@ int unpack_folder(struct unpack *u, const char *path, struct tree *t,
 		r = err_sys(e, errno, "leave %s", path);
 	if (r == 0)
 		r = acl_finish(&u->acls, t, e);
-	acl_free(&u->acls);
+	acl_waiting_free(&u->acls);
 	return r < 0 ? r : tree_finish(t, e);
 }
 

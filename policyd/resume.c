@@ -142,7 +142,7 @@ static void pile_fini(struct pile *l)
 static int add(void *ctx, int64_t seq, const char *text, struct err *e)
 {
 	struct pile *l = ctx;
-	char **more = l->text;
+	char **more;
 
 	if (l->n == l->room) {
 		l->room = l->room ? 2 * l->room : 64;

@@ -149,7 +149,7 @@ class AttackedServer:
         if not may:
             demand(r.status_code == 403, "a document was taken from who may not hand it in", role, r.status_code)
         elif enough:
-            demand(r.status_code in (200, 201) and r.json()["state"] == "valid", "a right document is not taken", r.text)
+            demand(r.status_code in (200, 201) and r.json()["state"] in ("valid", "active"), "a right document is not taken", r.text)
         else:
             demand(r.status_code >= 400 or r.json()["state"] == "proposed", "below its threshold, and valid", r.text)
             self.proposed[doc.sha256] = doc

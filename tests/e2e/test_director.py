@@ -54,7 +54,7 @@ def refs(fleet, **replaced):
 def nothing_changed(phone, fleet, state, snapshot, reason):
     """The lie was refused as a whole, a restart changes nothing, and the right one is taken."""
     assert phone.status()["state"] == state and phone.status()["staged"] is None
-    last = phone.receipts()[0]
+    last = phone.receipts()[-1]
     assert last["type"] == "refused" and last["reason"] == reason
     assert last["document"]["sha256"] == snapshot.sha256, "the snapshot is what was refused"
     phone.policyd.restart()
