@@ -26,7 +26,8 @@ add() {
 	skipped=$((skipped + ${3:-0}))
 }
 
-stage() { printf '== %s\n' "$1"; }
+# What it is, and when: minutes and seconds since the first.
+stage() { printf '== %d:%02d %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$1"; }
 
 # Which tests, then why: what follows from another failure comes last.
 fail_stage() {
@@ -109,7 +110,8 @@ else
 	one demo-verified tests/demo/verify.sh "$logs/demo-kept"
 fi
 stage "e2e: real programs of build-san"
-suite e2e build-san tests/e2e "$@"
+# Each file is one worker's, with daemons, bus and networks of its own.
+suite e2e build-san tests/e2e -n "$(($(nproc) < 4 ? $(nproc) : 4))" --dist loadfile "$@"
 stage "lab: on the emulated phone"
 suite lab build tests/lab
 
