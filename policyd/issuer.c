@@ -216,7 +216,7 @@ int issuer_renumber(struct policyd *p, const char *payload, struct err *e)
 {
 	auto_free char *text = NULL;
 	auto_json json_t *j = NULL;
-	int64_t seq, was;
+	int64_t seq = 0, was;
 	int r = json_parse(payload, strlen(payload), "receipt", &j, e);
 
 	if (r == 0)

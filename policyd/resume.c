@@ -35,7 +35,7 @@ static int open_receipt(struct policyd *p, const char *text, size_t len,
 		r = receipt_open(env, p->key, &rc, e);
 	if (r < 0)
 		return r;
-	if (strcmp(rc.device, p->device_id) != 0)
+	if (!rc.device || strcmp(rc.device, p->device_id) != 0)
 		return err_reason(e, REASON_WRONG_DEVICE, "a receipt of %.40s",
 				  rc.device);
 	ret->is_there = true;
@@ -47,9 +47,9 @@ static int open_receipt(struct policyd *p, const char *text, size_t len,
 static int read_head(struct policyd *p, const struct envelope *env,
 		     struct shown *ret, struct err *e)
 {
-	const char *device, *epoch, *head;
+	const char *device = "", *epoch = "", *head = "";
 	auto_json json_t *j = NULL;
-	int64_t seq;
+	int64_t seq = 0;
 	const struct json_member table[] = {
 		{ "device", JSON_STRING, false, &device },
 		{ "epoch", JSON_STRING, false, &epoch },

@@ -112,7 +112,8 @@ static int stream_json(struct policyd *p, const char *last, const char *head,
 		return r;
 	snprintf(digest, sizeof(digest), "sha256:%s", hex);
 	*ret = json_pack("{sI sI ss*}", "first", (json_int_t)first, "last",
-			 (json_int_t)seq, "sha256", hex && *hex ? digest : NULL);
+			 (json_int_t)seq, "sha256",
+			 hex && *hex ? digest : NULL);
 	return 0;
 }
 

@@ -18,7 +18,7 @@ import forge
 import harness
 from scene import Scene, busybox_layer
 
-ROUNDS = 200 if os.environ.get("CELLS_LONG") else 30
+ROUNDS = 200 if os.environ.get("CELLS_LONG") else 15
 SEED = int(os.environ.get("CELLS_SEED", "0")) or random.randrange(1, 2**31)
 OPERATIONS = ("activation", "download", "switch", "lock", "stop", "wipe")
 

@@ -22,7 +22,7 @@ from test_prepared import WORLD, await_starts, starts
 from vpdevice import BOTH, sleeps, unlock
 from vpfixtures import fixture_phone, fixture_two  # noqa: F401
 
-MOST = 50 if os.environ.get("CELLS_LONG") else 4  # of one call; a look at the hardware makes thousands
+MOST = 50 if os.environ.get("CELLS_LONG") else 2  # of one call; a look at the hardware makes thousands
 SEED = int(os.environ.get("CELLS_SEED", random.SystemRandom().randrange(1 << 32)))
 # What makes a VP. Not the calls that give back (a close that is refused in earnest does close), those that are never
 # refused, the bus and the loop.

@@ -20,7 +20,9 @@ int __wrap_genl_ctrl_resolve(struct nl_sock *s, const char *name)
 }
 
 int __real_nl_send_auto(struct nl_sock *s, struct nl_msg *m);
-int __wrap_nl_send_auto(struct nl_sock *s, struct nl_msg *m);
+/* The library itself calls it too. */
+__attribute__((visibility("default"))) int
+__wrap_nl_send_auto(struct nl_sock *s, struct nl_msg *m);
 int __wrap_nl_send_auto(struct nl_sock *s, struct nl_msg *m)
 {
 	if (!is_refused)
