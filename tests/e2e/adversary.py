@@ -419,9 +419,8 @@ class AttackedDevice:
             raise Violation(f"the right next snapshot does not go in force: {self.phone.status()} {want}") from e
 
     def held_version(self):
-        """The newest snapshot that the device says it holds, in force or waiting."""
-        status = self.phone.status()
-        return max((status[k] or {"version": 0})["version"] for k in ("snapshot", "staged"))
+        """The newest snapshot that the device says it took, which a membership may have dropped since."""
+        return self.phone.status()["holds"]["snapshot"]
 
     def newest(self, dtype, did):
         return max((d for d in self.of(dtype, did) if d.version < HIGHEST and self.counts(d)),
