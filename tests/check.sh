@@ -52,17 +52,21 @@ make_check() {
 	add "$(count PASS "$log")" $(($(count FAIL "$log") + $(count ERROR "$log"))) "$(count SKIP "$log")"
 }
 
-# one NAME COMMAND...: a stage that passes or fails as a whole.
-one() {
-	local name=$1 log=$logs/$1.log
-	shift
-	stage "$name"
-	if "$@" >"$log" 2>&1; then
+# whole NAME STATUS: a stage that passes or fails as a whole.
+whole() {
+	if [ "$2" = 0 ]; then
 		passed=$((passed + 1))
 	else
 		failed=$((failed + 1))
-		fail_stage "$name" "$log"
+		fail_stage "$1" "$logs/$1.log"
 	fi
+}
+
+# one NAME COMMAND...
+one() {
+	stage "$1"
+	"${@:2}" >"$logs/$1.log" 2>&1
+	whole "$1" $?
 }
 
 # suite NAME BUILD FOLDER ARGUMENT...: pytest on one folder.
@@ -97,8 +101,10 @@ controls() {
 
 make_check release build
 make_check sanitized build-san
+stage "analyzer: begins beside the next ones, which leave a processor idle"
+nice tests/lint/analyze.sh build >"$logs/analyzer.log" 2>&1 &
+analyzer=$!
 controls
-one analyzer tests/lint/analyze.sh build
 demo() { CELLS_BUILD=build /usr/bin/python3 tests/demo/demo.py "${@:2}" --report "$logs/$1.json" --keep "$logs/$1-kept"; }
 one demo-native demo demo-native --native
 one demo-native-verified tests/demo/verify.sh "$logs/demo-native-kept"
@@ -109,6 +115,9 @@ else
 	one demo demo demo
 	one demo-verified tests/demo/verify.sh "$logs/demo-kept"
 fi
+stage "analyzer: the rest of it"
+wait "$analyzer"
+whole analyzer $?
 stage "e2e: real programs of build-san"
 # Each file is one worker's, with daemons, bus and networks of its own.
 suite e2e build-san tests/e2e -n "$(($(nproc) < 4 ? $(nproc) : 4))" --dist loadfile "$@"
