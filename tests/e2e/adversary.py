@@ -360,7 +360,7 @@ class AttackedDevice:
     def unlock(self, vp):
         """As the organisation does, with its recovery key."""
         locked = [r for r in self.told if r["type"] == "locked" and r["vp"] == vp]
-        if not locked:
+        if not locked or not locked[-1]["details"]["recovery"]:  # it had no data, and so no key
             return
         key = escrow.recover(self.org.recovery.key, vp, locked[-1]["details"])
         self.unlocks += 1
