@@ -76,7 +76,7 @@ struct backend_event {
 typedef void backend_fn(void *arg, const struct backend_event *ev);
 typedef void backend_node_fn(void *arg, const struct backend_node *n);
 
-/* decide, release, each_endpoint may be NULL: there is nothing to do. */
+/* decide, check_shown, release, each_endpoint may be NULL: nothing to do. */
 struct backend_type {
 	const char *name, *level;
 
@@ -104,11 +104,15 @@ struct backend_type {
 	/*
 	 * Brings what the backend decides itself to the table, as one ordered
 	 * change; fn gets what that took away. *ret_ns: CLOCK_MONOTONIC of the
-	 * kernel's last step. Nothing to change is no error.
+	 * kernel's last step. Nothing to change is no error. -EBUSY: all but
+	 * the front, which would not be shown, is as the table says.
 	 */
 	int (*decide)(struct backend *b, const struct backend_table *t,
 		      backend_cut_fn *fn, void *arg, uint64_t *ret_ns,
 		      struct err *e);
+
+	/* -EBUSY: a program of the host holds the display; e names it. */
+	int (*check_shown)(struct backend *b, struct err *e);
 
 	/* Replaces at once what the VP may open from now on, by class. */
 	int (*allow)(struct backend *b, int leaf, uint32_t vp, uint32_t classes,

@@ -114,6 +114,8 @@ void devnsattr_source(devnsattrs a, void *item)
 	s->major = get_u32(a, DEVNS_A_MAJOR);
 	s->minor = get_u32(a, DEVNS_A_MINOR);
 	get_text(a, DEVNS_A_NODE, s->node, sizeof(s->node));
+	s->holder_pid = get_u32(a, DEVNS_A_PID);
+	get_text(a, DEVNS_A_COMM, s->holder, sizeof(s->holder));
 }
 
 void devnsattr_endpoint(devnsattrs a, void *item)

@@ -8,6 +8,7 @@
  */
 #include "cellsd/burst.h"
 #include "cellsd/devnslink.h"
+#include "cellsd/devnsshow.h"
 #include "cellsd/gate.h"
 #include "cellsd/roster.h"
 #include "cellsd/sourceplan.h"
@@ -247,21 +248,6 @@ static void give_source(struct backend *b, struct backend_node *n,
 		log_warning("%s", e.text);
 }
 
-/* The module's own: no hardware names them. */
-static void give_power(struct backend *b, const struct sources *have)
-{
-	static const char *const names[] = { "power/wake_lock",
-					     "power/wake_unlock",
-					     "power/screen", "power/state" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		struct backend_node n = { .classes = 1U << CELLS_CLASS_POWER };
-
-		snprintf(n.name, sizeof(n.name), "%s", names[i]);
-		give_source(b, &n, have);
-	}
-}
-
 static int devns_set_nodes(struct backend *b, struct backend_node *nodes,
 			   size_t n, struct err *e)
 {
@@ -283,8 +269,6 @@ static int devns_set_nodes(struct backend *b, struct backend_node *nodes,
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (nodes[i].way == BACKEND_BY_ENDPOINT)
 			give_source(b, &nodes[i], &have);
-	if (r == 0)
-		give_power(b, &have);
 	free(have.item);
 	if (r < 0) {
 		free(copy);
@@ -541,6 +525,11 @@ static int devns_decide(struct backend *b, const struct backend_table *t,
 	return r;
 }
 
+static int devns_check_shown(struct backend *b, struct err *e)
+{
+	return devnsshow_check(b->link, e);
+}
+
 /* ---- what is the other backend's */
 
 static int devns_allow(struct backend *b, int leaf, uint32_t vp,
@@ -691,6 +680,7 @@ const struct backend_type devns_backend = {
 	.hold = devns_hold,
 	.release = devns_release,
 	.decide = devns_decide,
+	.check_shown = devns_check_shown,
 	.allow = devns_allow,
 	.allowed = devns_allowed,
 	.fd = devns_fd,

@@ -37,6 +37,9 @@ struct devnslink_source {
 	uint32_t kind;	  /* enum devns_kind */
 	uint32_t major, minor;
 	char node[DEVNS_NODE_MAX];
+	/* A program of the host that shows something else there; 0: none. */
+	uint32_t holder_pid;
+	char holder[DEVNS_COMM_MAX];
 };
 
 struct devnslink_endpoint {

@@ -11,6 +11,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -219,6 +220,15 @@ static void give(struct host *h, const uint32_t old[ROSTER_VPS_MAX],
 	}
 }
 
+static void search_and_give(struct host *h, const uint32_t old[ROSTER_VPS_MAX],
+			    bool decided, const char *cause,
+			    struct host_revoked *ret, uint64_t *ret_ns)
+{
+	search(h, old, decided, ret);
+	give(h, old, cause, ret_ns);
+	idle_arm(h->idle);
+}
+
 void front_settle(struct host *h, const char *cause, struct host_revoked *ret,
 		  uint64_t *ret_ns)
 {
@@ -231,9 +241,33 @@ void front_settle(struct host *h, const char *cause, struct host_revoked *ret,
 	r = decide(h, ret, ret_ns, &e);
 	if (r < 0)
 		log_error("%s", e.text);
-	search(h, old, r == 0, ret);
-	give(h, old, cause, ret_ns);
-	idle_arm(h->idle);
+	search_and_give(h, old, r == 0, cause, ret, ret_ns);
+}
+
+/*
+ * Moves the front to where the roster has it, from `from`. -EBUSY: a program
+ * has taken the display meanwhile; nothing is moved, in the roster neither.
+ */
+static int move_front(struct host *h, struct vp *from, const char *cause,
+		      uint64_t *ret_ns, struct err *e)
+{
+	uint32_t old[ROSTER_VPS_MAX] = { 0 };
+	struct err undo;
+	int r;
+
+	h->switched.n = 0;
+	take(h, old, ret_ns);
+	r = decide(h, &h->switched, ret_ns, e);
+	if (r < 0)
+		log_error("%s", e->text);
+	if (r == -EBUSY) {
+		if (roster_set_front(h->roster, from, &undo) < 0)
+			log_error("%s", undo.text);
+		give(h, old, cause, ret_ns);
+		return r;
+	}
+	search_and_give(h, old, r == 0, cause, &h->switched, ret_ns);
+	return 0;
 }
 
 static void tell_revoked(struct host *h, uint64_t ns, const char *cause)
@@ -262,11 +296,36 @@ void front_search(struct host *h, const char *cause)
 	tell_revoked(h, clock_mono_ns() - begin, cause);
 }
 
+static int refuse_unseen(const struct vp *v, const struct err *why,
+			 struct err *e)
+{
+	return err_reason(e, REASON_DISPLAY_HELD,
+			  "bring VP %s to the front: %s", v->name, why->text);
+}
+
+/* A VP that has a display is not in front unless it is seen there. */
+static int check_shown(struct host *h, const struct vp *v, struct err *e)
+{
+	struct err why;
+	int r;
+
+	if (!v || !v->run || !h->backend_type->check_shown ||
+	    v->right[CELLS_CLASS_DISPLAY].right.use == CELLS_USE_NONE)
+		return 0;
+	r = h->backend_type->check_shown(h->backend, &why);
+	if (r < 0 && why.reason == REASON_DISPLAY_HELD)
+		return refuse_unseen(v, &why, e);
+	return r < 0 ? err_set(e, -r, "bring VP %s to the front: %s", v->name,
+			       why.text)
+		     : 0;
+}
+
 int front_switch(struct host *h, struct vp *v, const char *cause,
 		 uint64_t *ret_ns, struct err *e)
 {
 	struct vp *from = roster_front(h->roster);
 	uint64_t begin = clock_mono_ns(), last = begin, ns;
+	struct err why;
 	int r;
 
 	*ret_ns = 0;
@@ -276,17 +335,23 @@ int front_switch(struct host *h, struct vp *v, const char *cause,
 		/* What could not be given then may be now. */
 		front_settle(h, cause, &h->switched, &last);
 		tell_revoked(h, last - begin, cause);
-		return 0;
+		return check_shown(h, v, e);
 	}
 	if (v && v->run && v->run->cause)
 		return err_reason(e, REASON_VP_STATE,
 				  "bring VP %s to the front: it is stopping",
 				  v->name);
-	r = roster_set_front(h->roster, v, e);
+	r = check_shown(h, v, e);
+	if (r == 0)
+		r = roster_set_front(h->roster, v, e);
 	if (r < 0)
 		return r;
+	if (move_front(h, from, cause, &last, &why) == -EBUSY && v) {
+		/* Who it is, if it is there still. */
+		r = check_shown(h, v, e);
+		return r < 0 ? r : refuse_unseen(v, &why, e);
+	}
 	idle_touch(h->idle);
-	front_settle(h, cause, &h->switched, &last);
 	ns = clock_mono_ns() - begin;
 	h->watch.switched(h->watch.arg, from ? from->name : "",
 			  v ? v->name : "", h->roster->front_generation, cause,

@@ -17,6 +17,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/devnsattr.c %D%/devnsattr.h \
 	%D%/devnsgate.c \
 	%D%/devnslink.c %D%/devnslink.h \
+	%D%/devnsshow.c %D%/devnsshow.h \
 	%D%/devkeys.c %D%/devkeys.h \
 	%D%/devlist.c %D%/devlist.h \
 	%D%/devquery.c %D%/devquery.h \

@@ -249,6 +249,16 @@ static void enter(struct devns_source *s, struct devns_endpoint *new)
 		devns_panel_enter_host(s->priv);
 }
 
+static bool held(struct devns_source *s, struct devns_holder *ret)
+{
+	return devns_panel_is_held(s->priv, ret);
+}
+
+static int be_shown(struct devns_source *s)
+{
+	return devns_panel_show(s->priv);
+}
+
 const struct devns_kind_ops devns_kind_fb = {
 	.has_devt = true,
 	.is_virtual = true,
@@ -262,4 +272,6 @@ const struct devns_kind_ops devns_kind_fb = {
 	.allow = allow,
 	.leave = leave,
 	.enter = enter,
+	.held = held,
+	.be_shown = be_shown,
 };

@@ -38,11 +38,12 @@ struct devns_panel {
 	struct fb_var_screeninfo var;
 	struct fb_fix_screeninfo fix;
 	u32 row_bytes;
-	bool io;    /* its memory is the device's */
-	bool drm;   /* its memory is a shadow that has to be flushed */
-	bool taken; /* from the host */
-	bool stale; /* the glass may not show what its memory holds */
-	int blank;  /* what the real one was told last, by whomever */
+	bool io;     /* its memory is the device's */
+	bool drm;    /* its driver is one of DRM */
+	bool shadow; /* its memory is one, and has to be flushed */
+	bool taken;  /* from the host */
+	bool stale;  /* the glass may not show what its memory holds */
+	int blank;   /* what the real one was told last, by whomever */
 	struct devns_picture *front;
 	void *host_rows;
 	struct fb_cmap host_cmap;
@@ -131,7 +132,7 @@ static void flush(const struct devns_panel *p, u32 first, u32 end)
 	struct drm_clip_rect *clip;
 	unsigned long flags;
 
-	if (!p->drm || first >= end)
+	if (!p->shadow || first >= end)
 		return;
 	helper = p->real->par;
 	clip = &helper->damage_clip;
@@ -481,10 +482,9 @@ static int refuse(struct netlink_ext_ack *ack, const struct fb_info *real)
 /* How the driver hears of what was drawn: DRM's worker, or it need not. */
 static int learn_flush(struct devns_panel *p, struct netlink_ext_ack *ack)
 {
-	if (!p->real->fbdefio)
-		return 0;
 	p->drm = compat_is_drm_fb(p->real);
-	if (p->drm)
+	p->shadow = p->drm && p->real->fbdefio;
+	if (p->drm || !p->real->fbdefio)
 		return 0;
 	NL_SET_ERR_MSG(ack, "its driver has a deferred I/O of its own");
 	return -EOPNOTSUPP;

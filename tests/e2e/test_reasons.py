@@ -20,6 +20,7 @@ ELSEWHERE = {
     "err.busy": "test_limits.py: too many commands",
     "err.cancelled": "test_mgmtd.py: cancelled in time",
     "err.chunk": "test_hostile.py: chunks that are not what their list says",
+    "err.display-held": "tests/lab/test_foreground.py: a switch that would not be seen",
     "err.internal": "test_fault.py: trouble of policyd's own",
     "err.kernel": "test_limits.py: no cgroup can be made",
     "err.locked-out": "test_policyd.py: passwords typed at the device",

@@ -100,6 +100,15 @@ def refused(path, kind="fb"):
     return None
 
 
+def holders():
+    """The programs of the host that hold a source."""
+    return [(s["COMM"], s["PID"]) for s in nl.sources() if "PID" in s]
+
+
+def active():
+    return next((n["ID"] for n in nl.namespaces() if "ACTIVE" in n), 0)
+
+
 def source_del(number):
     nl.source_del(number)
 

@@ -2,8 +2,9 @@
 """What the tests of the display share: the programs that paint, and how their
 pictures look on the screen."""
 import pathlib
+import re
 
-from emulator import Screen
+from emulator import Failed, Screen
 from talk import Refused, Talk  # noqa: F401
 
 PAINTER = pathlib.Path(__file__).parent / "painter.py"
@@ -55,6 +56,21 @@ def expected(agent, owner, frame):
     return Screen(agent.width, agent.height,
                   b"".join(bytes(((5 * frame) & 255, owner, (y + 3 * frame) & 255)) * agent.width
                            for y in range(agent.height)))
+
+
+def drm_client(phone):
+    """A program of the host's that is master of the card and shows a picture of its own until it reads a line; the picture."""
+    said = phone.run("modetest -M virtio_gpu -c").out
+    connector = re.search(r"^(\d+)\s+\d+\s+connected", said, re.M)[1]
+    mode = re.search(r"^\s+#0 (\S+)", said, re.M)[1]
+    before = theirs = phone.screen()
+    client = phone.spawn(f"exec modetest -M virtio_gpu -s {connector}:{mode}")
+    for _ in range(100):
+        phone.pause(0.2)
+        last, theirs = theirs, phone.screen()
+        if theirs == last != before:
+            return client, theirs
+    raise Failed("the program shows nothing")
 
 
 def same(shot, want, what=""):

@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 from emulator import Failed
-from pictures import EXCLUSIVE, NONE, PAINTER, Refused, end, expected, prepare, same, start
+from pictures import EXCLUSIVE, NONE, PAINTER, Refused, drm_client, end, expected, prepare, same, start
 
 SIGBUS = -7
 
@@ -100,6 +100,26 @@ def test_the_host_gets_its_screen_back(phone, two):
     assert len(after.colours()) < 5
     two.paint("one", two.one, 2, "write")
     same(phone.screen(), after, "a namespace paints over the host")
+
+
+def test_no_namespace_is_in_front_of_a_program_that_shows_its_own(phone, two):
+    """Nor is it said to be; one that is in front already stays there, and the next may not come."""
+    two.paint("one", two.one, 1, "map")
+    two.to(two.one)
+    client, theirs = drm_client(phone)
+    assert two.holders() == [["modetest", int(phone.run("pidof modetest").out)]]
+    with pytest.raises(Refused, match="EBUSY"):
+        two.to(two.two)
+    assert two.active() == two.one
+    same(phone.screen(), theirs, "nothing was switched")
+    two.to(0)
+    with pytest.raises(Refused, match="EBUSY"):
+        two.to(two.one)
+    client.send("\n")
+    client.wait()
+    assert two.holders() == []
+    two.to(two.one)
+    same(phone.screen(), expected(two, two.one, 1))
 
 
 def test_a_picture_of_the_host_comes_back(phone, two):

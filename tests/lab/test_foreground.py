@@ -5,7 +5,7 @@ import devns
 import pytest
 import vpphone
 from hands import Refused
-from pictures import Painter, expected, same
+from pictures import Painter, drm_client, expected, same
 from talk import Talk
 
 CLASSES = ("display", "input", "power", "led")
@@ -157,6 +157,20 @@ def test_the_host_has_its_screen_when_it_is_in_front(phone, two, work):
     after = phone.screen()
     work.paint(2)
     same(phone.screen(), after)
+
+
+def test_a_switch_that_would_not_be_seen_is_refused(phone, two, work):
+    """A program of the host that is master of the card shows buffers of its own: what a VP draws is on no glass."""
+    work.paint(3)
+    client, theirs = drm_client(phone)
+    refused = phone.run([*two.ctl, "switch", "work"], check=False)
+    assert refused.rc and "bring VP work to the front: modetest (pid " in refused.out and "/dev/fb0" in refused.out, refused
+    assert two.front() == ""
+    same(phone.screen(), theirs, "nothing was switched")
+    client.send("\n")
+    client.wait()
+    two.switch("work")
+    same(phone.screen(), work.picture(3))
 
 
 def test_keys_and_touches_reach_only_the_front(phone, two, work, personal):

@@ -60,9 +60,9 @@ enum devns_cmd {
 	 */
 	DEVNS_CMD_POLICY_SET,
 	/*
-	 * EXPECTED and ID (0: the host) -> ID, GENERATION, CUTS, TOOK. -EBUSY,
-	 * with nothing changed, where a source says that a program of the host
-	 * shows something else on its display; none of the kinds says so yet.
+	 * EXPECTED and ID (0: the host) -> ID, GENERATION, CUTS, TOOK. -EBUSY:
+	 * it has a display, and a program of the host shows something else
+	 * there; nothing is changed.
 	 */
 	DEVNS_CMD_ACTIVE_SET,
 	/*
