@@ -124,6 +124,30 @@ def test_no_descriptor_is_a_way_round(program, two):
     assert viewer("reopen") == "EACCES" and viewer("fork") == "ok" and viewer("child take") == "EACCES"
 
 
+# Only waits for an edge of epoll.
+EDGES = """
+import os, select
+fd = os.open('/dev/video0.d1', os.O_RDWR | os.O_NONBLOCK)
+e = select.epoll()
+e.register(fd, select.EPOLLPRI | select.EPOLLIN | select.EPOLLET)
+print('waiting', flush=True)
+while True:
+    for _, mask in e.poll():
+        print('told', mask, flush=True)
+"""
+
+
+def test_who_waits_for_edges_is_told_of_the_denial_and_of_its_end(phone, two):
+    waiter = phone.spawn(["/usr/bin/python3", "-c", EDGES])
+    waiter.expect("waiting")
+    for table in ({}, {two.personal: SHARED}, {}, {two.personal: SHARED}):
+        phone.pause(0.5)
+        told = waiter.out.count("told")
+        two.rights(table)
+        phone.until(lambda seen=told: waiter.out.count("told") > seen, 20, f"word of {table}")
+    waiter.kill()
+
+
 def test_user_memory_is_filled_no_more(program, two):
     viewer, other = program(), program("/dev/video0.d2")
     assert viewer("stream userptr") == "ok" and viewer("take").startswith("ok")
