@@ -31,7 +31,12 @@
 	  "transactions that failed")                                          \
 	X(chunk_bytes, "chunk_bytes_sent_total", "counter",                    \
 	  "bytes of chunks served")                                            \
-	X(alarms, "alarms_total", "counter", "alarms raised")
+	X(alarms, "alarms_total", "counter", "alarms raised")                  \
+	X(lapsing, "lapsing", "gauge",                                         \
+	  "documents, tokens and certificates near their end")                 \
+	X(lapsed, "lapsed", "gauge", "such that have ended")                   \
+	X(next_lapse, "next_lapse_timestamp_seconds", "gauge",                 \
+	  "when the next one ends; 0: none is near")
 
 struct gauge {
 #define GAUGE_MEMBER(member, name, kind, help) uint64_t member;

@@ -46,6 +46,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/presence.c %D%/presence.h \
 	%D%/registry.c %D%/registry.h \
 	%D%/problem.h %D%/request.c %D%/request.h \
+	%D%/reminder.c %D%/reminder.h \
 	%D%/reply.c \
 	%D%/rest.c %D%/exchange.h \
 	%D%/route.c %D%/route.h \

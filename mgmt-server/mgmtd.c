@@ -13,6 +13,7 @@
 #include "mgmt-server/pki.h"
 #include "mgmt-server/presence.h"
 #include "mgmt-server/registry.h"
+#include "mgmt-server/reminder.h"
 #include "mgmt-server/server.h"
 
 #include <string.h>
@@ -22,6 +23,7 @@ void mgmtd_free(struct server *s)
 	if (!s)
 		return;
 	presence_free(s->presence);
+	reminder_free(s->reminder);
 	compose_free(s->compose);
 	doc_free(s->root);
 	blob_free(s->blobs);
@@ -43,6 +45,8 @@ static int load(struct server *s, struct err *e)
 		r = presence_new(s, &s->presence, e);
 	if (r == 0)
 		r = compose_new(s, &s->compose, e);
+	if (r == 0)
+		r = reminder_new(&s->reminder, e);
 	if (r == 0)
 		r = pki_open(s->dir, &s->pki, e);
 	if (r == 0)
@@ -108,6 +112,8 @@ int mgmtd_tick(struct server *s, struct err *e)
 		r = compose_tick(s, e);
 	if (r == 0)
 		r = localtoken_audit(s, e);
+	if (r == 0)
+		r = reminder_tick(s, e);
 	presence_tick(s->presence);
 	return r;
 }

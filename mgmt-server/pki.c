@@ -155,16 +155,28 @@ int pki_create(const char *dir, const char *org, const char *const *hosts,
 
 #define HOSTS_MAX 32
 
-/* 1: the server's certificate is near its end. */
-static int is_due(const struct pki *p, struct err *e)
+int pki_ca_life(const struct pki *p, int64_t *ret_begin, int64_t *ret_end,
+		struct err *e)
+{
+	return x509_validity(p->ca_pem, ret_begin, ret_end, e);
+}
+
+int pki_server_life(const struct pki *p, int64_t *ret_begin, int64_t *ret_end,
+		    struct err *e)
 {
 	auto_free char *pem = NULL;
-	int64_t before = 0, after = 0;
 	size_t len;
 	int r = io_read_file(p->cert_path, PEM_MAX, &pem, &len, e);
 
-	if (r == 0)
-		r = x509_validity(pem, &before, &after, e);
+	return r < 0 ? r : x509_validity(pem, ret_begin, ret_end, e);
+}
+
+/* 1: the server's certificate is near its end. */
+static int is_due(const struct pki *p, struct err *e)
+{
+	int64_t before = 0, after = 0;
+	int r = pki_server_life(p, &before, &after, e);
+
 	return r < 0 ? r : after - clock_wall() <= RENEW_DAYS * DAY;
 }
 

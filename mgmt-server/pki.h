@@ -7,6 +7,8 @@
 #ifndef MGMT_PKI_H
 #define MGMT_PKI_H
 
+#include <stdint.h>
+
 #include "lib/hash.h"
 #include "lib/key.h"
 
@@ -28,6 +30,12 @@ int pki_renew(const struct pki *p, struct err *e);
 const char *pki_ca_pem(const struct pki *p);
 const uint8_t *pki_ca_digest(const struct pki *p);
 const struct key *pki_director(const struct pki *p);
+
+/* From when to when they are valid; the server's as the file is now. */
+int pki_ca_life(const struct pki *p, int64_t *ret_begin, int64_t *ret_end,
+		struct err *e);
+int pki_server_life(const struct pki *p, int64_t *ret_begin, int64_t *ret_end,
+		    struct err *e);
 
 /* Paths for libwebsockets, which reads the files itself. */
 const char *pki_server_cert_path(const struct pki *p);

@@ -23,6 +23,7 @@ struct db;
 struct err;
 struct pki;
 struct presence;
+struct reminder;
 struct server_mark;
 
 /* What the loop at the edge does for those inside; may be NULL in tests. */
@@ -54,6 +55,7 @@ struct server {
 	struct doc *root; /* in force; NULL: none yet */
 	struct compose *compose;
 	struct presence *presence; /* connected devices */
+	struct reminder *reminder; /* of what ends soon */
 	struct merkle tree;
 	struct limit limit;
 	struct gauge gauge;

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an administrator does on the server's own machine, and what the server does by itself over the years."""
+import contextlib
 import hashlib
+import json
 import re
 import socket
 import ssl
+
+import websocket
 
 import harness
 import rawport
@@ -82,6 +86,75 @@ def test_the_certificate_is_renewed_while_the_server_runs(world):
     assert office.process.alive() and office.process.child.pid == pid
     assert "near its end" in office.process.tail()
     assert (office.dir / "ca.pem").read_bytes() == office.ca.read_bytes(), "the CA stays"
+
+
+# ---- what ends is said before
+class Events:
+    """What /v1/events tells of one type."""
+
+    def __init__(self, office, kind):
+        self.kind, self.got = kind, []
+        self.ws = websocket.WebSocket(sslopt={"context": ssl.create_default_context(cafile=str(office.ca))})
+        self.ws.connect(f"wss://127.0.0.1:{office.admin_port}/v1/events", subprotocols=["cells.events.v1"],
+                        header=[f"Authorization: Bearer {office.token}"], timeout=0.2)
+
+    def has(self, **want):
+        with contextlib.suppress(websocket.WebSocketTimeoutException):
+            while True:
+                event = json.loads(self.ws.recv())
+                if event["type"] == self.kind:
+                    self.got.append(event)
+        return any(want.items() <= e.items() for e in self.got)
+
+
+def gauge(office, name):
+    return int(re.search(rf"^cells_mgmtd_{name} (\d+)$", office.call("GET", "/metrics").text, re.M).group(1))
+
+
+def test_what_ends_is_said_before_it_does(world):
+    """Log, event and metric, each step once: a group document, tokens, the root, the CA."""
+    office = Office(world)
+    office.token = office.post("/v1/tokens", {"name": "long", "role": "admin", "ttl": 365 * DAY})["token"]
+    office.submit(office.root(life=200 * DAY))
+    office.submit(office.forge.policy("baseline", 1, {"work": [("*", "none")]}, life=100 * DAY))
+    office.submit(office.forge.group("field", 1, [("baseline", 1)], life=30 * DAY))
+    events = Events(office, "lapse")
+
+    def at(days):
+        world.move_clock(wall=int(days * DAY))
+
+    def said(kind, did, days):
+        assert harness.until(lambda: events.has(kind=kind, id=did, days=days)), (kind, did, days)
+        words = f"in less than {days} day" if days else "ended at"
+        assert any(f"{kind} '{did}'" in line and words in line for line in office.process.tail(500).splitlines())
+
+    assert gauge(office, "lapsing") == gauge(office, "lapsed") == 0
+    at(16.5)
+    said("group", "field", 14)
+    assert gauge(office, "lapsing") >= 1 and gauge(office, "next_lapse_timestamp_seconds") > 0
+    at(27.5)
+    said("group", "field", 3)
+    at(29.5)
+    said("group", "field", 1)
+    at(30.5)
+    said("group", "field", 0)
+    assert gauge(office, "lapsed") == 1
+    # Its next version ends it; nothing is said twice.
+    steps = [e["days"] for e in events.got if e["id"] == "field"]
+    assert steps == [14, 3, 1, 0]
+    office.submit(office.forge.group("field", 2, [("baseline", 1)], issued=office.forge.now() + int(30.4 * DAY),
+                                     life=25 * DAY))
+    at(31)
+    harness.until(lambda: gauge(office, "lapsed") == 0)
+    at(70.5)
+    said("device-policy", "baseline", 30)
+    at(171)
+    said("root", "root", 30)
+    at(340)
+    said("token", "long", 30)
+    # A start says it again, and whoever may not see the group hears nothing of it.
+    office.restart()
+    harness.until(lambda: "token 'long'" in office.process.tail(5))
 
 
 # ---- connections
