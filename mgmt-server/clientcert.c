@@ -6,7 +6,7 @@
 #include "lib/db.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "mgmt-server/fleet.h"
+#include "mgmt-server/alarm.h"
 #include "mgmt-server/server.h"
 
 #include <errno.h>
@@ -115,45 +115,10 @@ static int check_chain(const X509_STORE_CTX *ctx, bool preverified,
 	return 0;
 }
 
-static void raise_alarm(struct server *s, const char *device,
-			const struct err *why)
-{
-	struct server_mark mark;
-	char text[320];
-	struct err e;
-	int r;
-
-	snprintf(text, sizeof(text),
-		 "a connection was refused whose certificate names the device:"
-		 " %.200s",
-		 why->text);
-	r = server_mark(s, &mark, &e);
-	if (r == 0) {
-		r = fleet_alarm(s, device, text, &e);
-		if (r < 0)
-			server_undo(s, &mark);
-		else
-			r = server_keep(s, &e);
-	}
-	if (r < 0)
-		log_error("alarm of %s: %s", device, e.text);
-}
-
-static bool is_known(struct server *s, const char *device)
-{
-	sqlite3_stmt *st = NULL;
-	struct err e;
-	int r = db_first(s->db, &st, &e, "SELECT 1 FROM device WHERE id = ?",
-			 "s", device);
-
-	db_done(&st);
-	return r > 0;
-}
-
 static void refuse(struct server *s, X509 *cert, const char *from,
 		   const struct err *why)
 {
-	char device[65];
+	char device[65], text[320];
 
 	s->gauge.identities_refused++;
 	read_name(cert, device);
@@ -161,8 +126,11 @@ static void refuse(struct server *s, X509 *cert, const char *from,
 		       clock_mono_ns()))
 		log_warning("device port: %s, certificate of '%s': %s", from,
 			    device, why->text);
-	if (is_known(s, device))
-		raise_alarm(s, device, why);
+	snprintf(text, sizeof(text),
+		 "a connection was refused whose certificate names the device:"
+		 " %.200s",
+		 why->text);
+	alarm_raise(s, device, text);
 }
 
 bool clientcert_verify(struct server *s, X509_STORE_CTX *ctx, bool preverified,

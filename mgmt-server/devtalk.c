@@ -6,6 +6,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/text.h"
+#include "mgmt-server/alarm.h"
 #include "mgmt-server/anchor.h"
 #include "mgmt-server/archive.h"
 #include "mgmt-server/compose.h"
@@ -45,23 +46,8 @@ void devtalk_close(struct devchan *c)
 
 void devtalk_twin(struct devchan *c)
 {
-	struct server *s = c->server;
-	struct server_mark mark;
-	struct err e;
-	int r = server_mark(s, &mark, &e);
-
-	if (r == 0) {
-		r = fleet_alarm(s, c->device,
-				"there were two connections with its identity"
-				" at once",
-				&e);
-		if (r < 0)
-			server_undo(s, &mark);
-		else
-			r = server_keep(s, &e);
-	}
-	if (r < 0)
-		log_error("alarm of %s: %s", c->device, e.text);
+	alarm_raise(c->server, c->device,
+		    "there were two connections with its identity at once");
 }
 
 /* ---- messages down */

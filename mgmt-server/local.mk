@@ -7,6 +7,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 %C%_libmgmtd_a_CFLAGS = $(MGMTD_CFLAGS) -Wa,-I$(top_srcdir)
 %C%_libmgmtd_a_SOURCES = %D%/routes.def %D%/handlers.h \
 	%D%/account.c \
+	%D%/alarm.c %D%/alarm.h \
 	%D%/anchor.c %D%/anchor.h \
 	%D%/archive.c %D%/archive.h \
 	%D%/arguments.c %D%/arguments.h %D%/arguments.def \

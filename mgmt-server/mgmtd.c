@@ -5,6 +5,7 @@
 #include "lib/db.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "mgmt-server/alarm.h"
 #include "mgmt-server/blob.h"
 #include "mgmt-server/compose.h"
 #include "mgmt-server/devtalk.h"
@@ -24,6 +25,7 @@ void mgmtd_free(struct server *s)
 		return;
 	presence_free(s->presence);
 	reminder_free(s->reminder);
+	alarm_free(s->alarms);
 	compose_free(s->compose);
 	doc_free(s->root);
 	blob_free(s->blobs);
@@ -48,6 +50,8 @@ static int load(struct server *s, struct err *e)
 	if (r == 0)
 		r = reminder_new(&s->reminder, e);
 	if (r == 0)
+		r = alarm_new(&s->alarms, e);
+	if (r == 0)
 		r = pki_open(s->dir, &s->pki, e);
 	if (r == 0)
 		r = blob_open(s->dir, &s->blobs, e);
@@ -66,6 +70,7 @@ static void taken_back(struct server *s, const struct server_mark *m)
 
 	compose_forget(s->compose);
 	if (!m) {
+		alarm_undone(s);
 		/* What was acknowledged in it must not be believed. */
 		presence_cut(s->presence, s->turn);
 		compose_look(s->compose);
@@ -114,6 +119,7 @@ int mgmtd_tick(struct server *s, struct err *e)
 		r = localtoken_audit(s, e);
 	if (r == 0)
 		r = reminder_tick(s, e);
+	alarm_tick(s);
 	presence_tick(s->presence);
 	return r;
 }

@@ -17,6 +17,7 @@
 #include "mgmt-server/limit.h"
 #include "mgmt-server/settings.h"
 
+struct alarms;
 struct blobs;
 struct compose;
 struct db;
@@ -55,6 +56,7 @@ struct server {
 	struct doc *root; /* in force; NULL: none yet */
 	struct compose *compose;
 	struct presence *presence; /* connected devices */
+	struct alarms *alarms;	   /* that wait to be stored */
 	struct reminder *reminder; /* of what ends soon */
 	struct merkle tree;
 	struct limit limit;

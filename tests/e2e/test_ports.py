@@ -107,6 +107,37 @@ def test_a_forged_certificate_is_refused_counted_and_an_alarm(office, phone, wha
     assert "connected" not in office.device(phone) or not office.device(phone)["connected"]
 
 
+@contextlib.contextmanager
+def locked(office):
+    """Somebody else holds the write lock of the server's database, and writes nothing."""
+    with contextlib.closing(sqlite3.connect(office.dir / "mgmtd.db", timeout=20, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        yield
+        db.execute("ROLLBACK")
+
+
+def test_alarms_wait_while_the_database_is_locked(office, phone):
+    """Both of those that nobody would send again; once each, however often it was tried."""
+    cert, key = FORGED["another key"](office, phone)
+    with locked(office):
+        for _ in range(3):
+            assert answer(office, cert, key, rawport.upgrade()) == b""
+        assert alarms(office, phone) == []
+        assert "waits to be stored" in office.process.tail()
+    harness.until(lambda: alarms(office, phone))
+    phone.connect()
+    twin = Phone.__new__(Phone)
+    twin.__dict__.update(phone.__dict__, got=[])
+    with locked(office):
+        twin.open()
+        assert phone.is_cut(10)
+    harness.until(lambda: len(alarms(office, phone)) == 2)
+    twin.close()
+    told = [i["entry"]["after"]["text"] for i in office.get(
+        f"/v1/audit?filter=action eq alarm and device eq {phone.id}")["items"]]
+    assert sorted(told) == sorted(alarms(office, phone))
+
+
 def test_no_certificate_is_refused(office):
     with pytest.raises((ssl.SSLError, ConnectionError)):
         s = rawport.connect(type("Port", (), {"ca": office.ca, "admin_port": office.device_port}))

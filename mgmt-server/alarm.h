@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Alarms of what happens once and comes from nobody who would send it again: a
+ * refused certificate, a second connection. They wait in memory while the
+ * database takes no writes, and until the turn that wrote them is committed.
+ */
+#ifndef MGMT_ALARM_H
+#define MGMT_ALARM_H
+
+#include "mgmt-server/server.h"
+
+#define ALARM_WAITING_MAX 256
+
+struct alarms;
+
+int alarm_new(struct alarms **ret, struct err *e);
+void alarm_free(struct alarms *a);
+
+/* Of no device that is known: nothing. Beyond ALARM_WAITING_MAX it stands in
+ * the log only. */
+void alarm_raise(struct server *s, const char *device, const char *text);
+/* Writes what waits; once a second. */
+void alarm_tick(struct server *s);
+/* What this turn wrote is undone. */
+void alarm_undone(struct server *s);
+
+#endif
