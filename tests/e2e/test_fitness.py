@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A set that no device of the group could run is refused when it is submitted, not on the device."""
+import os
+
+import pytest
+
+import forge
+import harness
+from office import Office, Phone
+
+MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+@pytest.fixture(scope="module")
+def office():
+    with harness.World() as world:
+        yield Office(world).publish()
+
+
+def image(office, did, architecture, version=1):
+    layer = forge.Layer(os.urandom(20000))
+    office.put_layer(layer)
+    return office.forge.image(did, version, [layer], architecture=architecture)
+
+
+def phone_of(office, architecture, group="field"):
+    """One that said what it is."""
+    p = Phone(office).enroll(group=group)
+    p.open()
+    p.hello(inventory={"machine": MACHINE[architecture]})
+    p.wait("ack", want=lambda m: m["stream"] == "audit")
+    p.close()
+    return p
+
+
+def refused(office, doc):
+    r = office.call("POST", "/v1/documents", doc.object)
+    assert (r.status_code, r.json()["code"]) == (422, "err.architecture"), r.text
+    left = office.get(f"/v1/documents?filter=type eq {doc.type} and id eq {doc.id}")["items"]
+    assert doc.sha256 not in [d["sha256"] for d in left], "nothing of it is kept"
+    return r.json()["detail"]
+
+
+def test_a_group_whose_device_cannot_run_the_image_is_refused(office):
+    """And one that names an image for both is taken, so that only the architecture stands between."""
+    device = phone_of(office, "amd64")
+    office.submit(image(office, "tablet", "arm64"))
+    office.submit(office.forge.config("kiosk", 1, "tablet"))
+    configs = [("work", 1), ("personal", 1)]
+    why = refused(office, office.forge.group("field", 2, [("baseline", 1)], [*configs, ("kiosk", 1)]))
+    assert "tablet" in why and device.id in why and "arm64" in why and "amd64" in why, why
+    # The same set for a group that has none, and for one whose devices say that they can.
+    office.submit(office.forge.group("lab", 1, [("baseline", 1)], [("kiosk", 1)]))
+    phone_of(office, "arm64", "lab")
+    office.submit(office.forge.group("lab", 2, [("baseline", 1)], [("kiosk", 1)]))
+    office.submit(office.forge.group("field", 2, [("baseline", 1)], configs))
+
+
+def test_an_image_keeps_its_architecture(office):
+    why = refused(office, image(office, "tiny", "arm64", 2))
+    assert "tiny version 1" in why and "another id" in why, why
+    office.submit(image(office, "tiny", forge.ARCHITECTURE, 2))
