@@ -410,7 +410,7 @@ EXTRA_DIST += %D%/fuzz/office.h
 
 TESTS += $(check_PROGRAMS)
 
-LINTS = %D%/lint/clock.sh %D%/lint/controls.sh %D%/lint/test_cellsd_links.sh %D%/lint/documents.sh %D%/lint/exports.sh %D%/lint/layout.py %D%/lint/pages.sh \
+LINTS = %D%/lint/clock.sh %D%/lint/controls.sh %D%/lint/dist.sh %D%/lint/test_cellsd_links.sh %D%/lint/documents.sh %D%/lint/exports.sh %D%/lint/layout.py %D%/lint/pages.sh \
 	%D%/lint/selinux.sh %D%/lint/tools.sh %D%/lint/uapi.sh
 dist_noinst_SCRIPTS += $(LINTS) %D%/demo/verify.sh %D%/fuzz/fuzz.sh %D%/lint/analyze.sh %D%/check.sh
 TESTS += $(LINTS)
@@ -458,7 +458,7 @@ noinst_PROGRAMS += %D%/e2e/ask
 %C%_e2e_ask_LDADD =
 EXTRA_DIST += %D%/e2e/test_front.py %D%/e2e/test_resources.py
 EXTRA_DIST += %D%/e2e/test_hardening.py %D%/e2e/test_install.py
-EXTRA_DIST += %D%/e2e/test_fault.py
+EXTRA_DIST += %D%/e2e/test_fault.py %D%/e2e/test_fitness.py
 EXTRA_DIST += %D%/e2e/test_net.py %D%/e2e/internet.py %D%/e2e/test_waiting.py
 EXTRA_DIST += %D%/e2e/test_push.py
 EXTRA_DIST += %D%/e2e/office.py %D%/e2e/test_evidence.py %D%/e2e/test_mgmtd.py %D%/e2e/test_openapi.py \
@@ -489,5 +489,12 @@ EXTRA_DIST += %D%/e2e/test_disclosure.py %D%/e2e/test_exhaustion.py %D%/e2e/test
 EXTRA_DIST += %D%/e2e/test_escape.py %D%/e2e/debroot.py %D%/e2e/test_init.py \
 	%D%/e2e/test_many.py %D%/e2e/test_prepared.py
 
+EXTRA_DIST += %D%/bench/plant.py %D%/bench/rows/submit.py %D%/bench/rows/switch.py \
+	%D%/bench/rows/verify.py
+EXTRA_DIST += %D%/e2e/rawport.py %D%/e2e/scene.py %D%/e2e/stolen.py %D%/e2e/test_cellsadm.py \
+	%D%/e2e/test_director.py %D%/e2e/test_hand.py %D%/e2e/test_hostile.py %D%/e2e/test_kill.py \
+	%D%/e2e/test_limits.py %D%/e2e/test_ports.py %D%/e2e/test_raw_bytes.py %D%/e2e/test_reasons.py \
+	%D%/e2e/test_refused_calls.py %D%/e2e/test_rights.py %D%/e2e/test_start.py \
+	%D%/e2e/test_stolen_server.py %D%/e2e/test_time.py
 # Controls that are taken out, and the tests that must then fail.
 EXTRA_DIST += %D%/controls
