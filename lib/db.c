@@ -5,6 +5,7 @@
 #include "lib/err.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -50,12 +51,23 @@ static int code_of(int rc)
 	}
 }
 
+/* Also a file beside the database that cannot be made or grow. */
+static bool is_full(struct db *d, int rc)
+{
+	if ((rc & 0xff) == SQLITE_FULL)
+		return true;
+	return ((rc & 0xff) == SQLITE_IOERR ||
+		(rc & 0xff) == SQLITE_CANTOPEN) &&
+	       (sqlite3_system_errno(d->handle) == ENOSPC ||
+		sqlite3_system_errno(d->handle) == EDQUOT);
+}
+
 /* The statement's first words are enough to find it. */
 static int fail(struct db *d, const char *what, struct err *e)
 {
 	int rc = sqlite3_extended_errcode(d->handle);
 
-	if ((rc & 0xff) == SQLITE_FULL)
+	if (is_full(d, rc))
 		return err_reason(e, REASON_STORAGE_FULL, "database: %.60s: %s",
 				  what, sqlite3_errmsg(d->handle));
 	return err_set(e, code_of(rc), "database: %.60s: %s", what,

@@ -36,7 +36,8 @@
 	  "documents, tokens and certificates near their end")                 \
 	X(lapsed, "lapsed", "gauge", "such that have ended")                   \
 	X(next_lapse, "next_lapse_timestamp_seconds", "gauge",                 \
-	  "when the next one ends; 0: none is near")
+	  "when the next one ends; 0: none is near")                           \
+	X(full, "storage_full", "gauge", "1: only reads are served")
 
 struct gauge {
 #define GAUGE_MEMBER(member, name, kind, help) uint64_t member;

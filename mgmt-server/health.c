@@ -21,14 +21,9 @@ int health_live(struct request *rq, struct err *e)
 /* Takes the write lock, which a full or read-only disk would refuse. */
 int health_ready(struct request *rq, struct err *e)
 {
-	int r = server_write(rq->server, e);
+	int r = server_try(rq->server, e);
 
-	if (r == 0)
-		r = db_run(rq->server->db, e,
-			   "INSERT INTO meta (name, value) VALUES ('ready', '')"
-			   " ON CONFLICT (name) DO UPDATE SET value = ''",
-			   "");
-	if (r < 0)
+	if (r < 0 || rq->server->gauge.full)
 		return err_set(e, PROBLEM_OVERLOADED,
 			       "the database takes no writes");
 	return request_text(rq, 200, "text/plain", strdup("ready\n"), e);

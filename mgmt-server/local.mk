@@ -49,6 +49,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/problem.h %D%/request.c %D%/request.h \
 	%D%/reminder.c %D%/reminder.h \
 	%D%/reply.c \
+	%D%/reserve.c %D%/reserve.h \
 	%D%/rest.c %D%/exchange.h \
 	%D%/route.c %D%/route.h \
 	%D%/server.c %D%/server.h \

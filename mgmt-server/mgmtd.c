@@ -2,6 +2,7 @@
 #include "mgmt-server/mgmtd.h"
 
 #include "lib/auto.h"
+#include "lib/clock.h"
 #include "lib/db.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -15,9 +16,12 @@
 #include "mgmt-server/presence.h"
 #include "mgmt-server/registry.h"
 #include "mgmt-server/reminder.h"
+#include "mgmt-server/reserve.h"
 #include "mgmt-server/server.h"
 
 #include <string.h>
+
+#define TRY_SECONDS 10
 
 void mgmtd_free(struct server *s)
 {
@@ -86,6 +90,7 @@ int mgmtd_open(const char *dir, struct settings *conf, struct server **ret,
 	       struct err *e)
 {
 	AUTO(mgmtd_freep) struct server *s = calloc(1, sizeof(*s));
+	struct err no_room = { 0 };
 	int r;
 
 	if (!s && conf)
@@ -105,13 +110,36 @@ int mgmtd_open(const char *dir, struct settings *conf, struct server **ret,
 	r = load(s, e);
 	if (r < 0)
 		return r;
+	/* On a full disk it starts, and says so. */
+	if (server_try(s, &no_room) == 0)
+		server_commit(s, &no_room);
+	else if (no_room.reason == REASON_STORAGE_FULL)
+		server_full(s, &no_room);
 	*ret = steal(s);
+	return 0;
+}
+
+/* Is there room again? Else the disk is left alone. */
+static int keep_room(struct server *s, struct err *e)
+{
+	int64_t now = clock_wall();
+	int r;
+
+	if (now >= s->tried && now - s->tried < TRY_SECONDS)
+		return 0;
+	s->tried = now;
+	r = s->gauge.full ? server_try(s, e) : reserve_fill(s->dir, e);
+	if (r < 0 && e->reason != REASON_STORAGE_FULL)
+		return r;
 	return 0;
 }
 
 int mgmtd_tick(struct server *s, struct err *e)
 {
-	int r = order_tick(s, e);
+	int r = keep_room(s, e);
+
+	if (r == 0)
+		r = order_tick(s, e);
 
 	if (r == 0)
 		r = compose_tick(s, e);

@@ -227,6 +227,7 @@ int pki_renew(const struct pki *p, struct err *e)
 int pki_open(const char *dir, struct pki **ret, struct err *e)
 {
 	AUTO(pki_freep) struct pki *p = calloc(1, sizeof(*p));
+	struct err why;
 	size_t len;
 	int r;
 
@@ -250,9 +251,9 @@ int pki_open(const char *dir, struct pki **ret, struct err *e)
 	r = x509_digest(p->ca_pem, p->ca_digest, e);
 	if (r < 0)
 		return r;
-	r = pki_renew(p, e);
-	if (r < 0)
-		return r;
+	/* It is tried again while the server runs. */
+	if (pki_renew(p, &why) < 0)
+		log_error("renew the server's certificate: %s", why.text);
 	*ret = steal(p);
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include "lib/db.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "mgmt-server/reserve.h"
 
 #include <errno.h>
 #include <string.h>
@@ -34,13 +35,19 @@ static const char *const migrations[] = { registry_sql_001, registry_sql_002,
 int registry_open(const char *dir, struct db **ret, struct err *e)
 {
 	auto_free char *path = io_join(dir, FILE_NAME);
+	struct err ignored;
+	int r;
 
 	if (!path)
 		return err_oom(e, "open the database");
 	if (access(path, F_OK) < 0)
 		return err_sys(e, errno, "open %s (made by cells-mgmtd init)",
 			       path);
-	return db_open(path, migrations, ret, e);
+	do
+		r = db_open(path, migrations, ret, e);
+	while (r < 0 && e->reason == REASON_STORAGE_FULL &&
+	       reserve_use(dir, &ignored) > 0);
+	return r;
 }
 
 int registry_create(const char *dir, const char *org, struct db **ret,

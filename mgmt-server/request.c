@@ -227,6 +227,8 @@ void request_problem(struct request *rq, int r, const struct err *e)
 	a.len = a.body ? strlen(a.body) : 0;
 	answer_fini(&rq->answer);
 	rq->answer = a;
+	if (e->reason == REASON_STORAGE_FULL)
+		server_full(rq->server, e);
 }
 
 void request_etag(struct request *rq, int64_t rev)

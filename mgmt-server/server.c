@@ -45,6 +45,33 @@ int server_write(struct server *s, struct err *e)
 	return r;
 }
 
+void server_full(struct server *s, const struct err *why)
+{
+	if (!s->gauge.full)
+		log_warning("%s: only reads are served until there is room",
+			    why->text);
+	s->gauge.full = 1;
+}
+
+static void end_full(struct server *s)
+{
+	if (s->gauge.full)
+		log_info("there is room on the disk: writes are taken again");
+	s->gauge.full = 0;
+}
+
+int server_try(struct server *s, struct err *e)
+{
+	int r = server_write(s, e);
+
+	return r < 0 ? r
+		     : db_run(s->db, e,
+			      "INSERT INTO meta (name, value) VALUES"
+			      " ('ready', '') ON CONFLICT (name) DO UPDATE"
+			      " SET value = ''",
+			      "");
+}
+
 static void tell(struct server *s)
 {
 	json_t *event;
@@ -58,16 +85,24 @@ static void tell(struct server *s)
 
 int server_commit(struct server *s, struct err *e)
 {
+	bool was_broken = is_broken(s);
 	int r = blob_sync(s->blobs, e);
 
 	if (s->writing && r < 0)
 		db_rollback(s->db);
 	else if (s->writing)
 		r = db_commit(s->db, e);
+	if (r < 0 && was_broken)
+		err_reason(e, REASON_STORAGE_FULL,
+			   "the turn's transaction has failed");
 	if (r < 0) {
 		s->gauge.commits_failed++;
+		if (e->reason == REASON_STORAGE_FULL)
+			server_full(s, e);
 		s->taken_back(s, NULL);
 	}
+	if (r == 0 && s->writing)
+		end_full(s);
 	if (r == 0 && s->edge.event)
 		tell(s);
 	json_array_clear(s->events);

@@ -61,6 +61,7 @@ struct server {
 	struct merkle tree;
 	struct limit limit;
 	struct gauge gauge;
+	int64_t tried;		  /* whether there is room */
 	uint64_t turn;		  /* grows with each commit */
 	uint64_t messages;	  /* counts those queued for devices */
 	bool writing;		  /* a transaction is open */
@@ -75,6 +76,11 @@ struct server {
 int server_fresh(struct server *s, struct err *e);
 /* Begins this turn's transaction unless it is under way. */
 int server_write(struct server *s, struct err *e);
+/* A write found no room on the disk: said once, until one does again, which is
+ * tried every ten seconds. */
+void server_full(struct server *s, const struct err *why);
+/* Tries a small write, which server_commit() ends. */
+int server_try(struct server *s, struct err *e);
 /* Ends the turn. On failure nothing of it happened. */
 int server_commit(struct server *s, struct err *e);
 

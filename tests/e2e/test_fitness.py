@@ -35,7 +35,7 @@ def phone_of(office, architecture, group="field"):
 
 def refused(office, doc):
     r = office.call("POST", "/v1/documents", doc.object)
-    assert (r.status_code, r.json()["code"]) == (422, "err.architecture"), r.text
+    assert r.status_code == 422 and r.json()["code"] == "err.architecture", r.text
     left = office.get(f"/v1/documents?filter=type eq {doc.type} and id eq {doc.id}")["items"]
     assert doc.sha256 not in [d["sha256"] for d in left], "nothing of it is kept"
     return r.json()["detail"]

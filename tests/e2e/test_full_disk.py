@@ -1,41 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A disk that is full to its last block: both daemons start on it, and a lock, an unlock and
-a wipe are still taken, done and told, for room is kept for them."""
+"""A disk that is full to its last block. The device's daemons start on it, and a lock, an unlock
+and a wipe are still taken, done and told, for room is kept for them. The server starts on it, and
+serves reads."""
 import contextlib
 import os
+import signal
 import sqlite3
 
 import forge
 import harness
+from office import Office, Phone
 from scene import Scene
 
-SIZE = 192 << 20
-
-
 class Disk:
-    """A small file system over the device's state folders, which a test fills."""
+    """A small file system, which a test fills."""
 
-    def __init__(self, scene):
-        folder = scene.phone.folder
-        self.image, self.place = scene.world.folder / "disk.img", scene.world.subfolder("disk")
+    def __init__(self, world, size, place):
+        self.image, self.place = world.folder / "disk.img", place
         with open(self.image, "wb") as f:
-            f.truncate(SIZE)
+            f.truncate(size)
         harness.run(["mkfs.ext4", "-q", "-m", "0", "-F", self.image])
-        self._mount(["-o", "loop", self.image, self.place])
-        for name in ("cells-policyd", "cellsd"):
-            inside = self.place / name
-            harness.run(["cp", "-a", folder / name, inside])
-            self._mount(["--bind", inside, folder / name])
-        self.world = scene.world
+        harness.run(["mount", "-o", "loop", self.image, self.place])
+        self.places = [self.place]
+        world.closers.insert(0, self._unmount)
 
-        def undo():
-            for place in (folder / "cells-policyd", folder / "cellsd", self.place):
-                harness.run(["umount", "-l", place], check=False)
-        scene.world.closers.insert(0, undo)
+    def _unmount(self):
+        for place in self.places:
+            harness.run(["umount", "-l", place], check=False)
 
-    @staticmethod
-    def _mount(args):
-        harness.run(["mount", *args])
+    def bind(self, folder):
+        """What is in the folder goes onto the disk."""
+        inside = self.place / folder.name
+        harness.run(["cp", "-a", folder, inside])
+        harness.run(["mount", "--bind", inside, folder])
+        self.places.insert(0, folder)
 
     def fill(self):
         """Large files, then small ones, until not one byte more is taken."""
@@ -55,9 +53,8 @@ class Disk:
         raise harness.Failed("the disk is not full")
 
     def free(self):
-        for f in self.place.iterdir():
-            if f.is_file():
-                f.unlink()
+        for f in [*self.place.glob("fill-*"), *self.place.glob("small-*"), *self.place.glob("more")]:
+            f.unlink()
 
 
 def leave_free(scene, size):
@@ -71,7 +68,9 @@ def leave_free(scene, size):
 
 def test_lock_unlock_and_wipe_on_a_full_disk(world):
     scene = Scene(world, start=False)
-    disk = Disk(scene)
+    disk = Disk(world, 192 << 20, world.subfolder("disk"))
+    for name in ("cells-policyd", "cellsd"):
+        disk.bind(scene.phone.folder / name)
     scene.phone.start()
     scene.enroll()
     scene.publish()
@@ -102,3 +101,61 @@ def test_lock_unlock_and_wipe_on_a_full_disk(world):
     assert scene.phone.status()["state"] == in_force
     disk.free()
     scene.still_takes_the_right_one()
+
+
+HOW = ("runs", "starts", "is killed and starts")
+
+
+def test_server_serves_reads_on_a_full_disk_and_writes_again_when_there_is_room(world):
+    disk = Disk(world, 32 << 20, world.subfolder("server/state"))
+    office = Office(world).publish()
+    phone = Phone(office).enroll()
+    phone.connect()
+    phone.apply(phone.snapshot())
+    phone.close()
+    token = office.new_token("admin", name="mine")
+    everything = ("/v1/devices", "/v1/documents", "/v1/groups", "/v1/audit", f"/v1/devices/{phone.id}/receipts", "/v1/tokens")
+
+    def seen():
+        return {path: office.get(path, token=token)["items"] for path in everything}
+
+    def refused(method, path, body=None, data=None):
+        r = office.call(method, path, body, token=token, data=data)
+        assert (r.status_code, r.json()["code"]) == (507, "err.storage-full"), (path, r.text)
+    before = seen()
+    layer = forge.Layer(os.urandom(3 << 20))
+    policy = office.forge.policy("baseline", 2, {"work": [("*", "none")]})
+    for how in HOW:
+        disk.fill()
+        if how == "is killed and starts":
+            office.restart(sig=signal.SIGKILL)
+        elif how != "runs":
+            office.restart()
+        # What does not fit is refused; nothing of it stays, and what is there is served.
+        for n in range(200):
+            r = office.call("POST", "/v1/tokens", {"name": f"{'x' * 60}-{n}", "role": "viewer"}, token=token)
+            if r.status_code == 507:
+                break
+            office.call("DELETE", f"/v1/tokens/{r.json()['id']}", token=token)
+        assert (r.status_code, r.json()["code"]) == (507, "err.storage-full"), (how, r.text)
+        refused("POST", "/v1/documents", policy.object)
+        for sha256, data in layer.files().items():
+            if len(data) > 65536:
+                refused("PUT", f"/v1/chunks/{sha256}", data=data)
+        now = seen()
+        assert {p: now[p] for p in everything if p != "/v1/audit"} == {p: before[p] for p in everything if p != "/v1/audit"}
+        assert [i for i in before["/v1/audit"] if i not in now["/v1/audit"]] == []
+        assert office.call("GET", "/healthz").status_code == 200
+        assert office.call("GET", "/readyz").status_code == 503
+        lines = [x for x in office.process.tail(2000).splitlines() if "only reads are served" in x]
+        assert len(lines) == HOW.index(how) + 1, lines
+    disk.free()
+    harness.until(lambda: office.call("GET", "/readyz").status_code == 200)
+    assert "writes are taken again" in office.process.tail()
+    office.submit(policy, token=token)
+    office.put_layer(layer, token=token)
+    phone.connect()
+    phone.apply(phone.snapshot())
+    assert office.device(phone)["compliant"]
+    phone.close()
+    assert harness.run([harness.program("cells-mgmtd"), "verify-store", "--dir", office.dir]).returncode == 0
