@@ -183,7 +183,7 @@ static int unpack_layer(struct build *bd, unsigned int layer, struct tree *t,
 			struct err *e)
 {
 	const struct layout *l = &bd->layout;
-	const char *name = l->manifest.layer[layer].digest;
+	const char *name = layout_name(l, layer);
 	uint8_t want[HASH_SIZE], got[HASH_SIZE];
 	auto_close int fd = -1;
 	int r;

@@ -108,7 +108,7 @@ static int parse(int argc, char **argv, struct build_options *o, int *ret_exit)
 		{ "architecture", 0, OPT_STRING, &b->doc.architecture, "NAME",
 		  "as Debian names it" },
 		{ "tag", 0, OPT_STRING, &b->tag, "NAME",
-		  "which image of an OCI layout" },
+		  "which image of several" },
 		{ "force", 0, OPT_FLAG, &b->force, NULL,
 		  "also what is no root file system or is not kept whole" },
 		{ "squash", 0, OPT_FLAG, &b->squash, NULL,

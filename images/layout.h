@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An OCI image layout in a folder (image-spec, image-layout.md): finds the
- * image and opens its layers, each blob held against its size and digest.
+ * An image in a folder: an OCI image layout (image-spec, image-layout.md), a
+ * folder of skopeo's (dir:), or what `docker save` packs. Finds the image and
+ * opens its layers. Each blob is held against its size and digest where the
+ * manifest says them; an archive's config against the digest in its name.
  */
 #ifndef IMAGES_LAYOUT_H
 #define IMAGES_LAYOUT_H
@@ -12,8 +14,12 @@
 
 struct err;
 
+struct kind;
+
 struct layout {
 	int dir;
+	const struct kind *kind;
+	struct oci_archive *archive; /* NULL: of another kind */
 	struct oci_manifest manifest;
 	struct oci_config config;
 };
@@ -25,6 +31,8 @@ int layout_open(const char *path, const char *architecture, const char *tag,
 		struct layout *ret, struct err *e);
 void layout_close(struct layout *l);
 
+/* Its digest, or its file, for messages. */
+const char *layout_name(const struct layout *l, unsigned int layer);
 /* The blob of a layer, verified, open at its beginning. */
 int layout_layer(const struct layout *l, unsigned int layer, int *ret_fd,
 		 struct err *e);

@@ -42,6 +42,7 @@ static const char *const layer_types[] = {
 	OCI "layer.nondistributable.v1.tar+zstd",
 	DOCKER "image.rootfs.diff.tar",
 	DOCKER "image.rootfs.diff.tar.gzip",
+	DOCKER "image.rootfs.diff.tar.zstd",
 	NULL,
 };
 
@@ -234,6 +235,91 @@ int oci_manifest(const char *text, size_t len, struct oci_manifest *ret,
 	}
 	*ret = m;
 	return 0;
+}
+
+static bool has_tag(json_t *image, const char *tag)
+{
+	json_t *list = json_object_get(image, "RepoTags"), *one;
+	size_t i;
+
+	json_array_foreach (list, i, one) {
+		const char *s = json_string_value(one);
+		const char *name = s ? strrchr(s, '/') : NULL;
+		const char *colon = s ? strrchr(s, ':') : NULL;
+
+		if (s && (strcmp(s, tag) == 0 ||
+			  (name && strcmp(name + 1, tag) == 0) ||
+			  (colon && strcmp(colon + 1, tag) == 0)))
+			return true;
+	}
+	return false;
+}
+
+/* Where it leads to is for who opens it. */
+static int take_name(json_t *j, const char *what, char *ret, struct err *e)
+{
+	const char *s = json_string_value(j);
+
+	if (!s || !*s || strlen(s) >= OCI_NAME_SIZE)
+		return err_set(e, EINVAL, "manifest.json: %s is no file name",
+			       what);
+	strcpy(ret, s);
+	return 0;
+}
+
+static int take_archive(json_t *image, struct oci_archive *ret, struct err *e)
+{
+	json_t *layers = json_object_get(image, "Layers"), *layer;
+	size_t i, n = json_array_size(layers);
+	int r = take_name(json_object_get(image, "Config"), "Config",
+			  ret->config, e);
+
+	if (r == 0 && (n == 0 || n > OCI_LAYERS_MAX))
+		r = err_set(e, EINVAL,
+			    "manifest.json: %zu layers, where 1 to %d are "
+			    "possible",
+			    n, OCI_LAYERS_MAX);
+	if (r < 0)
+		return r;
+	json_array_foreach (layers, i, layer) {
+		r = take_name(layer, "a layer", ret->layer[ret->n_layers++], e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int oci_archive(const char *text, size_t len, const char *tag,
+		struct oci_archive *ret, struct err *e)
+{
+	auto_json json_t *file = NULL;
+	json_t *image, *found = NULL;
+	unsigned int n = 0;
+	size_t i;
+	int r;
+
+	if (len > OCI_FILE_MAX)
+		return err_set(e, EFBIG, "manifest.json: too large");
+	r = json_parse(text, len, "manifest.json", &file, e);
+	if (r < 0)
+		return r;
+	if (!json_is_array(file) || json_array_size(file) > ENTRIES_MAX)
+		return err_set(e, EINVAL, "manifest.json: no list of images");
+	json_array_foreach (file, i, image) {
+		if (tag && !has_tag(image, tag))
+			continue;
+		found = image;
+		n++;
+	}
+	if (n == 0)
+		return err_set(e, ENOENT, "manifest.json: no image%s%s",
+			       tag ? " named " : "", tag ? tag : "");
+	if (n > 1)
+		return err_set(
+			e, EINVAL,
+			"manifest.json: %u images fit; say which (--tag)", n);
+	ret->n_layers = 0;
+	return take_archive(found, ret, e);
 }
 
 __attribute__((format(printf, 2, 3))) static void add_lost(struct oci_config *c,

@@ -14,6 +14,7 @@
 /* More than an image of ours can have: they are squashed then. */
 #define OCI_LAYERS_MAX 512
 #define OCI_LOST_MAX 8
+#define OCI_NAME_SIZE 256
 #define OCI_DIGEST_SIZE 72 /* "sha256:<hex>" with the NUL */
 
 struct err;
@@ -40,6 +41,18 @@ struct oci_config {
 	unsigned int n_layers;
 	char diff_id[OCI_LAYERS_MAX][OCI_DIGEST_SIZE];
 };
+
+/* An image of `docker save`: its files, by name, below the archive's root. */
+struct oci_archive {
+	char config[OCI_NAME_SIZE];
+	unsigned int n_layers;
+	char layer[OCI_LAYERS_MAX][OCI_NAME_SIZE]; /* lowest first */
+};
+
+/* Its manifest.json: the one image that has the tag ("name:tag", the part
+ * behind the last slash, or behind the colon; NULL: any). */
+int oci_archive(const char *text, size_t len, const char *tag,
+		struct oci_archive *ret, struct err *e);
 
 /*
  * The one image of an index for the architecture (as Debian names it; NULL:

@@ -499,9 +499,9 @@ int unpack_folder(struct unpack *u, const char *path, struct tree *t,
 
 static bool belongs_to_layout(const char *path)
 {
-	static const char *const names[] = { "oci-layout", "index.json",
+	static const char *const names[] = { "oci-layout",    "index.json",
 					     "manifest.json", "repositories",
-					     "blobs" };
+					     "blobs",	      "version" };
 	size_t n;
 
 	while (path[0] == '.' && path[1] == '/')
@@ -512,7 +512,8 @@ static bool belongs_to_layout(const char *path)
 	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++)
 		if (strlen(names[i]) == n && memcmp(names[i], path, n) == 0)
 			return true;
-	return false;
+	/* A digest, or an id; what is below it or behind it does not matter. */
+	return strspn(path, "0123456789abcdef") == 2 * (size_t)HASH_SIZE;
 }
 
 int unpack_is_layout(struct unpack *u, int fd, const char *name, bool *ret,
@@ -533,7 +534,8 @@ int unpack_is_layout(struct unpack *u, int fd, const char *name, bool *ret,
 			found = false;
 			break;
 		}
-		found = found || strstr(path, "oci-layout");
+		found = found || strstr(path, "oci-layout") ||
+			strstr(path, "manifest.json");
 	}
 	if (r < 0)
 		return r;

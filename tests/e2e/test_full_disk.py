@@ -114,7 +114,8 @@ def test_server_serves_reads_on_a_full_disk_and_writes_again_when_there_is_room(
     phone.apply(phone.snapshot())
     phone.close()
     token = office.new_token("admin", name="mine")
-    everything = ("/v1/devices", "/v1/documents", "/v1/groups", "/v1/audit", f"/v1/devices/{phone.id}/receipts", "/v1/tokens")
+    everything = ("/v1/devices", "/v1/documents", "/v1/groups", "/v1/audit",
+                  f"/v1/devices/{phone.id}/receipts", "/v1/tokens")
 
     def seen():
         return {path: office.get(path, token=token)["items"] for path in everything}
@@ -143,7 +144,7 @@ def test_server_serves_reads_on_a_full_disk_and_writes_again_when_there_is_room(
             if len(data) > 65536:
                 refused("PUT", f"/v1/chunks/{sha256}", data=data)
         now = seen()
-        assert {p: now[p] for p in everything if p != "/v1/audit"} == {p: before[p] for p in everything if p != "/v1/audit"}
+        assert all(now[p] == before[p] for p in everything if p != "/v1/audit")
         assert [i for i in before["/v1/audit"] if i not in now["/v1/audit"]] == []
         assert office.call("GET", "/healthz").status_code == 200
         assert office.call("GET", "/readyz").status_code == 503

@@ -8,6 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	const char *text = (const char *)data;
 	struct oci_manifest manifest;
+	static struct oci_archive archive;
 	struct oci_config config;
 	struct oci_blob blob;
 	struct err e;
@@ -17,5 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	oci_index(text, len, NULL, "latest", &blob, &index, &e);
 	oci_manifest(text, len, &manifest, &e);
 	oci_config(text, len, &config, &e);
+	oci_archive(text, len, NULL, &archive, &e);
+	oci_archive(text, len, "latest", &archive, &e);
 	return 0;
 }
