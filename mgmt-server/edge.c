@@ -21,8 +21,12 @@
 #define HEADERS_SECONDS 10 /* to send the headers */
 #define CONTENT_SECONDS 20 /* between two pieces of a body */
 #define RENEW_CHECK_SECONDS 3600
-#define SPARE_FDS 64  /* database, logs, listeners */
-#define RX_SMALL 1024 /* a WebSocket's own read buffer */
+#define SPARE_FDS 64 /* database, logs, listeners */
+/* What a WebSocket reads at once: a whole TLS record (RFC 8446, section 5.1).
+ * Of one that is read by parts OpenSSL keeps the rest, and libwebsockets 4.1
+ * goes round for ever where the connection ends before that is read. Pages that
+ * no message reaches stay untouched. */
+#define RX_RECORD 16384
 
 static void log_line(int level, const char *line)
 {
@@ -164,7 +168,7 @@ static int open_context(struct edge *ed, bool debug, struct err *e)
 		.max_http_header_pool2 =
 			(unsigned int)all_connections(ed->server),
 		.max_http_header_data = HEADERS_SIZE,
-		.pt_serv_buf_size = EDGE_PIECE,
+		.pt_serv_buf_size = RX_RECORD,
 		.server_string = "cells-mgmtd",
 		.timeout_secs = CONTENT_SECONDS,
 		.timeout_secs_ah_idle = HEADERS_SECONDS,
@@ -255,14 +259,14 @@ static int serve(struct edge *ed, const char *run_file, bool debug,
 	const struct lws_protocols admin_protocols[] = {
 		{ "rest", rest_callback, sizeof(struct rest_session), 0 },
 		{ "cells.events.v1", wsedge_events_callback, wsedge_events_size,
-		  RX_SMALL },
+		  RX_RECORD },
 		{ "signals", signal_callback, 0, 0 },
 		{ NULL },
 	};
 	const struct lws_protocols device_protocols[] = {
 		{ "rest", rest_callback, sizeof(struct rest_session), 0 },
 		{ "cells.v1", wsedge_device_callback, wsedge_device_size,
-		  RX_SMALL },
+		  RX_RECORD },
 		{ NULL },
 	};
 	int r = open_context(ed, debug, e);

@@ -57,22 +57,10 @@ static void keep_last(json_t *items, uint64_t limit)
 static int last_entries(struct adm *a, const struct audit_opts *o, json_t **ret,
 			struct err *e)
 {
-	auto_json json_t *items = NULL, *turned = json_array();
-	int r = remote_list(a,
-			    REMOTE_PATH("audit", "?", "filter", o->filter,
-					"order", o->limit ? "desc" : NULL),
-			    (unsigned int)o->limit, &items, e);
-
-	if (r < 0)
-		return r;
-	if (!o->limit) {
-		*ret = steal(items);
-		return 0;
-	}
-	for (size_t i = json_array_size(items); i-- > 0;)
-		json_array_append(turned, json_array_get(items, i));
-	*ret = steal(turned);
-	return 0;
+	return remote_newest(a,
+			     REMOTE_PATH("audit", "?", "filter", o->filter,
+					 "order", REMOTE_ORDER(o->limit)),
+			     (unsigned int)o->limit, ret, e);
 }
 
 static int run_query(struct adm *a, const void *opts, char **argv,

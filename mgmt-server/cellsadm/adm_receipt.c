@@ -377,23 +377,11 @@ static int add_missing(json_t *items, bool whole, json_t **ret, bool *bad,
 static int fetch_items(struct adm *a, const struct receipt_opts *o,
 		       const char *device, json_t **ret, struct err *e)
 {
-	auto_json json_t *items = NULL, *turned = json_array();
-	int r = remote_list(a,
-			    REMOTE_PATH("devices", device, "receipts", "?",
-					"filter", o->filter, "order",
-					o->limit ? "desc" : NULL),
-			    (unsigned int)o->limit, &items, e);
-
-	if (r < 0)
-		return r;
-	if (!o->limit) {
-		*ret = steal(items);
-		return 0;
-	}
-	for (size_t i = json_array_size(items); i-- > 0;)
-		json_array_append(turned, json_array_get(items, i));
-	*ret = steal(turned);
-	return 0;
+	return remote_newest(a,
+			     REMOTE_PATH("devices", device, "receipts", "?",
+					 "filter", o->filter, "order",
+					 REMOTE_ORDER(o->limit)),
+			     (unsigned int)o->limit, ret, e);
 }
 
 static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)

@@ -248,3 +248,22 @@ int remote_list(struct adm *a, const char *const *path, unsigned int max,
 		return err_oom(e, "list");
 	return cursor_read(text, max, get_page, a, ret, e);
 }
+
+int remote_newest(struct adm *a, const char *const *path, unsigned int max,
+		  json_t **ret, struct err *e)
+{
+	auto_json json_t *items = NULL, *turned = json_array();
+	int r = remote_list(a, path, max, &items, e);
+
+	if (r < 0)
+		return r;
+	if (!max) {
+		*ret = steal(items);
+		return 0;
+	}
+	for (size_t i = json_array_size(items); i-- > 0;)
+		if (json_array_append(turned, json_array_get(items, i)) < 0)
+			return err_oom(e, "list");
+	*ret = steal(turned);
+	return 0;
+}

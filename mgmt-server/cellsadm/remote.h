@@ -32,6 +32,12 @@ int remote_get_text(struct adm *a, const char *const *path, char **ret,
 int remote_list(struct adm *a, const char *const *path, unsigned int max,
 		json_t **ret, struct err *e);
 
+/* The newest `max` of a list (0: all there are), the oldest of them first. The
+ * path asks for them with "order", REMOTE_ORDER(max). */
+int remote_newest(struct adm *a, const char *const *path, unsigned int max,
+		  json_t **ret, struct err *e);
+#define REMOTE_ORDER(max) ((max) ? "desc" : NULL)
+
 /* body may be NULL; ret may be NULL. */
 int remote_send(struct adm *a, const char *method, const char *const *path,
 		const json_t *body, json_t **ret, struct err *e);

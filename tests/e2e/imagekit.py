@@ -229,7 +229,7 @@ def files_of(top):
 
 
 @contextlib.contextmanager
-def overlaid(image):
+def overlaid(image, options="ro"):
     """The layers as a device mounts them: EROFS below overlayfs."""
     with contextlib.ExitStack() as stack:
         points = [stack.enter_context(mounted_layer(p)) for p in layers(image)]
@@ -237,7 +237,7 @@ def overlaid(image):
             yield points[0]
             return
         lower = ":".join(str(p) for p in reversed(points))
-        yield stack.enter_context(mounted("-t", "overlay", "overlay", "-o", f"ro,lowerdir={lower}"))
+        yield stack.enter_context(mounted("-t", "overlay", "overlay", "-o", f"{options},lowerdir={lower}"))
 
 
 def refused(source, out, *args, **kw):

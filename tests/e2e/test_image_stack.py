@@ -13,7 +13,7 @@ import time
 import pytest
 
 from harness import run
-from imagekit import (NOW, Layout, build, fixture_folder, groups_of_links, layers, mounted, mounted_layer,  # noqa: F401
+from imagekit import (NOW, Layout, build, fixture_folder, groups_of_links, mounted_layer, overlaid,  # noqa: F401
                       walk)
 
 STACKS = 200 if os.environ.get("CELLS_LONG") else 20
@@ -186,16 +186,9 @@ class Stack:
         return self.out + bytes(1024)
 
 
-@contextlib.contextmanager
 def as_on_the_device(image):
-    """The layers below overlayfs; file numbers as in the layers, so that links can be compared."""
-    with contextlib.ExitStack() as stack:
-        points = [stack.enter_context(mounted_layer(p)) for p in layers(image)]
-        if len(points) == 1:
-            yield points[0]
-            return
-        lower = ":".join(str(p) for p in reversed(points))
-        yield stack.enter_context(mounted("-t", "overlay", "overlay", "-o", f"ro,xino=on,lowerdir={lower}"))
+    """File numbers as in the layers, so that links can be compared."""
+    return overlaid(image, "ro,xino=on")
 
 
 def differences(got, want, began):
