@@ -123,6 +123,38 @@ def test_director_cannot_wipe_or_grant(scene):
     scene.still_takes_the_right_one()
 
 
+def test_server_can_make_no_image_and_no_lock(scene):
+    """Both are the right set and the right device; only the keys are what the server has."""
+    director = scene.org.keys["director"]
+    image = scene.image(sign=director)
+    before = scene.server.last_seq()
+    scene.offer(image=image)
+    scene.refused("err.unknown-key", after=before)
+    before = scene.server.last_seq()
+    lock = scene.org.command("lock-1", scene.device, "lock", "work", sign=director)
+    scene.server.command(lock)
+    scene.refused("err.unknown-key", lock, before)
+    assert scene.list()["work"]["state"] in ("foreground", "background")
+    scene.still_takes_the_right_one()
+
+
+def test_server_reads_what_is_not_sealed_and_no_secret(scene):
+    """All that a stolen server has of a config with secrets, which the device then opens."""
+    password = forge.Password("correct horse battery staple")
+    secret = b"wifi=swordfish\n"
+    work = scene.config("work", on_boot=True, password=password, secrets=secret)
+    scene.publish(work=work)
+    stolen = [*scene.server.files.values(), *(json.dumps(d).encode() for d in scene.server.envelopes),
+              *(d.payload for d in scene.docs.values())]
+    assert [s for s in stolen if b'"exclusive"' in s and b'"camera"' in s], "a policy is open to it"
+    assert not [s for s in stolen if b"swordfish" in s or forge.b64(secret).encode() in s]
+    # It was in there: who knows the config password has it.
+    harness.until(lambda: scene.list()["work"]["state"] in ("background", "foreground"))
+    scene.phone.ctl("unlock-config", "work", "--password-stdin", stdin="correct horse battery staple\n")
+    show = ("cat", "/run/cells/secrets")
+    harness.until(lambda: scene.run_in("work", *show, check=False).stdout == secret.decode())
+
+
 def test_time_and_version_run_ahead_and_a_new_root_brings_them_back(scene):
     before = scene.server.last_seq()
     ahead = scene.org.now() + FAR
