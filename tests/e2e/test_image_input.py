@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is no root file system, and what an OCI image's configuration says beyond what a VP does."""
 import json
+import os
 
 import pytest
 
-from imagekit import (LOWER, Layout, build, cells_image, fixture_folder, refused, tar_bytes)  # noqa: F401
+from harness import run
+from imagekit import (LOWER, Layout, build, cells_image, fixture_folder, layers, mounted_layer, refused,  # noqa: F401
+                      tar_bytes)
 
 PARTS = {"/sbin/init": ("sbin/init", b"init"), "/etc": ("etc/file", b"x"), "/usr or /bin": ("usr/file", b"x")}
 
@@ -65,3 +68,17 @@ def test_configuration_that_a_vp_does_is_taken(folder):
     assert build(folder / "oci", folder / "image", whole=True).stderr == ""
     about = json.loads(cells_image("inspect", folder / "image", "--format", "json").stdout)
     assert (about["init"], about["stop-signal"]) == ("/sbin/init", "PWR")
+
+
+def test_times_before_1970_are_1970_and_not_now(folder):
+    """mkfs.erofs would take them for later than all others. Of a folder and of a tar."""
+    top = folder / "in"
+    for name in ("etc/old", "sbin/init", "usr/new"):
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_bytes(b"x")
+    os.utime(top / "etc/old", (-152_000_000, -152_000_000))
+    run(["tar", "--format=pax", "-C", top, "-cf", folder / "in.tar", "."])
+    for source, out in ((top, "folder"), (folder / "in.tar", "tar")):
+        build(source, folder / f"of-{out}")
+        with mounted_layer(layers(folder / f"of-{out}")[0]) as got:
+            assert (got / "etc/old").stat().st_mtime == 0, out
