@@ -200,6 +200,11 @@ int db_open(const char *path, const char *const *migrations, struct db **ret,
 	sqlite3_extended_result_codes(d->handle, 1);
 	sqlite3_busy_timeout(d->handle, BUSY_MS);
 	r = set_up(d, path, migrations, e);
+	if (r == -EBADMSG)
+		return err_set(e, EBADMSG,
+			       "open %s: it is damaged (%s) and was left as it "
+			       "is: put a good copy in its place",
+			       path, sqlite3_errmsg(d->handle));
 	if (r < 0)
 		return r;
 	*ret = steal(d);

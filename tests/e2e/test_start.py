@@ -140,3 +140,24 @@ def test_full_disk(world):
     (folder / "filler").unlink()
     fleet.make("policy")
     fleet.publish(phone)
+
+
+@pytest.mark.parametrize("what", ["beginning", "all", "schema"])
+def test_a_damaged_database_is_named_and_left_as_it_is(phone, what):
+    """It does not begin anew, for then every floor would be gone; nothing of the file is changed."""
+    phone.policyd.kill()
+    file = phone.state / "policyd.db"
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    good = file.read_bytes()
+    bad = {"beginning": b"x" * 100 + good[100:], "all": os.urandom(len(good)),
+           "schema": good[:100] + os.urandom(4096 - 100) + good[4096:]}[what]
+    file.write_bytes(bad)
+    with pytest.raises(harness.Failed):
+        phone.policyd.start()
+    (line,) = [x for x in phone.policyd.tail().splitlines() if "damaged" in x]
+    assert str(file) in line and "put a good copy in its place" in line, line
+    assert file.read_bytes() == bad
+    file.write_bytes(good)
+    phone.policyd.start()
+    phone.fleet.publish(phone)
