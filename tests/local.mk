@@ -417,11 +417,12 @@ TESTS += $(LINTS)
 
 # Programs that tests in the lab run on the phone: one file and one line each.
 LAB_TOOLS = %D%/lab/callcost %D%/lab/camera %D%/lab/nlfuzz %D%/lab/ring \
-	%D%/lab/stall %D%/lab/stress
+	%D%/lab/stall %D%/lab/stress %D%/lab/toucher
 %C%_lab_camera_LDADD = -lpthread
 %C%_lab_nlfuzz_CFLAGS = $(AM_CFLAGS) $(NL_CFLAGS)
 %C%_lab_nlfuzz_LDADD = $(NL_LIBS)
 %C%_lab_stress_LDADD = -lpthread
+%C%_lab_toucher_LDADD = -lpthread
 noinst_PROGRAMS += $(LAB_TOOLS)
 lab: $(LAB_TOOLS)
 .PHONY: lab
@@ -434,7 +435,8 @@ EXTRA_DIST += %D%/lab/conftest.py %D%/lab/debug.config %D%/lab/devns.py %D%/lab/
 EXTRA_DIST += %D%/lab/hands.py %D%/lab/talk.py %D%/lab/test_input.py %D%/lab/test_power.py \
 	%D%/lab/typist.py
 EXTRA_DIST += %D%/lab/test_machine.py
-EXTRA_DIST += %D%/lab/inside/consoles.py
+EXTRA_DIST += %D%/lab/inside/consoles.py %D%/lab/test_faulty.py \
+	%D%/lab/faulty/faulty.c %D%/lab/faulty/Kbuild
 EXTRA_DIST += %D%/lab/inside/devnsgate.py %D%/lab/inside/receipts.py \
 	%D%/lab/inside/chain.py %D%/lab/inside/sensor.py \
 	%D%/lab/test_devnsgate.py %D%/lab/vpphone.py %D%/bench/rows/chain.py

@@ -172,6 +172,17 @@ class Kernel:
         """The folder of programs that run on it."""
         return BUILD
 
+    def test_module(self, name):
+        """Builds tests/lab/NAME/NAME.ko, a driver of the lab's own, for this kernel; answers its path."""
+        source, folder = TOP / "tests/lab" / name, BUILD / "lab" / self.release / name
+        with locked(folder):
+            shutil.copytree(source, folder, dirs_exist_ok=True)
+            r = subprocess.run(["make", "-s", "-C", str(self.headers()), f"M={folder}", *self.make_arguments(), "modules"],
+                               capture_output=True, text=True, check=False)
+        if r.returncode != 0 or "warning:" in r.stderr:
+            raise Failed(f"{name} for {self.release}: {r.stdout[-3000:]}{r.stderr[-3000:]}")
+        return folder / f"{name}.ko"
+
     def module(self):
         """Builds devns.ko for this kernel, if the tree has one; answers its path."""
         if not (TOP / "kernel/Kbuild").exists():
