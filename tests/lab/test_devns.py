@@ -329,6 +329,36 @@ def test_who_may_only_play_has_the_control_and_not_the_microphone_s_part(phone, 
     assert not opens(phone, two.personal, "snd/controlC0")
 
 
+# Waits for SIGIO only, and then asks how things are, as such programs do.
+SIGNALS = """
+import fcntl, os, select, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})
+fd = os.open('/dev/snd/controlC0.d1', os.O_RDONLY | os.O_NONBLOCK)
+fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
+ask = select.poll()
+ask.register(fd, select.POLLIN)
+print('waiting', flush=True)
+while True:
+    signal.sigwait({signal.SIGIO})
+    print('told', ask.poll(0), flush=True)
+"""
+
+
+def test_who_waits_for_signals_is_told_of_the_denial_and_of_its_end(phone, card, two):
+    two.give("/dev/snd/controlC0", MIC)
+    allowed = {two.personal: {"microphone": "shared"}}
+    two.rights(allowed)
+    waiter = phone.spawn(["/usr/bin/python3", "-c", SIGNALS])
+    waiter.expect("waiting")
+    for table in ({}, allowed, {}, allowed):
+        phone.pause(0.5)
+        told = waiter.out.count("told")
+        two.rights(table)
+        phone.until(lambda seen=told: waiter.out.count("told") > seen, 20, f"word of {table}")
+    waiter.kill()
+
+
 def test_a_card_that_is_unplugged_answers_errors(phone, card, two):
     source = two.give("/dev/snd/pcmC0D0c", MIC)
     two.rights({two.work: {"microphone": "shared"}})

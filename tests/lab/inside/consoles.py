@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No class gives a VP a terminal, console, memory or a maker of devices of the host, however udev has marked them:
+"""No class gives a VP a terminal, console, memory or a maker of devices of the host, however udev has marked them, and
+none reads a sensor in sysfs:
 test_devnsgate.py runs this file on the phone, with ModemManager's rules and one that marks every terminal as a modem
 and as a GPS receiver."""
 import os
@@ -11,6 +12,7 @@ import sys
 for folder in ("e2e", "lab"):
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / folder))
 
+import harness  # noqa: E402
 import pytest  # noqa: E402
 import vpdevice  # noqa: E402
 from vpdevice import ANY, CLASSES, FRONT  # noqa: E402
@@ -33,9 +35,19 @@ def victims():
     return {p: n for p, n in found.items() if n and n not in OWN}
 
 
+def sensor(number):
+    """An accelerometer that is no hardware, at a bus of the kernel's own; the attribute that it is read by."""
+    bus = next(p.parent for p in pathlib.Path("/sys/bus/i2c/devices").glob("i2c-*/name") if "stub" in p.read_text())
+    name = f"{bus.name.removeprefix('i2c-')}-{number:04x}"
+    if not (bus / name).exists():
+        (bus / "new_device").write_text(f"mma7660 {number:#x}")
+    return next((pathlib.Path("/sys/bus/i2c/devices") / name).glob("iio:device*")) / "in_accel_x_raw"
+
+
 @pytest.fixture(name="work", params=["devns", "cgroup"])
 def fixture_work(request):
     """A VP in front that may use every class there is."""
+    sensor(0x4C)
     phone = vpdevice.Phone("default", request.param)
     try:
         phone.start()
@@ -72,3 +84,9 @@ def test_no_class_gives_what_is_the_host_s(work):
     assert numbers(dev / "tty") == (5, 0) and numbers(dev / "console")[0] == 136
     assert os.readlink(dev / "ptmx") == "pts/ptmx"
     assert "class modem names /dev/tty1, which is given to no VP: a terminal of the host" in work.cellsd.log.read_text()
+    # What a sensor says in sysfs is not for VPs, which need no node to read it: before the start, and plugged in later.
+    early, late = sensor(0x4C), sensor(0x4D)
+    assert early.read_text().strip().lstrip("-").isdigit() and late.read_text().strip().lstrip("-").isdigit()
+    for attribute in (early, late):
+        harness.until(lambda path=attribute: work.exec("work", "/bin/sh", "-c", f"cat {path}")[0] != 0)
+    assert "Permission denied" in work.exec("work", "/bin/sh", "-c", f"cat {early} 2>&1")[1]
