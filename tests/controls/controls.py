@@ -5,6 +5,7 @@
 The rows are tables in *.toml here; README tells how to write one. All happens in a
 copy of the tree and its builds, in a temporary folder that is removed at the end."""
 import argparse
+import contextlib
 import datetime
 import os
 import pathlib
@@ -14,15 +15,18 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import tomllib
 import xml.etree.ElementTree
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent
-SAMPLE_ROWS = 16
+SAMPLE_ROWS = {"unit": 16, "lint": 1, "e2e": 2}
 SAMPLE_SECONDS = 75
 UNIT_SECONDS = 180
+# About what a row takes, to begin with what takes longest.
+SECONDS = {"unit": 2, "lint": 10, "e2e": 20, "lab": 90}
 PYTEST_SECONDS = 600
 # Only what a test of ours runs is built: the programs of the folder that a row changes.
 PROGRAMS = {
@@ -37,7 +41,10 @@ PROGRAMS = {
 }
 # A patched file may leave a variable unused; what was configured with -Werror builds all the same.
 QUIET = "-O0 -w"
-KEYS = {"id", "control", "file", "in", "take", "put", "edit", "test", "long", "build"}
+CRASH = "crashed"
+# What a build says of itself goes to files: a program that crashed refused nothing.
+SANITIZER = "log_path={}:log_exe_name=1:handle_abort=1"
+KEYS = {"id", "control", "file", "in", "take", "put", "edit", "test", "long", "build", "crash"}
 EDIT_KEYS = {"file", "in", "take", "put"}
 
 
@@ -99,6 +106,7 @@ class Row:
             if key not in table:
                 raise Bad(f"{self.name}: '{key}' is missing")
         self.control, self.test, self.long = table["control"], table["test"], table.get("long", False)
+        self.crash = table.get("crash", False)
         self.edits = [Edit(e, self.name) for e in table["edit"]] if "edit" in table else [Edit(table, self.name)]
         self.programs = table.get("build")
         parts = self.test.split("::", 1)
@@ -166,57 +174,75 @@ def load():
 
 
 class Copy:
-    """The tree and its builds, twice: rows change `top`; what a row changed comes back
-    from `whole`, with its times, so that the next row builds no more than its own."""
+    """The tree and its builds, once for each worker and once more: rows change a worker's;
+    what a row changed comes back from `whole`, with its times, so that the next row builds
+    no more than its own."""
 
     def __init__(self, builds):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cells-controls-"))
         self.folder.chmod(0o755)
-        self.top, self.whole, self.builds = self.folder / "tree", self.folder / "whole", builds
+        self.whole, self.builds = self.folder / "whole", builds
         others = {p.name for p in TOP.iterdir() if p.is_dir() and p.name.startswith(("build", "."))} - {*builds, "build-aux"}
         shutil.copytree(TOP, self.whole, symlinks=True,
                         ignore=lambda d, names: [n for n in names if n == "__pycache__" or pathlib.Path(d) == TOP and n in others])
 
     def settle(self):
         """All is built and passes: this is what a row starts from."""
-        shutil.copytree(self.whole, self.top, symlinks=True)
-        self.times = {name: self.scan(name) for name in self.builds}
+        self.times = {name: scan(self.whole / name) for name in self.builds}
 
-    def scan(self, name):
-        top = str(self.top / name)
-        times = {}
-        for folder, _, files in os.walk(top):
-            for f in files:
-                path = f"{folder}/{f}"
-                times[path[len(top) + 1:]] = os.lstat(path).st_mtime_ns
-        return times
+    def tree(self, number):
+        """A worker's own tree, in a folder of its own for what its tests leave."""
+        top = self.folder / f"{number}" / "tree"
+        shutil.copytree(self.whole, top, symlinks=True)
+        return top
 
-    def make(self, top, name, targets):
-        if not targets:
-            return
-        r = subprocess.run(["make", "-s", "-C", str(top / name), f"-j{os.cpu_count()}", f"CFLAGS={QUIET}", *targets],
-                           capture_output=True, text=True, check=False)
-        if r.returncode != 0:
-            errors = [line for line in (r.stdout + r.stderr).splitlines() if "error" in line or "***" in line]
-            raise Bad(f"does not build: {'; '.join(errors[:3])}")
-
-    def restore(self, name, files):
+    def restore(self, top, name, files):
         for f in files:
-            shutil.copy2(self.whole / f, self.top / f)
-        for f, at in self.scan(name).items():
+            shutil.copy2(self.whole / f, top / f)
+        for f, at in scan(top / name).items():
             if f not in self.times[name]:
-                (self.top / name / f).unlink()
+                (top / name / f).unlink()
             elif self.times[name][f] != at:
-                shutil.copy2(self.whole / name / f, self.top / name / f)
+                shutil.copy2(self.whole / name / f, top / name / f)
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def scan(top):
+    """When each file below was changed."""
+    times, top = {}, str(top)
+    for folder, _, files in os.walk(top):
+        for f in files:
+            path = f"{folder}/{f}"
+            times[path[len(top) + 1:]] = os.lstat(path).st_mtime_ns
+    return times
+
+
+def make(top, name, targets, jobs=1):
+    if not targets:
+        return
+    r = subprocess.run(["make", "-s", "-C", str(top / name), f"-j{jobs}", f"CFLAGS={QUIET}", *targets],
+                       capture_output=True, text=True, check=False)
+    if r.returncode != 0:
+        errors = [line for line in (r.stdout + r.stderr).splitlines() if "error" in line or "***" in line]
+        raise Bad(f"does not build: {'; '.join(errors[:3])}")
+
+
+RUNNING = set()
+
+
+def end_running():
+    for p in list(RUNNING):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(p.pid, signal.SIGKILL)
 
 
 def run(argv, seconds, cwd, **env):
     """Output and exit code; its whole process group is ended when it takes too long."""
     with subprocess.Popen(argv, cwd=cwd, env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1", **env), text=True, errors="replace",
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True) as p:
+        RUNNING.add(p)
         try:
             out, _ = p.communicate(timeout=seconds)
         except BaseException as e:
@@ -224,6 +250,8 @@ def run(argv, seconds, cwd, **env):
             if isinstance(e, subprocess.TimeoutExpired):
                 raise Bad(f"{argv[-1]} did not end in {seconds} s") from e
             raise
+        finally:
+            RUNNING.discard(p)
         return out, p.returncode
 
 
@@ -237,7 +265,7 @@ def unit_results(top, path, node=None):
         if ok == "ok":
             passed.add(name)
         else:
-            failed.setdefault(name, why)
+            failed.setdefault(name, f"{CRASH}: {why}" if "Received signal" in why else why)
     if not passed and not failed:
         raise Bad(f"{path} ran no test (exit {code}): {out.strip()[-200:]}")
     return passed - set(failed), failed
@@ -245,11 +273,16 @@ def unit_results(top, path, node=None):
 
 def pytest_results(top, nodes):
     """The same of pytest's nodes; one that could not be set up is neither."""
-    report = top.parent / "report.xml"
+    report, crashes = top.parent / "report.xml", top.parent / "crashes"
+    crashes.mkdir(exist_ok=True)
+    crashes.chmod(0o1777)  # daemons are under users of their own
+    options = SANITIZER.format(crashes / "of")
     build = os.environ.get("CELLS_BUILD", "build-san") if nodes[0].startswith("tests/e2e") else "build"
     more = ["-x"] if len(nodes) == 1 else []
     out, _ = run(["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *more, *nodes],
-                 PYTEST_SECONDS + 60 * len(nodes), top, CELLS_BUILD=str(top / build))
+                 PYTEST_SECONDS + 60 * len(nodes), top, CELLS_BUILD=str(top / build),
+                 ASAN_OPTIONS=options, UBSAN_OPTIONS=options.replace("handle_abort", "print_stacktrace"))
+    crashed = crash_told(crashes)
     passed, failed = set(), {}
     try:
         cases = xml.etree.ElementTree.parse(report).iter("testcase")
@@ -262,7 +295,7 @@ def pytest_results(top, nodes):
         if "error" in wrong or "skipped" in wrong:
             raise Bad(f"{node} did not run: {(wrong.get('error') or wrong.get('skipped')).strip()[:200]}")
         if "failure" in wrong:
-            failed.setdefault(node, wrong["failure"])
+            failed.setdefault(node, crashed or wrong["failure"])
         else:
             passed.add(node)
     if not passed and not failed:
@@ -270,79 +303,117 @@ def pytest_results(top, nodes):
     return passed - set(failed), failed
 
 
+def crash_told(folder):
+    """What a sanitizer wrote of a program that crashed, "" if none did; it is gone then."""
+    told = ""
+    for f in sorted(folder.iterdir()):
+        line = next((x for x in f.read_text(errors="replace").splitlines() if "ERROR" in x or "runtime error" in x), "")
+        told = told or f"{CRASH}: {f.name}: {line}"
+        f.unlink()
+    return told
+
+
 def lint_results(top, path):
     out, code = run([str(top / path)], UNIT_SECONDS, top / "build", srcdir="..", builddir=".")
+    if re.search(r"^1\.\.0 # SKIP", out, re.M):
+        raise Bad(f"{path} did not run: {out.strip()}")
     if code == 0 and not re.search(r"^not ok", out, re.M):
         return {path}, {}
     return set(), {path: next(iter(re.findall(r"^not ok.*", out, re.M)), f"exit {code}")}
 
 
-def results(top, row):
+def results(top, row, keys):
+    """Which tests of the row's file passed, and why others failed; at least those of `keys` ran."""
     if row.kind == "unit":
-        return unit_results(top, row.path, row.node)
+        return unit_results(top, row.path, keys[0] if len(keys) == 1 else None)
     if row.kind == "lint":
         return lint_results(top, row.path)
-    return pytest_results(top, [row.test])
+    return pytest_results(top, keys)
 
 
 class Trial:
-    """Tries rows in one copy, and counts."""
+    """Tries rows, each worker in a tree of its own, and counts."""
 
-    def __init__(self, copy):
-        self.copy, self.killed, self.bad, self.whole = copy, 0, 0, {}
+    def __init__(self, copy, jobs, until=None):
+        self.copy, self.jobs, self.until = copy, jobs, until
+        self.killed, self.bad, self.left, self.whole = 0, 0, 0, {}
+        self.lock, self.groups = threading.Lock(), []
 
-    def baseline(self, rows):
-        """What passes while all controls are in. A test that fails anyway shows nothing."""
-        whole = self.copy.whole
+    def build(self, rows):
         for build in self.copy.builds:
-            self.copy.make(whole, build, sorted({t for r in rows if r.build == build for t in r.targets()}))
-        for r in rows:
-            if r.test not in self.whole:
-                self.whole[r.test] = "" if r.kind in ("e2e", "lab") else self.try_whole(r)
-        for path in sorted({r.path for r in rows if r.kind in ("e2e", "lab")}):
-            nodes = sorted({r.test for r in rows if r.path == path})
-            try:
-                passed, failed = pytest_results(whole, nodes)
-            except Bad as e:
-                passed, failed = set(), {n: str(e) for n in nodes}
-            for n in nodes:
-                self.whole[n] = failure(n, failed) or ("" if any(matches(n, p) for p in passed) else "it did not run")
+            # Tests of e2e have programs of their own, which no row names.
+            more = {"all"} if any(r.kind == "e2e" and r.build == build for r in rows) else set()
+            make(self.copy.whole, build, sorted(more | {t for r in rows if r.build == build for t in r.targets()}), self.jobs)
         self.copy.settle()
 
-    def try_whole(self, row):
-        """Why its test fails; "" if it passes."""
-        try:
-            passed, failed = results(self.copy.whole, row)
-        except Bad as e:
-            return str(e)
-        return failure(row.key(), failed) or ("" if any(matches(row.key(), p) for p in passed) else "it did not run")
+    def all(self, rows):
+        """Rows whose tests stand in one file are one worker's: a file's tests are not made to
+        run beside each other. What takes longest comes first."""
+        groups = {}
+        for r in rows:
+            groups.setdefault(r.path, []).append(r)
+        self.groups = sorted(groups.values(), key=lambda g: sum(SECONDS[r.kind] for r in g))
+        threads = [threading.Thread(target=self.work, args=(n,), daemon=True) for n in range(min(self.jobs, len(groups)))]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
 
-    def attempt(self, row):
+    def work(self, number):
+        top = self.copy.tree(number)
+        while True:
+            with self.lock:
+                if not self.groups:
+                    return
+                rows = self.groups.pop()
+            self.baseline(top, rows)
+            for r in rows:
+                if self.until and time.monotonic() > self.until:
+                    with self.lock:
+                        self.left += 1
+                    continue
+                self.row(top, r)
+
+    def baseline(self, top, rows):
+        """What passes while all controls are in. A test that fails anyway shows nothing."""
+        nodes = sorted({r.key() for r in rows})
+        try:
+            passed, failed = results(top, rows[0], nodes)
+        except Bad as e:
+            passed, failed = set(), {n: str(e) for n in nodes}
+        for r in rows:
+            n = r.key()
+            self.whole[r.test] = failure(n, failed) or ("" if any(matches(n, p) for p in passed) else "it did not run")
+
+    def attempt(self, top, row):
         """Why the test failed, or None if it passed without the control."""
         if self.whole[row.test]:
             raise Bad(f"{row.test} with all controls in: {self.whole[row.test]}")
         texts = row.patched(self.copy.whole)
         try:
             for f, text in texts.items():
-                (self.copy.top / f).write_text(text)
-            if row.kind == "unit" or row.targets():
-                self.copy.make(self.copy.top, row.build, row.targets())
-            return failure(row.key(), results(self.copy.top, row)[1])
+                (top / f).write_text(text)
+            make(top, row.build, row.targets())
+            why = failure(row.key(), results(top, row, [row.key()])[1])
         finally:
-            self.copy.restore(row.build, texts)
+            self.copy.restore(top, row.build, texts)
+        if why and why.startswith(CRASH) and not row.crash:
+            raise Bad(f"nothing refused, something {why}")
+        return why
 
-    def row(self, row):
+    def row(self, top, row):
         start = time.monotonic()
         try:
-            why = self.attempt(row)
+            why = self.attempt(top, row)
             word, more = ("killed", f": {' '.join(why.split())[:100]}") if why else ("SURVIVED", "")
             if not why:
                 more = f": {row.test} passes without it ({', '.join(e.file for e in row.edits)}): {row.control}"
         except Bad as e:
             word, more = "BAD ROW", f": {e}"
-        self.killed += word == "killed"
-        self.bad += word != "killed"
-        print(f"{word:8} {row.name}  {time.monotonic() - start:.1f} s{more}", flush=True)
+        with self.lock:
+            self.killed += word == "killed"
+            self.bad += word != "killed"
+            print(f"{word:8} {row.name}  {time.monotonic() - start:.1f} s{more}", flush=True)
 
 
 def matches(wanted, got):
@@ -368,13 +439,17 @@ def chosen(rows, args):
     else:
         picked = rows
     if not args.long and not args.row:
-        picked = [r for r in picked if not r.long and r.kind in ("unit", "lint")]
-        step = max(1, len(picked) // SAMPLE_ROWS)
-        picked = picked[datetime.date.today().toordinal() % step::step]
+        picked = [r for kind, n in SAMPLE_ROWS.items() for r in sample([r for r in picked if r.kind == kind and not r.long], n)]
     if any(r.kind == "lab" for r in picked) and (lacks := lab_lacks()):
         print(f"skipped: rows of the lab: {lacks}")
         picked = [r for r in picked if r.kind != "lab"]
-    return sorted(picked, key=lambda r: (r.kind, r.path, r.edits[0].file))
+    return picked
+
+
+def sample(rows, count):
+    """One row of so many, from all over the table, and the next ones on the next day."""
+    step = max(1, len(rows) // count)
+    return rows[datetime.date.today().toordinal() % step::step]
 
 
 def applies(rows):
@@ -394,6 +469,7 @@ def main():
     ap = argparse.ArgumentParser(prog="./run controls", description="Takes controls out, one at a time: the test of each must fail.")
     ap.add_argument("row", nargs="*", help="AREA/ID, or AREA for all of one file; without, a sample that changes with the day")
     ap.add_argument("--long", action="store_true", help="all rows")
+    ap.add_argument("--jobs", type=int, default=min(os.cpu_count(), 4), help="workers; without, one for each processor, up to 4")
     ap.add_argument("--list", action="store_true", help="print the table")
     ap.add_argument("--applies", action="store_true", help="only tell whether all rows apply")
     args = ap.parse_args()
@@ -414,18 +490,16 @@ def main():
         print(f"controls: {e}", file=sys.stderr)
         return 1
     copy = Copy(sorted({r.build for r in picked}))
+    t = Trial(copy, args.jobs, None if args.long or args.row else start + SAMPLE_SECONDS)
     try:
-        t = Trial(copy)
-        t.baseline(picked)
+        t.build(picked)
         print(f"{len(picked)} of {len(rows)} rows; ready after {time.monotonic() - start:.0f} s", flush=True)
-        sample = not args.long and not args.row
-        for r in picked:
-            if sample and time.monotonic() - start > SAMPLE_SECONDS:
-                print(f"the sample's {SAMPLE_SECONDS} s are over")
-                break
-            t.row(r)
+        t.all(picked)
     finally:
+        end_running()
         copy.close()
+    if t.left:
+        print(f"{t.left} rows were left: the {SAMPLE_SECONDS} s of a sample are over")
     print(f"{t.killed} passed, {t.bad} failed\nin {time.monotonic() - start:.0f} s")
     return bool(t.bad)
 
