@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import socket
+import ssl
 import stat
 import threading
 import time
@@ -16,6 +17,8 @@ import mgmtd
 import pytest
 import stolen
 from busclient import BusClient, Failed
+from cryptography import x509
+from test_http import Authority
 
 DAY = 86400
 AGENT = "cells-agent"
@@ -346,6 +349,50 @@ def test_speed_limit_holds(world, server):
 
 
 # ---- certificates
+class Impostor:
+    """Who listens where the server was: what it hears after the handshake, or why there was none."""
+
+    def __init__(self, port, cert, key):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(cert, key)
+        self.heard, self.refused = [], []
+        self.socket = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                plain = self.socket.accept()[0]
+            except OSError:
+                return
+            plain.settimeout(30)
+            try:
+                with self.context.wrap_socket(plain, server_side=True) as s:
+                    data = s.recv(4096)
+                    (self.heard if data else self.refused).append(data)
+            except OSError as e:
+                self.refused.append(e)
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+def test_channel_is_for_a_server_of_its_ca_and_name(phone, tmp_path):
+    phone.agent.stop()
+    phone.server.process.stop()
+    own, other = Authority(tmp_path, "own"), Authority(tmp_path, "other")
+    own.key, own.cert = phone.server.org.ca_key, phone.server.org.ca
+    for ca, name, is_it in ((own, "example.org", False), (other, "localhost", False), (own, "localhost", True)):
+        there = Impostor(phone.server.device_port, *ca.issue(f"{name}-{is_it}", [x509.DNSName(name)]))
+        phone.agent.start()
+        harness.until(lambda there=there: there.heard or there.refused)
+        phone.agent.stop()
+        there.close()
+        assert bool(there.heard) == is_it, (name, there.heard, there.refused)
+    assert there.heard[0].startswith(b"GET ")
+
+
 def test_certificate_is_renewed_at_two_thirds_of_its_life(world):
     world.move_clock(-61 * DAY)  # TLS looks at the real clock: so it was issued 61 days ago
     server = mgmtd.Mgmtd(world, now=time.time() - 61 * DAY)

@@ -827,6 +827,32 @@ def test_next_root_is_followed(company):
     assert company.json("doc", "submit", "p2.json")["items"][0]["state"] in ("valid", "active")
 
 
+def test_nothing_is_ended_without_consent(company, phone):
+    """There is nobody to ask: then the answer is no. What is asked for would be done."""
+    def asked(*words):
+        return subprocess.run([program("cellsadm"), *words, "--config-dir", company.config], cwd=company.folder, text=True,
+                              capture_output=True, start_new_session=True, stdin=subprocess.DEVNULL, check=False)
+
+    company.adm("user", "create", "vera", "--role", "viewer", "--password-file", company.password)
+    company.adm("token", "create", "scanner", "--role", "auditor", "--ttl", "1h")
+    scanner = next(t["id"] for t in company.json("token", "list")["items"] if t["name"] == "scanner")
+    company.policy(2)
+    company.adm("doc", "sign", "p2.xml", "--yes", *company.key("alice"))
+    assert company.json("doc", "submit", "p2.json")["items"][0]["state"] == "proposed"
+    wishes = [("user", "revoke", "vera"), ("token", "revoke", scanner), ("doc", "withdraw", "device-policy", "baseline", "2"),
+              ("vp", "wipe", phone.id, "work", "--out", "wipe.json", *map(str, company.key("alice"))), ("device", "retire", phone.id)]
+    for words in wishes:
+        r = asked(*words)
+        assert r.returncode == 1 and "no terminal to ask on" in r.stderr, (words, r.stdout, r.stderr)
+    assert "vera" in [u["name"] for u in company.json("user", "list")["items"]]
+    assert scanner in [t["id"] for t in company.json("token", "list")["items"]]
+    assert company.office.device(phone)["state"] == "active" and not (company.folder / "wipe.json").exists()
+    for words in wishes:
+        r = asked(*words, "--yes")
+        assert r.returncode == 0, (words, r.stderr)
+    assert company.office.device(phone)["state"] == "retired"
+
+
 def test_accounts_tokens_and_rights(company):
     company.adm("user", "create", "vera", "--role", "viewer", "--password-file", company.password)
     token = company.adm("token", "create", "scanner", "--role", "auditor", "--ttl", "1h").stdout.strip()

@@ -431,6 +431,9 @@ def test_a_scoped_administrator_hands_out_nothing(office):
 
 
 def test_a_user_logs_in_and_is_cut_off(office):
+    for wrong in ({"password": "eleven-11-c"}, {"role": "king"}, {"groups": ["No Id"]}):
+        r = office.call("POST", "/v1/users", {"name": "bob", "password": "correct horse battery", "role": "viewer", **wrong})
+        assert r.status_code == 400, r.text
     office.post("/v1/users", {"name": "bob", "password": "correct horse battery", "role": "viewer"})
     office.refused("POST", "/v1/login", 401, "unauthorized", {"user": "bob", "password": "wrong horse bat"},
                    token="")
@@ -438,8 +441,15 @@ def test_a_user_logs_in_and_is_cut_off(office):
                    token="")
     token = office.post("/v1/login", {"user": "bob", "password": "correct horse battery"}, token="")["token"]
     assert office.get("/v1/self", token=token)["user"] == "bob"
+    r = office.call("POST", "/v1/login", {"user": "bob", "password": "correct horse battery", "ttl": 86401}, token="")
+    assert r.status_code == 400, r.text
+    # What was handed out for the old password ends with it.
+    assert office.call("PATCH", "/v1/users/bob", {"password": "another horse battery"}).status_code == 200
+    office.refused("GET", "/v1/self", 401, "unauthorized", token=token)
+    office.refused("POST", "/v1/login", 401, "unauthorized", {"user": "bob", "password": "correct horse battery"}, token="")
+    token = office.post("/v1/login", {"user": "bob", "password": "another horse battery"}, token="")["token"]
     entries = [e["entry"] for e in office.get("/v1/audit?filter=action eq login&order=desc")["items"]]
-    assert [e["outcome"] for e in entries[:3]] == ["ok", "unauthorized", "unauthorized"]
+    assert [e["outcome"] for e in entries[-3:]] == ["ok", "unauthorized", "unauthorized"]
     assert office.call("DELETE", "/v1/users/bob").status_code == 204
     office.refused("GET", "/v1/self", 401, "unauthorized", token=token)
 

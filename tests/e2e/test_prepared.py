@@ -79,13 +79,23 @@ def status_of(pid):
     return dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
 
 
+# linux_immutable, sys_module, sys_rawio, sys_pacct, sys_boot, sys_time, mknod, audit_control, mac_override, mac_admin,
+# syslog, wake_alarm, block_suspend, audit_read, perfmon, bpf, checkpoint_restore.
+NO_CAPABILITY = sum(1 << n for n in (9, 16, 17, 20, 22, 25, 27, 30, *range(32, 41)))
+
+
 def test_prepared_is_stopped_and_confined(ready):
     vp = ready.list()["work"]
     assert (vp["state"], vp["pid"], vp["address"], vp["since"], vp["memory"]) == ("stopped", 0, "", 0, 0)
     assert starts(ready) == 1, "nothing of its own has run"
     pid = ready.waiting("work")
     waiting, own = status_of(pid), status_of(ready.cellsd.child.pid)
-    assert waiting["Seccomp"] == "2" and waiting["CapBnd"] != own["CapBnd"] and waiting["NSpid"].split()[1:] == ["1"]
+    assert waiting["Seccomp"] == "2" and waiting["NSpid"].split()[1:] == ["1"] and waiting["Umask"] == "0022"
+    # Nothing raises again what its bounding set has lost.
+    assert int(own["CapEff"], 16) & NO_CAPABILITY and not int(waiting["CapBnd"], 16) & NO_CAPABILITY
+    for ids in ("uid_map", "gid_map"):
+        first, base, count = map(int, pathlib.Path(f"/proc/{pid}/{ids}").read_text().split())
+        assert (first, count) == (0, 65536) and base >= 1 << 20 and base % 65536 == 0
     # Its console, and the two pipes on which it waits and tells: nothing of the daemon, nothing of another VP.
     held = [os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")]
     assert sorted(x.split(":")[0] for x in held) == ["/dev/console"] * 3 + ["pipe"] * 2, held
