@@ -307,8 +307,8 @@ def crash_told(folder):
     """What a sanitizer wrote of a program that crashed, "" if none did; it is gone then."""
     told = ""
     for f in sorted(folder.iterdir()):
-        line = next((x for x in f.read_text(errors="replace").splitlines() if "ERROR" in x or "runtime error" in x), "")
-        told = told or f"{CRASH}: {f.name}: {line}"
+        line = next((x for x in f.read_text(errors="replace").splitlines() if re.search("ERROR: Addr|runtime error", x)), "")
+        told = told or line and f"{CRASH}: {f.name}: {line}"
         f.unlink()
     return told
 

@@ -225,8 +225,10 @@ def gaps_are_shown(company, phone):
     phone.send_batch(phone.batch([phone.record("close", "work", "camera")]))
     said = company.adm("audit", "verify", "--device", phone.id).stdout
     assert "verified: 2 records" in said and "gone: 2 records" in said
-    change(company, ("UPDATE receipt SET envelope = replace(envelope, 'signatures', 'signature')"
-                     " WHERE type = 'gap' AND device = ?", phone.id))
+    # The device's own signature, of something else.
+    change(company, ("UPDATE receipt SET envelope = json_set(envelope, '$.signatures', json((SELECT"
+                     " json_extract(envelope, '$.signatures') FROM receipt WHERE type = 'applied' AND device = ?1 LIMIT 1)))"
+                     " WHERE type = 'gap' AND device = ?1", phone.id))
     assert company.adm("audit", "verify", "--device", phone.id, check=False).returncode == 1
 
 
