@@ -144,6 +144,29 @@ START_TEST(wrong_passcode_does_not_open)
 }
 END_TEST
 
+/* Behind a zero byte nothing would be looked at; and nothing is no passcode. */
+START_TEST(passcode_is_not_empty_and_has_no_zero_byte)
+{
+	static const char longer[] = "passcode\0more";
+	AUTO(secret_freep)
+	struct secret *got = NULL, *right = NULL, *code = NULL, *none = NULL;
+
+	right = secret_of("passcode", 8);
+	code = secret_of(longer, sizeof(longer) - 1);
+	none = secret_of("", 0);
+	ck_assert_int_eq(slots_wrap_passcode(&s, right, key, &s.place[0], &e),
+			 0);
+	ck_assert_int_eq(secret_new(&got, &e), 0);
+	ck_assert_int_lt(slots_unwrap_passcode(&s, code, got, &e), 0);
+	ck_assert_int_eq(e.reason, REASON_PASSWORD);
+	ck_assert_uint_eq(got->len, 0);
+	ck_assert_int_lt(slots_wrap_passcode(&s, code, key, &s.place[1], &e),
+			 0);
+	ck_assert_int_lt(slots_wrap_passcode(&s, none, key, &s.place[1], &e),
+			 0);
+}
+END_TEST
+
 START_TEST(slot_of_one_vp_is_no_other_vps)
 {
 	AUTO(secret_freep) struct secret *got = NULL;
@@ -293,6 +316,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, slots_of_another_implementation_open);
 	tcase_add_loop_test(tc, wrong_passcode_does_not_open, 0,
 			    ARRAY_SIZE(bad_passcodes));
+	tcase_add_test(tc, passcode_is_not_empty_and_has_no_zero_byte);
 	tcase_add_test(tc, slot_of_one_vp_is_no_other_vps);
 	tcase_add_test(tc, what_is_written_is_read);
 	tcase_add_test(tc, torn_slot_is_no_slot);

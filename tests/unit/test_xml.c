@@ -434,6 +434,22 @@ START_TEST(references_and_comments_do_not_split_a_value)
 }
 END_TEST
 
+START_TEST(comments_do_not_split_a_text)
+{
+	static const char xml[] =
+		"<vp-config xmlns='urn:cells:vp-config:1' org='acme' id='a' "
+		"version='1' issued='2026-11-20T08:00:00Z' "
+		"expires='2026-11-27T08:00:00Z'>"
+		"<label><!-- a -->b<!-- c -->d<?e?>f</label>"
+		"<image id='stock' min-version='1'/></vp-config>";
+	AUTO(xml_freep) struct xml *x = NULL;
+
+	ck_assert_msg(xml_parse("vp-config", xml, strlen(xml), &x, &e) == 0,
+		      "%s", e.text);
+	ck_assert_str_eq(xml_text(xml_first(xml_root(x))), "bdf");
+}
+END_TEST
+
 START_TEST(error_names_the_line_and_no_terminal_code)
 {
 	struct text t = { 0 };
@@ -511,6 +527,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, depth_is_bounded_exactly);
 	tcase_add_test(tc, attributes_are_bounded_exactly);
 	tcase_add_test(tc, references_and_comments_do_not_split_a_value);
+	tcase_add_test(tc, comments_do_not_split_a_text);
 	tcase_add_test(tc, error_names_the_line_and_no_terminal_code);
 	tcase_add_test(tc, type_without_a_schema_is_an_error);
 #ifndef SANITIZED
