@@ -232,10 +232,13 @@ def make(top, name, targets, jobs=1):
 RUNNING = set()
 
 
-def end_running():
-    for p in list(RUNNING):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(p.pid, signal.SIGKILL)
+def end(p):
+    """Asks first: what a test has started is in sessions of its own, and it alone ends it."""
+    for sig, seconds in ((signal.SIGINT, 30), (signal.SIGKILL, 5)):
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(p.pid, sig)
+            p.wait(seconds)
+            return
 
 
 def run(argv, seconds, cwd, **env):
@@ -246,7 +249,7 @@ def run(argv, seconds, cwd, **env):
         try:
             out, _ = p.communicate(timeout=seconds)
         except BaseException as e:
-            os.killpg(p.pid, signal.SIGKILL)
+            end(p)
             if isinstance(e, subprocess.TimeoutExpired):
                 raise Bad(f"{argv[-1]} did not end in {seconds} s") from e
             raise
@@ -496,7 +499,9 @@ def main():
         print(f"{len(picked)} of {len(rows)} rows; ready after {time.monotonic() - start:.0f} s", flush=True)
         t.all(picked)
     finally:
-        end_running()
+        t.until = float("-inf")  # nobody begins another row
+        for p in list(RUNNING):
+            end(p)
         copy.close()
     if t.left:
         print(f"{t.left} rows were left: the {SAMPLE_SECONDS} s of a sample are over")
