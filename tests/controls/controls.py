@@ -41,7 +41,7 @@ PROGRAMS = {
 }
 # A patched file may leave a variable unused; what was configured with -Werror builds all the same.
 QUIET = "-O0 -w"
-CRASH = "crashed"
+CRASH, NOT_RUN = "crashed", "did not run"
 # What a build says of itself goes to files: a program that crashed refused nothing.
 SANITIZER = "log_path={}:log_exe_name=1:handle_abort=1"
 KEYS = {"id", "control", "file", "in", "take", "put", "edit", "test", "long", "build", "crash"}
@@ -295,10 +295,10 @@ def pytest_results(top, nodes):
     for case in cases:
         node = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
         wrong = {c.tag: (c.get("message") or c.text or "") for c in case if c.tag in ("failure", "error", "skipped")}
-        if "error" in wrong or "skipped" in wrong:
-            raise Bad(f"{node} did not run: {(wrong.get('error') or wrong.get('skipped')).strip()[:200]}")
         if "failure" in wrong:
             failed.setdefault(node, crashed or wrong["failure"])
+        elif wrong:
+            failed.setdefault(node, f"{NOT_RUN}: {(wrong.get('error') or wrong.get('skipped')).strip()[:200]}")
         else:
             passed.add(node)
     if not passed and not failed:
@@ -400,6 +400,8 @@ class Trial:
             why = failure(row.key(), results(top, row, [row.key()])[1])
         finally:
             self.copy.restore(top, row.build, texts)
+        if why and why.startswith(NOT_RUN):
+            raise Bad(f"{row.test} {why}")
         if why and why.startswith(CRASH) and not row.crash:
             raise Bad(f"nothing refused, something {why}")
         return why
