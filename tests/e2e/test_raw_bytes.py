@@ -239,3 +239,20 @@ def test_no_bytes_keep_the_server_from_answering(office, kind, capsys):
     assert office.process.alive(), f"it died of one of {run.recent}:\n{office.process.tail()}"
     assert probe.is_well(), f"cases {run.recent}: {probe.verdict()}"
     harness.until(lambda: is_idle(office.process.child.pid), 120)
+
+
+def test_a_channel_that_ends_inside_a_record_holds_nobody_up(office):
+    """Found by the search above: a message that is refused, a frame that no WebSocket has, and more behind it in one write."""
+    port = Device(office)
+    hello = {"type": "hello", "id": 1, "device": port.phone.id, "epoch": port.phone.epoch, "agent": "test", "inventory": {},
+             "status": {"root": 0}}
+    with rawport.Probe(office) as probe:
+        for more in (1, 3000, 200_000):
+            with contextlib.suppress(OSError), rawport.connect(office, seconds=5, **port.cert) as s:
+                s.sendall(rawport.upgrade() + frame(1, json.dumps(hello).encode()) + frame(1, b"{" * 70000) +
+                          frame(1, b"{}", rsv=3) + b"x" * more)
+                rawport.read_all(s, 0.3)
+            asked = len(probe.times)
+            harness.until(lambda asked=asked: len(probe.times) > asked + 2 or not probe.is_well(), 60)
+            assert probe.is_well(), probe.verdict()
+    harness.until(lambda: is_idle(office.process.child.pid), 30)
