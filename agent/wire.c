@@ -15,7 +15,8 @@
 #define LOOP "cells-loop"
 #define TIMEOUT_SECONDS 20
 #define WARM_SECONDS 4 /* an idle connection is kept for the next GET */
-#define RX_SIZE 4096
+/* What is read at once: a whole TLS record (RFC 8446, section 5.1), as
+ * libwebsockets 4.1 may go round for ever with the rest of one. */
 #define PIECE (16 * 1024)
 #define GRAVE_USEC 500000
 
@@ -248,7 +249,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason,
 static const struct lws_protocols peer_protocols[] = {
 	{ .name = WIRE_PROTOCOL,
 	  .callback = on_event,
-	  .rx_buffer_size = RX_SIZE },
+	  .rx_buffer_size = PIECE },
 	{ .name = NULL },
 };
 
