@@ -203,6 +203,7 @@ class Copy:
             if f not in self.times[name]:
                 (top / name / f).unlink()
             elif self.times[name][f] != at:
+                (top / name / f).unlink()  # a program that still runs cannot be written to
                 shutil.copy2(self.whole / name / f, top / name / f)
 
     def close(self):
