@@ -13,7 +13,7 @@ import time
 import pytest
 
 from harness import run
-from imagekit import (NOW, Layout, build, fixture_folder, groups_of_links, mounted_layer, overlaid,  # noqa: F401
+from imagekit import (NOW, Layout, build, fixture_folder, groups_of_links, layers, overlaid,  # noqa: F401
                       walk)
 
 STACKS = 200 if os.environ.get("CELLS_LONG") else 20
