@@ -17,6 +17,7 @@ import forge
 import harness
 from scene import POLICY, Scene, busybox_layer
 
+LONG = bool(os.environ.get("CELLS_LONG"))
 MIB = 1024 * 1024
 # What a daemon may need more than before. Sanitizers keep what was freed.
 ROOM = 40 * MIB
