@@ -212,7 +212,7 @@ def test_calls_of_all_shapes_to_policyd(scene):
     agent.close()
 
 
-@pytest.mark.parametrize("size, row", [(MIB + 1, 1), (15 * MIB, 3)] + LONG * [(20 * MIB, 1), (31 * MIB, 1), (15 * MIB, 5)])
+@pytest.mark.parametrize("size, row", [(MIB + 1, 1), (4 * MIB, 3)] + LONG * [(20 * MIB, 1), (31 * MIB, 1), (15 * MIB, 5)])
 def test_message_beyond_any_envelope_is_given_back(scene, size, row):
     """sd-bus takes in what the bus lets pass, 32 MiB, and of a row the next one while the bus is
     asked who the caller is; nothing makes more of it, and nothing keeps it."""
