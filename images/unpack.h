@@ -47,8 +47,8 @@ int unpack_folder(struct unpack *u, const char *path, struct tree *t,
 		  struct err *e);
 
 /*
- * Is the tar an OCI image layout, or of `docker save`? Looks at names only, up to the first that has
- * no place in one.
+ * Is the tar an OCI image layout, or of `docker save`? Looks at names only, up
+ * to the first that has no place in one.
  */
 int unpack_is_layout(struct unpack *u, int fd, const char *name, bool *ret,
 		     struct err *e);
