@@ -215,7 +215,7 @@ static int read_manifest(struct layout *l, const char *architecture,
 			 const char *tag, struct err *e)
 {
 	auto_free char *text = NULL;
-	size_t len;
+	size_t len = 0;
 	int r = find_image(l, architecture, tag, e);
 
 	if (r == 0)
