@@ -299,8 +299,8 @@ void front_search(struct host *h, const char *cause)
 static int refuse_unseen(const struct vp *v, const struct err *why,
 			 struct err *e)
 {
-	return err_reason(e, REASON_DISPLAY_HELD,
-			  "bring VP %s to the front: %s", v->name, why->text);
+	return err_reason(e, REASON_DISPLAY_HELD, "bring %s%s to the front: %s",
+			  v ? "VP " : "the host", v ? v->name : "", why->text);
 }
 
 /* A VP that has a display is not in front unless it is seen there. */
@@ -346,7 +346,7 @@ int front_switch(struct host *h, struct vp *v, const char *cause,
 		r = roster_set_front(h->roster, v, e);
 	if (r < 0)
 		return r;
-	if (move_front(h, from, cause, &last, &why) == -EBUSY && v) {
+	if (move_front(h, from, cause, &last, &why) < 0) {
 		/* Who it is, if it is there still. */
 		r = check_shown(h, v, e);
 		return r < 0 ? r : refuse_unseen(v, &why, e);
