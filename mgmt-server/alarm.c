@@ -88,7 +88,8 @@ static bool is_waiting(const struct alarms *a, const char *device,
 	return false;
 }
 
-static struct alarm *add(struct server *s, const char *device, const char *text)
+static struct alarm *add_waiting(struct server *s, const char *device,
+				 const char *text)
 {
 	struct alarms *a = s->alarms;
 	struct alarm *al = NULL;
@@ -112,7 +113,7 @@ void alarm_raise(struct server *s, const char *device, const char *text)
 	if (strlen(device) >= DOC_ID_SIZE || find_device(s, device, &e) == 0 ||
 	    is_waiting(s->alarms, device, text))
 		return;
-	al = add(s, device, text);
+	al = add_waiting(s, device, text);
 	if (!al) {
 		if (limit_take(&s->limit, "alarms", LOG_RATE, LOG_BURST,
 			       clock_mono_ns()))

@@ -34,7 +34,7 @@
 	X(alarms, "alarms_total", "counter", "alarms raised")                  \
 	X(lapsing, "lapsing", "gauge",                                         \
 	  "documents, tokens and certificates near their end")                 \
-	X(lapsed, "lapsed", "gauge", "such that have ended")                   \
+	X(lapsed, "lapsed", "gauge", "those that have ended")                  \
 	X(next_lapse, "next_lapse_timestamp_seconds", "gauge",                 \
 	  "when the next one ends; 0: none is near")                           \
 	X(full, "storage_full", "gauge", "1: only reads are served")

@@ -21,7 +21,7 @@
 #define KEY_SIZE 192
 
 struct reminder {
-	json_t *told; /* {"kind id end": days} of what has not yet ended */
+	json_t *told; /* {"KIND ID END": days of the step that was told} */
 	int64_t checked;
 };
 
@@ -30,7 +30,7 @@ struct item {
 	int64_t begin, end;
 };
 
-/* A step that the text says in days; the last one is the end itself. */
+/* Days before the end; 0: the end itself. */
 static const int64_t steps[] = { 0, 1, 3, 14, 30 };
 
 static const struct {
@@ -85,7 +85,7 @@ static const char *find_remedy(const char *kind)
 	return remedies[i].remedy;
 }
 
-static void tell(struct server *s, const struct item *it, int64_t step)
+static void tell_lapse(struct server *s, const struct item *it, int64_t step)
 {
 	char when[TEXT_TIME_SIZE];
 
@@ -121,7 +121,7 @@ static int check_item(struct server *s, const struct item *it, int64_t now,
 	    strcmp(it->kind, "root") != 0)
 		return 0;
 	if (!before || json_integer_value(before) != step)
-		tell(s, it, step);
+		tell_lapse(s, it, step);
 	if (step == 0) {
 		s->gauge.lapsed++;
 	} else {

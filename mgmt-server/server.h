@@ -61,7 +61,7 @@ struct server {
 	struct merkle tree;
 	struct limit limit;
 	struct gauge gauge;
-	int64_t tried;		  /* whether there is room */
+	int64_t tried;		  /* when room was last looked for */
 	uint64_t turn;		  /* grows with each commit */
 	uint64_t messages;	  /* counts those queued for devices */
 	bool writing;		  /* a transaction is open */

@@ -53,7 +53,7 @@ static void keep_last(json_t *items, uint64_t limit)
 		json_array_remove(items, 0);
 }
 
-/* The newest first as the server gives them, turned round. */
+/* The newest `limit` of them, oldest first. */
 static int last_entries(struct adm *a, const struct audit_opts *o, json_t **ret,
 			struct err *e)
 {
