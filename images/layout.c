@@ -21,7 +21,7 @@
 #define NESTING_MAX 4
 
 /* How each kind is recognised, and where its files are. */
-static const struct kind {
+static const struct layout_kind {
 	/* A file of this name is there, and begins like this. */
 	const char *mark, *begin;
 	const char *index;
@@ -35,6 +35,7 @@ static const struct kind {
 	/* Its files have names of their own. */
 	{ "manifest.json", "[", "manifest.json", NULL, NULL },
 };
+#define OCI (&kinds[0])
 #define ARCHIVE (&kinds[2])
 #define BEGIN_MAX 64
 
@@ -49,15 +50,16 @@ static bool begins_with(int dir, const char *name, const char *begin)
 	return n >= 0 && strncmp(text + space, begin, strlen(begin)) == 0;
 }
 
-static const struct kind *find_kind(int dir)
+static const struct layout_kind *find_kind(int dir)
 {
 	/* A root file system may have files of such names. */
 	bool is_root = faccessat(dir, "etc", F_OK, 0) == 0;
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(kinds); i++)
-		if ((i == 0 || !is_root) &&
-		    begins_with(dir, kinds[i].mark, kinds[i].begin))
-			return &kinds[i];
+	for (const struct layout_kind *k = kinds; k < kinds + ARRAY_SIZE(kinds);
+	     k++)
+		if ((k == OCI || !is_root) &&
+		    begins_with(dir, k->mark, k->begin))
+			return k;
 	return NULL;
 }
 
@@ -176,7 +178,7 @@ static bool is_index_text(const struct layout *l, const char *text, size_t len)
 	auto_json json_t *j = NULL;
 	struct err ignored;
 
-	if (l->kind == &kinds[0])
+	if (l->kind == OCI)
 		return true;
 	return json_parse(text, len, "manifest.json", &j, &ignored) == 0 &&
 	       json_object_get(j, "manifests");
@@ -293,9 +295,9 @@ int layout_open(const char *path, const char *architecture, const char *tag,
 			       "open %s: %u layers, but %u in the config", path,
 			       l.manifest.n_layers, l.config.n_layers);
 	if (architecture && strcmp(architecture, l.config.architecture) != 0)
-		/* -ENOENT where there is no choice: any will do if none was
-		 * asked for. */
-		return err_set(e, l.kind == &kinds[0] ? EINVAL : ENOENT,
+		/* An index has said already which there are; of the one image
+		 * that others have, the caller may take what it is. */
+		return err_set(e, l.kind == OCI ? EINVAL : ENOENT,
 			       "open %s: made for %s, not %s", path,
 			       l.config.architecture, architecture);
 	*ret = l;

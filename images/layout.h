@@ -13,12 +13,11 @@
 #include "images/oci.h"
 
 struct err;
-
-struct kind;
+struct layout_kind;
 
 struct layout {
 	int dir;
-	const struct kind *kind;
+	const struct layout_kind *kind;
 	struct oci_archive *archive; /* NULL: of another kind */
 	struct oci_manifest manifest;
 	struct oci_config config;
