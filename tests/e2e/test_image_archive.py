@@ -92,7 +92,7 @@ def test_what_buildah_writes_is_what_it_mounts(folder, kind):
     build(folder / "other", folder / "image")
     with overlaid(folder / "image") as got:
         assert files_of(got) == want
-        assert want == {**MERGED, "etc/added": b"by buildah"} or len(want) > len(MERGED)
+        assert {**MERGED, "etc/added": b"by buildah"}.items() <= want.items()
 
 
 class Saved:
