@@ -81,9 +81,8 @@ def test_a_slow_fault_holds_no_change_of_policy(phone, toucher, one):
     answer = one.policy(one.generation, {})
     print(json.dumps(answer))
     assert [c["KILLED"] for nest in answer["CUTS"] for c in nest["CUT"]] == [1]
-    # Two waits of a fifth of a second; the handler's is five seconds.
-    assert answer["TOOK"] < 4e9
-    assert job.wait(30).rc == 128 + 9
+    assert phone.run("cat /sys/module/faulty/parameters/under_way").out == "1\n", "the handler has not yet answered"
+    assert job.wait(60).rc == 128 + 9
 
 
 def test_a_process_that_is_gone_when_its_memory_is_cut(phone, one, tool, toucher):

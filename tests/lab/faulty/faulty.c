@@ -4,7 +4,7 @@
  * and few do. Parameter `mode`, for faults to come:
  *   0  a page at once
  *   1  mmap_lock is let go of, and the fault answered with VM_FAULT_RETRY
- *   2  the page comes after five seconds, and nothing ends the wait
+ *   2  the page comes after a quarter of a minute, and nothing ends the wait
  * At mmap() and at the area's end it looks whether the area's file is its own,
  * and whether the area's process can still be looked at; complaints are
  * warnings.
@@ -19,7 +19,7 @@
 
 #define MAGIC 0x66617573
 #define RETRY_MS 1000
-#define SLOW_MS 5000
+#define SLOW_MS 15000
 
 static int mode;
 module_param(mode, int, 0600);
