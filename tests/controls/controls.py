@@ -506,6 +506,9 @@ def main():
         for p in list(RUNNING):
             end(p)
         copy.close()
+    if untried := len(picked) - t.killed - t.bad - t.left:
+        print(f"BAD ROW: {untried} rows were not tried: a worker ended before")
+        t.bad += untried
     if t.left:
         print(f"{t.left} rows were left: the {SAMPLE_SECONDS} s of a sample are over")
     print(f"{t.killed} passed, {t.bad} failed\nin {time.monotonic() - start:.0f} s")
