@@ -100,11 +100,12 @@ controls() {
 }
 
 make_check release build
-# What is said of sources is said.
+# The lints look at sources, which both builds share.
 make_check sanitized build-san LINTS=
 stage "analyzer: begins beside the next ones, which leave a processor idle"
 nice tests/lint/analyze.sh build >"$logs/analyzer.log" 2>&1 &
 analyzer=$!
+trap 'kill "$analyzer" 2>/dev/null' EXIT
 controls
 demo() { CELLS_BUILD=build /usr/bin/python3 tests/demo/demo.py "${@:2}" --report "$logs/$1.json" --keep "$logs/$1-kept"; }
 one demo-native demo demo-native --native
@@ -119,6 +120,7 @@ fi
 stage "analyzer: the rest of it"
 wait "$analyzer"
 whole analyzer $?
+trap - EXIT
 stage "e2e: real programs of build-san"
 # Each file is one worker's, with daemons, bus and networks of its own.
 suite e2e build-san tests/e2e -n "$(($(nproc) < 4 ? $(nproc) : 4))" --dist loadfile "$@"

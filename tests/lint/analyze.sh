@@ -25,4 +25,4 @@ analyze() {
 }
 export -f analyze
 # shellcheck disable=SC2016 # for the shell that xargs starts
-printf '%s\0' "${sources[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c 'analyze "$1"' analyze
+exec xargs -0 -n 1 -P "$(nproc)" bash -c 'analyze "$1"' analyze < <(printf '%s\0' "${sources[@]}")
