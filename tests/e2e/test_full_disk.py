@@ -12,6 +12,7 @@ import harness
 from office import Office, Phone
 from scene import Scene
 
+
 class Disk:
     """A small file system, which a test fills."""
 

@@ -152,7 +152,7 @@ def test_what_ends_is_said_before_it_does(world):
     said("root", "root", 30)
     at(340)
     said("token", "long", 30)
-    # A start says it again, and whoever may not see the group hears nothing of it.
+    # A start says it again.
     office.restart()
     harness.until(lambda: "token 'long'" in office.process.tail(5))
 

@@ -13,8 +13,7 @@ import time
 import pytest
 
 from harness import run
-from imagekit import (NOW, Layout, build, fixture_folder, groups_of_links, layers, overlaid,  # noqa: F401
-                      walk)
+from imagekit import (NOW, Layout, build, fixture_folder, groups_of_links, layers, overlaid, walk)  # noqa: F401
 
 STACKS = 200 if os.environ.get("CELLS_LONG") else 20
 NAMES = ["a", "b", "c", "etc", "d-d", "x y", "\u00fc"]
