@@ -268,6 +268,11 @@ check_PROGRAMS += %D%/unit/test_compose
 	%D%/unit/unitserver.h
 %C%_unit_test_compose_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
 %C%_unit_test_compose_CFLAGS = $(MGMTD_CFLAGS)
+check_PROGRAMS += %D%/unit/test_whatif
+%C%_unit_test_whatif_SOURCES = %D%/unit/test_whatif.c %D%/unit/unitserver.c \
+	%D%/unit/unitserver.h
+%C%_unit_test_whatif_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
+%C%_unit_test_whatif_CFLAGS = $(MGMTD_CFLAGS)
 endif
 
 # A fuzz target is one file; libFuzzer brings main() with --enable-fuzzing,
