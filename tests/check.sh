@@ -71,11 +71,14 @@ one() {
 
 # suite NAME BUILD FOLDER ARGUMENT...: pytest on one folder.
 suite() {
-	local name=$1 log=$logs/$1.log junit=$logs/$1.xml
-	CELLS_BUILD=$2 /usr/bin/python3 -m pytest -q -rsfE -p no:cacheprovider --junitxml="$junit" "${@:4}" "$3" >"$log" 2>&1 ||
-		fail_stage "$name" "$log"
+	CELLS_BUILD=$2 /usr/bin/python3 -m pytest -q -rsfE -p no:cacheprovider --junitxml="$logs/$1.xml" "${@:4}" "$3" >"$logs/$1.log" 2>&1
+}
+
+# told NAME STATUS: what a suite counted.
+told() {
+	[ "$2" = 0 ] || fail_stage "$1" "$logs/$1.log"
 	# shellcheck disable=SC2046 # three numbers
-	add $(/usr/bin/python3 - "$junit" <<'EOF'
+	add $(/usr/bin/python3 - "$logs/$1.xml" <<'EOF'
 import sys, xml.etree.ElementTree as xml
 try:
     s = xml.parse(sys.argv[1]).getroot().find("testsuite").attrib
@@ -86,8 +89,8 @@ except (OSError, xml.ParseError):
 EOF
 	)
 	while read -r line; do
-		skips+=("$name: ${line#SKIPPED }")
-	done < <(grep -E '^SKIPPED' "$log")
+		skips+=("$1: ${line#SKIPPED }")
+	done < <(grep -E '^SKIPPED' "$logs/$1.log")
 }
 
 # Rows of tests/controls/: a test that passes without its control is a failure.
@@ -99,13 +102,21 @@ controls() {
 	add $(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log" | grep . || echo 0 1)
 }
 
+# What still runs beside the rest ends with it.
+end_jobs() {
+	local job
+	for job in $(jobs -p); do
+		pkill -P "$job"
+		kill "$job"
+	done 2>/dev/null
+}
+trap end_jobs EXIT
 make_check release build
 # The lints look at sources, which both builds share.
 make_check sanitized build-san LINTS=
 stage "analyzer: begins beside the next ones, which leave a processor idle"
 nice tests/lint/analyze.sh build >"$logs/analyzer.log" 2>&1 &
 analyzer=$!
-trap 'kill "$analyzer" 2>/dev/null' EXIT
 controls
 demo() { CELLS_BUILD=build /usr/bin/python3 tests/demo/demo.py "${@:2}" --report "$logs/$1.json" --keep "$logs/$1-kept"; }
 one demo-native demo demo-native --native
@@ -120,12 +131,17 @@ fi
 stage "analyzer: the rest of it"
 wait "$analyzer"
 whole analyzer $?
-trap - EXIT
+stage "lab: begins beside e2e, for the phone leaves processors idle"
+suite lab build tests/lab &
+lab=$!
 stage "e2e: real programs of build-san"
 # Each file is one worker's, with daemons, bus and networks of its own.
 suite e2e build-san tests/e2e -n "$(($(nproc) < 4 ? $(nproc) : 4))" --dist loadfile "$@"
-stage "lab: on the emulated phone"
-suite lab build tests/lab
+told e2e $?
+stage "lab: the rest of it"
+wait "$lab"
+told lab $?
+stage "all is done"
 
 printf '\n'
 for s in ${skips[@]+"${skips[@]}"}; do
