@@ -100,6 +100,16 @@ def world(phone, before):
     return [re.sub(r"^\d+: eth0@if\d+|link/ether \S+|inet6 fe80::\S+", "", line) for line in lines], phone.opens("work", "hwrng"), phone.opens("work", "fuse")
 
 
+def await_same_world(phone, before, told, where):
+    """The kernel gives a link its state and its own address some time after the link came up."""
+    try:
+        harness.until(lambda: world(phone, before) == told, 10)
+    except harness.Failed:
+        (lines, *rights), (wanted, *had) = world(phone, before), told
+        lines, wanted = set(lines), set(wanted)
+        pytest.fail(f"{where}: more {sorted(lines - wanted)}, less {sorted(wanted - lines)}, rights {rights}, were {had}")
+
+
 def has_network(phone):
     return phone.list()["work"]["address"] != ""
 
@@ -135,7 +145,7 @@ def refuse_starts(phone, names):
         if had_network and not has_network(phone):
             assert "VP work has no network: " in phone.cellsd.tail(20), where
         else:
-            assert world(phone, n) == told, where
+            await_same_world(phone, n, told, where)
     ready()
     phone.policy("Start", "s", "work")
     assert phone.exec("work", "/bin/busybox", "true")[0] == 0
