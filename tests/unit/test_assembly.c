@@ -34,6 +34,13 @@ static void make_layer(void)
 	hash_sha256(layer.data, sizeof(layer.data), layer.digest);
 }
 
+static void free_layer(void)
+{
+	for (unsigned int i = 0; i < CHUNKS; i++)
+		free(layer.stored[i]);
+	memset(&layer, 0, sizeof(layer));
+}
+
 static struct chunk_list *make_list(void)
 {
 	auto_free char *text = NULL;
@@ -76,7 +83,6 @@ static int folder(void)
 {
 	int fd = open(unit_folder(), O_DIRECTORY | O_RDONLY);
 
-	make_layer();
 	ck_assert_int_ge(fd, 0);
 	return fd;
 }
@@ -186,6 +192,7 @@ END_TEST
 
 static void add(TCase *tc)
 {
+	tcase_add_checked_fixture(tc, make_layer, free_layer);
 	tcase_add_test(tc, chunks_in_any_order_make_the_layer);
 	tcase_add_test(tc, chunk_that_nobody_wants_is_left);
 	tcase_add_test(tc, damaged_chunk_is_refused_and_wanted_again);

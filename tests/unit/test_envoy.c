@@ -24,6 +24,16 @@ static size_t answer_len;
 static struct err why;
 static int left_behind;
 
+static void forget(void)
+{
+	answers = 0;
+	free(answer);
+	answer = NULL;
+	answer_len = 0;
+	why = (struct err){ 0 };
+	left_behind = 0;
+}
+
 static void done(void *user, const char *text, size_t len,
 		 const struct err *err)
 {
@@ -62,7 +72,6 @@ START_TEST(answer_is_all_that_comes_back)
 	run(&(struct envoy_kind){ 10, repeat, done }, "what was asked");
 	ck_assert_str_eq(answer, "what was asked");
 	ck_assert_int_eq(left_behind, 0);
-	free(answer);
 }
 END_TEST
 
@@ -92,7 +101,6 @@ START_TEST(stop_does_not_end_the_child)
 	run(&(struct envoy_kind){ 10, stop_first, done }, "what was asked");
 	ck_assert_ptr_nonnull(answer);
 	ck_assert_str_eq(answer, "what was asked");
-	free(answer);
 }
 END_TEST
 
@@ -103,7 +111,6 @@ START_TEST(long_answer_is_whole)
 	run(&(struct envoy_kind){ 30, talk, done }, &len);
 	ck_assert_uint_eq(answer_len, len);
 	ck_assert_int_eq(answer[len - 1], 'x');
-	free(answer);
 }
 END_TEST
 
@@ -180,6 +187,7 @@ END_TEST
 
 static void add(TCase *tc)
 {
+	tcase_add_checked_fixture(tc, forget, forget);
 	tcase_add_test(tc, answer_is_all_that_comes_back);
 	tcase_add_test(tc, stop_does_not_end_the_child);
 	tcase_add_test(tc, long_answer_is_whole);

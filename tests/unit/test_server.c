@@ -17,9 +17,11 @@
 
 static struct server *server;
 static struct err e;
+static char told[128]; /* the last event */
 
 static void set_up(void)
 {
+	told[0] = '\0';
 	server = unit_server();
 }
 
@@ -119,8 +121,6 @@ START_TEST(message_of_what_was_undone_is_not_sent)
 	tear_down();
 }
 END_TEST
-
-static char told[128];
 
 static void hear(void *ctx, const char *group, const char *text)
 {

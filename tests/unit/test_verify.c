@@ -35,6 +35,7 @@ static struct key *keys[sizeof(LETTERS) - 1];
 static struct doc *root;
 static struct held force;
 static struct verify_facts facts;
+static uint8_t the_salt; /* 0: each version has its own */
 
 static struct key *key_of(char letter)
 {
@@ -169,6 +170,7 @@ static void set_up_store(void)
 
 static void setup(void)
 {
+	the_salt = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		ck_assert_int_eq(key_generate(&keys[i], &e), 0);
 	root = parse(DOC_ROOT, root_xml("acme", 2, "director 1 d"));
@@ -518,7 +520,6 @@ START_TEST(type_that_no_device_takes_is_refused)
 END_TEST
 
 /* ---- the config password */
-static uint8_t the_salt; /* 0: each version has its own */
 
 static char *config_xml(unsigned int version, const struct seal_key *k)
 {
