@@ -14,7 +14,7 @@ from adversaryserver import AttackedServer
 LONG = bool(os.environ.get("CELLS_LONG"))
 RUNS = int(os.environ.get("CELLS_RUNS", 500 if LONG else 15))  # the first ten that hypothesis tries are short
 SHRINK = bool(os.environ.get("CELLS_SHRINK", LONG))
-STEPS = int(os.environ.get("CELLS_STEPS", 50 if LONG else 30))
+STEPS = int(os.environ.get("CELLS_STEPS", 50 if LONG else 20))
 
 pick = st.integers(0, 63)
 era = st.integers(0, 3)

@@ -395,7 +395,7 @@ def test_a_fuzzer_gets_errors_only(phone, tool, ns, long):
 
 
 def test_stress_leaves_nothing_behind(phone, tool, ns, long):
-    seconds = 600 if long else 15
+    seconds = 600 if long else 6
     phone.modprobe("vivid", "n_devs=2", "node_types=0x1,0x1")
     for name in ("one", "two", "three"):
         ns.ns_add(name)
