@@ -306,8 +306,8 @@ struct question {
 
 static bool is_verdict(const char *word)
 {
-	static const char *const words[] = { "allowed", "denied", "absent",
-					     "virtual", "any" };
+	static const char *const words[] = { "allowed", "denied",  "absent",
+					     "virtual", "unknown", "any" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (strcmp(words[i], word) == 0)
@@ -370,6 +370,18 @@ static void ask_device(struct question *q, const struct world *w)
 	}
 }
 
+/* Of its VPs nothing is known, so it is told whatever verdict was asked for:
+ * an answer without it would say that nobody there may. */
+static void tell_unknown(struct question *q)
+{
+	json_array_append_new(
+		q->items,
+		json_pack("{s:s, s:s, s:s, s:n, s:n, s:n, s:s, s:n, s:n, s:n}",
+			  "device", q->last, "name", q->name, "group", q->group,
+			  "vp", "class", "mode", "verdict", "unknown",
+			  "foreground", "enforcement", "receipt"));
+}
+
 static void question_free(void *work)
 {
 	struct question *q = work;
@@ -405,11 +417,14 @@ static int ask_some(struct question *q, struct err *e)
 	AUTO(db_done) sqlite3_stmt *st = NULL;
 	struct db *db = q->rq->server->db;
 	int r = db_query(db, &st, e,
-			 "SELECT id, name, grp FROM device WHERE id > ?1"
+			 "SELECT id, name, grp, state = 'active' AND (?3 = 0 OR"
+			 " enrolled <= ?3) FROM device WHERE id > ?1"
 			 " AND (?2 IS NULL OR id = ?2) ORDER BY id",
-			 "ss", q->last, request_arg(q->rq, "device"));
+			 "ssi", q->last, request_arg(q->rq, "device"), q->at);
 
 	while (r >= 0 && (r = db_step(db, st, e)) > 0) {
+		bool is_due = sqlite3_column_int(st, 3);
+
 		if (json_array_size(q->items) >= q->limit)
 			return 1;
 		if (request_is_slice_over(q->rq))
@@ -421,8 +436,10 @@ static int ask_some(struct question *q, struct err *e)
 			continue;
 		r = whoaccess_world(q->rq->server, q->shelf, q->last, q->at,
 				    q->world, e);
-		if (r == 0)
+		if (r == 0 && q->world->known)
 			ask_device(q, q->world);
+		else if (r == 0 && is_due)
+			tell_unknown(q);
 	}
 	return r;
 }

@@ -140,8 +140,9 @@ static int list_used(struct adm *a, const struct access_opts *o,
 /* ---- who can: each row by the device's own receipt */
 struct check {
 	uint64_t max_age; /* seconds; 0: any */
-	unsigned int wrong, old;
+	unsigned int wrong, old, unknown;
 	struct err why; /* of the first that is wrong */
+	char first_unknown[DOC_ID_SIZE];
 };
 
 static const char *word(const json_t *j, const char *name)
@@ -195,6 +196,12 @@ static int check_rows(struct adm *a, json_t *items, const char *at,
 
 		if (r < 0)
 			return r;
+		if (strcmp(word(row, "verdict"), "unknown") == 0) {
+			if (k->unknown++ == 0)
+				snprintf(k->first_unknown,
+					 sizeof(k->first_unknown), "%s", its);
+			continue;
+		}
 		if (strcmp(device, its) != 0) {
 			snprintf(device, sizeof(device), "%s", its);
 			loaded = recheck_load(c, its, row, at, &why) == 0;
@@ -222,6 +229,12 @@ static int report(const struct check *k, const struct access_opts *o,
 		return err_set(e, ESTALE,
 			       "%u rows rest on receipts older than %.40s",
 			       k->old, o->max_age);
+	if (k->unknown > 0)
+		return err_set(e, ENODATA,
+			       "no receipt says what is in force on %.64s%s, "
+			       "so who can there is not known (devices: %u)",
+			       k->first_unknown,
+			       k->unknown > 1 ? " and others" : "", k->unknown);
 	return 0;
 }
 
@@ -316,7 +329,7 @@ static const struct opt query_opts[] = {
 	RANGE_OPTS,
 	OPT(at, "at", 0, OPT_STRING, "TIME", "who could use it then; now"),
 	OPT(verdict, "verdict", 0, OPT_STRING, "WORD",
-	    "allowed, denied, virtual, absent or any; allowed"),
+	    "allowed, denied, virtual, absent, unknown or any; allowed"),
 	OPT(max_age, "max-age", 0, OPT_STRING, "TIME",
 	    "an error if a receipt is older than 30m, 12h, 7d"),
 	OPT(used, "used", 0, OPT_FLAG, NULL,

@@ -200,6 +200,11 @@ def another_view_is_found_out(company, phone):
     # No receipt at all: nothing is verified, and the exit code says so.
     other, _ = company.enrol("new")
     assert company.adm("access", "matrix", other.id, check=False).returncode == 1
+    r = company.adm("access", "query", "--class", "camera", check=False)
+    assert r.returncode == 1 and f"no receipt says what is in force on {other.id}, so who can there is not known (devices: 1)" in r.stderr
+    assert any(line.split()[:1] == [other.id] and "unknown" in line for line in r.stdout.splitlines())
+    assert company.adm("access", "query", "--class", "camera", "--device", phone.id).returncode == 0
+    assert company.adm("access", "query", "--class", "camera", "--at", forge.stamp(time.time() - 3600), "--device", other.id).returncode == 0
 
 
 def gaps_are_shown(company, phone):
