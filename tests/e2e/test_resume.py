@@ -14,6 +14,7 @@ from phone import Fleet, Phone
 from scene import Scene
 
 RING = 64 << 20  # policyd/issuer.h, policyd/auditlog.h
+HOUR = 3600
 ROOM = {"receipt_bytes": RING - (256 << 10) + 1, "audit_bytes": RING - 2 * 8192 + 1}  # for one entry less than what is free
 
 
@@ -227,4 +228,30 @@ def test_device_restored_from_a_copy_goes_on(world):
     assert gap["details"]["cause"] == "restored" and gap["seq"] == before + 1
     scene.command("start", "work")
     scene.server.receipt(type="started", vp="work", after=before)
+    scene.still_takes_the_right_one()
+
+
+def test_thief_replays_an_order_to_a_copy_until_it_lapses(world):
+    """README says so: to a device whose storage was rolled back, and no longer than the order lives."""
+    scene = Scene(world)
+    harness.until(lambda: scene.phone.status()["acked"]["receipts"] == scene.server.last_seq())
+    copy = Copy(scene.phone.policyd, scene.phone.folder / "cells-policyd", "copy")
+    order = scene.command("stop", "work", life=HOUR)
+    for restored in (False, True):
+        before = scene.server.last_seq()
+        if restored:
+            copy.restore()
+            assert scene.server.receipt(type="gap", after=before)["details"]["cause"] == "restored"
+        scene.server.command(order)
+        assert scene.server.receipt(type="stopped", vp="work", after=before)["document"]["sha256"] == order.sha256
+        scene.command("start", "work")
+        scene.server.receipt(type="started", vp="work", after=before)
+    scene.server.commands.clear()
+    before = scene.server.last_seq()
+    scene.world.move_clock(wall=2 * HOUR, boot=2 * HOUR)
+    copy.restore()
+    scene.server.receipt(type="gap", after=before)
+    scene.server.command(order)
+    scene.refused("err.expired", order, before)
+    assert not [r for r in scene.server.receipts if r["seq"] > before and r["type"] == "stopped"]
     scene.still_takes_the_right_one()
