@@ -25,6 +25,9 @@ struct db {
 	size_t n, room;
 	unsigned int depth; /* of db_begin() */
 	bool is_spoilt;	    /* something inside was rolled back */
+	/* What ended the transaction; 0: nothing did. */
+	int ended;
+	struct err why_ended;
 };
 
 static int code_of(int rc)
@@ -62,18 +65,6 @@ static bool is_full(struct db *d, int rc)
 		sqlite3_system_errno(d->handle) == EDQUOT);
 }
 
-/* The statement's first words are enough to find it. */
-static int fail(struct db *d, const char *what, struct err *e)
-{
-	int rc = sqlite3_extended_errcode(d->handle);
-
-	if (is_full(d, rc))
-		return err_reason(e, REASON_STORAGE_FULL, "database: %.60s: %s",
-				  what, sqlite3_errmsg(d->handle));
-	return err_set(e, code_of(rc), "database: %.60s: %s", what,
-		       sqlite3_errmsg(d->handle));
-}
-
 /*
  * Some failures end the transaction by themselves (sqlite3_get_autocommit):
  * what came behind such a one would be committed statement by statement.
@@ -83,16 +74,42 @@ static bool has_ended(const struct db *d)
 	return d->depth > 0 && sqlite3_get_autocommit(d->handle);
 }
 
-static int refuse(const char *what, struct err *e)
+/* The statement's first words are enough to find it. */
+static int fail(struct db *d, const char *what, struct err *e)
 {
-	return err_set(e, ECANCELED, "database: %.60s: a part was rolled back",
-		       what);
+	int rc = sqlite3_extended_errcode(d->handle);
+	int r = is_full(d, rc)
+			? err_reason(e, REASON_STORAGE_FULL,
+				     "database: %.60s: %s", what,
+				     sqlite3_errmsg(d->handle))
+			: err_set(e, code_of(rc), "database: %.60s: %s", what,
+				  sqlite3_errmsg(d->handle));
+
+	if (has_ended(d) && d->ended == 0) {
+		d->ended = r;
+		d->why_ended = *e;
+	}
+	return err_negative(r);
+}
+
+static int refuse(const struct db *d, const char *what, struct err *e)
+{
+	if (d->ended == 0)
+		return err_set(e, ECANCELED,
+			       "database: %.60s: a part was rolled back", what);
+	*e = d->why_ended;
+	return err_negative(d->ended);
+}
+
+int db_standing(const struct db *d, struct err *e)
+{
+	return has_ended(d) ? refuse(d, "transaction", e) : 0;
 }
 
 int db_exec(struct db *d, const char *sql, struct err *e)
 {
 	if (has_ended(d))
-		return refuse(sql, e);
+		return refuse(d, sql, e);
 	if (sqlite3_exec(d->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
 		return fail(d, sql, e);
 	return 0;
@@ -302,7 +319,7 @@ static int query(struct db *d, sqlite3_stmt **ret, struct err *e,
 
 	*ret = NULL;
 	if (has_ended(d))
-		return refuse(sql, e);
+		return refuse(d, sql, e);
 	r = prepare(d, sql, &st, e);
 	if (r < 0)
 		return r;
@@ -379,6 +396,7 @@ int db_begin(struct db *d, struct err *e)
 		if (r < 0)
 			return r;
 		d->is_spoilt = false;
+		d->ended = 0;
 	}
 	d->depth++;
 	return 0;
@@ -400,7 +418,7 @@ int db_commit(struct db *d, struct err *e)
 		return 0;
 	if (d->is_spoilt) {
 		undo(d);
-		return refuse("COMMIT", e);
+		return refuse(d, "COMMIT", e);
 	}
 	r = db_exec(d, "COMMIT", e);
 	if (r < 0)

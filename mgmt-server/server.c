@@ -11,13 +11,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* A full disk ends a transaction by itself; nothing more goes into that turn.
- */
-static bool is_broken(const struct server *s)
-{
-	return s->writing && sqlite3_get_autocommit(db_handle(s->db));
-}
-
 int server_fresh(struct server *s, struct err *e)
 {
 	int r = s->stale ? ledger_load(s->db, &s->tree, e) : 0;
@@ -33,10 +26,9 @@ int server_write(struct server *s, struct err *e)
 {
 	int r;
 
-	if (is_broken(s))
-		return err_reason(e, REASON_STORAGE_FULL,
-				  "the turn's transaction has failed");
-	r = server_fresh(s, e);
+	r = db_standing(s->db, e);
+	if (r == 0)
+		r = server_fresh(s, e);
 	if (r < 0 || s->writing)
 		return r;
 	r = db_begin(s->db, e);
@@ -85,16 +77,12 @@ static void tell(struct server *s)
 
 int server_commit(struct server *s, struct err *e)
 {
-	bool was_broken = is_broken(s);
 	int r = blob_sync(s->blobs, e);
 
 	if (s->writing && r < 0)
 		db_rollback(s->db);
 	else if (s->writing)
 		r = db_commit(s->db, e);
-	if (r < 0 && was_broken)
-		err_reason(e, REASON_STORAGE_FULL,
-			   "the turn's transaction has failed");
 	if (r < 0) {
 		s->gauge.commits_failed++;
 		if (e->reason == REASON_STORAGE_FULL)
@@ -133,7 +121,7 @@ void server_undo(struct server *s, const struct server_mark *m)
 {
 	struct err e;
 
-	if (!is_broken(s) && (db_exec(s->db, "ROLLBACK TO piece", &e) < 0 ||
+	if (db_standing(s->db, &e) == 0 && (db_exec(s->db, "ROLLBACK TO piece", &e) < 0 ||
 			      db_exec(s->db, "RELEASE piece", &e) < 0))
 		log_error("undo: %s", e.text);
 	s->tree = m->tree;

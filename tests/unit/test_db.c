@@ -262,6 +262,32 @@ START_TEST(full_disk_is_told_and_undone)
 }
 END_TEST
 
+/* As a disk that cannot be read does: each call says what it was. */
+START_TEST(what_ended_a_transaction_is_told_from_then_on)
+{
+	AUTO(db_closep) struct db *d = open_at(one);
+
+	ck_assert_int_eq(db_exec(d,
+				 "CREATE TEMP TRIGGER x BEFORE INSERT ON t"
+				 " BEGIN SELECT RAISE(ROLLBACK, 'broken'); END",
+				 &e),
+			 0);
+	ck_assert_int_eq(db_begin(d, &e), 0);
+	ck_assert_int_eq(db_standing(d, &e), 0);
+	ck_assert_int_eq(put(d, "a"), -EEXIST);
+	ck_assert_int_eq(db_standing(d, &e), -EEXIST);
+	ck_assert_int_eq(db_exec(d, "DROP TRIGGER x", &e), -EEXIST);
+	ck_assert_ptr_nonnull(strstr(e.text, "broken"));
+	ck_assert_int_eq(db_commit(d, &e), -EEXIST);
+	ck_assert_int_eq(db_standing(d, &e), 0);
+	ck_assert_int_eq(db_exec(d, "DROP TRIGGER x", &e), 0);
+	ck_assert_int_eq(db_begin(d, &e), 0);
+	ck_assert_int_eq(put(d, "a"), 0);
+	ck_assert_int_eq(db_commit(d, &e), 0);
+	ck_assert_int_eq(count(d), 1);
+}
+END_TEST
+
 START_TEST(bad_statement_is_an_error)
 {
 	AUTO(db_closep) struct db *d = open_at(one);
@@ -306,6 +332,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, rollback_inside_fails_the_outermost_commit);
 	tcase_add_test(tc, rollback_undoes);
 	tcase_add_test(tc, full_disk_is_told_and_undone);
+	tcase_add_test(tc, what_ended_a_transaction_is_told_from_then_on);
 	tcase_add_test(tc, bad_statement_is_an_error);
 	tcase_add_test(tc, many_statements_are_kept);
 }

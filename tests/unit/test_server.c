@@ -67,6 +67,26 @@ START_TEST(nothing_is_written_after_a_tree_that_cannot_be_read_again)
 }
 END_TEST
 
+/* Only of a full disk it is said that the disk is full. */
+START_TEST(turn_that_broke_says_why)
+{
+	set_up();
+	sql("CREATE TEMP TRIGGER broken BEFORE INSERT ON leaf"
+	    " BEGIN SELECT RAISE(ROLLBACK, 'broken'); END");
+	ck_assert_int_lt(audit(NULL), 0);
+	ck_assert_int_lt(audit(NULL), 0);
+	ck_assert_ptr_nonnull(strstr(e.text, "broken"));
+	ck_assert_int_lt(server_commit(server, &e), 0);
+	ck_assert_ptr_nonnull(strstr(e.text, "broken"));
+	ck_assert_int_ne(e.reason, REASON_STORAGE_FULL);
+	ck_assert_int_eq(server->gauge.full, 0);
+	sql("DROP TRIGGER broken");
+	ck_assert_int_eq(audit(NULL), 0);
+	ck_assert_int_eq(server_commit(server, &e), 0);
+	tear_down();
+}
+END_TEST
+
 static struct devchan *connect_device(void)
 {
 	struct devchan *c = NULL;
@@ -184,6 +204,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc,
 		       action_that_could_not_end_is_not_told_to_have_expired);
 	tcase_add_test(tc, message_of_what_was_undone_is_not_sent);
+	tcase_add_test(tc, turn_that_broke_says_why);
 	tcase_add_test(tc, event_is_told_when_its_turn_is_committed);
 	tcase_add_test(tc, device_that_was_not_refreshed_has_to_come_again);
 	tcase_add_test(
