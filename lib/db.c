@@ -78,12 +78,11 @@ static bool has_ended(const struct db *d)
 static int fail(struct db *d, const char *what, struct err *e)
 {
 	int rc = sqlite3_extended_errcode(d->handle);
-	int r = is_full(d, rc)
-			? err_reason(e, REASON_STORAGE_FULL,
-				     "database: %.60s: %s", what,
-				     sqlite3_errmsg(d->handle))
-			: err_set(e, code_of(rc), "database: %.60s: %s", what,
-				  sqlite3_errmsg(d->handle));
+	int r = is_full(d, rc) ? err_reason(e, REASON_STORAGE_FULL,
+					    "database: %.60s: %s", what,
+					    sqlite3_errmsg(d->handle))
+			       : err_set(e, code_of(rc), "database: %.60s: %s",
+					 what, sqlite3_errmsg(d->handle));
 
 	if (has_ended(d) && d->ended == 0) {
 		d->ended = r;

@@ -121,8 +121,9 @@ void server_undo(struct server *s, const struct server_mark *m)
 {
 	struct err e;
 
-	if (db_standing(s->db, &e) == 0 && (db_exec(s->db, "ROLLBACK TO piece", &e) < 0 ||
-			      db_exec(s->db, "RELEASE piece", &e) < 0))
+	if (db_standing(s->db, &e) == 0 &&
+	    (db_exec(s->db, "ROLLBACK TO piece", &e) < 0 ||
+	     db_exec(s->db, "RELEASE piece", &e) < 0))
 		log_error("undo: %s", e.text);
 	s->tree = m->tree;
 	for (size_t n = json_array_size(s->events); n > m->events; n--)
