@@ -9,9 +9,10 @@ struct err;
 struct server;
 
 /*
- * Of an image: has it the architecture of the versions before? Of a group: have
- * the images of its configs the architecture that its devices reported? Other
- * documents always fit. err.architecture.
+ * Of an image: has it the architecture of the versions before? Of an image, a
+ * VP's config and a group: has each image that a device would run by it the
+ * architecture that the device reported? Other documents always fit.
+ * err.architecture.
  */
 int fitness_check(struct server *s, const struct doc *doc, struct err *e);
 

@@ -60,3 +60,20 @@ def test_an_image_keeps_its_architecture(office):
     why = refused(office, image(office, "tiny", "arm64", 2))
     assert "tiny version 1" in why and "another id" in why, why
     office.submit(image(office, "tiny", forge.ARCHITECTURE, 2))
+    office.submit(image(office, "mainframe", "s390x"))
+    assert office.get("/v1/images/mainframe/1")["architecture"] == "s390x"
+
+
+def test_a_config_or_an_image_that_a_device_cannot_run_is_refused(office):
+    """A config's next version names another image; or the image comes after the config that names it."""
+    device = phone_of(office, "amd64", "desk")
+    office.submit(image(office, "box", "amd64"))
+    office.submit(image(office, "slate", "arm64"))
+    office.submit(office.forge.config("till", 1, "box"))
+    office.submit(office.forge.group("desk", 1, [("baseline", 1)], [("till", 1)]))
+    why = refused(office, office.forge.config("till", 2, "slate"))
+    assert "slate" in why and device.id in why and "group desk" in why, why
+    office.submit(office.forge.config("till", 2, "later"))
+    why = refused(office, image(office, "later", "arm64"))
+    assert "later version 1" in why and device.id in why, why
+    office.submit(image(office, "later", "amd64"))

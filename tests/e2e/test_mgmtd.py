@@ -646,19 +646,6 @@ def test_newest_image_is_shown_without_its_version(office):
     office.refused("GET", "/v1/images/nothing/latest", 404, "not-found")
 
 
-def test_an_image_keeps_its_architecture(office):
-    """Whoever runs the id gets the next version: it has to run there."""
-    other = "s390x"
-    office.image("kept")
-    layer = forge.Layer(os.urandom(1000))
-    office.put_layer(layer)
-    next_one = office.forge.image("kept", office.next_version("kept"), [layer], architecture=other)
-    said = office.refused("POST", "/v1/documents", 422, "err.architecture", next_one.object)
-    assert f"is for {forge.ARCHITECTURE}, this one is for {other}" in said["detail"]
-    office.submit(office.forge.image("kept-too", 1, [layer], architecture=other))
-    assert office.get("/v1/images/kept-too/1")["architecture"] == other
-
-
 # ---- audit
 def merkle_root(leaves):
     if len(leaves) == 1:
