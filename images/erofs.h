@@ -18,6 +18,8 @@ struct err;
  * Makes `file` from the folder `tree`. Times beyond `newest` become it. `index`
  * tells the layers of one image apart (it is in the UUID, which overlayfs looks
  * at). `compress` is "lz4", "lz4hc" or NULL. `log` takes what mkfs.erofs says.
+ * Without `compress` a hole of a file stays one, as far as it covers whole
+ * pieces of 64 KiB.
  */
 int erofs_make(const char *tree, const char *file, unsigned int index,
 	       int64_t newest, const char *compress, const char *log,

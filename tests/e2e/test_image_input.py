@@ -82,3 +82,25 @@ def test_times_before_1970_are_1970_and_not_now(folder):
         build(source, folder / f"of-{out}")
         with mounted_layer(layers(folder / f"of-{out}")[0]) as got:
             assert (got / "etc/old").stat().st_mtime == 0, out
+
+
+def test_holes_stay_holes(folder):
+    """Of a folder and of a tar that says where they are; a disk image in a VP may be as long as it likes."""
+    top, size = folder / "in", 64 << 20
+    for name in ("etc/file", "sbin/init", "usr/disk"):
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_bytes(b"x" * 10_000)
+    with open(top / "usr/disk", "r+b") as f:
+        f.seek(40_000_000)
+        f.write(b"within")
+        f.truncate(size)
+    run(["tar", "--sparse", "-C", top, "-cf", folder / "in.tar", "."])
+    for source, out in ((top, "folder"), (folder / "in.tar", "tar")):
+        build(source, folder / f"of-{out}")
+        layer = layers(folder / f"of-{out}")[0]
+        assert layer.stat().st_size < 4 << 20, out
+        with mounted_layer(layer) as got, open(got / "usr/disk", "rb") as f:
+            assert f.read(10_001) == b"x" * 10_000 + b"\0" and f.seek(0, os.SEEK_END) == size
+            f.seek(40_000_000 - 1)
+            assert f.read(7) == b"\0within"
+            assert (got / "etc/file").read_bytes() == b"x" * 10_000
