@@ -2,6 +2,7 @@
 """What a VP learns of the host and of other VPs: by /proc and /sys, by what it can watch, by its ids."""
 import os
 import pathlib
+import re
 
 import pytest
 
@@ -62,6 +63,17 @@ def test_counters_of_everybody_are_hidden(two, path):
     assert os.path.isdir(path) or pathlib.Path(path).read_text()
     status, out = two.exec("work", "/bin/busybox", "sh", "-c", f"if [ -d {path} ]; then ls {path}; else cat {path}; fi")
     assert (status == 0 and out == "") or (status == 1 and ("denied" in out or "No such file" in out)), out
+
+
+def test_memory_load_and_uptime_are_the_device_s(two):
+    """README's list of what is not protected has them."""
+    total = re.search(r"^MemTotal:.*$", pathlib.Path("/proc/meminfo").read_text(), re.M).group()
+    assert total in read(two, "work", "/proc/meminfo")
+    boot = re.search(r"^btime .*$", pathlib.Path("/proc/stat").read_text(), re.M).group()
+    assert boot in read(two, "work", "/proc/stat")
+    up, there = (float(t.split()[0]) for t in (pathlib.Path("/proc/uptime").read_text(), read(two, "work", "/proc/uptime")))
+    assert 0 <= there - up < 60
+    assert len(read(two, "work", "/proc/loadavg").split()) == 5
 
 
 def test_no_disk_is_seen_anywhere(two):
