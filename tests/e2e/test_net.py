@@ -205,6 +205,31 @@ def test_dns_of_a_resolver_on_the_host(net):
     assert not net.reaches("work", "127.0.0.1:22")
 
 
+def echoes(net):
+    """Questions by IPv6 that have come to the internet."""
+    return int(re.search(r"^Icmp6InEchos\s+(\d+)", net.internet.run("cat", "/proc/net/snmp6").stdout, re.M).group(1))
+
+
+def test_no_ipv6_gets_out(net):
+    """Though the host has it and forwards it, and the VP gives itself an address and a way."""
+    start(net, ["work"])
+    for space, name, address in ((net.internet, "in0", "2001:db8::1"), (net.host, "up0", "2001:db8::2")):
+        space.ip(f"-6 addr add {address}/64 dev {name} nodad")
+    net.host.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
+    harness.until(lambda: net.host.run("busybox", "ping6", "-c", "1", "-W", "1", "2001:db8::1", check=False).returncode == 0, 10)
+    link = next(name for name in net.host.links() if name.startswith("cells"))
+    mac = re.search(r"link/ether (\S+)", net.host.ip(f"link show {link}")).group(1)
+    within = ["nsenter", f"--net=/proc/{net.list()['work']['pid']}/ns/net", "--", "ip", "-6"]
+    for line in ("addr add 2001:db8:1::2/64 dev eth0 nodad", f"neigh add 2001:db8:1::1 lladdr {mac} dev eth0",
+                 "route add default via 2001:db8:1::1"):
+        harness.run([*within, *line.split()])
+    before = echoes(net)
+    out = net.exec("work", "/bin/busybox", "ping6", "-c", "3", "-W", "1", "2001:db8::1")[1]
+    assert "3 packets transmitted, 0 packets received" in out, out
+    assert echoes(net) == before
+    assert net.reaches("work", f"{SERVER}:80")
+
+
 def test_an_allow_list_is_all_that_is_reached(net):
     start(net, ["work"], **allow((f"{SERVER}/32", TCP, 80), ("192.0.2.0/24", 0, 0)))
     start(net, ["work", "personal"], **allow((f"{SERVER}/32", TCP, 80), ("192.0.2.0/24", 0, 0)))
