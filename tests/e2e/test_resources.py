@@ -223,6 +223,23 @@ def test_programs_in_the_background_go_first(phone):
     assert scores(phone, "work") == ({0, 700}, 0)
 
 
+def test_a_vp_that_manages_its_cgroups_takes_visitors(phone):
+    """As systemd does it: all processes in groups below, and controllers for these. The VP's own group may hold none then
+    (cgroups(7), "no internal processes")."""
+    start(phone)
+    if "pids" not in controllers(phone):
+        pytest.skip("no pids controller in cgroup v2")
+    status, out = phone.exec("work", "/bin/sh", "-c", "cd /sys/fs/cgroup && busybox mkdir init.scope && "
+                             "for p in $(busybox cat cgroup.procs); do echo $p >init.scope/cgroup.procs; done; "
+                             "echo +pids >cgroup.subtree_control && busybox cat cgroup.subtree_control")
+    assert status == 0 and "pids" in out, out
+    assert (leaf(phone, "work") / "cgroup.procs").read_text() == ""
+    assert phone.exec("work", "/bin/busybox", "echo", "in") == (0, "in\n")
+    phone.background("work", "exec busybox sleep 1000")
+    phone.policy("Stop", "s", "work")
+    assert phone.state("work") == "stopped" and phone.exec("personal", "/bin/busybox", "true")[0] == 0
+
+
 def test_a_fork_bomb_is_bounded(phone):
     start(phone)
     if "pids" not in controllers(phone):
