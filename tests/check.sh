@@ -119,9 +119,6 @@ stage "analyzer: begins beside the next ones, which leave a processor idle"
 nice tests/lint/analyze.sh build >"$logs/analyzer.log" 2>&1 &
 analyzer=$!
 controls
-stage "lab: begins beside the next ones, for its phones leave processors idle"
-suite lab build tests/lab &
-lab=$!
 demo() { CELLS_BUILD=build /usr/bin/python3 tests/demo/demo.py "${@:2}" --report "$logs/$1.json" --keep "$logs/$1-kept"; }
 # On the emulated phone; on this machine too in the long form, or where there is
 # no emulator.
@@ -139,6 +136,10 @@ fi
 stage "analyzer: the rest of it"
 wait "$analyzer"
 whole analyzer $?
+# Beside more than this its phones' processors stand still for too long.
+stage "lab: begins beside e2e, for the phone leaves processors idle"
+suite lab build tests/lab &
+lab=$!
 stage "e2e: real programs of build-san"
 # Each file is one worker's, with daemons, bus and networks of its own.
 suite e2e build-san tests/e2e -n "$(($(nproc) < 4 ? $(nproc) : 4))" --dist loadfile "$@"

@@ -201,7 +201,8 @@ class Phone:
         self.jobs, self.number, self.text = {}, 0, b""
         self.console.touch()
         self.forgiven = len(self.console.read_text(errors="replace"))
-        line = (f"console={self.kernel.console} panic=-1 loglevel=5 "
+        # On a busy machine a processor of the phone stands still for long, which is no fault of its kernel's.
+        line = (f"console={self.kernel.console} panic=-1 loglevel=5 watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 "
                 f"cells.guest={TOP}/tests/lab/guest.sh cells.modules={self.kernel.modules.parent} "
                 f"{self.kernel.words()} {append}")
         argv = [*self.kernel.machine(), "-m", memory, "-no-reboot", "-display", "none", "-nodefaults",
