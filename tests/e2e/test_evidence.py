@@ -2,6 +2,7 @@
 """What cellsadm believes of a server whose database somebody changed: records that
 no device signed, histories that were cut or forked."""
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -375,6 +376,13 @@ def restored_server_is_accepted_with_a_reason(company):
         company.office.refused("POST", "/v1/audit/restored", 400, "bad-request", {"reason": "x", **marks, **bad})
     assert kept.read_text() == was
     company.adm("server", "add", "main", "--token", company.office.token)
+    # Nor does who may, while the server does not write it down.
+    for sql in ("CREATE TRIGGER refuse BEFORE INSERT ON leaf BEGIN SELECT RAISE(ABORT, 'refused'); END", "DROP TRIGGER refuse"):
+        with contextlib.closing(sqlite3.connect(company.office.dir / "mgmtd.db")) as db, db:
+            db.execute(sql)
+        if sql.startswith("CREATE"):
+            assert company.adm("audit", "accept-restore", "--reason", "unwritten", "--yes", check=False).returncode == 1
+            assert kept.read_text() == was
     company.adm("audit", "accept-restore", "--reason", "disk of 12 May failed", "--yes")
     entry = company.json("audit", "query", "--filter", "action eq audit-restored")["items"][-1]["entry"]
     assert entry["outcome"] == "ok" and entry["after"]["reason"] == "disk of 12 May failed"

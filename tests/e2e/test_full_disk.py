@@ -104,7 +104,8 @@ def test_lock_unlock_and_wipe_on_a_full_disk(world):
     scene.still_takes_the_right_one()
 
 
-HOW = ("runs", "starts", "is killed and starts")
+FILLER = "x" * 60
+HOW = ("runs", "starts", "is killed and starts", "starts without its log")
 
 
 def test_server_serves_reads_on_a_full_disk_and_writes_again_when_there_is_room(world):
@@ -119,7 +120,10 @@ def test_server_serves_reads_on_a_full_disk_and_writes_again_when_there_is_room(
                   f"/v1/devices/{phone.id}/receipts", "/v1/tokens")
 
     def seen():
-        return {path: office.get(path, token=token)["items"] for path in everything}
+        rows = {path: office.get(path, token=token)["items"] for path in everything}
+        # One that was made with the last room may have found none to go.
+        rows["/v1/tokens"] = [t for t in rows["/v1/tokens"] if not t["name"].startswith(FILLER)]
+        return rows
 
     def refused(method, path, body=None, data=None):
         r = office.call(method, path, body, token=token, data=data)
@@ -128,6 +132,11 @@ def test_server_serves_reads_on_a_full_disk_and_writes_again_when_there_is_room(
     layer = forge.Layer(os.urandom(3 << 20))
     policy = office.forge.policy("baseline", 2, {"work": [("*", "none")]})
     for how in HOW:
+        if how == "starts without its log":  # as after a copy of the database alone
+            disk.free()
+            office.process.stop()
+            for path in office.dir.glob("mgmtd.db-*"):
+                path.unlink()
         disk.fill()
         if how == "is killed and starts":
             office.restart(sig=signal.SIGKILL)
@@ -135,7 +144,7 @@ def test_server_serves_reads_on_a_full_disk_and_writes_again_when_there_is_room(
             office.restart()
         # What does not fit is refused; nothing of it stays, and what is there is served.
         for n in range(200):
-            r = office.call("POST", "/v1/tokens", {"name": f"{'x' * 60}-{n}", "role": "viewer"}, token=token)
+            r = office.call("POST", "/v1/tokens", {"name": f"{FILLER}-{n}", "role": "viewer"}, token=token)
             if r.status_code == 507:
                 break
             office.call("DELETE", f"/v1/tokens/{r.json()['id']}", token=token)
