@@ -2,16 +2,14 @@
 #include "images/erofs.h"
 
 #include "images/cancel.h"
+#include "images/walk.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,14 +17,7 @@
 #define UUID "63656c6c-7300-4000-8000-%012x"
 
 /* Bytes of a file that are kept or left out as one, where there are holes. */
-#define CHUNK "65536"
-#define CHUNK_BYTES 65536
-
-static void close_fts(FTS **fts)
-{
-	if (*fts)
-		fts_close(*fts);
-}
+#define PIECE 65536
 
 /* Fewer blocks than bytes may be the work of a file system that compresses. */
 static bool is_sparse(const FTSENT *at)
@@ -36,45 +27,38 @@ static bool is_sparse(const FTSENT *at)
 	off_t hole;
 
 	if (at->fts_info != FTS_F ||
-	    st->st_size - (off_t)st->st_blocks * 512 < CHUNK_BYTES)
+	    st->st_size - (off_t)st->st_blocks * 512 < PIECE)
 		return false;
 	fd = open(at->fts_accpath, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	hole = fd < 0 ? -1 : lseek(fd, 0, SEEK_HOLE);
 	return hole >= 0 && hole < st->st_size;
 }
 
-static int find_hole(const char *tree, bool *ret, struct err *e)
+/* 1: a file in the tree has one. */
+static int find_hole(const char *tree, struct err *e)
 {
-	auto_free char *top = strdup(tree);
-	char *const roots[] = { top, NULL };
-	AUTO(close_fts) FTS *fts = NULL;
+	AUTO(walk_close) FTS *walk = NULL;
 	FTSENT *at;
+	int r = walk_open(tree, &walk, e);
 
-	*ret = false;
-	if (!top)
-		return err_oom(e, tree);
-	fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-	if (!fts)
-		return err_sys(e, errno, "read folder %s", tree);
-	while (!*ret && (at = fts_read(fts)))
-		*ret = is_sparse(at);
-	return 0;
+	while (r >= 0 && (r = walk_next(walk, &at, e)) > 0)
+		if (is_sparse(at))
+			return 1;
+	return r;
 }
 
 int erofs_make(const char *tree, const char *file, unsigned int index,
 	       int64_t newest, const char *compress, const char *log,
 	       struct err *e)
 {
-	char uuid[sizeof(UUID) + 12], epoch[64], compressor[32];
+	char uuid[sizeof(UUID) + 12], epoch[64], compressor[32], piece[32];
 	const char *const env[] = { epoch, NULL };
 	const char *argv[12];
 	unsigned int n = 0;
-	bool has_hole = false;
-	int r = compress ? 0 : find_hole(tree, &has_hole, e);
+	int has_hole = compress ? 0 : find_hole(tree, e);
 
-	if (r < 0)
-		return r;
-
+	if (has_hole < 0)
+		return has_hole;
 	snprintf(uuid, sizeof(uuid), UUID, index);
 	snprintf(epoch, sizeof(epoch), "SOURCE_DATE_EPOCH=%" PRId64, newest);
 	argv[n++] = "mkfs.erofs";
@@ -86,8 +70,10 @@ int erofs_make(const char *tree, const char *file, unsigned int index,
 		snprintf(compressor, sizeof(compressor), "-z%s", compress);
 		argv[n++] = compressor;
 	}
-	if (has_hole)
-		argv[n++] = "--chunksize=" CHUNK;
+	if (has_hole) {
+		snprintf(piece, sizeof(piece), "--chunksize=%d", PIECE);
+		argv[n++] = piece;
+	}
 	argv[n++] = "--";
 	argv[n++] = file;
 	argv[n++] = tree;

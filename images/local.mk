@@ -35,6 +35,7 @@ noinst_LIBRARIES += %D%/libimage.a
 	%D%/unpack.c %D%/unpack.h \
 	%D%/verbs.c %D%/verbs.h \
 	%D%/verifier.c %D%/verifier.h \
+	%D%/walk.c %D%/walk.h \
 	%D%/xattr.c %D%/xattr.h
 
 bin_PROGRAMS += %D%/cells-image

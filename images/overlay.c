@@ -4,13 +4,13 @@
 #include "images/cancel.h"
 #include "images/pathmap.h"
 #include "images/treepath.h"
+#include "images/walk.h"
 #include "images/xattr.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
 #include <search.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -91,12 +91,6 @@ static int count_names(void *ctx, struct path_state *s, struct err *e)
 	return 0;
 }
 
-static void close_fts(FTS **fts)
-{
-	if (*fts)
-		fts_close(*fts);
-}
-
 static int add_path(struct pathmap *layer, const char *path, struct err *e)
 {
 	char copy[PATH_MAX];
@@ -120,22 +114,14 @@ static int add_path(struct pathmap *layer, const char *path, struct err *e)
 /* Finds the names in lower layers of files that the layer linked. */
 static int add_lower_names(struct overlay *o, struct err *e)
 {
-	char *const roots[] = { (char *)o->top, NULL };
-	AUTO(close_fts)
-	FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	AUTO(walk_close) FTS *walk = NULL;
 	FTSENT *at;
-	int r = 0;
+	int r = walk_open(o->top, &walk, e);
 
-	if (!fts)
-		return err_sys(e, errno, "read folder %s", o->top);
-	while (r == 0 && (at = fts_read(fts))) {
+	while (r >= 0 && (r = walk_next(walk, &at, e)) > 0) {
 		const struct linked *const *found = NULL;
 		struct linked key;
 
-		if (at->fts_info == FTS_DNR || at->fts_info == FTS_ERR ||
-		    at->fts_info == FTS_NS)
-			return err_sys(e, at->fts_errno, "read %s",
-				       at->fts_path);
 		key.ino = at->fts_statp->st_ino;
 		if (!S_ISDIR(at->fts_statp->st_mode) &&
 		    at->fts_statp->st_nlink > 1)

@@ -2,19 +2,13 @@
 #include "images/prune.h"
 
 #include "images/pathmap.h"
+#include "images/walk.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/io.h"
 
 #include <errno.h>
-#include <fts.h>
 #include <string.h>
-
-static void close_fts(FTS **fts)
-{
-	if (*fts)
-		fts_close(*fts);
-}
 
 static int prune_one(const FTSENT *at, const char *top,
 		     const struct pathmap *layer, bool itself, struct err *e)
@@ -22,9 +16,6 @@ static int prune_one(const FTSENT *at, const char *top,
 	const struct path_state *s =
 		pathmap_get(layer, at->fts_path + strlen(top) + 1);
 
-	if (at->fts_info == FTS_DNR || at->fts_info == FTS_ERR ||
-	    at->fts_info == FTS_NS)
-		return err_sys(e, at->fts_errno, "read %s", at->fts_path);
 	if (at->fts_info == FTS_D || (s && s->written) ||
 	    (!itself && at->fts_level == FTS_ROOTLEVEL))
 		return 0;
@@ -39,17 +30,14 @@ int prune_run(const char *top, const struct pathmap *layer, const char *path,
 	      bool itself, struct err *e)
 {
 	auto_free char *whole = io_join(top, path);
-	char *const roots[] = { whole, NULL };
-	AUTO(close_fts) FTS *fts = NULL;
+	AUTO(walk_close) FTS *walk = NULL;
 	FTSENT *at;
-	int r = 0;
+	int r;
 
 	if (!whole)
 		return err_oom(e, path);
-	fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-	if (!fts)
-		return err_sys(e, errno, "read folder %s", whole);
-	while (r == 0 && (at = fts_read(fts)))
+	r = walk_open(whole, &walk, e);
+	while (r >= 0 && (r = walk_next(walk, &at, e)) > 0)
 		r = prune_one(at, top, layer, itself, e);
 	return r;
 }

@@ -5,11 +5,11 @@
 #include "images/tree.h"
 #include "images/treepath.h"
 #include "images/unpack.h"
+#include "images/walk.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 
 #include <errno.h>
-#include <fts.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -22,12 +22,6 @@ struct surveyor {
 	struct survey found;
 	char xattrs[XATTRS_MAX];
 };
-
-static void surveyor_end(FTS **fts)
-{
-	if (*fts)
-		fts_close(*fts);
-}
 
 static bool is_kept(mode_t mode)
 {
@@ -70,28 +64,20 @@ static int look_at(struct surveyor *s, const FTSENT *at, struct err *e)
 int survey_folder(struct unpack *u, const char *path, struct survey *ret,
 		  struct err *e)
 {
-	char *const roots[] = { (char *)path, NULL };
 	auto_free struct surveyor *s = calloc(1, sizeof(*s));
-	AUTO(surveyor_end) FTS *fts = NULL;
+	AUTO(walk_close) FTS *walk = NULL;
 	FTSENT *at;
-	int r = 0;
+	int r;
 
 	if (!s)
 		return err_oom(e, path);
 	s->path = path;
 	s->used = *u;
 	s->found.plain = true;
-	fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-	if (!fts)
-		return err_sys(e, errno, "read folder %s", path);
-	while (r == 0 && s->found.plain && (at = fts_read(fts))) {
-		if (at->fts_info == FTS_DNR || at->fts_info == FTS_ERR ||
-		    at->fts_info == FTS_NS)
-			return err_sys(e, at->fts_errno, "read %s",
-				       at->fts_path);
+	r = walk_open(path, &walk, e);
+	while (r >= 0 && s->found.plain && (r = walk_next(walk, &at, e)) > 0)
 		if (at->fts_info != FTS_DP)
 			r = look_at(s, at, e);
-	}
 	if (r < 0)
 		return r;
 	if (s->found.plain)
