@@ -75,7 +75,7 @@ static bool has_ended(const struct db *d)
 }
 
 /* The statement's first words are enough to find it. */
-static int fail(struct db *d, const char *what, struct err *e)
+static int note_failure(struct db *d, const char *what, struct err *e)
 {
 	int rc = sqlite3_extended_errcode(d->handle);
 	int r = is_full(d, rc) ? err_reason(e, REASON_STORAGE_FULL,
@@ -91,7 +91,7 @@ static int fail(struct db *d, const char *what, struct err *e)
 	return err_negative(r);
 }
 
-static int refuse(const struct db *d, const char *what, struct err *e)
+static int refuse_call(const struct db *d, const char *what, struct err *e)
 {
 	if (d->ended == 0)
 		return err_set(e, ECANCELED,
@@ -102,15 +102,15 @@ static int refuse(const struct db *d, const char *what, struct err *e)
 
 int db_standing(const struct db *d, struct err *e)
 {
-	return has_ended(d) ? refuse(d, "transaction", e) : 0;
+	return has_ended(d) ? refuse_call(d, "transaction", e) : 0;
 }
 
 int db_exec(struct db *d, const char *sql, struct err *e)
 {
 	if (has_ended(d))
-		return refuse(d, sql, e);
+		return refuse_call(d, sql, e);
 	if (sqlite3_exec(d->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
-		return fail(d, sql, e);
+		return note_failure(d, sql, e);
 	return 0;
 }
 
@@ -281,7 +281,7 @@ static int prepare(struct db *d, const char *sql, sqlite3_stmt **ret,
 	s = &d->statement[d->n];
 	if (sqlite3_prepare_v3(d->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
 			       &s->st, NULL) != SQLITE_OK)
-		return fail(d, sql, e);
+		return note_failure(d, sql, e);
 	assert(s->st);
 	s->sql = sql;
 	d->n++;
@@ -318,7 +318,7 @@ static int query(struct db *d, sqlite3_stmt **ret, struct err *e,
 
 	*ret = NULL;
 	if (has_ended(d))
-		return refuse(d, sql, e);
+		return refuse_call(d, sql, e);
 	r = prepare(d, sql, &st, e);
 	if (r < 0)
 		return r;
@@ -351,7 +351,7 @@ int db_step(struct db *d, sqlite3_stmt *st, struct err *e)
 
 	if (rc == SQLITE_ROW)
 		return 1;
-	r = rc == SQLITE_DONE ? 0 : fail(d, sqlite3_sql(st), e);
+	r = rc == SQLITE_DONE ? 0 : note_failure(d, sqlite3_sql(st), e);
 	/* Else it would hold on to its view of the file. */
 	sqlite3_reset(st);
 	return r;
@@ -417,7 +417,7 @@ int db_commit(struct db *d, struct err *e)
 		return 0;
 	if (d->is_spoilt) {
 		undo(d);
-		return refuse(d, "COMMIT", e);
+		return refuse_call(d, "COMMIT", e);
 	}
 	r = db_exec(d, "COMMIT", e);
 	if (r < 0)
@@ -474,5 +474,5 @@ int db_keep_log(struct db *d, struct err *e)
 	int rc = sqlite3_file_control(d->handle, "main",
 				      SQLITE_FCNTL_PERSIST_WAL, &on);
 
-	return rc == SQLITE_OK ? 0 : fail(d, "keep the log", e);
+	return rc == SQLITE_OK ? 0 : note_failure(d, "keep the log", e);
 }

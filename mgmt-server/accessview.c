@@ -423,7 +423,7 @@ static int ask_some(struct question *q, struct err *e)
 			 "ssi", q->last, request_arg(q->rq, "device"), q->at);
 
 	while (r >= 0 && (r = db_step(db, st, e)) > 0) {
-		bool is_due = sqlite3_column_int(st, 3);
+		bool has_to_tell = sqlite3_column_int(st, 3);
 
 		if (json_array_size(q->items) >= q->limit)
 			return 1;
@@ -438,7 +438,7 @@ static int ask_some(struct question *q, struct err *e)
 				    q->world, e);
 		if (r == 0 && q->world->known)
 			ask_device(q, q->world);
-		else if (r == 0 && is_due)
+		else if (r == 0 && has_to_tell)
 			tell_unknown(q);
 	}
 	return r;

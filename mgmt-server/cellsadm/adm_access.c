@@ -160,6 +160,14 @@ static int note_wrong(struct check *k, json_t *row, const struct err *why)
 	       json_object_set_new(row, "text", json_string(why->text));
 }
 
+static int note_unknown(struct check *k, json_t *row)
+{
+	if (k->unknown++ == 0)
+		snprintf(k->first_unknown, sizeof(k->first_unknown), "%s",
+			 word(row, "device"));
+	return json_object_set_new(row, "verified", json_false());
+}
+
 /* The receipt's own words in the place of the server's. */
 static int note_right(struct check *k, json_t *row, const struct receipt *rc,
 		      int64_t now)
@@ -197,18 +205,18 @@ static int check_rows(struct adm *a, json_t *items, const char *at,
 		if (r < 0)
 			return r;
 		if (strcmp(word(row, "verdict"), "unknown") == 0) {
-			if (k->unknown++ == 0)
-				snprintf(k->first_unknown,
-					 sizeof(k->first_unknown), "%s", its);
-			continue;
+			broken = note_unknown(k, row);
+		} else {
+			if (strcmp(device, its) != 0) {
+				snprintf(device, sizeof(device), "%s", its);
+				loaded = recheck_load(c, its, row, at, &why) ==
+					 0;
+			}
+			broken = loaded && recheck_row(c, row, &why) == 0
+					 ? note_right(k, row,
+						      recheck_receipt(c), now)
+					 : note_wrong(k, row, &why);
 		}
-		if (strcmp(device, its) != 0) {
-			snprintf(device, sizeof(device), "%s", its);
-			loaded = recheck_load(c, its, row, at, &why) == 0;
-		}
-		broken = loaded && recheck_row(c, row, &why) == 0
-				 ? note_right(k, row, recheck_receipt(c), now)
-				 : note_wrong(k, row, &why);
 		if (broken)
 			return err_oom(e, "verify access");
 	}

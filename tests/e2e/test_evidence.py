@@ -203,8 +203,13 @@ def another_view_is_found_out(company, phone):
     r = company.adm("access", "query", "--class", "camera", check=False)
     assert r.returncode == 1 and f"no receipt says what is in force on {other.id}, so who can there is not known (devices: 1)" in r.stderr
     assert any(line.split()[:1] == [other.id] and "unknown" in line for line in r.stdout.splitlines())
-    assert company.adm("access", "query", "--class", "camera", "--device", phone.id).returncode == 0
-    assert company.adm("access", "query", "--class", "camera", "--at", forge.stamp(time.time() - 3600), "--device", other.id).returncode == 0
+    rows = json.loads(company.adm("access", "query", "--format", "json", check=False).stdout)["items"]
+    assert {r["device"]: r["verified"] for r in rows} == {phone.id: True, other.id: False}
+    # Not of others, of the time before it was enrolled, or once it is retired.
+    for less in (("--device", phone.id), ("--device", other.id, "--at", forge.stamp(time.time() - 3600))):
+        assert company.adm("access", "query", "--class", "camera", *less).returncode == 0
+    company.adm("device", "retire", other.id, "--yes")
+    assert company.adm("access", "query", "--class", "camera").returncode == 0
 
 
 def gaps_are_shown(company, phone):
@@ -377,12 +382,11 @@ def restored_server_is_accepted_with_a_reason(company):
     assert kept.read_text() == was
     company.adm("server", "add", "main", "--token", company.office.token)
     # Nor does who may, while the server does not write it down.
-    for sql in ("CREATE TRIGGER refuse BEFORE INSERT ON leaf BEGIN SELECT RAISE(ABORT, 'refused'); END", "DROP TRIGGER refuse"):
-        with contextlib.closing(sqlite3.connect(company.office.dir / "mgmtd.db")) as db, db:
-            db.execute(sql)
-        if sql.startswith("CREATE"):
-            assert company.adm("audit", "accept-restore", "--reason", "unwritten", "--yes", check=False).returncode == 1
-            assert kept.read_text() == was
+    with contextlib.closing(sqlite3.connect(company.office.dir / "mgmtd.db", isolation_level=None)) as db:
+        db.execute("CREATE TRIGGER refuse BEFORE INSERT ON leaf BEGIN SELECT RAISE(ABORT, 'refused'); END")
+        assert company.adm("audit", "accept-restore", "--reason", "unwritten", "--yes", check=False).returncode == 1
+        assert kept.read_text() == was
+        db.execute("DROP TRIGGER refuse")
     company.adm("audit", "accept-restore", "--reason", "disk of 12 May failed", "--yes")
     entry = company.json("audit", "query", "--filter", "action eq audit-restored")["items"][-1]["entry"]
     assert entry["outcome"] == "ok" and entry["after"]["reason"] == "disk of 12 May failed"
