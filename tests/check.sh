@@ -113,7 +113,8 @@ end_jobs() {
 trap end_jobs EXIT
 make_check release build
 # The lints look at sources, which both builds share.
-# In one process: what a test leaves behind is met by the next, and what is never freed is told.
+# All tests of a program in one process: what one leaves behind the next meets,
+# and what is never freed is told at the end.
 CK_FORK=no make_check sanitized build-san LINTS=
 stage "analyzer: begins beside the next ones, which leave a processor idle"
 nice tests/lint/analyze.sh build >"$logs/analyzer.log" 2>&1 &
@@ -136,7 +137,8 @@ fi
 stage "analyzer: the rest of it"
 wait "$analyzer"
 whole analyzer $?
-# Beside more than this its phones' processors stand still for too long.
+# Not earlier: beside the demo's phone too, a phone's kernel takes its own
+# processors for stuck.
 stage "lab: begins beside e2e, for the phone leaves processors idle"
 suite lab build tests/lab &
 lab=$!

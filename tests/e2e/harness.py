@@ -22,7 +22,7 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CELLS_BUILD", TOP / "build")).resolve()
-# Of what a program has freed the last is kept, to find its use afterwards; AddressSanitizer's own 256 MiB take a sixth of all time.
+# AddressSanitizer keeps 1 MiB of what was freed, to find who still uses it; with its default of 256 MiB all takes a sixth longer.
 os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=1")
 READY_SECONDS = 60  # long, for sanitized builds on a busy machine
 
@@ -102,7 +102,8 @@ def until(what, seconds=30, step=0.02):
 
 
 def as_user(user, groups):
-    """What a command's line begins with. Popen's own way makes a copy of this whole process each time."""
+    """What a command begins with to run as that user, `groups` being setpriv's option for the other groups. Popen's own
+    way makes a copy of this whole process each time."""
     entry = pwd.getpwnam(user)
     return ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", groups, "--"]
 

@@ -223,7 +223,7 @@ def test_programs_in_the_background_go_first(phone):
     assert scores(phone, "work") == ({0, 700}, 0)
 
 
-def test_a_vp_that_manages_its_cgroups_takes_visitors(phone):
+def test_exec_into_a_vp_that_manages_its_cgroups(phone):
     """As systemd does it: all processes in groups below, and controllers for these. The VP's own group may hold none then
     (cgroups(7), "no internal processes")."""
     start(phone)

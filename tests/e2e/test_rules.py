@@ -48,7 +48,9 @@ def test_window_opens_and_closes_by_itself(scene):
     why = json.loads(scene.phone.ctl("explain", "work", "camera", "--format", "json").stdout)
     assert why["verdict"] == "denied" and why["until"].endswith(":00:00Z")
     assert why["rules"][0]["window"] == "mon tue wed thu fri 12:00-13:00"
-    def decided():  # by policyd; a record of what cellsd then did comes before it or after
+
+    def decided():
+        """By policyd; cellsd's own record of the same comes before it or after."""
         modes = records(scene, event="mode", cause="window", vp="work", **{"class": "camera"})
         return [r["detail"]["to"] for r in modes if "to" in r["detail"]]
 
