@@ -121,9 +121,10 @@ static void submission_fini(struct submission *sb)
  * Valid, or waiting for more signatures. Only then the payload of a proposal is
  * parsed, for its name; no device sees it.
  */
-static int judge(struct server *s, enum doc_type type, struct submission *sb,
+static int judge(struct request *rq, enum doc_type type, struct submission *sb,
 		 struct err *e)
 {
+	struct server *s = rq->server;
 	const struct doc_root *root = server_root(s);
 	int r = trust_open(root, sb->env, &sb->doc, &sb->trust, e);
 
@@ -140,7 +141,7 @@ static int judge(struct server *s, enum doc_type type, struct submission *sb,
 	r = archive_check_times(&sb->doc->head, e);
 	if (r == 0)
 		r = check_version(s, &sb->doc->head, e);
-	return r < 0 ? r : fitness_check(s, sb->doc, e);
+	return r < 0 ? r : fitness_check(rq, sb->doc, e);
 }
 
 static int keep(struct request *rq, const struct submission *sb, struct err *e)
@@ -197,7 +198,7 @@ int archiveview_submit(struct request *rq, struct err *e)
 	if (r == 0)
 		r = archive_merge(rq->server, sb.env, &sb.known, e);
 	if (r == 0)
-		r = judge(rq->server, type, &sb, e);
+		r = judge(rq, type, &sb, e);
 	if (r == 0)
 		r = check_caller(rq, type, sb.doc->head.id, e);
 	if (r < 0)

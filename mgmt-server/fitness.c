@@ -8,13 +8,14 @@
 #include "lib/doc.h"
 #include "lib/err.h"
 #include "mgmt-server/archive.h"
+#include "mgmt-server/request.h"
 #include "mgmt-server/server.h"
 
 #include <string.h>
 
 /* What is in use once `doc` is too. */
 struct set {
-	struct server *server;
+	struct request *rq;
 	const struct doc *doc;
 };
 
@@ -42,7 +43,7 @@ static int pick_newest(const struct set *set, enum doc_type type,
 	*ret = d;
 	if (d->head.type == type && strcmp(d->head.id, id) == 0)
 		return d->head.version >= min_version;
-	r = open_newest(set->server, type, id, min_version, keep, e);
+	r = open_newest(set->rq->server, type, id, min_version, keep, e);
 	*ret = *keep;
 	return r;
 }
@@ -68,29 +69,38 @@ static int check_image(struct server *s, const struct doc_image *image,
 }
 
 /* Is there a device of the group that says it has another one? */
-static int check_devices(struct server *s, const char *group,
+static int check_devices(struct request *rq, const char *group,
 			 const struct doc_image *image, struct err *e)
 {
 	AUTO(db_done) sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e,
+	struct db *db = rq->server->db;
+	int r = db_query(db, &st, e,
 			 "SELECT min(id), json_extract(reported,"
 			 " '$.inventory.machine') AS machine FROM device"
 			 " WHERE grp = ? AND state = 'active' AND"
 			 " json_valid(reported) GROUP BY machine",
 			 "s", group);
 
-	while (r >= 0 && (r = db_step(s->db, st, e)) > 0) {
+	while (r >= 0 && (r = db_step(db, st, e)) > 0) {
 		const char *machine = db_text_or_null(st, 1);
 		const char *own =
 			machine ? architecture_of_machine(machine) : NULL;
 
-		if (own && strcmp(own, image->architecture) != 0)
+		if (!own || strcmp(own, image->architecture) == 0)
+			continue;
+		if (!request_sees(rq, group))
 			return err_reason(e, REASON_ARCHITECTURE,
 					  "image %s version %u is for %s, and "
-					  "device %s of group %s is %s",
+					  "not all devices that it would come "
+					  "to are",
 					  image->head.id, image->head.version,
-					  image->architecture, db_text(st, 0),
-					  group, own);
+					  image->architecture);
+		return err_reason(e, REASON_ARCHITECTURE,
+				  "image %s version %u is for %s, and "
+				  "device %s of group %s is %s",
+				  image->head.id, image->head.version,
+				  image->architecture, db_text(st, 0), group,
+				  own);
 	}
 	return r;
 }
@@ -113,7 +123,7 @@ static int check_config(const struct set *set, const char *group,
 	/* What is not of this document was asked when it came. */
 	if (r <= 0 || (set->doc->head.type == DOC_IMAGE && d != set->doc))
 		return r < 0 ? r : 0;
-	return check_devices(set->server, group, doc_as_image(d), e);
+	return check_devices(set->rq, group, doc_as_image(d), e);
 }
 
 static int check_group(const struct set *set, const char *group, struct err *e)
@@ -137,7 +147,7 @@ static int check_group(const struct set *set, const char *group, struct err *e)
 static int check_groups(const struct set *set, struct err *e)
 {
 	AUTO(db_done) sqlite3_stmt *st = NULL;
-	struct db *db = set->server->db;
+	struct db *db = set->rq->server->db;
 	int r = db_query(db, &st, e,
 			 "SELECT DISTINCT grp FROM device"
 			 " WHERE state = 'active'",
@@ -151,16 +161,16 @@ static int check_groups(const struct set *set, struct err *e)
 	return r;
 }
 
-int fitness_check(struct server *s, const struct doc *doc, struct err *e)
+int fitness_check(struct request *rq, const struct doc *doc, struct err *e)
 {
-	const struct set set = { s, doc };
+	const struct set set = { rq, doc };
 	int r;
 
 	switch (doc->head.type) {
 	case DOC_GROUP:
 		return check_group(&set, doc->head.id, e);
 	case DOC_IMAGE:
-		r = check_image(s, doc_as_image(doc), e);
+		r = check_image(rq->server, doc_as_image(doc), e);
 		return r < 0 ? r : check_groups(&set, e);
 	case DOC_VP_CONFIG:
 		return check_groups(&set, e);

@@ -6,14 +6,14 @@
 
 struct doc;
 struct err;
-struct server;
+struct request;
 
 /*
  * Of an image: has it the architecture of the versions before? Of an image, a
  * VP's config and a group: has each image that a device would run by it the
  * architecture that the device reported? Other documents always fit.
- * err.architecture.
+ * err.architecture, which names devices and groups only if the caller sees them.
  */
-int fitness_check(struct server *s, const struct doc *doc, struct err *e);
+int fitness_check(struct request *rq, const struct doc *doc, struct err *e);
 
 #endif

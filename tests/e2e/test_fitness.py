@@ -33,8 +33,8 @@ def phone_of(office, architecture, group="field"):
     return p
 
 
-def refused(office, doc):
-    r = office.call("POST", "/v1/documents", doc.object)
+def refused(office, doc, **kw):
+    r = office.call("POST", "/v1/documents", doc.object, **kw)
     assert r.status_code == 422 and r.json()["code"] == "err.architecture", r.text
     left = office.get(f"/v1/documents?filter=type eq {doc.type} and id eq {doc.id}")["items"]
     assert doc.sha256 not in [d["sha256"] for d in left], "nothing of it is kept"
@@ -77,3 +77,16 @@ def test_a_config_or_an_image_that_a_device_cannot_run_is_refused(office):
     why = refused(office, image(office, "later", "arm64"))
     assert "later version 1" in why and device.id in why, why
     office.submit(image(office, "later", "amd64"))
+
+
+def test_a_refusal_names_no_device_of_another_group(office):
+    device = phone_of(office, "amd64", "vault")
+    office.submit(image(office, "safe", "amd64"))
+    office.submit(image(office, "other", "arm64"))
+    office.submit(office.forge.config("lock", 1, "safe"))
+    office.submit(office.forge.group("vault", 1, [("baseline", 1)], [("lock", 1)]))
+    stranger = office.new_token("policy-admin", ["lab"])
+    next_one = office.forge.config("lock", 2, "other")
+    why = refused(office, next_one, token=stranger)
+    assert "other version 1 is for arm64" in why and device.id not in why and "vault" not in why, why
+    assert device.id in refused(office, next_one, token=office.new_token("policy-admin", ["vault"]))
