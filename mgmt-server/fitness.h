@@ -12,7 +12,8 @@ struct request;
  * Of an image: has it the architecture of the versions before? Of an image, a
  * VP's config and a group: has each image that a device would run by it the
  * architecture that the device reported? Other documents always fit.
- * err.architecture, which names devices and groups only if the caller sees them.
+ * err.architecture, which names devices and groups only if the caller sees
+ * them.
  */
 int fitness_check(struct request *rq, const struct doc *doc, struct err *e);
 
