@@ -183,10 +183,13 @@ static struct place *find_place(struct vpdata *d, uint32_t number)
 	return NULL;
 }
 
-/* Is its storage set aside, or is that only a limit? */
-static bool is_reserved(const struct vp *v)
+/* Is its storage set aside, or is that only a limit? Of a vault that was made
+ * larger nobody asked to set aside all. */
+static bool is_reserved(const struct vpdata *d, const struct vp *v,
+			const char *name)
 {
-	return v->conf.storage_max > 0 && !v->conf.overcommit;
+	return v->conf.storage_max > 0 && !v->conf.overcommit &&
+	       !vault_exceeds(d->vps, name, v->conf.storage_max);
 }
 
 /* One that is still mounted somewhere cannot be mended. */
@@ -208,7 +211,8 @@ static int mount_vault(struct vpdata *d, const struct vp *v, int *ret,
 	vault_name(v, name);
 	r = check_vault(d, name, e);
 	if (r == 0)
-		r = vault_mount(d->vps, name, is_reserved(v), &mount, e);
+		r = vault_mount(d->vps, name, is_reserved(d, v, name), &mount,
+				e);
 	if (r < 0)
 		return r;
 	if (mkdirat(d->vaults, name, 0700) < 0 && errno != EEXIST)
@@ -349,7 +353,7 @@ static int reserve(struct vpdata *d, const struct vp *v, struct err *e)
 	char name[VPKEYS_NAME_SIZE];
 
 	vault_name(v, name);
-	return is_reserved(v) && is_kind(d, v, VAULT)
+	return is_kind(d, v, VAULT) && is_reserved(d, v, name)
 		       ? vault_reserve(d->vps, name, e)
 		       : 0;
 }
