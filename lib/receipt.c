@@ -28,6 +28,7 @@ const char *receipt_type_name(enum receipt_type t)
 		[RECEIPT_STARTED] = "started",
 		[RECEIPT_STOPPED] = "stopped",
 		[RECEIPT_START_FAILED] = "start-failed",
+		[RECEIPT_DAMAGED] = "damaged",
 		[RECEIPT_GAP] = "gap",
 	};
 

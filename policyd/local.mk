@@ -44,9 +44,10 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 # The schema becomes part of the program.
 %D%/libpolicyd_a-store.$(OBJEXT): schema/sql/policyd-001.sql \
 	schema/sql/policyd-002.sql schema/sql/policyd-003.sql \
-	schema/sql/policyd-004.sql
+	schema/sql/policyd-004.sql schema/sql/policyd-005.sql
 EXTRA_DIST += schema/sql/policyd-001.sql schema/sql/policyd-002.sql \
-	schema/sql/policyd-003.sql schema/sql/policyd-004.sql
+	schema/sql/policyd-003.sql schema/sql/policyd-004.sql \
+	schema/sql/policyd-005.sql
 
 POLICYD_LIBS = policyd/libpolicyd.a $(BASE_LIBS) $(XML_LIBS) $(SQLITE_LIBS) \
 	$(SYSTEMD_LIBS) $(ZSTD_LIBS)

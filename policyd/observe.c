@@ -72,6 +72,22 @@ static json_t *change_details(const struct policyd *p, const char *vp,
 	return json_pack("{ss sO*}", "cause", cause, "not_enforced", lacks);
 }
 
+/* The file system of a VP's data broke, or was mended; inside a transaction.
+ * 1: there is a new receipt. */
+static int note_damage(struct policyd *p, const char *vp, bool damaged,
+		       struct err *e)
+{
+	int r = store_set_vp_damaged(p->store, vp, damaged, e);
+
+	if (r <= 0 || !damaged)
+		return r < 0 ? r : 0;
+	r = issuer_write(
+		p,
+		&(struct issuer_receipt){ .type = RECEIPT_DAMAGED, .vp = vp },
+		NULL, e);
+	return r < 0 ? r : 1;
+}
+
 /* One VP's new state; inside a transaction. 1: there is a new receipt. */
 static int note_state(struct policyd *p, const char *vp, const char *state,
 		      const char *cause, struct err *e)
@@ -87,7 +103,11 @@ static int note_state(struct policyd *p, const char *vp, const char *state,
 	c = find_change(phase_of(old), phase_of(state));
 	if (r < 0 || !c)
 		return r;
-	r = command_expects(p, vp, c->receipt, e);
+	/* What is damaged starts only mended. */
+	if (c->receipt == RECEIPT_STARTED)
+		r = note_damage(p, vp, false, e);
+	if (r == 0)
+		r = command_expects(p, vp, c->receipt, e);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = auditlog_write(p, c->event, vp, NULL,
@@ -101,6 +121,15 @@ static int note_state(struct policyd *p, const char *vp, const char *state,
 				.details = change_details(p, vp, c, cause) },
 			NULL, e);
 	return r < 0 ? r : 1;
+}
+
+/* With an unchanged state the cause says what happened. */
+static int note_change(struct policyd *p, const char *vp, const char *state,
+		       const char *cause, struct err *e)
+{
+	return strcmp(cause, "damaged") == 0
+		       ? note_damage(p, vp, true, e)
+		       : note_state(p, vp, state, cause, e);
 }
 
 /* List tells it again. */
@@ -125,7 +154,7 @@ static int on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	device_note_lacks(p, vp, lacks);
 	r = store_begin(p->store, true, &tx, &e);
 	if (r == 0)
-		r = told = note_state(p, vp, state, cause, &e);
+		r = told = note_change(p, vp, state, cause, &e);
 	if (r >= 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
@@ -256,10 +285,11 @@ static int on_switched(sd_bus_message *m, void *arg, sd_bus_error *unused)
 /* ---- what happened while nobody listened */
 struct seen {
 	char vp[DOC_ID_SIZE], state[STORE_WORD_SIZE];
+	bool damaged;
 };
 
-/* One row of List: its name, its state, and what is not enforced; the rest is
- * for people. */
+/* One row of List: its name, its state, and what is not enforced or damaged;
+ * the rest is for people. */
 static int read_vp(struct policyd *p, sd_bus_message *m, struct seen *ret)
 {
 	auto_json json_t *properties = NULL;
@@ -277,6 +307,7 @@ static int read_vp(struct policyd *p, sd_bus_message *m, struct seen *ret)
 	snprintf(ret->vp, sizeof(ret->vp), "%s", name);
 	snprintf(ret->state, sizeof(ret->state), "%s",
 		 state ? state : "absent");
+	ret->damaged = json_is_true(json_object_get(properties, "damaged"));
 	return 0;
 }
 
@@ -284,7 +315,7 @@ static int note_missed(struct policyd *p, sd_bus_message *m, struct err *e)
 {
 	auto_free char *front = NULL;
 	struct switched s = { "", "", "missed", 0, 0 };
-	struct seen seen, now = { "", "" };
+	struct seen seen, now = { "", "", false };
 	int r, res = 0;
 
 	r = sd_bus_message_enter_container(m, 'a', "(sa{sv})");
@@ -298,6 +329,8 @@ static int note_missed(struct policyd *p, sd_bus_message *m, struct err *e)
 		if (strcmp(seen.state, "foreground") == 0)
 			now = seen;
 		res = note_state(p, seen.vp, seen.state, "missed", e);
+		if (res >= 0)
+			res = note_damage(p, seen.vp, seen.damaged, e);
 		if (res < 0)
 			return res;
 	}

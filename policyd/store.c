@@ -35,14 +35,20 @@ __asm__(".pushsection .rodata\n"
 	"store_sql_004:\n"
 	".incbin \"schema/sql/policyd-004.sql\"\n"
 	".byte 0\n"
+	".globl store_sql_005\n"
+	".hidden store_sql_005\n"
+	"store_sql_005:\n"
+	".incbin \"schema/sql/policyd-005.sql\"\n"
+	".byte 0\n"
 	".popsection\n");
 extern const char store_sql_001[], store_sql_002[], store_sql_003[],
-	store_sql_004[];
+	store_sql_004[], store_sql_005[];
 
 int store_open(const char *dir, struct store **ret, struct err *e)
 {
 	const char *const migrations[] = { store_sql_001, store_sql_002,
-					   store_sql_003, store_sql_004, NULL };
+					   store_sql_003, store_sql_004,
+					   store_sql_005, NULL };
 	AUTO(store_closep) struct store *s = calloc(1, sizeof(*s));
 	auto_free char *path = io_join(dir, FILE_NAME);
 	struct err why;
@@ -321,6 +327,20 @@ int store_set_vp_state(struct store *s, const char *vp, const char *state,
 		      "INSERT INTO vp (name, state) VALUES (?, ?) "
 		      "ON CONFLICT (name) DO UPDATE SET state = excluded.state",
 		      "ss", vp, state);
+}
+
+int store_set_vp_damaged(struct store *s, const char *vp, bool damaged,
+			 struct err *e)
+{
+	int r = db_run(s->db, e,
+		       "INSERT INTO vp (name, state, damaged) "
+		       "VALUES (?, 'absent', ?) "
+		       "ON CONFLICT (name) DO UPDATE "
+		       "SET damaged = excluded.damaged "
+		       "WHERE damaged != excluded.damaged",
+		       "si", vp, (int64_t)damaged);
+
+	return r < 0 ? r : sqlite3_changes(db_handle(s->db)) > 0;
 }
 
 int store_vp_gone(struct store *s, const char *vp, int64_t *ret, struct err *e)

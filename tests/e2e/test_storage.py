@@ -10,11 +10,13 @@ import pytest
 
 import harness
 import sdbus
-from vpdevice import Phone, signals, unlock
+from scene import Scene
+from vpdevice import Phone, data_of, signals, unlock
 
 MEGABYTE = 1 << 20
 DISK = 600 * MEGABYTE
 RESERVED = {"storage-max": ("t", 64 * MEGABYTE)}
+XML_RESERVED = {"storage-max": 64 * MEGABYTE}
 THIN = {"storage-max": ("t", 2 * DISK), "overcommit": ("b", True)}
 
 if not shutil.which("e2fsck"):
@@ -131,9 +133,21 @@ def test_one_that_was_held_up_goes_on(phone):
     harness.until(lambda: vault.stat().st_blocks * 512 < 64 * MEGABYTE)
 
 
-def trigger(phone, vp):
+def test_a_limit_under_what_was_made_without_one_keeps_nobody_from_starting(phone):
+    """Seen: all of the old vault, as large as the disk, was to be set aside."""
+    apply(phone, work={}, personal=RESERVED)
+    for vp in ("work", "personal"):
+        phone.policy("Start", "s", vp)
+    phone.policy("Stop", "s", "work")
+    apply(phone, work=RESERVED, personal=RESERVED)
+    phone.policy("Start", "s", "work")
+    assert "storage-max" in phone.list()["work"]["not-enforced"]
+    assert "storage-max" not in phone.list()["personal"]["not-enforced"]
+
+
+def trigger(data):
     """Has the kernel find an error in the file system of a VP's data."""
-    dev = os.stat(phone.data(vp)).st_dev
+    dev = os.stat(data).st_dev
     name = pathlib.Path(f"/sys/dev/block/{os.major(dev)}:{os.minor(dev)}").resolve().name
     knob = pathlib.Path(f"/sys/fs/ext4/{name}/trigger_fs_error")
     if not knob.exists():
@@ -147,7 +161,7 @@ def test_a_file_system_that_broke_is_said_and_mended(phone):
         phone.policy("Start", "s", vp)
     phone.exec("work", "/bin/busybox", "sh", "-c", "echo kept > /kept; sync")
     with signals(phone) as heard:
-        trigger(phone, "work")
+        trigger(phone.data("work"))
         harness.until(lambda: '"damaged"' in heard())
     assert phone.list()["work"]["damaged"] and not phone.list()["personal"]["damaged"]
     assert write(phone, "work", 1)[0] != 0, "nothing more is written to it"
@@ -157,10 +171,39 @@ def test_a_file_system_that_broke_is_said_and_mended(phone):
     assert write(phone, "work", 1)[0] == 0 and not phone.list()["work"]["damaged"]
 
 
+def test_a_file_system_that_broke_leaves_one_receipt_for_each_time(world):
+    """Also where policyd was away just then, and when cellsd comes and goes."""
+    scene = Scene(world)
+    scene.publish(work=scene.config("work", on_boot=True, resources=XML_RESERVED))
+    told = []
+
+    def break_it():
+        trigger(data_of(scene.phone.cellsd, scene.phone.folder / "run/cellsd", "work"))
+        harness.until(lambda: scene.list()["work"]["damaged"])
+
+    def tells():
+        told.append(scene.server.receipt(type="damaged", vp="work", after=told[-1]["seq"] if told else 0))
+
+    break_it()
+    tells()
+    for action, done in (("stop", "stopped"), ("start", "started")):
+        scene.command(action, "work")
+        scene.server.receipt(type=done, vp="work", after=told[-1]["seq"])
+    scene.phone.policyd.stop()
+    break_it()
+    scene.phone.policyd.start()
+    tells()
+    scene.phone.cellsd.stop()
+    scene.phone.cellsd.start()
+    scene.command("stop", "personal")
+    scene.server.receipt(type="stopped", vp="personal", after=told[-1]["seq"])
+    assert [r["seq"] for r in scene.server.receipts if r["type"] == "damaged"] == [r["seq"] for r in told]
+
+
 def test_one_that_cannot_be_mended_does_not_start(phone):
     apply(phone, work=RESERVED, personal=RESERVED)
     phone.policy("Start", "s", "work")
-    trigger(phone, "work")
+    trigger(phone.data("work"))
     assert not phone.policy("Lock", "s", "work")["incomplete"], "its key goes all the same"
     vault = next((phone.disk / "cellsd/vps").glob("work.*.vault"))
     with open(vault, "r+b") as f:  # the table of inodes, and what describes it

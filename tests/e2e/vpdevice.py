@@ -49,6 +49,11 @@ def make_image(folder, name, files, copies=None):
     return image
 
 
+def data_of(cellsd, run_dir, vp):
+    """The folder of an unlocked VP's data, as cellsd sees it."""
+    return next(pathlib.Path(f"/proc/{cellsd.child.pid}/root{run_dir}/stage").glob(f"vaults/{vp}.*.vault/data"))
+
+
 class Phone:
     """A bus and a cellsd."""
 
@@ -129,9 +134,7 @@ class Phone:
         return p
 
     def data(self, vp):
-        """The folder of an unlocked VP's data, as cellsd sees it."""
-        stage = pathlib.Path(f"/proc/{self.cellsd.child.pid}/root{self.folder}/run/stage")
-        return next(stage.glob(f"vaults/{vp}.*.vault/data"))
+        return data_of(self.cellsd, self.folder / "run", vp)
 
     def leaves(self):
         return sorted(p.name for p in self.cgroup.iterdir() if p.is_dir())

@@ -154,9 +154,9 @@ END_TEST
 START_TEST(type_words_are_the_contracts)
 {
 	static const char *const words[] = {
-		"applied", "refused",  "revoked",      "switched",
-		"locked",  "unlocked", "wiped",	       "removed",
-		"started", "stopped",  "start-failed", "gap"
+		"applied",	"refused", "revoked", "switched", "locked",
+		"unlocked",	"wiped",   "removed", "started",  "stopped",
+		"start-failed", "damaged", "gap"
 	};
 
 	for (unsigned int t = 0; t < RECEIPT_TYPE_COUNT; t++) {
