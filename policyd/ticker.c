@@ -41,7 +41,11 @@ struct ticker {
 	int64_t skew; /* wall less boot clock, at the last tick */
 };
 
-/* A jump of the wall clock is a record: times in the audit depend on it. */
+/*
+ * A jump of the wall clock is a record: times in the audit depend on it. Where
+ * it stands now is saved, so that the jump is not taken for time that the
+ * device was off.
+ */
 static void watch_clock(struct ticker *t)
 {
 	int64_t skew = clock_wall() - (int64_t)(clock_boot_ns() / 1000000000);
@@ -54,7 +58,9 @@ static void watch_clock(struct ticker *t)
 	if (jump < JUMP_SECONDS && jump > -JUMP_SECONDS)
 		return;
 	schedule_arm(t->p);
-	r = store_begin(t->p->store, false, &tx, &e);
+	r = store_begin(t->p->store, true, &tx, &e);
+	if (r == 0)
+		r = policyd_save_time(t->p, &e);
 	if (r == 0)
 		r = auditlog_write(t->p, AUDIT_CLOCK, NULL, NULL,
 				   json_pack("{sI}", "jump", (json_int_t)jump),

@@ -79,7 +79,7 @@ class AttackedDevice:
         self.snapshots = 0
         self.measured = 0.0  # seconds that the device has counted since its last contact
         self.longest = 0.0   # the most that this was before a contact in the present step
-        self.last_seen = time.monotonic()
+        self.last_seen = self.jumped = time.monotonic()
         self.tampered = False  # time or version was run ahead: only a new root brings the device back
         self.spent = set()  # (type, id) whose highest version was signed
         self.seq, self.told = 0, []
@@ -120,10 +120,13 @@ class AttackedDevice:
     def jump_wall(self, seconds):
         """Somebody sets the wall clock, or NTP does."""
         self.wall_jump = seconds
+        self.jumped = time.monotonic()
         self._set_clock()
 
     def reboot(self, off):
         """Power is gone for `off` seconds; the boot clock begins at nothing."""
+        # A clock that was set just before is seen at a tick.
+        time.sleep(max(0, self.jumped + 1 - time.monotonic()))
         self.phone.policyd.kill()
         self.phone.cellsd.kill()
         self.passed += off

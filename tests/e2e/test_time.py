@@ -82,6 +82,36 @@ def untouched(scene, before):
     assert {v["state"] for v in scene.list().values()} <= {"foreground", "background"}
 
 
+def recover(scene, before):
+    """From now on no snapshot lives: what is measured is silence."""
+    root = scene.org.rotate("director", issued=scene.org.now() - 90 * DAY)
+    scene.server.say("documents", documents=[root.object], missing=[])
+    scene.server.receipt(type="applied", document=root, after=before)
+
+
+@pytest.mark.parametrize("set_to", [61 * DAY, -61 * DAY])
+def test_a_wall_clock_that_was_set_is_no_time_off(world, set_to):
+    """The adversary found it: 61 days ahead, then the power button, and a VP was locked under a fresh snapshot."""
+    scene = Scene(world)
+    scene.publish(work=scene.config("work", on_boot=True, offline={"after-hours": 2, "then": "lock"}))
+    before = scene.server.last_seq()
+    recover(scene, before)
+    tick(scene, wall=set_to)
+    for boots, wall in enumerate((set_to, set_to + 600, 1200), 1):
+        if wall == 1200:
+            tick(scene, wall=0, boot=-200 * (boots - 1))  # it is set right, or wrong the other way
+        scene.phone.policyd.kill()
+        scene.world.move_clock(wall=wall, boot=-200 * boots)
+        scene.phone.policyd.start()
+        tick(scene, wall=wall + 120, boot=-200 * boots)
+        untouched(scene, before)
+    # What it was really off.
+    scene.phone.policyd.kill()
+    scene.world.move_clock(wall=3 * HOUR, boot=-1000)
+    scene.phone.policyd.start()
+    assert scene.server.receipt(type="locked", vp="work", after=before)["details"]["cause"] == "offline"
+
+
 def test_only_measured_time_locks_and_wipes(world):
     scene = Scene(world)
     scene.publish(work=scene.config("work", on_boot=True, offline={"after-hours": 2, "then": "lock"}),
@@ -97,9 +127,7 @@ def test_only_measured_time_locks_and_wipes(world):
     tick(scene, wall=0)
     untouched(scene, before)
     # A recovery root is word of the organisation, however old its signature.
-    root = scene.org.rotate("director", issued=scene.org.now() - 90 * DAY)
-    scene.server.say("documents", documents=[root.object], missing=[])
-    scene.server.receipt(type="applied", document=root, after=before)
+    recover(scene, before)
     tick(scene, wall=50 * HOUR)
     untouched(scene, before)
     # What the device measured itself, at last.
