@@ -26,6 +26,7 @@ struct idle;
 struct jail;
 struct layers;
 struct merge;
+struct autoload;
 struct prepared;
 struct pressure;
 struct profile;
@@ -73,6 +74,7 @@ struct host_options {
 	struct net_options net;
 	uint64_t pressure_ms;	  /* 0: no program is ended for memory */
 	bool merge;		  /* equal memory of VPs */
+	bool load_modules;	  /* the kernel by itself, while VPs run */
 	uint64_t prepared_starts; /* at most so many VPs wait prepared */
 	uint64_t stop_ms;	  /* from the stop signal to the kill */
 	sd_event *loop;
@@ -98,6 +100,7 @@ struct host {
 	struct prepared *prepared;
 	struct pressure *pressure;
 	struct merge *merge;
+	struct autoload *autoload;
 	uint64_t input_ns; /* boot clock, of the user's last act; 0: none yet */
 	bool has_combo;	   /* keys were pressed, to be acted on */
 	uint32_t combo;

@@ -7,6 +7,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/audience.c %D%/audience.h \
 	%D%/attention.c %D%/attention.h \
 	%D%/backend.h \
+	%D%/autoload.c %D%/autoload.h \
 	%D%/birth.c %D%/birth.h \
 	%D%/burst.c %D%/burst.h \
 	%D%/callgroup.c %D%/callgroup.h \
@@ -71,6 +72,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/slotfile.c %D%/slotfile.h \
 	%D%/slots.c %D%/slots.h \
 	%D%/subtree.c %D%/subtree.h \
+	%D%/tool.c %D%/tool.h \
 	%D%/syscalls.c %D%/syscalls.h \
 	%D%/vault.c %D%/vault.h \
 	%D%/verdict.h \

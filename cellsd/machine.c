@@ -2,6 +2,7 @@
 #include "cellsd/machine.h"
 
 #include "cellsd/attention.h"
+#include "cellsd/autoload.h"
 #include "cellsd/control.h"
 #include "cellsd/front.h"
 #include "cellsd/hardware.h"
@@ -249,6 +250,8 @@ int machine_open(const struct host_options *o, const struct host_watch *w,
 	if (r == 0)
 		r = jail_new(&h->jail, e);
 	if (r == 0)
+		r = autoload_new(h, &h->autoload, e);
+	if (r == 0)
 		r = net_new(h, &h->net, e);
 	if (r == 0)
 		r = open_kernel(h, e);
@@ -268,6 +271,8 @@ int machine_open(const struct host_options *o, const struct host_watch *w,
 		idle_watch(h->idle);
 	if (r == 0)
 		r = resume(h, e);
+	if (r == 0)
+		autoload_settle(h);
 	if (r == 0)
 		r = prepared_new(h, (unsigned int)o->prepared_starts,
 				 &h->prepared, e);
@@ -290,6 +295,7 @@ void machine_close(struct host *h)
 	headroom_free(h->headroom);
 	pressure_free(h->pressure);
 	merge_free(h->merge);
+	autoload_free(h->autoload);
 	for (unsigned int i = 0; h->roster && i < h->roster->n; i++)
 		if (h->roster->vp[i]->run)
 			attention_close(

@@ -2,6 +2,7 @@
 #include "cellsd/running.h"
 
 #include "cellsd/attention.h"
+#include "cellsd/autoload.h"
 #include "cellsd/front.h"
 #include "cellsd/headroom.h"
 #include "cellsd/host.h"
@@ -86,6 +87,7 @@ static void ended(struct host *h, struct vp *v)
 	if (roster_move(h->roster, v, VPEVENT_END, &e) < 0)
 		log_error("%s", e.text);
 	v->ended_ns = clock_boot_ns();
+	autoload_settle(h);
 	prepared_arm(h->prepared);
 	if (v->state != VPSTATE_WIPING)
 		h->watch.changed(h->watch.arg, v->name, v->state, cause);
@@ -284,13 +286,16 @@ int running_start(struct host *h, struct vp *v, const char *cause,
 				  v->name);
 	if (vpstate_runs(v->state) && v->run)
 		return 0;
-	r = launch_start(h, v, e);
+	r = autoload_stop(h, e);
+	if (r == 0)
+		r = launch_start(h, v, e);
 	if (r == 0) {
 		r = watch(h, v, e);
 		if (r < 0)
 			launch_undo(h, v);
 	}
 	if (r < 0) {
+		autoload_settle(h);
 		if (e->reason == REASON_NONE)
 			e->reason = REASON_KERNEL;
 		return r;

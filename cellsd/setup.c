@@ -57,6 +57,7 @@ int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
 {
 	const char *config = CONFIG, *root = NULL, *backend = NULL;
 	bool debug = false, network = true, merge = true;
+	bool load_modules = true;
 	uint64_t stop_seconds = STOP_SECONDS;
 	struct opt_list hardware = { 0 };
 	const struct opt opts[] = {
@@ -85,6 +86,7 @@ int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
 		{ "network-range", CONF_STRING, &ret->network_range, 0, 0 },
 		{ "dns", CONF_STRING, &ret->dns, 0, 0 },
 		{ "merge-memory", CONF_BOOL, &merge, 0, 0 },
+		{ "load-modules", CONF_BOOL, &load_modules, 0, 0 },
 		{ "pressure-ms", CONF_NUMBER, &ret->options.pressure_ms, 0,
 		  PRESSURE_MS_MAX },
 		{ "prepared-starts", CONF_NUMBER, &ret->options.prepared_starts,
@@ -122,6 +124,7 @@ int setup_read(int argc, char **argv, struct setup *ret, struct err *e)
 		return r;
 	ret->options.net.off = !network;
 	ret->options.merge = merge;
+	ret->options.load_modules = load_modules;
 	r = net_parse_range(ret->network_range ? ret->network_range : NET_RANGE,
 			    &ret->options.net, e);
 	if (r == 0)

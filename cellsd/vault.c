@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/vault.h"
 
-#include "cellsd/birth.h"
 #include "cellsd/label.h"
 #include "cellsd/loop.h"
 #include "cellsd/mnt.h"
+#include "cellsd/tool.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 
@@ -21,14 +21,11 @@
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
-#include <sys/wait.h>
 
 #define BLOCK 4096
 #define SUPERBLOCK 1024 /* linux: Documentation/filesystems/ext4 */
 #define LARGE (UINT64_C(1) << 30)
 #define NAME_SIZE 128
-#define CHILD_FILE 3
-#define NOT_FOUND 127
 #define DIRTY_MAX "33554432" /* bytes */
 #define DIRTY_PERCENT "10"
 #define FSCK_LEFT 4 /* and above: not all was mended */
@@ -56,39 +53,6 @@ static uint64_t size_for(int dir, uint64_t max)
 
 /* ---- making */
 
-/* Safe because it works on the file that it was given and on nothing else. */
-__attribute__((noreturn)) static void run_tool(int file, char *const argv[])
-{
-	static char *const no_env[] = { NULL };
-	char path[64];
-
-	birth_reset(3);
-	if (dup2(file, CHILD_FILE) < 0)
-		_exit(NOT_FOUND);
-	fcntl(CHILD_FILE, F_SETFD, 0);
-	close_range(CHILD_FILE + 1, ~0U, 0);
-	snprintf(path, sizeof(path), "/usr/sbin/%s", argv[0]);
-	execve(path, argv, no_env);
-	execve(path + strlen("/usr"), argv, no_env);
-	_exit(NOT_FOUND);
-}
-
-/* Its exit code, or -errno; 128 if a signal ended it. */
-static int wait_for_tool(int file, char *const argv[])
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		run_tool(file, argv);
-	if (pid < 0)
-		return -errno;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
-
 static int make_fs(int file, bool large, struct err *e)
 {
 	char *const argv[] = {
@@ -107,11 +71,11 @@ static int make_fs(int file, bool large, struct err *e)
 		"nodiscard,lazy_journal_init=1",
 		"-J",
 		large ? "size=32" : "size=4",
-		"/proc/self/fd/3",
+		TOOL_FILE,
 		NULL,
 	};
 
-	int r = wait_for_tool(file, argv);
+	int r = tool_run(file, argv);
 
 	if (r < 0)
 		return err_sys(e, -r, "run mkfs.ext4");
@@ -244,7 +208,7 @@ bool vault_has_error(int dir, const char *name)
 
 int vault_check(int dir, const char *name, struct err *e)
 {
-	char *const argv[] = { "e2fsck", "-p", "/proc/self/fd/3", NULL };
+	char *const argv[] = { "e2fsck", "-p", TOOL_FILE, NULL };
 	auto_close int file = -1;
 	uint32_t incompat;
 	uint16_t state;
@@ -255,11 +219,11 @@ int vault_check(int dir, const char *name, struct err *e)
 	if (read_state(file, &state, &incompat) == 0 && (state & STATE_VALID) &&
 	    !(state & STATE_ERROR) && !(incompat & INCOMPAT_RECOVER))
 		return 0;
-	r = wait_for_tool(file, argv);
+	r = tool_run(file, argv);
 	if (r < 0)
 		return err_sys(e, -r, "run e2fsck");
 	/* Without it the kernel replays the journal. */
-	if (r < FSCK_LEFT || (r == NOT_FOUND && !(state & STATE_ERROR)))
+	if (r < FSCK_LEFT || (r == TOOL_NOT_FOUND && !(state & STATE_ERROR)))
 		return 0;
 	return err_reason(e, REASON_VP_STATE,
 			  "its data is damaged: e2fsck -p on %s ends with %d; "

@@ -22,6 +22,12 @@ def there(phone, name, seconds, *more):
     return answer.out
 
 
+def test_nobody_has_the_kernel_load_modules(ready, phone):
+    """First: what cellsd itself needs is not loaded yet."""
+    out = there(phone, "test_modules", 300)
+    assert "1 passed" in out, out
+
+
 def test_limits_weights_and_short_memory(ready, phone):
     # A process that is ended for its memory is told with a stack, as what the lab takes for a fault: not on the
     # console then. Worse than a warning is still told.
