@@ -468,7 +468,7 @@ EXTRA_DIST += %D%/e2e/test_hardening.py %D%/e2e/test_install.py
 EXTRA_DIST += %D%/e2e/test_fault.py %D%/e2e/test_fitness.py
 EXTRA_DIST += %D%/e2e/test_net.py %D%/e2e/internet.py %D%/e2e/test_waiting.py
 EXTRA_DIST += %D%/e2e/test_push.py
-EXTRA_DIST += %D%/e2e/office.py %D%/e2e/test_evidence.py %D%/e2e/test_mgmtd.py %D%/e2e/test_openapi.py \
+EXTRA_DIST += %D%/e2e/office.py %D%/e2e/test_evidence.py %D%/e2e/test_mgmtd.py %D%/e2e/test_modules.py %D%/e2e/test_openapi.py \
 	%D%/e2e/test_receipts.py %D%/e2e/test_restored.py
 EXTRA_DIST += %D%/bench/fleet.py %D%/bench/rows/connect.py \
 	%D%/bench/rows/display.py %D%/bench/rows/fanout.py %D%/bench/rows/idle.py
