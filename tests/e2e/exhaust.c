@@ -162,15 +162,21 @@ static int a_process(void)
 	return in_child(nothing);
 }
 
-static int some_memory(void)
+static int take_memory(void)
 {
-	char *m = mmap(NULL, MEGABYTE, PROT_READ | PROT_WRITE,
+	char *m = mmap(NULL, 8 * MEGABYTE, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (m == MAP_FAILED)
 		return -errno;
-	memset(m, 1, MEGABYTE);
+	memset(m, 1, 8 * MEGABYTE);
 	return 0;
+}
+
+/* By children: the kernel ends one of them, and not who tells of it. */
+static int some_memory(void)
+{
+	return in_child(take_memory);
 }
 
 static int write_to(const char *path, size_t size)

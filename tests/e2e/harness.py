@@ -124,6 +124,7 @@ class Process:
     def __init__(self, name, argv, log, user=None, env=None, notify=None):
         self.name, self.argv, self.log = name, [str(a) for a in argv], log
         self.user, self.env, self.notify = user, env or {}, notify
+        self.inside = []  # what it begins with to be in namespaces of its own
         self.child = None
 
     def start(self, wait=True):
@@ -138,7 +139,7 @@ class Process:
             env["NOTIFY_SOCKET"] = str(self.notify)
         prefix = as_user(self.user, "--clear-groups") if self.user else []
         with open(self.log, "ab") as out:
-            self.child = subprocess.Popen([*prefix, *self.argv], stdin=subprocess.DEVNULL, stdout=out,
+            self.child = subprocess.Popen([*self.inside, *prefix, *self.argv], stdin=subprocess.DEVNULL, stdout=out,
                                           stderr=out, env=env, start_new_session=True)
         if listener:
             try:

@@ -88,7 +88,7 @@ class Scene:
     def group(self, docs=None, name="field", **kw):
         docs = docs or self.docs
         return self.org.group(name, self.next_version("group"), [docs["policy"]],
-                              [docs["work"], docs["personal"]], **kw)
+                              [d for d in docs.values() if d.type == "vp-config"], **kw)
 
     def snapshot(self, docs=None, **kw):
         self.snapshots += 1

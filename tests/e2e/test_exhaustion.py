@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A VP takes all that it can get of each thing that VPs share. Another VP's page is read meanwhile, somebody on the host does
-what the agent does, and a lock is asked for and answered: none of that fails. The table is cells-limits(7). CELLS_LONG holds
-each for 20 seconds. The lab runs this file on its phone, which has all controllers."""
-import hashlib
+"""A VP takes all that it can get of each thing that VPs share. Meanwhile another VP's page is read, somebody on the host does
+what the agent does, and the real agent takes a lock from its server and answers it: none of that fails. The table is
+cells-limits(7). CELLS_LONG holds each for 20 seconds. What this machine has no controller for, the lab tries on its phone."""
 import json
 import os
 import pathlib
@@ -13,9 +12,11 @@ import time
 
 import pytest
 
+import forge
 import harness
-from test_net import DNS, NAT, SERVER, Connected
-from vpdevice import make_image, unlock
+from scene import Scene
+from test_net import DNS, SERVER, connected
+from vpdevice import make_image, stay
 
 SECONDS = 20 if os.environ.get("CELLS_LONG") else 1
 PAGE = harness.TOP / "man/cells-limits.7"
@@ -39,29 +40,53 @@ END = {
 REFUSED = {name for name in ALL if name in ("aio", "bpf", "io-uring", "kernel-log", "keys", "loop-devices", "modules", "uevents")}
 ARGUMENT = {"conntrack": DNS, "neighbours": NEIGHBOURS}
 CONTROLLER = {"processes": "pids", "memory": "memory"}
-CONF = {"storage-max": ("t", 64 << 20), "pids-max": ("u", 256)}
+CONF = {"storage-max": 64 << 20, "pids-max": 256}
 VPS = ["work", "personal", "spare"]
+INIT = ("#!/bin/busybox sh\n/bin/busybox --install -s /bin\nbusybox httpd -p 8000 -h /\n"
+        "trap 'exit 0' TERM\nwhile :; do sleep 1000 & wait $!; done\n")
 
 
-class Shared(Connected):
-    def start(self):
-        self.image = make_image(self.folder, "exhaust", {"page": (0o644, "personal\n"), "sbin/init": (0o755, (
-            "#!/bin/busybox sh\n/bin/busybox --install -s /bin\nbusybox httpd -p 8000 -h /\n"
-            "trap 'exit 0' TERM\nwhile :; do sleep 1000 & wait $!; done\n"))}, {"bin/exhaust": harness.BUILD / "tests/e2e/exhaust"})
-        os.chmod(self.folder / "exhaust.root/bin/exhaust", 0o755)
-        self.digest = "sha256:" + hashlib.sha256(self.image.read_bytes()).hexdigest()
-        super().start()
-        self.apply(VPS, [], **NAT, **CONF)
-        for vp in VPS[:2]:
-            self.policy("Start", "s", vp)
+def layer(folder):
+    return forge.Layer(make_image(folder, "exhaust", {"page": (0o644, "personal\n"), "sbin/init": (0o755, INIT)},
+                                  {"bin/exhaust": harness.BUILD / "tests/e2e/exhaust"}).read_bytes())
+
+
+class Shared:
+    """A phone with three VPs. It is alone in a network of the test's own, with its agent and the agent's server."""
+
+    def __init__(self):
+        self.world = harness.World()
         self.pages = []
-        folder = self.world.subfolder("agent", "cells-agent")
+        try:
+            self.start()
+        except BaseException:
+            self.world.close()
+            raise
+
+    def start(self):
+        self.host, _ = connected(self.world)
+        with self.host.entered():
+            self.scene = Scene(self.world, start=False)
+        self.phone = self.scene.phone
+        (self.phone.folder / "cellsd.conf").write_text(f"stop-seconds = 3\npressure-ms = 0\nmerge-memory = no\ndns = {DNS}\n")
+        self.phone.cellsd.inside = self.phone.agent.inside = self.host.argv()
+        self.phone.start()
+        self.scene.enroll()
+        exhaust = layer(self.world.subfolder("image"))
+        self.scene.server.keep(files=[exhaust.files()])
+        self.scene.docs["image"] = self.scene.org.image("tiny", 1, [exhaust])
+        self.publish()
+        harness.until(lambda: {self.state(vp) for vp in VPS} <= {"background", "foreground"})
+        folder = self.world.subfolder("bystander", "cells-agent")
         self.other = subprocess.Popen(self.host.argv(sys.executable, BYSTANDER, "cells-agent", folder,
-                                                     self.address("personal") + ":8000", f"{SERVER}:80"),
+                                                     self.scene.list()["personal"]["address"] + ":8000", f"{SERVER}:80"),
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.world.closers.append(self.end_other)
         assert self.other.stdout.readline() == "ready\n"
-        return self
+
+    def publish(self, label="A label"):
+        self.scene.docs |= {vp: self.scene.config(vp, on_boot=True, label=label, network="nat", resources=CONF) for vp in VPS}
+        self.scene.publish({vp: [("*", "shared")] for vp in VPS})
 
     def end_other(self):
         self.other.stdin.close()
@@ -76,21 +101,35 @@ class Shared(Connected):
         self.pages += answer["seconds"]
         return answer["failed"]
 
+    def state(self, vp):
+        return self.scene.list().get(vp, {}).get("state", "absent")
+
+    def exec(self, vp, *argv):
+        r = self.scene.run_in(vp, *argv, check=False)
+        return r.returncode, r.stdout
+
+    def order(self, action, vp, done):
+        """By the server, the agent and policyd, and the receipt the same way back."""
+        before = self.scene.server.last_seq()
+        self.scene.command(action, vp)
+        return self.scene.server.receipt(type=done, vp=vp, after=before)
+
     def locks(self):
-        details = self.policy("Lock", "s", "spare")
-        unlock(self, "spare")
-        return not details["incomplete"] and self.state("spare") == "stopped"
+        locked = self.order("lock", "spare", "locked")
+        self.scene.unlock("spare", locked["seq"] - 1)
+        self.scene.server.receipt(type="unlocked", vp="spare", after=locked["seq"])
+        return not locked["details"]["incomplete"] and self.state("spare") == "stopped"
 
 
 @pytest.fixture(name="shared", scope="module")
 def fixture_shared():
     p = Shared()
     try:
-        yield p.start()
+        yield p
         p.pages.sort()
         print(f"\n{len(p.pages)} pages, p99 {1000 * p.pages[len(p.pages) * 99 // 100]:.1f} ms")
     finally:
-        p.close()
+        p.world.close()
 
 
 def test_the_table_is_what_is_tried():
@@ -98,19 +137,21 @@ def test_the_table_is_what_is_tried():
 
 
 def said(shared, name):
-    return next((line for line in shared.exec("work", "/bin/busybox", "cat", "/run/said")[1].splitlines() if line.startswith(name)), "")
+    """From outside: a VP that has taken all processes runs no other."""
+    file = pathlib.Path(f"/proc/{shared.scene.list()['work']['pid']}/root/run/said")
+    return next((line for line in file.read_text().splitlines() if line.startswith(name)), "") if file.exists() else ""
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_one_vp_exhausts_only_itself(shared, name):
     controller = CONTROLLER.get(name)
-    if controller and controller not in (shared.cgroup / "cgroup.controllers").read_text().split():
+    if controller and controller not in (harness.cgroup2_mount() / shared.phone.cgroup_root / "cgroup.controllers").read_text().split():
         pytest.skip(f"no {controller} controller in cgroup v2: not enforced here, tried in the lab")
     if name == "neighbours":
         shared.exec("work", "/bin/busybox", "ip", "route", "add", f"{NEIGHBOURS}/16", "dev", "eth0")
     assert shared.others_go_on() == {}, "before"
     most = SECONDS if END[name] is None else 100
-    taker = shared.background("work", f"exec /bin/exhaust all {name} {most} {ARGUMENT.get(name, '')} > /run/said")
+    taker = stay(shared.phone, "work", f"exec /bin/exhaust all {name} {most} {ARGUMENT.get(name, '')} > /run/said")
     held = time.monotonic() + SECONDS
     try:
         harness.until(lambda: said(shared, name) or shared.others_go_on(), 120)
@@ -137,7 +178,7 @@ def flows(shared):
 def test_flows_are_bounded_and_forgotten(shared):
     most = int(pathlib.Path("/proc/sys/net/netfilter/nf_conntrack_max").read_text())
     share, others = min(4096, most // 4 * 3 // 64), flows(shared)
-    taker = shared.background("work", f"exec /bin/exhaust all conntrack {20 * SECONDS} {DNS} > /run/said")
+    taker = stay(shared.phone, "work", f"exec /bin/exhaust all conntrack {20 * SECONDS} {DNS} > /run/said")
     harness.until(lambda: said(shared, "conntrack"), 20 * SECONDS + 60)
     sent = int(said(shared, "conntrack").split()[1].rstrip(","))
     assert sent > share + 500, "more than its share was tried"
@@ -145,9 +186,9 @@ def test_flows_are_bounded_and_forgotten(shared):
     taker.kill()
     taker.wait()
     # A policy that changes gives it no second share.
-    shared.apply(VPS, [], **NAT, **CONF, label=("s", "Another"))
+    shared.publish("Another")
     shared.exec("work", "/bin/exhaust", "one", "conntrack", DNS)
     assert flows(shared) < share + others + 200
-    shared.policy("Stop", "s", "work")
+    shared.order("stop", "work", "stopped")
     assert flows(shared) < others + 200, "nothing is left of a VP that has stopped"
-    shared.policy("Start", "s", "work")
+    shared.order("start", "work", "started")

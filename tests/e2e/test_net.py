@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network of VPs. cellsd runs in a network namespace of the test's own, with another one as its internet."""
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -53,6 +54,19 @@ class Namespace:
     def argv(self, *argv):
         return ["nsenter", f"--net={self.path}", "--", *map(str, argv)]
 
+    @contextlib.contextmanager
+    def entered(self):
+        """Sockets made here, and threads that begin here, are in it."""
+        libc, ours = ctypes.CDLL("libc.so.6", use_errno=True), os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        theirs = os.open(self.path, os.O_RDONLY)
+        try:
+            assert libc.setns(theirs, 0) == 0, os.strerror(ctypes.get_errno())
+            yield
+        finally:
+            assert libc.setns(ours, 0) == 0
+            os.close(ours)
+            os.close(theirs)
+
     def run(self, *argv, check=True):
         return harness.run(self.argv(*argv), check=check)
 
@@ -102,6 +116,23 @@ def end(p):
     p.stdout.close()
 
 
+def connected(world):
+    """A host's network and the internet behind it."""
+    host, internet = Namespace(world), Namespace(world)
+    host.ip("link set lo up")
+    internet.ip("link set lo up")
+    host.ip(f"link add up0 type veth peer name in0 netns {internet.child.pid}")
+    host.ip(f"addr add {UPLINK}/24 dev up0")
+    host.ip("link set up0 up")
+    for line in (f"addr add {DNS}/24 dev in0", f"addr add {SERVER}/32 dev lo", f"addr add {OTHER}/32 dev lo",
+                 "link set in0 up"):
+        internet.ip(line)
+    host.ip(f"route add default via {DNS}")
+    internet.serve(world, f"{SERVER}:80", f"{SERVER}:81", f"{OTHER}:80", f"{SERVER}:19", f"{DNS}:53", f"{DNS}:80")
+    host.serve(world, f"{UPLINK}:80", "0.0.0.0:22", "127.0.0.1:53")
+    return host, internet
+
+
 class Connected(Phone):
     def __init__(self):
         super().__init__()
@@ -112,20 +143,9 @@ class Connected(Phone):
             raise
 
     def connect(self):
-        self.host, self.internet = Namespace(self.world), Namespace(self.world)
-        self.host.ip("link set lo up")
-        self.internet.ip("link set lo up")
-        self.host.ip(f"link add up0 type veth peer name in0 netns {self.internet.child.pid}")
-        self.host.ip(f"addr add {UPLINK}/24 dev up0")
-        self.host.ip("link set up0 up")
-        for line in (f"addr add {DNS}/24 dev in0", f"addr add {SERVER}/32 dev lo", f"addr add {OTHER}/32 dev lo",
-                     "link set in0 up"):
-            self.internet.ip(line)
-        self.host.ip(f"route add default via {DNS}")
-        self.internet.serve(self.world, f"{SERVER}:80", f"{SERVER}:81", f"{OTHER}:80", f"{SERVER}:19", f"{DNS}:53", f"{DNS}:80")
-        self.host.serve(self.world, f"{UPLINK}:80", "0.0.0.0:22", "127.0.0.1:53")
+        self.host, self.internet = connected(self.world)
         self.configure(f"dns = {DNS}\n")
-        self.cellsd.argv = self.host.argv(*self.cellsd.argv)
+        self.cellsd.inside = self.host.argv()
 
     def configure(self, text, prepared=0):
         (self.folder / "cellsd.conf").write_text("stop-seconds = 3\npressure-ms = 0\nmerge-memory = no\n"

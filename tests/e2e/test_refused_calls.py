@@ -205,11 +205,10 @@ def test_a_daemon_that_comes_back_leaves_no_link_without_rules(net):
     net.apply(["work"], [], **NAT, **allow((f"{SERVER}/32", TCP, 80)))
     net.policy("Start", "s", "work")
     plain, out = net.cellsd.argv, net.folder / "trace"
-    at = plain.index("--") + 1
 
     def come_back(*options):
         net.cellsd.kill()
-        net.cellsd.argv = [*plain[:at], *(["strace", "-D", "-f", "-o", out, *options] if options else []), *plain[at:]]
+        net.cellsd.argv = [*(["strace", "-D", "-f", "-o", out, *options] if options else []), *plain]
         net.cellsd.start()
 
     come_back("-e", "trace=sendmsg")

@@ -54,6 +54,15 @@ def data_of(cellsd, run_dir, vp):
     return next(pathlib.Path(f"/proc/{cellsd.child.pid}/root{run_dir}/stage").glob(f"vaults/{vp}.*.vault/data"))
 
 
+def stay(phone, vp, script):
+    """Runs a script in the VP that stays; returns cellsctl, which waits for it."""
+    p = subprocess.Popen([harness.program("cellsctl"), "exec", vp, "--", "/bin/sh", "-c", script],
+                         env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=phone.bus.address),
+                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    phone.world.closers.append(lambda: end(p))
+    return p
+
+
 class Phone:
     """A bus and a cellsd."""
 
@@ -126,12 +135,7 @@ class Phone:
         return status == 0
 
     def background(self, vp, script):
-        """Runs a script in the VP that stays; returns cellsctl, which waits for it."""
-        p = subprocess.Popen([harness.program("cellsctl"), "exec", vp, "--", "/bin/sh", "-c", script],
-                             env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=self.bus.address),
-                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.world.closers.append(lambda: end(p))
-        return p
+        return stay(self, vp, script)
 
     def data(self, vp):
         return data_of(self.cellsd, self.folder / "run", vp)

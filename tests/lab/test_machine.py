@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What hangs on the machine, on one that has all of it: cgroup v2 with every controller, memory that may run
 short, nftables of Debian's own kernel. The tests are those of tests/e2e; here they find what they need."""
+import os
+
 import pytest
 
 import kernel
@@ -17,6 +19,7 @@ def ready(booted):
 def there(phone, name, seconds, *more):
     words = " ".join(("-q", "-rs", "-p", "no:cacheprovider", *more))
     answer = phone.run(f"cd {kernel.TOP} && CELLS_LAB=1 CELLS_BUILD={kernel.BUILD} PYTHONDONTWRITEBYTECODE=1 "
+                       f"CELLS_LONG={os.environ.get('CELLS_LONG', '')} "
                        f"/usr/bin/python3 -m pytest {words} tests/e2e/{name}.py", seconds, check=False)
     assert answer.rc == 0, answer.out[-6000:]
     return answer.out
@@ -35,6 +38,14 @@ def test_limits_weights_and_short_memory(ready, phone):
     out = there(phone, "test_resources", 500)
     phone.run("dmesg -n 7")
     assert "controller" not in out, out
+
+
+def test_who_takes_all_memory_and_processes_hurts_itself(ready, phone):
+    phone.run("dmesg -n 4")
+    out = there(phone, "test_exhaustion", 600, "-s", "-k", "'itself and (memory or processes) and not shared'")
+    phone.run("dmesg -n 7")
+    print(out)
+    assert "2 passed" in out, out
 
 
 def test_the_network_by_this_kernel_s_nftables(ready, phone):
