@@ -203,6 +203,8 @@ def test_a_file_system_that_broke_leaves_one_receipt_for_each_time(world):
 def test_one_that_cannot_be_mended_does_not_start(phone):
     apply(phone, work=RESERVED, personal=RESERVED)
     phone.policy("Start", "s", "work")
+    # What is not written yet keeps the key busy.
+    phone.exec("work", "/bin/busybox", "dd", "if=/dev/zero", "of=/dirty", "bs=64k", "count=16")
     trigger(phone.data("work"))
     assert not phone.policy("Lock", "s", "work")["incomplete"], "its key goes all the same"
     vault = next((phone.disk / "cellsd/vps").glob("work.*.vault"))
