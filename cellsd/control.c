@@ -97,6 +97,9 @@ int control_stop(struct host *h, struct vp *v, host_done_fn *fn, void *arg,
 {
 	int r;
 
+	if (v->state == VPSTATE_LOCKED || v->state == VPSTATE_WIPING)
+		return err_reason(e, REASON_VP_STATE, "stop VP %s: it is %s",
+				  v->name, vpstate_name(v->state));
 	if (!v->run) {
 		fn(arg, NULL);
 		return 0;

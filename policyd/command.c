@@ -39,7 +39,7 @@ struct command {
 /* What an action is to cellsd, and what it leaves. */
 static const struct deed {
 	const char *method;
-	const char *state; /* the VP's afterwards; NULL: cellsd tells */
+	const char *state; /* the VP's afterwards, whatever it was; or NULL */
 	enum doc_action action;
 	enum receipt_type receipt;
 	enum audit_event event;
@@ -47,12 +47,12 @@ static const struct deed {
 	bool has_details; /* and answers with details */
 	bool ends_vp;
 } deeds[] = {
-	{ "Start", "background", DOC_START, RECEIPT_STARTED, AUDIT_START },
-	{ "Stop", "stopped", DOC_STOP, RECEIPT_STOPPED, AUDIT_STOP },
+	{ "Start", NULL, DOC_START, RECEIPT_STARTED, AUDIT_START },
+	{ "Stop", NULL, DOC_STOP, RECEIPT_STOPPED, AUDIT_STOP },
 	{ "Switch", NULL, DOC_SWITCH, RECEIPT_SWITCHED, AUDIT_SWITCH },
 	{ "Lock", "locked", DOC_LOCK, RECEIPT_LOCKED, AUDIT_LOCK,
 	  .has_details = true },
-	{ "Unlock", "stopped", DOC_UNLOCK, RECEIPT_UNLOCKED, AUDIT_UNLOCK },
+	{ "Unlock", NULL, DOC_UNLOCK, RECEIPT_UNLOCKED, AUDIT_UNLOCK },
 	{ "Wipe", "absent", DOC_WIPE, RECEIPT_WIPED, AUDIT_WIPE,
 	  .has_job = true, .has_details = true, .ends_vp = true },
 	{ "Remove", "absent", DOC_REMOVE, RECEIPT_REMOVED, AUDIT_REMOVE,

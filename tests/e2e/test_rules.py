@@ -250,3 +250,27 @@ def test_a_key_sealed_to_another_device_is_refused(scene):
     scene.refused("err.password", scene.command("unlock", "work",
                                                 sealed_key=escrow.seal_to(scene.device, "work", bytes(64))), before)
     assert scene.list()["work"]["state"] == "locked"
+
+
+def told_since(scene, before, vp):
+    return [(r["type"], r["reason"]) for r in scene.server.receipts if r["seq"] > before and r["vp"] == vp]
+
+
+def test_an_order_that_finds_its_work_done_says_nothing_else(scene):
+    """The adversary found it: a VP that was locked was ordered to stop, and its device said at the next start of policyd
+    that somebody had locked it; until then the fleet took it for stopped."""
+    before = scene.server.last_seq()
+    scene.command("lock", "work")
+    scene.server.receipt(type="locked", vp="work", after=before)
+    before = scene.server.last_seq()
+    scene.command("stop", "work")
+    assert scene.server.receipt(type="refused", vp="work", after=before)["reason"] == "err.vp-state"
+    scene.command("unlock", "personal")
+    scene.server.receipt(type="unlocked", vp="personal", after=before)
+    states = {vp["name"]: vp["state"] for vp in scene.phone.status()["vps"]}
+    assert states == {vp: row["state"] for vp, row in scene.list().items()} and states["work"] == "locked", states
+    scene.phone.policyd.restart()
+    scene.command("stop", "personal")
+    scene.server.receipt(type="stopped", vp="personal", after=before)
+    assert told_since(scene, before, "work") == [("refused", "err.vp-state")]
+    assert told_since(scene, before, "personal") == [("unlocked", None), ("stopped", None)]
