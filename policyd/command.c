@@ -535,6 +535,27 @@ static int execute(struct running *r)
 	return res < 0 ? res : device_call(r->p, m, on_done, r);
 }
 
+/* What cellsd was given may be done, though its answer never came: the order
+ * goes on until there is one, however late that is. A disk that is too full to
+ * note that keeps no order back. */
+static void begin(const struct running *r)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct policyd *p = r->p;
+	struct err e;
+	int res;
+
+	if (r->job.begun)
+		return;
+	res = store_begin(p->store, true, &tx, &e);
+	if (res == 0)
+		res = store_begin_job(p->store, r->job.id, &e);
+	if (res == 0)
+		res = store_commit(&tx, &e);
+	if (res < 0)
+		log_error("order '%s': %s", r->job.id, e.text);
+}
+
 static void run_one(struct policyd *p, const struct store_job *j)
 {
 	struct running **slot = slot_of(p->command, j->id, j->vp);
@@ -544,7 +565,8 @@ static void run_one(struct policyd *p, const struct store_job *j)
 
 	if (!slot)
 		return;
-	if (j->type != DOC_NONE && j->expires < policyd_confirmed(p)) {
+	if (j->type != DOC_NONE && !j->begun &&
+	    j->expires < policyd_confirmed(p)) {
 		err_reason(&why, REASON_EXPIRED,
 			   "command '%s' expired before it could be done",
 			   j->id);
@@ -557,6 +579,7 @@ static void run_one(struct policyd *p, const struct store_job *j)
 		return;
 	*r = (struct running){ .p = p, .job = *j, .deed = deed_of(j->action) };
 	*slot = r;
+	begin(r);
 	res = execute(r);
 	if (res < 0) {
 		log_error("order '%s': %s", j->id, strerror(-res));

@@ -183,7 +183,7 @@ struct store_job {
 	int64_t expires;
 	int64_t keep; /* its id, until the device ran so many seconds */
 	char action[STORE_WORD_SIZE], cause[STORE_WORD_SIZE];
-	bool done;
+	bool done, begun;
 	bool is_void;	 /* refused: never to be done, nor held to a quota */
 	int64_t receipt; /* seq; 0: none yet */
 };
@@ -208,7 +208,8 @@ int store_put_sealed_key(struct store *s, const char *id, const void *key,
 /* *ret is the caller's. -ENOENT: it carries none. */
 int store_get_sealed_key(struct store *s, const char *id, void **ret,
 			 size_t *ret_len, struct err *e);
-int store_drop_job(struct store *s, const char *id, struct err *e);
+/* cellsd is about to be given it. */
+int store_begin_job(struct store *s, const char *id, struct err *e);
 /* Those that are not done, in order; at most max. Returns how many or <0. */
 int store_open_jobs(struct store *s, struct store_job *ret, unsigned int max,
 		    struct err *e);

@@ -9,7 +9,7 @@
 
 #define JOB_COLUMNS                                                            \
 	"id, vp, type, version, digest, expires, action, cause, done, "        \
-	"receipt, void"
+	"receipt, void, begun"
 
 static void take_job(sqlite3_stmt *st, struct store_job *ret)
 {
@@ -30,6 +30,7 @@ static void take_job(sqlite3_stmt *st, struct store_job *ret)
 	j.done = sqlite3_column_int(st, 8);
 	j.receipt = sqlite3_column_int64(st, 9);
 	j.is_void = sqlite3_column_int(st, 10);
+	j.begun = sqlite3_column_int(st, 11);
 	*ret = j;
 }
 
@@ -95,12 +96,13 @@ int store_put_job(struct store *s, const struct store_job *j, int64_t greatest,
 		return r;
 	r = db_run(s->db, e,
 		   "INSERT INTO job (" JOB_COLUMNS ", number, role, keep) "
-		   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		   "sssibissiiiisi", j->id, j->vp,
+		   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		   "sssibissiiiiisi", j->id, j->vp,
 		   j->type == DOC_NONE ? "" : doc_type_name(j->type),
 		   (int64_t)j->version, j->digest, sizeof(j->digest),
 		   j->expires, j->action, j->cause, (int64_t)j->done,
-		   j->receipt, (int64_t)j->is_void, number, role, j->keep);
+		   j->receipt, (int64_t)j->is_void, (int64_t)j->begun, number,
+		   role, j->keep);
 	return r == 0 && j->is_void ? trim_void(s, role, e) : r;
 }
 
@@ -131,6 +133,12 @@ static int get_role(struct store *s, const char *id, char ret[STORE_WORD_SIZE],
 	store_copy_word(ret, STORE_WORD_SIZE, r > 0 ? db_text(st, 0) : "");
 	sqlite3_reset(st);
 	return r < 0 ? r : 0;
+}
+
+int store_begin_job(struct store *s, const char *id, struct err *e)
+{
+	return db_run(s->db, e, "UPDATE job SET begun = 1 WHERE id = ?", "s",
+		      id);
 }
 
 int store_end_job(struct store *s, const char *id, int64_t receipt,
@@ -180,11 +188,6 @@ int store_get_sealed_key(struct store *s, const char *id, void **ret,
 	*ret = copy;
 	*ret_len = len;
 	return 0;
-}
-
-int store_drop_job(struct store *s, const char *id, struct err *e)
-{
-	return db_run(s->db, e, "DELETE FROM job WHERE id = ?", "s", id);
 }
 
 int store_open_jobs(struct store *s, struct store_job *ret, unsigned int max,

@@ -2,7 +2,10 @@
 """What a device does by itself: windows open and close, VPs that were offline too
 long or got too many wrong passcodes are locked or wiped. With the real daemons."""
 import calendar
+import contextlib
 import json
+import signal
+import sqlite3
 import time
 
 import pytest
@@ -274,3 +277,30 @@ def test_an_order_that_finds_its_work_done_says_nothing_else(scene):
     scene.server.receipt(type="stopped", vp="personal", after=before)
     assert told_since(scene, before, "work") == [("refused", "err.vp-state")]
     assert told_since(scene, before, "personal") == [("unlocked", None), ("stopped", None)]
+
+
+def was_given(scene, order):
+    """policyd has noted that cellsd has the order."""
+    with contextlib.closing(sqlite3.connect(scene.phone.folder / "cells-policyd/policyd.db", timeout=20)) as db:
+        return db.execute("SELECT begun FROM job WHERE id = ?", (order.id,)).fetchone() == (1,)
+
+
+def test_an_order_that_was_begun_ends_with_its_receipt_however_late(scene):
+    """The power goes when cellsd has the order and policyd no answer, and comes back when the order has expired."""
+    before = scene.server.last_seq()
+    cellsd, policyd = scene.phone.cellsd, scene.phone.policyd
+    cellsd.child.send_signal(signal.SIGSTOP)
+    try:
+        order = scene.command("lock", "work")
+        harness.until(lambda: was_given(scene, order))
+        time.sleep(0.5)  # it goes on its way after that
+        policyd.child.send_signal(signal.SIGSTOP)
+    finally:
+        cellsd.child.send_signal(signal.SIGCONT)
+    harness.until(lambda: scene.list()["work"]["state"] == "locked")
+    policyd.kill()
+    scene.world.move_clock(wall=3 * forge.DAY, boot=3 * forge.DAY)
+    policyd.start()
+    told = scene.server.receipt(vp="work", after=before, document=order)
+    assert told["type"] == "locked" and told["details"]["command"] == order.id, told
+    assert told_since(scene, before, "work") == [("locked", None)]
