@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -191,6 +192,7 @@ def test_a_file_system_that_broke_leaves_one_receipt_for_each_time(world):
         scene.server.receipt(type=done, vp="work", after=told[-1]["seq"])
     scene.phone.policyd.stop()
     break_it()
+    time.sleep(2)  # cellsd says it, once, and nobody hears
     scene.phone.policyd.start()
     tells()
     scene.phone.cellsd.stop()
