@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A VP takes all that it can get of each thing that VPs share. Meanwhile another VP's page is read, somebody on the host does
 what the agent does, and the real agent takes a lock from its server and answers it: none of that fails. The table is
-cells-limits(7). CELLS_LONG holds each for 20 seconds. What this machine has no controller for, the lab tries on its phone."""
+cells-limits(7). CELLS_LONG holds each for 20 seconds. What this machine has no controller for, the lab's long form tries
+on its phone."""
 import json
 import os
 import pathlib

@@ -40,7 +40,10 @@ def test_limits_weights_and_short_memory(ready, phone):
     assert "controller" not in out, out
 
 
-def test_who_takes_all_memory_and_processes_hurts_itself(ready, phone):
+def test_who_takes_all_memory_and_processes_hurts_itself(ready, phone, long):
+    """In the short form the bombs of test_resources stand for it."""
+    if not long:
+        pytest.skip("the long form (CELLS_LONG)")
     phone.run("dmesg -n 4")
     out = there(phone, "test_exhaustion", 600, "-s", "-k", "'itself and (memory or processes) and not shared'")
     phone.run("dmesg -n 7")
