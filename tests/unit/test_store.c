@@ -2,7 +2,6 @@
 #include "policyd/store.h"
 
 #include "lib/auto.h"
-#include "lib/db.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "tests/unit/unit.h"
