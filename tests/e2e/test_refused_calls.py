@@ -327,12 +327,16 @@ def test_a_look_at_the_hardware_that_failed_is_taken_again(two):
             time.sleep(0.5)  # so that it looks before it is asked
             harness.until(is_back)
 
-    look("openat")
-    opened = re.findall(rf'^{two.cellsd.child.pid} +openat\(\w+, "(.*?)"', out.read_text(), re.M)
-    made = max(i for i in range(opened.index(str(uevent))) if opened[i] == "fuse")
-    for call, nth, said in (("getdents64", 1, "list the hardware"), ("openat", made + 1, f"look at {uevent.parent}")):
-        for _ in range(5):  # what else it opens just then is counted as well
-            look(call, "-e", f"inject={call}:error=EIO:when={nth}")
+    def made():
+        """Which of the calls in a look opens the node."""
+        look("openat")
+        opened = re.findall(rf'^{two.cellsd.child.pid} +openat\(\w+, "(.*?)"', out.read_text(), re.M)
+        before = opened[:opened.index(str(uevent))] if str(uevent) in opened else []
+        return max((i for i, name in enumerate(before, 1) if name == "fuse"), default=1)
+
+    for call, nth, said in (("getdents64", lambda: 1, "list the hardware"), ("openat", made, f"look at {uevent.parent}")):
+        for _ in range(10):  # what else it opens just then is counted as well
+            look(call, "-e", f"inject={call}:error=EIO:when={nth()}")
             if said in two.cellsd.tail():
                 break
         assert said in two.cellsd.tail()
