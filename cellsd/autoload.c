@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,8 +25,9 @@ struct autoload {
 	char *kept;
 };
 
-/* VPs' trees and data, their links, and the statements of firewall.c. */
-static void load_own(void)
+/* What VPs' trees and data, their links, and the statements of firewall.c need
+ * of the kernel. */
+static void load_needed(void)
 {
 	static const char *const argv[] = { "modprobe",
 					    "-a",
@@ -61,10 +63,9 @@ static void load_own(void)
 static int set_program(const char *program, struct err *e)
 {
 	auto_close int fd = open(SYSCTL, O_WRONLY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : io_write_all(fd, program, strlen(program));
 
-	if (fd < 0 || io_write_all(fd, program, strlen(program)) < 0)
-		return err_sys(e, errno, "set kernel.modprobe");
-	return 0;
+	return r < 0 ? err_sys(e, -r, "set kernel.modprobe") : 0;
 }
 
 int autoload_stop(const struct host *h, struct err *e)
@@ -105,12 +106,25 @@ static void give_back(const char *kept)
 		unlink(kept);
 }
 
-void autoload_settle(const struct host *h)
+static bool has_running(const struct host *h)
 {
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		if (h->roster->vp[i]->run)
-			return;
-	if (h->autoload)
+			return true;
+	return false;
+}
+
+int autoload_resume(const struct host *h, struct err *e)
+{
+	if (has_running(h))
+		return autoload_stop(h, e);
+	autoload_settle(h);
+	return 0;
+}
+
+void autoload_settle(const struct host *h)
+{
+	if (h->autoload && !has_running(h))
 		give_back(h->autoload->kept);
 }
 
@@ -129,7 +143,7 @@ int autoload_new(const struct host *h, struct autoload **ret, struct err *e)
 		return 0;
 	if (access(SYSCTL, W_OK) < 0)
 		return err_sys(e, errno, "load-modules = no: set " SYSCTL);
-	load_own();
+	load_needed();
 	*ret = steal(a);
 	return 0;
 }

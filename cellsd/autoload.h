@@ -25,8 +25,11 @@ void autoload_free(struct autoload *a);
 
 /* A VP is about to run. */
 int autoload_stop(const struct host *h, struct err *e);
-/* A VP has ended, or was not there: the last one gives back. */
+/* A VP ended or did not start. When none runs any more, what was set aside
+ * comes back. */
 void autoload_settle(const struct host *h);
+/* cellsd starts, and knows which VPs have gone on: one of these. */
+int autoload_resume(const struct host *h, struct err *e);
 
 static inline void autoload_freep(struct autoload **a)
 {

@@ -19,6 +19,7 @@
 #include "cellsd/roster.h"
 #include "cellsd/vpdata.h"
 
+struct autoload;
 struct err;
 struct hardware;
 struct headroom;
@@ -26,7 +27,6 @@ struct idle;
 struct jail;
 struct layers;
 struct merge;
-struct autoload;
 struct prepared;
 struct pressure;
 struct profile;
@@ -74,7 +74,7 @@ struct host_options {
 	struct net_options net;
 	uint64_t pressure_ms;	  /* 0: no program is ended for memory */
 	bool merge;		  /* equal memory of VPs */
-	bool load_modules;	  /* the kernel by itself, while VPs run */
+	bool load_modules;	  /* the kernel may, while VPs run */
 	uint64_t prepared_starts; /* at most so many VPs wait prepared */
 	uint64_t stop_ms;	  /* from the stop signal to the kill */
 	sd_event *loop;

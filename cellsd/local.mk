@@ -6,8 +6,8 @@ noinst_LIBRARIES += %D%/libcellsd.a
 %C%_libcellsd_a_SOURCES = \
 	%D%/audience.c %D%/audience.h \
 	%D%/attention.c %D%/attention.h \
-	%D%/backend.h \
 	%D%/autoload.c %D%/autoload.h \
+	%D%/backend.h \
 	%D%/birth.c %D%/birth.h \
 	%D%/burst.c %D%/burst.h \
 	%D%/callgroup.c %D%/callgroup.h \

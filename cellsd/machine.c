@@ -272,7 +272,7 @@ int machine_open(const struct host_options *o, const struct host_watch *w,
 	if (r == 0)
 		r = resume(h, e);
 	if (r == 0)
-		autoload_settle(h);
+		r = autoload_resume(h, e);
 	if (r == 0)
 		r = prepared_new(h, (unsigned int)o->prepared_starts,
 				 &h->prepared, e);

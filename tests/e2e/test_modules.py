@@ -56,6 +56,13 @@ def test_nobody_has_the_kernel_load_a_module_while_vps_run():
         # What it is good for: so it would be without.
         ask(phone)
         assert is_loaded()
+        # The other way round it holds for a VP that ran before.
+        phone.cellsd.kill()
+        phone.configure(f"dns = {DNS}\nload-modules = no\n")
+        phone.cellsd.start()
+        assert PROGRAM.read_text() == "\n"
+        phone.policy("Stop", "s", "work")
+        assert PROGRAM.read_text() == ours
     finally:
         phone.close()
         PROGRAM.write_text(ours)
