@@ -64,13 +64,17 @@ def test_an_image_keeps_its_architecture(office):
     assert office.get("/v1/images/mainframe/1")["architecture"] == "s390x"
 
 
+def put_in_use(office, group, vp, image_id):
+    office.submit(office.forge.config(vp, 1, image_id))
+    office.submit(office.forge.group(group, 1, [("baseline", 1)], [(vp, 1)]))
+
+
 def test_a_config_or_an_image_that_a_device_cannot_run_is_refused(office):
     """A config's next version names another image; or the image comes after the config that names it."""
     device = phone_of(office, "amd64", "desk")
     office.submit(image(office, "box", "amd64"))
     office.submit(image(office, "slate", "arm64"))
-    office.submit(office.forge.config("till", 1, "box"))
-    office.submit(office.forge.group("desk", 1, [("baseline", 1)], [("till", 1)]))
+    put_in_use(office, "desk", "till", "box")
     why = refused(office, office.forge.config("till", 2, "slate"))
     assert "slate" in why and device.id in why and "group desk" in why, why
     office.submit(office.forge.config("till", 2, "later"))
@@ -83,8 +87,7 @@ def test_a_refusal_names_no_device_of_another_group(office):
     device = phone_of(office, "amd64", "vault")
     office.submit(image(office, "safe", "amd64"))
     office.submit(image(office, "other", "arm64"))
-    office.submit(office.forge.config("lock", 1, "safe"))
-    office.submit(office.forge.group("vault", 1, [("baseline", 1)], [("lock", 1)]))
+    put_in_use(office, "vault", "lock", "safe")
     stranger = office.new_token("policy-admin", ["lab"])
     next_one = office.forge.config("lock", 2, "other")
     why = refused(office, next_one, token=stranger)
