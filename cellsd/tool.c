@@ -12,7 +12,7 @@
 
 #define FILE_NUMBER 3 /* as in TOOL_FILE */
 
-static void become(int file, char *const argv[])
+static void exec_tool(int file, char *const argv[])
 {
 	static char *const no_env[] = { NULL };
 	unsigned int first_unused = FILE_NUMBER;
@@ -37,7 +37,7 @@ int tool_run(int file, char *const argv[])
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		become(file, argv);
+		exec_tool(file, argv);
 		_exit(TOOL_NOT_FOUND);
 	}
 	if (pid < 0)

@@ -121,8 +121,8 @@ static void submission_fini(struct submission *sb)
  * Valid, or waiting for more signatures. Only then the payload of a proposal is
  * parsed, for its name; no device sees it.
  */
-static int judge(struct request *rq, enum doc_type type, struct submission *sb,
-		 struct err *e)
+static int check_submission(struct request *rq, enum doc_type type,
+			    struct submission *sb, struct err *e)
 {
 	struct server *s = rq->server;
 	const struct doc_root *root = server_root(s);
@@ -198,7 +198,7 @@ int archiveview_submit(struct request *rq, struct err *e)
 	if (r == 0)
 		r = archive_merge(rq->server, sb.env, &sb.known, e);
 	if (r == 0)
-		r = judge(rq, type, &sb, e);
+		r = check_submission(rq, type, &sb, e);
 	if (r == 0)
 		r = check_caller(rq, type, sb.doc->head.id, e);
 	if (r < 0)

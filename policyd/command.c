@@ -39,7 +39,9 @@ struct command {
 /* What an action is to cellsd, and what it leaves. */
 static const struct deed {
 	const char *method;
-	const char *state; /* the VP's afterwards, whatever it was; or NULL */
+	/* The VP's afterwards; NULL: cellsd tells, for it may find nothing to
+	 * do. */
+	const char *state;
 	enum doc_action action;
 	enum receipt_type receipt;
 	enum audit_event event;
@@ -538,7 +540,7 @@ static int execute(struct running *r)
 /* What cellsd was given may be done, though its answer never came: the order
  * goes on until there is one, however late that is. A disk that is too full to
  * note that keeps no order back. */
-static void begin(const struct running *r)
+static void note_begun(const struct running *r)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct policyd *p = r->p;
@@ -579,7 +581,7 @@ static void run_one(struct policyd *p, const struct store_job *j)
 		return;
 	*r = (struct running){ .p = p, .job = *j, .deed = deed_of(j->action) };
 	*slot = r;
-	begin(r);
+	note_begun(r);
 	res = execute(r);
 	if (res < 0) {
 		log_error("order '%s': %s", j->id, strerror(-res));

@@ -280,8 +280,8 @@ int store_vp_state(struct store *s, const char *vp, char ret[STORE_WORD_SIZE],
 		   struct err *e);
 int store_set_vp_state(struct store *s, const char *vp, const char *state,
 		       struct err *e);
-/* Has its data's file system an error that is not mended yet? 1: that is news.
- */
+/* Keeps whether its data's file system has an error that is not mended yet.
+ * 1: it was kept otherwise, or not at all. */
 int store_set_vp_damaged(struct store *s, const char *vp, bool damaged,
 			 struct err *e);
 /* The config version under which the VP was wiped or removed; 0: it was not. */
