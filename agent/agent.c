@@ -6,7 +6,7 @@
 #include "agent/identity.h"
 #include "agent/inventory.h"
 #include "agent/session.h"
-#include "agent/wire.h"
+#include "agent/transport.h"
 #include "lib/auto.h"
 #include "lib/bus.h"
 #include "lib/chunk.h"
@@ -29,7 +29,7 @@
 #define RENEW_FIRST_MS (60 * 1000)
 #define RENEW_MAX_MS (6 * 60 * 60 * 1000)
 /* Look-ups and all. Of an enrolment cells-policyd must hear before its patience
- * ends, 120 s after it asked (policyd/enrol.c). */
+ * ends, 120 s after it asked (policyd/enroll.c). */
 #define RENEWAL_SECONDS 180
 #define ENROLMENT_SECONDS 110
 

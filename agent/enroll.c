@@ -4,11 +4,11 @@
 #include "agent/identity.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/http.h"
 #include "lib/json.h"
 #include "lib/key.h"
-#include "lib/text.h"
 #include "lib/x509.h"
 
 #include <errno.h>

@@ -3,15 +3,15 @@
 
 #include "agent/backoff.h"
 #include "agent/protocol.h"
-#include "agent/wire.h"
+#include "agent/transport.h"
 #include "lib/auto.h"
 #include "lib/chunk.h"
 #include "lib/clock.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/hash.h"
 #include "lib/io.h"
 #include "lib/log.h"
-#include "lib/text.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -7,15 +7,15 @@ noinst_LIBRARIES += %D%/libagent.a
 	%D%/agent.c %D%/agent.h \
 	%D%/backoff.c %D%/backoff.h \
 	%D%/enroll.c %D%/enroll.h \
-	%D%/envoy.c %D%/envoy.h \
+	%D%/worker.c %D%/worker.h \
 	%D%/fetch.c %D%/fetch.h \
 	%D%/identity.c %D%/identity.h \
 	%D%/inventory.c %D%/inventory.h \
-	%D%/policylink.c %D%/policylink.h \
+	%D%/policyd_client.c %D%/policyd_client.h \
 	%D%/protocol.c %D%/protocol.h \
 	%D%/session.c %D%/session.h \
-	%D%/wire.c %D%/wire.h \
-	%D%/wireget.c %D%/wirepriv.h
+	%D%/transport.c %D%/transport.h \
+	%D%/download.c %D%/transport_internal.h
 
 sbin_PROGRAMS += %D%/cells-agent
 %C%_cells_agent_SOURCES = %D%/main.c

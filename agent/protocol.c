@@ -2,10 +2,10 @@
 #include "agent/protocol.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/json.h"
-#include "lib/text.h"
 
 #include <assert.h>
 #include <string.h>

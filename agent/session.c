@@ -3,7 +3,7 @@
 
 #include "agent/fetch.h"
 #include "agent/identity.h"
-#include "agent/wire.h"
+#include "agent/transport.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"

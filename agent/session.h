@@ -7,9 +7,9 @@
 #include "agent/agent.h"
 #include "agent/backoff.h"
 #include "agent/enroll.h"
-#include "agent/envoy.h"
-#include "agent/policylink.h"
+#include "agent/policyd_client.h"
 #include "agent/protocol.h"
+#include "agent/worker.h"
 
 #include <jansson.h>
 #include <systemd/sd-event.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A device backend: what holds a VP to its classes. `cgroup` (gate.c) works on
- * stock kernels; `devns` (devnsgate.c) needs the kernel module, and has the
- * other under it. A VP is known by its number.
+ * A device backend: what holds a VP to its classes. `cgroup` (backend_cgroup.c)
+ * works on stock kernels; `devns` (backend_devns.c) needs the kernel module,
+ * and has the other under it. A VP is known by its number.
  */
 #ifndef CELLSD_BACKEND_H
 #define CELLSD_BACKEND_H

@@ -4,7 +4,7 @@
  * mknod of a device node. Loaded once; what differs between VPs is the storage
  * of their cgroups, which the kernel replaces as a whole (RCU).
  */
-#include "verdict.h"
+#include "bpf_maps.h"
 
 #include <linux/bpf.h>
 

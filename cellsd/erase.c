@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/erase.h"
 
-#include "cellsd/birth.h"
-#include "cellsd/host.h"
-#include "cellsd/subtree.h"
-#include "cellsd/vpdata.h"
+#include "cellsd/context.h"
+#include "cellsd/init_process.h"
+#include "cellsd/remove_tree.h"
+#include "cellsd/vp_data.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"

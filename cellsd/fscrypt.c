@@ -3,7 +3,7 @@
 
 #include "lib/auto.h"
 #include "lib/err.h"
-#include "lib/secret.h"
+#include "lib/secure_memory.h"
 
 #include <assert.h>
 #include <errno.h>

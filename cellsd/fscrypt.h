@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cellsd/slots.h"
+#include "cellsd/keyslots.h"
 
 struct err;
 struct secret;

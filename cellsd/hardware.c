@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/hardware.h"
 
-#include "cellsd/devlist.h"
+#include "cellsd/device_list.h"
 #include "cellsd/disk.h"
 #include "cellsd/profile.h"
 #include "lib/auto.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/hotplug.h"
 
-#include "cellsd/front.h"
+#include "cellsd/context.h"
+#include "cellsd/foreground.h"
 #include "cellsd/hardware.h"
-#include "cellsd/host.h"
 #include "cellsd/idle.h"
 #include "cellsd/rootfs.h"
 #include "lib/auto.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/idle.h"
 
+#include "cellsd/context.h"
 #include "cellsd/hardware.h"
-#include "cellsd/host.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"

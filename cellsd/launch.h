@@ -3,7 +3,7 @@
  * The making of a VP, in two steps. Prepared, it has all that a running one
  * has, cgroup, namespaces, network, tree, filter, and its first process waits:
  * it is not running, no code of its own has run, and nothing is allowed to it.
- * Then it is let go. What prepares VPs ahead of their start is prepared.h.
+ * Then it is let go. What prepares VPs ahead of their start is prestart.h.
  */
 #ifndef CELLSD_LAUNCH_H
 #define CELLSD_LAUNCH_H

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/layer.h"
 
-#include "cellsd/label.h"
-#include "cellsd/loop.h"
-#include "cellsd/mnt.h"
+#include "cellsd/loop_device.h"
+#include "cellsd/mount.h"
+#include "cellsd/selinux.h"
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/text.h"
 
 #include <errno.h>
 #include <fcntl.h>

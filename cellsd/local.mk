@@ -4,85 +4,85 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	$(BPF_CFLAGS) $(SECCOMP_CFLAGS) $(SELINUX_CFLAGS) $(NL_CFLAGS) $(NFT_CFLAGS) \
 	-DPROFILES='"$(pkgdatadir)/hardware.d"'
 %C%_libcellsd_a_SOURCES = \
-	%D%/audience.c %D%/audience.h \
-	%D%/attention.c %D%/attention.h \
-	%D%/autoload.c %D%/autoload.h \
+	%D%/signal_queue.c %D%/signal_queue.h \
+	%D%/notifications.c %D%/notifications.h \
+	%D%/module_autoload.c %D%/module_autoload.h \
 	%D%/backend.h \
-	%D%/birth.c %D%/birth.h \
-	%D%/burst.c %D%/burst.h \
-	%D%/callgroup.c %D%/callgroup.h \
+	%D%/init_process.c %D%/init_process.h \
+	%D%/event_coalesce.c %D%/event_coalesce.h \
+	%D%/syscall_groups.c %D%/syscall_groups.h \
 	%D%/conntrack.c %D%/conntrack.h \
-	%D%/control.c %D%/control.h \
-	%D%/desired.c %D%/desired.h \
-	%D%/devbus.c %D%/devbus.h \
-	%D%/devnsattr.c %D%/devnsattr.h \
-	%D%/devnsgate.c \
-	%D%/devnslink.c %D%/devnslink.h \
-	%D%/devnsshow.c %D%/devnsshow.h \
-	%D%/devkeys.c %D%/devkeys.h \
-	%D%/devlist.c %D%/devlist.h \
-	%D%/devquery.c %D%/devquery.h \
-	%D%/devsignal.c %D%/devsignal.h \
+	%D%/operations.c %D%/operations.h \
+	%D%/desired_state.c %D%/desired_state.h \
+	%D%/bus_service.c %D%/bus_service.h \
+	%D%/devns_attr.c %D%/devns_attr.h \
+	%D%/backend_devns.c \
+	%D%/devns_link.c %D%/devns_link.h \
+	%D%/devns_display.c %D%/devns_display.h \
+	%D%/bus_keys.c %D%/bus_keys.h \
+	%D%/device_list.c %D%/device_list.h \
+	%D%/bus_query.c %D%/bus_query.h \
+	%D%/bus_signal.c %D%/bus_signal.h \
 	%D%/disk.c %D%/disk.h \
 	%D%/erase.c %D%/erase.h \
 	%D%/firewall.c %D%/firewall.h \
-	%D%/front.c %D%/front.h \
-	%D%/gate.c %D%/gate.h \
+	%D%/foreground.c %D%/foreground.h \
+	%D%/backend_cgroup.c %D%/backend_cgroup.h \
 	%D%/fscrypt.c %D%/fscrypt.h \
-	%D%/guest.c %D%/guest.h \
-	%D%/holder.c %D%/holder.h \
-	%D%/headroom.c %D%/headroom.h \
-	%D%/handover.c %D%/handover.h \
-	%D%/host.c %D%/host.h \
+	%D%/exec_session.c %D%/exec_session.h \
+	%D%/open_handles.c %D%/open_handles.h \
+	%D%/disk_headroom.c %D%/disk_headroom.h \
+	%D%/vp_secrets.c %D%/vp_secrets.h \
+	%D%/context.c %D%/context.h \
 	%D%/hardware.c %D%/hardware.h \
 	%D%/hotplug.c %D%/hotplug.h \
 	%D%/idle.c %D%/idle.h \
-	%D%/jail.c %D%/jail.h \
+	%D%/confinement.c %D%/confinement.h \
 	%D%/journal.c %D%/journal.h \
-	%D%/label.c %D%/label.h \
-	%D%/lacks.c %D%/lacks.h \
+	%D%/selinux.c %D%/selinux.h \
+	%D%/unsupported_vp.c %D%/unsupported_vp.h \
 	%D%/launch.c %D%/launch.h \
 	%D%/layer.c %D%/layer.h \
-	%D%/leaf.c %D%/leaf.h \
-	%D%/lockdown.c %D%/lockdown.h \
-	%D%/loop.c %D%/loop.h \
-	%D%/machine.c %D%/machine.h \
-	%D%/machineid.c %D%/machineid.h \
-	%D%/mask.c %D%/mask.h \
-	%D%/merge.c %D%/merge.h \
-	%D%/mnt.c %D%/mnt.h \
+	%D%/cgroup.c %D%/cgroup.h \
+	%D%/lock.c %D%/lock.h \
+	%D%/loop_device.c %D%/loop_device.h \
+	%D%/daemon.c %D%/daemon.h \
+	%D%/machine_id.c %D%/machine_id.h \
+	%D%/masked_paths.c %D%/masked_paths.h \
+	%D%/ksm.c %D%/ksm.h \
+	%D%/mount.c %D%/mount.h \
 	%D%/net.c %D%/net.h \
-	%D%/prepared.c %D%/prepared.h \
-	%D%/pressure.c %D%/pressure.h \
+	%D%/prestart.c %D%/prestart.h \
+	%D%/psi.c %D%/psi.h \
 	%D%/pidns.c %D%/pidns.h \
 	%D%/profile.c %D%/profile.h \
-	%D%/program.c %D%/program.h \
-	%D%/reserved.c %D%/reserved.h \
+	%D%/bpf_program.c %D%/bpf_program.h \
+	%D%/reserved_nodes.c %D%/reserved_nodes.h \
 	%D%/resolver.c %D%/resolver.h \
 	%D%/resource.c %D%/resource.h \
 	%D%/roster.c %D%/roster.h \
-	%D%/rosterchange.c \
-	%D%/rosterlog.c %D%/rosterlog.h \
+	%D%/roster_change.c \
+	%D%/roster_log.c %D%/roster_log.h \
 	%D%/running.c %D%/running.h \
-	%D%/shortfall.c %D%/shortfall.h \
-	%D%/selfcopy.c %D%/selfcopy.h \
-	%D%/setup.c %D%/setup.h \
+	%D%/unsupported.c %D%/unsupported.h \
+	%D%/cloned_binary.c %D%/cloned_binary.h \
+	%D%/settings.c %D%/settings.h \
 	%D%/rootfs.c %D%/rootfs.h \
-	%D%/sourceplan.c %D%/sourceplan.h \
-	%D%/slotfile.c %D%/slotfile.h \
-	%D%/slots.c %D%/slots.h \
-	%D%/subtree.c %D%/subtree.h \
-	%D%/tool.c %D%/tool.h \
-	%D%/syscalls.c %D%/syscalls.h \
-	%D%/vault.c %D%/vault.h \
-	%D%/verdict.h \
+	%D%/source_plan.c %D%/source_plan.h \
+	%D%/keyslot_file.c %D%/keyslot_file.h \
+	%D%/keyslots.c %D%/keyslots.h \
+	%D%/remove_tree.c %D%/remove_tree.h \
+	%D%/system_tool.c %D%/system_tool.h \
+	%D%/seccomp.c %D%/seccomp.h \
+	%D%/data_image.c %D%/data_image.h \
+	%D%/bpf_maps.h \
 	%D%/veth.c %D%/veth.h \
-	%D%/visit.c %D%/visit.h \
+	%D%/exec.c %D%/exec.h \
 	%D%/vp.c %D%/vp.h \
-	%D%/vpdata.c %D%/vpdata.h \
-	%D%/vpkeys.c %D%/vpkeys.h \
-	%D%/vpstate.c %D%/vpstate.h \
-	%D%/window.c %D%/window.h
+	%D%/vp_data.c %D%/vp_data.h \
+	%D%/vp_keys.c %D%/vp_keys.h \
+	%D%/vp_state.c %D%/vp_state.h \
+	%D%/own_changes.c %D%/own_changes.h
 
 # What the root daemon may link; tests/lint/test_cellsd_links.sh holds it to that.
 CELLSD_LIBS = $(SYSTEMD_LIBS) $(UDEV_LIBS) $(BPF_LIBS) $(SECCOMP_LIBS) \
@@ -97,7 +97,7 @@ sbin_PROGRAMS += %D%/cellsd
 # The device program: compiled for the kernel's virtual machine, then embedded.
 EXTRA_DIST += %D%/device.bpf.c
 CLEANFILES += %D%/device.bpf.o
-%D%/device.bpf.o: %D%/device.bpf.c %D%/verdict.h
+%D%/device.bpf.o: %D%/device.bpf.c %D%/bpf_maps.h
 	$(AM_V_GEN)$(MKDIR_P) %D% && $(CLANG) -O2 -g -Wall -target bpf \
 		-I$$($(CC) -print-sysroot 2>/dev/null)/usr/include/$$($(CC) -print-multiarch) \
 		-c $(srcdir)/%D%/device.bpf.c -o $@
@@ -108,12 +108,12 @@ noinst_LIBRARIES += %D%/libcellsctl.a
 %C%_libcellsctl_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(JANSSON_CFLAGS)
 %C%_libcellsctl_a_SOURCES = \
 	%D%/ctl/ctl.c %D%/ctl/ctl.h \
-	%D%/ctl/ctldevice.c \
-	%D%/ctl/ctlpolicy.c \
-	%D%/ctl/ctlrelay.c %D%/ctl/ctlrelay.h \
-	%D%/ctl/ctlsecret.c %D%/ctl/ctlsecret.h \
-	%D%/ctl/ctlshow.c %D%/ctl/ctlshow.h \
-	%D%/ctl/ctlterm.c %D%/ctl/ctlterm.h
+	%D%/ctl/device_verbs.c \
+	%D%/ctl/policy_verbs.c \
+	%D%/ctl/relay.c %D%/ctl/relay.h \
+	%D%/ctl/prompt.c %D%/ctl/prompt.h \
+	%D%/ctl/output.c %D%/ctl/output.h \
+	%D%/ctl/terminal.c %D%/ctl/terminal.h
 
 bin_PROGRAMS += %D%/cellsctl
 %C%_cellsctl_SOURCES = %D%/ctl/main.c
@@ -122,11 +122,11 @@ bin_PROGRAMS += %D%/cellsctl
 noinst_LIBRARIES += %D%/libdevnsctl.a
 %C%_libdevnsctl_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 %C%_libdevnsctl_a_SOURCES = \
-	%D%/devnsctl/nsctl.c %D%/devnsctl/nsctl.h \
-	%D%/devnsctl/nsfollow.c \
-	%D%/devnsctl/nsholder.c \
-	%D%/devnsctl/nsname.c %D%/devnsctl/nsname.h \
-	%D%/devnsctl/nsview.c
+	%D%/devnsctl/devnsctl.c %D%/devnsctl/devnsctl.h \
+	%D%/devnsctl/follow.c \
+	%D%/devnsctl/holders.c \
+	%D%/devnsctl/devns_name.c %D%/devnsctl/devns_name.h \
+	%D%/devnsctl/show.c
 
 # It has cellsd's own way to the module, and cellsctl's tables.
 sbin_PROGRAMS += %D%/devnsctl/devnsctl

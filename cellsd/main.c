@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cellsd: the root daemon. It does what cells-policyd decided. */
-#include "cellsd/devbus.h"
-#include "cellsd/selfcopy.h"
-#include "cellsd/setup.h"
+#include "cellsd/bus_service.h"
+#include "cellsd/cloned_binary.h"
+#include "cellsd/settings.h"
 #include "lib/auto.h"
 #include "lib/bus.h"
 #include "lib/err.h"

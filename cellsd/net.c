@@ -2,15 +2,15 @@
 #include "cellsd/net.h"
 
 #include "cellsd/conntrack.h"
+#include "cellsd/context.h"
 #include "cellsd/firewall.h"
-#include "cellsd/host.h"
 #include "cellsd/resolver.h"
 #include "cellsd/veth.h"
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
-#include "lib/text.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -3,9 +3,9 @@
 
 #include "lib/auto.h"
 #include "lib/class.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
-#include "lib/text.h"
 
 #include <errno.h>
 #include <fnmatch.h>

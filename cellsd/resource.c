@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/resource.h"
 
-#include "cellsd/leaf.h"
+#include "cellsd/cgroup.h"
 #include "cellsd/vp.h"
 #include "lib/auto.h"
 

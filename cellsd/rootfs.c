@@ -2,9 +2,9 @@
 #include "cellsd/rootfs.h"
 
 #include "cellsd/layer.h"
-#include "cellsd/machineid.h"
-#include "cellsd/mask.h"
-#include "cellsd/mnt.h"
+#include "cellsd/machine_id.h"
+#include "cellsd/masked_paths.h"
+#include "cellsd/mount.h"
 #include "cellsd/pidns.h"
 #include "lib/auto.h"
 #include "lib/err.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * All VPs, and what must be remembered of them, in the log. Each roster_*
- * function that changes something (rosterchange.c) writes it before it changes
+ * function that changes something (roster_change.c) writes it before it changes
  * anything in memory; when it fails, nothing has changed.
  */
 #ifndef CELLSD_ROSTER_H

@@ -2,9 +2,9 @@
 #include "cellsd/vp.h"
 
 #include "lib/auto.h"
-#include "lib/box.h"
+#include "lib/ecies.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/text.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -11,8 +11,8 @@
 #include <sys/types.h>
 
 #include "cellsd/backend.h"
-#include "cellsd/birth.h"
-#include "cellsd/vpstate.h"
+#include "cellsd/init_process.h"
+#include "cellsd/vp_state.h"
 
 #include <cells/class.h>
 #include <cells/mode.h>

@@ -3,10 +3,10 @@
 
 #include "images/passwd.h"
 #include "images/tree.h"
-#include "images/treeplace.h"
+#include "images/tree_place.h"
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/text.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -2,19 +2,19 @@
 #include "images/builder.h"
 
 #include "images/bundle.h"
-#include "images/draft.h"
 #include "images/erofs.h"
 #include "images/layout.h"
 #include "images/recipe.h"
-#include "images/survey.h"
+#include "images/scan.h"
+#include "images/staging.h"
 #include "images/tree.h"
 #include "lib/architecture.h"
 #include "lib/auto.h"
 #include "lib/doc.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
-#include "lib/text.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #ifndef IMAGES_BUILDER_H
 #define IMAGES_BUILDER_H
 
-#include "images/imagedoc.h"
+#include "images/image_document.h"
 #include "images/unpack.h"
 #include "lib/opt.h"
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "images/bundle.h"
 
-#include "images/cancel.h"
+#include "images/interrupt.h"
 #include "lib/auto.h"
 #include "lib/chunk.h"
 #include "lib/doc.h"
+#include "lib/encoding.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/io.h"
-#include "lib/text.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -5,9 +5,9 @@
 #include "lib/auto.h"
 #include "lib/chunk.h"
 #include "lib/doc.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/json.h"
-#include "lib/text.h"
 
 #include <errno.h>
 #include <inttypes.h>

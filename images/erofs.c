@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "images/erofs.h"
 
-#include "images/cancel.h"
+#include "images/interrupt.h"
 #include "images/walk.h"
 #include "lib/auto.h"
 #include "lib/err.h"

@@ -2,11 +2,11 @@
 #include "images/layout.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/hash.h"
 #include "lib/io.h"
 #include "lib/json.h"
-#include "lib/text.h"
 
 #include <errno.h>
 #include <fcntl.h>

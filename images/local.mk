@@ -6,32 +6,32 @@ noinst_LIBRARIES += %D%/libimage.a
 %C%_libimage_a_SOURCES = \
 	%D%/acl.c %D%/acl.h \
 	%D%/builder.c %D%/builder.h \
-	%D%/buildverb.c \
+	%D%/build_verb.c \
 	%D%/bundle.c %D%/bundle.h \
-	%D%/cancel.c %D%/cancel.h \
+	%D%/interrupt.c %D%/interrupt.h \
 	%D%/cdc.c %D%/cdc.h \
 	%D%/comparison.c %D%/comparison.h \
-	%D%/draft.c %D%/draft.h \
+	%D%/staging.c %D%/staging.h \
 	%D%/erofs.c %D%/erofs.h \
-	%D%/imagedoc.c %D%/imagedoc.h \
+	%D%/image_document.c %D%/image_document.h \
 	%D%/layout.c %D%/layout.h \
-	%D%/localverb.c \
-	%D%/meter.c %D%/meter.h \
+	%D%/local_verbs.c \
+	%D%/progress.c %D%/progress.h \
 	%D%/oci.c %D%/oci.h \
 	%D%/overlay.c %D%/overlay.h \
 	%D%/packer.c %D%/packer.h \
 	%D%/passwd.c %D%/passwd.h \
-	%D%/pathmap.c %D%/pathmap.h \
+	%D%/path_map.c %D%/path_map.h \
 	%D%/prune.c %D%/prune.h \
 	%D%/pusher.c %D%/pusher.h \
 	%D%/recipe.c %D%/recipe.h \
-	%D%/remoteverb.c \
-	%D%/survey.c %D%/survey.h \
+	%D%/remote_verbs.c \
+	%D%/scan.c %D%/scan.h \
 	%D%/tree.c %D%/tree.h \
-	%D%/treelayer.c \
-	%D%/treepath.c %D%/treepath.h \
-	%D%/treeplace.c %D%/treeplace.h \
-	%D%/treestate.c %D%/treestate.h \
+	%D%/tree_layer.c \
+	%D%/tree_path.c %D%/tree_path.h \
+	%D%/tree_place.c %D%/tree_place.h \
+	%D%/tree_state.c %D%/tree_state.h \
 	%D%/unpack.c %D%/unpack.h \
 	%D%/verbs.c %D%/verbs.h \
 	%D%/verifier.c %D%/verifier.h \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "images/cancel.h"
+#include "images/interrupt.h"
 #include "images/verbs.h"
 #include "lib/auto.h"
 #include "lib/err.h"

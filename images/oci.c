@@ -3,10 +3,10 @@
 
 #include "lib/architecture.h"
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/hash.h"
 #include "lib/json.h"
-#include "lib/text.h"
 
 #include <errno.h>
 #include <stdarg.h>

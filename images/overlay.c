@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "images/overlay.h"
 
-#include "images/cancel.h"
-#include "images/pathmap.h"
-#include "images/treepath.h"
+#include "images/interrupt.h"
+#include "images/path_map.h"
+#include "images/tree_path.h"
 #include "images/walk.h"
 #include "images/xattr.h"
 #include "lib/auto.h"

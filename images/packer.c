@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "images/packer.h"
 
-#include "images/cancel.h"
 #include "images/cdc.h"
-#include "images/meter.h"
+#include "images/interrupt.h"
+#include "images/progress.h"
 #include "lib/auto.h"
 #include "lib/chunk.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
-#include "lib/text.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "images/passwd.h"
 
-#include "lib/text.h"
+#include "lib/encoding.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "images/prune.h"
 
-#include "images/pathmap.h"
+#include "images/path_map.h"
 #include "images/walk.h"
 #include "lib/auto.h"
 #include "lib/err.h"

@@ -2,18 +2,18 @@
 #include "images/pusher.h"
 
 #include "images/bundle.h"
-#include "images/cancel.h"
 #include "images/comparison.h"
-#include "images/meter.h"
+#include "images/interrupt.h"
+#include "images/progress.h"
 #include "lib/auto.h"
 #include "lib/chunk.h"
 #include "lib/clock.h"
 #include "lib/doc.h"
+#include "lib/encoding.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/http.h"
 #include "lib/json.h"
-#include "lib/text.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "images/recipe.h"
 
-#include "images/cancel.h"
+#include "images/interrupt.h"
 #include "lib/auto.h"
-#include "lib/conf.h"
+#include "lib/config.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/opt.h"
-#include "lib/text.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "images/tree.h"
 
-#include "images/pathmap.h"
+#include "images/path_map.h"
 #include "images/prune.h"
-#include "images/treepath.h"
-#include "images/treestate.h"
+#include "images/tree_path.h"
+#include "images/tree_state.h"
 #include "images/xattr.h"
 #include "lib/auto.h"
 #include "lib/err.h"

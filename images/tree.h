@@ -2,9 +2,9 @@
 /*
  * The private folder that an image is unpacked into before it is packed. Names
  * come from outside: none of them reaches anything but what lies below the
- * folder, whatever links were made there before (images/treepath.h). The layers
- * of an OCI image are applied one after the other: an entry whose folders the
- * layer leaves out goes into those of the layers below.
+ * folder, whatever links were made there before (images/tree_path.h). The
+ * layers of an OCI image are applied one after the other: an entry whose
+ * folders the layer leaves out goes into those of the layers below.
  */
 #ifndef IMAGES_TREE_H
 #define IMAGES_TREE_H

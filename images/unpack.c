@@ -2,7 +2,7 @@
 #include "images/unpack.h"
 
 #include "images/acl.h"
-#include "images/cancel.h"
+#include "images/interrupt.h"
 #include "images/tree.h"
 #include "lib/auto.h"
 #include "lib/err.h"

@@ -4,10 +4,10 @@
 #include "images/bundle.h"
 #include "lib/auto.h"
 #include "lib/doc.h"
+#include "lib/encoding.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/io.h"
-#include "lib/text.h"
 #include "lib/trust.h"
 
 #include <errno.h>

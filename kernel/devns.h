@@ -245,7 +245,7 @@ void devns_power_exit(void);
 /* A devns has blanked its display, or shows it again. */
 void devns_power_blank(u32 ns, bool blank);
 
-/* combo.c */
+/* hotkey.c */
 /*
  * A key of a real device went down or up. Answers whether that completed a
  * combination of the host, which nobody else is to see. Any context.

@@ -6,7 +6,7 @@
  * written last. The host's brightness is remembered while a devns is in front.
  */
 #include "devns.h"
-#include "textnode.h"
+#include "text_node.h"
 
 #include <linux/err.h>
 #include <linux/fs.h>

@@ -8,13 +8,13 @@ cellsuapi_HEADERS = \
 
 EXTRA_DIST += \
 	%D%/Kbuild %D%/Makefile %D%/dkms.conf %D%/compat.h %D%/devns.h \
-	%D%/answer.h %D%/pass.h %D%/pass.c %D%/handle.c %D%/bridge.c \
-	%D%/answer.c %D%/events.c %D%/endpoint.c %D%/ioctls.c %D%/fops.c \
+	%D%/netlink_reply.h %D%/pass.h %D%/pass.c %D%/handle.c %D%/bridge.c \
+	%D%/netlink_reply.c %D%/events.c %D%/endpoint.c %D%/ioctls.c %D%/fops.c \
 	%D%/main.c %D%/mapping.c %D%/mixer.c %D%/netlink.c %D%/node.c %D%/ns.c \
-	%D%/policy.c %D%/real.c %D%/source.c %D%/wake.c \
-	%D%/real.h %D%/panel.c %D%/panel.h \
-	%D%/combo.c %D%/mux_input.c %D%/mux.h %D%/view.c %D%/view.h \
-	%D%/force.c %D%/force.h %D%/light.c %D%/power.c %D%/textnode.c %D%/textnode.h \
+	%D%/policy.c %D%/real_device.c %D%/source.c %D%/inflight.c \
+	%D%/real_device.h %D%/panel.c %D%/panel.h \
+	%D%/hotkey.c %D%/mux_input.c %D%/mux.h %D%/virtual_input.c %D%/virtual_input.h \
+	%D%/force_feedback.c %D%/force_feedback.h %D%/light.c %D%/power.c %D%/text_node.c %D%/text_node.h \
 	%D%/scanout.c %D%/scanout.h %D%/mux_fb.c %D%/mux_fb.h \
 	%D%/fb_fops.c
 

@@ -7,10 +7,10 @@
  * no other way to attach to one device without a race against its removal.
  */
 #include "compat.h"
-#include "force.h"
+#include "force_feedback.h"
 #include "mux.h"
 #include "pass.h"
-#include "view.h"
+#include "virtual_input.h"
 
 #include <linux/bitmap.h>
 #include <linux/device.h>

@@ -5,8 +5,8 @@
  * name. Everything runs under devns_mutex; the family's ops run in parallel
  * with other families (a revocation may wait).
  */
-#include "answer.h"
 #include "devns.h"
+#include "netlink_reply.h"
 
 #include <linux/kdev_t.h>
 #include <linux/ktime.h>

@@ -6,7 +6,7 @@
  */
 #include "compat.h"
 #include "devns.h"
-#include "real.h"
+#include "real_device.h"
 
 #include <linux/err.h>
 #include <linux/fs.h>

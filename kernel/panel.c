@@ -9,7 +9,7 @@
 
 #include "compat.h"
 #include "devns.h"
-#include "real.h"
+#include "real_device.h"
 #include "scanout.h"
 
 #include <drm/drm_fb_helper.h>

@@ -5,9 +5,9 @@
  * file is reachable only through calls that are counted while they last.
  *
  * Each call in flight, a page fault too, is on its endpoint's list. A denial
- * sets `denied`, pokes the tasks on that list (wake.c), takes the pages out of
- * every mapping (mapping.c) and then waits for the list to run empty. Of a kind
- * that cuts, the real files are then closed, by a worker: a file's last
+ * sets `denied`, pokes the tasks on that list (inflight.c), takes the pages out
+ * of every mapping (mapping.c) and then waits for the list to run empty. Of a
+ * kind that cuts, the real files are then closed, by a worker: a file's last
  * reference is dropped at once only there. A call that outlives the wait keeps
  * its handle's real file; its end hands that to the worker.
  */
@@ -21,7 +21,7 @@
 #include <linux/wait.h>
 
 #include "devns.h"
-#include "real.h"
+#include "real_device.h"
 
 struct devns_handle;
 struct devns_range;
@@ -72,7 +72,7 @@ struct devns_handle {
 	struct kref ref; /* and page faults */
 	struct devns_passthrough *pass;
 	struct file *file; /* ours; not counted, it ends after the calls */
-	u32 ops;	   /* the real file's operations (real.h) */
+	u32 ops;	   /* the real file's operations (real_device.h) */
 	struct mutex opening;
 	struct mutex maps_lock;
 	struct list_head maps;
@@ -135,7 +135,7 @@ __poll_t devns_bridge_poll(struct devns_handle *h, struct file *real,
 /* Takes our entries off the driver's queues. */
 void devns_bridge_del(struct devns_handle *h);
 
-/* wake.c */
+/* inflight.c */
 /*
  * Begins a call: 0 and call->real, or -EACCES (denied), -ENODEV (gone), or what
  * the driver's open says. Opens the real device anew where it was cut, unless

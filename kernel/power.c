@@ -11,7 +11,7 @@
  * display. `state` suspends the device, from the foreground only.
  */
 #include "devns.h"
-#include "textnode.h"
+#include "text_node.h"
 
 #include <linux/fs.h>
 #include <linux/ktime.h>

@@ -4,7 +4,7 @@
  * namespace an endpoint or, where one cannot be made, none: nothing half done.
  */
 #include "devns.h"
-#include "real.h"
+#include "real_device.h"
 
 #include <linux/err.h>
 #include <linux/kdev_t.h>

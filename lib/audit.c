@@ -3,9 +3,9 @@
 
 #include "lib/auto.h"
 #include "lib/class.h"
+#include "lib/encoding.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
-#include "lib/text.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -2,10 +2,10 @@
 #include "lib/doc.h"
 
 #include "lib/auto.h"
-#include "lib/docread.h"
+#include "lib/doc_read.h"
+#include "lib/encoding.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
-#include "lib/text.h"
 #include "lib/xml.h"
 
 #include <assert.h>

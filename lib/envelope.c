@@ -2,9 +2,9 @@
 #include "lib/envelope.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/json.h"
-#include "lib/text.h"
 
 #include <stdio.h>
 #include <string.h>

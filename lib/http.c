@@ -2,9 +2,9 @@
 #include "lib/http.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/lwswhy.h"
-#include "lib/text.h"
+#include "lib/lws_error.h"
 #include "lib/x509.h"
 
 #include <errno.h>

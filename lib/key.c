@@ -2,9 +2,9 @@
 #include "lib/key.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
-#include "lib/text.h"
 
 #include <mbedtls/asn1.h>
 #include <mbedtls/ecdsa.h>

@@ -2,8 +2,8 @@
 #include "lib/opt.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/text.h"
 
 #include <errno.h>
 #include <stdint.h>

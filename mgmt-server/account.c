@@ -3,14 +3,14 @@
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/db.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/seal.h"
-#include "lib/text.h"
-#include "mgmt-server/bearer.h"
+#include "lib/password_crypto.h"
 #include "mgmt-server/handlers.h"
 #include "mgmt-server/listing.h"
 #include "mgmt-server/request.h"
 #include "mgmt-server/server.h"
+#include "mgmt-server/token.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 #include "lib/db.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "mgmt-server/fleet.h"
+#include "mgmt-server/device.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,10 +2,10 @@
 #include "mgmt-server/blob.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
-#include "lib/text.h"
 
 #include <errno.h>
 #include <fcntl.h>

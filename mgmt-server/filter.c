@@ -2,8 +2,8 @@
 #include "mgmt-server/filter.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/text.h"
 #include "mgmt-server/request.h"
 
 #include <errno.h>

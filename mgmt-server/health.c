@@ -3,12 +3,12 @@
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/db.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/text.h"
-#include "mgmt-server/anchor.h"
 #include "mgmt-server/handlers.h"
 #include "mgmt-server/pki.h"
 #include "mgmt-server/request.h"
+#include "mgmt-server/root.h"
 #include "mgmt-server/server.h"
 
 #include <string.h>

@@ -3,8 +3,8 @@
 
 #include "lib/auto.h"
 #include "lib/db.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/text.h"
 #include "mgmt-server/request.h"
 #include "mgmt-server/server.h"
 

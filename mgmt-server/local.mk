@@ -8,58 +8,58 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 %C%_libmgmtd_a_SOURCES = %D%/routes.def %D%/handlers.h \
 	%D%/account.c \
 	%D%/alarm.c %D%/alarm.h \
-	%D%/anchor.c %D%/anchor.h \
-	%D%/archive.c %D%/archive.h \
+	%D%/root.c %D%/root.h \
+	%D%/document.c %D%/document.h \
 	%D%/arguments.c %D%/arguments.h %D%/arguments.def \
-	%D%/archiveview.c %D%/archiveview.h \
-	%D%/bearer.c %D%/bearer.h \
-	%D%/bearerview.c \
+	%D%/document_api.c %D%/document_api.h \
+	%D%/token.c %D%/token.h \
+	%D%/token_api.c \
 	%D%/blob.c %D%/blob.h \
-	%D%/blobview.c \
-	%D%/clientcert.c %D%/clientcert.h \
-	%D%/compose.c %D%/compose.h \
-	%D%/connection.c %D%/connection.h \
-	%D%/devchan.c %D%/devchan.h \
-	%D%/devtalk.c %D%/devtalk.h \
-	%D%/edge.c %D%/edge.h \
-	%D%/admission.c \
-	%D%/evidence.c %D%/evidence.h \
-	%D%/evidenceview.c \
+	%D%/blob_api.c \
+	%D%/client_cert.c %D%/client_cert.h \
+	%D%/snapshot.c %D%/snapshot.h \
+	%D%/connection_limit.c %D%/connection_limit.h \
+	%D%/device_channel.c %D%/device_channel.h \
+	%D%/device_messages.c %D%/device_messages.h \
+	%D%/listener.c %D%/listener.h \
+	%D%/enrollment.c \
+	%D%/receipt_store.c %D%/receipt_store.h \
+	%D%/receipt_api.c \
 	%D%/filter.c %D%/filter.h \
-	%D%/fitness.c %D%/fitness.h \
-	%D%/fleet.c %D%/fleet.h \
-	%D%/fleetview.c \
+	%D%/compatibility.c %D%/compatibility.h \
+	%D%/device.c %D%/device.h \
+	%D%/device_api.c \
 	%D%/resync.c %D%/resync.h \
-	%D%/gauge.c %D%/gauge.h \
-	%D%/groupview.c \
+	%D%/metrics.c %D%/metrics.h \
+	%D%/group_api.c \
 	%D%/health.c \
-	%D%/ledger.c %D%/ledger.h \
-	%D%/limit.c %D%/limit.h \
+	%D%/audit_log.c %D%/audit_log.h \
+	%D%/ratelimit.c %D%/ratelimit.h \
 	%D%/listing.c %D%/listing.h \
-	%D%/localtoken.c %D%/localtoken.h \
+	%D%/local_token.c %D%/local_token.h \
 	%D%/mgmtd.c %D%/mgmtd.h \
-	%D%/accessview.c \
-	%D%/once.c %D%/once.h \
-	%D%/order.c %D%/order.h \
-	%D%/orderview.c \
-	%D%/picture.c %D%/picture.h \
+	%D%/access_api.c \
+	%D%/idempotency.c %D%/idempotency.h \
+	%D%/command.c %D%/command.h \
+	%D%/command_api.c \
+	%D%/image.c %D%/image.h \
 	%D%/pki.c %D%/pki.h \
-	%D%/presence.c %D%/presence.h \
-	%D%/registry.c %D%/registry.h \
+	%D%/connections.c %D%/connections.h \
+	%D%/schema.c %D%/schema.h \
 	%D%/problem.h %D%/request.c %D%/request.h \
 	%D%/reminder.c %D%/reminder.h \
 	%D%/reply.c \
-	%D%/reserve.c %D%/reserve.h \
-	%D%/rest.c %D%/exchange.h \
+	%D%/disk_reserve.c %D%/disk_reserve.h \
+	%D%/http_server.c %D%/http_exchange.h \
 	%D%/route.c %D%/route.h \
 	%D%/server.c %D%/server.h \
 	%D%/settings.c %D%/settings.h \
-	%D%/founding.c %D%/founding.h \
+	%D%/init.c %D%/init.h \
 	%D%/usage.c \
-	%D%/whatif.c \
-	%D%/whoaccess.c %D%/whoaccess.h \
-	%D%/witness.c \
-	%D%/wsedge.c
+	%D%/plan.c \
+	%D%/effective_access.c %D%/effective_access.h \
+	%D%/audit_api.c \
+	%D%/websocket.c
 
 # What is compiled in by incbin.
 %D%/libmgmtd_a-registry.$(OBJEXT): schema/sql/mgmtd-001.sql \

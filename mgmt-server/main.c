@@ -4,8 +4,8 @@
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/opt.h"
-#include "mgmt-server/edge.h"
-#include "mgmt-server/founding.h"
+#include "mgmt-server/init.h"
+#include "mgmt-server/listener.h"
 #include "mgmt-server/mgmtd.h"
 #include "mgmt-server/route.h"
 

@@ -8,16 +8,16 @@
 #include "lib/log.h"
 #include "mgmt-server/alarm.h"
 #include "mgmt-server/blob.h"
-#include "mgmt-server/compose.h"
-#include "mgmt-server/devtalk.h"
-#include "mgmt-server/localtoken.h"
-#include "mgmt-server/order.h"
+#include "mgmt-server/command.h"
+#include "mgmt-server/connections.h"
+#include "mgmt-server/device_messages.h"
+#include "mgmt-server/disk_reserve.h"
+#include "mgmt-server/local_token.h"
 #include "mgmt-server/pki.h"
-#include "mgmt-server/presence.h"
-#include "mgmt-server/registry.h"
 #include "mgmt-server/reminder.h"
-#include "mgmt-server/reserve.h"
+#include "mgmt-server/schema.h"
 #include "mgmt-server/server.h"
+#include "mgmt-server/snapshot.h"
 
 #include <string.h>
 

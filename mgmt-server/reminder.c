@@ -4,10 +4,10 @@
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/db.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/log.h"
-#include "lib/text.h"
 #include "mgmt-server/pki.h"
 #include "mgmt-server/server.h"
 

@@ -3,7 +3,7 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "mgmt-server/exchange.h"
+#include "mgmt-server/http_exchange.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One REST request and its answer, without sockets: rest.c fills the first from
- * libwebsockets and sends the second.
+ * One REST request and its answer, without sockets: http_server.c fills the
+ * first from libwebsockets and sends the second.
  */
 #ifndef MGMT_REQUEST_H
 #define MGMT_REQUEST_H
@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #include "lib/json.h"
-#include "mgmt-server/bearer.h"
 #include "mgmt-server/problem.h"
+#include "mgmt-server/token.h"
 
 struct err;
 struct request;

@@ -4,11 +4,11 @@
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/db.h"
+#include "lib/encoding.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/receipt.h"
-#include "lib/text.h"
-#include "mgmt-server/fleet.h"
+#include "mgmt-server/device.h"
 #include "mgmt-server/server.h"
 
 #include <errno.h>

@@ -7,7 +7,7 @@
 #include "lib/log.h"
 #include "mgmt-server/arguments.h"
 #include "mgmt-server/handlers.h"
-#include "mgmt-server/once.h"
+#include "mgmt-server/idempotency.h"
 #include "mgmt-server/server.h"
 
 #include <errno.h>

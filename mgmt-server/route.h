@@ -16,7 +16,7 @@ struct err;
 enum route_port { ROUTE_ADMIN = 1, ROUTE_DEVICE = 2, ROUTE_BOTH = 3 };
 enum route_flag {
 	ROUTE_ONCE = 1,	   /* honours Idempotency-Key */
-	ROUTE_WS = 2,	   /* a WebSocket, opened by wsedge.c */
+	ROUTE_WS = 2,	   /* a WebSocket, opened by websocket.c */
 	ROUTE_FILE = 4,	   /* the body goes to a file, by blob.c */
 	ROUTE_QUIET = 8,   /* no write: leaves no audit entry */
 	ROUTE_SMALL = 16,  /* a body of at most 64 KiB: anybody may send it */

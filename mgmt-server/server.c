@@ -5,8 +5,8 @@
 #include "lib/db.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "mgmt-server/anchor.h"
 #include "mgmt-server/blob.h"
+#include "mgmt-server/root.h"
 
 #include <errno.h>
 #include <string.h>

@@ -12,9 +12,9 @@
 
 #include "lib/doc.h"
 #include "lib/merkle.h"
-#include "mgmt-server/gauge.h"
-#include "mgmt-server/ledger.h"
-#include "mgmt-server/limit.h"
+#include "mgmt-server/audit_log.h"
+#include "mgmt-server/metrics.h"
+#include "mgmt-server/ratelimit.h"
 #include "mgmt-server/settings.h"
 
 struct alarms;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt-server/settings.h"
 
-#include "lib/conf.h"
+#include "lib/config.h"
 
 #include <stdlib.h>
 

@@ -7,7 +7,7 @@
 #ifndef POLICYD_ACTIVATE_H
 #define POLICYD_ACTIVATE_H
 
-#include "policyd/held.h"
+#include "policyd/document_set.h"
 #include "policyd/store.h"
 
 struct err;

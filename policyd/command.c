@@ -6,13 +6,13 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "lib/secret.h"
-#include "policyd/auditlog.h"
+#include "lib/secure_memory.h"
+#include "policyd/audit_log.h"
 #include "policyd/device.h"
-#include "policyd/issuer.h"
 #include "policyd/policyd.h"
+#include "policyd/receipt_issuer.h"
 #include "policyd/verdict.h"
-#include "policyd/vpsecret.h"
+#include "policyd/vp_secret.h"
 
 #include <string.h>
 

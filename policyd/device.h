@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cellsd, seen from here: what is known of it, and org.cells.Device1 as
- * asynchronous calls. It may come and go; delivery.h tells what is done then.
+ * asynchronous calls. It may come and go; reconcile.h tells what is done then.
  */
 #ifndef POLICYD_DEVICE_H
 #define POLICYD_DEVICE_H

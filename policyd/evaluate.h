@@ -8,7 +8,7 @@
 #define POLICYD_EVALUATE_H
 
 #include "lib/access.h"
-#include "policyd/held.h"
+#include "policyd/document_set.h"
 
 struct err;
 

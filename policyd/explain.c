@@ -3,14 +3,14 @@
 
 #include "lib/auto.h"
 #include "lib/class.h"
+#include "lib/encoding.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/json.h"
-#include "lib/text.h"
 #include "lib/trust.h"
+#include "policyd/desired_state.h"
 #include "policyd/device.h"
 #include "policyd/policyd.h"
-#include "policyd/target.h"
 
 #include <string.h>
 

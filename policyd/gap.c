@@ -2,11 +2,11 @@
 #include "policyd/gap.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/text.h"
-#include "policyd/auditlog.h"
-#include "policyd/issuer.h"
+#include "policyd/audit_log.h"
 #include "policyd/policyd.h"
+#include "policyd/receipt_issuer.h"
 
 #include <errno.h>
 #include <string.h>

@@ -2,13 +2,13 @@
 #include "policyd/image.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
-#include "lib/text.h"
-#include "policyd/assembly.h"
+#include "policyd/layer_download.h"
+#include "policyd/layer_store.h"
 #include "policyd/policyd.h"
-#include "policyd/shelf.h"
 #include "policyd/verdict.h"
 
 #include <assert.h>

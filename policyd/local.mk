@@ -6,41 +6,41 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 %C%_libpolicyd_a_CFLAGS = $(POLICYD_CFLAGS)
 %C%_libpolicyd_a_SOURCES = \
 	%D%/activate.c %D%/activate.h \
-	%D%/assembly.c %D%/assembly.h \
+	%D%/layer_download.c %D%/layer_download.h \
 	%D%/command.c %D%/command.h \
 	%D%/daemon.c %D%/daemon.h \
-	%D%/target.c %D%/target.h \
-	%D%/delivery.c %D%/delivery.h \
-	%D%/departure.c %D%/departure.h \
+	%D%/desired_state.c %D%/desired_state.h \
+	%D%/reconcile.c %D%/reconcile.h \
+	%D%/unenroll.c %D%/unenroll.h \
 	%D%/device.c %D%/device.h \
-	%D%/enrol.c %D%/enrol.h \
+	%D%/enroll.c %D%/enroll.h \
 	%D%/evaluate.c %D%/evaluate.h \
 	%D%/explain.c %D%/explain.h \
 	%D%/gap.c %D%/gap.h \
-	%D%/held.c %D%/held.h \
+	%D%/document_set.c %D%/document_set.h \
 	%D%/image.c %D%/image.h \
-	%D%/intake.c %D%/intake.h \
-	%D%/issuer.c %D%/issuer.h \
+	%D%/submit.c %D%/submit.h \
+	%D%/receipt_issuer.c %D%/receipt_issuer.h \
 	%D%/loader.c %D%/loader.h \
 	%D%/membership.c %D%/membership.h \
-	%D%/auditlog.c %D%/auditlog.h \
-	%D%/observe.c %D%/observe.h \
+	%D%/audit_log.c %D%/audit_log.h \
+	%D%/device_events.c %D%/device_events.h \
 	%D%/password.c %D%/password.h \
 	%D%/policyd.c %D%/policyd.h \
 	%D%/resume.c %D%/resume.h \
 	%D%/schedule.c %D%/schedule.h \
-	%D%/securetime.c %D%/securetime.h \
+	%D%/secure_time.c %D%/secure_time.h \
 	%D%/service.c %D%/service.h \
-	%D%/shelf.c %D%/shelf.h \
+	%D%/layer_store.c %D%/layer_store.h \
 	%D%/snapshot.c %D%/snapshot.h \
 	%D%/status.c %D%/status.h \
 	%D%/store.c %D%/store.h \
-	%D%/storedoc.c %D%/storejob.c %D%/storelog.c %D%/storepriv.h \
-	%D%/storerefusal.c %D%/storereserve.c \
-	%D%/ticker.c %D%/ticker.h \
+	%D%/store_document.c %D%/store_command.c %D%/store_log.c %D%/store_internal.h \
+	%D%/store_refusal.c %D%/store_reserve.c \
+	%D%/periodic.c %D%/periodic.h \
 	%D%/verdict.c %D%/verdict.h \
 	%D%/verify.c %D%/verify.h \
-	%D%/vpsecret.c %D%/vpsecret.h
+	%D%/vp_secret.c %D%/vp_secret.h
 # The schema becomes part of the program.
 %D%/libpolicyd_a-store.$(OBJEXT): schema/sql/policyd-001.sql \
 	schema/sql/policyd-002.sql schema/sql/policyd-003.sql \

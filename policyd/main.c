@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/auto.h"
 #include "lib/bus.h"
-#include "lib/conf.h"
+#include "lib/config.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/opt.h"

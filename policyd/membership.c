@@ -3,13 +3,13 @@
 
 #include "lib/auto.h"
 #include "lib/doc.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/text.h"
 #include "policyd/activate.h"
-#include "policyd/auditlog.h"
+#include "policyd/audit_log.h"
 #include "policyd/command.h"
-#include "policyd/issuer.h"
 #include "policyd/policyd.h"
+#include "policyd/receipt_issuer.h"
 #include "policyd/verdict.h"
 
 #include <string.h>

@@ -4,17 +4,17 @@
 #include "lib/auto.h"
 #include "lib/bus.h"
 #include "lib/clock.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "lib/seal.h"
-#include "lib/secret.h"
-#include "lib/text.h"
-#include "policyd/auditlog.h"
+#include "lib/password_crypto.h"
+#include "lib/secure_memory.h"
+#include "policyd/audit_log.h"
 #include "policyd/command.h"
 #include "policyd/device.h"
 #include "policyd/image.h"
 #include "policyd/policyd.h"
-#include "policyd/vpsecret.h"
+#include "policyd/vp_secret.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -10,8 +10,8 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#include "policyd/held.h"
-#include "policyd/securetime.h"
+#include "policyd/document_set.h"
+#include "policyd/secure_time.h"
 #include "policyd/snapshot.h"
 #include "policyd/store.h"
 

@@ -2,14 +2,14 @@
 #include "policyd/resume.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "lib/text.h"
-#include "policyd/auditlog.h"
+#include "policyd/audit_log.h"
 #include "policyd/gap.h"
-#include "policyd/issuer.h"
 #include "policyd/policyd.h"
+#include "policyd/receipt_issuer.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -4,9 +4,9 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "policyd/delivery.h"
+#include "policyd/desired_state.h"
 #include "policyd/policyd.h"
-#include "policyd/target.h"
+#include "policyd/reconcile.h"
 
 #include <errno.h>
 #include <sys/epoll.h>

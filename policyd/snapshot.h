@@ -7,7 +7,7 @@
 #ifndef POLICYD_SNAPSHOT_H
 #define POLICYD_SNAPSHOT_H
 
-#include "policyd/held.h"
+#include "policyd/document_set.h"
 
 #define SNAPSHOT_TYPE ENVELOPE_TYPE_JSON("snapshot")
 #define SNAPSHOT_LIFE_MAX (24 * 3600) /* seconds */

@@ -2,13 +2,13 @@
 #include "policyd/status.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/text.h"
-#include "policyd/auditlog.h"
+#include "policyd/audit_log.h"
 #include "policyd/device.h"
-#include "policyd/issuer.h"
 #include "policyd/password.h"
 #include "policyd/policyd.h"
+#include "policyd/receipt_issuer.h"
 
 #include <errno.h>
 #include <string.h>

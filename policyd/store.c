@@ -6,7 +6,7 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
-#include "policyd/storepriv.h"
+#include "policyd/store_internal.h"
 
 #include <string.h>
 #include <sys/stat.h>

@@ -4,10 +4,10 @@
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/doc.h"
-#include "lib/text.h"
-#include "policyd/auditlog.h"
-#include "policyd/issuer.h"
+#include "lib/encoding.h"
+#include "policyd/audit_log.h"
 #include "policyd/policyd.h"
+#include "policyd/receipt_issuer.h"
 
 #include <errno.h>
 #include <string.h>

@@ -3,11 +3,11 @@
 
 #include "lib/architecture.h"
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
-#include "lib/seal.h"
-#include "lib/text.h"
-#include "policyd/securetime.h"
+#include "lib/password_crypto.h"
+#include "policyd/secure_time.h"
 #include "policyd/store.h"
 
 #include <string.h>

@@ -22,8 +22,8 @@ check_PROGRAMS += %D%/unit/test_access
 check_PROGRAMS += %D%/unit/test_address
 %C%_unit_test_address_LDADD = agent/libagent.a $(UNIT_LIBS)
 
-check_PROGRAMS += %D%/unit/test_adminconf
-%C%_unit_test_adminconf_LDADD = $(UNIT_LIBS)
+check_PROGRAMS += %D%/unit/test_admin_config
+%C%_unit_test_admin_config_LDADD = $(UNIT_LIBS)
 
 check_PROGRAMS += %D%/unit/test_architecture
 %C%_unit_test_architecture_LDADD = $(UNIT_LIBS) $(XML_LIBS)
@@ -54,9 +54,9 @@ check_PROGRAMS += %D%/unit/test_enroll
 %C%_unit_test_enroll_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
 %C%_unit_test_enroll_LDADD = agent/libagent.a $(UNIT_LIBS) $(LWS_LIBS)
 
-check_PROGRAMS += %D%/unit/test_envoy
-%C%_unit_test_envoy_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
-%C%_unit_test_envoy_LDADD = agent/libagent.a $(UNIT_LIBS) $(SYSTEMD_LIBS)
+check_PROGRAMS += %D%/unit/test_worker
+%C%_unit_test_worker_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
+%C%_unit_test_worker_LDADD = agent/libagent.a $(UNIT_LIBS) $(SYSTEMD_LIBS)
 
 check_PROGRAMS += %D%/unit/test_envelope
 %C%_unit_test_envelope_LDADD = $(UNIT_LIBS)
@@ -88,16 +88,16 @@ check_PROGRAMS += %D%/unit/test_receipt
 check_PROGRAMS += %D%/unit/test_err
 %C%_unit_test_err_LDADD = $(UNIT_LIBS)
 
-check_PROGRAMS += %D%/unit/test_escrow
-%C%_unit_test_escrow_LDADD = $(UNIT_LIBS)
+check_PROGRAMS += %D%/unit/test_key_recovery
+%C%_unit_test_key_recovery_LDADD = $(UNIT_LIBS)
 
 check_PROGRAMS += %D%/unit/test_slots
 %C%_unit_test_slots_SOURCES = %D%/unit/test_slots.c %D%/unit/fault.c
 %C%_unit_test_slots_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
 %C%_unit_test_slots_LDADD = $(CELLSD_TEST_LIBS)
 
-check_PROGRAMS += %D%/unit/test_seal
-%C%_unit_test_seal_LDADD = $(UNIT_LIBS)
+check_PROGRAMS += %D%/unit/test_password_crypto
+%C%_unit_test_password_crypto_LDADD = $(UNIT_LIBS)
 
 check_PROGRAMS += %D%/unit/test_manual
 %C%_unit_test_manual_LDADD = $(UNIT_LIBS)
@@ -112,38 +112,38 @@ check_PROGRAMS += %D%/unit/test_journal
 check_PROGRAMS += %D%/unit/test_disk
 %C%_unit_test_disk_LDADD = $(CELLSD_TEST_LIBS)
 
-check_PROGRAMS += %D%/unit/test_subtree
-%C%_unit_test_subtree_LDADD = $(CELLSD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_remove_tree
+%C%_unit_test_remove_tree_LDADD = $(CELLSD_TEST_LIBS)
 
-check_PROGRAMS += %D%/unit/test_vpdata
-%C%_unit_test_vpdata_SOURCES = %D%/unit/test_vpdata.c %D%/unit/fault.c
-%C%_unit_test_vpdata_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
-%C%_unit_test_vpdata_LDADD = $(CELLSD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_vp_data
+%C%_unit_test_vp_data_SOURCES = %D%/unit/test_vp_data.c %D%/unit/fault.c
+%C%_unit_test_vp_data_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
+%C%_unit_test_vp_data_LDADD = $(CELLSD_TEST_LIBS)
 
-check_PROGRAMS += %D%/unit/test_leaf
-%C%_unit_test_leaf_LDADD = $(CELLSD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_cgroup
+%C%_unit_test_cgroup_LDADD = $(CELLSD_TEST_LIBS)
 
-check_PROGRAMS += %D%/unit/test_burst
-%C%_unit_test_burst_LDADD = $(CELLSD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_event_coalesce
+%C%_unit_test_event_coalesce_LDADD = $(CELLSD_TEST_LIBS)
 
-check_PROGRAMS += %D%/unit/test_devnsattr
-%C%_unit_test_devnsattr_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(NL_CFLAGS)
-%C%_unit_test_devnsattr_LDADD = $(CELLSD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_devns_attr
+%C%_unit_test_devns_attr_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(NL_CFLAGS)
+%C%_unit_test_devns_attr_LDADD = $(CELLSD_TEST_LIBS)
 
-check_PROGRAMS += %D%/unit/test_devnslink
-%C%_unit_test_devnslink_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(NL_CFLAGS)
-%C%_unit_test_devnslink_LDADD = $(CELLSD_TEST_LIBS)
-%C%_unit_test_devnslink_LDFLAGS = $(AM_LDFLAGS) \
+check_PROGRAMS += %D%/unit/test_devns_link
+%C%_unit_test_devns_link_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(NL_CFLAGS)
+%C%_unit_test_devns_link_LDADD = $(CELLSD_TEST_LIBS)
+%C%_unit_test_devns_link_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=genl_ctrl_resolve -Wl,--wrap=nl_send_auto
 
-check_PROGRAMS += %D%/unit/test_window
-%C%_unit_test_window_LDADD = $(CELLSD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_own_changes
+%C%_unit_test_own_changes_LDADD = $(CELLSD_TEST_LIBS)
 
-check_PROGRAMS += %D%/unit/test_sourceplan
-%C%_unit_test_sourceplan_LDADD = $(CELLSD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_source_plan
+%C%_unit_test_source_plan_LDADD = $(CELLSD_TEST_LIBS)
 
-check_PROGRAMS += %D%/unit/test_devlist
-%C%_unit_test_devlist_LDADD = $(CELLSD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_device_list
+%C%_unit_test_device_list_LDADD = $(CELLSD_TEST_LIBS)
 EXTRA_DIST += $(MACHINES:=.devices) $(MACHINES:=.default) \
 	$(MACHINES:=.everything)
 MACHINES = %D%/unit/machines/laptop %D%/unit/machines/pinephone \
@@ -157,26 +157,26 @@ check_PROGRAMS += %D%/unit/test_roster
 %C%_unit_test_roster_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
 %C%_unit_test_roster_LDADD = $(CELLSD_TEST_LIBS)
 
-check_PROGRAMS += %D%/unit/test_attention
-%C%_unit_test_attention_LDADD = $(CELLSD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_notifications
+%C%_unit_test_notifications_LDADD = $(CELLSD_TEST_LIBS)
 
 check_PROGRAMS += %D%/unit/test_firewall
 %C%_unit_test_firewall_LDADD = $(CELLSD_TEST_LIBS)
 
-check_PROGRAMS += %D%/unit/test_callgroup
-%C%_unit_test_callgroup_LDADD = $(CELLSD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_syscall_groups
+%C%_unit_test_syscall_groups_LDADD = $(CELLSD_TEST_LIBS)
 
-check_PROGRAMS += %D%/unit/test_vpstate
-%C%_unit_test_vpstate_LDADD = $(CELLSD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_vp_state
+%C%_unit_test_vp_state_LDADD = $(CELLSD_TEST_LIBS)
 
-check_PROGRAMS += %D%/unit/test_text
-%C%_unit_test_text_LDADD = $(UNIT_LIBS)
+check_PROGRAMS += %D%/unit/test_encoding
+%C%_unit_test_encoding_LDADD = $(UNIT_LIBS)
 
 check_PROGRAMS += %D%/unit/test_trust
 %C%_unit_test_trust_LDADD = $(UNIT_LIBS) $(XML_LIBS)
 
-check_PROGRAMS += %D%/unit/test_cursor
-%C%_unit_test_cursor_LDADD = $(UNIT_LIBS)
+check_PROGRAMS += %D%/unit/test_pagination
+%C%_unit_test_pagination_LDADD = $(UNIT_LIBS)
 
 check_PROGRAMS += %D%/unit/test_opt
 %C%_unit_test_opt_LDADD = $(UNIT_LIBS)
@@ -192,14 +192,14 @@ check_PROGRAMS += %D%/unit/test_xml
 # Of cellsadm.
 CELLSADM_UNIT_LIBS = tests/unit/libunit.a $(CELLSADM_LIBS) $(CHECK_LIBS)
 
-check_PROGRAMS += %D%/unit/test_columns
-%C%_unit_test_columns_LDADD = $(CELLSADM_UNIT_LIBS)
+check_PROGRAMS += %D%/unit/test_table
+%C%_unit_test_table_LDADD = $(CELLSADM_UNIT_LIBS)
 
-check_PROGRAMS += %D%/unit/test_difference
-%C%_unit_test_difference_LDADD = $(CELLSADM_UNIT_LIBS)
+check_PROGRAMS += %D%/unit/test_diff
+%C%_unit_test_diff_LDADD = $(CELLSADM_UNIT_LIBS)
 
-check_PROGRAMS += %D%/unit/test_matrix
-%C%_unit_test_matrix_LDADD = $(CELLSADM_UNIT_LIBS)
+check_PROGRAMS += %D%/unit/test_access_matrix
+%C%_unit_test_access_matrix_LDADD = $(CELLSADM_UNIT_LIBS)
 
 check_PROGRAMS += %D%/unit/test_plan
 %C%_unit_test_plan_LDADD = $(CELLSADM_UNIT_LIBS)
@@ -210,23 +210,23 @@ check_PROGRAMS += %D%/unit/test_revision
 check_PROGRAMS += %D%/unit/test_verb
 %C%_unit_test_verb_LDADD = $(CELLSADM_UNIT_LIBS)
 
-check_PROGRAMS += %D%/unit/test_words
-%C%_unit_test_words_LDADD = $(CELLSADM_UNIT_LIBS)
+check_PROGRAMS += %D%/unit/test_wordlist
+%C%_unit_test_wordlist_LDADD = $(CELLSADM_UNIT_LIBS)
 
 # cells-policyd
 POLICYD_TEST_LIBS = tests/unit/libunit.a $(POLICYD_LIBS) $(CHECK_LIBS)
-check_PROGRAMS += %D%/unit/test_assembly
-%C%_unit_test_assembly_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
-%C%_unit_test_assembly_LDADD = $(POLICYD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_layer_download
+%C%_unit_test_layer_download_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
+%C%_unit_test_layer_download_LDADD = $(POLICYD_TEST_LIBS)
 check_PROGRAMS += %D%/unit/test_evaluate
 %C%_unit_test_evaluate_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
 %C%_unit_test_evaluate_LDADD = $(POLICYD_TEST_LIBS)
 check_PROGRAMS += %D%/unit/test_password
 %C%_unit_test_password_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
 %C%_unit_test_password_LDADD = $(POLICYD_TEST_LIBS)
-check_PROGRAMS += %D%/unit/test_securetime
-%C%_unit_test_securetime_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
-%C%_unit_test_securetime_LDADD = $(POLICYD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_secure_time
+%C%_unit_test_secure_time_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
+%C%_unit_test_secure_time_LDADD = $(POLICYD_TEST_LIBS)
 check_PROGRAMS += %D%/unit/test_snapshot
 %C%_unit_test_snapshot_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
 %C%_unit_test_snapshot_LDADD = $(POLICYD_TEST_LIBS)
@@ -247,12 +247,12 @@ check_PROGRAMS += %D%/unit/test_filter
 check_PROGRAMS += %D%/unit/test_route
 %C%_unit_test_route_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
 %C%_unit_test_route_CFLAGS = $(MGMTD_CFLAGS)
-check_PROGRAMS += %D%/unit/test_ledger
-%C%_unit_test_ledger_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
-%C%_unit_test_ledger_CFLAGS = $(MGMTD_CFLAGS)
-check_PROGRAMS += %D%/unit/test_limit
-%C%_unit_test_limit_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
-%C%_unit_test_limit_CFLAGS = $(MGMTD_CFLAGS)
+check_PROGRAMS += %D%/unit/test_audit_log
+%C%_unit_test_audit_log_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
+%C%_unit_test_audit_log_CFLAGS = $(MGMTD_CFLAGS)
+check_PROGRAMS += %D%/unit/test_ratelimit
+%C%_unit_test_ratelimit_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
+%C%_unit_test_ratelimit_CFLAGS = $(MGMTD_CFLAGS)
 check_PROGRAMS += %D%/unit/test_server
 %C%_unit_test_server_SOURCES = %D%/unit/test_server.c %D%/unit/unitserver.c \
 	%D%/unit/unitserver.h
@@ -263,11 +263,11 @@ check_PROGRAMS += %D%/unit/test_request
 	%D%/unit/unitserver.h
 %C%_unit_test_request_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
 %C%_unit_test_request_CFLAGS = $(MGMTD_CFLAGS)
-check_PROGRAMS += %D%/unit/test_compose
-%C%_unit_test_compose_SOURCES = %D%/unit/test_compose.c %D%/unit/unitserver.c \
+check_PROGRAMS += %D%/unit/test_snapshot_cache
+%C%_unit_test_snapshot_cache_SOURCES = %D%/unit/test_snapshot_cache.c %D%/unit/unitserver.c \
 	%D%/unit/unitserver.h
-%C%_unit_test_compose_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
-%C%_unit_test_compose_CFLAGS = $(MGMTD_CFLAGS)
+%C%_unit_test_snapshot_cache_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
+%C%_unit_test_snapshot_cache_CFLAGS = $(MGMTD_CFLAGS)
 check_PROGRAMS += %D%/unit/test_whatif
 %C%_unit_test_whatif_SOURCES = %D%/unit/test_whatif.c %D%/unit/unitserver.c \
 	%D%/unit/unitserver.h
@@ -294,9 +294,9 @@ check_PROGRAMS += %D%/fuzz/fuzz_auditbatch
 %C%_fuzz_fuzz_auditbatch_LDADD = $(FUZZ_LIBS) $(BASE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/auditbatch
 
-check_PROGRAMS += %D%/fuzz/fuzz_slots
-%C%_fuzz_fuzz_slots_SOURCES = %D%/fuzz/fuzz_slots.c $(FUZZ_MAIN)
-%C%_fuzz_fuzz_slots_LDADD = $(FUZZ_LIBS) cellsd/libcellsd.a $(BASE_LIBS)
+check_PROGRAMS += %D%/fuzz/fuzz_keyslots
+%C%_fuzz_fuzz_keyslots_SOURCES = %D%/fuzz/fuzz_keyslots.c $(FUZZ_MAIN)
+%C%_fuzz_fuzz_keyslots_LDADD = $(FUZZ_LIBS) cellsd/libcellsd.a $(BASE_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/slots
 
 check_PROGRAMS += %D%/fuzz/fuzz_chunk
@@ -405,10 +405,10 @@ check_PROGRAMS += %D%/fuzz/fuzz_rest
 %C%_fuzz_fuzz_rest_LDADD = $(FUZZ_LIBS) $(MGMTD_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/rest
 
-check_PROGRAMS += %D%/fuzz/fuzz_devchan
-%C%_fuzz_fuzz_devchan_SOURCES = %D%/fuzz/fuzz_devchan.c %D%/fuzz/office.c $(FUZZ_MAIN)
-%C%_fuzz_fuzz_devchan_CFLAGS = $(MGMTD_CFLAGS)
-%C%_fuzz_fuzz_devchan_LDADD = $(FUZZ_LIBS) $(MGMTD_LIBS)
+check_PROGRAMS += %D%/fuzz/fuzz_device_channel
+%C%_fuzz_fuzz_device_channel_SOURCES = %D%/fuzz/fuzz_device_channel.c %D%/fuzz/office.c $(FUZZ_MAIN)
+%C%_fuzz_fuzz_device_channel_CFLAGS = $(MGMTD_CFLAGS)
+%C%_fuzz_fuzz_device_channel_LDADD = $(FUZZ_LIBS) $(MGMTD_LIBS)
 EXTRA_DIST += %D%/fuzz/corpus/devchan
 
 EXTRA_DIST += %D%/fuzz/office.h

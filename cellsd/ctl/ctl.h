@@ -25,13 +25,13 @@ struct ctl {
  */
 typedef int ctl_fn(struct ctl *c, char **argv, struct err *e);
 
-/* ctldevice.c: what cellsd answers */
+/* device_verbs.c: what cellsd answers */
 ctl_fn ctl_list, ctl_switch, ctl_next, ctl_previous, ctl_exec, ctl_console;
 /* What cellsd lists: "vps" and "generation". */
 int ctl_ask_list(struct ctl *c, json_t **ret, struct err *e);
 /* What the machine does not enforce: objects with what, why, remedy. */
 int ctl_ask_shortfalls(struct ctl *c, json_t **ret, struct err *e);
-/* ctlpolicy.c: what cells-policyd answers */
+/* policy_verbs.c: what cells-policyd answers */
 ctl_fn ctl_status, ctl_explain, ctl_enroll, ctl_reset, ctl_unlock,
 	ctl_unlock_config, ctl_passcode;
 

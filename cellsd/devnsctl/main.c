@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/devnsctl/nsctl.h"
+#include "cellsd/devnsctl/devnsctl.h"
 #include "lib/log.h"
 
 #include <locale.h>

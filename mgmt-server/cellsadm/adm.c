@@ -4,9 +4,9 @@
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/doc.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
-#include "lib/text.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/adminconf.h"
+#include "lib/admin_config.h"
 #include "lib/json.h"
 #include "lib/opt.h"
 

@@ -5,47 +5,47 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	$(PNG_CFLAGS)
 %C%_libcellsadm_a_SOURCES = \
 	%D%/adm.c %D%/adm.h \
-	%D%/adm_access.c \
-	%D%/adm_audit.c \
-	%D%/adm_device.c \
-	%D%/adm_doc.c \
-	%D%/adm_enroll.c \
-	%D%/adm_group.c \
-	%D%/adm_image.c \
-	%D%/adm_key.c \
-	%D%/adm_receipt.c \
-	%D%/adm_root.c \
-	%D%/adm_server.c \
-	%D%/adm_user.c \
-	%D%/adm_vp.c \
-	%D%/auditchain.c %D%/auditchain.h \
-	%D%/boundkey.c %D%/boundkey.h \
-	%D%/columns.c %D%/columns.h \
-	%D%/difference.c %D%/difference.h \
-	%D%/keep.c %D%/keep.h \
-	%D%/lapse.c %D%/lapse.h \
-	%D%/listed.c %D%/listed.h \
-	%D%/matrix.c %D%/matrix.h \
-	%D%/docfile.c %D%/docfile.h \
-	%D%/errand.c %D%/errand.h \
-	%D%/pin.c %D%/pin.h \
+	%D%/verb_access.c \
+	%D%/verb_audit.c \
+	%D%/verb_device.c \
+	%D%/verb_doc.c \
+	%D%/verb_enroll.c \
+	%D%/verb_group.c \
+	%D%/verb_image.c \
+	%D%/verb_key.c \
+	%D%/verb_receipt.c \
+	%D%/verb_root.c \
+	%D%/verb_server.c \
+	%D%/verb_user.c \
+	%D%/verb_vp.c \
+	%D%/audit_chain.c %D%/audit_chain.h \
+	%D%/device_key.c %D%/device_key.h \
+	%D%/table.c %D%/table.h \
+	%D%/diff.c %D%/diff.h \
+	%D%/state.c %D%/state.h \
+	%D%/group_expiry.c %D%/group_expiry.h \
+	%D%/list.c %D%/list.h \
+	%D%/access_matrix.c %D%/access_matrix.h \
+	%D%/doc_file.c %D%/doc_file.h \
+	%D%/command.c %D%/command.h \
+	%D%/trust_root.c %D%/trust_root.h \
 	%D%/plan.c %D%/plan.h \
 	%D%/prompt.c %D%/prompt.h \
-	%D%/proof.c %D%/proof.h \
+	%D%/password_proof.c %D%/password_proof.h \
 	%D%/qr.c %D%/qr.h \
-	%D%/recheck.c %D%/recheck.h \
+	%D%/verify_access.c %D%/verify_access.h \
 	%D%/recovery.c %D%/recovery.h \
 	%D%/remote.c %D%/remote.h \
 	%D%/revision.c %D%/revision.h \
-	%D%/ring.c %D%/ring.h \
-	%D%/rootdraft.c %D%/rootdraft.h \
-	%D%/rootimpact.c %D%/rootimpact.h \
+	%D%/keyring.c %D%/keyring.h \
+	%D%/root_draft.c %D%/root_draft.h \
+	%D%/root_impact.c %D%/root_impact.h \
 	%D%/signing.c %D%/signing.h \
-	%D%/skeleton.c %D%/skeleton.h \
-	%D%/treehead.c %D%/treehead.h \
+	%D%/template.c %D%/template.h \
+	%D%/tree_head.c %D%/tree_head.h \
 	%D%/verb.c %D%/verb.h \
-	%D%/words.c %D%/words.h \
-	%D%/xmlout.c %D%/xmlout.h
+	%D%/wordlist.c %D%/wordlist.h \
+	%D%/xml_writer.c %D%/xml_writer.h
 
 # The assembler reads them, so no depfile names them.
 %D%/libcellsadm_a-words.$(OBJEXT): $(top_srcdir)/data/words

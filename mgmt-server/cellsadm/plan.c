@@ -6,9 +6,9 @@
 #include "lib/err.h"
 #include "lib/opt.h"
 #include "mgmt-server/cellsadm/adm.h"
-#include "mgmt-server/cellsadm/columns.h"
-#include "mgmt-server/cellsadm/docfile.h"
+#include "mgmt-server/cellsadm/doc_file.h"
 #include "mgmt-server/cellsadm/remote.h"
+#include "mgmt-server/cellsadm/table.h"
 #include "mgmt-server/cellsadm/verb.h"
 
 #include <errno.h>

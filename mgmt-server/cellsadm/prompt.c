@@ -4,7 +4,7 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/io.h"
-#include "mgmt-server/cellsadm/words.h"
+#include "mgmt-server/cellsadm/wordlist.h"
 
 #include <errno.h>
 #include <fcntl.h>

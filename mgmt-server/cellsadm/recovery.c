@@ -2,16 +2,16 @@
 #include "mgmt-server/cellsadm/recovery.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
-#include "lib/escrow.h"
+#include "lib/key_recovery.h"
 #include "lib/receipt.h"
-#include "lib/text.h"
 #include "mgmt-server/cellsadm/adm.h"
-#include "mgmt-server/cellsadm/boundkey.h"
-#include "mgmt-server/cellsadm/pin.h"
+#include "mgmt-server/cellsadm/device_key.h"
+#include "mgmt-server/cellsadm/keyring.h"
 #include "mgmt-server/cellsadm/remote.h"
-#include "mgmt-server/cellsadm/ring.h"
+#include "mgmt-server/cellsadm/trust_root.h"
 
 #include <errno.h>
 #include <string.h>

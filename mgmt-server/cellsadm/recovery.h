@@ -2,7 +2,8 @@
 /*
  * The organisation gives a locked VP its key back: from the recovery slot in
  * the newest receipt of a lock, by the recovery key, sealed anew to the
- * device's receipt key (lib/escrow.h). The VP's key never leaves this process.
+ * device's receipt key (lib/key_recovery.h). The VP's key never leaves this
+ * process.
  */
 #ifndef CELLSADM_RECOVERY_H
 #define CELLSADM_RECOVERY_H

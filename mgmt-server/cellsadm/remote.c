@@ -2,10 +2,10 @@
 #include "mgmt-server/cellsadm/remote.h"
 
 #include "lib/auto.h"
-#include "lib/cursor.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/http.h"
-#include "lib/text.h"
+#include "lib/pagination.h"
 #include "mgmt-server/cellsadm/adm.h"
 
 #include <errno.h>

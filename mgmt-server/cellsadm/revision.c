@@ -3,9 +3,9 @@
 
 #include "lib/auto.h"
 #include "lib/clock.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/seal.h"
-#include "lib/text.h"
+#include "lib/password_crypto.h"
 
 #include <errno.h>
 #include <string.h>

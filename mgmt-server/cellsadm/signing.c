@@ -2,19 +2,19 @@
 #include "mgmt-server/cellsadm/signing.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
-#include "lib/text.h"
 #include "lib/trust.h"
 #include "mgmt-server/cellsadm/adm.h"
-#include "mgmt-server/cellsadm/difference.h"
-#include "mgmt-server/cellsadm/docfile.h"
-#include "mgmt-server/cellsadm/keep.h"
-#include "mgmt-server/cellsadm/pin.h"
-#include "mgmt-server/cellsadm/proof.h"
-#include "mgmt-server/cellsadm/ring.h"
+#include "mgmt-server/cellsadm/diff.h"
+#include "mgmt-server/cellsadm/doc_file.h"
+#include "mgmt-server/cellsadm/keyring.h"
+#include "mgmt-server/cellsadm/password_proof.h"
+#include "mgmt-server/cellsadm/state.h"
+#include "mgmt-server/cellsadm/trust_root.h"
 
 #include <errno.h>
 #include <string.h>

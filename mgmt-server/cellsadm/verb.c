@@ -5,7 +5,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "mgmt-server/cellsadm/adm.h"
-#include "mgmt-server/cellsadm/lapse.h"
+#include "mgmt-server/cellsadm/group_expiry.h"
 #include "mgmt-server/cellsadm/remote.h"
 
 #include <assert.h>

@@ -6,12 +6,12 @@
  */
 #include "lib/auto.h"
 #include "lib/clock.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/opt.h"
-#include "lib/text.h"
 #include "tests/bench/simdevice.h"
 #include "tests/bench/simstore.h"
 

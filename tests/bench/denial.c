@@ -7,7 +7,7 @@
  * and those of the replacement alone.
  */
 #include "cellsd/backend.h"
-#include "cellsd/leaf.h"
+#include "cellsd/cgroup.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"

@@ -5,11 +5,11 @@
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/doc.h"
+#include "lib/encoding.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/receipt.h"
-#include "lib/text.h"
 #include "tests/bench/simstore.h"
 
 #include <string.h>

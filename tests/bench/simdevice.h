@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/wire.h"
+#include "agent/transport.h"
 
 struct err;
 struct simdevice;

@@ -2,13 +2,13 @@
 #include "tests/bench/simstore.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/http.h"
 #include "lib/io.h"
 #include "lib/json.h"
 #include "lib/key.h"
 #include "lib/receipt.h"
-#include "lib/text.h"
 #include "lib/uri.h"
 #include "lib/x509.h"
 

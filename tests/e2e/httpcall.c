@@ -5,12 +5,12 @@
  * Environment: TIMEOUT, ANSWER_MAX, TOKEN, HEADER, CERT and KEY (files).
  */
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/http.h"
 #include "lib/io.h"
 #include "lib/json.h"
 #include "lib/log.h"
-#include "lib/text.h"
 
 #include <string.h>
 

@@ -6,8 +6,8 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/json.h"
-#include "mgmt-server/cellsadm/difference.h"
-#include "mgmt-server/cellsadm/matrix.h"
+#include "mgmt-server/cellsadm/access_matrix.h"
+#include "mgmt-server/cellsadm/diff.h"
 #include "mgmt-server/cellsadm/plan.h"
 #include "tests/fuzz/fuzz.h"
 

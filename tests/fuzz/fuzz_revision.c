@@ -2,7 +2,7 @@
 /* A document's text with one attribute replaced: all else stays as it was. */
 #include "lib/auto.h"
 #include "lib/err.h"
-#include "mgmt-server/cellsadm/docfile.h"
+#include "mgmt-server/cellsadm/doc_file.h"
 #include "mgmt-server/cellsadm/revision.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -8,7 +8,7 @@
 #include "lib/log.h"
 #include "mgmt-server/mgmtd.h"
 #include "mgmt-server/pki.h"
-#include "mgmt-server/registry.h"
+#include "mgmt-server/schema.h"
 #include "mgmt-server/server.h"
 
 #include <ftw.h>

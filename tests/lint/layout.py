@@ -93,14 +93,14 @@ def no_threads(path, text):
 @rule("each foreign library has one door", "policyd/store.c", "#include <libxml/parser.h>\n")
 def one_door(path, text):
     doors = {
-        r"<libxml/": {"lib/xml.c", "lib/xml.h", "mgmt-server/cellsadm/xmlout.c"},
+        r"<libxml/": {"lib/xml.c", "lib/xml.h", "mgmt-server/cellsadm/xml_writer.c"},
         r"<mbedtls/": {f"lib/{n}.c" for n in ("box", "hash", "key", "keyfile", "seal", "x509", "text", "random")},
-        r"<openssl/": {"mgmt-server/clientcert.c", "mgmt-server/clientcert.h"},
-        r"<selinux/": {"cellsd/label.c"},
-        r"<seccomp\.h>": {"cellsd/callgroup.c", "cellsd/syscalls.c"},
+        r"<openssl/": {"mgmt-server/client_cert.c", "mgmt-server/client_cert.h"},
+        r"<selinux/": {"cellsd/selinux.c"},
+        r"<seccomp\.h>": {"cellsd/syscall_groups.c", "cellsd/seccomp.c"},
         r"<netlink/route/": {"cellsd/veth.c"},
         r"<nftables/": {"cellsd/firewall.c"},
-        r"<netlink/genl/": {"cellsd/devnslink.c"},
+        r"<netlink/genl/": {"cellsd/devns_link.c"},
         r"<qrencode\.h>": {"mgmt-server/cellsadm/qr.c"},
     }
     if not is_c(path) or path.startswith(("tests/", "kernel/")):

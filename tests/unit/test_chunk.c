@@ -2,8 +2,8 @@
 #include "lib/chunk.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/text.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>

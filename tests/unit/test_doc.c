@@ -6,9 +6,9 @@
 #include "lib/doc.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
-#include "lib/text.h"
 #include "tests/unit/unit.h"
 
 #include <dirent.h>

@@ -3,10 +3,10 @@
 
 #include "agent/identity.h"
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/json.h"
-#include "lib/text.h"
 #include "lib/x509.h"
 #include "tests/unit/unit.h"
 

@@ -2,7 +2,7 @@
 #include "lib/hash.h"
 
 #include "lib/auto.h"
-#include "lib/text.h"
+#include "lib/encoding.h"
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>

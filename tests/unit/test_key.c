@@ -2,10 +2,10 @@
 #include "lib/key.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/json.h"
-#include "lib/text.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>

@@ -5,11 +5,11 @@
  */
 #include "lib/audit.h"
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/receipt.h"
-#include "lib/text.h"
 #include "lib/x509.h"
 #include "tests/unit/unit.h"
 

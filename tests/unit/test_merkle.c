@@ -4,7 +4,7 @@
 #include "lib/merkle.h"
 
 #include "lib/auto.h"
-#include "lib/text.h"
+#include "lib/encoding.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>

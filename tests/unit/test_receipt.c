@@ -2,9 +2,9 @@
 #include "lib/receipt.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
-#include "lib/text.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>

@@ -3,7 +3,7 @@
 
 #include "lib/auto.h"
 #include "lib/err.h"
-#include "mgmt-server/cellsadm/skeleton.h"
+#include "mgmt-server/cellsadm/template.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>

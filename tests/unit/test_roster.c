@@ -2,7 +2,7 @@
 #include "cellsd/roster.h"
 
 #include "cellsd/journal.h"
-#include "cellsd/rosterlog.h"
+#include "cellsd/roster_log.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "tests/unit/unit.h"

@@ -3,10 +3,10 @@
 
 #include "lib/db.h"
 #include "lib/err.h"
-#include "mgmt-server/devchan.h"
-#include "mgmt-server/devtalk.h"
+#include "mgmt-server/connections.h"
+#include "mgmt-server/device_channel.h"
+#include "mgmt-server/device_messages.h"
 #include "mgmt-server/mgmtd.h"
-#include "mgmt-server/presence.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/unitserver.h"
 

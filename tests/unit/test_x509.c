@@ -2,9 +2,9 @@
 #include "lib/x509.h"
 
 #include "lib/auto.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
-#include "lib/text.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "lib/err.h"
 #include "mgmt-server/mgmtd.h"
 #include "mgmt-server/pki.h"
-#include "mgmt-server/registry.h"
+#include "mgmt-server/schema.h"
 #include "mgmt-server/server.h"
 #include "tests/unit/unit.h"
 

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/transport_internal.h"
+
+#include "lib/auto.h"
+#include "lib/lws_error.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* So long for the next so many bytes, or for the rest: a server that sends a
+ * byte now and then would hold a lane for days. */
+#define STALL_SECONDS 60
+#define STALL_BYTES (16 * 1024)
+#define WARM_SECONDS 4 /* an idle connection is kept for the next GET */
+#define PIECE (16 * 1024)
+
+static void get_is_over(lws_sorted_usec_list_t *sul)
+{
+	struct wire_get *g = lws_container_of(sul, struct wire_get, over);
+
+	/* As long as it is there, lws sends the lane's next GET on it too. */
+	if (g->wsi && (g->end.why[0] || g->is_last)) {
+		lws_set_timeout(g->wsi, 1, LWS_TO_KILL_ASYNC);
+		return;
+	}
+	g->peer->lane[g->lane].wsi = g->wsi;
+	if (g->wsi)
+		lws_set_opaque_user_data(g->wsi, &g->peer->lane[g->lane]);
+	g->peer->get[g->lane] = NULL;
+	wire_wake(g->peer->wire);
+	g->ops.done(g->user, &g->end);
+	free(g);
+}
+
+static void tell_later(struct wire_get *g)
+{
+	lws_sul_schedule(g->peer->wire->context, 0, &g->over, get_is_over,
+			 WIRE_SOON);
+}
+
+static void end_get(struct wire_get *g, const char *why)
+{
+	if (g->is_over)
+		return;
+	g->is_over = true;
+	if (why && !g->end.why[0])
+		snprintf(g->end.why, sizeof(g->end.why), "%s", why);
+	tell_later(g);
+}
+
+static int add_range(struct wire_get *g, unsigned char **p, size_t room)
+{
+	int n;
+
+	if (g->offset == 0)
+		return 0;
+	n = snprintf((char *)*p, room, "Range: bytes=%" PRIu64 "-\r\n",
+		     g->offset);
+	if (n < 0 || (size_t)n >= room)
+		return -1;
+	*p += n;
+	return 0;
+}
+
+/* lws counts whole seconds, so what is left is ours to know. */
+static void run_clock(struct wire_get *g)
+{
+	int64_t seconds = (g->left + LWS_USEC_PER_SEC - 1) / LWS_USEC_PER_SEC;
+
+	g->until = lws_now_usecs() + g->left;
+	if (g->left > 0)
+		lws_set_timeout(g->wsi, PENDING_TIMEOUT_HTTP_CONTENT,
+				(int)seconds);
+	else
+		lws_set_timeout(g->wsi, 1, LWS_TO_KILL_ASYNC);
+}
+
+/* While we are paused it is we who are slow. */
+static void stop_clock(struct wire_get *g)
+{
+	g->left = g->until - lws_now_usecs();
+	lws_set_timeout(g->wsi, NO_PENDING_TIMEOUT, 0);
+}
+
+static void start_clock(struct wire_get *g)
+{
+	g->since = 0;
+	g->left = STALL_SECONDS * LWS_USEC_PER_SEC;
+	if (g->peer->is_paused)
+		lws_set_timeout(g->wsi, NO_PENDING_TIMEOUT, 0);
+	else
+		run_clock(g);
+}
+
+static void take_status(struct wire_get *g, struct lws *wsi)
+{
+	char connection[16] = "";
+
+	lws_hdr_copy(wsi, connection, sizeof(connection), WSI_TOKEN_CONNECTION);
+	g->is_last = strcasecmp(connection, "close") == 0;
+	wire_take_status(wsi, &g->end);
+	if (g->end.status != 200 && g->end.status != 206)
+		snprintf(g->end.why, sizeof(g->end.why), "HTTP status %d",
+			 g->end.status);
+	start_clock(g);
+}
+
+static int take_data(struct wire_get *g, const void *data, size_t len)
+{
+	bool from_start = !g->has_data && g->offset > 0 && g->end.status == 200;
+
+	if (g->end.why[0]) /* the body of an error */
+		return 0;
+	g->has_data = true;
+	g->since += len;
+	if (g->since >= STALL_BYTES)
+		start_clock(g);
+	if (g->ops.data(g->user, from_start, data, len) == 0)
+		return 0;
+	end_get(g, "stopped");
+	return -1;
+}
+
+static int read_more(struct wire_get *g, struct lws *wsi)
+{
+	char buffer[LWS_PRE + PIECE], *p = buffer + LWS_PRE;
+	int n = PIECE;
+
+	if (g->peer->is_paused || g->end.status == 0)
+		return 0;
+	return lws_http_client_read(wsi, &p, &n) < 0 ? -1 : 0;
+}
+
+static void explain_get(struct wire_get *g, const char *said)
+{
+	if (!g->end.why[0])
+		lwswhy_text(wire_address(g->peer), g->peer->port, said,
+			    g->end.why, sizeof(g->end.why));
+}
+
+static int on_get(void *self, struct lws *wsi, enum lws_callback_reasons reason,
+		  void *in, size_t len)
+{
+	struct wire_get *g = self;
+
+	g->wsi = wsi;
+	switch (reason) {
+	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
+		return add_range(g, in, len);
+	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
+		take_status(g, wsi);
+		return 0;
+	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP:
+	case LWS_CALLBACK_CLIENT_HTTP_WRITEABLE:
+		return read_more(g, wsi);
+	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
+		return take_data(g, in, len);
+	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
+		end_get(g, NULL);
+		return 0;
+	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+		explain_get(g, in);
+		return 0;
+	case LWS_CALLBACK_WSI_DESTROY:
+		g->wsi = NULL;
+		end_get(g, g->has_data ? "connection lost"
+				       : "closed without an answer");
+		tell_later(g);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+int wire_on_lane(void *self, struct lws *wsi, enum lws_callback_reasons reason,
+		 void *in, size_t len)
+{
+	struct lane *l = self;
+
+	if (reason == LWS_CALLBACK_WSI_DESTROY && l->wsi == wsi)
+		l->wsi = NULL;
+	return 0;
+}
+
+int wire_get(struct wire_peer *p, unsigned int lane, const char *path,
+	     uint64_t offset, const struct wire_get_ops *ops, void *user)
+{
+	struct lws_client_connect_info info = {
+		.context = p->wire->context,
+		.vhost = p->vhost[lane],
+		.host = p->host,
+		.port = p->port,
+		.path = path,
+		.method = "GET",
+		.local_protocol_name = WIRE_PROTOCOL,
+		.alpn = "http/1.1",
+		.ssl_connection = LCCSCF_USE_SSL | LCCSCF_PIPELINE |
+				  LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
+		.keep_warm_secs = WARM_SECONDS,
+	};
+	struct wire_get *g;
+
+	if (lane >= p->lanes || p->get[lane])
+		return -EBUSY;
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return -ENOMEM;
+	g->owner.on_event = on_get;
+	g->peer = p;
+	g->lane = lane;
+	g->ops = *ops;
+	g->user = user;
+	g->offset = offset;
+	p->get[lane] = g;
+	/* lws knows the connection that is there by the host's name, and asks
+	 * nobody then. */
+	info.address = p->lane[lane].wsi ? p->host : wire_address(p);
+	info.opaque_user_data = g;
+	lwswhy_clear();
+	if (!lws_client_connect_via_info(&info)) {
+		g->wsi = NULL;
+		explain_get(g, NULL);
+		end_get(g, NULL);
+	}
+	return 0;
+}
+
+/* Its answer is coming in. */
+static bool is_timed(const struct wire_get *g)
+{
+	return g && g->wsi && g->end.status != 0 && !g->is_over;
+}
+
+void wire_pause(struct wire_peer *p)
+{
+	if (p->is_paused)
+		return;
+	p->is_paused = true;
+	for (unsigned int i = 0; i < p->lanes; i++)
+		if (is_timed(p->get[i]))
+			stop_clock(p->get[i]);
+}
+
+void wire_resume(struct wire_peer *p)
+{
+	if (!p->is_paused)
+		return;
+	p->is_paused = false;
+	/* What waits is read where a failure can be answered: in a callback. */
+	for (unsigned int i = 0; i < p->lanes; i++) {
+		struct wire_get *g = p->get[i];
+
+		if (!is_timed(g))
+			continue;
+		run_clock(g);
+		lws_callback_on_writable(g->wsi);
+	}
+}

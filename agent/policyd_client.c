@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/policyd_client.h"
+
+#include "lib/auto.h"
+#include "lib/bus.h"
+#include "lib/err.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#define CALL_SECONDS 900 /* a wipe of a large VP takes its time */
+#define USEC_PER_SEC UINT64_C(1000000)
+
+/* A call under way. */
+struct call {
+	LIST_ENTRY(call) next;
+	struct policylink *link;
+	sd_bus_slot *slot;
+	const char *method;
+	int (*answer)(struct policylink *l, struct call *c, sd_bus_message *m);
+	char *digest; /* of PutChunk */
+};
+
+struct policylink {
+	sd_bus *bus;
+	struct policylink_ops ops;
+	void *user;
+	bool is_present;
+	sd_bus_slot *pending, *owner;
+	LIST_HEAD(, call) calls;
+};
+
+static void call_free(struct call *c)
+{
+	LIST_REMOVE(c, next);
+	sd_bus_slot_unref(c->slot);
+	free(c->digest);
+	free(c);
+}
+
+static void forget_calls(struct policylink *l)
+{
+	while (!LIST_EMPTY(&l->calls))
+		call_free(LIST_FIRST(&l->calls));
+}
+
+/* ---- answers */
+
+static int answer_status(struct policylink *l, struct call *c,
+			 sd_bus_message *m)
+{
+	const char *json;
+	int r = sd_bus_message_read(m, "s", &json);
+
+	if (r >= 0)
+		l->ops.status(l->user, json);
+	return r;
+}
+
+static int answer_submit(struct policylink *l, struct call *c,
+			 sd_bus_message *m)
+{
+	const char *outcome, *reason, *text;
+	int r = sd_bus_message_read(m, "sss", &outcome, &reason, &text);
+
+	if (r >= 0)
+		l->ops.submitted(l->user, outcome, reason, text);
+	return r;
+}
+
+static int answer_wants(struct policylink *l, struct call *c, sd_bus_message *m)
+{
+	struct policylink_want wants[POLICYLINK_WANTS_MAX];
+	size_t n = 0;
+	int r = sd_bus_message_enter_container(m, 'a', "(ss)");
+
+	while (r >= 0 && n < POLICYLINK_WANTS_MAX) {
+		r = sd_bus_message_read(m, "(ss)", &wants[n].kind,
+					&wants[n].digest);
+		if (r <= 0)
+			break;
+		n++;
+	}
+	if (r >= 0)
+		l->ops.wants(l->user, wants, n);
+	return r;
+}
+
+static int read_receipt(sd_bus_message *m, struct protocol_receipt *ret)
+{
+	const void *data;
+	int r = sd_bus_message_enter_container(m, 'r', "tay");
+
+	if (r <= 0)
+		return r;
+	r = sd_bus_message_read(m, "t", &ret->seq);
+	if (r >= 0)
+		r = sd_bus_message_read_array(m, 'y', &data, &ret->len);
+	if (r >= 0)
+		r = sd_bus_message_exit_container(m);
+	if (r < 0)
+		return r;
+	ret->envelope = data;
+	return 1;
+}
+
+static int answer_receipts(struct policylink *l, struct call *c,
+			   sd_bus_message *m)
+{
+	struct protocol_receipt receipts[PROTOCOL_RECEIPTS_MAX];
+	size_t n = 0;
+	int r = sd_bus_message_enter_container(m, 'a', "(tay)");
+
+	while (r >= 0 && n < PROTOCOL_RECEIPTS_MAX) {
+		r = read_receipt(m, &receipts[n]);
+		if (r <= 0)
+			break;
+		n++;
+	}
+	if (r >= 0)
+		l->ops.receipts(l->user, receipts, n);
+	return r;
+}
+
+static int answer_audit(struct policylink *l, struct call *c, sd_bus_message *m)
+{
+	const void *batch;
+	size_t len;
+	int r = sd_bus_message_read_array(m, 'y', &batch, &len);
+
+	if (r >= 0)
+		l->ops.audit(l->user, batch, len);
+	return r;
+}
+
+static int answer_put(struct policylink *l, struct call *c, sd_bus_message *m)
+{
+	l->ops.taken(l->user, c->digest, NULL);
+	return 0;
+}
+
+static int answer_enroll_start(struct policylink *l, struct call *c,
+			       sd_bus_message *m)
+{
+	const char *request;
+	int r = sd_bus_message_read(m, "s", &request);
+
+	if (r >= 0)
+		l->ops.enroll(l->user, request);
+	return r;
+}
+
+static int answer_enroll_finish(struct policylink *l, struct call *c,
+				sd_bus_message *m)
+{
+	l->ops.enrolled(l->user, NULL);
+	return 0;
+}
+
+static int answer_ack(struct policylink *l, struct call *c, sd_bus_message *m)
+{
+	return 0;
+}
+
+static int answer_resume(struct policylink *l, struct call *c,
+			 sd_bus_message *m)
+{
+	l->ops.resumed(l->user);
+	return 0;
+}
+
+static void on_error(struct policylink *l, const struct call *c,
+		     const struct err *e)
+{
+	if (c->answer == answer_put) {
+		l->ops.taken(l->user, c->digest, e);
+		return;
+	}
+	if (c->answer == answer_enroll_finish) {
+		l->ops.enrolled(l->user, e);
+		return;
+	}
+	if (c->answer != answer_enroll_start || e->reason != REASON_BUSY)
+		l->ops.failed(l->user, e,
+			      c->answer == answer_submit ||
+				      c->answer == answer_status ||
+				      c->answer == answer_resume);
+	if (c->answer == answer_enroll_start)
+		l->ops.enroll(l->user, NULL);
+	else if (c->answer == answer_receipts)
+		l->ops.unfetched(l->user, PROTOCOL_RECEIPTS);
+	else if (c->answer == answer_audit)
+		l->ops.unfetched(l->user, PROTOCOL_AUDIT);
+}
+
+static int on_answer(sd_bus_message *m, void *user, sd_bus_error *ignored)
+{
+	struct call *c = user;
+	struct policylink *l = c->link;
+	struct err e;
+	int r = 0;
+
+	if (!sd_bus_message_is_method_error(m, NULL)) {
+		r = c->answer(l, c, m);
+		if (r < 0)
+			err_sys(&e, -r, "answer to %s", c->method);
+	} else {
+		r = bus_take_err(sd_bus_message_get_error(m),
+				 -sd_bus_message_get_errno(m), c->method, &e);
+	}
+	if (r < 0)
+		on_error(l, c, &e);
+	call_free(c);
+	return 0;
+}
+
+/* ---- calls */
+
+static int prepare(struct policylink *l, const char *method,
+		   sd_bus_message **ret)
+{
+	return sd_bus_message_new_method_call(l->bus, ret, BUS_POLICY_NAME,
+					      BUS_POLICY_PATH, BUS_POLICY_NAME,
+					      method);
+}
+
+/* `r` is how the message's building went; every failure is reported. */
+static void call(struct policylink *l, const char *method, sd_bus_message *m,
+		 int r, const char *digest,
+		 int (*answer)(struct policylink *, struct call *,
+			       sd_bus_message *))
+{
+	struct call *c = calloc(1, sizeof(*c));
+	struct err e;
+
+	if (c) {
+		c->link = l;
+		c->method = method;
+		c->answer = answer;
+		LIST_INSERT_HEAD(&l->calls, c, next);
+		if (digest)
+			c->digest = strdup(digest);
+	}
+	if (!c || (digest && !c->digest))
+		r = -ENOMEM;
+	if (r >= 0)
+		r = sd_bus_call_async(l->bus, &c->slot, m, on_answer, c,
+				      CALL_SECONDS * USEC_PER_SEC);
+	if (r >= 0)
+		return;
+	err_sys(&e, -r, "call %s", method);
+	if (c && (!digest || c->digest))
+		on_error(l, c, &e);
+	else
+		l->ops.failed(l->user, &e, true);
+	if (c)
+		call_free(c);
+}
+
+#define MESSAGE AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL
+
+void policylink_status(struct policylink *l)
+{
+	MESSAGE;
+	int r = prepare(l, "Status", &m);
+
+	call(l, "Status", m, r, NULL, answer_status);
+}
+
+void policylink_submit(struct policylink *l, const char *envelope, size_t len)
+{
+	MESSAGE;
+	int r = prepare(l, "Submit", &m);
+
+	if (r >= 0)
+		r = sd_bus_message_append_array(m, 'y', envelope, len);
+	call(l, "Submit", m, r, NULL, answer_submit);
+}
+
+void policylink_wants(struct policylink *l)
+{
+	MESSAGE;
+	int r = prepare(l, "Wants", &m);
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "u", POLICYLINK_WANTS_MAX);
+	call(l, "Wants", m, r, NULL, answer_wants);
+}
+
+void policylink_put(struct policylink *l, const char *digest, int fd)
+{
+	MESSAGE;
+	int r = prepare(l, "PutChunk", &m);
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "sh", digest, fd);
+	call(l, "PutChunk", m, r, digest, answer_put);
+}
+
+void policylink_fetch(struct policylink *l, enum protocol_stream s,
+		      uint64_t after)
+{
+	bool receipts = s == PROTOCOL_RECEIPTS;
+	const char *method = receipts ? "Receipts" : "Audit";
+	MESSAGE;
+	int r = prepare(l, method, &m);
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "t", after);
+	if (r >= 0 && receipts)
+		r = sd_bus_message_append(m, "u", PROTOCOL_RECEIPTS_MAX);
+	call(l, method, m, r, NULL, receipts ? answer_receipts : answer_audit);
+}
+
+void policylink_ack(struct policylink *l, enum protocol_stream s, uint64_t seq)
+{
+	MESSAGE;
+	int r = prepare(l, "Ack", &m);
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "st", protocol_stream_name(s),
+					  seq);
+	call(l, "Ack", m, r, NULL, answer_ack);
+}
+
+void policylink_resume(struct policylink *l, const char *receipt,
+		       const char *head)
+{
+	MESSAGE;
+	int r = prepare(l, "Resume", &m);
+
+	if (r >= 0)
+		r = sd_bus_message_append_array(m, 'y', receipt,
+						receipt ? strlen(receipt) : 0);
+	if (r >= 0)
+		r = sd_bus_message_append_array(m, 'y', head,
+						head ? strlen(head) : 0);
+	call(l, "Resume", m, r, NULL, answer_resume);
+}
+
+void policylink_enroll_start(struct policylink *l, const void *spki, size_t len)
+{
+	MESSAGE;
+	int r = prepare(l, "EnrollStart", &m);
+
+	if (r >= 0)
+		r = sd_bus_message_append_array(m, 'y', spki, len);
+	call(l, "EnrollStart", m, r, NULL, answer_enroll_start);
+}
+
+void policylink_enroll_finish(struct policylink *l, const char *answer,
+			      const char *failure)
+{
+	MESSAGE;
+	int r = prepare(l, "EnrollFinish", &m);
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "ss", answer, failure);
+	call(l, "EnrollFinish", m, r, NULL, answer_enroll_finish);
+}
+
+void policylink_forget(struct policylink *l)
+{
+	struct call *c, *next;
+
+	for (c = LIST_FIRST(&l->calls); c; c = next) {
+		next = LIST_NEXT(c, next);
+		if (c->answer == answer_submit || c->answer == answer_wants ||
+		    c->answer == answer_receipts || c->answer == answer_audit ||
+		    c->answer == answer_resume)
+			call_free(c);
+	}
+}
+
+/* ---- signals */
+
+static int on_pending(sd_bus_message *m, void *user, sd_bus_error *ignored)
+{
+	struct policylink *l = user;
+	const char *what;
+
+	if (l->is_present && sd_bus_message_read(m, "s", &what) >= 0)
+		l->ops.pending(l->user, what);
+	return 0;
+}
+
+static void set_present(struct policylink *l, bool is_present)
+{
+	forget_calls(l);
+	if (l->is_present) {
+		l->is_present = false;
+		l->ops.present(l->user, false);
+	}
+	if (is_present) {
+		l->is_present = true;
+		l->ops.present(l->user, true);
+	}
+}
+
+/* A new owner is a policyd that knows nothing of what the old one was asked. */
+static int on_owner(sd_bus_message *m, void *user, sd_bus_error *ignored)
+{
+	const char *name, *before, *now;
+
+	if (sd_bus_message_read(m, "sss", &name, &before, &now) >= 0)
+		set_present(user, *now != '\0');
+	return 0;
+}
+
+static int subscribe(struct policylink *l, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	int has = 0, r;
+
+	r = sd_bus_match_signal(l->bus, &l->pending, BUS_POLICY_NAME,
+				BUS_POLICY_PATH, BUS_POLICY_NAME, "Pending",
+				on_pending, l);
+	if (r >= 0)
+		r = sd_bus_add_match(
+			l->bus, &l->owner,
+			"type='signal',sender='org.freedesktop.DBus',"
+			"path='/org/freedesktop/DBus',"
+			"interface='org.freedesktop.DBus',"
+			"member='NameOwnerChanged',arg0='" BUS_POLICY_NAME "'",
+			on_owner, l);
+	if (r >= 0)
+		r = sd_bus_call_method(l->bus, "org.freedesktop.DBus",
+				       "/org/freedesktop/DBus",
+				       "org.freedesktop.DBus", "NameHasOwner",
+				       NULL, &m, "s", BUS_POLICY_NAME);
+	if (r >= 0)
+		r = sd_bus_message_read(m, "b", &has);
+	if (r < 0)
+		return err_sys(e, -r, "watch %s", BUS_POLICY_NAME);
+	l->is_present = has;
+	return 0;
+}
+
+int policylink_new(sd_bus *bus, const struct policylink_ops *ops, void *user,
+		   struct policylink **ret, struct err *e)
+{
+	AUTO(policylink_freep) struct policylink *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return err_oom(e, "bus");
+	LIST_INIT(&l->calls);
+	l->bus = sd_bus_ref(bus);
+	l->ops = *ops;
+	l->user = user;
+	r = subscribe(l, e);
+	if (r < 0)
+		return r;
+	*ret = l;
+	if (l->is_present)
+		l->ops.present(l->user, true);
+	steal(l);
+	return 0;
+}
+
+void policylink_free(struct policylink *l)
+{
+	if (!l)
+		return;
+	forget_calls(l);
+	sd_bus_slot_unref(l->pending);
+	sd_bus_slot_unref(l->owner);
+	sd_bus_unref(l->bus);
+	free(l);
+}

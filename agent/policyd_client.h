@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent's calls to cells-policyd (schema/dbus/org.cells.Policy1.xml), none
+ * of which waits: each answer comes as a callback from the event loop.
+ */
+#ifndef AGENT_POLICYD_CLIENT_H
+#define AGENT_POLICYD_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+#include "agent/protocol.h"
+
+struct err;
+struct policylink;
+
+#define POLICYLINK_WANTS_MAX 128
+
+struct policylink_want {
+	const char *kind, *digest; /* "document", "chunk-list", "chunk" */
+};
+
+/* Answers. An ok answer has e NULL. */
+struct policylink_ops {
+	/* cells-policyd came or went; what was asked before is not answered. */
+	void (*present)(void *user, bool is_present);
+	/* The signal Pending. */
+	void (*pending)(void *user, const char *what);
+	void (*status)(void *user, const char *json);
+	void (*submitted)(void *user, const char *outcome, const char *reason,
+			  const char *text);
+	void (*receipts)(void *user, const struct protocol_receipt *r,
+			 size_t n);
+	void (*audit)(void *user, const void *batch, size_t len);
+	void (*wants)(void *user, const struct policylink_want *w, size_t n);
+	void (*taken)(void *user, const char *digest, const struct err *e);
+	/* NULL: no enrolment is under way. */
+	void (*enroll)(void *user, const char *request);
+	void (*enrolled)(void *user, const struct err *e);
+	void (*resumed)(void *user);
+	/* Receipts or audit could not be had. */
+	void (*unfetched)(void *user, enum protocol_stream s);
+	/* Any other call than a put went wrong; a status, a submit or a resume
+	 * has no answer then (`lost`). */
+	void (*failed)(void *user, const struct err *e, bool lost);
+};
+
+/* `present` comes at once, from within, if cells-policyd is there. */
+int policylink_new(sd_bus *bus, const struct policylink_ops *ops, void *user,
+		   struct policylink **ret, struct err *e);
+void policylink_free(struct policylink *l);
+
+/* A connection ended: what was asked for it is answered to nobody. */
+void policylink_forget(struct policylink *l);
+
+void policylink_status(struct policylink *l);
+void policylink_submit(struct policylink *l, const char *envelope, size_t len);
+void policylink_wants(struct policylink *l);
+void policylink_put(struct policylink *l, const char *digest, int fd);
+void policylink_fetch(struct policylink *l, enum protocol_stream s,
+		      uint64_t after);
+void policylink_ack(struct policylink *l, enum protocol_stream s, uint64_t seq);
+/* Envelopes; NULL: none. */
+void policylink_resume(struct policylink *l, const char *receipt,
+		       const char *head);
+void policylink_enroll_start(struct policylink *l, const void *spki,
+			     size_t len);
+void policylink_enroll_finish(struct policylink *l, const char *answer,
+			      const char *failure);
+
+static inline void policylink_freep(struct policylink **l)
+{
+	policylink_free(*l);
+}
+
+#endif

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/transport.h"
+
+#include "agent/transport_internal.h"
+#include "lib/auto.h"
+#include "lib/encoding.h"
+#include "lib/err.h"
+#include "lib/lws_error.h"
+
+#include <fcntl.h>
+#include <libwebsockets.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#define LOOP "cells-loop"
+#define TIMEOUT_SECONDS 20
+#define WARM_SECONDS 4 /* an idle connection is kept for the next GET */
+/* What is read at once: a whole TLS record (RFC 8446, section 5.1), as
+ * libwebsockets 4.1 may go round for ever with the rest of one. */
+#define PIECE (16 * 1024)
+#define GRAVE_USEC 500000
+
+/* ---- the WebSocket */
+
+static void drop_queues(struct wire_peer *p)
+{
+	struct out *o;
+
+	while ((o = STAILQ_FIRST(&p->out))) {
+		STAILQ_REMOVE_HEAD(&p->out, next);
+		free(o);
+	}
+	free(p->in);
+	p->in = NULL;
+	p->in_len = 0;
+}
+
+/*
+ * Told from the loop, never from within another call of ours or of lws. The
+ * loop is made to come back, as lws looks at its timers and then sleeps: the
+ * other loop would not see what this set in motion.
+ */
+static void socket_is_over(lws_sorted_usec_list_t *sul)
+{
+	struct wire_peer *p = lws_container_of(sul, struct wire_peer, over);
+	struct wire_end end = p->end;
+
+	drop_queues(p);
+	p->is_open = p->is_closing = p->is_over = false;
+	wire_wake(p->wire);
+	p->ops.closed(p->user, &end);
+}
+
+static void end_socket(struct wire_peer *p)
+{
+	if (p->is_over)
+		return;
+	p->is_over = true;
+	lws_sul_schedule(p->wire->context, 0, &p->over, socket_is_over,
+			 WIRE_SOON);
+}
+
+void wire_take_status(struct lws *wsi, struct wire_end *end)
+{
+	char number[16] = "";
+	uint64_t n;
+
+	end->status = (int)lws_http_client_http_response(wsi);
+	if (lws_hdr_copy(wsi, number, sizeof(number),
+			 WSI_TOKEN_HTTP_RETRY_AFTER) > 0 &&
+	    text_number(number, 86400, &n) == 0)
+		end->retry_after = (unsigned int)n;
+}
+
+static void explain_socket(struct wire_peer *p, struct lws *wsi,
+			   const char *said)
+{
+	struct wire_end *end = &p->end;
+
+	if (end->why[0])
+		return;
+	if (wsi)
+		wire_take_status(wsi, end);
+	if (end->status >= 300)
+		snprintf(end->why, sizeof(end->why), "HTTP status %d",
+			 end->status);
+	else
+		lwswhy_text(wire_address(p), p->port, said, end->why,
+			    sizeof(end->why));
+}
+
+static int refuse(struct wire_peer *p, const char *why)
+{
+	snprintf(p->end.why, sizeof(p->end.why), "%s", why);
+	return -1;
+}
+
+static int take_fragment(struct wire_peer *p, struct lws *wsi, const void *data,
+			 size_t len)
+{
+	char *bigger;
+
+	if (lws_frame_is_binary(wsi))
+		return refuse(p, "the server sent a binary message");
+	if (p->in_len + len > p->message_max)
+		return refuse(p, "the server sent too long a message");
+	bigger = realloc(p->in, p->in_len + len + 1);
+	if (!bigger)
+		return refuse(p, "out of memory");
+	p->in = bigger;
+	memcpy(p->in + p->in_len, data, len);
+	p->in_len += len;
+	p->in[p->in_len] = '\0';
+	if (lws_is_final_fragment(wsi) && !lws_remaining_packet_payload(wsi)) {
+		auto_free char *text = steal(p->in);
+		size_t text_len = p->in_len;
+
+		p->in_len = 0;
+		p->ops.received(p->user, text, text_len);
+	}
+	return 0;
+}
+
+static int send_queued(struct wire_peer *p, struct lws *wsi)
+{
+	auto_free struct out *o = STAILQ_FIRST(&p->out);
+
+	if (o) {
+		STAILQ_REMOVE_HEAD(&p->out, next);
+		if (lws_write(wsi, o->bytes + LWS_PRE, o->len, LWS_WRITE_TEXT) <
+		    0)
+			return refuse(p, "connection lost while sending");
+		lws_callback_on_writable(wsi);
+		return 0;
+	}
+	if (!p->is_closing)
+		return 0;
+	lws_close_reason(wsi, LWS_CLOSE_STATUS_NORMAL, NULL, 0);
+	return -1;
+}
+
+static int on_socket(void *self, struct lws *wsi,
+		     enum lws_callback_reasons reason, void *in, size_t len)
+{
+	struct wire_peer *p = self;
+
+	p->wsi = wsi;
+	switch (reason) {
+	case LWS_CALLBACK_CLIENT_ESTABLISHED:
+		p->is_open = true;
+		p->ops.opened(p->user);
+		return 0;
+	case LWS_CALLBACK_CLIENT_RECEIVE:
+		return take_fragment(p, wsi, in, len);
+	case LWS_CALLBACK_CLIENT_WRITEABLE:
+		return send_queued(p, wsi);
+	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+		explain_socket(p, wsi, in);
+		return 0;
+	case LWS_CALLBACK_WSI_DESTROY:
+		if (!p->end.why[0] && !p->is_closing)
+			refuse(p, p->is_open ? "connection lost"
+					     : "closed without an answer");
+		p->wsi = NULL;
+		end_socket(p);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* Pings keep NAT entries alive and find dead connections. */
+static const lws_retry_bo_t validity = {
+	.secs_since_valid_ping = 240,
+	.secs_since_valid_hangup = 300,
+};
+
+void wire_open(struct wire_peer *p, const char *path, const char *protocol,
+	       size_t message_max)
+{
+	struct lws_client_connect_info info = {
+		.context = p->wire->context,
+		.vhost = p->vhost[0],
+		.address = wire_address(p),
+		.host = p->host,
+		.port = p->port,
+		.path = path,
+		.protocol = protocol,
+		.local_protocol_name = WIRE_PROTOCOL,
+		.ssl_connection =
+			LCCSCF_USE_SSL | LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
+		.retry_and_idle_policy = &validity,
+		.opaque_user_data = p,
+	};
+
+	memset(&p->end, 0, sizeof(p->end));
+	p->message_max = message_max;
+	lwswhy_clear();
+	if (lws_client_connect_via_info(&info))
+		return;
+	p->wsi = NULL;
+	explain_socket(p, NULL, NULL);
+	end_socket(p);
+}
+
+int wire_send(struct wire_peer *p, const char *text, size_t len)
+{
+	struct out *o;
+
+	if (!p->is_open || p->is_closing || !p->wsi)
+		return -ENOTCONN;
+	o = malloc(sizeof(*o) + LWS_PRE + len);
+	if (!o)
+		return -ENOMEM;
+	o->len = len;
+	memcpy(o->bytes + LWS_PRE, text, len);
+	STAILQ_INSERT_TAIL(&p->out, o, next);
+	lws_callback_on_writable(p->wsi);
+	return 0;
+}
+
+void wire_close(struct wire_peer *p)
+{
+	if (!p->wsi || p->is_closing)
+		return;
+	p->is_closing = true;
+	if (p->is_open)
+		lws_callback_on_writable(p->wsi);
+	else
+		lws_set_timeout(p->wsi, 1, LWS_TO_KILL_ASYNC);
+}
+
+/* ---- peers */
+
+static int on_loop(struct lws *wsi, enum lws_callback_reasons reason,
+		   void *user, void *in, size_t len)
+{
+	return 0; /* that lws_service() returns is all that is wanted */
+}
+
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason,
+		    void *user, void *in, size_t len)
+{
+	struct owner *o = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+
+	return o ? o->on_event(o, wsi, reason, in, len) : 0;
+}
+
+static const struct lws_protocols peer_protocols[] = {
+	{ .name = WIRE_PROTOCOL,
+	  .callback = on_event,
+	  .rx_buffer_size = PIECE },
+	{ .name = NULL },
+};
+
+static const struct lws_protocols loop_protocols[] = {
+	{ .name = LOOP, .callback = on_loop },
+	{ .name = NULL },
+};
+
+/*
+ * lws sends requests to one place on one vhost one after the other over the
+ * same connection; so what shall run side by side is given vhosts of its own.
+ * They share the TLS set-up. The CA replaces all other trust.
+ */
+static int open_lane(struct wire_peer *p, unsigned int lane,
+		     const struct wire_identity *id, struct err *e)
+{
+	struct lws_context_creation_info info = {
+		.port = CONTEXT_PORT_NO_LISTEN,
+		.protocols = peer_protocols,
+		.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
+			   LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS,
+		.vhost_name = "peer",
+		.http_proxy_address = "", /* else lws reads $http_proxy */
+		.timeout_secs = TIMEOUT_SECONDS,
+		.connect_timeout_secs = TIMEOUT_SECONDS,
+		.client_ssl_ca_mem = id->ca_pem,
+		.client_ssl_ca_mem_len = (unsigned int)strlen(id->ca_pem),
+		.client_ssl_cert_mem = id->cert_pem,
+		.client_ssl_cert_mem_len = (unsigned int)strlen(id->cert_pem),
+		.client_ssl_key_mem = id->key_pem,
+		.client_ssl_key_mem_len = (unsigned int)strlen(id->key_pem),
+	};
+
+	p->vhost[lane] = lws_create_vhost(p->wire->context, &info);
+	if (!p->vhost[lane])
+		return err_set(e, EINVAL,
+			       "set up TLS for %s: a certificate or key is not "
+			       "usable",
+			       p->host);
+	return 0;
+}
+
+int wire_peer_new(struct wire *w, const struct wire_identity *id,
+		  const struct wire_ops *ops, void *user,
+		  struct wire_peer **ret, struct err *e)
+{
+	AUTO(wire_peer_freep) struct wire_peer *p = calloc(1, sizeof(*p));
+	size_t n = strlen(id->host);
+
+	if (!p)
+		return err_oom(e, "connection");
+	STAILQ_INIT(&p->out);
+	p->owner.on_event = on_socket;
+	p->wire = w;
+	/* lws cuts a name at a colon before it verifies it: nothing is left. */
+	if (n == 0 || n > WIRE_HOST_MAX || strpbrk(id->host, ":/@?# \t\r\n"))
+		return err_set(e, EINVAL,
+			       "server '%.40s': neither a name nor an IPv4 "
+			       "address",
+			       id->host);
+	p->host = strdup(id->host);
+	if (!p->host)
+		return err_oom(e, "connection");
+	p->port = id->port;
+	p->lanes = id->lanes < WIRE_LANES_MAX ? id->lanes : WIRE_LANES_MAX;
+	for (unsigned int i = 0; i < p->lanes; i++)
+		p->lane[i].owner.on_event = wire_on_lane;
+	p->ops = *ops;
+	p->user = user;
+	for (unsigned int i = 0; i == 0 || i < p->lanes; i++) {
+		int r = open_lane(p, i, id, e);
+
+		if (r < 0)
+			return r;
+	}
+	*ret = steal(p);
+	return 0;
+}
+
+void wire_peer_at(struct wire_peer *p, const char *address)
+{
+	snprintf(p->address, sizeof(p->address), "%s", address);
+}
+
+const char *wire_address(const struct wire_peer *p)
+{
+	return p->address[0] ? p->address : p->host;
+}
+
+static void forget(struct lws *wsi)
+{
+	if (!wsi)
+		return;
+	lws_set_opaque_user_data(wsi, NULL);
+	lws_set_timeout(wsi, 1, LWS_TO_KILL_ASYNC);
+}
+
+static void cancel(struct wire_peer *p, lws_sorted_usec_list_t *sul)
+{
+	lws_sul_schedule(p->wire->context, 0, sul, NULL,
+			 LWS_SET_TIMER_USEC_CANCEL);
+}
+
+static void destroy_vhosts(lws_sorted_usec_list_t *sul)
+{
+	struct grave *g = lws_container_of(sul, struct grave, due);
+
+	for (unsigned int i = 0; i < WIRE_LANES_MAX; i++)
+		if (g->vhost[i])
+			lws_vhost_destroy(g->vhost[i]);
+	LIST_REMOVE(g, next);
+	free(g);
+}
+
+/* lws 4.1 never frees a vhost that is destroyed before its connections ended.
+ */
+static void bury(struct wire_peer *p)
+{
+	struct grave *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return; /* they end with the context */
+	memcpy(g->vhost, p->vhost, sizeof(g->vhost));
+	LIST_INSERT_HEAD(&p->wire->graves, g, next);
+	lws_sul_schedule(p->wire->context, 0, &g->due, destroy_vhosts,
+			 GRAVE_USEC);
+}
+
+void wire_peer_free(struct wire_peer *p)
+{
+	if (!p)
+		return;
+	forget(p->wsi);
+	cancel(p, &p->over);
+	for (unsigned int i = 0; i < WIRE_LANES_MAX; i++) {
+		forget(p->lane[i].wsi);
+		if (!p->get[i])
+			continue;
+		forget(p->get[i]->wsi);
+		cancel(p, &p->get[i]->over);
+		free(p->get[i]);
+	}
+	bury(p);
+	drop_queues(p);
+	free(p->host);
+	free(p);
+}
+
+/* ---- the loop */
+
+static int adopt(struct wire *w, int loop_fd, struct err *e)
+{
+	struct lws_context_creation_info info = {
+		.port = CONTEXT_PORT_NO_LISTEN,
+		.protocols = loop_protocols,
+		.vhost_name = "loop",
+		.http_proxy_address = "",
+	};
+	lws_sock_file_fd_type fd;
+
+	w->loop = lws_create_vhost(w->context, &info);
+	if (!w->loop)
+		return err_oom(e, "event loop");
+	if (loop_fd < 0)
+		return 0;
+	/* lws closes what it adopted, so it gets a descriptor of its own. */
+	fd.filefd = fcntl(loop_fd, F_DUPFD_CLOEXEC, 3);
+	if (fd.filefd < 0)
+		return err_sys(e, errno, "event loop");
+	if (!lws_adopt_descriptor_vhost(w->loop, LWS_ADOPT_RAW_FILE_DESC, fd,
+					LOOP, NULL)) {
+		close(fd.filefd);
+		return err_oom(e, "event loop");
+	}
+	return 0;
+}
+
+int wire_new(int loop_fd, struct wire **ret, struct err *e)
+{
+	struct lws_context_creation_info info = {
+		.port = CONTEXT_PORT_NO_LISTEN,
+		.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+			   LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
+			   LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME |
+			   LWS_SERVER_OPTION_JUST_USE_RAW_ORIGIN,
+		.timeout_secs = TIMEOUT_SECONDS,
+		.pt_serv_buf_size = PIECE,
+		.gid = (gid_t)-1,
+		.uid = (uid_t)-1,
+	};
+	AUTO(wire_freep) struct wire *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return err_oom(e, "event loop");
+	LIST_INIT(&w->graves);
+	lwswhy_catch();
+	w->context = lws_create_context(&info);
+	if (!w->context)
+		return err_oom(e, "event loop");
+	r = adopt(w, loop_fd, e);
+	if (r < 0)
+		return r;
+	*ret = steal(w);
+	return 0;
+}
+
+void wire_free(struct wire *w)
+{
+	struct grave *g;
+
+	if (!w)
+		return;
+	if (w->context)
+		lws_context_destroy(w->context);
+	while ((g = LIST_FIRST(&w->graves))) {
+		LIST_REMOVE(g, next);
+		free(g);
+	}
+	free(w);
+}
+
+int wire_service(struct wire *w)
+{
+	return lws_service(w->context, 0) < 0 ? -EIO : 0;
+}
+
+void wire_wake(struct wire *w)
+{
+	lws_cancel_service(w->context);
+}

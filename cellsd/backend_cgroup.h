@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The `cgroup` backend, as the other one has it under it. */
+#ifndef CELLSD_BACKEND_CGROUP_H
+#define CELLSD_BACKEND_CGROUP_H
+
+#include "cellsd/backend.h"
+
+/* As set_nodes, by the ways that the nodes have already. */
+int gate_put_nodes(struct backend *b, const struct backend_node *nodes,
+		   size_t n, struct err *e);
+
+#endif

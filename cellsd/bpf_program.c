@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The assembler finds the file by the -I of the top of the build tree. */
+#include "cellsd/bpf_program.h"
+
+__asm__(".section .rodata\n"
+	".balign 16\n"
+	".global program_start\n"
+	"program_start:\n"
+	".incbin \"cellsd/device.bpf.o\"\n"
+	".global program_end\n"
+	"program_end:\n"
+	".byte 0\n"
+	".previous\n");

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* device.bpf.c, compiled at build time, as an ELF object in memory. */
+#ifndef CELLSD_BPF_PROGRAM_H
+#define CELLSD_BPF_PROGRAM_H
+
+extern const char program_start[], program_end[];
+
+#endif

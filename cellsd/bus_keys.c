@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/bus_keys.h"
+
+#include "cellsd/context.h"
+#include "cellsd/operations.h"
+#include "cellsd/vp_data.h"
+#include "cellsd/vp_secrets.h"
+#include "lib/auto.h"
+#include "lib/encoding.h"
+#include "lib/err.h"
+#include "lib/secure_memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define PASSCODE_MAX 1024
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+static int answer(sd_bus_message *m, struct err *e)
+{
+	int r = sd_bus_reply_method_return(m, "");
+
+	return r < 0 ? err_sys(e, -r, "answer") : 1;
+}
+
+/* How much is in a sealed memfd: nobody changes it meanwhile. */
+static int measure(int fd, const char *vp, size_t max, size_t *ret,
+		   struct err *e)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+
+	if (seals < 0 || fstat(fd, &st) < 0 || st.st_size > (off_t)max)
+		return err_set(e, EINVAL, "VP %s: what was given is no memfd",
+			       vp);
+	if (st.st_size > 0 && (seals & SEALS) != SEALS)
+		return err_set(e, EINVAL, "VP %s: what was given is not sealed",
+			       vp);
+	*ret = (size_t)st.st_size;
+	return 0;
+}
+
+static int read_secret(int fd, const char *vp, struct secret **ret,
+		       struct err *e)
+{
+	AUTO(secret_freep) struct secret *s = NULL;
+	size_t len;
+	int r = measure(fd, vp, PASSCODE_MAX, &len, e);
+
+	if (r == 0)
+		r = secret_new(&s, e);
+	if (r < 0)
+		return r;
+	if (pread(fd, s->bytes, len, 0) != (ssize_t)len)
+		return err_set(e, EIO, "VP %s: read the passcode", vp);
+	s->len = len;
+	*ret = steal(s);
+	return 0;
+}
+
+/* Nothing in it: policyd vouches, and the device slot opens. */
+int devkeys_unlock(struct host *h, struct vp *v, sd_bus_message *m,
+		   enum vpkeys_by by, struct err *e)
+{
+	AUTO(secret_freep) struct secret *secret = NULL;
+	int fd, r = sd_bus_message_read(m, "h", &fd);
+
+	if (r < 0)
+		return err_sys(e, -r, "read Unlock");
+	r = read_secret(fd, v->name, &secret, e);
+	if (r == 0)
+		r = control_unlock(h, v, secret->len == 0 ? VPKEYS_DEVICE : by,
+				   secret, e);
+	return r < 0 ? r : answer(m, e);
+}
+
+int devkeys_set_passcode(struct host *h, struct vp *v, sd_bus_message *m,
+			 struct err *e)
+{
+	AUTO(secret_freep) struct secret *old = NULL, *fresh = NULL;
+	int old_fd, fresh_fd, r;
+
+	r = sd_bus_message_read(m, "hh", &old_fd, &fresh_fd);
+	if (r < 0)
+		return err_sys(e, -r, "read SetPasscode");
+	r = read_secret(old_fd, v->name, &old, e);
+	if (r == 0)
+		r = read_secret(fresh_fd, v->name, &fresh, e);
+	if (r == 0)
+		r = control_set_passcode(h, v, old, fresh, e);
+	return r < 0 ? r : answer(m, e);
+}
+
+/* Their pages are the caller's: nothing is copied here. */
+int devkeys_secrets(struct host *h, struct vp *v, sd_bus_message *m,
+		    struct err *e)
+{
+	void *data = MAP_FAILED;
+	size_t len;
+	int fd, r = sd_bus_message_read(m, "h", &fd);
+
+	if (r < 0)
+		return err_sys(e, -r, "read Secrets");
+	r = measure(fd, v->name, HANDOVER_MAX, &len, e);
+	if (r < 0)
+		return r;
+	if (len > 0) {
+		data = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (data == MAP_FAILED)
+			return err_sys(e, errno, "read the secrets of VP %s",
+				       v->name);
+	}
+	r = control_put_secrets(h, v, len > 0 ? data : "", len, e);
+	if (len > 0)
+		munmap(data, len);
+	return r < 0 ? r : answer(m, e);
+}
+
+int devkeys_reply_locked(struct host *h, struct vp *v, sd_bus_message *call)
+{
+	auto_free char *box = NULL;
+	struct vpdata_info info;
+
+	vpdata_tell(h->vpdata, v, &info);
+	box = text_base64(info.box,
+			  info.has[SLOT_RECOVERY] ? sizeof(info.box) : 0);
+	if (!box)
+		return -ENOMEM;
+	return sd_bus_reply_method_return(
+		call, "a{sv}", 9, "method", "s",
+		v->sealed.incomplete ? "stopped" : "key evicted", "medium", "s",
+		info.medium, "slots", "u", v->sealed.slots, "keys", "u",
+		v->sealed.keys, "ns", "t", v->sealed.ns, "incomplete", "b",
+		v->sealed.incomplete, "key", "s", info.id, "number", "u",
+		v->number, "recovery", "s", box);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The calls of org.cells.Device1 that carry passcodes, keys and secrets. */
+#ifndef CELLSD_BUS_KEYS_H
+#define CELLSD_BUS_KEYS_H
+
+#include <systemd/sd-bus.h>
+
+#include "cellsd/vp_keys.h"
+
+struct err;
+struct host;
+
+/* Each reads the rest of the call's arguments, which are sealed memfds, and
+ * answers; returns 1 or a negative errno. */
+int devkeys_unlock(struct host *h, struct vp *v, sd_bus_message *m,
+		   enum vpkeys_by by, struct err *e);
+int devkeys_set_passcode(struct host *h, struct vp *v, sd_bus_message *m,
+			 struct err *e);
+int devkeys_secrets(struct host *h, struct vp *v, sd_bus_message *m,
+		    struct err *e);
+
+/* Answers Lock, with the recovery slot: by it the organisation can give the
+ * key back. Returns a negative errno when that did not work. */
+int devkeys_reply_locked(struct host *h, struct vp *v, sd_bus_message *call);
+
+#endif

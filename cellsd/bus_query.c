@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/bus_query.h"
+
+#include "cellsd/cgroup.h"
+#include "cellsd/context.h"
+#include "cellsd/unsupported.h"
+#include "cellsd/unsupported_vp.h"
+#include "cellsd/vp_data.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int send_reply(sd_bus_message *reply, int r, struct err *e)
+{
+	if (r >= 0)
+		r = sd_bus_send(NULL, reply, NULL);
+	return r < 0 ? err_sys(e, -r, "answer") : 1;
+}
+
+static int append_class(sd_bus_message *reply, const struct host *h, uint32_t c)
+{
+	int r;
+
+	if (!(h->present >> c & 1))
+		return 0;
+	r = sd_bus_message_open_container(reply, 'r', "uas");
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "u", c);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "s");
+	for (size_t i = 0; r >= 0 && i < h->n_nodes; i++) {
+		const struct backend_node *n = &h->nodes[i];
+		char text[32];
+
+		if (!(n->classes >> c & 1) || n->way == BACKEND_SHUT ||
+		    (!n->major && !n->minor))
+			continue;
+		snprintf(text, sizeof(text), "%u:%u", n->major, n->minor);
+		r = sd_bus_message_append(reply, "s", text);
+	}
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+int devquery_inventory(struct host *h, sd_bus_message *m, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	int r = sd_bus_message_new_method_return(m, &reply);
+
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "ss", h->backend_type->name,
+					  h->backend_type->level);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "(uas)");
+	for (uint32_t c = 0; r >= 0 && c < CELLS_CLASS_COUNT; c++)
+		r = append_class(reply, h, c);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	return send_reply(reply, r, e);
+}
+
+int devquery_status(struct host *h, sd_bus_message *m, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const struct shortfall *rows[SHORTFALLS_MAX];
+	size_t n = shortfalls_of(h, rows);
+	int r = sd_bus_message_new_method_return(m, &reply);
+
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "(sss)");
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = sd_bus_message_append(reply, "(sss)", rows[i]->what,
+					  rows[i]->why, rows[i]->remedy);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	return send_reply(reply, r, e);
+}
+
+static int append_lacking(sd_bus_message *reply, struct host *h,
+			  const struct vp *v)
+{
+	const char *names[LACKS_MAX];
+	size_t n = lacks_of(h, v, names);
+	int r = sd_bus_message_open_container(reply, 'e', "sv");
+
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "s", "not-enforced");
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'v', "as");
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "s");
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = sd_bus_message_append(reply, "s", names[i]);
+	for (int i = 0; r >= 0 && i < 3; i++)
+		r = sd_bus_message_close_container(reply);
+	return r;
+}
+
+static int append_data(sd_bus_message *reply, const struct vpdata_info *data)
+{
+	char slots[64] = "";
+
+	for (enum slot_type t = SLOT_PASSCODE; t <= SLOT_RECOVERY; t++) {
+		size_t used = strlen(slots);
+
+		if (data->has[t])
+			snprintf(slots + used, sizeof(slots) - used, "%s%s",
+				 used ? " " : "", slots_type_name(t));
+	}
+	return sd_bus_message_append(
+		reply, "{sv}{sv}{sv}{sv}{sv}", "damaged", "b",
+		(int)data->damaged, "medium", "s", data->medium, "encryption",
+		"s", *data->medium ? "fscrypt aes-256-xts" : "",
+		"key-in-kernel", "b", (int)data->open, "slots", "s", slots);
+}
+
+static int append_vp(sd_bus_message *reply, struct host *h, const struct vp *v)
+{
+	struct vpdata_info data;
+	const struct vp_run *run = v->run;
+	char address[16] = "";
+	int r = sd_bus_message_open_container(reply, 'r', "sa{sv}");
+
+	vpdata_tell(h->vpdata, v, &data);
+	if (run && run->address)
+		snprintf(address, sizeof(address), "%u.%u.%u.%u",
+			 run->address >> 24, run->address >> 16 & 255,
+			 run->address >> 8 & 255, run->address & 255);
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "s", v->name);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "{sv}");
+	if (r >= 0)
+		r = sd_bus_message_append(
+			reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "state", "s",
+			vpstate_name(v->state), "label", "s", v->conf.label,
+			"pid", "u",
+			run && run->pid > 0 ? (uint32_t)run->pid : 0,
+			"foreground", "b", v->state == VPSTATE_FOREGROUND,
+			"since", "t", run ? run->since_ns : 0, "address", "s",
+			address, "memory", "t",
+			run && run->leaf >= 0 ? leaf_memory(run->leaf) : 0);
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "{sv}", "no-new-privileges",
+					  "b",
+					  run ? (int)run->no_new_privs
+					      : (int)v->conf.no_new_privs);
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "{sv}", "held-up", "b",
+					  run && run->held_up);
+	if (r >= 0)
+		r = append_data(reply, &data);
+	if (r >= 0)
+		r = append_lacking(reply, h, v);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+int devquery_list(struct host *h, sd_bus_message *m, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const struct roster *roster = h->roster;
+	int r = sd_bus_message_new_method_return(m, &reply);
+
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "(sa{sv})");
+	for (unsigned int i = 0; r >= 0 && i < roster->n; i++)
+		if (roster->vp[i]->state != VPSTATE_ABSENT)
+			r = append_vp(reply, h, roster->vp[i]);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "t", roster->front_generation);
+	return send_reply(reply, r, e);
+}

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/cgroup.h"
+
+#include "lib/auto.h"
+#include "lib/err.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#define MOUNTINFO "/proc/self/mountinfo"
+/* So that the path of the deepest is one that can be read (PATH_MAX). */
+#define DEPTH_MAX 14
+#define VALUE_MAX 4096
+#define WEIGHT_DEFAULT 100 /* of cpu and io, the kernel's own */
+#define GROUPS_MAX "512"   /* below one VP */
+
+static int write_value(int dir, const char *name, const char *value)
+{
+	auto_close int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		return -errno;
+	return 0;
+}
+
+static int read_value(int dir, const char *name, char value[VALUE_MAX])
+{
+	auto_close int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, value, VALUE_MAX - 1);
+	if (n < 0)
+		return -errno;
+	value[n] = '\0';
+	return 0;
+}
+
+/* Undoes the \ooo of mountinfo, in place. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++) {
+		if (*s == '\\' && strspn(s + 1, "01234567") >= 3) {
+			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 |
+				       (s[3] - '0'));
+			s += 3;
+		} else {
+			*to++ = *s;
+		}
+	}
+	*to = '\0';
+}
+
+/* The first cgroup2 mount that shows the hierarchy from its top. */
+static int find_mount(char path[PATH_MAX], struct err *e)
+{
+	auto_fclose FILE *f = fopen(MOUNTINFO, "re");
+	char line[PATH_MAX + 512];
+
+	if (!f)
+		return err_sys(e, errno, "open " MOUNTINFO);
+	while (fgets(line, sizeof(line), f)) {
+		const char *kind = strstr(line, " - ");
+		char root[PATH_MAX];
+
+		if (!kind || strncmp(kind, " - cgroup2 ", 11) != 0 ||
+		    sscanf(line, "%*d %*d %*s %4095s %4095s", root, path) !=
+			    2 ||
+		    strcmp(root, "/") != 0)
+			continue;
+		unescape(path);
+		return 0;
+	}
+	return err_reason(e, REASON_KERNEL,
+			  "find a cgroup v2 mount: none in " MOUNTINFO);
+}
+
+/* Passes on what controllers the root has; the rest is told as not enforced. */
+static void enable_controllers(int root)
+{
+	static const char *const wanted[] = { "+memory", "+cpu", "+pids",
+					      "+io" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+		write_value(root, "cgroup.subtree_control", wanted[i]);
+}
+
+static int open_group(int dir, const char *name, int *ret, struct err *e)
+{
+	auto_close int fd = openat(
+		dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct statfs fs;
+
+	if (fd < 0)
+		return err_sys(e, errno, "open cgroup %s", name);
+	if (fstatfs(fd, &fs) < 0 || fs.f_type != CGROUP2_SUPER_MAGIC)
+		return err_set(e, EINVAL, "open cgroup %s: no cgroup v2", name);
+	*ret = steal_fd(fd);
+	return 0;
+}
+
+int leaf_root_open(const char *name, int *ret, struct err *e)
+{
+	char path[PATH_MAX], procs[VALUE_MAX] = "";
+	auto_close int mount = -1, fd = -1;
+	int r;
+
+	r = find_mount(path, e);
+	if (r < 0)
+		return r;
+	mount = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (mount < 0)
+		return err_sys(e, errno, "open %s", path);
+	if (mkdirat(mount, name, 0755) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "make cgroup %s/%s", path, name);
+	r = open_group(mount, name, &fd, e);
+	if (r < 0)
+		return r;
+	r = read_value(fd, "cgroup.procs", procs);
+	if (r < 0)
+		return err_sys(e, -r, "read cgroup %s/%s", path, name);
+	if (procs[0])
+		return err_set(e, EBUSY,
+			       "use cgroup %s/%s: it holds processes itself",
+			       path, name);
+	enable_controllers(mount);
+	enable_controllers(fd);
+	*ret = steal_fd(fd);
+	return 0;
+}
+
+void leaf_root_close(int root, const char *name)
+{
+	auto_close int up = -1;
+
+	if (root < 0)
+		return;
+	/* Only an empty one goes; then it is there for nothing. */
+	up = openat(root, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (up >= 0)
+		unlinkat(up, name, AT_REMOVEDIR);
+	close(root);
+}
+
+/* What the VP's own init may manage (/sys/kernel/cgroup/delegate). */
+static int delegate(int leaf, uid_t owner, struct err *e)
+{
+	static const char *const files[] = {
+		"cgroup.procs",
+		"cgroup.threads",
+		"cgroup.subtree_control",
+		"memory.oom.group",
+	};
+	char depth[16];
+	int r = write_value(leaf, "cgroup.max.descendants", GROUPS_MAX);
+
+	/* No deeper than we look. */
+	snprintf(depth, sizeof(depth), "%d", DEPTH_MAX);
+	if (r == 0)
+		r = write_value(leaf, "cgroup.max.depth", depth);
+	if (r < 0)
+		return err_sys(e, -r, "bound the VP's cgroups");
+	if (fchown(leaf, owner, owner) < 0)
+		return err_sys(e, errno, "give the VP its cgroup");
+	/* Not every kernel and controller has each. */
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (fchownat(leaf, files[i], owner, owner, 0) < 0 &&
+		    errno != ENOENT)
+			return err_sys(e, errno, "give the VP its %s",
+				       files[i]);
+	return 0;
+}
+
+int leaf_new(int root, const char *name, uid_t owner, int *ret, struct err *e)
+{
+	auto_close int leaf = -1;
+	int r;
+
+	if (mkdirat(root, name, 0755) < 0)
+		return err_sys(e, errno, "make cgroup %s", name);
+	r = open_group(root, name, &leaf, e);
+	if (r == 0)
+		r = delegate(leaf, owner, e);
+	if (r < 0) {
+		unlinkat(root, name, AT_REMOVEDIR);
+		return r;
+	}
+	*ret = steal_fd(leaf);
+	return 0;
+}
+
+int leaf_open(int root, const char *name, int *ret, struct err *e)
+{
+	return open_group(root, name, ret, e);
+}
+
+int leaf_below(int leaf, const char *name, int *ret, struct err *e)
+{
+	if (mkdirat(leaf, name, 0755) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "make cgroup %s", name);
+	return open_group(leaf, name, ret, e);
+}
+
+static bool limit(int leaf, const char *file, uint64_t value)
+{
+	char text[32];
+
+	if (value)
+		snprintf(text, sizeof(text), "%" PRIu64, value);
+	else
+		snprintf(text, sizeof(text), "max");
+	return write_value(leaf, file, text) == 0;
+}
+
+/* Of two io controllers (iocost, bfq) a kernel has one or none. */
+static bool weigh_io(int leaf, uint32_t weight)
+{
+	return limit(leaf, "io.weight", weight) ||
+	       limit(leaf, "io.bfq.weight", weight > 1000 ? 1000 : weight);
+}
+
+static void rate(uint64_t value, char ret[24])
+{
+	if (value)
+		snprintf(ret, 24, "%" PRIu64, value);
+	else
+		snprintf(ret, 24, "max");
+}
+
+/* What is written later is its own only where memory is counted beside io. */
+static bool counts_writeback(int leaf)
+{
+	return faccessat(leaf, "memory.max", F_OK, 0) == 0;
+}
+
+/* The line takes the place of the one that stood there for this disk. */
+static unsigned int limit_rates(int leaf, const struct leaf_limits *l)
+{
+	char read[24], write[24], text[96];
+
+	rate(l->io_read_max, read);
+	rate(l->io_write_max, write);
+	snprintf(text, sizeof(text), "%u:%u rbps=%s wbps=%s", major(l->disk),
+		 minor(l->disk), read, write);
+	if (l->disk && write_value(leaf, "io.max", text) == 0)
+		return l->io_write_max && !counts_writeback(leaf) ? LEAF_WRITE
+								  : 0;
+	return (l->io_read_max ? LEAF_READ : 0u) |
+	       (l->io_write_max ? LEAF_WRITE : 0u);
+}
+
+void leaf_unrate(int leaf, dev_t disk)
+{
+	const struct leaf_limits none = { .disk = disk };
+
+	limit_rates(leaf, &none);
+}
+
+unsigned int leaf_limit(int leaf, const struct leaf_limits *l)
+{
+	unsigned int lacking = 0;
+
+	if (!limit(leaf, "memory.max", l->memory_max) && l->memory_max)
+		lacking |= LEAF_MEMORY;
+	if (!limit(leaf, "pids.max", l->pids_max) && l->pids_max)
+		lacking |= LEAF_PIDS;
+	if (!limit(leaf, "cpu.weight",
+		   l->cpu_weight ? l->cpu_weight : WEIGHT_DEFAULT) &&
+	    l->cpu_weight)
+		lacking |= LEAF_CPU;
+	if (!weigh_io(leaf, l->io_weight ? l->io_weight : WEIGHT_DEFAULT) &&
+	    l->io_weight)
+		lacking |= LEAF_IO;
+	return lacking | limit_rates(leaf, l);
+}
+
+unsigned int leaf_lacking(int group)
+{
+	static const struct {
+		unsigned int limits;
+		const char *file, *other;
+	} files[] = {
+		{ LEAF_MEMORY, "memory.max", NULL },
+		{ LEAF_CPU, "cpu.weight", NULL },
+		{ LEAF_PIDS, "pids.max", NULL },
+		{ LEAF_IO, "io.weight", "io.bfq.weight" },
+		{ LEAF_READ | LEAF_WRITE, "io.max", NULL },
+		{ LEAF_WRITE, "memory.max", NULL },
+	};
+	unsigned int lacking = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (faccessat(group, files[i].file, W_OK, 0) < 0 &&
+		    (!files[i].other ||
+		     faccessat(group, files[i].other, W_OK, 0) < 0))
+			lacking |= files[i].limits;
+	return lacking;
+}
+
+/* The number behind "key " in cgroup.events. */
+static int event_value(int leaf, const char *key)
+{
+	char text[VALUE_MAX];
+	const char *at;
+	int r = read_value(leaf, "cgroup.events", text);
+
+	if (r < 0)
+		return r;
+	at = strstr(text, key);
+	return at && at[strlen(key)] == ' ' && at[strlen(key) + 1] == '1';
+}
+
+int leaf_events(int leaf, int *ret, struct err *e)
+{
+	int fd = openat(leaf, "cgroup.events", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, errno, "open cgroup.events");
+	*ret = fd;
+	return 0;
+}
+
+/* Writes "1", and waits until the event has that value. */
+static int write_and_wait(int leaf, const char *name, const char *event,
+			  int value, int ms)
+{
+	auto_close int fd = openat(leaf, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	struct pollfd p = { .fd = fd, .events = POLLPRI };
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = write_value(leaf, name, "1");
+	while (r == 0) {
+		char text[VALUE_MAX];
+
+		/* Reading arms the poll; so read, look, then wait. */
+		if (pread(fd, text, sizeof(text), 0) < 0)
+			return -errno;
+		if (event_value(leaf, event) == value)
+			return 0;
+		if (poll(&p, 1, ms) <= 0)
+			return -ETIMEDOUT;
+	}
+	return r;
+}
+
+int leaf_freeze(int leaf, int ms)
+{
+	return write_and_wait(leaf, "cgroup.freeze", "frozen", 1, ms);
+}
+
+int leaf_thaw(int leaf)
+{
+	return write_value(leaf, "cgroup.freeze", "0");
+}
+
+int leaf_kill(int leaf)
+{
+	return write_value(leaf, "cgroup.kill", "1");
+}
+
+int leaf_empty(int leaf, int ms)
+{
+	return write_and_wait(leaf, "cgroup.kill", "populated", 0, ms);
+}
+
+int leaf_populated(int leaf)
+{
+	return event_value(leaf, "populated");
+}
+
+uint64_t leaf_memory(int leaf)
+{
+	char text[VALUE_MAX];
+
+	return read_value(leaf, "memory.current", text) < 0
+		       ? 0
+		       : strtoull(text, NULL, 10);
+}
+
+/* kernfs tells types. */
+static bool is_group(const struct dirent *d)
+{
+	return d->d_type == DT_DIR && strcmp(d->d_name, ".") != 0 &&
+	       strcmp(d->d_name, "..") != 0;
+}
+
+/* Lists dir by a descriptor of its own. NULL: see errno. */
+static DIR *list(int dir)
+{
+	auto_close int fd =
+		openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (d)
+		(void)steal_fd(fd);
+	return d;
+}
+
+static int remove_below(int dir, int depth)
+{
+	auto_closedir DIR *d = list(dir);
+	struct dirent *entry;
+	int r = 0;
+
+	if (!d)
+		return -errno;
+	while (r == 0 && (entry = readdir(d))) {
+		auto_close int sub = -1;
+
+		if (!is_group(entry))
+			continue;
+		sub = openat(dir, entry->d_name,
+			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub < 0)
+			continue;
+		r = depth > DEPTH_MAX ? -ELOOP : remove_below(sub, depth + 1);
+		if (r == 0 && unlinkat(dir, entry->d_name, AT_REMOVEDIR) < 0)
+			r = -errno;
+	}
+	return r;
+}
+
+int leaf_remove(int root, const char *name, struct err *e)
+{
+	auto_close int fd = -1;
+	int r = open_group(root, name, &fd, e);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = remove_below(fd, 0);
+	if (r < 0)
+		return err_sys(e, -r, "remove what is below cgroup %s", name);
+	if (unlinkat(root, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "remove cgroup %s", name);
+	return 0;
+}
+
+int leaf_holds(const char *name, int proc)
+{
+	auto_close int fd = openat(proc, "cgroup", O_RDONLY | O_CLOEXEC);
+	size_t len = strlen(name);
+	char text[VALUE_MAX];
+	const char *at;
+	ssize_t n;
+
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	at = strstr(text, "0::/");
+	at = at ? strstr(at, name) : NULL;
+	return at && at[-1] == '/' && (at[len] == '\n' || at[len] == '/');
+}
+
+static int each_here(int dir, leaf_pid_fn *fn, void *arg)
+{
+	int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	auto_fclose FILE *f = fd < 0 ? NULL : fdopen(fd, "re");
+	int pid, r;
+
+	if (!f)
+		return -errno;
+	while (fscanf(f, "%d", &pid) == 1) {
+		r = fn(arg, pid);
+		if (r < 0)
+			return r;
+	}
+	return ferror(f) ? -errno : 0;
+}
+
+static int each_pid(int dir, int depth, leaf_pid_fn *fn, void *arg)
+{
+	auto_closedir DIR *d = list(dir);
+	struct dirent *entry;
+	int r;
+
+	if (!d)
+		return -errno;
+	r = each_here(dir, fn, arg);
+	/* A threaded cgroup below does not list processes. */
+	if (r == -EOPNOTSUPP)
+		r = 0;
+	while (r == 0) {
+		auto_close int sub = -1;
+
+		errno = 0;
+		entry = readdir(d);
+		if (!entry)
+			return -errno;
+		if (!is_group(entry))
+			continue;
+		sub = openat(dir, entry->d_name,
+			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub < 0)
+			r = errno == ENOENT ? 0 : -errno;
+		else
+			r = depth < DEPTH_MAX
+				    ? each_pid(sub, depth + 1, fn, arg)
+				    : -ELOOP;
+	}
+	return r;
+}
+
+int leaf_each_pid(int leaf, leaf_pid_fn *fn, void *arg)
+{
+	return each_pid(leaf, 0, fn, arg);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/ctl/relay.h"
+
+#include "cellsd/ctl/terminal.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+static void close_end(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* ---- lanes */
+
+static int add_lane(struct ctlrelay *r, int from, int to, bool is_user,
+		    struct err *e)
+{
+	struct ctlrelay_lane *l = &r->lane[r->n];
+
+	assert(r->n < ARRAY_SIZE(r->lane));
+	/* Copies: each lane closes its own. */
+	l->from = fcntl(from, F_DUPFD_CLOEXEC, 3);
+	l->to = fcntl(to, F_DUPFD_CLOEXEC, 3);
+	l->is_user = is_user;
+	r->n++;
+	return l->from < 0 || l->to < 0 ? err_sys(e, errno, "exec") : 0;
+}
+
+static void close_lane(struct ctlrelay_lane *l)
+{
+	close_end(&l->from);
+	close_end(&l->to);
+	l->len = l->done = 0;
+}
+
+static void read_lane(struct ctlrelay_lane *l)
+{
+	ssize_t n = read(l->from, l->data, sizeof(l->data));
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0) {
+		close_lane(l);
+		return;
+	}
+	l->len = (size_t)n;
+	l->done = 0;
+}
+
+static void write_lane(struct ctlrelay_lane *l)
+{
+	ssize_t n = write(l->to, l->data + l->done, l->len - l->done);
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n < 0) {
+		close_lane(l);
+		return;
+	}
+	l->done += (size_t)n;
+	if (l->done == l->len)
+		l->len = l->done = 0;
+}
+
+static struct pollfd wait_for_lane(const struct ctlrelay_lane *l)
+{
+	return l->len > 0 ? (struct pollfd){ .fd = l->to, .events = POLLOUT }
+			  : (struct pollfd){ .fd = l->from, .events = POLLIN };
+}
+
+static void serve_lane(struct ctlrelay_lane *l, short events)
+{
+	if (!events)
+		return;
+	if (l->len > 0)
+		write_lane(l);
+	else
+		read_lane(l);
+}
+
+/* ---- open */
+
+static int open_pipe(struct ctlrelay *r, int number, struct err *e)
+{
+	bool is_input = number == STDIN_FILENO;
+	auto_close int in = -1, out = -1;
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "exec: make a pipe");
+	in = p[0];
+	out = p[1];
+	r->theirs[number] = steal_fd(*(is_input ? &in : &out));
+	return is_input ? add_lane(r, number, out, true, e)
+			: add_lane(r, in, number, false, e);
+}
+
+/* One terminal for all of the program's files that are one of the user's. */
+static int open_terminal(struct ctlrelay *r, struct err *e)
+{
+	int out = isatty(STDOUT_FILENO) ? STDOUT_FILENO : STDERR_FILENO;
+	int in = isatty(STDIN_FILENO);
+	int code = ctlterm_open(&r->master, &r->slave, e);
+
+	if (code == 0 && in)
+		code = add_lane(r, STDIN_FILENO, r->master, true, e);
+	if (code == 0)
+		code = add_lane(r, r->master, out, false, e);
+	return code;
+}
+
+static int open_files(struct ctlrelay *r, struct err *e)
+{
+	int code = 0;
+
+	for (int i = 0; code == 0 && i < 3; i++) {
+		if (!isatty(i)) {
+			code = open_pipe(r, i, e);
+			continue;
+		}
+		if (r->slave < 0)
+			code = open_terminal(r, e);
+		if (code == 0)
+			r->theirs[i] = fcntl(r->slave, F_DUPFD_CLOEXEC, 3);
+		if (code == 0 && r->theirs[i] < 0)
+			code = err_sys(e, errno, "exec: make a terminal");
+	}
+	return code;
+}
+
+int ctlrelay_open(struct ctlrelay *ret, struct err *e)
+{
+	int code;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->master = ret->slave = -1;
+	for (int i = 0; i < 3; i++)
+		ret->theirs[i] = -1;
+	code = open_files(ret, e);
+	if (code < 0)
+		ctlrelay_fini(ret);
+	return code;
+}
+
+void ctlrelay_given(struct ctlrelay *r)
+{
+	for (int i = 0; i < 3; i++)
+		close_end(&r->theirs[i]);
+	/* With a copy of ours the terminal would never end. */
+	close_end(&r->slave);
+}
+
+void ctlrelay_fini(struct ctlrelay *r)
+{
+	ctlrelay_given(r);
+	close_end(&r->master);
+	for (unsigned int i = 0; i < r->n; i++)
+		close_lane(&r->lane[i]);
+	r->n = 0;
+}
+
+/* ---- run */
+
+/* What is on its way to the user, and nothing that comes later. */
+static void drain(struct ctlrelay *r)
+{
+	for (unsigned int i = 0; i < r->n; i++) {
+		struct ctlrelay_lane *l = &r->lane[i];
+
+		while (!l->is_user && l->from >= 0) {
+			struct pollfd p = wait_for_lane(l);
+
+			if (poll(&p, 1, l->len > 0 ? -1 : 0) <= 0)
+				break;
+			serve_lane(l, p.revents);
+		}
+	}
+}
+
+static void copy_until(struct ctlrelay *r, int resized,
+		       const struct ctlrelay_end *end)
+{
+	struct pollfd p[ARRAY_SIZE(r->lane) + 2];
+
+	for (;;) {
+		for (unsigned int i = 0; i < r->n; i++)
+			p[i] = wait_for_lane(&r->lane[i]);
+		p[r->n] = (struct pollfd){ .fd = end->fd, .events = POLLIN };
+		p[r->n + 1] =
+			(struct pollfd){ .fd = resized, .events = POLLIN };
+		if (poll(p, r->n + 2, -1) < 0 && errno != EINTR)
+			return;
+		if (p[r->n].revents && end->fn(end->arg))
+			return drain(r);
+		if (p[r->n + 1].revents)
+			ctlterm_resize(resized, r->master);
+		for (unsigned int i = 0; i < r->n; i++)
+			serve_lane(&r->lane[i], p[i].revents);
+	}
+}
+
+int ctlrelay_run(struct ctlrelay *r, const struct ctlrelay_end *end,
+		 struct err *e)
+{
+	struct ctlterm_mode before = { 0 };
+	auto_close int resized = -1;
+	int code = 0;
+
+	/* Who does not read any more is told so by the write. */
+	signal(SIGPIPE, SIG_IGN);
+	if (r->master >= 0) {
+		code = ctlterm_raw(r->master, &before, e);
+		resized = ctlterm_watch_size();
+	}
+	if (code < 0)
+		return code;
+	copy_until(r, resized, end);
+	ctlterm_restore(&before);
+	return 0;
+}

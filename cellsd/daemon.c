@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/daemon.h"
+
+#include "cellsd/cgroup.h"
+#include "cellsd/confinement.h"
+#include "cellsd/context.h"
+#include "cellsd/disk_headroom.h"
+#include "cellsd/foreground.h"
+#include "cellsd/hardware.h"
+#include "cellsd/hotplug.h"
+#include "cellsd/idle.h"
+#include "cellsd/ksm.h"
+#include "cellsd/launch.h"
+#include "cellsd/layer.h"
+#include "cellsd/lock.h"
+#include "cellsd/module_autoload.h"
+#include "cellsd/notifications.h"
+#include "cellsd/operations.h"
+#include "cellsd/prestart.h"
+#include "cellsd/psi.h"
+#include "cellsd/rootfs.h"
+#include "cellsd/running.h"
+#include "cellsd/vp_data.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+#define BOOT_SIZE 64
+#define FLUSH_MS 1100
+
+/* ---- events of the backend */
+
+static void on_backend_event(void *arg, const struct backend_event *ev)
+{
+	struct host *h = arg;
+	const char *name = "";
+
+	if (strcmp(ev->event, BACKEND_COMBO) == 0) {
+		h->has_combo = true;
+		h->combo = ev->count;
+		return;
+	}
+	for (unsigned int i = 0; i < h->roster->n; i++)
+		if (ev->vp && h->roster->vp[i]->number == ev->vp)
+			name = h->roster->vp[i]->name;
+	if (!ev->classes)
+		h->watch.event(h->watch.arg, ev->event, name, CELLS_CLASS_COUNT,
+			       ev, "");
+	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
+		if (ev->classes >> c & 1)
+			h->watch.event(h->watch.arg, ev->event, name,
+				       (enum cells_class)c, ev, "");
+}
+
+static int on_events(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct host *h = arg;
+
+	h->backend_type->drain(h->backend, on_backend_event, h);
+	/* Not while events are drained: a switch makes some of its own. */
+	if (h->has_combo)
+		front_combo(h, h->combo);
+	h->has_combo = false;
+	sd_event_source_set_time_relative(h->on_flush, FLUSH_MS * 1000);
+	sd_event_source_set_enabled(h->on_flush, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+static int on_flush(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct host *h = arg;
+
+	if (!h->backend_type->flush(h->backend, on_backend_event, h))
+		return 0;
+	sd_event_source_set_time_relative(s, FLUSH_MS * 1000);
+	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+/* ---- open */
+
+static int read_boot(char ret[BOOT_SIZE], struct err *e)
+{
+	auto_close int fd = open(BOOT_ID, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, ret, BOOT_SIZE - 1);
+
+	if (n < 0)
+		return err_sys(e, errno, "read " BOOT_ID);
+	ret[n] = '\0';
+	ret[strcspn(ret, "\n")] = '\0';
+	return 0;
+}
+
+static int open_roster(struct host *h, struct err *e)
+{
+	auto_free char *path = io_join(h->options.state_dir, "log");
+	char boot[BOOT_SIZE];
+	int r;
+
+	if (!path)
+		return err_oom(e, "open the log");
+	r = io_mkdirs(h->options.state_dir, 0700, e);
+	if (r == 0)
+		r = read_boot(boot, e);
+	return r < 0 ? r : roster_open(path, boot, &h->roster, e);
+}
+
+static int open_stage(struct host *h, struct err *e)
+{
+	auto_free char *path = io_join(h->options.run_dir, "stage");
+	int r = path ? io_mkdirs(path, 0711, e) : err_oom(e, "stage");
+
+	if (r == 0)
+		r = rootfs_stage(path, &h->stage, e);
+	if (r < 0)
+		return r;
+	h->layers_dir =
+		openat(h->stage, "layers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (h->layers_dir < 0)
+		return err_sys(e, errno, "open %s/layers", path);
+	return layers_new(h->layers_dir, &h->layers, e);
+}
+
+static const struct backend_type *const backends[] = { &devns_backend,
+						       &gate_backend };
+
+/* By name; or the first that this kernel has what it takes for. */
+static int open_backend(struct host *h, const struct backend_vp *vps,
+			unsigned int n, struct err *e)
+{
+	const char *name = h->options.backend;
+	bool any = strcmp(name, "auto") == 0;
+	int r = -ENOENT;
+
+	for (size_t i = 0; r == -ENOENT && i < ARRAY_SIZE(backends); i++) {
+		if (!any && strcmp(name, backends[i]->name) != 0)
+			continue;
+		h->backend_type = backends[i];
+		r = backends[i]->make(vps, n, &h->backend, e);
+	}
+	if (r == 0)
+		log_info("device backend %s", h->backend_type->name);
+	return r;
+}
+
+static int open_kernel(struct host *h, struct err *e)
+{
+	struct backend_vp vps[ROSTER_VPS_MAX];
+	unsigned int n = 0;
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < h->roster->n; i++) {
+		if (h->roster->vp[i]->ready)
+			launch_sweep(h, h->roster->vp[i]);
+		if (h->roster->vp[i]->run)
+			r = running_adopt(h, h->roster->vp[i], e);
+	}
+	if (r < 0)
+		return r;
+	for (unsigned int i = 0; i < h->roster->n; i++)
+		if (h->roster->vp[i]->run)
+			vps[n++] = vp_backend(h->roster->vp[i]);
+	r = open_backend(h, vps, n, e);
+	return r == 0 ? hotplug_open(h, e) : r;
+}
+
+static int listen_to(struct host *h, struct err *e)
+{
+	sd_event *loop = h->options.loop;
+	int r;
+
+	r = sd_event_add_io(loop, &h->on_events,
+			    h->backend_type->fd(h->backend), EPOLLIN, on_events,
+			    h);
+	if (r >= 0)
+		r = sd_event_add_time_relative(loop, &h->on_flush,
+					       CLOCK_MONOTONIC, FLUSH_MS * 1000,
+					       0, on_flush, h);
+	return r < 0 ? err_sys(e, -r, "listen to the kernel")
+		     : hotplug_listen(h, e);
+}
+
+/* Its key went with the last daemon or with the power, and only a passcode or
+ * the organisation brings it back. */
+static int lock_out(struct host *h, struct vp *v, struct err *e)
+{
+	if ((v->state != VPSTATE_STOPPED && v->state != VPSTATE_INSTALLED) ||
+	    vpdata_can_open(h->vpdata, v))
+		return 0;
+	return roster_move(h->roster, v, VPEVENT_LOCK, e);
+}
+
+/* What was under way when the last daemon ended goes on. */
+static int resume(struct host *h, struct err *e)
+{
+	uint64_t ns;
+
+	for (unsigned int i = 0; i < h->roster->n; i++) {
+		struct vp *v = h->roster->vp[i];
+		int r = 0;
+
+		if (v->run) {
+			vpdata_adopt(h->vpdata, v);
+			r = running_resume(h, v, e);
+		}
+		if (r < 0)
+			return r;
+		if (!v->run &&
+		    (v->state == VPSTATE_WIPING || v->state == VPSTATE_LOCKED))
+			lockdown_begin(h, v);
+		if (!v->run)
+			r = lock_out(h, v, e);
+		if (r < 0)
+			return r;
+	}
+	front_settle(h, "restart", &h->switched, &ns);
+	front_search(h, "restart");
+	/* Hardware may have come or gone, or the backend be another one. */
+	for (unsigned int i = 0; i < h->roster->n; i++)
+		hotplug_refresh(h, h->roster->vp[i]);
+	return 0;
+}
+
+int machine_open(const struct host_options *o, const struct host_watch *w,
+		 struct host **ret, struct err *e)
+{
+	AUTO(machine_closep) struct host *h = calloc(1, sizeof(*h));
+	int r;
+
+	if (!h)
+		return err_oom(e, "open the device");
+	h->options = *o;
+	h->watch = *w;
+	h->stage = h->layers_dir = h->cgroup = -1;
+	r = leaf_root_open(o->cgroup_root, &h->cgroup, e);
+	if (r == 0)
+		r = open_roster(h, e);
+	if (r == 0)
+		r = open_stage(h, e);
+	/* In the new mount namespace: a mount of the old cannot be cloned. */
+	if (r == 0)
+		r = vpdata_new(o->state_dir, h->stage, &h->vpdata, e);
+	if (r == 0)
+		r = jail_new(&h->jail, e);
+	if (r == 0)
+		r = autoload_new(h, &h->autoload, e);
+	if (r == 0)
+		r = net_new(h, &h->net, e);
+	if (r == 0)
+		r = open_kernel(h, e);
+	if (r == 0)
+		net_sweep(h);
+	if (r == 0)
+		r = pressure_new(h, o->pressure_ms, &h->pressure, e);
+	if (r == 0)
+		r = headroom_new(h, &h->headroom, e);
+	if (r == 0)
+		r = merge_new(h, &h->merge, e);
+	if (r == 0)
+		r = listen_to(h, e);
+	if (r == 0)
+		r = idle_new(h, control_lock_idle, &h->idle, e);
+	if (r == 0)
+		idle_watch(h->idle);
+	if (r == 0)
+		r = resume(h, e);
+	if (r == 0)
+		r = autoload_resume(h, e);
+	if (r == 0)
+		r = prepared_new(h, (unsigned int)o->prepared_starts,
+				 &h->prepared, e);
+	if (r < 0)
+		return r;
+	*ret = steal(h);
+	return 0;
+}
+
+void machine_close(struct host *h)
+{
+	if (!h)
+		return;
+	sd_event_source_disable_unref(h->on_events);
+	sd_event_source_disable_unref(h->on_flush);
+	sd_event_source_disable_unref(h->on_hotplug);
+	sd_event_source_disable_unref(h->on_settled);
+	prepared_free(h->prepared);
+	idle_free(h->idle);
+	headroom_free(h->headroom);
+	pressure_free(h->pressure);
+	merge_free(h->merge);
+	autoload_free(h->autoload);
+	for (unsigned int i = 0; h->roster && i < h->roster->n; i++)
+		if (h->roster->vp[i]->run)
+			attention_close(
+				steal(h->roster->vp[i]->run->attention));
+	roster_free(h->roster);
+	hardware_free(h->hardware);
+	if (h->backend)
+		h->backend_type->free(h->backend);
+	jail_free(h->jail);
+	layers_free(h->layers);
+	vpdata_free(h->vpdata);
+	net_free(h->net);
+	free(h->nodes);
+	auto_closep(&h->stage);
+	auto_closep(&h->layers_dir);
+	leaf_root_close(h->cgroup, h->options.cgroup_root);
+	free(h);
+}

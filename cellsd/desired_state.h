@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The arguments of org.cells.Device1.Apply as a wish for the roster. */
+#ifndef CELLSD_DESIRED_STATE_H
+#define CELLSD_DESIRED_STATE_H
+
+#include <systemd/sd-bus.h>
+
+struct err;
+struct roster_wish;
+
+/* Reads "ta(sa{sv})a(suybb)s"; everything is tested. *ret_cause is borrowed. */
+int desired_read(sd_bus_message *m, struct roster_wish *ret,
+		 const char **ret_cause, struct err *e);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/event_coalesce.h"
+
+#include <string.h>
+
+#define BURST_NS 1000000000ULL
+
+static bool is_equal(const struct backend_event *a,
+		     const struct backend_event *b)
+{
+	return a->vp == b->vp && a->classes == b->classes && a->pid == b->pid &&
+	       strcmp(a->event, b->event) == 0;
+}
+
+bool burst_take(struct burst *b, const struct backend_event *ev,
+		uint64_t now_ns)
+{
+	int room = -1;
+
+	for (int i = 0; i < BURST_MAX; i++) {
+		if (!b->row[i].end_ns) {
+			room = i;
+			continue;
+		}
+		if (!is_equal(&b->row[i].ev, ev))
+			continue;
+		b->row[i].ev.count += ev->count;
+		return false;
+	}
+	if (room >= 0) {
+		b->row[room].ev = *ev;
+		b->row[room].ev.count = 0;
+		b->row[room].end_ns = now_ns + BURST_NS;
+	}
+	return true;
+}
+
+bool burst_flush(struct burst *b, uint64_t now_ns, backend_fn *fn, void *arg)
+{
+	bool left = false;
+
+	for (int i = 0; i < BURST_MAX; i++) {
+		if (!b->row[i].end_ns)
+			continue;
+		if (b->row[i].end_ns > now_ns) {
+			left = true;
+			continue;
+		}
+		b->row[i].end_ns = 0;
+		if (b->row[i].ev.count > 0)
+			fn(arg, &b->row[i].ev);
+	}
+	return left;
+}

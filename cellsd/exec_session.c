@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/exec_session.h"
+
+#include "cellsd/context.h"
+#include "cellsd/exec.h"
+#include "cellsd/running.h"
+#include "cellsd/selinux.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define GUESTS_MAX 256
+
+/* A program under way, or a console in use. */
+struct guest {
+	struct guests *all;
+	struct guest *next;
+	char vp[VP_NAME_SIZE];
+	sd_bus_message *call;
+	int pidfd;
+	sd_event_source *on_exit;
+	sd_bus_track *track;
+};
+
+struct guests {
+	struct host *host;
+	struct guest *first;
+	unsigned int n;
+};
+
+int guests_new(struct host *h, struct guests **ret, struct err *e)
+{
+	struct guests *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return err_oom(e, "receive guests");
+	g->host = h;
+	*ret = g;
+	return 0;
+}
+
+static void guest_free(struct guest *g)
+{
+	struct guest **at;
+
+	for (at = &g->all->first; *at; at = &(*at)->next) {
+		if (*at != g)
+			continue;
+		*at = g->next;
+		g->all->n--;
+		break;
+	}
+	sd_event_source_disable_unref(g->on_exit);
+	sd_bus_track_unref(g->track);
+	sd_bus_message_unref(g->call);
+	auto_closep(&g->pidfd);
+	free(g);
+}
+
+static void guest_freep(struct guest **g)
+{
+	if (*g)
+		guest_free(*g);
+}
+
+void guests_free(struct guests *g)
+{
+	while (g && g->first)
+		guest_free(g->first);
+	free(g);
+}
+
+static struct guest *guest_new(struct guests *all, const struct vp *v,
+			       struct err *e)
+{
+	struct guest *g;
+
+	if (all->n == GUESTS_MAX) {
+		err_reason(e, REASON_BUSY, "more than %d programs and consoles",
+			   GUESTS_MAX);
+		return NULL;
+	}
+	g = calloc(1, sizeof(*g));
+	if (!g) {
+		err_oom(e, "receive a guest");
+		return NULL;
+	}
+	g->all = all;
+	g->pidfd = -1;
+	memcpy(g->vp, v->name, sizeof(g->vp));
+	g->next = all->first;
+	all->first = g;
+	all->n++;
+	return g;
+}
+
+static int on_exit_of(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct guest *g = arg;
+
+	sd_bus_reply_method_return(g->call, "i", visit_end(fd));
+	guest_free(g);
+	return 0;
+}
+
+/* The caller left the bus: nobody waits for the program any more. */
+static int on_deserted(sd_bus_track *track, void *arg)
+{
+	struct guest *g = arg;
+
+	/* Safe because the pidfd is our own child, not yet waited for. */
+	syscall(SYS_pidfd_send_signal, g->pidfd, SIGKILL, NULL, 0);
+	return 1; /* with 0 sd-bus calls this again, for ever */
+}
+
+static int track(struct guest *g, sd_bus_message *m,
+		 sd_bus_track_handler_t handler, struct err *e)
+{
+	int r = sd_bus_track_new(sd_bus_message_get_bus(m), &g->track, handler,
+				 g);
+
+	if (r >= 0)
+		r = sd_bus_track_add_sender(g->track, m);
+	return r < 0 ? err_sys(e, -r, "watch the caller") : 0;
+}
+
+static void strvp_free(char ***v)
+{
+	for (char **s = *v; s && *s; s++)
+		free(*s);
+	free(*v);
+}
+
+/*
+ * A VP may open what it is given anew (/proc/self/fd), with other rights, and
+ * look for what is beside it. Of a pipe without a name and of a terminal there
+ * is no more to be had.
+ */
+static int check_stdio(const int fd[3], struct err *e)
+{
+	struct statfs fs;
+
+	for (int i = 0; i < 3; i++) {
+		if (fstatfs(fd[i], &fs) < 0)
+			return err_sys(e, errno, "look at standard file %d", i);
+		if (fs.f_type != PIPEFS_MAGIC &&
+		    fs.f_type != DEVPTS_SUPER_MAGIC)
+			return err_set(
+				e, EINVAL,
+				"exec: standard file %d is no pipe and "
+				"no pseudo terminal: a VP gets no files "
+				"of the host; relay it, as cellsctl does",
+				i);
+	}
+	return 0;
+}
+
+int guest_exec(struct guests *all, struct vp *v, sd_bus_message *m,
+	       struct err *e)
+{
+	AUTO(guest_freep) struct guest *g = guest_new(all, v, e);
+	AUTO(strvp_free) char **argv = NULL;
+	char label[LABEL_SIZE];
+	struct visit_plan plan = {
+		.init = v->run->pidfd,
+		.leaf = v->run->leaf,
+		.label = label,
+		.jail = all->host->jail,
+		/* As the VP was started; stricter at once. */
+		.no_new_privs = v->run->no_new_privs || v->conf.no_new_privs,
+	};
+	int r;
+
+	if (!g)
+		return -EBUSY;
+	r = sd_bus_message_read_strv(m, &argv);
+	if (r >= 0)
+		r = sd_bus_message_read(m, "hhh", &plan.fd[0], &plan.fd[1],
+					&plan.fd[2]);
+	if (r < 0)
+		return err_sys(e, -r, "read Exec");
+	if (!argv || !argv[0] || !*argv[0])
+		return err_set(e, EINVAL, "read Exec: no program");
+	r = check_stdio(plan.fd, e);
+	if (r < 0)
+		return r;
+	plan.argv = argv;
+	label_process(v->number, label);
+	r = track(g, m, on_deserted, e);
+	if (r == 0)
+		r = visit_begin(&plan, &g->pidfd, e);
+	if (r < 0)
+		return r;
+	r = sd_event_add_io(all->host->options.loop, &g->on_exit, g->pidfd,
+			    EPOLLIN, on_exit_of, g);
+	if (r < 0)
+		return err_sys(e, -r, "watch a program");
+	g->call = sd_bus_message_ref(m);
+	g = NULL;
+	return 1;
+}
+
+/* The caller left: what the console writes is dropped again. */
+static int on_gone(sd_bus_track *track, void *arg)
+{
+	struct guest *g = arg;
+	struct vp *v = roster_find(g->all->host->roster, g->vp);
+
+	for (struct guest *o = g->all->first; o; o = o->next)
+		if (o != g && o->track && !o->call && strcmp(o->vp, g->vp) == 0)
+			v = NULL; /* somebody else has it */
+	if (v)
+		running_drain_console(v, true);
+	guest_free(g);
+	return 1;
+}
+
+int guest_console(struct guests *all, struct vp *v, sd_bus_message *m,
+		  struct err *e)
+{
+	AUTO(guest_freep) struct guest *g = NULL;
+	int r;
+
+	if (v->run->console < 0)
+		return err_reason(e, REASON_VP_STATE,
+				  "VP %s: its console was lost in a restart; "
+				  "use exec, or start the VP again",
+				  v->name);
+	g = guest_new(all, v, e);
+	if (!g)
+		return -EBUSY;
+	r = track(g, m, on_gone, e);
+	if (r < 0)
+		return r;
+	running_drain_console(v, false);
+	r = sd_bus_reply_method_return(m, "h", v->run->console);
+	if (r < 0)
+		return err_sys(e, -r, "answer Console");
+	g = NULL;
+	return 1;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The slots file of a VP on disk (keyslots.h tells its form). A slot is written
+ * to an empty place and synced before the one that it replaces is overwritten;
+ * a power cut leaves the old, the new or both.
+ */
+#ifndef CELLSD_KEYSLOT_FILE_H
+#define CELLSD_KEYSLOT_FILE_H
+
+#include "cellsd/keyslots.h"
+
+struct err;
+
+/* -ENOENT: there is none. -EBADMSG. */
+int slotfile_read(int dir, const char *name, struct slots *ret, struct err *e);
+
+/* Makes the file with the slots that `s` has; -EEXIST. */
+int slotfile_make(int dir, const char *name, const struct slots *s,
+		  struct err *e);
+
+/* Adds a slot, which takes the place of others of its type. */
+int slotfile_put(int dir, const char *name, struct slots *s,
+		 const struct slot *p, struct err *e);
+
+/* Overwrites the slots of that type; *ret_n (may be NULL): how many. */
+int slotfile_destroy(int dir, const char *name, struct slots *s,
+		     enum slot_type t, unsigned int *ret_n, struct err *e);
+
+/* Overwrites all of it, unlinks it, syncs. None is no error. */
+int slotfile_shred(int dir, const char *name, struct err *e);
+
+#endif

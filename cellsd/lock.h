@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What follows when a VP that is to be locked or wiped has ended: its key
+ * leaves the kernel, as soon as nothing holds its files any more; then slots
+ * are destroyed; then, for a wipe, the data is deleted (erase.h). A wipe's
+ * steps are in the log before they are done, and each can be done again.
+ */
+#ifndef CELLSD_LOCK_H
+#define CELLSD_LOCK_H
+
+struct host;
+struct vp;
+
+/* The VP has no process; its waiters are told when it is done, or why not. */
+void lockdown_begin(struct host *h, struct vp *v);
+
+#endif

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/notifications.h"
+
+#include "cellsd/context.h"
+#include "cellsd/vp_secrets.h"
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CLIENTS_MAX 8
+#define LINE_SIZE 65
+#define VERB "attention "
+#define WORK_MAX 32 /* lines and connections a second */
+#define WORK_USEC 1000000
+
+struct client {
+	struct attention *of;
+	int fd;
+	size_t len;
+	char line[LINE_SIZE];
+	sd_event_source *on_input;
+};
+
+struct attention {
+	struct host *host;
+	attention_switch_fn *switch_to;
+	char vp[VP_NAME_SIZE];
+	int fd;
+	sd_event_source *on_client;
+	struct client *client[CLIENTS_MAX];
+	sd_event_source *on_second;
+	unsigned int work; /* in this second */
+	struct attention_bucket bucket;
+	uint32_t limited; /* requests that are not in the audit yet */
+};
+
+static const char *const names[ATTENTION_COUNT] = {
+	[ATTENTION_SWITCHED] = "switched",
+	[ATTENTION_NOTIFIED] = "notified",
+	[ATTENTION_FOREGROUND] = "foreground",
+	[ATTENTION_IGNORED] = "ignored",
+	[ATTENTION_LIMITED] = "limited",
+	[ATTENTION_UNKNOWN] = "unknown",
+};
+
+const char *attention_name(enum attention_end end)
+{
+	return names[end];
+}
+
+/* ---- the decision */
+
+static bool has_word(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = words; (at = strstr(at, word)); at += len)
+		if ((at == words || at[-1] == ' ') &&
+		    (at[len] == ' ' || at[len] == '\0'))
+			return true;
+	return false;
+}
+
+enum attention_end attention_decide(const struct vp_conf *c, const char *kind,
+				    bool quiet)
+{
+	static const char *const kinds[] = { "call", "sms", "alarm" };
+	bool is_known = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		is_known |= strcmp(kinds[i], kind) == 0;
+	if (!is_known)
+		return ATTENTION_UNKNOWN;
+	if (has_word(c->attention, kind))
+		return quiet ? ATTENTION_SWITCHED : ATTENTION_NOTIFIED;
+	return has_word(c->notify, kind) ? ATTENTION_NOTIFIED
+					 : ATTENTION_IGNORED;
+}
+
+bool attention_take(struct attention_bucket *b, uint64_t now_ns)
+{
+	uint64_t back = (now_ns - b->since_ns) / ATTENTION_EACH_NS;
+
+	b->taken -= back < b->taken ? (unsigned int)back : b->taken;
+	b->since_ns =
+		b->taken == 0 ? now_ns : b->since_ns + back * ATTENTION_EACH_NS;
+	if (b->taken == ATTENTION_BURST)
+		return false;
+	b->taken++;
+	return true;
+}
+
+/* ---- a request */
+
+static void record(struct host *h, const struct vp *v, const char *kind,
+		   const char *end, uint32_t count)
+{
+	const struct backend_event ev = { .boot_ns = clock_boot_ns(),
+					  .vp = v->number,
+					  .count = count };
+	char cause[32];
+
+	snprintf(cause, sizeof(cause), "%s %s", kind, end);
+	h->watch.event(h->watch.arg, "attention", v->name, CELLS_CLASS_COUNT,
+		       &ev, cause);
+}
+
+/* Floods are counted, and told with the next request that is taken. */
+static bool is_limited(struct attention *a, const struct vp *v)
+{
+	if (!attention_take(&a->bucket, clock_boot_ns())) {
+		if (a->limited++ == 0)
+			log_warning("VP %s asks for attention too often",
+				    v->name);
+		return true;
+	}
+	if (a->limited > 0)
+		record(a->host, v, "any", names[ATTENTION_LIMITED], a->limited);
+	a->limited = 0;
+	return false;
+}
+
+static enum attention_end request(struct attention *a, struct vp *v,
+				  const char *kind)
+{
+	struct host *h = a->host;
+	bool quiet = h->input_ns == 0 ||
+		     clock_boot_ns() - h->input_ns >= ATTENTION_QUIET_NS;
+	enum attention_end end = attention_decide(&v->conf, kind, quiet);
+	uint64_t ns;
+	struct err e;
+
+	if (end == ATTENTION_UNKNOWN)
+		return end;
+	if (is_limited(a, v))
+		return ATTENTION_LIMITED;
+	if (roster_front(h->roster) == v)
+		end = ATTENTION_FOREGROUND;
+	if (end == ATTENTION_SWITCHED &&
+	    a->switch_to(h, v, "attention", &ns, &e) < 0) {
+		log_warning("%s", e.text);
+		end = ATTENTION_NOTIFIED;
+	}
+	log_info("VP %s asks for attention, %s: %s", v->name, kind, names[end]);
+	record(h, v, kind, names[end], 1);
+	return end;
+}
+
+/* ---- connections */
+
+static void listen_to(struct attention *a, int state)
+{
+	sd_event_source_set_enabled(a->on_client, state);
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		if (a->client[i])
+			sd_event_source_set_enabled(a->client[i]->on_input,
+						    state);
+}
+
+static int on_second(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct attention *a = arg;
+
+	a->work = 0;
+	listen_to(a, SD_EVENT_ON);
+	return 0;
+}
+
+/* Who asks for too much is not heard for the rest of the second. */
+static void note_work(struct attention *a)
+{
+	if (a->work++ == 0) {
+		sd_event_source_set_time_relative(a->on_second, WORK_USEC);
+		sd_event_source_set_enabled(a->on_second, SD_EVENT_ONESHOT);
+	}
+	if (a->work >= WORK_MAX)
+		listen_to(a, SD_EVENT_OFF);
+}
+
+static void client_free(struct client *c)
+{
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		if (c->of->client[i] == c)
+			c->of->client[i] = NULL;
+	sd_event_source_disable_unref(c->on_input);
+	auto_closep(&c->fd);
+	free(c);
+}
+
+/* Who does not read is cut off; cellsd waits for nobody. */
+static bool say(struct client *c, const char *word)
+{
+	char line[32];
+	int n = snprintf(line, sizeof(line), "%s\n", word);
+
+	if (send(c->fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) == n)
+		return true;
+	client_free(c);
+	return false;
+}
+
+static const char *place_of(bool in_front)
+{
+	return in_front ? "foreground" : "background";
+}
+
+static bool take_line(struct client *c, const char *line)
+{
+	struct attention *a = c->of;
+	struct vp *v = roster_find(a->host->roster, a->vp);
+	enum attention_end end = ATTENTION_UNKNOWN;
+	char answer[32];
+
+	note_work(a);
+	if (v && strncmp(line, VERB, strlen(VERB)) == 0)
+		end = request(a, v, line + strlen(VERB));
+	snprintf(answer, sizeof(answer), VERB "%s", names[end]);
+	/* The switch may have cut off this very client. */
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		if (a->client[i] == c)
+			return say(c, answer);
+	return false;
+}
+
+static int on_input(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct client *c = arg;
+	ssize_t n = recv(fd, c->line + c->len, LINE_SIZE - 1 - c->len,
+			 MSG_DONTWAIT);
+	char *end;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0) {
+		client_free(c);
+		return 0;
+	}
+	c->len += (size_t)n;
+	c->line[c->len] = '\0';
+	while ((end = memchr(c->line, '\n', c->len))) {
+		char line[LINE_SIZE];
+		size_t used = (size_t)(end - c->line) + 1;
+
+		*end = '\0';
+		memcpy(line, c->line, used);
+		c->len -= used;
+		memmove(c->line, c->line + used, c->len);
+		if (!take_line(c, line))
+			return 0;
+	}
+	if (c->len == LINE_SIZE - 1)
+		client_free(c);
+	return 0;
+}
+
+static int add_client(struct attention *a, int fd)
+{
+	struct client **free_one = NULL, *c;
+	const struct vp *v = roster_find(a->host->roster, a->vp);
+
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		if (!a->client[i])
+			free_one = &a->client[i];
+	if (!free_one || !v)
+		return -EBUSY;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	if (sd_event_add_io(a->host->options.loop, &c->on_input, fd, EPOLLIN,
+			    on_input, c) < 0) {
+		free(c);
+		return -ENOMEM;
+	}
+	c->of = a;
+	c->fd = fd;
+	*free_one = c;
+	say(c, place_of(roster_front(a->host->roster) == v));
+	return 0;
+}
+
+static int on_client(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	auto_close int client =
+		accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	note_work(arg);
+	if (client >= 0 && add_client(arg, client) == 0)
+		(void)steal_fd(client);
+	return 0;
+}
+
+void attention_tell(const struct vp *v, bool in_front)
+{
+	struct attention *a = v->run ? v->run->attention : NULL;
+
+	for (unsigned int i = 0; a && i < CLIENTS_MAX; i++)
+		if (a->client[i])
+			say(a->client[i], place_of(in_front));
+}
+
+/* ---- the socket */
+
+static void attention_closep(struct attention **a)
+{
+	attention_close(*a);
+}
+
+/*
+ * Safe because the folder was opened without following links and is a tmpfs:
+ * whatever the VP put there under that name, it is unlinked, not followed.
+ */
+static int offer(int folder, uint32_t base, int *ret)
+{
+	auto_close int fd =
+		socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+
+	if (fd < 0)
+		return -errno;
+	if (unlinkat(folder, ATTENTION_SOCKET, 0) < 0 && errno != ENOENT)
+		return -errno;
+	snprintf(at.sun_path, sizeof(at.sun_path),
+		 "/proc/self/fd/%d/" ATTENTION_SOCKET, folder);
+	if (fchmod(fd, 0600) < 0 ||
+	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    fchownat(folder, ATTENTION_SOCKET, base, base,
+		     AT_SYMLINK_NOFOLLOW) < 0 ||
+	    listen(fd, CLIENTS_MAX) < 0)
+		return -errno;
+	*ret = steal_fd(fd);
+	return 0;
+}
+
+int attention_open(struct host *h, struct vp *v, int run,
+		   attention_switch_fn *switch_to, struct err *e)
+{
+	AUTO(attention_closep) struct attention *a = calloc(1, sizeof(*a));
+	auto_close int folder = -1;
+	int r;
+
+	if (!a)
+		return err_oom(e, "offer /run/cells/" ATTENTION_SOCKET);
+	a->host = h;
+	a->switch_to = switch_to;
+	a->fd = -1;
+	memcpy(a->vp, v->name, sizeof(a->vp));
+	a->bucket.since_ns = clock_boot_ns();
+	r = handover_folder(run, vp_base(v), &folder, e);
+	if (r < 0)
+		return r;
+	r = offer(folder, vp_base(v), &a->fd);
+	if (r == 0)
+		r = sd_event_add_io(h->options.loop, &a->on_client, a->fd,
+				    EPOLLIN, on_client, a);
+	if (r >= 0)
+		r = sd_event_add_time_relative(h->options.loop, &a->on_second,
+					       CLOCK_MONOTONIC, 0, 0, on_second,
+					       a);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(a->on_second, SD_EVENT_OFF);
+	if (r < 0)
+		return err_sys(e, -r,
+			       "offer /run/cells/" ATTENTION_SOCKET " in VP %s",
+			       v->name);
+	attention_close(vp_made(v)->attention);
+	vp_made(v)->attention = steal(a);
+	return 0;
+}
+
+void attention_close(struct attention *a)
+{
+	if (!a)
+		return;
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		if (a->client[i])
+			client_free(a->client[i]);
+	sd_event_source_disable_unref(a->on_client);
+	sd_event_source_disable_unref(a->on_second);
+	auto_closep(&a->fd);
+	free(a);
+}

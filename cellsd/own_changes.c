@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/own_changes.h"
+
+#include <string.h>
+
+void window_add(struct window *w, uint64_t begin, uint64_t end)
+{
+	if (w->n == WINDOW_MAX) {
+		memmove(w->row, w->row + 1, sizeof(w->row) - sizeof(w->row[0]));
+		w->n--;
+	}
+	w->row[w->n].begin = begin;
+	w->row[w->n++].end = end;
+}
+
+bool window_has(const struct window *w, uint64_t boot_ns)
+{
+	for (unsigned int i = 0; i < w->n; i++)
+		if (boot_ns >= w->row[i].begin && boot_ns <= w->row[i].end)
+			return true;
+	return false;
+}

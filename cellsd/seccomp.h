@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The filters of system calls for programs in VPs, by libseccomp: which calls
+ * there are (syscall_groups.h), of those that stay, which arguments, and which
+ * sockets.
+ */
+#ifndef CELLSD_SECCOMP_H
+#define CELLSD_SECCOMP_H
+
+#include <linux/filter.h>
+
+struct err;
+
+struct syscalls {
+	struct sock_fprog calls, arguments, sockets;
+};
+
+/* Compiles all; takes milliseconds. */
+int syscalls_new(struct syscalls *ret, struct err *e);
+void syscalls_fini(struct syscalls *s);
+
+#endif

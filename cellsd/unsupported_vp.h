@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What of a VP's config and isolation this machine does not enforce. */
+#ifndef CELLSD_UNSUPPORTED_VP_H
+#define CELLSD_UNSUPPORTED_VP_H
+
+#include <stddef.h>
+
+#define LACKS_MAX 12
+
+struct host;
+struct vp;
+
+/* Names, as receipts and lists have them; how many there are. */
+size_t lacks_of(struct host *h, const struct vp *v, const char *ret[LACKS_MAX]);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a VP is given besides its image and its data: the secrets of its config,
+ * as the file /run/cells/secrets, which only its root may read. They are kept
+ * in its encrypted data, and handed over at each start.
+ */
+#ifndef CELLSD_VP_SECRETS_H
+#define CELLSD_VP_SECRETS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+
+#define HANDOVER_MAX (64 * 1024)
+
+/* Keeps them in the VP's data folder, durably; replaces those before. */
+int handover_keep(int data, const void *secrets, size_t len, struct err *e);
+
+/* Opens /run/cells of a VP, and makes it first if need be. */
+int handover_folder(int run, uint32_t base, int *ret, struct err *e);
+
+/*
+ * Copies what is kept into the VP's /run, a tmpfs; `base` is its root. Nothing
+ * kept is no error.
+ */
+int handover_give(int data, int run, uint32_t base, struct err *e);
+
+/* The name server to ask, IPv4 in host byte order: /run/cells/resolv.conf. */
+int handover_dns(int run, uint32_t base, uint32_t server, struct err *e);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "images/image_document.h"
+
+#include "lib/auto.h"
+#include "lib/encoding.h"
+#include "lib/envelope.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/key.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <termios.h>
+
+#define KEY_FILE_MAX (64 * 1024)
+#define PASSWORD_MAX 1024
+
+/* What may stand in an attribute as it is. */
+static bool is_plain(const char *s)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "/._-+@";
+
+	return *s && s[strspn(s, plain)] == '\0';
+}
+
+static int check(const struct imagedoc *d, struct err *e)
+{
+	if (!text_is_id(d->org))
+		return err_set(e, EINVAL, "--org '%s' is no id", d->org);
+	if (!text_is_id(d->id))
+		return err_set(e, EINVAL, "--id '%s' is no id", d->id);
+	if (!is_plain(d->init) || d->init[0] != '/')
+		return err_set(e, EINVAL, "init '%s' is no absolute path",
+			       d->init);
+	if (!is_plain(d->stop_signal))
+		return err_set(e, EINVAL, "--stop-signal '%s' is no signal",
+			       d->stop_signal);
+	return 0;
+}
+
+static void put_layers(const struct imagedoc *d, FILE *f)
+{
+	for (unsigned int i = 0; i < d->n_layers; i++) {
+		char digest[TEXT_DIGEST_SIZE], chunks[TEXT_DIGEST_SIZE];
+
+		text_digest(d->layer[i].digest, digest);
+		text_digest(d->layer[i].chunks, chunks);
+		fprintf(f,
+			"  <layer digest=\"%s\" size=\"%" PRIu64
+			"\"\n         chunks=\"%s\"/>\n",
+			digest, d->layer[i].size, chunks);
+	}
+}
+
+int imagedoc_text(const struct imagedoc *d, char **ret, struct err *e)
+{
+	char issued[TEXT_TIME_SIZE], expires[TEXT_TIME_SIZE];
+	AUTO(doc_freep) struct doc *doc = NULL;
+	auto_free char *xml = NULL;
+	size_t len = 0;
+	FILE *f;
+	int r;
+
+	r = check(d, e);
+	if (r < 0)
+		return r;
+	f = open_memstream(&xml, &len);
+	if (!f)
+		return err_oom(e, d->id);
+	text_time(d->issued, issued);
+	text_time(d->expires, expires);
+	fprintf(f,
+		"<image xmlns=\"urn:cells:image:1\" org=\"%s\" id=\"%s\" "
+		"version=\"%u\"\n       issued=\"%s\" expires=\"%s\"\n"
+		"       architecture=\"%s\" init=\"%s\" stop-signal=\"%s\" "
+		"min-agent=\"%u\">\n",
+		d->org, d->id, d->version, issued, expires, d->architecture,
+		d->init, d->stop_signal, d->min_agent);
+	put_layers(d, f);
+	fputs("</image>\n", f);
+	if (fclose(f) != 0)
+		return err_oom(e, d->id);
+	r = doc_parse(DOC_IMAGE, xml, len, &doc, e);
+	if (r < 0)
+		return r;
+	*ret = steal(xml);
+	return 0;
+}
+
+/* Asks on the terminal, without showing what is typed. */
+static int ask_password(const char *name, char **ret, struct err *e)
+{
+	auto_fclose FILE *tty = fopen("/dev/tty", "r+");
+	auto_free char *line = NULL;
+	struct termios old, quiet;
+	size_t room = 0;
+	ssize_t n;
+
+	if (!tty || tcgetattr(fileno(tty), &old) < 0)
+		return err_set(e, ENOTTY,
+			       "%s: no terminal to ask for the password (see "
+			       "--password-file)",
+			       name);
+	quiet = old;
+	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(fileno(tty), TCSAFLUSH, &quiet);
+	fprintf(tty, "Password of %s: ", name);
+	fflush(tty);
+	n = getline(&line, &room, tty);
+	tcsetattr(fileno(tty), TCSAFLUSH, &old);
+	fputc('\n', tty);
+	if (n <= 0)
+		return err_set(e, ECANCELED, "%s: no password was given", name);
+	line[strcspn(line, "\n")] = '\0';
+	*ret = steal(line);
+	return 0;
+}
+
+static int get_password(const char *key_file, const char *password_file,
+			char **ret, struct err *e)
+{
+	size_t len;
+	int r;
+
+	if (!password_file)
+		return ask_password(key_file, ret, e);
+	r = io_read_file(password_file, PASSWORD_MAX, ret, &len, e);
+	if (r == 0)
+		(*ret)[strcspn(*ret, "\r\n")] = '\0';
+	return r;
+}
+
+static int open_key(const char *key_file, const char *password_file,
+		    struct key **ret, struct err *e)
+{
+	auto_free char *text = NULL, *password = NULL;
+	size_t len;
+	int r;
+
+	r = io_read_file(key_file, KEY_FILE_MAX, &text, &len, e);
+	if (r < 0)
+		return r;
+	if (strncmp(text, "-----BEGIN", strlen("-----BEGIN")) == 0) {
+		r = key_from_pem(text, ret, e);
+	} else {
+		r = get_password(key_file, password_file, &password, e);
+		if (r == 0)
+			r = key_unseal(text, len, password, ret, NULL, e);
+	}
+	explicit_bzero(text, len);
+	if (password)
+		explicit_bzero(password, strlen(password));
+	return r;
+}
+
+int imagedoc_sign(const char *xml, const char *key_file,
+		  const char *password_file, char **ret, struct err *e)
+{
+	AUTO(key_freep) struct key *key = NULL;
+	int r;
+
+	r = open_key(key_file, password_file, &key, e);
+	if (r < 0)
+		return r;
+	if (!key_is_private(key))
+		return err_set(e, EINVAL, "%s: holds no private key", key_file);
+	return envelope_make(doc_payload_type(DOC_IMAGE), xml, strlen(xml), key,
+			     ret, e);
+}

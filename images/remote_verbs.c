@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs that talk to a server: push, list. */
+#include "images/verbs.h"
+
+#include "images/bundle.h"
+#include "images/pusher.h"
+#include "images/verifier.h"
+#include "lib/admin_config.h"
+#include "lib/auto.h"
+#include "lib/doc.h"
+#include "lib/encoding.h"
+#include "lib/err.h"
+#include "lib/http.h"
+#include "lib/json.h"
+#include "lib/opt.h"
+#include "lib/pagination.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+static int connect_to(const char *folder, const char *name, struct http **ret,
+		      struct err *e)
+{
+	AUTO(adminconf_fini) struct adminconf c = { 0 };
+	struct http_server s = { 0 };
+	int r = adminconf_read(folder, name, &c, e);
+
+	if (r < 0)
+		return r;
+	s.host = c.host;
+	s.port = c.port;
+	s.ca_pem = c.ca_pem;
+	s.token = c.token;
+	return http_new(&s, ret, e);
+}
+
+/* "500000", "512K", "2M": bytes per second. */
+static int parse_rate(const char *s, uint64_t *ret, struct err *e)
+{
+	auto_free char *digits = strdup(s);
+	size_t n = strlen(s);
+	unsigned int shift = 0;
+
+	if (!digits)
+		return err_oom(e, s);
+	if (n > 0 && s[n - 1] == 'K')
+		shift = 10;
+	else if (n > 0 && s[n - 1] == 'M')
+		shift = 20;
+	if (shift)
+		digits[n - 1] = '\0';
+	if (text_number(digits, UINT32_MAX, ret) < 0 || *ret == 0)
+		return err_set(e, EINVAL,
+			       "--limit %s: not bytes per second (1000, 500K, "
+			       "2M)",
+			       s);
+	*ret <<= shift;
+	return 0;
+}
+
+static int push(const char *dir, const char *folder, const char *server,
+		const char *limit, struct err *e)
+{
+	AUTO(bundle_close) struct bundle b = { 0 };
+	AUTO(http_freep) struct http *h = NULL;
+	struct pusher p = { 0 };
+	char size[24];
+	int r = 0;
+
+	if (limit)
+		r = parse_rate(limit, &p.rate, e);
+	if (r == 0)
+		r = bundle_open(dir, &b, e);
+	if (r == 0)
+		r = verifier_run(&b, false, e);
+	if (r == 0)
+		r = connect_to(folder, server, &h, e);
+	if (r == 0)
+		r = pusher_run(h, &b, &p, e);
+	if (r < 0)
+		return r;
+	text_size(p.sent_bytes, size);
+	printf("%s version %u: %" PRIu64 " of %" PRIu64
+	       " chunks sent, %s; %s at the server\n",
+	       b.image->head.id, b.image->head.version, p.sent_chunks, p.chunks,
+	       size, p.state);
+	return 0;
+}
+
+int verb_push(int argc, char **argv, struct err *e)
+{
+	const char *server = NULL, *folder = NULL, *limit = NULL;
+	const struct opt opts[] = {
+		{ "server", 's', OPT_STRING, &server, "NAME",
+		  "which server (the default one)" },
+		{ "config", 0, OPT_STRING, &folder, "DIR",
+		  "folder of admin.conf and servers/" },
+		{ "limit", 0, OPT_STRING, &limit, "RATE",
+		  "bytes per second: 1000, 500K, 2M" },
+		{ NULL },
+	};
+	const struct opt_program p = {
+		"cells-image push", "DIR",
+		"Sends a signed image to a server; run again, it goes on.", opts
+	};
+	int first, exit_code;
+
+	if (!verbs_parse(&p, argc, argv, 1, &first, &exit_code))
+		return exit_code;
+	return push(argv[first], folder, server, limit, e);
+}
+
+static int get_page(void *ctx, const char *path, json_t **ret, struct err *e)
+{
+	AUTO(http_answer_fini) struct http_answer a = { 0 };
+	const struct http_request rq = { .method = "GET", .path = path };
+	int r = http_call(ctx, &rq, &a, e);
+
+	if (r == 0 && a.status != 200)
+		r = pusher_refused(&a, "list images", e);
+	return r < 0 ? r
+		     : json_parse(a.body, a.body_len, "the server's answer",
+				  ret, e);
+}
+
+static const char *word(json_t *object, const char *name)
+{
+	const char *s = json_string_value(json_object_get(object, name));
+
+	return s ? s : "?";
+}
+
+static void print_images(json_t *all)
+{
+	json_t *image;
+	size_t i;
+
+	printf("%-24s %8s  %-11s %-8s %10s  %s\n", "ID", "VERSION", "STATE",
+	       "ARCH", "SIZE", "CHUNKS");
+	json_array_foreach (all, i, image) {
+		char size[24];
+
+		text_size((uint64_t)json_integer_value(
+				  json_object_get(image, "size")),
+			  size);
+		printf("%-24s %8lld  %-11s %-8s %10s  %s\n", word(image, "id"),
+		       (long long)json_integer_value(
+			       json_object_get(image, "version")),
+		       word(image, "state"), word(image, "architecture"), size,
+		       json_is_true(json_object_get(image, "complete"))
+			       ? "complete"
+			       : "missing");
+	}
+}
+
+int verb_list(int argc, char **argv, struct err *e)
+{
+	const char *server = NULL, *folder = NULL;
+	bool json = false;
+	const struct opt opts[] = {
+		{ "server", 's', OPT_STRING, &server, "NAME",
+		  "which server (the default one)" },
+		{ "config", 0, OPT_STRING, &folder, "DIR",
+		  "folder of admin.conf and servers/" },
+		{ "format", 0, OPT_FORMAT, &json, "FORMAT", "table or json" },
+		{ NULL },
+	};
+	const struct opt_program p = { "cells-image list", "",
+				       "Lists the images of a server.", opts };
+	auto_json json_t *all = NULL;
+	AUTO(http_freep) struct http *h = NULL;
+	auto_free char *text = NULL;
+	int first, exit_code, r;
+
+	if (!verbs_parse(&p, argc, argv, 0, &first, &exit_code))
+		return exit_code;
+	r = connect_to(folder, server, &h, e);
+	if (r == 0)
+		r = cursor_read("/v1/images", 0, get_page, h, &all, e);
+	if (r < 0)
+		return r;
+	if (!json) {
+		print_images(all);
+		return 0;
+	}
+	text = json_text(all);
+	if (!text)
+		return err_oom(e, "list images");
+	puts(text);
+	return 0;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "images/scan.h"
+
+#include "images/interrupt.h"
+#include "images/tree.h"
+#include "images/tree_path.h"
+#include "images/unpack.h"
+#include "images/walk.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#define XATTRS_MAX (64 * 1024)
+
+struct surveyor {
+	const char *path;
+	struct unpack used; /* a copy: given back only if the folder is plain */
+	struct survey found;
+	char xattrs[XATTRS_MAX];
+};
+
+static bool is_kept(mode_t mode)
+{
+	return S_ISDIR(mode) || S_ISREG(mode) || S_ISLNK(mode) ||
+	       S_ISFIFO(mode);
+}
+
+/* Errors are left to the copy, which says them better. */
+static bool has_plain_xattrs(struct surveyor *s, const char *path)
+{
+	ssize_t n = llistxattr(path, s->xattrs, sizeof(s->xattrs));
+
+	if (n < 0)
+		return errno == ENOTSUP;
+	for (const char *p = s->xattrs; p < s->xattrs + n; p += strlen(p) + 1)
+		if (tree_drops_xattr(p))
+			return false;
+	return true;
+}
+
+static int look_at(struct surveyor *s, const FTSENT *at, struct err *e)
+{
+	const struct stat *st = at->fts_statp;
+	uint64_t bytes = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0;
+	int r = cancel_check(e);
+
+	if (r < 0)
+		return r;
+	if (!is_kept(st->st_mode) || st->st_mtim.tv_sec < 0 ||
+	    at->fts_namelen > TREEPATH_NAME_MAX ||
+	    !has_plain_xattrs(s, at->fts_accpath)) {
+		s->found.plain = false;
+		return 0;
+	}
+	if (st->st_mtim.tv_sec > s->found.newest)
+		s->found.newest = st->st_mtim.tv_sec;
+	return unpack_count(&s->used, bytes, s->path, e);
+}
+
+int survey_folder(struct unpack *u, const char *path, struct survey *ret,
+		  struct err *e)
+{
+	auto_free struct surveyor *s = calloc(1, sizeof(*s));
+	AUTO(walk_close) FTS *walk = NULL;
+	FTSENT *at;
+	int r;
+
+	if (!s)
+		return err_oom(e, path);
+	s->path = path;
+	s->used = *u;
+	s->found.plain = true;
+	r = walk_open(path, &walk, e);
+	while (r >= 0 && s->found.plain && (r = walk_next(walk, &at, e)) > 0)
+		if (at->fts_info != FTS_DP)
+			r = look_at(s, at, e);
+	if (r < 0)
+		return r;
+	if (s->found.plain)
+		*u = s->used;
+	*ret = s->found;
+	return 0;
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Force feedback of a view: vibration. Effects are kept here for each devns;
+ * the real device holds those of the foreground only. What is uploaded in the
+ * background is uploaded at the switch to the front, and what would still be
+ * playing then is played.
+ */
+#include "force_feedback.h"
+#include "mux.h"
+
+#include <linux/bitmap.h>
+#include <linux/input.h>
+#include <linux/ktime.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#define NOT_THERE -1
+
+struct effect {
+	struct ff_effect ff; /* its id is the view's */
+	bool used;
+	s16 real;      /* the real device's id, or NOT_THERE */
+	int times;     /* to be played */
+	ktime_t since; /* it is */
+	bool told;     /* the real device knows */
+};
+
+/* Effects are under mux->lock; what is played also under `lock`. */
+struct force {
+	spinlock_t lock; /* a leaf; under the view's event lock */
+	bool new_gain;
+	bool new_autocenter;
+	u16 gain;
+	u16 autocenter;
+	int n;
+	struct effect effects[];
+};
+
+/*
+ * Input core asks for the open file that an effect belongs to, and compares it;
+ * of ours there is none, and the mux is unlike any.
+ */
+static struct file *owner(struct mux *mux)
+{
+	return (struct file *)mux;
+}
+
+/* ---- towards the real device; under mux->lock */
+
+static int put_effect(struct mux *mux, struct effect *e)
+{
+	struct ff_effect real = e->ff;
+	int err;
+
+	real.id = e->real;
+	err = input_ff_upload(mux->real, &real, owner(mux));
+	if (!err)
+		e->real = real.id;
+	return err;
+}
+
+static void take_effect(struct mux *mux, struct effect *e)
+{
+	if (e->real == NOT_THERE)
+		return;
+	input_inject_event(&mux->handle, EV_FF, e->real, 0);
+	input_ff_erase(mux->real, e->real, owner(mux));
+	e->real = NOT_THERE;
+}
+
+/* Whether it would be playing now if it had been played when it was told. */
+static bool is_playing(const struct effect *e)
+{
+	u64 length = (u64)e->ff.replay.length * e->times + e->ff.replay.delay;
+
+	return e->times > 0 &&
+	       (!e->ff.replay.length ||
+		ktime_ms_delta(ktime_get(), e->since) < (s64)length);
+}
+
+static void play(struct mux *mux, struct force *f)
+{
+	int i;
+
+	for (i = 0; i < f->n; i++) {
+		struct effect *e = &f->effects[i];
+		unsigned long flags;
+		bool told;
+		int times;
+
+		spin_lock_irqsave(&f->lock, flags);
+		told = e->told;
+		times = is_playing(e) ? e->times : 0;
+		e->told = true;
+		spin_unlock_irqrestore(&f->lock, flags);
+		if (!told && e->real != NOT_THERE)
+			input_inject_event(&mux->handle, EV_FF, e->real, times);
+	}
+	if (f->new_gain)
+		input_inject_event(&mux->handle, EV_FF, FF_GAIN, f->gain);
+	if (f->new_autocenter)
+		input_inject_event(&mux->handle, EV_FF, FF_AUTOCENTER,
+				   f->autocenter);
+	f->new_gain = false;
+	f->new_autocenter = false;
+}
+
+static void withdraw(struct mux *mux, struct force *f)
+{
+	int i;
+
+	for (i = 0; i < f->n; i++)
+		take_effect(mux, &f->effects[i]);
+}
+
+static void install(struct mux *mux, struct force *f)
+{
+	int i;
+
+	for (i = 0; i < f->n; i++) {
+		struct effect *e = &f->effects[i];
+
+		if (e->used && put_effect(mux, e))
+			pr_notice_ratelimited("devns: %s takes no effect\n",
+					      mux->handle.name);
+		e->told = !is_playing(e);
+	}
+	f->new_gain = test_bit(FF_GAIN, mux->real->ffbit);
+	f->new_autocenter = test_bit(FF_AUTOCENTER, mux->real->ffbit);
+}
+
+void force_show(struct mux *mux, struct view *v)
+{
+	if (mux->forced != v) {
+		if (mux->forced)
+			withdraw(mux, mux->forced->force);
+		mux->forced = v && v->force ? v : NULL;
+		if (mux->forced)
+			install(mux, v->force);
+	}
+	if (mux->forced)
+		play(mux, mux->forced->force);
+}
+
+/* ---- from the devns */
+
+static int force_upload(struct input_dev *dev, struct ff_effect *effect,
+			struct ff_effect *old)
+{
+	struct view *v = input_get_drvdata(dev);
+	struct effect *e = &v->force->effects[effect->id];
+	struct effect was;
+	int err = 0;
+
+	/* Its samples are in the program's memory. */
+	if (effect->type == FF_PERIODIC &&
+	    effect->u.periodic.waveform == FF_CUSTOM)
+		return -EINVAL;
+	mutex_lock(&v->mux->lock);
+	was = *e;
+	e->ff = *effect;
+	if (!e->used) {
+		e->used = true;
+		e->real = NOT_THERE;
+		e->times = 0;
+		e->told = true;
+	}
+	if (v->mux->forced == v)
+		err = put_effect(v->mux, e);
+	if (err)
+		*e = was;
+	mutex_unlock(&v->mux->lock);
+	return err;
+}
+
+static int force_erase(struct input_dev *dev, int id)
+{
+	struct view *v = input_get_drvdata(dev);
+	struct effect *e = &v->force->effects[id];
+
+	mutex_lock(&v->mux->lock);
+	take_effect(v->mux, e);
+	e->used = false;
+	e->times = 0;
+	mutex_unlock(&v->mux->lock);
+	return 0;
+}
+
+/* These are called under the view's event lock. */
+static int force_play(struct input_dev *dev, int id, int times)
+{
+	struct view *v = input_get_drvdata(dev);
+	struct force *f = v->force;
+	unsigned long flags;
+
+	if (id < 0 || id >= f->n)
+		return -EINVAL;
+	spin_lock_irqsave(&f->lock, flags);
+	f->effects[id].times = times;
+	f->effects[id].since = ktime_get();
+	f->effects[id].told = false;
+	spin_unlock_irqrestore(&f->lock, flags);
+	mux_settle(v->mux);
+	return 0;
+}
+
+static void force_gain(struct input_dev *dev, u16 gain)
+{
+	struct view *v = input_get_drvdata(dev);
+
+	v->force->gain = gain;
+	v->force->new_gain = true;
+	mux_settle(v->mux);
+}
+
+static void force_autocenter(struct input_dev *dev, u16 magnitude)
+{
+	struct view *v = input_get_drvdata(dev);
+
+	v->force->autocenter = magnitude;
+	v->force->new_autocenter = true;
+	mux_settle(v->mux);
+}
+
+/* Of views: the mux's lock comes under it, and a real device's under that. */
+static struct lock_class_key force_mutex;
+
+int force_add(struct view *v, const struct input_dev *real)
+{
+	struct input_dev *dev = v->dev;
+	int i, err;
+
+	if (!real->ff)
+		return 0;
+	v->force =
+		kzalloc(struct_size(v->force, effects, real->ff->max_effects),
+			GFP_KERNEL);
+	if (!v->force)
+		return -ENOMEM;
+	spin_lock_init(&v->force->lock);
+	v->force->n = real->ff->max_effects;
+	v->force->gain = 0xffff;
+	for (i = 0; i < v->force->n; i++) {
+		v->force->effects[i].real = NOT_THERE;
+		v->force->effects[i].told = true;
+	}
+	bitmap_copy(dev->ffbit, real->ffbit, FF_CNT);
+	err = input_ff_create(dev, v->force->n);
+	if (err)
+		return err;
+	lockdep_set_class(&dev->ff->mutex, &force_mutex);
+	dev->ff->upload = force_upload;
+	dev->ff->erase = force_erase;
+	dev->ff->playback = force_play;
+	if (test_bit(FF_GAIN, real->ffbit))
+		dev->ff->set_gain = force_gain;
+	if (test_bit(FF_AUTOCENTER, real->ffbit))
+		dev->ff->set_autocenter = force_autocenter;
+	return 0;
+}
+
+void force_free(struct view *v)
+{
+	kfree(v->force);
+}

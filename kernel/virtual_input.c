@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A view: the input device that a devns sees in place of the real one. It can
+ * what the real one can, and is read through an event node of its own, so a
+ * grab is per devns. Only evdev is attached to it: see expose(). The event node
+ * is there for the endpoint only: see shut_node().
+ */
+#include "virtual_input.h"
+#include "force_feedback.h"
+#include "mux.h"
+#include "real_device.h"
+
+#include <linux/bitmap.h>
+#include <linux/cdev.h>
+#include <linux/compat.h>
+#include <linux/device.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/input/mt.h>
+#include <linux/module.h>
+#include <linux/namei.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+/* Somebody on the host may open each new node at once; hardly as often. */
+#define TRIES 5
+
+/*
+ * A real device's event lock is held when events are passed to a view; and a
+ * view's mutex when its force is taken back, under which come the mux's lock
+ * and the real device's mutex.
+ */
+static struct lock_class_key view_event_lock, view_mutex;
+
+/* Under the view's event lock; also at input_reset_device(). */
+static int view_event(struct input_dev *dev, unsigned int type,
+		      unsigned int code, int value)
+{
+	struct view *v = input_get_drvdata(dev);
+
+	if (type == EV_FF)
+		return dev->ff ? input_ff_event(dev, type, code, value) : 0;
+	if (type == EV_SND && code < SND_CNT)
+		WRITE_ONCE(v->sound[code], value);
+	if (type == EV_LED || type == EV_SND)
+		mux_settle(v->mux);
+	return 0;
+}
+
+bool view_is(const struct input_dev *dev)
+{
+	return dev->event == view_event;
+}
+
+static int copy_axes(struct input_dev *dev, const struct input_dev *real)
+{
+	int i, err;
+
+	if (real->mt) {
+		err = input_mt_init_slots(dev, real->mt->num_slots, 0);
+		if (err)
+			return err;
+		/* Not yet: see expose(). */
+		bitmap_zero(dev->evbit, EV_CNT);
+	}
+	if (!real->absinfo)
+		return 0;
+	input_alloc_absinfo(dev);
+	if (!dev->absinfo)
+		return -ENOMEM;
+	for (i = 0; i < ABS_CNT; i++) {
+		dev->absinfo[i] = real->absinfo[i];
+		/* Where others touched is not told; noise is filtered once. */
+		dev->absinfo[i].fuzz = 0;
+		dev->absinfo[i].value = clamp(0, real->absinfo[i].minimum,
+					      real->absinfo[i].maximum);
+	}
+	if (real->mt)
+		dev->absinfo[ABS_MT_SLOT].value = 0;
+	return 0;
+}
+
+#define COPY_BITS(to, from, bits)                                              \
+	bitmap_copy((to)->bits, (from)->bits, BITS_PER_TYPE((to)->bits))
+
+/*
+ * Says what the device can only after it is registered: the keyboard, SysRq,
+ * LED and mouse handlers of the host look at that moment, find nothing for them
+ * and leave the device alone. evdev takes all. udev finds no power key either,
+ * so no daemon of the host acts on one that a devns gets.
+ */
+static void expose(struct input_dev *dev, const struct input_dev *real,
+		   bool only_force)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&dev->event_lock, flags);
+	if (dev->ff)
+		__set_bit(EV_FF, dev->evbit);
+	if (only_force)
+		goto out;
+	COPY_BITS(dev, real, propbit);
+	COPY_BITS(dev, real, keybit);
+	COPY_BITS(dev, real, relbit);
+	COPY_BITS(dev, real, absbit);
+	COPY_BITS(dev, real, mscbit);
+	COPY_BITS(dev, real, ledbit);
+	COPY_BITS(dev, real, sndbit);
+	COPY_BITS(dev, real, swbit);
+	COPY_BITS(dev, real, sw);
+	COPY_BITS(dev, real, evbit);
+	__assign_bit(EV_FF, dev->evbit, dev->ff != NULL);
+out:
+	spin_unlock_irqrestore(&dev->event_lock, flags);
+}
+
+static int is_event_node(struct device *dev, void *data)
+{
+	return !strncmp(dev_name(dev), "event", 5);
+}
+
+static int find_node(struct view *v)
+{
+	struct device *node =
+		device_find_child(&v->dev->dev, NULL, is_event_node);
+
+	if (!node)
+		return -ENXIO;
+	v->node = node->devt;
+	put_device(node);
+	return 0;
+}
+
+static int refuse_open(struct inode *inode, struct file *file)
+{
+	return -ENODEV;
+}
+
+static const struct file_operations shut_fops = {
+	.owner = THIS_MODULE,
+	.open = refuse_open,
+};
+
+/*
+ * evdev gives each input device a node on the host, where a display server
+ * would take it for one of its own, and hear what is typed in the devns. So
+ * another character device is put before evdev's under the same number: who
+ * opens it from now on finds that. The endpoint has an inode that knows
+ * evdev's already. -EAGAIN: somebody was quicker, and has such an inode too.
+ */
+static int shut_node(struct view *v)
+{
+	struct file *file = devns_real_open(v->node, O_RDONLY | O_NONBLOCK);
+	const struct cdev *evdev;
+	int err;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	evdev = file_inode(file)->i_cdev;
+	v->path = file->f_path;
+	path_get(&v->path);
+	fput(file);
+	v->shut = cdev_alloc();
+	if (!v->shut)
+		return -ENOMEM;
+	v->shut->ops = &shut_fops;
+	v->shut->owner = THIS_MODULE;
+	err = cdev_add(v->shut, v->node, 1);
+	if (err) {
+		kobject_put(&v->shut->kobj);
+		v->shut = NULL;
+		return err;
+	}
+	return list_is_singular(&evdev->list) ? 0 : -EAGAIN;
+}
+
+static struct input_dev *view_device(struct view *v,
+				     const struct input_dev *real)
+{
+	struct input_dev *dev = input_allocate_device();
+
+	if (!dev)
+		return NULL;
+	lockdep_set_class(&dev->event_lock, &view_event_lock);
+	lockdep_set_class(&dev->mutex, &view_mutex);
+	dev->name = v->name;
+	dev->phys = v->phys;
+	dev->id = real->id;
+	/* A whole resynchronisation fits in beside a full packet. */
+	dev->hint_events_per_packet = real->hint_events_per_packet + ABS_CNT;
+	input_set_drvdata(dev, v);
+	return dev;
+}
+
+static int view_try(struct mux *mux, u32 ns, struct view **ret)
+{
+	struct view *v = kzalloc(sizeof(*v), GFP_KERNEL);
+	int err;
+
+	if (!v)
+		return -ENOMEM;
+	v->mux = mux;
+	strscpy(v->name, mux->real->name ?: "", sizeof(v->name));
+	snprintf(v->phys, sizeof(v->phys), "devns%u/input", ns);
+	v->dev = view_device(v, mux->real);
+	if (!v->dev) {
+		kfree(v);
+		return -ENOMEM;
+	}
+	err = mux->only_force ? 0 : copy_axes(v->dev, mux->real);
+	if (!err)
+		err = force_add(v, mux->real);
+	/* It begins after the view is whole: input core calls it at once. */
+	v->dev->event = view_event;
+	if (!err)
+		err = input_register_device(v->dev);
+	if (err) {
+		input_free_device(v->dev);
+		force_free(v);
+		kfree(v);
+		return err;
+	}
+	expose(v->dev, mux->real, mux->only_force);
+	err = find_node(v) ?: shut_node(v);
+	if (err) {
+		view_free(v);
+		return err;
+	}
+	*ret = v;
+	return 0;
+}
+
+int view_new(struct mux *mux, u32 ns, struct view **ret)
+{
+	int i, err = -EAGAIN;
+
+	for (i = 0; err == -EAGAIN && i < TRIES; i++)
+		err = view_try(mux, ns, ret);
+	return err;
+}
+
+void view_free(struct view *v)
+{
+	/* First: evdev takes the one that it finds under its number away. */
+	if (v->shut)
+		cdev_del(v->shut);
+	path_put(&v->path);
+	input_unregister_device(v->dev);
+	force_free(v);
+	kfree(v);
+}
+
+void view_release(struct view *v)
+{
+	struct input_mt *mt = v->dev->mt;
+	unsigned int code;
+	int i;
+
+	for (i = 0; mt && i < mt->num_slots; i++) {
+		if (!input_mt_is_active(&mt->slots[i]))
+			continue;
+		input_mt_slot(v->dev, i);
+		input_event(v->dev, EV_ABS, ABS_MT_TRACKING_ID, -1);
+	}
+	for_each_set_bit (code, v->dev->key, KEY_CNT)
+		input_report_key(v->dev, code, 0);
+	if (test_bit(ABS_PRESSURE, v->dev->absbit))
+		input_report_abs(v->dev, ABS_PRESSURE, 0);
+	input_sync(v->dev);
+}
+
+/* Of input core, which keeps its declaration to itself. */
+int input_event_from_user(const char __user *buffer, struct input_event *event);
+
+static size_t event_size(void)
+{
+#ifdef CONFIG_COMPAT
+	if (in_compat_syscall() && !COMPAT_USE_64BIT_TIME)
+		return 16;
+#endif
+	return sizeof(struct input_event);
+}
+
+/* What goes to a device, rather than comes from it; and what ends a batch. */
+static bool may_write(const struct input_event *ev)
+{
+	static const u32 types =
+		BIT(EV_LED) | BIT(EV_SND) | BIT(EV_REP) | BIT(EV_FF);
+
+	if (ev->type == EV_SYN)
+		return ev->code == SYN_REPORT;
+	return ev->type < EV_CNT && types & BIT(ev->type);
+}
+
+ssize_t view_write(struct view *v, const char __user *buf, size_t count)
+{
+	size_t size = event_size();
+	struct input_event ev;
+	size_t done = 0;
+
+	if (count && count < size)
+		return -EINVAL;
+	for (; done + size <= count; done += size) {
+		if (input_event_from_user(buf + done, &ev))
+			return done ?: -EFAULT;
+		if (!may_write(&ev))
+			return done ?: -EPERM;
+		input_event(v->dev, ev.type, ev.code, ev.value);
+		cond_resched();
+	}
+	return done;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Configuration files: one "key = value" a line, "#" starts a comment line.
+ * A program lists its keys in a table; an unknown key, a key that stands twice
+ * and a bad value are errors that name file and line.
+ */
+#ifndef LIB_CONFIG_H
+#define LIB_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+
+enum conf_kind {
+	CONF_STRING, /* char *: freed and replaced; starts as NULL or strdup'd
+		      */
+	CONF_NUMBER, /* uint64_t within min..max */
+	CONF_BOOL,   /* bool: yes or no */
+};
+
+struct conf_key {
+	const char *name; /* a NULL name ends the table */
+	enum conf_kind kind;
+	void *value;
+	uint64_t min, max; /* of a number */
+};
+
+/*
+ * Reads `path` into the table's values. A missing file is an error only with
+ * `must_exist`. What the file does not name keeps its value.
+ */
+int conf_read(const char *path, bool must_exist, const struct conf_key *keys,
+	      struct err *e);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/auto.h"
+#include "lib/doc.h"
+#include "lib/doc_read.h"
+#include "lib/err.h"
+#include "lib/xml.h"
+
+#include <string.h>
+
+static const char *const role_names[DOC_ROLE_COUNT + 1] = {
+	[DOC_ROLE_ROOT] = "root",	[DOC_ROLE_POLICY] = "policy",
+	[DOC_ROLE_IMAGE] = "image",	[DOC_ROLE_COMMAND] = "command",
+	[DOC_ROLE_DESTROY] = "destroy", [DOC_ROLE_DIRECTOR] = "director",
+};
+
+const char *doc_role_name(enum doc_role r)
+{
+	return role_names[r];
+}
+
+static int read_spki(const struct xml_node *n, struct key **ret, struct err *e)
+{
+	const char *text = xml_attribute(n, "spki");
+	auto_free void *der = NULL;
+	struct err why;
+	size_t len;
+	int r;
+
+	if (!text)
+		return docread_fault(n, e, "no attribute 'spki'");
+	r = docread_base64(n, text, &der, &len, e);
+	if (r < 0)
+		return r;
+	r = key_from_spki(der, len, ret, &why);
+	if (r == -ENOMEM)
+		return err_oom(e, "read a key");
+	return r < 0 ? docread_fault(n, e, "%s", why.text) : 0;
+}
+
+/* The index of the key with that id; n_keys: there is none. */
+static unsigned int find_key(const struct doc_root *root, const char *id)
+{
+	unsigned int i = 0;
+
+	while (i < root->n_keys && strcmp(key_id(root->key[i].key), id) != 0)
+		i++;
+	return i;
+}
+
+static const struct docread key_table[] = {
+	DOCREAD("name", TEXT, struct doc_key, name),
+	{ NULL },
+};
+
+static int read_key(const struct xml_node *n, struct doc_root *root,
+		    struct err *e)
+{
+	const char *id = xml_attribute(n, "id");
+	struct doc_key *k = &root->key[root->n_keys];
+	int r;
+
+	if (root->n_keys == DOC_KEYS_MAX)
+		return docread_fault(n, e, "more than %d keys", DOC_KEYS_MAX);
+	r = docread_attributes(n, key_table, k, e);
+	if (r < 0)
+		return r;
+	r = read_spki(n, &k->key, e);
+	if (r < 0)
+		return r;
+	/* From here docroot_fini() frees it. */
+	root->n_keys++;
+	if (!id || strcmp(id, key_id(k->key)) != 0)
+		return docread_fault(n, e, "the id is not the SHA-256 of spki");
+	if (find_key(root, id) != root->n_keys - 1)
+		return docread_fault(n, e, "the key stands twice");
+	return 0;
+}
+
+struct role_attributes {
+	enum doc_role role;
+	uint32_t threshold;
+};
+
+static const struct docread role_table[] = {
+	DOCREAD("name", WORD, struct role_attributes, role,
+		.words = role_names),
+	DOCREAD("threshold", NUMBER, struct role_attributes, threshold,
+		.min = 1, .max = DOC_THRESHOLD_MAX),
+	{ NULL },
+};
+
+static int read_role(const struct xml_node *n, struct doc_root *root,
+		     struct err *e)
+{
+	struct role_attributes a;
+	uint64_t members = 0;
+	int r;
+
+	r = docread_attributes(n, role_table, &a, e);
+	if (r < 0)
+		return r;
+	if (root->role[a.role].threshold > 0)
+		return docread_fault(n, e, "role '%s' stands twice",
+				     role_names[a.role]);
+	for (const struct xml_node *c = xml_first(n); c; c = xml_next(c)) {
+		unsigned int i = find_key(root, xml_text(c));
+
+		if (i == root->n_keys)
+			return docread_fault(c, e, "the root has no such key");
+		if (members >> i & 1)
+			return docread_fault(c, e, "the key stands twice");
+		members |= UINT64_C(1) << i;
+	}
+	if (a.threshold > (unsigned int)__builtin_popcountll(members))
+		return docread_fault(
+			n, e, "threshold %u is more than its %d keys",
+			a.threshold, __builtin_popcountll(members));
+	root->role[a.role].threshold = a.threshold;
+	root->role[a.role].members = members;
+	return 0;
+}
+
+static int read_ca(const struct xml_node *n, struct doc_root *root,
+		   struct err *e)
+{
+	static const struct docread table[] = {
+		{ .name = "sha256", .kind = DOCREAD_HEX, .size = HASH_SIZE },
+		{ NULL },
+	};
+
+	if (root->n_cas == DOC_CAS_MAX)
+		return docread_fault(n, e, "more than %d", DOC_CAS_MAX);
+	return docread_attributes(n, table, root->ca[root->n_cas++], e);
+}
+
+static int read_recovery(const struct xml_node *n, struct doc_root *root,
+			 struct err *e)
+{
+	if (root->recovery)
+		return docread_fault(n, e, "stands twice");
+	return read_spki(n, &root->recovery, e);
+}
+
+static const struct {
+	const char *name;
+	int (*read)(const struct xml_node *n, struct doc_root *root,
+		    struct err *e);
+} children[] = {
+	{ "key", read_key },
+	{ "role", read_role },
+	{ "ca", read_ca },
+	{ "recovery", read_recovery },
+};
+
+int docroot_read(const struct xml_node *n, struct doc *ret, struct err *e)
+{
+	static const enum doc_role needed[] = { DOC_ROLE_ROOT,
+						DOC_ROLE_DIRECTOR };
+	struct doc_root *root = (struct doc_root *)ret;
+
+	for (const struct xml_node *c = xml_first(n); c; c = xml_next(c))
+		for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
+			int r = docread_is(c, children[i].name)
+					? children[i].read(c, root, e)
+					: 0;
+
+			if (r < 0)
+				return r;
+		}
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		if (root->role[needed[i]].threshold == 0)
+			return docread_fault(n, e, "no role '%s'",
+					     role_names[needed[i]]);
+	return 0;
+}
+
+void docroot_fini(struct doc *d)
+{
+	struct doc_root *root = (struct doc_root *)d;
+
+	for (unsigned int i = 0; i < root->n_keys; i++)
+		key_free(root->key[i].key);
+	key_free(root->recovery);
+}

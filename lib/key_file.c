@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Key files of people: key_seal() and key_unseal() of key.h. */
+#include "lib/auto.h"
+#include "lib/encoding.h"
+#include "lib/err.h"
+#include "lib/json.h"
+#include "lib/key.h"
+#include "lib/password_crypto.h"
+
+#include <ctype.h>
+#include <mbedtls/platform_util.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FORMAT 1
+#define TYPE "cells-key"
+#define KDF "pbkdf2-hmac-sha512"
+#define CIPHER "aes-256-gcm"
+#define FILE_MAX 8192
+#define SALT_SIZE 32
+#define SALT_MAX 64
+#define NAME_MAX_LEN 64
+#define AAD_SIZE 160
+
+/* Strings are borrowed from the JSON. */
+struct fields {
+	const char *type, *name, *spki, *kdf, *salt, *cipher, *nonce, *sealed;
+	int64_t format, iterations;
+};
+
+/* UTF-8: each character has one byte that is no continuation. */
+static size_t characters(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n;
+}
+
+/* As the root's XSD has it: it will stand there. */
+static bool is_name(const char *s)
+{
+	size_t n = strlen(s);
+
+	if (n == 0 || n > NAME_MAX_LEN || !isalnum((unsigned char)s[0]))
+		return false;
+	for (; *s; s++)
+		if (!isalnum((unsigned char)*s) && !strchr(" ._@-", *s))
+			return false;
+	return true;
+}
+
+static size_t make_aad(const char *name, const char *keyid, char aad[AAD_SIZE])
+{
+	return (size_t)snprintf(aad, AAD_SIZE, TYPE "\n%s\n%s", name, keyid);
+}
+
+static int seal_private(const struct key *k, const char *name,
+			const struct seal_key *sk,
+			const uint8_t nonce[SEAL_NONCE_SIZE], char **ret_b64,
+			struct err *e)
+{
+	uint8_t der[KEY_SEC1_MAX];
+	auto_free void *sealed = NULL;
+	size_t der_len, sealed_len, aad_len;
+	char aad[AAD_SIZE];
+	int r;
+
+	r = key_to_sec1(k, der, &der_len, e);
+	if (r < 0)
+		return r;
+	aad_len = make_aad(name, key_id(k), aad);
+	r = seal_encrypt(sk->enc, nonce, aad, aad_len, der, der_len, &sealed,
+			 &sealed_len, e);
+	mbedtls_platform_zeroize(der, sizeof(der));
+	if (r < 0)
+		return r;
+	*ret_b64 = text_base64(sealed, sealed_len);
+	return *ret_b64 ? 0 : err_oom(e, "seal key");
+}
+
+int key_seal(const struct key *k, const char *name, const char *password,
+	     char **ret_json, struct err *e)
+{
+	uint8_t salt[SALT_SIZE], nonce[SEAL_NONCE_SIZE];
+	auto_free char *spki64 = NULL, *salt64 = NULL, *nonce64 = NULL;
+	auto_free char *sealed64 = NULL;
+	AUTO(seal_wipe) struct seal_key sk = { 0 };
+	auto_json json_t *j = NULL;
+	const void *spki;
+	size_t spki_len;
+	int r;
+
+	if (!is_name(name))
+		return err_set(e, EINVAL, "seal key: name '%.70s' is not valid",
+			       name);
+	if (characters(password) < KEY_PASSWORD_MIN)
+		return err_set(e, EINVAL,
+			       "seal key '%s': the password has under %d "
+			       "characters",
+			       name, KEY_PASSWORD_MIN);
+	hash_random(salt, sizeof(salt));
+	hash_random(nonce, sizeof(nonce));
+	r = seal_derive(password, salt, sizeof(salt), KEY_ITERATIONS, &sk, e);
+	if (r < 0)
+		return r;
+	r = seal_private(k, name, &sk, nonce, &sealed64, e);
+	if (r < 0)
+		return r;
+	spki = key_spki(k, &spki_len);
+	spki64 = text_base64(spki, spki_len);
+	salt64 = text_base64(salt, sizeof(salt));
+	nonce64 = text_base64(nonce, sizeof(nonce));
+	if (!spki64 || !salt64 || !nonce64)
+		return err_oom(e, "seal key");
+	j = json_pack("{si ss ss ss ss si ss ss ss ss}", "format", FORMAT,
+		      "type", TYPE, "name", name, "spki", spki64, "kdf", KDF,
+		      "iterations", KEY_ITERATIONS, "salt", salt64, "cipher",
+		      CIPHER, "nonce", nonce64, "sealed", sealed64);
+	*ret_json = j ? json_text(j) : NULL;
+	return *ret_json ? 0 : err_oom(e, "seal key");
+}
+
+static int take_fields(json_t *j, struct fields *f, struct err *e)
+{
+	const struct json_member table[] = {
+		{ "format", JSON_INTEGER, false, &f->format },
+		{ "type", JSON_STRING, false, &f->type },
+		{ "name", JSON_STRING, false, &f->name },
+		{ "spki", JSON_STRING, false, &f->spki },
+		{ "kdf", JSON_STRING, false, &f->kdf },
+		{ "iterations", JSON_INTEGER, false, &f->iterations },
+		{ "salt", JSON_STRING, false, &f->salt },
+		{ "cipher", JSON_STRING, false, &f->cipher },
+		{ "nonce", JSON_STRING, false, &f->nonce },
+		{ "sealed", JSON_STRING, false, &f->sealed },
+		{ NULL },
+	};
+	int r;
+
+	r = json_take(j, table, true, "key file", e);
+	if (r < 0)
+		return r;
+	if (f->format != FORMAT || strcmp(f->type, TYPE) != 0)
+		return err_set(e, EINVAL, "key file: not a %s of format %d",
+			       TYPE, FORMAT);
+	if (strcmp(f->kdf, KDF) != 0 || strcmp(f->cipher, CIPHER) != 0)
+		return err_set(e, EINVAL, "key file: only %s and %s are known",
+			       KDF, CIPHER);
+	if (!is_name(f->name))
+		return err_set(e, EINVAL, "key file: name '%.70s' is not valid",
+			       f->name);
+	return 0;
+}
+
+static int from_base64(const char *name, const char *b64, size_t min,
+		       size_t max, void **ret, size_t *ret_len, struct err *e)
+{
+	auto_free void *data = NULL;
+	size_t len;
+	int r;
+
+	r = text_unbase64(b64, strlen(b64), &data, &len);
+	if (r == -ENOMEM)
+		return err_oom(e, "key file");
+	if (r < 0 || len < min || len > max)
+		return err_set(e, EINVAL,
+			       "key file: '%s' is not base64 of %zu to %zu "
+			       "bytes",
+			       name, min, max);
+	*ret = steal(data);
+	*ret_len = len;
+	return 0;
+}
+
+static int public_half(const struct fields *f, struct key **ret, struct err *e)
+{
+	auto_free void *spki = NULL;
+	size_t len;
+	int r;
+
+	r = from_base64("spki", f->spki, 1, KEY_SPKI_MAX, &spki, &len, e);
+	if (r < 0)
+		return r;
+	return key_from_spki(spki, len, ret, e);
+}
+
+/* The private key, if the password opens it and it is that of `public`. */
+static int private_half(const struct fields *f, const struct key *public,
+			const char *password, struct key **ret, struct err *e)
+{
+	auto_free void *salt = NULL, *nonce = NULL, *sealed = NULL, *der = NULL;
+	size_t salt_len, nonce_len, sealed_len, der_len, aad_len;
+	AUTO(seal_wipe) struct seal_key sk = { 0 };
+	AUTO(key_freep) struct key *k = NULL;
+	char aad[AAD_SIZE];
+	int r;
+
+	r = from_base64("salt", f->salt, SEAL_SALT_MIN, SALT_MAX, &salt,
+			&salt_len, e);
+	if (r < 0)
+		return r;
+	r = from_base64("nonce", f->nonce, SEAL_NONCE_SIZE, SEAL_NONCE_SIZE,
+			&nonce, &nonce_len, e);
+	if (r < 0)
+		return r;
+	r = from_base64("sealed", f->sealed, SEAL_TAG_SIZE,
+			KEY_SEC1_MAX + SEAL_TAG_SIZE, &sealed, &sealed_len, e);
+	if (r < 0)
+		return r;
+	r = seal_derive(password, salt, salt_len, (uint64_t)f->iterations, &sk,
+			e);
+	if (r < 0)
+		return r;
+	aad_len = make_aad(f->name, key_id(public), aad);
+	r = seal_decrypt(sk.enc, nonce, aad, aad_len, sealed, sealed_len, &der,
+			 &der_len, e);
+	if (r < 0)
+		return r;
+	r = key_from_sec1(der, der_len, &k, e);
+	mbedtls_platform_zeroize(der, der_len);
+	if (r < 0)
+		return r;
+	if (strcmp(key_id(k), key_id(public)) != 0)
+		return err_set(e, EINVAL,
+			       "key file: the sealed key is another one");
+	*ret = steal(k);
+	return 0;
+}
+
+int key_unseal(const char *json, size_t len, const char *password,
+	       struct key **ret, char **ret_name, struct err *e)
+{
+	AUTO(key_freep) struct key *public = NULL, *private = NULL;
+	auto_json json_t *j = NULL;
+	auto_free char *name = NULL;
+	struct fields f = { 0 };
+	int r;
+
+	if (len > FILE_MAX)
+		return err_set(e, EFBIG, "key file: %zu bytes are too many",
+			       len);
+	r = json_parse(json, len, "key file", &j, e);
+	if (r < 0)
+		return r;
+	r = take_fields(j, &f, e);
+	if (r < 0)
+		return r;
+	r = public_half(&f, &public, e);
+	if (r < 0)
+		return r;
+	if (password) {
+		r = private_half(&f, public, password, &private, e);
+		if (r < 0)
+			return r;
+	}
+	name = strdup(f.name);
+	if (!name)
+		return err_oom(e, "key file");
+	*ret = private ? steal(private) : steal(public);
+	if (ret_name)
+		*ret_name = steal(name);
+	return 0;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server's audit: every write, login and refusal, and the heads of the
+ * devices' audits, in one Merkle tree (RFC 9162) whose heads the director
+ * signs. A leaf is the exact JSON text of an entry.
+ */
+#ifndef MGMT_AUDIT_LOG_H
+#define MGMT_AUDIT_LOG_H
+
+#include "lib/json.h"
+#include "lib/merkle.h"
+
+struct db;
+struct err;
+struct key;
+
+struct ledger_entry {
+	const char *who, *from, *action; /* never NULL */
+	const char *object, *device, *group;
+	const char *outcome;	/* NULL: "ok" */
+	json_t *before, *after; /* borrowed; NULL: left out */
+};
+
+/* The tree as the database has it. */
+int ledger_load(struct db *db, struct merkle *ret, struct err *e);
+
+/* Adds an entry; *ret_index, if wanted, is its leaf. */
+int ledger_append(struct db *db, struct merkle *tree,
+		  const struct ledger_entry *entry, uint64_t *ret_index,
+		  struct err *e);
+
+/* The signed head; the caller frees *ret. */
+int ledger_head(const struct merkle *tree, const char *org,
+		const struct key *director, char **ret, struct err *e);
+
+/* Proofs as lists of hex hashes; -ENOENT: outside the tree. */
+int ledger_inclusion(struct db *db, const struct merkle *tree, uint64_t index,
+		     uint64_t size, json_t **ret, struct err *e);
+int ledger_consistency(struct db *db, const struct merkle *tree, uint64_t first,
+		       uint64_t second, json_t **ret, struct err *e);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which key a device signs its receipts with, and how well that is known:
+ * "bound" by the enrolment token that was made on this machine (neither server
+ * nor agent can have put in another key), else by the server's CA only.
+ */
+#ifndef CELLSADM_DEVICE_KEY_H
+#define CELLSADM_DEVICE_KEY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/json.h"
+#include "lib/key.h"
+
+struct adm;
+struct err;
+
+struct boundkey {
+	struct key *key;
+	char device[65], epoch[33];
+	bool bound;
+	bool given; /* by the caller: --key */
+};
+
+void boundkey_fini(struct boundkey *b);
+
+/* "bound", "server CA only", "given". */
+const char *boundkey_word(const struct boundkey *b);
+
+/* What is kept here. -ENOENT: nothing on that device and epoch. */
+int boundkey_kept(struct adm *a, const char *device, const char *epoch,
+		  struct boundkey *ret, struct err *e);
+
+/*
+ * Tests one entry of devices/{device}/keys: the ids fit the keys; the token
+ * (NULL: the ones kept here) gives `bind`; without one, the certificate is by a
+ * CA that the root names. err.signature: the binding is wrong, which is an
+ * alarm.
+ */
+int boundkey_check(struct adm *a, const json_t *entry, const uint8_t token[32],
+		   struct boundkey *ret, struct err *e);
+
+/* Kept, or else asked from the server, checked and kept. epoch may be NULL. */
+int boundkey_of(struct adm *a, const char *device, const char *epoch,
+		struct boundkey *ret, struct err *e);
+
+/* Keeps a token under the id that the server gave its enrolment. */
+int boundkey_keep_token(struct adm *a, const char *enrolment,
+			const uint8_t token[32], const char *group,
+			struct err *e);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt-server/cellsadm/group_expiry.h"
+
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/encoding.h"
+#include "lib/err.h"
+#include "mgmt-server/cellsadm/adm.h"
+#include "mgmt-server/cellsadm/remote.h"
+#include "mgmt-server/cellsadm/table.h"
+
+#include <stdio.h>
+
+#define SOON (14 * 24 * 3600)
+
+static void note_group(const json_t *group, int64_t now)
+{
+	const char *id = json_string_value(json_object_get(group, "id"));
+	const char *expires =
+		json_string_value(json_object_get(group, "expires"));
+	auto_free char *safe = id ? columns_safe(id) : NULL;
+	int64_t t;
+
+	if (!safe || !expires || text_untime(expires, &t) < 0 || t - now > SOON)
+		return;
+	fprintf(stderr,
+		"note: group '%s' %s %s: sign its next version (doc next)\n",
+		safe, t <= now ? "lapsed" : "lapses", expires);
+}
+
+void lapse_note(struct adm *a)
+{
+	auto_json json_t *items = NULL;
+	int64_t now = clock_wall();
+	const json_t *group;
+	struct err ignored;
+	size_t i;
+
+	if (!a->remote ||
+	    remote_list(a, REMOTE_PATH("groups"), 0, &items, &ignored) < 0)
+		return;
+	json_array_foreach (items, i, group)
+		note_group(group, now);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The keys of the person at this machine: files keys/NAME.key in the
+ * configuration, or anywhere; sealed by a password (cells-key(5)).
+ */
+#ifndef CELLSADM_KEYRING_H
+#define CELLSADM_KEYRING_H
+
+#include <stddef.h>
+
+#include "lib/key.h"
+
+struct adm;
+struct envelope;
+struct err;
+
+#define RING_KEYS_MAX 16
+
+/* KEY of an option: keys/KEY.key if there is one, else a file. */
+int ring_path(const struct adm *a, const char *name, char **ret, struct err *e);
+
+/* The public half of a key file, a PEM or (as a name) a kept key. */
+int ring_public(const struct adm *a, const char *name, struct key **ret,
+		char **ret_name, struct err *e);
+
+/* With the private half; asks for the password. `i`: which of --key it is. */
+int ring_private(const struct adm *a, const char *name, unsigned int i,
+		 struct key **ret, char **ret_name, struct err *e);
+
+/* All of --key. */
+struct ring {
+	unsigned int n;
+	struct key *key[RING_KEYS_MAX];
+	char *name[RING_KEYS_MAX];
+};
+int ring_open(const struct adm *a, struct ring *ret, struct err *e);
+void ring_fini(struct ring *r);
+
+/* Adds a signature by each key. */
+int ring_sign(const struct ring *r, struct envelope *env, struct err *e);
+
+/* The password for a new key, by the options or the terminal. */
+int ring_new_password(const struct adm *a, const char *what, char **ret,
+		      struct err *e);
+
+#endif

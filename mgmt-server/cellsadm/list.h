@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the server lists, as most verbs that list print it. */
+#ifndef CELLSADM_LIST_H
+#define CELLSADM_LIST_H
+
+struct adm;
+struct column;
+struct err;
+
+/* remote_list() and then columns_print(). */
+int listed_print(struct adm *a, const char *const *path, unsigned int max,
+		 const struct column *columns, struct err *e);
+
+#endif

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/auto.h"
+#include "lib/class.h"
+#include "lib/clock.h"
+#include "lib/doc.h"
+#include "lib/encoding.h"
+#include "lib/err.h"
+#include "lib/receipt.h"
+#include "mgmt-server/cellsadm/access_matrix.h"
+#include "mgmt-server/cellsadm/adm.h"
+#include "mgmt-server/cellsadm/list.h"
+#include "mgmt-server/cellsadm/remote.h"
+#include "mgmt-server/cellsadm/table.h"
+#include "mgmt-server/cellsadm/verb.h"
+#include "mgmt-server/cellsadm/verify_access.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+struct access_opts {
+	const char *class, *at, *from, *to, *device, *vp, *verdict, *max_age;
+	uint64_t limit;
+	bool all, used;
+};
+
+/* A moment as the server wants it; NULL stays NULL. */
+static int moment(const char *s, char buffer[TEXT_TIME_SIZE], const char **ret,
+		  struct err *e)
+{
+	int64_t t;
+	int r;
+
+	*ret = NULL;
+	if (!s)
+		return 0;
+	r = adm_moment(s, &t, e);
+	if (r < 0)
+		return r;
+	text_time(t, buffer);
+	*ret = buffer;
+	return 0;
+}
+
+static int check_class(const char *class, struct err *e)
+{
+	if (class && class_from_name(class) == CELLS_CLASS_COUNT)
+		return err_reason(e, REASON_UNKNOWN_CLASS,
+				  "there is no class '%s'", class);
+	return 0;
+}
+
+static int run_matrix(struct adm *a, const void *opts, char **argv,
+		      struct err *e)
+{
+	const struct access_opts *o = opts;
+	auto_json json_t *j = NULL;
+	auto_free char *proof = NULL;
+	char buffer[TEXT_TIME_SIZE];
+	struct err why = { 0 };
+	const char *at;
+	int r = moment(o->at, buffer, &at, e);
+
+	if (r >= 0)
+		r = remote_get(a,
+			       REMOTE_PATH("devices", argv[0], "access", "?",
+					   "at", at),
+			       &j, e);
+	if (r < 0)
+		return r;
+	r = recheck_matrix(a, argv[0], j, at, &proof, &why);
+	json_object_set_new(j, "verified", json_boolean(r >= 0));
+	if (a->json)
+		adm_print_json(j);
+	else
+		matrix_write(stdout, j, isatty(STDOUT_FILENO), o->all);
+	if (r >= 0 && !a->json)
+		puts(proof);
+	if (r >= 0)
+		return 0;
+	err_set(e, EBADMSG, "not verified here: %.220s", why.text);
+	e->reason = why.reason;
+	return -EBADMSG;
+}
+
+static int run_explain(struct adm *a, const void *opts, char **argv,
+		       struct err *e)
+{
+	const struct access_opts *o = opts;
+	auto_json json_t *j = NULL;
+	char buffer[TEXT_TIME_SIZE];
+	const char *at;
+	int r = check_class(argv[2], e);
+
+	if (r >= 0)
+		r = moment(o->at, buffer, &at, e);
+	if (r >= 0)
+		r = remote_get(a,
+			       REMOTE_PATH("devices", argv[0], "access",
+					   argv[1], argv[2], "?", "at", at),
+			       &j, e);
+	if (r < 0)
+		return r;
+	if (a->json)
+		adm_print_json(j);
+	else
+		matrix_explain(stdout, j);
+	return 0;
+}
+
+static int list_used(struct adm *a, const struct access_opts *o,
+		     const char *resource, struct err *e)
+{
+	static const struct column columns[] = {
+		{ "TIME", "time" },
+		{ "DEVICE", "device" },
+		{ "VP", "vp" },
+		{ "CLASS", "class" },
+		{ "EVENT", "event" },
+		{ "SEQ", "seq" },
+		{ "DETAIL", "detail", COLUMN_PAIRS },
+		{ "POLICIES", "policies", COLUMN_SIGNED },
+		{ NULL }
+	};
+	char from_buffer[TEXT_TIME_SIZE], to_buffer[TEXT_TIME_SIZE];
+	const char *from, *to;
+	int r = moment(o->from, from_buffer, &from, e);
+
+	if (r >= 0)
+		r = moment(o->to, to_buffer, &to, e);
+	if (r < 0)
+		return r;
+	return listed_print(a,
+			    REMOTE_PATH("access", resource, "?", "class",
+					o->class, "from", from, "to", to,
+					"device", o->device, "vp", o->vp),
+			    (unsigned int)o->limit, columns, e);
+}
+
+/* ---- who can: each row by the device's own receipt */
+struct check {
+	uint64_t max_age; /* seconds; 0: any */
+	unsigned int wrong, old, unknown;
+	struct err why; /* of the first that is wrong */
+	char first_unknown[DOC_ID_SIZE];
+};
+
+static const char *word(const json_t *j, const char *name)
+{
+	const char *s = json_string_value(json_object_get(j, name));
+
+	return s ? s : "";
+}
+
+static int note_wrong(struct check *k, json_t *row, const struct err *why)
+{
+	if (k->wrong++ == 0)
+		k->why = *why;
+	return json_object_set_new(row, "verified", json_false()) |
+	       json_object_set_new(row, "text", json_string(why->text));
+}
+
+static int note_unknown(struct check *k, json_t *row)
+{
+	if (k->unknown++ == 0)
+		snprintf(k->first_unknown, sizeof(k->first_unknown), "%s",
+			 word(row, "device"));
+	return json_object_set_new(row, "verified", json_false());
+}
+
+/* The receipt's own words in the place of the server's. */
+static int note_right(struct check *k, json_t *row, const struct receipt *rc,
+		      int64_t now)
+{
+	int64_t time = 0;
+
+	text_untime(rc->time, &time);
+	if (k->max_age && (now < time || (uint64_t)(now - time) > k->max_age))
+		k->old++;
+	return json_object_set_new(row, "verified", json_true()) |
+	       json_object_set_new(row, "receipt",
+				   json_pack("{ss sI ss}", "epoch", rc->epoch,
+					     "seq", (json_int_t)rc->seq, "time",
+					     rc->time));
+}
+
+static int check_rows(struct adm *a, json_t *items, const char *at,
+		      struct check *k, struct err *e)
+{
+	AUTO(recheck_freep) struct recheck *c = NULL;
+	char device[DOC_ID_SIZE] = "";
+	struct err why = { 0 };
+	int64_t now = clock_wall();
+	bool loaded = false;
+	json_t *row;
+	size_t i;
+	int r = recheck_new(a, &c, e);
+
+	if (at)
+		text_untime(at, &now);
+	json_array_foreach (items, i, row) {
+		const char *its = word(row, "device");
+		int broken;
+
+		if (r < 0)
+			return r;
+		if (strcmp(word(row, "verdict"), "unknown") == 0) {
+			broken = note_unknown(k, row);
+		} else {
+			if (strcmp(device, its) != 0) {
+				snprintf(device, sizeof(device), "%s", its);
+				loaded = recheck_load(c, its, row, at, &why) ==
+					 0;
+			}
+			broken = loaded && recheck_row(c, row, &why) == 0
+					 ? note_right(k, row,
+						      recheck_receipt(c), now)
+					 : note_wrong(k, row, &why);
+		}
+		if (broken)
+			return err_oom(e, "verify access");
+	}
+	return r;
+}
+
+static int report(const struct check *k, const struct access_opts *o,
+		  struct err *e)
+{
+	if (k->wrong > 0) {
+		err_set(e, EBADMSG,
+			"%u rows are not verified; the first: %.180s", k->wrong,
+			k->why.text);
+		e->reason = k->why.reason;
+		return -EBADMSG;
+	}
+	if (k->old > 0)
+		return err_set(e, ESTALE,
+			       "%u rows rest on receipts older than %.40s",
+			       k->old, o->max_age);
+	if (k->unknown > 0)
+		return err_set(e, ENODATA,
+			       "no receipt says what is in force on %.64s%s, "
+			       "so who can there is not known (devices: %u)",
+			       k->first_unknown,
+			       k->unknown > 1 ? " and others" : "", k->unknown);
+	return 0;
+}
+
+static int list_can(struct adm *a, const struct access_opts *o, struct err *e)
+{
+	static const struct column columns[] = { { "DEVICE", "device" },
+						 { "NAME", "name" },
+						 { "VP", "vp" },
+						 { "CLASS", "class" },
+						 { "VERDICT", "verdict" },
+						 { "MODE", "mode" },
+						 { "FRONT", "foreground" },
+						 { "LEVEL", "enforcement" },
+						 { "RECEIPT", "receipt.seq" },
+						 { "OF", "receipt.time" },
+						 { "VERIFIED", "verified" },
+						 { NULL } };
+	auto_json json_t *items = NULL;
+	char buffer[TEXT_TIME_SIZE];
+	struct check k = { 0 };
+	const char *at;
+	int r = moment(o->at, buffer, &at, e);
+
+	if (r >= 0 && o->max_age)
+		r = adm_duration(o->max_age, &k.max_age, e);
+	if (r >= 0)
+		r = remote_list(a,
+				REMOTE_PATH("access", "?", "class", o->class,
+					    "at", at, "device", o->device, "vp",
+					    o->vp, "verdict", o->verdict),
+				(unsigned int)o->limit, &items, e);
+	if (r >= 0)
+		r = check_rows(a, items, at, &k, e);
+	if (r >= 0)
+		r = columns_print(a, columns, items, e);
+	return r < 0 ? r : report(&k, o, e);
+}
+
+/* Who can (now or at a time), or with times, who did. */
+static int run_query(struct adm *a, const void *opts, char **argv,
+		     struct err *e)
+{
+	const struct access_opts *o = opts;
+	int r = check_class(o->class, e);
+
+	if (r < 0)
+		return r;
+	if (o->max_age && (o->from || o->to || o->used))
+		return err_set(e, EINVAL,
+			       "--max-age is for who can, not for who did");
+	if (o->at && (o->from || o->to || o->used))
+		return err_set(e, EINVAL,
+			       "--at asks who could, --from and --to who did: "
+			       "use one of them");
+	return o->from || o->to || o->used ? list_used(a, o, "used", e)
+					   : list_can(a, o, e);
+}
+
+static int run_denials(struct adm *a, const void *opts, char **argv,
+		       struct err *e)
+{
+	const struct access_opts *o = opts;
+	int r = check_class(o->class, e);
+
+	return r < 0 ? r : list_used(a, o, "denied", e);
+}
+
+#define OPT(member, name, letter, kind, arg, help)                             \
+	VERB_OPT(struct access_opts, member, name, letter, kind, arg, help)
+#define RANGE_OPTS                                                             \
+	OPT(class, "class", 'c', OPT_STRING, "CLASS", "of one class; all"),    \
+		OPT(from, "from", 0, OPT_STRING, "TIME",                       \
+		    "like 2026-11-20T08:00:00Z, now, -2h"),                    \
+		OPT(to, "to", 0, OPT_STRING, "TIME", "until then; now"),       \
+		OPT(device, "device", 0, OPT_STRING, "DEVICE",                 \
+		    "of one device; all"),                                     \
+		OPT(vp, "vp", 0, OPT_STRING, "VP", "of one VP; all"),          \
+		OPT(limit, "limit", 0, OPT_NUMBER, "N",                        \
+		    "so many at most; all")
+
+static const struct opt matrix_opts[] = {
+	OPT(at, "at", 0, OPT_STRING, "TIME", "as it was then; now"),
+	OPT(all, "all", 'a', OPT_FLAG, NULL,
+	    "also the classes that the device lacks"),
+	{ NULL },
+};
+static const struct opt explain_opts[] = {
+	OPT(at, "at", 0, OPT_STRING, "TIME", "as it was then; now"),
+	{ NULL },
+};
+static const struct opt query_opts[] = {
+	RANGE_OPTS,
+	OPT(at, "at", 0, OPT_STRING, "TIME", "who could use it then; now"),
+	OPT(verdict, "verdict", 0, OPT_STRING, "WORD",
+	    "allowed, denied, virtual, absent, unknown or any; allowed"),
+	OPT(max_age, "max-age", 0, OPT_STRING, "TIME",
+	    "an error if a receipt is older than 30m, 12h, 7d"),
+	OPT(used, "used", 0, OPT_FLAG, NULL,
+	    "who did use it; --from and --to imply it"),
+	{ NULL },
+};
+static const struct opt denial_opts[] = { RANGE_OPTS, { NULL } };
+
+#define FLAGS (VERB_SERVER | VERB_FORMAT)
+const struct verb adm_access_verbs[] = {
+	{ "access", "matrix", "DEVICE", 1, 1, "VPs by classes, as enforced",
+	  FLAGS, matrix_opts, sizeof(struct access_opts), run_matrix },
+	{ "access", "explain", "DEVICE VP CLASS", 3, 3,
+	  "why a VP may use a class, or not", FLAGS, explain_opts,
+	  sizeof(struct access_opts), run_explain },
+	{ "access", "query", "", 0, 0, "who can use a class, or who did", FLAGS,
+	  query_opts, sizeof(struct access_opts), run_query },
+	{ "access", "denials", "", 0, 0, "what was denied", FLAGS, denial_opts,
+	  sizeof(struct access_opts), run_denials },
+	{ NULL },
+};

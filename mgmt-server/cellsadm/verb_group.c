@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "mgmt-server/cellsadm/adm.h"
+#include "mgmt-server/cellsadm/list.h"
+#include "mgmt-server/cellsadm/plan.h"
+#include "mgmt-server/cellsadm/remote.h"
+#include "mgmt-server/cellsadm/table.h"
+#include "mgmt-server/cellsadm/verb.h"
+
+#include <errno.h>
+
+static const struct column group_columns[] = { { "ID", "id" },
+					       { "VERSION", "version" },
+					       { "DEVICES", "devices" },
+					       { "COMPLIANT", "compliant" },
+					       { "SIGNERS", "signers",
+						 COLUMN_NAMES },
+					       { "EXPIRES", "expires" },
+					       { "PROBLEM", "problem" },
+					       { NULL } };
+
+static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
+{
+	return listed_print(a, REMOTE_PATH("groups"), 0, group_columns, e);
+}
+
+static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
+{
+	static const struct column names[] = { { "NAMES", "type" },
+					       { "ID", "id" },
+					       { "MIN", "min_version" },
+					       { NULL } };
+	static const struct column chosen[] = { { "NOW", "type" },
+						{ "ID", "id" },
+						{ "VERSION", "version" },
+						{ "SHA256", "sha256",
+						  COLUMN_DIGEST },
+						{ NULL } };
+	auto_json json_t *j = NULL;
+	int r = remote_get(a, REMOTE_PATH("groups", argv[0]), &j, e);
+
+	if (r >= 0)
+		r = columns_print_one(a, group_columns, j, e);
+	if (r < 0 || a->json)
+		return r;
+	putchar('\n');
+	r = columns_print(a, names, json_object_get(j, "names"), e);
+	if (r < 0 || json_array_size(json_object_get(j, "documents")) == 0)
+		return r;
+	putchar('\n');
+	return columns_print(a, chosen, json_object_get(j, "documents"), e);
+}
+
+/* What the fleet would do if this group document were in force. */
+static int run_plan(struct adm *a, const void *opts, char **argv, struct err *e)
+{
+	return plan_files(a, argv, e);
+}
+
+const struct verb adm_group_verbs[] = {
+	{ "group", "list", "", 0, 0, "groups in force",
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_list },
+	{ "group", "show", "GROUP", 1, 1, "what a group runs",
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_show },
+	{ "group", "plan", "FILE...", 1, 64,
+	  "what a group document would change; exit 2: something",
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_plan },
+	{ NULL },
+};

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/encoding.h"
+#include "lib/envelope.h"
+#include "lib/err.h"
+#include "mgmt-server/cellsadm/adm.h"
+#include "mgmt-server/cellsadm/diff.h"
+#include "mgmt-server/cellsadm/doc_file.h"
+#include "mgmt-server/cellsadm/keyring.h"
+#include "mgmt-server/cellsadm/remote.h"
+#include "mgmt-server/cellsadm/root_draft.h"
+#include "mgmt-server/cellsadm/root_impact.h"
+#include "mgmt-server/cellsadm/signing.h"
+#include "mgmt-server/cellsadm/table.h"
+#include "mgmt-server/cellsadm/trust_root.h"
+#include "mgmt-server/cellsadm/verb.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DAYS_DEFAULT 365
+#define DAY 86400
+
+struct root_opts {
+	const char *org, *from, *out, *recovery;
+	struct opt_list key, remove_key, role, ca, remove_ca, to;
+	uint64_t days;
+	bool from_server;
+};
+
+typedef int change_fn(struct rootdraft *d, const char *spec, struct err *e);
+
+static int each(struct rootdraft *d, const struct opt_list *l, change_fn *fn,
+		struct err *e)
+{
+	for (unsigned int i = 0; i < l->n; i++) {
+		int r = fn(d, l->item[i], e);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int add_ca(struct rootdraft *d, const char *spec, struct err *e)
+{
+	return rootdraft_ca(d, spec, false, e);
+}
+
+static int remove_ca(struct rootdraft *d, const char *spec, struct err *e)
+{
+	return rootdraft_ca(d, spec, true, e);
+}
+
+/* The director's key and the CA, as the server tells them. */
+static int ask_server(struct adm *a, struct rootdraft *d, struct err *e)
+{
+	auto_json json_t *j = NULL;
+	auto_free void *der = NULL;
+	const char *spki, *ca;
+	size_t len;
+	int r = remote_get(a, REMOTE_PATH("server"), &j, e);
+
+	if (r < 0)
+		return r;
+	spki = json_string_value(
+		json_object_get(json_object_get(j, "director"), "spki"));
+	ca = json_string_value(json_object_get(j, "ca_sha256"));
+	if (!spki || !ca || text_unbase64(spki, strlen(spki), &der, &len) < 0)
+		return err_set(e, EBADMSG,
+			       "the server told no director key and CA");
+	r = rootdraft_add_key(d, "director", der, len, e);
+	if (r >= 0)
+		r = rootdraft_role(d, a, "director=director:1", e);
+	return r < 0 ? r : rootdraft_ca(d, ca, false, e);
+}
+
+static int change(struct adm *a, struct rootdraft *d, const struct root_opts *o,
+		  struct err *e)
+{
+	int r = 0;
+
+	d->issued = clock_wall();
+	d->expires =
+		d->issued + (int64_t)(o->days ? o->days : DAYS_DEFAULT) * DAY;
+	for (unsigned int i = 0; r >= 0 && i < o->key.n; i++)
+		r = rootdraft_key(d, a, o->key.item[i], e);
+	if (r >= 0 && o->from_server)
+		r = ask_server(a, d, e);
+	for (unsigned int i = 0; r >= 0 && i < o->role.n; i++)
+		r = rootdraft_role(d, a, o->role.item[i], e);
+	if (r >= 0)
+		r = each(d, &o->remove_key, rootdraft_remove_key, e);
+	if (r >= 0)
+		r = each(d, &o->ca, add_ca, e);
+	if (r >= 0)
+		r = each(d, &o->remove_ca, remove_ca, e);
+	if (r >= 0 && o->recovery)
+		r = rootdraft_recovery(d, a, o->recovery, e);
+	return r;
+}
+
+/* Writes the draft; a following version is shown against the one before. */
+static int finish(struct adm *a, const struct rootdraft *d,
+		  const struct envelope *before, const char *out, struct err *e)
+{
+	AUTO(doc_freep) struct doc *doc = NULL;
+	auto_free char *xml = NULL;
+	int r = rootdraft_xml(d, &xml, e);
+
+	if (r >= 0)
+		r = doc_parse(DOC_ROOT, xml, strlen(xml), &doc, e);
+	if (r < 0)
+		return r;
+	if (before)
+		rootimpact_note(a, doc_as_root(doc));
+	if (before)
+		difference_write(stderr, before->payload, before->payload_len,
+				 xml, strlen(xml), isatty(STDERR_FILENO));
+	return adm_output(out, xml, e);
+}
+
+static int follow(struct rootdraft *d, const char *path, struct envelope **ret,
+		  struct err *e)
+{
+	AUTO(doc_freep) struct doc *doc = NULL;
+	int r = docfile_read(path, ret, &doc, e);
+
+	if (r < 0)
+		return r;
+	if (doc->head.type != DOC_ROOT)
+		return err_set(e, EINVAL, "%s: no root document", path);
+	return rootdraft_follow(d, doc_as_root(doc), e);
+}
+
+static int run_new(struct adm *a, const void *opts, char **argv, struct err *e)
+{
+	const struct root_opts *o = opts;
+	AUTO(rootdraft_fini) struct rootdraft d = { .version = 1 };
+	AUTO(envelope_freep) struct envelope *before = NULL;
+	int r = 0;
+
+	if (!o->org == !o->from)
+		return err_set(e, EINVAL,
+			       "use --org for a first root, or --from for the "
+			       "version after one");
+	if (o->org && !text_is_id(o->org))
+		return err_set(e, EINVAL, "--org %s: not an id", o->org);
+	if (o->org)
+		snprintf(d.org, sizeof(d.org), "%s", o->org);
+	else
+		r = follow(&d, o->from, &before, e);
+	if (r >= 0)
+		r = change(a, &d, o, e);
+	return r < 0 ? r : finish(a, &d, before, o->out, e);
+}
+
+static int run_add_key(struct adm *a, const void *opts, char **argv,
+		       struct err *e)
+{
+	const struct root_opts *o = opts;
+	AUTO(rootdraft_fini) struct rootdraft d = { 0 };
+	AUTO(envelope_freep) struct envelope *before = NULL;
+	auto_free char *name = strndup(argv[1], strcspn(argv[1], "="));
+	int r = name ? follow(&d, argv[0], &before, e) : err_oom(e, argv[1]);
+
+	if (r >= 0)
+		r = rootdraft_key(&d, a, argv[1], e);
+	for (unsigned int i = 0; r >= 0 && i < o->to.n; i++)
+		r = rootdraft_grant(&d, o->to.item[i], name, e);
+	if (r >= 0)
+		r = change(a, &d, o, e);
+	return r < 0 ? r : finish(a, &d, before, o->out, e);
+}
+
+static int run_sign(struct adm *a, const void *opts, char **argv, struct err *e)
+{
+	AUTO(ring_fini) struct ring ring = { 0 };
+	const struct root_opts *o = opts;
+	const struct signing s = { .out = o->out };
+	AUTO(envelope_freep) struct envelope *env = NULL;
+	AUTO(doc_freep) struct doc *doc = NULL;
+	int r = docfile_read(argv[0], &env, &doc, e);
+
+	if (r >= 0 && doc->head.type != DOC_ROOT)
+		r = err_set(e, EINVAL, "%s: no root document", argv[0]);
+	if (r >= 0)
+		rootimpact_note(a, doc_as_root(doc));
+	if (r >= 0)
+		r = ring_open(a, &ring, e);
+	return r < 0 ? r : signing_file(a, &s, &ring, argv[0], e);
+}
+
+static json_t *key_rows(const struct doc_root *root)
+{
+	json_t *rows = json_array();
+
+	for (unsigned int i = 0; i < root->n_keys; i++) {
+		json_t *roles = json_array();
+
+		for (unsigned int r = 0; r < DOC_ROLE_COUNT; r++)
+			if (root->role[r].members >> i & 1)
+				json_array_append_new(
+					roles, json_string(doc_role_name(
+						       (enum doc_role)r)));
+		json_array_append_new(
+			rows, json_pack("{ss ss so}", "name", root->key[i].name,
+					"keyid", key_id(root->key[i].key),
+					"roles", roles));
+	}
+	return rows;
+}
+
+static json_t *role_object(const struct doc_root *root)
+{
+	json_t *roles = json_object();
+
+	for (unsigned int r = 0; r < DOC_ROLE_COUNT; r++) {
+		json_t *names = json_array();
+
+		for (unsigned int i = 0; i < root->n_keys; i++)
+			if (root->role[r].members >> i & 1)
+				json_array_append_new(
+					names, json_string(root->key[i].name));
+		json_object_set_new(roles, doc_role_name((enum doc_role)r),
+				    json_pack("{si so}", "threshold",
+					      root->role[r].threshold, "keys",
+					      names));
+	}
+	return roles;
+}
+
+static int show_json(const struct doc_root *root, struct err *e)
+{
+	char digest[TEXT_DIGEST_SIZE], issued[TEXT_TIME_SIZE];
+	char expires[TEXT_TIME_SIZE];
+	auto_json json_t *j = NULL;
+
+	text_digest(root->head.digest, digest);
+	text_time(root->head.issued, issued);
+	text_time(root->head.expires, expires);
+	j = json_pack("{ss si ss ss ss so so}", "org", root->head.org,
+		      "version", root->head.version, "sha256", digest, "issued",
+		      issued, "expires", expires, "keys", key_rows(root),
+		      "roles", role_object(root));
+	if (!j)
+		return err_oom(e, "show the root");
+	adm_print_json(j);
+	return 0;
+}
+
+static int show_table(const struct adm *a, const struct doc_root *root,
+		      struct err *e)
+{
+	static const struct column columns[] = { { "KEY", "name" },
+						 { "KEYID", "keyid",
+						   COLUMN_DIGEST },
+						 { "ROLES", "roles" },
+						 { NULL } };
+	char digest[TEXT_DIGEST_SIZE], expires[TEXT_TIME_SIZE];
+	auto_json json_t *rows = key_rows(root);
+
+	text_digest(root->head.digest, digest);
+	text_time(root->head.expires, expires);
+	printf("root of %s, version %u, until %s\n%s\n\n", root->head.org,
+	       root->head.version, expires, digest);
+	for (unsigned int r = 0; r < DOC_ROLE_COUNT; r++)
+		if (root->role[r].threshold)
+			printf("%-9s %u of %d\n",
+			       doc_role_name((enum doc_role)r),
+			       root->role[r].threshold,
+			       __builtin_popcountll(root->role[r].members));
+	printf("\n");
+	return columns_print(a, columns, rows, e);
+}
+
+static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
+{
+	const struct doc_root *root;
+	int r;
+
+	if (argv[0])
+		a->root_option = argv[0];
+	r = pin_root(a, true, &root, e);
+	if (r < 0)
+		return r;
+	return a->json ? show_json(root, e) : show_table(a, root, e);
+}
+
+/* Nobody finds out afterwards that the fleet's documents are proposals. */
+static int confirm_impact(struct adm *a, const struct doc_root *next,
+			  struct err *e)
+{
+	unsigned int lost;
+	char question[120];
+	int r;
+
+	if (next->head.version < 2)
+		return 0;
+	r = rootimpact_report(a, next, &lost, e);
+	if (r < 0 || lost == 0)
+		return r;
+	snprintf(question, sizeof(question),
+		 "%u documents in force turn into proposals. Submit this root",
+		 lost);
+	return adm_confirm(a, question, e);
+}
+
+static int run_submit(struct adm *a, const void *opts, char **argv,
+		      struct err *e)
+{
+	static const struct column columns[] = {
+		{ "TYPE", "type" },
+		{ "VERSION", "version" },
+		{ "STATE", "state" },
+		{ "SIGNERS", "signers", COLUMN_NAMES },
+		{ "NEEDED", "threshold" },
+		{ NULL }
+	};
+	AUTO(envelope_freep) struct envelope *env = NULL;
+	AUTO(doc_freep) struct doc *doc = NULL;
+	auto_json json_t *body = NULL, *answer = NULL;
+	auto_free char *text = NULL;
+	int r = docfile_read(argv[0], &env, &doc, e);
+
+	if (r >= 0 && doc->head.type != DOC_ROOT)
+		r = err_set(e, EINVAL, "%s: no root document", argv[0]);
+	if (r >= 0)
+		r = confirm_impact(a, doc_as_root(doc), e);
+	if (r >= 0)
+		r = envelope_text(env, &text, e);
+	if (r >= 0)
+		r = json_parse(text, strlen(text), argv[0], &body, e);
+	if (r >= 0)
+		r = remote_send(a, "POST", REMOTE_PATH("roots"), body, &answer,
+				e);
+	return r < 0 ? r : columns_print_one(a, columns, answer, e);
+}
+
+#define OPT(member, name, letter, kind, arg, help)                             \
+	VERB_OPT(struct root_opts, member, name, letter, kind, arg, help)
+#define CHANGE_OPTS                                                            \
+	OPT(role, "role", 0, OPT_LIST, "ROLE=NAME,...:N",                      \
+	    "who has the role, and how many must sign"),                       \
+		OPT(remove_key, "remove-key", 0, OPT_LIST, "NAME",             \
+		    "take a key out of the root"),                             \
+		OPT(ca, "ca", 0, OPT_LIST, "FILE",                             \
+		    "CA of devices and server: PEM, or sha256:HEX"),           \
+		OPT(remove_ca, "remove-ca", 0, OPT_LIST, "FILE",               \
+		    "take a CA out"),                                          \
+		OPT(recovery, "recovery", 0, OPT_STRING, "KEY",                \
+		    "public key of the recovery slots"),                       \
+		OPT(days, "days", 0, OPT_NUMBER, "N",                          \
+		    "expires after so many; 365"),                             \
+		OPT(out, "out", 'o', OPT_STRING, "FILE",                       \
+		    "instead of the terminal")
+
+static const struct opt new_opts[] = {
+	OPT(org, "org", 0, OPT_STRING, "ID", "the organisation: a first root"),
+	OPT(from, "from", 0, OPT_STRING, "FILE", "the version before"),
+	OPT(key, "key", 'k', OPT_LIST, "NAME=FILE",
+	    "a public key: PEM or key file"),
+	OPT(from_server, "from-server", 0, OPT_FLAG, NULL,
+	    "director's key and CA as the server tells them"),
+	CHANGE_OPTS,
+	{ NULL },
+};
+static const struct opt add_key_opts[] = {
+	OPT(to, "to", 0, OPT_LIST, "ROLE", "a role for the new key"),
+	CHANGE_OPTS,
+	{ NULL },
+};
+static const struct opt sign_opts[] = {
+	OPT(out, "out", 'o', OPT_STRING, "FILE", "the envelope"),
+	{ NULL },
+};
+
+const struct verb adm_root_verbs[] = {
+	{ "root", "new", "", 0, 0, "write a root document, or the next one",
+	  VERB_SERVER, new_opts, sizeof(struct root_opts), run_new },
+	{ "root", "add-key", "ROOT NAME=FILE", 2, 2,
+	  "write the next root, with one key more", 0, add_key_opts,
+	  sizeof(struct root_opts), run_add_key },
+	{ "root", "sign", "FILE", 1, 1, "sign a root document",
+	  VERB_KEYS | VERB_YES | VERB_SERVER | VERB_ROOT, sign_opts,
+	  sizeof(struct root_opts), run_sign },
+	{ "root", "show", "[FILE]", 0, 1, "keys, roles and thresholds",
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_show },
+	{ "root", "submit", "FILE", 1, 1, "bring a signed root to the server",
+	  VERB_SERVER | VERB_FORMAT | VERB_YES, NULL, 0, run_submit },
+	{ NULL },
+};

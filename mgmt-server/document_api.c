@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt-server/document_api.h"
+
+#include "lib/auto.h"
+#include "lib/db.h"
+#include "lib/envelope.h"
+#include "lib/err.h"
+#include "mgmt-server/compatibility.h"
+#include "mgmt-server/document.h"
+#include "mgmt-server/handlers.h"
+#include "mgmt-server/image.h"
+#include "mgmt-server/listing.h"
+#include "mgmt-server/request.h"
+#include "mgmt-server/server.h"
+#include "mgmt-server/snapshot.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COLUMNS                                                                \
+	"number, type, id, version, sha256, state, issued, expires,"           \
+	" signers, threshold, length(payload), submitted, submitter, rev"
+
+/* ---- submission */
+/* What a device would refuse is refused here, with the same words. */
+static int check_version(struct server *s, const struct doc_head *h,
+			 struct err *e)
+{
+	char sha256[TEXT_DIGEST_SIZE];
+	sqlite3_stmt *st = NULL;
+	int64_t newest;
+	bool same;
+	int r = db_first(s->db, &st, e,
+			 "SELECT version, sha256 FROM document WHERE type = ?"
+			 " AND id = ? AND " ARCHIVE_IS_VALID
+			 " ORDER BY version DESC LIMIT 1",
+			 "ss", doc_type_name(h->type), h->id);
+
+	if (r <= 0)
+		return r;
+	newest = sqlite3_column_int64(st, 0);
+	text_digest(h->digest, sha256);
+	same = strcmp(db_text(st, 1), sha256) == 0;
+	sqlite3_reset(st);
+	if (newest > h->version)
+		return err_reason(e, REASON_ROLLBACK,
+				  "%s %s: version %u, but %lld is here",
+				  doc_type_name(h->type), h->id, h->version,
+				  (long long)newest);
+	if (newest == h->version && !same)
+		return err_reason(e, REASON_EQUIVOCATION,
+				  "%s %s %u is here with other bytes",
+				  doc_type_name(h->type), h->id, h->version);
+	return 0;
+}
+
+static int state_of(struct server *s, const char *sha256, char ret[16],
+		    struct err *e)
+{
+	sqlite3_stmt *st = NULL;
+	int r = db_query(s->db, &st, e,
+			 "SELECT state FROM document WHERE sha256 = ?", "s",
+			 sha256);
+
+	ret[0] = '\0';
+	if (r < 0)
+		return r;
+	r = db_step(s->db, st, e);
+	if (r > 0)
+		snprintf(ret, 16, "%s", db_text(st, 0));
+	sqlite3_reset(st);
+	return r < 0 ? r : 0;
+}
+
+static int check_caller(const struct request *rq, enum doc_type type,
+			const char *id, struct err *e)
+{
+	enum right need = type == DOC_IMAGE ? RIGHT_IMAGE : RIGHT_POLICY;
+
+	if (!(rq->caller.rights & need))
+		return err_set(e, PROBLEM_FORBIDDEN,
+			       "role %s may not submit a %s", rq->caller.role,
+			       doc_type_name(type));
+	if (type == DOC_GROUP && id && !request_sees(rq, id))
+		return err_set(e, PROBLEM_FORBIDDEN,
+			       "the token is not for group %s", id);
+	return 0;
+}
+
+static int take_type(const struct request *rq, const struct envelope *env,
+		     enum doc_type *ret, struct err *e)
+{
+	enum doc_type t = doc_type_from_payload_type(env->type);
+
+	if (t == DOC_ROOT || t == DOC_COMMAND || t == DOC_MEMBERSHIP)
+		return err_set(e, EINVAL, "a %s goes to %s", doc_type_name(t),
+			       t == DOC_ROOT ? "/v1/roots"
+					     : "/v1/devices/{device}/actions");
+	if (t == DOC_NONE)
+		return err_reason(e, REASON_ENVELOPE,
+				  "payloadType '%s' is not known", env->type);
+	*ret = t;
+	return check_caller(rq, t, NULL, e);
+}
+
+struct submission {
+	struct envelope *env;
+	struct doc *doc;
+	struct trust_result trust;
+	bool known, valid;
+};
+
+static void submission_fini(struct submission *sb)
+{
+	envelope_free(sb->env);
+	doc_free(sb->doc);
+}
+
+/*
+ * Valid, or waiting for more signatures. Only then the payload of a proposal is
+ * parsed, for its name; no device sees it.
+ */
+static int check_submission(struct request *rq, enum doc_type type,
+			    struct submission *sb, struct err *e)
+{
+	struct server *s = rq->server;
+	const struct doc_root *root = server_root(s);
+	int r = trust_open(root, sb->env, &sb->doc, &sb->trust, e);
+
+	sb->valid = r == 0;
+	if (r < 0 && archive_may_wait(sb->env, e))
+		r = doc_parse(type, sb->env->payload, sb->env->payload_len,
+			      &sb->doc, e);
+	if (r < 0)
+		return r;
+	archive_clean(root, sb->trust.signers, sb->env);
+	if (strcmp(sb->doc->head.org, s->org) != 0)
+		return err_reason(e, REASON_WRONG_ORG, "org '%s', not '%s'",
+				  sb->doc->head.org, s->org);
+	r = archive_check_times(&sb->doc->head, e);
+	if (r == 0)
+		r = check_version(s, &sb->doc->head, e);
+	return r < 0 ? r : fitness_check(rq, sb->doc, e);
+}
+
+static int keep(struct request *rq, const struct submission *sb, struct err *e)
+{
+	struct server *s = rq->server;
+	auto_json json_t *signers = archive_names(server_root(s), sb->env);
+	struct archive_row row = {
+		.env = sb->env,
+		.head = &sb->doc->head,
+		.state = sb->valid ? "valid" : "proposed",
+		.submitter = rq->caller.name,
+		.signers = signers,
+		.threshold = sb->trust.threshold,
+		.complete = true,
+	};
+	int r = 0;
+
+	if (sb->doc->head.type == DOC_IMAGE)
+		r = picture_complete(s, doc_as_image(sb->doc), &row.complete,
+				     e);
+	if (r == 0)
+		r = archive_store(s, &row, e);
+	if (r == 0 && sb->valid)
+		r = compose_changed(s, e);
+	return r;
+}
+
+static void tell(struct request *rq, const struct doc_head *h, json_t *doc)
+{
+	char object[80];
+
+	snprintf(object, sizeof(object), "%s/%s/%u", doc_type_name(h->type),
+		 h->id, h->version);
+	request_note(rq, object, NULL, h->type == DOC_GROUP ? h->id : NULL,
+		     NULL, json_deep_copy(doc));
+	server_event(rq->server, "document",
+		     h->type == DOC_GROUP ? h->id : NULL, json_deep_copy(doc));
+}
+
+int archiveview_submit(struct request *rq, struct err *e)
+{
+	AUTO(submission_fini) struct submission sb = { 0 };
+	char sha256[TEXT_DIGEST_SIZE], state[16];
+	json_t *answer = NULL;
+	enum doc_type type = DOC_NONE;
+	int r;
+
+	if (!server_root(rq->server))
+		return err_set(e, PROBLEM_CONFLICT,
+			       "there is no root yet: submit one first");
+	r = envelope_parse(rq->body ? rq->body : "", rq->len, &sb.env, e);
+	if (r == 0)
+		r = take_type(rq, sb.env, &type, e);
+	if (r == 0)
+		r = archive_merge(rq->server, sb.env, &sb.known, e);
+	if (r == 0)
+		r = check_submission(rq, type, &sb, e);
+	if (r == 0)
+		r = check_caller(rq, type, sb.doc->head.id, e);
+	if (r < 0)
+		return r;
+	text_digest(sb.env->digest, sha256);
+	r = state_of(rq->server, sha256, state, e);
+	if (r == 0 && strcmp(state, "withdrawn") == 0)
+		r = err_set(e, PROBLEM_CONFLICT, "it was withdrawn");
+	if (r == 0)
+		r = keep(rq, &sb, e);
+	if (r == 0)
+		r = archiveview_json(rq, sha256, &answer, e);
+	if (r < 0)
+		return r;
+	tell(rq, &sb.doc->head, answer);
+	return request_json(rq, sb.known ? 200 : 201, answer, e);
+}
+
+/* ---- lists */
+static int row_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
+		    struct err *e)
+{
+	*ret = json_pack(
+		"{s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:s}",
+		"type", db_text(st, 1), "id", db_text(st, 2), "version",
+		(json_int_t)sqlite3_column_int64(st, 3), "sha256",
+		db_text(st, 4), "state", db_text(st, 5), "issued",
+		request_when(sqlite3_column_int64(st, 6)), "expires",
+		request_when(sqlite3_column_int64(st, 7)), "signers",
+		json_loads(db_text(st, 8), 0, NULL), "threshold",
+		(json_int_t)sqlite3_column_int64(st, 9), "size",
+		(json_int_t)sqlite3_column_int64(st, 10), "submitted",
+		request_when(sqlite3_column_int64(st, 11)), "by",
+		db_text(st, 12));
+	return *ret ? 0 : err_oom(e, "list documents");
+}
+
+/* A group's document is for those who may see the group. */
+static bool is_hidden(const struct request *rq, sqlite3_stmt *st)
+{
+	return strcmp(db_text(st, 1), "group") == 0 &&
+	       !request_sees(rq, db_text(st, 2));
+}
+
+int archiveview_json(struct request *rq, const char *sha256, json_t **ret,
+		     struct err *e)
+{
+	struct db *db = rq->server->db;
+	sqlite3_stmt *st = NULL;
+	int r = db_first(db, &st, e,
+			 "SELECT " COLUMNS " FROM document WHERE sha256 = ?",
+			 "s", sha256);
+
+	if (r <= 0)
+		return r;
+	if (is_hidden(rq, st)) {
+		sqlite3_reset(st);
+		return 0;
+	}
+	r = row_json(rq, st, ret, e);
+	request_etag(rq, sqlite3_column_int64(st, 13));
+	sqlite3_reset(st);
+	return r < 0 ? r : 1;
+}
+
+int archiveview_list(struct request *rq, struct err *e)
+{
+	static const struct filter_field fields[] = {
+		{ "type", "type", FILTER_TEXT },
+		{ "id", "id", FILTER_TEXT },
+		{ "version", "version", FILTER_NUMBER },
+		{ "state", "state", FILTER_TEXT },
+		{ "sha256", "sha256", FILTER_TEXT },
+		{ "issued", "issued", FILTER_TIME },
+		{ "expires", "expires", FILTER_TIME },
+		{ "submitted", "submitted", FILTER_TIME },
+		{ "by", "submitter", FILTER_TEXT },
+		{ NULL },
+	};
+	static const struct listing l = {
+		.sql = "SELECT " COLUMNS " FROM document",
+		.key = "number",
+		.desc = true,
+		.fields = fields,
+		.row = row_json,
+	};
+	static const struct listing scoped = {
+		.sql = "SELECT " COLUMNS " FROM document",
+		.where = "type <> 'group' OR EXISTS (SELECT 1 FROM"
+			 " json_each(?) WHERE value = document.id)",
+		.key = "number",
+		.desc = true,
+		.fields = fields,
+		.row = row_json,
+	};
+	auto_free char *groups = json_text(rq->caller.groups);
+	const struct listing_value values[] = {
+		{ .text = groups, .used = true }, { .used = false }
+	};
+
+	if (!groups)
+		return err_oom(e, "list documents");
+	if (json_array_size(rq->caller.groups) == 0)
+		return listing_answer(rq, &l, NULL, e);
+	return listing_answer(rq, &scoped, values, e);
+}
+
+static int not_found(struct err *e)
+{
+	return err_set(e, PROBLEM_NOT_FOUND, "there is no such document");
+}
+
+static int show(struct request *rq, const char *sha256, struct err *e)
+{
+	json_t *j = NULL;
+	int r = archiveview_json(rq, sha256, &j, e);
+
+	return r < 0 ? r : r == 0 ? not_found(e) : request_json(rq, 200, j, e);
+}
+
+static int show_envelope(struct request *rq, const char *sha256, struct err *e)
+{
+	auto_json json_t *j = NULL;
+	char *text = NULL;
+	int r = archiveview_json(rq, sha256, &j, e);
+
+	if (r <= 0)
+		return r < 0 ? r : not_found(e);
+	r = archive_envelope_of(rq->server, sha256, &text, e);
+	return r < 0 ? r : request_text(rq, 200, "application/json", text, e);
+}
+
+/* /{type}/{id}/{version}: a valid one before proposals of that version. */
+static int find_version(struct request *rq, char ret[TEXT_DIGEST_SIZE],
+			struct err *e)
+{
+	const char *version = rq->param[2];
+	uint64_t number = 0;
+	sqlite3_stmt *st = NULL;
+	int r;
+
+	if (strcmp(version, "latest") == 0)
+		r = db_first(rq->server->db, &st, e,
+			     "SELECT sha256 FROM document WHERE type = ?"
+			     " AND id = ? AND " ARCHIVE_IS_VALID
+			     " ORDER BY version DESC LIMIT 1",
+			     "ss", rq->param[0], rq->param[1]);
+	else if (text_number(version, INT32_MAX, &number) < 0)
+		return not_found(e);
+	else
+		r = db_first(rq->server->db, &st, e,
+			     "SELECT sha256 FROM document WHERE type = ?"
+			     " AND id = ? AND version = ?"
+			     " ORDER BY state IN ('proposed', 'withdrawn'),"
+			     " number DESC LIMIT 1",
+			     "ssi", rq->param[0], rq->param[1],
+			     (int64_t)number);
+	if (r <= 0)
+		return r < 0 ? r : not_found(e);
+	snprintf(ret, TEXT_DIGEST_SIZE, "%s", db_text(st, 0));
+	sqlite3_reset(st);
+	return 0;
+}
+
+int archiveview_show(struct request *rq, struct err *e)
+{
+	return show(rq, rq->param[0], e);
+}
+
+int archiveview_envelope(struct request *rq, struct err *e)
+{
+	return show_envelope(rq, rq->param[0], e);
+}
+
+int archiveview_show_version(struct request *rq, struct err *e)
+{
+	char sha256[TEXT_DIGEST_SIZE];
+	int r = find_version(rq, sha256, e);
+
+	return r < 0 ? r : show(rq, sha256, e);
+}
+
+int archiveview_envelope_version(struct request *rq, struct err *e)
+{
+	char sha256[TEXT_DIGEST_SIZE];
+	int r = find_version(rq, sha256, e);
+
+	return r < 0 ? r : show_envelope(rq, sha256, e);
+}
+
+int archiveview_withdraw(struct request *rq, struct err *e)
+{
+	struct db *db = rq->server->db;
+	json_t *before = NULL, *after = NULL;
+	const char *state, *type;
+	int64_t rev = 0;
+	int r = archiveview_json(rq, rq->param[0], &before, e);
+
+	if (r <= 0)
+		return r < 0 ? r : not_found(e);
+	state = json_string_value(json_object_get(before, "state"));
+	type = json_string_value(json_object_get(before, "type"));
+	sscanf(rq->answer.etag, "\"%lld\"", (long long *)&rev);
+	r = request_match(rq, rev, e);
+	if (r == 0)
+		r = check_caller(rq, doc_type_from_name(type), NULL, e);
+	if (r == 0 && strcmp(state, "proposed") != 0 &&
+	    strcmp(state, "valid") != 0)
+		r = err_set(e, PROBLEM_CONFLICT,
+			    "it is %s: only a higher version replaces it",
+			    state);
+	request_note(rq, rq->param[0], NULL, NULL, before, NULL);
+	if (r == 0)
+		r = db_run(db, e,
+			   "UPDATE document SET state = 'withdrawn',"
+			   " rev = rev + 1 WHERE sha256 = ?",
+			   "s", rq->param[0]);
+	if (r == 0)
+		r = compose_changed(rq->server, e);
+	if (r == 0)
+		r = archiveview_json(rq, rq->param[0], &after, e);
+	return r < 0 ? r : request_json(rq, 200, after, e);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who may use what, by receipts alone: the documents of the newest `applied`
+ * receipt and the foreground of the newest `switched` one, decided by the same
+ * code as in the kernel.
+ */
+#ifndef MGMT_EFFECTIVE_ACCESS_H
+#define MGMT_EFFECTIVE_ACCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/access.h"
+#include "lib/json.h"
+
+struct err;
+struct server;
+
+#define WHOACCESS_DOCS_MAX 256
+
+/* Parsed documents, each once, for as long as a request runs. */
+struct shelf;
+struct shelf *shelf_new(struct server *s);
+void shelf_free(struct shelf *f);
+
+/* What one device runs. */
+struct world {
+	char device[24], epoch[33];
+	bool known;  /* an applied receipt is here */
+	int64_t seq; /* of it */
+	char time[24];
+	char foreground[DOC_ID_SIZE]; /* "": the host, or nobody */
+	char enforcement[16];
+	enum doc_level level;
+	unsigned int n_policies, n_configs;
+	const struct doc_device_policy *policy[WHOACCESS_DOCS_MAX];
+	const struct doc_vp_config *config[WHOACCESS_DOCS_MAX];
+	unsigned int n_images;
+	struct {
+		char id[DOC_ID_SIZE];
+		int64_t version;
+	} image[DOC_VPS_MAX]; /* in force */
+	uint32_t lacking;     /* a bit for each class without hardware */
+	struct access_time at;
+};
+
+/* The device's world at a wall time (0: now). -ENOENT: no such device. */
+int whoaccess_world(struct server *s, struct shelf *f, const char *device,
+		    int64_t at, struct world *ret, struct err *e);
+/* Replaces the documents by others: for a what-if. */
+void whoaccess_clear(struct world *w);
+int whoaccess_add(struct server *s, struct shelf *f, struct world *w,
+		  const char *sha256, struct err *e);
+void whoaccess_put(struct world *w, const struct doc *d);
+
+/* One cell: what `vp` has on the class, and the verdict's word. */
+struct cell {
+	struct cells_right right, front;
+	const char *mode, *verdict;
+};
+void whoaccess_cell(const struct world *w, const char *vp, enum cells_class cls,
+		    struct cell *ret);
+
+static inline void shelf_freep(struct shelf **f)
+{
+	shelf_free(*f);
+}
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Images, as far as the server knows them: are all their chunks here? */
+#ifndef MGMT_IMAGE_H
+#define MGMT_IMAGE_H
+
+#include <stdbool.h>
+
+#include "lib/doc.h"
+
+struct err;
+struct server;
+
+/* Reads the layers' chunk lists and looks for each chunk. */
+int picture_complete(struct server *s, const struct doc_image *image, bool *ret,
+		     struct err *e);
+/* Looks again at the images that were not complete. */
+int picture_recheck(struct server *s, bool *ret_changed, struct err *e);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an administrator does on the server's own machine, by its program. */
+#ifndef MGMT_INIT_H
+#define MGMT_INIT_H
+
+#include <stdbool.h>
+
+#include "lib/opt.h"
+
+struct err;
+
+struct founding {
+	const char *dir, *org;
+	struct opt_list hosts;
+	bool admin;
+};
+
+/*
+ * init: keys, certificates, database; prints the first administrator's token,
+ * once. -EEXIST: something of a server is there, and nothing was touched.
+ * new-director: another key, after the old one was stolen; a root must name it.
+ * new-token: of role admin, for who has lost all others; printed once, and the
+ * server may be running. -ENOSYS: there is no such verb.
+ */
+int founding_run(const char *verb, const struct founding *f, struct err *e);
+
+#endif

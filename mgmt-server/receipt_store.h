@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What devices signed: receipts and audit batches. Kept only if they verify by
+ * the key of the device's enrolment, and without gaps.
+ */
+#ifndef MGMT_RECEIPT_STORE_H
+#define MGMT_RECEIPT_STORE_H
+
+#include <stdint.h>
+
+#include "lib/json.h"
+
+struct err;
+struct server;
+
+/* Up to where each stream is here, and the newest that the device signed of it:
+ * envelopes, NULL where there is none. */
+struct evidence_position {
+	uint64_t receipts, records;
+	json_t *receipt, *head; /* owned */
+};
+int evidence_position(struct server *s, const char *device, const char *epoch,
+		      struct evidence_position *ret, struct err *e);
+void evidence_position_fini(struct evidence_position *p);
+
+/*
+ * Takes what continues the stream; what is here already is compared with it
+ * (two receipts with one seq are an alarm), a gap ends the taking, unless the
+ * device's statement bridges it. *ret_seq is the position then. A receipt that
+ * does not verify is an alarm, not an error.
+ */
+int evidence_take_receipts(struct server *s, const char *device,
+			   const char *epoch, json_t *list, uint64_t *ret_seq,
+			   struct err *e);
+int evidence_take_batch(struct server *s, const char *device, const char *epoch,
+			json_t *batch, uint64_t *ret_seq, struct err *e);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server's database file: schema/sql, and what was set once by init. */
+#ifndef MGMT_SCHEMA_H
+#define MGMT_SCHEMA_H
+
+#include "lib/doc.h"
+
+struct db;
+struct err;
+
+int registry_open(const char *dir, struct db **ret, struct err *e);
+/* Makes it, for an organisation. -EEXIST: it is there. */
+int registry_create(const char *dir, const char *org, struct db **ret,
+		    struct err *e);
+int registry_org(struct db *db, char ret[DOC_ID_SIZE], struct err *e);
+
+#endif

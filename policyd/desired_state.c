@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/desired_state.h"
+
+#include "lib/auto.h"
+#include "lib/class.h"
+#include "lib/clock.h"
+#include "lib/ecies.h"
+#include "lib/encoding.h"
+#include "lib/err.h"
+#include "lib/json.h"
+#include "policyd/audit_log.h"
+#include "policyd/device.h"
+#include "policyd/policyd.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+
+struct target {
+	struct evaluate_row *row;
+	size_t n;
+	int64_t generation;
+	char digest[TEXT_DIGEST_SIZE];
+	uint8_t snapshot[HASH_SIZE]; /* that it was made from; 0: none */
+	bool news;
+	json_t *modes; /* "vp class" -> mode, for the audit of changes */
+};
+
+#define RECOVERY_SIZE (2 * BOX_POINT_SIZE + 1)
+#define STORE_MODES "modes" /* JSON of what was last applied */
+
+void target_free(struct target *d)
+{
+	if (!d)
+		return;
+	free(d->row);
+	json_decref(d->modes);
+	free(d);
+}
+
+void target_time(const struct policyd *p, struct access_time *ret)
+{
+	int64_t wall = clock_wall();
+	int64_t secure = securetime_confirmed(&p->time, clock_boot_ns());
+
+	access_time_local(wall, wall + SECURETIME_SLACK >= secure, ret);
+}
+
+/* "TERM", "RTMIN+3": the schema allows only these. */
+static int signal_number(const char *name)
+{
+	static const struct {
+		const char *name;
+		int number;
+	} signals[] = {
+		{ "HUP", SIGHUP },   { "INT", SIGINT },	    { "QUIT", SIGQUIT },
+		{ "USR1", SIGUSR1 }, { "USR2", SIGUSR2 },   { "TERM", SIGTERM },
+		{ "PWR", SIGPWR },   { "WINCH", SIGWINCH },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		if (strcmp(signals[i].name, name) == 0)
+			return signals[i].number;
+	if (strncmp(name, "RTMIN", 5) == 0)
+		return SIGRTMIN + (name[5] == '+' ? atoi(name + 6) : 0);
+	return SIGTERM;
+}
+
+/* 1: it is to be there; 0: it was wiped or removed, and comes back with a newer
+ * config only. */
+static int is_wanted(const struct policyd *p, const struct doc_vp_config *c,
+		     struct err *e)
+{
+	int64_t gone;
+	int r = store_vp_gone(p->store, c->head.id, &gone, e);
+
+	return r < 0 ? r : (int64_t)c->head.version > gone;
+}
+
+static void add_line(struct hash *h, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+static void add_line(struct hash *h, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	hash_add(h, text, strlen(text) + 1);
+}
+
+/* The organisation's point that VPs' keys are wrapped for, in hex, or "". */
+static void recovery_of(const struct policyd *p, char ret[RECOVERY_SIZE])
+{
+	uint8_t point[BOX_POINT_SIZE];
+
+	ret[0] = '\0';
+	if (!p->root || !policyd_root(p)->recovery)
+		return;
+	box_point(policyd_root(p)->recovery, point);
+	text_hex(point, sizeof(point), ret);
+}
+
+/* 1: the document is a part of what target_write() writes. */
+static int is_written(const struct policyd *p, const struct doc *doc,
+		      struct err *e)
+{
+	if (doc->head.type == DOC_VP_CONFIG)
+		return is_wanted(p, doc_as_vp_config(doc), e);
+	return doc->head.type == DOC_IMAGE;
+}
+
+/* Of everything that target_write() writes. */
+static int take_digest(struct target *d, const struct policyd *p, struct err *e)
+{
+	uint8_t digest[HASH_SIZE];
+	char hex[2 * HASH_SIZE + 1], recovery[RECOVERY_SIZE];
+	struct hash h;
+
+	hash_init(&h);
+	for (unsigned int i = 0; i < p->force.n; i++) {
+		const struct doc *doc = p->force.doc[i]->doc;
+		int r = is_written(p, doc, e);
+
+		if (r < 0)
+			return r;
+		if (r == 0)
+			continue;
+		text_hex(doc->head.digest, HASH_SIZE, hex);
+		add_line(&h, "%s %s", doc->head.id, hex);
+	}
+	for (size_t i = 0; i < d->n; i++)
+		add_line(&h, "%s %u %u %u %u", d->row[i].vp, d->row[i].cls,
+			 d->row[i].right.use, d->row[i].right.block,
+			 d->row[i].kill);
+	recovery_of(p, recovery);
+	add_line(&h, "%s", recovery);
+	hash_end(&h, digest);
+	text_digest(digest, d->digest);
+	return 0;
+}
+
+static int take_modes(struct target *d, struct err *e)
+{
+	d->modes = json_object();
+	for (size_t i = 0; d->modes && i < d->n; i++) {
+		char name[DOC_ID_SIZE + 40];
+
+		snprintf(name, sizeof(name), "%s %s", d->row[i].vp,
+			 class_name(d->row[i].cls));
+		json_object_set_new(
+			d->modes, name,
+			json_string(access_mode_name(d->row[i].right)));
+	}
+	return d->modes ? 0 : err_oom(e, "evaluate");
+}
+
+/* 1: nothing is to be done; 0: this is news. */
+static int is_applied(struct policyd *p, const char *digest, struct err *e)
+{
+	auto_free char *held = NULL;
+	int64_t applying = 0;
+	int r = store_get_text(p->store, STORE_DESIRED, "", &held, e);
+
+	if (r < 0)
+		return r;
+	r = store_get_int(p->store, STORE_APPLYING, 0, &applying, e);
+	return r < 0 ? r : strcmp(held, digest) == 0 && !applying;
+}
+
+int target_new(struct policyd *p, struct target **ret, struct err *e)
+{
+	struct target *d = calloc(1, sizeof(*d));
+	struct access_time at;
+	int r;
+
+	if (!d)
+		return err_oom(e, "evaluate");
+	target_time(p, &at);
+	r = evaluate_table(&p->force, device_level(p), &at, &d->row, &d->n, e);
+	if (r == 0)
+		r = take_modes(d, e);
+	if (r == 0)
+		r = take_digest(d, p, e);
+	if (r == 0)
+		r = store_get_int(p->store, STORE_GENERATION, 0, &d->generation,
+				  e);
+	if (r == 0)
+		r = is_applied(p, d->digest, e);
+	if (r < 0) {
+		target_free(d);
+		return r;
+	}
+	if (p->snapshot)
+		memcpy(d->snapshot, p->snapshot->digest, HASH_SIZE);
+	d->news = r == 0;
+	if (d->news)
+		d->generation++;
+	*ret = d;
+	return 0;
+}
+
+bool target_is_news(const struct target *d)
+{
+	return d->news;
+}
+
+bool target_is_of(const struct target *d, const struct policyd *p)
+{
+	return p->snapshot &&
+	       memcmp(d->snapshot, p->snapshot->digest, HASH_SIZE) == 0;
+}
+
+int64_t target_generation(const struct target *d)
+{
+	return d->generation;
+}
+
+/* ---- Apply's arguments */
+static int put_strings(sd_bus_message *m, const char *name,
+		       const char *const *strings)
+{
+	int r = sd_bus_message_open_container(m, 'e', "sv");
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "s", name);
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'v', "as");
+	if (r >= 0)
+		r = sd_bus_message_append_strv(m, (char **)(uintptr_t)strings);
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int put_image(sd_bus_message *m, const struct doc_image *im)
+{
+	const char *digests[DOC_LAYERS_MAX + 1] = { NULL };
+	int r;
+
+	for (unsigned int i = 0; i < im->n_layers; i++)
+		digests[i] = im->layer[i].digest;
+	r = put_strings(m, "layers", digests);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}", "init", "s", im->init);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}", "stop-signal", "i",
+					  signal_number(im->stop_signal));
+	return r;
+}
+
+static int put_allow(sd_bus_message *m, const struct doc_vp_config *c)
+{
+	int r = sd_bus_message_open_container(m, 'e', "sv");
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "s", "allow");
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'v', "a(uyyq)");
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "(uyyq)");
+	for (unsigned int i = 0; r >= 0 && i < c->n_allow; i++) {
+		const struct doc_allow *a = &c->allow[i];
+
+		r = sd_bus_message_append(m, "(uyyq)", a->address, a->prefix,
+					  a->protocol, a->port);
+	}
+	for (int i = 0; r >= 0 && i < 3; i++)
+		r = sd_bus_message_close_container(m);
+	return r;
+}
+
+static int put_calls(sd_bus_message *m, const char *name, bool call, bool sms,
+		     bool alarm)
+{
+	const char *words[4] = { NULL };
+	unsigned int n = 0;
+
+	if (call)
+		words[n++] = "call";
+	if (sms)
+		words[n++] = "sms";
+	if (alarm)
+		words[n++] = "alarm";
+	return put_strings(m, name, words);
+}
+
+static int put_config(sd_bus_message *m, const struct doc_vp_config *c)
+{
+	int r;
+
+	r = sd_bus_message_append(
+		m, "{sv}{sv}{sv}{sv}{sv}", "label", "s", c->label, "memory-max",
+		"t", c->memory_max, "storage-max", "t", c->storage_max,
+		"cpu-weight", "u", c->cpu_weight, "pids-max", "u", c->pids_max);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}", "overcommit", "b",
+					  (int)c->overcommit);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}{sv}{sv}", "nat", "b",
+					  (int)c->nat, "on-boot", "b",
+					  (int)c->on_boot, "idle-seconds", "u",
+					  c->idle_seconds);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}{sv}", "io-weight", "u",
+					  c->io_weight, "net-rate", "t",
+					  c->net_rate);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}{sv}{sv}", "io-read-max", "t",
+					  c->io_read_max, "io-write-max", "t",
+					  c->io_write_max, "no-new-privileges",
+					  "b", (int)c->no_new_privs);
+	if (r >= 0)
+		r = put_allow(m, c);
+	if (r >= 0)
+		r = put_calls(m, "notify", c->notify_call, c->notify_sms,
+			      c->notify_alarm);
+	return r < 0 ? r
+		     : put_calls(m, "attention", c->attention_call,
+				 c->attention_sms, c->attention_alarm);
+}
+
+static int put_vp(const struct policyd *p, sd_bus_message *m,
+		  const struct doc_vp_config *c, const struct doc_image *im)
+{
+	char recovery[RECOVERY_SIZE];
+	int r = sd_bus_message_open_container(m, 'r', "sa{sv}");
+
+	if (r >= 0)
+		r = sd_bus_message_append(m, "s", c->head.id);
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "{sv}");
+	if (r >= 0)
+		r = put_config(m, c);
+	if (r >= 0)
+		r = put_image(m, im);
+	recovery_of(p, recovery);
+	if (r >= 0)
+		r = sd_bus_message_append(m, "{sv}", "recovery", "s", recovery);
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int put_vps(struct policyd *p, sd_bus_message *m)
+{
+	int r = sd_bus_message_open_container(m, 'a', "(sa{sv})");
+	struct err ignored;
+
+	for (unsigned int i = 0; r >= 0 && i < p->force.n; i++) {
+		const struct doc *doc = p->force.doc[i]->doc;
+		const struct doc_vp_config *c;
+		const struct doc_image *im;
+
+		if (doc->head.type != DOC_VP_CONFIG)
+			continue;
+		c = doc_as_vp_config(doc);
+		im = held_image(&p->force, c->image);
+		if (im)
+			r = is_wanted(p, c, &ignored);
+		if (im && r > 0)
+			r = put_vp(p, m, c, im);
+	}
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int target_write(const struct target *d, struct policyd *p, sd_bus_message *m,
+		 const char *cause)
+{
+	int r = sd_bus_message_append(m, "t", (uint64_t)d->generation);
+	struct err ignored;
+
+	if (r >= 0)
+		r = put_vps(p, m);
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "(suybb)");
+	for (size_t i = 0; r >= 0 && i < d->n; i++) {
+		const struct evaluate_row *row = &d->row[i];
+		const struct doc_vp_config *c = held_config(&p->force, row->vp);
+
+		if (c)
+			r = is_wanted(p, c, &ignored);
+		if (c && r > 0)
+			r = sd_bus_message_append(
+				m, "(suybb)", row->vp, (uint32_t)row->cls,
+				row->right.use, (int)row->right.block,
+				(int)row->kill);
+	}
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
+	return r < 0 ? r : sd_bus_message_append(m, "s", cause);
+}
+
+/* ---- afterwards */
+/* A record for each (VP, class) that is in `these` and not the same in `those`.
+ */
+static int write_changes(struct policyd *p, json_t *these, json_t *those,
+			 bool forward, const char *cause, struct err *e)
+{
+	const char *name;
+	json_t *mode;
+
+	json_object_foreach (these, name, mode) {
+		json_t *other = json_object_get(those, name);
+		const char *a = json_string_value(mode);
+		const char *b = other ? json_string_value(other) : "none";
+		char vp[DOC_ID_SIZE];
+		const char *cls = strchr(name, ' ');
+		int r;
+
+		/* backward: only what is missing there; the rest was told */
+		if (forward ? strcmp(a, b) == 0 : other != NULL)
+			continue;
+		snprintf(vp, sizeof(vp), "%.*s", (int)(cls - name), name);
+		r = auditlog_write(p, AUDIT_MODE, vp, cls + 1,
+				   json_pack("{ss ss ss}", "from",
+					     forward ? b : a, "to",
+					     forward ? a : b, "cause", cause),
+				   e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int target_settle(const struct target *d, struct policyd *p, const char *cause,
+		  struct err *e)
+{
+	auto_free char *held = NULL, *text = json_text(d->modes);
+	auto_json json_t *old = NULL;
+	int r;
+
+	if (!text)
+		return err_oom(e, "evaluate");
+	r = store_get_text(p->store, STORE_MODES, "{}", &held, e);
+	if (r == 0)
+		r = json_parse(held, strlen(held), "modes", &old, e);
+	if (r < 0)
+		return r;
+	r = write_changes(p, d->modes, old, true, cause, e);
+	if (r == 0)
+		r = write_changes(p, old, d->modes, false, cause, e);
+	if (r == 0)
+		r = store_set_text(p->store, STORE_MODES, text, e);
+	if (r == 0)
+		r = store_set_text(p->store, STORE_DESIRED, d->digest, e);
+	if (r == 0)
+		r = store_set_int(p->store, STORE_GENERATION, d->generation, e);
+	/* Another set may have been activated meanwhile: its turn comes. */
+	if (r < 0 || !target_is_of(d, p))
+		return r;
+	return store_set_int(p->store, STORE_APPLYING, 0, e);
+}
+
+struct json_t *target_lacking(const struct target *d, const struct policyd *p)
+{
+	json_t *names = json_array();
+
+	for (unsigned int c = 0; names && c < CELLS_CLASS_COUNT; c++) {
+		bool given = false;
+
+		for (size_t i = 0; i < d->n && !given; i++)
+			given = d->row[i].cls == c &&
+				d->row[i].right.use != CELLS_USE_NONE;
+		if (given && !device_has_class(p, c))
+			json_array_append_new(names,
+					      json_string(class_name(c)));
+	}
+	return names;
+}

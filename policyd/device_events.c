@@ -1,0 +1,636 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/device_events.h"
+
+#include "lib/auto.h"
+#include "lib/bus.h"
+#include "lib/class.h"
+#include "lib/clock.h"
+#include "lib/encoding.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "policyd/audit_log.h"
+#include "policyd/command.h"
+#include "policyd/desired_state.h"
+#include "policyd/device.h"
+#include "policyd/policyd.h"
+#include "policyd/receipt_issuer.h"
+#include "policyd/verdict.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- states of VPs */
+enum phase { ABSENT, STOPPED, RUNNING, LOCKED };
+
+static enum phase phase_of(const char *state)
+{
+	static const struct {
+		const char *state;
+		enum phase phase;
+	} phases[] = {
+		{ "installed", STOPPED },  { "stopped", STOPPED },
+		{ "background", RUNNING }, { "foreground", RUNNING },
+		{ "locked", LOCKED },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(phases); i++)
+		if (strcmp(phases[i].state, state) == 0)
+			return phases[i].phase;
+	return ABSENT;
+}
+
+/* What a change of phase is worth; the rest (installing, wiping) is not told
+ * here. */
+static const struct change {
+	enum phase from, to;
+	enum receipt_type receipt;
+	enum audit_event event;
+} changes[] = {
+	{ ABSENT, RUNNING, RECEIPT_STARTED, AUDIT_START },
+	{ STOPPED, RUNNING, RECEIPT_STARTED, AUDIT_START },
+	{ LOCKED, RUNNING, RECEIPT_STARTED, AUDIT_START },
+	{ RUNNING, STOPPED, RECEIPT_STOPPED, AUDIT_STOP },
+	{ RUNNING, LOCKED, RECEIPT_LOCKED, AUDIT_LOCK },
+	{ STOPPED, LOCKED, RECEIPT_LOCKED, AUDIT_LOCK },
+	{ LOCKED, STOPPED, RECEIPT_UNLOCKED, AUDIT_UNLOCK },
+};
+
+static const struct change *find_change(enum phase from, enum phase to)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
+		if (changes[i].from == from && changes[i].to == to)
+			return &changes[i];
+	return NULL;
+}
+
+static json_t *change_details(const struct policyd *p, const char *vp,
+			      const struct change *c, const char *cause)
+{
+	json_t *lacks =
+		c->receipt == RECEIPT_STARTED ? device_lacks(p, vp) : NULL;
+
+	return json_pack("{ss sO*}", "cause", cause, "not_enforced", lacks);
+}
+
+/* The file system of a VP's data broke, or was mended; inside a transaction.
+ * 1: there is a new receipt. */
+static int note_damage(struct policyd *p, const char *vp, bool damaged,
+		       struct err *e)
+{
+	int r = store_set_vp_damaged(p->store, vp, damaged, e);
+
+	if (r <= 0 || !damaged)
+		return r < 0 ? r : 0;
+	r = issuer_write(
+		p,
+		&(struct issuer_receipt){ .type = RECEIPT_DAMAGED, .vp = vp },
+		NULL, e);
+	return r < 0 ? r : 1;
+}
+
+/* One VP's new state; inside a transaction. 1: there is a new receipt. */
+static int note_state(struct policyd *p, const char *vp, const char *state,
+		      const char *cause, struct err *e)
+{
+	char old[STORE_WORD_SIZE];
+	const struct change *c;
+	int r;
+
+	r = store_vp_state(p->store, vp, old, e);
+	if (r < 0 || strcmp(old, state) == 0)
+		return r;
+	r = store_set_vp_state(p->store, vp, state, e);
+	c = find_change(phase_of(old), phase_of(state));
+	if (r < 0 || !c)
+		return r;
+	/* What is damaged starts only mended. */
+	if (c->receipt == RECEIPT_STARTED)
+		r = note_damage(p, vp, false, e);
+	if (r == 0)
+		r = command_expects(p, vp, c->receipt, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = auditlog_write(p, c->event, vp, NULL,
+			   json_pack("{ss}", "cause", cause), e);
+	if (r == 0)
+		r = issuer_write(
+			p,
+			&(struct issuer_receipt){
+				.type = c->receipt,
+				.vp = vp,
+				.details = change_details(p, vp, c, cause) },
+			NULL, e);
+	return r < 0 ? r : 1;
+}
+
+/* With an unchanged state the cause says what happened. */
+static int note_change(struct policyd *p, const char *vp, const char *state,
+		       const char *cause, struct err *e)
+{
+	return strcmp(cause, "damaged") == 0
+		       ? note_damage(p, vp, true, e)
+		       : note_state(p, vp, state, cause, e);
+}
+
+/* List tells it again. */
+static void miss(struct policyd *p, const char *what, const struct err *why)
+{
+	log_error("%s: %s", what, why->text);
+	p->missed = true;
+}
+
+static int on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	const char *vp, *state, *cause;
+	struct policyd *p = arg;
+	json_t *lacks = NULL;
+	struct err e;
+	int r, told = 0;
+
+	if (sd_bus_message_read(m, "sss", &vp, &state, &cause) < 0 ||
+	    device_read_names(m, &lacks) < 0)
+		return 0;
+	device_note_lacks(p, vp, lacks);
+	r = store_begin(p->store, true, &tx, &e);
+	if (r == 0)
+		r = told = note_change(p, vp, state, cause, &e);
+	if (r >= 0)
+		r = store_commit(&tx, &e);
+	if (r < 0)
+		miss(p, "note state", &e);
+	else if (told)
+		policyd_pending(p, "receipts");
+	return 0;
+}
+
+/* Nobody touched the VP in front for longer than its config allows. */
+static int on_idle(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	struct policyd *p = arg;
+	char text[DOC_ID_SIZE + 64], hex[2 * HASH_SIZE + 1], id[DOC_ID_SIZE];
+	uint8_t digest[HASH_SIZE];
+	const char *vp;
+	struct err e;
+
+	if (sd_bus_message_read(m, "s", &vp) < 0 ||
+	    !held_config(&p->force, vp) ||
+	    command_expects(p, vp, RECEIPT_LOCKED, &e) != 0)
+		return 0;
+	/* Told again for want of an answer, it is another order. */
+	snprintf(text, sizeof(text), "%s %" PRIu64, vp, clock_boot_ns());
+	hash_sha256(text, strlen(text), digest);
+	text_hex(digest, HASH_SIZE, hex);
+	snprintf(id, sizeof(id), "idle-%.32s", hex);
+	if (command_rule(p, id, DOC_LOCK, vp, "idle", &e) < 0)
+		log_error("idle rule of '%s': %s", vp, e.text);
+	return 0;
+}
+
+/* ---- starts that nobody asked for, and that failed */
+static int note_failure(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	const char *vp, *cause, *code, *text;
+	enum reason reason;
+	int r = sd_bus_message_read(m, "ssss", &vp, &cause, &code, &text);
+
+	if (r < 0)
+		return err_sys(e, -r, "read a failed start");
+	reason = reason_from_code(code);
+	r = auditlog_write(p, AUDIT_START, vp, NULL,
+			   json_pack("{ss ss ss}", "cause", cause, "failed",
+				     code, "text", text),
+			   e);
+	if (r < 0)
+		return r;
+	return issuer_write(p,
+			    &(struct issuer_receipt){
+				    .type = RECEIPT_START_FAILED,
+				    .reason = reason ? reason : REASON_INTERNAL,
+				    .vp = vp,
+				    .details = json_pack("{ss ss}", "cause",
+							 cause, "text", text) },
+			    NULL, e);
+}
+
+static int on_start_failed(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct policyd *p = arg;
+	struct err e;
+	int r = store_begin(p->store, true, &tx, &e);
+
+	if (r == 0)
+		r = note_failure(p, m, &e);
+	if (r == 0)
+		r = store_commit(&tx, &e);
+	if (r < 0)
+		log_error("note a failed start: %s", e.text);
+	else
+		policyd_pending(p, "receipts");
+	return 0;
+}
+
+/* ---- the foreground */
+struct switched {
+	const char *from, *to, *cause;
+	uint64_t generation, ns;
+};
+
+static int note_switch(struct policyd *p, const struct switched *s,
+		       struct err *e)
+{
+	auto_json json_t *details =
+		json_pack("{ss ss sI ss sI}", "from", s->from, "to", s->to,
+			  "generation", (json_int_t)s->generation, "cause",
+			  s->cause, "ns", (json_int_t)s->ns);
+	int r = store_set_text(p->store, STORE_FRONT, s->to, e);
+
+	if (r == 0)
+		r = auditlog_write(p, AUDIT_SWITCH, s->to, NULL,
+				   json_incref(details), e);
+	if (r < 0 || command_switched(p, s->to, details))
+		return r;
+	return issuer_write(
+		p,
+		&(struct issuer_receipt){ .type = RECEIPT_SWITCHED,
+					  .vp = s->to,
+					  .details = json_incref(details) },
+		NULL, e);
+}
+
+static int on_switched(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct policyd *p = arg;
+	struct switched s;
+	struct err e;
+	int r;
+
+	if (sd_bus_message_read(m, "sstst", &s.from, &s.to, &s.generation,
+				&s.cause, &s.ns) < 0)
+		return 0;
+	r = store_begin(p->store, true, &tx, &e);
+	if (r == 0)
+		r = note_switch(p, &s, &e);
+	if (r == 0)
+		r = store_commit(&tx, &e);
+	if (r < 0)
+		miss(p, "note switch", &e);
+	else
+		policyd_pending(p, "receipts");
+	return 0;
+}
+
+/* ---- what happened while nobody listened */
+struct seen {
+	char vp[DOC_ID_SIZE], state[STORE_WORD_SIZE];
+	bool damaged;
+};
+
+/* One row of List: its name, its state, and what is not enforced or damaged;
+ * the rest is for people. */
+static int read_vp(struct policyd *p, sd_bus_message *m, struct seen *ret)
+{
+	auto_json json_t *properties = NULL;
+	const char *name, *state;
+	int r = sd_bus_message_read(m, "s", &name);
+
+	if (r >= 0)
+		r = device_read_details(m, &properties);
+	if (r < 0)
+		return r;
+	state = json_string_value(json_object_get(properties, "state"));
+	device_note_lacks(
+		p, name,
+		json_incref(json_object_get(properties, "not-enforced")));
+	snprintf(ret->vp, sizeof(ret->vp), "%s", name);
+	snprintf(ret->state, sizeof(ret->state), "%s",
+		 state ? state : "absent");
+	ret->damaged = json_is_true(json_object_get(properties, "damaged"));
+	return 0;
+}
+
+static int note_missed(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	auto_free char *front = NULL;
+	struct switched s = { "", "", "missed", 0, 0 };
+	struct seen seen, now = { "", "", false };
+	int r, res = 0;
+
+	r = sd_bus_message_enter_container(m, 'a', "(sa{sv})");
+	while (r >= 0 &&
+	       (r = sd_bus_message_enter_container(m, 'r', "sa{sv}")) > 0) {
+		r = read_vp(p, m, &seen);
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+		if (r < 0)
+			break;
+		if (strcmp(seen.state, "foreground") == 0)
+			now = seen;
+		res = note_state(p, seen.vp, seen.state, "missed", e);
+		if (res >= 0)
+			res = note_damage(p, seen.vp, seen.damaged, e);
+		if (res < 0)
+			return res;
+	}
+	if (r < 0)
+		return err_sys(e, -r, "list VPs");
+	r = store_get_text(p->store, STORE_FRONT, "", &front, e);
+	if (r < 0 || strcmp(front, now.vp) == 0)
+		return r;
+	s.from = front;
+	s.to = now.vp;
+	return note_switch(p, &s, e);
+}
+
+int observe_list(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	int r = store_begin(p->store, true, &tx, e);
+
+	if (r == 0)
+		r = note_missed(p, m, e);
+	if (r == 0)
+		r = store_commit(&tx, e);
+	if (r == 0)
+		policyd_pending(p, "receipts");
+	return r;
+}
+
+/* ---- what was cut: a(suuuu) */
+static int read_revoked(struct policyd *p, sd_bus_message *m, const char *cause,
+			json_t *list, struct err *e)
+{
+	uint32_t cls, handles, mappings, kept;
+	const char *vp;
+	int r = sd_bus_message_enter_container(m, 'a', "(suuuu)");
+
+	while (r >= 0 &&
+	       (r = sd_bus_message_read(m, "(suuuu)", &vp, &cls, &handles,
+					&mappings, &kept)) > 0) {
+		const char *name =
+			cls < CELLS_CLASS_COUNT ? class_name(cls) : NULL;
+		json_t *row = json_pack("{ss ss? sI sI sI}", "vp", vp, "class",
+					name, "handles", (json_int_t)handles,
+					"mappings", (json_int_t)mappings,
+					"kept", (json_int_t)kept);
+
+		if (json_array_append_new(list, row) < 0)
+			return err_oom(e, "note revocation");
+		if (auditlog_write(p, AUDIT_REVOKE, vp, name,
+				   json_pack("{sI sI sI ss}", "handles",
+					     (json_int_t)handles, "mappings",
+					     (json_int_t)mappings, "kept",
+					     (json_int_t)kept, "cause", cause),
+				   e) < 0)
+			return -EIO;
+	}
+	if (r >= 0)
+		r = sd_bus_message_exit_container(m);
+	return r < 0 ? err_sys(e, -r, "read what was revoked") : 0;
+}
+
+static int write_revoked(struct policyd *p, json_t *list, uint64_t ns,
+			 const char *cause, const struct receipt_doc *d,
+			 struct err *e)
+{
+	if (json_array_size(list) == 0)
+		return 0;
+	return issuer_write(p,
+			    &(struct issuer_receipt){
+				    .type = RECEIPT_REVOKED,
+				    .document = d,
+				    .details = json_pack(
+					    "{sO sI ss}", "revoked", list, "ns",
+					    (json_int_t)ns, "cause", cause) },
+			    NULL, e);
+}
+
+static int note_revoked(struct policyd *p, sd_bus_message *m, struct err *e)
+{
+	auto_json json_t *list = json_array();
+	const char *cause;
+	uint64_t ns;
+	int r;
+
+	/* ns and cause stand behind the rows, which need the cause */
+	r = sd_bus_message_skip(m, "a(suuuu)");
+	if (r >= 0)
+		r = sd_bus_message_read(m, "ts", &ns, &cause);
+	if (r >= 0)
+		r = sd_bus_message_rewind(m, 1);
+	if (r < 0)
+		return err_sys(e, -r, "read what was revoked");
+	r = read_revoked(p, m, cause, list, e);
+	return r < 0 ? r : write_revoked(p, list, ns, cause, NULL, e);
+}
+
+static int on_revoked(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct policyd *p = arg;
+	struct err e;
+	int r = store_begin(p->store, true, &tx, &e);
+
+	if (r == 0)
+		r = note_revoked(p, m, &e);
+	if (r == 0)
+		r = store_commit(&tx, &e);
+	if (r < 0)
+		log_error("note revocation: %s", e.text);
+	else
+		policyd_pending(p, "receipts");
+	return 0;
+}
+
+/* ---- Apply */
+static struct receipt_doc snapshot_doc(const struct policyd *p)
+{
+	struct receipt_doc d = { "snapshot", p->device_id, 0, { 0 } };
+
+	if (p->snapshot) {
+		d.version = p->snapshot->version;
+		memcpy(d.digest, p->snapshot->digest, HASH_SIZE);
+	}
+	return d;
+}
+
+/* Ids of policies that ask for more than the device can enforce. */
+static json_t *not_enforced(const struct policyd *p)
+{
+	json_t *ids = json_array();
+
+	for (unsigned int i = 0; ids && i < p->force.n_policies; i++)
+		if (!access_is_enforced(p->force.policy[i], device_level(p)))
+			json_array_append_new(
+				ids, json_string(p->force.policy[i]->head.id));
+	return ids;
+}
+
+static int write_applied(struct policyd *p, const struct target *d,
+			 struct err *e)
+{
+	const struct receipt_doc doc = snapshot_doc(p);
+	json_t *weak = not_enforced(p);
+
+	return issuer_write(
+		p,
+		&(struct issuer_receipt){
+			.type = RECEIPT_APPLIED,
+			.reason = json_array_size(weak) > 0 ? REASON_ENFORCEMENT
+							    : REASON_NONE,
+			.document = &doc,
+			.details = json_pack("{so so so}", "documents",
+					     issuer_documents(p), "lacking",
+					     target_lacking(d, p),
+					     "not_enforced", weak) },
+		NULL, e);
+}
+
+/* From the document's arrival to the kernel's switch: our part and cellsd's. */
+static uint64_t whole_ns(const struct policyd *p, uint64_t sent_ns, uint64_t ns)
+{
+	return p->activated_ns && sent_ns > p->activated_ns
+		       ? sent_ns - p->activated_ns + ns
+		       : ns;
+}
+
+static int note_applied(struct policyd *p, const struct target *d,
+			sd_bus_message *m, uint64_t sent_ns, const char *cause,
+			struct err *e)
+{
+	const struct receipt_doc doc = snapshot_doc(p);
+	auto_json json_t *list = json_array();
+	int64_t applying = 0;
+	bool is_new;
+	uint64_t ns;
+	int r = store_get_int(p->store, STORE_APPLYING, 0, &applying, e);
+
+	if (r == 0)
+		r = read_revoked(p, m, cause, list, e);
+	if (r < 0)
+		return r;
+	is_new = applying && target_is_of(d, p);
+	if (sd_bus_message_read(m, "t", &ns) < 0)
+		return err_set(e, EBADMSG, "read Apply's answer");
+	if (is_new) {
+		ns = whole_ns(p, sent_ns, ns);
+		r = write_applied(p, d, e);
+	}
+	if (r == 0)
+		r = target_settle(d, p, cause, e);
+	return r < 0 ? r
+		     : write_revoked(p, list, ns, cause, is_new ? &doc : NULL,
+				     e);
+}
+
+int observe_applied(struct policyd *p, const struct target *d,
+		    sd_bus_message *m, uint64_t sent_ns, const char *cause,
+		    struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	int r = store_begin(p->store, true, &tx, e);
+
+	if (r == 0)
+		r = note_applied(p, d, m, sent_ns, cause, e);
+	if (r == 0)
+		r = store_commit(&tx, e);
+	if (r < 0)
+		return r;
+	policyd_pending(p, "receipts");
+	return 0;
+}
+
+void observe_not_applied(struct policyd *p, const struct err *why)
+{
+	const struct receipt_doc doc = snapshot_doc(p);
+	struct err e;
+
+	if (store_int(p->store, STORE_APPLYING, 0) &&
+	    verdict_refuse(p,
+			   &(struct verdict_refusal){ VERDICT_ACCEPTED, &doc,
+						      NULL, why },
+			   &e) < 0)
+		log_error("write receipt: %s", e.text);
+}
+
+/* ---- events for the audit */
+struct event {
+	const char *word, *vp, *comm, *cause;
+	uint64_t boot_ns;
+	uint32_t cls, pid, uid, count;
+};
+
+static enum audit_event event_of(const char *word)
+{
+	for (unsigned int i = 0; i < AUDIT_EVENT_COUNT; i++)
+		if (strcmp(audit_event_name(i), word) == 0)
+			return i;
+	return AUDIT_EVENT_COUNT;
+}
+
+static int note_event(struct policyd *p, const struct event *v, struct err *e)
+{
+	enum audit_event ev = event_of(v->word);
+
+	if (ev == AUDIT_EVENT_COUNT)
+		return 0;
+	if (ev == AUDIT_LOST)
+		return auditlog_lost(p, v->count, v->cause, e);
+	return auditlog_write(
+		p, ev, v->vp,
+		v->cls < CELLS_CLASS_COUNT ? class_name(v->cls) : NULL,
+		json_pack("{sI sI ss sI ss sI}", "pid", (json_int_t)v->pid,
+			  "uid", (json_int_t)v->uid, "comm", v->comm, "boot_ns",
+			  (json_int_t)v->boot_ns, "cause", v->cause, "count",
+			  (json_int_t)v->count),
+		e);
+}
+
+/* Not synced one by one: an open file is not worth a disk's turn. The next
+ * receipt's commit carries them along. */
+static int on_event(sd_bus_message *m, void *arg, sd_bus_error *unused)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct policyd *p = arg;
+	struct event v;
+	struct err e;
+	int r;
+
+	if (sd_bus_message_read(m, "stsuuusus", &v.word, &v.boot_ns, &v.vp,
+				&v.cls, &v.pid, &v.uid, &v.comm, &v.count,
+				&v.cause) < 0)
+		return 0;
+	r = store_begin_bulk(p->store, false, &tx, &e);
+	if (r == 0 && p->unheard > 0)
+		r = auditlog_lost(p, p->unheard, "storage", &e);
+	if (r == 0)
+		r = note_event(p, &v, &e);
+	if (r == 0)
+		r = store_commit(&tx, &e);
+	if (r < 0)
+		log_error("note event '%s': %s", v.word, e.text);
+	p->unheard = r < 0 ? p->unheard + 1 : 0;
+	return 0;
+}
+
+int observe_listen(struct policyd *p, struct err *e)
+{
+	static const struct {
+		const char *member;
+		sd_bus_message_handler_t handler;
+	} signals[] = {
+		{ "Switched", on_switched }, { "Changed", on_changed },
+		{ "Event", on_event },	     { "Revoked", on_revoked },
+		{ "Idle", on_idle },	     { "StartFailed", on_start_failed },
+	};
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(signals); i++)
+		r = sd_bus_match_signal(p->bus, NULL, BUS_DEVICE_NAME,
+					BUS_DEVICE_PATH, BUS_DEVICE_NAME,
+					signals[i].member, signals[i].handler,
+					p);
+	return r < 0 ? err_sys(e, -r, "listen to cellsd") : 0;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What cellsd tells, as receipts and audit records. Each is written in the
+ * transaction that notes the new state, so that hearing it twice, or finding it
+ * later in a list, makes one receipt. What an order under way is about to bring
+ * is left to the order's own receipt.
+ */
+#ifndef POLICYD_DEVICE_EVENTS_H
+#define POLICYD_DEVICE_EVENTS_H
+
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+struct target;
+struct err;
+struct policyd;
+
+/* Hears its signals from now on, as long as the bus is open. */
+int observe_listen(struct policyd *p, struct err *e);
+
+/* List's answer: what changed while nobody listened. */
+int observe_list(struct policyd *p, sd_bus_message *m, struct err *e);
+
+/* Apply's answer, to a call that was sent at sent_ns (mono). */
+int observe_applied(struct policyd *p, const struct target *d,
+		    sd_bus_message *m, uint64_t sent_ns, const char *cause,
+		    struct err *e);
+/* cellsd cannot hold what is in force. */
+void observe_not_applied(struct policyd *p, const struct err *why);
+
+#endif

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/enroll.h"
+
+#include "lib/auto.h"
+#include "lib/bus.h"
+#include "lib/clock.h"
+#include "lib/encoding.h"
+#include "lib/envelope.h"
+#include "lib/err.h"
+#include "lib/json.h"
+#include "lib/key.h"
+#include "lib/log.h"
+#include "lib/receipt.h"
+#include "lib/trust.h"
+#include "lib/uri.h"
+#include "lib/x509.h"
+#include "policyd/audit_log.h"
+#include "policyd/loader.h"
+#include "policyd/policyd.h"
+#include "policyd/reconcile.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NS_PER_S UINT64_C(1000000000)
+#define PATIENCE_NS (120 * NS_PER_S)
+#define REMIND_NS (2 * NS_PER_S)
+#define ROOTS_MAX 1000
+#define ANSWER_MAX (16 * 1024 * 1024)
+
+struct enrol {
+	struct policyd *p;
+	sd_bus_message *call; /* NULL: nothing is under way */
+	uint64_t deadline_ns, remind_ns;
+	struct uri uri;
+	struct key *key;	  /* receipts, of the new epoch */
+	char device[DOC_ID_SIZE]; /* "": the agent has not come yet */
+	sd_bus_track *agent;
+};
+
+int enrol_new(struct policyd *p, struct enrol **ret, struct err *e)
+{
+	struct enrol *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return err_oom(e, "enrol");
+	n->p = p;
+	*ret = n;
+	return 0;
+}
+
+static void forget(struct enrol *n)
+{
+	n->call = sd_bus_message_unref(n->call);
+	n->agent = sd_bus_track_unref(n->agent);
+	key_free(n->key);
+	n->key = NULL;
+	explicit_bzero(&n->uri, sizeof(n->uri));
+	n->device[0] = '\0';
+}
+
+void enrol_free(struct enrol *n)
+{
+	if (!n)
+		return;
+	forget(n);
+	free(n);
+}
+
+int enrol_begin(struct policyd *p, sd_bus_message *call, const char *uri,
+		struct err *e)
+{
+	struct enrol *n = p->enrol;
+	int64_t resetting;
+	int r = store_get_int(p->store, STORE_RESETTING, 0, &resetting, e);
+
+	if (r < 0)
+		return r;
+	if (n->call || resetting)
+		return err_reason(e, REASON_BUSY,
+				  "enrol: an enrolment or reset is under way");
+	r = uri_parse(uri, &n->uri, e);
+	if (r == 0)
+		r = key_generate(&n->key, e);
+	if (r < 0) {
+		forget(n);
+		return r;
+	}
+	n->call = sd_bus_message_ref(call);
+	n->deadline_ns = clock_mono_ns() + PATIENCE_NS;
+	n->remind_ns = clock_mono_ns() + REMIND_NS;
+	policyd_pending(p, "enroll");
+	return 0;
+}
+
+static void device_id(const void *spki, size_t len, char ret[DOC_ID_SIZE])
+{
+	char hex[2 * HASH_SIZE + 1];
+	uint8_t digest[HASH_SIZE];
+
+	hash_sha256(spki, len, digest);
+	text_hex(digest, HASH_SIZE, hex);
+	snprintf(ret, DOC_ID_SIZE, "dev-%.12s", hex);
+}
+
+static int on_agent_gone(sd_bus_track *t, void *arg)
+{
+	struct enrol *n = arg;
+
+	n->device[0] = '\0';
+	return 1; /* with 0 sd-bus calls this again, for ever */
+}
+
+static void watch(struct enrol *n, sd_bus_message *call)
+{
+	n->agent = sd_bus_track_unref(n->agent);
+	if (sd_bus_track_new(n->p->bus, &n->agent, on_agent_gone, n) >= 0)
+		sd_bus_track_add_sender(n->agent, call);
+}
+
+/* What the agent may know: nothing that the token could be told from. */
+static int write_request(const struct enrol *n, const void *spki, size_t len,
+			 char **ret, struct err *e)
+{
+	char admit[2 * HASH_SIZE + 1], bind[2 * HASH_SIZE + 1];
+	auto_free char *csr = NULL;
+	auto_json json_t *j = NULL;
+	char ca[TEXT_DIGEST_SIZE];
+	uint8_t mac[HASH_SIZE];
+	size_t own_len;
+	const void *own = key_spki(n->key, &own_len);
+	int r = x509_request(n->key, n->device, &csr, e);
+
+	if (r < 0)
+		return r;
+	uri_admit(&n->uri, mac);
+	text_hex(mac, sizeof(mac), admit);
+	uri_bind(&n->uri, spki, len, own, own_len, mac);
+	text_hex(mac, sizeof(mac), bind);
+	text_digest(n->uri.ca, ca);
+	j = json_pack("{ss si ss ss ss ss}", "host", n->uri.host, "port",
+		      (int)n->uri.port, "ca", ca, "admit", admit, "bind", bind,
+		      "receipt_csr", csr);
+	*ret = j ? json_text(j) : NULL;
+	return *ret ? 0 : err_oom(e, "enrol");
+}
+
+int enrol_start(struct policyd *p, sd_bus_message *call, const void *spki,
+		size_t len, char **ret, struct err *e)
+{
+	AUTO(key_freep) struct key *identity = NULL;
+	struct enrol *n = p->enrol;
+	int r;
+
+	if (!n->call)
+		return err_reason(e, REASON_BUSY, "enrol: none is under way");
+	r = key_from_spki(spki, len, &identity, e);
+	if (r < 0)
+		return r;
+	device_id(spki, len, n->device);
+	watch(n, call);
+	return write_request(n, spki, len, ret, e);
+}
+
+/* ---- the server's answer */
+struct answer {
+	const char *device, *epoch, *receipt_cert, *ca;
+	json_t *roots;
+	char *last;	  /* envelope text of the newest root; owned */
+	struct doc *root; /* owned */
+};
+
+static void answer_fini(struct answer *a)
+{
+	free(a->last);
+	doc_free(a->root);
+}
+
+static int take_answer(json_t *j, struct answer *a, struct err *e)
+{
+	const struct json_member members[] = {
+		{ "device", JSON_STRING, .ret = &a->device },
+		{ "epoch", JSON_STRING, .ret = &a->epoch },
+		{ "identity_cert", JSON_STRING },
+		{ "receipt_cert", JSON_STRING, .ret = &a->receipt_cert },
+		{ "ca", JSON_STRING, .ret = &a->ca },
+		{ "roots", JSON_ARRAY, .ret = &a->roots },
+		{ "device_port", JSON_INTEGER },
+		{ NULL },
+	};
+
+	return json_take(j, members, false, "server's answer", e);
+}
+
+/* Those before the pinned one say nothing: whoever signed them may have been
+ * removed. From there on each by the one before; the last must live. */
+static int walk_roots(const struct enrol *n, struct answer *a, struct err *e)
+{
+	json_t *item;
+	size_t i;
+
+	if (json_array_size(a->roots) > ROOTS_MAX)
+		return err_reason(e, REASON_ROOT_CHAIN,
+				  "enrol: more than %d roots", ROOTS_MAX);
+	json_array_foreach (a->roots, i, item) {
+		AUTO(envelope_freep) struct envelope *env = NULL;
+		AUTO(doc_freep) struct doc *next = NULL;
+		auto_free char *text = json_text(item);
+		int r = text ? envelope_parse(text, strlen(text), &env, e)
+			     : err_oom(e, "enrol");
+
+		if (r == 0 && !a->root &&
+		    memcmp(env->digest, n->uri.root, HASH_SIZE) != 0)
+			continue;
+		if (r == 0)
+			r = a->root ? trust_open_next_root(doc_as_root(a->root),
+							   env, &next, e)
+				    : trust_open_pinned_root(env, n->uri.root,
+							     &next, e);
+		if (r < 0)
+			return r;
+		doc_free(a->root);
+		a->root = steal(next);
+		free(a->last);
+		a->last = steal(text);
+	}
+	if (!a->root)
+		return err_reason(
+			e, REASON_ROOT_CHAIN,
+			"enrol: the server did not send the root that "
+			"the URI pins");
+	if (a->root->head.expires < clock_wall())
+		return err_reason(e, REASON_EXPIRED,
+				  "enrol: root %u has expired",
+				  a->root->head.version);
+	return 0;
+}
+
+static int check_ca(const struct answer *a, struct err *e)
+{
+	const struct doc_root *root = doc_as_root(a->root);
+	uint8_t digest[HASH_SIZE];
+	int r = x509_digest(a->ca, digest, e);
+
+	if (r < 0)
+		return r;
+	for (unsigned int i = 0; i < root->n_cas; i++)
+		if (memcmp(root->ca[i], digest, HASH_SIZE) == 0)
+			return 0;
+	return root->n_cas == 0
+		       ? 0
+		       : err_reason(e, REASON_ROOT_CHAIN,
+				    "enrol: the root does not name the "
+				    "server's CA");
+}
+
+static int check_answer(const struct enrol *n, struct answer *a, struct err *e)
+{
+	AUTO(key_freep) struct key *certified = NULL;
+	char epoch[33];
+	int r;
+
+	receipt_epoch(n->key, epoch);
+	if (strcmp(a->device, n->device) != 0)
+		return err_reason(e, REASON_WRONG_DEVICE,
+				  "enrol: the answer is for %.64s, this is %s",
+				  a->device, n->device);
+	if (strcmp(a->epoch, epoch) != 0)
+		return err_reason(e, REASON_EPOCH,
+				  "enrol: the answer is for another key");
+	r = walk_roots(n, a, e);
+	if (r == 0)
+		r = check_ca(a, e);
+	if (r == 0)
+		r = x509_key(a->receipt_cert, &certified, e);
+	if (r < 0)
+		return r;
+	if (strcmp(key_id(certified), key_id(n->key)) != 0)
+		return err_set(e, EPERM,
+			       "enrol: the receipt certificate is for another "
+			       "key");
+	if (n->p->root && strcmp(n->p->org, a->root->head.org) != 0)
+		return err_reason(e, REASON_WRONG_ORG,
+				  "enrol: this device is enrolled with '%s'; "
+				  "cellsctl reset leaves it",
+				  n->p->org);
+	return 0;
+}
+
+/* A root that does not go back, for a device that enrols once more. */
+static int check_version(const struct enrol *n, const struct answer *a,
+			 struct err *e)
+{
+	const struct doc *held = n->p->root;
+
+	if (held && a->root->head.version < held->head.version)
+		return err_reason(
+			e, REASON_ROLLBACK,
+			"enrol: root %u is older than the one held, %u",
+			a->root->head.version, held->head.version);
+	return 0;
+}
+
+static int write_identity(struct enrol *n, const struct answer *a,
+			  struct err *e)
+{
+	struct store *s = n->p->store;
+	char hex[2 * HASH_SIZE + 1];
+	auto_free char *pem = NULL;
+	int r = key_to_pem(n->key, true, &pem, e);
+
+	text_hex(n->uri.root, HASH_SIZE, hex);
+	if (r == 0)
+		r = store_set_text(s, STORE_KEY, pem, e);
+	if (r == 0)
+		r = store_set_text(s, STORE_DEVICE, n->device, e);
+	if (r == 0)
+		r = store_set_text(s, STORE_EPOCH, a->epoch, e);
+	if (r == 0)
+		r = store_set_text(s, STORE_ORG, a->root->head.org, e);
+	if (r == 0)
+		r = store_set_text(s, STORE_PIN, hex, e);
+	if (r == 0)
+		r = store_set_text(s, STORE_GROUP, n->uri.group, e);
+	if (r == 0)
+		r = store_set_int(s, STORE_GROUP_MIN, n->uri.group_min, e);
+	if (pem)
+		explicit_bzero(pem, strlen(pem));
+	return r;
+}
+
+/* A device that was enrolled keeps its time; else the root gives a first one.
+ */
+static int write_time(struct policyd *p, int64_t issued,
+		      struct securetime *time, struct err *e)
+{
+	char saved[SECURETIME_TEXT_SIZE];
+
+	*time = p->time;
+	securetime_contact(time, clock_boot_ns());
+	if (!p->root || time->base < issued)
+		securetime_reset(time, issued, clock_boot_ns());
+	securetime_text(time, clock_boot_ns(), clock_wall(), saved);
+	return store_set_text(p->store, STORE_TIME, saved, e);
+}
+
+/* The device is enrolled all the same. */
+static void note_enrolled(struct policyd *p)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct err e;
+	int r = store_begin(p->store, false, &tx, &e);
+
+	if (r == 0)
+		r = auditlog_write(p, AUDIT_ENROLLED, NULL, NULL,
+				   json_pack("{ss ss ss}", "org", p->org,
+					     "device", p->device_id, "epoch",
+					     p->epoch),
+				   &e);
+	if (r == 0)
+		r = store_commit(&tx, &e);
+	if (r < 0)
+		log_error("note the enrolment: %s", e.text);
+}
+
+static int adopt(struct enrol *n, const struct answer *a, struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	struct policyd *p = n->p;
+	struct securetime time;
+	int r = store_begin(p->store, true, &tx, e);
+
+	assert(a->root);
+	if (r == 0)
+		r = store_empty_epoch(p->store, e);
+	if (r == 0)
+		r = write_identity(n, a, e);
+	if (r == 0)
+		r = write_time(p, a->root->head.issued, &time, e);
+	if (r == 0)
+		r = store_put_root(p->store, &a->root->head, a->last, e);
+	if (r == 0)
+		r = store_commit(&tx, e);
+	if (r < 0)
+		return r;
+	p->time = time;
+	policyd_unload(p);
+	r = loader_load(p, e);
+	/* What is enrolled and not known here comes with the next start. */
+	if (r < 0)
+		sd_event_exit(p->event, EXIT_FAILURE);
+	else
+		note_enrolled(p);
+	return r;
+}
+
+static int finish(struct enrol *n, const char *answer, struct err *e)
+{
+	AUTO(answer_fini) struct answer a = { 0 };
+	auto_json json_t *j = NULL;
+	size_t len = strlen(answer);
+	int r;
+
+	if (len > ANSWER_MAX)
+		return err_set(e, EFBIG, "enrol: the answer is too long");
+	r = json_parse(answer, len, "server's answer", &j, e);
+	if (r == 0)
+		r = take_answer(j, &a, e);
+	if (r == 0)
+		r = check_answer(n, &a, e);
+	if (r == 0)
+		r = check_version(n, &a, e);
+	return r < 0 ? r : adopt(n, &a, e);
+}
+
+int enrol_finish(struct policyd *p, const char *answer, const char *failure,
+		 struct err *e)
+{
+	struct enrol *n = p->enrol;
+	int r;
+
+	if (!n->call || !n->device[0])
+		return err_reason(e, REASON_BUSY, "enrol: none is under way");
+	if (*answer)
+		r = finish(n, answer, e);
+	else
+		r = err_set(e, EIO, "enrol: %.400s", failure);
+	if (r < 0) {
+		bus_reply_err(n->call, e);
+		log_error("%s", e->text);
+	} else {
+		sd_bus_reply_method_return(n->call, "s", p->device_id);
+		log_info("enrolled as %s with '%s'", p->device_id, p->org);
+		policyd_pending(p, "hello");
+		delivery_push(p, "policy");
+	}
+	forget(n);
+	return r;
+}
+
+bool enrol_is_under_way(const struct policyd *p)
+{
+	return p->enrol->call != NULL;
+}
+
+void enrol_tick(struct policyd *p)
+{
+	struct enrol *n = p->enrol;
+	uint64_t now = clock_mono_ns();
+	struct err e;
+
+	if (!n->call)
+		return;
+	if (now >= n->deadline_ns) {
+		err_set(&e, ETIMEDOUT, "enrol: %s did not answer in time",
+			n->device[0] ? "the server" : "cells-agent");
+		bus_reply_err(n->call, &e);
+		forget(n);
+	} else if (now >= n->remind_ns && !n->device[0]) {
+		/* It may have been started meanwhile. */
+		n->remind_ns = now + REMIND_NS;
+		policyd_pending(p, "enroll");
+	}
+}

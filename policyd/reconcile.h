@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How what is in force comes to cellsd: when it appears it is asked what it is
+ * and what it holds; then it gets the layers that it lacks, and the whole
+ * state. What did not work begins anew, and receipts are written when it has
+ * answered.
+ */
+#ifndef POLICYD_RECONCILE_H
+#define POLICYD_RECONCILE_H
+
+struct delivery;
+struct err;
+struct policyd;
+
+/* Waits for cellsd to appear. Freed after the bus is closed. */
+int delivery_new(struct policyd *p, struct delivery **ret, struct err *e);
+void delivery_free(struct delivery *d);
+
+/* Makes cellsd hold what is in force. `cause` goes into its events: policy,
+ * window, start, wipe, remove. Cheap where nothing has changed. */
+void delivery_push(struct policyd *p, const char *cause);
+
+/* Pushes again after trouble; called every few seconds. */
+void delivery_tick(struct policyd *p);
+
+static inline void delivery_freep(struct delivery **d)
+{
+	delivery_free(*d);
+}
+
+#endif

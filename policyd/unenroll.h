@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Leaving the organisation (cellsctl reset): that it is wanted is written down,
+ * every VP is wiped, then everything is forgotten. A power cut in between ends
+ * nothing.
+ */
+#ifndef POLICYD_UNENROLL_H
+#define POLICYD_UNENROLL_H
+
+#include <systemd/sd-bus.h>
+
+struct departure;
+struct err;
+struct policyd;
+
+int departure_new(struct policyd *p, struct departure **ret, struct err *e);
+void departure_free(struct departure *d);
+
+/* `call` is answered when it is over. err.busy: it, or an enrolment, is under
+ * way, or cellsd is not there. */
+int departure_begin(struct policyd *p, sd_bus_message *call, struct err *e);
+
+/* Goes on with one that was begun; called every few seconds. */
+void departure_tick(struct policyd *p);
+
+#endif

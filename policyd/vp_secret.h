@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What policyd opens for a VP and hands to cellsd in sealed memory, keeping
+ * nothing: the data key that an unlock command carries, and the secrets of a
+ * config whose password was just given.
+ */
+#ifndef POLICYD_VP_SECRET_H
+#define POLICYD_VP_SECRET_H
+
+#include <stddef.h>
+
+#include "lib/doc.h"
+
+struct err;
+struct policyd;
+struct seal_key;
+
+/* A memfd with the key that was sealed to this device for this VP.
+ * err.password: to another, or changed since. */
+int vpsecret_key(struct policyd *p, const char *vp, const void *sealed,
+		 size_t len, int *ret, struct err *e);
+
+/* Sends a config's secrets on their way; what cellsd says to it is logged. */
+int vpsecret_give(struct policyd *p, const struct doc_vp_config *c,
+		  const struct seal_key *k, struct err *e);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages of a device, one a line, up to the first that ends the channel. */
+#include "lib/auto.h"
+#include "lib/db.h"
+#include "lib/err.h"
+#include "mgmt-server/device_channel.h"
+#include "mgmt-server/device_messages.h"
+#include "mgmt-server/server.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/office.h"
+
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct server *s = office_server();
+	const char *at = (const char *)data, *end = at + len;
+	struct devchan *c = NULL;
+	struct err e;
+	int r = 0;
+
+	if (server_write(s, &e) < 0 ||
+	    devtalk_open(s, OFFICE_DEVICE, NULL, &c, &e) < 0)
+		abort();
+	while (r == 0 && at < end) {
+		const char *line = memchr(at, '\n', (size_t)(end - at));
+		size_t n = (size_t)((line ? line : end) - at);
+
+		r = devtalk_take(c, at, n, &e);
+		at += n + 1;
+	}
+	s->turn++;
+	while (devchan_peek(c))
+		devchan_sent(c);
+	devtalk_close(c);
+	db_rollback(s->db);
+	s->writing = false;
+	if (ledger_load(s->db, &s->tree, &e) < 0)
+		abort();
+	return 0;
+}
