@@ -21,13 +21,14 @@ struct address_list {
 };
 
 /* An address itself: nobody has to be asked. */
-bool address_literal(const char *host, struct address_list *ret);
+bool address_parse_literal(const char *host, struct address_list *ret);
 
 /* For an envoy: `host` is the name. */
-int address_find(const void *host, char **ret, size_t *ret_len, struct err *e);
+int address_lookup(const void *host, char **ret, size_t *ret_len,
+		   struct err *e);
 
 /* What it brought. -EBADMSG. */
-int address_read(const char *text, size_t len, struct address_list *ret,
-		 struct err *e);
+int address_parse_list(const char *text, size_t len, struct address_list *ret,
+		       struct err *e);
 
 #endif

@@ -35,18 +35,18 @@
 
 /* ---- the certificate */
 
-static int ask_renewal(const void *what, char **ret, size_t *ret_len,
-		       struct err *e)
+static int request_renewal(const void *what, char **ret, size_t *ret_len,
+			   struct err *e)
 {
 	const struct agent *a = what;
-	int r = enroll_ask_renewal(a->id, a->conf->server, ret, e);
+	int r = enroll_send_renewal(a->id, a->conf->server, ret, e);
 
 	if (r == 0)
 		*ret_len = strlen(*ret);
 	return r;
 }
 
-static void renew_later(struct agent *a, const struct err *why)
+static void schedule_renewal(struct agent *a, const struct err *why)
 {
 	uint32_t draw;
 
@@ -57,32 +57,32 @@ static void renew_later(struct agent *a, const struct err *why)
 	log_warning("renew the certificate: %s", why->text);
 }
 
-static void on_renewal(void *user, const char *answer, size_t len,
-		       const struct err *why)
+static void on_renewal_answer(void *user, const char *answer, size_t len,
+			      const struct err *why)
 {
 	struct agent *a = user;
 	struct err e;
 
-	envoy_free(steal(a->renewal));
-	if (!why && enroll_take_renewal(a->id, answer, len, &e) < 0)
+	worker_free(steal(a->renewal));
+	if (!why && enroll_accept_renewal(a->id, answer, len, &e) < 0)
 		why = &e;
 	if (why) {
-		renew_later(a, why);
+		schedule_renewal(a, why);
 		return;
 	}
 	log_info("the certificate was renewed");
 	backoff_reset(&a->renew_backoff);
-	session_drop(a);
-	session_ask_status(a, FOR_CONNECT);
+	session_drop_peer(a);
+	session_request_status(a, FOR_CONNECT);
 }
 
-static const struct envoy_kind renewal = {
+static const struct worker_kind renewal = {
 	.seconds = RENEWAL_SECONDS,
-	.run = ask_renewal,
-	.done = on_renewal,
+	.run = request_renewal,
+	.done = on_renewal_answer,
 };
 
-static void renew(struct agent *a)
+static void renew_certificate(struct agent *a)
 {
 	int64_t due;
 	struct err e;
@@ -90,28 +90,28 @@ static void renew(struct agent *a)
 	if (!a->id->is_enrolled || a->renewal ||
 	    clock_boot_ns() < a->renew_not_before)
 		return;
-	if (enroll_renew_at(a->id, &due, &e) == 0 && clock_wall() < due)
+	if (enroll_get_renewal_time(a->id, &due, &e) == 0 && clock_wall() < due)
 		return;
-	if (envoy_new(a->event, &renewal, a, a, &a->renewal, &e) < 0)
-		renew_later(a, &e);
+	if (worker_new(a->event, &renewal, a, a, &a->renewal, &e) < 0)
+		schedule_renewal(a, &e);
 }
 
 /* Puts what was staged in use; nothing of the old one is left. */
-static int change_identity(struct agent *a, struct err *e)
+static int commit_enrollment(struct agent *a, struct err *e)
 {
 	int r = identity_commit(a->id, e);
 
 	if (r < 0)
 		return r;
-	envoy_free(steal(a->renewal));
-	session_drop(a);
+	worker_free(steal(a->renewal));
+	session_drop_peer(a);
 	return 0;
 }
 
 /* ---- policyd */
 
 /* An enrolment that was cut off between policyd's half and ours. */
-static int settle_enrolment(struct agent *a, struct err *e)
+static int resolve_staged_enrollment(struct agent *a, struct err *e)
 {
 	const char *epoch =
 		json_string_value(json_object_get(a->status, "epoch"));
@@ -119,12 +119,12 @@ static int settle_enrolment(struct agent *a, struct err *e)
 	if (!a->id->has_next || a->is_finishing)
 		return 0;
 	if (epoch && strcmp(epoch, a->id->next.epoch) == 0)
-		return change_identity(a, e);
-	identity_drop(a->id);
+		return commit_enrollment(a, e);
+	identity_drop_staged(a->id);
 	return 0;
 }
 
-static void on_status(void *user, const char *json)
+static void on_policyd_status(void *user, const char *json)
 {
 	struct agent *a = user;
 	unsigned int what_for = a->status_for;
@@ -139,7 +139,7 @@ static void on_status(void *user, const char *json)
 	a->status_for = 0;
 	json_decref(a->status);
 	a->status = status;
-	if (settle_enrolment(a, &e) < 0) {
+	if (resolve_staged_enrollment(a, &e) < 0) {
 		log_error("enrol: %s", e.text);
 		session_restart(a);
 		return;
@@ -153,12 +153,12 @@ static void on_status(void *user, const char *json)
 		return;
 	}
 	if (what_for & FOR_HELLO)
-		session_hello(a);
+		session_send_hello(a);
 	else if (what_for & FOR_REPORT)
-		protocol_status(a->protocol, a->status);
+		protocol_send_status(a->protocol, a->status);
 }
 
-static void start_enrolment(struct agent *a)
+static void start_enrollment(struct agent *a)
 {
 	const void *spki;
 	size_t len;
@@ -167,69 +167,71 @@ static void start_enrolment(struct agent *a)
 		return;
 	a->is_enrolling = true;
 	spki = key_spki(a->id->key, &len);
-	policylink_enroll_start(a->link, spki, len);
+	policyd_client_enroll_start(a->link, spki, len);
 }
 
-static void on_present(void *user, bool is_present)
+static void on_policyd_present(void *user, bool is_present)
 {
 	struct agent *a = user;
 
 	a->has_policyd = is_present;
 	a->status_for = 0;
 	a->is_enrolling = a->is_finishing = false;
-	envoy_free(steal(a->enrolment));
+	worker_free(steal(a->enrolment));
 	if (!is_present) {
 		log_info("cells-policyd is gone");
 		fetch_clear(a->fetch);
 		session_disconnect(a);
 		return;
 	}
-	renew(a);
-	session_ask_status(a, FOR_CONNECT);
-	start_enrolment(a);
+	renew_certificate(a);
+	session_request_status(a, FOR_CONNECT);
+	start_enrollment(a);
 }
 
-static void pending_wants(struct agent *a)
+static void handle_pending_wants(struct agent *a)
 {
 	if (a->protocol)
-		policylink_wants(a->link);
+		policyd_client_get_wants(a->link);
 }
 
-static void pending_receipts(struct agent *a)
+static void handle_pending_receipts(struct agent *a)
 {
 	if (a->protocol)
-		protocol_pending(a->protocol, PROTOCOL_RECEIPTS);
+		protocol_notify_pending(a->protocol, PROTOCOL_RECEIPTS);
 }
 
-static void pending_audit(struct agent *a)
+static void handle_pending_audit(struct agent *a)
 {
 	if (a->protocol)
-		protocol_pending(a->protocol, PROTOCOL_AUDIT);
+		protocol_notify_pending(a->protocol, PROTOCOL_AUDIT);
 }
 
-static void pending_hello(struct agent *a)
+static void handle_pending_hello(struct agent *a)
 {
-	session_ask_status(a, FOR_HELLO);
+	session_request_status(a, FOR_HELLO);
 }
 
 static const struct {
 	const char *what;
 	void (*take)(struct agent *a);
 } pendings[] = {
-	{ "wants", pending_wants }, { "receipts", pending_receipts },
-	{ "audit", pending_audit }, { "enroll", start_enrolment },
-	{ "hello", pending_hello },
+	{ "wants", handle_pending_wants },
+	{ "receipts", handle_pending_receipts },
+	{ "audit", handle_pending_audit },
+	{ "enroll", start_enrollment },
+	{ "hello", handle_pending_hello },
 };
 
-static void on_pending(void *user, const char *what)
+static void on_policyd_pending(void *user, const char *what)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(pendings); i++)
 		if (strcmp(pendings[i].what, what) == 0)
 			pendings[i].take(user);
 }
 
-static void on_submitted(void *user, const char *outcome, const char *reason,
-			 const char *text)
+static void on_policyd_submitted(void *user, const char *outcome,
+				 const char *reason, const char *text)
 {
 	struct agent *a = user;
 
@@ -237,23 +239,24 @@ static void on_submitted(void *user, const char *outcome, const char *reason,
 		protocol_submitted(a->protocol, outcome, reason, text);
 }
 
-static void on_receipts(void *user, const struct protocol_receipt *r, size_t n)
+static void on_policyd_receipts(void *user, const struct protocol_receipt *r,
+				size_t n)
 {
 	struct agent *a = user;
 
 	if (a->protocol)
-		protocol_receipts(a->protocol, r, n);
+		protocol_send_receipts(a->protocol, r, n);
 }
 
-static void on_audit(void *user, const void *batch, size_t len)
+static void on_policyd_audit(void *user, const void *batch, size_t len)
 {
 	struct agent *a = user;
 
 	if (a->protocol)
-		protocol_audit(a->protocol, batch, len);
+		protocol_send_audit(a->protocol, batch, len);
 }
 
-static void on_resumed(void *user)
+static void on_policyd_resumed(void *user)
 {
 	struct agent *a = user;
 
@@ -261,27 +264,29 @@ static void on_resumed(void *user)
 		protocol_resumed(a->protocol);
 }
 
-static void on_unfetched(void *user, enum protocol_stream s)
+static void on_policyd_fetch_failed(void *user, enum protocol_stream s)
 {
 	struct agent *a = user;
 
 	if (a->protocol)
-		protocol_unfetched(a->protocol, s);
+		protocol_fetch_failed(a->protocol, s);
 }
 
-static void want(struct agent *a, const struct policylink_want *w)
+static void queue_wanted_chunk(struct agent *a,
+			       const struct policyd_client_want *w)
 {
-	int r = fetch_want(a->fetch, w->digest,
-			   strcmp(w->kind, "chunk-list") == 0);
+	int r = fetch_add_wanted(a->fetch, w->digest,
+				 strcmp(w->kind, "chunk-list") == 0);
 
 	if (r < 0 && r != -ENOBUFS)
 		log_warning("want %s %.80s: %s", w->kind, w->digest,
 			    strerror(-r));
 }
 
-static void on_wants(void *user, const struct policylink_want *w, size_t n)
+static void on_policyd_wants(void *user, const struct policyd_client_want *w,
+			     size_t n)
 {
-	const char *documents[POLICYLINK_WANTS_MAX];
+	const char *documents[POLICYD_CLIENT_WANTS_MAX];
 	struct agent *a = user;
 	size_t used = 0;
 
@@ -291,12 +296,12 @@ static void on_wants(void *user, const struct policylink_want *w, size_t n)
 		if (strcmp(w[i].kind, "document") == 0)
 			documents[used++] = w[i].digest;
 		else
-			want(a, &w[i]);
+			queue_wanted_chunk(a, &w[i]);
 	}
-	protocol_get(a->protocol, documents, used);
+	protocol_get_documents(a->protocol, documents, used);
 }
 
-static void on_failed(void *user, const struct err *e, bool lost)
+static void on_policyd_failed(void *user, const struct err *e, bool lost)
 {
 	struct agent *a = user;
 
@@ -315,37 +320,38 @@ static void report_progress(struct agent *a, bool at_once)
 	if (!a->protocol || (!at_once && now - a->progress < NS_PER_SEC))
 		return;
 	a->progress = now;
-	fetch_progress(a->fetch, &p);
-	protocol_progress(a->protocol, p.image, p.done, p.total);
+	fetch_get_progress(a->fetch, &p);
+	protocol_send_progress(a->protocol, p.image, p.done, p.total);
 }
 
-static void on_have(void *user, const char *digest, int fd)
+static void on_chunk_received(void *user, const char *digest, int fd)
 {
 	struct agent *a = user;
 
-	policylink_put(a->link, digest, fd);
+	policyd_client_put_chunk(a->link, digest, fd);
 	report_progress(a, false);
 }
 
-static void on_more(void *user)
+static void on_fetch_exhausted(void *user)
 {
 	struct agent *a = user;
 
 	if (a->protocol)
-		policylink_wants(a->link);
+		policyd_client_get_wants(a->link);
 }
 
-static void on_idle(void *user, bool complete)
+static void on_fetch_idle(void *user, bool complete)
 {
 	struct agent *a = user;
 
 	report_progress(a, true);
 	/* What cannot be had is tried again at the next tick. */
 	if (complete && a->protocol)
-		policylink_wants(a->link);
+		policyd_client_get_wants(a->link);
 }
 
-static void on_taken(void *user, const char *digest, const struct err *e)
+static void on_chunk_accepted(void *user, const char *digest,
+			      const struct err *e)
 {
 	struct agent *a = user;
 
@@ -354,52 +360,54 @@ static void on_taken(void *user, const char *digest, const struct err *e)
 	if (e && e->reason == REASON_STORAGE_FULL)
 		fetch_clear(a->fetch);
 	else
-		fetch_taken(a->fetch, digest, !e);
+		fetch_acknowledge(a->fetch, digest, !e);
 }
 
 /* ---- enrolment */
 
-static int ask_enrolment(const void *what, char **ret, size_t *ret_len,
-			 struct err *e)
+static int request_enrollment(const void *what, char **ret, size_t *ret_len,
+			      struct err *e)
 {
 	const struct agent *a = what;
-	int r = enroll_ask(a->id, &a->request, a->conf->server, ret, e);
+	int r = enroll_send_request(a->id, &a->request, a->conf->server, ret,
+				    e);
 
 	if (r == 0)
 		*ret_len = strlen(*ret);
 	return r;
 }
 
-static void finish_enrolment(struct agent *a, const char *answer,
-			     const struct err *why)
+static void finish_enrollment(struct agent *a, const char *answer,
+			      const struct err *why)
 {
 	enroll_request_fini(&a->request);
 	a->is_finishing = true;
 	if (why)
 		log_error("enrol: %s", why->text);
-	policylink_enroll_finish(a->link, why ? "" : answer,
-				 why ? why->text : "");
+	policyd_client_enroll_finish(a->link, why ? "" : answer,
+				     why ? why->text : "");
 }
 
-static void on_answered(void *user, const char *answer, size_t len,
-			const struct err *why)
+static void on_enroll_answer(void *user, const char *answer, size_t len,
+			     const struct err *why)
 {
 	struct agent *a = user;
 	struct err e;
 
-	envoy_free(steal(a->enrolment));
-	if (!why && enroll_take(a->id, &a->request, answer, len, &e) < 0)
+	worker_free(steal(a->enrolment));
+	if (!why &&
+	    enroll_accept_answer(a->id, &a->request, answer, len, &e) < 0)
 		why = &e;
-	finish_enrolment(a, answer, why);
+	finish_enrollment(a, answer, why);
 }
 
-static const struct envoy_kind enrolment = {
+static const struct worker_kind enrolment = {
 	.seconds = ENROLMENT_SECONDS,
-	.run = ask_enrolment,
-	.done = on_answered,
+	.run = request_enrollment,
+	.done = on_enroll_answer,
 };
 
-static void on_enroll(void *user, const char *text)
+static void on_enroll_request(void *user, const char *text)
 {
 	struct agent *a = user;
 	struct err e;
@@ -414,13 +422,13 @@ static void on_enroll(void *user, const char *text)
 	if (r == 0) {
 		log_info("enrolling at %s:%u", a->request.host,
 			 a->request.port);
-		r = envoy_new(a->event, &enrolment, a, a, &a->enrolment, &e);
+		r = worker_new(a->event, &enrolment, a, a, &a->enrolment, &e);
 	}
 	if (r < 0)
-		finish_enrolment(a, NULL, &e);
+		finish_enrollment(a, NULL, &e);
 }
 
-static void on_enrolled(void *user, const struct err *failure)
+static void on_enroll_finished(void *user, const struct err *failure)
 {
 	struct agent *a = user;
 	struct err e;
@@ -431,10 +439,10 @@ static void on_enrolled(void *user, const struct err *failure)
 	if (failure) {
 		/* Its status tells whether it has it all the same. */
 		log_error("enrol: %s", failure->text);
-		session_ask_status(a, FOR_CONNECT);
+		session_request_status(a, FOR_CONNECT);
 		return;
 	}
-	if (change_identity(a, &e) < 0) {
+	if (commit_enrollment(a, &e) < 0) {
 		log_error("enrol: %s", e.text);
 		session_restart(a);
 		return;
@@ -442,44 +450,44 @@ static void on_enrolled(void *user, const struct err *failure)
 	log_info("enrolled as %s, epoch %s", a->id->now.device,
 		 a->id->now.epoch);
 	backoff_reset(&a->backoff);
-	session_ask_status(a, FOR_CONNECT);
+	session_request_status(a, FOR_CONNECT);
 }
 
-static const struct policylink_ops link_ops = {
-	.present = on_present,
-	.pending = on_pending,
-	.status = on_status,
-	.submitted = on_submitted,
-	.receipts = on_receipts,
-	.audit = on_audit,
-	.wants = on_wants,
-	.taken = on_taken,
-	.enroll = on_enroll,
-	.enrolled = on_enrolled,
-	.resumed = on_resumed,
-	.unfetched = on_unfetched,
-	.failed = on_failed,
+static const struct policyd_client_ops link_ops = {
+	.present = on_policyd_present,
+	.pending = on_policyd_pending,
+	.status = on_policyd_status,
+	.submitted = on_policyd_submitted,
+	.receipts = on_policyd_receipts,
+	.audit = on_policyd_audit,
+	.wants = on_policyd_wants,
+	.taken = on_chunk_accepted,
+	.enroll = on_enroll_request,
+	.enrolled = on_enroll_finished,
+	.resumed = on_policyd_resumed,
+	.unfetched = on_policyd_fetch_failed,
+	.failed = on_policyd_failed,
 };
 
 /* ---- once a minute */
 
-static int on_tick(sd_event_source *s, uint64_t usec, void *user)
+static int on_minute_tick(sd_event_source *s, uint64_t usec, void *user)
 {
 	struct agent *a = user;
 
 	sd_event_source_set_time_relative(s, TICK_US);
-	renew(a);
+	renew_certificate(a);
 	if (!a->protocol)
 		return 0;
 	protocol_tick(a->protocol);
 	if (clock_boot_ns() - a->hello > HELLO_SECONDS * NS_PER_SEC)
-		session_ask_status(a, FOR_HELLO);
+		session_request_status(a, FOR_HELLO);
 	return 0;
 }
 
 /* ---- life */
 
-static int open_loop(struct agent *a, struct err *e)
+static int open_event_loop(struct agent *a, struct err *e)
 {
 	sigset_t set;
 	int r;
@@ -497,13 +505,13 @@ static int open_loop(struct agent *a, struct err *e)
 	if (r >= 0)
 		r = sd_event_add_time_relative(a->event, &a->reconnect,
 					       CLOCK_BOOTTIME, 0, 0,
-					       session_on_due, a);
+					       session_on_reconnect_timer, a);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(a->reconnect, SD_EVENT_OFF);
 	if (r >= 0)
 		r = sd_event_add_time_relative(a->event, &a->tick,
 					       CLOCK_BOOTTIME, TICK_US,
-					       SLACK_US, on_tick, a);
+					       SLACK_US, on_minute_tick, a);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(a->tick, SD_EVENT_ON);
 	if (r >= 0)
@@ -511,7 +519,7 @@ static int open_loop(struct agent *a, struct err *e)
 	return r < 0 ? err_sys(e, -r, "event loop") : 0;
 }
 
-static int open_bus(struct agent *a, struct err *e)
+static int open_system_bus(struct agent *a, struct err *e)
 {
 	int r;
 
@@ -524,15 +532,15 @@ static int open_bus(struct agent *a, struct err *e)
 		r = sd_bus_attach_event(a->bus, a->event, 0);
 	if (r < 0)
 		return err_sys(e, -r, "system bus");
-	return policylink_new(a->bus, &link_ops, a, &a->link, e);
+	return policyd_client_new(a->bus, &link_ops, a, &a->link, e);
 }
 
-static int open_fetch(struct agent *a, struct err *e)
+static int open_chunk_fetch(struct agent *a, struct err *e)
 {
 	static const struct fetch_ops ops = {
-		.have = on_have,
-		.more = on_more,
-		.idle = on_idle,
+		.have = on_chunk_received,
+		.more = on_fetch_exhausted,
+		.idle = on_fetch_idle,
 	};
 	const struct fetch_limits limits = {
 		.lanes = (unsigned int)a->conf->parallel,
@@ -545,7 +553,8 @@ static int open_fetch(struct agent *a, struct err *e)
 	return fetch_new(a->event, &limits, &ops, a, &a->fetch, e);
 }
 
-int agent_new(const struct agent_conf *conf, struct agent **ret, struct err *e)
+int agent_new(const struct agent_config *conf, struct agent **ret,
+	      struct err *e)
 {
 	AUTO(agent_freep) struct agent *a = calloc(1, sizeof(*a));
 	int r;
@@ -562,13 +571,13 @@ int agent_new(const struct agent_conf *conf, struct agent **ret, struct err *e)
 		return err_oom(e, "agent");
 	r = identity_open(conf->state_dir, &a->id, e);
 	if (r == 0)
-		r = open_loop(a, e);
+		r = open_event_loop(a, e);
 	if (r == 0)
-		r = wire_new(sd_event_get_fd(a->event), &a->wire, e);
+		r = transport_new(sd_event_get_fd(a->event), &a->wire, e);
 	if (r == 0)
-		r = open_fetch(a, e);
+		r = open_chunk_fetch(a, e);
 	if (r == 0)
-		r = open_bus(a, e);
+		r = open_system_bus(a, e);
 	if (r < 0)
 		return r;
 	*ret = steal(a);
@@ -579,15 +588,15 @@ void agent_free(struct agent *a)
 {
 	if (!a)
 		return;
-	envoy_free(a->enrolment);
-	envoy_free(a->renewal);
-	envoy_free(a->lookup);
+	worker_free(a->enrolment);
+	worker_free(a->renewal);
+	worker_free(a->lookup);
 	enroll_request_fini(&a->request);
 	protocol_free(a->protocol);
-	policylink_free(a->link);
-	wire_peer_free(a->peer);
+	policyd_client_free(a->link);
+	transport_peer_free(a->peer);
 	fetch_free(a->fetch);
-	wire_free(a->wire);
+	transport_free(a->wire);
 	sd_event_source_disable_unref(a->reconnect);
 	sd_event_source_disable_unref(a->tick);
 	sd_bus_flush_close_unref(a->bus);
@@ -616,7 +625,7 @@ int agent_run(struct agent *a, struct err *e)
 			break;
 		if (r < 0)
 			return err_sys(e, -r, "event loop");
-		if (wire_service(a->wire) < 0)
+		if (transport_service(a->wire) < 0)
 			return err_set(e, EIO, "event loop: libwebsockets");
 	}
 	sd_notify(0, "STOPPING=1");

@@ -13,7 +13,7 @@
 struct agent;
 struct err;
 
-struct agent_conf {
+struct agent_config {
 	char *server;	      /* instead of the enrolment's host; NULL */
 	uint64_t speed_limit; /* bytes a second for downloads; 0: none */
 	uint64_t parallel;    /* downloads at once */
@@ -21,7 +21,8 @@ struct agent_conf {
 	const char *state_dir;
 };
 
-int agent_new(const struct agent_conf *conf, struct agent **ret, struct err *e);
+int agent_new(const struct agent_config *conf, struct agent **ret,
+	      struct err *e);
 void agent_free(struct agent *a);
 
 /* Until SIGTERM or SIGINT: 0. */

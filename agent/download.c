@@ -14,9 +14,10 @@
 #define WARM_SECONDS 4 /* an idle connection is kept for the next GET */
 #define PIECE (16 * 1024)
 
-static void get_is_over(lws_sorted_usec_list_t *sul)
+static void finish_get_request(lws_sorted_usec_list_t *sul)
 {
-	struct wire_get *g = lws_container_of(sul, struct wire_get, over);
+	struct transport_get *g =
+		lws_container_of(sul, struct transport_get, over);
 
 	/* As long as it is there, lws sends the lane's next GET on it too. */
 	if (g->wsi && (g->end.why[0] || g->is_last)) {
@@ -27,28 +28,29 @@ static void get_is_over(lws_sorted_usec_list_t *sul)
 	if (g->wsi)
 		lws_set_opaque_user_data(g->wsi, &g->peer->lane[g->lane]);
 	g->peer->get[g->lane] = NULL;
-	wire_wake(g->peer->wire);
+	transport_wake(g->peer->wire);
 	g->ops.done(g->user, &g->end);
 	free(g);
 }
 
-static void tell_later(struct wire_get *g)
+static void schedule_get_finish(struct transport_get *g)
 {
-	lws_sul_schedule(g->peer->wire->context, 0, &g->over, get_is_over,
-			 WIRE_SOON);
+	lws_sul_schedule(g->peer->wire->context, 0, &g->over,
+			 finish_get_request, TRANSPORT_SOON);
 }
 
-static void end_get(struct wire_get *g, const char *why)
+static void end_get_request(struct transport_get *g, const char *why)
 {
 	if (g->is_over)
 		return;
 	g->is_over = true;
 	if (why && !g->end.why[0])
 		snprintf(g->end.why, sizeof(g->end.why), "%s", why);
-	tell_later(g);
+	schedule_get_finish(g);
 }
 
-static int add_range(struct wire_get *g, unsigned char **p, size_t room)
+static int append_range_header(struct transport_get *g, unsigned char **p,
+			       size_t room)
 {
 	int n;
 
@@ -63,7 +65,7 @@ static int add_range(struct wire_get *g, unsigned char **p, size_t room)
 }
 
 /* lws counts whole seconds, so what is left is ours to know. */
-static void run_clock(struct wire_get *g)
+static void run_stall_timer(struct transport_get *g)
 {
 	int64_t seconds = (g->left + LWS_USEC_PER_SEC - 1) / LWS_USEC_PER_SEC;
 
@@ -76,36 +78,37 @@ static void run_clock(struct wire_get *g)
 }
 
 /* While we are paused it is we who are slow. */
-static void stop_clock(struct wire_get *g)
+static void pause_stall_timer(struct transport_get *g)
 {
 	g->left = g->until - lws_now_usecs();
 	lws_set_timeout(g->wsi, NO_PENDING_TIMEOUT, 0);
 }
 
-static void start_clock(struct wire_get *g)
+static void restart_stall_timer(struct transport_get *g)
 {
 	g->since = 0;
 	g->left = STALL_SECONDS * LWS_USEC_PER_SEC;
 	if (g->peer->is_paused)
 		lws_set_timeout(g->wsi, NO_PENDING_TIMEOUT, 0);
 	else
-		run_clock(g);
+		run_stall_timer(g);
 }
 
-static void take_status(struct wire_get *g, struct lws *wsi)
+static void read_get_status(struct transport_get *g, struct lws *wsi)
 {
 	char connection[16] = "";
 
 	lws_hdr_copy(wsi, connection, sizeof(connection), WSI_TOKEN_CONNECTION);
 	g->is_last = strcasecmp(connection, "close") == 0;
-	wire_take_status(wsi, &g->end);
+	transport_read_status(wsi, &g->end);
 	if (g->end.status != 200 && g->end.status != 206)
 		snprintf(g->end.why, sizeof(g->end.why), "HTTP status %d",
 			 g->end.status);
-	start_clock(g);
+	restart_stall_timer(g);
 }
 
-static int take_data(struct wire_get *g, const void *data, size_t len)
+static int handle_get_data(struct transport_get *g, const void *data,
+			   size_t len)
 {
 	bool from_start = !g->has_data && g->offset > 0 && g->end.status == 200;
 
@@ -114,14 +117,14 @@ static int take_data(struct wire_get *g, const void *data, size_t len)
 	g->has_data = true;
 	g->since += len;
 	if (g->since >= STALL_BYTES)
-		start_clock(g);
+		restart_stall_timer(g);
 	if (g->ops.data(g->user, from_start, data, len) == 0)
 		return 0;
-	end_get(g, "stopped");
+	end_get_request(g, "stopped");
 	return -1;
 }
 
-static int read_more(struct wire_get *g, struct lws *wsi)
+static int read_get_body(struct transport_get *g, struct lws *wsi)
 {
 	char buffer[LWS_PRE + PIECE], *p = buffer + LWS_PRE;
 	int n = PIECE;
@@ -131,59 +134,61 @@ static int read_more(struct wire_get *g, struct lws *wsi)
 	return lws_http_client_read(wsi, &p, &n) < 0 ? -1 : 0;
 }
 
-static void explain_get(struct wire_get *g, const char *said)
+static void explain_get_failure(struct transport_get *g, const char *said)
 {
 	if (!g->end.why[0])
-		lwswhy_text(wire_address(g->peer), g->peer->port, said,
-			    g->end.why, sizeof(g->end.why));
+		lws_error_describe(transport_peer_address(g->peer),
+				   g->peer->port, said, g->end.why,
+				   sizeof(g->end.why));
 }
 
-static int on_get(void *self, struct lws *wsi, enum lws_callback_reasons reason,
-		  void *in, size_t len)
+static int on_get_event(void *self, struct lws *wsi,
+			enum lws_callback_reasons reason, void *in, size_t len)
 {
-	struct wire_get *g = self;
+	struct transport_get *g = self;
 
 	g->wsi = wsi;
 	switch (reason) {
 	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
-		return add_range(g, in, len);
+		return append_range_header(g, in, len);
 	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
-		take_status(g, wsi);
+		read_get_status(g, wsi);
 		return 0;
 	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP:
 	case LWS_CALLBACK_CLIENT_HTTP_WRITEABLE:
-		return read_more(g, wsi);
+		return read_get_body(g, wsi);
 	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
-		return take_data(g, in, len);
+		return handle_get_data(g, in, len);
 	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
-		end_get(g, NULL);
+		end_get_request(g, NULL);
 		return 0;
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-		explain_get(g, in);
+		explain_get_failure(g, in);
 		return 0;
 	case LWS_CALLBACK_WSI_DESTROY:
 		g->wsi = NULL;
-		end_get(g, g->has_data ? "connection lost"
-				       : "closed without an answer");
-		tell_later(g);
+		end_get_request(g, g->has_data ? "connection lost"
+					       : "closed without an answer");
+		schedule_get_finish(g);
 		return 0;
 	default:
 		return 0;
 	}
 }
 
-int wire_on_lane(void *self, struct lws *wsi, enum lws_callback_reasons reason,
-		 void *in, size_t len)
+int download_on_idle(void *self, struct lws *wsi,
+		     enum lws_callback_reasons reason, void *in, size_t len)
 {
-	struct lane *l = self;
+	struct idle_connection *l = self;
 
 	if (reason == LWS_CALLBACK_WSI_DESTROY && l->wsi == wsi)
 		l->wsi = NULL;
 	return 0;
 }
 
-int wire_get(struct wire_peer *p, unsigned int lane, const char *path,
-	     uint64_t offset, const struct wire_get_ops *ops, void *user)
+int transport_start_get(struct transport_peer *p, unsigned int lane,
+			const char *path, uint64_t offset,
+			const struct transport_get_ops *ops, void *user)
 {
 	struct lws_client_connect_info info = {
 		.context = p->wire->context,
@@ -192,20 +197,20 @@ int wire_get(struct wire_peer *p, unsigned int lane, const char *path,
 		.port = p->port,
 		.path = path,
 		.method = "GET",
-		.local_protocol_name = WIRE_PROTOCOL,
+		.local_protocol_name = TRANSPORT_PROTOCOL,
 		.alpn = "http/1.1",
 		.ssl_connection = LCCSCF_USE_SSL | LCCSCF_PIPELINE |
 				  LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
 		.keep_warm_secs = WARM_SECONDS,
 	};
-	struct wire_get *g;
+	struct transport_get *g;
 
 	if (lane >= p->lanes || p->get[lane])
 		return -EBUSY;
 	g = calloc(1, sizeof(*g));
 	if (!g)
 		return -ENOMEM;
-	g->owner.on_event = on_get;
+	g->owner.on_event = on_get_event;
 	g->peer = p;
 	g->lane = lane;
 	g->ops = *ops;
@@ -214,45 +219,45 @@ int wire_get(struct wire_peer *p, unsigned int lane, const char *path,
 	p->get[lane] = g;
 	/* lws knows the connection that is there by the host's name, and asks
 	 * nobody then. */
-	info.address = p->lane[lane].wsi ? p->host : wire_address(p);
+	info.address = p->lane[lane].wsi ? p->host : transport_peer_address(p);
 	info.opaque_user_data = g;
-	lwswhy_clear();
+	lws_error_clear();
 	if (!lws_client_connect_via_info(&info)) {
 		g->wsi = NULL;
-		explain_get(g, NULL);
-		end_get(g, NULL);
+		explain_get_failure(g, NULL);
+		end_get_request(g, NULL);
 	}
 	return 0;
 }
 
 /* Its answer is coming in. */
-static bool is_timed(const struct wire_get *g)
+static bool has_stall_timer(const struct transport_get *g)
 {
 	return g && g->wsi && g->end.status != 0 && !g->is_over;
 }
 
-void wire_pause(struct wire_peer *p)
+void transport_pause_gets(struct transport_peer *p)
 {
 	if (p->is_paused)
 		return;
 	p->is_paused = true;
 	for (unsigned int i = 0; i < p->lanes; i++)
-		if (is_timed(p->get[i]))
-			stop_clock(p->get[i]);
+		if (has_stall_timer(p->get[i]))
+			pause_stall_timer(p->get[i]);
 }
 
-void wire_resume(struct wire_peer *p)
+void transport_resume_gets(struct transport_peer *p)
 {
 	if (!p->is_paused)
 		return;
 	p->is_paused = false;
 	/* What waits is read where a failure can be answered: in a callback. */
 	for (unsigned int i = 0; i < p->lanes; i++) {
-		struct wire_get *g = p->get[i];
+		struct transport_get *g = p->get[i];
 
-		if (!is_timed(g))
+		if (!has_stall_timer(g))
 			continue;
-		run_clock(g);
+		run_stall_timer(g);
 		lws_callback_on_writable(g->wsi);
 	}
 }

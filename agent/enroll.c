@@ -42,10 +42,11 @@ int enroll_parse_request(const char *text, size_t len,
 	int r = json_parse(text, len, "enrolment request", &j, e);
 
 	if (r == 0)
-		r = json_take(j, members, false, "enrolment request", e);
+		r = json_read_object(j, members, false, "enrolment request", e);
 	if (r < 0)
 		return r;
-	if (port < 1 || port > UINT16_MAX || text_undigest(ca, rq.ca) < 0)
+	if (port < 1 || port > UINT16_MAX ||
+	    encoding_parse_digest(ca, rq.ca) < 0)
 		return err_set(e, EINVAL, "enrolment request: bad port or CA");
 	rq.port = (uint16_t)port;
 	rq.json = steal(j);
@@ -61,8 +62,9 @@ void enroll_request_fini(struct enroll_request *rq)
 
 /* ---- what the server answers */
 
-static int check_cert(const char *cert, const char *ca,
-		      const struct identity *id, int64_t now, struct err *e)
+static int check_identity_cert(const char *cert, const char *ca,
+			       const struct identity *id, int64_t now,
+			       struct err *e)
 {
 	AUTO(key_freep) struct key *k = NULL;
 	int r = x509_key(cert, &k, e);
@@ -75,7 +77,8 @@ static int check_cert(const char *cert, const char *ca,
 	return r;
 }
 
-static int check_ca(const char *ca, const uint8_t pin[HASH_SIZE], struct err *e)
+static int check_pinned_ca(const char *ca, const uint8_t pin[HASH_SIZE],
+			   struct err *e)
 {
 	uint8_t digest[HASH_SIZE];
 	int r = x509_digest(ca, digest, e);
@@ -89,7 +92,7 @@ static int check_ca(const char *ca, const uint8_t pin[HASH_SIZE], struct err *e)
 int enroll_parse_answer(const char *text, size_t len,
 			const struct enroll_request *rq,
 			const struct identity *id, int64_t now,
-			struct enrolment *ret, struct err *e)
+			struct identity_enrollment *ret, struct err *e)
 {
 	auto_json json_t *j = NULL;
 	const char *device = NULL, *epoch = NULL, *cert = NULL, *ca = NULL;
@@ -104,24 +107,25 @@ int enroll_parse_answer(const char *text, size_t len,
 		{ "device_port", JSON_INTEGER, .ret = &port },
 		{ 0 },
 	};
-	struct enrolment n = { .port = rq->port };
+	struct identity_enrollment n = { .port = rq->port };
 	uint8_t raw[16];
 	int r = json_parse(text, len, "enrolment answer", &j, e);
 
 	if (r == 0)
-		r = json_take(j, members, false, "enrolment answer", e);
+		r = json_read_object(j, members, false, "enrolment answer", e);
 	if (r < 0)
 		return r;
-	if (port < 1 || port > UINT16_MAX || text_unhex(epoch, raw, 16) < 0)
+	if (port < 1 || port > UINT16_MAX ||
+	    encoding_from_hex(epoch, raw, 16) < 0)
 		return err_set(e, EINVAL,
 			       "enrolment answer: bad port or epoch");
 	if (strcmp(device, id->device) != 0)
 		return err_set(e, EKEYREJECTED,
 			       "enrolment answer: for device '%.32s', not %s",
 			       device, id->device);
-	r = check_ca(ca, rq->ca, e);
+	r = check_pinned_ca(ca, rq->ca, e);
 	if (r == 0)
-		r = check_cert(cert, ca, id, now, e);
+		r = check_identity_cert(cert, ca, id, now, e);
 	if (r < 0)
 		return r;
 	n.device_port = (uint16_t)port;
@@ -131,7 +135,7 @@ int enroll_parse_answer(const char *text, size_t len,
 	n.ca = strdup(ca);
 	n.cert = strdup(cert);
 	if (!n.ca || !n.cert) {
-		enrolment_fini(&n);
+		identity_enrollment_fini(&n);
 		return err_oom(e, "enrolment answer");
 	}
 	*ret = n;
@@ -141,7 +145,8 @@ int enroll_parse_answer(const char *text, size_t len,
 /* ---- talking */
 
 /* The server's reason, out of a problem+json answer (RFC 9457). */
-static int refused(const struct http_answer *a, const char *what, struct err *e)
+static int report_refusal(const struct http_answer *a, const char *what,
+			  struct err *e)
 {
 	auto_json json_t *j = NULL;
 	const char *detail = NULL, *title = NULL;
@@ -154,7 +159,7 @@ static int refused(const struct http_answer *a, const char *what, struct err *e)
 
 	if (a->body &&
 	    json_parse(a->body, a->body_len, "answer", &j, &ignored) == 0)
-		json_take(j, members, false, "answer", &ignored);
+		json_read_object(j, members, false, "answer", &ignored);
 	if (!detail)
 		detail = title ? title : "no reason given";
 	return err_set(e, a->status == 503 ? EAGAIN : EPERM,
@@ -162,8 +167,9 @@ static int refused(const struct http_answer *a, const char *what, struct err *e)
 		       a->status, detail);
 }
 
-static int post(const struct http_server *server, const char *path,
-		const char *body, const char *what, char **ret, struct err *e)
+static int post_json_request(const struct http_server *server, const char *path,
+			     const char *body, const char *what, char **ret,
+			     struct err *e)
 {
 	const struct http_request rq = {
 		.method = "POST",
@@ -181,14 +187,14 @@ static int post(const struct http_server *server, const char *path,
 	if (r < 0)
 		return r;
 	if (a.status / 100 != 2 || !a.body)
-		return refused(&a, what, e);
+		return report_refusal(&a, what, e);
 	*ret = steal(a.body);
 	return 0;
 }
 
-static int request_body(const struct identity *id,
-			const struct enroll_request *rq, char **ret,
-			struct err *e)
+static int build_request_body(const struct identity *id,
+			      const struct enroll_request *rq, char **ret,
+			      struct err *e)
 {
 	auto_free char *csr = NULL;
 	auto_json json_t *j = NULL;
@@ -206,8 +212,9 @@ static int request_body(const struct identity *id,
 	return *ret ? 0 : err_oom(e, "enrolment request");
 }
 
-int enroll_ask(const struct identity *id, const struct enroll_request *rq,
-	       const char *server, char **ret, struct err *e)
+int enroll_send_request(const struct identity *id,
+			const struct enroll_request *rq, const char *server,
+			char **ret, struct err *e)
 {
 	const struct http_server to = {
 		.host = server ? server : rq->host,
@@ -215,15 +222,17 @@ int enroll_ask(const struct identity *id, const struct enroll_request *rq,
 		.ca_digest = rq->ca,
 	};
 	auto_free char *body = NULL;
-	int r = request_body(id, rq, &body, e);
+	int r = build_request_body(id, rq, &body, e);
 
-	return r < 0 ? r : post(&to, ENROLL_PATH, body, "enrol", ret, e);
+	return r < 0 ? r
+		     : post_json_request(&to, ENROLL_PATH, body, "enrol", ret,
+					 e);
 }
 
-int enroll_take(struct identity *id, const struct enroll_request *rq,
-		const char *answer, size_t len, struct err *e)
+int enroll_accept_answer(struct identity *id, const struct enroll_request *rq,
+			 const char *answer, size_t len, struct err *e)
 {
-	AUTO(enrolment_fini) struct enrolment n = { 0 };
+	AUTO(identity_enrollment_fini) struct identity_enrollment n = { 0 };
 	int r = enroll_parse_answer(answer, len, rq, id, clock_wall(), &n, e);
 
 	return r < 0 ? r : identity_stage(id, &n, e);
@@ -231,7 +240,8 @@ int enroll_take(struct identity *id, const struct enroll_request *rq,
 
 /* ---- renewal */
 
-int enroll_renew_at(const struct identity *id, int64_t *ret, struct err *e)
+int enroll_get_renewal_time(const struct identity *id, int64_t *ret,
+			    struct err *e)
 {
 	int64_t from, to;
 	int r = x509_validity(id->now.cert, &from, &to, e);
@@ -242,8 +252,8 @@ int enroll_renew_at(const struct identity *id, int64_t *ret, struct err *e)
 }
 
 /* Proof of the key, so that a lapsed certificate can be renewed too. */
-static int prove(const struct identity *id, const char *csr, const char *time,
-		 char **ret, struct err *e)
+static int sign_renewal_proof(const struct identity *id, const char *csr,
+			      const char *time, char **ret, struct err *e)
 {
 	uint8_t digest[HASH_SIZE], sig[KEY_SIG_MAX];
 	char hex[2 * HASH_SIZE + 1];
@@ -252,7 +262,7 @@ static int prove(const struct identity *id, const char *csr, const char *time,
 	int n, r;
 
 	hash_sha256(csr, strlen(csr), digest);
-	text_hex(digest, HASH_SIZE, hex);
+	encoding_to_hex(digest, HASH_SIZE, hex);
 	n = asprintf(&text, "cells-renew\n%s\n%s\n%s", id->device, time, hex);
 	if (n < 0)
 		return err_oom(e, "renewal");
@@ -260,21 +270,22 @@ static int prove(const struct identity *id, const char *csr, const char *time,
 	r = key_sign(id->key, digest, sig, &len, e);
 	if (r < 0)
 		return r;
-	*ret = text_base64(sig, len);
+	*ret = encoding_to_base64(sig, len);
 	return *ret ? 0 : err_oom(e, "renewal");
 }
 
-static int renewal_body(const struct identity *id, char **ret, struct err *e)
+static int build_renewal_body(const struct identity *id, char **ret,
+			      struct err *e)
 {
 	auto_free char *csr = NULL, *sig = NULL;
 	auto_json json_t *j = NULL;
-	char time[TEXT_TIME_SIZE];
+	char time[ENCODING_TIME_SIZE];
 	int r;
 
-	text_time(clock_wall(), time);
+	encoding_format_time(clock_wall(), time);
 	r = x509_request(id->key, id->device, &csr, e);
 	if (r == 0)
-		r = prove(id, csr, time, &sig, e);
+		r = sign_renewal_proof(id, csr, time, &sig, e);
 	if (r < 0)
 		return r;
 	j = json_pack("{s:s, s:s, s:s, s:s, s:s}", "csr", csr, "cert",
@@ -284,8 +295,8 @@ static int renewal_body(const struct identity *id, char **ret, struct err *e)
 	return *ret ? 0 : err_oom(e, "renewal");
 }
 
-int enroll_ask_renewal(const struct identity *id, const char *server,
-		       char **ret, struct err *e)
+int enroll_send_renewal(const struct identity *id, const char *server,
+			char **ret, struct err *e)
 {
 	const struct http_server to = {
 		.host = server ? server : id->now.host,
@@ -293,15 +304,15 @@ int enroll_ask_renewal(const struct identity *id, const char *server,
 		.ca_pem = id->now.ca,
 	};
 	auto_free char *body = NULL;
-	int r = renewal_body(id, &body, e);
+	int r = build_renewal_body(id, &body, e);
 
 	return r < 0 ? r
-		     : post(&to, RENEW_PATH, body, "renew the certificate", ret,
-			    e);
+		     : post_json_request(&to, RENEW_PATH, body,
+					 "renew the certificate", ret, e);
 }
 
-int enroll_take_renewal(struct identity *id, const char *answer, size_t len,
-			struct err *e)
+int enroll_accept_renewal(struct identity *id, const char *answer, size_t len,
+			  struct err *e)
 {
 	auto_json json_t *j = NULL;
 	const char *cert = NULL;
@@ -312,8 +323,8 @@ int enroll_take_renewal(struct identity *id, const char *answer, size_t len,
 	int r = json_parse(answer, len, "renewal", &j, e);
 
 	if (r == 0)
-		r = json_take(j, members, false, "renewal", e);
+		r = json_read_object(j, members, false, "renewal", e);
 	if (r == 0)
-		r = check_cert(cert, id->now.ca, id, clock_wall(), e);
+		r = check_identity_cert(cert, id->now.ca, id, clock_wall(), e);
 	return r < 0 ? r : identity_renew(id, cert, e);
 }

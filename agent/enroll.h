@@ -12,7 +12,7 @@
 
 #include "lib/hash.h"
 
-struct enrolment;
+struct identity_enrollment;
 struct err;
 struct identity;
 
@@ -33,26 +33,28 @@ void enroll_request_fini(struct enroll_request *rq);
 int enroll_parse_answer(const char *text, size_t len,
 			const struct enroll_request *rq,
 			const struct identity *id, int64_t now,
-			struct enrolment *ret, struct err *e);
+			struct identity_enrollment *ret, struct err *e);
 
 /*
  * Asks the server; *ret is its answer, which the caller frees. `server`
  * replaces the host that the request names, if not NULL. Blocks while it talks:
  * an envoy's.
  */
-int enroll_ask(const struct identity *id, const struct enroll_request *rq,
-	       const char *server, char **ret, struct err *e);
+int enroll_send_request(const struct identity *id,
+			const struct enroll_request *rq, const char *server,
+			char **ret, struct err *e);
 /* Stages what the answer brought. */
-int enroll_take(struct identity *id, const struct enroll_request *rq,
-		const char *answer, size_t len, struct err *e);
+int enroll_accept_answer(struct identity *id, const struct enroll_request *rq,
+			 const char *answer, size_t len, struct err *e);
 
 /* When the certificate in use is to be renewed: at two thirds of its life. */
-int enroll_renew_at(const struct identity *id, int64_t *ret, struct err *e);
+int enroll_get_renewal_time(const struct identity *id, int64_t *ret,
+			    struct err *e);
 
 /* The same two steps for a new certificate. */
-int enroll_ask_renewal(const struct identity *id, const char *server,
-		       char **ret, struct err *e);
-int enroll_take_renewal(struct identity *id, const char *answer, size_t len,
-			struct err *e);
+int enroll_send_renewal(const struct identity *id, const char *server,
+			char **ret, struct err *e);
+int enroll_accept_renewal(struct identity *id, const char *answer, size_t len,
+			  struct err *e);
 
 #endif

@@ -27,10 +27,10 @@
 
 enum state { WAITING, LOADING, HANDED, GIVEN_UP };
 
-struct item {
-	LIST_ENTRY(item) next;
+struct fetch_item {
+	LIST_ENTRY(fetch_item) next;
 	struct fetch *fetch;
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 	bool is_list;
 	enum state state;
 	int fd; /* what came so far; -1: nothing */
@@ -44,23 +44,23 @@ struct fetch {
 	struct fetch_limits limits;
 	struct fetch_ops ops;
 	void *user;
-	struct wire_peer *peer; /* NULL: offline */
-	LIST_HEAD(, item) items;
+	struct transport_peer *peer; /* NULL: offline */
+	LIST_HEAD(, fetch_item) items;
 	unsigned int n, loading;
 	bool list_is_loading, is_idle;
 	bool some_taken; /* since `more` was asked for */
 	uint64_t hold_until;
-	struct item *lane[WIRE_LANES_MAX];
+	struct fetch_item *lane[TRANSPORT_DOWNLOADS_MAX];
 	sd_event_source *retry, *limit;
 	int64_t budget; /* bytes that may still be read in this tick */
 	struct fetch_progress progress;
 };
 
-static void start_all(struct fetch *f);
+static void start_downloads(struct fetch *f);
 
 /* ---- items */
 
-static void reset(struct item *it)
+static void discard_item_bytes(struct fetch_item *it)
 {
 	if (it->fd >= 0)
 		close(it->fd);
@@ -70,17 +70,18 @@ static void reset(struct item *it)
 	it->hash = NULL;
 }
 
-static void remove_item(struct item *it)
+static void remove_fetch_item(struct fetch_item *it)
 {
 	LIST_REMOVE(it, next);
 	it->fetch->n--;
-	reset(it);
+	discard_item_bytes(it);
 	free(it);
 }
 
-static struct item *find(struct fetch *f, const char *digest)
+static struct fetch_item *find_item_by_digest(struct fetch *f,
+					      const char *digest)
 {
-	struct item *it;
+	struct fetch_item *it;
 
 	LIST_FOREACH (it, &f->items, next)
 		if (strcmp(it->digest, digest) == 0)
@@ -88,23 +89,24 @@ static struct item *find(struct fetch *f, const char *digest)
 	return NULL;
 }
 
-static uint64_t size_max(const struct item *it)
+static uint64_t get_item_size_limit(const struct fetch_item *it)
 {
 	return it->is_list ? it->fetch->limits.list_max : CHUNK_STORED_MAX;
 }
 
-static void arm(sd_event_source *timer, uint64_t ms)
+static void arm_oneshot_timer(sd_event_source *timer, uint64_t ms)
 {
 	sd_event_source_set_time_relative(timer, ms * 1000);
 	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
-static const char *server_of(const struct fetch *f)
+static const char *get_server_address(const struct fetch *f)
 {
-	return f->peer ? wire_address(f->peer) : "?";
+	return f->peer ? transport_peer_address(f->peer) : "?";
 }
 
-static void try_later(struct item *it, const char *why, unsigned int floor)
+static void schedule_item_retry(struct fetch_item *it, const char *why,
+				unsigned int floor)
 {
 	uint32_t draw;
 	uint64_t ms;
@@ -117,7 +119,7 @@ static void try_later(struct item *it, const char *why, unsigned int floor)
 	it->not_before = clock_mono_ns() + ms * NS_PER_MS;
 	if (it->state == GIVEN_UP)
 		log_warning("get %s: server %s: %s; left for now", it->digest,
-			    server_of(it->fetch), why);
+			    get_server_address(it->fetch), why);
 	else
 		log_debug("get %s: %s; again later", it->digest, why);
 }
@@ -125,18 +127,18 @@ static void try_later(struct item *it, const char *why, unsigned int floor)
 /* ---- what a GET brings */
 
 /* The limit holds over a tick: what was read too much is waited for. */
-static void spend(struct fetch *f, size_t len)
+static void spend_speed_budget(struct fetch *f, size_t len)
 {
 	if (f->limits.speed == 0)
 		return;
 	f->budget -= (int64_t)len;
 	if (f->budget > 0)
 		return;
-	wire_pause(f->peer);
-	arm(f->limit, LIMIT_TICK_MS);
+	transport_pause_gets(f->peer);
+	arm_oneshot_timer(f->limit, LIMIT_TICK_MS);
 }
 
-static int on_tick(sd_event_source *s, uint64_t usec, void *user)
+static int on_speed_limit_tick(sd_event_source *s, uint64_t usec, void *user)
 {
 	struct fetch *f = user;
 	int64_t tick = (int64_t)(f->limits.speed * LIMIT_TICK_MS / 1000) + 1;
@@ -145,13 +147,13 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *user)
 	if (f->budget > tick)
 		f->budget = tick;
 	if (f->budget <= 0)
-		arm(f->limit, LIMIT_TICK_MS);
+		arm_oneshot_timer(f->limit, LIMIT_TICK_MS);
 	else if (f->peer)
-		wire_resume(f->peer);
+		transport_resume_gets(f->peer);
 	return 0;
 }
 
-static int prepare(struct item *it)
+static int prepare_item_buffer(struct fetch_item *it)
 {
 	if (it->fd < 0)
 		it->fd = memfd_create("chunk", MFD_CLOEXEC);
@@ -160,24 +162,26 @@ static int prepare(struct item *it)
 	return it->fd < 0 || !it->hash ? -ENOMEM : 0;
 }
 
-static int on_data(void *user, bool from_start, const void *data, size_t len)
+static int on_download_data(void *user, bool from_start, const void *data,
+			    size_t len)
 {
-	struct item *it = user;
+	struct fetch_item *it = user;
 
 	if (from_start)
-		reset(it);
-	if (prepare(it) < 0 || len > size_max(it) - it->got)
+		discard_item_bytes(it);
+	if (prepare_item_buffer(it) < 0 ||
+	    len > get_item_size_limit(it) - it->got)
 		return -EFBIG;
 	if (io_write_all(it->fd, data, len) < 0)
 		return -ENOMEM;
 	hash_add(it->hash, data, len);
 	it->got += len;
 	it->fetch->progress.done += len;
-	spend(it->fetch, len);
+	spend_speed_budget(it->fetch, len);
 	return 0;
 }
 
-static void learn_total(struct item *it)
+static void add_chunk_list_total(struct fetch_item *it)
 {
 	struct fetch_progress *pr = &it->fetch->progress;
 	auto_free struct chunk_list *list = NULL;
@@ -194,38 +198,38 @@ static void learn_total(struct item *it)
 	snprintf(pr->image, sizeof(pr->image), "%s", it->digest);
 }
 
-static void hand_on(struct item *it)
+static void deliver_fetched_item(struct fetch_item *it)
 {
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 	uint8_t sum[HASH_SIZE];
 
 	hash_end(it->hash, sum);
 	hash_free(steal(it->hash));
-	text_digest(sum, digest);
+	encoding_format_digest(sum, digest);
 	if (strcmp(digest, it->digest) != 0) {
 		log_warning("get %s: server %s sent other bytes", it->digest,
-			    server_of(it->fetch));
-		reset(it);
-		try_later(it, "other bytes", 0);
+			    get_server_address(it->fetch));
+		discard_item_bytes(it);
+		schedule_item_retry(it, "other bytes", 0);
 		return;
 	}
 	if (it->is_list)
-		learn_total(it);
+		add_chunk_list_total(it);
 	if (lseek(it->fd, 0, SEEK_SET) < 0) {
-		reset(it);
-		try_later(it, strerror(errno), 0);
+		discard_item_bytes(it);
+		schedule_item_retry(it, strerror(errno), 0);
 		return;
 	}
 	it->state = HANDED;
 	it->fetch->ops.have(it->fetch->user, it->digest, it->fd);
 }
 
-static void on_done(void *user, const struct wire_end *end)
+static void on_download_done(void *user, const struct transport_end *end)
 {
-	struct item *it = user;
+	struct fetch_item *it = user;
 	struct fetch *f = it->fetch;
 
-	for (unsigned int i = 0; i < WIRE_LANES_MAX; i++)
+	for (unsigned int i = 0; i < TRANSPORT_DOWNLOADS_MAX; i++)
 		if (f->lane[i] == it)
 			f->lane[i] = NULL;
 	f->loading--;
@@ -234,27 +238,29 @@ static void on_done(void *user, const struct wire_end *end)
 	if (end->why[0]) {
 		/* 416: we have as much as there is, and it was not right. */
 		if (end->status == 416 || strcmp(end->why, "stopped") == 0)
-			reset(it);
-		try_later(it, end->why, end->retry_after);
-	} else if (prepare(it) < 0) { /* an answer without a byte */
-		reset(it);
-		try_later(it, "out of memory", 0);
+			discard_item_bytes(it);
+		schedule_item_retry(it, end->why, end->retry_after);
+	} else if (prepare_item_buffer(it) < 0) { /* an answer without a byte */
+		discard_item_bytes(it);
+		schedule_item_retry(it, "out of memory", 0);
 	} else {
-		hand_on(it);
+		deliver_fetched_item(it);
 	}
-	start_all(f);
+	start_downloads(f);
 }
 
-static const struct wire_get_ops get_ops = { .data = on_data, .done = on_done };
+static const struct transport_get_ops get_ops = { .data = on_download_data,
+						  .done = on_download_done };
 
 /* ---- who is next */
 
-static int start(struct fetch *f, struct item *it, unsigned int lane)
+static int start_item_download(struct fetch *f, struct fetch_item *it,
+			       unsigned int lane)
 {
-	char path[sizeof(PROTOCOL_CHUNK_PATH) + TEXT_DIGEST_SIZE];
+	char path[sizeof(PROTOCOL_CHUNK_PATH) + ENCODING_DIGEST_SIZE];
 
 	snprintf(path, sizeof(path), PROTOCOL_CHUNK_PATH "%s", it->digest);
-	if (wire_get(f->peer, lane, path, it->got, &get_ops, it) < 0)
+	if (transport_start_get(f->peer, lane, path, it->got, &get_ops, it) < 0)
 		return -1;
 	it->state = LOADING;
 	f->lane[lane] = it;
@@ -264,9 +270,10 @@ static int start(struct fetch *f, struct item *it, unsigned int lane)
 }
 
 /* A list may be large, so it is loaded alone. */
-static struct item *choose(struct fetch *f, uint64_t now, uint64_t *ret_wake)
+static struct fetch_item *choose_next_item(struct fetch *f, uint64_t now,
+					   uint64_t *ret_wake)
 {
-	struct item *it;
+	struct fetch_item *it;
 
 	if (f->list_is_loading)
 		return NULL;
@@ -281,9 +288,9 @@ static struct item *choose(struct fetch *f, uint64_t now, uint64_t *ret_wake)
 	return NULL;
 }
 
-static bool has_work(const struct fetch *f, bool *ret_complete)
+static bool has_pending_items(const struct fetch *f, bool *ret_complete)
 {
-	const struct item *it;
+	const struct fetch_item *it;
 
 	*ret_complete = true;
 	LIST_FOREACH (it, &f->items, next) {
@@ -295,9 +302,9 @@ static bool has_work(const struct fetch *f, bool *ret_complete)
 }
 
 /* Is there anything that has not failed yet? */
-static bool has_fresh(const struct fetch *f)
+static bool has_untried_items(const struct fetch *f)
 {
-	const struct item *it;
+	const struct fetch_item *it;
 
 	LIST_FOREACH (it, &f->items, next)
 		if (it->state == LOADING || it->state == HANDED ||
@@ -306,15 +313,15 @@ static bool has_fresh(const struct fetch *f)
 	return false;
 }
 
-static void start_all(struct fetch *f)
+static void start_downloads(struct fetch *f)
 {
 	uint64_t now = clock_mono_ns(), wake = UINT64_MAX;
-	struct item *it;
+	struct fetch_item *it;
 	bool complete;
 
 	if (!f->peer)
 		return;
-	if (!has_work(f, &complete)) {
+	if (!has_pending_items(f, &complete)) {
 		if (f->is_idle)
 			return;
 		f->is_idle = true;
@@ -323,35 +330,36 @@ static void start_all(struct fetch *f)
 		return;
 	}
 	if (now < f->hold_until) {
-		arm(f->retry, (f->hold_until - now) / NS_PER_MS + 1);
+		arm_oneshot_timer(f->retry,
+				  (f->hold_until - now) / NS_PER_MS + 1);
 		return;
 	}
-	if (f->some_taken && !has_fresh(f)) {
+	if (f->some_taken && !has_untried_items(f)) {
 		f->some_taken = false;
 		f->ops.more(f->user);
 	}
 	for (unsigned int i = 0; i < f->limits.lanes; i++) {
 		if (f->lane[i])
 			continue;
-		it = choose(f, now, &wake);
-		if (!it || start(f, it, i) < 0)
+		it = choose_next_item(f, now, &wake);
+		if (!it || start_item_download(f, it, i) < 0)
 			break;
 	}
 	if (wake != UINT64_MAX)
-		arm(f->retry, (wake - now) / NS_PER_MS + 1);
+		arm_oneshot_timer(f->retry, (wake - now) / NS_PER_MS + 1);
 }
 
-static int on_retry(sd_event_source *s, uint64_t usec, void *user)
+static int on_retry_timer(sd_event_source *s, uint64_t usec, void *user)
 {
-	start_all(user);
+	start_downloads(user);
 	return 0;
 }
 
 /* ---- from outside */
 
-int fetch_want(struct fetch *f, const char *digest, bool is_list)
+int fetch_add_wanted(struct fetch *f, const char *digest, bool is_list)
 {
-	struct item *it = find(f, digest);
+	struct fetch_item *it = find_item_by_digest(f, digest);
 	uint8_t raw[HASH_SIZE];
 
 	if (it && it->state == GIVEN_UP) {
@@ -362,7 +370,7 @@ int fetch_want(struct fetch *f, const char *digest, bool is_list)
 		return 0;
 	if (f->n == FETCH_MAX)
 		return -ENOBUFS;
-	if (text_undigest(digest, raw) < 0)
+	if (encoding_parse_digest(digest, raw) < 0)
 		return -EINVAL;
 	it = calloc(1, sizeof(*it));
 	if (!it)
@@ -378,46 +386,46 @@ int fetch_want(struct fetch *f, const char *digest, bool is_list)
 					.max_ms = MAX_WAIT_MS };
 	LIST_INSERT_HEAD(&f->items, it, next);
 	f->n++;
-	start_all(f);
+	start_downloads(f);
 	return 0;
 }
 
-void fetch_taken(struct fetch *f, const char *digest, bool ok)
+void fetch_acknowledge(struct fetch *f, const char *digest, bool ok)
 {
-	struct item *it = find(f, digest);
+	struct fetch_item *it = find_item_by_digest(f, digest);
 
 	if (!it || it->state != HANDED)
 		return;
 	if (ok) {
 		f->some_taken = true;
-		remove_item(it);
+		remove_fetch_item(it);
 	} else {
-		reset(it);
-		try_later(it, "not taken", 0);
+		discard_item_bytes(it);
+		schedule_item_retry(it, "not taken", 0);
 	}
-	start_all(f);
+	start_downloads(f);
 }
 
 /* What is being loaded ends by itself. */
 void fetch_clear(struct fetch *f)
 {
-	struct item *it = LIST_FIRST(&f->items), *next;
+	struct fetch_item *it = LIST_FIRST(&f->items), *next;
 
 	for (; it; it = next) {
 		next = LIST_NEXT(it, next);
 		if (it->state != LOADING)
-			remove_item(it);
+			remove_fetch_item(it);
 	}
 }
 
-void fetch_hold(struct fetch *f, unsigned int seconds)
+void fetch_hold_off(struct fetch *f, unsigned int seconds)
 {
 	f->hold_until = clock_mono_ns() + seconds * 1000 * NS_PER_MS;
 }
 
-void fetch_attach(struct fetch *f, struct wire_peer *peer)
+void fetch_set_peer(struct fetch *f, struct transport_peer *peer)
 {
-	struct item *it;
+	struct fetch_item *it;
 
 	f->peer = peer;
 	f->loading = 0;
@@ -430,10 +438,10 @@ void fetch_attach(struct fetch *f, struct wire_peer *peer)
 		backoff_reset(&it->backoff);
 		it->not_before = 0;
 	}
-	start_all(f);
+	start_downloads(f);
 }
 
-void fetch_progress(const struct fetch *f, struct fetch_progress *ret)
+void fetch_get_progress(const struct fetch *f, struct fetch_progress *ret)
 {
 	*ret = f->progress;
 }
@@ -454,11 +462,11 @@ int fetch_new(sd_event *event, const struct fetch_limits *limits,
 	f->is_idle = true;
 	f->budget = 1;
 	r = sd_event_add_time_relative(event, &f->retry, CLOCK_MONOTONIC,
-				       UINT64_MAX / 2, 0, on_retry, f);
+				       UINT64_MAX / 2, 0, on_retry_timer, f);
 	if (r >= 0)
 		r = sd_event_add_time_relative(event, &f->limit,
 					       CLOCK_MONOTONIC, UINT64_MAX / 2,
-					       1000, on_tick, f);
+					       1000, on_speed_limit_tick, f);
 	if (r < 0)
 		return err_sys(e, -r, "downloads");
 	sd_event_source_set_enabled(f->retry, SD_EVENT_OFF);
@@ -472,7 +480,7 @@ void fetch_free(struct fetch *f)
 	if (!f)
 		return;
 	while (!LIST_EMPTY(&f->items))
-		remove_item(LIST_FIRST(&f->items));
+		remove_fetch_item(LIST_FIRST(&f->items));
 	sd_event_source_disable_unref(f->retry);
 	sd_event_source_disable_unref(f->limit);
 	free(f);

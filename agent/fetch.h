@@ -14,13 +14,13 @@
 
 struct err;
 struct fetch;
-struct wire_peer;
+struct transport_peer;
 
 #define FETCH_MAX 256 /* wanted at a time */
 
 struct fetch_ops {
 	/* Bytes with that digest, in fd from 0 on (borrowed). Answered by
-	 * fetch_taken(), now or later. */
+	 * fetch_acknowledge(), now or later. */
 	void (*have)(void *user, const char *digest, int fd);
 	/* What is left failed and is tried later: is there more to want? */
 	void (*more)(void *user);
@@ -41,25 +41,25 @@ void fetch_free(struct fetch *f);
 
 /* There is a server to ask. Before its peer is freed: NULL. What is half there
  * is kept. */
-void fetch_attach(struct fetch *f, struct wire_peer *peer);
+void fetch_set_peer(struct fetch *f, struct transport_peer *peer);
 
 /* -ENOBUFS: FETCH_MAX are wanted. Wanting twice is once. */
-int fetch_want(struct fetch *f, const char *digest, bool is_list);
+int fetch_add_wanted(struct fetch *f, const char *digest, bool is_list);
 
 /* What was handed on was taken, or (with !ok) has to be fetched again. */
-void fetch_taken(struct fetch *f, const char *digest, bool ok);
+void fetch_acknowledge(struct fetch *f, const char *digest, bool ok);
 
 /* Forgets all that is wanted. */
 void fetch_clear(struct fetch *f);
 
 /* No download for so long. */
-void fetch_hold(struct fetch *f, unsigned int seconds);
+void fetch_hold_off(struct fetch *f, unsigned int seconds);
 
 struct fetch_progress {
 	uint64_t done, total; /* bytes since it was idle; total 0: not known */
 	char image[72];	      /* digest of the last chunk list; "" */
 };
-void fetch_progress(const struct fetch *f, struct fetch_progress *ret);
+void fetch_get_progress(const struct fetch *f, struct fetch_progress *ret);
 
 static inline void fetch_freep(struct fetch **f)
 {

@@ -18,14 +18,15 @@
 
 /* ---- enrolments */
 
-void enrolment_fini(struct enrolment *n)
+void identity_enrollment_fini(struct identity_enrollment *n)
 {
 	free(n->ca);
 	free(n->cert);
 	memset(n, 0, sizeof(*n));
 }
 
-int enrolment_text(const struct enrolment *n, char **ret, struct err *e)
+int identity_enrollment_format(const struct identity_enrollment *n, char **ret,
+			       struct err *e)
 {
 	auto_json json_t *j =
 		json_pack("{s:i, s:s, s:s, s:s, s:i, s:i, s:s, s:s}", "format",
@@ -37,15 +38,16 @@ int enrolment_text(const struct enrolment *n, char **ret, struct err *e)
 	return *ret ? 0 : err_oom(e, "enrolment");
 }
 
-struct fields {
+struct enrollment_fields {
 	int64_t format, port, device_port;
 	const char *device, *epoch, *host, *ca, *cert;
 };
 
-static int take_fields(const struct fields *f, struct enrolment *ret,
-		       struct err *e)
+static int convert_enrollment_fields(const struct enrollment_fields *f,
+				     struct identity_enrollment *ret,
+				     struct err *e)
 {
-	AUTO(enrolment_fini) struct enrolment n = { 0 };
+	AUTO(identity_enrollment_fini) struct identity_enrollment n = { 0 };
 
 	if (f->format != FORMAT || f->port < 1 || f->port > UINT16_MAX ||
 	    f->device_port < 1 || f->device_port > UINT16_MAX ||
@@ -68,11 +70,11 @@ static int take_fields(const struct fields *f, struct enrolment *ret,
 	return 0;
 }
 
-int enrolment_parse(const char *text, size_t len, struct enrolment *ret,
-		    struct err *e)
+int identity_enrollment_parse(const char *text, size_t len,
+			      struct identity_enrollment *ret, struct err *e)
 {
 	auto_json json_t *j = NULL;
-	struct fields f = { 0 };
+	struct enrollment_fields f = { 0 };
 	const struct json_member members[] = {
 		{ "format", JSON_INTEGER, .ret = &f.format },
 		{ "device", JSON_STRING, .ret = &f.device },
@@ -87,49 +89,51 @@ int enrolment_parse(const char *text, size_t len, struct enrolment *ret,
 	int r = json_parse(text, len, "enrolment", &j, e);
 
 	if (r == 0)
-		r = json_take(j, members, true, "enrolment", e);
-	return r < 0 ? r : take_fields(&f, ret, e);
+		r = json_read_object(j, members, true, "enrolment", e);
+	return r < 0 ? r : convert_enrollment_fields(&f, ret, e);
 }
 
 /* ---- the folder */
 
-static int path_of(const struct identity *id, const char *name, char **ret,
-		   struct err *e)
+static int build_identity_path(const struct identity *id, const char *name,
+			       char **ret, struct err *e)
 {
 	*ret = io_join(id->folder, name);
 	return *ret ? 0 : err_oom(e, name);
 }
 
-static int read_enrolment(const struct identity *id, const char *name,
-			  struct enrolment *ret, bool *ret_has, struct err *e)
+static int read_enrollment_file(const struct identity *id, const char *name,
+				struct identity_enrollment *ret, bool *ret_has,
+				struct err *e)
 {
 	auto_free char *path = NULL, *text = NULL;
 	size_t len;
-	int r = path_of(id, name, &path, e);
+	int r = build_identity_path(id, name, &path, e);
 
 	if (r == 0)
 		r = io_read_file(path, FILE_MAX, &text, &len, e);
 	if (r == 0)
-		r = enrolment_parse(text, len, ret, e);
+		r = identity_enrollment_parse(text, len, ret, e);
 	*ret_has = r == 0;
 	return r == -ENOENT ? 0 : r;
 }
 
-static int write_enrolment(const struct identity *id, const char *name,
-			   const struct enrolment *n, struct err *e)
+static int write_enrollment_file(const struct identity *id, const char *name,
+				 const struct identity_enrollment *n,
+				 struct err *e)
 {
 	auto_free char *path = NULL, *text = NULL;
-	int r = path_of(id, name, &path, e);
+	int r = build_identity_path(id, name, &path, e);
 
 	if (r == 0)
-		r = enrolment_text(n, &text, e);
+		r = identity_enrollment_format(n, &text, e);
 	return r < 0 ? r : io_replace_file(path, text, strlen(text), 0600, e);
 }
 
-static int open_key(struct identity *id, struct err *e)
+static int open_identity_key(struct identity *id, struct err *e)
 {
 	auto_free char *path = NULL;
-	int r = path_of(id, KEY_FILE, &path, e);
+	int r = build_identity_path(id, KEY_FILE, &path, e);
 
 	if (r == 0)
 		r = key_open_file(path, true, &id->key, e);
@@ -153,11 +157,13 @@ int identity_open(const char *folder, struct identity **ret, struct err *e)
 		return err_oom(e, folder);
 	r = io_mkdirs(folder, 0700, e);
 	if (r == 0)
-		r = open_key(id, e);
+		r = open_identity_key(id, e);
 	if (r == 0)
-		r = read_enrolment(id, NOW_FILE, &id->now, &id->is_enrolled, e);
+		r = read_enrollment_file(id, NOW_FILE, &id->now,
+					 &id->is_enrolled, e);
 	if (r == 0)
-		r = read_enrolment(id, NEXT_FILE, &id->next, &id->has_next, e);
+		r = read_enrollment_file(id, NEXT_FILE, &id->next,
+					 &id->has_next, e);
 	if (r < 0)
 		return r;
 	*ret = steal(id);
@@ -172,68 +178,68 @@ void identity_free(struct identity *id)
 	if (id->key_pem)
 		explicit_bzero(id->key_pem, strlen(id->key_pem));
 	free(id->key_pem);
-	enrolment_fini(&id->now);
-	enrolment_fini(&id->next);
+	identity_enrollment_fini(&id->now);
+	identity_enrollment_fini(&id->next);
 	free(id->folder);
 	free(id);
 }
 
-static int copy(const struct enrolment *from, struct enrolment *ret,
-		struct err *e)
+static int copy_enrollment(const struct identity_enrollment *from,
+			   struct identity_enrollment *ret, struct err *e)
 {
-	struct enrolment n = *from;
+	struct identity_enrollment n = *from;
 
 	n.ca = strdup(from->ca);
 	n.cert = strdup(from->cert);
 	if (!n.ca || !n.cert) {
-		enrolment_fini(&n);
+		identity_enrollment_fini(&n);
 		return err_oom(e, "enrolment");
 	}
-	enrolment_fini(ret);
+	identity_enrollment_fini(ret);
 	*ret = n;
 	return 0;
 }
 
-int identity_stage(struct identity *id, const struct enrolment *n,
+int identity_stage(struct identity *id, const struct identity_enrollment *n,
 		   struct err *e)
 {
-	int r = write_enrolment(id, NEXT_FILE, n, e);
+	int r = write_enrollment_file(id, NEXT_FILE, n, e);
 
 	if (r == 0)
-		r = copy(n, &id->next, e);
+		r = copy_enrollment(n, &id->next, e);
 	id->has_next = r == 0;
 	return r;
 }
 
 int identity_commit(struct identity *id, struct err *e)
 {
-	int r = write_enrolment(id, NOW_FILE, &id->next, e);
+	int r = write_enrollment_file(id, NOW_FILE, &id->next, e);
 
 	if (r < 0)
 		return r;
-	enrolment_fini(&id->now);
+	identity_enrollment_fini(&id->now);
 	id->now = id->next;
 	memset(&id->next, 0, sizeof(id->next));
 	id->is_enrolled = true;
-	identity_drop(id);
+	identity_drop_staged(id);
 	return 0;
 }
 
-void identity_drop(struct identity *id)
+void identity_drop_staged(struct identity *id)
 {
 	auto_free char *path = NULL;
 	struct err ignored;
 
-	enrolment_fini(&id->next);
+	identity_enrollment_fini(&id->next);
 	id->has_next = false;
-	if (path_of(id, NEXT_FILE, &path, &ignored) == 0)
+	if (build_identity_path(id, NEXT_FILE, &path, &ignored) == 0)
 		unlink(path); /* left behind it is dropped at the next start */
 }
 
 int identity_renew(struct identity *id, const char *cert, struct err *e)
 {
-	AUTO(enrolment_fini) struct enrolment n = { 0 };
-	int r = copy(&id->now, &n, e);
+	AUTO(identity_enrollment_fini) struct identity_enrollment n = { 0 };
+	int r = copy_enrollment(&id->now, &n, e);
 
 	if (r < 0)
 		return r;
@@ -241,6 +247,6 @@ int identity_renew(struct identity *id, const char *cert, struct err *e)
 	n.cert = strdup(cert);
 	if (!n.cert)
 		return err_oom(e, "certificate");
-	r = write_enrolment(id, NOW_FILE, &n, e);
-	return r < 0 ? r : copy(&n, &id->now, e);
+	r = write_enrollment_file(id, NOW_FILE, &n, e);
+	return r < 0 ? r : copy_enrollment(&n, &id->now, e);
 }

@@ -21,19 +21,20 @@
 
 struct err;
 
-struct enrolment {
+struct identity_enrollment {
 	char device[IDENTITY_DEVICE_SIZE], epoch[IDENTITY_EPOCH_SIZE];
 	char host[256];
 	uint16_t port, device_port; /* administrators', devices' */
 	char *ca, *cert;	    /* PEM, owned */
 };
 
-void enrolment_fini(struct enrolment *n);
+void identity_enrollment_fini(struct identity_enrollment *n);
 
 /* To JSON (the caller frees) and back. -EINVAL. */
-int enrolment_text(const struct enrolment *n, char **ret, struct err *e);
-int enrolment_parse(const char *text, size_t len, struct enrolment *ret,
-		    struct err *e);
+int identity_enrollment_format(const struct identity_enrollment *n, char **ret,
+			       struct err *e);
+int identity_enrollment_parse(const char *text, size_t len,
+			      struct identity_enrollment *ret, struct err *e);
 
 struct identity {
 	char *folder;
@@ -41,7 +42,7 @@ struct identity {
 	char *key_pem;
 	char device[IDENTITY_DEVICE_SIZE];
 	bool is_enrolled, has_next;
-	struct enrolment now, next;
+	struct identity_enrollment now, next;
 };
 
 /* Opens the folder; makes the key at the first time. */
@@ -49,11 +50,11 @@ int identity_open(const char *folder, struct identity **ret, struct err *e);
 void identity_free(struct identity *id);
 
 /* Keeps what an enrolment brought, durably, beside what is in use. */
-int identity_stage(struct identity *id, const struct enrolment *n,
+int identity_stage(struct identity *id, const struct identity_enrollment *n,
 		   struct err *e);
 /* Puts what was staged in use, or drops it. */
 int identity_commit(struct identity *id, struct err *e);
-void identity_drop(struct identity *id);
+void identity_drop_staged(struct identity *id);
 
 /* Replaces the certificate in use by a renewed one. */
 int identity_renew(struct identity *id, const char *cert, struct err *e);

@@ -17,7 +17,8 @@ static const char *const model_files[] = {
 };
 
 /* Files of others: anything that is no plain text is left out. */
-static void put(json_t *j, const char *name, const char *text, size_t len)
+static void add_text_member(json_t *j, const char *name, const char *text,
+			    size_t len)
 {
 	while (len > 0 && strchr("\n\"", text[len - 1]))
 		len--;
@@ -25,7 +26,7 @@ static void put(json_t *j, const char *name, const char *text, size_t len)
 		json_object_set_new(j, name, json_stringn(text, len));
 }
 
-static void put_model(json_t *j)
+static void add_device_model(json_t *j)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(model_files); i++) {
 		auto_free char *text = NULL;
@@ -34,12 +35,12 @@ static void put_model(json_t *j)
 
 		if (io_read_file(model_files[i], FILE_MAX, &text, &len, &e) < 0)
 			continue;
-		put(j, "model", text, strlen(text));
+		add_text_member(j, "model", text, strlen(text));
 		return;
 	}
 }
 
-static void put_os(json_t *j)
+static void add_os_release(json_t *j)
 {
 	static const char key[] = "PRETTY_NAME=";
 	auto_free char *text = NULL;
@@ -54,7 +55,7 @@ static void put_os(json_t *j)
 			continue;
 		line += strlen(key);
 		line += *line == '"';
-		put(j, "os", line, strlen(line));
+		add_text_member(j, "os", line, strlen(line));
 	}
 }
 
@@ -65,10 +66,10 @@ json_t *inventory_new(void)
 
 	if (!j || uname(&u) < 0)
 		return j;
-	put(j, "hostname", u.nodename, strlen(u.nodename));
-	put(j, "kernel", u.release, strlen(u.release));
-	put(j, "machine", u.machine, strlen(u.machine));
-	put_model(j);
-	put_os(j);
+	add_text_member(j, "hostname", u.nodename, strlen(u.nodename));
+	add_text_member(j, "kernel", u.release, strlen(u.release));
+	add_text_member(j, "machine", u.machine, strlen(u.machine));
+	add_device_model(j);
+	add_os_release(j);
 	return j;
 }

@@ -19,7 +19,7 @@ struct options {
 	bool check_config, debug;
 };
 
-static int parse(int argc, char **argv, struct options *o, struct err *e)
+static int parse_args(int argc, char **argv, struct options *o, struct err *e)
 {
 	const struct opt opts[] = {
 		{ "config", 'c', OPT_STRING, &o->config, "FILE",
@@ -46,15 +46,15 @@ static int parse(int argc, char **argv, struct options *o, struct err *e)
 	return first;
 }
 
-static int configure(const struct options *o, struct agent_conf *conf,
-		     struct err *e)
+static int read_config(const struct options *o, struct agent_config *conf,
+		       struct err *e)
 {
-	const struct conf_key keys[] = {
-		{ "server", CONF_STRING, &conf->server },
-		{ "speed-limit", CONF_NUMBER, &conf->speed_limit, 0,
+	const struct config_key keys[] = {
+		{ "server", CONFIG_STRING, &conf->server },
+		{ "speed-limit", CONFIG_NUMBER, &conf->speed_limit, 0,
 		  UINT64_C(1) << 40 },
-		{ "parallel", CONF_NUMBER, &conf->parallel, 1, 8 },
-		{ "memory-max", CONF_NUMBER, &conf->memory_max, 8 * MIB,
+		{ "parallel", CONFIG_NUMBER, &conf->parallel, 1, 8 },
+		{ "memory-max", CONFIG_NUMBER, &conf->memory_max, 8 * MIB,
 		  1024 * MIB },
 		{ 0 },
 	};
@@ -62,28 +62,28 @@ static int configure(const struct options *o, struct agent_conf *conf,
 	conf->parallel = 4;
 	conf->memory_max = 64 * MIB;
 	conf->state_dir = o->state_dir;
-	return conf_read(o->config ? o->config : CONFIG, o->config != NULL,
-			 keys, e);
+	return config_read(o->config ? o->config : CONFIG, o->config != NULL,
+			   keys, e);
 }
 
 int main(int argc, char **argv)
 {
 	struct options o = { .state_dir = STATE_DIR, .run_dir = RUN_DIR };
 	AUTO(agent_freep) struct agent *a = NULL;
-	struct agent_conf conf = { 0 };
+	struct agent_config conf = { 0 };
 	struct err e;
 	int r;
 
 	log_open("cells-agent");
 	umask(0077);
-	r = parse(argc, argv, &o, &e);
+	r = parse_args(argc, argv, &o, &e);
 	if (r == -ECANCELED)
 		return EXIT_SUCCESS;
 	if (r < 0) {
 		log_error("%s", e.text);
 		return EXIT_USAGE;
 	}
-	r = configure(&o, &conf, &e);
+	r = read_config(&o, &conf, &e);
 	if (r == 0 && !o.check_config) {
 		log_daemon();
 		if (o.debug)

@@ -15,23 +15,24 @@
 /* A call under way. */
 struct call {
 	LIST_ENTRY(call) next;
-	struct policylink *link;
+	struct policyd_client *link;
 	sd_bus_slot *slot;
 	const char *method;
-	int (*answer)(struct policylink *l, struct call *c, sd_bus_message *m);
+	int (*answer)(struct policyd_client *l, struct call *c,
+		      sd_bus_message *m);
 	char *digest; /* of PutChunk */
 };
 
-struct policylink {
+struct policyd_client {
 	sd_bus *bus;
-	struct policylink_ops ops;
+	struct policyd_client_ops ops;
 	void *user;
 	bool is_present;
 	sd_bus_slot *pending, *owner;
 	LIST_HEAD(, call) calls;
 };
 
-static void call_free(struct call *c)
+static void free_pending_call(struct call *c)
 {
 	LIST_REMOVE(c, next);
 	sd_bus_slot_unref(c->slot);
@@ -39,16 +40,16 @@ static void call_free(struct call *c)
 	free(c);
 }
 
-static void forget_calls(struct policylink *l)
+static void cancel_all_calls(struct policyd_client *l)
 {
 	while (!LIST_EMPTY(&l->calls))
-		call_free(LIST_FIRST(&l->calls));
+		free_pending_call(LIST_FIRST(&l->calls));
 }
 
 /* ---- answers */
 
-static int answer_status(struct policylink *l, struct call *c,
-			 sd_bus_message *m)
+static int handle_status_answer(struct policyd_client *l, struct call *c,
+				sd_bus_message *m)
 {
 	const char *json;
 	int r = sd_bus_message_read(m, "s", &json);
@@ -58,8 +59,8 @@ static int answer_status(struct policylink *l, struct call *c,
 	return r;
 }
 
-static int answer_submit(struct policylink *l, struct call *c,
-			 sd_bus_message *m)
+static int handle_submit_answer(struct policyd_client *l, struct call *c,
+				sd_bus_message *m)
 {
 	const char *outcome, *reason, *text;
 	int r = sd_bus_message_read(m, "sss", &outcome, &reason, &text);
@@ -69,13 +70,14 @@ static int answer_submit(struct policylink *l, struct call *c,
 	return r;
 }
 
-static int answer_wants(struct policylink *l, struct call *c, sd_bus_message *m)
+static int handle_wants_answer(struct policyd_client *l, struct call *c,
+			       sd_bus_message *m)
 {
-	struct policylink_want wants[POLICYLINK_WANTS_MAX];
+	struct policyd_client_want wants[POLICYD_CLIENT_WANTS_MAX];
 	size_t n = 0;
 	int r = sd_bus_message_enter_container(m, 'a', "(ss)");
 
-	while (r >= 0 && n < POLICYLINK_WANTS_MAX) {
+	while (r >= 0 && n < POLICYD_CLIENT_WANTS_MAX) {
 		r = sd_bus_message_read(m, "(ss)", &wants[n].kind,
 					&wants[n].digest);
 		if (r <= 0)
@@ -87,7 +89,7 @@ static int answer_wants(struct policylink *l, struct call *c, sd_bus_message *m)
 	return r;
 }
 
-static int read_receipt(sd_bus_message *m, struct protocol_receipt *ret)
+static int read_receipt_entry(sd_bus_message *m, struct protocol_receipt *ret)
 {
 	const void *data;
 	int r = sd_bus_message_enter_container(m, 'r', "tay");
@@ -105,15 +107,15 @@ static int read_receipt(sd_bus_message *m, struct protocol_receipt *ret)
 	return 1;
 }
 
-static int answer_receipts(struct policylink *l, struct call *c,
-			   sd_bus_message *m)
+static int handle_receipts_answer(struct policyd_client *l, struct call *c,
+				  sd_bus_message *m)
 {
 	struct protocol_receipt receipts[PROTOCOL_RECEIPTS_MAX];
 	size_t n = 0;
 	int r = sd_bus_message_enter_container(m, 'a', "(tay)");
 
 	while (r >= 0 && n < PROTOCOL_RECEIPTS_MAX) {
-		r = read_receipt(m, &receipts[n]);
+		r = read_receipt_entry(m, &receipts[n]);
 		if (r <= 0)
 			break;
 		n++;
@@ -123,7 +125,8 @@ static int answer_receipts(struct policylink *l, struct call *c,
 	return r;
 }
 
-static int answer_audit(struct policylink *l, struct call *c, sd_bus_message *m)
+static int handle_audit_answer(struct policyd_client *l, struct call *c,
+			       sd_bus_message *m)
 {
 	const void *batch;
 	size_t len;
@@ -134,14 +137,15 @@ static int answer_audit(struct policylink *l, struct call *c, sd_bus_message *m)
 	return r;
 }
 
-static int answer_put(struct policylink *l, struct call *c, sd_bus_message *m)
+static int handle_put_answer(struct policyd_client *l, struct call *c,
+			     sd_bus_message *m)
 {
 	l->ops.taken(l->user, c->digest, NULL);
 	return 0;
 }
 
-static int answer_enroll_start(struct policylink *l, struct call *c,
-			       sd_bus_message *m)
+static int handle_enroll_start_answer(struct policyd_client *l, struct call *c,
+				      sd_bus_message *m)
 {
 	const char *request;
 	int r = sd_bus_message_read(m, "s", &request);
@@ -151,53 +155,54 @@ static int answer_enroll_start(struct policylink *l, struct call *c,
 	return r;
 }
 
-static int answer_enroll_finish(struct policylink *l, struct call *c,
-				sd_bus_message *m)
+static int handle_enroll_finish_answer(struct policyd_client *l, struct call *c,
+				       sd_bus_message *m)
 {
 	l->ops.enrolled(l->user, NULL);
 	return 0;
 }
 
-static int answer_ack(struct policylink *l, struct call *c, sd_bus_message *m)
+static int handle_ack_answer(struct policyd_client *l, struct call *c,
+			     sd_bus_message *m)
 {
 	return 0;
 }
 
-static int answer_resume(struct policylink *l, struct call *c,
-			 sd_bus_message *m)
+static int handle_resume_answer(struct policyd_client *l, struct call *c,
+				sd_bus_message *m)
 {
 	l->ops.resumed(l->user);
 	return 0;
 }
 
-static void on_error(struct policylink *l, const struct call *c,
-		     const struct err *e)
+static void report_call_error(struct policyd_client *l, const struct call *c,
+			      const struct err *e)
 {
-	if (c->answer == answer_put) {
+	if (c->answer == handle_put_answer) {
 		l->ops.taken(l->user, c->digest, e);
 		return;
 	}
-	if (c->answer == answer_enroll_finish) {
+	if (c->answer == handle_enroll_finish_answer) {
 		l->ops.enrolled(l->user, e);
 		return;
 	}
-	if (c->answer != answer_enroll_start || e->reason != REASON_BUSY)
+	if (c->answer != handle_enroll_start_answer || e->reason != REASON_BUSY)
 		l->ops.failed(l->user, e,
-			      c->answer == answer_submit ||
-				      c->answer == answer_status ||
-				      c->answer == answer_resume);
-	if (c->answer == answer_enroll_start)
+			      c->answer == handle_submit_answer ||
+				      c->answer == handle_status_answer ||
+				      c->answer == handle_resume_answer);
+	if (c->answer == handle_enroll_start_answer)
 		l->ops.enroll(l->user, NULL);
-	else if (c->answer == answer_receipts)
+	else if (c->answer == handle_receipts_answer)
 		l->ops.unfetched(l->user, PROTOCOL_RECEIPTS);
-	else if (c->answer == answer_audit)
+	else if (c->answer == handle_audit_answer)
 		l->ops.unfetched(l->user, PROTOCOL_AUDIT);
 }
 
-static int on_answer(sd_bus_message *m, void *user, sd_bus_error *ignored)
+static int on_call_answer(sd_bus_message *m, void *user, sd_bus_error *ignored)
 {
 	struct call *c = user;
-	struct policylink *l = c->link;
+	struct policyd_client *l = c->link;
 	struct err e;
 	int r = 0;
 
@@ -206,19 +211,20 @@ static int on_answer(sd_bus_message *m, void *user, sd_bus_error *ignored)
 		if (r < 0)
 			err_sys(&e, -r, "answer to %s", c->method);
 	} else {
-		r = bus_take_err(sd_bus_message_get_error(m),
-				 -sd_bus_message_get_errno(m), c->method, &e);
+		r = bus_convert_error(sd_bus_message_get_error(m),
+				      -sd_bus_message_get_errno(m), c->method,
+				      &e);
 	}
 	if (r < 0)
-		on_error(l, c, &e);
-	call_free(c);
+		report_call_error(l, c, &e);
+	free_pending_call(c);
 	return 0;
 }
 
 /* ---- calls */
 
-static int prepare(struct policylink *l, const char *method,
-		   sd_bus_message **ret)
+static int create_method_call(struct policyd_client *l, const char *method,
+			      sd_bus_message **ret)
 {
 	return sd_bus_message_new_method_call(l->bus, ret, BUS_POLICY_NAME,
 					      BUS_POLICY_PATH, BUS_POLICY_NAME,
@@ -226,10 +232,10 @@ static int prepare(struct policylink *l, const char *method,
 }
 
 /* `r` is how the message's building went; every failure is reported. */
-static void call(struct policylink *l, const char *method, sd_bus_message *m,
-		 int r, const char *digest,
-		 int (*answer)(struct policylink *, struct call *,
-			       sd_bus_message *))
+static void send_method_call(struct policyd_client *l, const char *method,
+			     sd_bus_message *m, int r, const char *digest,
+			     int (*answer)(struct policyd_client *,
+					   struct call *, sd_bus_message *))
 {
 	struct call *c = calloc(1, sizeof(*c));
 	struct err e;
@@ -245,90 +251,95 @@ static void call(struct policylink *l, const char *method, sd_bus_message *m,
 	if (!c || (digest && !c->digest))
 		r = -ENOMEM;
 	if (r >= 0)
-		r = sd_bus_call_async(l->bus, &c->slot, m, on_answer, c,
+		r = sd_bus_call_async(l->bus, &c->slot, m, on_call_answer, c,
 				      CALL_SECONDS * USEC_PER_SEC);
 	if (r >= 0)
 		return;
 	err_sys(&e, -r, "call %s", method);
 	if (c && (!digest || c->digest))
-		on_error(l, c, &e);
+		report_call_error(l, c, &e);
 	else
 		l->ops.failed(l->user, &e, true);
 	if (c)
-		call_free(c);
+		free_pending_call(c);
 }
 
 #define MESSAGE AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL
 
-void policylink_status(struct policylink *l)
+void policyd_client_get_status(struct policyd_client *l)
 {
 	MESSAGE;
-	int r = prepare(l, "Status", &m);
+	int r = create_method_call(l, "Status", &m);
 
-	call(l, "Status", m, r, NULL, answer_status);
+	send_method_call(l, "Status", m, r, NULL, handle_status_answer);
 }
 
-void policylink_submit(struct policylink *l, const char *envelope, size_t len)
+void policyd_client_submit(struct policyd_client *l, const char *envelope,
+			   size_t len)
 {
 	MESSAGE;
-	int r = prepare(l, "Submit", &m);
+	int r = create_method_call(l, "Submit", &m);
 
 	if (r >= 0)
 		r = sd_bus_message_append_array(m, 'y', envelope, len);
-	call(l, "Submit", m, r, NULL, answer_submit);
+	send_method_call(l, "Submit", m, r, NULL, handle_submit_answer);
 }
 
-void policylink_wants(struct policylink *l)
+void policyd_client_get_wants(struct policyd_client *l)
 {
 	MESSAGE;
-	int r = prepare(l, "Wants", &m);
+	int r = create_method_call(l, "Wants", &m);
 
 	if (r >= 0)
-		r = sd_bus_message_append(m, "u", POLICYLINK_WANTS_MAX);
-	call(l, "Wants", m, r, NULL, answer_wants);
+		r = sd_bus_message_append(m, "u", POLICYD_CLIENT_WANTS_MAX);
+	send_method_call(l, "Wants", m, r, NULL, handle_wants_answer);
 }
 
-void policylink_put(struct policylink *l, const char *digest, int fd)
+void policyd_client_put_chunk(struct policyd_client *l, const char *digest,
+			      int fd)
 {
 	MESSAGE;
-	int r = prepare(l, "PutChunk", &m);
+	int r = create_method_call(l, "PutChunk", &m);
 
 	if (r >= 0)
 		r = sd_bus_message_append(m, "sh", digest, fd);
-	call(l, "PutChunk", m, r, digest, answer_put);
+	send_method_call(l, "PutChunk", m, r, digest, handle_put_answer);
 }
 
-void policylink_fetch(struct policylink *l, enum protocol_stream s,
-		      uint64_t after)
+void policyd_client_fetch_stream(struct policyd_client *l,
+				 enum protocol_stream s, uint64_t after)
 {
 	bool receipts = s == PROTOCOL_RECEIPTS;
 	const char *method = receipts ? "Receipts" : "Audit";
 	MESSAGE;
-	int r = prepare(l, method, &m);
+	int r = create_method_call(l, method, &m);
 
 	if (r >= 0)
 		r = sd_bus_message_append(m, "t", after);
 	if (r >= 0 && receipts)
 		r = sd_bus_message_append(m, "u", PROTOCOL_RECEIPTS_MAX);
-	call(l, method, m, r, NULL, receipts ? answer_receipts : answer_audit);
+	send_method_call(l, method, m, r, NULL,
+			 receipts ? handle_receipts_answer
+				  : handle_audit_answer);
 }
 
-void policylink_ack(struct policylink *l, enum protocol_stream s, uint64_t seq)
+void policyd_client_ack(struct policyd_client *l, enum protocol_stream s,
+			uint64_t seq)
 {
 	MESSAGE;
-	int r = prepare(l, "Ack", &m);
+	int r = create_method_call(l, "Ack", &m);
 
 	if (r >= 0)
 		r = sd_bus_message_append(m, "st", protocol_stream_name(s),
 					  seq);
-	call(l, "Ack", m, r, NULL, answer_ack);
+	send_method_call(l, "Ack", m, r, NULL, handle_ack_answer);
 }
 
-void policylink_resume(struct policylink *l, const char *receipt,
-		       const char *head)
+void policyd_client_resume(struct policyd_client *l, const char *receipt,
+			   const char *head)
 {
 	MESSAGE;
-	int r = prepare(l, "Resume", &m);
+	int r = create_method_call(l, "Resume", &m);
 
 	if (r >= 0)
 		r = sd_bus_message_append_array(m, 'y', receipt,
@@ -336,48 +347,54 @@ void policylink_resume(struct policylink *l, const char *receipt,
 	if (r >= 0)
 		r = sd_bus_message_append_array(m, 'y', head,
 						head ? strlen(head) : 0);
-	call(l, "Resume", m, r, NULL, answer_resume);
+	send_method_call(l, "Resume", m, r, NULL, handle_resume_answer);
 }
 
-void policylink_enroll_start(struct policylink *l, const void *spki, size_t len)
+void policyd_client_enroll_start(struct policyd_client *l, const void *spki,
+				 size_t len)
 {
 	MESSAGE;
-	int r = prepare(l, "EnrollStart", &m);
+	int r = create_method_call(l, "EnrollStart", &m);
 
 	if (r >= 0)
 		r = sd_bus_message_append_array(m, 'y', spki, len);
-	call(l, "EnrollStart", m, r, NULL, answer_enroll_start);
+	send_method_call(l, "EnrollStart", m, r, NULL,
+			 handle_enroll_start_answer);
 }
 
-void policylink_enroll_finish(struct policylink *l, const char *answer,
-			      const char *failure)
+void policyd_client_enroll_finish(struct policyd_client *l, const char *answer,
+				  const char *failure)
 {
 	MESSAGE;
-	int r = prepare(l, "EnrollFinish", &m);
+	int r = create_method_call(l, "EnrollFinish", &m);
 
 	if (r >= 0)
 		r = sd_bus_message_append(m, "ss", answer, failure);
-	call(l, "EnrollFinish", m, r, NULL, answer_enroll_finish);
+	send_method_call(l, "EnrollFinish", m, r, NULL,
+			 handle_enroll_finish_answer);
 }
 
-void policylink_forget(struct policylink *l)
+void policyd_client_cancel_session(struct policyd_client *l)
 {
 	struct call *c, *next;
 
 	for (c = LIST_FIRST(&l->calls); c; c = next) {
 		next = LIST_NEXT(c, next);
-		if (c->answer == answer_submit || c->answer == answer_wants ||
-		    c->answer == answer_receipts || c->answer == answer_audit ||
-		    c->answer == answer_resume)
-			call_free(c);
+		if (c->answer == handle_submit_answer ||
+		    c->answer == handle_wants_answer ||
+		    c->answer == handle_receipts_answer ||
+		    c->answer == handle_audit_answer ||
+		    c->answer == handle_resume_answer)
+			free_pending_call(c);
 	}
 }
 
 /* ---- signals */
 
-static int on_pending(sd_bus_message *m, void *user, sd_bus_error *ignored)
+static int on_pending_signal(sd_bus_message *m, void *user,
+			     sd_bus_error *ignored)
 {
-	struct policylink *l = user;
+	struct policyd_client *l = user;
 	const char *what;
 
 	if (l->is_present && sd_bus_message_read(m, "s", &what) >= 0)
@@ -385,9 +402,9 @@ static int on_pending(sd_bus_message *m, void *user, sd_bus_error *ignored)
 	return 0;
 }
 
-static void set_present(struct policylink *l, bool is_present)
+static void set_policyd_present(struct policyd_client *l, bool is_present)
 {
-	forget_calls(l);
+	cancel_all_calls(l);
 	if (l->is_present) {
 		l->is_present = false;
 		l->ops.present(l->user, false);
@@ -399,23 +416,24 @@ static void set_present(struct policylink *l, bool is_present)
 }
 
 /* A new owner is a policyd that knows nothing of what the old one was asked. */
-static int on_owner(sd_bus_message *m, void *user, sd_bus_error *ignored)
+static int on_name_owner_changed(sd_bus_message *m, void *user,
+				 sd_bus_error *ignored)
 {
 	const char *name, *before, *now;
 
 	if (sd_bus_message_read(m, "sss", &name, &before, &now) >= 0)
-		set_present(user, *now != '\0');
+		set_policyd_present(user, *now != '\0');
 	return 0;
 }
 
-static int subscribe(struct policylink *l, struct err *e)
+static int subscribe_to_policyd(struct policyd_client *l, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	int has = 0, r;
 
 	r = sd_bus_match_signal(l->bus, &l->pending, BUS_POLICY_NAME,
 				BUS_POLICY_PATH, BUS_POLICY_NAME, "Pending",
-				on_pending, l);
+				on_pending_signal, l);
 	if (r >= 0)
 		r = sd_bus_add_match(
 			l->bus, &l->owner,
@@ -423,7 +441,7 @@ static int subscribe(struct policylink *l, struct err *e)
 			"path='/org/freedesktop/DBus',"
 			"interface='org.freedesktop.DBus',"
 			"member='NameOwnerChanged',arg0='" BUS_POLICY_NAME "'",
-			on_owner, l);
+			on_name_owner_changed, l);
 	if (r >= 0)
 		r = sd_bus_call_method(l->bus, "org.freedesktop.DBus",
 				       "/org/freedesktop/DBus",
@@ -437,10 +455,11 @@ static int subscribe(struct policylink *l, struct err *e)
 	return 0;
 }
 
-int policylink_new(sd_bus *bus, const struct policylink_ops *ops, void *user,
-		   struct policylink **ret, struct err *e)
+int policyd_client_new(sd_bus *bus, const struct policyd_client_ops *ops,
+		       void *user, struct policyd_client **ret, struct err *e)
 {
-	AUTO(policylink_freep) struct policylink *l = calloc(1, sizeof(*l));
+	AUTO(policyd_client_freep)
+	struct policyd_client *l = calloc(1, sizeof(*l));
 	int r;
 
 	if (!l)
@@ -449,7 +468,7 @@ int policylink_new(sd_bus *bus, const struct policylink_ops *ops, void *user,
 	l->bus = sd_bus_ref(bus);
 	l->ops = *ops;
 	l->user = user;
-	r = subscribe(l, e);
+	r = subscribe_to_policyd(l, e);
 	if (r < 0)
 		return r;
 	*ret = l;
@@ -459,11 +478,11 @@ int policylink_new(sd_bus *bus, const struct policylink_ops *ops, void *user,
 	return 0;
 }
 
-void policylink_free(struct policylink *l)
+void policyd_client_free(struct policyd_client *l)
 {
 	if (!l)
 		return;
-	forget_calls(l);
+	cancel_all_calls(l);
 	sd_bus_slot_unref(l->pending);
 	sd_bus_slot_unref(l->owner);
 	sd_bus_unref(l->bus);

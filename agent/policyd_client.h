@@ -14,16 +14,16 @@
 #include "agent/protocol.h"
 
 struct err;
-struct policylink;
+struct policyd_client;
 
-#define POLICYLINK_WANTS_MAX 128
+#define POLICYD_CLIENT_WANTS_MAX 128
 
-struct policylink_want {
+struct policyd_client_want {
 	const char *kind, *digest; /* "document", "chunk-list", "chunk" */
 };
 
 /* Answers. An ok answer has e NULL. */
-struct policylink_ops {
+struct policyd_client_ops {
 	/* cells-policyd came or went; what was asked before is not answered. */
 	void (*present)(void *user, bool is_present);
 	/* The signal Pending. */
@@ -34,7 +34,8 @@ struct policylink_ops {
 	void (*receipts)(void *user, const struct protocol_receipt *r,
 			 size_t n);
 	void (*audit)(void *user, const void *batch, size_t len);
-	void (*wants)(void *user, const struct policylink_want *w, size_t n);
+	void (*wants)(void *user, const struct policyd_client_want *w,
+		      size_t n);
 	void (*taken)(void *user, const char *digest, const struct err *e);
 	/* NULL: no enrolment is under way. */
 	void (*enroll)(void *user, const char *request);
@@ -48,31 +49,34 @@ struct policylink_ops {
 };
 
 /* `present` comes at once, from within, if cells-policyd is there. */
-int policylink_new(sd_bus *bus, const struct policylink_ops *ops, void *user,
-		   struct policylink **ret, struct err *e);
-void policylink_free(struct policylink *l);
+int policyd_client_new(sd_bus *bus, const struct policyd_client_ops *ops,
+		       void *user, struct policyd_client **ret, struct err *e);
+void policyd_client_free(struct policyd_client *l);
 
 /* A connection ended: what was asked for it is answered to nobody. */
-void policylink_forget(struct policylink *l);
+void policyd_client_cancel_session(struct policyd_client *l);
 
-void policylink_status(struct policylink *l);
-void policylink_submit(struct policylink *l, const char *envelope, size_t len);
-void policylink_wants(struct policylink *l);
-void policylink_put(struct policylink *l, const char *digest, int fd);
-void policylink_fetch(struct policylink *l, enum protocol_stream s,
-		      uint64_t after);
-void policylink_ack(struct policylink *l, enum protocol_stream s, uint64_t seq);
+void policyd_client_get_status(struct policyd_client *l);
+void policyd_client_submit(struct policyd_client *l, const char *envelope,
+			   size_t len);
+void policyd_client_get_wants(struct policyd_client *l);
+void policyd_client_put_chunk(struct policyd_client *l, const char *digest,
+			      int fd);
+void policyd_client_fetch_stream(struct policyd_client *l,
+				 enum protocol_stream s, uint64_t after);
+void policyd_client_ack(struct policyd_client *l, enum protocol_stream s,
+			uint64_t seq);
 /* Envelopes; NULL: none. */
-void policylink_resume(struct policylink *l, const char *receipt,
-		       const char *head);
-void policylink_enroll_start(struct policylink *l, const void *spki,
-			     size_t len);
-void policylink_enroll_finish(struct policylink *l, const char *answer,
-			      const char *failure);
+void policyd_client_resume(struct policyd_client *l, const char *receipt,
+			   const char *head);
+void policyd_client_enroll_start(struct policyd_client *l, const void *spki,
+				 size_t len);
+void policyd_client_enroll_finish(struct policyd_client *l, const char *answer,
+				  const char *failure);
 
-static inline void policylink_freep(struct policylink **l)
+static inline void policyd_client_freep(struct policyd_client **l)
 {
-	policylink_free(*l);
+	policyd_client_free(*l);
 }
 
 #endif

@@ -14,17 +14,17 @@
 #define GET_MAX 256    /* documents in one message */
 #define OUTCOMES 32    /* remembered for late cancels */
 #define RESEND_TICKS 5 /* minutes without an acknowledgement */
-#define SHA_SIZE TEXT_DIGEST_SIZE
+#define SHA_SIZE ENCODING_DIGEST_SIZE
 
 /* An envelope that came down and waits for policyd. */
-struct item {
-	STAILQ_ENTRY(item) next;
+struct queued_envelope {
+	STAILQ_ENTRY(queued_envelope) next;
 	char sha256[SHA_SIZE]; /* "": could not be told */
 	bool is_snapshot;
 	size_t len;
 	char *envelope;
 };
-STAILQ_HEAD(items, item);
+STAILQ_HEAD(items, queued_envelope);
 
 /* What became of an envelope: for a cancel that comes after it. */
 struct outcome {
@@ -76,9 +76,7 @@ const char *protocol_stream_name(enum protocol_stream s)
 	return names[s];
 }
 
-/* ---- sending */
-
-/* Takes over `message`, numbers and sends it. Returns its number, 0: too big.
+/* Takes `message` over, numbers and sends it. Returns the number, 0: too big.
  */
 static json_int_t send_message(struct protocol *p, const char *type,
 			       json_t *message)
@@ -101,19 +99,19 @@ static json_int_t send_message(struct protocol *p, const char *type,
 	return ++p->last_id;
 }
 
-void protocol_hello(struct protocol *p, json_t *status)
+void protocol_send_hello(struct protocol *p, json_t *status)
 {
 	send_message(p, "hello",
 		     json_pack("{s:s, s:s, s:s, s:O, s:O, s:O*}", "device",
 			       p->device, "epoch", p->epoch, "agent", p->agent,
 			       "inventory", p->inventory, "status", status,
 			       "holds", json_object_get(status, "holds")));
-	protocol_pending(p, PROTOCOL_RECEIPTS);
-	protocol_pending(p, PROTOCOL_AUDIT);
+	protocol_notify_pending(p, PROTOCOL_RECEIPTS);
+	protocol_notify_pending(p, PROTOCOL_AUDIT);
 	p->ops.wants(p->user);
 }
 
-void protocol_status(struct protocol *p, json_t *status)
+void protocol_send_status(struct protocol *p, json_t *status)
 {
 	json_t *in_force = json_object_get(status, "documents"), *doc;
 	auto_json json_t *list = json_array();
@@ -130,17 +128,15 @@ void protocol_status(struct protocol *p, json_t *status)
 	send_message(p, "status", json_pack("{s:O}", "documents", list));
 }
 
-void protocol_progress(struct protocol *p, const char *image, uint64_t done,
-		       uint64_t total)
+void protocol_send_progress(struct protocol *p, const char *image,
+			    uint64_t done, uint64_t total)
 {
 	send_message(p, "progress",
 		     json_pack("{s:s, s:I, s:I}", "image", image, "done",
 			       (json_int_t)done, "total", (json_int_t)total));
 }
 
-/* ---- receipts and audit go up */
-
-static void ask(struct protocol *p, enum protocol_stream which)
+static void request_entries(struct protocol *p, enum protocol_stream which)
 {
 	struct stream *s = &p->stream[which];
 
@@ -153,13 +149,14 @@ static void ask(struct protocol *p, enum protocol_stream which)
 	p->ops.fetch(p->user, which, s->acked);
 }
 
-void protocol_pending(struct protocol *p, enum protocol_stream s)
+void protocol_notify_pending(struct protocol *p, enum protocol_stream s)
 {
-	ask(p, s);
+	request_entries(p, s);
 }
 
 /* policyd answered: either something went out, or it had nothing. */
-static void answered(struct protocol *p, enum protocol_stream which, bool sent)
+static void end_request(struct protocol *p, enum protocol_stream which,
+			bool sent)
 {
 	struct stream *s = &p->stream[which];
 
@@ -167,16 +164,16 @@ static void answered(struct protocol *p, enum protocol_stream which, bool sent)
 	s->is_waiting = sent;
 	s->ticks = 0;
 	if (!sent && s->has_more)
-		ask(p, which);
+		request_entries(p, which);
 }
 
-void protocol_unfetched(struct protocol *p, enum protocol_stream which)
+void protocol_fetch_failed(struct protocol *p, enum protocol_stream which)
 {
 	p->stream[which].is_asking = false;
 	p->stream[which].is_owed = true;
 }
 
-static json_t *parse_text(const char *text, size_t len)
+static json_t *parse_json_text(const char *text, size_t len)
 {
 	struct err e;
 	json_t *j;
@@ -184,15 +181,15 @@ static json_t *parse_text(const char *text, size_t len)
 	return json_parse(text, len, "answer", &j, &e) < 0 ? NULL : j;
 }
 
-void protocol_receipts(struct protocol *p, const struct protocol_receipt *r,
-		       size_t n)
+void protocol_send_receipts(struct protocol *p,
+			    const struct protocol_receipt *r, size_t n)
 {
 	struct stream *s = &p->stream[PROTOCOL_RECEIPTS];
 	auto_json json_t *list = json_array();
 	size_t bytes = 0, used = 0;
 
 	for (size_t i = 0; i < n && used < PROTOCOL_RECEIPTS_MAX; i++, used++) {
-		json_t *env = parse_text(r[i].envelope, r[i].len);
+		json_t *env = parse_json_text(r[i].envelope, r[i].len);
 
 		bytes += r[i].len + 64;
 		if (!env || (used > 0 && bytes > PROTOCOL_MESSAGE_MAX - 1024)) {
@@ -204,34 +201,35 @@ void protocol_receipts(struct protocol *p, const struct protocol_receipt *r,
 						      "envelope", env));
 		s->sent = r[i].seq;
 	}
-	answered(p, PROTOCOL_RECEIPTS,
-		 used > 0 && send_message(
-				     p, "receipt",
-				     json_pack("{s:O}", "receipts", list)) > 0);
+	end_request(p, PROTOCOL_RECEIPTS,
+		    used > 0 && send_message(p, "receipt",
+					     json_pack("{s:O}", "receipts",
+						       list)) > 0);
 }
 
-void protocol_audit(struct protocol *p, const char *batch, size_t len)
+void protocol_send_audit(struct protocol *p, const char *batch, size_t len)
 {
-	json_t *j = len > 0 ? parse_text(batch, len) : NULL;
+	json_t *j = len > 0 ? parse_json_text(batch, len) : NULL;
 
 	/* Its last seq stands in the head, which only the server has to read.
 	 */
 	p->stream[PROTOCOL_AUDIT].sent = p->stream[PROTOCOL_AUDIT].acked + 1;
-	answered(p, PROTOCOL_AUDIT,
-		 j && send_message(p, "audit", json_pack("{s:o}", "batch", j)) >
-				 0);
+	end_request(p, PROTOCOL_AUDIT,
+		    j && send_message(p, "audit",
+				      json_pack("{s:o}", "batch", j)) > 0);
 }
 
 /* ---- what is lacking */
 
 /* The server lacks it, or it was refused: asking again at once is a loop. */
-static void leave_for_now(struct protocol *p, const char *digest)
+static void defer_document(struct protocol *p, const char *digest)
 {
 	if (json_object_size(p->useless) < GET_MAX)
 		json_object_set_new(p->useless, digest, json_true());
 }
 
-void protocol_get(struct protocol *p, const char *const *digests, size_t n)
+void protocol_get_documents(struct protocol *p, const char *const *digests,
+			    size_t n)
 {
 	auto_json json_t *list = json_array();
 
@@ -251,10 +249,10 @@ void protocol_get(struct protocol *p, const char *const *digests, size_t n)
 
 /* ---- envelopes that came down */
 
-static struct item *item_of(json_t *envelope)
+static struct queued_envelope *create_queue_item(json_t *envelope)
 {
 	AUTO(envelope_freep) struct envelope *parsed = NULL;
-	struct item *it = calloc(1, sizeof(*it));
+	struct queued_envelope *it = calloc(1, sizeof(*it));
 	struct err e;
 
 	if (!it)
@@ -267,19 +265,19 @@ static struct item *item_of(json_t *envelope)
 	it->len = strlen(it->envelope);
 	/* policyd judges; this only finds the name to answer by. */
 	if (envelope_parse(it->envelope, it->len, &parsed, &e) == 0)
-		text_digest(parsed->digest, it->sha256);
+		encoding_format_digest(parsed->digest, it->sha256);
 	return it;
 }
 
-static void item_free(struct item *it)
+static void free_item(struct queued_envelope *it)
 {
 	free(it->envelope);
 	free(it);
 }
 
-static struct item *take_head(struct protocol *p)
+static struct queued_envelope *remove_queue_head(struct protocol *p)
 {
-	struct item *it = STAILQ_FIRST(&p->queue);
+	struct queued_envelope *it = STAILQ_FIRST(&p->queue);
 
 	STAILQ_REMOVE_HEAD(&p->queue, next);
 	p->queued--;
@@ -287,9 +285,9 @@ static struct item *take_head(struct protocol *p)
 	return it;
 }
 
-static void submit_next(struct protocol *p)
+static void submit_next_envelope(struct protocol *p)
 {
-	struct item *it = STAILQ_FIRST(&p->queue);
+	struct queued_envelope *it = STAILQ_FIRST(&p->queue);
 
 	if (p->is_submitting)
 		return;
@@ -305,8 +303,8 @@ static void submit_next(struct protocol *p)
 	p->ops.status(p->user);
 }
 
-static const struct outcome *recall(const struct protocol *p,
-				    const char *sha256)
+static const struct outcome *find_outcome(const struct protocol *p,
+					  const char *sha256)
 {
 	for (unsigned int i = 0; p->outcome && i < OUTCOMES; i++)
 		if (strcmp(p->outcome[i].sha256, sha256) == 0)
@@ -314,7 +312,7 @@ static const struct outcome *recall(const struct protocol *p,
 	return NULL;
 }
 
-static void say_submitted(struct protocol *p, const struct outcome *o)
+static void send_submitted(struct protocol *p, const struct outcome *o)
 {
 	send_message(p, "submitted",
 		     json_pack("{s:s, s:s, s:s, s:s}", "sha256", o->sha256,
@@ -323,8 +321,9 @@ static void say_submitted(struct protocol *p, const struct outcome *o)
 }
 
 /* Remembers what became of an envelope, and tells the server. */
-static void conclude(struct protocol *p, const char *sha256, const char *word,
-		     const char *reason, const char *text)
+static void record_outcome(struct protocol *p, const char *sha256,
+			   const char *word, const char *reason,
+			   const char *text)
 {
 	struct outcome *o;
 
@@ -337,15 +336,15 @@ static void conclude(struct protocol *p, const char *sha256, const char *word,
 	snprintf(o->word, sizeof(o->word), "%s", word);
 	snprintf(o->reason, sizeof(o->reason), "%s", reason);
 	snprintf(o->text, sizeof(o->text), "%s", text);
-	say_submitted(p, o);
+	send_submitted(p, o);
 	if (!*sha256) /* nobody can ask for it by name */
 		memset(o, 0, sizeof(*o));
 }
 
-static int enqueue(struct protocol *p, json_t *envelope, const char *name,
-		   bool is_snapshot, struct err *e)
+static int enqueue_envelope(struct protocol *p, json_t *envelope,
+			    const char *name, bool is_snapshot, struct err *e)
 {
-	struct item *it = item_of(envelope);
+	struct queued_envelope *it = create_queue_item(envelope);
 	const struct outcome *o;
 	uint8_t digest[HASH_SIZE];
 
@@ -353,30 +352,30 @@ static int enqueue(struct protocol *p, json_t *envelope, const char *name,
 		return err_oom(e, "an envelope from the server");
 	it->is_snapshot = is_snapshot;
 	/* Without a payload to name it by, the server's name has to do. */
-	if (!*it->sha256 && name && text_undigest(name, digest) == 0)
+	if (!*it->sha256 && name && encoding_parse_digest(name, digest) == 0)
 		snprintf(it->sha256, sizeof(it->sha256), "%s", name);
-	o = *it->sha256 ? recall(p, it->sha256) : NULL;
+	o = *it->sha256 ? find_outcome(p, it->sha256) : NULL;
 	if (o && strcmp(o->word, "cancelled") == 0) {
-		say_submitted(p, o);
-		item_free(it);
+		send_submitted(p, o);
+		free_item(it);
 		return 0;
 	}
 	if (p->queued == PROTOCOL_QUEUE_MAX ||
 	    p->queued_bytes + it->len > PROTOCOL_QUEUE_BYTES) {
-		item_free(it);
+		free_item(it);
 		return err_set(e, ENOBUFS,
 			       "the server sent more than can be taken");
 	}
 	STAILQ_INSERT_TAIL(&p->queue, it, next);
 	p->queued++;
 	p->queued_bytes += it->len;
-	submit_next(p);
+	submit_next_envelope(p);
 	return 0;
 }
 
 /* A snapshot signed by keys of a root that we lack: ask for the chain, once. */
-static void maybe_ask_roots(struct protocol *p, const struct item *it,
-			    const char *reason)
+static void request_roots(struct protocol *p, const struct queued_envelope *it,
+			  const char *reason)
 {
 	if (!it->is_snapshot || p->asked_roots ||
 	    (strcmp(reason, "err.unknown-key") != 0 &&
@@ -390,24 +389,24 @@ static void maybe_ask_roots(struct protocol *p, const struct item *it,
 void protocol_submitted(struct protocol *p, const char *outcome,
 			const char *reason, const char *text)
 {
-	struct item *it;
+	struct queued_envelope *it;
 
 	assert(p->is_submitting);
-	it = take_head(p);
+	it = remove_queue_head(p);
 	p->is_submitting = false;
 	if (strcmp(outcome, "known") != 0)
 		p->has_news = true;
 	if (strcmp(outcome, "refused") == 0)
-		leave_for_now(p, it->sha256);
-	conclude(p, it->sha256, outcome, reason, text);
-	maybe_ask_roots(p, it, reason);
-	item_free(it);
-	submit_next(p);
+		defer_document(p, it->sha256);
+	record_outcome(p, it->sha256, outcome, reason, text);
+	request_roots(p, it, reason);
+	free_item(it);
+	submit_next_envelope(p);
 }
 
 /* ---- messages from the server */
 
-static int on_envelope(struct protocol *p, json_t *m, struct err *e)
+static int on_envelope_message(struct protocol *p, json_t *m, struct err *e)
 {
 	const char *type = NULL, *sha256 = NULL;
 	json_t *envelope = NULL;
@@ -417,12 +416,13 @@ static int on_envelope(struct protocol *p, json_t *m, struct err *e)
 		{ "sha256", JSON_STRING, true, &sha256 },
 		{ 0 },
 	};
-	int r = json_take(m, members, false, "message", e);
+	int r = json_read_object(m, members, false, "message", e);
 
-	return r < 0 ? r : enqueue(p, envelope, sha256, type[0] == 's', e);
+	return r < 0 ? r
+		     : enqueue_envelope(p, envelope, sha256, type[0] == 's', e);
 }
 
-static int on_documents(struct protocol *p, json_t *m, struct err *e)
+static int on_documents_message(struct protocol *p, json_t *m, struct err *e)
 {
 	json_t *documents = NULL, *missing = NULL, *j;
 	int64_t re = 0;
@@ -433,18 +433,18 @@ static int on_documents(struct protocol *p, json_t *m, struct err *e)
 		{ 0 },
 	};
 	size_t i;
-	int r = json_take(m, members, false, "documents", e);
+	int r = json_read_object(m, members, false, "documents", e);
 
 	if (r < 0)
 		return r;
 	json_array_foreach (missing, i, j)
 		if (json_is_string(j))
-			leave_for_now(p, json_string_value(j));
+			defer_document(p, json_string_value(j));
 	json_array_foreach (documents, i, j) {
 		if (!json_is_object(j))
 			return err_set(e, EINVAL,
 				       "documents: [%zu] is not an object", i);
-		r = enqueue(p, j, NULL, false, e);
+		r = enqueue_envelope(p, j, NULL, false, e);
 		if (r < 0)
 			return r;
 	}
@@ -458,7 +458,7 @@ static int on_documents(struct protocol *p, json_t *m, struct err *e)
 	return 0;
 }
 
-static int on_cancel(struct protocol *p, json_t *m, struct err *e)
+static int on_cancel_message(struct protocol *p, json_t *m, struct err *e)
 {
 	const char *sha256 = NULL;
 	const struct json_member members[] = {
@@ -467,17 +467,17 @@ static int on_cancel(struct protocol *p, json_t *m, struct err *e)
 	};
 	const struct outcome *o;
 	uint8_t digest[HASH_SIZE];
-	struct item *it;
-	int r = json_take(m, members, false, "cancel", e);
+	struct queued_envelope *it;
+	int r = json_read_object(m, members, false, "cancel", e);
 
 	if (r < 0)
 		return r;
-	if (text_undigest(sha256, digest) < 0)
+	if (encoding_parse_digest(sha256, digest) < 0)
 		return err_set(e, EINVAL, "cancel: '%.80s' is no digest",
 			       sha256);
-	o = recall(p, sha256);
+	o = find_outcome(p, sha256);
 	if (o) {
-		say_submitted(p, o);
+		send_submitted(p, o);
 		return 0;
 	}
 	STAILQ_FOREACH (it, &p->queue, next)
@@ -487,13 +487,13 @@ static int on_cancel(struct protocol *p, json_t *m, struct err *e)
 	if (it && it == STAILQ_FIRST(&p->queue) && p->is_submitting)
 		return 0;
 	if (it) {
-		STAILQ_REMOVE(&p->queue, it, item, next);
+		STAILQ_REMOVE(&p->queue, it, queued_envelope, next);
 		p->queued--;
 		p->queued_bytes -= it->len;
-		item_free(it);
+		free_item(it);
 	}
 	/* Remembered, so that it is not submitted if it comes after this. */
-	conclude(p, sha256, "cancelled", "err.cancelled", "");
+	record_outcome(p, sha256, "cancelled", "err.cancelled", "");
 	return 0;
 }
 
@@ -502,8 +502,8 @@ static int on_cancel(struct protocol *p, json_t *m, struct err *e)
  * restored from a backup). If it does not move it refuses what comes next:
  * that is left to the tick, so that it cannot become a loop.
  */
-static void take_ack(struct protocol *p, enum protocol_stream which,
-		     uint64_t seq)
+static void apply_stream_ack(struct protocol *p, enum protocol_stream which,
+			     uint64_t seq)
 {
 	struct stream *s = &p->stream[which];
 	bool moved = seq != s->acked;
@@ -515,14 +515,14 @@ static void take_ack(struct protocol *p, enum protocol_stream which,
 		return;
 	if (s->is_waiting || moved) {
 		s->is_waiting = false;
-		ask(p, which);
+		request_entries(p, which);
 	}
 }
 
 /* A stream's first ack in a connection. Nothing is sent before policyd knows
  * both, or a device that was put back would sign numbers a second time. */
-static int greet(struct protocol *p, enum protocol_stream which, uint64_t seq,
-		 json_t *last, struct err *e)
+static int handle_first_ack(struct protocol *p, enum protocol_stream which,
+			    uint64_t seq, json_t *last, struct err *e)
 {
 	struct stream *s = &p->stream[which];
 
@@ -551,11 +551,11 @@ void protocol_resumed(struct protocol *p)
 		if (s->greeting > s->acked)
 			p->ops.ack(p->user, i, s->greeting);
 		s->acked = s->greeting;
-		ask(p, i);
+		request_entries(p, i);
 	}
 }
 
-static int on_ack(struct protocol *p, json_t *m, struct err *e)
+static int on_ack_message(struct protocol *p, json_t *m, struct err *e)
 {
 	const char *name = NULL;
 	json_t *last = NULL;
@@ -566,7 +566,7 @@ static int on_ack(struct protocol *p, json_t *m, struct err *e)
 		{ "last", JSON_OBJECT, true, &last },
 		{ 0 },
 	};
-	int r = json_take(m, members, false, "ack", e);
+	int r = json_read_object(m, members, false, "ack", e);
 
 	if (r < 0)
 		return r;
@@ -576,13 +576,13 @@ static int on_ack(struct protocol *p, json_t *m, struct err *e)
 		if (strcmp(protocol_stream_name(i), name) != 0)
 			continue;
 		if (!p->is_resumed)
-			return greet(p, i, (uint64_t)seq, last, e);
-		take_ack(p, i, (uint64_t)seq);
+			return handle_first_ack(p, i, (uint64_t)seq, last, e);
+		apply_stream_ack(p, i, (uint64_t)seq);
 	}
 	return 0;
 }
 
-static int on_retry(struct protocol *p, json_t *m, struct err *e)
+static int on_retry_message(struct protocol *p, json_t *m, struct err *e)
 {
 	int64_t after = 0;
 	bool reconnect = false;
@@ -591,7 +591,7 @@ static int on_retry(struct protocol *p, json_t *m, struct err *e)
 		{ "reconnect", JSON_TRUE, true, &reconnect },
 		{ 0 },
 	};
-	int r = json_take(m, members, false, "retry", e);
+	int r = json_read_object(m, members, false, "retry", e);
 
 	if (r < 0)
 		return r;
@@ -607,12 +607,12 @@ static const struct {
 	const char *type;
 	int (*take)(struct protocol *p, json_t *m, struct err *e);
 } messages[] = {
-	{ "snapshot", on_envelope },
-	{ "command", on_envelope },
-	{ "documents", on_documents },
-	{ "cancel", on_cancel },
-	{ "ack", on_ack },
-	{ "retry", on_retry },
+	{ "snapshot", on_envelope_message },
+	{ "command", on_envelope_message },
+	{ "documents", on_documents_message },
+	{ "cancel", on_cancel_message },
+	{ "ack", on_ack_message },
+	{ "retry", on_retry_message },
 };
 
 int protocol_receive(struct protocol *p, const char *text, size_t len,
@@ -630,7 +630,7 @@ int protocol_receive(struct protocol *p, const char *text, size_t len,
 		return err_set(e, EFBIG, "a message of %zu bytes", len);
 	r = json_parse(text, len, "message", &m, e);
 	if (r == 0)
-		r = json_take(m, members, false, "message", e);
+		r = json_read_object(m, members, false, "message", e);
 	for (unsigned int i = 0; r == 0 && i < ARRAY_SIZE(messages); i++)
 		if (strcmp(messages[i].type, type) == 0)
 			return messages[i].take(p, m, e);
@@ -649,7 +649,7 @@ void protocol_tick(struct protocol *p)
 			s->is_owed = true;
 		}
 		if (s->is_owed)
-			ask(p, i);
+			request_entries(p, i);
 	}
 	if (p->get_id && ++p->get_ticks >= RESEND_TICKS)
 		p->get_id = 0;
@@ -686,7 +686,7 @@ void protocol_free(struct protocol *p)
 	if (!p)
 		return;
 	while (!STAILQ_EMPTY(&p->queue))
-		item_free(take_head(p));
+		free_item(remove_queue_head(p));
 	for (unsigned int i = 0; i < PROTOCOL_STREAM_COUNT; i++)
 		free(p->stream[i].last);
 	free(p->outcome);

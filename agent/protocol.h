@@ -41,7 +41,8 @@ struct protocol_ops {
 	void (*send)(void *user, const char *text, size_t len);
 	/* Give it to policyd; protocol_submitted() brings the answer. */
 	void (*submit)(void *user, const char *envelope, size_t len);
-	/* Ask for more than `after`: protocol_receipts() or protocol_audit().
+	/* Ask for more than `after`: protocol_send_receipts() or
+	 * protocol_send_audit().
 	 */
 	void (*fetch)(void *user, enum protocol_stream s, uint64_t after);
 	/* The server has it up to seq. */
@@ -50,9 +51,10 @@ struct protocol_ops {
 	 * envelopes (NULL: none); protocol_resumed() when policyd knows them.
 	 */
 	void (*resume)(void *user, const char *receipt, const char *head);
-	/* Ask what is lacking; documents of it go to protocol_get(). */
+	/* Ask what is lacking; documents of it go to protocol_get_documents().
+	 */
 	void (*wants)(void *user);
-	/* Ask for the status, for protocol_status(). */
+	/* Ask for the status, for protocol_send_status(). */
 	void (*status)(void *user);
 	/* The server asks for quiet: seconds; with reconnect: come back then.
 	 */
@@ -74,7 +76,7 @@ struct protocol *protocol_new(const struct protocol_device *d,
 void protocol_free(struct protocol *p);
 
 /* Says hello with policyd's status (an object, borrowed), and starts. */
-void protocol_hello(struct protocol *p, json_t *status);
+void protocol_send_hello(struct protocol *p, json_t *status);
 
 /* One message from the server. -EINVAL, -EFBIG, -ENOBUFS: hang up. */
 int protocol_receive(struct protocol *p, const char *text, size_t len,
@@ -91,27 +93,28 @@ struct protocol_receipt {
 	const char *envelope;
 	size_t len;
 };
-void protocol_receipts(struct protocol *p, const struct protocol_receipt *r,
-		       size_t n);
+void protocol_send_receipts(struct protocol *p,
+			    const struct protocol_receipt *r, size_t n);
 
 /* One batch as text; len 0: there is none. */
-void protocol_audit(struct protocol *p, const char *batch, size_t len);
+void protocol_send_audit(struct protocol *p, const char *batch, size_t len);
 /* What was asked for could not be had; it is asked for again. */
-void protocol_unfetched(struct protocol *p, enum protocol_stream which);
+void protocol_fetch_failed(struct protocol *p, enum protocol_stream which);
 
 /* To the resume: from now on receipts and records are sent. */
 void protocol_resumed(struct protocol *p);
 
 /* Documents to get from the server, as "sha256:<hex>". */
-void protocol_get(struct protocol *p, const char *const *digests, size_t n);
+void protocol_get_documents(struct protocol *p, const char *const *digests,
+			    size_t n);
 
 /* For display: the documents of policyd's status, and how a download goes. */
-void protocol_status(struct protocol *p, json_t *status);
-void protocol_progress(struct protocol *p, const char *image, uint64_t done,
-		       uint64_t total);
+void protocol_send_status(struct protocol *p, json_t *status);
+void protocol_send_progress(struct protocol *p, const char *image,
+			    uint64_t done, uint64_t total);
 
 /* There is something new in a stream. */
-void protocol_pending(struct protocol *p, enum protocol_stream s);
+void protocol_notify_pending(struct protocol *p, enum protocol_stream s);
 
 /* Once a minute: asks again for what never came. */
 void protocol_tick(struct protocol *p);

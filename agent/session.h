@@ -18,13 +18,13 @@
 enum { FOR_CONNECT = 1, FOR_HELLO = 2, FOR_REPORT = 4 };
 
 struct agent {
-	const struct agent_conf *conf;
+	const struct agent_config *conf;
 	sd_event *event;
 	sd_bus *bus;
 	sd_event_source *reconnect, *tick;
 	struct identity *id;
-	struct wire *wire;
-	struct policylink *link;
+	struct transport *wire;
+	struct policyd_client *link;
 	struct fetch *fetch;
 	json_t *inventory;
 
@@ -33,10 +33,10 @@ struct agent {
 	unsigned int status_for;
 	bool is_enrolling, is_finishing;
 	struct enroll_request request;
-	struct envoy *enrolment, *renewal, *lookup; /* NULL: none */
+	struct worker *enrolment, *renewal, *lookup; /* NULL: none */
 
-	struct wire_peer *peer; /* NULL: not enrolled */
-	bool is_connecting;	/* from the look-up on */
+	struct transport_peer *peer; /* NULL: not enrolled */
+	bool is_connecting;	     /* from the look-up on */
 	struct address_list address;
 	unsigned int next_address;
 	struct protocol *protocol; /* NULL: not connected */
@@ -46,7 +46,7 @@ struct agent {
 };
 
 /* Asks policyd for its status, unless that is under way already. */
-void session_ask_status(struct agent *a, unsigned int what_for);
+void session_request_status(struct agent *a, unsigned int what_for);
 
 /* Connects if there is an enrolment that policyd has too, and no connection. */
 void session_connect(struct agent *a);
@@ -57,13 +57,13 @@ void session_disconnect(struct agent *a);
 void session_restart(struct agent *a);
 
 /* The timer's callback: the next try is due. */
-int session_on_due(sd_event_source *s, uint64_t usec, void *user);
+int session_on_reconnect_timer(sd_event_source *s, uint64_t usec, void *user);
 
 /* Says hello (again) by the last status. Only while a->protocol. */
-void session_hello(struct agent *a);
+void session_send_hello(struct agent *a);
 
 /* The identity changed: nothing of the old one is left. Not from within
- * wire_service(). */
-void session_drop(struct agent *a);
+ * transport_service(). */
+void session_drop_peer(struct agent *a);
 
 #endif

@@ -22,7 +22,7 @@
 
 /* ---- the WebSocket */
 
-static void drop_queues(struct wire_peer *p)
+static void drop_message_queues(struct transport_peer *p)
 {
 	struct out *o;
 
@@ -40,27 +40,28 @@ static void drop_queues(struct wire_peer *p)
  * loop is made to come back, as lws looks at its timers and then sleeps: the
  * other loop would not see what this set in motion.
  */
-static void socket_is_over(lws_sorted_usec_list_t *sul)
+static void report_websocket_end(lws_sorted_usec_list_t *sul)
 {
-	struct wire_peer *p = lws_container_of(sul, struct wire_peer, over);
-	struct wire_end end = p->end;
+	struct transport_peer *p =
+		lws_container_of(sul, struct transport_peer, over);
+	struct transport_end end = p->end;
 
-	drop_queues(p);
+	drop_message_queues(p);
 	p->is_open = p->is_closing = p->is_over = false;
-	wire_wake(p->wire);
+	transport_wake(p->wire);
 	p->ops.closed(p->user, &end);
 }
 
-static void end_socket(struct wire_peer *p)
+static void schedule_websocket_end(struct transport_peer *p)
 {
 	if (p->is_over)
 		return;
 	p->is_over = true;
-	lws_sul_schedule(p->wire->context, 0, &p->over, socket_is_over,
-			 WIRE_SOON);
+	lws_sul_schedule(p->wire->context, 0, &p->over, report_websocket_end,
+			 TRANSPORT_SOON);
 }
 
-void wire_take_status(struct lws *wsi, struct wire_end *end)
+void transport_read_status(struct lws *wsi, struct transport_end *end)
 {
 	char number[16] = "";
 	uint64_t n;
@@ -68,45 +69,46 @@ void wire_take_status(struct lws *wsi, struct wire_end *end)
 	end->status = (int)lws_http_client_http_response(wsi);
 	if (lws_hdr_copy(wsi, number, sizeof(number),
 			 WSI_TOKEN_HTTP_RETRY_AFTER) > 0 &&
-	    text_number(number, 86400, &n) == 0)
+	    encoding_parse_number(number, 86400, &n) == 0)
 		end->retry_after = (unsigned int)n;
 }
 
-static void explain_socket(struct wire_peer *p, struct lws *wsi,
-			   const char *said)
+static void explain_websocket_end(struct transport_peer *p, struct lws *wsi,
+				  const char *said)
 {
-	struct wire_end *end = &p->end;
+	struct transport_end *end = &p->end;
 
 	if (end->why[0])
 		return;
 	if (wsi)
-		wire_take_status(wsi, end);
+		transport_read_status(wsi, end);
 	if (end->status >= 300)
 		snprintf(end->why, sizeof(end->why), "HTTP status %d",
 			 end->status);
 	else
-		lwswhy_text(wire_address(p), p->port, said, end->why,
-			    sizeof(end->why));
+		lws_error_describe(transport_peer_address(p), p->port, said,
+				   end->why, sizeof(end->why));
 }
 
-static int refuse(struct wire_peer *p, const char *why)
+static int set_close_reason(struct transport_peer *p, const char *why)
 {
 	snprintf(p->end.why, sizeof(p->end.why), "%s", why);
 	return -1;
 }
 
-static int take_fragment(struct wire_peer *p, struct lws *wsi, const void *data,
-			 size_t len)
+static int receive_fragment(struct transport_peer *p, struct lws *wsi,
+			    const void *data, size_t len)
 {
 	char *bigger;
 
 	if (lws_frame_is_binary(wsi))
-		return refuse(p, "the server sent a binary message");
+		return set_close_reason(p, "the server sent a binary message");
 	if (p->in_len + len > p->message_max)
-		return refuse(p, "the server sent too long a message");
+		return set_close_reason(p,
+					"the server sent too long a message");
 	bigger = realloc(p->in, p->in_len + len + 1);
 	if (!bigger)
-		return refuse(p, "out of memory");
+		return set_close_reason(p, "out of memory");
 	p->in = bigger;
 	memcpy(p->in + p->in_len, data, len);
 	p->in_len += len;
@@ -121,7 +123,7 @@ static int take_fragment(struct wire_peer *p, struct lws *wsi, const void *data,
 	return 0;
 }
 
-static int send_queued(struct wire_peer *p, struct lws *wsi)
+static int send_queued_message(struct transport_peer *p, struct lws *wsi)
 {
 	auto_free struct out *o = STAILQ_FIRST(&p->out);
 
@@ -129,7 +131,8 @@ static int send_queued(struct wire_peer *p, struct lws *wsi)
 		STAILQ_REMOVE_HEAD(&p->out, next);
 		if (lws_write(wsi, o->bytes + LWS_PRE, o->len, LWS_WRITE_TEXT) <
 		    0)
-			return refuse(p, "connection lost while sending");
+			return set_close_reason(
+				p, "connection lost while sending");
 		lws_callback_on_writable(wsi);
 		return 0;
 	}
@@ -139,10 +142,11 @@ static int send_queued(struct wire_peer *p, struct lws *wsi)
 	return -1;
 }
 
-static int on_socket(void *self, struct lws *wsi,
-		     enum lws_callback_reasons reason, void *in, size_t len)
+static int on_websocket_event(void *self, struct lws *wsi,
+			      enum lws_callback_reasons reason, void *in,
+			      size_t len)
 {
-	struct wire_peer *p = self;
+	struct transport_peer *p = self;
 
 	p->wsi = wsi;
 	switch (reason) {
@@ -151,18 +155,19 @@ static int on_socket(void *self, struct lws *wsi,
 		p->ops.opened(p->user);
 		return 0;
 	case LWS_CALLBACK_CLIENT_RECEIVE:
-		return take_fragment(p, wsi, in, len);
+		return receive_fragment(p, wsi, in, len);
 	case LWS_CALLBACK_CLIENT_WRITEABLE:
-		return send_queued(p, wsi);
+		return send_queued_message(p, wsi);
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-		explain_socket(p, wsi, in);
+		explain_websocket_end(p, wsi, in);
 		return 0;
 	case LWS_CALLBACK_WSI_DESTROY:
 		if (!p->end.why[0] && !p->is_closing)
-			refuse(p, p->is_open ? "connection lost"
-					     : "closed without an answer");
+			set_close_reason(
+				p, p->is_open ? "connection lost"
+					      : "closed without an answer");
 		p->wsi = NULL;
-		end_socket(p);
+		schedule_websocket_end(p);
 		return 0;
 	default:
 		return 0;
@@ -175,18 +180,18 @@ static const lws_retry_bo_t validity = {
 	.secs_since_valid_hangup = 300,
 };
 
-void wire_open(struct wire_peer *p, const char *path, const char *protocol,
-	       size_t message_max)
+void transport_open(struct transport_peer *p, const char *path,
+		    const char *protocol, size_t message_max)
 {
 	struct lws_client_connect_info info = {
 		.context = p->wire->context,
 		.vhost = p->vhost[0],
-		.address = wire_address(p),
+		.address = transport_peer_address(p),
 		.host = p->host,
 		.port = p->port,
 		.path = path,
 		.protocol = protocol,
-		.local_protocol_name = WIRE_PROTOCOL,
+		.local_protocol_name = TRANSPORT_PROTOCOL,
 		.ssl_connection =
 			LCCSCF_USE_SSL | LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
 		.retry_and_idle_policy = &validity,
@@ -195,15 +200,15 @@ void wire_open(struct wire_peer *p, const char *path, const char *protocol,
 
 	memset(&p->end, 0, sizeof(p->end));
 	p->message_max = message_max;
-	lwswhy_clear();
+	lws_error_clear();
 	if (lws_client_connect_via_info(&info))
 		return;
 	p->wsi = NULL;
-	explain_socket(p, NULL, NULL);
-	end_socket(p);
+	explain_websocket_end(p, NULL, NULL);
+	schedule_websocket_end(p);
 }
 
-int wire_send(struct wire_peer *p, const char *text, size_t len)
+int transport_send(struct transport_peer *p, const char *text, size_t len)
 {
 	struct out *o;
 
@@ -219,7 +224,7 @@ int wire_send(struct wire_peer *p, const char *text, size_t len)
 	return 0;
 }
 
-void wire_close(struct wire_peer *p)
+void transport_close(struct transport_peer *p)
 {
 	if (!p->wsi || p->is_closing)
 		return;
@@ -232,29 +237,29 @@ void wire_close(struct wire_peer *p)
 
 /* ---- peers */
 
-static int on_loop(struct lws *wsi, enum lws_callback_reasons reason,
-		   void *user, void *in, size_t len)
+static int on_loop_event(struct lws *wsi, enum lws_callback_reasons reason,
+			 void *user, void *in, size_t len)
 {
 	return 0; /* that lws_service() returns is all that is wanted */
 }
 
-static int on_event(struct lws *wsi, enum lws_callback_reasons reason,
-		    void *user, void *in, size_t len)
+static int on_peer_event(struct lws *wsi, enum lws_callback_reasons reason,
+			 void *user, void *in, size_t len)
 {
-	struct owner *o = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+	struct connection_owner *o = wsi ? lws_get_opaque_user_data(wsi) : NULL;
 
 	return o ? o->on_event(o, wsi, reason, in, len) : 0;
 }
 
 static const struct lws_protocols peer_protocols[] = {
-	{ .name = WIRE_PROTOCOL,
-	  .callback = on_event,
+	{ .name = TRANSPORT_PROTOCOL,
+	  .callback = on_peer_event,
 	  .rx_buffer_size = PIECE },
 	{ .name = NULL },
 };
 
 static const struct lws_protocols loop_protocols[] = {
-	{ .name = LOOP, .callback = on_loop },
+	{ .name = LOOP, .callback = on_loop_event },
 	{ .name = NULL },
 };
 
@@ -263,8 +268,8 @@ static const struct lws_protocols loop_protocols[] = {
  * same connection; so what shall run side by side is given vhosts of its own.
  * They share the TLS set-up. The CA replaces all other trust.
  */
-static int open_lane(struct wire_peer *p, unsigned int lane,
-		     const struct wire_identity *id, struct err *e)
+static int open_peer_vhost(struct transport_peer *p, unsigned int lane,
+			   const struct transport_identity *id, struct err *e)
 {
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN,
@@ -292,20 +297,22 @@ static int open_lane(struct wire_peer *p, unsigned int lane,
 	return 0;
 }
 
-int wire_peer_new(struct wire *w, const struct wire_identity *id,
-		  const struct wire_ops *ops, void *user,
-		  struct wire_peer **ret, struct err *e)
+int transport_peer_new(struct transport *w, const struct transport_identity *id,
+		       const struct transport_ops *ops, void *user,
+		       struct transport_peer **ret, struct err *e)
 {
-	AUTO(wire_peer_freep) struct wire_peer *p = calloc(1, sizeof(*p));
+	AUTO(transport_peer_freep)
+	struct transport_peer *p = calloc(1, sizeof(*p));
 	size_t n = strlen(id->host);
 
 	if (!p)
 		return err_oom(e, "connection");
 	STAILQ_INIT(&p->out);
-	p->owner.on_event = on_socket;
+	p->owner.on_event = on_websocket_event;
 	p->wire = w;
 	/* lws cuts a name at a colon before it verifies it: nothing is left. */
-	if (n == 0 || n > WIRE_HOST_MAX || strpbrk(id->host, ":/@?# \t\r\n"))
+	if (n == 0 || n > TRANSPORT_HOST_MAX ||
+	    strpbrk(id->host, ":/@?# \t\r\n"))
 		return err_set(e, EINVAL,
 			       "server '%.40s': neither a name nor an IPv4 "
 			       "address",
@@ -314,13 +321,15 @@ int wire_peer_new(struct wire *w, const struct wire_identity *id,
 	if (!p->host)
 		return err_oom(e, "connection");
 	p->port = id->port;
-	p->lanes = id->lanes < WIRE_LANES_MAX ? id->lanes : WIRE_LANES_MAX;
+	p->lanes = id->lanes < TRANSPORT_DOWNLOADS_MAX
+			   ? id->lanes
+			   : TRANSPORT_DOWNLOADS_MAX;
 	for (unsigned int i = 0; i < p->lanes; i++)
-		p->lane[i].owner.on_event = wire_on_lane;
+		p->lane[i].owner.on_event = download_on_idle;
 	p->ops = *ops;
 	p->user = user;
 	for (unsigned int i = 0; i == 0 || i < p->lanes; i++) {
-		int r = open_lane(p, i, id, e);
+		int r = open_peer_vhost(p, i, id, e);
 
 		if (r < 0)
 			return r;
@@ -329,17 +338,17 @@ int wire_peer_new(struct wire *w, const struct wire_identity *id,
 	return 0;
 }
 
-void wire_peer_at(struct wire_peer *p, const char *address)
+void transport_peer_set_address(struct transport_peer *p, const char *address)
 {
 	snprintf(p->address, sizeof(p->address), "%s", address);
 }
 
-const char *wire_address(const struct wire_peer *p)
+const char *transport_peer_address(const struct transport_peer *p)
 {
 	return p->address[0] ? p->address : p->host;
 }
 
-static void forget(struct lws *wsi)
+static void detach_connection(struct lws *wsi)
 {
 	if (!wsi)
 		return;
@@ -347,17 +356,19 @@ static void forget(struct lws *wsi)
 	lws_set_timeout(wsi, 1, LWS_TO_KILL_ASYNC);
 }
 
-static void cancel(struct wire_peer *p, lws_sorted_usec_list_t *sul)
+static void cancel_peer_timer(struct transport_peer *p,
+			      lws_sorted_usec_list_t *sul)
 {
 	lws_sul_schedule(p->wire->context, 0, sul, NULL,
 			 LWS_SET_TIMER_USEC_CANCEL);
 }
 
-static void destroy_vhosts(lws_sorted_usec_list_t *sul)
+static void destroy_retired_vhosts(lws_sorted_usec_list_t *sul)
 {
-	struct grave *g = lws_container_of(sul, struct grave, due);
+	struct retired_vhosts *g =
+		lws_container_of(sul, struct retired_vhosts, due);
 
-	for (unsigned int i = 0; i < WIRE_LANES_MAX; i++)
+	for (unsigned int i = 0; i < TRANSPORT_DOWNLOADS_MAX; i++)
 		if (g->vhost[i])
 			lws_vhost_destroy(g->vhost[i]);
 	LIST_REMOVE(g, next);
@@ -366,41 +377,42 @@ static void destroy_vhosts(lws_sorted_usec_list_t *sul)
 
 /* lws 4.1 never frees a vhost that is destroyed before its connections ended.
  */
-static void bury(struct wire_peer *p)
+static void retire_peer_vhosts(struct transport_peer *p)
 {
-	struct grave *g = calloc(1, sizeof(*g));
+	struct retired_vhosts *g = calloc(1, sizeof(*g));
 
 	if (!g)
 		return; /* they end with the context */
 	memcpy(g->vhost, p->vhost, sizeof(g->vhost));
 	LIST_INSERT_HEAD(&p->wire->graves, g, next);
-	lws_sul_schedule(p->wire->context, 0, &g->due, destroy_vhosts,
+	lws_sul_schedule(p->wire->context, 0, &g->due, destroy_retired_vhosts,
 			 GRAVE_USEC);
 }
 
-void wire_peer_free(struct wire_peer *p)
+void transport_peer_free(struct transport_peer *p)
 {
 	if (!p)
 		return;
-	forget(p->wsi);
-	cancel(p, &p->over);
-	for (unsigned int i = 0; i < WIRE_LANES_MAX; i++) {
-		forget(p->lane[i].wsi);
+	detach_connection(p->wsi);
+	cancel_peer_timer(p, &p->over);
+	for (unsigned int i = 0; i < TRANSPORT_DOWNLOADS_MAX; i++) {
+		detach_connection(p->lane[i].wsi);
 		if (!p->get[i])
 			continue;
-		forget(p->get[i]->wsi);
-		cancel(p, &p->get[i]->over);
+		detach_connection(p->get[i]->wsi);
+		cancel_peer_timer(p, &p->get[i]->over);
 		free(p->get[i]);
 	}
-	bury(p);
-	drop_queues(p);
+	retire_peer_vhosts(p);
+	drop_message_queues(p);
 	free(p->host);
 	free(p);
 }
 
 /* ---- the loop */
 
-static int adopt(struct wire *w, int loop_fd, struct err *e)
+static int adopt_loop_descriptor(struct transport *w, int loop_fd,
+				 struct err *e)
 {
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN,
@@ -427,7 +439,7 @@ static int adopt(struct wire *w, int loop_fd, struct err *e)
 	return 0;
 }
 
-int wire_new(int loop_fd, struct wire **ret, struct err *e)
+int transport_new(int loop_fd, struct transport **ret, struct err *e)
 {
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN,
@@ -440,26 +452,26 @@ int wire_new(int loop_fd, struct wire **ret, struct err *e)
 		.gid = (gid_t)-1,
 		.uid = (uid_t)-1,
 	};
-	AUTO(wire_freep) struct wire *w = calloc(1, sizeof(*w));
+	AUTO(transport_freep) struct transport *w = calloc(1, sizeof(*w));
 	int r;
 
 	if (!w)
 		return err_oom(e, "event loop");
 	LIST_INIT(&w->graves);
-	lwswhy_catch();
+	lws_error_capture();
 	w->context = lws_create_context(&info);
 	if (!w->context)
 		return err_oom(e, "event loop");
-	r = adopt(w, loop_fd, e);
+	r = adopt_loop_descriptor(w, loop_fd, e);
 	if (r < 0)
 		return r;
 	*ret = steal(w);
 	return 0;
 }
 
-void wire_free(struct wire *w)
+void transport_free(struct transport *w)
 {
-	struct grave *g;
+	struct retired_vhosts *g;
 
 	if (!w)
 		return;
@@ -472,12 +484,12 @@ void wire_free(struct wire *w)
 	free(w);
 }
 
-int wire_service(struct wire *w)
+int transport_service(struct transport *w)
 {
 	return lws_service(w->context, 0) < 0 ? -EIO : 0;
 }
 
-void wire_wake(struct wire *w)
+void transport_wake(struct transport *w)
 {
 	lws_cancel_service(w->context);
 }

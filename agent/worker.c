@@ -16,14 +16,14 @@
 #define PIECE (64 * 1024)
 
 /* What the child says first; with r == 0 its answer follows, of `len` bytes. */
-struct head {
+struct answer_header {
 	int r;
 	size_t len;
 	struct err e;
 };
 
-struct envoy {
-	const struct envoy_kind *kind;
+struct worker {
+	const struct worker_kind *kind;
 	void *user;
 	pid_t pid; /* 0: it is gone */
 	int fd;
@@ -36,10 +36,10 @@ struct envoy {
 
 /* The mask stays as it is: SIGTERM to the whole service must not end the child
  * before the loop has seen its own. What ends the child is SIGKILL. */
-static _Noreturn void go(const struct envoy_kind *kind, const void *what,
-			 int fd, pid_t parent)
+static _Noreturn void run_worker_child(const struct worker_kind *kind,
+				       const void *what, int fd, pid_t parent)
 {
-	struct head h = { 0 };
+	struct answer_header h = { 0 };
 	char *answer = NULL;
 	size_t len = 0;
 
@@ -58,7 +58,7 @@ static _Noreturn void go(const struct envoy_kind *kind, const void *what,
 /* ---- the loop */
 
 /* Its end is near or made so; only we take it, so the id is still its own. */
-static void end(struct envoy *x)
+static void kill_worker_child(struct worker *x)
 {
 	if (x->pid == 0)
 		return;
@@ -70,20 +70,20 @@ static void end(struct envoy *x)
 	x->late = sd_event_source_disable_unref(x->late);
 }
 
-static void fail(struct envoy *x, const struct err *e)
+static void report_worker_failure(struct worker *x, const struct err *e)
 {
-	end(x);
+	kill_worker_child(x);
 	x->kind->done(x->user, NULL, 0, e);
 }
 
-static void conclude(struct envoy *x)
+static void report_worker_answer(struct worker *x)
 {
 	auto_free char *got = steal(x->got);
-	struct head h = { 0 };
+	struct answer_header h = { 0 };
 	size_t len = x->len;
 	struct err e;
 
-	end(x);
+	kill_worker_child(x);
 	if (len >= sizeof(h))
 		memcpy(&h, got, sizeof(h));
 	if (len != sizeof(h) + h.len) {
@@ -99,14 +99,14 @@ static void conclude(struct envoy *x)
 }
 
 /* Room for a piece, and a NUL behind it. */
-static int make_room(struct envoy *x)
+static int grow_answer_buffer(struct worker *x)
 {
 	size_t room = x->room ? 2 * x->room : 2 * PIECE;
 	char *bigger;
 
 	if (x->room - x->len > PIECE)
 		return 0;
-	if (x->len > sizeof(struct head) + ENVOY_ANSWER_MAX)
+	if (x->len > sizeof(struct answer_header) + WORKER_ANSWER_MAX)
 		return -EFBIG;
 	bigger = realloc(x->got, room);
 	if (!bigger)
@@ -116,12 +116,13 @@ static int make_room(struct envoy *x)
 	return 0;
 }
 
-static int on_io(sd_event_source *s, int fd, uint32_t events, void *user)
+static int on_worker_output(sd_event_source *s, int fd, uint32_t events,
+			    void *user)
 {
-	struct envoy *x = user;
+	struct worker *x = user;
 	struct err e;
 	ssize_t n = -1;
-	int r = make_room(x);
+	int r = grow_answer_buffer(x);
 
 	if (r == 0) {
 		n = read(fd, x->got + x->len, PIECE);
@@ -131,27 +132,27 @@ static int on_io(sd_event_source *s, int fd, uint32_t events, void *user)
 		return 0;
 	if (r < 0) {
 		err_sys(&e, -r, "read the envoy's answer");
-		fail(x, &e);
+		report_worker_failure(x, &e);
 		return 0;
 	}
 	x->len += (size_t)n;
 	x->got[x->len] = '\0';
 	if (n == 0)
-		conclude(x);
+		report_worker_answer(x);
 	return 0;
 }
 
-static int on_late(sd_event_source *s, uint64_t usec, void *user)
+static int on_worker_timeout(sd_event_source *s, uint64_t usec, void *user)
 {
-	struct envoy *x = user;
+	struct worker *x = user;
 	struct err e;
 
 	err_set(&e, ETIMEDOUT, "no answer in %u s", x->kind->seconds);
-	fail(x, &e);
+	report_worker_failure(x, &e);
 	return 0;
 }
 
-static int set_off(struct envoy *x, const void *what)
+static int fork_worker_child(struct worker *x, const void *what)
 {
 	auto_close int out = -1;
 	pid_t parent = getpid();
@@ -165,7 +166,7 @@ static int set_off(struct envoy *x, const void *what)
 	 * so the child may allocate and call libraries. */
 	x->pid = fork();
 	if (x->pid == 0)
-		go(x->kind, what, out, parent);
+		run_worker_child(x->kind, what, out, parent);
 	if (x->pid < 0) {
 		x->pid = 0;
 		return -errno;
@@ -173,10 +174,10 @@ static int set_off(struct envoy *x, const void *what)
 	return 0;
 }
 
-int envoy_new(sd_event *event, const struct envoy_kind *kind, const void *what,
-	      void *user, struct envoy **ret, struct err *e)
+int worker_new(sd_event *event, const struct worker_kind *kind,
+	       const void *what, void *user, struct worker **ret, struct err *e)
 {
-	AUTO(envoy_freep) struct envoy *x = calloc(1, sizeof(*x));
+	AUTO(worker_freep) struct worker *x = calloc(1, sizeof(*x));
 	int r;
 
 	if (!x)
@@ -184,24 +185,26 @@ int envoy_new(sd_event *event, const struct envoy_kind *kind, const void *what,
 	x->kind = kind;
 	x->user = user;
 	x->fd = -1;
-	r = set_off(x, what);
+	r = fork_worker_child(x, what);
 	if (r >= 0)
-		r = sd_event_add_io(event, &x->io, x->fd, EPOLLIN, on_io, x);
+		r = sd_event_add_io(event, &x->io, x->fd, EPOLLIN,
+				    on_worker_output, x);
 	if (r >= 0)
-		r = sd_event_add_time_relative(
-			event, &x->late, CLOCK_BOOTTIME,
-			kind->seconds * UINT64_C(1000000), 0, on_late, x);
+		r = sd_event_add_time_relative(event, &x->late, CLOCK_BOOTTIME,
+					       kind->seconds *
+						       UINT64_C(1000000),
+					       0, on_worker_timeout, x);
 	if (r < 0)
 		return err_sys(e, -r, "send an envoy");
 	*ret = steal(x);
 	return 0;
 }
 
-void envoy_free(struct envoy *x)
+void worker_free(struct worker *x)
 {
 	if (!x)
 		return;
-	end(x);
+	kill_worker_child(x);
 	sd_event_source_disable_unref(x->io);
 	sd_event_source_disable_unref(x->late);
 	if (x->fd >= 0)

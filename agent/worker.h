@@ -11,12 +11,12 @@
 #include <stddef.h>
 #include <systemd/sd-event.h>
 
-#define ENVOY_ANSWER_MAX (9 * 1024 * 1024)
+#define WORKER_ANSWER_MAX (9 * 1024 * 1024)
 
 struct err;
-struct envoy;
+struct worker;
 
-struct envoy_kind {
+struct worker_kind {
 	unsigned int seconds; /* then it is ended: -ETIMEDOUT */
 	/* In the child: may block, and nothing that it changes is seen. */
 	int (*run)(const void *what, char **ret, size_t *ret_len,
@@ -28,14 +28,15 @@ struct envoy_kind {
 };
 
 /* Sets off; `what` is read in the child alone. */
-int envoy_new(sd_event *event, const struct envoy_kind *kind, const void *what,
-	      void *user, struct envoy **ret, struct err *e);
+int worker_new(sd_event *event, const struct worker_kind *kind,
+	       const void *what, void *user, struct worker **ret,
+	       struct err *e);
 /* One that is under way ends at once, without a callback. */
-void envoy_free(struct envoy *x);
+void worker_free(struct worker *x);
 
-static inline void envoy_freep(struct envoy **x)
+static inline void worker_freep(struct worker **x)
 {
-	envoy_free(*x);
+	worker_free(*x);
 }
 
 #endif

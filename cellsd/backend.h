@@ -20,7 +20,7 @@ struct backend;
 struct err;
 
 /* How VPs come to a node. */
-enum backend_way {
+enum backend_access {
 	BACKEND_BY_CLASS,    /* the device program decides each open */
 	BACKEND_BY_ENDPOINT, /* by endpoints that stand for it; it is shut */
 	BACKEND_SHUT,	     /* not at all */
@@ -34,7 +34,7 @@ struct backend_node {
 	uint32_t major, minor; /* 0, 0: it has no node, only sysfs */
 	uint32_t classes;
 	uint64_t birth; /* another one when the device went and came again */
-	enum backend_way way;
+	enum backend_access way;
 	uint32_t vp; /* whose endpoint */
 };
 
@@ -54,12 +54,13 @@ struct backend_table {
 	} * row;
 };
 
-struct backend_cut {
+struct backend_revocation {
 	uint32_t vp;
 	enum cells_class cls;
 	uint32_t handles, mappings;
 };
-typedef void backend_cut_fn(void *arg, const struct backend_cut *c);
+typedef void backend_revocation_fn(void *arg,
+				   const struct backend_revocation *c);
 
 struct backend_event {
 	const char *event; /* "open", "deny", "close", "revoke", "lost" ... */
@@ -71,9 +72,9 @@ struct backend_event {
 };
 
 /* Event "combo": the host's keys were pressed; `count` is which, from 0. */
-#define BACKEND_COMBO "combo"
+#define BACKEND_HOTKEY "combo"
 
-typedef void backend_fn(void *arg, const struct backend_event *ev);
+typedef void backend_event_fn(void *arg, const struct backend_event *ev);
 typedef void backend_node_fn(void *arg, const struct backend_node *n);
 
 /* decide, check_shown, release, each_endpoint may be NULL: nothing to do. */
@@ -108,7 +109,7 @@ struct backend_type {
 	 * the front, which would not be shown, is as the table says.
 	 */
 	int (*decide)(struct backend *b, const struct backend_table *t,
-		      backend_cut_fn *fn, void *arg, uint64_t *ret_ns,
+		      backend_revocation_fn *fn, void *arg, uint64_t *ret_ns,
 		      struct err *e);
 
 	/* -EBUSY: a program of the host holds the display; e names it. */
@@ -124,12 +125,12 @@ struct backend_type {
 
 	/* Readable when there are events. */
 	int (*fd)(struct backend *b);
-	void (*drain)(struct backend *b, backend_fn *fn, void *arg);
+	void (*drain)(struct backend *b, backend_event_fn *fn, void *arg);
 	/* Tells what was counted in bursts that are over; false: none is left.
 	 */
-	bool (*flush)(struct backend *b, backend_fn *fn, void *arg);
+	bool (*flush)(struct backend *b, backend_event_fn *fn, void *arg);
 };
 
-extern const struct backend_type gate_backend, devns_backend;
+extern const struct backend_type backend_cgroup_type, backend_devns_type;
 
 #endif

@@ -35,22 +35,23 @@ struct backend {
 	int program;
 	int map[MAP_COUNT];
 	struct ring_buffer *ring;
-	backend_fn *fn; /* while events are drained */
+	backend_event_fn *fn; /* while events are drained */
 	void *arg;
 };
 
-static int no_output(enum libbpf_print_level level, const char *fmt, va_list ap)
+static int discard_libbpf_output(enum libbpf_print_level level, const char *fmt,
+				 va_list ap)
 {
 	return 0;
 }
 
 /* libbpf keeps numbers of its own beyond errno; they end in one code. */
-static int sys_code(int r)
+static int convert_libbpf_error(int r)
 {
 	return r < 0 && r > -4000 ? -r : EIO;
 }
 
-static void gate_free(struct backend *b)
+static void free_cgroup_backend(struct backend *b)
 {
 	if (!b)
 		return;
@@ -59,13 +60,13 @@ static void gate_free(struct backend *b)
 	free(b);
 }
 
-static void gate_freep(struct backend **b)
+static void cgroup_backend_freep(struct backend **b)
 {
-	gate_free(*b);
+	free_cgroup_backend(*b);
 }
 
 /* The program of ours on that cgroup, or -ENOENT. */
-static int attached_program(int leaf)
+static int find_attached_program(int leaf)
 {
 	__u32 ids[ATTACHED_MAX], n = ATTACHED_MAX;
 
@@ -86,7 +87,7 @@ static int attached_program(int leaf)
 	return -ENOENT;
 }
 
-static void reuse_map(struct bpf_object *object, __u32 id)
+static void reuse_map_by_id(struct bpf_object *object, __u32 id)
 {
 	struct bpf_map_info info = { 0 };
 	__u32 len = sizeof(info);
@@ -103,11 +104,11 @@ static void reuse_map(struct bpf_object *object, __u32 id)
 }
 
 /* Takes over the maps of the program that hangs on a running VP's cgroup. */
-static void reuse_maps(struct bpf_object *object, const struct backend_vp *vps,
-		       unsigned int n)
+static void reuse_attached_maps(struct bpf_object *object,
+				const struct backend_vp *vps, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
-		auto_close int fd = attached_program(vps[i].leaf);
+		auto_close int fd = find_attached_program(vps[i].leaf);
 		__u32 ids[MAPS_MAX], len = sizeof(struct bpf_prog_info);
 		struct bpf_prog_info info = {
 			.nr_map_ids = MAPS_MAX,
@@ -117,19 +118,20 @@ static void reuse_maps(struct bpf_object *object, const struct backend_vp *vps,
 		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
 			continue;
 		for (__u32 m = 0; m < info.nr_map_ids && m < MAPS_MAX; m++)
-			reuse_map(object, ids[m]);
+			reuse_map_by_id(object, ids[m]);
 		return;
 	}
 }
 
-static int load(struct backend *b, struct err *e)
+static int load_device_program(struct backend *b, struct err *e)
 {
 	struct bpf_program *program;
 	int r;
 
 	r = bpf_object__load(b->object);
 	if (r < 0)
-		return err_sys(e, sys_code(r), "load the device program");
+		return err_sys(e, convert_libbpf_error(r),
+			       "load the device program");
 	program = bpf_object__find_program_by_name(b->object, PROGRAM_NAME);
 	b->program = bpf_program__fd(program);
 	for (int i = 0; i < MAP_COUNT; i++) {
@@ -142,15 +144,15 @@ static int load(struct backend *b, struct err *e)
 	return 0;
 }
 
-static int on_ring(void *arg, void *data, size_t len)
+static int on_ring_event(void *arg, void *data, size_t len)
 {
-	const struct verdict_event *in = data;
+	const struct bpf_maps_event *in = data;
 	struct backend *b = arg;
 	struct backend_event ev = { 0 };
 
 	if (len < sizeof(*in) || !b->fn)
 		return 0;
-	ev.event = in->kind == VERDICT_OPEN ? "open" : "deny";
+	ev.event = in->kind == BPF_MAPS_OPEN ? "open" : "deny";
 	ev.boot_ns = in->boot_ns;
 	ev.vp = in->vp;
 	ev.classes = in->classes;
@@ -163,42 +165,43 @@ static int on_ring(void *arg, void *data, size_t len)
 	return 0;
 }
 
-static int gate_make(const struct backend_vp *vps, unsigned int n,
-		     struct backend **ret, struct err *e)
+static int create_cgroup_backend(const struct backend_vp *vps, unsigned int n,
+				 struct backend **ret, struct err *e)
 {
-	AUTO(gate_freep) struct backend *b = calloc(1, sizeof(*b));
+	AUTO(cgroup_backend_freep) struct backend *b = calloc(1, sizeof(*b));
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "cells");
 	int r;
 
 	if (!b)
 		return err_oom(e, "make the device backend");
-	libbpf_set_print(no_output);
+	libbpf_set_print(discard_libbpf_output);
 	b->object = bpf_object__open_mem(
-		program_start, (size_t)(program_end - program_start), &opts);
+		bpf_program_start,
+		(size_t)(bpf_program_end - bpf_program_start), &opts);
 	if (!b->object)
 		return err_sys(e, errno, "open the device program");
-	reuse_maps(b->object, vps, n);
-	r = load(b, e);
+	reuse_attached_maps(b->object, vps, n);
+	r = load_device_program(b, e);
 	if (r < 0)
 		return r;
-	b->ring = ring_buffer__new(b->map[MAP_EVENTS], on_ring, b, NULL);
+	b->ring = ring_buffer__new(b->map[MAP_EVENTS], on_ring_event, b, NULL);
 	if (!b->ring)
 		return err_sys(e, errno, "open the device program's events");
 	*ret = steal(b);
 	return 0;
 }
 
-static uint64_t leaf_key(int leaf)
+static uint64_t get_cgroup_key(int leaf)
 {
 	struct stat st;
 
 	return fstat(leaf, &st) < 0 ? 0 : st.st_ino;
 }
 
-static int gate_hold(struct backend *b, const struct backend_vp *vp,
-		     struct err *e)
+static int attach_device_program(struct backend *b, const struct backend_vp *vp,
+				 struct err *e)
 {
-	auto_close int old = attached_program(vp->leaf);
+	auto_close int old = find_attached_program(vp->leaf);
 	LIBBPF_OPTS(bpf_prog_attach_opts, opts, .flags = BPF_F_ALLOW_MULTI);
 
 	if (old >= 0) {
@@ -211,11 +214,11 @@ static int gate_hold(struct backend *b, const struct backend_vp *vp,
 	return 0;
 }
 
-static int gate_allow(struct backend *b, int leaf, uint32_t vp,
-		      uint32_t classes, struct err *e)
+static int set_cgroup_allowed(struct backend *b, int leaf, uint32_t vp,
+			      uint32_t classes, struct err *e)
 {
-	struct verdict v = { .allowed = classes, .vp = vp };
-	uint64_t key = leaf_key(leaf);
+	struct bpf_maps_verdict v = { .allowed = classes, .vp = vp };
+	uint64_t key = get_cgroup_key(leaf);
 
 	if (bpf_map_update_elem(b->map[MAP_VERDICTS], &key, &v, BPF_EXIST) < 0)
 		return err_sys(e, errno, "set the verdicts of VP number %u",
@@ -223,11 +226,11 @@ static int gate_allow(struct backend *b, int leaf, uint32_t vp,
 	return 0;
 }
 
-static int gate_allowed(struct backend *b, int leaf, uint32_t *ret_classes,
-			struct err *e)
+static int get_cgroup_allowed(struct backend *b, int leaf,
+			      uint32_t *ret_classes, struct err *e)
 {
-	uint64_t key = leaf_key(leaf);
-	struct verdict v;
+	uint64_t key = get_cgroup_key(leaf);
+	struct bpf_maps_verdict v;
 
 	if (bpf_map_lookup_elem(b->map[MAP_VERDICTS], &key, &v) < 0)
 		return err_sys(e, errno, "read the verdicts of a VP");
@@ -235,35 +238,36 @@ static int gate_allowed(struct backend *b, int leaf, uint32_t *ret_classes,
 	return 0;
 }
 
-static uint64_t node_key(const struct backend_node *n)
+static uint64_t build_node_key(const struct backend_node *n)
 {
-	return VERDICT_NODE(n->block, n->major, n->minor);
+	return BPF_MAPS_NODE(n->block, n->major, n->minor);
 }
 
-static uint32_t node_value(const struct backend_node *n)
+static uint32_t build_node_value(const struct backend_node *n)
 {
 	switch (n->way) {
 	case BACKEND_ENDPOINT:
-		return VERDICT_OF_VP | n->vp;
+		return BPF_MAPS_OF_VP | n->vp;
 	case BACKEND_BY_ENDPOINT:
 	case BACKEND_SHUT:
-		return VERDICT_SHUT | n->classes;
+		return BPF_MAPS_SHUT | n->classes;
 	default:
 		return n->classes;
 	}
 }
 
-static bool is_wanted(const struct backend_node *nodes, size_t n, uint64_t key)
+static bool is_node_wanted(const struct backend_node *nodes, size_t n,
+			   uint64_t key)
 {
 	for (size_t i = 0; i < n; i++)
-		if (node_key(&nodes[i]) == key)
+		if (build_node_key(&nodes[i]) == key)
 			return true;
 	return false;
 }
 
 /* 1: there is one behind it, 0: there is none. */
-static int next_node(const struct backend *b, const uint64_t *key,
-		     uint64_t *ret, struct err *e)
+static int get_next_node_key(const struct backend *b, const uint64_t *key,
+			     uint64_t *ret, struct err *e)
 {
 	if (bpf_map_get_next_key(b->map[MAP_NODES], key, ret) == 0)
 		return 1;
@@ -271,32 +275,34 @@ static int next_node(const struct backend *b, const uint64_t *key,
 }
 
 /* Drops nodes that are gone, so that a number used again means nothing. */
-static int drop_nodes(struct backend *b, const struct backend_node *nodes,
-		      size_t n, struct err *e)
+static int delete_stale_nodes(struct backend *b,
+			      const struct backend_node *nodes, size_t n,
+			      struct err *e)
 {
 	uint64_t key, next;
-	int r = next_node(b, NULL, &next, e);
+	int r = get_next_node_key(b, NULL, &next, e);
 
 	while (r > 0) {
 		key = next;
-		r = next_node(b, &key, &next, e);
-		if (r >= 0 && !is_wanted(nodes, n, key) &&
+		r = get_next_node_key(b, &key, &next, e);
+		if (r >= 0 && !is_node_wanted(nodes, n, key) &&
 		    bpf_map_delete_elem(b->map[MAP_NODES], &key) < 0)
 			return err_sys(e, errno, "drop a node that is gone");
 	}
 	return r;
 }
 
-int gate_put_nodes(struct backend *b, const struct backend_node *nodes,
-		   size_t n, struct err *e)
+int backend_cgroup_put_nodes(struct backend *b,
+			     const struct backend_node *nodes, size_t n,
+			     struct err *e)
 {
-	int r = drop_nodes(b, nodes, n, e);
+	int r = delete_stale_nodes(b, nodes, n, e);
 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n; i++) {
-		uint64_t key = node_key(&nodes[i]);
-		uint32_t value = node_value(&nodes[i]);
+		uint64_t key = build_node_key(&nodes[i]);
+		uint32_t value = build_node_value(&nodes[i]);
 
 		if (!nodes[i].major && !nodes[i].minor)
 			continue;
@@ -308,22 +314,23 @@ int gate_put_nodes(struct backend *b, const struct backend_node *nodes,
 	return 0;
 }
 
-static int gate_set_nodes(struct backend *b, struct backend_node *nodes,
-			  size_t n, struct err *e)
+static int set_cgroup_nodes(struct backend *b, struct backend_node *nodes,
+			    size_t n, struct err *e)
 {
 	for (size_t i = 0; i < n; i++)
 		nodes[i].way = nodes[i].major || nodes[i].minor
 				       ? BACKEND_BY_CLASS
 				       : BACKEND_SHUT;
-	return gate_put_nodes(b, nodes, n, e);
+	return backend_cgroup_put_nodes(b, nodes, n, e);
 }
 
-static int gate_fd(struct backend *b)
+static int get_cgroup_event_fd(struct backend *b)
 {
 	return ring_buffer__epoll_fd(b->ring);
 }
 
-static void tell_lost(struct backend *b, backend_fn *fn, void *arg)
+static void report_lost_events(struct backend *b, backend_event_fn *fn,
+			       void *arg)
 {
 	struct backend_event ev = { .event = "lost" };
 	uint32_t happened = 0, told = 1;
@@ -338,21 +345,22 @@ static void tell_lost(struct backend *b, backend_fn *fn, void *arg)
 	fn(arg, &ev);
 }
 
-static void gate_drain(struct backend *b, backend_fn *fn, void *arg)
+static void drain_cgroup_events(struct backend *b, backend_event_fn *fn,
+				void *arg)
 {
 	b->fn = fn;
 	b->arg = arg;
 	ring_buffer__consume(b->ring);
 	b->fn = NULL;
-	tell_lost(b, fn, arg);
+	report_lost_events(b, fn, arg);
 }
 
-static void tell_burst(const struct verdict_burst_key *key,
-		       const struct verdict_burst *burst, backend_fn *fn,
-		       void *arg)
+static void report_counted_events(const struct bpf_maps_burst_key *key,
+				  const struct bpf_maps_burst *burst,
+				  backend_event_fn *fn, void *arg)
 {
 	struct backend_event ev = {
-		.event = key->kind == VERDICT_OPEN ? "open" : "deny",
+		.event = key->kind == BPF_MAPS_OPEN ? "open" : "deny",
 		.boot_ns = burst->start_ns,
 		.vp = key->vp,
 		.classes = key->classes,
@@ -366,7 +374,7 @@ static void tell_burst(const struct verdict_burst_key *key,
 	fn(arg, &ev);
 }
 
-static uint64_t boot_ns(void)
+static uint64_t get_boot_time_ns(void)
 {
 	struct timespec ts;
 
@@ -374,42 +382,43 @@ static uint64_t boot_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
 }
 
-static bool gate_flush(struct backend *b, backend_fn *fn, void *arg)
+static bool flush_cgroup_events(struct backend *b, backend_event_fn *fn,
+				void *arg)
 {
 	int fd = b->map[MAP_BURSTS];
-	struct verdict_burst_key key, next;
-	uint64_t now = boot_ns();
+	struct bpf_maps_burst_key key, next;
+	uint64_t now = get_boot_time_ns();
 	bool left = false, more;
 
 	more = bpf_map_get_next_key(fd, NULL, &next) == 0;
 	for (int i = 0; more && i < FLUSH_MAX; i++) {
-		struct verdict_burst burst;
+		struct bpf_maps_burst burst;
 
 		key = next;
 		more = bpf_map_get_next_key(fd, &key, &next) == 0;
 		if (bpf_map_lookup_elem(fd, &key, &burst) < 0)
 			continue;
-		if (now - burst.start_ns < VERDICT_BURST_NS) {
+		if (now - burst.start_ns < BPF_MAPS_BURST_NS) {
 			left = true;
 			continue;
 		}
 		if (bpf_map_lookup_and_delete_elem(fd, &key, &burst) == 0 &&
 		    burst.count > 0)
-			tell_burst(&key, &burst, fn, arg);
+			report_counted_events(&key, &burst, fn, arg);
 	}
 	return left;
 }
 
-const struct backend_type gate_backend = {
+const struct backend_type backend_cgroup_type = {
 	.name = "cgroup",
 	.level = "open",
-	.make = gate_make,
-	.free = gate_free,
-	.set_nodes = gate_set_nodes,
-	.hold = gate_hold,
-	.allow = gate_allow,
-	.allowed = gate_allowed,
-	.fd = gate_fd,
-	.drain = gate_drain,
-	.flush = gate_flush,
+	.make = create_cgroup_backend,
+	.free = free_cgroup_backend,
+	.set_nodes = set_cgroup_nodes,
+	.hold = attach_device_program,
+	.allow = set_cgroup_allowed,
+	.allowed = get_cgroup_allowed,
+	.fd = get_cgroup_event_fd,
+	.drain = drain_cgroup_events,
+	.flush = flush_cgroup_events,
 };

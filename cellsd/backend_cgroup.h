@@ -6,7 +6,8 @@
 #include "cellsd/backend.h"
 
 /* As set_nodes, by the ways that the nodes have already. */
-int gate_put_nodes(struct backend *b, const struct backend_node *nodes,
-		   size_t n, struct err *e);
+int backend_cgroup_put_nodes(struct backend *b,
+			     const struct backend_node *nodes, size_t n,
+			     struct err *e);
 
 #endif

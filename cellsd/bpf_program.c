@@ -4,10 +4,10 @@
 
 __asm__(".section .rodata\n"
 	".balign 16\n"
-	".global program_start\n"
-	"program_start:\n"
+	".global bpf_program_start\n"
+	"bpf_program_start:\n"
 	".incbin \"cellsd/device.bpf.o\"\n"
-	".global program_end\n"
-	"program_end:\n"
+	".global bpf_program_end\n"
+	"bpf_program_end:\n"
 	".byte 0\n"
 	".previous\n");

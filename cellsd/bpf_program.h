@@ -3,6 +3,6 @@
 #ifndef CELLSD_BPF_PROGRAM_H
 #define CELLSD_BPF_PROGRAM_H
 
-extern const char program_start[], program_end[];
+extern const char bpf_program_start[], bpf_program_end[];
 
 #endif

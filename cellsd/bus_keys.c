@@ -19,7 +19,7 @@
 #define PASSCODE_MAX 1024
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
-static int answer(sd_bus_message *m, struct err *e)
+static int reply_success(sd_bus_message *m, struct err *e)
 {
 	int r = sd_bus_reply_method_return(m, "");
 
@@ -27,8 +27,8 @@ static int answer(sd_bus_message *m, struct err *e)
 }
 
 /* How much is in a sealed memfd: nobody changes it meanwhile. */
-static int measure(int fd, const char *vp, size_t max, size_t *ret,
-		   struct err *e)
+static int get_sealed_memfd_size(int fd, const char *vp, size_t max,
+				 size_t *ret, struct err *e)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
@@ -43,15 +43,15 @@ static int measure(int fd, const char *vp, size_t max, size_t *ret,
 	return 0;
 }
 
-static int read_secret(int fd, const char *vp, struct secret **ret,
-		       struct err *e)
+static int read_memfd_secret(int fd, const char *vp, struct secure_memory **ret,
+			     struct err *e)
 {
-	AUTO(secret_freep) struct secret *s = NULL;
+	AUTO(secure_memory_freep) struct secure_memory *s = NULL;
 	size_t len;
-	int r = measure(fd, vp, PASSCODE_MAX, &len, e);
+	int r = get_sealed_memfd_size(fd, vp, PASSCODE_MAX, &len, e);
 
 	if (r == 0)
-		r = secret_new(&s, e);
+		r = secure_memory_new(&s, e);
 	if (r < 0)
 		return r;
 	if (pread(fd, s->bytes, len, 0) != (ssize_t)len)
@@ -62,41 +62,43 @@ static int read_secret(int fd, const char *vp, struct secret **ret,
 }
 
 /* Nothing in it: policyd vouches, and the device slot opens. */
-int devkeys_unlock(struct host *h, struct vp *v, sd_bus_message *m,
-		   enum vpkeys_by by, struct err *e)
+int bus_keys_unlock(struct context *h, struct vp *v, sd_bus_message *m,
+		    enum vp_keys_source by, struct err *e)
 {
-	AUTO(secret_freep) struct secret *secret = NULL;
+	AUTO(secure_memory_freep) struct secure_memory *secret = NULL;
 	int fd, r = sd_bus_message_read(m, "h", &fd);
 
 	if (r < 0)
 		return err_sys(e, -r, "read Unlock");
-	r = read_secret(fd, v->name, &secret, e);
+	r = read_memfd_secret(fd, v->name, &secret, e);
 	if (r == 0)
-		r = control_unlock(h, v, secret->len == 0 ? VPKEYS_DEVICE : by,
-				   secret, e);
-	return r < 0 ? r : answer(m, e);
+		r = operations_unlock_vp(h, v,
+					 secret->len == 0 ? VP_KEYS_DEVICE : by,
+					 secret, e);
+	return r < 0 ? r : reply_success(m, e);
 }
 
-int devkeys_set_passcode(struct host *h, struct vp *v, sd_bus_message *m,
-			 struct err *e)
+int bus_keys_set_passcode(struct context *h, struct vp *v, sd_bus_message *m,
+			  struct err *e)
 {
-	AUTO(secret_freep) struct secret *old = NULL, *fresh = NULL;
+	AUTO(secure_memory_freep)
+	struct secure_memory *old = NULL, *fresh = NULL;
 	int old_fd, fresh_fd, r;
 
 	r = sd_bus_message_read(m, "hh", &old_fd, &fresh_fd);
 	if (r < 0)
 		return err_sys(e, -r, "read SetPasscode");
-	r = read_secret(old_fd, v->name, &old, e);
+	r = read_memfd_secret(old_fd, v->name, &old, e);
 	if (r == 0)
-		r = read_secret(fresh_fd, v->name, &fresh, e);
+		r = read_memfd_secret(fresh_fd, v->name, &fresh, e);
 	if (r == 0)
-		r = control_set_passcode(h, v, old, fresh, e);
-	return r < 0 ? r : answer(m, e);
+		r = operations_set_passcode(h, v, old, fresh, e);
+	return r < 0 ? r : reply_success(m, e);
 }
 
 /* Their pages are the caller's: nothing is copied here. */
-int devkeys_secrets(struct host *h, struct vp *v, sd_bus_message *m,
-		    struct err *e)
+int bus_keys_put_secrets(struct context *h, struct vp *v, sd_bus_message *m,
+			 struct err *e)
 {
 	void *data = MAP_FAILED;
 	size_t len;
@@ -104,7 +106,7 @@ int devkeys_secrets(struct host *h, struct vp *v, sd_bus_message *m,
 
 	if (r < 0)
 		return err_sys(e, -r, "read Secrets");
-	r = measure(fd, v->name, HANDOVER_MAX, &len, e);
+	r = get_sealed_memfd_size(fd, v->name, VP_SECRETS_MAX, &len, e);
 	if (r < 0)
 		return r;
 	if (len > 0) {
@@ -113,20 +115,20 @@ int devkeys_secrets(struct host *h, struct vp *v, sd_bus_message *m,
 			return err_sys(e, errno, "read the secrets of VP %s",
 				       v->name);
 	}
-	r = control_put_secrets(h, v, len > 0 ? data : "", len, e);
+	r = operations_put_secrets(h, v, len > 0 ? data : "", len, e);
 	if (len > 0)
 		munmap(data, len);
-	return r < 0 ? r : answer(m, e);
+	return r < 0 ? r : reply_success(m, e);
 }
 
-int devkeys_reply_locked(struct host *h, struct vp *v, sd_bus_message *call)
+int bus_keys_reply_locked(struct context *h, struct vp *v, sd_bus_message *call)
 {
 	auto_free char *box = NULL;
-	struct vpdata_info info;
+	struct vp_data_info info;
 
-	vpdata_tell(h->vpdata, v, &info);
-	box = text_base64(info.box,
-			  info.has[SLOT_RECOVERY] ? sizeof(info.box) : 0);
+	vp_data_get_info(h->vpdata, v, &info);
+	box = encoding_to_base64(
+		info.box, info.has[KEYSLOT_RECOVERY] ? sizeof(info.box) : 0);
 	if (!box)
 		return -ENOMEM;
 	return sd_bus_reply_method_return(

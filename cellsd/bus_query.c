@@ -12,14 +12,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static int send_reply(sd_bus_message *reply, int r, struct err *e)
+static int send_query_reply(sd_bus_message *reply, int r, struct err *e)
 {
 	if (r >= 0)
 		r = sd_bus_send(NULL, reply, NULL);
 	return r < 0 ? err_sys(e, -r, "answer") : 1;
 }
 
-static int append_class(sd_bus_message *reply, const struct host *h, uint32_t c)
+static int append_class_nodes(sd_bus_message *reply, const struct context *h,
+			      uint32_t c)
 {
 	int r;
 
@@ -45,7 +46,7 @@ static int append_class(sd_bus_message *reply, const struct host *h, uint32_t c)
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-int devquery_inventory(struct host *h, sd_bus_message *m, struct err *e)
+int bus_query_inventory(struct context *h, sd_bus_message *m, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	int r = sd_bus_message_new_method_return(m, &reply);
@@ -56,17 +57,17 @@ int devquery_inventory(struct host *h, sd_bus_message *m, struct err *e)
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "(uas)");
 	for (uint32_t c = 0; r >= 0 && c < CELLS_CLASS_COUNT; c++)
-		r = append_class(reply, h, c);
+		r = append_class_nodes(reply, h, c);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
-	return send_reply(reply, r, e);
+	return send_query_reply(reply, r, e);
 }
 
-int devquery_status(struct host *h, sd_bus_message *m, struct err *e)
+int bus_query_status(struct context *h, sd_bus_message *m, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	const struct shortfall *rows[SHORTFALLS_MAX];
-	size_t n = shortfalls_of(h, rows);
+	const struct unsupported *rows[UNSUPPORTED_MAX];
+	size_t n = unsupported_list_features(h, rows);
 	int r = sd_bus_message_new_method_return(m, &reply);
 
 	if (r >= 0)
@@ -76,14 +77,14 @@ int devquery_status(struct host *h, sd_bus_message *m, struct err *e)
 					  rows[i]->why, rows[i]->remedy);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
-	return send_reply(reply, r, e);
+	return send_query_reply(reply, r, e);
 }
 
-static int append_lacking(sd_bus_message *reply, struct host *h,
-			  const struct vp *v)
+static int append_not_enforced(sd_bus_message *reply, struct context *h,
+			       const struct vp *v)
 {
-	const char *names[LACKS_MAX];
-	size_t n = lacks_of(h, v, names);
+	const char *names[UNSUPPORTED_VP_MAX];
+	size_t n = unsupported_vp_list_features(h, v, names);
 	int r = sd_bus_message_open_container(reply, 'e', "sv");
 
 	if (r >= 0)
@@ -99,16 +100,18 @@ static int append_lacking(sd_bus_message *reply, struct host *h,
 	return r;
 }
 
-static int append_data(sd_bus_message *reply, const struct vpdata_info *data)
+static int append_data_state(sd_bus_message *reply,
+			     const struct vp_data_info *data)
 {
 	char slots[64] = "";
 
-	for (enum slot_type t = SLOT_PASSCODE; t <= SLOT_RECOVERY; t++) {
+	for (enum keyslot_type t = KEYSLOT_PASSCODE; t <= KEYSLOT_RECOVERY;
+	     t++) {
 		size_t used = strlen(slots);
 
 		if (data->has[t])
 			snprintf(slots + used, sizeof(slots) - used, "%s%s",
-				 used ? " " : "", slots_type_name(t));
+				 used ? " " : "", keyslots_type_name(t));
 	}
 	return sd_bus_message_append(
 		reply, "{sv}{sv}{sv}{sv}{sv}", "damaged", "b",
@@ -117,14 +120,15 @@ static int append_data(sd_bus_message *reply, const struct vpdata_info *data)
 		"key-in-kernel", "b", (int)data->open, "slots", "s", slots);
 }
 
-static int append_vp(sd_bus_message *reply, struct host *h, const struct vp *v)
+static int append_vp_entry(sd_bus_message *reply, struct context *h,
+			   const struct vp *v)
 {
-	struct vpdata_info data;
+	struct vp_data_info data;
 	const struct vp_run *run = v->run;
 	char address[16] = "";
 	int r = sd_bus_message_open_container(reply, 'r', "sa{sv}");
 
-	vpdata_tell(h->vpdata, v, &data);
+	vp_data_get_info(h->vpdata, v, &data);
 	if (run && run->address)
 		snprintf(address, sizeof(address), "%u.%u.%u.%u",
 			 run->address >> 24, run->address >> 16 & 255,
@@ -136,13 +140,15 @@ static int append_vp(sd_bus_message *reply, struct host *h, const struct vp *v)
 	if (r >= 0)
 		r = sd_bus_message_append(
 			reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "state", "s",
-			vpstate_name(v->state), "label", "s", v->conf.label,
+			vp_state_name(v->state), "label", "s", v->conf.label,
 			"pid", "u",
 			run && run->pid > 0 ? (uint32_t)run->pid : 0,
-			"foreground", "b", v->state == VPSTATE_FOREGROUND,
+			"foreground", "b", v->state == VP_STATE_FOREGROUND,
 			"since", "t", run ? run->since_ns : 0, "address", "s",
 			address, "memory", "t",
-			run && run->leaf >= 0 ? leaf_memory(run->leaf) : 0);
+			run && run->leaf >= 0
+				? cgroup_get_memory_usage(run->leaf)
+				: 0);
 	if (r >= 0)
 		r = sd_bus_message_append(reply, "{sv}", "no-new-privileges",
 					  "b",
@@ -152,15 +158,15 @@ static int append_vp(sd_bus_message *reply, struct host *h, const struct vp *v)
 		r = sd_bus_message_append(reply, "{sv}", "held-up", "b",
 					  run && run->held_up);
 	if (r >= 0)
-		r = append_data(reply, &data);
+		r = append_data_state(reply, &data);
 	if (r >= 0)
-		r = append_lacking(reply, h, v);
+		r = append_not_enforced(reply, h, v);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-int devquery_list(struct host *h, sd_bus_message *m, struct err *e)
+int bus_query_list_vps(struct context *h, sd_bus_message *m, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	const struct roster *roster = h->roster;
@@ -169,11 +175,11 @@ int devquery_list(struct host *h, sd_bus_message *m, struct err *e)
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "(sa{sv})");
 	for (unsigned int i = 0; r >= 0 && i < roster->n; i++)
-		if (roster->vp[i]->state != VPSTATE_ABSENT)
-			r = append_vp(reply, h, roster->vp[i]);
+		if (roster->vp[i]->state != VP_STATE_ABSENT)
+			r = append_vp_entry(reply, h, roster->vp[i]);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	if (r >= 0)
 		r = sd_bus_message_append(reply, "t", roster->front_generation);
-	return send_reply(reply, r, e);
+	return send_query_reply(reply, r, e);
 }

@@ -26,30 +26,30 @@
 #define NAME_TRIES 100
 #define NAME_PAUSE_NS 20000000
 
-struct devbus {
+struct bus_service {
 	sd_bus *bus;
-	struct devsignal *signals;
-	struct host *host;
-	struct guests *guests;
+	struct bus_signal *signals;
+	struct context *host;
+	struct exec_session_list *guests;
 };
 
 /* What a message's handler has to return once a reply is sent. */
-static int sent(int r, struct err *e)
+static int finish_reply(int r, struct err *e)
 {
 	return r < 0 ? err_sys(e, -r, "answer") : 1;
 }
 
 /* ---- answers that come later */
 
-struct answer {
+struct pending_call {
 	sd_bus_message *call;
-	struct devbus *d;
+	struct bus_service *d;
 	char vp[VP_NAME_SIZE];
-	char job[ROSTER_JOB_SIZE];
-	int (*reply)(struct answer *a);
+	char job[ROSTER_COMMAND_SIZE];
+	int (*reply)(struct pending_call *a);
 };
 
-static void answer_free(struct answer *a)
+static void pending_call_free(struct pending_call *a)
 {
 	if (!a)
 		return;
@@ -57,16 +57,16 @@ static void answer_free(struct answer *a)
 	free(a);
 }
 
-static void answer_freep(struct answer **a)
+static void pending_call_freep(struct pending_call **a)
 {
-	answer_free(*a);
+	pending_call_free(*a);
 }
 
-static struct answer *answer_new(struct devbus *d, sd_bus_message *m,
-				 const char *vp, int (*reply)(struct answer *),
-				 struct err *e)
+static struct pending_call *
+pending_call_new(struct bus_service *d, sd_bus_message *m, const char *vp,
+		 int (*reply)(struct pending_call *), struct err *e)
 {
-	struct answer *a = calloc(1, sizeof(*a));
+	struct pending_call *a = calloc(1, sizeof(*a));
 
 	if (!a) {
 		err_oom(e, "keep a call");
@@ -79,33 +79,34 @@ static struct answer *answer_new(struct devbus *d, sd_bus_message *m,
 	return a;
 }
 
-static void on_done(void *arg, const struct err *e)
+static void on_operation_done(void *arg, const struct err *e)
 {
-	struct answer *a = arg;
+	struct pending_call *a = arg;
 	int r = e ? bus_reply_err(a->call, e) : a->reply(a);
 
 	if (r < 0)
 		log_debug("answer a call: %s", strerror(-r));
-	answer_free(a);
+	pending_call_free(a);
 }
 
-static int reply_empty(struct answer *a)
+static int send_empty_reply(struct pending_call *a)
 {
 	return sd_bus_reply_method_return(a->call, "");
 }
 
-static int reply_locked(struct answer *a)
+static int send_lock_reply(struct pending_call *a)
 {
-	struct vp *v = roster_find(a->d->host->roster, a->vp);
+	struct vp *v = roster_find_vp(a->d->host->roster, a->vp);
 	struct err e;
 
 	if (v)
-		return devkeys_reply_locked(a->d->host, v, a->call);
+		return bus_keys_reply_locked(a->d->host, v, a->call);
 	err_reason(&e, REASON_NO_SUCH_VP, "VP %s is gone", a->vp);
 	return bus_reply_err(a->call, &e);
 }
 
-static int reply_job(sd_bus_message *m, const struct roster_job *job)
+static int send_erase_result(sd_bus_message *m,
+			     const struct roster_command *job)
 {
 	return sd_bus_reply_method_return(
 		m, "a{sv}", 7, "method", "s", ERASE_METHOD, "medium", "s",
@@ -115,30 +116,31 @@ static int reply_job(sd_bus_message *m, const struct roster_job *job)
 		job->incomplete || !job->done);
 }
 
-static int reply_erased(struct answer *a)
+static int send_erase_reply(struct pending_call *a)
 {
-	struct roster_job *job = roster_find_job(a->d->host->roster, a->job);
+	struct roster_command *job =
+		roster_find_command(a->d->host->roster, a->job);
 	struct err e;
 
 	if (job)
-		return reply_job(a->call, job);
+		return send_erase_result(a->call, job);
 	err_reason(&e, REASON_INTERNAL, "job %s is not recorded", a->job);
 	return bus_reply_err(a->call, &e);
 }
 
 /* ---- methods */
 
-static int do_apply(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_apply(struct bus_service *d, sd_bus_message *m, struct err *e)
 {
-	AUTO(roster_wish_fini) struct roster_wish wish = { 0 };
+	AUTO(roster_desired_fini) struct roster_desired wish = { 0 };
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	const struct host_revoked *cut = &d->host->revoked;
+	const struct context_revoked *cut = &d->host->revoked;
 	uint64_t arrival = clock_mono_ns(), ns = 0;
 	const char *cause;
-	int r = desired_read(m, &wish, &cause, e);
+	int r = desired_state_read(m, &wish, &cause, e);
 
 	if (r == 0)
-		r = control_apply(d->host, &wish, cause, arrival, &ns, e);
+		r = operations_apply(d->host, &wish, cause, arrival, &ns, e);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_new_method_return(m, &reply);
@@ -155,31 +157,33 @@ static int do_apply(struct devbus *d, sd_bus_message *m, struct err *e)
 		r = sd_bus_message_append(reply, "t", ns);
 	if (r >= 0)
 		r = sd_bus_send(NULL, reply, NULL);
-	control_auto_start(d->host);
-	return sent(r, e);
+	operations_auto_start(d->host);
+	return finish_reply(r, e);
 }
 
-static int do_layer(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_add_layer(struct bus_service *d, sd_bus_message *m,
+			    struct err *e)
 {
 	const char *digest;
 	int fd, r = sd_bus_message_read(m, "sh", &digest, &fd);
 
 	if (r < 0)
 		return err_sys(e, -r, "read Layer");
-	r = layers_add(d->host->layers, digest, fd, e);
+	r = layer_set_add(d->host->layers, digest, fd, e);
 	if (r < 0)
 		return r;
 	r = sd_bus_reply_method_return(m, "");
-	control_auto_start(d->host);
-	return sent(r, e);
+	operations_auto_start(d->host);
+	return finish_reply(r, e);
 }
 
-static void add_digest(void *arg, const char *digest)
+static void append_layer_digest(void *arg, const char *digest)
 {
 	sd_bus_message_append(arg, "s", digest);
 }
 
-static int do_layers(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_list_layers(struct bus_service *d, sd_bus_message *m,
+			      struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	int r = sd_bus_message_new_method_return(m, &reply);
@@ -188,189 +192,205 @@ static int do_layers(struct devbus *d, sd_bus_message *m, struct err *e)
 		r = sd_bus_message_open_container(reply, 'a', "s");
 	if (r < 0)
 		return err_sys(e, -r, "answer Layers");
-	layers_each(d->host->layers, add_digest, reply);
+	layer_set_each(d->host->layers, append_layer_digest, reply);
 	r = sd_bus_message_close_container(reply);
-	return sent(r < 0 ? r : sd_bus_send(NULL, reply, NULL), e);
+	return finish_reply(r < 0 ? r : sd_bus_send(NULL, reply, NULL), e);
 }
 
-static int do_drop_layer(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_drop_layer(struct bus_service *d, sd_bus_message *m,
+			     struct err *e)
 {
 	const char *digest;
 	int r = sd_bus_message_read(m, "s", &digest);
 
 	if (r < 0)
 		return err_sys(e, -r, "read DropLayer");
-	r = control_drop_layer(d->host, digest, e);
-	return r < 0 ? r : sent(sd_bus_reply_method_return(m, ""), e);
+	r = operations_drop_layer(d->host, digest, e);
+	return r < 0 ? r : finish_reply(sd_bus_reply_method_return(m, ""), e);
 }
 
 /* The VP that a call's first argument names. */
-static int read_vp(struct devbus *d, sd_bus_message *m, struct vp **ret,
-		   struct err *e)
+static int read_vp_argument(struct bus_service *d, sd_bus_message *m,
+			    struct vp **ret, struct err *e)
 {
 	const char *name;
 	int r = sd_bus_message_read(m, "s", &name);
 
 	if (r < 0)
 		return err_sys(e, -r, "read the call");
-	return host_vp(d->host, name, ret, e);
+	return context_find_vp(d->host, name, ret, e);
 }
 
-static int do_start(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_start_vp(struct bus_service *d, sd_bus_message *m,
+			   struct err *e)
 {
 	struct vp *v;
-	int r = read_vp(d, m, &v, e);
+	int r = read_vp_argument(d, m, &v, e);
 
 	if (r == 0)
-		r = running_start(d->host, v, "command", e);
-	return r < 0 ? r : sent(sd_bus_reply_method_return(m, ""), e);
+		r = running_start_vp(d->host, v, "command", e);
+	return r < 0 ? r : finish_reply(sd_bus_reply_method_return(m, ""), e);
 }
 
-static int do_stop(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_stop_vp(struct bus_service *d, sd_bus_message *m,
+			  struct err *e)
 {
-	AUTO(answer_freep) struct answer *a = NULL;
+	AUTO(pending_call_freep) struct pending_call *a = NULL;
 	struct vp *v;
-	int r = read_vp(d, m, &v, e);
+	int r = read_vp_argument(d, m, &v, e);
 
 	if (r < 0)
 		return r;
-	a = answer_new(d, m, v->name, reply_empty, e);
+	a = pending_call_new(d, m, v->name, send_empty_reply, e);
 	if (!a)
 		return -ENOMEM;
-	r = control_stop(d->host, v, on_done, a, e);
+	r = operations_stop_vp(d->host, v, on_operation_done, a, e);
 	if (r == 0)
 		a = NULL;
 	return r < 0 ? r : 1;
 }
 
-static int do_lock(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_lock_vp(struct bus_service *d, sd_bus_message *m,
+			  struct err *e)
 {
-	AUTO(answer_freep) struct answer *a = NULL;
+	AUTO(pending_call_freep) struct pending_call *a = NULL;
 	struct vp *v;
-	int r = read_vp(d, m, &v, e);
+	int r = read_vp_argument(d, m, &v, e);
 
 	if (r < 0)
 		return r;
-	a = answer_new(d, m, v->name, reply_locked, e);
+	a = pending_call_new(d, m, v->name, send_lock_reply, e);
 	if (!a)
 		return -ENOMEM;
-	r = control_lock(d->host, v, on_done, a, e);
+	r = operations_lock_vp(d->host, v, on_operation_done, a, e);
 	if (r == 0)
 		a = NULL;
 	return r < 0 ? r : 1;
 }
 
-static int do_unlock(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_unlock_vp(struct bus_service *d, sd_bus_message *m,
+			    struct err *e)
 {
 	struct vp *v;
-	int r = read_vp(d, m, &v, e);
+	int r = read_vp_argument(d, m, &v, e);
 
-	return r < 0 ? r : devkeys_unlock(d->host, v, m, VPKEYS_PASSCODE, e);
+	return r < 0 ? r : bus_keys_unlock(d->host, v, m, VP_KEYS_PASSCODE, e);
 }
 
-static int do_unlock_by_key(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_unlock_by_key(struct bus_service *d, sd_bus_message *m,
+				struct err *e)
 {
 	struct vp *v;
-	int r = read_vp(d, m, &v, e);
+	int r = read_vp_argument(d, m, &v, e);
 
-	return r < 0 ? r : devkeys_unlock(d->host, v, m, VPKEYS_KEY, e);
+	return r < 0 ? r : bus_keys_unlock(d->host, v, m, VP_KEYS_KEY, e);
 }
 
-static int do_set_passcode(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_set_passcode(struct bus_service *d, sd_bus_message *m,
+			       struct err *e)
 {
 	struct vp *v;
-	int r = read_vp(d, m, &v, e);
+	int r = read_vp_argument(d, m, &v, e);
 
-	return r < 0 ? r : devkeys_set_passcode(d->host, v, m, e);
+	return r < 0 ? r : bus_keys_set_passcode(d->host, v, m, e);
 }
 
-static int do_secrets(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_put_secrets(struct bus_service *d, sd_bus_message *m,
+			      struct err *e)
 {
 	struct vp *v;
-	int r = read_vp(d, m, &v, e);
+	int r = read_vp_argument(d, m, &v, e);
 
-	return r < 0 ? r : devkeys_secrets(d->host, v, m, e);
+	return r < 0 ? r : bus_keys_put_secrets(d->host, v, m, e);
 }
 
-static bool is_job_id(const char *s)
+static bool is_command_id(const char *s)
 {
 	size_t n = strlen(s);
 
 	for (size_t i = 0; i < n; i++)
 		if (s[i] <= ' ' || s[i] > '~')
 			return false;
-	return n > 0 && n < ROSTER_JOB_SIZE;
+	return n > 0 && n < ROSTER_COMMAND_SIZE;
 }
 
-static int erase(struct devbus *d, sd_bus_message *m, bool remove,
-		 struct err *e)
+static int start_vp_erase(struct bus_service *d, sd_bus_message *m, bool remove,
+			  struct err *e)
 {
-	AUTO(answer_freep) struct answer *a = NULL;
-	const struct roster_job *job;
+	AUTO(pending_call_freep) struct pending_call *a = NULL;
+	const struct roster_command *job;
 	const char *name, *id;
 	struct vp *v;
 	int r = sd_bus_message_read(m, "ss", &name, &id);
 
 	if (r < 0)
 		return err_sys(e, -r, "read the call");
-	if (!is_job_id(id))
+	if (!is_command_id(id))
 		return err_set(e, EINVAL, "job id '%.40s' is not valid", id);
-	job = roster_find_job(d->host->roster, id);
+	job = roster_find_command(d->host->roster, id);
 	if (job && strcmp(job->vp, name) != 0)
 		return err_reason(e, REASON_REPLAY, "job %s is of VP %s", id,
 				  job->vp);
 	if (job && job->done)
-		return sent(reply_job(m, job), e);
-	r = host_vp(d->host, name, &v, e);
+		return finish_reply(send_erase_result(m, job), e);
+	r = context_find_vp(d->host, name, &v, e);
 	if (r < 0)
 		return r;
-	a = answer_new(d, m, name, reply_erased, e);
+	a = pending_call_new(d, m, name, send_erase_reply, e);
 	if (!a)
 		return -ENOMEM;
 	snprintf(a->job, sizeof(a->job), "%s", id);
-	r = control_erase(d->host, v, id, remove, on_done, a, e);
+	r = operations_erase_vp(d->host, v, id, remove, on_operation_done, a,
+				e);
 	if (r == 0)
 		a = NULL;
 	return r < 0 ? r : 1;
 }
 
-static int do_wipe(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_wipe_vp(struct bus_service *d, sd_bus_message *m,
+			  struct err *e)
 {
-	return erase(d, m, false, e);
+	return start_vp_erase(d, m, false, e);
 }
 
-static int do_remove(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_remove_vp(struct bus_service *d, sd_bus_message *m,
+			    struct err *e)
 {
-	return erase(d, m, true, e);
+	return start_vp_erase(d, m, true, e);
 }
 
-static int do_forget(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_forget_command(struct bus_service *d, sd_bus_message *m,
+				 struct err *e)
 {
 	const char *id;
 	int r = sd_bus_message_read(m, "s", &id);
 
 	if (r < 0)
 		return err_sys(e, -r, "read Forget");
-	r = roster_forget_job(d->host->roster, id, e);
-	return r < 0 ? r : sent(sd_bus_reply_method_return(m, ""), e);
+	r = roster_forget_command(d->host->roster, id, e);
+	return r < 0 ? r : finish_reply(sd_bus_reply_method_return(m, ""), e);
 }
 
-static int do_list(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_list_vps(struct bus_service *d, sd_bus_message *m,
+			   struct err *e)
 {
-	return devquery_list(d->host, m, e);
+	return bus_query_list_vps(d->host, m, e);
 }
 
-static int do_inventory(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_inventory(struct bus_service *d, sd_bus_message *m,
+			    struct err *e)
 {
-	return devquery_inventory(d->host, m, e);
+	return bus_query_inventory(d->host, m, e);
 }
 
-static int do_status(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_status(struct bus_service *d, sd_bus_message *m,
+			 struct err *e)
 {
-	return devquery_status(d->host, m, e);
+	return bus_query_status(d->host, m, e);
 }
 
-static int do_switch(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_switch(struct bus_service *d, sd_bus_message *m,
+			 struct err *e)
 {
 	bool policy = bus_check_caller(m, BUS_POLICY, e) == 0;
 	struct vp *v = NULL;
@@ -380,63 +400,70 @@ static int do_switch(struct devbus *d, sd_bus_message *m, struct err *e)
 
 	if (r < 0)
 		return err_sys(e, -r, "read Switch");
-	r = *name ? host_vp(d->host, name, &v, e) : 0;
+	r = *name ? context_find_vp(d->host, name, &v, e) : 0;
 	if (r == 0)
-		r = front_switch(d->host, v, policy ? "command" : "user", &ns,
-				 e);
-	return r < 0 ? r : sent(sd_bus_reply_method_return(m, "t", ns), e);
+		r = foreground_switch(d->host, v, policy ? "command" : "user",
+				      &ns, e);
+	return r < 0 ? r
+		     : finish_reply(sd_bus_reply_method_return(m, "t", ns), e);
 }
 
-static int step(struct devbus *d, sd_bus_message *m, int by, struct err *e)
+static int switch_to_neighbour(struct bus_service *d, sd_bus_message *m, int by,
+			       struct err *e)
 {
-	struct vp *v = front_neighbour(d->host, by);
+	struct vp *v = foreground_find_neighbour(d->host, by);
 	uint64_t ns;
 	int r;
 
 	if (!v)
 		return err_reason(e, REASON_VP_STATE, "no other VP runs");
-	r = front_switch(d->host, v, "user", &ns, e);
-	return r < 0 ? r : sent(sd_bus_reply_method_return(m, "s", v->name), e);
+	r = foreground_switch(d->host, v, "user", &ns, e);
+	return r < 0 ? r
+		     : finish_reply(sd_bus_reply_method_return(m, "s", v->name),
+				    e);
 }
 
-static int do_next(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_switch_next(struct bus_service *d, sd_bus_message *m,
+			      struct err *e)
 {
-	return step(d, m, 1, e);
+	return switch_to_neighbour(d, m, 1, e);
 }
 
-static int do_previous(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_switch_previous(struct bus_service *d, sd_bus_message *m,
+				  struct err *e)
 {
-	return step(d, m, -1, e);
+	return switch_to_neighbour(d, m, -1, e);
 }
 
-static int read_running(struct devbus *d, sd_bus_message *m, struct vp **ret,
-			struct err *e)
+static int read_running_vp(struct bus_service *d, sd_bus_message *m,
+			   struct vp **ret, struct err *e)
 {
-	int r = read_vp(d, m, ret, e);
+	int r = read_vp_argument(d, m, ret, e);
 
 	if (r < 0)
 		return r;
-	if (!vpstate_runs((*ret)->state) || !(*ret)->run ||
+	if (!vp_state_is_running((*ret)->state) || !(*ret)->run ||
 	    (*ret)->run->pidfd < 0)
 		return err_reason(e, REASON_VP_STATE, "VP %s is %s",
-				  (*ret)->name, vpstate_name((*ret)->state));
+				  (*ret)->name, vp_state_name((*ret)->state));
 	return 0;
 }
 
-static int do_exec(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_exec(struct bus_service *d, sd_bus_message *m, struct err *e)
 {
 	struct vp *v;
-	int r = read_running(d, m, &v, e);
+	int r = read_running_vp(d, m, &v, e);
 
-	return r < 0 ? r : guest_exec(d->guests, v, m, e);
+	return r < 0 ? r : exec_session_run(d->guests, v, m, e);
 }
 
-static int do_console(struct devbus *d, sd_bus_message *m, struct err *e)
+static int handle_console(struct bus_service *d, sd_bus_message *m,
+			  struct err *e)
 {
 	struct vp *v;
-	int r = read_running(d, m, &v, e);
+	int r = read_running_vp(d, m, &v, e);
 
-	return r < 0 ? r : guest_console(d->guests, v, m, e);
+	return r < 0 ? r : exec_session_open_console(d->guests, v, m, e);
 }
 
 /* ---- dispatch */
@@ -444,40 +471,41 @@ static int do_console(struct devbus *d, sd_bus_message *m, struct err *e)
 #define ANYBODY (BUS_GROUP | BUS_POLICY | BUS_ROOT)
 
 #define METHODS(X)                                                             \
-	X("Apply", "ta(sa{sv})a(suybb)s", "a(suuuu)t", BUS_POLICY, do_apply)   \
-	X("Layer", "sh", "", BUS_POLICY, do_layer)                             \
-	X("Layers", "", "as", BUS_POLICY, do_layers)                           \
-	X("DropLayer", "s", "", BUS_POLICY, do_drop_layer)                     \
-	X("Start", "s", "", BUS_POLICY, do_start)                              \
-	X("Stop", "s", "", BUS_POLICY, do_stop)                                \
-	X("Lock", "s", "a{sv}", BUS_POLICY, do_lock)                           \
-	X("Unlock", "sh", "", BUS_POLICY, do_unlock)                           \
-	X("UnlockByKey", "sh", "", BUS_POLICY, do_unlock_by_key)               \
-	X("SetPasscode", "shh", "", BUS_POLICY, do_set_passcode)               \
-	X("Secrets", "sh", "", BUS_POLICY, do_secrets)                         \
-	X("Wipe", "ss", "a{sv}", BUS_POLICY, do_wipe)                          \
-	X("Remove", "ss", "a{sv}", BUS_POLICY, do_remove)                      \
-	X("Forget", "s", "", BUS_POLICY, do_forget)                            \
-	X("Inventory", "", "ssa(uas)", BUS_POLICY, do_inventory)               \
-	X("List", "", "a(sa{sv})t", ANYBODY, do_list)                          \
-	X("Status", "", "a(sss)", ANYBODY, do_status)                          \
-	X("Switch", "s", "t", ANYBODY, do_switch)                              \
-	X("Next", "", "s", ANYBODY, do_next)                                   \
-	X("Previous", "", "s", ANYBODY, do_previous)                           \
-	X("Exec", "sashhh", "i", BUS_ROOT, do_exec)                            \
-	X("Console", "s", "h", BUS_ROOT, do_console)
+	X("Apply", "ta(sa{sv})a(suybb)s", "a(suuuu)t", BUS_POLICY,             \
+	  handle_apply)                                                        \
+	X("Layer", "sh", "", BUS_POLICY, handle_add_layer)                     \
+	X("Layers", "", "as", BUS_POLICY, handle_list_layers)                  \
+	X("DropLayer", "s", "", BUS_POLICY, handle_drop_layer)                 \
+	X("Start", "s", "", BUS_POLICY, handle_start_vp)                       \
+	X("Stop", "s", "", BUS_POLICY, handle_stop_vp)                         \
+	X("Lock", "s", "a{sv}", BUS_POLICY, handle_lock_vp)                    \
+	X("Unlock", "sh", "", BUS_POLICY, handle_unlock_vp)                    \
+	X("UnlockByKey", "sh", "", BUS_POLICY, handle_unlock_by_key)           \
+	X("SetPasscode", "shh", "", BUS_POLICY, handle_set_passcode)           \
+	X("Secrets", "sh", "", BUS_POLICY, handle_put_secrets)                 \
+	X("Wipe", "ss", "a{sv}", BUS_POLICY, handle_wipe_vp)                   \
+	X("Remove", "ss", "a{sv}", BUS_POLICY, handle_remove_vp)               \
+	X("Forget", "s", "", BUS_POLICY, handle_forget_command)                \
+	X("Inventory", "", "ssa(uas)", BUS_POLICY, handle_inventory)           \
+	X("List", "", "a(sa{sv})t", ANYBODY, handle_list_vps)                  \
+	X("Status", "", "a(sss)", ANYBODY, handle_status)                      \
+	X("Switch", "s", "t", ANYBODY, handle_switch)                          \
+	X("Next", "", "s", ANYBODY, handle_switch_next)                        \
+	X("Previous", "", "s", ANYBODY, handle_switch_previous)                \
+	X("Exec", "sashhh", "i", BUS_ROOT, handle_exec)                        \
+	X("Console", "s", "h", BUS_ROOT, handle_console)
 
 static const struct {
 	const char *name;
 	unsigned int who;
-	int (*fn)(struct devbus *d, sd_bus_message *m, struct err *e);
+	int (*fn)(struct bus_service *d, sd_bus_message *m, struct err *e);
 } methods[] = {
 #define METHOD_ROW(name, in, out, who, fn) { name, who, fn },
 	METHODS(METHOD_ROW)
 #undef METHOD_ROW
 };
 
-static int on_call(sd_bus_message *m, void *arg, sd_bus_error *error)
+static int on_method_call(sd_bus_message *m, void *arg, sd_bus_error *error)
 {
 	const char *member = sd_bus_message_get_member(m);
 	struct err e;
@@ -505,7 +533,8 @@ static int on_call(sd_bus_message *m, void *arg, sd_bus_error *error)
 static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_START(0),
 #define VTABLE_ROW(name, in, out, who, fn)                                     \
-	SD_BUS_METHOD(name, in, out, on_call, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD(name, in, out, on_method_call,                           \
+		      SD_BUS_VTABLE_UNPRIVILEGED),
 	METHODS(VTABLE_ROW)
 #undef VTABLE_ROW
 		SD_BUS_SIGNAL("Switched", "sstst", 0),
@@ -524,7 +553,7 @@ static const sd_bus_vtable vtable[] = {
  * VPs. A daemon that was just killed may have it for a moment, by a child that
  * is about to end.
  */
-static int take_name(sd_bus *bus, struct err *e)
+static int acquire_bus_name(sd_bus *bus, struct err *e)
 {
 	const struct timespec pause = { .tv_nsec = NAME_PAUSE_NS };
 	int r = -EEXIST;
@@ -537,29 +566,29 @@ static int take_name(sd_bus *bus, struct err *e)
 	return r < 0 ? err_sys(e, -r, "take the name " BUS_DEVICE_NAME) : 0;
 }
 
-int devbus_open(const struct host_options *o, struct devbus **ret,
-		struct err *e)
+int bus_service_open(const struct context_options *o, struct bus_service **ret,
+		     struct err *e)
 {
-	AUTO(devbus_closep) struct devbus *d = calloc(1, sizeof(*d));
-	struct host_watch watch;
+	AUTO(bus_service_closep) struct bus_service *d = calloc(1, sizeof(*d));
+	struct context_callbacks watch;
 	int r;
 
 	if (!d)
 		return err_oom(e, "offer the device");
 	r = bus_open(&d->bus, e);
 	if (r == 0)
-		r = take_name(d->bus, e);
+		r = acquire_bus_name(d->bus, e);
 	if (r == 0)
-		r = devsignal_new(d->bus, &d->signals, e);
+		r = bus_signal_new(d->bus, &d->signals, e);
 	if (r < 0)
 		return r;
-	devsignal_watch(d->signals, &watch);
-	r = machine_open(o, &watch, &d->host, e);
+	bus_signal_get_callbacks(d->signals, &watch);
+	r = daemon_open(o, &watch, &d->host, e);
 	if (r == 0)
-		r = guests_new(d->host, &d->guests, e);
+		r = exec_session_list_new(d->host, &d->guests, e);
 	if (r < 0)
 		return r;
-	devsignal_set_host(d->signals, d->host);
+	bus_signal_set_context(d->signals, d->host);
 	r = sd_bus_attach_event(d->bus, o->loop, SD_EVENT_PRIORITY_NORMAL);
 	if (r >= 0)
 		r = sd_bus_add_object_vtable(d->bus, NULL, BUS_DEVICE_PATH,
@@ -570,15 +599,15 @@ int devbus_open(const struct host_options *o, struct devbus **ret,
 	return 0;
 }
 
-void devbus_close(struct devbus *d)
+void bus_service_close(struct bus_service *d)
 {
 	if (!d)
 		return;
-	guests_free(d->guests);
+	exec_session_list_free(d->guests);
 	if (d->bus)
 		sd_bus_detach_event(d->bus);
-	machine_close(d->host);
-	devsignal_free(d->signals);
+	daemon_close(d->host);
+	bus_signal_free(d->signals);
 	sd_bus_flush_close_unref(d->bus);
 	free(d);
 }

@@ -9,17 +9,17 @@
 
 #include "cellsd/context.h"
 
-struct devbus;
+struct bus_service;
 struct err;
 
 /* Opens the device and offers it on the bus. */
-int devbus_open(const struct host_options *o, struct devbus **ret,
-		struct err *e);
-void devbus_close(struct devbus *d);
+int bus_service_open(const struct context_options *o, struct bus_service **ret,
+		     struct err *e);
+void bus_service_close(struct bus_service *d);
 
-static inline void devbus_closep(struct devbus **d)
+static inline void bus_service_closep(struct bus_service **d)
 {
-	devbus_close(*d);
+	bus_service_close(*d);
 }
 
 #endif

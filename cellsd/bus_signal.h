@@ -8,23 +8,24 @@
 
 #include <systemd/sd-bus.h>
 
-struct devsignal;
+struct bus_signal;
 struct err;
-struct host;
-struct host_watch;
+struct context;
+struct context_callbacks;
 
 /* The bus outlives it. */
-int devsignal_new(sd_bus *bus, struct devsignal **ret, struct err *e);
-void devsignal_free(struct devsignal *s);
+int bus_signal_new(sd_bus *bus, struct bus_signal **ret, struct err *e);
+void bus_signal_free(struct bus_signal *s);
 
 /* What a device calls to be heard. */
-void devsignal_watch(struct devsignal *s, struct host_watch *ret);
+void bus_signal_get_callbacks(struct bus_signal *s,
+			      struct context_callbacks *ret);
 /* The device that calls, once it is open: of it is told what it lacks. */
-void devsignal_set_host(struct devsignal *s, struct host *h);
+void bus_signal_set_context(struct bus_signal *s, struct context *h);
 
-static inline void devsignal_freep(struct devsignal **s)
+static inline void bus_signal_freep(struct bus_signal **s)
 {
-	devsignal_free(*s);
+	bus_signal_free(*s);
 }
 
 #endif

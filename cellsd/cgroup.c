@@ -23,7 +23,7 @@
 #define WEIGHT_DEFAULT 100 /* of cpu and io, the kernel's own */
 #define GROUPS_MAX "512"   /* below one VP */
 
-static int write_value(int dir, const char *name, const char *value)
+static int write_cgroup_file(int dir, const char *name, const char *value)
 {
 	auto_close int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
 
@@ -32,7 +32,7 @@ static int write_value(int dir, const char *name, const char *value)
 	return 0;
 }
 
-static int read_value(int dir, const char *name, char value[VALUE_MAX])
+static int read_cgroup_file(int dir, const char *name, char value[VALUE_MAX])
 {
 	auto_close int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
@@ -47,7 +47,7 @@ static int read_value(int dir, const char *name, char value[VALUE_MAX])
 }
 
 /* Undoes the \ooo of mountinfo, in place. */
-static void unescape(char *s)
+static void unescape_mountinfo_path(char *s)
 {
 	char *to = s;
 
@@ -64,7 +64,7 @@ static void unescape(char *s)
 }
 
 /* The first cgroup2 mount that shows the hierarchy from its top. */
-static int find_mount(char path[PATH_MAX], struct err *e)
+static int find_cgroup2_mount(char path[PATH_MAX], struct err *e)
 {
 	auto_fclose FILE *f = fopen(MOUNTINFO, "re");
 	char line[PATH_MAX + 512];
@@ -80,7 +80,7 @@ static int find_mount(char path[PATH_MAX], struct err *e)
 			    2 ||
 		    strcmp(root, "/") != 0)
 			continue;
-		unescape(path);
+		unescape_mountinfo_path(path);
 		return 0;
 	}
 	return err_reason(e, REASON_KERNEL,
@@ -94,10 +94,11 @@ static void enable_controllers(int root)
 					      "+io" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
-		write_value(root, "cgroup.subtree_control", wanted[i]);
+		write_cgroup_file(root, "cgroup.subtree_control", wanted[i]);
 }
 
-static int open_group(int dir, const char *name, int *ret, struct err *e)
+static int open_cgroup_folder(int dir, const char *name, int *ret,
+			      struct err *e)
 {
 	auto_close int fd = openat(
 		dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -111,13 +112,13 @@ static int open_group(int dir, const char *name, int *ret, struct err *e)
 	return 0;
 }
 
-int leaf_root_open(const char *name, int *ret, struct err *e)
+int cgroup_root_open(const char *name, int *ret, struct err *e)
 {
 	char path[PATH_MAX], procs[VALUE_MAX] = "";
 	auto_close int mount = -1, fd = -1;
 	int r;
 
-	r = find_mount(path, e);
+	r = find_cgroup2_mount(path, e);
 	if (r < 0)
 		return r;
 	mount = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -125,10 +126,10 @@ int leaf_root_open(const char *name, int *ret, struct err *e)
 		return err_sys(e, errno, "open %s", path);
 	if (mkdirat(mount, name, 0755) < 0 && errno != EEXIST)
 		return err_sys(e, errno, "make cgroup %s/%s", path, name);
-	r = open_group(mount, name, &fd, e);
+	r = open_cgroup_folder(mount, name, &fd, e);
 	if (r < 0)
 		return r;
-	r = read_value(fd, "cgroup.procs", procs);
+	r = read_cgroup_file(fd, "cgroup.procs", procs);
 	if (r < 0)
 		return err_sys(e, -r, "read cgroup %s/%s", path, name);
 	if (procs[0])
@@ -141,7 +142,7 @@ int leaf_root_open(const char *name, int *ret, struct err *e)
 	return 0;
 }
 
-void leaf_root_close(int root, const char *name)
+void cgroup_root_close(int root, const char *name)
 {
 	auto_close int up = -1;
 
@@ -155,7 +156,7 @@ void leaf_root_close(int root, const char *name)
 }
 
 /* What the VP's own init may manage (/sys/kernel/cgroup/delegate). */
-static int delegate(int leaf, uid_t owner, struct err *e)
+static int delegate_to_owner(int leaf, uid_t owner, struct err *e)
 {
 	static const char *const files[] = {
 		"cgroup.procs",
@@ -164,12 +165,12 @@ static int delegate(int leaf, uid_t owner, struct err *e)
 		"memory.oom.group",
 	};
 	char depth[16];
-	int r = write_value(leaf, "cgroup.max.descendants", GROUPS_MAX);
+	int r = write_cgroup_file(leaf, "cgroup.max.descendants", GROUPS_MAX);
 
 	/* No deeper than we look. */
 	snprintf(depth, sizeof(depth), "%d", DEPTH_MAX);
 	if (r == 0)
-		r = write_value(leaf, "cgroup.max.depth", depth);
+		r = write_cgroup_file(leaf, "cgroup.max.depth", depth);
 	if (r < 0)
 		return err_sys(e, -r, "bound the VP's cgroups");
 	if (fchown(leaf, owner, owner) < 0)
@@ -183,16 +184,16 @@ static int delegate(int leaf, uid_t owner, struct err *e)
 	return 0;
 }
 
-int leaf_new(int root, const char *name, uid_t owner, int *ret, struct err *e)
+int cgroup_new(int root, const char *name, uid_t owner, int *ret, struct err *e)
 {
 	auto_close int leaf = -1;
 	int r;
 
 	if (mkdirat(root, name, 0755) < 0)
 		return err_sys(e, errno, "make cgroup %s", name);
-	r = open_group(root, name, &leaf, e);
+	r = open_cgroup_folder(root, name, &leaf, e);
 	if (r == 0)
-		r = delegate(leaf, owner, e);
+		r = delegate_to_owner(leaf, owner, e);
 	if (r < 0) {
 		unlinkat(root, name, AT_REMOVEDIR);
 		return r;
@@ -201,19 +202,19 @@ int leaf_new(int root, const char *name, uid_t owner, int *ret, struct err *e)
 	return 0;
 }
 
-int leaf_open(int root, const char *name, int *ret, struct err *e)
+int cgroup_open(int root, const char *name, int *ret, struct err *e)
 {
-	return open_group(root, name, ret, e);
+	return open_cgroup_folder(root, name, ret, e);
 }
 
-int leaf_below(int leaf, const char *name, int *ret, struct err *e)
+int cgroup_open_child(int leaf, const char *name, int *ret, struct err *e)
 {
 	if (mkdirat(leaf, name, 0755) < 0 && errno != EEXIST)
 		return err_sys(e, errno, "make cgroup %s", name);
-	return open_group(leaf, name, ret, e);
+	return open_cgroup_folder(leaf, name, ret, e);
 }
 
-static bool limit(int leaf, const char *file, uint64_t value)
+static bool set_cgroup_limit(int leaf, const char *file, uint64_t value)
 {
 	char text[32];
 
@@ -221,17 +222,18 @@ static bool limit(int leaf, const char *file, uint64_t value)
 		snprintf(text, sizeof(text), "%" PRIu64, value);
 	else
 		snprintf(text, sizeof(text), "max");
-	return write_value(leaf, file, text) == 0;
+	return write_cgroup_file(leaf, file, text) == 0;
 }
 
 /* Of two io controllers (iocost, bfq) a kernel has one or none. */
-static bool weigh_io(int leaf, uint32_t weight)
+static bool set_io_weight(int leaf, uint32_t weight)
 {
-	return limit(leaf, "io.weight", weight) ||
-	       limit(leaf, "io.bfq.weight", weight > 1000 ? 1000 : weight);
+	return set_cgroup_limit(leaf, "io.weight", weight) ||
+	       set_cgroup_limit(leaf, "io.bfq.weight",
+				weight > 1000 ? 1000 : weight);
 }
 
-static void rate(uint64_t value, char ret[24])
+static void format_io_rate(uint64_t value, char ret[24])
 {
 	if (value)
 		snprintf(ret, 24, "%" PRIu64, value);
@@ -240,64 +242,67 @@ static void rate(uint64_t value, char ret[24])
 }
 
 /* What is written later is its own only where memory is counted beside io. */
-static bool counts_writeback(int leaf)
+static bool is_writeback_counted(int leaf)
 {
 	return faccessat(leaf, "memory.max", F_OK, 0) == 0;
 }
 
 /* The line takes the place of the one that stood there for this disk. */
-static unsigned int limit_rates(int leaf, const struct leaf_limits *l)
+static unsigned int set_io_rate_limits(int leaf, const struct cgroup_limits *l)
 {
 	char read[24], write[24], text[96];
 
-	rate(l->io_read_max, read);
-	rate(l->io_write_max, write);
+	format_io_rate(l->io_read_max, read);
+	format_io_rate(l->io_write_max, write);
 	snprintf(text, sizeof(text), "%u:%u rbps=%s wbps=%s", major(l->disk),
 		 minor(l->disk), read, write);
-	if (l->disk && write_value(leaf, "io.max", text) == 0)
-		return l->io_write_max && !counts_writeback(leaf) ? LEAF_WRITE
-								  : 0;
-	return (l->io_read_max ? LEAF_READ : 0u) |
-	       (l->io_write_max ? LEAF_WRITE : 0u);
+	if (l->disk && write_cgroup_file(leaf, "io.max", text) == 0)
+		return l->io_write_max && !is_writeback_counted(leaf)
+			       ? CGROUP_LIMIT_WRITE
+			       : 0;
+	return (l->io_read_max ? CGROUP_LIMIT_READ : 0u) |
+	       (l->io_write_max ? CGROUP_LIMIT_WRITE : 0u);
 }
 
-void leaf_unrate(int leaf, dev_t disk)
+void cgroup_clear_io_limits(int leaf, dev_t disk)
 {
-	const struct leaf_limits none = { .disk = disk };
+	const struct cgroup_limits none = { .disk = disk };
 
-	limit_rates(leaf, &none);
+	set_io_rate_limits(leaf, &none);
 }
 
-unsigned int leaf_limit(int leaf, const struct leaf_limits *l)
+unsigned int cgroup_set_limits(int leaf, const struct cgroup_limits *l)
 {
 	unsigned int lacking = 0;
 
-	if (!limit(leaf, "memory.max", l->memory_max) && l->memory_max)
-		lacking |= LEAF_MEMORY;
-	if (!limit(leaf, "pids.max", l->pids_max) && l->pids_max)
-		lacking |= LEAF_PIDS;
-	if (!limit(leaf, "cpu.weight",
-		   l->cpu_weight ? l->cpu_weight : WEIGHT_DEFAULT) &&
+	if (!set_cgroup_limit(leaf, "memory.max", l->memory_max) &&
+	    l->memory_max)
+		lacking |= CGROUP_LIMIT_MEMORY;
+	if (!set_cgroup_limit(leaf, "pids.max", l->pids_max) && l->pids_max)
+		lacking |= CGROUP_LIMIT_PIDS;
+	if (!set_cgroup_limit(leaf, "cpu.weight",
+			      l->cpu_weight ? l->cpu_weight : WEIGHT_DEFAULT) &&
 	    l->cpu_weight)
-		lacking |= LEAF_CPU;
-	if (!weigh_io(leaf, l->io_weight ? l->io_weight : WEIGHT_DEFAULT) &&
+		lacking |= CGROUP_LIMIT_CPU;
+	if (!set_io_weight(leaf,
+			   l->io_weight ? l->io_weight : WEIGHT_DEFAULT) &&
 	    l->io_weight)
-		lacking |= LEAF_IO;
-	return lacking | limit_rates(leaf, l);
+		lacking |= CGROUP_LIMIT_IO;
+	return lacking | set_io_rate_limits(leaf, l);
 }
 
-unsigned int leaf_lacking(int group)
+unsigned int cgroup_get_unsupported_limits(int group)
 {
 	static const struct {
 		unsigned int limits;
 		const char *file, *other;
 	} files[] = {
-		{ LEAF_MEMORY, "memory.max", NULL },
-		{ LEAF_CPU, "cpu.weight", NULL },
-		{ LEAF_PIDS, "pids.max", NULL },
-		{ LEAF_IO, "io.weight", "io.bfq.weight" },
-		{ LEAF_READ | LEAF_WRITE, "io.max", NULL },
-		{ LEAF_WRITE, "memory.max", NULL },
+		{ CGROUP_LIMIT_MEMORY, "memory.max", NULL },
+		{ CGROUP_LIMIT_CPU, "cpu.weight", NULL },
+		{ CGROUP_LIMIT_PIDS, "pids.max", NULL },
+		{ CGROUP_LIMIT_IO, "io.weight", "io.bfq.weight" },
+		{ CGROUP_LIMIT_READ | CGROUP_LIMIT_WRITE, "io.max", NULL },
+		{ CGROUP_LIMIT_WRITE, "memory.max", NULL },
 	};
 	unsigned int lacking = 0;
 
@@ -310,11 +315,11 @@ unsigned int leaf_lacking(int group)
 }
 
 /* The number behind "key " in cgroup.events. */
-static int event_value(int leaf, const char *key)
+static int read_cgroup_event(int leaf, const char *key)
 {
 	char text[VALUE_MAX];
 	const char *at;
-	int r = read_value(leaf, "cgroup.events", text);
+	int r = read_cgroup_file(leaf, "cgroup.events", text);
 
 	if (r < 0)
 		return r;
@@ -322,7 +327,7 @@ static int event_value(int leaf, const char *key)
 	return at && at[strlen(key)] == ' ' && at[strlen(key) + 1] == '1';
 }
 
-int leaf_events(int leaf, int *ret, struct err *e)
+int cgroup_open_events(int leaf, int *ret, struct err *e)
 {
 	int fd = openat(leaf, "cgroup.events", O_RDONLY | O_CLOEXEC);
 
@@ -333,8 +338,8 @@ int leaf_events(int leaf, int *ret, struct err *e)
 }
 
 /* Writes "1", and waits until the event has that value. */
-static int write_and_wait(int leaf, const char *name, const char *event,
-			  int value, int ms)
+static int write_and_wait_for_event(int leaf, const char *name,
+				    const char *event, int value, int ms)
 {
 	auto_close int fd = openat(leaf, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	struct pollfd p = { .fd = fd, .events = POLLPRI };
@@ -342,14 +347,14 @@ static int write_and_wait(int leaf, const char *name, const char *event,
 
 	if (fd < 0)
 		return -errno;
-	r = write_value(leaf, name, "1");
+	r = write_cgroup_file(leaf, name, "1");
 	while (r == 0) {
 		char text[VALUE_MAX];
 
 		/* Reading arms the poll; so read, look, then wait. */
 		if (pread(fd, text, sizeof(text), 0) < 0)
 			return -errno;
-		if (event_value(leaf, event) == value)
+		if (read_cgroup_event(leaf, event) == value)
 			return 0;
 		if (poll(&p, 1, ms) <= 0)
 			return -ETIMEDOUT;
@@ -357,49 +362,50 @@ static int write_and_wait(int leaf, const char *name, const char *event,
 	return r;
 }
 
-int leaf_freeze(int leaf, int ms)
+int cgroup_freeze(int leaf, int ms)
 {
-	return write_and_wait(leaf, "cgroup.freeze", "frozen", 1, ms);
+	return write_and_wait_for_event(leaf, "cgroup.freeze", "frozen", 1, ms);
 }
 
-int leaf_thaw(int leaf)
+int cgroup_thaw(int leaf)
 {
-	return write_value(leaf, "cgroup.freeze", "0");
+	return write_cgroup_file(leaf, "cgroup.freeze", "0");
 }
 
-int leaf_kill(int leaf)
+int cgroup_kill(int leaf)
 {
-	return write_value(leaf, "cgroup.kill", "1");
+	return write_cgroup_file(leaf, "cgroup.kill", "1");
 }
 
-int leaf_empty(int leaf, int ms)
+int cgroup_kill_and_wait(int leaf, int ms)
 {
-	return write_and_wait(leaf, "cgroup.kill", "populated", 0, ms);
+	return write_and_wait_for_event(leaf, "cgroup.kill", "populated", 0,
+					ms);
 }
 
-int leaf_populated(int leaf)
+int cgroup_is_populated(int leaf)
 {
-	return event_value(leaf, "populated");
+	return read_cgroup_event(leaf, "populated");
 }
 
-uint64_t leaf_memory(int leaf)
+uint64_t cgroup_get_memory_usage(int leaf)
 {
 	char text[VALUE_MAX];
 
-	return read_value(leaf, "memory.current", text) < 0
+	return read_cgroup_file(leaf, "memory.current", text) < 0
 		       ? 0
 		       : strtoull(text, NULL, 10);
 }
 
 /* kernfs tells types. */
-static bool is_group(const struct dirent *d)
+static bool is_child_cgroup(const struct dirent *d)
 {
 	return d->d_type == DT_DIR && strcmp(d->d_name, ".") != 0 &&
 	       strcmp(d->d_name, "..") != 0;
 }
 
 /* Lists dir by a descriptor of its own. NULL: see errno. */
-static DIR *list(int dir)
+static DIR *open_cgroup_listing(int dir)
 {
 	auto_close int fd =
 		openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -410,9 +416,9 @@ static DIR *list(int dir)
 	return d;
 }
 
-static int remove_below(int dir, int depth)
+static int remove_child_cgroups(int dir, int depth)
 {
-	auto_closedir DIR *d = list(dir);
+	auto_closedir DIR *d = open_cgroup_listing(dir);
 	struct dirent *entry;
 	int r = 0;
 
@@ -421,27 +427,28 @@ static int remove_below(int dir, int depth)
 	while (r == 0 && (entry = readdir(d))) {
 		auto_close int sub = -1;
 
-		if (!is_group(entry))
+		if (!is_child_cgroup(entry))
 			continue;
 		sub = openat(dir, entry->d_name,
 			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (sub < 0)
 			continue;
-		r = depth > DEPTH_MAX ? -ELOOP : remove_below(sub, depth + 1);
+		r = depth > DEPTH_MAX ? -ELOOP
+				      : remove_child_cgroups(sub, depth + 1);
 		if (r == 0 && unlinkat(dir, entry->d_name, AT_REMOVEDIR) < 0)
 			r = -errno;
 	}
 	return r;
 }
 
-int leaf_remove(int root, const char *name, struct err *e)
+int cgroup_remove(int root, const char *name, struct err *e)
 {
 	auto_close int fd = -1;
-	int r = open_group(root, name, &fd, e);
+	int r = open_cgroup_folder(root, name, &fd, e);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	r = remove_below(fd, 0);
+	r = remove_child_cgroups(fd, 0);
 	if (r < 0)
 		return err_sys(e, -r, "remove what is below cgroup %s", name);
 	if (unlinkat(root, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
@@ -449,7 +456,7 @@ int leaf_remove(int root, const char *name, struct err *e)
 	return 0;
 }
 
-int leaf_holds(const char *name, int proc)
+int cgroup_contains_process(const char *name, int proc)
 {
 	auto_close int fd = openat(proc, "cgroup", O_RDONLY | O_CLOEXEC);
 	size_t len = strlen(name);
@@ -466,7 +473,7 @@ int leaf_holds(const char *name, int proc)
 	return at && at[-1] == '/' && (at[len] == '\n' || at[len] == '/');
 }
 
-static int each_here(int dir, leaf_pid_fn *fn, void *arg)
+static int each_pid_in_cgroup(int dir, cgroup_pid_fn *fn, void *arg)
 {
 	int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
 	auto_fclose FILE *f = fd < 0 ? NULL : fdopen(fd, "re");
@@ -482,15 +489,15 @@ static int each_here(int dir, leaf_pid_fn *fn, void *arg)
 	return ferror(f) ? -errno : 0;
 }
 
-static int each_pid(int dir, int depth, leaf_pid_fn *fn, void *arg)
+static int each_pid_in_subtree(int dir, int depth, cgroup_pid_fn *fn, void *arg)
 {
-	auto_closedir DIR *d = list(dir);
+	auto_closedir DIR *d = open_cgroup_listing(dir);
 	struct dirent *entry;
 	int r;
 
 	if (!d)
 		return -errno;
-	r = each_here(dir, fn, arg);
+	r = each_pid_in_cgroup(dir, fn, arg);
 	/* A threaded cgroup below does not list processes. */
 	if (r == -EOPNOTSUPP)
 		r = 0;
@@ -501,21 +508,21 @@ static int each_pid(int dir, int depth, leaf_pid_fn *fn, void *arg)
 		entry = readdir(d);
 		if (!entry)
 			return -errno;
-		if (!is_group(entry))
+		if (!is_child_cgroup(entry))
 			continue;
 		sub = openat(dir, entry->d_name,
 			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (sub < 0)
 			r = errno == ENOENT ? 0 : -errno;
 		else
-			r = depth < DEPTH_MAX
-				    ? each_pid(sub, depth + 1, fn, arg)
-				    : -ELOOP;
+			r = depth < DEPTH_MAX ? each_pid_in_subtree(
+							sub, depth + 1, fn, arg)
+					      : -ELOOP;
 	}
 	return r;
 }
 
-int leaf_each_pid(int leaf, leaf_pid_fn *fn, void *arg)
+int cgroup_each_pid(int leaf, cgroup_pid_fn *fn, void *arg)
 {
-	return each_pid(leaf, 0, fn, arg);
+	return each_pid_in_subtree(leaf, 0, fn, arg);
 }

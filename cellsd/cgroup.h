@@ -2,8 +2,8 @@
 /*
  * The cgroup (v2) of a running VP: a fresh leaf for each start, below a root
  * cgroup that cellsd made. Nothing here touches a cgroup by anything but a
- * descriptor that leaf_new() or leaf_open() gave, so that no process outside
- * can be signalled, frozen or killed.
+ * descriptor that cgroup_new() or cgroup_open() gave, so that no process
+ * outside can be signalled, frozen or killed.
  */
 #ifndef CELLSD_CGROUP_H
 #define CELLSD_CGROUP_H
@@ -18,20 +18,21 @@ struct err;
  * Finds the cgroup2 mount in /proc/self/mountinfo and makes (or opens) the root
  * cgroup `name` in it. A root that holds processes itself is refused: -EBUSY.
  */
-int leaf_root_open(const char *name, int *ret, struct err *e);
+int cgroup_root_open(const char *name, int *ret, struct err *e);
 
 /* Closes it, and removes it if nothing is in it. */
-void leaf_root_close(int root, const char *name);
+void cgroup_root_close(int root, const char *name);
 
 /* Makes a new leaf; -EEXIST if there is one. `owner` may manage it inside. */
-int leaf_new(int root, const char *name, uid_t owner, int *ret, struct err *e);
+int cgroup_new(int root, const char *name, uid_t owner, int *ret,
+	       struct err *e);
 /* -ENOENT: there is none. */
-int leaf_open(int root, const char *name, int *ret, struct err *e);
+int cgroup_open(int root, const char *name, int *ret, struct err *e);
 
 /* Makes or opens a cgroup of ours below a leaf; it goes with that. */
-int leaf_below(int leaf, const char *name, int *ret, struct err *e);
+int cgroup_open_child(int leaf, const char *name, int *ret, struct err *e);
 
-struct leaf_limits {
+struct cgroup_limits {
 	uint64_t memory_max; /* bytes; 0: none */
 	uint32_t cpu_weight; /* 1..10000; 0: the kernel's own */
 	uint32_t io_weight;  /* the same */
@@ -41,46 +42,46 @@ struct leaf_limits {
 	dev_t disk; /* 0: there is none to limit */
 };
 enum {
-	LEAF_MEMORY = 1,
-	LEAF_CPU = 2,
-	LEAF_PIDS = 4,
-	LEAF_IO = 8,
-	LEAF_READ = 16,
-	LEAF_WRITE = 32,
+	CGROUP_LIMIT_MEMORY = 1,
+	CGROUP_LIMIT_CPU = 2,
+	CGROUP_LIMIT_PIDS = 4,
+	CGROUP_LIMIT_IO = 8,
+	CGROUP_LIMIT_READ = 16,
+	CGROUP_LIMIT_WRITE = 32,
 };
 /* Returns the limits that no controller enforces, a bit each. */
-unsigned int leaf_limit(int leaf, const struct leaf_limits *l);
+unsigned int cgroup_set_limits(int leaf, const struct cgroup_limits *l);
 /* What it reads and writes of the disk is limited no more. */
-void leaf_unrate(int leaf, dev_t disk);
+void cgroup_clear_io_limits(int leaf, dev_t disk);
 /* The same of any limit; for the root cgroup, too. */
-unsigned int leaf_lacking(int group);
+unsigned int cgroup_get_unsupported_limits(int group);
 
 /* Freezes and waits until it is done, at most `ms`; -ETIMEDOUT. */
-int leaf_freeze(int leaf, int ms);
-int leaf_thaw(int leaf);
+int cgroup_freeze(int leaf, int ms);
+int cgroup_thaw(int leaf);
 /* Kills whatever is in it, frozen or not. */
-int leaf_kill(int leaf);
+int cgroup_kill(int leaf);
 /* Kills and waits until nothing is in it, at most `ms`; -ETIMEDOUT. */
-int leaf_empty(int leaf, int ms);
+int cgroup_kill_and_wait(int leaf, int ms);
 /* 1, 0 or -errno. */
-int leaf_populated(int leaf);
+int cgroup_is_populated(int leaf);
 /* cgroup.events: POLLPRI when it changes. */
-int leaf_events(int leaf, int *ret, struct err *e);
+int cgroup_open_events(int leaf, int *ret, struct err *e);
 /* Memory in use; 0 where nothing counts it. */
-uint64_t leaf_memory(int leaf);
+uint64_t cgroup_get_memory_usage(int leaf);
 
 /* Removes an empty leaf and what a VP made below it. */
-int leaf_remove(int root, const char *name, struct err *e);
+int cgroup_remove(int root, const char *name, struct err *e);
 
 /*
  * Is the process in the leaf of that name or below it: 1, 0 or -errno? `proc`
  * is its folder in /proc, which means one process only, also after it has
  * ended.
  */
-int leaf_holds(const char *name, int proc);
+int cgroup_contains_process(const char *name, int proc);
 
 /* Calls fn for each process in the leaf and below; stops when it returns <0. */
-typedef int leaf_pid_fn(void *arg, pid_t pid);
-int leaf_each_pid(int leaf, leaf_pid_fn *fn, void *arg);
+typedef int cgroup_pid_fn(void *arg, pid_t pid);
+int cgroup_each_pid(int leaf, cgroup_pid_fn *fn, void *arg);
 
 #endif

@@ -23,14 +23,14 @@
 #define MFD_EXEC 0x0010U
 #endif
 
-static bool is_copy(int fd)
+static bool is_sealed_copy(int fd)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
 
 	return seals >= 0 && (seals & SEALS) == SEALS;
 }
 
-static int open_memory(void)
+static int create_exec_memfd(void)
 {
 	const unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	int fd = memfd_create(NAME, flags | MFD_EXEC);
@@ -38,7 +38,7 @@ static int open_memory(void)
 	return fd < 0 && errno == EINVAL ? memfd_create(NAME, flags) : fd;
 }
 
-static int copy(int from, int to)
+static int copy_and_seal(int from, int to)
 {
 	struct stat st;
 	off_t done = 0;
@@ -58,20 +58,20 @@ static int copy(int from, int to)
 		       : 0;
 }
 
-int selfcopy_enter(char **argv, struct err *e)
+int cloned_binary_ensure(char **argv, struct err *e)
 {
 	auto_close int self = open(SELF, O_RDONLY | O_CLOEXEC), fd = -1;
 	int r;
 
 	if (self < 0)
 		return err_sys(e, errno, "open " SELF);
-	if (is_copy(self)) {
+	if (is_sealed_copy(self)) {
 		/* Else it is called by the number of a descriptor. */
 		prctl(PR_SET_NAME, NAME, 0, 0, 0);
 		return 0;
 	}
-	fd = open_memory();
-	r = fd < 0 ? -errno : copy(self, fd);
+	fd = create_exec_memfd();
+	r = fd < 0 ? -errno : copy_and_seal(self, fd);
 	if (r == 0 &&
 	    syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH) < 0)
 		r = -errno;

@@ -12,6 +12,6 @@ struct err;
 
 /* Runs the program anew, from the copy; returns at once in the copy. On failure
  * the program goes on from the disk. */
-int selfcopy_enter(char **argv, struct err *e);
+int cloned_binary_ensure(char **argv, struct err *e);
 
 #endif

@@ -14,8 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-struct jail {
-	struct syscalls filters;
+struct confinement {
+	struct seccomp_filters filters;
 };
 
 /* All of them hold inside the VP's user namespace only. */
@@ -49,7 +49,7 @@ static const struct {
 	{ CAP_AUDIT_WRITE, "login writes audit records, which go nowhere" },
 };
 
-static bool is_allowed(int cap)
+static bool is_allowed_capability(int cap)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++)
 		if (allowed[i].cap == cap)
@@ -57,41 +57,41 @@ static bool is_allowed(int cap)
 	return false;
 }
 
-int jail_new(struct jail **ret, struct err *e)
+int confinement_new(struct confinement **ret, struct err *e)
 {
-	AUTO(jail_freep) struct jail *j = calloc(1, sizeof(*j));
+	AUTO(confinement_freep) struct confinement *j = calloc(1, sizeof(*j));
 	int r;
 
 	if (!j)
 		return err_oom(e, "make the system call filter");
-	r = syscalls_new(&j->filters, e);
+	r = seccomp_filters_new(&j->filters, e);
 	if (r < 0)
 		return r;
 	*ret = steal(j);
 	return 0;
 }
 
-void jail_free(struct jail *j)
+void confinement_free(struct confinement *j)
 {
 	if (!j)
 		return;
-	syscalls_fini(&j->filters);
+	seccomp_filters_fini(&j->filters);
 	free(j);
 }
 
-static int filter(const struct sock_fprog *p)
+static int install_seccomp_filter(const struct sock_fprog *p)
 {
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, p) < 0 ? -errno
 								       : 0;
 }
 
-int jail_enter(const struct jail *j, bool no_new_privs)
+int confinement_enter(const struct confinement *j, bool no_new_privs)
 {
 	int r;
 
 	/* Last capability that the kernel knows: the first that is refused. */
 	for (int cap = 0; cap < 64; cap++) {
-		if (is_allowed(cap))
+		if (is_allowed_capability(cap))
 			continue;
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
 			continue;
@@ -106,9 +106,9 @@ int jail_enter(const struct jail *j, bool no_new_privs)
 	if (no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	/* The one that is still allowed when the other holds comes last. */
-	r = filter(&j->filters.sockets);
+	r = install_seccomp_filter(&j->filters.sockets);
 	/* Of two that refuse, the later one says how. */
 	if (r == 0)
-		r = filter(&j->filters.arguments);
-	return r < 0 ? r : filter(&j->filters.calls);
+		r = install_seccomp_filter(&j->filters.arguments);
+	return r < 0 ? r : install_seccomp_filter(&j->filters.calls);
 }

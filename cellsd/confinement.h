@@ -9,21 +9,21 @@
 #include <stdbool.h>
 
 struct err;
-struct jail;
+struct confinement;
 
-int jail_new(struct jail **ret, struct err *e);
-void jail_free(struct jail *j);
+int confinement_new(struct confinement **ret, struct err *e);
+void confinement_free(struct confinement *j);
 
 /*
  * In the child, as root of its user namespace, before execve(2): only system
  * calls. no_new_privs: no program that it runs gains rights by its file, for
  * good (prctl(2), PR_SET_NO_NEW_PRIVS). Returns 0 or -errno.
  */
-int jail_enter(const struct jail *j, bool no_new_privs);
+int confinement_enter(const struct confinement *j, bool no_new_privs);
 
-static inline void jail_freep(struct jail **j)
+static inline void confinement_freep(struct confinement **j)
 {
-	jail_free(*j);
+	confinement_free(*j);
 }
 
 #endif

@@ -17,7 +17,7 @@
 #define MAX_FILE "/proc/sys/net/netfilter/nf_conntrack_max"
 #define ANSWER_SECONDS 5
 
-uint32_t conntrack_max(void)
+uint32_t conntrack_get_max(void)
 {
 	auto_fclose FILE *f = fopen(MAX_FILE, "re");
 	uint32_t max = 0;
@@ -25,19 +25,19 @@ uint32_t conntrack_max(void)
 	return f && fscanf(f, "%" SCNu32, &max) == 1 ? max : 0;
 }
 
-static void free_socket(struct nl_sock **s)
+static void nl_socket_freep(struct nl_sock **s)
 {
 	if (*s)
 		nl_socket_free(*s);
 }
 
-static void free_message(struct nl_msg **m)
+static void nlmsg_freep(struct nl_msg **m)
 {
 	if (*m)
 		nlmsg_free(*m);
 }
 
-static int put_filter(struct nl_msg *m, uint32_t mark)
+static int build_delete_request(struct nl_msg *m, uint32_t mark)
 {
 	const struct nfgenmsg all = { .nfgen_family = AF_UNSPEC,
 				      .version = NFNETLINK_V0 };
@@ -55,10 +55,10 @@ static int put_filter(struct nl_msg *m, uint32_t mark)
 	return r;
 }
 
-int conntrack_flush(uint32_t mark, struct err *e)
+int conntrack_flush_mark(uint32_t mark, struct err *e)
 {
-	AUTO(free_socket) struct nl_sock *sock = nl_socket_alloc();
-	AUTO(free_message) struct nl_msg *m = nlmsg_alloc();
+	AUTO(nl_socket_freep) struct nl_sock *sock = nl_socket_alloc();
+	AUTO(nlmsg_freep) struct nl_msg *m = nlmsg_alloc();
 	const struct timeval most = { .tv_sec = ANSWER_SECONDS };
 	int r;
 
@@ -66,7 +66,7 @@ int conntrack_flush(uint32_t mark, struct err *e)
 		return err_oom(e, "forget the VP's flows");
 	r = nl_connect(sock, NETLINK_NETFILTER);
 	if (r == 0)
-		r = put_filter(m, mark);
+		r = build_delete_request(m, mark);
 	if (r == 0) {
 		setsockopt(nl_socket_get_fd(sock), SOL_SOCKET, SO_RCVTIMEO,
 			   &most, sizeof(most));

@@ -12,9 +12,9 @@
 struct err;
 
 /* How many flows the kernel remembers at most; 0: it remembers none. */
-uint32_t conntrack_max(void);
+uint32_t conntrack_get_max(void);
 
 /* Forgets all flows with that mark, by ctnetlink. */
-int conntrack_flush(uint32_t mark, struct err *e);
+int conntrack_flush_mark(uint32_t mark, struct err *e);
 
 #endif

@@ -6,20 +6,22 @@
 
 #include <stdlib.h>
 
-int host_vp(struct host *h, const char *name, struct vp **ret, struct err *e)
+int context_find_vp(struct context *h, const char *name, struct vp **ret,
+		    struct err *e)
 {
-	struct vp *v = roster_find(h->roster, name);
+	struct vp *v = roster_find_vp(h->roster, name);
 
-	if (!v || v->state == VPSTATE_ABSENT)
+	if (!v || v->state == VP_STATE_ABSENT)
 		return err_reason(e, REASON_NO_SUCH_VP,
 				  "there is no VP '%.64s'", name);
 	*ret = v;
 	return 0;
 }
 
-int host_wait(struct vp *v, host_done_fn *fn, void *arg, struct err *e)
+int context_add_waiter(struct vp *v, context_done_fn *fn, void *arg,
+		       struct err *e)
 {
-	struct host_waiter *w = calloc(1, sizeof(*w));
+	struct context_waiter *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		return err_oom(e, "wait for a VP");
@@ -30,12 +32,12 @@ int host_wait(struct vp *v, host_done_fn *fn, void *arg, struct err *e)
 	return 0;
 }
 
-void host_tell_waiters(struct vp *v, const struct err *e)
+void context_notify_waiters(struct vp *v, const struct err *e)
 {
-	struct host_waiter *w = steal(v->waiters);
+	struct context_waiter *w = steal(v->waiters);
 
 	while (w) {
-		struct host_waiter *next = w->next;
+		struct context_waiter *next = w->next;
 
 		w->fn(w->arg, e);
 		free(w);

@@ -19,38 +19,38 @@
 #include "cellsd/roster.h"
 #include "cellsd/vp_data.h"
 
-struct autoload;
+struct module_autoload;
 struct err;
 struct hardware;
-struct headroom;
+struct disk_headroom;
 struct idle;
-struct jail;
-struct layers;
-struct merge;
-struct prepared;
-struct pressure;
+struct confinement;
+struct layer_set;
+struct ksm;
+struct prestart;
+struct psi;
 struct profile;
-struct vpdata;
+struct vp_data;
 
-struct host_revoked {
+struct context_revoked {
 	unsigned int n;
-	struct host_cut {
+	struct context_revocation {
 		char vp[VP_NAME_SIZE];
 		enum cells_class cls;
-		struct holder_count count;
+		struct open_handles_count count;
 	} cut[ROSTER_VPS_MAX * CELLS_CLASS_COUNT];
 };
 
 /* What others are told; set by the D-Bus side. Each member must be there. */
-struct host_watch {
+struct context_callbacks {
 	void (*switched)(void *arg, const char *from, const char *to,
 			 uint64_t generation, const char *cause, uint64_t ns);
-	void (*changed)(void *arg, const char *vp, enum vpstate s,
+	void (*changed)(void *arg, const char *vp, enum vp_state s,
 			const char *cause);
 	void (*event)(void *arg, const char *event, const char *vp,
 		      enum cells_class cls, const struct backend_event *ev,
 		      const char *cause);
-	void (*revoked)(void *arg, const struct host_revoked *r, uint64_t ns,
+	void (*revoked)(void *arg, const struct context_revoked *r, uint64_t ns,
 			const char *cause);
 	void (*idle)(void *arg, const char *vp);
 	/* A VP that the device was to start by itself did not start. */
@@ -60,14 +60,14 @@ struct host_watch {
 };
 
 /* `e` NULL: done. `vp` may be gone. */
-typedef void host_done_fn(void *arg, const struct err *e);
-struct host_waiter {
-	struct host_waiter *next;
-	host_done_fn *fn;
+typedef void context_done_fn(void *arg, const struct err *e);
+struct context_waiter {
+	struct context_waiter *next;
+	context_done_fn *fn;
 	void *arg;
 };
 
-struct host_options {
+struct context_options {
 	const char *state_dir, *run_dir, *cgroup_root;
 	const struct profile *profile;
 	const char *backend; /* "auto" or a backend's name */
@@ -80,12 +80,12 @@ struct host_options {
 	sd_event *loop;
 };
 
-struct host {
-	struct host_options options;
-	struct host_watch watch;
+struct context {
+	struct context_options options;
+	struct context_callbacks watch;
 	struct roster *roster;
-	struct layers *layers;
-	struct jail *jail;
+	struct layer_set *layers;
+	struct confinement *jail;
 	struct hardware *hardware;
 	const struct backend_type *backend_type;
 	struct backend *backend;
@@ -93,29 +93,31 @@ struct host {
 	size_t n_nodes;
 	uint32_t present;  /* classes that have hardware, a bit each */
 	uint32_t by_class; /* of these, with nodes that VPs open themselves */
-	struct vpdata *vpdata;
-	struct headroom *headroom;
+	struct vp_data *vpdata;
+	struct disk_headroom *headroom;
 	struct idle *idle;
 	struct net *net;
-	struct prepared *prepared;
-	struct pressure *pressure;
-	struct merge *merge;
-	struct autoload *autoload;
+	struct prestart *prepared;
+	struct psi *pressure;
+	struct ksm *merge;
+	struct module_autoload *autoload;
 	uint64_t input_ns; /* boot clock, of the user's last act; 0: none yet */
 	bool has_combo;	   /* keys were pressed, to be acted on */
 	uint32_t combo;
 	int stage, layers_dir, cgroup; /* folders */
 	sd_event_source *on_events, *on_flush, *on_hotplug, *on_settled;
-	struct host_revoked revoked; /* by the last Apply */
-	struct host_revoked
+	struct context_revoked revoked; /* by the last Apply */
+	struct context_revoked
 		switched; /* by the last switch, also inside Apply */
 };
 
 /* err.no-such-vp */
-int host_vp(struct host *h, const char *name, struct vp **ret, struct err *e);
+int context_find_vp(struct context *h, const char *name, struct vp **ret,
+		    struct err *e);
 
 /* Calls and forgets all who wait for v's end. */
-void host_tell_waiters(struct vp *v, const struct err *e);
-int host_wait(struct vp *v, host_done_fn *fn, void *arg, struct err *e);
+void context_notify_waiters(struct vp *v, const struct err *e);
+int context_add_waiter(struct vp *v, context_done_fn *fn, void *arg,
+		       struct err *e);
 
 #endif

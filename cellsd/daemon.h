@@ -7,19 +7,20 @@
 #define CELLSD_DAEMON_H
 
 struct err;
-struct host;
-struct host_options;
-struct host_watch;
+struct context;
+struct context_options;
+struct context_callbacks;
 
 /* Opens all and takes running VPs over. The watch is set before events come. */
-int machine_open(const struct host_options *o, const struct host_watch *w,
-		 struct host **ret, struct err *e);
+int daemon_open(const struct context_options *o,
+		const struct context_callbacks *w, struct context **ret,
+		struct err *e);
 /* Leaves running VPs running. */
-void machine_close(struct host *h);
+void daemon_close(struct context *h);
 
-static inline void machine_closep(struct host **h)
+static inline void daemon_closep(struct context **h)
 {
-	machine_close(*h);
+	daemon_close(*h);
 }
 
 #endif

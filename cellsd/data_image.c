@@ -40,20 +40,20 @@
 /* From fs/ext4/ext4.h: linux/ has it in no header. */
 #define EXT4_IOC_RESIZE_FS _IOW('f', 16, uint64_t)
 
-static uint64_t size_for(int dir, uint64_t max)
+static uint64_t compute_image_size(int dir, uint64_t max)
 {
 	struct statvfs fs;
 
 	if (max == 0 && fstatvfs(dir, &fs) == 0)
 		max = (uint64_t)fs.f_blocks * fs.f_frsize;
-	if (max < VAULT_SIZE_MIN)
-		max = VAULT_SIZE_MIN;
+	if (max < DATA_IMAGE_SIZE_MIN)
+		max = DATA_IMAGE_SIZE_MIN;
 	return max / BLOCK * BLOCK;
 }
 
 /* ---- making */
 
-static int make_fs(int file, bool large, struct err *e)
+static int run_mkfs_ext4(int file, bool large, struct err *e)
 {
 	char *const argv[] = {
 		"mkfs.ext4",
@@ -71,11 +71,11 @@ static int make_fs(int file, bool large, struct err *e)
 		"nodiscard,lazy_journal_init=1",
 		"-J",
 		large ? "size=32" : "size=4",
-		TOOL_FILE,
+		SYSTEM_TOOL_FILE,
 		NULL,
 	};
 
-	int r = tool_run(file, argv);
+	int r = system_tool_run(file, argv);
 
 	if (r < 0)
 		return err_sys(e, -r, "run mkfs.ext4");
@@ -84,9 +84,9 @@ static int make_fs(int file, bool large, struct err *e)
 				   "run mkfs.ext4 (e2fsprogs): status %d", r);
 }
 
-int vault_make(int dir, const char *name, uint64_t max, struct err *e)
+int data_image_create(int dir, const char *name, uint64_t max, struct err *e)
 {
-	uint64_t size = size_for(dir, max);
+	uint64_t size = compute_image_size(dir, max);
 	char fresh[NAME_SIZE];
 	auto_close int fd = -1;
 	int r;
@@ -95,7 +95,7 @@ int vault_make(int dir, const char *name, uint64_t max, struct err *e)
 	fd = openat(dir, fresh, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
 		return err_sys(e, errno, "make the vault %s", name);
-	r = make_fs(fd, size >= LARGE, e);
+	r = run_mkfs_ext4(fd, size >= LARGE, e);
 	if (r < 0)
 		return r;
 	if (fsync(fd) < 0 ||
@@ -107,7 +107,7 @@ int vault_make(int dir, const char *name, uint64_t max, struct err *e)
 
 /* ---- mounting */
 
-static int open_vault(int dir, const char *name, int *ret, struct err *e)
+static int open_image_file(int dir, const char *name, int *ret, struct err *e)
 {
 	int fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 
@@ -117,35 +117,35 @@ static int open_vault(int dir, const char *name, int *ret, struct err *e)
 	return 0;
 }
 
-static int open_loop(int file, char path[LOOP_PATH_SIZE], int *ret,
-		     struct err *e)
+static int open_image_loop(int file, char path[LOOP_DEVICE_PATH_SIZE], int *ret,
+			   struct err *e)
 {
-	int r = loop_find(file, path, ret, e);
+	int r = loop_device_find(file, path, ret, e);
 
-	return r == -ENOENT ? loop_attach(file, false, path, ret, e) : r;
+	return r == -ENOENT ? loop_device_attach(file, false, path, ret, e) : r;
 }
 
-int vault_is_attached(int dir, const char *name, bool *ret, struct err *e)
+int data_image_is_attached(int dir, const char *name, bool *ret, struct err *e)
 {
 	auto_close int file = -1, loop = -1;
-	char path[LOOP_PATH_SIZE];
-	int r = open_vault(dir, name, &file, e);
+	char path[LOOP_DEVICE_PATH_SIZE];
+	int r = open_image_file(dir, name, &file, e);
 
 	if (r == 0)
-		r = loop_find(file, path, &loop, e);
+		r = loop_device_find(file, path, &loop, e);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	*ret = r == 0;
 	return 0;
 }
 
-int vault_reserve(int dir, const char *name, struct err *e)
+int data_image_reserve(int dir, const char *name, struct err *e)
 {
 	auto_close int file = -1;
 	uint64_t lacking, room;
 	struct statvfs fs;
 	struct stat st;
-	int r = open_vault(dir, name, &file, e);
+	int r = open_image_file(dir, name, &file, e);
 
 	if (r < 0)
 		return r;
@@ -169,7 +169,7 @@ int vault_reserve(int dir, const char *name, struct err *e)
 	return 0;
 }
 
-uint64_t vault_taken(int dir, const char *name, bool *ret_grows)
+uint64_t data_image_get_usage(int dir, const char *name, bool *ret_grows)
 {
 	struct stat st;
 
@@ -182,7 +182,8 @@ uint64_t vault_taken(int dir, const char *name, bool *ret_grows)
 
 /* ---- errors */
 
-static int read_state(int file, uint16_t *ret_state, uint32_t *ret_incompat)
+static int read_superblock_state(int file, uint16_t *ret_state,
+				 uint32_t *ret_incompat)
 {
 	if (pread(file, ret_state, sizeof(*ret_state), SUPERBLOCK + STATE_AT) !=
 		    sizeof(*ret_state) ||
@@ -194,36 +195,38 @@ static int read_state(int file, uint16_t *ret_state, uint32_t *ret_incompat)
 	return 0;
 }
 
-bool vault_has_error(int dir, const char *name)
+bool data_image_has_error(int dir, const char *name)
 {
 	auto_close int file = -1;
 	uint32_t incompat;
 	uint16_t state;
 	struct err none;
 
-	return open_vault(dir, name, &file, &none) == 0 &&
-	       read_state(file, &state, &incompat) == 0 &&
+	return open_image_file(dir, name, &file, &none) == 0 &&
+	       read_superblock_state(file, &state, &incompat) == 0 &&
 	       (state & STATE_ERROR);
 }
 
-int vault_check(int dir, const char *name, struct err *e)
+int data_image_fsck(int dir, const char *name, struct err *e)
 {
-	char *const argv[] = { "e2fsck", "-p", TOOL_FILE, NULL };
+	char *const argv[] = { "e2fsck", "-p", SYSTEM_TOOL_FILE, NULL };
 	auto_close int file = -1;
 	uint32_t incompat;
 	uint16_t state;
-	int r = open_vault(dir, name, &file, e);
+	int r = open_image_file(dir, name, &file, e);
 
 	if (r < 0)
 		return r;
-	if (read_state(file, &state, &incompat) == 0 && (state & STATE_VALID) &&
-	    !(state & STATE_ERROR) && !(incompat & INCOMPAT_RECOVER))
+	if (read_superblock_state(file, &state, &incompat) == 0 &&
+	    (state & STATE_VALID) && !(state & STATE_ERROR) &&
+	    !(incompat & INCOMPAT_RECOVER))
 		return 0;
-	r = tool_run(file, argv);
+	r = system_tool_run(file, argv);
 	if (r < 0)
 		return err_sys(e, -r, "run e2fsck");
 	/* Without it the kernel replays the journal. */
-	if (r < FSCK_LEFT || (r == TOOL_NOT_FOUND && !(state & STATE_ERROR)))
+	if (r < FSCK_LEFT ||
+	    (r == SYSTEM_TOOL_NOT_FOUND && !(state & STATE_ERROR)))
 		return 0;
 	return err_reason(e, REASON_VP_STATE,
 			  "its data is damaged: e2fsck -p on %s ends with %d; "
@@ -233,7 +236,7 @@ int vault_check(int dir, const char *name, struct err *e)
 
 /* ---- mounting it */
 
-static bool write_bdi(dev_t dev, const char *file, const char *value)
+static bool write_bdi_attribute(dev_t dev, const char *file, const char *value)
 {
 	char path[96];
 	auto_close int fd = -1;
@@ -249,26 +252,26 @@ static bool write_bdi(dev_t dev, const char *file, const char *value)
  * much makes everybody wait. So each vault has a bound of its own. It also says
  * how much a VP that is held up may still bring to the disk.
  */
-static void limit_dirty(int loop)
+static void limit_dirty_pages(int loop)
 {
 	struct stat st;
 
 	if (fstat(loop, &st) < 0)
 		return;
 	/* Since Linux 6.2; before, a part of the bound of all. */
-	if (write_bdi(st.st_rdev, "max_bytes", DIRTY_MAX))
-		write_bdi(st.st_rdev, "strict_limit", "1");
+	if (write_bdi_attribute(st.st_rdev, "max_bytes", DIRTY_MAX))
+		write_bdi_attribute(st.st_rdev, "strict_limit", "1");
 	else
-		write_bdi(st.st_rdev, "max_ratio", DIRTY_PERCENT);
+		write_bdi_attribute(st.st_rdev, "max_ratio", DIRTY_PERCENT);
 }
 
-int vault_mount(int dir, const char *name, bool reserved, int *ret,
-		struct err *e)
+int data_image_mount(int dir, const char *name, bool reserved, int *ret,
+		     struct err *e)
 {
-	char path[LOOP_PATH_SIZE], label[LABEL_SIZE];
+	char path[LOOP_DEVICE_PATH_SIZE], label[SELINUX_CONTEXT_SIZE];
 	/* The file is new and reads as zeros: no thread need zero its tables.
 	 */
-	struct mnt_option options[] = {
+	struct mount_option options[] = {
 		{ "source", path },
 		{ "noinit_itable", NULL },
 		{ reserved ? "nodiscard" : "discard", NULL },
@@ -276,33 +279,33 @@ int vault_mount(int dir, const char *name, bool reserved, int *ret,
 		{},
 	};
 	auto_close int file = -1, loop = -1;
-	int r = open_vault(dir, name, &file, e);
+	int r = open_image_file(dir, name, &file, e);
 
-	label_store(label);
+	selinux_format_store_context(label);
 	if (*label)
-		options[3] = (struct mnt_option){ "context", label };
+		options[3] = (struct mount_option){ "context", label };
 	if (r == 0)
-		r = open_loop(file, path, &loop, e);
+		r = open_image_loop(file, path, &loop, e);
 	if (r == 0)
-		limit_dirty(loop);
+		limit_dirty_pages(loop);
 	if (r == 0)
-		r = mnt_new("ext4", options,
-			    MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID, ret, e);
+		r = mount_new("ext4", options,
+			      MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID, ret, e);
 	return r;
 }
 
 /* ---- growing */
 
-bool vault_exceeds(int dir, const char *name, uint64_t max)
+bool data_image_exceeds_limit(int dir, const char *name, uint64_t max)
 {
 	struct stat st;
 
 	return max > 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       (uint64_t)st.st_size > size_for(dir, max);
+	       (uint64_t)st.st_size > compute_image_size(dir, max);
 }
 
 /* The file system's size, as its superblock tells (0: it cannot be read). */
-static uint64_t blocks_of(int file)
+static uint64_t read_superblock_blocks(int file)
 {
 	uint32_t low = 0, high = 0;
 
@@ -313,23 +316,24 @@ static uint64_t blocks_of(int file)
 	return (uint64_t)le32toh(high) << 32 | le32toh(low);
 }
 
-int vault_grow(int dir, const char *name, int mount, uint64_t max,
-	       struct err *e)
+int data_image_grow(int dir, const char *name, int mount, uint64_t max,
+		    struct err *e)
 {
-	uint64_t size = size_for(dir, max), blocks = size / BLOCK;
+	uint64_t size = compute_image_size(dir, max), blocks = size / BLOCK;
 	auto_close int file = -1, loop = -1;
-	char path[LOOP_PATH_SIZE];
+	char path[LOOP_DEVICE_PATH_SIZE];
 	struct stat st;
-	int r = open_vault(dir, name, &file, e);
+	int r = open_image_file(dir, name, &file, e);
 
 	if (r < 0)
 		return r;
 	if (fstat(file, &st) < 0)
 		return err_sys(e, errno, "grow the vault %s", name);
 	/* It may have been cut off between the file and what is in it. */
-	if ((uint64_t)st.st_size > size || blocks_of(file) == blocks)
+	if ((uint64_t)st.st_size > size ||
+	    read_superblock_blocks(file) == blocks)
 		return 0;
-	r = loop_find(file, path, &loop, e);
+	r = loop_device_find(file, path, &loop, e);
 	if (r < 0)
 		return r;
 	if (ftruncate(file, (off_t)size) < 0 || fsync(file) < 0 ||

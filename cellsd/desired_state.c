@@ -12,19 +12,19 @@
 
 #define CAUSE_MAX 256
 
-static int bad(struct err *e, int r, const char *what)
+static int set_read_error(struct err *e, int r, const char *what)
 {
 	return err_sys(e, r < 0 ? -r : EBADMSG, "read Apply: %s", what);
 }
 
-static int read_text(sd_bus_message *m, char **field, struct err *e)
+static int read_text_property(sd_bus_message *m, char **field, struct err *e)
 {
 	const char *s;
 	char *copy;
 	int r = sd_bus_message_read(m, "v", "s", &s);
 
 	if (r < 0)
-		return bad(e, r, "text");
+		return set_read_error(e, r, "text");
 	copy = strdup(s);
 	if (!copy)
 		return err_oom(e, "read Apply");
@@ -33,8 +33,8 @@ static int read_text(sd_bus_message *m, char **field, struct err *e)
 	return 0;
 }
 
-static int read_property(sd_bus_message *m, const struct vp_property *p,
-			 struct vp_conf *c, struct err *e)
+static int read_scalar_property(sd_bus_message *m, const struct vp_property *p,
+				struct vp_conf *c, struct err *e)
 {
 	static const char *const types[] = {
 		[VP_INT] = "i", [VP_U32] = "u", [VP_U64] = "t", [VP_BOOL] = "b"
@@ -44,7 +44,7 @@ static int read_property(sd_bus_message *m, const struct vp_property *p,
 
 	switch (p->kind) {
 	case VP_TEXT:
-		return read_text(m, field, e);
+		return read_text_property(m, field, e);
 	case VP_BOOL:
 		r = sd_bus_message_read(m, "v", "b", &flag);
 		*(bool *)field = r >= 0 && flag;
@@ -52,10 +52,11 @@ static int read_property(sd_bus_message *m, const struct vp_property *p,
 	default:
 		r = sd_bus_message_read(m, "v", types[p->kind], field);
 	}
-	return r < 0 ? bad(e, r, p->name) : 0;
+	return r < 0 ? set_read_error(e, r, p->name) : 0;
 }
 
-static int read_layers(sd_bus_message *m, struct vp_conf *c, struct err *e)
+static int read_layer_digests(sd_bus_message *m, struct vp_conf *c,
+			      struct err *e)
 {
 	const char *digest;
 	int r = sd_bus_message_enter_container(m, 'v', "as");
@@ -63,7 +64,7 @@ static int read_layers(sd_bus_message *m, struct vp_conf *c, struct err *e)
 	if (r >= 0)
 		r = sd_bus_message_enter_container(m, 'a', "s");
 	if (r < 0)
-		return bad(e, r, "layers");
+		return set_read_error(e, r, "layers");
 	while ((r = sd_bus_message_read(m, "s", &digest)) > 0) {
 		r = vp_conf_add_layer(c, digest, e);
 		if (r < 0)
@@ -71,11 +72,11 @@ static int read_layers(sd_bus_message *m, struct vp_conf *c, struct err *e)
 	}
 	if (r < 0 || sd_bus_message_exit_container(m) < 0 ||
 	    sd_bus_message_exit_container(m) < 0)
-		return bad(e, r, "layers");
+		return set_read_error(e, r, "layers");
 	return 0;
 }
 
-static int read_allow(sd_bus_message *m, struct vp_conf *c, struct err *e)
+static int read_allow_rules(sd_bus_message *m, struct vp_conf *c, struct err *e)
 {
 	struct vp_allow a;
 	int r = sd_bus_message_enter_container(m, 'v', "a(uyyq)");
@@ -83,7 +84,7 @@ static int read_allow(sd_bus_message *m, struct vp_conf *c, struct err *e)
 	if (r >= 0)
 		r = sd_bus_message_enter_container(m, 'a', "(uyyq)");
 	if (r < 0)
-		return bad(e, r, "allow");
+		return set_read_error(e, r, "allow");
 	while ((r = sd_bus_message_read(m, "(uyyq)", &a.address, &a.prefix,
 					&a.protocol, &a.port)) > 0) {
 		r = vp_conf_add_allow(c, &a, e);
@@ -92,13 +93,13 @@ static int read_allow(sd_bus_message *m, struct vp_conf *c, struct err *e)
 	}
 	if (r < 0 || sd_bus_message_exit_container(m) < 0 ||
 	    sd_bus_message_exit_container(m) < 0)
-		return bad(e, r, "allow");
+		return set_read_error(e, r, "allow");
 	return 0;
 }
 
 /* An array of words, kept as one text with spaces between. */
-static int read_words(sd_bus_message *m, const char *name, char **field,
-		      struct err *e)
+static int read_word_list(sd_bus_message *m, const char *name, char **field,
+			  struct err *e)
 {
 	auto_free char *words = strdup("");
 	const char *word;
@@ -107,7 +108,7 @@ static int read_words(sd_bus_message *m, const char *name, char **field,
 	if (r >= 0)
 		r = sd_bus_message_enter_container(m, 'a', "s");
 	if (r < 0)
-		return bad(e, r, name);
+		return set_read_error(e, r, name);
 	while (words && (r = sd_bus_message_read(m, "s", &word)) > 0) {
 		char *longer;
 
@@ -121,41 +122,42 @@ static int read_words(sd_bus_message *m, const char *name, char **field,
 		return err_oom(e, "read Apply");
 	if (r < 0 || sd_bus_message_exit_container(m) < 0 ||
 	    sd_bus_message_exit_container(m) < 0)
-		return bad(e, r, name);
+		return set_read_error(e, r, name);
 	free(*field);
 	*field = steal(words);
 	return 0;
 }
 
-static int read_entry(sd_bus_message *m, struct vp_conf *c, struct err *e)
+static int read_config_entry(sd_bus_message *m, struct vp_conf *c,
+			     struct err *e)
 {
 	const char *name;
 	int r = sd_bus_message_read(m, "s", &name);
 
 	if (r < 0)
-		return bad(e, r, "property");
+		return set_read_error(e, r, "property");
 	if (strcmp(name, "layers") == 0)
-		return read_layers(m, c, e);
+		return read_layer_digests(m, c, e);
 	if (strcmp(name, "allow") == 0)
-		return read_allow(m, c, e);
+		return read_allow_rules(m, c, e);
 	if (strcmp(name, "attention") == 0)
-		return read_words(m, name, &c->attention, e);
+		return read_word_list(m, name, &c->attention, e);
 	if (strcmp(name, "notify") == 0)
-		return read_words(m, name, &c->notify, e);
+		return read_word_list(m, name, &c->notify, e);
 	for (const struct vp_property *p = vp_properties; p->name; p++)
 		if (strcmp(p->name, name) == 0)
-			return read_property(m, p, c, e);
+			return read_scalar_property(m, p, c, e);
 	return err_set(e, EINVAL, "read Apply: unknown property '%.40s'", name);
 }
 
-static int read_conf(sd_bus_message *m, struct vp *v, struct err *e)
+static int read_vp_config(sd_bus_message *m, struct vp *v, struct err *e)
 {
 	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
 
 	if (r < 0)
-		return bad(e, r, "properties");
+		return set_read_error(e, r, "properties");
 	while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-		r = read_entry(m, &v->conf, e);
+		r = read_config_entry(m, &v->conf, e);
 		if (r < 0)
 			return r;
 		r = sd_bus_message_exit_container(m);
@@ -163,11 +165,12 @@ static int read_conf(sd_bus_message *m, struct vp *v, struct err *e)
 			break;
 	}
 	if (r < 0 || sd_bus_message_exit_container(m) < 0)
-		return bad(e, r, "properties");
+		return set_read_error(e, r, "properties");
 	return vp_conf_check(&v->conf, v->name, e);
 }
 
-static struct vp *find(const struct roster_wish *w, const char *name)
+static struct vp *find_desired_vp(const struct roster_desired *w,
+				  const char *name)
 {
 	for (unsigned int i = 0; i < w->n; i++)
 		if (strcmp(w->vp[i]->name, name) == 0)
@@ -175,15 +178,16 @@ static struct vp *find(const struct roster_wish *w, const char *name)
 	return NULL;
 }
 
-static int read_vp(sd_bus_message *m, struct roster_wish *w, struct err *e)
+static int read_vp_entry(sd_bus_message *m, struct roster_desired *w,
+			 struct err *e)
 {
 	AUTO(vp_freep) struct vp *v = NULL;
 	const char *name;
 	int r = sd_bus_message_read(m, "s", &name);
 
 	if (r < 0)
-		return bad(e, r, "VPs");
-	if (!text_is_id(name) || find(w, name))
+		return set_read_error(e, r, "VPs");
+	if (!encoding_is_valid_id(name) || find_desired_vp(w, name))
 		return err_set(e, EINVAL, "read Apply: VP name '%.70s'", name);
 	if (w->n == ROSTER_VPS_MAX)
 		return err_reason(e, REASON_BUSY, "more than %d VPs",
@@ -193,21 +197,22 @@ static int read_vp(sd_bus_message *m, struct roster_wish *w, struct err *e)
 		return -ENOMEM;
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
 		v->right[c].kill = true;
-	r = read_conf(m, v, e);
+	r = read_vp_config(m, v, e);
 	if (r < 0)
 		return r;
 	w->vp[w->n++] = steal(v);
 	return 0;
 }
 
-static int read_vps(sd_bus_message *m, struct roster_wish *w, struct err *e)
+static int read_vp_list(sd_bus_message *m, struct roster_desired *w,
+			struct err *e)
 {
 	int r = sd_bus_message_enter_container(m, 'a', "(sa{sv})");
 
 	if (r < 0)
-		return bad(e, r, "VPs");
+		return set_read_error(e, r, "VPs");
 	while ((r = sd_bus_message_enter_container(m, 'r', "sa{sv}")) > 0) {
-		r = read_vp(m, w, e);
+		r = read_vp_entry(m, w, e);
 		if (r < 0)
 			return r;
 		r = sd_bus_message_exit_container(m);
@@ -215,11 +220,12 @@ static int read_vps(sd_bus_message *m, struct roster_wish *w, struct err *e)
 			break;
 	}
 	if (r < 0 || sd_bus_message_exit_container(m) < 0)
-		return bad(e, r, "VPs");
+		return set_read_error(e, r, "VPs");
 	return 0;
 }
 
-static int read_rights(sd_bus_message *m, struct roster_wish *w, struct err *e)
+static int read_class_rights(sd_bus_message *m, struct roster_desired *w,
+			     struct err *e)
 {
 	const char *name;
 	uint32_t cls;
@@ -228,10 +234,10 @@ static int read_rights(sd_bus_message *m, struct roster_wish *w, struct err *e)
 
 	r = sd_bus_message_enter_container(m, 'a', "(suybb)");
 	if (r < 0)
-		return bad(e, r, "rights");
+		return set_read_error(e, r, "rights");
 	while ((r = sd_bus_message_read(m, "(suybb)", &name, &cls, &use, &block,
 					&kill)) > 0) {
-		struct vp *v = find(w, name);
+		struct vp *v = find_desired_vp(w, name);
 
 		if (!v)
 			return err_set(e, EINVAL,
@@ -247,25 +253,25 @@ static int read_rights(sd_bus_message *m, struct roster_wish *w, struct err *e)
 		v->right[cls].kill = kill != 0;
 	}
 	if (r < 0 || sd_bus_message_exit_container(m) < 0)
-		return bad(e, r, "rights");
+		return set_read_error(e, r, "rights");
 	return 0;
 }
 
-int desired_read(sd_bus_message *m, struct roster_wish *ret,
-		 const char **ret_cause, struct err *e)
+int desired_state_read(sd_bus_message *m, struct roster_desired *ret,
+		       const char **ret_cause, struct err *e)
 {
 	int r = sd_bus_message_read(m, "t", &ret->generation);
 
 	if (r < 0)
-		return bad(e, r, "generation");
-	r = read_vps(m, ret, e);
+		return set_read_error(e, r, "generation");
+	r = read_vp_list(m, ret, e);
 	if (r == 0)
-		r = read_rights(m, ret, e);
+		r = read_class_rights(m, ret, e);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_read(m, "s", ret_cause);
 	if (r < 0)
-		return bad(e, r, "cause");
+		return set_read_error(e, r, "cause");
 	if (strlen(*ret_cause) > CAUSE_MAX)
 		return err_set(e, EINVAL, "read Apply: cause too long");
 	return 0;

@@ -6,10 +6,10 @@
 #include <systemd/sd-bus.h>
 
 struct err;
-struct roster_wish;
+struct roster_desired;
 
 /* Reads "ta(sa{sv})a(suybb)s"; everything is tested. *ret_cause is borrowed. */
-int desired_read(sd_bus_message *m, struct roster_wish *ret,
-		 const char **ret_cause, struct err *e);
+int desired_state_read(sd_bus_message *m, struct roster_desired *ret,
+		       const char **ret_cause, struct err *e);
 
 #endif

@@ -13,7 +13,7 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_CGROUP_STORAGE);
 	__type(key, __u64);
-	__type(value, struct verdict);
+	__type(value, struct bpf_maps_verdict);
 } verdicts SEC(".maps");
 
 struct {
@@ -26,8 +26,8 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
-	__type(key, struct verdict_burst_key);
-	__type(value, struct verdict_burst);
+	__type(key, struct bpf_maps_burst_key);
+	__type(value, struct bpf_maps_burst);
 } bursts SEC(".maps");
 
 struct {
@@ -42,7 +42,7 @@ struct {
 	__type(value, __u64);
 } lost SEC(".maps");
 
-static __always_inline void count_lost(__u32 n)
+static __always_inline void count_lost_events(__u32 n)
 {
 	__u32 zero = 0;
 	__u64 *sum = bpf_map_lookup_elem(&lost, &zero);
@@ -51,20 +51,21 @@ static __always_inline void count_lost(__u32 n)
 		__sync_fetch_and_add(sum, n);
 }
 
-static __always_inline void tell(__u32 kind, __u32 vp, __u32 classes)
+static __always_inline void report_access_event(__u32 kind, __u32 vp,
+						__u32 classes)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct verdict_burst_key key = { .kind = kind,
-					 .vp = vp,
-					 .classes = classes,
-					 .pid = kind == VERDICT_OPEN ? pid
-								     : 0 };
-	struct verdict_burst fresh = { .start_ns = bpf_ktime_get_boot_ns() };
-	struct verdict_burst *old = bpf_map_lookup_elem(&bursts, &key);
-	struct verdict_event *ev;
+	struct bpf_maps_burst_key key = { .kind = kind,
+					  .vp = vp,
+					  .classes = classes,
+					  .pid = kind == BPF_MAPS_OPEN ? pid
+								       : 0 };
+	struct bpf_maps_burst fresh = { .start_ns = bpf_ktime_get_boot_ns() };
+	struct bpf_maps_burst *old = bpf_map_lookup_elem(&bursts, &key);
+	struct bpf_maps_event *ev;
 	__u32 count = 1;
 
-	if (old && fresh.start_ns - old->start_ns < VERDICT_BURST_NS) {
+	if (old && fresh.start_ns - old->start_ns < BPF_MAPS_BURST_NS) {
 		__sync_fetch_and_add(&old->count, 1);
 		return;
 	}
@@ -77,7 +78,7 @@ static __always_inline void tell(__u32 kind, __u32 vp, __u32 classes)
 
 	ev = bpf_ringbuf_reserve(&events, sizeof(*ev), 0);
 	if (!ev) {
-		count_lost(count);
+		count_lost_events(count);
 		return;
 	}
 	ev->boot_ns = fresh.start_ns;
@@ -92,7 +93,7 @@ static __always_inline void tell(__u32 kind, __u32 vp, __u32 classes)
 }
 
 /* Nodes without hardware behind them, which every program expects. */
-static __always_inline int is_pseudo(__u32 major, __u32 minor)
+static __always_inline int is_pseudo_device(__u32 major, __u32 minor)
 {
 	if (major == 1) /* null, zero, full, random, urandom */
 		return minor == 3 || minor == 5 || minor == 7 || minor == 8 ||
@@ -105,37 +106,38 @@ static __always_inline int is_pseudo(__u32 major, __u32 minor)
 SEC("cgroup/dev")
 int cells_device(struct bpf_cgroup_dev_ctx *ctx)
 {
-	struct verdict *v = bpf_get_local_storage(&verdicts, 0);
+	struct bpf_maps_verdict *v = bpf_get_local_storage(&verdicts, 0);
 	__u32 access = ctx->access_type >> 16;
 	__u32 block = (ctx->access_type & 0xffff) == BPF_DEVCG_DEV_BLOCK;
-	__u64 key = VERDICT_NODE(block, ctx->major, ctx->minor);
+	__u64 key = BPF_MAPS_NODE(block, ctx->major, ctx->minor);
 	__u32 *classes, denied;
 
 	if (access & BPF_DEVCG_ACC_MKNOD) {
-		tell(VERDICT_DENY, v->vp, 0);
+		report_access_event(BPF_MAPS_DENY, v->vp, 0);
 		return 0;
 	}
-	if (!block && is_pseudo(ctx->major, ctx->minor))
+	if (!block && is_pseudo_device(ctx->major, ctx->minor))
 		return 1;
 	classes = bpf_map_lookup_elem(&nodes, &key);
 	if (!classes || !*classes) {
-		tell(VERDICT_DENY, v->vp, 0);
+		report_access_event(BPF_MAPS_DENY, v->vp, 0);
 		return 0;
 	}
 	/* Of an endpoint the module tells, and decides what it can do. */
-	if (*classes & VERDICT_OF_VP) {
-		denied = (*classes & VERDICT_CLASSES) != v->vp;
+	if (*classes & BPF_MAPS_OF_VP) {
+		denied = (*classes & BPF_MAPS_CLASSES) != v->vp;
 		if (denied)
-			tell(VERDICT_DENY, v->vp, 0);
+			report_access_event(BPF_MAPS_DENY, v->vp, 0);
 		return !denied;
 	}
-	if (*classes & VERDICT_SHUT) {
-		tell(VERDICT_DENY, v->vp, *classes & VERDICT_CLASSES);
+	if (*classes & BPF_MAPS_SHUT) {
+		report_access_event(BPF_MAPS_DENY, v->vp,
+				    *classes & BPF_MAPS_CLASSES);
 		return 0;
 	}
 	denied = *classes & ~v->allowed;
-	tell(denied ? VERDICT_DENY : VERDICT_OPEN, v->vp,
-	     denied ? denied : *classes);
+	report_access_event(denied ? BPF_MAPS_DENY : BPF_MAPS_OPEN, v->vp,
+			    denied ? denied : *classes);
 	return !denied;
 }
 

@@ -13,13 +13,13 @@
 #include "cellsd/backend.h"
 #include "cellsd/profile.h"
 
-#define DEVLIST_NODES_MAX 2048
-#define DEVLIST_PATH_SIZE 512
+#define DEVICE_LIST_NODES_MAX 2048
+#define DEVICE_LIST_PATH_SIZE 512
 
 struct err;
-struct devlist;
+struct device_list;
 
-struct devlist_device {
+struct device_list_device {
 	struct profile_device ask;
 	/* An attribute of the nearest device above it, or of itself, that is of
 	 * that subsystem and type (NULL: any). */
@@ -36,33 +36,34 @@ struct devlist_device {
 };
 
 /* One that is listed. */
-struct devlist_item {
+struct device_list_item {
 	struct backend_node node;
 	uint32_t own;	      /* the classes that a profile says; node's: all */
 	const char *reserved; /* why no VP is given it, or NULL */
-	char path[DEVLIST_PATH_SIZE];
-	char hardware[DEVLIST_PATH_SIZE]; /* of raw nodes; or "" */
+	char path[DEVICE_LIST_PATH_SIZE];
+	char hardware[DEVICE_LIST_PATH_SIZE]; /* of raw nodes; or "" */
 };
 
 /* Borrows the profile. */
-int devlist_new(const struct profile *p, struct devlist **ret, struct err *e);
-void devlist_free(struct devlist *l);
+int device_list_new(const struct profile *p, struct device_list **ret,
+		    struct err *e);
+void device_list_free(struct device_list *l);
 
 /* Subsystems to be looked at besides those that a profile names. */
-extern const char *const devlist_subsystems[]; /* ends with NULL */
+extern const char *const device_list_subsystems[]; /* ends with NULL */
 
-/* More than DEVLIST_NODES_MAX are not listed. */
-void devlist_add(struct devlist *l, const struct devlist_device *d);
+/* More than DEVICE_LIST_NODES_MAX are not listed. */
+void device_list_add(struct device_list *l, const struct device_list_device *d);
 /* All are there: settles what depends on others. */
-void devlist_finish(struct devlist *l);
+void device_list_finish(struct device_list *l);
 
 /* Those with classes come with reserved NULL, or with the reason. */
-const struct devlist_item *devlist_items(const struct devlist *l,
-					 size_t *ret_n);
+const struct device_list_item *device_list_items(const struct device_list *l,
+						 size_t *ret_n);
 
-static inline void devlist_freep(struct devlist **l)
+static inline void device_list_freep(struct device_list **l)
 {
-	devlist_free(*l);
+	device_list_free(*l);
 }
 
 #endif

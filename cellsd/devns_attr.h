@@ -12,15 +12,16 @@
 #include "cellsd/devns_link.h"
 
 /* By type; NULL: it is not there. Of one that stands often, the last. */
-typedef struct nlattr *devnsattrs[DEVNS_A_MAX + 1];
+typedef struct nlattr *devns_attr_table[DEVNS_A_MAX + 1];
 
-void devnsattr_parse(struct nlattr *head, int len, devnsattrs a);
+void devns_attr_parse(struct nlattr *head, int len, devns_attr_table a);
 
 /* Each fills a structure that is cleared; `item` is one of its kind. */
-void devnsattr_ns(devnsattrs a, void *item);
-void devnsattr_source(devnsattrs a, void *item);
-void devnsattr_endpoint(devnsattrs a, void *item);
-void devnsattr_cut(devnsattrs a, struct devnslink_cut *c);
-void devnsattr_event(devnsattrs a, struct devnslink_event *ev);
+void devns_attr_read_ns(devns_attr_table a, void *item);
+void devns_attr_read_source(devns_attr_table a, void *item);
+void devns_attr_read_endpoint(devns_attr_table a, void *item);
+void devns_attr_read_revocation(devns_attr_table a,
+				struct devns_link_revocation *c);
+void devns_attr_read_event(devns_attr_table a, struct devns_link_event *ev);
 
 #endif

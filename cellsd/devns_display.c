@@ -4,18 +4,18 @@
 #include "cellsd/devns_link.h"
 #include "lib/err.h"
 
-static void find_held(void *arg, const struct devnslink_source *s)
+static void find_display_holder(void *arg, const struct devns_link_source *s)
 {
-	struct devnslink_source *held = arg;
+	struct devns_link_source *held = arg;
 
 	if (s->holder_pid && !held->holder_pid)
 		*held = *s;
 }
 
-int devnsshow_check(struct devnslink *l, struct err *e)
+int devns_display_check(struct devns_link *l, struct err *e)
 {
-	struct devnslink_source held = { 0 };
-	int r = devnslink_each_source(l, find_held, &held, e);
+	struct devns_link_source held = { 0 };
+	int r = devns_link_each_source(l, find_display_holder, &held, e);
 
 	if (r < 0 || !held.holder_pid)
 		return r;

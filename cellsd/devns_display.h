@@ -3,11 +3,11 @@
 #ifndef CELLSD_DEVNS_DISPLAY_H
 #define CELLSD_DEVNS_DISPLAY_H
 
-struct devnslink;
+struct devns_link;
 struct err;
 
 /* -EBUSY: a program of the host shows something else; e says which and where.
  */
-int devnsshow_check(struct devnslink *l, struct err *e);
+int devns_display_check(struct devns_link *l, struct err *e);
 
 #endif

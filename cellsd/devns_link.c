@@ -21,17 +21,17 @@
 #define RIGHT_SIZE 48
 #define WORDS_SIZE 200
 
-struct devnslink {
+struct devns_link {
 	struct nl_sock *ask, *hear;
 	int family;
 	uint64_t seq; /* of the last event; 0: none yet */
-	devnslink_event_fn *fn;
+	devns_link_event_fn *fn;
 	void *arg;
 };
 
 /* ---- a request and its answer */
 
-struct answer {
+struct netlink_reply {
 	void (*take)(void *arg, struct genlmsghdr *h);
 	void *arg;
 	bool done;
@@ -50,7 +50,8 @@ static void nl_cb_putp(struct nl_cb **cb)
 }
 
 /* The kernel's own words; behind the request that it gives back, or not. */
-static void read_words(const struct nlmsgerr *err, char ret[WORDS_SIZE])
+static void read_ext_ack_message(const struct nlmsgerr *err,
+				 char ret[WORDS_SIZE])
 {
 	const struct nlmsghdr *h =
 		(const struct nlmsghdr *)((const char *)err - NLMSG_HDRLEN);
@@ -72,25 +73,26 @@ static void read_words(const struct nlmsgerr *err, char ret[WORDS_SIZE])
 		nla_strlcpy(ret, nla, WORDS_SIZE);
 }
 
-static int on_error(struct sockaddr_nl *from, struct nlmsgerr *err, void *arg)
+static int on_netlink_error(struct sockaddr_nl *from, struct nlmsgerr *err,
+			    void *arg)
 {
-	struct answer *a = arg;
+	struct netlink_reply *a = arg;
 
 	a->done = true;
 	a->code = -err->error;
-	read_words(err, a->words);
+	read_ext_ack_message(err, a->words);
 	return NL_STOP;
 }
 
-static int on_end(struct nl_msg *m, void *arg)
+static int on_netlink_done(struct nl_msg *m, void *arg)
 {
-	((struct answer *)arg)->done = true;
+	((struct netlink_reply *)arg)->done = true;
 	return NL_STOP;
 }
 
-static int on_message(struct nl_msg *m, void *arg)
+static int on_netlink_message(struct nl_msg *m, void *arg)
 {
-	struct answer *a = arg;
+	struct netlink_reply *a = arg;
 
 	if (a->take && genlmsg_valid_hdr(nlmsg_hdr(m), 0))
 		a->take(a->arg, nlmsg_data(nlmsg_hdr(m)));
@@ -98,7 +100,7 @@ static int on_message(struct nl_msg *m, void *arg)
 }
 
 /* libnl's codes are not errno's; these are all that sockets give. */
-static int sys_code(int r)
+static int convert_error(int r)
 {
 	switch (-r) {
 	case NLE_NOMEM:
@@ -117,14 +119,15 @@ static int sys_code(int r)
 }
 
 /* Hands the refusal on in the module's words. */
-static int refused(const struct answer *a, const char *what, struct err *e)
+static int set_refusal_error(const struct netlink_reply *a, const char *what,
+			     struct err *e)
 {
 	if (*a->words)
 		return err_set(e, a->code, "%s: %s", what, a->words);
 	return err_sys(e, a->code, "%s", what);
 }
 
-static int connect_to(struct nl_sock **ret, struct err *e)
+static int open_netlink_socket(struct nl_sock **ret, struct err *e)
 {
 	struct nl_sock *s = nl_socket_alloc();
 	struct timeval most = { .tv_sec = ANSWER_SECONDS };
@@ -135,7 +138,7 @@ static int connect_to(struct nl_sock **ret, struct err *e)
 	*ret = s;
 	r = genl_connect(s);
 	if (r < 0)
-		return err_sys(e, sys_code(r), "open netlink");
+		return err_sys(e, convert_error(r), "open netlink");
 	fd = nl_socket_get_fd(s);
 	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
 	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
@@ -144,12 +147,12 @@ static int connect_to(struct nl_sock **ret, struct err *e)
 }
 
 /* The next answer on that socket may be to a question before. */
-static void ask_anew(struct devnslink *l)
+static void reopen_request_socket(struct devns_link *l)
 {
 	struct nl_sock *s = NULL;
 	struct err e;
 
-	if (connect_to(&s, &e) < 0) {
+	if (open_netlink_socket(&s, &e) < 0) {
 		nl_socket_free(s);
 		return;
 	}
@@ -157,31 +160,31 @@ static void ask_anew(struct devnslink *l)
 	l->ask = s;
 }
 
-static int exchange(struct devnslink *l, struct nl_msg *m, struct answer *a,
-		    const char *what, struct err *e)
+static int run_request(struct devns_link *l, struct nl_msg *m,
+		       struct netlink_reply *a, const char *what, struct err *e)
 {
 	AUTO(nl_cb_putp) struct nl_cb *cb = nl_cb_alloc(NL_CB_CUSTOM);
 	int r;
 
 	if (!cb)
 		return err_oom(e, what);
-	nl_cb_err(cb, NL_CB_CUSTOM, on_error, a);
-	nl_cb_set(cb, NL_CB_FINISH, NL_CB_CUSTOM, on_end, a);
-	nl_cb_set(cb, NL_CB_ACK, NL_CB_CUSTOM, on_end, a);
-	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_message, a);
+	nl_cb_err(cb, NL_CB_CUSTOM, on_netlink_error, a);
+	nl_cb_set(cb, NL_CB_FINISH, NL_CB_CUSTOM, on_netlink_done, a);
+	nl_cb_set(cb, NL_CB_ACK, NL_CB_CUSTOM, on_netlink_done, a);
+	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_netlink_message, a);
 	r = nl_send_auto(l->ask, m);
 	while (r >= 0 && !a->done)
 		r = nl_recvmsgs(l->ask, cb);
 	if (a->code)
-		return refused(a, what, e);
+		return set_refusal_error(a, what, e);
 	if (r >= 0)
 		return 0;
-	ask_anew(l);
-	return err_sys(e, sys_code(r), "%s", what);
+	reopen_request_socket(l);
+	return err_sys(e, convert_error(r), "%s", what);
 }
 
-static struct nl_msg *request(const struct devnslink *l, uint8_t cmd, int flags,
-			      size_t size)
+static struct nl_msg *create_request(const struct devns_link *l, uint8_t cmd,
+				     int flags, size_t size)
 {
 	struct nl_msg *m =
 		nlmsg_alloc_size(NLMSG_HDRLEN + GENL_HDRLEN + 256 + size);
@@ -195,14 +198,14 @@ static struct nl_msg *request(const struct devnslink *l, uint8_t cmd, int flags,
 
 /* ---- open */
 
-int devnslink_open(struct devnslink **ret, struct err *e)
+int devns_link_open(struct devns_link **ret, struct err *e)
 {
-	AUTO(devnslink_freep) struct devnslink *l = calloc(1, sizeof(*l));
+	AUTO(devns_link_freep) struct devns_link *l = calloc(1, sizeof(*l));
 	int r;
 
 	if (!l)
 		return err_oom(e, "open devns");
-	r = connect_to(&l->ask, e);
+	r = open_netlink_socket(&l->ask, e);
 	if (r < 0)
 		return r;
 	l->family = genl_ctrl_resolve(l->ask, DEVNS_GENL_NAME);
@@ -210,12 +213,12 @@ int devnslink_open(struct devnslink **ret, struct err *e)
 		return err_set(e, ENOENT,
 			       "open devns: the module is not there");
 	if (l->family < 0)
-		return err_sys(e, sys_code(l->family), "open devns");
+		return err_sys(e, convert_error(l->family), "open devns");
 	*ret = steal(l);
 	return 0;
 }
 
-void devnslink_free(struct devnslink *l)
+void devns_link_free(struct devns_link *l)
 {
 	if (!l)
 		return;
@@ -226,35 +229,35 @@ void devnslink_free(struct devnslink *l)
 
 /* ---- one answer, read by attributes */
 
-struct one {
-	void (*read)(devnsattrs a, void *item);
+struct reply_item {
+	void (*read)(devns_attr_table a, void *item);
 	void *item;
 };
 
-static void take_one(void *arg, struct genlmsghdr *h)
+static void handle_item_reply(void *arg, struct genlmsghdr *h)
 {
-	struct one *one = arg;
-	devnsattrs a;
+	struct reply_item *one = arg;
+	devns_attr_table a;
 
-	devnsattr_parse(genlmsg_attrdata(h, 0), genlmsg_attrlen(h, 0), a);
+	devns_attr_parse(genlmsg_attrdata(h, 0), genlmsg_attrlen(h, 0), a);
 	one->read(a, one->item);
 }
 
-int devnslink_ns_add(struct devnslink *l, const char *name, uint32_t *ret_id,
-		     struct err *e)
+int devns_link_ns_add(struct devns_link *l, const char *name, uint32_t *ret_id,
+		      struct err *e)
 {
 	AUTO(nlmsg_freep)
-	struct nl_msg *m = request(l, DEVNS_CMD_NS_ADD, 0, 0);
-	struct devnslink_ns ns = { 0 };
-	struct one one = { devnsattr_ns, &ns };
-	struct answer a = { .take = take_one, .arg = &one };
+	struct nl_msg *m = create_request(l, DEVNS_CMD_NS_ADD, 0, 0);
+	struct devns_link_ns ns = { 0 };
+	struct reply_item one = { devns_attr_read_ns, &ns };
+	struct netlink_reply a = { .take = handle_item_reply, .arg = &one };
 	char what[DEVNS_NAME_MAX + 16];
 	int r;
 
 	snprintf(what, sizeof(what), "add devns %s", name);
 	if (!m || nla_put_string(m, DEVNS_A_NAME, name) < 0)
 		return err_oom(e, what);
-	r = exchange(l, m, &a, what, e);
+	r = run_request(l, m, &a, what, e);
 	if (r == 0 && ns.id == 0)
 		r = err_set(e, EBADMSG, "%s: no id in the answer", what);
 	if (r == 0)
@@ -263,46 +266,49 @@ int devnslink_ns_add(struct devnslink *l, const char *name, uint32_t *ret_id,
 }
 
 /* Commands that name one object by a number and are only done. */
-static int by_number(struct devnslink *l, uint8_t cmd, int attr, uint32_t id,
-		     struct one *one, const char *what, struct err *e)
+static int run_request_by_id(struct devns_link *l, uint8_t cmd, int attr,
+			     uint32_t id, struct reply_item *one,
+			     const char *what, struct err *e)
 {
-	AUTO(nlmsg_freep) struct nl_msg *m = request(l, cmd, 0, 0);
-	struct answer a = { .take = one ? take_one : NULL, .arg = one };
+	AUTO(nlmsg_freep) struct nl_msg *m = create_request(l, cmd, 0, 0);
+	struct netlink_reply a = { .take = one ? handle_item_reply : NULL,
+				   .arg = one };
 	char text[64];
 
 	snprintf(text, sizeof(text), "%s %u", what, id);
 	if (!m || nla_put_u32(m, attr, id) < 0)
 		return err_oom(e, text);
-	return exchange(l, m, &a, text, e);
+	return run_request(l, m, &a, text, e);
 }
 
-int devnslink_ns_del(struct devnslink *l, uint32_t id, struct err *e)
+int devns_link_ns_del(struct devns_link *l, uint32_t id, struct err *e)
 {
-	return by_number(l, DEVNS_CMD_NS_DEL, DEVNS_A_ID, id, NULL,
-			 "delete devns", e);
+	return run_request_by_id(l, DEVNS_CMD_NS_DEL, DEVNS_A_ID, id, NULL,
+				 "delete devns", e);
 }
 
-int devnslink_ns_get(struct devnslink *l, uint32_t id, struct devnslink_ns *ret,
-		     struct err *e)
+int devns_link_ns_get(struct devns_link *l, uint32_t id,
+		      struct devns_link_ns *ret, struct err *e)
 {
-	struct devnslink_ns ns = { 0 };
-	struct one one = { devnsattr_ns, &ns };
-	int r = by_number(l, DEVNS_CMD_NS_GET, DEVNS_A_ID, id, &one,
-			  "look at devns", e);
+	struct devns_link_ns ns = { 0 };
+	struct reply_item one = { devns_attr_read_ns, &ns };
+	int r = run_request_by_id(l, DEVNS_CMD_NS_GET, DEVNS_A_ID, id, &one,
+				  "look at devns", e);
 
 	if (r == 0)
 		*ret = ns;
 	return r;
 }
 
-int devnslink_source_add(struct devnslink *l, const struct devnslink_source *s,
-			 uint32_t *ret_id, struct err *e)
+int devns_link_source_add(struct devns_link *l,
+			  const struct devns_link_source *s, uint32_t *ret_id,
+			  struct err *e)
 {
 	AUTO(nlmsg_freep)
-	struct nl_msg *m = request(l, DEVNS_CMD_DEVICE_ADD, 0, 0);
-	struct devnslink_source got = { 0 };
-	struct one one = { devnsattr_source, &got };
-	struct answer a = { .take = take_one, .arg = &one };
+	struct nl_msg *m = create_request(l, DEVNS_CMD_DEVICE_ADD, 0, 0);
+	struct devns_link_source got = { 0 };
+	struct reply_item one = { devns_attr_read_source, &got };
+	struct netlink_reply a = { .take = handle_item_reply, .arg = &one };
 	char what[DEVNS_NODE_MAX + 32];
 	int r;
 
@@ -315,22 +321,22 @@ int devnslink_source_add(struct devnslink *l, const struct devnslink_source *s,
 	    (nla_put_u32(m, DEVNS_A_MAJOR, s->major) < 0 ||
 	     nla_put_u32(m, DEVNS_A_MINOR, s->minor) < 0))
 		return err_oom(e, what);
-	r = exchange(l, m, &a, what, e);
+	r = run_request(l, m, &a, what, e);
 	if (r == 0)
 		*ret_id = got.id;
 	return r;
 }
 
-int devnslink_source_del(struct devnslink *l, uint32_t id, struct err *e)
+int devns_link_source_del(struct devns_link *l, uint32_t id, struct err *e)
 {
-	return by_number(l, DEVNS_CMD_DEVICE_DEL, DEVNS_A_SOURCE, id, NULL,
-			 "take back source", e);
+	return run_request_by_id(l, DEVNS_CMD_DEVICE_DEL, DEVNS_A_SOURCE, id,
+				 NULL, "take back source", e);
 }
 
 /* ---- dumps */
 
-struct list {
-	void (*read)(devnsattrs a, void *item);
+struct item_list {
+	void (*read)(devns_attr_table a, void *item);
 	size_t size; /* of an item */
 	char *items;
 	size_t n, room;
@@ -338,7 +344,7 @@ struct list {
 };
 
 /* Room for one more, cleared; NULL: no memory. */
-static void *new_item(struct list *l)
+static void *append_list_item(struct item_list *l)
 {
 	char *item;
 
@@ -356,30 +362,32 @@ static void *new_item(struct list *l)
 	return memset(item, 0, l->size);
 }
 
-static void take_item(void *arg, struct genlmsghdr *h)
+static void handle_dump_item(void *arg, struct genlmsghdr *h)
 {
-	struct list *l = arg;
-	void *item = new_item(l);
-	devnsattrs a;
+	struct item_list *l = arg;
+	void *item = append_list_item(l);
+	devns_attr_table a;
 
-	devnsattr_parse(genlmsg_attrdata(h, 0), genlmsg_attrlen(h, 0), a);
+	devns_attr_parse(genlmsg_attrdata(h, 0), genlmsg_attrlen(h, 0), a);
 	if (item)
 		l->read(a, item);
 }
 
 /* Until a dump ran through with nothing changed meanwhile. */
-static int dump(struct devnslink *l, uint8_t cmd, struct list *list,
-		const char *what, struct err *e)
+static int run_dump_request(struct devns_link *l, uint8_t cmd,
+			    struct item_list *list, const char *what,
+			    struct err *e)
 {
 	int r = 0;
 
 	for (int i = 0; i < DUMP_TRIES; i++) {
 		AUTO(nlmsg_freep)
-		struct nl_msg *m = request(l, cmd, NLM_F_DUMP, 0);
-		struct answer a = { .take = take_item, .arg = list };
+		struct nl_msg *m = create_request(l, cmd, NLM_F_DUMP, 0);
+		struct netlink_reply a = { .take = handle_dump_item,
+					   .arg = list };
 
 		list->n = 0;
-		r = m ? exchange(l, m, &a, what, e) : err_oom(e, what);
+		r = m ? run_request(l, m, &a, what, e) : err_oom(e, what);
 		if (r == 0 && list->failed)
 			r = err_oom(e, what);
 		if (r != -EAGAIN)
@@ -388,37 +396,37 @@ static int dump(struct devnslink *l, uint8_t cmd, struct list *list,
 	return r;
 }
 
-int devnslink_each_ns(struct devnslink *l, devnslink_ns_fn *fn, void *arg,
-		      struct err *e)
+int devns_link_each_ns(struct devns_link *l, devns_link_ns_fn *fn, void *arg,
+		       struct err *e)
 {
-	struct list list = { .read = devnsattr_ns,
-			     .size = sizeof(struct devnslink_ns) };
-	int r = dump(l, DEVNS_CMD_NS_GET, &list, "list devns", e);
-	auto_free struct devnslink_ns *ns = (void *)list.items;
+	struct item_list list = { .read = devns_attr_read_ns,
+				  .size = sizeof(struct devns_link_ns) };
+	int r = run_dump_request(l, DEVNS_CMD_NS_GET, &list, "list devns", e);
+	auto_free struct devns_link_ns *ns = (void *)list.items;
 
 	for (size_t i = 0; r == 0 && i < list.n; i++)
 		fn(arg, &ns[i]);
 	return r;
 }
 
-struct search {
+struct ns_name_search {
 	const char *name;
 	uint32_t id;
 };
 
-static void compare(void *arg, const struct devnslink_ns *ns)
+static void match_ns_name(void *arg, const struct devns_link_ns *ns)
 {
-	struct search *s = arg;
+	struct ns_name_search *s = arg;
 
 	if (strcmp(ns->name, s->name) == 0)
 		s->id = ns->id;
 }
 
-int devnslink_ns_find(struct devnslink *l, const char *name, uint32_t *ret_id,
-		      struct err *e)
+int devns_link_ns_find(struct devns_link *l, const char *name, uint32_t *ret_id,
+		       struct err *e)
 {
-	struct search s = { .name = name };
-	int r = devnslink_each_ns(l, compare, &s, e);
+	struct ns_name_search s = { .name = name };
+	int r = devns_link_each_ns(l, match_ns_name, &s, e);
 
 	if (r == 0 && s.id == 0)
 		r = err_set(e, ENOENT, "there is no devns '%s'", name);
@@ -427,73 +435,74 @@ int devnslink_ns_find(struct devnslink *l, const char *name, uint32_t *ret_id,
 	return r;
 }
 
-int devnslink_each_source(struct devnslink *l, devnslink_source_fn *fn,
-			  void *arg, struct err *e)
+int devns_link_each_source(struct devns_link *l, devns_link_source_fn *fn,
+			   void *arg, struct err *e)
 {
-	struct list list = { .read = devnsattr_source,
-			     .size = sizeof(struct devnslink_source) };
-	int r = dump(l, DEVNS_CMD_DEVICE_GET, &list, "list sources", e);
-	auto_free struct devnslink_source *s = (void *)list.items;
+	struct item_list list = { .read = devns_attr_read_source,
+				  .size = sizeof(struct devns_link_source) };
+	int r = run_dump_request(l, DEVNS_CMD_DEVICE_GET, &list, "list sources",
+				 e);
+	auto_free struct devns_link_source *s = (void *)list.items;
 
 	for (size_t i = 0; r == 0 && i < list.n; i++)
 		fn(arg, &s[i]);
 	return r;
 }
 
-static int each_endpoint(struct devnslink *l, uint8_t cmd,
-			 devnslink_endpoint_fn *fn, void *arg, const char *what,
-			 struct err *e)
+static int dump_endpoints(struct devns_link *l, uint8_t cmd,
+			  devns_link_endpoint_fn *fn, void *arg,
+			  const char *what, struct err *e)
 {
-	struct list list = { .read = devnsattr_endpoint,
-			     .size = sizeof(struct devnslink_endpoint) };
-	int r = dump(l, cmd, &list, what, e);
-	auto_free struct devnslink_endpoint *ep = (void *)list.items;
+	struct item_list list = { .read = devns_attr_read_endpoint,
+				  .size = sizeof(struct devns_link_endpoint) };
+	int r = run_dump_request(l, cmd, &list, what, e);
+	auto_free struct devns_link_endpoint *ep = (void *)list.items;
 
 	for (size_t i = 0; r == 0 && i < list.n; i++)
 		fn(arg, &ep[i]);
 	return r;
 }
 
-int devnslink_each_endpoint(struct devnslink *l, devnslink_endpoint_fn *fn,
-			    void *arg, struct err *e)
+int devns_link_each_endpoint(struct devns_link *l, devns_link_endpoint_fn *fn,
+			     void *arg, struct err *e)
 {
-	return each_endpoint(l, DEVNS_CMD_ENDPOINT_GET, fn, arg,
-			     "list endpoints", e);
+	return dump_endpoints(l, DEVNS_CMD_ENDPOINT_GET, fn, arg,
+			      "list endpoints", e);
 }
 
-int devnslink_each_stat(struct devnslink *l, devnslink_endpoint_fn *fn,
-			void *arg, struct err *e)
+int devns_link_each_stat(struct devns_link *l, devns_link_endpoint_fn *fn,
+			 void *arg, struct err *e)
 {
-	return each_endpoint(l, DEVNS_CMD_STAT_GET, fn, arg, "read statistics",
-			     e);
+	return dump_endpoints(l, DEVNS_CMD_STAT_GET, fn, arg, "read statistics",
+			      e);
 }
 
 /* ---- changes */
 
-void devnslink_change_fini(struct devnslink_change *c)
+void devns_link_change_fini(struct devns_link_change *c)
 {
 	free(c->cut);
 	memset(c, 0, sizeof(*c));
 }
 
-static void take_cut(struct list *l, struct nlattr *nla)
+static void parse_revocation(struct item_list *l, struct nlattr *nla)
 {
-	struct devnslink_cut *cut = new_item(l);
-	devnsattrs a;
+	struct devns_link_revocation *cut = append_list_item(l);
+	devns_attr_table a;
 
-	devnsattr_parse(nla_data(nla), nla_len(nla), a);
+	devns_attr_parse(nla_data(nla), nla_len(nla), a);
 	if (cut)
-		devnsattr_cut(a, cut);
+		devns_attr_read_revocation(a, cut);
 }
 
-struct changing {
-	struct list cuts;
+struct change_reply {
+	struct item_list cuts;
 	uint64_t took_ns;
 };
 
-static void take_change(void *arg, struct genlmsghdr *h)
+static void handle_change_reply(void *arg, struct genlmsghdr *h)
 {
-	struct changing *c = arg;
+	struct change_reply *c = arg;
 	struct nlattr *nla, *inner;
 	int rem, inner_rem;
 
@@ -506,17 +515,19 @@ static void take_change(void *arg, struct genlmsghdr *h)
 			continue;
 		nla_for_each_nested (inner, nla, inner_rem)
 			if (nla_type(inner) == DEVNS_A_CUT)
-				take_cut(&c->cuts, inner);
+				parse_revocation(&c->cuts, inner);
 	}
 }
 
-static int change(struct devnslink *l, struct nl_msg *m, const char *what,
-		  struct devnslink_change *ret, struct err *e)
+static int run_change_request(struct devns_link *l, struct nl_msg *m,
+			      const char *what, struct devns_link_change *ret,
+			      struct err *e)
 {
-	struct changing c = { .cuts = {
-				      .size = sizeof(struct devnslink_cut) } };
-	struct answer a = { .take = take_change, .arg = &c };
-	int r = exchange(l, m, &a, what, e);
+	struct change_reply c = {
+		.cuts = { .size = sizeof(struct devns_link_revocation) }
+	};
+	struct netlink_reply a = { .take = handle_change_reply, .arg = &c };
+	int r = run_request(l, m, &a, what, e);
 
 	if (r == 0 && c.cuts.failed)
 		r = err_oom(e, what);
@@ -530,7 +541,8 @@ static int change(struct devnslink *l, struct nl_msg *m, const char *what,
 	return 0;
 }
 
-static int put_right(struct nl_msg *m, const struct devnslink_right *right)
+static int put_right_attr(struct nl_msg *m,
+			  const struct devns_link_right *right)
 {
 	struct nlattr *nest = nla_nest_start(m, DEVNS_A_RIGHT);
 
@@ -543,25 +555,26 @@ static int put_right(struct nl_msg *m, const struct devnslink_right *right)
 	return 0;
 }
 
-static int put_rights(struct nl_msg *m, const struct devnslink_right *rights,
-		      size_t n)
+static int put_rights_nest(struct nl_msg *m,
+			   const struct devns_link_right *rights, size_t n)
 {
 	struct nlattr *nest = nla_nest_start(m, DEVNS_A_RIGHTS);
 	int r = nest ? 0 : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < n; i++)
-		r = put_right(m, &rights[i]);
+		r = put_right_attr(m, &rights[i]);
 	if (r == 0)
 		nla_nest_end(m, nest);
 	return r;
 }
 
-int devnslink_policy_set(struct devnslink *l, uint64_t generation,
-			 const struct devnslink_right *rights, size_t n,
-			 struct devnslink_change *ret, struct err *e)
+int devns_link_policy_set(struct devns_link *l, uint64_t generation,
+			  const struct devns_link_right *rights, size_t n,
+			  struct devns_link_change *ret, struct err *e)
 {
 	AUTO(nlmsg_freep)
-	struct nl_msg *m = request(l, DEVNS_CMD_POLICY_SET, 0, n * RIGHT_SIZE);
+	struct nl_msg *m =
+		create_request(l, DEVNS_CMD_POLICY_SET, 0, n * RIGHT_SIZE);
 	size_t at = 0;
 	int r = m ? nla_put_u64(m, DEVNS_A_GENERATION, generation) : -ENOMEM;
 
@@ -570,33 +583,34 @@ int devnslink_policy_set(struct devnslink *l, uint64_t generation,
 		size_t part = n - at < NEST_RIGHTS ? n - at : NEST_RIGHTS;
 
 		if (r == 0)
-			r = put_rights(m, rights + at, part);
+			r = put_rights_nest(m, rights + at, part);
 		at += part;
 	} while (at < n);
 	if (r < 0)
 		return err_oom(e, "set the policy of devns");
-	return change(l, m, "set the policy of devns", ret, e);
+	return run_change_request(l, m, "set the policy of devns", ret, e);
 }
 
-int devnslink_active_set(struct devnslink *l, uint32_t expected, uint32_t id,
-			 struct devnslink_change *ret, struct err *e)
+int devns_link_active_set(struct devns_link *l, uint32_t expected, uint32_t id,
+			  struct devns_link_change *ret, struct err *e)
 {
 	AUTO(nlmsg_freep)
-	struct nl_msg *m = request(l, DEVNS_CMD_ACTIVE_SET, 0, 0);
+	struct nl_msg *m = create_request(l, DEVNS_CMD_ACTIVE_SET, 0, 0);
 	char what[64];
 
 	snprintf(what, sizeof(what), "bring devns %u to the front", id);
 	if (!m || nla_put_u32(m, DEVNS_A_EXPECTED, expected) < 0 ||
 	    nla_put_u32(m, DEVNS_A_ID, id) < 0)
 		return err_oom(e, what);
-	return change(l, m, what, ret, e);
+	return run_change_request(l, m, what, ret, e);
 }
 
 /* ---- events */
 
-int devnslink_listen(struct devnslink *l, struct err *e)
+int devns_link_listen(struct devns_link *l, struct err *e)
 {
-	int r = connect_to(&l->hear, e), group, size = EVENTS_BUFFER, fd;
+	int r = open_netlink_socket(&l->hear, e), group, size = EVENTS_BUFFER,
+	    fd;
 
 	if (r < 0)
 		return r;
@@ -604,28 +618,29 @@ int devnslink_listen(struct devnslink *l, struct err *e)
 				      DEVNS_MCGRP_AUDIT);
 	r = group < 0 ? group : nl_socket_add_membership(l->hear, group);
 	if (r < 0)
-		return err_sys(e, sys_code(r), "listen to devns");
+		return err_sys(e, convert_error(r), "listen to devns");
 	fd = nl_socket_get_fd(l->hear);
 	/* Without the right to more, it is what the system allows. */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	r = nl_socket_set_nonblocking(l->hear);
-	return r < 0 ? err_sys(e, sys_code(r), "listen to devns") : 0;
+	return r < 0 ? err_sys(e, convert_error(r), "listen to devns") : 0;
 }
 
-int devnslink_fd(const struct devnslink *l)
+int devns_link_fd(const struct devns_link *l)
 {
 	return nl_socket_get_fd(l->hear);
 }
 
 /* Numbers have no gaps: what is missing between two events is lost. */
-static void tell(struct devnslink *l, const struct devnslink_event *ev)
+static void deliver_audit_event(struct devns_link *l,
+				const struct devns_link_event *ev)
 {
 	uint64_t missing =
 		l->seq && ev->seq > l->seq ? ev->seq - l->seq - 1 : 0;
-	struct devnslink_event lost = { .event = DEVNS_EVENT_LOST,
-					.boot_ns = ev->boot_ns,
-					.cls = CELLS_CLASS_COUNT };
+	struct devns_link_event lost = { .event = DEVNS_EVENT_LOST,
+					 .boot_ns = ev->boot_ns,
+					 .cls = CELLS_CLASS_COUNT };
 
 	if (ev->event == DEVNS_EVENT_LOST && ev->count > missing)
 		missing = ev->count;
@@ -637,33 +652,33 @@ static void tell(struct devnslink *l, const struct devnslink_event *ev)
 	l->seq = ev->seq;
 }
 
-static int on_event(struct nl_msg *m, void *arg)
+static int on_audit_event(struct nl_msg *m, void *arg)
 {
-	struct devnslink *l = arg;
+	struct devns_link *l = arg;
 	struct nlmsghdr *h = nlmsg_hdr(m);
-	struct devnslink_event ev;
+	struct devns_link_event ev;
 	struct genlmsghdr *g;
-	devnsattrs a;
+	devns_attr_table a;
 
 	if (h->nlmsg_type != l->family || !genlmsg_valid_hdr(h, 0))
 		return NL_OK;
 	g = nlmsg_data(h);
 	if (g->cmd != DEVNS_CMD_AUDIT)
 		return NL_OK;
-	devnsattr_parse(genlmsg_attrdata(g, 0), genlmsg_attrlen(g, 0), a);
-	devnsattr_event(a, &ev);
-	tell(l, &ev);
+	devns_attr_parse(genlmsg_attrdata(g, 0), genlmsg_attrlen(g, 0), a);
+	devns_attr_read_event(a, &ev);
+	deliver_audit_event(l, &ev);
 	return NL_OK;
 }
 
 /* Events answer no request: what counts is the number inside. */
-static int on_number(struct nl_msg *m, void *arg)
+static int on_sequence_check(struct nl_msg *m, void *arg)
 {
 	return NL_OK;
 }
 
-int devnslink_drain(struct devnslink *l, devnslink_event_fn *fn, void *arg,
-		    struct err *e)
+int devns_link_drain_events(struct devns_link *l, devns_link_event_fn *fn,
+			    void *arg, struct err *e)
 {
 	AUTO(nl_cb_putp) struct nl_cb *cb = nl_cb_alloc(NL_CB_CUSTOM);
 	int r;
@@ -672,12 +687,12 @@ int devnslink_drain(struct devnslink *l, devnslink_event_fn *fn, void *arg,
 		return err_oom(e, "hear devns");
 	l->fn = fn;
 	l->arg = arg;
-	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_event, l);
-	nl_cb_set(cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, on_number, NULL);
+	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_audit_event, l);
+	nl_cb_set(cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, on_sequence_check, NULL);
 	/* A buffer that ran over (NLE_NOMEM) shows in the next number. */
 	do {
 		r = nl_recvmsgs(l->hear, cb);
 	} while (r >= 0 || r == -NLE_NOMEM);
 	l->fn = NULL;
-	return r == -NLE_AGAIN ? 0 : err_sys(e, sys_code(r), "hear devns");
+	return r == -NLE_AGAIN ? 0 : err_sys(e, convert_error(r), "hear devns");
 }

@@ -15,14 +15,14 @@
 #include <cells/devns.h>
 #include <cells/mode.h>
 
-struct devnslink;
+struct devns_link;
 struct err;
 
 /* -ENOENT: the kernel has no such family, the module is not there. */
-int devnslink_open(struct devnslink **ret, struct err *e);
-void devnslink_free(struct devnslink *l);
+int devns_link_open(struct devns_link **ret, struct err *e);
+void devns_link_free(struct devns_link *l);
 
-struct devnslink_ns {
+struct devns_link_ns {
 	uint32_t id;
 	char name[DEVNS_NAME_MAX];
 	bool active;
@@ -31,7 +31,7 @@ struct devnslink_ns {
 	struct cells_right right[CELLS_CLASS_COUNT];
 };
 
-struct devnslink_source {
+struct devns_link_source {
 	uint32_t id;
 	uint32_t classes; /* a bit each */
 	uint32_t kind;	  /* enum devns_kind */
@@ -42,74 +42,75 @@ struct devnslink_source {
 	char holder[DEVNS_COMM_MAX];
 };
 
-struct devnslink_endpoint {
+struct devns_link_endpoint {
 	uint32_t ns, source, classes;
 	uint32_t major, minor; /* 0, 0: it has no node */
 	bool allowed;
 	uint32_t handles, mappings;
-	uint64_t opens, denials, calls, revokes; /* devnslink_each_stat() */
+	uint64_t opens, denials, calls, revokes; /* devns_link_each_stat() */
 	char node[DEVNS_NODE_MAX];
 };
 
-int devnslink_ns_add(struct devnslink *l, const char *name, uint32_t *ret_id,
-		     struct err *e);
-int devnslink_ns_del(struct devnslink *l, uint32_t id, struct err *e);
-int devnslink_ns_get(struct devnslink *l, uint32_t id, struct devnslink_ns *ret,
-		     struct err *e);
-/* -ENOENT: none has this name. */
-int devnslink_ns_find(struct devnslink *l, const char *name, uint32_t *ret_id,
+int devns_link_ns_add(struct devns_link *l, const char *name, uint32_t *ret_id,
 		      struct err *e);
+int devns_link_ns_del(struct devns_link *l, uint32_t id, struct err *e);
+int devns_link_ns_get(struct devns_link *l, uint32_t id,
+		      struct devns_link_ns *ret, struct err *e);
+/* -ENOENT: none has this name. */
+int devns_link_ns_find(struct devns_link *l, const char *name, uint32_t *ret_id,
+		       struct err *e);
 /* s->id is not looked at. */
-int devnslink_source_add(struct devnslink *l, const struct devnslink_source *s,
-			 uint32_t *ret_id, struct err *e);
-int devnslink_source_del(struct devnslink *l, uint32_t id, struct err *e);
+int devns_link_source_add(struct devns_link *l,
+			  const struct devns_link_source *s, uint32_t *ret_id,
+			  struct err *e);
+int devns_link_source_del(struct devns_link *l, uint32_t id, struct err *e);
 
 /*
  * Dumps: call fn for each. -EAGAIN: something changed meanwhile, more than
  * once; what fn saw is not one state.
  */
-typedef void devnslink_ns_fn(void *arg, const struct devnslink_ns *ns);
-typedef void devnslink_source_fn(void *arg, const struct devnslink_source *s);
-typedef void devnslink_endpoint_fn(void *arg,
-				   const struct devnslink_endpoint *ep);
-int devnslink_each_ns(struct devnslink *l, devnslink_ns_fn *fn, void *arg,
-		      struct err *e);
-int devnslink_each_source(struct devnslink *l, devnslink_source_fn *fn,
-			  void *arg, struct err *e);
-int devnslink_each_endpoint(struct devnslink *l, devnslink_endpoint_fn *fn,
-			    void *arg, struct err *e);
-int devnslink_each_stat(struct devnslink *l, devnslink_endpoint_fn *fn,
-			void *arg, struct err *e);
+typedef void devns_link_ns_fn(void *arg, const struct devns_link_ns *ns);
+typedef void devns_link_source_fn(void *arg, const struct devns_link_source *s);
+typedef void devns_link_endpoint_fn(void *arg,
+				    const struct devns_link_endpoint *ep);
+int devns_link_each_ns(struct devns_link *l, devns_link_ns_fn *fn, void *arg,
+		       struct err *e);
+int devns_link_each_source(struct devns_link *l, devns_link_source_fn *fn,
+			   void *arg, struct err *e);
+int devns_link_each_endpoint(struct devns_link *l, devns_link_endpoint_fn *fn,
+			     void *arg, struct err *e);
+int devns_link_each_stat(struct devns_link *l, devns_link_endpoint_fn *fn,
+			 void *arg, struct err *e);
 
-struct devnslink_right {
+struct devns_link_right {
 	uint32_t ns;
 	enum cells_class cls;
 	struct cells_right right;
 };
 
 /* What a change took away; `killed`: processes that did not let go in time. */
-struct devnslink_cut {
+struct devns_link_revocation {
 	uint32_t ns, cls;
 	uint32_t handles, mappings, killed;
 };
 
-struct devnslink_change {
+struct devns_link_change {
 	uint64_t took_ns; /* by the kernel's clock */
-	struct devnslink_cut *cut;
+	struct devns_link_revocation *cut;
 	size_t n;
 };
-void devnslink_change_fini(struct devnslink_change *c);
+void devns_link_change_fini(struct devns_link_change *c);
 
 /* The whole table at once; what it does not name is none. -ESTALE. */
-int devnslink_policy_set(struct devnslink *l, uint64_t generation,
-			 const struct devnslink_right *rights, size_t n,
-			 struct devnslink_change *ret, struct err *e);
+int devns_link_policy_set(struct devns_link *l, uint64_t generation,
+			  const struct devns_link_right *rights, size_t n,
+			  struct devns_link_change *ret, struct err *e);
 /* The foreground, 0: the host. -ESTALE: another than `expected` has it. */
-int devnslink_active_set(struct devnslink *l, uint32_t expected, uint32_t id,
-			 struct devnslink_change *ret, struct err *e);
+int devns_link_active_set(struct devns_link *l, uint32_t expected, uint32_t id,
+			  struct devns_link_change *ret, struct err *e);
 
 /* What the event has not is 0, "" or CELLS_CLASS_COUNT. */
-struct devnslink_event {
+struct devns_link_event {
 	uint32_t event; /* enum devns_event */
 	uint64_t seq, boot_ns, generation, took_ns;
 	uint32_t ns, previous, cls;
@@ -120,25 +121,25 @@ struct devnslink_event {
 	char comm[DEVNS_COMM_MAX];
 	char node[DEVNS_NODE_MAX];
 };
-typedef void devnslink_event_fn(void *arg, const struct devnslink_event *ev);
+typedef void devns_link_event_fn(void *arg, const struct devns_link_event *ev);
 
 /* Joins the audit group; the descriptor is readable when there are events. */
-int devnslink_listen(struct devnslink *l, struct err *e);
-int devnslink_fd(const struct devnslink *l);
+int devns_link_listen(struct devns_link *l, struct err *e);
+int devns_link_fd(const struct devns_link *l);
 /*
  * Takes what has come. Numbers that are missing between two events, and a
  * buffer that ran over, come as DEVNS_EVENT_LOST with their count.
  */
-int devnslink_drain(struct devnslink *l, devnslink_event_fn *fn, void *arg,
-		    struct err *e);
+int devns_link_drain_events(struct devns_link *l, devns_link_event_fn *fn,
+			    void *arg, struct err *e);
 
 /* "open", "deny" ...; "cut", "suspend" ...; "?" for what this build lacks. */
-const char *devnslink_event_name(uint32_t event);
-const char *devnslink_kind_name(uint32_t kind);
+const char *devns_link_event_name(uint32_t event);
+const char *devns_link_kind_name(uint32_t kind);
 
-static inline void devnslink_freep(struct devnslink **l)
+static inline void devns_link_freep(struct devns_link **l)
 {
-	devnslink_free(*l);
+	devns_link_free(*l);
 }
 
 #endif

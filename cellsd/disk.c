@@ -13,7 +13,7 @@
 
 #define SYSFS "/sys/dev/block"
 
-dev_t disk_whole(dev_t dev)
+dev_t disk_find_whole(dev_t dev)
 {
 	char folder[64], path[96];
 	auto_fclose FILE *f = NULL;
@@ -33,16 +33,16 @@ dev_t disk_whole(dev_t dev)
 							 : 0;
 }
 
-static bool is_on(const char *path, dev_t disk)
+static bool is_path_on_disk(const char *path, dev_t disk)
 {
 	struct stat st;
 
 	return stat(path, &st) == 0 && S_ISBLK(st.st_mode) &&
-	       disk_whole(st.st_rdev) == disk;
+	       disk_find_whole(st.st_rdev) == disk;
 }
 
 /* Some file systems have numbers of their own: their source is looked at. */
-static bool is_mounted(dev_t disk)
+static bool is_disk_mounted(dev_t disk)
 {
 	auto_fclose FILE *f = fopen("/proc/self/mountinfo", "re");
 	char line[2 * PATH_MAX + 256], source[PATH_MAX];
@@ -53,14 +53,14 @@ static bool is_mounted(dev_t disk)
 		const char *rest = strstr(line, " - ");
 
 		used = sscanf(line, "%*d %*d %u:%u", &high, &low) == 2 &&
-		       disk_whole(makedev(high, low)) == disk;
+		       disk_find_whole(makedev(high, low)) == disk;
 		if (rest && sscanf(rest, " - %*s %4095s", source) == 1)
-			used |= is_on(source, disk);
+			used |= is_path_on_disk(source, disk);
 	}
 	return used;
 }
 
-static bool is_swapped_to(dev_t disk)
+static bool is_disk_used_as_swap(dev_t disk)
 {
 	auto_fclose FILE *f = fopen("/proc/swaps", "re");
 	char line[PATH_MAX + 256], path[PATH_MAX];
@@ -68,11 +68,12 @@ static bool is_swapped_to(dev_t disk)
 
 	/* A kernel without swap has no such file. */
 	while (f && !used && fgets(line, sizeof(line), f))
-		used = sscanf(line, "%4095s", path) == 1 && is_on(path, disk);
+		used = sscanf(line, "%4095s", path) == 1 &&
+		       is_path_on_disk(path, disk);
 	return used;
 }
 
-static bool has_holder(dev_t dev)
+static bool has_device_holder(dev_t dev)
 {
 	auto_closedir DIR *d = NULL;
 	struct dirent *entry;
@@ -88,7 +89,7 @@ static bool has_holder(dev_t dev)
 }
 
 /* The disk itself, or a part of it: their folders have a file `dev`. */
-static bool is_held(dev_t disk)
+static bool has_disk_holder(dev_t disk)
 {
 	auto_closedir DIR *d = NULL;
 	struct dirent *entry;
@@ -106,16 +107,16 @@ static bool is_held(dev_t disk)
 			 minor(disk), entry->d_name);
 		f = fopen(path, "re");
 		if (f && fscanf(f, "%u:%u", &high, &low) == 2 &&
-		    has_holder(makedev(high, low)))
+		    has_device_holder(makedev(high, low)))
 			return true;
 	}
-	return has_holder(disk);
+	return has_device_holder(disk);
 }
 
-bool disk_in_use(dev_t dev)
+bool disk_is_in_use(dev_t dev)
 {
-	dev_t disk = disk_whole(dev);
+	dev_t disk = disk_find_whole(dev);
 
-	return !disk || is_mounted(disk) || is_swapped_to(disk) ||
-	       is_held(disk);
+	return !disk || is_disk_mounted(disk) || is_disk_used_as_swap(disk) ||
+	       has_disk_holder(disk);
 }

@@ -10,13 +10,13 @@
  * The whole disk of a block device, which may be a part of it. 0: the number is
  * of no block device (tmpfs, btrfs, overlay and others have such).
  */
-dev_t disk_whole(dev_t dev);
+dev_t disk_find_whole(dev_t dev);
 
 /*
  * Whether the host uses the disk that dev is or is a part of: a file system or
  * swap space of it is in use, or another device stands on it. What cannot be
  * found out is taken as used.
  */
-bool disk_in_use(dev_t dev);
+bool disk_is_in_use(dev_t dev);
 
 #endif

@@ -21,20 +21,20 @@
 #define LEAST (UINT64_C(64) << 20) /* more than waits to be written */
 #define MOST (UINT64_C(1) << 30)
 
-struct headroom {
-	struct host *host;
+struct disk_headroom {
+	struct context *host;
 	sd_event_source *on_time;
 };
 
-struct room {
+struct disk_space {
 	uint64_t free, low; /* bytes */
 };
 
-static int look(const struct host *h, struct room *ret)
+static int read_disk_space(const struct context *h, struct disk_space *ret)
 {
 	struct statvfs fs;
 
-	if (fstatvfs(vpdata_folder(h->vpdata), &fs) < 0)
+	if (fstatvfs(vp_data_get_folder(h->vpdata), &fs) < 0)
 		return -errno;
 	ret->free = (uint64_t)fs.f_bavail * fs.f_frsize;
 	ret->low = (uint64_t)fs.f_blocks * fs.f_frsize / PART;
@@ -45,43 +45,45 @@ static int look(const struct host *h, struct room *ret)
 	return 0;
 }
 
-static void hold_up(struct host *h, struct vp *v, const struct room *room)
+static void freeze_writing_vp(struct context *h, struct vp *v,
+			      const struct disk_space *room)
 {
 	log_error("VP %s is held up: the disk has %llu bytes left, and it goes "
 		  "on writing",
 		  v->name, (unsigned long long)room->free);
 	/* What does not freeze at once does so later. */
-	leaf_freeze(v->run->leaf, FREEZE_MS);
+	cgroup_freeze(v->run->leaf, FREEZE_MS);
 	v->run->held_up = true;
 	h->watch.changed(h->watch.arg, v->name, v->state, "storage-full");
 }
 
-void headroom_let_go(struct vp *v)
+void disk_headroom_thaw_vp(struct vp *v)
 {
 	if (!v->run || !v->run->held_up)
 		return;
 	v->run->held_up = false;
-	leaf_thaw(v->run->leaf);
+	cgroup_thaw(v->run->leaf);
 }
 
-static void review(struct host *h, struct vp *v, const struct room *room)
+static void update_vp_usage(struct context *h, struct vp *v,
+			    const struct disk_space *room)
 {
 	struct vp_run *run = v->run;
 	uint64_t taken, before = run->taken;
-	struct vpdata_info data;
-	bool grows = vpdata_grows(h->vpdata, v, &taken);
+	struct vp_data_info data;
+	bool grows = vp_data_can_grow(h->vpdata, v, &taken);
 
 	run->taken = taken;
 	if (!run->held_up && grows && room->free < room->low &&
 	    (taken > before || taken == 0))
-		hold_up(h, v, room);
+		freeze_writing_vp(h, v, room);
 	if (run->held_up && room->free > 2 * room->low) {
-		headroom_let_go(v);
+		disk_headroom_thaw_vp(v);
 		log_info("VP %s goes on: the disk has room again", v->name);
 		h->watch.changed(h->watch.arg, v->name, v->state,
 				 "storage-free");
 	}
-	vpdata_tell(h->vpdata, v, &data);
+	vp_data_get_info(h->vpdata, v, &data);
 	if (data.damaged && !run->told_damaged) {
 		log_error("VP %s: its file system has an error; it is mended "
 			  "at its next start",
@@ -91,26 +93,28 @@ static void review(struct host *h, struct vp *v, const struct room *room)
 	run->told_damaged = data.damaged;
 }
 
-static int on_time(sd_event_source *s, uint64_t usec, void *arg)
+static int on_check_timer(sd_event_source *s, uint64_t usec, void *arg)
 {
-	struct headroom *r = arg;
-	struct host *h = r->host;
-	struct room room = { UINT64_MAX, 0 };
+	struct disk_headroom *r = arg;
+	struct context *h = r->host;
+	struct disk_space room = { UINT64_MAX, 0 };
 	uint64_t ms;
 
-	if (look(h, &room) < 0)
+	if (read_disk_space(h, &room) < 0)
 		log_debug("the disk of the VPs' data cannot be looked at");
 	ms = room.free < 4 * room.low ? CLOSE_LOOK_MS : LOOK_MS;
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		if (h->roster->vp[i]->run && h->roster->vp[i]->run->leaf >= 0)
-			review(h, h->roster->vp[i], &room);
+			update_vp_usage(h, h->roster->vp[i], &room);
 	sd_event_source_set_time_relative(s, ms * 1000);
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
-int headroom_new(struct host *h, struct headroom **ret, struct err *e)
+int disk_headroom_new(struct context *h, struct disk_headroom **ret,
+		      struct err *e)
 {
-	AUTO(headroom_freep) struct headroom *n = calloc(1, sizeof(*n));
+	AUTO(disk_headroom_freep)
+	struct disk_headroom *n = calloc(1, sizeof(*n));
 	int r;
 
 	if (!n)
@@ -118,14 +122,14 @@ int headroom_new(struct host *h, struct headroom **ret, struct err *e)
 	n->host = h;
 	r = sd_event_add_time_relative(h->options.loop, &n->on_time,
 				       CLOCK_MONOTONIC, LOOK_MS * 1000, 0,
-				       on_time, n);
+				       on_check_timer, n);
 	if (r < 0)
 		return err_sys(e, -r, "watch the disk");
 	*ret = steal(n);
 	return 0;
 }
 
-void headroom_free(struct headroom *r)
+void disk_headroom_free(struct disk_headroom *r)
 {
 	if (!r)
 		return;

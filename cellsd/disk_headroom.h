@@ -10,19 +10,20 @@
 #define CELLSD_DISK_HEADROOM_H
 
 struct err;
-struct headroom;
-struct host;
+struct disk_headroom;
+struct context;
 struct vp;
 
-int headroom_new(struct host *h, struct headroom **ret, struct err *e);
-void headroom_free(struct headroom *r);
+int disk_headroom_new(struct context *h, struct disk_headroom **ret,
+		      struct err *e);
+void disk_headroom_free(struct disk_headroom *r);
 
 /* Lets a VP go on, as it is to end in order. */
-void headroom_let_go(struct vp *v);
+void disk_headroom_thaw_vp(struct vp *v);
 
-static inline void headroom_freep(struct headroom **r)
+static inline void disk_headroom_freep(struct disk_headroom **r)
 {
-	headroom_free(*r);
+	disk_headroom_free(*r);
 }
 
 #endif

@@ -27,7 +27,7 @@
 enum { CHILD_DATA = 200, CHILD_MEASURED, CHILD_GO, CHILD_END };
 
 struct erasure {
-	struct host *h;
+	struct context *h;
 	char name[VP_NAME_SIZE];
 	int pidfd, measured, go;
 	sd_event_source *on_measured, *on_exit;
@@ -36,7 +36,7 @@ struct erasure {
 /* ---- in the child: system calls only, on what lies below one folder */
 
 /* What a vault takes: it is sparse. */
-static uint64_t vault_bytes(int data, const char *vault)
+static uint64_t get_data_image_usage(int data, const char *vault)
 {
 	struct stat st;
 
@@ -46,7 +46,7 @@ static uint64_t vault_bytes(int data, const char *vault)
 }
 
 /* Its blocks are free at once, also if a mount that is going still has it. */
-static int delete_vault(int data, const char *vault)
+static int delete_data_image(int data, const char *vault)
 {
 	const int how = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 	auto_close int fd =
@@ -64,13 +64,15 @@ static int delete_vault(int data, const char *vault)
 }
 
 /* Measures, waits for the word, deletes, and makes sure that it is on disk. */
-__attribute__((noreturn)) static void
-work(int data, const char *folder, const char *vault, int measured, int go)
+__attribute__((noreturn)) static void run_erase_child(int data,
+						      const char *folder,
+						      const char *vault,
+						      int measured, int go)
 {
 	uint64_t bytes;
 	char byte;
 
-	birth_reset(3);
+	init_process_reset_inherited(3);
 	/* The bus connection must not outlive the daemon in here. */
 	if (dup3(data, CHILD_DATA, 0) < 0 ||
 	    dup3(measured, CHILD_MEASURED, 0) < 0 || dup3(go, CHILD_GO, 0) < 0)
@@ -80,15 +82,15 @@ work(int data, const char *folder, const char *vault, int measured, int go)
 	go = CHILD_GO;
 	close_range(3, CHILD_DATA - 1, 0);
 	close_range(CHILD_END, ~0U, 0);
-	if (subtree_measure(data, folder, &bytes) < 0)
+	if (remove_tree_measure(data, folder, &bytes) < 0)
 		_exit(2);
-	bytes += vault_bytes(data, vault);
+	bytes += get_data_image_usage(data, vault);
 	if (write(measured, &bytes, sizeof(bytes)) < 0 ||
 	    read(go, &byte, 1) != 1)
 		_exit(2);
-	if (delete_vault(data, vault) < 0)
+	if (delete_data_image(data, vault) < 0)
 		_exit(3);
-	if (subtree_remove(data, folder) < 0)
+	if (remove_tree_delete(data, folder) < 0)
 		_exit(4);
 	_exit(fsync(data) < 0 || syncfs(data) < 0 ? 5 : 0);
 }
@@ -106,34 +108,35 @@ static void erasure_free(struct erasure *x)
 }
 
 /* A name, not a pointer: the VP may be gone when the child is done. */
-static struct vp *vp_of(const struct erasure *x)
+static struct vp *find_erased_vp(const struct erasure *x)
 {
-	return roster_find(x->h->roster, x->name);
+	return roster_find_vp(x->h->roster, x->name);
 }
 
-static void fail(struct erasure *x, const struct err *e)
+static void fail_erasure(struct erasure *x, const struct err *e)
 {
-	struct vp *v = vp_of(x);
+	struct vp *v = find_erased_vp(x);
 
 	log_error("%s", e->text);
 	erasure_free(x);
 	if (!v)
 		return;
 	v->erasing = false;
-	host_tell_waiters(v, e);
+	context_notify_waiters(v, e);
 }
 
-static void medium_of(const struct erasure *x, char ret[64])
+static void get_data_medium(const struct erasure *x, char ret[64])
 {
-	const struct vp *v = vp_of(x);
-	struct vpdata_info info = { "none" };
+	const struct vp *v = find_erased_vp(x);
+	struct vp_data_info info = { "none" };
 
 	if (v)
-		vpdata_tell(x->h->vpdata, v, &info);
+		vp_data_get_info(x->h->vpdata, v, &info);
 	snprintf(ret, 64, "%s", *info.medium ? info.medium : "none");
 }
 
-static int on_measured(sd_event_source *s, int fd, uint32_t events, void *arg)
+static int on_usage_measured(sd_event_source *s, int fd, uint32_t events,
+			     void *arg)
 {
 	struct erasure *x = arg;
 	struct roster *r = x->h->roster;
@@ -144,14 +147,14 @@ static int on_measured(sd_event_source *s, int fd, uint32_t events, void *arg)
 	sd_event_source_set_enabled(s, SD_EVENT_OFF);
 	if (read(fd, &bytes, sizeof(bytes)) != sizeof(bytes))
 		return 0; /* its exit tells */
-	medium_of(x, medium);
+	get_data_medium(x, medium);
 	for (unsigned int i = 0; i < r->n_jobs; i++) {
-		struct roster_job *job = r->job[i];
+		struct roster_command *job = r->job[i];
 
 		/* Begun anew, the first measure is the true one. */
 		if (strcmp(job->vp, x->name) != 0 || job->done || *job->medium)
 			continue;
-		if (roster_measured(r, job, bytes, medium, &e) < 0) {
+		if (roster_record_usage(r, job, bytes, medium, &e) < 0) {
 			log_error("%s", e.text);
 			auto_closep(&x->go); /* the child gives up */
 			x->go = -1;
@@ -164,12 +167,13 @@ static int on_measured(sd_event_source *s, int fd, uint32_t events, void *arg)
 	return 0;
 }
 
-static int on_exit_of(sd_event_source *s, int fd, uint32_t events, void *arg)
+static int on_erase_child_exit(sd_event_source *s, int fd, uint32_t events,
+			       void *arg)
 {
 	struct erasure *x = arg;
-	struct host *h = x->h;
-	struct vp *v = vp_of(x);
-	struct host_waiter *waiters;
+	struct context *h = x->h;
+	struct vp *v = find_erased_vp(x);
+	struct context_waiter *waiters;
 	char name[VP_NAME_SIZE];
 	siginfo_t info = { 0 };
 	struct err e;
@@ -180,26 +184,26 @@ static int on_exit_of(sd_event_source *s, int fd, uint32_t events, void *arg)
 		err_reason(&e, REASON_KERNEL,
 			   "delete the data of VP %s: step %d failed", x->name,
 			   info.si_status);
-		fail(x, &e);
+		fail_erasure(x, &e);
 		return 0;
 	}
 	if (!v)
 		return 0;
 	waiters = steal(v->waiters);
-	r = roster_erased(h->roster, v, &e);
+	r = roster_complete_erase(h->roster, v, &e);
 	if (r < 0) {
 		v->waiters = waiters;
-		fail(x, &e);
+		fail_erasure(x, &e);
 		return 0;
 	}
 	memcpy(name, x->name, sizeof(name));
 	erasure_free(x);
-	v = roster_find(h->roster, name);
+	v = roster_find_vp(h->roster, name);
 	if (v)
 		v->erasing = false;
-	h->watch.changed(h->watch.arg, name, VPSTATE_ABSENT, "command");
+	h->watch.changed(h->watch.arg, name, VP_STATE_ABSENT, "command");
 	while (waiters) {
-		struct host_waiter *w = waiters;
+		struct context_waiter *w = waiters;
 
 		waiters = w->next;
 		w->fn(w->arg, NULL);
@@ -208,9 +212,10 @@ static int on_exit_of(sd_event_source *s, int fd, uint32_t events, void *arg)
 	return 0;
 }
 
-static int spawn(struct erasure *x, const char *folder, struct err *e)
+static int spawn_erase_child(struct erasure *x, const char *folder,
+			     struct err *e)
 {
-	char vault[VPKEYS_NAME_SIZE + sizeof(VPDATA_VAULT)];
+	char vault[VP_KEYS_NAME_SIZE + sizeof(VP_DATA_IMAGE_SUFFIX)];
 	struct clone_args args = {
 		.flags = CLONE_PIDFD,
 		.pidfd = (uint64_t)(uintptr_t)&x->pidfd,
@@ -228,22 +233,23 @@ static int spawn(struct erasure *x, const char *folder, struct err *e)
 		return err_sys(e, errno, "delete the data of VP %s", x->name);
 	x->go = down[1];
 	go = down[0];
-	snprintf(vault, sizeof(vault), "%s" VPDATA_VAULT, folder);
+	snprintf(vault, sizeof(vault), "%s" VP_DATA_IMAGE_SUFFIX, folder);
 	pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0) {
 		close(x->go);
 		close(x->measured);
-		work(vpdata_folder(x->h->vpdata), folder, vault, measured, go);
+		run_erase_child(vp_data_get_folder(x->h->vpdata), folder, vault,
+				measured, go);
 	}
 	if (pid < 0)
 		return err_sys(e, errno, "delete the data of VP %s", x->name);
 	return 0;
 }
 
-void erase_begin(struct host *h, struct vp *v)
+void erase_begin(struct context *h, struct vp *v)
 {
 	struct erasure *x;
-	char folder[VPKEYS_NAME_SIZE];
+	char folder[VP_KEYS_NAME_SIZE];
 	struct err e;
 	int r;
 
@@ -252,21 +258,21 @@ void erase_begin(struct host *h, struct vp *v)
 	x = calloc(1, sizeof(*x));
 	if (!x) {
 		err_oom(&e, "delete a VP's data");
-		host_tell_waiters(v, &e);
+		context_notify_waiters(v, &e);
 		return;
 	}
 	v->erasing = true;
 	x->h = h;
 	x->pidfd = x->measured = x->go = -1;
 	memcpy(x->name, v->name, sizeof(x->name));
-	vpkeys_name(v, folder);
-	r = spawn(x, folder, &e);
+	vp_keys_format_name(v, folder);
+	r = spawn_erase_child(x, folder, &e);
 	if (r == 0)
 		r = sd_event_add_io(h->options.loop, &x->on_measured,
-				    x->measured, EPOLLIN, on_measured, x);
+				    x->measured, EPOLLIN, on_usage_measured, x);
 	if (r >= 0)
 		r = sd_event_add_io(h->options.loop, &x->on_exit, x->pidfd,
-				    EPOLLIN, on_exit_of, x);
+				    EPOLLIN, on_erase_child_exit, x);
 	if (r < 0)
-		fail(x, &e);
+		fail_erasure(x, &e);
 }

@@ -11,9 +11,9 @@
 
 #define ERASE_METHOD "keys destroyed, data deleted"
 
-struct host;
+struct context;
 
 /* The VP has no process; its waiters are told when it is absent or why not. */
-void erase_begin(struct host *h, struct vp *v);
+void erase_begin(struct context *h, struct vp *v);
 
 #endif

@@ -3,26 +3,26 @@
 
 #include <string.h>
 
-#define BURST_NS 1000000000ULL
+#define EVENT_COALESCE_NS 1000000000ULL
 
-static bool is_equal(const struct backend_event *a,
-		     const struct backend_event *b)
+static bool is_same_event(const struct backend_event *a,
+			  const struct backend_event *b)
 {
 	return a->vp == b->vp && a->classes == b->classes && a->pid == b->pid &&
 	       strcmp(a->event, b->event) == 0;
 }
 
-bool burst_take(struct burst *b, const struct backend_event *ev,
-		uint64_t now_ns)
+bool event_coalesce_add(struct event_coalesce *b,
+			const struct backend_event *ev, uint64_t now_ns)
 {
 	int room = -1;
 
-	for (int i = 0; i < BURST_MAX; i++) {
+	for (int i = 0; i < EVENT_COALESCE_MAX; i++) {
 		if (!b->row[i].end_ns) {
 			room = i;
 			continue;
 		}
-		if (!is_equal(&b->row[i].ev, ev))
+		if (!is_same_event(&b->row[i].ev, ev))
 			continue;
 		b->row[i].ev.count += ev->count;
 		return false;
@@ -30,16 +30,17 @@ bool burst_take(struct burst *b, const struct backend_event *ev,
 	if (room >= 0) {
 		b->row[room].ev = *ev;
 		b->row[room].ev.count = 0;
-		b->row[room].end_ns = now_ns + BURST_NS;
+		b->row[room].end_ns = now_ns + EVENT_COALESCE_NS;
 	}
 	return true;
 }
 
-bool burst_flush(struct burst *b, uint64_t now_ns, backend_fn *fn, void *arg)
+bool event_coalesce_flush(struct event_coalesce *b, uint64_t now_ns,
+			  backend_event_fn *fn, void *arg)
 {
 	bool left = false;
 
-	for (int i = 0; i < BURST_MAX; i++) {
+	for (int i = 0; i < EVENT_COALESCE_MAX; i++) {
 		if (!b->row[i].end_ns)
 			continue;
 		if (b->row[i].end_ns > now_ns) {

@@ -8,22 +8,23 @@
 
 #include "cellsd/backend.h"
 
-#define BURST_MAX 256
+#define EVENT_COALESCE_MAX 256
 
-struct burst {
+struct event_coalesce {
 	struct {
 		struct backend_event ev; /* count: not told yet */
 		uint64_t end_ns;	 /* 0: free */
-	} row[BURST_MAX];
+	} row[EVENT_COALESCE_MAX];
 };
 
 /*
  * Is the event to be told now? With a full table each is. `now_ns`: of the
  * boot clock.
  */
-bool burst_take(struct burst *b, const struct backend_event *ev,
-		uint64_t now_ns);
+bool event_coalesce_add(struct event_coalesce *b,
+			const struct backend_event *ev, uint64_t now_ns);
 /* Tells what was counted in bursts that are over; false: none is left. */
-bool burst_flush(struct burst *b, uint64_t now_ns, backend_fn *fn, void *arg);
+bool event_coalesce_flush(struct event_coalesce *b, uint64_t now_ns,
+			  backend_event_fn *fn, void *arg);
 
 #endif

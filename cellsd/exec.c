@@ -29,7 +29,7 @@
 #define INIT_FD 3
 #define BELOW_TRIES 8
 
-static int take_stdio(const struct visit_plan *p)
+static int install_stdio_files(const struct exec_plan *p)
 {
 	int fd[4] = { p->fd[0], p->fd[1], p->fd[2], p->init };
 
@@ -50,13 +50,13 @@ static int take_stdio(const struct visit_plan *p)
  * look into this process: it is not dumpable, and belongs to the initial
  * namespace; afterwards it holds no descriptor of the daemon.
  */
-static int enter(const struct visit_plan *p)
+static int enter_vp_namespaces(const struct exec_plan *p)
 {
 	int r;
 
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -errno;
-	r = take_stdio(p);
+	r = install_stdio_files(p);
 	if (r < 0)
 		return r;
 	if (setns(INIT_FD, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC |
@@ -67,23 +67,23 @@ static int enter(const struct visit_plan *p)
 	if (setsid() < 0 || setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 ||
 	    setresuid(0, 0, 0) < 0 || chdir("/") < 0)
 		return -errno;
-	r = label_exec(p->label);
-	return r < 0 ? r : jail_enter(p->jail, p->no_new_privs);
+	r = selinux_set_exec_context(p->label);
+	return r < 0 ? r : confinement_enter(p->jail, p->no_new_privs);
 }
 
-__attribute__((noreturn)) static void run_child(const struct visit_plan *p)
+__attribute__((noreturn)) static void run_exec_child(const struct exec_plan *p)
 {
 	static char *const env[] = {
 		(char *)"container=cells",
 		(char *)"TERM=linux",
 		(char *)"HOME=/root",
-		(char *)BIRTH_PATH,
+		(char *)INIT_PROCESS_PATH,
 		NULL,
 	};
 	int r, code = EXIT_CANNOT;
 
-	birth_reset(KEEP);
-	r = enter(p);
+	init_process_reset_inherited(KEEP);
+	r = enter_vp_namespaces(p);
 	if (r == 0) {
 		execvpe(p->argv[0], p->argv, env);
 		r = -errno;
@@ -94,7 +94,8 @@ __attribute__((noreturn)) static void run_child(const struct visit_plan *p)
 }
 
 /* The pid, or -1 and errno. */
-static long clone_into(const struct visit_plan *p, int cgroup, int *ret_pidfd)
+static long clone_into_cgroup(const struct exec_plan *p, int cgroup,
+			      int *ret_pidfd)
 {
 	struct clone_args args = {
 		.flags = CLONE_PIDFD | CLONE_INTO_CGROUP,
@@ -105,7 +106,7 @@ static long clone_into(const struct visit_plan *p, int cgroup, int *ret_pidfd)
 	long pid = syscall(SYS_clone3, &args, sizeof(args));
 
 	if (pid == 0)
-		run_child(p);
+		run_exec_child(p);
 	return pid;
 }
 
@@ -114,7 +115,7 @@ static long clone_into(const struct visit_plan *p, int cgroup, int *ret_pidfd)
  * systemd gives its own some: then the program gets one beside systemd's. One
  * that the VP has made unfit is passed over.
  */
-static long clone_below(const struct visit_plan *p, int *ret_pidfd)
+static long clone_into_child_cgroup(const struct exec_plan *p, int *ret_pidfd)
 {
 	char name[32];
 
@@ -124,16 +125,16 @@ static long clone_below(const struct visit_plan *p, int *ret_pidfd)
 		long pid = -1;
 
 		snprintf(name, sizeof(name), "cells-exec-%d", i);
-		errno = -leaf_below(p->leaf, name, &below, &why);
+		errno = -cgroup_open_child(p->leaf, name, &below, &why);
 		if (below >= 0)
-			pid = clone_into(p, below, ret_pidfd);
+			pid = clone_into_cgroup(p, below, ret_pidfd);
 		if (pid > 0 || (errno != EBUSY && errno != EOPNOTSUPP))
 			return pid;
 	}
 	return -1;
 }
 
-int visit_begin(const struct visit_plan *p, int *ret, struct err *e)
+int exec_start(const struct exec_plan *p, int *ret, struct err *e)
 {
 	int pidfd = -1, code, own, r;
 	long pid;
@@ -141,9 +142,9 @@ int visit_begin(const struct visit_plan *p, int *ret, struct err *e)
 	r = pidns_enter(p->init, &own, e);
 	if (r < 0)
 		return r;
-	pid = clone_into(p, p->leaf, &pidfd);
+	pid = clone_into_cgroup(p, p->leaf, &pidfd);
 	if (pid < 0 && errno == EBUSY)
-		pid = clone_below(p, &pidfd);
+		pid = clone_into_child_cgroup(p, &pidfd);
 	code = errno;
 	pidns_leave(own);
 	if (pid < 0)
@@ -152,7 +153,7 @@ int visit_begin(const struct visit_plan *p, int *ret, struct err *e)
 	return 0;
 }
 
-int visit_end(int pidfd)
+int exec_get_exit_code(int pidfd)
 {
 	siginfo_t info = { 0 };
 

@@ -7,22 +7,22 @@
 #include <sys/types.h>
 
 struct err;
-struct jail;
+struct confinement;
 
-struct visit_plan {
+struct exec_plan {
 	int init;	   /* pidfd of the VP's init */
 	int leaf;	   /* its cgroup */
 	const char *label; /* SELinux context or "" */
-	const struct jail *jail;
+	const struct confinement *jail;
 	bool no_new_privs;
 	char **argv;
 	int fd[3]; /* its 0, 1, 2 */
 };
 
 /* Runs it with the VP's namespaces, cgroup and rights. *ret: its pidfd. */
-int visit_begin(const struct visit_plan *p, int *ret, struct err *e);
+int exec_start(const struct exec_plan *p, int *ret, struct err *e);
 
 /* Exit code, or 128 + signal, of a program that has ended. */
-int visit_end(int pidfd);
+int exec_get_exit_code(int pidfd);
 
 #endif

@@ -18,12 +18,12 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define GUESTS_MAX 256
+#define EXEC_SESSION_MAX 256
 
 /* A program under way, or a console in use. */
-struct guest {
-	struct guests *all;
-	struct guest *next;
+struct exec_session {
+	struct exec_session_list *all;
+	struct exec_session *next;
 	char vp[VP_NAME_SIZE];
 	sd_bus_message *call;
 	int pidfd;
@@ -31,15 +31,16 @@ struct guest {
 	sd_bus_track *track;
 };
 
-struct guests {
-	struct host *host;
-	struct guest *first;
+struct exec_session_list {
+	struct context *host;
+	struct exec_session *first;
 	unsigned int n;
 };
 
-int guests_new(struct host *h, struct guests **ret, struct err *e)
+int exec_session_list_new(struct context *h, struct exec_session_list **ret,
+			  struct err *e)
 {
-	struct guests *g = calloc(1, sizeof(*g));
+	struct exec_session_list *g = calloc(1, sizeof(*g));
 
 	if (!g)
 		return err_oom(e, "receive guests");
@@ -48,9 +49,9 @@ int guests_new(struct host *h, struct guests **ret, struct err *e)
 	return 0;
 }
 
-static void guest_free(struct guest *g)
+static void exec_session_free(struct exec_session *g)
 {
-	struct guest **at;
+	struct exec_session **at;
 
 	for (at = &g->all->first; *at; at = &(*at)->next) {
 		if (*at != g)
@@ -66,27 +67,27 @@ static void guest_free(struct guest *g)
 	free(g);
 }
 
-static void guest_freep(struct guest **g)
+static void exec_session_freep(struct exec_session **g)
 {
 	if (*g)
-		guest_free(*g);
+		exec_session_free(*g);
 }
 
-void guests_free(struct guests *g)
+void exec_session_list_free(struct exec_session_list *g)
 {
 	while (g && g->first)
-		guest_free(g->first);
+		exec_session_free(g->first);
 	free(g);
 }
 
-static struct guest *guest_new(struct guests *all, const struct vp *v,
-			       struct err *e)
+static struct exec_session *exec_session_new(struct exec_session_list *all,
+					     const struct vp *v, struct err *e)
 {
-	struct guest *g;
+	struct exec_session *g;
 
-	if (all->n == GUESTS_MAX) {
+	if (all->n == EXEC_SESSION_MAX) {
 		err_reason(e, REASON_BUSY, "more than %d programs and consoles",
-			   GUESTS_MAX);
+			   EXEC_SESSION_MAX);
 		return NULL;
 	}
 	g = calloc(1, sizeof(*g));
@@ -103,27 +104,28 @@ static struct guest *guest_new(struct guests *all, const struct vp *v,
 	return g;
 }
 
-static int on_exit_of(sd_event_source *s, int fd, uint32_t events, void *arg)
+static int on_program_exit(sd_event_source *s, int fd, uint32_t events,
+			   void *arg)
 {
-	struct guest *g = arg;
+	struct exec_session *g = arg;
 
-	sd_bus_reply_method_return(g->call, "i", visit_end(fd));
-	guest_free(g);
+	sd_bus_reply_method_return(g->call, "i", exec_get_exit_code(fd));
+	exec_session_free(g);
 	return 0;
 }
 
 /* The caller left the bus: nobody waits for the program any more. */
-static int on_deserted(sd_bus_track *track, void *arg)
+static int on_exec_caller_gone(sd_bus_track *track, void *arg)
 {
-	struct guest *g = arg;
+	struct exec_session *g = arg;
 
 	/* Safe because the pidfd is our own child, not yet waited for. */
 	syscall(SYS_pidfd_send_signal, g->pidfd, SIGKILL, NULL, 0);
 	return 1; /* with 0 sd-bus calls this again, for ever */
 }
 
-static int track(struct guest *g, sd_bus_message *m,
-		 sd_bus_track_handler_t handler, struct err *e)
+static int track_bus_caller(struct exec_session *g, sd_bus_message *m,
+			    sd_bus_track_handler_t handler, struct err *e)
 {
 	int r = sd_bus_track_new(sd_bus_message_get_bus(m), &g->track, handler,
 				 g);
@@ -133,7 +135,7 @@ static int track(struct guest *g, sd_bus_message *m,
 	return r < 0 ? err_sys(e, -r, "watch the caller") : 0;
 }
 
-static void strvp_free(char ***v)
+static void strv_freep(char ***v)
 {
 	for (char **s = *v; s && *s; s++)
 		free(*s);
@@ -145,7 +147,7 @@ static void strvp_free(char ***v)
  * look for what is beside it. Of a pipe without a name and of a terminal there
  * is no more to be had.
  */
-static int check_stdio(const int fd[3], struct err *e)
+static int check_stdio_files(const int fd[3], struct err *e)
 {
 	struct statfs fs;
 
@@ -164,13 +166,14 @@ static int check_stdio(const int fd[3], struct err *e)
 	return 0;
 }
 
-int guest_exec(struct guests *all, struct vp *v, sd_bus_message *m,
-	       struct err *e)
+int exec_session_run(struct exec_session_list *all, struct vp *v,
+		     sd_bus_message *m, struct err *e)
 {
-	AUTO(guest_freep) struct guest *g = guest_new(all, v, e);
-	AUTO(strvp_free) char **argv = NULL;
-	char label[LABEL_SIZE];
-	struct visit_plan plan = {
+	AUTO(exec_session_freep)
+	struct exec_session *g = exec_session_new(all, v, e);
+	AUTO(strv_freep) char **argv = NULL;
+	char label[SELINUX_CONTEXT_SIZE];
+	struct exec_plan plan = {
 		.init = v->run->pidfd,
 		.leaf = v->run->leaf,
 		.label = label,
@@ -190,18 +193,18 @@ int guest_exec(struct guests *all, struct vp *v, sd_bus_message *m,
 		return err_sys(e, -r, "read Exec");
 	if (!argv || !argv[0] || !*argv[0])
 		return err_set(e, EINVAL, "read Exec: no program");
-	r = check_stdio(plan.fd, e);
+	r = check_stdio_files(plan.fd, e);
 	if (r < 0)
 		return r;
 	plan.argv = argv;
-	label_process(v->number, label);
-	r = track(g, m, on_deserted, e);
+	selinux_format_process_context(v->number, label);
+	r = track_bus_caller(g, m, on_exec_caller_gone, e);
 	if (r == 0)
-		r = visit_begin(&plan, &g->pidfd, e);
+		r = exec_start(&plan, &g->pidfd, e);
 	if (r < 0)
 		return r;
 	r = sd_event_add_io(all->host->options.loop, &g->on_exit, g->pidfd,
-			    EPOLLIN, on_exit_of, g);
+			    EPOLLIN, on_program_exit, g);
 	if (r < 0)
 		return err_sys(e, -r, "watch a program");
 	g->call = sd_bus_message_ref(m);
@@ -210,24 +213,24 @@ int guest_exec(struct guests *all, struct vp *v, sd_bus_message *m,
 }
 
 /* The caller left: what the console writes is dropped again. */
-static int on_gone(sd_bus_track *track, void *arg)
+static int on_console_caller_gone(sd_bus_track *track, void *arg)
 {
-	struct guest *g = arg;
-	struct vp *v = roster_find(g->all->host->roster, g->vp);
+	struct exec_session *g = arg;
+	struct vp *v = roster_find_vp(g->all->host->roster, g->vp);
 
-	for (struct guest *o = g->all->first; o; o = o->next)
+	for (struct exec_session *o = g->all->first; o; o = o->next)
 		if (o != g && o->track && !o->call && strcmp(o->vp, g->vp) == 0)
 			v = NULL; /* somebody else has it */
 	if (v)
 		running_drain_console(v, true);
-	guest_free(g);
+	exec_session_free(g);
 	return 1;
 }
 
-int guest_console(struct guests *all, struct vp *v, sd_bus_message *m,
-		  struct err *e)
+int exec_session_open_console(struct exec_session_list *all, struct vp *v,
+			      sd_bus_message *m, struct err *e)
 {
-	AUTO(guest_freep) struct guest *g = NULL;
+	AUTO(exec_session_freep) struct exec_session *g = NULL;
 	int r;
 
 	if (v->run->console < 0)
@@ -235,10 +238,10 @@ int guest_console(struct guests *all, struct vp *v, sd_bus_message *m,
 				  "VP %s: its console was lost in a restart; "
 				  "use exec, or start the VP again",
 				  v->name);
-	g = guest_new(all, v, e);
+	g = exec_session_new(all, v, e);
 	if (!g)
 		return -EBUSY;
-	r = track(g, m, on_gone, e);
+	r = track_bus_caller(g, m, on_console_caller_gone, e);
 	if (r < 0)
 		return r;
 	running_drain_console(v, false);

@@ -7,19 +7,20 @@
 #include <systemd/sd-bus.h>
 
 struct err;
-struct guests;
-struct host;
+struct exec_session_list;
+struct context;
 struct vp;
 
-int guests_new(struct host *h, struct guests **ret, struct err *e);
-void guests_free(struct guests *g);
+int exec_session_list_new(struct context *h, struct exec_session_list **ret,
+			  struct err *e);
+void exec_session_list_free(struct exec_session_list *g);
 
 /* The rest of Exec's arguments; answers when the program has ended. */
-int guest_exec(struct guests *g, struct vp *v, sd_bus_message *m,
-	       struct err *e);
+int exec_session_run(struct exec_session_list *g, struct vp *v,
+		     sd_bus_message *m, struct err *e);
 
 /* Answers with the console; until the caller leaves the bus it is theirs. */
-int guest_console(struct guests *g, struct vp *v, sd_bus_message *m,
-		  struct err *e);
+int exec_session_open_console(struct exec_session_list *g, struct vp *v,
+			      sd_bus_message *m, struct err *e);
 
 #endif

@@ -24,14 +24,14 @@ struct firewall {
 	bool counts; /* flows, in the table that is loaded */
 };
 
-struct address {
+struct address_text {
 	char s[INET_ADDRSTRLEN];
 };
 
-static struct address text_of(uint32_t address)
+static struct address_text format_address(uint32_t address)
 {
 	const struct in_addr in = { htonl(address) };
-	struct address t;
+	struct address_text t;
 
 	inet_ntop(AF_INET, &in, t.s, sizeof(t.s));
 	return t;
@@ -42,15 +42,15 @@ bool firewall_is_plain(const struct vp_conf *c)
 	return c->n_allow == 0 && c->net_rate == 0;
 }
 
-static void write_pair(FILE *f, const struct firewall_vp *v)
+static void write_link_address(FILE *f, const struct firewall_vp *v)
 {
 	fprintf(f, "\"" FIREWALL_LINK "%u\" . %s", v->number,
-		text_of(v->address).s);
+		format_address(v->address).s);
 }
 
 /* ---- the rules of one VP */
 
-static void write_rate(FILE *f, uint64_t rate)
+static void write_rate_limit(FILE *f, uint64_t rate)
 {
 	uint64_t burst = rate / BURST_PART;
 
@@ -64,11 +64,11 @@ static void write_rate(FILE *f, uint64_t rate)
 		rate, burst);
 }
 
-static void write_allow(FILE *f, const struct vp_allow *a)
+static void write_allow_rule(FILE *f, const struct vp_allow *a)
 {
 	const char *protocol = a->protocol == IPPROTO_TCP ? "tcp" : "udp";
 
-	fprintf(f, "  ip daddr %s/%u", text_of(a->address).s, a->prefix);
+	fprintf(f, "  ip daddr %s/%u", format_address(a->address).s, a->prefix);
 	if (a->protocol && a->port)
 		fprintf(f, " %s dport %u", protocol, a->port);
 	else if (a->protocol)
@@ -78,37 +78,38 @@ static void write_allow(FILE *f, const struct vp_allow *a)
 	fprintf(f, " accept\n");
 }
 
-static void write_own(FILE *f, const struct firewall_vp *v)
+static void write_vp_chains(FILE *f, const struct firewall_vp *v)
 {
 	const struct vp_conf *c = v->conf;
 
 	fprintf(f, " chain out%u {\n", v->number);
-	write_rate(f, c->net_rate);
+	write_rate_limit(f, c->net_rate);
 	if (c->n_allow > 0)
 		fprintf(f, "  ct status dnat meta l4proto { tcp, udp } "
 			   "th dport 53 accept\n");
 	for (uint32_t i = 0; i < c->n_allow; i++)
-		write_allow(f, &c->allow[i]);
+		write_allow_rule(f, &c->allow[i]);
 	if (c->n_allow > 0)
 		fprintf(f, "  reject with icmpx type admin-prohibited\n");
 	fprintf(f, " }\n chain in%u {\n", v->number);
-	write_rate(f, c->net_rate);
+	write_rate_limit(f, c->net_rate);
 	fprintf(f, " }\n");
 }
 
 /* ---- the table */
 
-static void write_pairs(FILE *f, const struct firewall_plan *p)
+static void write_vp_set(FILE *f, const struct firewall_plan *p)
 {
 	fprintf(f, " set vps {\n  type ifname . ipv4_addr\n");
 	for (unsigned int i = 0; i < p->n; i++) {
 		fprintf(f, "%s", i == 0 ? "  elements = { " : ", ");
-		write_pair(f, &p->vp[i]);
+		write_link_address(f, &p->vp[i]);
 	}
 	fprintf(f, "%s }\n", p->n > 0 ? " }\n" : "");
 }
 
-static void write_map(FILE *f, const struct firewall_plan *p, const char *way)
+static void write_verdict_map(FILE *f, const struct firewall_plan *p,
+			      const char *way)
 {
 	bool first = true;
 
@@ -117,14 +118,15 @@ static void write_map(FILE *f, const struct firewall_plan *p, const char *way)
 		if (firewall_is_plain(p->vp[i].conf))
 			continue;
 		fprintf(f, "%s%s : goto %s%u", first ? "  elements = { " : ", ",
-			text_of(p->vp[i].address).s, way, p->vp[i].number);
+			format_address(p->vp[i].address).s, way,
+			p->vp[i].number);
 		first = false;
 	}
 	fprintf(f, "%s }\n", first ? "" : " }\n");
 }
 
 /* DNS of VPs, wherever it is sent, goes to the host's resolver. */
-static void write_nat(FILE *f, const struct firewall_plan *p)
+static void write_nat_chains(FILE *f, const struct firewall_plan *p)
 {
 	fprintf(f, " chain prerouting {\n"
 		   "  type nat hook prerouting priority dstnat\n");
@@ -132,7 +134,7 @@ static void write_nat(FILE *f, const struct firewall_plan *p)
 		fprintf(f,
 			"  iifname . ip saddr @vps meta l4proto { tcp, udp } "
 			"th dport 53 dnat ip to %s\n",
-			text_of(p->resolver).s);
+			format_address(p->resolver).s);
 	fprintf(f, " }\n chain postrouting {\n"
 		   "  type nat hook postrouting priority srcnat\n"
 		   "  iifname . ip saddr @vps masquerade\n }\n");
@@ -168,7 +170,7 @@ static const char filters[] =
 
 /* ---- flows */
 
-static void write_mark(FILE *f, const struct firewall_vp *v)
+static void write_flow_mark(FILE *f, const struct firewall_vp *v)
 {
 	fprintf(f, "\"" FIREWALL_LINK "%u\" : 0x%08x", v->number,
 		FIREWALL_MARK | v->number);
@@ -178,7 +180,7 @@ static void write_mark(FILE *f, const struct firewall_vp *v)
  * Counted by the link: addresses can be made up. A flow that is one too many is
  * dropped before it is remembered.
  */
-static void write_flows(FILE *f, const struct firewall_plan *p)
+static void write_flow_table(FILE *f, const struct firewall_plan *p)
 {
 	fprintf(f, "table " FLOWS " {\n"
 		   " set flows {\n  type ifname\n  size 1024\n"
@@ -191,7 +193,7 @@ static void write_flows(FILE *f, const struct firewall_plan *p)
 		   "flush map " FLOWS " marks\n");
 	for (unsigned int i = 0; i < p->n; i++) {
 		fprintf(f, "add element " FLOWS " marks { ");
-		write_mark(f, &p->vp[i]);
+		write_flow_mark(f, &p->vp[i]);
 		fprintf(f, " }\n");
 	}
 	fprintf(f,
@@ -201,7 +203,7 @@ static void write_flows(FILE *f, const struct firewall_plan *p)
 		p->flows_max);
 }
 
-char *firewall_text(const struct firewall_plan *p)
+char *firewall_build_ruleset(const struct firewall_plan *p)
 {
 	char *text = NULL;
 	size_t len;
@@ -212,16 +214,16 @@ char *firewall_text(const struct firewall_plan *p)
 	/* The first line so that the second has something to delete. */
 	fprintf(f, "table " TABLE "\ndelete table " TABLE "\n"
 		   "table " TABLE " {\n");
-	write_pairs(f, p);
+	write_vp_set(f, p);
 	for (unsigned int i = 0; i < p->n; i++)
 		if (!firewall_is_plain(p->vp[i].conf))
-			write_own(f, &p->vp[i]);
-	write_map(f, p, "out");
-	write_map(f, p, "in");
-	write_nat(f, p);
+			write_vp_chains(f, &p->vp[i]);
+	write_verdict_map(f, p, "out");
+	write_verdict_map(f, p, "in");
+	write_nat_chains(f, p);
 	fprintf(f, "%s%s }\n}\n", filters, p->close ? "  drop\n" : "");
 	if (p->flows_max > 0)
-		write_flows(f, p);
+		write_flow_table(f, p);
 	if (fclose(f) == 0)
 		return text;
 	free(text);
@@ -253,8 +255,8 @@ void firewall_free(struct firewall *f)
 	free(f);
 }
 
-static int run(struct firewall *f, const char *text, const char *what,
-	       struct err *e)
+static int run_nft_commands(struct firewall *f, const char *text,
+			    const char *what, struct err *e)
 {
 	const char *why;
 
@@ -270,16 +272,16 @@ static int run(struct firewall *f, const char *text, const char *what,
 int firewall_load(struct firewall *f, const struct firewall_plan *p,
 		  struct err *e)
 {
-	auto_free char *text = firewall_text(p);
-	int r = run(f, text, "load table " TABLE, e);
+	auto_free char *text = firewall_build_ruleset(p);
+	int r = run_nft_commands(f, text, "load table " TABLE, e);
 
 	if (r == 0)
 		f->counts = p->flows_max > 0;
 	return r;
 }
 
-static int change(struct firewall *f, const char *verb,
-		  const struct firewall_vp *v, struct err *e)
+static int change_vp_element(struct firewall *f, const char *verb,
+			     const struct firewall_vp *v, struct err *e)
 {
 	auto_free char *text = NULL;
 	size_t len;
@@ -289,34 +291,35 @@ static int change(struct firewall *f, const char *verb,
 	if (!out)
 		return err_oom(e, "change the firewall");
 	fprintf(out, "%s element " TABLE " vps { ", verb);
-	write_pair(out, v);
+	write_link_address(out, v);
 	fprintf(out, " }\n");
 	if (f->counts) {
 		fprintf(out, "%s element " FLOWS " marks { ", verb);
-		write_mark(out, v);
+		write_flow_mark(out, v);
 		fprintf(out, " }\n");
 	}
 	if (fclose(out) != 0)
 		return err_oom(e, "change the firewall");
 	snprintf(what, sizeof(what), "%s VP in table " TABLE, verb);
-	return run(f, text, what, e);
+	return run_nft_commands(f, text, what, e);
 }
 
-int firewall_add(struct firewall *f, const struct firewall_vp *v, struct err *e)
+int firewall_add_vp(struct firewall *f, const struct firewall_vp *v,
+		    struct err *e)
 {
-	return change(f, "add", v, e);
+	return change_vp_element(f, "add", v, e);
 }
 
-int firewall_drop(struct firewall *f, const struct firewall_vp *v,
-		  struct err *e)
+int firewall_remove_vp(struct firewall *f, const struct firewall_vp *v,
+		       struct err *e)
 {
-	return change(f, "delete", v, e);
+	return change_vp_element(f, "delete", v, e);
 }
 
 int firewall_clear(struct firewall *f, struct err *e)
 {
-	return run(f,
-		   "table " TABLE "\ndelete table " TABLE "\n"
-		   "table " FLOWS "\ndelete table " FLOWS "\n",
-		   "delete table " TABLE, e);
+	return run_nft_commands(f,
+				"table " TABLE "\ndelete table " TABLE "\n"
+				"table " FLOWS "\ndelete table " FLOWS "\n",
+				"delete table " TABLE, e);
 }

@@ -48,16 +48,16 @@ int firewall_load(struct firewall *f, const struct firewall_plan *p,
 
 /* A VP that has no rules of its own; the table must be there. */
 bool firewall_is_plain(const struct vp_conf *c);
-int firewall_add(struct firewall *f, const struct firewall_vp *v,
-		 struct err *e);
-int firewall_drop(struct firewall *f, const struct firewall_vp *v,
-		  struct err *e);
+int firewall_add_vp(struct firewall *f, const struct firewall_vp *v,
+		    struct err *e);
+int firewall_remove_vp(struct firewall *f, const struct firewall_vp *v,
+		       struct err *e);
 
 /* Removes both tables; none is no error. */
 int firewall_clear(struct firewall *f, struct err *e);
 
 /* What firewall_load() runs; the caller frees. NULL: no memory. */
-char *firewall_text(const struct firewall_plan *p);
+char *firewall_build_ruleset(const struct firewall_plan *p);
 
 static inline void firewall_freep(struct firewall **f)
 {

@@ -15,8 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void set(struct host *h, struct vp *v, uint32_t classes,
-		uint64_t *ret_ns)
+static void set_allowed_classes(struct context *h, struct vp *v,
+				uint32_t classes, uint64_t *ret_ns)
 {
 	uint32_t took = v->run->allowed & ~classes;
 	struct err e;
@@ -32,14 +32,15 @@ static void set(struct host *h, struct vp *v, uint32_t classes,
 	log_error("%s", e.text);
 	/* What cannot be taken from a VP may not run on with it. */
 	if (took)
-		leaf_kill(v->run->leaf);
+		cgroup_kill(v->run->leaf);
 }
 
 /* A class has one row of a VP, also where part of its nodes are endpoints. */
-static void add_cut(struct host_revoked *ret, const struct vp *v,
-		    enum cells_class cls, const struct holder_count *count)
+static void add_revoked_row(struct context_revoked *ret, const struct vp *v,
+			    enum cells_class cls,
+			    const struct open_handles_count *count)
 {
-	struct host_cut *cut = ret->cut;
+	struct context_revocation *cut = ret->cut;
 
 	if (!count->handles && !count->mappings)
 		return;
@@ -47,7 +48,7 @@ static void add_cut(struct host_revoked *ret, const struct vp *v,
 	       (cut->cls != cls || strcmp(cut->vp, v->name) != 0))
 		cut++;
 	if (cut == ret->cut + ret->n) {
-		*cut = (struct host_cut){ .cls = cls };
+		*cut = (struct context_revocation){ .cls = cls };
 		snprintf(cut->vp, sizeof(cut->vp), "%s", v->name);
 		ret->n++;
 	}
@@ -56,11 +57,11 @@ static void add_cut(struct host_revoked *ret, const struct vp *v,
 	cut->count.kept += count->kept;
 }
 
-static void take_handles(struct host *h, struct vp *v, uint32_t lost,
-			 struct host_revoked *ret)
+static void revoke_open_handles(struct context *h, struct vp *v, uint32_t lost,
+				struct context_revoked *ret)
 {
-	struct holder_count counts[CELLS_CLASS_COUNT] = { 0 };
-	struct holder_order order = {
+	struct open_handles_count counts[CELLS_CLASS_COUNT] = { 0 };
+	struct open_handles_request order = {
 		.leaf = v->run->leaf,
 		.leaf_name = v->run->leaf_name,
 		.nodes = h->nodes,
@@ -72,48 +73,48 @@ static void take_handles(struct host *h, struct vp *v, uint32_t lost,
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
 		if (lost >> c & 1 && v->right[c].kill)
 			order.kill |= 1U << c;
-	r = holder_revoke(&order, counts);
+	r = open_handles_revoke(&order, counts);
 	if (r < 0)
 		log_warning("look for open handles of VP %s: %s", v->name,
 			    strerror(-r));
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
-		add_cut(ret, v, (enum cells_class)c, &counts[c]);
+		add_revoked_row(ret, v, (enum cells_class)c, &counts[c]);
 }
 
 /* ---- what the backend decides itself */
 
 /* A VP that is being ended keeps what it has and gets nothing more. */
-static struct cells_right right_of(const struct vp *v, int c)
+static struct cells_right get_effective_right(const struct vp *v, int c)
 {
 	static const struct cells_right none;
-	bool may_get = vpstate_runs(v->state) && !v->run->cause;
+	bool may_get = vp_state_is_running(v->state) && !v->run->cause;
 
 	return may_get || v->run->allowed >> c & 1 ? v->right[c].right : none;
 }
 
-struct deciding {
-	struct host *h;
-	struct host_revoked *ret;
+struct policy_update {
+	struct context *h;
+	struct context_revoked *ret;
 };
 
-static void on_cut(void *arg, const struct backend_cut *c)
+static void on_backend_revocation(void *arg, const struct backend_revocation *c)
 {
-	const struct deciding *d = arg;
+	const struct policy_update *d = arg;
 	struct roster *r = d->h->roster;
-	struct holder_count count = { c->handles, c->mappings, 0 };
+	struct open_handles_count count = { c->handles, c->mappings, 0 };
 
 	for (unsigned int i = 0; i < r->n; i++)
 		if (r->vp[i]->number == c->vp)
-			add_cut(d->ret, r->vp[i], c->cls, &count);
+			add_revoked_row(d->ret, r->vp[i], c->cls, &count);
 }
 
-static int decide(struct host *h, struct host_revoked *ret, uint64_t *ret_ns,
-		  struct err *e)
+static int update_backend_policy(struct context *h, struct context_revoked *ret,
+				 uint64_t *ret_ns, struct err *e)
 {
 	struct roster *r = h->roster;
-	struct vp *front = roster_front(r);
+	struct vp *front = roster_get_foreground(r);
 	struct backend_rights row[ROSTER_VPS_MAX] = { 0 };
-	struct deciding d = { h, ret };
+	struct policy_update d = { h, ret };
 	struct backend_table t = { .front = front ? front->number : 0,
 				   .row = row };
 
@@ -124,39 +125,41 @@ static int decide(struct host *h, struct host_revoked *ret, uint64_t *ret_ns,
 			continue;
 		row[t.n].vp = r->vp[i]->number;
 		for (int c = 0; c < CELLS_CLASS_COUNT; c++)
-			row[t.n].right[c] = right_of(r->vp[i], c);
+			row[t.n].right[c] = get_effective_right(r->vp[i], c);
 		t.n++;
 	}
-	return h->backend_type->decide(h->backend, &t, on_cut, &d, ret_ns, e);
+	return h->backend_type->decide(h->backend, &t, on_backend_revocation,
+				       &d, ret_ns, e);
 }
 
-int front_hold(struct host *h, const struct vp *v, struct err *e)
+int foreground_attach_vp(struct context *h, const struct vp *v, struct err *e)
 {
-	const struct backend_vp bv = vp_backend(v);
+	const struct backend_vp bv = vp_get_backend_vp(v);
 
 	return h->backend_type->hold(h->backend, &bv, e);
 }
 
-int front_admit(struct host *h, struct vp *v, struct err *e)
+int foreground_grant_access(struct context *h, struct vp *v, struct err *e)
 {
 	uint64_t ns;
 	int r;
 
-	v->run->allowed = vp_allowed(v, roster_front(h->roster));
+	v->run->allowed =
+		vp_get_allowed_classes(v, roster_get_foreground(h->roster));
 	h->switched.n = 0;
 	r = h->backend_type->allow(h->backend, v->run->leaf, v->number,
 				   v->run->allowed, e);
-	return r < 0 ? r : decide(h, &h->switched, &ns, e);
+	return r < 0 ? r : update_backend_policy(h, &h->switched, &ns, e);
 }
 
-void front_release(struct host *h, const struct vp *v)
+void foreground_detach_vp(struct context *h, const struct vp *v)
 {
 	if (h->backend && h->backend_type->release)
 		h->backend_type->release(h->backend, v->number);
 }
 
-static void tell_modes(struct host *h, const struct vp *v, uint32_t changed,
-		       const char *cause)
+static void report_mode_changes(struct context *h, const struct vp *v,
+				uint32_t changed, const char *cause)
 {
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++) {
 		struct backend_event ev = { .boot_ns = clock_boot_ns(),
@@ -168,10 +171,12 @@ static void tell_modes(struct host *h, const struct vp *v, uint32_t changed,
 	}
 }
 
-static void take(struct host *h, uint32_t old[ROSTER_VPS_MAX], uint64_t *ret_ns)
+static void withdraw_lost_classes(struct context *h,
+				  uint32_t old[ROSTER_VPS_MAX],
+				  uint64_t *ret_ns)
 {
 	struct roster *r = h->roster;
-	struct vp *front = roster_front(r);
+	struct vp *front = roster_get_foreground(r);
 
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
@@ -179,13 +184,16 @@ static void take(struct host *h, uint32_t old[ROSTER_VPS_MAX], uint64_t *ret_ns)
 		if (!v->run || v->run->leaf < 0)
 			continue;
 		old[i] = v->run->allowed;
-		set(h, v, old[i] & vp_allowed(v, front), ret_ns);
+		set_allowed_classes(h, v,
+				    old[i] & vp_get_allowed_classes(v, front),
+				    ret_ns);
 	}
 }
 
 /* Ends or counts what the backend does not take away itself. */
-static void search(struct host *h, const uint32_t old[ROSTER_VPS_MAX],
-		   bool decided, struct host_revoked *ret)
+static void revoke_lost_handles(struct context *h,
+				const uint32_t old[ROSTER_VPS_MAX],
+				bool decided, struct context_revoked *ret)
 {
 	struct roster *r = h->roster;
 
@@ -195,17 +203,18 @@ static void search(struct host *h, const uint32_t old[ROSTER_VPS_MAX],
 
 		/* What cannot be taken from a VP may not run on with it. */
 		if (lost && !decided)
-			leaf_kill(v->run->leaf);
+			cgroup_kill(v->run->leaf);
 		else if (lost & h->by_class)
-			take_handles(h, v, lost & h->by_class, ret);
+			revoke_open_handles(h, v, lost & h->by_class, ret);
 	}
 }
 
-static void give(struct host *h, const uint32_t old[ROSTER_VPS_MAX],
-		 const char *cause, uint64_t *ret_ns)
+static void grant_allowed_classes(struct context *h,
+				  const uint32_t old[ROSTER_VPS_MAX],
+				  const char *cause, uint64_t *ret_ns)
 {
 	struct roster *r = h->roster;
-	struct vp *front = roster_front(r);
+	struct vp *front = roster_get_foreground(r);
 
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
@@ -213,70 +222,73 @@ static void give(struct host *h, const uint32_t old[ROSTER_VPS_MAX],
 		if (!v->run || v->run->leaf < 0)
 			continue;
 		/* A VP that is being ended gets nothing more. */
-		if (vpstate_runs(v->state) && !v->run->cause)
-			set(h, v, vp_allowed(v, front), ret_ns);
-		tell_modes(h, v, (old[i] ^ v->run->allowed) & h->present,
-			   cause);
+		if (vp_state_is_running(v->state) && !v->run->cause)
+			set_allowed_classes(
+				h, v, vp_get_allowed_classes(v, front), ret_ns);
+		report_mode_changes(
+			h, v, (old[i] ^ v->run->allowed) & h->present, cause);
 	}
 }
 
-static void search_and_give(struct host *h, const uint32_t old[ROSTER_VPS_MAX],
-			    bool decided, const char *cause,
-			    struct host_revoked *ret, uint64_t *ret_ns)
+static void revoke_and_grant(struct context *h,
+			     const uint32_t old[ROSTER_VPS_MAX], bool decided,
+			     const char *cause, struct context_revoked *ret,
+			     uint64_t *ret_ns)
 {
-	search(h, old, decided, ret);
-	give(h, old, cause, ret_ns);
-	idle_arm(h->idle);
+	revoke_lost_handles(h, old, decided, ret);
+	grant_allowed_classes(h, old, cause, ret_ns);
+	idle_schedule_check(h->idle);
 }
 
-void front_settle(struct host *h, const char *cause, struct host_revoked *ret,
-		  uint64_t *ret_ns)
+void foreground_apply_access(struct context *h, const char *cause,
+			     struct context_revoked *ret, uint64_t *ret_ns)
 {
 	uint32_t old[ROSTER_VPS_MAX] = { 0 };
 	struct err e;
 	int r;
 
 	ret->n = 0;
-	take(h, old, ret_ns);
-	r = decide(h, ret, ret_ns, &e);
+	withdraw_lost_classes(h, old, ret_ns);
+	r = update_backend_policy(h, ret, ret_ns, &e);
 	if (r < 0)
 		log_error("%s", e.text);
-	search_and_give(h, old, r == 0, cause, ret, ret_ns);
+	revoke_and_grant(h, old, r == 0, cause, ret, ret_ns);
 }
 
 /*
  * Moves the front to where the roster has it, from `from`. -EBUSY: a program
  * has taken the display meanwhile; nothing is moved, in the roster neither.
  */
-static int move_front(struct host *h, struct vp *from, const char *cause,
-		      uint64_t *ret_ns, struct err *e)
+static int move_foreground(struct context *h, struct vp *from,
+			   const char *cause, uint64_t *ret_ns, struct err *e)
 {
 	uint32_t old[ROSTER_VPS_MAX] = { 0 };
 	struct err undo;
 	int r;
 
 	h->switched.n = 0;
-	take(h, old, ret_ns);
-	r = decide(h, &h->switched, ret_ns, e);
+	withdraw_lost_classes(h, old, ret_ns);
+	r = update_backend_policy(h, &h->switched, ret_ns, e);
 	if (r < 0)
 		log_error("%s", e->text);
 	if (r == -EBUSY) {
-		if (roster_set_front(h->roster, from, &undo) < 0)
+		if (roster_set_foreground(h->roster, from, &undo) < 0)
 			log_error("%s", undo.text);
-		give(h, old, cause, ret_ns);
+		grant_allowed_classes(h, old, cause, ret_ns);
 		return r;
 	}
-	search_and_give(h, old, r == 0, cause, &h->switched, ret_ns);
+	revoke_and_grant(h, old, r == 0, cause, &h->switched, ret_ns);
 	return 0;
 }
 
-static void tell_revoked(struct host *h, uint64_t ns, const char *cause)
+static void report_revoked_handles(struct context *h, uint64_t ns,
+				   const char *cause)
 {
 	if (h->switched.n > 0)
 		h->watch.revoked(h->watch.arg, &h->switched, ns, cause);
 }
 
-void front_search(struct host *h, const char *cause)
+void foreground_revoke_handles(struct context *h, const char *cause)
 {
 	uint64_t begin = clock_mono_ns();
 
@@ -291,20 +303,22 @@ void front_search(struct host *h, const char *cause)
 			if (v->right[c].kill && !(v->run->allowed >> c & 1))
 				lost |= 1U << c;
 		if (lost & h->by_class)
-			take_handles(h, v, lost & h->by_class, &h->switched);
+			revoke_open_handles(h, v, lost & h->by_class,
+					    &h->switched);
 	}
-	tell_revoked(h, clock_mono_ns() - begin, cause);
+	report_revoked_handles(h, clock_mono_ns() - begin, cause);
 }
 
-static int refuse_unseen(const struct vp *v, const struct err *why,
-			 struct err *e)
+static int set_display_held_error(const struct vp *v, const struct err *why,
+				  struct err *e)
 {
 	return err_reason(e, REASON_DISPLAY_HELD, "bring %s%s to the front: %s",
 			  v ? "VP " : "the host", v ? v->name : "", why->text);
 }
 
 /* A VP that has a display is not in front unless it is seen there. */
-static int check_shown(struct host *h, const struct vp *v, struct err *e)
+static int check_display_free(struct context *h, const struct vp *v,
+			      struct err *e)
 {
 	struct err why;
 	int r;
@@ -314,16 +328,16 @@ static int check_shown(struct host *h, const struct vp *v, struct err *e)
 		return 0;
 	r = h->backend_type->check_shown(h->backend, &why);
 	if (r < 0 && why.reason == REASON_DISPLAY_HELD)
-		return refuse_unseen(v, &why, e);
+		return set_display_held_error(v, &why, e);
 	return r < 0 ? err_set(e, -r, "bring VP %s to the front: %s", v->name,
 			       why.text)
 		     : 0;
 }
 
-int front_switch(struct host *h, struct vp *v, const char *cause,
-		 uint64_t *ret_ns, struct err *e)
+int foreground_switch(struct context *h, struct vp *v, const char *cause,
+		      uint64_t *ret_ns, struct err *e)
 {
-	struct vp *from = roster_front(h->roster);
+	struct vp *from = roster_get_foreground(h->roster);
 	uint64_t begin = clock_mono_ns(), last = begin, ns;
 	struct err why;
 	int r;
@@ -333,53 +347,53 @@ int front_switch(struct host *h, struct vp *v, const char *cause,
 		h->input_ns = clock_boot_ns();
 	if (from == v) {
 		/* What could not be given then may be now. */
-		front_settle(h, cause, &h->switched, &last);
-		tell_revoked(h, last - begin, cause);
-		return check_shown(h, v, e);
+		foreground_apply_access(h, cause, &h->switched, &last);
+		report_revoked_handles(h, last - begin, cause);
+		return check_display_free(h, v, e);
 	}
 	if (v && v->run && v->run->cause)
 		return err_reason(e, REASON_VP_STATE,
 				  "bring VP %s to the front: it is stopping",
 				  v->name);
-	r = check_shown(h, v, e);
+	r = check_display_free(h, v, e);
 	if (r == 0)
-		r = roster_set_front(h->roster, v, e);
+		r = roster_set_foreground(h->roster, v, e);
 	if (r < 0)
 		return r;
-	if (move_front(h, from, cause, &last, &why) < 0) {
+	if (move_foreground(h, from, cause, &last, &why) < 0) {
 		/* Who it is, if it is there still. */
-		r = check_shown(h, v, e);
-		return r < 0 ? r : refuse_unseen(v, &why, e);
+		r = check_display_free(h, v, e);
+		return r < 0 ? r : set_display_held_error(v, &why, e);
 	}
-	idle_touch(h->idle);
+	idle_record_activity(h->idle);
 	ns = clock_mono_ns() - begin;
 	h->watch.switched(h->watch.arg, from ? from->name : "",
 			  v ? v->name : "", h->roster->front_generation, cause,
 			  ns);
 	if (from) {
 		h->watch.changed(h->watch.arg, from->name, from->state, cause);
-		attention_tell(from, false);
+		notifications_send_foreground(from, false);
 	}
 	if (v) {
 		h->watch.changed(h->watch.arg, v->name, v->state, cause);
-		attention_tell(v, true);
+		notifications_send_foreground(v, true);
 	}
-	tell_revoked(h, last - begin, cause);
+	report_revoked_handles(h, last - begin, cause);
 	*ret_ns = ns;
 	/* Behind the switch: what is in the background can wait. */
 	if (from)
-		resource_settle(from, false);
+		resource_apply_limits(from, false);
 	if (v)
-		resource_settle(v, true);
+		resource_apply_limits(v, true);
 	if (from)
-		resource_demote(from, false);
+		resource_adjust_oom_scores(from, false);
 	if (v)
-		resource_demote(v, true);
-	roster_tidy(h->roster);
+		resource_adjust_oom_scores(v, true);
+	roster_compact_log(h->roster);
 	return 0;
 }
 
-void front_combo(struct host *h, uint32_t which)
+void foreground_handle_hotkey(struct context *h, uint32_t which)
 {
 	static const int steps[] = { 1, -1, 0 };
 	struct vp *v = NULL;
@@ -389,18 +403,18 @@ void front_combo(struct host *h, uint32_t which)
 	if (which >= ARRAY_SIZE(steps))
 		return;
 	if (steps[which]) {
-		v = front_neighbour(h, steps[which]);
+		v = foreground_find_neighbour(h, steps[which]);
 		if (!v)
 			return;
 	}
-	if (front_switch(h, v, "user", &ns, &e) < 0)
+	if (foreground_switch(h, v, "user", &ns, &e) < 0)
 		log_error("%s", e.text);
 }
 
-struct vp *front_neighbour(struct host *h, int step)
+struct vp *foreground_find_neighbour(struct context *h, int step)
 {
 	struct roster *r = h->roster;
-	struct vp *front = roster_front(r);
+	struct vp *front = roster_get_foreground(r);
 	unsigned int at = step > 0 ? r->n - 1 : 0;
 
 	for (unsigned int i = 0; i < r->n; i++)
@@ -408,7 +422,7 @@ struct vp *front_neighbour(struct host *h, int step)
 			at = i;
 	for (unsigned int i = 0; i < r->n; i++) {
 		at = (at + r->n + (unsigned int)step) % r->n;
-		if (vpstate_runs(r->vp[at]->state) && r->vp[at] != front)
+		if (vp_state_is_running(r->vp[at]->state) && r->vp[at] != front)
 			return r->vp[at];
 	}
 	return NULL;

@@ -13,25 +13,27 @@
 #include "cellsd/keyslots.h"
 
 struct err;
-struct secret;
+struct secure_memory;
 
-bool fscrypt_is_there(int fd);
+bool fscrypt_is_supported(int fd);
 
 /* Gives the kernel the key, whose identifier must be that. */
-int fscrypt_add(int fd, const struct secret *key,
-		const uint8_t id[SLOTS_ID_SIZE], struct err *e);
+int fscrypt_add_key(int fd, const struct secure_memory *key,
+		    const uint8_t id[KEYSLOTS_ID_SIZE], struct err *e);
 
 /* Encrypts an empty folder with the key; done before is no error. */
-int fscrypt_protect(int dir, const uint8_t id[SLOTS_ID_SIZE], struct err *e);
+int fscrypt_set_policy(int dir, const uint8_t id[KEYSLOTS_ID_SIZE],
+		       struct err *e);
 
 /* Can the data be read by that key now? */
-bool fscrypt_has(int fd, const uint8_t id[SLOTS_ID_SIZE]);
+bool fscrypt_has_key(int fd, const uint8_t id[KEYSLOTS_ID_SIZE]);
 
 /*
  * Takes the key from the kernel, which writes all data back before that, and
  * makes sure that it is gone. -EBUSY: files
  * are open, or a mount holds on to some; what they are can still be read.
  */
-int fscrypt_remove(int fd, const uint8_t id[SLOTS_ID_SIZE], struct err *e);
+int fscrypt_remove_key(int fd, const uint8_t id[KEYSLOTS_ID_SIZE],
+		       struct err *e);
 
 #endif

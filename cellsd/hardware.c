@@ -65,24 +65,24 @@ void hardware_free(struct hardware *i)
 
 /* ---- a udev device as the profile sees it */
 
-static const char *get_subsystem(void *arg)
+static const char *get_udev_subsystem(void *arg)
 {
 	return udev_device_get_subsystem(arg);
 }
 
-static const char *get_sysname(void *arg)
+static const char *get_udev_sysname(void *arg)
 {
 	return udev_device_get_sysname(arg);
 }
 
-static const char *get_devname(void *arg)
+static const char *get_udev_devname(void *arg)
 {
 	const char *node = udev_device_get_devnode(arg);
 
 	return node && strncmp(node, "/dev/", 5) == 0 ? node + 5 : NULL;
 }
 
-static const char *get_driver(void *arg)
+static const char *get_udev_driver(void *arg)
 {
 	const char *driver = NULL;
 
@@ -92,12 +92,12 @@ static const char *get_driver(void *arg)
 	return driver;
 }
 
-static const char *get_property(void *arg, const char *key)
+static const char *get_udev_property(void *arg, const char *key)
 {
 	return udev_device_get_property_value(arg, key);
 }
 
-static const char *get_attribute(void *arg, const char *name)
+static const char *get_udev_attribute(void *arg, const char *name)
 {
 	const char *value = NULL;
 
@@ -107,8 +107,8 @@ static const char *get_attribute(void *arg, const char *name)
 	return value;
 }
 
-static const char *get_above(void *arg, const char *subsystem, const char *type,
-			     const char *attribute)
+static const char *get_parent_attribute(void *arg, const char *subsystem,
+					const char *type, const char *attribute)
 {
 	struct udev_device *d = udev_device_get_parent_with_subsystem_devtype(
 		arg, subsystem, type);
@@ -117,7 +117,7 @@ static const char *get_above(void *arg, const char *subsystem, const char *type,
 }
 
 /* The piece of hardware behind a raw node: the USB device, else its parent. */
-static const char *get_hardware(void *arg)
+static const char *get_hardware_path(void *arg)
 {
 	struct udev_device *d = arg;
 	struct udev_device *usb = d, *parent = udev_device_get_parent(d);
@@ -132,7 +132,7 @@ static const char *get_hardware(void *arg)
 }
 
 /* A device that comes again has a new folder in sysfs. */
-static uint64_t birth_of(struct udev_device *d)
+static uint64_t get_sysfs_inode(struct udev_device *d)
 {
 	struct stat st;
 
@@ -140,10 +140,10 @@ static uint64_t birth_of(struct udev_device *d)
 }
 
 /* What devns made for VPs is no hardware. */
-static bool is_made(struct udev_device *d)
+static bool is_devns_device(struct udev_device *d)
 {
-	const char *phys = strcmp(get_subsystem(d), "input") == 0
-				   ? get_attribute(d, "phys")
+	const char *phys = strcmp(get_udev_subsystem(d), "input") == 0
+				   ? get_udev_attribute(d, "phys")
 				   : NULL;
 
 	return udev_device_get_parent_with_subsystem_devtype(d, "devns",
@@ -156,9 +156,9 @@ static bool is_made(struct udev_device *d)
  * a VP has; so its folder is entered by the host's root only. Safe because
  * nothing but the mode changes, and the kernel keeps it as long as the device.
  */
-static bool shut_sensor(struct udev_device *d)
+static bool restrict_sensor_sysfs(struct udev_device *d)
 {
-	const char *subsystem = get_subsystem(d);
+	const char *subsystem = get_udev_subsystem(d);
 	const char *path = udev_device_get_syspath(d);
 
 	if (!subsystem || strcmp(subsystem, "iio") != 0)
@@ -168,30 +168,31 @@ static bool shut_sensor(struct udev_device *d)
 	return true;
 }
 
-static void take_device(struct devlist *l, struct udev_device *d,
-			const char *consoles)
+static void add_udev_device(struct device_list *l, struct udev_device *d,
+			    const char *consoles)
 {
-	struct devlist_device item = {
-		.ask = { get_subsystem, get_sysname, get_devname, get_driver,
-			 get_property, get_attribute, d },
-		.above = get_above,
-		.hardware = get_hardware,
+	struct device_list_device item = {
+		.ask = { get_udev_subsystem, get_udev_sysname, get_udev_devname,
+			 get_udev_driver, get_udev_property, get_udev_attribute,
+			 d },
+		.above = get_parent_attribute,
+		.hardware = get_hardware_path,
 		.path = udev_device_get_syspath(d),
 		.number = udev_device_get_devnum(d),
-		.birth = birth_of(d),
+		.birth = get_sysfs_inode(d),
 		.consoles = consoles,
 	};
-	const char *subsystem = get_subsystem(d);
+	const char *subsystem = get_udev_subsystem(d);
 
-	if (!subsystem || is_made(d))
+	if (!subsystem || is_devns_device(d))
 		return;
-	shut_sensor(d);
+	restrict_sensor_sysfs(d);
 	if (strcmp(subsystem, "block") == 0)
-		item.in_use = disk_in_use(item.number);
-	devlist_add(l, &item);
+		item.in_use = disk_is_in_use(item.number);
+	device_list_add(l, &item);
 }
 
-static void add_subsystem(void *arg, const char *name)
+static void add_subsystem_match(void *arg, const char *name)
 {
 	udev_enumerate_add_match_subsystem(arg, name);
 }
@@ -202,8 +203,9 @@ static void enumerate_freep(struct udev_enumerate **en)
 }
 
 /* Raw nodes need the classes of all that is there. */
-static int list_device(const struct hardware *i, struct devlist *l,
-		       const char *path, const char *consoles, struct err *e)
+static int list_udev_device(const struct hardware *i, struct device_list *l,
+			    const char *path, const char *consoles,
+			    struct err *e)
 {
 	struct udev_device *d = udev_device_new_from_syspath(i->udev, path);
 
@@ -211,13 +213,13 @@ static int list_device(const struct hardware *i, struct devlist *l,
 		return access(path, F_OK) < 0 && errno == ENOENT
 			       ? 0
 			       : err_set(e, EIO, "look at %s", path);
-	take_device(l, d, consoles);
+	add_udev_device(l, d, consoles);
 	udev_device_unref(d);
 	return 0;
 }
 
-static int list_devices(const struct hardware *i, struct devlist *l,
-			struct err *e)
+static int list_udev_devices(const struct hardware *i, struct device_list *l,
+			     struct err *e)
 {
 	AUTO(enumerate_freep)
 	struct udev_enumerate *en = udev_enumerate_new(i->udev);
@@ -229,24 +231,25 @@ static int list_devices(const struct hardware *i, struct devlist *l,
 
 	if (!en)
 		return err_oom(e, "list the hardware");
-	profile_each_subsystem(i->profile, add_subsystem, en);
-	for (size_t k = 0; devlist_subsystems[k]; k++)
-		add_subsystem(en, devlist_subsystems[k]);
+	profile_each_subsystem(i->profile, add_subsystem_match, en);
+	for (size_t k = 0; device_list_subsystems[k]; k++)
+		add_subsystem_match(en, device_list_subsystems[k]);
 	/* A kernel without terminals has none. */
 	(void)io_read_file(CONSOLES, 4096, &consoles, &len, &none);
 	if (udev_enumerate_scan_devices(en) < 0)
 		return err_set(e, EIO, "list the hardware");
 	udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(en))
 	{
-		r = list_device(i, l, udev_list_entry_get_name(entry), consoles,
-				e);
+		r = list_udev_device(i, l, udev_list_entry_get_name(entry),
+				     consoles, e);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static bool is_told(const struct hardware *i, const struct backend_node *n)
+static bool is_refusal_logged(const struct hardware *i,
+			      const struct backend_node *n)
 {
 	for (size_t k = 0; k < i->n_refused; k++)
 		if (i->refused[k].birth == n->birth &&
@@ -255,7 +258,7 @@ static bool is_told(const struct hardware *i, const struct backend_node *n)
 	return false;
 }
 
-static void tell_refused(const struct devlist_item *item)
+static void log_refused_device(const struct device_list_item *item)
 {
 	const char *name = "?";
 
@@ -268,11 +271,12 @@ static void tell_refused(const struct devlist_item *item)
 }
 
 /* Parts what VPs can be given from what they can not. */
-static void sort(const struct hardware *i, const struct devlist *l,
-		 struct hardware *ret)
+static void split_reserved_nodes(const struct hardware *i,
+				 const struct device_list *l,
+				 struct hardware *ret)
 {
 	size_t n;
-	const struct devlist_item *item = devlist_items(l, &n);
+	const struct device_list_item *item = device_list_items(l, &n);
 
 	for (size_t k = 0; k < n; k++) {
 		if (!item[k].node.classes)
@@ -282,31 +286,31 @@ static void sort(const struct hardware *i, const struct devlist *l,
 			continue;
 		}
 		/* Of raw nodes only if a rule is what names them. */
-		if (item[k].own && !is_told(i, &item[k].node))
-			tell_refused(&item[k]);
+		if (item[k].own && !is_refusal_logged(i, &item[k].node))
+			log_refused_device(&item[k]);
 		ret->refused[ret->n_refused++] = item[k].node;
 	}
 }
 
 int hardware_scan(struct hardware *i, struct err *e)
 {
-	AUTO(devlist_freep) struct devlist *l = NULL;
+	AUTO(device_list_freep) struct device_list *l = NULL;
 	struct hardware found = { 0 };
-	int r = devlist_new(i->profile, &l, e);
+	int r = device_list_new(i->profile, &l, e);
 
 	if (r == 0)
-		r = list_devices(i, l, e);
+		r = list_udev_devices(i, l, e);
 	if (r < 0)
 		return r;
-	devlist_finish(l);
-	found.node = calloc(DEVLIST_NODES_MAX, sizeof(*found.node));
-	found.refused = calloc(DEVLIST_NODES_MAX, sizeof(*found.refused));
+	device_list_finish(l);
+	found.node = calloc(DEVICE_LIST_NODES_MAX, sizeof(*found.node));
+	found.refused = calloc(DEVICE_LIST_NODES_MAX, sizeof(*found.refused));
 	if (!found.node || !found.refused) {
 		free(found.node);
 		free(found.refused);
 		return err_oom(e, "list the hardware");
 	}
-	sort(i, l, &found);
+	split_reserved_nodes(i, l, &found);
 	free(i->node);
 	free(i->refused);
 	i->node = found.node;
@@ -316,8 +320,8 @@ int hardware_scan(struct hardware *i, struct err *e)
 	return 0;
 }
 
-const struct backend_node *hardware_nodes(const struct hardware *i,
-					  size_t *ret_n)
+const struct backend_node *hardware_get_nodes(const struct hardware *i,
+					      size_t *ret_n)
 {
 	*ret_n = i->n;
 	return i->node;
@@ -329,22 +333,23 @@ int hardware_fd(const struct hardware *i)
 }
 
 /* LEDs and backlights have no node. */
-static bool is_light(struct udev_device *d)
+static bool is_light_device(struct udev_device *d)
 {
-	const char *subsystem = get_subsystem(d);
+	const char *subsystem = get_udev_subsystem(d);
 
 	return subsystem && (strcmp(subsystem, "leds") == 0 ||
 			     strcmp(subsystem, "backlight") == 0);
 }
 
-bool hardware_drain(struct hardware *i)
+bool hardware_drain_events(struct hardware *i)
 {
 	struct udev_device *d;
 	bool news = false;
 
 	while ((d = udev_monitor_receive_device(i->monitor))) {
 		/* At once, not when things have settled. */
-		news |= shut_sensor(d) || get_devname(d) || is_light(d);
+		news |= restrict_sensor_sysfs(d) || get_udev_devname(d) ||
+			is_light_device(d);
 		udev_device_unref(d);
 	}
 	return news;

@@ -21,13 +21,14 @@ void hardware_free(struct hardware *i);
 
 /* Lists anew. */
 int hardware_scan(struct hardware *i, struct err *e);
-const struct backend_node *hardware_nodes(const struct hardware *i,
-					  size_t *ret_n);
+const struct backend_node *hardware_get_nodes(const struct hardware *i,
+					      size_t *ret_n);
 
-/* Readable when hardware came or went; after hardware_drain() scan again. */
+/* Readable when hardware came or went; after hardware_drain_events() scan
+ * again. */
 int hardware_fd(const struct hardware *i);
 /* Takes the events; false: none was about a device with a node. */
-bool hardware_drain(struct hardware *i);
+bool hardware_drain_events(struct hardware *i);
 
 static inline void hardware_freep(struct hardware **i)
 {

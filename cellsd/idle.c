@@ -26,26 +26,27 @@
 #define TELL_MAX 3
 
 struct idle {
-	struct host *h;
+	struct context *h;
 	idle_lock_fn *lock;
 	uint64_t since_ns; /* boot */
 	unsigned int told, n;
 	sd_event_source *timer, *pause, *node[NODES_MAX];
 };
 
-uint64_t idle_since(const struct idle *i)
+uint64_t idle_get_last_activity(const struct idle *i)
 {
 	return i->since_ns;
 }
 
-static void sleep_for(sd_event_source *s, uint64_t usec)
+static void set_oneshot_timer(sd_event_source *s, uint64_t usec)
 {
 	sd_event_source_set_time_relative(s, usec);
 	sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
 /* How long until the VP in front counts as idle; UINT64_MAX: never. */
-static uint64_t remaining_ns(const struct idle *i, const struct vp *front)
+static uint64_t get_remaining_idle_ns(const struct idle *i,
+				      const struct vp *front)
 {
 	uint64_t limit, past = clock_boot_ns() - i->since_ns;
 
@@ -55,20 +56,20 @@ static uint64_t remaining_ns(const struct idle *i, const struct vp *front)
 	return past < limit ? limit - past : 0;
 }
 
-void idle_arm(struct idle *i)
+void idle_schedule_check(struct idle *i)
 {
 	uint64_t ns;
 
 	if (!i)
 		return;
-	ns = remaining_ns(i, roster_front(i->h->roster));
+	ns = get_remaining_idle_ns(i, roster_get_foreground(i->h->roster));
 	if (ns == UINT64_MAX)
 		sd_event_source_set_enabled(i->timer, SD_EVENT_OFF);
 	else
-		sleep_for(i->timer, ns / 1000 + 1);
+		set_oneshot_timer(i->timer, ns / 1000 + 1);
 }
 
-void idle_touch(struct idle *i)
+void idle_record_activity(struct idle *i)
 {
 	if (!i)
 		return;
@@ -76,16 +77,16 @@ void idle_touch(struct idle *i)
 	i->told = 0;
 }
 
-static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
+static int on_idle_timer(sd_event_source *s, uint64_t usec, void *arg)
 {
 	struct idle *i = arg;
-	struct vp *front = roster_front(i->h->roster);
+	struct vp *front = roster_get_foreground(i->h->roster);
 
-	if (remaining_ns(i, front) > 0) {
-		idle_arm(i);
+	if (get_remaining_idle_ns(i, front) > 0) {
+		idle_schedule_check(i);
 		return 0;
 	}
-	sleep_for(i->timer, AGAIN_USEC);
+	set_oneshot_timer(i->timer, AGAIN_USEC);
 	if (i->told++ < TELL_MAX) {
 		i->h->watch.idle(i->h->watch.arg, front->name);
 		return 0;
@@ -97,14 +98,15 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
 
 /* ---- input */
 
-static void set_nodes(struct idle *i, int state)
+static void set_input_nodes_enabled(struct idle *i, int state)
 {
 	for (unsigned int k = 0; k < i->n; k++)
 		sd_event_source_set_enabled(i->node[k], state);
 }
 
 /* What came is thrown away, unread by anybody. */
-static int on_input(sd_event_source *s, int fd, uint32_t events, void *arg)
+static int on_input_event(sd_event_source *s, int fd, uint32_t events,
+			  void *arg)
 {
 	struct idle *i = arg;
 	char waste[4096];
@@ -115,29 +117,29 @@ static int on_input(sd_event_source *s, int fd, uint32_t events, void *arg)
 	while (n > 0);
 	explicit_bzero(waste, sizeof(waste));
 	i->h->input_ns = clock_boot_ns();
-	idle_touch(i);
+	idle_record_activity(i);
 	if (n < 0 && errno != EAGAIN) {
 		sd_event_source_set_enabled(s, SD_EVENT_OFF);
 		return 0;
 	}
-	set_nodes(i, SD_EVENT_OFF);
-	sleep_for(i->pause, PAUSE_USEC);
+	set_input_nodes_enabled(i, SD_EVENT_OFF);
+	set_oneshot_timer(i->pause, PAUSE_USEC);
 	return 0;
 }
 
-static int on_pause(sd_event_source *s, uint64_t usec, void *arg)
+static int on_pause_elapsed(sd_event_source *s, uint64_t usec, void *arg)
 {
-	set_nodes(arg, SD_EVENT_ON);
+	set_input_nodes_enabled(arg, SD_EVENT_ON);
 	return 0;
 }
 
-static void forget_nodes(struct idle *i)
+static void close_input_nodes(struct idle *i)
 {
 	while (i->n > 0)
 		sd_event_source_disable_unref(i->node[--i->n]);
 }
 
-static void watch_node(struct idle *i, const char *name)
+static void watch_input_node(struct idle *i, const char *name)
 {
 	char path[160];
 	int fd;
@@ -149,7 +151,7 @@ static void watch_node(struct idle *i, const char *name)
 		return;
 	}
 	if (sd_event_add_io(i->h->options.loop, &i->node[i->n], fd, EPOLLIN,
-			    on_input, i) < 0) {
+			    on_input_event, i) < 0) {
 		close(fd);
 		return;
 	}
@@ -157,19 +159,20 @@ static void watch_node(struct idle *i, const char *name)
 	i->n++;
 }
 
-void idle_watch(struct idle *i)
+void idle_watch_inputs(struct idle *i)
 {
 	size_t n;
-	const struct backend_node *found = hardware_nodes(i->h->hardware, &n);
+	const struct backend_node *found =
+		hardware_get_nodes(i->h->hardware, &n);
 
-	forget_nodes(i);
+	close_input_nodes(i);
 	for (size_t k = 0; k < n && i->n < NODES_MAX; k++)
 		if (found[k].classes >> CELLS_CLASS_INPUT & 1 &&
 		    !found[k].block && found[k].major == INPUT_MAJOR)
-			watch_node(i, found[k].name);
+			watch_input_node(i, found[k].name);
 }
 
-int idle_new(struct host *h, idle_lock_fn *lock, struct idle **ret,
+int idle_new(struct context *h, idle_lock_fn *lock, struct idle **ret,
 	     struct err *e)
 {
 	struct idle *i = calloc(1, sizeof(*i));
@@ -182,12 +185,12 @@ int idle_new(struct host *h, idle_lock_fn *lock, struct idle **ret,
 	i->lock = lock;
 	i->since_ns = clock_boot_ns();
 	r = sd_event_add_time_relative(loop, &i->timer, CLOCK_BOOTTIME, 0, 0,
-				       on_timer, i);
+				       on_idle_timer, i);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(i->timer, SD_EVENT_OFF);
 	if (r >= 0)
 		r = sd_event_add_time_relative(loop, &i->pause, CLOCK_MONOTONIC,
-					       0, 0, on_pause, i);
+					       0, 0, on_pause_elapsed, i);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(i->pause, SD_EVENT_OFF);
 	if (r < 0) {
@@ -202,7 +205,7 @@ void idle_free(struct idle *i)
 {
 	if (!i)
 		return;
-	forget_nodes(i);
+	close_input_nodes(i);
 	sd_event_source_disable_unref(i->timer);
 	sd_event_source_disable_unref(i->pause);
 	free(i);

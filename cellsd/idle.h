@@ -12,24 +12,24 @@
 #include <stdint.h>
 
 struct err;
-struct host;
+struct context;
 struct idle;
 struct vp;
 
-typedef void idle_lock_fn(struct host *h, struct vp *v);
-int idle_new(struct host *h, idle_lock_fn *lock, struct idle **ret,
+typedef void idle_lock_fn(struct context *h, struct vp *v);
+int idle_new(struct context *h, idle_lock_fn *lock, struct idle **ret,
 	     struct err *e);
 void idle_free(struct idle *i);
 
 /* The hardware was listed anew: watches its input nodes. */
-void idle_watch(struct idle *i);
+void idle_watch_inputs(struct idle *i);
 
 /* Somebody was here just now: a switch by the user. NULL is no error. */
-void idle_touch(struct idle *i);
+void idle_record_activity(struct idle *i);
 /* Another VP is in front, or its config has changed. NULL is no error. */
-void idle_arm(struct idle *i);
+void idle_schedule_check(struct idle *i);
 
 /* CLOCK_BOOTTIME of the last touch. */
-uint64_t idle_since(const struct idle *i);
+uint64_t idle_get_last_activity(const struct idle *i);
 
 #endif

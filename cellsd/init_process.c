@@ -45,7 +45,7 @@
 	X(JAIL, "give up rights")                                              \
 	X(WAIT, "wait to be let go")                                           \
 	X(EXEC, "run its init")
-enum step {
+enum child_step {
 #define STEP_SYMBOL(s, w) STEP_##s,
 	STEPS(STEP_SYMBOL)
 #undef STEP_SYMBOL
@@ -58,12 +58,12 @@ static const char *const step_names[STEP_COUNT] = {
 #undef STEP_NAME
 };
 
-struct report {
+struct step_report {
 	int step, code;
 };
 
 /* The child's ends of its pipes. */
-struct gate {
+struct child_pipes {
 	int go, status;
 };
 
@@ -71,7 +71,7 @@ struct gate {
  * The daemon is the last that the kernel ends when memory runs out; programs of
  * VPs are not, and may not make themselves so.
  */
-static int oom_reset(const char *pid)
+static int reset_oom_score(const char *pid)
 {
 	char path[64];
 	auto_close int fd = -1;
@@ -84,7 +84,7 @@ static int oom_reset(const char *pid)
 	return write(fd, "0", 1) < 0 && errno != EACCES ? -errno : 0;
 }
 
-void birth_reset(int keep_below)
+void init_process_reset_inherited(int keep_below)
 {
 	sigset_t none;
 
@@ -92,11 +92,11 @@ void birth_reset(int keep_below)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	umask(022);
-	oom_reset("self");
+	reset_oom_score("self");
 	close_range((unsigned int)keep_below, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
-static int take_ids(void)
+static int become_namespace_root(void)
 {
 	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 ||
 	    setresuid(0, 0, 0) < 0)
@@ -144,7 +144,7 @@ static int limit_namespaces(void)
  * Safe because the tree was copied into this less privileged namespace: its
  * flags and masks are locked, and nothing of the host stays mounted behind it.
  */
-static int enter_root(void)
+static int pivot_into_root(void)
 {
 	if (mount("root", "root", NULL, MS_BIND | MS_REC, NULL) < 0 ||
 	    chdir("root") < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
@@ -173,7 +173,7 @@ static int open_console(void)
 }
 
 /* End of file: the parent gave up, or is no more. */
-static int wait_for_word(const struct gate *g)
+static int wait_for_parent(const struct child_pipes *g)
 {
 	char byte;
 
@@ -184,48 +184,48 @@ static int wait_for_word(const struct gate *g)
  * It may be for long: from the system call filter, over its own tree, with no
  * file of the daemon's, it holds nothing of any other VP.
  */
-static int wait_at_gate(const struct gate *g)
+static int report_ready_and_wait(const struct child_pipes *g)
 {
-	const struct report here = { .step = STEP_WAIT };
+	const struct step_report here = { .step = STEP_WAIT };
 
 	return write(g->status, &here, sizeof(here)) < 0 ? -errno
-							 : wait_for_word(g);
+							 : wait_for_parent(g);
 }
 
-static int become(const struct birth_plan *p, const struct gate *g,
-		  enum step step)
+static int run_child_step(const struct init_process_plan *p,
+			  const struct child_pipes *g, enum child_step step)
 {
 	char *argv[] = { (char *)p->init, NULL };
-	char *env[] = { "container=cells", "TERM=linux", "HOME=/", BIRTH_PATH,
-			NULL };
+	char *env[] = { "container=cells", "TERM=linux", "HOME=/",
+			INIT_PROCESS_PATH, NULL };
 
 	switch (step) {
 	case STEP_IDS:
-		return take_ids();
+		return become_namespace_root();
 	case STEP_NAMESPACES:
 		return limit_namespaces();
 	case STEP_NETWORK:
-		return veth_enter(p->address);
+		return veth_configure_inside(p->address);
 	case STEP_HOSTNAME:
 		return sethostname(p->name, strlen(p->name)) < 0 ? -errno : 0;
 	case STEP_TREE:
-		return wait_for_word(g);
+		return wait_for_parent(g);
 	case STEP_UNSHARE:
 		return unshare(CLONE_NEWNS | CLONE_NEWCGROUP) < 0 ? -errno : 0;
 	case STEP_ROOT:
-		return enter_root();
+		return pivot_into_root();
 	case STEP_CONSOLE:
 		return open_console();
 	case STEP_LABEL:
-		return label_exec(p->label);
+		return selinux_set_exec_context(p->label);
 	case STEP_JAIL:
-		return jail_enter(p->jail, p->no_new_privs);
+		return confinement_enter(p->jail, p->no_new_privs);
 	case STEP_WAIT:
-		return wait_at_gate(g);
+		return report_ready_and_wait(g);
 	case STEP_EXEC:
 		/* Not before: until now its memory is the daemon's. */
 		if (p->merge)
-			merge_enter();
+			ksm_enable_process();
 		execve(p->init, argv, env);
 		return -errno;
 	case STEP_COUNT:
@@ -236,7 +236,7 @@ static int become(const struct birth_plan *p, const struct gate *g,
 
 /* All but the gate: what the daemon holds open of other VPs keeps their data
  * in use. */
-static void close_others(const struct gate *g)
+static void close_inherited_fds(const struct child_pipes *g)
 {
 	unsigned int low =
 		(unsigned int)(g->go < g->status ? g->go : g->status);
@@ -250,48 +250,51 @@ static void close_others(const struct gate *g)
 	close_range(high + 1, ~0U, 0);
 }
 
-__attribute__((noreturn)) static void run_child(const struct birth_plan *p,
-						const struct gate *g)
+__attribute__((noreturn)) static void
+run_init_child(const struct init_process_plan *p, const struct child_pipes *g)
 {
-	struct report report = { 0 };
+	struct step_report report = { 0 };
 
-	birth_reset(3);
-	close_others(g);
-	if (wait_for_word(g) < 0)
+	init_process_reset_inherited(3);
+	close_inherited_fds(g);
+	if (wait_for_parent(g) < 0)
 		_exit(1);
 	for (; report.step < STEP_COUNT && report.code == 0; report.step++)
-		report.code = become(p, g, (enum step)report.step);
+		report.code =
+			run_child_step(p, g, (enum child_step)report.step);
 	report.step--;
 	if (write(g->status, &report, sizeof(report)) < 0)
 		_exit(2);
 	_exit(1);
 }
 
-static int write_map(pid_t pid, const char *file, uint32_t base, struct err *e)
+static int write_id_map(pid_t pid, const char *file, uint32_t base,
+			struct err *e)
 {
 	char path[64], text[64];
 	auto_close int fd = -1;
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
-	snprintf(text, sizeof(text), "0 %u %d\n", base, BIRTH_IDS);
+	snprintf(text, sizeof(text), "0 %u %d\n", base, INIT_PROCESS_IDS);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, text, strlen(text)) < 0)
 		return err_sys(e, errno, "write %s", path);
 	return 0;
 }
 
-static int map_ids(struct birth *b, uint32_t base, struct err *e)
+static int map_namespace_ids(struct init_process *b, uint32_t base,
+			     struct err *e)
 {
 	char path[64];
-	int r = write_map(b->pid, "uid_map", base, e);
+	int r = write_id_map(b->pid, "uid_map", base, e);
 
 	if (r == 0)
-		r = write_map(b->pid, "gid_map", base, e);
+		r = write_id_map(b->pid, "gid_map", base, e);
 	if (r < 0)
 		return r;
 	/* By us, so that it is also the least that the VP can set. */
 	snprintf(path, sizeof(path), "%d", (int)b->pid);
-	r = oom_reset(path);
+	r = reset_oom_score(path);
 	if (r < 0)
 		return err_sys(e, -r, "reset the oom score of %s", path);
 	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)b->pid);
@@ -310,11 +313,12 @@ static int set_effective_uid(uid_t uid)
  * What a VP uses of inotify, of message queues, of signals, timers and
  * namespaces is also counted for the owner of its user namespace. With root as
  * that all VPs and the host would have one share together, so the VP's own
- * range owns it. Safe because capabilities stay (rootfs_stage()), and nobody in
- * the initial namespace has that id.
+ * range owns it. Safe because capabilities stay (rootfs_create_stage()), and
+ * nobody in the initial namespace has that id.
  */
-static pid_t clone_owned(struct clone_args *args, const struct birth_plan *p,
-			 const struct gate *g)
+static pid_t clone_as_vp_owner(struct clone_args *args,
+			       const struct init_process_plan *p,
+			       const struct child_pipes *g)
 {
 	pid_t pid;
 	int code;
@@ -323,7 +327,7 @@ static pid_t clone_owned(struct clone_args *args, const struct birth_plan *p,
 		return -1;
 	pid = (pid_t)syscall(SYS_clone3, args, sizeof(*args));
 	if (pid == 0)
-		run_child(p, g);
+		run_init_child(p, g);
 	code = errno;
 	if (set_effective_uid(0) < 0) {
 		log_error("leave a VP's id: %s", strerror(errno));
@@ -334,9 +338,10 @@ static pid_t clone_owned(struct clone_args *args, const struct birth_plan *p,
 	return pid;
 }
 
-int birth_begin(const struct birth_plan *p, struct birth *ret, struct err *e)
+int init_process_clone(const struct init_process_plan *p,
+		       struct init_process *ret, struct err *e)
 {
-	AUTO(birth_fini) struct birth b = BIRTH_NONE;
+	AUTO(init_process_fini) struct init_process b = INIT_PROCESS_NONE;
 	struct clone_args args = {
 		.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |
 			 CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD |
@@ -355,28 +360,29 @@ int birth_begin(const struct birth_plan *p, struct birth *ret, struct err *e)
 		return err_sys(e, errno, "start VP %s", p->name);
 	}
 	b.status = status[0];
-	b.pid = clone_owned(&args, p, &(struct gate){ go[0], status[1] });
+	b.pid = clone_as_vp_owner(&args, p,
+				  &(struct child_pipes){ go[0], status[1] });
 	r = errno;
 	close(go[0]);
 	close(status[1]);
 	if (b.pid < 0)
 		return err_sys(e, r, "clone the init of VP %s", p->name);
-	r = map_ids(&b, p->base, e);
+	r = map_namespace_ids(&b, p->base, e);
 	if (r < 0)
 		return r;
 	*ret = b;
-	b = (struct birth)BIRTH_NONE;
+	b = (struct init_process)INIT_PROCESS_NONE;
 	return 0;
 }
 
-static void end(int *fd)
+static void close_descriptor(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
 }
 
-static int give_word(const struct birth *b, struct err *e)
+static int send_continue_byte(const struct init_process *b, struct err *e)
 {
 	return write(b->go, "g", 1) == 1
 		       ? 0
@@ -384,10 +390,11 @@ static int give_word(const struct birth *b, struct err *e)
 }
 
 /* Hears what came of the words; *ret_len 0: the pipe is closed. */
-static int hear(const struct birth *b, size_t *ret_len, struct err *e)
+static int read_child_report(const struct init_process *b, size_t *ret_len,
+			     struct err *e)
 {
 	struct pollfd p = { .fd = b->status, .events = POLLIN };
-	struct report report = { 0 };
+	struct step_report report = { 0 };
 	ssize_t n;
 
 	if (poll(&p, 1, ANSWER_TIMEOUT_MS) <= 0)
@@ -404,32 +411,32 @@ static int hear(const struct birth *b, size_t *ret_len, struct err *e)
 	return 0;
 }
 
-void birth_go_on(const struct birth *b)
+void init_process_continue(const struct init_process *b)
 {
 	struct err told; /* by what is heard */
 
-	give_word(b, &told);
+	send_continue_byte(b, &told);
 }
 
-int birth_arrive(struct birth *b, struct err *e)
+int init_process_wait_ready(struct init_process *b, struct err *e)
 {
 	size_t n;
-	int r = hear(b, &n, e);
+	int r = read_child_report(b, &n, e);
 
 	if (r < 0)
 		return r;
-	end(&b->userns);
+	close_descriptor(&b->userns);
 	return n == 0 ? err_set(e, ESRCH,
 				"the VP's first process: it was ended")
 		      : 0;
 }
 
-int birth_blame(struct birth *b, int r, struct err *e)
+int init_process_explain_failure(struct init_process *b, int r, struct err *e)
 {
 	struct pollfd p = { .fd = b->status, .events = POLLIN };
 	struct err own;
 	size_t n;
-	int said = poll(&p, 1, 0) == 1 ? hear(b, &n, &own) : 0;
+	int said = poll(&p, 1, 0) == 1 ? read_child_report(b, &n, &own) : 0;
 
 	if (said >= 0)
 		return r;
@@ -437,39 +444,39 @@ int birth_blame(struct birth *b, int r, struct err *e)
 	return said;
 }
 
-bool birth_waits(const struct birth *b)
+bool init_process_is_waiting(const struct init_process *b)
 {
 	struct pollfd p = { .fd = b->pidfd, .events = POLLIN };
 
 	return b->go >= 0 && poll(&p, 1, 0) == 0;
 }
 
-int birth_finish(struct birth *b, struct err *e)
+int init_process_run_init(struct init_process *b, struct err *e)
 {
 	size_t n;
-	int r = give_word(b, e);
+	int r = send_continue_byte(b, e);
 
 	if (r == 0)
-		r = hear(b, &n, e);
+		r = read_child_report(b, &n, e);
 	if (r < 0)
 		return r;
 	/* It runs: from here on it lives without us. */
-	end(&b->go);
-	end(&b->status);
+	close_descriptor(&b->go);
+	close_descriptor(&b->status);
 	return 0;
 }
 
-void birth_fini(struct birth *b)
+void init_process_fini(struct init_process *b)
 {
 	siginfo_t info;
 
-	end(&b->go);
-	end(&b->status);
-	end(&b->userns);
+	close_descriptor(&b->go);
+	close_descriptor(&b->status);
+	close_descriptor(&b->userns);
 	/* Safe because a child that was not reaped keeps its pidfd its own. */
 	if (b->pidfd >= 0 && b->pid > 0) {
 		syscall(SYS_pidfd_send_signal, b->pidfd, SIGKILL, NULL, 0);
 		waitid(P_PIDFD, (id_t)b->pidfd, &info, WEXITED);
 	}
-	end(&b->pidfd);
+	close_descriptor(&b->pidfd);
 }

@@ -36,7 +36,7 @@ struct journal {
 };
 
 /* CRC-32 (ISO 3309), bit by bit: batches are small. */
-static uint32_t crc32_of(const char *data, size_t len)
+static uint32_t compute_crc32(const char *data, size_t len)
 {
 	uint32_t crc = ~0U;
 
@@ -50,12 +50,12 @@ static uint32_t crc32_of(const char *data, size_t len)
 
 /* ---- words: what is not plain is %XX; an empty word is "%" */
 
-static bool is_plain(unsigned char c)
+static bool is_plain_char(unsigned char c)
 {
 	return c > ' ' && c < 127 && c != '%';
 }
 
-static void put(struct journal *j, const char *s, size_t n)
+static void append_batch_bytes(struct journal *j, const char *s, size_t n)
 {
 	if (j->overflow || j->len + n > BATCH_MAX) {
 		j->overflow = true;
@@ -77,38 +77,38 @@ static void put(struct journal *j, const char *s, size_t n)
 	j->len += n;
 }
 
-static void put_word(struct journal *j, const char *word)
+static void append_escaped_word(struct journal *j, const char *word)
 {
 	char hex[4];
 
 	if (!*word)
-		put(j, "%", 1);
+		append_batch_bytes(j, "%", 1);
 	for (; *word; word++) {
-		if (is_plain((unsigned char)*word)) {
-			put(j, word, 1);
+		if (is_plain_char((unsigned char)*word)) {
+			append_batch_bytes(j, word, 1);
 			continue;
 		}
 		snprintf(hex, sizeof(hex), "%%%02x", (unsigned char)*word);
-		put(j, hex, 3);
+		append_batch_bytes(j, hex, 3);
 	}
 }
 
-void journal_add(struct journal *j, ...)
+void journal_add_record(struct journal *j, ...)
 {
 	const char *word, *space = "";
 	va_list ap;
 
 	va_start(ap, j);
 	while ((word = va_arg(ap, const char *))) {
-		put(j, space, strlen(space));
-		put_word(j, word);
+		append_batch_bytes(j, space, strlen(space));
+		append_escaped_word(j, word);
 		space = " ";
 	}
 	va_end(ap);
-	put(j, "\n", 1);
+	append_batch_bytes(j, "\n", 1);
 }
 
-static int unescape(char *word)
+static int unescape_record_word(char *word)
 {
 	char *to = word;
 
@@ -132,34 +132,35 @@ static int unescape(char *word)
 
 /* ---- reading */
 
-static int take_record(char *line, journal_fn *fn, void *arg, struct err *e)
+static int replay_record(char *line, journal_record_fn *fn, void *arg,
+			 struct err *e)
 {
 	const char *word[JOURNAL_FIELDS_MAX];
 	unsigned int n = 0;
 	char *w;
 
 	while ((w = strsep(&line, " "))) {
-		if (n == JOURNAL_FIELDS_MAX || unescape(w) < 0)
+		if (n == JOURNAL_FIELDS_MAX || unescape_record_word(w) < 0)
 			return err_set(e, EBADMSG, "bad record");
 		word[n++] = w;
 	}
 	return fn(arg, word, n, e);
 }
 
-static int take_batch(char *batch, size_t len, journal_fn *fn, void *arg,
-		      struct err *e)
+static int replay_batch(char *batch, size_t len, journal_record_fn *fn,
+			void *arg, struct err *e)
 {
 	char *line, *rest = batch;
 	int r = 0;
 
 	batch[len - 1] = '\0'; /* the last newline */
 	while (r == 0 && (line = strsep(&rest, "\n")))
-		r = take_record(line, fn, arg, e);
+		r = replay_record(line, fn, arg, e);
 	return r;
 }
 
 /* The end of the batch that starts at text, or NULL: none is whole. */
-static char *batch_end(char *text, size_t *ret_len)
+static char *find_batch_end(char *text, size_t *ret_len)
 {
 	char *at = text, *newline;
 	unsigned int crc;
@@ -168,7 +169,7 @@ static char *batch_end(char *text, size_t *ret_len)
 		if (at[0] != '=' || at == text)
 			continue;
 		if (sscanf(at, "=%8x\n", &crc) != 1 ||
-		    crc != crc32_of(text, (size_t)(at - text)))
+		    crc != compute_crc32(text, (size_t)(at - text)))
 			return NULL;
 		*ret_len = (size_t)(at - text);
 		return newline + 1;
@@ -176,15 +177,15 @@ static char *batch_end(char *text, size_t *ret_len)
 	return NULL;
 }
 
-static int replay(struct journal *j, char *text, size_t len, journal_fn *fn,
-		  void *arg, struct err *e)
+static int replay_all_batches(struct journal *j, char *text, size_t len,
+			      journal_record_fn *fn, void *arg, struct err *e)
 {
 	char *at = text, *next;
 	size_t n;
 	int r;
 
-	while ((next = batch_end(at, &n))) {
-		r = take_batch(at, n, fn, arg, e);
+	while ((next = find_batch_end(at, &n))) {
+		r = replay_batch(at, n, fn, arg, e);
 		if (r < 0)
 			return r;
 		at = next;
@@ -201,7 +202,7 @@ static int replay(struct journal *j, char *text, size_t len, journal_fn *fn,
 }
 
 /* Where the file system has no such thing, or no room, there is none. */
-static void reserve(struct journal *j)
+static void reserve_disk_space(struct journal *j)
 {
 	if (j->reserved - j->end < RESERVE / 2 &&
 	    fallocate(j->fd, FALLOC_FL_KEEP_SIZE, j->end, RESERVE) == 0)
@@ -209,7 +210,7 @@ static void reserve(struct journal *j)
 }
 
 /* Only where there is one: cutting gives the room behind the end back. */
-static int cut_tail(struct journal *j, struct err *e)
+static int truncate_torn_tail(struct journal *j, struct err *e)
 {
 	struct stat st;
 
@@ -221,7 +222,8 @@ static int cut_tail(struct journal *j, struct err *e)
 	return j->torn ? err_sys(e, errno, "cut the tail of %s", j->path) : 0;
 }
 
-static int read_all(struct journal *j, journal_fn *fn, void *arg, struct err *e)
+static int replay_journal_file(struct journal *j, journal_record_fn *fn,
+			       void *arg, struct err *e)
 {
 	auto_free char *text = NULL;
 	size_t len;
@@ -229,11 +231,11 @@ static int read_all(struct journal *j, journal_fn *fn, void *arg, struct err *e)
 
 	if (r < 0)
 		return r;
-	r = replay(j, text, strlen(text), fn, arg, e);
-	return r < 0 ? r : cut_tail(j, e);
+	r = replay_all_batches(j, text, strlen(text), fn, arg, e);
+	return r < 0 ? r : truncate_torn_tail(j, e);
 }
 
-int journal_open(const char *path, journal_fn *fn, void *arg,
+int journal_open(const char *path, journal_record_fn *fn, void *arg,
 		 struct journal **ret, struct err *e)
 {
 	AUTO(journal_closep) struct journal *j = calloc(1, sizeof(*j));
@@ -247,10 +249,10 @@ int journal_open(const char *path, journal_fn *fn, void *arg,
 	j->path = strdup(path);
 	if (!j->path)
 		return err_oom(e, path);
-	r = read_all(j, fn, arg, e);
+	r = replay_journal_file(j, fn, arg, e);
 	if (r < 0)
 		return r;
-	reserve(j);
+	reserve_disk_space(j);
 	*ret = steal(j);
 	return 0;
 }
@@ -268,27 +270,28 @@ void journal_close(struct journal *j)
 
 /* ---- writing */
 
-void journal_drop(struct journal *j)
+void journal_discard_batch(struct journal *j)
 {
 	j->len = 0;
 	j->overflow = false;
 }
 
-static int seal(struct journal *j, struct err *e)
+static int append_batch_checksum(struct journal *j, struct err *e)
 {
 	char line[16];
 
-	snprintf(line, sizeof(line), "=%08x\n", crc32_of(j->batch, j->len));
-	put(j, line, strlen(line));
+	snprintf(line, sizeof(line), "=%08x\n",
+		 compute_crc32(j->batch, j->len));
+	append_batch_bytes(j, line, strlen(line));
 	if (!j->overflow)
 		return 0;
-	journal_drop(j);
+	journal_discard_batch(j);
 	return err_oom(e, j->path);
 }
 
-static int mend(struct journal *j, struct err *e)
+static int repair_before_write(struct journal *j, struct err *e)
 {
-	int r = j->torn ? cut_tail(j, e) : 0;
+	int r = j->torn ? truncate_torn_tail(j, e) : 0;
 
 	if (r == 0 && j->renamed)
 		r = io_sync_folder(j->path, e);
@@ -297,7 +300,7 @@ static int mend(struct journal *j, struct err *e)
 	return r;
 }
 
-static int write_batch(struct journal *j, bool sync, struct err *e)
+static int write_journal_batch(struct journal *j, bool sync, struct err *e)
 {
 	struct err ignored;
 	size_t len;
@@ -305,37 +308,37 @@ static int write_batch(struct journal *j, bool sync, struct err *e)
 
 	if (j->len == 0 && !j->overflow)
 		return 0;
-	r = mend(j, e);
+	r = repair_before_write(j, e);
 	if (r < 0) {
-		journal_drop(j);
+		journal_discard_batch(j);
 		return r;
 	}
-	r = seal(j, e);
+	r = append_batch_checksum(j, e);
 	if (r < 0)
 		return r;
 	len = j->len;
 	r = io_write_all(j->fd, j->batch, len);
 	if (r == 0 && sync && fsync(j->fd) < 0)
 		r = -errno;
-	journal_drop(j);
+	journal_discard_batch(j);
 	if (r == 0) {
 		j->end += (off_t)len;
-		reserve(j);
+		reserve_disk_space(j);
 		return 0;
 	}
 	/* What a failed write left must not stand before the next batch. */
-	cut_tail(j, &ignored);
+	truncate_torn_tail(j, &ignored);
 	return err_sys(e, -r, "write %s", j->path);
 }
 
-int journal_commit(struct journal *j, struct err *e)
+int journal_commit_batch(struct journal *j, struct err *e)
 {
-	return write_batch(j, true, e);
+	return write_journal_batch(j, true, e);
 }
 
-int journal_note(struct journal *j, struct err *e)
+int journal_commit_unsynced(struct journal *j, struct err *e)
 {
-	return write_batch(j, false, e);
+	return write_journal_batch(j, false, e);
 }
 
 int journal_rewrite(struct journal *j, struct err *e)
@@ -343,12 +346,12 @@ int journal_rewrite(struct journal *j, struct err *e)
 	size_t len;
 	int fd, r;
 
-	r = seal(j, e);
+	r = append_batch_checksum(j, e);
 	if (r < 0)
 		return r;
 	len = j->len;
 	r = io_replace_fd(j->path, j->batch, len, 0600, &fd, e);
-	journal_drop(j);
+	journal_discard_batch(j);
 	if (r < 0)
 		return r;
 	close(j->fd);
@@ -357,11 +360,11 @@ int journal_rewrite(struct journal *j, struct err *e)
 	j->torn = false;
 	j->renamed = true;
 	j->reserved = 0;
-	reserve(j);
-	return mend(j, e);
+	reserve_disk_space(j);
+	return repair_before_write(j, e);
 }
 
-bool journal_is_long(const struct journal *j)
+bool journal_needs_rewrite(const struct journal *j)
 {
 	return j->end > LONG_LOG && j->end > 2 * j->anew;
 }

@@ -12,21 +12,23 @@
 struct err;
 
 /* -ENOENT: there is none. -EBADMSG. */
-int slotfile_read(int dir, const char *name, struct slots *ret, struct err *e);
+int keyslot_file_read(int dir, const char *name, struct keyslots *ret,
+		      struct err *e);
 
 /* Makes the file with the slots that `s` has; -EEXIST. */
-int slotfile_make(int dir, const char *name, const struct slots *s,
-		  struct err *e);
+int keyslot_file_create(int dir, const char *name, const struct keyslots *s,
+			struct err *e);
 
 /* Adds a slot, which takes the place of others of its type. */
-int slotfile_put(int dir, const char *name, struct slots *s,
-		 const struct slot *p, struct err *e);
+int keyslot_file_replace_slot(int dir, const char *name, struct keyslots *s,
+			      const struct keyslot *p, struct err *e);
 
 /* Overwrites the slots of that type; *ret_n (may be NULL): how many. */
-int slotfile_destroy(int dir, const char *name, struct slots *s,
-		     enum slot_type t, unsigned int *ret_n, struct err *e);
+int keyslot_file_destroy_slots(int dir, const char *name, struct keyslots *s,
+			       enum keyslot_type t, unsigned int *ret_n,
+			       struct err *e);
 
 /* Overwrites all of it, unlinks it, syncs. None is no error. */
-int slotfile_shred(int dir, const char *name, struct err *e);
+int keyslot_file_shred(int dir, const char *name, struct err *e);
 
 #endif

@@ -4,10 +4,10 @@
  * may have it. Nothing else of the key is on disk, so that the data is gone
  * with the slots.
  *
- * The slots file has SLOTS_BLOCK bytes for its head and for each of
- * SLOTS_PLACES places; numbers are little-endian, the rest of a block is zero,
- * its last 32 bytes are the SHA-256 of those before, so that a torn write is
- * no slot.
+ * The slots file has KEYSLOTS_BLOCK bytes for its head and for each of
+ * KEYSLOTS_PLACES places; numbers are little-endian, the rest of a block is
+ * zero, its last 32 bytes are the SHA-256 of those before, so that a torn write
+ * is no slot.
  *
  *   head      "CELLSKEY" | u32 version (1) | u32 number of the VP's ids |
  *             name (64 bytes, padded) | identifier (16)
@@ -33,66 +33,78 @@
 #include "cellsd/vp.h"
 #include "lib/key_recovery.h"
 
-#define SLOTS_KEY_SIZE ESCROW_KEY_SIZE
-#define SLOTS_ID_SIZE 16
-#define SLOTS_WRAPPED_SIZE (SLOTS_KEY_SIZE + 16)
-#define SLOTS_BOX_SIZE ESCROW_BOX_SIZE
-#define SLOTS_BLOCK 512
-#define SLOTS_PLACES 8
-#define SLOTS_SIZE ((1 + SLOTS_PLACES) * SLOTS_BLOCK)
+#define KEYSLOTS_KEY_SIZE KEY_RECOVERY_KEY_SIZE
+#define KEYSLOTS_ID_SIZE 16
+#define KEYSLOTS_WRAPPED_SIZE (KEYSLOTS_KEY_SIZE + 16)
+#define KEYSLOTS_BOX_SIZE KEY_RECOVERY_BOX_SIZE
+#define KEYSLOTS_BLOCK 512
+#define KEYSLOTS_PLACES 8
+#define KEYSLOTS_SIZE ((1 + KEYSLOTS_PLACES) * KEYSLOTS_BLOCK)
 
 struct err;
-struct secret;
+struct secure_memory;
 
-enum slot_type { SLOT_EMPTY, SLOT_PASSCODE, SLOT_DEVICE, SLOT_RECOVERY };
+enum keyslot_type {
+	KEYSLOT_EMPTY,
+	KEYSLOT_PASSCODE,
+	KEYSLOT_DEVICE,
+	KEYSLOT_RECOVERY
+};
 
-struct slot {
-	enum slot_type type;
+struct keyslot {
+	enum keyslot_type type;
 	uint32_t sequence;
 	uint64_t iterations;
 	uint8_t salt[32], nonce[12];
-	uint8_t wrapped[SLOTS_WRAPPED_SIZE];
-	uint8_t point[BOX_POINT_SIZE], box[SLOTS_BOX_SIZE];
+	uint8_t wrapped[KEYSLOTS_WRAPPED_SIZE];
+	uint8_t point[ECIES_POINT_SIZE], box[KEYSLOTS_BOX_SIZE];
 };
 
-struct slots {
+struct keyslots {
 	char vp[VP_NAME_SIZE];
 	uint32_t number;
-	uint8_t id[SLOTS_ID_SIZE];
-	struct slot place[SLOTS_PLACES];
+	uint8_t id[KEYSLOTS_ID_SIZE];
+	struct keyslot place[KEYSLOTS_PLACES];
 };
 
 /* A word for people: "passcode", "device", "recovery". */
-const char *slots_type_name(enum slot_type t);
+const char *keyslots_type_name(enum keyslot_type t);
 
 /* The identifier of a key. */
-int slots_identify(const struct secret *key, uint8_t ret[SLOTS_ID_SIZE],
-		   struct err *e);
+int keyslots_identify_key(const struct secure_memory *key,
+			  uint8_t ret[KEYSLOTS_ID_SIZE], struct err *e);
 
 /* -EBADMSG: no slots file. A damaged place counts as empty. */
-int slots_parse(const void *data, size_t len, struct slots *ret, struct err *e);
-void slots_write_head(const struct slots *s, uint8_t ret[SLOTS_BLOCK]);
-void slots_write_place(const struct slot *p, uint8_t ret[SLOTS_BLOCK]);
+int keyslots_parse(const void *data, size_t len, struct keyslots *ret,
+		   struct err *e);
+void keyslots_format_header(const struct keyslots *s,
+			    uint8_t ret[KEYSLOTS_BLOCK]);
+void keyslots_format_slot(const struct keyslot *p, uint8_t ret[KEYSLOTS_BLOCK]);
 
 /* The newest of that type, or NULL. */
-const struct slot *slots_find(const struct slots *s, enum slot_type t);
+const struct keyslot *keyslots_find_newest(const struct keyslots *s,
+					   enum keyslot_type t);
 
 /* Each makes a slot of key for `s`, whose name, number and id are set. */
-int slots_wrap_device(const struct slots *s, const struct secret *device,
-		      const struct secret *key, struct slot *ret,
-		      struct err *e);
-int slots_wrap_passcode(const struct slots *s, const struct secret *passcode,
-			const struct secret *key, struct slot *ret,
-			struct err *e);
-int slots_wrap_recovery(const struct slots *s,
-			const uint8_t point[BOX_POINT_SIZE],
-			const struct secret *key, struct slot *ret,
-			struct err *e);
+int keyslots_wrap_device(const struct keyslots *s,
+			 const struct secure_memory *device,
+			 const struct secure_memory *key, struct keyslot *ret,
+			 struct err *e);
+int keyslots_wrap_passcode(const struct keyslots *s,
+			   const struct secure_memory *passcode,
+			   const struct secure_memory *key, struct keyslot *ret,
+			   struct err *e);
+int keyslots_wrap_recovery(const struct keyslots *s,
+			   const uint8_t point[ECIES_POINT_SIZE],
+			   const struct secure_memory *key, struct keyslot *ret,
+			   struct err *e);
 
 /* Each unwraps into the empty key; err.password: it does not fit. */
-int slots_unwrap_device(const struct slots *s, const struct secret *device,
-			struct secret *key, struct err *e);
-int slots_unwrap_passcode(const struct slots *s, const struct secret *passcode,
-			  struct secret *key, struct err *e);
+int keyslots_unwrap_device(const struct keyslots *s,
+			   const struct secure_memory *device,
+			   struct secure_memory *key, struct err *e);
+int keyslots_unwrap_passcode(const struct keyslots *s,
+			     const struct secure_memory *passcode,
+			     struct secure_memory *key, struct err *e);
 
 #endif

@@ -28,7 +28,7 @@
 #define SCANS_LEAST 2 /* the kernel merges what is equal at two visits */
 #define RATE_LEAST 64 /* pages between two looks that are news */
 
-struct merge {
+struct ksm {
 	char *mark;
 	sd_event_source *on_look;
 	uint64_t sharing, known; /* pages, at the last look */
@@ -36,7 +36,7 @@ struct merge {
 	unsigned int looks;
 };
 
-static uint64_t read_number(const char *path)
+static uint64_t read_ksm_counter(const char *path)
 {
 	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char text[32];
@@ -48,25 +48,25 @@ static uint64_t read_number(const char *path)
 	return strtoull(text, NULL, 10);
 }
 
-static bool run(const char *value)
+static bool write_ksm_run(const char *value)
 {
 	auto_close int fd = open(KSM "run", O_WRONLY | O_CLOEXEC);
 
 	return fd >= 0 && write(fd, value, 1) == 1;
 }
 
-void merge_enter(void)
+void ksm_enable_process(void)
 {
 	/* A kernel without it goes on without it. */
 	prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0);
 }
 
 /* What is merged stays so. */
-static void stop(const struct merge *m)
+static void stop_own_scan(const struct ksm *m)
 {
 	if (access(m->mark, F_OK) < 0)
 		return;
-	run("0");
+	write_ksm_run("0");
 	unlink(m->mark);
 }
 
@@ -74,12 +74,12 @@ static void stop(const struct merge *m)
  * Found as equal, or seen at all. A scan in which memory is seen for the first
  * time merges nothing, so that the first alone would end a burst too soon.
  */
-static bool is_news(struct merge *m)
+static bool has_new_shared_pages(struct ksm *m)
 {
-	const uint64_t sharing = read_number(KSM "pages_sharing");
-	const uint64_t known = sharing + read_number(KSM "pages_shared") +
-			       read_number(KSM "pages_unshared") +
-			       read_number(KSM "pages_volatile");
+	const uint64_t sharing = read_ksm_counter(KSM "pages_sharing");
+	const uint64_t known = sharing + read_ksm_counter(KSM "pages_shared") +
+			       read_ksm_counter(KSM "pages_unshared") +
+			       read_ksm_counter(KSM "pages_volatile");
 	bool news = sharing >= m->sharing + RATE_LEAST ||
 		    known >= m->known + RATE_LEAST;
 
@@ -88,15 +88,15 @@ static bool is_news(struct merge *m)
 	return news;
 }
 
-static int on_look(sd_event_source *s, uint64_t usec, void *arg)
+static int on_scan_check(sd_event_source *s, uint64_t usec, void *arg)
 {
-	struct merge *m = arg;
-	uint64_t scans = read_number(KSM "full_scans");
+	struct ksm *m = arg;
+	uint64_t scans = read_ksm_counter(KSM "full_scans");
 
-	if (is_news(m) || m->looks < LOOKS_LEAST)
+	if (has_new_shared_pages(m) || m->looks < LOOKS_LEAST)
 		m->scans = scans;
 	if (++m->looks > LOOKS_MAX || scans >= m->scans + SCANS_LEAST) {
-		stop(m);
+		stop_own_scan(m);
 		log_debug("equal pages of VPs: %llu",
 			  (unsigned long long)m->sharing);
 		return 0;
@@ -105,7 +105,7 @@ static int on_look(sd_event_source *s, uint64_t usec, void *arg)
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
-void merge_burst(struct merge *m)
+void ksm_start_scan(struct ksm *m)
 {
 	struct err e;
 
@@ -113,11 +113,11 @@ void merge_burst(struct merge *m)
 		return;
 	m->looks = 0;
 	if (access(m->mark, F_OK) < 0) {
-		if (read_number(KSM "run") != 0)
+		if (read_ksm_counter(KSM "run") != 0)
 			return; /* the host's own: it runs anyway */
-		if (io_mark(m->mark, 0600, &e) < 0)
+		if (io_create_empty(m->mark, 0600, &e) < 0)
 			return;
-		if (!run("1")) {
+		if (!write_ksm_run("1")) {
 			unlink(m->mark);
 			return;
 		}
@@ -126,14 +126,14 @@ void merge_burst(struct merge *m)
 	sd_event_source_set_enabled(m->on_look, SD_EVENT_ONESHOT);
 }
 
-static void merge_freep(struct merge **m)
+static void ksm_freep(struct ksm **m)
 {
-	merge_free(*m);
+	ksm_free(*m);
 }
 
-int merge_new(struct host *h, struct merge **ret, struct err *e)
+int ksm_new(struct context *h, struct ksm **ret, struct err *e)
 {
-	AUTO(merge_freep) struct merge *m = NULL;
+	AUTO(ksm_freep) struct ksm *m = NULL;
 	int r;
 
 	*ret = NULL;
@@ -147,23 +147,23 @@ int merge_new(struct host *h, struct merge **ret, struct err *e)
 	if (!m->mark)
 		return err_oom(e, "merge memory");
 	r = sd_event_add_time_relative(h->options.loop, &m->on_look,
-				       CLOCK_MONOTONIC, 0, 0, on_look, m);
+				       CLOCK_MONOTONIC, 0, 0, on_scan_check, m);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(m->on_look, SD_EVENT_OFF);
 	if (r < 0)
 		return err_sys(e, -r, "merge memory");
 	/* A burst of a daemon that was killed. */
-	stop(m);
+	stop_own_scan(m);
 	*ret = steal(m);
 	return 0;
 }
 
-void merge_free(struct merge *m)
+void ksm_free(struct ksm *m)
 {
 	if (!m)
 		return;
 	if (m->mark)
-		stop(m);
+		stop_own_scan(m);
 	sd_event_source_disable_unref(m->on_look);
 	free(m->mark);
 	free(m);

@@ -9,17 +9,17 @@
 #define CELLSD_KSM_H
 
 struct err;
-struct host;
-struct merge;
+struct context;
+struct ksm;
 
 /* *ret is NULL when it is off or the kernel lacks it. */
-int merge_new(struct host *h, struct merge **ret, struct err *e);
-void merge_free(struct merge *m);
+int ksm_new(struct context *h, struct ksm **ret, struct err *e);
+void ksm_free(struct ksm *m);
 
 /* In a VP's first process: it and all that come of it take part. */
-void merge_enter(void);
+void ksm_enable_process(void);
 
 /* A VP has started. */
-void merge_burst(struct merge *m);
+void ksm_start_scan(struct ksm *m);
 
 #endif

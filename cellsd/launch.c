@@ -27,37 +27,40 @@
 
 #define EMPTY_MS 1000
 
-int launch_check(const struct host *h, const struct vp *v, struct err *e)
+int launch_check_config(const struct context *h, const struct vp *v,
+			struct err *e)
 {
 	if (!v->named)
 		return err_reason(e, REASON_VP_STATE,
 				  "start VP %s: it is no longer wanted",
 				  v->name);
 	for (uint32_t i = 0; i < v->conf.n_layers; i++)
-		if (!layers_have(h->layers, v->conf.layer[i]))
+		if (!layer_set_has(h->layers, v->conf.layer[i]))
 			return err_reason(e, REASON_VP_STATE,
 					  "start VP %s: layer %s is not here",
 					  v->name, v->conf.layer[i]);
 	return 0;
 }
 
-static int make_leaf(struct host *h, const struct vp *v, struct err *e)
+static int create_vp_cgroup(struct context *h, const struct vp *v,
+			    struct err *e)
 {
 	struct vp_run *run = v->ready;
-	int r = leaf_new(h->cgroup, run->leaf_name, vp_base(v), &run->leaf, e);
+	int r = cgroup_new(h->cgroup, run->leaf_name, vp_get_id_base(v),
+			   &run->leaf, e);
 
 	if (r < 0)
 		return r;
-	run->disk = vpdata_disk(h->vpdata, v);
-	resource_settle(v, false);
-	return front_hold(h, v, e);
+	run->disk = vp_data_get_disk(h->vpdata, v);
+	resource_apply_limits(v, false);
+	return foreground_attach_vp(h, v, e);
 }
 
-static int build(struct host *h, const struct vp *v, int data,
-		 struct rootfs *ret, struct err *e)
+static int build_vp_rootfs(struct context *h, const struct vp *v, int data,
+			   struct rootfs *ret, struct err *e)
 {
 	const struct vp_run *run = v->ready;
-	char label[LABEL_SIZE];
+	char label[SELINUX_CONTEXT_SIZE];
 	auto_free struct rootfs_node *nodes =
 		calloc(run->n_nodes + 1, sizeof(*nodes));
 	struct rootfs_plan plan = {
@@ -70,7 +73,7 @@ static int build(struct host *h, const struct vp *v, int data,
 		.data = data,
 		.userns = run->birth.userns,
 		.pidfd = run->birth.pidfd,
-		.base = vp_base(v),
+		.base = vp_get_id_base(v),
 	};
 
 	if (!nodes)
@@ -80,18 +83,19 @@ static int build(struct host *h, const struct vp *v, int data,
 						 run->nodes[i].block,
 						 run->nodes[i].major,
 						 run->nodes[i].minor };
-	label_file(v->number, label);
+	selinux_format_file_context(v->number, label);
 	return rootfs_build(h->stage, &plan, ret, e);
 }
 
-static int lay_out(struct host *h, struct vp *v, int data, struct err *e)
+static int prepare_vp_rootfs(struct context *h, struct vp *v, int data,
+			     struct err *e)
 {
 	struct rootfs tree = { -1, -1, -1, -1 };
 	struct vp_run *run = v->ready;
-	int r = hotplug_nodes(h, v, &run->nodes, &run->n_nodes, e);
+	int r = hotplug_list_vp_nodes(h, v, &run->nodes, &run->n_nodes, e);
 
 	if (r == 0)
-		r = build(h, v, data, &tree, e);
+		r = build_vp_rootfs(h, v, data, &tree, e);
 	run->dev = tree.dev;
 	run->dir = tree.run;
 	run->console = tree.console;
@@ -100,95 +104,100 @@ static int lay_out(struct host *h, struct vp *v, int data, struct err *e)
 }
 
 /* What is put into a tree that stands. */
-static int furnish(struct host *h, struct vp *v, int data, struct err *e)
+static int populate_vp_tree(struct context *h, struct vp *v, int data,
+			    struct err *e)
 {
 	const struct vp_run *run = v->ready;
-	int r = handover_give(data, run->dir, vp_base(v), e);
+	int r = vp_secrets_copy_to_run(data, run->dir, vp_get_id_base(v), e);
 
 	/* Its gateway, where the firewall turns all DNS to the resolver. */
 	if (r == 0 && run->address)
-		r = handover_dns(run->dir, vp_base(v), run->address - 1, e);
-	return r == 0 ? attention_open(h, v, run->dir, front_switch, e) : r;
+		r = vp_secrets_write_resolv_conf(run->dir, vp_get_id_base(v),
+						 run->address - 1, e);
+	return r == 0 ? notifications_open(h, v, run->dir, foreground_switch, e)
+		      : r;
 }
 
 /* While the first process does its part, we do ours. */
-static int make(struct host *h, struct vp *v, int data, struct err *e)
+static int create_first_process(struct context *h, struct vp *v, int data,
+				struct err *e)
 {
 	struct vp_run *run = v->ready;
-	char label[LABEL_SIZE];
-	struct birth_plan plan = {
+	char label[SELINUX_CONTEXT_SIZE];
+	struct init_process_plan plan = {
 		.name = v->name,
 		.init = v->conf.init,
 		.label = label,
 		.jail = h->jail,
-		.base = vp_base(v),
+		.base = vp_get_id_base(v),
 		.no_new_privs = v->conf.no_new_privs,
 	};
 	int r;
 
-	assert(run); /* roster_prepare() made it */
-	r = make_leaf(h, v, e);
+	assert(run); /* roster_prepare_vp() made it */
+	r = create_vp_cgroup(h, v, e);
 	if (r < 0)
 		return r;
-	net_choose(h, v);
+	net_assign_address(h, v);
 	plan.leaf = run->leaf;
 	plan.address = run->address;
 	plan.merge = h->merge != NULL;
 	run->no_new_privs = plan.no_new_privs;
-	label_process(v->number, label);
-	r = birth_begin(&plan, &run->birth, e);
+	selinux_format_process_context(v->number, label);
+	r = init_process_clone(&plan, &run->birth, e);
 	if (r == 0)
-		r = net_attach(h, v, run->birth.pid, e);
+		r = net_attach_vp(h, v, run->birth.pid, e);
 	if (r < 0)
 		return r;
-	birth_go_on(&run->birth);
-	r = lay_out(h, v, data, e);
+	init_process_continue(&run->birth);
+	r = prepare_vp_rootfs(h, v, data, e);
 	if (r < 0)
-		return birth_blame(&run->birth, r, e);
-	birth_go_on(&run->birth);
-	r = furnish(h, v, data, e);
-	return r == 0 ? birth_arrive(&run->birth, e)
-		      : birth_blame(&run->birth, r, e);
+		return init_process_explain_failure(&run->birth, r, e);
+	init_process_continue(&run->birth);
+	r = populate_vp_tree(h, v, data, e);
+	return r == 0 ? init_process_wait_ready(&run->birth, e)
+		      : init_process_explain_failure(&run->birth, r, e);
 }
 
 /* All but that the stage is not swept yet. */
-static int prepare(struct host *h, struct vp *v, struct err *e)
+static int prepare_vp_start(struct context *h, struct vp *v, struct err *e)
 {
 	auto_close int data = -1;
-	int r = launch_check(h, v, e);
+	int r = launch_check_config(h, v, e);
 
 	if (r < 0)
 		return r;
 	/* First: of a locked VP not even the key is taken out. */
-	r = roster_prepare(h->roster, v, e);
+	r = roster_prepare_vp(h->roster, v, e);
 	if (r < 0)
 		return r;
-	r = vpdata_open(h->vpdata, v, &data, e);
+	r = vp_data_open(h->vpdata, v, &data, e);
 	if (r == 0)
-		r = make(h, v, data, e);
+		r = create_first_process(h, v, data, e);
 	if (r < 0)
 		launch_undo(h, v);
 	return r;
 }
 
-int launch_prepare(struct host *h, struct vp *v, struct err *e)
+int launch_prepare(struct context *h, struct vp *v, struct err *e)
 {
-	int r = prepare(h, v, e);
+	int r = prepare_vp_start(h, v, e);
 
-	rootfs_sweep(h->stage);
+	rootfs_clear_stage(h->stage);
 	return r;
 }
 
-bool launch_is_fit(const struct vp *v)
+bool launch_is_current(const struct vp *v)
 {
 	return v->ready && v->named && !v->ready->unfit &&
-	       v->ready->edition == v->edition && birth_waits(&v->ready->birth);
+	       v->ready->edition == v->edition &&
+	       init_process_is_waiting(&v->ready->birth);
 }
 
-static int let_go(struct host *h, struct vp *v, struct err *e)
+static int start_prepared_vp(struct context *h, struct vp *v, struct err *e)
 {
 	struct vp_run *run;
-	int r = roster_start(h->roster, v, e);
+	int r = roster_start_vp(h->roster, v, e);
 
 	if (r < 0) {
 		launch_undo(h, v);
@@ -196,9 +205,9 @@ static int let_go(struct host *h, struct vp *v, struct err *e)
 	}
 	run = v->run;
 	sd_event_source_disable_unref(steal(run->on_exit));
-	r = front_admit(h, v, e);
+	r = foreground_grant_access(h, v, e);
 	if (r == 0)
-		r = birth_finish(&run->birth, e);
+		r = init_process_run_init(&run->birth, e);
 	if (r < 0) {
 		launch_undo(h, v);
 		return r;
@@ -209,75 +218,75 @@ static int let_go(struct host *h, struct vp *v, struct err *e)
 	return 0;
 }
 
-int launch_start(struct host *h, struct vp *v, struct err *e)
+int launch_start(struct context *h, struct vp *v, struct err *e)
 {
 	int r = -EAGAIN;
 
-	if (v->ready && !launch_is_fit(v))
+	if (v->ready && !launch_is_current(v))
 		launch_undo(h, v);
 	if (v->ready)
-		r = let_go(h, v, e);
+		r = start_prepared_vp(h, v, e);
 	if (r == 0)
 		return 0;
 	/* Also when what was prepared was dying just then. */
-	r = prepare(h, v, e);
+	r = prepare_vp_start(h, v, e);
 	if (r == 0)
-		r = let_go(h, v, e);
+		r = start_prepared_vp(h, v, e);
 	/* It has its tree; nobody waits for this. */
-	rootfs_sweep(h->stage);
+	rootfs_clear_stage(h->stage);
 	return r;
 }
 
-void launch_end(struct vp *v)
+void launch_kill_prepared(struct vp *v)
 {
 	sd_event_source_disable_unref(steal(v->ready->on_exit));
-	birth_fini(&v->ready->birth);
+	init_process_fini(&v->ready->birth);
 }
 
 /* One that had been let go is waited for: its leaf must be empty. */
-static void end_at_once(const struct vp_run *run)
+static void kill_vp_processes(const struct vp_run *run)
 {
 	siginfo_t info;
 
 	if (run->leaf < 0)
 		return;
 	if (run->pidfd < 0) {
-		leaf_kill(run->leaf);
+		cgroup_kill(run->leaf);
 		return;
 	}
-	leaf_empty(run->leaf, EMPTY_MS);
+	cgroup_kill_and_wait(run->leaf, EMPTY_MS);
 	waitid(P_PIDFD, (id_t)run->pidfd, &info, WEXITED | WNOHANG);
 }
 
 /* Nothing of the VP's own runs, or it is to end at once. */
-void launch_undo(struct host *h, struct vp *v)
+void launch_undo(struct context *h, struct vp *v)
 {
-	struct vp_run *run = vp_made(v);
+	struct vp_run *run = vp_get_run(v);
 	bool started = v->run;
-	char name[VP_LEAF_SIZE];
+	char name[VP_CGROUP_SIZE];
 	struct err e;
 
 	memcpy(name, run->leaf_name, sizeof(name));
-	end_at_once(run);
-	front_release(h, v);
-	net_detach(h, v);
-	attention_close(steal(run->attention));
+	kill_vp_processes(run);
+	foreground_detach_vp(h, v);
+	net_detach_vp(h, v);
+	notifications_close(steal(run->attention));
 	v->run = v->ready = NULL;
 	vp_run_free(run);
-	if (leaf_remove(h->cgroup, name, &e) < 0)
+	if (cgroup_remove(h->cgroup, name, &e) < 0)
 		log_warning("%s", e.text);
-	if (started && roster_move(h->roster, v, VPEVENT_END, &e) < 0)
+	if (started && roster_apply_event(h->roster, v, VP_EVENT_END, &e) < 0)
 		log_error("%s", e.text);
 }
 
-void launch_sweep(struct host *h, struct vp *v)
+void launch_remove_stale(struct context *h, struct vp *v)
 {
 	struct err e;
 
 	/* Its first process sees the end of its pipe; it must be gone. */
-	if (leaf_open(h->cgroup, v->ready->leaf_name, &v->ready->leaf, &e) ==
+	if (cgroup_open(h->cgroup, v->ready->leaf_name, &v->ready->leaf, &e) ==
 		    0 &&
-	    leaf_empty(v->ready->leaf, EMPTY_MS) < 0)
+	    cgroup_kill_and_wait(v->ready->leaf, EMPTY_MS) < 0)
 		log_warning("VP %s: what was prepared does not end", v->name);
 	launch_undo(h, v);
 }

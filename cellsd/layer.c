@@ -22,20 +22,20 @@
 #define EROFS_MAGIC "\xe2\xe1\xf5\xe0"
 
 struct layer {
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 	int fd;
 	bool mounted;
 };
 
-struct layers {
+struct layer_set {
 	int dir;
 	unsigned int n;
 	struct layer item[LAYERS_MAX];
 };
 
-int layers_new(int dir, struct layers **ret, struct err *e)
+int layer_set_new(int dir, struct layer_set **ret, struct err *e)
 {
-	struct layers *l = calloc(1, sizeof(*l));
+	struct layer_set *l = calloc(1, sizeof(*l));
 
 	if (!l)
 		return err_oom(e, "hold layers");
@@ -44,27 +44,27 @@ int layers_new(int dir, struct layers **ret, struct err *e)
 	return 0;
 }
 
-static void forget(struct layers *l, struct layer *item)
+static void release_layer(struct layer_set *l, struct layer *item)
 {
 	const char *name = item->digest + strlen("sha256:");
 
 	if (item->mounted) {
-		mnt_detach(l->dir, name);
+		mount_detach(l->dir, name);
 		unlinkat(l->dir, name, AT_REMOVEDIR);
 	}
 	close(item->fd);
 }
 
-void layers_free(struct layers *l)
+void layer_set_free(struct layer_set *l)
 {
 	if (!l)
 		return;
 	for (unsigned int i = 0; i < l->n; i++)
-		forget(l, &l->item[i]);
+		release_layer(l, &l->item[i]);
 	free(l);
 }
 
-static struct layer *find(const struct layers *l, const char *digest)
+static struct layer *find_layer(const struct layer_set *l, const char *digest)
 {
 	for (unsigned int i = 0; i < l->n; i++)
 		if (strcmp(l->item[i].digest, digest) == 0)
@@ -72,19 +72,19 @@ static struct layer *find(const struct layers *l, const char *digest)
 	return NULL;
 }
 
-bool layers_have(const struct layers *l, const char *digest)
+bool layer_set_has(const struct layer_set *l, const char *digest)
 {
-	return find(l, digest) != NULL;
+	return find_layer(l, digest) != NULL;
 }
 
 /* Safe because only a plain, read-only file that says it is EROFS gets on. */
-static int check(int fd, const char *digest, struct err *e)
+static int check_layer_file(int fd, const char *digest, struct err *e)
 {
 	char magic[sizeof(EROFS_MAGIC) - 1];
 	uint8_t raw[32];
 	struct stat st;
 
-	if (text_undigest(digest, raw) < 0)
+	if (encoding_parse_digest(digest, raw) < 0)
 		return err_set(e, EINVAL, "layer '%.80s': not a digest",
 			       digest);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
@@ -100,11 +100,12 @@ static int check(int fd, const char *digest, struct err *e)
 	return 0;
 }
 
-int layers_add(struct layers *l, const char *digest, int fd, struct err *e)
+int layer_set_add(struct layer_set *l, const char *digest, int fd,
+		  struct err *e)
 {
-	int r = check(fd, digest, e);
+	int r = check_layer_file(fd, digest, e);
 
-	if (r < 0 || find(l, digest))
+	if (r < 0 || find_layer(l, digest))
 		return r;
 	if (l->n == LAYERS_MAX)
 		return err_reason(e, REASON_BUSY, "hold layer %s: %d are held",
@@ -119,51 +120,52 @@ int layers_add(struct layers *l, const char *digest, int fd, struct err *e)
 	return 0;
 }
 
-int layers_drop(struct layers *l, const char *digest, struct err *e)
+int layer_set_remove(struct layer_set *l, const char *digest, struct err *e)
 {
-	struct layer *item = find(l, digest);
+	struct layer *item = find_layer(l, digest);
 
 	if (!item)
 		return err_set(e, ENOENT, "drop layer %.80s: not held", digest);
-	forget(l, item);
+	release_layer(l, item);
 	*item = l->item[--l->n];
 	return 0;
 }
 
-void layers_each(const struct layers *l, void (*fn)(void *arg, const char *),
-		 void *arg)
+void layer_set_each(const struct layer_set *l,
+		    void (*fn)(void *arg, const char *), void *arg)
 {
 	for (unsigned int i = 0; i < l->n; i++)
 		fn(arg, l->item[i].digest);
 }
 
-static int mount_image(const struct layer *item, int *ret, struct err *e)
+static int mount_layer_image(const struct layer *item, int *ret, struct err *e)
 {
 	const unsigned int attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV;
-	struct mnt_option options[] = {
+	struct mount_option options[] = {
 		{ "source", NULL }, { "ro", NULL }, {}, {}
 	};
 	auto_close int loop = -1;
-	char path[LOOP_PATH_SIZE], label[LABEL_SIZE];
+	char path[LOOP_DEVICE_PATH_SIZE], label[SELINUX_CONTEXT_SIZE];
 	int r;
 
-	label_store(label);
+	selinux_format_store_context(label);
 	if (*label)
-		options[2] = (struct mnt_option){ "context", label };
+		options[2] = (struct mount_option){ "context", label };
 
 	/* Newer kernels read the file itself; older ones need a block device.
 	 */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", item->fd);
 	options[0].value = path;
-	if (mnt_new("erofs", options, attrs, ret, e) == 0)
+	if (mount_new("erofs", options, attrs, ret, e) == 0)
 		return 0;
-	r = loop_attach(item->fd, true, path, &loop, e);
+	r = loop_device_attach(item->fd, true, path, &loop, e);
 	if (r < 0)
 		return r;
-	return mnt_new("erofs", options, attrs, ret, e);
+	return mount_new("erofs", options, attrs, ret, e);
 }
 
-static int mount_once(struct layers *l, struct layer *item, struct err *e)
+static int mount_layer_once(struct layer_set *l, struct layer *item,
+			    struct err *e)
 {
 	const char *name = item->digest + strlen("sha256:");
 	auto_close int fd = -1;
@@ -171,25 +173,26 @@ static int mount_once(struct layers *l, struct layer *item, struct err *e)
 
 	if (item->mounted)
 		return 0;
-	r = mount_image(item, &fd, e);
+	r = mount_layer_image(item, &fd, e);
 	if (r < 0)
 		return r;
 	if (mkdirat(l->dir, name, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, errno, "make the mount point of a layer");
-	r = mnt_attach(fd, l->dir, name, e);
+	r = mount_attach(fd, l->dir, name, e);
 	item->mounted = r == 0;
 	return r;
 }
 
-int layers_clone(struct layers *l, const char *digest, int *ret, struct err *e)
+int layer_set_clone_mount(struct layer_set *l, const char *digest, int *ret,
+			  struct err *e)
 {
-	struct layer *item = find(l, digest);
+	struct layer *item = find_layer(l, digest);
 	int r;
 
 	if (!item)
 		return err_set(e, ENOENT, "layer %.80s is not held", digest);
-	r = mount_once(l, item, e);
+	r = mount_layer_once(l, item, e);
 	if (r < 0)
 		return r;
-	return mnt_clone(l->dir, item->digest + strlen("sha256:"), ret, e);
+	return mount_clone(l->dir, item->digest + strlen("sha256:"), ret, e);
 }

@@ -10,31 +10,33 @@
 #include <stddef.h>
 
 struct err;
-struct layers;
+struct layer_set;
 
 /* Mounts go below the open directory, which the set borrows. */
-int layers_new(int dir, struct layers **ret, struct err *e);
-void layers_free(struct layers *l);
+int layer_set_new(int dir, struct layer_set **ret, struct err *e);
+void layer_set_free(struct layer_set *l);
 
 /*
  * Takes a descriptor that is open read-only on a regular file with an EROFS
  * image; keeps a copy. A digest that is held already is no news. -EINVAL.
  */
-int layers_add(struct layers *l, const char *digest, int fd, struct err *e);
-bool layers_have(const struct layers *l, const char *digest);
+int layer_set_add(struct layer_set *l, const char *digest, int fd,
+		  struct err *e);
+bool layer_set_has(const struct layer_set *l, const char *digest);
 /* -ENOENT. */
-int layers_drop(struct layers *l, const char *digest, struct err *e);
+int layer_set_remove(struct layer_set *l, const char *digest, struct err *e);
 
 /* Calls fn for each digest. */
-void layers_each(const struct layers *l, void (*fn)(void *arg, const char *),
-		 void *arg);
+void layer_set_each(const struct layer_set *l,
+		    void (*fn)(void *arg, const char *), void *arg);
 
 /* A detached clone of the layer's mount (read-only, nodev). -ENOENT. */
-int layers_clone(struct layers *l, const char *digest, int *ret, struct err *e);
+int layer_set_clone_mount(struct layer_set *l, const char *digest, int *ret,
+			  struct err *e);
 
-static inline void layers_freep(struct layers **l)
+static inline void layer_set_freep(struct layer_set **l)
 {
-	layers_free(*l);
+	layer_set_free(*l);
 }
 
 #endif

@@ -102,7 +102,7 @@ CLEANFILES += %D%/device.bpf.o
 		-I$$($(CC) -print-sysroot 2>/dev/null)/usr/include/$$($(CC) -print-multiarch) \
 		-c $(srcdir)/%D%/device.bpf.c -o $@
 	$(AM_V_at)llvm-strip -g $@ 2>/dev/null || true
-%D%/libcellsd_a-program.$(OBJEXT): %D%/device.bpf.o
+%D%/libcellsd_a-bpf_program.$(OBJEXT): %D%/device.bpf.o
 
 noinst_LIBRARIES += %D%/libcellsctl.a
 %C%_libcellsctl_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(JANSSON_CFLAGS)

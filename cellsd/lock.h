@@ -8,10 +8,10 @@
 #ifndef CELLSD_LOCK_H
 #define CELLSD_LOCK_H
 
-struct host;
+struct context;
 struct vp;
 
 /* The VP has no process; its waiters are told when it is done, or why not. */
-void lockdown_begin(struct host *h, struct vp *v);
+void lock_start_eviction(struct context *h, struct vp *v);
 
 #endif

@@ -19,11 +19,12 @@
 #define SYSFS "/sys/block"
 
 /* /dev may be a plain directory: then the node has to be made. */
-static int open_node(int number, int flags, char path[LOOP_PATH_SIZE])
+static int open_loop_node(int number, int flags,
+			  char path[LOOP_DEVICE_PATH_SIZE])
 {
 	int fd;
 
-	snprintf(path, LOOP_PATH_SIZE, "/dev/loop%d", number);
+	snprintf(path, LOOP_DEVICE_PATH_SIZE, "/dev/loop%d", number);
 	fd = open(path, flags | O_CLOEXEC);
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
@@ -33,8 +34,9 @@ static int open_node(int number, int flags, char path[LOOP_PATH_SIZE])
 	return open(path, flags | O_CLOEXEC);
 }
 
-int loop_attach(int file, bool readonly, char path[LOOP_PATH_SIZE], int *ret,
-		struct err *e)
+int loop_device_attach(int file, bool readonly,
+		       char path[LOOP_DEVICE_PATH_SIZE], int *ret,
+		       struct err *e)
 {
 	auto_close int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 	struct loop_config config = {
@@ -50,8 +52,8 @@ int loop_attach(int file, bool readonly, char path[LOOP_PATH_SIZE], int *ret,
 		auto_close int fd = -1;
 
 		if (number >= 0)
-			fd = open_node(number, readonly ? O_RDONLY : O_RDWR,
-				       path);
+			fd = open_loop_node(number,
+					    readonly ? O_RDONLY : O_RDWR, path);
 		if (fd < 0)
 			return err_sys(e, errno, "open a loop device");
 		if (ioctl(fd, LOOP_CONFIGURE, &config) == 0) {
@@ -65,7 +67,7 @@ int loop_attach(int file, bool readonly, char path[LOOP_PATH_SIZE], int *ret,
 }
 
 /* Those without a file are left alone. 1, 0 or -errno. */
-static int is_bound(const char *name)
+static int is_loop_bound(const char *name)
 {
 	char path[64 + NAME_MAX];
 
@@ -76,10 +78,10 @@ static int is_bound(const char *name)
 }
 
 /* Opens it if it is the file's: 1, 0 or -errno. */
-static int open_if_of(int number, const struct stat *file,
-		      char path[LOOP_PATH_SIZE], int *ret)
+static int open_loop_if_backed_by(int number, const struct stat *file,
+				  char path[LOOP_DEVICE_PATH_SIZE], int *ret)
 {
-	auto_close int fd = open_node(number, O_RDONLY, path);
+	auto_close int fd = open_loop_node(number, O_RDONLY, path);
 	struct loop_info64 info;
 
 	/* It may have lost its file, or gone, meanwhile. */
@@ -88,11 +90,12 @@ static int open_if_of(int number, const struct stat *file,
 	if (info.lo_device != file->st_dev || info.lo_inode != file->st_ino)
 		return 0;
 	/* Open, it keeps its file. */
-	*ret = open_node(number, O_RDWR, path);
+	*ret = open_loop_node(number, O_RDWR, path);
 	return *ret < 0 ? -errno : 1;
 }
 
-int loop_find(int file, char path[LOOP_PATH_SIZE], int *ret, struct err *e)
+int loop_device_find(int file, char path[LOOP_DEVICE_PATH_SIZE], int *ret,
+		     struct err *e)
 {
 	auto_closedir DIR *d = opendir(SYSFS);
 	struct dirent *entry;
@@ -109,9 +112,9 @@ int loop_find(int file, char path[LOOP_PATH_SIZE], int *ret, struct err *e)
 
 		if (sscanf(entry->d_name, "loop%d", &number) != 1)
 			continue;
-		r = is_bound(entry->d_name);
+		r = is_loop_bound(entry->d_name);
 		if (r > 0)
-			r = open_if_of(number, &st, path, ret);
+			r = open_loop_if_backed_by(number, &st, path, ret);
 		if (r < 0)
 			return err_sys(e, -r, "look at /dev/loop%d", number);
 		if (r > 0)

@@ -8,18 +8,20 @@
 
 #include <stdbool.h>
 
-#define LOOP_PATH_SIZE 32
+#define LOOP_DEVICE_PATH_SIZE 32
 
 struct err;
 
 /* Attaches the file to a free one; `path` is its node. */
-int loop_attach(int file, bool readonly, char path[LOOP_PATH_SIZE], int *ret,
-		struct err *e);
+int loop_device_attach(int file, bool readonly,
+		       char path[LOOP_DEVICE_PATH_SIZE], int *ret,
+		       struct err *e);
 
 /*
  * The one that the file is attached to already, open for writing. -ENOENT: to
  * none. A file system on a file may be mounted through one device only.
  */
-int loop_find(int file, char path[LOOP_PATH_SIZE], int *ret, struct err *e);
+int loop_device_find(int file, char path[LOOP_DEVICE_PATH_SIZE], int *ret,
+		     struct err *e);
 
 #endif

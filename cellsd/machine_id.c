@@ -23,31 +23,34 @@ static const char *const places[] = { "etc/machine-id",
 				      "var/lib/dbus/machine-id" };
 
 /* Written in the VP, by it or by us. */
-static bool is_own(int data, const char *place)
+static bool is_written_by_vp(int data, const char *place)
 {
 	char path[64];
 	auto_close int fd = -1;
 	struct err none;
 
 	snprintf(path, sizeof(path), UPPER "%s", place);
-	return mnt_open(data, path, O_PATH | O_NOFOLLOW, &fd, &none) == 0;
+	return mount_open_beneath(data, path, O_PATH | O_NOFOLLOW, &fd,
+				  &none) == 0;
 }
 
-static bool holds_id(int root, const char *place)
+static bool has_machine_id(int root, const char *place)
 {
 	auto_close int fd = -1;
 	char text[ID_DIGITS];
 	struct err none;
 
-	return mnt_open(root, place, O_RDONLY | O_NOFOLLOW, &fd, &none) == 0 &&
+	return mount_open_beneath(root, place, O_RDONLY | O_NOFOLLOW, &fd,
+				  &none) == 0 &&
 	       read(fd, text, sizeof(text)) == sizeof(text);
 }
 
-static int replace_id(int root, const char *place, const char *id,
-		      struct err *e)
+static int replace_machine_id(int root, const char *place, const char *id,
+			      struct err *e)
 {
 	auto_close int fd = -1;
-	int r = mnt_open(root, place, O_WRONLY | O_TRUNC | O_NOFOLLOW, &fd, e);
+	int r = mount_open_beneath(root, place, O_WRONLY | O_TRUNC | O_NOFOLLOW,
+				   &fd, e);
 
 	if (r < 0)
 		return r;
@@ -58,7 +61,7 @@ static int replace_id(int root, const char *place, const char *id,
 	return r < 0 ? err_sys(e, -r, "write /%s of the VP", place) : 0;
 }
 
-int machineid_settle(int root, int data, struct err *e)
+int machine_id_replace_inherited(int root, int data, struct err *e)
 {
 	uint8_t random[ID_BYTES];
 	char id[ID_DIGITS + 1];
@@ -69,10 +72,11 @@ int machineid_settle(int root, int data, struct err *e)
 	/* As a version 4 UUID, which some programs take it for. */
 	random[6] = (random[6] & 0x0f) | 0x40;
 	random[8] = (random[8] & 0x3f) | 0x80;
-	text_hex(random, sizeof(random), id);
+	encoding_to_hex(random, sizeof(random), id);
 	id[ID_DIGITS] = '\n';
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(places); i++)
-		if (!is_own(data, places[i]) && holds_id(root, places[i]))
-			r = replace_id(root, places[i], id, e);
+		if (!is_written_by_vp(data, places[i]) &&
+		    has_machine_id(root, places[i]))
+			r = replace_machine_id(root, places[i], id, e);
 	return r;
 }

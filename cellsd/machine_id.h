@@ -14,6 +14,6 @@ struct err;
  * one is left to the VP's init. `data` holds the upper layer of `root`; acts
  * with the file system ids that the caller has set.
  */
-int machineid_settle(int root, int data, struct err *e);
+int machine_id_replace_inherited(int root, int data, struct err *e);
 
 #endif

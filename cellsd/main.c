@@ -14,10 +14,10 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
-static int run(struct setup *s, struct err *e)
+static int run_event_loop(struct settings *s, struct err *e)
 {
 	AUTO(sd_event_unrefp) sd_event *loop = NULL;
-	AUTO(devbus_closep) struct devbus *d = NULL;
+	AUTO(bus_service_closep) struct bus_service *d = NULL;
 	sigset_t ends;
 	int r;
 
@@ -39,7 +39,7 @@ static int run(struct setup *s, struct err *e)
 		return err_sys(e, -r, "make the event loop");
 	s->options.loop = loop;
 	bus_limit_memory();
-	r = devbus_open(&s->options, &d, e);
+	r = bus_service_open(&s->options, &d, e);
 	if (r < 0)
 		return r;
 	sd_notify(0, "READY=1");
@@ -50,12 +50,12 @@ static int run(struct setup *s, struct err *e)
 
 int main(int argc, char **argv)
 {
-	AUTO(setup_fini) struct setup s;
+	AUTO(settings_fini) struct settings s;
 	struct err e;
 	int r;
 
 	log_open("cellsd");
-	r = setup_read(argc, argv, &s, &e);
+	r = settings_read(argc, argv, &s, &e);
 	if (r == -ECANCELED)
 		return EXIT_SUCCESS;
 	if (r < 0) {
@@ -65,9 +65,9 @@ int main(int argc, char **argv)
 	if (s.check_only)
 		return EXIT_SUCCESS;
 	log_daemon();
-	if (selfcopy_enter(argv, &e) < 0)
+	if (cloned_binary_ensure(argv, &e) < 0)
 		log_warning("%s; VPs can name the program on the disk", e.text);
-	r = run(&s, &e);
+	r = run_event_loop(&s, &e);
 	if (r < 0)
 		log_error("%s", e.text);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

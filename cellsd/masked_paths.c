@@ -25,12 +25,12 @@
 #define BOOT_ID "boot_id"
 #define BOOT_ID_SIZE 37 /* 36 digits and a newline */
 
-enum show { HIDE, READ_ONLY };
+enum mask_mode { HIDE, READ_ONLY };
 
 /* Paths below the VP's root, in this order. */
 static const struct {
 	const char *path;
-	enum show show;
+	enum mask_mode show;
 } masks[] = {
 	{ "proc/kcore", HIDE },
 	{ "proc/keys", HIDE },
@@ -109,7 +109,7 @@ static const char *const patterns[] = {
 
 /* ---- what masks are made of */
 
-static int write_boot_id(int dir, struct err *e)
+static int write_random_boot_id(int dir, struct err *e)
 {
 	auto_close int fd = openat(
 		dir, BOOT_ID, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
@@ -134,49 +134,49 @@ static int write_boot_id(int dir, struct err *e)
  * The file has no rights, and belongs to nobody that the VP has: it can neither
  * be read nor watched.
  */
-static int make_covers(int stage, const char *label, struct err *e)
+static int create_mask_tmpfs(int stage, const char *label, struct err *e)
 {
-	const struct mnt_option options[] = {
+	const struct mount_option options[] = {
 		{ "mode", "0711" },
 		{ "size", "64k" },
 		{ *label ? "context" : NULL, label },
 		{ NULL, NULL },
 	};
 	auto_close int fd = -1;
-	int r = mnt_new("tmpfs", options, ATTRS, &fd, e);
+	int r = mount_new("tmpfs", options, ATTRS, &fd, e);
 
 	if (r < 0)
 		return r;
 	if (mknodat(fd, FILE_MASK, S_IFREG, 0) < 0 ||
 	    mkdirat(fd, FOLDER_MASK, 0555) < 0)
 		return err_sys(e, errno, "make the VP's masks");
-	r = write_boot_id(fd, e);
-	return r < 0 ? r : mnt_attach(fd, stage, MASK_STAGE, e);
+	r = write_random_boot_id(fd, e);
+	return r < 0 ? r : mount_attach(fd, stage, MASKED_PATHS_STAGE, e);
 }
 
-static int cover(int stage, const char *what, int place, const char *path,
-		 struct err *e)
+static int mount_mask_over(int stage, const char *what, int place,
+			   const char *path, struct err *e)
 {
 	auto_close int mount = -1;
 	char source[64];
 	int r;
 
-	snprintf(source, sizeof(source), MASK_STAGE "/%s", what);
-	r = mnt_clone(stage, source, &mount, e);
+	snprintf(source, sizeof(source), MASKED_PATHS_STAGE "/%s", what);
+	r = mount_clone(stage, source, &mount, e);
 	if (r == 0)
-		r = mnt_set(mount, ATTRS | MOUNT_ATTR_RDONLY, path, e);
-	return r < 0 ? r : mnt_cover(mount, place, path, e);
+		r = mount_set_flags(mount, ATTRS | MOUNT_ATTR_RDONLY, path, e);
+	return r < 0 ? r : mount_attach_at_fd(mount, place, path, e);
 }
 
 /* ---- one path */
 
 /* -ENOENT: this kernel has none. */
-static int open_place(int root, const char *path, int *ret, mode_t *ret_mode,
-		      struct err *e)
+static int open_masked_path(int root, const char *path, int *ret,
+			    mode_t *ret_mode, struct err *e)
 {
 	auto_close int fd = -1;
 	struct stat st;
-	int r = mnt_open(root, path, O_PATH | O_NOFOLLOW, &fd, e);
+	int r = mount_open_beneath(root, path, O_PATH | O_NOFOLLOW, &fd, e);
 
 	if (r < 0)
 		return r;
@@ -187,34 +187,35 @@ static int open_place(int root, const char *path, int *ret, mode_t *ret_mode,
 	return 0;
 }
 
-static int hide(int stage, int root, const char *path, struct err *e)
+static int hide_vp_path(int stage, int root, const char *path, struct err *e)
 {
 	auto_close int place = -1;
 	mode_t mode;
-	int r = open_place(root, path, &place, &mode, e);
+	int r = open_masked_path(root, path, &place, &mode, e);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	return cover(stage, S_ISDIR(mode) ? FOLDER_MASK : FILE_MASK, place,
-		     path, e);
+	return mount_mask_over(stage, S_ISDIR(mode) ? FOLDER_MASK : FILE_MASK,
+			       place, path, e);
 }
 
-static int make_read_only(int root, const char *path, struct err *e)
+static int remount_path_read_only(int root, const char *path, struct err *e)
 {
 	auto_close int place = -1, mount = -1;
 	mode_t mode;
-	int r = open_place(root, path, &place, &mode, e);
+	int r = open_masked_path(root, path, &place, &mode, e);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	r = mnt_clone(place, "", &mount, e);
+	r = mount_clone(place, "", &mount, e);
 	if (r == 0)
-		r = mnt_set(mount, ATTRS | MOUNT_ATTR_RDONLY, path, e);
-	return r < 0 ? r : mnt_cover(mount, place, path, e);
+		r = mount_set_flags(mount, ATTRS | MOUNT_ATTR_RDONLY, path, e);
+	return r < 0 ? r : mount_attach_at_fd(mount, place, path, e);
 }
 
 /* The VP's sysfs has the same devices at the same places as the host's. */
-static int hide_matches(int stage, int root, const char *pattern, struct err *e)
+static int hide_matching_paths(int stage, int root, const char *pattern,
+			       struct err *e)
 {
 	glob_t found = { 0 };
 	int r = 0;
@@ -227,32 +228,32 @@ static int hide_matches(int stage, int root, const char *pattern, struct err *e)
 		/* It may have gone; or it is below a folder of the masks. */
 		if (path && strncmp(path, "/sys/", 5) == 0 &&
 		    strncmp(path, VIRTUAL, strlen(VIRTUAL)) != 0)
-			r = hide(stage, root, path + 1, e);
+			r = hide_vp_path(stage, root, path + 1, e);
 	}
 	globfree(&found);
 	return r;
 }
 
-static int give_boot_id(int stage, int root, struct err *e)
+static int mount_boot_id(int stage, int root, struct err *e)
 {
 	static const char path[] = "proc/sys/kernel/random/boot_id";
 	auto_close int place = -1;
 	mode_t mode;
-	int r = open_place(root, path, &place, &mode, e);
+	int r = open_masked_path(root, path, &place, &mode, e);
 
-	return r < 0 ? r : cover(stage, BOOT_ID, place, path, e);
+	return r < 0 ? r : mount_mask_over(stage, BOOT_ID, place, path, e);
 }
 
-int mask_put(int stage, int root, const char *label, struct err *e)
+int masked_paths_mount(int stage, int root, const char *label, struct err *e)
 {
-	int r = make_covers(stage, label, e);
+	int r = create_mask_tmpfs(stage, label, e);
 
 	/* First: the places below must not be covered yet. */
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(patterns); i++)
-		r = hide_matches(stage, root, patterns[i], e);
+		r = hide_matching_paths(stage, root, patterns[i], e);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(masks); i++)
 		r = masks[i].show == HIDE
-			    ? hide(stage, root, masks[i].path, e)
-			    : make_read_only(root, masks[i].path, e);
-	return r < 0 ? r : give_boot_id(stage, root, e);
+			    ? hide_vp_path(stage, root, masks[i].path, e)
+			    : remount_path_read_only(root, masks[i].path, e);
+	return r < 0 ? r : mount_boot_id(stage, root, e);
 }

@@ -10,10 +10,10 @@
 
 struct err;
 
-#define MASK_STAGE "masks" /* folder of the stage, for a mount */
+#define MASKED_PATHS_STAGE "masks" /* folder of the stage, for a mount */
 
 /* Masks what is below `root`, and gives it a boot id of its own. `label`:
  * SELinux context of what is mounted, or "". */
-int mask_put(int stage, int root, const char *label, struct err *e);
+int masked_paths_mount(int stage, int root, const char *label, struct err *e);
 
 #endif

@@ -21,13 +21,13 @@
 #define SYSCTL "/proc/sys/kernel/modprobe"
 #define KEPT "modprobe" /* in the run dir: what was set aside */
 
-struct autoload {
+struct module_autoload {
 	char *kept;
 };
 
 /* What VPs' trees and data, their links, and the statements of firewall.c need
  * of the kernel. */
-static void load_needed(void)
+static void load_required_modules(void)
 {
 	static const char *const argv[] = { "modprobe",
 					    "-a",
@@ -55,12 +55,12 @@ static void load_needed(void)
 					    NULL };
 
 	/* What is built in or lacking is not missed here. */
-	if (tool_run(-1, (char *const *)argv) == TOOL_NOT_FOUND)
+	if (system_tool_run(-1, (char *const *)argv) == SYSTEM_TOOL_NOT_FOUND)
 		log_warning("modprobe (kmod) is not installed: what VPs need "
 			    "of the kernel has to be loaded");
 }
 
-static int set_program(const char *program, struct err *e)
+static int set_modprobe_path(const char *program, struct err *e)
 {
 	auto_close int fd = open(SYSCTL, O_WRONLY | O_CLOEXEC);
 	int r = fd < 0 ? -errno : io_write_all(fd, program, strlen(program));
@@ -68,9 +68,9 @@ static int set_program(const char *program, struct err *e)
 	return r < 0 ? err_sys(e, -r, "set kernel.modprobe") : 0;
 }
 
-int autoload_stop(const struct host *h, struct err *e)
+int module_autoload_disable(const struct context *h, struct err *e)
 {
-	const struct autoload *a = h->autoload;
+	const struct module_autoload *a = h->autoload;
 	auto_free char *program = NULL;
 	size_t len;
 	int r;
@@ -85,10 +85,10 @@ int autoload_stop(const struct host *h, struct err *e)
 			return r;
 	}
 	/* One line feed is the empty path. */
-	return set_program("\n", e);
+	return set_modprobe_path("\n", e);
 }
 
-static void give_back(const char *kept)
+static void restore_modprobe_path(const char *kept)
 {
 	auto_free char *program = NULL;
 	struct err e;
@@ -99,14 +99,14 @@ static void give_back(const char *kept)
 		return;
 	r = io_read_file(kept, PATH_MAX, &program, &len, &e);
 	if (r == 0)
-		r = set_program(program, &e);
+		r = set_modprobe_path(program, &e);
 	if (r < 0)
 		log_error("%s", e.text);
 	else
 		unlink(kept);
 }
 
-static bool has_running(const struct host *h)
+static bool has_running_vp(const struct context *h)
 {
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		if (h->roster->vp[i]->run)
@@ -114,41 +114,43 @@ static bool has_running(const struct host *h)
 	return false;
 }
 
-int autoload_resume(const struct host *h, struct err *e)
+int module_autoload_resume(const struct context *h, struct err *e)
 {
-	if (has_running(h))
-		return autoload_stop(h, e);
-	autoload_settle(h);
+	if (has_running_vp(h))
+		return module_autoload_disable(h, e);
+	module_autoload_restore_if_idle(h);
 	return 0;
 }
 
-void autoload_settle(const struct host *h)
+void module_autoload_restore_if_idle(const struct context *h)
 {
-	if (h->autoload && !has_running(h))
-		give_back(h->autoload->kept);
+	if (h->autoload && !has_running_vp(h))
+		restore_modprobe_path(h->autoload->kept);
 }
 
-int autoload_new(const struct host *h, struct autoload **ret, struct err *e)
+int module_autoload_new(const struct context *h, struct module_autoload **ret,
+			struct err *e)
 {
-	AUTO(autoload_freep) struct autoload *a = calloc(1, sizeof(*a));
+	AUTO(module_autoload_freep)
+	struct module_autoload *a = calloc(1, sizeof(*a));
 
 	*ret = NULL;
 	if (!a || !(a->kept = io_join(h->options.run_dir, KEPT)))
 		return err_oom(e, "watch the loading of modules");
 	if (h->options.load_modules) {
-		give_back(a->kept);
+		restore_modprobe_path(a->kept);
 		return 0;
 	}
 	if (access(SYSCTL, F_OK) < 0)
 		return 0;
 	if (access(SYSCTL, W_OK) < 0)
 		return err_sys(e, errno, "load-modules = no: set " SYSCTL);
-	load_needed();
+	load_required_modules();
 	*ret = steal(a);
 	return 0;
 }
 
-void autoload_free(struct autoload *a)
+void module_autoload_free(struct module_autoload *a)
 {
 	if (!a)
 		return;

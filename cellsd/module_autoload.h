@@ -10,30 +10,31 @@
 #ifndef CELLSD_MODULE_AUTOLOAD_H
 #define CELLSD_MODULE_AUTOLOAD_H
 
-struct autoload;
+struct module_autoload;
 struct err;
-struct host;
+struct context;
 
 /*
  * *ret NULL: nothing is to be set aside, by the configuration or because the
  * kernel has no modules. What a cellsd before this one set aside comes back
  * then. An error where it could not be.
  */
-int autoload_new(const struct host *h, struct autoload **ret, struct err *e);
+int module_autoload_new(const struct context *h, struct module_autoload **ret,
+			struct err *e);
 /* What is set aside stays so: VPs outlive the daemon. */
-void autoload_free(struct autoload *a);
+void module_autoload_free(struct module_autoload *a);
 
 /* A VP is about to run. */
-int autoload_stop(const struct host *h, struct err *e);
+int module_autoload_disable(const struct context *h, struct err *e);
 /* A VP ended or did not start. When none runs any more, what was set aside
  * comes back. */
-void autoload_settle(const struct host *h);
+void module_autoload_restore_if_idle(const struct context *h);
 /* cellsd starts, and knows which VPs have gone on: one of these. */
-int autoload_resume(const struct host *h, struct err *e);
+int module_autoload_resume(const struct context *h, struct err *e);
 
-static inline void autoload_freep(struct autoload **a)
+static inline void module_autoload_freep(struct module_autoload **a)
 {
-	autoload_free(*a);
+	module_autoload_free(*a);
 }
 
 #endif

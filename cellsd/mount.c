@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 
 /* The kernel explains itself in the file system context. */
-static int explain(int context, const char *what, struct err *e)
+static int set_mount_context_error(int context, const char *what, struct err *e)
 {
 	int code = errno;
 	char text[256];
@@ -29,14 +29,15 @@ static int explain(int context, const char *what, struct err *e)
 	return err_sys(e, code, "%s (%s)", what, text + 2);
 }
 
-int mnt_begin(const char *fs, int *ret, struct err *e)
+int mount_open_context(const char *fs, int *ret, struct err *e)
 {
 	*ret = fsopen(fs, FSOPEN_CLOEXEC);
 	return *ret < 0 ? err_sys(e, errno, "mount %s", fs) : 0;
 }
 
-int mnt_finish(int context, const char *fs, const struct mnt_option *options,
-	       unsigned int attrs, int *ret, struct err *e)
+int mount_create_from_context(int context, const char *fs,
+			      const struct mount_option *options,
+			      unsigned int attrs, int *ret, struct err *e)
 {
 	char what[64];
 	int fd;
@@ -47,27 +48,30 @@ int mnt_finish(int context, const char *fs, const struct mnt_option *options,
 						  : FSCONFIG_SET_FLAG;
 
 		if (fsconfig(context, cmd, options->key, options->value, 0) < 0)
-			return explain(context, what, e);
+			return set_mount_context_error(context, what, e);
 	}
 	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return explain(context, what, e);
+		return set_mount_context_error(context, what, e);
 	fd = fsmount(context, FSMOUNT_CLOEXEC, attrs);
 	if (fd < 0)
-		return explain(context, what, e);
+		return set_mount_context_error(context, what, e);
 	*ret = fd;
 	return 0;
 }
 
-int mnt_new(const char *fs, const struct mnt_option *options,
-	    unsigned int attrs, int *ret, struct err *e)
+int mount_new(const char *fs, const struct mount_option *options,
+	      unsigned int attrs, int *ret, struct err *e)
 {
 	auto_close int context = -1;
-	int r = mnt_begin(fs, &context, e);
+	int r = mount_open_context(fs, &context, e);
 
-	return r < 0 ? r : mnt_finish(context, fs, options, attrs, ret, e);
+	return r < 0 ? r
+		     : mount_create_from_context(context, fs, options, attrs,
+						 ret, e);
 }
 
-int mnt_open(int dir, const char *path, uint64_t flags, int *ret, struct err *e)
+int mount_open_beneath(int dir, const char *path, uint64_t flags, int *ret,
+		       struct err *e)
 {
 	struct open_how how = {
 		.flags = flags | O_CLOEXEC,
@@ -83,7 +87,7 @@ int mnt_open(int dir, const char *path, uint64_t flags, int *ret, struct err *e)
 }
 
 /* Is the mount of that id a tmpfs, by the kernel's list for pid? */
-static bool is_tmpfs(pid_t pid, uint64_t id)
+static bool is_tmpfs_mount(pid_t pid, uint64_t id)
 {
 	char path[64], line[4096];
 	auto_fclose FILE *f = NULL;
@@ -96,12 +100,13 @@ static bool is_tmpfs(pid_t pid, uint64_t id)
 	return false;
 }
 
-int mnt_open_tmpfs(pid_t pid, int dir, const char *path, int *ret,
-		   struct err *e)
+int mount_open_tmpfs(pid_t pid, int dir, const char *path, int *ret,
+		     struct err *e)
 {
 	auto_close int fd = -1;
 	struct statx st;
-	int r = mnt_open(dir, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, &fd, e);
+	int r = mount_open_beneath(dir, path, O_PATH | O_DIRECTORY | O_NOFOLLOW,
+				   &fd, e);
 
 	if (r < 0)
 		return r;
@@ -109,13 +114,13 @@ int mnt_open_tmpfs(pid_t pid, int dir, const char *path, int *ret,
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID,
 		  &st) < 0)
 		return err_sys(e, errno, "look at /%s of the VP", path);
-	if (!is_tmpfs(pid, st.stx_mnt_id))
+	if (!is_tmpfs_mount(pid, st.stx_mnt_id))
 		return err_sys(e, EMEDIUMTYPE, "open /%s of the VP", path);
 	*ret = steal_fd(fd);
 	return 0;
 }
 
-int mnt_clone(int dir, const char *path, int *ret, struct err *e)
+int mount_clone(int dir, const char *path, int *ret, struct err *e)
 {
 	int fd = open_tree(dir, path,
 			   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
@@ -128,7 +133,7 @@ int mnt_clone(int dir, const char *path, int *ret, struct err *e)
 	return 0;
 }
 
-int mnt_set(int mount, uint64_t attrs, const char *what, struct err *e)
+int mount_set_flags(int mount, uint64_t attrs, const char *what, struct err *e)
 {
 	struct mount_attr attr = { .attr_set = attrs };
 
@@ -137,7 +142,7 @@ int mnt_set(int mount, uint64_t attrs, const char *what, struct err *e)
 	return 0;
 }
 
-int mnt_idmap(int mount, int userns, const char *what, struct err *e)
+int mount_set_idmap(int mount, int userns, const char *what, struct err *e)
 {
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_IDMAP,
@@ -149,7 +154,7 @@ int mnt_idmap(int mount, int userns, const char *what, struct err *e)
 	return 0;
 }
 
-int mnt_cover(int mount, int place, const char *what, struct err *e)
+int mount_attach_at_fd(int mount, int place, const char *what, struct err *e)
 {
 	if (move_mount(mount, "", place, "",
 		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
@@ -157,15 +162,15 @@ int mnt_cover(int mount, int place, const char *what, struct err *e)
 	return 0;
 }
 
-int mnt_attach(int mount, int dir, const char *path, struct err *e)
+int mount_attach(int mount, int dir, const char *path, struct err *e)
 {
 	auto_close int place = -1;
-	int r = mnt_open(dir, path, O_PATH | O_NOFOLLOW, &place, e);
+	int r = mount_open_beneath(dir, path, O_PATH | O_NOFOLLOW, &place, e);
 
-	return r < 0 ? r : mnt_cover(mount, place, path, e);
+	return r < 0 ? r : mount_attach_at_fd(mount, place, path, e);
 }
 
-void mnt_detach(int dir, const char *path)
+void mount_detach(int dir, const char *path)
 {
 	auto_close int place = openat(dir, path, O_PATH | O_CLOEXEC);
 	char link[64];

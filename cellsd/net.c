@@ -43,7 +43,7 @@ struct net {
 
 /* ---- options */
 
-static int parse_address(const char *text, uint32_t *ret)
+static int parse_ipv4_address(const char *text, uint32_t *ret)
 {
 	struct in_addr in;
 
@@ -60,11 +60,12 @@ int net_parse_range(const char *text, struct net_options *ret, struct err *e)
 	uint64_t prefix;
 
 	if (len < sizeof(address) && text[len] == '/' &&
-	    text_number(text + len + 1, 30, &prefix) == 0 && prefix >= 8) {
+	    encoding_parse_number(text + len + 1, 30, &prefix) == 0 &&
+	    prefix >= 8) {
 		memcpy(address, text, len);
 		address[len] = '\0';
 		ret->prefix = (unsigned int)prefix;
-		if (parse_address(address, &ret->range) == 0 &&
+		if (parse_ipv4_address(address, &ret->range) == 0 &&
 		    (ret->range & (~0U >> prefix)) == 0)
 			return 0;
 	}
@@ -78,7 +79,7 @@ int net_parse_resolver(const char *text, struct net_options *ret, struct err *e)
 {
 	ret->resolver = 0;
 	if (strcmp(text, "host") == 0 ||
-	    parse_address(text, &ret->resolver) == 0)
+	    parse_ipv4_address(text, &ret->resolver) == 0)
 		return 0;
 	return err_set(e, EINVAL, "dns '%.40s': not an IPv4 address or 'host'",
 		       text);
@@ -86,14 +87,14 @@ int net_parse_resolver(const char *text, struct net_options *ret, struct err *e)
 
 /* ---- the host's switches */
 
-static int write_switch(const char *path, const char *value)
+static int write_sysctl(const char *path, const char *value)
 {
 	auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
 
 	return fd < 0 || write(fd, value, strlen(value)) < 0 ? -errno : 0;
 }
 
-static bool forwards(void)
+static bool is_forwarding_enabled(void)
 {
 	auto_close int fd = open(FORWARD, O_RDONLY | O_CLOEXEC);
 	char value = '0';
@@ -101,14 +102,15 @@ static bool forwards(void)
 	return fd >= 0 && read(fd, &value, 1) == 1 && value != '0';
 }
 
-static bool forwarding_is_ours(const struct net *n)
+static bool is_forwarding_ours(const struct net *n)
 {
 	return access(n->mark, F_OK) == 0;
 }
 
-static int start_forwarding(struct err *e)
+static int enable_ip_forwarding(struct err *e)
 {
-	int r = forwards() ? -EALREADY : write_switch(FORWARD, "1");
+	int r = is_forwarding_enabled() ? -EALREADY
+					: write_sysctl(FORWARD, "1");
 
 	if (r == -EALREADY)
 		return 0;
@@ -118,13 +120,13 @@ static int start_forwarding(struct err *e)
 	return 0;
 }
 
-static void stop_forwarding(const struct net *n)
+static void disable_ip_forwarding(const struct net *n)
 {
 	int r;
 
-	if (!forwarding_is_ours(n))
+	if (!is_forwarding_ours(n))
 		return;
-	r = write_switch(FORWARD, "0");
+	r = write_sysctl(FORWARD, "0");
 	if (r < 0)
 		log_warning("turn off " FORWARD ": %s", strerror(-r));
 	else
@@ -134,33 +136,33 @@ static void stop_forwarding(const struct net *n)
 
 /* The host's own end speaks no IPv6; with a resolver on the host's loopback,
  * what is turned to it may come in, and input lets nothing else. */
-static void set_switches(const struct net *n, const char *link)
+static void set_link_sysctls(const struct net *n, const char *link)
 {
 	char path[128];
 
 	snprintf(path, sizeof(path), SYSCTL "ipv6/conf/%s/disable_ipv6", link);
-	write_switch(path, "1");
+	write_sysctl(path, "1");
 	snprintf(path, sizeof(path), SYSCTL "ipv4/conf/%s/route_localnet",
 		 link);
-	write_switch(path, n->loaded >> 24 == LOOPBACK ? "1" : "0");
+	write_sysctl(path, n->loaded >> 24 == LOOPBACK ? "1" : "0");
 }
 
 /* ---- the table */
 
-static uint32_t resolver_of(const struct net *n)
+static uint32_t get_resolver_address(const struct net *n)
 {
 	return n->options.resolver ? n->options.resolver
-				   : resolver_read(RESOLV_FILE);
+				   : resolver_read_file(RESOLV_FILE);
 }
 
-static unsigned int connected(const struct host *h,
-			      struct firewall_vp vps[ROSTER_VPS_MAX])
+static unsigned int list_connected_vps(const struct context *h,
+				       struct firewall_vp vps[ROSTER_VPS_MAX])
 {
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < h->roster->n; i++) {
 		const struct vp *v = h->roster->vp[i];
-		const struct vp_run *run = vp_made(v);
+		const struct vp_run *run = vp_get_run(v);
 
 		if (run && run->address)
 			vps[n++] =
@@ -170,31 +172,31 @@ static unsigned int connected(const struct host *h,
 	return n;
 }
 
-static void link_name(const struct vp *v, char name[VETH_NAME_SIZE])
+static void format_link_name(const struct vp *v, char name[VETH_NAME_SIZE])
 {
 	snprintf(name, VETH_NAME_SIZE, FIREWALL_LINK "%u", v->number);
 }
 
 /* All VPs that there can be leave the host a quarter of what is remembered. */
-static uint32_t share_of_flows(void)
+static uint32_t get_vp_flow_limit(void)
 {
-	uint32_t share = conntrack_max() / 4 * 3 / ROSTER_VPS_MAX;
+	uint32_t share = conntrack_get_max() / 4 * 3 / ROSTER_VPS_MAX;
 
 	if (share == 0 || share > FLOWS_MAX)
 		return FLOWS_MAX;
 	return share < FLOWS_MIN ? FLOWS_MIN : share;
 }
 
-static int load(struct host *h, struct err *e)
+static int load_firewall_table(struct context *h, struct err *e)
 {
 	struct net *n = h->net;
 	struct firewall_vp vps[ROSTER_VPS_MAX];
 	struct firewall_plan plan = {
-		.resolver = resolver_of(n),
-		.close = forwarding_is_ours(n),
+		.resolver = get_resolver_address(n),
+		.close = is_forwarding_ours(n),
 		.vp = vps,
-		.n = connected(h, vps),
-		.flows_max = share_of_flows(),
+		.n = list_connected_vps(h, vps),
+		.flows_max = get_vp_flow_limit(),
 	};
 	int r = firewall_load(n->firewall, &plan, e);
 
@@ -210,7 +212,7 @@ static int load(struct host *h, struct err *e)
 		char name[VETH_NAME_SIZE];
 
 		snprintf(name, sizeof(name), FIREWALL_LINK "%u", vps[i].number);
-		set_switches(n, name);
+		set_link_sysctls(n, name);
 	}
 	return 0;
 }
@@ -220,55 +222,57 @@ static int load(struct host *h, struct err *e)
  * others now (firewall_plan.close), and none again when the last VP has gone.
  * So the table is there before it forwards, and after.
  */
-static int open_up(struct host *h, const struct vp *v, struct err *e)
+static int allow_vp_traffic(struct context *h, const struct vp *v,
+			    struct err *e)
 {
-	const struct firewall_vp vp = { v->number, vp_made(v)->address,
+	const struct firewall_vp vp = { v->number, vp_get_run(v)->address,
 					&v->conf };
 	struct net *n = h->net;
 	int r = 0;
 
-	if (!forwards() && !forwarding_is_ours(n)) {
-		r = io_mark(n->mark, 0600, e);
+	if (!is_forwarding_enabled() && !is_forwarding_ours(n)) {
+		r = io_create_empty(n->mark, 0600, e);
 		n->is_loaded = false;
 	}
 	if (r == 0)
 		r = n->is_loaded && firewall_is_plain(&v->conf)
-			    ? firewall_add(n->firewall, &vp, e)
-			    : load(h, e);
-	return r < 0 ? r : start_forwarding(e);
+			    ? firewall_add_vp(n->firewall, &vp, e)
+			    : load_firewall_table(h, e);
+	return r < 0 ? r : enable_ip_forwarding(e);
 }
 
-static void clear(struct host *h)
+static void clear_firewall_table(struct context *h)
 {
 	struct err e;
 
-	stop_forwarding(h->net);
+	disable_ip_forwarding(h->net);
 	if (firewall_clear(h->net->firewall, &e) < 0)
 		log_warning("%s", e.text);
 	h->net->is_loaded = false;
 }
 
-static int on_resolver(sd_event_source *s, const struct inotify_event *ev,
-		       void *arg)
+static int on_resolv_conf_change(sd_event_source *s,
+				 const struct inotify_event *ev, void *arg)
 {
-	struct host *h = arg;
+	struct context *h = arg;
 	struct err e;
 
-	if (h->net->is_loaded && resolver_of(h->net) != h->net->loaded &&
-	    load(h, &e) < 0)
+	if (h->net->is_loaded &&
+	    get_resolver_address(h->net) != h->net->loaded &&
+	    load_firewall_table(h, &e) < 0)
 		log_error("%s", e.text);
 	return 0;
 }
 
 /* The file is often a link to another folder, in which it is replaced. */
-static int watch_resolver(struct host *h, struct net *n, struct err *e)
+static int watch_resolv_conf(struct context *h, struct net *n, struct err *e)
 {
 	const uint32_t mask = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE;
 	auto_free char *target = realpath(RESOLV_FILE, NULL);
 	int r;
 
 	r = sd_event_add_inotify(h->options.loop, &n->on_resolv, RESOLV_FOLDER,
-				 mask, on_resolver, h);
+				 mask, on_resolv_conf_change, h);
 	if (r < 0)
 		return err_sys(e, -r, "watch " RESOLV_FOLDER);
 	if (!target)
@@ -276,13 +280,13 @@ static int watch_resolver(struct host *h, struct net *n, struct err *e)
 	*strrchr(target, '/') = '\0';
 	if (strcmp(target, RESOLV_FOLDER) != 0)
 		sd_event_add_inotify(h->options.loop, &n->on_target, target,
-				     mask, on_resolver, h);
+				     mask, on_resolv_conf_change, h);
 	return 0;
 }
 
 /* ---- open */
 
-int net_new(struct host *h, struct net **ret, struct err *e)
+int net_new(struct context *h, struct net **ret, struct err *e)
 {
 	AUTO(net_freep) struct net *n = calloc(1, sizeof(*n));
 	int r = 0;
@@ -299,7 +303,7 @@ int net_new(struct host *h, struct net **ret, struct err *e)
 			r = firewall_new(&n->firewall, e);
 	}
 	if (r == 0 && !n->options.off && !n->options.resolver)
-		r = watch_resolver(h, n, e);
+		r = watch_resolv_conf(h, n, e);
 	if (r < 0)
 		return r;
 	*ret = steal(n);
@@ -320,71 +324,71 @@ void net_free(struct net *n)
 
 /* ---- links */
 
-static void remove_link(struct net *n, const char *name)
+static void remove_vp_link(struct net *n, const char *name)
 {
 	struct err e;
 
-	if (veth_remove(n->veth, name, &e) == 0)
+	if (veth_remove_pair(n->veth, name, &e) == 0)
 		return;
 	log_warning("%s", e.text);
 	n->has_stray = true;
 }
 
 /* A link with our name and of no running VP was left by a daemon that died. */
-static void sweep(void *arg, const char *name)
+static void remove_stray_link(void *arg, const char *name)
 {
-	struct host *h = arg;
+	struct context *h = arg;
 	size_t len = strlen(FIREWALL_LINK);
 	uint64_t number;
 
 	if (strncmp(name, FIREWALL_LINK, len) != 0 ||
-	    text_number(name + len, UINT32_MAX, &number) < 0)
+	    encoding_parse_number(name + len, UINT32_MAX, &number) < 0)
 		return;
 	for (unsigned int i = 0; i < h->roster->n; i++) {
-		const struct vp_run *run = vp_made(h->roster->vp[i]);
+		const struct vp_run *run = vp_get_run(h->roster->vp[i]);
 
 		if (h->roster->vp[i]->number == number && run && run->address)
 			return;
 	}
 	log_info("remove link %s: it is of no running VP", name);
-	remove_link(h->net, name);
+	remove_vp_link(h->net, name);
 }
 
-static void sweep_all(struct host *h)
+static void remove_stray_links(struct context *h)
 {
 	struct net *n = h->net;
 	struct err e;
 
 	n->has_stray = false;
-	if (veth_each(n->veth, sweep, h, &e) == 0)
+	if (veth_each_link(n->veth, remove_stray_link, h, &e) == 0)
 		return;
 	log_warning("%s", e.text);
 	n->has_stray = true;
 }
 
 /* A link that stays is held by the table, which has no such VP. */
-static bool is_unused(struct host *h)
+static bool is_network_unused(struct context *h)
 {
 	struct firewall_vp vps[ROSTER_VPS_MAX];
 
-	return connected(h, vps) == 0 && !h->net->has_stray;
+	return list_connected_vps(h, vps) == 0 && !h->net->has_stray;
 }
 
 /* ---- one VP */
 
-bool net_is_barred(const struct net *n)
+bool net_is_firewall_rejected(const struct net *n)
 {
 	return n->is_barred;
 }
 
-bool net_lacks(const struct vp *v)
+bool net_is_missing(const struct vp *v)
 {
 	return v->conf.nat && v->run && !v->run->address;
 }
 
-void net_choose(struct host *h, struct vp *v)
+void net_assign_address(struct context *h, struct vp *v)
 {
-	struct vp_run *run = vp_made(v);
+	struct vp_run *run = vp_get_run(v);
 	struct net *n = h->net;
 	struct err e;
 	int r;
@@ -397,39 +401,41 @@ void net_choose(struct host *h, struct vp *v)
 			 v->name);
 		return;
 	}
-	r = veth_choose(n->veth, n->options.range, n->options.prefix,
-			v->number - VP_RANGE_FIRST, &run->address, &e);
+	r = veth_find_free_address(n->veth, n->options.range, n->options.prefix,
+				   v->number - VP_RANGE_FIRST, &run->address,
+				   &e);
 	if (r == 0)
-		r = open_up(h, v, &e);
+		r = allow_vp_traffic(h, v, &e);
 	if (r == 0)
 		return;
 	run->unfit = true;
 	log_error("VP %s has no network: %s", v->name, e.text);
-	net_detach(h, v);
+	net_detach_vp(h, v);
 }
 
-int net_attach(struct host *h, const struct vp *v, pid_t pid, struct err *e)
+int net_attach_vp(struct context *h, const struct vp *v, pid_t pid,
+		  struct err *e)
 {
-	const struct vp_run *run = vp_made(v);
+	const struct vp_run *run = vp_get_run(v);
 	struct net *n = h->net;
 	char name[VETH_NAME_SIZE];
 	int r;
 
 	if (!run->address)
 		return 0;
-	link_name(v, name);
+	format_link_name(v, name);
 	/* One that a start was killed over. */
-	r = veth_remove(n->veth, name, e);
+	r = veth_remove_pair(n->veth, name, e);
 	if (r == 0)
-		r = veth_add(n->veth, name, run->address, pid, e);
+		r = veth_add_pair(n->veth, name, run->address, pid, e);
 	if (r == 0)
-		set_switches(n, name);
+		set_link_sysctls(n, name);
 	return r;
 }
 
-void net_detach(struct host *h, struct vp *v)
+void net_detach_vp(struct context *h, struct vp *v)
 {
-	struct vp_run *run = vp_made(v);
+	struct vp_run *run = vp_get_run(v);
 	const struct firewall_vp vp = { v->number, run->address, &v->conf };
 	struct net *n = h->net;
 	char name[VETH_NAME_SIZE];
@@ -438,84 +444,85 @@ void net_detach(struct host *h, struct vp *v)
 
 	if (!run->address)
 		return;
-	link_name(v, name);
-	remove_link(n, name);
+	format_link_name(v, name);
+	remove_vp_link(n, name);
 	/* Nobody of it is left to send more. */
-	if (conntrack_flush(FIREWALL_MARK | v->number, &e) < 0)
+	if (conntrack_flush_mark(FIREWALL_MARK | v->number, &e) < 0)
 		log_warning("VP %s: %s", v->name, e.text);
 	run->address = 0;
 	if (n->has_stray)
-		sweep_all(h);
-	if (is_unused(h)) {
-		clear(h);
+		remove_stray_links(h);
+	if (is_network_unused(h)) {
+		clear_firewall_table(h);
 		return;
 	}
 	/* A start that failed may not be in the set yet. */
-	r = firewall_is_plain(&v->conf) ? firewall_drop(n->firewall, &vp, &e)
-					: -EAGAIN;
+	r = firewall_is_plain(&v->conf)
+		    ? firewall_remove_vp(n->firewall, &vp, &e)
+		    : -EAGAIN;
 	if (r < 0)
-		r = load(h, &e);
+		r = load_firewall_table(h, &e);
 	if (r < 0)
 		log_warning("%s", e.text);
 }
 
-void net_adopt(struct host *h, struct vp *v)
+void net_adopt_vp(struct context *h, struct vp *v)
 {
 	char name[VETH_NAME_SIZE];
 	struct err e;
 
 	if (h->net->options.off)
 		return;
-	link_name(v, name);
-	if (veth_address(h->net->veth, name, &v->run->address, &e) < 0)
+	format_link_name(v, name);
+	if (veth_get_vp_address(h->net->veth, name, &v->run->address, &e) < 0)
 		log_error("VP %s has no network: %s", v->name, e.text);
 }
 
 /* ---- all */
 
 /* What cannot be held to its rules has no network at all. */
-static void cut_off(struct host *h)
+static void disconnect_all_vps(struct context *h)
 {
 	for (unsigned int i = 0; i < h->roster->n; i++) {
 		struct vp *v = h->roster->vp[i];
 
-		if (!vp_made(v) || !vp_made(v)->address)
+		if (!vp_get_run(v) || !vp_get_run(v)->address)
 			continue;
 		log_error("VP %s has no network until it starts again",
 			  v->name);
-		vp_made(v)->unfit = true;
-		net_detach(h, v);
+		vp_get_run(v)->unfit = true;
+		net_detach_vp(h, v);
 	}
 }
 
-void net_sweep(struct host *h)
+void net_remove_stale(struct context *h)
 {
 	struct err e;
 
 	if (h->net->options.off)
 		return;
-	sweep_all(h);
-	if (is_unused(h)) {
+	remove_stray_links(h);
+	if (is_network_unused(h)) {
 		/* No table is no news; no nftables is logged when it is needed.
 		 */
-		stop_forwarding(h->net);
+		disable_ip_forwarding(h->net);
 		h->net->is_barred = firewall_clear(h->net->firewall, &e) < 0;
-	} else if (load(h, &e) < 0) {
+	} else if (load_firewall_table(h, &e) < 0) {
 		log_error("%s", e.text);
-		cut_off(h);
+		disconnect_all_vps(h);
 	}
 }
 
-void net_settle(struct host *h)
+void net_update_rules(struct context *h)
 {
 	struct firewall_vp vps[ROSTER_VPS_MAX];
 	struct err e;
 
 	for (unsigned int i = 0; i < h->roster->n; i++)
-		if (!h->roster->vp[i]->conf.nat && vp_made(h->roster->vp[i]))
-			net_detach(h, h->roster->vp[i]);
-	if (connected(h, vps) > 0 && load(h, &e) < 0) {
+		if (!h->roster->vp[i]->conf.nat && vp_get_run(h->roster->vp[i]))
+			net_detach_vp(h, h->roster->vp[i]);
+	if (list_connected_vps(h, vps) > 0 && load_firewall_table(h, &e) < 0) {
 		log_error("%s", e.text);
-		cut_off(h);
+		disconnect_all_vps(h);
 	}
 }

@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 struct err;
-struct host;
+struct context;
 struct net;
 struct vp;
 
@@ -34,7 +34,7 @@ int net_parse_resolver(const char *text, struct net_options *ret,
 		       struct err *e);
 
 /* Needs h->options. Where the kernel lacks something, VPs have no network. */
-int net_new(struct host *h, struct net **ret, struct err *e);
+int net_new(struct context *h, struct net **ret, struct err *e);
 void net_free(struct net *n);
 
 /*
@@ -42,24 +42,25 @@ void net_free(struct net *n);
  * child would be given copies: an address for what is made of v, and the rules
  * for it; or 0, logged, if it wants one and cannot have it.
  */
-void net_choose(struct host *h, struct vp *v);
+void net_assign_address(struct context *h, struct vp *v);
 /* Makes the link to the VP's first process. */
-int net_attach(struct host *h, const struct vp *v, pid_t pid, struct err *e);
+int net_attach_vp(struct context *h, const struct vp *v, pid_t pid,
+		  struct err *e);
 /* When it has ended; also after half a start. */
-void net_detach(struct host *h, struct vp *v);
+void net_detach_vp(struct context *h, struct vp *v);
 
 /* After a restart: finds the link of a VP that runs. */
-void net_adopt(struct host *h, struct vp *v);
+void net_adopt_vp(struct context *h, struct vp *v);
 /* After that: removes what is of no running VP, loads the table anew. */
-void net_sweep(struct host *h);
+void net_remove_stale(struct context *h);
 /* After Apply: other rules hold at once; what may have no network loses it. */
-void net_settle(struct host *h);
+void net_update_rules(struct context *h);
 
 /* No VP gets one, for the kernel took no table of ours. */
-bool net_is_barred(const struct net *n);
+bool net_is_firewall_rejected(const struct net *n);
 
 /* A VP that wants a network, runs, and has none. */
-bool net_lacks(const struct vp *v);
+bool net_is_missing(const struct vp *v);
 
 static inline void net_freep(struct net **n)
 {

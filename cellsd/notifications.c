@@ -26,44 +26,44 @@
 #define WORK_MAX 32 /* lines and connections a second */
 #define WORK_USEC 1000000
 
-struct client {
-	struct attention *of;
+struct notification_client {
+	struct notifications *of;
 	int fd;
 	size_t len;
 	char line[LINE_SIZE];
 	sd_event_source *on_input;
 };
 
-struct attention {
-	struct host *host;
-	attention_switch_fn *switch_to;
+struct notifications {
+	struct context *host;
+	notifications_switch_fn *switch_to;
 	char vp[VP_NAME_SIZE];
 	int fd;
 	sd_event_source *on_client;
-	struct client *client[CLIENTS_MAX];
+	struct notification_client *client[CLIENTS_MAX];
 	sd_event_source *on_second;
 	unsigned int work; /* in this second */
-	struct attention_bucket bucket;
+	struct notifications_bucket bucket;
 	uint32_t limited; /* requests that are not in the audit yet */
 };
 
-static const char *const names[ATTENTION_COUNT] = {
-	[ATTENTION_SWITCHED] = "switched",
-	[ATTENTION_NOTIFIED] = "notified",
-	[ATTENTION_FOREGROUND] = "foreground",
-	[ATTENTION_IGNORED] = "ignored",
-	[ATTENTION_LIMITED] = "limited",
-	[ATTENTION_UNKNOWN] = "unknown",
+static const char *const names[NOTIFICATIONS_COUNT] = {
+	[NOTIFICATIONS_SWITCHED] = "switched",
+	[NOTIFICATIONS_NOTIFIED] = "notified",
+	[NOTIFICATIONS_FOREGROUND] = "foreground",
+	[NOTIFICATIONS_IGNORED] = "ignored",
+	[NOTIFICATIONS_LIMITED] = "limited",
+	[NOTIFICATIONS_UNKNOWN] = "unknown",
 };
 
-const char *attention_name(enum attention_end end)
+const char *notifications_result_name(enum notifications_result end)
 {
 	return names[end];
 }
 
 /* ---- the decision */
 
-static bool has_word(const char *words, const char *word)
+static bool is_word_in_list(const char *words, const char *word)
 {
 	size_t len = strlen(word);
 
@@ -74,8 +74,9 @@ static bool has_word(const char *words, const char *word)
 	return false;
 }
 
-enum attention_end attention_decide(const struct vp_conf *c, const char *kind,
-				    bool quiet)
+enum notifications_result notifications_decide_request(const struct vp_conf *c,
+						       const char *kind,
+						       bool quiet)
 {
 	static const char *const kinds[] = { "call", "sms", "alarm" };
 	bool is_known = false;
@@ -83,21 +84,23 @@ enum attention_end attention_decide(const struct vp_conf *c, const char *kind,
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		is_known |= strcmp(kinds[i], kind) == 0;
 	if (!is_known)
-		return ATTENTION_UNKNOWN;
-	if (has_word(c->attention, kind))
-		return quiet ? ATTENTION_SWITCHED : ATTENTION_NOTIFIED;
-	return has_word(c->notify, kind) ? ATTENTION_NOTIFIED
-					 : ATTENTION_IGNORED;
+		return NOTIFICATIONS_UNKNOWN;
+	if (is_word_in_list(c->attention, kind))
+		return quiet ? NOTIFICATIONS_SWITCHED : NOTIFICATIONS_NOTIFIED;
+	return is_word_in_list(c->notify, kind) ? NOTIFICATIONS_NOTIFIED
+						: NOTIFICATIONS_IGNORED;
 }
 
-bool attention_take(struct attention_bucket *b, uint64_t now_ns)
+bool notifications_bucket_consume(struct notifications_bucket *b,
+				  uint64_t now_ns)
 {
-	uint64_t back = (now_ns - b->since_ns) / ATTENTION_EACH_NS;
+	uint64_t back = (now_ns - b->since_ns) / NOTIFICATIONS_EACH_NS;
 
 	b->taken -= back < b->taken ? (unsigned int)back : b->taken;
-	b->since_ns =
-		b->taken == 0 ? now_ns : b->since_ns + back * ATTENTION_EACH_NS;
-	if (b->taken == ATTENTION_BURST)
+	b->since_ns = b->taken == 0
+			      ? now_ns
+			      : b->since_ns + back * NOTIFICATIONS_EACH_NS;
+	if (b->taken == NOTIFICATIONS_BURST)
 		return false;
 	b->taken++;
 	return true;
@@ -105,8 +108,9 @@ bool attention_take(struct attention_bucket *b, uint64_t now_ns)
 
 /* ---- a request */
 
-static void record(struct host *h, const struct vp *v, const char *kind,
-		   const char *end, uint32_t count)
+static void emit_attention_event(struct context *h, const struct vp *v,
+				 const char *kind, const char *end,
+				 uint32_t count)
 {
 	const struct backend_event ev = { .boot_ns = clock_boot_ns(),
 					  .vp = v->number,
@@ -119,49 +123,52 @@ static void record(struct host *h, const struct vp *v, const char *kind,
 }
 
 /* Floods are counted, and told with the next request that is taken. */
-static bool is_limited(struct attention *a, const struct vp *v)
+static bool is_rate_limited(struct notifications *a, const struct vp *v)
 {
-	if (!attention_take(&a->bucket, clock_boot_ns())) {
+	if (!notifications_bucket_consume(&a->bucket, clock_boot_ns())) {
 		if (a->limited++ == 0)
 			log_warning("VP %s asks for attention too often",
 				    v->name);
 		return true;
 	}
 	if (a->limited > 0)
-		record(a->host, v, "any", names[ATTENTION_LIMITED], a->limited);
+		emit_attention_event(a->host, v, "any",
+				     names[NOTIFICATIONS_LIMITED], a->limited);
 	a->limited = 0;
 	return false;
 }
 
-static enum attention_end request(struct attention *a, struct vp *v,
-				  const char *kind)
+static enum notifications_result
+handle_attention_request(struct notifications *a, struct vp *v,
+			 const char *kind)
 {
-	struct host *h = a->host;
+	struct context *h = a->host;
 	bool quiet = h->input_ns == 0 ||
-		     clock_boot_ns() - h->input_ns >= ATTENTION_QUIET_NS;
-	enum attention_end end = attention_decide(&v->conf, kind, quiet);
+		     clock_boot_ns() - h->input_ns >= NOTIFICATIONS_QUIET_NS;
+	enum notifications_result end =
+		notifications_decide_request(&v->conf, kind, quiet);
 	uint64_t ns;
 	struct err e;
 
-	if (end == ATTENTION_UNKNOWN)
+	if (end == NOTIFICATIONS_UNKNOWN)
 		return end;
-	if (is_limited(a, v))
-		return ATTENTION_LIMITED;
-	if (roster_front(h->roster) == v)
-		end = ATTENTION_FOREGROUND;
-	if (end == ATTENTION_SWITCHED &&
+	if (is_rate_limited(a, v))
+		return NOTIFICATIONS_LIMITED;
+	if (roster_get_foreground(h->roster) == v)
+		end = NOTIFICATIONS_FOREGROUND;
+	if (end == NOTIFICATIONS_SWITCHED &&
 	    a->switch_to(h, v, "attention", &ns, &e) < 0) {
 		log_warning("%s", e.text);
-		end = ATTENTION_NOTIFIED;
+		end = NOTIFICATIONS_NOTIFIED;
 	}
 	log_info("VP %s asks for attention, %s: %s", v->name, kind, names[end]);
-	record(h, v, kind, names[end], 1);
+	emit_attention_event(h, v, kind, names[end], 1);
 	return end;
 }
 
 /* ---- connections */
 
-static void listen_to(struct attention *a, int state)
+static void set_sources_enabled(struct notifications *a, int state)
 {
 	sd_event_source_set_enabled(a->on_client, state);
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
@@ -170,27 +177,27 @@ static void listen_to(struct attention *a, int state)
 						    state);
 }
 
-static int on_second(sd_event_source *s, uint64_t usec, void *arg)
+static int on_second_elapsed(sd_event_source *s, uint64_t usec, void *arg)
 {
-	struct attention *a = arg;
+	struct notifications *a = arg;
 
 	a->work = 0;
-	listen_to(a, SD_EVENT_ON);
+	set_sources_enabled(a, SD_EVENT_ON);
 	return 0;
 }
 
 /* Who asks for too much is not heard for the rest of the second. */
-static void note_work(struct attention *a)
+static void throttle_client_work(struct notifications *a)
 {
 	if (a->work++ == 0) {
 		sd_event_source_set_time_relative(a->on_second, WORK_USEC);
 		sd_event_source_set_enabled(a->on_second, SD_EVENT_ONESHOT);
 	}
 	if (a->work >= WORK_MAX)
-		listen_to(a, SD_EVENT_OFF);
+		set_sources_enabled(a, SD_EVENT_OFF);
 }
 
-static void client_free(struct client *c)
+static void notification_client_free(struct notification_client *c)
 {
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
 		if (c->of->client[i] == c)
@@ -201,43 +208,44 @@ static void client_free(struct client *c)
 }
 
 /* Who does not read is cut off; cellsd waits for nobody. */
-static bool say(struct client *c, const char *word)
+static bool send_client_line(struct notification_client *c, const char *word)
 {
 	char line[32];
 	int n = snprintf(line, sizeof(line), "%s\n", word);
 
 	if (send(c->fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) == n)
 		return true;
-	client_free(c);
+	notification_client_free(c);
 	return false;
 }
 
-static const char *place_of(bool in_front)
+static const char *get_foreground_word(bool in_front)
 {
 	return in_front ? "foreground" : "background";
 }
 
-static bool take_line(struct client *c, const char *line)
+static bool handle_client_line(struct notification_client *c, const char *line)
 {
-	struct attention *a = c->of;
-	struct vp *v = roster_find(a->host->roster, a->vp);
-	enum attention_end end = ATTENTION_UNKNOWN;
+	struct notifications *a = c->of;
+	struct vp *v = roster_find_vp(a->host->roster, a->vp);
+	enum notifications_result end = NOTIFICATIONS_UNKNOWN;
 	char answer[32];
 
-	note_work(a);
+	throttle_client_work(a);
 	if (v && strncmp(line, VERB, strlen(VERB)) == 0)
-		end = request(a, v, line + strlen(VERB));
+		end = handle_attention_request(a, v, line + strlen(VERB));
 	snprintf(answer, sizeof(answer), VERB "%s", names[end]);
 	/* The switch may have cut off this very client. */
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
 		if (a->client[i] == c)
-			return say(c, answer);
+			return send_client_line(c, answer);
 	return false;
 }
 
-static int on_input(sd_event_source *s, int fd, uint32_t events, void *arg)
+static int on_client_input(sd_event_source *s, int fd, uint32_t events,
+			   void *arg)
 {
-	struct client *c = arg;
+	struct notification_client *c = arg;
 	ssize_t n = recv(fd, c->line + c->len, LINE_SIZE - 1 - c->len,
 			 MSG_DONTWAIT);
 	char *end;
@@ -245,7 +253,7 @@ static int on_input(sd_event_source *s, int fd, uint32_t events, void *arg)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n <= 0) {
-		client_free(c);
+		notification_client_free(c);
 		return 0;
 	}
 	c->len += (size_t)n;
@@ -258,18 +266,18 @@ static int on_input(sd_event_source *s, int fd, uint32_t events, void *arg)
 		memcpy(line, c->line, used);
 		c->len -= used;
 		memmove(c->line, c->line + used, c->len);
-		if (!take_line(c, line))
+		if (!handle_client_line(c, line))
 			return 0;
 	}
 	if (c->len == LINE_SIZE - 1)
-		client_free(c);
+		notification_client_free(c);
 	return 0;
 }
 
-static int add_client(struct attention *a, int fd)
+static int add_client(struct notifications *a, int fd)
 {
-	struct client **free_one = NULL, *c;
-	const struct vp *v = roster_find(a->host->roster, a->vp);
+	struct notification_client **free_one = NULL, *c;
+	const struct vp *v = roster_find_vp(a->host->roster, a->vp);
 
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
 		if (!a->client[i])
@@ -280,49 +288,52 @@ static int add_client(struct attention *a, int fd)
 	if (!c)
 		return -ENOMEM;
 	if (sd_event_add_io(a->host->options.loop, &c->on_input, fd, EPOLLIN,
-			    on_input, c) < 0) {
+			    on_client_input, c) < 0) {
 		free(c);
 		return -ENOMEM;
 	}
 	c->of = a;
 	c->fd = fd;
 	*free_one = c;
-	say(c, place_of(roster_front(a->host->roster) == v));
+	send_client_line(c, get_foreground_word(roster_get_foreground(
+							a->host->roster) == v));
 	return 0;
 }
 
-static int on_client(sd_event_source *s, int fd, uint32_t events, void *arg)
+static int on_client_connect(sd_event_source *s, int fd, uint32_t events,
+			     void *arg)
 {
 	auto_close int client =
 		accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	note_work(arg);
+	throttle_client_work(arg);
 	if (client >= 0 && add_client(arg, client) == 0)
 		(void)steal_fd(client);
 	return 0;
 }
 
-void attention_tell(const struct vp *v, bool in_front)
+void notifications_send_foreground(const struct vp *v, bool in_front)
 {
-	struct attention *a = v->run ? v->run->attention : NULL;
+	struct notifications *a = v->run ? v->run->attention : NULL;
 
 	for (unsigned int i = 0; a && i < CLIENTS_MAX; i++)
 		if (a->client[i])
-			say(a->client[i], place_of(in_front));
+			send_client_line(a->client[i],
+					 get_foreground_word(in_front));
 }
 
 /* ---- the socket */
 
-static void attention_closep(struct attention **a)
+static void notifications_closep(struct notifications **a)
 {
-	attention_close(*a);
+	notifications_close(*a);
 }
 
 /*
  * Safe because the folder was opened without following links and is a tmpfs:
  * whatever the VP put there under that name, it is unlinked, not followed.
  */
-static int offer(int folder, uint32_t base, int *ret)
+static int create_listening_socket(int folder, uint32_t base, int *ret)
 {
 	auto_close int fd =
 		socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -330,13 +341,13 @@ static int offer(int folder, uint32_t base, int *ret)
 
 	if (fd < 0)
 		return -errno;
-	if (unlinkat(folder, ATTENTION_SOCKET, 0) < 0 && errno != ENOENT)
+	if (unlinkat(folder, NOTIFICATIONS_SOCKET, 0) < 0 && errno != ENOENT)
 		return -errno;
 	snprintf(at.sun_path, sizeof(at.sun_path),
-		 "/proc/self/fd/%d/" ATTENTION_SOCKET, folder);
+		 "/proc/self/fd/%d/" NOTIFICATIONS_SOCKET, folder);
 	if (fchmod(fd, 0600) < 0 ||
 	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
-	    fchownat(folder, ATTENTION_SOCKET, base, base,
+	    fchownat(folder, NOTIFICATIONS_SOCKET, base, base,
 		     AT_SYMLINK_NOFOLLOW) < 0 ||
 	    listen(fd, CLIENTS_MAX) < 0)
 		return -errno;
@@ -344,49 +355,51 @@ static int offer(int folder, uint32_t base, int *ret)
 	return 0;
 }
 
-int attention_open(struct host *h, struct vp *v, int run,
-		   attention_switch_fn *switch_to, struct err *e)
+int notifications_open(struct context *h, struct vp *v, int run,
+		       notifications_switch_fn *switch_to, struct err *e)
 {
-	AUTO(attention_closep) struct attention *a = calloc(1, sizeof(*a));
+	AUTO(notifications_closep)
+	struct notifications *a = calloc(1, sizeof(*a));
 	auto_close int folder = -1;
 	int r;
 
 	if (!a)
-		return err_oom(e, "offer /run/cells/" ATTENTION_SOCKET);
+		return err_oom(e, "offer /run/cells/" NOTIFICATIONS_SOCKET);
 	a->host = h;
 	a->switch_to = switch_to;
 	a->fd = -1;
 	memcpy(a->vp, v->name, sizeof(a->vp));
 	a->bucket.since_ns = clock_boot_ns();
-	r = handover_folder(run, vp_base(v), &folder, e);
+	r = vp_secrets_open_folder(run, vp_get_id_base(v), &folder, e);
 	if (r < 0)
 		return r;
-	r = offer(folder, vp_base(v), &a->fd);
+	r = create_listening_socket(folder, vp_get_id_base(v), &a->fd);
 	if (r == 0)
 		r = sd_event_add_io(h->options.loop, &a->on_client, a->fd,
-				    EPOLLIN, on_client, a);
+				    EPOLLIN, on_client_connect, a);
 	if (r >= 0)
 		r = sd_event_add_time_relative(h->options.loop, &a->on_second,
-					       CLOCK_MONOTONIC, 0, 0, on_second,
-					       a);
+					       CLOCK_MONOTONIC, 0, 0,
+					       on_second_elapsed, a);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(a->on_second, SD_EVENT_OFF);
 	if (r < 0)
 		return err_sys(e, -r,
-			       "offer /run/cells/" ATTENTION_SOCKET " in VP %s",
+			       "offer /run/cells/" NOTIFICATIONS_SOCKET
+			       " in VP %s",
 			       v->name);
-	attention_close(vp_made(v)->attention);
-	vp_made(v)->attention = steal(a);
+	notifications_close(vp_get_run(v)->attention);
+	vp_get_run(v)->attention = steal(a);
 	return 0;
 }
 
-void attention_close(struct attention *a)
+void notifications_close(struct notifications *a)
 {
 	if (!a)
 		return;
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
 		if (a->client[i])
-			client_free(a->client[i]);
+			notification_client_free(a->client[i]);
 	sd_event_source_disable_unref(a->on_client);
 	sd_event_source_disable_unref(a->on_second);
 	auto_closep(&a->fd);

@@ -22,13 +22,13 @@
 #define STAT_SIZE 1024
 #define IIO_NAME "anon_inode:iio:"
 
-struct search {
-	const struct holder_order *order;
-	struct holder_count *counts;
+struct handle_search {
+	const struct open_handles_request *order;
+	struct open_handles_count *counts;
 	pid_t pid;
 	uint32_t held; /* classes that the process at hand holds */
-	struct holder_count own[CELLS_CLASS_COUNT]; /* of that process */
-	int victim[VICTIMS_MAX];		    /* pidfds */
+	struct open_handles_count own[CELLS_CLASS_COUNT]; /* of that process */
+	int victim[VICTIMS_MAX];			  /* pidfds */
 	unsigned int n_victims;
 	uint64_t until_ns; /* cpu: a VP does not decide how long we look */
 	bool is_frozen;
@@ -36,49 +36,51 @@ struct search {
 };
 
 /* What ended meanwhile holds nothing. */
-static void miss(struct search *s, int code)
+static void record_search_failure(struct handle_search *s, int code)
 {
 	if (s->failed == 0 && code != ENOENT && code != ESRCH)
 		s->failed = -code;
 }
 
-static DIR *open_list(struct search *s, int proc, const char *path)
+static DIR *open_proc_folder(struct handle_search *s, int proc,
+			     const char *path)
 {
 	auto_close int fd =
 		openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
 	if (!d)
-		miss(s, errno);
+		record_search_failure(s, errno);
 	else
 		(void)steal_fd(fd);
 	return d;
 }
 
-static bool is_late(struct search *s)
+static bool is_search_overdue(struct handle_search *s)
 {
 	bool late = clock_cpu_ns() > s->until_ns;
 
 	if (late)
-		miss(s, ETIMEDOUT);
+		record_search_failure(s, ETIMEDOUT);
 	return late;
 }
 
-static const char *next_name(struct search *s, DIR *d)
+static const char *read_next_name(struct handle_search *s, DIR *d)
 {
 	struct dirent *entry;
 
-	if (is_late(s))
+	if (is_search_overdue(s))
 		return NULL;
 	errno = 0;
 	entry = readdir(d);
 	if (!entry)
-		miss(s, errno);
+		record_search_failure(s, errno);
 	return entry ? entry->d_name : NULL;
 }
 
-static uint32_t lost_of(const struct holder_order *o, bool block,
-			uint32_t major, uint32_t minor)
+static uint32_t get_node_lost_classes(const struct open_handles_request *o,
+				      bool block, uint32_t major,
+				      uint32_t minor)
 {
 	for (size_t i = 0; i < o->n_nodes; i++) {
 		const struct backend_node *n = &o->nodes[i];
@@ -90,8 +92,8 @@ static uint32_t lost_of(const struct holder_order *o, bool block,
 }
 
 /* Drivers of sensors give files that are no nodes (IIO_BUFFER_GET_FD). */
-static uint32_t lost_nameless(const struct holder_order *o, int dir,
-			      const char *fd)
+static uint32_t get_iio_lost_classes(const struct open_handles_request *o,
+				     int dir, const char *fd)
 {
 	char target[sizeof(IIO_NAME)] = "";
 
@@ -104,22 +106,25 @@ static uint32_t lost_nameless(const struct holder_order *o, int dir,
 }
 
 /* The lost classes of an open file or mapping. */
-static uint32_t lost_classes(const struct holder_order *o, int dir,
-			     const char *fd, const struct statx *st)
+static uint32_t get_file_lost_classes(const struct open_handles_request *o,
+				      int dir, const char *fd,
+				      const struct statx *st)
 {
 	switch (st->stx_mode & S_IFMT) {
 	case S_IFCHR:
 	case S_IFBLK:
-		return lost_of(o, S_ISBLK(st->stx_mode), st->stx_rdev_major,
-			       st->stx_rdev_minor);
+		return get_node_lost_classes(o, S_ISBLK(st->stx_mode),
+					     st->stx_rdev_major,
+					     st->stx_rdev_minor);
 	case 0:
-		return lost_nameless(o, dir, fd);
+		return get_iio_lost_classes(o, dir, fd);
 	default:
 		return 0;
 	}
 }
 
-static void count(struct search *s, uint32_t classes, bool mapping)
+static void count_class_handles(struct handle_search *s, uint32_t classes,
+				bool mapping)
 {
 	s->held |= classes;
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++) {
@@ -133,7 +138,7 @@ static void count(struct search *s, uint32_t classes, bool mapping)
 }
 
 /* A handle made with O_PATH can do nothing. */
-static bool is_path_only(int proc, const char *task, const char *fd)
+static bool is_o_path_handle(int proc, const char *task, const char *fd)
 {
 	char path[512], text[256];
 	auto_close int info = -1;
@@ -154,8 +159,8 @@ static bool is_path_only(int proc, const char *task, const char *fd)
  * Each entry of proc/<task>/<folder> is a link to what is open or mapped. How
  * many there are.
  */
-static unsigned int look(struct search *s, int proc, const char *task,
-			 bool mapping)
+static unsigned int scan_handle_links(struct handle_search *s, int proc,
+				      const char *task, bool mapping)
 {
 	auto_closedir DIR *d = NULL;
 	unsigned int n = 0;
@@ -164,8 +169,8 @@ static unsigned int look(struct search *s, int proc, const char *task,
 
 	snprintf(path, sizeof(path), "%s/%s", task,
 		 mapping ? "map_files" : "fd");
-	d = open_list(s, proc, path);
-	while (d && (name = next_name(s, d))) {
+	d = open_proc_folder(s, proc, path);
+	while (d && (name = read_next_name(s, d))) {
 		struct statx st;
 		uint32_t classes;
 
@@ -180,19 +185,19 @@ static unsigned int look(struct search *s, int proc, const char *task,
 		if (statx(dirfd(d), name, AT_STATX_DONT_SYNC, STATX_TYPE, &st) <
 		    0) {
 			if (errno != EACCES)
-				miss(s, errno);
+				record_search_failure(s, errno);
 			continue;
 		}
-		classes = lost_classes(s->order, dirfd(d), name, &st);
-		if (classes && (mapping || !is_path_only(proc, task, name)))
-			count(s, classes, mapping);
+		classes = get_file_lost_classes(s->order, dirfd(d), name, &st);
+		if (classes && (mapping || !is_o_path_handle(proc, task, name)))
+			count_class_handles(s, classes, mapping);
 	}
 	return n;
 }
 
 /* A line of numbers behind the program's name: its state, and its terminal. */
-static bool read_stat(struct search *s, int proc, const char *task,
-		      char *ret_state, unsigned int *ret_tty)
+static bool read_task_stat(struct handle_search *s, int proc, const char *task,
+			   char *ret_state, unsigned int *ret_tty)
 {
 	char path[80], text[STAT_SIZE];
 	auto_close int fd = -1;
@@ -203,7 +208,7 @@ static bool read_stat(struct search *s, int proc, const char *task,
 	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	if (n < 0) {
-		miss(s, errno);
+		record_search_failure(s, errno);
 		return false;
 	}
 	text[n] = '\0';
@@ -212,24 +217,25 @@ static bool read_stat(struct search *s, int proc, const char *task,
 }
 
 /* /dev/tty is another name of it, which is always allowed (tty(4)). */
-static void look_at_terminal(struct search *s, int proc)
+static void count_controlling_tty(struct handle_search *s, int proc)
 {
 	unsigned int tty = 0;
 	uint32_t lost;
 	char state;
 
-	if (!read_stat(s, proc, ".", &state, &tty) || tty == 0)
+	if (!read_task_stat(s, proc, ".", &state, &tty) || tty == 0)
 		return;
-	lost = lost_of(s->order, false, tty >> 8 & 0xfff,
-		       (tty & 0xff) | (tty >> 12 & 0xfff00));
-	count(s, lost & ~s->held, false);
+	lost = get_node_lost_classes(s->order, false, tty >> 8 & 0xfff,
+				     (tty & 0xff) | (tty >> 12 & 0xfff00));
+	count_class_handles(s, lost & ~s->held, false);
 }
 
 /*
  * What has not stopped may be within an open that was allowed, and has no
  * handle to be seen yet.
  */
-static void look_at_sleeper(struct search *s, int proc, const char *task)
+static void detect_pending_open(struct handle_search *s, int proc,
+				const char *task)
 {
 	static const long opens[] = {
 #ifdef SYS_open
@@ -242,14 +248,14 @@ static void look_at_sleeper(struct search *s, int proc, const char *task)
 	unsigned int tty;
 	ssize_t n;
 
-	if (s->is_frozen || !read_stat(s, proc, task, &state, &tty) ||
+	if (s->is_frozen || !read_task_stat(s, proc, task, &state, &tty) ||
 	    state != 'D')
 		return;
 	snprintf(path, sizeof(path), "%s/syscall", task);
 	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	if (n < 0) {
-		miss(s, errno);
+		record_search_failure(s, errno);
 		return;
 	}
 	text[n] = '\0';
@@ -262,26 +268,27 @@ static void look_at_sleeper(struct search *s, int proc, const char *task)
  * Threads that do not share the process's table of files have one of their own;
  * and where the first thread has ended, they alone have its memory.
  */
-static void look_at_threads(struct search *s, int proc, bool has_memory)
+static void scan_process_threads(struct handle_search *s, int proc,
+				 bool has_memory)
 {
-	auto_closedir DIR *d = open_list(s, proc, "task");
+	auto_closedir DIR *d = open_proc_folder(s, proc, "task");
 	const char *name;
 
-	while (d && (name = next_name(s, d))) {
+	while (d && (name = read_next_name(s, d))) {
 		pid_t tid = atoi(name);
 		char task[64];
 
 		if (tid <= 0)
 			continue;
 		snprintf(task, sizeof(task), "task/%d", (int)tid);
-		look_at_sleeper(s, proc, task);
+		detect_pending_open(s, proc, task);
 		if (tid != s->pid &&
 		    syscall(SYS_kcmp, s->pid, tid, KCMP_FILES, 0, 0) != 0)
-			look(s, proc, task, false);
+			scan_handle_links(s, proc, task, false);
 		/* In task/ there is no such list. */
 		snprintf(task, sizeof(task), "../%d", (int)tid);
 		if (!has_memory && tid != s->pid)
-			has_memory = look(s, proc, task, true) > 0;
+			has_memory = scan_handle_links(s, proc, task, true) > 0;
 	}
 }
 
@@ -289,18 +296,18 @@ static void look_at_threads(struct search *s, int proc, bool has_memory)
  * Safe because the process was seen in the leaf through `proc`, which means one
  * process only, and is still alive behind pidfd_open(2): the same one.
  */
-static void condemn(struct search *s, int proc)
+static void add_kill_victim(struct handle_search *s, int proc)
 {
 	int fd = (int)syscall(SYS_pidfd_open, s->pid, 0);
 	int r;
 
 	if (fd < 0) {
-		miss(s, errno);
+		record_search_failure(s, errno);
 		return;
 	}
-	r = leaf_holds(s->order->leaf_name, proc);
+	r = cgroup_contains_process(s->order->leaf_name, proc);
 	if (r <= 0) {
-		miss(s, -r);
+		record_search_failure(s, -r);
 		close(fd);
 		return;
 	}
@@ -312,28 +319,30 @@ static void condemn(struct search *s, int proc)
 	s->victim[s->n_victims++] = fd;
 }
 
-static int visit(void *arg, pid_t pid)
+static int scan_process_handles(void *arg, pid_t pid)
 {
-	struct search *s = arg;
+	struct handle_search *s = arg;
 	auto_close int proc = -1;
 	char path[32];
 	int r;
 
-	if (is_late(s))
+	if (is_search_overdue(s))
 		return -ETIMEDOUT;
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = proc < 0 ? -errno : leaf_holds(s->order->leaf_name, proc);
+	r = proc < 0 ? -errno
+		     : cgroup_contains_process(s->order->leaf_name, proc);
 	if (r <= 0) {
-		miss(s, -r);
+		record_search_failure(s, -r);
 		return 0;
 	}
 	s->pid = pid;
 	s->held = 0;
 	memset(s->own, 0, sizeof(s->own));
-	look(s, proc, ".", false);
-	look_at_threads(s, proc, look(s, proc, ".", true) > 0);
-	look_at_terminal(s, proc);
+	scan_handle_links(s, proc, ".", false);
+	scan_process_threads(s, proc,
+			     scan_handle_links(s, proc, ".", true) > 0);
+	count_controlling_tty(s, proc);
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++) {
 		s->counts[c].handles += s->own[c].handles;
 		s->counts[c].mappings += s->own[c].mappings;
@@ -343,20 +352,20 @@ static int visit(void *arg, pid_t pid)
 				s->own[c].handles + s->own[c].mappings;
 	}
 	if (s->held & s->order->kill)
-		condemn(s, proc);
+		add_kill_victim(s, proc);
 	return 0;
 }
 
-static void execute(struct search *s)
+static void kill_victims(struct handle_search *s)
 {
 	for (unsigned int i = 0; i < s->n_victims; i++)
 		if (syscall(SYS_pidfd_send_signal, s->victim[i], SIGKILL, NULL,
 			    0) < 0)
-			miss(s, errno);
+			record_search_failure(s, errno);
 }
 
 /* A handle is gone when its holder is. */
-static int await(struct search *s)
+static int wait_for_victims(struct handle_search *s)
 {
 	int r = 0;
 
@@ -370,30 +379,30 @@ static int await(struct search *s)
 	return r;
 }
 
-int holder_revoke(const struct holder_order *o,
-		  struct holder_count counts[CELLS_CLASS_COUNT])
+int open_handles_revoke(const struct open_handles_request *o,
+			struct open_handles_count counts[CELLS_CLASS_COUNT])
 {
-	struct search s = { .order = o,
-			    .counts = counts,
-			    .until_ns = clock_cpu_ns() + SEARCH_NS };
+	struct handle_search s = { .order = o,
+				   .counts = counts,
+				   .until_ns = clock_cpu_ns() + SEARCH_NS };
 	int r, frozen;
 
 	/* The barrier: an open that was under way is done or never began. */
-	frozen = leaf_freeze(o->leaf, FREEZE_MS);
+	frozen = cgroup_freeze(o->leaf, FREEZE_MS);
 	s.is_frozen = frozen == 0;
 	/* Else it has not even begun to stop. */
 	if (frozen != -ETIMEDOUT)
-		miss(&s, -frozen);
-	r = leaf_each_pid(o->leaf, visit, &s);
-	miss(&s, -r);
-	execute(&s);
+		record_search_failure(&s, -frozen);
+	r = cgroup_each_pid(o->leaf, scan_process_handles, &s);
+	record_search_failure(&s, -r);
+	kill_victims(&s);
 	/* What cannot be looked for may not run on. */
 	if (s.failed < 0 && o->kill)
-		leaf_kill(o->leaf);
+		cgroup_kill(o->leaf);
 	/* Better ended than stopped for ever. */
-	if (leaf_thaw(o->leaf) < 0)
-		leaf_kill(o->leaf);
-	r = await(&s);
+	if (cgroup_thaw(o->leaf) < 0)
+		cgroup_kill(o->leaf);
+	r = wait_for_victims(&s);
 	if (s.failed < 0)
 		return s.failed;
 	return frozen < 0 ? frozen : r;

@@ -14,11 +14,11 @@
 
 #include <cells/class.h>
 
-struct holder_count {
+struct open_handles_count {
 	uint32_t handles, mappings, kept;
 };
 
-struct holder_order {
+struct open_handles_request {
 	int leaf;
 	const char *leaf_name; /* the last part of its path */
 	const struct backend_node *nodes;
@@ -33,7 +33,7 @@ struct holder_order {
  * then what was seen. If a process could not be looked into and holders are to
  * be ended, all of the VP is.
  */
-int holder_revoke(const struct holder_order *o,
-		  struct holder_count counts[CELLS_CLASS_COUNT]);
+int open_handles_revoke(const struct open_handles_request *o,
+			struct open_handles_count counts[CELLS_CLASS_COUNT]);
 
 #endif

@@ -18,8 +18,9 @@
 
 #include <string.h>
 
-int control_apply(struct host *h, struct roster_wish *w, const char *cause,
-		  uint64_t arrival_ns, uint64_t *ret_ns, struct err *e)
+int operations_apply(struct context *h, struct roster_desired *w,
+		     const char *cause, uint64_t arrival_ns, uint64_t *ret_ns,
+		     struct err *e)
 {
 	struct roster *r = h->roster;
 	uint64_t last = arrival_ns;
@@ -28,53 +29,55 @@ int control_apply(struct host *h, struct roster_wish *w, const char *cause,
 	int code;
 
 	for (unsigned int i = 0; i < n; i++) {
-		struct vp *old = roster_find(r, w->vp[i]->name);
+		struct vp *old = roster_find_vp(r, w->vp[i]->name);
 
-		is_new[i] = !old || old->state == VPSTATE_ABSENT;
+		is_new[i] = !old || old->state == VP_STATE_ABSENT;
 	}
-	code = roster_apply(r, w, e);
+	code = roster_apply_desired(r, w, e);
 	if (code < 0)
 		return code;
-	front_settle(h, cause, &h->revoked, &last);
+	foreground_apply_access(h, cause, &h->revoked, &last);
 	*ret_ns = last > arrival_ns ? last - arrival_ns : 0;
-	prepared_review(h);
+	prestart_discard_outdated(h);
 	for (unsigned int i = 0; i < r->n; i++) {
 		if (i < n && is_new[i])
 			h->watch.changed(h->watch.arg, r->vp[i]->name,
 					 r->vp[i]->state, cause);
-		resource_settle(r->vp[i], r->vp[i] == roster_front(r));
-		vpdata_settle(h->vpdata, r->vp[i]);
+		resource_apply_limits(r->vp[i],
+				      r->vp[i] == roster_get_foreground(r));
+		vp_data_apply_properties(h->vpdata, r->vp[i]);
 		if (!r->vp[i]->named && r->vp[i]->run && !r->vp[i]->run->cause)
-			running_end(h, r->vp[i], false, "policy");
+			running_stop_vp(h, r->vp[i], false, "policy");
 	}
-	net_settle(h);
-	roster_tidy(r);
+	net_update_rules(h);
+	roster_compact_log(r);
 	return 0;
 }
 
-void control_auto_start(struct host *h)
+void operations_auto_start(struct context *h)
 {
 	for (unsigned int i = 0; i < h->roster->n; i++) {
 		struct vp *v = h->roster->vp[i];
 		bool is_due = v->conf.on_boot && !v->auto_started && !v->run;
 		struct err e;
 
-		if (!is_due || launch_check(h, v, &e) < 0 ||
-		    vpstate_next(v->state, VPEVENT_START) == VPSTATE_COUNT)
+		if (!is_due || launch_check_config(h, v, &e) < 0 ||
+		    vp_state_after_event(v->state, VP_EVENT_START) ==
+			    VP_STATE_COUNT)
 			continue;
-		if (running_start(h, v, "boot", &e) < 0) {
+		if (running_start_vp(h, v, "boot", &e) < 0) {
 			log_error("%s", e.text);
 			h->watch.start_failed(h->watch.arg, v->name, "boot",
 					      &e);
 		}
 		/* Afterwards: a daemon that dies meanwhile starts it again. */
-		if (roster_auto_start(h->roster, v, &e) < 0)
+		if (roster_record_auto_start(h->roster, v, &e) < 0)
 			log_error("%s", e.text);
 	}
-	prepared_arm(h->prepared);
+	prestart_schedule(h->prepared);
 }
 
-int control_drop_layer(struct host *h, const char *digest, struct err *e)
+int operations_drop_layer(struct context *h, const char *digest, struct err *e)
 {
 	for (unsigned int i = 0; i < h->roster->n; i++) {
 		const struct vp *v = h->roster->vp[i];
@@ -88,60 +91,60 @@ int control_drop_layer(struct host *h, const char *digest, struct err *e)
 						  digest, v->name);
 	}
 	/* Dropped before is dropped. */
-	layers_drop(h->layers, digest, e);
+	layer_set_remove(h->layers, digest, e);
 	return 0;
 }
 
-int control_stop(struct host *h, struct vp *v, host_done_fn *fn, void *arg,
-		 struct err *e)
+int operations_stop_vp(struct context *h, struct vp *v, context_done_fn *fn,
+		       void *arg, struct err *e)
 {
 	int r;
 
-	if (v->state == VPSTATE_LOCKED || v->state == VPSTATE_WIPING)
+	if (v->state == VP_STATE_LOCKED || v->state == VP_STATE_WIPING)
 		return err_reason(e, REASON_VP_STATE, "stop VP %s: it is %s",
-				  v->name, vpstate_name(v->state));
+				  v->name, vp_state_name(v->state));
 	if (!v->run) {
 		fn(arg, NULL);
 		return 0;
 	}
 	/* It stays stopped, even if the daemon died before it noted that. */
-	r = v->auto_started ? 0 : roster_auto_start(h->roster, v, e);
+	r = v->auto_started ? 0 : roster_record_auto_start(h->roster, v, e);
 	if (r == 0)
-		r = host_wait(v, fn, arg, e);
+		r = context_add_waiter(v, fn, arg, e);
 	if (r == 0 && !v->run->cause)
-		running_end(h, v, false, "command");
+		running_stop_vp(h, v, false, "command");
 	return r;
 }
 
 /* Locking and wiping begin behind the foreground. */
-static int leave_front(struct host *h, struct vp *v, struct err *e)
+static int leave_foreground(struct context *h, struct vp *v, struct err *e)
 {
 	uint64_t ns;
 
-	return roster_front(h->roster) == v
-		       ? front_switch(h, NULL, "command", &ns, e)
+	return roster_get_foreground(h->roster) == v
+		       ? foreground_switch(h, NULL, "command", &ns, e)
 		       : 0;
 }
 
-int control_lock(struct host *h, struct vp *v, host_done_fn *fn, void *arg,
-		 struct err *e)
+int operations_lock_vp(struct context *h, struct vp *v, context_done_fn *fn,
+		       void *arg, struct err *e)
 {
-	bool news = v->state != VPSTATE_LOCKED;
-	int r = leave_front(h, v, e);
+	bool news = v->state != VP_STATE_LOCKED;
+	int r = leave_foreground(h, v, e);
 
 	if (r == 0)
-		r = roster_move(h->roster, v, VPEVENT_LOCK, e);
+		r = roster_apply_event(h->roster, v, VP_EVENT_LOCK, e);
 	if (r < 0)
 		return r;
 	/* It is locked in the log: it goes on, even if nobody can be told. */
-	r = host_wait(v, fn, arg, e);
+	r = context_add_waiter(v, fn, arg, e);
 	if (v->run) {
-		running_end(h, v, true, "command");
+		running_stop_vp(h, v, true, "command");
 		return r;
 	}
 	if (news)
 		h->watch.changed(h->watch.arg, v->name, v->state, "command");
-	lockdown_begin(h, v);
+	lock_start_eviction(h, v);
 	return r;
 }
 
@@ -151,93 +154,98 @@ static void on_idle_locked(void *arg, const struct err *e)
 		log_error("lock an idle VP: %s", e->text);
 }
 
-void control_lock_idle(struct host *h, struct vp *v)
+void operations_lock_idle_vp(struct context *h, struct vp *v)
 {
 	struct err e;
 
-	if (control_lock(h, v, on_idle_locked, NULL, &e) < 0)
+	if (operations_lock_vp(h, v, on_idle_locked, NULL, &e) < 0)
 		on_idle_locked(NULL, &e);
 }
 
-int control_unlock(struct host *h, struct vp *v, enum vpkeys_by by,
-		   const struct secret *secret, struct err *e)
+int operations_unlock_vp(struct context *h, struct vp *v,
+			 enum vp_keys_source by,
+			 const struct secure_memory *secret, struct err *e)
 {
 	int r;
 
-	if (v->state == VPSTATE_LOCKED && (v->run || v->sealing))
+	if (v->state == VP_STATE_LOCKED && (v->run || v->sealing))
 		return err_reason(e, REASON_BUSY,
 				  "unlock VP %s: it is being locked", v->name);
 	/* It is open: what was given is tested all the same. */
-	if (v->state != VPSTATE_LOCKED && by != VPKEYS_DEVICE)
-		return vpdata_check(h->vpdata, v, by, secret, e);
-	if (v->state != VPSTATE_LOCKED)
-		return vpstate_next(v->state, VPEVENT_UNLOCK) == VPSTATE_COUNT
+	if (v->state != VP_STATE_LOCKED && by != VP_KEYS_DEVICE)
+		return vp_data_check_secret(h->vpdata, v, by, secret, e);
+	if (v->state != VP_STATE_LOCKED)
+		return vp_state_after_event(v->state, VP_EVENT_UNLOCK) ==
+				       VP_STATE_COUNT
 			       ? err_reason(e, REASON_VP_STATE,
 					    "unlock VP %s: it is %s", v->name,
-					    vpstate_name(v->state))
+					    vp_state_name(v->state))
 			       : 0;
-	r = vpdata_unlock(h->vpdata, v, by, secret, e);
+	r = vp_data_unlock(h->vpdata, v, by, secret, e);
 	if (r < 0)
 		return r;
-	r = roster_move(h->roster, v, VPEVENT_UNLOCK, e);
+	r = roster_apply_event(h->roster, v, VP_EVENT_UNLOCK, e);
 	if (r < 0)
-		lockdown_begin(h, v);
+		lock_start_eviction(h, v);
 	else
 		h->watch.changed(h->watch.arg, v->name, v->state, "command");
-	prepared_arm(h->prepared);
+	prestart_schedule(h->prepared);
 	return r;
 }
 
-int control_set_passcode(struct host *h, struct vp *v, const struct secret *old,
-			 const struct secret *fresh, struct err *e)
+int operations_set_passcode(struct context *h, struct vp *v,
+			    const struct secure_memory *old,
+			    const struct secure_memory *fresh, struct err *e)
 {
-	if (v->state == VPSTATE_LOCKED || v->state == VPSTATE_WIPING ||
+	if (v->state == VP_STATE_LOCKED || v->state == VP_STATE_WIPING ||
 	    v->sealing)
 		return err_reason(e, REASON_VP_STATE,
 				  "set the passcode of VP %s: it is %s",
-				  v->name, vpstate_name(v->state));
-	return vpdata_set_passcode(h->vpdata, v, old, fresh, e);
+				  v->name, vp_state_name(v->state));
+	return vp_data_set_passcode(h->vpdata, v, old, fresh, e);
 }
 
-int control_put_secrets(struct host *h, struct vp *v, const void *data,
-			size_t len, struct err *e)
+int operations_put_secrets(struct context *h, struct vp *v, const void *data,
+			   size_t len, struct err *e)
 {
 	auto_close int dir = -1;
 	int r;
 
-	if (v->state == VPSTATE_LOCKED || v->state == VPSTATE_WIPING ||
+	if (v->state == VP_STATE_LOCKED || v->state == VP_STATE_WIPING ||
 	    v->sealing)
 		return err_reason(e, REASON_VP_STATE,
 				  "keep secrets of VP %s: it is %s", v->name,
-				  vpstate_name(v->state));
-	prepared_discard(h, v);
-	r = vpdata_open(h->vpdata, v, &dir, e);
+				  vp_state_name(v->state));
+	prestart_discard_vp(h, v);
+	r = vp_data_open(h->vpdata, v, &dir, e);
 	/* What it writes itself, at its rate, does not hold this up. */
 	if (v->run)
-		leaf_unrate(v->run->leaf, v->run->disk);
+		cgroup_clear_io_limits(v->run->leaf, v->run->disk);
 	if (r == 0)
-		r = handover_keep(dir, data, len, e);
-	resource_settle(v, roster_front(h->roster) == v);
+		r = vp_secrets_save(dir, data, len, e);
+	resource_apply_limits(v, roster_get_foreground(h->roster) == v);
 	/* A daemon that was started after the VP does not hold its /run. */
 	if (r == 0 && v->run && v->run->dir >= 0)
-		r = handover_give(dir, v->run->dir, vp_base(v), e);
+		r = vp_secrets_copy_to_run(dir, v->run->dir, vp_get_id_base(v),
+					   e);
 	return r;
 }
 
-int control_erase(struct host *h, struct vp *v, const char *job, bool remove,
-		  host_done_fn *fn, void *arg, struct err *e)
+int operations_erase_vp(struct context *h, struct vp *v, const char *job,
+			bool remove, context_done_fn *fn, void *arg,
+			struct err *e)
 {
-	int r = leave_front(h, v, e);
+	int r = leave_foreground(h, v, e);
 
-	if (r == 0 && !roster_find_job(h->roster, job))
-		r = roster_add_job(h->roster, v, job, remove, e);
+	if (r == 0 && !roster_find_command(h->roster, job))
+		r = roster_add_command(h->roster, v, job, remove, e);
 	if (r < 0)
 		return r;
-	r = host_wait(v, fn, arg, e);
+	r = context_add_waiter(v, fn, arg, e);
 	h->watch.changed(h->watch.arg, v->name, v->state, "command");
 	if (v->run)
-		running_end(h, v, true, "command");
+		running_stop_vp(h, v, true, "command");
 	else
-		lockdown_begin(h, v);
+		lock_start_eviction(h, v);
 	return r;
 }

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-void window_add(struct window *w, uint64_t begin, uint64_t end)
+void own_changes_add(struct own_changes *w, uint64_t begin, uint64_t end)
 {
-	if (w->n == WINDOW_MAX) {
+	if (w->n == OWN_CHANGES_MAX) {
 		memmove(w->row, w->row + 1, sizeof(w->row) - sizeof(w->row[0]));
 		w->n--;
 	}
@@ -13,7 +13,7 @@ void window_add(struct window *w, uint64_t begin, uint64_t end)
 	w->row[w->n++].end = end;
 }
 
-bool window_has(const struct window *w, uint64_t boot_ns)
+bool own_changes_contains(const struct own_changes *w, uint64_t boot_ns)
 {
 	for (unsigned int i = 0; i < w->n; i++)
 		if (boot_ns >= w->row[i].begin && boot_ns <= w->row[i].end)

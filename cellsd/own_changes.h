@@ -10,16 +10,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WINDOW_MAX 64
+#define OWN_CHANGES_MAX 64
 
-struct window {
+struct own_changes {
 	struct {
 		uint64_t begin, end;
-	} row[WINDOW_MAX];
+	} row[OWN_CHANGES_MAX];
 	unsigned int n;
 };
 
-void window_add(struct window *w, uint64_t begin, uint64_t end);
-bool window_has(const struct window *w, uint64_t boot_ns);
+void own_changes_add(struct own_changes *w, uint64_t begin, uint64_t end);
+bool own_changes_contains(const struct own_changes *w, uint64_t boot_ns);
 
 #endif

@@ -18,8 +18,8 @@
 #define IDLE_USEC 500000
 #define REST_NS (UINT64_C(60) * 1000 * 1000 * 1000)
 
-struct prepared {
-	struct host *host;
+struct prestart {
+	struct context *host;
 	unsigned int limit;
 	uint64_t rest_ns; /* boot clock: none before */
 	sd_event_source *timer;
@@ -27,19 +27,20 @@ struct prepared {
 
 /* ---- which */
 
-static bool may_be(struct host *h, const struct vp *v)
+static bool is_prestart_candidate(struct context *h, const struct vp *v)
 {
 	struct err ignored;
 
-	return (v->state == VPSTATE_STOPPED || v->state == VPSTATE_INSTALLED) &&
+	return (v->state == VP_STATE_STOPPED ||
+		v->state == VP_STATE_INSTALLED) &&
 	       !v->run && !v->sealing && !v->erasing && !v->unprepared &&
-	       launch_check(h, v, &ignored) == 0 &&
-	       vpdata_is_at_hand(h->vpdata, v);
+	       launch_check_config(h, v, &ignored) == 0 &&
+	       vp_data_is_available(h->vpdata, v);
 }
 
 /* Those that ended last; else in the order of the desired state. */
-static unsigned int choose(const struct prepared *p,
-			   struct vp *ret[PREPARED_STARTS_MAX])
+static unsigned int choose_candidates(const struct prestart *p,
+				      struct vp *ret[PRESTART_LIMIT_MAX])
 {
 	const struct roster *r = p->host->roster;
 	unsigned int n = 0;
@@ -48,7 +49,7 @@ static unsigned int choose(const struct prepared *p,
 		struct vp *v = r->vp[i];
 		unsigned int at = n;
 
-		if (!may_be(p->host, v))
+		if (!is_prestart_candidate(p->host, v))
 			continue;
 		for (; at > 0 && ret[at - 1]->ended_ns < v->ended_ns; at--)
 			if (at < p->limit)
@@ -63,39 +64,39 @@ static unsigned int choose(const struct prepared *p,
 
 /* ---- discarding */
 
-void prepared_discard(struct host *h, struct vp *v)
+void prestart_discard_vp(struct context *h, struct vp *v)
 {
 	if (!v->ready)
 		return;
 	launch_undo(h, v);
-	prepared_arm(h->prepared);
+	prestart_schedule(h->prepared);
 }
 
-void prepared_end(struct vp *v)
+void prestart_kill_vp(struct vp *v)
 {
 	if (v->ready)
-		launch_end(v);
+		launch_kill_prepared(v);
 }
 
-void prepared_review(struct host *h)
+void prestart_discard_outdated(struct context *h)
 {
 	for (unsigned int i = 0; i < h->roster->n; i++) {
 		struct vp *v = h->roster->vp[i];
 
 		v->unprepared = false;
-		if (v->ready && !launch_is_fit(v))
-			prepared_discard(h, v);
+		if (v->ready && !launch_is_current(v))
+			prestart_discard_vp(h, v);
 	}
-	prepared_arm(h->prepared);
+	prestart_schedule(h->prepared);
 }
 
-static void discard_all(struct host *h)
+static void discard_all_prepared(struct context *h)
 {
 	for (unsigned int i = 0; i < h->roster->n; i++)
-		prepared_discard(h, h->roster->vp[i]);
+		prestart_discard_vp(h, h->roster->vp[i]);
 }
 
-bool prepared_yield(struct host *h)
+bool prestart_release_memory(struct context *h)
 {
 	bool any = false;
 
@@ -103,7 +104,7 @@ bool prepared_yield(struct host *h)
 		any |= h->roster->vp[i]->ready != NULL;
 	if (h->prepared)
 		h->prepared->rest_ns = clock_boot_ns() + REST_NS;
-	discard_all(h);
+	discard_all_prepared(h);
 	if (any)
 		log_info("memory is short: nothing is kept prepared");
 	return any;
@@ -112,9 +113,10 @@ bool prepared_yield(struct host *h)
 /* ---- preparing */
 
 /* It was ended from outside: it starts as others do. */
-static int on_death(sd_event_source *s, int fd, uint32_t events, void *arg)
+static int on_prepared_exit(sd_event_source *s, int fd, uint32_t events,
+			    void *arg)
 {
-	struct host *h = arg;
+	struct context *h = arg;
 
 	sd_event_source_set_enabled(s, SD_EVENT_OFF);
 	for (unsigned int i = 0; i < h->roster->n; i++) {
@@ -124,35 +126,36 @@ static int on_death(sd_event_source *s, int fd, uint32_t events, void *arg)
 			continue;
 		log_warning("VP %s: what was prepared has ended", v->name);
 		v->unprepared = true;
-		prepared_discard(h, v);
+		prestart_discard_vp(h, v);
 		break;
 	}
 	return 0;
 }
 
-static int watch(struct host *h, struct vp *v, struct err *e)
+static int watch_prepared_exit(struct context *h, struct vp *v, struct err *e)
 {
 	int r = sd_event_add_io(h->options.loop, &v->ready->on_exit,
-				v->ready->birth.pidfd, EPOLLIN, on_death, h);
+				v->ready->birth.pidfd, EPOLLIN,
+				on_prepared_exit, h);
 
 	return r < 0 ? err_sys(e, -r, "watch it") : 0;
 }
 
-static int prepare(struct host *h, struct vp *v, struct err *e)
+static int prepare_candidate(struct context *h, struct vp *v, struct err *e)
 {
 	int r = launch_prepare(h, v, e);
 
 	if (r < 0)
 		return r;
 	r = v->ready->unfit ? err_set(e, EAGAIN, "it lacks something")
-			    : watch(h, v, e);
+			    : watch_prepared_exit(h, v, e);
 	if (r < 0)
 		launch_undo(h, v);
 	return r;
 }
 
-static bool is_among(struct vp *const *chosen, unsigned int n,
-		     const struct vp *v)
+static bool is_chosen_vp(struct vp *const *chosen, unsigned int n,
+			 const struct vp *v)
 {
 	for (unsigned int i = 0; i < n; i++)
 		if (chosen[i] == v)
@@ -160,38 +163,40 @@ static bool is_among(struct vp *const *chosen, unsigned int n,
 	return false;
 }
 
-static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
+static int on_prestart_timer(sd_event_source *s, uint64_t usec, void *arg)
 {
-	struct prepared *p = arg;
+	struct prestart *p = arg;
 	struct roster *r = p->host->roster;
-	struct vp *chosen[PREPARED_STARTS_MAX];
-	unsigned int n = choose(p, chosen);
+	struct vp *chosen[PRESTART_LIMIT_MAX];
+	unsigned int n = choose_candidates(p, chosen);
 	struct err e;
 
 	if (clock_boot_ns() < p->rest_ns) {
-		prepared_arm(p);
+		prestart_schedule(p);
 		return 0;
 	}
 	for (unsigned int i = 0; i < r->n; i++)
-		if (!is_among(chosen, n, r->vp[i]) || !launch_is_fit(r->vp[i]))
-			prepared_discard(p->host, r->vp[i]);
+		if (!is_chosen_vp(chosen, n, r->vp[i]) ||
+		    !launch_is_current(r->vp[i]))
+			prestart_discard_vp(p->host, r->vp[i]);
 	for (unsigned int i = 0; i < n; i++) {
 		if (chosen[i]->ready)
 			continue;
-		chosen[i]->unprepared = prepare(p->host, chosen[i], &e) < 0;
+		chosen[i]->unprepared =
+			prepare_candidate(p->host, chosen[i], &e) < 0;
 		if (chosen[i]->unprepared)
 			log_warning("prepare VP %s: %s", chosen[i]->name,
 				    e.text);
 		else
 			log_debug("VP %s is prepared", chosen[i]->name);
 		/* Others may have something to do between two of them. */
-		prepared_arm(p);
+		prestart_schedule(p);
 		return 0;
 	}
 	return 0;
 }
 
-void prepared_arm(struct prepared *p)
+void prestart_schedule(struct prestart *p)
 {
 	uint64_t now = clock_boot_ns(), usec = IDLE_USEC;
 
@@ -203,10 +208,10 @@ void prepared_arm(struct prepared *p)
 	sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT);
 }
 
-int prepared_new(struct host *h, unsigned int limit, struct prepared **ret,
+int prestart_new(struct context *h, unsigned int limit, struct prestart **ret,
 		 struct err *e)
 {
-	struct prepared *p;
+	struct prestart *p;
 	int r;
 
 	*ret = NULL;
@@ -218,8 +223,8 @@ int prepared_new(struct host *h, unsigned int limit, struct prepared **ret,
 	p->host = h;
 	p->limit = limit;
 	r = sd_event_add_time_relative(h->options.loop, &p->timer,
-				       CLOCK_MONOTONIC, IDLE_USEC, 0, on_timer,
-				       p);
+				       CLOCK_MONOTONIC, IDLE_USEC, 0,
+				       on_prestart_timer, p);
 	if (r >= 0)
 		r = sd_event_source_set_priority(p->timer,
 						 SD_EVENT_PRIORITY_IDLE);
@@ -232,11 +237,11 @@ int prepared_new(struct host *h, unsigned int limit, struct prepared **ret,
 	return 0;
 }
 
-void prepared_free(struct prepared *p)
+void prestart_free(struct prestart *p)
 {
 	if (!p)
 		return;
-	discard_all(p->host);
+	discard_all_prepared(p->host);
 	sd_event_source_disable_unref(p->timer);
 	free(p);
 }

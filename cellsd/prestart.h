@@ -12,29 +12,29 @@
 #include <stdbool.h>
 
 struct err;
-struct host;
-struct prepared;
+struct context;
+struct prestart;
 struct vp;
 
-#define PREPARED_STARTS 1
-#define PREPARED_STARTS_MAX 64
+#define PRESTART_LIMIT 1
+#define PRESTART_LIMIT_MAX 64
 
 /* Needs h->roster and what is made of VPs. 0: *ret is NULL. */
-int prepared_new(struct host *h, unsigned int limit, struct prepared **ret,
+int prestart_new(struct context *h, unsigned int limit, struct prestart **ret,
 		 struct err *e);
 /* Discards all. */
-void prepared_free(struct prepared *p);
+void prestart_free(struct prestart *p);
 
 /* Something changed: looks what there is to prepare, in a moment. */
-void prepared_arm(struct prepared *p);
+void prestart_schedule(struct prestart *p);
 
 /* One that is not prepared is no error. */
-void prepared_discard(struct host *h, struct vp *v);
+void prestart_discard_vp(struct context *h, struct vp *v);
 /* The part of it that matters at once: its data is not in use any more. */
-void prepared_end(struct vp *v);
+void prestart_kill_vp(struct vp *v);
 /* Discards what would be made otherwise now: by another config, or not. */
-void prepared_review(struct host *h);
+void prestart_discard_outdated(struct context *h);
 /* Memory is short: discards all, and rests. False: there was none. */
-bool prepared_yield(struct host *h);
+bool prestart_release_memory(struct context *h);
 
 #endif

@@ -16,7 +16,7 @@
 #define RULES_MAX 512
 #define CONDITIONS_MAX 8
 
-enum ask {
+enum condition_type {
 	ASK_SUBSYSTEM,
 	ASK_SYSNAME,
 	ASK_DEVNAME,
@@ -39,7 +39,7 @@ static const struct {
 };
 
 struct condition {
-	enum ask ask;
+	enum condition_type ask;
 	char *key, *glob;
 };
 
@@ -59,7 +59,7 @@ struct profile *profile_new(void)
 	return calloc(1, sizeof(struct profile));
 }
 
-static void free_rule(struct rule *r)
+static void free_profile_rule(struct rule *r)
 {
 	for (unsigned int i = 0; i < r->n; i++) {
 		free(r->condition[i].key);
@@ -73,18 +73,18 @@ void profile_free(struct profile *p)
 	if (!p)
 		return;
 	for (unsigned int i = 0; i < p->n; i++)
-		free_rule(&p->rule[i]);
+		free_profile_rule(&p->rule[i]);
 	free(p);
 }
 
-static int parse_condition(struct rule *rule, char *text, struct err *e)
+static int parse_rule_condition(struct rule *rule, char *text, struct err *e)
 {
 	struct condition *c = &rule->condition[rule->n];
 	char *word, *value, *equals;
 
-	text = text_trim(text);
+	text = encoding_trim_blanks(text);
 	word = strsep(&text, " \t");
-	value = text ? text_trim(text) : word + strlen(word);
+	value = text ? encoding_trim_blanks(text) : word + strlen(word);
 	if (rule->n == CONDITIONS_MAX)
 		return err_set(e, EINVAL, "more than %d conditions",
 			       CONDITIONS_MAX);
@@ -101,8 +101,8 @@ static int parse_condition(struct rule *rule, char *text, struct err *e)
 		if (!equals || equals == value)
 			return err_set(e, EINVAL, "%s needs KEY=VALUE", word);
 		*equals = '\0';
-		c->key = strdup(text_trim(value));
-		value = text_trim(equals + 1);
+		c->key = strdup(encoding_trim_blanks(value));
+		value = encoding_trim_blanks(equals + 1);
 	}
 	c->glob = strdup(value);
 	rule->n++;
@@ -111,7 +111,7 @@ static int parse_condition(struct rule *rule, char *text, struct err *e)
 	return 0;
 }
 
-static int parse_rule(struct profile *p, char *line, struct err *e)
+static int parse_profile_rule(struct profile *p, char *line, struct err *e)
 {
 	struct rule *rule = &p->rule[p->n];
 	char *equals = strchr(line, '='), *name, *rest, *text;
@@ -120,7 +120,7 @@ static int parse_rule(struct profile *p, char *line, struct err *e)
 	if (!equals)
 		return err_set(e, EINVAL, "no '=' in '%.40s'", line);
 	*equals = '\0';
-	name = text_trim(line);
+	name = encoding_trim_blanks(line);
 	rest = equals + 1;
 	if (p->n == RULES_MAX)
 		return err_set(e, EINVAL, "more than %d rules", RULES_MAX);
@@ -129,19 +129,19 @@ static int parse_rule(struct profile *p, char *line, struct err *e)
 		return err_set(e, EINVAL, "unknown class '%.40s'", name);
 	rule->n = 0;
 	while (r == 0 && (text = strsep(&rest, ",")))
-		r = parse_condition(rule, text, e);
+		r = parse_rule_condition(rule, text, e);
 	/* A rule without a subsystem would ask every device of the machine. */
 	if (r == 0 && rule->condition[0].ask != ASK_SUBSYSTEM)
 		r = err_set(e, EINVAL, "the first condition is no subsystem");
 	if (r < 0)
-		free_rule(rule);
+		free_profile_rule(rule);
 	else
 		p->n++;
 	return r;
 }
 
-int profile_parse(struct profile *p, const char *name, char *text,
-		  struct err *e)
+int profile_parse_text(struct profile *p, const char *name, char *text,
+		       struct err *e)
 {
 	unsigned int number = 0;
 	char *line;
@@ -151,10 +151,10 @@ int profile_parse(struct profile *p, const char *name, char *text,
 		int r;
 
 		number++;
-		line = text_trim(line);
+		line = encoding_trim_blanks(line);
 		if (!*line || *line == '#')
 			continue;
-		r = parse_rule(p, line, &why);
+		r = parse_profile_rule(p, line, &why);
 		if (r < 0)
 			return err_set(e, -r, "%s:%u: %s", name, number,
 				       why.text);
@@ -162,7 +162,7 @@ int profile_parse(struct profile *p, const char *name, char *text,
 	return 0;
 }
 
-int profile_read(struct profile *p, const char *path, struct err *e)
+int profile_read_file(struct profile *p, const char *path, struct err *e)
 {
 	auto_free char *text = NULL;
 	size_t len;
@@ -172,10 +172,10 @@ int profile_read(struct profile *p, const char *path, struct err *e)
 		return r;
 	if (strlen(text) != len)
 		return err_set(e, EINVAL, "%s: holds a NUL byte", path);
-	return profile_parse(p, path, text, e);
+	return profile_parse_text(p, path, text, e);
 }
 
-static int is_conf(const struct dirent *d)
+static int is_conf_file(const struct dirent *d)
 {
 	return d->d_name[0] != '.' && fnmatch("*.conf", d->d_name, 0) == 0;
 }
@@ -183,7 +183,7 @@ static int is_conf(const struct dirent *d)
 int profile_read_folder(struct profile *p, const char *folder, struct err *e)
 {
 	struct dirent **list = NULL;
-	int n = scandir(folder, &list, is_conf, alphasort), r = 0;
+	int n = scandir(folder, &list, is_conf_file, alphasort), r = 0;
 
 	if (n < 0)
 		return errno == ENOENT ? 0
@@ -192,7 +192,7 @@ int profile_read_folder(struct profile *p, const char *folder, struct err *e)
 		auto_free char *path = io_join(folder, list[i]->d_name);
 
 		if (r == 0)
-			r = path ? profile_read(p, path, e)
+			r = path ? profile_read_file(p, path, e)
 				 : err_oom(e, folder);
 		free(list[i]);
 	}
@@ -200,8 +200,8 @@ int profile_read_folder(struct profile *p, const char *folder, struct err *e)
 	return r;
 }
 
-static const char *ask(const struct condition *c,
-		       const struct profile_device *d)
+static const char *get_condition_value(const struct condition *c,
+				       const struct profile_device *d)
 {
 	switch (c->ask) {
 	case ASK_SUBSYSTEM:
@@ -222,10 +222,10 @@ static const char *ask(const struct condition *c,
 	return NULL;
 }
 
-static bool matches(const struct rule *rule, const struct profile_device *d)
+static bool is_rule_met(const struct rule *rule, const struct profile_device *d)
 {
 	for (unsigned int i = 0; i < rule->n; i++) {
-		const char *value = ask(&rule->condition[i], d);
+		const char *value = get_condition_value(&rule->condition[i], d);
 
 		if (!value || fnmatch(rule->condition[i].glob, value, 0) != 0)
 			return false;
@@ -233,12 +233,13 @@ static bool matches(const struct rule *rule, const struct profile_device *d)
 	return true;
 }
 
-uint32_t profile_match(const struct profile *p, const struct profile_device *d)
+uint32_t profile_match_device(const struct profile *p,
+			      const struct profile_device *d)
 {
 	uint32_t classes = 0;
 
 	for (unsigned int i = 0; i < p->n; i++)
-		if (matches(&p->rule[i], d))
+		if (is_rule_met(&p->rule[i], d))
 			classes |= 1U << p->rule[i].cls;
 	/* A rule for the finer name stands before the coarser. */
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++)

@@ -30,15 +30,16 @@ struct profile *profile_new(void); /* NULL: out of memory */
 void profile_free(struct profile *p);
 
 /* Adds the rules of a file. -EINVAL with file and line. */
-int profile_read(struct profile *p, const char *path, struct err *e);
+int profile_read_file(struct profile *p, const char *path, struct err *e);
 /* The same of a text (which is changed); `name` stands in messages. */
-int profile_parse(struct profile *p, const char *name, char *text,
-		  struct err *e);
+int profile_parse_text(struct profile *p, const char *name, char *text,
+		       struct err *e);
 /* Adds all *.conf of a folder, by name. A missing folder is no error. */
 int profile_read_folder(struct profile *p, const char *folder, struct err *e);
 
 /* The classes of a device, a bit each. */
-uint32_t profile_match(const struct profile *p, const struct profile_device *d);
+uint32_t profile_match_device(const struct profile *p,
+			      const struct profile_device *d);
 
 /* Calls fn for each subsystem that a rule names, perhaps more than once. */
 void profile_each_subsystem(const struct profile *p,

@@ -23,21 +23,21 @@
 #define PSI "/proc/pressure/memory"
 #define WINDOW_US 1000000
 
-struct pressure {
-	struct host *host;
+struct psi {
+	struct context *host;
 	int fd;
 	sd_event_source *on_stall;
 	bool helpless; /* told that there was nothing to end */
 };
 
 /* Who is ended next, so far. */
-struct choice {
+struct oom_victim {
 	const struct vp *vp, *from;
 	pid_t pid;
 	long score;
 };
 
-static long read_score(int proc)
+static long read_oom_score(int proc)
 {
 	auto_close int fd = openat(proc, "oom_score", O_RDONLY | O_CLOEXEC);
 	char text[32];
@@ -49,7 +49,7 @@ static long read_score(int proc)
 	return strtol(text, NULL, 10);
 }
 
-static int open_proc(pid_t pid)
+static int open_proc_pid_folder(pid_t pid)
 {
 	char path[32];
 
@@ -57,17 +57,18 @@ static int open_proc(pid_t pid)
 	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static int weigh(void *arg, pid_t pid)
+static int compare_oom_victim(void *arg, pid_t pid)
 {
-	struct choice *c = arg;
-	auto_close int proc = open_proc(pid);
+	struct oom_victim *c = arg;
+	auto_close int proc = open_proc_pid_folder(pid);
 	long score;
 
 	/* A VP without an init that we know is half gone, or half born. */
 	if (proc < 0 || pid == c->vp->run->pid || c->vp->run->pid <= 0)
 		return 0;
-	score = read_score(proc);
-	if (score > c->score && leaf_holds(c->vp->run->leaf_name, proc) > 0) {
+	score = read_oom_score(proc);
+	if (score > c->score &&
+	    cgroup_contains_process(c->vp->run->leaf_name, proc) > 0) {
 		c->score = score;
 		c->pid = pid;
 		c->from = c->vp;
@@ -75,23 +76,23 @@ static int weigh(void *arg, pid_t pid)
 	return 0;
 }
 
-static struct choice choose(const struct host *h)
+static struct oom_victim choose_oom_victim(const struct context *h)
 {
-	struct choice c = { .score = -1 };
+	struct oom_victim c = { .score = -1 };
 
 	for (unsigned int i = 0; i < h->roster->n; i++) {
 		c.vp = h->roster->vp[i];
-		if (c.vp->state != VPSTATE_BACKGROUND || !c.vp->run ||
+		if (c.vp->state != VP_STATE_BACKGROUND || !c.vp->run ||
 		    c.vp->run->leaf < 0 || c.vp->run->cause)
 			continue;
 		/* Children of an init have its score until they are seen. */
-		resource_demote(c.vp, false);
-		leaf_each_pid(c.vp->run->leaf, weigh, &c);
+		resource_adjust_oom_scores(c.vp, false);
+		cgroup_each_pid(c.vp->run->leaf, compare_oom_victim, &c);
 	}
 	return c;
 }
 
-static void read_comm(int proc, char comm[16])
+static void read_process_comm(int proc, char comm[16])
 {
 	auto_close int fd = openat(proc, "comm", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : read(fd, comm, 15);
@@ -104,19 +105,19 @@ static void read_comm(int proc, char comm[16])
  * Safe because the process behind the pidfd is the one that the folder in /proc
  * means, and that one is in the leaf: see condemn() in open_handles.c.
  */
-static void end(const struct host *h, const struct choice *c)
+static void kill_oom_victim(const struct context *h, const struct oom_victim *c)
 {
 	struct backend_event ev = { .boot_ns = clock_boot_ns(),
 				    .vp = c->from->number,
 				    .pid = (uint32_t)c->pid,
 				    .count = 1 };
-	auto_close int proc = open_proc(c->pid);
+	auto_close int proc = open_proc_pid_folder(c->pid);
 	auto_close int fd = (int)syscall(SYS_pidfd_open, c->pid, 0);
 
 	if (proc < 0 || fd < 0 ||
-	    leaf_holds(c->from->run->leaf_name, proc) <= 0)
+	    cgroup_contains_process(c->from->run->leaf_name, proc) <= 0)
 		return;
-	read_comm(proc, ev.comm);
+	read_process_comm(proc, ev.comm);
 	if (syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) < 0)
 		return;
 	log_warning("memory is short: ended %s (%d) of VP %s", ev.comm,
@@ -125,10 +126,11 @@ static void end(const struct host *h, const struct choice *c)
 		       CELLS_CLASS_COUNT, &ev, "memory");
 }
 
-static int on_stall(sd_event_source *s, int fd, uint32_t events, void *arg)
+static int on_memory_stall(sd_event_source *s, int fd, uint32_t events,
+			   void *arg)
 {
-	struct pressure *p = arg;
-	struct choice c;
+	struct psi *p = arg;
+	struct oom_victim c;
 
 	if (events & EPOLLERR) {
 		sd_event_source_set_enabled(s, SD_EVENT_OFF);
@@ -136,11 +138,11 @@ static int on_stall(sd_event_source *s, int fd, uint32_t events, void *arg)
 		return 0;
 	}
 	/* What nobody uses goes first. */
-	if (prepared_yield(p->host))
+	if (prestart_release_memory(p->host))
 		return 0;
-	c = choose(p->host);
+	c = choose_oom_victim(p->host);
 	if (c.from)
-		end(p->host, &c);
+		kill_oom_victim(p->host, &c);
 	else if (!p->helpless)
 		log_warning("memory is short, and no VP in the background has "
 			    "a program to end");
@@ -148,15 +150,14 @@ static int on_stall(sd_event_source *s, int fd, uint32_t events, void *arg)
 	return 0;
 }
 
-static void pressure_freep(struct pressure **p)
+static void psi_freep(struct psi **p)
 {
-	pressure_free(*p);
+	psi_free(*p);
 }
 
-int pressure_new(struct host *h, uint64_t ms, struct pressure **ret,
-		 struct err *e)
+int psi_new(struct context *h, uint64_t ms, struct psi **ret, struct err *e)
 {
-	AUTO(pressure_freep) struct pressure *p = NULL;
+	AUTO(psi_freep) struct psi *p = NULL;
 	char text[64];
 	int n, r;
 
@@ -177,14 +178,14 @@ int pressure_new(struct host *h, uint64_t ms, struct pressure **ret,
 		return 0;
 	}
 	r = sd_event_add_io(h->options.loop, &p->on_stall, p->fd, EPOLLPRI,
-			    on_stall, p);
+			    on_memory_stall, p);
 	if (r < 0)
 		return err_sys(e, -r, "listen to " PSI);
 	*ret = steal(p);
 	return 0;
 }
 
-void pressure_free(struct pressure *p)
+void psi_free(struct psi *p)
 {
 	if (!p)
 		return;

@@ -11,15 +11,14 @@
 #include <stdint.h>
 
 struct err;
-struct host;
-struct pressure;
+struct context;
+struct psi;
 
-#define PRESSURE_MS 150 /* of a second in which programs waited for memory */
-#define PRESSURE_MS_MAX 1000
+#define PSI_STALL_MS 150 /* of a second in which programs waited for memory */
+#define PSI_STALL_MS_MAX 1000
 
 /* 0 ms: *ret is NULL. A kernel without PSI: the same, logged. */
-int pressure_new(struct host *h, uint64_t ms, struct pressure **ret,
-		 struct err *e);
-void pressure_free(struct pressure *p);
+int psi_new(struct context *h, uint64_t ms, struct psi **ret, struct err *e);
+void psi_free(struct psi *p);
 
 #endif

@@ -12,27 +12,27 @@
 #define FIRST_ROOM 64
 
 /* A folder that the walk came through, and where to go on in it. */
-struct above {
+struct tree_parent {
 	dev_t dev;
 	ino_t ino;
 	long at;
 };
 
-struct walk {
+struct tree_walk {
 	bool remove;
 	uint64_t bytes;
 	DIR *here;
-	struct above *above;
+	struct tree_parent *above;
 	unsigned long depth, room;
 };
 
-static void walk_fini(struct walk *w)
+static void tree_walk_fini(struct tree_walk *w)
 {
 	auto_closedirp(&w->here);
 	free(w->above);
 }
 
-static int enter(struct walk *w, int dir, const char *name)
+static int open_walk_folder(struct tree_walk *w, int dir, const char *name)
 {
 	auto_close int fd = openat(
 		dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -46,13 +46,13 @@ static int enter(struct walk *w, int dir, const char *name)
 	return 0;
 }
 
-static int down(struct walk *w, const char *name, long at)
+static int descend_into_folder(struct tree_walk *w, const char *name, long at)
 {
 	struct stat st;
 
 	if (w->depth == w->room) {
 		unsigned long room = w->room ? w->room * 2 : FIRST_ROOM;
-		struct above *more =
+		struct tree_parent *more =
 			reallocarray(w->above, room, sizeof(*more));
 
 		if (!more)
@@ -62,15 +62,15 @@ static int down(struct walk *w, const char *name, long at)
 	}
 	if (fstat(dirfd(w->here), &st) < 0)
 		return -errno;
-	w->above[w->depth++] = (struct above){ st.st_dev, st.st_ino, at };
-	return enter(w, dirfd(w->here), name);
+	w->above[w->depth++] = (struct tree_parent){ st.st_dev, st.st_ino, at };
+	return open_walk_folder(w, dirfd(w->here), name);
 }
 
-static int up(struct walk *w)
+static int return_to_parent(struct tree_walk *w)
 {
-	const struct above *to = &w->above[--w->depth];
+	const struct tree_parent *to = &w->above[--w->depth];
 	struct stat st;
-	int r = enter(w, dirfd(w->here), "..");
+	int r = open_walk_folder(w, dirfd(w->here), "..");
 
 	if (r < 0)
 		return r;
@@ -83,19 +83,21 @@ static int up(struct walk *w)
 	return 0;
 }
 
-static int measure_entry(struct walk *w, const char *name)
+static int measure_tree_entry(struct tree_walk *w, const char *name)
 {
 	struct stat st;
 
 	if (fstatat(dirfd(w->here), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	w->bytes += (uint64_t)st.st_blocks * BLOCK;
-	return S_ISDIR(st.st_mode) ? down(w, name, telldir(w->here)) : 0;
+	return S_ISDIR(st.st_mode)
+		       ? descend_into_folder(w, name, telldir(w->here))
+		       : 0;
 }
 
 /* Of a folder that is not empty yet it comes back to `at`, which is before it.
  */
-static int remove_entry(struct walk *w, const char *name, long at)
+static int delete_tree_entry(struct tree_walk *w, const char *name, long at)
 {
 	int dir = dirfd(w->here);
 	struct stat st;
@@ -105,12 +107,12 @@ static int remove_entry(struct walk *w, const char *name, long at)
 	if (unlinkat(dir, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) == 0 ||
 	    errno == ENOENT)
 		return 0;
-	return errno == ENOTEMPTY ? down(w, name, at) : -errno;
+	return errno == ENOTEMPTY ? descend_into_folder(w, name, at) : -errno;
 }
 
-static int walk(struct walk *w, int dir, const char *name)
+static int walk_file_tree(struct tree_walk *w, int dir, const char *name)
 {
-	int r = enter(w, dir, name);
+	int r = open_walk_folder(w, dir, name);
 
 	if (!w->here)
 		return r == -ENOENT ? 0 : r;
@@ -123,34 +125,34 @@ static int walk(struct walk *w, int dir, const char *name)
 		if (!entry && (errno || w->depth == 0))
 			return -errno;
 		if (!entry)
-			r = up(w);
+			r = return_to_parent(w);
 		else if (strcmp(entry->d_name, ".") != 0 &&
 			 strcmp(entry->d_name, "..") != 0)
-			r = w->remove ? remove_entry(w, entry->d_name, at)
-				      : measure_entry(w, entry->d_name);
+			r = w->remove ? delete_tree_entry(w, entry->d_name, at)
+				      : measure_tree_entry(w, entry->d_name);
 	}
 	return r;
 }
 
-int subtree_measure(int dir, const char *name, uint64_t *ret_bytes)
+int remove_tree_measure(int dir, const char *name, uint64_t *ret_bytes)
 {
-	AUTO(walk_fini) struct walk w = { 0 };
-	int r = walk(&w, dir, name);
+	AUTO(tree_walk_fini) struct tree_walk w = { 0 };
+	int r = walk_file_tree(&w, dir, name);
 
 	if (r == 0)
 		*ret_bytes = w.bytes;
 	return r;
 }
 
-int subtree_remove(int dir, const char *name)
+int remove_tree_delete(int dir, const char *name)
 {
 	int r;
 
 	/* Not on every file system does a place stay when others go. */
 	do {
-		AUTO(walk_fini) struct walk w = { .remove = true };
+		AUTO(tree_walk_fini) struct tree_walk w = { .remove = true };
 
-		r = walk(&w, dir, name);
+		r = walk_file_tree(&w, dir, name);
 		if (r < 0)
 			return r;
 		r = unlinkat(dir, name, AT_REMOVEDIR) < 0 ? -errno : 0;

@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 /* What it takes on disk, the folder itself excepted. */
-int subtree_measure(int dir, const char *name, uint64_t *ret_bytes);
+int remove_tree_measure(int dir, const char *name, uint64_t *ret_bytes);
 
 /* Removes it, the folder too. It can be done again after a failure. */
-int subtree_remove(int dir, const char *name);
+int remove_tree_delete(int dir, const char *name);
 
 #endif

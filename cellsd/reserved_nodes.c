@@ -84,12 +84,12 @@ static const struct {
 
 static const char *const disk_subsystems[] = { "block", "scsi_generic", "bsg" };
 
-static bool equal(const char *a, const char *b)
+static bool is_equal_string(const char *a, const char *b)
 {
 	return a && strcmp(a, b) == 0;
 }
 
-static const char *why_number(const struct devlist_device *d)
+static const char *get_number_reason(const struct device_list_device *d)
 {
 	unsigned int high = major(d->number), low = minor(d->number);
 
@@ -100,16 +100,17 @@ static const char *why_number(const struct devlist_device *d)
 	return NULL;
 }
 
-static const char *why_kind(const char *subsystem, const char *sysname)
+static const char *get_subsystem_reason(const char *subsystem,
+					const char *sysname)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (equal(subsystem, kinds[i].subsystem) && sysname &&
+		if (is_equal_string(subsystem, kinds[i].subsystem) && sysname &&
 		    fnmatch(kinds[i].sysname, sysname, 0) == 0)
 			return kinds[i].why;
 	return NULL;
 }
 
-static bool is_console(const char *consoles, const char *sysname)
+static bool is_host_console(const char *consoles, const char *sysname)
 {
 	size_t n = sysname ? strlen(sysname) : 0;
 
@@ -124,47 +125,48 @@ static bool is_console(const char *consoles, const char *sysname)
 }
 
 /* One that a person can take out, and that the host does not use itself. */
-static const char *why_disk(const struct devlist_device *d)
+static const char *get_disk_reason(const struct device_list_device *d)
 {
 	void *arg = d->ask.arg;
 	const char *port = d->above(arg, "usb", "usb_device", "removable");
 
 	if (d->in_use)
 		return "a disk that the host uses";
-	if (equal(d->ask.attribute(arg, "removable"), "1") ||
+	if (is_equal_string(d->ask.attribute(arg, "removable"), "1") ||
 	    (port && strcmp(port, "fixed") != 0) ||
-	    equal(d->above(arg, "mmc", NULL, "type"), "SD"))
+	    is_equal_string(d->above(arg, "mmc", NULL, "type"), "SD"))
 		return NULL;
 	return "a disk that is built in";
 }
 
 /* A hub switches the power of what hangs on it. */
-static const char *why_usb(const struct devlist_device *d)
+static const char *get_usb_reason(const struct device_list_device *d)
 {
-	if (equal(d->ask.attribute(d->ask.arg, "bDeviceClass"), "09"))
+	if (is_equal_string(d->ask.attribute(d->ask.arg, "bDeviceClass"), "09"))
 		return "a USB hub";
-	if (equal(d->ask.attribute(d->ask.arg, "removable"), "fixed"))
+	if (is_equal_string(d->ask.attribute(d->ask.arg, "removable"), "fixed"))
 		return "a USB device that is built in";
 	return NULL;
 }
 
-const char *reserved_why(const struct devlist_device *d)
+const char *reserved_nodes_get_reason(const struct device_list_device *d)
 {
 	const char *subsystem = d->ask.subsystem(d->ask.arg);
 	const char *sysname = d->ask.sysname(d->ask.arg);
 	const char *devname = d->ask.devname(d->ask.arg), *why;
 
 	for (size_t i = 0; i < ARRAY_SIZE(disk_subsystems); i++)
-		if (equal(subsystem, disk_subsystems[i]))
-			return why_disk(d);
-	why = why_number(d);
+		if (is_equal_string(subsystem, disk_subsystems[i]))
+			return get_disk_reason(d);
+	why = get_number_reason(d);
 	if (!why)
-		why = why_kind(subsystem, sysname);
-	if (!why && equal(subsystem, "tty") && is_console(d->consoles, sysname))
+		why = get_subsystem_reason(subsystem, sysname);
+	if (!why && is_equal_string(subsystem, "tty") &&
+	    is_host_console(d->consoles, sysname))
 		why = "a console of the host";
-	if (!why && equal(subsystem, "usb"))
-		why = why_usb(d);
-	if (!why && devname && rootfs_owns(devname))
+	if (!why && is_equal_string(subsystem, "usb"))
+		why = get_usb_reason(d);
+	if (!why && devname && rootfs_is_own_node(devname))
 		why = "a VP's own node has this name";
 	return why;
 }

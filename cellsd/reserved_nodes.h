@@ -7,9 +7,9 @@
 #ifndef CELLSD_RESERVED_NODES_H
 #define CELLSD_RESERVED_NODES_H
 
-struct devlist_device;
+struct device_list_device;
 
 /* Why it is reserved; NULL: it is not. */
-const char *reserved_why(const struct devlist_device *d);
+const char *reserved_nodes_get_reason(const struct device_list_device *d);
 
 #endif

@@ -13,7 +13,7 @@
 #define FILE_MAX (64 * 1024)
 
 /* The address of one line; 0: it has none. */
-static uint32_t parse_line(const char *line, size_t len)
+static uint32_t parse_nameserver_line(const char *line, size_t len)
 {
 	char word[INET_ADDRSTRLEN];
 	struct in_addr in;
@@ -32,21 +32,21 @@ static uint32_t parse_line(const char *line, size_t len)
 	return inet_pton(AF_INET, word, &in) == 1 ? ntohl(in.s_addr) : 0;
 }
 
-uint32_t resolver_parse(const char *text)
+uint32_t resolver_parse_text(const char *text)
 {
 	uint32_t address = 0;
 
 	while (*text && address == 0) {
 		size_t len = strcspn(text, "\n");
 
-		address = parse_line(text, len);
+		address = parse_nameserver_line(text, len);
 		text += len;
 		text += *text == '\n';
 	}
 	return address;
 }
 
-uint32_t resolver_read(const char *path)
+uint32_t resolver_read_file(const char *path)
 {
 	auto_free char *text = NULL;
 	size_t len;
@@ -54,5 +54,5 @@ uint32_t resolver_read(const char *path)
 
 	return io_read_file(path, FILE_MAX, &text, &len, &e) < 0
 		       ? 0
-		       : resolver_parse(text);
+		       : resolver_parse_text(text);
 }

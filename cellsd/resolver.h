@@ -7,9 +7,9 @@
 
 /* The first IPv4 name server of a text as in resolv.conf(5), in host byte
  * order; 0: there is none. */
-uint32_t resolver_parse(const char *text);
+uint32_t resolver_parse_text(const char *text);
 
 /* The same of a file; one that cannot be read has none. */
-uint32_t resolver_read(const char *path);
+uint32_t resolver_read_file(const char *path);
 
 #endif

@@ -12,7 +12,7 @@
 
 #define WEIGHT_DEFAULT 100
 
-static uint32_t weight(uint32_t wanted, bool in_front)
+static uint32_t scale_weight(uint32_t wanted, bool in_front)
 {
 	uint32_t full = wanted ? wanted : WEIGHT_DEFAULT;
 
@@ -21,13 +21,13 @@ static uint32_t weight(uint32_t wanted, bool in_front)
 	return full > RESOURCE_BEHIND ? full / RESOURCE_BEHIND : 1;
 }
 
-void resource_settle(const struct vp *v, bool in_front)
+void resource_apply_limits(const struct vp *v, bool in_front)
 {
-	struct vp_run *run = vp_made(v);
-	const struct leaf_limits limits = {
+	struct vp_run *run = vp_get_run(v);
+	const struct cgroup_limits limits = {
 		.memory_max = v->conf.memory_max,
-		.cpu_weight = weight(v->conf.cpu_weight, in_front),
-		.io_weight = weight(v->conf.io_weight, in_front),
+		.cpu_weight = scale_weight(v->conf.cpu_weight, in_front),
+		.io_weight = scale_weight(v->conf.io_weight, in_front),
 		.pids_max = v->conf.pids_max,
 		.io_read_max = v->conf.io_read_max,
 		.io_write_max = v->conf.io_write_max,
@@ -36,15 +36,15 @@ void resource_settle(const struct vp *v, bool in_front)
 
 	if (!run || run->leaf < 0)
 		return;
-	run->lacking = leaf_limit(run->leaf, &limits);
+	run->lacking = cgroup_set_limits(run->leaf, &limits);
 	/* Nobody asked for it: then nothing is lacking. */
 	if (!v->conf.cpu_weight)
-		run->lacking &= ~(unsigned int)LEAF_CPU;
+		run->lacking &= ~(unsigned int)CGROUP_LIMIT_CPU;
 	if (!v->conf.io_weight)
-		run->lacking &= ~(unsigned int)LEAF_IO;
+		run->lacking &= ~(unsigned int)CGROUP_LIMIT_IO;
 }
 
-struct demotion {
+struct oom_adjustment {
 	const struct vp *v;
 	bool in_front;
 };
@@ -54,9 +54,9 @@ struct demotion {
  * /proc: a process that has taken its number since is not reached. What a
  * program chose for itself above our least stays.
  */
-static int adjust(void *arg, pid_t pid)
+static int adjust_oom_score(void *arg, pid_t pid)
 {
-	const struct demotion *d = arg;
+	const struct oom_adjustment *d = arg;
 	auto_close int proc = -1, fd = -1;
 	char text[32];
 	ssize_t n;
@@ -66,7 +66,8 @@ static int adjust(void *arg, pid_t pid)
 		return 0;
 	snprintf(text, sizeof(text), "/proc/%d", (int)pid);
 	proc = open(text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (proc < 0 || leaf_holds(d->v->run->leaf_name, proc) <= 0)
+	if (proc < 0 ||
+	    cgroup_contains_process(d->v->run->leaf_name, proc) <= 0)
 		return 0;
 	fd = openat(proc, "oom_score_adj", O_RDWR | O_CLOEXEC);
 	n = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
@@ -84,10 +85,10 @@ static int adjust(void *arg, pid_t pid)
 	return 0;
 }
 
-void resource_demote(const struct vp *v, bool in_front)
+void resource_adjust_oom_scores(const struct vp *v, bool in_front)
 {
-	struct demotion d = { v, in_front };
+	struct oom_adjustment d = { v, in_front };
 
 	if (v->run && v->run->leaf >= 0)
-		leaf_each_pid(v->run->leaf, adjust, &d);
+		cgroup_each_pid(v->run->leaf, adjust_oom_score, &d);
 }

@@ -15,9 +15,9 @@ struct vp;
 #define RESOURCE_OOM_BEHIND 300 /* least oom_score_adj of programs there */
 
 /* Limits and weights by the config and the VP's place; sets v->run->lacking. */
-void resource_settle(const struct vp *v, bool in_front);
+void resource_apply_limits(const struct vp *v, bool in_front);
 
 /* The oom score of what runs in it now; an init keeps its own. */
-void resource_demote(const struct vp *v, bool in_front);
+void resource_adjust_oom_scores(const struct vp *v, bool in_front);
 
 #endif

@@ -36,9 +36,9 @@
 
 /* ---- the stage */
 
-int rootfs_stage(const char *folder, int *ret, struct err *e)
+int rootfs_create_stage(const char *folder, int *ret, struct err *e)
 {
-	const struct mnt_option options[] = { { "mode", "0711" }, {} };
+	const struct mount_option options[] = { { "mode", "0711" }, {} };
 	auto_close int fd = -1;
 	int r;
 
@@ -52,37 +52,37 @@ int rootfs_stage(const char *folder, int *ret, struct err *e)
 	 */
 	if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) < 0)
 		return err_sys(e, errno, "keep capabilities over setfsuid");
-	r = mnt_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, &fd,
-		    e);
+	r = mount_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+		      &fd, e);
 	if (r < 0)
 		return r;
 	if (move_mount(fd, "", AT_FDCWD, folder, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return err_sys(e, errno, "mount the stage on %s", folder);
 	if (fchdir(fd) < 0 || mkdir("root", 0700) < 0 ||
-	    mkdir("data", 0700) < 0 || mkdir(MASK_STAGE, 0700) < 0 ||
+	    mkdir("data", 0700) < 0 || mkdir(MASKED_PATHS_STAGE, 0700) < 0 ||
 	    mkdir("layers", 0700) < 0)
 		return err_sys(e, errno, "prepare the stage %s", folder);
 	*ret = steal_fd(fd);
 	return 0;
 }
 
-static void layer_name(char name[LAYER_NAME_SIZE], unsigned int i)
+static void format_layer_name(char name[LAYER_NAME_SIZE], unsigned int i)
 {
 	snprintf(name, LAYER_NAME_SIZE, "l%u", i);
 }
 
-void rootfs_sweep(int stage)
+void rootfs_clear_stage(int stage)
 {
 	char name[LAYER_NAME_SIZE];
 
-	mnt_detach(stage, "root");
-	mnt_detach(stage, "data");
-	mnt_detach(stage, MASK_STAGE);
+	mount_detach(stage, "root");
+	mount_detach(stage, "data");
+	mount_detach(stage, MASKED_PATHS_STAGE);
 	for (unsigned int i = 0; i < LAYERS_MAX; i++) {
-		layer_name(name, i);
+		format_layer_name(name, i);
 		if (faccessat(stage, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 			break;
-		mnt_detach(stage, name);
+		mount_detach(stage, name);
 		unlinkat(stage, name, AT_REMOVEDIR);
 	}
 }
@@ -90,51 +90,52 @@ void rootfs_sweep(int stage)
 /* ---- the root */
 
 /* The ids with which the next file system calls make and look up files. */
-static void act_as(uint32_t id)
+static void set_fs_ids(uint32_t id)
 {
 	setfsgid(id);
 	setfsuid(id);
 }
 
-static int put_layer(int stage, const struct rootfs_plan *p, unsigned int i,
-		     struct err *e)
+static int mount_vp_layer(int stage, const struct rootfs_plan *p,
+			  unsigned int i, struct err *e)
 {
 	auto_close int fd = -1;
 	char name[LAYER_NAME_SIZE];
-	int r = layers_clone(p->layers, p->digests[i], &fd, e);
+	int r = layer_set_clone_mount(p->layers, p->digests[i], &fd, e);
 
 	if (r == 0)
-		r = mnt_idmap(fd, p->userns, "a layer", e);
+		r = mount_set_idmap(fd, p->userns, "a layer", e);
 	if (r < 0)
 		return r;
-	layer_name(name, i);
+	format_layer_name(name, i);
 	if (mkdirat(stage, name, 0711) < 0 && errno != EEXIST)
 		return err_sys(e, errno, "make a mount point");
-	return mnt_attach(fd, stage, name, e);
+	return mount_attach(fd, stage, name, e);
 }
 
-static int put_data(int stage, const struct rootfs_plan *p, struct err *e)
+static int mount_vp_data(int stage, const struct rootfs_plan *p, struct err *e)
 {
 	auto_close int fd = -1;
-	int r = mnt_clone(p->data, "", &fd, e);
+	int r = mount_clone(p->data, "", &fd, e);
 
 	if (r == 0)
-		r = mnt_idmap(fd, p->userns, "the VP's data", e);
+		r = mount_set_idmap(fd, p->userns, "the VP's data", e);
 	if (r == 0)
-		r = mnt_attach(fd, stage, "data", e);
+		r = mount_attach(fd, stage, "data", e);
 	return r;
 }
 
 /* The VP's context for all that is on a file system of its own. */
-static struct mnt_option context(const struct rootfs_plan *p)
+static struct mount_option get_context_option(const struct rootfs_plan *p)
 {
-	return (struct mnt_option){ *p->label ? "context" : NULL, p->label };
+	return (struct mount_option){ *p->label ? "context" : NULL, p->label };
 }
 
-static int mount_overlay(const struct rootfs_plan *p, int *ret, struct err *e)
+static int mount_vp_overlay(const struct rootfs_plan *p, int *ret,
+			    struct err *e)
 {
 	char lower[LAYER_NAME_SIZE * LAYERS_MAX] = "", name[LAYER_NAME_SIZE];
-	struct mnt_option options[] = {
+	struct mount_option options[] = {
 		{ "lowerdir", lower },
 		{ "upperdir", "data/upper" },
 		{ "workdir", "data/work" },
@@ -147,32 +148,34 @@ static int mount_overlay(const struct rootfs_plan *p, int *ret, struct err *e)
 	for (unsigned int i = p->n_digests; i-- > 0;) {
 		size_t used = strlen(lower);
 
-		layer_name(name, i);
+		format_layer_name(name, i);
 		snprintf(lower + used, sizeof(lower) - used, "%s%s", name,
 			 i > 0 ? ":" : "");
 	}
-	options[3] = context(p);
+	options[3] = get_context_option(p);
 	/* The mounter's ids own the work folder; with others it is read-only.
 	 */
-	act_as(p->base);
-	r = mnt_new("overlay", options, MOUNT_ATTR_NODEV, ret, e);
-	act_as(0);
+	set_fs_ids(p->base);
+	r = mount_new("overlay", options, MOUNT_ATTR_NODEV, ret, e);
+	set_fs_ids(0);
 	return r;
 }
 
-/* An image that has no resolv.conf takes what handover_dns() gives. */
-static void link_resolver(int root)
+/* An image that has no resolv.conf takes what vp_secrets_write_resolv_conf()
+ * gives. */
+static void link_resolv_conf(int root)
 {
 	auto_close int etc = -1;
 	struct err none;
 
-	if (mnt_open(root, "etc", O_RDONLY | O_DIRECTORY, &etc, &none) == 0 &&
+	if (mount_open_beneath(root, "etc", O_RDONLY | O_DIRECTORY, &etc,
+			       &none) == 0 &&
 	    symlinkat("../run/cells/resolv.conf", etc, "resolv.conf") < 0)
 		return; /* it has one */
 }
 
-static int put_root(int stage, const struct rootfs_plan *p, int *ret,
-		    struct err *e)
+static int mount_vp_root(int stage, const struct rootfs_plan *p, int *ret,
+			 struct err *e)
 {
 	static const char *const places[] = { "dev", "proc", "sys",
 					      "run", "tmp",  "etc" };
@@ -184,26 +187,26 @@ static int put_root(int stage, const struct rootfs_plan *p, int *ret,
 		return err_set(e, EINVAL, "a VP needs 1 to %d layers",
 			       LAYERS_MAX);
 	for (unsigned int i = 0; r == 0 && i < p->n_digests; i++)
-		r = put_layer(stage, p, i, e);
+		r = mount_vp_layer(stage, p, i, e);
 	if (r == 0)
-		r = put_data(stage, p, e);
+		r = mount_vp_data(stage, p, e);
 	if (r == 0)
-		r = mount_overlay(p, &fd, e);
+		r = mount_vp_overlay(p, &fd, e);
 	if (r == 0)
-		r = mnt_attach(fd, stage, "root", e);
+		r = mount_attach(fd, stage, "root", e);
 	if (r < 0)
 		return r;
 	if (fstatvfs(fd, &fs) < 0 || fs.f_flag & ST_RDONLY)
 		return err_reason(e, REASON_KERNEL,
 				  "mount overlay: it is read-only");
-	act_as(p->base);
+	set_fs_ids(p->base);
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (mkdirat(fd, places[i], 0755) < 0 && errno != EEXIST)
 			r = err_sys(e, errno, "make /%s of the VP", places[i]);
-	link_resolver(fd);
+	link_resolv_conf(fd);
 	if (r == 0)
-		r = machineid_settle(fd, p->data, e);
-	act_as(0);
+		r = machine_id_replace_inherited(fd, p->data, e);
+	set_fs_ids(0);
 	if (r == 0)
 		*ret = steal_fd(fd);
 	return r;
@@ -220,7 +223,7 @@ static const struct {
 	{ "mqueue", "dev/mqueue", PROC_ATTRS },
 };
 
-struct fresh_start {
+struct namespace_mounts {
 	int pidfd;
 	int context[ARRAY_SIZE(fresh)];
 	struct err *e;
@@ -232,20 +235,20 @@ struct fresh_start {
  * while we wait. Safe because no program of the VP runs yet. It ends with the
  * VP's first process, at any point: what it has opened is ours to close.
  */
-static int begin_fresh(void *arg)
+static int open_namespace_contexts(void *arg)
 {
-	struct fresh_start *f = arg;
+	struct namespace_mounts *f = arg;
 	int r = 0;
 
 	if (setns(f->pidfd, CLONE_NEWNET | CLONE_NEWIPC) < 0)
 		r = err_sys(f->e, errno, "enter the VP's namespaces");
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(fresh); i++)
-		r = mnt_begin(fresh[i].fs, &f->context[i], f->e);
+		r = mount_open_context(fresh[i].fs, &f->context[i], f->e);
 	f->r = r;
 	_exit(0);
 }
 
-static int run_begin_fresh(struct fresh_start *f)
+static int run_in_vp_namespaces(struct namespace_mounts *f)
 {
 	static char stack[STACK_SIZE] __attribute__((aligned(16)));
 	int pid, code, status, own;
@@ -254,7 +257,7 @@ static int run_begin_fresh(struct fresh_start *f)
 	if (r < 0)
 		return r;
 	f->r = err_set(f->e, ECHILD, "enter the VP's namespaces: it ended");
-	pid = clone(begin_fresh, stack + STACK_SIZE,
+	pid = clone(open_namespace_contexts, stack + STACK_SIZE,
 		    CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, f);
 	code = errno;
 	pidns_leave(own);
@@ -265,24 +268,26 @@ static int run_begin_fresh(struct fresh_start *f)
 	return f->r;
 }
 
-static int put_fresh(int stage, int root, const struct rootfs_plan *p,
-		     struct err *e)
+static int mount_namespace_filesystems(int stage, int root,
+				       const struct rootfs_plan *p,
+				       struct err *e)
 {
-	struct fresh_start f = { .pidfd = p->pidfd,
-				 .context = { -1, -1, -1 },
-				 .e = e };
-	int r = run_begin_fresh(&f);
+	struct namespace_mounts f = { .pidfd = p->pidfd,
+				      .context = { -1, -1, -1 },
+				      .e = e };
+	int r = run_in_vp_namespaces(&f);
 
 	for (size_t i = 0; i < ARRAY_SIZE(fresh); i++) {
 		auto_close int context = f.context[i], fd = -1;
 
 		if (r == 0)
-			r = mnt_finish(context, fresh[i].fs, NULL,
-				       fresh[i].attrs, &fd, e);
+			r = mount_create_from_context(context, fresh[i].fs,
+						      NULL, fresh[i].attrs, &fd,
+						      e);
 		if (r == 0)
-			r = mnt_attach(fd, root, fresh[i].place, e);
+			r = mount_attach(fd, root, fresh[i].place, e);
 	}
-	return r < 0 ? r : mask_put(stage, root, p->label, e);
+	return r < 0 ? r : masked_paths_mount(stage, root, p->label, e);
 }
 
 /* ---- /dev */
@@ -301,7 +306,7 @@ static const char *const links[][2] = {
 
 static const char *const folders[] = { "pts", "shm", "mqueue" };
 
-bool rootfs_owns(const char *name)
+bool rootfs_is_own_node(const char *name)
 {
 	const size_t n = strcspn(name, "/");
 
@@ -324,8 +329,8 @@ bool rootfs_owns(const char *name)
  * `make`. Safe because no link is followed: the VP owns its /dev, and a link
  * there would lead through the daemon's own tree.
  */
-static int open_folder(int dev, const char *name, bool make, int *ret,
-		       const char **ret_leaf, struct err *e)
+static int open_node_folder(int dev, const char *name, bool make, int *ret,
+			    const char **ret_leaf, struct err *e)
 {
 	auto_close int at = openat(dev, ".", O_PATH | O_CLOEXEC);
 	const char *slash;
@@ -357,12 +362,12 @@ static int open_folder(int dev, const char *name, bool make, int *ret,
 	return 0;
 }
 
-static int make_node(int dev, const struct rootfs_node *n, mode_t mode,
-		     struct err *e)
+static int create_device_node(int dev, const struct rootfs_node *n, mode_t mode,
+			      struct err *e)
 {
 	auto_close int folder = -1;
 	const char *leaf;
-	int r = open_folder(dev, n->name, true, &folder, &leaf, e);
+	int r = open_node_folder(dev, n->name, true, &folder, &leaf, e);
 
 	if (r < 0)
 		return r;
@@ -379,13 +384,13 @@ int rootfs_add_node(int dev, const struct rootfs_node *n, uint32_t base,
 	mode_t old;
 	int r;
 
-	if (rootfs_owns(n->name))
+	if (rootfs_is_own_node(n->name))
 		return err_set(e, EINVAL, "make /dev/%s: the VP's own",
 			       n->name);
 	old = umask(0);
-	act_as(base);
-	r = make_node(dev, n, 0660, e);
-	act_as(0);
+	set_fs_ids(base);
+	r = create_device_node(dev, n, 0660, e);
+	set_fs_ids(0);
 	umask(old);
 	return r;
 }
@@ -396,19 +401,20 @@ void rootfs_remove_node(int dev, const char *name)
 	const char *leaf;
 	struct err e;
 
-	if (!rootfs_owns(name) &&
-	    open_folder(dev, name, false, &folder, &leaf, &e) == 0)
+	if (!rootfs_is_own_node(name) &&
+	    open_node_folder(dev, name, false, &folder, &leaf, &e) == 0)
 		unlinkat(folder, leaf, 0);
 }
 
-static int fill_dev(int dev, const struct rootfs_plan *p, struct err *e)
+static int populate_dev_folder(int dev, const struct rootfs_plan *p,
+			       struct err *e)
 {
 	mode_t old = umask(0);
 	int r = 0;
 
-	act_as(p->base);
+	set_fs_ids(p->base);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(pseudo); i++)
-		r = make_node(dev, &pseudo[i], 0666, e);
+		r = create_device_node(dev, &pseudo[i], 0666, e);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(links); i++)
 		if (symlinkat(links[i][1], dev, links[i][0]) < 0)
 			r = err_sys(e, errno, "make /dev/%s", links[i][0]);
@@ -417,75 +423,79 @@ static int fill_dev(int dev, const struct rootfs_plan *p, struct err *e)
 			r = err_sys(e, errno, "make /dev/%s", folders[i]);
 	if (r == 0 && mknodat(dev, "console", S_IFREG | 0600, 0) < 0)
 		r = err_sys(e, errno, "make /dev/console");
-	act_as(0);
+	set_fs_ids(0);
 	umask(old);
 	for (size_t i = 0; r == 0 && i < p->n_nodes; i++)
 		r = rootfs_add_node(dev, &p->nodes[i], p->base, e);
 	return r;
 }
 
-static int put_tmpfs(int root, const char *place, const struct rootfs_plan *p,
-		     const char *mode, const char *size, unsigned int attrs,
-		     int *ret, struct err *e)
+static int mount_vp_tmpfs(int root, const char *place,
+			  const struct rootfs_plan *p, const char *mode,
+			  const char *size, unsigned int attrs, int *ret,
+			  struct err *e)
 {
 	char id[16];
-	const struct mnt_option options[] = {
-		{ "mode", mode }, { "uid", id }, { "gid", id },
-		{ "size", size }, context(p),	 { NULL, NULL },
+	const struct mount_option options[] = {
+		{ "mode", mode }, { "uid", id },	 { "gid", id },
+		{ "size", size }, get_context_option(p), { NULL, NULL },
 	};
 	auto_close int fd = -1;
 	int r;
 
 	snprintf(id, sizeof(id), "%u", p->base);
-	r = mnt_new("tmpfs", options, attrs | MOUNT_ATTR_NOSUID, &fd, e);
+	r = mount_new("tmpfs", options, attrs | MOUNT_ATTR_NOSUID, &fd, e);
 	if (r == 0)
-		r = mnt_attach(fd, root, place, e);
+		r = mount_attach(fd, root, place, e);
 	if (r == 0 && ret)
 		*ret = steal_fd(fd);
 	return r;
 }
 
-static int put_pts(int root, const struct rootfs_plan *p, struct err *e)
+static int mount_vp_devpts(int root, const struct rootfs_plan *p, struct err *e)
 {
 	char group[16];
-	const struct mnt_option options[] = {
-		{ "ptmxmode", "0666" },	  { "mode", "0620" }, { "gid", group },
-		{ "max", TERMINALS_MAX }, context(p),	      {},
+	const struct mount_option options[] = {
+		{ "ptmxmode", "0666" }, { "mode", "0620" },
+		{ "gid", group },	{ "max", TERMINALS_MAX },
+		get_context_option(p),	{},
 	};
 	auto_close int fd = -1;
 	int r;
 
 	snprintf(group, sizeof(group), "%u", p->base + TTY_GROUP);
-	r = mnt_new("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
-		    &fd, e);
+	r = mount_new("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+		      &fd, e);
 	if (r == 0)
-		r = mnt_attach(fd, root, "dev/pts", e);
+		r = mount_attach(fd, root, "dev/pts", e);
 	return r;
 }
 
-static int put_console(int root, uint32_t base, struct rootfs *t, struct err *e)
+static int create_vp_console(int root, uint32_t base, struct rootfs *t,
+			     struct err *e)
 {
 	auto_close int master = -1, slave = -1, bind = -1, tty = -1;
 	int number, zero = 0, r;
 	char path[32];
 
-	r = mnt_open(root, "dev/pts/ptmx", O_RDWR | O_NOCTTY, &master, e);
+	r = mount_open_beneath(root, "dev/pts/ptmx", O_RDWR | O_NOCTTY, &master,
+			       e);
 	if (r < 0)
 		return r;
 	if (ioctl(master, TIOCSPTLCK, &zero) < 0 ||
 	    ioctl(master, TIOCGPTN, &number) < 0)
 		return err_sys(e, errno, "make the VP's console");
 	snprintf(path, sizeof(path), "dev/pts/%d", number);
-	r = mnt_open(root, path, O_PATH, &slave, e);
+	r = mount_open_beneath(root, path, O_PATH, &slave, e);
 	if (r == 0)
-		r = mnt_open(root, path, O_RDWR | O_NOCTTY, &tty, e);
+		r = mount_open_beneath(root, path, O_RDWR | O_NOCTTY, &tty, e);
 	if (r < 0)
 		return r;
 	if (fchownat(slave, "", base, base + TTY_GROUP, AT_EMPTY_PATH) < 0)
 		return err_sys(e, errno, "give the VP its console");
-	r = mnt_clone(slave, "", &bind, e);
+	r = mount_clone(slave, "", &bind, e);
 	if (r == 0)
-		r = mnt_attach(bind, root, "dev/console", e);
+		r = mount_attach(bind, root, "dev/console", e);
 	if (r == 0) {
 		t->console = steal_fd(master);
 		t->tty = steal_fd(tty);
@@ -497,25 +507,25 @@ int rootfs_build(int stage, const struct rootfs_plan *p, struct rootfs *ret,
 		 struct err *e)
 {
 	auto_close int root = -1, dev = -1, run = -1;
-	int r = put_root(stage, p, &root, e);
+	int r = mount_vp_root(stage, p, &root, e);
 
 	if (r == 0)
-		r = put_tmpfs(root, "dev", p, "0755", "256k", MOUNT_ATTR_NOEXEC,
-			      &dev, e);
+		r = mount_vp_tmpfs(root, "dev", p, "0755", "256k",
+				   MOUNT_ATTR_NOEXEC, &dev, e);
 	if (r == 0)
-		r = fill_dev(dev, p, e);
+		r = populate_dev_folder(dev, p, e);
 	if (r == 0)
-		r = put_pts(root, p, e);
+		r = mount_vp_devpts(root, p, e);
 	if (r == 0)
-		r = put_tmpfs(root, "dev/shm", p, "1777", "50%",
-			      MOUNT_ATTR_NODEV, NULL, e);
+		r = mount_vp_tmpfs(root, "dev/shm", p, "1777", "50%",
+				   MOUNT_ATTR_NODEV, NULL, e);
 	if (r == 0)
-		r = put_tmpfs(root, "run", p, "0755", "25%", MOUNT_ATTR_NODEV,
-			      &run, e);
+		r = mount_vp_tmpfs(root, "run", p, "0755", "25%",
+				   MOUNT_ATTR_NODEV, &run, e);
 	if (r == 0)
-		r = put_fresh(stage, root, p, e);
+		r = mount_namespace_filesystems(stage, root, p, e);
 	if (r == 0)
-		r = put_console(root, p->base, ret, e);
+		r = create_vp_console(root, p->base, ret, e);
 	if (r < 0)
 		return r;
 	ret->dev = steal_fd(dev);

@@ -13,13 +13,13 @@
 #include <stdint.h>
 
 struct err;
-struct layers;
+struct layer_set;
 
 /*
  * Moves the daemon into a mount namespace of its own and mounts the stage over
  * the folder, which becomes the current one. *ret is its descriptor.
  */
-int rootfs_stage(const char *folder, int *ret, struct err *e);
+int rootfs_create_stage(const char *folder, int *ret, struct err *e);
 
 struct rootfs_node {
 	const char *name; /* below /dev */
@@ -28,7 +28,7 @@ struct rootfs_node {
 };
 
 struct rootfs_plan {
-	struct layers *layers;
+	struct layer_set *layers;
 	const char *const *digests; /* lowest first */
 	unsigned int n_digests;
 	const struct rootfs_node *nodes;
@@ -49,10 +49,10 @@ struct rootfs {
 int rootfs_build(int stage, const struct rootfs_plan *p, struct rootfs *ret,
 		 struct err *e);
 /* Unmounts what rootfs_build() mounted on the stage. */
-void rootfs_sweep(int stage);
+void rootfs_clear_stage(int stage);
 
 /* Whether a name below /dev is, or is below, one that every VP has: its own. */
-bool rootfs_owns(const char *name);
+bool rootfs_is_own_node(const char *name);
 
 /*
  * Makes a node in a VP's /dev, owned by its root. -EEXIST is no error, but

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct vp *roster_find(const struct roster *r, const char *name)
+struct vp *roster_find_vp(const struct roster *r, const char *name)
 {
 	for (unsigned int i = 0; i < r->n; i++)
 		if (strcmp(r->vp[i]->name, name) == 0)
@@ -14,12 +14,12 @@ struct vp *roster_find(const struct roster *r, const char *name)
 	return NULL;
 }
 
-struct vp *roster_front(const struct roster *r)
+struct vp *roster_get_foreground(const struct roster *r)
 {
-	return *r->front ? roster_find(r, r->front) : NULL;
+	return *r->front ? roster_find_vp(r, r->front) : NULL;
 }
 
-struct roster_job *roster_find_job(struct roster *r, const char *id)
+struct roster_command *roster_find_command(struct roster *r, const char *id)
 {
 	for (unsigned int i = 0; i < r->n_jobs; i++)
 		if (strcmp(r->job[i]->id, id) == 0)
@@ -39,7 +39,7 @@ void roster_free(struct roster *r)
 	free(r);
 }
 
-void roster_wish_fini(struct roster_wish *w)
+void roster_desired_fini(struct roster_desired *w)
 {
 	for (unsigned int i = 0; i < w->n; i++)
 		vp_free(w->vp[i]);

@@ -26,17 +26,17 @@ int roster_open(const char *path, const char *boot, struct roster **ret,
 	if (!r)
 		return err_oom(e, path);
 	r->next_number = VP_RANGE_FIRST;
-	code = journal_open(path, rosterlog_take, r, &r->journal, e);
+	code = journal_open(path, roster_log_apply_record, r, &r->journal, e);
 	if (code < 0)
 		return code;
 	if (strcmp(r->boot, boot) != 0) {
-		journal_add(r->journal, "boot", boot, NULL);
-		code = journal_commit(r->journal, e);
+		journal_add_record(r->journal, "boot", boot, NULL);
+		code = journal_commit_batch(r->journal, e);
 		if (code == 0)
-			code = rosterlog_take(r, words, 2, e);
+			code = roster_log_apply_record(r, words, 2, e);
 	}
-	if (code == 0 && journal_is_long(r->journal)) {
-		rosterlog_write_all(r);
+	if (code == 0 && journal_needs_rewrite(r->journal)) {
+		roster_log_write_all(r);
 		code = journal_rewrite(r->journal, e);
 	}
 	if (code < 0)
@@ -45,31 +45,32 @@ int roster_open(const char *path, const char *boot, struct roster **ret,
 	return 0;
 }
 
-void roster_tidy(struct roster *r)
+void roster_compact_log(struct roster *r)
 {
 	struct err ignored;
 
-	if (!journal_is_long(r->journal))
+	if (!journal_needs_rewrite(r->journal))
 		return;
-	rosterlog_write_all(r);
+	roster_log_write_all(r);
 	journal_rewrite(r->journal, &ignored);
 }
 
 /* ---- changes */
 
 /* Does to memory what the record in the log says, or keeps both as they are. */
-static int commit(struct roster *r, struct err *e)
+static int commit_roster_log(struct roster *r, struct err *e)
 {
-	return journal_commit(r->journal, e);
+	return journal_commit_batch(r->journal, e);
 }
 
 /* A VP without data that is wished for is installed: it gets a range. */
-static int install(struct roster *r, struct roster_wish *w, struct err *e)
+static int assign_id_ranges(struct roster *r, struct roster_desired *w,
+			    struct err *e)
 {
 	uint32_t next = r->next_number;
 
 	for (unsigned int i = 0; i < w->n; i++) {
-		struct vp *old = roster_find(r, w->vp[i]->name);
+		struct vp *old = roster_find_vp(r, w->vp[i]->name);
 
 		if (old && old->number)
 			continue;
@@ -79,14 +80,14 @@ static int install(struct roster *r, struct roster_wish *w, struct err *e)
 					  "left",
 					  w->vp[i]->name);
 		w->vp[i]->number = next++;
-		journal_add(r->journal, "vp", w->vp[i]->name,
-			    ROSTERLOG_NUMBER(w->vp[i]->number), NULL);
+		journal_add_record(r->journal, "vp", w->vp[i]->name,
+				   ROSTER_LOG_NUMBER(w->vp[i]->number), NULL);
 	}
 	return 0;
 }
 
 /* The wish's order, then those that are kept. Cannot fail: there is room. */
-static void take_wish(struct roster *r, struct roster_wish *w)
+static void adopt_desired_vps(struct roster *r, struct roster_desired *w)
 {
 	struct vp *kept[ROSTER_VPS_MAX];
 	unsigned int n_kept = 0, n = 0;
@@ -98,7 +99,8 @@ static void take_wish(struct roster *r, struct roster_wish *w)
 			r->vp[i]->right[c].kill = true;
 	}
 	for (unsigned int i = 0; i < w->n; i++) {
-		struct vp *wish = w->vp[i], *old = roster_find(r, wish->name);
+		struct vp *wish = w->vp[i],
+			  *old = roster_find_vp(r, wish->name);
 
 		if (!old)
 			continue;
@@ -111,7 +113,7 @@ static void take_wish(struct roster *r, struct roster_wish *w)
 		old->named = true;
 		if (wish->number) {
 			old->number = wish->number;
-			old->state = VPSTATE_INSTALLED;
+			old->state = VP_STATE_INSTALLED;
 			r->next_number = wish->number + 1;
 		}
 		vp_free(wish);
@@ -123,7 +125,7 @@ static void take_wish(struct roster *r, struct roster_wish *w)
 	for (unsigned int i = 0; i < w->n; i++) {
 		if (!w->vp[i]->named) { /* new */
 			w->vp[i]->named = true;
-			w->vp[i]->state = VPSTATE_INSTALLED;
+			w->vp[i]->state = VP_STATE_INSTALLED;
 			r->next_number = w->vp[i]->number + 1;
 		}
 		r->vp[n++] = w->vp[i];
@@ -138,8 +140,8 @@ static void take_wish(struct roster *r, struct roster_wish *w)
 	w->n = 0;
 }
 
-static unsigned int count_after(const struct roster *r,
-				const struct roster_wish *w)
+static unsigned int count_vps_after_apply(const struct roster *r,
+					  const struct roster_desired *w)
 {
 	unsigned int n = w->n;
 
@@ -153,82 +155,87 @@ static unsigned int count_after(const struct roster *r,
 	return n;
 }
 
-int roster_apply(struct roster *r, struct roster_wish *w, struct err *e)
+int roster_apply_desired(struct roster *r, struct roster_desired *w,
+			 struct err *e)
 {
 	int code;
 
-	if (count_after(r, w) > ROSTER_VPS_MAX)
+	if (count_vps_after_apply(r, w) > ROSTER_VPS_MAX)
 		return err_reason(e, REASON_BUSY, "more than %d VPs",
 				  ROSTER_VPS_MAX);
 	for (unsigned int i = 0; i < w->n; i++)
 		w->vp[i]->named = true;
-	code = install(r, w, e);
+	code = assign_id_ranges(r, w, e);
 	if (code < 0) {
-		journal_drop(r->journal);
+		journal_discard_batch(r->journal);
 		return code;
 	}
-	rosterlog_write_wanted(r->journal, w->generation, w->vp, w->n);
-	code = commit(r, e);
+	roster_log_write_desired(r->journal, w->generation, w->vp, w->n);
+	code = commit_roster_log(r, e);
 	if (code < 0)
 		return code;
 	for (unsigned int i = 0; i < w->n; i++)
 		w->vp[i]->named = false;
 	r->apply_generation = w->generation;
-	take_wish(r, w);
+	adopt_desired_vps(r, w);
 	return 0;
 }
 
-static int refuse(const struct vp *v, enum vpevent ev, struct err *e)
+static int set_state_error(const struct vp *v, enum vp_event ev, struct err *e)
 {
-	static const char *const verbs[VPEVENT_COUNT] = {
+	static const char *const verbs[VP_EVENT_COUNT] = {
 		"install",   "start", "bring to the front",
 		"move back", "end",   "lock",
 		"unlock",    "wipe",  "erase",
 	};
 
 	return err_reason(e, REASON_VP_STATE, "%s VP %s: it is %s", verbs[ev],
-			  v->name, vpstate_name(v->state));
+			  v->name, vp_state_name(v->state));
 }
 
-int roster_move(struct roster *r, struct vp *v, enum vpevent ev, struct err *e)
+int roster_apply_event(struct roster *r, struct vp *v, enum vp_event ev,
+		       struct err *e)
 {
-	enum vpstate next = vpstate_next(v->state, ev);
+	enum vp_state next = vp_state_after_event(v->state, ev);
 	int code;
 
-	if (next == VPSTATE_COUNT)
-		return refuse(v, ev, e);
+	if (next == VP_STATE_COUNT)
+		return set_state_error(v, ev, e);
 	if (next == v->state)
 		return 0;
-	journal_add(r->journal, "state", v->name, vpstate_name(next), NULL);
+	journal_add_record(r->journal, "state", v->name, vp_state_name(next),
+			   NULL);
 	/* After a power cut a VP that ran is a stopped one anyway. */
-	code = ev == VPEVENT_END ? journal_note(r->journal, e) : commit(r, e);
+	code = ev == VP_EVENT_END ? journal_commit_unsynced(r->journal, e)
+				  : commit_roster_log(r, e);
 	if (code == 0)
-		rosterlog_set_state(r, v, next);
+		roster_log_set_state(r, v, next);
 	return code;
 }
 
-static bool may_start(const struct vp *v)
+static bool is_start_allowed(const struct vp *v)
 {
-	return vpstate_next(v->state, VPEVENT_START) == VPSTATE_BACKGROUND &&
+	return vp_state_after_event(v->state, VP_EVENT_START) ==
+		       VP_STATE_BACKGROUND &&
 	       !v->run;
 }
 
-int roster_prepare(struct roster *r, struct vp *v, struct err *e)
+int roster_prepare_vp(struct roster *r, struct vp *v, struct err *e)
 {
-	char leaf[VP_LEAF_SIZE];
+	char leaf[VP_CGROUP_SIZE];
 	struct vp_run *run;
 	int code;
 
-	if (!may_start(v))
-		return refuse(v, VPEVENT_START, e);
+	if (!is_start_allowed(v))
+		return set_state_error(v, VP_EVENT_START, e);
 	assert(!v->ready);
 	snprintf(leaf, sizeof(leaf), "%s-%u-%" PRIu64, v->name, v->number,
 		 r->starts + 1);
 	run = vp_run_new(leaf);
 	if (!run)
 		return err_oom(e, "start a VP");
-	journal_add(r->journal, "prepare", v->name, leaf, NULL);
-	code = journal_note(r->journal, e);
+	journal_add_record(r->journal, "prepare", v->name, leaf, NULL);
+	code = journal_commit_unsynced(r->journal, e);
 	if (code < 0) {
 		vp_run_free(run);
 		return code;
@@ -239,92 +246,95 @@ int roster_prepare(struct roster *r, struct vp *v, struct err *e)
 	return 0;
 }
 
-int roster_start(struct roster *r, struct vp *v, struct err *e)
+int roster_start_vp(struct roster *r, struct vp *v, struct err *e)
 {
 	int code;
 
-	if (!may_start(v))
-		return refuse(v, VPEVENT_START, e);
+	if (!is_start_allowed(v))
+		return set_state_error(v, VP_EVENT_START, e);
 	assert(v->ready);
-	journal_add(r->journal, "start", v->name, v->ready->leaf_name, NULL);
-	code = journal_note(r->journal, e);
+	journal_add_record(r->journal, "start", v->name, v->ready->leaf_name,
+			   NULL);
+	code = journal_commit_unsynced(r->journal, e);
 	if (code < 0)
 		return code;
 	v->run = steal(v->ready);
-	v->state = VPSTATE_BACKGROUND;
+	v->state = VP_STATE_BACKGROUND;
 	return 0;
 }
 
-int roster_auto_start(struct roster *r, struct vp *v, struct err *e)
+int roster_record_auto_start(struct roster *r, struct vp *v, struct err *e)
 {
 	int code;
 
-	journal_add(r->journal, "auto", v->name, NULL);
-	code = journal_note(r->journal, e);
+	journal_add_record(r->journal, "auto", v->name, NULL);
+	code = journal_commit_unsynced(r->journal, e);
 	if (code == 0)
 		v->auto_started = true;
 	return code;
 }
 
-int roster_set_front(struct roster *r, struct vp *v, struct err *e)
+int roster_set_foreground(struct roster *r, struct vp *v, struct err *e)
 {
 	const char *name = v ? v->name : "";
-	struct rosterlog_word generation =
-		rosterlog_number(r->front_generation + 1);
+	struct roster_log_word generation =
+		roster_log_format_number(r->front_generation + 1);
 	const char *words[] = { "front", name, generation.s };
 	int code;
 
-	if (v && vpstate_next(v->state, VPEVENT_FRONT) == VPSTATE_COUNT)
-		return refuse(v, VPEVENT_FRONT, e);
-	journal_add(r->journal, "front", name, generation.s, NULL);
-	code = journal_note(r->journal, e);
-	return code < 0 ? code : rosterlog_take(r, words, 3, e);
+	if (v && vp_state_after_event(v->state, VP_EVENT_FOREGROUND) ==
+			 VP_STATE_COUNT)
+		return set_state_error(v, VP_EVENT_FOREGROUND, e);
+	journal_add_record(r->journal, "front", name, generation.s, NULL);
+	code = journal_commit_unsynced(r->journal, e);
+	return code < 0 ? code : roster_log_apply_record(r, words, 3, e);
 }
 
-int roster_add_job(struct roster *r, struct vp *v, const char *id, bool remove,
-		   struct err *e)
+int roster_add_command(struct roster *r, struct vp *v, const char *id,
+		       bool remove, struct err *e)
 {
-	struct roster_job *job;
+	struct roster_command *job;
 	int code;
 
-	if (vpstate_next(v->state, VPEVENT_WIPE) != VPSTATE_WIPING)
-		return refuse(v, VPEVENT_WIPE, e);
-	if (strlen(id) >= ROSTER_JOB_SIZE)
+	if (vp_state_after_event(v->state, VP_EVENT_WIPE) != VP_STATE_WIPING)
+		return set_state_error(v, VP_EVENT_WIPE, e);
+	if (strlen(id) >= ROSTER_COMMAND_SIZE)
 		return err_set(e, EINVAL, "job id too long");
-	job = rosterlog_add_job(r, id, v->name, remove, e);
+	job = roster_log_add_command(r, id, v->name, remove, e);
 	if (!job)
 		return -ENOMEM;
-	journal_add(r->journal, "job", id, v->name, remove ? "1" : "0", NULL);
-	journal_add(r->journal, "state", v->name, vpstate_name(VPSTATE_WIPING),
-		    NULL);
-	code = commit(r, e);
+	journal_add_record(r->journal, "job", id, v->name, remove ? "1" : "0",
+			   NULL);
+	journal_add_record(r->journal, "state", v->name,
+			   vp_state_name(VP_STATE_WIPING), NULL);
+	code = commit_roster_log(r, e);
 	if (code < 0)
-		rosterlog_drop_job(r, id);
+		roster_log_remove_command(r, id);
 	else
-		rosterlog_set_state(r, v, VPSTATE_WIPING);
+		roster_log_set_state(r, v, VP_STATE_WIPING);
 	return code;
 }
 
-int roster_destroying(struct roster *r, struct vp *v, uint32_t slots,
-		      uint32_t keys, const char *key_id, struct err *e)
+int roster_record_destruction(struct roster *r, struct vp *v, uint32_t slots,
+			      uint32_t keys, const char *key_id, struct err *e)
 {
 	const char *id = *key_id ? key_id : "none";
 	bool news = false;
 	int code;
 
 	for (unsigned int i = 0; i < r->n_jobs; i++) {
-		struct roster_job *job = r->job[i];
+		struct roster_command *job = r->job[i];
 
 		if (job->done || strcmp(job->vp, v->name) != 0 || *job->key_id)
 			continue;
-		journal_add(r->journal, "destroying", job->id,
-			    ROSTERLOG_NUMBER(slots), ROSTERLOG_NUMBER(keys), id,
-			    NULL);
+		journal_add_record(r->journal, "destroying", job->id,
+				   ROSTER_LOG_NUMBER(slots),
+				   ROSTER_LOG_NUMBER(keys), id, NULL);
 		news = true;
 	}
-	code = news ? commit(r, e) : 0;
+	code = news ? commit_roster_log(r, e) : 0;
 	for (unsigned int i = 0; code == 0 && i < r->n_jobs; i++) {
-		struct roster_job *job = r->job[i];
+		struct roster_command *job = r->job[i];
 
 		if (job->done || strcmp(job->vp, v->name) != 0 || *job->key_id)
 			continue;
@@ -335,35 +345,36 @@ int roster_destroying(struct roster *r, struct vp *v, uint32_t slots,
 	return code;
 }
 
-int roster_incomplete(struct roster *r, struct vp *v, struct err *e)
+int roster_record_incomplete(struct roster *r, struct vp *v, struct err *e)
 {
 	int code;
 
 	for (unsigned int i = 0; i < r->n_jobs; i++)
 		if (!r->job[i]->done && strcmp(r->job[i]->vp, v->name) == 0)
-			journal_add(r->journal, "incomplete", r->job[i]->id,
-				    NULL);
-	code = commit(r, e);
+			journal_add_record(r->journal, "incomplete",
+					   r->job[i]->id, NULL);
+	code = commit_roster_log(r, e);
 	for (unsigned int i = 0; code == 0 && i < r->n_jobs; i++)
 		if (!r->job[i]->done && strcmp(r->job[i]->vp, v->name) == 0)
 			r->job[i]->incomplete = true;
 	return code;
 }
 
-int roster_step(struct roster *r, struct vp *v, const char *step, struct err *e)
+int roster_record_wipe_step(struct roster *r, struct vp *v, const char *step,
+			    struct err *e)
 {
-	journal_add(r->journal, "step", v->name, step, NULL);
-	return commit(r, e);
+	journal_add_record(r->journal, "step", v->name, step, NULL);
+	return commit_roster_log(r, e);
 }
 
-int roster_measured(struct roster *r, struct roster_job *job, uint64_t bytes,
-		    const char *medium, struct err *e)
+int roster_record_usage(struct roster *r, struct roster_command *job,
+			uint64_t bytes, const char *medium, struct err *e)
 {
 	int code;
 
-	journal_add(r->journal, "measured", job->id, ROSTERLOG_NUMBER(bytes),
-		    medium, NULL);
-	code = commit(r, e);
+	journal_add_record(r->journal, "measured", job->id,
+			   ROSTER_LOG_NUMBER(bytes), medium, NULL);
+	code = commit_roster_log(r, e);
 	if (code < 0)
 		return code;
 	job->bytes = bytes;
@@ -371,38 +382,38 @@ int roster_measured(struct roster *r, struct roster_job *job, uint64_t bytes,
 	return 0;
 }
 
-int roster_erased(struct roster *r, struct vp *v, struct err *e)
+int roster_complete_erase(struct roster *r, struct vp *v, struct err *e)
 {
 	bool drop = !v->named;
 	int code;
 
 	for (unsigned int i = 0; i < r->n_jobs; i++) {
-		struct roster_job *job = r->job[i];
+		struct roster_command *job = r->job[i];
 
 		if (job->done || strcmp(job->vp, v->name) != 0)
 			continue;
-		journal_add(r->journal, "done", job->id, NULL);
+		journal_add_record(r->journal, "done", job->id, NULL);
 		drop |= job->remove;
 	}
-	journal_add(r->journal, "state", v->name, vpstate_name(VPSTATE_ABSENT),
-		    NULL);
+	journal_add_record(r->journal, "state", v->name,
+			   vp_state_name(VP_STATE_ABSENT), NULL);
 	if (drop)
-		journal_add(r->journal, "drop", v->name, NULL);
-	code = commit(r, e);
+		journal_add_record(r->journal, "drop", v->name, NULL);
+	code = commit_roster_log(r, e);
 	if (code < 0)
 		return code;
 	for (unsigned int i = 0; i < r->n_jobs; i++)
 		if (strcmp(r->job[i]->vp, v->name) == 0)
 			r->job[i]->done = true;
-	rosterlog_set_state(r, v, VPSTATE_ABSENT);
+	roster_log_set_state(r, v, VP_STATE_ABSENT);
 	if (drop)
-		rosterlog_drop_vp(r, v);
+		roster_log_remove_vp(r, v);
 	return 0;
 }
 
-int roster_forget_job(struct roster *r, const char *id, struct err *e)
+int roster_forget_command(struct roster *r, const char *id, struct err *e)
 {
-	struct roster_job *job = roster_find_job(r, id);
+	struct roster_command *job = roster_find_command(r, id);
 	int code;
 
 	if (!job)
@@ -410,9 +421,9 @@ int roster_forget_job(struct roster *r, const char *id, struct err *e)
 	if (!job->done)
 		return err_reason(e, REASON_BUSY, "forget job %s: under way",
 				  id);
-	journal_add(r->journal, "forget", id, NULL);
-	code = commit(r, e);
+	journal_add_record(r->journal, "forget", id, NULL);
+	code = commit_roster_log(r, e);
 	if (code == 0)
-		rosterlog_drop_job(r, id);
+		roster_log_remove_command(r, id);
 	return code;
 }

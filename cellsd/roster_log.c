@@ -11,17 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct rosterlog_word rosterlog_number(uint64_t n)
+struct roster_log_word roster_log_format_number(uint64_t n)
 {
-	struct rosterlog_word w;
+	struct roster_log_word w;
 
 	snprintf(w.s, sizeof(w.s), "%" PRIu64, n);
 	return w;
 }
 
-static struct vp *add_vp(struct roster *r, const char *name, struct err *e)
+static struct vp *find_or_add_vp(struct roster *r, const char *name,
+				 struct err *e)
 {
-	struct vp *v = roster_find(r, name);
+	struct vp *v = roster_find_vp(r, name);
 
 	if (v)
 		return v;
@@ -35,7 +36,7 @@ static struct vp *add_vp(struct roster *r, const char *name, struct err *e)
 	return v;
 }
 
-void rosterlog_drop_vp(struct roster *r, struct vp *v)
+void roster_log_remove_vp(struct roster *r, struct vp *v)
 {
 	for (unsigned int i = 0; i < r->n; i++) {
 		if (r->vp[i] != v)
@@ -48,14 +49,15 @@ void rosterlog_drop_vp(struct roster *r, struct vp *v)
 	}
 }
 
-struct roster_job *rosterlog_add_job(struct roster *r, const char *id,
-				     const char *vp, bool remove, struct err *e)
+struct roster_command *roster_log_add_command(struct roster *r, const char *id,
+					      const char *vp, bool remove,
+					      struct err *e)
 {
-	struct roster_job *job;
+	struct roster_command *job;
 
-	if (r->n_jobs == ROSTER_JOBS_MAX) {
+	if (r->n_jobs == ROSTER_COMMANDS_MAX) {
 		err_reason(e, REASON_BUSY, "more than %d jobs",
-			   ROSTER_JOBS_MAX);
+			   ROSTER_COMMANDS_MAX);
 		return NULL;
 	}
 	job = calloc(1, sizeof(*job));
@@ -70,7 +72,7 @@ struct roster_job *rosterlog_add_job(struct roster *r, const char *id,
 	return job;
 }
 
-void rosterlog_drop_job(struct roster *r, const char *id)
+void roster_log_remove_command(struct roster *r, const char *id)
 {
 	for (unsigned int i = 0; i < r->n_jobs; i++) {
 		if (strcmp(r->job[i]->id, id) != 0)
@@ -83,86 +85,92 @@ void rosterlog_drop_job(struct roster *r, const char *id)
 
 /* ---- what a record does; the same for replay and for new records */
 
-static uint64_t value(const char *word)
+static uint64_t parse_record_number(const char *word)
 {
 	return strtoull(word, NULL, 10);
 }
 
-static int do_boot(struct roster *r, const char *const *w, struct err *e)
+static int apply_boot_record(struct roster *r, const char *const *w,
+			     struct err *e)
 {
 	snprintf(r->boot, sizeof(r->boot), "%s", w[1]);
 	r->front[0] = '\0';
 	for (unsigned int i = 0; i < r->n; i++) {
 		r->vp[i]->auto_started = false;
-		if (vpstate_runs(r->vp[i]->state))
-			r->vp[i]->state = VPSTATE_STOPPED;
+		if (vp_state_is_running(r->vp[i]->state))
+			r->vp[i]->state = VP_STATE_STOPPED;
 		vp_run_free(steal(r->vp[i]->run));
 		vp_run_free(steal(r->vp[i]->ready));
 	}
 	return 0;
 }
 
-static int do_numbers(struct roster *r, const char *const *w, struct err *e)
+static int apply_numbers_record(struct roster *r, const char *const *w,
+				struct err *e)
 {
-	r->next_number = (uint32_t)value(w[1]);
-	r->starts = value(w[2]);
+	r->next_number = (uint32_t)parse_record_number(w[1]);
+	r->starts = parse_record_number(w[2]);
 	return 0;
 }
 
-static int do_vp(struct roster *r, const char *const *w, struct err *e)
+static int apply_vp_record(struct roster *r, const char *const *w,
+			   struct err *e)
 {
-	struct vp *v = add_vp(r, w[1], e);
+	struct vp *v = find_or_add_vp(r, w[1], e);
 
 	if (!v)
 		return -ENOMEM;
-	v->number = (uint32_t)value(w[2]);
-	v->state = VPSTATE_INSTALLED;
+	v->number = (uint32_t)parse_record_number(w[2]);
+	v->state = VP_STATE_INSTALLED;
 	if (v->number >= r->next_number)
 		r->next_number = v->number + 1;
 	return 0;
 }
 
-void rosterlog_set_state(struct roster *r, struct vp *v, enum vpstate s)
+void roster_log_set_state(struct roster *r, struct vp *v, enum vp_state s)
 {
 	v->state = s;
 	v->shredding = false;
-	if (s == VPSTATE_ABSENT) {
+	if (s == VP_STATE_ABSENT) {
 		v->number = 0;
 		v->auto_started = false; /* the next is a new VP */
 	}
-	if (s == VPSTATE_ABSENT || s == VPSTATE_STOPPED ||
-	    s == VPSTATE_INSTALLED)
+	if (s == VP_STATE_ABSENT || s == VP_STATE_STOPPED ||
+	    s == VP_STATE_INSTALLED)
 		vp_run_free(steal(v->run));
-	if (s == VPSTATE_FOREGROUND)
+	if (s == VP_STATE_FOREGROUND)
 		snprintf(r->front, sizeof(r->front), "%s", v->name);
 	else if (strcmp(r->front, v->name) == 0)
 		r->front[0] = '\0';
 }
 
-static int do_state(struct roster *r, const char *const *w, struct err *e)
+static int apply_state_record(struct roster *r, const char *const *w,
+			      struct err *e)
 {
-	struct vp *v = roster_find(r, w[1]);
-	enum vpstate s = vpstate_from_name(w[2]);
+	struct vp *v = roster_find_vp(r, w[1]);
+	enum vp_state s = vp_state_parse(w[2]);
 
-	if (!v || s == VPSTATE_COUNT)
+	if (!v || s == VP_STATE_COUNT)
 		return err_set(e, EBADMSG, "state of VP '%s'", w[1]);
-	rosterlog_set_state(r, v, s);
+	roster_log_set_state(r, v, s);
 	return 0;
 }
 
-static int do_drop(struct roster *r, const char *const *w, struct err *e)
+static int apply_drop_record(struct roster *r, const char *const *w,
+			     struct err *e)
 {
-	struct vp *v = roster_find(r, w[1]);
+	struct vp *v = roster_find_vp(r, w[1]);
 
 	if (v)
-		rosterlog_drop_vp(r, v);
+		roster_log_remove_vp(r, v);
 	return 0;
 }
 
 /* That it was undone is not in the log: of an undone one nothing is found. */
-static int do_prepare(struct roster *r, const char *const *w, struct err *e)
+static int apply_prepare_record(struct roster *r, const char *const *w,
+				struct err *e)
 {
-	struct vp *v = roster_find(r, w[1]);
+	struct vp *v = roster_find_vp(r, w[1]);
 
 	if (!v)
 		return err_set(e, EBADMSG, "preparation of VP '%s'", w[1]);
@@ -174,9 +182,10 @@ static int do_prepare(struct roster *r, const char *const *w, struct err *e)
 	return v->ready ? 0 : err_oom(e, "prepare a VP");
 }
 
-static int do_start(struct roster *r, const char *const *w, struct err *e)
+static int apply_start_record(struct roster *r, const char *const *w,
+			      struct err *e)
 {
-	struct vp *v = roster_find(r, w[1]);
+	struct vp *v = roster_find_vp(r, w[1]);
 
 	if (!v)
 		return err_set(e, EBADMSG, "start of VP '%s'", w[1]);
@@ -188,35 +197,38 @@ static int do_start(struct roster *r, const char *const *w, struct err *e)
 	v->run = vp_run_new(w[2]);
 	if (!v->run)
 		return err_oom(e, "start a VP");
-	v->state = VPSTATE_BACKGROUND;
+	v->state = VP_STATE_BACKGROUND;
 	return 0;
 }
 
-static int do_auto(struct roster *r, const char *const *w, struct err *e)
+static int apply_auto_record(struct roster *r, const char *const *w,
+			     struct err *e)
 {
-	struct vp *v = roster_find(r, w[1]);
+	struct vp *v = roster_find_vp(r, w[1]);
 
 	if (v)
 		v->auto_started = true;
 	return 0;
 }
 
-static int do_front(struct roster *r, const char *const *w, struct err *e)
+static int apply_front_record(struct roster *r, const char *const *w,
+			      struct err *e)
 {
-	struct vp *old = roster_front(r), *v = roster_find(r, w[1]);
+	struct vp *old = roster_get_foreground(r), *v = roster_find_vp(r, w[1]);
 
-	if (old && old->state == VPSTATE_FOREGROUND)
-		old->state = VPSTATE_BACKGROUND;
+	if (old && old->state == VP_STATE_FOREGROUND)
+		old->state = VP_STATE_BACKGROUND;
 	r->front[0] = '\0';
 	if (v)
-		rosterlog_set_state(r, v, VPSTATE_FOREGROUND);
-	r->front_generation = value(w[2]);
+		roster_log_set_state(r, v, VP_STATE_FOREGROUND);
+	r->front_generation = parse_record_number(w[2]);
 	return 0;
 }
 
-static int do_apply(struct roster *r, const char *const *w, struct err *e)
+static int apply_generation_record(struct roster *r, const char *const *w,
+				   struct err *e)
 {
-	r->apply_generation = value(w[1]);
+	r->apply_generation = parse_record_number(w[1]);
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
 
@@ -229,7 +241,7 @@ static int do_apply(struct roster *r, const char *const *w, struct err *e)
 }
 
 /* The VPs that are wished for stand first, in the wish's order. */
-static void move_up(struct roster *r, struct vp *v)
+static void move_vp_to_desired_order(struct roster *r, struct vp *v)
 {
 	unsigned int to = 0, at = 0;
 
@@ -243,74 +255,84 @@ static void move_up(struct roster *r, struct vp *v)
 	r->vp[to] = v;
 }
 
-static int do_named(struct roster *r, const char *const *w, struct err *e)
+static int apply_named_record(struct roster *r, const char *const *w,
+			      struct err *e)
 {
-	struct vp *v = add_vp(r, w[1], e);
+	struct vp *v = find_or_add_vp(r, w[1], e);
 
 	if (!v)
 		return -ENOMEM;
 	for (int c = 0; !v->named && c < CELLS_CLASS_COUNT; c++)
 		v->right[c].kill = true;
 	if (!v->named)
-		move_up(r, v);
+		move_vp_to_desired_order(r, v);
 	v->named = true;
 	vp_conf_fini(&v->conf);
 	return vp_conf_init(&v->conf, e);
 }
 
-static int do_conf(struct roster *r, const char *const *w, struct err *e)
+static int apply_conf_record(struct roster *r, const char *const *w,
+			     struct err *e)
 {
-	struct vp *v = roster_find(r, w[1]);
+	struct vp *v = roster_find_vp(r, w[1]);
 
 	if (!v)
 		return err_set(e, EBADMSG, "property of VP '%s'", w[1]);
-	return vp_conf_set(&v->conf, w[2], w[3], e);
+	return vp_conf_set_property(&v->conf, w[2], w[3], e);
 }
 
-static int do_right(struct roster *r, const char *const *w, struct err *e)
+static int apply_right_record(struct roster *r, const char *const *w,
+			      struct err *e)
 {
-	struct vp *v = roster_find(r, w[1]);
-	uint64_t c = value(w[2]);
+	struct vp *v = roster_find_vp(r, w[1]);
+	uint64_t c = parse_record_number(w[2]);
 
 	if (!v || c >= CELLS_CLASS_COUNT)
 		return 0; /* a class of another version gives nothing */
-	v->right[c].right.use = (unsigned char)value(w[3]);
-	v->right[c].right.block = (unsigned char)value(w[4]);
-	v->right[c].kill = value(w[5]);
+	v->right[c].right.use = (unsigned char)parse_record_number(w[3]);
+	v->right[c].right.block = (unsigned char)parse_record_number(w[4]);
+	v->right[c].kill = parse_record_number(w[5]);
 	return 0;
 }
 
-static int do_job(struct roster *r, const char *const *w, struct err *e)
+static int apply_command_record(struct roster *r, const char *const *w,
+				struct err *e)
 {
-	return rosterlog_add_job(r, w[1], w[2], value(w[3]), e) ? 0 : -ENOMEM;
+	return roster_log_add_command(r, w[1], w[2], parse_record_number(w[3]),
+				      e)
+		       ? 0
+		       : -ENOMEM;
 }
 
-static int do_measured(struct roster *r, const char *const *w, struct err *e)
+static int apply_measured_record(struct roster *r, const char *const *w,
+				 struct err *e)
 {
-	struct roster_job *job = roster_find_job(r, w[1]);
+	struct roster_command *job = roster_find_command(r, w[1]);
 
 	if (!job)
 		return 0;
-	job->bytes = value(w[2]);
+	job->bytes = parse_record_number(w[2]);
 	snprintf(job->medium, sizeof(job->medium), "%s", w[3]);
 	return 0;
 }
 
-static int do_destroying(struct roster *r, const char *const *w, struct err *e)
+static int apply_destroying_record(struct roster *r, const char *const *w,
+				   struct err *e)
 {
-	struct roster_job *job = roster_find_job(r, w[1]);
+	struct roster_command *job = roster_find_command(r, w[1]);
 
 	if (!job)
 		return 0;
-	job->slots = (uint32_t)value(w[2]);
-	job->keys = (uint32_t)value(w[3]);
+	job->slots = (uint32_t)parse_record_number(w[2]);
+	job->keys = (uint32_t)parse_record_number(w[3]);
 	snprintf(job->key_id, sizeof(job->key_id), "%s", w[4]);
 	return 0;
 }
 
-static int do_incomplete(struct roster *r, const char *const *w, struct err *e)
+static int apply_incomplete_record(struct roster *r, const char *const *w,
+				   struct err *e)
 {
-	struct roster_job *job = roster_find_job(r, w[1]);
+	struct roster_command *job = roster_find_command(r, w[1]);
 
 	if (job)
 		job->incomplete = true;
@@ -319,27 +341,30 @@ static int do_incomplete(struct roster *r, const char *const *w, struct err *e)
 
 /* For people who read the log: each step can be done again, but that half
  * destroyed slots do not tell which key was evicted before. */
-static int do_step(struct roster *r, const char *const *w, struct err *e)
+static int apply_step_record(struct roster *r, const char *const *w,
+			     struct err *e)
 {
-	struct vp *v = roster_find(r, w[1]);
+	struct vp *v = roster_find_vp(r, w[1]);
 
 	if (v && strcmp(w[2], "shred") == 0)
 		v->shredding = true;
 	return 0;
 }
 
-static int do_done(struct roster *r, const char *const *w, struct err *e)
+static int apply_done_record(struct roster *r, const char *const *w,
+			     struct err *e)
 {
-	struct roster_job *job = roster_find_job(r, w[1]);
+	struct roster_command *job = roster_find_command(r, w[1]);
 
 	if (job)
 		job->done = true;
 	return 0;
 }
 
-static int do_forget(struct roster *r, const char *const *w, struct err *e)
+static int apply_forget_record(struct roster *r, const char *const *w,
+			       struct err *e)
 {
-	rosterlog_drop_job(r, w[1]);
+	roster_log_remove_command(r, w[1]);
 	return 0;
 }
 
@@ -348,30 +373,30 @@ static const struct {
 	unsigned int words;
 	int (*fn)(struct roster *r, const char *const *w, struct err *e);
 } records[] = {
-	{ "boot", 2, do_boot },
-	{ "numbers", 3, do_numbers },
-	{ "vp", 3, do_vp },
-	{ "state", 3, do_state },
-	{ "drop", 2, do_drop },
-	{ "prepare", 3, do_prepare },
-	{ "start", 3, do_start },
-	{ "auto", 2, do_auto },
-	{ "front", 3, do_front },
-	{ "apply", 2, do_apply },
-	{ "named", 2, do_named },
-	{ "conf", 4, do_conf },
-	{ "right", 6, do_right },
-	{ "job", 4, do_job },
-	{ "measured", 4, do_measured },
-	{ "destroying", 5, do_destroying },
-	{ "incomplete", 2, do_incomplete },
-	{ "step", 3, do_step },
-	{ "done", 2, do_done },
-	{ "forget", 2, do_forget },
+	{ "boot", 2, apply_boot_record },
+	{ "numbers", 3, apply_numbers_record },
+	{ "vp", 3, apply_vp_record },
+	{ "state", 3, apply_state_record },
+	{ "drop", 2, apply_drop_record },
+	{ "prepare", 3, apply_prepare_record },
+	{ "start", 3, apply_start_record },
+	{ "auto", 2, apply_auto_record },
+	{ "front", 3, apply_front_record },
+	{ "apply", 2, apply_generation_record },
+	{ "named", 2, apply_named_record },
+	{ "conf", 4, apply_conf_record },
+	{ "right", 6, apply_right_record },
+	{ "job", 4, apply_command_record },
+	{ "measured", 4, apply_measured_record },
+	{ "destroying", 5, apply_destroying_record },
+	{ "incomplete", 2, apply_incomplete_record },
+	{ "step", 3, apply_step_record },
+	{ "done", 2, apply_done_record },
+	{ "forget", 2, apply_forget_record },
 };
 
-int rosterlog_take(void *arg, const char *const *w, unsigned int n,
-		   struct err *e)
+int roster_log_apply_record(void *arg, const char *const *w, unsigned int n,
+			    struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
 		if (strcmp(records[i].kind, w[0]) == 0 && records[i].words == n)
@@ -382,7 +407,8 @@ int rosterlog_take(void *arg, const char *const *w, unsigned int n,
 
 /* ---- the log written anew */
 
-static void add_conf(struct journal *j, const char *vp, const struct vp_conf *c)
+static void write_conf_records(struct journal *j, const char *vp,
+			       const struct vp_conf *c)
 {
 	for (const struct vp_property *p = vp_properties; p->name; p++) {
 		const void *field = (const char *)c + p->offset;
@@ -391,26 +417,26 @@ static void add_conf(struct journal *j, const char *vp, const struct vp_conf *c)
 		if (p->kind == VP_TEXT)
 			text = *(char *const *)field;
 		else if (p->kind == VP_U64)
-			text = ROSTERLOG_NUMBER(*(const uint64_t *)field);
+			text = ROSTER_LOG_NUMBER(*(const uint64_t *)field);
 		else if (p->kind == VP_BOOL)
 			text = *(const bool *)field ? "1" : "0";
 		else
-			text = ROSTERLOG_NUMBER(*(const uint32_t *)field);
-		journal_add(j, "conf", vp, p->name, text, NULL);
+			text = ROSTER_LOG_NUMBER(*(const uint32_t *)field);
+		journal_add_record(j, "conf", vp, p->name, text, NULL);
 	}
 	for (uint32_t i = 0; i < c->n_layers; i++)
-		journal_add(j, "conf", vp, "layer", c->layer[i], NULL);
+		journal_add_record(j, "conf", vp, "layer", c->layer[i], NULL);
 	for (uint32_t i = 0; i < c->n_allow; i++) {
 		const struct vp_allow *a = &c->allow[i];
 		char text[64];
 
 		snprintf(text, sizeof(text), "%u %u %u %u", a->address,
 			 a->prefix, a->protocol, a->port);
-		journal_add(j, "conf", vp, "allow", text, NULL);
+		journal_add_record(j, "conf", vp, "allow", text, NULL);
 	}
 }
 
-static void add_rights(struct journal *j, const struct vp *v)
+static void write_right_records(struct journal *j, const struct vp *v)
 {
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++) {
 		const struct vp_right *right = &v->right[c];
@@ -418,73 +444,75 @@ static void add_rights(struct journal *j, const struct vp *v)
 		if (right->right.use == CELLS_USE_NONE && !right->right.block &&
 		    right->kill)
 			continue;
-		journal_add(j, "right", v->name, ROSTERLOG_NUMBER(c),
-			    ROSTERLOG_NUMBER(right->right.use),
-			    ROSTERLOG_NUMBER(right->right.block),
-			    right->kill ? "1" : "0", NULL);
+		journal_add_record(j, "right", v->name, ROSTER_LOG_NUMBER(c),
+				   ROSTER_LOG_NUMBER(right->right.use),
+				   ROSTER_LOG_NUMBER(right->right.block),
+				   right->kill ? "1" : "0", NULL);
 	}
 }
 
-void rosterlog_write_wanted(struct journal *j, uint64_t generation,
-			    struct vp *const *vp, unsigned int n)
+void roster_log_write_desired(struct journal *j, uint64_t generation,
+			      struct vp *const *vp, unsigned int n)
 {
-	journal_add(j, "apply", ROSTERLOG_NUMBER(generation), NULL);
+	journal_add_record(j, "apply", ROSTER_LOG_NUMBER(generation), NULL);
 	for (unsigned int i = 0; i < n; i++) {
 		if (!vp[i]->named)
 			continue;
-		journal_add(j, "named", vp[i]->name, NULL);
-		add_conf(j, vp[i]->name, &vp[i]->conf);
-		add_rights(j, vp[i]);
+		journal_add_record(j, "named", vp[i]->name, NULL);
+		write_conf_records(j, vp[i]->name, &vp[i]->conf);
+		write_right_records(j, vp[i]);
 	}
 }
 
-void rosterlog_write_all(const struct roster *r)
+void roster_log_write_all(const struct roster *r)
 {
 	struct journal *j = r->journal;
 
-	journal_add(j, "boot", r->boot, NULL);
-	journal_add(j, "numbers", ROSTERLOG_NUMBER(r->next_number),
-		    ROSTERLOG_NUMBER(r->starts), NULL);
+	journal_add_record(j, "boot", r->boot, NULL);
+	journal_add_record(j, "numbers", ROSTER_LOG_NUMBER(r->next_number),
+			   ROSTER_LOG_NUMBER(r->starts), NULL);
 	for (unsigned int i = 0; i < r->n; i++) {
 		const struct vp *v = r->vp[i];
 
 		if (!v->number) /* wished for, and absent */
 			continue;
-		journal_add(j, "vp", v->name, ROSTERLOG_NUMBER(v->number),
-			    NULL);
+		journal_add_record(j, "vp", v->name,
+				   ROSTER_LOG_NUMBER(v->number), NULL);
 		if (v->run)
-			journal_add(j, "start", v->name, v->run->leaf_name,
-				    NULL);
+			journal_add_record(j, "start", v->name,
+					   v->run->leaf_name, NULL);
 		if (v->ready)
-			journal_add(j, "prepare", v->name, v->ready->leaf_name,
-				    NULL);
+			journal_add_record(j, "prepare", v->name,
+					   v->ready->leaf_name, NULL);
 		if (v->auto_started)
-			journal_add(j, "auto", v->name, NULL);
-		journal_add(j, "state", v->name, vpstate_name(v->state), NULL);
+			journal_add_record(j, "auto", v->name, NULL);
+		journal_add_record(j, "state", v->name, vp_state_name(v->state),
+				   NULL);
 		if (v->shredding)
-			journal_add(j, "step", v->name, "shred", NULL);
+			journal_add_record(j, "step", v->name, "shred", NULL);
 	}
 	/* "start" and "prepare" counted again. */
-	journal_add(j, "numbers", ROSTERLOG_NUMBER(r->next_number),
-		    ROSTERLOG_NUMBER(r->starts), NULL);
-	rosterlog_write_wanted(j, r->apply_generation, r->vp, r->n);
-	journal_add(j, "front", r->front, ROSTERLOG_NUMBER(r->front_generation),
-		    NULL);
+	journal_add_record(j, "numbers", ROSTER_LOG_NUMBER(r->next_number),
+			   ROSTER_LOG_NUMBER(r->starts), NULL);
+	roster_log_write_desired(j, r->apply_generation, r->vp, r->n);
+	journal_add_record(j, "front", r->front,
+			   ROSTER_LOG_NUMBER(r->front_generation), NULL);
 	for (unsigned int i = 0; i < r->n_jobs; i++) {
-		const struct roster_job *job = r->job[i];
+		const struct roster_command *job = r->job[i];
 
-		journal_add(j, "job", job->id, job->vp, job->remove ? "1" : "0",
-			    NULL);
-		journal_add(j, "measured", job->id,
-			    ROSTERLOG_NUMBER(job->bytes), job->medium, NULL);
+		journal_add_record(j, "job", job->id, job->vp,
+				   job->remove ? "1" : "0", NULL);
+		journal_add_record(j, "measured", job->id,
+				   ROSTER_LOG_NUMBER(job->bytes), job->medium,
+				   NULL);
 		if (*job->key_id)
-			journal_add(j, "destroying", job->id,
-				    ROSTERLOG_NUMBER(job->slots),
-				    ROSTERLOG_NUMBER(job->keys), job->key_id,
-				    NULL);
+			journal_add_record(j, "destroying", job->id,
+					   ROSTER_LOG_NUMBER(job->slots),
+					   ROSTER_LOG_NUMBER(job->keys),
+					   job->key_id, NULL);
 		if (job->incomplete)
-			journal_add(j, "incomplete", job->id, NULL);
+			journal_add_record(j, "incomplete", job->id, NULL);
 		if (job->done)
-			journal_add(j, "done", job->id, NULL);
+			journal_add_record(j, "done", job->id, NULL);
 	}
 }

@@ -41,7 +41,7 @@
  * The cgroup is empty a moment before its processes can be waited for. An init
  * that an earlier daemon started is not our child: -ECHILD.
  */
-static void reap(const struct vp_run *run)
+static void reap_init_process(const struct vp_run *run)
 {
 	struct pollfd p = { .fd = run->pidfd, .events = POLLIN };
 	siginfo_t info;
@@ -54,56 +54,56 @@ static void reap(const struct vp_run *run)
  * What of it is on its way to the disk waits for its rates no more: its
  * processes end, and its key goes, only behind that.
  */
-static void unrate(const struct vp_run *run)
+static void clear_io_limits(const struct vp_run *run)
 {
-	leaf_unrate(run->leaf, run->disk);
+	cgroup_clear_io_limits(run->leaf, run->disk);
 }
 
-static void kill_all(const struct vp_run *run)
+static void kill_all_processes(const struct vp_run *run)
 {
-	unrate(run);
-	leaf_kill(run->leaf);
+	clear_io_limits(run);
+	cgroup_kill(run->leaf);
 }
 
-static void ended(struct host *h, struct vp *v)
+static void complete_vp_end(struct context *h, struct vp *v)
 {
-	char leaf[VP_LEAF_SIZE];
+	char leaf[VP_CGROUP_SIZE];
 	const char *cause = v->run->cause ? v->run->cause : "ended";
 	uint64_t ns;
 	struct err e;
 
-	if (roster_front(h->roster) == v &&
-	    front_switch(h, NULL, "ended", &ns, &e) < 0)
+	if (roster_get_foreground(h->roster) == v &&
+	    foreground_switch(h, NULL, "ended", &ns, &e) < 0)
 		log_error("%s", e.text);
 	memcpy(leaf, v->run->leaf_name, sizeof(leaf));
-	unrate(v->run);
-	front_release(h, v);
-	net_detach(h, v);
-	reap(v->run);
-	attention_close(steal(v->run->attention));
+	clear_io_limits(v->run);
+	foreground_detach_vp(h, v);
+	net_detach_vp(h, v);
+	reap_init_process(v->run);
+	notifications_close(steal(v->run->attention));
 	vp_run_free(steal(v->run));
-	if (leaf_remove(h->cgroup, leaf, &e) < 0)
+	if (cgroup_remove(h->cgroup, leaf, &e) < 0)
 		log_warning("%s", e.text);
-	if (roster_move(h->roster, v, VPEVENT_END, &e) < 0)
+	if (roster_apply_event(h->roster, v, VP_EVENT_END, &e) < 0)
 		log_error("%s", e.text);
 	v->ended_ns = clock_boot_ns();
-	autoload_settle(h);
-	prepared_arm(h->prepared);
-	if (v->state != VPSTATE_WIPING)
+	module_autoload_restore_if_idle(h);
+	prestart_schedule(h->prepared);
+	if (v->state != VP_STATE_WIPING)
 		h->watch.changed(h->watch.arg, v->name, v->state, cause);
-	if (v->state == VPSTATE_WIPING || v->state == VPSTATE_LOCKED)
-		lockdown_begin(h, v);
+	if (v->state == VP_STATE_WIPING || v->state == VP_STATE_LOCKED)
+		lock_start_eviction(h, v);
 	else
-		host_tell_waiters(v, NULL);
+		context_notify_waiters(v, NULL);
 }
 
-static bool is_over(const struct vp *v)
+static bool is_cgroup_empty(const struct vp *v)
 {
-	return leaf_populated(v->run->leaf) == 0;
+	return cgroup_is_populated(v->run->leaf) == 0;
 }
 
 /* VPs do not move in memory while they run, and the host never does. */
-static struct vp *vp_of(struct host *h, sd_event_source *s)
+static struct vp *find_vp_by_source(struct context *h, sd_event_source *s)
 {
 	for (unsigned int i = 0; i < h->roster->n; i++) {
 		struct vp_run *run = h->roster->vp[i]->run;
@@ -116,44 +116,45 @@ static struct vp *vp_of(struct host *h, sd_event_source *s)
 }
 
 /* Its init is dead. What is left in the cgroup goes too. */
-static int on_exit_of(sd_event_source *s, int fd, uint32_t events, void *arg)
+static int on_init_exit(sd_event_source *s, int fd, uint32_t events, void *arg)
 {
-	struct host *h = arg;
-	struct vp *v = vp_of(h, s);
+	struct context *h = arg;
+	struct vp *v = find_vp_by_source(h, s);
 
 	sd_event_source_set_enabled(s, SD_EVENT_OFF);
 	if (!v)
 		return 0;
-	reap(v->run);
-	kill_all(v->run);
-	if (is_over(v))
-		ended(h, v);
+	reap_init_process(v->run);
+	kill_all_processes(v->run);
+	if (is_cgroup_empty(v))
+		complete_vp_end(h, v);
 	return 0;
 }
 
-static int on_empty(sd_event_source *s, int fd, uint32_t events, void *arg)
+static int on_cgroup_event(sd_event_source *s, int fd, uint32_t events,
+			   void *arg)
 {
-	struct host *h = arg;
-	struct vp *v = vp_of(h, s);
+	struct context *h = arg;
+	struct vp *v = find_vp_by_source(h, s);
 	char text[256];
 
 	if (pread(fd, text, sizeof(text), 0) < 0)
 		return 0;
-	if (v && is_over(v))
-		ended(h, v);
+	if (v && is_cgroup_empty(v))
+		complete_vp_end(h, v);
 	return 0;
 }
 
-static int on_timeout(sd_event_source *s, uint64_t usec, void *arg)
+static int on_stop_timeout(sd_event_source *s, uint64_t usec, void *arg)
 {
-	struct host *h = arg;
-	struct vp *v = vp_of(h, s);
+	struct context *h = arg;
+	struct vp *v = find_vp_by_source(h, s);
 
 	if (!v)
 		return 0;
-	kill_all(v->run);
-	if (is_over(v)) {
-		ended(h, v);
+	kill_all_processes(v->run);
+	if (is_cgroup_empty(v)) {
+		complete_vp_end(h, v);
 		return 0;
 	}
 	/* Until it is gone: a process may hang in the kernel for a while. */
@@ -162,9 +163,10 @@ static int on_timeout(sd_event_source *s, uint64_t usec, void *arg)
 	return 0;
 }
 
-static int on_console(sd_event_source *s, int fd, uint32_t events, void *arg)
+static int on_console_output(sd_event_source *s, int fd, uint32_t events,
+			     void *arg)
 {
-	struct vp *v = vp_of(arg, s);
+	struct vp *v = find_vp_by_source(arg, s);
 	char text[4096];
 	ssize_t n = read(fd, text, sizeof(text) - 1);
 
@@ -185,40 +187,40 @@ void running_drain_console(struct vp *v, bool on)
 					    on ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-static int watch(struct host *h, struct vp *v, struct err *e)
+static int watch_running_vp(struct context *h, struct vp *v, struct err *e)
 {
 	struct vp_run *run = v->run;
 	sd_event *loop = h->options.loop;
 	int r;
 
-	r = leaf_events(run->leaf, &run->events, e);
+	r = cgroup_open_events(run->leaf, &run->events, e);
 	if (r < 0)
 		return r;
 	r = sd_event_add_io(loop, &run->on_empty, run->events, EPOLLPRI,
-			    on_empty, h);
+			    on_cgroup_event, h);
 	if (r >= 0 && run->pidfd >= 0)
 		r = sd_event_add_io(loop, &run->on_exit, run->pidfd, EPOLLIN,
-				    on_exit_of, h);
+				    on_init_exit, h);
 	if (r >= 0)
 		r = sd_event_add_time_relative(loop, &run->on_timeout,
 					       CLOCK_MONOTONIC, 0, 0,
-					       on_timeout, h);
+					       on_stop_timeout, h);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(run->on_timeout, SD_EVENT_OFF);
 	if (r >= 0 && run->console >= 0)
 		r = sd_event_add_io(loop, &run->on_console, run->console,
-				    EPOLLIN, on_console, h);
+				    EPOLLIN, on_console_output, h);
 	return r < 0 ? err_sys(e, -r, "watch VP %s", v->name) : 0;
 }
 
-static void end_within(struct vp_run *run, uint64_t ms)
+static void arm_stop_timeout(struct vp_run *run, uint64_t ms)
 {
 	sd_event_source_set_time_relative(run->on_timeout, ms * 1000);
 	sd_event_source_set_enabled(run->on_timeout, SD_EVENT_ONESHOT);
 }
 
 /* It waits for signals in rt_sigtimedwait(2), as busybox's init does. */
-static bool waits_for_signals(pid_t pid)
+static bool is_waiting_for_signals(pid_t pid)
 {
 	char path[64];
 	auto_fclose FILE *f = NULL;
@@ -233,7 +235,7 @@ static bool waits_for_signals(pid_t pid)
  * From outside, a signal reaches a pid namespace's init only if it handles it,
  * or keeps it to fetch it later, as systemd does.
  */
-static bool handles(pid_t pid, int signal_number)
+static bool is_signal_handled(pid_t pid, int signal_number)
 {
 	char path[64], line[256];
 	unsigned long long mask, all = 0;
@@ -245,10 +247,11 @@ static bool handles(pid_t pid, int signal_number)
 		if (sscanf(line, "SigBlk: %llx", &mask) == 1 ||
 		    sscanf(line, "SigCgt: %llx", &mask) == 1)
 			all |= mask;
-	return all >> (signal_number - 1) & 1 || waits_for_signals(pid);
+	return all >> (signal_number - 1) & 1 || is_waiting_for_signals(pid);
 }
 
-void running_end(struct host *h, struct vp *v, bool force, const char *cause)
+void running_stop_vp(struct context *h, struct vp *v, bool force,
+		     const char *cause)
 {
 	struct vp_run *run = v->run;
 	uint64_t ns;
@@ -257,66 +260,66 @@ void running_end(struct host *h, struct vp *v, bool force, const char *cause)
 	if (!run)
 		return;
 	run->cause = cause;
-	headroom_let_go(v);
-	if (roster_front(h->roster) == v &&
-	    front_switch(h, NULL, cause, &ns, &e) < 0)
+	disk_headroom_thaw_vp(v);
+	if (roster_get_foreground(h->roster) == v &&
+	    foreground_switch(h, NULL, cause, &ns, &e) < 0)
 		log_error("%s", e.text);
 	if (!force && run->pidfd >= 0 &&
-	    handles(run->pid, v->conf.stop_signal) &&
+	    is_signal_handled(run->pid, v->conf.stop_signal) &&
 	    syscall(SYS_pidfd_send_signal, run->pidfd, v->conf.stop_signal,
 		    NULL, 0) == 0) {
-		end_within(run, h->options.stop_ms);
+		arm_stop_timeout(run, h->options.stop_ms);
 		return;
 	}
 	/* At once nothing of it runs any more; then it goes. */
-	leaf_freeze(run->leaf, FREEZE_MS);
-	kill_all(run);
-	end_within(run, KILL_AGAIN_MS);
+	cgroup_freeze(run->leaf, FREEZE_MS);
+	kill_all_processes(run);
+	arm_stop_timeout(run, KILL_AGAIN_MS);
 }
 
 /* ---- the start */
 
-int running_start(struct host *h, struct vp *v, const char *cause,
-		  struct err *e)
+int running_start_vp(struct context *h, struct vp *v, const char *cause,
+		     struct err *e)
 {
 	int r;
 
 	if (v->run && v->run->cause)
 		return err_reason(e, REASON_BUSY, "start VP %s: it is stopping",
 				  v->name);
-	if (vpstate_runs(v->state) && v->run)
+	if (vp_state_is_running(v->state) && v->run)
 		return 0;
-	r = autoload_stop(h, e);
+	r = module_autoload_disable(h, e);
 	if (r == 0)
 		r = launch_start(h, v, e);
 	if (r == 0) {
-		r = watch(h, v, e);
+		r = watch_running_vp(h, v, e);
 		if (r < 0)
 			launch_undo(h, v);
 	}
 	if (r < 0) {
-		autoload_settle(h);
+		module_autoload_restore_if_idle(h);
 		if (e->reason == REASON_NONE)
 			e->reason = REASON_KERNEL;
 		return r;
 	}
 	v->unprepared = false;
 	h->watch.changed(h->watch.arg, v->name, v->state, cause);
-	merge_burst(h->merge);
-	prepared_arm(h->prepared);
+	ksm_start_scan(h->merge);
+	prestart_schedule(h->prepared);
 	return 0;
 }
 
 /* ---- after a restart */
 
-struct find {
+struct init_search {
 	pid_t pid;
 };
 
 /* The VP's init is number 1 in a pid namespace right below ours. */
-static int find_init(void *arg, pid_t pid)
+static int find_vp_init(void *arg, pid_t pid)
 {
-	struct find *f = arg;
+	struct init_search *f = arg;
 	char path[64], line[256];
 	auto_fclose FILE *file = NULL;
 
@@ -347,14 +350,14 @@ static bool has_no_new_privs(pid_t pid)
 	return set;
 }
 
-static void adopt_init(struct host *h, struct vp *v)
+static void adopt_vp_init(struct context *h, struct vp *v)
 {
 	struct vp_run *run = v->run;
-	struct find f = { .pid = -1 };
+	struct init_search f = { .pid = -1 };
 	char root[64];
 	struct err e;
 
-	leaf_each_pid(run->leaf, find_init, &f);
+	cgroup_each_pid(run->leaf, find_vp_init, &f);
 	if (f.pid < 0)
 		return;
 	run->pid = f.pid;
@@ -363,36 +366,37 @@ static void adopt_init(struct host *h, struct vp *v)
 	snprintf(root, sizeof(root), "/proc/%d/root", (int)f.pid);
 	auto_close int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (fd >= 0 &&
-	    mnt_open(fd, "dev", O_RDONLY | O_DIRECTORY, &run->dev, &e) < 0)
+	if (fd >= 0 && mount_open_beneath(fd, "dev", O_RDONLY | O_DIRECTORY,
+					  &run->dev, &e) < 0)
 		log_warning("%s", e.text);
 	/* A VP that mounted something of its own there has no socket. */
-	if (fd >= 0 && (mnt_open_tmpfs(f.pid, fd, "run", &run->dir, &e) < 0 ||
-			attention_open(h, v, run->dir, front_switch, &e) < 0))
+	if (fd >= 0 &&
+	    (mount_open_tmpfs(f.pid, fd, "run", &run->dir, &e) < 0 ||
+	     notifications_open(h, v, run->dir, foreground_switch, &e) < 0))
 		log_warning("%s", e.text);
 }
 
-int running_adopt(struct host *h, struct vp *v, struct err *e)
+int running_adopt_vp(struct context *h, struct vp *v, struct err *e)
 {
 	struct vp_run *run = v->run;
-	int r = leaf_open(h->cgroup, run->leaf_name, &run->leaf, e);
+	int r = cgroup_open(h->cgroup, run->leaf_name, &run->leaf, e);
 
 	if (r < 0 && r != -ENOENT)
 		return r;
-	if (r == -ENOENT || is_over(v)) {
+	if (r == -ENOENT || is_cgroup_empty(v)) {
 		launch_undo(h, v);
 		return 0;
 	}
 	run->since_ns = clock_boot_ns();
-	net_adopt(h, v);
-	adopt_init(h, v);
+	net_adopt_vp(h, v);
+	adopt_vp_init(h, v);
 	return 0;
 }
 
-int running_resume(struct host *h, struct vp *v, struct err *e)
+int running_resume_vp(struct context *h, struct vp *v, struct err *e)
 {
 	struct vp_run *run = v->run;
-	const struct backend_vp bv = vp_backend(v);
+	const struct backend_vp bv = vp_get_backend_vp(v);
 	int r;
 
 	r = h->backend_type->hold(h->backend, &bv, e);
@@ -400,17 +404,17 @@ int running_resume(struct host *h, struct vp *v, struct err *e)
 					       &run->allowed, e) < 0)
 		run->allowed = UINT32_MAX; /* all is taken anew */
 	if (r == 0)
-		r = watch(h, v, e);
+		r = watch_running_vp(h, v, e);
 	if (r < 0)
 		return r;
 	/* They hold; which of them do not is known only by trying. */
-	run->disk = vpdata_disk(h->vpdata, v);
-	resource_settle(v, roster_front(h->roster) == v);
+	run->disk = vp_data_get_disk(h->vpdata, v);
+	resource_apply_limits(v, roster_get_foreground(h->roster) == v);
 	/* The daemon may have died while it had stopped the VP to look at it.
 	 */
-	leaf_thaw(run->leaf);
+	cgroup_thaw(run->leaf);
 	/* Half born, or ended on paper only: the end is finished. */
-	if (run->pidfd < 0 || !vpstate_runs(v->state))
-		running_end(h, v, true, "ended");
+	if (run->pidfd < 0 || !vp_state_is_running(v->state))
+		running_stop_vp(h, v, true, "ended");
 	return 0;
 }

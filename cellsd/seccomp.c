@@ -107,18 +107,18 @@ static const struct {
 	{ AF_NETLINK, ANY, NETLINK_GENERIC },
 };
 
-static void filter_freep(scmp_filter_ctx *f)
+static void scmp_filter_freep(scmp_filter_ctx *f)
 {
 	if (*f)
 		seccomp_release(*f);
 }
 
-static int add_calls(scmp_filter_ctx f)
+static int add_syscall_rules(scmp_filter_ctx f)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < callgroups_n; i++) {
-		const struct callgroup *g = &callgroups[i];
+	for (size_t i = 0; i < syscall_groups_n; i++) {
+		const struct syscall_group *g = &syscall_groups[i];
 		uint32_t action =
 			g->code ? SCMP_ACT_ERRNO(g->code) : SCMP_ACT_ALLOW;
 
@@ -132,7 +132,7 @@ static int add_calls(scmp_filter_ctx f)
 	return r;
 }
 
-static int add_arguments(scmp_filter_ctx f)
+static int add_argument_rules(scmp_filter_ctx f)
 {
 	int r = 0;
 
@@ -143,17 +143,17 @@ static int add_arguments(scmp_filter_ctx f)
 }
 
 /* Every other call is left to the other two filters. */
-static int add_sockets(scmp_filter_ctx f)
+static int add_socket_rules(scmp_filter_ctx f)
 {
 	const int call = SCMP_SYS(socket);
 	int r = 0;
 
-	for (size_t i = 0; i < callgroups_n; i++)
-		for (size_t k = 0; r == 0 && k < callgroups[i].n; k++) {
-			if (callgroups[i].call[k] == call)
+	for (size_t i = 0; i < syscall_groups_n; i++)
+		for (size_t k = 0; r == 0 && k < syscall_groups[i].n; k++) {
+			if (syscall_groups[i].call[k] == call)
 				continue;
 			r = seccomp_rule_add(f, SCMP_ACT_ALLOW,
-					     callgroups[i].call[k], 0);
+					     syscall_groups[i].call[k], 0);
 			if (r == -EDOM)
 				r = 0;
 		}
@@ -172,7 +172,8 @@ static int add_sockets(scmp_filter_ctx f)
 	return r;
 }
 
-static int export(scmp_filter_ctx f, struct sock_fprog *p, struct err *e)
+static int export_bpf_filter(scmp_filter_ctx f, struct sock_fprog *p,
+			     struct err *e)
 {
 	auto_close int fd = memfd_create("filter", MFD_CLOEXEC);
 	struct stat st;
@@ -193,10 +194,10 @@ static int export(scmp_filter_ctx f, struct sock_fprog *p, struct err *e)
 	return 0;
 }
 
-static int build(uint32_t otherwise, int (*add)(scmp_filter_ctx),
-		 struct sock_fprog *ret, struct err *e)
+static int build_bpf_filter(uint32_t otherwise, int (*add)(scmp_filter_ctx),
+			    struct sock_fprog *ret, struct err *e)
 {
-	AUTO(filter_freep) scmp_filter_ctx f = seccomp_init(otherwise);
+	AUTO(scmp_filter_freep) scmp_filter_ctx f = seccomp_init(otherwise);
 	int r;
 
 	if (!f)
@@ -221,27 +222,29 @@ static int build(uint32_t otherwise, int (*add)(scmp_filter_ctx),
 		r = add(f);
 	if (r < 0)
 		return err_sys(e, -r, "make the system call filter");
-	return export(f, ret, e);
+	return export_bpf_filter(f, ret, e);
 }
 
-int syscalls_new(struct syscalls *ret, struct err *e)
+int seccomp_filters_new(struct seccomp_filters *ret, struct err *e)
 {
-	struct syscalls s = { 0 };
-	int r = build(SCMP_ACT_ERRNO(ENOSYS), add_calls, &s.calls, e);
+	struct seccomp_filters s = { 0 };
+	int r = build_bpf_filter(SCMP_ACT_ERRNO(ENOSYS), add_syscall_rules,
+				 &s.calls, e);
 
 	if (r == 0)
-		r = build(SCMP_ACT_ALLOW, add_arguments, &s.arguments, e);
+		r = build_bpf_filter(SCMP_ACT_ALLOW, add_argument_rules,
+				     &s.arguments, e);
 	if (r == 0)
-		r = build(SCMP_ACT_ERRNO(EPROTONOSUPPORT), add_sockets,
-			  &s.sockets, e);
+		r = build_bpf_filter(SCMP_ACT_ERRNO(EPROTONOSUPPORT),
+				     add_socket_rules, &s.sockets, e);
 	if (r == 0)
 		*ret = s;
 	else
-		syscalls_fini(&s);
+		seccomp_filters_fini(&s);
 	return r;
 }
 
-void syscalls_fini(struct syscalls *s)
+void seccomp_filters_fini(struct seccomp_filters *s)
 {
 	free(s->calls.filter);
 	free(s->arguments.filter);

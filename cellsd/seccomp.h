@@ -11,12 +11,12 @@
 
 struct err;
 
-struct syscalls {
+struct seccomp_filters {
 	struct sock_fprog calls, arguments, sockets;
 };
 
 /* Compiles all; takes milliseconds. */
-int syscalls_new(struct syscalls *ret, struct err *e);
-void syscalls_fini(struct syscalls *s);
+int seccomp_filters_new(struct seccomp_filters *ret, struct err *e);
+void seccomp_filters_fini(struct seccomp_filters *s);
 
 #endif

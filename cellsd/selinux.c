@@ -8,7 +8,8 @@
 #define CATEGORIES 1024
 
 /* The n-th pair c1 < c2 of 1,024 categories; 523,776 VPs have one each. */
-static void pair(uint32_t n, unsigned int *first, unsigned int *second)
+static void get_category_pair(uint32_t n, unsigned int *first,
+			      unsigned int *second)
 {
 	unsigned int a = 0;
 
@@ -21,45 +22,47 @@ static void pair(uint32_t n, unsigned int *first, unsigned int *second)
 	*second = a + 1 + n;
 }
 
-static void context(uint32_t vp, const char *format, char ret[LABEL_SIZE])
+static void format_vp_context(uint32_t vp, const char *format,
+			      char ret[SELINUX_CONTEXT_SIZE])
 {
 	unsigned int first, second;
 
 	ret[0] = '\0';
-	if (!label_is_on())
+	if (!selinux_is_enabled())
 		return;
-	pair(vp, &first, &second);
-	snprintf(ret, LABEL_SIZE, "system_u:%s:s0:c%u,c%u", format, first,
-		 second);
+	get_category_pair(vp, &first, &second);
+	snprintf(ret, SELINUX_CONTEXT_SIZE, "system_u:%s:s0:c%u,c%u", format,
+		 first, second);
 }
 
-void label_process(uint32_t vp, char ret[LABEL_SIZE])
+void selinux_format_process_context(uint32_t vp, char ret[SELINUX_CONTEXT_SIZE])
 {
-	context(vp, "system_r:cells_vp_t", ret);
+	format_vp_context(vp, "system_r:cells_vp_t", ret);
 }
 
-void label_file(uint32_t vp, char ret[LABEL_SIZE])
+void selinux_format_file_context(uint32_t vp, char ret[SELINUX_CONTEXT_SIZE])
 {
-	context(vp, "object_r:cells_vp_file_t", ret);
+	format_vp_context(vp, "object_r:cells_vp_file_t", ret);
 }
 
-void label_store(char ret[LABEL_SIZE])
+void selinux_format_store_context(char ret[SELINUX_CONTEXT_SIZE])
 {
-	snprintf(ret, LABEL_SIZE, "%s",
-		 label_is_on() ? "system_u:object_r:cells_vp_store_t:s0" : "");
+	snprintf(ret, SELINUX_CONTEXT_SIZE, "%s",
+		 selinux_is_enabled() ? "system_u:object_r:cells_vp_store_t:s0"
+				      : "");
 }
 
-bool label_is_on(void)
+bool selinux_is_enabled(void)
 {
 	return is_selinux_enabled() == 1;
 }
 
-bool label_is_enforced(void)
+bool selinux_is_enforcing(void)
 {
-	return label_is_on() && security_getenforce() == 1;
+	return selinux_is_enabled() && security_getenforce() == 1;
 }
 
-int label_exec(const char *text)
+int selinux_set_exec_context(const char *text)
 {
 	if (!*text)
 		return 0;

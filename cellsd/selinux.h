@@ -9,20 +9,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LABEL_SIZE 96
+#define SELINUX_CONTEXT_SIZE 96
 
 /* The context of VP number n's processes; "" where SELinux is off. */
-void label_process(uint32_t vp, char ret[LABEL_SIZE]);
+void selinux_format_process_context(uint32_t vp,
+				    char ret[SELINUX_CONTEXT_SIZE]);
 /* The context of its files, for overlay's option `context`. */
-void label_file(uint32_t vp, char ret[LABEL_SIZE]);
+void selinux_format_file_context(uint32_t vp, char ret[SELINUX_CONTEXT_SIZE]);
 /* The context of what lies below the overlays, where no VP can open it. */
-void label_store(char ret[LABEL_SIZE]);
+void selinux_format_store_context(char ret[SELINUX_CONTEXT_SIZE]);
 
-bool label_is_on(void);
+bool selinux_is_enabled(void);
 /* And not permissive. */
-bool label_is_enforced(void);
+bool selinux_is_enforcing(void);
 
 /* In the child: the next execve(2) takes it. Returns 0 or -errno. */
-int label_exec(const char *context);
+int selinux_set_exec_context(const char *context);
 
 #endif

@@ -10,8 +10,8 @@
 struct err;
 struct profile;
 
-struct setup {
-	struct host_options options; /* all but the loop */
+struct settings {
+	struct context_options options; /* all but the loop */
 	struct profile *profile;
 	/* from the file */
 	char *cgroup_root, *backend, *network_range, *dns;
@@ -19,7 +19,7 @@ struct setup {
 };
 
 /* -ECANCELED: help or version was printed. */
-int setup_read(int argc, char **argv, struct setup *ret, struct err *e);
-void setup_fini(struct setup *s);
+int settings_read(int argc, char **argv, struct settings *ret, struct err *e);
+void settings_fini(struct settings *s);
 
 #endif

@@ -12,16 +12,16 @@
 #include <stdbool.h>
 #include <string.h>
 
-struct audience {
+struct signal_queue {
 	sd_bus *bus;
 	sd_bus_slot *on_change, *on_answer;
 	bool is_there;
-	sd_bus_message *held[AUDIENCE_MAX];
+	sd_bus_message *held[SIGNAL_QUEUE_MAX];
 	unsigned int n;
 	uint32_t lost;
 };
 
-static void send(struct audience *a, sd_bus_message *m)
+static void send_bus_signal(struct signal_queue *a, sd_bus_message *m)
 {
 	int r = sd_bus_send(a->bus, m, NULL);
 
@@ -30,7 +30,7 @@ static void send(struct audience *a, sd_bus_message *m)
 			    strerror(-r));
 }
 
-static void tell_lost(struct audience *a)
+static void emit_lost_event(struct signal_queue *a)
 {
 	int r = sd_bus_emit_signal(
 		a->bus, BUS_DEVICE_PATH, BUS_DEVICE_NAME, "Event", "stsuuusus",
@@ -43,43 +43,45 @@ static void tell_lost(struct audience *a)
 		a->lost = 0;
 }
 
-static void set(struct audience *a, const char *owner)
+static void handle_owner_change(struct signal_queue *a, const char *owner)
 {
 	a->is_there = *owner;
 	if (!a->is_there)
 		return;
 	for (unsigned int i = 0; i < a->n; i++) {
-		send(a, a->held[i]);
+		send_bus_signal(a, a->held[i]);
 		sd_bus_message_unref(a->held[i]);
 	}
 	a->n = 0;
 	if (a->lost > 0)
-		tell_lost(a);
+		emit_lost_event(a);
 }
 
-static int on_change(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_name_owner_changed(sd_bus_message *m, void *arg,
+				 sd_bus_error *unused)
 {
 	const char *name, *before, *owner;
 
 	if (sd_bus_message_read(m, "sss", &name, &before, &owner) >= 0)
-		set(arg, owner);
+		handle_owner_change(arg, owner);
 	return 0;
 }
 
 /* An error is an answer too: nobody has the name. */
-static int on_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_name_owner_reply(sd_bus_message *m, void *arg,
+			       sd_bus_error *unused)
 {
 	const char *owner;
 
 	if (!sd_bus_message_is_method_error(m, NULL) &&
 	    sd_bus_message_read(m, "s", &owner) >= 0)
-		set(arg, owner);
+		handle_owner_change(arg, owner);
 	return 0;
 }
 
-int audience_new(sd_bus *bus, struct audience **ret, struct err *e)
+int signal_queue_new(sd_bus *bus, struct signal_queue **ret, struct err *e)
 {
-	struct audience *a = calloc(1, sizeof(*a));
+	struct signal_queue *a = calloc(1, sizeof(*a));
 	int r;
 
 	if (!a)
@@ -91,21 +93,22 @@ int audience_new(sd_bus *bus, struct audience **ret, struct err *e)
 				   "interface='org.freedesktop.DBus',"
 				   "member='NameOwnerChanged',"
 				   "arg0='" BUS_POLICY_NAME "'",
-				   on_change, NULL, a);
+				   on_name_owner_changed, NULL, a);
 	if (r >= 0)
 		r = sd_bus_call_method_async(
 			bus, &a->on_answer, "org.freedesktop.DBus",
 			"/org/freedesktop/DBus", "org.freedesktop.DBus",
-			"GetNameOwner", on_answer, a, "s", BUS_POLICY_NAME);
+			"GetNameOwner", on_name_owner_reply, a, "s",
+			BUS_POLICY_NAME);
 	if (r < 0) {
-		audience_free(a);
+		signal_queue_free(a);
 		return err_sys(e, -r, "look for cells-policyd");
 	}
 	*ret = a;
 	return 0;
 }
 
-void audience_free(struct audience *a)
+void signal_queue_free(struct signal_queue *a)
 {
 	if (!a)
 		return;
@@ -116,11 +119,11 @@ void audience_free(struct audience *a)
 	free(a);
 }
 
-int audience_tell(struct audience *a, sd_bus_message *m)
+int signal_queue_send(struct signal_queue *a, sd_bus_message *m)
 {
 	if (a->is_there)
 		return sd_bus_send(a->bus, m, NULL);
-	if (a->n < AUDIENCE_MAX)
+	if (a->n < SIGNAL_QUEUE_MAX)
 		a->held[a->n++] = sd_bus_message_ref(m);
 	else
 		a->lost++;

@@ -14,7 +14,7 @@
 static const struct {
 	enum cells_class cls;
 	const char *name;
-	enum backend_way way;
+	enum backend_access way;
 	enum devns_kind kind;
 } rows[] = {
 	{ CELLS_CLASS_DISPLAY, "fb[0-9]*", BACKEND_BY_ENDPOINT, DEVNS_KIND_FB },
@@ -41,22 +41,22 @@ static const struct {
 	{ CELLS_CLASS_MODEM, "tty*", BACKEND_BY_ENDPOINT, DEVNS_KIND_SUSPEND },
 };
 
-static bool is_numbered(const struct backend_node *n)
+static bool has_device_number(const struct backend_node *n)
 {
 	return n->major || n->minor;
 }
 
-static bool needs_number(uint32_t kind)
+static bool is_number_required(uint32_t kind)
 {
 	return kind != DEVNS_KIND_POWER && kind != DEVNS_KIND_LED &&
 	       kind != DEVNS_KIND_BACKLIGHT;
 }
 
-enum backend_way sourceplan_of(const struct backend_node *n,
-			       struct devnslink_source *ret)
+enum backend_access source_plan_for_node(const struct backend_node *n,
+					 struct devns_link_source *ret)
 {
 	enum devns_kind kind = DEVNS_KIND_CUT;
-	enum backend_way way = BACKEND_BY_ENDPOINT;
+	enum backend_access way = BACKEND_BY_ENDPOINT;
 
 	if (n->block)
 		return BACKEND_BY_CLASS;
@@ -69,22 +69,22 @@ enum backend_way sourceplan_of(const struct backend_node *n,
 		break;
 	}
 	if (way == BACKEND_BY_ENDPOINT &&
-	    ((needs_number(kind) && !is_numbered(n)) ||
+	    ((is_number_required(kind) && !has_device_number(n)) ||
 	     strlen(n->name) >= sizeof(ret->node)))
 		return BACKEND_SHUT;
 	if (way != BACKEND_BY_ENDPOINT)
 		return way;
-	*ret = (struct devnslink_source){ .classes = n->classes,
-					  .kind = kind,
-					  .major = n->major,
-					  .minor = n->minor };
+	*ret = (struct devns_link_source){ .classes = n->classes,
+					   .kind = kind,
+					   .major = n->major,
+					   .minor = n->minor };
 	snprintf(ret->node, sizeof(ret->node), "%.*s",
 		 (int)sizeof(ret->node) - 1, n->name);
 	return way;
 }
 
-bool sourceplan_equal(const struct devnslink_source *a,
-		      const struct devnslink_source *b)
+bool source_plan_is_equal(const struct devns_link_source *a,
+			  const struct devns_link_source *b)
 {
 	return a->classes == b->classes && a->kind == b->kind &&
 	       a->major == b->major && a->minor == b->minor &&

@@ -10,11 +10,11 @@
 #include "cellsd/devns_link.h"
 
 /* *ret (but its id) only with BACKEND_BY_ENDPOINT. */
-enum backend_way sourceplan_of(const struct backend_node *n,
-			       struct devnslink_source *ret);
+enum backend_access source_plan_for_node(const struct backend_node *n,
+					 struct devns_link_source *ret);
 
 /* The same source, by all but its id. */
-bool sourceplan_equal(const struct devnslink_source *a,
-		      const struct devnslink_source *b);
+bool source_plan_is_equal(const struct devns_link_source *a,
+			  const struct devns_link_source *b);
 
 #endif

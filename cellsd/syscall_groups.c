@@ -15,7 +15,7 @@
 	}
 
 /* clang-format off */
-const struct callgroup callgroups[] = {
+const struct syscall_group syscall_groups[] = {
 	GROUP("files: the VP's own tree bounds them", 0,
 	      CALL(access), CALL(chdir), CALL(chmod), CALL(chown),
 	      CALL(chown32), CALL(close), CALL(close_range),
@@ -174,4 +174,4 @@ const struct callgroup callgroups[] = {
 };
 /* clang-format on */
 
-const size_t callgroups_n = ARRAY_SIZE(callgroups);
+const size_t syscall_groups_n = ARRAY_SIZE(syscall_groups);

@@ -10,14 +10,14 @@
 
 #include <stddef.h>
 
-struct callgroup {
+struct syscall_group {
 	const char *reason;
 	int code;	 /* 0: allowed; else what the calls return, as errno */
 	const int *call; /* libseccomp's numbers */
 	size_t n;
 };
 
-extern const struct callgroup callgroups[];
-extern const size_t callgroups_n;
+extern const struct syscall_group syscall_groups[];
+extern const size_t syscall_groups_n;
 
 #endif

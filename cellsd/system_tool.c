@@ -10,15 +10,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FILE_NUMBER 3 /* as in TOOL_FILE */
+#define FILE_NUMBER 3 /* as in SYSTEM_TOOL_FILE */
 
-static void exec_tool(int file, char *const argv[])
+static void exec_system_tool(int file, char *const argv[])
 {
 	static char *const no_env[] = { NULL };
 	unsigned int first_unused = FILE_NUMBER;
 	char path[64];
 
-	birth_reset(FILE_NUMBER);
+	init_process_reset_inherited(FILE_NUMBER);
 	if (file >= 0) {
 		if (dup2(file, FILE_NUMBER) < 0)
 			return;
@@ -31,14 +31,14 @@ static void exec_tool(int file, char *const argv[])
 	execve(path + strlen("/usr"), argv, no_env);
 }
 
-int tool_run(int file, char *const argv[])
+int system_tool_run(int file, char *const argv[])
 {
 	int status;
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		exec_tool(file, argv);
-		_exit(TOOL_NOT_FOUND);
+		exec_system_tool(file, argv);
+		_exit(SYSTEM_TOOL_NOT_FOUND);
 	}
 	if (pid < 0)
 		return -errno;

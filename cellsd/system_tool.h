@@ -6,14 +6,16 @@
 #ifndef CELLSD_SYSTEM_TOOL_H
 #define CELLSD_SYSTEM_TOOL_H
 
-#define TOOL_FILE "/proc/self/fd/3" /* by what name it finds its file */
-#define TOOL_NOT_FOUND 127	    /* exit code where it is not installed */
+#define SYSTEM_TOOL_FILE                                                       \
+	"/proc/self/fd/3"	  /* by what name it finds its file            \
+				   */
+#define SYSTEM_TOOL_NOT_FOUND 127 /* exit code where it is not installed */
 
 /*
  * Runs argv[0], which is looked for in /usr/sbin and /sbin, with the open file
- * `file` (-1: none) as TOOL_FILE. Its exit code, 128 if a signal ended it, or
- * -errno.
+ * `file` (-1: none) as SYSTEM_TOOL_FILE. Its exit code, 128 if a signal ended
+ * it, or -errno.
  */
-int tool_run(int file, char *const argv[]);
+int system_tool_run(int file, char *const argv[]);
 
 #endif

@@ -9,18 +9,19 @@
 
 #include <stddef.h>
 
-#define SHORTFALLS_MAX 24
+#define UNSUPPORTED_MAX 24
 
-struct host;
+struct context;
 
-struct shortfall {
+struct unsupported {
 	const char *what;   /* a word of cellsctl(1) */
 	const char *why;    /* what is missing here */
 	const char *remedy; /* what would mend it */
 };
 
 /* Those that hold now; how many there are. */
-size_t shortfalls_of(const struct host *h,
-		     const struct shortfall *ret[SHORTFALLS_MAX]);
+size_t
+unsupported_list_features(const struct context *h,
+			  const struct unsupported *ret[UNSUPPORTED_MAX]);
 
 #endif

@@ -5,12 +5,13 @@
 
 #include <stddef.h>
 
-#define LACKS_MAX 12
+#define UNSUPPORTED_VP_MAX 12
 
-struct host;
+struct context;
 struct vp;
 
 /* Names, as receipts and lists have them; how many there are. */
-size_t lacks_of(struct host *h, const struct vp *v, const char *ret[LACKS_MAX]);
+size_t unsupported_vp_list_features(struct context *h, const struct vp *v,
+				    const char *ret[UNSUPPORTED_VP_MAX]);
 
 #endif

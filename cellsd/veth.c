@@ -30,13 +30,13 @@ struct veth {
 	struct nl_sock *sock;
 };
 
-static void link_put(struct rtnl_link **l)
+static void rtnl_link_putp(struct rtnl_link **l)
 {
 	if (*l)
 		rtnl_link_put(*l);
 }
 
-static void addr_put(struct rtnl_addr **a)
+static void rtnl_addr_putp(struct rtnl_addr **a)
 {
 	if (*a)
 		rtnl_addr_put(*a);
@@ -48,13 +48,13 @@ static void nl_addr_putp(struct nl_addr **a)
 		nl_addr_put(*a);
 }
 
-static void cache_put(struct nl_cache **c)
+static void nl_cache_freep(struct nl_cache **c)
 {
 	if (*c)
 		nl_cache_free(*c);
 }
 
-static int connect_anew(struct veth *v)
+static int reconnect_rtnetlink(struct veth *v)
 {
 	struct nl_sock *sock = nl_socket_alloc();
 	const struct timeval most = { .tv_sec = ANSWER_SECONDS };
@@ -73,10 +73,10 @@ static int connect_anew(struct veth *v)
 }
 
 /* The next answer on that socket may be to a question before. */
-static int fail(struct veth *v, struct err *e, int r, const char *what,
-		const char *name)
+static int set_rtnetlink_error(struct veth *v, struct err *e, int r,
+			       const char *what, const char *name)
 {
-	connect_anew(v);
+	reconnect_rtnetlink(v);
 	return err_reason(e, REASON_KERNEL, "%s %s: %s", what, name,
 			  nl_geterror(r));
 }
@@ -88,7 +88,7 @@ int veth_open(struct veth **ret, struct err *e)
 
 	if (!v)
 		return err_oom(e, "open rtnetlink");
-	r = connect_anew(v);
+	r = reconnect_rtnetlink(v);
 	if (r < 0)
 		return err_reason(e, REASON_KERNEL, "open rtnetlink: %s",
 				  nl_geterror(r));
@@ -109,7 +109,7 @@ void veth_close(struct veth *v)
  * neighbours for all VPs and the host, and only what it found out itself is
  * held to its size (net.ipv4.neigh.default.gc_thresh3).
  */
-static void hardware_address(uint32_t address, unsigned char ret[ETH_ALEN])
+static void derive_mac_address(uint32_t address, unsigned char ret[ETH_ALEN])
 {
 	const uint32_t net = htonl(address);
 
@@ -118,12 +118,12 @@ static void hardware_address(uint32_t address, unsigned char ret[ETH_ALEN])
 	memcpy(ret + 2, &net, sizeof(net));
 }
 
-static int set_hardware_address(struct rtnl_link *l, uint32_t address)
+static int set_link_mac_address(struct rtnl_link *l, uint32_t address)
 {
 	AUTO(nl_addr_putp) struct nl_addr *a = NULL;
 	unsigned char mac[ETH_ALEN];
 
-	hardware_address(address, mac);
+	derive_mac_address(address, mac);
 	a = nl_addr_build(AF_LLC, mac, sizeof(mac));
 	if (!a)
 		return -NLE_NOMEM;
@@ -131,7 +131,7 @@ static int set_hardware_address(struct rtnl_link *l, uint32_t address)
 	return 0;
 }
 
-static void set_address(struct sockaddr *to, uint32_t address)
+static void set_sockaddr_ipv4(struct sockaddr *to, uint32_t address)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET,
 				  .sin_addr = { htonl(address) } };
@@ -140,29 +140,29 @@ static void set_address(struct sockaddr *to, uint32_t address)
 }
 
 /* On `link`, `address` is at the hardware address that it gets by us. */
-static int set_neighbour(int fd, const char *link, uint32_t address)
+static int set_arp_entry(int fd, const char *link, uint32_t address)
 {
 	struct arpreq req = { .arp_flags = ATF_COM | ATF_PERM };
 
-	set_address(&req.arp_pa, address);
+	set_sockaddr_ipv4(&req.arp_pa, address);
 	req.arp_ha.sa_family = ARPHRD_ETHER;
-	hardware_address(address, (unsigned char *)req.arp_ha.sa_data);
+	derive_mac_address(address, (unsigned char *)req.arp_ha.sa_data);
 	snprintf(req.arp_dev, sizeof(req.arp_dev), "%.15s", link);
 	return ioctl(fd, SIOCSARP, &req) < 0 ? -errno : 0;
 }
 
-static int add_neighbour(const char *name, uint32_t address, struct err *e)
+static int add_link_neighbour(const char *name, uint32_t address, struct err *e)
 {
 	auto_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int r = fd < 0 ? -errno : set_neighbour(fd, name, address);
+	int r = fd < 0 ? -errno : set_arp_entry(fd, name, address);
 
 	return r < 0 ? err_sys(e, -r, "tell link %s its neighbour", name) : 0;
 }
 
-static int add_address(struct veth *v, const char *name, uint32_t address,
-		       struct err *e)
+static int add_link_address(struct veth *v, const char *name, uint32_t address,
+			    struct err *e)
 {
-	AUTO(addr_put) struct rtnl_addr *a = rtnl_addr_alloc();
+	AUTO(rtnl_addr_putp) struct rtnl_addr *a = rtnl_addr_alloc();
 	AUTO(nl_addr_putp) struct nl_addr *local = NULL;
 	uint32_t net = htonl(address);
 	int r;
@@ -175,13 +175,14 @@ static int add_address(struct veth *v, const char *name, uint32_t address,
 	r = rtnl_addr_set_local(a, local);
 	if (r == 0)
 		r = rtnl_addr_add(v->sock, a, 0);
-	return r < 0 ? fail(v, e, r, "give an address to", name) : 0;
+	return r < 0 ? set_rtnetlink_error(v, e, r, "give an address to", name)
+		     : 0;
 }
 
-int veth_add(struct veth *v, const char *name, uint32_t address, pid_t pid,
-	     struct err *e)
+int veth_add_pair(struct veth *v, const char *name, uint32_t address, pid_t pid,
+		  struct err *e)
 {
-	AUTO(link_put) struct rtnl_link *l = rtnl_link_veth_alloc();
+	AUTO(rtnl_link_putp) struct rtnl_link *l = rtnl_link_veth_alloc();
 	struct rtnl_link *peer; /* goes with l */
 	int r;
 
@@ -192,25 +193,25 @@ int veth_add(struct veth *v, const char *name, uint32_t address, pid_t pid,
 	peer = rtnl_link_veth_get_peer(l);
 	rtnl_link_set_name(peer, VETH_INSIDE);
 	rtnl_link_set_ns_pid(peer, pid);
-	r = set_hardware_address(l, address - 1);
+	r = set_link_mac_address(l, address - 1);
 	if (r == 0)
-		r = set_hardware_address(peer, address);
+		r = set_link_mac_address(peer, address);
 	rtnl_link_put(peer);
 	if (r == 0)
 		r = rtnl_link_add(v->sock, l, NLM_F_CREATE | NLM_F_EXCL);
 	if (r < 0)
-		return fail(v, e, r, "make link", name);
-	r = add_address(v, name, address - 1, e);
+		return set_rtnetlink_error(v, e, r, "make link", name);
+	r = add_link_address(v, name, address - 1, e);
 	if (r == 0)
-		r = add_neighbour(name, address, e);
+		r = add_link_neighbour(name, address, e);
 	if (r < 0)
-		veth_remove(v, name, &(struct err){ 0 });
+		veth_remove_pair(v, name, &(struct err){ 0 });
 	return r;
 }
 
-int veth_remove(struct veth *v, const char *name, struct err *e)
+int veth_remove_pair(struct veth *v, const char *name, struct err *e)
 {
-	AUTO(link_put) struct rtnl_link *l = rtnl_link_alloc();
+	AUTO(rtnl_link_putp) struct rtnl_link *l = rtnl_link_alloc();
 	int r;
 
 	if (!l)
@@ -218,13 +219,14 @@ int veth_remove(struct veth *v, const char *name, struct err *e)
 	rtnl_link_set_name(l, name);
 	r = rtnl_link_delete(v->sock, l);
 	if (r < 0 && r != -NLE_NODEV && r != -NLE_OBJ_NOTFOUND)
-		return fail(v, e, r, "remove link", name);
+		return set_rtnetlink_error(v, e, r, "remove link", name);
 	return 0;
 }
 
-int veth_address(struct veth *v, const char *name, uint32_t *ret, struct err *e)
+int veth_get_vp_address(struct veth *v, const char *name, uint32_t *ret,
+			struct err *e)
 {
-	AUTO(cache_put) struct nl_cache *cache = NULL;
+	AUTO(nl_cache_freep) struct nl_cache *cache = NULL;
 	unsigned int index = if_nametoindex(name);
 	uint32_t net;
 	int r;
@@ -234,7 +236,8 @@ int veth_address(struct veth *v, const char *name, uint32_t *ret, struct err *e)
 		return 0;
 	r = rtnl_addr_alloc_cache(v->sock, &cache);
 	if (r < 0)
-		return fail(v, e, r, "list the addresses of", name);
+		return set_rtnetlink_error(v, e, r, "list the addresses of",
+					   name);
 	for (struct nl_object *o = nl_cache_get_first(cache); o;
 	     o = nl_cache_get_next(o)) {
 		struct rtnl_addr *a = (struct rtnl_addr *)o;
@@ -250,13 +253,13 @@ int veth_address(struct veth *v, const char *name, uint32_t *ret, struct err *e)
 	return 0;
 }
 
-int veth_each(struct veth *v, veth_fn *fn, void *arg, struct err *e)
+int veth_each_link(struct veth *v, veth_link_fn *fn, void *arg, struct err *e)
 {
-	AUTO(cache_put) struct nl_cache *cache = NULL;
+	AUTO(nl_cache_freep) struct nl_cache *cache = NULL;
 	int r = rtnl_link_alloc_cache(v->sock, AF_UNSPEC, &cache);
 
 	if (r < 0)
-		return fail(v, e, r, "list", "links");
+		return set_rtnetlink_error(v, e, r, "list", "links");
 	for (struct nl_object *o = nl_cache_get_first(cache); o;
 	     o = nl_cache_get_next(o)) {
 		struct rtnl_link *l = (struct rtnl_link *)o;
@@ -269,7 +272,7 @@ int veth_each(struct veth *v, veth_fn *fn, void *arg, struct err *e)
 
 /* Does a route lead into the pair at `address`? The default one does not count.
  */
-static bool clashes(struct nl_cache *routes, uint32_t address)
+static bool is_pair_routed(struct nl_cache *routes, uint32_t address)
 {
 	for (struct nl_object *o = nl_cache_get_first(routes); o;
 	     o = nl_cache_get_next(o)) {
@@ -288,19 +291,19 @@ static bool clashes(struct nl_cache *routes, uint32_t address)
 	return false;
 }
 
-int veth_choose(struct veth *v, uint32_t range, unsigned int prefix,
-		uint32_t at, uint32_t *ret, struct err *e)
+int veth_find_free_address(struct veth *v, uint32_t range, unsigned int prefix,
+			   uint32_t at, uint32_t *ret, struct err *e)
 {
-	AUTO(cache_put) struct nl_cache *routes = NULL;
+	AUTO(nl_cache_freep) struct nl_cache *routes = NULL;
 	uint32_t n = 1U << (PAIR - prefix);
 	int r = rtnl_route_alloc_cache(v->sock, AF_INET, 0, &routes);
 
 	if (r < 0)
-		return fail(v, e, r, "list", "routes");
+		return set_rtnetlink_error(v, e, r, "list", "routes");
 	for (uint32_t i = 0; i < n && i < TRIES; i++) {
 		uint32_t pair = range + ((at + i) % n) * 2;
 
-		if (clashes(routes, pair))
+		if (is_pair_routed(routes, pair))
 			continue;
 		*ret = pair + 1;
 		return 0;
@@ -312,7 +315,7 @@ int veth_choose(struct veth *v, uint32_t range, unsigned int prefix,
 
 /* ---- inside */
 
-static int bring_up(int fd, const char *name)
+static int set_interface_up(int fd, const char *name)
 {
 	struct ifreq req = { .ifr_flags = IFF_UP };
 
@@ -320,7 +323,7 @@ static int bring_up(int fd, const char *name)
 	return ioctl(fd, SIOCSIFFLAGS, &req) < 0 ? -errno : 0;
 }
 
-int veth_enter(uint32_t address)
+int veth_configure_inside(uint32_t address)
 {
 	auto_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq req = { .ifr_name = VETH_INSIDE };
@@ -329,22 +332,22 @@ int veth_enter(uint32_t address)
 
 	if (fd < 0)
 		return -errno;
-	r = bring_up(fd, "lo");
+	r = set_interface_up(fd, "lo");
 	if (r < 0 || address == 0)
 		return r;
-	set_address(&req.ifr_addr, address);
+	set_sockaddr_ipv4(&req.ifr_addr, address);
 	if (ioctl(fd, SIOCSIFADDR, &req) < 0)
 		return -errno;
-	set_address(&req.ifr_netmask, ~0U << (32 - PAIR));
+	set_sockaddr_ipv4(&req.ifr_netmask, ~0U << (32 - PAIR));
 	if (ioctl(fd, SIOCSIFNETMASK, &req) < 0)
 		return -errno;
-	r = bring_up(fd, VETH_INSIDE);
+	r = set_interface_up(fd, VETH_INSIDE);
 	if (r == 0)
-		r = set_neighbour(fd, VETH_INSIDE, address - 1);
+		r = set_arp_entry(fd, VETH_INSIDE, address - 1);
 	if (r < 0)
 		return r;
-	set_address(&route.rt_dst, 0);
-	set_address(&route.rt_genmask, 0);
-	set_address(&route.rt_gateway, address - 1);
+	set_sockaddr_ipv4(&route.rt_dst, 0);
+	set_sockaddr_ipv4(&route.rt_genmask, 0);
+	set_sockaddr_ipv4(&route.rt_gateway, address - 1);
 	return ioctl(fd, SIOCADDRT, &route) < 0 ? -errno : 0;
 }

@@ -24,27 +24,27 @@ void veth_close(struct veth *v);
  * Makes the pair: `name` here, up and with the address before the VP's, the
  * other end VETH_INSIDE in the process's network namespace.
  */
-int veth_add(struct veth *v, const char *name, uint32_t address, pid_t pid,
-	     struct err *e);
+int veth_add_pair(struct veth *v, const char *name, uint32_t address, pid_t pid,
+		  struct err *e);
 /* Both ends go. None is no error. */
-int veth_remove(struct veth *v, const char *name, struct err *e);
+int veth_remove_pair(struct veth *v, const char *name, struct err *e);
 
 /* The VP's address of a pair that is there; 0: there is none. */
-int veth_address(struct veth *v, const char *name, uint32_t *ret,
-		 struct err *e);
+int veth_get_vp_address(struct veth *v, const char *name, uint32_t *ret,
+			struct err *e);
 
 /* Calls fn with the name of each veth here. */
-typedef void veth_fn(void *arg, const char *name);
-int veth_each(struct veth *v, veth_fn *fn, void *arg, struct err *e);
+typedef void veth_link_fn(void *arg, const char *name);
+int veth_each_link(struct veth *v, veth_link_fn *fn, void *arg, struct err *e);
 
 /* The first /31 from `at` on, in the range, to which no route leads yet: its
  * odd address. -EADDRNOTAVAIL. */
-int veth_choose(struct veth *v, uint32_t range, unsigned int prefix,
-		uint32_t at, uint32_t *ret, struct err *e);
+int veth_find_free_address(struct veth *v, uint32_t range, unsigned int prefix,
+			   uint32_t at, uint32_t *ret, struct err *e);
 
 /* In the VP's first process: loopback, and the other end if address is not 0.
  */
-int veth_enter(uint32_t address);
+int veth_configure_inside(uint32_t address);
 
 static inline void veth_closep(struct veth **v)
 {

@@ -77,7 +77,7 @@ int vp_conf_add_layer(struct vp_conf *c, const char *digest, struct err *e)
 {
 	uint8_t raw[32];
 
-	if (text_undigest(digest, raw) < 0)
+	if (encoding_parse_digest(digest, raw) < 0)
 		return err_set(e, EINVAL, "layer '%.80s': not a digest",
 			       digest);
 	if (c->n_layers == VP_LAYERS_MAX)
@@ -114,7 +114,8 @@ int vp_conf_add_allow(struct vp_conf *c, const struct vp_allow *a,
 }
 
 /* "address prefix protocol port", as numbers. */
-static int set_allow(struct vp_conf *c, const char *value, struct err *e)
+static int set_allow_property(struct vp_conf *c, const char *value,
+			      struct err *e)
 {
 	unsigned int address, prefix, protocol, port;
 	struct vp_allow a;
@@ -127,8 +128,8 @@ static int set_allow(struct vp_conf *c, const char *value, struct err *e)
 	return vp_conf_add_allow(c, &a, e);
 }
 
-static int set_number(const struct vp_property *p, void *field,
-		      const char *value, struct err *e)
+static int set_number_property(const struct vp_property *p, void *field,
+			       const char *value, struct err *e)
 {
 	static const uint64_t most[] = {
 		[VP_INT] = INT32_MAX,
@@ -138,7 +139,7 @@ static int set_number(const struct vp_property *p, void *field,
 	};
 	uint64_t n;
 
-	if (text_number(value, most[p->kind], &n) < 0)
+	if (encoding_parse_number(value, most[p->kind], &n) < 0)
 		return err_set(e, EINVAL, "property %s: '%.40s'", p->name,
 			       value);
 	if (p->kind == VP_U64)
@@ -150,13 +151,13 @@ static int set_number(const struct vp_property *p, void *field,
 	return 0;
 }
 
-int vp_conf_set(struct vp_conf *c, const char *name, const char *value,
-		struct err *e)
+int vp_conf_set_property(struct vp_conf *c, const char *name, const char *value,
+			 struct err *e)
 {
 	if (strcmp(name, "layer") == 0)
 		return vp_conf_add_layer(c, value, e);
 	if (strcmp(name, "allow") == 0)
-		return set_allow(c, value, e);
+		return set_allow_property(c, value, e);
 	for (const struct vp_property *p = vp_properties; p->name; p++) {
 		void *field = (char *)c + p->offset;
 		char *copy;
@@ -164,7 +165,7 @@ int vp_conf_set(struct vp_conf *c, const char *name, const char *value,
 		if (strcmp(p->name, name) != 0)
 			continue;
 		if (p->kind != VP_TEXT)
-			return set_number(p, field, value, e);
+			return set_number_property(p, field, value, e);
 		copy = strdup(value);
 		if (!copy)
 			return err_oom(e, "VP properties");
@@ -175,8 +176,8 @@ int vp_conf_set(struct vp_conf *c, const char *name, const char *value,
 	return err_set(e, EINVAL, "unknown property '%.40s'", name);
 }
 
-static bool is_equal(const struct vp_property *p, const struct vp_conf *a,
-		     const struct vp_conf *b)
+static bool is_equal_property(const struct vp_property *p,
+			      const struct vp_conf *a, const struct vp_conf *b)
 {
 	static const size_t sizes[] = {
 		[VP_INT] = sizeof(int32_t),
@@ -197,7 +198,7 @@ bool vp_conf_equal(const struct vp_conf *a, const struct vp_conf *b)
 	bool equal = a->n_layers == b->n_layers && a->n_allow == b->n_allow;
 
 	for (const struct vp_property *p = vp_properties; equal && p->name; p++)
-		equal = is_equal(p, a, b);
+		equal = is_equal_property(p, a, b);
 	for (uint32_t i = 0; equal && i < a->n_layers; i++)
 		equal = strcmp(a->layer[i], b->layer[i]) == 0;
 	for (uint32_t i = 0; equal && i < a->n_allow; i++)
@@ -210,7 +211,7 @@ bool vp_conf_equal(const struct vp_conf *a, const struct vp_conf *b)
 
 int vp_conf_check(const struct vp_conf *c, const char *vp, struct err *e)
 {
-	uint8_t point[BOX_POINT_SIZE];
+	uint8_t point[ECIES_POINT_SIZE];
 
 	if (strlen(c->label) > TEXT_MAX || strlen(c->attention) > TEXT_MAX ||
 	    strlen(c->notify) > TEXT_MAX || strlen(c->init) > TEXT_MAX)
@@ -221,7 +222,8 @@ int vp_conf_check(const struct vp_conf *c, const char *vp, struct err *e)
 	if (c->stop_signal < 1 || c->stop_signal > SIGRTMAX)
 		return err_set(e, EINVAL, "VP %s: stop signal %d", vp,
 			       c->stop_signal);
-	if (*c->recovery && text_unhex(c->recovery, point, sizeof(point)) < 0)
+	if (*c->recovery &&
+	    encoding_from_hex(c->recovery, point, sizeof(point)) < 0)
 		return err_set(e, EINVAL, "VP %s: no point to recover to", vp);
 	if (c->n_layers == 0)
 		return err_set(e, EINVAL, "VP %s: no layers", vp);
@@ -260,7 +262,7 @@ struct vp_run *vp_run_new(const char *leaf_name)
 
 	if (!r)
 		return NULL;
-	r->birth = (struct birth)BIRTH_NONE;
+	r->birth = (struct init_process)INIT_PROCESS_NONE;
 	r->leaf = r->pidfd = r->events = r->dev = r->dir = -1;
 	r->console = r->tty = -1;
 	snprintf(r->leaf_name, sizeof(r->leaf_name), "%s", leaf_name);
@@ -276,7 +278,7 @@ void vp_run_free(struct vp_run *r)
 	sd_event_source_disable_unref(r->on_timeout);
 	sd_event_source_disable_unref(r->on_console);
 	assert(!r->attention);
-	birth_fini(&r->birth);
+	init_process_fini(&r->birth);
 	auto_closep(&r->leaf);
 	auto_closep(&r->pidfd);
 	auto_closep(&r->events);
@@ -288,12 +290,12 @@ void vp_run_free(struct vp_run *r)
 	free(r);
 }
 
-struct backend_vp vp_backend(const struct vp *v)
+struct backend_vp vp_get_backend_vp(const struct vp *v)
 {
-	return (struct backend_vp){ v->name, v->number, vp_made(v)->leaf };
+	return (struct backend_vp){ v->name, v->number, vp_get_run(v)->leaf };
 }
 
-uint32_t vp_allowed(const struct vp *v, const struct vp *front)
+uint32_t vp_get_allowed_classes(const struct vp *v, const struct vp *front)
 {
 	static const struct cells_right none;
 	uint32_t mask = 0;

@@ -18,13 +18,13 @@
 #include <cells/mode.h>
 
 #define VP_NAME_SIZE 65
-#define VP_LEAF_SIZE 96
+#define VP_CGROUP_SIZE 96
 #define VP_LAYERS_MAX 16
 #define VP_RANGE_FIRST 16 /* ids below 1,048,576 are the host's */
 #define VP_RANGE_LAST 65000
 
 typedef struct sd_event_source sd_event_source;
-struct attention;
+struct notifications;
 struct err;
 
 /* Where a VP may send to; host byte order, 0 is any protocol or port. */
@@ -70,8 +70,8 @@ int vp_conf_add_layer(struct vp_conf *c, const char *digest, struct err *e);
 int vp_conf_add_allow(struct vp_conf *c, const struct vp_allow *a,
 		      struct err *e);
 /* From words; -EINVAL. For text of the log only. */
-int vp_conf_set(struct vp_conf *c, const char *name, const char *value,
-		struct err *e);
+int vp_conf_set_property(struct vp_conf *c, const char *name, const char *value,
+			 struct err *e);
 bool vp_conf_equal(const struct vp_conf *a, const struct vp_conf *b);
 /* What an unsound policyd could send. */
 int vp_conf_check(const struct vp_conf *c, const char *vp, struct err *e);
@@ -82,11 +82,12 @@ struct vp_right {
 };
 
 struct vp_run {
-	struct birth birth; /* of the first process, until it is let go */
-	uint32_t edition;   /* of the config that it was made by */
-	bool unfit;	    /* it lacks what one that is made anew may have */
+	struct init_process
+		birth;	  /* of the first process, until it is let go */
+	uint32_t edition; /* of the config that it was made by */
+	bool unfit;	  /* it lacks what one that is made anew may have */
 	pid_t pid;
-	char leaf_name[VP_LEAF_SIZE];
+	char leaf_name[VP_CGROUP_SIZE];
 	int leaf, pidfd, events, dev;
 	int dir;	  /* the VP's /run; -1 if a restart did not find it */
 	int console, tty; /* master and slave side */
@@ -101,7 +102,7 @@ struct vp_run {
 	uint64_t taken;	      /* of the disk, at the last look */
 	unsigned int lacking; /* limits without a controller, LEAF_* */
 	uint32_t address;     /* in its network; 0: it has none */
-	struct attention *attention;
+	struct notifications *attention;
 	const char *cause; /* why it is being ended; NULL: it is not */
 	sd_event_source *on_exit, *on_empty, *on_timeout, *on_console;
 };
@@ -124,16 +125,16 @@ struct vp {
 	uint32_t edition; /* counts changes of conf */
 	struct vp_right right[CELLS_CLASS_COUNT];
 	uint32_t number; /* its range of ids; 0: none. Never used again */
-	enum vpstate state;
+	enum vp_state state;
 	struct vp_run *run;   /* NULL: it does not run */
 	struct vp_run *ready; /* made, and not let go: prepared; never both */
-	struct host_waiter *waiters; /* for its end */
+	struct context_waiter *waiters; /* for its end */
 };
 
 struct vp *vp_new(const char *name, struct err *e);
 void vp_free(struct vp *v);
 
-static inline uint32_t vp_base(const struct vp *v)
+static inline uint32_t vp_get_id_base(const struct vp *v)
 {
 	return v->number * 65536U;
 }
@@ -144,16 +145,16 @@ struct vp_run *vp_run_new(const char *leaf_name);
 void vp_run_free(struct vp_run *r);
 
 /* What is made of it, be it running or prepared; or NULL. */
-static inline struct vp_run *vp_made(const struct vp *v)
+static inline struct vp_run *vp_get_run(const struct vp *v)
 {
 	return v->run ? v->run : v->ready;
 }
 
 /* A VP that is made, as backends know it. */
-struct backend_vp vp_backend(const struct vp *v);
+struct backend_vp vp_get_backend_vp(const struct vp *v);
 
 /* The classes that v may use while `front` (or NULL) is in front. */
-uint32_t vp_allowed(const struct vp *v, const struct vp *front);
+uint32_t vp_get_allowed_classes(const struct vp *v, const struct vp *front);
 
 static inline void vp_freep(struct vp **v)
 {

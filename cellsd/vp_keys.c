@@ -18,14 +18,14 @@
 #define DEVICE_KEY "device.key"
 #define DEVICE_KEY_SIZE 32
 
-void vpkeys_name(const struct vp *v, char ret[VPKEYS_NAME_SIZE])
+void vp_keys_format_name(const struct vp *v, char ret[VP_KEYS_NAME_SIZE])
 {
-	snprintf(ret, VPKEYS_NAME_SIZE, "%s.%u", v->name, v->number);
+	snprintf(ret, VP_KEYS_NAME_SIZE, "%s.%u", v->name, v->number);
 }
 
 /* ---- open and close */
 
-static int make_device_key(int state, struct err *e)
+static int create_device_key(int state, struct err *e)
 {
 	uint8_t key[DEVICE_KEY_SIZE];
 	int r;
@@ -40,7 +40,7 @@ static int make_device_key(int state, struct err *e)
 	return r;
 }
 
-int vpkeys_open(const char *state_dir, struct vpkeys *ret, struct err *e)
+int vp_keys_open(const char *state_dir, struct vp_keys *ret, struct err *e)
 {
 	ret->state = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (ret->state < 0)
@@ -51,10 +51,10 @@ int vpkeys_open(const char *state_dir, struct vpkeys *ret, struct err *e)
 			   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (ret->keys < 0)
 		return err_sys(e, errno, "open %s/keys", state_dir);
-	return make_device_key(ret->state, e);
+	return create_device_key(ret->state, e);
 }
 
-void vpkeys_fini(struct vpkeys *k)
+void vp_keys_fini(struct vp_keys *k)
 {
 	auto_closep(&k->state);
 	auto_closep(&k->keys);
@@ -62,14 +62,14 @@ void vpkeys_fini(struct vpkeys *k)
 
 /* ---- slots */
 
-int vpkeys_read(const struct vpkeys *k, const struct vp *v, struct slots *ret,
-		struct err *e)
+int vp_keys_read_slots(const struct vp_keys *k, const struct vp *v,
+		       struct keyslots *ret, struct err *e)
 {
-	char name[VPKEYS_NAME_SIZE];
+	char name[VP_KEYS_NAME_SIZE];
 	int r;
 
-	vpkeys_name(v, name);
-	r = slotfile_read(k->keys, name, ret, e);
+	vp_keys_format_name(v, name);
+	r = keyslot_file_read(k->keys, name, ret, e);
 	if (r == 0 &&
 	    (strcmp(ret->vp, v->name) != 0 || ret->number != v->number))
 		return err_set(e, EBADMSG, "read the slots %s: of another VP",
@@ -77,32 +77,33 @@ int vpkeys_read(const struct vpkeys *k, const struct vp *v, struct slots *ret,
 	return r;
 }
 
-static int put_slot(const struct vpkeys *k, const struct vp *v, struct slots *s,
-		    const struct slot *p, struct err *e)
+static int write_vp_keyslot(const struct vp_keys *k, const struct vp *v,
+			    struct keyslots *s, const struct keyslot *p,
+			    struct err *e)
 {
-	char name[VPKEYS_NAME_SIZE];
+	char name[VP_KEYS_NAME_SIZE];
 
-	vpkeys_name(v, name);
-	return slotfile_put(k->keys, name, s, p, e);
+	vp_keys_format_name(v, name);
+	return keyslot_file_replace_slot(k->keys, name, s, p, e);
 }
 
-static int drop_slots(const struct vpkeys *k, const struct vp *v,
-		      struct slots *s, enum slot_type t, unsigned int *ret_n,
-		      struct err *e)
+static int destroy_vp_keyslots(const struct vp_keys *k, const struct vp *v,
+			       struct keyslots *s, enum keyslot_type t,
+			       unsigned int *ret_n, struct err *e)
 {
-	char name[VPKEYS_NAME_SIZE];
+	char name[VP_KEYS_NAME_SIZE];
 
-	vpkeys_name(v, name);
-	return slotfile_destroy(k->keys, name, s, t, ret_n, e);
+	vp_keys_format_name(v, name);
+	return keyslot_file_destroy_slots(k->keys, name, s, t, ret_n, e);
 }
 
-static int read_device_key(const struct vpkeys *k, struct secret **ret,
+static int read_device_key(const struct vp_keys *k, struct secure_memory **ret,
 			   struct err *e)
 {
-	AUTO(secret_freep) struct secret *key = NULL;
+	AUTO(secure_memory_freep) struct secure_memory *key = NULL;
 	auto_close int fd =
 		openat(k->state, DEVICE_KEY, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	int r = secret_new(&key, e);
+	int r = secure_memory_new(&key, e);
 
 	if (r < 0)
 		return r;
@@ -115,27 +116,30 @@ static int read_device_key(const struct vpkeys *k, struct secret **ret,
 	return 0;
 }
 
-static int wrap_for_device(const struct vpkeys *k, const struct slots *s,
-			   const struct secret *key, struct slot *ret,
-			   struct err *e)
+static int wrap_key_for_device(const struct vp_keys *k,
+			       const struct keyslots *s,
+			       const struct secure_memory *key,
+			       struct keyslot *ret, struct err *e)
 {
-	AUTO(secret_freep) struct secret *device = NULL;
+	AUTO(secure_memory_freep) struct secure_memory *device = NULL;
 	int r = read_device_key(k, &device, e);
 
-	return r < 0 ? r : slots_wrap_device(s, device, key, ret, e);
+	return r < 0 ? r : keyslots_wrap_device(s, device, key, ret, e);
 }
 
 /* *ret: the VP's key, by its device slot. */
-static int unwrap_by_device(const struct vpkeys *k, const struct slots *s,
-			    struct secret **ret, struct err *e)
+static int unwrap_key_by_device(const struct vp_keys *k,
+				const struct keyslots *s,
+				struct secure_memory **ret, struct err *e)
 {
-	AUTO(secret_freep) struct secret *device = NULL, *key = NULL;
+	AUTO(secure_memory_freep)
+	struct secure_memory *device = NULL, *key = NULL;
 	int r = read_device_key(k, &device, e);
 
 	if (r == 0)
-		r = secret_new(&key, e);
+		r = secure_memory_new(&key, e);
 	if (r == 0)
-		r = slots_unwrap_device(s, device, key, e);
+		r = keyslots_unwrap_device(s, device, key, e);
 	if (r < 0)
 		return r;
 	*ret = steal(key);
@@ -143,60 +147,62 @@ static int unwrap_by_device(const struct vpkeys *k, const struct slots *s,
 }
 
 /* Text of vp_conf_check()'s making: hex, or "". */
-static bool wanted_point(const struct vp *v, uint8_t ret[BOX_POINT_SIZE])
+static bool has_recovery_point(const struct vp *v,
+			       uint8_t ret[ECIES_POINT_SIZE])
 {
-	return text_unhex(v->conf.recovery, ret, BOX_POINT_SIZE) == 0;
+	return encoding_from_hex(v->conf.recovery, ret, ECIES_POINT_SIZE) == 0;
 }
 
-bool vpkeys_is_settled(const struct vp *v, const struct slots *s)
+bool vp_keys_is_recovery_current(const struct vp *v, const struct keyslots *s)
 {
-	const struct slot *held = slots_find(s, SLOT_RECOVERY);
-	uint8_t point[BOX_POINT_SIZE];
+	const struct keyslot *held = keyslots_find_newest(s, KEYSLOT_RECOVERY);
+	uint8_t point[ECIES_POINT_SIZE];
 
-	if (!wanted_point(v, point))
+	if (!has_recovery_point(v, point))
 		return !held;
 	return held && memcmp(held->point, point, sizeof(point)) == 0;
 }
 
 /* The recovery slot follows the organisation's key. */
-int vpkeys_settle(const struct vpkeys *k, const struct vp *v, struct slots *s,
-		  const struct secret *key, struct err *e)
+int vp_keys_update_recovery(const struct vp_keys *k, const struct vp *v,
+			    struct keyslots *s, const struct secure_memory *key,
+			    struct err *e)
 {
-	uint8_t point[BOX_POINT_SIZE];
-	struct slot fresh;
+	uint8_t point[ECIES_POINT_SIZE];
+	struct keyslot fresh;
 	int r;
 
-	if (vpkeys_is_settled(v, s))
+	if (vp_keys_is_recovery_current(v, s))
 		return 0;
-	if (!wanted_point(v, point))
-		return drop_slots(k, v, s, SLOT_RECOVERY, NULL, e);
-	r = slots_wrap_recovery(s, point, key, &fresh, e);
-	return r < 0 ? r : put_slot(k, v, s, &fresh, e);
+	if (!has_recovery_point(v, point))
+		return destroy_vp_keyslots(k, v, s, KEYSLOT_RECOVERY, NULL, e);
+	r = keyslots_wrap_recovery(s, point, key, &fresh, e);
+	return r < 0 ? r : write_vp_keyslot(k, v, s, &fresh, e);
 }
 
 /* A new key, in a device slot, and in a recovery slot if there is to be one. */
-int vpkeys_make(const struct vpkeys *k, const struct vp *v, struct slots *ret,
-		struct err *e)
+int vp_keys_create(const struct vp_keys *k, const struct vp *v,
+		   struct keyslots *ret, struct err *e)
 {
-	AUTO(secret_freep) struct secret *key = NULL;
-	struct slots s = { .number = v->number };
-	char name[VPKEYS_NAME_SIZE];
-	uint8_t point[BOX_POINT_SIZE];
-	int r = secret_new(&key, e);
+	AUTO(secure_memory_freep) struct secure_memory *key = NULL;
+	struct keyslots s = { .number = v->number };
+	char name[VP_KEYS_NAME_SIZE];
+	uint8_t point[ECIES_POINT_SIZE];
+	int r = secure_memory_new(&key, e);
 
 	if (r < 0)
 		return r;
 	snprintf(s.vp, sizeof(s.vp), "%s", v->name);
-	hash_random(key->bytes, SLOTS_KEY_SIZE);
-	key->len = SLOTS_KEY_SIZE;
-	r = slots_identify(key, s.id, e);
+	hash_random(key->bytes, KEYSLOTS_KEY_SIZE);
+	key->len = KEYSLOTS_KEY_SIZE;
+	r = keyslots_identify_key(key, s.id, e);
 	if (r == 0)
-		r = wrap_for_device(k, &s, key, &s.place[0], e);
-	if (r == 0 && wanted_point(v, point))
-		r = slots_wrap_recovery(&s, point, key, &s.place[1], e);
-	vpkeys_name(v, name);
+		r = wrap_key_for_device(k, &s, key, &s.place[0], e);
+	if (r == 0 && has_recovery_point(v, point))
+		r = keyslots_wrap_recovery(&s, point, key, &s.place[1], e);
+	vp_keys_format_name(v, name);
 	if (r == 0)
-		r = slotfile_make(k->keys, name, &s, e);
+		r = keyslot_file_create(k->keys, name, &s, e);
 	if (r == 0)
 		*ret = s;
 	return r;
@@ -204,17 +210,18 @@ int vpkeys_make(const struct vpkeys *k, const struct vp *v, struct slots *ret,
 
 /* ---- who may have it */
 
-static int take_key(const struct slots *s, const struct secret *given,
-		    struct secret *key, struct err *e)
+static int verify_given_key(const struct keyslots *s,
+			    const struct secure_memory *given,
+			    struct secure_memory *key, struct err *e)
 {
-	uint8_t id[SLOTS_ID_SIZE];
+	uint8_t id[KEYSLOTS_ID_SIZE];
 	int r;
 
-	if (given->len != SLOTS_KEY_SIZE)
+	if (given->len != KEYSLOTS_KEY_SIZE)
 		return err_reason(e, REASON_PASSWORD,
 				  "unlock VP %s: a key has %d bytes", s->vp,
-				  SLOTS_KEY_SIZE);
-	r = slots_identify(given, id, e);
+				  KEYSLOTS_KEY_SIZE);
+	r = keyslots_identify_key(given, id, e);
 	if (r < 0)
 		return r;
 	if (memcmp(id, s->id, sizeof(id)) != 0)
@@ -226,20 +233,20 @@ static int take_key(const struct slots *s, const struct secret *given,
 	return 0;
 }
 
-int vpkeys_find(const struct vpkeys *k, const struct slots *s,
-		enum vpkeys_by by, const struct secret *given,
-		struct secret **ret, struct err *e)
+int vp_keys_unwrap(const struct vp_keys *k, const struct keyslots *s,
+		   enum vp_keys_source by, const struct secure_memory *given,
+		   struct secure_memory **ret, struct err *e)
 {
-	AUTO(secret_freep) struct secret *key = NULL;
+	AUTO(secure_memory_freep) struct secure_memory *key = NULL;
 	int r;
 
-	if (by == VPKEYS_DEVICE)
-		return unwrap_by_device(k, s, ret, e);
-	r = secret_new(&key, e);
+	if (by == VP_KEYS_DEVICE)
+		return unwrap_key_by_device(k, s, ret, e);
+	r = secure_memory_new(&key, e);
 	if (r == 0)
-		r = by == VPKEYS_PASSCODE
-			    ? slots_unwrap_passcode(s, given, key, e)
-			    : take_key(s, given, key, e);
+		r = by == VP_KEYS_PASSCODE
+			    ? keyslots_unwrap_passcode(s, given, key, e)
+			    : verify_given_key(s, given, key, e);
 	if (r < 0)
 		return r;
 	*ret = steal(key);
@@ -247,46 +254,50 @@ int vpkeys_find(const struct vpkeys *k, const struct slots *s,
 }
 
 /* From now on it opens by itself. */
-static int without_passcode(const struct vpkeys *k, const struct vp *v,
-			    struct slots *s, const struct secret *key,
-			    struct err *e)
+static int remove_vp_passcode(const struct vp_keys *k, const struct vp *v,
+			      struct keyslots *s,
+			      const struct secure_memory *key, struct err *e)
 {
-	struct slot fresh;
-	int r = wrap_for_device(k, s, key, &fresh, e);
+	struct keyslot fresh;
+	int r = wrap_key_for_device(k, s, key, &fresh, e);
 
 	if (r == 0)
-		r = put_slot(k, v, s, &fresh, e);
-	return r < 0 ? r : drop_slots(k, v, s, SLOT_PASSCODE, NULL, e);
+		r = write_vp_keyslot(k, v, s, &fresh, e);
+	return r < 0 ? r
+		     : destroy_vp_keyslots(k, v, s, KEYSLOT_PASSCODE, NULL, e);
 }
 
-int vpkeys_set_passcode(const struct vpkeys *k, const struct vp *v,
-			struct slots *s, const struct secret *key,
-			const struct secret *passcode, struct err *e)
+int vp_keys_set_passcode(const struct vp_keys *k, const struct vp *v,
+			 struct keyslots *s, const struct secure_memory *key,
+			 const struct secure_memory *passcode, struct err *e)
 {
-	struct slot fresh;
+	struct keyslot fresh;
 	int r;
 
 	if (passcode->len == 0)
-		return without_passcode(k, v, s, key, e);
-	r = slots_wrap_passcode(s, passcode, key, &fresh, e);
+		return remove_vp_passcode(k, v, s, key, e);
+	r = keyslots_wrap_passcode(s, passcode, key, &fresh, e);
 	if (r == 0)
-		r = put_slot(k, v, s, &fresh, e);
-	return r < 0 ? r : drop_slots(k, v, s, SLOT_DEVICE, NULL, e);
+		r = write_vp_keyslot(k, v, s, &fresh, e);
+	return r < 0 ? r
+		     : destroy_vp_keyslots(k, v, s, KEYSLOT_DEVICE, NULL, e);
 }
 
-int vpkeys_bar(const struct vpkeys *k, const struct vp *v, struct slots *s,
-	       unsigned int *ret, struct err *e)
+int vp_keys_destroy_device_slot(const struct vp_keys *k, const struct vp *v,
+				struct keyslots *s, unsigned int *ret,
+				struct err *e)
 {
 	*ret = 0;
-	return slots_find(s, SLOT_RECOVERY)
-		       ? drop_slots(k, v, s, SLOT_DEVICE, ret, e)
+	return keyslots_find_newest(s, KEYSLOT_RECOVERY)
+		       ? destroy_vp_keyslots(k, v, s, KEYSLOT_DEVICE, ret, e)
 		       : 0;
 }
 
-int vpkeys_shred(const struct vpkeys *k, const struct vp *v, struct err *e)
+int vp_keys_shred_slots(const struct vp_keys *k, const struct vp *v,
+			struct err *e)
 {
-	char name[VPKEYS_NAME_SIZE];
+	char name[VP_KEYS_NAME_SIZE];
 
-	vpkeys_name(v, name);
-	return slotfile_shred(k->keys, name, e);
+	vp_keys_format_name(v, name);
+	return keyslot_file_shred(k->keys, name, e);
 }

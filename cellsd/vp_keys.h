@@ -12,57 +12,60 @@
 
 #include "cellsd/keyslots.h"
 
-#define VPKEYS_NAME_SIZE (VP_NAME_SIZE + 24)
+#define VP_KEYS_NAME_SIZE (VP_NAME_SIZE + 24)
 
 struct err;
-struct secret;
+struct secure_memory;
 
-struct vpkeys {
+struct vp_keys {
 	int state, keys; /* folders */
 };
-#define VPKEYS_NONE                                                            \
+#define VP_KEYS_NONE                                                           \
 	{                                                                      \
 		.state = -1, .keys = -1                                        \
 	}
 
-int vpkeys_open(const char *state_dir, struct vpkeys *ret, struct err *e);
-void vpkeys_fini(struct vpkeys *k);
+int vp_keys_open(const char *state_dir, struct vp_keys *ret, struct err *e);
+void vp_keys_fini(struct vp_keys *k);
 
 /* "work.17": files of the VP with that range of ids. */
-void vpkeys_name(const struct vp *v, char ret[VPKEYS_NAME_SIZE]);
+void vp_keys_format_name(const struct vp *v, char ret[VP_KEYS_NAME_SIZE]);
 
 /* -ENOENT: it has none. */
-int vpkeys_read(const struct vpkeys *k, const struct vp *v, struct slots *ret,
-		struct err *e);
+int vp_keys_read_slots(const struct vp_keys *k, const struct vp *v,
+		       struct keyslots *ret, struct err *e);
 
 /* A new key, in a device slot, and in a recovery slot if there is to be one. */
-int vpkeys_make(const struct vpkeys *k, const struct vp *v, struct slots *ret,
-		struct err *e);
+int vp_keys_create(const struct vp_keys *k, const struct vp *v,
+		   struct keyslots *ret, struct err *e);
 
 /* Who brings the key: nobody (the device slot), a passcode, or the key itself.
  */
-enum vpkeys_by { VPKEYS_DEVICE, VPKEYS_PASSCODE, VPKEYS_KEY };
+enum vp_keys_source { VP_KEYS_DEVICE, VP_KEYS_PASSCODE, VP_KEYS_KEY };
 
 /* *ret: the key, the caller's. err.password: it does not fit. */
-int vpkeys_find(const struct vpkeys *k, const struct slots *s,
-		enum vpkeys_by by, const struct secret *given,
-		struct secret **ret, struct err *e);
+int vp_keys_unwrap(const struct vp_keys *k, const struct keyslots *s,
+		   enum vp_keys_source by, const struct secure_memory *given,
+		   struct secure_memory **ret, struct err *e);
 
 /* Does the recovery slot fit what the VP's properties want; makes it so. */
-bool vpkeys_is_settled(const struct vp *v, const struct slots *s);
-int vpkeys_settle(const struct vpkeys *k, const struct vp *v, struct slots *s,
-		  const struct secret *key, struct err *e);
+bool vp_keys_is_recovery_current(const struct vp *v, const struct keyslots *s);
+int vp_keys_update_recovery(const struct vp_keys *k, const struct vp *v,
+			    struct keyslots *s, const struct secure_memory *key,
+			    struct err *e);
 
 /* A passcode is needed from now on; an empty one: the device opens it. */
-int vpkeys_set_passcode(const struct vpkeys *k, const struct vp *v,
-			struct slots *s, const struct secret *key,
-			const struct secret *passcode, struct err *e);
+int vp_keys_set_passcode(const struct vp_keys *k, const struct vp *v,
+			 struct keyslots *s, const struct secure_memory *key,
+			 const struct secure_memory *passcode, struct err *e);
 
 /* Destroys the device slot, if there is a recovery slot. *ret: how many. */
-int vpkeys_bar(const struct vpkeys *k, const struct vp *v, struct slots *s,
-	       unsigned int *ret, struct err *e);
+int vp_keys_destroy_device_slot(const struct vp_keys *k, const struct vp *v,
+				struct keyslots *s, unsigned int *ret,
+				struct err *e);
 
 /* Overwrites and unlinks all slots. */
-int vpkeys_shred(const struct vpkeys *k, const struct vp *v, struct err *e);
+int vp_keys_shred_slots(const struct vp_keys *k, const struct vp *v,
+			struct err *e);
 
 #endif

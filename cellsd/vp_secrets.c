@@ -20,8 +20,9 @@
 #define FOLDER "cells"
 #define CREATE (O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC)
 
-static int write_file(int dir, const char *name, mode_t mode, uint32_t owner,
-		      const void *data, size_t len, struct err *e)
+static int replace_owned_file(int dir, const char *name, mode_t mode,
+			      uint32_t owner, const void *data, size_t len,
+			      struct err *e)
 {
 	auto_close int fd = -1;
 	int r;
@@ -40,9 +41,9 @@ static int write_file(int dir, const char *name, mode_t mode, uint32_t owner,
 	return 0;
 }
 
-int handover_keep(int data, const void *secrets, size_t len, struct err *e)
+int vp_secrets_save(int data, const void *secrets, size_t len, struct err *e)
 {
-	int r = write_file(data, NAME, 0400, 0, secrets, len, e);
+	int r = replace_owned_file(data, NAME, 0400, 0, secrets, len, e);
 
 	if (r == 0 && fsync(data) < 0)
 		r = err_sys(e, errno, "keep secrets");
@@ -53,7 +54,7 @@ int handover_keep(int data, const void *secrets, size_t len, struct err *e)
  * Safe because no link and no mount is followed: whatever the VP's root put
  * into its /run, what is opened is a folder of that very tmpfs.
  */
-int handover_folder(int run, uint32_t base, int *ret, struct err *e)
+int vp_secrets_open_folder(int run, uint32_t base, int *ret, struct err *e)
 {
 	const struct open_how how = {
 		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
@@ -71,7 +72,7 @@ int handover_folder(int run, uint32_t base, int *ret, struct err *e)
 	return *ret < 0 ? err_sys(e, errno, "open /run/" FOLDER) : 0;
 }
 
-int handover_give(int data, int run, uint32_t base, struct err *e)
+int vp_secrets_copy_to_run(int data, int run, uint32_t base, struct err *e)
 {
 	auto_close int fd =
 		openat(data, NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -82,24 +83,26 @@ int handover_give(int data, int run, uint32_t base, struct err *e)
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "open " NAME);
-	r = io_read_fd(fd, NAME, HANDOVER_MAX, &text, &len, e);
+	r = io_read_fd(fd, NAME, VP_SECRETS_MAX, &text, &len, e);
 	if (r == 0)
-		r = handover_folder(run, base, &dir, e);
+		r = vp_secrets_open_folder(run, base, &dir, e);
 	if (r == 0)
-		r = write_file(dir, NAME, 0400, base, text, len, e);
+		r = replace_owned_file(dir, NAME, 0400, base, text, len, e);
 	if (text)
 		explicit_bzero(text, len);
 	return r;
 }
 
-int handover_dns(int run, uint32_t base, uint32_t server, struct err *e)
+int vp_secrets_write_resolv_conf(int run, uint32_t base, uint32_t server,
+				 struct err *e)
 {
 	auto_close int dir = -1;
 	char text[64];
-	int r = handover_folder(run, base, &dir, e);
+	int r = vp_secrets_open_folder(run, base, &dir, e);
 
 	snprintf(text, sizeof(text), "nameserver %u.%u.%u.%u\n", server >> 24,
 		 server >> 16 & 255, server >> 8 & 255, server & 255);
 	return r < 0 ? r
-		     : write_file(dir, DNS, 0444, base, text, strlen(text), e);
+		     : replace_owned_file(dir, DNS, 0444, base, text,
+					  strlen(text), e);
 }

@@ -12,21 +12,22 @@
 
 struct err;
 
-#define HANDOVER_MAX (64 * 1024)
+#define VP_SECRETS_MAX (64 * 1024)
 
 /* Keeps them in the VP's data folder, durably; replaces those before. */
-int handover_keep(int data, const void *secrets, size_t len, struct err *e);
+int vp_secrets_save(int data, const void *secrets, size_t len, struct err *e);
 
 /* Opens /run/cells of a VP, and makes it first if need be. */
-int handover_folder(int run, uint32_t base, int *ret, struct err *e);
+int vp_secrets_open_folder(int run, uint32_t base, int *ret, struct err *e);
 
 /*
  * Copies what is kept into the VP's /run, a tmpfs; `base` is its root. Nothing
  * kept is no error.
  */
-int handover_give(int data, int run, uint32_t base, struct err *e);
+int vp_secrets_copy_to_run(int data, int run, uint32_t base, struct err *e);
 
 /* The name server to ask, IPv4 in host byte order: /run/cells/resolv.conf. */
-int handover_dns(int run, uint32_t base, uint32_t server, struct err *e);
+int vp_secrets_write_resolv_conf(int run, uint32_t base, uint32_t server,
+				 struct err *e);
 
 #endif

@@ -3,23 +3,23 @@
 
 #include <string.h>
 
-static const char *const names[VPSTATE_COUNT] = {
-#define VPSTATE_NAME(s, w) [VPSTATE_##s] = w,
-	VPSTATES(VPSTATE_NAME)
-#undef VPSTATE_NAME
+static const char *const names[VP_STATE_COUNT] = {
+#define VP_STATE_NAME(s, w) [VP_STATE_##s] = w,
+	VP_STATES(VP_STATE_NAME)
+#undef VP_STATE_NAME
 };
 
-#define NO VPSTATE_COUNT
-#define ABS VPSTATE_ABSENT
-#define INS VPSTATE_INSTALLED
-#define STO VPSTATE_STOPPED
-#define BAC VPSTATE_BACKGROUND
-#define FOR VPSTATE_FOREGROUND
-#define LOC VPSTATE_LOCKED
-#define WIP VPSTATE_WIPING
+#define NO VP_STATE_COUNT
+#define ABS VP_STATE_ABSENT
+#define INS VP_STATE_INSTALLED
+#define STO VP_STATE_STOPPED
+#define BAC VP_STATE_BACKGROUND
+#define FOR VP_STATE_FOREGROUND
+#define LOC VP_STATE_LOCKED
+#define WIP VP_STATE_WIPING
 
 /* An event that finds its work done keeps the state: a call may be repeated. */
-static const unsigned char table[VPSTATE_COUNT][VPEVENT_COUNT] = {
+static const unsigned char table[VP_STATE_COUNT][VP_EVENT_COUNT] = {
 	/*         INSTALL START FRONT BACK END  LOCK UNLOCK WIPE ERASED */
 	[ABS] = { INS, NO, NO, NO, NO, NO, NO, NO, NO },
 	[INS] = { INS, BAC, NO, NO, INS, LOC, INS, WIP, NO },
@@ -30,26 +30,26 @@ static const unsigned char table[VPSTATE_COUNT][VPEVENT_COUNT] = {
 	[WIP] = { WIP, NO, NO, NO, WIP, NO, NO, WIP, ABS },
 };
 
-const char *vpstate_name(enum vpstate s)
+const char *vp_state_name(enum vp_state s)
 {
 	return names[s];
 }
 
-enum vpstate vpstate_from_name(const char *name)
+enum vp_state vp_state_parse(const char *name)
 {
-	enum vpstate s = 0;
+	enum vp_state s = 0;
 
-	while (s < VPSTATE_COUNT && strcmp(names[s], name) != 0)
+	while (s < VP_STATE_COUNT && strcmp(names[s], name) != 0)
 		s++;
 	return s;
 }
 
-enum vpstate vpstate_next(enum vpstate s, enum vpevent ev)
+enum vp_state vp_state_after_event(enum vp_state s, enum vp_event ev)
 {
 	return table[s][ev];
 }
 
-int vpstate_runs(enum vpstate s)
+int vp_state_is_running(enum vp_state s)
 {
-	return s == VPSTATE_BACKGROUND || s == VPSTATE_FOREGROUND;
+	return s == VP_STATE_BACKGROUND || s == VP_STATE_FOREGROUND;
 }

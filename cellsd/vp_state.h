@@ -8,40 +8,40 @@
 #ifndef CELLSD_VP_STATE_H
 #define CELLSD_VP_STATE_H
 
-#define VPSTATES(X)                                                            \
+#define VP_STATES(X)                                                           \
 	X(ABSENT, "absent")                                                    \
 	X(INSTALLED, "installed")                                              \
 	X(STOPPED, "stopped")                                                  \
 	X(BACKGROUND, "background")                                            \
 	X(FOREGROUND, "foreground") X(LOCKED, "locked") X(WIPING, "wiping")
-enum vpstate {
-#define VPSTATE_SYMBOL(s, w) VPSTATE_##s,
-	VPSTATES(VPSTATE_SYMBOL)
-#undef VPSTATE_SYMBOL
-		VPSTATE_COUNT,
+enum vp_state {
+#define VP_STATE_SYMBOL(s, w) VP_STATE_##s,
+	VP_STATES(VP_STATE_SYMBOL)
+#undef VP_STATE_SYMBOL
+		VP_STATE_COUNT,
 };
 
-enum vpevent {
-	VPEVENT_INSTALL, /* named in the desired state */
-	VPEVENT_START,
-	VPEVENT_FRONT, /* comes to the front */
-	VPEVENT_BACK,  /* leaves it */
-	VPEVENT_END,   /* its last process ended */
-	VPEVENT_LOCK,
-	VPEVENT_UNLOCK,
-	VPEVENT_WIPE,
-	VPEVENT_ERASED,
-	VPEVENT_COUNT,
+enum vp_event {
+	VP_EVENT_INSTALL, /* named in the desired state */
+	VP_EVENT_START,
+	VP_EVENT_FOREGROUND, /* comes to the front */
+	VP_EVENT_BACKGROUND, /* leaves it */
+	VP_EVENT_END,	     /* its last process ended */
+	VP_EVENT_LOCK,
+	VP_EVENT_UNLOCK,
+	VP_EVENT_WIPE,
+	VP_EVENT_ERASED,
+	VP_EVENT_COUNT,
 };
 
-const char *vpstate_name(enum vpstate s);
-/* VPSTATE_COUNT: there is no such state. */
-enum vpstate vpstate_from_name(const char *name);
+const char *vp_state_name(enum vp_state s);
+/* VP_STATE_COUNT: there is no such state. */
+enum vp_state vp_state_parse(const char *name);
 
-/* The state after the event, or VPSTATE_COUNT: not allowed. */
-enum vpstate vpstate_next(enum vpstate s, enum vpevent ev);
+/* The state after the event, or VP_STATE_COUNT: not allowed. */
+enum vp_state vp_state_after_event(enum vp_state s, enum vp_event ev);
 
 /* Has (or may still have) processes. */
-int vpstate_runs(enum vpstate s);
+int vp_state_is_running(enum vp_state s);
 
 #endif

@@ -31,7 +31,7 @@ static const struct {
 	{ ARCHIVE_ENTRY_ACL_OTHER, ACL_OTHER },
 };
 
-static uint16_t tag_of(int archive)
+static uint16_t get_kernel_acl_tag(int archive)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(tags); i++)
 		if (tags[i].archive == archive)
@@ -40,7 +40,7 @@ static uint16_t tag_of(int archive)
 }
 
 /* The kernel wants them by tag, then by id. */
-static int by_tag_and_id(const void *a, const void *b)
+static int compare_acl_entries(const void *a, const void *b)
 {
 	const struct posix_acl_xattr_entry *x = a, *y = b;
 	uint32_t xi = le32toh(x->e_id), yi = le32toh(y->e_id);
@@ -51,7 +51,7 @@ static int by_tag_and_id(const void *a, const void *b)
 }
 
 /* An ACL whose names have no numbers yet. */
-struct acl_named {
+struct acl_unresolved {
 	struct tree_place *place;
 	const char *xattr;
 	size_t n;
@@ -61,7 +61,7 @@ struct acl_named {
 	} entry[];
 };
 
-static void free_named(struct acl_named *a)
+static void free_unresolved_acl(struct acl_unresolved *a)
 {
 	if (!a)
 		return;
@@ -71,36 +71,36 @@ static void free_named(struct acl_named *a)
 	free(a);
 }
 
-static void free_namedp(struct acl_named **a)
+static void unresolved_acl_freep(struct acl_unresolved **a)
 {
-	free_named(*a);
+	free_unresolved_acl(*a);
 }
 
-static void free_node(void *p)
+static void free_acl_node(void *p)
 {
-	free_named(p);
+	free_unresolved_acl(p);
 }
 
-void acl_waiting_free(struct acl_waiting *w)
+void acl_deferred_free(struct acl_deferred *w)
 {
-	tdestroy(w->root, free_node);
+	tdestroy(w->root, free_acl_node);
 	w->root = NULL;
 }
 
-static int compare_places(const void *a, const void *b)
+static int compare_acl_places(const void *a, const void *b)
 {
-	const struct acl_named *x = a, *y = b;
+	const struct acl_unresolved *x = a, *y = b;
 	int r = strcmp(tree_place_path(x->place), tree_place_path(y->place));
 
 	return r ? r : strcmp(x->xattr, y->xattr);
 }
 
 /* An entry that stood here before has been replaced. */
-static int forget_place(struct acl_waiting *w, const struct tree *t,
-			const char *xattr, struct err *e)
+static int remove_deferred_acl(struct acl_deferred *w, const struct tree *t,
+			       const char *xattr, struct err *e)
 {
-	struct acl_named key = { .xattr = xattr };
-	struct acl_named **found, *old;
+	struct acl_unresolved key = { .xattr = xattr };
+	struct acl_unresolved **found, *old;
 	int r;
 
 	if (!w->root)
@@ -108,17 +108,18 @@ static int forget_place(struct acl_waiting *w, const struct tree *t,
 	r = tree_place_new(t, &key.place, e);
 	if (r < 0)
 		return r;
-	found = tfind(&key, &w->root, compare_places);
+	found = tfind(&key, &w->root, compare_acl_places);
 	old = found ? *found : NULL;
-	tdelete(&key, &w->root, compare_places);
-	free_named(old);
+	tdelete(&key, &w->root, compare_acl_places);
+	free_unresolved_acl(old);
 	tree_place_free(key.place);
 	return 0;
 }
 
 /* Reads the entries. *ret_waits: one of them has a name. */
-static int read_entries(struct archive_entry *ae, int kind, int count,
-			struct acl_named *a, bool *ret_waits, struct err *e)
+static int read_acl_entries(struct archive_entry *ae, int kind, int count,
+			    struct acl_unresolved *a, bool *ret_waits,
+			    struct err *e)
 {
 	int type, permset, tag, id;
 	const char *who;
@@ -132,12 +133,12 @@ static int read_entries(struct archive_entry *ae, int kind, int count,
 		struct posix_acl_xattr_entry *out = &a->entry[a->n].acl;
 		uint64_t number;
 
-		out->e_tag = htole16(tag_of(tag));
+		out->e_tag = htole16(get_kernel_acl_tag(tag));
 		out->e_perm = htole16((uint16_t)(permset & 7));
 		out->e_id = htole32(named ? (uint32_t)id
 					  : (uint32_t)ACL_UNDEFINED_ID);
 		if (named && who && *who &&
-		    text_number(who, UINT32_MAX - 1, &number) < 0) {
+		    encoding_parse_number(who, UINT32_MAX - 1, &number) < 0) {
 			a->entry[a->n].name = strdup(who);
 			if (!a->entry[a->n].name)
 				return err_oom(e, "read an ACL");
@@ -153,8 +154,8 @@ static int read_entries(struct archive_entry *ae, int kind, int count,
 }
 
 /* The kernel's form; the caller frees it. */
-static int pack_entries(const struct acl_named *a, void **ret, size_t *ret_len,
-			struct err *e)
+static int encode_acl_xattr(const struct acl_unresolved *a, void **ret,
+			    size_t *ret_len, struct err *e)
 {
 	struct posix_acl_xattr_entry *out;
 	size_t len =
@@ -167,21 +168,21 @@ static int pack_entries(const struct acl_named *a, void **ret, size_t *ret_len,
 	out = (struct posix_acl_xattr_entry *)(acl + 1);
 	for (size_t i = 0; i < a->n; i++)
 		out[i] = a->entry[i].acl;
-	qsort(out, a->n, sizeof(*out), by_tag_and_id);
+	qsort(out, a->n, sizeof(*out), compare_acl_entries);
 	*ret = acl;
 	*ret_len = len;
 	return 0;
 }
 
-static int apply_kind(struct archive_entry *ae, int kind, const char *xattr,
-		      struct tree *t, struct acl_waiting *w, struct err *e)
+static int apply_acl_type(struct archive_entry *ae, int kind, const char *xattr,
+			  struct tree *t, struct acl_deferred *w, struct err *e)
 {
 	int count = archive_entry_acl_reset(ae, kind);
-	AUTO(free_namedp) struct acl_named *a = NULL;
+	AUTO(unresolved_acl_freep) struct acl_unresolved *a = NULL;
 	auto_free void *acl = NULL;
 	bool waits = false;
 	size_t len = 0;
-	int r = forget_place(w, t, xattr, e);
+	int r = remove_deferred_acl(w, t, xattr, e);
 
 	/* The three plain entries alone say no more than the mode. */
 	if (r < 0 || count <= 0 ||
@@ -193,40 +194,42 @@ static int apply_kind(struct archive_entry *ae, int kind, const char *xattr,
 	if (!a)
 		return err_oom(e, "read an ACL");
 	a->xattr = xattr;
-	r = read_entries(ae, kind, count, a, &waits, e);
+	r = read_acl_entries(ae, kind, count, a, &waits, e);
 	if (r == 0 && waits) {
 		r = tree_place_new(t, &a->place, e);
-		if (r == 0 && !tsearch(a, &w->root, compare_places))
+		if (r == 0 && !tsearch(a, &w->root, compare_acl_places))
 			r = err_oom(e, "read an ACL");
 		if (r == 0)
 			a = NULL;
 		return r;
 	}
 	if (r == 0)
-		r = pack_entries(a, &acl, &len, e);
-	return r < 0 ? r : tree_xattr(t, xattr, acl, len, e);
+		r = encode_acl_xattr(a, &acl, &len, e);
+	return r < 0 ? r : tree_set_xattr(t, xattr, acl, len, e);
 }
 
-int acl_apply(struct archive_entry *ae, struct tree *t, struct acl_waiting *w,
-	      struct err *e)
+int acl_apply_entry(struct archive_entry *ae, struct tree *t,
+		    struct acl_deferred *w, struct err *e)
 {
 	int r;
 
-	r = apply_kind(ae, ARCHIVE_ENTRY_ACL_TYPE_ACCESS,
-		       "system.posix_acl_access", t, w, e);
+	r = apply_acl_type(ae, ARCHIVE_ENTRY_ACL_TYPE_ACCESS,
+			   "system.posix_acl_access", t, w, e);
 	if (r == 0)
-		r = apply_kind(ae, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT,
-			       "system.posix_acl_default", t, w, e);
+		r = apply_acl_type(ae, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT,
+				   "system.posix_acl_default", t, w, e);
 	return r;
 }
 
-static int find_number(struct acl_named *a, size_t i, const char *passwd,
-		       const char *group, struct err *e)
+static int resolve_acl_name(struct acl_unresolved *a, size_t i,
+			    const char *passwd, const char *group,
+			    struct err *e)
 {
 	bool user = le16toh(a->entry[i].acl.e_tag) == ACL_USER;
 	uint32_t number;
 
-	if (passwd_find(user ? passwd : group, a->entry[i].name, &number)) {
+	if (passwd_lookup_id(user ? passwd : group, a->entry[i].name,
+			     &number)) {
 		a->entry[i].acl.e_id = htole32(number);
 		return 0;
 	}
@@ -239,8 +242,8 @@ static int find_number(struct acl_named *a, size_t i, const char *passwd,
 		       a->entry[i].name, user ? "passwd" : "group");
 }
 
-static int set_named(struct acl_named *a, const char *passwd, const char *group,
-		     struct tree *t, struct err *e)
+static int set_resolved_acl(struct acl_unresolved *a, const char *passwd,
+			    const char *group, struct tree *t, struct err *e)
 {
 	auto_free void *acl = NULL;
 	size_t len;
@@ -248,32 +251,33 @@ static int set_named(struct acl_named *a, const char *passwd, const char *group,
 
 	for (size_t i = 0; r == 0 && i < a->n; i++)
 		if (a->entry[i].name)
-			r = find_number(a, i, passwd, group, e);
+			r = resolve_acl_name(a, i, passwd, group, e);
 	if (r == 0)
-		r = pack_entries(a, &acl, &len, e);
-	return r < 0 ? r : tree_place_xattr(t, a->place, a->xattr, acl, len, e);
+		r = encode_acl_xattr(a, &acl, &len, e);
+	return r < 0 ? r
+		     : tree_place_set_xattr(t, a->place, a->xattr, acl, len, e);
 }
 
-struct finishing {
+struct acl_resolution {
 	char *passwd, *group;
 	struct tree *t;
 	struct err *e;
 	int r;
 };
 
-static void finish_one(const void *node, VISIT which, void *data)
+static void apply_deferred_node(const void *node, VISIT which, void *data)
 {
-	struct acl_named *a = *(struct acl_named *const *)node;
-	struct finishing *f = data;
+	struct acl_unresolved *a = *(struct acl_unresolved *const *)node;
+	struct acl_resolution *f = data;
 
 	if ((which == postorder || which == leaf) && f->r == 0 &&
-	    tree_place_is_there(f->t, a->place))
-		f->r = set_named(a, f->passwd, f->group, f->t, f->e);
+	    tree_place_is_unchanged(f->t, a->place))
+		f->r = set_resolved_acl(a, f->passwd, f->group, f->t, f->e);
 }
 
-int acl_finish(struct acl_waiting *w, struct tree *t, struct err *e)
+int acl_apply_deferred(struct acl_deferred *w, struct tree *t, struct err *e)
 {
-	struct finishing f = { .t = t, .e = e };
+	struct acl_resolution f = { .t = t, .e = e };
 
 	if (!w->root)
 		return 0;
@@ -281,9 +285,9 @@ int acl_finish(struct acl_waiting *w, struct tree *t, struct err *e)
 	if (f.r == 0)
 		f.r = tree_read_file(t, "etc/group", PASSWD_MAX, &f.group, e);
 	if (f.r == 0)
-		twalk_r(w->root, finish_one, &f);
+		twalk_r(w->root, apply_deferred_node, &f);
 	free(f.passwd);
 	free(f.group);
-	acl_waiting_free(w);
+	acl_deferred_free(w);
 	return f.r;
 }

@@ -12,17 +12,17 @@ struct err;
 struct tree;
 
 /* Those that wait; zeroed at the beginning. */
-struct acl_waiting {
-	void *root; /* of struct acl_named, for tsearch(3) */
+struct acl_deferred {
+	void *root; /* of struct acl_unresolved, for tsearch(3) */
 };
 
 /* Sets the entry's access and default ACL, if it has them, on the begun entry,
  * or lets them wait. */
-int acl_apply(struct archive_entry *ae, struct tree *t, struct acl_waiting *w,
-	      struct err *e);
+int acl_apply_entry(struct archive_entry *ae, struct tree *t,
+		    struct acl_deferred *w, struct err *e);
 /* Sets those that wait. -EINVAL: the image does not know a name, and the
  * archive has no number for it. */
-int acl_finish(struct acl_waiting *w, struct tree *t, struct err *e);
-void acl_waiting_free(struct acl_waiting *w);
+int acl_apply_deferred(struct acl_deferred *w, struct tree *t, struct err *e);
+void acl_deferred_free(struct acl_deferred *w);
 
 #endif

@@ -15,18 +15,20 @@
 #define DAY INT64_C(86400)
 #define DAYS_MAX 36500
 #define DAYS_DEFAULT 365
+#define BUILD_OPTIONS_MAX 32
 
 /* Options that are not the builder's own fields. */
-struct extra {
+struct document_options {
 	uint64_t number, days, min_agent;
 	const char *issued;
 };
 
-static int take_times(const struct extra *x, struct imagedoc *d, struct err *e)
+static int set_document_times(const struct document_options *x,
+			      struct image_document *d, struct err *e)
 {
 	if (!x->issued)
 		d->issued = clock_wall();
-	else if (text_untime(x->issued, &d->issued) < 0)
+	else if (encoding_parse_time(x->issued, &d->issued) < 0)
 		return err_set(e, EINVAL, "--issued %s: not a time", x->issued);
 	if (x->days < 1 || x->days > DAYS_MAX)
 		return err_set(e, EINVAL, "--days: not from 1 to %d", DAYS_MAX);
@@ -34,7 +36,8 @@ static int take_times(const struct extra *x, struct imagedoc *d, struct err *e)
 	return 0;
 }
 
-static int take_extra(const struct extra *x, struct builder *b, struct err *e)
+static int check_build_options(const struct document_options *x,
+			       struct builder *b, struct err *e)
 {
 	if (!b->output || !b->doc.org || !b->doc.id)
 		return err_set(e, EINVAL,
@@ -61,10 +64,10 @@ static int take_extra(const struct extra *x, struct builder *b, struct err *e)
 		return err_set(e, EINVAL, "--max-ratio is at least 1");
 	b->doc.version = (uint32_t)x->number;
 	b->doc.min_agent = (uint32_t)x->min_agent;
-	return take_times(x, &b->doc, e);
+	return set_document_times(x, &b->doc, e);
 }
 
-static void print_result(const struct builder *b)
+static void print_build_result(const struct builder *b)
 {
 	uint64_t size = 0, stored = 0;
 	char plain[24], packed[24];
@@ -73,8 +76,8 @@ static void print_result(const struct builder *b)
 		size += b->doc.layer[i].size;
 		stored += b->doc.layer[i].stored;
 	}
-	text_size(size, plain);
-	text_size(stored, packed);
+	encoding_format_size(size, plain);
+	encoding_format_size(stored, packed);
 	printf("%s: %s version %u, %u layer%s, %s, packed %s%s\n", b->output,
 	       b->doc.id, b->doc.version, b->doc.n_layers,
 	       b->doc.n_layers == 1 ? "" : "s", plain, packed,
@@ -84,10 +87,12 @@ static void print_result(const struct builder *b)
 /* Filled by the options below. */
 struct build_options {
 	struct builder b;
-	struct extra x;
+	struct document_options x;
 };
 
-static int parse(int argc, char **argv, struct build_options *o, int *ret_exit)
+/* The options of `build`, over what they fill. */
+static void list_build_options(struct build_options *o,
+			       struct opt ret[BUILD_OPTIONS_MAX])
 {
 	struct builder *b = &o->b;
 	const struct opt opts[] = {
@@ -138,6 +143,16 @@ static int parse(int argc, char **argv, struct build_options *o, int *ret_exit)
 		  "unpacked to packed at most (200)" },
 		{ NULL },
 	};
+
+	_Static_assert(ARRAY_SIZE(opts) <= BUILD_OPTIONS_MAX, "all fit");
+	memcpy(ret, opts, sizeof(opts));
+}
+
+static int parse_build_options(int argc, char **argv, struct build_options *o,
+			       int *ret_exit)
+{
+	struct opt opts[BUILD_OPTIONS_MAX];
+	struct builder *b = &o->b;
 	const struct opt_program p = { "cells-image build", "[INPUT]",
 				       "Makes an image from a folder, a tar, "
 				       "an OCI layout or a recipe.",
@@ -145,6 +160,7 @@ static int parse(int argc, char **argv, struct build_options *o, int *ret_exit)
 	struct err e;
 	int first;
 
+	list_build_options(o, opts);
 	/* The input is absent exactly with a recipe. */
 	first = opt_parse(&p, argc, argv, true, &e);
 	if (first == -ECANCELED) {
@@ -156,14 +172,14 @@ static int parse(int argc, char **argv, struct build_options *o, int *ret_exit)
 		first = err_set(&e, EINVAL, "build: more than one INPUT");
 	if (first >= 0) {
 		b->input = argc > first ? argv[first] : NULL;
-		first = take_extra(&o->x, b, &e);
+		first = check_build_options(&o->x, b, &e);
 	}
 	if (first < 0)
 		log_error("%s", e.text);
 	return first;
 }
 
-int verb_build(int argc, char **argv, struct err *e)
+int verbs_build(int argc, char **argv, struct err *e)
 {
 	struct build_options o = {
 		.x = { .number = 1, .days = DAYS_DEFAULT, .min_agent = 1 },
@@ -171,10 +187,10 @@ int verb_build(int argc, char **argv, struct err *e)
 	int exit_code, r;
 
 	unpack_init(&o.b.limits);
-	if (parse(argc, argv, &o, &exit_code) < 0)
+	if (parse_build_options(argc, argv, &o, &exit_code) < 0)
 		return exit_code;
 	r = builder_run(&o.b, e);
 	if (r == 0)
-		print_result(&o.b);
+		print_build_result(&o.b);
 	return r;
 }

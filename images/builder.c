@@ -30,36 +30,36 @@
 #define SIGNAL_DEFAULT "TERM"
 
 /* One build under way. */
-struct build {
+struct build_context {
 	struct builder *b;
-	struct draft *draft;
+	struct staging *draft;
 	struct recipe recipe;
 	struct layout layout;
 	bool is_layout;
-	struct tree_notes notes;
+	struct tree_omissions notes;
 };
 
-static void build_fini(struct build *bd)
+static void build_context_fini(struct build_context *bd)
 {
-	draft_free(bd->draft);
+	staging_free(bd->draft);
 	recipe_fini(&bd->recipe);
 	layout_close(&bd->layout);
 }
 
-static int64_t newest_allowed(int64_t newest, struct err *e)
+static int64_t clamp_newest_time(int64_t newest, struct err *e)
 {
 	const char *epoch = getenv("SOURCE_DATE_EPOCH");
 	uint64_t n;
 
 	if (!epoch || !*epoch)
 		return newest;
-	if (text_number(epoch, INT32_MAX * UINT64_C(128), &n) < 0)
+	if (encoding_parse_number(epoch, INT32_MAX * UINT64_C(128), &n) < 0)
 		return err_set(e, EINVAL, "SOURCE_DATE_EPOCH=%s: no number",
 			       epoch);
 	return (int64_t)n < newest ? (int64_t)n : newest;
 }
 
-static void print_notes(const struct build *bd)
+static void print_omission_warnings(const struct build_context *bd)
 {
 	if (bd->notes.devices)
 		log_warning("%u device nodes were left out (%s ...)",
@@ -72,32 +72,32 @@ static void print_notes(const struct build *bd)
 }
 
 /* Packs a folder as the next layer of the document. */
-static int pack_folder(struct build *bd, const char *folder, int64_t newest,
-		       struct err *e)
+static int pack_layer_folder(struct build_context *bd, const char *folder,
+			     int64_t newest, struct err *e)
 {
-	auto_free char *log = draft_path(bd->draft, LOG);
-	auto_free char *file = draft_path(bd->draft, "layer.erofs");
-	auto_free char *chunks = draft_path(bd->draft, BUNDLE_CHUNKS);
-	struct imagedoc *doc = &bd->b->doc;
-	struct packed *p = &doc->layer[doc->n_layers];
+	auto_free char *log = staging_path(bd->draft, LOG);
+	auto_free char *file = staging_path(bd->draft, "layer.erofs");
+	auto_free char *chunks = staging_path(bd->draft, BUNDLE_CHUNKS);
+	struct image_document *doc = &bd->b->doc;
+	struct packed_layer *p = &doc->layer[doc->n_layers];
 	char hex[2 * HASH_SIZE + 1];
 	auto_free char *name = NULL, *layer = NULL;
 	int r;
 
 	if (!log || !file || !chunks)
 		return err_oom(e, "pack a layer");
-	newest = newest_allowed(newest, e);
+	newest = clamp_newest_time(newest, e);
 	r = newest < 0 ? (int)newest
-		       : erofs_make(folder, file, doc->n_layers, newest,
-				    bd->b->compress, log, e);
+		       : erofs_build_layer(folder, file, doc->n_layers, newest,
+					   bd->b->compress, log, e);
 	if (r == 0)
-		r = packer_run(file, chunks, p, e);
+		r = packer_pack_layer(file, chunks, p, e);
 	if (r < 0)
 		return r;
-	text_hex(p->digest, HASH_SIZE, hex);
+	encoding_to_hex(p->digest, HASH_SIZE, hex);
 	if (asprintf(&name, BUNDLE_LAYERS "/%s.erofs", hex) < 0)
 		return err_oom(e, "pack a layer");
-	layer = draft_path(bd->draft, name);
+	layer = staging_path(bd->draft, name);
 	if (!layer || rename(file, layer) < 0)
 		return err_sys(e, errno, "rename %s", file);
 	doc->n_layers++;
@@ -105,11 +105,13 @@ static int pack_folder(struct build *bd, const char *folder, int64_t newest,
 }
 
 /* A VP of anything else would not start. */
-static int check_root(const struct build *bd, int root, struct err *e)
+static int check_root_filesystem(const struct build_context *bd, int root,
+				 struct err *e)
 {
 	const char *init = bd->b->doc.init;
-	bool has_init = tree_is_in(root, init), etc = tree_is_in(root, "/etc");
-	bool usr = tree_is_in(root, "/usr") || tree_is_in(root, "/bin");
+	bool has_init = tree_has_path(root, init),
+	     etc = tree_has_path(root, "/etc");
+	bool usr = tree_has_path(root, "/usr") || tree_has_path(root, "/bin");
 
 	if (bd->b->force || (has_init && etc && usr))
 		return 0;
@@ -124,8 +126,9 @@ static int check_root(const struct build *bd, int root, struct err *e)
 
 /* What the image's configuration says and a VP does not do: all of it is said.
  */
-static int check_config(const struct build *bd, bool own_init, bool own_signal,
-			struct err *e)
+static int check_unsupported_config(const struct build_context *bd,
+				    bool own_init, bool own_signal,
+				    struct err *e)
 {
 	const struct oci_config *c = &bd->layout.config;
 	unsigned int n = 0;
@@ -145,7 +148,8 @@ static int check_config(const struct build *bd, bool own_init, bool own_signal,
 		       bd->b->output, n == 1 ? "a part" : "parts");
 }
 
-static int open_layout(struct build *bd, const char *path, struct err *e)
+static int open_image_layout(struct build_context *bd, const char *path,
+			     struct err *e)
 {
 	struct builder *b = bd->b;
 	const char *own = b->doc.architecture;
@@ -161,10 +165,10 @@ static int open_layout(struct build *bd, const char *path, struct err *e)
 
 /* The document's blanks: what was asked for, else the input's, else defaults.
  */
-static void fill_in(struct build *bd)
+static void fill_document_defaults(struct build_context *bd)
 {
 	const struct oci_config *c = &bd->layout.config;
-	struct imagedoc *d = &bd->b->doc;
+	struct image_document *d = &bd->b->doc;
 
 	if (!d->init)
 		d->init = bd->recipe.init ? bd->recipe.init
@@ -179,23 +183,23 @@ static void fill_in(struct build *bd)
 						     : architecture_own();
 }
 
-static int unpack_layer(struct build *bd, unsigned int layer, struct tree *t,
-			struct err *e)
+static int unpack_oci_layer(struct build_context *bd, unsigned int layer,
+			    struct tree *t, struct err *e)
 {
 	const struct layout *l = &bd->layout;
-	const char *name = layout_name(l, layer);
+	const char *name = layout_layer_name(l, layer);
 	uint8_t want[HASH_SIZE], got[HASH_SIZE];
 	auto_close int fd = -1;
 	int r;
 
-	r = layout_layer(l, layer, &fd, e);
+	r = layout_open_layer(l, layer, &fd, e);
 	if (r == 0)
 		r = tree_begin_layer(t, e);
 	if (r == 0)
 		r = unpack_tar(&bd->b->limits, fd, name, true, t, got, e);
 	if (r < 0)
 		return r;
-	if (text_undigest(l->config.diff_id[layer], want) < 0 ||
+	if (encoding_parse_digest(l->config.diff_id[layer], want) < 0 ||
 	    memcmp(want, got, HASH_SIZE) != 0)
 		return err_set(e, EINVAL,
 			       "layer %s: unpacked it is not what the config "
@@ -205,9 +209,10 @@ static int unpack_layer(struct build *bd, unsigned int layer, struct tree *t,
 }
 
 /* What the layer changed of the tree. */
-static int pack_upper(struct build *bd, const struct tree *t, struct err *e)
+static int pack_upper_layer(struct build_context *bd, const struct tree *t,
+			    struct err *e)
 {
-	auto_free char *folder = draft_path(bd->draft, UPPER);
+	auto_free char *folder = staging_path(bd->draft, UPPER);
 	int64_t newest = 0;
 	int r;
 
@@ -215,15 +220,15 @@ static int pack_upper(struct build *bd, const struct tree *t, struct err *e)
 		return err_oom(e, "pack a layer");
 	r = tree_write_layer(t, folder, &newest, e);
 	if (r == 0)
-		r = pack_folder(bd, folder, newest, e);
-	return r < 0 ? r : draft_remove(bd->draft, UPPER, e);
+		r = pack_layer_folder(bd, folder, newest, e);
+	return r < 0 ? r : staging_remove(bd->draft, UPPER, e);
 }
 
 /* All layers are one file system: each is applied to the tree of those below,
  * and only then asked what it changed. */
-static int add_layout(struct build *bd, struct err *e)
+static int add_layout_layers(struct build_context *bd, struct err *e)
 {
-	auto_free char *folder = draft_path(bd->draft, TREE);
+	auto_free char *folder = staging_path(bd->draft, TREE);
 	unsigned int n = bd->layout.manifest.n_layers;
 	bool squash = bd->b->squash || n > DOC_LAYERS_MAX;
 	AUTO(tree_freep) struct tree *t = NULL;
@@ -236,47 +241,50 @@ static int add_layout(struct build *bd, struct err *e)
 			    DOC_LAYERS_MAX);
 	r = tree_new(folder, &t, e);
 	for (unsigned int i = 0; r == 0 && i < n; i++) {
-		r = unpack_layer(bd, i, t, e);
+		r = unpack_oci_layer(bd, i, t, e);
 		if (r == 0 && i == n - 1)
-			r = check_root(bd, tree_root(t), e);
+			r = check_root_filesystem(bd, tree_root_fd(t), e);
 		if (r == 0 && (squash ? i == n - 1 : i == 0))
-			r = pack_folder(bd, folder, tree_newest(t), e);
+			r = pack_layer_folder(bd, folder, tree_newest_time(t),
+					      e);
 		else if (r == 0 && !squash)
-			r = pack_upper(bd, t, e);
+			r = pack_upper_layer(bd, t, e);
 	}
 	if (r < 0)
 		return r;
-	bd->notes = *tree_notes(t);
-	return draft_remove(bd->draft, TREE, e);
+	bd->notes = *tree_get_omissions(t);
+	return staging_remove(bd->draft, TREE, e);
 }
 
 /* The layout that is open. */
-static int add_opened(struct build *bd, struct err *e)
+static int add_open_layout(struct build_context *bd, struct err *e)
 {
 	bool own_init = bd->b->doc.init, own_signal = bd->b->doc.stop_signal;
 	int r;
 
-	fill_in(bd);
-	r = check_config(bd, own_init, own_signal, e);
-	return r < 0 ? r : add_layout(bd, e);
+	fill_document_defaults(bd);
+	r = check_unsupported_config(bd, own_init, own_signal, e);
+	return r < 0 ? r : add_layout_layers(bd, e);
 }
 
 /* What came as a stream is a layout: that is seen only now. */
-static int add_unpacked(struct build *bd, const char *folder, struct err *e)
+static int add_unpacked_layout(struct build_context *bd, const char *folder,
+			       struct err *e)
 {
-	auto_free char *layout = draft_path(bd->draft, UNPACKED);
+	auto_free char *layout = staging_path(bd->draft, UNPACKED);
 	int r;
 
 	if (!layout || rename(folder, layout) < 0)
 		return err_sys(e, errno, "rename %s", folder);
-	r = open_layout(bd, layout, e);
-	return r < 0 ? r : add_opened(bd, e);
+	r = open_image_layout(bd, layout, e);
+	return r < 0 ? r : add_open_layout(bd, e);
 }
 
 /* One layer by way of a tree of our own; fd -1: the folder `path`. */
-static int add_tree(struct build *bd, int fd, const char *path, struct err *e)
+static int add_tree_layer(struct build_context *bd, int fd, const char *path,
+			  struct err *e)
 {
-	auto_free char *folder = draft_path(bd->draft, TREE);
+	auto_free char *folder = staging_path(bd->draft, TREE);
 	AUTO(tree_freep) struct tree *t = NULL;
 	int r;
 
@@ -289,36 +297,37 @@ static int add_tree(struct build *bd, int fd, const char *path, struct err *e)
 		r = unpack_tar(&bd->b->limits, fd, path, false, t, NULL, e);
 	if (r < 0)
 		return r;
-	if (fd >= 0 && layout_is_there(folder))
-		return add_unpacked(bd, folder, e);
-	fill_in(bd);
-	r = check_root(bd, tree_root(t), e);
+	if (fd >= 0 && layout_is_present(folder))
+		return add_unpacked_layout(bd, folder, e);
+	fill_document_defaults(bd);
+	r = check_root_filesystem(bd, tree_root_fd(t), e);
 	if (r < 0)
 		return r;
-	bd->notes = *tree_notes(t);
-	r = pack_folder(bd, folder, tree_newest(t), e);
-	return r < 0 ? r : draft_remove(bd->draft, TREE, e);
+	bd->notes = *tree_get_omissions(t);
+	r = pack_layer_folder(bd, folder, tree_newest_time(t), e);
+	return r < 0 ? r : staging_remove(bd->draft, TREE, e);
 }
 
 /* As it lies, if all in it may be in an image; else by way of a tree. */
-static int add_folder(struct build *bd, int fd, const char *path, struct err *e)
+static int add_folder_layer(struct build_context *bd, int fd, const char *path,
+			    struct err *e)
 {
-	struct survey s;
-	int r = survey_folder(&bd->b->limits, path, &s, e);
+	struct scan_result s;
+	int r = scan_folder(&bd->b->limits, path, &s, e);
 
 	if (r < 0)
 		return r;
 	if (!s.plain)
-		return add_tree(bd, -1, path, e);
-	r = check_root(bd, fd, e);
-	return r < 0 ? r : pack_folder(bd, path, s.newest, e);
+		return add_tree_layer(bd, -1, path, e);
+	r = check_root_filesystem(bd, fd, e);
+	return r < 0 ? r : pack_layer_folder(bd, path, s.newest, e);
 }
 
 /* Unpacks a tar that holds a layout, to be read as one. */
-static int unpack_layout(struct build *bd, int fd, const char *input,
-			 struct err *e)
+static int unpack_layout_archive(struct build_context *bd, int fd,
+				 const char *input, struct err *e)
 {
-	auto_free char *folder = draft_path(bd->draft, UNPACKED);
+	auto_free char *folder = staging_path(bd->draft, UNPACKED);
 	AUTO(tree_freep) struct tree *t = NULL;
 	int r;
 
@@ -327,11 +336,11 @@ static int unpack_layout(struct build *bd, int fd, const char *input,
 	r = tree_new(folder, &t, e);
 	if (r == 0)
 		r = unpack_tar(&bd->b->limits, fd, input, false, t, NULL, e);
-	return r < 0 ? r : open_layout(bd, folder, e);
+	return r < 0 ? r : open_image_layout(bd, folder, e);
 }
 
-static int open_input(const char *input, int *ret_fd, bool *ret_folder,
-		      struct err *e)
+static int open_build_input(const char *input, int *ret_fd, bool *ret_folder,
+			    struct err *e)
 {
 	auto_close int fd = -1;
 	struct stat st;
@@ -347,38 +356,39 @@ static int open_input(const char *input, int *ret_fd, bool *ret_folder,
 	return 0;
 }
 
-static int add_input(struct build *bd, const char *input, struct err *e)
+static int add_build_input(struct build_context *bd, const char *input,
+			   struct err *e)
 {
 	bool folder = false, layout = false;
 	auto_close int fd = -1;
 	int r;
 
-	r = open_input(input, &fd, &folder, e);
+	r = open_build_input(input, &fd, &folder, e);
 	if (r < 0)
 		return r;
-	if (folder && layout_is_there(input)) {
-		r = open_layout(bd, input, e);
+	if (folder && layout_is_present(input)) {
+		r = open_image_layout(bd, input, e);
 	} else if (!folder && lseek(fd, 0, SEEK_CUR) == 0) {
 		r = unpack_is_layout(&bd->b->limits, fd, input, &layout, e);
 		if (lseek(fd, 0, SEEK_SET) < 0 && r == 0)
 			r = err_sys(e, errno, "read %s", input);
 		if (r == 0 && layout)
-			r = unpack_layout(bd, fd, input, e);
+			r = unpack_layout_archive(bd, fd, input, e);
 	}
 	if (r < 0)
 		return r;
 	if (bd->is_layout)
-		return add_opened(bd, e);
+		return add_open_layout(bd, e);
 	if (folder)
-		fill_in(bd);
-	return folder ? add_folder(bd, fd, input, e)
-		      : add_tree(bd, fd, input, e);
+		fill_document_defaults(bd);
+	return folder ? add_folder_layer(bd, fd, input, e)
+		      : add_tree_layer(bd, fd, input, e);
 }
 
-static int run_recipe(struct build *bd, struct err *e)
+static int run_build_recipe(struct build_context *bd, struct err *e)
 {
-	auto_free char *folder = draft_path(bd->draft, RECIPE);
-	auto_free char *log = draft_path(bd->draft, LOG);
+	auto_free char *folder = staging_path(bd->draft, RECIPE);
+	auto_free char *log = staging_path(bd->draft, LOG);
 	struct builder *b = bd->b;
 
 	if (!folder || !log)
@@ -391,12 +401,12 @@ static int run_recipe(struct build *bd, struct err *e)
 			  &b->settings, log, &bd->recipe, e);
 }
 
-static int make_folders(const struct build *bd, struct err *e)
+static int create_bundle_folders(const struct build_context *bd, struct err *e)
 {
 	static const char *const names[] = { BUNDLE_CHUNKS, BUNDLE_LAYERS };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
-		auto_free char *path = draft_path(bd->draft, names[i]);
+		auto_free char *path = staging_path(bd->draft, names[i]);
 
 		if (!path || mkdir(path, 0755) < 0)
 			return err_sys(e, errno, "make folder %s", names[i]);
@@ -404,63 +414,66 @@ static int make_folders(const struct build *bd, struct err *e)
 	return 0;
 }
 
-static int write_document(const struct build *bd, struct err *e)
+static int write_image_document(const struct build_context *bd, struct err *e)
 {
 	const struct builder *b = bd->b;
-	auto_free char *path =
-		draft_path(bd->draft, b->key ? BUNDLE_SIGNED : BUNDLE_DOCUMENT);
+	auto_free char *path = staging_path(
+		bd->draft, b->key ? BUNDLE_SIGNED : BUNDLE_DOCUMENT);
 	auto_free char *xml = NULL, *json = NULL;
 	const char *text;
 	int r;
 
 	if (!path)
 		return err_oom(e, b->output);
-	r = imagedoc_text(&b->doc, &xml, e);
+	r = image_document_format(&b->doc, &xml, e);
 	if (r == 0 && b->key)
-		r = imagedoc_sign(xml, b->key, b->password_file, &json, e);
+		r = image_document_sign(xml, b->key, b->password_file, &json,
+					e);
 	if (r != 0)
 		return r;
 	text = b->key ? json : xml;
 	return io_replace_file(path, text, strlen(text), 0644, e);
 }
 
-static int remove_rest(const struct build *bd, struct err *e)
+static int remove_build_leftovers(const struct build_context *bd, struct err *e)
 {
 	static const char *const names[] = { LOG, UNPACKED, RECIPE };
 	int r = 0;
 
 	for (unsigned int i = 0; r == 0 && i < ARRAY_SIZE(names); i++) {
-		auto_free char *path = draft_path(bd->draft, names[i]);
+		auto_free char *path = staging_path(bd->draft, names[i]);
 
 		if (path && access(path, F_OK) == 0)
-			r = draft_remove(bd->draft, names[i], e);
+			r = staging_remove(bd->draft, names[i], e);
 	}
 	return r;
 }
 
 int builder_run(struct builder *b, struct err *e)
 {
-	AUTO(build_fini) struct build bd = { .b = b, .layout.dir = -1 };
+	AUTO(build_context_fini)
+	struct build_context bd = { .b = b, .layout.dir = -1 };
 	int r;
 
 	/* Owners, other people's modes and trusted xattrs of overlayfs. */
 	if (geteuid() != 0)
 		return err_set(e, EPERM, "build %s: has to be root", b->output);
-	r = draft_new(b->output, b->replace, &bd.draft, e);
+	r = staging_new(b->output, b->replace, &bd.draft, e);
 	if (r == 0)
-		r = make_folders(&bd, e);
+		r = create_bundle_folders(&bd, e);
 	if (r == 0 && b->recipe)
-		r = run_recipe(&bd, e);
+		r = run_build_recipe(&bd, e);
 	if (r == 0)
-		r = add_input(&bd, b->recipe ? bd.recipe.input : b->input, e);
+		r = add_build_input(&bd, b->recipe ? bd.recipe.input : b->input,
+				    e);
 	if (r == 0)
-		r = write_document(&bd, e);
+		r = write_image_document(&bd, e);
 	if (r == 0)
-		r = remove_rest(&bd, e);
+		r = remove_build_leftovers(&bd, e);
 	if (r == 0)
-		r = draft_commit(bd.draft, e);
+		r = staging_commit(bd.draft, e);
 	if (r < 0)
 		return r;
-	print_notes(&bd);
+	print_omission_warnings(&bd);
 	return 0;
 }

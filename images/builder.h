@@ -19,7 +19,7 @@ struct builder {
 	const char *tag, *compress;	 /* NULL: none */
 	const char *key, *password_file; /* key NULL: not signed */
 	struct unpack limits;
-	struct imagedoc doc; /* init and others NULL: as the input says */
+	struct image_document doc; /* init and others NULL: as the input says */
 };
 
 /* Safe to interrupt: the output is there whole, or not at all. */

@@ -14,7 +14,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-bool bundle_is_there(const char *path)
+bool bundle_is_present(const char *path)
 {
 	auto_free char *json = io_join(path, BUNDLE_SIGNED);
 	auto_free char *xml = io_join(path, BUNDLE_DOCUMENT);
@@ -32,7 +32,7 @@ void bundle_close(struct bundle *b)
 }
 
 /* The signed document; -ENOENT: there is none. */
-static int read_signed(struct bundle *b, struct err *e)
+static int read_signed_document(struct bundle *b, struct err *e)
 {
 	auto_free char *file = io_join(b->path, BUNDLE_SIGNED);
 	auto_free char *text = NULL;
@@ -53,7 +53,7 @@ static int read_signed(struct bundle *b, struct err *e)
 			 &b->doc, e);
 }
 
-static int read_unsigned(struct bundle *b, struct err *e)
+static int read_unsigned_document(struct bundle *b, struct err *e)
 {
 	auto_free char *file = io_join(b->path, BUNDLE_DOCUMENT);
 	auto_free char *text = NULL;
@@ -76,9 +76,9 @@ int bundle_open(const char *path, struct bundle *ret, struct err *e)
 
 	if (!b.path)
 		return err_oom(e, path);
-	r = read_signed(&b, e);
+	r = read_signed_document(&b, e);
 	if (r == -ENOENT)
-		r = read_unsigned(&b, e);
+		r = read_unsigned_document(&b, e);
 	if (r < 0)
 		return r;
 	b.image = doc_as_image(b.doc);
@@ -92,7 +92,7 @@ char *bundle_chunk_path(const struct bundle *b, const uint8_t digest[HASH_SIZE])
 	char hex[2 * HASH_SIZE + 1];
 	char *path;
 
-	text_hex(digest, HASH_SIZE, hex);
+	encoding_to_hex(digest, HASH_SIZE, hex);
 	return asprintf(&path, "%s/" BUNDLE_CHUNKS "/%s", b->path, hex) < 0
 		       ? NULL
 		       : path;
@@ -110,8 +110,9 @@ char *bundle_layer_path(const struct bundle *b, unsigned int layer)
 }
 
 /* Not verified yet. */
-static int read_chunk(const struct bundle *b, const uint8_t digest[HASH_SIZE],
-		      size_t max, char **ret, size_t *ret_len, struct err *e)
+static int read_stored_chunk(const struct bundle *b,
+			     const uint8_t digest[HASH_SIZE], size_t max,
+			     char **ret, size_t *ret_len, struct err *e)
 {
 	auto_free char *path = bundle_chunk_path(b, digest);
 	int r;
@@ -124,22 +125,22 @@ static int read_chunk(const struct bundle *b, const uint8_t digest[HASH_SIZE],
 	return r;
 }
 
-int bundle_chunk(const struct bundle *b, const uint8_t digest[HASH_SIZE],
-		 size_t max, void **ret, size_t *ret_len, struct err *e)
+int bundle_read_chunk(const struct bundle *b, const uint8_t digest[HASH_SIZE],
+		      size_t max, void **ret, size_t *ret_len, struct err *e)
 {
 	auto_free char *data = NULL;
 	uint8_t got[HASH_SIZE];
 	size_t len;
 	int r;
 
-	r = read_chunk(b, digest, max, &data, &len, e);
+	r = read_stored_chunk(b, digest, max, &data, &len, e);
 	if (r < 0)
 		return r;
 	hash_sha256(data, len, got);
 	if (memcmp(got, digest, HASH_SIZE) != 0) {
-		char name[TEXT_DIGEST_SIZE];
+		char name[ENCODING_DIGEST_SIZE];
 
-		text_digest(digest, name);
+		encoding_format_digest(digest, name);
 		return err_reason(e, REASON_CHUNK,
 				  "chunk %s: its bytes have another digest",
 				  name);
@@ -149,8 +150,8 @@ int bundle_chunk(const struct bundle *b, const uint8_t digest[HASH_SIZE],
 	return 0;
 }
 
-int bundle_list(const struct bundle *b, unsigned int layer,
-		struct chunk_list **ret, struct err *e)
+int bundle_read_chunk_list(const struct bundle *b, unsigned int layer,
+			   struct chunk_list **ret, struct err *e)
 {
 	const struct doc_layer *dl = &b->image->layer[layer];
 	auto_free struct chunk_list *list = NULL;
@@ -159,10 +160,10 @@ int bundle_list(const struct bundle *b, unsigned int layer,
 	size_t len;
 	int r;
 
-	if (text_undigest(dl->chunks, digest) < 0)
+	if (encoding_parse_digest(dl->chunks, digest) < 0)
 		return err_reason(e, REASON_SCHEMA, "%s is no digest",
 				  dl->chunks);
-	r = bundle_chunk(b, digest, CHUNK_LIST_MAX, &text, &len, e);
+	r = bundle_read_chunk(b, digest, CHUNK_LIST_MAX, &text, &len, e);
 	if (r == 0)
 		r = chunk_list_parse(text, len, &list, e);
 	if (r < 0)
@@ -176,8 +177,8 @@ int bundle_list(const struct bundle *b, unsigned int layer,
 	return 0;
 }
 
-int bundle_assemble(const struct bundle *b, unsigned int layer, int fd,
-		    struct err *e)
+int bundle_assemble_layer(const struct bundle *b, unsigned int layer, int fd,
+			  struct err *e)
 {
 	auto_free struct chunk_list *list = NULL;
 	AUTO(hash_freep) struct hash *hash = hash_new();
@@ -187,16 +188,16 @@ int bundle_assemble(const struct bundle *b, unsigned int layer, int fd,
 
 	if (!hash || !plain)
 		return err_oom(e, b->path);
-	r = bundle_list(b, layer, &list, e);
+	r = bundle_read_chunk_list(b, layer, &list, e);
 	for (size_t i = 0; r == 0 && i < list->n; i++) {
 		const struct chunk *c = &list->chunk[i];
 		auto_free char *stored = NULL;
 		size_t len;
 
-		r = cancel_check(e);
+		r = interrupt_check(e);
 		if (r == 0)
-			r = read_chunk(b, c->digest, CHUNK_STORED_MAX, &stored,
-				       &len, e);
+			r = read_stored_chunk(b, c->digest, CHUNK_STORED_MAX,
+					      &stored, &len, e);
 		if (r == 0)
 			r = chunk_unpack(c, stored, len, plain, e);
 		if (r < 0)
@@ -210,7 +211,7 @@ int bundle_assemble(const struct bundle *b, unsigned int layer, int fd,
 	if (r < 0)
 		return r;
 	hash_end(hash, got);
-	if (text_undigest(b->image->layer[layer].digest, want) < 0 ||
+	if (encoding_parse_digest(b->image->layer[layer].digest, want) < 0 ||
 	    memcmp(want, got, HASH_SIZE) != 0)
 		return err_reason(e, REASON_IMAGE_DIGEST,
 				  "layer %u: its chunks give another digest",

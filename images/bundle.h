@@ -35,7 +35,7 @@ struct bundle {
 };
 
 /* Is there an image document in the folder? */
-bool bundle_is_there(const char *path);
+bool bundle_is_present(const char *path);
 
 /* Reads the document. Its signatures are not looked at. */
 int bundle_open(const char *path, struct bundle *ret, struct err *e);
@@ -47,19 +47,19 @@ char *bundle_chunk_path(const struct bundle *b,
 char *bundle_layer_path(const struct bundle *b, unsigned int layer);
 
 /* The stored bytes of a chunk (or list): verified. err.chunk. Caller frees. */
-int bundle_chunk(const struct bundle *b, const uint8_t digest[HASH_SIZE],
-		 size_t max, void **ret, size_t *ret_len, struct err *e);
+int bundle_read_chunk(const struct bundle *b, const uint8_t digest[HASH_SIZE],
+		      size_t max, void **ret, size_t *ret_len, struct err *e);
 
 /* The chunk list of a layer, verified, and its size held against the layer's.
  * The caller frees *ret. */
-int bundle_list(const struct bundle *b, unsigned int layer,
-		struct chunk_list **ret, struct err *e);
+int bundle_read_chunk_list(const struct bundle *b, unsigned int layer,
+			   struct chunk_list **ret, struct err *e);
 
 /*
  * Puts a layer together from its chunks and writes it to fd (-1: nowhere), all
  * verified, the layer's own digest at last. err.chunk, err.image-digest.
  */
-int bundle_assemble(const struct bundle *b, unsigned int layer, int fd,
-		    struct err *e);
+int bundle_assemble_layer(const struct bundle *b, unsigned int layer, int fd,
+			  struct err *e);
 
 #endif

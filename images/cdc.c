@@ -26,8 +26,9 @@ void cdc_init(struct cdc *c)
 }
 
 /* The first cut in (from, to] at which the mask is met; 0: none. */
-static size_t scan(const struct cdc *c, const uint8_t *data, size_t from,
-		   size_t to, uint64_t mask, uint64_t *hash)
+static size_t find_cut_point(const struct cdc *c, const uint8_t *data,
+			     size_t from, size_t to, uint64_t mask,
+			     uint64_t *hash)
 {
 	uint64_t h = *hash;
 
@@ -42,7 +43,7 @@ static size_t scan(const struct cdc *c, const uint8_t *data, size_t from,
 	return 0;
 }
 
-size_t cdc_cut(const struct cdc *c, const uint8_t *data, size_t len)
+size_t cdc_chunk_length(const struct cdc *c, const uint8_t *data, size_t len)
 {
 	size_t wanted = CHUNK_SIZE_AVG, cut;
 	uint64_t hash = 0;
@@ -53,8 +54,9 @@ size_t cdc_cut(const struct cdc *c, const uint8_t *data, size_t len)
 		len = CHUNK_SIZE_MAX;
 	if (wanted > len)
 		wanted = len;
-	cut = scan(c, data, CHUNK_SIZE_MIN, wanted, MASK_BEFORE, &hash);
+	cut = find_cut_point(c, data, CHUNK_SIZE_MIN, wanted, MASK_BEFORE,
+			     &hash);
 	if (!cut)
-		cut = scan(c, data, wanted, len, MASK_BEHIND, &hash);
+		cut = find_cut_point(c, data, wanted, len, MASK_BEHIND, &hash);
 	return cut ? cut : len;
 }

@@ -22,6 +22,6 @@ void cdc_init(struct cdc *c);
  * Bytes of the first chunk of data. Gives the same answer for the same bytes as
  * long as `len` is CHUNK_SIZE_MAX or more, or reaches to the end of the layer.
  */
-size_t cdc_cut(const struct cdc *c, const uint8_t *data, size_t len);
+size_t cdc_chunk_length(const struct cdc *c, const uint8_t *data, size_t len);
 
 #endif

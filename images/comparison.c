@@ -14,14 +14,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int by_digest(const void *a, const void *b)
+static int compare_blob_digests(const void *a, const void *b)
 {
 	return memcmp(a, b, HASH_SIZE);
 }
 
 /* Room for `more` blobs behind the n that are there. */
-static int grow(struct comparison_blob **blobs, size_t n, size_t more,
-		struct err *e)
+static int grow_blob_list(struct comparison_blob **blobs, size_t n, size_t more,
+			  struct err *e)
 {
 	struct comparison_blob *bigger =
 		reallocarray(*blobs, n + more, sizeof(*bigger));
@@ -33,13 +33,14 @@ static int grow(struct comparison_blob **blobs, size_t n, size_t more,
 }
 
 /* The list itself is a blob as well. */
-static int add_list_blob(const struct bundle *b, unsigned int layer,
-			 struct comparison_blob *ret, struct err *e)
+static int get_chunk_list_blob(const struct bundle *b, unsigned int layer,
+			       struct comparison_blob *ret, struct err *e)
 {
 	auto_free char *path = NULL;
 	struct stat st;
 
-	if (text_undigest(b->image->layer[layer].chunks, ret->digest) < 0)
+	if (encoding_parse_digest(b->image->layer[layer].chunks, ret->digest) <
+	    0)
 		return err_reason(e, REASON_SCHEMA, "layer %u: bad digest",
 				  layer + 1);
 	path = bundle_chunk_path(b, ret->digest);
@@ -49,39 +50,41 @@ static int add_list_blob(const struct bundle *b, unsigned int layer,
 	return 0;
 }
 
-int comparison_blobs(const struct bundle *b, bool with_lists,
-		     struct comparison_blob **ret, size_t *ret_n, struct err *e)
+int comparison_list_blobs(const struct bundle *b, bool with_lists,
+			  struct comparison_blob **ret, size_t *ret_n,
+			  struct err *e)
 {
 	auto_free struct comparison_blob *blobs = NULL;
 	size_t n = 0, kept = 0;
 
 	for (unsigned int i = 0; i < b->image->n_layers; i++) {
 		auto_free struct chunk_list *list = NULL;
-		int r = bundle_list(b, i, &list, e);
+		int r = bundle_read_chunk_list(b, i, &list, e);
 
 		if (r == 0)
-			r = grow(&blobs, n, list->n + 1, e);
+			r = grow_blob_list(&blobs, n, list->n + 1, e);
 		for (size_t k = 0; r == 0 && k < list->n; k++, n++) {
 			memcpy(blobs[n].digest, list->chunk[k].digest,
 			       HASH_SIZE);
 			blobs[n].stored = list->chunk[k].stored;
 		}
 		if (r == 0 && with_lists)
-			r = add_list_blob(b, i, &blobs[n++], e);
+			r = get_chunk_list_blob(b, i, &blobs[n++], e);
 		if (r < 0)
 			return r;
 	}
 	if (n > 0)
-		qsort(blobs, n, sizeof(*blobs), by_digest);
+		qsort(blobs, n, sizeof(*blobs), compare_blob_digests);
 	for (size_t i = 0; i < n; i++)
-		if (i == 0 || by_digest(&blobs[i], &blobs[i - 1]) != 0)
+		if (i == 0 ||
+		    compare_blob_digests(&blobs[i], &blobs[i - 1]) != 0)
 			blobs[kept++] = blobs[i];
 	*ret = steal(blobs);
 	*ret_n = kept;
 	return 0;
 }
 
-static bool has_layer(const struct doc_image *im, const char *digest)
+static bool has_layer_digest(const struct doc_image *im, const char *digest)
 {
 	for (unsigned int i = 0; i < im->n_layers; i++)
 		if (strcmp(im->layer[i].digest, digest) == 0)
@@ -93,12 +96,12 @@ static void compare_documents(const struct doc_image *a,
 			      const struct doc_image *b, struct comparison *c)
 {
 	for (unsigned int i = 0; i < b->n_layers; i++)
-		if (has_layer(a, b->layer[i].digest))
+		if (has_layer_digest(a, b->layer[i].digest))
 			c->layers_same++;
 		else
 			c->layers_new++;
 	for (unsigned int i = 0; i < a->n_layers; i++)
-		c->layers_gone += !has_layer(b, a->layer[i].digest);
+		c->layers_gone += !has_layer_digest(b, a->layer[i].digest);
 	c->settings += strcmp(a->init, b->init) != 0;
 	c->settings += strcmp(a->architecture, b->architecture) != 0;
 	c->settings += strcmp(a->stop_signal, b->stop_signal) != 0;
@@ -114,15 +117,15 @@ int comparison_run(const struct bundle *a, const struct bundle *b,
 	int r;
 
 	compare_documents(a->image, b->image, &c);
-	r = comparison_blobs(a, false, &old, &n_old, e);
+	r = comparison_list_blobs(a, false, &old, &n_old, e);
 	if (r == 0)
-		r = comparison_blobs(b, false, &new, &n_new, e);
+		r = comparison_list_blobs(b, false, &new, &n_new, e);
 	if (r != 0)
 		return r;
 	for (size_t i = 0, k = 0; i < n_new; i++) {
-		while (k < n_old && by_digest(&old[k], &new[i]) < 0)
+		while (k < n_old && compare_blob_digests(&old[k], &new[i]) < 0)
 			k++;
-		if (k < n_old && by_digest(&old[k], &new[i]) == 0) {
+		if (k < n_old && compare_blob_digests(&old[k], &new[i]) == 0) {
 			c.chunks_same++;
 			c.stored_same += new[i].stored;
 		} else {
@@ -139,27 +142,28 @@ bool comparison_is_same(const struct comparison *c)
 	return c->layers_new == 0 && c->layers_gone == 0 && c->settings == 0;
 }
 
-static void print_change(const char *what, const char *a, const char *b)
+static void print_setting_change(const char *what, const char *a, const char *b)
 {
 	if (strcmp(a, b) != 0)
 		printf("%-13s %s -> %s\n", what, a, b);
 }
 
-static void print_tables(const struct doc_image *a, const struct doc_image *b,
-			 const struct comparison *c)
+static void print_comparison_table(const struct doc_image *a,
+				   const struct doc_image *b,
+				   const struct comparison *c)
 {
 	char same[24], new[24];
 
 	printf("%-13s %s version %u -> %s version %u\n", "image", a->head.id,
 	       a->head.version, b->head.id, b->head.version);
-	print_change("init", a->init, b->init);
-	print_change("architecture", a->architecture, b->architecture);
-	print_change("stop-signal", a->stop_signal, b->stop_signal);
+	print_setting_change("init", a->init, b->init);
+	print_setting_change("architecture", a->architecture, b->architecture);
+	print_setting_change("stop-signal", a->stop_signal, b->stop_signal);
 	if (a->min_agent != b->min_agent)
 		printf("%-13s %u -> %u\n", "min-agent", a->min_agent,
 		       b->min_agent);
-	text_size(c->stored_same, same);
-	text_size(c->stored_new, new);
+	encoding_format_size(c->stored_same, same);
+	encoding_format_size(c->stored_new, new);
 	printf("%-13s %u the same, %u new, %u gone\n", "layers", c->layers_same,
 	       c->layers_new, c->layers_gone);
 	printf("%-13s %" PRIu64 " the same, %" PRIu64 " new\n", "chunks",
@@ -174,7 +178,7 @@ int comparison_print(const struct bundle *a, const struct bundle *b,
 	auto_free char *text = NULL;
 
 	if (!json) {
-		print_tables(a->image, b->image, c);
+		print_comparison_table(a->image, b->image, c);
 		return 0;
 	}
 	j = json_pack("{s{si si si} s{sI sI} s{sI sI} si}", "layers", "same",

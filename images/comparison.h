@@ -33,8 +33,8 @@ struct comparison_blob {
 	uint64_t stored; /* bytes */
 };
 /* The caller frees *ret. */
-int comparison_blobs(const struct bundle *b, bool with_lists,
-		     struct comparison_blob **ret, size_t *ret_n,
-		     struct err *e);
+int comparison_list_blobs(const struct bundle *b, bool with_lists,
+			  struct comparison_blob **ret, size_t *ret_n,
+			  struct err *e);
 
 #endif

@@ -20,7 +20,7 @@
 #define PIECE 65536
 
 /* Fewer blocks than bytes may be the work of a file system that compresses. */
-static bool is_sparse(const FTSENT *at)
+static bool is_sparse_file(const FTSENT *at)
 {
 	const struct stat *st = at->fts_statp;
 	auto_close int fd = -1;
@@ -35,27 +35,27 @@ static bool is_sparse(const FTSENT *at)
 }
 
 /* 1: a file in the tree has one. */
-static int find_hole(const char *tree, struct err *e)
+static int find_sparse_file(const char *tree, struct err *e)
 {
 	AUTO(walk_close) FTS *walk = NULL;
 	FTSENT *at;
 	int r = walk_open(tree, &walk, e);
 
 	while (r >= 0 && (r = walk_next(walk, &at, e)) > 0)
-		if (is_sparse(at))
+		if (is_sparse_file(at))
 			return 1;
 	return r;
 }
 
-int erofs_make(const char *tree, const char *file, unsigned int index,
-	       int64_t newest, const char *compress, const char *log,
-	       struct err *e)
+int erofs_build_layer(const char *tree, const char *file, unsigned int index,
+		      int64_t newest, const char *compress, const char *log,
+		      struct err *e)
 {
 	char uuid[sizeof(UUID) + 12], epoch[64], compressor[32], piece[32];
 	const char *const env[] = { epoch, NULL };
 	const char *argv[12];
 	unsigned int n = 0;
-	int has_hole = compress ? 0 : find_hole(tree, e);
+	int has_hole = compress ? 0 : find_sparse_file(tree, e);
 
 	if (has_hole < 0)
 		return has_hole;
@@ -78,5 +78,5 @@ int erofs_make(const char *tree, const char *file, unsigned int index,
 	argv[n++] = file;
 	argv[n++] = tree;
 	argv[n] = NULL;
-	return cancel_run(argv, env, log, e);
+	return interrupt_run_program(argv, env, log, e);
 }

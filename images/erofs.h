@@ -21,8 +21,8 @@ struct err;
  * Without `compress` a hole of a file stays one, as far as it covers whole
  * pieces of 64 KiB.
  */
-int erofs_make(const char *tree, const char *file, unsigned int index,
-	       int64_t newest, const char *compress, const char *log,
-	       struct err *e);
+int erofs_build_layer(const char *tree, const char *file, unsigned int index,
+		      int64_t newest, const char *compress, const char *log,
+		      struct err *e);
 
 #endif

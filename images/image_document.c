@@ -18,7 +18,7 @@
 #define PASSWORD_MAX 1024
 
 /* What may stand in an attribute as it is. */
-static bool is_plain(const char *s)
+static bool is_plain_attribute(const char *s)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
 				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -27,28 +27,28 @@ static bool is_plain(const char *s)
 	return *s && s[strspn(s, plain)] == '\0';
 }
 
-static int check(const struct imagedoc *d, struct err *e)
+static int check_document_fields(const struct image_document *d, struct err *e)
 {
-	if (!text_is_id(d->org))
+	if (!encoding_is_valid_id(d->org))
 		return err_set(e, EINVAL, "--org '%s' is no id", d->org);
-	if (!text_is_id(d->id))
+	if (!encoding_is_valid_id(d->id))
 		return err_set(e, EINVAL, "--id '%s' is no id", d->id);
-	if (!is_plain(d->init) || d->init[0] != '/')
+	if (!is_plain_attribute(d->init) || d->init[0] != '/')
 		return err_set(e, EINVAL, "init '%s' is no absolute path",
 			       d->init);
-	if (!is_plain(d->stop_signal))
+	if (!is_plain_attribute(d->stop_signal))
 		return err_set(e, EINVAL, "--stop-signal '%s' is no signal",
 			       d->stop_signal);
 	return 0;
 }
 
-static void put_layers(const struct imagedoc *d, FILE *f)
+static void write_layer_elements(const struct image_document *d, FILE *f)
 {
 	for (unsigned int i = 0; i < d->n_layers; i++) {
-		char digest[TEXT_DIGEST_SIZE], chunks[TEXT_DIGEST_SIZE];
+		char digest[ENCODING_DIGEST_SIZE], chunks[ENCODING_DIGEST_SIZE];
 
-		text_digest(d->layer[i].digest, digest);
-		text_digest(d->layer[i].chunks, chunks);
+		encoding_format_digest(d->layer[i].digest, digest);
+		encoding_format_digest(d->layer[i].chunks, chunks);
 		fprintf(f,
 			"  <layer digest=\"%s\" size=\"%" PRIu64
 			"\"\n         chunks=\"%s\"/>\n",
@@ -56,23 +56,24 @@ static void put_layers(const struct imagedoc *d, FILE *f)
 	}
 }
 
-int imagedoc_text(const struct imagedoc *d, char **ret, struct err *e)
+int image_document_format(const struct image_document *d, char **ret,
+			  struct err *e)
 {
-	char issued[TEXT_TIME_SIZE], expires[TEXT_TIME_SIZE];
+	char issued[ENCODING_TIME_SIZE], expires[ENCODING_TIME_SIZE];
 	AUTO(doc_freep) struct doc *doc = NULL;
 	auto_free char *xml = NULL;
 	size_t len = 0;
 	FILE *f;
 	int r;
 
-	r = check(d, e);
+	r = check_document_fields(d, e);
 	if (r < 0)
 		return r;
 	f = open_memstream(&xml, &len);
 	if (!f)
 		return err_oom(e, d->id);
-	text_time(d->issued, issued);
-	text_time(d->expires, expires);
+	encoding_format_time(d->issued, issued);
+	encoding_format_time(d->expires, expires);
 	fprintf(f,
 		"<image xmlns=\"urn:cells:image:1\" org=\"%s\" id=\"%s\" "
 		"version=\"%u\"\n       issued=\"%s\" expires=\"%s\"\n"
@@ -80,7 +81,7 @@ int imagedoc_text(const struct imagedoc *d, char **ret, struct err *e)
 		"min-agent=\"%u\">\n",
 		d->org, d->id, d->version, issued, expires, d->architecture,
 		d->init, d->stop_signal, d->min_agent);
-	put_layers(d, f);
+	write_layer_elements(d, f);
 	fputs("</image>\n", f);
 	if (fclose(f) != 0)
 		return err_oom(e, d->id);
@@ -92,7 +93,7 @@ int imagedoc_text(const struct imagedoc *d, char **ret, struct err *e)
 }
 
 /* Asks on the terminal, without showing what is typed. */
-static int ask_password(const char *name, char **ret, struct err *e)
+static int prompt_key_password(const char *name, char **ret, struct err *e)
 {
 	auto_fclose FILE *tty = fopen("/dev/tty", "r+");
 	auto_free char *line = NULL;
@@ -120,22 +121,22 @@ static int ask_password(const char *name, char **ret, struct err *e)
 	return 0;
 }
 
-static int get_password(const char *key_file, const char *password_file,
-			char **ret, struct err *e)
+static int get_key_password(const char *key_file, const char *password_file,
+			    char **ret, struct err *e)
 {
 	size_t len;
 	int r;
 
 	if (!password_file)
-		return ask_password(key_file, ret, e);
+		return prompt_key_password(key_file, ret, e);
 	r = io_read_file(password_file, PASSWORD_MAX, ret, &len, e);
 	if (r == 0)
 		(*ret)[strcspn(*ret, "\r\n")] = '\0';
 	return r;
 }
 
-static int open_key(const char *key_file, const char *password_file,
-		    struct key **ret, struct err *e)
+static int open_signing_key(const char *key_file, const char *password_file,
+			    struct key **ret, struct err *e)
 {
 	auto_free char *text = NULL, *password = NULL;
 	size_t len;
@@ -147,9 +148,9 @@ static int open_key(const char *key_file, const char *password_file,
 	if (strncmp(text, "-----BEGIN", strlen("-----BEGIN")) == 0) {
 		r = key_from_pem(text, ret, e);
 	} else {
-		r = get_password(key_file, password_file, &password, e);
+		r = get_key_password(key_file, password_file, &password, e);
 		if (r == 0)
-			r = key_unseal(text, len, password, ret, NULL, e);
+			r = key_file_decrypt(text, len, password, ret, NULL, e);
 	}
 	explicit_bzero(text, len);
 	if (password)
@@ -157,13 +158,13 @@ static int open_key(const char *key_file, const char *password_file,
 	return r;
 }
 
-int imagedoc_sign(const char *xml, const char *key_file,
-		  const char *password_file, char **ret, struct err *e)
+int image_document_sign(const char *xml, const char *key_file,
+			const char *password_file, char **ret, struct err *e)
 {
 	AUTO(key_freep) struct key *key = NULL;
 	int r;
 
-	r = open_key(key_file, password_file, &key, e);
+	r = open_signing_key(key_file, password_file, &key, e);
 	if (r < 0)
 		return r;
 	if (!key_is_private(key))

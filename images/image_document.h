@@ -10,24 +10,25 @@
 
 struct err;
 
-struct imagedoc {
+struct image_document {
 	const char *org, *id;
 	uint32_t version;
 	int64_t issued, expires;
 	const char *architecture, *init, *stop_signal;
 	uint32_t min_agent;
 	unsigned int n_layers;
-	struct packed layer[DOC_LAYERS_MAX]; /* lowest first */
+	struct packed_layer layer[DOC_LAYERS_MAX]; /* lowest first */
 };
 
 /* The XML, tested as any reader will; the caller frees *ret. */
-int imagedoc_text(const struct imagedoc *d, char **ret, struct err *e);
+int image_document_format(const struct image_document *d, char **ret,
+			  struct err *e);
 
 /*
  * The envelope of the XML, signed by a key file (cells-key(5) or PEM), whose
  * password is in `password_file` or asked for. The caller frees *ret.
  */
-int imagedoc_sign(const char *xml, const char *key_file,
-		  const char *password_file, char **ret, struct err *e);
+int image_document_sign(const char *xml, const char *key_file,
+			const char *password_file, char **ret, struct err *e);
 
 #endif

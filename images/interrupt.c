@@ -15,7 +15,7 @@
 #define PROGRAM_PATH                                                           \
 	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-static void signals(sigset_t *ret)
+static void get_interrupt_signals(sigset_t *ret)
 {
 	sigemptyset(ret);
 	sigaddset(ret, SIGINT);
@@ -23,15 +23,15 @@ static void signals(sigset_t *ret)
 	sigaddset(ret, SIGHUP);
 }
 
-void cancel_hold(void)
+void interrupt_block_signals(void)
 {
 	sigset_t set;
 
-	signals(&set);
+	get_interrupt_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-int cancel_check(struct err *e)
+int interrupt_check(struct err *e)
 {
 	sigset_t pending;
 
@@ -43,11 +43,11 @@ int cancel_check(struct err *e)
 }
 
 static void __attribute__((noreturn))
-become(const char *const *argv, const char *const *env, int log)
+exec_child_program(const char *const *argv, const char *const *env, int log)
 {
 	sigset_t set;
 
-	signals(&set);
+	get_interrupt_signals(&set);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	clearenv();
 	setenv("PATH", PROGRAM_PATH, 1);
@@ -67,7 +67,7 @@ become(const char *const *argv, const char *const *env, int log)
 }
 
 /* The last line that says something; ret has `size` bytes. */
-static void last_line(int fd, char *ret, size_t size)
+static void read_last_line(int fd, char *ret, size_t size)
 {
 	char buf[1024];
 	off_t end = lseek(fd, 0, SEEK_END);
@@ -86,7 +86,7 @@ static void last_line(int fd, char *ret, size_t size)
 }
 
 /* Ends the child when a signal comes for us. */
-static int wait_for(pid_t pid, int *ret_status, struct err *e)
+static int wait_for_child(pid_t pid, int *ret_status, struct err *e)
 {
 	static const struct timespec tick = { .tv_nsec = 20 * 1000 * 1000 };
 
@@ -97,7 +97,7 @@ static int wait_for(pid_t pid, int *ret_status, struct err *e)
 			return 0;
 		if (r < 0)
 			return err_sys(e, errno, "wait");
-		if (cancel_check(e) < 0) {
+		if (interrupt_check(e) < 0) {
 			kill(pid, SIGTERM);
 			waitpid(pid, ret_status, 0);
 			return -EINTR;
@@ -106,8 +106,8 @@ static int wait_for(pid_t pid, int *ret_status, struct err *e)
 	}
 }
 
-int cancel_run(const char *const *argv, const char *const *env, const char *log,
-	       struct err *e)
+int interrupt_run_program(const char *const *argv, const char *const *env,
+			  const char *log, struct err *e)
 {
 	auto_close int fd =
 		open(log, O_CREAT | O_RDWR | O_TRUNC | O_CLOEXEC, 0600);
@@ -121,13 +121,13 @@ int cancel_run(const char *const *argv, const char *const *env, const char *log,
 	if (pid < 0)
 		return err_sys(e, errno, "start %s", argv[0]);
 	if (pid == 0)
-		become(argv, env, fd);
-	r = wait_for(pid, &status, e);
+		exec_child_program(argv, env, fd);
+	r = wait_for_child(pid, &status, e);
 	if (r < 0)
 		return r;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	last_line(fd, why, sizeof(why));
+	read_last_line(fd, why, sizeof(why));
 	if (WIFSIGNALED(status))
 		return err_set(e, EIO, "%s: ended by signal %d", argv[0],
 			       WTERMSIG(status));

@@ -8,9 +8,9 @@
 
 struct err;
 
-void cancel_hold(void);
+void interrupt_block_signals(void);
 /* 0, or -EINTR once a signal came. */
-int cancel_check(struct err *e);
+int interrupt_check(struct err *e);
 
 /*
  * Runs a program and waits; its output goes to the file `log`, of which the
@@ -18,7 +18,7 @@ int cancel_check(struct err *e);
  * ("NAME=value", NULL ends; may be NULL) adds to a small fixed environment. A
  * signal ends it.
  */
-int cancel_run(const char *const *argv, const char *const *env, const char *log,
-	       struct err *e);
+int interrupt_run_program(const char *const *argv, const char *const *env,
+			  const char *log, struct err *e);
 
 #endif

@@ -39,7 +39,7 @@ static const struct layout_kind {
 #define ARCHIVE (&kinds[2])
 #define BEGIN_MAX 64
 
-static bool begins_with(int dir, const char *name, const char *begin)
+static bool has_file_prefix(int dir, const char *name, const char *begin)
 {
 	auto_close int fd = openat(
 		dir, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
@@ -50,7 +50,7 @@ static bool begins_with(int dir, const char *name, const char *begin)
 	return n >= 0 && strncmp(text + space, begin, strlen(begin)) == 0;
 }
 
-static const struct layout_kind *find_kind(int dir)
+static const struct layout_kind *find_layout_kind(int dir)
 {
 	/* A root file system may have files of such names. */
 	bool is_root = faccessat(dir, "etc", F_OK, 0) == 0;
@@ -58,16 +58,16 @@ static const struct layout_kind *find_kind(int dir)
 	for (const struct layout_kind *k = kinds; k < kinds + ARRAY_SIZE(kinds);
 	     k++)
 		if ((k == OCI || !is_root) &&
-		    begins_with(dir, k->mark, k->begin))
+		    has_file_prefix(dir, k->mark, k->begin))
 			return k;
 	return NULL;
 }
 
-bool layout_is_there(const char *path)
+bool layout_is_present(const char *path)
 {
 	auto_close int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return dir >= 0 && find_kind(dir);
+	return dir >= 0 && find_layout_kind(dir);
 }
 
 void layout_close(struct layout *l)
@@ -84,8 +84,8 @@ void layout_close(struct layout *l)
  * archives have links to layers that stand in them twice, which may not lead
  * out.
  */
-static int open_file(const struct layout *l, const char *name, int *ret,
-		     struct err *e)
+static int open_layout_file(const struct layout *l, const char *name, int *ret,
+			    struct err *e)
 {
 	struct open_how how = {
 		.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC,
@@ -107,8 +107,8 @@ static int open_file(const struct layout *l, const char *name, int *ret,
 }
 
 /* `place`: the name, with %s for the digest's digits. */
-static void name_blob(const char *place, const struct oci_blob *blob,
-		      char ret[OCI_NAME_SIZE])
+static void format_blob_name(const char *place, const struct oci_blob *blob,
+			     char ret[OCI_NAME_SIZE])
 {
 	const char *hex = blob->digest + strlen("sha256:");
 	int before = (int)strcspn(place, "%");
@@ -117,8 +117,9 @@ static void name_blob(const char *place, const struct oci_blob *blob,
 		 place + before + strlen("%s"));
 }
 
-static int open_blob(const struct layout *l, const char *place,
-		     const struct oci_blob *blob, int *ret, struct err *e)
+static int open_verified_blob(const struct layout *l, const char *place,
+			      const struct oci_blob *blob, int *ret,
+			      struct err *e)
 {
 	char name[OCI_NAME_SIZE];
 	uint8_t want[HASH_SIZE], got[HASH_SIZE];
@@ -126,8 +127,8 @@ static int open_blob(const struct layout *l, const char *place,
 	struct stat st;
 	int r;
 
-	name_blob(place, blob, name);
-	r = open_file(l, name, &fd, e);
+	format_blob_name(place, blob, name);
+	r = open_layout_file(l, name, &fd, e);
 	if (r < 0)
 		return r;
 	if (fstat(fd, &st) < 0 || (uint64_t)st.st_size != blob->size)
@@ -138,7 +139,7 @@ static int open_blob(const struct layout *l, const char *place,
 	if (r < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return err_sys(e, r < 0 ? -r : errno, "read blob %s",
 			       blob->digest);
-	if (text_undigest(blob->digest, want) < 0 ||
+	if (encoding_parse_digest(blob->digest, want) < 0 ||
 	    memcmp(want, got, HASH_SIZE) != 0)
 		return err_set(e, EINVAL,
 			       "blob %s: its bytes have another digest",
@@ -147,9 +148,9 @@ static int open_blob(const struct layout *l, const char *place,
 	return 0;
 }
 
-static int read_blob(const struct layout *l, const char *place,
-		     const struct oci_blob *blob, char **ret, size_t *ret_len,
-		     struct err *e)
+static int read_json_blob(const struct layout *l, const char *place,
+			  const struct oci_blob *blob, char **ret,
+			  size_t *ret_len, struct err *e)
 {
 	auto_close int fd = -1;
 	int r;
@@ -157,23 +158,23 @@ static int read_blob(const struct layout *l, const char *place,
 	if (blob->size > OCI_FILE_MAX)
 		return err_set(e, EFBIG, "blob %s: too large for a JSON file",
 			       blob->digest);
-	r = open_blob(l, place, blob, &fd, e);
+	r = open_verified_blob(l, place, blob, &fd, e);
 	return r < 0 ? r
 		     : io_read_fd(fd, blob->digest, OCI_FILE_MAX, ret, ret_len,
 				  e);
 }
 
-static int read_file(const struct layout *l, const char *name, char **ret,
-		     size_t *ret_len, struct err *e)
+static int read_layout_file(const struct layout *l, const char *name,
+			    char **ret, size_t *ret_len, struct err *e)
 {
 	auto_close int fd = -1;
-	int r = open_file(l, name, &fd, e);
+	int r = open_layout_file(l, name, &fd, e);
 
 	return r < 0 ? r : io_read_fd(fd, name, OCI_FILE_MAX, ret, ret_len, e);
 }
 
 /* A folder of skopeo's has the manifest itself, or an index of several. */
-static bool is_index_text(const struct layout *l, const char *text, size_t len)
+static bool is_index_json(const struct layout *l, const char *text, size_t len)
 {
 	auto_json json_t *j = NULL;
 	struct err ignored;
@@ -185,8 +186,8 @@ static bool is_index_text(const struct layout *l, const char *text, size_t len)
 }
 
 /* Walks down from the index to the manifest of one image. */
-static int find_image(struct layout *l, const char *architecture,
-		      const char *tag, struct err *e)
+static int find_image_manifest(struct layout *l, const char *architecture,
+			       const char *tag, struct err *e)
 {
 	auto_free char *text = NULL;
 	struct oci_blob blob;
@@ -194,41 +195,41 @@ static int find_image(struct layout *l, const char *architecture,
 	size_t len;
 	int r;
 
-	r = read_file(l, l->kind->index, &text, &len, e);
+	r = read_layout_file(l, l->kind->index, &text, &len, e);
 	if (r < 0)
 		return r;
-	is_index = is_index_text(l, text, len);
+	is_index = is_index_json(l, text, len);
 	for (int depth = 0; r == 0 && is_index; depth++) {
 		if (depth == NESTING_MAX)
 			return err_set(e, EINVAL, "index: nested too deep");
-		r = oci_index(text, len, architecture, depth ? NULL : tag,
-			      &blob, &is_index, e);
+		r = oci_parse_index(text, len, architecture, depth ? NULL : tag,
+				    &blob, &is_index, e);
 		if (r < 0)
 			return r;
 		free(steal(text));
-		r = read_blob(l, l->kind->manifest, &blob, &text, &len, e);
+		r = read_json_blob(l, l->kind->manifest, &blob, &text, &len, e);
 	}
 	if (r == 0)
-		r = oci_manifest(text, len, &l->manifest, e);
+		r = oci_parse_manifest(text, len, &l->manifest, e);
 	return r;
 }
 
-static int read_manifest(struct layout *l, const char *architecture,
-			 const char *tag, struct err *e)
+static int read_image_manifest(struct layout *l, const char *architecture,
+			       const char *tag, struct err *e)
 {
 	auto_free char *text = NULL;
 	size_t len = 0;
-	int r = find_image(l, architecture, tag, e);
+	int r = find_image_manifest(l, architecture, tag, e);
 
 	if (r == 0)
-		r = read_blob(l, l->kind->blob, &l->manifest.config, &text,
-			      &len, e);
-	return r < 0 ? r : oci_config(text, len, &l->config, e);
+		r = read_json_blob(l, l->kind->blob, &l->manifest.config, &text,
+				   &len, e);
+	return r < 0 ? r : oci_parse_config(text, len, &l->config, e);
 }
 
 /* A config has its digest for a name; older programs' have others. */
-static int check_name(const char *name, const char *text, size_t len,
-		      struct err *e)
+static int check_config_digest(const char *name, const char *text, size_t len,
+			       struct err *e)
 {
 	const char *base = strrchr(name, '/');
 	uint8_t want[HASH_SIZE], got[HASH_SIZE];
@@ -239,7 +240,7 @@ static int check_name(const char *name, const char *text, size_t len,
 		return 0;
 	memcpy(hex, base, sizeof(hex) - 1);
 	hash_sha256(text, len, got);
-	if (text_unhex(hex, want, HASH_SIZE) == 0 &&
+	if (encoding_from_hex(hex, want, HASH_SIZE) == 0 &&
 	    memcmp(want, got, HASH_SIZE) != 0)
 		return err_set(e, EINVAL,
 			       "%.128s: its bytes have another digest", name);
@@ -247,23 +248,23 @@ static int check_name(const char *name, const char *text, size_t len,
 }
 
 /* Layers are held against the diff_ids of the config when they are unpacked. */
-static int read_archive(struct layout *l, const char *tag, struct err *e)
+static int read_docker_archive(struct layout *l, const char *tag, struct err *e)
 {
 	auto_free char *list = NULL, *text = NULL;
 	size_t len;
-	int r = read_file(l, l->kind->index, &list, &len, e);
+	int r = read_layout_file(l, l->kind->index, &list, &len, e);
 
 	l->archive = calloc(1, sizeof(*l->archive));
 	if (r == 0 && !l->archive)
 		r = err_oom(e, "read the archive");
 	if (r == 0)
-		r = oci_archive(list, len, tag, l->archive, e);
+		r = oci_parse_archive(list, len, tag, l->archive, e);
 	if (r == 0)
-		r = read_file(l, l->archive->config, &text, &len, e);
+		r = read_layout_file(l, l->archive->config, &text, &len, e);
 	if (r == 0)
-		r = check_name(l->archive->config, text, len, e);
+		r = check_config_digest(l->archive->config, text, len, e);
 	if (r == 0)
-		r = oci_config(text, len, &l->config, e);
+		r = oci_parse_config(text, len, &l->config, e);
 	if (r == 0)
 		l->manifest.n_layers = l->archive->n_layers;
 	return r;
@@ -278,16 +279,16 @@ int layout_open(const char *path, const char *architecture, const char *tag,
 	l.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (l.dir < 0)
 		return err_sys(e, errno, "open %s", path);
-	l.kind = find_kind(l.dir);
+	l.kind = find_layout_kind(l.dir);
 	if (!l.kind)
 		return err_set(e, EINVAL,
 			       "open %s: its manifest.json is neither of a "
 			       "docker archive nor of a folder of skopeo's",
 			       path);
 	if (l.kind == ARCHIVE)
-		r = read_archive(&l, tag, e);
+		r = read_docker_archive(&l, tag, e);
 	else
-		r = read_manifest(&l, architecture, tag, e);
+		r = read_image_manifest(&l, architecture, tag, e);
 	if (r < 0)
 		return r;
 	if (l.config.n_layers != l.manifest.n_layers)
@@ -306,17 +307,17 @@ int layout_open(const char *path, const char *architecture, const char *tag,
 	return 0;
 }
 
-const char *layout_name(const struct layout *l, unsigned int layer)
+const char *layout_layer_name(const struct layout *l, unsigned int layer)
 {
 	return l->archive ? l->archive->layer[layer]
 			  : l->manifest.layer[layer].digest;
 }
 
-int layout_layer(const struct layout *l, unsigned int layer, int *ret_fd,
-		 struct err *e)
+int layout_open_layer(const struct layout *l, unsigned int layer, int *ret_fd,
+		      struct err *e)
 {
 	if (l->archive)
-		return open_file(l, l->archive->layer[layer], ret_fd, e);
-	return open_blob(l, l->kind->blob, &l->manifest.layer[layer], ret_fd,
-			 e);
+		return open_layout_file(l, l->archive->layer[layer], ret_fd, e);
+	return open_verified_blob(l, l->kind->blob, &l->manifest.layer[layer],
+				  ret_fd, e);
 }

@@ -23,17 +23,17 @@ struct layout {
 	struct oci_config config;
 };
 
-bool layout_is_there(const char *path);
+bool layout_is_present(const char *path);
 
-/* `architecture` and `tag` as for oci_index(). */
+/* `architecture` and `tag` as for oci_parse_index(). */
 int layout_open(const char *path, const char *architecture, const char *tag,
 		struct layout *ret, struct err *e);
 void layout_close(struct layout *l);
 
 /* Its digest, or its file, for messages. */
-const char *layout_name(const struct layout *l, unsigned int layer);
+const char *layout_layer_name(const struct layout *l, unsigned int layer);
 /* The blob of a layer, verified, open at its beginning. */
-int layout_layer(const struct layout *l, unsigned int layer, int *ret_fd,
-		 struct err *e);
+int layout_open_layer(const struct layout *l, unsigned int layer, int *ret_fd,
+		      struct err *e);
 
 #endif

@@ -26,17 +26,17 @@
 #define NAMES_SIZE 1024
 
 /* A layer, and what its chunks take. */
-struct summary {
+struct layer_summary {
 	size_t n_chunks;
 	uint64_t stored;
 };
 
-static int summarise(const struct bundle *b, unsigned int layer,
-		     struct summary *ret, struct err *e)
+static int summarize_layer(const struct bundle *b, unsigned int layer,
+			   struct layer_summary *ret, struct err *e)
 {
 	auto_free struct chunk_list *list = NULL;
-	struct summary s = { 0 };
-	int r = bundle_list(b, layer, &list, e);
+	struct layer_summary s = { 0 };
+	int r = bundle_read_chunk_list(b, layer, &list, e);
 
 	if (r < 0)
 		return r;
@@ -47,7 +47,8 @@ static int summarise(const struct bundle *b, unsigned int layer,
 	return 0;
 }
 
-static json_t *layer_json(const struct doc_layer *l, const struct summary *s)
+static json_t *format_layer_json(const struct doc_layer *l,
+				 const struct layer_summary *s)
 {
 	return json_pack("{ss sI ss sI sI}", "digest", l->digest, "size",
 			 (json_int_t)l->size, "chunks", l->chunks, "n-chunks",
@@ -55,24 +56,25 @@ static json_t *layer_json(const struct doc_layer *l, const struct summary *s)
 			 (json_int_t)s->stored);
 }
 
-static int print_json(const struct bundle *b, const struct summary *s,
-		      struct err *e)
+static int print_image_json(const struct bundle *b,
+			    const struct layer_summary *s, struct err *e)
 {
-	char issued[TEXT_TIME_SIZE], expires[TEXT_TIME_SIZE];
+	char issued[ENCODING_TIME_SIZE], expires[ENCODING_TIME_SIZE];
 	const struct doc_image *im = b->image;
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 	json_t *layers = json_array(), *signatures = json_array();
 	auto_json json_t *j = NULL;
 	auto_free char *text = NULL;
 
 	for (unsigned int i = 0; i < im->n_layers; i++)
-		json_array_append_new(layers, layer_json(&im->layer[i], &s[i]));
+		json_array_append_new(layers,
+				      format_layer_json(&im->layer[i], &s[i]));
 	for (unsigned int i = 0; b->env && i < b->env->n_signatures; i++)
 		json_array_append_new(signatures,
 				      json_string(b->env->signature[i].keyid));
-	text_time(im->head.issued, issued);
-	text_time(im->head.expires, expires);
-	text_digest(im->head.digest, digest);
+	encoding_format_time(im->head.issued, issued);
+	encoding_format_time(im->head.expires, expires);
+	encoding_format_digest(im->head.digest, digest);
 	j = json_pack("{ss ss si ss ss ss ss ss ss si so so}", "org",
 		      im->head.org, "id", im->head.id, "version",
 		      (int)im->head.version, "issued", issued, "expires",
@@ -87,15 +89,16 @@ static int print_json(const struct bundle *b, const struct summary *s,
 	return 0;
 }
 
-static void print_table(const struct bundle *b, const struct summary *s)
+static void print_image_table(const struct bundle *b,
+			      const struct layer_summary *s)
 {
-	char issued[TEXT_TIME_SIZE], expires[TEXT_TIME_SIZE];
+	char issued[ENCODING_TIME_SIZE], expires[ENCODING_TIME_SIZE];
 	const struct doc_image *im = b->image;
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 
-	text_time(im->head.issued, issued);
-	text_time(im->head.expires, expires);
-	text_digest(im->head.digest, digest);
+	encoding_format_time(im->head.issued, issued);
+	encoding_format_time(im->head.expires, expires);
+	encoding_format_digest(im->head.digest, digest);
 	printf("%-13s %s version %u of %s\n", "image", im->head.id,
 	       im->head.version, im->head.org);
 	printf("%-13s %s\n", "document", digest);
@@ -112,14 +115,14 @@ static void print_table(const struct bundle *b, const struct summary *s)
 	for (unsigned int i = 0; i < im->n_layers; i++) {
 		char size[24], stored[24];
 
-		text_size(im->layer[i].size, size);
-		text_size(s[i].stored, stored);
+		encoding_format_size(im->layer[i].size, size);
+		encoding_format_size(s[i].stored, stored);
 		printf("%-5u  %-71s  %10s  %6zu  %10s\n", i + 1,
 		       im->layer[i].digest, size, s[i].n_chunks, stored);
 	}
 }
 
-int verb_inspect(int argc, char **argv, struct err *e)
+int verbs_inspect(int argc, char **argv, struct err *e)
 {
 	bool json = false;
 	const struct opt opts[] = {
@@ -128,24 +131,24 @@ int verb_inspect(int argc, char **argv, struct err *e)
 	};
 	const struct opt_program p = { "cells-image inspect", "DIR",
 				       "Says what an image is made of.", opts };
-	struct summary s[DOC_LAYERS_MAX] = { 0 };
+	struct layer_summary s[DOC_LAYERS_MAX] = { 0 };
 	AUTO(bundle_close) struct bundle b = { 0 };
 	int first, exit_code, r;
 
-	if (!verbs_parse(&p, argc, argv, 1, &first, &exit_code))
+	if (!verbs_parse_arguments(&p, argc, argv, 1, &first, &exit_code))
 		return exit_code;
 	r = bundle_open(argv[first], &b, e);
 	for (unsigned int i = 0; r == 0 && i < b.image->n_layers; i++)
-		r = summarise(&b, i, &s[i], e);
+		r = summarize_layer(&b, i, &s[i], e);
 	if (r < 0)
 		return r;
 	if (json)
-		return print_json(&b, s, e);
-	print_table(&b, s);
+		return print_image_json(&b, s, e);
+	print_image_table(&b, s);
 	return 0;
 }
 
-int verb_verify(int argc, char **argv, struct err *e)
+int verbs_verify(int argc, char **argv, struct err *e)
 {
 	const char *root = NULL, *pin = NULL;
 	const struct opt opts[] = {
@@ -163,14 +166,14 @@ int verb_verify(int argc, char **argv, struct err *e)
 	char names[NAMES_SIZE] = "";
 	int first, exit_code, r;
 
-	if (!verbs_parse(&p, argc, argv, 1, &first, &exit_code))
+	if (!verbs_parse_arguments(&p, argc, argv, 1, &first, &exit_code))
 		return exit_code;
 	r = bundle_open(argv[first], &b, e);
 	if (r == 0 && root)
-		r = verifier_check_signature(&b, root, pin, names,
-					     sizeof(names), e);
+		r = verifier_check_signatures(&b, root, pin, names,
+					      sizeof(names), e);
 	if (r == 0)
-		r = verifier_run(&b, true, e);
+		r = verifier_check_digests(&b, true, e);
 	if (r < 0)
 		return r;
 	if (b.image->head.expires <= clock_wall())
@@ -184,7 +187,7 @@ int verb_verify(int argc, char **argv, struct err *e)
 	return 0;
 }
 
-int verb_diff(int argc, char **argv, struct err *e)
+int verbs_diff(int argc, char **argv, struct err *e)
 {
 	bool json = false;
 	const struct opt opts[] = {
@@ -200,7 +203,7 @@ int verb_diff(int argc, char **argv, struct err *e)
 	struct comparison c;
 	int first, exit_code, r;
 
-	if (!verbs_parse(&p, argc, argv, 2, &first, &exit_code))
+	if (!verbs_parse_arguments(&p, argc, argv, 2, &first, &exit_code))
 		return exit_code;
 	r = bundle_open(argv[first], &a, e);
 	if (r == 0)
@@ -215,8 +218,8 @@ int verb_diff(int argc, char **argv, struct err *e)
 }
 
 /* Nobody sees half a layer under its name. */
-static int extract_layer(const struct bundle *b, unsigned int layer,
-			 const char *folder, struct err *e)
+static int extract_layer_file(const struct bundle *b, unsigned int layer,
+			      const char *folder, struct err *e)
 {
 	auto_free char *name = NULL, *part = NULL;
 	auto_close int fd = -1;
@@ -229,7 +232,7 @@ static int extract_layer(const struct bundle *b, unsigned int layer,
 		  0644);
 	if (fd < 0)
 		return err_sys(e, errno, "create %s", part);
-	r = bundle_assemble(b, layer, fd, e);
+	r = bundle_assemble_layer(b, layer, fd, e);
 	if (r == 0 && fsync(fd) < 0)
 		r = err_sys(e, errno, "sync %s", part);
 	if (r == 0 && rename(part, name) < 0)
@@ -241,7 +244,7 @@ static int extract_layer(const struct bundle *b, unsigned int layer,
 	return r;
 }
 
-int verb_extract(int argc, char **argv, struct err *e)
+int verbs_extract(int argc, char **argv, struct err *e)
 {
 	const char *output = ".";
 	const struct opt opts[] = {
@@ -257,12 +260,12 @@ int verb_extract(int argc, char **argv, struct err *e)
 	AUTO(bundle_close) struct bundle b = { 0 };
 	int first, exit_code, r;
 
-	if (!verbs_parse(&p, argc, argv, 1, &first, &exit_code))
+	if (!verbs_parse_arguments(&p, argc, argv, 1, &first, &exit_code))
 		return exit_code;
 	r = bundle_open(argv[first], &b, e);
 	if (r == 0)
 		r = io_mkdirs(output, 0755, e);
 	for (unsigned int i = 0; r == 0 && i < b.image->n_layers; i++)
-		r = extract_layer(&b, i, output, e);
+		r = extract_layer_file(&b, i, output, e);
 	return r;
 }

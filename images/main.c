@@ -16,16 +16,17 @@ static const struct {
 	int (*run)(int argc, char **argv, struct err *e);
 	const char *summary;
 } verbs[] = {
-	{ "build", verb_build, "make an image from a folder, tar, OCI layout" },
-	{ "inspect", verb_inspect, "say what an image is made of" },
-	{ "verify", verb_verify, "test all digests, and signatures" },
-	{ "diff", verb_diff, "what one image shares with another" },
-	{ "extract", verb_extract, "write the layers as EROFS files" },
-	{ "push", verb_push, "send an image to a server" },
-	{ "list", verb_list, "images that a server has" },
+	{ "build", verbs_build,
+	  "make an image from a folder, tar, OCI layout" },
+	{ "inspect", verbs_inspect, "say what an image is made of" },
+	{ "verify", verbs_verify, "test all digests, and signatures" },
+	{ "diff", verbs_diff, "what one image shares with another" },
+	{ "extract", verbs_extract, "write the layers as EROFS files" },
+	{ "push", verbs_push, "send an image to a server" },
+	{ "list", verbs_list, "images that a server has" },
 };
 
-static int usage(FILE *out, int code)
+static int print_usage(FILE *out, int code)
 {
 	fprintf(out, "Usage: cells-image VERB [OPTION...] [ARGUMENT...]\n"
 		     "Builds, checks and pushes images of virtual phones.\n\n"
@@ -43,9 +44,9 @@ int main(int argc, char **argv)
 	/* Names in pax headers are UTF-8, whatever the user's locale is. */
 	setlocale(LC_CTYPE, "C.UTF-8");
 	if (argc < 2)
-		return usage(stderr, EXIT_USAGE);
+		return print_usage(stderr, EXIT_USAGE);
 	if (strcmp(argv[1], "--help") == 0)
-		return usage(stdout, EXIT_SUCCESS);
+		return print_usage(stdout, EXIT_SUCCESS);
 	if (strcmp(argv[1], "--version") == 0) {
 		opt_print_version("cells-image");
 		return EXIT_SUCCESS;
@@ -55,7 +56,7 @@ int main(int argc, char **argv)
 
 		if (strcmp(verbs[i].name, argv[1]) != 0)
 			continue;
-		cancel_hold();
+		interrupt_block_signals();
 		r = verbs[i].run(argc - 1, argv + 1, &e);
 		if (r < 0)
 			log_error("%s", e.text);

@@ -56,7 +56,7 @@ static const struct {
 	{ "mipsle", NULL, "mipsel" },
 };
 
-static const char *debian_name(const char *go, const char *variant)
+static const char *get_debian_architecture(const char *go, const char *variant)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(architectures); i++)
 		if (strcmp(architectures[i].go, go) == 0 &&
@@ -67,7 +67,7 @@ static const char *debian_name(const char *go, const char *variant)
 	return go;
 }
 
-static bool is_one_of(const char *const *list, const char *s)
+static bool is_listed_string(const char *const *list, const char *s)
 {
 	for (; *list; list++)
 		if (strcmp(*list, s) == 0)
@@ -76,8 +76,9 @@ static bool is_one_of(const char *const *list, const char *s)
 }
 
 /* A descriptor: mediaType, digest, size. *ret_type is borrowed. */
-static int take_blob(json_t *object, const char *what, struct oci_blob *ret,
-		     const char **ret_type, struct err *e)
+static int parse_blob_descriptor(json_t *object, const char *what,
+				 struct oci_blob *ret, const char **ret_type,
+				 struct err *e)
 {
 	const char *type = NULL, *digest = NULL;
 	uint8_t bytes[HASH_SIZE];
@@ -92,22 +93,22 @@ static int take_blob(json_t *object, const char *what, struct oci_blob *ret,
 
 	if (!json_is_object(object))
 		return err_set(e, EINVAL, "%s: not an object", what);
-	r = json_take(object, members, false, what, e);
+	r = json_read_object(object, members, false, what, e);
 	if (r < 0)
 		return r;
-	if (text_undigest(digest, bytes) < 0)
+	if (encoding_parse_digest(digest, bytes) < 0)
 		return err_set(e, EINVAL, "%s: digest '%.80s' is no sha256",
 			       what, digest);
 	if (size < 0)
 		return err_set(e, EINVAL, "%s: size is negative", what);
-	text_digest(bytes, ret->digest);
+	encoding_format_digest(bytes, ret->digest);
 	ret->size = (uint64_t)size;
 	*ret_type = type;
 	return 0;
 }
 
-static int parse_file(const char *text, size_t len, const char *what,
-		      json_t **ret, struct err *e)
+static int parse_json_object(const char *text, size_t len, const char *what,
+			     json_t **ret, struct err *e)
 {
 	auto_json json_t *j = NULL;
 	int r;
@@ -123,7 +124,8 @@ static int parse_file(const char *text, size_t len, const char *what,
 	return 0;
 }
 
-static bool is_wanted(json_t *entry, const char *architecture, const char *tag)
+static bool is_matching_image(json_t *entry, const char *architecture,
+			      const char *tag)
 {
 	json_t *platform = json_object_get(entry, "platform");
 	json_t *notes = json_object_get(entry, "annotations");
@@ -138,14 +140,14 @@ static bool is_wanted(json_t *entry, const char *architecture, const char *tag)
 	if (os && strcmp(os, "linux") != 0)
 		return false;
 	if (go && architecture &&
-	    strcmp(debian_name(go, variant), architecture) != 0)
+	    strcmp(get_debian_architecture(go, variant), architecture) != 0)
 		return false;
 	return !tag || (name && strcmp(name, tag) == 0);
 }
 
-int oci_index(const char *text, size_t len, const char *architecture,
-	      const char *tag, struct oci_blob *ret, bool *ret_index,
-	      struct err *e)
+int oci_parse_index(const char *text, size_t len, const char *architecture,
+		    const char *tag, struct oci_blob *ret, bool *ret_index,
+		    struct err *e)
 {
 	auto_json json_t *index = NULL;
 	struct oci_blob found;
@@ -155,7 +157,7 @@ int oci_index(const char *text, size_t len, const char *architecture,
 	size_t i;
 	int r;
 
-	r = parse_file(text, len, "index", &index, e);
+	r = parse_json_object(text, len, "index", &index, e);
 	if (r < 0)
 		return r;
 	list = json_object_get(index, "manifests");
@@ -168,15 +170,15 @@ int oci_index(const char *text, size_t len, const char *architecture,
 		struct oci_blob blob;
 		const char *type;
 
-		r = take_blob(entry, "index", &blob, &type, e);
+		r = parse_blob_descriptor(entry, "index", &blob, &type, e);
 		if (r < 0)
 			return r;
-		if ((!is_one_of(manifest_types, type) &&
-		     !is_one_of(index_types, type)) ||
-		    !is_wanted(entry, architecture, tag))
+		if ((!is_listed_string(manifest_types, type) &&
+		     !is_listed_string(index_types, type)) ||
+		    !is_matching_image(entry, architecture, tag))
 			continue;
 		found = blob;
-		nested = is_one_of(index_types, type);
+		nested = is_listed_string(index_types, type);
 		n++;
 	}
 	if (n == 0)
@@ -194,8 +196,8 @@ int oci_index(const char *text, size_t len, const char *architecture,
 	return 0;
 }
 
-int oci_manifest(const char *text, size_t len, struct oci_manifest *ret,
-		 struct err *e)
+int oci_parse_manifest(const char *text, size_t len, struct oci_manifest *ret,
+		       struct err *e)
 {
 	auto_json json_t *manifest = NULL;
 	struct oci_manifest m = { 0 };
@@ -204,7 +206,7 @@ int oci_manifest(const char *text, size_t len, struct oci_manifest *ret,
 	size_t i;
 	int r;
 
-	r = parse_file(text, len, "manifest", &manifest, e);
+	r = parse_json_object(text, len, "manifest", &manifest, e);
 	if (r < 0)
 		return r;
 	layers = json_object_get(manifest, "layers");
@@ -216,19 +218,19 @@ int oci_manifest(const char *text, size_t len, struct oci_manifest *ret,
 			e, EINVAL,
 			"manifest: %zu layers, where 1 to %d are possible",
 			json_array_size(layers), OCI_LAYERS_MAX);
-	r = take_blob(json_object_get(manifest, "config"), "manifest: config",
-		      &m.config, &type, e);
+	r = parse_blob_descriptor(json_object_get(manifest, "config"),
+				  "manifest: config", &m.config, &type, e);
 	if (r < 0)
 		return r;
-	if (!is_one_of(config_types, type))
+	if (!is_listed_string(config_types, type))
 		return err_set(e, EINVAL, "manifest: not an image but '%.80s'",
 			       type);
 	json_array_foreach (layers, i, layer) {
-		r = take_blob(layer, "manifest: layer", &m.layer[m.n_layers++],
-			      &type, e);
+		r = parse_blob_descriptor(layer, "manifest: layer",
+					  &m.layer[m.n_layers++], &type, e);
 		if (r < 0)
 			return r;
-		if (!is_one_of(layer_types, type))
+		if (!is_listed_string(layer_types, type))
 			return err_set(e, EINVAL,
 				       "manifest: a layer of type '%.80s'",
 				       type);
@@ -237,7 +239,7 @@ int oci_manifest(const char *text, size_t len, struct oci_manifest *ret,
 	return 0;
 }
 
-static bool has_tag(json_t *image, const char *tag)
+static bool has_repo_tag(json_t *image, const char *tag)
 {
 	json_t *list = json_object_get(image, "RepoTags"), *one;
 	size_t i;
@@ -256,7 +258,8 @@ static bool has_tag(json_t *image, const char *tag)
 }
 
 /* Where it leads to is for who opens it. */
-static int take_name(json_t *j, const char *what, char *ret, struct err *e)
+static int parse_file_name(json_t *j, const char *what, char *ret,
+			   struct err *e)
 {
 	const char *s = json_string_value(j);
 
@@ -267,12 +270,13 @@ static int take_name(json_t *j, const char *what, char *ret, struct err *e)
 	return 0;
 }
 
-static int take_archive(json_t *image, struct oci_archive *ret, struct err *e)
+static int parse_archive_image(json_t *image, struct oci_archive *ret,
+			       struct err *e)
 {
 	json_t *layers = json_object_get(image, "Layers"), *layer;
 	size_t i, n = json_array_size(layers);
-	int r = take_name(json_object_get(image, "Config"), "Config",
-			  ret->config, e);
+	int r = parse_file_name(json_object_get(image, "Config"), "Config",
+				ret->config, e);
 
 	if (r == 0 && (n == 0 || n > OCI_LAYERS_MAX))
 		r = err_set(e, EINVAL,
@@ -282,15 +286,16 @@ static int take_archive(json_t *image, struct oci_archive *ret, struct err *e)
 	if (r < 0)
 		return r;
 	json_array_foreach (layers, i, layer) {
-		r = take_name(layer, "a layer", ret->layer[ret->n_layers++], e);
+		r = parse_file_name(layer, "a layer",
+				    ret->layer[ret->n_layers++], e);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-int oci_archive(const char *text, size_t len, const char *tag,
-		struct oci_archive *ret, struct err *e)
+int oci_parse_archive(const char *text, size_t len, const char *tag,
+		      struct oci_archive *ret, struct err *e)
 {
 	auto_json json_t *file = NULL;
 	json_t *image, *found = NULL;
@@ -306,7 +311,7 @@ int oci_archive(const char *text, size_t len, const char *tag,
 	if (!json_is_array(file) || json_array_size(file) > ENTRIES_MAX)
 		return err_set(e, EINVAL, "manifest.json: no list of images");
 	json_array_foreach (file, i, image) {
-		if (tag && !has_tag(image, tag))
+		if (tag && !has_repo_tag(image, tag))
 			continue;
 		found = image;
 		n++;
@@ -319,11 +324,11 @@ int oci_archive(const char *text, size_t len, const char *tag,
 			e, EINVAL,
 			"manifest.json: %u images fit; say which (--tag)", n);
 	ret->n_layers = 0;
-	return take_archive(found, ret, e);
+	return parse_archive_image(found, ret, e);
 }
 
-__attribute__((format(printf, 2, 3))) static void add_lost(struct oci_config *c,
-							   const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void
+add_lost_setting(struct oci_config *c, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -335,7 +340,7 @@ __attribute__((format(printf, 2, 3))) static void add_lost(struct oci_config *c,
 }
 
 /* What is run if it is one absolute path and nothing else. */
-static void take_init(json_t *config, struct oci_config *ret)
+static void parse_init_command(json_t *config, struct oci_config *ret)
 {
 	json_t *entry = json_object_get(config, "Entrypoint");
 	json_t *cmd = json_object_get(config, "Cmd");
@@ -351,15 +356,16 @@ static void take_init(json_t *config, struct oci_config *ret)
 		return;
 	}
 	ret->lost_command = true;
-	add_lost(ret,
-		 "Entrypoint and Cmd: '%.60s' and %zu arguments, but a VP runs "
-		 "one program without any (see --init)",
-		 path ? path : "?",
-		 json_array_size(entry) + json_array_size(cmd) - 1);
+	add_lost_setting(
+		ret,
+		"Entrypoint and Cmd: '%.60s' and %zu arguments, but a VP runs "
+		"one program without any (see --init)",
+		path ? path : "?",
+		json_array_size(entry) + json_array_size(cmd) - 1);
 }
 
 /* Its init is root, in /, with an environment of its own. */
-static void find_lost(json_t *config, struct oci_config *ret)
+static void find_lost_settings(json_t *config, struct oci_config *ret)
 {
 	const char *user = json_string_value(json_object_get(config, "User"));
 	const char *folder =
@@ -370,11 +376,12 @@ static void find_lost(json_t *config, struct oci_config *ret)
 	if (user && *user && strcmp(user, "root") != 0 &&
 	    strcmp(user, "0") != 0 && strcmp(user, "0:0") != 0 &&
 	    strcmp(user, "root:root") != 0)
-		add_lost(ret, "User: '%.60s', but a VP's init is root", user);
+		add_lost_setting(ret, "User: '%.60s', but a VP's init is root",
+				 user);
 	if (folder && *folder && strcmp(folder, "/") != 0)
-		add_lost(ret,
-			 "WorkingDir: '%.60s', but a VP's init starts in /",
-			 folder);
+		add_lost_setting(
+			ret, "WorkingDir: '%.60s', but a VP's init starts in /",
+			folder);
 	json_array_foreach (env, i, one) {
 		const char *s = json_string_value(one);
 
@@ -382,17 +389,18 @@ static void find_lost(json_t *config, struct oci_config *ret)
 			other++;
 	}
 	if (other)
-		add_lost(ret,
-			 "Env: %zu variables that a VP's init does not get",
-			 other);
+		add_lost_setting(
+			ret, "Env: %zu variables that a VP's init does not get",
+			other);
 	if (json_object_size(json_object_get(config, "Volumes")) > 0)
-		add_lost(ret,
-			 "Volumes: %zu folders, but all of a VP's data is kept",
-			 json_object_size(json_object_get(config, "Volumes")));
+		add_lost_setting(
+			ret,
+			"Volumes: %zu folders, but all of a VP's data is kept",
+			json_object_size(json_object_get(config, "Volumes")));
 }
 
 /* Those that an image document can name. */
-static void take_signal(json_t *config, struct oci_config *ret)
+static void parse_stop_signal(json_t *config, struct oci_config *ret)
 {
 	static const char *const known[] = { "HUP",  "INT",   "QUIT",
 					     "USR1", "USR2",  "TERM",
@@ -401,15 +409,16 @@ static void take_signal(json_t *config, struct oci_config *ret)
 		json_string_value(json_object_get(config, "StopSignal"));
 
 	if (s && strncmp(s, "SIG", 3) == 0 &&
-	    (is_one_of(known, s + 3) ||
+	    (is_listed_string(known, s + 3) ||
 	     strncmp(s + 3, "RTMIN", strlen("RTMIN")) == 0) &&
 	    strlen(s + 3) < sizeof(ret->stop_signal))
 		strcpy(ret->stop_signal, s + 3);
 	else if (s && *s)
-		add_lost(ret, "StopSignal: '%.60s' (see --stop-signal)", s);
+		add_lost_setting(ret, "StopSignal: '%.60s' (see --stop-signal)",
+				 s);
 }
 
-static int take_diff_ids(json_t *rootfs, struct oci_config *ret, struct err *e)
+static int parse_diff_ids(json_t *rootfs, struct oci_config *ret, struct err *e)
 {
 	json_t *list = json_object_get(rootfs, "diff_ids"), *item;
 	size_t i;
@@ -421,16 +430,16 @@ static int take_diff_ids(json_t *rootfs, struct oci_config *ret, struct err *e)
 		const char *s = json_string_value(item);
 		uint8_t bytes[HASH_SIZE];
 
-		if (!s || text_undigest(s, bytes) < 0)
+		if (!s || encoding_parse_digest(s, bytes) < 0)
 			return err_set(e, EINVAL,
 				       "config: a diff_id is no sha256");
-		text_digest(bytes, ret->diff_id[ret->n_layers++]);
+		encoding_format_digest(bytes, ret->diff_id[ret->n_layers++]);
 	}
 	return 0;
 }
 
-int oci_config(const char *text, size_t len, struct oci_config *ret,
-	       struct err *e)
+int oci_parse_config(const char *text, size_t len, struct oci_config *ret,
+		     struct err *e)
 {
 	const char *go = NULL, *os = NULL, *variant = NULL, *name;
 	json_t *rootfs = NULL, *config = NULL;
@@ -445,29 +454,29 @@ int oci_config(const char *text, size_t len, struct oci_config *ret,
 	};
 	int r;
 
-	r = parse_file(text, len, "config", &file, e);
+	r = parse_json_object(text, len, "config", &file, e);
 	if (r == 0)
-		r = json_take(file, members, false, "config", e);
+		r = json_read_object(file, members, false, "config", e);
 	if (r < 0)
 		return r;
 	if (strcmp(os, "linux") != 0)
 		return err_set(e, EINVAL, "config: made for '%.20s', not linux",
 			       os);
-	name = debian_name(go, variant);
+	name = get_debian_architecture(go, variant);
 	if (!architecture_is_known(name))
 		return err_set(e, EINVAL,
 			       "config: architecture '%.20s' is none that is "
 			       "known",
 			       name);
 	strcpy(c.architecture, name);
-	r = take_diff_ids(rootfs, &c, e);
+	r = parse_diff_ids(rootfs, &c, e);
 	if (r < 0)
 		return r;
 	config = json_object_get(file, "config");
 	if (json_is_object(config)) {
-		take_init(config, &c);
-		take_signal(config, &c);
-		find_lost(config, &c);
+		parse_init_command(config, &c);
+		parse_stop_signal(config, &c);
+		find_lost_settings(config, &c);
 	}
 	*ret = c;
 	return 0;

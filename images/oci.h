@@ -51,20 +51,20 @@ struct oci_archive {
 
 /* Its manifest.json: the one image that has the tag ("name:tag", the part
  * behind the last slash, or behind the colon; NULL: any). */
-int oci_archive(const char *text, size_t len, const char *tag,
-		struct oci_archive *ret, struct err *e);
+int oci_parse_archive(const char *text, size_t len, const char *tag,
+		      struct oci_archive *ret, struct err *e);
 
 /*
  * The one image of an index for the architecture (as Debian names it; NULL:
  * any) and the reference name `tag` (NULL: any). *ret_index: what was found is
  * an index itself. -ENOENT: none; -EINVAL: more than one, or not an index.
  */
-int oci_index(const char *text, size_t len, const char *architecture,
-	      const char *tag, struct oci_blob *ret, bool *ret_index,
-	      struct err *e);
-int oci_manifest(const char *text, size_t len, struct oci_manifest *ret,
-		 struct err *e);
-int oci_config(const char *text, size_t len, struct oci_config *ret,
-	       struct err *e);
+int oci_parse_index(const char *text, size_t len, const char *architecture,
+		    const char *tag, struct oci_blob *ret, bool *ret_index,
+		    struct err *e);
+int oci_parse_manifest(const char *text, size_t len, struct oci_manifest *ret,
+		       struct err *e);
+int oci_parse_config(const char *text, size_t len, struct oci_config *ret,
+		     struct err *e);
 
 #endif

@@ -18,7 +18,7 @@
 #include <sys/xattr.h>
 
 /* A file of several names, and how many of them the layer wrote. */
-struct linked {
+struct hardlink_count {
 	ino_t ino;
 	nlink_t names, written;
 };
@@ -26,8 +26,8 @@ struct linked {
 struct overlay {
 	const char *top;
 	int from, to;
-	struct pathmap *layer;
-	void *linked; /* of struct linked, by inode */
+	struct path_map *layer;
+	void *linked; /* of struct hardlink_count, by inode */
 	unsigned int incomplete;
 	int64_t newest;
 };
@@ -43,33 +43,34 @@ static void overlay_fini(struct overlay *o)
 
 static int compare_inodes(const void *a, const void *b)
 {
-	const struct linked *x = a, *y = b;
+	const struct hardlink_count *x = a, *y = b;
 
 	return x->ino < y->ino ? -1 : x->ino > y->ino;
 }
 
-static const char *name_of(const struct path_state *s)
+static const char *get_relative_name(const struct path_state *s)
 {
 	return *s->path ? s->path : ".";
 }
 
 /* 1: it is there, 0: it is not. */
-static int look_at(const struct overlay *o, const struct path_state *s,
-		   struct stat *ret, struct err *e)
+static int stat_tree_path(const struct overlay *o, const struct path_state *s,
+			  struct stat *ret, struct err *e)
 {
-	if (fstatat(o->from, name_of(s), ret, AT_SYMLINK_NOFOLLOW) == 0)
+	if (fstatat(o->from, get_relative_name(s), ret, AT_SYMLINK_NOFOLLOW) ==
+	    0)
 		return 1;
 	return errno == ENOENT || errno == ENOTDIR
 		       ? 0
 		       : err_sys(e, errno, "'%s'", s->path);
 }
 
-static int count_names(void *ctx, struct path_state *s, struct err *e)
+static int count_hard_links(void *ctx, struct path_state *s, struct err *e)
 {
 	struct overlay *o = ctx;
-	struct linked *l, **there;
+	struct hardlink_count *l, **there;
 	struct stat st;
-	int r = look_at(o, s, &st, e);
+	int r = stat_tree_path(o, s, &st, e);
 
 	if (r <= 0 || S_ISDIR(st.st_mode) || st.st_nlink < 2)
 		return r < 0 ? r : 0;
@@ -91,7 +92,8 @@ static int count_names(void *ctx, struct path_state *s, struct err *e)
 	return 0;
 }
 
-static int add_path(struct pathmap *layer, const char *path, struct err *e)
+static int include_layer_path(struct path_map *layer, const char *path,
+			      struct err *e)
 {
 	char copy[PATH_MAX];
 	struct path_state *s;
@@ -101,7 +103,7 @@ static int add_path(struct pathmap *layer, const char *path, struct err *e)
 	for (;;) {
 		char *slash = strrchr(copy, '/');
 
-		r = pathmap_add(layer, copy, &s, e);
+		r = path_map_add(layer, copy, &s, e);
 		if (r < 0 || s->included)
 			return r;
 		s->included = true;
@@ -112,29 +114,29 @@ static int add_path(struct pathmap *layer, const char *path, struct err *e)
 }
 
 /* Finds the names in lower layers of files that the layer linked. */
-static int add_lower_names(struct overlay *o, struct err *e)
+static int include_lower_links(struct overlay *o, struct err *e)
 {
 	AUTO(walk_close) FTS *walk = NULL;
 	FTSENT *at;
 	int r = walk_open(o->top, &walk, e);
 
 	while (r >= 0 && (r = walk_next(walk, &at, e)) > 0) {
-		const struct linked *const *found = NULL;
-		struct linked key;
+		const struct hardlink_count *const *found = NULL;
+		struct hardlink_count key;
 
 		key.ino = at->fts_statp->st_ino;
 		if (!S_ISDIR(at->fts_statp->st_mode) &&
 		    at->fts_statp->st_nlink > 1)
 			found = tfind(&key, &o->linked, compare_inodes);
 		if (found && (*found)->written < (*found)->names)
-			r = add_path(o->layer,
-				     at->fts_path + strlen(o->top) + 1, e);
+			r = include_layer_path(
+				o->layer, at->fts_path + strlen(o->top) + 1, e);
 	}
 	return r;
 }
 
-static int make_whiteout(const struct overlay *o, const char *path,
-			 struct err *e)
+static int create_whiteout(const struct overlay *o, const char *path,
+			   struct err *e)
 {
 	static const struct timespec zero[2];
 
@@ -145,7 +147,8 @@ static int make_whiteout(const struct overlay *o, const char *path,
 	return 0;
 }
 
-static struct path_state *parent_of(const struct overlay *o, const char *path)
+static struct path_state *get_parent_state(const struct overlay *o,
+					   const char *path)
 {
 	char copy[PATH_MAX];
 	char *slash;
@@ -154,29 +157,29 @@ static struct path_state *parent_of(const struct overlay *o, const char *path)
 	slash = strrchr(copy, '/');
 	if (slash)
 		*slash = '\0';
-	return pathmap_get(o->layer, slash ? copy : "");
+	return path_map_get(o->layer, slash ? copy : "");
 }
 
-static int write_one(void *ctx, struct path_state *s, struct err *e)
+static int write_upper_entry(void *ctx, struct path_state *s, struct err *e)
 {
 	struct overlay *o = ctx;
 	const struct path_state *parent =
-		*s->path ? parent_of(o, s->path) : NULL;
+		*s->path ? get_parent_state(o, s->path) : NULL;
 	struct stat st = { 0 }, above;
-	int r = cancel_check(e);
+	int r = interrupt_check(e);
 
 	if (r == 0)
-		r = look_at(o, s, &st, e);
+		r = stat_tree_path(o, s, &st, e);
 	if (r < 0)
 		return r;
 	s->hidden = s->opaque || s->removed || (parent && parent->hidden);
 	if (r == 0) {
 		/* What is hidden already, or in no folder, needs nothing. */
 		if (!s->removed || !parent || parent->hidden ||
-		    look_at(o, parent, &above, e) != 1 ||
+		    stat_tree_path(o, parent, &above, e) != 1 ||
 		    !S_ISDIR(above.st_mode))
 			return 0;
-		return make_whiteout(o, s->path, e);
+		return create_whiteout(o, s->path, e);
 	}
 	if (!s->included)
 		return 0;
@@ -191,18 +194,20 @@ static int write_one(void *ctx, struct path_state *s, struct err *e)
 
 /* Backwards, as entries move their folder's time, and an ACL of a folder is
  * handed down to what is made in it. */
-static int finish_folder(void *ctx, struct path_state *s, struct err *e)
+static int finish_upper_folder(void *ctx, struct path_state *s, struct err *e)
 {
 	struct overlay *o = ctx;
 	auto_close int from = -1, to = -1;
 	struct timespec times[2];
 	struct stat st;
-	int r = look_at(o, s, &st, e);
+	int r = stat_tree_path(o, s, &st, e);
 
 	if (r <= 0 || !S_ISDIR(st.st_mode) || !s->included)
 		return r < 0 ? r : 0;
-	from = openat(o->from, name_of(s), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	to = openat(o->to, name_of(s), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	from = openat(o->from, get_relative_name(s),
+		      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	to = openat(o->to, get_relative_name(s),
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (from < 0 || to < 0)
 		return err_sys(e, errno, "open '%s'", s->path);
 	r = xattr_copy(from, to, s->path, e);
@@ -217,8 +222,8 @@ static int finish_folder(void *ctx, struct path_state *s, struct err *e)
 	return 0;
 }
 
-int overlay_write(const char *from, struct pathmap *layer, const char *to,
-		  int64_t *ret_newest, struct err *e)
+int overlay_write_layer(const char *from, struct path_map *layer,
+			const char *to, int64_t *ret_newest, struct err *e)
 {
 	AUTO(overlay_fini)
 	struct overlay o = {
@@ -232,13 +237,13 @@ int overlay_write(const char *from, struct pathmap *layer, const char *to,
 	o.to = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (o.from < 0 || o.to < 0)
 		return err_sys(e, errno, "open %s", from);
-	r = pathmap_walk(layer, count_names, &o, e);
+	r = path_map_walk(layer, count_hard_links, &o, e);
 	if (r == 0 && o.incomplete)
-		r = add_lower_names(&o, e);
+		r = include_lower_links(&o, e);
 	if (r == 0)
-		r = pathmap_walk(layer, write_one, &o, e);
+		r = path_map_walk(layer, write_upper_entry, &o, e);
 	if (r == 0)
-		r = pathmap_walk_back(layer, finish_folder, &o, e);
+		r = path_map_walk_reverse(layer, finish_upper_folder, &o, e);
 	if (r < 0)
 		return r;
 	*ret_newest = o.newest;

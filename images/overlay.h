@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct err;
-struct pathmap;
+struct path_map;
 
 #define OVERLAY_OPAQUE "trusted.overlay.opaque"
 
@@ -19,7 +19,7 @@ struct pathmap;
  * removed. A file is a hard link to the tree's. Other names of a file that the
  * layer linked come along, so that they stay one file. *ret_newest: seconds.
  */
-int overlay_write(const char *from, struct pathmap *layer, const char *to,
-		  int64_t *ret_newest, struct err *e);
+int overlay_write_layer(const char *from, struct path_map *layer,
+			const char *to, int64_t *ret_newest, struct err *e);
 
 #endif

@@ -25,12 +25,12 @@ struct packer {
 	struct chunk *chunk;
 	size_t n, room;
 	uint64_t stored;
-	struct meter meter;
+	struct progress_meter meter;
 	size_t from, to; /* what of the window is not cut yet */
 	uint8_t window[WINDOW];
 };
 
-static void packer_free(struct packer **p)
+static void packer_freep(struct packer **p)
 {
 	if (!*p)
 		return;
@@ -40,14 +40,14 @@ static void packer_free(struct packer **p)
 		close((*p)->dir);
 	hash_free((*p)->hash);
 	free((*p)->chunk);
-	meter_end(&(*p)->meter);
+	progress_end(&(*p)->meter);
 	free(*p);
 }
 
 static int packer_new(const char *file, const char *chunks, struct packer **ret,
 		      struct err *e)
 {
-	AUTO(packer_free) struct packer *p = calloc(1, sizeof(*p));
+	AUTO(packer_freep) struct packer *p = calloc(1, sizeof(*p));
 	struct stat st;
 
 	if (!p)
@@ -64,20 +64,20 @@ static int packer_new(const char *file, const char *chunks, struct packer **ret,
 	p->dir = open(chunks, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (p->dir < 0)
 		return err_sys(e, errno, "open %s", chunks);
-	meter_init(&p->meter, "packing", (uint64_t)st.st_size);
+	progress_init(&p->meter, "packing", (uint64_t)st.st_size);
 	*ret = steal(p);
 	return 0;
 }
 
 /* The same bytes may be there already: equal chunks are one file. */
-static int store(int dir, const uint8_t digest[HASH_SIZE], const void *data,
-		 size_t len, struct err *e)
+static int write_chunk_file(int dir, const uint8_t digest[HASH_SIZE],
+			    const void *data, size_t len, struct err *e)
 {
 	char name[2 * HASH_SIZE + 1];
 	auto_close int fd = -1;
 	int r;
 
-	text_hex(digest, HASH_SIZE, name);
+	encoding_to_hex(digest, HASH_SIZE, name);
 	fd = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return errno == EEXIST
@@ -87,8 +87,8 @@ static int store(int dir, const uint8_t digest[HASH_SIZE], const void *data,
 	return r < 0 ? err_sys(e, -r, "write chunk %s", name) : 0;
 }
 
-static int pack_one(struct packer *p, const uint8_t *data, size_t len,
-		    struct err *e)
+static int pack_chunk(struct packer *p, const uint8_t *data, size_t len,
+		      struct err *e)
 {
 	auto_free void *stored = NULL;
 	struct chunk c;
@@ -107,17 +107,17 @@ static int pack_one(struct packer *p, const uint8_t *data, size_t len,
 	}
 	r = chunk_pack(data, len, &c, &stored, &stored_len, e);
 	if (r == 0)
-		r = store(p->dir, c.digest, stored, stored_len, e);
+		r = write_chunk_file(p->dir, c.digest, stored, stored_len, e);
 	if (r < 0)
 		return r;
 	p->chunk[p->n++] = c;
 	p->stored += stored_len;
-	meter_add(&p->meter, len);
+	progress_add(&p->meter, len);
 	return 0;
 }
 
 /* Moves what is left to the front and reads on. *ret_end: there is no more. */
-static int fill(struct packer *p, bool *ret_end, struct err *e)
+static int refill_window(struct packer *p, bool *ret_end, struct err *e)
 {
 	memmove(p->window, p->window + p->from, p->to - p->from);
 	p->to -= p->from;
@@ -140,45 +140,45 @@ static int fill(struct packer *p, bool *ret_end, struct err *e)
 	return 0;
 }
 
-static int pack_all(struct packer *p, struct err *e)
+static int pack_all_chunks(struct packer *p, struct err *e)
 {
 	bool end = false;
 	int r = 0;
 
 	while (r == 0 && !end) {
-		r = fill(p, &end, e);
+		r = refill_window(p, &end, e);
 		if (r == 0)
-			r = cancel_check(e);
+			r = interrupt_check(e);
 		while (r == 0 && p->to > p->from &&
 		       (end || p->to - p->from >= CHUNK_SIZE_MAX)) {
-			size_t n = cdc_cut(&p->cdc, p->window + p->from,
-					   p->to - p->from);
+			size_t n = cdc_chunk_length(
+				&p->cdc, p->window + p->from, p->to - p->from);
 
-			r = pack_one(p, p->window + p->from, n, e);
+			r = pack_chunk(p, p->window + p->from, n, e);
 			p->from += n;
 		}
 	}
 	return r;
 }
 
-int packer_run(const char *file, const char *chunks, struct packed *ret,
-	       struct err *e)
+int packer_pack_layer(const char *file, const char *chunks,
+		      struct packed_layer *ret, struct err *e)
 {
-	AUTO(packer_free) struct packer *p = NULL;
+	AUTO(packer_freep) struct packer *p = NULL;
 	auto_free char *list = NULL;
-	struct packed out = { 0 };
+	struct packed_layer out = { 0 };
 	size_t len;
 	int r;
 
 	r = packer_new(file, chunks, &p, e);
 	if (r == 0)
-		r = pack_all(p, e);
+		r = pack_all_chunks(p, e);
 	if (r == 0)
 		r = chunk_list_text(p->chunk, p->n, &list, &len, e);
 	if (r != 0)
 		return r;
 	hash_sha256(list, len, out.chunks);
-	r = store(p->dir, out.chunks, list, len, e);
+	r = write_chunk_file(p->dir, out.chunks, list, len, e);
 	if (r < 0)
 		return r;
 	hash_end(p->hash, out.digest);

@@ -9,7 +9,7 @@
 
 struct err;
 
-struct packed {
+struct packed_layer {
 	uint8_t digest[HASH_SIZE]; /* of the file */
 	uint64_t size;
 	uint8_t chunks[HASH_SIZE]; /* of the chunk list */
@@ -17,7 +17,7 @@ struct packed {
 };
 
 /* Writes the chunks of `file` and their list into the folder `chunks`. */
-int packer_run(const char *file, const char *chunks, struct packed *ret,
-	       struct err *e);
+int packer_pack_layer(const char *file, const char *chunks,
+		      struct packed_layer *ret, struct err *e);
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* The third field of a line: name:password:number:... */
-static bool take_number(const char *line, uint32_t *ret)
+static bool parse_number_field(const char *line, uint32_t *ret)
 {
 	const char *at = strchr(line, ':');
 	char digits[16];
@@ -15,13 +15,13 @@ static bool take_number(const char *line, uint32_t *ret)
 
 	at = at ? at + 1 : "";
 	snprintf(digits, sizeof(digits), "%.*s", (int)strcspn(at, ":\n"), at);
-	if (text_number(digits, UINT32_MAX - 1, &n) < 0)
+	if (encoding_parse_number(digits, UINT32_MAX - 1, &n) < 0)
 		return false;
 	*ret = (uint32_t)n;
 	return true;
 }
 
-bool passwd_find(const char *text, const char *name, uint32_t *ret)
+bool passwd_lookup_id(const char *text, const char *name, uint32_t *ret)
 {
 	size_t n = strlen(name);
 
@@ -29,7 +29,7 @@ bool passwd_find(const char *text, const char *name, uint32_t *ret)
 		const char *end = strchr(line, '\n');
 
 		if (strncmp(line, name, n) == 0 && line[n] == ':' &&
-		    take_number(line + n + 1, ret))
+		    parse_number_field(line + n + 1, ret))
 			return true;
 		line = end ? end + 1 : NULL;
 	}

@@ -9,6 +9,6 @@
 #define PASSWD_MAX (1024 * 1024)
 
 /* The number of `name`; false: none has it, or text is NULL. */
-bool passwd_find(const char *text, const char *name, uint32_t *ret);
+bool passwd_lookup_id(const char *text, const char *name, uint32_t *ret);
 
 #endif

@@ -9,24 +9,24 @@
 
 /* A balanced tree for tsearch(3): names come from outside, and no choice of
  * them makes it slow. */
-struct pathmap {
+struct path_map {
 	void *root;
 	size_t n;
 };
 
-struct listing {
+struct state_list {
 	struct path_state **state;
 	size_t n;
 };
 
-static int compare_paths(const void *a, const void *b)
+static int compare_state_paths(const void *a, const void *b)
 {
 	const struct path_state *x = a, *y = b;
 
 	return strcmp(x->path, y->path);
 }
 
-static void free_state(void *p)
+static void free_path_state(void *p)
 {
 	struct path_state *s = p;
 
@@ -34,9 +34,9 @@ static void free_state(void *p)
 	free(s);
 }
 
-int pathmap_new(struct pathmap **ret, struct err *e)
+int path_map_new(struct path_map **ret, struct err *e)
 {
-	struct pathmap *m = calloc(1, sizeof(*m));
+	struct path_map *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		return err_oom(e, "keep a layer's paths");
@@ -44,26 +44,26 @@ int pathmap_new(struct pathmap **ret, struct err *e)
 	return 0;
 }
 
-void pathmap_free(struct pathmap *m)
+void path_map_free(struct path_map *m)
 {
 	if (!m)
 		return;
-	tdestroy(m->root, free_state);
+	tdestroy(m->root, free_path_state);
 	free(m);
 }
 
-struct path_state *pathmap_get(const struct pathmap *m, const char *path)
+struct path_state *path_map_get(const struct path_map *m, const char *path)
 {
 	const struct path_state key = { .path = (char *)path };
-	struct path_state **found = tfind(&key, &m->root, compare_paths);
+	struct path_state **found = tfind(&key, &m->root, compare_state_paths);
 
 	return found ? *found : NULL;
 }
 
-int pathmap_add(struct pathmap *m, const char *path, struct path_state **ret,
-		struct err *e)
+int path_map_add(struct path_map *m, const char *path, struct path_state **ret,
+		 struct err *e)
 {
-	struct path_state *s = pathmap_get(m, path);
+	struct path_state *s = path_map_get(m, path);
 
 	if (s) {
 		*ret = s;
@@ -72,9 +72,9 @@ int pathmap_add(struct pathmap *m, const char *path, struct path_state **ret,
 	s = calloc(1, sizeof(*s));
 	if (s)
 		s->path = strdup(path);
-	if (!s || !s->path || !tsearch(s, &m->root, compare_paths)) {
+	if (!s || !s->path || !tsearch(s, &m->root, compare_state_paths)) {
 		if (s)
-			free_state(s);
+			free_path_state(s);
 		return err_oom(e, path);
 	}
 	m->n++;
@@ -82,32 +82,32 @@ int pathmap_add(struct pathmap *m, const char *path, struct path_state **ret,
 	return 0;
 }
 
-static void add_to_listing(const void *node, VISIT which, void *data)
+static void append_path_state(const void *node, VISIT which, void *data)
 {
-	struct listing *l = data;
+	struct state_list *l = data;
 
 	if (which == postorder || which == leaf)
 		l->state[l->n++] = *(struct path_state *const *)node;
 }
 
 /* A copy: visitors may add to the map. */
-static int list_states(const struct pathmap *m, struct listing *ret,
-		       struct err *e)
+static int list_path_states(const struct path_map *m, struct state_list *ret,
+			    struct err *e)
 {
 	ret->n = 0;
 	ret->state = reallocarray(NULL, m->n + 1, sizeof(struct path_state *));
 	if (!ret->state)
 		return err_oom(e, "list a layer's paths");
-	twalk_r(m->root, add_to_listing, ret);
+	twalk_r(m->root, append_path_state, ret);
 	return 0;
 }
 
-int pathmap_walk(const struct pathmap *m,
-		 int (*visit)(void *ctx, struct path_state *s, struct err *e),
-		 void *ctx, struct err *e)
+int path_map_walk(const struct path_map *m,
+		  int (*visit)(void *ctx, struct path_state *s, struct err *e),
+		  void *ctx, struct err *e)
 {
-	struct listing l;
-	int r = list_states(m, &l, e);
+	struct state_list l;
+	int r = list_path_states(m, &l, e);
 
 	if (r < 0)
 		return r;
@@ -117,13 +117,13 @@ int pathmap_walk(const struct pathmap *m,
 	return r;
 }
 
-int pathmap_walk_back(const struct pathmap *m,
-		      int (*visit)(void *ctx, struct path_state *s,
-				   struct err *e),
-		      void *ctx, struct err *e)
+int path_map_walk_reverse(const struct path_map *m,
+			  int (*visit)(void *ctx, struct path_state *s,
+				       struct err *e),
+			  void *ctx, struct err *e)
 {
-	struct listing l;
-	int r = list_states(m, &l, e);
+	struct state_list l;
+	int r = list_path_states(m, &l, e);
 
 	if (r < 0)
 		return r;

@@ -11,7 +11,7 @@
 #include <time.h>
 
 struct err;
-struct pathmap;
+struct path_map;
 
 struct path_state {
 	char *path;
@@ -22,31 +22,32 @@ struct path_state {
 	bool opaque;   /* what lower layers had below it is gone */
 	bool is_timed; /* a folder whose time is set at the layer's end */
 	struct timespec mtime;
-	bool hidden; /* overlay_write(): lower layers do not show below it */
+	bool hidden; /* overlay_write_layer(): lower layers do not show below it
+		      */
 };
 
-int pathmap_new(struct pathmap **ret, struct err *e);
-void pathmap_free(struct pathmap *m);
+int path_map_new(struct path_map **ret, struct err *e);
+void path_map_free(struct path_map *m);
 
 /* NULL: there is none. */
-struct path_state *pathmap_get(const struct pathmap *m, const char *path);
+struct path_state *path_map_get(const struct path_map *m, const char *path);
 /* The one that is there, or a new one. It lives as long as the map. */
-int pathmap_add(struct pathmap *m, const char *path, struct path_state **ret,
-		struct err *e);
+int path_map_add(struct path_map *m, const char *path, struct path_state **ret,
+		 struct err *e);
 /* Calls for each in the order of strcmp(3): a folder before what is below it.
  * Stops at the first that does not return 0, and returns that. */
-int pathmap_walk(const struct pathmap *m,
-		 int (*visit)(void *ctx, struct path_state *s, struct err *e),
-		 void *ctx, struct err *e);
+int path_map_walk(const struct path_map *m,
+		  int (*visit)(void *ctx, struct path_state *s, struct err *e),
+		  void *ctx, struct err *e);
 /* The same from the end: a folder after what is below it. */
-int pathmap_walk_back(const struct pathmap *m,
-		      int (*visit)(void *ctx, struct path_state *s,
-				   struct err *e),
-		      void *ctx, struct err *e);
+int path_map_walk_reverse(const struct path_map *m,
+			  int (*visit)(void *ctx, struct path_state *s,
+				       struct err *e),
+			  void *ctx, struct err *e);
 
-static inline void pathmap_freep(struct pathmap **m)
+static inline void path_map_freep(struct path_map **m)
 {
-	pathmap_free(*m);
+	path_map_free(*m);
 }
 
 #endif

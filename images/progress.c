@@ -11,24 +11,24 @@
 #define EVERY (NS / 10)
 #define WIDTH 24
 
-void meter_init(struct meter *m, const char *what, uint64_t total)
+void progress_init(struct progress_meter *m, const char *what, uint64_t total)
 {
-	*m = (struct meter){ .what = what,
-			     .total = total,
-			     .began = clock_mono_ns(),
-			     .on = isatty(STDERR_FILENO) };
+	*m = (struct progress_meter){ .what = what,
+				      .total = total,
+				      .began = clock_mono_ns(),
+				      .on = isatty(STDERR_FILENO) };
 }
 
-static void show(const struct meter *m, uint64_t now)
+static void draw_progress_line(const struct progress_meter *m, uint64_t now)
 {
 	uint64_t ns = now - m->began;
 	char done[24], rate[24], bar[WIDTH + 1];
 	unsigned int full = 0;
 
-	text_size(m->done, done);
-	text_size(ns ? (uint64_t)((double)m->done * (double)NS / (double)ns)
-		     : 0,
-		  rate);
+	encoding_format_size(m->done, done);
+	encoding_format_size(
+		ns ? (uint64_t)((double)m->done * (double)NS / (double)ns) : 0,
+		rate);
 	if (m->total)
 		full = (unsigned int)((double)m->done / (double)m->total *
 				      WIDTH);
@@ -45,7 +45,7 @@ static void show(const struct meter *m, uint64_t now)
 		fprintf(stderr, "\r%-12s %s, %s/s\033[K", m->what, done, rate);
 }
 
-void meter_add(struct meter *m, uint64_t bytes)
+void progress_add(struct progress_meter *m, uint64_t bytes)
 {
 	uint64_t now;
 
@@ -56,10 +56,10 @@ void meter_add(struct meter *m, uint64_t bytes)
 	if (now - m->shown < EVERY)
 		return;
 	m->shown = now;
-	show(m, now);
+	draw_progress_line(m, now);
 }
 
-void meter_end(struct meter *m)
+void progress_end(struct progress_meter *m)
 {
 	if (m->on && m->shown)
 		fputs("\r\033[K", stderr);

@@ -6,16 +6,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct meter {
+struct progress_meter {
 	const char *what;
 	uint64_t done, total;  /* bytes; total 0: not known */
 	uint64_t began, shown; /* nanoseconds */
 	bool on;
 };
 
-void meter_init(struct meter *m, const char *what, uint64_t total);
-void meter_add(struct meter *m, uint64_t bytes);
+void progress_init(struct progress_meter *m, const char *what, uint64_t total);
+void progress_add(struct progress_meter *m, uint64_t bytes);
 /* Takes the line away. A cleanup function as well. */
-void meter_end(struct meter *m);
+void progress_end(struct progress_meter *m);
 
 #endif

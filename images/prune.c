@@ -10,11 +10,12 @@
 #include <errno.h>
 #include <string.h>
 
-static int prune_one(const FTSENT *at, const char *top,
-		     const struct pathmap *layer, bool itself, struct err *e)
+static int remove_lower_entry(const FTSENT *at, const char *top,
+			      const struct path_map *layer, bool itself,
+			      struct err *e)
 {
 	const struct path_state *s =
-		pathmap_get(layer, at->fts_path + strlen(top) + 1);
+		path_map_get(layer, at->fts_path + strlen(top) + 1);
 
 	if (at->fts_info == FTS_D || (s && s->written) ||
 	    (!itself && at->fts_level == FTS_ROOTLEVEL))
@@ -26,8 +27,8 @@ static int prune_one(const FTSENT *at, const char *top,
 }
 
 /* Safe because links are not followed, and nobody else writes below `top`. */
-int prune_run(const char *top, const struct pathmap *layer, const char *path,
-	      bool itself, struct err *e)
+int prune_lower_entries(const char *top, const struct path_map *layer,
+			const char *path, bool itself, struct err *e)
 {
 	auto_free char *whole = io_join(top, path);
 	AUTO(walk_close) FTS *walk = NULL;
@@ -38,6 +39,6 @@ int prune_run(const char *top, const struct pathmap *layer, const char *path,
 		return err_oom(e, path);
 	r = walk_open(whole, &walk, e);
 	while (r >= 0 && (r = walk_next(walk, &at, e)) > 0)
-		r = prune_one(at, top, layer, itself, e);
+		r = remove_lower_entry(at, top, layer, itself, e);
 	return r;
 }

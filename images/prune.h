@@ -7,10 +7,10 @@
 #include <stdbool.h>
 
 struct err;
-struct pathmap;
+struct path_map;
 
 /* Below `path`, which is below the folder `top`; with `itself` at it, too. */
-int prune_run(const char *top, const struct pathmap *layer, const char *path,
-	      bool itself, struct err *e);
+int prune_lower_entries(const char *top, const struct path_map *layer,
+			const char *path, bool itself, struct err *e);
 
 #endif

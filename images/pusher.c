@@ -26,7 +26,8 @@
 #define TICK_NS (50 * 1000 * 1000)
 #define NS UINT64_C(1000000000)
 
-int pusher_refused(const struct http_answer *a, const char *what, struct err *e)
+int pusher_set_problem(const struct http_answer *a, const char *what,
+		       struct err *e)
 {
 	const char *detail = NULL, *title = NULL, *code = NULL;
 	auto_json json_t *j = NULL;
@@ -47,14 +48,14 @@ int pusher_refused(const struct http_answer *a, const char *what, struct err *e)
 }
 
 /* Sleeps in small pieces, so that ^C is heard. */
-static int pause_ns(uint64_t ns, struct err *e)
+static int sleep_interruptibly(uint64_t ns, struct err *e)
 {
 	uint64_t until = clock_mono_ns() + ns;
 
 	for (;;) {
 		uint64_t now = clock_mono_ns();
 		struct timespec ts = { .tv_nsec = TICK_NS };
-		int r = cancel_check(e);
+		int r = interrupt_check(e);
 
 		if (r < 0 || now >= until)
 			return r;
@@ -65,7 +66,7 @@ static int pause_ns(uint64_t ns, struct err *e)
 }
 
 /* Not the fault of what was asked: worth another try. */
-static bool is_passing(int r, const struct http_answer *a)
+static bool is_transient_failure(int r, const struct http_answer *a)
 {
 	return r < 0 ? r != -ENOMEM && r != -EFBIG
 		     : a->status == 429 || a->status == 502 ||
@@ -73,18 +74,18 @@ static bool is_passing(int r, const struct http_answer *a)
 }
 
 /* One request, tried again over short breaks. *ret is the caller's to end. */
-static int call(struct http *h, const struct http_request *rq,
-		struct http_answer *ret, struct err *e)
+static int call_with_retries(struct http *h, const struct http_request *rq,
+			     struct http_answer *ret, struct err *e)
 {
 	for (unsigned int try = 1;; try++) {
 		struct http_answer a = { 0 };
 		uint64_t wait;
-		int r = cancel_check(e);
+		int r = interrupt_check(e);
 
 		if (r < 0)
 			return r;
 		r = http_call(h, rq, &a, e);
-		if (try == TRIES || !is_passing(r, &a)) {
+		if (try == TRIES || !is_transient_failure(r, &a)) {
 			if (r == 0)
 				*ret = a;
 			return r;
@@ -95,15 +96,16 @@ static int call(struct http *h, const struct http_request *rq,
 							      : WAIT_MAX);
 		if (r == 0)
 			http_answer_fini(&a);
-		r = pause_ns(wait, e);
+		r = sleep_interruptibly(wait, e);
 		if (r < 0)
 			return r;
 	}
 }
 
 /* Keeps of the n blobs those that the server says it lacks. */
-static int take_missing(const struct http_answer *a,
-			struct comparison_blob *blobs, size_t *n, struct err *e)
+static int parse_missing_chunks(const struct http_answer *a,
+				struct comparison_blob *blobs, size_t *n,
+				struct err *e)
 {
 	json_t *list = NULL;
 	const struct json_member members[] = {
@@ -116,12 +118,13 @@ static int take_missing(const struct http_answer *a,
 
 	r = json_parse(a->body, a->body_len, "the server's answer", &j, e);
 	if (r == 0)
-		r = json_take(j, members, false, "the server's answer", e);
+		r = json_read_object(j, members, false, "the server's answer",
+				     e);
 	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
 		const char *s = json_string_value(json_array_get(list, i));
 		struct comparison_blob *found = NULL, key = { 0 };
 
-		if (s && text_undigest(s, key.digest) == 0)
+		if (s && encoding_parse_digest(s, key.digest) == 0)
 			for (size_t k = kept; !found && k < *n; k++)
 				if (memcmp(blobs[k].digest, key.digest,
 					   HASH_SIZE) == 0)
@@ -139,8 +142,8 @@ static int take_missing(const struct http_answer *a,
 	return r;
 }
 
-static int ask_missing(struct http *h, struct comparison_blob *blobs, size_t *n,
-		       struct err *e)
+static int request_missing_chunks(struct http *h, struct comparison_blob *blobs,
+				  size_t *n, struct err *e)
 {
 	json_t *digests = json_array();
 	auto_json json_t *j = json_pack("{so}", "digests", digests);
@@ -151,9 +154,9 @@ static int ask_missing(struct http *h, struct comparison_blob *blobs, size_t *n,
 	int r;
 
 	for (size_t i = 0; i < *n; i++) {
-		char s[TEXT_DIGEST_SIZE];
+		char s[ENCODING_DIGEST_SIZE];
 
-		text_digest(blobs[i].digest, s);
+		encoding_format_digest(blobs[i].digest, s);
 		json_array_append_new(digests, json_string(s));
 	}
 	body = j ? json_text(j) : NULL;
@@ -161,14 +164,15 @@ static int ask_missing(struct http *h, struct comparison_blob *blobs, size_t *n,
 		return err_oom(e, "ask for missing chunks");
 	rq.body = body;
 	rq.body_len = strlen(body);
-	r = call(h, &rq, &a, e);
+	r = call_with_retries(h, &rq, &a, e);
 	if (r == 0 && a.status != 200)
-		r = pusher_refused(&a, "ask for missing chunks", e);
-	return r < 0 ? r : take_missing(&a, blobs, n, e);
+		r = pusher_set_problem(&a, "ask for missing chunks", e);
+	return r < 0 ? r : parse_missing_chunks(&a, blobs, n, e);
 }
 
 /* Stays below the rate on the whole. */
-static int slow_down(const struct pusher *p, uint64_t began, struct err *e)
+static int limit_send_rate(const struct pusher *p, uint64_t began,
+			   struct err *e)
 {
 	uint64_t now = clock_mono_ns(), due;
 
@@ -176,15 +180,15 @@ static int slow_down(const struct pusher *p, uint64_t began, struct err *e)
 		return 0;
 	due = began +
 	      (uint64_t)((double)p->sent_bytes * (double)NS / (double)p->rate);
-	return due > now ? pause_ns(due - now, e) : 0;
+	return due > now ? sleep_interruptibly(due - now, e) : 0;
 }
 
-static int send_blob(struct http *h, const struct bundle *b,
-		     const struct comparison_blob *blob, struct pusher *p,
-		     struct err *e)
+static int send_chunk_blob(struct http *h, const struct bundle *b,
+			   const struct comparison_blob *blob, struct pusher *p,
+			   struct err *e)
 {
 	AUTO(http_answer_fini) struct http_answer a = { 0 };
-	char digest[TEXT_DIGEST_SIZE], path[128];
+	char digest[ENCODING_DIGEST_SIZE], path[128];
 	struct http_request rq = {
 		.method = "PUT",
 		.path = path,
@@ -193,16 +197,16 @@ static int send_blob(struct http *h, const struct bundle *b,
 	auto_free void *data = NULL;
 	int r;
 
-	r = bundle_chunk(b, blob->digest, CHUNK_LIST_MAX, &data, &rq.body_len,
-			 e);
+	r = bundle_read_chunk(b, blob->digest, CHUNK_LIST_MAX, &data,
+			      &rq.body_len, e);
 	if (r < 0)
 		return r;
-	text_digest(blob->digest, digest);
+	encoding_format_digest(blob->digest, digest);
 	snprintf(path, sizeof(path), "/v1/chunks/%s", digest);
 	rq.body = data;
-	r = call(h, &rq, &a, e);
+	r = call_with_retries(h, &rq, &a, e);
 	if (r == 0 && a.status != 200 && a.status != 201)
-		r = pusher_refused(&a, "send a chunk", e);
+		r = pusher_set_problem(&a, "send a chunk", e);
 	if (r < 0)
 		return r;
 	p->sent_chunks++;
@@ -210,8 +214,8 @@ static int send_blob(struct http *h, const struct bundle *b,
 	return 0;
 }
 
-static int send_document(struct http *h, const struct bundle *b,
-			 struct pusher *p, struct err *e)
+static int send_signed_document(struct http *h, const struct bundle *b,
+				struct pusher *p, struct err *e)
 {
 	AUTO(http_answer_fini) struct http_answer a = { 0 };
 	struct http_request rq = { .method = "POST", .path = "/v1/documents" };
@@ -225,9 +229,9 @@ static int send_document(struct http *h, const struct bundle *b,
 		return r;
 	rq.body = text;
 	rq.body_len = strlen(text);
-	r = call(h, &rq, &a, e);
+	r = call_with_retries(h, &rq, &a, e);
 	if (r == 0 && a.status != 200 && a.status != 201)
-		r = pusher_refused(&a, "send the document", e);
+		r = pusher_set_problem(&a, "send the document", e);
 	if (r == 0)
 		r = json_parse(a.body, a.body_len, "the server's answer", &j,
 			       e);
@@ -239,17 +243,17 @@ static int send_document(struct http *h, const struct bundle *b,
 }
 
 /* Asks and sends batch by batch. */
-static int send_chunks(struct http *h, const struct bundle *b,
-		       struct comparison_blob *blobs, size_t n,
-		       struct pusher *p, struct err *e)
+static int send_missing_chunks(struct http *h, const struct bundle *b,
+			       struct comparison_blob *blobs, size_t n,
+			       struct pusher *p, struct err *e)
 {
-	AUTO(meter_end) struct meter m;
+	AUTO(progress_end) struct progress_meter m;
 	uint64_t began = clock_mono_ns(), total = 0;
 	int r = 0;
 
 	for (size_t i = 0; i < n; i++)
 		total += blobs[i].stored;
-	meter_init(&m, "pushing", total);
+	progress_init(&m, "pushing", total);
 	for (size_t from = 0; r == 0 && from < n; from += BATCH) {
 		size_t batch = n - from < BATCH ? n - from : BATCH;
 		size_t missing = batch;
@@ -257,15 +261,15 @@ static int send_chunks(struct http *h, const struct bundle *b,
 
 		for (size_t i = 0; i < batch; i++)
 			all += blobs[from + i].stored;
-		r = ask_missing(h, blobs + from, &missing, e);
+		r = request_missing_chunks(h, blobs + from, &missing, e);
 		for (size_t i = 0; r == 0 && i < missing; i++)
 			lacking += blobs[from + i].stored;
-		meter_add(&m, all - lacking);
+		progress_add(&m, all - lacking);
 		for (size_t i = 0; r == 0 && i < missing; i++) {
-			r = send_blob(h, b, &blobs[from + i], p, e);
-			meter_add(&m, blobs[from + i].stored);
+			r = send_chunk_blob(h, b, &blobs[from + i], p, e);
+			progress_add(&m, blobs[from + i].stored);
 			if (r == 0)
-				r = slow_down(p, began, e);
+				r = limit_send_rate(p, began, e);
 		}
 	}
 	return r;
@@ -284,10 +288,10 @@ int pusher_run(struct http *h, const struct bundle *b, struct pusher *p,
 			"push %s: not signed (sign " BUNDLE_DOCUMENT
 			" and put the envelope beside it as " BUNDLE_SIGNED ")",
 			b->path);
-	r = comparison_blobs(b, true, &blobs, &n, e);
+	r = comparison_list_blobs(b, true, &blobs, &n, e);
 	if (r < 0)
 		return r;
 	p->chunks = n;
-	r = send_chunks(h, b, blobs, n, p, e);
-	return r < 0 ? r : send_document(h, b, p, e);
+	r = send_missing_chunks(h, b, blobs, n, p, e);
+	return r < 0 ? r : send_signed_document(h, b, p, e);
 }

@@ -24,7 +24,7 @@ int pusher_run(struct http *h, const struct bundle *b, struct pusher *p,
 
 /* A problem+json answer (RFC 9457) as an error. */
 struct http_answer;
-int pusher_refused(const struct http_answer *a, const char *what,
-		   struct err *e);
+int pusher_set_problem(const struct http_answer *a, const char *what,
+		       struct err *e);
 
 #endif

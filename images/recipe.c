@@ -19,12 +19,12 @@
 static const char *const inherited[] = { "SOURCE_DATE_EPOCH", "http_proxy",
 					 "https_proxy", "no_proxy" };
 
-struct settings {
+struct recipe_env {
 	char *env[OPT_LIST_MAX + ARRAY_SIZE(inherited) + 2];
 	unsigned int n;
 };
 
-static void settings_fini(struct settings *s)
+static void recipe_env_fini(struct recipe_env *s)
 {
 	while (s->n > 0)
 		free(s->env[--s->n]);
@@ -39,7 +39,8 @@ void recipe_fini(struct recipe *r)
 }
 
 /* "suite=bookworm" as RECIPE_SUITE=bookworm. */
-static int add_setting(struct settings *s, const char *setting, struct err *e)
+static int add_recipe_setting(struct recipe_env *s, const char *setting,
+			      struct err *e)
 {
 	size_t n = strcspn(setting, "=");
 	char *env;
@@ -58,7 +59,7 @@ static int add_setting(struct settings *s, const char *setting, struct err *e)
 	return 0;
 }
 
-static int add_inherited(struct settings *s, struct err *e)
+static int add_inherited_variables(struct recipe_env *s, struct err *e)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(inherited); i++) {
 		const char *value = getenv(inherited[i]);
@@ -72,12 +73,13 @@ static int add_inherited(struct settings *s, struct err *e)
 	return 0;
 }
 
-static int read_result(const char *folder, struct recipe *ret, struct err *e)
+static int read_recipe_result(const char *folder, struct recipe *ret,
+			      struct err *e)
 {
 	auto_free char *conf = io_join(folder, "recipe.conf");
-	const struct conf_key keys[] = {
-		{ "init", CONF_STRING, &ret->init },
-		{ "stop-signal", CONF_STRING, &ret->stop_signal },
+	const struct config_key keys[] = {
+		{ "init", CONFIG_STRING, &ret->init },
+		{ "stop-signal", CONFIG_STRING, &ret->stop_signal },
 		{ NULL },
 	};
 
@@ -88,35 +90,36 @@ static int read_result(const char *folder, struct recipe *ret, struct err *e)
 		strcpy(strrchr(ret->input, '/'), "/root");
 	if (access(ret->input, F_OK) < 0)
 		return err_set(e, ENOENT, "the recipe made no root");
-	return conf_read(conf, true, keys, e);
+	return config_read(conf, true, keys, e);
 }
 
 int recipe_run(const char *name, const char *where, const char *folder,
 	       const char *architecture, const struct opt_list *settings,
 	       const char *log, struct recipe *ret, struct err *e)
 {
-	AUTO(settings_fini) struct settings s = { .n = 0 };
+	AUTO(recipe_env_fini) struct recipe_env s = { .n = 0 };
 	AUTO(recipe_fini) struct recipe out = { 0 };
 	auto_free char *program = NULL, *arch = NULL;
 	int r = 0;
 
-	if (!text_is_id(name))
+	if (!encoding_is_valid_id(name))
 		return err_set(e, EINVAL, "'%s' is no recipe", name);
 	program = io_join(where ? where : RECIPES_DIR, name);
 	if (!program || asprintf(&arch, "architecture=%s", architecture) < 0)
 		return err_oom(e, name);
 	if (access(program, X_OK) < 0)
 		return err_sys(e, errno, "run recipe %s", program);
-	r = add_setting(&s, arch, e);
+	r = add_recipe_setting(&s, arch, e);
 	for (unsigned int i = 0; r == 0 && i < settings->n; i++)
-		r = add_setting(&s, settings->item[i], e);
+		r = add_recipe_setting(&s, settings->item[i], e);
 	if (r == 0)
-		r = add_inherited(&s, e);
+		r = add_inherited_variables(&s, e);
 	if (r == 0)
-		r = cancel_run((const char *const[]){ program, folder, NULL },
-			       (const char *const *)s.env, log, e);
+		r = interrupt_run_program(
+			(const char *const[]){ program, folder, NULL },
+			(const char *const *)s.env, log, e);
 	if (r == 0)
-		r = read_result(folder, &out, e);
+		r = read_recipe_result(folder, &out, e);
 	if (r < 0)
 		return r;
 	*ret = out;

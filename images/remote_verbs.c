@@ -19,12 +19,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-static int connect_to(const char *folder, const char *name, struct http **ret,
-		      struct err *e)
+static int connect_to_server(const char *folder, const char *name,
+			     struct http **ret, struct err *e)
 {
-	AUTO(adminconf_fini) struct adminconf c = { 0 };
+	AUTO(admin_config_fini) struct admin_config c = { 0 };
 	struct http_server s = { 0 };
-	int r = adminconf_read(folder, name, &c, e);
+	int r = admin_config_read(folder, name, &c, e);
 
 	if (r < 0)
 		return r;
@@ -36,7 +36,7 @@ static int connect_to(const char *folder, const char *name, struct http **ret,
 }
 
 /* "500000", "512K", "2M": bytes per second. */
-static int parse_rate(const char *s, uint64_t *ret, struct err *e)
+static int parse_rate_limit(const char *s, uint64_t *ret, struct err *e)
 {
 	auto_free char *digits = strdup(s);
 	size_t n = strlen(s);
@@ -50,7 +50,7 @@ static int parse_rate(const char *s, uint64_t *ret, struct err *e)
 		shift = 20;
 	if (shift)
 		digits[n - 1] = '\0';
-	if (text_number(digits, UINT32_MAX, ret) < 0 || *ret == 0)
+	if (encoding_parse_number(digits, UINT32_MAX, ret) < 0 || *ret == 0)
 		return err_set(e, EINVAL,
 			       "--limit %s: not bytes per second (1000, 500K, "
 			       "2M)",
@@ -59,8 +59,8 @@ static int parse_rate(const char *s, uint64_t *ret, struct err *e)
 	return 0;
 }
 
-static int push(const char *dir, const char *folder, const char *server,
-		const char *limit, struct err *e)
+static int push_image(const char *dir, const char *folder, const char *server,
+		      const char *limit, struct err *e)
 {
 	AUTO(bundle_close) struct bundle b = { 0 };
 	AUTO(http_freep) struct http *h = NULL;
@@ -69,18 +69,18 @@ static int push(const char *dir, const char *folder, const char *server,
 	int r = 0;
 
 	if (limit)
-		r = parse_rate(limit, &p.rate, e);
+		r = parse_rate_limit(limit, &p.rate, e);
 	if (r == 0)
 		r = bundle_open(dir, &b, e);
 	if (r == 0)
-		r = verifier_run(&b, false, e);
+		r = verifier_check_digests(&b, false, e);
 	if (r == 0)
-		r = connect_to(folder, server, &h, e);
+		r = connect_to_server(folder, server, &h, e);
 	if (r == 0)
 		r = pusher_run(h, &b, &p, e);
 	if (r < 0)
 		return r;
-	text_size(p.sent_bytes, size);
+	encoding_format_size(p.sent_bytes, size);
 	printf("%s version %u: %" PRIu64 " of %" PRIu64
 	       " chunks sent, %s; %s at the server\n",
 	       b.image->head.id, b.image->head.version, p.sent_chunks, p.chunks,
@@ -88,7 +88,7 @@ static int push(const char *dir, const char *folder, const char *server,
 	return 0;
 }
 
-int verb_push(int argc, char **argv, struct err *e)
+int verbs_push(int argc, char **argv, struct err *e)
 {
 	const char *server = NULL, *folder = NULL, *limit = NULL;
 	const struct opt opts[] = {
@@ -106,32 +106,33 @@ int verb_push(int argc, char **argv, struct err *e)
 	};
 	int first, exit_code;
 
-	if (!verbs_parse(&p, argc, argv, 1, &first, &exit_code))
+	if (!verbs_parse_arguments(&p, argc, argv, 1, &first, &exit_code))
 		return exit_code;
-	return push(argv[first], folder, server, limit, e);
+	return push_image(argv[first], folder, server, limit, e);
 }
 
-static int get_page(void *ctx, const char *path, json_t **ret, struct err *e)
+static int get_image_page(void *ctx, const char *path, json_t **ret,
+			  struct err *e)
 {
 	AUTO(http_answer_fini) struct http_answer a = { 0 };
 	const struct http_request rq = { .method = "GET", .path = path };
 	int r = http_call(ctx, &rq, &a, e);
 
 	if (r == 0 && a.status != 200)
-		r = pusher_refused(&a, "list images", e);
+		r = pusher_set_problem(&a, "list images", e);
 	return r < 0 ? r
 		     : json_parse(a.body, a.body_len, "the server's answer",
 				  ret, e);
 }
 
-static const char *word(json_t *object, const char *name)
+static const char *get_string_member(json_t *object, const char *name)
 {
 	const char *s = json_string_value(json_object_get(object, name));
 
 	return s ? s : "?";
 }
 
-static void print_images(json_t *all)
+static void print_image_list(json_t *all)
 {
 	json_t *image;
 	size_t i;
@@ -141,20 +142,22 @@ static void print_images(json_t *all)
 	json_array_foreach (all, i, image) {
 		char size[24];
 
-		text_size((uint64_t)json_integer_value(
-				  json_object_get(image, "size")),
-			  size);
-		printf("%-24s %8lld  %-11s %-8s %10s  %s\n", word(image, "id"),
+		encoding_format_size((uint64_t)json_integer_value(
+					     json_object_get(image, "size")),
+				     size);
+		printf("%-24s %8lld  %-11s %-8s %10s  %s\n",
+		       get_string_member(image, "id"),
 		       (long long)json_integer_value(
 			       json_object_get(image, "version")),
-		       word(image, "state"), word(image, "architecture"), size,
+		       get_string_member(image, "state"),
+		       get_string_member(image, "architecture"), size,
 		       json_is_true(json_object_get(image, "complete"))
 			       ? "complete"
 			       : "missing");
 	}
 }
 
-int verb_list(int argc, char **argv, struct err *e)
+int verbs_list(int argc, char **argv, struct err *e)
 {
 	const char *server = NULL, *folder = NULL;
 	bool json = false;
@@ -173,15 +176,16 @@ int verb_list(int argc, char **argv, struct err *e)
 	auto_free char *text = NULL;
 	int first, exit_code, r;
 
-	if (!verbs_parse(&p, argc, argv, 0, &first, &exit_code))
+	if (!verbs_parse_arguments(&p, argc, argv, 0, &first, &exit_code))
 		return exit_code;
-	r = connect_to(folder, server, &h, e);
+	r = connect_to_server(folder, server, &h, e);
 	if (r == 0)
-		r = cursor_read("/v1/images", 0, get_page, h, &all, e);
+		r = pagination_read("/v1/images", 0, get_image_page, h, &all,
+				    e);
 	if (r < 0)
 		return r;
 	if (!json) {
-		print_images(all);
+		print_image_list(all);
 		return 0;
 	}
 	text = json_text(all);

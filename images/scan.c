@@ -16,55 +16,55 @@
 
 #define XATTRS_MAX (64 * 1024)
 
-struct surveyor {
+struct scan_context {
 	const char *path;
 	struct unpack used; /* a copy: given back only if the folder is plain */
-	struct survey found;
+	struct scan_result found;
 	char xattrs[XATTRS_MAX];
 };
 
-static bool is_kept(mode_t mode)
+static bool is_supported_type(mode_t mode)
 {
 	return S_ISDIR(mode) || S_ISREG(mode) || S_ISLNK(mode) ||
 	       S_ISFIFO(mode);
 }
 
 /* Errors are left to the copy, which says them better. */
-static bool has_plain_xattrs(struct surveyor *s, const char *path)
+static bool has_plain_xattrs(struct scan_context *s, const char *path)
 {
 	ssize_t n = llistxattr(path, s->xattrs, sizeof(s->xattrs));
 
 	if (n < 0)
 		return errno == ENOTSUP;
 	for (const char *p = s->xattrs; p < s->xattrs + n; p += strlen(p) + 1)
-		if (tree_drops_xattr(p))
+		if (tree_is_omitted_xattr(p))
 			return false;
 	return true;
 }
 
-static int look_at(struct surveyor *s, const FTSENT *at, struct err *e)
+static int scan_entry(struct scan_context *s, const FTSENT *at, struct err *e)
 {
 	const struct stat *st = at->fts_statp;
 	uint64_t bytes = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0;
-	int r = cancel_check(e);
+	int r = interrupt_check(e);
 
 	if (r < 0)
 		return r;
-	if (!is_kept(st->st_mode) || st->st_mtim.tv_sec < 0 ||
-	    at->fts_namelen > TREEPATH_NAME_MAX ||
+	if (!is_supported_type(st->st_mode) || st->st_mtim.tv_sec < 0 ||
+	    at->fts_namelen > TREE_PATH_NAME_MAX ||
 	    !has_plain_xattrs(s, at->fts_accpath)) {
 		s->found.plain = false;
 		return 0;
 	}
 	if (st->st_mtim.tv_sec > s->found.newest)
 		s->found.newest = st->st_mtim.tv_sec;
-	return unpack_count(&s->used, bytes, s->path, e);
+	return unpack_count_entry(&s->used, bytes, s->path, e);
 }
 
-int survey_folder(struct unpack *u, const char *path, struct survey *ret,
-		  struct err *e)
+int scan_folder(struct unpack *u, const char *path, struct scan_result *ret,
+		struct err *e)
 {
-	auto_free struct surveyor *s = calloc(1, sizeof(*s));
+	auto_free struct scan_context *s = calloc(1, sizeof(*s));
 	AUTO(walk_close) FTS *walk = NULL;
 	FTSENT *at;
 	int r;
@@ -77,7 +77,7 @@ int survey_folder(struct unpack *u, const char *path, struct survey *ret,
 	r = walk_open(path, &walk, e);
 	while (r >= 0 && s->found.plain && (r = walk_next(walk, &at, e)) > 0)
 		if (at->fts_info != FTS_DP)
-			r = look_at(s, at, e);
+			r = scan_entry(s, at, e);
 	if (r < 0)
 		return r;
 	if (s->found.plain)

@@ -9,14 +9,14 @@
 struct err;
 struct unpack;
 
-struct survey {
+struct scan_result {
 	bool plain; /* holds nothing that must be left out: packed as it lies */
 	int64_t newest; /* time of an entry, seconds */
 };
 
 /* Counts the folder against the limits only if it is plain: else it is going to
  * be copied, and counted then. */
-int survey_folder(struct unpack *u, const char *path, struct survey *ret,
-		  struct err *e);
+int scan_folder(struct unpack *u, const char *path, struct scan_result *ret,
+		struct err *e);
 
 #endif

@@ -15,31 +15,32 @@
 
 #define OPEN_FOLDERS 32
 
-struct draft {
+struct staging {
 	char *path, *part;
 	int fd; /* of part, locked as long as we live */
 	bool committed;
 };
 
-static int remove_one(const char *path, const struct stat *st, int flag,
-		      struct FTW *ftw)
+static int remove_folder_entry(const char *path, const struct stat *st,
+			       int flag, struct FTW *ftw)
 {
 	return remove(path);
 }
 
-static int remove_all(const char *path)
+static int remove_folder_tree(const char *path)
 {
-	return nftw(path, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS) < 0
+	return nftw(path, remove_folder_entry, OPEN_FOLDERS,
+		    FTW_DEPTH | FTW_PHYS) < 0
 		       ? -errno
 		       : 0;
 }
 
-void draft_free(struct draft *d)
+void staging_free(struct staging *d)
 {
 	if (!d)
 		return;
 	if (!d->committed && d->fd >= 0)
-		remove_all(d->part);
+		remove_folder_tree(d->part);
 	if (d->fd >= 0)
 		close(d->fd);
 	free(d->path);
@@ -48,7 +49,7 @@ void draft_free(struct draft *d)
 }
 
 /* Opens the part folder and locks it; what somebody killed left goes. */
-static int take_part(struct draft *d, struct err *e)
+static int create_locked_folder(struct staging *d, struct err *e)
 {
 	auto_close int fd =
 		open(d->part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -59,7 +60,7 @@ static int take_part(struct draft *d, struct err *e)
 		if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 			return err_set(e, EBUSY, "make %s: it is being made",
 				       d->path);
-		r = remove_all(d->part);
+		r = remove_folder_tree(d->part);
 		if (r < 0)
 			return err_sys(e, -r, "remove %s", d->part);
 	}
@@ -71,7 +72,7 @@ static int take_part(struct draft *d, struct err *e)
 	return 0;
 }
 
-static int check_target(const char *path, bool replace, struct err *e)
+static int check_output_folder(const char *path, bool replace, struct err *e)
 {
 	struct stat st;
 
@@ -84,15 +85,16 @@ static int check_target(const char *path, bool replace, struct err *e)
 			       "make %s: it exists (--replace would replace an "
 			       "image)",
 			       path);
-	if (!bundle_is_there(path))
+	if (!bundle_is_present(path))
 		return err_set(e, EEXIST, "make %s: it exists and is no image",
 			       path);
 	return 0;
 }
 
-int draft_new(const char *path, bool replace, struct draft **ret, struct err *e)
+int staging_new(const char *path, bool replace, struct staging **ret,
+		struct err *e)
 {
-	AUTO(draft_freep) struct draft *d = calloc(1, sizeof(*d));
+	AUTO(staging_freep) struct staging *d = calloc(1, sizeof(*d));
 	size_t len = strlen(path);
 	int r;
 
@@ -104,32 +106,32 @@ int draft_new(const char *path, bool replace, struct draft **ret, struct err *e)
 	d->path = strndup(path, len);
 	if (!d->path || asprintf(&d->part, "%s.part", d->path) < 0)
 		return err_oom(e, path);
-	r = check_target(d->path, replace, e);
+	r = check_output_folder(d->path, replace, e);
 	if (r == 0)
-		r = take_part(d, e);
+		r = create_locked_folder(d, e);
 	if (r < 0)
 		return r;
 	*ret = steal(d);
 	return 0;
 }
 
-char *draft_path(const struct draft *d, const char *name)
+char *staging_path(const struct staging *d, const char *name)
 {
 	return io_join(d->part, name);
 }
 
-int draft_remove(const struct draft *d, const char *name, struct err *e)
+int staging_remove(const struct staging *d, const char *name, struct err *e)
 {
 	auto_free char *path = io_join(d->part, name);
 	int r;
 
 	if (!path)
 		return err_oom(e, name);
-	r = remove_all(path);
+	r = remove_folder_tree(path);
 	return r < 0 ? err_sys(e, -r, "remove %s", path) : 0;
 }
 
-int draft_commit(struct draft *d, struct err *e)
+int staging_commit(struct staging *d, struct err *e)
 {
 	if (fchmod(d->fd, 0755) < 0 || syncfs(d->fd) < 0)
 		return err_sys(e, errno, "sync %s", d->part);

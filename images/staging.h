@@ -8,30 +8,30 @@
 
 #include <stdbool.h>
 
-struct draft;
+struct staging;
 struct err;
 
 /*
  * Begins to make the folder `path`. With `replace` it may exist, if it is an
  * image. -EEXIST: it does; -EBUSY: somebody else is making it now.
  */
-int draft_new(const char *path, bool replace, struct draft **ret,
-	      struct err *e);
+int staging_new(const char *path, bool replace, struct staging **ret,
+		struct err *e);
 /* Removes what is not committed. */
-void draft_free(struct draft *d);
+void staging_free(struct staging *d);
 
 /* A path in it, which the caller frees. NULL: no memory. */
-char *draft_path(const struct draft *d, const char *name);
+char *staging_path(const struct staging *d, const char *name);
 
 /* Removes a folder of it with all it holds. */
-int draft_remove(const struct draft *d, const char *name, struct err *e);
+int staging_remove(const struct staging *d, const char *name, struct err *e);
 
 /* Makes it durable and gives it its name. */
-int draft_commit(struct draft *d, struct err *e);
+int staging_commit(struct staging *d, struct err *e);
 
-static inline void draft_freep(struct draft **d)
+static inline void staging_freep(struct staging **d)
 {
-	draft_free(*d);
+	staging_free(*d);
 }
 
 #endif

@@ -31,26 +31,26 @@ void tree_free(struct tree *t)
 {
 	if (!t)
 		return;
-	treestate_drop_current(t);
-	treestate_drop_parent(t);
-	pathmap_free(t->layer);
+	tree_state_close_entry(t);
+	tree_state_close_parent(t);
+	path_map_free(t->layer);
 	if (t->root >= 0)
 		close(t->root);
 	free(t->top);
 	free(t);
 }
 
-const struct tree_notes *tree_notes(const struct tree *t)
+const struct tree_omissions *tree_get_omissions(const struct tree *t)
 {
 	return &t->notes;
 }
 
-int64_t tree_newest(const struct tree *t)
+int64_t tree_newest_time(const struct tree *t)
 {
 	return t->newest;
 }
 
-bool tree_is_in(int folder, const char *path)
+bool tree_has_path(int folder, const char *path)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
 				.resolve = RESOLVE_IN_ROOT |
@@ -61,7 +61,7 @@ bool tree_is_in(int folder, const char *path)
 	return fd >= 0;
 }
 
-int tree_root(const struct tree *t)
+int tree_root_fd(const struct tree *t)
 {
 	return t->root;
 }
@@ -70,8 +70,8 @@ int tree_root(const struct tree *t)
  * Takes away what stands in the way of a new entry: of lower layers all, of
  * this layer no folder that holds something.
  */
-static int clear_way(struct tree *t, int parent, const char *place,
-		     const char *name, struct err *e)
+static int remove_replaced_entry(struct tree *t, int parent, const char *place,
+				 const char *name, struct err *e)
 {
 	char path[PATH_MAX];
 	struct path_state *s;
@@ -81,11 +81,12 @@ static int clear_way(struct tree *t, int parent, const char *place,
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "'%s'", name);
 	if (t->layered) {
-		r = treepath_join(place, name, path, e);
+		r = tree_path_join(place, name, path, e);
 		if (r == 0)
-			r = pathmap_add(t->layer, path, &s, e);
+			r = path_map_add(t->layer, path, &s, e);
 		if (r == 0)
-			r = prune_run(t->top, t->layer, path, true, e);
+			r = prune_lower_entries(t->top, t->layer, path, true,
+						e);
 		if (r != 0)
 			return r;
 		s->removed = true;
@@ -99,13 +100,13 @@ static int clear_way(struct tree *t, int parent, const char *place,
 			       name);
 	/* The parent may have been found through what is gone now. */
 	if (parent != t->parent && t->parent >= 0)
-		treestate_drop_parent(t);
+		tree_state_close_parent(t);
 	return 0;
 }
 
 /* A folder that is there already is kept. */
-static int make_folder(struct tree *t, int parent, const char *place,
-		       const char *name, struct err *e)
+static int create_tree_folder(struct tree *t, int parent, const char *place,
+			      const char *name, struct err *e)
 {
 	struct stat st;
 	int r;
@@ -117,7 +118,7 @@ static int make_folder(struct tree *t, int parent, const char *place,
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISDIR(st.st_mode))
 		return 0;
-	r = clear_way(t, parent, place, name, e);
+	r = remove_replaced_entry(t, parent, place, name, e);
 	if (r < 0)
 		return r;
 	return mkdirat(parent, name, 0700) < 0
@@ -126,7 +127,7 @@ static int make_folder(struct tree *t, int parent, const char *place,
 }
 
 /* What an entry's parents get if no layer names them. */
-static int set_implied(int fd, struct err *e)
+static int set_implied_attributes(int fd, struct err *e)
 {
 	static const struct timespec zero[2];
 	int r = xattr_clear(fd, "a new folder", e);
@@ -156,11 +157,11 @@ int tree_new(const char *path, struct tree **ret, struct err *e)
 	t->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (t->root < 0)
 		return err_sys(e, errno, "open %s", path);
-	r = set_implied(t->root, e);
+	r = set_implied_attributes(t->root, e);
 	if (r == 0)
-		r = pathmap_new(&t->layer, e);
+		r = path_map_new(&t->layer, e);
 	if (r == 0)
-		r = treestate_keep_time(t, "", "", &zero, e);
+		r = tree_state_record_time(t, "", "", &zero, e);
 	if (r < 0)
 		return r;
 	*ret = steal(t);
@@ -168,7 +169,8 @@ int tree_new(const char *path, struct tree **ret, struct err *e)
 }
 
 /* Makes and opens the last folder of `path`, whose parents exist. */
-static int make_implied(struct tree *t, const char *path, struct err *e)
+static int create_implied_folder(struct tree *t, const char *path,
+				 struct err *e)
 {
 	static const struct timespec zero;
 	auto_close int parent = -1, fd = -1;
@@ -185,48 +187,49 @@ static int make_implied(struct tree *t, const char *path, struct err *e)
 	if (slash)
 		*slash = '\0';
 	name = slash ? slash + 1 : copy;
-	parent = treepath_open(t->root, slash ? copy : "", t->layered,
-			       O_PATH | O_DIRECTORY);
+	parent = tree_path_open(t->root, slash ? copy : "", t->layered,
+				O_PATH | O_DIRECTORY);
 	if (parent < 0)
-		return treepath_refuse(path, errno, e);
+		return tree_path_set_error(path, errno, e);
 	/* A file or a link that leads nowhere is not replaced unasked. */
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return treepath_refuse(path, ENOTDIR, e);
-	r = treepath_of(t->root, parent, place, e);
+		return tree_path_set_error(path, ENOTDIR, e);
+	r = tree_path_of_fd(t->root, parent, place, e);
 	if (r == 0)
-		r = treestate_note(t, place, true, NULL, e);
+		r = tree_state_record_path(t, place, true, NULL, e);
 	if (r == 0)
-		r = make_folder(t, parent, place, name, e);
+		r = create_tree_folder(t, parent, place, name, e);
 	if (r < 0)
 		return r;
-	fd = treepath_open(t->root, path, t->layered, O_RDONLY | O_DIRECTORY);
+	fd = tree_path_open(t->root, path, t->layered, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
-		return treepath_refuse(path, errno, e);
-	r = set_implied(fd, e);
-	return r < 0 ? r : treestate_keep_time(t, place, name, &zero, e);
+		return tree_path_set_error(path, errno, e);
+	r = set_implied_attributes(fd, e);
+	return r < 0 ? r : tree_state_record_time(t, place, name, &zero, e);
 }
 
 /* Opens a folder by its clean path, and makes what is missing on the way. */
-static int open_folder(struct tree *t, char *path, struct err *e)
+static int open_or_create_folder(struct tree *t, char *path, struct err *e)
 {
-	int fd = treepath_open(t->root, path, t->layered, O_PATH | O_DIRECTORY);
+	int fd =
+		tree_path_open(t->root, path, t->layered, O_PATH | O_DIRECTORY);
 	int r;
 
 	if (fd >= 0 || (errno != ENOENT && errno != ENOTDIR))
-		return fd >= 0 ? fd : treepath_refuse(path, errno, e);
+		return fd >= 0 ? fd : tree_path_set_error(path, errno, e);
 	for (char *p = path;; p++) {
 		char c = *p;
 
 		if (c != '/' && c != '\0')
 			continue;
 		*p = '\0';
-		fd = treepath_open(t->root, path, t->layered,
-				   O_PATH | O_DIRECTORY);
+		fd = tree_path_open(t->root, path, t->layered,
+				    O_PATH | O_DIRECTORY);
 		r = 0;
 		if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
-			r = treepath_refuse(path, errno, e);
+			r = tree_path_set_error(path, errno, e);
 		else if (fd < 0)
-			r = make_implied(t, path, e);
+			r = create_implied_folder(t, path, e);
 		else if (c != '\0')
 			close(fd);
 		*p = c;
@@ -236,19 +239,20 @@ static int open_folder(struct tree *t, char *path, struct err *e)
 			break;
 	}
 	if (fd < 0)
-		fd = treepath_open(t->root, path, t->layered,
-				   O_PATH | O_DIRECTORY);
-	return fd >= 0 ? fd : treepath_refuse(path, errno, e);
+		fd = tree_path_open(t->root, path, t->layered,
+				    O_PATH | O_DIRECTORY);
+	return fd >= 0 ? fd : tree_path_set_error(path, errno, e);
 }
 
 /* Makes the open folder t->parent. */
-static int take_parent(struct tree *t, int fd, const char *path, struct err *e)
+static int set_open_parent(struct tree *t, int fd, const char *path,
+			   struct err *e)
 {
 	char place[PATH_MAX];
 	int r;
 
 	t->parent = fd;
-	r = treepath_of(t->root, fd, place, e);
+	r = tree_path_of_fd(t->root, fd, place, e);
 	if (r < 0)
 		return r;
 	t->parent_path = strdup(path);
@@ -257,8 +261,8 @@ static int take_parent(struct tree *t, int fd, const char *path, struct err *e)
 }
 
 /* Opens the parent of a clean path as t->parent; *ret_name points into path. */
-static int enter(struct tree *t, char *path, const char **ret_name,
-		 struct err *e)
+static int open_entry_parent(struct tree *t, char *path, const char **ret_name,
+			     struct err *e)
 {
 	char *slash = strrchr(path, '/');
 	const char *folder = slash ? path : "";
@@ -270,12 +274,12 @@ static int enter(struct tree *t, char *path, const char **ret_name,
 	if (!t->parent_path || strcmp(t->parent_path, folder) != 0) {
 		char empty[1] = "";
 
-		treestate_drop_parent(t);
-		r = open_folder(t, slash ? path : empty, e);
+		tree_state_close_parent(t);
+		r = open_or_create_folder(t, slash ? path : empty, e);
 		if (r >= 0)
-			r = take_parent(t, r, folder, e);
+			r = set_open_parent(t, r, folder, e);
 		if (r == 0)
-			r = treestate_note(t, t->place, true, NULL, e);
+			r = tree_state_record_path(t, t->place, true, NULL, e);
 	}
 	if (slash)
 		*slash = '/';
@@ -283,25 +287,25 @@ static int enter(struct tree *t, char *path, const char **ret_name,
 }
 
 /* Notes an entry that is no folder, if what is noted becomes a layer. */
-static int note_file(struct tree *t, const char *place, const char *name,
-		     bool written, struct err *e)
+static int record_layer_file(struct tree *t, const char *place,
+			     const char *name, bool written, struct err *e)
 {
 	char path[PATH_MAX];
 	int r;
 
 	if (!t->layered)
 		return 0;
-	r = treepath_join(place, name, path, e);
-	return r < 0 ? r : treestate_note(t, path, written, NULL, e);
+	r = tree_path_join(place, name, path, e);
+	return r < 0 ? r : tree_state_record_path(t, path, written, NULL, e);
 }
 
 /* Opens the folder that holds a link's target. *ret_last points into target. */
-static int open_target(const struct tree *t, const char *link,
-		       char target[PATH_MAX], const char **ret_last,
-		       struct err *e)
+static int open_link_target(const struct tree *t, const char *link,
+			    char target[PATH_MAX], const char **ret_last,
+			    struct err *e)
 {
 	char *slash;
-	int r = treepath_clean(link, target, e);
+	int r = tree_path_normalize(link, target, e);
 
 	if (r < 0)
 		return r;
@@ -309,8 +313,8 @@ static int open_target(const struct tree *t, const char *link,
 	*ret_last = slash ? slash + 1 : target;
 	if (slash)
 		*slash = '\0';
-	r = treepath_open(t->root, slash ? target : "", t->layered,
-			  O_PATH | O_DIRECTORY);
+	r = tree_path_open(t->root, slash ? target : "", t->layered,
+			   O_PATH | O_DIRECTORY);
 	return r < 0 ? err_sys(e, errno, "hard link to '%.200s'", link) : r;
 }
 
@@ -323,8 +327,8 @@ static bool is_same_file(const struct tree *t, const char *name,
 	       there.st_ino == st->st_ino && there.st_dev == st->st_dev;
 }
 
-static int hard_link(struct tree *t, const char *name, const char *link,
-		     struct err *e)
+static int create_hard_link(struct tree *t, const char *name, const char *link,
+			    struct err *e)
 {
 	char target[PATH_MAX], place[PATH_MAX];
 	auto_close int from = -1;
@@ -332,7 +336,7 @@ static int hard_link(struct tree *t, const char *name, const char *link,
 	struct stat st;
 	int r;
 
-	from = open_target(t, link, target, &last, e);
+	from = open_link_target(t, link, target, &last, e);
 	if (from < 0)
 		return from;
 	if (fstatat(from, last, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -342,33 +346,34 @@ static int hard_link(struct tree *t, const char *name, const char *link,
 		return err_set(e, EINVAL,
 			       "hard link '%s' to '%.200s': not a file", name,
 			       link);
-	r = treepath_of(t->root, from, place, e);
+	r = tree_path_of_fd(t->root, from, place, e);
 	if (r == 0 && !is_same_file(t, name, &st)) {
-		r = clear_way(t, t->parent, t->place, name, e);
+		r = remove_replaced_entry(t, t->parent, t->place, name, e);
 		if (r == 0 && linkat(from, last, t->parent, name, 0) < 0)
 			r = err_sys(e, errno, "hard link '%s' to '%.200s'",
 				    name, link);
 	}
 	if (r == 0)
-		r = note_file(t, t->place, name, true, e);
-	return r < 0 ? r : note_file(t, place, last, false, e);
+		r = record_layer_file(t, t->place, name, true, e);
+	return r < 0 ? r : record_layer_file(t, place, last, false, e);
 }
 
 /* Makes the entry's node, still private to us. */
-static int make_node(struct tree *t, const struct tree_entry *te,
-		     const char *name, struct err *e)
+static int create_entry_node(struct tree *t, const struct tree_entry *te,
+			     const char *name, struct err *e)
 {
 	int r;
 
 	if (S_ISDIR(te->mode)) {
-		r = *name ? make_folder(t, t->parent, t->place, name, e) : 0;
+		r = *name ? create_tree_folder(t, t->parent, t->place, name, e)
+			  : 0;
 		if (r < 0)
 			return r;
 		t->fd = openat(t->parent, *name ? name : ".",
 			       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		return t->fd < 0 ? err_sys(e, errno, "open '%s'", name) : 0;
 	}
-	r = clear_way(t, t->parent, t->place, name, e);
+	r = remove_replaced_entry(t, t->parent, t->place, name, e);
 	if (r < 0)
 		return r;
 	if (S_ISREG(te->mode)) {
@@ -389,8 +394,9 @@ static int make_node(struct tree *t, const struct tree_entry *te,
  * A new file has what its folder's ACL hands down, a folder of a lower layer
  * what it had there: an entry tells all of its xattrs.
  */
-static int drop_xattrs(const struct tree *t, const struct tree_entry *te,
-		       const char *name, struct err *e)
+static int clear_inherited_xattrs(const struct tree *t,
+				  const struct tree_entry *te, const char *name,
+				  struct err *e)
 {
 	char path[64 + PATH_MAX];
 
@@ -407,7 +413,7 @@ static int drop_xattrs(const struct tree *t, const struct tree_entry *te,
 }
 
 /* Counts what has no place in an image. */
-static bool left_out(struct tree *t, const struct tree_entry *te)
+static bool omit_unsupported_entry(struct tree *t, const struct tree_entry *te)
 {
 	if (te->is_hardlink)
 		return false;
@@ -421,8 +427,8 @@ static bool left_out(struct tree *t, const struct tree_entry *te)
 	return S_ISSOCK(te->mode);
 }
 
-static int check_kind(const struct tree_entry *te, const char *path,
-		      struct err *e)
+static int check_entry_type(const struct tree_entry *te, const char *path,
+			    struct err *e)
 {
 	if (!*path && (te->is_hardlink || !S_ISDIR(te->mode)))
 		return err_set(e, EINVAL, "the root of the image is no folder");
@@ -433,39 +439,40 @@ static int check_kind(const struct tree_entry *te, const char *path,
 	return 0;
 }
 
-int tree_begin(struct tree *t, const struct tree_entry *te, int *ret_fd,
-	       struct err *e)
+int tree_begin_entry(struct tree *t, const struct tree_entry *te, int *ret_fd,
+		     struct err *e)
 {
 	char path[PATH_MAX];
 	const char *name;
 	int r;
 
-	treestate_drop_current(t);
+	tree_state_close_entry(t);
 	*ret_fd = -1;
-	r = treepath_clean(te->path, path, e);
+	r = tree_path_normalize(te->path, path, e);
 	if (r < 0)
 		return r;
-	if (left_out(t, te)) {
+	if (omit_unsupported_entry(t, te)) {
 		/* It stands in the place of what lower layers have there. */
-		r = t->layered && *path ? tree_whiteout(t, path, e) : 0;
+		r = t->layered && *path ? tree_apply_whiteout(t, path, e) : 0;
 		return r < 0 ? r : 1;
 	}
-	r = check_kind(te, path, e);
+	r = check_entry_type(te, path, e);
 	if (r == 0)
-		r = enter(t, path, &name, e);
+		r = open_entry_parent(t, path, &name, e);
 	if (r < 0)
 		return r;
 	if (te->is_hardlink) {
-		r = hard_link(t, name, te->link, e);
+		r = create_hard_link(t, name, te->link, e);
 		return r < 0 ? r : 1;
 	}
-	r = make_node(t, te, name, e);
+	r = create_entry_node(t, te, name, e);
 	if (r == 0)
-		r = drop_xattrs(t, te, name, e);
+		r = clear_inherited_xattrs(t, te, name, e);
 	if (r == 0)
-		r = S_ISDIR(te->mode) ? treestate_keep_time(t, t->place, name,
-							    &te->mtime, e)
-				      : note_file(t, t->place, name, true, e);
+		r = S_ISDIR(te->mode)
+			    ? tree_state_record_time(t, t->place, name,
+						     &te->mtime, e)
+			    : record_layer_file(t, t->place, name, true, e);
 	if (r < 0)
 		return r;
 	t->name = strdup(*name ? name : ".");
@@ -476,7 +483,7 @@ int tree_begin(struct tree *t, const struct tree_entry *te, int *ret_fd,
 	return 0;
 }
 
-int tree_own(struct tree *t, struct err *e)
+int tree_set_owner(struct tree *t, struct err *e)
 {
 	const struct tree_entry *te = &t->current;
 
@@ -491,7 +498,7 @@ int tree_own(struct tree *t, struct err *e)
 	return 0;
 }
 
-bool tree_drops_xattr(const char *name)
+bool tree_is_omitted_xattr(const char *name)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(overlay_xattrs); i++)
 		if (strncmp(name, overlay_xattrs[i],
@@ -500,13 +507,13 @@ bool tree_drops_xattr(const char *name)
 	return false;
 }
 
-int tree_xattr(struct tree *t, const char *name, const void *value, size_t len,
-	       struct err *e)
+int tree_set_xattr(struct tree *t, const char *name, const void *value,
+		   size_t len, struct err *e)
 {
 	char path[PATH_MAX];
 	int r;
 
-	if (tree_drops_xattr(name)) {
+	if (tree_is_omitted_xattr(name)) {
 		t->notes.xattrs++;
 		return 0;
 	}
@@ -525,7 +532,7 @@ int tree_read_file(const struct tree *t, const char *path, size_t max,
 		   char **ret, struct err *e)
 {
 	auto_close int fd =
-		treepath_open(t->root, path, true, O_RDONLY | O_NONBLOCK);
+		tree_path_open(t->root, path, true, O_RDONLY | O_NONBLOCK);
 	struct stat st;
 	size_t len;
 
@@ -534,7 +541,7 @@ int tree_read_file(const struct tree *t, const char *path, size_t max,
 	return io_read_fd(fd, path, max, ret, &len, e);
 }
 
-int tree_end(struct tree *t, struct err *e)
+int tree_end_entry(struct tree *t, struct err *e)
 {
 	struct timespec times[2] = { t->current.mtime, t->current.mtime };
 
@@ -544,11 +551,11 @@ int tree_end(struct tree *t, struct err *e)
 	    utimensat(t->parent, t->name, times, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(e, errno, "set the time of '%s'",
 			       t->current.path);
-	treestate_drop_current(t);
+	tree_state_close_entry(t);
 	return 0;
 }
 
-static int set_time(void *ctx, struct path_state *s, struct err *e)
+static int set_folder_time(void *ctx, struct path_state *s, struct err *e)
 {
 	const struct tree *t = ctx;
 	struct timespec times[2] = { s->mtime, s->mtime };
@@ -556,8 +563,8 @@ static int set_time(void *ctx, struct path_state *s, struct err *e)
 
 	if (!s->is_timed)
 		return 0;
-	fd = treepath_open(t->root, s->path, false,
-			   O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	fd = tree_path_open(t->root, s->path, false,
+			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	/* Replaced by something else since. */
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP ||
 		       errno == EXDEV))
@@ -567,9 +574,9 @@ static int set_time(void *ctx, struct path_state *s, struct err *e)
 	return 0;
 }
 
-int tree_finish(struct tree *t, struct err *e)
+int tree_finish_layer(struct tree *t, struct err *e)
 {
-	treestate_drop_current(t);
-	treestate_drop_parent(t);
-	return pathmap_walk(t->layer, set_time, t, e);
+	tree_state_close_entry(t);
+	tree_state_close_parent(t);
+	return path_map_walk(t->layer, set_folder_time, t, e);
 }

@@ -29,7 +29,7 @@ struct tree_entry {
 };
 
 /* What was left out, for a note to the user. */
-struct tree_notes {
+struct tree_omissions {
 	unsigned int devices, sockets, xattrs;
 	char first_device[128];
 };
@@ -42,21 +42,22 @@ void tree_free(struct tree *t);
 /*
  * Begins an entry. *ret_fd is what a regular file's data is written to, else
  * -1. 1: nothing more is to be done for this entry (it was left out, or is a
- * hard link). Otherwise data, tree_own(), any tree_xattr() and tree_end()
- * follow, in this order: writing and chown(2) take capabilities away.
+ * hard link). Otherwise data, tree_set_owner(), any tree_set_xattr() and
+ * tree_end_entry() follow, in this order: writing and chown(2) take
+ * capabilities away.
  */
-int tree_begin(struct tree *t, const struct tree_entry *te, int *ret_fd,
-	       struct err *e);
+int tree_begin_entry(struct tree *t, const struct tree_entry *te, int *ret_fd,
+		     struct err *e);
 /* Owner and mode. */
-int tree_own(struct tree *t, struct err *e);
+int tree_set_owner(struct tree *t, struct err *e);
 /* An xattr of the entry that was begun. Those that overlayfs would obey are
  * left out and counted. */
-int tree_xattr(struct tree *t, const char *name, const void *value, size_t len,
-	       struct err *e);
+int tree_set_xattr(struct tree *t, const char *name, const void *value,
+		   size_t len, struct err *e);
 /* Is it one of those that are left out? */
-bool tree_drops_xattr(const char *name);
+bool tree_is_omitted_xattr(const char *name);
 /* Ends the entry: its time. */
-int tree_end(struct tree *t, struct err *e);
+int tree_end_entry(struct tree *t, struct err *e);
 
 /*
  * Begins the next OCI layer. From now on a symbolic link on the way to an entry
@@ -65,17 +66,18 @@ int tree_end(struct tree *t, struct err *e);
 int tree_begin_layer(struct tree *t, struct err *e);
 /* An OCI whiteout: what lower layers have at `path` goes, or nothing is there.
  */
-int tree_whiteout(struct tree *t, const char *path, struct err *e);
+int tree_apply_whiteout(struct tree *t, const char *path, struct err *e);
 /* All that lower layers have in the folder `path` goes. */
-int tree_opaque(struct tree *t, const char *path, struct err *e);
-/* After tree_finish(): makes the folder `folder` of what the layer changed, as
- * an upper layer for overlayfs. *ret_newest: the newest time in it. */
+int tree_apply_opaque(struct tree *t, const char *path, struct err *e);
+/* After tree_finish_layer(): makes the folder `folder` of what the layer
+ * changed, as an upper layer for overlayfs. *ret_newest: the newest time in it.
+ */
 int tree_write_layer(const struct tree *t, const char *folder,
 		     int64_t *ret_newest, struct err *e);
 
 /* Sets the folders' times, which the entries in them have moved; the end of a
  * layer. */
-int tree_finish(struct tree *t, struct err *e);
+int tree_finish_layer(struct tree *t, struct err *e);
 
 /* A file as a program in the image would read it. *ret stays NULL if there is
  * no such file. */
@@ -83,13 +85,13 @@ int tree_read_file(const struct tree *t, const char *path, size_t max,
 		   char **ret, struct err *e);
 
 /* Its open folder, borrowed. */
-int tree_root(const struct tree *t);
+int tree_root_fd(const struct tree *t);
 /* Is there something of this name, seen from inside? */
-bool tree_is_in(int folder, const char *path);
+bool tree_has_path(int folder, const char *path);
 
-const struct tree_notes *tree_notes(const struct tree *t);
+const struct tree_omissions *tree_get_omissions(const struct tree *t);
 /* The newest time of an entry, seconds. */
-int64_t tree_newest(const struct tree *t);
+int64_t tree_newest_time(const struct tree *t);
 
 static inline void tree_freep(struct tree **t)
 {

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-int treepath_clean(const char *path, char ret[PATH_MAX], struct err *e)
+int tree_path_normalize(const char *path, char ret[PATH_MAX], struct err *e)
 {
 	char *out = ret;
 
@@ -27,11 +27,11 @@ int treepath_clean(const char *path, char ret[PATH_MAX], struct err *e)
 			return err_set(e, EINVAL,
 				       "entry '%.200s': '..' in the name",
 				       path);
-		if (n > TREEPATH_NAME_MAX)
+		if (n > TREE_PATH_NAME_MAX)
 			return err_set(e, ENAMETOOLONG,
 				       "entry '%.120s...': a name is too long, "
 				       "mkfs.erofs takes %d bytes at most",
-				       path, TREEPATH_NAME_MAX);
+				       path, TREE_PATH_NAME_MAX);
 		if (n > 0 && !(n == 1 && *path == '.')) {
 			if (out > ret)
 				*out++ = '/';
@@ -45,7 +45,7 @@ int treepath_clean(const char *path, char ret[PATH_MAX], struct err *e)
 	return 0;
 }
 
-int treepath_open(int root, const char *path, bool in_root, uint64_t flags)
+int tree_path_open(int root, const char *path, bool in_root, uint64_t flags)
 {
 	struct open_how how = {
 		.flags = flags | O_CLOEXEC,
@@ -57,7 +57,7 @@ int treepath_open(int root, const char *path, bool in_root, uint64_t flags)
 			    sizeof(how));
 }
 
-static int read_link_of(int fd, char ret[PATH_MAX], struct err *e)
+static int read_fd_path(int fd, char ret[PATH_MAX], struct err *e)
 {
 	char name[sizeof("/proc/self/fd/") + 11];
 	ssize_t n;
@@ -72,15 +72,15 @@ static int read_link_of(int fd, char ret[PATH_MAX], struct err *e)
 	return 0;
 }
 
-int treepath_of(int root, int folder, char ret[PATH_MAX], struct err *e)
+int tree_path_of_fd(int root, int folder, char ret[PATH_MAX], struct err *e)
 {
 	char top[PATH_MAX];
 	size_t n;
 	int r;
 
-	r = read_link_of(root, top, e);
+	r = read_fd_path(root, top, e);
 	if (r == 0)
-		r = read_link_of(folder, ret, e);
+		r = read_fd_path(folder, ret, e);
 	if (r < 0)
 		return r;
 	n = strlen(top);
@@ -91,8 +91,8 @@ int treepath_of(int root, int folder, char ret[PATH_MAX], struct err *e)
 	return 0;
 }
 
-int treepath_join(const char *folder, const char *name, char ret[PATH_MAX],
-		  struct err *e)
+int tree_path_join(const char *folder, const char *name, char ret[PATH_MAX],
+		   struct err *e)
 {
 	int n = snprintf(ret, PATH_MAX, "%s%s%s", folder,
 			 *folder && *name ? "/" : "", name);
@@ -102,7 +102,7 @@ int treepath_join(const char *folder, const char *name, char ret[PATH_MAX],
 				      "entry '%.200s...': too long", folder);
 }
 
-int treepath_refuse(const char *path, int code, struct err *e)
+int tree_path_set_error(const char *path, int code, struct err *e)
 {
 	if (code == EXDEV || code == ELOOP)
 		return err_set(

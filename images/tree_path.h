@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* mkfs.erofs 1.5 stops at a name of NAME_MAX bytes. */
-#define TREEPATH_NAME_MAX 254
+#define TREE_PATH_NAME_MAX 254
 
 struct err;
 
@@ -19,23 +19,23 @@ struct err;
  * Writes the path without empty and "." components; "" is the root. -EINVAL:
  * it has ".." or a leading "/".
  */
-int treepath_clean(const char *path, char ret[PATH_MAX], struct err *e);
+int tree_path_normalize(const char *path, char ret[PATH_MAX], struct err *e);
 
 /*
  * Opens a clean path, by openat2's `flags`; -1 with errno. A link that leads
  * out is EXDEV, or with `in_root` stays inside: "/" is the tree's root then, as
  * it is for programs in the image.
  */
-int treepath_open(int root, const char *path, bool in_root, uint64_t flags);
+int tree_path_open(int root, const char *path, bool in_root, uint64_t flags);
 
 /* The path of an open folder below `root`, free of links. */
-int treepath_of(int root, int folder, char ret[PATH_MAX], struct err *e);
+int tree_path_of_fd(int root, int folder, char ret[PATH_MAX], struct err *e);
 
 /* "a/b" of "a" and "b"; "b" if the folder is the root. */
-int treepath_join(const char *folder, const char *name, char ret[PATH_MAX],
-		  struct err *e);
+int tree_path_join(const char *folder, const char *name, char ret[PATH_MAX],
+		   struct err *e);
 
 /* Says why nothing can be put below `path`. */
-int treepath_refuse(const char *path, int code, struct err *e);
+int tree_path_set_error(const char *path, int code, struct err *e);
 
 #endif

@@ -25,8 +25,8 @@ int tree_place_new(const struct tree *t, struct tree_place **ret, struct err *e)
 
 	if (!p)
 		return err_oom(e, t->name);
-	r = treepath_join(t->place, strcmp(t->name, ".") ? t->name : "", path,
-			  e);
+	r = tree_path_join(t->place, strcmp(t->name, ".") ? t->name : "", path,
+			   e);
 	if (r == 0)
 		p->path = strdup(path);
 	if (r == 0 && !p->path)
@@ -54,21 +54,21 @@ const char *tree_place_path(const struct tree_place *p)
 	return p->path;
 }
 
-bool tree_place_is_there(const struct tree *t, const struct tree_place *p)
+bool tree_place_is_unchanged(const struct tree *t, const struct tree_place *p)
 {
 	auto_close int fd =
-		treepath_open(t->root, p->path, false, O_PATH | O_NOFOLLOW);
+		tree_path_open(t->root, p->path, false, O_PATH | O_NOFOLLOW);
 	struct stat st;
 
 	return fd >= 0 && fstat(fd, &st) == 0 && st.st_ino == p->ino;
 }
 
-int tree_place_xattr(struct tree *t, const struct tree_place *p,
-		     const char *name, const void *value, size_t len,
-		     struct err *e)
+int tree_place_set_xattr(struct tree *t, const struct tree_place *p,
+			 const char *name, const void *value, size_t len,
+			 struct err *e)
 {
 	auto_close int fd =
-		treepath_open(t->root, p->path, false, O_PATH | O_NOFOLLOW);
+		tree_path_open(t->root, p->path, false, O_PATH | O_NOFOLLOW);
 	char link[sizeof("/proc/self/fd/") + 11];
 
 	if (fd < 0)

@@ -16,10 +16,10 @@ int tree_place_new(const struct tree *t, struct tree_place **ret,
 void tree_place_free(struct tree_place *p);
 const char *tree_place_path(const struct tree_place *p);
 /* Is it still the same file? */
-bool tree_place_is_there(const struct tree *t, const struct tree_place *p);
-/* tree_xattr() on it. */
-int tree_place_xattr(struct tree *t, const struct tree_place *p,
-		     const char *name, const void *value, size_t len,
-		     struct err *e);
+bool tree_place_is_unchanged(const struct tree *t, const struct tree_place *p);
+/* tree_set_xattr() on it. */
+int tree_place_set_xattr(struct tree *t, const struct tree_place *p,
+			 const char *name, const void *value, size_t len,
+			 struct err *e);
 
 #endif

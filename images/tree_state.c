@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-void treestate_drop_parent(struct tree *t)
+void tree_state_close_parent(struct tree *t)
 {
 	if (t->parent >= 0)
 		close(t->parent);
@@ -19,7 +19,7 @@ void treestate_drop_parent(struct tree *t)
 	free(steal(t->place));
 }
 
-void treestate_drop_current(struct tree *t)
+void tree_state_close_entry(struct tree *t)
 {
 	if (t->fd >= 0)
 		close(t->fd);
@@ -27,8 +27,8 @@ void treestate_drop_current(struct tree *t)
 	free(steal(t->name));
 }
 
-int treestate_note(struct tree *t, const char *path, bool written,
-		   struct path_state **ret, struct err *e)
+int tree_state_record_path(struct tree *t, const char *path, bool written,
+			   struct path_state **ret, struct err *e)
 {
 	char copy[PATH_MAX];
 	struct path_state *s, *first = NULL;
@@ -38,7 +38,7 @@ int treestate_note(struct tree *t, const char *path, bool written,
 	snprintf(copy, sizeof(copy), "%s", path);
 	for (;;) {
 		char *slash = strrchr(copy, '/');
-		int r = pathmap_add(t->layer, copy, &s, e);
+		int r = path_map_add(t->layer, copy, &s, e);
 
 		if (r < 0)
 			return r;
@@ -63,16 +63,16 @@ int treestate_note(struct tree *t, const char *path, bool written,
 	return 0;
 }
 
-int treestate_keep_time(struct tree *t, const char *place, const char *name,
-			const struct timespec *mtime, struct err *e)
+int tree_state_record_time(struct tree *t, const char *place, const char *name,
+			   const struct timespec *mtime, struct err *e)
 {
 	char path[PATH_MAX];
 	struct path_state *s;
 	int r;
 
-	r = treepath_join(place, name, path, e);
+	r = tree_path_join(place, name, path, e);
 	if (r == 0)
-		r = treestate_note(t, path, true, &s, e);
+		r = tree_state_record_path(t, path, true, &s, e);
 	if (r != 0)
 		return r;
 	s->is_timed = true;

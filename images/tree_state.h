@@ -5,29 +5,29 @@
 
 #include "images/tree.h"
 
-struct pathmap;
+struct path_map;
 struct path_state;
 
 struct tree {
 	char *top;
 	int root;
-	bool layered;	       /* layers are applied one after the other */
-	struct pathmap *layer; /* folders; if layered all that it changed */
-	char *parent_path;     /* as the archive named what is open as `parent`;
-				* NULL: none */
-	char *place;	       /* its path, free of links */
+	bool layered;		/* layers are applied one after the other */
+	struct path_map *layer; /* folders; if layered all that it changed */
+	char *parent_path; /* as the archive named what is open as `parent`;
+			    * NULL: none */
+	char *place;	   /* its path, free of links */
 	int parent;
 	struct tree_entry current; /* begun; its path lives until its end */
 	char *name;		   /* its last component in `parent` */
 	int fd;			   /* of a regular file or a folder; -1 */
-	struct tree_notes notes;
+	struct tree_omissions notes;
 	int64_t newest;
 };
 
 /* Forgets the open parent: names may have changed. */
-void treestate_drop_parent(struct tree *t);
+void tree_state_close_parent(struct tree *t);
 /* Closes the entry that was begun. */
-void treestate_drop_current(struct tree *t);
+void tree_state_close_entry(struct tree *t);
 
 /*
  * Notes that `path`, which is free of links, and all folders above it go into
@@ -35,10 +35,10 @@ void treestate_drop_current(struct tree *t);
  * removed in them. `written`: because of an entry, which a whiteout does not
  * remove. ret may be NULL.
  */
-int treestate_note(struct tree *t, const char *path, bool written,
-		   struct path_state **ret, struct err *e);
+int tree_state_record_path(struct tree *t, const char *path, bool written,
+			   struct path_state **ret, struct err *e);
 /* The same of a folder, with the time that it is to have at the end. */
-int treestate_keep_time(struct tree *t, const char *place, const char *name,
-			const struct timespec *mtime, struct err *e);
+int tree_state_record_time(struct tree *t, const char *place, const char *name,
+			   const struct timespec *mtime, struct err *e);
 
 #endif

@@ -34,7 +34,7 @@ static int (*const filters[])(struct archive *) = {
  * A tar is read by two readers: the outer one decompresses, so that the bytes
  * in between can be hashed and counted; the inner one takes the tar apart.
  */
-struct stream {
+struct tar_stream {
 	struct unpack *u;
 	const char *name;
 	struct archive *outer, *inner;
@@ -52,7 +52,7 @@ void unpack_init(struct unpack *u)
 			      .max_ratio = UNPACK_RATIO };
 }
 
-static void stream_free(struct stream **s)
+static void tar_stream_freep(struct tar_stream **s)
 {
 	if (!*s)
 		return;
@@ -64,7 +64,7 @@ static void stream_free(struct stream **s)
 	free(*s);
 }
 
-static int archive_err(struct archive *a, const char *name, struct err *e)
+static int set_archive_error(struct archive *a, const char *name, struct err *e)
 {
 	const char *why = archive_error_string(a);
 	int code = archive_errno(a);
@@ -73,7 +73,7 @@ static int archive_err(struct archive *a, const char *name, struct err *e)
 		       why ? why : "not an archive that can be read");
 }
 
-static int check_ratio(struct stream *s, struct err *e)
+static int check_compression_ratio(struct tar_stream *s, struct err *e)
 {
 	int64_t packed = archive_filter_bytes(s->outer, -1);
 
@@ -86,8 +86,8 @@ static int check_ratio(struct stream *s, struct err *e)
 		       s->name, s->u->max_ratio);
 }
 
-static int check_bytes(const struct unpack *u, uint64_t more, const char *name,
-		       struct err *e)
+static int check_byte_limit(const struct unpack *u, uint64_t more,
+			    const char *name, struct err *e)
 {
 	if (more <= u->max_bytes && u->bytes <= u->max_bytes - more)
 		return 0;
@@ -98,27 +98,27 @@ static int check_bytes(const struct unpack *u, uint64_t more, const char *name,
 }
 
 /* One block of decompressed bytes; 0 at the end. */
-static ssize_t next_block(struct stream *s, struct err *e)
+static ssize_t read_stream_block(struct tar_stream *s, struct err *e)
 {
 	la_ssize_t n;
-	int r = cancel_check(e);
+	int r = interrupt_check(e);
 
 	if (r < 0)
 		return r;
 	n = archive_read_data(s->outer, s->block, sizeof(s->block));
 	if (n < 0)
-		return archive_err(s->outer, s->name, e);
+		return set_archive_error(s->outer, s->name, e);
 	s->bytes += (uint64_t)n;
 	if (s->hash)
 		hash_add(s->hash, s->block, (size_t)n);
-	r = check_ratio(s, e);
+	r = check_compression_ratio(s, e);
 	return r < 0 ? r : (ssize_t)n;
 }
 
-static la_ssize_t feed(struct archive *a, void *data, const void **ret)
+static la_ssize_t on_inner_read(struct archive *a, void *data, const void **ret)
 {
-	struct stream *s = data;
-	ssize_t n = next_block(s, s->e);
+	struct tar_stream *s = data;
+	ssize_t n = read_stream_block(s, s->e);
 
 	*ret = s->block;
 	if (n >= 0)
@@ -128,10 +128,10 @@ static la_ssize_t feed(struct archive *a, void *data, const void **ret)
 	return ARCHIVE_FATAL;
 }
 
-static int stream_open(struct unpack *u, int fd, const char *name, bool hashed,
-		       struct stream **ret, struct err *e)
+static int open_tar_stream(struct unpack *u, int fd, const char *name,
+			   bool hashed, struct tar_stream **ret, struct err *e)
 {
-	AUTO(stream_free) struct stream *s = calloc(1, sizeof(*s));
+	AUTO(tar_stream_freep) struct tar_stream *s = calloc(1, sizeof(*s));
 	struct archive_entry *ae;
 
 	if (!s)
@@ -147,21 +147,22 @@ static int stream_open(struct unpack *u, int fd, const char *name, bool hashed,
 	/* WARN is a filter that libarchive has not got; the data tells then. */
 	for (unsigned int i = 0; i < ARRAY_SIZE(filters); i++)
 		if (filters[i](s->outer) < ARCHIVE_WARN)
-			return archive_err(s->outer, name, e);
+			return set_archive_error(s->outer, name, e);
 	archive_read_support_format_raw(s->outer);
 	archive_read_support_format_tar(s->inner);
 	if (archive_read_open_fd(s->outer, fd, BLOCK) != ARCHIVE_OK ||
 	    archive_read_next_header(s->outer, &ae) != ARCHIVE_OK)
-		return archive_err(s->outer, name, e);
-	if (archive_read_open(s->inner, s, NULL, feed, NULL) != ARCHIVE_OK)
-		return s->failed ? -EIO : archive_err(s->inner, name, e);
+		return set_archive_error(s->outer, name, e);
+	if (archive_read_open(s->inner, s, NULL, on_inner_read, NULL) !=
+	    ARCHIVE_OK)
+		return s->failed ? -EIO : set_archive_error(s->inner, name, e);
 	*ret = steal(s);
 	return 0;
 }
 
 /* 1: there is an entry, 0: the end. */
-static int next_entry(struct archive *a, const char *name, bool *failed,
-		      struct archive_entry **ret, struct err *e)
+static int read_next_entry(struct archive *a, const char *name, bool *failed,
+			   struct archive_entry **ret, struct err *e)
 {
 	int r = archive_read_next_header(a, ret);
 
@@ -169,11 +170,12 @@ static int next_entry(struct archive *a, const char *name, bool *failed,
 		return 0;
 	if (r == ARCHIVE_OK || r == ARCHIVE_WARN)
 		return 1;
-	return failed && *failed ? -EIO : archive_err(a, name, e);
+	return failed && *failed ? -EIO : set_archive_error(a, name, e);
 }
 
-static int copy_data(struct unpack *u, struct archive *a, const char *name,
-		     int64_t size, int fd, bool *failed, struct err *e)
+static int copy_entry_content(struct unpack *u, struct archive *a,
+			      const char *name, int64_t size, int fd,
+			      bool *failed, struct err *e)
 {
 	uint64_t end = 0;
 
@@ -186,15 +188,16 @@ static int copy_data(struct unpack *u, struct archive *a, const char *name,
 		if (r == ARCHIVE_EOF)
 			break;
 		if (r < ARCHIVE_WARN)
-			return failed && *failed ? -EIO
-						 : archive_err(a, name, e);
+			return failed && *failed
+				       ? -EIO
+				       : set_archive_error(a, name, e);
 		if (at < 0 || (uint64_t)at < end)
 			return err_set(e, EINVAL, "read %s: data out of order",
 				       name);
 		end = (uint64_t)at + n;
-		r = check_bytes(u, end, name, e);
+		r = check_byte_limit(u, end, name, e);
 		if (r == 0)
-			r = cancel_check(e);
+			r = interrupt_check(e);
 		if (r < 0)
 			return r;
 		if (lseek(fd, at, SEEK_SET) < 0)
@@ -211,23 +214,23 @@ static int copy_data(struct unpack *u, struct archive *a, const char *name,
 	return 0;
 }
 
-static int copy_xattrs(struct unpack *u, struct archive_entry *ae,
-		       struct tree *t, struct err *e)
+static int copy_entry_xattrs(struct unpack *u, struct archive_entry *ae,
+			     struct tree *t, struct err *e)
 {
 	const char *name;
 	const void *value;
 	size_t len;
-	int r = acl_apply(ae, t, &u->acls, e);
+	int r = acl_apply_entry(ae, t, &u->acls, e);
 
 	archive_entry_xattr_reset(ae);
 	while (r == 0 &&
 	       archive_entry_xattr_next(ae, &name, &value, &len) == ARCHIVE_OK)
-		r = tree_xattr(t, name, value, len, e);
+		r = tree_set_xattr(t, name, value, len, e);
 	return r;
 }
 
-static int to_tree_entry(struct archive_entry *ae, const char *path,
-			 struct tree_entry *ret, struct err *e)
+static int convert_archive_entry(struct archive_entry *ae, const char *path,
+				 struct tree_entry *ret, struct err *e)
 {
 	const char *hard = archive_entry_hardlink(ae);
 	la_int64_t uid = archive_entry_uid(ae), gid = archive_entry_gid(ae);
@@ -252,35 +255,35 @@ static int to_tree_entry(struct archive_entry *ae, const char *path,
 	return 0;
 }
 
-static int take_entry(struct unpack *u, struct archive *a,
-		      struct archive_entry *ae, const char *path,
-		      struct tree *t, bool *failed, struct err *e)
+static int unpack_archive_entry(struct unpack *u, struct archive *a,
+				struct archive_entry *ae, const char *path,
+				struct tree *t, bool *failed, struct err *e)
 {
 	int64_t size =
 		archive_entry_size_is_set(ae) ? archive_entry_size(ae) : 0;
 	struct tree_entry te;
 	int fd, r;
 
-	r = to_tree_entry(ae, path, &te, e);
+	r = convert_archive_entry(ae, path, &te, e);
 	if (r == 0 && S_ISREG(te.mode) && !te.is_hardlink)
 		r = size < 0 ? err_set(e, EINVAL, "entry '%.200s': no size",
 				       path)
-			     : check_bytes(u, (uint64_t)size, path, e);
+			     : check_byte_limit(u, (uint64_t)size, path, e);
 	if (r == 0)
-		r = tree_begin(t, &te, &fd, e);
+		r = tree_begin_entry(t, &te, &fd, e);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	if (fd >= 0)
-		r = copy_data(u, a, path, size, fd, failed, e);
+		r = copy_entry_content(u, a, path, size, fd, failed, e);
 	if (r == 0)
-		r = tree_own(t, e);
+		r = tree_set_owner(t, e);
 	if (r == 0)
-		r = copy_xattrs(u, ae, t, e);
-	return r < 0 ? r : tree_end(t, e);
+		r = copy_entry_xattrs(u, ae, t, e);
+	return r < 0 ? r : tree_end_entry(t, e);
 }
 
 /* Below a folder that aufs keeps for itself? */
-static bool is_aufs(const char *path)
+static bool is_aufs_metadata(const char *path)
 {
 	const char *at = strstr(path, AUFS);
 
@@ -288,13 +291,13 @@ static bool is_aufs(const char *path)
 }
 
 /* Runtimes take a leading slash in a layer as the image's root. */
-static const char *in_root(const char *path)
+static const char *skip_leading_slashes(const char *path)
 {
 	return path + strspn(path, "/");
 }
 
 /* 1: it was a whiteout or belongs to one. */
-static int take_whiteout(const char *path, struct tree *t, struct err *e)
+static int apply_whiteout_entry(const char *path, struct tree *t, struct err *e)
 {
 	auto_free char *copy = strdup(path);
 	const char *last;
@@ -303,7 +306,7 @@ static int take_whiteout(const char *path, struct tree *t, struct err *e)
 
 	if (!copy)
 		return err_oom(e, path);
-	if (is_aufs(copy))
+	if (is_aufs_metadata(copy))
 		return 1;
 	slash = strrchr(copy, '/');
 	last = slash ? slash + 1 : copy;
@@ -311,7 +314,7 @@ static int take_whiteout(const char *path, struct tree *t, struct err *e)
 		return 0;
 	if (strcmp(last, OPAQUE) == 0) {
 		copy[last - copy] = '\0';
-		r = tree_opaque(t, copy, e);
+		r = tree_apply_opaque(t, copy, e);
 		return r < 0 ? r : 1;
 	}
 	/* What aufs keeps for itself. */
@@ -323,50 +326,52 @@ static int take_whiteout(const char *path, struct tree *t, struct err *e)
 			       "entry '%.200s': a whiteout of nothing", path);
 	memmove(copy + (last - copy) - strlen(WHITEOUT), last,
 		strlen(last) + 1);
-	r = tree_whiteout(t, copy, e);
+	r = tree_apply_whiteout(t, copy, e);
 	return r < 0 ? r : 1;
 }
 
-static int count_entry(struct unpack *u, const char *name, struct err *e)
+static int count_archive_entry(struct unpack *u, const char *name,
+			       struct err *e)
 {
 	if (u->entries++ < u->max_entries)
-		return cancel_check(e);
+		return interrupt_check(e);
 	return err_set(e, EFBIG,
 		       "read %s: holds more than %" PRIu64
 		       " entries (see --max-entries)",
 		       name, u->max_entries);
 }
 
-int unpack_count(struct unpack *u, uint64_t bytes, const char *name,
-		 struct err *e)
+int unpack_count_entry(struct unpack *u, uint64_t bytes, const char *name,
+		       struct err *e)
 {
-	int r = count_entry(u, name, e);
+	int r = count_archive_entry(u, name, e);
 
 	if (r == 0)
-		r = check_bytes(u, bytes, name, e);
+		r = check_byte_limit(u, bytes, name, e);
 	if (r == 0)
 		u->bytes += bytes;
 	return r;
 }
 
 /* The inner reader's end may lie before that of the stream. */
-static int drain(struct stream *s, struct err *e)
+static int drain_tar_stream(struct tar_stream *s, struct err *e)
 {
 	ssize_t n;
 
 	do {
-		n = next_block(s, e);
+		n = read_stream_block(s, e);
 	} while (n > 0);
 	return (int)n;
 }
 
-static int take_all(struct stream *s, bool whiteouts, struct tree *t,
-		    struct err *e)
+static int unpack_tar_entries(struct tar_stream *s, bool whiteouts,
+			      struct tree *t, struct err *e)
 {
 	struct archive_entry *ae;
 	int r;
 
-	while ((r = next_entry(s->inner, s->name, &s->failed, &ae, e)) > 0) {
+	while ((r = read_next_entry(s->inner, s->name, &s->failed, &ae, e)) >
+	       0) {
 		const char *path = archive_entry_pathname(ae);
 		const char *link = archive_entry_hardlink(ae);
 
@@ -378,19 +383,19 @@ static int take_all(struct stream *s, bool whiteouts, struct tree *t,
 		auto_free char *inside = NULL;
 
 		if (whiteouts)
-			path = in_root(path);
+			path = skip_leading_slashes(path);
 		if (whiteouts && link && *link == '/') {
-			inside = strdup(in_root(link));
+			inside = strdup(skip_leading_slashes(link));
 			if (!inside)
 				return err_oom(e, s->name);
 			archive_entry_set_hardlink(ae, inside);
 		}
-		r = count_entry(s->u, s->name, e);
+		r = count_archive_entry(s->u, s->name, e);
 		if (r == 0 && whiteouts)
-			r = take_whiteout(path, t, e);
+			r = apply_whiteout_entry(path, t, e);
 		if (r == 0)
-			r = take_entry(s->u, s->inner, ae, path, t, &s->failed,
-				       e);
+			r = unpack_archive_entry(s->u, s->inner, ae, path, t,
+						 &s->failed, e);
 		if (r < 0)
 			return r;
 	}
@@ -400,47 +405,48 @@ static int take_all(struct stream *s, bool whiteouts, struct tree *t,
 int unpack_tar(struct unpack *u, int fd, const char *name, bool whiteouts,
 	       struct tree *t, uint8_t ret_diff_id[HASH_SIZE], struct err *e)
 {
-	AUTO(stream_free) struct stream *s = NULL;
+	AUTO(tar_stream_freep) struct tar_stream *s = NULL;
 	int r;
 
-	r = stream_open(u, fd, name, ret_diff_id, &s, e);
+	r = open_tar_stream(u, fd, name, ret_diff_id, &s, e);
 	if (r == 0)
-		r = take_all(s, whiteouts, t, e);
+		r = unpack_tar_entries(s, whiteouts, t, e);
 	if (r == 0)
-		r = drain(s, e);
+		r = drain_tar_stream(s, e);
 	if (r == 0)
-		r = acl_finish(&u->acls, t, e);
-	acl_waiting_free(&u->acls);
+		r = acl_apply_deferred(&u->acls, t, e);
+	acl_deferred_free(&u->acls);
 	if (r == 0)
-		r = tree_finish(t, e);
+		r = tree_finish_layer(t, e);
 	if (r == 0 && ret_diff_id)
 		hash_end(s->hash, ret_diff_id);
 	return r;
 }
 
-static void reader_free(struct archive **a)
+static void archive_reader_freep(struct archive **a)
 {
 	if (*a)
 		archive_read_free(*a);
 }
 
-static void resolver_free(struct archive_entry_linkresolver **lr)
+static void link_resolver_freep(struct archive_entry_linkresolver **lr)
 {
 	if (*lr)
 		archive_entry_linkresolver_free(*lr);
 }
 
-static void entry_free(struct archive_entry **ae)
+static void disk_entry_freep(struct archive_entry **ae)
 {
 	if (*ae)
 		archive_entry_free(*ae);
 }
 
-static int take_folder(struct unpack *u, struct archive *a,
-		       struct archive_entry_linkresolver *lr, const char *root,
-		       struct tree *t, struct err *e)
+static int unpack_folder_entries(struct unpack *u, struct archive *a,
+				 struct archive_entry_linkresolver *lr,
+				 const char *root, struct tree *t,
+				 struct err *e)
 {
-	AUTO(entry_free) struct archive_entry *ae = archive_entry_new();
+	AUTO(disk_entry_freep) struct archive_entry *ae = archive_entry_new();
 
 	if (!ae)
 		return err_oom(e, root);
@@ -455,12 +461,12 @@ static int take_folder(struct unpack *u, struct archive *a,
 			return 0;
 		path = archive_entry_pathname(ae);
 		if (r != ARCHIVE_OK || !path)
-			return archive_err(a, root, e);
+			return set_archive_error(a, root, e);
 		archive_read_disk_descend(a);
 		archive_entry_linkify(lr, &one, &spare);
-		r = count_entry(u, root, e);
+		r = count_archive_entry(u, root, e);
 		if (r == 0)
-			r = take_entry(u, a, ae, path, t, NULL, e);
+			r = unpack_archive_entry(u, a, ae, path, t, NULL, e);
 		if (r < 0)
 			return r;
 	}
@@ -470,10 +476,10 @@ static int take_folder(struct unpack *u, struct archive *a,
 int unpack_folder(struct unpack *u, const char *path, struct tree *t,
 		  struct err *e)
 {
-	AUTO(resolver_free)
+	AUTO(link_resolver_freep)
 	struct archive_entry_linkresolver *lr =
 		archive_entry_linkresolver_new();
-	AUTO(reader_free) struct archive *a = archive_read_disk_new();
+	AUTO(archive_reader_freep) struct archive *a = archive_read_disk_new();
 	auto_close int back = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int r;
 
@@ -486,18 +492,18 @@ int unpack_folder(struct unpack *u, const char *path, struct tree *t,
 	if (back < 0 || chdir(path) < 0)
 		return err_sys(e, errno, "enter %s", path);
 	if (archive_read_disk_open(a, ".") != ARCHIVE_OK)
-		r = archive_err(a, path, e);
+		r = set_archive_error(a, path, e);
 	else
-		r = take_folder(u, a, lr, path, t, e);
+		r = unpack_folder_entries(u, a, lr, path, t, e);
 	if (fchdir(back) < 0 && r == 0)
 		r = err_sys(e, errno, "leave %s", path);
 	if (r == 0)
-		r = acl_finish(&u->acls, t, e);
-	acl_waiting_free(&u->acls);
-	return r < 0 ? r : tree_finish(t, e);
+		r = acl_apply_deferred(&u->acls, t, e);
+	acl_deferred_free(&u->acls);
+	return r < 0 ? r : tree_finish_layer(t, e);
 }
 
-static bool belongs_to_layout(const char *path)
+static bool is_layout_member(const char *path)
 {
 	static const char *const names[] = { "oci-layout",    "index.json",
 					     "manifest.json", "repositories",
@@ -519,18 +525,18 @@ static bool belongs_to_layout(const char *path)
 int unpack_is_layout(struct unpack *u, int fd, const char *name, bool *ret,
 		     struct err *e)
 {
-	AUTO(stream_free) struct stream *s = NULL;
+	AUTO(tar_stream_freep) struct tar_stream *s = NULL;
 	struct archive_entry *ae;
 	bool found = false;
 	int r;
 
-	r = stream_open(u, fd, name, false, &s, e);
+	r = open_tar_stream(u, fd, name, false, &s, e);
 	if (r < 0)
 		return r;
-	while ((r = next_entry(s->inner, name, &s->failed, &ae, e)) > 0) {
+	while ((r = read_next_entry(s->inner, name, &s->failed, &ae, e)) > 0) {
 		const char *path = archive_entry_pathname(ae);
 
-		if (!path || !belongs_to_layout(path)) {
+		if (!path || !is_layout_member(path)) {
 			found = false;
 			break;
 		}

@@ -25,14 +25,14 @@ struct tree;
 struct unpack {
 	uint64_t max_entries, max_bytes, max_ratio;
 	uint64_t entries, bytes;
-	struct acl_waiting acls; /* while an archive is read */
+	struct acl_deferred acls; /* while an archive is read */
 };
 
 void unpack_init(struct unpack *u);
 
 /* Counts one entry of so many bytes. -EFBIG: beyond the limits. */
-int unpack_count(struct unpack *u, uint64_t bytes, const char *name,
-		 struct err *e);
+int unpack_count_entry(struct unpack *u, uint64_t bytes, const char *name,
+		       struct err *e);
 
 /*
  * Unpacks a tar of any compression from fd. With `whiteouts` the names of OCI

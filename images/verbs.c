@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool verbs_parse(const struct opt_program *p, int argc, char **argv, int n,
-		 int *ret_first, int *ret_exit)
+bool verbs_parse_arguments(const struct opt_program *p, int argc, char **argv,
+			   int n, int *ret_first, int *ret_exit)
 {
 	struct err e;
 	int first = opt_parse(p, argc, argv, true, &e);

@@ -11,19 +11,19 @@
 struct err;
 struct opt_program;
 
-int verb_build(int argc, char **argv, struct err *e);
-int verb_inspect(int argc, char **argv, struct err *e);
-int verb_verify(int argc, char **argv, struct err *e);
-int verb_diff(int argc, char **argv, struct err *e);
-int verb_extract(int argc, char **argv, struct err *e);
-int verb_push(int argc, char **argv, struct err *e);
-int verb_list(int argc, char **argv, struct err *e);
+int verbs_build(int argc, char **argv, struct err *e);
+int verbs_inspect(int argc, char **argv, struct err *e);
+int verbs_verify(int argc, char **argv, struct err *e);
+int verbs_diff(int argc, char **argv, struct err *e);
+int verbs_extract(int argc, char **argv, struct err *e);
+int verbs_push(int argc, char **argv, struct err *e);
+int verbs_list(int argc, char **argv, struct err *e);
 
 /*
  * Options, then exactly `n` arguments, to argv[*ret_first]. True: go on; else
  * *ret_exit is the verb's exit code and the user has been told.
  */
-bool verbs_parse(const struct opt_program *p, int argc, char **argv, int n,
-		 int *ret_first, int *ret_exit);
+bool verbs_parse_arguments(const struct opt_program *p, int argc, char **argv,
+			   int n, int *ret_first, int *ret_exit);
 
 #endif

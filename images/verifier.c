@@ -15,7 +15,8 @@
 #include <string.h>
 
 /* A layer's file need not be there: the chunks are the image. */
-static int check_file(const struct bundle *b, unsigned int layer, struct err *e)
+static int check_layer_file(const struct bundle *b, unsigned int layer,
+			    struct err *e)
 {
 	auto_free char *path = bundle_layer_path(b, layer);
 	uint8_t want[HASH_SIZE], got[HASH_SIZE];
@@ -30,27 +31,27 @@ static int check_file(const struct bundle *b, unsigned int layer, struct err *e)
 	r = hash_fd(fd, got);
 	if (r < 0)
 		return err_sys(e, -r, "read %s", path);
-	if (text_undigest(b->image->layer[layer].digest, want) < 0 ||
+	if (encoding_parse_digest(b->image->layer[layer].digest, want) < 0 ||
 	    memcmp(want, got, HASH_SIZE) != 0)
 		return err_reason(e, REASON_IMAGE_DIGEST,
 				  "%s: its bytes have another digest", path);
 	return 0;
 }
 
-int verifier_run(const struct bundle *b, bool files, struct err *e)
+int verifier_check_digests(const struct bundle *b, bool files, struct err *e)
 {
 	int r = 0;
 
 	for (unsigned int i = 0; r == 0 && i < b->image->n_layers; i++) {
-		r = bundle_assemble(b, i, -1, e);
+		r = bundle_assemble_layer(b, i, -1, e);
 		if (r == 0 && files)
-			r = check_file(b, i, e);
+			r = check_layer_file(b, i, e);
 	}
 	return r;
 }
 
-static int open_root(const char *file, const char *pin, struct doc **ret,
-		     struct err *e)
+static int open_root_document(const char *file, const char *pin,
+			      struct doc **ret, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	auto_free char *text = NULL;
@@ -58,7 +59,7 @@ static int open_root(const char *file, const char *pin, struct doc **ret,
 	size_t len;
 	int r;
 
-	if (pin && text_undigest(pin, digest) < 0)
+	if (pin && encoding_parse_digest(pin, digest) < 0)
 		return err_set(e, EINVAL, "--pin %s: not sha256:<hex>", pin);
 	r = io_read_file(file, ENVELOPE_MAX, &text, &len, e);
 	if (r == 0)
@@ -68,9 +69,9 @@ static int open_root(const char *file, const char *pin, struct doc **ret,
 					      ret, e);
 }
 
-int verifier_check_signature(const struct bundle *b, const char *root_file,
-			     const char *pin, char *ret, size_t size,
-			     struct err *e)
+int verifier_check_signatures(const struct bundle *b, const char *root_file,
+			      const char *pin, char *ret, size_t size,
+			      struct err *e)
 {
 	AUTO(doc_freep) struct doc *root_doc = NULL, *doc = NULL;
 	const struct doc_root *root;
@@ -80,7 +81,7 @@ int verifier_check_signature(const struct bundle *b, const char *root_file,
 	if (!b->env)
 		return err_reason(e, REASON_SIGNATURE, "%s is not signed",
 				  b->path);
-	r = open_root(root_file, pin, &root_doc, e);
+	r = open_root_document(root_file, pin, &root_doc, e);
 	if (r < 0)
 		return r;
 	root = doc_as_root(root_doc);

@@ -13,8 +13,8 @@
 #define LABEL "security.selinux"
 
 /* The names, one after the other; *ret_len 0: none. */
-static int list_names(int fd, const char *name, char **ret, size_t *ret_len,
-		      struct err *e)
+static int list_xattr_names(int fd, const char *name, char **ret,
+			    size_t *ret_len, struct err *e)
 {
 	ssize_t n = flistxattr(fd, NULL, 0);
 	auto_free char *names = NULL;
@@ -40,7 +40,7 @@ int xattr_clear(int fd, const char *name, struct err *e)
 {
 	auto_free char *names = NULL;
 	size_t len = 0;
-	int r = list_names(fd, name, &names, &len, e);
+	int r = list_xattr_names(fd, name, &names, &len, e);
 
 	for (char *p = names; r == 0 && p && p < names + len;
 	     p += strlen(p) + 1)
@@ -59,7 +59,7 @@ int xattr_copy(int from, int to, const char *name, struct err *e)
 
 	r = xattr_clear(to, name, e);
 	if (r == 0)
-		r = list_names(from, name, &names, &len, e);
+		r = list_xattr_names(from, name, &names, &len, e);
 	if (r < 0 || len == 0)
 		return r;
 	value = malloc(XATTR_SIZE_MAX);

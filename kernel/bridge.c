@@ -22,8 +22,8 @@ struct bridge_poll {
 	bool failed;
 };
 
-static int bridge_wake(wait_queue_entry_t *entry, unsigned int mode, int sync,
-		       void *key)
+static int handle_driver_wakeup(wait_queue_entry_t *entry, unsigned int mode,
+				int sync, void *key)
 {
 	struct bridge *b = container_of(entry, struct bridge, entry);
 	__poll_t flags = key_to_poll(key);
@@ -42,8 +42,8 @@ static int bridge_wake(wait_queue_entry_t *entry, unsigned int mode, int sync,
 	return 0;
 }
 
-static bool is_bridged(const struct devns_handle *h,
-		       const wait_queue_head_t *queue)
+static bool is_queue_bridged(const struct devns_handle *h,
+			     const wait_queue_head_t *queue)
 {
 	const struct bridge *b;
 
@@ -54,8 +54,8 @@ static bool is_bridged(const struct devns_handle *h,
 }
 
 /* What the driver's poll_wait() calls, with a queue of the driver's. */
-static void bridge_add(struct file *real, wait_queue_head_t *queue,
-		       poll_table *table)
+static void add_queue_bridge(struct file *real, wait_queue_head_t *queue,
+			     poll_table *table)
 {
 	struct bridge_poll *bp = container_of(table, struct bridge_poll, table);
 	struct devns_handle *h = bp->handle;
@@ -63,7 +63,7 @@ static void bridge_add(struct file *real, wait_queue_head_t *queue,
 	bool known;
 
 	spin_lock(&h->bridge_lock);
-	known = is_bridged(h, queue);
+	known = is_queue_bridged(h, queue);
 	spin_unlock(&h->bridge_lock);
 	if (known)
 		return;
@@ -72,11 +72,11 @@ static void bridge_add(struct file *real, wait_queue_head_t *queue,
 		bp->failed = true;
 		return;
 	}
-	init_waitqueue_func_entry(&b->entry, bridge_wake);
+	init_waitqueue_func_entry(&b->entry, handle_driver_wakeup);
 	b->handle = h;
 	b->queue = queue;
 	spin_lock(&h->bridge_lock);
-	known = is_bridged(h, queue);
+	known = is_queue_bridged(h, queue);
 	if (!known)
 		list_add(&b->link, &h->bridges);
 	spin_unlock(&h->bridge_lock);
@@ -114,7 +114,7 @@ __poll_t devns_bridge_poll(struct devns_handle *h, struct file *real,
 	const struct file_operations *f;
 	__poll_t mask;
 
-	init_poll_funcptr(&bp.table, bridge_add);
+	init_poll_funcptr(&bp.table, add_queue_bridge);
 	/* Some drivers start to work when they are asked for input. */
 	bp.table._key = events;
 	f = READ_ONCE(real->f_op);

@@ -98,7 +98,7 @@ static inline int compat_pte_find(struct vm_area_struct *vma,
 	return 0;
 }
 
-static inline void compat_pte_done(struct compat_pte *at)
+static inline void compat_pte_release(struct compat_pte *at)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 	follow_pfnmap_end(&at->args);
@@ -109,7 +109,7 @@ static inline void compat_pte_done(struct compat_pte *at)
 }
 
 /* Takes all pages out of an area of whatever sort. */
-static inline void compat_zap(struct vm_area_struct *vma)
+static inline void compat_zap_vma(struct vm_area_struct *vma)
 {
 	bool is_pfnmap = vma->vm_flags & VM_PFNMAP;
 

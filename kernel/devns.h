@@ -173,11 +173,11 @@ extern const struct devns_kind_ops devns_kind_mixer;
 /* ns.c: all under devns_mutex */
 extern struct list_head devns_list;
 extern struct devns *devns_active; /* NULL: the host */
-struct devns *devns_find(u32 id);
-struct devns *devns_find_name(const char *name);
-int devns_add(const char *name, struct devns **ret,
-	      struct netlink_ext_ack *ack);
-void devns_del(struct devns *ns);
+struct devns *devns_ns_find(u32 id);
+struct devns *devns_ns_find_by_name(const char *name);
+int devns_ns_add(const char *name, struct devns **ret,
+		 struct netlink_ext_ack *ack);
+void devns_ns_del(struct devns *ns);
 
 /* source.c: all under devns_mutex */
 extern struct list_head devns_sources;
@@ -193,12 +193,13 @@ int devns_endpoint_add(struct devns *ns, struct devns_source *s,
 /* Of an endpoint that apply has denied. */
 void devns_endpoint_del(struct devns_endpoint *ep);
 /* What `ns` has of `s`; NULL: nothing, or the host. */
-struct devns_endpoint *devns_endpoint_of(const struct devns_source *s,
-					 const struct devns *ns);
+struct devns_endpoint *devns_endpoint_find(const struct devns_source *s,
+					   const struct devns *ns);
 
 /* policy.c: all under devns_mutex */
 extern u64 devns_generation;
-bool devns_verdict(const struct devns_endpoint *ep, const struct devns *front);
+bool devns_policy_is_allowed(const struct devns_endpoint *ep,
+			     const struct devns *front);
 /* Gives and takes what the rights say; for an endpoint that is new. */
 void devns_policy_apply(void);
 /* Takes `next` of each devns as the new rights. */
@@ -207,10 +208,10 @@ void devns_policy_set(u64 generation);
  * Makes ns (NULL: the host) the foreground. -EBUSY: nothing is changed, since
  * it has a display that a program of the host shows something else on.
  */
-int devns_activate(struct devns *ns);
+int devns_policy_set_foreground(struct devns *ns);
 /* Denies what is about to be deleted, whatever the rights say. */
-void devns_revoke_ns(struct devns *ns);
-void devns_revoke_source(struct devns_source *s);
+void devns_policy_revoke_ns(struct devns *ns);
+void devns_policy_revoke_source(struct devns_source *s);
 
 /* node.c: character devices of ours */
 int devns_node_init(void);
@@ -231,27 +232,27 @@ void devns_audit_close(struct devns_endpoint *ep);
 void devns_audit_deny(struct devns_endpoint *ep);
 void devns_audit_deny_work(struct work_struct *work);
 /* Tells what is not told yet, and tells no more of this endpoint's denials. */
-void devns_audit_end(struct devns_endpoint *ep);
+void devns_audit_end_denials(struct devns_endpoint *ep);
 /* `task` may be NULL; else it was killed. */
 void devns_audit_revoke(struct devns_endpoint *ep, const struct devns_cut *cut,
 			struct task_struct *task);
 void devns_audit_switch(u32 from, u32 to, u64 took);
 void devns_audit_mode(u32 ns, u32 cls, struct cells_right right);
-void devns_audit_combo(u32 ns, u32 combo);
+void devns_audit_hotkey(u32 ns, u32 combo);
 
 /* power.c */
 int devns_power_init(void);
 void devns_power_exit(void);
 /* A devns has blanked its display, or shows it again. */
-void devns_power_blank(u32 ns, bool blank);
+void devns_power_set_blank(u32 ns, bool blank);
 
 /* hotkey.c */
 /*
  * A key of a real device went down or up. Answers whether that completed a
  * combination of the host, which nobody else is to see. Any context.
  */
-bool devns_combo_key(u32 code, bool down);
-void devns_combo_exit(void);
+bool devns_hotkey_handle_key(u32 code, bool down);
+void devns_hotkey_exit(void);
 
 /* netlink.c */
 extern struct genl_family devns_family;

@@ -5,7 +5,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-static void endpoint_release(struct device *dev)
+static void release_endpoint(struct device *dev)
 {
 	struct devns_endpoint *ep =
 		container_of(dev, struct devns_endpoint, dev);
@@ -24,7 +24,7 @@ int devns_endpoint_add(struct devns *ns, struct devns_source *s,
 	if (!ep)
 		return -ENOMEM;
 	device_initialize(&ep->dev);
-	ep->dev.release = endpoint_release;
+	ep->dev.release = release_endpoint;
 	ep->ops = s->ops;
 	ep->ns = ns;
 	ep->source = s;
@@ -53,12 +53,12 @@ void devns_endpoint_del(struct devns_endpoint *ep)
 		ep->ops->endpoint_del(ep);
 	ep->ns = NULL;
 	ep->source = NULL;
-	devns_audit_end(ep);
+	devns_audit_end_denials(ep);
 	put_device(&ep->dev);
 }
 
-struct devns_endpoint *devns_endpoint_of(const struct devns_source *s,
-					 const struct devns *ns)
+struct devns_endpoint *devns_endpoint_find(const struct devns_source *s,
+					   const struct devns *ns)
 {
 	struct devns_endpoint *ep;
 

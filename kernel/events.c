@@ -18,18 +18,18 @@
 /* Far more than the attributes of one event. */
 #define EVENT_SIZE 512
 
-struct who {
+struct devns_audit_subject {
 	u32 pid;
 	u32 uid;
 	char comm[DEVNS_COMM_MAX];
 };
 
-struct event {
+struct devns_audit_event {
 	u32 event;
 	u32 ns;
 	u32 count;
 	const struct devns_endpoint *ep;
-	const struct who *who;
+	const struct devns_audit_subject *who;
 	const struct devns_cut *cut;
 	const struct cells_right *right;
 	u32 cls;
@@ -42,28 +42,30 @@ static DEFINE_MUTEX(audit_mutex);
 static u64 seq;
 static u32 lost;
 
-static void current_who(struct who *w)
+static void get_current_subject(struct devns_audit_subject *w)
 {
 	w->pid = task_tgid_nr(current);
 	w->uid = from_kuid_munged(&init_user_ns, current_uid());
 	get_task_comm(w->comm, current->group_leader);
 }
 
-static int put_who(struct sk_buff *skb, const struct who *w)
+static int put_subject_attrs(struct sk_buff *skb,
+			     const struct devns_audit_subject *w)
 {
 	return nla_put_u32(skb, DEVNS_A_PID, w->pid) ?:
 	       nla_put_u32(skb, DEVNS_A_UID, w->uid) ?:
 	       nla_put_string(skb, DEVNS_A_COMM, w->comm);
 }
 
-static int put_cut(struct sk_buff *skb, const struct devns_cut *cut)
+static int put_cut_attrs(struct sk_buff *skb, const struct devns_cut *cut)
 {
 	return nla_put_u32(skb, DEVNS_A_HANDLES, cut->handles) ?:
 	       nla_put_u32(skb, DEVNS_A_MAPPINGS, cut->mappings) ?:
 	       nla_put_u32(skb, DEVNS_A_KILLED, cut->killed);
 }
 
-static int put_event(struct sk_buff *skb, const struct event *e)
+static int put_event_attrs(struct sk_buff *skb,
+			   const struct devns_audit_event *e)
 {
 	int err;
 
@@ -79,9 +81,9 @@ static int put_event(struct sk_buff *skb, const struct event *e)
 		err = nla_put_u32(skb, DEVNS_A_CLASS, __ffs(e->ep->classes))
 			      ?: nla_put_string(skb, DEVNS_A_NODE, e->ep->node);
 	if (!err && e->who)
-		err = put_who(skb, e->who);
+		err = put_subject_attrs(skb, e->who);
 	if (!err && e->cut)
-		err = put_cut(skb, e->cut);
+		err = put_cut_attrs(skb, e->cut);
 	if (!err && e->right)
 		err = nla_put_u32(skb, DEVNS_A_CLASS, e->cls) ?:
 		      nla_put_u8(skb, DEVNS_A_USE, e->right->use) ?:
@@ -95,7 +97,7 @@ static int put_event(struct sk_buff *skb, const struct event *e)
 	return err;
 }
 
-static bool send_one(const struct event *e)
+static bool send_event_message(const struct devns_audit_event *e)
 {
 	struct sk_buff *skb = genlmsg_new(EVENT_SIZE, GFP_KERNEL);
 	void *head;
@@ -104,7 +106,7 @@ static bool send_one(const struct event *e)
 	if (!skb)
 		return false;
 	head = genlmsg_put(skb, 0, 0, &devns_family, 0, DEVNS_CMD_AUDIT);
-	if (!head || put_event(skb, e)) {
+	if (!head || put_event_attrs(skb, e)) {
 		nlmsg_free(skb);
 		return false;
 	}
@@ -112,53 +114,54 @@ static bool send_one(const struct event *e)
 	return !genlmsg_multicast(&devns_family, skb, 0, 0, GFP_KERNEL);
 }
 
-static void send(const struct event *e)
+static void send_audit_event(const struct devns_audit_event *e)
 {
 	mutex_lock(&audit_mutex);
 	if (lost) {
-		const struct event notice = { .event = DEVNS_EVENT_LOST,
-					      .count = lost };
+		const struct devns_audit_event notice = {
+			.event = DEVNS_EVENT_LOST, .count = lost
+		};
 
-		if (send_one(&notice))
+		if (send_event_message(&notice))
 			lost = 0;
 		else
 			seq--;
 	}
-	if (!send_one(e) && lost != U32_MAX)
+	if (!send_event_message(e) && lost != U32_MAX)
 		lost++;
 	mutex_unlock(&audit_mutex);
 }
 
-static void of_current(struct devns_endpoint *ep, u32 event)
+static void audit_current_task(struct devns_endpoint *ep, u32 event)
 {
-	struct who who;
+	struct devns_audit_subject who;
 
-	current_who(&who);
-	send(&(const struct event){ .event = event,
-				    .ns = ep->ns_id,
-				    .count = 1,
-				    .ep = ep,
-				    .who = &who });
+	get_current_subject(&who);
+	send_audit_event(&(const struct devns_audit_event){ .event = event,
+							    .ns = ep->ns_id,
+							    .count = 1,
+							    .ep = ep,
+							    .who = &who });
 }
 
 void devns_audit_open(struct devns_endpoint *ep)
 {
 	atomic64_inc(&ep->opens);
-	of_current(ep, DEVNS_EVENT_OPEN);
+	audit_current_task(ep, DEVNS_EVENT_OPEN);
 }
 
 void devns_audit_close(struct devns_endpoint *ep)
 {
-	of_current(ep, DEVNS_EVENT_CLOSE);
+	audit_current_task(ep, DEVNS_EVENT_CLOSE);
 }
 
 void devns_audit_deny(struct devns_endpoint *ep)
 {
-	struct who who;
+	struct devns_audit_subject who;
 	bool first;
 
 	atomic64_inc(&ep->denials);
-	current_who(&who);
+	get_current_subject(&who);
 	spin_lock(&ep->deny_lock);
 	first = !ep->deny_burst && !ep->deny_ended;
 	if (first) {
@@ -174,14 +177,14 @@ void devns_audit_deny(struct devns_endpoint *ep)
 		schedule_delayed_work(&ep->deny_work, HZ);
 	spin_unlock(&ep->deny_lock);
 	if (first)
-		of_current(ep, DEVNS_EVENT_DENY);
+		audit_current_task(ep, DEVNS_EVENT_DENY);
 }
 
 void devns_audit_deny_work(struct work_struct *work)
 {
 	struct devns_endpoint *ep = container_of(
 		to_delayed_work(work), struct devns_endpoint, deny_work);
-	struct who who;
+	struct devns_audit_subject who;
 	u32 count;
 
 	spin_lock(&ep->deny_lock);
@@ -195,14 +198,15 @@ void devns_audit_deny_work(struct work_struct *work)
 		schedule_delayed_work(&ep->deny_work, HZ);
 	spin_unlock(&ep->deny_lock);
 	if (count)
-		send(&(const struct event){ .event = DEVNS_EVENT_DENY,
-					    .ns = ep->ns_id,
-					    .count = count,
-					    .ep = ep,
-					    .who = &who });
+		send_audit_event(&(const struct devns_audit_event){
+			.event = DEVNS_EVENT_DENY,
+			.ns = ep->ns_id,
+			.count = count,
+			.ep = ep,
+			.who = &who });
 }
 
-void devns_audit_end(struct devns_endpoint *ep)
+void devns_audit_end_denials(struct devns_endpoint *ep)
 {
 	spin_lock(&ep->deny_lock);
 	ep->deny_ended = true;
@@ -213,43 +217,47 @@ void devns_audit_end(struct devns_endpoint *ep)
 void devns_audit_revoke(struct devns_endpoint *ep, const struct devns_cut *cut,
 			struct task_struct *task)
 {
-	struct who who;
+	struct devns_audit_subject who;
 
 	if (task) {
 		who.pid = task_tgid_nr(task);
 		who.uid = from_kuid_munged(&init_user_ns, task_uid(task));
 		get_task_comm(who.comm, task);
 	}
-	send(&(const struct event){ .event = DEVNS_EVENT_REVOKE,
-				    .ns = ep->ns_id,
-				    .count = 1,
-				    .ep = ep,
-				    .who = task ? &who : NULL,
-				    .cut = cut });
+	send_audit_event(
+		&(const struct devns_audit_event){ .event = DEVNS_EVENT_REVOKE,
+						   .ns = ep->ns_id,
+						   .count = 1,
+						   .ep = ep,
+						   .who = task ? &who : NULL,
+						   .cut = cut });
 }
 
 void devns_audit_switch(u32 from, u32 to, u64 took)
 {
-	send(&(const struct event){ .event = DEVNS_EVENT_SWITCH,
-				    .ns = to,
-				    .count = 1,
-				    .previous = from,
-				    .took = took });
+	send_audit_event(
+		&(const struct devns_audit_event){ .event = DEVNS_EVENT_SWITCH,
+						   .ns = to,
+						   .count = 1,
+						   .previous = from,
+						   .took = took });
 }
 
 void devns_audit_mode(u32 ns, u32 cls, struct cells_right right)
 {
-	send(&(const struct event){ .event = DEVNS_EVENT_MODE,
-				    .ns = ns,
-				    .count = 1,
-				    .cls = cls,
-				    .right = &right });
+	send_audit_event(
+		&(const struct devns_audit_event){ .event = DEVNS_EVENT_MODE,
+						   .ns = ns,
+						   .count = 1,
+						   .cls = cls,
+						   .right = &right });
 }
 
-void devns_audit_combo(u32 ns, u32 combo)
+void devns_audit_hotkey(u32 ns, u32 combo)
 {
-	send(&(const struct event){ .event = DEVNS_EVENT_COMBO,
-				    .ns = ns,
-				    .count = 1,
-				    .combo = combo });
+	send_audit_event(
+		&(const struct devns_audit_event){ .event = DEVNS_EVENT_COMBO,
+						   .ns = ns,
+						   .count = 1,
+						   .combo = combo });
 }

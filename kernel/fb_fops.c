@@ -19,14 +19,14 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
-static struct mux_fb *fb_of(const struct file *file)
+static struct mux_fb *get_file_fb(const struct file *file)
 {
 	struct devns_endpoint *ep = file->private_data;
 
 	return ep->priv;
 }
 
-static int check(struct mux_fb *fb)
+static int check_fb_allowed(struct mux_fb *fb)
 {
 	if (READ_ONCE(fb->denied)) {
 		devns_audit_deny(fb->ep);
@@ -38,7 +38,7 @@ static int check(struct mux_fb *fb)
 
 static int fb_node_open(struct inode *inode, struct file *file)
 {
-	struct mux_fb *fb = fb_of(file);
+	struct mux_fb *fb = get_file_fb(file);
 
 	if (READ_ONCE(fb->denied)) {
 		devns_audit_deny(fb->ep);
@@ -60,7 +60,7 @@ static int fb_node_open(struct inode *inode, struct file *file)
 
 static int fb_node_release(struct inode *inode, struct file *file)
 {
-	struct mux_fb *fb = fb_of(file);
+	struct mux_fb *fb = get_file_fb(file);
 
 	mutex_lock(&fb->lock);
 	fb_deferred_io_release(&fb->info);
@@ -73,8 +73,8 @@ static int fb_node_release(struct inode *inode, struct file *file)
 static ssize_t fb_node_read(struct file *file, char __user *buf, size_t count,
 			    loff_t *pos)
 {
-	struct mux_fb *fb = fb_of(file);
-	int err = check(fb);
+	struct mux_fb *fb = get_file_fb(file);
+	int err = check_fb_allowed(fb);
 
 	return err ? err
 		   : simple_read_from_buffer(buf, count, pos,
@@ -86,10 +86,10 @@ static ssize_t fb_node_read(struct file *file, char __user *buf, size_t count,
 static ssize_t fb_node_write(struct file *file, const char __user *buf,
 			     size_t count, loff_t *pos)
 {
-	struct mux_fb *fb = fb_of(file);
+	struct mux_fb *fb = get_file_fb(file);
 	size_t size = fb->info.fix.smem_len;
 	loff_t at = *pos;
-	ssize_t n = check(fb);
+	ssize_t n = check_fb_allowed(fb);
 
 	if (n)
 		return n;
@@ -100,15 +100,15 @@ static ssize_t fb_node_write(struct file *file, const char __user *buf,
 	n = simple_write_to_buffer(fb->info.screen_buffer, size, pos, buf,
 				   count);
 	if (n > 0)
-		mux_fb_dirty(fb, at, at + n);
+		mux_fb_mark_dirty(fb, at, at + n);
 	return n;
 }
 
 static int fb_node_fsync(struct file *file, loff_t start, loff_t end,
 			 int datasync)
 {
-	struct mux_fb *fb = fb_of(file);
-	int err = check(fb);
+	struct mux_fb *fb = get_file_fb(file);
+	int err = check_fb_allowed(fb);
 
 	if (!err)
 		mux_fb_sync(fb);
@@ -117,27 +117,27 @@ static int fb_node_fsync(struct file *file, loff_t start, loff_t end,
 
 static __poll_t fb_node_poll(struct file *file, poll_table *wait)
 {
-	return READ_ONCE(fb_of(file)->denied) ? EPOLLERR | EPOLLHUP
-					      : DEFAULT_POLLMASK;
+	return READ_ONCE(get_file_fb(file)->denied) ? EPOLLERR | EPOLLHUP
+						    : DEFAULT_POLLMASK;
 }
 
-static struct mux_fb *fb_of_vma(const struct vm_area_struct *vma)
+static struct mux_fb *get_vma_fb(const struct vm_area_struct *vma)
 {
-	return fb_of(vma->vm_file);
+	return get_file_fb(vma->vm_file);
 }
 
-static void vma_open(struct vm_area_struct *vma)
+static void fb_vma_open(struct vm_area_struct *vma)
 {
-	struct mux_fb *fb = fb_of_vma(vma);
+	struct mux_fb *fb = get_vma_fb(vma);
 
 	atomic_inc(&fb->ep->mappings);
 	if (fb->defio_ops->open)
 		fb->defio_ops->open(vma);
 }
 
-static void vma_close(struct vm_area_struct *vma)
+static void fb_vma_close(struct vm_area_struct *vma)
 {
-	struct mux_fb *fb = fb_of_vma(vma);
+	struct mux_fb *fb = get_vma_fb(vma);
 
 	if (fb->defio_ops->close)
 		fb->defio_ops->close(vma);
@@ -148,9 +148,9 @@ static void vma_close(struct vm_area_struct *vma)
  * Maps the page here, inside the lock, and not after the return: a denial that
  * comes between would unmap too early.
  */
-static vm_fault_t vma_fault(struct vm_fault *vmf)
+static vm_fault_t fb_vma_fault(struct vm_fault *vmf)
 {
-	struct mux_fb *fb = fb_of_vma(vmf->vma);
+	struct mux_fb *fb = get_vma_fb(vmf->vma);
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 
 	down_read(&fb->faults);
@@ -167,9 +167,9 @@ static vm_fault_t vma_fault(struct vm_fault *vmf)
 }
 
 /* What it allows is mapped writable only if the page is still mapped then. */
-static vm_fault_t vma_mkwrite(struct vm_fault *vmf)
+static vm_fault_t fb_vma_mkwrite(struct vm_fault *vmf)
 {
-	struct mux_fb *fb = fb_of_vma(vmf->vma);
+	struct mux_fb *fb = get_vma_fb(vmf->vma);
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 
 	down_read(&fb->faults);
@@ -180,17 +180,17 @@ static vm_fault_t vma_mkwrite(struct vm_fault *vmf)
 }
 
 static const struct vm_operations_struct mapping_ops = {
-	.open = vma_open,
-	.close = vma_close,
-	.fault = vma_fault,
-	.page_mkwrite = vma_mkwrite,
+	.open = fb_vma_open,
+	.close = fb_vma_close,
+	.fault = fb_vma_fault,
+	.page_mkwrite = fb_vma_mkwrite,
 };
 
 static int fb_node_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	struct mux_fb *fb = fb_of(file);
+	struct mux_fb *fb = get_file_fb(file);
 	unsigned long pages = fb->info.fix.smem_len >> PAGE_SHIFT;
-	int err = check(fb);
+	int err = check_fb_allowed(fb);
 
 	if (err)
 		return err;
@@ -206,7 +206,7 @@ static int fb_node_mmap(struct file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
-static long get_var(struct mux_fb *fb, unsigned long arg)
+static long handle_get_var(struct mux_fb *fb, unsigned long arg)
 {
 	struct fb_var_screeninfo var;
 
@@ -218,8 +218,8 @@ static long get_var(struct mux_fb *fb, unsigned long arg)
 }
 
 /* The screen is what it is; what is asked for smaller is rounded up to it. */
-static int round_up_var(const struct fb_var_screeninfo *now,
-			struct fb_var_screeninfo *var, u32 rows)
+static int round_up_screeninfo(const struct fb_var_screeninfo *now,
+			       struct fb_var_screeninfo *var, u32 rows)
 {
 	struct fb_var_screeninfo want = *now;
 
@@ -236,7 +236,7 @@ static int round_up_var(const struct fb_var_screeninfo *now,
 	return 0;
 }
 
-static long put_var(struct mux_fb *fb, unsigned long arg)
+static long handle_put_var(struct mux_fb *fb, unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
 	struct fb_var_screeninfo var;
@@ -245,8 +245,9 @@ static long put_var(struct mux_fb *fb, unsigned long arg)
 	if (copy_from_user(&var, user, sizeof(var)))
 		return -EFAULT;
 	mutex_lock(&fb->lock);
-	err = round_up_var(&fb->info.var, &var,
-			   fb->info.fix.smem_len / fb->info.fix.line_length);
+	err = round_up_screeninfo(&fb->info.var, &var,
+				  fb->info.fix.smem_len /
+					  fb->info.fix.line_length);
 	if (!err && (var.activate & FB_ACTIVATE_MASK) == FB_ACTIVATE_NOW) {
 		fb->info.var.yres_virtual = var.yres_virtual;
 		fb->info.var.yoffset = var.yoffset;
@@ -258,7 +259,7 @@ static long put_var(struct mux_fb *fb, unsigned long arg)
 	return err;
 }
 
-static long pan(struct mux_fb *fb, unsigned long arg)
+static long handle_pan_display(struct mux_fb *fb, unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
 	struct fb_var_screeninfo var;
@@ -279,7 +280,7 @@ static long pan(struct mux_fb *fb, unsigned long arg)
 	return err;
 }
 
-static long get_fix(struct mux_fb *fb, unsigned long arg)
+static long handle_get_fix(struct mux_fb *fb, unsigned long arg)
 {
 	return copy_to_user((void __user *)arg, &fb->info.fix,
 			    sizeof(fb->info.fix))
@@ -287,15 +288,16 @@ static long get_fix(struct mux_fb *fb, unsigned long arg)
 		       : 0;
 }
 
-static bool cmap_fits(const struct mux_fb *fb, const struct fb_cmap_user *user)
+static bool is_cmap_in_range(const struct mux_fb *fb,
+			     const struct fb_cmap_user *user)
 {
 	u32 len = fb->pic.cmap.len;
 
 	return user->len && user->len <= len && user->start <= len - user->len;
 }
 
-static int read_colours(const struct fb_cmap *map,
-			const struct fb_cmap_user *user)
+static int copy_colours_from_user(const struct fb_cmap *map,
+				  const struct fb_cmap_user *user)
 {
 	size_t size = map->len * sizeof(u16);
 
@@ -306,8 +308,8 @@ static int read_colours(const struct fb_cmap *map,
 	return 0;
 }
 
-static int write_colours(const struct fb_cmap *map,
-			 const struct fb_cmap_user *user)
+static int copy_colours_to_user(const struct fb_cmap *map,
+				const struct fb_cmap_user *user)
 {
 	size_t size = map->len * sizeof(u16);
 
@@ -318,95 +320,96 @@ static int write_colours(const struct fb_cmap *map,
 	return 0;
 }
 
-static long move_cmap(struct mux_fb *fb, const struct fb_cmap_user *user,
-		      bool put)
+static long transfer_cmap(struct mux_fb *fb, const struct fb_cmap_user *user,
+			  bool put)
 {
 	struct fb_cmap map = {};
 	int err;
 
-	if (!cmap_fits(fb, user))
+	if (!is_cmap_in_range(fb, user))
 		return -EINVAL;
 	err = fb_alloc_cmap(&map, user->len, 0);
 	if (err)
 		return err;
 	map.start = user->start;
 	if (put) {
-		err = read_colours(&map, user);
+		err = copy_colours_from_user(&map, user);
 		if (!err)
-			err = devns_panel_cmap(fb->panel, &fb->pic, &map);
+			err = devns_panel_set_cmap(fb->panel, &fb->pic, &map);
 	} else {
-		devns_panel_read_cmap(fb->panel, &fb->pic, &map);
-		err = write_colours(&map, user);
+		devns_panel_get_cmap(fb->panel, &fb->pic, &map);
+		err = copy_colours_to_user(&map, user);
 	}
 	fb_dealloc_cmap(&map);
 	return err;
 }
 
-static long cmap_call(struct mux_fb *fb, unsigned long arg, bool put)
+static long handle_cmap(struct mux_fb *fb, unsigned long arg, bool put)
 {
 	struct fb_cmap_user user;
 
 	if (copy_from_user(&user, (void __user *)arg, sizeof(user)))
 		return -EFAULT;
-	return move_cmap(fb, &user, put);
+	return transfer_cmap(fb, &user, put);
 }
 
-static long get_cmap(struct mux_fb *fb, unsigned long arg)
+static long handle_get_cmap(struct mux_fb *fb, unsigned long arg)
 {
-	return cmap_call(fb, arg, false);
+	return handle_cmap(fb, arg, false);
 }
 
-static long put_cmap(struct mux_fb *fb, unsigned long arg)
+static long handle_put_cmap(struct mux_fb *fb, unsigned long arg)
 {
-	return cmap_call(fb, arg, true);
+	return handle_cmap(fb, arg, true);
 }
 
-static long blank(struct mux_fb *fb, unsigned long arg)
+static long handle_blank(struct mux_fb *fb, unsigned long arg)
 {
 	if (arg > FB_BLANK_POWERDOWN)
 		return -EINVAL;
 	devns_panel_blank(fb->panel, &fb->pic, arg);
-	devns_power_blank(fb->ep->ns_id, arg != FB_BLANK_UNBLANK);
+	devns_power_set_blank(fb->ep->ns_id, arg != FB_BLANK_UNBLANK);
 	return 0;
 }
 
 /* There is no retrace to wait for in memory: a frame's time, as on a screen. */
-static long wait_for_vsync(struct mux_fb *fb, unsigned long arg)
+static long handle_wait_for_vsync(struct mux_fb *fb, unsigned long arg)
 {
 	schedule_timeout_interruptible(max(HZ / 60, 1));
 	return signal_pending(current) ? -ERESTARTSYS : 0;
 }
 
-static long refuse(struct mux_fb *fb, unsigned long arg)
+static long reject_fb_ioctl(struct mux_fb *fb, unsigned long arg)
 {
 	return -EINVAL;
 }
 
-struct fb_call {
+struct fb_ioctl_handler {
 	unsigned int cmd;
 	long (*call)(struct mux_fb *fb, unsigned long arg);
 };
 
-static const struct fb_call calls[] = {
-	{ FBIOGET_VSCREENINFO, get_var },
-	{ FBIOPUT_VSCREENINFO, put_var },
-	{ FBIOPAN_DISPLAY, pan },
-	{ FBIOBLANK, blank },
-	{ FBIO_WAITFORVSYNC, wait_for_vsync },
-	{ FBIO_CURSOR, refuse },
-	{ FBIOGET_CON2FBMAP, refuse },
-	{ FBIOPUT_CON2FBMAP, refuse },
+static const struct fb_ioctl_handler calls[] = {
+	{ FBIOGET_VSCREENINFO, handle_get_var },
+	{ FBIOPUT_VSCREENINFO, handle_put_var },
+	{ FBIOPAN_DISPLAY, handle_pan_display },
+	{ FBIOBLANK, handle_blank },
+	{ FBIO_WAITFORVSYNC, handle_wait_for_vsync },
+	{ FBIO_CURSOR, reject_fb_ioctl },
+	{ FBIOGET_CON2FBMAP, reject_fb_ioctl },
+	{ FBIOPUT_CON2FBMAP, reject_fb_ioctl },
 	/* Those above are the same for a program of 32 bits. */
-	{ FBIOGET_FSCREENINFO, get_fix },
-	{ FBIOGETCMAP, get_cmap },
-	{ FBIOPUTCMAP, put_cmap },
+	{ FBIOGET_FSCREENINFO, handle_get_fix },
+	{ FBIOGETCMAP, handle_get_cmap },
+	{ FBIOPUTCMAP, handle_put_cmap },
 };
 
-static long call(struct file *file, unsigned int cmd, unsigned long arg,
-		 const struct fb_call *table, size_t n)
+static long dispatch_fb_ioctl(struct file *file, unsigned int cmd,
+			      unsigned long arg,
+			      const struct fb_ioctl_handler *table, size_t n)
 {
-	struct mux_fb *fb = fb_of(file);
-	int err = check(fb);
+	struct mux_fb *fb = get_file_fb(file);
+	int err = check_fb_allowed(fb);
 	size_t i;
 
 	if (err)
@@ -420,11 +423,11 @@ static long call(struct file *file, unsigned int cmd, unsigned long arg,
 static long fb_node_ioctl(struct file *file, unsigned int cmd,
 			  unsigned long arg)
 {
-	return call(file, cmd, arg, calls, ARRAY_SIZE(calls));
+	return dispatch_fb_ioctl(file, cmd, arg, calls, ARRAY_SIZE(calls));
 }
 
 #ifdef CONFIG_COMPAT
-struct fix32 {
+struct compat_fb_fix {
 	char id[16];
 	compat_caddr_t smem_start;
 	u32 smem_len;
@@ -441,7 +444,7 @@ struct fix32 {
 	u16 reserved[3];
 };
 
-struct cmap32 {
+struct compat_fb_cmap {
 	u32 start;
 	u32 len;
 	compat_caddr_t red;
@@ -450,10 +453,10 @@ struct cmap32 {
 	compat_caddr_t transp;
 };
 
-static long get_fix32(struct mux_fb *fb, unsigned long arg)
+static long handle_get_fix32(struct mux_fb *fb, unsigned long arg)
 {
 	const struct fb_fix_screeninfo *fix = &fb->info.fix;
-	struct fix32 ret = {
+	struct compat_fb_fix ret = {
 		.smem_len = fix->smem_len,
 		.type = fix->type,
 		.visual = fix->visual,
@@ -466,10 +469,10 @@ static long get_fix32(struct mux_fb *fb, unsigned long arg)
 	return copy_to_user(compat_ptr(arg), &ret, sizeof(ret)) ? -EFAULT : 0;
 }
 
-static long cmap_call32(struct mux_fb *fb, unsigned long arg, bool put)
+static long handle_cmap32(struct mux_fb *fb, unsigned long arg, bool put)
 {
 	struct fb_cmap_user user = {};
-	struct cmap32 from;
+	struct compat_fb_cmap from;
 
 	if (copy_from_user(&from, compat_ptr(arg), sizeof(from)))
 		return -EFAULT;
@@ -478,23 +481,23 @@ static long cmap_call32(struct mux_fb *fb, unsigned long arg, bool put)
 	user.red = compat_ptr(from.red);
 	user.green = compat_ptr(from.green);
 	user.blue = compat_ptr(from.blue);
-	return move_cmap(fb, &user, put);
+	return transfer_cmap(fb, &user, put);
 }
 
-static long get_cmap32(struct mux_fb *fb, unsigned long arg)
+static long handle_get_cmap32(struct mux_fb *fb, unsigned long arg)
 {
-	return cmap_call32(fb, arg, false);
+	return handle_cmap32(fb, arg, false);
 }
 
-static long put_cmap32(struct mux_fb *fb, unsigned long arg)
+static long handle_put_cmap32(struct mux_fb *fb, unsigned long arg)
 {
-	return cmap_call32(fb, arg, true);
+	return handle_cmap32(fb, arg, true);
 }
 
-static const struct fb_call calls32[] = {
-	{ FBIOGET_FSCREENINFO, get_fix32 },
-	{ FBIOGETCMAP, get_cmap32 },
-	{ FBIOPUTCMAP, put_cmap32 },
+static const struct fb_ioctl_handler calls32[] = {
+	{ FBIOGET_FSCREENINFO, handle_get_fix32 },
+	{ FBIOGETCMAP, handle_get_cmap32 },
+	{ FBIOPUTCMAP, handle_put_cmap32 },
 };
 
 static long fb_node_compat_ioctl(struct file *file, unsigned int cmd,
@@ -504,8 +507,8 @@ static long fb_node_compat_ioctl(struct file *file, unsigned int cmd,
 
 	for (i = 0; i < ARRAY_SIZE(calls32); i++)
 		if (calls32[i].cmd == cmd)
-			return call(file, cmd, arg, calls32,
-				    ARRAY_SIZE(calls32));
+			return dispatch_fb_ioctl(file, cmd, arg, calls32,
+						 ARRAY_SIZE(calls32));
 	if (cmd != FBIOBLANK)
 		arg = (unsigned long)compat_ptr(arg);
 	return fb_node_ioctl(file, cmd, arg);

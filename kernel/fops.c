@@ -19,7 +19,7 @@
 
 #define REAL_MODES (FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE | FMODE_STREAM)
 
-struct table {
+struct fops_table {
 	struct file_operations fops;
 	u32 ops;
 	struct list_head link;
@@ -41,7 +41,7 @@ static DEFINE_MUTEX(tables_lock);
 /* ---- calls */
 
 /* The flag that a program may change at any time. */
-static void copy_nonblock(const struct file *file, struct file *real)
+static void copy_nonblock_flag(const struct file *file, struct file *real)
 {
 	unsigned int flag = READ_ONCE(file->f_flags) & O_NONBLOCK;
 
@@ -52,12 +52,12 @@ static void copy_nonblock(const struct file *file, struct file *real)
 	spin_unlock(&real->f_lock);
 }
 
-static int begin(struct file *file, struct devns_call *call)
+static int begin_file_call(struct file *file, struct devns_call *call)
 {
-	int err = devns_call_begin(file->private_data, call, true);
+	int err = devns_inflight_begin(file->private_data, call, true);
 
 	if (!err)
-		copy_nonblock(file, call->real);
+		copy_nonblock_flag(file, call->real);
 	return err;
 }
 
@@ -65,12 +65,12 @@ static ssize_t pass_read(struct file *file, char __user *buf, size_t len,
 			 loff_t *pos)
 {
 	struct devns_call call;
-	ssize_t ret = begin(file, &call);
+	ssize_t ret = begin_file_call(file, &call);
 
 	if (ret)
 		return ret;
 	REAL_CALL(ret, call.real, read, call.real, buf, len, pos);
-	return devns_call_end(&call, ret);
+	return devns_inflight_end(&call, ret);
 }
 
 static ssize_t pass_write(struct file *file, const char __user *buf, size_t len,
@@ -79,7 +79,7 @@ static ssize_t pass_write(struct file *file, const char __user *buf, size_t len,
 	struct devns_handle *h = file->private_data;
 	const struct devns_filter *filter = h->pass->filter;
 	struct devns_call call;
-	ssize_t ret = begin(file, &call);
+	ssize_t ret = begin_file_call(file, &call);
 
 	if (ret)
 		return ret;
@@ -87,11 +87,11 @@ static ssize_t pass_write(struct file *file, const char __user *buf, size_t len,
 		ret = filter->write(h->pass->ep, buf, len);
 	else
 		REAL_CALL(ret, call.real, write, call.real, buf, len, pos);
-	return devns_call_end(&call, ret);
+	return devns_inflight_end(&call, ret);
 }
 
-static void iter_begin(struct kiocb *inner, const struct kiocb *outer,
-		       struct file *real)
+static void init_inner_kiocb(struct kiocb *inner, const struct kiocb *outer,
+			     struct file *real)
 {
 	init_sync_kiocb(inner, real);
 	inner->ki_pos = outer->ki_pos;
@@ -106,13 +106,13 @@ static ssize_t pass_read_iter(struct kiocb *iocb, struct iov_iter *iter)
 	/* The driver may sleep; a caller that must not comes another way. */
 	if (iocb->ki_flags & IOCB_NOWAIT)
 		return -EAGAIN;
-	ret = begin(iocb->ki_filp, &call);
+	ret = begin_file_call(iocb->ki_filp, &call);
 	if (ret)
 		return ret;
-	iter_begin(&inner, iocb, call.real);
+	init_inner_kiocb(&inner, iocb, call.real);
 	REAL_CALL(ret, call.real, read_iter, &inner, iter);
 	iocb->ki_pos = inner.ki_pos;
-	return devns_call_end(&call, ret);
+	return devns_inflight_end(&call, ret);
 }
 
 static ssize_t pass_write_iter(struct kiocb *iocb, struct iov_iter *iter)
@@ -127,18 +127,18 @@ static ssize_t pass_write_iter(struct kiocb *iocb, struct iov_iter *iter)
 	/* A filter sees no vectors. */
 	if (h->pass->filter && h->pass->filter->write)
 		return -EINVAL;
-	ret = begin(iocb->ki_filp, &call);
+	ret = begin_file_call(iocb->ki_filp, &call);
 	if (ret)
 		return ret;
-	iter_begin(&inner, iocb, call.real);
+	init_inner_kiocb(&inner, iocb, call.real);
 	REAL_CALL(ret, call.real, write_iter, &inner, iter);
 	iocb->ki_pos = inner.ki_pos;
-	return devns_call_end(&call, ret);
+	return devns_inflight_end(&call, ret);
 }
 
 /* The real terminal would be shut to the other namespaces and the host too. */
-static long tty_ioctl(struct devns_passthrough *p, unsigned int cmd,
-		      unsigned long arg)
+static long handle_exclusive_ioctl(struct devns_passthrough *p,
+				   unsigned int cmd, unsigned long arg)
 {
 	switch (cmd) {
 	case TIOCEXCL:
@@ -153,32 +153,32 @@ static long tty_ioctl(struct devns_passthrough *p, unsigned int cmd,
 }
 
 /* -ENOIOCTLCMD: it is for the driver, and the call has begun. */
-static long ioctl_begin(struct file *file, struct devns_call *call,
-			unsigned int cmd, unsigned long arg)
+static long begin_ioctl_call(struct file *file, struct devns_call *call,
+			     unsigned int cmd, unsigned long arg)
 {
 	struct devns_handle *h = file->private_data;
 	long ret = -ENOIOCTLCMD;
-	int err = begin(file, call);
+	int err = begin_file_call(file, call);
 
 	if (err)
 		return err;
 	if (h->pass->allowed->is_tty)
-		ret = tty_ioctl(h->pass, cmd, arg);
+		ret = handle_exclusive_ioctl(h->pass, cmd, arg);
 	if (ret == -ENOIOCTLCMD)
-		ret = devns_filter_ioctl(h->pass, call->real, cmd, arg)
+		ret = devns_ioctls_check(h->pass, call->real, cmd, arg)
 			      ?: -ENOIOCTLCMD;
-	return ret == -ENOIOCTLCMD ? ret : devns_call_end(call, ret);
+	return ret == -ENOIOCTLCMD ? ret : devns_inflight_end(call, ret);
 }
 
 static long pass_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct devns_call call;
-	long ret = ioctl_begin(file, &call, cmd, arg);
+	long ret = begin_ioctl_call(file, &call, cmd, arg);
 
 	if (ret != -ENOIOCTLCMD)
 		return ret;
 	REAL_CALL(ret, call.real, unlocked_ioctl, call.real, cmd, arg);
-	return devns_call_end(&call, ret);
+	return devns_inflight_end(&call, ret);
 }
 
 #ifdef CONFIG_COMPAT
@@ -186,20 +186,20 @@ static long pass_compat_ioctl(struct file *file, unsigned int cmd,
 			      unsigned long arg)
 {
 	struct devns_call call;
-	long ret =
-		ioctl_begin(file, &call, cmd, (unsigned long)compat_ptr(arg));
+	long ret = begin_ioctl_call(file, &call, cmd,
+				    (unsigned long)compat_ptr(arg));
 
 	if (ret != -ENOIOCTLCMD)
 		return ret;
 	REAL_CALL(ret, call.real, compat_ioctl, call.real, cmd, arg);
-	return devns_call_end(&call, ret);
+	return devns_inflight_end(&call, ret);
 }
 #endif
 
 static loff_t pass_llseek(struct file *file, loff_t offset, int whence)
 {
 	struct devns_call call;
-	loff_t ret = begin(file, &call);
+	loff_t ret = begin_file_call(file, &call);
 
 	if (ret)
 		return ret;
@@ -207,18 +207,18 @@ static loff_t pass_llseek(struct file *file, loff_t offset, int whence)
 	REAL_CALL(ret, call.real, llseek, call.real, offset, whence);
 	file->f_pos = call.real->f_pos;
 	/* Not through the end's long, which may be shorter. */
-	return devns_call_end(&call, ret < 0 ? ret : 0) ?: ret;
+	return devns_inflight_end(&call, ret < 0 ? ret : 0) ?: ret;
 }
 
 static int pass_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 {
 	struct devns_call call;
-	int ret = begin(file, &call);
+	int ret = begin_file_call(file, &call);
 
 	if (ret)
 		return ret;
 	REAL_CALL(ret, call.real, fsync, call.real, start, end, datasync);
-	return devns_call_end(&call, ret);
+	return devns_inflight_end(&call, ret);
 }
 
 static __poll_t pass_poll(struct file *file, poll_table *table)
@@ -228,11 +228,11 @@ static __poll_t pass_poll(struct file *file, poll_table *table)
 	__poll_t mask;
 
 	poll_wait(file, &h->wait, table);
-	if (devns_call_begin(h, &call, true))
+	if (devns_inflight_begin(h, &call, true))
 		return EPOLLERR | EPOLLHUP;
-	copy_nonblock(file, call.real);
+	copy_nonblock_flag(file, call.real);
 	mask = devns_bridge_poll(h, call.real, poll_requested_events(table));
-	if (devns_call_end(&call, call.poked ? -EACCES : 0))
+	if (devns_inflight_end(&call, call.poked ? -EACCES : 0))
 		return EPOLLERR | EPOLLHUP;
 	return mask;
 }
@@ -243,12 +243,12 @@ static int pass_fasync(int fd, struct file *file, int on)
 	int ret = fasync_helper(fd, file, on, &h->fasync);
 	struct devns_call call;
 
-	if (ret < 0 || !on || !(h->ops & BIT(REAL_OP_POLL)))
+	if (ret < 0 || !on || !(h->ops & BIT(REAL_DEVICE_OP_POLL)))
 		return ret;
 	/* Signals come from the driver's queue: be on it. */
-	if (!devns_call_begin(h, &call, true)) {
+	if (!devns_inflight_begin(h, &call, true)) {
 		devns_bridge_poll(h, call.real, ~(__force __poll_t)0);
-		devns_call_end(&call, 0);
+		devns_inflight_end(&call, 0);
 	}
 	return ret;
 }
@@ -264,34 +264,37 @@ static int pass_release(struct inode *inode, struct file *file)
 	if (atomic_dec_and_test(&ep->handles))
 		WRITE_ONCE(h->pass->exclusive, false);
 	devns_audit_close(ep);
-	devns_handle_drop(h);
+	devns_handle_release(h);
 	return 0;
 }
 
-static void fill(struct file_operations *f, u32 ops)
+static void fill_file_operations(struct file_operations *f, u32 ops)
 {
 	f->owner = THIS_MODULE;
 	f->release = pass_release;
-	f->read = ops & BIT(REAL_OP_READ) ? pass_read : NULL;
-	f->write = ops & BIT(REAL_OP_WRITE) ? pass_write : NULL;
-	f->read_iter = ops & BIT(REAL_OP_READ_ITER) ? pass_read_iter : NULL;
-	f->write_iter = ops & BIT(REAL_OP_WRITE_ITER) ? pass_write_iter : NULL;
-	f->poll = ops & BIT(REAL_OP_POLL) ? pass_poll : NULL;
-	f->unlocked_ioctl = ops & BIT(REAL_OP_IOCTL) ? pass_ioctl : NULL;
+	f->read = ops & BIT(REAL_DEVICE_OP_READ) ? pass_read : NULL;
+	f->write = ops & BIT(REAL_DEVICE_OP_WRITE) ? pass_write : NULL;
+	f->read_iter =
+		ops & BIT(REAL_DEVICE_OP_READ_ITER) ? pass_read_iter : NULL;
+	f->write_iter =
+		ops & BIT(REAL_DEVICE_OP_WRITE_ITER) ? pass_write_iter : NULL;
+	f->poll = ops & BIT(REAL_DEVICE_OP_POLL) ? pass_poll : NULL;
+	f->unlocked_ioctl = ops & BIT(REAL_DEVICE_OP_IOCTL) ? pass_ioctl : NULL;
 #ifdef CONFIG_COMPAT
-	f->compat_ioctl =
-		ops & BIT(REAL_OP_COMPAT_IOCTL) ? pass_compat_ioctl : NULL;
+	f->compat_ioctl = ops & BIT(REAL_DEVICE_OP_COMPAT_IOCTL)
+				  ? pass_compat_ioctl
+				  : NULL;
 #endif
-	f->mmap = ops & BIT(REAL_OP_MMAP) ? devns_mapping_mmap : NULL;
-	f->llseek = ops & BIT(REAL_OP_LLSEEK) ? pass_llseek : NULL;
-	f->fsync = ops & BIT(REAL_OP_FSYNC) ? pass_fsync : NULL;
-	f->fasync = ops & BIT(REAL_OP_FASYNC) ? pass_fasync : NULL;
+	f->mmap = ops & BIT(REAL_DEVICE_OP_MMAP) ? devns_mapping_mmap : NULL;
+	f->llseek = ops & BIT(REAL_DEVICE_OP_LLSEEK) ? pass_llseek : NULL;
+	f->fsync = ops & BIT(REAL_DEVICE_OP_FSYNC) ? pass_fsync : NULL;
+	f->fasync = ops & BIT(REAL_DEVICE_OP_FASYNC) ? pass_fasync : NULL;
 }
 
 /* A reference to operations that have no more than these. */
-static const struct file_operations *table_get(u32 ops)
+static const struct file_operations *get_fops_table(u32 ops)
 {
-	struct table *t;
+	struct fops_table *t;
 
 	mutex_lock(&tables_lock);
 	list_for_each_entry (t, &tables, link)
@@ -303,7 +306,7 @@ static const struct file_operations *table_get(u32 ops)
 		return NULL;
 	}
 	t->ops = ops;
-	fill(&t->fops, ops);
+	fill_file_operations(&t->fops, ops);
 	list_add(&t->link, &tables);
 found:
 	mutex_unlock(&tables_lock);
@@ -312,7 +315,7 @@ found:
 
 void devns_fops_exit(void)
 {
-	struct table *t, *tmp;
+	struct fops_table *t, *tmp;
 
 	list_for_each_entry_safe (t, tmp, &tables, link)
 		kfree(t);
@@ -321,10 +324,10 @@ void devns_fops_exit(void)
 
 /* ---- open */
 
-static int take_over(struct file *file, struct devns_handle *h,
-		     const struct file *real)
+static int attach_real_file(struct file *file, struct devns_handle *h,
+			    const struct file *real)
 {
-	const struct file_operations *fops = table_get(h->ops);
+	const struct file_operations *fops = get_fops_table(h->ops);
 
 	if (!fops)
 		return -ENOMEM;
@@ -346,13 +349,14 @@ static int pass_open(struct inode *inode, struct file *file)
 
 	if (!h)
 		return -ENOMEM;
-	err = devns_call_begin(h, &call, true);
+	err = devns_inflight_begin(h, &call, true);
 	if (!err && READ_ONCE(h->pass->exclusive) && !capable(CAP_SYS_ADMIN))
-		err = devns_call_end(&call, -EBUSY);
+		err = devns_inflight_end(&call, -EBUSY);
 	else if (!err)
-		err = devns_call_end(&call, take_over(file, h, call.real));
+		err = devns_inflight_end(&call,
+					 attach_real_file(file, h, call.real));
 	if (err) {
-		devns_handle_drop(h);
+		devns_handle_release(h);
 		return err;
 	}
 	atomic_inc(&ep->handles);

@@ -16,7 +16,7 @@
 
 #define NOT_THERE -1
 
-struct effect {
+struct force_effect {
 	struct ff_effect ff; /* its id is the view's */
 	bool used;
 	s16 real;      /* the real device's id, or NOT_THERE */
@@ -26,50 +26,50 @@ struct effect {
 };
 
 /* Effects are under mux->lock; what is played also under `lock`. */
-struct force {
+struct force_feedback {
 	spinlock_t lock; /* a leaf; under the view's event lock */
 	bool new_gain;
 	bool new_autocenter;
 	u16 gain;
 	u16 autocenter;
 	int n;
-	struct effect effects[];
+	struct force_effect effects[];
 };
 
 /*
  * Input core asks for the open file that an effect belongs to, and compares it;
  * of ours there is none, and the mux is unlike any.
  */
-static struct file *owner(struct mux *mux)
+static struct file *get_effect_owner(struct mux *mux)
 {
 	return (struct file *)mux;
 }
 
 /* ---- towards the real device; under mux->lock */
 
-static int put_effect(struct mux *mux, struct effect *e)
+static int upload_real_effect(struct mux *mux, struct force_effect *e)
 {
 	struct ff_effect real = e->ff;
 	int err;
 
 	real.id = e->real;
-	err = input_ff_upload(mux->real, &real, owner(mux));
+	err = input_ff_upload(mux->real, &real, get_effect_owner(mux));
 	if (!err)
 		e->real = real.id;
 	return err;
 }
 
-static void take_effect(struct mux *mux, struct effect *e)
+static void erase_real_effect(struct mux *mux, struct force_effect *e)
 {
 	if (e->real == NOT_THERE)
 		return;
 	input_inject_event(&mux->handle, EV_FF, e->real, 0);
-	input_ff_erase(mux->real, e->real, owner(mux));
+	input_ff_erase(mux->real, e->real, get_effect_owner(mux));
 	e->real = NOT_THERE;
 }
 
 /* Whether it would be playing now if it had been played when it was told. */
-static bool is_playing(const struct effect *e)
+static bool is_effect_playing(const struct force_effect *e)
 {
 	u64 length = (u64)e->ff.replay.length * e->times + e->ff.replay.delay;
 
@@ -78,19 +78,19 @@ static bool is_playing(const struct effect *e)
 		ktime_ms_delta(ktime_get(), e->since) < (s64)length);
 }
 
-static void play(struct mux *mux, struct force *f)
+static void play_pending_effects(struct mux *mux, struct force_feedback *f)
 {
 	int i;
 
 	for (i = 0; i < f->n; i++) {
-		struct effect *e = &f->effects[i];
+		struct force_effect *e = &f->effects[i];
 		unsigned long flags;
 		bool told;
 		int times;
 
 		spin_lock_irqsave(&f->lock, flags);
 		told = e->told;
-		times = is_playing(e) ? e->times : 0;
+		times = is_effect_playing(e) ? e->times : 0;
 		e->told = true;
 		spin_unlock_irqrestore(&f->lock, flags);
 		if (!told && e->real != NOT_THERE)
@@ -105,51 +105,51 @@ static void play(struct mux *mux, struct force *f)
 	f->new_autocenter = false;
 }
 
-static void withdraw(struct mux *mux, struct force *f)
+static void erase_all_effects(struct mux *mux, struct force_feedback *f)
 {
 	int i;
 
 	for (i = 0; i < f->n; i++)
-		take_effect(mux, &f->effects[i]);
+		erase_real_effect(mux, &f->effects[i]);
 }
 
-static void install(struct mux *mux, struct force *f)
+static void upload_all_effects(struct mux *mux, struct force_feedback *f)
 {
 	int i;
 
 	for (i = 0; i < f->n; i++) {
-		struct effect *e = &f->effects[i];
+		struct force_effect *e = &f->effects[i];
 
-		if (e->used && put_effect(mux, e))
+		if (e->used && upload_real_effect(mux, e))
 			pr_notice_ratelimited("devns: %s takes no effect\n",
 					      mux->handle.name);
-		e->told = !is_playing(e);
+		e->told = !is_effect_playing(e);
 	}
 	f->new_gain = test_bit(FF_GAIN, mux->real->ffbit);
 	f->new_autocenter = test_bit(FF_AUTOCENTER, mux->real->ffbit);
 }
 
-void force_show(struct mux *mux, struct view *v)
+void force_feedback_apply(struct mux *mux, struct virtual_input *v)
 {
 	if (mux->forced != v) {
 		if (mux->forced)
-			withdraw(mux, mux->forced->force);
+			erase_all_effects(mux, mux->forced->force);
 		mux->forced = v && v->force ? v : NULL;
 		if (mux->forced)
-			install(mux, v->force);
+			upload_all_effects(mux, v->force);
 	}
 	if (mux->forced)
-		play(mux, mux->forced->force);
+		play_pending_effects(mux, mux->forced->force);
 }
 
 /* ---- from the devns */
 
-static int force_upload(struct input_dev *dev, struct ff_effect *effect,
-			struct ff_effect *old)
+static int handle_effect_upload(struct input_dev *dev, struct ff_effect *effect,
+				struct ff_effect *old)
 {
-	struct view *v = input_get_drvdata(dev);
-	struct effect *e = &v->force->effects[effect->id];
-	struct effect was;
+	struct virtual_input *v = input_get_drvdata(dev);
+	struct force_effect *e = &v->force->effects[effect->id];
+	struct force_effect was;
 	int err = 0;
 
 	/* Its samples are in the program's memory. */
@@ -166,20 +166,20 @@ static int force_upload(struct input_dev *dev, struct ff_effect *effect,
 		e->told = true;
 	}
 	if (v->mux->forced == v)
-		err = put_effect(v->mux, e);
+		err = upload_real_effect(v->mux, e);
 	if (err)
 		*e = was;
 	mutex_unlock(&v->mux->lock);
 	return err;
 }
 
-static int force_erase(struct input_dev *dev, int id)
+static int handle_effect_erase(struct input_dev *dev, int id)
 {
-	struct view *v = input_get_drvdata(dev);
-	struct effect *e = &v->force->effects[id];
+	struct virtual_input *v = input_get_drvdata(dev);
+	struct force_effect *e = &v->force->effects[id];
 
 	mutex_lock(&v->mux->lock);
-	take_effect(v->mux, e);
+	erase_real_effect(v->mux, e);
 	e->used = false;
 	e->times = 0;
 	mutex_unlock(&v->mux->lock);
@@ -187,10 +187,10 @@ static int force_erase(struct input_dev *dev, int id)
 }
 
 /* These are called under the view's event lock. */
-static int force_play(struct input_dev *dev, int id, int times)
+static int handle_effect_playback(struct input_dev *dev, int id, int times)
 {
-	struct view *v = input_get_drvdata(dev);
-	struct force *f = v->force;
+	struct virtual_input *v = input_get_drvdata(dev);
+	struct force_feedback *f = v->force;
 	unsigned long flags;
 
 	if (id < 0 || id >= f->n)
@@ -200,32 +200,32 @@ static int force_play(struct input_dev *dev, int id, int times)
 	f->effects[id].since = ktime_get();
 	f->effects[id].told = false;
 	spin_unlock_irqrestore(&f->lock, flags);
-	mux_settle(v->mux);
+	mux_schedule_update(v->mux);
 	return 0;
 }
 
-static void force_gain(struct input_dev *dev, u16 gain)
+static void handle_set_gain(struct input_dev *dev, u16 gain)
 {
-	struct view *v = input_get_drvdata(dev);
+	struct virtual_input *v = input_get_drvdata(dev);
 
 	v->force->gain = gain;
 	v->force->new_gain = true;
-	mux_settle(v->mux);
+	mux_schedule_update(v->mux);
 }
 
-static void force_autocenter(struct input_dev *dev, u16 magnitude)
+static void handle_set_autocenter(struct input_dev *dev, u16 magnitude)
 {
-	struct view *v = input_get_drvdata(dev);
+	struct virtual_input *v = input_get_drvdata(dev);
 
 	v->force->autocenter = magnitude;
 	v->force->new_autocenter = true;
-	mux_settle(v->mux);
+	mux_schedule_update(v->mux);
 }
 
 /* Of views: the mux's lock comes under it, and a real device's under that. */
 static struct lock_class_key force_mutex;
 
-int force_add(struct view *v, const struct input_dev *real)
+int force_feedback_add(struct virtual_input *v, const struct input_dev *real)
 {
 	struct input_dev *dev = v->dev;
 	int i, err;
@@ -249,17 +249,17 @@ int force_add(struct view *v, const struct input_dev *real)
 	if (err)
 		return err;
 	lockdep_set_class(&dev->ff->mutex, &force_mutex);
-	dev->ff->upload = force_upload;
-	dev->ff->erase = force_erase;
-	dev->ff->playback = force_play;
+	dev->ff->upload = handle_effect_upload;
+	dev->ff->erase = handle_effect_erase;
+	dev->ff->playback = handle_effect_playback;
 	if (test_bit(FF_GAIN, real->ffbit))
-		dev->ff->set_gain = force_gain;
+		dev->ff->set_gain = handle_set_gain;
 	if (test_bit(FF_AUTOCENTER, real->ffbit))
-		dev->ff->set_autocenter = force_autocenter;
+		dev->ff->set_autocenter = handle_set_autocenter;
 	return 0;
 }
 
-void force_free(struct view *v)
+void force_feedback_free(struct virtual_input *v)
 {
 	kfree(v->force);
 }

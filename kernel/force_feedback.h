@@ -5,12 +5,12 @@
 
 struct input_dev;
 struct mux;
-struct view;
+struct virtual_input;
 
 /* Under mux->lock: the real device gets the effects of this view only. */
-void force_show(struct mux *mux, struct view *v);
+void force_feedback_apply(struct mux *mux, struct virtual_input *v);
 /* Gives a view what the real device can; it has none where that has none. */
-int force_add(struct view *v, const struct input_dev *real);
-void force_free(struct view *v);
+int force_feedback_add(struct virtual_input *v, const struct input_dev *real);
+void force_feedback_free(struct virtual_input *v);
 
 #endif

@@ -28,7 +28,7 @@ struct devns_handle *devns_handle_new(struct devns_endpoint *ep,
 	return h;
 }
 
-static void handle_free(struct kref *ref)
+static void free_handle(struct kref *ref)
 {
 	struct devns_handle *h = container_of(ref, struct devns_handle, ref);
 	struct devns_endpoint *ep = h->pass->ep;
@@ -46,10 +46,10 @@ void devns_handle_get(struct devns_handle *h)
 
 void devns_handle_put(struct devns_handle *h)
 {
-	kref_put(&h->ref, handle_free);
+	kref_put(&h->ref, free_handle);
 }
 
-void devns_handle_drop(struct devns_handle *h)
+void devns_handle_release(struct devns_handle *h)
 {
 	struct devns_passthrough *p = h->pass;
 	struct file *real = NULL;

@@ -13,17 +13,17 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#define COMBOS_MAX 8
-#define COMBO_KEYS_MAX 4
-#define COMBO_TEXT_MAX 256
+#define HOTKEYS_MAX 8
+#define HOTKEY_KEYS_MAX 4
+#define HOTKEY_TEXT_MAX 256
 
-struct combo {
-	u32 keys[COMBO_KEYS_MAX];
+struct hotkey {
+	u32 keys[HOTKEY_KEYS_MAX];
 	u32 n;
 };
 
-struct table {
-	struct combo combos[COMBOS_MAX];
+struct hotkey_table {
+	struct hotkey combos[HOTKEYS_MAX];
 	u32 n;
 };
 
@@ -33,14 +33,14 @@ static DEFINE_SPINLOCK(combo_lock);
 	{                                                                      \
 		.keys = { KEY_LEFTCTRL, KEY_LEFTALT, key }, .n = 3             \
 	}
-static struct table table = {
+static struct hotkey_table table = {
 	.combos = { CTRL_ALT(KEY_HOME), CTRL_ALT(KEY_END), CTRL_ALT(KEY_ESC) },
 	.n = 3,
 };
 static DECLARE_BITMAP(held, KEY_CNT);
 static unsigned long pressed; /* a bit for each of the table */
 
-static void tell(struct work_struct *work)
+static void report_pressed_hotkeys(struct work_struct *work)
 {
 	unsigned long flags, found, i;
 
@@ -49,15 +49,15 @@ static void tell(struct work_struct *work)
 	pressed = 0;
 	spin_unlock_irqrestore(&combo_lock, flags);
 	mutex_lock(&devns_mutex);
-	for_each_set_bit (i, &found, COMBOS_MAX)
-		devns_audit_combo(devns_active ? devns_active->id : 0, i);
+	for_each_set_bit (i, &found, HOTKEYS_MAX)
+		devns_audit_hotkey(devns_active ? devns_active->id : 0, i);
 	mutex_unlock(&devns_mutex);
 }
 
-static DECLARE_WORK(tell_work, tell);
+static DECLARE_WORK(tell_work, report_pressed_hotkeys);
 
 /* Whether all its keys are held and this is one of them. */
-static bool completes(const struct combo *c, u32 code)
+static bool is_hotkey_completed(const struct hotkey *c, u32 code)
 {
 	bool mine = false;
 	u32 i;
@@ -70,7 +70,7 @@ static bool completes(const struct combo *c, u32 code)
 	return mine;
 }
 
-bool devns_combo_key(u32 code, bool down)
+bool devns_hotkey_handle_key(u32 code, bool down)
 {
 	unsigned long flags;
 	bool found = false;
@@ -81,7 +81,7 @@ bool devns_combo_key(u32 code, bool down)
 	spin_lock_irqsave(&combo_lock, flags);
 	__assign_bit(code, held, down);
 	for (i = 0; down && i < table.n; i++) {
-		if (!completes(&table.combos[i], code))
+		if (!is_hotkey_completed(&table.combos[i], code))
 			continue;
 		found = true;
 		__set_bit(i, &pressed);
@@ -92,20 +92,20 @@ bool devns_combo_key(u32 code, bool down)
 	return found;
 }
 
-void devns_combo_exit(void)
+void devns_hotkey_exit(void)
 {
 	cancel_work_sync(&tell_work);
 }
 
 /* ---- the parameter: "29+56+102,116+114" */
 
-static int parse_combo(char *text, struct combo *c)
+static int parse_hotkey(char *text, struct hotkey *c)
 {
 	char *word;
 	u32 code;
 
 	while ((word = strsep(&text, "+"))) {
-		if (c->n == COMBO_KEYS_MAX || kstrtou32(word, 0, &code) ||
+		if (c->n == HOTKEY_KEYS_MAX || kstrtou32(word, 0, &code) ||
 		    !code || code >= KEY_CNT)
 			return -EINVAL;
 		c->keys[c->n++] = code;
@@ -113,14 +113,14 @@ static int parse_combo(char *text, struct combo *c)
 	return 0;
 }
 
-static int parse_table(char *text, struct table *t)
+static int parse_hotkey_table(char *text, struct hotkey_table *t)
 {
 	char *word;
 
 	text = strim(text);
 	/* Empty: there are none. */
 	while (*text && (word = strsep(&text, ","))) {
-		if (t->n == COMBOS_MAX || parse_combo(word, &t->combos[t->n]))
+		if (t->n == HOTKEYS_MAX || parse_hotkey(word, &t->combos[t->n]))
 			return -EINVAL;
 		t->n++;
 		if (!text)
@@ -129,19 +129,19 @@ static int parse_table(char *text, struct table *t)
 	return 0;
 }
 
-static int combo_set(const char *value, const struct kernel_param *kp)
+static int set_hotkey_param(const char *value, const struct kernel_param *kp)
 {
-	struct table next = {};
+	struct hotkey_table next = {};
 	unsigned long flags;
 	char *text;
 	int err;
 
-	if (strlen(value) > COMBO_TEXT_MAX)
+	if (strlen(value) > HOTKEY_TEXT_MAX)
 		return -EINVAL;
 	text = kstrdup(value, GFP_KERNEL);
 	if (!text)
 		return -ENOMEM;
-	err = parse_table(text, &next);
+	err = parse_hotkey_table(text, &next);
 	kfree(text);
 	if (err)
 		return err;
@@ -152,9 +152,9 @@ static int combo_set(const char *value, const struct kernel_param *kp)
 	return 0;
 }
 
-static int combo_get(char *buffer, const struct kernel_param *kp)
+static int get_hotkey_param(char *buffer, const struct kernel_param *kp)
 {
-	struct table now;
+	struct hotkey_table now;
 	unsigned long flags;
 	int len = 0;
 	u32 i, k;
@@ -171,8 +171,8 @@ static int combo_get(char *buffer, const struct kernel_param *kp)
 }
 
 static const struct kernel_param_ops combo_ops = {
-	.set = combo_set,
-	.get = combo_get,
+	.set = set_hotkey_param,
+	.get = get_hotkey_param,
 };
 module_param_cb(combo, &combo_ops, NULL, 0644);
 MODULE_PARM_DESC(combo,

@@ -17,8 +17,8 @@
 /* Of how many killed tasks an event tells who they were. */
 #define VICTIMS 8
 
-static int refused(const struct devns_passthrough *p,
-		   const struct devns_handle *h)
+static int check_call_allowed(const struct devns_passthrough *p,
+			      const struct devns_handle *h)
 {
 	if (p->gone)
 		return -ENODEV;
@@ -29,7 +29,7 @@ static int refused(const struct devns_passthrough *p,
 }
 
 /* Two calls may find the device cut at once; one of them opens it. */
-static int open_real(struct devns_handle *h, struct devns_call *call)
+static int reopen_real_device(struct devns_handle *h, struct devns_call *call)
 {
 	struct devns_passthrough *p = h->pass;
 	struct file *real;
@@ -39,15 +39,15 @@ static int open_real(struct devns_handle *h, struct devns_call *call)
 	if (err)
 		return err;
 	if (!h->real) {
-		real = devns_real_open_as(p->real, p->path, h->file);
+		real = devns_real_device_open_as(p->real, p->path, h->file);
 		if (IS_ERR(real)) {
 			mutex_unlock(&h->opening);
 			return PTR_ERR(real);
 		}
 		if (!h->ops)
-			h->ops = devns_real_ops(real);
+			h->ops = devns_real_device_get_ops(real);
 		/* Another driver has taken the number since. */
-		if (h->ops != devns_real_ops(real)) {
+		if (h->ops != devns_real_device_get_ops(real)) {
 			mutex_unlock(&h->opening);
 			fput(real);
 			return -ENODEV;
@@ -58,7 +58,7 @@ static int open_real(struct devns_handle *h, struct devns_call *call)
 		list_move(&h->link, &p->open);
 		spin_unlock(&p->lock);
 		/* Readers of signals get them from the new file's queue. */
-		if (READ_ONCE(h->fasync) && h->ops & BIT(REAL_OP_POLL))
+		if (READ_ONCE(h->fasync) && h->ops & BIT(REAL_DEVICE_OP_POLL))
 			devns_bridge_poll(h, real, ~(__force __poll_t)0);
 	}
 	mutex_unlock(&h->opening);
@@ -66,8 +66,8 @@ static int open_real(struct devns_handle *h, struct devns_call *call)
 	return READ_ONCE(call->poked) ? -EACCES : 0;
 }
 
-int devns_call_begin(struct devns_handle *h, struct devns_call *call,
-		     bool may_open)
+int devns_inflight_begin(struct devns_handle *h, struct devns_call *call,
+			 bool may_open)
 {
 	struct devns_passthrough *p = h->pass;
 	struct devns_endpoint *ep = p->ep;
@@ -78,7 +78,7 @@ int devns_call_begin(struct devns_handle *h, struct devns_call *call,
 	call->poked = false;
 	call->killed = false;
 	spin_lock(&p->lock);
-	err = refused(p, h);
+	err = check_call_allowed(p, h);
 	if (unlikely(err)) {
 		spin_unlock(&p->lock);
 		if (err == -EACCES)
@@ -93,11 +93,11 @@ int devns_call_begin(struct devns_handle *h, struct devns_call *call,
 	spin_unlock(&p->lock);
 	if (likely(call->real))
 		return 0;
-	err = may_open ? open_real(h, call) : -ENODEV;
-	return err ? devns_call_end(call, err) : 0;
+	err = may_open ? reopen_real_device(h, call) : -ENODEV;
+	return err ? devns_inflight_end(call, err) : 0;
 }
 
-long devns_call_end(struct devns_call *call, long ret)
+long devns_inflight_end(struct devns_call *call, long ret)
 {
 	struct devns_handle *h = call->handle;
 	struct devns_passthrough *p = h->pass;
@@ -118,7 +118,7 @@ long devns_call_end(struct devns_call *call, long ret)
 	return unlikely(call->poked) && ret < 0 ? -EACCES : ret;
 }
 
-static void poke(struct task_struct *task)
+static void interrupt_task(struct task_struct *task)
 {
 	set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL);
 	/* Against the task's own: state first, then flags. */
@@ -129,18 +129,18 @@ static void poke(struct task_struct *task)
 		kick_process(task);
 }
 
-void devns_call_poke(struct devns_passthrough *p)
+void devns_inflight_interrupt(struct devns_passthrough *p)
 {
 	struct devns_call *call;
 
 	/* Its record is on its stack: the task is there while we look. */
 	list_for_each_entry (call, &p->calls, link) {
 		call->poked = true;
-		poke(call->task);
+		interrupt_task(call->task);
 	}
 }
 
-static bool is_drained(struct devns_passthrough *p)
+static bool has_no_calls(struct devns_passthrough *p)
 {
 	bool yes;
 
@@ -150,24 +150,24 @@ static bool is_drained(struct devns_passthrough *p)
 	return yes;
 }
 
-static void wait_until(struct devns_passthrough *p, unsigned long end)
+static void wait_for_drain(struct devns_passthrough *p, unsigned long end)
 {
 	long left = end - jiffies;
 
 	if (left > 0)
-		wait_event_timeout(p->drained, is_drained(p), left);
+		wait_event_timeout(p->drained, has_no_calls(p), left);
 }
 
-u32 devns_call_drain(struct devns_passthrough *p, unsigned long end)
+u32 devns_inflight_drain(struct devns_passthrough *p, unsigned long end)
 {
 	const struct devns_cut nothing = { .killed = 1 };
 	struct task_struct *victims[VICTIMS];
 	struct devns_call *call;
 	u32 n = 0, i;
 
-	if (is_drained(p))
+	if (has_no_calls(p))
 		return 0;
-	wait_until(p, end);
+	wait_for_drain(p, end);
 	spin_lock(&p->lock);
 	list_for_each_entry (call, &p->calls, link) {
 		/* A kernel thread holds no handle of its own. */
@@ -184,6 +184,6 @@ u32 devns_call_drain(struct devns_passthrough *p, unsigned long end)
 		put_task_struct(victims[i]);
 	}
 	if (n)
-		wait_until(p, jiffies + msecs_to_jiffies(DYING_MS));
+		wait_for_drain(p, jiffies + msecs_to_jiffies(DYING_MS));
 	return n;
 }

@@ -17,12 +17,12 @@
 #include <linux/videodev2.h>
 
 /* Numbers first..last of one letter; their sizes differ for 32-bit programs. */
-struct devns_range {
+struct devns_ioctl_range {
 	u8 type, first, last;
 };
 
 /* linux/videodev2.h and, of sub-devices, linux/v4l2-subdev.h. */
-static const struct devns_range video[] = {
+static const struct devns_ioctl_range video[] = {
 	{ 'V', 0, 5 }, /* capabilities, formats */
 	{ 'V', 8, 10 },
 	{ 'V', 15, 15 },
@@ -39,7 +39,7 @@ static const struct devns_range video[] = {
 };
 
 /* sound/asound.h: of PCM, control, raw MIDI, timer and compressed nodes. */
-static const struct devns_range sound[] = {
+static const struct devns_ioctl_range sound[] = {
 	{ 'A', 0x00, 0x04 },
 	{ 'A', 0x10, 0x13 },
 	{ 'A', 0x20, 0x24 },
@@ -72,10 +72,10 @@ static const struct devns_range sound[] = {
 };
 
 /* linux/input.h: its device is a view, which is one namespace's. */
-static const struct devns_range input[] = { { 'E', 0x01, 0xff }, {} };
+static const struct devns_ioctl_range input[] = { { 'E', 0x01, 0xff }, {} };
 
 /* asm-generic/ioctls.h; TIOCEXCL and its like are answered by fops.c. */
-static const struct devns_range tty[] = {
+static const struct devns_ioctl_range tty[] = {
 	{ 'T', 0x01, 0x0b }, /* settings, break, flow, flush */
 	{ 'T', 0x11, 0x11 }, { 'T', 0x13, 0x1b }, { 'T', 0x1e, 0x1e },
 	{ 'T', 0x24, 0x25 }, { 'T', 0x27, 0x28 }, { 'T', 0x2a, 0x2e },
@@ -83,16 +83,16 @@ static const struct devns_range tty[] = {
 };
 
 /* linux/rtc.h: what the clock says, not its alarm. */
-static const struct devns_range rtc[] = {
+static const struct devns_ioctl_range rtc[] = {
 	{ 'p', 0x08, 0x09 }, { 'p', 0x0b, 0x0b }, { 'p', 0x0d, 0x0d },
 	{ 'p', 0x10, 0x10 }, { 'p', 0x13, 0x13 }, {},
 };
 
 /* linux/pps.h */
-static const struct devns_range pps[] = { { 'p', 0xa1, 0xa4 }, {} };
+static const struct devns_ioctl_range pps[] = { { 'p', 0xa1, 0xa4 }, {} };
 
 /* drm/drm.h: modes and buffers by handles of the file's own. */
-static const struct devns_range drm[] = {
+static const struct devns_ioctl_range drm[] = {
 	{ 'd', 0x00, 0x01 }, { 'd', 0x09, 0x09 },
 	{ 'd', 0x0c, 0x0d }, { 'd', 0x1e, 0x1f },
 	{ 'd', 0x3a, 0x3a }, { 'd', 0xa0, 0xa7 },
@@ -101,29 +101,29 @@ static const struct devns_range drm[] = {
 };
 
 /* linux/usbdevice_fs.h: not the hub's ports, no reset. */
-static const struct devns_range usb[] = {
+static const struct devns_ioctl_range usb[] = {
 	{ 'U', 0, 5 },	 { 'U', 8, 8 },	  { 'U', 10, 18 },
 	{ 'U', 21, 23 }, { 'U', 26, 35 }, {},
 };
 
 /* cdc-wdm, linux/hiddev.h */
-static const struct devns_range usbmisc[] = { { 'H', 0x01, 0x12 },
-					      { 'H', 0xa0, 0xa0 },
-					      {} };
+static const struct devns_ioctl_range usbmisc[] = { { 'H', 0x01, 0x12 },
+						    { 'H', 0xa0, 0xa0 },
+						    {} };
 
 /* linux/hidraw.h: reports of the device are read, not injected. */
-static const struct devns_range hidraw[] = { { 'H', 0x01, 0x08 },
-					     { 'H', 0x0a, 0x0c },
-					     {} };
+static const struct devns_ioctl_range hidraw[] = { { 'H', 0x01, 0x08 },
+						   { 'H', 0x0a, 0x0c },
+						   {} };
 
-static const struct devns_range none[] = { {} };
+static const struct devns_ioctl_range none[] = { {} };
 
 /*
  * Classes of the kernel, or busses where a device has no class. A driver's
  * fault handler sees our file in the area; those of the subsystems that may be
  * mapped look at their own data only.
  */
-static const struct devns_allowed subsystems[] = {
+static const struct devns_ioctl_rules subsystems[] = {
 	{ "video4linux", video, .maps = true },
 	{ "media", video },
 	{ "sound", sound, .maps = true },
@@ -140,14 +140,14 @@ static const struct devns_allowed subsystems[] = {
 };
 
 /* iio, gnss, gpio, dvb, all others: reading, writing and waiting. */
-static const struct devns_allowed other = { "", none };
+static const struct devns_ioctl_rules other = { "", none };
 
-static int find(struct device *dev, void *arg)
+static int find_subsystem_rules(struct device *dev, void *arg)
 {
 	const char *name = dev->class ? dev->class->name
 			   : dev->bus ? dev->bus->name
 				      : "";
-	const struct devns_allowed **ret = arg;
+	const struct devns_ioctl_rules **ret = arg;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(subsystems); i++)
@@ -156,16 +156,16 @@ static int find(struct device *dev, void *arg)
 	return 0;
 }
 
-const struct devns_allowed *devns_allowed_of(dev_t devt)
+const struct devns_ioctl_rules *devns_ioctls_find_rules(dev_t devt)
 {
-	const struct devns_allowed *ret = &other;
+	const struct devns_ioctl_rules *ret = &other;
 
 	/* Gone again: then nobody opens it either. */
-	devns_real_with(devt, find, &ret);
+	devns_real_device_call(devt, find_subsystem_rules, &ret);
 	return ret;
 }
 
-static bool is_listed(const struct devns_range *r, unsigned int cmd)
+static bool is_listed_ioctl(const struct devns_ioctl_range *r, unsigned int cmd)
 {
 	for (; r->type; r++)
 		if (_IOC_TYPE(cmd) == r->type && _IOC_NR(cmd) >= r->first &&
@@ -176,18 +176,18 @@ static bool is_listed(const struct devns_range *r, unsigned int cmd)
 
 /* Buffers that may be the program's own memory, which a suspended device would
  * go on filling. */
-static bool sets_up_buffers(unsigned int cmd)
+static bool is_buffer_setup_ioctl(unsigned int cmd)
 {
 	return _IOC_TYPE(cmd) == 'V' &&
 	       (_IOC_NR(cmd) == _IOC_NR(VIDIOC_REQBUFS) ||
 		_IOC_NR(cmd) == _IOC_NR(VIDIOC_CREATE_BUFS));
 }
 
-int devns_filter_ioctl(const struct devns_passthrough *p, struct file *real,
+int devns_ioctls_check(const struct devns_passthrough *p, struct file *real,
 		       unsigned int cmd, unsigned long arg)
 {
-	if (!is_listed(p->allowed->ioctls, cmd) ||
-	    (!p->cuts && sets_up_buffers(cmd)))
+	if (!is_listed_ioctl(p->allowed->ioctls, cmd) ||
+	    (!p->cuts && is_buffer_setup_ioctl(cmd)))
 		return -ENOTTY;
 	if (p->filter && p->filter->ioctl)
 		return p->filter->ioctl(p->ep, real, cmd, arg);

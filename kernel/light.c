@@ -24,18 +24,19 @@ struct light {
 	struct file *file;
 	u32 most;
 	u32 of_host;
-	struct state *front; /* whose state is shown; NULL: the host's */
+	struct light_state *front; /* whose state is shown; NULL: the host's */
 };
 
-struct state {
-	struct devns_textnode text; /* first */
-	struct light *light;	    /* until the endpoint is deleted */
+struct light_state {
+	struct devns_text_node text; /* first */
+	struct light *light;	     /* until the endpoint is deleted */
 	u32 value;
 };
 
 /* ---- the real file */
 
-static struct file *open_real(const char *node, const char *name, int flags)
+static struct file *open_sysfs_attribute(const char *node, const char *name,
+					 int flags)
 {
 	char *path = kasprintf(GFP_KERNEL, "/sys/class/%s/%s", node, name);
 	struct file *file;
@@ -54,7 +55,7 @@ static struct file *open_real(const char *node, const char *name, int flags)
 	return file;
 }
 
-static int get_number(struct file *file, u32 *ret)
+static int read_sysfs_number(struct file *file, u32 *ret)
 {
 	char text[NUMBER_MAX] = {};
 	loff_t pos = 0;
@@ -65,7 +66,7 @@ static int get_number(struct file *file, u32 *ret)
 	return kstrtou32(strim(text), 10, ret);
 }
 
-static int put_number(struct file *file, u32 value)
+static int write_sysfs_number(struct file *file, u32 value)
 {
 	char text[NUMBER_MAX];
 	loff_t pos = 0;
@@ -76,22 +77,22 @@ static int put_number(struct file *file, u32 value)
 }
 
 /* A light that went away takes nothing any more, and nobody minds. */
-static void show(struct light *l)
+static void write_shown_brightness(struct light *l)
 {
-	put_number(l->file, l->front ? l->front->value : l->of_host);
+	write_sysfs_number(l->file, l->front ? l->front->value : l->of_host);
 }
 
 /* ---- the nodes */
 
-static ssize_t state_show(struct devns_textnode *t, char *buf)
+static ssize_t show_brightness(struct devns_text_node *t, char *buf)
 {
 	return sysfs_emit(buf, "%u\n",
-			  container_of(t, struct state, text)->value);
+			  container_of(t, struct light_state, text)->value);
 }
 
-static int state_store(struct devns_textnode *t, char *line)
+static int store_brightness(struct devns_text_node *t, char *line)
 {
-	struct state *s = container_of(t, struct state, text);
+	struct light_state *s = container_of(t, struct light_state, text);
 	struct light *l = s->light;
 	u32 value;
 	int err;
@@ -104,19 +105,19 @@ static int state_store(struct devns_textnode *t, char *line)
 		return -EINVAL;
 	mutex_lock(&l->lock);
 	s->value = value;
-	err = l->front == s ? put_number(l->file, value) : 0;
+	err = l->front == s ? write_sysfs_number(l->file, value) : 0;
 	mutex_unlock(&l->lock);
 	return err;
 }
 
-static const struct devns_textnode_ops state_ops = {
-	.show = state_show,
-	.store = state_store,
+static const struct devns_text_node_ops state_ops = {
+	.show = show_brightness,
+	.store = store_brightness,
 };
 
 /* ---- sources */
 
-static int source_add(struct devns_source *s, struct netlink_ext_ack *ack)
+static int light_source_add(struct devns_source *s, struct netlink_ext_ack *ack)
 {
 	struct light *l = kzalloc(sizeof(*l), GFP_KERNEL);
 	struct file *most;
@@ -125,19 +126,19 @@ static int source_add(struct devns_source *s, struct netlink_ext_ack *ack)
 	if (!l)
 		return -ENOMEM;
 	mutex_init(&l->lock);
-	most = open_real(s->node, "max_brightness", O_RDONLY);
+	most = open_sysfs_attribute(s->node, "max_brightness", O_RDONLY);
 	err = PTR_ERR_OR_ZERO(most);
 	if (err)
 		goto out;
-	err = get_number(most, &l->most);
+	err = read_sysfs_number(most, &l->most);
 	fput(most);
 	if (err)
 		goto out;
-	l->file = open_real(s->node, "brightness", O_RDWR);
+	l->file = open_sysfs_attribute(s->node, "brightness", O_RDWR);
 	err = PTR_ERR_OR_ZERO(l->file);
 	if (err)
 		goto out;
-	err = get_number(l->file, &l->of_host);
+	err = read_sysfs_number(l->file, &l->of_host);
 	if (err) {
 		fput(l->file);
 		goto out;
@@ -150,25 +151,26 @@ out:
 	return err;
 }
 
-static int led_add(struct devns_source *s, struct netlink_ext_ack *ack)
+static int led_source_add(struct devns_source *s, struct netlink_ext_ack *ack)
 {
 	if (strncmp(s->node, "leds/", 5)) {
 		NL_SET_ERR_MSG(ack, "the node of an LED begins with leds/");
 		return -EINVAL;
 	}
-	return source_add(s, ack);
+	return light_source_add(s, ack);
 }
 
-static int backlight_add(struct devns_source *s, struct netlink_ext_ack *ack)
+static int backlight_source_add(struct devns_source *s,
+				struct netlink_ext_ack *ack)
 {
 	if (strncmp(s->node, "backlight/", 10)) {
 		NL_SET_ERR_MSG(ack, "that of a backlight with backlight/");
 		return -EINVAL;
 	}
-	return source_add(s, ack);
+	return light_source_add(s, ack);
 }
 
-static void source_del(struct devns_source *s)
+static void light_source_del(struct devns_source *s)
 {
 	struct light *l = s->priv;
 
@@ -176,81 +178,85 @@ static void source_del(struct devns_source *s)
 	kfree(l);
 }
 
-static int endpoint_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
+static int light_endpoint_add(struct devns_endpoint *ep,
+			      struct netlink_ext_ack *ack)
 {
-	struct state *st = kzalloc(sizeof(*st), GFP_KERNEL);
+	struct light_state *st = kzalloc(sizeof(*st), GFP_KERNEL);
 	int err;
 
 	if (!st)
 		return -ENOMEM;
-	devns_textnode_init(&st->text, &state_ops);
+	devns_text_node_init(&st->text, &state_ops);
 	st->light = ep->source->priv;
 	/* It begins with what the light is like. */
 	st->value = st->light->of_host;
-	err = devns_textnode_add(ep, &st->text);
+	err = devns_text_node_add(ep, &st->text);
 	if (err)
 		NL_SET_ERR_MSG(ack, "the endpoint's node cannot be made");
 	return err;
 }
 
 /* What is shown from now on: a state, or the host's with NULL. */
-static void move(struct light *l, struct state *to)
+static void switch_shown_state(struct light *l, struct light_state *to)
 {
 	mutex_lock(&l->lock);
 	if (l->front != to) {
 		if (!l->front)
-			get_number(l->file, &l->of_host);
+			read_sysfs_number(l->file, &l->of_host);
 		l->front = to;
-		show(l);
+		write_shown_brightness(l);
 	}
 	mutex_unlock(&l->lock);
 }
 
-static void endpoint_del(struct devns_endpoint *ep)
+static void light_endpoint_del(struct devns_endpoint *ep)
 {
-	struct state *st = ep->priv;
+	struct light_state *st = ep->priv;
 
 	if (st->light->front == st)
-		move(st->light, NULL);
+		switch_shown_state(st->light, NULL);
 }
 
-static void endpoint_free(struct devns_endpoint *ep)
+static void light_endpoint_free(struct devns_endpoint *ep)
 {
 	kfree(ep->priv);
 }
 
-static void deny(struct devns_endpoint *ep)
+static void light_deny(struct devns_endpoint *ep)
 {
-	struct state *st = ep->priv;
+	struct light_state *st = ep->priv;
 
-	devns_textnode_deny(&st->text);
+	devns_text_node_deny(&st->text);
 	if (st->light->front == st)
-		move(st->light, NULL);
+		switch_shown_state(st->light, NULL);
 }
 
-static void allow(struct devns_endpoint *ep)
+static void light_allow(struct devns_endpoint *ep)
 {
-	struct state *st = ep->priv;
+	struct light_state *st = ep->priv;
 
-	devns_textnode_allow(&st->text);
+	devns_text_node_allow(&st->text);
 	if (ep->ns == devns_active)
-		move(st->light, st);
+		switch_shown_state(st->light, st);
 }
 
 /* One step from the old to the new: the light does not flicker. */
-static void enter(struct devns_source *s, struct devns_endpoint *new)
+static void light_enter(struct devns_source *s, struct devns_endpoint *new)
 {
-	move(s->priv, new &&new->allowed ? new->priv : NULL);
+	switch_shown_state(s->priv, new &&new->allowed ? new->priv : NULL);
 }
 
 #define LIGHT_OPS(add)                                                         \
 	{                                                                      \
 		.is_virtual = true, .source_add = (add),                       \
-		.source_del = source_del, .endpoint_add = endpoint_add,        \
-		.endpoint_del = endpoint_del, .endpoint_free = endpoint_free,  \
-		.deny = deny, .drain = devns_textnode_drain, .allow = allow,   \
-		.enter = enter,                                                \
+		.source_del = light_source_del,                                \
+		.endpoint_add = light_endpoint_add,                            \
+		.endpoint_del = light_endpoint_del,                            \
+		.endpoint_free = light_endpoint_free, .deny = light_deny,      \
+		.drain = devns_text_node_drain, .allow = light_allow,          \
+		.enter = light_enter,                                          \
 	}
 
-const struct devns_kind_ops devns_kind_led = LIGHT_OPS(led_add);
-const struct devns_kind_ops devns_kind_backlight = LIGHT_OPS(backlight_add);
+const struct devns_kind_ops devns_kind_led = LIGHT_OPS(led_source_add);
+const struct devns_kind_ops devns_kind_backlight =
+	LIGHT_OPS(backlight_source_add);

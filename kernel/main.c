@@ -29,13 +29,13 @@ const struct devns_kind_ops *devns_kind_get(u32 kind)
 
 struct workqueue_struct *devns_wq;
 
-static int wq_init(void)
+static int init_module_workqueue(void)
 {
 	devns_wq = alloc_workqueue("devns", WQ_UNBOUND, 0);
 	return devns_wq ? 0 : -ENOMEM;
 }
 
-static void wq_exit(void)
+static void exit_module_workqueue(void)
 {
 	destroy_workqueue(devns_wq);
 }
@@ -45,17 +45,17 @@ static const struct {
 	int (*init)(void); /* NULL: nothing */
 	void (*exit)(void);
 } parts[] = {
-	{ devns_real_init, devns_real_exit },
+	{ devns_real_device_init, devns_real_device_exit },
 	{ devns_panel_init, devns_panel_exit },
 	{ NULL, devns_fops_exit },
-	{ wq_init, wq_exit },
+	{ init_module_workqueue, exit_module_workqueue },
 	{ devns_node_init, devns_node_exit },
-	{ NULL, devns_combo_exit },
+	{ NULL, devns_hotkey_exit },
 	{ devns_power_init, devns_power_exit },
 	{ devns_netlink_init, devns_netlink_exit },
 };
 
-static void undo(size_t n)
+static void exit_module_parts(size_t n)
 {
 	while (n--)
 		parts[n].exit();
@@ -69,7 +69,7 @@ static int __init devns_init(void)
 	for (i = 0; i < ARRAY_SIZE(parts); i++) {
 		err = parts[i].init ? parts[i].init() : 0;
 		if (err) {
-			undo(i);
+			exit_module_parts(i);
 			return err;
 		}
 	}
@@ -79,7 +79,7 @@ static int __init devns_init(void)
 /* Every namespace and source pins the module: there are none now. */
 static void __exit devns_exit(void)
 {
-	undo(ARRAY_SIZE(parts));
+	exit_module_parts(ARRAY_SIZE(parts));
 }
 
 module_init(devns_init);

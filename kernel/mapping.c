@@ -36,13 +36,13 @@
 /* 4 GiB in pages of 4 KiB; the notes of more would take too much memory. */
 #define NOTES_MAX (1UL << 20)
 
-struct note {
+struct page_note {
 	unsigned long pfn;
 	bool is_present;
 	bool is_page; /* counted: our reference keeps it */
 };
 
-struct map {
+struct tracked_mapping {
 	struct vm_operations_struct ops; /* the area's: leads to us */
 	struct devns_handle *handle;
 	struct list_head link; /* handle->maps */
@@ -50,21 +50,22 @@ struct map {
 	struct vm_area_struct copy; /* what the driver's close() is given */
 	unsigned long first;	    /* page offset of notes[0] */
 	unsigned long count;
-	struct note *notes;
+	struct page_note *notes;
 	bool is_filled; /* by the driver's mmap(); else by faults */
 	spinlock_t notes_lock;
 	u32 areas; /* under maps_lock */
 	bool dead; /* cut: for ever */
 };
 
-static struct map *map_of(const struct vm_area_struct *vma)
+static struct tracked_mapping *
+get_tracked_mapping(const struct vm_area_struct *vma)
 {
-	return container_of(vma->vm_ops, struct map, ops);
+	return container_of(vma->vm_ops, struct tracked_mapping, ops);
 }
 
 /* ---- notes */
 
-static void notes_free(struct map *m)
+static void free_page_notes(struct tracked_mapping *m)
 {
 	unsigned long i;
 
@@ -78,8 +79,8 @@ static void notes_free(struct map *m)
 }
 
 /* Answers whether a page is there. */
-static bool note_take(struct vm_area_struct *vma, unsigned long address,
-		      struct note *note)
+static bool record_mapped_page(struct vm_area_struct *vma,
+			       unsigned long address, struct page_note *note)
 {
 	struct compat_pte at;
 
@@ -91,11 +92,12 @@ static bool note_take(struct vm_area_struct *vma, unsigned long address,
 	note->is_present = true;
 	if (note->is_page)
 		get_page(pfn_to_page(at.pfn));
-	compat_pte_done(&at);
+	compat_pte_release(&at);
 	return true;
 }
 
-static int notes_take(struct map *m, struct vm_area_struct *vma)
+static int record_mapped_pages(struct tracked_mapping *m,
+			       struct vm_area_struct *vma)
 {
 	unsigned long n = vma_pages(vma);
 	unsigned long i;
@@ -108,23 +110,23 @@ static int notes_take(struct map *m, struct vm_area_struct *vma)
 	if (!m->notes)
 		return -ENOMEM;
 	for (i = 0; i < n; i++)
-		m->is_filled |= note_take(vma, vma->vm_start + i * PAGE_SIZE,
-					  &m->notes[i]);
+		m->is_filled |= record_mapped_page(
+			vma, vma->vm_start + i * PAGE_SIZE, &m->notes[i]);
 	if (m->is_filled)
-		compat_zap(vma);
+		compat_zap_vma(vma);
 	return 0;
 }
 
 /* ---- faults */
 
-static bool is_over(const struct map *m)
+static bool is_mapping_revoked(const struct tracked_mapping *m)
 {
 	return READ_ONCE(m->handle->pass->denied) ||
 	       READ_ONCE(m->handle->closing) || READ_ONCE(m->dead);
 }
 
-static vm_fault_t insert(const struct map *m, struct vm_fault *vmf,
-			 unsigned long pfn)
+static vm_fault_t insert_mapped_pfn(const struct tracked_mapping *m,
+				    struct vm_fault *vmf, unsigned long pfn)
 {
 	struct devns_passthrough *p = m->handle->pass;
 	vm_fault_t ret = VM_FAULT_SIGBUS;
@@ -133,7 +135,7 @@ static vm_fault_t insert(const struct map *m, struct vm_fault *vmf,
 	if (vmf->vma->vm_flags & VM_MIXEDMAP)
 		return VM_FAULT_SIGBUS;
 	down_read(&p->faults);
-	if (!is_over(m))
+	if (!is_mapping_revoked(m))
 		ret = vmf_insert_pfn_prot(vmf->vma, vmf->address, pfn,
 					  vmf->vma->vm_page_prot);
 	up_read(&p->faults);
@@ -141,13 +143,14 @@ static vm_fault_t insert(const struct map *m, struct vm_fault *vmf,
 }
 
 /* The handler has put in pages by itself, of this area. */
-static vm_fault_t inserted(const struct map *m, const struct vm_fault *vmf,
-			   vm_fault_t ret)
+static vm_fault_t recheck_inserted_pages(const struct tracked_mapping *m,
+					 const struct vm_fault *vmf,
+					 vm_fault_t ret)
 {
 	struct inode *inode = m->handle->pass->inode;
 	const struct vm_area_struct *vma = vmf->vma;
 
-	if (!is_over(m))
+	if (!is_mapping_revoked(m))
 		return ret;
 	unmap_mapping_range(inode->i_mapping,
 			    (loff_t)vma->vm_pgoff << PAGE_SHIFT,
@@ -155,13 +158,14 @@ static vm_fault_t inserted(const struct map *m, const struct vm_fault *vmf,
 	return VM_FAULT_SIGBUS;
 }
 
-static vm_fault_t fault_noted(struct map *m, struct vm_fault *vmf)
+static vm_fault_t fault_noted_page(struct tracked_mapping *m,
+				   struct vm_fault *vmf)
 {
 	unsigned long i = vmf->pgoff - m->first;
 
 	if (i >= m->count || !m->notes[i].is_present)
 		return VM_FAULT_SIGBUS;
-	return insert(m, vmf, m->notes[i].pfn);
+	return insert_mapped_pfn(m, vmf, m->notes[i].pfn);
 }
 
 /*
@@ -169,9 +173,10 @@ static vm_fault_t fault_noted(struct map *m, struct vm_fault *vmf)
  * the mapping: no page table counts it. Another page at the same place would
  * have to be taken out of all of them first.
  */
-static bool note_keep(struct map *m, unsigned long i, struct page *page)
+static bool keep_fault_page(struct tracked_mapping *m, unsigned long i,
+			    struct page *page)
 {
-	struct note *note;
+	struct page_note *note;
 	bool fits;
 
 	if (i >= m->count)
@@ -189,7 +194,8 @@ static bool note_keep(struct map *m, unsigned long i, struct page *page)
 	return fits;
 }
 
-static vm_fault_t fault_real(struct map *m, struct vm_fault *vmf)
+static vm_fault_t fault_driver_page(struct tracked_mapping *m,
+				    struct vm_fault *vmf)
 {
 	struct page *page;
 	bool is_locked;
@@ -204,13 +210,13 @@ static vm_fault_t fault_real(struct map *m, struct vm_fault *vmf)
 		return ret;
 	page = vmf->page;
 	if (ret & VM_FAULT_NOPAGE)
-		return inserted(m, vmf, ret);
+		return recheck_inserted_pages(m, vmf, ret);
 	if (ret & (VM_FAULT_ERROR | VM_FAULT_DONE_COW) || !page)
 		return ret;
 	is_locked = ret & VM_FAULT_LOCKED;
 	ret = VM_FAULT_SIGBUS;
-	if (note_keep(m, vmf->pgoff - m->first, page))
-		ret = insert(m, vmf, page_to_pfn(page));
+	if (keep_fault_page(m, vmf->pgoff - m->first, page))
+		ret = insert_mapped_pfn(m, vmf, page_to_pfn(page));
 	if (is_locked)
 		unlock_page(page);
 	put_page(page);
@@ -218,23 +224,23 @@ static vm_fault_t fault_real(struct map *m, struct vm_fault *vmf)
 	return ret;
 }
 
-static vm_fault_t map_fault(struct vm_fault *vmf)
+static vm_fault_t pass_vma_fault(struct vm_fault *vmf)
 {
-	struct map *m = map_of(vmf->vma);
+	struct tracked_mapping *m = get_tracked_mapping(vmf->vma);
 	struct devns_handle *h = m->handle;
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 	struct devns_call call;
 
 	/* Outlasts the area and its file where the handler answers RETRY. */
 	devns_handle_get(h);
-	if (!devns_call_begin(h, &call, false)) {
-		if (is_over(m))
+	if (!devns_inflight_begin(h, &call, false)) {
+		if (is_mapping_revoked(m))
 			ret = VM_FAULT_SIGBUS;
 		else if (m->is_filled)
-			ret = fault_noted(m, vmf);
+			ret = fault_noted_page(m, vmf);
 		else
-			ret = fault_real(m, vmf);
-		devns_call_end(&call, 0);
+			ret = fault_driver_page(m, vmf);
+		devns_inflight_end(&call, 0);
 	}
 	devns_handle_put(h);
 	return ret;
@@ -242,7 +248,7 @@ static vm_fault_t map_fault(struct vm_fault *vmf)
 
 /* ---- areas come and go */
 
-static void count_areas(struct map *m, int change)
+static void count_mapped_areas(struct tracked_mapping *m, int change)
 {
 	m->areas += change;
 	if (!m->dead)
@@ -250,46 +256,46 @@ static void count_areas(struct map *m, int change)
 }
 
 /* By split, fork or mremap. */
-static void map_open(struct vm_area_struct *vma)
+static void pass_vma_open(struct vm_area_struct *vma)
 {
-	struct map *m = map_of(vma);
+	struct tracked_mapping *m = get_tracked_mapping(vma);
 
 	mutex_lock(&m->handle->maps_lock);
-	count_areas(m, 1);
+	count_mapped_areas(m, 1);
 	mutex_unlock(&m->handle->maps_lock);
 }
 
-static void real_close(struct map *m)
+static void close_driver_mapping(struct tracked_mapping *m)
 {
 	if (m->real && m->real->close)
 		m->real->close(&m->copy);
 }
 
-static void map_close(struct vm_area_struct *vma)
+static void pass_vma_close(struct vm_area_struct *vma)
 {
-	struct map *m = map_of(vma);
+	struct tracked_mapping *m = get_tracked_mapping(vma);
 	struct devns_handle *h = m->handle;
 	bool last;
 
 	mutex_lock(&h->maps_lock);
-	count_areas(m, -1);
+	count_mapped_areas(m, -1);
 	last = !m->areas;
 	if (last) {
 		list_del(&m->link);
 		if (!m->dead)
-			real_close(m);
+			close_driver_mapping(m);
 	}
 	mutex_unlock(&h->maps_lock);
 	if (!last)
 		return;
-	notes_free(m);
+	free_page_notes(m);
 	mmdrop(m->copy.vm_mm);
 	kfree(m);
 }
 
 void devns_mapping_close(struct devns_handle *h)
 {
-	struct map *m;
+	struct tracked_mapping *m;
 
 	mutex_lock(&h->maps_lock);
 	list_for_each_entry (m, &h->maps, link) {
@@ -297,15 +303,16 @@ void devns_mapping_close(struct devns_handle *h)
 			continue;
 		atomic_sub(m->areas, &h->pass->ep->mappings);
 		WRITE_ONCE(m->dead, true);
-		real_close(m);
+		close_driver_mapping(m);
 	}
 	mutex_unlock(&h->maps_lock);
 }
 
 /* ---- mmap */
 
-static int refuse(const struct devns_passthrough *p, const struct file *real,
-		  const struct vm_area_struct *vma)
+static int check_mmap_allowed(const struct devns_passthrough *p,
+			      const struct file *real,
+			      const struct vm_area_struct *vma)
 {
 	/* Its handlers might take our file in the area for its own. */
 	if (!p->allowed->maps)
@@ -320,8 +327,8 @@ static int refuse(const struct devns_passthrough *p, const struct file *real,
 }
 
 /* What the driver made of the area that we could not take away again. */
-static bool is_foreign(const struct vm_area_struct *vma,
-		       const struct file *file)
+static bool is_unrevocable_area(const struct vm_area_struct *vma,
+				const struct file *file)
 {
 	const struct vm_operations_struct *ops = vma->vm_ops;
 
@@ -332,15 +339,16 @@ static bool is_foreign(const struct vm_area_struct *vma,
 	return ops && (ops->page_mkwrite || ops->pfn_mkwrite);
 }
 
-static void map_init(struct map *m, struct devns_handle *h, struct file *real,
-		     struct vm_area_struct *vma)
+static void init_tracked_mapping(struct tracked_mapping *m,
+				 struct devns_handle *h, struct file *real,
+				 struct vm_area_struct *vma)
 {
 	m->handle = h;
 	m->real = vma->vm_ops;
 	m->areas = 1;
-	m->ops.open = map_open;
-	m->ops.close = map_close;
-	m->ops.fault = map_fault;
+	m->ops.open = pass_vma_open;
+	m->ops.close = pass_vma_close;
+	m->ops.fault = pass_vma_fault;
 	memcpy(&m->copy, vma, sizeof(m->copy));
 	/* The driver's close() may come when the process is long gone. */
 	mmgrab(m->copy.vm_mm);
@@ -354,8 +362,8 @@ static void map_init(struct map *m, struct devns_handle *h, struct file *real,
 }
 
 /* From here on, all entries are ours, but of drivers that mix. */
-static int own_entries(const struct map *m, struct vm_area_struct *vma,
-		       bool cuts)
+static int claim_page_entries(const struct tracked_mapping *m,
+			      struct vm_area_struct *vma, bool cuts)
 {
 	if (!m->is_filled && vma->vm_flags & VM_MIXEDMAP)
 		/* Counted pages can be held, which a cut makes harmless. */
@@ -365,14 +373,14 @@ static int own_entries(const struct map *m, struct vm_area_struct *vma,
 	return 0;
 }
 
-static int map_real(struct file *file, struct vm_area_struct *vma,
-		    struct devns_call *call)
+static int map_real_file(struct file *file, struct vm_area_struct *vma,
+			 struct devns_call *call)
 {
 	const struct file_operations *f = READ_ONCE(call->real->f_op);
 	const struct devns_passthrough *p = call->handle->pass;
 	const struct vm_operations_struct *ops;
-	struct map *m;
-	int err = f->mmap ? refuse(p, call->real, vma) : -ENODEV;
+	struct tracked_mapping *m;
+	int err = f->mmap ? check_mmap_allowed(p, call->real, vma) : -ENODEV;
 
 	if (err)
 		return err;
@@ -385,20 +393,20 @@ static int map_real(struct file *file, struct vm_area_struct *vma,
 	if (err)
 		goto free;
 	err = -ENODEV;
-	if (is_foreign(vma, call->real))
+	if (is_unrevocable_area(vma, call->real))
 		goto close;
 	compat_vm_flags_set(vma, VM_IO | VM_DONTEXPAND);
-	err = notes_take(m, vma);
+	err = record_mapped_pages(m, vma);
 	if (!err)
-		err = own_entries(m, vma, p->cuts);
+		err = claim_page_entries(m, vma, p->cuts);
 	if (err)
 		goto undo;
-	map_init(m, call->handle, call->real, vma);
+	init_tracked_mapping(m, call->handle, call->real, vma);
 	fput(vma->vm_file);
 	vma->vm_file = file;
 	return 0;
 undo:
-	notes_free(m);
+	free_page_notes(m);
 close:
 	ops = vma->vm_ops;
 	if (ops && ops->close)
@@ -415,9 +423,9 @@ int devns_mapping_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct devns_call call;
 	/* No driver's open() under mmap_lock. */
-	int err = devns_call_begin(file->private_data, &call, false);
+	int err = devns_inflight_begin(file->private_data, &call, false);
 
 	if (err)
 		return err;
-	return devns_call_end(&call, map_real(file, vma, &call));
+	return devns_inflight_end(&call, map_real_file(file, vma, &call));
 }

@@ -30,7 +30,7 @@ static const struct {
 };
 
 /* What is of neither is of both. */
-static u32 classes_of(const char *name)
+static u32 get_name_classes(const char *name)
 {
 	u32 classes = 0;
 	size_t i;
@@ -41,8 +41,8 @@ static u32 classes_of(const char *name)
 	return classes ?: MICROPHONE | SPEAKER;
 }
 
-static bool is_it(const struct snd_kcontrol *k,
-		  const struct snd_ctl_elem_id *id)
+static bool is_matching_element(const struct snd_kcontrol *k,
+				const struct snd_ctl_elem_id *id)
 {
 	/* As the driver looks it up: by number, if there is one. */
 	if (id->numid)
@@ -54,16 +54,16 @@ static bool is_it(const struct snd_kcontrol *k,
 	       id->index >= k->id.index && id->index < k->id.index + k->count;
 }
 
-static u32 classes_of_element(struct snd_card *card,
-			      const struct snd_ctl_elem_id *id)
+static u32 get_element_classes(struct snd_card *card,
+			       const struct snd_ctl_elem_id *id)
 {
 	u32 classes = MICROPHONE | SPEAKER;
 	struct snd_kcontrol *k;
 
 	down_read(&card->controls_rwsem);
 	list_for_each_entry (k, &card->controls, list)
-		if (is_it(k, id)) {
-			classes = classes_of(k->id.name);
+		if (is_matching_element(k, id)) {
+			classes = get_name_classes(k->id.name);
 			break;
 		}
 	up_read(&card->controls_rwsem);
@@ -71,8 +71,8 @@ static u32 classes_of_element(struct snd_card *card,
 }
 
 /* TLV data names an element by its number only. */
-static int read_id(unsigned int cmd, unsigned long arg,
-		   struct snd_ctl_elem_id *ret)
+static int read_element_id(unsigned int cmd, unsigned long arg,
+			   struct snd_ctl_elem_id *ret)
 {
 	void __user *user = (void __user *)arg;
 
@@ -89,8 +89,8 @@ static int read_id(unsigned int cmd, unsigned long arg,
 	return 0;
 }
 
-static int mixer_ioctl(struct devns_endpoint *ep, struct file *real,
-		       unsigned int cmd, unsigned long arg)
+static int check_mixer_ioctl(struct devns_endpoint *ep, struct file *real,
+			     unsigned int cmd, unsigned long arg)
 {
 	u32 granted = READ_ONCE(ep->granted);
 	const struct snd_ctl_file *ctl = real->private_data;
@@ -99,27 +99,29 @@ static int mixer_ioctl(struct devns_endpoint *ep, struct file *real,
 
 	if (_IOC_TYPE(cmd) != 'U' || !(~granted & (MICROPHONE | SPEAKER)))
 		return 0;
-	changes = read_id(cmd, arg, &id);
+	changes = read_element_id(cmd, arg, &id);
 	if (changes <= 0)
 		return changes;
-	return classes_of_element(ctl->card, &id) & ~granted ? -EPERM : 0;
+	return get_element_classes(ctl->card, &id) & ~granted ? -EPERM : 0;
 }
 
 static const struct devns_filter mixer_filter = {
-	.ioctl = mixer_ioctl,
+	.ioctl = check_mixer_ioctl,
 };
 
 /* 1: a card's control; 0: another node of sound. */
-static int is_control(struct device *dev, void *unused)
+static int is_control_node(struct device *dev, void *unused)
 {
 	if (!dev->class || strcmp(dev->class->name, "sound"))
 		return -EINVAL;
 	return strstarts(dev_name(dev), "controlC");
 }
 
-static int mixer_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
+static int mixer_endpoint_add(struct devns_endpoint *ep,
+			      struct netlink_ext_ack *ack)
 {
-	int control = devns_real_with(ep->source->devt, is_control, NULL);
+	int control =
+		devns_real_device_call(ep->source->devt, is_control_node, NULL);
 
 	if (control < 0) {
 		NL_SET_ERR_MSG(ack, "the device is no sound card's");
@@ -132,7 +134,7 @@ static int mixer_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
 const struct devns_kind_ops devns_kind_mixer = {
 	.has_devt = true,
 	.any_class = true,
-	.endpoint_add = mixer_add,
+	.endpoint_add = mixer_endpoint_add,
 	.endpoint_del = devns_pass_del,
 	.endpoint_free = devns_pass_free,
 	.deny = devns_pass_deny,

@@ -20,16 +20,16 @@
 
 struct cdev;
 struct devns_endpoint;
-struct force;
+struct force_feedback;
 
-struct view {
+struct virtual_input {
 	struct mux *mux;
 	struct input_dev *dev;
-	struct force *force; /* NULL: it has none */
-	dev_t node;	     /* of its event device */
-	struct path path;    /* how its endpoint opens that */
-	struct cdev *shut;   /* what others find under the number */
-	int sound[SND_CNT];  /* what was written last, under the event lock */
+	struct force_feedback *force; /* NULL: it has none */
+	dev_t node;		      /* of its event device */
+	struct path path;	      /* how its endpoint opens that */
+	struct cdev *shut;	      /* what others find under the number */
+	int sound[SND_CNT]; /* what was written last, under the event lock */
 	char name[128];
 	char phys[32];
 };
@@ -40,25 +40,27 @@ struct mux {
 	struct input_handle handle;
 
 	struct mutex lock;
-	bool connected;	     /* under lock: the handle is there */
-	bool grabbed;	     /* under lock */
-	bool only_force;     /* a vibrator: its events are not our business */
-	struct view *forced; /* under lock: whose effects the real one has */
-	bool wanted;	     /* under devns_mutex: a devns is in front */
+	bool connected;	 /* under lock: the handle is there */
+	bool grabbed;	 /* under lock */
+	bool only_force; /* a vibrator: its events are not our business */
+	struct virtual_input
+		*forced; /* under lock: whose effects the real one has */
+	bool wanted;	 /* under devns_mutex: a devns is in front */
 	struct delayed_work settle;
 	DECLARE_BITMAP(host_led, LED_CNT); /* under devns_mutex */
 
 	/* Under the real device's event lock. */
-	struct view *front; /* who gets the events; NULL: nobody of us */
-	bool resync;	    /* absolute axes before its first event */
-	bool stale_touch;   /* the finger was down before the switch */
-	u32 slot;	    /* that the real device speaks of */
+	struct virtual_input
+		*front;	  /* who gets the events; NULL: nobody of us */
+	bool resync;	  /* absolute axes before its first event */
+	bool stale_touch; /* the finger was down before the switch */
+	u32 slot;	  /* that the real device speaks of */
 	unsigned long *stale_slots;  /* contacts from before the switch */
 	unsigned long *resync_slots; /* tell all of the next contact */
 };
 
 /* A view's lights, sounds or force changed. Any context. */
-static inline void mux_settle(struct mux *mux)
+static inline void mux_schedule_update(struct mux *mux)
 {
 	mod_delayed_work(system_highpri_wq, &mux->settle, 0);
 }

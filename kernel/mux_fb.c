@@ -24,7 +24,7 @@
 /* Screens of memory, so that programs can draw one and show the other. */
 #define SCREENS 2
 
-static void draw(struct work_struct *work)
+static void draw_dirty_rows(struct work_struct *work)
 {
 	struct mux_fb *fb =
 		container_of(to_delayed_work(work), struct mux_fb, draw);
@@ -40,7 +40,7 @@ static void draw(struct work_struct *work)
 		devns_panel_draw(fb->panel, &fb->pic, first, end);
 }
 
-static void add_dirty(struct mux_fb *fb, size_t first, size_t end)
+static void add_dirty_rows(struct mux_fb *fb, size_t first, size_t end)
 {
 	u32 stride = fb->info.fix.line_length;
 
@@ -50,9 +50,9 @@ static void add_dirty(struct mux_fb *fb, size_t first, size_t end)
 	spin_unlock(&fb->dirty_lock);
 }
 
-void mux_fb_dirty(struct mux_fb *fb, size_t first, size_t end)
+void mux_fb_mark_dirty(struct mux_fb *fb, size_t first, size_t end)
 {
-	add_dirty(fb, first, end);
+	add_dirty_rows(fb, first, end);
 	schedule_delayed_work(&fb->draw, DRAW_DELAY);
 }
 
@@ -67,7 +67,7 @@ void mux_fb_sync(struct mux_fb *fb)
  * frame already. It holds a lock that page faults take, so the panel's lock is
  * left to a work of our own.
  */
-static void mapped_pages_drawn(struct fb_info *info, struct list_head *pages)
+static void handle_deferred_pages(struct fb_info *info, struct list_head *pages)
 {
 	struct mux_fb *fb = container_of(info, struct mux_fb, info);
 	struct fb_deferred_io_pageref *ref;
@@ -75,16 +75,16 @@ static void mapped_pages_drawn(struct fb_info *info, struct list_head *pages)
 	if (list_empty(pages))
 		return;
 	list_for_each_entry (ref, pages, list)
-		add_dirty(fb, ref->offset, ref->offset + PAGE_SIZE);
+		add_dirty_rows(fb, ref->offset, ref->offset + PAGE_SIZE);
 	mod_delayed_work(system_wq, &fb->draw, 0);
 }
 
-static void describe(struct mux_fb *fb)
+static void fill_screen_info(struct mux_fb *fb)
 {
-	const struct fb_fix_screeninfo *fix = devns_panel_fix(fb->panel);
+	const struct fb_fix_screeninfo *fix = devns_panel_get_fix(fb->panel);
 	struct fb_info *info = &fb->info;
 
-	info->var = *devns_panel_var(fb->panel);
+	info->var = *devns_panel_get_var(fb->panel);
 	info->var.xres_virtual = info->var.xres;
 	info->var.yres_virtual = SCREENS * info->var.yres;
 	info->var.xoffset = 0;
@@ -101,18 +101,19 @@ static void describe(struct mux_fb *fb)
 	info->flags = FBINFO_VIRTFB;
 }
 
-static int make_memory(struct mux_fb *fb)
+static int allocate_fb_memory(struct mux_fb *fb)
 {
 	struct fb_info *info = &fb->info;
 	int err;
 
-	fb->inode = devns_real_inode();
+	fb->inode = devns_real_device_new_inode();
 	if (IS_ERR(fb->inode)) {
 		err = PTR_ERR(fb->inode);
 		fb->inode = NULL;
 		return err;
 	}
-	err = fb_alloc_cmap(&fb->pic.cmap, devns_panel_cmap_len(fb->panel), 0);
+	err = fb_alloc_cmap(&fb->pic.cmap, devns_panel_get_cmap_len(fb->panel),
+			    0);
 	if (err)
 		return err;
 	/* A namespace begins with the usual colours, not with the host's. */
@@ -123,7 +124,7 @@ static int make_memory(struct mux_fb *fb)
 		return -ENOMEM;
 	fb->pic.mem = info->screen_buffer;
 	fb->defio.delay = DRAW_DELAY;
-	fb->defio.deferred_io = mapped_pages_drawn;
+	fb->defio.deferred_io = handle_deferred_pages;
 	info->fbdefio = &fb->defio;
 	err = fb_deferred_io_init(info);
 	if (err)
@@ -131,7 +132,8 @@ static int make_memory(struct mux_fb *fb)
 	return err;
 }
 
-static int source_add(struct devns_source *s, struct netlink_ext_ack *ack)
+static int mux_fb_source_add(struct devns_source *s,
+			     struct netlink_ext_ack *ack)
 {
 	struct devns_panel *panel;
 	int err;
@@ -143,12 +145,13 @@ static int source_add(struct devns_source *s, struct netlink_ext_ack *ack)
 	return 0;
 }
 
-static void source_del(struct devns_source *s)
+static void mux_fb_source_del(struct devns_source *s)
 {
 	devns_panel_close(s->priv);
 }
 
-static int endpoint_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
+static int mux_fb_endpoint_add(struct devns_endpoint *ep,
+			       struct netlink_ext_ack *ack)
 {
 	struct mux_fb *fb = kzalloc(sizeof(*fb), GFP_KERNEL);
 	int err;
@@ -159,14 +162,14 @@ static int endpoint_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
 	init_rwsem(&fb->faults);
 	spin_lock_init(&fb->dirty_lock);
 	fb->dirty_first = U32_MAX;
-	INIT_DELAYED_WORK(&fb->draw, draw);
+	INIT_DELAYED_WORK(&fb->draw, draw_dirty_rows);
 	fb->ep = ep;
 	fb->denied = true;
 	fb->pic.hidden = true;
 	fb->panel = devns_panel_ref(ep->source->priv);
 	ep->priv = fb;
-	describe(fb);
-	err = make_memory(fb);
+	fill_screen_info(fb);
+	err = allocate_fb_memory(fb);
 	if (!err)
 		err = devns_node_add(ep, NULL, &mux_fb_fops);
 	if (err)
@@ -174,16 +177,16 @@ static int endpoint_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
 	return err;
 }
 
-static void endpoint_del(struct devns_endpoint *ep)
+static void mux_fb_endpoint_del(struct devns_endpoint *ep)
 {
 	struct mux_fb *fb = ep->priv;
 
-	devns_panel_forget(fb->panel, &fb->pic);
+	devns_panel_detach(fb->panel, &fb->pic);
 	/* A screen that comes in its place begins lit. */
-	devns_power_blank(ep->ns_id, false);
+	devns_power_set_blank(ep->ns_id, false);
 }
 
-static void endpoint_free(struct devns_endpoint *ep)
+static void mux_fb_endpoint_free(struct devns_endpoint *ep)
 {
 	struct mux_fb *fb = ep->priv;
 
@@ -199,7 +202,7 @@ static void endpoint_free(struct devns_endpoint *ep)
 	kfree(fb);
 }
 
-static void deny(struct devns_endpoint *ep)
+static void mux_fb_deny(struct devns_endpoint *ep)
 {
 	struct mux_fb *fb = ep->priv;
 
@@ -213,8 +216,8 @@ static void deny(struct devns_endpoint *ep)
  * Nothing waits in a call of ours, and one under way reaches only the
  * namespace's own memory: the mappings are all there is to take away.
  */
-static void drain(struct devns_endpoint *ep, unsigned long until,
-		  struct devns_cut *cut)
+static void mux_fb_drain(struct devns_endpoint *ep, unsigned long until,
+			 struct devns_cut *cut)
 {
 	struct mux_fb *fb = ep->priv;
 
@@ -223,7 +226,7 @@ static void drain(struct devns_endpoint *ep, unsigned long until,
 	unmap_mapping_range(fb->inode->i_mapping, 0, 0, 1);
 }
 
-static void allow(struct devns_endpoint *ep)
+static void mux_fb_allow(struct devns_endpoint *ep)
 {
 	struct mux_fb *fb = ep->priv;
 
@@ -233,45 +236,45 @@ static void allow(struct devns_endpoint *ep)
 	devns_panel_hide(fb->panel, &fb->pic, false);
 }
 
-static void leave(struct devns_source *s, struct devns_endpoint *old)
+static void mux_fb_leave(struct devns_source *s, struct devns_endpoint *old)
 {
 	if (old)
-		devns_panel_leave(s->priv);
+		devns_panel_clear_foreground(s->priv);
 }
 
-static void enter(struct devns_source *s, struct devns_endpoint *new)
+static void mux_fb_enter(struct devns_source *s, struct devns_endpoint *new)
 {
 	struct mux_fb *fb = new ? new->priv : NULL;
 
 	if (fb)
-		devns_panel_enter(s->priv, &fb->pic);
+		devns_panel_set_foreground(s->priv, &fb->pic);
 	else
-		devns_panel_enter_host(s->priv);
+		devns_panel_restore_host(s->priv);
 }
 
-static bool held(struct devns_source *s, struct devns_holder *ret)
+static bool mux_fb_held(struct devns_source *s, struct devns_holder *ret)
 {
 	return devns_panel_is_held(s->priv, ret);
 }
 
-static int be_shown(struct devns_source *s)
+static int mux_fb_be_shown(struct devns_source *s)
 {
-	return devns_panel_show(s->priv);
+	return devns_panel_claim_scanout(s->priv);
 }
 
 const struct devns_kind_ops devns_kind_fb = {
 	.has_devt = true,
 	.is_virtual = true,
-	.source_add = source_add,
-	.source_del = source_del,
-	.endpoint_add = endpoint_add,
-	.endpoint_del = endpoint_del,
-	.endpoint_free = endpoint_free,
-	.deny = deny,
-	.drain = drain,
-	.allow = allow,
-	.leave = leave,
-	.enter = enter,
-	.held = held,
-	.be_shown = be_shown,
+	.source_add = mux_fb_source_add,
+	.source_del = mux_fb_source_del,
+	.endpoint_add = mux_fb_endpoint_add,
+	.endpoint_del = mux_fb_endpoint_del,
+	.endpoint_free = mux_fb_endpoint_free,
+	.deny = mux_fb_deny,
+	.drain = mux_fb_drain,
+	.allow = mux_fb_allow,
+	.leave = mux_fb_leave,
+	.enter = mux_fb_enter,
+	.held = mux_fb_held,
+	.be_shown = mux_fb_be_shown,
 };

@@ -26,7 +26,7 @@ struct inode;
 struct mux_fb {
 	struct devns_endpoint *ep;
 	struct devns_panel *panel;
-	struct devns_picture pic;
+	struct devns_framebuffer pic;
 	struct mutex lock; /* info.var, the picture's settings, handles */
 	struct fb_info info;
 	struct fb_deferred_io defio;
@@ -49,7 +49,7 @@ extern const struct file_operations mux_fb_fops;
 
 /* mux_fb.c */
 /* Bytes first..end-1 of the memory were drawn: the panel hears of it soon. */
-void mux_fb_dirty(struct mux_fb *fb, size_t first, size_t end);
+void mux_fb_mark_dirty(struct mux_fb *fb, size_t first, size_t end);
 /* What was drawn until now is on the panel when this returns. */
 void mux_fb_sync(struct mux_fb *fb);
 

@@ -25,7 +25,7 @@
 /* ---- events; all under the real device's event lock */
 
 /* What a device says of itself; the rest it is told. */
-static bool is_news(const struct input_value *val)
+static bool is_device_event(const struct input_value *val)
 {
 	static const u32 types = BIT(EV_KEY) | BIT(EV_REL) | BIT(EV_ABS) |
 				 BIT(EV_MSC) | BIT(EV_SW);
@@ -37,7 +37,7 @@ static bool is_news(const struct input_value *val)
  * The real device speaks only of what changed since its last event, and that
  * may have gone to somebody else.
  */
-static void resync_axes(struct mux *mux)
+static void resync_absolute_axes(struct mux *mux)
 {
 	const struct input_dev *real = mux->real;
 	unsigned int code;
@@ -51,7 +51,7 @@ static void resync_axes(struct mux *mux)
 				    real->absinfo[code].value);
 }
 
-static void resync_slot(struct mux *mux)
+static void resync_contact_slot(struct mux *mux)
 {
 	const struct input_dev *real = mux->real;
 	unsigned int code;
@@ -63,7 +63,7 @@ static void resync_slot(struct mux *mux)
 					    &real->mt->slots[mux->slot], code));
 }
 
-static void contact(struct mux *mux, const struct input_value *val)
+static void pass_contact_event(struct mux *mux, const struct input_value *val)
 {
 	struct input_dev *dev = mux->front->dev;
 	bool begins = val->code == ABS_MT_TRACKING_ID && val->value >= 0;
@@ -75,51 +75,51 @@ static void contact(struct mux *mux, const struct input_value *val)
 	input_event(dev, EV_ABS, ABS_MT_SLOT, mux->slot);
 	input_event(dev, EV_ABS, val->code, val->value);
 	if (begins && __test_and_clear_bit(mux->slot, mux->resync_slots))
-		resync_slot(mux);
+		resync_contact_slot(mux);
 }
 
-static void axis(struct mux *mux, const struct input_value *val)
+static void pass_axis_event(struct mux *mux, const struct input_value *val)
 {
 	if (mux->real->mt && input_is_mt_value(val->code))
-		contact(mux, val);
+		pass_contact_event(mux, val);
 	else if (val->code != ABS_MT_SLOT && !mux->stale_touch)
 		input_event(mux->front->dev, EV_ABS, val->code, val->value);
 }
 
-static void key(struct mux *mux, const struct input_value *val)
+static void pass_key_event(struct mux *mux, const struct input_value *val)
 {
 	/* The view repeats by itself, as its devns has set it. */
 	if (val->value == 2)
 		return;
 	if (val->code == BTN_TOUCH && !val->value)
 		mux->stale_touch = false;
-	if (devns_combo_key(val->code, val->value))
+	if (devns_hotkey_handle_key(val->code, val->value))
 		return;
 	if (mux->front)
 		input_event(mux->front->dev, EV_KEY, val->code, val->value);
 }
 
-static void pass(struct mux *mux, const struct input_value *val)
+static void pass_input_event(struct mux *mux, const struct input_value *val)
 {
 	if (val->type == EV_ABS && val->code == ABS_MT_SLOT && mux->real->mt)
 		mux->slot = clamp(val->value, 0, mux->real->mt->num_slots - 1);
 	if (mux->only_force)
 		return;
-	if (mux->front && mux->resync && is_news(val))
-		resync_axes(mux);
+	if (mux->front && mux->resync && is_device_event(val))
+		resync_absolute_axes(mux);
 	if (val->type == EV_KEY)
-		key(mux, val);
+		pass_key_event(mux, val);
 	else if (!mux->front)
 		return;
 	else if (val->type == EV_ABS)
-		axis(mux, val);
-	else if (is_news(val) ||
+		pass_axis_event(mux, val);
+	else if (is_device_event(val) ||
 		 (val->type == EV_SYN && val->code == SYN_MT_REPORT))
 		input_event(mux->front->dev, val->type, val->code, val->value);
 }
 
-static void take(struct input_handle *handle, const struct input_value *vals,
-		 unsigned int count)
+static void pass_event_batch(struct input_handle *handle,
+			     const struct input_value *vals, unsigned int count)
 {
 	struct mux *mux = handle->private;
 	unsigned int i;
@@ -129,16 +129,16 @@ static void take(struct input_handle *handle, const struct input_value *vals,
 			mux->front->dev,
 			input_get_timestamp(mux->real)[INPUT_CLK_MONO]);
 	for (i = 0; i < count; i++)
-		pass(mux, &vals[i]);
+		pass_input_event(mux, &vals[i]);
 	if (mux->front)
 		input_sync(mux->front->dev);
 }
 
-COMPAT_INPUT_EVENTS(mux_events, take)
+COMPAT_INPUT_EVENTS(mux_events, pass_event_batch)
 
 /* ---- who is fed */
 
-static void feed(struct mux *mux, struct view *v)
+static void start_event_delivery(struct mux *mux, struct virtual_input *v)
 {
 	struct input_dev *real = mux->real;
 	unsigned long flags;
@@ -162,7 +162,7 @@ static void feed(struct mux *mux, struct view *v)
 	spin_unlock_irqrestore(&real->event_lock, flags);
 }
 
-static void starve(struct mux *mux, struct view *v)
+static void stop_event_delivery(struct mux *mux, struct virtual_input *v)
 {
 	struct input_dev *real = mux->real;
 	unsigned long flags;
@@ -174,13 +174,14 @@ static void starve(struct mux *mux, struct view *v)
 		mux->front = NULL;
 	spin_unlock_irqrestore(&real->event_lock, flags);
 	if (fed)
-		view_release(v);
+		virtual_input_release(v);
 }
 
 /* ---- the real device as the foreground wants it */
 
 /* Lights and sounds of a view; without one the host's lights, and silence. */
-static void show(struct mux *mux, const struct view *v)
+static void apply_leds_and_sounds(struct mux *mux,
+				  const struct virtual_input *v)
 {
 	const unsigned long *led = v ? v->dev->led : mux->host_led;
 	unsigned int code;
@@ -196,7 +197,7 @@ static void show(struct mux *mux, const struct view *v)
 	}
 }
 
-static bool settle_grab(struct mux *mux)
+static bool update_device_grab(struct mux *mux)
 {
 	bool wanted = READ_ONCE(mux->wanted) && !mux->only_force;
 
@@ -208,20 +209,20 @@ static bool settle_grab(struct mux *mux)
 		if (input_grab_device(&mux->handle))
 			return false;
 	} else {
-		show(mux, NULL);
+		apply_leds_and_sounds(mux, NULL);
 		input_release_device(&mux->handle);
 	}
 	mux->grabbed = wanted;
 	return true;
 }
 
-static void settle(struct work_struct *work)
+static void update_real_device(struct work_struct *work)
 {
 	struct mux *mux =
 		container_of(to_delayed_work(work), struct mux, settle);
 
 	mutex_lock(&mux->lock);
-	if (mux->connected && !settle_grab(mux)) {
+	if (mux->connected && !update_device_grab(mux)) {
 		pr_notice_ratelimited("devns: somebody has grabbed %s\n",
 				      mux->handle.name);
 		queue_delayed_work(system_highpri_wq, &mux->settle,
@@ -229,9 +230,9 @@ static void settle(struct work_struct *work)
 	}
 	/* endpoint_del waits for this lock before it frees a view. */
 	if (mux->connected && mux->grabbed)
-		show(mux, READ_ONCE(mux->front));
+		apply_leds_and_sounds(mux, READ_ONCE(mux->front));
 	if (mux->connected)
-		force_show(mux, READ_ONCE(mux->front));
+		force_feedback_apply(mux, READ_ONCE(mux->front));
 	mutex_unlock(&mux->lock);
 }
 
@@ -240,7 +241,7 @@ static void mux_leave(struct devns_source *s, struct devns_endpoint *old)
 	struct mux *mux = s->priv;
 
 	if (old)
-		starve(mux, old->priv);
+		stop_event_delivery(mux, old->priv);
 	else
 		bitmap_copy(mux->host_led, mux->real->led, LED_CNT);
 }
@@ -250,24 +251,24 @@ static void mux_enter(struct devns_source *s, struct devns_endpoint *new)
 	struct mux *mux = s->priv;
 
 	WRITE_ONCE(mux->wanted, new != NULL);
-	mux_settle(mux);
+	mux_schedule_update(mux);
 	if (!new)
 		return;
 	/* Not before the host has lost it. */
 	if (!READ_ONCE(mux->grabbed) && !mux->only_force)
 		flush_delayed_work(&mux->settle);
 	if (new->allowed)
-		feed(mux, new->priv);
-	mux_settle(mux);
+		start_event_delivery(mux, new->priv);
+	mux_schedule_update(mux);
 }
 
 static void mux_deny(struct devns_endpoint *ep)
 {
 	struct mux *mux = ep->source->priv;
 
-	starve(mux, ep->priv);
+	stop_event_delivery(mux, ep->priv);
 	devns_pass_deny(ep);
-	mux_settle(mux);
+	mux_schedule_update(mux);
 }
 
 static void mux_allow(struct devns_endpoint *ep)
@@ -277,8 +278,8 @@ static void mux_allow(struct devns_endpoint *ep)
 	devns_pass_allow(ep);
 	if (ep->ns != devns_active)
 		return;
-	feed(mux, ep->priv);
-	mux_settle(mux);
+	start_event_delivery(mux, ep->priv);
+	mux_schedule_update(mux);
 }
 
 /* ---- sources */
@@ -321,14 +322,14 @@ static void mux_disconnect(struct input_handle *handle)
 
 	mutex_lock(&mux->lock);
 	mux->connected = false;
-	force_show(mux, NULL);
+	force_feedback_apply(mux, NULL);
 	if (mux->grabbed)
 		input_release_device(handle);
 	mux->grabbed = false;
 	mutex_unlock(&mux->lock);
 	/* Lets go by itself what is held, so that no combination hangs. */
 	for_each_set_bit (code, handle->dev->key, KEY_CNT)
-		devns_combo_key(code, false);
+		devns_hotkey_handle_key(code, false);
 	input_close_device(handle);
 	input_unregister_handle(handle);
 }
@@ -339,7 +340,7 @@ static const struct input_device_id any_device[] = {
 };
 
 /* The input device behind an event node, with a reference. */
-static struct input_dev *real_get(dev_t devt)
+static struct input_dev *find_real_input(dev_t devt)
 {
 	struct device *node = class_find_device_by_devt(&input_class, devt);
 	struct input_dev *real = NULL;
@@ -369,7 +370,7 @@ static struct mux *mux_new(struct input_dev *real)
 	}
 	mux->real = real;
 	mutex_init(&mux->lock);
-	INIT_DELAYED_WORK(&mux->settle, settle);
+	INIT_DELAYED_WORK(&mux->settle, update_real_device);
 	mux->stale_slots = bitmap_zalloc(slots, GFP_KERNEL);
 	mux->resync_slots = bitmap_zalloc(slots, GFP_KERNEL);
 	if (!mux->stale_slots || !mux->resync_slots) {
@@ -388,7 +389,7 @@ static struct mux *mux_new(struct input_dev *real)
 
 static int mux_source_add(struct devns_source *s, struct netlink_ext_ack *ack)
 {
-	struct input_dev *real = real_get(s->devt);
+	struct input_dev *real = find_real_input(s->devt);
 	struct mux *mux;
 	int err;
 
@@ -396,7 +397,7 @@ static int mux_source_add(struct devns_source *s, struct netlink_ext_ack *ack)
 		NL_SET_ERR_MSG(ack, "no event device has this number");
 		return -ENXIO;
 	}
-	if (view_is(real)) {
+	if (virtual_input_is_ours(real)) {
 		NL_SET_ERR_MSG(ack, "an endpoint is no source");
 		input_put_device(real);
 		return -EINVAL;
@@ -437,7 +438,7 @@ static void mux_source_del(struct devns_source *s)
 static ssize_t mux_write(struct devns_endpoint *ep, const char __user *buf,
 			 size_t len)
 {
-	return view_write(ep->priv, buf, len);
+	return virtual_input_write(ep->priv, buf, len);
 }
 
 static const struct devns_filter mux_filter = {
@@ -447,10 +448,10 @@ static const struct devns_filter mux_filter = {
 static int mux_endpoint_add(struct devns_endpoint *ep,
 			    struct netlink_ext_ack *ack)
 {
-	struct view *v;
+	struct virtual_input *v;
 	int err;
 
-	err = view_new(ep->source->priv, ep->ns_id, &v);
+	err = virtual_input_new(ep->source->priv, ep->ns_id, &v);
 	if (err) {
 		NL_SET_ERR_MSG(ack, "no input device can be made for it");
 		return err;
@@ -458,7 +459,7 @@ static int mux_endpoint_add(struct devns_endpoint *ep,
 	ep->priv = v;
 	err = devns_pass_add(ep, v->node, true, &mux_filter, ack);
 	if (err)
-		view_free(v);
+		virtual_input_free(v);
 	else
 		ep->pass->path = &v->path;
 	return err;
@@ -467,16 +468,16 @@ static int mux_endpoint_add(struct devns_endpoint *ep,
 static void mux_endpoint_del(struct devns_endpoint *ep)
 {
 	struct mux *mux = ep->source->priv;
-	struct view *v = ep->priv;
+	struct virtual_input *v = ep->priv;
 
-	starve(mux, v);
+	stop_event_delivery(mux, v);
 	devns_pass_del(ep);
 	/* A work item that still reads the view has the lock. */
 	mutex_lock(&mux->lock);
 	if (mux->forced == v)
-		force_show(mux, NULL);
+		force_feedback_apply(mux, NULL);
 	mutex_unlock(&mux->lock);
-	view_free(v);
+	virtual_input_free(v);
 	ep->priv = NULL;
 }
 

@@ -20,7 +20,8 @@
 static const u32 shared_classes = 0 CELLS_CLASSES(SHARED_BIT);
 #undef SHARED_BIT
 
-static int fail(struct genl_info *info, u32 attr, int err, const char *why)
+static int set_request_error(struct genl_info *info, u32 attr, int err,
+			     const char *why)
 {
 	if (info->attrs[attr])
 		NL_SET_BAD_ATTR(info->extack, info->attrs[attr]);
@@ -29,7 +30,7 @@ static int fail(struct genl_info *info, u32 attr, int err, const char *why)
 	return err;
 }
 
-static int need(struct genl_info *info, u32 attr)
+static int require_attribute(struct genl_info *info, u32 attr)
 {
 	if (info->attrs[attr])
 		return 0;
@@ -40,16 +41,17 @@ static int need(struct genl_info *info, u32 attr)
 
 /* ---- namespaces */
 
-static struct devns *ns_of(struct genl_info *info)
+static struct devns *find_request_ns(struct genl_info *info)
 {
-	struct devns *ns = devns_find(nla_get_u32(info->attrs[DEVNS_A_ID]));
+	struct devns *ns = devns_ns_find(nla_get_u32(info->attrs[DEVNS_A_ID]));
 
 	if (!ns)
-		fail(info, DEVNS_A_ID, 0, "no namespace has this id");
+		set_request_error(info, DEVNS_A_ID, 0,
+				  "no namespace has this id");
 	return ns;
 }
 
-static bool name_is_valid(const char *name)
+static bool is_valid_ns_name(const char *name)
 {
 	/* It becomes part of messages that people read: what ids may have. */
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
@@ -57,68 +59,68 @@ static bool name_is_valid(const char *name)
 	return *name && *name != '.' && strspn(name, allowed) == strlen(name);
 }
 
-static int ns_add(struct sk_buff *skb, struct genl_info *info)
+static int handle_ns_add(struct sk_buff *skb, struct genl_info *info)
 {
 	struct devns *ns;
-	struct devns_reply r;
+	struct devns_netlink_reply r;
 	const char *name;
 	int err;
 
-	err = need(info, DEVNS_A_NAME);
+	err = require_attribute(info, DEVNS_A_NAME);
 	if (err)
 		return err;
 	name = nla_data(info->attrs[DEVNS_A_NAME]);
-	if (!name_is_valid(name))
-		return fail(info, DEVNS_A_NAME, -EINVAL,
-			    "a name has a-z, 0-9 and . _ - only");
-	err = devns_reply_new(&r, info, DEVNS_MSG_SIZE);
+	if (!is_valid_ns_name(name))
+		return set_request_error(info, DEVNS_A_NAME, -EINVAL,
+					 "a name has a-z, 0-9 and . _ - only");
+	err = devns_netlink_reply_new(&r, info, DEVNS_MSG_SIZE);
 	if (err)
 		return err;
 	NL_SET_BAD_ATTR(info->extack, info->attrs[DEVNS_A_NAME]);
 	mutex_lock(&devns_mutex);
-	err = devns_add(name, &ns, info->extack);
+	err = devns_ns_add(name, &ns, info->extack);
 	if (!err)
 		err = nla_put_u32(r.skb, DEVNS_A_ID, ns->id);
 	mutex_unlock(&devns_mutex);
-	return devns_reply_send(&r, info, err);
+	return devns_netlink_reply_send(&r, info, err);
 }
 
-static int ns_del(struct sk_buff *skb, struct genl_info *info)
+static int handle_ns_del(struct sk_buff *skb, struct genl_info *info)
 {
 	struct devns *ns;
-	int err = need(info, DEVNS_A_ID);
+	int err = require_attribute(info, DEVNS_A_ID);
 
 	if (err)
 		return err;
 	mutex_lock(&devns_mutex);
-	ns = ns_of(info);
+	ns = find_request_ns(info);
 	if (ns)
-		devns_del(ns);
+		devns_ns_del(ns);
 	mutex_unlock(&devns_mutex);
 	return ns ? 0 : -ENOENT;
 }
 
-static int ns_get(struct sk_buff *skb, struct genl_info *info)
+static int handle_ns_get(struct sk_buff *skb, struct genl_info *info)
 {
 	struct devns *ns;
-	struct devns_reply r;
+	struct devns_netlink_reply r;
 	int err;
 
-	err = need(info, DEVNS_A_ID)
-		      ?: devns_reply_new(&r, info,
-					 DEVNS_MSG_SIZE + DEVNS_RIGHTS_SIZE);
+	err = require_attribute(info, DEVNS_A_ID)
+		      ?: devns_netlink_reply_new(
+				 &r, info, DEVNS_MSG_SIZE + DEVNS_RIGHTS_SIZE);
 	if (err)
 		return err;
 	mutex_lock(&devns_mutex);
-	ns = ns_of(info);
-	err = ns ? devns_put_ns(r.skb, ns) : -ENOENT;
+	ns = find_request_ns(info);
+	err = ns ? devns_netlink_reply_put_ns(r.skb, ns) : -ENOENT;
 	mutex_unlock(&devns_mutex);
-	return devns_reply_send(&r, info, err);
+	return devns_netlink_reply_send(&r, info, err);
 }
 
 /* ---- sources */
 
-static bool node_is_valid(const char *node)
+static bool is_valid_node_path(const char *node)
 {
 	const char *part = node;
 
@@ -137,45 +139,48 @@ static bool node_is_valid(const char *node)
 	return node != part;
 }
 
-static int parse_source(struct genl_info *info, struct devns_source *want)
+static int parse_source_request(struct genl_info *info,
+				struct devns_source *want)
 {
 	struct nlattr **attrs = info->attrs;
 	int err;
 
-	err = need(info, DEVNS_A_CLASSES) ?: need(info, DEVNS_A_KIND) ?:
-	      need(info, DEVNS_A_NODE);
+	err = require_attribute(info, DEVNS_A_CLASSES) ?: require_attribute(info, DEVNS_A_KIND) ?:
+	      require_attribute(info, DEVNS_A_NODE);
 	if (err)
 		return err;
 	want->classes = nla_get_u32(attrs[DEVNS_A_CLASSES]);
 	want->kind = nla_get_u32(attrs[DEVNS_A_KIND]);
 	if (!want->classes || want->classes >= BIT(CELLS_CLASS_COUNT))
-		return fail(info, DEVNS_A_CLASSES, -EINVAL,
-			    "a bit stands for no class that is known");
+		return set_request_error(
+			info, DEVNS_A_CLASSES, -EINVAL,
+			"a bit stands for no class that is known");
 	if (want->kind >= DEVNS_KIND_COUNT_)
-		return fail(info, DEVNS_A_KIND, -EINVAL, "no such kind");
+		return set_request_error(info, DEVNS_A_KIND, -EINVAL,
+					 "no such kind");
 	strscpy(want->node, nla_data(attrs[DEVNS_A_NODE]), sizeof(want->node));
-	if (!node_is_valid(want->node))
-		return fail(info, DEVNS_A_NODE, -EINVAL,
-			    "not a path below /dev");
+	if (!is_valid_node_path(want->node))
+		return set_request_error(info, DEVNS_A_NODE, -EINVAL,
+					 "not a path below /dev");
 	if (!attrs[DEVNS_A_MAJOR] != !attrs[DEVNS_A_MINOR])
-		return fail(info,
-			    attrs[DEVNS_A_MAJOR] ? DEVNS_A_MAJOR
-						 : DEVNS_A_MINOR,
-			    -EINVAL, "major and minor go together");
+		return set_request_error(
+			info,
+			attrs[DEVNS_A_MAJOR] ? DEVNS_A_MAJOR : DEVNS_A_MINOR,
+			-EINVAL, "major and minor go together");
 	if (attrs[DEVNS_A_MAJOR])
 		want->devt = MKDEV(nla_get_u32(attrs[DEVNS_A_MAJOR]),
 				   nla_get_u32(attrs[DEVNS_A_MINOR]));
 	return 0;
 }
 
-static int source_add(struct sk_buff *skb, struct genl_info *info)
+static int handle_source_add(struct sk_buff *skb, struct genl_info *info)
 {
 	struct devns_source want = {}, *s;
-	struct devns_reply r;
+	struct devns_netlink_reply r;
 	int err;
 
-	err = parse_source(info, &want)
-		      ?: devns_reply_new(&r, info, DEVNS_MSG_SIZE);
+	err = parse_source_request(info, &want)
+		      ?: devns_netlink_reply_new(&r, info, DEVNS_MSG_SIZE);
 	if (err)
 		return err;
 	mutex_lock(&devns_mutex);
@@ -183,49 +188,50 @@ static int source_add(struct sk_buff *skb, struct genl_info *info)
 	if (!err)
 		err = nla_put_u32(r.skb, DEVNS_A_SOURCE, s->id);
 	mutex_unlock(&devns_mutex);
-	return devns_reply_send(&r, info, err);
+	return devns_netlink_reply_send(&r, info, err);
 }
 
-static struct devns_source *source_of(struct genl_info *info)
+static struct devns_source *find_request_source(struct genl_info *info)
 {
 	struct devns_source *s =
 		devns_source_find(nla_get_u32(info->attrs[DEVNS_A_SOURCE]));
 
 	if (!s)
-		fail(info, DEVNS_A_SOURCE, 0, "no source has this id");
+		set_request_error(info, DEVNS_A_SOURCE, 0,
+				  "no source has this id");
 	return s;
 }
 
-static int source_del(struct sk_buff *skb, struct genl_info *info)
+static int handle_source_del(struct sk_buff *skb, struct genl_info *info)
 {
 	struct devns_source *s;
-	int err = need(info, DEVNS_A_SOURCE);
+	int err = require_attribute(info, DEVNS_A_SOURCE);
 
 	if (err)
 		return err;
 	mutex_lock(&devns_mutex);
-	s = source_of(info);
+	s = find_request_source(info);
 	if (s)
 		devns_source_del(s);
 	mutex_unlock(&devns_mutex);
 	return s ? 0 : -ENOENT;
 }
 
-static int source_get(struct sk_buff *skb, struct genl_info *info)
+static int handle_source_get(struct sk_buff *skb, struct genl_info *info)
 {
 	struct devns_source *s;
-	struct devns_reply r;
+	struct devns_netlink_reply r;
 	int err;
 
-	err = need(info, DEVNS_A_SOURCE)
-		      ?: devns_reply_new(&r, info, DEVNS_MSG_SIZE);
+	err = require_attribute(info, DEVNS_A_SOURCE)
+		      ?: devns_netlink_reply_new(&r, info, DEVNS_MSG_SIZE);
 	if (err)
 		return err;
 	mutex_lock(&devns_mutex);
-	s = source_of(info);
-	err = s ? devns_put_source(r.skb, s) : -ENOENT;
+	s = find_request_source(info);
+	err = s ? devns_netlink_reply_put_source(r.skb, s) : -ENOENT;
 	mutex_unlock(&devns_mutex);
-	return devns_reply_send(&r, info, err);
+	return devns_netlink_reply_send(&r, info, err);
 }
 
 /* ---- policy and foreground */
@@ -241,8 +247,9 @@ static const struct nla_policy rights_policy[DEVNS_A_MAX + 1] = {
 	[DEVNS_A_RIGHT] = { .type = NLA_NESTED },
 };
 
-static int refuse(struct netlink_ext_ack *ack, const struct nlattr *at, int err,
-		  const char *why)
+static int set_attribute_error(struct netlink_ext_ack *ack,
+			       const struct nlattr *at, int err,
+			       const char *why)
 {
 	NL_SET_BAD_ATTR(ack, at);
 	if (ack)
@@ -250,7 +257,7 @@ static int refuse(struct netlink_ext_ack *ack, const struct nlattr *at, int err,
 	return err;
 }
 
-static int read_right(const struct nlattr *at, struct netlink_ext_ack *ack)
+static int parse_right(const struct nlattr *at, struct netlink_ext_ack *ack)
 {
 	struct nlattr *a[DEVNS_A_MAX + 1];
 	struct cells_right right;
@@ -262,29 +269,31 @@ static int read_right(const struct nlattr *at, struct netlink_ext_ack *ack)
 	if (err)
 		return err;
 	if (!a[DEVNS_A_ID] || !a[DEVNS_A_CLASS] || !a[DEVNS_A_USE])
-		return refuse(ack, at, -EINVAL,
-			      "a right has an id, a class and a use");
-	ns = devns_find(nla_get_u32(a[DEVNS_A_ID]));
+		return set_attribute_error(
+			ack, at, -EINVAL,
+			"a right has an id, a class and a use");
+	ns = devns_ns_find(nla_get_u32(a[DEVNS_A_ID]));
 	if (!ns)
-		return refuse(ack, a[DEVNS_A_ID], -ENOENT,
-			      "no namespace has this id");
+		return set_attribute_error(ack, a[DEVNS_A_ID], -ENOENT,
+					   "no namespace has this id");
 	cls = nla_get_u32(a[DEVNS_A_CLASS]);
 	right.use = nla_get_u8(a[DEVNS_A_USE]);
 	right.block = a[DEVNS_A_BLOCK] ? nla_get_u8(a[DEVNS_A_BLOCK]) : 0;
 	if (right.use == CELLS_USE_ANY && !(shared_classes & BIT(cls)))
-		return refuse(ack, a[DEVNS_A_USE], -EOPNOTSUPP,
-			      "this class has no mode shared");
+		return set_attribute_error(ack, a[DEVNS_A_USE], -EOPNOTSUPP,
+					   "this class has no mode shared");
 	if (right.use == CELLS_USE_ANY && right.block)
-		return refuse(ack, a[DEVNS_A_BLOCK], -EINVAL,
-			      "no mode is shared and blocks");
+		return set_attribute_error(ack, a[DEVNS_A_BLOCK], -EINVAL,
+					   "no mode is shared and blocks");
 	if (ns->named & BIT(cls))
-		return refuse(ack, at, -EINVAL, "this right is given twice");
+		return set_attribute_error(ack, at, -EINVAL,
+					   "this right is given twice");
 	ns->named |= BIT(cls);
 	ns->next[cls] = right;
 	return 0;
 }
 
-static int read_rights(struct genl_info *info)
+static int parse_rights(struct genl_info *info)
 {
 	struct nlattr *table, *right;
 	struct devns *ns;
@@ -303,7 +312,7 @@ static int read_rights(struct genl_info *info)
 		if (err)
 			return err;
 		nla_for_each_nested (right, table, rest) {
-			err = read_right(right, info->extack);
+			err = parse_right(right, info->extack);
 			if (err)
 				return err;
 		}
@@ -311,54 +320,56 @@ static int read_rights(struct genl_info *info)
 	return 0;
 }
 
-static int policy_set(struct sk_buff *skb, struct genl_info *info)
+static int handle_policy_set(struct sk_buff *skb, struct genl_info *info)
 {
 	u64 start = ktime_get_ns();
 	u64 generation;
-	int err = need(info, DEVNS_A_GENERATION);
+	int err = require_attribute(info, DEVNS_A_GENERATION);
 
 	if (err)
 		return err;
 	generation = nla_get_u64(info->attrs[DEVNS_A_GENERATION]);
 	mutex_lock(&devns_mutex);
 	if (generation < devns_generation)
-		err = fail(info, DEVNS_A_GENERATION, -ESTALE,
-			   "a later generation is in force");
+		err = set_request_error(info, DEVNS_A_GENERATION, -ESTALE,
+					"a later generation is in force");
 	else
-		err = read_rights(info);
+		err = parse_rights(info);
 	if (!err) {
 		devns_policy_set(generation);
-		err = devns_reply_change(info, start);
+		err = devns_netlink_reply_send_change(info, start);
 	}
 	mutex_unlock(&devns_mutex);
 	return err;
 }
 
-static int active_set(struct sk_buff *skb, struct genl_info *info)
+static int handle_active_set(struct sk_buff *skb, struct genl_info *info)
 {
 	u64 start = ktime_get_ns();
 	struct devns *ns = NULL;
-	int err = need(info, DEVNS_A_ID) ?: need(info, DEVNS_A_EXPECTED);
+	int err = require_attribute(info, DEVNS_A_ID)
+			  ?: require_attribute(info, DEVNS_A_EXPECTED);
 
 	if (err)
 		return err;
 	mutex_lock(&devns_mutex);
 	if (nla_get_u32(info->attrs[DEVNS_A_EXPECTED]) !=
 	    (devns_active ? devns_active->id : 0))
-		err = fail(info, DEVNS_A_EXPECTED, -ESTALE,
-			   "another namespace is active");
+		err = set_request_error(info, DEVNS_A_EXPECTED, -ESTALE,
+					"another namespace is active");
 	if (!err && nla_get_u32(info->attrs[DEVNS_A_ID])) {
-		ns = ns_of(info);
+		ns = find_request_ns(info);
 		if (!ns)
 			err = -ENOENT;
 	}
 	if (!err) {
-		err = devns_activate(ns);
+		err = devns_policy_set_foreground(ns);
 		if (err)
-			fail(info, DEVNS_A_ID, err,
-			     "a program of the host has the display");
+			set_request_error(
+				info, DEVNS_A_ID, err,
+				"a program of the host has the display");
 		else
-			err = devns_reply_change(info, start);
+			err = devns_netlink_reply_send_change(info, start);
 	}
 	mutex_unlock(&devns_mutex);
 	return err;
@@ -408,17 +419,19 @@ POLICY(active_set_policy) = {
 	}
 
 static const struct genl_ops ops[] = {
-	OP(NS_ADD, ns_add_policy, .doit = ns_add),
-	OP(NS_DEL, ns_policy, .doit = ns_del),
-	OP(NS_GET, ns_policy, .doit = ns_get, .dumpit = devns_ns_dump),
-	OP(DEVICE_ADD, source_add_policy, .doit = source_add),
-	OP(DEVICE_DEL, source_policy, .doit = source_del),
-	OP(DEVICE_GET, source_policy, .doit = source_get,
-	   .dumpit = devns_source_dump),
-	OP(ENDPOINT_GET, endpoint_policy, .dumpit = devns_endpoint_dump),
-	OP(POLICY_SET, policy_set_policy, .doit = policy_set),
-	OP(ACTIVE_SET, active_set_policy, .doit = active_set),
-	OP(STAT_GET, endpoint_policy, .dumpit = devns_stat_dump),
+	OP(NS_ADD, ns_add_policy, .doit = handle_ns_add),
+	OP(NS_DEL, ns_policy, .doit = handle_ns_del),
+	OP(NS_GET, ns_policy, .doit = handle_ns_get,
+	   .dumpit = devns_netlink_reply_dump_ns),
+	OP(DEVICE_ADD, source_add_policy, .doit = handle_source_add),
+	OP(DEVICE_DEL, source_policy, .doit = handle_source_del),
+	OP(DEVICE_GET, source_policy, .doit = handle_source_get,
+	   .dumpit = devns_netlink_reply_dump_sources),
+	OP(ENDPOINT_GET, endpoint_policy,
+	   .dumpit = devns_netlink_reply_dump_endpoints),
+	OP(POLICY_SET, policy_set_policy, .doit = handle_policy_set),
+	OP(ACTIVE_SET, active_set_policy, .doit = handle_active_set),
+	OP(STAT_GET, endpoint_policy, .dumpit = devns_netlink_reply_dump_stats),
 };
 
 static const struct genl_multicast_group groups[] = {

@@ -12,7 +12,8 @@
 /* Of one namespace's nest of cuts. */
 #define CUT_SIZE (6 * nla_total_size(sizeof(u32)))
 
-int devns_reply_new(struct devns_reply *r, struct genl_info *info, size_t size)
+int devns_netlink_reply_new(struct devns_netlink_reply *r,
+			    struct genl_info *info, size_t size)
 {
 	r->skb = genlmsg_new(size, GFP_KERNEL);
 	if (!r->skb)
@@ -25,7 +26,8 @@ int devns_reply_new(struct devns_reply *r, struct genl_info *info, size_t size)
 	return -EMSGSIZE;
 }
 
-int devns_reply_send(struct devns_reply *r, struct genl_info *info, int err)
+int devns_netlink_reply_send(struct devns_netlink_reply *r,
+			     struct genl_info *info, int err)
 {
 	if (err) {
 		nlmsg_free(r->skb);
@@ -35,12 +37,12 @@ int devns_reply_send(struct devns_reply *r, struct genl_info *info, int err)
 	return genlmsg_reply(r->skb, info);
 }
 
-static int put_u64(struct sk_buff *skb, int attr, u64 value)
+static int put_u64_attr(struct sk_buff *skb, int attr, u64 value)
 {
 	return nla_put_u64_64bit(skb, attr, value, DEVNS_A_PAD);
 }
 
-static int put_devt(struct sk_buff *skb, dev_t devt)
+static int put_devt_attrs(struct sk_buff *skb, dev_t devt)
 {
 	if (!devt)
 		return 0;
@@ -48,7 +50,8 @@ static int put_devt(struct sk_buff *skb, dev_t devt)
 		       ?: nla_put_u32(skb, DEVNS_A_MINOR, MINOR(devt));
 }
 
-static int put_right(struct sk_buff *skb, u32 cls, struct cells_right right)
+static int put_right_nest(struct sk_buff *skb, u32 cls,
+			  struct cells_right right)
 {
 	struct nlattr *nest = nla_nest_start(skb, DEVNS_A_RIGHT);
 
@@ -61,7 +64,7 @@ static int put_right(struct sk_buff *skb, u32 cls, struct cells_right right)
 }
 
 /* What it does not name is none, as in POLICY_SET. */
-static int put_rights(struct sk_buff *skb, const struct devns *ns)
+static int put_rights_nest(struct sk_buff *skb, const struct devns *ns)
 {
 	struct nlattr *nest = nla_nest_start(skb, DEVNS_A_RIGHTS);
 	u32 cls;
@@ -69,13 +72,13 @@ static int put_rights(struct sk_buff *skb, const struct devns *ns)
 
 	for (cls = 0; !err && cls < CELLS_CLASS_COUNT; cls++)
 		if (ns->rights[cls].use || ns->rights[cls].block)
-			err = put_right(skb, cls, ns->rights[cls]);
+			err = put_right_nest(skb, cls, ns->rights[cls]);
 	if (!err)
 		nla_nest_end(skb, nest);
 	return err;
 }
 
-int devns_put_ns(struct sk_buff *skb, const struct devns *ns)
+int devns_netlink_reply_put_ns(struct sk_buff *skb, const struct devns *ns)
 {
 	const struct devns_endpoint *ep;
 	u32 handles = 0, mappings = 0;
@@ -88,12 +91,12 @@ int devns_put_ns(struct sk_buff *skb, const struct devns *ns)
 	       nla_put_string(skb, DEVNS_A_NAME, ns->name) ?:
 	       nla_put_u32(skb, DEVNS_A_HANDLES, handles) ?:
 	       nla_put_u32(skb, DEVNS_A_MAPPINGS, mappings) ?:
-	       put_u64(skb, DEVNS_A_GENERATION, devns_generation) ?:
-	       put_rights(skb, ns) ?:
+	       put_u64_attr(skb, DEVNS_A_GENERATION, devns_generation) ?:
+	       put_rights_nest(skb, ns) ?:
 	       (ns == devns_active ? nla_put_flag(skb, DEVNS_A_ACTIVE) : 0);
 }
 
-static int put_holder(struct sk_buff *skb, struct devns_source *s)
+static int put_holder_attrs(struct sk_buff *skb, struct devns_source *s)
 {
 	struct devns_holder holder;
 
@@ -103,44 +106,45 @@ static int put_holder(struct sk_buff *skb, struct devns_source *s)
 		       ?: nla_put_string(skb, DEVNS_A_COMM, holder.comm);
 }
 
-int devns_put_source(struct sk_buff *skb, struct devns_source *s)
+int devns_netlink_reply_put_source(struct sk_buff *skb, struct devns_source *s)
 {
 	return nla_put_u32(skb, DEVNS_A_SOURCE, s->id) ?:
 	       nla_put_u32(skb, DEVNS_A_CLASSES, s->classes) ?:
 	       nla_put_u32(skb, DEVNS_A_KIND, s->kind) ?:
 	       nla_put_string(skb, DEVNS_A_NODE, s->node) ?:
-	       put_devt(skb, s->devt) ?:
-	       put_holder(skb, s);
+	       put_devt_attrs(skb, s->devt) ?:
+	       put_holder_attrs(skb, s);
 }
 
-static int put_endpoint(struct sk_buff *skb, const struct devns_endpoint *ep)
+static int put_endpoint_attrs(struct sk_buff *skb,
+			      const struct devns_endpoint *ep)
 {
 	return nla_put_u32(skb, DEVNS_A_ID, ep->ns_id) ?:
 	       nla_put_u32(skb, DEVNS_A_SOURCE, ep->source->id) ?:
 	       nla_put_u32(skb, DEVNS_A_CLASSES, ep->classes) ?:
 	       nla_put_u32(skb, DEVNS_A_KIND, ep->source->kind) ?:
 	       nla_put_string(skb, DEVNS_A_NODE, ep->node) ?:
-	       put_devt(skb, ep->devt) ?:
+	       put_devt_attrs(skb, ep->devt) ?:
 	       nla_put_u8(skb, DEVNS_A_ALLOWED, ep->allowed) ?:
 	       nla_put_u32(skb, DEVNS_A_HANDLES, atomic_read(&ep->handles)) ?:
 	       nla_put_u32(skb, DEVNS_A_MAPPINGS, atomic_read(&ep->mappings));
 }
 
-static int put_stat(struct sk_buff *skb, const struct devns_endpoint *ep)
+static int put_stat_attrs(struct sk_buff *skb, const struct devns_endpoint *ep)
 {
 	return nla_put_u32(skb, DEVNS_A_ID, ep->ns_id) ?:
 	       nla_put_u32(skb, DEVNS_A_SOURCE, ep->source->id) ?:
 	       nla_put_string(skb, DEVNS_A_NODE, ep->node) ?:
 	       nla_put_u32(skb, DEVNS_A_HANDLES, atomic_read(&ep->handles)) ?:
 	       nla_put_u32(skb, DEVNS_A_MAPPINGS, atomic_read(&ep->mappings)) ?:
-	       put_u64(skb, DEVNS_A_OPENS, atomic64_read(&ep->opens)) ?:
-	       put_u64(skb, DEVNS_A_DENIALS, atomic64_read(&ep->denials)) ?:
-	       put_u64(skb, DEVNS_A_CALLS, atomic64_read(&ep->calls)) ?:
-	       put_u64(skb, DEVNS_A_REVOKES, atomic64_read(&ep->revokes));
+	       put_u64_attr(skb, DEVNS_A_OPENS, atomic64_read(&ep->opens)) ?:
+	       put_u64_attr(skb, DEVNS_A_DENIALS, atomic64_read(&ep->denials)) ?:
+	       put_u64_attr(skb, DEVNS_A_CALLS, atomic64_read(&ep->calls)) ?:
+	       put_u64_attr(skb, DEVNS_A_REVOKES, atomic64_read(&ep->revokes));
 }
 
-static int put_cut(struct sk_buff *skb, u32 id, u32 cls,
-		   const struct devns_cut *cut)
+static int put_cut_nest(struct sk_buff *skb, u32 id, u32 cls,
+			const struct devns_cut *cut)
 {
 	struct nlattr *nest = nla_nest_start(skb, DEVNS_A_CUT);
 
@@ -154,13 +158,13 @@ static int put_cut(struct sk_buff *skb, u32 id, u32 cls,
 	return 0;
 }
 
-static bool was_cut(const struct devns_cut *cut)
+static bool is_class_cut(const struct devns_cut *cut)
 {
 	return cut->handles || cut->mappings;
 }
 
 /* How many namespaces and classes were cut; the latter to be put in. */
-static size_t cuts_size(void)
+static size_t count_cuts_size(void)
 {
 	const struct devns *ns;
 	size_t size = 0;
@@ -168,24 +172,24 @@ static size_t cuts_size(void)
 
 	list_for_each_entry (ns, &devns_list, link) {
 		for (cls = 0; cls < CELLS_CLASS_COUNT; cls++)
-			if (was_cut(&ns->cuts[cls]))
+			if (is_class_cut(&ns->cuts[cls]))
 				size += CUT_SIZE;
 		size += nla_total_size(0);
 	}
 	return size;
 }
 
-static int put_cuts_of(struct sk_buff *skb, const struct devns *ns)
+static int put_namespace_cuts(struct sk_buff *skb, const struct devns *ns)
 {
 	struct nlattr *nest = NULL;
 	u32 cls;
 
 	for (cls = 0; cls < CELLS_CLASS_COUNT; cls++) {
-		if (!was_cut(&ns->cuts[cls]))
+		if (!is_class_cut(&ns->cuts[cls]))
 			continue;
 		if (!nest)
 			nest = nla_nest_start(skb, DEVNS_A_CUTS);
-		if (!nest || put_cut(skb, ns->id, cls, &ns->cuts[cls]))
+		if (!nest || put_cut_nest(skb, ns->id, cls, &ns->cuts[cls]))
 			return -EMSGSIZE;
 	}
 	if (nest)
@@ -193,36 +197,38 @@ static int put_cuts_of(struct sk_buff *skb, const struct devns *ns)
 	return 0;
 }
 
-int devns_reply_change(struct genl_info *info, u64 start)
+int devns_netlink_reply_send_change(struct genl_info *info, u64 start)
 {
 	u64 took = ktime_get_ns() - start;
 	const struct devns *ns;
-	struct devns_reply r;
+	struct devns_netlink_reply r;
 	int err;
 
-	err = devns_reply_new(&r, info, DEVNS_MSG_SIZE + cuts_size());
+	err = devns_netlink_reply_new(&r, info,
+				      DEVNS_MSG_SIZE + count_cuts_size());
 	if (err)
 		return err;
 	err = nla_put_u32(r.skb, DEVNS_A_ID,
 			  devns_active ? devns_active->id : 0) ?:
-	      put_u64(r.skb, DEVNS_A_GENERATION, devns_generation) ?:
-	      put_u64(r.skb, DEVNS_A_TOOK, took);
+	      put_u64_attr(r.skb, DEVNS_A_GENERATION, devns_generation) ?:
+	      put_u64_attr(r.skb, DEVNS_A_TOOK, took);
 	list_for_each_entry (ns, &devns_list, link)
 		if (!err)
-			err = put_cuts_of(r.skb, ns);
-	return devns_reply_send(&r, info, err);
+			err = put_namespace_cuts(r.skb, ns);
+	return devns_netlink_reply_send(&r, info, err);
 }
 
 /* ---- dumps: cb->args[0] and [1] are where the last part ended */
 
-static void *dump_put(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd)
+static void *start_dump_message(struct sk_buff *skb,
+				struct netlink_callback *cb, u8 cmd)
 {
 	return genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
 			   &devns_family, NLM_F_MULTI, cmd);
 }
 
 /* Answers whether the message is whole; else it is taken back. */
-static bool dump_end(struct sk_buff *skb, void *head, int err)
+static bool end_dump_message(struct sk_buff *skb, void *head, int err)
 {
 	if (!head)
 		return false;
@@ -234,7 +240,8 @@ static bool dump_end(struct sk_buff *skb, void *head, int err)
 	return true;
 }
 
-int devns_ns_dump(struct sk_buff *skb, struct netlink_callback *cb)
+int devns_netlink_reply_dump_ns(struct sk_buff *skb,
+				struct netlink_callback *cb)
 {
 	struct devns *ns;
 	void *head;
@@ -243,8 +250,10 @@ int devns_ns_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	list_for_each_entry (ns, &devns_list, link) {
 		if (ns->id <= cb->args[0])
 			continue;
-		head = dump_put(skb, cb, DEVNS_CMD_NS_GET);
-		if (!dump_end(skb, head, head ? devns_put_ns(skb, ns) : 0))
+		head = start_dump_message(skb, cb, DEVNS_CMD_NS_GET);
+		if (!end_dump_message(skb, head,
+				      head ? devns_netlink_reply_put_ns(skb, ns)
+					   : 0))
 			break;
 		cb->args[0] = ns->id;
 	}
@@ -252,7 +261,8 @@ int devns_ns_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	return skb->len;
 }
 
-int devns_source_dump(struct sk_buff *skb, struct netlink_callback *cb)
+int devns_netlink_reply_dump_sources(struct sk_buff *skb,
+				     struct netlink_callback *cb)
 {
 	struct devns_source *s;
 	void *head;
@@ -262,8 +272,10 @@ int devns_source_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	list_for_each_entry (s, &devns_sources, link) {
 		if (n++ < cb->args[0])
 			continue;
-		head = dump_put(skb, cb, DEVNS_CMD_DEVICE_GET);
-		if (!dump_end(skb, head, head ? devns_put_source(skb, s) : 0))
+		head = start_dump_message(skb, cb, DEVNS_CMD_DEVICE_GET);
+		if (!end_dump_message(
+			    skb, head,
+			    head ? devns_netlink_reply_put_source(skb, s) : 0))
 			break;
 		cb->args[0] = n;
 	}
@@ -271,8 +283,8 @@ int devns_source_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	return skb->len;
 }
 
-static bool is_wanted(struct netlink_callback *cb,
-		      const struct devns_endpoint *ep)
+static bool is_requested_endpoint(struct netlink_callback *cb,
+				  const struct devns_endpoint *ep)
 {
 	struct nlattr *const *attrs = compat_dump_attrs(cb);
 
@@ -283,9 +295,10 @@ static bool is_wanted(struct netlink_callback *cb,
 	       nla_get_u32(attrs[DEVNS_A_SOURCE]) == ep->source->id;
 }
 
-static int
-endpoints_dump(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd,
-	       int (*put)(struct sk_buff *skb, const struct devns_endpoint *ep))
+static int dump_all_endpoints(struct sk_buff *skb, struct netlink_callback *cb,
+			      u8 cmd,
+			      int (*put)(struct sk_buff *skb,
+					 const struct devns_endpoint *ep))
 {
 	struct devns_endpoint *ep;
 	struct devns *ns;
@@ -303,10 +316,10 @@ endpoints_dump(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd,
 		list_for_each_entry (ep, &ns->endpoints, in_ns) {
 			if (n++ < cb->args[1])
 				continue;
-			if (is_wanted(cb, ep)) {
-				head = dump_put(skb, cb, cmd);
-				if (!dump_end(skb, head,
-					      head ? put(skb, ep) : 0))
+			if (is_requested_endpoint(cb, ep)) {
+				head = start_dump_message(skb, cb, cmd);
+				if (!end_dump_message(skb, head,
+						      head ? put(skb, ep) : 0))
 					goto full;
 			}
 			cb->args[1] = n;
@@ -317,12 +330,15 @@ full:
 	return skb->len;
 }
 
-int devns_endpoint_dump(struct sk_buff *skb, struct netlink_callback *cb)
+int devns_netlink_reply_dump_endpoints(struct sk_buff *skb,
+				       struct netlink_callback *cb)
 {
-	return endpoints_dump(skb, cb, DEVNS_CMD_ENDPOINT_GET, put_endpoint);
+	return dump_all_endpoints(skb, cb, DEVNS_CMD_ENDPOINT_GET,
+				  put_endpoint_attrs);
 }
 
-int devns_stat_dump(struct sk_buff *skb, struct netlink_callback *cb)
+int devns_netlink_reply_dump_stats(struct sk_buff *skb,
+				   struct netlink_callback *cb)
 {
-	return endpoints_dump(skb, cb, DEVNS_CMD_STAT_GET, put_stat);
+	return dump_all_endpoints(skb, cb, DEVNS_CMD_STAT_GET, put_stat_attrs);
 }

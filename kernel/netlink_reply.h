@@ -13,23 +13,29 @@ struct sk_buff;
 #define DEVNS_MSG_SIZE 512
 #define DEVNS_RIGHTS_SIZE (CELLS_CLASS_COUNT * 4 * nla_total_size(sizeof(u32)))
 
-struct devns_reply {
+struct devns_netlink_reply {
 	struct sk_buff *skb;
 	void *head;
 };
 
-int devns_reply_new(struct devns_reply *r, struct genl_info *info, size_t size);
+int devns_netlink_reply_new(struct devns_netlink_reply *r,
+			    struct genl_info *info, size_t size);
 /* With an error the message is dropped, and the error answered. */
-int devns_reply_send(struct devns_reply *r, struct genl_info *info, int err);
+int devns_netlink_reply_send(struct devns_netlink_reply *r,
+			     struct genl_info *info, int err);
 /* What a change of policy or foreground did; it is done, whatever happens. */
-int devns_reply_change(struct genl_info *info, u64 start);
+int devns_netlink_reply_send_change(struct genl_info *info, u64 start);
 
-int devns_put_ns(struct sk_buff *skb, const struct devns *ns);
-int devns_put_source(struct sk_buff *skb, struct devns_source *s);
+int devns_netlink_reply_put_ns(struct sk_buff *skb, const struct devns *ns);
+int devns_netlink_reply_put_source(struct sk_buff *skb, struct devns_source *s);
 
-int devns_ns_dump(struct sk_buff *skb, struct netlink_callback *cb);
-int devns_source_dump(struct sk_buff *skb, struct netlink_callback *cb);
-int devns_endpoint_dump(struct sk_buff *skb, struct netlink_callback *cb);
-int devns_stat_dump(struct sk_buff *skb, struct netlink_callback *cb);
+int devns_netlink_reply_dump_ns(struct sk_buff *skb,
+				struct netlink_callback *cb);
+int devns_netlink_reply_dump_sources(struct sk_buff *skb,
+				     struct netlink_callback *cb);
+int devns_netlink_reply_dump_endpoints(struct sk_buff *skb,
+				       struct netlink_callback *cb);
+int devns_netlink_reply_dump_stats(struct sk_buff *skb,
+				   struct netlink_callback *cb);
 
 #endif

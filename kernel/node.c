@@ -25,7 +25,7 @@ static struct class *node_class;
 static DEFINE_IDR(minors);
 static unsigned int count;
 
-static int node_open(struct inode *inode, struct file *file)
+static int open_endpoint_node(struct inode *inode, struct file *file)
 {
 	struct devns_endpoint *ep =
 		container_of(inode->i_cdev, struct devns_endpoint, cdev);
@@ -40,11 +40,12 @@ static int node_open(struct inode *inode, struct file *file)
 
 static const struct file_operations node_fops = {
 	.owner = THIS_MODULE,
-	.open = node_open,
+	.open = open_endpoint_node,
 };
 
 /* Only root's on the host; who may open it in a devns, its /dev says. */
-static char *node_devnode(compat_const struct device *dev, umode_t *mode)
+static char *set_default_node_mode(compat_const struct device *dev,
+				   umode_t *mode)
 {
 	if (mode)
 		*mode = 0600;
@@ -55,7 +56,7 @@ static char *node_devnode(compat_const struct device *dev, umode_t *mode)
  * Tools look for what belongs to a device in its "device" folder. A link, not a
  * parent: an unplugged parent may not go before its children.
  */
-static int link_parent(struct device *real, void *arg)
+static int link_parent_device(struct device *real, void *arg)
 {
 	struct devns_endpoint *ep = arg;
 
@@ -64,14 +65,14 @@ static int link_parent(struct device *real, void *arg)
 	return sysfs_create_link(&ep->dev.kobj, &real->parent->kobj, "device");
 }
 
-static void link_real(struct devns_endpoint *ep)
+static void link_real_device(struct devns_endpoint *ep)
 {
 	dev_t devt = ep->source->devt;
 
 	if (ep->dev.parent || !devt)
 		return;
 	/* Gone again already: then there is nothing to link to. */
-	if (devns_real_with(devt, link_parent, ep))
+	if (devns_real_device_call(devt, link_parent_device, ep))
 		dev_warn(&ep->dev, "no link to the real device\n");
 }
 
@@ -98,7 +99,7 @@ int devns_node_add(struct devns_endpoint *ep, struct device *parent,
 	err = cdev_device_add(&ep->cdev, &ep->dev);
 	if (err)
 		goto free;
-	link_real(ep);
+	link_real_device(ep);
 	ep->published = true;
 	count++;
 	return 0;
@@ -140,7 +141,7 @@ int devns_node_init(void)
 		unregister_chrdev_region(first, MINORS);
 		return PTR_ERR(node_class);
 	}
-	node_class->devnode = node_devnode;
+	node_class->devnode = set_default_node_mode;
 	return 0;
 }
 

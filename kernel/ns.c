@@ -13,7 +13,7 @@
 LIST_HEAD(devns_list);
 struct devns *devns_active;
 
-struct devns *devns_find(u32 id)
+struct devns *devns_ns_find(u32 id)
 {
 	struct devns *ns;
 
@@ -23,7 +23,7 @@ struct devns *devns_find(u32 id)
 	return NULL;
 }
 
-struct devns *devns_find_name(const char *name)
+struct devns *devns_ns_find_by_name(const char *name)
 {
 	struct devns *ns;
 
@@ -34,7 +34,7 @@ struct devns *devns_find_name(const char *name)
 }
 
 /* The list is in the order of ids; the least free one, and where it belongs. */
-static u32 free_id(struct list_head **before)
+static u32 find_free_ns_id(struct list_head **before)
 {
 	struct devns *ns;
 	u32 id = 1;
@@ -50,7 +50,8 @@ static u32 free_id(struct list_head **before)
 	return id;
 }
 
-int devns_add(const char *name, struct devns **ret, struct netlink_ext_ack *ack)
+int devns_ns_add(const char *name, struct devns **ret,
+		 struct netlink_ext_ack *ack)
 {
 	struct devns_endpoint *ep, *tmp;
 	struct devns_source *s;
@@ -58,14 +59,14 @@ int devns_add(const char *name, struct devns **ret, struct netlink_ext_ack *ack)
 	struct devns *ns;
 	int err;
 
-	if (devns_find_name(name)) {
+	if (devns_ns_find_by_name(name)) {
 		NL_SET_ERR_MSG(ack, "a namespace has this name already");
 		return -EEXIST;
 	}
 	ns = kzalloc(sizeof(*ns), GFP_KERNEL);
 	if (!ns)
 		return -ENOMEM;
-	ns->id = free_id(&before);
+	ns->id = find_free_ns_id(&before);
 	if (ns->id > DEVNS_ID_MAX) {
 		NL_SET_ERR_MSG(ack, "there are as many namespaces as can be");
 		kfree(ns);
@@ -93,13 +94,13 @@ undo:
 	return err;
 }
 
-void devns_del(struct devns *ns)
+void devns_ns_del(struct devns *ns)
 {
 	struct devns_endpoint *ep, *tmp;
 
 	if (ns == devns_active)
-		devns_activate(NULL);
-	devns_revoke_ns(ns);
+		devns_policy_set_foreground(NULL);
+	devns_policy_revoke_ns(ns);
 	list_for_each_entry_safe (ep, tmp, &ns->endpoints, in_ns)
 		devns_endpoint_del(ep);
 	list_del(&ns->link);

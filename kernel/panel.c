@@ -44,7 +44,7 @@ struct devns_panel {
 	bool taken;  /* from the host */
 	bool stale;  /* the glass may not show what its memory holds */
 	int blank;   /* what the real one was told last, by whomever */
-	struct devns_picture *front;
+	struct devns_framebuffer *front;
 	void *host_rows;
 	struct fb_cmap host_cmap;
 	struct notifier_block blanked;
@@ -58,17 +58,17 @@ struct devns_panel {
 static DEFINE_MUTEX(panels_lock);
 static LIST_HEAD(panels);
 
-const struct fb_var_screeninfo *devns_panel_var(const struct devns_panel *p)
+const struct fb_var_screeninfo *devns_panel_get_var(const struct devns_panel *p)
 {
 	return &p->var;
 }
 
-const struct fb_fix_screeninfo *devns_panel_fix(const struct devns_panel *p)
+const struct fb_fix_screeninfo *devns_panel_get_fix(const struct devns_panel *p)
 {
 	return &p->fix;
 }
 
-int devns_panel_cmap_len(const struct devns_panel *p)
+int devns_panel_get_cmap_len(const struct devns_panel *p)
 {
 	return p->host_cmap.len;
 }
@@ -78,7 +78,7 @@ int devns_panel_cmap_len(const struct devns_panel *p)
  * but there is no device behind it (unregister_framebuffer() forgets that
  * first); nor when the host has set another mode.
  */
-static bool is_there(const struct devns_panel *p)
+static bool is_panel_usable(const struct devns_panel *p)
 {
 	const struct fb_info *real = p->real;
 
@@ -89,7 +89,7 @@ static bool is_there(const struct devns_panel *p)
 }
 
 /* The host may have panned: what is on the glass begins here. */
-static u8 *screen_row(const struct devns_panel *p, u32 row)
+static u8 *get_screen_row(const struct devns_panel *p, u32 row)
 {
 	const struct fb_var_screeninfo *var = &p->real->var;
 	u32 yoffset = min(var->yoffset, var->yres_virtual - p->var.yres);
@@ -99,9 +99,10 @@ static u8 *screen_row(const struct devns_panel *p, u32 row)
 	       (size_t)var->xoffset * (p->var.bits_per_pixel / 8);
 }
 
-static bool put_row(const struct devns_panel *p, u32 row, const void *src)
+static bool write_screen_row(const struct devns_panel *p, u32 row,
+			     const void *src)
 {
-	u8 *dst = screen_row(p, row);
+	u8 *dst = get_screen_row(p, row);
 
 	if (p->io) {
 		if (src)
@@ -126,7 +127,7 @@ static bool put_row(const struct devns_panel *p, u32 row, const void *src)
  * What a program's own drawing does in the end, but now and not some time: the
  * damage is handed to the helper's worker, and waited for.
  */
-static void flush(const struct devns_panel *p, u32 first, u32 end)
+static void flush_shadow_rows(const struct devns_panel *p, u32 first, u32 end)
 {
 	struct drm_fb_helper *helper;
 	struct drm_clip_rect *clip;
@@ -147,13 +148,14 @@ static void flush(const struct devns_panel *p, u32 first, u32 end)
 }
 
 /* Rows first..end-1 of the screen, from src (a row NULL: black). */
-static void put_rows(struct devns_panel *p, u32 first, u32 end, const u8 *src)
+static void write_screen_rows(struct devns_panel *p, u32 first, u32 end,
+			      const u8 *src)
 {
 	u32 low = end, high = first;
 	u32 row;
 
 	for (row = first; row < end; row++) {
-		if (put_row(p, row, src))
+		if (write_screen_row(p, row, src))
 			high = row + 1;
 		if (high == row + 1 && low == end)
 			low = row;
@@ -165,21 +167,22 @@ static void put_rows(struct devns_panel *p, u32 first, u32 end, const u8 *src)
 		high = p->var.yres;
 		p->stale = false;
 	}
-	flush(p, low, high);
+	flush_shadow_rows(p, low, high);
 }
 
-static void put_picture(struct devns_panel *p, const struct devns_picture *pic,
-			u32 first, u32 end)
+static void draw_framebuffer_rows(struct devns_panel *p,
+				  const struct devns_framebuffer *pic,
+				  u32 first, u32 end)
 {
 	const u8 *src = NULL;
 
 	if (pic && !pic->hidden)
 		src = (const u8 *)pic->mem +
 		      (size_t)(pic->top + first) * p->fix.line_length;
-	put_rows(p, first, end, src);
+	write_screen_rows(p, first, end, src);
 }
 
-static void set_blank(struct devns_panel *p, int blank)
+static void set_panel_blank(struct devns_panel *p, int blank)
 {
 	if (READ_ONCE(p->blank) == blank)
 		return;
@@ -191,12 +194,12 @@ static void set_blank(struct devns_panel *p, int blank)
 	WRITE_ONCE(p->blank, blank);
 	/* Some drivers clear the glass on the way, bochs for one. */
 	if (blank == FB_BLANK_UNBLANK)
-		flush(p, 0, p->var.yres);
+		flush_shadow_rows(p, 0, p->var.yres);
 }
 
 /* The host's console and programs darken the screen as well; no locks here. */
-static int blank_event(struct notifier_block *nb, unsigned long event,
-		       void *data)
+static int handle_blank_event(struct notifier_block *nb, unsigned long event,
+			      void *data)
 {
 	struct devns_panel *p = container_of(nb, struct devns_panel, blanked);
 	const struct fb_event *blanked = data;
@@ -207,7 +210,7 @@ static int blank_event(struct notifier_block *nb, unsigned long event,
 }
 
 /* Of a screen whose pixels are colours by themselves, only fbcon has a map. */
-static void set_cmap(struct devns_panel *p, struct fb_cmap *cmap)
+static void set_panel_cmap(struct devns_panel *p, struct fb_cmap *cmap)
 {
 	if (p->fix.visual == FB_VISUAL_TRUECOLOR)
 		return;
@@ -224,7 +227,7 @@ static void pause_console(struct devns_panel *p, bool suspend)
 	console_unlock();
 }
 
-static void save_host(struct devns_panel *p)
+static void save_host_screen(struct devns_panel *p)
 {
 	u8 *to = p->host_rows;
 	u32 row;
@@ -234,10 +237,11 @@ static void save_host(struct devns_panel *p)
 	for (row = 0; row < p->var.yres; row++, to += p->fix.line_length)
 		if (p->io)
 			memcpy_fromio(
-				to, (void __iomem __force *)screen_row(p, row),
+				to,
+				(void __iomem __force *)get_screen_row(p, row),
 				p->row_bytes);
 		else
-			memcpy(to, screen_row(p, row), p->row_bytes);
+			memcpy(to, get_screen_row(p, row), p->row_bytes);
 	if (!COMPAT_BLANK_IS_TOLD)
 		p->blank = BLANK_UNKNOWN;
 	/* What the host drew last may wait for its flush, or never get one. */
@@ -246,60 +250,62 @@ static void save_host(struct devns_panel *p)
 }
 
 /* The whole screen with its settings; dark before, lit after the pixels. */
-static void show(struct devns_panel *p)
+static void show_foreground(struct devns_panel *p)
 {
-	struct devns_picture *pic = p->front;
+	struct devns_framebuffer *pic = p->front;
 	int blank = pic && !pic->hidden ? pic->blank : FB_BLANK_UNBLANK;
 
 	if (blank != FB_BLANK_UNBLANK)
-		set_blank(p, blank);
+		set_panel_blank(p, blank);
 	if (pic && !pic->hidden)
-		set_cmap(p, &pic->cmap);
-	put_picture(p, pic, 0, p->var.yres);
-	set_blank(p, blank);
+		set_panel_cmap(p, &pic->cmap);
+	draw_framebuffer_rows(p, pic, 0, p->var.yres);
+	set_panel_blank(p, blank);
 }
 
-void devns_panel_leave(struct devns_panel *p)
+void devns_panel_clear_foreground(struct devns_panel *p)
 {
 	mutex_lock(&p->lock);
 	p->front = NULL;
 	mutex_unlock(&p->lock);
 }
 
-void devns_panel_enter(struct devns_panel *p, struct devns_picture *pic)
+void devns_panel_set_foreground(struct devns_panel *p,
+				struct devns_framebuffer *pic)
 {
 	mutex_lock(&p->lock);
 	p->front = pic;
-	if (is_there(p)) {
+	if (is_panel_usable(p)) {
 		if (!p->taken)
-			save_host(p);
-		show(p);
+			save_host_screen(p);
+		show_foreground(p);
 	}
 	mutex_unlock(&p->lock);
 }
 
-static void restore_host(struct devns_panel *p)
+static void restore_host_screen(struct devns_panel *p)
 {
 	p->taken = false;
-	set_cmap(p, &p->host_cmap);
-	put_rows(p, 0, p->var.yres, p->host_rows);
-	set_blank(p, FB_BLANK_UNBLANK);
+	set_panel_cmap(p, &p->host_cmap);
+	write_screen_rows(p, 0, p->var.yres, p->host_rows);
+	set_panel_blank(p, FB_BLANK_UNBLANK);
 	pause_console(p, false);
 }
 
-void devns_panel_enter_host(struct devns_panel *p)
+void devns_panel_restore_host(struct devns_panel *p)
 {
 	mutex_lock(&p->lock);
 	p->front = NULL;
-	if (is_there(p) && p->taken)
-		restore_host(p);
+	if (is_panel_usable(p) && p->taken)
+		restore_host_screen(p);
 	mutex_unlock(&p->lock);
 }
 
 /* Under the lock. A card without a driver of DRM has no other pictures. */
-static bool is_shown(const struct devns_panel *p)
+static bool is_scanout_ours(const struct devns_panel *p)
 {
-	return !is_there(p) || !p->drm || devns_scanout_is_ours(p->real->par);
+	return !is_panel_usable(p) || !p->drm ||
+	       devns_scanout_is_ours(p->real->par);
 }
 
 bool devns_panel_is_held(struct devns_panel *p, struct devns_holder *ret)
@@ -307,17 +313,18 @@ bool devns_panel_is_held(struct devns_panel *p, struct devns_holder *ret)
 	bool held;
 
 	mutex_lock(&p->lock);
-	held = !is_shown(p) && devns_scanout_holder(p->real->par, ret);
+	held = !is_scanout_ours(p) &&
+	       devns_scanout_get_holder(p->real->par, ret);
 	mutex_unlock(&p->lock);
 	return held;
 }
 
-int devns_panel_show(struct devns_panel *p)
+int devns_panel_claim_scanout(struct devns_panel *p)
 {
 	int err = 0;
 
 	mutex_lock(&p->lock);
-	if (!is_shown(p)) {
+	if (!is_scanout_ours(p)) {
 		/* A program that is master no more may have left its picture.
 		 */
 		console_lock();
@@ -326,90 +333,93 @@ int devns_panel_show(struct devns_panel *p)
 		unlock_fb_info(p->real);
 		console_unlock();
 		p->stale = true;
-		err = is_shown(p) ? 0 : -EBUSY;
+		err = is_scanout_ours(p) ? 0 : -EBUSY;
 	}
 	mutex_unlock(&p->lock);
 	return err;
 }
 
-void devns_panel_draw(struct devns_panel *p, struct devns_picture *pic,
+void devns_panel_draw(struct devns_panel *p, struct devns_framebuffer *pic,
 		      u32 first, u32 end)
 {
 	mutex_lock(&p->lock);
-	if (p->front == pic && !pic->hidden && is_there(p)) {
+	if (p->front == pic && !pic->hidden && is_panel_usable(p)) {
 		first = max(first, pic->top) - pic->top;
 		end = end > pic->top ? min(end - pic->top, p->var.yres) : 0;
 		if (first < end)
-			put_picture(p, pic, first, end);
+			draw_framebuffer_rows(p, pic, first, end);
 	}
 	mutex_unlock(&p->lock);
 }
 
-void devns_panel_pan(struct devns_panel *p, struct devns_picture *pic, u32 top)
+void devns_panel_pan(struct devns_panel *p, struct devns_framebuffer *pic,
+		     u32 top)
 {
 	mutex_lock(&p->lock);
 	pic->top = top;
-	if (p->front == pic && !pic->hidden && is_there(p))
-		put_picture(p, pic, 0, p->var.yres);
+	if (p->front == pic && !pic->hidden && is_panel_usable(p))
+		draw_framebuffer_rows(p, pic, 0, p->var.yres);
 	mutex_unlock(&p->lock);
 }
 
-void devns_panel_blank(struct devns_panel *p, struct devns_picture *pic,
+void devns_panel_blank(struct devns_panel *p, struct devns_framebuffer *pic,
 		       int blank)
 {
 	mutex_lock(&p->lock);
 	pic->blank = blank;
-	if (p->front == pic && !pic->hidden && is_there(p))
-		set_blank(p, blank);
+	if (p->front == pic && !pic->hidden && is_panel_usable(p))
+		set_panel_blank(p, blank);
 	mutex_unlock(&p->lock);
 }
 
-int devns_panel_cmap(struct devns_panel *p, struct devns_picture *pic,
-		     const struct fb_cmap *cmap)
+int devns_panel_set_cmap(struct devns_panel *p, struct devns_framebuffer *pic,
+			 const struct fb_cmap *cmap)
 {
 	int err;
 
 	mutex_lock(&p->lock);
 	err = fb_copy_cmap(cmap, &pic->cmap);
-	if (!err && p->front == pic && !pic->hidden && is_there(p))
-		set_cmap(p, &pic->cmap);
+	if (!err && p->front == pic && !pic->hidden && is_panel_usable(p))
+		set_panel_cmap(p, &pic->cmap);
 	mutex_unlock(&p->lock);
 	return err;
 }
 
-void devns_panel_read_cmap(struct devns_panel *p,
-			   const struct devns_picture *pic, struct fb_cmap *ret)
+void devns_panel_get_cmap(struct devns_panel *p,
+			  const struct devns_framebuffer *pic,
+			  struct fb_cmap *ret)
 {
 	mutex_lock(&p->lock);
 	fb_copy_cmap(&pic->cmap, ret);
 	mutex_unlock(&p->lock);
 }
 
-void devns_panel_hide(struct devns_panel *p, struct devns_picture *pic,
+void devns_panel_hide(struct devns_panel *p, struct devns_framebuffer *pic,
 		      bool hidden)
 {
 	mutex_lock(&p->lock);
 	pic->hidden = hidden;
-	if (p->front == pic && is_there(p))
-		show(p);
+	if (p->front == pic && is_panel_usable(p))
+		show_foreground(p);
 	mutex_unlock(&p->lock);
 }
 
-void devns_panel_forget(struct devns_panel *p, const struct devns_picture *pic)
+void devns_panel_detach(struct devns_panel *p,
+			const struct devns_framebuffer *pic)
 {
 	mutex_lock(&p->lock);
 	if (p->front == pic) {
 		p->front = NULL;
-		if (is_there(p))
-			show(p);
+		if (is_panel_usable(p))
+			show_foreground(p);
 	}
 	mutex_unlock(&p->lock);
 }
 
-static void resumed(struct devns_panel *p)
+static void reclaim_after_resume(struct devns_panel *p)
 {
 	mutex_lock(&p->lock);
-	if (p->taken && is_there(p)) {
+	if (p->taken && is_panel_usable(p)) {
 		if (p->drm)
 			flush_work(&((struct drm_fb_helper *)p->real->par)
 					    ->resume_work);
@@ -417,13 +427,14 @@ static void resumed(struct devns_panel *p)
 		/* The driver lights the screen as well. */
 		WRITE_ONCE(p->blank, BLANK_UNKNOWN);
 		p->stale = true;
-		show(p);
+		show_foreground(p);
 	}
 	mutex_unlock(&p->lock);
 }
 
 /* Resuming the device resumes fbcon as well: take the screen from it again. */
-static int pm_event(struct notifier_block *nb, unsigned long event, void *data)
+static int handle_pm_event(struct notifier_block *nb, unsigned long event,
+			   void *data)
 {
 	struct devns_panel *p;
 
@@ -431,13 +442,13 @@ static int pm_event(struct notifier_block *nb, unsigned long event, void *data)
 		return NOTIFY_DONE;
 	mutex_lock(&panels_lock);
 	list_for_each_entry (p, &panels, link)
-		resumed(p);
+		reclaim_after_resume(p);
 	mutex_unlock(&panels_lock);
 	return NOTIFY_OK;
 }
 
 static struct notifier_block pm_notifier = {
-	.notifier_call = pm_event,
+	.notifier_call = handle_pm_event,
 };
 
 int devns_panel_init(void)
@@ -450,7 +461,8 @@ void devns_panel_exit(void)
 	unregister_pm_notifier(&pm_notifier);
 }
 
-static int refuse(struct netlink_ext_ack *ack, const struct fb_info *real)
+static int check_panel_supported(struct netlink_ext_ack *ack,
+				 const struct fb_info *real)
 {
 	const struct fb_var_screeninfo *var = &real->var;
 	const struct fb_fix_screeninfo *fix = &real->fix;
@@ -480,7 +492,8 @@ static int refuse(struct netlink_ext_ack *ack, const struct fb_info *real)
 }
 
 /* How the driver hears of what was drawn: DRM's worker, or it need not. */
-static int learn_flush(struct devns_panel *p, struct netlink_ext_ack *ack)
+static int detect_flush_method(struct devns_panel *p,
+			       struct netlink_ext_ack *ack)
 {
 	p->drm = compat_is_drm_fb(p->real);
 	p->shadow = p->drm && p->real->fbdefio;
@@ -490,15 +503,16 @@ static int learn_flush(struct devns_panel *p, struct netlink_ext_ack *ack)
 	return -EOPNOTSUPP;
 }
 
-static int learn(struct devns_panel *p, struct netlink_ext_ack *ack)
+static int read_panel_geometry(struct devns_panel *p,
+			       struct netlink_ext_ack *ack)
 {
 	struct fb_info *real = p->file->private_data;
 	int err;
 
 	p->real = real;
-	err = refuse(ack, real);
+	err = check_panel_supported(ack, real);
 	if (!err)
-		err = learn_flush(p, ack);
+		err = detect_flush_method(p, ack);
 	if (err)
 		return err;
 	p->var = real->var;
@@ -530,19 +544,19 @@ int devns_panel_open(dev_t devt, struct devns_panel **ret,
 	kref_init(&p->ref);
 	mutex_init(&p->lock);
 	p->blank = BLANK_UNKNOWN;
-	p->file = devns_real_open(devt, O_RDWR);
+	p->file = devns_real_device_open(devt, O_RDWR);
 	if (IS_ERR(p->file)) {
 		NL_SET_ERR_MSG(ack, "the framebuffer cannot be opened");
 		err = PTR_ERR(p->file);
 		p->file = NULL;
 	} else {
-		err = learn(p, ack);
+		err = read_panel_geometry(p, ack);
 	}
 	if (err) {
 		devns_panel_put(p);
 		return err;
 	}
-	p->blanked.notifier_call = blank_event;
+	p->blanked.notifier_call = handle_blank_event;
 	fb_register_client(&p->blanked);
 	mutex_lock(&panels_lock);
 	list_add(&p->link, &panels);
@@ -557,7 +571,7 @@ struct devns_panel *devns_panel_ref(struct devns_panel *p)
 	return p;
 }
 
-static void panel_free(struct kref *ref)
+static void free_panel(struct kref *ref)
 {
 	struct devns_panel *p = container_of(ref, struct devns_panel, ref);
 
@@ -571,7 +585,7 @@ static void panel_free(struct kref *ref)
 
 void devns_panel_put(struct devns_panel *p)
 {
-	kref_put(&p->ref, panel_free);
+	kref_put(&p->ref, free_panel);
 }
 
 void devns_panel_close(struct devns_panel *p)
@@ -584,8 +598,8 @@ void devns_panel_close(struct devns_panel *p)
 	mutex_unlock(&panels_lock);
 	mutex_lock(&p->lock);
 	p->front = NULL;
-	if (is_there(p) && p->taken)
-		restore_host(p);
+	if (is_panel_usable(p) && p->taken)
+		restore_host_screen(p);
 	file = p->file;
 	p->file = NULL;
 	p->real = NULL;

@@ -20,7 +20,7 @@ struct devns_holder;
 struct devns_panel;
 struct netlink_ext_ack;
 
-struct devns_picture {
+struct devns_framebuffer {
 	const void *mem; /* rows of fix.line_length bytes */
 	u32 top;	 /* the row of it that is the screen's first */
 	int blank;	 /* FB_BLANK_* */
@@ -40,37 +40,42 @@ void devns_panel_put(struct devns_panel *p);
 void devns_panel_close(struct devns_panel *p);
 
 /* What the screen is: xres, yres, line_length and pixels do not change. */
-const struct fb_var_screeninfo *devns_panel_var(const struct devns_panel *p);
-const struct fb_fix_screeninfo *devns_panel_fix(const struct devns_panel *p);
-int devns_panel_cmap_len(const struct devns_panel *p);
+const struct fb_var_screeninfo *
+devns_panel_get_var(const struct devns_panel *p);
+const struct fb_fix_screeninfo *
+devns_panel_get_fix(const struct devns_panel *p);
+int devns_panel_get_cmap_len(const struct devns_panel *p);
 
 /* The foreground. After leave the picture draws no more; enter shows it whole.
  */
-void devns_panel_leave(struct devns_panel *p);
-void devns_panel_enter(struct devns_panel *p, struct devns_picture *pic);
+void devns_panel_clear_foreground(struct devns_panel *p);
+void devns_panel_set_foreground(struct devns_panel *p,
+				struct devns_framebuffer *pic);
 /* The host is in front again: its picture, then its console. */
-void devns_panel_enter_host(struct devns_panel *p);
+void devns_panel_restore_host(struct devns_panel *p);
 
 /* Whether a program of the host shows something else, and which. */
 bool devns_panel_is_held(struct devns_panel *p, struct devns_holder *ret);
 /* -EBUSY: so it is. Else the glass shows the framebuffer from now on. */
-int devns_panel_show(struct devns_panel *p);
+int devns_panel_claim_scanout(struct devns_panel *p);
 
 /* Rows first..end-1 of the picture's memory were drawn. */
-void devns_panel_draw(struct devns_panel *p, struct devns_picture *pic,
+void devns_panel_draw(struct devns_panel *p, struct devns_framebuffer *pic,
 		      u32 first, u32 end);
 /* Settings of a picture, in front or not. */
-void devns_panel_pan(struct devns_panel *p, struct devns_picture *pic, u32 top);
-void devns_panel_blank(struct devns_panel *p, struct devns_picture *pic,
+void devns_panel_pan(struct devns_panel *p, struct devns_framebuffer *pic,
+		     u32 top);
+void devns_panel_blank(struct devns_panel *p, struct devns_framebuffer *pic,
 		       int blank);
-int devns_panel_cmap(struct devns_panel *p, struct devns_picture *pic,
-		     const struct fb_cmap *cmap);
-void devns_panel_read_cmap(struct devns_panel *p,
-			   const struct devns_picture *pic,
-			   struct fb_cmap *ret);
-void devns_panel_hide(struct devns_panel *p, struct devns_picture *pic,
+int devns_panel_set_cmap(struct devns_panel *p, struct devns_framebuffer *pic,
+			 const struct fb_cmap *cmap);
+void devns_panel_get_cmap(struct devns_panel *p,
+			  const struct devns_framebuffer *pic,
+			  struct fb_cmap *ret);
+void devns_panel_hide(struct devns_panel *p, struct devns_framebuffer *pic,
 		      bool hidden);
 /* The picture goes away. */
-void devns_panel_forget(struct devns_panel *p, const struct devns_picture *pic);
+void devns_panel_detach(struct devns_panel *p,
+			const struct devns_framebuffer *pic);
 
 #endif

@@ -7,7 +7,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-static void close_work(struct work_struct *work)
+static void close_revoked_handles(struct work_struct *work)
 {
 	struct devns_passthrough *p =
 		container_of(work, struct devns_passthrough, close_work);
@@ -39,17 +39,17 @@ int devns_pass_add(struct devns_endpoint *ep, dev_t real, bool cuts,
 	p->real = real;
 	p->cuts = cuts;
 	p->filter = filter;
-	p->allowed = devns_allowed_of(real);
+	p->allowed = devns_ioctls_find_rules(real);
 	p->denied = true;
 	spin_lock_init(&p->lock);
 	init_rwsem(&p->faults);
 	init_waitqueue_head(&p->drained);
-	INIT_WORK(&p->close_work, close_work);
+	INIT_WORK(&p->close_work, close_revoked_handles);
 	INIT_LIST_HEAD(&p->calls);
 	INIT_LIST_HEAD(&p->open);
 	INIT_LIST_HEAD(&p->closed);
 	INIT_LIST_HEAD(&p->closing);
-	p->inode = devns_real_inode();
+	p->inode = devns_real_device_new_inode();
 	if (IS_ERR(p->inode)) {
 		err = PTR_ERR(p->inode);
 		kfree(p);
@@ -72,7 +72,7 @@ void devns_pass_free(struct devns_endpoint *ep)
 	kfree(p);
 }
 
-static void unmap(struct devns_passthrough *p)
+static void unmap_pass_pages(struct devns_passthrough *p)
 {
 	if (p->cut.mappings)
 		unmap_mapping_range(p->inode->i_mapping, 0, 0, 1);
@@ -88,7 +88,7 @@ void devns_pass_deny(struct devns_endpoint *ep)
 	/* Now: a program that is told may be gone before the wait is over. */
 	p->cut.mappings = atomic_read(&ep->mappings);
 	p->cut.handles = 0;
-	devns_call_poke(p);
+	devns_inflight_interrupt(p);
 	list_for_each_entry (h, &p->open, link) {
 		p->cut.handles++;
 		wake_up_poll(&h->wait, EPOLLERR | EPOLLHUP);
@@ -98,11 +98,11 @@ void devns_pass_deny(struct devns_endpoint *ep)
 	/* Who puts in a page has done so; the next see it. */
 	down_write(&p->faults);
 	up_write(&p->faults);
-	unmap(p);
+	unmap_pass_pages(p);
 }
 
 /* Hands every open handle to the worker, or to its last call. */
-static void close_all(struct devns_passthrough *p)
+static void close_all_handles(struct devns_passthrough *p)
 {
 	struct devns_handle *h, *tmp;
 
@@ -126,11 +126,11 @@ void devns_pass_drain(struct devns_endpoint *ep, unsigned long end,
 	struct devns_passthrough *p = ep->pass;
 
 	*cut = p->cut;
-	cut->killed = devns_call_drain(p, end);
+	cut->killed = devns_inflight_drain(p, end);
 	/* What a driver's fault handler has put in by itself since. */
-	unmap(p);
+	unmap_pass_pages(p);
 	if (p->cuts)
-		close_all(p);
+		close_all_handles(p);
 }
 
 void devns_pass_finish(struct devns_endpoint *ep)
@@ -138,7 +138,7 @@ void devns_pass_finish(struct devns_endpoint *ep)
 	flush_work(&ep->pass->close_work);
 }
 
-static void wake_handles(struct list_head *handles)
+static void wake_handle_waiters(struct list_head *handles)
 {
 	struct devns_handle *h;
 
@@ -159,8 +159,8 @@ void devns_pass_allow(struct devns_endpoint *ep)
 	 * for edges and readers of signals hear of it in no other way.
 	 */
 	if (!p->gone) {
-		wake_handles(&p->open);
-		wake_handles(&p->closed);
+		wake_handle_waiters(&p->open);
+		wake_handle_waiters(&p->closed);
 	}
 	spin_unlock(&p->lock);
 }
@@ -173,16 +173,18 @@ void devns_pass_del(struct devns_endpoint *ep)
 	spin_lock(&p->lock);
 	p->gone = true;
 	spin_unlock(&p->lock);
-	close_all(p);
+	close_all_handles(p);
 	flush_work(&p->close_work);
 }
 
-static int cut_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
+static int cut_endpoint_add(struct devns_endpoint *ep,
+			    struct netlink_ext_ack *ack)
 {
 	return devns_pass_add(ep, ep->source->devt, true, NULL, ack);
 }
 
-static int suspend_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
+static int suspend_endpoint_add(struct devns_endpoint *ep,
+				struct netlink_ext_ack *ack)
 {
 	return devns_pass_add(ep, ep->source->devt, false, NULL, ack);
 }
@@ -197,5 +199,5 @@ static int suspend_add(struct devns_endpoint *ep, struct netlink_ext_ack *ack)
 		.allow = devns_pass_allow,                                     \
 	}
 
-const struct devns_kind_ops devns_kind_cut = PASS_OPS(cut_add);
-const struct devns_kind_ops devns_kind_suspend = PASS_OPS(suspend_add);
+const struct devns_kind_ops devns_kind_cut = PASS_OPS(cut_endpoint_add);
+const struct devns_kind_ops devns_kind_suspend = PASS_OPS(suspend_endpoint_add);

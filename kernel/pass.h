@@ -24,7 +24,7 @@
 #include "real_device.h"
 
 struct devns_handle;
-struct devns_range;
+struct devns_ioctl_range;
 
 /* What a kind adds to the rules that hold for all devices (ioctls.c). */
 struct devns_filter {
@@ -37,9 +37,9 @@ struct devns_filter {
 };
 
 /* What may be done through a handle of a subsystem's devices (ioctls.c). */
-struct devns_allowed {
+struct devns_ioctl_rules {
 	const char *subsystem;
-	const struct devns_range *ioctls;
+	const struct devns_ioctl_range *ioctls;
 	bool maps;
 	bool is_tty;
 };
@@ -50,7 +50,7 @@ struct devns_passthrough {
 	const struct path *path; /* where the number leads elsewhere, or NULL */
 	bool cuts;
 	bool exclusive; /* TIOCEXCL of the endpoint's own */
-	const struct devns_allowed *allowed;
+	const struct devns_ioctl_rules *allowed;
 	const struct devns_filter *filter; /* may be NULL */
 	struct inode *inode;		   /* the mappings' address space */
 	struct rw_semaphore faults;	   /* read: a page is put in */
@@ -121,7 +121,7 @@ struct devns_handle *devns_handle_new(struct devns_endpoint *ep,
 void devns_handle_get(struct devns_handle *h);
 void devns_handle_put(struct devns_handle *h);
 /* No file holds it any more. Where the worker has it, that closes it. */
-void devns_handle_drop(struct devns_handle *h);
+void devns_handle_release(struct devns_handle *h);
 /*
  * The worker closes its real file: what is mapped, our queue entries, it; and
  * gives up the reference that it had for this.
@@ -141,14 +141,14 @@ void devns_bridge_del(struct devns_handle *h);
  * the driver's open says. Opens the real device anew where it was cut, unless
  * the caller holds locks under which a driver's open may not run.
  */
-int devns_call_begin(struct devns_handle *h, struct devns_call *call,
-		     bool may_open);
+int devns_inflight_begin(struct devns_handle *h, struct devns_call *call,
+			 bool may_open);
 /* Answers what the call returns: -EACCES if a denial has ended it. */
-long devns_call_end(struct devns_call *call, long ret);
+long devns_inflight_end(struct devns_call *call, long ret);
 /* Under the lock: ends the sleep of every call. */
-void devns_call_poke(struct devns_passthrough *p);
+void devns_inflight_interrupt(struct devns_passthrough *p);
 /* Waits until `end`; then kills what is left and tells how many. */
-u32 devns_call_drain(struct devns_passthrough *p, unsigned long end);
+u32 devns_inflight_drain(struct devns_passthrough *p, unsigned long end);
 
 /* fops.c */
 void devns_fops_exit(void);
@@ -161,9 +161,9 @@ void devns_mapping_close(struct devns_handle *h);
 
 /* ioctls.c */
 /* Of the device of that number. */
-const struct devns_allowed *devns_allowed_of(dev_t devt);
+const struct devns_ioctl_rules *devns_ioctls_find_rules(dev_t devt);
 /* 0; -ENOTTY, as of a driver that lacks it; or what the kind says. */
-int devns_filter_ioctl(const struct devns_passthrough *p, struct file *real,
+int devns_ioctls_check(const struct devns_passthrough *p, struct file *real,
 		       unsigned int cmd, unsigned long arg);
 
 /* main.c */

@@ -18,7 +18,7 @@ u64 devns_generation;
 
 static const struct cells_right nothing;
 
-static bool class_is_virtual(u32 cls)
+static bool is_virtual_class(u32 cls)
 {
 #define VIRTUAL_BIT(sym, name, parent, shared, virt)                           \
 	| ((u32)(virt) << CELLS_CLASS_##sym)
@@ -26,24 +26,25 @@ static bool class_is_virtual(u32 cls)
 #undef VIRTUAL_BIT
 }
 
-static bool class_allowed(const struct devns_endpoint *ep, u32 cls,
-			  const struct devns *front)
+static bool is_class_allowed(const struct devns_endpoint *ep, u32 cls,
+			     const struct devns *front)
 {
 	struct cells_right own = ep->ns->rights[cls];
 
 	/* In the background it acts on the namespace's own state. */
-	if (ep->ops->is_virtual && class_is_virtual(cls))
+	if (ep->ops->is_virtual && is_virtual_class(cls))
 		return own.use != CELLS_USE_NONE;
 	return cells_allowed(own, ep->ns == front,
 			     front ? front->rights[cls] : nothing);
 }
 
-static u32 granted(const struct devns_endpoint *ep, const struct devns *front)
+static u32 get_granted_classes(const struct devns_endpoint *ep,
+			       const struct devns *front)
 {
 	u32 ret = 0, cls;
 
 	for (cls = 0; cls < CELLS_CLASS_COUNT; cls++)
-		if (ep->classes & BIT(cls) && class_allowed(ep, cls, front))
+		if (ep->classes & BIT(cls) && is_class_allowed(ep, cls, front))
 			ret |= BIT(cls);
 	return ret;
 }
@@ -52,22 +53,23 @@ static u32 granted(const struct devns_endpoint *ep, const struct devns *front)
  * The class that denies a node, or CELLS_CLASS_COUNT: it needs all of them, or
  * of some kinds one.
  */
-static u32 denying_class(const struct devns_endpoint *ep,
-			 const struct devns *front)
+static u32 find_denying_class(const struct devns_endpoint *ep,
+			      const struct devns *front)
 {
-	u32 has = granted(ep, front);
+	u32 has = get_granted_classes(ep, front);
 
 	if (has == ep->classes || (has && ep->ops->any_class))
 		return CELLS_CLASS_COUNT;
 	return __ffs(ep->classes & ~has);
 }
 
-bool devns_verdict(const struct devns_endpoint *ep, const struct devns *front)
+bool devns_policy_is_allowed(const struct devns_endpoint *ep,
+			     const struct devns *front)
 {
-	return denying_class(ep, front) == CELLS_CLASS_COUNT;
+	return find_denying_class(ep, front) == CELLS_CLASS_COUNT;
 }
 
-static void forget_cuts(void)
+static void clear_cuts(void)
 {
 	struct devns *ns;
 
@@ -75,7 +77,7 @@ static void forget_cuts(void)
 		memset(ns->cuts, 0, sizeof(ns->cuts));
 }
 
-static void deny(struct devns_endpoint *ep, struct list_head *denied)
+static void deny_endpoint(struct devns_endpoint *ep, struct list_head *denied)
 {
 	ep->allowed = false;
 	if (ep->ops->deny)
@@ -83,10 +85,10 @@ static void deny(struct devns_endpoint *ep, struct list_head *denied)
 	list_add_tail(&ep->changing, denied);
 }
 
-static void tell_cut(struct devns_endpoint *ep, const struct devns *front,
-		     const struct devns_cut *cut)
+static void report_cut(struct devns_endpoint *ep, const struct devns *front,
+		       const struct devns_cut *cut)
 {
-	u32 cls = denying_class(ep, front);
+	u32 cls = find_denying_class(ep, front);
 
 	if (!cut->handles && !cut->mappings)
 		return;
@@ -100,7 +102,8 @@ static void tell_cut(struct devns_endpoint *ep, const struct devns *front,
 	devns_audit_revoke(ep, cut, NULL);
 }
 
-static void drain(struct list_head *denied, const struct devns *front)
+static void drain_denied_endpoints(struct list_head *denied,
+				   const struct devns *front)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(DRAIN_MS);
 	struct devns_endpoint *ep, *tmp;
@@ -110,7 +113,7 @@ static void drain(struct list_head *denied, const struct devns *front)
 
 		if (ep->ops->drain)
 			ep->ops->drain(ep, end, &cut);
-		tell_cut(ep, front, &cut);
+		report_cut(ep, front, &cut);
 	}
 	list_for_each_entry_safe (ep, tmp, denied, changing) {
 		list_del(&ep->changing);
@@ -128,33 +131,34 @@ static void move_foreground(struct devns *front)
 		return;
 	list_for_each_entry (s, &devns_sources, link)
 		if (s->ops->leave)
-			s->ops->leave(s, devns_endpoint_of(s, old));
+			s->ops->leave(s, devns_endpoint_find(s, old));
 	devns_active = front;
 	list_for_each_entry (s, &devns_sources, link)
 		if (s->ops->enter)
-			s->ops->enter(s, devns_endpoint_of(s, front));
+			s->ops->enter(s, devns_endpoint_find(s, front));
 }
 
-static void apply(struct devns *front)
+static void apply_foreground_rights(struct devns *front)
 {
 	struct devns_endpoint *ep;
 	LIST_HEAD(denied);
 	struct devns *ns;
 
-	forget_cuts();
+	clear_cuts();
 	list_for_each_entry (ns, &devns_list, link)
 		list_for_each_entry (ep, &ns->endpoints, in_ns) {
 			WRITE_ONCE(ep->granted,
-				   ep->granted & granted(ep, front));
-			if (ep->allowed && !devns_verdict(ep, front))
-				deny(ep, &denied);
+				   ep->granted &
+					   get_granted_classes(ep, front));
+			if (ep->allowed && !devns_policy_is_allowed(ep, front))
+				deny_endpoint(ep, &denied);
 		}
-	drain(&denied, front);
+	drain_denied_endpoints(&denied, front);
 	move_foreground(front);
 	list_for_each_entry (ns, &devns_list, link)
 		list_for_each_entry (ep, &ns->endpoints, in_ns) {
-			WRITE_ONCE(ep->granted, granted(ep, front));
-			if (ep->allowed || !devns_verdict(ep, front))
+			WRITE_ONCE(ep->granted, get_granted_classes(ep, front));
+			if (ep->allowed || !devns_policy_is_allowed(ep, front))
 				continue;
 			ep->allowed = true;
 			if (ep->ops->allow)
@@ -164,7 +168,7 @@ static void apply(struct devns *front)
 
 void devns_policy_apply(void)
 {
-	apply(devns_active);
+	apply_foreground_rights(devns_active);
 }
 
 void devns_policy_set(u64 generation)
@@ -182,10 +186,10 @@ void devns_policy_set(u64 generation)
 			devns_audit_mode(ns->id, cls, ns->rights[cls]);
 		}
 	}
-	apply(devns_active);
+	apply_foreground_rights(devns_active);
 }
 
-static int be_shown(const struct devns *ns)
+static int show_foreground_display(const struct devns *ns)
 {
 	struct devns_source *s;
 	int err = 0;
@@ -198,43 +202,43 @@ static int be_shown(const struct devns *ns)
 	return err;
 }
 
-int devns_activate(struct devns *ns)
+int devns_policy_set_foreground(struct devns *ns)
 {
 	struct devns *old = devns_active;
 	u64 start = ktime_get_ns();
-	int err = be_shown(ns);
+	int err = show_foreground_display(ns);
 
 	if (err)
 		return err;
-	apply(ns);
+	apply_foreground_rights(ns);
 	/* Somebody may have taken the display in between. */
-	err = be_shown(ns);
+	err = show_foreground_display(ns);
 	if (err)
-		apply(old);
+		apply_foreground_rights(old);
 	else if (old != ns)
 		devns_audit_switch(old ? old->id : 0, ns ? ns->id : 0,
 				   ktime_get_ns() - start);
 	return err;
 }
 
-void devns_revoke_ns(struct devns *ns)
+void devns_policy_revoke_ns(struct devns *ns)
 {
 	struct devns_endpoint *ep;
 	LIST_HEAD(denied);
 
 	list_for_each_entry (ep, &ns->endpoints, in_ns)
 		if (ep->allowed)
-			deny(ep, &denied);
-	drain(&denied, devns_active);
+			deny_endpoint(ep, &denied);
+	drain_denied_endpoints(&denied, devns_active);
 }
 
-void devns_revoke_source(struct devns_source *s)
+void devns_policy_revoke_source(struct devns_source *s)
 {
 	struct devns_endpoint *ep;
 	LIST_HEAD(denied);
 
 	list_for_each_entry (ep, &s->endpoints, in_source)
 		if (ep->allowed)
-			deny(ep, &denied);
-	drain(&denied, devns_active);
+			deny_endpoint(ep, &denied);
+	drain_denied_endpoints(&denied, devns_active);
 }

@@ -28,11 +28,11 @@
 struct wake_lock {
 	struct list_head link;
 	ktime_t until; /* boot time, 0: no end */
-	char name[TEXT_LINE_MAX];
+	char name[TEXT_NODE_LINE_MAX];
 };
 
 /* What the nodes of one devns share. */
-struct power {
+struct ns_power {
 	struct list_head link;
 	u32 ns; /* 0: the host */
 	u32 nodes;
@@ -42,8 +42,8 @@ struct power {
 };
 
 struct power_node {
-	struct devns_textnode text; /* first */
-	struct power *power;
+	struct devns_text_node text; /* first */
+	struct ns_power *power;
 	struct list_head link; /* screens */
 };
 
@@ -52,7 +52,7 @@ struct power_node {
  * suspend.
  */
 static DEFINE_MUTEX(power_lock);
-static struct power host = {
+static struct ns_power host = {
 	.link = LIST_HEAD_INIT(host.link),
 	.locks = LIST_HEAD_INIT(host.locks),
 };
@@ -63,7 +63,7 @@ static bool suspending;
 
 /* ---- locks */
 
-static void lock_free(struct power *p, struct wake_lock *lock)
+static void free_wake_lock(struct ns_power *p, struct wake_lock *lock)
 {
 	list_del(&lock->link);
 	p->n_locks--;
@@ -71,47 +71,47 @@ static void lock_free(struct power *p, struct wake_lock *lock)
 }
 
 /* Those whose time is over go by the way. */
-static bool is_held(struct power *p)
+static bool has_wake_locks(struct ns_power *p)
 {
 	ktime_t now = ktime_get_boottime();
 	struct wake_lock *lock, *tmp;
 
 	list_for_each_entry_safe (lock, tmp, &p->locks, link) {
 		if (lock->until && ktime_after(now, lock->until))
-			lock_free(p, lock);
+			free_wake_lock(p, lock);
 	}
 	return p->n_locks;
 }
 
-static void release_all(struct power *p)
+static void release_wake_locks(struct ns_power *p)
 {
 	struct wake_lock *lock, *tmp;
 
 	list_for_each_entry_safe (lock, tmp, &p->locks, link) {
-		lock_free(p, lock);
+		free_wake_lock(p, lock);
 	}
 }
 
-static bool counts(const struct power *p)
+static bool is_suspend_voter(const struct ns_power *p)
 {
 	return !p->ns || p->ns == front;
 }
 
 /* Is there one that keeps the device awake? */
-static bool is_awake(void)
+static bool is_suspend_vetoed(void)
 {
-	struct power *p;
+	struct ns_power *p;
 
-	if (is_held(&host))
+	if (has_wake_locks(&host))
 		return true;
 	list_for_each_entry (p, &powers, link) {
-		if (counts(p) && is_held(p))
+		if (is_suspend_voter(p) && has_wake_locks(p))
 			return true;
 	}
 	return false;
 }
 
-static struct wake_lock *lock_find(struct power *p, const char *name)
+static struct wake_lock *find_wake_lock(struct ns_power *p, const char *name)
 {
 	struct wake_lock *lock;
 
@@ -122,19 +122,19 @@ static struct wake_lock *lock_find(struct power *p, const char *name)
 	return NULL;
 }
 
-static struct power *power_of(struct devns_textnode *t)
+static struct ns_power *get_node_power(struct devns_text_node *t)
 {
 	return container_of(t, struct power_node, text)->power;
 }
 
-static ssize_t lock_show(struct devns_textnode *t, char *buf)
+static ssize_t show_wake_locks(struct devns_text_node *t, char *buf)
 {
-	struct power *p = power_of(t);
+	struct ns_power *p = get_node_power(t);
 	struct wake_lock *lock;
 	ssize_t len = 0;
 
 	mutex_lock(&power_lock);
-	is_held(p);
+	has_wake_locks(p);
 	list_for_each_entry (lock, &p->locks, link) {
 		len += scnprintf(buf + len, PAGE_SIZE - len, "%s%s",
 				 len ? " " : "", lock->name);
@@ -143,12 +143,12 @@ static ssize_t lock_show(struct devns_textnode *t, char *buf)
 	return len + scnprintf(buf + len, PAGE_SIZE - len, "\n");
 }
 
-static int lock_take(struct power *p, const char *name, u64 ns)
+static int add_wake_lock(struct ns_power *p, const char *name, u64 ns)
 {
-	struct wake_lock *lock = lock_find(p, name);
+	struct wake_lock *lock = find_wake_lock(p, name);
 
 	if (!lock) {
-		is_held(p);
+		has_wake_locks(p);
 		if (p->n_locks >= LOCKS_MAX)
 			return -ENOSPC;
 		lock = kzalloc(sizeof(*lock), GFP_KERNEL);
@@ -160,13 +160,13 @@ static int lock_take(struct power *p, const char *name, u64 ns)
 	}
 	lock->until = ns ? ktime_add_ns(ktime_get_boottime(), ns) : 0;
 	/* A suspend that has begun already is given up. */
-	if (suspending && counts(p))
+	if (suspending && is_suspend_voter(p))
 		pm_system_wakeup();
 	return 0;
 }
 
 /* "NAME" or "NAME NANOSECONDS" */
-static int lock_store(struct devns_textnode *t, char *line)
+static int store_wake_lock(struct devns_text_node *t, char *line)
 {
 	char *name = strsep(&line, " \t");
 	u64 ns = 0;
@@ -176,29 +176,29 @@ static int lock_store(struct devns_textnode *t, char *line)
 	    (kstrtou64(strim(line), 10, &ns) || !ns || ns > S64_MAX / 2))
 		return -EINVAL;
 	mutex_lock(&power_lock);
-	err = lock_take(power_of(t), name, ns);
+	err = add_wake_lock(get_node_power(t), name, ns);
 	mutex_unlock(&power_lock);
 	return err;
 }
 
-static int unlock_store(struct devns_textnode *t, char *line)
+static int store_wake_unlock(struct devns_text_node *t, char *line)
 {
-	struct power *p = power_of(t);
+	struct ns_power *p = get_node_power(t);
 	struct wake_lock *lock;
 
 	mutex_lock(&power_lock);
-	lock = lock_find(p, line);
+	lock = find_wake_lock(p, line);
 	if (lock)
-		lock_free(p, lock);
+		free_wake_lock(p, lock);
 	mutex_unlock(&power_lock);
 	return lock ? 0 : -EINVAL;
 }
 
 /* ---- the screen, and suspending */
 
-static ssize_t screen_show(struct devns_textnode *t, char *buf)
+static ssize_t show_screen_state(struct devns_text_node *t, char *buf)
 {
-	const struct power *p = power_of(t);
+	const struct ns_power *p = get_node_power(t);
 	bool on;
 
 	mutex_lock(&power_lock);
@@ -207,26 +207,26 @@ static ssize_t screen_show(struct devns_textnode *t, char *buf)
 	return sysfs_emit(buf, "%s\n", on ? "on" : "off");
 }
 
-static void screens_changed(u32 ns, bool all)
+static void notify_screen_change(u32 ns, bool all)
 {
 	struct power_node *n;
 
 	list_for_each_entry (n, &screens, link) {
 		if (all || n->power->ns == ns)
-			devns_textnode_changed(&n->text);
+			devns_text_node_notify(&n->text);
 	}
 }
 
-void devns_power_blank(u32 ns, bool blank)
+void devns_power_set_blank(u32 ns, bool blank)
 {
-	struct power *p;
+	struct ns_power *p;
 
 	mutex_lock(&power_lock);
 	list_for_each_entry (p, &powers, link) {
 		if (p->ns != ns || p->blank == blank)
 			continue;
 		p->blank = blank;
-		screens_changed(ns, false);
+		notify_screen_change(ns, false);
 	}
 	mutex_unlock(&power_lock);
 }
@@ -234,19 +234,19 @@ void devns_power_blank(u32 ns, bool blank)
 static suspend_state_t suspend_to;
 
 /* Not by the writer, who holds a text's lock; it is frozen soon enough. */
-static void suspend_now(struct work_struct *work)
+static void run_device_suspend(struct work_struct *work)
 {
 	pm_suspend(READ_ONCE(suspend_to));
 }
 
-static DECLARE_WORK(suspend_work, suspend_now);
+static DECLARE_WORK(suspend_work, run_device_suspend);
 
-static ssize_t state_show(struct devns_textnode *t, char *buf)
+static ssize_t show_sleep_states(struct devns_text_node *t, char *buf)
 {
 	return sysfs_emit(buf, "freeze mem\n");
 }
 
-static int state_store(struct devns_textnode *t, char *line)
+static int store_sleep_state(struct devns_text_node *t, char *line)
 {
 	bool mem = !strcmp(line, "mem");
 	int err = 0;
@@ -255,9 +255,9 @@ static int state_store(struct devns_textnode *t, char *line)
 		return -EINVAL;
 	mutex_lock(&power_lock);
 	/* In the background it believes that it slept, and goes on. */
-	if (counts(power_of(t))) {
+	if (is_suspend_voter(get_node_power(t))) {
 		suspend_to = mem ? PM_SUSPEND_MEM : PM_SUSPEND_TO_IDLE;
-		if (is_awake())
+		if (is_suspend_vetoed())
 			err = -EBUSY;
 		else
 			schedule_work(&suspend_work);
@@ -266,67 +266,68 @@ static int state_store(struct devns_textnode *t, char *line)
 	return err;
 }
 
-static int suspend_begins(void)
+static int handle_suspend_prepare(void)
 {
 	bool awake;
 
 	mutex_lock(&power_lock);
-	awake = is_awake();
+	awake = is_suspend_vetoed();
 	if (!awake) {
 		suspending = true;
-		screens_changed(front, false);
+		notify_screen_change(front, false);
 	}
 	mutex_unlock(&power_lock);
 	return awake ? notifier_from_errno(-EBUSY) : NOTIFY_OK;
 }
 
-static void suspend_is_over(void)
+static void handle_suspend_end(void)
 {
 	mutex_lock(&power_lock);
 	if (suspending) {
 		suspending = false;
-		screens_changed(front, false);
+		notify_screen_change(front, false);
 	}
 	mutex_unlock(&power_lock);
 }
 
-static int notify(struct notifier_block *nb, unsigned long action, void *data)
+static int handle_pm_event(struct notifier_block *nb, unsigned long action,
+			   void *data)
 {
 	switch (action) {
 	case PM_SUSPEND_PREPARE:
 	case PM_HIBERNATION_PREPARE:
-		return suspend_begins();
+		return handle_suspend_prepare();
 	case PM_POST_SUSPEND:
 	case PM_POST_HIBERNATION:
-		suspend_is_over();
+		handle_suspend_end();
 		break;
 	}
 	return NOTIFY_DONE;
 }
 
-static struct notifier_block notifier = { .notifier_call = notify };
+static struct notifier_block notifier = { .notifier_call = handle_pm_event };
 
 /* ---- the kind */
 
-static const struct devns_textnode_ops lock_ops = {
-	.show = lock_show,
-	.store = lock_store,
+static const struct devns_text_node_ops lock_ops = {
+	.show = show_wake_locks,
+	.store = store_wake_lock,
 };
-static const struct devns_textnode_ops unlock_ops = {
-	.show = lock_show,
-	.store = unlock_store,
+static const struct devns_text_node_ops unlock_ops = {
+	.show = show_wake_locks,
+	.store = store_wake_unlock,
 };
-static const struct devns_textnode_ops screen_ops = {
-	.show = screen_show,
+static const struct devns_text_node_ops screen_ops = {
+	.show = show_screen_state,
 };
-static const struct devns_textnode_ops state_ops = {
-	.show = state_show,
-	.store = state_store,
+static const struct devns_text_node_ops state_ops = {
+	.show = show_sleep_states,
+	.store = store_sleep_state,
 };
 
 static const struct {
 	const char *node;
-	const struct devns_textnode_ops *ops;
+	const struct devns_text_node_ops *ops;
 } nodes[] = {
 	{ "power/wake_lock", &lock_ops },
 	{ "power/wake_unlock", &unlock_ops },
@@ -334,7 +335,7 @@ static const struct {
 	{ "power/state", &state_ops },
 };
 
-static const struct devns_textnode_ops *ops_of(const char *node)
+static const struct devns_text_node_ops *find_node_ops(const char *node)
 {
 	size_t i;
 
@@ -346,15 +347,15 @@ static const struct devns_textnode_ops *ops_of(const char *node)
 
 static int power_source_add(struct devns_source *s, struct netlink_ext_ack *ack)
 {
-	if (ops_of(s->node))
+	if (find_node_ops(s->node))
 		return 0;
 	NL_SET_ERR_MSG(ack, "power has wake_lock, wake_unlock, screen, state");
 	return -EINVAL;
 }
 
-static struct power *power_get(u32 ns)
+static struct ns_power *get_ns_power(u32 ns)
 {
-	struct power *p;
+	struct ns_power *p;
 
 	list_for_each_entry (p, &powers, link) {
 		if (p->ns == ns) {
@@ -372,11 +373,11 @@ static struct power *power_get(u32 ns)
 	return p;
 }
 
-static void power_put(struct power *p)
+static void put_ns_power(struct ns_power *p)
 {
 	if (--p->nodes)
 		return;
-	release_all(p);
+	release_wake_locks(p);
 	list_del(&p->link);
 	kfree(p);
 }
@@ -390,9 +391,9 @@ static int power_endpoint_add(struct devns_endpoint *ep,
 	if (!n)
 		return -ENOMEM;
 	INIT_LIST_HEAD(&n->link);
-	devns_textnode_init(&n->text, ops_of(ep->node));
+	devns_text_node_init(&n->text, find_node_ops(ep->node));
 	mutex_lock(&power_lock);
-	n->power = power_get(ep->ns_id);
+	n->power = get_ns_power(ep->ns_id);
 	if (n->power && n->text.ops == &screen_ops)
 		list_add(&n->link, &screens);
 	mutex_unlock(&power_lock);
@@ -400,12 +401,12 @@ static int power_endpoint_add(struct devns_endpoint *ep,
 		kfree(n);
 		return -ENOMEM;
 	}
-	err = devns_textnode_add(ep, &n->text);
+	err = devns_text_node_add(ep, &n->text);
 	if (err) {
 		NL_SET_ERR_MSG(ack, "the endpoint's node cannot be made");
 		mutex_lock(&power_lock);
 		list_del(&n->link);
-		power_put(n->power);
+		put_ns_power(n->power);
 		mutex_unlock(&power_lock);
 	}
 	return err;
@@ -417,7 +418,7 @@ static void power_endpoint_del(struct devns_endpoint *ep)
 
 	mutex_lock(&power_lock);
 	list_del(&n->link);
-	power_put(n->power);
+	put_ns_power(n->power);
 	mutex_unlock(&power_lock);
 }
 
@@ -430,15 +431,15 @@ static void power_deny(struct devns_endpoint *ep)
 {
 	struct power_node *n = ep->priv;
 
-	devns_textnode_deny(&n->text);
+	devns_text_node_deny(&n->text);
 	mutex_lock(&power_lock);
-	release_all(n->power);
+	release_wake_locks(n->power);
 	mutex_unlock(&power_lock);
 }
 
 static void power_allow(struct devns_endpoint *ep)
 {
-	devns_textnode_allow(ep->priv);
+	devns_text_node_allow(ep->priv);
 }
 
 static void power_enter(struct devns_source *s, struct devns_endpoint *new)
@@ -449,11 +450,11 @@ static void power_enter(struct devns_source *s, struct devns_endpoint *new)
 	old = front;
 	front = new ? new->ns_id : 0;
 	/* What the new one held in the background counts from now on. */
-	if (suspending && is_awake())
+	if (suspending && is_suspend_vetoed())
 		pm_system_wakeup();
 	if (front != old) {
-		screens_changed(old, false);
-		screens_changed(front, false);
+		notify_screen_change(old, false);
+		notify_screen_change(front, false);
 	}
 	mutex_unlock(&power_lock);
 }
@@ -465,7 +466,7 @@ const struct devns_kind_ops devns_kind_power = {
 	.endpoint_del = power_endpoint_del,
 	.endpoint_free = power_endpoint_free,
 	.deny = power_deny,
-	.drain = devns_textnode_drain,
+	.drain = devns_text_node_drain,
 	.allow = power_allow,
 	.enter = power_enter,
 };
@@ -475,11 +476,11 @@ const struct devns_kind_ops devns_kind_power = {
 static struct power_node host_lock = { .power = &host };
 static struct power_node host_unlock = { .power = &host };
 
-static int host_open(struct inode *inode, struct file *file);
+static int open_host_node(struct inode *inode, struct file *file);
 
 static const struct file_operations host_fops = {
 	.owner = THIS_MODULE,
-	.open = host_open,
+	.open = open_host_node,
 };
 
 static struct miscdevice host_devices[] = {
@@ -495,23 +496,23 @@ static struct miscdevice host_devices[] = {
 	  .fops = &host_fops },
 };
 
-static int host_open(struct inode *inode, struct file *file)
+static int open_host_node(struct inode *inode, struct file *file)
 {
 	bool lock = file->private_data == &host_devices[0];
 
 	/* The file's claim on the module, once more, for its new table. */
 	__module_get(THIS_MODULE);
-	replace_fops(file, &devns_textnode_fops);
-	return devns_textnode_open(file,
-				   lock ? &host_lock.text : &host_unlock.text);
+	replace_fops(file, &devns_text_node_fops);
+	return devns_text_node_open(file,
+				    lock ? &host_lock.text : &host_unlock.text);
 }
 
 int devns_power_init(void)
 {
 	int err;
 
-	devns_textnode_init(&host_lock.text, &lock_ops);
-	devns_textnode_init(&host_unlock.text, &unlock_ops);
+	devns_text_node_init(&host_lock.text, &lock_ops);
+	devns_text_node_init(&host_unlock.text, &unlock_ops);
 	err = misc_register(&host_devices[0]);
 	if (err)
 		return err;
@@ -536,6 +537,6 @@ void devns_power_exit(void)
 	misc_deregister(&host_devices[1]);
 	misc_deregister(&host_devices[0]);
 	mutex_lock(&power_lock);
-	release_all(&host);
+	release_wake_locks(&host);
 	mutex_unlock(&power_lock);
 }

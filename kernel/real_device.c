@@ -20,34 +20,34 @@
 #include <linux/pseudo_fs.h>
 #include <linux/string.h>
 
-#define REAL_MAGIC 0x6465766e /* "devn" */
+#define REAL_DEVICE_MAGIC 0x6465766e /* "devn" */
 
 static struct vfsmount *mount;
 
-static int init_context(struct fs_context *fc)
+static int init_device_fs_context(struct fs_context *fc)
 {
-	return init_pseudo(fc, REAL_MAGIC) ? 0 : -ENOMEM;
+	return init_pseudo(fc, REAL_DEVICE_MAGIC) ? 0 : -ENOMEM;
 }
 
 /* No owner: our own mount would pin the module for ever. */
 static struct file_system_type fs_type = {
 	.name = "devns",
-	.init_fs_context = init_context,
+	.init_fs_context = init_device_fs_context,
 	.kill_sb = kill_anon_super,
 };
 
-int devns_real_init(void)
+int devns_real_device_init(void)
 {
 	mount = kern_mount(&fs_type);
 	return PTR_ERR_OR_ZERO(mount);
 }
 
-void devns_real_exit(void)
+void devns_real_device_exit(void)
 {
 	kern_unmount(mount);
 }
 
-struct inode *devns_real_inode(void)
+struct inode *devns_real_device_new_inode(void)
 {
 	return alloc_anon_inode(mount->mnt_sb);
 }
@@ -55,7 +55,7 @@ struct inode *devns_real_inode(void)
 static struct file *open_by_number(dev_t devt, int flags,
 				   const struct cred *cred)
 {
-	struct inode *inode = devns_real_inode();
+	struct inode *inode = devns_real_device_new_inode();
 	struct path path = { .mnt = mount };
 	struct file *file;
 
@@ -71,13 +71,13 @@ static struct file *open_by_number(dev_t devt, int flags,
 	return file;
 }
 
-struct file *devns_real_open(dev_t devt, int flags)
+struct file *devns_real_device_open(dev_t devt, int flags)
 {
 	return open_by_number(devt, flags | O_LARGEFILE, current_cred());
 }
 
-struct file *devns_real_open_as(dev_t devt, const struct path *path,
-				const struct file *as)
+struct file *devns_real_device_open_as(dev_t devt, const struct path *path,
+				       const struct file *as)
 {
 	const int of_the_path = O_CREAT | O_EXCL | O_TRUNC | FASYNC;
 	int flags = as->f_flags & ~of_the_path;
@@ -87,33 +87,34 @@ struct file *devns_real_open_as(dev_t devt, const struct path *path,
 	return open_by_number(devt, flags, as->f_cred);
 }
 
-u32 devns_real_ops(const struct file *real)
+u32 devns_real_device_get_ops(const struct file *real)
 {
 	const struct file_operations *f = real->f_op;
 
-	return BIT(REAL_OP_ANY) | (f->read ? BIT(REAL_OP_READ) : 0) |
-	       (f->write ? BIT(REAL_OP_WRITE) : 0) |
-	       (f->read_iter ? BIT(REAL_OP_READ_ITER) : 0) |
-	       (f->write_iter ? BIT(REAL_OP_WRITE_ITER) : 0) |
-	       (f->poll ? BIT(REAL_OP_POLL) : 0) |
-	       (f->unlocked_ioctl ? BIT(REAL_OP_IOCTL) : 0) |
-	       (f->compat_ioctl ? BIT(REAL_OP_COMPAT_IOCTL) : 0) |
-	       (f->mmap ? BIT(REAL_OP_MMAP) : 0) |
-	       (f->llseek ? BIT(REAL_OP_LLSEEK) : 0) |
-	       (f->fsync ? BIT(REAL_OP_FSYNC) : 0) |
-	       (f->fasync ? BIT(REAL_OP_FASYNC) : 0);
+	return BIT(REAL_DEVICE_OP_ANY) |
+	       (f->read ? BIT(REAL_DEVICE_OP_READ) : 0) |
+	       (f->write ? BIT(REAL_DEVICE_OP_WRITE) : 0) |
+	       (f->read_iter ? BIT(REAL_DEVICE_OP_READ_ITER) : 0) |
+	       (f->write_iter ? BIT(REAL_DEVICE_OP_WRITE_ITER) : 0) |
+	       (f->poll ? BIT(REAL_DEVICE_OP_POLL) : 0) |
+	       (f->unlocked_ioctl ? BIT(REAL_DEVICE_OP_IOCTL) : 0) |
+	       (f->compat_ioctl ? BIT(REAL_DEVICE_OP_COMPAT_IOCTL) : 0) |
+	       (f->mmap ? BIT(REAL_DEVICE_OP_MMAP) : 0) |
+	       (f->llseek ? BIT(REAL_DEVICE_OP_LLSEEK) : 0) |
+	       (f->fsync ? BIT(REAL_DEVICE_OP_FSYNC) : 0) |
+	       (f->fasync ? BIT(REAL_DEVICE_OP_FASYNC) : 0);
 }
 
-struct search {
+struct device_search {
 	dev_t devt;
 	int (*fn)(struct device *dev, void *arg);
 	void *arg;
 	int err;
 };
 
-static void look_at(struct device *dev, void *data)
+static void call_matching_device(struct device *dev, void *data)
 {
-	struct search *s = data;
+	struct device_search *s = data;
 
 	if (dev->devt != s->devt || s->err >= 0)
 		return;
@@ -128,11 +129,13 @@ static void look_at(struct device *dev, void *data)
  * all that keeps the device: a reference would outlast an unplugging, and what
  * then drops the device may be code of a driver that has gone.
  */
-int devns_real_with(dev_t devt, int (*fn)(struct device *dev, void *arg),
-		    void *arg)
+int devns_real_device_call(dev_t devt, int (*fn)(struct device *dev, void *arg),
+			   void *arg)
 {
-	struct search s = { .devt = devt, .fn = fn, .arg = arg, .err = -ENXIO };
+	struct device_search s = {
+		.devt = devt, .fn = fn, .arg = arg, .err = -ENXIO
+	};
 
-	dpm_for_each_dev(&s, look_at);
+	dpm_for_each_dev(&s, call_matching_device);
 	return s.err;
 }

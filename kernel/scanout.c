@@ -15,7 +15,7 @@
 #include <linux/rcupdate.h>
 #include <linux/string.h>
 
-static struct drm_framebuffer *shown_by(struct drm_plane *plane)
+static struct drm_framebuffer *get_plane_framebuffer(struct drm_plane *plane)
 {
 	struct drm_framebuffer *fb;
 
@@ -35,13 +35,13 @@ bool devns_scanout_is_ours(struct drm_fb_helper *helper)
 	mutex_lock(&client->modeset_mutex);
 	drm_client_for_each_modeset(set, client) if (set->num_connectors &&
 						     set->crtc->primary) ours &=
-		shown_by(set->crtc->primary) == helper->fb;
+		get_plane_framebuffer(set->crtc->primary) == helper->fb;
 	mutex_unlock(&client->modeset_mutex);
 	return ours;
 }
 
-bool devns_scanout_holder(struct drm_fb_helper *helper,
-			  struct devns_holder *ret)
+bool devns_scanout_get_holder(struct drm_fb_helper *helper,
+			      struct devns_holder *ret)
 {
 	struct drm_device *dev = helper->dev;
 	struct task_struct *task;

@@ -21,7 +21,7 @@ struct devns_holder {
 /* Whether each display in use shows the framebuffer's memory. */
 bool devns_scanout_is_ours(struct drm_fb_helper *helper);
 /* Who is master of the card, if somebody is. */
-bool devns_scanout_holder(struct drm_fb_helper *helper,
-			  struct devns_holder *ret);
+bool devns_scanout_get_holder(struct drm_fb_helper *helper,
+			      struct devns_holder *ret);
 
 #endif

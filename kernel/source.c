@@ -24,8 +24,8 @@ struct devns_source *devns_source_find(u32 id)
 	return NULL;
 }
 
-static int refuse_twin(const struct devns_source *want,
-		       struct netlink_ext_ack *ack)
+static int check_duplicate_source(const struct devns_source *want,
+				  struct netlink_ext_ack *ack)
 {
 	struct devns_source *s;
 
@@ -43,7 +43,7 @@ static int refuse_twin(const struct devns_source *want,
 	return 0;
 }
 
-static u32 free_id(void)
+static u32 find_free_source_id(void)
 {
 	/* Never given twice, so that a late request hits nothing new. */
 	static u32 last;
@@ -54,8 +54,9 @@ static u32 free_id(void)
 	return last;
 }
 
-static int check(const struct devns_source *want,
-		 const struct devns_kind_ops **ret, struct netlink_ext_ack *ack)
+static int check_source_kind(const struct devns_source *want,
+			     const struct devns_kind_ops **ret,
+			     struct netlink_ext_ack *ack)
 {
 	const struct devns_kind_ops *ops = devns_kind_get(want->kind);
 
@@ -72,17 +73,18 @@ static int check(const struct devns_source *want,
 		return -EINVAL;
 	}
 	*ret = ops;
-	return refuse_twin(want, ack);
+	return check_duplicate_source(want, ack);
 }
 
-static int refuse_ours(struct device *dev, void *unused)
+static int check_foreign_node(struct device *dev, void *unused)
 {
 	return devns_node_is_ours(dev) ? -EISDIR : 0;
 }
 
-static int check_real(dev_t devt, struct netlink_ext_ack *ack)
+static int check_real_device(dev_t devt, struct netlink_ext_ack *ack)
 {
-	int err = devt ? devns_real_with(devt, refuse_ours, NULL) : 0;
+	int err = devt ? devns_real_device_call(devt, check_foreign_node, NULL)
+		       : 0;
 
 	switch (err) {
 	case -ENXIO:
@@ -108,7 +110,7 @@ int devns_source_add(const struct devns_source *want, struct devns_source **ret,
 	struct devns *ns;
 	int err;
 
-	err = check(want, &ops, ack);
+	err = check_source_kind(want, &ops, ack);
 	if (err)
 		return err;
 	s = kmemdup(want, sizeof(*want), GFP_KERNEL);
@@ -119,9 +121,9 @@ int devns_source_add(const struct devns_source *want, struct devns_source **ret,
 		return -ENODEV;
 	}
 	s->ops = ops;
-	s->id = free_id();
+	s->id = find_free_source_id();
 	INIT_LIST_HEAD(&s->endpoints);
-	err = check_real(s->devt, ack);
+	err = check_real_device(s->devt, ack);
 	if (!err && ops->source_add)
 		err = ops->source_add(s, ack);
 	if (err)
@@ -133,7 +135,7 @@ int devns_source_add(const struct devns_source *want, struct devns_source **ret,
 	}
 	list_add_tail(&s->link, &devns_sources);
 	if (devns_active && ops->enter)
-		ops->enter(s, devns_endpoint_of(s, devns_active));
+		ops->enter(s, devns_endpoint_find(s, devns_active));
 	devns_policy_apply();
 	*ret = s;
 	return 0;
@@ -152,9 +154,9 @@ void devns_source_del(struct devns_source *s)
 {
 	struct devns_endpoint *ep, *tmp;
 
-	devns_revoke_source(s);
+	devns_policy_revoke_source(s);
 	if (devns_active && s->ops->leave)
-		s->ops->leave(s, devns_endpoint_of(s, devns_active));
+		s->ops->leave(s, devns_endpoint_find(s, devns_active));
 	if (devns_active && s->ops->enter)
 		s->ops->enter(s, NULL);
 	list_for_each_entry_safe (ep, tmp, &s->endpoints, in_source)

@@ -12,28 +12,28 @@
 #include <linux/uaccess.h>
 
 /* What one open file has seen. */
-struct text_handle {
-	struct devns_textnode *text;
+struct text_node_handle {
+	struct devns_text_node *text;
 	int seen;
 };
 
-void devns_textnode_init(struct devns_textnode *t,
-			 const struct devns_textnode_ops *ops)
+void devns_text_node_init(struct devns_text_node *t,
+			  const struct devns_text_node_ops *ops)
 {
 	t->ops = ops;
 	mutex_init(&t->lock);
 	init_waitqueue_head(&t->wait);
 }
 
-int devns_textnode_add(struct devns_endpoint *ep, struct devns_textnode *t)
+int devns_text_node_add(struct devns_endpoint *ep, struct devns_text_node *t)
 {
 	t->ep = ep;
 	t->denied = true;
 	ep->priv = t;
-	return devns_node_add(ep, NULL, &devns_textnode_fops);
+	return devns_node_add(ep, NULL, &devns_text_node_fops);
 }
 
-void devns_textnode_deny(struct devns_textnode *t)
+void devns_text_node_deny(struct devns_text_node *t)
 {
 	mutex_lock(&t->lock);
 	t->denied = true;
@@ -41,26 +41,26 @@ void devns_textnode_deny(struct devns_textnode *t)
 	wake_up_interruptible_poll(&t->wait, EPOLLERR | EPOLLHUP);
 }
 
-void devns_textnode_allow(struct devns_textnode *t)
+void devns_text_node_allow(struct devns_text_node *t)
 {
 	mutex_lock(&t->lock);
 	t->denied = false;
 	mutex_unlock(&t->lock);
 }
 
-void devns_textnode_drain(struct devns_endpoint *ep, unsigned long end,
-			  struct devns_cut *cut)
+void devns_text_node_drain(struct devns_endpoint *ep, unsigned long end,
+			   struct devns_cut *cut)
 {
 	cut->handles = atomic_read(&ep->handles);
 }
 
-void devns_textnode_changed(struct devns_textnode *t)
+void devns_text_node_notify(struct devns_text_node *t)
 {
 	atomic_inc(&t->changes);
 	wake_up_interruptible_poll(&t->wait, EPOLLPRI | EPOLLERR);
 }
 
-static int enter(struct devns_textnode *t)
+static int lock_allowed_node(struct devns_text_node *t)
 {
 	mutex_lock(&t->lock);
 	if (t->denied) {
@@ -73,17 +73,17 @@ static int enter(struct devns_textnode *t)
 	return 0;
 }
 
-static ssize_t text_read(struct file *file, char __user *buf, size_t count,
-			 loff_t *pos)
+static ssize_t text_node_read(struct file *file, char __user *buf, size_t count,
+			      loff_t *pos)
 {
-	struct text_handle *h = file->private_data;
-	struct devns_textnode *t = h->text;
+	struct text_node_handle *h = file->private_data;
+	struct devns_text_node *t = h->text;
 	char *page = (char *)get_zeroed_page(GFP_KERNEL);
 	ssize_t ret;
 
 	if (!page)
 		return -ENOMEM;
-	ret = enter(t);
+	ret = lock_allowed_node(t);
 	if (!ret) {
 		if (!*pos)
 			h->seen = atomic_read(&t->changes);
@@ -96,11 +96,11 @@ static ssize_t text_read(struct file *file, char __user *buf, size_t count,
 	return ret;
 }
 
-static ssize_t text_write(struct file *file, const char __user *buf,
-			  size_t count, loff_t *pos)
+static ssize_t text_node_write(struct file *file, const char __user *buf,
+			       size_t count, loff_t *pos)
 {
-	struct text_handle *h = file->private_data;
-	char line[TEXT_LINE_MAX];
+	struct text_node_handle *h = file->private_data;
+	char line[TEXT_NODE_LINE_MAX];
 	char *text;
 	int err;
 
@@ -114,7 +114,7 @@ static ssize_t text_write(struct file *file, const char __user *buf,
 	text = strim(line);
 	if (!*text)
 		return -EINVAL;
-	err = enter(h->text);
+	err = lock_allowed_node(h->text);
 	if (err)
 		return err;
 	err = h->text->ops->store ? h->text->ops->store(h->text, text)
@@ -123,10 +123,10 @@ static ssize_t text_write(struct file *file, const char __user *buf,
 	return err ?: count;
 }
 
-static __poll_t text_poll(struct file *file, poll_table *table)
+static __poll_t text_node_poll(struct file *file, poll_table *table)
 {
-	struct text_handle *h = file->private_data;
-	struct devns_textnode *t = h->text;
+	struct text_node_handle *h = file->private_data;
+	struct devns_text_node *t = h->text;
 
 	poll_wait(file, &t->wait, table);
 	if (READ_ONCE(t->denied))
@@ -137,9 +137,9 @@ static __poll_t text_poll(struct file *file, poll_table *table)
 	return DEFAULT_POLLMASK;
 }
 
-int devns_textnode_open(struct file *file, struct devns_textnode *t)
+int devns_text_node_open(struct file *file, struct devns_text_node *t)
 {
-	struct text_handle *h;
+	struct text_node_handle *h;
 
 	if (READ_ONCE(t->denied)) {
 		devns_audit_deny(t->ep);
@@ -158,16 +158,16 @@ int devns_textnode_open(struct file *file, struct devns_textnode *t)
 	return 0;
 }
 
-static int text_open(struct inode *inode, struct file *file)
+static int text_node_open(struct inode *inode, struct file *file)
 {
 	struct devns_endpoint *ep = file->private_data;
 
-	return devns_textnode_open(file, ep->priv);
+	return devns_text_node_open(file, ep->priv);
 }
 
-static int text_release(struct inode *inode, struct file *file)
+static int text_node_release(struct inode *inode, struct file *file)
 {
-	struct text_handle *h = file->private_data;
+	struct text_node_handle *h = file->private_data;
 	struct devns_endpoint *ep = h->text->ep;
 
 	kfree(h);
@@ -178,12 +178,12 @@ static int text_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-const struct file_operations devns_textnode_fops = {
+const struct file_operations devns_text_node_fops = {
 	.owner = THIS_MODULE,
-	.open = text_open,
-	.release = text_release,
-	.read = text_read,
-	.write = text_write,
-	.poll = text_poll,
+	.open = text_node_open,
+	.release = text_node_release,
+	.read = text_node_read,
+	.write = text_node_write,
+	.poll = text_node_poll,
 	.llseek = default_llseek,
 };

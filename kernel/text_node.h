@@ -12,24 +12,24 @@
 #include <linux/wait.h>
 
 /* Of a line that is written, with its NUL. */
-#define TEXT_LINE_MAX 128
+#define TEXT_NODE_LINE_MAX 128
 
 struct devns_cut;
 struct devns_endpoint;
-struct devns_textnode;
+struct devns_text_node;
 struct file;
 struct file_operations;
 
 /* Both are called with the text's lock held, and not while it is denied. */
-struct devns_textnode_ops {
+struct devns_text_node_ops {
 	/* Fills at most a page; answers the length. */
-	ssize_t (*show)(struct devns_textnode *t, char *buf);
+	ssize_t (*show)(struct devns_text_node *t, char *buf);
 	/* `line` has no newline and is not empty. */
-	int (*store)(struct devns_textnode *t, char *line);
+	int (*store)(struct devns_text_node *t, char *line);
 };
 
-struct devns_textnode {
-	const struct devns_textnode_ops *ops;
+struct devns_text_node {
+	const struct devns_text_node_ops *ops;
 	struct devns_endpoint *ep; /* NULL: it is the host's */
 	struct mutex lock;
 	bool denied;
@@ -37,21 +37,21 @@ struct devns_textnode {
 	wait_queue_head_t wait;
 };
 
-void devns_textnode_init(struct devns_textnode *t,
-			 const struct devns_textnode_ops *ops);
+void devns_text_node_init(struct devns_text_node *t,
+			  const struct devns_text_node_ops *ops);
 /* Makes the endpoint's node; its priv is, or begins with, a text. */
-int devns_textnode_add(struct devns_endpoint *ep, struct devns_textnode *t);
+int devns_text_node_add(struct devns_endpoint *ep, struct devns_text_node *t);
 /* What is under way has ended when this returns. */
-void devns_textnode_deny(struct devns_textnode *t);
-void devns_textnode_allow(struct devns_textnode *t);
+void devns_text_node_deny(struct devns_text_node *t);
+void devns_text_node_allow(struct devns_text_node *t);
 /* Nothing is left to wait for: tells what was open. */
-void devns_textnode_drain(struct devns_endpoint *ep, unsigned long end,
-			  struct devns_cut *cut);
+void devns_text_node_drain(struct devns_endpoint *ep, unsigned long end,
+			   struct devns_cut *cut);
 /* Wakes who polls. Any context. */
-void devns_textnode_changed(struct devns_textnode *t);
+void devns_text_node_notify(struct devns_text_node *t);
 
 /* For nodes that are not of an endpoint: their open, and the rest. */
-int devns_textnode_open(struct file *file, struct devns_textnode *t);
-extern const struct file_operations devns_textnode_fops;
+int devns_text_node_open(struct file *file, struct devns_text_node *t);
+extern const struct file_operations devns_text_node_fops;
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * A view: the input device that a devns sees in place of the real one. It can
  * what the real one can, and is read through an event node of its own, so a
- * grab is per devns. Only evdev is attached to it: see expose(). The event node
- * is there for the endpoint only: see shut_node().
+ * grab is per devns. Only evdev is attached to it: see expose_capabilities().
+ * The event node is there for the endpoint only: see hide_event_node().
  */
 #include "virtual_input.h"
 #include "force_feedback.h"
@@ -34,26 +34,27 @@
 static struct lock_class_key view_event_lock, view_mutex;
 
 /* Under the view's event lock; also at input_reset_device(). */
-static int view_event(struct input_dev *dev, unsigned int type,
-		      unsigned int code, int value)
+static int handle_virtual_event(struct input_dev *dev, unsigned int type,
+				unsigned int code, int value)
 {
-	struct view *v = input_get_drvdata(dev);
+	struct virtual_input *v = input_get_drvdata(dev);
 
 	if (type == EV_FF)
 		return dev->ff ? input_ff_event(dev, type, code, value) : 0;
 	if (type == EV_SND && code < SND_CNT)
 		WRITE_ONCE(v->sound[code], value);
 	if (type == EV_LED || type == EV_SND)
-		mux_settle(v->mux);
+		mux_schedule_update(v->mux);
 	return 0;
 }
 
-bool view_is(const struct input_dev *dev)
+bool virtual_input_is_ours(const struct input_dev *dev)
 {
-	return dev->event == view_event;
+	return dev->event == handle_virtual_event;
 }
 
-static int copy_axes(struct input_dev *dev, const struct input_dev *real)
+static int copy_absolute_axes(struct input_dev *dev,
+			      const struct input_dev *real)
 {
 	int i, err;
 
@@ -61,7 +62,7 @@ static int copy_axes(struct input_dev *dev, const struct input_dev *real)
 		err = input_mt_init_slots(dev, real->mt->num_slots, 0);
 		if (err)
 			return err;
-		/* Not yet: see expose(). */
+		/* Not yet: see expose_capabilities(). */
 		bitmap_zero(dev->evbit, EV_CNT);
 	}
 	if (!real->absinfo)
@@ -90,8 +91,8 @@ static int copy_axes(struct input_dev *dev, const struct input_dev *real)
  * and leave the device alone. evdev takes all. udev finds no power key either,
  * so no daemon of the host acts on one that a devns gets.
  */
-static void expose(struct input_dev *dev, const struct input_dev *real,
-		   bool only_force)
+static void expose_capabilities(struct input_dev *dev,
+				const struct input_dev *real, bool only_force)
 {
 	unsigned long flags;
 
@@ -120,7 +121,7 @@ static int is_event_node(struct device *dev, void *data)
 	return !strncmp(dev_name(dev), "event", 5);
 }
 
-static int find_node(struct view *v)
+static int find_event_node(struct virtual_input *v)
 {
 	struct device *node =
 		device_find_child(&v->dev->dev, NULL, is_event_node);
@@ -132,14 +133,14 @@ static int find_node(struct view *v)
 	return 0;
 }
 
-static int refuse_open(struct inode *inode, struct file *file)
+static int reject_node_open(struct inode *inode, struct file *file)
 {
 	return -ENODEV;
 }
 
 static const struct file_operations shut_fops = {
 	.owner = THIS_MODULE,
-	.open = refuse_open,
+	.open = reject_node_open,
 };
 
 /*
@@ -149,9 +150,10 @@ static const struct file_operations shut_fops = {
  * opens it from now on finds that. The endpoint has an inode that knows
  * evdev's already. -EAGAIN: somebody was quicker, and has such an inode too.
  */
-static int shut_node(struct view *v)
+static int hide_event_node(struct virtual_input *v)
 {
-	struct file *file = devns_real_open(v->node, O_RDONLY | O_NONBLOCK);
+	struct file *file =
+		devns_real_device_open(v->node, O_RDONLY | O_NONBLOCK);
 	const struct cdev *evdev;
 	int err;
 
@@ -175,8 +177,8 @@ static int shut_node(struct view *v)
 	return list_is_singular(&evdev->list) ? 0 : -EAGAIN;
 }
 
-static struct input_dev *view_device(struct view *v,
-				     const struct input_dev *real)
+static struct input_dev *allocate_input_device(struct virtual_input *v,
+					       const struct input_dev *real)
 {
 	struct input_dev *dev = input_allocate_device();
 
@@ -193,9 +195,10 @@ static struct input_dev *view_device(struct view *v,
 	return dev;
 }
 
-static int view_try(struct mux *mux, u32 ns, struct view **ret)
+static int try_virtual_input(struct mux *mux, u32 ns,
+			     struct virtual_input **ret)
 {
-	struct view *v = kzalloc(sizeof(*v), GFP_KERNEL);
+	struct virtual_input *v = kzalloc(sizeof(*v), GFP_KERNEL);
 	int err;
 
 	if (!v)
@@ -203,55 +206,55 @@ static int view_try(struct mux *mux, u32 ns, struct view **ret)
 	v->mux = mux;
 	strscpy(v->name, mux->real->name ?: "", sizeof(v->name));
 	snprintf(v->phys, sizeof(v->phys), "devns%u/input", ns);
-	v->dev = view_device(v, mux->real);
+	v->dev = allocate_input_device(v, mux->real);
 	if (!v->dev) {
 		kfree(v);
 		return -ENOMEM;
 	}
-	err = mux->only_force ? 0 : copy_axes(v->dev, mux->real);
+	err = mux->only_force ? 0 : copy_absolute_axes(v->dev, mux->real);
 	if (!err)
-		err = force_add(v, mux->real);
+		err = force_feedback_add(v, mux->real);
 	/* It begins after the view is whole: input core calls it at once. */
-	v->dev->event = view_event;
+	v->dev->event = handle_virtual_event;
 	if (!err)
 		err = input_register_device(v->dev);
 	if (err) {
 		input_free_device(v->dev);
-		force_free(v);
+		force_feedback_free(v);
 		kfree(v);
 		return err;
 	}
-	expose(v->dev, mux->real, mux->only_force);
-	err = find_node(v) ?: shut_node(v);
+	expose_capabilities(v->dev, mux->real, mux->only_force);
+	err = find_event_node(v) ?: hide_event_node(v);
 	if (err) {
-		view_free(v);
+		virtual_input_free(v);
 		return err;
 	}
 	*ret = v;
 	return 0;
 }
 
-int view_new(struct mux *mux, u32 ns, struct view **ret)
+int virtual_input_new(struct mux *mux, u32 ns, struct virtual_input **ret)
 {
 	int i, err = -EAGAIN;
 
 	for (i = 0; err == -EAGAIN && i < TRIES; i++)
-		err = view_try(mux, ns, ret);
+		err = try_virtual_input(mux, ns, ret);
 	return err;
 }
 
-void view_free(struct view *v)
+void virtual_input_free(struct virtual_input *v)
 {
 	/* First: evdev takes the one that it finds under its number away. */
 	if (v->shut)
 		cdev_del(v->shut);
 	path_put(&v->path);
 	input_unregister_device(v->dev);
-	force_free(v);
+	force_feedback_free(v);
 	kfree(v);
 }
 
-void view_release(struct view *v)
+void virtual_input_release(struct virtual_input *v)
 {
 	struct input_mt *mt = v->dev->mt;
 	unsigned int code;
@@ -273,7 +276,7 @@ void view_release(struct view *v)
 /* Of input core, which keeps its declaration to itself. */
 int input_event_from_user(const char __user *buffer, struct input_event *event);
 
-static size_t event_size(void)
+static size_t get_user_event_size(void)
 {
 #ifdef CONFIG_COMPAT
 	if (in_compat_syscall() && !COMPAT_USE_64BIT_TIME)
@@ -283,7 +286,7 @@ static size_t event_size(void)
 }
 
 /* What goes to a device, rather than comes from it; and what ends a batch. */
-static bool may_write(const struct input_event *ev)
+static bool is_writable_event(const struct input_event *ev)
 {
 	static const u32 types =
 		BIT(EV_LED) | BIT(EV_SND) | BIT(EV_REP) | BIT(EV_FF);
@@ -293,9 +296,10 @@ static bool may_write(const struct input_event *ev)
 	return ev->type < EV_CNT && types & BIT(ev->type);
 }
 
-ssize_t view_write(struct view *v, const char __user *buf, size_t count)
+ssize_t virtual_input_write(struct virtual_input *v, const char __user *buf,
+			    size_t count)
 {
-	size_t size = event_size();
+	size_t size = get_user_event_size();
 	struct input_event ev;
 	size_t done = 0;
 
@@ -304,7 +308,7 @@ ssize_t view_write(struct view *v, const char __user *buf, size_t count)
 	for (; done + size <= count; done += size) {
 		if (input_event_from_user(buf + done, &ev))
 			return done ?: -EFAULT;
-		if (!may_write(&ev))
+		if (!is_writable_event(&ev))
 			return done ?: -EPERM;
 		input_event(v->dev, ev.type, ev.code, ev.value);
 		cond_resched();

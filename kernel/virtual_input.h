@@ -7,20 +7,21 @@
 
 struct input_dev;
 struct mux;
-struct view;
+struct virtual_input;
 
-/* Of the devns with this number; view_free() ends it. */
-int view_new(struct mux *mux, u32 ns, struct view **ret);
+/* Of the devns with this number; virtual_input_free() ends it. */
+int virtual_input_new(struct mux *mux, u32 ns, struct virtual_input **ret);
 /* No event comes from the mux any more. */
-void view_free(struct view *v);
+void virtual_input_free(struct virtual_input *v);
 /* Ends what is held: keys, contacts. Nobody feeds it meanwhile. */
-void view_release(struct view *v);
+void virtual_input_release(struct virtual_input *v);
 /* Whether it is one of ours. */
-bool view_is(const struct input_dev *dev);
+bool virtual_input_is_ours(const struct input_dev *dev);
 /*
  * What the devns writes to its node: only what makes light, sound and force.
  * Answers how many bytes were taken; -EPERM where the first is something else.
  */
-ssize_t view_write(struct view *v, const char __user *buf, size_t count);
+ssize_t virtual_input_write(struct virtual_input *v, const char __user *buf,
+			    size_t count);
 
 #endif

@@ -26,38 +26,38 @@ void access_time_local(int64_t wall, bool trusted, struct access_time *ret)
 	ret->trusted = trusted;
 }
 
-static bool has_day(const struct doc_window *w, int weekday)
+static bool is_window_day(const struct doc_window *w, int weekday)
 {
 	return w->days >> weekday & 1;
 }
 
 /* What runs past midnight belongs to the day on which it began. */
-static bool window_is_open(const struct doc_window *w,
+static bool is_window_open(const struct doc_window *w,
 			   const struct access_time *at)
 {
 	int yesterday = (at->weekday + DAYS - 1) % DAYS;
 
 	if (w->from < w->to)
-		return has_day(w, at->weekday) && at->minute >= w->from &&
+		return is_window_day(w, at->weekday) && at->minute >= w->from &&
 		       at->minute < w->to;
-	return (has_day(w, at->weekday) && at->minute >= w->from) ||
-	       (has_day(w, yesterday) && at->minute < w->to);
+	return (is_window_day(w, at->weekday) && at->minute >= w->from) ||
+	       (is_window_day(w, yesterday) && at->minute < w->to);
 }
 
-static bool rule_is_closed(const struct doc_rule *rule,
+static bool is_rule_closed(const struct doc_rule *rule,
 			   const struct access_time *at)
 {
 	if (rule->n_windows == 0)
 		return false;
 	if (at->trusted)
 		for (unsigned int i = 0; i < rule->n_windows; i++)
-			if (window_is_open(&rule->window[i], at))
+			if (is_window_open(&rule->window[i], at))
 				return false;
 	return true;
 }
 
-static const struct doc_policy_vp *find_vp(const struct doc_device_policy *p,
-					   const char *vp)
+static const struct doc_policy_vp *
+find_policy_vp(const struct doc_device_policy *p, const char *vp)
 {
 	for (unsigned int i = 0; i < p->n_vps; i++)
 		if (strcmp(p->vp[i].id, vp) == 0)
@@ -65,8 +65,8 @@ static const struct doc_policy_vp *find_vp(const struct doc_device_policy *p,
 	return NULL;
 }
 
-static const struct doc_rule *find_rule(const struct doc_policy_vp *vp,
-					enum cells_class cls)
+static const struct doc_rule *find_class_rule(const struct doc_policy_vp *vp,
+					      enum cells_class cls)
 {
 	for (unsigned int i = 0; i < vp->n_rules; i++)
 		if (vp->rule[i].cls == cls)
@@ -87,25 +87,27 @@ bool access_is_enforced(const struct doc_device_policy *policy,
 }
 
 /* The rule of one policy that speaks; false: it says nothing. */
-static bool speak(const struct doc_device_policy *p, const char *vp_id,
-		  enum cells_class cls, const struct access_time *at,
-		  enum doc_level level, struct access_reason *ret)
+static bool evaluate_policy_rule(const struct doc_device_policy *p,
+				 const char *vp_id, enum cells_class cls,
+				 const struct access_time *at,
+				 enum doc_level level,
+				 struct access_reason *ret)
 {
-	const struct doc_policy_vp *vp = find_vp(p, vp_id);
-	const struct doc_rule *rule = vp ? find_rule(vp, cls) : NULL;
+	const struct doc_policy_vp *vp = find_policy_vp(p, vp_id);
+	const struct doc_rule *rule = vp ? find_class_rule(vp, cls) : NULL;
 
 	if (!vp)
 		return false;
 	if (!rule)
-		rule = find_rule(vp, class_parent(cls));
+		rule = find_class_rule(vp, class_parent(cls));
 	if (!rule && !is_exclusive_unless_named(class_parent(cls))) {
-		rule = find_rule(vp, CELLS_CLASS_COUNT);
+		rule = find_class_rule(vp, CELLS_CLASS_COUNT);
 		if (!rule)
 			return false;
 	}
 	ret->policy = p;
 	ret->rule = rule;
-	ret->window_closed = rule && rule_is_closed(rule, at);
+	ret->window_closed = rule && is_rule_closed(rule, at);
 	ret->right.use = rule ? rule->use : CELLS_USE_FRONT;
 	ret->right.block = rule ? rule->block : 1;
 	/* <default mode="shared"> where there is no such mode. */
@@ -121,7 +123,8 @@ static bool speak(const struct doc_device_policy *p, const char *vp_id,
 }
 
 /* Kill if any rule says so, keep if all do. */
-static enum doc_on_revoke stricter(enum doc_on_revoke a, enum doc_on_revoke b)
+static enum doc_on_revoke combine_on_revoke(enum doc_on_revoke a,
+					    enum doc_on_revoke b)
 {
 	if (a == b)
 		return a;
@@ -145,13 +148,15 @@ void access_right_of(const struct doc_device_policy *const *policies,
 		struct access_reason why;
 		enum doc_on_revoke on_revoke;
 
-		if (!speak(policies[i], vp, cls, at, level, &why))
+		if (!evaluate_policy_rule(policies[i], vp, cls, at, level,
+					  &why))
 			continue;
 		on_revoke = why.rule ? why.rule->on_revoke : DOC_REVOKE_DEFAULT;
 		ret->right = any ? cells_right_combine(ret->right, why.right)
 				 : why.right;
 		ret->on_revoke =
-			any ? stricter(ret->on_revoke, on_revoke) : on_revoke;
+			any ? combine_on_revoke(ret->on_revoke, on_revoke)
+			    : on_revoke;
 		any = true;
 		if (ret->n_reasons < ACCESS_REASONS_MAX)
 			ret->reason[ret->n_reasons++] = why;
@@ -161,19 +166,19 @@ void access_right_of(const struct doc_device_policy *const *policies,
 /* ---- edges */
 
 /* Seconds from `now` (of the week) to that minute of the week, 1 ... a week. */
-static int64_t until(int64_t now, unsigned int minute)
+static int64_t get_seconds_until(int64_t now, unsigned int minute)
 {
 	int64_t left = (int64_t)(minute % WEEK_MINUTES) * MINUTE - now;
 
 	return left > 0 ? left : left + WEEK;
 }
 
-static int64_t sooner(int64_t a, int64_t b)
+static int64_t choose_earlier_edge(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
 }
 
-static int64_t window_next_edge(const struct doc_window *w, int64_t now)
+static int64_t find_next_window_edge(const struct doc_window *w, int64_t now)
 {
 	unsigned int to = w->to > w->from ? w->to : w->to + DOC_DAY_MINUTES;
 	int64_t first = NEVER;
@@ -181,15 +186,17 @@ static int64_t window_next_edge(const struct doc_window *w, int64_t now)
 	for (unsigned int d = 0; d < DAYS; d++) {
 		unsigned int start = d * DOC_DAY_MINUTES;
 
-		if (!has_day(w, (int)d))
+		if (!is_window_day(w, (int)d))
 			continue;
-		first = sooner(first, until(now, start + w->from));
-		first = sooner(first, until(now, start + to));
+		first = choose_earlier_edge(
+			first, get_seconds_until(now, start + w->from));
+		first = choose_earlier_edge(first,
+					    get_seconds_until(now, start + to));
 	}
 	return first;
 }
 
-static int64_t vp_next_edge(const struct doc_policy_vp *vp, int64_t now)
+static int64_t find_next_vp_edge(const struct doc_policy_vp *vp, int64_t now)
 {
 	int64_t first = NEVER;
 
@@ -197,13 +204,14 @@ static int64_t vp_next_edge(const struct doc_policy_vp *vp, int64_t now)
 		const struct doc_rule *rule = &vp->rule[i];
 
 		for (unsigned int w = 0; w < rule->n_windows; w++)
-			first = sooner(first,
-				       window_next_edge(&rule->window[w], now));
+			first = choose_earlier_edge(
+				first,
+				find_next_window_edge(&rule->window[w], now));
 	}
 	return first;
 }
 
-static long offset_at(int64_t wall)
+static long get_utc_offset(int64_t wall)
 {
 	time_t t = (time_t)wall;
 	struct tm tm = { 0 };
@@ -216,17 +224,17 @@ static long offset_at(int64_t wall)
  * When the zone's offset changes before the edge, the edge comes earlier or
  * later than its minutes say: then that moment is the next one to look again.
  */
-static int64_t not_over_a_jump(int64_t wall, int64_t seconds)
+static int64_t clamp_to_offset_change(int64_t wall, int64_t seconds)
 {
-	long before = offset_at(wall);
+	long before = get_utc_offset(wall);
 	int64_t low = 0, high = seconds;
 
-	if (offset_at(wall + seconds) == before)
+	if (get_utc_offset(wall + seconds) == before)
 		return seconds;
 	while (high - low > 1) {
 		int64_t middle = low + (high - low) / 2;
 
-		if (offset_at(wall + middle) == before)
+		if (get_utc_offset(wall + middle) == before)
 			low = middle;
 		else
 			high = middle;
@@ -243,9 +251,10 @@ int64_t access_next_edge(const struct doc_device_policy *const *policies,
 
 	for (unsigned int i = 0; i < n; i++)
 		for (unsigned int v = 0; v < policies[i]->n_vps; v++)
-			first = sooner(first,
-				       vp_next_edge(&policies[i]->vp[v], now));
-	return first == NEVER ? 0 : not_over_a_jump(at->wall, first);
+			first = choose_earlier_edge(
+				first,
+				find_next_vp_edge(&policies[i]->vp[v], now));
+	return first == NEVER ? 0 : clamp_to_offset_change(at->wall, first);
 }
 
 const char *access_mode_name(struct cells_right r)

@@ -15,12 +15,12 @@
 #define TOKEN_MAX 4096
 
 /* What a servers/NAME.conf says, before the files it names are read. */
-struct words {
+struct server_settings {
 	char *host, *ca, *token, *token_file, *root;
 	uint64_t port;
 };
 
-static void words_fini(struct words *w)
+static void server_settings_fini(struct server_settings *w)
 {
 	free(w->host);
 	free(w->ca);
@@ -29,7 +29,7 @@ static void words_fini(struct words *w)
 	free(w->root);
 }
 
-void adminconf_fini(struct adminconf *c)
+void admin_config_fini(struct admin_config *c)
 {
 	free(c->name);
 	free(c->host);
@@ -40,7 +40,7 @@ void adminconf_fini(struct adminconf *c)
 	memset(c, 0, sizeof(*c));
 }
 
-int adminconf_folder(char **ret, struct err *e)
+int admin_config_folder(char **ret, struct err *e)
 {
 	const char *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
 	char *path;
@@ -60,27 +60,27 @@ int adminconf_folder(char **ret, struct err *e)
 }
 
 /* The folder given, or else the user's; the caller frees *ret. */
-static int folder_or_own(const char *folder, char **ret, struct err *e)
+static int resolve_config_folder(const char *folder, char **ret, struct err *e)
 {
 	if (!folder)
-		return adminconf_folder(ret, e);
+		return admin_config_folder(ret, e);
 	*ret = strdup(folder);
 	return *ret ? 0 : err_oom(e, folder);
 }
 
-static int read_default(const char *folder, char **ret, struct err *e)
+static int read_default_server(const char *folder, char **ret, struct err *e)
 {
 	auto_free char *path = io_join(folder, "admin.conf");
 	auto_free char *name = NULL;
-	const struct conf_key keys[] = {
-		{ "default", CONF_STRING, &name },
+	const struct config_key keys[] = {
+		{ "default", CONFIG_STRING, &name },
 		{ NULL },
 	};
 	int r;
 
 	if (!path)
 		return err_oom(e, folder);
-	r = conf_read(path, false, keys, e);
+	r = config_read(path, false, keys, e);
 	if (r < 0)
 		return r;
 	if (!name)
@@ -90,8 +90,8 @@ static int read_default(const char *folder, char **ret, struct err *e)
 }
 
 /* Reads a text file named relative to servers/, without its last newlines. */
-static int read_beside(const char *folder, const char *path, size_t max,
-		       char **ret, struct err *e)
+static int read_referenced_file(const char *folder, const char *path,
+				size_t max, char **ret, struct err *e)
 {
 	auto_free char *full = NULL, *text = NULL;
 	size_t len;
@@ -111,8 +111,9 @@ static int read_beside(const char *folder, const char *path, size_t max,
 	return 0;
 }
 
-static int take_words(const char *folder, const char *path, struct words *w,
-		      struct adminconf *ret, struct err *e)
+static int apply_server_settings(const char *folder, const char *path,
+				 struct server_settings *w,
+				 struct admin_config *ret, struct err *e)
 {
 	int r;
 
@@ -123,50 +124,52 @@ static int take_words(const char *folder, const char *path, struct words *w,
 	if (w->token && w->token_file)
 		return err_set(e, EINVAL, "%s: token and token-file stand both",
 			       path);
-	if (w->root && text_undigest(w->root, ret->root) < 0)
+	if (w->root && encoding_parse_digest(w->root, ret->root) < 0)
 		return err_set(e, EINVAL, "%s: root is no sha256:<hex>", path);
 	ret->has_root = w->root;
 	ret->port = (uint16_t)w->port;
 	ret->host = steal(w->host);
 	ret->token = steal(w->token);
-	r = read_beside(folder, w->ca, PEM_MAX, &ret->ca_pem, e);
+	r = read_referenced_file(folder, w->ca, PEM_MAX, &ret->ca_pem, e);
 	if (r < 0 || !w->token_file)
 		return r;
-	return read_beside(folder, w->token_file, TOKEN_MAX, &ret->token, e);
+	return read_referenced_file(folder, w->token_file, TOKEN_MAX,
+				    &ret->token, e);
 }
 
-int adminconf_read(const char *folder, const char *name, struct adminconf *ret,
-		   struct err *e)
+int admin_config_read(const char *folder, const char *name,
+		      struct admin_config *ret, struct err *e)
 {
-	AUTO(words_fini) struct words w = { .port = ADMINCONF_PORT };
-	AUTO(adminconf_fini) struct adminconf c = { 0 };
+	AUTO(server_settings_fini)
+	struct server_settings w = { .port = ADMIN_CONFIG_PORT };
+	AUTO(admin_config_fini) struct admin_config c = { 0 };
 	auto_free char *own = NULL, *path = NULL;
-	const struct conf_key keys[] = {
-		{ "host", CONF_STRING, &w.host },
-		{ "port", CONF_NUMBER, &w.port, 1, 65535 },
-		{ "ca", CONF_STRING, &w.ca },
-		{ "token", CONF_STRING, &w.token },
-		{ "token-file", CONF_STRING, &w.token_file },
-		{ "root", CONF_STRING, &w.root },
+	const struct config_key keys[] = {
+		{ "host", CONFIG_STRING, &w.host },
+		{ "port", CONFIG_NUMBER, &w.port, 1, 65535 },
+		{ "ca", CONFIG_STRING, &w.ca },
+		{ "token", CONFIG_STRING, &w.token },
+		{ "token-file", CONFIG_STRING, &w.token_file },
+		{ "root", CONFIG_STRING, &w.root },
 		{ NULL },
 	};
 	int r;
 
-	r = folder_or_own(folder, &own, e);
+	r = resolve_config_folder(folder, &own, e);
 	if (r == 0 && name)
 		r = (c.name = strdup(name)) ? 0 : err_oom(e, name);
 	else if (r == 0)
-		r = read_default(own, &c.name, e);
+		r = read_default_server(own, &c.name, e);
 	if (r < 0)
 		return r;
-	if (!text_is_id(c.name))
+	if (!encoding_is_valid_id(c.name))
 		return err_set(e, EINVAL, "'%s' is no name of a server",
 			       c.name);
 	if (asprintf(&path, "%s/servers/%s.conf", own, c.name) < 0)
 		return err_oom(e, c.name);
-	r = conf_read(path, true, keys, e);
+	r = config_read(path, true, keys, e);
 	if (r == 0)
-		r = take_words(own, path, &w, &c, e);
+		r = apply_server_settings(own, path, &w, &c, e);
 	if (r < 0)
 		return r;
 	*ret = c;
@@ -174,8 +177,8 @@ int adminconf_read(const char *folder, const char *name, struct adminconf *ret,
 	return 0;
 }
 
-static int write_beside(const char *folder, const char *name, const char *end,
-			const char *text, struct err *e)
+static int write_server_file(const char *folder, const char *name,
+			     const char *end, const char *text, struct err *e)
 {
 	auto_free char *path = NULL;
 
@@ -184,43 +187,43 @@ static int write_beside(const char *folder, const char *name, const char *end,
 	return io_replace_file(path, text, strlen(text), 0600, e);
 }
 
-static int write_server(const char *folder, const struct adminconf *c,
-			struct err *e)
+static int write_server_config(const char *folder, const struct admin_config *c,
+			       struct err *e)
 {
-	char root[TEXT_DIGEST_SIZE] = "";
+	char root[ENCODING_DIGEST_SIZE] = "";
 	auto_free char *text = NULL;
 	int r;
 
 	if (c->has_root)
-		text_digest(c->root, root);
+		encoding_format_digest(c->root, root);
 	if (asprintf(&text, "host = %s\nport = %u\nca = %s.pem\n%s%s%s%s%s%s",
 		     c->host, c->port, c->name, c->token ? "token-file = " : "",
 		     c->token ? c->name : "", c->token ? ".token\n" : "",
 		     c->has_root ? "root = " : "", root,
 		     c->has_root ? "\n" : "") < 0)
 		return err_oom(e, c->name);
-	r = write_beside(folder, c->name, ".pem", c->ca_pem, e);
+	r = write_server_file(folder, c->name, ".pem", c->ca_pem, e);
 	if (r == 0 && c->token)
-		r = write_beside(folder, c->name, ".token", c->token, e);
+		r = write_server_file(folder, c->name, ".token", c->token, e);
 	if (r == 0)
-		r = write_beside(folder, c->name, ".conf", text, e);
+		r = write_server_file(folder, c->name, ".conf", text, e);
 	return r;
 }
 
-int adminconf_write(const char *folder, const struct adminconf *c,
-		    bool make_default, struct err *e)
+int admin_config_write(const char *folder, const struct admin_config *c,
+		       bool make_default, struct err *e)
 {
 	auto_free char *own = NULL, *servers = NULL, *admin = NULL;
 	auto_free char *text = NULL, *old = NULL;
 	int r;
 
-	if (!text_is_id(c->name))
+	if (!encoding_is_valid_id(c->name))
 		return err_set(e, EINVAL, "'%s' is no name of a server",
 			       c->name);
 	if (strpbrk(c->host, "\r\n") || (c->token && strpbrk(c->token, "\r\n")))
 		return err_set(e, EINVAL, "server '%s': a line break in it",
 			       c->name);
-	r = folder_or_own(folder, &own, e);
+	r = resolve_config_folder(folder, &own, e);
 	if (r < 0)
 		return r;
 	servers = io_join(own, "servers");
@@ -230,10 +233,10 @@ int adminconf_write(const char *folder, const struct adminconf *c,
 		return err_oom(e, c->name);
 	r = io_mkdirs(servers, 0700, e);
 	if (r == 0)
-		r = write_server(own, c, e);
+		r = write_server_config(own, c, e);
 	if (r < 0)
 		return r;
-	r = make_default ? -ENOENT : read_default(own, &old, e);
+	r = make_default ? -ENOENT : read_default_server(own, &old, e);
 	return r == -ENOENT
 		       ? io_replace_file(admin, text, strlen(text), 0600, e)
 		       : r;

@@ -15,11 +15,11 @@
 
 #include "lib/hash.h"
 
-#define ADMINCONF_PORT 8443
+#define ADMIN_CONFIG_PORT 8443
 
 struct err;
 
-struct adminconf {
+struct admin_config {
 	char *name;
 	char *host;
 	uint16_t port;
@@ -30,21 +30,21 @@ struct adminconf {
 };
 
 /* The folder, which the caller frees. It need not exist. */
-int adminconf_folder(char **ret, struct err *e);
+int admin_config_folder(char **ret, struct err *e);
 
 /*
  * Reads what `folder` (NULL: the user's) says of server `name` (NULL: the
  * default one). -ENOENT: there is no such server, or no default.
  */
-int adminconf_read(const char *folder, const char *name, struct adminconf *ret,
-		   struct err *e);
-void adminconf_fini(struct adminconf *c);
+int admin_config_read(const char *folder, const char *name,
+		      struct admin_config *ret, struct err *e);
+void admin_config_fini(struct admin_config *c);
 
 /*
  * Adds or replaces a server, its certificate and token beside it (mode 0600).
  * It becomes the default if there is none yet, or with make_default.
  */
-int adminconf_write(const char *folder, const struct adminconf *c,
-		    bool make_default, struct err *e);
+int admin_config_write(const char *folder, const struct admin_config *c,
+		       bool make_default, struct err *e);
 
 #endif

@@ -23,7 +23,7 @@ const char *audit_event_name(enum audit_event ev)
 	return events[ev];
 }
 
-static bool is_event(const char *name)
+static bool is_known_event(const char *name)
 {
 	for (unsigned int i = 0; i < AUDIT_EVENT_COUNT; i++)
 		if (strcmp(events[i], name) == 0)
@@ -31,12 +31,13 @@ static bool is_event(const char *name)
 	return false;
 }
 
-static int bad(struct err *e, uint64_t seq, const char *what)
+static int report_bad_record(struct err *e, uint64_t seq, const char *what)
 {
 	return err_set(e, EBADMSG, "audit record %" PRIu64 ": %s", seq, what);
 }
 
-static void move_on(struct audit_chain *c, const char *record, size_t len)
+static void advance_chain_head(struct audit_chain *c, const char *record,
+			       size_t len)
 {
 	hash_sha256(record, len, c->head);
 	c->seq++;
@@ -46,13 +47,13 @@ int audit_append(struct audit_chain *c, enum audit_event ev, int64_t time,
 		 const char *vp, const char *cls, json_t *detail, char **ret,
 		 struct err *e)
 {
-	char prev[TEXT_DIGEST_SIZE], when[TEXT_TIME_SIZE];
+	char prev[ENCODING_DIGEST_SIZE], when[ENCODING_TIME_SIZE];
 	auto_json json_t *j = NULL;
 	auto_free char *text = NULL;
 	size_t len;
 
-	text_digest(c->head, prev);
-	text_time(time, when);
+	encoding_format_digest(c->head, prev);
+	encoding_format_time(time, when);
 	j = json_pack("{ss* ss* ss ss ss sI so}", "class", cls, "vp", vp,
 		      "event", events[ev], "prev", prev, "time", when, "seq",
 		      (json_int_t)c->seq + 1, "detail",
@@ -66,7 +67,7 @@ int audit_append(struct audit_chain *c, enum audit_event ev, int64_t time,
 			       "audit record '%s': %zu bytes, at most %d are "
 			       "allowed",
 			       events[ev], len, AUDIT_RECORD_MAX);
-	move_on(c, text, len);
+	advance_chain_head(c, text, len);
 	*ret = steal(text);
 	return 0;
 }
@@ -78,14 +79,14 @@ static bool is_well_formed(const json_t *j, const char *event, const char *time,
 	int64_t t;
 
 	/* There is one spelling of a lacking member: none, not null. */
-	return is_event(event) && text_untime(time, &t) == 0 &&
-	       (vp ? text_is_id(vp) : !json_object_get(j, "vp")) &&
+	return is_known_event(event) && encoding_parse_time(time, &t) == 0 &&
+	       (vp ? encoding_is_valid_id(vp) : !json_object_get(j, "vp")) &&
 	       (cls ? class_from_name(cls) != CELLS_CLASS_COUNT
 		    : !json_object_get(j, "class"));
 }
 
-int audit_follow(struct audit_chain *c, const char *record, size_t len,
-		 struct err *e)
+int audit_verify_record(struct audit_chain *c, const char *record, size_t len,
+			struct err *e)
 {
 	const char *cls = NULL, *event, *prev, *time, *vp = NULL;
 	int64_t seq;
@@ -99,29 +100,32 @@ int audit_follow(struct audit_chain *c, const char *record, size_t len,
 		{ "vp", JSON_STRING, true, &vp },
 		{ NULL },
 	};
-	char head[TEXT_DIGEST_SIZE];
+	char head[ENCODING_DIGEST_SIZE];
 	auto_json json_t *j = NULL;
 	auto_free char *again = NULL;
 
 	if (len > AUDIT_RECORD_MAX)
-		return bad(e, c->seq + 1, "longer than allowed");
+		return report_bad_record(e, c->seq + 1, "longer than allowed");
 	if (json_parse(record, len, "audit record", &j, e) < 0 ||
-	    json_take(j, table, true, "audit record", e) < 0)
+	    json_read_object(j, table, true, "audit record", e) < 0)
 		return -EBADMSG;
 	again = json_text(j);
 	if (!again)
 		return err_oom(e, "audit record");
 	if (strlen(again) != len || memcmp(again, record, len) != 0)
-		return bad(e, c->seq + 1, "not compact with sorted members");
+		return report_bad_record(e, c->seq + 1,
+					 "not compact with sorted members");
 	if (!is_well_formed(j, event, time, vp, cls))
-		return bad(e, c->seq + 1, "a member is misformed");
+		return report_bad_record(e, c->seq + 1,
+					 "a member is misformed");
 	if (seq < 0 || (uint64_t)seq != c->seq + 1)
-		return bad(e, c->seq + 1, "another number stands in its place");
-	text_digest(c->head, head);
+		return report_bad_record(e, c->seq + 1,
+					 "another number stands in its place");
+	encoding_format_digest(c->head, head);
 	if (strcmp(prev, head) != 0)
-		return bad(e, c->seq + 1,
-			   "does not continue the one before it");
-	move_on(c, record, len);
+		return report_bad_record(e, c->seq + 1,
+					 "does not continue the one before it");
+	advance_chain_head(c, record, len);
 	return 0;
 }
 
@@ -129,12 +133,12 @@ int audit_sign_head(const struct audit_chain *c, const char *device,
 		    const char *epoch, int64_t time, const struct key *k,
 		    char **ret, struct err *e)
 {
-	char head[TEXT_DIGEST_SIZE], when[TEXT_TIME_SIZE];
+	char head[ENCODING_DIGEST_SIZE], when[ENCODING_TIME_SIZE];
 	auto_json json_t *j = NULL;
 	auto_free char *text = NULL;
 
-	text_digest(c->head, head);
-	text_time(time, when);
+	encoding_format_digest(c->head, head);
+	encoding_format_time(time, when);
 	j = json_pack("{si ss ss sI ss ss}", "format", FORMAT, "device", device,
 		      "epoch", epoch, "seq", (json_int_t)c->seq, "head", head,
 		      "time", when);
@@ -181,10 +185,10 @@ int audit_open_head(json_t *envelope, const struct key *k,
 		return r;
 	if (json_parse(env->payload, env->payload_len, "audit head", &h.json,
 		       e) < 0 ||
-	    json_take(h.json, table, true, "audit head", e) < 0)
+	    json_read_object(h.json, table, true, "audit head", e) < 0)
 		return -EBADMSG;
-	if (format != FORMAT || text_untime(h.time, &t) < 0 || h.seq < 1 ||
-	    text_undigest(head, h.head) < 0)
+	if (format != FORMAT || encoding_parse_time(h.time, &t) < 0 ||
+	    h.seq < 1 || encoding_parse_digest(head, h.head) < 0)
 		return err_set(e, EBADMSG, "audit head: misformed");
 	*ret = h;
 	h.json = NULL;
@@ -192,7 +196,8 @@ int audit_open_head(json_t *envelope, const struct key *k,
 }
 
 /* Follows all records on a copy of the chain. */
-static int follow_all(json_t *records, struct audit_chain *c, struct err *e)
+static int verify_batch_records(json_t *records, struct audit_chain *c,
+				struct err *e)
 {
 	size_t i;
 	json_t *j;
@@ -206,9 +211,9 @@ static int follow_all(json_t *records, struct audit_chain *c, struct err *e)
 		int r;
 
 		if (!json_is_string(j))
-			return bad(e, c->seq + 1, "not a text");
-		r = audit_follow(c, json_string_value(j), json_string_length(j),
-				 e);
+			return report_bad_record(e, c->seq + 1, "not a text");
+		r = audit_verify_record(c, json_string_value(j),
+					json_string_length(j), e);
 		if (r < 0)
 			return r;
 	}
@@ -228,7 +233,7 @@ int audit_check_batch(json_t *batch, const char *device, const char *epoch,
 	struct audit_chain end = *c;
 	int r;
 
-	if (json_take(batch, table, true, "audit batch", e) < 0)
+	if (json_read_object(batch, table, true, "audit batch", e) < 0)
 		return -EBADMSG;
 	r = audit_open_head(envelope, k, &h, e);
 	if (r < 0)
@@ -237,7 +242,7 @@ int audit_check_batch(json_t *batch, const char *device, const char *epoch,
 		return err_set(e, EBADMSG,
 			       "audit head: it is of %.64s in epoch %.32s",
 			       h.device, h.epoch);
-	r = follow_all(records, &end, e);
+	r = verify_batch_records(records, &end, e);
 	if (r < 0)
 		return r;
 	if ((uint64_t)h.seq != end.seq ||

@@ -70,8 +70,8 @@ int audit_append(struct audit_chain *c, enum audit_event ev, int64_t time,
 		 struct err *e);
 
 /* Tests that the record continues the chain, and moves it on. -EBADMSG. */
-int audit_follow(struct audit_chain *c, const char *record, size_t len,
-		 struct err *e);
+int audit_verify_record(struct audit_chain *c, const char *record, size_t len,
+			struct err *e);
 
 /* The signed head of a chain: an envelope text that the caller frees. */
 int audit_sign_head(const struct audit_chain *c, const char *device,

@@ -38,7 +38,7 @@ int bus_open(sd_bus **ret, struct err *e)
 }
 
 /* Ids that no user and no group has stand for those that are missing. */
-struct ids {
+struct service_ids {
 	bool is_known;
 	uid_t agent, policy;
 	gid_t group;
@@ -46,46 +46,46 @@ struct ids {
 
 /* What could not be looked up is looked up again: getpwnam(3) has many errors
  * for "there is none", but never these. */
-static bool is_told(void)
+static bool is_lookup_conclusive(void)
 {
 	return errno != EIO && errno != EINTR && errno != EMFILE &&
 	       errno != ENFILE && errno != ENOMEM;
 }
 
-static uid_t uid_of(const char *name, bool *told)
+static uid_t lookup_user_id(const char *name, bool *told)
 {
 	const struct passwd *pw;
 
 	errno = 0;
 	pw = getpwnam(name);
-	*told &= pw || is_told();
+	*told &= pw || is_lookup_conclusive();
 	return pw ? pw->pw_uid : (uid_t)-1;
 }
 
 /* Looked up once: a daemon must not wait for a name service at each call. */
-static const struct ids *ids_get(void)
+static const struct service_ids *get_service_ids(void)
 {
-	static struct ids ids;
+	static struct service_ids ids;
 	const struct group *gr;
 
 	if (ids.is_known)
 		return &ids;
 	errno = 0;
 	gr = getgrnam("cells");
-	ids.is_known = gr || is_told();
+	ids.is_known = gr || is_lookup_conclusive();
 	ids.group = gr ? gr->gr_gid : (gid_t)-1;
-	ids.agent = uid_of("cells-agent", &ids.is_known);
-	ids.policy = uid_of("cells-policy", &ids.is_known);
+	ids.agent = lookup_user_id("cells-agent", &ids.is_known);
+	ids.policy = lookup_user_id("cells-policy", &ids.is_known);
 	return &ids;
 }
 
 /* Who the caller is, as the bus took it from the caller's socket. */
-struct caller {
+struct bus_caller {
 	uid_t uid;
 	bool in_group;
 };
 
-static int read_groups(sd_bus_message *m, gid_t wanted, bool *ret)
+static int read_caller_groups(sd_bus_message *m, gid_t wanted, bool *ret)
 {
 	const uint32_t *gids;
 	size_t size;
@@ -103,7 +103,8 @@ static int read_groups(sd_bus_message *m, gid_t wanted, bool *ret)
 }
 
 /* One entry of GetConnectionCredentials' a{sv}. */
-static int read_credential(sd_bus_message *m, struct caller *c, bool *has_uid)
+static int read_caller_credential(sd_bus_message *m, struct bus_caller *c,
+				  bool *has_uid)
 {
 	const char *name;
 	uint32_t uid;
@@ -113,7 +114,8 @@ static int read_credential(sd_bus_message *m, struct caller *c, bool *has_uid)
 	if (r < 0)
 		return r;
 	if (strcmp(name, "UnixGroupIDs") == 0)
-		return read_groups(m, ids_get()->group, &c->in_group);
+		return read_caller_groups(m, get_service_ids()->group,
+					  &c->in_group);
 	if (strcmp(name, "UnixUserID") != 0)
 		return sd_bus_message_skip(m, "v");
 	r = sd_bus_message_read(m, "v", "u", &uid);
@@ -128,10 +130,11 @@ static int read_credential(sd_bus_message *m, struct caller *c, bool *has_uid)
  * Asks the bus itself: it took user and groups from the socket when the caller
  * connected, where a look into /proc could meet another process.
  */
-static int ask_bus(sd_bus_message *m, const char *sender, struct caller *ret)
+static int query_caller_credentials(sd_bus_message *m, const char *sender,
+				    struct bus_caller *ret)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	struct caller c = { .uid = (uid_t)-1 };
+	struct bus_caller c = { .uid = (uid_t)-1 };
 	bool has_uid = false;
 	int r;
 
@@ -145,7 +148,7 @@ static int ask_bus(sd_bus_message *m, const char *sender, struct caller *ret)
 	if (r < 0)
 		return r;
 	while ((r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
-		r = read_credential(reply, &c, &has_uid);
+		r = read_caller_credential(reply, &c, &has_uid);
 		if (r < 0)
 			return r;
 		r = sd_bus_message_exit_container(reply);
@@ -160,9 +163,9 @@ static int ask_bus(sd_bus_message *m, const char *sender, struct caller *ret)
 	return 0;
 }
 
-static unsigned int who_is(const struct caller *c)
+static unsigned int get_caller_roles(const struct bus_caller *c)
 {
-	const struct ids *ids = ids_get();
+	const struct service_ids *ids = get_service_ids();
 	unsigned int who = 0;
 
 	if (c->uid == 0)
@@ -180,15 +183,15 @@ int bus_check_caller(sd_bus_message *m, unsigned int who, struct err *e)
 {
 	const char *sender = sd_bus_message_get_sender(m);
 	const char *member = sd_bus_message_get_member(m);
-	struct caller c;
+	struct bus_caller c;
 	int r;
 
 	if (!member)
 		member = "?";
-	r = sender ? ask_bus(m, sender, &c) : -ENODATA;
+	r = sender ? query_caller_credentials(m, sender, &c) : -ENODATA;
 	if (r < 0)
 		return err_sys(e, -r, "call %s: who is the caller", member);
-	if (c.uid == (uid_t)-1 || !(who_is(&c) & who))
+	if (c.uid == (uid_t)-1 || !(get_caller_roles(&c) & who))
 		return err_set(e, EACCES, "call %s: user %u may not%s", member,
 			       (unsigned int)c.uid,
 			       who & BUS_GROUP ? ": it is for root and members "
@@ -213,7 +216,7 @@ int bus_reply_err(sd_bus_message *m, const struct err *e)
 }
 
 /* "org.cells.Error.vp_state" -> REASON_VP_STATE; REASON_NONE: none of ours. */
-static enum reason reason_of(const char *name)
+static enum reason parse_error_name(const char *name)
 {
 	char code[ERROR_NAME_SIZE];
 
@@ -243,7 +246,7 @@ static const struct {
 	{ SD_BUS_ERROR_LIMITS_EXCEEDED, "the bus takes no more just now" },
 };
 
-static const char *text_of(const sd_bus_error *error)
+static const char *describe_bus_error(const sd_bus_error *error)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++)
 		if (sd_bus_error_has_name(error, answers[i].name))
@@ -251,8 +254,8 @@ static const char *text_of(const sd_bus_error *error)
 	return error->message ? error->message : error->name;
 }
 
-int bus_take_err(const sd_bus_error *error, int r, const char *what,
-		 struct err *e)
+int bus_convert_error(const sd_bus_error *error, int r, const char *what,
+		      struct err *e)
 {
 	enum reason reason;
 
@@ -260,9 +263,9 @@ int bus_take_err(const sd_bus_error *error, int r, const char *what,
 		r = -EIO;
 	if (!sd_bus_error_is_set(error))
 		return err_sys(e, -r, "%s", what);
-	reason = reason_of(error->name);
+	reason = parse_error_name(error->name);
 	/* Ours is a whole line already. */
 	if (reason != REASON_NONE)
 		return err_reason(e, reason, "%s", error->message);
-	return err_set(e, -r, "%s: %s", what, text_of(error));
+	return err_set(e, -r, "%s: %s", what, describe_bus_error(error));
 }

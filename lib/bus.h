@@ -46,8 +46,8 @@ int bus_reply_err(sd_bus_message *m, const struct err *e);
 
 /* A failed call's sd_bus_error as e, with the reason that it names; without one
  * (NULL) `r`, a negative errno. Returns that. */
-int bus_take_err(const sd_bus_error *error, int r, const char *what,
-		 struct err *e);
+int bus_convert_error(const sd_bus_error *error, int r, const char *what,
+		      struct err *e);
 
 static inline void bus_closep(sd_bus **b)
 {

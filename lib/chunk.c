@@ -11,28 +11,30 @@
 
 #define FIRST_LINE "cells-chunks 1\n"
 #define LEVEL 6 /* of zstd */
-#define LINE_SIZE (TEXT_DIGEST_SIZE + 2 * sizeof("4294967295"))
-#define LINE_MIN (TEXT_DIGEST_SIZE + sizeof("1 1")) /* with its line end */
+#define LINE_SIZE (ENCODING_DIGEST_SIZE + 2 * sizeof("4294967295"))
+#define LINE_MIN                                                               \
+	(ENCODING_DIGEST_SIZE + sizeof("1 1")) /* with its line end            \
+						*/
 
-static int bad_line(struct err *e, size_t line)
+static int report_bad_line(struct err *e, size_t line)
 {
 	return err_reason(e, REASON_CHUNK,
 			  "chunk list: line %zu is not a digest and two sizes",
 			  line);
 }
 
-static int take_size(const char *s, uint32_t max, uint32_t *ret)
+static int parse_chunk_size(const char *s, uint32_t max, uint32_t *ret)
 {
 	uint64_t n;
 
-	if (text_number(s, max, &n) < 0 || n == 0)
+	if (encoding_parse_number(s, max, &n) < 0 || n == 0)
 		return -EINVAL;
 	*ret = (uint32_t)n;
 	return 0;
 }
 
 /* "<digest> <stored> <size>", without the line end. */
-static int take_line(const char *start, size_t len, struct chunk *c)
+static int parse_chunk_line(const char *start, size_t len, struct chunk *c)
 {
 	char line[LINE_SIZE], *rest = line, *digest, *stored, *size;
 
@@ -43,9 +45,9 @@ static int take_line(const char *start, size_t len, struct chunk *c)
 	digest = strsep(&rest, " ");
 	stored = strsep(&rest, " ");
 	size = rest;
-	if (!stored || !size || text_undigest(digest, c->digest) < 0 ||
-	    take_size(stored, CHUNK_STORED_MAX, &c->stored) < 0 ||
-	    take_size(size, CHUNK_SIZE_MAX, &c->size) < 0)
+	if (!stored || !size || encoding_parse_digest(digest, c->digest) < 0 ||
+	    parse_chunk_size(stored, CHUNK_STORED_MAX, &c->stored) < 0 ||
+	    parse_chunk_size(size, CHUNK_SIZE_MAX, &c->size) < 0)
 		return -EINVAL;
 	return 0;
 }
@@ -73,8 +75,8 @@ int chunk_list_parse(const char *text, size_t len, struct chunk_list **ret,
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 
 		if (!nl || n == most ||
-		    take_line(p, (size_t)(nl - p), &list->chunk[n]) < 0)
-			return bad_line(e, n + 2);
+		    parse_chunk_line(p, (size_t)(nl - p), &list->chunk[n]) < 0)
+			return report_bad_line(e, n + 2);
 		size += list->chunk[n].size;
 		p = nl + 1;
 	}
@@ -94,9 +96,9 @@ int chunk_list_text(const struct chunk *chunks, size_t n, char **ret,
 		return err_oom(e, "chunk list");
 	len = (size_t)snprintf(text, room, FIRST_LINE);
 	for (size_t i = 0; i < n; i++) {
-		char digest[TEXT_DIGEST_SIZE];
+		char digest[ENCODING_DIGEST_SIZE];
 
-		text_digest(chunks[i].digest, digest);
+		encoding_format_digest(chunks[i].digest, digest);
 		len += (size_t)snprintf(text + len, room - len,
 					"%s %" PRIu32 " %" PRIu32 "\n", digest,
 					chunks[i].stored, chunks[i].size);
@@ -113,10 +115,10 @@ int chunk_unpack(const struct chunk *c, const void *stored, size_t stored_len,
 		 void *ret, struct err *e)
 {
 	uint8_t digest[HASH_SIZE];
-	char name[TEXT_DIGEST_SIZE];
+	char name[ENCODING_DIGEST_SIZE];
 	size_t n;
 
-	text_digest(c->digest, name);
+	encoding_format_digest(c->digest, name);
 	hash_sha256(stored, stored_len, digest);
 	if (stored_len != c->stored ||
 	    memcmp(digest, c->digest, HASH_SIZE) != 0)

@@ -5,7 +5,7 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-static uint64_t read_ns(clockid_t id)
+static uint64_t read_clock_ns(clockid_t id)
 {
 	struct timespec ts;
 
@@ -18,7 +18,7 @@ static uint64_t read_ns(clockid_t id)
 #include <stdio.h>
 #include <stdlib.h>
 
-static void moved(int64_t *wall, int64_t *boot)
+static void read_test_offsets(int64_t *wall, int64_t *boot)
 {
 	const char *path = getenv("CELLS_TEST_CLOCK");
 	FILE *f = path ? fopen(path, "re") : NULL;
@@ -31,7 +31,7 @@ static void moved(int64_t *wall, int64_t *boot)
 	fclose(f);
 }
 #else
-static void moved(int64_t *wall, int64_t *boot)
+static void read_test_offsets(int64_t *wall, int64_t *boot)
 {
 	*wall = *boot = 0;
 }
@@ -41,24 +41,24 @@ int64_t clock_wall(void)
 {
 	int64_t wall, boot;
 
-	moved(&wall, &boot);
-	return (int64_t)(read_ns(CLOCK_REALTIME) / NS_PER_S) + wall;
+	read_test_offsets(&wall, &boot);
+	return (int64_t)(read_clock_ns(CLOCK_REALTIME) / NS_PER_S) + wall;
 }
 
 uint64_t clock_boot_ns(void)
 {
 	int64_t wall, boot;
 
-	moved(&wall, &boot);
-	return read_ns(CLOCK_BOOTTIME) + (uint64_t)boot * NS_PER_S;
+	read_test_offsets(&wall, &boot);
+	return read_clock_ns(CLOCK_BOOTTIME) + (uint64_t)boot * NS_PER_S;
 }
 
 uint64_t clock_mono_ns(void)
 {
-	return read_ns(CLOCK_MONOTONIC);
+	return read_clock_ns(CLOCK_MONOTONIC);
 }
 
 uint64_t clock_cpu_ns(void)
 {
-	return read_ns(CLOCK_THREAD_CPUTIME_ID);
+	return read_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }

@@ -13,28 +13,30 @@
 #define FILE_MAX (64 * 1024)
 #define KEYS_MAX 64
 
-struct reader {
+struct config_reader {
 	const char *path;
 	unsigned int line;
 	uint64_t seen; /* a bit for each key of the table */
 };
 
-static int store(const struct reader *rd, const struct conf_key *k,
-		 const char *value, struct err *e)
+static int store_config_value(const struct config_reader *rd,
+			      const struct config_key *k, const char *value,
+			      struct err *e)
 {
 	uint64_t number;
 	char *copy;
 
 	switch (k->kind) {
-	case CONF_STRING:
+	case CONFIG_STRING:
 		copy = strdup(value);
 		if (!copy)
 			return err_oom(e, rd->path);
 		free(*(char **)k->value);
 		*(char **)k->value = copy;
 		return 0;
-	case CONF_NUMBER:
-		if (text_number(value, k->max, &number) < 0 || number < k->min)
+	case CONFIG_NUMBER:
+		if (encoding_parse_number(value, k->max, &number) < 0 ||
+		    number < k->min)
 			return err_set(e, EINVAL,
 				       "%s:%u: %s = %s: not a number from "
 				       "%" PRIu64 " to %" PRIu64,
@@ -42,7 +44,7 @@ static int store(const struct reader *rd, const struct conf_key *k,
 				       k->min, k->max);
 		*(uint64_t *)k->value = number;
 		return 0;
-	case CONF_BOOL:
+	case CONFIG_BOOL:
 		if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
 			return err_set(e, EINVAL,
 				       "%s:%u: %s = %s: not yes or no",
@@ -53,12 +55,12 @@ static int store(const struct reader *rd, const struct conf_key *k,
 	return 0;
 }
 
-static int take_line(struct reader *rd, char *line, const struct conf_key *keys,
-		     struct err *e)
+static int parse_config_line(struct config_reader *rd, char *line,
+			     const struct config_key *keys, struct err *e)
 {
 	char *equals, *name, *value;
 
-	line = text_trim(line);
+	line = encoding_trim_blanks(line);
 	if (!*line || *line == '#')
 		return 0;
 	equals = strchr(line, '=');
@@ -66,8 +68,8 @@ static int take_line(struct reader *rd, char *line, const struct conf_key *keys,
 		return err_set(e, EINVAL, "%s:%u: no '=' in '%.40s'", rd->path,
 			       rd->line, line);
 	*equals = '\0';
-	name = text_trim(line);
-	value = text_trim(equals + 1);
+	name = encoding_trim_blanks(line);
+	value = encoding_trim_blanks(equals + 1);
 	for (unsigned int i = 0; keys[i].name && i < KEYS_MAX; i++) {
 		if (strcmp(keys[i].name, name) != 0)
 			continue;
@@ -75,16 +77,16 @@ static int take_line(struct reader *rd, char *line, const struct conf_key *keys,
 			return err_set(e, EINVAL, "%s:%u: %s stands twice",
 				       rd->path, rd->line, name);
 		rd->seen |= UINT64_C(1) << i;
-		return store(rd, &keys[i], value, e);
+		return store_config_value(rd, &keys[i], value, e);
 	}
 	return err_set(e, EINVAL, "%s:%u: unknown key '%.40s'", rd->path,
 		       rd->line, name);
 }
 
-int conf_read(const char *path, bool must_exist, const struct conf_key *keys,
-	      struct err *e)
+int config_read(const char *path, bool must_exist,
+		const struct config_key *keys, struct err *e)
 {
-	struct reader rd = { .path = path };
+	struct config_reader rd = { .path = path };
 	auto_free char *text = NULL;
 	char *line, *rest;
 	size_t len;
@@ -99,7 +101,7 @@ int conf_read(const char *path, bool must_exist, const struct conf_key *keys,
 		return err_set(e, EINVAL, "%s: holds a NUL byte", path);
 	for (rest = text; (line = strsep(&rest, "\n"));) {
 		rd.line++;
-		r = take_line(&rd, line, keys, e);
+		r = parse_config_line(&rd, line, keys, e);
 		if (r < 0)
 			return r;
 	}

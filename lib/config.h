@@ -12,16 +12,16 @@
 
 struct err;
 
-enum conf_kind {
-	CONF_STRING, /* char *: freed and replaced; starts as NULL or strdup'd
-		      */
-	CONF_NUMBER, /* uint64_t within min..max */
-	CONF_BOOL,   /* bool: yes or no */
+enum config_kind {
+	CONFIG_STRING, /* char *: freed and replaced; starts as NULL or strdup'd
+			*/
+	CONFIG_NUMBER, /* uint64_t within min..max */
+	CONFIG_BOOL,   /* bool: yes or no */
 };
 
-struct conf_key {
+struct config_key {
 	const char *name; /* a NULL name ends the table */
-	enum conf_kind kind;
+	enum config_kind kind;
 	void *value;
 	uint64_t min, max; /* of a number */
 };
@@ -30,7 +30,7 @@ struct conf_key {
  * Reads `path` into the table's values. A missing file is an error only with
  * `must_exist`. What the file does not name keeps its value.
  */
-int conf_read(const char *path, bool must_exist, const struct conf_key *keys,
-	      struct err *e);
+int config_read(const char *path, bool must_exist,
+		const struct config_key *keys, struct err *e);
 
 #endif

@@ -30,7 +30,7 @@ struct db {
 	struct err why_ended;
 };
 
-static int code_of(int rc)
+static int get_sqlite_errno(int rc)
 {
 	switch (rc & 0xff) {
 	case SQLITE_CONSTRAINT:
@@ -55,7 +55,7 @@ static int code_of(int rc)
 }
 
 /* Also a file beside the database that cannot be made or grow. */
-static bool is_full(struct db *d, int rc)
+static bool is_storage_full(struct db *d, int rc)
 {
 	if ((rc & 0xff) == SQLITE_FULL)
 		return true;
@@ -69,29 +69,31 @@ static bool is_full(struct db *d, int rc)
  * Some failures end the transaction by themselves (sqlite3_get_autocommit):
  * what came behind such a one would be committed statement by statement.
  */
-static bool has_ended(const struct db *d)
+static bool has_transaction_ended(const struct db *d)
 {
 	return d->depth > 0 && sqlite3_get_autocommit(d->handle);
 }
 
 /* The statement's first words are enough to find it. */
-static int note_failure(struct db *d, const char *what, struct err *e)
+static int report_sqlite_error(struct db *d, const char *what, struct err *e)
 {
 	int rc = sqlite3_extended_errcode(d->handle);
-	int r = is_full(d, rc) ? err_reason(e, REASON_STORAGE_FULL,
-					    "database: %.60s: %s", what,
-					    sqlite3_errmsg(d->handle))
-			       : err_set(e, code_of(rc), "database: %.60s: %s",
-					 what, sqlite3_errmsg(d->handle));
+	int r = is_storage_full(d, rc) ? err_reason(e, REASON_STORAGE_FULL,
+						    "database: %.60s: %s", what,
+						    sqlite3_errmsg(d->handle))
+				       : err_set(e, get_sqlite_errno(rc),
+						 "database: %.60s: %s", what,
+						 sqlite3_errmsg(d->handle));
 
-	if (has_ended(d) && d->ended == 0) {
+	if (has_transaction_ended(d) && d->ended == 0) {
 		d->ended = r;
 		d->why_ended = *e;
 	}
 	return err_negative(r);
 }
 
-static int refuse_call(const struct db *d, const char *what, struct err *e)
+static int report_transaction_ended(const struct db *d, const char *what,
+				    struct err *e)
 {
 	if (d->ended == 0)
 		return err_set(e, ECANCELED,
@@ -100,22 +102,24 @@ static int refuse_call(const struct db *d, const char *what, struct err *e)
 	return err_negative(d->ended);
 }
 
-int db_standing(const struct db *d, struct err *e)
+int db_check_transaction(const struct db *d, struct err *e)
 {
-	return has_ended(d) ? refuse_call(d, "transaction", e) : 0;
+	return has_transaction_ended(d)
+		       ? report_transaction_ended(d, "transaction", e)
+		       : 0;
 }
 
 int db_exec(struct db *d, const char *sql, struct err *e)
 {
-	if (has_ended(d))
-		return refuse_call(d, sql, e);
+	if (has_transaction_ended(d))
+		return report_transaction_ended(d, sql, e);
 	if (sqlite3_exec(d->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
-		return note_failure(d, sql, e);
+		return report_sqlite_error(d, sql, e);
 	return 0;
 }
 
 /* sqlite would make it readable for everybody; its side files take its mode. */
-static int make_private(const char *path, struct err *e)
+static int create_private_file(const char *path, struct err *e)
 {
 	auto_close int fd = -1;
 
@@ -125,7 +129,7 @@ static int make_private(const char *path, struct err *e)
 	return fd < 0 ? err_sys(e, errno, "open %s", path) : 0;
 }
 
-static int get_version(struct db *d, int64_t *ret, struct err *e)
+static int get_schema_version(struct db *d, int64_t *ret, struct err *e)
 {
 	sqlite3_stmt *st;
 	int r;
@@ -139,7 +143,8 @@ static int get_version(struct db *d, int64_t *ret, struct err *e)
 }
 
 /* One step, whole or not at all; none if another process has taken it since. */
-static int migrate(struct db *d, const char *sql, int64_t to, struct err *e)
+static int apply_migration(struct db *d, const char *sql, int64_t to,
+			   struct err *e)
 {
 	int64_t version = 0;
 	char pragma[64];
@@ -149,7 +154,7 @@ static int migrate(struct db *d, const char *sql, int64_t to, struct err *e)
 	r = db_begin(d, e);
 	if (r < 0)
 		return r;
-	r = get_version(d, &version, e);
+	r = get_schema_version(d, &version, e);
 	if (r == 0 && version < to)
 		r = db_exec(d, sql, e);
 	if (r == 0 && version < to)
@@ -160,8 +165,8 @@ static int migrate(struct db *d, const char *sql, int64_t to, struct err *e)
 	return r;
 }
 
-static int set_up(struct db *d, const char *path, const char *const *migrations,
-		  struct err *e)
+static int prepare_database(struct db *d, const char *path,
+			    const char *const *migrations, struct err *e)
 {
 	static const char *const pragmas[] = {
 		"PRAGMA journal_mode = WAL",
@@ -177,7 +182,7 @@ static int set_up(struct db *d, const char *path, const char *const *migrations,
 		if (r < 0)
 			return r;
 	}
-	r = get_version(d, &version, e);
+	r = get_schema_version(d, &version, e);
 	if (r < 0)
 		return r;
 	while (migrations[newest])
@@ -188,7 +193,7 @@ static int set_up(struct db *d, const char *path, const char *const *migrations,
 			       ", this program knows up to %" PRId64,
 			       path, version, newest);
 	for (; version < newest; version++) {
-		r = migrate(d, migrations[version], version + 1, e);
+		r = apply_migration(d, migrations[version], version + 1, e);
 		if (r < 0)
 			return r;
 	}
@@ -203,7 +208,7 @@ int db_open(const char *path, const char *const *migrations, struct db **ret,
 
 	if (!d)
 		return err_oom(e, path);
-	r = make_private(path, e);
+	r = create_private_file(path, e);
 	if (r < 0)
 		return r;
 	r = sqlite3_open_v2(path, &d->handle,
@@ -211,11 +216,11 @@ int db_open(const char *path, const char *const *migrations, struct db **ret,
 				    SQLITE_OPEN_NOMUTEX,
 			    NULL);
 	if (r != SQLITE_OK)
-		return err_set(e, code_of(r), "open %s: %s", path,
+		return err_set(e, get_sqlite_errno(r), "open %s: %s", path,
 			       sqlite3_errstr(r));
 	sqlite3_extended_result_codes(d->handle, 1);
 	sqlite3_busy_timeout(d->handle, BUSY_MS);
-	r = set_up(d, path, migrations, e);
+	r = prepare_database(d, path, migrations, e);
 	if (r == -EBADMSG)
 		return err_set(e, EBADMSG,
 			       "open %s: it is damaged (%s) and was left as it "
@@ -249,7 +254,7 @@ sqlite3 *db_handle(struct db *d)
 }
 
 /* Some dozens of statements: going through their addresses is quick enough. */
-static struct statement *find(struct db *d, const char *sql)
+static struct statement *find_statement(struct db *d, const char *sql)
 {
 	for (size_t i = 0; i < d->n; i++)
 		if (d->statement[i].sql == sql)
@@ -257,10 +262,10 @@ static struct statement *find(struct db *d, const char *sql)
 	return NULL;
 }
 
-static int prepare(struct db *d, const char *sql, sqlite3_stmt **ret,
-		   struct err *e)
+static int prepare_statement(struct db *d, const char *sql, sqlite3_stmt **ret,
+			     struct err *e)
 {
-	struct statement *s = find(d, sql);
+	struct statement *s = find_statement(d, sql);
 
 	if (s) {
 		assert(strcmp(sqlite3_sql(s->st), sql) == 0);
@@ -281,7 +286,7 @@ static int prepare(struct db *d, const char *sql, sqlite3_stmt **ret,
 	s = &d->statement[d->n];
 	if (sqlite3_prepare_v3(d->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
 			       &s->st, NULL) != SQLITE_OK)
-		return note_failure(d, sql, e);
+		return report_sqlite_error(d, sql, e);
 	assert(s->st);
 	s->sql = sql;
 	d->n++;
@@ -289,7 +294,7 @@ static int prepare(struct db *d, const char *sql, sqlite3_stmt **ret,
 	return 0;
 }
 
-static int bind(sqlite3_stmt *st, int i, char type, va_list *ap)
+static int bind_parameter(sqlite3_stmt *st, int i, char type, va_list *ap)
 {
 	const void *blob;
 	const char *s;
@@ -310,24 +315,25 @@ static int bind(sqlite3_stmt *st, int i, char type, va_list *ap)
 	}
 }
 
-static int query(struct db *d, sqlite3_stmt **ret, struct err *e,
-		 const char *sql, const char *types, va_list *ap)
+static int prepare_bound_query(struct db *d, sqlite3_stmt **ret, struct err *e,
+			       const char *sql, const char *types, va_list *ap)
 {
 	sqlite3_stmt *st = NULL;
 	int r;
 
 	*ret = NULL;
-	if (has_ended(d))
-		return refuse_call(d, sql, e);
-	r = prepare(d, sql, &st, e);
+	if (has_transaction_ended(d))
+		return report_transaction_ended(d, sql, e);
+	r = prepare_statement(d, sql, &st, e);
 	if (r < 0)
 		return r;
 	assert((size_t)sqlite3_bind_parameter_count(st) == strlen(types));
 	for (int i = 0; types[i]; i++) {
-		r = bind(st, i + 1, types[i], ap);
+		r = bind_parameter(st, i + 1, types[i], ap);
 		if (r != SQLITE_OK)
-			return err_set(e, code_of(r), "database: %.60s: %s",
-				       sql, sqlite3_errstr(r));
+			return err_set(e, get_sqlite_errno(r),
+				       "database: %.60s: %s", sql,
+				       sqlite3_errstr(r));
 	}
 	*ret = st;
 	return 0;
@@ -340,7 +346,7 @@ int db_query(struct db *d, sqlite3_stmt **ret, struct err *e, const char *sql,
 	int r;
 
 	va_start(ap, types);
-	r = query(d, ret, e, sql, types, &ap);
+	r = prepare_bound_query(d, ret, e, sql, types, &ap);
 	va_end(ap);
 	return r;
 }
@@ -351,7 +357,7 @@ int db_step(struct db *d, sqlite3_stmt *st, struct err *e)
 
 	if (rc == SQLITE_ROW)
 		return 1;
-	r = rc == SQLITE_DONE ? 0 : note_failure(d, sqlite3_sql(st), e);
+	r = rc == SQLITE_DONE ? 0 : report_sqlite_error(d, sqlite3_sql(st), e);
 	/* Else it would hold on to its view of the file. */
 	sqlite3_reset(st);
 	return r;
@@ -364,7 +370,7 @@ int db_first(struct db *d, sqlite3_stmt **ret, struct err *e, const char *sql,
 	int r;
 
 	va_start(ap, types);
-	r = query(d, ret, e, sql, types, &ap);
+	r = prepare_bound_query(d, ret, e, sql, types, &ap);
 	va_end(ap);
 	return r < 0 ? r : db_step(d, *ret, e);
 }
@@ -376,7 +382,7 @@ int db_run(struct db *d, struct err *e, const char *sql, const char *types, ...)
 	int r;
 
 	va_start(ap, types);
-	r = query(d, &st, e, sql, types, &ap);
+	r = prepare_bound_query(d, &st, e, sql, types, &ap);
 	va_end(ap);
 	if (r < 0)
 		return r;
@@ -401,7 +407,7 @@ int db_begin(struct db *d, struct err *e)
 	return 0;
 }
 
-static void undo(struct db *d)
+static void rollback_transaction(struct db *d)
 {
 	if (!sqlite3_get_autocommit(d->handle))
 		sqlite3_exec(d->handle, "ROLLBACK", NULL, NULL, NULL);
@@ -412,16 +418,16 @@ int db_commit(struct db *d, struct err *e)
 	int r;
 
 	assert(d->depth > 0);
-	d->is_spoilt |= has_ended(d);
+	d->is_spoilt |= has_transaction_ended(d);
 	if (--d->depth > 0)
 		return 0;
 	if (d->is_spoilt) {
-		undo(d);
-		return refuse_call(d, "COMMIT", e);
+		rollback_transaction(d);
+		return report_transaction_ended(d, "COMMIT", e);
 	}
 	r = db_exec(d, "COMMIT", e);
 	if (r < 0)
-		undo(d);
+		rollback_transaction(d);
 	return r;
 }
 
@@ -430,7 +436,7 @@ void db_rollback(struct db *d)
 	assert(d->depth > 0);
 	d->is_spoilt = true;
 	if (--d->depth == 0)
-		undo(d);
+		rollback_transaction(d);
 }
 
 int db_sync(struct db *d, struct err *e)
@@ -443,7 +449,7 @@ int db_sync(struct db *d, struct err *e)
 	if (rc == SQLITE_OK && wal && wal->pMethods)
 		rc = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
 	if (rc != SQLITE_OK)
-		return err_set(e, code_of(rc), "database: sync: %s",
+		return err_set(e, get_sqlite_errno(rc), "database: sync: %s",
 			       sqlite3_errstr(rc));
 	return 0;
 }
@@ -474,5 +480,5 @@ int db_keep_log(struct db *d, struct err *e)
 	int rc = sqlite3_file_control(d->handle, "main",
 				      SQLITE_FCNTL_PERSIST_WAL, &on);
 
-	return rc == SQLITE_OK ? 0 : note_failure(d, "keep the log", e);
+	return rc == SQLITE_OK ? 0 : report_sqlite_error(d, "keep the log", e);
 }

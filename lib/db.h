@@ -64,7 +64,7 @@ int db_commit(struct db *d, struct err *e);
 void db_rollback(struct db *d);
 /* 0: what was begun goes on, or nothing was. Else a failure, like a full disk,
  * has ended it: nothing more goes into it, and each call says that failure. */
-int db_standing(const struct db *d, struct err *e);
+int db_check_transaction(const struct db *d, struct err *e);
 
 /* What was committed with PRAGMA synchronous = NORMAL survives a power cut from
  * here on (https://sqlite.org/wal.html, "Performance Considerations"). */

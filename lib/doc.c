@@ -27,19 +27,19 @@ static const struct {
 			.payload_type = ENVELOPE_TYPE_XML(name_),              \
 			.size = sizeof(struct type),                           \
 			__VA_ARGS__ }
-	DOC_TYPE(ROOT, "root", doc_root, .read = docroot_read,
-		 .fini = docroot_fini),
-	DOC_TYPE(GROUP, "group", doc_group, .read = docgroup_read,
+	DOC_TYPE(ROOT, "root", doc_root, .read = doc_root_read,
+		 .fini = doc_root_fini),
+	DOC_TYPE(GROUP, "group", doc_group, .read = doc_group_read,
 		 .is_short_lived = true),
 	DOC_TYPE(MEMBERSHIP, "membership", doc_membership,
-		 .read = docgroup_read_membership, .is_short_lived = true),
-	DOC_TYPE(VP_CONFIG, "vp-config", doc_vp_config, .read = docconfig_read,
-		 .fini = docconfig_fini),
+		 .read = doc_group_read_membership, .is_short_lived = true),
+	DOC_TYPE(VP_CONFIG, "vp-config", doc_vp_config, .read = doc_config_read,
+		 .fini = doc_config_fini),
 	DOC_TYPE(DEVICE_POLICY, "device-policy", doc_device_policy,
-		 .read = docpolicy_read, .fini = docpolicy_fini),
-	DOC_TYPE(IMAGE, "image", doc_image, .read = docimage_read),
-	DOC_TYPE(COMMAND, "command", doc_command, .read = doccommand_read,
-		 .fini = doccommand_fini, .is_short_lived = true),
+		 .read = doc_policy_read, .fini = doc_policy_fini),
+	DOC_TYPE(IMAGE, "image", doc_image, .read = doc_image_read),
+	DOC_TYPE(COMMAND, "command", doc_command, .read = doc_command_read,
+		 .fini = doc_command_fini, .is_short_lived = true),
 #undef DOC_TYPE
 };
 
@@ -69,29 +69,29 @@ enum doc_type doc_type_from_payload_type(const char *payload_type)
 	return DOC_NONE;
 }
 
-static const struct docread head_table[] = {
-	DOCREAD("org", ID, struct doc_head, org),
-	DOCREAD("id", ID, struct doc_head, id),
-	DOCREAD("version", NUMBER, struct doc_head, version, .min = 1,
-		.max = VERSION_MAX),
-	DOCREAD("issued", TIME, struct doc_head, issued),
-	DOCREAD("expires", TIME, struct doc_head, expires),
+static const struct doc_read_attribute head_table[] = {
+	DOC_READ("org", ID, struct doc_head, org),
+	DOC_READ("id", ID, struct doc_head, id),
+	DOC_READ("version", NUMBER, struct doc_head, version, .min = 1,
+		 .max = VERSION_MAX),
+	DOC_READ("issued", TIME, struct doc_head, issued),
+	DOC_READ("expires", TIME, struct doc_head, expires),
 	{ NULL },
 };
 
-static int read_head(const struct xml_node *n, struct doc_head *head,
-		     struct err *e)
+static int read_document_head(const struct xml_node *n, struct doc_head *head,
+			      struct err *e)
 {
-	int r = docread_attributes(n, head_table, head, e);
+	int r = doc_read_attributes(n, head_table, head, e);
 
 	if (r < 0)
 		return r;
 	if (head->expires <= head->issued)
-		return docread_fault(n, e, "expires is not after issued");
+		return doc_read_error(n, e, "expires is not after issued");
 	if (types[head->type].is_short_lived &&
 	    head->expires - head->issued > DOC_LIFE_MAX_DAYS * SECONDS_PER_DAY)
-		return docread_fault(n, e, "lives longer than %d days",
-				     DOC_LIFE_MAX_DAYS);
+		return doc_read_error(n, e, "lives longer than %d days",
+				      DOC_LIFE_MAX_DAYS);
 	return 0;
 }
 
@@ -110,7 +110,7 @@ int doc_parse(enum doc_type t, const void *xml, size_t len, struct doc **ret,
 	if (!d)
 		return err_oom(e, "read a document");
 	d->head.type = t;
-	r = read_head(xml_root(x), &d->head, e);
+	r = read_document_head(xml_root(x), &d->head, e);
 	if (r < 0)
 		return r;
 	r = types[t].read(xml_root(x), d, e);

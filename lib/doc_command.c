@@ -49,11 +49,11 @@ bool doc_action_needs_vp(enum doc_action a)
 	return actions[a].needs_vp;
 }
 
-static const struct docread table[] = {
-	DOCREAD("device", ID, struct doc_command, device),
-	DOCREAD("epoch", TEXT, struct doc_command, epoch),
-	DOCREAD("vp", ID, struct doc_command, vp, .optional = true),
-	DOCREAD("action", WORD, struct doc_command, action, .words = names),
+static const struct doc_read_attribute table[] = {
+	DOC_READ("device", ID, struct doc_command, device),
+	DOC_READ("epoch", TEXT, struct doc_command, epoch),
+	DOC_READ("vp", ID, struct doc_command, vp, .optional = true),
+	DOC_READ("action", WORD, struct doc_command, action, .words = names),
 	{ NULL },
 };
 
@@ -65,32 +65,32 @@ static int read_sealed_key(const struct xml_node *n, struct doc_command *cmd,
 	int r;
 
 	if (cmd->action != DOC_UNLOCK)
-		return docread_fault(n, e, "only 'unlock' carries a key");
+		return doc_read_error(n, e, "only 'unlock' carries a key");
 	if (cmd->sealed_key)
-		return docread_fault(n, e, "stands twice");
-	r = docread_base64(n, xml_text(n), &bytes, &len, e);
+		return doc_read_error(n, e, "stands twice");
+	r = doc_read_base64(n, xml_text(n), &bytes, &len, e);
 	if (r < 0)
 		return r;
 	if (len == 0 || len > SEALED_KEY_MAX)
-		return docread_fault(n, e, "has %zu bytes", len);
+		return doc_read_error(n, e, "has %zu bytes", len);
 	cmd->sealed_key = steal(bytes);
 	cmd->sealed_key_len = len;
 	return 0;
 }
 
-int doccommand_read(const struct xml_node *n, struct doc *ret, struct err *e)
+int doc_command_read(const struct xml_node *n, struct doc *ret, struct err *e)
 {
 	struct doc_command *cmd = (struct doc_command *)ret;
 	bool needs_vp;
 	int r;
 
-	r = docread_attributes(n, table, cmd, e);
+	r = doc_read_attributes(n, table, cmd, e);
 	if (r < 0)
 		return r;
 	needs_vp = doc_action_needs_vp(cmd->action);
 	if (needs_vp != (cmd->vp[0] != '\0'))
-		return docread_fault(n, e, "'%s' %s", names[cmd->action],
-				     needs_vp ? "needs a vp" : "takes no vp");
+		return doc_read_error(n, e, "'%s' %s", names[cmd->action],
+				      needs_vp ? "needs a vp" : "takes no vp");
 	for (const struct xml_node *c = xml_first(n); c; c = xml_next(c)) {
 		r = read_sealed_key(c, cmd, e);
 		if (r < 0)
@@ -99,7 +99,7 @@ int doccommand_read(const struct xml_node *n, struct doc *ret, struct err *e)
 	return 0;
 }
 
-void doccommand_fini(struct doc *d)
+void doc_command_fini(struct doc *d)
 {
 	free(((struct doc_command *)d)->sealed_key);
 }

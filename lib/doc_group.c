@@ -8,14 +8,15 @@
 
 #include <string.h>
 
-static const struct docread ref_table[] = {
-	DOCREAD("id", ID, struct doc_ref, id),
-	DOCREAD("min-version", NUMBER, struct doc_ref, min_version, .min = 1,
-		.max = INT32_MAX),
+static const struct doc_read_attribute ref_table[] = {
+	DOC_READ("id", ID, struct doc_ref, id),
+	DOC_READ("min-version", NUMBER, struct doc_ref, min_version, .min = 1,
+		 .max = INT32_MAX),
 	{ NULL },
 };
 
-static bool has_ref(const struct doc_group *g, const struct doc_ref *ref)
+static bool has_group_reference(const struct doc_group *g,
+				const struct doc_ref *ref)
 {
 	for (unsigned int i = 0; i < g->n_refs; i++)
 		if (g->ref[i].type == ref->type &&
@@ -24,47 +25,49 @@ static bool has_ref(const struct doc_group *g, const struct doc_ref *ref)
 	return false;
 }
 
-int docgroup_read(const struct xml_node *n, struct doc *ret, struct err *e)
+int doc_group_read(const struct xml_node *n, struct doc *ret, struct err *e)
 {
 	struct doc_group *g = (struct doc_group *)ret;
 
 	for (const struct xml_node *c = xml_first(n); c; c = xml_next(c)) {
 		struct doc_ref ref = {
-			.type = docread_is(c, "policy") ? DOC_DEVICE_POLICY
-							: DOC_VP_CONFIG,
+			.type = doc_read_is_element(c, "policy")
+					? DOC_DEVICE_POLICY
+					: DOC_VP_CONFIG,
 		};
-		int r = docread_attributes(c, ref_table, &ref, e);
+		int r = doc_read_attributes(c, ref_table, &ref, e);
 
 		if (r < 0)
 			return r;
 		if (g->n_refs == ARRAY_SIZE(g->ref))
-			return docread_fault(c, e, "more than %zu references",
-					     ARRAY_SIZE(g->ref));
-		if (has_ref(g, &ref))
-			return docread_fault(c, e, "'%s' stands twice", ref.id);
+			return doc_read_error(c, e, "more than %zu references",
+					      ARRAY_SIZE(g->ref));
+		if (has_group_reference(g, &ref))
+			return doc_read_error(c, e, "'%s' stands twice",
+					      ref.id);
 		g->ref[g->n_refs++] = ref;
 	}
 	return 0;
 }
 
-static const struct docread membership_table[] = {
-	DOCREAD("device", ID, struct doc_membership, device),
-	DOCREAD("epoch", TEXT, struct doc_membership, epoch),
-	DOCREAD("group", ID, struct doc_membership, group),
-	DOCREAD("min-version", NUMBER, struct doc_membership, min_version,
-		.min = 1, .max = INT32_MAX),
-	DOCREAD("after", TEXT, struct doc_membership, after, .optional = true),
+static const struct doc_read_attribute membership_table[] = {
+	DOC_READ("device", ID, struct doc_membership, device),
+	DOC_READ("epoch", TEXT, struct doc_membership, epoch),
+	DOC_READ("group", ID, struct doc_membership, group),
+	DOC_READ("min-version", NUMBER, struct doc_membership, min_version,
+		 .min = 1, .max = INT32_MAX),
+	DOC_READ("after", TEXT, struct doc_membership, after, .optional = true),
 	{ NULL },
 };
 
-int docgroup_read_membership(const struct xml_node *n, struct doc *ret,
-			     struct err *e)
+int doc_group_read_membership(const struct xml_node *n, struct doc *ret,
+			      struct err *e)
 {
 	struct doc_membership *m = (struct doc_membership *)ret;
 	uint8_t digest[HASH_SIZE];
-	int r = docread_attributes(n, membership_table, m, e);
+	int r = doc_read_attributes(n, membership_table, m, e);
 
-	if (r == 0 && *m->after && text_undigest(m->after, digest) < 0)
-		return docread_fault(n, e, "'after' is no digest");
+	if (r == 0 && *m->after && encoding_parse_digest(m->after, digest) < 0)
+		return doc_read_error(n, e, "'after' is no digest");
 	return r;
 }

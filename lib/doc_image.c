@@ -9,45 +9,45 @@
 
 #define LAYER_SIZE_MAX (UINT64_C(1) << 40)
 
-static const struct docread image_table[] = {
-	DOCREAD("architecture", TEXT, struct doc_image, architecture),
-	DOCREAD("init", TEXT, struct doc_image, init),
-	DOCREAD("stop-signal", TEXT, struct doc_image, stop_signal),
-	DOCREAD("min-agent", NUMBER, struct doc_image, min_agent, .min = 1,
-		.max = INT32_MAX),
+static const struct doc_read_attribute image_table[] = {
+	DOC_READ("architecture", TEXT, struct doc_image, architecture),
+	DOC_READ("init", TEXT, struct doc_image, init),
+	DOC_READ("stop-signal", TEXT, struct doc_image, stop_signal),
+	DOC_READ("min-agent", NUMBER, struct doc_image, min_agent, .min = 1,
+		 .max = INT32_MAX),
 	{ NULL },
 };
 
-static const struct docread layer_table[] = {
-	DOCREAD("digest", TEXT, struct doc_layer, digest),
-	DOCREAD("size", NUMBER, struct doc_layer, size, .min = 1,
-		.max = LAYER_SIZE_MAX),
-	DOCREAD("chunks", TEXT, struct doc_layer, chunks),
+static const struct doc_read_attribute layer_table[] = {
+	DOC_READ("digest", TEXT, struct doc_layer, digest),
+	DOC_READ("size", NUMBER, struct doc_layer, size, .min = 1,
+		 .max = LAYER_SIZE_MAX),
+	DOC_READ("chunks", TEXT, struct doc_layer, chunks),
 	{ NULL },
 };
 
-static int read_layer(const struct xml_node *n, struct doc_image *image,
-		      struct err *e)
+static int read_image_layer(const struct xml_node *n, struct doc_image *image,
+			    struct err *e)
 {
 	struct doc_layer *layer = &image->layer[image->n_layers];
 	uint8_t digest[HASH_SIZE];
 	int r;
 
 	if (image->n_layers == DOC_LAYERS_MAX)
-		return docread_fault(n, e, "more than %d layers",
-				     DOC_LAYERS_MAX);
-	r = docread_attributes(n, layer_table, layer, e);
+		return doc_read_error(n, e, "more than %d layers",
+				      DOC_LAYERS_MAX);
+	r = doc_read_attributes(n, layer_table, layer, e);
 	if (r < 0)
 		return r;
-	if (text_undigest(layer->digest, digest) < 0 ||
-	    text_undigest(layer->chunks, digest) < 0)
-		return docread_fault(n, e, "not a digest");
+	if (encoding_parse_digest(layer->digest, digest) < 0 ||
+	    encoding_parse_digest(layer->chunks, digest) < 0)
+		return doc_read_error(n, e, "not a digest");
 	image->n_layers++;
 	return 0;
 }
 
 /* It is run below the image's own root; still no way up is ever meant. */
-static bool is_plain_path(const char *path)
+static bool is_canonical_path(const char *path)
 {
 	while (*path == '/') {
 		size_t len = strcspn(++path, "/");
@@ -59,19 +59,19 @@ static bool is_plain_path(const char *path)
 	return *path == '\0';
 }
 
-int docimage_read(const struct xml_node *n, struct doc *ret, struct err *e)
+int doc_image_read(const struct xml_node *n, struct doc *ret, struct err *e)
 {
 	struct doc_image *image = (struct doc_image *)ret;
 	int r;
 
-	r = docread_attributes(n, image_table, image, e);
+	r = doc_read_attributes(n, image_table, image, e);
 	if (r < 0)
 		return r;
-	if (!is_plain_path(image->init))
-		return docread_fault(n, e, "init='%s' is not a plain path",
-				     image->init);
+	if (!is_canonical_path(image->init))
+		return doc_read_error(n, e, "init='%s' is not a plain path",
+				      image->init);
 	for (const struct xml_node *c = xml_first(n); c; c = xml_next(c)) {
-		r = read_layer(c, image, e);
+		r = read_image_layer(c, image, e);
 		if (r < 0)
 			return r;
 	}

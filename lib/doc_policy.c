@@ -52,7 +52,7 @@ static const char *const day_names[] = { "mon", "tue", "wed", "thu",
 #define DAYS ARRAY_SIZE(day_names)
 
 /* 0 Monday ... 6 Sunday; DAYS: it is none. */
-static unsigned int day(const char *s)
+static unsigned int parse_weekday(const char *s)
 {
 	unsigned int d = 0;
 
@@ -62,15 +62,15 @@ static unsigned int day(const char *s)
 }
 
 /* "mon-fri sun", by the schema's pattern; a range may run over Sunday. */
-static int read_days(const char *s, uint8_t *ret)
+static int parse_weekday_list(const char *s, uint8_t *ret)
 {
 	uint8_t days = 0;
 
 	while (*s) {
-		unsigned int from = day(s), to = from;
+		unsigned int from = parse_weekday(s), to = from;
 
 		if (from < DAYS && s[3] == '-') {
-			to = day(s + 4);
+			to = parse_weekday(s + 4);
 			s += 4;
 		}
 		if (from == DAYS || to == DAYS || (s[3] && s[3] != ' '))
@@ -85,7 +85,7 @@ static int read_days(const char *s, uint8_t *ret)
 }
 
 /* "HH:MM" to minutes of the day. */
-static int read_clock(const char *s, uint16_t *ret)
+static int parse_time_of_day(const char *s, uint16_t *ret)
 {
 	unsigned int hours, minutes;
 
@@ -96,8 +96,8 @@ static int read_clock(const char *s, uint16_t *ret)
 	return *ret <= DOC_DAY_MINUTES ? 0 : -EINVAL;
 }
 
-static int read_window(const struct xml_node *n, struct doc_rule *rule,
-		       struct err *e)
+static int read_time_window(const struct xml_node *n, struct doc_rule *rule,
+			    struct err *e)
 {
 	const char *days = xml_attribute(n, "days");
 	const char *from = xml_attribute(n, "from"),
@@ -105,13 +105,14 @@ static int read_window(const struct xml_node *n, struct doc_rule *rule,
 	struct doc_window *w = &rule->window[rule->n_windows];
 
 	if (rule->n_windows == DOC_WINDOWS_MAX)
-		return docread_fault(n, e, "more than %d windows",
-				     DOC_WINDOWS_MAX);
-	if (!days || read_days(days, &w->days) < 0 || w->days == 0)
-		return docread_fault(n, e, "days are not valid");
-	if (!from || read_clock(from, &w->from) < 0 ||
-	    w->from == DOC_DAY_MINUTES || !to || read_clock(to, &w->to) < 0)
-		return docread_fault(n, e, "from or to is not valid");
+		return doc_read_error(n, e, "more than %d windows",
+				      DOC_WINDOWS_MAX);
+	if (!days || parse_weekday_list(days, &w->days) < 0 || w->days == 0)
+		return doc_read_error(n, e, "days are not valid");
+	if (!from || parse_time_of_day(from, &w->from) < 0 ||
+	    w->from == DOC_DAY_MINUTES || !to ||
+	    parse_time_of_day(to, &w->to) < 0)
+		return doc_read_error(n, e, "from or to is not valid");
 	rule->n_windows++;
 	return 0;
 }
@@ -124,23 +125,24 @@ struct rule_attributes {
 	enum doc_on_revoke on_revoke;
 };
 
-static const struct docread rule_table[] = {
-	DOCREAD("mode", WORD, struct rule_attributes, mode,
-		.words = mode_names),
-	DOCREAD("block", FLAG, struct rule_attributes, block, .optional = true),
-	DOCREAD("on-revoke", WORD, struct rule_attributes, on_revoke,
-		.words = on_revoke_names, .optional = true),
+static const struct doc_read_attribute rule_table[] = {
+	DOC_READ("mode", WORD, struct rule_attributes, mode,
+		 .words = mode_names),
+	DOC_READ("block", FLAG, struct rule_attributes, block,
+		 .optional = true),
+	DOC_READ("on-revoke", WORD, struct rule_attributes, on_revoke,
+		 .words = on_revoke_names, .optional = true),
 	{ NULL },
 };
 
 /* The class of the rule; CELLS_CLASS_COUNT for <default>. */
-static int read_class(const struct xml_node *n, enum mode mode,
-		      enum cells_class *ret, struct err *e)
+static int read_rule_class(const struct xml_node *n, enum mode mode,
+			   enum cells_class *ret, struct err *e)
 {
 	const char *name = xml_attribute(n, "name");
 	enum cells_class cls = CELLS_CLASS_COUNT;
 
-	if (!docread_is(n, "default")) {
+	if (!doc_read_is_element(n, "default")) {
 		cls = class_from_name(name ? name : "");
 		if (cls == CELLS_CLASS_COUNT)
 			return err_reason(e, REASON_UNKNOWN_CLASS,
@@ -158,26 +160,26 @@ static int read_class(const struct xml_node *n, enum mode mode,
 	return 0;
 }
 
-static int read_rule(const struct xml_node *n, struct doc_rule *rule,
-		     struct err *e)
+static int read_class_rule(const struct xml_node *n, struct doc_rule *rule,
+			   struct err *e)
 {
 	struct rule_attributes a = { 0 };
 	int r;
 
-	r = docread_attributes(n, rule_table, &a, e);
+	r = doc_read_attributes(n, rule_table, &a, e);
 	if (r < 0)
 		return r;
-	r = read_class(n, a.mode, &rule->cls, e);
+	r = read_rule_class(n, a.mode, &rule->cls, e);
 	if (r < 0)
 		return r;
 	if (xml_attribute(n, "block") && a.mode != MODE_NONE)
-		return docread_fault(n, e, "block stands beside mode='none'");
+		return doc_read_error(n, e, "block stands beside mode='none'");
 	rule->use = mode_rights[a.mode].use;
 	rule->block = a.block || mode_rights[a.mode].block;
 	rule->on_revoke = a.on_revoke;
 	rule->line = xml_line(n);
 	for (const struct xml_node *c = xml_first(n); c; c = xml_next(c)) {
-		r = read_window(c, rule, e);
+		r = read_time_window(c, rule, e);
 		if (r < 0)
 			return r;
 	}
@@ -186,7 +188,7 @@ static int read_rule(const struct xml_node *n, struct doc_rule *rule,
 
 /* ---- VPs */
 
-static unsigned int count(const struct xml_node *n)
+static unsigned int count_children(const struct xml_node *n)
 {
 	unsigned int i = 0;
 
@@ -195,7 +197,7 @@ static unsigned int count(const struct xml_node *n)
 	return i;
 }
 
-static bool has_rule(const struct doc_policy_vp *vp, enum cells_class cls)
+static bool has_class_rule(const struct doc_policy_vp *vp, enum cells_class cls)
 {
 	for (unsigned int i = 0; i < vp->n_rules; i++)
 		if (vp->rule[i].cls == cls)
@@ -203,13 +205,13 @@ static bool has_rule(const struct doc_policy_vp *vp, enum cells_class cls)
 	return false;
 }
 
-static int read_rules(const struct xml_node *n, struct doc_policy_vp *vp,
-		      struct err *e)
+static int read_vp_rules(const struct xml_node *n, struct doc_policy_vp *vp,
+			 struct err *e)
 {
-	unsigned int room = count(n);
+	unsigned int room = count_children(n);
 
 	if (room > RULES_MAX + 1)
-		return docread_fault(n, e, "more than %d rules", RULES_MAX);
+		return doc_read_error(n, e, "more than %d rules", RULES_MAX);
 	if (room == 0)
 		return 0;
 	vp->rule = calloc(room, sizeof(*vp->rule));
@@ -217,57 +219,57 @@ static int read_rules(const struct xml_node *n, struct doc_policy_vp *vp,
 		return err_oom(e, "read a policy");
 	for (const struct xml_node *c = xml_first(n); c; c = xml_next(c)) {
 		struct doc_rule *rule = &vp->rule[vp->n_rules];
-		int r = read_rule(c, rule, e);
+		int r = read_class_rule(c, rule, e);
 
 		if (r < 0)
 			return r;
-		if (has_rule(vp, rule->cls))
-			return docread_fault(c, e, "stands twice in VP '%s'",
-					     vp->id);
+		if (has_class_rule(vp, rule->cls))
+			return doc_read_error(c, e, "stands twice in VP '%s'",
+					      vp->id);
 		vp->n_rules++;
 	}
 	return 0;
 }
 
-static const struct docread vp_table[] = {
-	DOCREAD("id", ID, struct doc_policy_vp, id),
+static const struct doc_read_attribute vp_table[] = {
+	DOC_READ("id", ID, struct doc_policy_vp, id),
 	{ NULL },
 };
 
-static int read_vp(const struct xml_node *n, struct doc_device_policy *p,
-		   struct err *e)
+static int read_policy_vp(const struct xml_node *n, struct doc_device_policy *p,
+			  struct err *e)
 {
 	struct doc_policy_vp *vp = &p->vp[p->n_vps];
 	int r;
 
 	if (p->n_vps == DOC_VPS_MAX)
-		return docread_fault(n, e, "more than %d VPs", DOC_VPS_MAX);
-	r = docread_attributes(n, vp_table, vp, e);
+		return doc_read_error(n, e, "more than %d VPs", DOC_VPS_MAX);
+	r = doc_read_attributes(n, vp_table, vp, e);
 	if (r < 0)
 		return r;
 	for (unsigned int i = 0; i < p->n_vps; i++)
 		if (strcmp(p->vp[i].id, vp->id) == 0)
-			return docread_fault(n, e, "VP '%s' stands twice",
-					     vp->id);
-	/* From here docpolicy_fini() frees its rules. */
+			return doc_read_error(n, e, "VP '%s' stands twice",
+					      vp->id);
+	/* From here doc_policy_fini() frees its rules. */
 	p->n_vps++;
-	return read_rules(n, vp, e);
+	return read_vp_rules(n, vp, e);
 }
 
-static const struct docread require_table[] = {
-	DOCREAD("enforcement", WORD, struct doc_device_policy, require,
-		.words = level_names),
+static const struct doc_read_attribute require_table[] = {
+	DOC_READ("enforcement", WORD, struct doc_device_policy, require,
+		 .words = level_names),
 	{ NULL },
 };
 
-int docpolicy_read(const struct xml_node *n, struct doc *ret, struct err *e)
+int doc_policy_read(const struct xml_node *n, struct doc *ret, struct err *e)
 {
 	struct doc_device_policy *p = (struct doc_device_policy *)ret;
 
 	for (const struct xml_node *c = xml_first(n); c; c = xml_next(c)) {
-		int r = docread_is(c, "require")
-				? docread_attributes(c, require_table, p, e)
-				: read_vp(c, p, e);
+		int r = doc_read_is_element(c, "require")
+				? doc_read_attributes(c, require_table, p, e)
+				: read_policy_vp(c, p, e);
 
 		if (r < 0)
 			return r;
@@ -275,7 +277,7 @@ int docpolicy_read(const struct xml_node *n, struct doc *ret, struct err *e)
 	return 0;
 }
 
-void docpolicy_fini(struct doc *d)
+void doc_policy_fini(struct doc *d)
 {
 	struct doc_device_policy *p = (struct doc_device_policy *)d;
 

@@ -10,7 +10,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-int docread_fault(const struct xml_node *n, struct err *e, const char *fmt, ...)
+int doc_read_error(const struct xml_node *n, struct err *e, const char *fmt,
+		   ...)
 {
 	char text[256];
 	va_list ap;
@@ -23,13 +24,13 @@ int docread_fault(const struct xml_node *n, struct err *e, const char *fmt, ...)
 			  text);
 }
 
-bool docread_is(const struct xml_node *n, const char *name)
+bool doc_read_is_element(const struct xml_node *n, const char *name)
 {
 	return n && strcmp(xml_name(n), name) == 0;
 }
 
-int docread_base64(const struct xml_node *n, const char *text, void **ret,
-		   size_t *ret_len, struct err *e)
+int doc_read_base64(const struct xml_node *n, const char *text, void **ret,
+		    size_t *ret_len, struct err *e)
 {
 	auto_free char *tight = malloc(strlen(text) + 1);
 	size_t len = 0;
@@ -41,13 +42,14 @@ int docread_base64(const struct xml_node *n, const char *text, void **ret,
 		if (!strchr(" \t\r\n", *text))
 			tight[len++] = *text;
 	tight[len] = '\0';
-	r = text_unbase64(tight, len, ret, ret_len);
+	r = encoding_from_base64(tight, len, ret, ret_len);
 	if (r == -ENOMEM)
 		return err_oom(e, "read base64");
-	return r < 0 ? docread_fault(n, e, "not base64") : 0;
+	return r < 0 ? doc_read_error(n, e, "not base64") : 0;
 }
 
-static int read_word(const struct docread *a, const char *value, void *to)
+static int parse_word_value(const struct doc_read_attribute *a,
+			    const char *value, void *to)
 {
 	for (unsigned int i = 0; a->words[i]; i++) {
 		if (strcmp(a->words[i], value) != 0)
@@ -58,12 +60,13 @@ static int read_word(const struct docread *a, const char *value, void *to)
 	return -EINVAL;
 }
 
-static int read_number(const struct docread *a, const char *value, void *to)
+static int parse_number_value(const struct doc_read_attribute *a,
+			      const char *value, void *to)
 {
 	uint32_t narrow;
 	uint64_t wide;
 
-	if (text_number(value, a->max, &wide) < 0 || wide < a->min)
+	if (encoding_parse_number(value, a->max, &wide) < 0 || wide < a->min)
 		return -EINVAL;
 	narrow = (uint32_t)wide;
 	if (a->size == sizeof(wide))
@@ -73,60 +76,65 @@ static int read_number(const struct docread *a, const char *value, void *to)
 	return 0;
 }
 
-static int read_bytes(const struct docread *a, const struct xml_node *n,
-		      const char *value, void *to, struct err *e)
+static int parse_base64_value(const struct doc_read_attribute *a,
+			      const struct xml_node *n, const char *value,
+			      void *to, struct err *e)
 {
 	auto_free void *bytes = NULL;
 	size_t len = 0;
 	int r;
 
-	r = docread_base64(n, value, &bytes, &len, e);
+	r = doc_read_base64(n, value, &bytes, &len, e);
 	if (r < 0)
 		return r;
 	if (!bytes || len != a->size)
-		return docread_fault(n, e, "'%s' has %zu bytes, not %zu",
-				     a->name, len, a->size);
+		return doc_read_error(n, e, "'%s' has %zu bytes, not %zu",
+				      a->name, len, a->size);
 	memcpy(to, bytes, len);
 	return 0;
 }
 
-static int read_text(const struct docread *a, const char *value, void *to)
+static int parse_text_value(const struct doc_read_attribute *a,
+			    const char *value, void *to)
 {
 	size_t len = strlen(value);
 
-	if (len >= a->size || (a->kind == DOCREAD_ID && !text_is_id(value)))
+	if (len >= a->size ||
+	    (a->kind == DOC_READ_ID && !encoding_is_valid_id(value)))
 		return -EINVAL;
 	memcpy(to, value, len + 1);
 	return 0;
 }
 
-static int read_value(const struct docread *a, const char *value, void *to)
+static int parse_attribute_value(const struct doc_read_attribute *a,
+				 const char *value, void *to)
 {
 	switch (a->kind) {
-	case DOCREAD_TEXT:
-	case DOCREAD_ID:
-		return read_text(a, value, to);
-	case DOCREAD_NUMBER:
-		return read_number(a, value, to);
-	case DOCREAD_TIME:
-		return text_untime(value, to);
-	case DOCREAD_FLAG:
+	case DOC_READ_TEXT:
+	case DOC_READ_ID:
+		return parse_text_value(a, value, to);
+	case DOC_READ_NUMBER:
+		return parse_number_value(a, value, to);
+	case DOC_READ_TIME:
+		return encoding_parse_time(value, to);
+	case DOC_READ_FLAG:
 		*(bool *)to = strcmp(value, "true") == 0;
 		return 0;
-	case DOCREAD_WORD:
-		return read_word(a, value, to);
-	case DOCREAD_HEX:
-		return text_unhex(value, to, a->size);
-	case DOCREAD_BASE64:
+	case DOC_READ_WORD:
+		return parse_word_value(a, value, to);
+	case DOC_READ_HEX:
+		return encoding_from_hex(value, to, a->size);
+	case DOC_READ_BASE64:
 		break;
 	}
 	return -EINVAL;
 }
 
-int docread_attributes(const struct xml_node *n, const struct docread *table,
-		       void *ret, struct err *e)
+int doc_read_attributes(const struct xml_node *n,
+			const struct doc_read_attribute *table, void *ret,
+			struct err *e)
 {
-	for (const struct docread *a = table; a->name; a++) {
+	for (const struct doc_read_attribute *a = table; a->name; a++) {
 		const char *value = xml_attribute(n, a->name);
 		void *to = (char *)ret + a->offset;
 		int r;
@@ -134,17 +142,17 @@ int docread_attributes(const struct xml_node *n, const struct docread *table,
 		if (!value && a->optional)
 			continue;
 		if (!value)
-			return docread_fault(n, e, "no attribute '%s'",
-					     a->name);
-		if (a->kind == DOCREAD_BASE64) {
-			r = read_bytes(a, n, value, to, e);
+			return doc_read_error(n, e, "no attribute '%s'",
+					      a->name);
+		if (a->kind == DOC_READ_BASE64) {
+			r = parse_base64_value(a, n, value, to, e);
 			if (r < 0)
 				return r;
 			continue;
 		}
-		if (read_value(a, value, to) < 0)
-			return docread_fault(n, e, "%s='%.80s' is not valid",
-					     a->name, value);
+		if (parse_attribute_value(a, value, to) < 0)
+			return doc_read_error(n, e, "%s='%.80s' is not valid",
+					      a->name, value);
 	}
 	return 0;
 }

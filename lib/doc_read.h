@@ -14,20 +14,20 @@ struct doc;
 struct err;
 struct xml_node;
 
-enum docread_kind {
-	DOCREAD_TEXT,	/* char[size] */
-	DOCREAD_ID,	/* char[DOC_ID_SIZE], an id of the contract */
-	DOCREAD_NUMBER, /* unsigned of `size` bytes, 4 or 8, from min to max */
-	DOCREAD_TIME,	/* int64_t */
-	DOCREAD_FLAG,	/* bool */
-	DOCREAD_WORD,	/* enum: the index in `words` */
-	DOCREAD_HEX,	/* uint8_t[size] */
-	DOCREAD_BASE64, /* uint8_t[size], exactly */
+enum doc_read_kind {
+	DOC_READ_TEXT,	 /* char[size] */
+	DOC_READ_ID,	 /* char[DOC_ID_SIZE], an id of the contract */
+	DOC_READ_NUMBER, /* unsigned of `size` bytes, 4 or 8, from min to max */
+	DOC_READ_TIME,	 /* int64_t */
+	DOC_READ_FLAG,	 /* bool */
+	DOC_READ_WORD,	 /* enum: the index in `words` */
+	DOC_READ_HEX,	 /* uint8_t[size] */
+	DOC_READ_BASE64, /* uint8_t[size], exactly */
 };
 
-struct docread {
+struct doc_read_attribute {
 	const char *name; /* NULL ends the table */
-	enum docread_kind kind;
+	enum doc_read_kind kind;
 	bool optional; /* absent: what the struct holds stays */
 	size_t offset, size;
 	uint64_t min, max;
@@ -35,39 +35,40 @@ struct docread {
 };
 
 /* name, kind, struct, member; then what the kind needs */
-#define DOCREAD(name_, kind_, type, member, ...)                               \
+#define DOC_READ(name_, kind_, type, member, ...)                              \
 	{                                                                      \
-		.name = (name_), .kind = DOCREAD_##kind_,                      \
+		.name = (name_), .kind = DOC_READ_##kind_,                     \
 		.offset = offsetof(type, member),                              \
 		.size = sizeof(((type *)0)->member), __VA_ARGS__               \
 	}
 
 /* Reads the element's attributes by the table into *ret. err.schema. */
-int docread_attributes(const struct xml_node *n, const struct docread *table,
-		       void *ret, struct err *e);
+int doc_read_attributes(const struct xml_node *n,
+			const struct doc_read_attribute *table, void *ret,
+			struct err *e);
 
 /* -EINVAL, err.schema, with the element's line in front. */
-int docread_fault(const struct xml_node *n, struct err *e, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+int doc_read_error(const struct xml_node *n, struct err *e, const char *fmt,
+		   ...) __attribute__((format(printf, 3, 4)));
 
-bool docread_is(const struct xml_node *n, const char *name);
+bool doc_read_is_element(const struct xml_node *n, const char *name);
 
 /* Base64 with white space, as the schema's type allows; the caller frees. */
-int docread_base64(const struct xml_node *n, const char *text, void **ret,
-		   size_t *ret_len, struct err *e);
+int doc_read_base64(const struct xml_node *n, const char *text, void **ret,
+		    size_t *ret_len, struct err *e);
 
 /* A document of each type: its struct, and what reads and ends it. */
-int docroot_read(const struct xml_node *n, struct doc *ret, struct err *e);
-void docroot_fini(struct doc *d);
-int docgroup_read(const struct xml_node *n, struct doc *ret, struct err *e);
-int docgroup_read_membership(const struct xml_node *n, struct doc *ret,
-			     struct err *e);
-int docconfig_read(const struct xml_node *n, struct doc *ret, struct err *e);
-void docconfig_fini(struct doc *d);
-int docpolicy_read(const struct xml_node *n, struct doc *ret, struct err *e);
-void docpolicy_fini(struct doc *d);
-int docimage_read(const struct xml_node *n, struct doc *ret, struct err *e);
-int doccommand_read(const struct xml_node *n, struct doc *ret, struct err *e);
-void doccommand_fini(struct doc *d);
+int doc_root_read(const struct xml_node *n, struct doc *ret, struct err *e);
+void doc_root_fini(struct doc *d);
+int doc_group_read(const struct xml_node *n, struct doc *ret, struct err *e);
+int doc_group_read_membership(const struct xml_node *n, struct doc *ret,
+			      struct err *e);
+int doc_config_read(const struct xml_node *n, struct doc *ret, struct err *e);
+void doc_config_fini(struct doc *d);
+int doc_policy_read(const struct xml_node *n, struct doc *ret, struct err *e);
+void doc_policy_fini(struct doc *d);
+int doc_image_read(const struct xml_node *n, struct doc *ret, struct err *e);
+int doc_command_read(const struct xml_node *n, struct doc *ret, struct err *e);
+void doc_command_fini(struct doc *d);
 
 #endif

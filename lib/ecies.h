@@ -16,33 +16,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BOX_POINT_SIZE 65
-#define BOX_OVERHEAD (BOX_POINT_SIZE + 16)
+#define ECIES_POINT_SIZE 65
+#define ECIES_OVERHEAD (ECIES_POINT_SIZE + 16)
 
 /* Labels: a VP's data key to the organisation; and, sealed anew, to a device.
  */
-#define BOX_RECOVERY "cells-recovery-slot"
-#define BOX_SEALED_KEY "cells-sealed-key"
+#define ECIES_RECOVERY "cells-recovery-slot"
+#define ECIES_SEALED_KEY "cells-sealed-key"
 
 struct err;
 struct key;
 
-struct box_part {
+struct ecies_part {
 	const void *data;
 	size_t len;
 };
 
 /* The public half as a point. */
-void box_point(const struct key *k, uint8_t ret[BOX_POINT_SIZE]);
+void ecies_public_point(const struct key *k, uint8_t ret[ECIES_POINT_SIZE]);
 
-/* ret has data->len + BOX_OVERHEAD bytes. -EINVAL: no point of the curve. */
-int box_seal(const uint8_t to[BOX_POINT_SIZE], const char *label,
-	     const struct box_part *aad, const struct box_part *data,
-	     uint8_t *ret, struct err *e);
+/* ret has data->len + ECIES_OVERHEAD bytes. -EINVAL: no point of the curve. */
+int ecies_encrypt(const uint8_t to[ECIES_POINT_SIZE], const char *label,
+		  const struct ecies_part *aad, const struct ecies_part *data,
+		  uint8_t *ret, struct err *e);
 
-/* ret has box->len - BOX_OVERHEAD bytes. -EACCES: not sealed to this key, with
- * this label and associated data, or changed since. */
-int box_open(const struct key *k, const char *label, const struct box_part *aad,
-	     const struct box_part *box, uint8_t *ret, struct err *e);
+/* ret has box->len - ECIES_OVERHEAD bytes. -EACCES: not sealed to this key,
+ * with this label and associated data, or changed since. */
+int ecies_decrypt(const struct key *k, const char *label,
+		  const struct ecies_part *aad, const struct ecies_part *box,
+		  uint8_t *ret, struct err *e);
 
 #endif

@@ -13,7 +13,7 @@
 
 #define DIGEST_PREFIX "sha256:"
 
-void text_hex(const void *data, size_t len, char *ret)
+void encoding_to_hex(const void *data, size_t len, char *ret)
 {
 	static const char digits[] = "0123456789abcdef";
 	const uint8_t *p = data;
@@ -25,7 +25,7 @@ void text_hex(const void *data, size_t len, char *ret)
 	ret[2 * len] = '\0';
 }
 
-static int nibble(char c)
+static int decode_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -34,14 +34,15 @@ static int nibble(char c)
 	return -1;
 }
 
-int text_unhex(const char *hex, void *ret, size_t len)
+int encoding_from_hex(const char *hex, void *ret, size_t len)
 {
 	uint8_t *p = ret;
 
 	if (strlen(hex) != 2 * len)
 		return -EINVAL;
 	for (size_t i = 0; i < len; i++) {
-		int high = nibble(hex[2 * i]), low = nibble(hex[2 * i + 1]);
+		int high = decode_hex_digit(hex[2 * i]),
+		    low = decode_hex_digit(hex[2 * i + 1]);
 
 		if (high < 0 || low < 0)
 			return -EINVAL;
@@ -50,7 +51,7 @@ int text_unhex(const char *hex, void *ret, size_t len)
 	return 0;
 }
 
-char *text_base64(const void *data, size_t len)
+char *encoding_to_base64(const void *data, size_t len)
 {
 	size_t room = (len + 2) / 3 * 4 + 1, n;
 	auto_free char *out = malloc(room);
@@ -63,7 +64,7 @@ char *text_base64(const void *data, size_t len)
 }
 
 /* What a character stands for; -1: nothing. */
-static int sextet(char c)
+static int decode_base64_char(char c)
 {
 	if (c >= 'A' && c <= 'Z')
 		return c - 'A';
@@ -80,7 +81,8 @@ static int sextet(char c)
  * Not by mbedtls, which skips line ends and stray bits, so that bytes had many
  * spellings, and takes ten times as long, for it decodes in constant time.
  */
-int text_unbase64(const char *b64, size_t b64_len, void **ret, size_t *ret_len)
+int encoding_from_base64(const char *b64, size_t b64_len, void **ret,
+			 size_t *ret_len)
 {
 	auto_free uint8_t *out = malloc(b64_len / 4 * 3 + 1);
 	size_t pad = 0, n = 0;
@@ -93,7 +95,7 @@ int text_unbase64(const char *b64, size_t b64_len, void **ret, size_t *ret_len)
 	while (pad < 2 && pad < b64_len && b64[b64_len - 1 - pad] == '=')
 		pad++;
 	for (size_t i = 0; i < b64_len - pad; i++) {
-		int six = sextet(b64[i]);
+		int six = decode_base64_char(b64[i]);
 
 		if (six < 0)
 			return -EINVAL;
@@ -112,20 +114,20 @@ int text_unbase64(const char *b64, size_t b64_len, void **ret, size_t *ret_len)
 	return 0;
 }
 
-void text_digest(const uint8_t digest[32], char *ret)
+void encoding_format_digest(const uint8_t digest[32], char *ret)
 {
 	memcpy(ret, DIGEST_PREFIX, sizeof(DIGEST_PREFIX));
-	text_hex(digest, 32, ret + strlen(DIGEST_PREFIX));
+	encoding_to_hex(digest, 32, ret + strlen(DIGEST_PREFIX));
 }
 
-int text_undigest(const char *s, uint8_t ret[32])
+int encoding_parse_digest(const char *s, uint8_t ret[32])
 {
 	if (strncmp(s, DIGEST_PREFIX, strlen(DIGEST_PREFIX)) != 0)
 		return -EINVAL;
-	return text_unhex(s + strlen(DIGEST_PREFIX), ret, 32);
+	return encoding_from_hex(s + strlen(DIGEST_PREFIX), ret, 32);
 }
 
-void text_time(int64_t unix_seconds, char *ret)
+void encoding_format_time(int64_t unix_seconds, char *ret)
 {
 	time_t t = (time_t)unix_seconds;
 	struct tm tm;
@@ -133,17 +135,17 @@ void text_time(int64_t unix_seconds, char *ret)
 	if (unix_seconds < 0 || unix_seconds > INT64_C(253402300799) ||
 	    !gmtime_r(&t, &tm))
 		memset(&tm, 0, sizeof(tm));
-	strftime(ret, TEXT_TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	strftime(ret, ENCODING_TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
-int text_untime(const char *s, int64_t *ret_unix_seconds)
+int encoding_parse_time(const char *s, int64_t *ret_unix_seconds)
 {
-	char again[TEXT_TIME_SIZE];
+	char again[ENCODING_TIME_SIZE];
 	struct tm tm = { 0 };
 	const char *end;
 	int64_t t;
 
-	if (strlen(s) != TEXT_TIME_SIZE - 1)
+	if (strlen(s) != ENCODING_TIME_SIZE - 1)
 		return -EINVAL;
 	end = strptime(s, "%Y-%m-%dT%H:%M:%SZ", &tm);
 	if (!end || *end)
@@ -152,14 +154,14 @@ int text_untime(const char *s, int64_t *ret_unix_seconds)
 	if (t < 0)
 		return -EINVAL;
 	/* timegm() bends February 30th into March; written back it differs. */
-	text_time(t, again);
+	encoding_format_time(t, again);
 	if (strcmp(s, again) != 0)
 		return -EINVAL;
 	*ret_unix_seconds = t;
 	return 0;
 }
 
-void text_size(uint64_t bytes, char ret[24])
+void encoding_format_size(uint64_t bytes, char ret[24])
 {
 	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
 	double n = (double)bytes;
@@ -174,7 +176,7 @@ void text_size(uint64_t bytes, char ret[24])
 	snprintf(ret, 24, "%.1f %s", n, units[unit]);
 }
 
-bool text_is_id(const char *s)
+bool encoding_is_valid_id(const char *s)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
 	size_t n = strlen(s);
@@ -183,7 +185,7 @@ bool text_is_id(const char *s)
 	       strchr("._-", s[0]) == NULL;
 }
 
-int text_number(const char *s, uint64_t max, uint64_t *ret)
+int encoding_parse_number(const char *s, uint64_t max, uint64_t *ret)
 {
 	uint64_t value = 0;
 	size_t n = strlen(s);
@@ -204,7 +206,7 @@ int text_number(const char *s, uint64_t max, uint64_t *ret)
 	return 0;
 }
 
-char *text_trim(char *s)
+char *encoding_trim_blanks(char *s)
 {
 	size_t n;
 

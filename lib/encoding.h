@@ -7,47 +7,48 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TEXT_DIGEST_SIZE (sizeof("sha256:") + 64) /* with the NUL */
-#define TEXT_TIME_SIZE sizeof("2026-11-20T08:00:00Z")
+#define ENCODING_DIGEST_SIZE (sizeof("sha256:") + 64) /* with the NUL */
+#define ENCODING_TIME_SIZE sizeof("2026-11-20T08:00:00Z")
 
 struct err;
 
 /* Lower case; ret has 2 * len + 1 bytes. */
-void text_hex(const void *data, size_t len, char *ret);
+void encoding_to_hex(const void *data, size_t len, char *ret);
 
 /* Exactly 2 * len lower-case digits. Returns 0 or -EINVAL. */
-int text_unhex(const char *hex, void *ret, size_t len);
+int encoding_from_hex(const char *hex, void *ret, size_t len);
 
 /* NUL-terminated base64 with padding, which the caller frees; NULL: no memory.
  */
-char *text_base64(const void *data, size_t len);
+char *encoding_to_base64(const void *data, size_t len);
 
 /*
  * Strict: padding demanded, no white space, no stray bits. The caller frees
  * *ret, which has a NUL behind its *ret_len bytes. -EINVAL, -ENOMEM.
  */
-int text_unbase64(const char *b64, size_t b64_len, void **ret, size_t *ret_len);
+int encoding_from_base64(const char *b64, size_t b64_len, void **ret,
+			 size_t *ret_len);
 
-/* "sha256:<hex>" of a 32-byte digest; ret has TEXT_DIGEST_SIZE bytes. */
-void text_digest(const uint8_t digest[32], char *ret);
+/* "sha256:<hex>" of a 32-byte digest; ret has ENCODING_DIGEST_SIZE bytes. */
+void encoding_format_digest(const uint8_t digest[32], char *ret);
 /* Returns 0 or -EINVAL. */
-int text_undigest(const char *s, uint8_t ret[32]);
+int encoding_parse_digest(const char *s, uint8_t ret[32]);
 
-/* RFC 3339 UTC with Z, whole seconds; ret has TEXT_TIME_SIZE bytes. */
-void text_time(int64_t unix_seconds, char *ret);
+/* RFC 3339 UTC with Z, whole seconds; ret has ENCODING_TIME_SIZE bytes. */
+void encoding_format_time(int64_t unix_seconds, char *ret);
 /* Exactly that form, and a date that exists. Returns 0 or -EINVAL. */
-int text_untime(const char *s, int64_t *ret_unix_seconds);
+int encoding_parse_time(const char *s, int64_t *ret_unix_seconds);
 
 /* "1.5 MiB"; ret has 24 bytes. */
-void text_size(uint64_t bytes, char ret[24]);
+void encoding_format_size(uint64_t bytes, char ret[24]);
 
 /* An id of the contract: [a-z0-9][a-z0-9._-]{0,63}. */
-bool text_is_id(const char *s);
+bool encoding_is_valid_id(const char *s);
 
 /* Decimal without sign, space or leading zeros, at most max. 0 or -EINVAL. */
-int text_number(const char *s, uint64_t max, uint64_t *ret);
+int encoding_parse_number(const char *s, uint64_t max, uint64_t *ret);
 
 /* Without the blanks around it, in place; what is cut off becomes a NUL. */
-char *text_trim(char *s);
+char *encoding_trim_blanks(char *s);
 
 #endif

@@ -13,7 +13,7 @@
 #define PREFIX_SIZE 160 /* of a PAE: all but the body */
 
 /* What json.c found, as the reason that the contract has for it. */
-static int malformed(struct err *e, int r)
+static int set_malformed_reason(struct err *e, int r)
 {
 	if (r == -ENOMEM)
 		return r;
@@ -21,7 +21,7 @@ static int malformed(struct err *e, int r)
 	return -reason_errno(REASON_ENVELOPE);
 }
 
-static bool type_is_valid(const char *type)
+static bool is_valid_payload_type(const char *type)
 {
 	size_t n = strlen(type);
 
@@ -33,7 +33,8 @@ static bool type_is_valid(const char *type)
 	return true;
 }
 
-static size_t pae_prefix(const char *type, size_t len, char ret[PREFIX_SIZE])
+static size_t format_pae_prefix(const char *type, size_t len,
+				char ret[PREFIX_SIZE])
 {
 	return (size_t)snprintf(ret, PREFIX_SIZE, "DSSEv1 %zu %s %zu ",
 				strlen(type), type, len);
@@ -46,11 +47,11 @@ int envelope_pae(const char *type, const void *payload, size_t len, void **ret,
 	size_t prefix_len;
 	char *pae;
 
-	if (!type_is_valid(type))
+	if (!is_valid_payload_type(type))
 		return err_reason(e, REASON_ENVELOPE,
 				  "envelope: payloadType '%.80s' is not valid",
 				  type);
-	prefix_len = pae_prefix(type, len, prefix);
+	prefix_len = format_pae_prefix(type, len, prefix);
 	pae = malloc(prefix_len + len + 1);
 	if (!pae)
 		return err_oom(e, "envelope");
@@ -64,21 +65,23 @@ int envelope_pae(const char *type, const void *payload, size_t len, void **ret,
 }
 
 /* Both digests of a payload that is in place. */
-static void digest(struct envelope *env)
+static void compute_digests(struct envelope *env)
 {
 	char prefix[PREFIX_SIZE];
 	struct hash h;
 
 	hash_init(&h);
-	hash_add(&h, prefix, pae_prefix(env->type, env->payload_len, prefix));
+	hash_add(&h, prefix,
+		 format_pae_prefix(env->type, env->payload_len, prefix));
 	hash_add(&h, env->payload, env->payload_len);
 	hash_end(&h, env->pae_digest);
 	hash_sha256(env->payload, env->payload_len, env->digest);
 }
 
-static int set_type(struct envelope *env, const char *type, struct err *e)
+static int set_payload_type(struct envelope *env, const char *type,
+			    struct err *e)
 {
-	if (!type_is_valid(type))
+	if (!is_valid_payload_type(type))
 		return err_reason(e, REASON_ENVELOPE,
 				  "envelope: payloadType '%.80s' is not valid",
 				  type);
@@ -86,43 +89,45 @@ static int set_type(struct envelope *env, const char *type, struct err *e)
 	return 0;
 }
 
-static int too_large(struct err *e, const char *what, size_t len, size_t max)
+static int report_too_large(struct err *e, const char *what, size_t len,
+			    size_t max)
 {
 	return err_reason(e, REASON_TOO_LARGE,
 			  "%s: %zu bytes, at most %zu are allowed", what, len,
 			  max);
 }
 
-static int take_payload(struct envelope *env, const char *b64, size_t b64_len,
-			struct err *e)
+static int decode_payload(struct envelope *env, const char *b64, size_t b64_len,
+			  struct err *e)
 {
 	int r;
 
 	/* Before the work; base64 has four characters for three bytes. */
 	if (b64_len > (ENVELOPE_PAYLOAD_MAX + 2) / 3 * 4)
-		return too_large(e, "document", b64_len / 4 * 3,
-				 ENVELOPE_PAYLOAD_MAX);
-	r = text_unbase64(b64, b64_len, &env->payload, &env->payload_len);
+		return report_too_large(e, "document", b64_len / 4 * 3,
+					ENVELOPE_PAYLOAD_MAX);
+	r = encoding_from_base64(b64, b64_len, &env->payload,
+				 &env->payload_len);
 	if (r == -ENOMEM)
 		return err_oom(e, "envelope");
 	if (r < 0)
 		return err_reason(e, REASON_ENVELOPE,
 				  "envelope: 'payload' is not base64");
 	if (env->payload_len > ENVELOPE_PAYLOAD_MAX)
-		return too_large(e, "document", env->payload_len,
-				 ENVELOPE_PAYLOAD_MAX);
+		return report_too_large(e, "document", env->payload_len,
+					ENVELOPE_PAYLOAD_MAX);
 	return 0;
 }
 
 /* Base64 of 1 to `max` bytes; returns how many, or an error. */
-static int take_bytes(const char *what, const char *b64, void *ret, size_t max,
-		      struct err *e)
+static int decode_base64_member(const char *what, const char *b64, void *ret,
+				size_t max, struct err *e)
 {
 	auto_free void *data = NULL;
 	size_t len = 0;
 	int r;
 
-	r = text_unbase64(b64, strlen(b64), &data, &len);
+	r = encoding_from_base64(b64, strlen(b64), &data, &len);
 	if (r == -ENOMEM)
 		return err_oom(e, "envelope");
 	if (r < 0 || len == 0 || len > max)
@@ -134,7 +139,7 @@ static int take_bytes(const char *what, const char *b64, void *ret, size_t max,
 	return (int)len;
 }
 
-static int take_signature(struct envelope *env, json_t *j, struct err *e)
+static int parse_signature_entry(struct envelope *env, json_t *j, struct err *e)
 {
 	struct envelope_signature *s = &env->signature[env->n_signatures];
 	const char *keyid, *sig;
@@ -146,16 +151,16 @@ static int take_signature(struct envelope *env, json_t *j, struct err *e)
 	uint8_t id[HASH_SIZE];
 	int r;
 
-	r = json_take(j, table, true, "signature of the envelope", e);
+	r = json_read_object(j, table, true, "signature of the envelope", e);
 	if (r < 0)
-		return malformed(e, r);
-	if (text_unhex(keyid, id, sizeof(id)) < 0)
+		return set_malformed_reason(e, r);
+	if (encoding_from_hex(keyid, id, sizeof(id)) < 0)
 		return err_reason(e, REASON_ENVELOPE,
 				  "envelope: keyid '%.70s' is not 64 "
 				  "lower-case hex digits",
 				  keyid);
 	memcpy(s->keyid, keyid, sizeof(s->keyid));
-	r = take_bytes("sig", sig, s->sig, sizeof(s->sig), e);
+	r = decode_base64_member("sig", sig, s->sig, sizeof(s->sig), e);
 	if (r < 0)
 		return r;
 	s->sig_len = (size_t)r;
@@ -163,7 +168,7 @@ static int take_signature(struct envelope *env, json_t *j, struct err *e)
 	return 0;
 }
 
-static int take_proof(struct envelope *env, json_t *j, struct err *e)
+static int parse_proof_entry(struct envelope *env, json_t *j, struct err *e)
 {
 	struct envelope_proof *p = &env->proof[env->n_proofs];
 	const char *over, *mac;
@@ -174,13 +179,13 @@ static int take_proof(struct envelope *env, json_t *j, struct err *e)
 	};
 	int r;
 
-	r = json_take(j, table, true, "proof of the envelope", e);
+	r = json_read_object(j, table, true, "proof of the envelope", e);
 	if (r < 0)
-		return malformed(e, r);
-	if (text_undigest(over, p->over) < 0)
+		return set_malformed_reason(e, r);
+	if (encoding_parse_digest(over, p->over) < 0)
 		return err_reason(e, REASON_ENVELOPE,
 				  "envelope: 'over' is not sha256:<hex>");
-	r = take_bytes("mac", mac, p->mac, sizeof(p->mac), e);
+	r = decode_base64_member("mac", mac, p->mac, sizeof(p->mac), e);
 	if (r < 0)
 		return r;
 	if (r != sizeof(p->mac))
@@ -191,10 +196,11 @@ static int take_proof(struct envelope *env, json_t *j, struct err *e)
 	return 0;
 }
 
-static int
-take_list(struct envelope *env, json_t *list, const char *what, size_t max,
-	  int (*take)(struct envelope *env, json_t *j, struct err *e),
-	  struct err *e)
+static int parse_entry_list(struct envelope *env, json_t *list,
+			    const char *what, size_t max,
+			    int (*take)(struct envelope *env, json_t *j,
+					struct err *e),
+			    struct err *e)
 {
 	size_t i;
 	json_t *j;
@@ -212,7 +218,7 @@ take_list(struct envelope *env, json_t *list, const char *what, size_t max,
 	return 0;
 }
 
-static int take_envelope(struct envelope *env, json_t *j, struct err *e)
+static int parse_envelope_object(struct envelope *env, json_t *j, struct err *e)
 {
 	json_t *payload, *signatures, *proofs = NULL;
 	const char *type, *payload_text;
@@ -225,10 +231,10 @@ static int take_envelope(struct envelope *env, json_t *j, struct err *e)
 	};
 	int r;
 
-	r = json_take(j, table, true, "envelope", e);
+	r = json_read_object(j, table, true, "envelope", e);
 	if (r < 0)
-		return malformed(e, r);
-	r = set_type(env, type, e);
+		return set_malformed_reason(e, r);
+	r = set_payload_type(env, type, e);
 	if (r < 0)
 		return r;
 	if (json_object_get(j, "proofs") &&
@@ -237,15 +243,15 @@ static int take_envelope(struct envelope *env, json_t *j, struct err *e)
 				  "envelope: 'proofs' is a list and stands "
 				  "beside a vp-config only");
 	payload = json_object_get(j, "payload");
-	r = take_payload(env, payload_text, json_string_length(payload), e);
+	r = decode_payload(env, payload_text, json_string_length(payload), e);
 	if (r < 0)
 		return r;
-	r = take_list(env, signatures, "signatures", ENVELOPE_SIGNATURES_MAX,
-		      take_signature, e);
+	r = parse_entry_list(env, signatures, "signatures",
+			     ENVELOPE_SIGNATURES_MAX, parse_signature_entry, e);
 	if (r < 0)
 		return r;
-	return take_list(env, proofs, "proofs", ENVELOPE_PROOFS_MAX, take_proof,
-			 e);
+	return parse_entry_list(env, proofs, "proofs", ENVELOPE_PROOFS_MAX,
+				parse_proof_entry, e);
 }
 
 int envelope_parse(const char *json, size_t len, struct envelope **ret,
@@ -256,17 +262,17 @@ int envelope_parse(const char *json, size_t len, struct envelope **ret,
 	int r;
 
 	if (len > ENVELOPE_MAX)
-		return too_large(e, "envelope", len, ENVELOPE_MAX);
+		return report_too_large(e, "envelope", len, ENVELOPE_MAX);
 	env = calloc(1, sizeof(*env));
 	if (!env)
 		return err_oom(e, "envelope");
 	r = json_parse(json, len, "envelope", &j, e);
 	if (r < 0)
-		return malformed(e, r);
-	r = take_envelope(env, j, e);
+		return set_malformed_reason(e, r);
+	r = parse_envelope_object(env, j, e);
 	if (r < 0)
 		return r;
-	digest(env);
+	compute_digests(env);
 	*ret = steal(env);
 	return 0;
 }
@@ -278,11 +284,12 @@ int envelope_new(const char *type, const void *payload, size_t len,
 	int r;
 
 	if (len > ENVELOPE_PAYLOAD_MAX)
-		return too_large(e, "document", len, ENVELOPE_PAYLOAD_MAX);
+		return report_too_large(e, "document", len,
+					ENVELOPE_PAYLOAD_MAX);
 	env = calloc(1, sizeof(*env));
 	if (!env)
 		return err_oom(e, "envelope");
-	r = set_type(env, type, e);
+	r = set_payload_type(env, type, e);
 	if (r < 0)
 		return r;
 	env->payload = malloc(len + 1);
@@ -292,7 +299,7 @@ int envelope_new(const char *type, const void *payload, size_t len,
 		memcpy(env->payload, payload, len);
 	((char *)env->payload)[len] = '\0';
 	env->payload_len = len;
-	digest(env);
+	compute_digests(env);
 	*ret = steal(env);
 	return 0;
 }
@@ -304,7 +311,8 @@ void envelope_free(struct envelope *env)
 	free(env);
 }
 
-static struct envelope_signature *find(struct envelope *env, const char *keyid)
+static struct envelope_signature *find_signature(struct envelope *env,
+						 const char *keyid)
 {
 	for (unsigned int i = 0; i < env->n_signatures; i++)
 		if (strcmp(env->signature[i].keyid, keyid) == 0)
@@ -312,8 +320,8 @@ static struct envelope_signature *find(struct envelope *env, const char *keyid)
 	return NULL;
 }
 
-static int put_signature(struct envelope *env,
-			 const struct envelope_signature *s, struct err *e)
+static int append_signature(struct envelope *env,
+			    const struct envelope_signature *s, struct err *e)
 {
 	if (env->n_signatures == ENVELOPE_SIGNATURES_MAX)
 		return err_set(e, E2BIG,
@@ -332,9 +340,9 @@ int envelope_sign(struct envelope *env, const struct key *k, struct err *e)
 	if (r < 0)
 		return r;
 	memcpy(s.keyid, key_id(k), sizeof(s.keyid));
-	old = find(env, s.keyid);
+	old = find_signature(env, s.keyid);
 	if (!old)
-		return put_signature(env, &s, e);
+		return append_signature(env, &s, e);
 	*old = s;
 	return 0;
 }
@@ -365,9 +373,9 @@ int envelope_merge(struct envelope *env, const struct envelope *from,
 			e, EINVAL,
 			"merge envelopes: they carry different documents");
 	for (unsigned int i = 0; i < from->n_signatures; i++) {
-		if (find(env, from->signature[i].keyid))
+		if (find_signature(env, from->signature[i].keyid))
 			continue;
-		r = put_signature(env, &from->signature[i], e);
+		r = append_signature(env, &from->signature[i], e);
 		if (r < 0)
 			return r;
 	}
@@ -380,31 +388,32 @@ int envelope_merge(struct envelope *env, const struct envelope *from,
 }
 
 /* Appends {a_name: a, b_name: base64(b)}; false: no memory. */
-static bool append(json_t *list, const char *a_name, const char *a,
-		   const char *b_name, const void *b, size_t b_len)
+static bool append_json_entry(json_t *list, const char *a_name, const char *a,
+			      const char *b_name, const void *b, size_t b_len)
 {
-	auto_free char *b64 = text_base64(b, b_len);
+	auto_free char *b64 = encoding_to_base64(b, b_len);
 	json_t *j = b64 ? json_pack("{ss ss}", a_name, a, b_name, b64) : NULL;
 
 	return j && json_array_append_new(list, j) == 0;
 }
 
-static bool fill(const struct envelope *env, json_t *signatures, json_t *proofs)
+static bool build_entry_lists(const struct envelope *env, json_t *signatures,
+			      json_t *proofs)
 {
 	for (unsigned int i = 0; i < env->n_signatures; i++) {
 		const struct envelope_signature *s = &env->signature[i];
 
-		if (!append(signatures, "keyid", s->keyid, "sig", s->sig,
-			    s->sig_len))
+		if (!append_json_entry(signatures, "keyid", s->keyid, "sig",
+				       s->sig, s->sig_len))
 			return false;
 	}
 	for (unsigned int i = 0; i < env->n_proofs; i++) {
 		const struct envelope_proof *p = &env->proof[i];
-		char over[TEXT_DIGEST_SIZE];
+		char over[ENCODING_DIGEST_SIZE];
 
-		text_digest(p->over, over);
-		if (!append(proofs, "over", over, "mac", p->mac,
-			    sizeof(p->mac)))
+		encoding_format_digest(p->over, over);
+		if (!append_json_entry(proofs, "over", over, "mac", p->mac,
+				       sizeof(p->mac)))
 			return false;
 	}
 	return true;
@@ -412,12 +421,13 @@ static bool fill(const struct envelope *env, json_t *signatures, json_t *proofs)
 
 int envelope_text(const struct envelope *env, char **ret, struct err *e)
 {
-	auto_free char *payload = text_base64(env->payload, env->payload_len);
+	auto_free char *payload =
+		encoding_to_base64(env->payload, env->payload_len);
 	auto_json json_t *signatures = json_array(), *proofs = json_array();
 	auto_json json_t *j = NULL;
 
 	if (!payload || !signatures || !proofs ||
-	    !fill(env, signatures, proofs))
+	    !build_entry_lists(env, signatures, proofs))
 		return err_oom(e, "envelope");
 	j = json_pack("{ss ss sO}", "payloadType", env->type, "payload",
 		      payload, "signatures", signatures);

@@ -15,7 +15,7 @@
 #undef err_oom
 
 /* Bytes of the character at s; 0: there is no whole one. */
-static size_t char_size(const unsigned char *s)
+static size_t get_utf8_length(const unsigned char *s)
 {
 	/* RFC 3629, section 4: what may be first, and what second. */
 	static const struct {
@@ -43,10 +43,10 @@ static size_t char_size(const unsigned char *s)
 }
 
 /* Each byte that is not part of a whole character becomes '?'. */
-static void clean(char *s)
+static void replace_invalid_utf8(char *s)
 {
 	while (*s) {
-		size_t n = char_size((const unsigned char *)s);
+		size_t n = get_utf8_length((const unsigned char *)s);
 
 		if (n == 0)
 			*s = '?';
@@ -59,7 +59,7 @@ static void clean(char *s)
  * within a character, and a bus disconnects who sends such a text.
  */
 static size_t __attribute__((format(printf, 3, 0)))
-put(struct err *e, enum reason r, const char *fmt, va_list ap)
+format_err_text(struct err *e, enum reason r, const char *fmt, va_list ap)
 {
 	int n;
 
@@ -69,12 +69,12 @@ put(struct err *e, enum reason r, const char *fmt, va_list ap)
 		e->text[0] = '\0';
 		return 0;
 	}
-	clean(e->text);
+	replace_invalid_utf8(e->text);
 	return (size_t)n < sizeof(e->text) ? (size_t)n : sizeof(e->text) - 1;
 }
 
 /* A caller who passes a code that is none has failed all the same. */
-static int negative(int code)
+static int normalize_errno(int code)
 {
 	return code > 0 ? -code : -EIO;
 }
@@ -84,9 +84,9 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	put(e, REASON_NONE, fmt, ap);
+	format_err_text(e, REASON_NONE, fmt, ap);
 	va_end(ap);
-	return negative(code);
+	return normalize_errno(code);
 }
 
 int err_sys(struct err *e, int code, const char *fmt, ...)
@@ -95,10 +95,10 @@ int err_sys(struct err *e, int code, const char *fmt, ...)
 	size_t n;
 
 	va_start(ap, fmt);
-	n = put(e, REASON_NONE, fmt, ap);
+	n = format_err_text(e, REASON_NONE, fmt, ap);
 	va_end(ap);
 	snprintf(e->text + n, sizeof(e->text) - n, ": %s", strerror(code));
-	return negative(code);
+	return normalize_errno(code);
 }
 
 int err_reason(struct err *e, enum reason r, const char *fmt, ...)
@@ -106,9 +106,9 @@ int err_reason(struct err *e, enum reason r, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	put(e, r, fmt, ap);
+	format_err_text(e, r, fmt, ap);
 	va_end(ap);
-	return negative(reason_errno(r));
+	return normalize_errno(reason_errno(r));
 }
 
 const char *err_code(const struct err *e)

@@ -15,7 +15,7 @@
 _Static_assert(sizeof(mbedtls_sha256_context) <= sizeof(struct hash),
 	       "a SHA-256 of mbedtls does not fit in struct hash");
 
-static mbedtls_sha256_context *sha(struct hash *h)
+static mbedtls_sha256_context *get_sha256_context(struct hash *h)
 {
 	return (mbedtls_sha256_context *)h->state;
 }
@@ -26,8 +26,8 @@ static mbedtls_sha256_context *sha(struct hash *h)
  */
 void hash_init(struct hash *h)
 {
-	mbedtls_sha256_init(sha(h));
-	mbedtls_sha256_starts_ret(sha(h), 0);
+	mbedtls_sha256_init(get_sha256_context(h));
+	mbedtls_sha256_starts_ret(get_sha256_context(h), 0);
 }
 
 struct hash *hash_new(void)
@@ -42,18 +42,18 @@ struct hash *hash_new(void)
 void hash_free(struct hash *h)
 {
 	if (h)
-		mbedtls_sha256_free(sha(h));
+		mbedtls_sha256_free(get_sha256_context(h));
 	free(h);
 }
 
 void hash_add(struct hash *h, const void *data, size_t len)
 {
-	mbedtls_sha256_update_ret(sha(h), data, len);
+	mbedtls_sha256_update_ret(get_sha256_context(h), data, len);
 }
 
 void hash_end(struct hash *h, uint8_t ret[HASH_SIZE])
 {
-	mbedtls_sha256_finish_ret(sha(h), ret);
+	mbedtls_sha256_finish_ret(get_sha256_context(h), ret);
 }
 
 void hash_sha256(const void *data, size_t len, uint8_t ret[HASH_SIZE])
@@ -108,7 +108,7 @@ void hash_hmac(const void *key, size_t key_len, const struct hash_part *parts,
 	hash_add(&h, outer, sizeof(outer));
 	hash_add(&h, ret, HASH_SIZE);
 	hash_end(&h, ret);
-	mbedtls_sha256_free(sha(&h));
+	mbedtls_sha256_free(get_sha256_context(&h));
 	mbedtls_platform_zeroize(inner, sizeof(inner));
 	mbedtls_platform_zeroize(outer, sizeof(outer));
 }

@@ -26,7 +26,7 @@
 enum progress { WAITING, DONE, FAILED };
 
 /* The request under way. */
-struct call {
+struct pending_request {
 	const struct http_request *rq;
 	struct http_answer answer;
 	struct lws *wsi; /* NULL: gone */
@@ -46,11 +46,12 @@ struct http {
 	unsigned int timeout;
 	bool first_contact; /* the CA is being fetched, nobody is trusted */
 	lws_sorted_usec_list_t deadline;
-	struct call call;
+	struct pending_request call;
 };
 
-/* Only the connection of the request under way knows us; see call_on(). */
-static struct http *http_of(struct lws *wsi)
+/* Only the connection of the request under way knows us; see
+ * perform_http_request(). */
+static struct http *get_http_client(struct lws *wsi)
 {
 	struct http *h = lws_get_opaque_user_data(wsi);
 
@@ -60,7 +61,7 @@ static struct http *http_of(struct lws *wsi)
 }
 
 /* lws looks at its timers and then sleeps: make it come back instead. */
-static void end(struct http *h, enum progress progress)
+static void finish_http_call(struct http *h, enum progress progress)
 {
 	if (h->call.progress != WAITING)
 		return;
@@ -68,10 +69,10 @@ static void end(struct http *h, enum progress progress)
 	lws_cancel_service(h->context);
 }
 
-__attribute__((format(printf, 3, 4))) static int fail(struct http *h, int code,
-						      const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static int
+fail_http_call(struct http *h, int code, const char *fmt, ...)
 {
-	struct call *c = &h->call;
+	struct pending_request *c = &h->call;
 	va_list ap;
 
 	if (c->progress != WAITING)
@@ -80,29 +81,31 @@ __attribute__((format(printf, 3, 4))) static int fail(struct http *h, int code,
 	vsnprintf(c->why, sizeof(c->why), fmt, ap);
 	va_end(ap);
 	c->code = code;
-	end(h, FAILED);
+	finish_http_call(h, FAILED);
 	return -1;
 }
 
-static void out_of_time(lws_sorted_usec_list_t *sul)
+static void on_deadline_expired(lws_sorted_usec_list_t *sul)
 {
 	struct http *h = lws_container_of(sul, struct http, deadline);
 
-	fail(h, ETIMEDOUT, "no progress for %u s", h->timeout);
+	fail_http_call(h, ETIMEDOUT, "no progress for %u s", h->timeout);
 }
 
 /* Something moved: the clock starts again, ours and the one lws keeps. */
-static void progressed(struct http *h)
+static void restart_deadline(struct http *h)
 {
-	lws_sul_schedule(h->context, 0, &h->deadline, out_of_time,
+	lws_sul_schedule(h->context, 0, &h->deadline, on_deadline_expired,
 			 (lws_usec_t)h->timeout * LWS_USEC_PER_SEC);
 }
 
 /* ---- sending */
 
-static int add_line(unsigned char **p, unsigned char *end, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-static int add_line(unsigned char **p, unsigned char *end, const char *fmt, ...)
+static int append_header_line(unsigned char **p,
+			      unsigned char *finish_http_call, const char *fmt,
+			      ...) __attribute__((format(printf, 3, 4)));
+static int append_header_line(unsigned char **p, unsigned char *end,
+			      const char *fmt, ...)
 {
 	va_list ap;
 	int n;
@@ -118,35 +121,38 @@ static int add_line(unsigned char **p, unsigned char *end, const char *fmt, ...)
 	return 0;
 }
 
-static int add_headers(struct http *h, struct lws *wsi, unsigned char **p,
-		       size_t room)
+static int append_request_headers(struct http *h, struct lws *wsi,
+				  unsigned char **p, size_t room)
 {
 	const struct http_request *rq = h->call.rq;
 	unsigned char *end = *p + room;
 	int r = 0;
 
 	if (h->token && !h->first_contact)
-		r |= add_line(p, end, "Authorization: Bearer %s", h->token);
+		r |= append_header_line(p, end, "Authorization: Bearer %s",
+					h->token);
 	for (unsigned int i = 0; rq->headers && rq->headers[i]; i++)
-		r |= add_line(p, end, "%s", rq->headers[i]);
+		r |= append_header_line(p, end, "%s", rq->headers[i]);
 	if (rq->body || strcmp(rq->method, "POST") == 0 ||
 	    strcmp(rq->method, "PUT") == 0)
-		r |= add_line(p, end, "Content-Length: %zu", rq->body_len);
+		r |= append_header_line(p, end, "Content-Length: %zu",
+					rq->body_len);
 	if (rq->body)
-		r |= add_line(p, end, "Content-Type: %s",
-			      rq->content_type ? rq->content_type
-					       : "application/json");
+		r |= append_header_line(p, end, "Content-Type: %s",
+					rq->content_type ? rq->content_type
+							 : "application/json");
 	if (r < 0)
-		return fail(h, EMSGSIZE, "the request's headers are too long");
+		return fail_http_call(h, EMSGSIZE,
+				      "the request's headers are too long");
 	if (rq->body_len > 0) {
 		lws_client_http_body_pending(wsi, 1);
 		lws_callback_on_writable(wsi);
 	}
-	progressed(h);
+	restart_deadline(h);
 	return 0;
 }
 
-static int send_piece(struct http *h, struct lws *wsi)
+static int send_body_piece(struct http *h, struct lws *wsi)
 {
 	const struct http_request *rq = h->call.rq;
 	unsigned char piece[LWS_PRE + PIECE];
@@ -161,77 +167,82 @@ static int send_piece(struct http *h, struct lws *wsi)
 	if (h->call.sent == rq->body_len)
 		lws_client_http_body_pending(wsi, 0);
 	if (lws_write(wsi, piece + LWS_PRE, n, LWS_WRITE_HTTP) < 0)
-		return fail(h, ECONNRESET, "connection lost while sending");
+		return fail_http_call(h, ECONNRESET,
+				      "connection lost while sending");
 	lws_set_timeout(wsi, PENDING_TIMEOUT_CLIENT_ISSUE_PAYLOAD,
 			(int)h->timeout);
-	progressed(h);
+	restart_deadline(h);
 	lws_callback_on_writable(wsi);
 	return 0;
 }
 
 /* ---- receiving */
 
-static void copy_header(struct lws *wsi, enum lws_token_indexes token,
-			char *ret, int size)
+static void copy_answer_header(struct lws *wsi, enum lws_token_indexes token,
+			       char *ret, int size)
 {
 	if (lws_hdr_copy(wsi, ret, size, token) < 0)
 		ret[0] = '\0';
 }
 
 /* Answers that have no body by definition; lws would wait for one. */
-static bool is_bodiless(const struct call *c)
+static bool is_bodiless_answer(const struct pending_request *c)
 {
 	return strcmp(c->rq->method, "HEAD") == 0 || c->answer.status == 204 ||
 	       c->answer.status == 304;
 }
 
-static int take_headers(struct http *h, struct lws *wsi)
+static int read_answer_headers(struct http *h, struct lws *wsi)
 {
 	struct http_answer *a = &h->call.answer;
 	char number[16], connection[16];
 	uint64_t n;
 
 	a->status = (int)lws_http_client_http_response(wsi);
-	copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, a->content_type,
-		    sizeof(a->content_type));
-	copy_header(wsi, WSI_TOKEN_HTTP_ETAG, a->etag, sizeof(a->etag));
-	copy_header(wsi, WSI_TOKEN_CONNECTION, connection, sizeof(connection));
+	copy_answer_header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, a->content_type,
+			   sizeof(a->content_type));
+	copy_answer_header(wsi, WSI_TOKEN_HTTP_ETAG, a->etag, sizeof(a->etag));
+	copy_answer_header(wsi, WSI_TOKEN_CONNECTION, connection,
+			   sizeof(connection));
 	h->call.is_last = strcasecmp(connection, "close") == 0;
-	copy_header(wsi, WSI_TOKEN_HTTP_RETRY_AFTER, number, sizeof(number));
-	if (number[0] && text_number(number, 86400, &n) == 0)
+	copy_answer_header(wsi, WSI_TOKEN_HTTP_RETRY_AFTER, number,
+			   sizeof(number));
+	if (number[0] && encoding_parse_number(number, 86400, &n) == 0)
 		a->retry_after = (unsigned int)n;
-	progressed(h);
-	if (!is_bodiless(&h->call))
+	restart_deadline(h);
+	if (!is_bodiless_answer(&h->call))
 		return 0;
-	end(h, DONE);
+	finish_http_call(h, DONE);
 	return -1;
 }
 
-static int take_body(struct http *h, const void *data, size_t len)
+static int append_answer_body(struct http *h, const void *data, size_t len)
 {
 	struct http_answer *a = &h->call.answer;
-	struct call *c = &h->call;
+	struct pending_request *c = &h->call;
 
 	if (len > c->max - a->body_len)
-		return fail(h, EFBIG, "the answer is larger than %zu bytes",
-			    c->max);
+		return fail_http_call(h, EFBIG,
+				      "the answer is larger than %zu bytes",
+				      c->max);
 	if (c->room - a->body_len <= len) {
 		size_t room = (c->room + len) * 2 + 1;
 		char *bigger = realloc(a->body, room);
 
 		if (!bigger)
-			return fail(h, ENOMEM, "%s", strerror(ENOMEM));
+			return fail_http_call(h, ENOMEM, "%s",
+					      strerror(ENOMEM));
 		a->body = bigger;
 		c->room = room;
 	}
 	memcpy(a->body + a->body_len, data, len);
 	a->body_len += len;
 	a->body[a->body_len] = '\0';
-	progressed(h);
+	restart_deadline(h);
 	return 0;
 }
 
-static int read_more(struct lws *wsi)
+static int read_answer_body(struct lws *wsi)
 {
 	char buffer[LWS_PRE + PIECE], *p = buffer + LWS_PRE;
 	int n = PIECE;
@@ -239,46 +250,47 @@ static int read_more(struct lws *wsi)
 	return lws_http_client_read(wsi, &p, &n) < 0 ? -1 : 0;
 }
 
-static void explain(struct http *h, const char *lws_said)
+static void explain_lws_error(struct http *h, const char *lws_said)
 {
-	struct call *c = &h->call;
+	struct pending_request *c = &h->call;
 
 	if (c->progress != WAITING)
 		return;
-	c->code =
-		lwswhy_text(h->host, h->port, lws_said, c->why, sizeof(c->why));
-	end(h, FAILED);
+	c->code = lws_error_describe(h->host, h->port, lws_said, c->why,
+				     sizeof(c->why));
+	finish_http_call(h, FAILED);
 }
 
-static int on_event(struct lws *wsi, enum lws_callback_reasons reason,
-		    void *user, void *in, size_t len)
+static int on_client_event(struct lws *wsi, enum lws_callback_reasons reason,
+			   void *user, void *in, size_t len)
 {
-	struct http *h = wsi ? http_of(wsi) : NULL;
+	struct http *h = wsi ? get_http_client(wsi) : NULL;
 
 	if (!h)
 		return 0;
 	switch (reason) {
 	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
-		return add_headers(h, wsi, in, len);
+		return append_request_headers(h, wsi, in, len);
 	case LWS_CALLBACK_CLIENT_HTTP_WRITEABLE:
-		return send_piece(h, wsi);
+		return send_body_piece(h, wsi);
 	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
-		return take_headers(h, wsi);
+		return read_answer_headers(h, wsi);
 	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP:
-		return read_more(wsi);
+		return read_answer_body(wsi);
 	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
-		return take_body(h, in, len);
+		return append_answer_body(h, in, len);
 	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
-		end(h, DONE);
+		finish_http_call(h, DONE);
 		return 0;
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-		explain(h, in);
+		explain_lws_error(h, in);
 		return 0;
 	case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
-		fail(h, ECONNRESET, "closed in the middle of the answer");
+		fail_http_call(h, ECONNRESET,
+			       "closed in the middle of the answer");
 		return 0;
 	case LWS_CALLBACK_WSI_DESTROY:
-		fail(h, ECONNRESET, "closed without an answer");
+		fail_http_call(h, ECONNRESET, "closed without an answer");
 		h->call.wsi = NULL;
 		return 0;
 	default:
@@ -287,14 +299,14 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason,
 }
 
 static const struct lws_protocols protocols[] = {
-	{ .name = NAME, .callback = on_event, .rx_buffer_size = PIECE },
+	{ .name = NAME, .callback = on_client_event, .rx_buffer_size = PIECE },
 	{ .name = NULL },
 };
 
 /* ---- set-up */
 
 /* lws takes exactly one certificate: the first of the text. */
-static char *first_certificate(const char *pem)
+static char *copy_first_certificate(const char *pem)
 {
 	static const char begin[] = "-----BEGIN CERTIFICATE-----";
 	static const char end[] = "-----END CERTIFICATE-----";
@@ -309,10 +321,10 @@ static char *first_certificate(const char *pem)
 
 /*
  * With a CA: it becomes the only trust anchor (lws replaces the whole store by
- * it). Without one: for the first contact only, see learn_ca().
+ * it). Without one: for the first contact only, see fetch_pinned_ca().
  */
-static int open_vhost(struct http *h, const char *ca, struct lws_vhost **ret,
-		      struct err *e)
+static int open_client_vhost(struct http *h, const char *ca,
+			     struct lws_vhost **ret, struct err *e)
 {
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN,
@@ -344,7 +356,7 @@ static int open_vhost(struct http *h, const char *ca, struct lws_vhost **ret,
 	return 0;
 }
 
-static int open_context(struct http *h, struct err *e)
+static int open_lws_context(struct http *h, struct err *e)
 {
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN,
@@ -357,12 +369,12 @@ static int open_context(struct http *h, struct err *e)
 		.uid = (uid_t)-1,
 	};
 
-	lwswhy_catch();
+	lws_error_capture();
 	h->context = lws_create_context(&info);
 	return h->context ? 0 : err_oom(e, "set up TLS");
 }
 
-static int dup_text(const char *s, char **ret)
+static int duplicate_optional_text(const char *s, char **ret)
 {
 	if (!s)
 		return 0;
@@ -370,7 +382,7 @@ static int dup_text(const char *s, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-static int check_server(const struct http_server *s, struct err *e)
+static int check_http_server(const struct http_server *s, struct err *e)
 {
 	size_t n = s->host ? strlen(s->host) : 0;
 
@@ -401,18 +413,18 @@ int http_new(const struct http_server *server, struct http **ret, struct err *e)
 
 	if (!h)
 		return err_oom(e, "http");
-	r = check_server(server, e);
+	r = check_http_server(server, e);
 	if (r < 0)
 		return r;
 	h->port = server->port;
 	h->timeout = server->timeout ? server->timeout : TIMEOUT_DEFAULT;
-	if (dup_text(server->host, &h->host) < 0 ||
-	    dup_text(server->token, &h->token) < 0 ||
-	    dup_text(server->cert_pem, &h->cert) < 0 ||
-	    dup_text(server->key_pem, &h->key) < 0)
+	if (duplicate_optional_text(server->host, &h->host) < 0 ||
+	    duplicate_optional_text(server->token, &h->token) < 0 ||
+	    duplicate_optional_text(server->cert_pem, &h->cert) < 0 ||
+	    duplicate_optional_text(server->key_pem, &h->key) < 0)
 		return err_oom(e, "http");
 	if (server->ca_pem) {
-		h->ca = first_certificate(server->ca_pem);
+		h->ca = copy_first_certificate(server->ca_pem);
 		if (!h->ca)
 			return err_set(e, EINVAL,
 				       "CA for %s: holds no PEM certificate",
@@ -420,11 +432,11 @@ int http_new(const struct http_server *server, struct http **ret, struct err *e)
 	} else {
 		memcpy(h->ca_digest, server->ca_digest, HASH_SIZE);
 	}
-	r = open_context(h, e);
+	r = open_lws_context(h, e);
 	if (r < 0)
 		return r;
 	if (h->ca) {
-		r = open_vhost(h, h->ca, &h->vhost, e);
+		r = open_client_vhost(h, h->ca, &h->vhost, e);
 		if (r < 0)
 			return r;
 	}
@@ -457,7 +469,7 @@ void http_answer_fini(struct http_answer *a)
 
 /* ---- calls */
 
-static int check_request(const struct http_request *rq, struct err *e)
+static int check_http_request(const struct http_request *rq, struct err *e)
 {
 	if (rq->path[0] != '/' || strlen(rq->path) > PATH_MAX_LEN ||
 	    strpbrk(rq->path, " \t\r\n"))
@@ -469,7 +481,7 @@ static int check_request(const struct http_request *rq, struct err *e)
 	return 0;
 }
 
-static void start(struct http *h, struct lws_vhost *vhost)
+static void start_http_request(struct http *h, struct lws_vhost *vhost)
 {
 	struct lws_client_connect_info info = {
 		.context = h->context,
@@ -493,28 +505,28 @@ static void start(struct http *h, struct lws_vhost *vhost)
 				       LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
 	else
 		info.ssl_connection |= LCCSCF_PIPELINE;
-	progressed(h);
-	lwswhy_clear();
+	restart_deadline(h);
+	lws_error_clear();
 	if (!lws_client_connect_via_info(&info)) {
 		h->call.wsi = NULL;
-		explain(h, NULL);
+		explain_lws_error(h, NULL);
 	}
 }
 
-static int call_on(struct http *h, struct lws_vhost *vhost,
-		   const struct http_request *rq, struct http_answer *ret,
-		   struct err *e)
+static int perform_http_request(struct http *h, struct lws_vhost *vhost,
+				const struct http_request *rq,
+				struct http_answer *ret, struct err *e)
 {
-	struct call *c = &h->call;
+	struct pending_request *c = &h->call;
 
 	memset(c, 0, sizeof(*c));
 	c->rq = rq;
 	c->max = rq->answer_max ? rq->answer_max : ANSWER_DEFAULT;
 	lws_service(h->context, -1); /* idle connections that ended meanwhile */
-	start(h, vhost);
+	start_http_request(h, vhost);
 	while (c->progress == WAITING)
 		if (lws_service(h->context, 0) < 0)
-			fail(h, EIO, "libwebsockets stopped");
+			fail_http_call(h, EIO, "libwebsockets stopped");
 	lws_sul_schedule(h->context, 0, &h->deadline, NULL,
 			 LWS_SET_TIMER_USEC_CANCEL);
 	if (c->wsi)
@@ -538,7 +550,7 @@ static int call_on(struct http *h, struct lws_vhost *vhost,
  * pinned digest is used. Everything else goes over a second connection, whose
  * only trust anchor that certificate is.
  */
-static int learn_ca(struct http *h, struct err *e)
+static int fetch_pinned_ca(struct http *h, struct err *e)
 {
 	const struct http_request rq = {
 		.method = "GET",
@@ -550,11 +562,11 @@ static int learn_ca(struct http *h, struct err *e)
 	struct lws_vhost *vhost;
 	int r;
 
-	r = open_vhost(h, NULL, &vhost, e);
+	r = open_client_vhost(h, NULL, &vhost, e);
 	if (r < 0)
 		return r;
 	h->first_contact = true;
-	r = call_on(h, vhost, &rq, &a, e);
+	r = perform_http_request(h, vhost, &rq, &a, e);
 	h->first_contact = false;
 	/* Its connection ends first: lws 4.1 would never free the vhost. */
 	lws_service(h->context, -1);
@@ -566,7 +578,7 @@ static int learn_ca(struct http *h, struct err *e)
 			e, EPROTO,
 			"GET https://%s:%u%s: status %d instead of the CA",
 			h->host, h->port, CA_PATH, a.status);
-	h->ca = first_certificate(a.body);
+	h->ca = copy_first_certificate(a.body);
 	if (!h->ca)
 		return err_set(e, EPROTO,
 			       "GET https://%s:%u%s: not a certificate",
@@ -578,7 +590,7 @@ static int learn_ca(struct http *h, struct err *e)
 			    "pinned",
 			    h->host, h->port);
 	if (r == 0)
-		r = open_vhost(h, h->ca, &h->vhost, e);
+		r = open_client_vhost(h, h->ca, &h->vhost, e);
 	if (r < 0) {
 		free(h->ca);
 		h->ca = NULL;
@@ -589,11 +601,11 @@ static int learn_ca(struct http *h, struct err *e)
 int http_call(struct http *h, const struct http_request *rq,
 	      struct http_answer *ret, struct err *e)
 {
-	int r = check_request(rq, e);
+	int r = check_http_request(rq, e);
 
 	if (r == 0 && !h->vhost)
-		r = learn_ca(h, e);
+		r = fetch_pinned_ca(h, e);
 	if (r < 0)
 		return r;
-	return call_on(h, h->vhost, rq, ret, e);
+	return perform_http_request(h, h->vhost, rq, ret, e);
 }

@@ -94,8 +94,9 @@ int io_sync_folder(const char *path, struct err *e)
 }
 
 /* Written beside, and renamed with these flags. */
-static int put_file(int dir, const char *name, const void *data, size_t len,
-		    mode_t mode, unsigned int flags, int *ret, struct err *e)
+static int replace_file_at(int dir, const char *name, const void *data,
+			   size_t len, mode_t mode, unsigned int flags,
+			   int *ret, struct err *e)
 {
 	auto_free char *temp = NULL;
 	auto_close int fd = -1;
@@ -122,7 +123,7 @@ static int put_file(int dir, const char *name, const void *data, size_t len,
 int io_replace_fd(const char *path, const void *data, size_t len, mode_t mode,
 		  int *ret, struct err *e)
 {
-	return put_file(AT_FDCWD, path, data, len, mode, 0, ret, e);
+	return replace_file_at(AT_FDCWD, path, data, len, mode, 0, ret, e);
 }
 
 int io_replace_file(const char *path, const void *data, size_t len, mode_t mode,
@@ -138,14 +139,15 @@ int io_make_file(int dir, const char *name, const void *data, size_t len,
 		 struct err *e)
 {
 	auto_close int fd = -1;
-	int r = put_file(dir, name, data, len, 0600, RENAME_NOREPLACE, &fd, e);
+	int r = replace_file_at(dir, name, data, len, 0600, RENAME_NOREPLACE,
+				&fd, e);
 
 	if (r == 0 && fsync(dir) < 0)
 		r = err_sys(e, errno, "sync the folder of %s", name);
 	return r;
 }
 
-int io_mark(const char *path, mode_t mode, struct err *e)
+int io_create_empty(const char *path, mode_t mode, struct err *e)
 {
 	auto_close int fd =
 		open(path, O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, mode);

@@ -47,7 +47,7 @@ int io_make_file(int dir, const char *name, const void *data, size_t len,
 		 struct err *e);
 
 /* Makes an empty file if it is not there. It outlives us, not a power cut. */
-int io_mark(const char *path, mode_t mode, struct err *e);
+int io_create_empty(const char *path, mode_t mode, struct err *e);
 
 /* mkdir -p with `mode` for what it makes. */
 int io_mkdirs(const char *path, mode_t mode, struct err *e);

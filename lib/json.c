@@ -14,7 +14,7 @@
  * jansson's own depth limit is 2048; ours is tested before it recurses. Strings
  * are skipped by their quotes, everything else that nests is a bracket.
  */
-static bool too_deep(const char *text, size_t len)
+static bool is_nested_too_deep(const char *text, size_t len)
 {
 	unsigned int depth = 0;
 	bool in_string = false;
@@ -42,7 +42,7 @@ int json_parse(const char *text, size_t len, const char *what, json_t **ret,
 	json_error_t je;
 	json_t *j;
 
-	if (too_deep(text, len))
+	if (is_nested_too_deep(text, len))
 		return err_set(e, EINVAL, "%s: nested deeper than %d", what,
 			       DEPTH_MAX);
 	j = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
@@ -53,12 +53,12 @@ int json_parse(const char *text, size_t len, const char *what, json_t **ret,
 	return 0;
 }
 
-static bool has_type(const json_t *j, json_type want)
+static bool has_json_type(const json_t *j, json_type want)
 {
 	return want == JSON_TRUE ? json_is_boolean(j) : json_typeof(j) == want;
 }
 
-static void put(const struct json_member *m, json_t *j)
+static void store_member_value(const struct json_member *m, json_t *j)
 {
 	if (!m->ret)
 		return;
@@ -78,7 +78,7 @@ static void put(const struct json_member *m, json_t *j)
 	}
 }
 
-static const char *type_name(json_type type)
+static const char *describe_json_type(json_type type)
 {
 	static const char *const names[] = {
 		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array",
@@ -89,8 +89,8 @@ static const char *type_name(json_type type)
 	return (unsigned int)type < ARRAY_SIZE(names) ? names[type] : "a value";
 }
 
-int json_take(json_t *object, const struct json_member *table, bool closed,
-	      const char *what, struct err *e)
+int json_read_object(json_t *object, const struct json_member *table,
+		     bool closed, const char *what, struct err *e)
 {
 	size_t known = 0;
 
@@ -107,10 +107,10 @@ int json_take(json_t *object, const struct json_member *table, bool closed,
 		known++;
 		if (m->optional && json_is_null(j))
 			continue;
-		if (!has_type(j, m->type))
+		if (!has_json_type(j, m->type))
 			return err_set(e, EINVAL, "%s: '%s' is not %s", what,
-				       m->name, type_name(m->type));
-		put(m, j);
+				       m->name, describe_json_type(m->type));
+		store_member_value(m, j);
 	}
 	if (closed && json_object_size(object) != known) {
 		const char *key;

@@ -34,8 +34,8 @@ struct json_member {
  * Takes an object apart by a table. An absent optional member leaves *ret as it
  * was. With `closed` a member that the table lacks is refused. -EINVAL.
  */
-int json_take(json_t *object, const struct json_member *table, bool closed,
-	      const char *what, struct err *e);
+int json_read_object(json_t *object, const struct json_member *table,
+		     bool closed, const char *what, struct err *e);
 
 /* Compact, members sorted: the one spelling. Caller frees; NULL: no memory. */
 char *json_text(const json_t *j);

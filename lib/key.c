@@ -23,7 +23,7 @@ struct key {
 	size_t spki_len;
 };
 
-static int bad(struct err *e, const char *what, int r)
+static int report_key_error(struct err *e, const char *what, int r)
 {
 	char why[96];
 
@@ -45,7 +45,7 @@ struct mbedtls_pk_context *key_pk(const struct key *k)
 	return (struct mbedtls_pk_context *)&k->pk;
 }
 
-static struct key *blank(void)
+static struct key *create_empty_key(void)
 {
 	struct key *k = calloc(1, sizeof(*k));
 
@@ -62,7 +62,7 @@ void key_free(struct key *k)
 }
 
 /* What a parsed key has to be, and what is told from it. */
-static int finish(struct key *k, bool is_private, struct err *e)
+static int complete_parsed_key(struct key *k, bool is_private, struct err *e)
 {
 	uint8_t id[HASH_SIZE];
 	int n;
@@ -73,23 +73,24 @@ static int finish(struct key *k, bool is_private, struct err *e)
 	if (is_private) {
 		n = mbedtls_pk_check_pair(&k->pk, &k->pk);
 		if (n != 0)
-			return bad(e, "read key: its halves do not match", n);
+			return report_key_error(
+				e, "read key: its halves do not match", n);
 	}
 	/* mbedtls writes from the buffer's end. */
 	n = mbedtls_pk_write_pubkey_der(&k->pk, k->spki, sizeof(k->spki));
 	if (n < 0)
-		return bad(e, "write public key", n);
+		return report_key_error(e, "write public key", n);
 	k->spki_len = (size_t)n;
 	memmove(k->spki, k->spki + sizeof(k->spki) - k->spki_len, k->spki_len);
 	hash_sha256(k->spki, k->spki_len, id);
-	text_hex(id, sizeof(id), k->id);
+	encoding_to_hex(id, sizeof(id), k->id);
 	k->is_private = is_private;
 	return 0;
 }
 
 int key_generate(struct key **ret, struct err *e)
 {
-	AUTO(key_freep) struct key *k = blank();
+	AUTO(key_freep) struct key *k = create_empty_key();
 	int r;
 
 	if (!k)
@@ -100,8 +101,8 @@ int key_generate(struct key **ret, struct err *e)
 		r = mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1,
 					mbedtls_pk_ec(k->pk), key_rng, NULL);
 	if (r != 0)
-		return bad(e, "make key", r);
-	r = finish(k, true, e);
+		return report_key_error(e, "make key", r);
+	r = complete_parsed_key(k, true, e);
 	if (r < 0)
 		return r;
 	*ret = steal(k);
@@ -110,7 +111,7 @@ int key_generate(struct key **ret, struct err *e)
 
 int key_from_spki(const void *der, size_t len, struct key **ret, struct err *e)
 {
-	AUTO(key_freep) struct key *k = blank();
+	AUTO(key_freep) struct key *k = create_empty_key();
 	unsigned char copy[KEY_SPKI_MAX], *p = copy;
 	int r;
 
@@ -121,8 +122,8 @@ int key_from_spki(const void *der, size_t len, struct key **ret, struct err *e)
 	memcpy(copy, der, len);
 	r = mbedtls_pk_parse_subpubkey(&p, copy + len, &k->pk);
 	if (r != 0)
-		return bad(e, "read public key", r);
-	r = finish(k, false, e);
+		return report_key_error(e, "read public key", r);
+	r = complete_parsed_key(k, false, e);
 	if (r < 0)
 		return r;
 	/* A key has one id, so it may have one spelling only. */
@@ -133,18 +134,18 @@ int key_from_spki(const void *der, size_t len, struct key **ret, struct err *e)
 }
 
 /* SEC1 or PKCS#8, DER, or PEM with its NUL counted. */
-static int parse_private(const void *data, size_t len, struct key **ret,
-			 struct err *e)
+static int parse_private_key(const void *data, size_t len, struct key **ret,
+			     struct err *e)
 {
-	AUTO(key_freep) struct key *k = blank();
+	AUTO(key_freep) struct key *k = create_empty_key();
 	int r;
 
 	if (!k)
 		return err_oom(e, "read key");
 	r = mbedtls_pk_parse_key(&k->pk, data, len, NULL, 0);
 	if (r != 0)
-		return bad(e, "read key", r);
-	r = finish(k, true, e);
+		return report_key_error(e, "read key", r);
+	r = complete_parsed_key(k, true, e);
 	if (r < 0)
 		return r;
 	*ret = steal(k);
@@ -157,19 +158,19 @@ int key_from_pem(const char *pem, struct key **ret, struct err *e)
 	int r;
 
 	if (strstr(pem, "PRIVATE KEY-----"))
-		return parse_private(pem, len + 1, ret, e);
+		return parse_private_key(pem, len + 1, ret, e);
 	if (!strstr(pem, "-----BEGIN PUBLIC KEY-----"))
 		return err_set(e, EINVAL, "read key: there is none in PEM");
 
-	AUTO(key_freep) struct key *k = blank();
+	AUTO(key_freep) struct key *k = create_empty_key();
 
 	if (!k)
 		return err_oom(e, "read public key");
 	r = mbedtls_pk_parse_public_key(&k->pk, (const unsigned char *)pem,
 					len + 1);
 	if (r != 0)
-		return bad(e, "read public key", r);
-	r = finish(k, false, e);
+		return report_key_error(e, "read public key", r);
+	r = complete_parsed_key(k, false, e);
 	if (r < 0)
 		return r;
 	*ret = steal(k);
@@ -189,7 +190,7 @@ int key_to_pem(const struct key *k, bool with_private, char **ret,
 		    ? mbedtls_pk_write_key_pem(key_pk(k), pem, sizeof(pem))
 		    : mbedtls_pk_write_pubkey_pem(key_pk(k), pem, sizeof(pem));
 	if (r != 0)
-		return bad(e, "write key", r);
+		return report_key_error(e, "write key", r);
 	*ret = strdup((char *)pem);
 	mbedtls_platform_zeroize(pem, sizeof(pem));
 	return *ret ? 0 : err_oom(e, "write key");
@@ -197,7 +198,7 @@ int key_to_pem(const struct key *k, bool with_private, char **ret,
 
 int key_from_sec1(const void *der, size_t len, struct key **ret, struct err *e)
 {
-	return parse_private(der, len, ret, e);
+	return parse_private_key(der, len, ret, e);
 }
 
 int key_to_sec1(const struct key *k, uint8_t ret[KEY_SEC1_MAX], size_t *ret_len,
@@ -210,7 +211,7 @@ int key_to_sec1(const struct key *k, uint8_t ret[KEY_SEC1_MAX], size_t *ret_len,
 			       k->id);
 	n = mbedtls_pk_write_key_der(key_pk(k), ret, KEY_SEC1_MAX);
 	if (n < 0)
-		return bad(e, "write key", n);
+		return report_key_error(e, "write key", n);
 	memmove(ret, ret + KEY_SEC1_MAX - n, (size_t)n);
 	*ret_len = (size_t)n;
 	return 0;
@@ -256,7 +257,7 @@ int key_sign(const struct key *k, const uint8_t digest[HASH_SIZE],
 }
 
 /* One INTEGER above 0, in as few bytes as there can be; NULL: it is not. */
-static const uint8_t *skip_integer(const uint8_t *p, const uint8_t *end)
+static const uint8_t *skip_der_integer(const uint8_t *p, const uint8_t *end)
 {
 	size_t len;
 
@@ -273,7 +274,7 @@ static const uint8_t *skip_integer(const uint8_t *p, const uint8_t *end)
 
 /* Another spelling of a signature is none: no length of P-256 needs more than a
  * byte. */
-static bool is_der(const uint8_t *sig, size_t len)
+static bool is_der_signature(const uint8_t *sig, size_t len)
 {
 	const uint8_t *end = sig + len, *p;
 
@@ -281,23 +282,24 @@ static bool is_der(const uint8_t *sig, size_t len)
 	    sig[0] != (MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE) ||
 	    sig[1] != len - 2)
 		return false;
-	p = skip_integer(sig + 2, end);
+	p = skip_der_integer(sig + 2, end);
 	if (p)
-		p = skip_integer(p, end);
+		p = skip_der_integer(p, end);
 	return p == end;
 }
 
 int key_verify(const struct key *k, const uint8_t digest[HASH_SIZE],
 	       const void *sig, size_t sig_len)
 {
-	return is_der(sig, sig_len) && mbedtls_ecdsa_read_signature(
-					       mbedtls_pk_ec(k->pk), digest,
-					       HASH_SIZE, sig, sig_len) == 0
+	return is_der_signature(sig, sig_len) &&
+			       mbedtls_ecdsa_read_signature(
+				       mbedtls_pk_ec(k->pk), digest, HASH_SIZE,
+				       sig, sig_len) == 0
 		       ? 0
 		       : -EKEYREJECTED;
 }
 
-static int save_file(const char *path, const struct key *k, struct err *e)
+static int save_key_file(const char *path, const struct key *k, struct err *e)
 {
 	auto_free char *pem = NULL;
 	int r;
@@ -310,7 +312,7 @@ static int save_file(const char *path, const struct key *k, struct err *e)
 	return r;
 }
 
-static int make_file(const char *path, struct key **ret, struct err *e)
+static int create_key_file(const char *path, struct key **ret, struct err *e)
 {
 	AUTO(key_freep) struct key *k = NULL;
 	int r;
@@ -318,7 +320,7 @@ static int make_file(const char *path, struct key **ret, struct err *e)
 	r = key_generate(&k, e);
 	if (r < 0)
 		return r;
-	r = save_file(path, k, e);
+	r = save_key_file(path, k, e);
 	if (r < 0)
 		return r;
 	*ret = steal(k);
@@ -333,7 +335,7 @@ int key_open_file(const char *path, bool make, struct key **ret, struct err *e)
 
 	r = io_read_file(path, PEM_MAX, &pem, &len, e);
 	if (r == -ENOENT && make)
-		return make_file(path, ret, e);
+		return create_key_file(path, ret, e);
 	if (r < 0)
 		return r;
 	r = key_from_pem(pem, ret, e);

@@ -67,12 +67,12 @@ int key_open_file(const char *path, bool make, struct key **ret, struct err *e);
  *    "cipher":"aes-256-gcm","nonce":BASE64,"sealed":BASE64(SEC1 DER, tag)}
  * The associated data of the seal is "cells-key\n<name>\n<keyid>".
  */
-int key_seal(const struct key *k, const char *name, const char *password,
-	     char **ret_json, struct err *e);
+int key_file_encrypt(const struct key *k, const char *name,
+		     const char *password, char **ret_json, struct err *e);
 /* `password` NULL: the public half only. -EACCES: wrong password. *ret_name is
  * the caller's to free; may be NULL. */
-int key_unseal(const char *json, size_t len, const char *password,
-	       struct key **ret, char **ret_name, struct err *e);
+int key_file_decrypt(const char *json, size_t len, const char *password,
+		     struct key **ret, char **ret_name, struct err *e);
 
 /* For what else of lib/ uses mbedtls: the key, and getrandom(2) in its shape.
  */

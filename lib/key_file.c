@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Key files of people: key_seal() and key_unseal() of key.h. */
+/* Key files of people: key_file_encrypt() and key_file_decrypt() of key.h. */
 #include "lib/auto.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
@@ -23,13 +23,13 @@
 #define AAD_SIZE 160
 
 /* Strings are borrowed from the JSON. */
-struct fields {
+struct key_file_fields {
 	const char *type, *name, *spki, *kdf, *salt, *cipher, *nonce, *sealed;
 	int64_t format, iterations;
 };
 
 /* UTF-8: each character has one byte that is no continuation. */
-static size_t characters(const char *s)
+static size_t count_utf8_characters(const char *s)
 {
 	size_t n = 0;
 
@@ -39,7 +39,7 @@ static size_t characters(const char *s)
 }
 
 /* As the root's XSD has it: it will stand there. */
-static bool is_name(const char *s)
+static bool is_valid_key_name(const char *s)
 {
 	size_t n = strlen(s);
 
@@ -51,15 +51,16 @@ static bool is_name(const char *s)
 	return true;
 }
 
-static size_t make_aad(const char *name, const char *keyid, char aad[AAD_SIZE])
+static size_t format_key_aad(const char *name, const char *keyid,
+			     char aad[AAD_SIZE])
 {
 	return (size_t)snprintf(aad, AAD_SIZE, TYPE "\n%s\n%s", name, keyid);
 }
 
-static int seal_private(const struct key *k, const char *name,
-			const struct seal_key *sk,
-			const uint8_t nonce[SEAL_NONCE_SIZE], char **ret_b64,
-			struct err *e)
+static int encrypt_private_key(const struct key *k, const char *name,
+			       const struct password_crypto_key *sk,
+			       const uint8_t nonce[PASSWORD_CRYPTO_NONCE_SIZE],
+			       char **ret_b64, struct err *e)
 {
 	uint8_t der[KEY_SEC1_MAX];
 	auto_free void *sealed = NULL;
@@ -70,48 +71,49 @@ static int seal_private(const struct key *k, const char *name,
 	r = key_to_sec1(k, der, &der_len, e);
 	if (r < 0)
 		return r;
-	aad_len = make_aad(name, key_id(k), aad);
-	r = seal_encrypt(sk->enc, nonce, aad, aad_len, der, der_len, &sealed,
-			 &sealed_len, e);
+	aad_len = format_key_aad(name, key_id(k), aad);
+	r = password_crypto_encrypt(sk->enc, nonce, aad, aad_len, der, der_len,
+				    &sealed, &sealed_len, e);
 	mbedtls_platform_zeroize(der, sizeof(der));
 	if (r < 0)
 		return r;
-	*ret_b64 = text_base64(sealed, sealed_len);
+	*ret_b64 = encoding_to_base64(sealed, sealed_len);
 	return *ret_b64 ? 0 : err_oom(e, "seal key");
 }
 
-int key_seal(const struct key *k, const char *name, const char *password,
-	     char **ret_json, struct err *e)
+int key_file_encrypt(const struct key *k, const char *name,
+		     const char *password, char **ret_json, struct err *e)
 {
-	uint8_t salt[SALT_SIZE], nonce[SEAL_NONCE_SIZE];
+	uint8_t salt[SALT_SIZE], nonce[PASSWORD_CRYPTO_NONCE_SIZE];
 	auto_free char *spki64 = NULL, *salt64 = NULL, *nonce64 = NULL;
 	auto_free char *sealed64 = NULL;
-	AUTO(seal_wipe) struct seal_key sk = { 0 };
+	AUTO(password_crypto_wipe_key) struct password_crypto_key sk = { 0 };
 	auto_json json_t *j = NULL;
 	const void *spki;
 	size_t spki_len;
 	int r;
 
-	if (!is_name(name))
+	if (!is_valid_key_name(name))
 		return err_set(e, EINVAL, "seal key: name '%.70s' is not valid",
 			       name);
-	if (characters(password) < KEY_PASSWORD_MIN)
+	if (count_utf8_characters(password) < KEY_PASSWORD_MIN)
 		return err_set(e, EINVAL,
 			       "seal key '%s': the password has under %d "
 			       "characters",
 			       name, KEY_PASSWORD_MIN);
 	hash_random(salt, sizeof(salt));
 	hash_random(nonce, sizeof(nonce));
-	r = seal_derive(password, salt, sizeof(salt), KEY_ITERATIONS, &sk, e);
+	r = password_crypto_derive_key(password, salt, sizeof(salt),
+				       KEY_ITERATIONS, &sk, e);
 	if (r < 0)
 		return r;
-	r = seal_private(k, name, &sk, nonce, &sealed64, e);
+	r = encrypt_private_key(k, name, &sk, nonce, &sealed64, e);
 	if (r < 0)
 		return r;
 	spki = key_spki(k, &spki_len);
-	spki64 = text_base64(spki, spki_len);
-	salt64 = text_base64(salt, sizeof(salt));
-	nonce64 = text_base64(nonce, sizeof(nonce));
+	spki64 = encoding_to_base64(spki, spki_len);
+	salt64 = encoding_to_base64(salt, sizeof(salt));
+	nonce64 = encoding_to_base64(nonce, sizeof(nonce));
 	if (!spki64 || !salt64 || !nonce64)
 		return err_oom(e, "seal key");
 	j = json_pack("{si ss ss ss ss si ss ss ss ss}", "format", FORMAT,
@@ -122,7 +124,8 @@ int key_seal(const struct key *k, const char *name, const char *password,
 	return *ret_json ? 0 : err_oom(e, "seal key");
 }
 
-static int take_fields(json_t *j, struct fields *f, struct err *e)
+static int read_key_file_fields(json_t *j, struct key_file_fields *f,
+				struct err *e)
 {
 	const struct json_member table[] = {
 		{ "format", JSON_INTEGER, false, &f->format },
@@ -139,7 +142,7 @@ static int take_fields(json_t *j, struct fields *f, struct err *e)
 	};
 	int r;
 
-	r = json_take(j, table, true, "key file", e);
+	r = json_read_object(j, table, true, "key file", e);
 	if (r < 0)
 		return r;
 	if (f->format != FORMAT || strcmp(f->type, TYPE) != 0)
@@ -148,20 +151,21 @@ static int take_fields(json_t *j, struct fields *f, struct err *e)
 	if (strcmp(f->kdf, KDF) != 0 || strcmp(f->cipher, CIPHER) != 0)
 		return err_set(e, EINVAL, "key file: only %s and %s are known",
 			       KDF, CIPHER);
-	if (!is_name(f->name))
+	if (!is_valid_key_name(f->name))
 		return err_set(e, EINVAL, "key file: name '%.70s' is not valid",
 			       f->name);
 	return 0;
 }
 
-static int from_base64(const char *name, const char *b64, size_t min,
-		       size_t max, void **ret, size_t *ret_len, struct err *e)
+static int decode_base64_field(const char *name, const char *b64, size_t min,
+			       size_t max, void **ret, size_t *ret_len,
+			       struct err *e)
 {
 	auto_free void *data = NULL;
 	size_t len;
 	int r;
 
-	r = text_unbase64(b64, strlen(b64), &data, &len);
+	r = encoding_from_base64(b64, strlen(b64), &data, &len);
 	if (r == -ENOMEM)
 		return err_oom(e, "key file");
 	if (r < 0 || len < min || len > max)
@@ -174,48 +178,53 @@ static int from_base64(const char *name, const char *b64, size_t min,
 	return 0;
 }
 
-static int public_half(const struct fields *f, struct key **ret, struct err *e)
+static int decode_public_key(const struct key_file_fields *f, struct key **ret,
+			     struct err *e)
 {
 	auto_free void *spki = NULL;
 	size_t len;
 	int r;
 
-	r = from_base64("spki", f->spki, 1, KEY_SPKI_MAX, &spki, &len, e);
+	r = decode_base64_field("spki", f->spki, 1, KEY_SPKI_MAX, &spki, &len,
+				e);
 	if (r < 0)
 		return r;
 	return key_from_spki(spki, len, ret, e);
 }
 
 /* The private key, if the password opens it and it is that of `public`. */
-static int private_half(const struct fields *f, const struct key *public,
-			const char *password, struct key **ret, struct err *e)
+static int decrypt_private_key(const struct key_file_fields *f,
+			       const struct key *public, const char *password,
+			       struct key **ret, struct err *e)
 {
 	auto_free void *salt = NULL, *nonce = NULL, *sealed = NULL, *der = NULL;
 	size_t salt_len, nonce_len, sealed_len, der_len, aad_len;
-	AUTO(seal_wipe) struct seal_key sk = { 0 };
+	AUTO(password_crypto_wipe_key) struct password_crypto_key sk = { 0 };
 	AUTO(key_freep) struct key *k = NULL;
 	char aad[AAD_SIZE];
 	int r;
 
-	r = from_base64("salt", f->salt, SEAL_SALT_MIN, SALT_MAX, &salt,
-			&salt_len, e);
+	r = decode_base64_field("salt", f->salt, PASSWORD_CRYPTO_SALT_MIN,
+				SALT_MAX, &salt, &salt_len, e);
 	if (r < 0)
 		return r;
-	r = from_base64("nonce", f->nonce, SEAL_NONCE_SIZE, SEAL_NONCE_SIZE,
-			&nonce, &nonce_len, e);
+	r = decode_base64_field("nonce", f->nonce, PASSWORD_CRYPTO_NONCE_SIZE,
+				PASSWORD_CRYPTO_NONCE_SIZE, &nonce, &nonce_len,
+				e);
 	if (r < 0)
 		return r;
-	r = from_base64("sealed", f->sealed, SEAL_TAG_SIZE,
-			KEY_SEC1_MAX + SEAL_TAG_SIZE, &sealed, &sealed_len, e);
+	r = decode_base64_field("sealed", f->sealed, PASSWORD_CRYPTO_TAG_SIZE,
+				KEY_SEC1_MAX + PASSWORD_CRYPTO_TAG_SIZE,
+				&sealed, &sealed_len, e);
 	if (r < 0)
 		return r;
-	r = seal_derive(password, salt, salt_len, (uint64_t)f->iterations, &sk,
-			e);
+	r = password_crypto_derive_key(password, salt, salt_len,
+				       (uint64_t)f->iterations, &sk, e);
 	if (r < 0)
 		return r;
-	aad_len = make_aad(f->name, key_id(public), aad);
-	r = seal_decrypt(sk.enc, nonce, aad, aad_len, sealed, sealed_len, &der,
-			 &der_len, e);
+	aad_len = format_key_aad(f->name, key_id(public), aad);
+	r = password_crypto_decrypt(sk.enc, nonce, aad, aad_len, sealed,
+				    sealed_len, &der, &der_len, e);
 	if (r < 0)
 		return r;
 	r = key_from_sec1(der, der_len, &k, e);
@@ -229,13 +238,13 @@ static int private_half(const struct fields *f, const struct key *public,
 	return 0;
 }
 
-int key_unseal(const char *json, size_t len, const char *password,
-	       struct key **ret, char **ret_name, struct err *e)
+int key_file_decrypt(const char *json, size_t len, const char *password,
+		     struct key **ret, char **ret_name, struct err *e)
 {
 	AUTO(key_freep) struct key *public = NULL, *private = NULL;
 	auto_json json_t *j = NULL;
 	auto_free char *name = NULL;
-	struct fields f = { 0 };
+	struct key_file_fields f = { 0 };
 	int r;
 
 	if (len > FILE_MAX)
@@ -244,14 +253,14 @@ int key_unseal(const char *json, size_t len, const char *password,
 	r = json_parse(json, len, "key file", &j, e);
 	if (r < 0)
 		return r;
-	r = take_fields(j, &f, e);
+	r = read_key_file_fields(j, &f, e);
 	if (r < 0)
 		return r;
-	r = public_half(&f, &public, e);
+	r = decode_public_key(&f, &public, e);
 	if (r < 0)
 		return r;
 	if (password) {
-		r = private_half(&f, public, password, &private, e);
+		r = decrypt_private_key(&f, public, password, &private, e);
 		if (r < 0)
 			return r;
 	}

@@ -8,85 +8,95 @@
 
 #define BOUND_SIZE 320
 
-struct bound {
+struct associated_data {
 	char text[BOUND_SIZE];
-	struct box_part part;
+	struct ecies_part part;
 };
 
-static int bind(struct bound *ret, int n, struct err *e)
+static int finish_aad_text(struct associated_data *ret, int n, struct err *e)
 {
 	if (n < 0 || n >= BOUND_SIZE)
 		return err_set(e, EINVAL, "seal a key: a name is too long");
-	ret->part = (struct box_part){ ret->text, (size_t)n };
+	ret->part = (struct ecies_part){ ret->text, (size_t)n };
 	return 0;
 }
 
-static int bind_vp(const struct escrow_vp *v, struct bound *ret, struct err *e)
+static int format_recovery_aad(const struct key_recovery_vp *v,
+			       struct associated_data *ret, struct err *e)
 {
-	return bind(ret,
-		    snprintf(ret->text, BOUND_SIZE,
-			     "cells-slot|recovery|%s|%" PRIu32 "|%s", v->vp,
-			     v->number, v->id),
-		    e);
+	return finish_aad_text(ret,
+			       snprintf(ret->text, BOUND_SIZE,
+					"cells-slot|recovery|%s|%" PRIu32 "|%s",
+					v->vp, v->number, v->id),
+			       e);
 }
 
-static int bind_device(const struct escrow_device *d, struct bound *ret,
-		       struct err *e)
+static int format_sealed_key_aad(const struct key_recovery_device *d,
+				 struct associated_data *ret, struct err *e)
 {
-	return bind(ret,
-		    snprintf(ret->text, BOUND_SIZE, "cells-sealed-key|%s|%s|%s",
-			     d->device, d->epoch, d->vp),
-		    e);
+	return finish_aad_text(ret,
+			       snprintf(ret->text, BOUND_SIZE,
+					"cells-sealed-key|%s|%s|%s", d->device,
+					d->epoch, d->vp),
+			       e);
 }
 
-int escrow_wrap(const struct escrow_vp *v, const uint8_t to[BOX_POINT_SIZE],
-		const uint8_t key[ESCROW_KEY_SIZE],
-		uint8_t ret[ESCROW_BOX_SIZE], struct err *e)
+int key_recovery_wrap(const struct key_recovery_vp *v,
+		      const uint8_t to[ECIES_POINT_SIZE],
+		      const uint8_t key[KEY_RECOVERY_KEY_SIZE],
+		      uint8_t ret[KEY_RECOVERY_BOX_SIZE], struct err *e)
 {
-	const struct box_part data = { key, ESCROW_KEY_SIZE };
-	struct bound b;
-	int r = bind_vp(v, &b, e);
-
-	return r < 0 ? r : box_seal(to, BOX_RECOVERY, &b.part, &data, ret, e);
-}
-
-int escrow_unwrap(const struct escrow_vp *v, const struct key *recovery,
-		  const uint8_t box[ESCROW_BOX_SIZE],
-		  uint8_t ret[ESCROW_KEY_SIZE], struct err *e)
-{
-	const struct box_part sealed = { box, ESCROW_BOX_SIZE };
-	struct bound b;
-	int r = bind_vp(v, &b, e);
+	const struct ecies_part data = { key, KEY_RECOVERY_KEY_SIZE };
+	struct associated_data b;
+	int r = format_recovery_aad(v, &b, e);
 
 	return r < 0 ? r
-		     : box_open(recovery, BOX_RECOVERY, &b.part, &sealed, ret,
-				e);
+		     : ecies_encrypt(to, ECIES_RECOVERY, &b.part, &data, ret,
+				     e);
 }
 
-int escrow_seal(const struct escrow_device *d, const struct key *receipts,
-		const uint8_t key[ESCROW_KEY_SIZE],
-		uint8_t ret[ESCROW_BOX_SIZE], struct err *e)
+int key_recovery_unwrap(const struct key_recovery_vp *v,
+			const struct key *recovery,
+			const uint8_t box[KEY_RECOVERY_BOX_SIZE],
+			uint8_t ret[KEY_RECOVERY_KEY_SIZE], struct err *e)
 {
-	const struct box_part data = { key, ESCROW_KEY_SIZE };
-	uint8_t to[BOX_POINT_SIZE];
-	struct bound b;
-	int r = bind_device(d, &b, e);
+	const struct ecies_part sealed = { box, KEY_RECOVERY_BOX_SIZE };
+	struct associated_data b;
+	int r = format_recovery_aad(v, &b, e);
 
-	box_point(receipts, to);
-	return r < 0 ? r : box_seal(to, BOX_SEALED_KEY, &b.part, &data, ret, e);
+	return r < 0 ? r
+		     : ecies_decrypt(recovery, ECIES_RECOVERY, &b.part, &sealed,
+				     ret, e);
 }
 
-int escrow_unseal(const struct escrow_device *d, const struct key *receipts,
-		  const void *box, size_t len, uint8_t ret[ESCROW_KEY_SIZE],
-		  struct err *e)
+int key_recovery_seal(const struct key_recovery_device *d,
+		      const struct key *receipts,
+		      const uint8_t key[KEY_RECOVERY_KEY_SIZE],
+		      uint8_t ret[KEY_RECOVERY_BOX_SIZE], struct err *e)
 {
-	const struct box_part sealed = { box, len };
-	struct bound b;
-	int r = bind_device(d, &b, e);
+	const struct ecies_part data = { key, KEY_RECOVERY_KEY_SIZE };
+	uint8_t to[ECIES_POINT_SIZE];
+	struct associated_data b;
+	int r = format_sealed_key_aad(d, &b, e);
+
+	ecies_public_point(receipts, to);
+	return r < 0 ? r
+		     : ecies_encrypt(to, ECIES_SEALED_KEY, &b.part, &data, ret,
+				     e);
+}
+
+int key_recovery_unseal(const struct key_recovery_device *d,
+			const struct key *receipts, const void *box, size_t len,
+			uint8_t ret[KEY_RECOVERY_KEY_SIZE], struct err *e)
+{
+	const struct ecies_part sealed = { box, len };
+	struct associated_data b;
+	int r = format_sealed_key_aad(d, &b, e);
 
 	if (r < 0)
 		return r;
-	if (len != ESCROW_BOX_SIZE)
+	if (len != KEY_RECOVERY_BOX_SIZE)
 		return err_set(e, EACCES, "open a sealed key: %zu bytes", len);
-	return box_open(receipts, BOX_SEALED_KEY, &b.part, &sealed, ret, e);
+	return ecies_decrypt(receipts, ECIES_SEALED_KEY, &b.part, &sealed, ret,
+			     e);
 }

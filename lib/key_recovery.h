@@ -16,39 +16,42 @@
 
 #include "lib/ecies.h"
 
-#define ESCROW_KEY_SIZE 64
-#define ESCROW_BOX_SIZE (ESCROW_KEY_SIZE + BOX_OVERHEAD)
+#define KEY_RECOVERY_KEY_SIZE 64
+#define KEY_RECOVERY_BOX_SIZE (KEY_RECOVERY_KEY_SIZE + ECIES_OVERHEAD)
 
 struct err;
 struct key;
 
 /* Whose key it is: what the receipt of a lock says. */
-struct escrow_vp {
+struct key_recovery_vp {
 	const char *vp, *id; /* the identifier in hex */
 	uint32_t number;     /* of the VP's range of ids */
 };
 
 /* To the organisation. -EINVAL: a name is too long, or no point of the curve.
  */
-int escrow_wrap(const struct escrow_vp *v, const uint8_t to[BOX_POINT_SIZE],
-		const uint8_t key[ESCROW_KEY_SIZE],
-		uint8_t ret[ESCROW_BOX_SIZE], struct err *e);
+int key_recovery_wrap(const struct key_recovery_vp *v,
+		      const uint8_t to[ECIES_POINT_SIZE],
+		      const uint8_t key[KEY_RECOVERY_KEY_SIZE],
+		      uint8_t ret[KEY_RECOVERY_BOX_SIZE], struct err *e);
 /* -EACCES: not wrapped for this key, or not that VP's. */
-int escrow_unwrap(const struct escrow_vp *v, const struct key *recovery,
-		  const uint8_t box[ESCROW_BOX_SIZE],
-		  uint8_t ret[ESCROW_KEY_SIZE], struct err *e);
+int key_recovery_unwrap(const struct key_recovery_vp *v,
+			const struct key *recovery,
+			const uint8_t box[KEY_RECOVERY_BOX_SIZE],
+			uint8_t ret[KEY_RECOVERY_KEY_SIZE], struct err *e);
 
-struct escrow_device {
+struct key_recovery_device {
 	const char *device, *epoch, *vp;
 };
 
 /* To the device that has this receipt key, of which the public half will do. */
-int escrow_seal(const struct escrow_device *d, const struct key *receipts,
-		const uint8_t key[ESCROW_KEY_SIZE],
-		uint8_t ret[ESCROW_BOX_SIZE], struct err *e);
+int key_recovery_seal(const struct key_recovery_device *d,
+		      const struct key *receipts,
+		      const uint8_t key[KEY_RECOVERY_KEY_SIZE],
+		      uint8_t ret[KEY_RECOVERY_BOX_SIZE], struct err *e);
 /* -EACCES: not sealed to this key, or for another device, epoch or VP. */
-int escrow_unseal(const struct escrow_device *d, const struct key *receipts,
-		  const void *box, size_t len, uint8_t ret[ESCROW_KEY_SIZE],
-		  struct err *e);
+int key_recovery_unseal(const struct key_recovery_device *d,
+			const struct key *receipts, const void *box, size_t len,
+			uint8_t ret[KEY_RECOVERY_KEY_SIZE], struct err *e);
 
 #endif

@@ -31,7 +31,7 @@ void log_debug_on(void)
 }
 
 /* A line from outside must not be able to fake a second line. */
-static void flatten(char *s)
+static void replace_control_chars(char *s)
 {
 	for (; *s; s++)
 		if ((unsigned char)*s < ' ')
@@ -39,14 +39,14 @@ static void flatten(char *s)
 }
 
 static void __attribute__((format(printf, 2, 0)))
-write_line(int priority, const char *fmt, va_list ap)
+write_log_line(int priority, const char *fmt, va_list ap)
 {
 	int saved = errno;
 	char text[1024], line[1100];
 	int n;
 
 	vsnprintf(text, sizeof(text), fmt, ap);
-	flatten(text);
+	replace_control_chars(text);
 	if (log_state.daemon)
 		n = snprintf(line, sizeof(line), "<%d>%s\n", priority, text);
 	else
@@ -63,7 +63,7 @@ write_line(int priority, const char *fmt, va_list ap)
 	{                                                                      \
 		va_list ap;                                                    \
 		va_start(ap, fmt);                                             \
-		write_line(priority, fmt, ap);                                 \
+		write_log_line(priority, fmt, ap);                             \
 		va_end(ap);                                                    \
 	}
 
@@ -78,6 +78,6 @@ void log_debug(const char *fmt, ...)
 	if (!log_state.debug)
 		return;
 	va_start(ap, fmt);
-	write_line(7, fmt, ap);
+	write_log_line(7, fmt, ap);
 	va_end(ap);
 }

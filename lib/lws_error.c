@@ -16,7 +16,7 @@
 static char last_tls[96];
 
 /* "...: SSL error: certificate has expired (preverify_ok=0;err=10;depth=0)" */
-static void take(int level, const char *line)
+static void capture_tls_error(int level, const char *line)
 {
 	const char *why = strstr(line, TLS_PREFIX);
 	size_t n;
@@ -33,17 +33,17 @@ static void take(int level, const char *line)
 	last_tls[n] = '\0';
 }
 
-void lwswhy_catch(void)
+void lws_error_capture(void)
 {
-	lws_set_log_level(LLL_ERR, take);
+	lws_set_log_level(LLL_ERR, capture_tls_error);
 }
 
-void lwswhy_clear(void)
+void lws_error_clear(void)
 {
 	last_tls[0] = '\0';
 }
 
-static int probe_address(const struct addrinfo *a)
+static int probe_tcp_address(const struct addrinfo *a)
 {
 	auto_close int fd = socket(
 		a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -65,7 +65,7 @@ static int probe_address(const struct addrinfo *a)
 }
 
 /* lws says only "unable": the system is asked again, for the words. */
-static int probe(const char *host, uint16_t port, char *ret, size_t size)
+static int probe_server(const char *host, uint16_t port, char *ret, size_t size)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL;
 	char service[8];
@@ -77,7 +77,7 @@ static int probe(const char *host, uint16_t port, char *ret, size_t size)
 		snprintf(ret, size, "look up the name: %s", gai_strerror(r));
 		return EHOSTUNREACH;
 	}
-	r = probe_address(list);
+	r = probe_tcp_address(list);
 	freeaddrinfo(list);
 	if (r == 0) {
 		snprintf(ret, size, "the connection did not come about");
@@ -99,8 +99,8 @@ static const struct {
 	{ "HS: ", EPROTO, "not the answer that was asked for" },
 };
 
-int lwswhy_text(const char *host, uint16_t port, const char *said, char *ret,
-		size_t size)
+int lws_error_describe(const char *host, uint16_t port, const char *said,
+		       char *ret, size_t size)
 {
 	if (last_tls[0]) {
 		snprintf(ret, size, "TLS: the server is not trusted: %s",
@@ -108,7 +108,7 @@ int lwswhy_text(const char *host, uint16_t port, const char *said, char *ret,
 		return EPROTO;
 	}
 	if (!said || strcmp(said, "Unable to connect") == 0)
-		return probe(host, port, ret, size);
+		return probe_server(host, port, ret, size);
 	for (unsigned int i = 0; i < ARRAY_SIZE(reasons); i++) {
 		if (strncmp(said, reasons[i].said, strlen(reasons[i].said)) !=
 		    0)

@@ -11,17 +11,17 @@
 #include <stdint.h>
 
 /* Takes over the log; may be called again. */
-void lwswhy_catch(void);
+void lws_error_capture(void);
 
 /* A new connection begins: forgets what was said so far. */
-void lwswhy_clear(void);
+void lws_error_clear(void);
 
 /*
  * Writes the reason, and returns the (positive) errno that stands for it.
  * `said` is what came with LWS_CALLBACK_CLIENT_CONNECTION_ERROR; NULL if the
  * call to connect itself failed. May take half a second.
  */
-int lwswhy_text(const char *host, uint16_t port, const char *said, char *ret,
-		size_t size);
+int lws_error_describe(const char *host, uint16_t port, const char *said,
+		       char *ret, size_t size);
 
 #endif

@@ -18,8 +18,9 @@ void merkle_leaf(const void *entry, size_t len, uint8_t ret[HASH_SIZE])
 }
 
 /* ret may be one of the two. */
-static void join(const uint8_t left[HASH_SIZE], const uint8_t right[HASH_SIZE],
-		 uint8_t ret[HASH_SIZE])
+static void hash_children(const uint8_t left[HASH_SIZE],
+			  const uint8_t right[HASH_SIZE],
+			  uint8_t ret[HASH_SIZE])
 {
 	uint8_t both[1 + 2 * HASH_SIZE] = { 1 };
 
@@ -28,25 +29,25 @@ static void join(const uint8_t left[HASH_SIZE], const uint8_t right[HASH_SIZE],
 	hash_sha256(both, sizeof(both), ret);
 }
 
-static unsigned int peaks(uint64_t size)
+static unsigned int count_peaks(uint64_t size)
 {
 	return (unsigned int)__builtin_popcountll(size);
 }
 
 void merkle_add(struct merkle *m, const uint8_t leaf[HASH_SIZE])
 {
-	unsigned int n = peaks(m->size);
+	unsigned int n = count_peaks(m->size);
 
 	/* As adding one to a binary number: each carry joins two subtrees. */
 	memcpy(m->peak[n], leaf, HASH_SIZE);
 	for (uint64_t carry = m->size; carry & 1; carry >>= 1, n--)
-		join(m->peak[n - 1], m->peak[n], m->peak[n - 1]);
+		hash_children(m->peak[n - 1], m->peak[n], m->peak[n - 1]);
 	m->size++;
 }
 
 void merkle_root(const struct merkle *m, uint8_t ret[HASH_SIZE])
 {
-	unsigned int n = peaks(m->size);
+	unsigned int n = count_peaks(m->size);
 
 	if (n == 0) {
 		hash_sha256("", 0, ret);
@@ -54,7 +55,7 @@ void merkle_root(const struct merkle *m, uint8_t ret[HASH_SIZE])
 	}
 	memcpy(ret, m->peak[n - 1], HASH_SIZE);
 	for (unsigned int i = n - 1; i > 0; i--)
-		join(m->peak[i - 1], ret, ret);
+		hash_children(m->peak[i - 1], ret, ret);
 }
 
 /* Each carry wrote one place further to the left, and what it joined stays. */
@@ -65,8 +66,9 @@ const uint8_t *merkle_completed(const struct merkle *m, unsigned int level)
 	if (m->size == 0)
 		return NULL;
 	carries = (unsigned int)__builtin_ctzll(m->size);
-	return level > carries ? NULL
-			       : m->peak[peaks(m->size) - 1 + carries - level];
+	return level > carries
+		       ? NULL
+		       : m->peak[count_peaks(m->size) - 1 + carries - level];
 }
 
 /*
@@ -74,8 +76,8 @@ const uint8_t *merkle_completed(const struct merkle *m, unsigned int level)
  * to - from does not exceed, so the range is a row of complete subtrees, from
  * the largest to the smallest.
  */
-static int range(merkle_node_fn *node, void *ctx, uint64_t from, uint64_t to,
-		 uint8_t ret[HASH_SIZE])
+static int hash_subtree_range(merkle_node_fn *node, void *ctx, uint64_t from,
+			      uint64_t to, uint8_t ret[HASH_SIZE])
 {
 	struct merkle m = { .size = to - from };
 	unsigned int n = 0;
@@ -95,13 +97,13 @@ static int range(merkle_node_fn *node, void *ctx, uint64_t from, uint64_t to,
 }
 
 /* The largest power of two below n; n > 1. */
-static uint64_t split(uint64_t n)
+static uint64_t get_split_point(uint64_t n)
 {
 	return UINT64_C(1) << (63 - __builtin_clzll(n - 1));
 }
 
 /* The proofs are found from the root down, and written from the leaf up. */
-static void reverse(uint8_t path[][HASH_SIZE], unsigned int n)
+static void reverse_proof_path(uint8_t path[][HASH_SIZE], unsigned int n)
 {
 	for (unsigned int i = 0; i < n / 2; i++) {
 		uint8_t swap[HASH_SIZE];
@@ -113,41 +115,41 @@ static void reverse(uint8_t path[][HASH_SIZE], unsigned int n)
 }
 
 /* A tree on the way down to one leaf: [from, to) of all leaves. */
-struct part {
+struct leaf_range {
 	uint64_t from, to;
 };
 
 /* Steps into the half that leaf `index` is in, and hashes the other. */
-static int descend(merkle_node_fn *node, void *ctx, uint64_t index,
-		   struct part *p, uint8_t ret[HASH_SIZE])
+static int descend_to_leaf(merkle_node_fn *node, void *ctx, uint64_t index,
+			   struct leaf_range *p, uint8_t ret[HASH_SIZE])
 {
-	uint64_t middle = p->from + split(p->to - p->from);
-	const struct part whole = *p;
+	uint64_t middle = p->from + get_split_point(p->to - p->from);
+	const struct leaf_range whole = *p;
 
 	if (index < middle) {
 		p->to = middle;
-		return range(node, ctx, middle, whole.to, ret);
+		return hash_subtree_range(node, ctx, middle, whole.to, ret);
 	}
 	p->from = middle;
-	return range(node, ctx, whole.from, middle, ret);
+	return hash_subtree_range(node, ctx, whole.from, middle, ret);
 }
 
 int merkle_prove_inclusion(merkle_node_fn *node, void *ctx, uint64_t index,
 			   uint64_t size, uint8_t path[][HASH_SIZE],
 			   unsigned int *ret_n)
 {
-	struct part p = { 0, size };
+	struct leaf_range p = { 0, size };
 	unsigned int n = 0;
 
 	if (index >= size || size > SIZE_MAX_TREE)
 		return -EINVAL;
 	while (p.to - p.from > 1) {
-		int r = descend(node, ctx, index, &p, path[n++]);
+		int r = descend_to_leaf(node, ctx, index, &p, path[n++]);
 
 		if (r < 0)
 			return r;
 	}
-	reverse(path, n);
+	reverse_proof_path(path, n);
 	*ret_n = n;
 	return 0;
 }
@@ -156,7 +158,7 @@ int merkle_prove_consistency(merkle_node_fn *node, void *ctx, uint64_t first,
 			     uint64_t second, uint8_t path[][HASH_SIZE],
 			     unsigned int *ret_n)
 {
-	struct part p = { 0, second };
+	struct leaf_range p = { 0, second };
 	unsigned int n = 0;
 	int r;
 
@@ -168,28 +170,28 @@ int merkle_prove_consistency(merkle_node_fn *node, void *ctx, uint64_t first,
 	}
 	/* SUBPROOF of the RFC, where `first` is an index from the left end. */
 	while (first != p.to) {
-		r = descend(node, ctx, first - 1, &p, path[n++]);
+		r = descend_to_leaf(node, ctx, first - 1, &p, path[n++]);
 		if (r < 0)
 			return r;
 	}
 	/* A subtree at the left end is the old root, which is known. */
 	if (p.from != 0) {
-		r = range(node, ctx, p.from, p.to, path[n++]);
+		r = hash_subtree_range(node, ctx, p.from, p.to, path[n++]);
 		if (r < 0)
 			return r;
 	}
-	reverse(path, n);
+	reverse_proof_path(path, n);
 	*ret_n = n;
 	return 0;
 }
 
 /* Where a walk from a leaf to the root stands: its node and the last one. */
-struct walk {
+struct path_walk {
 	uint64_t fn, sn;
 };
 
 /* Is the next hash of the path to the left? Goes up in any case. */
-static bool is_left(struct walk *w)
+static bool ascend_has_left_sibling(struct path_walk *w)
 {
 	bool left = (w->fn & 1) || w->fn == w->sn;
 
@@ -206,7 +208,7 @@ bool merkle_check_inclusion(const uint8_t leaf[HASH_SIZE], uint64_t index,
 			    uint64_t size, const uint8_t path[][HASH_SIZE],
 			    unsigned int n, const uint8_t root[HASH_SIZE])
 {
-	struct walk w = { index, size - 1 };
+	struct path_walk w = { index, size - 1 };
 	uint8_t hash[HASH_SIZE];
 
 	if (index >= size)
@@ -215,22 +217,23 @@ bool merkle_check_inclusion(const uint8_t leaf[HASH_SIZE], uint64_t index,
 	for (unsigned int i = 0; i < n; i++) {
 		if (w.sn == 0)
 			return false;
-		if (is_left(&w))
-			join(path[i], hash, hash);
+		if (ascend_has_left_sibling(&w))
+			hash_children(path[i], hash, hash);
 		else
-			join(hash, path[i], hash);
+			hash_children(hash, path[i], hash);
 	}
 	return w.sn == 0 && hash_compare(hash, root, HASH_SIZE) == 0;
 }
 
 /* Of first < second, first not 0. */
-static bool check_growth(uint64_t first, const uint8_t first_root[HASH_SIZE],
-			 uint64_t second, const uint8_t second_root[HASH_SIZE],
-			 const uint8_t path[][HASH_SIZE], unsigned int n)
+static bool
+check_consistency_path(uint64_t first, const uint8_t first_root[HASH_SIZE],
+		       uint64_t second, const uint8_t second_root[HASH_SIZE],
+		       const uint8_t path[][HASH_SIZE], unsigned int n)
 {
 	/* A power of two: the walk starts at the old root itself. */
 	bool starts_known = (first & (first - 1)) == 0;
-	struct walk w = { first - 1, second - 1 };
+	struct path_walk w = { first - 1, second - 1 };
 	uint8_t old[HASH_SIZE], new[HASH_SIZE];
 
 	if (n == 0)
@@ -244,11 +247,11 @@ static bool check_growth(uint64_t first, const uint8_t first_root[HASH_SIZE],
 	for (unsigned int i = starts_known ? 0 : 1; i < n; i++) {
 		if (w.sn == 0)
 			return false;
-		if (is_left(&w)) {
-			join(path[i], old, old);
-			join(path[i], new, new);
+		if (ascend_has_left_sibling(&w)) {
+			hash_children(path[i], old, old);
+			hash_children(path[i], new, new);
 		} else {
-			join(new, path[i], new);
+			hash_children(new, path[i], new);
 		}
 	}
 	return w.sn == 0 && hash_compare(old, first_root, HASH_SIZE) == 0 &&
@@ -273,5 +276,6 @@ bool merkle_check_consistency(uint64_t first,
 		return n == 0 &&
 		       hash_compare(first_root, empty, HASH_SIZE) == 0;
 	}
-	return check_growth(first, first_root, second, second_root, path, n);
+	return check_consistency_path(first, first_root, second, second_root,
+				      path, n);
 }

@@ -32,8 +32,8 @@ void opt_print_version(const char *name)
 	printf("%s (%s) %s\n", name, PACKAGE, VERSION);
 }
 
-static const struct opt *find(const struct opt_program *p, const char *name,
-			      size_t len, char letter)
+static const struct opt *find_option(const struct opt_program *p,
+				     const char *name, size_t len, char letter)
 {
 	for (const struct opt *o = p->opts; o && o->name; o++)
 		if (name ? strlen(o->name) == len &&
@@ -43,7 +43,8 @@ static const struct opt *find(const struct opt_program *p, const char *name,
 	return NULL;
 }
 
-static int store(const struct opt *o, const char *value, struct err *e)
+static int store_option_value(const struct opt *o, const char *value,
+			      struct err *e)
 {
 	struct opt_list *list = o->value;
 
@@ -62,7 +63,7 @@ static int store(const struct opt *o, const char *value, struct err *e)
 		*(const char **)o->value = value;
 		return 0;
 	case OPT_NUMBER:
-		if (text_number(value, UINT64_MAX, o->value) < 0)
+		if (encoding_parse_number(value, UINT64_MAX, o->value) < 0)
 			return err_set(e, EINVAL, "--%s %s: not a number",
 				       o->name, value);
 		return 0;
@@ -77,8 +78,8 @@ static int store(const struct opt *o, const char *value, struct err *e)
 }
 
 /* Takes the option at argv[i]; returns how many arguments it used, or <0. */
-static int take(const struct opt_program *p, int argc, char **argv, int i,
-		struct err *e)
+static int parse_option(const struct opt_program *p, int argc, char **argv,
+			int i, struct err *e)
 {
 	const char *arg = argv[i], *value = NULL;
 	const struct opt *o;
@@ -87,11 +88,11 @@ static int take(const struct opt_program *p, int argc, char **argv, int i,
 	if (arg[1] == '-') {
 		size_t len = strcspn(arg + 2, "=");
 
-		o = find(p, arg + 2, len, 0);
+		o = find_option(p, arg + 2, len, 0);
 		if (arg[2 + len] == '=')
 			value = arg + 2 + len + 1;
 	} else {
-		o = find(p, NULL, 0, arg[1]);
+		o = find_option(p, NULL, 0, arg[1]);
 		if (arg[2])
 			value = arg + 2;
 	}
@@ -101,17 +102,17 @@ static int take(const struct opt_program *p, int argc, char **argv, int i,
 	if (o->kind == OPT_FLAG && value)
 		return err_set(e, EINVAL, "option %s takes no value", arg);
 	if (o->kind == OPT_FLAG || value) {
-		r = store(o, value, e);
+		r = store_option_value(o, value, e);
 		return r < 0 ? r : 1;
 	}
 	if (i + 1 >= argc)
 		return err_set(e, EINVAL, "option %s needs %s", arg, o->arg);
-	r = store(o, argv[i + 1], e);
+	r = store_option_value(o, argv[i + 1], e);
 	return r < 0 ? r : 2;
 }
 
 /* Moves the arguments [from, from + n) in front of [to, from). */
-static void rotate(char **argv, int to, int from, int n)
+static void move_arguments(char **argv, int to, int from, int n)
 {
 	for (; n > 0; n--, to++, from++) {
 		char *moved = argv[from];
@@ -145,13 +146,13 @@ int opt_parse(const struct opt_program *p, int argc, char **argv, bool permute,
 			return -ECANCELED;
 		}
 		if (strcmp(argv[i], "--") == 0) {
-			rotate(argv, first, i, 1);
+			move_arguments(argv, first, i, 1);
 			return first + 1;
 		}
-		n = take(p, argc, argv, i, e);
+		n = parse_option(p, argc, argv, i, e);
 		if (n < 0)
 			return n;
-		rotate(argv, first, i, n);
+		move_arguments(argv, first, i, n);
 		first += n;
 		i += n;
 	}

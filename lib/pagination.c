@@ -11,7 +11,7 @@
 #define PAGE_ITEMS 500
 #define PAGES_MAX 10000
 
-void cursor_escape(FILE *f, const char *s)
+void pagination_escape(FILE *f, const char *s)
 {
 	for (; *s; s++)
 		if (isalnum((unsigned char)*s) || strchr("-._~:", *s))
@@ -21,8 +21,8 @@ void cursor_escape(FILE *f, const char *s)
 }
 
 /* The page behind `cursor` (NULL: the first). */
-static int make_path(const char *path, const char *cursor, unsigned int max,
-		     char **ret, struct err *e)
+static int build_page_path(const char *path, const char *cursor,
+			   unsigned int max, char **ret, struct err *e)
 {
 	char *text = NULL;
 	size_t len;
@@ -34,7 +34,7 @@ static int make_path(const char *path, const char *cursor, unsigned int max,
 		max && max < PAGE_ITEMS ? max : PAGE_ITEMS);
 	if (cursor) {
 		fputs("&cursor=", f);
-		cursor_escape(f, cursor);
+		pagination_escape(f, cursor);
 	}
 	if (fclose(f) != 0) {
 		free(text);
@@ -46,8 +46,8 @@ static int make_path(const char *path, const char *cursor, unsigned int max,
 
 /* Adds a page's items; *cursor becomes the next page's, NULL behind the last.
  */
-static int take(const json_t *page, const char *path, json_t *all,
-		char **cursor, struct err *e)
+static int append_page_items(const json_t *page, const char *path, json_t *all,
+			     char **cursor, struct err *e)
 {
 	const char *next = json_string_value(json_object_get(page, "next"));
 	json_t *items = json_object_get(page, "items");
@@ -61,8 +61,8 @@ static int take(const json_t *page, const char *path, json_t *all,
 	return next && !*cursor ? err_oom(e, path) : 0;
 }
 
-int cursor_read(const char *path, unsigned int max, cursor_get_fn *get,
-		void *ctx, json_t **ret, struct err *e)
+int pagination_read(const char *path, unsigned int max, pagination_get_fn *get,
+		    void *ctx, json_t **ret, struct err *e)
 {
 	auto_json json_t *all = json_array();
 	auto_free char *cursor = NULL;
@@ -73,7 +73,7 @@ int cursor_read(const char *path, unsigned int max, cursor_get_fn *get,
 	do {
 		auto_json json_t *page = NULL;
 		auto_free char *one = NULL;
-		int r = make_path(path, cursor, max, &one, e);
+		int r = build_page_path(path, cursor, max, &one, e);
 
 		if (r == 0 && pages++ == PAGES_MAX)
 			r = err_set(e, EBADMSG, "%s: there is no end to it",
@@ -81,7 +81,7 @@ int cursor_read(const char *path, unsigned int max, cursor_get_fn *get,
 		if (r == 0)
 			r = get(ctx, one, &page, e);
 		if (r == 0)
-			r = take(page, path, all, &cursor, e);
+			r = append_page_items(page, path, all, &cursor, e);
 		if (r < 0)
 			return r;
 	} while (cursor && (max == 0 || json_array_size(all) < max));

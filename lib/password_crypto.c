@@ -13,8 +13,9 @@
 
 #define VERIFIER_LABEL "cells-verifier"
 
-int seal_derive(const char *password, const void *salt, size_t salt_len,
-		uint64_t iterations, struct seal_key *ret, struct err *e)
+int password_crypto_derive_key(const char *password, const void *salt,
+			       size_t salt_len, uint64_t iterations,
+			       struct password_crypto_key *ret, struct err *e)
 {
 	const mbedtls_md_info_t *sha512 =
 		mbedtls_md_info_from_type(MBEDTLS_MD_SHA512);
@@ -22,17 +23,17 @@ int seal_derive(const char *password, const void *salt, size_t salt_len,
 	mbedtls_md_context_t md;
 	int r;
 
-	if (iterations < SEAL_ITERATIONS_MIN ||
-	    iterations > SEAL_ITERATIONS_MAX)
+	if (iterations < PASSWORD_CRYPTO_ITERATIONS_MIN ||
+	    iterations > PASSWORD_CRYPTO_ITERATIONS_MAX)
 		return err_set(e, EINVAL,
 			       "derive key: %" PRIu64 " iterations are not "
 			       "within %d to %d",
-			       iterations, SEAL_ITERATIONS_MIN,
-			       SEAL_ITERATIONS_MAX);
-	if (salt_len < SEAL_SALT_MIN)
+			       iterations, PASSWORD_CRYPTO_ITERATIONS_MIN,
+			       PASSWORD_CRYPTO_ITERATIONS_MAX);
+	if (salt_len < PASSWORD_CRYPTO_SALT_MIN)
 		return err_set(e, EINVAL,
 			       "derive key: salt of %zu bytes is under %d",
-			       salt_len, SEAL_SALT_MIN);
+			       salt_len, PASSWORD_CRYPTO_SALT_MIN);
 	mbedtls_md_init(&md);
 	r = mbedtls_md_setup(&md, sha512, 1);
 	if (r == 0)
@@ -50,12 +51,12 @@ int seal_derive(const char *password, const void *salt, size_t salt_len,
 	return 0;
 }
 
-void seal_wipe(struct seal_key *k)
+void password_crypto_wipe_key(struct password_crypto_key *k)
 {
 	mbedtls_platform_zeroize(k, sizeof(*k));
 }
 
-static void verifier_of(const uint8_t auth[32], uint8_t ret[HASH_SIZE])
+static void compute_verifier(const uint8_t auth[32], uint8_t ret[HASH_SIZE])
 {
 	const struct hash_part label = { VERIFIER_LABEL,
 					 strlen(VERIFIER_LABEL) };
@@ -63,15 +64,16 @@ static void verifier_of(const uint8_t auth[32], uint8_t ret[HASH_SIZE])
 	hash_hmac(auth, 32, &label, 1, ret);
 }
 
-void seal_verifier(const struct seal_key *k, uint8_t ret[HASH_SIZE])
+void password_crypto_verifier(const struct password_crypto_key *k,
+			      uint8_t ret[HASH_SIZE])
 {
-	verifier_of(k->auth, ret);
+	compute_verifier(k->auth, ret);
 }
 
 /* Hides the key, and uncovers it again. */
-static void mask(const uint8_t verifier[HASH_SIZE], const char *over,
-		 const void *pae, size_t pae_len, const uint8_t in[HASH_SIZE],
-		 uint8_t ret[HASH_SIZE])
+static void mask_auth_key(const uint8_t verifier[HASH_SIZE], const char *over,
+			  const void *pae, size_t pae_len,
+			  const uint8_t in[HASH_SIZE], uint8_t ret[HASH_SIZE])
 {
 	const struct hash_part parts[] = { { over, strlen(over) },
 					   { pae, pae_len } };
@@ -81,75 +83,79 @@ static void mask(const uint8_t verifier[HASH_SIZE], const char *over,
 		ret[i] ^= in[i];
 }
 
-void seal_proof(const struct seal_key *k, const char *over, const void *pae,
-		size_t pae_len, uint8_t ret[HASH_SIZE])
+void password_crypto_make_proof(const struct password_crypto_key *k,
+				const char *over, const void *pae,
+				size_t pae_len, uint8_t ret[HASH_SIZE])
 {
 	uint8_t verifier[HASH_SIZE];
 
-	seal_verifier(k, verifier);
-	mask(verifier, over, pae, pae_len, k->auth, ret);
+	password_crypto_verifier(k, verifier);
+	mask_auth_key(verifier, over, pae, pae_len, k->auth, ret);
 }
 
-bool seal_check_proof(const uint8_t verifier[HASH_SIZE], const char *over,
-		      const void *pae, size_t pae_len,
-		      const uint8_t proof[HASH_SIZE])
+bool password_crypto_check_proof(const uint8_t verifier[HASH_SIZE],
+				 const char *over, const void *pae,
+				 size_t pae_len, const uint8_t proof[HASH_SIZE])
 {
 	uint8_t auth[HASH_SIZE], got[HASH_SIZE];
 
-	mask(verifier, over, pae, pae_len, proof, auth);
-	verifier_of(auth, got);
+	mask_auth_key(verifier, over, pae, pae_len, proof, auth);
+	compute_verifier(auth, got);
 	mbedtls_platform_zeroize(auth, sizeof(auth));
 	return hash_compare(got, verifier, sizeof(got)) == 0;
 }
 
-static int gcm_start(mbedtls_gcm_context *gcm, const uint8_t key[32])
+static int init_gcm_cipher(mbedtls_gcm_context *gcm, const uint8_t key[32])
 {
 	mbedtls_gcm_init(gcm);
 	return mbedtls_gcm_setkey(gcm, MBEDTLS_CIPHER_ID_AES, key, 256);
 }
 
-int seal_encrypt(const uint8_t key[32], const uint8_t nonce[SEAL_NONCE_SIZE],
-		 const void *aad, size_t aad_len, const void *data, size_t len,
-		 void **ret, size_t *ret_len, struct err *e)
+int password_crypto_encrypt(const uint8_t key[32],
+			    const uint8_t nonce[PASSWORD_CRYPTO_NONCE_SIZE],
+			    const void *aad, size_t aad_len, const void *data,
+			    size_t len, void **ret, size_t *ret_len,
+			    struct err *e)
 {
-	auto_free uint8_t *out = malloc(len + SEAL_TAG_SIZE);
+	auto_free uint8_t *out = malloc(len + PASSWORD_CRYPTO_TAG_SIZE);
 	mbedtls_gcm_context gcm;
 	int r;
 
 	if (!out)
 		return err_oom(e, "seal");
-	r = gcm_start(&gcm, key);
+	r = init_gcm_cipher(&gcm, key);
 	if (r == 0)
 		r = mbedtls_gcm_crypt_and_tag(
-			&gcm, MBEDTLS_GCM_ENCRYPT, len, nonce, SEAL_NONCE_SIZE,
-			aad, aad_len, data, out, SEAL_TAG_SIZE, out + len);
+			&gcm, MBEDTLS_GCM_ENCRYPT, len, nonce,
+			PASSWORD_CRYPTO_NONCE_SIZE, aad, aad_len, data, out,
+			PASSWORD_CRYPTO_TAG_SIZE, out + len);
 	mbedtls_gcm_free(&gcm);
 	if (r != 0)
 		return err_set(e, EIO, "seal: mbedtls error -0x%04x",
 			       (unsigned int)-r);
 	*ret = steal(out);
-	*ret_len = len + SEAL_TAG_SIZE;
+	*ret_len = len + PASSWORD_CRYPTO_TAG_SIZE;
 	return 0;
 }
 
-int seal_decrypt_into(const uint8_t key[32],
-		      const uint8_t nonce[SEAL_NONCE_SIZE], const void *aad,
-		      size_t aad_len, const void *data, size_t len,
-		      uint8_t *ret, struct err *e)
+int password_crypto_decrypt_into(
+	const uint8_t key[32], const uint8_t nonce[PASSWORD_CRYPTO_NONCE_SIZE],
+	const void *aad, size_t aad_len, const void *data, size_t len,
+	uint8_t *ret, struct err *e)
 {
 	const uint8_t *in = data;
 	mbedtls_gcm_context gcm;
 	size_t plain;
 	int r;
 
-	if (len < SEAL_TAG_SIZE)
+	if (len < PASSWORD_CRYPTO_TAG_SIZE)
 		return err_set(e, EACCES, "unseal: shorter than its tag");
-	plain = len - SEAL_TAG_SIZE;
-	r = gcm_start(&gcm, key);
+	plain = len - PASSWORD_CRYPTO_TAG_SIZE;
+	r = init_gcm_cipher(&gcm, key);
 	if (r == 0)
 		r = mbedtls_gcm_auth_decrypt(
-			&gcm, plain, nonce, SEAL_NONCE_SIZE, aad, aad_len,
-			in + plain, SEAL_TAG_SIZE, in, ret);
+			&gcm, plain, nonce, PASSWORD_CRYPTO_NONCE_SIZE, aad,
+			aad_len, in + plain, PASSWORD_CRYPTO_TAG_SIZE, in, ret);
 	mbedtls_gcm_free(&gcm);
 	if (r == MBEDTLS_ERR_GCM_AUTH_FAILED)
 		return err_set(e, EACCES,
@@ -160,19 +166,22 @@ int seal_decrypt_into(const uint8_t key[32],
 	return 0;
 }
 
-int seal_decrypt(const uint8_t key[32], const uint8_t nonce[SEAL_NONCE_SIZE],
-		 const void *aad, size_t aad_len, const void *data, size_t len,
-		 void **ret, size_t *ret_len, struct err *e)
+int password_crypto_decrypt(const uint8_t key[32],
+			    const uint8_t nonce[PASSWORD_CRYPTO_NONCE_SIZE],
+			    const void *aad, size_t aad_len, const void *data,
+			    size_t len, void **ret, size_t *ret_len,
+			    struct err *e)
 {
 	auto_free uint8_t *out = malloc(len + 1);
 	int r;
 
 	if (!out)
 		return err_oom(e, "unseal");
-	r = seal_decrypt_into(key, nonce, aad, aad_len, data, len, out, e);
+	r = password_crypto_decrypt_into(key, nonce, aad, aad_len, data, len,
+					 out, e);
 	if (r < 0)
 		return r;
-	*ret_len = len - SEAL_TAG_SIZE;
+	*ret_len = len - PASSWORD_CRYPTO_TAG_SIZE;
 	out[*ret_len] = '\0';
 	*ret = steal(out);
 	return 0;

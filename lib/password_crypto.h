@@ -12,27 +12,29 @@
 
 #include "lib/hash.h"
 
-#define SEAL_ITERATIONS_MIN 210000
-#define SEAL_ITERATIONS_MAX 5000000
-#define SEAL_SALT_MIN 16
-#define SEAL_NONCE_SIZE 12
-#define SEAL_TAG_SIZE 16
+#define PASSWORD_CRYPTO_ITERATIONS_MIN 210000
+#define PASSWORD_CRYPTO_ITERATIONS_MAX 5000000
+#define PASSWORD_CRYPTO_SALT_MIN 16
+#define PASSWORD_CRYPTO_NONCE_SIZE 12
+#define PASSWORD_CRYPTO_TAG_SIZE 16
 
 struct err;
 
-struct seal_key {
+struct password_crypto_key {
 	uint8_t auth[32];
 	uint8_t enc[32];
 };
 
 /* -EINVAL: iterations or salt out of bounds (tested before any work). */
-int seal_derive(const char *password, const void *salt, size_t salt_len,
-		uint64_t iterations, struct seal_key *ret, struct err *e);
-/* Zeroes it; a cleanup function as well: AUTO(seal_wipe). */
-void seal_wipe(struct seal_key *k);
+int password_crypto_derive_key(const char *password, const void *salt,
+			       size_t salt_len, uint64_t iterations,
+			       struct password_crypto_key *ret, struct err *e);
+/* Zeroes it; a cleanup function as well: AUTO(password_crypto_wipe_key). */
+void password_crypto_wipe_key(struct password_crypto_key *k);
 
 /* HMAC-SHA256(auth, "cells-verifier"). */
-void seal_verifier(const struct seal_key *k, uint8_t ret[HASH_SIZE]);
+void password_crypto_verifier(const struct password_crypto_key *k,
+			      uint8_t ret[HASH_SIZE]);
 
 /*
  * The proof of 10-policy, Passwords: that whoever made the new document knew
@@ -42,24 +44,31 @@ void seal_verifier(const struct seal_key *k, uint8_t ret[HASH_SIZE]);
  * that one document only. It spends the protection of that one version of the
  * config, as a password used once does; its secrets have a key of their own.
  */
-void seal_proof(const struct seal_key *k, const char *over, const void *pae,
-		size_t pae_len, uint8_t ret[HASH_SIZE]);
-bool seal_check_proof(const uint8_t verifier[HASH_SIZE], const char *over,
-		      const void *pae, size_t pae_len,
-		      const uint8_t proof[HASH_SIZE]);
+void password_crypto_make_proof(const struct password_crypto_key *k,
+				const char *over, const void *pae,
+				size_t pae_len, uint8_t ret[HASH_SIZE]);
+bool password_crypto_check_proof(const uint8_t verifier[HASH_SIZE],
+				 const char *over, const void *pae,
+				 size_t pae_len,
+				 const uint8_t proof[HASH_SIZE]);
 
 /* AES-256-GCM; *ret is ciphertext and tag, the caller frees. */
-int seal_encrypt(const uint8_t key[32], const uint8_t nonce[SEAL_NONCE_SIZE],
-		 const void *aad, size_t aad_len, const void *data, size_t len,
-		 void **ret, size_t *ret_len, struct err *e);
+int password_crypto_encrypt(const uint8_t key[32],
+			    const uint8_t nonce[PASSWORD_CRYPTO_NONCE_SIZE],
+			    const void *aad, size_t aad_len, const void *data,
+			    size_t len, void **ret, size_t *ret_len,
+			    struct err *e);
 /* -EACCES: not what was sealed with this key and associated data. */
-int seal_decrypt(const uint8_t key[32], const uint8_t nonce[SEAL_NONCE_SIZE],
-		 const void *aad, size_t aad_len, const void *data, size_t len,
-		 void **ret, size_t *ret_len, struct err *e);
-/* The same into the caller's len - SEAL_TAG_SIZE bytes: nothing is copied. */
-int seal_decrypt_into(const uint8_t key[32],
-		      const uint8_t nonce[SEAL_NONCE_SIZE], const void *aad,
-		      size_t aad_len, const void *data, size_t len,
-		      uint8_t *ret, struct err *e);
+int password_crypto_decrypt(const uint8_t key[32],
+			    const uint8_t nonce[PASSWORD_CRYPTO_NONCE_SIZE],
+			    const void *aad, size_t aad_len, const void *data,
+			    size_t len, void **ret, size_t *ret_len,
+			    struct err *e);
+/* The same into the caller's len - PASSWORD_CRYPTO_TAG_SIZE bytes: nothing is
+ * copied. */
+int password_crypto_decrypt_into(
+	const uint8_t key[32], const uint8_t nonce[PASSWORD_CRYPTO_NONCE_SIZE],
+	const void *aad, size_t aad_len, const void *data, size_t len,
+	uint8_t *ret, struct err *e);
 
 #endif

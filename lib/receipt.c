@@ -35,7 +35,7 @@ const char *receipt_type_name(enum receipt_type t)
 	return names[t];
 }
 
-static enum receipt_type type_from_name(const char *name)
+static enum receipt_type find_receipt_type(const char *name)
 {
 	enum receipt_type t = 0;
 
@@ -45,53 +45,54 @@ static enum receipt_type type_from_name(const char *name)
 	return t;
 }
 
-static bool is_level(const char *s)
+static bool is_enforcement_level(const char *s)
 {
 	return strcmp(s, "open") == 0 || strcmp(s, "live") == 0 ||
 	       strcmp(s, "mapped") == 0;
 }
 
-static bool is_epoch(const char *s)
+static bool is_valid_epoch(const char *s)
 {
 	uint8_t raw[EPOCH_DIGITS / 2];
 
-	return text_unhex(s, raw, sizeof(raw)) == 0;
+	return encoding_from_hex(s, raw, sizeof(raw)) == 0;
 }
 
-static bool is_digest(const char *s)
+static bool is_valid_digest(const char *s)
 {
 	uint8_t digest[HASH_SIZE];
 
-	return text_undigest(s, digest) == 0;
+	return encoding_parse_digest(s, digest) == 0;
 }
 
-static bool is_time(const char *s)
+static bool is_valid_time(const char *s)
 {
 	int64_t t;
 
-	return text_untime(s, &t) == 0;
+	return encoding_parse_time(s, &t) == 0;
 }
 
 /* The first member that is out of form; NULL: none is. */
-static const char *misformed(const struct receipt *r, int64_t format,
-			     const char *type)
+static const char *find_invalid_member(const struct receipt *r, int64_t format,
+				       const char *type)
 {
 	const struct {
 		const char *name;
 		bool good;
 	} tests[] = {
 		{ "format", format == FORMAT },
-		{ "type", type_from_name(type) != RECEIPT_TYPE_COUNT },
-		{ "device", text_is_id(r->device) },
-		{ "epoch", is_epoch(r->epoch) },
+		{ "type", find_receipt_type(type) != RECEIPT_TYPE_COUNT },
+		{ "device", encoding_is_valid_id(r->device) },
+		{ "epoch", is_valid_epoch(r->epoch) },
 		{ "seq", r->seq >= 1 },
-		{ "prev", !r->prev || is_digest(r->prev) },
-		{ "time", is_time(r->time) },
+		{ "prev", !r->prev || is_valid_digest(r->prev) },
+		{ "time", is_valid_time(r->time) },
 		{ "reason", !r->reason || strncmp(r->reason, "err.", 4) == 0 },
-		{ "vp", !r->vp || text_is_id(r->vp) },
-		{ "enforcement", is_level(r->enforcement) },
-		{ "state", is_digest(r->state) },
-		{ "audit", r->audit_seq >= 0 && is_digest(r->audit_head) },
+		{ "vp", !r->vp || encoding_is_valid_id(r->vp) },
+		{ "enforcement", is_enforcement_level(r->enforcement) },
+		{ "state", is_valid_digest(r->state) },
+		{ "audit",
+		  r->audit_seq >= 0 && is_valid_digest(r->audit_head) },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(tests); i++)
@@ -100,7 +101,7 @@ static const char *misformed(const struct receipt *r, int64_t format,
 	return NULL;
 }
 
-static int check_document(json_t *document, struct err *e)
+static int check_receipt_document(json_t *document, struct err *e)
 {
 	const char *type, *id, *digest;
 	int64_t version;
@@ -113,16 +114,16 @@ static int check_document(json_t *document, struct err *e)
 	};
 	int r;
 
-	r = json_take(document, table, true, "receipt's document", e);
+	r = json_read_object(document, table, true, "receipt's document", e);
 	if (r < 0)
 		return r;
-	if (!text_is_id(type) || !text_is_id(id) || version < 0 ||
-	    version > INT32_MAX || !is_digest(digest))
+	if (!encoding_is_valid_id(type) || !encoding_is_valid_id(id) ||
+	    version < 0 || version > INT32_MAX || !is_valid_digest(digest))
 		return err_set(e, EINVAL, "receipt: 'document' is misformed");
 	return 0;
 }
 
-static int take(json_t *j, struct receipt *r, struct err *e)
+static int read_receipt_members(json_t *j, struct receipt *r, struct err *e)
 {
 	json_t *audit;
 	const char *type;
@@ -152,17 +153,17 @@ static int take(json_t *j, struct receipt *r, struct err *e)
 	const char *name;
 	int res;
 
-	res = json_take(j, table, true, "receipt", e);
+	res = json_read_object(j, table, true, "receipt", e);
 	if (res < 0)
 		return res;
-	res = json_take(audit, audit_table, true, "receipt's audit", e);
+	res = json_read_object(audit, audit_table, true, "receipt's audit", e);
 	if (res < 0)
 		return res;
-	name = misformed(r, format, type);
+	name = find_invalid_member(r, format, type);
 	if (name)
 		return err_set(e, EINVAL, "receipt: '%s' is misformed", name);
-	r->type = type_from_name(type);
-	return r->document ? check_document(r->document, e) : 0;
+	r->type = find_receipt_type(type);
+	return r->document ? check_receipt_document(r->document, e) : 0;
 }
 
 int receipt_parse(const void *payload, size_t len, struct receipt *ret,
@@ -174,7 +175,7 @@ int receipt_parse(const void *payload, size_t len, struct receipt *ret,
 	r = json_parse(payload, len, "receipt", &rc.json, e);
 	if (r < 0)
 		return r;
-	r = take(rc.json, &rc, e);
+	r = read_receipt_members(rc.json, &rc, e);
 	if (r < 0)
 		return r;
 	if (!rc.details) {
@@ -235,13 +236,14 @@ int receipt_read_gap(const struct receipt *r, struct receipt_gap *ret,
 	if (r->type != RECEIPT_GAP)
 		return err_set(e, EINVAL, "receipt %" PRId64 " is no gap",
 			       r->seq);
-	res = json_take(r->details, table, false, "gap", e);
+	res = json_read_object(r->details, table, false, "gap", e);
 	if (res < 0)
 		return res;
 	g.is_audit = strcmp(stream, "audit") == 0;
 	if (!g.is_audit && strcmp(stream, "receipts") != 0)
 		return err_set(e, EINVAL, "gap: 'stream' is misformed");
-	if (g.from < 1 || g.to < g.from || text_undigest(digest, g.digest) < 0)
+	if (g.from < 1 || g.to < g.from ||
+	    encoding_parse_digest(digest, g.digest) < 0)
 		return err_set(e, EINVAL,
 			       "gap: from, to or digest is "
 			       "misformed");
@@ -262,21 +264,22 @@ void receipt_epoch(const struct key *k, char ret[33])
 	ret[EPOCH_DIGITS] = '\0';
 }
 
-static size_t line(const struct receipt_doc *d, char ret[LINE_SIZE])
+static size_t format_document_line(const struct receipt_doc *d,
+				   char ret[LINE_SIZE])
 {
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 
-	text_digest(d->digest, digest);
+	encoding_format_digest(d->digest, digest);
 	return (size_t)snprintf(ret, LINE_SIZE, "%s %s %" PRIu32 " %s\n",
 				d->type, d->id, d->version, digest);
 }
 
-static int compare(const void *a, const void *b)
+static int compare_documents(const void *a, const void *b)
 {
 	char x[LINE_SIZE], y[LINE_SIZE];
 
-	line(a, x);
-	line(b, y);
+	format_document_line(a, x);
+	format_document_line(b, y);
 	return strcmp(x, y);
 }
 
@@ -285,13 +288,13 @@ void receipt_state(struct receipt_doc *docs, unsigned int n, char ret[72])
 	uint8_t digest[HASH_SIZE];
 	struct hash h;
 
-	qsort(docs, n, sizeof(*docs), compare);
+	qsort(docs, n, sizeof(*docs), compare_documents);
 	hash_init(&h);
 	for (unsigned int i = 0; i < n; i++) {
 		char text[LINE_SIZE];
 
-		hash_add(&h, text, line(&docs[i], text));
+		hash_add(&h, text, format_document_line(&docs[i], text));
 	}
 	hash_end(&h, digest);
-	text_digest(digest, ret);
+	encoding_format_digest(digest, ret);
 }

@@ -10,10 +10,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-int secret_new(struct secret **ret, struct err *e)
+int secure_memory_new(struct secure_memory **ret, struct err *e)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-	struct secret *s =
+	struct secure_memory *s =
 		mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, flags, -1, 0);
 
 	if (s == MAP_FAILED)
@@ -30,7 +30,7 @@ int secret_new(struct secret **ret, struct err *e)
 	return 0;
 }
 
-void secret_free(struct secret *s)
+void secure_memory_free(struct secure_memory *s)
 {
 	if (!s)
 		return;
@@ -38,7 +38,7 @@ void secret_free(struct secret *s)
 	munmap(s, sizeof(*s));
 }
 
-int secret_memfd(const void *data, size_t len)
+int secure_memory_create_memfd(const void *data, size_t len)
 {
 	auto_close int fd =
 		memfd_create("passcode", MFD_CLOEXEC | MFD_ALLOW_SEALING);

@@ -9,28 +9,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SECRET_MAX 4088
+#define SECURE_MEMORY_MAX 4088
 
 struct err;
 
-struct secret {
+struct secure_memory {
 	size_t len;
-	uint8_t bytes[SECRET_MAX];
+	uint8_t bytes[SECURE_MEMORY_MAX];
 };
 
 /* Empty; the bytes are 0. */
-int secret_new(struct secret **ret, struct err *e);
-void secret_free(struct secret *s);
+int secure_memory_new(struct secure_memory **ret, struct err *e);
+void secure_memory_free(struct secure_memory *s);
 
 /*
  * A sealed memfd(2) with these bytes, which the caller closes, so that who gets
  * it reads what was meant; -errno.
  */
-int secret_memfd(const void *data, size_t len);
+int secure_memory_create_memfd(const void *data, size_t len);
 
-static inline void secret_freep(struct secret **s)
+static inline void secure_memory_freep(struct secure_memory **s)
 {
-	secret_free(*s);
+	secure_memory_free(*s);
 }
 
 #endif

@@ -12,14 +12,14 @@
 #define ROLE_BIT(role) (1U << (role))
 
 /* What the signatures of an envelope come to, before any role's threshold. */
-struct tally {
+struct signature_tally {
 	uint64_t known; /* keys that an entry claims to be by */
 	uint64_t valid; /* keys that signed */
 };
 
 /* The roles that a payloadType may be signed by, a bit each; 0: there is none.
  */
-static unsigned int roles_of(const char *payload_type)
+static unsigned int get_signing_roles(const char *payload_type)
 {
 	static const unsigned int by_doc[DOC_TYPE_COUNT] = {
 		[DOC_ROOT] = ROLE_BIT(DOC_ROLE_ROOT),
@@ -43,8 +43,8 @@ static unsigned int roles_of(const char *payload_type)
 }
 
 /* The bit of the key with that id among `members`; 0: there is none. */
-static uint64_t find_key(const struct doc_root *root, uint64_t members,
-			 const char *keyid, unsigned int *ret_index)
+static uint64_t find_member_key(const struct doc_root *root, uint64_t members,
+				const char *keyid, unsigned int *ret_index)
 {
 	for (unsigned int i = 0; i < root->n_keys; i++) {
 		if (!(members >> i & 1) ||
@@ -57,15 +57,16 @@ static uint64_t find_key(const struct doc_root *root, uint64_t members,
 }
 
 /* Verifies what is by one of `members`, each key until it has signed once. */
-static struct tally count(const struct doc_root *root, uint64_t members,
-			  const struct envelope *env)
+static struct signature_tally verify_signatures(const struct doc_root *root,
+						uint64_t members,
+						const struct envelope *env)
 {
-	struct tally t = { 0 };
+	struct signature_tally t = { 0 };
 
 	for (unsigned int i = 0; i < env->n_signatures; i++) {
 		const struct envelope_signature *s = &env->signature[i];
 		unsigned int index = 0;
-		uint64_t bit = find_key(root, members, s->keyid, &index);
+		uint64_t bit = find_member_key(root, members, s->keyid, &index);
 
 		t.known |= bit;
 		if (!bit || t.valid & bit)
@@ -78,8 +79,10 @@ static struct tally count(const struct doc_root *root, uint64_t members,
 }
 
 /* Has the tally the role's threshold? REASON_NONE, or why not. */
-static enum reason judge(const struct doc_root *root, enum doc_role role,
-			 const struct tally *t, struct trust_result *ret)
+static enum reason check_threshold(const struct doc_root *root,
+				   enum doc_role role,
+				   const struct signature_tally *t,
+				   struct trust_result *ret)
 {
 	uint64_t members = root->role[role].members;
 
@@ -94,8 +97,9 @@ static enum reason judge(const struct doc_root *root, enum doc_role role,
 	return ret->count < ret->threshold ? REASON_THRESHOLD : REASON_NONE;
 }
 
-static int report(enum reason why, enum doc_role role, const char *type,
-		  const struct trust_result *t, struct err *e)
+static int report_threshold(enum reason why, enum doc_role role,
+			    const char *type, const struct trust_result *t,
+			    struct err *e)
 {
 	const char *name = doc_role_name(role);
 
@@ -122,17 +126,18 @@ int trust_check_role(const struct doc_root *root, enum doc_role role,
 		     const struct envelope *env, struct trust_result *ret,
 		     struct err *e)
 {
-	struct tally t = count(root, root->role[role].members, env);
+	struct signature_tally t =
+		verify_signatures(root, root->role[role].members, env);
 	struct trust_result result;
-	enum reason why = judge(root, role, &t, &result);
+	enum reason why = check_threshold(root, role, &t, &result);
 
 	if (ret)
 		*ret = result;
-	return report(why, role, env->type, &result, e);
+	return report_threshold(why, role, env->type, &result, e);
 }
 
 /* How near a role's threshold one came: the nearest role is reported. */
-static unsigned int rank(enum reason why)
+static unsigned int rank_trust_reason(enum reason why)
 {
 	switch (why) {
 	case REASON_NONE:
@@ -147,11 +152,12 @@ static unsigned int rank(enum reason why)
 }
 
 /* trust_check(), which hands on what it verified. */
-static int check(const struct doc_root *root, const struct envelope *env,
-		 struct tally *ret_tally, struct trust_result *ret,
-		 struct err *e)
+static int check_any_role(const struct doc_root *root,
+			  const struct envelope *env,
+			  struct signature_tally *ret_tally,
+			  struct trust_result *ret, struct err *e)
 {
-	unsigned int roles = roles_of(env->type);
+	unsigned int roles = get_signing_roles(env->type);
 	enum reason best = REASON_UNKNOWN_KEY;
 	enum doc_role best_role = DOC_ROLE_COUNT;
 	struct trust_result result = { 0 };
@@ -165,15 +171,16 @@ static int check(const struct doc_root *root, const struct envelope *env,
 	for (unsigned int r = 0; r < DOC_ROLE_COUNT; r++)
 		if (roles & ROLE_BIT(r))
 			members |= root->role[r].members;
-	*ret_tally = count(root, members, env);
+	*ret_tally = verify_signatures(root, members, env);
 	for (unsigned int r = 0; r < DOC_ROLE_COUNT; r++) {
 		struct trust_result one;
 		enum reason why;
 
 		if (!(roles & ROLE_BIT(r)))
 			continue;
-		why = judge(root, r, ret_tally, &one);
-		if (best_role != DOC_ROLE_COUNT && rank(why) <= rank(best))
+		why = check_threshold(root, r, ret_tally, &one);
+		if (best_role != DOC_ROLE_COUNT &&
+		    rank_trust_reason(why) <= rank_trust_reason(best))
 			continue;
 		best = why;
 		best_role = r;
@@ -181,21 +188,21 @@ static int check(const struct doc_root *root, const struct envelope *env,
 	}
 	if (ret)
 		*ret = result;
-	return report(best, best_role, env->type, &result, e);
+	return report_threshold(best, best_role, env->type, &result, e);
 }
 
 int trust_check(const struct doc_root *root, const struct envelope *env,
 		struct trust_result *ret, struct err *e)
 {
-	struct tally t;
+	struct signature_tally t;
 
 	if (ret)
 		memset(ret, 0, sizeof(*ret));
-	return check(root, env, &t, ret, e);
+	return check_any_role(root, env, &t, ret, e);
 }
 
-static int check_org(const struct doc_root *root, const struct doc *doc,
-		     struct err *e)
+static int check_same_org(const struct doc_root *root, const struct doc *doc,
+			  struct err *e)
 {
 	if (strcmp(root->head.org, doc->head.org) == 0)
 		return 0;
@@ -212,10 +219,10 @@ int trust_open(const struct doc_root *root, const struct envelope *env,
 	enum doc_type type = doc_type_from_payload_type(env->type);
 	AUTO(doc_freep) struct doc *doc = NULL;
 	struct trust_result result = { 0 };
-	struct tally t;
+	struct signature_tally t;
 	int r;
 
-	r = check(root, env, &t, &result, e);
+	r = check_any_role(root, env, &t, &result, e);
 	if (ret_signers)
 		*ret_signers = result;
 	if (r < 0)
@@ -230,17 +237,17 @@ int trust_open(const struct doc_root *root, const struct envelope *env,
 	r = doc_parse(type, env->payload, env->payload_len, &doc, e);
 	if (r < 0)
 		return r;
-	r = check_org(root, doc, e);
+	r = check_same_org(root, doc, e);
 	if (r < 0)
 		return r;
 	if (type == DOC_COMMAND) {
 		enum doc_role role =
 			doc_action_role(doc_as_command(doc)->action);
-		enum reason why = judge(root, role, &t, &result);
+		enum reason why = check_threshold(root, role, &t, &result);
 
 		if (ret_signers)
 			*ret_signers = result;
-		r = report(why, role, env->type, &result, e);
+		r = report_threshold(why, role, env->type, &result, e);
 		if (r < 0)
 			return r;
 	}
@@ -248,8 +255,8 @@ int trust_open(const struct doc_root *root, const struct envelope *env,
 	return 0;
 }
 
-static int parse_root(const struct envelope *env, struct doc **ret,
-		      struct err *e)
+static int parse_root_document(const struct envelope *env, struct doc **ret,
+			       struct err *e)
 {
 	if (doc_type_from_payload_type(env->type) != DOC_ROOT)
 		return err_reason(e, REASON_ENVELOPE,
@@ -268,7 +275,7 @@ int trust_open_pinned_root(const struct envelope *env,
 	if (hash_compare(env->digest, digest, HASH_SIZE) != 0)
 		return err_reason(e, REASON_ROOT_CHAIN,
 				  "root: its digest is not the pinned one");
-	r = parse_root(env, &doc, e);
+	r = parse_root_document(env, &doc, e);
 	if (r < 0)
 		return r;
 	r = trust_check_role(doc_as_root(doc), DOC_ROLE_ROOT, env, NULL, e);
@@ -279,8 +286,8 @@ int trust_open_pinned_root(const struct envelope *env,
 }
 
 /* trust_check_role() for a step of the chain: its text, but one reason. */
-static int check_step(const struct doc_root *root, const char *which,
-		      const struct envelope *env, struct err *e)
+static int check_root_step(const struct doc_root *root, const char *which,
+			   const struct envelope *env, struct err *e)
 {
 	struct trust_result t;
 
@@ -299,13 +306,13 @@ int trust_open_next_root(const struct doc_root *held,
 	AUTO(doc_freep) struct doc *doc = NULL;
 	int r;
 
-	r = check_step(held, "old", env, e);
+	r = check_root_step(held, "old", env, e);
 	if (r < 0)
 		return r;
-	r = parse_root(env, &doc, e);
+	r = parse_root_document(env, &doc, e);
 	if (r < 0)
 		return r;
-	r = check_org(held, doc, e);
+	r = check_same_org(held, doc, e);
 	if (r < 0)
 		return r;
 	if (doc->head.version != held->head.version + 1)
@@ -313,7 +320,7 @@ int trust_open_next_root(const struct doc_root *held,
 				  "root: version %" PRIu32
 				  " does not follow %" PRIu32,
 				  doc->head.version, held->head.version);
-	r = check_step(doc_as_root(doc), "new", env, e);
+	r = check_root_step(doc_as_root(doc), "new", env, e);
 	if (r < 0)
 		return r;
 	*ret = steal(doc);

@@ -16,19 +16,19 @@
 #define HEX_SIZE (2 * HASH_SIZE + 1)
 
 /* Messages never quote the text: it holds the token. */
-static int bad(struct err *e, const char *what)
+static int report_uri_error(struct err *e, const char *what)
 {
 	return err_set(e, EINVAL, "enrolment URI: %s", what);
 }
 
-static bool is_ip6(const char *s)
+static bool is_ipv6_address(const char *s)
 {
 	struct in6_addr addr;
 
 	return inet_pton(AF_INET6, s, &addr) == 1;
 }
 
-static bool is_name(const char *s)
+static bool is_host_name(const char *s)
 {
 	size_t n = strlen(s);
 
@@ -42,30 +42,31 @@ static bool is_name(const char *s)
 }
 
 /* "name:port" or "[address]:port". */
-static int take_host(char *s, struct uri *u, struct err *e)
+static int parse_host_port(char *s, struct uri *u, struct err *e)
 {
 	char *colon = strrchr(s, ':');
 	uint64_t port;
 	size_t n;
 
-	if (!colon || text_number(colon + 1, UINT16_MAX, &port) < 0 ||
+	if (!colon || encoding_parse_number(colon + 1, UINT16_MAX, &port) < 0 ||
 	    port == 0)
-		return bad(e, "no port from 1 to 65535");
+		return report_uri_error(e, "no port from 1 to 65535");
 	*colon = '\0';
 	n = strlen(s);
 	if (n >= 2 && s[0] == '[' && s[n - 1] == ']') {
 		s[n - 1] = '\0';
-		if (!is_ip6(++s))
-			return bad(e, "the host is no IPv6 address");
-	} else if (!is_name(s)) {
-		return bad(e, "the host is no name or address");
+		if (!is_ipv6_address(++s))
+			return report_uri_error(e,
+						"the host is no IPv6 address");
+	} else if (!is_host_name(s)) {
+		return report_uri_error(e, "the host is no name or address");
 	}
 	memcpy(u->host, s, strlen(s) + 1);
 	u->port = (uint16_t)port;
 	return 0;
 }
 
-static int take_group(char *s, struct uri *u)
+static int parse_group_field(char *s, struct uri *u)
 {
 	char *colon = strchr(s, ':');
 	uint64_t min;
@@ -73,8 +74,8 @@ static int take_group(char *s, struct uri *u)
 	if (!colon)
 		return -EINVAL;
 	*colon = '\0';
-	if (!text_is_id(s) || text_number(colon + 1, INT32_MAX, &min) < 0 ||
-	    min == 0)
+	if (!encoding_is_valid_id(s) ||
+	    encoding_parse_number(colon + 1, INT32_MAX, &min) < 0 || min == 0)
 		return -EINVAL;
 	memcpy(u->group, s, strlen(s) + 1);
 	u->group_min = (uint32_t)min;
@@ -83,7 +84,8 @@ static int take_group(char *s, struct uri *u)
 
 enum field { TOKEN, ROOT, CA, GROUP, FIELD_COUNT };
 
-static int take_field(char *s, struct uri *u, unsigned int *seen, struct err *e)
+static int parse_uri_field(char *s, struct uri *u, unsigned int *seen,
+			   struct err *e)
 {
 	static const char *const names[] = { "t", "root", "ca", "group" };
 	uint8_t *const hex[] = { u->token, u->root, u->ca };
@@ -92,18 +94,18 @@ static int take_field(char *s, struct uri *u, unsigned int *seen, struct err *e)
 	int r;
 
 	if (!value)
-		return bad(e, "a parameter without '='");
+		return report_uri_error(e, "a parameter without '='");
 	*value++ = '\0';
 	while (f < FIELD_COUNT && strcmp(names[f], s) != 0)
 		f++;
 	if (f == FIELD_COUNT)
-		return bad(e, "an unknown parameter");
+		return report_uri_error(e, "an unknown parameter");
 	if (*seen >> f & 1)
 		return err_set(e, EINVAL, "enrolment URI: '%s' stands twice",
 			       names[f]);
 	*seen |= 1U << f;
-	r = f == GROUP ? take_group(value, u)
-		       : text_unhex(value, hex[f], HASH_SIZE);
+	r = f == GROUP ? parse_group_field(value, u)
+		       : encoding_from_hex(value, hex[f], HASH_SIZE);
 	if (r < 0)
 		return err_set(
 			e, EINVAL, "enrolment URI: '%s' is not %s", names[f],
@@ -119,20 +121,21 @@ int uri_parse(const char *s, struct uri *ret, struct err *e)
 	int r;
 
 	if (strlen(s) > TEXT_MAX)
-		return bad(e, "longer than 1024 characters");
+		return report_uri_error(e, "longer than 1024 characters");
 	memcpy(copy, s, strlen(s) + 1);
 	if (strncmp(copy, SCHEME, strlen(SCHEME)) != 0)
-		return bad(e, "does not start with " SCHEME);
+		return report_uri_error(e, "does not start with " SCHEME);
 	rest = strstr(host, "/?");
 	if (!rest)
-		return bad(e, "no '/?' behind host and port");
+		return report_uri_error(e, "no '/?' behind host and port");
 	*rest = '\0';
 	rest += 2;
-	r = take_host(host, &u, e);
+	r = parse_host_port(host, &u, e);
 	while (r == 0 && (field = strsep(&rest, "&")))
-		r = take_field(field, &u, &seen, e);
+		r = parse_uri_field(field, &u, &seen, e);
 	if (r == 0 && seen != (1U << FIELD_COUNT) - 1)
-		r = bad(e, "t, root, ca and group must all be there");
+		r = report_uri_error(e,
+				     "t, root, ca and group must all be there");
 	if (r == 0)
 		*ret = u;
 	explicit_bzero(copy, sizeof(copy));
@@ -146,9 +149,9 @@ int uri_text(const struct uri *u, char **ret, struct err *e)
 	bool ip6 = strchr(u->host, ':') != NULL;
 	int n;
 
-	text_hex(u->token, sizeof(u->token), token);
-	text_hex(u->root, sizeof(u->root), root);
-	text_hex(u->ca, sizeof(u->ca), ca);
+	encoding_to_hex(u->token, sizeof(u->token), token);
+	encoding_to_hex(u->root, sizeof(u->root), root);
+	encoding_to_hex(u->ca, sizeof(u->ca), ca);
 	n = asprintf(&s,
 		     SCHEME "%s%s%s:%u/?t=%s&root=%s&ca=%s&group=%s:%" PRIu32,
 		     ip6 ? "[" : "", u->host, ip6 ? "]" : "", u->port, token,

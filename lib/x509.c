@@ -25,7 +25,7 @@
 #define auto_crt AUTO(mbedtls_x509_crt_free)
 #define auto_csr AUTO(mbedtls_x509_csr_free)
 
-static int bad(struct err *e, const char *what, int r)
+static int report_x509_error(struct err *e, const char *what, int r)
 {
 	char why[128];
 
@@ -35,7 +35,8 @@ static int bad(struct err *e, const char *what, int r)
 }
 
 /* "CN=name"; what mbedtls would read as more than a name is refused. */
-static int make_cn(const char *name, char ret[CN_SIZE], struct err *e)
+static int format_common_name(const char *name, char ret[CN_SIZE],
+			      struct err *e)
 {
 	size_t n = strlen(name);
 	bool good = n > 0 && n <= CN_MAX;
@@ -59,7 +60,7 @@ int x509_request(const struct key *k, const char *common_name, char **ret_pem,
 	int r;
 
 	mbedtls_x509write_csr_init(&csr);
-	r = make_cn(common_name, cn, e);
+	r = format_common_name(common_name, cn, e);
 	if (r < 0)
 		return r;
 	mbedtls_x509write_csr_set_md_alg(&csr, MBEDTLS_MD_SHA256);
@@ -69,19 +70,20 @@ int x509_request(const struct key *k, const char *common_name, char **ret_pem,
 		r = mbedtls_x509write_csr_pem(&csr, pem, sizeof(pem), key_rng,
 					      NULL);
 	if (r != 0)
-		return bad(e, "write certificate request", r);
+		return report_x509_error(e, "write certificate request", r);
 	*ret_pem = strdup((char *)pem);
 	return *ret_pem ? 0 : err_oom(e, "write certificate request");
 }
 
 /* A key of ours from one that mbedtls parsed. */
-static int take_key(mbedtls_pk_context *pk, struct key **ret, struct err *e)
+static int convert_public_key(mbedtls_pk_context *pk, struct key **ret,
+			      struct err *e)
 {
 	unsigned char der[KEY_SPKI_MAX * 8];
 	int n = mbedtls_pk_write_pubkey_der(pk, der, sizeof(der));
 
 	if (n < 0)
-		return bad(e, "read certificate's key", n);
+		return report_x509_error(e, "read certificate's key", n);
 	return key_from_spki(der + sizeof(der) - n, (size_t)n, ret, e);
 }
 
@@ -96,8 +98,8 @@ int x509_request_key(const char *pem, struct key **ret, struct err *e)
 	r = mbedtls_x509_csr_parse(&csr, (const unsigned char *)pem,
 				   strlen(pem) + 1);
 	if (r != 0)
-		return bad(e, "read certificate request", r);
-	r = take_key(&csr.pk, &k, e);
+		return report_x509_error(e, "read certificate request", r);
+	r = convert_public_key(&csr.pk, &k, e);
 	if (r < 0)
 		return r;
 	/* mbedtls parses a request, but does not verify it. */
@@ -112,7 +114,7 @@ int x509_request_key(const char *pem, struct key **ret, struct err *e)
 }
 
 /* The bytes of an IP address: 4 or 16, 0 if the name is none. */
-static size_t ip_of(const char *name, unsigned char ret[16])
+static size_t parse_ip_address(const char *name, unsigned char ret[16])
 {
 	if (inet_pton(AF_INET, name, ret) == 1)
 		return 4;
@@ -132,10 +134,12 @@ static bool is_dns_name(const char *s)
 }
 
 /* A GeneralName, written from the end as all of mbedtls's writers do. */
-static int write_name(unsigned char **p, unsigned char *start, const char *name)
+static int write_general_name(unsigned char **p, unsigned char *start,
+			      const char *name)
 {
 	unsigned char ip[16], tag = MBEDTLS_ASN1_CONTEXT_SPECIFIC;
-	size_t ip_len = ip_of(name, ip), len = ip_len ? ip_len : strlen(name);
+	size_t ip_len = parse_ip_address(name, ip),
+	       len = ip_len ? ip_len : strlen(name);
 	int body, head, r;
 
 	tag |= ip_len ? MBEDTLS_X509_SAN_IP_ADDRESS : MBEDTLS_X509_SAN_DNS_NAME;
@@ -152,7 +156,8 @@ static int write_name(unsigned char **p, unsigned char *start, const char *name)
 
 /* Wraps what was written last as a SEQUENCE; returns the length of the whole.
  */
-static int write_sequence(unsigned char **p, unsigned char *start, size_t len)
+static int write_der_sequence(unsigned char **p, unsigned char *start,
+			      size_t len)
 {
 	int head = mbedtls_asn1_write_len(p, start, len), r;
 
@@ -164,8 +169,8 @@ static int write_sequence(unsigned char **p, unsigned char *start, size_t len)
 }
 
 /* subjectAltName (RFC 5280, 4.2.1.6): mbedtls 2.28 has nothing to write it. */
-static int add_names(mbedtls_x509write_cert *crt, const char *const *names,
-		     struct err *e)
+static int add_subject_alt_names(mbedtls_x509write_cert *crt,
+				 const char *const *names, struct err *e)
 {
 	unsigned char der[NAMES_DER_MAX], ip[16], *p = der + sizeof(der);
 	size_t n = 0;
@@ -176,26 +181,27 @@ static int add_names(mbedtls_x509write_cert *crt, const char *const *names,
 	while (n-- > 0) {
 		int r;
 
-		if (!ip_of(names[n], ip) && !is_dns_name(names[n]))
+		if (!parse_ip_address(names[n], ip) && !is_dns_name(names[n]))
 			return err_set(e, EINVAL,
 				       "certificate: '%.70s' is no host",
 				       names[n]);
-		r = write_name(&p, der, names[n]);
+		r = write_general_name(&p, der, names[n]);
 		if (r < 0)
-			return bad(e, "certificate's names", r);
+			return report_x509_error(e, "certificate's names", r);
 		len += r;
 	}
-	len = write_sequence(&p, der, (size_t)len);
+	len = write_der_sequence(&p, der, (size_t)len);
 	if (len >= 0)
 		len = mbedtls_x509write_crt_set_extension(
 			crt, MBEDTLS_OID_SUBJECT_ALT_NAME,
 			MBEDTLS_OID_SIZE(MBEDTLS_OID_SUBJECT_ALT_NAME), 0, p,
 			(size_t)len);
-	return len < 0 ? bad(e, "certificate's names", len) : 0;
+	return len < 0 ? report_x509_error(e, "certificate's names", len) : 0;
 }
 
 /* extKeyUsage (RFC 5280, 4.2.1.12), with one purpose. */
-static int add_purpose(mbedtls_x509write_cert *crt, enum x509_usage usage)
+static int add_extended_key_usage(mbedtls_x509write_cert *crt,
+				  enum x509_usage usage)
 {
 	static const char server[] = MBEDTLS_OID_SERVER_AUTH;
 	static const char client[] = MBEDTLS_OID_CLIENT_AUTH;
@@ -208,7 +214,7 @@ static int add_purpose(mbedtls_x509write_cert *crt, enum x509_usage usage)
 							    sizeof(client) - 1);
 	if (len < 0)
 		return len;
-	len = write_sequence(&p, der, (size_t)len);
+	len = write_der_sequence(&p, der, (size_t)len);
 	if (len < 0)
 		return len;
 	return mbedtls_x509write_crt_set_extension(
@@ -217,8 +223,8 @@ static int add_purpose(mbedtls_x509write_cert *crt, enum x509_usage usage)
 		(size_t)len);
 }
 
-static int add_extensions(mbedtls_x509write_cert *crt,
-			  const struct x509_spec *spec, struct err *e)
+static int add_cert_extensions(mbedtls_x509write_cert *crt,
+			       const struct x509_spec *spec, struct err *e)
 {
 	bool is_ca = spec->usage == X509_CA;
 	int r;
@@ -235,15 +241,17 @@ static int add_extensions(mbedtls_x509write_cert *crt,
 	if (r == 0)
 		r = mbedtls_x509write_crt_set_authority_key_identifier(crt);
 	if (r == 0 && !is_ca)
-		r = add_purpose(crt, spec->usage);
+		r = add_extended_key_usage(crt, spec->usage);
 	if (r != 0)
-		return bad(e, "certificate's extensions", r);
-	return spec->names && spec->names[0] ? add_names(crt, spec->names, e)
-					     : 0;
+		return report_x509_error(e, "certificate's extensions", r);
+	return spec->names && spec->names[0]
+		       ? add_subject_alt_names(crt, spec->names, e)
+		       : 0;
 }
 
 /* Also after a failure there is something to free. */
-static int parse(const char *pem, mbedtls_x509_crt *crt, struct err *e)
+static int parse_certificate(const char *pem, mbedtls_x509_crt *crt,
+			     struct err *e)
 {
 	int r;
 
@@ -254,21 +262,21 @@ static int parse(const char *pem, mbedtls_x509_crt *crt, struct err *e)
 	if (r > 0)
 		return err_set(e, EINVAL,
 			       "read certificate: %d of them do not parse", r);
-	return r < 0 ? bad(e, "read certificate", r) : 0;
+	return r < 0 ? report_x509_error(e, "read certificate", r) : 0;
 }
 
 /* The issuer's subject as it stands in its own certificate, kind of text too.
  */
-static int copy_issuer(mbedtls_x509write_cert *crt, const char *issuer_pem,
-		       const struct key *issuer_key, struct err *e)
+static int copy_issuer_name(mbedtls_x509write_cert *crt, const char *issuer_pem,
+			    const struct key *issuer_key, struct err *e)
 {
 	AUTO(key_freep) struct key *k = NULL;
 	auto_crt mbedtls_x509_crt issuer;
-	int r = parse(issuer_pem, &issuer, e);
+	int r = parse_certificate(issuer_pem, &issuer, e);
 
 	if (r < 0)
 		return r;
-	r = take_key(&issuer.pk, &k, e);
+	r = convert_public_key(&issuer.pk, &k, e);
 	if (r < 0)
 		return r;
 	if (strcmp(key_id(k), key_id(issuer_key)) != 0)
@@ -287,8 +295,8 @@ static int copy_issuer(mbedtls_x509write_cert *crt, const char *issuer_pem,
 	return 0;
 }
 
-static int set_validity(mbedtls_x509write_cert *crt,
-			const struct x509_spec *spec, struct err *e)
+static int set_validity_period(mbedtls_x509write_cert *crt,
+			       const struct x509_spec *spec, struct err *e)
 {
 	const int64_t times[] = { spec->not_before, spec->not_after };
 	char text[2][TIME_SIZE];
@@ -311,7 +319,7 @@ static int set_validity(mbedtls_x509write_cert *crt,
 }
 
 /* 127 random bits: positive, and no two alike. */
-static int set_serial(mbedtls_x509write_cert *crt)
+static int set_serial_number(mbedtls_x509write_cert *crt)
 {
 	unsigned char raw[SERIAL_SIZE];
 	AUTO(mbedtls_mpi_free) mbedtls_mpi serial;
@@ -324,25 +332,26 @@ static int set_serial(mbedtls_x509write_cert *crt)
 	return r == 0 ? mbedtls_x509write_crt_set_serial(crt, &serial) : r;
 }
 
-static int set_subject(mbedtls_x509write_cert *crt,
-		       const struct x509_spec *spec, const struct key *subject,
-		       const struct key *issuer_key, bool is_self_signed,
-		       struct err *e)
+static int set_subject_and_keys(mbedtls_x509write_cert *crt,
+				const struct x509_spec *spec,
+				const struct key *subject,
+				const struct key *issuer_key,
+				bool is_self_signed, struct err *e)
 {
 	char cn[CN_SIZE];
 	int r;
 
-	r = make_cn(spec->common_name, cn, e);
+	r = format_common_name(spec->common_name, cn, e);
 	if (r < 0)
 		return r;
 	mbedtls_x509write_crt_set_subject_key(crt, key_pk(subject));
 	mbedtls_x509write_crt_set_issuer_key(crt, key_pk(issuer_key));
-	r = set_serial(crt);
+	r = set_serial_number(crt);
 	if (r == 0)
 		r = mbedtls_x509write_crt_set_subject_name(crt, cn);
 	if (r == 0 && is_self_signed)
 		r = mbedtls_x509write_crt_set_issuer_name(crt, cn);
-	return r == 0 ? 0 : bad(e, "issue certificate", r);
+	return r == 0 ? 0 : report_x509_error(e, "issue certificate", r);
 }
 
 int x509_issue(const struct x509_spec *spec, const struct key *subject,
@@ -355,23 +364,24 @@ int x509_issue(const struct x509_spec *spec, const struct key *subject,
 
 	mbedtls_x509write_crt_init(&crt);
 	mbedtls_x509write_crt_set_md_alg(&crt, MBEDTLS_MD_SHA256);
-	r = set_subject(&crt, spec, subject, issuer_key, !issuer_pem, e);
+	r = set_subject_and_keys(&crt, spec, subject, issuer_key, !issuer_pem,
+				 e);
 	if (r < 0)
 		return r;
 	if (issuer_pem) {
-		r = copy_issuer(&crt, issuer_pem, issuer_key, e);
+		r = copy_issuer_name(&crt, issuer_pem, issuer_key, e);
 		if (r < 0)
 			return r;
 	}
-	r = set_validity(&crt, spec, e);
+	r = set_validity_period(&crt, spec, e);
 	if (r < 0)
 		return r;
-	r = add_extensions(&crt, spec, e);
+	r = add_cert_extensions(&crt, spec, e);
 	if (r < 0)
 		return r;
 	r = mbedtls_x509write_crt_pem(&crt, pem, sizeof(pem), key_rng, NULL);
 	if (r != 0)
-		return bad(e, "issue certificate", r);
+		return report_x509_error(e, "issue certificate", r);
 	*ret_pem = strdup((char *)pem);
 	return *ret_pem ? 0 : err_oom(e, "issue certificate");
 }
@@ -379,7 +389,7 @@ int x509_issue(const struct x509_spec *spec, const struct key *subject,
 int x509_digest(const char *pem, uint8_t ret[HASH_SIZE], struct err *e)
 {
 	auto_crt mbedtls_x509_crt crt;
-	int r = parse(pem, &crt, e);
+	int r = parse_certificate(pem, &crt, e);
 
 	if (r < 0)
 		return r;
@@ -387,7 +397,7 @@ int x509_digest(const char *pem, uint8_t ret[HASH_SIZE], struct err *e)
 	return 0;
 }
 
-static int64_t unix_time(const mbedtls_x509_time *t)
+static int64_t convert_x509_time(const mbedtls_x509_time *t)
 {
 	struct tm tm = {
 		.tm_year = t->year - 1900,
@@ -405,32 +415,32 @@ int x509_validity(const char *pem, int64_t *ret_not_before,
 		  int64_t *ret_not_after, struct err *e)
 {
 	auto_crt mbedtls_x509_crt crt;
-	int r = parse(pem, &crt, e);
+	int r = parse_certificate(pem, &crt, e);
 
 	if (r < 0)
 		return r;
-	*ret_not_before = unix_time(&crt.valid_from);
-	*ret_not_after = unix_time(&crt.valid_to);
+	*ret_not_before = convert_x509_time(&crt.valid_from);
+	*ret_not_after = convert_x509_time(&crt.valid_to);
 	return 0;
 }
 
 int x509_key(const char *pem, struct key **ret, struct err *e)
 {
 	auto_crt mbedtls_x509_crt crt;
-	int r = parse(pem, &crt, e);
+	int r = parse_certificate(pem, &crt, e);
 
 	if (r < 0)
 		return r;
-	return take_key(&crt.pk, ret, e);
+	return convert_public_key(&crt.pk, ret, e);
 }
 
-static int check_time(const mbedtls_x509_crt *crt, const char *whose,
-		      int64_t now, struct err *e)
+static int check_validity_time(const mbedtls_x509_crt *crt, const char *whose,
+			       int64_t now, struct err *e)
 {
-	if (now < unix_time(&crt->valid_from))
+	if (now < convert_x509_time(&crt->valid_from))
 		return err_set(e, ETIME, "%s certificate is not valid yet",
 			       whose);
-	if (now > unix_time(&crt->valid_to))
+	if (now > convert_x509_time(&crt->valid_to))
 		return err_set(e, ETIME, "%s certificate has expired", whose);
 	return 0;
 }
@@ -443,10 +453,10 @@ int x509_check(const char *pem, const char *ca_pem, int64_t now, struct err *e)
 	int r;
 
 	mbedtls_x509_crt_init(&ca);
-	r = parse(pem, &crt, e);
+	r = parse_certificate(pem, &crt, e);
 	if (r < 0)
 		return r;
-	r = parse(ca_pem, &ca, e);
+	r = parse_certificate(ca_pem, &ca, e);
 	if (r < 0)
 		return r;
 	mbedtls_x509_crt_verify(&crt, &ca, NULL, NULL, &flags, NULL, NULL);
@@ -456,6 +466,6 @@ int x509_check(const char *pem, const char *ca_pem, int64_t now, struct err *e)
 	if (flags != 0)
 		return err_set(e, EKEYREJECTED,
 			       "the certificate is not signed by the CA");
-	r = check_time(&crt, "the", now, e);
-	return r < 0 ? r : check_time(&ca, "the CA's", now, e);
+	r = check_validity_time(&crt, "the", now, e);
+	return r < 0 ? r : check_validity_time(&ca, "the CA's", now, e);
 }

@@ -33,12 +33,12 @@ struct complaint {
 };
 
 /* One parse under way; a parser context carries it in _private. */
-struct run {
+struct parse_state {
 	struct complaint first;
 	unsigned int depth, elements;
 };
 
-static void complain(struct complaint *c, int line, const char *text)
+static void record_complaint(struct complaint *c, int line, const char *text)
 {
 	size_t n;
 
@@ -57,7 +57,7 @@ static void complain(struct complaint *c, int line, const char *text)
 }
 
 /* Names are told as the document has them, without "{urn:cells:...}". */
-static void drop_namespaces(char *s)
+static void strip_namespaces(char *s)
 {
 	char *out = s;
 
@@ -73,21 +73,21 @@ static void drop_namespaces(char *s)
 	*out = '\0';
 }
 
-static void complain_xml(struct complaint *c, const xmlError *xe)
+static void record_xml_error(struct complaint *c, const xmlError *xe)
 {
 	char text[512];
 
 	snprintf(text, sizeof(text), "%s",
 		 xe->message ? xe->message : "not XML");
-	drop_namespaces(text);
-	complain(c, xe->line, text);
+	strip_namespaces(text);
+	record_complaint(c, xe->line, text);
 }
 
-static void drop_generic(void *ctx, const char *fmt, ...)
+static void ignore_generic_error(void *ctx, const char *fmt, ...)
 {
 }
 
-static void drop_structured(void *ctx, xmlErrorPtr xe)
+static void ignore_structured_error(void *ctx, xmlErrorPtr xe)
 {
 }
 
@@ -95,8 +95,8 @@ static void drop_structured(void *ctx, xmlErrorPtr xe)
  * What libxml2 may open: the schema that the others include, from memory, and
  * nothing else, whatever a document or an option says.
  */
-static xmlParserInputPtr load(const char *url, const char *id,
-			      xmlParserCtxtPtr ctxt)
+static xmlParserInputPtr load_schema_entity(const char *url, const char *id,
+					    xmlParserCtxtPtr ctxt)
 {
 	const char *name = url ? strrchr(url, '/') : NULL, *data;
 	xmlParserInputBufferPtr buf;
@@ -112,24 +112,24 @@ static xmlParserInputPtr load(const char *url, const char *id,
 		   : NULL;
 }
 
-static void init(void)
+static void initialize_libxml(void)
 {
 	static bool done;
 
 	if (done)
 		return;
 	xmlInitParser();
-	xmlSetExternalEntityLoader(load);
-	xmlSetGenericErrorFunc(NULL, drop_generic);
-	xmlSetStructuredErrorFunc(NULL, drop_structured);
+	xmlSetExternalEntityLoader(load_schema_entity);
+	xmlSetGenericErrorFunc(NULL, ignore_generic_error);
+	xmlSetStructuredErrorFunc(NULL, ignore_structured_error);
 	done = true;
 }
 
 /* ---- schemas */
 
-static void schema_complaint(void *data, xmlErrorPtr xe)
+static void on_schema_error(void *data, xmlErrorPtr xe)
 {
-	complain_xml(data, xe);
+	record_xml_error(data, xe);
 }
 
 static void free_schema_parser(xmlSchemaParserCtxtPtr *p)
@@ -138,7 +138,7 @@ static void free_schema_parser(xmlSchemaParserCtxtPtr *p)
 		xmlSchemaFreeParserCtxt(*p);
 }
 
-static int compile(const char *type, xmlSchemaPtr *ret, struct err *e)
+static int compile_schema(const char *type, xmlSchemaPtr *ret, struct err *e)
 {
 	AUTO(free_schema_parser) xmlSchemaParserCtxtPtr p = NULL;
 	struct complaint first = { 0 };
@@ -153,7 +153,7 @@ static int compile(const char *type, xmlSchemaPtr *ret, struct err *e)
 	p = xmlSchemaNewMemParserCtxt(data, (int)len);
 	if (!p)
 		return err_oom(e, "compile a schema");
-	xmlSchemaSetParserStructuredErrors(p, schema_complaint, &first);
+	xmlSchemaSetParserStructuredErrors(p, on_schema_error, &first);
 	*ret = xmlSchemaParse(p);
 	if (!*ret)
 		return err_set(e, EINVAL, "compile %s: line %d: %s", name,
@@ -162,7 +162,7 @@ static int compile(const char *type, xmlSchemaPtr *ret, struct err *e)
 }
 
 /* Compiled when it is first asked for, and kept: it costs some milliseconds. */
-static int schema_get(const char *type, xmlSchemaPtr *ret, struct err *e)
+static int get_cached_schema(const char *type, xmlSchemaPtr *ret, struct err *e)
 {
 	static struct {
 		char type[32];
@@ -177,7 +177,7 @@ static int schema_get(const char *type, xmlSchemaPtr *ret, struct err *e)
 	if (i == ARRAY_SIZE(cache))
 		return err_set(e, EINVAL, "parse %s: too many schemas", type);
 	if (!cache[i].schema) {
-		r = compile(type, &cache[i].schema, e);
+		r = compile_schema(type, &cache[i].schema, e);
 		if (r < 0)
 			return r;
 		snprintf(cache[i].type, sizeof(cache[i].type), "%s", type);
@@ -188,47 +188,48 @@ static int schema_get(const char *type, xmlSchemaPtr *ret, struct err *e)
 
 /* ---- parsing */
 
-static void stop(xmlParserCtxtPtr ctxt, const char *why)
+static void stop_xml_parser(xmlParserCtxtPtr ctxt, const char *why)
 {
-	struct run *run = ctxt->_private;
+	struct parse_state *run = ctxt->_private;
 
-	complain(&run->first, ctxt->input ? ctxt->input->line : 0, why);
+	record_complaint(&run->first, ctxt->input ? ctxt->input->line : 0, why);
 	xmlStopParser(ctxt);
 }
 
-static void on_error(void *data, xmlErrorPtr xe)
+static void on_parse_error(void *data, xmlErrorPtr xe)
 {
 	xmlParserCtxtPtr ctxt = data;
-	struct run *run = ctxt->_private;
+	struct parse_state *run = ctxt->_private;
 
-	complain_xml(&run->first, xe);
+	record_xml_error(&run->first, xe);
 }
 
-static bool is_utf8(const xmlChar *encoding)
+static bool is_utf8_encoding(const xmlChar *encoding)
 {
 	return !encoding || xmlStrcasecmp(encoding, BAD_CAST "UTF-8") == 0;
 }
 
 /* Comes behind the XML declaration, before anything else is read. */
-static void on_document(void *data)
+static void on_document_start(void *data)
 {
 	xmlParserCtxtPtr ctxt = data;
 
-	if (!is_utf8(ctxt->encoding) || !is_utf8(ctxt->input->encoding))
-		stop(ctxt, "the encoding is not UTF-8");
+	if (!is_utf8_encoding(ctxt->encoding) ||
+	    !is_utf8_encoding(ctxt->input->encoding))
+		stop_xml_parser(ctxt, "the encoding is not UTF-8");
 	else
 		xmlSAX2StartDocument(data);
 }
 
-static void on_doctype(void *data, const xmlChar *name, const xmlChar *id,
-		       const xmlChar *system)
+static void on_doctype_declaration(void *data, const xmlChar *name,
+				   const xmlChar *id, const xmlChar *system)
 {
-	stop(data, "a document type declaration is not allowed");
+	stop_xml_parser(data, "a document type declaration is not allowed");
 }
 
 /* attributes[5 * i ...]: local name, prefix, URI, start and end of the value.
  */
-static const char *attributes_fault(int n, const xmlChar **attributes)
+static const char *find_attribute_fault(int n, const xmlChar **attributes)
 {
 	for (int i = 0; i < n; i++) {
 		const xmlChar **a = attributes + 5 * i;
@@ -241,32 +242,33 @@ static const char *attributes_fault(int n, const xmlChar **attributes)
 	return NULL;
 }
 
-static void on_start(void *data, const xmlChar *name, const xmlChar *prefix,
-		     const xmlChar *uri, int n_namespaces,
-		     const xmlChar **namespaces, int n_attributes,
-		     int n_defaulted, const xmlChar **attributes)
+static void on_element_start(void *data, const xmlChar *name,
+			     const xmlChar *prefix, const xmlChar *uri,
+			     int n_namespaces, const xmlChar **namespaces,
+			     int n_attributes, int n_defaulted,
+			     const xmlChar **attributes)
 {
 	xmlParserCtxtPtr ctxt = data;
-	struct run *run = ctxt->_private;
-	const char *fault = attributes_fault(n_attributes, attributes);
+	struct parse_state *run = ctxt->_private;
+	const char *fault = find_attribute_fault(n_attributes, attributes);
 
 	if (++run->depth > XML_DEPTH_MAX)
 		fault = "elements are nested too deep";
 	if (++run->elements > XML_ELEMENTS_MAX)
 		fault = "there are too many elements";
 	if (fault) {
-		stop(ctxt, fault);
+		stop_xml_parser(ctxt, fault);
 		return;
 	}
 	xmlSAX2StartElementNs(data, name, prefix, uri, n_namespaces, namespaces,
 			      n_attributes, n_defaulted, attributes);
 }
 
-static void on_end(void *data, const xmlChar *name, const xmlChar *prefix,
-		   const xmlChar *uri)
+static void on_element_end(void *data, const xmlChar *name,
+			   const xmlChar *prefix, const xmlChar *uri)
 {
 	xmlParserCtxtPtr ctxt = data;
-	struct run *run = ctxt->_private;
+	struct parse_state *run = ctxt->_private;
 
 	run->depth--;
 	xmlSAX2EndElementNs(data, name, prefix, uri);
@@ -299,7 +301,7 @@ static bool has_crowded_tag(const char *s, size_t len)
  * what a document of this size may take, schema and tree, is asked for before;
  * there is one thread, so nobody else takes it in between.
  */
-static int reserve(size_t len, struct err *e)
+static int reserve_parse_memory(size_t len, struct err *e)
 {
 	void *volatile room = malloc(RESERVE + len * RESERVE_PER_BYTE);
 
@@ -309,42 +311,42 @@ static int reserve(size_t len, struct err *e)
 	return 0;
 }
 
-static void free_parser(xmlParserCtxtPtr *p)
+static void free_xml_parser(xmlParserCtxtPtr *p)
 {
 	if (*p)
 		xmlFreeParserCtxt(*p);
 }
 
-static xmlParserCtxtPtr parser_new(struct run *run)
+static xmlParserCtxtPtr create_xml_parser(struct parse_state *run)
 {
 	xmlParserCtxtPtr p = xmlNewParserCtxt();
 
 	if (!p)
 		return NULL;
 	p->_private = run;
-	p->sax->serror = on_error;
-	p->sax->startDocument = on_document;
-	p->sax->internalSubset = on_doctype;
-	p->sax->startElementNs = on_start;
-	p->sax->endElementNs = on_end;
+	p->sax->serror = on_parse_error;
+	p->sax->startDocument = on_document_start;
+	p->sax->internalSubset = on_doctype_declaration;
+	p->sax->startElementNs = on_element_start;
+	p->sax->endElementNs = on_element_end;
 	/* Without nodes of their own they cannot split an element's text. */
 	p->sax->comment = NULL;
 	p->sax->processingInstruction = NULL;
 	return p;
 }
 
-static void free_document(xmlDocPtr *d)
+static void free_xml_document(xmlDocPtr *d)
 {
 	if (*d)
 		xmlFreeDoc(*d);
 }
 
-static int parse(const char *type, const void *data, size_t len, xmlDocPtr *ret,
-		 struct err *e)
+static int parse_xml_document(const char *type, const void *data, size_t len,
+			      xmlDocPtr *ret, struct err *e)
 {
-	struct run run = { 0 };
-	AUTO(free_parser) xmlParserCtxtPtr p = parser_new(&run);
-	AUTO(free_document) xmlDocPtr d = NULL;
+	struct parse_state run = { 0 };
+	AUTO(free_xml_parser) xmlParserCtxtPtr p = create_xml_parser(&run);
+	AUTO(free_xml_document) xmlDocPtr d = NULL;
 
 	if (!p)
 		return err_oom(e, "parse XML");
@@ -352,7 +354,7 @@ static int parse(const char *type, const void *data, size_t len, xmlDocPtr *ret,
 	if (p->errNo == XML_ERR_NO_MEMORY)
 		return err_oom(e, "parse XML");
 	if (!run.first.set && (!d || !p->wellFormed || d->intSubset))
-		complain(&run.first, 1, "not well-formed");
+		record_complaint(&run.first, 1, "not well-formed");
 	if (run.first.set)
 		return err_reason(e, REASON_SCHEMA, "parse %s: line %d: %s",
 				  type, run.first.line, run.first.text);
@@ -360,26 +362,26 @@ static int parse(const char *type, const void *data, size_t len, xmlDocPtr *ret,
 	return 0;
 }
 
-static void free_validator(xmlSchemaValidCtxtPtr *v)
+static void free_schema_validator(xmlSchemaValidCtxtPtr *v)
 {
 	if (*v)
 		xmlSchemaFreeValidCtxt(*v);
 }
 
-static int validate(const char *type, xmlDocPtr d, struct err *e)
+static int validate_xml_document(const char *type, xmlDocPtr d, struct err *e)
 {
-	AUTO(free_validator) xmlSchemaValidCtxtPtr v = NULL;
+	AUTO(free_schema_validator) xmlSchemaValidCtxtPtr v = NULL;
 	struct complaint first = { 0 };
 	xmlSchemaPtr schema = NULL;
 	int r;
 
-	r = schema_get(type, &schema, e);
+	r = get_cached_schema(type, &schema, e);
 	if (r < 0)
 		return r;
 	v = xmlSchemaNewValidCtxt(schema);
 	if (!v)
 		return err_oom(e, "validate XML");
-	xmlSchemaSetValidStructuredErrors(v, schema_complaint, &first);
+	xmlSchemaSetValidStructuredErrors(v, on_schema_error, &first);
 	if (xmlSchemaValidateDoc(v, d) != 0)
 		return err_reason(e, REASON_SCHEMA, "parse %s: line %d: %s",
 				  type, first.line,
@@ -390,7 +392,7 @@ static int validate(const char *type, xmlDocPtr d, struct err *e)
 int xml_parse(const char *type, const void *data, size_t len, struct xml **ret,
 	      struct err *e)
 {
-	AUTO(free_document) xmlDocPtr d = NULL;
+	AUTO(free_xml_document) xmlDocPtr d = NULL;
 	int r;
 
 	if (len > XML_SIZE_MAX)
@@ -408,14 +410,14 @@ int xml_parse(const char *type, const void *data, size_t len, struct xml **ret,
 				  "parse %s: an element has more than %d "
 				  "attributes",
 				  type, XML_ATTRIBUTES_MAX);
-	r = reserve(len, e);
+	r = reserve_parse_memory(len, e);
 	if (r < 0)
 		return r;
-	init();
-	r = parse(type, data, len, &d, e);
+	initialize_libxml();
+	r = parse_xml_document(type, data, len, &d, e);
 	if (r < 0)
 		return r;
-	r = validate(type, d, e);
+	r = validate_xml_document(type, d, e);
 	if (r < 0)
 		return r;
 	*ret = (struct xml *)steal(d);
@@ -430,7 +432,7 @@ void xml_free(struct xml *x)
 
 /* ---- reading. A struct xml is libxml2's document, an xml_node its element. */
 
-static const struct xml_node *element(const xmlNode *n)
+static const struct xml_node *skip_to_element(const xmlNode *n)
 {
 	while (n && n->type != XML_ELEMENT_NODE)
 		n = n->next;
@@ -439,17 +441,17 @@ static const struct xml_node *element(const xmlNode *n)
 
 const struct xml_node *xml_root(const struct xml *x)
 {
-	return element(((const xmlDoc *)x)->children);
+	return skip_to_element(((const xmlDoc *)x)->children);
 }
 
 const struct xml_node *xml_first(const struct xml_node *n)
 {
-	return element(((const xmlNode *)n)->children);
+	return skip_to_element(((const xmlNode *)n)->children);
 }
 
 const struct xml_node *xml_next(const struct xml_node *n)
 {
-	return element(((const xmlNode *)n)->next);
+	return skip_to_element(((const xmlNode *)n)->next);
 }
 
 const struct xml_node *xml_root_of(const struct xml_node *n)
@@ -469,7 +471,7 @@ unsigned int xml_line(const struct xml_node *n)
 	return line > 0 ? (unsigned int)line : 0;
 }
 
-static const char *content(const xmlNode *n)
+static const char *get_node_content(const xmlNode *n)
 {
 	return n && n->content ? (const char *)n->content : "";
 }
@@ -480,10 +482,10 @@ const char *xml_attribute(const struct xml_node *n, const char *name)
 
 	while (a && strcmp((const char *)a->name, name) != 0)
 		a = a->next;
-	return a ? content(a->children) : NULL;
+	return a ? get_node_content(a->children) : NULL;
 }
 
 const char *xml_text(const struct xml_node *n)
 {
-	return content(((const xmlNode *)n)->children);
+	return get_node_content(((const xmlNode *)n)->children);
 }

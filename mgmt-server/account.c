@@ -24,14 +24,16 @@
 #define SALT_SIZE 16
 #define LOGINS_A_SECOND 2 /* of the whole server: each costs work */
 
-static int derive(const char *password, const uint8_t *salt, size_t salt_len,
-		  uint64_t iterations, uint8_t ret[HASH_SIZE], struct err *e)
+static int derive_password_verifier(const char *password, const uint8_t *salt,
+				    size_t salt_len, uint64_t iterations,
+				    uint8_t ret[HASH_SIZE], struct err *e)
 {
-	AUTO(seal_wipe) struct seal_key k = { 0 };
-	int r = seal_derive(password, salt, salt_len, iterations, &k, e);
+	AUTO(password_crypto_wipe_key) struct password_crypto_key k = { 0 };
+	int r = password_crypto_derive_key(password, salt, salt_len, iterations,
+					   &k, e);
 
 	if (r == 0)
-		seal_verifier(&k, ret);
+		password_crypto_verifier(&k, ret);
 	return r;
 }
 
@@ -60,7 +62,7 @@ static int load_account(struct server *s, const char *name, struct account *ret,
 			 "s", name);
 
 	/* For an unknown name the same work is done as for a known one. */
-	ret->iterations = SEAL_ITERATIONS_MIN;
+	ret->iterations = PASSWORD_CRYPTO_ITERATIONS_MIN;
 	if (r == 0)
 		r = db_step(s->db, st, e);
 	if (r <= 0)
@@ -87,9 +89,9 @@ static int check_login_rate(struct request *rq, struct err *e)
 	char key[80];
 
 	snprintf(key, sizeof(key), "login %s", rq->from);
-	if (limit_take(&s->limit, key, rate, rate * 60, clock_mono_ns()) &&
-	    limit_take(&s->limit, "login", LOGINS_A_SECOND, 4 * LOGINS_A_SECOND,
-		       clock_mono_ns()))
+	if (ratelimit_allow(&s->limit, key, rate, rate * 60, clock_mono_ns()) &&
+	    ratelimit_allow(&s->limit, "login", LOGINS_A_SECOND,
+			    4 * LOGINS_A_SECOND, clock_mono_ns()))
 		return 0;
 	s->gauge.limited++;
 	return err_set(e, PROBLEM_LIMITED, "too many log-ins: wait a minute");
@@ -99,9 +101,9 @@ static int check_login_rate(struct request *rq, struct err *e)
  * The derivation takes a good part of a second on purpose. A child does it, so
  * that the loop goes on: it gets the password, and gives back the verifier.
  */
-static int start_job(struct request *rq, const char *password,
-		     const uint8_t salt[SALT_SIZE], uint64_t iterations,
-		     struct err *e)
+static int start_key_derivation(struct request *rq, const char *password,
+				const uint8_t salt[SALT_SIZE],
+				uint64_t iterations, struct err *e)
 {
 	auto_close int in = -1;
 	uint8_t have[HASH_SIZE];
@@ -122,15 +124,16 @@ static int start_job(struct request *rq, const char *password,
 	if (in > STDERR_FILENO + 1)
 		close_range(STDERR_FILENO + 1, (unsigned int)in - 1, 0);
 	close_range((unsigned int)in + 1, ~0U, 0);
-	if (derive(password, salt, SALT_SIZE, iterations, have, &ignored) < 0 ||
+	if (derive_password_verifier(password, salt, SALT_SIZE, iterations,
+				     have, &ignored) < 0 ||
 	    write(in, have, sizeof(have)) != sizeof(have))
 		_exit(EXIT_FAILURE);
 	_exit(EXIT_SUCCESS);
 }
 
 /* What the child derived; 1: it is still at it. */
-static int end_job(const struct request *rq, uint8_t ret[HASH_SIZE],
-		   struct err *e)
+static int read_derived_verifier(const struct request *rq,
+				 uint8_t ret[HASH_SIZE], struct err *e)
 {
 	ssize_t n = read(rq->job, ret, HASH_SIZE);
 
@@ -140,11 +143,11 @@ static int end_job(const struct request *rq, uint8_t ret[HASH_SIZE],
 }
 
 /* 0: the password is the account's; 1: the child is still at it. */
-static int check_login(const struct request *rq, const struct account *a,
-		       struct err *e)
+static int verify_login_password(const struct request *rq,
+				 const struct account *a, struct err *e)
 {
 	uint8_t have[HASH_SIZE];
-	int r = end_job(rq, have, e);
+	int r = read_derived_verifier(rq, have, e);
 
 	if (r != 0)
 		return r;
@@ -154,8 +157,8 @@ static int check_login(const struct request *rq, const struct account *a,
 	return 0;
 }
 
-static int answer_token(struct request *rq, const struct account *a,
-			int64_t ttl, struct err *e)
+static int issue_login_token(struct request *rq, const struct account *a,
+			     int64_t ttl, struct err *e)
 {
 	auto_json json_t *groups = json_loads(a->groups, 0, NULL);
 	int64_t expires = clock_wall() + ttl;
@@ -165,18 +168,18 @@ static int answer_token(struct request *rq, const struct account *a,
 		       clock_wall());
 
 	if (r == 0)
-		r = bearer_make(rq->server, "login", a->name, a->role, groups,
-				expires, token, id, e);
+		r = token_create(rq->server, "login", a->name, a->role, groups,
+				 expires, token, id, e);
 	if (r < 0)
 		return r;
-	request_note(rq, a->name, NULL, NULL, NULL,
-		     json_pack("{s:s}", "token", id));
-	return request_json(rq, 200,
-			    json_pack("{s:s, s:s, s:s, s:s, s:O, s:o}", "id",
-				      id, "user", a->name, "token", token,
-				      "role", a->role, "groups", groups,
-				      "expires", request_when(expires)),
-			    e);
+	request_set_audit(rq, a->name, NULL, NULL, NULL,
+			  json_pack("{s:s}", "token", id));
+	return request_answer_json(
+		rq, 200,
+		json_pack("{s:s, s:s, s:s, s:s, s:O, s:o}", "id", id, "user",
+			  a->name, "token", token, "role", a->role, "groups",
+			  groups, "expires", request_optional_time(expires)),
+		e);
 }
 
 int account_login(struct request *rq, struct err *e)
@@ -193,32 +196,32 @@ int account_login(struct request *rq, struct err *e)
 	int r = rq->job < 0 ? check_login_rate(rq, e) : 0;
 
 	if (r == 0)
-		r = request_take(rq, table, e);
+		r = request_parse_body(rq, table, e);
 	if (r < 0)
 		return r;
-	if (!text_is_id(user) || strlen(password) > PASSWORD_MAX || ttl < 1 ||
-	    ttl > TTL_MAX)
+	if (!encoding_is_valid_id(user) || strlen(password) > PASSWORD_MAX ||
+	    ttl < 1 || ttl > TTL_MAX)
 		return err_set(e, EINVAL, "user, password or ttl is not valid");
 	snprintf(rq->caller.name, sizeof(rq->caller.name), "%s", user);
-	request_note(rq, user, NULL, NULL, NULL, NULL);
+	request_set_audit(rq, user, NULL, NULL, NULL, NULL);
 	r = load_account(rq->server, user, &a, e);
 	if (r == 0)
-		r = rq->job < 0
-			    ? start_job(rq, password, a.salt, a.iterations, e)
-			    : check_login(rq, &a, e);
-	return r == 0 ? answer_token(rq, &a, ttl, e) : r;
+		r = rq->job < 0 ? start_key_derivation(rq, password, a.salt,
+						       a.iterations, e)
+				: verify_login_password(rq, &a, e);
+	return r == 0 ? issue_login_token(rq, &a, ttl, e) : r;
 }
 
 /* ---- administration */
 /* The verifier of a new password under a new salt; 1: a child is at it. */
-struct fresh {
+struct new_verifier {
 	uint8_t salt[SALT_SIZE], verifier[HASH_SIZE];
 };
 
-static int make_verifier(struct request *rq, const char *password,
-			 struct fresh **ret, struct err *e)
+static int derive_new_verifier(struct request *rq, const char *password,
+			       struct new_verifier **ret, struct err *e)
 {
-	struct fresh *f = rq->work;
+	struct new_verifier *f = rq->work;
 
 	if (!f) {
 		f = calloc(1, sizeof(*f));
@@ -227,19 +230,20 @@ static int make_verifier(struct request *rq, const char *password,
 		rq->work = f;
 		rq->work_free = free;
 		hash_random(f->salt, sizeof(f->salt));
-		return start_job(rq, password, f->salt, SEAL_ITERATIONS_MIN, e);
+		return start_key_derivation(rq, password, f->salt,
+					    PASSWORD_CRYPTO_ITERATIONS_MIN, e);
 	}
 	*ret = f;
-	return end_job(rq, f->verifier, e);
+	return read_derived_verifier(rq, f->verifier, e);
 }
 
-static int user_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
-		    struct err *e)
+static int build_user_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
+			   struct err *e)
 {
 	*ret = json_pack("{s:s, s:s, s:o, s:o}", "name", db_text(st, 0), "role",
 			 db_text(st, 1), "groups",
 			 json_loads(db_text(st, 2), 0, NULL), "created",
-			 request_when(sqlite3_column_int64(st, 3)));
+			 request_optional_time(sqlite3_column_int64(st, 3)));
 	return *ret ? 0 : err_oom(e, "list users");
 }
 
@@ -251,14 +255,14 @@ int account_list(struct request *rq, struct err *e)
 		.sql = COLUMNS,
 		.key = "name",
 		.key_is_text = true,
-		.row = user_row,
+		.row = build_user_json,
 	};
 
 	return listing_answer(rq, &l, NULL, e);
 }
 
-static int load(struct request *rq, const char *name, json_t **ret,
-		int64_t *ret_rev, struct err *e)
+static int load_user_json(struct request *rq, const char *name, json_t **ret,
+			  int64_t *ret_rev, struct err *e)
 {
 	struct db *db = rq->server->db;
 	sqlite3_stmt *st = NULL;
@@ -268,10 +272,10 @@ static int load(struct request *rq, const char *name, json_t **ret,
 		return r < 0 ? r
 			     : err_set(e, PROBLEM_NOT_FOUND,
 				       "there is no user %.64s", name);
-	r = user_row(rq, st, ret, e);
+	r = build_user_json(rq, st, ret, e);
 	*ret_rev = sqlite3_column_int64(st, 4);
 	sqlite3_reset(st);
-	request_etag(rq, *ret_rev);
+	request_set_etag(rq, *ret_rev);
 	return r;
 }
 
@@ -279,12 +283,12 @@ int account_show(struct request *rq, struct err *e)
 {
 	json_t *j = NULL;
 	int64_t rev = 0;
-	int r = load(rq, rq->param[0], &j, &rev, e);
+	int r = load_user_json(rq, rq->param[0], &j, &rev, e);
 
-	return r < 0 ? r : request_json(rq, 200, j, e);
+	return r < 0 ? r : request_answer_json(rq, 200, j, e);
 }
 
-static int check_password(const char *password, struct err *e)
+static int check_password_length(const char *password, struct err *e)
 {
 	size_t n = strlen(password);
 
@@ -296,11 +300,12 @@ static int check_password(const char *password, struct err *e)
 				 PASSWORD_MIN);
 }
 
-static int check_role(const char *role, json_t *groups, struct err *e)
+static int check_role_and_groups(const char *role, json_t *groups,
+				 struct err *e)
 {
-	if (!bearer_role_rights(role))
+	if (!token_get_role_rights(role))
 		return err_set(e, EINVAL, "there is no role '%.32s'", role);
-	return bearer_check_groups(groups, e);
+	return token_check_groups(groups, e);
 }
 
 int account_create(struct request *rq, struct err *e)
@@ -314,19 +319,19 @@ int account_create(struct request *rq, struct err *e)
 		{ "groups", JSON_ARRAY, true, &groups },
 		{ NULL },
 	};
-	struct fresh *f = NULL;
+	struct new_verifier *f = NULL;
 	auto_free char *text = NULL;
 	int64_t rev = 0;
-	int r = request_take(rq, table, e);
+	int r = request_parse_body(rq, table, e);
 
-	if (r == 0 && !text_is_id(name))
+	if (r == 0 && !encoding_is_valid_id(name))
 		r = err_set(e, EINVAL, "name '%.64s' is no id", name);
 	if (r == 0)
-		r = check_role(role, groups, e);
+		r = check_role_and_groups(role, groups, e);
 	if (r == 0)
-		r = check_password(password, e);
+		r = check_password_length(password, e);
 	if (r == 0)
-		r = make_verifier(rq, password, &f, e);
+		r = derive_new_verifier(rq, password, &f, e);
 	if (r != 0)
 		return r;
 	text = groups ? json_text(groups) : strdup("[]");
@@ -338,41 +343,43 @@ int account_create(struct request *rq, struct err *e)
 			   " iterations, verifier, created)"
 			   " VALUES (?, ?, ?, ?, ?, ?, ?)",
 			   "sssbibi", name, role, text, f->salt,
-			   sizeof(f->salt), (int64_t)SEAL_ITERATIONS_MIN,
-			   f->verifier, sizeof(f->verifier), clock_wall());
+			   sizeof(f->salt),
+			   (int64_t)PASSWORD_CRYPTO_ITERATIONS_MIN, f->verifier,
+			   sizeof(f->verifier), clock_wall());
 	if (r == -EEXIST)
 		return err_set(e, PROBLEM_CONFLICT, "user %s is there", name);
 	if (r == 0)
-		r = load(rq, name, &j, &rev, e);
+		r = load_user_json(rq, name, &j, &rev, e);
 	if (r < 0)
 		return r;
-	request_note(rq, name, NULL, NULL, NULL, json_deep_copy(j));
-	return request_json(rq, 201, j, e);
+	request_set_audit(rq, name, NULL, NULL, NULL, json_deep_copy(j));
+	return request_answer_json(rq, 201, j, e);
 }
 
-static int set_password(struct request *rq, const char *password, struct err *e)
+static int update_user_password(struct request *rq, const char *password,
+				struct err *e)
 {
-	struct fresh *f = NULL;
-	int r = check_password(password, e);
+	struct new_verifier *f = NULL;
+	int r = check_password_length(password, e);
 
 	if (r == 0)
-		r = make_verifier(rq, password, &f, e);
+		r = derive_new_verifier(rq, password, &f, e);
 	if (r != 0)
 		return r;
 	return db_run(rq->server->db, e,
 		      "UPDATE user SET salt = ?, verifier = ?, iterations = ?"
 		      " WHERE name = ?",
 		      "bbis", f->salt, sizeof(f->salt), f->verifier,
-		      sizeof(f->verifier), (int64_t)SEAL_ITERATIONS_MIN,
-		      rq->param[0]);
+		      sizeof(f->verifier),
+		      (int64_t)PASSWORD_CRYPTO_ITERATIONS_MIN, rq->param[0]);
 }
 
-static int set_role(struct request *rq, const char *role, json_t *groups,
-		    struct err *e)
+static int update_user_role(struct request *rq, const char *role,
+			    json_t *groups, struct err *e)
 {
 	auto_free char *text = groups ? json_text(groups) : NULL;
-	int r = role ? check_role(role, groups, e)
-		     : bearer_check_groups(groups, e);
+	int r = role ? check_role_and_groups(role, groups, e)
+		     : token_check_groups(groups, e);
 
 	if (r < 0)
 		return r;
@@ -385,7 +392,7 @@ static int set_role(struct request *rq, const char *role, json_t *groups,
 		      "sss", role, text, rq->param[0]);
 }
 
-int account_change(struct request *rq, struct err *e)
+int account_update(struct request *rq, struct err *e)
 {
 	const char *password = NULL, *role = NULL;
 	json_t *groups = NULL, *before = NULL, *after = NULL;
@@ -396,42 +403,42 @@ int account_change(struct request *rq, struct err *e)
 		{ NULL },
 	};
 	int64_t rev = 0;
-	int r = load(rq, rq->param[0], &before, &rev, e);
+	int r = load_user_json(rq, rq->param[0], &before, &rev, e);
 
 	if (r < 0)
 		return r;
-	request_note(rq, rq->param[0], NULL, NULL, before, NULL);
-	r = request_match(rq, rev, e);
+	request_set_audit(rq, rq->param[0], NULL, NULL, before, NULL);
+	r = request_check_etag(rq, rev, e);
 	if (r == 0)
-		r = request_take(rq, table, e);
+		r = request_parse_body(rq, table, e);
 	if (r == 0 && password)
-		r = set_password(rq, password, e);
+		r = update_user_password(rq, password, e);
 	if (r == 0)
-		r = set_role(rq, role, groups, e);
+		r = update_user_role(rq, role, groups, e);
 	if (r == 0)
 		r = db_run(rq->server->db, e,
 			   "DELETE FROM token WHERE user = ?", "s",
 			   rq->param[0]);
 	if (r == 0)
-		r = load(rq, rq->param[0], &after, &rev, e);
+		r = load_user_json(rq, rq->param[0], &after, &rev, e);
 	if (r != 0)
 		return r;
 	rq->server->tokens_changed++;
 	rq->audit.after = json_deep_copy(after);
-	return request_json(rq, 200, after, e);
+	return request_answer_json(rq, 200, after, e);
 }
 
 int account_delete(struct request *rq, struct err *e)
 {
 	json_t *before = NULL;
 	int64_t rev = 0;
-	int r = load(rq, rq->param[0], &before, &rev, e);
+	int r = load_user_json(rq, rq->param[0], &before, &rev, e);
 
 	if (r < 0)
 		return r;
 	rq->answer.etag[0] = '\0';
 	rq->server->tokens_changed++;
-	request_note(rq, rq->param[0], NULL, NULL, before, NULL);
+	request_set_audit(rq, rq->param[0], NULL, NULL, before, NULL);
 	rq->answer.status = 204;
 	return db_run(rq->server->db, e, "DELETE FROM user WHERE name = ?", "s",
 		      rq->param[0]);

@@ -20,7 +20,7 @@ struct alarm {
 };
 
 struct alarms {
-	struct alarm *item[ALARM_WAITING_MAX];
+	struct alarm *item[ALARM_PENDING_MAX];
 	unsigned int n;
 };
 
@@ -44,7 +44,7 @@ void alarm_free(struct alarms *a)
 }
 
 /* 1: there is such a device. */
-static int find_device(struct server *s, const char *device, struct err *e)
+static int find_device_row(struct server *s, const char *device, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int r = db_first(s->db, &st, e, "SELECT 1 FROM device WHERE id = ?",
@@ -55,31 +55,32 @@ static int find_device(struct server *s, const char *device, struct err *e)
 }
 
 /* On failure it goes on waiting. */
-static int write_one(struct server *s, struct alarm *al, struct err *e)
+static int write_pending_alarm(struct server *s, struct alarm *al,
+			       struct err *e)
 {
-	struct server_mark mark;
-	int r = find_device(s, al->device, e);
+	struct server_savepoint mark;
+	int r = find_device_row(s, al->device, e);
 
 	if (r == 0) /* only now could it be asked */
 		al->turn = s->turn;
 	if (r <= 0)
 		return r;
-	r = server_mark(s, &mark, e);
+	r = server_begin_savepoint(s, &mark, e);
 	if (r < 0)
 		return r;
-	r = fleet_alarm(s, al->device, al->text, e);
+	r = device_record_alarm(s, al->device, al->text, e);
 	if (r < 0) {
-		server_undo(s, &mark);
+		server_rollback_savepoint(s, &mark);
 		return r;
 	}
-	r = server_keep(s, e);
+	r = server_release_savepoint(s, e);
 	if (r == 0)
 		al->turn = s->turn;
 	return r;
 }
 
-static bool is_waiting(const struct alarms *a, const char *device,
-		       const char *text)
+static bool is_alarm_pending(const struct alarms *a, const char *device,
+			     const char *text)
 {
 	for (unsigned int i = 0; i < a->n; i++)
 		if (strcmp(a->item[i]->device, device) == 0 &&
@@ -88,13 +89,13 @@ static bool is_waiting(const struct alarms *a, const char *device,
 	return false;
 }
 
-static struct alarm *add_waiting(struct server *s, const char *device,
-				 const char *text)
+static struct alarm *add_pending_alarm(struct server *s, const char *device,
+				       const char *text)
 {
 	struct alarms *a = s->alarms;
 	struct alarm *al = NULL;
 
-	if (a->n < ALARM_WAITING_MAX)
+	if (a->n < ALARM_PENDING_MAX)
 		al = calloc(1, sizeof(*al));
 	if (!al)
 		return NULL;
@@ -110,24 +111,25 @@ void alarm_raise(struct server *s, const char *device, const char *text)
 	struct err e;
 	int r;
 
-	if (strlen(device) >= DOC_ID_SIZE || find_device(s, device, &e) == 0 ||
-	    is_waiting(s->alarms, device, text))
+	if (strlen(device) >= DOC_ID_SIZE ||
+	    find_device_row(s, device, &e) == 0 ||
+	    is_alarm_pending(s->alarms, device, text))
 		return;
-	al = add_waiting(s, device, text);
+	al = add_pending_alarm(s, device, text);
 	if (!al) {
-		if (limit_take(&s->limit, "alarms", LOG_RATE, LOG_BURST,
-			       clock_mono_ns()))
+		if (ratelimit_allow(&s->limit, "alarms", LOG_RATE, LOG_BURST,
+				    clock_mono_ns()))
 			log_error("alarm of %s: too many wait to be stored: %s",
 				  device, text);
 		return;
 	}
-	r = write_one(s, al, &e);
+	r = write_pending_alarm(s, al, &e);
 	if (r < 0)
 		log_warning("alarm of %s waits to be stored: %s: %s", device,
 			    text, e.text);
 }
 
-void alarm_tick(struct server *s)
+void alarm_write_pending(struct server *s)
 {
 	struct alarms *a = s->alarms;
 	unsigned int left = 0;
@@ -142,13 +144,13 @@ void alarm_tick(struct server *s)
 			continue;
 		}
 		if (!al->turn && r == 0)
-			r = write_one(s, al, &e);
+			r = write_pending_alarm(s, al, &e);
 		a->item[left++] = al;
 	}
 	a->n = left;
 }
 
-void alarm_undone(struct server *s)
+void alarm_requeue_turn(struct server *s)
 {
 	struct alarms *a = s->alarms;
 

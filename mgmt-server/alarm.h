@@ -9,19 +9,19 @@
 
 #include "mgmt-server/server.h"
 
-#define ALARM_WAITING_MAX 256
+#define ALARM_PENDING_MAX 256
 
 struct alarms;
 
 int alarm_new(struct alarms **ret, struct err *e);
 void alarm_free(struct alarms *a);
 
-/* Of no device that is known: nothing. Beyond ALARM_WAITING_MAX it stands in
+/* Of no device that is known: nothing. Beyond ALARM_PENDING_MAX it stands in
  * the log only. */
 void alarm_raise(struct server *s, const char *device, const char *text);
 /* Writes what waits; once a second. */
-void alarm_tick(struct server *s);
+void alarm_write_pending(struct server *s);
 /* What this turn wrote is undone. */
-void alarm_undone(struct server *s);
+void alarm_requeue_turn(struct server *s);
 
 #endif

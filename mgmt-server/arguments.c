@@ -17,7 +17,7 @@ static const struct {
 #undef ARGUMENTS
 };
 
-const char *arguments_of(const struct route *rt)
+const char *arguments_get_names(const struct route *rt)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		if (strcmp(table[i].route, rt->name) == 0)
@@ -25,7 +25,7 @@ const char *arguments_of(const struct route *rt)
 	return "";
 }
 
-static bool has_name(const char *names, const char *arg, size_t len)
+static bool has_argument_name(const char *names, const char *arg, size_t len)
 {
 	while (*names) {
 		size_t n = strcspn(names, " ");
@@ -37,13 +37,13 @@ static bool has_name(const char *names, const char *arg, size_t len)
 	return false;
 }
 
-static int check_one(const struct request *rq, unsigned int i,
-		     const char *names, struct err *e)
+static int check_query_argument(const struct request *rq, unsigned int i,
+				const char *names, struct err *e)
 {
 	const char *arg = rq->arg[i];
 	int len = (int)strcspn(arg, "=");
 
-	if (!has_name(names, arg, (size_t)len))
+	if (!has_argument_name(names, arg, (size_t)len))
 		return err_set(e, PROBLEM_BAD_REQUEST,
 			       "argument '%.*s' is not for this path%s%s",
 			       len < 64 ? len : 64, arg,
@@ -61,10 +61,10 @@ static int check_one(const struct request *rq, unsigned int i,
 
 int arguments_check(const struct request *rq, struct err *e)
 {
-	const char *names = arguments_of(rq->route);
+	const char *names = arguments_get_names(rq->route);
 	int r = 0;
 
 	for (unsigned int i = 0; r == 0 && i < rq->n_args; i++)
-		r = check_one(rq, i, names, e);
+		r = check_query_argument(rq, i, names, e);
 	return r;
 }

@@ -8,7 +8,7 @@ struct request;
 struct route;
 
 /* The names that the route takes, with spaces between; "": none. */
-const char *arguments_of(const struct route *rt);
+const char *arguments_get_names(const struct route *rt);
 
 /* Each argument is one that the route takes, has a value, and stands there
  * once. -PROBLEM_BAD_REQUEST names the one that does not. */

@@ -16,8 +16,8 @@
 
 #define EXPORT_AT_ONCE 64
 
-static int entry_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
-		     struct err *e)
+static int build_entry_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
+			    struct err *e)
 {
 	*ret = json_pack("{s:I, s:o, s:s}", "index",
 			 (json_int_t)sqlite3_column_int64(st, 0), "entry",
@@ -26,7 +26,7 @@ static int entry_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 	return *ret ? 0 : err_oom(e, "list the audit");
 }
 
-int witness_list(struct request *rq, struct err *e)
+int audit_api_list(struct request *rq, struct err *e)
 {
 	static const struct filter_field fields[] = {
 		{ "index", "number", FILTER_NUMBER },
@@ -46,37 +46,39 @@ int witness_list(struct request *rq, struct err *e)
 		.scope = "coalesce(grp, (SELECT grp FROM device WHERE"
 			 " device.id = leaf.device))",
 		.fields = fields,
-		.row = entry_row,
+		.row = build_entry_json,
 	};
 
 	return listing_answer(rq, &l, NULL, e);
 }
 
-int witness_head(struct request *rq, struct err *e)
+int audit_api_show_head(struct request *rq, struct err *e)
 {
 	struct server *s = rq->server;
 	char *text = NULL;
-	int r = server_fresh(s, e);
+	int r = server_refresh_state(s, e);
 
 	if (r == 0)
-		r = ledger_head(&s->tree, s->org, pki_director(s->pki), &text,
-				e);
-	return r < 0 ? r : request_text(rq, 200, "application/json", text, e);
+		r = audit_log_sign_head(&s->tree, s->org,
+					pki_director_key(s->pki), &text, e);
+	return r < 0 ? r
+		     : request_answer_text(rq, 200, "application/json", text,
+					   e);
 }
 
-static int two_numbers(struct request *rq, const char *a, uint64_t *ret_a,
-		       const char *b, uint64_t *ret_b, struct err *e)
+static int parse_number_pair(struct request *rq, const char *a, uint64_t *ret_a,
+			     const char *b, uint64_t *ret_b, struct err *e)
 {
 	int r;
 
-	if (!request_arg(rq, a) || !request_arg(rq, b))
+	if (!request_get_argument(rq, a) || !request_get_argument(rq, b))
 		return err_set(e, EINVAL, "%s and %s are needed", a, b);
-	r = request_number(rq, a, 0, INT64_MAX, ret_a, e);
-	return r < 0 ? r : request_number(rq, b, 0, INT64_MAX, ret_b, e);
+	r = request_get_number(rq, a, 0, INT64_MAX, ret_a, e);
+	return r < 0 ? r : request_get_number(rq, b, 0, INT64_MAX, ret_b, e);
 }
 
-static int leaf_text(struct request *rq, uint64_t index, json_t **ret,
-		     struct err *e)
+static int load_leaf_text(struct request *rq, uint64_t index, json_t **ret,
+			  struct err *e)
 {
 	struct db *db = rq->server->db;
 	sqlite3_stmt *st = NULL;
@@ -91,7 +93,7 @@ static int leaf_text(struct request *rq, uint64_t index, json_t **ret,
 }
 
 /* Somebody who may see some groups only does not get any entry's text. */
-static int check_scope(const struct request *rq, struct err *e)
+static int check_unscoped_caller(const struct request *rq, struct err *e)
 {
 	return json_array_size(rq->caller.groups) == 0
 		       ? 0
@@ -99,54 +101,55 @@ static int check_scope(const struct request *rq, struct err *e)
 				 "the token is for some groups only");
 }
 
-int witness_inclusion(struct request *rq, struct err *e)
+int audit_api_prove_inclusion(struct request *rq, struct err *e)
 {
 	struct server *s = rq->server;
 	json_t *path = NULL, *text = NULL;
 	uint64_t index = 0, size = 0;
-	int r = check_scope(rq, e);
+	int r = check_unscoped_caller(rq, e);
 
 	if (r == 0)
-		r = two_numbers(rq, "index", &index, "size", &size, e);
+		r = parse_number_pair(rq, "index", &index, "size", &size, e);
 	if (r == 0)
-		r = ledger_inclusion(s->db, &s->tree, index, size, &path, e);
+		r = audit_log_prove_inclusion(s->db, &s->tree, index, size,
+					      &path, e);
 	if (r == 0)
-		r = leaf_text(rq, index, &text, e);
+		r = load_leaf_text(rq, index, &text, e);
 	if (r < 0) {
 		json_decref(path);
 		return r;
 	}
-	return request_json(
+	return request_answer_json(
 		rq, 200,
 		json_pack("{s:I, s:I, s:o, s:o}", "index", (json_int_t)index,
 			  "size", (json_int_t)size, "text", text, "path", path),
 		e);
 }
 
-int witness_consistency(struct request *rq, struct err *e)
+int audit_api_prove_consistency(struct request *rq, struct err *e)
 {
 	struct server *s = rq->server;
 	uint64_t first = 0, second = 0;
 	json_t *path = NULL;
-	int r = two_numbers(rq, "first", &first, "second", &second, e);
+	int r = parse_number_pair(rq, "first", &first, "second", &second, e);
 
 	if (r == 0)
-		r = ledger_consistency(s->db, &s->tree, first, second, &path,
-				       e);
+		r = audit_log_prove_consistency(s->db, &s->tree, first, second,
+						&path, e);
 	if (r < 0)
 		return r;
-	return request_json(rq, 200,
-			    json_pack("{s:I, s:I, s:o}", "first",
-				      (json_int_t)first, "second",
-				      (json_int_t)second, "path", path),
-			    e);
+	return request_answer_json(rq, 200,
+				   json_pack("{s:I, s:I, s:o}", "first",
+					     (json_int_t)first, "second",
+					     (json_int_t)second, "path", path),
+				   e);
 }
 
 /* ---- a restore, accepted */
 #define REASON_MAX 500
 
 /* What somebody saw before and what they accept now; not ours to believe. */
-static int check_mark(json_t *mark, struct err *e)
+static int check_tree_position(json_t *mark, struct err *e)
 {
 	const char *root = NULL;
 	int64_t size = 0;
@@ -156,16 +159,16 @@ static int check_mark(json_t *mark, struct err *e)
 		{ NULL },
 	};
 	uint8_t digest[HASH_SIZE];
-	int r = json_take(mark, table, true, "audit-restored", e);
+	int r = json_read_object(mark, table, true, "audit-restored", e);
 
-	if (r == 0 && (size < 0 || text_undigest(root, digest) < 0))
+	if (r == 0 && (size < 0 || encoding_parse_digest(root, digest) < 0))
 		return err_set(e, EINVAL,
 			       "before and after have a size and a root");
 	return r;
 }
 
 /* The entry itself is the one that each write leaves. */
-int witness_restored(struct request *rq, struct err *e)
+int audit_api_record_restore(struct request *rq, struct err *e)
 {
 	const char *reason = NULL, *device = NULL;
 	json_t *before = NULL, *after = NULL;
@@ -177,33 +180,34 @@ int witness_restored(struct request *rq, struct err *e)
 		{ NULL },
 	};
 	char group[DOC_ID_SIZE];
-	int r = request_take(rq, table, e);
+	int r = request_parse_body(rq, table, e);
 
 	if (r == 0)
-		r = device ? fleet_visible(rq, device, group, e)
-			   : check_scope(rq, e);
+		r = device ? device_check_visible(rq, device, group, e)
+			   : check_unscoped_caller(rq, e);
 	if (r == 0)
-		r = check_mark(before, e);
+		r = check_tree_position(before, e);
 	if (r == 0)
-		r = check_mark(after, e);
+		r = check_tree_position(after, e);
 	if (r == 0 && (!*reason || strlen(reason) > REASON_MAX))
 		return err_set(e, EINVAL, "reason: 1 to %d bytes", REASON_MAX);
 	if (r < 0)
 		return r;
-	request_note(rq, device ? device : "audit", device,
-		     device ? group : NULL, json_incref(before),
-		     json_pack("{s:O*, s:O*, s:s}", "size",
-			       json_object_get(after, "size"), "root",
-			       json_object_get(after, "root"), "reason",
-			       reason));
-	return request_json(rq, 201, json_pack("{s:s}", "reason", reason), e);
+	request_set_audit(rq, device ? device : "audit", device,
+			  device ? group : NULL, json_incref(before),
+			  json_pack("{s:O*, s:O*, s:s}", "size",
+				    json_object_get(after, "size"), "root",
+				    json_object_get(after, "root"), "reason",
+				    reason));
+	return request_answer_json(rq, 201,
+				   json_pack("{s:s}", "reason", reason), e);
 }
 
 /* ---- export */
 static const char *const formats[] = { "jsonl", "cef", "syslog" };
 
 /* ArcSight CEF:0: | and \ of the head, = and \ of the fields are escaped. */
-static void put_escaped(FILE *f, const char *s, char special)
+static void write_escaped_text(FILE *f, const char *s, char special)
 {
 	for (; s && *s; s++) {
 		if (*s == special || *s == '\\')
@@ -212,14 +216,14 @@ static void put_escaped(FILE *f, const char *s, char special)
 	}
 }
 
-static const char *member(json_t *j, const char *name)
+static const char *get_text_member(json_t *j, const char *name)
 {
 	const char *s = json_string_value(json_object_get(j, name));
 
 	return s ? s : "";
 }
 
-static void put_cef(FILE *f, json_t *j, int64_t index)
+static void write_cef_entry(FILE *f, json_t *j, int64_t index)
 {
 	static const struct {
 		const char *cef, *name;
@@ -232,46 +236,46 @@ static void put_cef(FILE *f, json_t *j, int64_t index)
 		{ "cs1", "object" },
 		{ "cs2", "group" },
 	};
-	bool ok = strcmp(member(j, "outcome"), "ok") == 0;
+	bool ok = strcmp(get_text_member(j, "outcome"), "ok") == 0;
 
 	fprintf(f, "CEF:0|Cells|cells-mgmtd|%s|", VERSION);
-	put_escaped(f, member(j, "action"), '|');
+	write_escaped_text(f, get_text_member(j, "action"), '|');
 	fputc('|', f);
-	put_escaped(f, member(j, "action"), '|');
+	write_escaped_text(f, get_text_member(j, "action"), '|');
 	fprintf(f, "|%d|externalId=%lld", ok ? 3 : 6, (long long)index);
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		if (!*member(j, fields[i].name))
+		if (!*get_text_member(j, fields[i].name))
 			continue;
 		fprintf(f, " %s=", fields[i].cef);
-		put_escaped(f, member(j, fields[i].name), '=');
+		write_escaped_text(f, get_text_member(j, fields[i].name), '=');
 	}
 	fputc('\n', f);
 }
 
 /* RFC 5424: facility 13 (log audit), severity notice or warning. */
-static void put_syslog(FILE *f, json_t *j, const char *text)
+static void write_syslog_entry(FILE *f, json_t *j, const char *text)
 {
-	bool ok = strcmp(member(j, "outcome"), "ok") == 0;
+	bool ok = strcmp(get_text_member(j, "outcome"), "ok") == 0;
 
 	fprintf(f, "<%d>1 %s - cells-mgmtd - %s - %s\n", 13 * 8 + (ok ? 5 : 4),
-		member(j, "time"), member(j, "action"), text);
+		get_text_member(j, "time"), get_text_member(j, "action"), text);
 }
 
-static void put_entry(FILE *f, unsigned int format, int64_t index,
-		      const char *text)
+static void write_export_entry(FILE *f, unsigned int format, int64_t index,
+			       const char *text)
 {
 	auto_json json_t *j = format ? json_loads(text, 0, NULL) : NULL;
 
 	if (format == 0)
 		fprintf(f, "%s\n", text);
 	else if (format == 1)
-		put_cef(f, j, index);
+		write_cef_entry(f, j, index);
 	else
-		put_syslog(f, j, text);
+		write_syslog_entry(f, j, text);
 }
 
 /* A bounded piece a time; the place in the tree is the whole state. */
-static int export_more(struct request *rq, char **ret, struct err *e)
+static int export_next_entries(struct request *rq, char **ret, struct err *e)
 {
 	struct answer *a = &rq->answer;
 	struct db *db = rq->server->db;
@@ -292,8 +296,8 @@ static int export_more(struct request *rq, char **ret, struct err *e)
 		return err_oom(e, "export");
 	while ((r = db_step(db, st, e)) > 0) {
 		a->more_from = (uint64_t)sqlite3_column_int64(st, 0) + 1;
-		put_entry(f, a->more_format, (int64_t)a->more_from - 1,
-			  db_text(st, 1));
+		write_export_entry(f, a->more_format, (int64_t)a->more_from - 1,
+				   db_text(st, 1));
 	}
 	fclose(f);
 	if (r < 0 || len == 0) {
@@ -303,18 +307,19 @@ static int export_more(struct request *rq, char **ret, struct err *e)
 	return r;
 }
 
-int witness_export(struct request *rq, struct err *e)
+int audit_api_export(struct request *rq, struct err *e)
 {
-	const char *format = request_arg(rq, "format");
+	const char *format = request_get_argument(rq, "format");
 	struct answer *a = &rq->answer;
-	int r = check_scope(rq, e);
+	int r = check_unscoped_caller(rq, e);
 
 	a->more_from = 0;
 	a->more_to = rq->server->tree.size;
 	if (r == 0)
-		r = request_number(rq, "from", 0, INT64_MAX, &a->more_from, e);
+		r = request_get_number(rq, "from", 0, INT64_MAX, &a->more_from,
+				       e);
 	if (r == 0)
-		r = request_number(rq, "to", 0, INT64_MAX, &a->more_to, e);
+		r = request_get_number(rq, "to", 0, INT64_MAX, &a->more_to, e);
 	if (r < 0)
 		return r;
 	for (a->more_format = 0; format && a->more_format < ARRAY_SIZE(formats);
@@ -325,7 +330,7 @@ int witness_export(struct request *rq, struct err *e)
 		return err_set(e, EINVAL, "format is jsonl, cef or syslog");
 	if (a->more_to > rq->server->tree.size)
 		a->more_to = rq->server->tree.size;
-	a->more = export_more;
+	a->more = export_next_entries;
 	a->type = a->more_format ? "text/plain; charset=utf-8"
 				 : "application/jsonl";
 	a->status = 200;

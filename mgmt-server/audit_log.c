@@ -15,7 +15,7 @@
 
 /* ---- the tree */
 
-static int load_peaks(struct db *db, struct merkle *ret, struct err *e)
+static int load_tree_peaks(struct db *db, struct merkle *ret, struct err *e)
 {
 	AUTO(db_done) sqlite3_stmt *st = NULL;
 	const void *peaks;
@@ -33,7 +33,8 @@ static int load_peaks(struct db *db, struct merkle *ret, struct err *e)
 }
 
 /* The roots of the subtrees that the last leaf completed. */
-static int put_nodes(struct db *db, const struct merkle *tree, struct err *e)
+static int insert_completed_nodes(struct db *db, const struct merkle *tree,
+				  struct err *e)
 {
 	const uint8_t *hash;
 	int r = 0;
@@ -50,7 +51,7 @@ static int put_nodes(struct db *db, const struct merkle *tree, struct err *e)
 }
 
 /* 1: a tree that was written by a version before there were nodes. */
-static int lacks_nodes(struct db *db, uint64_t size, struct err *e)
+static int has_missing_nodes(struct db *db, uint64_t size, struct err *e)
 {
 	AUTO(db_done) sqlite3_stmt *st = NULL;
 	int r;
@@ -63,7 +64,7 @@ static int lacks_nodes(struct db *db, uint64_t size, struct err *e)
 	return r < 0 ? r : r == 0;
 }
 
-static int grow(struct db *db, uint64_t size, struct err *e)
+static int replay_tree_leaves(struct db *db, uint64_t size, struct err *e)
 {
 	AUTO(db_done) sqlite3_stmt *st = NULL;
 	struct merkle m = { 0 };
@@ -78,7 +79,7 @@ static int grow(struct db *db, uint64_t size, struct err *e)
 		if (len != HASH_SIZE)
 			return err_set(e, EBADMSG, "a leaf is damaged");
 		merkle_add(&m, hash);
-		r = put_nodes(db, &m, e);
+		r = insert_completed_nodes(db, &m, e);
 	}
 	if (r == 0 && m.size != size)
 		r = err_set(e, EBADMSG, "the tree has %llu entries, not %llu",
@@ -87,7 +88,7 @@ static int grow(struct db *db, uint64_t size, struct err *e)
 	return r;
 }
 
-static int add_nodes(struct db *db, uint64_t size, struct err *e)
+static int rebuild_tree_nodes(struct db *db, uint64_t size, struct err *e)
 {
 	int r = db_begin(db, e);
 
@@ -96,22 +97,22 @@ static int add_nodes(struct db *db, uint64_t size, struct err *e)
 	/* Some may be there: those of entries that were added since. */
 	r = db_exec(db, "DELETE FROM node", e);
 	if (r == 0)
-		r = grow(db, size, e);
+		r = replay_tree_leaves(db, size, e);
 	if (r == 0)
 		return db_commit(db, e);
 	db_rollback(db);
 	return r;
 }
 
-int ledger_load(struct db *db, struct merkle *ret, struct err *e)
+int audit_log_load_tree(struct db *db, struct merkle *ret, struct err *e)
 {
 	struct merkle m = { 0 };
-	int r = load_peaks(db, &m, e);
+	int r = load_tree_peaks(db, &m, e);
 
 	if (r == 0)
-		r = lacks_nodes(db, m.size, e);
+		r = has_missing_nodes(db, m.size, e);
 	if (r > 0)
-		r = add_nodes(db, m.size, e);
+		r = rebuild_tree_nodes(db, m.size, e);
 	if (r == 0)
 		*ret = m;
 	return r;
@@ -119,28 +120,28 @@ int ledger_load(struct db *db, struct merkle *ret, struct err *e)
 
 /* ---- entries */
 
-static int put_text(json_t *j, const char *name, const char *value)
+static int set_optional_text(json_t *j, const char *name, const char *value)
 {
 	return value ? json_object_set_new(j, name, json_string(value)) : 0;
 }
 
 /* The leaf's bytes. */
-static char *entry_text(const struct ledger_entry *en, int64_t now)
+static char *format_entry_text(const struct audit_log_entry *en, int64_t now)
 {
 	auto_json json_t *j = json_object();
-	char time[TEXT_TIME_SIZE];
+	char time[ENCODING_TIME_SIZE];
 	int r;
 
-	text_time(now, time);
+	encoding_format_time(now, time);
 	r = json_object_set_new(j, "format", json_integer(1));
-	r |= put_text(j, "time", time);
-	r |= put_text(j, "who", en->who);
-	r |= put_text(j, "from", en->from);
-	r |= put_text(j, "action", en->action);
-	r |= put_text(j, "object", en->object);
-	r |= put_text(j, "device", en->device);
-	r |= put_text(j, "group", en->group);
-	r |= put_text(j, "outcome", en->outcome ? en->outcome : "ok");
+	r |= set_optional_text(j, "time", time);
+	r |= set_optional_text(j, "who", en->who);
+	r |= set_optional_text(j, "from", en->from);
+	r |= set_optional_text(j, "action", en->action);
+	r |= set_optional_text(j, "object", en->object);
+	r |= set_optional_text(j, "device", en->device);
+	r |= set_optional_text(j, "group", en->group);
+	r |= set_optional_text(j, "outcome", en->outcome ? en->outcome : "ok");
 	if (en->before)
 		r |= json_object_set(j, "before", en->before);
 	if (en->after)
@@ -148,12 +149,12 @@ static char *entry_text(const struct ledger_entry *en, int64_t now)
 	return r ? NULL : json_text(j);
 }
 
-int ledger_append(struct db *db, struct merkle *tree,
-		  const struct ledger_entry *en, uint64_t *ret_index,
-		  struct err *e)
+int audit_log_append(struct db *db, struct merkle *tree,
+		     const struct audit_log_entry *en, uint64_t *ret_index,
+		     struct err *e)
 {
 	int64_t now = clock_wall();
-	auto_free char *text = entry_text(en, now);
+	auto_free char *text = format_entry_text(en, now);
 	uint8_t hash[HASH_SIZE];
 	struct merkle next = *tree;
 	int r;
@@ -178,7 +179,7 @@ int ledger_append(struct db *db, struct merkle *tree,
 		   " peaks = excluded.peaks",
 		   "ib", (int64_t)next.size, next.peak, sizeof(next.peak));
 	if (r == 0)
-		r = put_nodes(db, &next, e);
+		r = insert_completed_nodes(db, &next, e);
 	if (r < 0)
 		return r;
 	if (ret_index)
@@ -189,17 +190,17 @@ int ledger_append(struct db *db, struct merkle *tree,
 
 /* ---- heads and proofs */
 
-int ledger_head(const struct merkle *tree, const char *org,
-		const struct key *director, char **ret, struct err *e)
+int audit_log_sign_head(const struct merkle *tree, const char *org,
+			const struct key *director, char **ret, struct err *e)
 {
-	char root[TEXT_DIGEST_SIZE], time[TEXT_TIME_SIZE];
+	char root[ENCODING_DIGEST_SIZE], time[ENCODING_TIME_SIZE];
 	auto_json json_t *j = NULL;
 	auto_free char *text = NULL;
 	uint8_t hash[HASH_SIZE];
 
 	merkle_root(tree, hash);
-	text_digest(hash, root);
-	text_time(clock_wall(), time);
+	encoding_format_digest(hash, root);
+	encoding_format_time(clock_wall(), time);
 	j = json_pack("{s:i, s:s, s:s, s:I, s:s}", "format", 1, "org", org,
 		      "root", root, "size", (json_int_t)tree->size, "time",
 		      time);
@@ -210,16 +211,16 @@ int ledger_head(const struct merkle *tree, const char *org,
 			     e);
 }
 
-struct reader {
+struct node_reader {
 	struct db *db;
 	struct err *e;
 };
 
-static int read_node(void *ctx, unsigned int level, uint64_t number,
-		     uint8_t ret[HASH_SIZE])
+static int read_tree_node(void *ctx, unsigned int level, uint64_t number,
+			  uint8_t ret[HASH_SIZE])
 {
 	AUTO(db_done) sqlite3_stmt *st = NULL;
-	struct reader *rd = ctx;
+	struct node_reader *rd = ctx;
 	const void *hash;
 	size_t len;
 	int r;
@@ -244,15 +245,15 @@ static int read_node(void *ctx, unsigned int level, uint64_t number,
 	return 0;
 }
 
-static int path_list(uint8_t path[][HASH_SIZE], unsigned int n, json_t **ret,
-		     struct err *e)
+static int build_proof_path(uint8_t path[][HASH_SIZE], unsigned int n,
+			    json_t **ret, struct err *e)
 {
 	auto_json json_t *list = json_array();
 
 	for (unsigned int i = 0; i < n; i++) {
 		char hex[2 * HASH_SIZE + 1];
 
-		text_hex(path[i], HASH_SIZE, hex);
+		encoding_to_hex(path[i], HASH_SIZE, hex);
 		if (json_array_append_new(list, json_string(hex)) < 0)
 			return err_oom(e, "prove");
 	}
@@ -260,32 +261,35 @@ static int path_list(uint8_t path[][HASH_SIZE], unsigned int n, json_t **ret,
 	return 0;
 }
 
-int ledger_inclusion(struct db *db, const struct merkle *tree, uint64_t index,
-		     uint64_t size, json_t **ret, struct err *e)
+int audit_log_prove_inclusion(struct db *db, const struct merkle *tree,
+			      uint64_t index, uint64_t size, json_t **ret,
+			      struct err *e)
 {
 	uint8_t path[MERKLE_PATH_MAX][HASH_SIZE];
-	struct reader rd = { db, e };
+	struct node_reader rd = { db, e };
 	unsigned int n = 0;
 	int r;
 
 	if (size > tree->size || index >= size)
 		return err_set(e, ENOENT, "the tree has %llu entries",
 			       (unsigned long long)tree->size);
-	r = merkle_prove_inclusion(read_node, &rd, index, size, path, &n);
-	return r < 0 ? r : path_list(path, n, ret, e);
+	r = merkle_prove_inclusion(read_tree_node, &rd, index, size, path, &n);
+	return r < 0 ? r : build_proof_path(path, n, ret, e);
 }
 
-int ledger_consistency(struct db *db, const struct merkle *tree, uint64_t first,
-		       uint64_t second, json_t **ret, struct err *e)
+int audit_log_prove_consistency(struct db *db, const struct merkle *tree,
+				uint64_t first, uint64_t second, json_t **ret,
+				struct err *e)
 {
 	uint8_t path[MERKLE_PATH_MAX][HASH_SIZE];
-	struct reader rd = { db, e };
+	struct node_reader rd = { db, e };
 	unsigned int n = 0;
 	int r;
 
 	if (second > tree->size || first > second || first == 0)
 		return err_set(e, ENOENT, "the tree has %llu entries",
 			       (unsigned long long)tree->size);
-	r = merkle_prove_consistency(read_node, &rd, first, second, path, &n);
-	return r < 0 ? r : path_list(path, n, ret, e);
+	r = merkle_prove_consistency(read_tree_node, &rd, first, second, path,
+				     &n);
+	return r < 0 ? r : build_proof_path(path, n, ret, e);
 }

@@ -14,7 +14,7 @@ struct db;
 struct err;
 struct key;
 
-struct ledger_entry {
+struct audit_log_entry {
 	const char *who, *from, *action; /* never NULL */
 	const char *object, *device, *group;
 	const char *outcome;	/* NULL: "ok" */
@@ -22,21 +22,23 @@ struct ledger_entry {
 };
 
 /* The tree as the database has it. */
-int ledger_load(struct db *db, struct merkle *ret, struct err *e);
+int audit_log_load_tree(struct db *db, struct merkle *ret, struct err *e);
 
 /* Adds an entry; *ret_index, if wanted, is its leaf. */
-int ledger_append(struct db *db, struct merkle *tree,
-		  const struct ledger_entry *entry, uint64_t *ret_index,
-		  struct err *e);
+int audit_log_append(struct db *db, struct merkle *tree,
+		     const struct audit_log_entry *entry, uint64_t *ret_index,
+		     struct err *e);
 
 /* The signed head; the caller frees *ret. */
-int ledger_head(const struct merkle *tree, const char *org,
-		const struct key *director, char **ret, struct err *e);
+int audit_log_sign_head(const struct merkle *tree, const char *org,
+			const struct key *director, char **ret, struct err *e);
 
 /* Proofs as lists of hex hashes; -ENOENT: outside the tree. */
-int ledger_inclusion(struct db *db, const struct merkle *tree, uint64_t index,
-		     uint64_t size, json_t **ret, struct err *e);
-int ledger_consistency(struct db *db, const struct merkle *tree, uint64_t first,
-		       uint64_t second, json_t **ret, struct err *e);
+int audit_log_prove_inclusion(struct db *db, const struct merkle *tree,
+			      uint64_t index, uint64_t size, json_t **ret,
+			      struct err *e);
+int audit_log_prove_consistency(struct db *db, const struct merkle *tree,
+				uint64_t first, uint64_t second, json_t **ret,
+				struct err *e);
 
 #endif

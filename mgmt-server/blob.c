@@ -41,7 +41,7 @@ void blob_free(struct blobs *b)
 }
 
 /* What a crash left half written has no name that anybody asks for. */
-static int remove_temps(const struct blobs *b, struct err *e)
+static int remove_temporary_files(const struct blobs *b, struct err *e)
 {
 	auto_closedir DIR *dir = NULL;
 	struct dirent *de;
@@ -81,7 +81,7 @@ int blob_open(const char *dir, struct blobs **ret, struct err *e)
 			r = err_sys(e, errno, "make %s/%s", path, name);
 	}
 	if (r == 0)
-		r = remove_temps(b, e);
+		r = remove_temporary_files(b, e);
 	if (r == 0 && fsync(b->dirfd) < 0)
 		r = err_sys(e, errno, "sync %s", path);
 	if (r < 0)
@@ -91,30 +91,31 @@ int blob_open(const char *dir, struct blobs **ret, struct err *e)
 	return r;
 }
 
-static void name_of(const uint8_t digest[HASH_SIZE], char ret[NAME_SIZE])
+static void format_chunk_path(const uint8_t digest[HASH_SIZE],
+			      char ret[NAME_SIZE])
 {
-	text_hex(digest, 1, ret);
+	encoding_to_hex(digest, 1, ret);
 	ret[2] = '/';
-	text_hex(digest, HASH_SIZE, ret + 3);
+	encoding_to_hex(digest, HASH_SIZE, ret + 3);
 }
 
 bool blob_has(const struct blobs *b, const uint8_t digest[HASH_SIZE])
 {
 	char name[NAME_SIZE];
 
-	name_of(digest, name);
+	format_chunk_path(digest, name);
 	return faccessat(b->dirfd, name, F_OK, 0) == 0;
 }
 
 /* -ENOENT: the bytes are others, and the file is gone. */
-static int check_bytes(int dirfd, int fd, const uint8_t digest[HASH_SIZE],
-		       struct err *e)
+static int verify_chunk_digest(int dirfd, int fd,
+			       const uint8_t digest[HASH_SIZE], struct err *e)
 {
 	uint8_t have[HASH_SIZE];
 	char name[NAME_SIZE];
 	int r = hash_fd(fd, have);
 
-	name_of(digest, name);
+	format_chunk_path(digest, name);
 	if (r < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return err_sys(e, r < 0 ? -r : errno, "read chunk %s",
 			       name + 3);
@@ -138,14 +139,14 @@ int blob_read(const struct blobs *b, const uint8_t digest[HASH_SIZE],
 	char name[NAME_SIZE];
 	struct stat st;
 
-	name_of(digest, name);
+	format_chunk_path(digest, name);
 	fd = openat(b->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT)
 		return err_set(e, ENOENT, "chunk %s is not here", name + 3);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, EIO, "open chunk %s", name + 3);
 	if (st.st_size <= CHECKED_MAX) {
-		int r = check_bytes(b->dirfd, fd, digest, e);
+		int r = verify_chunk_digest(b->dirfd, fd, digest, e);
 
 		if (r < 0)
 			return r;
@@ -155,8 +156,8 @@ int blob_read(const struct blobs *b, const uint8_t digest[HASH_SIZE],
 	return 0;
 }
 
-static int verify_one(int dirfd, const char *folder, const char *name,
-		      struct blob_found *found, struct err *e)
+static int verify_chunk_file(int dirfd, const char *folder, const char *name,
+			     struct blob_verify_result *found, struct err *e)
 {
 	auto_free char *path = io_join(folder, name);
 	uint8_t digest[HASH_SIZE];
@@ -166,19 +167,19 @@ static int verify_one(int dirfd, const char *folder, const char *name,
 	if (!path)
 		return err_oom(e, name);
 	if (strlen(name) != (size_t)2 * HASH_SIZE ||
-	    text_unhex(name, digest, HASH_SIZE) < 0)
+	    encoding_from_hex(name, digest, HASH_SIZE) < 0)
 		return 0;
 	fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return err_sys(e, errno, "open chunk %s", name);
-	r = check_bytes(dirfd, fd, digest, e);
+	r = verify_chunk_digest(dirfd, fd, digest, e);
 	found->good += r == 0;
 	found->thrown += r == -ENOENT;
 	return r == -ENOENT ? 0 : r;
 }
 
-static int verify_folder(int dirfd, const char *folder,
-			 struct blob_found *found, struct err *e)
+static int verify_chunk_folder(int dirfd, const char *folder,
+			       struct blob_verify_result *found, struct err *e)
 {
 	int fd = openat(dirfd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -191,14 +192,14 @@ static int verify_folder(int dirfd, const char *folder,
 			       : err_sys(e, errno, "read %s of the chunk store",
 					 folder);
 	while (r == 0 && (de = readdir(dir)))
-		r = verify_one(dirfd, folder, de->d_name, found, e);
+		r = verify_chunk_file(dirfd, folder, de->d_name, found, e);
 	return r;
 }
 
-int blob_verify(const char *dir, struct blob_found *ret, struct err *e)
+int blob_verify(const char *dir, struct blob_verify_result *ret, struct err *e)
 {
 	auto_free char *path = io_join(dir, "chunks");
-	struct blob_found found = { 0 };
+	struct blob_verify_result found = { 0 };
 	auto_close int dirfd = -1;
 	int r = 0;
 
@@ -211,7 +212,7 @@ int blob_verify(const char *dir, struct blob_found *ret, struct err *e)
 		char name[3];
 
 		snprintf(name, sizeof(name), "%02x", i);
-		r = verify_folder(dirfd, name, &found, e);
+		r = verify_chunk_folder(dirfd, name, &found, e);
 	}
 	if (r == 0)
 		*ret = found;
@@ -279,7 +280,7 @@ int blob_sink_end(struct blob_sink *k, const uint8_t digest[HASH_SIZE],
 
 	hash_end(k->hash, have);
 	hash_free(steal(k->hash));
-	name_of(digest, name);
+	format_chunk_path(digest, name);
 	if (memcmp(have, digest, HASH_SIZE) != 0)
 		return err_reason(e, REASON_CHUNK,
 				  "the bytes are not those of %s", name + 3);

@@ -40,13 +40,13 @@ int blob_sink_add(struct blob_sink *k, const void *data, size_t len,
 int blob_sink_end(struct blob_sink *k, const uint8_t digest[HASH_SIZE],
 		  struct err *e);
 
-struct blob_found {
+struct blob_verify_result {
 	uint64_t good, thrown;
 };
 
 /* Looks at each chunk below `dir`, also while a server runs there, and throws
  * away those whose bytes have another digest; each is logged. */
-int blob_verify(const char *dir, struct blob_found *ret, struct err *e);
+int blob_verify(const char *dir, struct blob_verify_result *ret, struct err *e);
 
 /* Makes all names since the last time durable. */
 int blob_sync(struct blobs *b, struct err *e);

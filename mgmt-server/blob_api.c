@@ -15,17 +15,17 @@
 
 #define DIGESTS_MAX 10000
 
-static int take_digest(const struct request *rq, uint8_t ret[HASH_SIZE],
-		       struct err *e)
+static int parse_digest_param(const struct request *rq, uint8_t ret[HASH_SIZE],
+			      struct err *e)
 {
-	if (text_undigest(rq->param[0], ret) < 0)
+	if (encoding_parse_digest(rq->param[0], ret) < 0)
 		return err_set(e, PROBLEM_NOT_FOUND,
 			       "not a digest like sha256:<64 hex digits>");
 	return 0;
 }
 
 /* "bytes=A-B", "bytes=A-" or "bytes=-N"; anything else is as if it were not. */
-static int apply_range(struct answer *a, const char *range, struct err *e)
+static int apply_byte_range(struct answer *a, const char *range, struct err *e)
 {
 	unsigned long long from, to;
 	char end;
@@ -55,11 +55,11 @@ static int apply_range(struct answer *a, const char *range, struct err *e)
 	return 0;
 }
 
-int blobview_get(struct request *rq, struct err *e)
+int blob_api_get_chunk(struct request *rq, struct err *e)
 {
 	struct answer *a = &rq->answer;
 	uint8_t digest[HASH_SIZE];
-	int r = take_digest(rq, digest, e);
+	int r = parse_digest_param(rq, digest, e);
 
 	if (r == 0)
 		r = blob_read(rq->server->blobs, digest, &a->fd, &a->file_size,
@@ -69,26 +69,26 @@ int blobview_get(struct request *rq, struct err *e)
 	a->status = 200;
 	a->type = "application/octet-stream";
 	a->immutable = true;
-	r = apply_range(a, rq->range, e);
+	r = apply_byte_range(a, rq->range, e);
 	if (r == 0)
 		rq->server->gauge.chunk_bytes += a->len;
 	return r;
 }
 
 /* http_server.c has let the body into a sink, which has checked it. */
-int blobview_put(struct request *rq, struct err *e)
+int blob_api_put_chunk(struct request *rq, struct err *e)
 {
 	uint8_t digest[HASH_SIZE];
-	int r = take_digest(rq, digest, e);
+	int r = parse_digest_param(rq, digest, e);
 
 	if (r < 0)
 		return r;
 	if (!rq->answer.status)
 		rq->answer.status = 201;
-	return compose_chunk_came(rq->server, rq->param[0], e);
+	return snapshot_handle_new_chunk(rq->server, rq->param[0], e);
 }
 
-int blobview_missing(struct request *rq, struct err *e)
+int blob_api_list_missing(struct request *rq, struct err *e)
 {
 	auto_json json_t *missing = json_array();
 	json_t *digests = NULL, *j;
@@ -97,7 +97,7 @@ int blobview_missing(struct request *rq, struct err *e)
 		{ NULL },
 	};
 	size_t i;
-	int r = request_take(rq, table, e);
+	int r = request_parse_body(rq, table, e);
 
 	if (r < 0)
 		return r;
@@ -107,11 +107,12 @@ int blobview_missing(struct request *rq, struct err *e)
 		uint8_t digest[HASH_SIZE];
 
 		if (!json_is_string(j) ||
-		    text_undigest(json_string_value(j), digest) < 0)
+		    encoding_parse_digest(json_string_value(j), digest) < 0)
 			return err_set(e, EINVAL, "digests[%zu] is none", i);
 		if (!blob_has(rq->server->blobs, digest) &&
 		    json_array_append(missing, j) < 0)
 			return err_oom(e, "list missing chunks");
 	}
-	return request_json(rq, 200, json_pack("{s:O}", "missing", missing), e);
+	return request_answer_json(rq, 200,
+				   json_pack("{s:O}", "missing", missing), e);
 }

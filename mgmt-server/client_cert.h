@@ -13,7 +13,7 @@
 struct err;
 struct server;
 
-struct clientcert {
+struct client_cert {
 	char device[65]; /* the common name */
 	bool is_expired;
 };
@@ -23,15 +23,15 @@ struct clientcert {
  * its own verdict. False ends the handshake: that is counted, and an alarm of
  * the device that the certificate names.
  */
-bool clientcert_verify(struct server *s, X509_STORE_CTX *ctx, bool preverified,
-		       const char *from);
+bool client_cert_verify(struct server *s, X509_STORE_CTX *ctx, bool preverified,
+			const char *from);
 
 /*
  * The device of a connection whose handshake went through: asked at each
  * request, since a device can be retired, and a session resumed without a
  * verification (RFC 8446, section 2.2). -EACCES: none that may connect.
  */
-int clientcert_device(struct server *s, const SSL *ssl, struct clientcert *ret,
-		      struct err *e);
+int client_cert_get_device(struct server *s, const SSL *ssl,
+			   struct client_cert *ret, struct err *e);
 
 #endif

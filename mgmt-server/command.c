@@ -22,8 +22,8 @@
 #define AT_ONCE 256
 
 /* Tells those who wait and listen. */
-static void changed(struct server *s, const char *device, const char *id,
-		    const char *state)
+static void notify_command_change(struct server *s, const char *device,
+				  const char *id, const char *state)
 {
 	char group[DOC_ID_SIZE] = "";
 	sqlite3_stmt *st = NULL;
@@ -35,31 +35,31 @@ static void changed(struct server *s, const char *device, const char *id,
 	    db_step(s->db, st, &e) > 0)
 		snprintf(group, sizeof(group), "%s", db_text(st, 0));
 	sqlite3_reset(st);
-	server_event(s, "action", group,
-		     json_pack("{s:s, s:s, s:s}", "device", device, "id", id,
-			       "state", state));
+	server_queue_event(s, "action", group,
+			   json_pack("{s:s, s:s, s:s}", "device", device, "id",
+				     id, "state", state));
 }
 
 /* ---- time */
-struct due {
-	char device[DOC_ID_SIZE], id[DOC_ID_SIZE], sha256[TEXT_DIGEST_SIZE];
+struct due_command {
+	char device[DOC_ID_SIZE], id[DOC_ID_SIZE], sha256[ENCODING_DIGEST_SIZE];
 	char state[16];
 	int64_t document_expires;
 	int cancel;
 };
 
-static int end_one(struct server *s, const struct due *d, int64_t now,
-		   struct err *e)
+static int expire_command(struct server *s, const struct due_command *d,
+			  int64_t now, struct err *e)
 {
 	bool with_device = strcmp(d->state, "sent") == 0 ||
 			   strcmp(d->state, "received") == 0;
-	struct devchan *c = presence_find(s->presence, d->device);
+	struct device_channel *c = connections_find(s->presence, d->device);
 	int r;
 
 	/* The device may still do it: it is asked not to, and has the word. */
 	if (with_device && now < d->document_expires + GRACE) {
 		if (c && !d->cancel)
-			devchan_cancel(c, d->sha256, e);
+			device_channel_send_cancel(c, d->sha256, e);
 		return db_run(s->db, e,
 			      "UPDATE action SET cancel = 1, expires = ?"
 			      " WHERE device = ? AND id = ?",
@@ -71,13 +71,13 @@ static int end_one(struct server *s, const struct due *d, int64_t now,
 		   " WHERE device = ? AND id = ?",
 		   "iss", now, d->device, d->id);
 	if (r == 0)
-		changed(s, d->device, d->id, "expired");
+		notify_command_change(s, d->device, d->id, "expired");
 	return r;
 }
 
-int order_tick(struct server *s, struct err *e)
+int command_expire_due(struct server *s, struct err *e)
 {
-	AUTO(auto_freep) struct due *due = NULL;
+	AUTO(auto_freep) struct due_command *due = NULL;
 	int64_t now = clock_wall();
 	unsigned int n = 0;
 	sqlite3_stmt *st = NULL;
@@ -94,7 +94,8 @@ int order_tick(struct server *s, struct err *e)
 			return err_oom(e, "look for actions that are over");
 		snprintf(due[n].device, DOC_ID_SIZE, "%s", db_text(st, 0));
 		snprintf(due[n].id, DOC_ID_SIZE, "%s", db_text(st, 1));
-		snprintf(due[n].sha256, TEXT_DIGEST_SIZE, "%s", db_text(st, 2));
+		snprintf(due[n].sha256, ENCODING_DIGEST_SIZE, "%s",
+			 db_text(st, 2));
 		snprintf(due[n].state, sizeof(due[n].state), "%s",
 			 db_text(st, 3));
 		due[n].document_expires = sqlite3_column_int64(st, 4);
@@ -104,14 +105,14 @@ int order_tick(struct server *s, struct err *e)
 		return r;
 	sqlite3_reset(st);
 	if (n > 0)
-		r = server_write(s, e);
+		r = server_begin_write(s, e);
 	for (unsigned int i = 0; r >= 0 && i < n; i++)
-		r = end_one(s, &due[i], now, e);
+		r = expire_command(s, &due[i], now, e);
 	return r < 0 ? r : 0;
 }
 
 /* ---- the channel */
-int order_send_open(struct devchan *c, struct err *e)
+int command_send_unfinished(struct device_channel *c, struct err *e)
 {
 	struct server *s = c->server;
 	sqlite3_stmt *st = NULL;
@@ -123,10 +124,10 @@ int order_send_open(struct devchan *c, struct err *e)
 
 	while (r >= 0 && (r = db_step(s->db, st, e)) > 0) {
 		if (sqlite3_column_int(st, 2))
-			r = devchan_cancel(c, db_text(st, 1), e);
+			r = device_channel_send_cancel(c, db_text(st, 1), e);
 		else
-			r = devchan_command(c, db_text(st, 0), db_text(st, 1),
-					    e);
+			r = device_channel_send_command(c, db_text(st, 0),
+							db_text(st, 1), e);
 		if (r < 0)
 			return r;
 	}
@@ -141,9 +142,10 @@ int order_send_open(struct devchan *c, struct err *e)
 	return r;
 }
 
-int order_submitted(struct server *s, const char *device, const char *sha256,
-		    const char *outcome, const char *reason, const char *text,
-		    struct err *e)
+int command_record_agent_outcome(struct server *s, const char *device,
+				 const char *sha256, const char *outcome,
+				 const char *reason, const char *text,
+				 struct err *e)
 {
 	struct err said;
 	sqlite3_stmt *st = NULL;
@@ -167,7 +169,7 @@ int order_submitted(struct server *s, const char *device, const char *sha256,
 	err_set(&said, EBADMSG, "the agent says: %.40s%s%.40s%s%.120s", outcome,
 		reason && *reason ? ", " : "", reason ? reason : "",
 		text && *text ? ": " : "", text ? text : "");
-	changed(s, device, id, "received");
+	notify_command_change(s, device, id, "received");
 	return db_run(s->db, e,
 		      "UPDATE action SET state = 'received', text = ?,"
 		      " updated = ? WHERE number = ?",
@@ -187,7 +189,7 @@ static const struct {
 };
 
 /* "done", "refused", or NULL: the receipt does not end this action. */
-static const char *end_state(const char *action, enum receipt_type type)
+static const char *get_final_state(const char *action, enum receipt_type type)
 {
 	enum receipt_type want = RECEIPT_APPLIED;
 
@@ -199,8 +201,9 @@ static const char *end_state(const char *action, enum receipt_type type)
 	return type == want ? "done" : NULL;
 }
 
-static int finish(struct server *s, const struct receipt *rc, int64_t action,
-		  const char *state, int64_t number, struct err *e)
+static int store_final_state(struct server *s, const struct receipt *rc,
+			     int64_t action, const char *state, int64_t number,
+			     struct err *e)
 {
 	const char *text =
 		json_string_value(json_object_get(rc->details, "text"));
@@ -214,8 +217,8 @@ static int finish(struct server *s, const struct receipt *rc, int64_t action,
 
 /* Of that VP, and by each name that it has of the action. A refusal may come
  * before the device knew which VP it was about. */
-static bool names_action(const struct receipt *rc, const char *id,
-			 const char *vp)
+static bool is_receipt_for_command(const struct receipt *rc, const char *id,
+				   const char *vp)
 {
 	const char *document =
 		json_string_value(json_object_get(rc->document, "id"));
@@ -230,19 +233,19 @@ static bool names_action(const struct receipt *rc, const char *id,
 	return rc->type == RECEIPT_REFUSED ? !rc->vp : !rc->vp && !vp;
 }
 
-static int tell_misfit(struct server *s, const struct receipt *rc,
-		       const char *id, struct err *e)
+static int report_mismatched_receipt(struct server *s, const struct receipt *rc,
+				     const char *id, struct err *e)
 {
 	struct err alarm;
 
 	err_set(&alarm, EBADMSG,
 		"receipt %" PRId64 " answers %.64s, but not for its VP",
 		rc->seq, id);
-	return fleet_alarm(s, rc->device, alarm.text, e);
+	return device_record_alarm(s, rc->device, alarm.text, e);
 }
 
-int order_receipt(struct server *s, const struct receipt *rc, int64_t number,
-		  struct err *e)
+int command_apply_receipt(struct server *s, const struct receipt *rc,
+			  int64_t number, struct err *e)
 {
 	const char *sha256 =
 		json_string_value(json_object_get(rc->document, "sha256"));
@@ -266,17 +269,17 @@ int order_receipt(struct server *s, const struct receipt *rc, int64_t number,
 		return r;
 	action = sqlite3_column_int64(st, 0);
 	snprintf(id, sizeof(id), "%s", db_text(st, 1));
-	state = end_state(db_text(st, 2), rc->type);
+	state = get_final_state(db_text(st, 2), rc->type);
 	snprintf(group, sizeof(group), "%s", db_text(st, 3));
-	fits = names_action(rc, id, db_text_or_null(st, 4));
+	fits = is_receipt_for_command(rc, id, db_text_or_null(st, 4));
 	sqlite3_reset(st);
 	if (!state)
 		return 0;
 	if (!fits)
-		return tell_misfit(s, rc, id, e);
-	r = finish(s, rc, action, state, number, e);
+		return report_mismatched_receipt(s, rc, id, e);
+	r = store_final_state(s, rc, action, state, number, e);
 	if (r == 0 && group[0] && strcmp(state, "done") == 0)
-		r = fleet_move(s, rc->device, group, e);
-	changed(s, rc->device, id, state);
+		r = device_set_group(s, rc->device, group, e);
+	notify_command_change(s, rc->device, id, state);
 	return r;
 }

@@ -8,21 +8,22 @@
 
 #include <stdint.h>
 
-struct devchan;
+struct device_channel;
 struct err;
 struct receipt;
 struct server;
 
 /* Times to live. */
-int order_tick(struct server *s, struct err *e);
+int command_expire_due(struct server *s, struct err *e);
 /* After a hello: everything that the device may not have yet. */
-int order_send_open(struct devchan *c, struct err *e);
+int command_send_unfinished(struct device_channel *c, struct err *e);
 /* The agent says what became of an envelope: for display, and no more. */
-int order_submitted(struct server *s, const char *device, const char *sha256,
-		    const char *outcome, const char *reason, const char *text,
-		    struct err *e);
+int command_record_agent_outcome(struct server *s, const char *device,
+				 const char *sha256, const char *outcome,
+				 const char *reason, const char *text,
+				 struct err *e);
 /* A verified receipt; `number` is its row. */
-int order_receipt(struct server *s, const struct receipt *rc, int64_t number,
-		  struct err *e);
+int command_apply_receipt(struct server *s, const struct receipt *rc,
+			  int64_t number, struct err *e);
 
 #endif

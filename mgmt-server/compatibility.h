@@ -15,6 +15,7 @@ struct request;
  * err.architecture, which names devices and groups only if the caller sees
  * them.
  */
-int fitness_check(struct request *rq, const struct doc *doc, struct err *e);
+int compatibility_check(struct request *rq, const struct doc *doc,
+			struct err *e);
 
 #endif

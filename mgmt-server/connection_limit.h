@@ -10,27 +10,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct edge_port;
+struct listener_port;
 struct lws;
 
-#define CONNECTION_PLACES 4096
+#define CONNECTION_LIMIT_BUCKETS 4096
 
 /* Counts by address, in a table of fixed size: two that fall on one place share
  * it, which makes a limit stricter, never laxer. */
-struct connection_count {
+struct connection_limit_counts {
 	uint64_t seed;
-	uint32_t place[CONNECTION_PLACES];
+	uint32_t place[CONNECTION_LIMIT_BUCKETS];
 };
 
 /* May one more come on that socket? */
-bool connection_admit(const struct edge_port *port, int fd);
+bool connection_limit_has_room(const struct listener_port *port, int fd);
 /* It came (false: no memory), and it went; its device is known. */
-bool connection_open(struct lws *wsi);
-void connection_close(struct lws *wsi);
-void connection_prove(struct lws *wsi);
+bool connection_limit_add(struct lws *wsi);
+void connection_limit_remove(struct lws *wsi);
+void connection_limit_uncount_address(struct lws *wsi);
 
 /* A number for whoever serves the connection; 0 at first. */
-uintptr_t connection_note(struct lws *wsi);
-void connection_set_note(struct lws *wsi, uintptr_t note);
+uintptr_t connection_limit_get_note(struct lws *wsi);
+void connection_limit_set_note(struct lws *wsi, uintptr_t note);
 
 #endif

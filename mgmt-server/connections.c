@@ -16,20 +16,20 @@
 #define WORK_AT_ONCE 4 /* signatures in a turn: other work goes on */
 #define CHECK_SECONDS 60
 
-struct presence {
+struct connections {
 	struct server *server;
-	struct devchan *place[PLACES];
-	struct devchan *stale, **stale_end;
+	struct device_channel *place[PLACES];
+	struct device_channel *stale, **stale_end;
 	int64_t checked;
 };
 
-void presence_free(struct presence *p)
+void connections_free(struct connections *p)
 {
 	free(p);
 }
 
 /* FNV-1a; ids are digests, nobody gains by choosing one. */
-static unsigned int place_of(const char *device)
+static unsigned int hash_device_id(const char *device)
 {
 	uint32_t h = 2166136261u;
 
@@ -38,35 +38,38 @@ static unsigned int place_of(const char *device)
 	return h % PLACES;
 }
 
-struct devchan *presence_find(const struct presence *p, const char *device)
+struct device_channel *connections_find(const struct connections *p,
+					const char *device)
 {
-	struct devchan *c = p->place[place_of(device)];
+	struct device_channel *c = p->place[hash_device_id(device)];
 
 	while (c && strcmp(c->device, device) != 0)
 		c = c->next;
 	return c;
 }
 
-static void sql_connected(sqlite3_context *ctx, int n, sqlite3_value **arg)
+static void handle_sql_connected(sqlite3_context *ctx, int n,
+				 sqlite3_value **arg)
 {
-	const struct presence *p = sqlite3_user_data(ctx);
+	const struct connections *p = sqlite3_user_data(ctx);
 	const char *id = (const char *)sqlite3_value_text(arg[0]);
 
-	sqlite3_result_int(ctx, id && presence_find(p, id));
+	sqlite3_result_int(ctx, id && connections_find(p, id));
 }
 
-static int add_function(struct server *s, struct presence *p, struct err *e)
+static int register_sql_function(struct server *s, struct connections *p,
+				 struct err *e)
 {
 	return sqlite3_create_function(db_handle(s->db), "connected", 1,
-				       SQLITE_UTF8, p, sql_connected, NULL,
-				       NULL) == SQLITE_OK
+				       SQLITE_UTF8, p, handle_sql_connected,
+				       NULL, NULL) == SQLITE_OK
 		       ? 0
 		       : err_set(e, EIO, "add a function to the database");
 }
 
-int presence_new(struct server *s, struct presence **ret, struct err *e)
+int connections_new(struct server *s, struct connections **ret, struct err *e)
 {
-	struct presence *p = calloc(1, sizeof(*p));
+	struct connections *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return err_oom(e, "start");
@@ -74,17 +77,17 @@ int presence_new(struct server *s, struct presence **ret, struct err *e)
 	p->stale_end = &p->stale;
 	*ret = p;
 	/* For ?filter=connected eq true. */
-	return add_function(s, p, e);
+	return register_sql_function(s, p, e);
 }
 
-void presence_add(struct presence *p, struct devchan *c)
+void connections_add(struct connections *p, struct device_channel *c)
 {
-	struct devchan **at = &p->place[place_of(c->device)];
-	struct devchan *before = presence_find(p, c->device);
+	struct device_channel **at = &p->place[hash_device_id(c->device)];
+	struct device_channel *before = connections_find(p, c->device);
 
 	if (before) {
-		presence_remove(p, before);
-		devchan_replace(before);
+		connections_remove(p, before);
+		device_channel_replace(before);
 	}
 	c->next = *at;
 	*at = c;
@@ -92,9 +95,10 @@ void presence_add(struct presence *p, struct devchan *c)
 	p->server->gauge.channels++;
 }
 
-static void unlink_stale(struct presence *p, struct devchan *c)
+static void remove_stale_channel(struct connections *p,
+				 struct device_channel *c)
 {
-	struct devchan **at = &p->stale;
+	struct device_channel **at = &p->stale;
 
 	if (!c->stale)
 		return;
@@ -107,13 +111,13 @@ static void unlink_stale(struct presence *p, struct devchan *c)
 	c->stale = false;
 }
 
-void presence_remove(struct presence *p, struct devchan *c)
+void connections_remove(struct connections *p, struct device_channel *c)
 {
-	struct devchan **at = &p->place[place_of(c->device)];
+	struct device_channel **at = &p->place[hash_device_id(c->device)];
 
 	if (!c->present)
 		return;
-	unlink_stale(p, c);
+	remove_stale_channel(p, c);
 	while (*at != c)
 		at = &(*at)->next;
 	*at = c->next;
@@ -121,17 +125,17 @@ void presence_remove(struct presence *p, struct devchan *c)
 	p->server->gauge.channels--;
 }
 
-void presence_drop(struct presence *p, const char *device)
+void connections_close_device(struct connections *p, const char *device)
 {
-	struct devchan *c = presence_find(p, device);
+	struct device_channel *c = connections_find(p, device);
 
 	if (!c)
 		return;
-	presence_remove(p, c);
-	devchan_close(c);
+	connections_remove(p, c);
+	device_channel_close(c);
 }
 
-static void link_stale(struct presence *p, struct devchan *c)
+static void add_stale_channel(struct connections *p, struct device_channel *c)
 {
 	c->stale = true;
 	c->next_stale = NULL;
@@ -139,81 +143,83 @@ static void link_stale(struct presence *p, struct devchan *c)
 	p->stale_end = &c->next_stale;
 }
 
-static void ask_for_work(struct presence *p)
+static void request_refresh_work(struct connections *p)
 {
 	if (p->server->edge.work)
 		p->server->edge.work(p->server->edge.ctx);
 }
 
-static void mark(struct presence *p, struct devchan *c)
+static void mark_channel_stale(struct connections *p, struct device_channel *c)
 {
 	if (c->stale || !c->hello)
 		return;
-	link_stale(p, c);
-	ask_for_work(p);
+	add_stale_channel(p, c);
+	request_refresh_work(p);
 }
 
-void presence_stale(struct presence *p, const char *device)
+void connections_mark_stale(struct connections *p, const char *device)
 {
 	if (device) {
-		struct devchan *c = presence_find(p, device);
+		struct device_channel *c = connections_find(p, device);
 
 		if (c)
-			mark(p, c);
+			mark_channel_stale(p, c);
 		return;
 	}
 	for (unsigned int i = 0; i < PLACES; i++)
-		for (struct devchan *c = p->place[i]; c; c = c->next)
-			mark(p, c);
+		for (struct device_channel *c = p->place[i]; c; c = c->next)
+			mark_channel_stale(p, c);
 }
 
-void presence_cut(struct presence *p, uint64_t turn)
+void connections_abort_turn(struct connections *p, uint64_t turn)
 {
 	for (unsigned int i = 0; i < PLACES; i++)
-		for (struct devchan *c = p->place[i]; c; c = c->next)
-			if (devchan_has(c, turn))
-				devchan_close(c);
+		for (struct device_channel *c = p->place[i]; c; c = c->next)
+			if (device_channel_has_message(c, turn))
+				device_channel_close(c);
 }
 
-void presence_unsend(struct presence *p, uint64_t number)
+void connections_drop_queued(struct connections *p, uint64_t number)
 {
 	for (unsigned int i = 0; i < PLACES; i++)
-		for (struct devchan *c = p->place[i]; c; c = c->next)
-			devchan_unsend(c, number);
+		for (struct device_channel *c = p->place[i]; c; c = c->next)
+			device_channel_drop_queued(c, number);
 }
 
-void presence_tick(struct presence *p)
+void connections_check_renewal(struct connections *p)
 {
 	int64_t now = clock_wall();
 
 	if (p->stale)
-		ask_for_work(p);
+		request_refresh_work(p);
 	if (now >= p->checked && now - p->checked < CHECK_SECONDS)
 		return;
 	p->checked = now;
 	for (unsigned int i = 0; i < PLACES; i++)
-		for (struct devchan *c = p->place[i]; c; c = c->next)
+		for (struct device_channel *c = p->place[i]; c; c = c->next)
 			if (c->renew_at <= now)
-				mark(p, c);
+				mark_channel_stale(p, c);
 }
 
-bool presence_work(struct presence *p, presence_refresh_fn *refresh)
+bool connections_refresh_stale(struct connections *p,
+			       connections_refresh_fn *refresh)
 {
 	for (int n = 0; n < WORK_AT_ONCE && p->stale; n++) {
-		struct devchan *c = p->stale;
+		struct device_channel *c = p->stale;
 		struct err e;
 		int r;
 
-		unlink_stale(p, c);
+		remove_stale_channel(p, c);
 		r = refresh(c, &e);
-		if (r == -EBUSY) { /* presence_tick() asks for work again */
-			link_stale(p, c);
+		if (r == -EBUSY) { /* connections_check_renewal() asks for work
+				      again */
+			add_stale_channel(p, c);
 			return false;
 		}
 		if (r < 0) {
 			log_error("snapshot for %s: %s", c->device, e.text);
 			/* It is sent the newest when it comes again. */
-			devchan_close(c);
+			device_channel_close(c);
 		}
 	}
 	return p->stale != NULL;

@@ -7,36 +7,38 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct devchan;
+struct device_channel;
 struct err;
-struct presence;
+struct connections;
 struct server;
 
 /* Makes connected(id) known to SQL as well. */
-int presence_new(struct server *s, struct presence **ret, struct err *e);
-void presence_free(struct presence *p);
+int connections_new(struct server *s, struct connections **ret, struct err *e);
+void connections_free(struct connections *p);
 
 /* NULL: not connected. */
-struct devchan *presence_find(const struct presence *p, const char *device);
+struct device_channel *connections_find(const struct connections *p,
+					const char *device);
 /* A second connection of one device takes the place of the first. */
-void presence_add(struct presence *p, struct devchan *c);
-void presence_remove(struct presence *p, struct devchan *c);
+void connections_add(struct connections *p, struct device_channel *c);
+void connections_remove(struct connections *p, struct device_channel *c);
 /* Ends the device's channel, if it has one. */
-void presence_drop(struct presence *p, const char *device);
+void connections_close_device(struct connections *p, const char *device);
 
 /* The device may need a new snapshot; NULL: every device may. */
-void presence_stale(struct presence *p, const char *device);
+void connections_mark_stale(struct connections *p, const char *device);
 
 /* Ends each channel that has a message of that turn to send. */
-void presence_cut(struct presence *p, uint64_t turn);
+void connections_abort_turn(struct connections *p, uint64_t turn);
 /* Takes back each message from that number on. */
-void presence_unsend(struct presence *p, uint64_t number);
+void connections_drop_queued(struct connections *p, uint64_t number);
 
 /* Looks for snapshots that are getting old. */
-void presence_tick(struct presence *p);
+void connections_check_renewal(struct connections *p);
 /* Refreshes some of those that wait, and ends the channels of those where that
  * fails; true: there are more. */
-typedef int presence_refresh_fn(struct devchan *c, struct err *e);
-bool presence_work(struct presence *p, presence_refresh_fn *refresh);
+typedef int connections_refresh_fn(struct device_channel *c, struct err *e);
+bool connections_refresh_stale(struct connections *p,
+			       connections_refresh_fn *refresh);
 
 #endif

@@ -15,8 +15,8 @@
 
 #define REPORTED_MAX (64 * 1024)
 
-int fleet_epoch(struct server *s, const char *device, char ret[33],
-		struct err *e)
+int device_get_epoch(struct server *s, const char *device, char ret[33],
+		     struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int r = db_first(s->db, &st, e,
@@ -33,8 +33,8 @@ int fleet_epoch(struct server *s, const char *device, char ret[33],
 	return 0;
 }
 
-static int load_reported(struct server *s, const char *device, json_t **ret,
-			 struct err *e)
+static int load_reported_status(struct server *s, const char *device,
+				json_t **ret, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int r = db_first(s->db, &st, e,
@@ -50,8 +50,8 @@ static int load_reported(struct server *s, const char *device, json_t **ret,
 	return *ret ? 0 : err_oom(e, "read a report");
 }
 
-static int store_reported(struct server *s, const char *device, json_t *j,
-			  struct err *e)
+static int store_reported_status(struct server *s, const char *device,
+				 json_t *j, struct err *e)
 {
 	auto_free char *text = json_text(j);
 
@@ -65,50 +65,50 @@ static int store_reported(struct server *s, const char *device, json_t *j,
 		      "sis", text, clock_wall(), device);
 }
 
-int fleet_hello(struct server *s, const char *device, const char *agent,
-		json_t *inventory, json_t *status, struct err *e)
+int device_store_hello(struct server *s, const char *device, const char *agent,
+		       json_t *inventory, json_t *status, struct err *e)
 {
 	auto_json json_t *j = NULL;
-	int r = load_reported(s, device, &j, e);
+	int r = load_reported_status(s, device, &j, e);
 
 	if (r < 0)
 		return r;
-	r = request_set(j, "agent", json_string(agent));
+	r = request_set_member(j, "agent", json_string(agent));
 	if (r == 0 && inventory)
 		r = json_object_set(j, "inventory", inventory);
 	if (r == 0 && status)
 		r = json_object_set(j, "status", status);
 	return r < 0 ? err_oom(e, "keep a report")
-		     : store_reported(s, device, j, e);
+		     : store_reported_status(s, device, j, e);
 }
 
-int fleet_report(struct server *s, const char *device, const char *member,
-		 json_t *value, struct err *e)
+int device_store_report(struct server *s, const char *device,
+			const char *member, json_t *value, struct err *e)
 {
 	auto_json json_t *j = NULL;
-	int r = load_reported(s, device, &j, e);
+	int r = load_reported_status(s, device, &j, e);
 
 	if (r < 0)
 		return r;
 	return json_object_set(j, member, value) < 0
 		       ? err_oom(e, "keep a report")
-		       : store_reported(s, device, j, e);
+		       : store_reported_status(s, device, j, e);
 }
 
-int fleet_move(struct server *s, const char *device, const char *group,
-	       struct err *e)
+int device_set_group(struct server *s, const char *device, const char *group,
+		     struct err *e)
 {
 	int r = db_run(s->db, e,
 		       "UPDATE device SET grp = ?, rev = rev + 1 WHERE id = ?",
 		       "ss", group, device);
 
 	if (r == 0)
-		presence_stale(s->presence, device);
+		connections_mark_stale(s->presence, device);
 	return r;
 }
 
 /* Is each document of the snapshot in force, by the receipt? */
-static bool all_in_force(json_t *wanted, json_t *in_force)
+static bool is_snapshot_in_force(json_t *wanted, json_t *in_force)
 {
 	json_t *w, *f;
 	size_t i, k;
@@ -130,7 +130,8 @@ static bool all_in_force(json_t *wanted, json_t *in_force)
 	return json_array_size(wanted) > 0;
 }
 
-int fleet_assess(struct server *s, const char *device, struct err *e)
+int device_update_compliance(struct server *s, const char *device,
+			     struct err *e)
 {
 	auto_json json_t *wanted = NULL, *receipt = NULL;
 	json_t *details, *not_enforced;
@@ -150,22 +151,22 @@ int fleet_assess(struct server *s, const char *device, struct err *e)
 	sqlite3_reset(st);
 	details = json_object_get(receipt, "details");
 	not_enforced = json_object_get(details, "not_enforced");
-	compliant =
-		all_in_force(wanted, json_object_get(details, "documents")) &&
-		json_array_size(not_enforced) == 0;
+	compliant = is_snapshot_in_force(
+			    wanted, json_object_get(details, "documents")) &&
+		    json_array_size(not_enforced) == 0;
 	return db_run(s->db, e, "UPDATE device SET compliant = ? WHERE id = ?",
 		      "is", (int64_t)compliant, device);
 }
 
-int fleet_alarm(struct server *s, const char *device, const char *text,
-		struct err *e)
+int device_record_alarm(struct server *s, const char *device, const char *text,
+			struct err *e)
 {
 	auto_json json_t *after = json_pack("{s:s}", "text", text);
-	struct ledger_entry en = { .who = device,
-				   .from = "device",
-				   .action = "alarm",
-				   .device = device,
-				   .after = after };
+	struct audit_log_entry en = { .who = device,
+				      .from = "device",
+				      .action = "alarm",
+				      .device = device,
+				      .after = after };
 	sqlite3_stmt *st = NULL;
 	int r = db_first(s->db, &st, e,
 			 "SELECT 1 FROM alarm WHERE device = ? AND text = ?",
@@ -179,15 +180,16 @@ int fleet_alarm(struct server *s, const char *device, const char *text,
 		   "INSERT INTO alarm (device, time, text) VALUES (?, ?, ?)",
 		   "sis", device, clock_wall(), text);
 	if (r == 0)
-		r = server_audit(s, &en, NULL, e);
-	server_event(s, "alarm", NULL,
-		     json_pack("{s:s, s:s}", "device", device, "text", text));
+		r = server_append_audit(s, &en, NULL, e);
+	server_queue_event(
+		s, "alarm", NULL,
+		json_pack("{s:s, s:s}", "device", device, "text", text));
 	return r;
 }
 
 /* Each text is made readable whatever an older version wrote. */
-int fleet_alarms(struct server *s, const char *device, json_t **ret,
-		 struct err *e)
+int device_list_alarms(struct server *s, const char *device, json_t **ret,
+		       struct err *e)
 {
 	auto_json json_t *list = json_array();
 	sqlite3_stmt *st = NULL;
@@ -209,8 +211,8 @@ int fleet_alarms(struct server *s, const char *device, json_t **ret,
 	return 0;
 }
 
-int fleet_visible(struct request *rq, const char *device,
-		  char ret_group[DOC_ID_SIZE], struct err *e)
+int device_check_visible(struct request *rq, const char *device,
+			 char ret_group[DOC_ID_SIZE], struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int r = db_first(rq->server->db, &st, e,
@@ -221,7 +223,7 @@ int fleet_visible(struct request *rq, const char *device,
 	if (r > 0)
 		snprintf(ret_group, DOC_ID_SIZE, "%s", db_text(st, 0));
 	sqlite3_reset(st);
-	if (r == 0 || !request_sees(rq, ret_group))
+	if (r == 0 || !request_can_see_group(rq, ret_group))
 		return err_set(e, PROBLEM_NOT_FOUND, "there is no device %.64s",
 			       device);
 	return 0;

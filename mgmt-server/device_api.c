@@ -34,56 +34,58 @@
 	"  ORDER BY seq DESC LIMIT 1)"                                         \
 	" FROM device"
 
-static json_t *maybe_bool(sqlite3_stmt *st, int column)
+static json_t *build_optional_bool(sqlite3_stmt *st, int column)
 {
 	return sqlite3_column_type(st, column) == SQLITE_NULL
 		       ? json_null()
 		       : json_boolean(sqlite3_column_int(st, column));
 }
 
-static json_t *number(sqlite3_stmt *st, int column)
+static json_t *build_integer_json(sqlite3_stmt *st, int column)
 {
 	return json_integer(sqlite3_column_int64(st, column));
 }
 
-static int device_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
-		      struct err *e)
+static int build_device_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
+			     struct err *e)
 {
 	const char *id = db_text(st, 0);
-	const struct devchan *c = presence_find(rq->server->presence, id);
+	const struct device_channel *c =
+		connections_find(rq->server->presence, id);
 	auto_json json_t *labels = NULL, *reported = NULL, *alarms = NULL,
 			 *documents = NULL;
-	int r = listing_json(st, 2, &labels, e);
+	int r = listing_read_json_column(st, 2, &labels, e);
 
 	if (r == 0)
-		r = listing_json(st, 12, &reported, e);
+		r = listing_read_json_column(st, 12, &reported, e);
 	if (r == 0)
-		r = listing_json(st, 17, &documents, e);
+		r = listing_read_json_column(st, 17, &documents, e);
 	if (r == 0)
-		r = fleet_alarms(rq->server, id, &alarms, e);
+		r = device_list_alarms(rq->server, id, &alarms, e);
 	if (r < 0)
 		return r;
 	if (c && json_is_object(reported))
-		request_set(reported, "progress", devchan_progress(c));
+		request_set_member(reported, "progress",
+				   device_channel_build_progress(c));
 	*ret = json_pack(
 		"{s:s, s:s, s:O, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o,"
 		" s:O, s:b, s:o, s:o, s:o, s:O, s:O}",
 		"id", id, "name", db_text(st, 1), "labels", labels, "group",
 		db_text(st, 3), "state", db_text(st, 4), "epoch",
 		db_text(st, 5), "enrolled",
-		request_when(sqlite3_column_int64(st, 6)), "seen",
-		request_when(sqlite3_column_int64(st, 7)), "compliant",
-		maybe_bool(st, 8), "enforcement",
-		request_string(db_text_or_null(st, 9)), "foreground",
-		request_string(db_text_or_null(st, 10)), "snapshot",
-		number(st, 11), "reported", reported, "connected", c != NULL,
-		"checked", maybe_bool(st, 14), "receipts", number(st, 15),
-		"audit", number(st, 16), "alarms", alarms, "documents",
-		documents);
+		request_optional_time(sqlite3_column_int64(st, 6)), "seen",
+		request_optional_time(sqlite3_column_int64(st, 7)), "compliant",
+		build_optional_bool(st, 8), "enforcement",
+		request_optional_string(db_text_or_null(st, 9)), "foreground",
+		request_optional_string(db_text_or_null(st, 10)), "snapshot",
+		build_integer_json(st, 11), "reported", reported, "connected",
+		c != NULL, "checked", build_optional_bool(st, 14), "receipts",
+		build_integer_json(st, 15), "audit", build_integer_json(st, 16),
+		"alarms", alarms, "documents", documents);
 	return *ret ? 0 : err_oom(e, "show a device");
 }
 
-int fleet_list(struct request *rq, struct err *e)
+int device_api_list(struct request *rq, struct err *e)
 {
 	static const struct filter_field fields[] = {
 		{ "id", "id", FILTER_TEXT },
@@ -104,68 +106,69 @@ int fleet_list(struct request *rq, struct err *e)
 		.key_is_text = true,
 		.scope = "grp",
 		.fields = fields,
-		.row = device_row,
+		.row = build_device_json,
 	};
 
 	return listing_answer(rq, &l, NULL, e);
 }
 
 /* The device as it is now; its ETag too. */
-static int load(struct request *rq, json_t **ret, int64_t *ret_rev,
-		struct err *e)
+static int load_device_json(struct request *rq, json_t **ret, int64_t *ret_rev,
+			    struct err *e)
 {
 	struct db *db = rq->server->db;
 	char group[DOC_ID_SIZE];
 	sqlite3_stmt *st = NULL;
-	int r = fleet_visible(rq, rq->param[0], group, e);
+	int r = device_check_visible(rq, rq->param[0], group, e);
 
 	if (r == 0)
 		r = db_first(db, &st, e, COLUMNS " WHERE id = ?", "s",
 			     rq->param[0]);
 	if (r < 0)
 		return r;
-	r = device_row(rq, st, ret, e);
+	r = build_device_json(rq, st, ret, e);
 	*ret_rev = sqlite3_column_int64(st, 13);
 	sqlite3_reset(st);
-	request_etag(rq, *ret_rev);
+	request_set_etag(rq, *ret_rev);
 	return r;
 }
 
-int fleet_show(struct request *rq, struct err *e)
+int device_api_show(struct request *rq, struct err *e)
 {
 	json_t *j = NULL;
 	int64_t rev = 0;
-	int r = load(rq, &j, &rev, e);
+	int r = load_device_json(rq, &j, &rev, e);
 
-	return r < 0 ? r : request_json(rq, 200, j, e);
+	return r < 0 ? r : request_answer_json(rq, 200, j, e);
 }
 
 /* After a change: what it is now, for the answer, the audit and listeners. */
-static int answer_changed(struct request *rq, json_t *before, struct err *e)
+static int answer_changed_device(struct request *rq, json_t *before,
+				 struct err *e)
 {
 	json_t *after = NULL;
 	const char *group;
 	int64_t rev = 0;
-	int r = load(rq, &after, &rev, e);
+	int r = load_device_json(rq, &after, &rev, e);
 
 	if (r < 0) {
 		json_decref(before);
 		return r;
 	}
 	group = json_string_value(json_object_get(after, "group"));
-	request_note(rq, rq->param[0], rq->param[0], group, before,
-		     json_deep_copy(after));
-	server_event(rq->server, "device", group, json_deep_copy(after));
-	return request_json(rq, 200, after, e);
+	request_set_audit(rq, rq->param[0], rq->param[0], group, before,
+			  json_deep_copy(after));
+	server_queue_event(rq->server, "device", group, json_deep_copy(after));
+	return request_answer_json(rq, 200, after, e);
 }
 
-static int merge_labels(json_t *labels, json_t *change, struct err *e)
+static int merge_device_labels(json_t *labels, json_t *change, struct err *e)
 {
 	const char *name;
 	json_t *value;
 
 	json_object_foreach (change, name, value) {
-		if (!text_is_id(name) ||
+		if (!encoding_is_valid_id(name) ||
 		    (!json_is_string(value) && !json_is_null(value)))
 			return err_set(e, EINVAL,
 				       "labels are ids with texts, or null");
@@ -177,13 +180,13 @@ static int merge_labels(json_t *labels, json_t *change, struct err *e)
 	return 0;
 }
 
-static int change(struct request *rq, json_t *before, const char *name,
-		  json_t *labels, struct err *e)
+static int update_device_row(struct request *rq, json_t *before,
+			     const char *name, json_t *labels, struct err *e)
 {
 	auto_json json_t *merged =
 		json_deep_copy(json_object_get(before, "labels"));
 	auto_free char *text = NULL;
-	int r = merge_labels(merged, labels, e);
+	int r = merge_device_labels(merged, labels, e);
 
 	if (r < 0)
 		return r;
@@ -204,7 +207,7 @@ static int change(struct request *rq, json_t *before, const char *name,
 		      "sss", name, text, rq->param[0]);
 }
 
-int fleet_change(struct request *rq, struct err *e)
+int device_api_update(struct request *rq, struct err *e)
 {
 	json_t *before = NULL, *labels = NULL;
 	const char *name = NULL;
@@ -214,30 +217,30 @@ int fleet_change(struct request *rq, struct err *e)
 		{ NULL },
 	};
 	int64_t rev = 0;
-	int r = load(rq, &before, &rev, e);
+	int r = load_device_json(rq, &before, &rev, e);
 
 	if (r == 0)
-		r = request_match(rq, rev, e);
+		r = request_check_etag(rq, rev, e);
 	if (r == 0)
-		r = request_take(rq, table, e);
+		r = request_parse_body(rq, table, e);
 	if (r == 0)
-		r = change(rq, before, name, labels, e);
+		r = update_device_row(rq, before, name, labels, e);
 	if (r < 0) {
 		json_decref(before);
 		return r;
 	}
-	return answer_changed(rq, before, e);
+	return answer_changed_device(rq, before, e);
 }
 
-int fleet_retire(struct request *rq, struct err *e)
+int device_api_retire(struct request *rq, struct err *e)
 {
 	struct server *s = rq->server;
 	json_t *before = NULL;
 	int64_t rev = 0;
-	int r = load(rq, &before, &rev, e);
+	int r = load_device_json(rq, &before, &rev, e);
 
 	if (r == 0)
-		r = request_match(rq, rev, e);
+		r = request_check_etag(rq, rev, e);
 	if (r == 0)
 		r = db_run(s->db, e,
 			   "UPDATE device SET state = 'retired',"
@@ -253,27 +256,27 @@ int fleet_retire(struct request *rq, struct err *e)
 		json_decref(before);
 		return r;
 	}
-	presence_drop(s->presence, rq->param[0]);
+	connections_close_device(s->presence, rq->param[0]);
 	s->actions_changed++;
-	return answer_changed(rq, before, e);
+	return answer_changed_device(rq, before, e);
 }
 
-static json_t *base64_column(sqlite3_stmt *st, int column)
+static json_t *build_base64_json(sqlite3_stmt *st, int column)
 {
 	size_t len;
 	const void *data = db_blob(st, column, &len);
-	auto_free char *text = text_base64(data, len);
+	auto_free char *text = encoding_to_base64(data, len);
 
 	return json_string(text ? text : "");
 }
 
-static int keys_list(struct request *rq, json_t **ret, struct err *e)
+static int list_device_keys(struct request *rq, json_t **ret, struct err *e)
 {
 	struct db *db = rq->server->db;
 	auto_json json_t *items = json_array();
 	char group[DOC_ID_SIZE];
 	sqlite3_stmt *st = NULL;
-	int r = fleet_visible(rq, rq->param[0], group, e);
+	int r = device_check_visible(rq, rq->param[0], group, e);
 
 	if (r == 0)
 		r = db_query(db, &st, e,
@@ -291,28 +294,29 @@ static int keys_list(struct request *rq, json_t **ret, struct err *e)
 				  " s:o, s:o}",
 				  "device", rq->param[0], "epoch",
 				  db_text(st, 0), "identity_spki",
-				  base64_column(st, 1), "receipt_spki",
-				  base64_column(st, 2), "identity_cert",
+				  build_base64_json(st, 1), "receipt_spki",
+				  build_base64_json(st, 2), "identity_cert",
 				  db_text(st, 3), "receipt_cert",
 				  db_text(st, 4), "bind", db_text(st, 5),
 				  "enrolment", db_text(st, 6), "enrolled",
-				  request_when(sqlite3_column_int64(st, 7)),
-				  "checked", maybe_bool(st, 8)));
+				  request_optional_time(
+					  sqlite3_column_int64(st, 7)),
+				  "checked", build_optional_bool(st, 8)));
 	if (r < 0)
 		return r;
 	*ret = steal(items);
 	return 0;
 }
 
-int fleet_keys(struct request *rq, struct err *e)
+int device_api_list_keys(struct request *rq, struct err *e)
 {
 	json_t *items = NULL;
-	int r = keys_list(rq, &items, e);
+	int r = list_device_keys(rq, &items, e);
 
-	return r < 0 ? r : request_list(rq, items, NULL, e);
+	return r < 0 ? r : request_answer_list(rq, items, NULL, e);
 }
 
-int fleet_checked(struct request *rq, struct err *e)
+int device_api_record_key_check(struct request *rq, struct err *e)
 {
 	struct server *s = rq->server;
 	const char *epoch = NULL;
@@ -324,10 +328,10 @@ int fleet_checked(struct request *rq, struct err *e)
 	};
 	char group[DOC_ID_SIZE];
 	json_t *items = NULL;
-	int r = fleet_visible(rq, rq->param[0], group, e);
+	int r = device_check_visible(rq, rq->param[0], group, e);
 
 	if (r == 0)
-		r = request_take(rq, table, e);
+		r = request_parse_body(rq, table, e);
 	if (r == 0)
 		r = db_run(s->db, e,
 			   "UPDATE epoch SET checked = ? WHERE device = ?"
@@ -339,13 +343,15 @@ int fleet_checked(struct request *rq, struct err *e)
 		return err_set(e, PROBLEM_NOT_FOUND,
 			       "the device has no epoch %.40s", epoch);
 	if (!bound)
-		r = fleet_alarm(s, rq->param[0],
-				"the enrolment token does not vouch for the "
-				"device's keys",
-				e);
-	request_note(rq, rq->param[0], rq->param[0], group, NULL,
-		     json_pack("{s:s, s:b}", "epoch", epoch, "bound", bound));
+		r = device_record_alarm(
+			s, rq->param[0],
+			"the enrolment token does not vouch for the "
+			"device's keys",
+			e);
+	request_set_audit(
+		rq, rq->param[0], rq->param[0], group, NULL,
+		json_pack("{s:s, s:b}", "epoch", epoch, "bound", bound));
 	if (r == 0)
-		r = keys_list(rq, &items, e);
-	return r < 0 ? r : request_list(rq, items, NULL, e);
+		r = list_device_keys(rq, &items, e);
+	return r < 0 ? r : request_answer_list(rq, items, NULL, e);
 }

@@ -9,15 +9,16 @@
 #include <errno.h>
 #include <string.h>
 
-struct devchan_progress {
+struct device_channel_progress {
 	char image[65];
 	int64_t done, total;
 };
 
-int devchan_new(struct server *s, const char *device, const char *epoch,
-		void *connection, struct devchan **ret, struct err *e)
+int device_channel_new(struct server *s, const char *device, const char *epoch,
+		       void *connection, struct device_channel **ret,
+		       struct err *e)
 {
-	AUTO(auto_freep) struct devchan *c = calloc(1, sizeof(*c));
+	AUTO(auto_freep) struct device_channel *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return err_oom(e, "open a device channel");
@@ -33,56 +34,58 @@ int devchan_new(struct server *s, const char *device, const char *epoch,
 	return 0;
 }
 
-void devchan_free(struct devchan *c)
+void device_channel_free(struct device_channel *c)
 {
 	if (!c)
 		return;
-	devchan_unsend(c, 0);
+	device_channel_drop_queued(c, 0);
 	free(c->progress);
 	free(c);
 }
 
-void devchan_close(struct devchan *c)
+void device_channel_close(struct device_channel *c)
 {
-	struct server_edge *edge = &c->server->edge;
+	struct server_callbacks *edge = &c->server->edge;
 
 	c->closing = true;
 	if (edge->device_ready)
 		edge->device_ready(edge->ctx, c->connection, true);
 }
 
-void devchan_replace(struct devchan *c)
+void device_channel_replace(struct device_channel *c)
 {
-	struct server_edge *edge = &c->server->edge;
+	struct server_callbacks *edge = &c->server->edge;
 
-	devchan_unsend(c, 0);
+	device_channel_drop_queued(c, 0);
 	if (edge->device_replaced)
 		edge->device_replaced(edge->ctx, c->connection);
 }
 
-int devchan_send(struct devchan *c, const char *type, json_t *j, struct err *e)
+int device_channel_send(struct device_channel *c, const char *type, json_t *j,
+			struct err *e)
 {
-	struct server_edge *edge = &c->server->edge;
+	struct server_callbacks *edge = &c->server->edge;
 	auto_json json_t *message = j;
 	auto_free char *text = NULL;
-	struct devchan_out *o;
+	struct device_channel_message *o;
 	size_t len;
 
-	if (!j || request_set(j, "type", json_string(type)) < 0 ||
-	    request_set(j, "id", json_integer(++c->ids)) < 0)
+	if (!j || request_set_member(j, "type", json_string(type)) < 0 ||
+	    request_set_member(j, "id", json_integer(++c->ids)) < 0)
 		return err_oom(e, "send");
 	text = json_text(message);
 	if (!text)
 		return err_oom(e, "send");
 	len = strlen(text);
-	if (len > DEVCHAN_MESSAGE_MAX || c->queued + len > DEVCHAN_QUEUE_MAX)
+	if (len > DEVICE_CHANNEL_MESSAGE_MAX ||
+	    c->queued + len > DEVICE_CHANNEL_QUEUE_MAX)
 		return err_set(e, EOVERFLOW, "%s takes no messages", c->device);
 	o = malloc(sizeof(*o) + len + 1);
 	if (!o)
 		return err_oom(e, "send");
-	*o = (struct devchan_out){ .turn = c->server->turn,
-				   .number = c->server->messages++,
-				   .len = len };
+	*o = (struct device_channel_message){ .turn = c->server->turn,
+					      .number = c->server->messages++,
+					      .len = len };
 	memcpy(o->text, text, len + 1);
 	*c->out_end = o;
 	c->out_end = &o->next;
@@ -92,14 +95,15 @@ int devchan_send(struct devchan *c, const char *type, json_t *j, struct err *e)
 	return 0;
 }
 
-struct devchan_out *devchan_peek(struct devchan *c)
+struct device_channel_message *
+device_channel_peek_message(struct device_channel *c)
 {
 	return c->out && c->out->turn < c->server->turn ? c->out : NULL;
 }
 
-void devchan_sent(struct devchan *c)
+void device_channel_remove_sent(struct device_channel *c)
 {
-	struct devchan_out *o = c->out;
+	struct device_channel_message *o = c->out;
 
 	c->out = o->next;
 	if (!c->out)
@@ -108,23 +112,23 @@ void devchan_sent(struct devchan *c)
 	free(o);
 }
 
-bool devchan_has(const struct devchan *c, uint64_t turn)
+bool device_channel_has_message(const struct device_channel *c, uint64_t turn)
 {
-	const struct devchan_out *o = c->out;
+	const struct device_channel_message *o = c->out;
 
 	while (o && o->turn != turn)
 		o = o->next;
 	return o != NULL;
 }
 
-void devchan_unsend(struct devchan *c, uint64_t number)
+void device_channel_drop_queued(struct device_channel *c, uint64_t number)
 {
-	struct devchan_out **at = &c->out;
+	struct device_channel_message **at = &c->out;
 
 	while (*at && (*at)->number < number)
 		at = &(*at)->next;
 	while (*at) {
-		struct devchan_out *o = *at;
+		struct device_channel_message *o = *at;
 
 		*at = o->next;
 		c->queued -= o->len;
@@ -133,28 +137,30 @@ void devchan_unsend(struct devchan *c, uint64_t number)
 	c->out_end = at;
 }
 
-json_t *devchan_envelope(const char *text)
+json_t *device_channel_parse_envelope(const char *text)
 {
 	return json_loads(text, 0, NULL);
 }
 
-int devchan_command(struct devchan *c, const char *envelope, const char *sha256,
-		    struct err *e)
+int device_channel_send_command(struct device_channel *c, const char *envelope,
+				const char *sha256, struct err *e)
 {
-	return devchan_send(c, "command",
-			    json_pack("{s:o, s:s}", "envelope",
-				      devchan_envelope(envelope), "sha256",
-				      sha256),
-			    e);
+	return device_channel_send(
+		c, "command",
+		json_pack("{s:o, s:s}", "envelope",
+			  device_channel_parse_envelope(envelope), "sha256",
+			  sha256),
+		e);
 }
 
-int devchan_cancel(struct devchan *c, const char *sha256, struct err *e)
+int device_channel_send_cancel(struct device_channel *c, const char *sha256,
+			       struct err *e)
 {
-	return devchan_send(c, "cancel", json_pack("{s:s}", "sha256", sha256),
-			    e);
+	return device_channel_send(c, "cancel",
+				   json_pack("{s:s}", "sha256", sha256), e);
 }
 
-json_t *devchan_progress(const struct devchan *c)
+json_t *device_channel_build_progress(const struct device_channel *c)
 {
 	return c->progress ? json_pack("{s:s, s:I, s:I}", "image",
 				       c->progress->image, "done",
@@ -163,8 +169,8 @@ json_t *devchan_progress(const struct devchan *c)
 			   : json_null();
 }
 
-int devchan_note(struct devchan *c, const char *image, int64_t done,
-		 int64_t total, struct err *e)
+int device_channel_set_progress(struct device_channel *c, const char *image,
+				int64_t done, int64_t total, struct err *e)
 {
 	if (!c->progress)
 		c->progress = calloc(1, sizeof(*c->progress));

@@ -22,118 +22,126 @@
 #include <string.h>
 
 #define GET_MAX 256
-#define ANSWER_PART (DEVCHAN_MESSAGE_MAX / 2)
+#define ANSWER_PART (DEVICE_CHANNEL_MESSAGE_MAX / 2)
 
-int devtalk_open(struct server *s, const char *device, void *connection,
-		 struct devchan **ret, struct err *e)
+int device_messages_open(struct server *s, const char *device, void *connection,
+			 struct device_channel **ret, struct err *e)
 {
 	char epoch[33];
-	int r = fleet_epoch(s, device, epoch, e);
+	int r = device_get_epoch(s, device, epoch, e);
 
 	if (r == 0)
-		r = devchan_new(s, device, epoch, connection, ret, e);
+		r = device_channel_new(s, device, epoch, connection, ret, e);
 	if (r == 0)
-		presence_add(s->presence, *ret);
+		connections_add(s->presence, *ret);
 	return r;
 }
 
-void devtalk_close(struct devchan *c)
+void device_messages_close(struct device_channel *c)
 {
 	if (c)
-		presence_remove(c->server->presence, c);
-	devchan_free(c);
+		connections_remove(c->server->presence, c);
+	device_channel_free(c);
 }
 
-void devtalk_twin(struct devchan *c)
+void device_messages_report_duplicate(struct device_channel *c)
 {
 	alarm_raise(c->server, c->device,
 		    "there were two connections with its identity at once");
 }
 
 /* ---- messages down */
-static int send_roots(struct devchan *c, int64_t after, int64_t re,
-		      struct err *e)
+static int send_root_documents(struct device_channel *c, int64_t after,
+			       int64_t re, struct err *e)
 {
 	auto_json json_t *list = NULL;
-	int r = anchor_after(c->server, after, &list, e);
+	int r = root_list_envelopes_after(c->server, after, &list, e);
 
 	if (r < 0 || (re == 0 && json_array_size(list) == 0))
 		return r;
-	if (server_root(c->server))
-		c->root = server_root(c->server)->head.version;
-	return devchan_send(c, "documents",
-			    json_pack("{s:O, s:[], s:o*}", "documents", list,
-				      "missing", "re",
-				      re ? json_integer(re) : NULL),
-			    e);
+	if (server_get_root(c->server))
+		c->root = server_get_root(c->server)->head.version;
+	return device_channel_send(c, "documents",
+				   json_pack("{s:O, s:[], s:o*}", "documents",
+					     list, "missing", "re",
+					     re ? json_integer(re) : NULL),
+				   e);
 }
 
-int devtalk_refresh(struct devchan *c, struct err *e)
+int device_messages_send_snapshot(struct device_channel *c, struct err *e)
 {
 	auto_free char *envelope = NULL;
 	bool is_new = false;
-	const struct doc_root *root = server_root(c->server);
+	const struct doc_root *root = server_get_root(c->server);
 	int r = 0;
 
 	/* A new root goes before what is signed under it. */
 	if (root && root->head.version > c->root)
-		r = send_roots(c, c->root, 0, e);
+		r = send_root_documents(c, c->root, 0, e);
 	if (r == 0)
-		r = compose_device(c->server, c->device, COMPOSE_RENEW,
-				   &envelope, &is_new, &c->renew_at, e);
+		r = snapshot_get_for_device(c->server, c->device,
+					    SNAPSHOT_RENEW, &envelope, &is_new,
+					    &c->renew_at, e);
 	if (r < 0 || !is_new || !envelope)
 		return r;
-	return devchan_send(
+	return device_channel_send(
 		c, "snapshot",
-		json_pack("{s:o}", "envelope", devchan_envelope(envelope)), e);
+		json_pack("{s:o}", "envelope",
+			  device_channel_parse_envelope(envelope)),
+		e);
 }
 
 /* `last` may be NULL. */
-static int send_ack(struct devchan *c, const char *stream, uint64_t seq,
-		    json_t *last, struct err *e)
+static int send_stream_ack(struct device_channel *c, const char *stream,
+			   uint64_t seq, json_t *last, struct err *e)
 {
-	return devchan_send(c, "ack",
-			    json_pack("{s:s, s:I, s:O*}", "stream", stream,
-				      "seq", (json_int_t)seq, "last", last),
-			    e);
+	return device_channel_send(c, "ack",
+				   json_pack("{s:s, s:I, s:O*}", "stream",
+					     stream, "seq", (json_int_t)seq,
+					     "last", last),
+				   e);
 }
 
 /* ---- messages up */
-static int greet_with_roots(struct devchan *c, int64_t held, struct err *e)
+static int send_missing_roots(struct device_channel *c, int64_t held,
+			      struct err *e)
 {
 	c->root = held > 0 ? (uint32_t)held : 0;
-	return send_roots(c, held, 0, e);
+	return send_root_documents(c, held, 0, e);
 }
 
 /* How old a snapshot may be that still serves this device. */
-static int64_t useful_age(json_t *status)
+static int64_t get_max_snapshot_age(json_t *status)
 {
 	const char *text =
 		json_string_value(json_object_get(status, "secure_time"));
 	int64_t secure;
 
-	if (!text || text_untime(text, &secure) < 0 ||
-	    clock_wall() - secure <= COMPOSE_LAG)
-		return COMPOSE_RENEW;
-	return COMPOSE_LAG;
+	if (!text || encoding_parse_time(text, &secure) < 0 ||
+	    clock_wall() - secure <= SNAPSHOT_LAG)
+		return SNAPSHOT_RENEW;
+	return SNAPSHOT_LAG;
 }
 
 /* Where the server stands; the device goes on from there, also backwards. */
-static int say_position(struct devchan *c, json_t *holds, json_t *status,
-			struct err *e)
+static int send_stream_positions(struct device_channel *c, json_t *holds,
+				 json_t *status, struct err *e)
 {
-	AUTO(evidence_position_fini) struct evidence_position p = { 0 };
-	int r = evidence_position(c->server, c->device, c->epoch, &p, e);
+	AUTO(receipt_store_position_fini)
+	struct receipt_store_position p = { 0 };
+	int r = receipt_store_get_position(c->server, c->device, c->epoch, &p,
+					   e);
 
 	if (r == 0)
-		r = resync_compare(c->server, c->device, p.receipts, p.records,
-				   holds, status, e);
+		r = resync_compare_positions(c->server, c->device, p.receipts,
+					     p.records, holds, status, e);
 	if (r == 0)
-		r = send_ack(c, "receipts", p.receipts, p.receipt, e);
-	return r < 0 ? r : send_ack(c, "audit", p.records, p.head, e);
+		r = send_stream_ack(c, "receipts", p.receipts, p.receipt, e);
+	return r < 0 ? r : send_stream_ack(c, "audit", p.records, p.head, e);
 }
 
-static int take_hello(struct devchan *c, json_t *j, struct err *e)
+static int handle_hello_message(struct device_channel *c, json_t *j,
+				struct err *e)
 {
 	const char *device = NULL, *epoch = NULL, *agent = "";
 	json_t *inventory = NULL, *status = NULL, *holds = NULL;
@@ -148,7 +156,7 @@ static int take_hello(struct devchan *c, json_t *j, struct err *e)
 	};
 	auto_free char *envelope = NULL;
 	bool is_new;
-	int r = json_take(j, table, false, "hello", e);
+	int r = json_read_object(j, table, false, "hello", e);
 
 	if (r < 0)
 		return r;
@@ -159,27 +167,31 @@ static int take_hello(struct devchan *c, json_t *j, struct err *e)
 		return err_reason(e, REASON_EPOCH,
 				  "%s is of epoch %s, not %.33s", c->device,
 				  c->epoch, epoch);
-	r = fleet_hello(c->server, c->device, agent, inventory, status, e);
+	r = device_store_hello(c->server, c->device, agent, inventory, status,
+			       e);
 	if (r == 0)
-		r = say_position(c, holds, status, e);
+		r = send_stream_positions(c, holds, status, e);
 	if (r == 0)
-		r = greet_with_roots(c, anchor_version_in(status), e);
+		r = send_missing_roots(c, root_get_reported_version(status), e);
 	if (r == 0)
-		r = compose_device(c->server, c->device, useful_age(status),
-				   &envelope, &is_new, &c->renew_at, e);
+		r = snapshot_get_for_device(
+			c->server, c->device, get_max_snapshot_age(status),
+			&envelope, &is_new, &c->renew_at, e);
 	if (r == 0 && envelope)
-		r = devchan_send(c, "snapshot",
-				 json_pack("{s:o}", "envelope",
-					   devchan_envelope(envelope)),
-				 e);
+		r = device_channel_send(
+			c, "snapshot",
+			json_pack("{s:o}", "envelope",
+				  device_channel_parse_envelope(envelope)),
+			e);
 	if (r < 0)
 		return r;
 	c->hello = true;
-	return order_send_open(c, e);
+	return command_send_unfinished(c, e);
 }
 
 /* The device's own snapshot tells what it may read. */
-static int take_get(struct devchan *c, json_t *j, struct err *e)
+static int handle_get_message(struct device_channel *c, json_t *j,
+			      struct err *e)
 {
 	json_t *wanted = NULL, *digest;
 	int64_t re = 0;
@@ -190,7 +202,7 @@ static int take_get(struct devchan *c, json_t *j, struct err *e)
 	};
 	auto_json json_t *found = json_array(), *missing = json_array();
 	size_t i, size = 0;
-	int r = json_take(j, table, false, "get", e);
+	int r = json_read_object(j, table, false, "get", e);
 
 	if (r < 0)
 		return r;
@@ -203,8 +215,10 @@ static int take_get(struct devchan *c, json_t *j, struct err *e)
 
 		if (!sha256)
 			return err_set(e, EINVAL, "get: no digest");
-		r = compose_readable(c->server, c->device, sha256, e) > 0
-			    ? archive_envelope_of(c->server, sha256, &text, e)
+		r = snapshot_is_document_readable(c->server, c->device, sha256,
+						  e) > 0
+			    ? document_load_envelope(c->server, sha256, &text,
+						     e)
 			    : -ENOENT;
 		if (r < 0 && r != -ENOENT)
 			return r;
@@ -214,26 +228,29 @@ static int take_get(struct devchan *c, json_t *j, struct err *e)
 		}
 		size += strlen(text);
 		if (size > ANSWER_PART && json_array_size(found) > 0) {
-			r = devchan_send(c, "documents",
-					 json_pack("{s:O, s:[], s:I}",
-						   "documents", found,
-						   "missing", "re", re),
-					 e);
+			r = device_channel_send(c, "documents",
+						json_pack("{s:O, s:[], s:I}",
+							  "documents", found,
+							  "missing", "re", re),
+						e);
 			if (r < 0)
 				return r;
 			json_decref(found);
 			found = json_array();
 			size = strlen(text);
 		}
-		json_array_append_new(found, devchan_envelope(text));
+		json_array_append_new(found,
+				      device_channel_parse_envelope(text));
 	}
-	return devchan_send(c, "documents",
-			    json_pack("{s:O, s:O, s:I}", "documents", found,
-				      "missing", missing, "re", re),
-			    e);
+	return device_channel_send(c, "documents",
+				   json_pack("{s:O, s:O, s:I}", "documents",
+					     found, "missing", missing, "re",
+					     re),
+				   e);
 }
 
-static int take_roots(struct devchan *c, json_t *j, struct err *e)
+static int handle_roots_message(struct device_channel *c, json_t *j,
+				struct err *e)
 {
 	int64_t after = 0, re = 0;
 	const struct json_member table[] = {
@@ -241,12 +258,13 @@ static int take_roots(struct devchan *c, json_t *j, struct err *e)
 		{ "id", JSON_INTEGER, true, &re },
 		{ NULL },
 	};
-	int r = json_take(j, table, false, "roots", e);
+	int r = json_read_object(j, table, false, "roots", e);
 
-	return r < 0 ? r : send_roots(c, after, re, e);
+	return r < 0 ? r : send_root_documents(c, after, re, e);
 }
 
-static int take_receipt(struct devchan *c, json_t *j, struct err *e)
+static int handle_receipt_message(struct device_channel *c, json_t *j,
+				  struct err *e)
 {
 	json_t *list = NULL;
 	const struct json_member table[] = {
@@ -254,15 +272,16 @@ static int take_receipt(struct devchan *c, json_t *j, struct err *e)
 		{ NULL },
 	};
 	uint64_t seq = 0;
-	int r = json_take(j, table, false, "receipt", e);
+	int r = json_read_object(j, table, false, "receipt", e);
 
 	if (r == 0)
-		r = evidence_take_receipts(c->server, c->device, c->epoch, list,
-					   &seq, e);
-	return r < 0 ? r : send_ack(c, "receipts", seq, NULL, e);
+		r = receipt_store_add_receipts(c->server, c->device, c->epoch,
+					       list, &seq, e);
+	return r < 0 ? r : send_stream_ack(c, "receipts", seq, NULL, e);
 }
 
-static int take_audit(struct devchan *c, json_t *j, struct err *e)
+static int handle_audit_message(struct device_channel *c, json_t *j,
+				struct err *e)
 {
 	json_t *batch = NULL;
 	const struct json_member table[] = {
@@ -270,29 +289,31 @@ static int take_audit(struct devchan *c, json_t *j, struct err *e)
 		{ NULL },
 	};
 	uint64_t seq = 0;
-	int r = json_take(j, table, false, "audit", e);
+	int r = json_read_object(j, table, false, "audit", e);
 
 	if (r == 0)
-		r = evidence_take_batch(c->server, c->device, c->epoch, batch,
-					&seq, e);
-	return r < 0 ? r : send_ack(c, "audit", seq, NULL, e);
+		r = receipt_store_add_audit_batch(c->server, c->device,
+						  c->epoch, batch, &seq, e);
+	return r < 0 ? r : send_stream_ack(c, "audit", seq, NULL, e);
 }
 
-static int take_status(struct devchan *c, json_t *j, struct err *e)
+static int handle_status_message(struct device_channel *c, json_t *j,
+				 struct err *e)
 {
 	json_t *documents = NULL;
 	const struct json_member table[] = {
 		{ "documents", JSON_ARRAY, false, &documents },
 		{ NULL },
 	};
-	int r = json_take(j, table, false, "status", e);
+	int r = json_read_object(j, table, false, "status", e);
 
 	return r < 0 ? r
-		     : fleet_report(c->server, c->device, "documents",
-				    documents, e);
+		     : device_store_report(c->server, c->device, "documents",
+					   documents, e);
 }
 
-static int take_progress(struct devchan *c, json_t *j, struct err *e)
+static int handle_progress_message(struct device_channel *c, json_t *j,
+				   struct err *e)
 {
 	const char *image = NULL;
 	int64_t done = 0, total = 0;
@@ -302,14 +323,15 @@ static int take_progress(struct devchan *c, json_t *j, struct err *e)
 		{ "total", JSON_INTEGER, false, &total },
 		{ NULL },
 	};
-	int r = json_take(j, table, false, "progress", e);
+	int r = json_read_object(j, table, false, "progress", e);
 
 	if (r < 0)
 		return r;
-	return devchan_note(c, image, done, total, e);
+	return device_channel_set_progress(c, image, done, total, e);
 }
 
-static int take_submitted(struct devchan *c, json_t *j, struct err *e)
+static int handle_submitted_message(struct device_channel *c, json_t *j,
+				    struct err *e)
 {
 	const char *sha256 = NULL, *outcome = NULL, *reason = NULL;
 	const char *text = NULL;
@@ -320,25 +342,31 @@ static int take_submitted(struct devchan *c, json_t *j, struct err *e)
 		{ "text", JSON_STRING, true, &text },
 		{ NULL },
 	};
-	int r = json_take(j, table, false, "submitted", e);
+	int r = json_read_object(j, table, false, "submitted", e);
 
 	return r < 0 ? r
-		     : order_submitted(c->server, c->device, sha256, outcome,
-				       reason, text, e);
+		     : command_record_agent_outcome(c->server, c->device,
+						    sha256, outcome, reason,
+						    text, e);
 }
 
 static const struct {
 	const char *type;
-	int (*take)(struct devchan *c, json_t *j, struct err *e);
+	int (*take)(struct device_channel *c, json_t *j, struct err *e);
 	bool before_hello;
 } messages[] = {
-	{ "hello", take_hello, true }, { "get", take_get },
-	{ "roots", take_roots },       { "receipt", take_receipt },
-	{ "audit", take_audit },       { "status", take_status },
-	{ "progress", take_progress }, { "submitted", take_submitted },
+	{ "hello", handle_hello_message, true },
+	{ "get", handle_get_message },
+	{ "roots", handle_roots_message },
+	{ "receipt", handle_receipt_message },
+	{ "audit", handle_audit_message },
+	{ "status", handle_status_message },
+	{ "progress", handle_progress_message },
+	{ "submitted", handle_submitted_message },
 };
 
-int devtalk_take(struct devchan *c, const char *text, size_t len, struct err *e)
+int device_messages_handle(struct device_channel *c, const char *text,
+			   size_t len, struct err *e)
 {
 	auto_json json_t *j = NULL;
 	const char *type = "";
@@ -349,7 +377,7 @@ int devtalk_take(struct devchan *c, const char *text, size_t len, struct err *e)
 	int r = json_parse(text, len, "message", &j, e);
 
 	if (r == 0)
-		r = json_take(j, table, false, "message", e);
+		r = json_read_object(j, table, false, "message", e);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(messages); i++) {

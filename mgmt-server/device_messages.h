@@ -8,21 +8,21 @@
 
 #include <stddef.h>
 
-struct devchan;
+struct device_channel;
 struct err;
 struct server;
 
 /* -ENOENT: no such device, or a retired one. */
-int devtalk_open(struct server *s, const char *device, void *connection,
-		 struct devchan **ret, struct err *e);
-void devtalk_close(struct devchan *c);
+int device_messages_open(struct server *s, const char *device, void *connection,
+			 struct device_channel **ret, struct err *e);
+void device_messages_close(struct device_channel *c);
 /* It has been replaced and is alive: two hold the device's key. */
-void devtalk_twin(struct devchan *c);
+void device_messages_report_duplicate(struct device_channel *c);
 
 /* One message from the device. An error ends the connection. */
-int devtalk_take(struct devchan *c, const char *text, size_t len,
-		 struct err *e);
+int device_messages_handle(struct device_channel *c, const char *text,
+			   size_t len, struct err *e);
 /* Makes a new snapshot if one is due, and sends it. */
-int devtalk_refresh(struct devchan *c, struct err *e);
+int device_messages_send_snapshot(struct device_channel *c, struct err *e);
 
 #endif

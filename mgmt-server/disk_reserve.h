@@ -7,14 +7,14 @@
 #ifndef MGMT_DISK_RESERVE_H
 #define MGMT_DISK_RESERVE_H
 
-#define RESERVE_FILE "reserve"
-#define RESERVE_MAX (2 * 1024 * 1024)
+#define DISK_RESERVE_FILE "reserve"
+#define DISK_RESERVE_MAX (2 * 1024 * 1024)
 
 struct err;
 
 /* Gives a part free: 1; 0: nothing is left. */
-int reserve_use(const char *dir, struct err *e);
+int disk_reserve_release(const char *dir, struct err *e);
 /* Fills it up if there is room; that there is none is no error. */
-int reserve_fill(const char *dir, struct err *e);
+int disk_reserve_fill(const char *dir, struct err *e);
 
 #endif

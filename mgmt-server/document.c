@@ -17,8 +17,8 @@
 #define SKEW 300 /* seconds that an administrator's clock may be ahead */
 
 /* ---- reading */
-int archive_envelope_of(struct server *s, const char *sha256, char **ret,
-			struct err *e)
+int document_load_envelope(struct server *s, const char *sha256, char **ret,
+			   struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int r = db_first(s->db, &st, e,
@@ -35,7 +35,7 @@ int archive_envelope_of(struct server *s, const char *sha256, char **ret,
 	return *ret ? 0 : err_oom(e, "read a document");
 }
 
-int archive_parse(struct server *s, const char *sha256, struct doc **ret,
+int document_load(struct server *s, const char *sha256, struct doc **ret,
 		  struct err *e)
 {
 	const void *payload;
@@ -56,7 +56,7 @@ int archive_parse(struct server *s, const char *sha256, struct doc **ret,
 	return r;
 }
 
-json_t *archive_signers(struct server *s, const char *sha256)
+json_t *document_load_signers(struct server *s, const char *sha256)
 {
 	json_t *j = NULL;
 	sqlite3_stmt *st = NULL;
@@ -72,14 +72,14 @@ json_t *archive_signers(struct server *s, const char *sha256)
 	return j;
 }
 
-int archive_pick(struct server *s, enum doc_type type, const char *id,
-		 uint32_t min_version, int64_t now, struct archive_pick *ret,
-		 struct err *e)
+int document_find_newest(struct server *s, enum doc_type type, const char *id,
+			 uint32_t min_version, int64_t now,
+			 struct document_version *ret, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int r = db_first(s->db, &st, e,
 			 "SELECT version, sha256 FROM document WHERE type = ?"
-			 " AND id = ? AND version >= ? AND " ARCHIVE_IS_VALID
+			 " AND id = ? AND version >= ? AND " DOCUMENT_IS_VALID
 			 " AND complete = 1 AND expires > ?"
 			 " ORDER BY version DESC LIMIT 1",
 			 "ssii", doc_type_name(type), id, (int64_t)min_version,
@@ -97,7 +97,7 @@ int archive_pick(struct server *s, enum doc_type type, const char *id,
 
 /* ---- signatures */
 /* -1: the root has no such key. */
-static int find_key(const struct doc_root *root, const char *keyid)
+static int find_root_key(const struct doc_root *root, const char *keyid)
 {
 	for (unsigned int i = 0; root && i < root->n_keys; i++)
 		if (strcmp(key_id(root->key[i].key), keyid) == 0)
@@ -105,7 +105,7 @@ static int find_key(const struct doc_root *root, const char *keyid)
 	return -1;
 }
 
-static bool stands_once(const struct envelope *env, const char *keyid)
+static bool has_single_signature(const struct envelope *env, const char *keyid)
 {
 	unsigned int n = 0;
 
@@ -114,22 +114,23 @@ static bool stands_once(const struct envelope *env, const char *keyid)
 	return n == 1;
 }
 
-void archive_clean(const struct doc_root *root, uint64_t verified,
-		   struct envelope *env)
+void document_remove_bad_signatures(const struct doc_root *root,
+				    uint64_t verified, struct envelope *env)
 {
 	struct envelope_signature *kept = env->signature;
 	unsigned int n = env->n_signatures;
 	uint64_t seen = 0, known = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
-		int k = find_key(root, env->signature[i].keyid);
+		int k = find_root_key(root, env->signature[i].keyid);
 
-		if (k >= 0 && stands_once(env, env->signature[i].keyid))
+		if (k >= 0 &&
+		    has_single_signature(env, env->signature[i].keyid))
 			known |= verified & UINT64_C(1) << k;
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		const struct envelope_signature *sg = &env->signature[i];
-		int k = find_key(root, sg->keyid);
+		int k = find_root_key(root, sg->keyid);
 
 		if (k < 0 || seen >> k & 1 ||
 		    (!(known >> k & 1) &&
@@ -142,19 +143,20 @@ void archive_clean(const struct doc_root *root, uint64_t verified,
 	env->n_signatures = (unsigned int)(kept - env->signature);
 }
 
-bool archive_may_wait(const struct envelope *env, const struct err *e)
+bool document_needs_signatures(const struct envelope *env, const struct err *e)
 {
 	return e->reason == REASON_THRESHOLD ||
 	       (e->reason == REASON_UNKNOWN_KEY && env->n_signatures == 0);
 }
 
-json_t *archive_names(const struct doc_root *root, const struct envelope *env)
+json_t *document_list_signers(const struct doc_root *root,
+			      const struct envelope *env)
 {
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; i < env->n_signatures; i++) {
 		const char *keyid = env->signature[i].keyid;
-		int k = find_key(root, keyid);
+		int k = find_root_key(root, keyid);
 
 		if (k >= 0)
 			json_array_append_new(
@@ -166,18 +168,18 @@ json_t *archive_names(const struct doc_root *root, const struct envelope *env)
 
 /* 1: it proves the password of a version that is here; 0: it does not; -1: that
  * version is not here. */
-static int check_proof(struct server *s, const struct envelope *env,
-		       const struct envelope_proof *p)
+static int check_password_proof(struct server *s, const struct envelope *env,
+				const struct envelope_proof *p)
 {
 	AUTO(doc_freep) struct doc *old = NULL;
 	const struct doc_vp_config *c;
-	char over[TEXT_DIGEST_SIZE];
+	char over[ENCODING_DIGEST_SIZE];
 	auto_free void *pae = NULL;
 	struct err ignored;
 	size_t len;
 
-	text_digest(p->over, over);
-	if (archive_parse(s, over, &old, &ignored) < 0)
+	encoding_format_digest(p->over, over);
+	if (document_load(s, over, &old, &ignored) < 0)
 		return -1;
 	if (old->head.type != DOC_VP_CONFIG ||
 	    envelope_pae(env->type, env->payload, env->payload_len, &pae, &len,
@@ -185,20 +187,20 @@ static int check_proof(struct server *s, const struct envelope *env,
 		return 0;
 	c = doc_as_vp_config(old);
 	return c->is_protected &&
-	       seal_check_proof(c->verifier, over, pae, len, p->mac);
+	       password_crypto_check_proof(c->verifier, over, pae, len, p->mac);
 }
 
 /*
  * Those that hold, and a few that cannot be told from junk: whoever fills an
  * envelope with such keeps nobody else's proof out.
  */
-static void sort_proofs(struct server *s, struct envelope *env)
+static void filter_password_proofs(struct server *s, struct envelope *env)
 {
 	struct envelope_proof unknown[UNKNOWN_PROOFS_MAX];
 	unsigned int n = env->n_proofs, kept = 0, n_unknown = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
-		int holds = check_proof(s, env, &env->proof[i]);
+		int holds = check_password_proof(s, env, &env->proof[i]);
 
 		if (holds > 0)
 			env->proof[kept++] = env->proof[i];
@@ -210,16 +212,16 @@ static void sort_proofs(struct server *s, struct envelope *env)
 	env->n_proofs = kept;
 }
 
-int archive_merge(struct server *s, struct envelope *env, bool *ret_known,
-		  struct err *e)
+int document_merge_envelope(struct server *s, struct envelope *env,
+			    bool *ret_known, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *old = NULL;
-	char sha256[TEXT_DIGEST_SIZE];
+	char sha256[ENCODING_DIGEST_SIZE];
 	auto_free char *text = NULL;
 	int r;
 
-	text_digest(env->digest, sha256);
-	r = archive_envelope_of(s, sha256, &text, e);
+	encoding_format_digest(env->digest, sha256);
+	r = document_load_envelope(s, sha256, &text, e);
 	*ret_known = r == 0;
 	if (r == -ENOENT)
 		return 0;
@@ -227,8 +229,8 @@ int archive_merge(struct server *s, struct envelope *env, bool *ret_known,
 		r = envelope_parse(text, strlen(text), &old, e);
 	if (r < 0)
 		return r;
-	sort_proofs(s, env);
-	sort_proofs(s, old);
+	filter_password_proofs(s, env);
+	filter_password_proofs(s, old);
 	r = envelope_merge(env, old, e);
 	return r == -E2BIG ? err_reason(e, REASON_TOO_LARGE,
 					"with the signatures that are here "
@@ -237,12 +239,12 @@ int archive_merge(struct server *s, struct envelope *env, bool *ret_known,
 			   : r;
 }
 
-int archive_store(struct server *s, const struct archive_row *row,
-		  struct err *e)
+int document_store(struct server *s, const struct document_row *row,
+		   struct err *e)
 {
 	auto_free char *signers = json_text(row->signers);
 	const struct doc_head *h = row->head;
-	char sha256[TEXT_DIGEST_SIZE];
+	char sha256[ENCODING_DIGEST_SIZE];
 	auto_free char *text = NULL;
 	int r = envelope_text(row->env, &text, e);
 
@@ -250,7 +252,7 @@ int archive_store(struct server *s, const struct archive_row *row,
 		return r;
 	if (!signers)
 		return err_oom(e, "store a document");
-	text_digest(row->env->digest, sha256);
+	encoding_format_digest(row->env->digest, sha256);
 	return db_run(
 		s->db, e,
 		"INSERT INTO document (sha256, type, id, version, issued,"
@@ -268,7 +270,7 @@ int archive_store(struct server *s, const struct archive_row *row,
 		(int64_t)row->complete);
 }
 
-int archive_check_times(const struct doc_head *h, struct err *e)
+int document_check_times(const struct doc_head *h, struct err *e)
 {
 	int64_t now = clock_wall();
 
@@ -283,10 +285,10 @@ int archive_check_times(const struct doc_head *h, struct err *e)
 }
 
 /* ---- after a new root */
-static int revalidate(struct server *s, const char *sha256, const char *text,
-		      struct err *e)
+static int revalidate_document(struct server *s, const char *sha256,
+			       const char *text, struct err *e)
 {
-	const struct doc_root *root = server_root(s);
+	const struct doc_root *root = server_get_root(s);
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	struct trust_result tr = { 0 };
 	auto_json json_t *signers = NULL;
@@ -298,7 +300,7 @@ static int revalidate(struct server *s, const char *sha256, const char *text,
 	if (r < 0)
 		return r;
 	valid = trust_check(root, env, &tr, &why) == 0;
-	signers = archive_names(root, env);
+	signers = document_list_signers(root, env);
 	names = json_text(signers);
 	return db_run(s->db, e,
 		      "UPDATE OR IGNORE document SET state = ?, signers = ?,"
@@ -307,7 +309,7 @@ static int revalidate(struct server *s, const char *sha256, const char *text,
 		      names ? names : "[]", (int64_t)tr.threshold, sha256);
 }
 
-int archive_revalidate(struct server *s, struct err *e)
+int document_revalidate_all(struct server *s, struct err *e)
 {
 	sqlite3 *db = db_handle(s->db);
 	sqlite3_stmt *st = NULL;
@@ -321,7 +323,7 @@ int archive_revalidate(struct server *s, struct err *e)
 		return err_set(e, EIO, "read the documents: %s",
 			       sqlite3_errmsg(db));
 	while (r == 0 && sqlite3_step(st) == SQLITE_ROW)
-		r = revalidate(s, db_text(st, 0), db_text(st, 1), e);
+		r = revalidate_document(s, db_text(st, 0), db_text(st, 1), e);
 	sqlite3_finalize(st);
 	return r;
 }

@@ -24,23 +24,23 @@
 
 /* ---- submission */
 /* What a device would refuse is refused here, with the same words. */
-static int check_version(struct server *s, const struct doc_head *h,
-			 struct err *e)
+static int check_document_version(struct server *s, const struct doc_head *h,
+				  struct err *e)
 {
-	char sha256[TEXT_DIGEST_SIZE];
+	char sha256[ENCODING_DIGEST_SIZE];
 	sqlite3_stmt *st = NULL;
 	int64_t newest;
 	bool same;
 	int r = db_first(s->db, &st, e,
 			 "SELECT version, sha256 FROM document WHERE type = ?"
-			 " AND id = ? AND " ARCHIVE_IS_VALID
+			 " AND id = ? AND " DOCUMENT_IS_VALID
 			 " ORDER BY version DESC LIMIT 1",
 			 "ss", doc_type_name(h->type), h->id);
 
 	if (r <= 0)
 		return r;
 	newest = sqlite3_column_int64(st, 0);
-	text_digest(h->digest, sha256);
+	encoding_format_digest(h->digest, sha256);
 	same = strcmp(db_text(st, 1), sha256) == 0;
 	sqlite3_reset(st);
 	if (newest > h->version)
@@ -55,8 +55,8 @@ static int check_version(struct server *s, const struct doc_head *h,
 	return 0;
 }
 
-static int state_of(struct server *s, const char *sha256, char ret[16],
-		    struct err *e)
+static int load_document_state(struct server *s, const char *sha256,
+			       char ret[16], struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e,
@@ -73,8 +73,8 @@ static int state_of(struct server *s, const char *sha256, char ret[16],
 	return r < 0 ? r : 0;
 }
 
-static int check_caller(const struct request *rq, enum doc_type type,
-			const char *id, struct err *e)
+static int check_submitter_rights(const struct request *rq, enum doc_type type,
+				  const char *id, struct err *e)
 {
 	enum right need = type == DOC_IMAGE ? RIGHT_IMAGE : RIGHT_POLICY;
 
@@ -82,14 +82,15 @@ static int check_caller(const struct request *rq, enum doc_type type,
 		return err_set(e, PROBLEM_FORBIDDEN,
 			       "role %s may not submit a %s", rq->caller.role,
 			       doc_type_name(type));
-	if (type == DOC_GROUP && id && !request_sees(rq, id))
+	if (type == DOC_GROUP && id && !request_can_see_group(rq, id))
 		return err_set(e, PROBLEM_FORBIDDEN,
 			       "the token is not for group %s", id);
 	return 0;
 }
 
-static int take_type(const struct request *rq, const struct envelope *env,
-		     enum doc_type *ret, struct err *e)
+static int parse_document_type(const struct request *rq,
+			       const struct envelope *env, enum doc_type *ret,
+			       struct err *e)
 {
 	enum doc_type t = doc_type_from_payload_type(env->type);
 
@@ -101,7 +102,7 @@ static int take_type(const struct request *rq, const struct envelope *env,
 		return err_reason(e, REASON_ENVELOPE,
 				  "payloadType '%s' is not known", env->type);
 	*ret = t;
-	return check_caller(rq, t, NULL, e);
+	return check_submitter_rights(rq, t, NULL, e);
 }
 
 struct submission {
@@ -125,30 +126,32 @@ static int check_submission(struct request *rq, enum doc_type type,
 			    struct submission *sb, struct err *e)
 {
 	struct server *s = rq->server;
-	const struct doc_root *root = server_root(s);
+	const struct doc_root *root = server_get_root(s);
 	int r = trust_open(root, sb->env, &sb->doc, &sb->trust, e);
 
 	sb->valid = r == 0;
-	if (r < 0 && archive_may_wait(sb->env, e))
+	if (r < 0 && document_needs_signatures(sb->env, e))
 		r = doc_parse(type, sb->env->payload, sb->env->payload_len,
 			      &sb->doc, e);
 	if (r < 0)
 		return r;
-	archive_clean(root, sb->trust.signers, sb->env);
+	document_remove_bad_signatures(root, sb->trust.signers, sb->env);
 	if (strcmp(sb->doc->head.org, s->org) != 0)
 		return err_reason(e, REASON_WRONG_ORG, "org '%s', not '%s'",
 				  sb->doc->head.org, s->org);
-	r = archive_check_times(&sb->doc->head, e);
+	r = document_check_times(&sb->doc->head, e);
 	if (r == 0)
-		r = check_version(s, &sb->doc->head, e);
-	return r < 0 ? r : fitness_check(rq, sb->doc, e);
+		r = check_document_version(s, &sb->doc->head, e);
+	return r < 0 ? r : compatibility_check(rq, sb->doc, e);
 }
 
-static int keep(struct request *rq, const struct submission *sb, struct err *e)
+static int store_submission(struct request *rq, const struct submission *sb,
+			    struct err *e)
 {
 	struct server *s = rq->server;
-	auto_json json_t *signers = archive_names(server_root(s), sb->env);
-	struct archive_row row = {
+	auto_json json_t *signers =
+		document_list_signers(server_get_root(s), sb->env);
+	struct document_row row = {
 		.env = sb->env,
 		.head = &sb->doc->head,
 		.state = sb->valid ? "valid" : "proposed",
@@ -160,91 +163,93 @@ static int keep(struct request *rq, const struct submission *sb, struct err *e)
 	int r = 0;
 
 	if (sb->doc->head.type == DOC_IMAGE)
-		r = picture_complete(s, doc_as_image(sb->doc), &row.complete,
-				     e);
+		r = image_check_complete(s, doc_as_image(sb->doc),
+					 &row.complete, e);
 	if (r == 0)
-		r = archive_store(s, &row, e);
+		r = document_store(s, &row, e);
 	if (r == 0 && sb->valid)
-		r = compose_changed(s, e);
+		r = snapshot_handle_document_change(s, e);
 	return r;
 }
 
-static void tell(struct request *rq, const struct doc_head *h, json_t *doc)
+static void report_submission(struct request *rq, const struct doc_head *h,
+			      json_t *doc)
 {
 	char object[80];
 
 	snprintf(object, sizeof(object), "%s/%s/%u", doc_type_name(h->type),
 		 h->id, h->version);
-	request_note(rq, object, NULL, h->type == DOC_GROUP ? h->id : NULL,
-		     NULL, json_deep_copy(doc));
-	server_event(rq->server, "document",
-		     h->type == DOC_GROUP ? h->id : NULL, json_deep_copy(doc));
+	request_set_audit(rq, object, NULL, h->type == DOC_GROUP ? h->id : NULL,
+			  NULL, json_deep_copy(doc));
+	server_queue_event(rq->server, "document",
+			   h->type == DOC_GROUP ? h->id : NULL,
+			   json_deep_copy(doc));
 }
 
-int archiveview_submit(struct request *rq, struct err *e)
+int document_api_submit(struct request *rq, struct err *e)
 {
 	AUTO(submission_fini) struct submission sb = { 0 };
-	char sha256[TEXT_DIGEST_SIZE], state[16];
+	char sha256[ENCODING_DIGEST_SIZE], state[16];
 	json_t *answer = NULL;
 	enum doc_type type = DOC_NONE;
 	int r;
 
-	if (!server_root(rq->server))
+	if (!server_get_root(rq->server))
 		return err_set(e, PROBLEM_CONFLICT,
 			       "there is no root yet: submit one first");
 	r = envelope_parse(rq->body ? rq->body : "", rq->len, &sb.env, e);
 	if (r == 0)
-		r = take_type(rq, sb.env, &type, e);
+		r = parse_document_type(rq, sb.env, &type, e);
 	if (r == 0)
-		r = archive_merge(rq->server, sb.env, &sb.known, e);
+		r = document_merge_envelope(rq->server, sb.env, &sb.known, e);
 	if (r == 0)
 		r = check_submission(rq, type, &sb, e);
 	if (r == 0)
-		r = check_caller(rq, type, sb.doc->head.id, e);
+		r = check_submitter_rights(rq, type, sb.doc->head.id, e);
 	if (r < 0)
 		return r;
-	text_digest(sb.env->digest, sha256);
-	r = state_of(rq->server, sha256, state, e);
+	encoding_format_digest(sb.env->digest, sha256);
+	r = load_document_state(rq->server, sha256, state, e);
 	if (r == 0 && strcmp(state, "withdrawn") == 0)
 		r = err_set(e, PROBLEM_CONFLICT, "it was withdrawn");
 	if (r == 0)
-		r = keep(rq, &sb, e);
+		r = store_submission(rq, &sb, e);
 	if (r == 0)
-		r = archiveview_json(rq, sha256, &answer, e);
+		r = document_api_load_json(rq, sha256, &answer, e);
 	if (r < 0)
 		return r;
-	tell(rq, &sb.doc->head, answer);
-	return request_json(rq, sb.known ? 200 : 201, answer, e);
+	report_submission(rq, &sb.doc->head, answer);
+	return request_answer_json(rq, sb.known ? 200 : 201, answer, e);
 }
 
 /* ---- lists */
-static int row_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
-		    struct err *e)
+static int build_document_json(struct request *rq, sqlite3_stmt *st,
+			       json_t **ret, struct err *e)
 {
 	*ret = json_pack(
 		"{s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:s}",
 		"type", db_text(st, 1), "id", db_text(st, 2), "version",
 		(json_int_t)sqlite3_column_int64(st, 3), "sha256",
 		db_text(st, 4), "state", db_text(st, 5), "issued",
-		request_when(sqlite3_column_int64(st, 6)), "expires",
-		request_when(sqlite3_column_int64(st, 7)), "signers",
+		request_optional_time(sqlite3_column_int64(st, 6)), "expires",
+		request_optional_time(sqlite3_column_int64(st, 7)), "signers",
 		json_loads(db_text(st, 8), 0, NULL), "threshold",
 		(json_int_t)sqlite3_column_int64(st, 9), "size",
 		(json_int_t)sqlite3_column_int64(st, 10), "submitted",
-		request_when(sqlite3_column_int64(st, 11)), "by",
+		request_optional_time(sqlite3_column_int64(st, 11)), "by",
 		db_text(st, 12));
 	return *ret ? 0 : err_oom(e, "list documents");
 }
 
 /* A group's document is for those who may see the group. */
-static bool is_hidden(const struct request *rq, sqlite3_stmt *st)
+static bool is_hidden_from_caller(const struct request *rq, sqlite3_stmt *st)
 {
 	return strcmp(db_text(st, 1), "group") == 0 &&
-	       !request_sees(rq, db_text(st, 2));
+	       !request_can_see_group(rq, db_text(st, 2));
 }
 
-int archiveview_json(struct request *rq, const char *sha256, json_t **ret,
-		     struct err *e)
+int document_api_load_json(struct request *rq, const char *sha256, json_t **ret,
+			   struct err *e)
 {
 	struct db *db = rq->server->db;
 	sqlite3_stmt *st = NULL;
@@ -254,17 +259,17 @@ int archiveview_json(struct request *rq, const char *sha256, json_t **ret,
 
 	if (r <= 0)
 		return r;
-	if (is_hidden(rq, st)) {
+	if (is_hidden_from_caller(rq, st)) {
 		sqlite3_reset(st);
 		return 0;
 	}
-	r = row_json(rq, st, ret, e);
-	request_etag(rq, sqlite3_column_int64(st, 13));
+	r = build_document_json(rq, st, ret, e);
+	request_set_etag(rq, sqlite3_column_int64(st, 13));
 	sqlite3_reset(st);
 	return r < 0 ? r : 1;
 }
 
-int archiveview_list(struct request *rq, struct err *e)
+int document_api_list(struct request *rq, struct err *e)
 {
 	static const struct filter_field fields[] = {
 		{ "type", "type", FILTER_TEXT },
@@ -283,7 +288,7 @@ int archiveview_list(struct request *rq, struct err *e)
 		.key = "number",
 		.desc = true,
 		.fields = fields,
-		.row = row_json,
+		.row = build_document_json,
 	};
 	static const struct listing scoped = {
 		.sql = "SELECT " COLUMNS " FROM document",
@@ -292,7 +297,7 @@ int archiveview_list(struct request *rq, struct err *e)
 		.key = "number",
 		.desc = true,
 		.fields = fields,
-		.row = row_json,
+		.row = build_document_json,
 	};
 	auto_free char *groups = json_text(rq->caller.groups);
 	const struct listing_value values[] = {
@@ -306,34 +311,39 @@ int archiveview_list(struct request *rq, struct err *e)
 	return listing_answer(rq, &scoped, values, e);
 }
 
-static int not_found(struct err *e)
+static int set_not_found_error(struct err *e)
 {
 	return err_set(e, PROBLEM_NOT_FOUND, "there is no such document");
 }
 
-static int show(struct request *rq, const char *sha256, struct err *e)
+static int show_document(struct request *rq, const char *sha256, struct err *e)
 {
 	json_t *j = NULL;
-	int r = archiveview_json(rq, sha256, &j, e);
+	int r = document_api_load_json(rq, sha256, &j, e);
 
-	return r < 0 ? r : r == 0 ? not_found(e) : request_json(rq, 200, j, e);
+	return r < 0	? r
+	       : r == 0 ? set_not_found_error(e)
+			: request_answer_json(rq, 200, j, e);
 }
 
-static int show_envelope(struct request *rq, const char *sha256, struct err *e)
+static int show_document_envelope(struct request *rq, const char *sha256,
+				  struct err *e)
 {
 	auto_json json_t *j = NULL;
 	char *text = NULL;
-	int r = archiveview_json(rq, sha256, &j, e);
+	int r = document_api_load_json(rq, sha256, &j, e);
 
 	if (r <= 0)
-		return r < 0 ? r : not_found(e);
-	r = archive_envelope_of(rq->server, sha256, &text, e);
-	return r < 0 ? r : request_text(rq, 200, "application/json", text, e);
+		return r < 0 ? r : set_not_found_error(e);
+	r = document_load_envelope(rq->server, sha256, &text, e);
+	return r < 0 ? r
+		     : request_answer_text(rq, 200, "application/json", text,
+					   e);
 }
 
 /* /{type}/{id}/{version}: a valid one before proposals of that version. */
-static int find_version(struct request *rq, char ret[TEXT_DIGEST_SIZE],
-			struct err *e)
+static int find_document_version(struct request *rq,
+				 char ret[ENCODING_DIGEST_SIZE], struct err *e)
 {
 	const char *version = rq->param[2];
 	uint64_t number = 0;
@@ -343,11 +353,11 @@ static int find_version(struct request *rq, char ret[TEXT_DIGEST_SIZE],
 	if (strcmp(version, "latest") == 0)
 		r = db_first(rq->server->db, &st, e,
 			     "SELECT sha256 FROM document WHERE type = ?"
-			     " AND id = ? AND " ARCHIVE_IS_VALID
+			     " AND id = ? AND " DOCUMENT_IS_VALID
 			     " ORDER BY version DESC LIMIT 1",
 			     "ss", rq->param[0], rq->param[1]);
-	else if (text_number(version, INT32_MAX, &number) < 0)
-		return not_found(e);
+	else if (encoding_parse_number(version, INT32_MAX, &number) < 0)
+		return set_not_found_error(e);
 	else
 		r = db_first(rq->server->db, &st, e,
 			     "SELECT sha256 FROM document WHERE type = ?"
@@ -357,68 +367,69 @@ static int find_version(struct request *rq, char ret[TEXT_DIGEST_SIZE],
 			     "ssi", rq->param[0], rq->param[1],
 			     (int64_t)number);
 	if (r <= 0)
-		return r < 0 ? r : not_found(e);
-	snprintf(ret, TEXT_DIGEST_SIZE, "%s", db_text(st, 0));
+		return r < 0 ? r : set_not_found_error(e);
+	snprintf(ret, ENCODING_DIGEST_SIZE, "%s", db_text(st, 0));
 	sqlite3_reset(st);
 	return 0;
 }
 
-int archiveview_show(struct request *rq, struct err *e)
+int document_api_show(struct request *rq, struct err *e)
 {
-	return show(rq, rq->param[0], e);
+	return show_document(rq, rq->param[0], e);
 }
 
-int archiveview_envelope(struct request *rq, struct err *e)
+int document_api_show_envelope(struct request *rq, struct err *e)
 {
-	return show_envelope(rq, rq->param[0], e);
+	return show_document_envelope(rq, rq->param[0], e);
 }
 
-int archiveview_show_version(struct request *rq, struct err *e)
+int document_api_show_version(struct request *rq, struct err *e)
 {
-	char sha256[TEXT_DIGEST_SIZE];
-	int r = find_version(rq, sha256, e);
+	char sha256[ENCODING_DIGEST_SIZE];
+	int r = find_document_version(rq, sha256, e);
 
-	return r < 0 ? r : show(rq, sha256, e);
+	return r < 0 ? r : show_document(rq, sha256, e);
 }
 
-int archiveview_envelope_version(struct request *rq, struct err *e)
+int document_api_show_version_envelope(struct request *rq, struct err *e)
 {
-	char sha256[TEXT_DIGEST_SIZE];
-	int r = find_version(rq, sha256, e);
+	char sha256[ENCODING_DIGEST_SIZE];
+	int r = find_document_version(rq, sha256, e);
 
-	return r < 0 ? r : show_envelope(rq, sha256, e);
+	return r < 0 ? r : show_document_envelope(rq, sha256, e);
 }
 
-int archiveview_withdraw(struct request *rq, struct err *e)
+int document_api_withdraw(struct request *rq, struct err *e)
 {
 	struct db *db = rq->server->db;
 	json_t *before = NULL, *after = NULL;
 	const char *state, *type;
 	int64_t rev = 0;
-	int r = archiveview_json(rq, rq->param[0], &before, e);
+	int r = document_api_load_json(rq, rq->param[0], &before, e);
 
 	if (r <= 0)
-		return r < 0 ? r : not_found(e);
+		return r < 0 ? r : set_not_found_error(e);
 	state = json_string_value(json_object_get(before, "state"));
 	type = json_string_value(json_object_get(before, "type"));
 	sscanf(rq->answer.etag, "\"%lld\"", (long long *)&rev);
-	r = request_match(rq, rev, e);
+	r = request_check_etag(rq, rev, e);
 	if (r == 0)
-		r = check_caller(rq, doc_type_from_name(type), NULL, e);
+		r = check_submitter_rights(rq, doc_type_from_name(type), NULL,
+					   e);
 	if (r == 0 && strcmp(state, "proposed") != 0 &&
 	    strcmp(state, "valid") != 0)
 		r = err_set(e, PROBLEM_CONFLICT,
 			    "it is %s: only a higher version replaces it",
 			    state);
-	request_note(rq, rq->param[0], NULL, NULL, before, NULL);
+	request_set_audit(rq, rq->param[0], NULL, NULL, before, NULL);
 	if (r == 0)
 		r = db_run(db, e,
 			   "UPDATE document SET state = 'withdrawn',"
 			   " rev = rev + 1 WHERE sha256 = ?",
 			   "s", rq->param[0]);
 	if (r == 0)
-		r = compose_changed(rq->server, e);
+		r = snapshot_handle_document_change(rq->server, e);
 	if (r == 0)
-		r = archiveview_json(rq, rq->param[0], &after, e);
-	return r < 0 ? r : request_json(rq, 200, after, e);
+		r = document_api_load_json(rq, rq->param[0], &after, e);
+	return r < 0 ? r : request_answer_json(rq, 200, after, e);
 }

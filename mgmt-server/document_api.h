@@ -9,7 +9,7 @@ struct err;
 struct request;
 
 /* The document as JSON, by digest. 1 found, 0 none. */
-int archiveview_json(struct request *rq, const char *sha256, json_t **ret,
-		     struct err *e);
+int document_api_load_json(struct request *rq, const char *sha256, json_t **ret,
+			   struct err *e);
 
 #endif

@@ -13,25 +13,25 @@
 #include <errno.h>
 #include <string.h>
 
-struct shelf {
+struct effective_access_cache {
 	struct server *server;
 	size_t n, room;
 	struct {
-		char sha256[TEXT_DIGEST_SIZE];
+		char sha256[ENCODING_DIGEST_SIZE];
 		struct doc *doc; /* NULL: not here, or damaged */
 	} * item;
 };
 
-struct shelf *shelf_new(struct server *s)
+struct effective_access_cache *effective_access_cache_new(struct server *s)
 {
-	struct shelf *f = calloc(1, sizeof(*f));
+	struct effective_access_cache *f = calloc(1, sizeof(*f));
 
 	if (f)
 		f->server = s;
 	return f;
 }
 
-void shelf_free(struct shelf *f)
+void effective_access_cache_free(struct effective_access_cache *f)
 {
 	if (!f)
 		return;
@@ -41,8 +41,9 @@ void shelf_free(struct shelf *f)
 	free(f);
 }
 
-static int shelf_get(struct shelf *f, const char *sha256,
-		     const struct doc **ret, struct err *e)
+static int get_cached_document(struct effective_access_cache *f,
+			       const char *sha256, const struct doc **ret,
+			       struct err *e)
 {
 	struct doc *d = NULL;
 	int r;
@@ -52,7 +53,7 @@ static int shelf_get(struct shelf *f, const char *sha256,
 			*ret = f->item[i].doc;
 			return 0;
 		}
-	r = archive_parse(f->server, sha256, &d, e);
+	r = document_load(f->server, sha256, &d, e);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	if (f->n == f->room) {
@@ -66,38 +67,42 @@ static int shelf_get(struct shelf *f, const char *sha256,
 		f->item = more;
 		f->room = room;
 	}
-	snprintf(f->item[f->n].sha256, TEXT_DIGEST_SIZE, "%s", sha256);
+	snprintf(f->item[f->n].sha256, ENCODING_DIGEST_SIZE, "%s", sha256);
 	f->item[f->n++].doc = d;
 	*ret = d;
 	return 0;
 }
 
-void whoaccess_clear(struct world *w)
+void effective_access_clear_documents(struct effective_access *w)
 {
 	w->n_policies = w->n_configs = 0;
 }
 
-void whoaccess_put(struct world *w, const struct doc *d)
+void effective_access_add_document(struct effective_access *w,
+				   const struct doc *d)
 {
 	if (d->head.type == DOC_DEVICE_POLICY &&
-	    w->n_policies < WHOACCESS_DOCS_MAX)
+	    w->n_policies < EFFECTIVE_ACCESS_DOCS_MAX)
 		w->policy[w->n_policies++] = doc_as_device_policy(d);
-	if (d->head.type == DOC_VP_CONFIG && w->n_configs < WHOACCESS_DOCS_MAX)
+	if (d->head.type == DOC_VP_CONFIG &&
+	    w->n_configs < EFFECTIVE_ACCESS_DOCS_MAX)
 		w->config[w->n_configs++] = doc_as_vp_config(d);
 }
 
-int whoaccess_add(struct server *s, struct shelf *f, struct world *w,
-		  const char *sha256, struct err *e)
+int effective_access_add_stored(struct server *s,
+				struct effective_access_cache *f,
+				struct effective_access *w, const char *sha256,
+				struct err *e)
 {
 	const struct doc *d = NULL;
-	int r = shelf_get(f, sha256, &d, e);
+	int r = get_cached_document(f, sha256, &d, e);
 
 	if (r == 0 && d)
-		whoaccess_put(w, d);
+		effective_access_add_document(w, d);
 	return r;
 }
 
-static void take_lacking(struct world *w, json_t *list)
+static void set_lacking_classes(struct effective_access *w, json_t *list)
 {
 	size_t i;
 	json_t *j;
@@ -112,7 +117,7 @@ static void take_lacking(struct world *w, json_t *list)
 	}
 }
 
-static void take_image(struct world *w, json_t *d)
+static void add_image_version(struct effective_access *w, json_t *d)
 {
 	const char *type = json_string_value(json_object_get(d, "type"));
 	const char *id = json_string_value(json_object_get(d, "id"));
@@ -125,7 +130,7 @@ static void take_image(struct world *w, json_t *d)
 		json_integer_value(json_object_get(d, "version"));
 }
 
-static enum doc_level level_of(const char *name)
+static enum doc_level parse_enforcement_level(const char *name)
 {
 	for (enum doc_level l = DOC_MAPPED; l > DOC_OPEN; l--)
 		if (strcmp(doc_level_name(l), name) == 0)
@@ -138,8 +143,9 @@ static enum doc_level level_of(const char *name)
 	" " what " AND time <= ? ORDER BY seq DESC LIMIT 1"
 
 /* The newest receipt up to then, by one of the above. 1 found, 0 none. */
-static int receipt_at(struct server *s, const struct world *w, const char *sql,
-		      int64_t at, json_t **ret, int64_t *ret_seq, struct err *e)
+static int load_receipt_at(struct server *s, const struct effective_access *w,
+			   const char *sql, int64_t at, json_t **ret,
+			   int64_t *ret_seq, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int r = db_first(s->db, &st, e, sql, "ssi", w->device, w->epoch, at);
@@ -153,8 +159,8 @@ static int receipt_at(struct server *s, const struct world *w, const char *sql,
 }
 
 /* The epoch that was in force then. */
-static int find_epoch(struct server *s, const char *device, int64_t at,
-		      struct world *ret, struct err *e)
+static int find_epoch_at(struct server *s, const char *device, int64_t at,
+			 struct effective_access *ret, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int r = db_first(s->db, &st, e,
@@ -172,8 +178,10 @@ static int find_epoch(struct server *s, const char *device, int64_t at,
 	return 0;
 }
 
-static int take_applied(struct server *s, struct shelf *f, struct world *w,
-			json_t *receipt, struct err *e)
+static int load_applied_receipt(struct server *s,
+				struct effective_access_cache *f,
+				struct effective_access *w, json_t *receipt,
+				struct err *e)
 {
 	json_t *details = json_object_get(receipt, "details"), *d;
 	const char *level =
@@ -185,22 +193,24 @@ static int take_applied(struct server *s, struct shelf *f, struct world *w,
 	snprintf(w->time, sizeof(w->time), "%s", time ? time : "");
 	snprintf(w->enforcement, sizeof(w->enforcement), "%s",
 		 level ? level : "");
-	w->level = level_of(w->enforcement);
-	take_lacking(w, json_object_get(details, "lacking"));
+	w->level = parse_enforcement_level(w->enforcement);
+	set_lacking_classes(w, json_object_get(details, "lacking"));
 	json_array_foreach (json_object_get(details, "documents"), i, d) {
 		const char *sha256 =
 			json_string_value(json_object_get(d, "sha256"));
-		int r = sha256 ? whoaccess_add(s, f, w, sha256, e) : 0;
+		int r = sha256 ? effective_access_add_stored(s, f, w, sha256, e)
+			       : 0;
 
-		take_image(w, d);
+		add_image_version(w, d);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-int whoaccess_world(struct server *s, struct shelf *f, const char *device,
-		    int64_t at, struct world *ret, struct err *e)
+int effective_access_load(struct server *s, struct effective_access_cache *f,
+			  const char *device, int64_t at,
+			  struct effective_access *ret, struct err *e)
 {
 	auto_json json_t *applied = NULL, *switched = NULL;
 	int64_t when = at ? at : clock_wall(), seq;
@@ -209,15 +219,16 @@ int whoaccess_world(struct server *s, struct shelf *f, const char *device,
 
 	memset(ret, 0, sizeof(*ret));
 	/* Receipts bear the device's clock, which may be a little ahead. */
-	r = find_epoch(s, device, when, ret, e);
+	r = find_epoch_at(s, device, when, ret, e);
 	if (r == 0)
-		r = receipt_at(s, ret, NEWEST_TO("describes"),
-			       at ? at : INT64_MAX, &applied, &ret->seq, e);
+		r = load_receipt_at(s, ret, NEWEST_TO("describes"),
+				    at ? at : INT64_MAX, &applied, &ret->seq,
+				    e);
 	if (r > 0)
-		r = take_applied(s, f, ret, applied, e);
+		r = load_applied_receipt(s, f, ret, applied, e);
 	if (r == 0)
-		r = receipt_at(s, ret, NEWEST_TO("type = 'switched'"),
-			       at ? at : INT64_MAX, &switched, &seq, e);
+		r = load_receipt_at(s, ret, NEWEST_TO("type = 'switched'"),
+				    at ? at : INT64_MAX, &switched, &seq, e);
 	if (r < 0)
 		return r;
 	to = json_string_value(
@@ -227,8 +238,8 @@ int whoaccess_world(struct server *s, struct shelf *f, const char *device,
 	return 0;
 }
 
-static struct cells_right right_of(const struct world *w, const char *vp,
-				   enum cells_class cls)
+static struct cells_right get_class_right(const struct effective_access *w,
+					  const char *vp, enum cells_class cls)
 {
 	struct access_right own;
 
@@ -237,13 +248,14 @@ static struct cells_right right_of(const struct world *w, const char *vp,
 	return own.right;
 }
 
-void whoaccess_cell(const struct world *w, const char *vp, enum cells_class cls,
-		    struct cell *ret)
+void effective_access_get_cell(const struct effective_access *w, const char *vp,
+			       enum cells_class cls,
+			       struct effective_access_cell *ret)
 {
 	bool is_front = w->foreground[0] && strcmp(w->foreground, vp) == 0;
 
-	ret->right = right_of(w, vp, cls);
-	ret->front = w->foreground[0] ? right_of(w, w->foreground, cls)
+	ret->right = get_class_right(w, vp, cls);
+	ret->front = w->foreground[0] ? get_class_right(w, w->foreground, cls)
 				      : (struct cells_right){ 0, 0 };
 	ret->mode = access_mode_name(ret->right);
 	if (w->lacking >> cls & 1)

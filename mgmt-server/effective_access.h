@@ -16,15 +16,15 @@
 struct err;
 struct server;
 
-#define WHOACCESS_DOCS_MAX 256
+#define EFFECTIVE_ACCESS_DOCS_MAX 256
 
 /* Parsed documents, each once, for as long as a request runs. */
-struct shelf;
-struct shelf *shelf_new(struct server *s);
-void shelf_free(struct shelf *f);
+struct effective_access_cache;
+struct effective_access_cache *effective_access_cache_new(struct server *s);
+void effective_access_cache_free(struct effective_access_cache *f);
 
 /* What one device runs. */
-struct world {
+struct effective_access {
 	char device[24], epoch[33];
 	bool known;  /* an applied receipt is here */
 	int64_t seq; /* of it */
@@ -33,8 +33,8 @@ struct world {
 	char enforcement[16];
 	enum doc_level level;
 	unsigned int n_policies, n_configs;
-	const struct doc_device_policy *policy[WHOACCESS_DOCS_MAX];
-	const struct doc_vp_config *config[WHOACCESS_DOCS_MAX];
+	const struct doc_device_policy *policy[EFFECTIVE_ACCESS_DOCS_MAX];
+	const struct doc_vp_config *config[EFFECTIVE_ACCESS_DOCS_MAX];
 	unsigned int n_images;
 	struct {
 		char id[DOC_ID_SIZE];
@@ -45,25 +45,31 @@ struct world {
 };
 
 /* The device's world at a wall time (0: now). -ENOENT: no such device. */
-int whoaccess_world(struct server *s, struct shelf *f, const char *device,
-		    int64_t at, struct world *ret, struct err *e);
+int effective_access_load(struct server *s, struct effective_access_cache *f,
+			  const char *device, int64_t at,
+			  struct effective_access *ret, struct err *e);
 /* Replaces the documents by others: for a what-if. */
-void whoaccess_clear(struct world *w);
-int whoaccess_add(struct server *s, struct shelf *f, struct world *w,
-		  const char *sha256, struct err *e);
-void whoaccess_put(struct world *w, const struct doc *d);
+void effective_access_clear_documents(struct effective_access *w);
+int effective_access_add_stored(struct server *s,
+				struct effective_access_cache *f,
+				struct effective_access *w, const char *sha256,
+				struct err *e);
+void effective_access_add_document(struct effective_access *w,
+				   const struct doc *d);
 
 /* One cell: what `vp` has on the class, and the verdict's word. */
-struct cell {
+struct effective_access_cell {
 	struct cells_right right, front;
 	const char *mode, *verdict;
 };
-void whoaccess_cell(const struct world *w, const char *vp, enum cells_class cls,
-		    struct cell *ret);
+void effective_access_get_cell(const struct effective_access *w, const char *vp,
+			       enum cells_class cls,
+			       struct effective_access_cell *ret);
 
-static inline void shelf_freep(struct shelf **f)
+static inline void
+effective_access_cache_freep(struct effective_access_cache **f)
 {
-	shelf_free(*f);
+	effective_access_cache_free(*f);
 }
 
 #endif

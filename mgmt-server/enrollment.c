@@ -33,10 +33,10 @@
 #define NAME_MAX_LEN 64
 #define SKEW 300
 
-int admission_ca(struct request *rq, struct err *e)
+int enrollment_show_ca(struct request *rq, struct err *e)
 {
-	return request_text(rq, 200, "application/x-pem-file",
-			    strdup(pki_ca_pem(rq->server->pki)), e);
+	return request_answer_text(rq, 200, "application/x-pem-file",
+				   strdup(pki_ca_pem(rq->server->pki)), e);
 }
 
 /* ---- tokens for enrolment */
@@ -45,8 +45,8 @@ int admission_ca(struct request *rq, struct err *e)
 	" creator, note, (SELECT json_group_array(device) FROM epoch"          \
 	"  WHERE epoch.enrolment = enrolment.id) FROM enrolment"
 
-static int enrolment_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
-			 struct err *e)
+static int build_enrollment_json(struct request *rq, sqlite3_stmt *st,
+				 json_t **ret, struct err *e)
 {
 	bool expired = sqlite3_column_int64(st, 4) <= clock_wall();
 	int64_t uses = sqlite3_column_int64(st, 5);
@@ -56,31 +56,32 @@ static int enrolment_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 			    : expired		      ? "expired"
 						      : "open";
 
-	*ret = json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:s, s:s, s:s, s:o}",
-			 "id", db_text(st, 1), "group", db_text(st, 2),
-			 "created", request_when(sqlite3_column_int64(st, 3)),
-			 "expires", request_when(sqlite3_column_int64(st, 4)),
-			 "uses", (json_int_t)uses, "used", (json_int_t)used,
-			 "state", state, "by", db_text(st, 8), "note",
-			 db_text(st, 9), "devices",
-			 json_loads(db_text(st, 10), 0, NULL));
+	*ret = json_pack(
+		"{s:s, s:s, s:o, s:o, s:I, s:I, s:s, s:s, s:s, s:o}", "id",
+		db_text(st, 1), "group", db_text(st, 2), "created",
+		request_optional_time(sqlite3_column_int64(st, 3)), "expires",
+		request_optional_time(sqlite3_column_int64(st, 4)), "uses",
+		(json_int_t)uses, "used", (json_int_t)used, "state", state,
+		"by", db_text(st, 8), "note", db_text(st, 9), "devices",
+		json_loads(db_text(st, 10), 0, NULL));
 	return *ret ? 0 : err_oom(e, "list enrolments");
 }
 
-int admission_list(struct request *rq, struct err *e)
+int enrollment_list(struct request *rq, struct err *e)
 {
 	static const struct listing l = {
 		.sql = COLUMNS,
 		.key = "number",
 		.desc = true,
 		.scope = "grp",
-		.row = enrolment_row,
+		.row = build_enrollment_json,
 	};
 
 	return listing_answer(rq, &l, NULL, e);
 }
 
-static int load(struct request *rq, const char *id, json_t **ret, struct err *e)
+static int load_enrollment_json(struct request *rq, const char *id,
+				json_t **ret, struct err *e)
 {
 	struct db *db = rq->server->db;
 	sqlite3_stmt *st = NULL;
@@ -88,25 +89,25 @@ static int load(struct request *rq, const char *id, json_t **ret, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (r == 0 || !request_sees(rq, db_text(st, 2))) {
+	if (r == 0 || !request_can_see_group(rq, db_text(st, 2))) {
 		sqlite3_reset(st);
 		return err_set(e, PROBLEM_NOT_FOUND,
 			       "there is no such enrolment");
 	}
-	r = enrolment_row(rq, st, ret, e);
+	r = build_enrollment_json(rq, st, ret, e);
 	sqlite3_reset(st);
 	return r;
 }
 
-int admission_show(struct request *rq, struct err *e)
+int enrollment_show(struct request *rq, struct err *e)
 {
 	json_t *j = NULL;
-	int r = load(rq, rq->param[0], &j, e);
+	int r = load_enrollment_json(rq, rq->param[0], &j, e);
 
-	return r < 0 ? r : request_json(rq, 200, j, e);
+	return r < 0 ? r : request_answer_json(rq, 200, j, e);
 }
 
-int admission_create(struct request *rq, struct err *e)
+int enrollment_create(struct request *rq, struct err *e)
 {
 	const char *admit = NULL, *group = NULL, *note = "";
 	int64_t ttl = 0, uses = 1;
@@ -121,22 +122,22 @@ int admission_create(struct request *rq, struct err *e)
 	uint8_t digest[HASH_SIZE], random[8];
 	char id[2 * sizeof(random) + 1];
 	json_t *j = NULL;
-	int r = request_take(rq, table, e);
+	int r = request_parse_body(rq, table, e);
 
 	if (r < 0)
 		return r;
-	if (text_unhex(admit, digest, sizeof(digest)) < 0)
+	if (encoding_from_hex(admit, digest, sizeof(digest)) < 0)
 		return err_set(e, EINVAL, "admit_sha256: not 64 hex digits");
-	if (!text_is_id(group))
+	if (!encoding_is_valid_id(group))
 		return err_set(e, EINVAL, "group '%.64s' is no id", group);
-	if (!request_sees(rq, group))
+	if (!request_can_see_group(rq, group))
 		return err_set(e, PROBLEM_FORBIDDEN,
 			       "the token is not for group %s", group);
 	if (ttl < 1 || ttl > TTL_MAX || uses < 1 || uses > USES_MAX ||
 	    strlen(note) > NOTE_MAX)
 		return err_set(e, EINVAL, "ttl, uses or note is out of bounds");
 	hash_random(random, sizeof(random));
-	text_hex(random, sizeof(random), id);
+	encoding_to_hex(random, sizeof(random), id);
 	r = db_run(rq->server->db, e,
 		   "INSERT INTO enrolment (id, admit, grp, created, expires,"
 		   " uses, creator, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -145,40 +146,40 @@ int admission_create(struct request *rq, struct err *e)
 	if (r == -EEXIST)
 		return err_set(e, PROBLEM_CONFLICT, "that token is known");
 	if (r == 0)
-		r = load(rq, id, &j, e);
+		r = load_enrollment_json(rq, id, &j, e);
 	if (r < 0)
 		return r;
-	request_note(rq, id, NULL, group, NULL, json_deep_copy(j));
-	return request_json(rq, 201, j, e);
+	request_set_audit(rq, id, NULL, group, NULL, json_deep_copy(j));
+	return request_answer_json(rq, 201, j, e);
 }
 
-int admission_revoke(struct request *rq, struct err *e)
+int enrollment_revoke(struct request *rq, struct err *e)
 {
 	json_t *before = NULL, *after = NULL;
-	int r = load(rq, rq->param[0], &before, e);
+	int r = load_enrollment_json(rq, rq->param[0], &before, e);
 
 	if (r < 0)
 		return r;
-	request_note(rq, rq->param[0], NULL,
-		     json_string_value(json_object_get(before, "group")),
-		     before, NULL);
+	request_set_audit(rq, rq->param[0], NULL,
+			  json_string_value(json_object_get(before, "group")),
+			  before, NULL);
 	r = db_run(rq->server->db, e,
 		   "UPDATE enrolment SET revoked = 1 WHERE id = ?", "s",
 		   rq->param[0]);
 	if (r == 0)
-		r = load(rq, rq->param[0], &after, e);
-	return r < 0 ? r : request_json(rq, 200, after, e);
+		r = load_enrollment_json(rq, rq->param[0], &after, e);
+	return r < 0 ? r : request_answer_json(rq, 200, after, e);
 }
 
 /* ---- a device comes */
-struct applicant {
+struct enrollment_request {
 	const char *admit, *bind, *identity_csr, *receipt_csr, *name;
 	struct key *identity, *receipts;
 	char *identity_cert, *receipt_cert;
 	char device[24], epoch[33], group[65], enrolment[17];
 };
 
-static void applicant_fini(struct applicant *a)
+static void enrollment_request_fini(struct enrollment_request *a)
 {
 	key_free(a->identity);
 	key_free(a->receipts);
@@ -186,13 +187,13 @@ static void applicant_fini(struct applicant *a)
 	free(a->receipt_cert);
 }
 
-static void device_id(const struct key *identity, char ret[24])
+static void format_device_id(const struct key *identity, char ret[24])
 {
 	snprintf(ret, 24, "dev-%.12s", key_id(identity));
 }
 
-static int take_applicant(struct request *rq, struct applicant *a,
-			  struct err *e)
+static int parse_enrollment_request(struct request *rq,
+				    struct enrollment_request *a, struct err *e)
 {
 	const struct json_member table[] = {
 		{ "admit", JSON_STRING, false, &a->admit },
@@ -203,12 +204,12 @@ static int take_applicant(struct request *rq, struct applicant *a,
 		{ NULL },
 	};
 	uint8_t bytes[HASH_SIZE];
-	int r = request_take(rq, table, e);
+	int r = request_parse_body(rq, table, e);
 
 	if (r < 0)
 		return r;
-	if (text_unhex(a->admit, bytes, sizeof(bytes)) < 0 ||
-	    text_unhex(a->bind, bytes, sizeof(bytes)) < 0)
+	if (encoding_from_hex(a->admit, bytes, sizeof(bytes)) < 0 ||
+	    encoding_from_hex(a->bind, bytes, sizeof(bytes)) < 0)
 		return err_set(e, EINVAL, "admit and bind are 64 hex digits");
 	if (strlen(a->name) > NAME_MAX_LEN)
 		return err_set(e, EINVAL, "name: more than %d bytes",
@@ -221,13 +222,14 @@ static int take_applicant(struct request *rq, struct applicant *a,
 			       e->text);
 	if (strcmp(key_id(a->identity), key_id(a->receipts)) == 0)
 		return err_set(e, EINVAL, "both CSRs have one key");
-	device_id(a->identity, a->device);
+	format_device_id(a->identity, a->device);
 	receipt_epoch(a->receipts, a->epoch);
 	return 0;
 }
 
 /* One answer for every token that does not admit: nothing to guess by. */
-static int admit(struct request *rq, struct applicant *a, struct err *e)
+static int redeem_enrollment_token(struct request *rq,
+				   struct enrollment_request *a, struct err *e)
 {
 	struct db *db = rq->server->db;
 	uint8_t admit[HASH_SIZE], digest[HASH_SIZE];
@@ -235,9 +237,9 @@ static int admit(struct request *rq, struct applicant *a, struct err *e)
 	sqlite3_stmt *st = NULL;
 	int r;
 
-	text_unhex(a->admit, admit, sizeof(admit));
+	encoding_from_hex(a->admit, admit, sizeof(admit));
 	hash_sha256(admit, sizeof(admit), digest);
-	text_hex(digest, sizeof(digest), hex);
+	encoding_to_hex(digest, sizeof(digest), hex);
 	r = db_first(db, &st, e,
 		     "SELECT id, grp FROM enrolment WHERE admit = ? AND"
 		     " revoked = 0 AND used < uses AND expires > ?",
@@ -257,7 +259,9 @@ static int admit(struct request *rq, struct applicant *a, struct err *e)
 
 /* A device that enrols again (a new epoch) was reset; a retired one is not
  * taken back under its old key. */
-static int insert(struct request *rq, const struct applicant *a, struct err *e)
+static int insert_enrolled_device(struct request *rq,
+				  const struct enrollment_request *a,
+				  struct err *e)
 {
 	struct db *db = rq->server->db;
 	size_t identity_len, receipts_len;
@@ -298,52 +302,54 @@ static int insert(struct request *rq, const struct applicant *a, struct err *e)
 	return r;
 }
 
-int admission_device(struct request *rq, struct err *e)
+int enrollment_enroll_device(struct request *rq, struct err *e)
 {
-	AUTO(applicant_fini) struct applicant a = { 0 };
+	AUTO(enrollment_request_fini) struct enrollment_request a = { 0 };
 	auto_json json_t *roots = NULL;
 	struct server *s = rq->server;
-	int r = take_applicant(rq, &a, e);
+	int r = parse_enrollment_request(rq, &a, e);
 
 	if (r == 0)
-		r = admit(rq, &a, e);
+		r = redeem_enrollment_token(rq, &a, e);
 	if (r == 0)
-		r = pki_issue(s->pki, a.device, a.identity, &a.identity_cert,
-			      e);
+		r = pki_issue_client(s->pki, a.device, a.identity,
+				     &a.identity_cert, e);
 	if (r == 0)
-		r = pki_issue(s->pki, a.device, a.receipts, &a.receipt_cert, e);
+		r = pki_issue_client(s->pki, a.device, a.receipts,
+				     &a.receipt_cert, e);
 	if (r == 0)
-		r = insert(rq, &a, e);
+		r = insert_enrolled_device(rq, &a, e);
 	if (r == 0)
-		r = anchor_after(s, 0, &roots, e);
+		r = root_list_envelopes_after(s, 0, &roots, e);
 	if (r < 0)
 		return r;
-	presence_drop(s->presence, a.device);
+	connections_close_device(s->presence, a.device);
 	snprintf(rq->caller.name, sizeof(rq->caller.name), "%s", a.device);
-	request_note(rq, a.device, a.device, a.group, NULL,
-		     json_pack("{s:s, s:s, s:s}", "epoch", a.epoch, "enrolment",
-			       a.enrolment, "name", a.name));
-	server_event(s, "device", a.group,
-		     json_pack("{s:s, s:s, s:s, s:s}", "id", a.device, "name",
-			       a.name, "group", a.group, "state", "active"));
-	return request_json(rq, 201,
-			    json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:i}",
-				      "device", a.device, "epoch", a.epoch,
-				      "identity_cert", a.identity_cert,
-				      "receipt_cert", a.receipt_cert, "ca",
-				      pki_ca_pem(s->pki), "roots", roots,
-				      "device_port", (int)s->device_port),
-			    e);
+	request_set_audit(rq, a.device, a.device, a.group, NULL,
+			  json_pack("{s:s, s:s, s:s}", "epoch", a.epoch,
+				    "enrolment", a.enrolment, "name", a.name));
+	server_queue_event(s, "device", a.group,
+			   json_pack("{s:s, s:s, s:s, s:s}", "id", a.device,
+				     "name", a.name, "group", a.group, "state",
+				     "active"));
+	return request_answer_json(
+		rq, 201,
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:i}", "device",
+			  a.device, "epoch", a.epoch, "identity_cert",
+			  a.identity_cert, "receipt_cert", a.receipt_cert, "ca",
+			  pki_ca_pem(s->pki), "roots", roots, "device_port",
+			  (int)s->device_port),
+		e);
 }
 
 /* ---- renewal */
-struct renewal {
+struct renewal_request {
 	const char *csr, *cert, *device, *time, *sig;
 	struct key *old, *fresh;
 	char *pem;
 };
 
-static void renewal_fini(struct renewal *w)
+static void renewal_request_fini(struct renewal_request *w)
 {
 	key_free(w->old);
 	key_free(w->fresh);
@@ -351,7 +357,8 @@ static void renewal_fini(struct renewal *w)
 }
 
 /* The old key vouches for the request, also after its certificate's end. */
-static int check_proof(const struct renewal *w, struct err *e)
+static int verify_renewal_signature(const struct renewal_request *w,
+				    struct err *e)
 {
 	auto_free char *text = NULL;
 	auto_free void *sig = NULL;
@@ -360,17 +367,17 @@ static int check_proof(const struct renewal *w, struct err *e)
 	int64_t time;
 	size_t len;
 
-	if (text_untime(w->time, &time) < 0 || time > clock_wall() + SKEW ||
-	    time < clock_wall() - SKEW)
+	if (encoding_parse_time(w->time, &time) < 0 ||
+	    time > clock_wall() + SKEW || time < clock_wall() - SKEW)
 		return err_set(e, PROBLEM_FORBIDDEN,
 			       "time is not within 5 minutes of the server's");
 	hash_sha256(w->csr, strlen(w->csr), digest);
-	text_hex(digest, sizeof(digest), csr);
+	encoding_to_hex(digest, sizeof(digest), csr);
 	if (asprintf(&text, "cells-renew\n%s\n%s\n%s", w->device, w->time,
 		     csr) < 0)
 		return err_oom(e, "renew");
 	hash_sha256(text, strlen(text), digest);
-	if (text_unbase64(w->sig, strlen(w->sig), &sig, &len) < 0 ||
+	if (encoding_from_base64(w->sig, strlen(w->sig), &sig, &len) < 0 ||
 	    key_verify(w->old, digest, sig, len) < 0)
 		return err_set(e, PROBLEM_FORBIDDEN,
 			       "the signature is not by the device's key");
@@ -378,8 +385,8 @@ static int check_proof(const struct renewal *w, struct err *e)
 }
 
 /* The key must be the one that was enrolled, whatever certificate came. */
-static int check_known(struct request *rq, const struct renewal *w,
-		       struct err *e)
+static int check_renewed_key(struct request *rq,
+			     const struct renewal_request *w, struct err *e)
 {
 	struct db *db = rq->server->db;
 	const void *spki, *have;
@@ -403,9 +410,9 @@ static int check_known(struct request *rq, const struct renewal *w,
 			      "no active device has that key");
 }
 
-int admission_renew(struct request *rq, struct err *e)
+int enrollment_renew_certificate(struct request *rq, struct err *e)
 {
-	AUTO(renewal_fini) struct renewal w = { 0 };
+	AUTO(renewal_request_fini) struct renewal_request w = { 0 };
 	const struct json_member table[] = {
 		{ "csr", JSON_STRING, false, &w.csr },
 		{ "cert", JSON_STRING, false, &w.cert },
@@ -415,7 +422,7 @@ int admission_renew(struct request *rq, struct err *e)
 		{ NULL },
 	};
 	struct server *s = rq->server;
-	int r = request_take(rq, table, e);
+	int r = request_parse_body(rq, table, e);
 
 	if (r < 0)
 		return r;
@@ -425,15 +432,15 @@ int admission_renew(struct request *rq, struct err *e)
 	    x509_request_key(w.csr, &w.fresh, e) < 0)
 		return err_set(e, EINVAL, "csr or cert is not valid: %.200s",
 			       e->text);
-	r = check_known(rq, &w, e);
+	r = check_renewed_key(rq, &w, e);
 	if (r == 0)
-		r = check_proof(&w, e);
+		r = verify_renewal_signature(&w, e);
 	/* The device's id is its key's: a renewed certificate has the same. */
 	if (r == 0 && strcmp(key_id(w.old), key_id(w.fresh)) != 0)
 		r = err_set(e, PROBLEM_FORBIDDEN,
 			    "a new identity key needs a new enrolment");
 	if (r == 0)
-		r = pki_issue(s->pki, w.device, w.fresh, &w.pem, e);
+		r = pki_issue_client(s->pki, w.device, w.fresh, &w.pem, e);
 	if (r == 0)
 		r = db_run(s->db, e,
 			   "UPDATE epoch SET identity_cert = ?1 WHERE"
@@ -443,10 +450,10 @@ int admission_renew(struct request *rq, struct err *e)
 	if (r < 0)
 		return r;
 	snprintf(rq->caller.name, sizeof(rq->caller.name), "%s", w.device);
-	request_note(rq, w.device, w.device, NULL, NULL, NULL);
-	return request_json(rq, 201,
-			    json_pack("{s:s, s:s, s:s}", "device", w.device,
-				      "identity_cert", w.pem, "ca",
-				      pki_ca_pem(s->pki)),
-			    e);
+	request_set_audit(rq, w.device, w.device, NULL, NULL, NULL);
+	return request_answer_json(rq, 201,
+				   json_pack("{s:s, s:s, s:s}", "device",
+					     w.device, "identity_cert", w.pem,
+					     "ca", pki_ca_pem(s->pki)),
+				   e);
 }

@@ -13,13 +13,19 @@
 #define DEPTH_MAX 8
 #define WORD_MAX 256
 
-enum token { TOKEN_END, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_WORD, TOKEN_QUOTED };
+enum filter_token {
+	TOKEN_END,
+	TOKEN_OPEN,
+	TOKEN_CLOSE,
+	TOKEN_WORD,
+	TOKEN_QUOTED
+};
 
-struct parser {
+struct filter_parser {
 	const char *at;
 	const struct filter_field *fields;
 	struct filter *out;
-	enum token token; /* the one that is looked at */
+	enum filter_token token; /* the one that is looked at */
 	char word[WORD_MAX];
 	unsigned int depth;
 	struct err *e;
@@ -32,13 +38,13 @@ static const struct {
 	{ "gt", ">" }, { "ge", ">=" },	   { "like", "LIKE" },
 };
 
-static int bad(struct parser *p, const char *what)
+static int set_filter_error(struct filter_parser *p, const char *what)
 {
 	return err_set(p->e, PROBLEM_BAD_FILTER, "filter: %s near '%.40s'",
 		       what, p->word);
 }
 
-static int quoted(struct parser *p)
+static int read_quoted_token(struct filter_parser *p)
 {
 	size_t n = 0;
 
@@ -47,17 +53,17 @@ static int quoted(struct parser *p)
 		if (*p->at == '\\' && p->at[1])
 			p->at++;
 		if (n + 1 >= sizeof(p->word))
-			return bad(p, "a text is too long");
+			return set_filter_error(p, "a text is too long");
 		p->word[n++] = *p->at;
 	}
 	p->word[n] = '\0';
 	if (!*p->at)
-		return bad(p, "a quote is not closed");
+		return set_filter_error(p, "a quote is not closed");
 	p->at++;
 	return 0;
 }
 
-static int next(struct parser *p)
+static int read_next_token(struct filter_parser *p)
 {
 	size_t n;
 
@@ -72,10 +78,10 @@ static int next(struct parser *p)
 		return 0;
 	}
 	if (*p->at == '"')
-		return quoted(p);
+		return read_quoted_token(p);
 	n = strcspn(p->at, " \t()\"");
 	if (n >= sizeof(p->word))
-		return bad(p, "a word is too long");
+		return set_filter_error(p, "a word is too long");
 	memcpy(p->word, p->at, n);
 	p->word[n] = '\0';
 	p->at += n;
@@ -83,10 +89,10 @@ static int next(struct parser *p)
 	return 0;
 }
 
-static int put(struct parser *p, const char *fmt, ...)
+static int append_filter_sql(struct filter_parser *p, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-static int put(struct parser *p, const char *fmt, ...)
+static int append_filter_sql(struct filter_parser *p, const char *fmt, ...)
 {
 	struct filter *f = p->out;
 	size_t room = sizeof(f->sql) - f->sql_len;
@@ -97,33 +103,33 @@ static int put(struct parser *p, const char *fmt, ...)
 	n = vsnprintf(f->sql + f->sql_len, room, fmt, ap);
 	va_end(ap);
 	if (n < 0 || (size_t)n >= room)
-		return bad(p, "too long");
+		return set_filter_error(p, "too long");
 	f->sql_len += (size_t)n;
 	return 0;
 }
 
-static int add_value(struct parser *p, char *text, int64_t number)
+static int append_sql_value(struct filter_parser *p, char *text, int64_t number)
 {
 	struct filter *f = p->out;
 
 	if (f->n == FILTER_VALUES_MAX) {
 		free(text);
-		return bad(p, "more than 32 values");
+		return set_filter_error(p, "more than 32 values");
 	}
 	f->value[f->n].text = text;
 	f->value[f->n++].number = number;
 	return 0;
 }
 
-static int add_text(struct parser *p, const char *s)
+static int append_text_value(struct filter_parser *p, const char *s)
 {
 	char *copy = strdup(s);
 
-	return copy ? add_value(p, copy, 0) : err_oom(p->e, "filter");
+	return copy ? append_sql_value(p, copy, 0) : err_oom(p->e, "filter");
 }
 
 /* "*" of the grammar as LIKE's "%"; its own signs are escaped by "\". */
-static int add_pattern(struct parser *p)
+static int append_like_pattern(struct filter_parser *p)
 {
 	char pattern[2 * WORD_MAX];
 	size_t n = 0;
@@ -134,41 +140,42 @@ static int add_pattern(struct parser *p)
 		pattern[n++] = *c == '*' ? '%' : *c;
 	}
 	pattern[n] = '\0';
-	return add_text(p, pattern);
+	return append_text_value(p, pattern);
 }
 
-static int add_operand(struct parser *p, enum filter_kind kind)
+static int append_operand_value(struct filter_parser *p, enum filter_kind kind)
 {
 	uint64_t number;
 	int64_t time;
 
 	switch (kind) {
 	case FILTER_NUMBER:
-		if (text_number(p->word, INT64_MAX, &number) < 0)
-			return bad(p, "not a number");
-		return add_value(p, NULL, (int64_t)number);
+		if (encoding_parse_number(p->word, INT64_MAX, &number) < 0)
+			return set_filter_error(p, "not a number");
+		return append_sql_value(p, NULL, (int64_t)number);
 	case FILTER_TIME:
-		if (text_untime(p->word, &time) < 0)
-			return bad(p, "not a time");
-		return add_value(p, NULL, time);
+		if (encoding_parse_time(p->word, &time) < 0)
+			return set_filter_error(p, "not a time");
+		return append_sql_value(p, NULL, time);
 	case FILTER_BOOL:
 		if (strcmp(p->word, "true") != 0 &&
 		    strcmp(p->word, "false") != 0)
-			return bad(p, "not true or false");
-		return add_value(p, NULL, p->word[0] == 't');
+			return set_filter_error(p, "not true or false");
+		return append_sql_value(p, NULL, p->word[0] == 't');
 	default:
-		return add_text(p, p->word);
+		return append_text_value(p, p->word);
 	}
 }
 
-static const struct filter_field *find_field(const struct parser *p)
+static const struct filter_field *
+find_filter_field(const struct filter_parser *p)
 {
 	for (const struct filter_field *f = p->fields; f->name; f++) {
 		size_t n = strlen(f->name);
 
 		if (f->kind == FILTER_LABEL
 			    ? strncmp(f->name, p->word, n) == 0 &&
-				      text_is_id(p->word + n)
+				      encoding_is_valid_id(p->word + n)
 			    : strcmp(f->name, p->word) == 0)
 			return f;
 	}
@@ -177,128 +184,133 @@ static const struct filter_field *find_field(const struct parser *p)
 
 /* What is not there is false, the earliest time and no number at all; it is
  * unequal to every text. */
-static int put_field(struct parser *p, const struct filter_field *f)
+static int append_field_sql(struct filter_parser *p,
+			    const struct filter_field *f)
 {
 	char path[WORD_MAX + 8];
 	int r;
 
 	if (f->kind == FILTER_BOOL || f->kind == FILTER_TIME)
-		return put(p, "coalesce(%s, 0)", f->column);
+		return append_filter_sql(p, "coalesce(%s, 0)", f->column);
 	if (f->kind != FILTER_LABEL)
-		return put(p, "%s", f->column);
+		return append_filter_sql(p, "%s", f->column);
 	snprintf(path, sizeof(path), "$.\"%s\"", p->word + strlen(f->name));
-	r = add_text(p, path);
-	return r < 0 ? r : put(p, "json_extract(%s, ?)", f->column);
+	r = append_text_value(p, path);
+	return r < 0 ? r
+		     : append_filter_sql(p, "json_extract(%s, ?)", f->column);
 }
 
-static int comparison(struct parser *p)
+static int parse_comparison(struct filter_parser *p)
 {
-	const struct filter_field *f = find_field(p);
+	const struct filter_field *f = find_filter_field(p);
 	const char *sql = NULL;
 	bool like;
 	int r;
 
 	if (p->token != TOKEN_WORD || !f)
-		return bad(p, "unknown field");
-	r = put_field(p, f);
+		return set_filter_error(p, "unknown field");
+	r = append_field_sql(p, f);
 	if (r < 0)
 		return r;
-	r = next(p);
+	r = read_next_token(p);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
 		if (p->token == TOKEN_WORD && strcmp(ops[i].word, p->word) == 0)
 			sql = ops[i].sql;
 	if (!sql)
-		return bad(p, "unknown operator");
+		return set_filter_error(p, "unknown operator");
 	like = strcmp(sql, "LIKE") == 0;
 	if (like && f->kind != FILTER_TEXT && f->kind != FILTER_LABEL)
-		return bad(p, "like is for texts only");
-	r = next(p);
+		return set_filter_error(p, "like is for texts only");
+	r = read_next_token(p);
 	if (r < 0)
 		return r;
 	if (p->token != TOKEN_WORD && p->token != TOKEN_QUOTED)
-		return bad(p, "no value");
-	r = put(p, like ? " %s ? ESCAPE '\\'" : " %s ?", sql);
+		return set_filter_error(p, "no value");
+	r = append_filter_sql(p, like ? " %s ? ESCAPE '\\'" : " %s ?", sql);
 	if (r < 0)
 		return r;
-	r = like ? add_pattern(p) : add_operand(p, f->kind);
-	return r < 0 ? r : next(p);
+	r = like ? append_like_pattern(p) : append_operand_value(p, f->kind);
+	return r < 0 ? r : read_next_token(p);
 }
 
-static int any_of(struct parser *p);
+static int parse_or_expression(struct filter_parser *p);
 
-static int term(struct parser *p)
+static int parse_filter_term(struct filter_parser *p)
 {
 	int r;
 
 	if (p->token != TOKEN_OPEN)
-		return comparison(p);
+		return parse_comparison(p);
 	if (++p->depth > DEPTH_MAX)
-		return bad(p, "nested too deep");
-	r = next(p);
+		return set_filter_error(p, "nested too deep");
+	r = read_next_token(p);
 	if (r < 0)
 		return r;
-	r = any_of(p);
+	r = parse_or_expression(p);
 	if (r < 0)
 		return r;
 	if (p->token != TOKEN_CLOSE)
-		return bad(p, "no ')'");
+		return set_filter_error(p, "no ')'");
 	p->depth--;
-	return next(p);
+	return read_next_token(p);
 }
 
-static bool is_word(const struct parser *p, const char *word)
+static bool is_current_word(const struct filter_parser *p, const char *word)
 {
 	return p->token == TOKEN_WORD && strcmp(p->word, word) == 0;
 }
 
-static int all_of(struct parser *p)
+static int parse_and_expression(struct filter_parser *p)
 {
-	int r = term(p);
+	int r = parse_filter_term(p);
 
-	while (r == 0 && is_word(p, "and")) {
-		r = put(p, " AND ");
+	while (r == 0 && is_current_word(p, "and")) {
+		r = append_filter_sql(p, " AND ");
 		if (r == 0)
-			r = next(p);
+			r = read_next_token(p);
 		if (r == 0)
-			r = term(p);
+			r = parse_filter_term(p);
 	}
 	return r;
 }
 
-static int any_of(struct parser *p)
+static int parse_or_expression(struct filter_parser *p)
 {
-	int r = put(p, "(");
+	int r = append_filter_sql(p, "(");
 
 	if (r == 0)
-		r = all_of(p);
-	while (r == 0 && is_word(p, "or")) {
-		r = put(p, " OR ");
+		r = parse_and_expression(p);
+	while (r == 0 && is_current_word(p, "or")) {
+		r = append_filter_sql(p, " OR ");
 		if (r == 0)
-			r = next(p);
+			r = read_next_token(p);
 		if (r == 0)
-			r = all_of(p);
+			r = parse_and_expression(p);
 	}
-	return r < 0 ? r : put(p, ")");
+	return r < 0 ? r : append_filter_sql(p, ")");
 }
 
 int filter_parse(const char *text, const struct filter_field *fields,
 		 struct filter *ret, struct err *e)
 {
-	struct parser p = { .at = text, .fields = fields, .out = ret, .e = e };
+	struct filter_parser p = {
+		.at = text, .fields = fields, .out = ret, .e = e
+	};
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
 	if (strlen(text) > FILTER_TEXT_MAX)
-		return bad(&p, "too long");
-	r = next(&p);
+		return set_filter_error(&p, "too long");
+	r = read_next_token(&p);
 	if (r < 0)
 		return r;
-	r = any_of(&p);
+	r = parse_or_expression(&p);
 	if (r < 0)
 		return r;
-	return p.token == TOKEN_END ? 0 : bad(&p, "something follows");
+	return p.token == TOKEN_END ? 0
+				    : set_filter_error(&p, "something follows");
 }
 
 void filter_fini(struct filter *f)

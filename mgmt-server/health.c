@@ -13,54 +13,55 @@
 
 #include <string.h>
 
-int health_live(struct request *rq, struct err *e)
+int health_check_liveness(struct request *rq, struct err *e)
 {
-	return request_text(rq, 200, "text/plain", strdup("ok\n"), e);
+	return request_answer_text(rq, 200, "text/plain", strdup("ok\n"), e);
 }
 
 /* Takes the write lock, which a full or read-only disk would refuse. */
-int health_ready(struct request *rq, struct err *e)
+int health_check_readiness(struct request *rq, struct err *e)
 {
-	int r = server_try(rq->server, e);
+	int r = server_try_write(rq->server, e);
 
 	if (r < 0 || rq->server->gauge.full)
 		return err_set(e, PROBLEM_OVERLOADED,
 			       "the database takes no writes");
-	return request_text(rq, 200, "text/plain", strdup("ready\n"), e);
+	return request_answer_text(rq, 200, "text/plain", strdup("ready\n"), e);
 }
 
-int health_metrics(struct request *rq, struct err *e)
+int health_show_metrics(struct request *rq, struct err *e)
 {
 	const struct server *s = rq->server;
 
-	return request_text(rq, 200, "text/plain; version=0.0.4",
-			    gauge_text(&s->gauge, s->tree.size), e);
+	return request_answer_text(rq, 200, "text/plain; version=0.0.4",
+				   metrics_format_text(&s->gauge, s->tree.size),
+				   e);
 }
 
-int health_server(struct request *rq, struct err *e)
+int health_show_server(struct request *rq, struct err *e)
 {
 	struct server *s = rq->server;
-	const struct key *director = pki_director(s->pki);
+	const struct key *director = pki_director_key(s->pki);
 	auto_json json_t *root = NULL, *first = NULL;
 	auto_free char *spki = NULL;
-	char ca[TEXT_DIGEST_SIZE];
+	char ca[ENCODING_DIGEST_SIZE];
 	const void *der;
 	size_t len;
-	int r = anchor_json(rq, 0, &root, e);
+	int r = root_build_json(rq, 0, &root, e);
 
 	if (r == 0)
-		r = anchor_json(rq, 1, &first, e);
+		r = root_build_json(rq, 1, &first, e);
 	if (r < 0)
 		return r;
 	der = key_spki(director, &len);
-	spki = text_base64(der, len);
-	text_digest(pki_ca_digest(s->pki), ca);
-	return request_json(
+	spki = encoding_to_base64(der, len);
+	encoding_format_digest(pki_ca_digest(s->pki), ca);
+	return request_answer_json(
 		rq, 200,
 		json_pack("{s:s, s:s, s:o, s:{s:s, s:s}, s:s, s:i, s:O, s:O}",
 			  "org", s->org, "version", VERSION, "time",
-			  request_when(clock_wall()), "director", "keyid",
-			  key_id(director), "spki", spki ? spki : "",
+			  request_optional_time(clock_wall()), "director",
+			  "keyid", key_id(director), "spki", spki ? spki : "",
 			  "ca_sha256", ca, "device_port", (int)s->device_port,
 			  "root", root, "first_root", first),
 		e);

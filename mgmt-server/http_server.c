@@ -25,7 +25,8 @@
 #define DISCARD_MAX (1024 * 1024) /* read on after an early refusal */
 #define HELD_SECONDS 90
 
-static void unlink_from(struct exchange **list, const struct exchange *x)
+static void unlink_exchange(struct http_exchange **list,
+			    const struct http_exchange *x)
 {
 	for (; *list; list = &(*list)->next)
 		if (*list == x) {
@@ -34,58 +35,59 @@ static void unlink_from(struct exchange **list, const struct exchange *x)
 		}
 }
 
-void exchange_free(struct exchange *x)
+void http_exchange_free(struct http_exchange *x)
 {
 	if (!x)
 		return;
 	if (x->in_fresh)
-		unlink_from(&x->edge->fresh, x);
+		unlink_exchange(&x->edge->fresh, x);
 	if (x->in_held)
-		unlink_from(&x->edge->held, x);
-	reply_forget(x);
+		unlink_exchange(&x->edge->held, x);
+	reply_untrack_sending(x);
 	blob_sink_free(x->sink);
 	request_fini(&x->rq);
 	free(x->piece);
 	free(x);
 }
 
-void exchange_alone(struct exchange *x, bool is_alone)
+void http_exchange_pause_input(struct http_exchange *x, bool is_alone)
 {
 	x->is_alone = is_alone;
 	lws_rx_flow_control(x->wsi, !is_alone);
 }
 
-int exchange_hang_up(struct lws *wsi)
+int http_exchange_hang_up(struct lws *wsi)
 {
 	lws_rx_flow_control(wsi, 0);
 	return -1;
 }
 
-uintptr_t exchange_bytes_read(struct lws *wsi)
+uintptr_t http_exchange_bytes_read(struct lws *wsi)
 {
 	const SSL *ssl = lws_get_ssl(wsi);
 
 	return ssl ? (uintptr_t)BIO_number_read(SSL_get_rbio(ssl)) : 0;
 }
 
-void rest_peer(struct lws *wsi, char *ret)
+void http_server_get_peer_address(struct lws *wsi, char *ret)
 {
 	ret[0] = '\0';
 	lws_get_peer_simple(wsi, ret, 64);
 }
 
-bool rest_device(struct edge *ed, struct lws *wsi, struct clientcert *ret)
+bool http_server_get_device(struct listener_context *ed, struct lws *wsi,
+			    struct client_cert *ret)
 {
 	struct err e;
 
-	if (clientcert_device(ed->server, lws_get_ssl(wsi), ret, &e) < 0)
+	if (client_cert_get_device(ed->server, lws_get_ssl(wsi), ret, &e) < 0)
 		return false;
-	connection_prove(wsi);
+	connection_limit_uncount_address(wsi);
 	return true;
 }
 
-int rest_bearer(struct edge *ed, struct lws *wsi, struct bearer *ret,
-		struct err *e)
+int http_server_authenticate(struct listener_context *ed, struct lws *wsi,
+			     struct token *ret, struct err *e)
 {
 	static const char scheme[] = "Bearer ";
 	char text[160];
@@ -94,10 +96,10 @@ int rest_bearer(struct edge *ed, struct lws *wsi, struct bearer *ret,
 			 WSI_TOKEN_HTTP_AUTHORIZATION) <= (int)strlen(scheme) ||
 	    strncasecmp(text, scheme, strlen(scheme)) != 0)
 		return err_set(e, PROBLEM_UNAUTHORIZED, "no token was sent");
-	return bearer_find(ed->server, text + strlen(scheme), ret, e);
+	return token_authenticate(ed->server, text + strlen(scheme), ret, e);
 }
 
-static void finish(struct exchange *x)
+static void finish_exchange(struct http_exchange *x)
 {
 	x->answered = true;
 	x->turn = x->edge->server->turn;
@@ -107,26 +109,27 @@ static void finish(struct exchange *x)
 	lws_set_timeout(x->wsi, NO_PENDING_TIMEOUT, 0);
 }
 
-static void finish_problem(struct exchange *x, int r, const struct err *e)
+static void finish_with_problem(struct http_exchange *x, int r,
+				const struct err *e)
 {
-	request_problem(&x->rq, r, e);
-	finish(x);
+	request_answer_problem(&x->rq, r, e);
+	finish_exchange(x);
 }
 
-static void run_slice(lws_sorted_usec_list_t *sul);
+static void on_slice_timer(lws_sorted_usec_list_t *sul);
 
-static void run(struct exchange *x)
+static void run_exchange(struct http_exchange *x)
 {
 	struct err e = { 0 };
 	uint8_t digest[HASH_SIZE];
 	int r = 0;
 
-	if (x->sink && text_undigest(x->rq.param[0], digest) == 0)
+	if (x->sink && encoding_parse_digest(x->rq.param[0], digest) == 0)
 		r = blob_sink_end(x->sink, digest, &e);
 	if (r < 0) {
-		finish_problem(x, r, &e);
-	} else if (route_run(&x->rq)) {
-		finish(x);
+		finish_with_problem(x, r, &e);
+	} else if (route_run_request(&x->rq)) {
+		finish_exchange(x);
 	} else {
 		x->next = x->edge->held;
 		x->edge->held = x;
@@ -135,35 +138,36 @@ static void run(struct exchange *x)
 				HELD_SECONDS);
 		if (x->rq.is_working)
 			lws_sul_schedule(x->edge->lws, 0, &x->edge->slice,
-					 run_slice, LWS_US_PER_MS);
+					 on_slice_timer, LWS_US_PER_MS);
 	}
 }
 
 /* One of those that are working, the one that has waited longest. */
-static void run_slice(lws_sorted_usec_list_t *sul)
+static void on_slice_timer(lws_sorted_usec_list_t *sul)
 {
-	struct edge *ed = lws_container_of(sul, struct edge, slice);
-	struct exchange *next = NULL;
+	struct listener_context *ed =
+		lws_container_of(sul, struct listener_context, slice);
+	struct http_exchange *next = NULL;
 	unsigned int n = 0;
 
-	for (struct exchange *x = ed->held; x; x = x->next)
+	for (struct http_exchange *x = ed->held; x; x = x->next)
 		if (x->rq.is_working) {
 			next = x;
 			n++;
 		}
 	if (!next)
 		return;
-	unlink_from(&ed->held, next);
+	unlink_exchange(&ed->held, next);
 	next->in_held = false;
-	run(next);
+	run_exchange(next);
 	if (n > 1)
-		lws_sul_schedule(ed->lws, 0, &ed->slice, run_slice,
+		lws_sul_schedule(ed->lws, 0, &ed->slice, on_slice_timer,
 				 LWS_US_PER_MS);
 }
 
-void rest_run_held(struct edge *ed, bool always)
+void http_server_run_held(struct listener_context *ed, bool always)
 {
-	struct exchange *list;
+	struct http_exchange *list;
 
 	if (!always && ed->held_seen == ed->server->actions_changed)
 		return;
@@ -171,7 +175,7 @@ void rest_run_held(struct edge *ed, bool always)
 	list = ed->held;
 	ed->held = NULL;
 	while (list) {
-		struct exchange *x = list;
+		struct http_exchange *x = list;
 
 		list = x->next;
 		if (x->rq.is_working) {
@@ -180,7 +184,7 @@ void rest_run_held(struct edge *ed, bool always)
 			continue;
 		}
 		x->in_held = false;
-		run(x);
+		run_exchange(x);
 	}
 }
 
@@ -189,26 +193,27 @@ void rest_run_held(struct edge *ed, bool always)
  * its flow control keeps back? There is no asking but this: whether the loop
  * would sleep with and without it.
  */
-static bool has_more(struct exchange *x)
+static bool has_unread_input(struct http_exchange *x)
 {
 	struct lws_context *lws = x->edge->lws;
 	bool sleeps = lws_service_adjust_timeout(lws, 1, 0) != 0;
 
-	exchange_alone(x, false);
+	http_exchange_pause_input(x, false);
 	return sleeps && lws_service_adjust_timeout(lws, 1, 0) == 0;
 }
 
-void rest_release(struct edge *ed, int r, const struct err *why)
+void http_server_release_answers(struct listener_context *ed, int r,
+				 const struct err *why)
 {
 	while (ed->fresh) {
-		struct exchange *x = ed->fresh;
+		struct http_exchange *x = ed->fresh;
 
 		ed->fresh = x->next;
 		x->in_fresh = false;
 		if (r < 0)
-			request_problem(&x->rq, r, why);
+			request_answer_problem(&x->rq, r, why);
 		/* Requests behind this one are not for this server. */
-		if (x->is_alone && has_more(x))
+		if (x->is_alone && has_unread_input(x))
 			x->rq.answer.close = true;
 		/* Whoever does not read the answer is cut: from now on, for the
 		 * commit's time is not the peer's. */
@@ -228,7 +233,7 @@ static const struct {
 	{ LWSHUMETH_PATCH, METHOD_PATCH }, { LWSHUMETH_DELETE, METHOD_DELETE },
 };
 
-static int take_line(struct exchange *x, struct err *e)
+static int parse_request_line(struct http_exchange *x, struct err *e)
 {
 	struct request *rq = &x->rq;
 	char *uri = NULL;
@@ -251,7 +256,7 @@ static int take_line(struct exchange *x, struct err *e)
 }
 
 /* One fragment; 1: there was one. */
-static int take_arg(struct exchange *x, int i, struct err *e)
+static int parse_query_argument(struct http_exchange *x, int i, struct err *e)
 {
 	char text[FILTER_TEXT_MAX + 64];
 	int len = lws_hdr_fragment_length(x->wsi, WSI_TOKEN_HTTP_URI_ARGS, i);
@@ -277,17 +282,17 @@ static int take_arg(struct exchange *x, int i, struct err *e)
 	return 1;
 }
 
-static int take_args(struct exchange *x, struct err *e)
+static int parse_query_arguments(struct http_exchange *x, struct err *e)
 {
 	int i = 0, r;
 
 	do
-		r = take_arg(x, i++, e);
+		r = parse_query_argument(x, i++, e);
 	while (r > 0);
 	return r;
 }
 
-static void take_headers(struct exchange *x)
+static void read_request_headers(struct http_exchange *x)
 {
 	static const char once[] = "idempotency-key:";
 	struct request *rq = &x->rq;
@@ -304,7 +309,7 @@ static void take_headers(struct exchange *x)
 		rq->once_key[0] = '\0';
 }
 
-static int take_length(struct exchange *x, struct err *e)
+static int check_content_length(struct http_exchange *x, struct err *e)
 {
 	uint64_t max = x->rq.route->flags & ROUTE_FILE	  ? BLOB_MAX
 		       : x->rq.route->flags & ROUTE_SMALL ? BODY_SMALL
@@ -320,7 +325,7 @@ static int take_length(struct exchange *x, struct err *e)
 		x->rq.answer.close = true;
 	if (n == 0)
 		return 0;
-	if (n < 0 || text_number(text, UINT64_MAX, &x->expect) < 0)
+	if (n < 0 || encoding_parse_number(text, UINT64_MAX, &x->expect) < 0)
 		return err_set(e, EINVAL, "Content-Length is no number");
 	if (x->expect > max)
 		return err_reason(e, REASON_TOO_LARGE,
@@ -331,10 +336,10 @@ static int take_length(struct exchange *x, struct err *e)
 }
 
 /* Nobody is a caller as well: some routes are for everybody. */
-static int take_caller(struct exchange *x, struct err *e)
+static int authenticate_caller(struct http_exchange *x, struct err *e)
 {
 	struct request *rq = &x->rq;
-	int r = rest_bearer(x->edge, x->wsi, &rq->caller, e);
+	int r = http_server_authenticate(x->edge, x->wsi, &rq->caller, e);
 
 	rq->is_refused =
 		r == -PROBLEM_UNAUTHORIZED &&
@@ -343,61 +348,61 @@ static int take_caller(struct exchange *x, struct err *e)
 }
 
 /* Everything that is known before the body; may answer already. */
-static void begin(struct exchange *x)
+static void handle_request_head(struct http_exchange *x)
 {
 	struct request *rq = &x->rq;
 	struct err e = { 0 };
 	int r;
 
-	rest_peer(x->wsi, rq->from);
-	take_headers(x);
-	r = take_line(x, &e);
+	http_server_get_peer_address(x->wsi, rq->from);
+	read_request_headers(x);
+	r = parse_request_line(x, &e);
 	if (r == 0)
-		r = take_args(x, &e);
+		r = parse_query_arguments(x, &e);
 	if (r == 0 && !rq->device_port)
-		r = take_caller(x, &e);
+		r = authenticate_caller(x, &e);
 	if (r < 0) {
 		rq->answer.close = true;
-		finish_problem(x, r, &e);
+		finish_with_problem(x, r, &e);
 		return;
 	}
-	if (route_admit(rq) < 0) {
+	if (route_check_request(rq) < 0) {
 		rq->answer.close = rq->method != METHOD_GET;
-		finish(x);
+		finish_exchange(x);
 		return;
 	}
-	r = take_length(x, &e);
+	r = check_content_length(x, &e);
 	if (r == 0 && (rq->route->flags & ROUTE_WS))
 		r = err_set(&e, PROBLEM_UNSUPPORTED, "open it as a WebSocket");
 	if (r == 0 && (rq->route->flags & ROUTE_FILE))
 		r = blob_sink_new(x->edge->server->blobs, &x->sink, &e);
 	if (r < 0) {
 		rq->answer.close = true;
-		finish_problem(x, r, &e);
+		finish_with_problem(x, r, &e);
 	} else if (x->expect == 0) {
-		run(x);
+		run_exchange(x);
 	}
 }
 
 /* Nothing was read since the answer before, so that it came before it. */
-static bool is_left_over(struct lws *wsi)
+static bool is_leftover_request(struct lws *wsi)
 {
-	uintptr_t before = connection_note(wsi);
+	uintptr_t before = connection_limit_get_note(wsi);
 
-	return before && before == exchange_bytes_read(wsi);
+	return before && before == http_exchange_bytes_read(wsi);
 }
 
-static int start(struct lws *wsi, struct rest_session *ss)
+static int start_exchange(struct lws *wsi, struct http_session *ss)
 {
-	const struct edge_port *port = edge_port_of(wsi);
-	struct exchange *x = calloc(1, sizeof(*x));
-	struct clientcert who = { 0 };
+	const struct listener_port *port = listener_get_port(wsi);
+	struct http_exchange *x = calloc(1, sizeof(*x));
+	struct client_cert who = { 0 };
 
 	/* Only what libwebsockets had of it before its answer can be behind a
 	 * request, and a body there makes 4.1 loop in lws_http_action(). */
-	if (!x || ss->x || is_left_over(wsi)) {
+	if (!x || ss->x || is_leftover_request(wsi)) {
 		free(x);
-		return exchange_hang_up(wsi);
+		return http_exchange_hang_up(wsi);
 	}
 	ss->x = x;
 	x->edge = port->edge;
@@ -405,17 +410,18 @@ static int start(struct lws *wsi, struct rest_session *ss)
 	request_init(&x->rq, port->edge->server);
 	x->rq.device_port = port->is_device;
 	/* Unknown and retired devices hear nothing. */
-	if (port->is_device && !rest_device(port->edge, wsi, &who))
-		return exchange_hang_up(wsi);
+	if (port->is_device && !http_server_get_device(port->edge, wsi, &who))
+		return http_exchange_hang_up(wsi);
 	snprintf(x->rq.device, sizeof(x->rq.device), "%s", who.device);
 	x->rq.is_expired = who.is_expired;
-	begin(x);
+	handle_request_head(x);
 	if (x->expect == 0)
-		exchange_alone(x, true);
+		http_exchange_pause_input(x, true);
 	return 0;
 }
 
-static int take_body(struct exchange *x, const void *data, size_t len)
+static int receive_request_body(struct http_exchange *x, const void *data,
+				size_t len)
 {
 	struct request *rq = &x->rq;
 	struct err e = { 0 };
@@ -424,9 +430,9 @@ static int take_body(struct exchange *x, const void *data, size_t len)
 
 	x->got += len;
 	if (x->answered)
-		return x->got > DISCARD_MAX ? exchange_hang_up(x->wsi) : 0;
+		return x->got > DISCARD_MAX ? http_exchange_hang_up(x->wsi) : 0;
 	if (x->got > x->expect)
-		return exchange_hang_up(x->wsi);
+		return http_exchange_hang_up(x->wsi);
 	if (x->sink) {
 		r = blob_sink_add(x->sink, data, len, &e);
 	} else {
@@ -442,71 +448,74 @@ static int take_body(struct exchange *x, const void *data, size_t len)
 	}
 	if (r < 0) {
 		rq->answer.close = true;
-		finish_problem(x, r, &e);
+		finish_with_problem(x, r, &e);
 	}
 	return 0;
 }
 
 /* Called again for bytes behind the body. */
-static int end_body(struct lws *wsi, struct rest_session *ss)
+static int handle_body_end(struct lws *wsi, struct http_session *ss)
 {
-	struct exchange *x = ss->x;
+	struct http_exchange *x = ss->x;
 
 	if (!x)
 		return 0;
 	if (x->answered || x->in_held) {
 		x->rq.answer.close = true;
-		return x->headers_sent ? exchange_hang_up(wsi) : 0;
+		return x->headers_sent ? http_exchange_hang_up(wsi) : 0;
 	}
 	if (x->got != x->expect)
-		return exchange_hang_up(wsi);
-	run(x);
-	exchange_alone(x, true);
+		return http_exchange_hang_up(wsi);
+	run_exchange(x);
+	http_exchange_pause_input(x, true);
 	return 0;
 }
 
 /* Whatever OpenSSL found, its verdict is ours to give: 0 is good. */
-static int verify_client(struct lws *wsi, X509_STORE_CTX *ctx, bool preverified)
+static int verify_client_certificate(struct lws *wsi, X509_STORE_CTX *ctx,
+				     bool preverified)
 {
 	char from[64];
 
-	rest_peer(wsi, from);
-	return !clientcert_verify(edge_port_of(wsi)->edge->server, ctx,
-				  preverified, from);
+	http_server_get_peer_address(wsi, from);
+	return !client_cert_verify(listener_get_port(wsi)->edge->server, ctx,
+				   preverified, from);
 }
 
-int rest_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
-		  void *in, size_t len)
+int http_server_callback(struct lws *wsi, enum lws_callback_reasons reason,
+			 void *user, void *in, size_t len)
 {
-	struct rest_session *ss = user;
-	const struct edge_port *port;
+	struct http_session *ss = user;
+	const struct listener_port *port;
 
 	switch (reason) {
 	case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
-		return !connection_admit(edge_port_of(wsi), (int)(intptr_t)in);
+		return !connection_limit_has_room(listener_get_port(wsi),
+						  (int)(intptr_t)in);
 	case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
-		return connection_open(wsi) ? 0 : -1;
+		return connection_limit_add(wsi) ? 0 : -1;
 	case LWS_CALLBACK_WSI_DESTROY:
-		connection_close(wsi);
+		connection_limit_remove(wsi);
 		return 0;
 	case LWS_CALLBACK_OPENSSL_PERFORM_CLIENT_CERT_VERIFICATION:
-		return verify_client(wsi, user, len != 0);
+		return verify_client_certificate(wsi, user, len != 0);
 	case LWS_CALLBACK_HTTP:
-		return start(wsi, ss);
+		return start_exchange(wsi, ss);
 	case LWS_CALLBACK_HTTP_BODY:
-		return ss->x ? take_body(ss->x, in, len)
-			     : exchange_hang_up(wsi);
+		return ss->x ? receive_request_body(ss->x, in, len)
+			     : http_exchange_hang_up(wsi);
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-		return end_body(wsi, ss);
+		return handle_body_end(wsi, ss);
 	case LWS_CALLBACK_HTTP_WRITEABLE:
-		return reply_send(wsi, ss);
+		return reply_handle_writable(wsi, ss);
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		port = edge_port_of(wsi);
-		return wsedge_confirm(port->edge, wsi, port->is_device);
+		port = listener_get_port(wsi);
+		return websocket_confirm_upgrade(port->edge, wsi,
+						 port->is_device);
 	case LWS_CALLBACK_CLOSED_HTTP:
 	case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
 		if (ss) {
-			exchange_free(ss->x);
+			http_exchange_free(ss->x);
 			ss->x = NULL;
 		}
 		return 0;

@@ -14,7 +14,8 @@
 
 #define LIFE 86400
 
-static void digest(const struct request *rq, uint8_t ret[HASH_SIZE])
+static void digest_request_body(const struct request *rq,
+				uint8_t ret[HASH_SIZE])
 {
 	const struct hash_part parts[] = {
 		{ rq->path, strlen(rq->path) + 1 },
@@ -24,7 +25,7 @@ static void digest(const struct request *rq, uint8_t ret[HASH_SIZE])
 	hash_hmac("once", 4, parts, ARRAY_SIZE(parts), ret);
 }
 
-int once_recall(struct request *rq, struct err *e)
+int idempotency_replay_answer(struct request *rq, struct err *e)
 {
 	struct db *db = rq->server->db;
 	uint8_t want[HASH_SIZE];
@@ -40,7 +41,7 @@ int once_recall(struct request *rq, struct err *e)
 		     "ssi", rq->caller.id, rq->once_key, clock_wall() - LIFE);
 	if (r <= 0)
 		return r;
-	digest(rq, want);
+	digest_request_body(rq, want);
 	have = db_blob(st, 0, &len);
 	if (len != HASH_SIZE || memcmp(have, want, len) != 0) {
 		sqlite3_reset(st);
@@ -50,17 +51,17 @@ int once_recall(struct request *rq, struct err *e)
 	status = sqlite3_column_int(st, 1);
 	text = strdup(db_text(st, 2));
 	sqlite3_reset(st);
-	r = request_text(rq, status, "application/json", text, e);
+	r = request_answer_text(rq, status, "application/json", text, e);
 	return r < 0 ? r : 1;
 }
 
-int once_keep(struct request *rq, struct err *e)
+int idempotency_store_answer(struct request *rq, struct err *e)
 {
 	struct db *db = rq->server->db;
 	uint8_t body[HASH_SIZE];
 	int r;
 
-	digest(rq, body);
+	digest_request_body(rq, body);
 	r = db_run(db, e, "DELETE FROM once WHERE time <= ?", "i",
 		   clock_wall() - LIFE);
 	if (r < 0)

@@ -10,7 +10,7 @@ struct err;
 struct request;
 
 /* 1: the answer is the kept one; 0: go on; -PROBLEM_KEY_REUSED. */
-int once_recall(struct request *rq, struct err *e);
-int once_keep(struct request *rq, struct err *e);
+int idempotency_replay_answer(struct request *rq, struct err *e);
+int idempotency_store_answer(struct request *rq, struct err *e);
 
 #endif

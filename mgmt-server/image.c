@@ -19,8 +19,8 @@
 
 #define RECHECK_MAX 32
 
-static int layer_complete(struct server *s, const struct doc_layer *layer,
-			  bool *ret, struct err *e)
+static int check_layer_complete(struct server *s, const struct doc_layer *layer,
+				bool *ret, struct err *e)
 {
 	AUTO(auto_freep) struct chunk_list *list = NULL;
 	uint8_t digest[HASH_SIZE];
@@ -31,7 +31,7 @@ static int layer_complete(struct server *s, const struct doc_layer *layer,
 	int r;
 
 	*ret = false;
-	if (text_undigest(layer->chunks, digest) < 0)
+	if (encoding_parse_digest(layer->chunks, digest) < 0)
 		return 0;
 	r = blob_read(s->blobs, digest, &fd, &size, e);
 	if (r == -ENOENT)
@@ -52,13 +52,13 @@ static int layer_complete(struct server *s, const struct doc_layer *layer,
 	return 0;
 }
 
-int picture_complete(struct server *s, const struct doc_image *image, bool *ret,
-		     struct err *e)
+int image_check_complete(struct server *s, const struct doc_image *image,
+			 bool *ret, struct err *e)
 {
 	bool all = true;
 
 	for (unsigned int i = 0; all && i < image->n_layers; i++) {
-		int r = layer_complete(s, &image->layer[i], &all, e);
+		int r = check_layer_complete(s, &image->layer[i], &all, e);
 
 		if (r < 0)
 			return r;
@@ -67,9 +67,9 @@ int picture_complete(struct server *s, const struct doc_image *image, bool *ret,
 	return 0;
 }
 
-int picture_recheck(struct server *s, bool *ret_changed, struct err *e)
+int image_recheck_incomplete(struct server *s, bool *ret_changed, struct err *e)
 {
-	char sha256[RECHECK_MAX][TEXT_DIGEST_SIZE];
+	char sha256[RECHECK_MAX][ENCODING_DIGEST_SIZE];
 	unsigned int n = 0;
 	sqlite3_stmt *st = NULL;
 	int res = 0;
@@ -82,7 +82,8 @@ int picture_recheck(struct server *s, bool *ret_changed, struct err *e)
 	if (r < 0)
 		return r;
 	while (n < RECHECK_MAX && (r = db_step(s->db, st, e)) > 0)
-		snprintf(sha256[n++], TEXT_DIGEST_SIZE, "%s", db_text(st, 0));
+		snprintf(sha256[n++], ENCODING_DIGEST_SIZE, "%s",
+			 db_text(st, 0));
 	sqlite3_reset(st);
 	if (r < 0)
 		return r;
@@ -91,14 +92,15 @@ int picture_recheck(struct server *s, bool *ret_changed, struct err *e)
 		AUTO(doc_freep) struct doc *d = NULL;
 		bool complete = false;
 
-		r = archive_parse(s, sha256[i], &d, e);
+		r = document_load(s, sha256[i], &d, e);
 		if (r == 0)
-			r = picture_complete(s, doc_as_image(d), &complete, e);
+			r = image_check_complete(s, doc_as_image(d), &complete,
+						 e);
 		if (r < 0)
 			res = r;
 		if (r < 0 || !complete)
 			continue;
-		r = server_write(s, e);
+		r = server_begin_write(s, e);
 		if (r == 0)
 			r = db_run(s->db, e,
 				   "UPDATE document SET complete = 1,"
@@ -116,14 +118,14 @@ int picture_recheck(struct server *s, bool *ret_changed, struct err *e)
 	"SELECT number, id, version, sha256, state, complete, signers"         \
 	" FROM document"
 
-static int image_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
-		     struct err *e)
+static int build_image_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
+			    struct err *e)
 {
 	AUTO(doc_freep) struct doc *d = NULL;
 	auto_json json_t *layers = json_array();
 	const struct doc_image *image;
 	uint64_t size = 0;
-	int r = archive_parse(rq->server, db_text(st, 3), &d, e);
+	int r = document_load(rq->server, db_text(st, 3), &d, e);
 
 	if (r < 0)
 		return r;
@@ -149,20 +151,20 @@ static int image_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 	return *ret ? 0 : err_oom(e, "list images");
 }
 
-int picture_list(struct request *rq, struct err *e)
+int image_list(struct request *rq, struct err *e)
 {
 	static const struct listing l = {
 		.sql = COLUMNS,
 		.where = "type = 'image' AND state <> 'withdrawn'",
 		.key = "number",
 		.desc = true,
-		.row = image_row,
+		.row = build_image_json,
 	};
 
 	return listing_answer(rq, &l, NULL, e);
 }
 
-int picture_show(struct request *rq, struct err *e)
+int image_show(struct request *rq, struct err *e)
 {
 	struct db *db = rq->server->db;
 	bool latest = strcmp(rq->param[1], "latest") == 0;
@@ -171,7 +173,8 @@ int picture_show(struct request *rq, struct err *e)
 	json_t *j = NULL;
 	int r = 0;
 
-	if (latest || text_number(rq->param[1], INT32_MAX, &version) == 0) {
+	if (latest ||
+	    encoding_parse_number(rq->param[1], INT32_MAX, &version) == 0) {
 		r = db_query(db, &st, e,
 			     COLUMNS " WHERE type = 'image' AND id = ? AND"
 				     " (? OR version = ?) ORDER BY state IN"
@@ -185,6 +188,6 @@ int picture_show(struct request *rq, struct err *e)
 	if (r == 0)
 		return err_set(e, PROBLEM_NOT_FOUND, "there is no such image");
 	if (r > 0)
-		r = image_row(rq, st, &j, e);
-	return r < 0 ? r : request_json(rq, 200, j, e);
+		r = build_image_json(rq, st, &j, e);
+	return r < 0 ? r : request_answer_json(rq, 200, j, e);
 }

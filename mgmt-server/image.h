@@ -11,9 +11,10 @@ struct err;
 struct server;
 
 /* Reads the layers' chunk lists and looks for each chunk. */
-int picture_complete(struct server *s, const struct doc_image *image, bool *ret,
-		     struct err *e);
+int image_check_complete(struct server *s, const struct doc_image *image,
+			 bool *ret, struct err *e);
 /* Looks again at the images that were not complete. */
-int picture_recheck(struct server *s, bool *ret_changed, struct err *e);
+int image_recheck_incomplete(struct server *s, bool *ret_changed,
+			     struct err *e);
 
 #endif

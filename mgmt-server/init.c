@@ -32,39 +32,39 @@
 #define OLD_MAX 1000
 
 /* What root made must be the daemon's: it runs as nobody else. */
-static int chown_entry(const char *path, const struct stat *st, int flag,
-		       struct FTW *ftw)
+static int chown_tree_entry(const char *path, const struct stat *st, int flag,
+			    struct FTW *ftw)
 {
 	const struct passwd *pw = getpwnam(USER);
 
 	return pw ? lchown(path, pw->pw_uid, pw->pw_gid) : 0;
 }
 
-static int give_away(const char *dir, struct err *e)
+static int chown_to_daemon_user(const char *dir, struct err *e)
 {
 	if (geteuid() != 0 || !getpwnam(USER))
 		return 0;
-	if (nftw(dir, chown_entry, OPEN_FDS, FTW_PHYS) != 0)
+	if (nftw(dir, chown_tree_entry, OPEN_FDS, FTW_PHYS) != 0)
 		return err_sys(e, errno, "give %s to user " USER, dir);
 	return 0;
 }
 
-static int first_token(struct db *db, char ret[65], struct err *e)
+static int create_first_token(struct db *db, char ret[65], struct err *e)
 {
 	struct server s = { .db = db };
-	struct ledger_entry en = { .who = "init",
-				   .from = "local",
-				   .action = "init" };
+	struct audit_log_entry en = { .who = "init",
+				      .from = "local",
+				      .action = "init" };
 	char id[17];
 	int r = db_begin(db, e);
 
 	if (r < 0)
 		return r;
-	r = bearer_make(&s, "first-admin", NULL, "admin", NULL,
-			clock_wall() + FIRST_TOKEN_LIFE, ret, id, e);
+	r = token_create(&s, "first-admin", NULL, "admin", NULL,
+			 clock_wall() + FIRST_TOKEN_LIFE, ret, id, e);
 	en.object = id;
 	if (r == 0)
-		r = ledger_append(db, &s.tree, &en, NULL, e);
+		r = audit_log_append(db, &s.tree, &en, NULL, e);
 	if (r < 0) {
 		db_rollback(db);
 		return r;
@@ -72,19 +72,19 @@ static int first_token(struct db *db, char ret[65], struct err *e)
 	return db_commit(db, e);
 }
 
-static int new_token(const struct founding *f, struct err *e)
+static int create_local_token(const struct init_options *f, struct err *e)
 {
 	AUTO(db_closep) struct db *db = NULL;
 	char token[65];
-	int r = f->admin ? registry_open(f->dir, &db, e)
+	int r = f->admin ? schema_open_database(f->dir, &db, e)
 			 : err_set(e, EINVAL, "new-token needs --admin");
 
 	if (r == 0)
-		r = localtoken_make(db, token, e);
+		r = local_token_create(db, token, e);
 	if (r < 0)
 		return r;
 	db_close(steal(db));
-	r = give_away(f->dir, e);
+	r = chown_to_daemon_user(f->dir, e);
 	if (r == 0)
 		printf("%s\n", token);
 	return r;
@@ -92,7 +92,7 @@ static int new_token(const struct founding *f, struct err *e)
 
 /* Whatever is there may be all that a fleet trusts: it is asked for before
  * anything is made. */
-static int check_unused(const char *dir, struct err *e)
+static int check_folder_unused(const char *dir, struct err *e)
 {
 	static const char *const files[] = { "mgmtd.db",   "ca.key",
 					     "ca.pem",	   "director.key",
@@ -116,7 +116,7 @@ static int check_unused(const char *dir, struct err *e)
 /* The server is always reachable from its own machine. */
 static const char *const local[] = { "localhost", "127.0.0.1", "::1" };
 
-static int init(const struct founding *f, struct err *e)
+static int create_server_folder(const struct init_options *f, struct err *e)
 {
 	const char *dir = f->dir, *org = f->org;
 	const struct opt_list *hosts = &f->hosts;
@@ -132,29 +132,29 @@ static int init(const struct founding *f, struct err *e)
 		names[n++] = local[i];
 	if (!org)
 		return err_set(e, EINVAL, "init needs --org NAME");
-	if (!text_is_id(org))
+	if (!encoding_is_valid_id(org))
 		return err_set(e, EINVAL, "organisation '%s' is no id", org);
-	r = check_unused(dir, e);
+	r = check_folder_unused(dir, e);
 	if (r == 0)
 		r = io_mkdirs(dir, 0700, e);
 	if (r < 0)
 		return r;
 	r = pki_create(dir, org, names, e);
 	if (r == 0)
-		r = registry_create(dir, org, &db, e);
+		r = schema_create_database(dir, org, &db, e);
 	if (r == 0)
-		r = first_token(db, token, e);
+		r = create_first_token(db, token, e);
 	if (r < 0)
 		return r;
 	db_close(steal(db));
-	r = give_away(dir, e);
+	r = chown_to_daemon_user(dir, e);
 	if (r == 0)
 		printf("%s\n", token);
 	return r;
 }
 
 /* Moves it to the first free of x.old, x.old.1, ...: none is overwritten. */
-static int keep_old(const char *path, char **ret, struct err *e)
+static int back_up_old_file(const char *path, char **ret, struct err *e)
 {
 	for (unsigned int i = 0; i < OLD_MAX; i++) {
 		auto_free char *old = NULL;
@@ -174,7 +174,7 @@ static int keep_old(const char *path, char **ret, struct err *e)
 	return err_sys(e, errno, "keep the old %s", path);
 }
 
-static int new_director(const struct founding *f, struct err *e)
+static int replace_director_key(const struct init_options *f, struct err *e)
 {
 	const char *dir = f->dir;
 	AUTO(key_freep) struct key *k = NULL;
@@ -184,22 +184,22 @@ static int new_director(const struct founding *f, struct err *e)
 
 	if (!path)
 		return err_oom(e, "make a director key");
-	r = keep_old(path, &old, e);
+	r = back_up_old_file(path, &old, e);
 	if (r < 0)
 		return r;
 	r = key_open_file(path, true, &k, e);
 	if (r < 0)
 		renameat2(AT_FDCWD, old, AT_FDCWD, path, RENAME_NOREPLACE);
 	if (r == 0)
-		r = give_away(dir, e);
+		r = chown_to_daemon_user(dir, e);
 	if (r == 0)
 		printf("%s\n", key_id(k));
 	return r;
 }
 
-static int verify_store(const struct founding *f, struct err *e)
+static int verify_chunk_store(const struct init_options *f, struct err *e)
 {
-	struct blob_found found;
+	struct blob_verify_result found;
 	int r = blob_verify(f->dir, &found, e);
 
 	if (r < 0)
@@ -215,15 +215,15 @@ static int verify_store(const struct founding *f, struct err *e)
 
 static const struct {
 	const char *verb;
-	int (*run)(const struct founding *f, struct err *e);
+	int (*run)(const struct init_options *f, struct err *e);
 } verbs[] = {
-	{ "init", init },
-	{ "new-director", new_director },
-	{ "new-token", new_token },
-	{ "verify-store", verify_store },
+	{ "init", create_server_folder },
+	{ "new-director", replace_director_key },
+	{ "new-token", create_local_token },
+	{ "verify-store", verify_chunk_store },
 };
 
-int founding_run(const char *verb, const struct founding *f, struct err *e)
+int init_run_verb(const char *verb, const struct init_options *f, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		if (strcmp(verbs[i].verb, verb) == 0)

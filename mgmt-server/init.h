@@ -9,7 +9,7 @@
 
 struct err;
 
-struct founding {
+struct init_options {
 	const char *dir, *org;
 	struct opt_list hosts;
 	bool admin;
@@ -22,6 +22,7 @@ struct founding {
  * new-token: of role admin, for who has lost all others; printed once, and the
  * server may be running. -ENOSYS: there is no such verb.
  */
-int founding_run(const char *verb, const struct founding *f, struct err *e);
+int init_run_verb(const char *verb, const struct init_options *f,
+		  struct err *e);
 
 #endif

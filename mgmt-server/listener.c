@@ -28,7 +28,7 @@
  * no message reaches stay untouched. */
 #define RX_RECORD 16384
 
-static void log_line(int level, const char *line)
+static void log_websockets_line(int level, const char *line)
 {
 	if (level & LLL_ERR)
 		log_warning("libwebsockets: %s", line);
@@ -36,10 +36,11 @@ static void log_line(int level, const char *line)
 		log_debug("libwebsockets: %s", line);
 }
 
-static int signal_callback(struct lws *wsi, enum lws_callback_reasons reason,
-			   void *user, void *in, size_t len)
+static int handle_signal_event(struct lws *wsi,
+			       enum lws_callback_reasons reason, void *user,
+			       void *in, size_t len)
 {
-	struct edge *ed = lws_context_user(lws_get_context(wsi));
+	struct listener_context *ed = lws_context_user(lws_get_context(wsi));
 	struct signalfd_siginfo info;
 
 	if (reason != LWS_CALLBACK_RAW_RX_FILE || ed->signals < 0)
@@ -52,12 +53,12 @@ static int signal_callback(struct lws *wsi, enum lws_callback_reasons reason,
 		/* A login's child: whoever waits for it looks again. */
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
-		rest_run_held(ed, true);
+		http_server_run_held(ed, true);
 	}
 	return 0;
 }
 
-static int open_signals(struct edge *ed, struct err *e)
+static int open_signal_descriptor(struct listener_context *ed, struct err *e)
 {
 	lws_sock_file_fd_type fd;
 	sigset_t set;
@@ -80,7 +81,7 @@ static int open_signals(struct edge *ed, struct err *e)
 }
 
 /* The certificate that new connections see; those that are open keep theirs. */
-static void renew_certificate(struct edge *ed)
+static void renew_server_certificate(struct listener_context *ed)
 {
 	const struct pki *pki = ed->server->pki;
 	int64_t now = clock_wall();
@@ -90,7 +91,7 @@ static void renew_certificate(struct edge *ed)
 	if (now >= ed->renewed && now - ed->renewed < RENEW_CHECK_SECONDS)
 		return;
 	ed->renewed = now;
-	r = pki_renew(pki, &e);
+	r = pki_renew_server(pki, &e);
 	if (r < 0)
 		log_error("renew the server's certificate: %s", e.text);
 	if (r > 0 &&
@@ -100,44 +101,47 @@ static void renew_certificate(struct edge *ed)
 			  " the next start");
 }
 
-static void on_tick(lws_sorted_usec_list_t *sul)
+static void on_tick_timer(lws_sorted_usec_list_t *sul)
 {
-	struct edge *ed = lws_container_of(sul, struct edge, tick);
+	struct listener_context *ed =
+		lws_container_of(sul, struct listener_context, tick);
 	struct err e;
 
 	sd_notify(0, "WATCHDOG=1");
-	renew_certificate(ed);
+	renew_server_certificate(ed);
 	if (mgmtd_tick(ed->server, &e) < 0)
 		log_error("%s", e.text);
-	rest_run_held(ed, true);
-	rest_check_sending(ed);
-	wsedge_check_listeners(ed);
-	lws_sul_schedule(ed->lws, 0, &ed->tick, on_tick, LWS_US_PER_SEC);
+	http_server_run_held(ed, true);
+	reply_check_unread_input(ed);
+	websocket_check_subscribers(ed);
+	lws_sul_schedule(ed->lws, 0, &ed->tick, on_tick_timer, LWS_US_PER_SEC);
 }
 
-static void on_work(lws_sorted_usec_list_t *sul)
+static void on_work_timer(lws_sorted_usec_list_t *sul)
 {
-	struct edge *ed = lws_container_of(sul, struct edge, work);
+	struct listener_context *ed =
+		lws_container_of(sul, struct listener_context, work);
 
-	if (mgmtd_work(ed->server))
-		lws_sul_schedule(ed->lws, 0, &ed->work, on_work, LWS_US_PER_MS);
+	if (mgmtd_run_pending_work(ed->server))
+		lws_sul_schedule(ed->lws, 0, &ed->work, on_work_timer,
+				 LWS_US_PER_MS);
 }
 
-static void schedule_work(void *ctx)
+static void schedule_pending_work(void *ctx)
 {
-	struct edge *ed = ctx;
+	struct listener_context *ed = ctx;
 
-	lws_sul_schedule(ed->lws, 0, &ed->work, on_work, 1);
+	lws_sul_schedule(ed->lws, 0, &ed->work, on_work_timer, 1);
 }
 
-static uint64_t all_connections(const struct server *s)
+static uint64_t get_connection_limit(const struct server *s)
 {
 	return s->conf.connections + s->conf.admin_connections;
 }
 
-static void raise_fds(const struct server *s)
+static void raise_descriptor_limit(const struct server *s)
 {
-	uint64_t wanted = all_connections(s) + SPARE_FDS;
+	uint64_t wanted = get_connection_limit(s) + SPARE_FDS;
 	struct rlimit rl;
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
@@ -145,7 +149,7 @@ static void raise_fds(const struct server *s)
 	rl.rlim_cur = wanted < rl.rlim_max ? wanted : rl.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < wanted)
 		log_warning("%llu connections, but only %llu descriptors",
-			    (unsigned long long)all_connections(s),
+			    (unsigned long long)get_connection_limit(s),
 			    (unsigned long long)rl.rlim_cur);
 }
 
@@ -155,7 +159,8 @@ static const lws_retry_bo_t idle_policy = {
 	.secs_since_valid_hangup = 90,
 };
 
-static int open_context(struct edge *ed, bool debug, struct err *e)
+static int create_lws_context(struct listener_context *ed, bool debug,
+			      struct err *e)
 {
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN,
@@ -166,7 +171,7 @@ static int open_context(struct edge *ed, bool debug, struct err *e)
 		.gid = -1,
 		.uid = -1,
 		.max_http_header_pool2 =
-			(unsigned int)all_connections(ed->server),
+			(unsigned int)get_connection_limit(ed->server),
 		.max_http_header_data = HEADERS_SIZE,
 		.pt_serv_buf_size = RX_RECORD,
 		.server_string = "cells-mgmtd",
@@ -176,15 +181,17 @@ static int open_context(struct edge *ed, bool debug, struct err *e)
 	};
 
 	lws_set_log_level(debug ? LLL_ERR | LLL_WARN | LLL_NOTICE : LLL_ERR,
-			  log_line);
-	raise_fds(ed->server);
+			  log_websockets_line);
+	raise_descriptor_limit(ed->server);
 	ed->lws = lws_create_context(&info);
 	return ed->lws ? 0 : err_set(e, EIO, "start libwebsockets");
 }
 
-static int listen_on(struct edge *ed, struct edge_port *port,
-		     const struct lws_protocols *protocols, const char *listen,
-		     uint64_t number, struct lws_vhost **ret, struct err *e)
+static int listen_on_port(struct listener_context *ed,
+			  struct listener_port *port,
+			  const struct lws_protocols *protocols,
+			  const char *listen, uint64_t number,
+			  struct lws_vhost **ret, struct err *e)
 {
 	const struct pki *pki = ed->server->pki;
 	struct lws_context_creation_info info = {
@@ -219,7 +226,8 @@ static int listen_on(struct edge *ed, struct edge_port *port,
 			      (unsigned long long)number);
 }
 
-static int write_ports(struct edge *ed, const char *run_file, struct err *e)
+static int write_bound_ports(struct listener_context *ed, const char *run_file,
+			     struct err *e)
 {
 	char text[128];
 	int n, admin = lws_get_vhost_listen_port(ed->admin);
@@ -236,83 +244,87 @@ static int write_ports(struct edge *ed, const char *run_file, struct err *e)
 }
 
 /* What the turn wrote becomes durable, and only then its answers go out. */
-static void end_turn(struct edge *ed)
+static void end_loop_turn(struct listener_context *ed)
 {
 	struct err e = { 0 };
 	int r;
 
-	rest_run_held(ed, false);
-	r = server_commit(ed->server, &e);
+	http_server_run_held(ed, false);
+	r = server_commit_turn(ed->server, &e);
 	if (r < 0)
 		log_error("commit: %s", e.text);
 	if (ed->tokens_seen != ed->server->tokens_changed)
-		wsedge_check_listeners(ed);
+		websocket_check_subscribers(ed);
 	ed->tokens_seen = ed->server->tokens_changed;
-	rest_release(ed, r, &e);
+	http_server_release_answers(ed, r, &e);
 }
 
-static int serve(struct edge *ed, const char *run_file, bool debug,
-		 struct err *e)
+static int run_listener_loop(struct listener_context *ed, const char *run_file,
+			     bool debug, struct err *e)
 {
 	struct server *s = ed->server;
-	struct edge_port admin = { ed, false }, device = { ed, true };
+	struct listener_port admin = { ed, false }, device = { ed, true };
 	const struct lws_protocols admin_protocols[] = {
-		{ "rest", rest_callback, sizeof(struct rest_session), 0 },
-		{ "cells.events.v1", wsedge_events_callback, wsedge_events_size,
-		  RX_RECORD },
-		{ "signals", signal_callback, 0, 0 },
+		{ "rest", http_server_callback, sizeof(struct http_session),
+		  0 },
+		{ "cells.events.v1", websocket_events_callback,
+		  websocket_events_size, RX_RECORD },
+		{ "signals", handle_signal_event, 0, 0 },
 		{ NULL },
 	};
 	const struct lws_protocols device_protocols[] = {
-		{ "rest", rest_callback, sizeof(struct rest_session), 0 },
-		{ "cells.v1", wsedge_device_callback, wsedge_device_size,
+		{ "rest", http_server_callback, sizeof(struct http_session),
+		  0 },
+		{ "cells.v1", websocket_device_callback, websocket_device_size,
 		  RX_RECORD },
 		{ NULL },
 	};
-	int r = open_context(ed, debug, e);
+	int r = create_lws_context(ed, debug, e);
 
 	if (r == 0)
-		r = listen_on(ed, &admin, admin_protocols, s->conf.admin_listen,
-			      s->conf.admin_port, &ed->admin, e);
+		r = listen_on_port(ed, &admin, admin_protocols,
+				   s->conf.admin_listen, s->conf.admin_port,
+				   &ed->admin, e);
 	if (r == 0)
-		r = listen_on(ed, &device, device_protocols,
-			      s->conf.device_listen, s->conf.device_port,
-			      &ed->device, e);
+		r = listen_on_port(ed, &device, device_protocols,
+				   s->conf.device_listen, s->conf.device_port,
+				   &ed->device, e);
 	if (r == 0)
-		r = open_signals(ed, e);
+		r = open_signal_descriptor(ed, e);
 	if (r == 0)
-		r = write_ports(ed, run_file, e);
+		r = write_bound_ports(ed, run_file, e);
 	if (r == 0) {
-		s->edge = (struct server_edge){
+		s->edge = (struct server_callbacks){
 			.ctx = ed,
-			.device_ready = wsedge_device_ready,
-			.device_replaced = wsedge_device_replaced,
-			.event = wsedge_event,
-			.work = schedule_work,
+			.device_ready = websocket_on_device_ready,
+			.device_replaced = websocket_on_device_replaced,
+			.event = websocket_queue_event,
+			.work = schedule_pending_work,
 		};
-		on_tick(&ed->tick);
+		on_tick_timer(&ed->tick);
 		sd_notify(0, "READY=1");
 		while (!ed->stop && lws_service(ed->lws, 0) >= 0)
-			end_turn(ed);
+			end_loop_turn(ed);
 		sd_notify(0, "STOPPING=1");
 	}
 	if (ed->lws)
 		lws_context_destroy(ed->lws);
 	ed->lws = NULL;
-	s->edge = (struct server_edge){ 0 };
+	s->edge = (struct server_callbacks){ 0 };
 	return r;
 }
 
-int edge_run(struct server *s, const char *run_file, bool debug, struct err *e)
+int listener_run(struct server *s, const char *run_file, bool debug,
+		 struct err *e)
 {
-	struct edge *ed = calloc(1, sizeof(*ed));
+	struct listener_context *ed = calloc(1, sizeof(*ed));
 	int r;
 
 	if (!ed)
 		return err_oom(e, "start");
 	ed->server = s;
 	ed->signals = -1;
-	r = serve(ed, run_file, debug, e);
+	r = run_listener_loop(ed, run_file, debug, e);
 	free(ed);
 	return r;
 }

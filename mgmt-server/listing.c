@@ -17,7 +17,7 @@ static void stmt_freep(sqlite3_stmt **st)
 	sqlite3_finalize(*st);
 }
 
-struct query {
+struct listing_query {
 	struct request *rq;
 	const struct listing *l;
 	struct filter filter;
@@ -26,17 +26,17 @@ struct query {
 	bool desc;
 };
 
-static void query_fini(struct query *q)
+static void listing_query_fini(struct listing_query *q)
 {
 	filter_fini(&q->filter);
 }
 
-static int take_args(struct query *q, struct err *e)
+static int parse_listing_arguments(struct listing_query *q, struct err *e)
 {
-	const char *text = request_arg(q->rq, "filter");
-	const char *order = request_arg(q->rq, "order");
-	int r = request_number(q->rq, "limit", 1, LISTING_LIMIT_MAX, &q->limit,
-			       e);
+	const char *text = request_get_argument(q->rq, "filter");
+	const char *order = request_get_argument(q->rq, "order");
+	int r = request_get_number(q->rq, "limit", 1, LISTING_LIMIT_MAX,
+				   &q->limit, e);
 
 	if (r < 0)
 		return r;
@@ -44,9 +44,9 @@ static int take_args(struct query *q, struct err *e)
 		return err_set(e, PROBLEM_BAD_REQUEST,
 			       "order: neither asc nor desc");
 	q->desc = order ? strcmp(order, "desc") == 0 : q->l->desc;
-	q->cursor = request_arg(q->rq, "cursor");
+	q->cursor = request_get_argument(q->rq, "cursor");
 	if (q->cursor && !q->l->key_is_text &&
-	    text_number(q->cursor, INT64_MAX, &q->cursor_number) < 0)
+	    encoding_parse_number(q->cursor, INT64_MAX, &q->cursor_number) < 0)
 		return err_set(e, EINVAL, "cursor: not one of ours");
 	if (!text || !*text)
 		return 0;
@@ -56,7 +56,7 @@ static int take_args(struct query *q, struct err *e)
 	return filter_parse(text, q->l->fields, &q->filter, e);
 }
 
-static char *query_sql(const struct query *q)
+static char *build_query_sql(const struct listing_query *q)
 {
 	const struct listing *l = q->l;
 	size_t n_groups = l->scope ? json_array_size(q->rq->caller.groups) : 0;
@@ -85,13 +85,13 @@ static char *query_sql(const struct query *q)
 	return sql;
 }
 
-static int bind_text(sqlite3_stmt *st, int i, const char *s)
+static int bind_text_value(sqlite3_stmt *st, int i, const char *s)
 {
 	return sqlite3_bind_text(st, i, s, -1, SQLITE_TRANSIENT);
 }
 
-static int bind_all(const struct query *q, const struct listing_value *v,
-		    sqlite3_stmt *st)
+static int bind_query_values(const struct listing_query *q,
+			     const struct listing_value *v, sqlite3_stmt *st)
 {
 	int i = 1, r = SQLITE_OK;
 	size_t g;
@@ -99,19 +99,19 @@ static int bind_all(const struct query *q, const struct listing_value *v,
 
 	for (; v && v->used; v++)
 		r |= v->is_null ? sqlite3_bind_null(st, i++)
-		     : v->text	? bind_text(st, i++, v->text)
+		     : v->text	? bind_text_value(st, i++, v->text)
 				: sqlite3_bind_int64(st, i++, v->number);
 	for (unsigned int n = 0; n < q->filter.n; n++)
 		r |= q->filter.value[n].text
-			     ? bind_text(st, i++, q->filter.value[n].text)
+			     ? bind_text_value(st, i++, q->filter.value[n].text)
 			     : sqlite3_bind_int64(st, i++,
 						  q->filter.value[n].number);
 	if (q->l->scope)
 		json_array_foreach (q->rq->caller.groups, g, j)
-			r |= bind_text(st, i++, json_string_value(j));
+			r |= bind_text_value(st, i++, json_string_value(j));
 	if (q->cursor)
 		r |= q->l->key_is_text
-			     ? bind_text(st, i++, q->cursor)
+			     ? bind_text_value(st, i++, q->cursor)
 			     : sqlite3_bind_int64(st, i++,
 						  (int64_t)q->cursor_number);
 	/* One more than asked for tells whether there is a next page. */
@@ -119,8 +119,8 @@ static int bind_all(const struct query *q, const struct listing_value *v,
 	return r == SQLITE_OK ? 0 : -EIO;
 }
 
-static int collect(const struct query *q, sqlite3_stmt *st, json_t *items,
-		   char next[128], struct err *e)
+static int collect_page_items(const struct listing_query *q, sqlite3_stmt *st,
+			      json_t *items, char next[128], struct err *e)
 {
 	struct request *rq = q->rq;
 	int r;
@@ -147,7 +147,8 @@ static int collect(const struct query *q, sqlite3_stmt *st, json_t *items,
 	}
 }
 
-int listing_json(sqlite3_stmt *st, int column, json_t **ret, struct err *e)
+int listing_read_json_column(sqlite3_stmt *st, int column, json_t **ret,
+			     struct err *e)
 {
 	const char *text = db_text_or_null(st, column);
 	json_t *j = text ? json_loads(text, 0, NULL) : json_null();
@@ -162,25 +163,25 @@ int listing_json(sqlite3_stmt *st, int column, json_t **ret, struct err *e)
 int listing_answer(struct request *rq, const struct listing *l,
 		   const struct listing_value *values, struct err *e)
 {
-	AUTO(query_fini)
-	struct query q = { .rq = rq, .l = l, .limit = LISTING_LIMIT };
+	AUTO(listing_query_fini)
+	struct listing_query q = { .rq = rq, .l = l, .limit = LISTING_LIMIT };
 	AUTO(stmt_freep) sqlite3_stmt *st = NULL;
 	sqlite3 *db = db_handle(rq->server->db);
 	auto_json json_t *items = json_array();
 	auto_free char *sql = NULL;
 	char next[128] = "";
-	int r = take_args(&q, e);
+	int r = parse_listing_arguments(&q, e);
 
 	if (r < 0)
 		return r;
-	sql = query_sql(&q);
+	sql = build_query_sql(&q);
 	if (!sql || !items)
 		return err_oom(e, "list");
 	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK ||
-	    bind_all(&q, values, st) < 0)
+	    bind_query_values(&q, values, st) < 0)
 		return err_set(e, EIO, "list: %s", sqlite3_errmsg(db));
-	r = collect(&q, st, items, next, e);
+	r = collect_page_items(&q, st, items, next, e);
 	if (r < 0)
 		return r;
-	return request_list(rq, steal(items), next[0] ? next : NULL, e);
+	return request_answer_list(rq, steal(items), next[0] ? next : NULL, e);
 }

@@ -35,7 +35,8 @@ struct listing_value {
 
 /* A column that holds JSON; null for NULL. -EBADMSG: it holds something else,
  * which is never shown as null. */
-int listing_json(sqlite3_stmt *st, int column, json_t **ret, struct err *e);
+int listing_read_json_column(sqlite3_stmt *st, int column, json_t **ret,
+			     struct err *e);
 
 /* Answers the request; `values` ends with an unused one, or is NULL. */
 int listing_answer(struct request *rq, const struct listing *l,

@@ -62,7 +62,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/websocket.c
 
 # What is compiled in by incbin.
-%D%/libmgmtd_a-registry.$(OBJEXT): schema/sql/mgmtd-001.sql \
+%D%/libmgmtd_a-schema.$(OBJEXT): schema/sql/mgmtd-001.sql \
 	schema/sql/mgmtd-002.sql schema/sql/mgmtd-003.sql
 
 MGMTD_LIBS = mgmt-server/libmgmtd.a $(BASE_LIBS) $(XML_LIBS) $(LWS_LIBS) \

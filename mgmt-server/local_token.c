@@ -13,7 +13,7 @@
 #define LIFE (30 * INT64_C(86400))
 #define NOTE "local-token "
 
-int localtoken_make(struct db *db, char *ret, struct err *e)
+int local_token_create(struct db *db, char *ret, struct err *e)
 {
 	struct server s = { .db = db };
 	char id[17], note[sizeof(NOTE) + 16];
@@ -21,8 +21,8 @@ int localtoken_make(struct db *db, char *ret, struct err *e)
 
 	if (r < 0)
 		return r;
-	r = bearer_make(&s, "local-admin", NULL, "admin", NULL,
-			clock_wall() + LIFE, ret, id, e);
+	r = token_create(&s, "local-admin", NULL, "admin", NULL,
+			 clock_wall() + LIFE, ret, id, e);
 	snprintf(note, sizeof(note), NOTE "%.16s", id);
 	if (r == 0)
 		r = db_run(db, e,
@@ -35,13 +35,13 @@ int localtoken_make(struct db *db, char *ret, struct err *e)
 	return db_commit(db, e);
 }
 
-static int audit_one(struct server *s, const char *id, struct err *e)
+static int audit_created_token(struct server *s, const char *id, struct err *e)
 {
-	struct ledger_entry en = { .who = "new-token",
-				   .from = "local",
-				   .action = "token-create",
-				   .object = id };
-	int r = server_audit(s, &en, NULL, e);
+	struct audit_log_entry en = { .who = "new-token",
+				      .from = "local",
+				      .action = "token-create",
+				      .object = id };
+	int r = server_append_audit(s, &en, NULL, e);
 
 	if (r == 0)
 		r = db_run(s->db, e, "DELETE FROM meta WHERE name = ?1 || ?2",
@@ -52,11 +52,11 @@ static int audit_one(struct server *s, const char *id, struct err *e)
 	return r;
 }
 
-int localtoken_audit(struct server *s, struct err *e)
+int local_token_audit_pending(struct server *s, struct err *e)
 {
 	char id[17] = "";
 	sqlite3_stmt *st = NULL;
-	struct server_mark mark;
+	struct server_savepoint mark;
 	int r = db_first(s->db, &st, e,
 			 "SELECT value FROM meta WHERE name >= ?1 AND"
 			 " name < ?1 || 'g' LIMIT 1",
@@ -67,13 +67,13 @@ int localtoken_audit(struct server *s, struct err *e)
 	db_done(&st);
 	if (r <= 0)
 		return r;
-	r = server_mark(s, &mark, e);
+	r = server_begin_savepoint(s, &mark, e);
 	if (r < 0)
 		return r;
-	r = audit_one(s, id, e);
+	r = audit_created_token(s, id, e);
 	if (r < 0) {
-		server_undo(s, &mark);
+		server_rollback_savepoint(s, &mark);
 		return r;
 	}
-	return server_keep(s, e);
+	return server_release_savepoint(s, e);
 }

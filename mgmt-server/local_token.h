@@ -12,8 +12,8 @@ struct err;
 struct server;
 
 /* A token of role admin and 30 days; ret has 65 bytes. */
-int localtoken_make(struct db *db, char *ret, struct err *e);
+int local_token_create(struct db *db, char *ret, struct err *e);
 /* Audits those of which there is a note. */
-int localtoken_audit(struct server *s, struct err *e);
+int local_token_audit_pending(struct server *s, struct err *e);
 
 #endif

@@ -12,25 +12,27 @@
 #include <errno.h>
 #include <string.h>
 
-static struct founding founding = { .dir = "/var/lib/cells/cells-mgmtd" };
+static struct init_options init_options = {
+	.dir = "/var/lib/cells/cells-mgmtd"
+};
 static const char *config = "/etc/cells/cells-mgmtd.conf";
 static const char *run_dir = "/run/cells";
 static bool check_only, debug, routes;
 
 static const struct opt options[] = {
-	{ "dir", 0, OPT_STRING, &founding.dir, "DIR",
+	{ "dir", 0, OPT_STRING, &init_options.dir, "DIR",
 	  "keys, database and chunks" },
-	{ "state-dir", 0, OPT_STRING, &founding.dir, "DIR", "the same" },
+	{ "state-dir", 0, OPT_STRING, &init_options.dir, "DIR", "the same" },
 	{ "run-dir", 0, OPT_STRING, &run_dir, "DIR", "where the ports go" },
 	{ "config", 0, OPT_STRING, &config, "FILE", "configuration file" },
 	{ "check-config", 0, OPT_FLAG, &check_only, NULL, "test it, and end" },
 	{ "print-routes", 0, OPT_FLAG, &routes, NULL, "list the REST routes" },
 	{ "debug", 0, OPT_FLAG, &debug, NULL, "log more" },
-	{ "org", 0, OPT_STRING, &founding.org, "NAME",
+	{ "org", 0, OPT_STRING, &init_options.org, "NAME",
 	  "init: the organisation's id" },
-	{ "host", 0, OPT_LIST, &founding.hosts, "NAME",
+	{ "host", 0, OPT_LIST, &init_options.hosts, "NAME",
 	  "init: a name or address of this server" },
-	{ "admin", 0, OPT_FLAG, &founding.admin, NULL,
+	{ "admin", 0, OPT_FLAG, &init_options.admin, NULL,
 	  "new-token: of role admin" },
 	{ NULL },
 };
@@ -40,7 +42,7 @@ static const struct opt_program program = {
 	"Serves administrators and devices; see cells-mgmtd(8).", options
 };
 
-static int serve(bool must_exist, struct err *e)
+static int run_server(bool must_exist, struct err *e)
 {
 	AUTO(mgmtd_freep) struct server *s = NULL;
 	auto_free char *run_file = io_join(run_dir, "cells-mgmtd.ports");
@@ -51,10 +53,10 @@ static int serve(bool must_exist, struct err *e)
 		settings_fini(&conf);
 		return r;
 	}
-	r = mgmtd_open(founding.dir, &conf, &s, e);
+	r = mgmtd_open(init_options.dir, &conf, &s, e);
 	if (r == 0)
 		r = io_mkdirs(run_dir, 0755, e);
-	return r < 0 ? r : edge_run(s, run_file, debug, e);
+	return r < 0 ? r : listener_run(s, run_file, debug, e);
 }
 
 int main(int argc, char **argv)
@@ -74,14 +76,14 @@ int main(int argc, char **argv)
 	if (debug)
 		log_debug_on();
 	if (routes) {
-		route_print();
+		route_print_table();
 		return EXIT_SUCCESS;
 	}
 	if (first < argc) {
-		r = founding_run(argv[first], &founding, &e);
+		r = init_run_verb(argv[first], &init_options, &e);
 	} else {
 		log_daemon();
-		r = serve(config != usual, &e);
+		r = run_server(config != usual, &e);
 	}
 	if (r < 0)
 		log_error("%s", e.text);

@@ -5,7 +5,7 @@
 
 #include <inttypes.h>
 
-char *gauge_text(const struct gauge *g, uint64_t entries)
+char *metrics_format_text(const struct metrics *g, uint64_t entries)
 {
 	char *text = NULL;
 	size_t len;
@@ -13,14 +13,14 @@ char *gauge_text(const struct gauge *g, uint64_t entries)
 
 	if (!f)
 		return NULL;
-#define GAUGE_LINE(member, name, kind, help)                                   \
+#define METRICS_LINE(member, name, kind, help)                                 \
 	fprintf(f,                                                             \
 		"# HELP cells_mgmtd_" name " " help                            \
 		"\n# TYPE cells_mgmtd_" name " " kind "\ncells_mgmtd_" name    \
 		" %" PRIu64 "\n",                                              \
 		g->member);
-	GAUGES(GAUGE_LINE)
-#undef GAUGE_LINE
+	METRICS(METRICS_LINE)
+#undef METRICS_LINE
 	fprintf(f,
 		"# HELP cells_mgmtd_audit_entries leaves of the audit tree\n"
 		"# TYPE cells_mgmtd_audit_entries gauge\n"

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* X(member, name, kind, help) */
-#define GAUGES(X)                                                              \
+#define METRICS(X)                                                             \
 	X(requests, "requests_total", "counter", "REST requests answered")     \
 	X(refused, "requests_refused_total", "counter",                        \
 	  "REST requests answered with 4xx")                                   \
@@ -39,14 +39,14 @@
 	  "when the next one ends; 0: none is near")                           \
 	X(full, "storage_full", "gauge", "1: only reads are served")
 
-struct gauge {
-#define GAUGE_MEMBER(member, name, kind, help) uint64_t member;
-	GAUGES(GAUGE_MEMBER)
-#undef GAUGE_MEMBER
+struct metrics {
+#define METRICS_MEMBER(member, name, kind, help) uint64_t member;
+	METRICS(METRICS_MEMBER)
+#undef METRICS_MEMBER
 };
 
 /* Prometheus text format 0.0.4; `entries`: of the audit tree. The caller frees;
  * NULL: no memory. */
-char *gauge_text(const struct gauge *g, uint64_t entries);
+char *metrics_format_text(const struct metrics *g, uint64_t entries);
 
 #endif

@@ -27,10 +27,10 @@ void mgmtd_free(struct server *s)
 {
 	if (!s)
 		return;
-	presence_free(s->presence);
+	connections_free(s->presence);
 	reminder_free(s->reminder);
 	alarm_free(s->alarms);
-	compose_free(s->compose);
+	snapshot_cache_free(s->compose);
 	doc_free(s->root);
 	blob_free(s->blobs);
 	pki_free(s->pki);
@@ -41,16 +41,16 @@ void mgmtd_free(struct server *s)
 	free(s);
 }
 
-static int load(struct server *s, struct err *e)
+static int open_server_parts(struct server *s, struct err *e)
 {
-	int r = registry_open(s->dir, &s->db, e);
+	int r = schema_open_database(s->dir, &s->db, e);
 
 	if (r == 0)
-		r = registry_org(s->db, s->org, e);
+		r = schema_get_org(s->db, s->org, e);
 	if (r == 0)
-		r = presence_new(s, &s->presence, e);
+		r = connections_new(s, &s->presence, e);
 	if (r == 0)
-		r = compose_new(s, &s->compose, e);
+		r = snapshot_cache_new(s, &s->compose, e);
 	if (r == 0)
 		r = reminder_new(&s->reminder, e);
 	if (r == 0)
@@ -60,7 +60,7 @@ static int load(struct server *s, struct err *e)
 	if (r == 0)
 		r = blob_open(s->dir, &s->blobs, e);
 	if (r == 0)
-		r = server_fresh(s, e);
+		r = server_refresh_state(s, e);
 	/* The loop has others to serve than who waits for the lock. */
 	if (r == 0)
 		db_never_wait(s->db);
@@ -68,21 +68,22 @@ static int load(struct server *s, struct err *e)
 }
 
 /* What stands in memory is read again from what is left on disk. */
-static void taken_back(struct server *s, const struct server_mark *m)
+static void reload_after_rollback(struct server *s,
+				  const struct server_savepoint *m)
 {
 	struct err e;
 
-	compose_forget(s->compose);
+	snapshot_cache_clear(s->compose);
 	if (!m) {
-		alarm_undone(s);
+		alarm_requeue_turn(s);
 		/* What was acknowledged in it must not be believed. */
-		presence_cut(s->presence, s->turn);
-		compose_look(s->compose);
+		connections_abort_turn(s->presence, s->turn);
+		snapshot_schedule_recheck(s->compose);
 	} else if (s->messages > m->messages) {
-		presence_unsend(s->presence, m->messages);
+		connections_drop_queued(s->presence, m->messages);
 	}
 	s->stale = true;
-	if (server_fresh(s, &e) < 0)
+	if (server_refresh_state(s, &e) < 0)
 		log_error("read the state again: %s", e.text);
 }
 
@@ -101,26 +102,26 @@ int mgmtd_open(const char *dir, struct settings *conf, struct server **ret,
 		s->conf = *conf;
 	s->turn = 1;
 	s->stale = true;
-	s->taken_back = taken_back;
-	limit_init(&s->limit);
+	s->taken_back = reload_after_rollback;
+	ratelimit_init(&s->limit);
 	s->dir = strdup(dir);
 	s->events = json_array();
 	if (!s->dir || !s->events)
 		return err_oom(e, "start");
-	r = load(s, e);
+	r = open_server_parts(s, e);
 	if (r < 0)
 		return r;
 	/* On a full disk it starts, and says so. */
-	if (server_try(s, &no_room) == 0)
-		server_commit(s, &no_room);
+	if (server_try_write(s, &no_room) == 0)
+		server_commit_turn(s, &no_room);
 	else if (no_room.reason == REASON_STORAGE_FULL)
-		server_full(s, &no_room);
+		server_set_storage_full(s, &no_room);
 	*ret = steal(s);
 	return 0;
 }
 
 /* Is there room again? Else the disk is left alone. */
-static int keep_room(struct server *s, struct err *e)
+static int check_disk_room(struct server *s, struct err *e)
 {
 	int64_t now = clock_wall();
 	int r;
@@ -128,7 +129,8 @@ static int keep_room(struct server *s, struct err *e)
 	if (now >= s->tried && now - s->tried < TRY_SECONDS)
 		return 0;
 	s->tried = now;
-	r = s->gauge.full ? server_try(s, e) : reserve_fill(s->dir, e);
+	r = s->gauge.full ? server_try_write(s, e)
+			  : disk_reserve_fill(s->dir, e);
 	if (r < 0 && e->reason != REASON_STORAGE_FULL)
 		return r;
 	return 0;
@@ -136,23 +138,24 @@ static int keep_room(struct server *s, struct err *e)
 
 int mgmtd_tick(struct server *s, struct err *e)
 {
-	int r = keep_room(s, e);
+	int r = check_disk_room(s, e);
 
 	if (r == 0)
-		r = order_tick(s, e);
+		r = command_expire_due(s, e);
 
 	if (r == 0)
-		r = compose_tick(s, e);
+		r = snapshot_recheck_images(s, e);
 	if (r == 0)
-		r = localtoken_audit(s, e);
+		r = local_token_audit_pending(s, e);
 	if (r == 0)
-		r = reminder_tick(s, e);
-	alarm_tick(s);
-	presence_tick(s->presence);
+		r = reminder_check_expiry(s, e);
+	alarm_write_pending(s);
+	connections_check_renewal(s->presence);
 	return r;
 }
 
-bool mgmtd_work(struct server *s)
+bool mgmtd_run_pending_work(struct server *s)
 {
-	return presence_work(s->presence, devtalk_refresh);
+	return connections_refresh_stale(s->presence,
+					 device_messages_send_snapshot);
 }

@@ -18,7 +18,7 @@ void mgmtd_free(struct server *s);
 /* Once a second: times to live, ages. */
 int mgmtd_tick(struct server *s, struct err *e);
 /* A bounded piece of what is waiting; true: there is more. */
-bool mgmtd_work(struct server *s);
+bool mgmtd_run_pending_work(struct server *s);
 
 static inline void mgmtd_freep(struct server **s)
 {

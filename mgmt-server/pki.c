@@ -38,8 +38,8 @@ void pki_free(struct pki *p)
 	free(p);
 }
 
-static int open_key(const char *dir, const char *name, bool make,
-		    struct key **ret, struct err *e)
+static int open_key_file(const char *dir, const char *name, bool make,
+			 struct key **ret, struct err *e)
 {
 	auto_free char *path = io_join(dir, name);
 
@@ -48,8 +48,8 @@ static int open_key(const char *dir, const char *name, bool make,
 	return key_open_file(path, make, ret, e);
 }
 
-static int write_cert(const char *dir, const char *name, const char *pem,
-		      struct err *e)
+static int write_certificate_file(const char *dir, const char *name,
+				  const char *pem, struct err *e)
 {
 	auto_free char *path = io_join(dir, name);
 
@@ -58,9 +58,9 @@ static int write_cert(const char *dir, const char *name, const char *pem,
 	return io_replace_file(path, pem, strlen(pem), 0644, e);
 }
 
-static int issue_for(const char *dir, const struct key *k, const struct key *ca,
-		     const char *ca_pem, const char *const *hosts,
-		     struct err *e)
+static int issue_server_certificate(const char *dir, const struct key *k,
+				    const struct key *ca, const char *ca_pem,
+				    const char *const *hosts, struct err *e)
 {
 	int64_t now = clock_wall();
 	struct x509_spec spec = {
@@ -73,21 +73,23 @@ static int issue_for(const char *dir, const struct key *k, const struct key *ca,
 	auto_free char *pem = NULL;
 	int r = x509_issue(&spec, k, ca, ca_pem, &pem, e);
 
-	return r < 0 ? r : write_cert(dir, "server.pem", pem, e);
+	return r < 0 ? r : write_certificate_file(dir, "server.pem", pem, e);
 }
 
-static int issue_server(const char *dir, const struct key *ca,
-			const char *ca_pem, const char *const *hosts,
-			struct err *e)
+static int certify_server_key(const char *dir, const struct key *ca,
+			      const char *ca_pem, const char *const *hosts,
+			      struct err *e)
 {
 	AUTO(key_freep) struct key *k = NULL;
-	int r = open_key(dir, "server.key", true, &k, e);
+	int r = open_key_file(dir, "server.key", true, &k, e);
 
-	return r < 0 ? r : issue_for(dir, k, ca, ca_pem, hosts, e);
+	return r < 0 ? r
+		     : issue_server_certificate(dir, k, ca, ca_pem, hosts, e);
 }
 
 /* The names stand one a line in a file, for the next issue. */
-static int write_hosts(const char *dir, const char *const *hosts, struct err *e)
+static int write_hosts_file(const char *dir, const char *const *hosts,
+			    struct err *e)
 {
 	auto_free char *path = io_join(dir, "hosts");
 	char text[4096] = "";
@@ -107,15 +109,15 @@ static int write_hosts(const char *dir, const char *const *hosts, struct err *e)
 	return io_replace_file(path, text, n, 0644, e);
 }
 
-static int make_director(const char *dir, struct err *e)
+static int create_director_key(const char *dir, struct err *e)
 {
 	AUTO(key_freep) struct key *director = NULL;
 
-	return open_key(dir, "director.key", true, &director, e);
+	return open_key_file(dir, "director.key", true, &director, e);
 }
 
-static int issue_ca(const struct key *ca, const char *org, char **ret_pem,
-		    struct err *e)
+static int issue_ca_certificate(const struct key *ca, const char *org,
+				char **ret_pem, struct err *e)
 {
 	int64_t now = clock_wall();
 	struct x509_spec spec = { .usage = X509_CA,
@@ -129,40 +131,41 @@ static int issue_ca(const struct key *ca, const char *org, char **ret_pem,
 	return x509_issue(&spec, ca, ca, NULL, ret_pem, e);
 }
 
-static int make_certs(const char *dir, const char *org, const struct key *ca,
-		      const char *const *hosts, struct err *e)
+static int create_certificates(const char *dir, const char *org,
+			       const struct key *ca, const char *const *hosts,
+			       struct err *e)
 {
 	auto_free char *pem = NULL;
-	int r = issue_ca(ca, org, &pem, e);
+	int r = issue_ca_certificate(ca, org, &pem, e);
 
 	if (r == 0)
-		r = write_cert(dir, "ca.pem", pem, e);
+		r = write_certificate_file(dir, "ca.pem", pem, e);
 	if (r == 0)
-		r = write_hosts(dir, hosts, e);
-	return r < 0 ? r : issue_server(dir, ca, pem, hosts, e);
+		r = write_hosts_file(dir, hosts, e);
+	return r < 0 ? r : certify_server_key(dir, ca, pem, hosts, e);
 }
 
 int pki_create(const char *dir, const char *org, const char *const *hosts,
 	       struct err *e)
 {
 	AUTO(key_freep) struct key *ca = NULL;
-	int r = open_key(dir, "ca.key", true, &ca, e);
+	int r = open_key_file(dir, "ca.key", true, &ca, e);
 
 	if (r == 0)
-		r = make_director(dir, e);
-	return r < 0 ? r : make_certs(dir, org, ca, hosts, e);
+		r = create_director_key(dir, e);
+	return r < 0 ? r : create_certificates(dir, org, ca, hosts, e);
 }
 
 #define HOSTS_MAX 32
 
-int pki_ca_life(const struct pki *p, int64_t *ret_begin, int64_t *ret_end,
-		struct err *e)
+int pki_get_ca_validity(const struct pki *p, int64_t *ret_begin,
+			int64_t *ret_end, struct err *e)
 {
 	return x509_validity(p->ca_pem, ret_begin, ret_end, e);
 }
 
-int pki_server_life(const struct pki *p, int64_t *ret_begin, int64_t *ret_end,
-		    struct err *e)
+int pki_get_server_validity(const struct pki *p, int64_t *ret_begin,
+			    int64_t *ret_end, struct err *e)
 {
 	auto_free char *pem = NULL;
 	size_t len;
@@ -172,15 +175,15 @@ int pki_server_life(const struct pki *p, int64_t *ret_begin, int64_t *ret_end,
 }
 
 /* 1: the server's certificate is near its end. */
-static int is_due(const struct pki *p, struct err *e)
+static int is_renewal_due(const struct pki *p, struct err *e)
 {
 	int64_t before = 0, after = 0;
-	int r = pki_server_life(p, &before, &after, e);
+	int r = pki_get_server_validity(p, &before, &after, e);
 
 	return r < 0 ? r : after - clock_wall() <= RENEW_DAYS * DAY;
 }
 
-static int read_hosts(const char *dir, char **ret, struct err *e)
+static int read_hosts_file(const char *dir, char **ret, struct err *e)
 {
 	auto_free char *path = io_join(dir, "hosts");
 	size_t len;
@@ -191,8 +194,8 @@ static int read_hosts(const char *dir, char **ret, struct err *e)
 }
 
 /* `text` has a name a line, and is cut up. */
-static int issue_for_lines(const char *dir, const struct pki *p, char *text,
-			   struct err *e)
+static int issue_for_host_lines(const char *dir, const struct pki *p,
+				char *text, struct err *e)
 {
 	const char *hosts[HOSTS_MAX + 1] = { NULL };
 	unsigned int n = 0;
@@ -200,24 +203,25 @@ static int issue_for_lines(const char *dir, const struct pki *p, char *text,
 	for (char *line; (line = strsep(&text, "\n"));)
 		if (*line && n < HOSTS_MAX)
 			hosts[n++] = line;
-	return issue_server(dir, p->ca_key, p->ca_pem, hosts, e);
+	return certify_server_key(dir, p->ca_key, p->ca_pem, hosts, e);
 }
 
-static int reissue(const char *dir, const struct pki *p, struct err *e)
+static int reissue_server_certificate(const char *dir, const struct pki *p,
+				      struct err *e)
 {
 	auto_free char *text = NULL;
-	int r = read_hosts(dir, &text, e);
+	int r = read_hosts_file(dir, &text, e);
 
-	return r < 0 ? r : issue_for_lines(dir, p, text, e);
+	return r < 0 ? r : issue_for_host_lines(dir, p, text, e);
 }
 
-int pki_renew(const struct pki *p, struct err *e)
+int pki_renew_server(const struct pki *p, struct err *e)
 {
-	int r = is_due(p, e);
+	int r = is_renewal_due(p, e);
 
 	if (r <= 0)
 		return r;
-	r = reissue(p->dir, p, e);
+	r = reissue_server_certificate(p->dir, p, e);
 	if (r < 0)
 		return r;
 	log_info("the server's certificate was near its end: it is a new one");
@@ -239,10 +243,10 @@ int pki_open(const char *dir, struct pki **ret, struct err *e)
 	p->key_path = io_join(dir, "server.key");
 	if (!p->dir || !p->ca_path || !p->cert_path || !p->key_path)
 		return err_oom(e, "open the keys");
-	r = open_key(dir, "ca.key", false, &p->ca_key, e);
+	r = open_key_file(dir, "ca.key", false, &p->ca_key, e);
 	if (r < 0)
 		return r;
-	r = open_key(dir, "director.key", false, &p->director, e);
+	r = open_key_file(dir, "director.key", false, &p->director, e);
 	if (r < 0)
 		return r;
 	r = io_read_file(p->ca_path, PEM_MAX, &p->ca_pem, &len, e);
@@ -252,7 +256,7 @@ int pki_open(const char *dir, struct pki **ret, struct err *e)
 	if (r < 0)
 		return r;
 	/* It is tried again while the server runs. */
-	if (pki_renew(p, &why) < 0)
+	if (pki_renew_server(p, &why) < 0)
 		log_error("renew the server's certificate: %s", why.text);
 	*ret = steal(p);
 	return 0;
@@ -268,7 +272,7 @@ const uint8_t *pki_ca_digest(const struct pki *p)
 	return p->ca_digest;
 }
 
-const struct key *pki_director(const struct pki *p)
+const struct key *pki_director_key(const struct pki *p)
 {
 	return p->director;
 }
@@ -288,8 +292,8 @@ const char *pki_ca_path(const struct pki *p)
 	return p->ca_path;
 }
 
-int pki_issue(const struct pki *p, const char *common_name,
-	      const struct key *subject, char **ret_pem, struct err *e)
+int pki_issue_client(const struct pki *p, const char *common_name,
+		     const struct key *subject, char **ret_pem, struct err *e)
 {
 	int64_t now = clock_wall();
 	struct x509_spec spec = {

@@ -28,13 +28,13 @@
 #define TEXT_MAX (64L * 1024 * 1024)
 #define ROWS 32 /* read at once */
 
-struct grid;
+struct access_matrix;
 
-struct whatif {
+struct plan {
 	struct request *rq;
-	struct shelf *shelf;
+	struct effective_access_cache *shelf;
 	struct doc *draft[DRAFTS_MAX];
-	struct compose_draft drafts;
+	struct snapshot_drafts drafts;
 	json_t *documents; /* of the answer */
 	json_t *wanted;	   /* of the request, borrowed */
 	size_t taken;	   /* of them */
@@ -46,22 +46,22 @@ struct whatif {
 	bool is_done;
 	char last[24], last_group[DOC_ID_SIZE]; /* device that was looked at */
 	int64_t changes;
-	struct grid *a, *b;
+	struct access_matrix *a, *b;
 	/* Of the group at hand: both sets. */
 	char group[DOC_ID_SIZE];
 	struct composition before, after;
-	struct world world;
+	struct effective_access world;
 };
 
-static void whatif_free(void *work)
+static void free_plan_work(void *work)
 {
-	struct whatif *w = work;
+	struct plan *w = work;
 
 	if (!w)
 		return;
 	for (unsigned int i = 0; i < w->drafts.n; i++)
 		doc_free(w->draft[i]);
-	shelf_free(w->shelf);
+	effective_access_cache_free(w->shelf);
 	json_decref(w->documents);
 	if (w->devices)
 		fclose(w->devices);
@@ -71,13 +71,13 @@ static void whatif_free(void *work)
 	free(w);
 }
 
-static int take_draft(struct whatif *w, json_t *j, struct err *e)
+static int add_draft_document(struct plan *w, json_t *j, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
-	const struct doc_root *root = server_root(w->rq->server);
+	const struct doc_root *root = server_get_root(w->rq->server);
 	auto_free char *text = json_text(j);
 	struct trust_result tr = { 0 };
-	char sha256[TEXT_DIGEST_SIZE];
+	char sha256[ENCODING_DIGEST_SIZE];
 	struct doc *d = NULL;
 	enum doc_type type;
 	struct err why;
@@ -99,7 +99,7 @@ static int take_draft(struct whatif *w, json_t *j, struct err *e)
 		return r;
 	w->draft[w->drafts.n++] = d;
 	valid = root && trust_check(root, env, &tr, &why) == 0;
-	text_digest(env->digest, sha256);
+	encoding_format_digest(env->digest, sha256);
 	json_array_append_new(
 		w->documents,
 		json_pack("{s:s, s:s, s:i, s:s, s:i, s:i, s:b}", "type",
@@ -111,26 +111,29 @@ static int take_draft(struct whatif *w, json_t *j, struct err *e)
 }
 
 /* Fills the world with a composition's documents, drafts included. */
-static int fill(struct whatif *w, const struct composition *c, struct err *e)
+static int load_composed_documents(struct plan *w, const struct composition *c,
+				   struct err *e)
 {
-	whoaccess_clear(&w->world);
+	effective_access_clear_documents(&w->world);
 	for (unsigned int i = 0; i < c->n; i++) {
 		const struct doc *draft = NULL;
 		int r;
 
 		for (unsigned int k = 0; k < w->drafts.n; k++) {
-			char sha256[TEXT_DIGEST_SIZE];
+			char sha256[ENCODING_DIGEST_SIZE];
 
-			text_digest(w->draft[k]->head.digest, sha256);
+			encoding_format_digest(w->draft[k]->head.digest,
+					       sha256);
 			if (strcmp(sha256, c->pick[i].sha256) == 0)
 				draft = w->draft[k];
 		}
 		if (draft) {
-			whoaccess_put(&w->world, draft);
+			effective_access_add_document(&w->world, draft);
 			continue;
 		}
-		r = whoaccess_add(w->rq->server, w->shelf, &w->world,
-				  c->pick[i].sha256, e);
+		r = effective_access_add_stored(w->rq->server, w->shelf,
+						&w->world, c->pick[i].sha256,
+						e);
 		if (r < 0)
 			return r;
 	}
@@ -138,13 +141,14 @@ static int fill(struct whatif *w, const struct composition *c, struct err *e)
 }
 
 #define VPS_MAX DOC_VPS_MAX
-struct grid {
+struct access_matrix {
 	unsigned int n;
 	char vp[VPS_MAX][DOC_ID_SIZE];
-	struct cell cell[VPS_MAX][CELLS_CLASS_COUNT];
+	struct effective_access_cell cell[VPS_MAX][CELLS_CLASS_COUNT];
 };
 
-static void take_grid(const struct world *world, struct grid *ret)
+static void build_access_matrix(const struct effective_access *world,
+				struct access_matrix *ret)
 {
 	ret->n = 0;
 	for (unsigned int i = 0; i < world->n_configs && ret->n < VPS_MAX;
@@ -152,18 +156,20 @@ static void take_grid(const struct world *world, struct grid *ret)
 		snprintf(ret->vp[ret->n], DOC_ID_SIZE, "%s",
 			 world->config[i]->head.id);
 		for (unsigned int c = 0; c < CELLS_CLASS_COUNT; c++)
-			whoaccess_cell(world, ret->vp[ret->n], c,
-				       &ret->cell[ret->n][c]);
+			effective_access_get_cell(world, ret->vp[ret->n], c,
+						  &ret->cell[ret->n][c]);
 		ret->n++;
 	}
 }
 
 /* A VP that is not in a grid has nothing. */
-static const struct cell *cell_of(const struct grid *g, const char *vp,
-				  unsigned int cls)
+static const struct effective_access_cell *
+find_matrix_cell(const struct access_matrix *g, const char *vp,
+		 unsigned int cls)
 {
-	static const struct cell nothing = { .mode = "none",
-					     .verdict = "denied" };
+	static const struct effective_access_cell nothing = {
+		.mode = "none", .verdict = "denied"
+	};
 
 	for (unsigned int i = 0; i < g->n; i++)
 		if (strcmp(g->vp[i], vp) == 0)
@@ -171,12 +177,15 @@ static const struct cell *cell_of(const struct grid *g, const char *vp,
 	return &nothing;
 }
 
-static void compare_vp(const struct grid *a, const struct grid *b,
-		       const char *vp, json_t *cells)
+static void compare_vp_cells(const struct access_matrix *a,
+			     const struct access_matrix *b, const char *vp,
+			     json_t *cells)
 {
 	for (unsigned int c = 0; c < CELLS_CLASS_COUNT; c++) {
-		const struct cell *x = cell_of(a, vp, c),
-				  *y = cell_of(b, vp, c);
+		const struct effective_access_cell *x = find_matrix_cell(a, vp,
+									 c),
+						   *y = find_matrix_cell(b, vp,
+									 c);
 		bool cuts = strcmp(x->verdict, "allowed") == 0 &&
 			    strcmp(y->verdict, "allowed") != 0;
 
@@ -193,25 +202,26 @@ static void compare_vp(const struct grid *a, const struct grid *b,
 	}
 }
 
-static json_t *compare_grids(const struct grid *a, const struct grid *b)
+static json_t *compare_access_matrices(const struct access_matrix *a,
+				       const struct access_matrix *b)
 {
 	json_t *cells = json_array();
 
 	for (unsigned int i = 0; i < b->n; i++)
-		compare_vp(a, b, b->vp[i], cells);
+		compare_vp_cells(a, b, b->vp[i], cells);
 	for (unsigned int i = 0; i < a->n; i++) {
 		bool in_both = false;
 
 		for (unsigned int k = 0; k < b->n; k++)
 			in_both |= strcmp(a->vp[i], b->vp[k]) == 0;
 		if (!in_both)
-			compare_vp(a, b, a->vp[i], cells);
+			compare_vp_cells(a, b, a->vp[i], cells);
 	}
 	return cells;
 }
 
-static json_t *version_in(const struct composition *c,
-			  const struct archive_pick *p)
+static json_t *build_version_json(const struct composition *c,
+				  const struct document_version *p)
 {
 	for (unsigned int i = 0; i < c->n; i++)
 		if (c->pick[i].type == p->type &&
@@ -220,16 +230,16 @@ static json_t *version_in(const struct composition *c,
 	return json_null();
 }
 
-static void list_documents(const struct composition *a,
-			   const struct composition *b, bool second,
-			   json_t *list)
+static void list_changed_documents(const struct composition *a,
+				   const struct composition *b, bool second,
+				   json_t *list)
 {
 	const struct composition *from = second ? b : a;
 
 	for (unsigned int i = 0; i < from->n; i++) {
-		const struct archive_pick *p = &from->pick[i];
-		auto_json json_t *before = version_in(a, p);
-		auto_json json_t *after = version_in(b, p);
+		const struct document_version *p = &from->pick[i];
+		auto_json json_t *before = build_version_json(a, p);
+		auto_json json_t *after = build_version_json(b, p);
 
 		if (json_equal(before, after) ||
 		    (!second && !json_is_null(after)))
@@ -242,41 +252,43 @@ static void list_documents(const struct composition *a,
 }
 
 /* What the device runs by receipt; without one, what its group has now. */
-static int plan_device(struct whatif *w, const char *id, const char *name,
-		       struct err *e)
+static int compute_device_changes(struct plan *w, const char *id,
+				  const char *name, struct err *e)
 {
-	struct grid *a = w->a, *b = w->b;
+	struct access_matrix *a = w->a, *b = w->b;
 	auto_json json_t *documents = json_array(), *cells = NULL, *j = NULL;
 	auto_free char *text = NULL;
-	int r = whoaccess_world(w->rq->server, w->shelf, id, 0, &w->world, e);
+	int r = effective_access_load(w->rq->server, w->shelf, id, 0, &w->world,
+				      e);
 
 	if (r == 0 && !w->world.known)
-		r = fill(w, &w->before, e);
+		r = load_composed_documents(w, &w->before, e);
 	if (r < 0)
 		return r;
-	take_grid(&w->world, a);
+	build_access_matrix(&w->world, a);
 	*b = *a;
 	if (w->after.n > 0) {
-		r = fill(w, &w->after, e);
+		r = load_composed_documents(w, &w->after, e);
 		if (r < 0)
 			return r;
-		take_grid(&w->world, b);
-		list_documents(&w->before, &w->after, true, documents);
-		list_documents(&w->before, &w->after, false, documents);
+		build_access_matrix(&w->world, b);
+		list_changed_documents(&w->before, &w->after, true, documents);
+		list_changed_documents(&w->before, &w->after, false, documents);
 	}
-	cells = compare_grids(a, b);
+	cells = compare_access_matrices(a, b);
 	w->changes += (int64_t)json_array_size(cells);
 	if (json_array_size(cells) == 0 && json_array_size(documents) == 0 &&
 	    !w->after.problem[0])
 		return 0;
-	j = json_pack(
-		"{s:s, s:s, s:s, s:o, s:o, s:O, s:O}", "device", id, "name",
-		name, "group", w->group, "foreground",
-		request_string(w->world.foreground[0] ? w->world.foreground
+	j = json_pack("{s:s, s:s, s:s, s:o, s:o, s:O, s:O}", "device", id,
+		      "name", name, "group", w->group, "foreground",
+		      request_optional_string(w->world.foreground[0]
+						      ? w->world.foreground
 						      : NULL),
-		"problem",
-		request_string(w->after.problem[0] ? w->after.problem : NULL),
-		"documents", documents, "cells", cells);
+		      "problem",
+		      request_optional_string(
+			      w->after.problem[0] ? w->after.problem : NULL),
+		      "documents", documents, "cells", cells);
 	text = j ? json_text(j) : NULL;
 	if (!text || fprintf(w->devices, "%s,", text) < 0)
 		return err_oom(e, "plan");
@@ -287,21 +299,23 @@ static int plan_device(struct whatif *w, const char *id, const char *name,
 				    TEXT_MAX);
 }
 
-static int open_group(struct whatif *w, const char *group, struct err *e)
+static int load_group_compositions(struct plan *w, const char *group,
+				   struct err *e)
 {
 	int r;
 
 	if (strcmp(w->group, group) == 0)
 		return 0;
 	snprintf(w->group, sizeof(w->group), "%s", group);
-	r = compose_with(w->rq->server, group, NULL, &w->before, e);
+	r = snapshot_compose_with_drafts(w->rq->server, group, NULL, &w->before,
+					 e);
 	return r < 0 ? r
-		     : compose_with(w->rq->server, group, &w->drafts, &w->after,
-				    e);
+		     : snapshot_compose_with_drafts(w->rq->server, group,
+						    &w->drafts, &w->after, e);
 }
 
 /* Some devices behind the last one; 0: that was all. */
-static int plan_some(struct whatif *w, struct err *e)
+static int compute_next_devices(struct plan *w, struct err *e)
 {
 	AUTO(db_done) sqlite3_stmt *st = NULL;
 	struct db *db = w->rq->server->db;
@@ -316,24 +330,25 @@ static int plan_some(struct whatif *w, struct err *e)
 		snprintf(w->last, sizeof(w->last), "%s", db_text(st, 0));
 		snprintf(w->last_group, sizeof(w->last_group), "%s",
 			 db_text(st, 2));
-		if (request_sees(w->rq, w->last_group)) {
-			r = open_group(w, w->last_group, e);
+		if (request_can_see_group(w->rq, w->last_group)) {
+			r = load_group_compositions(w, w->last_group, e);
 			if (r == 0)
-				r = plan_device(w, w->last, db_text(st, 1), e);
+				r = compute_device_changes(w, w->last,
+							   db_text(st, 1), e);
 		}
 		is_over = request_is_slice_over(w->rq);
 	}
 	return r < 0 ? r : is_over;
 }
 
-static int plan_fleet(struct whatif *w, struct err *e)
+static int compute_all_devices(struct plan *w, struct err *e)
 {
 	char last[sizeof(w->last)];
 	int r;
 
 	do {
 		snprintf(last, sizeof(last), "%s", w->last);
-		r = plan_some(w, e);
+		r = compute_next_devices(w, e);
 		if (r != 0)
 			return r < 0 ? r : REQUEST_AGAIN;
 	} while (strcmp(last, w->last) != 0);
@@ -341,10 +356,11 @@ static int plan_fleet(struct whatif *w, struct err *e)
 }
 
 /* Each draft is verified, which takes a while as well. */
-static int take_drafts(struct whatif *w, struct err *e)
+static int add_draft_documents(struct plan *w, struct err *e)
 {
 	while (w->taken < json_array_size(w->wanted)) {
-		int r = take_draft(w, json_array_get(w->wanted, w->taken), e);
+		int r = add_draft_document(
+			w, json_array_get(w->wanted, w->taken), e);
 
 		if (r < 0)
 			return r;
@@ -355,9 +371,9 @@ static int take_drafts(struct whatif *w, struct err *e)
 	return 0;
 }
 
-static int begin(struct request *rq, struct err *e)
+static int create_plan_work(struct request *rq, struct err *e)
 {
-	struct whatif *w = calloc(1, sizeof(*w));
+	struct plan *w = calloc(1, sizeof(*w));
 	const struct json_member table[] = {
 		{ "documents", JSON_ARRAY, false, w ? &w->wanted : NULL },
 		{ NULL },
@@ -367,14 +383,14 @@ static int begin(struct request *rq, struct err *e)
 	if (!w)
 		return err_oom(e, "plan");
 	rq->work = w;
-	rq->work_free = whatif_free;
-	r = request_take(rq, table, e);
+	rq->work_free = free_plan_work;
+	r = request_parse_body(rq, table, e);
 	if (r < 0)
 		return r;
 	if (json_array_size(w->wanted) > DRAFTS_MAX)
 		return err_set(e, EINVAL, "more than %d documents", DRAFTS_MAX);
 	w->rq = rq;
-	w->shelf = shelf_new(rq->server);
+	w->shelf = effective_access_cache_new(rq->server);
 	w->documents = json_array();
 	w->devices = open_memstream(&w->text, &w->text_len);
 	w->a = calloc(1, sizeof(*w->a));
@@ -385,7 +401,7 @@ static int begin(struct request *rq, struct err *e)
 		       : err_oom(e, "plan");
 }
 
-static int answer_plan(struct whatif *w, struct err *e)
+static int answer_plan_json(struct plan *w, struct err *e)
 {
 	auto_free char *documents = json_text(w->documents);
 	FILE *f = w->devices;
@@ -401,17 +417,17 @@ static int answer_plan(struct whatif *w, struct err *e)
 		     "{\"changes\":%" PRId64 ",\"documents\":%s,"
 		     "\"devices\":[%s]}",
 		     w->changes, documents, w->text);
-	return request_text(w->rq, 200, "application/json", n < 0 ? NULL : text,
-			    e);
+	return request_answer_text(w->rq, 200, "application/json",
+				   n < 0 ? NULL : text, e);
 }
 
-int whatif_plan(struct request *rq, struct err *e)
+int plan_show_changes(struct request *rq, struct err *e)
 {
-	int r = rq->work ? 0 : begin(rq, e);
+	int r = rq->work ? 0 : create_plan_work(rq, e);
 
 	if (r == 0)
-		r = take_drafts(rq->work, e);
+		r = add_draft_documents(rq->work, e);
 	if (r == 0)
-		r = plan_fleet(rq->work, e);
-	return r != 0 ? r : answer_plan(rq->work, e);
+		r = compute_all_devices(rq->work, e);
+	return r != 0 ? r : answer_plan_json(rq->work, e);
 }

@@ -7,26 +7,26 @@
 
 #define NS 1e9
 
-void limit_init(struct limit *l)
+void ratelimit_init(struct ratelimit *l)
 {
 	memset(l, 0, sizeof(*l));
 	hash_random(&l->seed, sizeof(l->seed));
 }
 
 /* FNV-1a from a random start, so that nobody can choose a neighbour. */
-static unsigned int place_of(const struct limit *l, const char *key)
+static unsigned int hash_bucket_key(const struct ratelimit *l, const char *key)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325) ^ l->seed;
 
 	for (; *key; key++)
 		h = (h ^ (unsigned char)*key) * UINT64_C(0x100000001b3);
-	return (unsigned int)(h >> 32) % LIMIT_PLACES;
+	return (unsigned int)(h >> 32) % RATELIMIT_BUCKETS;
 }
 
-bool limit_take(struct limit *l, const char *key, double rate, double burst,
-		uint64_t now_ns)
+bool ratelimit_allow(struct ratelimit *l, const char *key, double rate,
+		     double burst, uint64_t now_ns)
 {
-	unsigned int i = place_of(l, key);
+	unsigned int i = hash_bucket_key(l, key);
 	double tokens = burst;
 
 	if (l->place[i].last_ns && now_ns >= l->place[i].last_ns) {

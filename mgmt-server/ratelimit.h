@@ -9,20 +9,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LIMIT_PLACES 4096
+#define RATELIMIT_BUCKETS 4096
 
-struct limit {
+struct ratelimit {
 	uint64_t seed;
 	struct {
 		uint64_t last_ns;
 		double tokens;
-	} place[LIMIT_PLACES];
+	} place[RATELIMIT_BUCKETS];
 };
 
-void limit_init(struct limit *l);
+void ratelimit_init(struct ratelimit *l);
 
 /* Takes one token of `key`, who gets `rate` a second and may save `burst`. */
-bool limit_take(struct limit *l, const char *key, double rate, double burst,
-		uint64_t now_ns);
+bool ratelimit_allow(struct ratelimit *l, const char *key, double rate,
+		     double burst, uint64_t now_ns);
 
 #endif

@@ -9,41 +9,41 @@
 #include "mgmt-server/request.h"
 #include "mgmt-server/server.h"
 
-static int list_of_device(struct request *rq, const struct listing *l,
-			  struct err *e)
+static int list_device_rows(struct request *rq, const struct listing *l,
+			    struct err *e)
 {
 	const struct listing_value values[] = {
 		{ .text = rq->param[0], .used = true }, { .used = false }
 	};
 	char group[DOC_ID_SIZE];
-	int r = fleet_visible(rq, rq->param[0], group, e);
+	int r = device_check_visible(rq, rq->param[0], group, e);
 
 	return r < 0 ? r : listing_answer(rq, l, values, e);
 }
 
-static int receipt_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
-		       struct err *e)
+static int build_stored_receipt_json(struct request *rq, sqlite3_stmt *st,
+				     json_t **ret, struct err *e)
 {
 	auto_json json_t *payload = NULL, *envelope = NULL;
-	int r = listing_json(st, 9, &payload, e);
+	int r = listing_read_json_column(st, 9, &payload, e);
 
 	if (r == 0)
-		r = listing_json(st, 10, &envelope, e);
+		r = listing_read_json_column(st, 10, &envelope, e);
 	if (r < 0)
 		return r;
 	*ret = json_pack(
 		"{s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:s, s:O, s:O}", "epoch",
 		db_text(st, 1), "seq", (json_int_t)sqlite3_column_int64(st, 2),
 		"type", db_text(st, 3), "time",
-		request_when(sqlite3_column_int64(st, 4)), "vp",
-		request_string(db_text_or_null(st, 5)), "reason",
-		request_string(db_text_or_null(st, 6)), "received",
-		request_when(sqlite3_column_int64(st, 7)), "sha256",
+		request_optional_time(sqlite3_column_int64(st, 4)), "vp",
+		request_optional_string(db_text_or_null(st, 5)), "reason",
+		request_optional_string(db_text_or_null(st, 6)), "received",
+		request_optional_time(sqlite3_column_int64(st, 7)), "sha256",
 		db_text(st, 8), "receipt", payload, "envelope", envelope);
 	return *ret ? 0 : err_oom(e, "list receipts");
 }
 
-int evidence_receipts(struct request *rq, struct err *e)
+int receipt_api_list_receipts(struct request *rq, struct err *e)
 {
 	static const struct filter_field fields[] = {
 		{ "seq", "seq", FILTER_NUMBER },
@@ -63,17 +63,17 @@ int evidence_receipts(struct request *rq, struct err *e)
 		.where = "device = ?",
 		.key = "number",
 		.fields = fields,
-		.row = receipt_row,
+		.row = build_stored_receipt_json,
 	};
 
-	return list_of_device(rq, &l, e);
+	return list_device_rows(rq, &l, e);
 }
 
-static int record_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
-		      struct err *e)
+static int build_audit_record_json(struct request *rq, sqlite3_stmt *st,
+				   json_t **ret, struct err *e)
 {
 	auto_json json_t *record = NULL;
-	int r = listing_json(st, 7, &record, e);
+	int r = listing_read_json_column(st, 7, &record, e);
 	json_t *detail = json_object_get(record, "detail");
 
 	if (r < 0)
@@ -81,14 +81,15 @@ static int record_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 	*ret = json_pack(
 		"{s:s, s:I, s:o, s:s, s:o, s:o, s:O, s:s}", "epoch",
 		db_text(st, 1), "seq", (json_int_t)sqlite3_column_int64(st, 2),
-		"time", request_when(sqlite3_column_int64(st, 3)), "event",
-		db_text(st, 4), "vp", request_string(db_text_or_null(st, 5)),
-		"class", request_string(db_text_or_null(st, 6)), "detail",
+		"time", request_optional_time(sqlite3_column_int64(st, 3)),
+		"event", db_text(st, 4), "vp",
+		request_optional_string(db_text_or_null(st, 5)), "class",
+		request_optional_string(db_text_or_null(st, 6)), "detail",
 		detail ? detail : json_null(), "text", db_text(st, 7));
 	return *ret ? 0 : err_oom(e, "list records");
 }
 
-int evidence_records(struct request *rq, struct err *e)
+int receipt_api_list_records(struct request *rq, struct err *e)
 {
 	static const struct filter_field fields[] = {
 		{ "seq", "seq", FILTER_NUMBER },
@@ -105,17 +106,17 @@ int evidence_records(struct request *rq, struct err *e)
 		.where = "device = ?",
 		.key = "number",
 		.fields = fields,
-		.row = record_row,
+		.row = build_audit_record_json,
 	};
 
-	return list_of_device(rq, &l, e);
+	return list_device_rows(rq, &l, e);
 }
 
-static int batch_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
-		     struct err *e)
+static int build_audit_batch_json(struct request *rq, sqlite3_stmt *st,
+				  json_t **ret, struct err *e)
 {
 	auto_json json_t *head = NULL;
-	int r = listing_json(st, 5, &head, e);
+	int r = listing_read_json_column(st, 5, &head, e);
 
 	if (r < 0)
 		return r;
@@ -123,20 +124,20 @@ static int batch_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 		"{s:s, s:I, s:I, s:o, s:O, s:I}", "epoch", db_text(st, 1),
 		"first", (json_int_t)sqlite3_column_int64(st, 2), "seq",
 		(json_int_t)sqlite3_column_int64(st, 3), "received",
-		request_when(sqlite3_column_int64(st, 4)), "head", head,
-		"index", (json_int_t)sqlite3_column_int64(st, 6));
+		request_optional_time(sqlite3_column_int64(st, 4)), "head",
+		head, "index", (json_int_t)sqlite3_column_int64(st, 6));
 	return *ret ? 0 : err_oom(e, "list batches");
 }
 
-int evidence_batches(struct request *rq, struct err *e)
+int receipt_api_list_batches(struct request *rq, struct err *e)
 {
 	static const struct listing l = {
 		.sql = "SELECT number, epoch, first, seq, received, head, leaf"
 		       " FROM batch",
 		.where = "device = ?",
 		.key = "number",
-		.row = batch_row,
+		.row = build_audit_batch_json,
 	};
 
-	return list_of_device(rq, &l, e);
+	return list_device_rows(rq, &l, e);
 }

@@ -22,20 +22,21 @@
 #define RECEIPTS_MAX 100
 
 /* Where a device's streams stand, and by which key they are signed. */
-struct stream {
+struct device_streams {
 	const char *device, *epoch;
 	struct key *key;
 	int64_t receipts;
 	struct audit_chain chain;
 };
 
-static void stream_fini(struct stream *t)
+static void device_streams_fini(struct device_streams *t)
 {
 	key_free(t->key);
 }
 
-static int open_stream(struct server *s, const char *device, const char *epoch,
-		       struct stream *ret, struct err *e)
+static int load_device_streams(struct server *s, const char *device,
+			       const char *epoch, struct device_streams *ret,
+			       struct err *e)
 {
 	const void *spki, *head;
 	size_t len, head_len;
@@ -63,50 +64,53 @@ static int open_stream(struct server *s, const char *device, const char *epoch,
 	return r;
 }
 
-void evidence_position_fini(struct evidence_position *p)
+void receipt_store_position_fini(struct receipt_store_position *p)
 {
 	json_decref(p->receipt);
 	json_decref(p->head);
 }
 
-static int newest_of(struct server *s, const struct stream *t, const char *sql,
-		     json_t **ret, struct err *e)
+static int load_newest_json(struct server *s, const struct device_streams *t,
+			    const char *sql, json_t **ret, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int r = db_first(s->db, &st, e, sql, "ss", t->device, t->epoch);
 
 	if (r <= 0)
 		return r;
-	r = listing_json(st, 0, ret, e);
+	r = listing_read_json_column(st, 0, ret, e);
 	sqlite3_reset(st);
 	return r;
 }
 
-int evidence_position(struct server *s, const char *device, const char *epoch,
-		      struct evidence_position *ret, struct err *e)
+int receipt_store_get_position(struct server *s, const char *device,
+			       const char *epoch,
+			       struct receipt_store_position *ret,
+			       struct err *e)
 {
-	AUTO(stream_fini) struct stream t = { 0 };
-	int r = open_stream(s, device, epoch, &t, e);
+	AUTO(device_streams_fini) struct device_streams t = { 0 };
+	int r = load_device_streams(s, device, epoch, &t, e);
 
 	if (r < 0)
 		return r;
 	ret->receipts = (uint64_t)t.receipts;
 	ret->records = t.chain.seq;
-	r = newest_of(s, &t,
-		      "SELECT envelope FROM receipt WHERE device = ? AND"
-		      " epoch = ? ORDER BY seq DESC LIMIT 1",
-		      &ret->receipt, e);
+	r = load_newest_json(s, &t,
+			     "SELECT envelope FROM receipt WHERE device = ? AND"
+			     " epoch = ? ORDER BY seq DESC LIMIT 1",
+			     &ret->receipt, e);
 	return r < 0 ? r
-		     : newest_of(s, &t,
-				 "SELECT head FROM batch WHERE device = ? AND"
-				 " epoch = ? ORDER BY seq DESC LIMIT 1",
-				 &ret->head, e);
+		     : load_newest_json(
+			       s, &t,
+			       "SELECT head FROM batch WHERE device = ? AND"
+			       " epoch = ? ORDER BY seq DESC LIMIT 1",
+			       &ret->head, e);
 }
 
 /* ---- receipts */
-static int insert_receipt(struct server *s, const struct receipt *rc,
-			  const struct envelope *env, const char *sha256,
-			  struct err *e)
+static int insert_receipt_row(struct server *s, const struct receipt *rc,
+			      const struct envelope *env, const char *sha256,
+			      struct err *e)
 {
 	const char *document =
 		json_string_value(json_object_get(rc->document, "sha256"));
@@ -118,7 +122,7 @@ static int insert_receipt(struct server *s, const struct receipt *rc,
 
 	if (r < 0)
 		return r;
-	text_untime(rc->time, &time);
+	encoding_parse_time(rc->time, &time);
 	return db_run(s->db, e,
 		      "INSERT INTO receipt (device, epoch, seq, sha256, type,"
 		      " time, vp, reason, enforcement, document, command,"
@@ -132,7 +136,8 @@ static int insert_receipt(struct server *s, const struct receipt *rc,
 }
 
 /* What the receipt says of the device. */
-static int apply(struct server *s, const struct receipt *rc, struct err *e)
+static int apply_receipt_to_device(struct server *s, const struct receipt *rc,
+				   struct err *e)
 {
 	const char *to;
 	int r = db_run(
@@ -149,10 +154,12 @@ static int apply(struct server *s, const struct receipt *rc, struct err *e)
 			      "UPDATE device SET foreground = ? WHERE id = ?",
 			      "ss", to && *to ? to : NULL, rc->device);
 	}
-	return receipt_describes(rc) ? fleet_assess(s, rc->device, e) : 0;
+	return receipt_describes(rc)
+		       ? device_update_compliance(s, rc->device, e)
+		       : 0;
 }
 
-static void tell(struct server *s, const struct receipt *rc)
+static void emit_receipt_event(struct server *s, const struct receipt *rc)
 {
 	char group[DOC_ID_SIZE] = "";
 	sqlite3_stmt *st = NULL;
@@ -163,14 +170,15 @@ static void tell(struct server *s, const struct receipt *rc)
 	    db_step(s->db, st, &e) > 0)
 		snprintf(group, sizeof(group), "%s", db_text(st, 0));
 	sqlite3_reset(st);
-	server_event(s, "receipt", group,
-		     json_pack("{s:s, s:O}", "device", rc->device, "receipt",
-			       rc->json));
+	server_queue_event(s, "receipt", group,
+			   json_pack("{s:s, s:O}", "device", rc->device,
+				     "receipt", rc->json));
 }
 
 /* The same seq again: the same bytes, or somebody lies. */
-static int compare(struct server *s, const struct stream *t, int64_t seq,
-		   const char *sha256, struct err *e)
+static int compare_stored_receipt(struct server *s,
+				  const struct device_streams *t, int64_t seq,
+				  const char *sha256, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	struct err why;
@@ -187,13 +195,13 @@ static int compare(struct server *s, const struct stream *t, int64_t seq,
 	if (same)
 		return 0;
 	err_set(&why, EBADMSG, "two receipts with seq %" PRId64, seq);
-	return fleet_alarm(s, t->device, why.text, e);
+	return device_record_alarm(s, t->device, why.text, e);
 }
 
 /* *why is always filled on failure: it becomes an alarm. */
-static int open_receipt(const struct stream *t, json_t *j,
-			struct envelope **ret_env, struct receipt *ret,
-			struct receipt_gap *ret_gap, struct err *why)
+static int open_signed_receipt(const struct device_streams *t, json_t *j,
+			       struct envelope **ret_env, struct receipt *ret,
+			       struct receipt_gap *ret_gap, struct err *why)
 {
 	auto_free char *text = json_text(json_object_get(j, "envelope"));
 	int r;
@@ -213,25 +221,27 @@ static int open_receipt(const struct stream *t, json_t *j,
 
 /* Something else than what it names as the one before it may be here: it is
  * kept, for it is signed, and told. */
-static int check_prev(struct server *s, const struct receipt *rc, struct err *e)
+static int check_previous_digest(struct server *s, const struct receipt *rc,
+				 struct err *e)
 {
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 	struct err alarm;
-	int r = resync_digest_of(s, rc->device, rc->epoch, rc->seq - 1, digest,
-				 e);
+	int r = resync_get_receipt_digest(s, rc->device, rc->epoch, rc->seq - 1,
+					  digest, e);
 
 	if (r < 0 || !rc->prev || !digest[0] || strcmp(digest, rc->prev) == 0)
 		return r;
 	err_set(&alarm, EBADMSG,
 		"receipt %" PRId64 " does not continue the one before it",
 		rc->seq);
-	return fleet_alarm(s, rc->device, alarm.text, e);
+	return device_record_alarm(s, rc->device, alarm.text, e);
 }
 
 /* A statement moves its stream on if it tells of what would be next. */
-static int take_gap(struct server *s, struct stream *t,
-		    const struct receipt *rc, const struct receipt_gap *g,
-		    const struct envelope *env, struct err *e)
+static int apply_gap_statement(struct server *s, struct device_streams *t,
+			       const struct receipt *rc,
+			       const struct receipt_gap *g,
+			       const struct envelope *env, struct err *e)
 {
 	int64_t next = (g->is_audit ? (int64_t)t->chain.seq : t->receipts) + 1;
 	bool bridges = g->from <= next && next <= g->to;
@@ -244,71 +254,74 @@ static int take_gap(struct server *s, struct stream *t,
 		t->chain.seq = (uint64_t)g->to;
 		memcpy(t->chain.head, g->digest, HASH_SIZE);
 	}
-	return resync_keep(s, rc, g, bridges ? next : 0, env, e);
+	return resync_store_gap(s, rc, g, bridges ? next : 0, env, e);
 }
 
 /* In its turn: into the database, with all that it says. */
-static int add_receipt(struct server *s, struct stream *t,
-		       const struct receipt *rc, const struct envelope *env,
-		       const char *sha256, struct err *e)
+static int add_next_receipt(struct server *s, struct device_streams *t,
+			    const struct receipt *rc,
+			    const struct envelope *env, const char *sha256,
+			    struct err *e)
 {
 	int64_t number;
-	int r = check_prev(s, rc, e);
+	int r = check_previous_digest(s, rc, e);
 
 	if (r == 0)
-		r = insert_receipt(s, rc, env, sha256, e);
+		r = insert_receipt_row(s, rc, env, sha256, e);
 	if (r < 0)
 		return r;
 	number = sqlite3_last_insert_rowid(db_handle(s->db));
 	t->receipts = rc->seq;
 	s->gauge.receipts++;
-	r = apply(s, rc, e);
+	r = apply_receipt_to_device(s, rc, e);
 	if (r == 0)
-		r = order_receipt(s, rc, number, e);
-	tell(s, rc);
+		r = command_apply_receipt(s, rc, number, e);
+	emit_receipt_event(s, rc);
 	return r;
 }
 
 /* 1: taken or known; 0: stop here. */
-static int take_receipt(struct server *s, struct stream *t, json_t *j,
-			struct err *e)
+static int add_or_compare_receipt(struct server *s, struct device_streams *t,
+				  json_t *j, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(receipt_fini) struct receipt rc = { 0 };
 	struct receipt_gap gap = { 0 };
-	char sha256[TEXT_DIGEST_SIZE];
+	char sha256[ENCODING_DIGEST_SIZE];
 	struct err why, alarm;
 	int64_t before = t->receipts;
 	int r;
 
-	if (open_receipt(t, j, &env, &rc, &gap, &why) < 0) {
+	if (open_signed_receipt(t, j, &env, &rc, &gap, &why) < 0) {
 		s->gauge.receipts_refused++;
 		err_set(&alarm, EBADMSG, "a receipt after %" PRId64 ": %s",
 			t->receipts, why.text);
-		return fleet_alarm(s, t->device, alarm.text, e);
+		return device_record_alarm(s, t->device, alarm.text, e);
 	}
-	text_digest(env->digest, sha256);
+	encoding_format_digest(env->digest, sha256);
 	if (rc.seq <= t->receipts) {
-		r = compare(s, t, rc.seq, sha256, e);
+		r = compare_stored_receipt(s, t, rc.seq, sha256, e);
 		return r < 0 ? r : 1;
 	}
-	r = rc.type == RECEIPT_GAP ? take_gap(s, t, &rc, &gap, env, e) : 0;
+	r = rc.type == RECEIPT_GAP
+		    ? apply_gap_statement(s, t, &rc, &gap, env, e)
+		    : 0;
 	if (r < 0)
 		return r;
 	if (rc.seq != t->receipts + 1) /* the ack will tell what is lacking */
 		return rc.type == RECEIPT_GAP || t->receipts != before;
-	r = add_receipt(s, t, &rc, env, sha256, e);
+	r = add_next_receipt(s, t, &rc, env, sha256, e);
 	return r < 0 ? r : 1;
 }
 
-int evidence_take_receipts(struct server *s, const char *device,
-			   const char *epoch, json_t *list, uint64_t *ret_seq,
-			   struct err *e)
+int receipt_store_add_receipts(struct server *s, const char *device,
+			       const char *epoch, json_t *list,
+			       uint64_t *ret_seq, struct err *e)
 {
-	AUTO(stream_fini) struct stream t = { 0 };
+	AUTO(device_streams_fini) struct device_streams t = { 0 };
 	size_t i;
 	json_t *j;
-	int r = open_stream(s, device, epoch, &t, e);
+	int r = load_device_streams(s, device, epoch, &t, e);
 
 	if (r < 0)
 		return r;
@@ -316,7 +329,7 @@ int evidence_take_receipts(struct server *s, const char *device,
 		return err_set(e, EINVAL, "more than %d receipts",
 			       RECEIPTS_MAX);
 	json_array_foreach (list, i, j) {
-		r = take_receipt(s, &t, j, e);
+		r = add_or_compare_receipt(s, &t, j, e);
 		if (r < 0)
 			return r;
 		if (r == 0)
@@ -332,7 +345,7 @@ int evidence_take_receipts(struct server *s, const char *device,
 }
 
 /* ---- audit batches */
-static int64_t record_seq(json_t *text)
+static int64_t get_record_sequence(json_t *text)
 {
 	auto_json json_t *j = NULL;
 	json_t *seq;
@@ -347,13 +360,14 @@ static int64_t record_seq(json_t *text)
 }
 
 /* A batch that was sent again may begin with records that are here. */
-static json_t *unknown_part(json_t *batch, uint64_t have)
+static json_t *copy_unknown_records(json_t *batch, uint64_t have)
 {
 	json_t *part = json_copy(batch), *records = json_array(), *text;
 	size_t i;
 
 	json_array_foreach (json_object_get(batch, "records"), i, text)
-		if (record_seq(text) < 0 || (uint64_t)record_seq(text) > have)
+		if (get_record_sequence(text) < 0 ||
+		    (uint64_t)get_record_sequence(text) > have)
 			json_array_append(records, text);
 	if (part)
 		json_object_set(part, "records", records);
@@ -361,8 +375,8 @@ static json_t *unknown_part(json_t *batch, uint64_t have)
 	return part;
 }
 
-static int insert_record(struct server *s, const struct stream *t, json_t *text,
-			 struct err *e)
+static int insert_audit_record(struct server *s, const struct device_streams *t,
+			       json_t *text, struct err *e)
 {
 	auto_json json_t *j = NULL;
 	const char *event = NULL, *time = NULL, *vp = NULL, *cls = NULL;
@@ -379,10 +393,10 @@ static int insert_record(struct server *s, const struct stream *t, json_t *text,
 			   "record", &j, e);
 
 	if (r == 0)
-		r = json_take(j, table, false, "record", e);
+		r = json_read_object(j, table, false, "record", e);
 	if (r < 0)
 		return r;
-	text_untime(time, &when);
+	encoding_parse_time(time, &when);
 	s->gauge.records++;
 	return db_run(s->db, e,
 		      "INSERT INTO record (device, epoch, seq, time, event, vp,"
@@ -392,29 +406,29 @@ static int insert_record(struct server *s, const struct stream *t, json_t *text,
 }
 
 /* The head goes into the tree: nobody can change the device's past unseen. */
-static int insert_batch(struct server *s, const struct stream *t, json_t *batch,
-			uint64_t first, struct err *e)
+static int insert_audit_batch(struct server *s, const struct device_streams *t,
+			      json_t *batch, uint64_t first, struct err *e)
 {
 	json_t *head = json_object_get(batch, "head");
 	auto_free char *text = json_text(head);
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 	auto_json json_t *after = NULL;
-	struct ledger_entry en = { .who = t->device,
-				   .from = "device",
-				   .action = "batch",
-				   .object = digest,
-				   .device = t->device };
+	struct audit_log_entry en = { .who = t->device,
+				      .from = "device",
+				      .action = "batch",
+				      .object = digest,
+				      .device = t->device };
 	uint64_t leaf;
 	int r;
 
-	text_digest(t->chain.head, digest);
+	encoding_format_digest(t->chain.head, digest);
 	after = json_pack("{s:s, s:I, s:I, s:s}", "epoch", t->epoch, "first",
 			  (json_int_t)first, "seq", (json_int_t)t->chain.seq,
 			  "head", digest);
 	if (!text || !after)
 		return err_oom(e, "keep an audit batch");
 	en.after = after;
-	r = server_audit(s, &en, &leaf, e);
+	r = server_append_audit(s, &en, &leaf, e);
 	if (r == 0)
 		r = db_run(
 			s->db, e,
@@ -432,37 +446,39 @@ static int insert_batch(struct server *s, const struct stream *t, json_t *batch,
 	return r;
 }
 
-int evidence_take_batch(struct server *s, const char *device, const char *epoch,
-			json_t *batch, uint64_t *ret_seq, struct err *e)
+int receipt_store_add_audit_batch(struct server *s, const char *device,
+				  const char *epoch, json_t *batch,
+				  uint64_t *ret_seq, struct err *e)
 {
-	AUTO(stream_fini) struct stream t = { 0 };
+	AUTO(device_streams_fini) struct device_streams t = { 0 };
 	auto_json json_t *part = NULL;
 	json_t *records, *text;
 	struct err why, alarm;
 	uint64_t have;
 	size_t i;
-	int r = open_stream(s, device, epoch, &t, e);
+	int r = load_device_streams(s, device, epoch, &t, e);
 
 	if (r < 0)
 		return r;
 	have = *ret_seq = t.chain.seq;
-	part = unknown_part(batch, have);
+	part = copy_unknown_records(batch, have);
 	records = json_object_get(part, "records");
 	if (json_array_size(records) == 0)
 		return 0;
-	if (record_seq(json_array_get(records, 0)) != (int64_t)have + 1)
+	if (get_record_sequence(json_array_get(records, 0)) !=
+	    (int64_t)have + 1)
 		return 0; /* a gap: the ack tells from where on */
 	if (audit_check_batch(part, device, epoch, t.key, &t.chain, &why) < 0) {
 		err_set(&alarm, EBADMSG, "an audit batch after %" PRIu64 ": %s",
 			have, why.text);
-		return fleet_alarm(s, device, alarm.text, e);
+		return device_record_alarm(s, device, alarm.text, e);
 	}
 	json_array_foreach (records, i, text) {
-		r = insert_record(s, &t, text, e);
+		r = insert_audit_record(s, &t, text, e);
 		if (r < 0)
 			return r;
 	}
-	r = insert_batch(s, &t, part, have + 1, e);
+	r = insert_audit_batch(s, &t, part, have + 1, e);
 	*ret_seq = t.chain.seq;
 	return r;
 }

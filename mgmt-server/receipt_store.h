@@ -15,13 +15,15 @@ struct server;
 
 /* Up to where each stream is here, and the newest that the device signed of it:
  * envelopes, NULL where there is none. */
-struct evidence_position {
+struct receipt_store_position {
 	uint64_t receipts, records;
 	json_t *receipt, *head; /* owned */
 };
-int evidence_position(struct server *s, const char *device, const char *epoch,
-		      struct evidence_position *ret, struct err *e);
-void evidence_position_fini(struct evidence_position *p);
+int receipt_store_get_position(struct server *s, const char *device,
+			       const char *epoch,
+			       struct receipt_store_position *ret,
+			       struct err *e);
+void receipt_store_position_fini(struct receipt_store_position *p);
 
 /*
  * Takes what continues the stream; what is here already is compared with it
@@ -29,10 +31,11 @@ void evidence_position_fini(struct evidence_position *p);
  * device's statement bridges it. *ret_seq is the position then. A receipt that
  * does not verify is an alarm, not an error.
  */
-int evidence_take_receipts(struct server *s, const char *device,
-			   const char *epoch, json_t *list, uint64_t *ret_seq,
-			   struct err *e);
-int evidence_take_batch(struct server *s, const char *device, const char *epoch,
-			json_t *batch, uint64_t *ret_seq, struct err *e);
+int receipt_store_add_receipts(struct server *s, const char *device,
+			       const char *epoch, json_t *list,
+			       uint64_t *ret_seq, struct err *e);
+int receipt_store_add_audit_batch(struct server *s, const char *device,
+				  const char *epoch, json_t *batch,
+				  uint64_t *ret_seq, struct err *e);
 
 #endif

@@ -25,7 +25,7 @@ struct reminder {
 	int64_t checked;
 };
 
-struct item {
+struct expiring_item {
 	const char *kind, *id, *group;
 	int64_t begin, end;
 };
@@ -67,7 +67,7 @@ void reminder_free(struct reminder *m)
 }
 
 /* -1: its end is further away than the first step. */
-static int64_t find_step(const struct item *it, int64_t now)
+static int64_t find_reminder_step(const struct expiring_item *it, int64_t now)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
 		if (it->end - now <= steps[i] * DAY &&
@@ -76,7 +76,7 @@ static int64_t find_step(const struct item *it, int64_t now)
 	return -1;
 }
 
-static const char *find_remedy(const char *kind)
+static const char *find_expiry_remedy(const char *kind)
 {
 	size_t i = 0;
 
@@ -85,30 +85,31 @@ static const char *find_remedy(const char *kind)
 	return remedies[i].remedy;
 }
 
-static void tell_lapse(struct server *s, const struct item *it, int64_t step)
+static void report_expiry(struct server *s, const struct expiring_item *it,
+			  int64_t step)
 {
-	char when[TEXT_TIME_SIZE];
+	char when[ENCODING_TIME_SIZE];
 
-	text_time(it->end, when);
+	encoding_format_time(it->end, when);
 	if (step == 0)
 		log_warning("%s '%s' ended at %s: %s", it->kind, it->id, when,
-			    find_remedy(it->kind));
+			    find_expiry_remedy(it->kind));
 	else
 		log_warning("%s '%s' ends at %s, in less than %" PRId64
 			    " day%s: %s",
 			    it->kind, it->id, when, step, step == 1 ? "" : "s",
-			    find_remedy(it->kind));
-	server_event(s, "lapse", it->group,
-		     json_pack("{s:s, s:s, s:s, s:I}", "kind", it->kind, "id",
-			       it->id, "expires", when, "days",
-			       (json_int_t)step));
+			    find_expiry_remedy(it->kind));
+	server_queue_event(s, "lapse", it->group,
+			   json_pack("{s:s, s:s, s:s, s:I}", "kind", it->kind,
+				     "id", it->id, "expires", when, "days",
+				     (json_int_t)step));
 }
 
 /* Adds what is near its end to `seen`, and tells it if that is news. */
-static int check_item(struct server *s, const struct item *it, int64_t now,
-		      json_t *seen, struct err *e)
+static int check_item_expiry(struct server *s, const struct expiring_item *it,
+			     int64_t now, json_t *seen, struct err *e)
 {
-	int64_t step = find_step(it, now);
+	int64_t step = find_reminder_step(it, now);
 	char key[KEY_SIZE];
 	json_t *before;
 
@@ -121,7 +122,7 @@ static int check_item(struct server *s, const struct item *it, int64_t now,
 	    strcmp(it->kind, "root") != 0)
 		return 0;
 	if (!before || json_integer_value(before) != step)
-		tell_lapse(s, it, step);
+		report_expiry(s, it, step);
 	if (step == 0) {
 		s->gauge.lapsed++;
 	} else {
@@ -148,55 +149,57 @@ static int check_item(struct server *s, const struct item *it, int64_t now,
 	" SELECT 'token', name, created, expires, 0 FROM token"                \
 	" WHERE user IS NULL AND expires <= ?1"
 
-static int check_rows(struct server *s, int64_t now, json_t *seen,
-		      struct err *e)
+static int check_stored_items(struct server *s, int64_t now, json_t *seen,
+			      struct err *e)
 {
 	int64_t until = now + steps[ARRAY_SIZE(steps) - 1] * DAY;
 	sqlite3_stmt *st = NULL;
 	int r = db_query(s->db, &st, e, ENDING, "i", until);
 
 	while (r >= 0 && (r = db_step(s->db, st, e)) > 0) {
-		struct item it = { .kind = db_text(st, 0),
-				   .id = db_text(st, 1),
-				   .begin = sqlite3_column_int64(st, 2),
-				   .end = sqlite3_column_int64(st, 3) };
+		struct expiring_item it = {
+			.kind = db_text(st, 0),
+			.id = db_text(st, 1),
+			.begin = sqlite3_column_int64(st, 2),
+			.end = sqlite3_column_int64(st, 3)
+		};
 
 		if (strcmp(it.kind, "group") == 0)
 			it.group = it.id;
-		r = check_item(s, &it, now, seen, e);
+		r = check_item_expiry(s, &it, now, seen, e);
 	}
 	db_done(&st);
 	return r;
 }
 
-static int check_root(struct server *s, int64_t now, json_t *seen,
-		      struct err *e)
+static int check_root_expiry(struct server *s, int64_t now, json_t *seen,
+			     struct err *e)
 {
-	struct item it = { .kind = "root" };
+	struct expiring_item it = { .kind = "root" };
 
 	if (!s->root)
 		return 0;
 	it.id = s->root->head.id;
 	it.begin = s->root->head.issued;
 	it.end = s->root->head.expires;
-	return check_item(s, &it, now, seen, e);
+	return check_item_expiry(s, &it, now, seen, e);
 }
 
-static int check_certificates(struct server *s, int64_t now, json_t *seen,
-			      struct err *e)
+static int check_certificate_expiry(struct server *s, int64_t now, json_t *seen,
+				    struct err *e)
 {
-	struct item ca = { .kind = "ca", .id = s->org };
-	struct item own = { .kind = "certificate", .id = "server" };
-	int r = pki_ca_life(s->pki, &ca.begin, &ca.end, e);
+	struct expiring_item ca = { .kind = "ca", .id = s->org };
+	struct expiring_item own = { .kind = "certificate", .id = "server" };
+	int r = pki_get_ca_validity(s->pki, &ca.begin, &ca.end, e);
 
 	if (r == 0)
-		r = check_item(s, &ca, now, seen, e);
+		r = check_item_expiry(s, &ca, now, seen, e);
 	if (r == 0)
-		r = pki_server_life(s->pki, &own.begin, &own.end, e);
-	return r < 0 ? r : check_item(s, &own, now, seen, e);
+		r = pki_get_server_validity(s->pki, &own.begin, &own.end, e);
+	return r < 0 ? r : check_item_expiry(s, &own, now, seen, e);
 }
 
-int reminder_tick(struct server *s, struct err *e)
+int reminder_check_expiry(struct server *s, struct err *e)
 {
 	struct reminder *m = s->reminder;
 	auto_json json_t *seen = NULL;
@@ -209,11 +212,11 @@ int reminder_tick(struct server *s, struct err *e)
 	if (!seen)
 		return err_oom(e, "look for what ends");
 	s->gauge.lapsing = s->gauge.lapsed = s->gauge.next_lapse = 0;
-	r = check_rows(s, now, seen, e);
+	r = check_stored_items(s, now, seen, e);
 	if (r == 0)
-		r = check_root(s, now, seen, e);
+		r = check_root_expiry(s, now, seen, e);
 	if (r == 0)
-		r = check_certificates(s, now, seen, e);
+		r = check_certificate_expiry(s, now, seen, e);
 	if (r < 0)
 		return r;
 	json_decref(m->told);

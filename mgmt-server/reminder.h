@@ -17,6 +17,6 @@ void reminder_free(struct reminder *m);
 
 /* Looks every ten minutes; what was told is kept in memory only, so that each
  * start tells it again. */
-int reminder_tick(struct server *s, struct err *e);
+int reminder_check_expiry(struct server *s, struct err *e);
 
 #endif

@@ -12,76 +12,83 @@
 
 #define HEADER_ROOM 1024
 
-static bool has_body(const struct exchange *x)
+static bool has_answer_body(const struct http_exchange *x)
 {
 	return !x->rq.head && x->rq.answer.status != 204;
 }
 
-static int put(struct lws *wsi, const char *name, const char *value,
-	       uint8_t **p, uint8_t *end)
+static int add_answer_header(struct lws *wsi, const char *name,
+			     const char *value, uint8_t **p, uint8_t *end)
 {
 	return lws_add_http_header_by_name(wsi, (const uint8_t *)name,
 					   (const uint8_t *)value,
 					   (int)strlen(value), p, end);
 }
 
-static int put_optional(struct exchange *x, uint8_t **p, uint8_t *end)
+static int add_optional_headers(struct http_exchange *x, uint8_t **p,
+				uint8_t *end)
 {
 	const struct answer *a = &x->rq.answer;
 	char text[96];
 	int r = 0;
 
 	if (a->etag[0])
-		r |= put(x->wsi, "etag:", a->etag, p, end);
+		r |= add_answer_header(x->wsi, "etag:", a->etag, p, end);
 	if (a->retry_after) {
 		snprintf(text, sizeof(text), "%u", a->retry_after);
-		r |= put(x->wsi, "retry-after:", text, p, end);
+		r |= add_answer_header(x->wsi, "retry-after:", text, p, end);
 	}
 	if (a->immutable) {
-		r |= put(x->wsi, "cache-control:",
-			 "public, max-age=31536000, immutable", p, end);
-		r |= put(x->wsi, "accept-ranges:", "bytes", p, end);
+		r |= add_answer_header(x->wsi, "cache-control:",
+				       "public, max-age=31536000, immutable", p,
+				       end);
+		r |= add_answer_header(x->wsi, "accept-ranges:", "bytes", p,
+				       end);
 	} else {
-		r |= put(x->wsi, "cache-control:", "no-store", p, end);
+		r |= add_answer_header(x->wsi, "cache-control:", "no-store", p,
+				       end);
 	}
 	if (a->partial) {
 		snprintf(text, sizeof(text), "bytes %llu-%llu/%llu",
 			 (unsigned long long)a->offset,
 			 (unsigned long long)(a->offset + a->len - 1),
 			 (unsigned long long)a->file_size);
-		r |= put(x->wsi, "content-range:", text, p, end);
+		r |= add_answer_header(x->wsi, "content-range:", text, p, end);
 	}
 	if (a->close)
-		r |= put(x->wsi, "connection:", "close", p, end);
+		r |= add_answer_header(x->wsi, "connection:", "close", p, end);
 	if (a->status == 401)
-		r |= put(x->wsi, "www-authenticate:", "Bearer", p, end);
+		r |= add_answer_header(x->wsi, "www-authenticate:", "Bearer", p,
+				       end);
 	return r;
 }
 
-static int send_headers(struct exchange *x)
+static int send_answer_headers(struct http_exchange *x)
 {
 	const struct answer *a = &x->rq.answer;
 	uint8_t *start = x->edge->scratch + LWS_PRE, *p = start;
-	uint8_t *end = start + EDGE_PIECE - HEADER_ROOM;
+	uint8_t *end = start + LISTENER_PIECE - HEADER_ROOM;
 	int r;
 
 	x->streamed = a->more != NULL;
 	r = lws_add_http_header_status(x->wsi, (unsigned int)a->status, &p,
 				       end);
 	if (a->type)
-		r |= put(x->wsi, "content-type:", a->type, &p, end);
+		r |= add_answer_header(x->wsi, "content-type:", a->type, &p,
+				       end);
 	if (x->streamed)
-		r |= put(x->wsi, "transfer-encoding:", "chunked", &p, end);
+		r |= add_answer_header(x->wsi, "transfer-encoding:", "chunked",
+				       &p, end);
 	else if (a->status != 204)
 		r |= lws_add_http_header_content_length(x->wsi, a->len, &p,
 							end);
-	r |= put_optional(x, &p, end);
+	r |= add_optional_headers(x, &p, end);
 	if (r || lws_finalize_http_header(x->wsi, &p, end))
 		return -1;
 	x->headers_sent = true;
 	/* A small body goes along. */
-	if (has_body(x) && a->body &&
-	    a->len <= (size_t)(start + EDGE_PIECE - p)) {
+	if (has_answer_body(x) && a->body &&
+	    a->len <= (size_t)(start + LISTENER_PIECE - p)) {
 		memcpy(p, a->body, a->len);
 		p += a->len;
 		x->sent = a->len;
@@ -93,12 +100,12 @@ static int send_headers(struct exchange *x)
 }
 
 /* 1: more is to come; 0: all of it is out; -1: hang up. */
-static int send_fixed(struct exchange *x)
+static int send_fixed_body(struct http_exchange *x)
 {
 	const struct answer *a = &x->rq.answer;
 	uint8_t *buffer = x->edge->scratch + LWS_PRE;
 	uint64_t left = a->len - x->sent;
-	size_t n = left < EDGE_PIECE ? (size_t)left : EDGE_PIECE;
+	size_t n = left < LISTENER_PIECE ? (size_t)left : LISTENER_PIECE;
 	ssize_t got = (ssize_t)n;
 
 	if (n == 0)
@@ -117,7 +124,7 @@ static int send_fixed(struct exchange *x)
 	return x->sent < a->len;
 }
 
-static int send_last_chunk(struct exchange *x)
+static int send_last_chunk(struct http_exchange *x)
 {
 	static const uint8_t last[] = { '0', '\r', '\n', '\r', '\n' };
 	uint8_t *buffer = x->edge->scratch + LWS_PRE;
@@ -130,7 +137,7 @@ static int send_last_chunk(struct exchange *x)
 }
 
 /* A streamed body in HTTP/1.1 chunks. */
-static int send_streamed(struct exchange *x)
+static int send_streamed_body(struct http_exchange *x)
 {
 	uint8_t *buffer = x->edge->scratch + LWS_PRE;
 	struct err e = { 0 };
@@ -148,8 +155,8 @@ static int send_streamed(struct exchange *x)
 			return send_last_chunk(x);
 	}
 	n = x->piece_len - x->piece_sent;
-	if (n > EDGE_PIECE - 16)
-		n = EDGE_PIECE - 16;
+	if (n > LISTENER_PIECE - 16)
+		n = LISTENER_PIECE - 16;
 	head = snprintf((char *)buffer, 16, "%zx\r\n", n);
 	memcpy(buffer + head, x->piece + x->piece_sent, n);
 	buffer[(size_t)head + n] = '\r';
@@ -163,9 +170,9 @@ static int send_streamed(struct exchange *x)
 	return lws_write(x->wsi, buffer, n, LWS_WRITE_HTTP) < (int)n ? -1 : 1;
 }
 
-static void note_sending(struct exchange *x)
+static void track_sending_exchange(struct http_exchange *x)
 {
-	struct exchange **head = &x->edge->sending;
+	struct http_exchange **head = &x->edge->sending;
 
 	if (x->at_sending)
 		return;
@@ -176,7 +183,7 @@ static void note_sending(struct exchange *x)
 	*head = x;
 }
 
-void reply_forget(struct exchange *x)
+void reply_untrack_sending(struct http_exchange *x)
 {
 	if (!x->at_sending)
 		return;
@@ -188,7 +195,7 @@ void reply_forget(struct exchange *x)
 
 /* More input while the answer is not out: poll(2) would wake for it again and
  * again, and libwebsockets not take it. */
-static bool has_input(const struct exchange *x)
+static bool has_pending_input(const struct http_exchange *x)
 {
 	char byte;
 
@@ -196,18 +203,18 @@ static bool has_input(const struct exchange *x)
 		    MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-void rest_check_sending(struct edge *ed)
+void reply_check_unread_input(struct listener_context *ed)
 {
-	for (struct exchange *x = ed->sending; x; x = x->next_sending)
-		if (has_input(x))
+	for (struct http_exchange *x = ed->sending; x; x = x->next_sending)
+		if (has_pending_input(x))
 			lws_set_timeout(x->wsi,
 					PENDING_TIMEOUT_USER_REASON_BASE,
 					LWS_TO_KILL_ASYNC);
 }
 
-static int end_exchange(struct lws *wsi, struct rest_session *ss)
+static int end_sent_exchange(struct lws *wsi, struct http_session *ss)
 {
-	struct exchange *x = ss->x;
+	struct http_exchange *x = ss->x;
 	bool close = x->rq.answer.close;
 
 	x->is_sent = true;
@@ -221,27 +228,28 @@ static int end_exchange(struct lws *wsi, struct rest_session *ss)
 		lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, 2);
 		return 0;
 	}
-	exchange_free(x);
+	http_exchange_free(x);
 	ss->x = NULL;
 	if (close || lws_http_transaction_completed(wsi))
-		return exchange_hang_up(wsi);
-	connection_set_note(wsi, exchange_bytes_read(wsi));
+		return http_exchange_hang_up(wsi);
+	connection_limit_set_note(wsi, http_exchange_bytes_read(wsi));
 	return 0;
 }
 
 /* 1: more is to come; 0: all of it is out; -1: hang up. */
-static int send_piece(struct exchange *x)
+static int send_answer_piece(struct http_exchange *x)
 {
 	if (x->headers_sent)
-		return x->streamed ? send_streamed(x) : send_fixed(x);
-	if (send_headers(x) < 0)
+		return x->streamed ? send_streamed_body(x) : send_fixed_body(x);
+	if (send_answer_headers(x) < 0)
 		return -1;
-	return has_body(x) && (x->streamed || x->sent < x->rq.answer.len);
+	return has_answer_body(x) &&
+	       (x->streamed || x->sent < x->rq.answer.len);
 }
 
-int reply_send(struct lws *wsi, struct rest_session *ss)
+int reply_handle_writable(struct lws *wsi, struct http_session *ss)
 {
-	struct exchange *x = ss->x;
+	struct http_exchange *x = ss->x;
 	int r;
 
 	if (!x || !x->answered)
@@ -251,13 +259,13 @@ int reply_send(struct lws *wsi, struct rest_session *ss)
 		return 0;
 	}
 	if (x->is_sent)
-		return end_exchange(wsi, ss);
-	r = send_piece(x);
+		return end_sent_exchange(wsi, ss);
+	r = send_answer_piece(x);
 	if (r < 0)
-		return exchange_hang_up(wsi);
+		return http_exchange_hang_up(wsi);
 	if (r == 0)
-		return end_exchange(wsi, ss);
-	note_sending(x);
+		return end_sent_exchange(wsi, ss);
+	track_sending_exchange(x);
 	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT,
 			(int)x->edge->server->conf.stall_seconds);
 	lws_callback_on_writable(wsi);

@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-const char *method_name(enum method m)
+const char *request_method_name(enum method m)
 {
 	static const char *const names[] = { "GET", "POST", "PUT", "PATCH",
 					     "DELETE" };
@@ -48,7 +48,7 @@ void request_fini(struct request *rq)
 	json_decref(rq->json);
 	json_decref(rq->audit.before);
 	json_decref(rq->audit.after);
-	bearer_fini(&rq->caller);
+	token_fini(&rq->caller);
 }
 
 bool request_is_slice_over(const struct request *rq)
@@ -56,7 +56,7 @@ bool request_is_slice_over(const struct request *rq)
 	return clock_mono_ns() >= rq->slice_end;
 }
 
-const char *request_arg(const struct request *rq, const char *name)
+const char *request_get_argument(const struct request *rq, const char *name)
 {
 	size_t n = strlen(name);
 
@@ -66,15 +66,15 @@ const char *request_arg(const struct request *rq, const char *name)
 	return NULL;
 }
 
-int request_number(const struct request *rq, const char *name, uint64_t min,
-		   uint64_t max, uint64_t *ret, struct err *e)
+int request_get_number(const struct request *rq, const char *name, uint64_t min,
+		       uint64_t max, uint64_t *ret, struct err *e)
 {
-	const char *s = request_arg(rq, name);
+	const char *s = request_get_argument(rq, name);
 	uint64_t n;
 
 	if (!s)
 		return 0;
-	if (text_number(s, max, &n) < 0 || n < min)
+	if (encoding_parse_number(s, max, &n) < 0 || n < min)
 		return err_set(e, PROBLEM_BAD_REQUEST,
 			       "%s: not a number from %" PRIu64 " to %" PRIu64,
 			       name, min, max);
@@ -82,20 +82,20 @@ int request_number(const struct request *rq, const char *name, uint64_t min,
 	return 0;
 }
 
-int request_time(const struct request *rq, const char *name, int64_t *ret,
-		 struct err *e)
+int request_get_time(const struct request *rq, const char *name, int64_t *ret,
+		     struct err *e)
 {
-	const char *s = request_arg(rq, name);
+	const char *s = request_get_argument(rq, name);
 
-	if (s && text_untime(s, ret) < 0)
+	if (s && encoding_parse_time(s, ret) < 0)
 		return err_set(e, PROBLEM_BAD_REQUEST,
 			       "%s: not a time like 2026-11-20T08:00:00Z",
 			       name);
 	return 0;
 }
 
-int request_take(struct request *rq, const struct json_member *table,
-		 struct err *e)
+int request_parse_body(struct request *rq, const struct json_member *table,
+		       struct err *e)
 {
 	int r;
 
@@ -105,11 +105,11 @@ int request_take(struct request *rq, const struct json_member *table,
 		if (r < 0)
 			return r;
 	}
-	return json_take(rq->json, table, true, "body", e);
+	return json_read_object(rq->json, table, true, "body", e);
 }
 
-int request_text(struct request *rq, int status, const char *type, char *text,
-		 struct err *e)
+int request_answer_text(struct request *rq, int status, const char *type,
+			char *text, struct err *e)
 {
 	if (!text)
 		return err_oom(e, "answer");
@@ -121,21 +121,23 @@ int request_text(struct request *rq, int status, const char *type, char *text,
 	return 0;
 }
 
-int request_json(struct request *rq, int status, json_t *j, struct err *e)
+int request_answer_json(struct request *rq, int status, json_t *j,
+			struct err *e)
 {
 	char *text = j ? json_text(j) : NULL;
 
 	json_decref(j);
-	return request_text(rq, status, "application/json", text, e);
+	return request_answer_text(rq, status, "application/json", text, e);
 }
 
-int request_list(struct request *rq, json_t *items, const char *next,
-		 struct err *e)
+int request_answer_list(struct request *rq, json_t *items, const char *next,
+			struct err *e)
 {
-	return request_json(rq, 200,
-			    json_pack("{s:o, s:o}", "items", items, "next",
-				      request_string(next)),
-			    e);
+	return request_answer_json(rq, 200,
+				   json_pack("{s:o, s:o}", "items", items,
+					     "next",
+					     request_optional_string(next)),
+				   e);
 }
 
 /* What an errno of a handler is to a client. */
@@ -162,7 +164,7 @@ static const struct problem {
 	{ 0, 500, "internal", "Internal error" },
 };
 
-static const struct problem *find_problem(int code)
+static const struct problem *find_problem_entry(int code)
 {
 	const struct problem *p = problems;
 
@@ -171,7 +173,7 @@ static const struct problem *find_problem(int code)
 	return p;
 }
 
-static int reason_status(enum reason r)
+static int get_reason_status(enum reason r)
 {
 	switch (r) {
 	case REASON_TOO_LARGE:
@@ -195,16 +197,17 @@ static int reason_status(enum reason r)
 	}
 }
 
-const char *request_code(int r, const struct err *e)
+const char *request_problem_code(int r, const struct err *e)
 {
-	return e->reason ? reason_code(e->reason) : find_problem(-r)->word;
+	return e->reason ? reason_code(e->reason)
+			 : find_problem_entry(-r)->word;
 }
 
-void request_problem(struct request *rq, int r, const struct err *e)
+void request_answer_problem(struct request *rq, int r, const struct err *e)
 {
-	const struct problem *p = find_problem(-r);
-	const char *code = request_code(r, e);
-	int status = e->reason ? reason_status(e->reason) : p->status;
+	const struct problem *p = find_problem_entry(-r);
+	const char *code = request_problem_code(r, e);
+	int status = e->reason ? get_reason_status(e->reason) : p->status;
 	const char *title = e->reason ? reason_text(e->reason) : p->title;
 	/* What went wrong inside is for the log, not for everybody. */
 	const char *detail = status == 500 ? "see the server's log" : e->text;
@@ -228,16 +231,16 @@ void request_problem(struct request *rq, int r, const struct err *e)
 	answer_fini(&rq->answer);
 	rq->answer = a;
 	if (e->reason == REASON_STORAGE_FULL)
-		server_full(rq->server, e);
+		server_set_storage_full(rq->server, e);
 }
 
-void request_etag(struct request *rq, int64_t rev)
+void request_set_etag(struct request *rq, int64_t rev)
 {
 	snprintf(rq->answer.etag, sizeof(rq->answer.etag), "\"%" PRId64 "\"",
 		 rev);
 }
 
-int request_match(const struct request *rq, int64_t rev, struct err *e)
+int request_check_etag(const struct request *rq, int64_t rev, struct err *e)
 {
 	char etag[24];
 
@@ -249,44 +252,45 @@ int request_match(const struct request *rq, int64_t rev, struct err *e)
 	return 0;
 }
 
-static void note_text(char *ret, size_t size, const char *s)
+static void copy_audit_text(char *ret, size_t size, const char *s)
 {
 	snprintf(ret, size, "%s", s ? s : "");
 }
 
-void request_note(struct request *rq, const char *object, const char *device,
-		  const char *group, json_t *before, json_t *after)
+void request_set_audit(struct request *rq, const char *object,
+		       const char *device, const char *group, json_t *before,
+		       json_t *after)
 {
-	note_text(rq->audit.object, sizeof(rq->audit.object), object);
-	note_text(rq->audit.device, sizeof(rq->audit.device), device);
-	note_text(rq->audit.group, sizeof(rq->audit.group), group);
+	copy_audit_text(rq->audit.object, sizeof(rq->audit.object), object);
+	copy_audit_text(rq->audit.device, sizeof(rq->audit.device), device);
+	copy_audit_text(rq->audit.group, sizeof(rq->audit.group), group);
 	json_decref(rq->audit.before);
 	json_decref(rq->audit.after);
 	rq->audit.before = before;
 	rq->audit.after = after;
 }
 
-bool request_sees(const struct request *rq, const char *group)
+bool request_can_see_group(const struct request *rq, const char *group)
 {
-	return bearer_sees(&rq->caller, group);
+	return token_can_see_group(&rq->caller, group);
 }
 
-json_t *request_string(const char *s)
+json_t *request_optional_string(const char *s)
 {
 	return s ? json_string(s) : json_null();
 }
 
-json_t *request_when(int64_t t)
+json_t *request_optional_time(int64_t t)
 {
-	char text[TEXT_TIME_SIZE];
+	char text[ENCODING_TIME_SIZE];
 
 	if (t <= 0)
 		return json_null();
-	text_time(t, text);
+	encoding_format_time(t, text);
 	return json_string(text);
 }
 
-int request_set(json_t *j, const char *name, json_t *value)
+int request_set_member(json_t *j, const char *name, json_t *value)
 {
 	return json_object_set_new(j, name, value) < 0 ? -ENOMEM : 0;
 }

@@ -34,7 +34,7 @@ enum method {
 	METHOD_PATCH,
 	METHOD_DELETE
 };
-const char *method_name(enum method m);
+const char *request_method_name(enum method m);
 
 struct answer {
 	int status; /* 0: none yet */
@@ -68,7 +68,7 @@ struct request {
 	char from[64];	 /* the peer's address */
 	char device[65]; /* device port: whose certificate it is */
 	bool is_expired; /* that certificate: renewal only */
-	struct bearer caller;
+	struct token caller;
 	bool is_refused; /* a token was sent that is none */
 	char *body;	 /* owned, NUL behind it */
 	size_t len;
@@ -95,43 +95,45 @@ void request_fini(struct request *rq);
 bool request_is_slice_over(const struct request *rq);
 
 /* A query argument's value, or NULL. */
-const char *request_arg(const struct request *rq, const char *name);
+const char *request_get_argument(const struct request *rq, const char *name);
 /* A number within min..max; absent: *ret stays. */
-int request_number(const struct request *rq, const char *name, uint64_t min,
-		   uint64_t max, uint64_t *ret, struct err *e);
+int request_get_number(const struct request *rq, const char *name, uint64_t min,
+		       uint64_t max, uint64_t *ret, struct err *e);
 /* An RFC 3339 time; absent: *ret stays. */
-int request_time(const struct request *rq, const char *name, int64_t *ret,
-		 struct err *e);
+int request_get_time(const struct request *rq, const char *name, int64_t *ret,
+		     struct err *e);
 /* The body as a closed JSON object. */
-int request_take(struct request *rq, const struct json_member *table,
-		 struct err *e);
+int request_parse_body(struct request *rq, const struct json_member *table,
+		       struct err *e);
 
 /* Answers; `j` and `text` are consumed (NULL: out of memory). */
-int request_json(struct request *rq, int status, json_t *j, struct err *e);
-int request_text(struct request *rq, int status, const char *type, char *text,
-		 struct err *e);
+int request_answer_json(struct request *rq, int status, json_t *j,
+			struct err *e);
+int request_answer_text(struct request *rq, int status, const char *type,
+			char *text, struct err *e);
 /* {"items":j,"next":cursor or null}; consumes j. */
-int request_list(struct request *rq, json_t *items, const char *next,
-		 struct err *e);
+int request_answer_list(struct request *rq, json_t *items, const char *next,
+			struct err *e);
 /* The problem that e and r (negative errno) are. Replaces any answer. */
-void request_problem(struct request *rq, int r, const struct err *e);
-const char *request_code(int r, const struct err *e);
+void request_answer_problem(struct request *rq, int r, const struct err *e);
+const char *request_problem_code(int r, const struct err *e);
 
 /* ETag of a row's revision; tests If-Match: -PROBLEM_CHANGED. */
-void request_etag(struct request *rq, int64_t rev);
-int request_match(const struct request *rq, int64_t rev, struct err *e);
+void request_set_etag(struct request *rq, int64_t rev);
+int request_check_etag(const struct request *rq, int64_t rev, struct err *e);
 
 /* What the audit will say; NULL leaves a part out. before, after consumed. */
-void request_note(struct request *rq, const char *object, const char *device,
-		  const char *group, json_t *before, json_t *after);
+void request_set_audit(struct request *rq, const char *object,
+		       const char *device, const char *group, json_t *before,
+		       json_t *after);
 
 /* May the caller see that group? */
-bool request_sees(const struct request *rq, const char *group);
+bool request_can_see_group(const struct request *rq, const char *group);
 
 /* JSON null for NULL. */
-json_t *request_string(const char *s);
-json_t *request_when(int64_t t);
+json_t *request_optional_string(const char *s);
+json_t *request_optional_time(int64_t t);
 /* Consumes value. 0 or -ENOMEM. */
-int request_set(json_t *j, const char *name, json_t *value);
+int request_set_member(json_t *j, const char *name, json_t *value);
 
 #endif

@@ -20,19 +20,19 @@
 
 static const char *const streams[] = { "receipts", "audit" };
 
-int resync_keep(struct server *s, const struct receipt *rc,
-		const struct receipt_gap *g, int64_t from,
-		const struct envelope *env, struct err *e)
+int resync_store_gap(struct server *s, const struct receipt *rc,
+		     const struct receipt_gap *g, int64_t from,
+		     const struct envelope *env, struct err *e)
 {
 	const char *what = g->is_audit ? "audit records" : "receipts";
 	auto_free char *text = NULL;
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 	struct err alarm;
 	int r = envelope_text(env, &text, e);
 
 	if (r < 0)
 		return r;
-	text_digest(g->digest, digest);
+	encoding_format_digest(g->digest, digest);
 	r = db_run(s->db, e,
 		   "INSERT OR IGNORE INTO gap (device, epoch, stream, first,"
 		   " last, digest, cause, received, envelope)"
@@ -52,11 +52,12 @@ int resync_keep(struct server *s, const struct receipt *rc,
 			"the device lost %s %" PRId64 " to %" PRId64
 			" (%.40s), which are here",
 			what, g->from, g->to, g->cause);
-	return fleet_alarm(s, rc->device, alarm.text, e);
+	return device_record_alarm(s, rc->device, alarm.text, e);
 }
 
-int resync_digest_of(struct server *s, const char *device, const char *epoch,
-		     int64_t seq, char *ret, struct err *e)
+int resync_get_receipt_digest(struct server *s, const char *device,
+			      const char *epoch, int64_t seq, char *ret,
+			      struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int r = db_first(s->db, &st, e,
@@ -68,13 +69,14 @@ int resync_digest_of(struct server *s, const char *device, const char *epoch,
 
 	if (r < 0)
 		return r;
-	snprintf(ret, TEXT_DIGEST_SIZE, "%s", r > 0 ? db_text(st, 0) : "");
+	snprintf(ret, ENCODING_DIGEST_SIZE, "%s", r > 0 ? db_text(st, 0) : "");
 	sqlite3_reset(st);
 	return 0;
 }
 
 /* ---- hello */
-static int64_t number_in(json_t *j, const char *object, const char *member)
+static int64_t get_json_number(json_t *j, const char *object,
+			       const char *member)
 {
 	json_t *n = json_object_get(j, object);
 
@@ -85,14 +87,14 @@ static int64_t number_in(json_t *j, const char *object, const char *member)
 
 /* The numbers in the alarms are ours alone: the agent's would be as many as it
  * likes. */
-static int compare_stream(struct server *s, const char *device, bool is_audit,
-			  uint64_t here, json_t *holds, json_t *status,
-			  struct err *e)
+static int compare_stream_position(struct server *s, const char *device,
+				   bool is_audit, uint64_t here, json_t *holds,
+				   json_t *status, struct err *e)
 {
 	const char *stream = streams[is_audit];
 	int64_t acked =
-		number_in(json_object_get(status, "acked"), stream, NULL);
-	int64_t last = number_in(holds, stream, "last");
+		get_json_number(json_object_get(status, "acked"), stream, NULL);
+	int64_t last = get_json_number(holds, stream, "last");
 	struct err alarm;
 	int r = 0;
 
@@ -101,7 +103,7 @@ static int compare_stream(struct server *s, const char *device, bool is_audit,
 			"%s: the device holds fewer than the %" PRIu64
 			" that are here: it was restored from an older copy",
 			stream, here);
-		r = fleet_alarm(s, device, alarm.text, e);
+		r = device_record_alarm(s, device, alarm.text, e);
 	}
 	if (r == 0 && acked >= 0 && (uint64_t)acked > here) {
 		err_set(&alarm, EBADMSG,
@@ -109,13 +111,13 @@ static int compare_stream(struct server *s, const char *device, bool is_audit,
 			" that are here: the server was restored from a "
 			"backup, and asks for them again",
 			stream, here);
-		r = fleet_alarm(s, device, alarm.text, e);
+		r = device_record_alarm(s, device, alarm.text, e);
 	}
 	return r;
 }
 
-static int raise_version(struct server *s, const char *device, int64_t held,
-			 struct err *e)
+static int raise_snapshot_version(struct server *s, const char *device,
+				  int64_t held, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	struct err alarm;
@@ -135,13 +137,13 @@ static int raise_version(struct server *s, const char *device, int64_t held,
 			"the device says it holds a snapshot far ahead of "
 			"version %" PRId64 ": not believed",
 			ours);
-		return fleet_alarm(s, device, alarm.text, e);
+		return device_record_alarm(s, device, alarm.text, e);
 	}
 	err_set(&alarm, EBADMSG,
 		"the device holds a snapshot above version %" PRId64
 		": the server was restored from a backup, and goes on above it",
 		ours);
-	r = fleet_alarm(s, device, alarm.text, e);
+	r = device_record_alarm(s, device, alarm.text, e);
 	if (r == 0)
 		r = db_run(s->db, e,
 			   "UPDATE device SET snapshot = ? WHERE id = ?", "is",
@@ -153,14 +155,17 @@ static int raise_version(struct server *s, const char *device, int64_t held,
 			      "s", device);
 }
 
-int resync_compare(struct server *s, const char *device, uint64_t receipts,
-		   uint64_t records, json_t *holds, json_t *status,
-		   struct err *e)
+int resync_compare_positions(struct server *s, const char *device,
+			     uint64_t receipts, uint64_t records, json_t *holds,
+			     json_t *status, struct err *e)
 {
-	int64_t held = number_in(holds, "snapshot", NULL);
-	int r = compare_stream(s, device, false, receipts, holds, status, e);
+	int64_t held = get_json_number(holds, "snapshot", NULL);
+	int r = compare_stream_position(s, device, false, receipts, holds,
+					status, e);
 
 	if (r == 0)
-		r = compare_stream(s, device, true, records, holds, status, e);
-	return r == 0 && held > 0 ? raise_version(s, device, held, e) : r;
+		r = compare_stream_position(s, device, true, records, holds,
+					    status, e);
+	return r == 0 && held > 0 ? raise_snapshot_version(s, device, held, e)
+				  : r;
 }

@@ -18,9 +18,9 @@
 #include <errno.h>
 #include <string.h>
 
-int anchor_load(struct server *s, struct err *e)
+int root_load(struct server *s, struct err *e)
 {
-	char sha256[TEXT_DIGEST_SIZE];
+	char sha256[ENCODING_DIGEST_SIZE];
 	struct doc *root = NULL;
 	sqlite3_stmt *st = NULL;
 	int r = db_first(s->db, &st, e,
@@ -33,7 +33,7 @@ int anchor_load(struct server *s, struct err *e)
 	if (r > 0) {
 		snprintf(sha256, sizeof(sha256), "%s", db_text(st, 0));
 		sqlite3_reset(st);
-		r = archive_parse(s, sha256, &root, e);
+		r = document_load(s, sha256, &root, e);
 		if (r < 0)
 			return r;
 	}
@@ -42,7 +42,8 @@ int anchor_load(struct server *s, struct err *e)
 	return 0;
 }
 
-int anchor_after(struct server *s, int64_t after, json_t **ret, struct err *e)
+int root_list_envelopes_after(struct server *s, int64_t after, json_t **ret,
+			      struct err *e)
 {
 	auto_json json_t *list = json_array();
 	sqlite3_stmt *st = NULL;
@@ -64,7 +65,7 @@ int anchor_after(struct server *s, int64_t after, json_t **ret, struct err *e)
 	return 0;
 }
 
-int64_t anchor_version_in(json_t *status)
+int64_t root_get_reported_version(json_t *status)
 {
 	json_t *root = json_object_get(status, "root");
 
@@ -75,10 +76,10 @@ int64_t anchor_version_in(json_t *status)
 	return json_is_integer(root) ? json_integer_value(root) : 0;
 }
 
-int anchor_json(struct request *rq, int64_t version, json_t **ret,
-		struct err *e)
+int root_build_json(struct request *rq, int64_t version, json_t **ret,
+		    struct err *e)
 {
-	char sha256[TEXT_DIGEST_SIZE] = "";
+	char sha256[ENCODING_DIGEST_SIZE] = "";
 	sqlite3_stmt *st = NULL;
 	int r = db_first(rq->server->db, &st, e,
 			 "SELECT sha256 FROM document WHERE type = 'root' AND"
@@ -92,14 +93,14 @@ int anchor_json(struct request *rq, int64_t version, json_t **ret,
 		snprintf(sha256, sizeof(sha256), "%s", db_text(st, 0));
 	sqlite3_reset(st);
 	*ret = NULL;
-	r = sha256[0] ? archiveview_json(rq, sha256, ret, e) : 0;
+	r = sha256[0] ? document_api_load_json(rq, sha256, ret, e) : 0;
 	rq->answer.etag[0] = '\0';
 	if (!*ret)
 		*ret = json_null();
 	return r < 0 ? r : 0;
 }
 
-int anchor_list(struct request *rq, struct err *e)
+int root_list(struct request *rq, struct err *e)
 {
 	struct db *db = rq->server->db;
 	auto_json json_t *items = json_array();
@@ -115,17 +116,18 @@ int anchor_list(struct request *rq, struct err *e)
 	while ((r = db_step(db, st, e)) > 0) {
 		json_t *j = NULL;
 
-		r = archiveview_json(rq, db_text(st, 0), &j, e);
+		r = document_api_load_json(rq, db_text(st, 0), &j, e);
 		if (r < 0)
 			return r;
-		request_set(j, "envelope", json_loads(db_text(st, 1), 0, NULL));
+		request_set_member(j, "envelope",
+				   json_loads(db_text(st, 1), 0, NULL));
 		json_array_append_new(items, j);
 	}
 	rq->answer.etag[0] = '\0';
-	return r < 0 ? r : request_list(rq, steal(items), NULL, e);
+	return r < 0 ? r : request_answer_list(rq, steal(items), NULL, e);
 }
 
-int anchor_show(struct request *rq, struct err *e)
+int root_show(struct request *rq, struct err *e)
 {
 	const char *version = rq->param[0];
 	bool latest = strcmp(version, "latest") == 0;
@@ -135,7 +137,7 @@ int anchor_show(struct request *rq, struct err *e)
 	char *text;
 	int r;
 
-	if (!latest && text_number(version, INT32_MAX, &number) < 0)
+	if (!latest && encoding_parse_number(version, INT32_MAX, &number) < 0)
 		return err_set(e, PROBLEM_NOT_FOUND, "there is no such root");
 	r = db_first(db, &st, e,
 		     "SELECT envelope FROM document WHERE type = 'root' AND"
@@ -148,7 +150,7 @@ int anchor_show(struct request *rq, struct err *e)
 				       "there is no such root");
 	text = strdup(db_text(st, 0));
 	sqlite3_reset(st);
-	return request_text(rq, 200, "application/json", text, e);
+	return request_answer_text(rq, 200, "application/json", text, e);
 }
 
 struct next_root {
@@ -168,9 +170,9 @@ static void next_root_fini(struct next_root *n)
  * In force, or waiting: signatures by the old and by the new root's keys are
  * kept until both thresholds are reached.
  */
-static int judge(struct server *s, struct next_root *n, struct err *e)
+static int check_next_root(struct server *s, struct next_root *n, struct err *e)
 {
-	const struct doc_root *held = server_root(s), *mine;
+	const struct doc_root *held = server_get_root(s), *mine;
 	struct envelope *env = n->env;
 	uint32_t want = held ? held->head.version + 1 : 1;
 	int r = held ? trust_open_next_root(held, env, &n->doc, e)
@@ -204,12 +206,13 @@ static int judge(struct server *s, struct next_root *n, struct err *e)
 					  "no signature by a root key of the "
 					  "old or the new root");
 	}
-	return archive_check_times(&mine->head, e);
+	return document_check_times(&mine->head, e);
 }
 
-static void warn_if_foreign(const struct server *s, const struct doc_root *root)
+static void warn_missing_server_keys(const struct server *s,
+				     const struct doc_root *root)
 {
-	const char *director = key_id(pki_director(s->pki));
+	const char *director = key_id(pki_director_key(s->pki));
 	bool ca = false, key = false;
 
 	for (unsigned int i = 0; i < root->n_cas; i++)
@@ -223,12 +226,13 @@ static void warn_if_foreign(const struct server *s, const struct doc_root *root)
 			    root->head.version, ca ? "director key" : "CA");
 }
 
-static int keep(struct request *rq, struct next_root *n, struct err *e)
+static int store_next_root(struct request *rq, struct next_root *n,
+			   struct err *e)
 {
 	struct server *s = rq->server;
 	const struct doc_root *mine = doc_as_root(n->doc);
-	auto_json json_t *signers = archive_names(mine, n->env);
-	struct archive_row row = {
+	auto_json json_t *signers = document_list_signers(mine, n->env);
+	struct document_row row = {
 		.env = n->env,
 		.head = &mine->head,
 		.state = n->valid ? "active" : "proposed",
@@ -245,22 +249,22 @@ static int keep(struct request *rq, struct next_root *n, struct err *e)
 			   " WHERE type = 'root' AND state = 'active'",
 			   "");
 	if (r == 0)
-		r = archive_store(s, &row, e);
+		r = document_store(s, &row, e);
 	if (r < 0 || !n->valid)
 		return r;
-	warn_if_foreign(s, mine);
-	r = anchor_load(s, e);
+	warn_missing_server_keys(s, mine);
+	r = root_load(s, e);
 	if (r == 0)
-		r = archive_revalidate(s, e);
+		r = document_revalidate_all(s, e);
 	if (r == 0)
-		r = compose_changed(s, e);
+		r = snapshot_handle_document_change(s, e);
 	return r;
 }
 
-int anchor_submit(struct request *rq, struct err *e)
+int root_submit(struct request *rq, struct err *e)
 {
 	AUTO(next_root_fini) struct next_root n = { 0 };
-	char sha256[TEXT_DIGEST_SIZE], object[80];
+	char sha256[ENCODING_DIGEST_SIZE], object[80];
 	json_t *answer = NULL;
 	int r = envelope_parse(rq->body ? rq->body : "", rq->len, &n.env, e);
 
@@ -268,24 +272,24 @@ int anchor_submit(struct request *rq, struct err *e)
 		return r;
 	if (doc_type_from_payload_type(n.env->type) != DOC_ROOT)
 		return err_set(e, EINVAL, "it is no root");
-	text_digest(n.env->digest, sha256);
-	r = archive_merge(rq->server, n.env, &n.known, e);
+	encoding_format_digest(n.env->digest, sha256);
+	r = document_merge_envelope(rq->server, n.env, &n.known, e);
 	if (r < 0)
 		return r;
-	if (server_root(rq->server) &&
-	    memcmp(server_root(rq->server)->head.digest, n.env->digest,
+	if (server_get_root(rq->server) &&
+	    memcmp(server_get_root(rq->server)->head.digest, n.env->digest,
 		   HASH_SIZE) == 0) {
-		r = archiveview_json(rq, sha256, &answer, e);
-		return r < 0 ? r : request_json(rq, 200, answer, e);
+		r = document_api_load_json(rq, sha256, &answer, e);
+		return r < 0 ? r : request_answer_json(rq, 200, answer, e);
 	}
-	r = judge(rq->server, &n, e);
+	r = check_next_root(rq->server, &n, e);
 	if (r == 0)
-		r = keep(rq, &n, e);
+		r = store_next_root(rq, &n, e);
 	if (r == 0)
-		r = archiveview_json(rq, sha256, &answer, e);
+		r = document_api_load_json(rq, sha256, &answer, e);
 	if (r < 0)
 		return r;
 	snprintf(object, sizeof(object), "root/%u", n.doc->head.version);
-	request_note(rq, object, NULL, NULL, NULL, json_deep_copy(answer));
-	return request_json(rq, n.known ? 200 : 201, answer, e);
+	request_set_audit(rq, object, NULL, NULL, NULL, json_deep_copy(answer));
+	return request_answer_json(rq, n.known ? 200 : 201, answer, e);
 }

@@ -12,13 +12,14 @@ struct request;
 struct server;
 
 /* Sets server->root to the root in force, or NULL. */
-int anchor_load(struct server *s, struct err *e);
+int root_load(struct server *s, struct err *e);
 /* The envelopes of version after + 1 and later, as objects. */
-int anchor_after(struct server *s, int64_t after, json_t **ret, struct err *e);
+int root_list_envelopes_after(struct server *s, int64_t after, json_t **ret,
+			      struct err *e);
 /* The root version in a device's status; 0: it names none. */
-int64_t anchor_version_in(json_t *status);
+int64_t root_get_reported_version(json_t *status);
 /* The root of that version (0: in force) as a document, or JSON null. */
-int anchor_json(struct request *rq, int64_t version, json_t **ret,
-		struct err *e);
+int root_build_json(struct request *rq, int64_t version, json_t **ret,
+		    struct err *e);
 
 #endif

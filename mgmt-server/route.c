@@ -28,7 +28,8 @@ const struct route route_table[] = {
 const size_t route_count = ARRAY_SIZE(route_table);
 
 /* Segment by segment; a parameter takes one that is not empty. */
-static bool matches(struct request *rq, const char *pattern, char *path)
+static bool match_path_pattern(struct request *rq, const char *pattern,
+			       char *path)
 {
 	unsigned int n = 0;
 
@@ -50,7 +51,7 @@ static bool matches(struct request *rq, const char *pattern, char *path)
 	return !*pattern && !*path;
 }
 
-static void cut_params(struct request *rq)
+static void terminate_path_params(struct request *rq)
 {
 	for (unsigned int i = 0; i < REQUEST_PARAMS && rq->param[i]; i++) {
 		size_t at = (size_t)(rq->param[i] - rq->params);
@@ -69,23 +70,23 @@ int route_find(struct request *rq, enum route_port port, struct err *e)
 		if (!(rt->port & port))
 			continue;
 		memcpy(rq->params, rq->path, sizeof(rq->params));
-		if (!matches(rq, rt->path, rq->params))
+		if (!match_path_pattern(rq, rt->path, rq->params))
 			continue;
 		if (rt->method != rq->method) {
 			other = true;
 			continue;
 		}
 		rq->route = rt;
-		cut_params(rq);
+		terminate_path_params(rq);
 		return 0;
 	}
 	return other ? err_set(e, PROBLEM_METHOD, "%s is not for %s",
-			       method_name(rq->method), rq->path)
+			       request_method_name(rq->method), rq->path)
 		     : err_set(e, PROBLEM_NOT_FOUND, "there is no %.200s",
 			       rq->path);
 }
 
-static int check_right(const struct request *rq, struct err *e)
+static int check_caller_rights(const struct request *rq, struct err *e)
 {
 	enum right right = rq->route->right;
 
@@ -107,7 +108,7 @@ static int check_right(const struct request *rq, struct err *e)
 	if (!(rq->caller.rights & right))
 		return err_set(e, PROBLEM_FORBIDDEN,
 			       "role %s has not the right '%s'",
-			       rq->caller.role, bearer_right_name(right));
+			       rq->caller.role, token_get_right_name(right));
 	/* Whoever sees some groups only may not hand out more. */
 	if (right == RIGHT_ADMIN && json_array_size(rq->caller.groups) > 0)
 		return err_set(e, PROBLEM_FORBIDDEN,
@@ -115,9 +116,9 @@ static int check_right(const struct request *rq, struct err *e)
 	return 0;
 }
 
-static int audit(struct request *rq, const char *outcome, struct err *e)
+static int audit_request(struct request *rq, const char *outcome, struct err *e)
 {
-	struct ledger_entry en = {
+	struct audit_log_entry en = {
 		.who = rq->caller.name[0] ? rq->caller.name
 		       : rq->device[0]	  ? rq->device
 					  : "-",
@@ -131,24 +132,24 @@ static int audit(struct request *rq, const char *outcome, struct err *e)
 		.after = rq->audit.after,
 	};
 
-	return server_audit(rq->server, &en, NULL, e);
+	return server_append_audit(rq->server, &en, NULL, e);
 }
 
 /* What was refused leaves a trace; where even that fails, the log has it. */
-static void refuse(struct request *rq, int r, const struct err *why)
+static void refuse_request(struct request *rq, int r, const struct err *why)
 {
 	static const char *const silent[] = { "rate-limited", "not-found",
 					      "overloaded", "bad-filter" };
-	const char *code = request_code(r, why);
+	const char *code = request_problem_code(r, why);
 	bool is_read = rq->method == METHOD_GET;
 	struct err e;
 
 	if (rq->answer.status != 0)
 		rq->answer.status = 0;
 	if (-r == EIO || -r == ENOMEM || strcmp(code, "internal") == 0)
-		log_error("%s %s: %s", method_name(rq->method), rq->path,
-			  why->text);
-	request_problem(rq, r, why);
+		log_error("%s %s: %s", request_method_name(rq->method),
+			  rq->path, why->text);
+	request_answer_problem(rq, r, why);
 	for (size_t i = 0; is_read && i < ARRAY_SIZE(silent); i++)
 		if (strcmp(code, silent[i]) == 0)
 			return;
@@ -156,7 +157,7 @@ static void refuse(struct request *rq, int r, const struct err *why)
 		return;
 	json_decref(rq->audit.after);
 	rq->audit.after = json_pack("{s:s}", "text", why->text);
-	if (audit(rq, code, &e) < 0)
+	if (audit_request(rq, code, &e) < 0)
 		log_error("audit of a refusal: %s", e.text);
 }
 
@@ -164,32 +165,32 @@ static void refuse(struct request *rq, int r, const struct err *why)
  * A read leaves nothing; a write is done whole, with its entry, or not. What is
  * held (1) has written nothing yet.
  */
-static int run_write(struct request *rq, struct err *e)
+static int run_write_request(struct request *rq, struct err *e)
 {
 	bool is_once = rq->once_key[0] && (rq->route->flags & ROUTE_ONCE);
 	struct server *s = rq->server;
-	struct server_mark mark;
-	int r = server_mark(s, &mark, e);
+	struct server_savepoint mark;
+	int r = server_begin_savepoint(s, &mark, e);
 
 	if (r < 0)
 		return r;
-	r = is_once ? once_recall(rq, e) : 0;
+	r = is_once ? idempotency_replay_answer(rq, e) : 0;
 	if (r > 0)
-		return server_keep(s, e);
+		return server_release_savepoint(s, e);
 	if (r == 0)
 		r = rq->route->handle(rq, e);
 	if (r == 0 && !(rq->route->flags & ROUTE_QUIET))
-		r = audit(rq, NULL, e);
+		r = audit_request(rq, NULL, e);
 	if (r == 0 && is_once)
-		r = once_keep(rq, e);
+		r = idempotency_store_answer(rq, e);
 	if (r != 0) {
-		server_undo(s, &mark);
+		server_rollback_savepoint(s, &mark);
 		return r;
 	}
-	return server_keep(s, e);
+	return server_release_savepoint(s, e);
 }
 
-bool route_run(struct request *rq)
+bool route_run_request(struct request *rq)
 {
 	struct server *s = rq->server;
 	struct err e = { 0 };
@@ -199,19 +200,19 @@ bool route_run(struct request *rq)
 	if (rq->method == METHOD_GET)
 		r = rq->route->handle(rq, &e);
 	else
-		r = run_write(rq, &e);
+		r = run_write_request(rq, &e);
 	rq->is_working = r == REQUEST_AGAIN;
 	if (r > 0)
 		return false;
 	if (r < 0)
-		refuse(rq, r, &e);
+		refuse_request(rq, r, &e);
 	s->gauge.requests++;
 	s->gauge.refused += rq->answer.status / 100 == 4;
 	s->gauge.failed += rq->answer.status / 100 == 5;
 	return true;
 }
 
-static int check_rate(struct request *rq, struct err *e)
+static int check_request_rate(struct request *rq, struct err *e)
 {
 	struct server *s = rq->server;
 	char key[96];
@@ -223,41 +224,41 @@ static int check_rate(struct request *rq, struct err *e)
 		 rq->caller.id[0] ? rq->caller.id : rq->from);
 	rate = (double)(rq->caller.id[0] ? s->conf.token_rate
 					 : s->conf.address_rate);
-	if (limit_take(&s->limit, key, rate, 2 * rate, clock_mono_ns()))
+	if (ratelimit_allow(&s->limit, key, rate, 2 * rate, clock_mono_ns()))
 		return 0;
 	s->gauge.limited++;
 	return err_set(e, PROBLEM_LIMITED, "too many requests");
 }
 
-int route_admit(struct request *rq)
+int route_check_request(struct request *rq)
 {
 	struct err e = { 0 };
-	int r = check_rate(rq, &e);
+	int r = check_request_rate(rq, &e);
 
 	if (r == 0 && !rq->route)
 		r = route_find(rq, rq->device_port ? ROUTE_DEVICE : ROUTE_ADMIN,
 			       &e);
 	if (r == 0)
-		r = check_right(rq, &e);
+		r = check_caller_rights(rq, &e);
 	if (r == 0)
 		r = arguments_check(rq, &e);
 	if (r < 0) {
-		refuse(rq, r, &e);
+		refuse_request(rq, r, &e);
 		rq->server->gauge.requests++;
 		rq->server->gauge.refused++;
 	}
 	return r;
 }
 
-void route_print(void)
+void route_print_table(void)
 {
 	static const char *const ports[] = { "", "admin", "device", "both" };
 
 	for (size_t i = 0; i < route_count; i++) {
 		const struct route *rt = &route_table[i];
 
-		printf("%s %s %s %s %s %s\n", method_name(rt->method), rt->path,
-		       bearer_right_name(rt->right), ports[rt->port], rt->name,
-		       arguments_of(rt));
+		printf("%s %s %s %s %s %s\n", request_method_name(rt->method),
+		       rt->path, token_get_right_name(rt->right),
+		       ports[rt->port], rt->name, arguments_get_names(rt));
 	}
 }

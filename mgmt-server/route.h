@@ -48,13 +48,13 @@ int route_find(struct request *rq, enum route_port port, struct err *e);
  * request is held; call again when something changed or its time is over, or,
  * if it is working, in the next turn.
  */
-bool route_run(struct request *rq);
+bool route_run_request(struct request *rq);
 
 /* Rights alone, before a body is read: 0, or the answer is made (negative). */
-int route_admit(struct request *rq);
+int route_check_request(struct request *rq);
 
 /* "GET /v1/devices read admin devices filter limit ..." a line, for the test.
  */
-void route_print(void);
+void route_print_table(void);
 
 #endif

@@ -14,25 +14,25 @@
 #define FILE_NAME "mgmtd.db"
 
 __asm__(".pushsection .rodata\n"
-	".global registry_sql_001\n"
-	"registry_sql_001:\n"
+	".global schema_sql_001\n"
+	"schema_sql_001:\n"
 	".incbin \"schema/sql/mgmtd-001.sql\"\n"
 	".byte 0\n"
-	".global registry_sql_002\n"
-	"registry_sql_002:\n"
+	".global schema_sql_002\n"
+	"schema_sql_002:\n"
 	".incbin \"schema/sql/mgmtd-002.sql\"\n"
 	".byte 0\n"
-	".global registry_sql_003\n"
-	"registry_sql_003:\n"
+	".global schema_sql_003\n"
+	"schema_sql_003:\n"
 	".incbin \"schema/sql/mgmtd-003.sql\"\n"
 	".byte 0\n"
 	".popsection\n");
-extern const char registry_sql_001[], registry_sql_002[], registry_sql_003[];
+extern const char schema_sql_001[], schema_sql_002[], schema_sql_003[];
 
-static const char *const migrations[] = { registry_sql_001, registry_sql_002,
-					  registry_sql_003, NULL };
+static const char *const migrations[] = { schema_sql_001, schema_sql_002,
+					  schema_sql_003, NULL };
 
-int registry_open(const char *dir, struct db **ret, struct err *e)
+int schema_open_database(const char *dir, struct db **ret, struct err *e)
 {
 	auto_free char *path = io_join(dir, FILE_NAME);
 	struct err ignored;
@@ -46,12 +46,12 @@ int registry_open(const char *dir, struct db **ret, struct err *e)
 	do
 		r = db_open(path, migrations, ret, e);
 	while (r < 0 && e->reason == REASON_STORAGE_FULL &&
-	       reserve_use(dir, &ignored) > 0);
+	       disk_reserve_release(dir, &ignored) > 0);
 	return r;
 }
 
-int registry_create(const char *dir, const char *org, struct db **ret,
-		    struct err *e)
+int schema_create_database(const char *dir, const char *org, struct db **ret,
+			   struct err *e)
 {
 	auto_free char *path = io_join(dir, FILE_NAME);
 	AUTO(db_closep) struct db *db = NULL;
@@ -72,7 +72,7 @@ int registry_create(const char *dir, const char *org, struct db **ret,
 	return 0;
 }
 
-int registry_org(struct db *db, char ret[DOC_ID_SIZE], struct err *e)
+int schema_get_org(struct db *db, char ret[DOC_ID_SIZE], struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int r = db_first(db, &st, e,

@@ -8,10 +8,10 @@
 struct db;
 struct err;
 
-int registry_open(const char *dir, struct db **ret, struct err *e);
+int schema_open_database(const char *dir, struct db **ret, struct err *e);
 /* Makes it, for an organisation. -EEXIST: it is there. */
-int registry_create(const char *dir, const char *org, struct db **ret,
-		    struct err *e);
-int registry_org(struct db *db, char ret[DOC_ID_SIZE], struct err *e);
+int schema_create_database(const char *dir, const char *org, struct db **ret,
+			   struct err *e);
+int schema_get_org(struct db *db, char ret[DOC_ID_SIZE], struct err *e);
 
 #endif

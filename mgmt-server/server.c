@@ -11,24 +11,24 @@
 #include <errno.h>
 #include <string.h>
 
-int server_fresh(struct server *s, struct err *e)
+int server_refresh_state(struct server *s, struct err *e)
 {
-	int r = s->stale ? ledger_load(s->db, &s->tree, e) : 0;
+	int r = s->stale ? audit_log_load_tree(s->db, &s->tree, e) : 0;
 
 	if (r == 0 && s->stale)
-		r = anchor_load(s, e);
+		r = root_load(s, e);
 	if (r == 0)
 		s->stale = false;
 	return r;
 }
 
-int server_write(struct server *s, struct err *e)
+int server_begin_write(struct server *s, struct err *e)
 {
 	int r;
 
-	r = db_standing(s->db, e);
+	r = db_check_transaction(s->db, e);
 	if (r == 0)
-		r = server_fresh(s, e);
+		r = server_refresh_state(s, e);
 	if (r < 0 || s->writing)
 		return r;
 	r = db_begin(s->db, e);
@@ -37,7 +37,7 @@ int server_write(struct server *s, struct err *e)
 	return r;
 }
 
-void server_full(struct server *s, const struct err *why)
+void server_set_storage_full(struct server *s, const struct err *why)
 {
 	if (!s->gauge.full)
 		log_warning("%s: only reads are served until there is room",
@@ -45,16 +45,16 @@ void server_full(struct server *s, const struct err *why)
 	s->gauge.full = 1;
 }
 
-static void end_full(struct server *s)
+static void clear_storage_full(struct server *s)
 {
 	if (s->gauge.full)
 		log_info("there is room on the disk: writes are taken again");
 	s->gauge.full = 0;
 }
 
-int server_try(struct server *s, struct err *e)
+int server_try_write(struct server *s, struct err *e)
 {
-	int r = server_write(s, e);
+	int r = server_begin_write(s, e);
 
 	return r < 0 ? r
 		     : db_run(s->db, e,
@@ -64,7 +64,7 @@ int server_try(struct server *s, struct err *e)
 			      "");
 }
 
-static void tell(struct server *s)
+static void emit_turn_events(struct server *s)
 {
 	json_t *event;
 	size_t i;
@@ -75,7 +75,7 @@ static void tell(struct server *s)
 			      json_string_value(json_array_get(event, 1)));
 }
 
-int server_commit(struct server *s, struct err *e)
+int server_commit_turn(struct server *s, struct err *e)
 {
 	int r = blob_sync(s->blobs, e);
 
@@ -86,13 +86,13 @@ int server_commit(struct server *s, struct err *e)
 	if (r < 0) {
 		s->gauge.commits_failed++;
 		if (e->reason == REASON_STORAGE_FULL)
-			server_full(s, e);
+			server_set_storage_full(s, e);
 		s->taken_back(s, NULL);
 	}
 	if (r == 0 && s->writing)
-		end_full(s);
+		clear_storage_full(s);
 	if (r == 0 && s->edge.event)
-		tell(s);
+		emit_turn_events(s);
 	json_array_clear(s->events);
 	s->gauge.commits += s->writing && r == 0;
 	s->writing = false;
@@ -100,9 +100,10 @@ int server_commit(struct server *s, struct err *e)
 	return r;
 }
 
-int server_mark(struct server *s, struct server_mark *ret, struct err *e)
+int server_begin_savepoint(struct server *s, struct server_savepoint *ret,
+			   struct err *e)
 {
-	int r = server_write(s, e);
+	int r = server_begin_write(s, e);
 
 	if (r < 0)
 		return r;
@@ -112,16 +113,17 @@ int server_mark(struct server *s, struct server_mark *ret, struct err *e)
 	return db_exec(s->db, "SAVEPOINT piece", e);
 }
 
-int server_keep(struct server *s, struct err *e)
+int server_release_savepoint(struct server *s, struct err *e)
 {
 	return db_exec(s->db, "RELEASE piece", e);
 }
 
-void server_undo(struct server *s, const struct server_mark *m)
+void server_rollback_savepoint(struct server *s,
+			       const struct server_savepoint *m)
 {
 	struct err e;
 
-	if (db_standing(s->db, &e) == 0 &&
+	if (db_check_transaction(s->db, &e) == 0 &&
 	    (db_exec(s->db, "ROLLBACK TO piece", &e) < 0 ||
 	     db_exec(s->db, "RELEASE piece", &e) < 0))
 		log_error("undo: %s", e.text);
@@ -131,16 +133,17 @@ void server_undo(struct server *s, const struct server_mark *m)
 	s->taken_back(s, m);
 }
 
-int server_audit(struct server *s, const struct ledger_entry *entry,
-		 uint64_t *ret_index, struct err *e)
+int server_append_audit(struct server *s, const struct audit_log_entry *entry,
+			uint64_t *ret_index, struct err *e)
 {
-	int r = server_write(s, e);
+	int r = server_begin_write(s, e);
 
-	return r < 0 ? r : ledger_append(s->db, &s->tree, entry, ret_index, e);
+	return r < 0 ? r
+		     : audit_log_append(s->db, &s->tree, entry, ret_index, e);
 }
 
-void server_event(struct server *s, const char *type, const char *group,
-		  json_t *j)
+void server_queue_event(struct server *s, const char *type, const char *group,
+			json_t *j)
 {
 	auto_free char *text = NULL;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the whole server shares. Everything that a turn of the loop writes goes
- * into one transaction, which server_commit() ends; nothing that was written is
- * answered before that (answers carry their turn's number).
+ * into one transaction, which server_commit_turn() ends; nothing that was
+ * written is answered before that (answers carry their turn's number).
  */
 #ifndef MGMT_SERVER_H
 #define MGMT_SERVER_H
@@ -19,34 +19,34 @@
 
 struct alarms;
 struct blobs;
-struct compose;
+struct snapshot_cache;
 struct db;
 struct err;
 struct pki;
-struct presence;
+struct connections;
 struct reminder;
-struct server_mark;
+struct server_savepoint;
 
 /* What the loop at the edge does for those inside; may be NULL in tests. */
-struct server_edge {
+struct server_callbacks {
 	void *ctx;
 	/* The device channel has something to send, or must be closed. */
 	void (*device_ready)(void *ctx, void *connection, bool close);
 	/* Another connection has taken its place: it is ended, and if it is
-	 * alive, devtalk_twin() is called before. */
+	 * alive, device_messages_report_duplicate() is called before. */
 	void (*device_replaced)(void *ctx, void *connection);
 	/* To all that listen to /v1/events and may see the group. */
 	void (*event)(void *ctx, const char *group, const char *text);
-	/* Work is waiting: call mgmtd_work() soon. */
+	/* Work is waiting: call mgmtd_run_pending_work() soon. */
 	void (*work)(void *ctx);
 };
 
 struct server {
 	struct settings conf;
-	struct server_edge edge;
+	struct server_callbacks edge;
 	/* What was written is undone, since the mark or (NULL) the whole turn:
 	 * memory must follow. Set by mgmtd.c, which knows all parts. */
-	void (*taken_back)(struct server *s, const struct server_mark *m);
+	void (*taken_back)(struct server *s, const struct server_savepoint *m);
 	char *dir;
 	char org[DOC_ID_SIZE];
 	uint16_t device_port; /* as bound */
@@ -54,13 +54,13 @@ struct server {
 	struct pki *pki;
 	struct blobs *blobs;
 	struct doc *root; /* in force; NULL: none yet */
-	struct compose *compose;
-	struct presence *presence; /* connected devices */
-	struct alarms *alarms;	   /* that wait to be stored */
-	struct reminder *reminder; /* of what ends soon */
+	struct snapshot_cache *compose;
+	struct connections *presence; /* connected devices */
+	struct alarms *alarms;	      /* that wait to be stored */
+	struct reminder *reminder;    /* of what ends soon */
 	struct merkle tree;
-	struct limit limit;
-	struct gauge gauge;
+	struct ratelimit limit;
+	struct metrics gauge;
 	int64_t tried;		  /* when room was last looked for */
 	uint64_t turn;		  /* grows with each commit */
 	uint64_t messages;	  /* counts those queued for devices */
@@ -73,40 +73,42 @@ struct server {
 
 /* Reads tree and root if they are stale; while that fails nothing may be
  * written after them or signed over them. */
-int server_fresh(struct server *s, struct err *e);
+int server_refresh_state(struct server *s, struct err *e);
 /* Begins this turn's transaction unless it is under way. */
-int server_write(struct server *s, struct err *e);
+int server_begin_write(struct server *s, struct err *e);
 /* A write found no room on the disk: said once, until one does again, which is
  * tried every ten seconds. */
-void server_full(struct server *s, const struct err *why);
-/* Tries a small write, which server_commit() ends. */
-int server_try(struct server *s, struct err *e);
+void server_set_storage_full(struct server *s, const struct err *why);
+/* Tries a small write, which server_commit_turn() ends. */
+int server_try_write(struct server *s, struct err *e);
 /* Ends the turn. On failure nothing of it happened. */
-int server_commit(struct server *s, struct err *e);
+int server_commit_turn(struct server *s, struct err *e);
 
 /*
  * One piece of work inside the turn: all of it or none of it. Marks do not
  * nest.
  */
-struct server_mark {
+struct server_savepoint {
 	struct merkle tree;
 	size_t events;
 	uint64_t messages;
 };
-int server_mark(struct server *s, struct server_mark *ret, struct err *e);
-int server_keep(struct server *s, struct err *e);
-void server_undo(struct server *s, const struct server_mark *m);
+int server_begin_savepoint(struct server *s, struct server_savepoint *ret,
+			   struct err *e);
+int server_release_savepoint(struct server *s, struct err *e);
+void server_rollback_savepoint(struct server *s,
+			       const struct server_savepoint *m);
 
 /* Appends to the audit tree in this turn's transaction. */
-int server_audit(struct server *s, const struct ledger_entry *entry,
-		 uint64_t *ret_index, struct err *e);
+int server_append_audit(struct server *s, const struct audit_log_entry *entry,
+			uint64_t *ret_index, struct err *e);
 
 /* Tells listeners {"type":type,...members of j} when the turn is committed;
  * consumes j. */
-void server_event(struct server *s, const char *type, const char *group,
-		  json_t *j);
+void server_queue_event(struct server *s, const char *type, const char *group,
+			json_t *j);
 
-static inline const struct doc_root *server_root(const struct server *s)
+static inline const struct doc_root *server_get_root(const struct server *s)
 {
 	return s->root ? doc_as_root(s->root) : NULL;
 }

@@ -8,21 +8,21 @@
 int settings_read(struct settings *s, const char *path, int must_exist,
 		  struct err *e)
 {
-	const struct conf_key keys[] = {
-		{ "admin-listen", CONF_STRING, &s->admin_listen },
-		{ "admin-port", CONF_NUMBER, &s->admin_port, 0, 65535 },
-		{ "device-listen", CONF_STRING, &s->device_listen },
-		{ "device-port", CONF_NUMBER, &s->device_port, 0, 65535 },
-		{ "connections", CONF_NUMBER, &s->connections, 16, 1000000 },
-		{ "admin-connections", CONF_NUMBER, &s->admin_connections, 16,
+	const struct config_key keys[] = {
+		{ "admin-listen", CONFIG_STRING, &s->admin_listen },
+		{ "admin-port", CONFIG_NUMBER, &s->admin_port, 0, 65535 },
+		{ "device-listen", CONFIG_STRING, &s->device_listen },
+		{ "device-port", CONFIG_NUMBER, &s->device_port, 0, 65535 },
+		{ "connections", CONFIG_NUMBER, &s->connections, 16, 1000000 },
+		{ "admin-connections", CONFIG_NUMBER, &s->admin_connections, 16,
 		  1000000 },
-		{ "address-connections", CONF_NUMBER, &s->address_connections,
+		{ "address-connections", CONFIG_NUMBER, &s->address_connections,
 		  1, 1000000 },
-		{ "admit-rate", CONF_NUMBER, &s->admit_rate, 1, 1000000 },
-		{ "token-rate", CONF_NUMBER, &s->token_rate, 1, 1000000 },
-		{ "address-rate", CONF_NUMBER, &s->address_rate, 1, 1000000 },
-		{ "login-rate", CONF_NUMBER, &s->login_rate, 1, 100000 },
-		{ "stall-seconds", CONF_NUMBER, &s->stall_seconds, 1, 3600 },
+		{ "admit-rate", CONFIG_NUMBER, &s->admit_rate, 1, 1000000 },
+		{ "token-rate", CONFIG_NUMBER, &s->token_rate, 1, 1000000 },
+		{ "address-rate", CONFIG_NUMBER, &s->address_rate, 1, 1000000 },
+		{ "login-rate", CONFIG_NUMBER, &s->login_rate, 1, 100000 },
+		{ "stall-seconds", CONFIG_NUMBER, &s->stall_seconds, 1, 3600 },
 		{ NULL },
 	};
 
@@ -38,7 +38,7 @@ int settings_read(struct settings *s, const char *path, int must_exist,
 		.login_rate = 20,
 		.stall_seconds = 30,
 	};
-	return conf_read(path, must_exist, keys, e);
+	return config_read(path, must_exist, keys, e);
 }
 
 void settings_fini(struct settings *s)

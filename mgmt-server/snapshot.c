@@ -25,61 +25,64 @@
 #define REST_TICKS 60
 #define IS_VALID "state IN ('valid', 'active', 'superseded')"
 
-struct kept {
-	struct kept *next;
+struct cached_composition {
+	struct cached_composition *next;
 	int64_t until; /* a document of it expires then */
 	struct composition c;
 };
 
-struct compose {
-	struct kept *kept;
+struct snapshot_cache {
+	struct cached_composition *kept;
 	bool chunks_came, images_came;
 	unsigned int rest; /* ticks before a look that failed is repeated */
 };
 
-int compose_new(struct server *s, struct compose **ret, struct err *e)
+int snapshot_cache_new(struct server *s, struct snapshot_cache **ret,
+		       struct err *e)
 {
 	*ret = calloc(1, sizeof(**ret));
 	return *ret ? 0 : err_oom(e, "start");
 }
 
-void compose_forget(struct compose *c)
+void snapshot_cache_clear(struct snapshot_cache *c)
 {
 	while (c->kept) {
-		struct kept *k = c->kept;
+		struct cached_composition *k = c->kept;
 
 		c->kept = k->next;
 		free(k);
 	}
 }
 
-void compose_look(struct compose *c)
+void snapshot_schedule_recheck(struct snapshot_cache *c)
 {
 	c->chunks_came = true;
 	c->rest = 0;
 }
 
-void compose_free(struct compose *c)
+void snapshot_cache_free(struct snapshot_cache *c)
 {
 	if (c)
-		compose_forget(c);
+		snapshot_cache_clear(c);
 	free(c);
 }
 
 /* ---- composing */
-struct composer {
+struct composition_builder {
 	struct server *server;
-	const struct compose_draft *draft;
+	const struct snapshot_drafts *draft;
 	struct composition *out;
 	int64_t now, until;
 	struct err *e;
 };
 
-static int problem(struct composer *k, const char *fmt, ...)
+static int set_composition_problem(struct composition_builder *k,
+				   const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* Not an error of the server: the set cannot be made now. */
-static int problem(struct composer *k, const char *fmt, ...)
+static int set_composition_problem(struct composition_builder *k,
+				   const char *fmt, ...)
 {
 	va_list ap;
 
@@ -90,9 +93,9 @@ static int problem(struct composer *k, const char *fmt, ...)
 }
 
 /* A draft of at least the version that is picked stands before it. */
-static const struct doc *find_draft(const struct composer *k,
-				    enum doc_type type, const char *id,
-				    uint32_t min)
+static const struct doc *
+find_draft_document(const struct composition_builder *k, enum doc_type type,
+		    const char *id, uint32_t min)
 {
 	const struct doc *best = NULL;
 
@@ -108,10 +111,11 @@ static const struct doc *find_draft(const struct composer *k,
 }
 
 /* 0 picked, 1 there is none (a problem), <0. */
-static int pick(struct composer *k, enum doc_type type, const char *id,
-		uint32_t min, struct err *e)
+static int pick_newest_document(struct composition_builder *k,
+				enum doc_type type, const char *id,
+				uint32_t min, struct err *e)
 {
-	struct archive_pick *p = &k->out->pick[k->out->n];
+	struct document_version *p = &k->out->pick[k->out->n];
 	const struct doc *draft;
 	int r;
 
@@ -119,45 +123,47 @@ static int pick(struct composer *k, enum doc_type type, const char *id,
 		if (k->out->pick[i].type == type &&
 		    strcmp(k->out->pick[i].id, id) == 0)
 			return 0; /* two configs may share an image */
-	if (k->out->n == COMPOSE_MAX)
-		return problem(k, "group %s names too many documents",
-			       k->out->group);
-	r = archive_pick(k->server, type, id, min, k->now, p, e);
+	if (k->out->n == SNAPSHOT_DOCUMENTS_MAX)
+		return set_composition_problem(
+			k, "group %s names too many documents", k->out->group);
+	r = document_find_newest(k->server, type, id, min, k->now, p, e);
 	if (r < 0)
 		return r;
-	draft = find_draft(k, type, id, r > 0 ? p->version : min);
+	draft = find_draft_document(k, type, id, r > 0 ? p->version : min);
 	if (draft) {
 		p->type = type;
 		snprintf(p->id, sizeof(p->id), "%s", id);
 		p->version = draft->head.version;
-		text_digest(draft->head.digest, p->sha256);
+		encoding_format_digest(draft->head.digest, p->sha256);
 	} else if (r == 0) {
-		return problem(k, "%s %s: no valid version from %u on%s",
-			       doc_type_name(type), id, min,
-			       type == DOC_IMAGE ? " whose chunks are here"
-						 : "");
+		return set_composition_problem(
+			k, "%s %s: no valid version from %u on%s",
+			doc_type_name(type), id, min,
+			type == DOC_IMAGE ? " whose chunks are here" : "");
 	}
 	k->out->n++;
 	return 0;
 }
 
 /* The document of a pick: a draft is borrowed, a stored one is owned. */
-static int open_pick(struct composer *k, const struct archive_pick *p,
-		     const struct doc **ret, struct doc **ret_owned,
-		     struct err *e)
+static int open_picked_document(struct composition_builder *k,
+				const struct document_version *p,
+				const struct doc **ret, struct doc **ret_owned,
+				struct err *e)
 {
-	char sha256[TEXT_DIGEST_SIZE];
-	const struct doc *draft = find_draft(k, p->type, p->id, p->version);
+	char sha256[ENCODING_DIGEST_SIZE];
+	const struct doc *draft =
+		find_draft_document(k, p->type, p->id, p->version);
 	int r;
 
 	if (draft) {
-		text_digest(draft->head.digest, sha256);
+		encoding_format_digest(draft->head.digest, sha256);
 		if (strcmp(sha256, p->sha256) == 0) {
 			*ret = draft;
 			return 0;
 		}
 	}
-	r = archive_parse(k->server, p->sha256, ret_owned, e);
+	r = document_load(k->server, p->sha256, ret_owned, e);
 	if (r == 0) {
 		*ret = *ret_owned;
 		if ((*ret)->head.expires < k->until)
@@ -166,12 +172,12 @@ static int open_pick(struct composer *k, const struct archive_pick *p,
 	return r;
 }
 
-static int pick_refs(struct composer *k, const struct doc_group *g,
-		     struct err *e)
+static int pick_group_documents(struct composition_builder *k,
+				const struct doc_group *g, struct err *e)
 {
 	for (unsigned int i = 0; i < g->n_refs; i++) {
-		int r = pick(k, g->ref[i].type, g->ref[i].id,
-			     g->ref[i].min_version, e);
+		int r = pick_newest_document(k, g->ref[i].type, g->ref[i].id,
+					     g->ref[i].min_version, e);
 
 		if (r != 0)
 			return r;
@@ -179,7 +185,7 @@ static int pick_refs(struct composer *k, const struct doc_group *g,
 	return 0;
 }
 
-static int pick_images(struct composer *k, struct err *e)
+static int pick_config_images(struct composition_builder *k, struct err *e)
 {
 	unsigned int n = k->out->n; /* images are added behind */
 
@@ -187,7 +193,8 @@ static int pick_images(struct composer *k, struct err *e)
 		AUTO(doc_freep) struct doc *owned = NULL;
 		const struct doc_vp_config *config;
 		const struct doc *d = NULL;
-		int r = open_pick(k, &k->out->pick[i], &d, &owned, e);
+		int r = open_picked_document(k, &k->out->pick[i], &d, &owned,
+					     e);
 
 		if (r < 0)
 			return r;
@@ -195,55 +202,56 @@ static int pick_images(struct composer *k, struct err *e)
 		if (d->head.type != DOC_VP_CONFIG)
 			continue;
 		config = doc_as_vp_config(d);
-		r = pick(k, DOC_IMAGE, config->image, config->image_min_version,
-			 e);
+		r = pick_newest_document(k, DOC_IMAGE, config->image,
+					 config->image_min_version, e);
 		if (r != 0)
 			return r;
 	}
 	return 0;
 }
 
-static int run(struct composer *k, const char *group, struct err *e)
+static int compose_group_documents(struct composition_builder *k,
+				   const char *group, struct err *e)
 {
 	AUTO(doc_freep) struct doc *owned = NULL;
 	const struct doc *d = NULL;
 	int r;
 
 	snprintf(k->out->group, sizeof(k->out->group), "%s", group);
-	r = pick(k, DOC_GROUP, group, 1, e);
+	r = pick_newest_document(k, DOC_GROUP, group, 1, e);
 	if (r == 0)
-		r = open_pick(k, &k->out->pick[0], &d, &owned, e);
+		r = open_picked_document(k, &k->out->pick[0], &d, &owned, e);
 	if (r == 0)
-		r = pick_refs(k, doc_as_group(d), e);
+		r = pick_group_documents(k, doc_as_group(d), e);
 	if (r == 0)
-		r = pick_images(k, e);
+		r = pick_config_images(k, e);
 	if (r != 0)
 		k->out->n = 0;
 	return r < 0 ? r : 0;
 }
 
-int compose_with(struct server *s, const char *group,
-		 const struct compose_draft *draft, struct composition *ret,
-		 struct err *e)
+int snapshot_compose_with_drafts(struct server *s, const char *group,
+				 const struct snapshot_drafts *draft,
+				 struct composition *ret, struct err *e)
 {
-	struct composer k = { .server = s,
-			      .draft = draft,
-			      .out = ret,
-			      .now = clock_wall(),
-			      .until = INT64_MAX };
+	struct composition_builder k = { .server = s,
+					 .draft = draft,
+					 .out = ret,
+					 .now = clock_wall(),
+					 .until = INT64_MAX };
 
 	memset(ret, 0, sizeof(*ret));
-	return run(&k, group, e);
+	return compose_group_documents(&k, group, e);
 }
 
-int compose_of(struct server *s, const char *group,
-	       const struct composition **ret, struct err *e)
+int snapshot_get_composition(struct server *s, const char *group,
+			     const struct composition **ret, struct err *e)
 {
-	struct composer k = { .server = s,
-			      .now = clock_wall(),
-			      .until = INT64_MAX };
-	struct kept **at = &s->compose->kept;
-	AUTO(auto_freep) struct kept *made = NULL;
+	struct composition_builder k = { .server = s,
+					 .now = clock_wall(),
+					 .until = INT64_MAX };
+	struct cached_composition **at = &s->compose->kept;
+	AUTO(auto_freep) struct cached_composition *made = NULL;
 	int r;
 
 	for (; *at; at = &(*at)->next)
@@ -262,7 +270,7 @@ int compose_of(struct server *s, const char *group,
 		return err_oom(e, "compose a snapshot");
 	memset(made, 0, sizeof(*made));
 	k.out = &made->c;
-	r = run(&k, group, e);
+	r = compose_group_documents(&k, group, e);
 	if (r < 0)
 		return r;
 	/* What fails for want of time may succeed with time: look again. */
@@ -273,7 +281,7 @@ int compose_of(struct server *s, const char *group,
 	return 0;
 }
 
-json_t *compose_json(const struct composition *c)
+json_t *snapshot_build_documents_json(const struct composition *c)
 {
 	json_t *list = json_array();
 
@@ -289,7 +297,7 @@ json_t *compose_json(const struct composition *c)
 
 /* ---- states */
 /* superseded: a newer valid one is here; active: some group's set has it. */
-static int settle(struct server *s, struct err *e)
+static int update_document_states(struct server *s, struct err *e)
 {
 	sqlite3 *db = db_handle(s->db);
 	sqlite3_stmt *st = NULL;
@@ -315,7 +323,7 @@ static int settle(struct server *s, struct err *e)
 	while (r == 0 && sqlite3_step(st) == SQLITE_ROW) {
 		const struct composition *c = NULL;
 
-		r = compose_of(s, db_text(st, 0), &c, e);
+		r = snapshot_get_composition(s, db_text(st, 0), &c, e);
 		for (unsigned int i = 0; r == 0 && i < c->n; i++)
 			r = db_run(s->db, e,
 				   "UPDATE document SET state = 'active'"
@@ -326,22 +334,23 @@ static int settle(struct server *s, struct err *e)
 	return r;
 }
 
-int compose_changed(struct server *s, struct err *e)
+int snapshot_handle_document_change(struct server *s, struct err *e)
 {
-	compose_forget(s->compose);
-	presence_stale(s->presence, NULL);
-	return settle(s, e);
+	snapshot_cache_clear(s->compose);
+	connections_mark_stale(s->presence, NULL);
+	return update_document_states(s, e);
 }
 
-int compose_chunk_came(struct server *s, const char *sha256, struct err *e)
+int snapshot_handle_new_chunk(struct server *s, const char *sha256,
+			      struct err *e)
 {
-	compose_look(s->compose);
+	snapshot_schedule_recheck(s->compose);
 	return 0;
 }
 
-int compose_tick(struct server *s, struct err *e)
+int snapshot_recheck_images(struct server *s, struct err *e)
 {
-	struct compose *c = s->compose;
+	struct snapshot_cache *c = s->compose;
 	int r;
 
 	if (!c->chunks_came)
@@ -350,9 +359,9 @@ int compose_tick(struct server *s, struct err *e)
 		c->rest--;
 		return 0;
 	}
-	r = picture_recheck(s, &c->images_came, e);
+	r = image_recheck_incomplete(s, &c->images_came, e);
 	if (r == 0 && c->images_came)
-		r = compose_changed(s, e);
+		r = snapshot_handle_document_change(s, e);
 	if (r == 0)
 		c->chunks_came = c->images_came = false;
 	else
@@ -361,20 +370,20 @@ int compose_tick(struct server *s, struct err *e)
 }
 
 /* ---- snapshots */
-struct snapshot {
+struct stored_snapshot {
 	char group[DOC_ID_SIZE], epoch[33], old_epoch[33];
 	int64_t version, issued;
 	char *documents, *envelope; /* of the one that is there; or NULL */
 };
 
-static void snapshot_fini(struct snapshot *n)
+static void stored_snapshot_fini(struct stored_snapshot *n)
 {
 	free(n->documents);
 	free(n->envelope);
 }
 
-static int load_snapshot(struct server *s, const char *device,
-			 struct snapshot *ret, struct err *e)
+static int load_stored_snapshot(struct server *s, const char *device,
+				struct stored_snapshot *ret, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int r = db_first(s->db, &st, e,
@@ -401,15 +410,16 @@ static int load_snapshot(struct server *s, const char *device,
 	return 0;
 }
 
-static int sign(struct server *s, const char *device, const struct snapshot *n,
-		const char *documents, int64_t now, char **ret, struct err *e)
+static int sign_snapshot(struct server *s, const char *device,
+			 const struct stored_snapshot *n, const char *documents,
+			 int64_t now, char **ret, struct err *e)
 {
-	char issued[TEXT_TIME_SIZE], expires[TEXT_TIME_SIZE];
+	char issued[ENCODING_TIME_SIZE], expires[ENCODING_TIME_SIZE];
 	auto_json json_t *j = NULL;
 	auto_free char *text = NULL;
 
-	text_time(now, issued);
-	text_time(now + LIFE, expires);
+	encoding_format_time(now, issued);
+	encoding_format_time(now + LIFE, expires);
 	j = json_pack("{s:i, s:s, s:s, s:s, s:I, s:s, s:s, s:o}", "format", 1,
 		      "org", s->org, "device", device, "epoch", n->epoch,
 		      "version", (json_int_t)n->version + 1, "issued", issued,
@@ -420,14 +430,15 @@ static int sign(struct server *s, const char *device, const struct snapshot *n,
 		return err_oom(e, "sign a snapshot");
 	s->gauge.snapshots++;
 	return envelope_make(SNAPSHOT_TYPE, text, strlen(text),
-			     pki_director(s->pki), ret, e);
+			     pki_director_key(s->pki), ret, e);
 }
 
-static int store(struct server *s, const char *device, const struct snapshot *n,
-		 const char *documents, const char *envelope, int64_t now,
-		 struct err *e)
+static int store_snapshot(struct server *s, const char *device,
+			  const struct stored_snapshot *n,
+			  const char *documents, const char *envelope,
+			  int64_t now, struct err *e)
 {
-	int r = server_write(s, e);
+	int r = server_begin_write(s, e);
 
 	if (r == 0)
 		r = db_run(s->db, e,
@@ -440,23 +451,23 @@ static int store(struct server *s, const char *device, const struct snapshot *n,
 			   " VALUES (?, ?, ?, ?, ?, ?, ?)",
 			   "ssiiiss", device, n->epoch, n->version + 1, now,
 			   now + LIFE, documents, envelope);
-	return r < 0 ? r : fleet_assess(s, device, e);
+	return r < 0 ? r : device_update_compliance(s, device, e);
 }
 
-int compose_device(struct server *s, const char *device, int64_t max_age,
-		   char **ret, bool *ret_new, int64_t *ret_renew_at,
-		   struct err *e)
+int snapshot_get_for_device(struct server *s, const char *device,
+			    int64_t max_age, char **ret, bool *ret_new,
+			    int64_t *ret_renew_at, struct err *e)
 {
-	AUTO(snapshot_fini) struct snapshot n = { 0 };
+	AUTO(stored_snapshot_fini) struct stored_snapshot n = { 0 };
 	const struct composition *c = NULL;
 	auto_json json_t *list = NULL;
 	auto_free char *documents = NULL, *envelope = NULL;
 	int64_t now = clock_wall();
 	bool same, mine;
-	int r = load_snapshot(s, device, &n, e);
+	int r = load_stored_snapshot(s, device, &n, e);
 
 	if (r == 0)
-		r = compose_of(s, n.group, &c, e);
+		r = snapshot_get_composition(s, n.group, &c, e);
 	if (r < 0)
 		return r;
 	assert(c);
@@ -464,7 +475,7 @@ int compose_device(struct server *s, const char *device, int64_t max_age,
 	*ret_renew_at = now + RETRY;
 	mine = n.envelope && strcmp(n.epoch, n.old_epoch) == 0;
 	if (c->n > 0) {
-		list = compose_json(c);
+		list = snapshot_build_documents_json(c);
 		documents = json_text(list);
 	} else if (mine) {
 		/* What is in force stays in force; only its time goes on. */
@@ -477,23 +488,23 @@ int compose_device(struct server *s, const char *device, int64_t max_age,
 		return err_oom(e, "compose a snapshot");
 	same = mine && strcmp(documents, n.documents) == 0;
 	if (same && n.issued <= now && now - n.issued < max_age) {
-		*ret_renew_at = n.issued + COMPOSE_RENEW;
+		*ret_renew_at = n.issued + SNAPSHOT_RENEW;
 		*ret = steal(n.envelope);
 		return 0;
 	}
-	r = sign(s, device, &n, documents, now, &envelope, e);
+	r = sign_snapshot(s, device, &n, documents, now, &envelope, e);
 	if (r == 0)
-		r = store(s, device, &n, documents, envelope, now, e);
+		r = store_snapshot(s, device, &n, documents, envelope, now, e);
 	if (r < 0)
 		return r;
 	*ret_new = true;
-	*ret_renew_at = now + COMPOSE_RENEW;
+	*ret_renew_at = now + SNAPSHOT_RENEW;
 	*ret = steal(envelope);
 	return 0;
 }
 
-int compose_readable(struct server *s, const char *device, const char *sha256,
-		     struct err *e)
+int snapshot_is_document_readable(struct server *s, const char *device,
+				  const char *sha256, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int r = db_first(s->db, &st, e,

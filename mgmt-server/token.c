@@ -40,7 +40,7 @@ static const struct {
 	{ RIGHT_ADMIN, "admin" },   { RIGHT_SUBMIT, "submit" },
 };
 
-unsigned int bearer_role_rights(const char *role)
+unsigned int token_get_role_rights(const char *role)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(roles); i++)
 		if (strcmp(roles[i].name, role) == 0)
@@ -48,7 +48,7 @@ unsigned int bearer_role_rights(const char *role)
 	return 0;
 }
 
-const char *bearer_right_name(enum right r)
+const char *token_get_right_name(enum right r)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(right_names); i++)
 		if (right_names[i].right == r)
@@ -56,13 +56,13 @@ const char *bearer_right_name(enum right r)
 	return "";
 }
 
-void bearer_fini(struct bearer *b)
+void token_fini(struct token *b)
 {
 	json_decref(b->groups);
 	b->groups = NULL;
 }
 
-bool bearer_sees(const struct bearer *b, const char *group)
+bool token_can_see_group(const struct token *b, const char *group)
 {
 	size_t i;
 	json_t *j;
@@ -75,8 +75,8 @@ bool bearer_sees(const struct bearer *b, const char *group)
 	return false;
 }
 
-int bearer_find(struct server *s, const char *token, struct bearer *ret,
-		struct err *e)
+int token_authenticate(struct server *s, const char *token, struct token *ret,
+		       struct err *e)
 {
 	uint8_t hash[HASH_SIZE];
 	sqlite3_stmt *st = NULL;
@@ -99,7 +99,7 @@ int bearer_find(struct server *s, const char *token, struct bearer *ret,
 	snprintf(ret->name, sizeof(ret->name), "%s",
 		 ret->user[0] ? ret->user : db_text(st, 1));
 	snprintf(ret->role, sizeof(ret->role), "%s", db_text(st, 3));
-	ret->rights = bearer_role_rights(ret->role);
+	ret->rights = token_get_role_rights(ret->role);
 	ret->groups = json_loads(db_text(st, 4), 0, &je);
 	ret->expires = sqlite3_column_int64(st, 5);
 	sqlite3_reset(st);
@@ -107,7 +107,7 @@ int bearer_find(struct server *s, const char *token, struct bearer *ret,
 	return json_is_array(ret->groups) ? 0 : err_oom(e, "read the token");
 }
 
-int bearer_check(struct server *s, const char *id, struct err *e)
+int token_check_active(struct server *s, const char *id, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
 	int r = db_first(s->db, &st, e,
@@ -121,9 +121,9 @@ int bearer_check(struct server *s, const char *id, struct err *e)
 			: 0;
 }
 
-int bearer_make(struct server *s, const char *name, const char *user,
-		const char *role, json_t *groups, int64_t expires,
-		char *ret_token, char ret_id[17], struct err *e)
+int token_create(struct server *s, const char *name, const char *user,
+		 const char *role, json_t *groups, int64_t expires,
+		 char *ret_token, char ret_id[17], struct err *e)
 {
 	uint8_t secret[SECRET_SIZE], id[ID_SIZE], hash[HASH_SIZE];
 	auto_json json_t *none = json_array();
@@ -133,8 +133,8 @@ int bearer_make(struct server *s, const char *name, const char *user,
 		return err_oom(e, "make a token");
 	hash_random(secret, sizeof(secret));
 	hash_random(id, sizeof(id));
-	text_hex(secret, sizeof(secret), ret_token);
-	text_hex(id, sizeof(id), ret_id);
+	encoding_to_hex(secret, sizeof(secret), ret_token);
+	encoding_to_hex(id, sizeof(id), ret_id);
 	hash_sha256(ret_token, strlen(ret_token), hash);
 	return db_run(s->db, e,
 		      "INSERT INTO token (id, hash, name, user, role, groups,"
@@ -143,7 +143,7 @@ int bearer_make(struct server *s, const char *name, const char *user,
 		      text, clock_wall(), expires);
 }
 
-int bearer_check_groups(json_t *groups, struct err *e)
+int token_check_groups(json_t *groups, struct err *e)
 {
 	size_t i;
 	json_t *j;
@@ -151,12 +151,13 @@ int bearer_check_groups(json_t *groups, struct err *e)
 	if (json_array_size(groups) > GROUPS_MAX)
 		return err_set(e, EINVAL, "more than %d groups", GROUPS_MAX);
 	json_array_foreach (groups, i, j)
-		if (!json_is_string(j) || !text_is_id(json_string_value(j)))
+		if (!json_is_string(j) ||
+		    !encoding_is_valid_id(json_string_value(j)))
 			return err_set(e, EINVAL, "groups[%zu] is no id", i);
 	return 0;
 }
 
-json_t *bearer_rights(unsigned int rights)
+json_t *token_list_rights(unsigned int rights)
 {
 	json_t *list = json_array();
 

@@ -27,13 +27,13 @@ enum right {
 };
 
 /* 0: there is no such role. */
-unsigned int bearer_role_rights(const char *role);
+unsigned int token_get_role_rights(const char *role);
 /* "read", ..., "submit" */
-const char *bearer_right_name(enum right r);
+const char *token_get_right_name(enum right r);
 /* The names of all in the set. */
-json_t *bearer_rights(unsigned int rights);
+json_t *token_list_rights(unsigned int rights);
 
-struct bearer {
+struct token {
 	char id[17];   /* of the token; "": nobody */
 	char name[65]; /* for the audit: the user's or the token's */
 	char user[65];
@@ -43,22 +43,22 @@ struct bearer {
 	int64_t expires;
 };
 
-void bearer_fini(struct bearer *b);
-bool bearer_sees(const struct bearer *b, const char *group);
+void token_fini(struct token *b);
+bool token_can_see_group(const struct token *b, const char *group);
 
 /* By the token's text. -PROBLEM_UNAUTHORIZED. */
-int bearer_find(struct server *s, const char *token, struct bearer *ret,
-		struct err *e);
+int token_authenticate(struct server *s, const char *token, struct token *ret,
+		       struct err *e);
 
 /* Does the token of that id still hold? -PROBLEM_UNAUTHORIZED. */
-int bearer_check(struct server *s, const char *id, struct err *e);
+int token_check_active(struct server *s, const char *id, struct err *e);
 
 /* Makes a token; ret_token has 65 bytes. user may be NULL. */
-int bearer_make(struct server *s, const char *name, const char *user,
-		const char *role, json_t *groups, int64_t expires,
-		char *ret_token, char ret_id[17], struct err *e);
+int token_create(struct server *s, const char *name, const char *user,
+		 const char *role, json_t *groups, int64_t expires,
+		 char *ret_token, char ret_id[17], struct err *e);
 
 /* Groups of a request's body: ids, and none that the caller does not see. */
-int bearer_check_groups(json_t *groups, struct err *e);
+int token_check_groups(json_t *groups, struct err *e);
 
 #endif

@@ -14,26 +14,27 @@
 #include <stdint.h>
 
 /* The policies in force by the newest applied receipt before the record. */
-static int record_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
-		      struct err *e)
+static int build_usage_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
+			    struct err *e)
 {
 	auto_json json_t *record = NULL, *policies = NULL;
-	int r = listing_json(st, 7, &record, e);
+	int r = listing_read_json_column(st, 7, &record, e);
 	json_t *detail;
 
 	if (r == 0)
-		r = listing_json(st, 9, &policies, e);
+		r = listing_read_json_column(st, 9, &policies, e);
 	if (r < 0)
 		return r;
 	detail = json_object_get(record, "detail");
-	*ret = json_pack("{s:s, s:s, s:I, s:o, s:s, s:o, s:o, s:O, s:O}",
-			 "device", db_text(st, 1), "epoch", db_text(st, 2),
-			 "seq", (json_int_t)sqlite3_column_int64(st, 3), "time",
-			 request_when(sqlite3_column_int64(st, 4)), "event",
-			 db_text(st, 5), "vp",
-			 request_string(db_text_or_null(st, 6)), "class",
-			 request_string(db_text_or_null(st, 8)), "detail",
-			 detail ? detail : json_null(), "policies", policies);
+	*ret = json_pack(
+		"{s:s, s:s, s:I, s:o, s:s, s:o, s:o, s:O, s:O}", "device",
+		db_text(st, 1), "epoch", db_text(st, 2), "seq",
+		(json_int_t)sqlite3_column_int64(st, 3), "time",
+		request_optional_time(sqlite3_column_int64(st, 4)), "event",
+		db_text(st, 5), "vp",
+		request_optional_string(db_text_or_null(st, 6)), "class",
+		request_optional_string(db_text_or_null(st, 8)), "detail",
+		detail ? detail : json_null(), "policies", policies);
 	return *ret ? 0 : err_oom(e, "list records");
 }
 
@@ -54,14 +55,15 @@ static int record_row(struct request *rq, sqlite3_stmt *st, json_t **ret,
 	" AND (?1 IS NULL OR class = ?1) AND time >= ?2 AND time <= ?3"        \
 	" AND (?4 IS NULL OR device = ?4) AND (?5 IS NULL OR vp = ?5)"
 
-static int answer(struct request *rq, const struct listing *l, struct err *e)
+static int answer_usage_listing(struct request *rq, const struct listing *l,
+				struct err *e)
 {
-	const char *cls = request_arg(rq, "class");
+	const char *cls = request_get_argument(rq, "class");
 	int64_t from = 0, to = INT64_MAX;
-	int r = request_time(rq, "from", &from, e);
+	int r = request_get_time(rq, "from", &from, e);
 
 	if (r == 0)
-		r = request_time(rq, "to", &to, e);
+		r = request_get_time(rq, "to", &to, e);
 	if (r < 0)
 		return r;
 	if (cls && class_from_name(cls) == CELLS_CLASS_COUNT)
@@ -70,11 +72,11 @@ static int answer(struct request *rq, const struct listing *l, struct err *e)
 		{ .text = cls, .is_null = !cls, .used = true },
 		{ .number = from, .used = true },
 		{ .number = to, .used = true },
-		{ .text = request_arg(rq, "device"),
-		  .is_null = !request_arg(rq, "device"),
+		{ .text = request_get_argument(rq, "device"),
+		  .is_null = !request_get_argument(rq, "device"),
 		  .used = true },
-		{ .text = request_arg(rq, "vp"),
-		  .is_null = !request_arg(rq, "vp"),
+		{ .text = request_get_argument(rq, "vp"),
+		  .is_null = !request_get_argument(rq, "vp"),
 		  .used = true },
 		{ .used = false },
 	};
@@ -84,28 +86,28 @@ static int answer(struct request *rq, const struct listing *l, struct err *e)
 
 #define SCOPE "(SELECT grp FROM device WHERE device.id = record.device)"
 
-int usage_used(struct request *rq, struct err *e)
+int usage_list_used(struct request *rq, struct err *e)
 {
 	static const struct listing l = {
 		.sql = SQL,
 		.where = "event IN ('open', 'close')" WHERE,
 		.key = "number",
 		.scope = SCOPE,
-		.row = record_row,
+		.row = build_usage_json,
 	};
 
-	return answer(rq, &l, e);
+	return answer_usage_listing(rq, &l, e);
 }
 
-int usage_denied(struct request *rq, struct err *e)
+int usage_list_denied(struct request *rq, struct err *e)
 {
 	static const struct listing l = {
 		.sql = SQL,
 		.where = "event = 'deny'" WHERE,
 		.key = "number",
 		.scope = SCOPE,
-		.row = record_row,
+		.row = build_usage_json,
 	};
 
-	return answer(rq, &l, e);
+	return answer_usage_listing(rq, &l, e);
 }

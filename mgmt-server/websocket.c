@@ -23,7 +23,7 @@
 
 struct device_session {
 	struct lws *wsi;
-	struct devchan *channel;
+	struct device_channel *channel;
 	char *in; /* a message that is not whole yet */
 	size_t in_len, in_size;
 	bool close; /* what comes is thrown away until the timer ends it */
@@ -31,14 +31,14 @@ struct device_session {
 	bool waiting; /* its message is whole; the database is locked */
 	struct device_session *next_waiting;
 };
-const size_t wsedge_device_size = sizeof(struct device_session);
+const size_t websocket_device_size = sizeof(struct device_session);
 
 /* ---- before the upgrade */
-static int answer(struct edge *ed, struct lws *wsi, unsigned int status,
-		  unsigned int retry)
+static int send_upgrade_refusal(struct listener_context *ed, struct lws *wsi,
+				unsigned int status, unsigned int retry)
 {
 	uint8_t *start = ed->scratch + LWS_PRE, *p = start;
-	uint8_t *end = start + EDGE_PIECE - 1;
+	uint8_t *end = start + LISTENER_PIECE - 1;
 	char text[16];
 	int r = lws_add_http_header_status(wsi, status, &p, end);
 
@@ -56,36 +56,37 @@ static int answer(struct edge *ed, struct lws *wsi, unsigned int status,
 
 /* More devices at once than can be served are told to come later, and each
  * something else, so that they do not come together again. */
-static int admit_device(struct edge *ed, struct lws *wsi)
+static int check_device_upgrade(struct listener_context *ed, struct lws *wsi)
 {
 	struct server *s = ed->server;
 	double rate = (double)s->conf.admit_rate;
-	struct clientcert who;
+	struct client_cert who;
 	uint8_t random;
 
-	if (!rest_device(ed, wsi, &who))
+	if (!http_server_get_device(ed, wsi, &who))
 		return -1;
 	if (who.is_expired)
-		return answer(ed, wsi, 403, 0);
-	if (limit_take(&s->limit, "device channels", rate, rate,
-		       clock_mono_ns()))
+		return send_upgrade_refusal(ed, wsi, 403, 0);
+	if (ratelimit_allow(&s->limit, "device channels", rate, rate,
+			    clock_mono_ns()))
 		return 0;
 	hash_random(&random, 1);
 	s->gauge.channels_refused++;
-	return answer(ed, wsi, 503, 1 + random % RETRY_AFTER_MAX);
+	return send_upgrade_refusal(ed, wsi, 503, 1 + random % RETRY_AFTER_MAX);
 }
 
-static int admit_listener(struct edge *ed, struct lws *wsi)
+static int check_events_upgrade(struct listener_context *ed, struct lws *wsi)
 {
-	struct bearer b = { 0 };
+	struct token b = { 0 };
 	struct err e;
-	int r = rest_bearer(ed, wsi, &b, &e);
+	int r = http_server_authenticate(ed, wsi, &b, &e);
 
-	bearer_fini(&b);
-	return r < 0 ? answer(ed, wsi, 401, 0) : 0;
+	token_fini(&b);
+	return r < 0 ? send_upgrade_refusal(ed, wsi, 401, 0) : 0;
 }
 
-int wsedge_confirm(struct edge *ed, struct lws *wsi, bool is_device)
+int websocket_confirm_upgrade(struct listener_context *ed, struct lws *wsi,
+			      bool is_device)
 {
 	const char *want = is_device ? "cells.v1" : "cells.events.v1";
 	const char *path = is_device ? "/v1/device" : "/v1/events";
@@ -93,15 +94,16 @@ int wsedge_confirm(struct edge *ed, struct lws *wsi, bool is_device)
 
 	if (lws_hdr_copy(wsi, text, sizeof(text), WSI_TOKEN_GET_URI) <= 0 ||
 	    strcmp(text, path) != 0)
-		return answer(ed, wsi, 404, 0);
+		return send_upgrade_refusal(ed, wsi, 404, 0);
 	if (lws_hdr_copy(wsi, text, sizeof(text), WSI_TOKEN_PROTOCOL) <= 0 ||
 	    strcmp(text, want) != 0 ||
 	    lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS) > 0)
-		return answer(ed, wsi, 400, 0);
-	return is_device ? admit_device(ed, wsi) : admit_listener(ed, wsi);
+		return send_upgrade_refusal(ed, wsi, 400, 0);
+	return is_device ? check_device_upgrade(ed, wsi)
+			 : check_events_upgrade(ed, wsi);
 }
 
-static void retry_message(lws_sorted_usec_list_t *sul);
+static void on_retry_timer(lws_sorted_usec_list_t *sul);
 
 /* ---- ending a WebSocket */
 /*
@@ -109,14 +111,15 @@ static void retry_message(lws_sorted_usec_list_t *sul);
  * with its parser in the middle of whatever was refused. What comes is thrown
  * away instead, and a timer ends the connection.
  */
-static int end_at_once(struct lws *wsi)
+static int schedule_connection_kill(struct lws *wsi)
 {
 	lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE,
 			LWS_TO_KILL_ASYNC);
 	return 0;
 }
 
-static void stop_waiting(struct edge *ed, struct device_session *ss)
+static void remove_waiting_session(struct listener_context *ed,
+				   struct device_session *ss)
 {
 	struct device_session **at = &ed->waiting;
 
@@ -127,40 +130,42 @@ static void stop_waiting(struct edge *ed, struct device_session *ss)
 	ss->waiting = false;
 }
 
-static void drop_message(struct device_session *ss)
+static void drop_received_message(struct device_session *ss)
 {
 	if (ss->waiting)
-		stop_waiting(edge_port_of(ss->wsi)->edge, ss);
+		remove_waiting_session(listener_get_port(ss->wsi)->edge, ss);
 	free(ss->in);
 	ss->in = NULL;
 	ss->in_len = 0;
 }
 
-static int refuse_device(struct device_session *ss)
+static int close_device_session(struct device_session *ss)
 {
-	drop_message(ss);
+	drop_received_message(ss);
 	ss->close = true;
-	return end_at_once(ss->wsi);
+	return schedule_connection_kill(ss->wsi);
 }
 
 /* ---- the device channel */
-static int open_device(struct edge *ed, struct device_session *ss,
-		       struct lws *wsi)
+static int open_device_session(struct listener_context *ed,
+			       struct device_session *ss, struct lws *wsi)
 {
-	struct clientcert who;
+	struct client_cert who;
 	struct err e;
 
 	ss->wsi = wsi;
-	if (!rest_device(ed, wsi, &who) || who.is_expired ||
-	    devtalk_open(ed->server, who.device, ss, &ss->channel, &e) < 0)
-		return refuse_device(ss);
+	if (!http_server_get_device(ed, wsi, &who) || who.is_expired ||
+	    device_messages_open(ed->server, who.device, ss, &ss->channel, &e) <
+		    0)
+		return close_device_session(ss);
 	log_debug("%s connected", who.device);
 	return 0;
 }
 
 /* While another process has the database, the message is kept, and what the
  * device sends behind it not read. */
-static int wait_with(struct edge *ed, struct device_session *ss)
+static int defer_device_message(struct listener_context *ed,
+				struct device_session *ss)
 {
 	struct device_session **at = &ed->waiting;
 
@@ -172,53 +177,55 @@ static int wait_with(struct edge *ed, struct device_session *ss)
 	ss->next_waiting = NULL;
 	*at = ss;
 	lws_rx_flow_control(ss->wsi, 0);
-	lws_sul_schedule(ed->lws, 0, &ed->retry, retry_message, RETRY_US);
+	lws_sul_schedule(ed->lws, 0, &ed->retry, on_retry_timer, RETRY_US);
 	return 0;
 }
 
 /* A whole message: all of what it does is kept, or nothing. */
-static int take_message(struct edge *ed, struct device_session *ss)
+static int handle_device_message(struct listener_context *ed,
+				 struct device_session *ss)
 {
 	struct server *s = ed->server;
-	struct server_mark mark;
+	struct server_savepoint mark;
 	struct err e;
-	int r = server_mark(s, &mark, &e);
+	int r = server_begin_savepoint(s, &mark, &e);
 
 	if (r == 0) {
-		r = devtalk_take(ss->channel, ss->in, ss->in_len, &e);
+		r = device_messages_handle(ss->channel, ss->in, ss->in_len, &e);
 		if (r < 0)
-			server_undo(s, &mark);
+			server_rollback_savepoint(s, &mark);
 		else
-			r = server_keep(s, &e);
+			r = server_release_savepoint(s, &e);
 	}
 	if (r == -EBUSY)
-		return wait_with(ed, ss);
-	drop_message(ss);
+		return defer_device_message(ed, ss);
+	drop_received_message(ss);
 	if (r == 0)
 		return 0;
 	log_warning("%s: %s", ss->channel->device, e.text);
-	return refuse_device(ss);
+	return close_device_session(ss);
 }
 
-static void retry_message(lws_sorted_usec_list_t *sul)
+static void on_retry_timer(lws_sorted_usec_list_t *sul)
 {
-	struct edge *ed = lws_container_of(sul, struct edge, retry);
+	struct listener_context *ed =
+		lws_container_of(sul, struct listener_context, retry);
 
 	for (int n = 0; n < RETRIES_AT_ONCE && ed->waiting; n++) {
 		struct device_session *ss = ed->waiting;
 
-		take_message(ed, ss);
+		handle_device_message(ed, ss);
 		if (ss->waiting)
 			break;
 		lws_rx_flow_control(ss->wsi, 1);
 	}
 	if (ed->waiting)
-		lws_sul_schedule(ed->lws, 0, &ed->retry, retry_message,
+		lws_sul_schedule(ed->lws, 0, &ed->retry, on_retry_timer,
 				 RETRY_US);
 }
 
 /* Room for so many bytes of a message. It doubles: pieces may be small. */
-static bool reserve_input(struct device_session *ss, size_t size)
+static bool grow_input_buffer(struct device_session *ss, size_t size)
 {
 	size_t n = ss->in ? ss->in_size : PIECE_ROOM;
 	char *more;
@@ -235,17 +242,18 @@ static bool reserve_input(struct device_session *ss, size_t size)
 	return true;
 }
 
-static int take_piece(struct edge *ed, struct device_session *ss,
-		      struct lws *wsi, const void *data, size_t len)
+static int receive_message_piece(struct listener_context *ed,
+				 struct device_session *ss, struct lws *wsi,
+				 const void *data, size_t len)
 {
 	if (ss->close || ss->replaced)
 		return 0;
 	if (ss->waiting) /* was read before its input was stopped */
-		return refuse_device(ss);
-	if (ss->in_len + len > DEVCHAN_MESSAGE_MAX)
-		return refuse_device(ss);
-	if (!reserve_input(ss, ss->in_len + len + 1))
-		return refuse_device(ss);
+		return close_device_session(ss);
+	if (ss->in_len + len > DEVICE_CHANNEL_MESSAGE_MAX)
+		return close_device_session(ss);
+	if (!grow_input_buffer(ss, ss->in_len + len + 1))
+		return close_device_session(ss);
 	memcpy(ss->in + ss->in_len, data, len);
 	ss->in_len += len;
 	ss->in[ss->in_len] = '\0';
@@ -257,19 +265,19 @@ static int take_piece(struct edge *ed, struct device_session *ss,
 		return 0;
 	}
 	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
-	return take_message(ed, ss);
+	return handle_device_message(ed, ss);
 }
 
 /* Writes one piece of a text message; 1: the message is out. */
-static int write_piece(struct edge *ed, struct lws *wsi, const char *text,
-		       size_t len, size_t *sent)
+static int write_text_piece(struct listener_context *ed, struct lws *wsi,
+			    const char *text, size_t len, size_t *sent)
 {
 	uint8_t *buffer = ed->scratch + LWS_PRE;
 	size_t n = len - *sent;
 	int flags;
 
-	if (n > EDGE_PIECE)
-		n = EDGE_PIECE;
+	if (n > LISTENER_PIECE)
+		n = LISTENER_PIECE;
 	memcpy(buffer, text + *sent, n);
 	flags = lws_write_ws_flags(LWS_WRITE_TEXT, *sent == 0,
 				   *sent + n == len);
@@ -280,7 +288,8 @@ static int write_piece(struct edge *ed, struct lws *wsi, const char *text,
 }
 
 /* A pong needs a payload to be heard of here. */
-static int write_ping(struct edge *ed, struct device_session *ss)
+static int write_device_ping(struct listener_context *ed,
+			     struct device_session *ss)
 {
 	uint8_t *buffer = ed->scratch + LWS_PRE;
 
@@ -293,31 +302,31 @@ static int write_ping(struct edge *ed, struct device_session *ss)
 }
 
 /* Whoever was replaced and still answers is not the same device. */
-static int take_pong(struct device_session *ss)
+static int handle_device_pong(struct device_session *ss)
 {
 	if (!ss->pinged || ss->close)
 		return 0;
-	devtalk_twin(ss->channel);
-	return refuse_device(ss);
+	device_messages_report_duplicate(ss->channel);
+	return close_device_session(ss);
 }
 
-static int write_device(struct edge *ed, struct device_session *ss,
-			struct lws *wsi)
+static int write_device_message(struct listener_context *ed,
+				struct device_session *ss, struct lws *wsi)
 {
-	struct devchan_out *o;
+	struct device_channel_message *o;
 	int r;
 
 	if (ss->close)
 		return 0;
 	if (ss->replaced)
-		return write_ping(ed, ss);
-	o = devchan_peek(ss->channel);
+		return write_device_ping(ed, ss);
+	o = device_channel_peek_message(ss->channel);
 	if (o) {
-		r = write_piece(ed, wsi, o->text, o->len, &o->sent);
+		r = write_text_piece(ed, wsi, o->text, o->len, &o->sent);
 		if (r < 0)
-			return end_at_once(wsi);
+			return schedule_connection_kill(wsi);
 		if (r > 0)
-			devchan_sent(ss->channel);
+			device_channel_remove_sent(ss->channel);
 	}
 	if (ss->channel->out) {
 		/* Whoever takes nothing is cut. */
@@ -330,50 +339,53 @@ static int write_device(struct edge *ed, struct device_session *ss,
 	return 0;
 }
 
-int wsedge_device_callback(struct lws *wsi, enum lws_callback_reasons reason,
-			   void *user, void *in, size_t len)
+int websocket_device_callback(struct lws *wsi, enum lws_callback_reasons reason,
+			      void *user, void *in, size_t len)
 {
 	struct device_session *ss = user;
 
 	switch (reason) {
 	case LWS_CALLBACK_ESTABLISHED:
-		return open_device(edge_port_of(wsi)->edge, ss, wsi);
+		return open_device_session(listener_get_port(wsi)->edge, ss,
+					   wsi);
 	case LWS_CALLBACK_RECEIVE:
-		return take_piece(edge_port_of(wsi)->edge, ss, wsi, in, len);
+		return receive_message_piece(listener_get_port(wsi)->edge, ss,
+					     wsi, in, len);
 	case LWS_CALLBACK_RECEIVE_PONG:
-		return take_pong(ss);
+		return handle_device_pong(ss);
 	case LWS_CALLBACK_SERVER_WRITEABLE:
-		return write_device(edge_port_of(wsi)->edge, ss, wsi);
+		return write_device_message(listener_get_port(wsi)->edge, ss,
+					    wsi);
 	case LWS_CALLBACK_CLOSED:
 		if (ss->channel)
 			log_debug("%s is gone", ss->channel->device);
-		devtalk_close(ss->channel);
+		device_messages_close(ss->channel);
 		ss->channel = NULL;
-		drop_message(ss);
+		drop_received_message(ss);
 		return 0;
 	default:
 		return 0;
 	}
 }
 
-void wsedge_device_ready(void *ctx, void *connection, bool close)
+void websocket_on_device_ready(void *ctx, void *connection, bool close)
 {
 	struct device_session *ss = connection;
 
 	if (close) {
-		refuse_device(ss); /* also when the peer takes nothing */
+		close_device_session(ss); /* also when the peer takes nothing */
 		return;
 	}
 	lws_callback_on_writable(ss->wsi);
 }
 
-void wsedge_device_replaced(void *ctx, void *connection)
+void websocket_on_device_replaced(void *ctx, void *connection)
 {
 	struct device_session *ss = connection;
 
 	if (ss->close)
 		return;
-	drop_message(ss);
+	drop_received_message(ss);
 	ss->replaced = true;
 	lws_callback_on_writable(ss->wsi);
 	lws_set_timeout(ss->wsi, PENDING_TIMEOUT_USER_REASON_BASE,
@@ -381,65 +393,68 @@ void wsedge_device_replaced(void *ctx, void *connection)
 }
 
 /* ---- events for administrators */
-struct event {
-	struct event *next;
+struct queued_event {
+	struct queued_event *next;
 	size_t len, sent;
 	char text[];
 };
 
-struct listener {
+struct event_subscriber {
 	struct lws *wsi;
-	struct bearer caller;
-	struct listener *next;
-	struct event *out, **out_end;
+	struct token caller;
+	struct event_subscriber *next;
+	struct queued_event *out, **out_end;
 	unsigned int queued;
 	bool open, close;
 };
-const size_t wsedge_events_size = sizeof(struct listener);
+const size_t websocket_events_size = sizeof(struct event_subscriber);
 
-static int open_listener(struct edge *ed, struct listener *l, struct lws *wsi)
+static int open_event_subscriber(struct listener_context *ed,
+				 struct event_subscriber *l, struct lws *wsi)
 {
 	struct err e;
 
 	l->wsi = wsi;
 	l->out_end = &l->out;
-	if (rest_bearer(ed, wsi, &l->caller, &e) < 0)
-		return end_at_once(wsi);
+	if (http_server_authenticate(ed, wsi, &l->caller, &e) < 0)
+		return schedule_connection_kill(wsi);
 	l->open = true;
 	l->next = ed->listeners;
 	ed->listeners = l;
 	return 0;
 }
 
-static void close_listener(struct edge *ed, struct listener *l)
+static void close_event_subscriber(struct listener_context *ed,
+				   struct event_subscriber *l)
 {
-	struct listener **at = &ed->listeners;
+	struct event_subscriber **at = &ed->listeners;
 
 	while (l->open && *at && *at != l)
 		at = &(*at)->next;
 	if (l->open && *at)
 		*at = l->next;
 	while (l->out) {
-		struct event *ev = l->out;
+		struct queued_event *ev = l->out;
 
 		l->out = ev->next;
 		free(ev);
 	}
-	bearer_fini(&l->caller);
+	token_fini(&l->caller);
 }
 
-static int write_listener(struct edge *ed, struct listener *l, struct lws *wsi)
+static int write_subscriber_event(struct listener_context *ed,
+				  struct event_subscriber *l, struct lws *wsi)
 {
-	struct event *ev = l->out;
+	struct queued_event *ev = l->out;
 	int r;
 
 	if (l->close)
-		return end_at_once(wsi);
+		return schedule_connection_kill(wsi);
 	if (!ev)
 		return 0;
-	r = write_piece(ed, wsi, ev->text, ev->len, &ev->sent);
+	r = write_text_piece(ed, wsi, ev->text, ev->len, &ev->sent);
 	if (r < 0)
-		return end_at_once(wsi);
+		return schedule_connection_kill(wsi);
 	if (r > 0) {
 		l->out = ev->next;
 		if (!l->out)
@@ -457,44 +472,46 @@ static int write_listener(struct edge *ed, struct listener *l, struct lws *wsi)
 	return 0;
 }
 
-int wsedge_events_callback(struct lws *wsi, enum lws_callback_reasons reason,
-			   void *user, void *in, size_t len)
+int websocket_events_callback(struct lws *wsi, enum lws_callback_reasons reason,
+			      void *user, void *in, size_t len)
 {
 	switch (reason) {
 	case LWS_CALLBACK_ESTABLISHED:
-		return open_listener(edge_port_of(wsi)->edge, user, wsi);
+		return open_event_subscriber(listener_get_port(wsi)->edge, user,
+					     wsi);
 	case LWS_CALLBACK_SERVER_WRITEABLE:
-		return write_listener(edge_port_of(wsi)->edge, user, wsi);
+		return write_subscriber_event(listener_get_port(wsi)->edge,
+					      user, wsi);
 	case LWS_CALLBACK_CLOSED:
-		close_listener(edge_port_of(wsi)->edge, user);
+		close_event_subscriber(listener_get_port(wsi)->edge, user);
 		return 0;
 	default: /* what a listener says is not heard */
 		return 0;
 	}
 }
 
-void wsedge_check_listeners(struct edge *ed)
+void websocket_check_subscribers(struct listener_context *ed)
 {
-	for (struct listener *l = ed->listeners; l; l = l->next) {
+	for (struct event_subscriber *l = ed->listeners; l; l = l->next) {
 		struct err e;
 
-		if (l->close || bearer_check(ed->server, l->caller.id, &e) !=
-					-PROBLEM_UNAUTHORIZED)
+		if (l->close || token_check_active(ed->server, l->caller.id,
+						   &e) != -PROBLEM_UNAUTHORIZED)
 			continue;
 		l->close = true;
-		end_at_once(l->wsi);
+		schedule_connection_kill(l->wsi);
 	}
 }
 
-void wsedge_event(void *ctx, const char *group, const char *text)
+void websocket_queue_event(void *ctx, const char *group, const char *text)
 {
-	struct edge *ed = ctx;
+	struct listener_context *ed = ctx;
 	size_t len = strlen(text);
 
-	for (struct listener *l = ed->listeners; l; l = l->next) {
-		struct event *ev;
+	for (struct event_subscriber *l = ed->listeners; l; l = l->next) {
+		struct queued_event *ev;
 
-		if (l->close || !bearer_sees(&l->caller, group))
+		if (l->close || !token_can_see_group(&l->caller, group))
 			continue;
 		ev = l->queued < EVENTS_QUEUE_MAX
 			     ? malloc(sizeof(*ev) + len + 1)
@@ -504,7 +521,7 @@ void wsedge_event(void *ctx, const char *group, const char *text)
 			l->close = true; /* better than a gap nobody sees */
 			continue;
 		}
-		*ev = (struct event){ .len = len };
+		*ev = (struct queued_event){ .len = len };
 		memcpy(ev->text, text, len + 1);
 		*l->out_end = ev;
 		l->out_end = &ev->next;

@@ -14,10 +14,10 @@ struct err;
 struct policyd;
 struct snapshot;
 
-/* What a transaction prepares, and activate_adopt() makes true in memory once
- * it is committed. End it with activate_fini(). */
+/* What a transaction prepares, and activate_update_state() makes true in memory
+ * once it is committed. End it with activate_fini(). */
 struct activate {
-	struct held docs; /* of the snapshot, as far as they are here */
+	struct document_set docs; /* of the snapshot, as far as they are here */
 	struct snapshot *snapshot; /* owned; NULL: the one that is staged */
 	bool complete;
 };
@@ -36,27 +36,29 @@ int activate_stage(struct policyd *p, struct snapshot *s, const char *text,
 /* A document of the staged snapshot (NULL: none, only look again), which is
  * taken over; inside a transaction. When it was the last, all of them are
  * verified again: any reason, for which the snapshot is to be refused. */
-int activate_add(struct policyd *p, struct doc *d, enum store_staged state,
-		 struct activate *ret, struct err *e);
+int activate_add_document(struct policyd *p, struct doc *d,
+			  enum store_staged state, struct activate *ret,
+			  struct err *e);
 /* After the commit. */
-void activate_adopt(struct policyd *p, struct activate *a);
+void activate_update_state(struct policyd *p, struct activate *a);
 
 /* Gives the staged snapshot up; inside a transaction, and after its commit. */
-int activate_drop(struct policyd *p, struct err *e);
-void activate_dropped(struct policyd *p);
+int activate_drop_staged(struct policyd *p, struct err *e);
+void activate_clear_staged(struct policyd *p);
 
 /* The staged snapshot is refused as a whole, with a receipt. */
-int activate_refuse(struct policyd *p, const struct err *why, struct err *e);
+int activate_refuse_staged(struct policyd *p, const struct err *why,
+			   struct err *e);
 
 /* What is staged, from the store at a start: documents as far as they stand
  * under the root in force. */
-int activate_load(struct policyd *p, const char *text, struct err *e);
+int activate_load_staged(struct policyd *p, const char *text, struct err *e);
 /* Another root is in force: documents that wait and do not stand any more are
  * awaited again. */
-void activate_root_changed(struct policyd *p);
+void activate_handle_new_root(struct policyd *p);
 
 /* Awaits the set in force once more: layers of it are lost. */
-int activate_again(struct policyd *p, struct err *e);
+int activate_restage(struct policyd *p, struct err *e);
 
 /* Layers have arrived: activates, if that was all; refuses the snapshot, if a
  * document of it does not stand any more. */

@@ -13,9 +13,9 @@
 #define BATCH_BYTES (384 * 1024)
 /* Dropped at once when the bound is reached, so that it is not at each record.
  */
-#define DROP_BYTES (AUDITLOG_BYTES_MAX / 16)
+#define DROP_BYTES (AUDIT_LOG_BYTES_MAX / 16)
 
-int auditlog_chain(struct store *s, struct audit_chain *ret, struct err *e)
+int audit_log_get_chain(struct store *s, struct audit_chain *ret, struct err *e)
 {
 	struct audit_chain chain = { 0 };
 	auto_free char *head = NULL;
@@ -27,22 +27,23 @@ int auditlog_chain(struct store *s, struct audit_chain *ret, struct err *e)
 	r = store_get_text(s, STORE_AUDIT_HEAD, "", &head, e);
 	if (r < 0)
 		return r;
-	if (*head && text_unhex(head, chain.head, sizeof(chain.head)) < 0)
+	if (*head &&
+	    encoding_from_hex(head, chain.head, sizeof(chain.head)) < 0)
 		return err_set(e, EBADMSG, "the audit's head is damaged");
 	chain.seq = (uint64_t)seq;
 	*ret = chain;
 	return 0;
 }
 
-static int append(struct policyd *p, enum audit_event ev, int64_t time,
-		  const char *vp, const char *cls, json_t *detail,
-		  struct err *e)
+static int append_audit_record(struct policyd *p, enum audit_event ev,
+			       int64_t time, const char *vp, const char *cls,
+			       json_t *detail, struct err *e)
 {
 	char hex[2 * HASH_SIZE + 1];
 	auto_free char *record = NULL;
 	struct audit_chain chain;
 	int64_t bytes = 0;
-	int r = auditlog_chain(p->store, &chain, e);
+	int r = audit_log_get_chain(p->store, &chain, e);
 
 	if (r == 0)
 		r = store_get_int(p->store, STORE_AUDIT_BYTES, 0, &bytes, e);
@@ -51,7 +52,7 @@ static int append(struct policyd *p, enum audit_event ev, int64_t time,
 	r = audit_append(&chain, ev, time, vp, cls, detail, &record, e);
 	if (r < 0)
 		return r;
-	text_hex(chain.head, sizeof(chain.head), hex);
+	encoding_to_hex(chain.head, sizeof(chain.head), hex);
 	bytes += (int64_t)strlen(record);
 	r = store_put_audit(p->store, (int64_t)chain.seq, record, e);
 	if (r == 0)
@@ -65,14 +66,14 @@ static int append(struct policyd *p, enum audit_event ev, int64_t time,
 }
 
 /* 1: there is room for one more record; 0: there is not. */
-static int make_room(struct policyd *p, struct err *e)
+static int make_record_room(struct policyd *p, struct err *e)
 {
 	int64_t bytes = 0, acked = 0, gone = 0;
 	int r = store_get_int(p->store, STORE_AUDIT_BYTES, 0, &bytes, e);
 
 	if (r < 0)
 		return r;
-	if (bytes + 2 * AUDIT_RECORD_MAX <= AUDITLOG_BYTES_MAX)
+	if (bytes + 2 * AUDIT_RECORD_MAX <= AUDIT_LOG_BYTES_MAX)
 		return 1;
 	r = store_get_int(p->store, STORE_AUDIT_ACKED, 0, &acked, e);
 	if (r == 0)
@@ -81,11 +82,11 @@ static int make_room(struct policyd *p, struct err *e)
 		r = store_set_int(p->store, STORE_AUDIT_BYTES, bytes - gone, e);
 	if (r < 0)
 		return r;
-	return bytes - gone + 2 * AUDIT_RECORD_MAX <= AUDITLOG_BYTES_MAX;
+	return bytes - gone + 2 * AUDIT_RECORD_MAX <= AUDIT_LOG_BYTES_MAX;
 }
 
 /* Tells of what was counted since the last record. */
-static int settle(struct policyd *p, struct err *e)
+static int write_lost_count(struct policyd *p, struct err *e)
 {
 	auto_json json_t *detail = NULL;
 	int64_t lost = 0;
@@ -95,25 +96,26 @@ static int settle(struct policyd *p, struct err *e)
 		return r;
 	detail = json_pack("{sI ss}", "count", (json_int_t)lost, "cause",
 			   "full");
-	r = append(p, AUDIT_LOST, policyd_stamp(p), NULL, NULL, detail, e);
+	r = append_audit_record(p, AUDIT_LOST, policyd_get_record_time(p), NULL,
+				NULL, detail, e);
 	return r < 0 ? r : store_set_int(p->store, STORE_AUDIT_LOST, 0, e);
 }
 
 /* Of refusals there may be a quarter: who floods a device with them takes no
  * room from what VPs do. 1: there is room. */
-static int has_share(struct policyd *p, struct err *e)
+static int has_refusal_quota(struct policyd *p, struct err *e)
 {
 	int64_t bytes = 0;
 	int r = store_get_int(p->store, STORE_AUDIT_BYTES, 0, &bytes, e);
 
-	if (r < 0 || bytes < AUDITLOG_BYTES_MAX / 4 * 3)
+	if (r < 0 || bytes < AUDIT_LOG_BYTES_MAX / 4 * 3)
 		return r < 0 ? r : 1;
-	r = store_refused_bytes(p->store, &bytes, e);
-	return r < 0 ? r : bytes < AUDITLOG_BYTES_MAX / 4;
+	r = store_get_refused_bytes(p->store, &bytes, e);
+	return r < 0 ? r : bytes < AUDIT_LOG_BYTES_MAX / 4;
 }
 
-int auditlog_write(struct policyd *p, enum audit_event ev, const char *vp,
-		   const char *cls, json_t *detail, struct err *e)
+int audit_log_write(struct policyd *p, enum audit_event ev, const char *vp,
+		    const char *cls, json_t *detail, struct err *e)
 {
 	auto_json json_t *owned = detail;
 	int64_t lost;
@@ -121,22 +123,22 @@ int auditlog_write(struct policyd *p, enum audit_event ev, const char *vp,
 
 	if (!p->key)
 		return 0;
-	r = ev == AUDIT_REFUSED ? has_share(p, e) : 1;
+	r = ev == AUDIT_REFUSED ? has_refusal_quota(p, e) : 1;
 	if (r > 0)
-		r = make_room(p, e);
+		r = make_record_room(p, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return store_count(p->store, STORE_AUDIT_LOST, &lost, e);
-	policyd_pending_soon(p);
-	r = settle(p, e);
+		return store_increment(p->store, STORE_AUDIT_LOST, &lost, e);
+	policyd_schedule_pending(p);
+	r = write_lost_count(p, e);
 	if (r < 0)
 		return r;
-	return append(p, ev, policyd_stamp(p), vp && *vp ? vp : NULL, cls,
-		      owned, e);
+	return append_audit_record(p, ev, policyd_get_record_time(p),
+				   vp && *vp ? vp : NULL, cls, owned, e);
 }
 
-static enum audit_event event_of(const char *word)
+static enum audit_event parse_event_name(const char *word)
 {
 	enum audit_event ev = 0;
 
@@ -146,7 +148,8 @@ static enum audit_event event_of(const char *word)
 	return ev;
 }
 
-int auditlog_rechain(struct policyd *p, const char *record, struct err *e)
+int audit_log_rechain_record(struct policyd *p, const char *record,
+			     struct err *e)
 {
 	const char *event = "", *time = "", *vp = NULL, *cls = NULL;
 	auto_json json_t *j = NULL;
@@ -164,33 +167,34 @@ int auditlog_rechain(struct policyd *p, const char *record, struct err *e)
 	int r = json_parse(record, strlen(record), "audit record", &j, e);
 
 	if (r == 0)
-		r = json_take(j, table, false, "audit record", e);
+		r = json_read_object(j, table, false, "audit record", e);
 	if (r < 0)
 		return r;
-	ev = event_of(event);
-	if (ev == AUDIT_EVENT_COUNT || text_untime(time, &at) < 0)
+	ev = parse_event_name(event);
+	if (ev == AUDIT_EVENT_COUNT || encoding_parse_time(time, &at) < 0)
 		return err_set(e, EBADMSG, "an audit record is damaged");
-	return append(p, ev, at, vp, cls, detail, e);
+	return append_audit_record(p, ev, at, vp, cls, detail, e);
 }
 
-int auditlog_lost(struct policyd *p, int64_t count, const char *cause,
-		  struct err *e)
+int audit_log_write_lost(struct policyd *p, int64_t count, const char *cause,
+			 struct err *e)
 {
-	return auditlog_write(p, AUDIT_LOST, NULL, NULL,
-			      json_pack("{sI ss}", "count", (json_int_t)count,
-					"cause", cause),
-			      e);
+	return audit_log_write(p, AUDIT_LOST, NULL, NULL,
+			       json_pack("{sI ss}", "count", (json_int_t)count,
+					 "cause", cause),
+			       e);
 }
 
-struct batch {
+struct audit_batch {
 	json_t *records;
 	struct audit_chain end;
 	size_t bytes;
 };
 
-static int add_record(void *ctx, int64_t seq, const char *record, struct err *e)
+static int add_batch_record(void *ctx, int64_t seq, const char *record,
+			    struct err *e)
 {
-	struct batch *b = ctx;
+	struct audit_batch *b = ctx;
 
 	/* A record of another chain, that began above a gap. */
 	if (json_array_size(b->records) > 0 && (uint64_t)seq != b->end.seq + 1)
@@ -206,13 +210,14 @@ static int add_record(void *ctx, int64_t seq, const char *record, struct err *e)
 }
 
 /* The batch as JSON text, its end signed. */
-static int seal_batch(struct policyd *p, const struct batch *b, char **ret,
-		      struct err *e)
+static int sign_audit_batch(struct policyd *p, const struct audit_batch *b,
+			    char **ret, struct err *e)
 {
 	auto_json json_t *head = NULL, *j = NULL;
 	auto_free char *envelope = NULL;
 	int r = audit_sign_head(&b->end, p->device_id, p->epoch,
-				policyd_stamp(p), p->key, &envelope, e);
+				policyd_get_record_time(p), p->key, &envelope,
+				e);
 
 	if (r == 0)
 		r = json_parse(envelope, strlen(envelope), "audit head", &head,
@@ -224,10 +229,11 @@ static int seal_batch(struct policyd *p, const struct batch *b, char **ret,
 	return *ret ? 0 : err_oom(e, "read audit");
 }
 
-int auditlog_batch(struct policyd *p, int64_t after, char **ret, struct err *e)
+int audit_log_build_batch(struct policyd *p, int64_t after, char **ret,
+			  struct err *e)
 {
 	auto_json json_t *records = json_array();
-	struct batch b = { .records = records };
+	struct audit_batch b = { .records = records };
 	int r;
 
 	if (!records)
@@ -235,9 +241,10 @@ int auditlog_batch(struct policyd *p, int64_t after, char **ret, struct err *e)
 	r = store_sync(p->store, e);
 	if (r == 0 && p->key)
 		r = store_each_audit(p->store, after, AUDIT_BATCH_MAX,
-				     add_record, &b, e);
+				     add_batch_record, &b, e);
 	if (r < 0 && r != -ENOBUFS)
 		return r;
 	*ret = NULL;
-	return json_array_size(records) > 0 ? seal_batch(p, &b, ret, e) : 0;
+	return json_array_size(records) > 0 ? sign_audit_batch(p, &b, ret, e)
+					    : 0;
 }

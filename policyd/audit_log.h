@@ -9,7 +9,7 @@
 
 #include "lib/audit.h"
 
-#define AUDITLOG_BYTES_MAX (INT64_C(64) * 1024 * 1024)
+#define AUDIT_LOG_BYTES_MAX (INT64_C(64) * 1024 * 1024)
 
 struct err;
 struct policyd;
@@ -17,22 +17,25 @@ struct store;
 
 /* Inside a transaction. `detail` is taken over, also when it fails; vp and cls
  * may be NULL. Nothing is written by a device that is not enrolled. */
-int auditlog_write(struct policyd *p, enum audit_event ev, const char *vp,
-		   const char *cls, json_t *detail, struct err *e);
+int audit_log_write(struct policyd *p, enum audit_event ev, const char *vp,
+		    const char *cls, json_t *detail, struct err *e);
 
 /* So many events were lost elsewhere, or here since the queue is full. */
-int auditlog_lost(struct policyd *p, int64_t count, const char *cause,
-		  struct err *e);
+int audit_log_write_lost(struct policyd *p, int64_t count, const char *cause,
+			 struct err *e);
 
 /* Where the chain stands: at 0 only if there is no record yet. */
-int auditlog_chain(struct store *s, struct audit_chain *ret, struct err *e);
+int audit_log_get_chain(struct store *s, struct audit_chain *ret,
+			struct err *e);
 
 /* Writes a record's text again at the chain's end, with the time that it bears.
  */
-int auditlog_rechain(struct policyd *p, const char *record, struct err *e);
+int audit_log_rechain_record(struct policyd *p, const char *record,
+			     struct err *e);
 
 /* The batch behind `after`, as JSON text that the caller frees; *ret NULL:
  * there is none. */
-int auditlog_batch(struct policyd *p, int64_t after, char **ret, struct err *e);
+int audit_log_build_batch(struct policyd *p, int64_t after, char **ret,
+			  struct err *e);
 
 #endif

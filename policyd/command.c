@@ -21,23 +21,23 @@
 #define RETRY_NS (UINT64_C(5) * 1000 * 1000 * 1000)
 
 /* An order that cellsd has been given. */
-struct running {
+struct running_command {
 	struct policyd *p;
-	struct store_job job;
-	const struct deed *deed;
+	struct store_command job;
+	const struct command_action *deed;
 	json_t *details; /* of the switch that it made */
 };
 
 struct command {
 	command_ended_fn *ended;
-	struct running *running[RUNNING_MAX];
+	struct running_command *running[RUNNING_MAX];
 	int64_t again[COMMAND_AGAIN_MAX];
 	unsigned int n_again;
 	uint64_t pause_ns; /* mono: a rule failed, not before this */
 };
 
 /* What an action is to cellsd, and what it leaves. */
-static const struct deed {
+static const struct command_action {
 	const char *method;
 	/* The VP's afterwards; NULL: cellsd tells, for it may find nothing to
 	 * do. */
@@ -48,7 +48,7 @@ static const struct deed {
 	bool has_job;	  /* the method takes the order's id */
 	bool has_details; /* and answers with details */
 	bool ends_vp;
-} deeds[] = {
+} command_actions[] = {
 	{ "Start", NULL, DOC_START, RECEIPT_STARTED, AUDIT_START },
 	{ "Stop", NULL, DOC_STOP, RECEIPT_STOPPED, AUDIT_STOP },
 	{ "Switch", NULL, DOC_SWITCH, RECEIPT_SWITCHED, AUDIT_SWITCH },
@@ -61,11 +61,12 @@ static const struct deed {
 	  .has_job = true, .has_details = true, .ends_vp = true },
 };
 
-static const struct deed *deed_of(const char *action)
+static const struct command_action *find_command_action(const char *action)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(deeds); i++)
-		if (strcmp(doc_action_name(deeds[i].action), action) == 0)
-			return &deeds[i];
+	for (size_t i = 0; i < ARRAY_SIZE(command_actions); i++)
+		if (strcmp(doc_action_name(command_actions[i].action),
+			   action) == 0)
+			return &command_actions[i];
 	return NULL;
 }
 
@@ -91,7 +92,7 @@ void command_free(struct command *c)
 	free(c);
 }
 
-void command_forget_running(struct policyd *p)
+void command_handle_device_gone(struct policyd *p)
 {
 	struct command *c = p->command;
 
@@ -101,7 +102,7 @@ void command_forget_running(struct policyd *p)
 }
 
 /* ---- being taken */
-static struct receipt_doc doc_of(const struct store_job *j)
+static struct receipt_doc build_command_document(const struct store_command *j)
 {
 	struct receipt_doc d = {
 		doc_type_name(j->type), j->id, j->version, { 0 }
@@ -111,22 +112,23 @@ static struct receipt_doc doc_of(const struct store_job *j)
 	return d;
 }
 
-int command_repeat(struct policyd *p, const struct doc *d, struct verdict *ret,
-		   struct err *e)
+int command_repeat_receipt(struct policyd *p, const struct doc *d,
+			   struct verdict *ret, struct err *e)
 {
 	struct command *c = p->command;
-	struct store_job j;
-	int r = store_get_job(p->store, d->head.id, &j, e);
+	struct store_command j;
+	int r = store_get_command(p->store, d->head.id, &j, e);
 
 	ret->outcome = "known";
 	if (r == 0 && j.receipt > 0 && c->n_again < COMMAND_AGAIN_MAX) {
 		c->again[c->n_again++] = j.receipt;
-		policyd_pending(p, "receipts");
+		policyd_signal_pending(p, "receipts");
 	}
 	return r == -ENOENT ? 0 : r;
 }
 
-unsigned int command_again(struct policyd *p, int64_t ret[COMMAND_AGAIN_MAX])
+unsigned int command_pop_repeated_receipts(struct policyd *p,
+					   int64_t ret[COMMAND_AGAIN_MAX])
 {
 	struct command *c = p->command;
 	unsigned int n = c->n_again;
@@ -136,55 +138,56 @@ unsigned int command_again(struct policyd *p, int64_t ret[COMMAND_AGAIN_MAX])
 	return n;
 }
 
-static int write_accepted(struct policyd *p, const struct store_job *j,
-			  struct err *e)
+static int write_command_accepted(struct policyd *p,
+				  const struct store_command *j, struct err *e)
 {
-	return auditlog_write(p, AUDIT_ACCEPTED, j->vp, NULL,
-			      json_pack("{ss ss ss}", "type",
-					doc_type_name(j->type), "id", j->id,
-					"action", j->action),
-			      e);
+	return audit_log_write(p, AUDIT_ACCEPTED, j->vp, NULL,
+			       json_pack("{ss ss ss}", "type",
+					 doc_type_name(j->type), "id", j->id,
+					 "action", j->action),
+			       e);
 }
 
 /* What the order carries must be for this device. */
-static int test_key(struct policyd *p, const struct doc_command *c,
-		    struct err *e)
+static int check_sealed_key(struct policyd *p, const struct doc_command *c,
+			    struct err *e)
 {
 	auto_close int fd = -1;
 
-	return c->sealed_key ? vpsecret_key(p, c->vp, c->sealed_key,
-					    c->sealed_key_len, &fd, e)
+	return c->sealed_key ? vp_secret_open_key(p, c->vp, c->sealed_key,
+						  c->sealed_key_len, &fd, e)
 			     : 0;
 }
 
 /* 1: the VP is there or will be; 0: neither. */
-static int has_vp(struct policyd *p, const char *vp, struct err *e)
+static int has_vp_or_config(struct policyd *p, const char *vp, struct err *e)
 {
 	char state[STORE_WORD_SIZE];
 	int64_t gone = 0;
-	int r = store_vp_state(p->store, vp, state, e);
+	int r = store_get_vp_state(p->store, vp, state, e);
 
 	if (r == 0)
-		r = store_vp_gone(p->store, vp, &gone, e);
+		r = store_get_vp_gone(p->store, vp, &gone, e);
 	if (r < 0)
 		return r;
 	return strcmp(state, "absent") != 0 ||
-	       (held_config(&p->force, vp) && !gone);
+	       (document_set_find_config(&p->force, vp) && !gone);
 }
 
 /* 1: this device will never do it, and why; 0: it may. */
-static int object(struct policyd *p, const struct store_job *j,
-		  const struct doc_command *c, struct err *why, struct err *e)
+static int find_refusal_reason(struct policyd *p, const struct store_command *j,
+			       const struct doc_command *c, struct err *why,
+			       struct err *e)
 {
 	int r;
 
-	if (!deed_of(j->action)) {
+	if (!find_command_action(j->action)) {
 		err_reason(why, REASON_AGENT_TOO_OLD,
 			   "command '%s': this version cannot %s", j->id,
 			   j->action);
 		return 1;
 	}
-	r = has_vp(p, j->vp, e);
+	r = has_vp_or_config(p, j->vp, e);
 	if (r < 0)
 		return r;
 	if (r == 0) {
@@ -192,32 +195,34 @@ static int object(struct policyd *p, const struct store_job *j,
 			   "command '%s': there is no VP '%s'", j->id, j->vp);
 		return 1;
 	}
-	r = test_key(p, c, why);
+	r = check_sealed_key(p, c, why);
 	if (r == 0 || why->reason != REASON_NONE)
 		return r < 0;
 	*e = *why; /* trouble of our own says nothing of the key */
 	return r;
 }
 
-int64_t command_keep(const struct policyd *p, int64_t life)
+int64_t command_get_retention(const struct policyd *p, int64_t life)
 {
-	return securetime_ran(&p->time, clock_boot_ns()) + life +
-	       SECURETIME_SLACK;
+	return secure_time_get_total_uptime(&p->time, clock_boot_ns()) + life +
+	       SECURE_TIME_SLACK;
 }
 
-int command_put(struct policyd *p, const struct store_job *j, struct err *e)
+int command_save(struct policyd *p, const struct store_command *j,
+		 struct err *e)
 {
 	uint64_t now = clock_boot_ns();
 
-	return store_put_job(p->store, j, securetime_greatest(&p->time, now),
-			     securetime_ran(&p->time, now), e);
+	return store_put_command(
+		p->store, j, secure_time_get_greatest(&p->time, now),
+		secure_time_get_total_uptime(&p->time, now), e);
 }
 
 /* The order's id is used up all the same. */
-static int write_objection(struct policyd *p, struct store_job *j,
-			   const struct err *why, struct err *e)
+static int write_command_refusal(struct policyd *p, struct store_command *j,
+				 const struct err *why, struct err *e)
 {
-	const struct receipt_doc d = doc_of(j);
+	const struct receipt_doc d = build_command_document(j);
 	const struct verdict_refusal f = { VERDICT_SIGNER, &d, j->vp, why };
 	int r = verdict_write_refusal(p, &f, &j->receipt, e);
 
@@ -225,29 +230,29 @@ static int write_objection(struct policyd *p, struct store_job *j,
 	/* What was only counted is looked at anew when it comes again. */
 	if (r < 0 || j->receipt == 0)
 		return r;
-	return command_put(p, j, e);
+	return command_save(p, j, e);
 }
 
-static int take_command(struct policyd *p, struct store_job *j,
-			const struct doc_command *c, struct verdict *ret,
-			struct err *e)
+static int save_received_command(struct policyd *p, struct store_command *j,
+				 const struct doc_command *c,
+				 struct verdict *ret, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct err why;
-	int r = object(p, j, c, &why, e);
+	int r = find_refusal_reason(p, j, c, &why, e);
 	bool refused = r > 0;
 
 	if (r < 0)
 		return r;
 	r = store_begin(p->store, true, &tx, e);
 	if (r == 0)
-		r = refused ? write_objection(p, j, &why, e)
-			    : command_put(p, j, e);
+		r = refused ? write_command_refusal(p, j, &why, e)
+			    : command_save(p, j, e);
 	if (r == 0 && !refused && c->sealed_key)
 		r = store_put_sealed_key(p->store, j->id, c->sealed_key,
 					 c->sealed_key_len, e);
 	if (r == 0 && !refused)
-		r = write_accepted(p, j, e);
+		r = write_command_accepted(p, j, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r < 0)
@@ -255,37 +260,40 @@ static int take_command(struct policyd *p, struct store_job *j,
 	ret->outcome = refused ? "refused" : "accepted";
 	if (refused) {
 		ret->e = why;
-		policyd_pending(p, "receipts");
+		policyd_signal_pending(p, "receipts");
 	}
-	command_run(p);
+	command_run_pending(p);
 	return 0;
 }
 
-int command_take(struct policyd *p, const struct doc_command *c,
-		 struct verdict *ret, struct err *e)
+int command_receive(struct policyd *p, const struct doc_command *c,
+		    struct verdict *ret, struct err *e)
 {
-	struct store_job j = { .type = DOC_COMMAND,
-			       .version = c->head.version,
-			       .expires = c->head.expires,
-			       .keep = command_keep(p, c->head.expires -
-							       c->head.issued),
-			       .cause = "command" };
+	struct store_command j = { .type = DOC_COMMAND,
+				   .version = c->head.version,
+				   .expires = c->head.expires,
+				   .keep = command_get_retention(
+					   p, c->head.expires - c->head.issued),
+				   .cause = "command" };
 
 	snprintf(j.id, sizeof(j.id), "%s", c->head.id);
 	memcpy(j.digest, c->head.digest, HASH_SIZE);
 	snprintf(j.vp, sizeof(j.vp), "%s", c->vp);
 	snprintf(j.action, sizeof(j.action), "%s", doc_action_name(c->action));
-	return take_command(p, &j, c, ret, e);
+	return save_received_command(p, &j, c, ret, e);
 }
 
-int command_rule(struct policyd *p, const char *id, enum doc_action action,
-		 const char *vp, const char *cause, struct err *e)
+int command_enforce_rule(struct policyd *p, const char *id,
+			 enum doc_action action, const char *vp,
+			 const char *cause, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
-	struct store_job j = { .type = DOC_NONE,
-			       .expires = policyd_confirmed(p) + RULE_LIFE,
-			       .keep = command_keep(p, RULE_LIFE) };
-	int r = store_get_job(p->store, id, &j, e);
+	struct store_command j = {
+		.type = DOC_NONE,
+		.expires = policyd_get_confirmed_time(p) + RULE_LIFE,
+		.keep = command_get_retention(p, RULE_LIFE)
+	};
+	int r = store_get_command(p->store, id, &j, e);
 
 	if (r != -ENOENT)
 		return r;
@@ -295,22 +303,22 @@ int command_rule(struct policyd *p, const char *id, enum doc_action action,
 	snprintf(j.cause, sizeof(j.cause), "%s", cause);
 	r = store_begin(p->store, true, &tx, e);
 	if (r == 0)
-		r = command_put(p, &j, e);
+		r = command_save(p, &j, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0)
-		command_run(p);
+		command_run_pending(p);
 	return r;
 }
 
 /* ---- being done */
-static struct running **slot_of(struct command *c, const char *id,
-				const char *vp)
+static struct running_command **find_free_slot(struct command *c,
+					       const char *id, const char *vp)
 {
-	struct running **empty = NULL;
+	struct running_command **empty = NULL;
 
 	for (unsigned int i = 0; i < RUNNING_MAX; i++) {
-		struct running *r = c->running[i];
+		struct running_command *r = c->running[i];
 
 		if (!r)
 			empty = &c->running[i];
@@ -321,7 +329,7 @@ static struct running **slot_of(struct command *c, const char *id,
 	return empty;
 }
 
-static void release(struct running *r)
+static void free_running_command(struct running_command *r)
 {
 	struct command *c = r->p->command;
 
@@ -333,16 +341,17 @@ static void release(struct running *r)
 }
 
 /* Everything that follows from a deed that is done. */
-static int write_done(struct running *r, json_t *details, int64_t *ret_seq,
-		      struct err *e)
+static int write_command_result(struct running_command *r, json_t *details,
+				int64_t *ret_seq, struct err *e)
 {
-	const struct store_job *j = &r->job;
-	const struct receipt_doc d = doc_of(j);
+	const struct store_command *j = &r->job;
+	const struct receipt_doc d = build_command_document(j);
 	struct policyd *p = r->p;
 	int res = 0;
 
 	if (r->deed->ends_vp) {
-		const struct doc_vp_config *c = held_config(&p->force, j->vp);
+		const struct doc_vp_config *c =
+			document_set_find_config(&p->force, j->vp);
 
 		res = store_set_vp_gone(p->store, j->vp,
 					c ? c->head.version : 0, e);
@@ -351,29 +360,30 @@ static int write_done(struct running *r, json_t *details, int64_t *ret_seq,
 		res = store_set_vp_state(p->store, j->vp, r->deed->state, e);
 	/* a switch was recorded when it was seen */
 	if (res == 0 && r->deed->action != DOC_SWITCH)
-		res = auditlog_write(p, r->deed->event, j->vp, NULL,
-				     json_incref(details), e);
+		res = audit_log_write(p, r->deed->event, j->vp, NULL,
+				      json_incref(details), e);
 	if (res == 0)
-		res = issuer_write(
+		res = receipt_issuer_write(
 			p,
-			&(struct issuer_receipt){
+			&(struct receipt_issuer_fields){
 				.type = r->deed->receipt,
 				.vp = j->vp,
 				.document = j->type == DOC_NONE ? NULL : &d,
 				.details = json_incref(details) },
 			ret_seq, e);
 	return res < 0 ? res
-		       : store_end_job(p->store, j->id, *ret_seq, false, e);
+		       : store_end_command(p->store, j->id, *ret_seq, false, e);
 }
 
-static int read_answer(struct running *r, sd_bus_message *m, json_t **ret)
+static int read_command_answer(struct running_command *r, sd_bus_message *m,
+			       json_t **ret)
 {
 	json_t *details = NULL;
 	uint64_t ns;
 	int res = 0;
 
 	if (r->deed->has_details)
-		res = device_read_details(m, &details);
+		res = device_read_dictionary(m, &details);
 	else if (r->deed->action == DOC_SWITCH && r->details)
 		details = json_incref(r->details);
 	else
@@ -388,9 +398,10 @@ static int read_answer(struct running *r, sd_bus_message *m, json_t **ret)
 		json_object_set_new(details, "ns",
 				    json_integer((json_int_t)ns));
 	}
-	if (r->deed->action == DOC_START && device_lacks(r->p, r->job.vp))
+	if (r->deed->action == DOC_START &&
+	    device_get_unenforced(r->p, r->job.vp))
 		json_object_set(details, "not_enforced",
-				device_lacks(r->p, r->job.vp));
+				device_get_unenforced(r->p, r->job.vp));
 	json_object_set_new(details, "cause", json_string(r->job.cause));
 	if (r->job.type != DOC_NONE)
 		json_object_set_new(details, "command", json_string(r->job.id));
@@ -398,51 +409,52 @@ static int read_answer(struct running *r, sd_bus_message *m, json_t **ret)
 	return 0;
 }
 
-static int on_ignored(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_reply_ignored(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	return 0;
 }
 
 /* Its receipt is written: cellsd need not remember the job. */
-static void forget(struct policyd *p, const char *id)
+static void send_forget_call(struct policyd *p, const char *id)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 
-	if (device_message(p, "Forget", &m) >= 0 &&
+	if (device_new_message(p, "Forget", &m) >= 0 &&
 	    sd_bus_message_append(m, "s", id) >= 0)
-		device_call(p, m, on_ignored, NULL);
+		device_call_async(p, m, on_reply_ignored, NULL);
 }
 
-static int finish(struct running *r, sd_bus_message *m, struct err *e)
+static int finish_command(struct running_command *r, sd_bus_message *m,
+			  struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	auto_json json_t *details = NULL;
 	struct policyd *p = r->p;
 	int64_t seq = 0;
-	int res = read_answer(r, m, &details);
+	int res = read_command_answer(r, m, &details);
 
 	if (res < 0)
 		return err_sys(e, -res, "read cellsd's answer");
 	res = store_begin(p->store, true, &tx, e);
 	if (res == 0)
-		res = write_done(r, details, &seq, e);
+		res = write_command_result(r, details, &seq, e);
 	if (res == 0)
 		res = store_commit(&tx, e);
 	if (res < 0)
 		return res;
 	if (r->deed->has_job)
-		forget(p, r->job.id);
-	policyd_pending(p, "receipts");
+		send_forget_call(p, r->job.id);
+	policyd_signal_pending(p, "receipts");
 	if (r->deed->ends_vp)
 		p->command->ended(p, doc_action_name(r->deed->action));
 	return 0;
 }
 
 /* cellsd will not: the order ends with a refusal. */
-static int fail(struct policyd *p, const struct store_job *j,
-		const struct err *why, struct err *e)
+static int fail_command(struct policyd *p, const struct store_command *j,
+			const struct err *why, struct err *e)
 {
-	const struct receipt_doc d = doc_of(j);
+	const struct receipt_doc d = build_command_document(j);
 	const struct verdict_refusal f = { VERDICT_ACCEPTED, &d, j->vp, why };
 	AUTO(store_endp) struct store *tx = NULL;
 	int64_t seq = 0;
@@ -451,30 +463,30 @@ static int fail(struct policyd *p, const struct store_job *j,
 	if (r == 0)
 		r = verdict_write_refusal(p, &f, &seq, e);
 	if (r == 0)
-		r = store_end_job(p->store, j->id, seq, true, e);
+		r = store_end_command(p->store, j->id, seq, true, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0)
-		policyd_pending(p, "receipts");
+		policyd_signal_pending(p, "receipts");
 	return r;
 }
 
-static int on_done(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_command_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	const sd_bus_error *error = sd_bus_message_get_error(m);
-	struct running *r = arg;
+	struct running_command *r = arg;
 	struct policyd *p = r->p;
 	struct err e, why;
 	int res = 0;
 
 	if (!error) {
-		res = finish(r, m, &e);
+		res = finish_command(r, m, &e);
 	} else {
-		bus_take_err(error, 0, r->deed->method, &why);
+		bus_convert_error(error, 0, r->deed->method, &why);
 		log_warning("%s %s: %s", r->job.action, r->job.vp, why.text);
 		/* A rule goes on trying; trouble on the way is no answer. */
-		if (device_has_spoken(error) && r->job.type != DOC_NONE)
-			res = fail(p, &r->job, &why, &e);
+		if (device_is_own_error(error) && r->job.type != DOC_NONE)
+			res = fail_command(p, &r->job, &why, &e);
 		else
 			p->command->pause_ns = clock_mono_ns() + RETRY_NS;
 	}
@@ -482,14 +494,14 @@ static int on_done(sd_bus_message *m, void *arg, sd_bus_error *unused)
 		log_error("order '%s': %s", r->job.id, e.text);
 		p->command->pause_ns = clock_mono_ns() + RETRY_NS;
 	}
-	release(r);
-	command_run(p);
+	free_running_command(r);
+	command_run_pending(p);
 	return 0;
 }
 
 /* The key that the order carries, or nothing: policyd vouches, having verified
  * the command, and cellsd may have the key itself. */
-static int open_key(struct running *r, int *ret, bool *ret_has)
+static int open_unlock_key(struct running_command *r, int *ret, bool *ret_has)
 {
 	auto_free void *sealed = NULL;
 	struct err e;
@@ -499,48 +511,49 @@ static int open_key(struct running *r, int *ret, bool *ret_has)
 
 	*ret_has = res == 0;
 	if (res == 0)
-		return vpsecret_key(r->p, r->job.vp, sealed, len, ret, &e);
+		return vp_secret_open_key(r->p, r->job.vp, sealed, len, ret,
+					  &e);
 	if (res != -ENOENT)
 		return res;
-	*ret = secret_memfd("", 0);
+	*ret = secure_memory_create_memfd("", 0);
 	return *ret < 0 ? *ret : 0;
 }
 
-static int execute_unlock(struct running *r)
+static int send_unlock_call(struct running_command *r)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	auto_close int fd = -1;
 	bool has_key;
-	int res = open_key(r, &fd, &has_key);
+	int res = open_unlock_key(r, &fd, &has_key);
 
 	if (res >= 0)
-		res = device_message(r->p, has_key ? "UnlockByKey" : "Unlock",
-				     &m);
+		res = device_new_message(
+			r->p, has_key ? "UnlockByKey" : "Unlock", &m);
 	if (res >= 0)
 		res = sd_bus_message_append(m, "sh", r->job.vp, fd);
-	return res < 0 ? res : device_call(r->p, m, on_done, r);
+	return res < 0 ? res : device_call_async(r->p, m, on_command_answer, r);
 }
 
-static int execute(struct running *r)
+static int send_command_call(struct running_command *r)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	int res;
 
 	if (r->deed->action == DOC_UNLOCK)
-		return execute_unlock(r);
-	res = device_message(r->p, r->deed->method, &m);
+		return send_unlock_call(r);
+	res = device_new_message(r->p, r->deed->method, &m);
 
 	if (res >= 0)
 		res = sd_bus_message_append(m, "s", r->job.vp);
 	if (res >= 0 && r->deed->has_job)
 		res = sd_bus_message_append(m, "s", r->job.id);
-	return res < 0 ? res : device_call(r->p, m, on_done, r);
+	return res < 0 ? res : device_call_async(r->p, m, on_command_answer, r);
 }
 
 /* What cellsd was given may be done, though its answer never came: the order
  * goes on until there is one, however late that is. A disk that is too full to
  * note that keeps no order back. */
-static void note_begun(const struct running *r)
+static void save_command_begun(const struct running_command *r)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct policyd *p = r->p;
@@ -551,64 +564,69 @@ static void note_begun(const struct running *r)
 		return;
 	res = store_begin(p->store, true, &tx, &e);
 	if (res == 0)
-		res = store_begin_job(p->store, r->job.id, &e);
+		res = store_begin_command(p->store, r->job.id, &e);
 	if (res == 0)
 		res = store_commit(&tx, &e);
 	if (res < 0)
 		log_error("order '%s': %s", r->job.id, e.text);
 }
 
-static void run_one(struct policyd *p, const struct store_job *j)
+static void run_pending_command(struct policyd *p,
+				const struct store_command *j)
 {
-	struct running **slot = slot_of(p->command, j->id, j->vp);
-	struct running *r;
+	struct running_command **slot =
+		find_free_slot(p->command, j->id, j->vp);
+	struct running_command *r;
 	struct err e, why;
 	int res;
 
 	if (!slot)
 		return;
 	if (j->type != DOC_NONE && !j->begun &&
-	    j->expires < policyd_confirmed(p)) {
+	    j->expires < policyd_get_confirmed_time(p)) {
 		err_reason(&why, REASON_EXPIRED,
 			   "command '%s' expired before it could be done",
 			   j->id);
-		if (fail(p, j, &why, &e) < 0)
+		if (fail_command(p, j, &why, &e) < 0)
 			log_error("order '%s': %s", j->id, e.text);
 		return;
 	}
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return;
-	*r = (struct running){ .p = p, .job = *j, .deed = deed_of(j->action) };
+	*r = (struct running_command){ .p = p,
+				       .job = *j,
+				       .deed = find_command_action(j->action) };
 	*slot = r;
-	note_begun(r);
-	res = execute(r);
+	save_command_begun(r);
+	res = send_command_call(r);
 	if (res < 0) {
 		log_error("order '%s': %s", j->id, strerror(-res));
-		release(r);
+		free_running_command(r);
 		p->command->pause_ns = clock_mono_ns() + RETRY_NS;
 	}
 }
 
-void command_run(struct policyd *p)
+void command_run_pending(struct policyd *p)
 {
-	auto_free struct store_job *jobs = calloc(RUNNING_MAX, sizeof(*jobs));
+	auto_free struct store_command *jobs =
+		calloc(RUNNING_MAX, sizeof(*jobs));
 	struct err e;
 	int n;
 
 	if (!jobs || !device_is_ready(p) ||
 	    clock_mono_ns() < p->command->pause_ns)
 		return;
-	n = store_open_jobs(p->store, jobs, RUNNING_MAX, &e);
+	n = store_list_open_commands(p->store, jobs, RUNNING_MAX, &e);
 	if (n < 0)
 		log_error("read orders: %s", e.text);
 	for (int i = 0; i < n; i++)
-		run_one(p, &jobs[i]);
+		run_pending_command(p, &jobs[i]);
 }
 
 /* ---- what others see happen */
 /* Receipts that the deeds of an order pass through on their way. */
-static bool brings(const char *action, enum receipt_type t)
+static bool is_receipt_of_action(const char *action, enum receipt_type t)
 {
 	static const struct {
 		enum receipt_type type;
@@ -628,27 +646,29 @@ static bool brings(const char *action, enum receipt_type t)
 	return false;
 }
 
-int command_expects(struct policyd *p, const char *vp, enum receipt_type t,
-		    struct err *e)
+int command_has_pending_receipt(struct policyd *p, const char *vp,
+				enum receipt_type t, struct err *e)
 {
-	auto_free struct store_job *jobs = calloc(RUNNING_MAX, sizeof(*jobs));
+	auto_free struct store_command *jobs =
+		calloc(RUNNING_MAX, sizeof(*jobs));
 	int n;
 
 	if (!jobs)
 		return err_oom(e, "read orders");
-	n = store_open_jobs(p->store, jobs, RUNNING_MAX, e);
+	n = store_list_open_commands(p->store, jobs, RUNNING_MAX, e);
 	for (int i = 0; i < n; i++)
-		if (strcmp(jobs[i].vp, vp) == 0 && brings(jobs[i].action, t))
+		if (strcmp(jobs[i].vp, vp) == 0 &&
+		    is_receipt_of_action(jobs[i].action, t))
 			return 1;
 	return n < 0 ? n : 0;
 }
 
-bool command_switched(struct policyd *p, const char *to, json_t *details)
+bool command_handle_switch(struct policyd *p, const char *to, json_t *details)
 {
 	struct command *c = p->command;
 
 	for (unsigned int i = 0; i < RUNNING_MAX; i++) {
-		struct running *r = c->running[i];
+		struct running_command *r = c->running[i];
 
 		if (!r || r->deed->action != DOC_SWITCH ||
 		    strcmp(r->job.vp, to) != 0)

@@ -28,7 +28,7 @@
 
 /* Secure time goes on from what was saved, and the new start is saved at once:
  * starts that follow each other quickly must each count. */
-static void save_time(struct policyd *p)
+static void save_start_time(struct policyd *p)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct err e;
@@ -46,7 +46,7 @@ static void save_time(struct policyd *p)
  * A time that cannot be read ends the start: it would begin at 0, and so be
  * saved. One that cannot be saved, on a full disk, goes on from the last.
  */
-static int load_time(struct policyd *p, struct err *e)
+static int load_secure_time(struct policyd *p, struct err *e)
 {
 	auto_free char *saved = NULL;
 	char boot[40];
@@ -54,31 +54,31 @@ static int load_time(struct policyd *p, struct err *e)
 
 	if (r < 0)
 		return r;
-	securetime_boot_id(boot);
-	securetime_start(&p->time, saved, boot, clock_boot_ns(), clock_wall());
-	save_time(p);
+	secure_time_read_boot_id(boot);
+	secure_time_start(&p->time, saved, boot, clock_boot_ns(), clock_wall());
+	save_start_time(p);
 	return 0;
 }
 
 /* What was under way when the last run ended. None of it keeps the daemon from
  * running: what does not work is tried again with the ticks. */
-static void take_up(struct policyd *p)
+static void resume_pending_work(struct policyd *p)
 {
 	struct err e;
-	int lost = shelf_check(p, &e);
+	int lost = layer_store_verify_layers(p, &e);
 
 	if (lost < 0)
 		log_error("check layers: %s", e.text);
-	if ((lost > 0 || p->force.is_partial) && activate_again(p, &e) < 0)
+	if ((lost > 0 || p->force.is_partial) && activate_restage(p, &e) < 0)
 		log_error("await what is in force: %s", e.text);
-	image_continue(p);
+	image_resume_download(p);
 	/* All may have been here when the last run ended. */
 	if (activate_retry(p, &e) < 0)
 		log_error("activate: %s", e.text);
 }
 
-static int open_parts(struct policyd *p, const struct daemon_options *o,
-		      struct err *e)
+static int open_components(struct policyd *p, const struct daemon_options *o,
+			   struct err *e)
 {
 	int r = sd_event_default(&p->event);
 
@@ -94,26 +94,26 @@ static int open_parts(struct policyd *p, const struct daemon_options *o,
 					SD_EVENT_PRIORITY_NORMAL);
 	if (r < 0)
 		return err_sys(e, -r, "watch the bus");
-	r = shelf_new(p->dir, &p->shelf, e);
+	r = layer_store_new(p->dir, &p->shelf, e);
 	if (r == 0)
 		r = image_new(p, o->storage_reserve, activate_retry, &p->image,
 			      e);
 	if (r == 0)
-		r = command_new(delivery_push, &p->command, e);
+		r = command_new(reconcile_push_state, &p->command, e);
 	if (r == 0)
-		r = enrol_new(p, &p->enrol, e);
+		r = enroll_new(p, &p->enrol, e);
 	if (r == 0)
-		r = departure_new(p, &p->departure, e);
+		r = unenroll_new(p, &p->departure, e);
 	if (r == 0)
 		r = device_new(p, &p->device, e);
 	if (r == 0)
-		r = delivery_new(p, &p->delivery, e);
+		r = reconcile_new(p, &p->delivery, e);
 	if (r == 0)
-		r = observe_listen(p, e);
+		r = device_events_subscribe(p, e);
 	if (r == 0)
 		r = schedule_new(p, &p->schedule, e);
 	if (r == 0)
-		r = ticker_new(p, &p->ticker, e);
+		r = periodic_new(p, &p->ticker, e);
 	return r < 0 ? r : service_open(p, e);
 }
 
@@ -129,15 +129,15 @@ int daemon_new(const struct daemon_options *o, struct policyd **ret,
 	if (r == 0)
 		r = store_open(p->dir, &p->store, e);
 	if (r == 0)
-		r = load_time(p, e);
+		r = load_secure_time(p, e);
 	if (r == 0)
-		r = loader_load(p, e);
+		r = loader_load_state(p, e);
 	if (r == 0)
-		r = open_parts(p, o, e);
+		r = open_components(p, o, e);
 	if (r < 0)
 		return r;
-	schedule_arm(p);
-	take_up(p);
+	schedule_arm_timer(p);
+	resume_pending_work(p);
 	*ret = steal(p);
 	return 0;
 }
@@ -167,17 +167,17 @@ void daemon_free(struct policyd *p)
 {
 	if (!p)
 		return;
-	ticker_free(p->ticker);
+	periodic_free(p->ticker);
 	schedule_free(p->schedule);
 	sd_event_source_unref(p->soon);
 	sd_bus_flush_close_unref(p->bus);
-	delivery_free(p->delivery);
+	reconcile_free(p->delivery);
 	device_free(p->device);
-	departure_free(p->departure);
-	enrol_free(p->enrol);
+	unenroll_free(p->departure);
+	enroll_free(p->enrol);
 	command_free(p->command);
 	image_free(p->image);
-	shelf_free(p->shelf);
+	layer_store_free(p->shelf);
 	policyd_unload(p);
 	store_close(p->store);
 	sd_event_unref(p->event);

@@ -16,20 +16,20 @@
 #include <signal.h>
 #include <string.h>
 
-struct target {
+struct desired_state {
 	struct evaluate_row *row;
 	size_t n;
 	int64_t generation;
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 	uint8_t snapshot[HASH_SIZE]; /* that it was made from; 0: none */
 	bool news;
 	json_t *modes; /* "vp class" -> mode, for the audit of changes */
 };
 
-#define RECOVERY_SIZE (2 * BOX_POINT_SIZE + 1)
+#define RECOVERY_SIZE (2 * ECIES_POINT_SIZE + 1)
 #define STORE_MODES "modes" /* JSON of what was last applied */
 
-void target_free(struct target *d)
+void desired_state_free(struct desired_state *d)
 {
 	if (!d)
 		return;
@@ -38,16 +38,17 @@ void target_free(struct target *d)
 	free(d);
 }
 
-void target_time(const struct policyd *p, struct access_time *ret)
+void desired_state_get_access_time(const struct policyd *p,
+				   struct access_time *ret)
 {
 	int64_t wall = clock_wall();
-	int64_t secure = securetime_confirmed(&p->time, clock_boot_ns());
+	int64_t secure = secure_time_get_confirmed(&p->time, clock_boot_ns());
 
-	access_time_local(wall, wall + SECURETIME_SLACK >= secure, ret);
+	access_time_local(wall, wall + SECURE_TIME_SLACK >= secure, ret);
 }
 
 /* "TERM", "RTMIN+3": the schema allows only these. */
-static int signal_number(const char *name)
+static int parse_signal_name(const char *name)
 {
 	static const struct {
 		const char *name;
@@ -68,18 +69,18 @@ static int signal_number(const char *name)
 
 /* 1: it is to be there; 0: it was wiped or removed, and comes back with a newer
  * config only. */
-static int is_wanted(const struct policyd *p, const struct doc_vp_config *c,
-		     struct err *e)
+static int is_vp_wanted(const struct policyd *p, const struct doc_vp_config *c,
+			struct err *e)
 {
 	int64_t gone;
-	int r = store_vp_gone(p->store, c->head.id, &gone, e);
+	int r = store_get_vp_gone(p->store, c->head.id, &gone, e);
 
 	return r < 0 ? r : (int64_t)c->head.version > gone;
 }
 
-static void add_line(struct hash *h, const char *fmt, ...)
+static void hash_digest_line(struct hash *h, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-static void add_line(struct hash *h, const char *fmt, ...)
+static void hash_digest_line(struct hash *h, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
@@ -91,28 +92,30 @@ static void add_line(struct hash *h, const char *fmt, ...)
 }
 
 /* The organisation's point that VPs' keys are wrapped for, in hex, or "". */
-static void recovery_of(const struct policyd *p, char ret[RECOVERY_SIZE])
+static void format_recovery_point(const struct policyd *p,
+				  char ret[RECOVERY_SIZE])
 {
-	uint8_t point[BOX_POINT_SIZE];
+	uint8_t point[ECIES_POINT_SIZE];
 
 	ret[0] = '\0';
-	if (!p->root || !policyd_root(p)->recovery)
+	if (!p->root || !policyd_get_root(p)->recovery)
 		return;
-	box_point(policyd_root(p)->recovery, point);
-	text_hex(point, sizeof(point), ret);
+	ecies_public_point(policyd_get_root(p)->recovery, point);
+	encoding_to_hex(point, sizeof(point), ret);
 }
 
-/* 1: the document is a part of what target_write() writes. */
-static int is_written(const struct policyd *p, const struct doc *doc,
-		      struct err *e)
+/* 1: the document is a part of what desired_state_write_message() writes. */
+static int is_document_written(const struct policyd *p, const struct doc *doc,
+			       struct err *e)
 {
 	if (doc->head.type == DOC_VP_CONFIG)
-		return is_wanted(p, doc_as_vp_config(doc), e);
+		return is_vp_wanted(p, doc_as_vp_config(doc), e);
 	return doc->head.type == DOC_IMAGE;
 }
 
-/* Of everything that target_write() writes. */
-static int take_digest(struct target *d, const struct policyd *p, struct err *e)
+/* Of everything that desired_state_write_message() writes. */
+static int compute_state_digest(struct desired_state *d,
+				const struct policyd *p, struct err *e)
 {
 	uint8_t digest[HASH_SIZE];
 	char hex[2 * HASH_SIZE + 1], recovery[RECOVERY_SIZE];
@@ -121,27 +124,27 @@ static int take_digest(struct target *d, const struct policyd *p, struct err *e)
 	hash_init(&h);
 	for (unsigned int i = 0; i < p->force.n; i++) {
 		const struct doc *doc = p->force.doc[i]->doc;
-		int r = is_written(p, doc, e);
+		int r = is_document_written(p, doc, e);
 
 		if (r < 0)
 			return r;
 		if (r == 0)
 			continue;
-		text_hex(doc->head.digest, HASH_SIZE, hex);
-		add_line(&h, "%s %s", doc->head.id, hex);
+		encoding_to_hex(doc->head.digest, HASH_SIZE, hex);
+		hash_digest_line(&h, "%s %s", doc->head.id, hex);
 	}
 	for (size_t i = 0; i < d->n; i++)
-		add_line(&h, "%s %u %u %u %u", d->row[i].vp, d->row[i].cls,
-			 d->row[i].right.use, d->row[i].right.block,
-			 d->row[i].kill);
-	recovery_of(p, recovery);
-	add_line(&h, "%s", recovery);
+		hash_digest_line(&h, "%s %u %u %u %u", d->row[i].vp,
+				 d->row[i].cls, d->row[i].right.use,
+				 d->row[i].right.block, d->row[i].kill);
+	format_recovery_point(p, recovery);
+	hash_digest_line(&h, "%s", recovery);
 	hash_end(&h, digest);
-	text_digest(digest, d->digest);
+	encoding_format_digest(digest, d->digest);
 	return 0;
 }
 
-static int take_modes(struct target *d, struct err *e)
+static int collect_access_modes(struct desired_state *d, struct err *e)
 {
 	d->modes = json_object();
 	for (size_t i = 0; d->modes && i < d->n; i++) {
@@ -157,7 +160,8 @@ static int take_modes(struct target *d, struct err *e)
 }
 
 /* 1: nothing is to be done; 0: this is news. */
-static int is_applied(struct policyd *p, const char *digest, struct err *e)
+static int is_state_applied(struct policyd *p, const char *digest,
+			    struct err *e)
 {
 	auto_free char *held = NULL;
 	int64_t applying = 0;
@@ -169,27 +173,29 @@ static int is_applied(struct policyd *p, const char *digest, struct err *e)
 	return r < 0 ? r : strcmp(held, digest) == 0 && !applying;
 }
 
-int target_new(struct policyd *p, struct target **ret, struct err *e)
+int desired_state_new(struct policyd *p, struct desired_state **ret,
+		      struct err *e)
 {
-	struct target *d = calloc(1, sizeof(*d));
+	struct desired_state *d = calloc(1, sizeof(*d));
 	struct access_time at;
 	int r;
 
 	if (!d)
 		return err_oom(e, "evaluate");
-	target_time(p, &at);
-	r = evaluate_table(&p->force, device_level(p), &at, &d->row, &d->n, e);
+	desired_state_get_access_time(p, &at);
+	r = evaluate_table(&p->force, device_get_level(p), &at, &d->row, &d->n,
+			   e);
 	if (r == 0)
-		r = take_modes(d, e);
+		r = collect_access_modes(d, e);
 	if (r == 0)
-		r = take_digest(d, p, e);
+		r = compute_state_digest(d, p, e);
 	if (r == 0)
 		r = store_get_int(p->store, STORE_GENERATION, 0, &d->generation,
 				  e);
 	if (r == 0)
-		r = is_applied(p, d->digest, e);
+		r = is_state_applied(p, d->digest, e);
 	if (r < 0) {
-		target_free(d);
+		desired_state_free(d);
 		return r;
 	}
 	if (p->snapshot)
@@ -201,25 +207,26 @@ int target_new(struct policyd *p, struct target **ret, struct err *e)
 	return 0;
 }
 
-bool target_is_news(const struct target *d)
+bool desired_state_has_changed(const struct desired_state *d)
 {
 	return d->news;
 }
 
-bool target_is_of(const struct target *d, const struct policyd *p)
+bool desired_state_is_current(const struct desired_state *d,
+			      const struct policyd *p)
 {
 	return p->snapshot &&
 	       memcmp(d->snapshot, p->snapshot->digest, HASH_SIZE) == 0;
 }
 
-int64_t target_generation(const struct target *d)
+int64_t desired_state_get_generation(const struct desired_state *d)
 {
 	return d->generation;
 }
 
 /* ---- Apply's arguments */
-static int put_strings(sd_bus_message *m, const char *name,
-		       const char *const *strings)
+static int append_string_list(sd_bus_message *m, const char *name,
+			      const char *const *strings)
 {
 	int r = sd_bus_message_open_container(m, 'e', "sv");
 
@@ -234,23 +241,23 @@ static int put_strings(sd_bus_message *m, const char *name,
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static int put_image(sd_bus_message *m, const struct doc_image *im)
+static int append_image_options(sd_bus_message *m, const struct doc_image *im)
 {
 	const char *digests[DOC_LAYERS_MAX + 1] = { NULL };
 	int r;
 
 	for (unsigned int i = 0; i < im->n_layers; i++)
 		digests[i] = im->layer[i].digest;
-	r = put_strings(m, "layers", digests);
+	r = append_string_list(m, "layers", digests);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "{sv}", "init", "s", im->init);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "{sv}", "stop-signal", "i",
-					  signal_number(im->stop_signal));
+					  parse_signal_name(im->stop_signal));
 	return r;
 }
 
-static int put_allow(sd_bus_message *m, const struct doc_vp_config *c)
+static int append_allow_rules(sd_bus_message *m, const struct doc_vp_config *c)
 {
 	int r = sd_bus_message_open_container(m, 'e', "sv");
 
@@ -271,8 +278,8 @@ static int put_allow(sd_bus_message *m, const struct doc_vp_config *c)
 	return r;
 }
 
-static int put_calls(sd_bus_message *m, const char *name, bool call, bool sms,
-		     bool alarm)
+static int append_event_kinds(sd_bus_message *m, const char *name, bool call,
+			      bool sms, bool alarm)
 {
 	const char *words[4] = { NULL };
 	unsigned int n = 0;
@@ -283,10 +290,11 @@ static int put_calls(sd_bus_message *m, const char *name, bool call, bool sms,
 		words[n++] = "sms";
 	if (alarm)
 		words[n++] = "alarm";
-	return put_strings(m, name, words);
+	return append_string_list(m, name, words);
 }
 
-static int put_config(sd_bus_message *m, const struct doc_vp_config *c)
+static int append_config_options(sd_bus_message *m,
+				 const struct doc_vp_config *c)
 {
 	int r;
 
@@ -312,17 +320,18 @@ static int put_config(sd_bus_message *m, const struct doc_vp_config *c)
 					  c->io_write_max, "no-new-privileges",
 					  "b", (int)c->no_new_privs);
 	if (r >= 0)
-		r = put_allow(m, c);
+		r = append_allow_rules(m, c);
 	if (r >= 0)
-		r = put_calls(m, "notify", c->notify_call, c->notify_sms,
-			      c->notify_alarm);
+		r = append_event_kinds(m, "notify", c->notify_call,
+				       c->notify_sms, c->notify_alarm);
 	return r < 0 ? r
-		     : put_calls(m, "attention", c->attention_call,
-				 c->attention_sms, c->attention_alarm);
+		     : append_event_kinds(m, "attention", c->attention_call,
+					  c->attention_sms, c->attention_alarm);
 }
 
-static int put_vp(const struct policyd *p, sd_bus_message *m,
-		  const struct doc_vp_config *c, const struct doc_image *im)
+static int append_desired_vp(const struct policyd *p, sd_bus_message *m,
+			     const struct doc_vp_config *c,
+			     const struct doc_image *im)
 {
 	char recovery[RECOVERY_SIZE];
 	int r = sd_bus_message_open_container(m, 'r', "sa{sv}");
@@ -332,10 +341,10 @@ static int put_vp(const struct policyd *p, sd_bus_message *m,
 	if (r >= 0)
 		r = sd_bus_message_open_container(m, 'a', "{sv}");
 	if (r >= 0)
-		r = put_config(m, c);
+		r = append_config_options(m, c);
 	if (r >= 0)
-		r = put_image(m, im);
-	recovery_of(p, recovery);
+		r = append_image_options(m, im);
+	format_recovery_point(p, recovery);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "{sv}", "recovery", "s", recovery);
 	if (r >= 0)
@@ -343,7 +352,7 @@ static int put_vp(const struct policyd *p, sd_bus_message *m,
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static int put_vps(struct policyd *p, sd_bus_message *m)
+static int append_desired_vps(struct policyd *p, sd_bus_message *m)
 {
 	int r = sd_bus_message_open_container(m, 'a', "(sa{sv})");
 	struct err ignored;
@@ -356,31 +365,33 @@ static int put_vps(struct policyd *p, sd_bus_message *m)
 		if (doc->head.type != DOC_VP_CONFIG)
 			continue;
 		c = doc_as_vp_config(doc);
-		im = held_image(&p->force, c->image);
+		im = document_set_find_image(&p->force, c->image);
 		if (im)
-			r = is_wanted(p, c, &ignored);
+			r = is_vp_wanted(p, c, &ignored);
 		if (im && r > 0)
-			r = put_vp(p, m, c, im);
+			r = append_desired_vp(p, m, c, im);
 	}
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-int target_write(const struct target *d, struct policyd *p, sd_bus_message *m,
-		 const char *cause)
+int desired_state_write_message(const struct desired_state *d,
+				struct policyd *p, sd_bus_message *m,
+				const char *cause)
 {
 	int r = sd_bus_message_append(m, "t", (uint64_t)d->generation);
 	struct err ignored;
 
 	if (r >= 0)
-		r = put_vps(p, m);
+		r = append_desired_vps(p, m);
 	if (r >= 0)
 		r = sd_bus_message_open_container(m, 'a', "(suybb)");
 	for (size_t i = 0; r >= 0 && i < d->n; i++) {
 		const struct evaluate_row *row = &d->row[i];
-		const struct doc_vp_config *c = held_config(&p->force, row->vp);
+		const struct doc_vp_config *c =
+			document_set_find_config(&p->force, row->vp);
 
 		if (c)
-			r = is_wanted(p, c, &ignored);
+			r = is_vp_wanted(p, c, &ignored);
 		if (c && r > 0)
 			r = sd_bus_message_append(
 				m, "(suybb)", row->vp, (uint32_t)row->cls,
@@ -395,8 +406,8 @@ int target_write(const struct target *d, struct policyd *p, sd_bus_message *m,
 /* ---- afterwards */
 /* A record for each (VP, class) that is in `these` and not the same in `those`.
  */
-static int write_changes(struct policyd *p, json_t *these, json_t *those,
-			 bool forward, const char *cause, struct err *e)
+static int write_mode_changes(struct policyd *p, json_t *these, json_t *those,
+			      bool forward, const char *cause, struct err *e)
 {
 	const char *name;
 	json_t *mode;
@@ -413,19 +424,19 @@ static int write_changes(struct policyd *p, json_t *these, json_t *those,
 		if (forward ? strcmp(a, b) == 0 : other != NULL)
 			continue;
 		snprintf(vp, sizeof(vp), "%.*s", (int)(cls - name), name);
-		r = auditlog_write(p, AUDIT_MODE, vp, cls + 1,
-				   json_pack("{ss ss ss}", "from",
-					     forward ? b : a, "to",
-					     forward ? a : b, "cause", cause),
-				   e);
+		r = audit_log_write(p, AUDIT_MODE, vp, cls + 1,
+				    json_pack("{ss ss ss}", "from",
+					      forward ? b : a, "to",
+					      forward ? a : b, "cause", cause),
+				    e);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-int target_settle(const struct target *d, struct policyd *p, const char *cause,
-		  struct err *e)
+int desired_state_save_applied(const struct desired_state *d, struct policyd *p,
+			       const char *cause, struct err *e)
 {
 	auto_free char *held = NULL, *text = json_text(d->modes);
 	auto_json json_t *old = NULL;
@@ -438,9 +449,9 @@ int target_settle(const struct target *d, struct policyd *p, const char *cause,
 		r = json_parse(held, strlen(held), "modes", &old, e);
 	if (r < 0)
 		return r;
-	r = write_changes(p, d->modes, old, true, cause, e);
+	r = write_mode_changes(p, d->modes, old, true, cause, e);
 	if (r == 0)
-		r = write_changes(p, old, d->modes, false, cause, e);
+		r = write_mode_changes(p, old, d->modes, false, cause, e);
 	if (r == 0)
 		r = store_set_text(p->store, STORE_MODES, text, e);
 	if (r == 0)
@@ -448,12 +459,13 @@ int target_settle(const struct target *d, struct policyd *p, const char *cause,
 	if (r == 0)
 		r = store_set_int(p->store, STORE_GENERATION, d->generation, e);
 	/* Another set may have been activated meanwhile: its turn comes. */
-	if (r < 0 || !target_is_of(d, p))
+	if (r < 0 || !desired_state_is_current(d, p))
 		return r;
 	return store_set_int(p->store, STORE_APPLYING, 0, e);
 }
 
-struct json_t *target_lacking(const struct target *d, const struct policyd *p)
+struct json_t *desired_state_list_missing_classes(const struct desired_state *d,
+						  const struct policyd *p)
 {
 	json_t *names = json_array();
 

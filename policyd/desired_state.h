@@ -11,29 +11,34 @@
 
 #include "policyd/evaluate.h"
 
-struct target;
+struct desired_state;
 struct err;
 struct policyd;
 
-int target_new(struct policyd *p, struct target **ret, struct err *e);
-void target_free(struct target *d);
+int desired_state_new(struct policyd *p, struct desired_state **ret,
+		      struct err *e);
+void desired_state_free(struct desired_state *d);
 
 /* Differs it from what cellsd last confirmed? */
-bool target_is_news(const struct target *d);
-int64_t target_generation(const struct target *d);
+bool desired_state_has_changed(const struct desired_state *d);
+int64_t desired_state_get_generation(const struct desired_state *d);
 /* Apply's arguments. Returns <0 as sd-bus does. */
-int target_write(const struct target *d, struct policyd *p, sd_bus_message *m,
-		 const char *cause);
+int desired_state_write_message(const struct desired_state *d,
+				struct policyd *p, sd_bus_message *m,
+				const char *cause);
 /* Was it made from what is in force now? */
-bool target_is_of(const struct target *d, const struct policyd *p);
+bool desired_state_is_current(const struct desired_state *d,
+			      const struct policyd *p);
 /* Inside a transaction: this is applied now. Mode changes go to the audit. */
-int target_settle(const struct target *d, struct policyd *p, const char *cause,
-		  struct err *e);
+int desired_state_save_applied(const struct desired_state *d, struct policyd *p,
+			       const char *cause, struct err *e);
 
 /* The time that windows see. */
-void target_time(const struct policyd *p, struct access_time *ret);
+void desired_state_get_access_time(const struct policyd *p,
+				   struct access_time *ret);
 /* Classes that VPs have rights on, but the device lacks: names, a JSON array.
  */
-struct json_t *target_lacking(const struct target *d, const struct policyd *p);
+struct json_t *desired_state_list_missing_classes(const struct desired_state *d,
+						  const struct policyd *p);
 
 #endif

@@ -26,7 +26,8 @@ struct device {
 };
 
 /* ---- calls */
-int device_message(struct policyd *p, const char *method, sd_bus_message **ret)
+int device_new_message(struct policyd *p, const char *method,
+		       sd_bus_message **ret)
 {
 	/*
 	 * By its unique name: the well-known one may already be the next
@@ -39,15 +40,15 @@ int device_message(struct policyd *p, const char *method, sd_bus_message **ret)
 		p->bus, ret, owner, BUS_DEVICE_PATH, BUS_DEVICE_NAME, method);
 }
 
-int device_call(struct policyd *p, sd_bus_message *m,
-		sd_bus_message_handler_t handler, void *arg)
+int device_call_async(struct policyd *p, sd_bus_message *m,
+		      sd_bus_message_handler_t handler, void *arg)
 {
 	/* It is started by the system, never by us. */
 	sd_bus_message_set_auto_start(m, 0);
 	return sd_bus_call_async(p->bus, NULL, m, handler, arg, CALL_USEC);
 }
 
-bool device_has_spoken(const sd_bus_error *error)
+bool device_is_own_error(const sd_bus_error *error)
 {
 	static const char ours[] = "org.cells.Error.";
 
@@ -55,7 +56,7 @@ bool device_has_spoken(const sd_bus_error *error)
 	       strncmp(error->name, ours, sizeof(ours) - 1) == 0;
 }
 
-static int read_value(sd_bus_message *m, const char *type, json_t **ret)
+static int read_basic_value(sd_bus_message *m, const char *type, json_t **ret)
 {
 	union {
 		const char *s;
@@ -92,7 +93,7 @@ static int read_value(sd_bus_message *m, const char *type, json_t **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-int device_read_names(sd_bus_message *m, json_t **ret)
+int device_read_string_list(sd_bus_message *m, json_t **ret)
 {
 	auto_json json_t *list = json_array();
 	const char *s;
@@ -122,11 +123,12 @@ static int read_variant(sd_bus_message *m, json_t **ret)
 		return sd_bus_message_skip(m, "v");
 	r = sd_bus_message_enter_container(m, 'v', type);
 	if (r >= 0)
-		r = list ? device_read_names(m, ret) : read_value(m, type, ret);
+		r = list ? device_read_string_list(m, ret)
+			 : read_basic_value(m, type, ret);
 	return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-int device_read_details(sd_bus_message *m, json_t **ret)
+int device_read_dictionary(sd_bus_message *m, json_t **ret)
 {
 	auto_json json_t *o = json_object();
 	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
@@ -156,7 +158,7 @@ int device_read_details(sd_bus_message *m, json_t **ret)
 }
 
 /* ---- state */
-void device_note_lacks(struct policyd *p, const char *vp, json_t *names)
+void device_set_unenforced(struct policyd *p, const char *vp, json_t *names)
 {
 	if (names)
 		json_object_set_new(p->device->lacks, vp, names);
@@ -164,12 +166,12 @@ void device_note_lacks(struct policyd *p, const char *vp, json_t *names)
 		json_object_del(p->device->lacks, vp);
 }
 
-json_t *device_lacks(const struct policyd *p, const char *vp)
+json_t *device_get_unenforced(const struct policyd *p, const char *vp)
 {
 	return json_object_get(p->device->lacks, vp);
 }
 
-void device_appeared(struct policyd *p, const char *owner)
+void device_set_present(struct policyd *p, const char *owner)
 {
 	struct device *d = p->device;
 
@@ -178,7 +180,7 @@ void device_appeared(struct policyd *p, const char *owner)
 	d->is_ready = false;
 }
 
-void device_gone(struct policyd *p)
+void device_set_absent(struct policyd *p)
 {
 	p->device->is_present = p->device->is_ready = false;
 }
@@ -198,7 +200,7 @@ bool device_is_ready(const struct policyd *p)
 	return p->device->is_present && p->device->is_ready;
 }
 
-enum doc_level device_level(const struct policyd *p)
+enum doc_level device_get_level(const struct policyd *p)
 {
 	return p->device->level;
 }
@@ -208,7 +210,7 @@ bool device_has_class(const struct policyd *p, enum cells_class c)
 	return json_object_get(p->device->classes, class_name(c)) != NULL;
 }
 
-json_t *device_inventory(const struct policyd *p)
+json_t *device_format_inventory(const struct policyd *p)
 {
 	const struct device *d = p->device;
 
@@ -216,7 +218,7 @@ json_t *device_inventory(const struct policyd *p)
 			 doc_level_name(d->level), "classes", d->classes);
 }
 
-static int read_classes(sd_bus_message *m, json_t *classes)
+static int read_device_classes(sd_bus_message *m, json_t *classes)
 {
 	int r = sd_bus_message_enter_container(m, 'a', "(uas)");
 
@@ -242,7 +244,7 @@ static int read_classes(sd_bus_message *m, json_t *classes)
 	return r;
 }
 
-static enum doc_level level_of(const char *name)
+static enum doc_level parse_level_name(const char *name)
 {
 	enum doc_level l = DOC_MAPPED;
 
@@ -251,7 +253,8 @@ static enum doc_level level_of(const char *name)
 	return l;
 }
 
-static int save_level(struct device *d, enum doc_level level, struct err *e)
+static int save_device_level(struct device *d, enum doc_level level,
+			     struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	int r = store_begin(d->p->store, true, &tx, e);
@@ -262,7 +265,7 @@ static int save_level(struct device *d, enum doc_level level, struct err *e)
 	return r < 0 ? r : store_commit(&tx, e);
 }
 
-int device_take_inventory(struct policyd *p, sd_bus_message *m)
+int device_read_inventory(struct policyd *p, sd_bus_message *m)
 {
 	struct device *d = p->device;
 	const char *backend, *level;
@@ -272,21 +275,21 @@ int device_take_inventory(struct policyd *p, sd_bus_message *m)
 	if (r >= 0) {
 		snprintf(d->backend, sizeof(d->backend), "%s", backend);
 		json_object_clear(d->classes);
-		r = read_classes(m, d->classes);
+		r = read_device_classes(m, d->classes);
 	}
-	if (r < 0 || level_of(level) == d->level)
+	if (r < 0 || parse_level_name(level) == d->level)
 		return r;
 	/* Receipts claim what is stored. */
-	r = save_level(d, level_of(level), &e);
+	r = save_device_level(d, parse_level_name(level), &e);
 	if (r < 0)
 		log_error("save level: %s", e.text);
 	else
-		d->level = level_of(level);
+		d->level = parse_level_name(level);
 	return r;
 }
 
 /* ---- layers that it holds */
-int device_take_layers(struct policyd *p, sd_bus_message *m)
+int device_read_layers(struct policyd *p, sd_bus_message *m)
 {
 	struct device *d = p->device;
 	const char *digest;
@@ -295,7 +298,7 @@ int device_take_layers(struct policyd *p, sd_bus_message *m)
 	json_object_clear(d->given);
 	r = sd_bus_message_enter_container(m, 'a', "s");
 	while (r >= 0 && (r = sd_bus_message_read(m, "s", &digest)) > 0)
-		device_layer_given(p, digest);
+		device_add_layer(p, digest);
 	return r;
 }
 
@@ -304,23 +307,24 @@ bool device_has_layer(const struct policyd *p, const char *digest)
 	return json_object_get(p->device->given, digest) != NULL;
 }
 
-void device_layer_given(struct policyd *p, const char *digest)
+void device_add_layer(struct policyd *p, const char *digest)
 {
 	json_object_set_new(p->device->given, digest, json_true());
 }
 
-void device_layer_dropped(struct policyd *p, const char *digest)
+void device_remove_layer(struct policyd *p, const char *digest)
 {
 	json_object_del(p->device->given, digest);
 }
 
 /* As cellsd last told; the weakest if it never did. */
-static int load_level(struct policyd *p, enum doc_level *ret, struct err *e)
+static int load_saved_level(struct policyd *p, enum doc_level *ret,
+			    struct err *e)
 {
 	auto_free char *level = NULL;
-	int r = store_text(p->store, STORE_LEVEL, &level, e);
+	int r = store_lookup_text(p->store, STORE_LEVEL, &level, e);
 
-	*ret = r == 0 ? level_of(level) : DOC_OPEN;
+	*ret = r == 0 ? parse_level_name(level) : DOC_OPEN;
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -337,7 +341,7 @@ int device_new(struct policyd *p, struct device **ret, struct err *e)
 	d->given = json_object();
 	if (!d->classes || !d->lacks || !d->given)
 		return err_oom(e, "watch cellsd");
-	r = load_level(p, &d->level, e);
+	r = load_saved_level(p, &d->level, e);
 	if (r < 0)
 		return r;
 	*ret = steal(d);

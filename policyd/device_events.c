@@ -20,13 +20,13 @@
 #include <string.h>
 
 /* ---- states of VPs */
-enum phase { ABSENT, STOPPED, RUNNING, LOCKED };
+enum vp_phase { ABSENT, STOPPED, RUNNING, LOCKED };
 
-static enum phase phase_of(const char *state)
+static enum vp_phase get_state_phase(const char *state)
 {
 	static const struct {
 		const char *state;
-		enum phase phase;
+		enum vp_phase phase;
 	} phases[] = {
 		{ "installed", STOPPED },  { "stopped", STOPPED },
 		{ "background", RUNNING }, { "foreground", RUNNING },
@@ -41,8 +41,8 @@ static enum phase phase_of(const char *state)
 
 /* What a change of phase is worth; the rest (installing, wiping) is not told
  * here. */
-static const struct change {
-	enum phase from, to;
+static const struct phase_change {
+	enum vp_phase from, to;
 	enum receipt_type receipt;
 	enum audit_event event;
 } changes[] = {
@@ -55,7 +55,8 @@ static const struct change {
 	{ LOCKED, STOPPED, RECEIPT_UNLOCKED, AUDIT_UNLOCK },
 };
 
-static const struct change *find_change(enum phase from, enum phase to)
+static const struct phase_change *find_phase_change(enum vp_phase from,
+						    enum vp_phase to)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
 		if (changes[i].from == from && changes[i].to == to)
@@ -63,83 +64,87 @@ static const struct change *find_change(enum phase from, enum phase to)
 	return NULL;
 }
 
-static json_t *change_details(const struct policyd *p, const char *vp,
-			      const struct change *c, const char *cause)
+static json_t *build_change_details(const struct policyd *p, const char *vp,
+				    const struct phase_change *c,
+				    const char *cause)
 {
-	json_t *lacks =
-		c->receipt == RECEIPT_STARTED ? device_lacks(p, vp) : NULL;
+	json_t *lacks = c->receipt == RECEIPT_STARTED
+				? device_get_unenforced(p, vp)
+				: NULL;
 
 	return json_pack("{ss sO*}", "cause", cause, "not_enforced", lacks);
 }
 
 /* The file system of a VP's data broke, or was mended; inside a transaction.
  * 1: there is a new receipt. */
-static int note_damage(struct policyd *p, const char *vp, bool damaged,
-		       struct err *e)
+static int update_vp_damage(struct policyd *p, const char *vp, bool damaged,
+			    struct err *e)
 {
 	int r = store_set_vp_damaged(p->store, vp, damaged, e);
 
 	if (r <= 0 || !damaged)
 		return r < 0 ? r : 0;
-	r = issuer_write(
-		p,
-		&(struct issuer_receipt){ .type = RECEIPT_DAMAGED, .vp = vp },
-		NULL, e);
+	r = receipt_issuer_write(p,
+				 &(struct receipt_issuer_fields){
+					 .type = RECEIPT_DAMAGED, .vp = vp },
+				 NULL, e);
 	return r < 0 ? r : 1;
 }
 
 /* One VP's new state; inside a transaction. 1: there is a new receipt. */
-static int note_state(struct policyd *p, const char *vp, const char *state,
-		      const char *cause, struct err *e)
+static int update_vp_state(struct policyd *p, const char *vp, const char *state,
+			   const char *cause, struct err *e)
 {
 	char old[STORE_WORD_SIZE];
-	const struct change *c;
+	const struct phase_change *c;
 	int r;
 
-	r = store_vp_state(p->store, vp, old, e);
+	r = store_get_vp_state(p->store, vp, old, e);
 	if (r < 0 || strcmp(old, state) == 0)
 		return r;
 	r = store_set_vp_state(p->store, vp, state, e);
-	c = find_change(phase_of(old), phase_of(state));
+	c = find_phase_change(get_state_phase(old), get_state_phase(state));
 	if (r < 0 || !c)
 		return r;
 	/* What is damaged starts only mended. */
 	if (c->receipt == RECEIPT_STARTED)
-		r = note_damage(p, vp, false, e);
+		r = update_vp_damage(p, vp, false, e);
 	if (r == 0)
-		r = command_expects(p, vp, c->receipt, e);
+		r = command_has_pending_receipt(p, vp, c->receipt, e);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = auditlog_write(p, c->event, vp, NULL,
-			   json_pack("{ss}", "cause", cause), e);
+	r = audit_log_write(p, c->event, vp, NULL,
+			    json_pack("{ss}", "cause", cause), e);
 	if (r == 0)
-		r = issuer_write(
+		r = receipt_issuer_write(
 			p,
-			&(struct issuer_receipt){
+			&(struct receipt_issuer_fields){
 				.type = c->receipt,
 				.vp = vp,
-				.details = change_details(p, vp, c, cause) },
+				.details =
+					build_change_details(p, vp, c, cause) },
 			NULL, e);
 	return r < 0 ? r : 1;
 }
 
 /* With an unchanged state the cause says what happened. */
-static int note_change(struct policyd *p, const char *vp, const char *state,
-		       const char *cause, struct err *e)
+static int handle_vp_change(struct policyd *p, const char *vp,
+			    const char *state, const char *cause, struct err *e)
 {
 	return strcmp(cause, "damaged") == 0
-		       ? note_damage(p, vp, true, e)
-		       : note_state(p, vp, state, cause, e);
+		       ? update_vp_damage(p, vp, true, e)
+		       : update_vp_state(p, vp, state, cause, e);
 }
 
 /* List tells it again. */
-static void miss(struct policyd *p, const char *what, const struct err *why)
+static void report_missed_event(struct policyd *p, const char *what,
+				const struct err *why)
 {
 	log_error("%s: %s", what, why->text);
 	p->missed = true;
 }
 
-static int on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_vp_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	const char *vp, *state, *cause;
@@ -149,23 +154,23 @@ static int on_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	int r, told = 0;
 
 	if (sd_bus_message_read(m, "sss", &vp, &state, &cause) < 0 ||
-	    device_read_names(m, &lacks) < 0)
+	    device_read_string_list(m, &lacks) < 0)
 		return 0;
-	device_note_lacks(p, vp, lacks);
+	device_set_unenforced(p, vp, lacks);
 	r = store_begin(p->store, true, &tx, &e);
 	if (r == 0)
-		r = told = note_change(p, vp, state, cause, &e);
+		r = told = handle_vp_change(p, vp, state, cause, &e);
 	if (r >= 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
-		miss(p, "note state", &e);
+		report_missed_event(p, "note state", &e);
 	else if (told)
-		policyd_pending(p, "receipts");
+		policyd_signal_pending(p, "receipts");
 	return 0;
 }
 
 /* Nobody touched the VP in front for longer than its config allows. */
-static int on_idle(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_vp_idle(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	struct policyd *p = arg;
 	char text[DOC_ID_SIZE + 64], hex[2 * HASH_SIZE + 1], id[DOC_ID_SIZE];
@@ -174,21 +179,22 @@ static int on_idle(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	struct err e;
 
 	if (sd_bus_message_read(m, "s", &vp) < 0 ||
-	    !held_config(&p->force, vp) ||
-	    command_expects(p, vp, RECEIPT_LOCKED, &e) != 0)
+	    !document_set_find_config(&p->force, vp) ||
+	    command_has_pending_receipt(p, vp, RECEIPT_LOCKED, &e) != 0)
 		return 0;
 	/* Told again for want of an answer, it is another order. */
 	snprintf(text, sizeof(text), "%s %" PRIu64, vp, clock_boot_ns());
 	hash_sha256(text, strlen(text), digest);
-	text_hex(digest, HASH_SIZE, hex);
+	encoding_to_hex(digest, HASH_SIZE, hex);
 	snprintf(id, sizeof(id), "idle-%.32s", hex);
-	if (command_rule(p, id, DOC_LOCK, vp, "idle", &e) < 0)
+	if (command_enforce_rule(p, id, DOC_LOCK, vp, "idle", &e) < 0)
 		log_error("idle rule of '%s': %s", vp, e.text);
 	return 0;
 }
 
 /* ---- starts that nobody asked for, and that failed */
-static int note_failure(struct policyd *p, sd_bus_message *m, struct err *e)
+static int write_start_failure(struct policyd *p, sd_bus_message *m,
+			       struct err *e)
 {
 	const char *vp, *cause, *code, *text;
 	enum reason reason;
@@ -197,20 +203,21 @@ static int note_failure(struct policyd *p, sd_bus_message *m, struct err *e)
 	if (r < 0)
 		return err_sys(e, -r, "read a failed start");
 	reason = reason_from_code(code);
-	r = auditlog_write(p, AUDIT_START, vp, NULL,
-			   json_pack("{ss ss ss}", "cause", cause, "failed",
-				     code, "text", text),
-			   e);
+	r = audit_log_write(p, AUDIT_START, vp, NULL,
+			    json_pack("{ss ss ss}", "cause", cause, "failed",
+				      code, "text", text),
+			    e);
 	if (r < 0)
 		return r;
-	return issuer_write(p,
-			    &(struct issuer_receipt){
-				    .type = RECEIPT_START_FAILED,
-				    .reason = reason ? reason : REASON_INTERNAL,
-				    .vp = vp,
-				    .details = json_pack("{ss ss}", "cause",
-							 cause, "text", text) },
-			    NULL, e);
+	return receipt_issuer_write(
+		p,
+		&(struct receipt_issuer_fields){
+			.type = RECEIPT_START_FAILED,
+			.reason = reason ? reason : REASON_INTERNAL,
+			.vp = vp,
+			.details = json_pack("{ss ss}", "cause", cause, "text",
+					     text) },
+		NULL, e);
 }
 
 static int on_start_failed(sd_bus_message *m, void *arg, sd_bus_error *unused)
@@ -221,24 +228,25 @@ static int on_start_failed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	int r = store_begin(p->store, true, &tx, &e);
 
 	if (r == 0)
-		r = note_failure(p, m, &e);
+		r = write_start_failure(p, m, &e);
 	if (r == 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
 		log_error("note a failed start: %s", e.text);
 	else
-		policyd_pending(p, "receipts");
+		policyd_signal_pending(p, "receipts");
 	return 0;
 }
 
 /* ---- the foreground */
-struct switched {
+struct foreground_switch {
 	const char *from, *to, *cause;
 	uint64_t generation, ns;
 };
 
-static int note_switch(struct policyd *p, const struct switched *s,
-		       struct err *e)
+static int save_foreground_switch(struct policyd *p,
+				  const struct foreground_switch *s,
+				  struct err *e)
 {
 	auto_json json_t *details =
 		json_pack("{ss ss sI ss sI}", "from", s->from, "to", s->to,
@@ -247,23 +255,24 @@ static int note_switch(struct policyd *p, const struct switched *s,
 	int r = store_set_text(p->store, STORE_FRONT, s->to, e);
 
 	if (r == 0)
-		r = auditlog_write(p, AUDIT_SWITCH, s->to, NULL,
-				   json_incref(details), e);
-	if (r < 0 || command_switched(p, s->to, details))
+		r = audit_log_write(p, AUDIT_SWITCH, s->to, NULL,
+				    json_incref(details), e);
+	if (r < 0 || command_handle_switch(p, s->to, details))
 		return r;
-	return issuer_write(
-		p,
-		&(struct issuer_receipt){ .type = RECEIPT_SWITCHED,
-					  .vp = s->to,
-					  .details = json_incref(details) },
-		NULL, e);
+	return receipt_issuer_write(p,
+				    &(struct receipt_issuer_fields){
+					    .type = RECEIPT_SWITCHED,
+					    .vp = s->to,
+					    .details = json_incref(details) },
+				    NULL, e);
 }
 
-static int on_switched(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_foreground_switched(sd_bus_message *m, void *arg,
+				  sd_bus_error *unused)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct policyd *p = arg;
-	struct switched s;
+	struct foreground_switch s;
 	struct err e;
 	int r;
 
@@ -272,36 +281,37 @@ static int on_switched(sd_bus_message *m, void *arg, sd_bus_error *unused)
 		return 0;
 	r = store_begin(p->store, true, &tx, &e);
 	if (r == 0)
-		r = note_switch(p, &s, &e);
+		r = save_foreground_switch(p, &s, &e);
 	if (r == 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
-		miss(p, "note switch", &e);
+		report_missed_event(p, "note switch", &e);
 	else
-		policyd_pending(p, "receipts");
+		policyd_signal_pending(p, "receipts");
 	return 0;
 }
 
 /* ---- what happened while nobody listened */
-struct seen {
+struct listed_vp {
 	char vp[DOC_ID_SIZE], state[STORE_WORD_SIZE];
 	bool damaged;
 };
 
 /* One row of List: its name, its state, and what is not enforced or damaged;
  * the rest is for people. */
-static int read_vp(struct policyd *p, sd_bus_message *m, struct seen *ret)
+static int read_listed_vp(struct policyd *p, sd_bus_message *m,
+			  struct listed_vp *ret)
 {
 	auto_json json_t *properties = NULL;
 	const char *name, *state;
 	int r = sd_bus_message_read(m, "s", &name);
 
 	if (r >= 0)
-		r = device_read_details(m, &properties);
+		r = device_read_dictionary(m, &properties);
 	if (r < 0)
 		return r;
 	state = json_string_value(json_object_get(properties, "state"));
-	device_note_lacks(
+	device_set_unenforced(
 		p, name,
 		json_incref(json_object_get(properties, "not-enforced")));
 	snprintf(ret->vp, sizeof(ret->vp), "%s", name);
@@ -311,26 +321,27 @@ static int read_vp(struct policyd *p, sd_bus_message *m, struct seen *ret)
 	return 0;
 }
 
-static int note_missed(struct policyd *p, sd_bus_message *m, struct err *e)
+static int update_listed_vps(struct policyd *p, sd_bus_message *m,
+			     struct err *e)
 {
 	auto_free char *front = NULL;
-	struct switched s = { "", "", "missed", 0, 0 };
-	struct seen seen, now = { "", "", false };
+	struct foreground_switch s = { "", "", "missed", 0, 0 };
+	struct listed_vp seen, now = { "", "", false };
 	int r, res = 0;
 
 	r = sd_bus_message_enter_container(m, 'a', "(sa{sv})");
 	while (r >= 0 &&
 	       (r = sd_bus_message_enter_container(m, 'r', "sa{sv}")) > 0) {
-		r = read_vp(p, m, &seen);
+		r = read_listed_vp(p, m, &seen);
 		if (r >= 0)
 			r = sd_bus_message_exit_container(m);
 		if (r < 0)
 			break;
 		if (strcmp(seen.state, "foreground") == 0)
 			now = seen;
-		res = note_state(p, seen.vp, seen.state, "missed", e);
+		res = update_vp_state(p, seen.vp, seen.state, "missed", e);
 		if (res >= 0)
-			res = note_damage(p, seen.vp, seen.damaged, e);
+			res = update_vp_damage(p, seen.vp, seen.damaged, e);
 		if (res < 0)
 			return res;
 	}
@@ -341,26 +352,27 @@ static int note_missed(struct policyd *p, sd_bus_message *m, struct err *e)
 		return r;
 	s.from = front;
 	s.to = now.vp;
-	return note_switch(p, &s, e);
+	return save_foreground_switch(p, &s, e);
 }
 
-int observe_list(struct policyd *p, sd_bus_message *m, struct err *e)
+int device_events_handle_list(struct policyd *p, sd_bus_message *m,
+			      struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	int r = store_begin(p->store, true, &tx, e);
 
 	if (r == 0)
-		r = note_missed(p, m, e);
+		r = update_listed_vps(p, m, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0)
-		policyd_pending(p, "receipts");
+		policyd_signal_pending(p, "receipts");
 	return r;
 }
 
 /* ---- what was cut: a(suuuu) */
-static int read_revoked(struct policyd *p, sd_bus_message *m, const char *cause,
-			json_t *list, struct err *e)
+static int read_revoked_access(struct policyd *p, sd_bus_message *m,
+			       const char *cause, json_t *list, struct err *e)
 {
 	uint32_t cls, handles, mappings, kept;
 	const char *vp;
@@ -378,12 +390,12 @@ static int read_revoked(struct policyd *p, sd_bus_message *m, const char *cause,
 
 		if (json_array_append_new(list, row) < 0)
 			return err_oom(e, "note revocation");
-		if (auditlog_write(p, AUDIT_REVOKE, vp, name,
-				   json_pack("{sI sI sI ss}", "handles",
-					     (json_int_t)handles, "mappings",
-					     (json_int_t)mappings, "kept",
-					     (json_int_t)kept, "cause", cause),
-				   e) < 0)
+		if (audit_log_write(p, AUDIT_REVOKE, vp, name,
+				    json_pack("{sI sI sI ss}", "handles",
+					      (json_int_t)handles, "mappings",
+					      (json_int_t)mappings, "kept",
+					      (json_int_t)kept, "cause", cause),
+				    e) < 0)
 			return -EIO;
 	}
 	if (r >= 0)
@@ -391,23 +403,25 @@ static int read_revoked(struct policyd *p, sd_bus_message *m, const char *cause,
 	return r < 0 ? err_sys(e, -r, "read what was revoked") : 0;
 }
 
-static int write_revoked(struct policyd *p, json_t *list, uint64_t ns,
-			 const char *cause, const struct receipt_doc *d,
-			 struct err *e)
+static int write_revoked_receipt(struct policyd *p, json_t *list, uint64_t ns,
+				 const char *cause, const struct receipt_doc *d,
+				 struct err *e)
 {
 	if (json_array_size(list) == 0)
 		return 0;
-	return issuer_write(p,
-			    &(struct issuer_receipt){
-				    .type = RECEIPT_REVOKED,
-				    .document = d,
-				    .details = json_pack(
-					    "{sO sI ss}", "revoked", list, "ns",
-					    (json_int_t)ns, "cause", cause) },
-			    NULL, e);
+	return receipt_issuer_write(
+		p,
+		&(struct receipt_issuer_fields){
+			.type = RECEIPT_REVOKED,
+			.document = d,
+			.details =
+				json_pack("{sO sI ss}", "revoked", list, "ns",
+					  (json_int_t)ns, "cause", cause) },
+		NULL, e);
 }
 
-static int note_revoked(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_revoked_access(struct policyd *p, sd_bus_message *m,
+				 struct err *e)
 {
 	auto_json json_t *list = json_array();
 	const char *cause;
@@ -422,11 +436,11 @@ static int note_revoked(struct policyd *p, sd_bus_message *m, struct err *e)
 		r = sd_bus_message_rewind(m, 1);
 	if (r < 0)
 		return err_sys(e, -r, "read what was revoked");
-	r = read_revoked(p, m, cause, list, e);
-	return r < 0 ? r : write_revoked(p, list, ns, cause, NULL, e);
+	r = read_revoked_access(p, m, cause, list, e);
+	return r < 0 ? r : write_revoked_receipt(p, list, ns, cause, NULL, e);
 }
 
-static int on_revoked(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_access_revoked(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct policyd *p = arg;
@@ -434,18 +448,18 @@ static int on_revoked(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	int r = store_begin(p->store, true, &tx, &e);
 
 	if (r == 0)
-		r = note_revoked(p, m, &e);
+		r = handle_revoked_access(p, m, &e);
 	if (r == 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
 		log_error("note revocation: %s", e.text);
 	else
-		policyd_pending(p, "receipts");
+		policyd_signal_pending(p, "receipts");
 	return 0;
 }
 
 /* ---- Apply */
-static struct receipt_doc snapshot_doc(const struct policyd *p)
+static struct receipt_doc get_snapshot_in_force(const struct policyd *p)
 {
 	struct receipt_doc d = { "snapshot", p->device_id, 0, { 0 } };
 
@@ -457,50 +471,53 @@ static struct receipt_doc snapshot_doc(const struct policyd *p)
 }
 
 /* Ids of policies that ask for more than the device can enforce. */
-static json_t *not_enforced(const struct policyd *p)
+static json_t *list_unenforced_policies(const struct policyd *p)
 {
 	json_t *ids = json_array();
 
 	for (unsigned int i = 0; ids && i < p->force.n_policies; i++)
-		if (!access_is_enforced(p->force.policy[i], device_level(p)))
+		if (!access_is_enforced(p->force.policy[i],
+					device_get_level(p)))
 			json_array_append_new(
 				ids, json_string(p->force.policy[i]->head.id));
 	return ids;
 }
 
-static int write_applied(struct policyd *p, const struct target *d,
-			 struct err *e)
+static int write_applied_receipt(struct policyd *p,
+				 const struct desired_state *d, struct err *e)
 {
-	const struct receipt_doc doc = snapshot_doc(p);
-	json_t *weak = not_enforced(p);
+	const struct receipt_doc doc = get_snapshot_in_force(p);
+	json_t *weak = list_unenforced_policies(p);
 
-	return issuer_write(
+	return receipt_issuer_write(
 		p,
-		&(struct issuer_receipt){
+		&(struct receipt_issuer_fields){
 			.type = RECEIPT_APPLIED,
 			.reason = json_array_size(weak) > 0 ? REASON_ENFORCEMENT
 							    : REASON_NONE,
 			.document = &doc,
-			.details = json_pack("{so so so}", "documents",
-					     issuer_documents(p), "lacking",
-					     target_lacking(d, p),
-					     "not_enforced", weak) },
+			.details = json_pack(
+				"{so so so}", "documents",
+				receipt_issuer_list_documents(p), "lacking",
+				desired_state_list_missing_classes(d, p),
+				"not_enforced", weak) },
 		NULL, e);
 }
 
 /* From the document's arrival to the kernel's switch: our part and cellsd's. */
-static uint64_t whole_ns(const struct policyd *p, uint64_t sent_ns, uint64_t ns)
+static uint64_t get_total_latency(const struct policyd *p, uint64_t sent_ns,
+				  uint64_t ns)
 {
 	return p->activated_ns && sent_ns > p->activated_ns
 		       ? sent_ns - p->activated_ns + ns
 		       : ns;
 }
 
-static int note_applied(struct policyd *p, const struct target *d,
-			sd_bus_message *m, uint64_t sent_ns, const char *cause,
-			struct err *e)
+static int save_applied_state(struct policyd *p, const struct desired_state *d,
+			      sd_bus_message *m, uint64_t sent_ns,
+			      const char *cause, struct err *e)
 {
-	const struct receipt_doc doc = snapshot_doc(p);
+	const struct receipt_doc doc = get_snapshot_in_force(p);
 	auto_json json_t *list = json_array();
 	int64_t applying = 0;
 	bool is_new;
@@ -508,46 +525,47 @@ static int note_applied(struct policyd *p, const struct target *d,
 	int r = store_get_int(p->store, STORE_APPLYING, 0, &applying, e);
 
 	if (r == 0)
-		r = read_revoked(p, m, cause, list, e);
+		r = read_revoked_access(p, m, cause, list, e);
 	if (r < 0)
 		return r;
-	is_new = applying && target_is_of(d, p);
+	is_new = applying && desired_state_is_current(d, p);
 	if (sd_bus_message_read(m, "t", &ns) < 0)
 		return err_set(e, EBADMSG, "read Apply's answer");
 	if (is_new) {
-		ns = whole_ns(p, sent_ns, ns);
-		r = write_applied(p, d, e);
+		ns = get_total_latency(p, sent_ns, ns);
+		r = write_applied_receipt(p, d, e);
 	}
 	if (r == 0)
-		r = target_settle(d, p, cause, e);
+		r = desired_state_save_applied(d, p, cause, e);
 	return r < 0 ? r
-		     : write_revoked(p, list, ns, cause, is_new ? &doc : NULL,
-				     e);
+		     : write_revoked_receipt(p, list, ns, cause,
+					     is_new ? &doc : NULL, e);
 }
 
-int observe_applied(struct policyd *p, const struct target *d,
-		    sd_bus_message *m, uint64_t sent_ns, const char *cause,
-		    struct err *e)
+int device_events_handle_applied(struct policyd *p,
+				 const struct desired_state *d,
+				 sd_bus_message *m, uint64_t sent_ns,
+				 const char *cause, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	int r = store_begin(p->store, true, &tx, e);
 
 	if (r == 0)
-		r = note_applied(p, d, m, sent_ns, cause, e);
+		r = save_applied_state(p, d, m, sent_ns, cause, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r < 0)
 		return r;
-	policyd_pending(p, "receipts");
+	policyd_signal_pending(p, "receipts");
 	return 0;
 }
 
-void observe_not_applied(struct policyd *p, const struct err *why)
+void device_events_handle_apply_error(struct policyd *p, const struct err *why)
 {
-	const struct receipt_doc doc = snapshot_doc(p);
+	const struct receipt_doc doc = get_snapshot_in_force(p);
 	struct err e;
 
-	if (store_int(p->store, STORE_APPLYING, 0) &&
+	if (store_get_int_or_default(p->store, STORE_APPLYING, 0) &&
 	    verdict_refuse(p,
 			   &(struct verdict_refusal){ VERDICT_ACCEPTED, &doc,
 						      NULL, why },
@@ -556,13 +574,13 @@ void observe_not_applied(struct policyd *p, const struct err *why)
 }
 
 /* ---- events for the audit */
-struct event {
+struct device_event {
 	const char *word, *vp, *comm, *cause;
 	uint64_t boot_ns;
 	uint32_t cls, pid, uid, count;
 };
 
-static enum audit_event event_of(const char *word)
+static enum audit_event lookup_audit_event(const char *word)
 {
 	for (unsigned int i = 0; i < AUDIT_EVENT_COUNT; i++)
 		if (strcmp(audit_event_name(i), word) == 0)
@@ -570,15 +588,16 @@ static enum audit_event event_of(const char *word)
 	return AUDIT_EVENT_COUNT;
 }
 
-static int note_event(struct policyd *p, const struct event *v, struct err *e)
+static int write_device_event(struct policyd *p, const struct device_event *v,
+			      struct err *e)
 {
-	enum audit_event ev = event_of(v->word);
+	enum audit_event ev = lookup_audit_event(v->word);
 
 	if (ev == AUDIT_EVENT_COUNT)
 		return 0;
 	if (ev == AUDIT_LOST)
-		return auditlog_lost(p, v->count, v->cause, e);
-	return auditlog_write(
+		return audit_log_write_lost(p, v->count, v->cause, e);
+	return audit_log_write(
 		p, ev, v->vp,
 		v->cls < CELLS_CLASS_COUNT ? class_name(v->cls) : NULL,
 		json_pack("{sI sI ss sI ss sI}", "pid", (json_int_t)v->pid,
@@ -590,11 +609,11 @@ static int note_event(struct policyd *p, const struct event *v, struct err *e)
 
 /* Not synced one by one: an open file is not worth a disk's turn. The next
  * receipt's commit carries them along. */
-static int on_event(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_audit_event(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct policyd *p = arg;
-	struct event v;
+	struct device_event v;
 	struct err e;
 	int r;
 
@@ -604,9 +623,9 @@ static int on_event(sd_bus_message *m, void *arg, sd_bus_error *unused)
 		return 0;
 	r = store_begin_bulk(p->store, false, &tx, &e);
 	if (r == 0 && p->unheard > 0)
-		r = auditlog_lost(p, p->unheard, "storage", &e);
+		r = audit_log_write_lost(p, p->unheard, "storage", &e);
 	if (r == 0)
-		r = note_event(p, &v, &e);
+		r = write_device_event(p, &v, &e);
 	if (r == 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
@@ -615,15 +634,18 @@ static int on_event(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	return 0;
 }
 
-int observe_listen(struct policyd *p, struct err *e)
+int device_events_subscribe(struct policyd *p, struct err *e)
 {
 	static const struct {
 		const char *member;
 		sd_bus_message_handler_t handler;
 	} signals[] = {
-		{ "Switched", on_switched }, { "Changed", on_changed },
-		{ "Event", on_event },	     { "Revoked", on_revoked },
-		{ "Idle", on_idle },	     { "StartFailed", on_start_failed },
+		{ "Switched", on_foreground_switched },
+		{ "Changed", on_vp_changed },
+		{ "Event", on_audit_event },
+		{ "Revoked", on_access_revoked },
+		{ "Idle", on_vp_idle },
+		{ "StartFailed", on_start_failed },
 	};
 	int r = 0;
 

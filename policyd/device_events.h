@@ -11,21 +11,23 @@
 #include <stdint.h>
 #include <systemd/sd-bus.h>
 
-struct target;
+struct desired_state;
 struct err;
 struct policyd;
 
 /* Hears its signals from now on, as long as the bus is open. */
-int observe_listen(struct policyd *p, struct err *e);
+int device_events_subscribe(struct policyd *p, struct err *e);
 
 /* List's answer: what changed while nobody listened. */
-int observe_list(struct policyd *p, sd_bus_message *m, struct err *e);
+int device_events_handle_list(struct policyd *p, sd_bus_message *m,
+			      struct err *e);
 
 /* Apply's answer, to a call that was sent at sent_ns (mono). */
-int observe_applied(struct policyd *p, const struct target *d,
-		    sd_bus_message *m, uint64_t sent_ns, const char *cause,
-		    struct err *e);
+int device_events_handle_applied(struct policyd *p,
+				 const struct desired_state *d,
+				 sd_bus_message *m, uint64_t sent_ns,
+				 const char *cause, struct err *e);
 /* cellsd cannot hold what is in force. */
-void observe_not_applied(struct policyd *p, const struct err *why);
+void device_events_handle_apply_error(struct policyd *p, const struct err *why);
 
 #endif

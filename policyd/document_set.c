@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static void unref(struct held_doc *d)
+static void unref_document(struct document_set_entry *d)
 {
 	if (--d->refs > 0)
 		return;
@@ -14,17 +14,19 @@ static void unref(struct held_doc *d)
 	free(d);
 }
 
-void held_fini(struct held *h)
+void document_set_fini(struct document_set *h)
 {
 	for (unsigned int i = 0; i < h->n; i++)
-		unref(h->doc[i]);
-	*h = (struct held){ 0 };
+		unref_document(h->doc[i]);
+	*h = (struct document_set){ 0 };
 }
 
-int held_share(struct held *h, struct held_doc *d, struct err *e)
+int document_set_add_shared(struct document_set *h,
+			    struct document_set_entry *d, struct err *e)
 {
-	if (h->n == HELD_MAX)
-		return err_set(e, ENOSPC, "more than %d documents", HELD_MAX);
+	if (h->n == DOCUMENT_SET_MAX)
+		return err_set(e, ENOSPC, "more than %d documents",
+			       DOCUMENT_SET_MAX);
 	d->refs++;
 	h->doc[h->n++] = d;
 	if (d->doc->head.type == DOC_DEVICE_POLICY)
@@ -32,9 +34,9 @@ int held_share(struct held *h, struct held_doc *d, struct err *e)
 	return 0;
 }
 
-int held_take(struct held *h, struct doc *doc, struct err *e)
+int document_set_add(struct document_set *h, struct doc *doc, struct err *e)
 {
-	struct held_doc *d = calloc(1, sizeof(*d));
+	struct document_set_entry *d = calloc(1, sizeof(*d));
 	int r;
 
 	if (!d) {
@@ -43,13 +45,14 @@ int held_take(struct held *h, struct doc *doc, struct err *e)
 	}
 	d->doc = doc;
 	d->refs = 1;
-	r = held_share(h, d, e);
-	unref(d);
+	r = document_set_add_shared(h, d, e);
+	unref_document(d);
 	return r;
 }
 
-struct held_doc *held_by_digest(const struct held *h,
-				const uint8_t digest[HASH_SIZE])
+struct document_set_entry *
+document_set_find_by_digest(const struct document_set *h,
+			    const uint8_t digest[HASH_SIZE])
 {
 	for (unsigned int i = 0; i < h->n; i++)
 		if (memcmp(h->doc[i]->doc->head.digest, digest, HASH_SIZE) == 0)
@@ -57,8 +60,8 @@ struct held_doc *held_by_digest(const struct held *h,
 	return NULL;
 }
 
-const struct doc *held_find(const struct held *h, enum doc_type type,
-			    const char *id)
+const struct doc *document_set_find(const struct document_set *h,
+				    enum doc_type type, const char *id)
 {
 	for (unsigned int i = 0; i < h->n; i++) {
 		const struct doc *d = h->doc[i]->doc;
@@ -69,29 +72,32 @@ const struct doc *held_find(const struct held *h, enum doc_type type,
 	return NULL;
 }
 
-const struct doc_vp_config *held_config(const struct held *h, const char *vp)
+const struct doc_vp_config *
+document_set_find_config(const struct document_set *h, const char *vp)
 {
-	const struct doc *d = held_find(h, DOC_VP_CONFIG, vp);
+	const struct doc *d = document_set_find(h, DOC_VP_CONFIG, vp);
 
 	return d ? doc_as_vp_config(d) : NULL;
 }
 
-const struct doc_image *held_image(const struct held *h, const char *id)
+const struct doc_image *document_set_find_image(const struct document_set *h,
+						const char *id)
 {
-	const struct doc *d = held_find(h, DOC_IMAGE, id);
+	const struct doc *d = document_set_find(h, DOC_IMAGE, id);
 
 	return d ? doc_as_image(d) : NULL;
 }
 
-const struct doc_group *held_group(const struct held *h)
+const struct doc_group *document_set_find_group(const struct document_set *h)
 {
-	const struct doc *d = held_find(h, DOC_GROUP, NULL);
+	const struct doc *d = document_set_find(h, DOC_GROUP, NULL);
 
 	return d ? doc_as_group(d) : NULL;
 }
 
 /* ---- whole sets */
-static unsigned int count_type(const struct held *h, enum doc_type type)
+static unsigned int count_documents(const struct document_set *h,
+				    enum doc_type type)
 {
 	unsigned int n = 0;
 
@@ -100,8 +106,8 @@ static unsigned int count_type(const struct held *h, enum doc_type type)
 	return n;
 }
 
-static int check_one(const struct held *h, enum doc_type type, const char *id,
-		     uint32_t min, struct err *e)
+static int check_one_document(const struct document_set *h, enum doc_type type,
+			      const char *id, uint32_t min, struct err *e)
 {
 	const struct doc *found = NULL;
 
@@ -129,10 +135,11 @@ static int check_one(const struct held *h, enum doc_type type, const char *id,
 	return 0;
 }
 
-static int check_count(const struct held *h, enum doc_type type,
-		       unsigned int want, struct err *e)
+static int check_document_count(const struct document_set *h,
+				enum doc_type type, unsigned int want,
+				struct err *e)
 {
-	unsigned int n = count_type(h, type);
+	unsigned int n = count_documents(h, type);
 
 	if (n == want)
 		return 0;
@@ -142,8 +149,8 @@ static int check_count(const struct held *h, enum doc_type type,
 }
 
 /* Exactly what the group names. */
-static int check_named(const struct held *h, const struct doc_group *g,
-		       struct err *e)
+static int check_group_documents(const struct document_set *h,
+				 const struct doc_group *g, struct err *e)
 {
 	unsigned int policies = 0, configs = 0;
 	int r;
@@ -151,17 +158,18 @@ static int check_named(const struct held *h, const struct doc_group *g,
 	for (unsigned int i = 0; i < g->n_refs; i++) {
 		const struct doc_ref *ref = &g->ref[i];
 
-		r = check_one(h, ref->type, ref->id, ref->min_version, e);
+		r = check_one_document(h, ref->type, ref->id, ref->min_version,
+				       e);
 		if (r < 0)
 			return r;
 		policies += ref->type == DOC_DEVICE_POLICY;
 		configs += ref->type == DOC_VP_CONFIG;
 	}
-	r = check_count(h, DOC_DEVICE_POLICY, policies, e);
-	return r < 0 ? r : check_count(h, DOC_VP_CONFIG, configs, e);
+	r = check_document_count(h, DOC_DEVICE_POLICY, policies, e);
+	return r < 0 ? r : check_document_count(h, DOC_VP_CONFIG, configs, e);
 }
 
-static bool needs_image(const struct held *h, const char *id)
+static bool is_image_needed(const struct document_set *h, const char *id)
 {
 	for (unsigned int i = 0; i < h->n; i++) {
 		const struct doc *d = h->doc[i]->doc;
@@ -173,7 +181,7 @@ static bool needs_image(const struct held *h, const char *id)
 	return false;
 }
 
-static int check_images(const struct held *h, struct err *e)
+static int check_config_images(const struct document_set *h, struct err *e)
 {
 	for (unsigned int i = 0; i < h->n; i++) {
 		const struct doc *d = h->doc[i]->doc;
@@ -182,10 +190,10 @@ static int check_images(const struct held *h, struct err *e)
 		if (d->head.type == DOC_VP_CONFIG) {
 			const struct doc_vp_config *c = doc_as_vp_config(d);
 
-			r = check_one(h, DOC_IMAGE, c->image,
-				      c->image_min_version, e);
+			r = check_one_document(h, DOC_IMAGE, c->image,
+					       c->image_min_version, e);
 		} else if (d->head.type == DOC_IMAGE &&
-			   !needs_image(h, d->head.id)) {
+			   !is_image_needed(h, d->head.id)) {
 			r = err_reason(e, REASON_INCOMPLETE,
 				       "the set has image '%s', which no "
 				       "config needs",
@@ -197,20 +205,20 @@ static int check_images(const struct held *h, struct err *e)
 	return 0;
 }
 
-int held_check(const struct held *h, const char *group, uint32_t min,
-	       struct err *e)
+int document_set_check_complete(const struct document_set *h, const char *group,
+				uint32_t min, struct err *e)
 {
-	int r = check_one(h, DOC_GROUP, group, min, e);
+	int r = check_one_document(h, DOC_GROUP, group, min, e);
 
 	if (r == 0)
-		r = check_count(h, DOC_GROUP, 1, e);
+		r = check_document_count(h, DOC_GROUP, 1, e);
 	if (r == 0)
-		r = check_named(h, held_group(h), e);
-	return r < 0 ? r : check_images(h, e);
+		r = check_group_documents(h, document_set_find_group(h), e);
+	return r < 0 ? r : check_config_images(h, e);
 }
 
-const struct doc_layer *held_next_layer(const struct held *h,
-					struct held_walk *w)
+const struct doc_layer *document_set_next_layer(const struct document_set *h,
+						struct document_set_walk *w)
 {
 	for (; w->doc < h->n; w->doc++, w->next = 0) {
 		const struct doc *d = h->doc[w->doc]->doc;

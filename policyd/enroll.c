@@ -29,7 +29,7 @@
 #define ROOTS_MAX 1000
 #define ANSWER_MAX (16 * 1024 * 1024)
 
-struct enrol {
+struct enroll {
 	struct policyd *p;
 	sd_bus_message *call; /* NULL: nothing is under way */
 	uint64_t deadline_ns, remind_ns;
@@ -39,9 +39,9 @@ struct enrol {
 	sd_bus_track *agent;
 };
 
-int enrol_new(struct policyd *p, struct enrol **ret, struct err *e)
+int enroll_new(struct policyd *p, struct enroll **ret, struct err *e)
 {
-	struct enrol *n = calloc(1, sizeof(*n));
+	struct enroll *n = calloc(1, sizeof(*n));
 
 	if (!n)
 		return err_oom(e, "enrol");
@@ -50,7 +50,7 @@ int enrol_new(struct policyd *p, struct enrol **ret, struct err *e)
 	return 0;
 }
 
-static void forget(struct enrol *n)
+static void reset_enrollment(struct enroll *n)
 {
 	n->call = sd_bus_message_unref(n->call);
 	n->agent = sd_bus_track_unref(n->agent);
@@ -60,18 +60,18 @@ static void forget(struct enrol *n)
 	n->device[0] = '\0';
 }
 
-void enrol_free(struct enrol *n)
+void enroll_free(struct enroll *n)
 {
 	if (!n)
 		return;
-	forget(n);
+	reset_enrollment(n);
 	free(n);
 }
 
-int enrol_begin(struct policyd *p, sd_bus_message *call, const char *uri,
-		struct err *e)
+int enroll_begin_with_uri(struct policyd *p, sd_bus_message *call,
+			  const char *uri, struct err *e)
 {
-	struct enrol *n = p->enrol;
+	struct enroll *n = p->enrol;
 	int64_t resetting;
 	int r = store_get_int(p->store, STORE_RESETTING, 0, &resetting, e);
 
@@ -84,35 +84,36 @@ int enrol_begin(struct policyd *p, sd_bus_message *call, const char *uri,
 	if (r == 0)
 		r = key_generate(&n->key, e);
 	if (r < 0) {
-		forget(n);
+		reset_enrollment(n);
 		return r;
 	}
 	n->call = sd_bus_message_ref(call);
 	n->deadline_ns = clock_mono_ns() + PATIENCE_NS;
 	n->remind_ns = clock_mono_ns() + REMIND_NS;
-	policyd_pending(p, "enroll");
+	policyd_signal_pending(p, "enroll");
 	return 0;
 }
 
-static void device_id(const void *spki, size_t len, char ret[DOC_ID_SIZE])
+static void format_device_id(const void *spki, size_t len,
+			     char ret[DOC_ID_SIZE])
 {
 	char hex[2 * HASH_SIZE + 1];
 	uint8_t digest[HASH_SIZE];
 
 	hash_sha256(spki, len, digest);
-	text_hex(digest, HASH_SIZE, hex);
+	encoding_to_hex(digest, HASH_SIZE, hex);
 	snprintf(ret, DOC_ID_SIZE, "dev-%.12s", hex);
 }
 
 static int on_agent_gone(sd_bus_track *t, void *arg)
 {
-	struct enrol *n = arg;
+	struct enroll *n = arg;
 
 	n->device[0] = '\0';
 	return 1; /* with 0 sd-bus calls this again, for ever */
 }
 
-static void watch(struct enrol *n, sd_bus_message *call)
+static void track_agent_sender(struct enroll *n, sd_bus_message *call)
 {
 	n->agent = sd_bus_track_unref(n->agent);
 	if (sd_bus_track_new(n->p->bus, &n->agent, on_agent_gone, n) >= 0)
@@ -120,13 +121,13 @@ static void watch(struct enrol *n, sd_bus_message *call)
 }
 
 /* What the agent may know: nothing that the token could be told from. */
-static int write_request(const struct enrol *n, const void *spki, size_t len,
-			 char **ret, struct err *e)
+static int build_agent_request(const struct enroll *n, const void *spki,
+			       size_t len, char **ret, struct err *e)
 {
 	char admit[2 * HASH_SIZE + 1], bind[2 * HASH_SIZE + 1];
 	auto_free char *csr = NULL;
 	auto_json json_t *j = NULL;
-	char ca[TEXT_DIGEST_SIZE];
+	char ca[ENCODING_DIGEST_SIZE];
 	uint8_t mac[HASH_SIZE];
 	size_t own_len;
 	const void *own = key_spki(n->key, &own_len);
@@ -135,10 +136,10 @@ static int write_request(const struct enrol *n, const void *spki, size_t len,
 	if (r < 0)
 		return r;
 	uri_admit(&n->uri, mac);
-	text_hex(mac, sizeof(mac), admit);
+	encoding_to_hex(mac, sizeof(mac), admit);
 	uri_bind(&n->uri, spki, len, own, own_len, mac);
-	text_hex(mac, sizeof(mac), bind);
-	text_digest(n->uri.ca, ca);
+	encoding_to_hex(mac, sizeof(mac), bind);
+	encoding_format_digest(n->uri.ca, ca);
 	j = json_pack("{ss si ss ss ss ss}", "host", n->uri.host, "port",
 		      (int)n->uri.port, "ca", ca, "admit", admit, "bind", bind,
 		      "receipt_csr", csr);
@@ -146,11 +147,12 @@ static int write_request(const struct enrol *n, const void *spki, size_t len,
 	return *ret ? 0 : err_oom(e, "enrol");
 }
 
-int enrol_start(struct policyd *p, sd_bus_message *call, const void *spki,
-		size_t len, char **ret, struct err *e)
+int enroll_create_request(struct policyd *p, sd_bus_message *call,
+			  const void *spki, size_t len, char **ret,
+			  struct err *e)
 {
 	AUTO(key_freep) struct key *identity = NULL;
-	struct enrol *n = p->enrol;
+	struct enroll *n = p->enrol;
 	int r;
 
 	if (!n->call)
@@ -158,26 +160,27 @@ int enrol_start(struct policyd *p, sd_bus_message *call, const void *spki,
 	r = key_from_spki(spki, len, &identity, e);
 	if (r < 0)
 		return r;
-	device_id(spki, len, n->device);
-	watch(n, call);
-	return write_request(n, spki, len, ret, e);
+	format_device_id(spki, len, n->device);
+	track_agent_sender(n, call);
+	return build_agent_request(n, spki, len, ret, e);
 }
 
 /* ---- the server's answer */
-struct answer {
+struct server_answer {
 	const char *device, *epoch, *receipt_cert, *ca;
 	json_t *roots;
 	char *last;	  /* envelope text of the newest root; owned */
 	struct doc *root; /* owned */
 };
 
-static void answer_fini(struct answer *a)
+static void server_answer_fini(struct server_answer *a)
 {
 	free(a->last);
 	doc_free(a->root);
 }
 
-static int take_answer(json_t *j, struct answer *a, struct err *e)
+static int parse_server_answer(json_t *j, struct server_answer *a,
+			       struct err *e)
 {
 	const struct json_member members[] = {
 		{ "device", JSON_STRING, .ret = &a->device },
@@ -190,12 +193,13 @@ static int take_answer(json_t *j, struct answer *a, struct err *e)
 		{ NULL },
 	};
 
-	return json_take(j, members, false, "server's answer", e);
+	return json_read_object(j, members, false, "server's answer", e);
 }
 
 /* Those before the pinned one say nothing: whoever signed them may have been
  * removed. From there on each by the one before; the last must live. */
-static int walk_roots(const struct enrol *n, struct answer *a, struct err *e)
+static int verify_root_chain(const struct enroll *n, struct server_answer *a,
+			     struct err *e)
 {
 	json_t *item;
 	size_t i;
@@ -237,7 +241,7 @@ static int walk_roots(const struct enrol *n, struct answer *a, struct err *e)
 	return 0;
 }
 
-static int check_ca(const struct answer *a, struct err *e)
+static int check_server_ca(const struct server_answer *a, struct err *e)
 {
 	const struct doc_root *root = doc_as_root(a->root);
 	uint8_t digest[HASH_SIZE];
@@ -255,7 +259,8 @@ static int check_ca(const struct answer *a, struct err *e)
 				    "server's CA");
 }
 
-static int check_answer(const struct enrol *n, struct answer *a, struct err *e)
+static int check_server_answer(const struct enroll *n, struct server_answer *a,
+			       struct err *e)
 {
 	AUTO(key_freep) struct key *certified = NULL;
 	char epoch[33];
@@ -269,9 +274,9 @@ static int check_answer(const struct enrol *n, struct answer *a, struct err *e)
 	if (strcmp(a->epoch, epoch) != 0)
 		return err_reason(e, REASON_EPOCH,
 				  "enrol: the answer is for another key");
-	r = walk_roots(n, a, e);
+	r = verify_root_chain(n, a, e);
 	if (r == 0)
-		r = check_ca(a, e);
+		r = check_server_ca(a, e);
 	if (r == 0)
 		r = x509_key(a->receipt_cert, &certified, e);
 	if (r < 0)
@@ -289,8 +294,8 @@ static int check_answer(const struct enrol *n, struct answer *a, struct err *e)
 }
 
 /* A root that does not go back, for a device that enrols once more. */
-static int check_version(const struct enrol *n, const struct answer *a,
-			 struct err *e)
+static int check_root_version(const struct enroll *n,
+			      const struct server_answer *a, struct err *e)
 {
 	const struct doc *held = n->p->root;
 
@@ -302,7 +307,7 @@ static int check_version(const struct enrol *n, const struct answer *a,
 	return 0;
 }
 
-static int write_identity(struct enrol *n, const struct answer *a,
+static int write_identity(struct enroll *n, const struct server_answer *a,
 			  struct err *e)
 {
 	struct store *s = n->p->store;
@@ -310,7 +315,7 @@ static int write_identity(struct enrol *n, const struct answer *a,
 	auto_free char *pem = NULL;
 	int r = key_to_pem(n->key, true, &pem, e);
 
-	text_hex(n->uri.root, HASH_SIZE, hex);
+	encoding_to_hex(n->uri.root, HASH_SIZE, hex);
 	if (r == 0)
 		r = store_set_text(s, STORE_KEY, pem, e);
 	if (r == 0)
@@ -332,52 +337,53 @@ static int write_identity(struct enrol *n, const struct answer *a,
 
 /* A device that was enrolled keeps its time; else the root gives a first one.
  */
-static int write_time(struct policyd *p, int64_t issued,
-		      struct securetime *time, struct err *e)
+static int write_initial_time(struct policyd *p, int64_t issued,
+			      struct secure_time *time, struct err *e)
 {
-	char saved[SECURETIME_TEXT_SIZE];
+	char saved[SECURE_TIME_TEXT_SIZE];
 
 	*time = p->time;
-	securetime_contact(time, clock_boot_ns());
+	secure_time_set_contact(time, clock_boot_ns());
 	if (!p->root || time->base < issued)
-		securetime_reset(time, issued, clock_boot_ns());
-	securetime_text(time, clock_boot_ns(), clock_wall(), saved);
+		secure_time_reset(time, issued, clock_boot_ns());
+	secure_time_format(time, clock_boot_ns(), clock_wall(), saved);
 	return store_set_text(p->store, STORE_TIME, saved, e);
 }
 
 /* The device is enrolled all the same. */
-static void note_enrolled(struct policyd *p)
+static void write_enrolled_record(struct policyd *p)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct err e;
 	int r = store_begin(p->store, false, &tx, &e);
 
 	if (r == 0)
-		r = auditlog_write(p, AUDIT_ENROLLED, NULL, NULL,
-				   json_pack("{ss ss ss}", "org", p->org,
-					     "device", p->device_id, "epoch",
-					     p->epoch),
-				   &e);
+		r = audit_log_write(p, AUDIT_ENROLLED, NULL, NULL,
+				    json_pack("{ss ss ss}", "org", p->org,
+					      "device", p->device_id, "epoch",
+					      p->epoch),
+				    &e);
 	if (r == 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
 		log_error("note the enrolment: %s", e.text);
 }
 
-static int adopt(struct enrol *n, const struct answer *a, struct err *e)
+static int commit_enrollment(struct enroll *n, const struct server_answer *a,
+			     struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct policyd *p = n->p;
-	struct securetime time;
+	struct secure_time time;
 	int r = store_begin(p->store, true, &tx, e);
 
 	assert(a->root);
 	if (r == 0)
-		r = store_empty_epoch(p->store, e);
+		r = store_clear_enrollment(p->store, e);
 	if (r == 0)
 		r = write_identity(n, a, e);
 	if (r == 0)
-		r = write_time(p, a->root->head.issued, &time, e);
+		r = write_initial_time(p, a->root->head.issued, &time, e);
 	if (r == 0)
 		r = store_put_root(p->store, &a->root->head, a->last, e);
 	if (r == 0)
@@ -386,18 +392,19 @@ static int adopt(struct enrol *n, const struct answer *a, struct err *e)
 		return r;
 	p->time = time;
 	policyd_unload(p);
-	r = loader_load(p, e);
+	r = loader_load_state(p, e);
 	/* What is enrolled and not known here comes with the next start. */
 	if (r < 0)
 		sd_event_exit(p->event, EXIT_FAILURE);
 	else
-		note_enrolled(p);
+		write_enrolled_record(p);
 	return r;
 }
 
-static int finish(struct enrol *n, const char *answer, struct err *e)
+static int finish_enrollment(struct enroll *n, const char *answer,
+			     struct err *e)
 {
-	AUTO(answer_fini) struct answer a = { 0 };
+	AUTO(server_answer_fini) struct server_answer a = { 0 };
 	auto_json json_t *j = NULL;
 	size_t len = strlen(answer);
 	int r;
@@ -406,24 +413,24 @@ static int finish(struct enrol *n, const char *answer, struct err *e)
 		return err_set(e, EFBIG, "enrol: the answer is too long");
 	r = json_parse(answer, len, "server's answer", &j, e);
 	if (r == 0)
-		r = take_answer(j, &a, e);
+		r = parse_server_answer(j, &a, e);
 	if (r == 0)
-		r = check_answer(n, &a, e);
+		r = check_server_answer(n, &a, e);
 	if (r == 0)
-		r = check_version(n, &a, e);
-	return r < 0 ? r : adopt(n, &a, e);
+		r = check_root_version(n, &a, e);
+	return r < 0 ? r : commit_enrollment(n, &a, e);
 }
 
-int enrol_finish(struct policyd *p, const char *answer, const char *failure,
-		 struct err *e)
+int enroll_handle_answer(struct policyd *p, const char *answer,
+			 const char *failure, struct err *e)
 {
-	struct enrol *n = p->enrol;
+	struct enroll *n = p->enrol;
 	int r;
 
 	if (!n->call || !n->device[0])
 		return err_reason(e, REASON_BUSY, "enrol: none is under way");
 	if (*answer)
-		r = finish(n, answer, e);
+		r = finish_enrollment(n, answer, e);
 	else
 		r = err_set(e, EIO, "enrol: %.400s", failure);
 	if (r < 0) {
@@ -432,21 +439,21 @@ int enrol_finish(struct policyd *p, const char *answer, const char *failure,
 	} else {
 		sd_bus_reply_method_return(n->call, "s", p->device_id);
 		log_info("enrolled as %s with '%s'", p->device_id, p->org);
-		policyd_pending(p, "hello");
-		delivery_push(p, "policy");
+		policyd_signal_pending(p, "hello");
+		reconcile_push_state(p, "policy");
 	}
-	forget(n);
+	reset_enrollment(n);
 	return r;
 }
 
-bool enrol_is_under_way(const struct policyd *p)
+bool enroll_is_in_progress(const struct policyd *p)
 {
 	return p->enrol->call != NULL;
 }
 
-void enrol_tick(struct policyd *p)
+void enroll_check_timeout(struct policyd *p)
 {
-	struct enrol *n = p->enrol;
+	struct enroll *n = p->enrol;
 	uint64_t now = clock_mono_ns();
 	struct err e;
 
@@ -456,10 +463,10 @@ void enrol_tick(struct policyd *p)
 		err_set(&e, ETIMEDOUT, "enrol: %s did not answer in time",
 			n->device[0] ? "the server" : "cells-agent");
 		bus_reply_err(n->call, &e);
-		forget(n);
+		reset_enrollment(n);
 	} else if (now >= n->remind_ns && !n->device[0]) {
 		/* It may have been started meanwhile. */
 		n->remind_ns = now + REMIND_NS;
-		policyd_pending(p, "enroll");
+		policyd_signal_pending(p, "enroll");
 	}
 }

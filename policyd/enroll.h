@@ -11,34 +11,35 @@
 #include <stdbool.h>
 #include <systemd/sd-bus.h>
 
-struct enrol;
+struct enroll;
 struct err;
 struct policyd;
 
-int enrol_new(struct policyd *p, struct enrol **ret, struct err *e);
-void enrol_free(struct enrol *n);
+int enroll_new(struct policyd *p, struct enroll **ret, struct err *e);
+void enroll_free(struct enroll *n);
 
 /* `call` is answered when it is over. */
-int enrol_begin(struct policyd *p, sd_bus_message *call, const char *uri,
-		struct err *e);
+int enroll_begin_with_uri(struct policyd *p, sd_bus_message *call,
+			  const char *uri, struct err *e);
 /* The caller frees *ret, the JSON of org.cells.Policy1.EnrollStart. An agent
  * that goes away before it has finished is asked again. */
-int enrol_start(struct policyd *p, sd_bus_message *call, const void *spki,
-		size_t len, char **ret, struct err *e);
+int enroll_create_request(struct policyd *p, sd_bus_message *call,
+			  const void *spki, size_t len, char **ret,
+			  struct err *e);
 /* What the server answered, or (an empty answer) why it could not be asked.
  * Answers the call that began it, also when it fails. err.busy: none did. */
-int enrol_finish(struct policyd *p, const char *answer, const char *failure,
-		 struct err *e);
+int enroll_handle_answer(struct policyd *p, const char *answer,
+			 const char *failure, struct err *e);
 
 /* Has one begun that is not over? */
-bool enrol_is_under_way(const struct policyd *p);
+bool enroll_is_in_progress(const struct policyd *p);
 
 /* Gives up one that takes too long; called every few seconds. */
-void enrol_tick(struct policyd *p);
+void enroll_check_timeout(struct policyd *p);
 
-static inline void enrol_freep(struct enrol **n)
+static inline void enroll_freep(struct enroll **n)
 {
-	enrol_free(*n);
+	enroll_free(*n);
 }
 
 #endif

@@ -4,7 +4,7 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 
-void evaluate_right(const struct held *docs, enum doc_level level,
+void evaluate_right(const struct document_set *docs, enum doc_level level,
 		    const char *vp, enum cells_class cls,
 		    const struct access_time *at, struct access_right *ret)
 {
@@ -16,7 +16,7 @@ void evaluate_right(const struct held *docs, enum doc_level level,
 		ret->right.use = CELLS_USE_NONE;
 }
 
-int evaluate_table(const struct held *docs, enum doc_level level,
+int evaluate_table(const struct document_set *docs, enum doc_level level,
 		   const struct access_time *at, struct evaluate_row **ret,
 		   size_t *ret_n, struct err *e)
 {

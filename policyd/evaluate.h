@@ -20,13 +20,13 @@ struct evaluate_row {
 };
 
 /* What one VP has on one class. */
-void evaluate_right(const struct held *docs, enum doc_level level,
+void evaluate_right(const struct document_set *docs, enum doc_level level,
 		    const char *vp, enum cells_class cls,
 		    const struct access_time *at, struct access_right *ret);
 
 /* The rows that give something, block, or keep handles open. The caller frees
  * *ret. */
-int evaluate_table(const struct held *docs, enum doc_level level,
+int evaluate_table(const struct document_set *docs, enum doc_level level,
 		   const struct access_time *at, struct evaluate_row **ret,
 		   size_t *ret_n, struct err *e);
 

@@ -10,7 +10,7 @@ struct err;
 struct policyd;
 
 /* JSON text that the caller frees. err.no-such-vp, err.unknown-class. */
-int explain_text(struct policyd *p, const char *vp, const char *cls, char **ret,
-		 struct err *e);
+int explain_access(struct policyd *p, const char *vp, const char *cls,
+		   char **ret, struct err *e);
 
 #endif

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-static const char *stream_name(bool is_audit)
+static const char *get_stream_name(bool is_audit)
 {
 	return is_audit ? "audit" : "receipts";
 }
@@ -19,23 +19,24 @@ static const char *stream_name(bool is_audit)
 int gap_write(struct policyd *p, const struct receipt_gap *g, int64_t *ret_seq,
 	      struct err *e)
 {
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 
-	text_digest(g->digest, digest);
-	return issuer_write(
+	encoding_format_digest(g->digest, digest);
+	return receipt_issuer_write(
 		p,
-		&(struct issuer_receipt){
+		&(struct receipt_issuer_fields){
 			.type = RECEIPT_GAP,
 			.details = json_pack("{ss sI sI ss ss}", "stream",
-					     stream_name(g->is_audit), "from",
-					     (json_int_t)g->from, "to",
+					     get_stream_name(g->is_audit),
+					     "from", (json_int_t)g->from, "to",
 					     (json_int_t)g->to, "digest",
 					     digest, "cause", g->cause) },
 		ret_seq, e);
 }
 
 /* The predecessor that an entry's text names. */
-static int read_prev(const char *text, uint8_t ret[HASH_SIZE], struct err *e)
+static int read_previous_digest(const char *text, uint8_t ret[HASH_SIZE],
+				struct err *e)
 {
 	auto_json json_t *j = NULL;
 	const char *prev = NULL;
@@ -44,13 +45,14 @@ static int read_prev(const char *text, uint8_t ret[HASH_SIZE], struct err *e)
 	if (r < 0)
 		return r;
 	prev = json_string_value(json_object_get(j, "prev"));
-	if (!prev || text_undigest(prev, ret) < 0)
+	if (!prev || encoding_parse_digest(prev, ret) < 0)
 		return err_set(e, EBADMSG, "an entry names none before it");
 	return 0;
 }
 
 /* Of the last that is gone: what the one behind it names. */
-static int find_digest(struct policyd *p, struct receipt_gap *g, struct err *e)
+static int find_gap_digest(struct policyd *p, struct receipt_gap *g,
+			   struct err *e)
 {
 	auto_free char *text = NULL;
 	struct audit_chain chain;
@@ -58,25 +60,25 @@ static int find_digest(struct policyd *p, struct receipt_gap *g, struct err *e)
 			    : store_get_receipt(p->store, g->to + 1, &text, e);
 
 	if (r == 0)
-		return read_prev(text, g->digest, e);
+		return read_previous_digest(text, g->digest, e);
 	if (r != -ENOENT || !g->is_audit)
 		return r;
-	r = auditlog_chain(p->store, &chain, e); /* all of them are gone */
+	r = audit_log_get_chain(p->store, &chain, e); /* all of them are gone */
 	if (r == 0)
 		memcpy(g->digest, chain.head, HASH_SIZE);
 	return r;
 }
 
 /* Where a stream begins now: what is numbered up to *ret is gone. */
-static int find_floor(struct policyd *p, bool is_audit, int64_t *ret,
-		      struct err *e)
+static int find_stream_floor(struct policyd *p, bool is_audit, int64_t *ret,
+			     struct err *e)
 {
 	int64_t oldest = 0, last = 0;
 	int r;
 
 	if (!is_audit)
 		return store_get_int(p->store, STORE_RECEIPT_FLOOR, 0, ret, e);
-	r = store_oldest_audit(p->store, &oldest, e);
+	r = store_get_oldest_audit(p->store, &oldest, e);
 	if (r == 0)
 		r = store_get_int(p->store, STORE_AUDIT_SEQ, 0, &last, e);
 	if (r == 0)
@@ -84,62 +86,64 @@ static int find_floor(struct policyd *p, bool is_audit, int64_t *ret,
 	return r;
 }
 
-static int write_new(struct policyd *p, bool is_audit, int64_t *ret_seq,
-		     struct err *e)
+static int write_stream_gap(struct policyd *p, bool is_audit, int64_t *ret_seq,
+			    struct err *e)
 {
 	struct receipt_gap g = { .is_audit = is_audit, .from = 1 };
 	int64_t acked = 0;
-	int r = issuer_make_room(p, e); /* or writing would move the floor */
+	int r = receipt_issuer_make_room(
+		p, e); /* or writing would move the floor */
 
 	if (r == 0)
-		r = find_floor(p, is_audit, &g.to, e);
+		r = find_stream_floor(p, is_audit, &g.to, e);
 	if (r == 0)
 		r = store_get_int(p->store,
 				  is_audit ? STORE_AUDIT_ACKED
 					   : STORE_RECEIPT_ACKED,
 				  0, &acked, e);
 	if (r == 0)
-		r = find_digest(p, &g, e);
+		r = find_gap_digest(p, &g, e);
 	if (r < 0)
 		return r;
 	g.cause = acked < g.to ? "full" : "acknowledged";
 	r = gap_write(p, &g, ret_seq, e);
 	return r < 0 ? r
-		     : store_set_gap(p->store, stream_name(is_audit), g.from,
-				     g.to, *ret_seq, e);
+		     : store_set_gap(p->store, get_stream_name(is_audit),
+				     g.from, g.to, *ret_seq, e);
 }
 
-static int cover(struct policyd *p, bool is_audit, int64_t after,
-		 int64_t *ret_seq, struct err *e)
+static int report_stream_gap(struct policyd *p, bool is_audit, int64_t after,
+			     int64_t *ret_seq, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	int64_t floor = 0;
-	int r = find_floor(p, is_audit, &floor, e);
+	int r = find_stream_floor(p, is_audit, &floor, e);
 
 	*ret_seq = 0;
 	if (r < 0 || after >= floor)
 		return r;
-	r = store_get_gap(p->store, stream_name(is_audit), floor, ret_seq, e);
+	r = store_get_gap(p->store, get_stream_name(is_audit), floor, ret_seq,
+			  e);
 	if (r != -ENOENT)
 		return r;
 	r = store_begin(p->store, true, &tx, e);
 	if (r == 0)
-		r = write_new(p, is_audit, ret_seq, e);
+		r = write_stream_gap(p, is_audit, ret_seq, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0)
-		policyd_pending(p, "receipts");
+		policyd_signal_pending(p, "receipts");
 	return r;
 }
 
-int gap_cover_receipts(struct policyd *p, int64_t after, int64_t *ret_seq,
-		       struct err *e)
+int gap_report_receipts(struct policyd *p, int64_t after, int64_t *ret_seq,
+			struct err *e)
 {
-	return cover(p, false, after, ret_seq, e);
+	return report_stream_gap(p, false, after, ret_seq, e);
 }
 
-int gap_cover_audit(struct policyd *p, int64_t after, int64_t *ret_seq,
-		    struct err *e)
+int gap_report_audit(struct policyd *p, int64_t after, int64_t *ret_seq,
+		     struct err *e)
 {
-	return cover(p, true, after, ret_seq, e);
+	return report_stream_gap(p, true, after, ret_seq, e);
 }

@@ -19,10 +19,10 @@ struct policyd;
  * receipt that says so, written now if there is none yet. 0: nothing is gone.
  * Not inside a transaction.
  */
-int gap_cover_receipts(struct policyd *p, int64_t after, int64_t *ret_seq,
-		       struct err *e);
-int gap_cover_audit(struct policyd *p, int64_t after, int64_t *ret_seq,
-		    struct err *e);
+int gap_report_receipts(struct policyd *p, int64_t after, int64_t *ret_seq,
+			struct err *e);
+int gap_report_audit(struct policyd *p, int64_t after, int64_t *ret_seq,
+		     struct err *e);
 
 /* Inside a transaction. `cause` of *g is static. */
 int gap_write(struct policyd *p, const struct receipt_gap *g, int64_t *ret_seq,

@@ -15,22 +15,24 @@ struct image;
 struct policyd;
 
 /* One more layer is whole. */
-typedef int image_whole_fn(struct policyd *p, struct err *e);
+typedef int image_complete_fn(struct policyd *p, struct err *e);
 
 /* `reserve`: so many bytes of the disk are left alone. */
-int image_new(struct policyd *p, uint64_t reserve, image_whole_fn *whole,
+int image_new(struct policyd *p, uint64_t reserve, image_complete_fn *whole,
 	      struct image **ret, struct err *e);
 void image_free(struct image *im);
 
 /* Goes on with what the staged snapshot lacks, or stops. */
-void image_continue(struct policyd *p);
+void image_resume_download(struct policyd *p);
 
 /* Appends (kind, digest) rows of what is wanted now, at most max. */
-int image_wants(struct policyd *p, sd_bus_message *reply, unsigned int max);
+int image_append_wanted(struct policyd *p, sd_bus_message *reply,
+			unsigned int max);
 
 /* The stored bytes of a chunk or list, from fd's start. err.chunk,
  * err.storage-full: nothing is kept. */
-int image_put(struct policyd *p, const char *digest, int fd, struct err *e);
+int image_receive_chunk(struct policyd *p, const char *digest, int fd,
+			struct err *e);
 
 static inline void image_freep(struct image **im)
 {

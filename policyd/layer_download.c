@@ -10,15 +10,15 @@
 
 #define DIGEST_BYTES (4 * 1024 * 1024) /* at once: some milliseconds */
 
-struct place {
+struct chunk_position {
 	uint64_t offset;
 	uint32_t index;
 };
 
-struct assembly {
+struct layer_download {
 	struct chunk_list *list;
-	struct place *place; /* sorted by the chunk's digest */
-	uint8_t *have;	     /* a byte a chunk, as in the file */
+	struct chunk_position *place; /* sorted by the chunk's digest */
+	uint8_t *have;		      /* a byte a chunk, as in the file */
 	size_t n_have;
 	int fd, have_fd;
 	bool is_doubtful;
@@ -27,7 +27,7 @@ struct assembly {
 	uint64_t hashed;
 };
 
-void assembly_close(struct assembly *a)
+void layer_download_close(struct layer_download *a)
 {
 	if (!a)
 		return;
@@ -41,17 +41,17 @@ void assembly_close(struct assembly *a)
 	free(a);
 }
 
-static int compare_places(const void *a, const void *b, void *arg)
+static int compare_chunk_positions(const void *a, const void *b, void *arg)
 {
 	const struct chunk_list *list = arg;
-	const struct place *x = a, *y = b;
+	const struct chunk_position *x = a, *y = b;
 	int r = memcmp(list->chunk[x->index].digest,
 		       list->chunk[y->index].digest, HASH_SIZE);
 
 	return r ? r : (x->index > y->index) - (x->index < y->index);
 }
 
-static int index_chunks(struct assembly *a, struct err *e)
+static int build_chunk_index(struct layer_download *a, struct err *e)
 {
 	uint64_t offset = 0;
 
@@ -60,15 +60,15 @@ static int index_chunks(struct assembly *a, struct err *e)
 	if (!a->place || !a->have)
 		return err_oom(e, "put layer together");
 	for (size_t i = 0; i < a->list->n; i++) {
-		a->place[i] = (struct place){ offset, (uint32_t)i };
+		a->place[i] = (struct chunk_position){ offset, (uint32_t)i };
 		offset += a->list->chunk[i].size;
 	}
-	qsort_r(a->place, a->list->n, sizeof(*a->place), compare_places,
-		a->list);
+	qsort_r(a->place, a->list->n, sizeof(*a->place),
+		compare_chunk_positions, a->list);
 	return 0;
 }
 
-static int full(struct err *e, int code, const char *what)
+static int set_storage_error(struct err *e, int code, const char *what)
 {
 	if (code == ENOSPC || code == EDQUOT)
 		return err_reason(e, REASON_STORAGE_FULL, "%s: %s", what,
@@ -77,13 +77,13 @@ static int full(struct err *e, int code, const char *what)
 }
 
 /* Takes the room now: later nobody could say which chunk was too much. */
-static int take_up(struct assembly *a, struct err *e)
+static int load_partial_layer(struct layer_download *a, struct err *e)
 {
 	ssize_t n;
 	int r = posix_fallocate(a->fd, 0, (off_t)a->list->size);
 
 	if (r != 0)
-		return full(e, r, "make room for a layer");
+		return set_storage_error(e, r, "make room for a layer");
 	n = pread(a->have_fd, a->have, a->list->n, 0);
 	if (n < 0)
 		return err_sys(e, errno, "read what a layer has");
@@ -95,10 +95,12 @@ static int take_up(struct assembly *a, struct err *e)
 	return 0;
 }
 
-int assembly_open(int dirfd, const char *part, const char *have,
-		  struct chunk_list *list, struct assembly **ret, struct err *e)
+int layer_download_open(int dirfd, const char *part, const char *have,
+			struct chunk_list *list, struct layer_download **ret,
+			struct err *e)
 {
-	AUTO(assembly_closep) struct assembly *a = calloc(1, sizeof(*a));
+	AUTO(layer_download_closep)
+	struct layer_download *a = calloc(1, sizeof(*a));
 	int r;
 
 	if (!a)
@@ -109,10 +111,11 @@ int assembly_open(int dirfd, const char *part, const char *have,
 		       0600);
 	a->have_fd = openat(dirfd, have,
 			    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	r = a->fd < 0 || a->have_fd < 0 ? full(e, errno, "put layer together")
-					: index_chunks(a, e);
+	r = a->fd < 0 || a->have_fd < 0
+		    ? set_storage_error(e, errno, "put layer together")
+		    : build_chunk_index(a, e);
 	if (r == 0)
-		r = take_up(a, e);
+		r = load_partial_layer(a, e);
 	if (r < 0) {
 		a->list = NULL; /* stays the caller's */
 		return r;
@@ -121,20 +124,22 @@ int assembly_open(int dirfd, const char *part, const char *have,
 	return 0;
 }
 
-size_t assembly_missing(const struct assembly *a, size_t i)
+size_t layer_download_next_missing(const struct layer_download *a, size_t i)
 {
 	while (i < a->list->n && a->have[i])
 		i++;
 	return i;
 }
 
-const struct chunk *assembly_chunk(const struct assembly *a, size_t i)
+const struct chunk *layer_download_get_chunk(const struct layer_download *a,
+					     size_t i)
 {
 	return i < a->list->n ? &a->list->chunk[i] : NULL;
 }
 
 /* The first place of that digest; the number of places: none. */
-static size_t find(const struct assembly *a, const uint8_t digest[HASH_SIZE])
+static size_t find_chunk_position(const struct layer_download *a,
+				  const uint8_t digest[HASH_SIZE])
 {
 	size_t low = 0, high = a->list->n;
 
@@ -150,15 +155,15 @@ static size_t find(const struct assembly *a, const uint8_t digest[HASH_SIZE])
 	return low;
 }
 
-static bool is_at(const struct assembly *a, size_t i,
-		  const uint8_t digest[HASH_SIZE])
+static bool has_digest_at(const struct layer_download *a, size_t i,
+			  const uint8_t digest[HASH_SIZE])
 {
 	return i < a->list->n &&
 	       memcmp(a->list->chunk[a->place[i].index].digest, digest,
 		      HASH_SIZE) == 0;
 }
 
-static int write_at(int fd, const void *data, size_t len, uint64_t offset)
+static int write_bytes_at(int fd, const void *data, size_t len, uint64_t offset)
 {
 	const char *at = data;
 
@@ -177,47 +182,50 @@ static int write_at(int fd, const void *data, size_t len, uint64_t offset)
 }
 
 /* The bytes first, then the note that they are there. */
-static int store(struct assembly *a, size_t i, const void *data, struct err *e)
+static int write_chunk_at(struct layer_download *a, size_t i, const void *data,
+			  struct err *e)
 {
-	const struct place *at = &a->place[i];
+	const struct chunk_position *at = &a->place[i];
 	int r;
 
 	if (a->have[at->index])
 		return 0;
-	r = write_at(a->fd, data, a->list->chunk[at->index].size, at->offset);
+	r = write_bytes_at(a->fd, data, a->list->chunk[at->index].size,
+			   at->offset);
 	if (r == 0)
-		r = write_at(a->have_fd, "\1", 1, at->index);
+		r = write_bytes_at(a->have_fd, "\1", 1, at->index);
 	if (r < 0)
-		return full(e, -r, "write chunk");
+		return set_storage_error(e, -r, "write chunk");
 	a->have[at->index] = 1;
 	a->n_have++;
 	return 0;
 }
 
-int assembly_put(struct assembly *a, const uint8_t digest[HASH_SIZE],
-		 const void *stored, size_t len, struct err *e)
+int layer_download_add_chunk(struct layer_download *a,
+			     const uint8_t digest[HASH_SIZE],
+			     const void *stored, size_t len, struct err *e)
 {
 	auto_free void *data = NULL;
-	size_t i = find(a, digest);
+	size_t i = find_chunk_position(a, digest);
 	const struct chunk *c;
 	int r;
 
-	while (is_at(a, i, digest) && a->have[a->place[i].index])
+	while (has_digest_at(a, i, digest) && a->have[a->place[i].index])
 		i++;
-	if (!is_at(a, i, digest))
+	if (!has_digest_at(a, i, digest))
 		return 0;
 	c = &a->list->chunk[a->place[i].index];
 	data = malloc(c->size ? c->size : 1);
 	if (!data)
 		return err_oom(e, "unpack chunk");
 	r = chunk_unpack(c, stored, len, data, e);
-	for (; r == 0 && is_at(a, i, digest); i++)
+	for (; r == 0 && has_digest_at(a, i, digest); i++)
 		if (a->list->chunk[a->place[i].index].size == c->size)
-			r = store(a, i, data, e);
+			r = write_chunk_at(a, i, data, e);
 	return r < 0 ? r : 1;
 }
 
-static int read_at(int fd, void *ret, size_t len, uint64_t offset)
+static int read_bytes_at(int fd, void *ret, size_t len, uint64_t offset)
 {
 	char *at = ret;
 
@@ -235,27 +243,29 @@ static int read_at(int fd, void *ret, size_t len, uint64_t offset)
 	return 0;
 }
 
-int assembly_reuse(struct assembly *a, const struct chunk_list *list, int fd,
-		   struct err *e)
+int layer_download_copy_chunks(struct layer_download *a,
+			       const struct chunk_list *list, int fd,
+			       struct err *e)
 {
 	uint64_t offset = 0;
 
 	for (size_t i = 0; i < list->n; offset += list->chunk[i++].size) {
 		const struct chunk *c = &list->chunk[i];
-		size_t at = find(a, c->digest);
+		size_t at = find_chunk_position(a, c->digest);
 		auto_free void *data = NULL;
 		int r = 0;
 
-		if (!is_at(a, at, c->digest) || a->have[a->place[at].index])
+		if (!has_digest_at(a, at, c->digest) ||
+		    a->have[a->place[at].index])
 			continue;
 		data = malloc(c->size ? c->size : 1);
 		if (!data)
 			return err_oom(e, "copy chunk");
-		if (read_at(fd, data, c->size, offset) < 0)
+		if (read_bytes_at(fd, data, c->size, offset) < 0)
 			return 0; /* then it is fetched */
-		for (; r == 0 && is_at(a, at, c->digest); at++)
+		for (; r == 0 && has_digest_at(a, at, c->digest); at++)
 			if (a->list->chunk[a->place[at].index].size == c->size)
-				r = store(a, at, data, e);
+				r = write_chunk_at(a, at, data, e);
 		if (r < 0)
 			return r;
 		a->is_doubtful = true;
@@ -263,7 +273,8 @@ int assembly_reuse(struct assembly *a, const struct chunk_list *list, int fd,
 	return 0;
 }
 
-int assembly_digest(struct assembly *a, uint8_t ret[HASH_SIZE], struct err *e)
+int layer_download_update_digest(struct layer_download *a,
+				 uint8_t ret[HASH_SIZE], struct err *e)
 {
 	auto_free void *data = malloc(CHUNK_SIZE_MAX);
 	size_t budget = DIGEST_BYTES;
@@ -276,7 +287,7 @@ int assembly_digest(struct assembly *a, uint8_t ret[HASH_SIZE], struct err *e)
 
 		if (budget < c->size)
 			return -EAGAIN;
-		r = read_at(a->fd, data, c->size, a->hashed);
+		r = read_bytes_at(a->fd, data, c->size, a->hashed);
 		if (r < 0)
 			return err_sys(e, -r, "read layer");
 		hash_add(&a->hash, data, c->size);
@@ -290,12 +301,12 @@ int assembly_digest(struct assembly *a, uint8_t ret[HASH_SIZE], struct err *e)
 	return 1;
 }
 
-bool assembly_is_doubtful(const struct assembly *a)
+bool layer_download_has_reused_chunks(const struct layer_download *a)
 {
 	return a->is_doubtful;
 }
 
-int assembly_restart(struct assembly *a, struct err *e)
+int layer_download_restart(struct layer_download *a, struct err *e)
 {
 	if (ftruncate(a->have_fd, 0) < 0)
 		return err_sys(e, errno, "begin layer anew");
@@ -307,7 +318,7 @@ int assembly_restart(struct assembly *a, struct err *e)
 	return 0;
 }
 
-int assembly_sync(struct assembly *a, struct err *e)
+int layer_download_sync(struct layer_download *a, struct err *e)
 {
 	return fsync(a->fd) < 0 ? err_sys(e, errno, "sync layer") : 0;
 }

@@ -14,47 +14,49 @@ struct chunk_list;
 struct doc_image;
 struct doc_layer;
 struct err;
-struct held;
+struct document_set;
 struct policyd;
-struct shelf;
+struct layer_store;
 
 /* Makes the folders below `dir`, where they are missing. */
-int shelf_new(const char *dir, struct shelf **ret, struct err *e);
-void shelf_free(struct shelf *s);
+int layer_store_new(const char *dir, struct layer_store **ret, struct err *e);
+void layer_store_free(struct layer_store *s);
 
 /* The file's name: the hex of a digest, borrowed. */
-const char *shelf_name(const char *digest);
+const char *layer_store_get_file_name(const char *digest);
 /* The folder of layers, borrowed. */
-int shelf_layers(const struct shelf *s);
+int layer_store_get_layers_fd(const struct layer_store *s);
 
-bool shelf_has_layer(const struct shelf *s, const char *digest);
-bool shelf_has_list(const struct shelf *s, const char *digest);
+bool layer_store_has_layer(const struct layer_store *s, const char *digest);
+bool layer_store_has_chunk_list(const struct layer_store *s,
+				const char *digest);
 /* Read-only, which the caller closes; -errno. */
-int shelf_open_layer(const struct shelf *s, const char *digest);
+int layer_store_open_layer(const struct layer_store *s, const char *digest);
 
 /* The caller frees *ret. */
-int shelf_read_list(const struct shelf *s, const char *digest,
-		    struct chunk_list **ret, struct err *e);
+int layer_store_read_chunk_list(const struct layer_store *s, const char *digest,
+				struct chunk_list **ret, struct err *e);
 /* -ENOSPC: there is no room. */
-int shelf_put_list(struct shelf *s, const char *digest, const void *data,
-		   size_t len, struct err *e);
+int layer_store_write_chunk_list(struct layer_store *s, const char *digest,
+				 const void *data, size_t len, struct err *e);
 
 /* The first layer of these documents' images that is not whole yet, and its
  * image, both borrowed; NULL: all are. */
-const struct doc_layer *shelf_missing(const struct shelf *s,
-				      const struct held *docs,
-				      const struct doc_image **ret_doc);
+const struct doc_layer *
+layer_store_find_missing_layer(const struct layer_store *s,
+			       const struct document_set *docs,
+			       const struct doc_image **ret_doc);
 
 /* Once in each boot: are the layers in force what they were? Deletes one that
  * is not; 1: that happened, and it has to be awaited again. */
-int shelf_check(struct policyd *p, struct err *e);
+int layer_store_verify_layers(struct policyd *p, struct err *e);
 
 /* Deletes what neither the set in force nor the staged one uses. */
-void shelf_collect(struct policyd *p);
+void layer_store_remove_unused(struct policyd *p);
 
-static inline void shelf_freep(struct shelf **s)
+static inline void layer_store_freep(struct layer_store **s)
 {
-	shelf_free(*s);
+	layer_store_free(*s);
 }
 
 #endif

@@ -15,7 +15,7 @@
 #define FAULTS_MAX 16 /* told at one start; the rest at the next */
 
 /* A row that cannot be explained. */
-struct fault {
+struct load_fault {
 	char type[STORE_WORD_SIZE], id[DOC_ID_SIZE];
 	int64_t version;
 	uint8_t digest[HASH_SIZE];
@@ -25,14 +25,14 @@ struct fault {
 struct loader {
 	struct policyd *p;
 	unsigned int n;
-	struct fault fault[FAULTS_MAX];
+	struct load_fault fault[FAULTS_MAX];
 };
 
-static void note_fault(struct loader *l, const char *type, const char *id,
-		       int64_t version, const uint8_t *digest,
-		       const struct err *why)
+static void add_load_fault(struct loader *l, const char *type, const char *id,
+			   int64_t version, const uint8_t *digest,
+			   const struct err *why)
 {
-	struct fault *f = &l->fault[l->n];
+	struct load_fault *f = &l->fault[l->n];
 
 	log_error("%s '%s' cannot be used: %s", type, id, why->text);
 	if (l->n == FAULTS_MAX)
@@ -48,18 +48,20 @@ static void note_fault(struct loader *l, const char *type, const char *id,
 }
 
 /* ---- what is forgotten once it was told */
-static int forget(struct policyd *p, const struct fault *f, struct err *e)
+static int remove_faulty_row(struct policyd *p, const struct load_fault *f,
+			     struct err *e)
 {
 	if (strcmp(f->type, doc_type_name(DOC_ROOT)) == 0)
 		return store_drop_root(p->store, f->version, e);
 	if (strcmp(f->type, "snapshot") != 0)
 		return store_drop_in_force(p->store, f->type, f->id, e);
 	if (strcmp(f->id, STORE_STAGED) == 0)
-		return activate_drop(p, e);
-	return store_forget(p->store, f->id, e);
+		return activate_drop_staged(p, e);
+	return store_remove_value(p->store, f->id, e);
 }
 
-static int tell(struct policyd *p, const struct fault *f, struct err *e)
+static int report_fault(struct policyd *p, const struct load_fault *f,
+			struct err *e)
 {
 	struct receipt_doc d = { f->type, f->id, (uint32_t)f->version, { 0 } };
 	AUTO(store_endp) struct store *tx = NULL;
@@ -76,23 +78,24 @@ static int tell(struct policyd *p, const struct fault *f, struct err *e)
 						   &f->why },
 			&seq, e);
 	if (r == 0)
-		r = forget(p, f, e);
+		r = remove_faulty_row(p, f, e);
 	return r < 0 ? r : store_commit(&tx, e);
 }
 
 /* What cannot be written now is told at the next start. */
-static void tell_all(const struct loader *l)
+static void report_all_faults(const struct loader *l)
 {
 	struct err e;
 
 	for (unsigned int i = 0; i < l->n; i++)
-		if (tell(l->p, &l->fault[i], &e) < 0)
+		if (report_fault(l->p, &l->fault[i], &e) < 0)
 			log_error("tell of %s '%s': %s", l->fault[i].type,
 				  l->fault[i].id, e.text);
 }
 
 /* ---- root and identity */
-static int parse_root(const char *text, struct doc **ret, struct err *e)
+static int parse_root_envelope(const char *text, struct doc **ret,
+			       struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	int r = envelope_parse(text, strlen(text), &env, e);
@@ -103,27 +106,27 @@ static int parse_root(const char *text, struct doc **ret, struct err *e)
 }
 
 /* The newest that can be read: the next one comes from the server once more. */
-static int take_root(void *ctx, int64_t version, const char *text,
-		     struct err *e)
+static int on_root_row(void *ctx, int64_t version, const char *text,
+		       struct err *e)
 {
 	struct loader *l = ctx;
-	int r = parse_root(text, &l->p->root, e);
+	int r = parse_root_envelope(text, &l->p->root, e);
 
 	if (r == 0)
 		return 1;
 	if (r == -ENOMEM)
 		return r;
-	note_fault(l, doc_type_name(DOC_ROOT), "root", version, NULL, e);
+	add_load_fault(l, doc_type_name(DOC_ROOT), "root", version, NULL, e);
 	return 0;
 }
 
-static void load_word(struct policyd *p, const char *name, char *ret,
-		      size_t size)
+static void load_text_value(struct policyd *p, const char *name, char *ret,
+			    size_t size)
 {
 	auto_free char *text = NULL;
 	struct err e;
 
-	if (store_text(p->store, name, &text, &e) < 0)
+	if (store_lookup_text(p->store, name, &text, &e) < 0)
 		log_error("load %s: %s", name, e.text);
 	else
 		snprintf(ret, size, "%s", text);
@@ -134,7 +137,7 @@ static void load_identity(struct policyd *p)
 {
 	auto_free char *pem = NULL;
 	struct err e;
-	int r = store_text(p->store, STORE_KEY, &pem, &e);
+	int r = store_lookup_text(p->store, STORE_KEY, &pem, &e);
 
 	if (r == 0)
 		r = key_from_pem(pem, &p->key, &e);
@@ -142,15 +145,16 @@ static void load_identity(struct policyd *p)
 		log_error("load the receipt key: %s", e.text);
 	if (pem)
 		explicit_bzero(pem, strlen(pem));
-	load_word(p, STORE_DEVICE, p->device_id, sizeof(p->device_id));
-	load_word(p, STORE_EPOCH, p->epoch, sizeof(p->epoch));
+	load_text_value(p, STORE_DEVICE, p->device_id, sizeof(p->device_id));
+	load_text_value(p, STORE_EPOCH, p->epoch, sizeof(p->epoch));
 	snprintf(p->org, sizeof(p->org), "%s", p->root->head.org);
 }
 
 /* ---- documents in force */
 /* The document that the row tells of, or another one's bytes? */
-static int check_row(const struct policyd *p, const struct store_row *row,
-		     const struct doc_head *h, struct err *e)
+static int check_row_document(const struct policyd *p,
+			      const struct store_row *row,
+			      const struct doc_head *h, struct err *e)
 {
 	if (memcmp(h->digest, row->digest, HASH_SIZE) == 0 &&
 	    strcmp(doc_type_name(h->type), row->type) == 0 &&
@@ -160,8 +164,9 @@ static int check_row(const struct policyd *p, const struct store_row *row,
 		       row->type, row->id, doc_type_name(h->type), h->id);
 }
 
-static int open_row(const struct policyd *p, const struct store_row *row,
-		    struct doc **ret, struct err *e)
+static int parse_row_document(const struct policyd *p,
+			      const struct store_row *row, struct doc **ret,
+			      struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *d = NULL;
@@ -174,42 +179,44 @@ static int open_row(const struct policyd *p, const struct store_row *row,
 		r = doc_parse(doc_type_from_payload_type(env->type),
 			      env->payload, env->payload_len, &d, e);
 	if (r == 0)
-		r = check_row(p, row, &d->head, e);
+		r = check_row_document(p, row, &d->head, e);
 	if (r == 0)
 		*ret = steal(d);
 	return r;
 }
 
-static int take_row(void *ctx, const struct store_row *row, struct err *e)
+static int on_in_force_row(void *ctx, const struct store_row *row,
+			   struct err *e)
 {
 	struct loader *l = ctx;
 	struct doc *d;
-	int r = open_row(l->p, row, &d, e);
+	int r = parse_row_document(l->p, row, &d, e);
 
 	if (r == 0)
-		r = held_take(&l->p->force, d, e);
+		r = document_set_add(&l->p->force, d, e);
 	if (r == 0 || r == -ENOMEM)
 		return r;
-	note_fault(l, row->type, row->id, 0, row->digest, e);
+	add_load_fault(l, row->type, row->id, 0, row->digest, e);
 	return 0;
 }
 
 /* By their own words: has something gone of what is in force? */
-static bool is_partial(const struct held *h)
+static bool is_set_incomplete(const struct document_set *h)
 {
-	const struct doc_group *g = held_group(h);
+	const struct doc_group *g = document_set_find_group(h);
 	struct err ignored;
 
 	if (h->n == 0)
 		return false;
-	return !g || held_check(h, g->head.id, 1, &ignored) < 0;
+	return !g ||
+	       document_set_check_complete(h, g->head.id, 1, &ignored) < 0;
 }
 
 /* ---- snapshots */
 static int load_snapshot(struct loader *l, struct err *e)
 {
 	auto_free char *text = NULL;
-	int r = store_text(l->p->store, STORE_SNAPSHOT, &text, e);
+	int r = store_lookup_text(l->p->store, STORE_SNAPSHOT, &text, e);
 
 	if (r == -ENOENT)
 		return 0;
@@ -217,31 +224,31 @@ static int load_snapshot(struct loader *l, struct err *e)
 		r = snapshot_parse(text, strlen(text), &l->p->snapshot, e);
 	if (r == 0 || r == -ENOMEM)
 		return r;
-	note_fault(l, "snapshot", STORE_SNAPSHOT, 0, NULL, e);
+	add_load_fault(l, "snapshot", STORE_SNAPSHOT, 0, NULL, e);
 	return 0;
 }
 
-static int load_staged(struct loader *l, struct err *e)
+static int load_staged_snapshot(struct loader *l, struct err *e)
 {
 	auto_free char *text = NULL;
-	int r = store_text(l->p->store, STORE_STAGED, &text, e);
+	int r = store_lookup_text(l->p->store, STORE_STAGED, &text, e);
 
 	if (r == -ENOENT)
 		return 0;
 	if (r == 0)
-		r = activate_load(l->p, text, e);
+		r = activate_load_staged(l->p, text, e);
 	if (r == 0 || r == -ENOMEM)
 		return r;
-	note_fault(l, "snapshot", STORE_STAGED,
-		   l->p->staged ? l->p->staged->version : 0,
-		   l->p->staged ? l->p->staged->digest : NULL, e);
+	add_load_fault(l, "snapshot", STORE_STAGED,
+		       l->p->staged ? l->p->staged->version : 0,
+		       l->p->staged ? l->p->staged->digest : NULL, e);
 	free(l->p->staged);
 	l->p->staged = NULL;
-	held_fini(&l->p->staged_docs);
+	document_set_fini(&l->p->staged_docs);
 	return 0;
 }
 
-int loader_load(struct policyd *p, struct err *e)
+int loader_load_state(struct policyd *p, struct err *e)
 {
 	auto_free struct loader *l = calloc(1, sizeof(*l));
 	int r;
@@ -249,18 +256,18 @@ int loader_load(struct policyd *p, struct err *e)
 	if (!l)
 		return err_oom(e, "load");
 	l->p = p;
-	r = store_each_root(p->store, take_root, l, e);
+	r = store_each_root(p->store, on_root_row, l, e);
 	if (r < 0 || !p->root)
 		return r;
 	load_identity(p);
-	r = store_each_in_force(p->store, take_row, l, e);
+	r = store_each_in_force(p->store, on_in_force_row, l, e);
 	if (r == 0)
 		r = load_snapshot(l, e);
 	if (r == 0)
-		r = load_staged(l, e);
+		r = load_staged_snapshot(l, e);
 	if (r < 0)
 		return r;
-	p->force.is_partial = is_partial(&p->force);
-	tell_all(l);
+	p->force.is_partial = is_set_incomplete(&p->force);
+	report_all_faults(l);
 	return 0;
 }

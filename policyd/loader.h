@@ -13,6 +13,6 @@ struct policyd;
 
 /* Root, key, documents and snapshots, as far as they can be had. -ENOMEM; or
  * the store cannot be read at all. */
-int loader_load(struct policyd *p, struct err *e);
+int loader_load_state(struct policyd *p, struct err *e);
 
 #endif

@@ -18,13 +18,13 @@ struct settings {
 	uint64_t reserve;
 };
 
-static int fail(const struct err *e)
+static int report_failure(const struct err *e)
 {
 	log_error("%s", e->text);
 	return EXIT_FAILURE;
 }
 
-static int run(const struct settings *s)
+static int run_daemon(const struct settings *s)
 {
 	const struct daemon_options options = {
 		.state_dir = s->state_dir,
@@ -35,7 +35,7 @@ static int run(const struct settings *s)
 
 	bus_limit_memory();
 	if (daemon_new(&options, &p, &e) < 0 || daemon_run(p, &e) < 0)
-		return fail(&e);
+		return report_failure(&e);
 	return EXIT_SUCCESS;
 }
 
@@ -61,8 +61,8 @@ int main(int argc, char **argv)
 		"Verifies what administrators sign, decides, signs receipts.",
 		opts
 	};
-	const struct conf_key keys[] = {
-		{ "storage-reserve", CONF_NUMBER, &s.reserve, 0, INT64_MAX },
+	const struct config_key keys[] = {
+		{ "storage-reserve", CONFIG_NUMBER, &s.reserve, 0, INT64_MAX },
 		{ NULL },
 	};
 	struct err e;
@@ -77,14 +77,14 @@ int main(int argc, char **argv)
 		log_error("%s", e.text);
 		return EXIT_USAGE;
 	}
-	r = conf_read(s.config ? s.config : CONF_DEFAULT, s.config != NULL,
-		      keys, &e);
+	r = config_read(s.config ? s.config : CONF_DEFAULT, s.config != NULL,
+			keys, &e);
 	if (r < 0)
-		return fail(&e);
+		return report_failure(&e);
 	if (s.check_config)
 		return EXIT_SUCCESS;
 	log_daemon();
 	if (s.debug)
 		log_debug_on();
-	return run(&s);
+	return run_daemon(&s);
 }

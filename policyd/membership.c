@@ -14,24 +14,24 @@
 
 #include <string.h>
 
-static int write_membership(struct policyd *p, struct store_job *j,
+static int write_membership(struct policyd *p, struct store_command *j,
 			    const struct doc_membership *m, struct err *e)
 {
-	const struct receipt_doc d = verdict_doc(&m->head);
+	const struct receipt_doc d = verdict_build_document(&m->head);
 	char hex[2 * HASH_SIZE + 1];
-	int r = issuer_write(
+	int r = receipt_issuer_write(
 		p,
-		&(struct issuer_receipt){
+		&(struct receipt_issuer_fields){
 			.type = RECEIPT_APPLIED,
 			.document = &d,
-			.details =
-				json_pack("{ss so}", "group", m->group,
-					  "documents", issuer_documents(p)) },
+			.details = json_pack(
+				"{ss so}", "group", m->group, "documents",
+				receipt_issuer_list_documents(p)) },
 		&j->receipt, e);
 
 	j->done = true;
 	if (r == 0)
-		r = command_put(p, j, e);
+		r = command_save(p, j, e);
 	if (r == 0)
 		r = store_set_text(p->store, STORE_GROUP, m->group, e);
 	if (r == 0)
@@ -39,31 +39,31 @@ static int write_membership(struct policyd *p, struct store_job *j,
 	if (r == 0)
 		r = store_set_int(p->store, STORE_MEMBER_ISSUED, m->head.issued,
 				  e);
-	text_hex(m->head.digest, HASH_SIZE, hex);
+	encoding_to_hex(m->head.digest, HASH_SIZE, hex);
 	if (r == 0)
 		r = store_set_text(p->store, STORE_MEMBER_DIGEST, hex, e);
 	/* The one that is awaited is of the old group. */
 	if (r == 0)
-		r = activate_drop(p, e);
+		r = activate_drop_staged(p, e);
 	return r < 0 ? r
-		     : auditlog_write(p, AUDIT_ACCEPTED, NULL, NULL,
-				      json_pack("{ss ss ss}", "type", d.type,
-						"id", j->id, "action",
-						j->action),
-				      e);
+		     : audit_log_write(p, AUDIT_ACCEPTED, NULL, NULL,
+				       json_pack("{ss ss ss}", "type", d.type,
+						 "id", j->id, "action",
+						 j->action),
+				       e);
 }
 
-int membership_take(struct policyd *p, const struct doc_membership *m,
-		    struct verdict *ret, struct err *e)
+int membership_accept(struct policyd *p, const struct doc_membership *m,
+		      struct verdict *ret, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
-	struct store_job j = { .type = DOC_MEMBERSHIP,
-			       .version = m->head.version,
-			       .expires = m->head.expires,
-			       .keep = command_keep(p, m->head.expires -
-							       m->head.issued),
-			       .action = "move",
-			       .cause = "command" };
+	struct store_command j = { .type = DOC_MEMBERSHIP,
+				   .version = m->head.version,
+				   .expires = m->head.expires,
+				   .keep = command_get_retention(
+					   p, m->head.expires - m->head.issued),
+				   .action = "move",
+				   .cause = "command" };
 	int r;
 
 	snprintf(j.id, sizeof(j.id), "%s", m->head.id);
@@ -75,9 +75,9 @@ int membership_take(struct policyd *p, const struct doc_membership *m,
 		r = store_commit(&tx, e);
 	if (r < 0)
 		return r;
-	activate_dropped(p);
-	policyd_pending(p, "receipts");
-	policyd_pending(p, "hello");
+	activate_clear_staged(p);
+	policyd_signal_pending(p, "receipts");
+	policyd_signal_pending(p, "hello");
 	ret->outcome = "accepted";
 	return 0;
 }

@@ -9,7 +9,7 @@ struct policyd;
 struct verdict;
 
 /* A verified membership, taken for the first time. */
-int membership_take(struct policyd *p, const struct doc_membership *m,
-		    struct verdict *ret, struct err *e);
+int membership_accept(struct policyd *p, const struct doc_membership *m,
+		      struct verdict *ret, struct err *e);
 
 #endif

@@ -26,7 +26,7 @@
 #define CONFIG "config"
 #define PASSCODE "passcode"
 
-uint64_t password_delay(uint32_t wrong)
+uint64_t password_get_delay(uint32_t wrong)
 {
 	uint64_t s = FIRST_DELAY;
 
@@ -37,16 +37,17 @@ uint64_t password_delay(uint32_t wrong)
 	return s < LONGEST_DELAY ? s : LONGEST_DELAY;
 }
 
-uint64_t password_wait(const struct store_counter *c, uint64_t boot_ns)
+uint64_t password_get_wait(const struct store_counter *c, uint64_t boot_ns)
 {
-	uint64_t delay = password_delay(c->wrong) * NS_PER_S;
+	uint64_t delay = password_get_delay(c->wrong) * NS_PER_S;
 	uint64_t past = boot_ns > c->boot_ns ? boot_ns - c->boot_ns : 0;
 
 	return past < delay ? delay - past : 0;
 }
 
-static int set_counter(struct policyd *p, const char *kind, const char *name,
-		       const struct store_counter *c, struct err *e)
+static int save_try_counter(struct policyd *p, const char *kind,
+			    const char *name, const struct store_counter *c,
+			    struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	int r = store_begin(p->store, true, &tx, e);
@@ -54,18 +55,19 @@ static int set_counter(struct policyd *p, const char *kind, const char *name,
 	if (r == 0)
 		r = store_set_counter(p->store, kind, name, c, e);
 	if (r == 0 && c->wrong > 0)
-		r = auditlog_write(p, AUDIT_PASSWORD,
-				   strcmp(kind, PASSCODE) ? NULL : name, NULL,
-				   json_pack("{ss ss sI}", "kind", kind, "name",
-					     name, "tries",
-					     (json_int_t)c->wrong),
-				   e);
+		r = audit_log_write(p, AUDIT_PASSWORD,
+				    strcmp(kind, PASSCODE) ? NULL : name, NULL,
+				    json_pack("{ss ss sI}", "kind", kind,
+					      "name", name, "tries",
+					      (json_int_t)c->wrong),
+				    e);
 	return r < 0 ? r : store_commit(&tx, e);
 }
 
 /* The try is written down as a wrong one, before anything is tested. */
-static int count(struct policyd *p, const char *kind, const char *name,
-		 uint32_t *ret_wrong, struct err *e)
+static int count_password_try(struct policyd *p, const char *kind,
+			      const char *name, uint32_t *ret_wrong,
+			      struct err *e)
 {
 	uint64_t now = clock_boot_ns(), wait;
 	struct store_counter c;
@@ -76,11 +78,11 @@ static int count(struct policyd *p, const char *kind, const char *name,
 	/* The boot clock began anew: so does the wait. */
 	if (now < c.boot_ns) {
 		c.boot_ns = now;
-		r = set_counter(p, kind, name, &c, e);
+		r = save_try_counter(p, kind, name, &c, e);
 		if (r < 0)
 			return r;
 	}
-	wait = password_wait(&c, now);
+	wait = password_get_wait(&c, now);
 	if (wait > 0)
 		return err_reason(
 			e, REASON_LOCKED_OUT,
@@ -89,32 +91,34 @@ static int count(struct policyd *p, const char *kind, const char *name,
 	c.wrong++;
 	c.boot_ns = now;
 	*ret_wrong = c.wrong;
-	return set_counter(p, kind, name, &c, e);
+	return save_try_counter(p, kind, name, &c, e);
 }
 
 /* ---- the config password */
-const char *password_window(const struct policyd *p)
+const char *password_get_open_config(const struct policyd *p)
 {
 	return clock_boot_ns() < p->window.until_ns ? p->window.id : "";
 }
 
-static int test_config(const struct doc_vp_config *c, const char *password,
-		       struct seal_key *ret, struct err *e)
+static int verify_config_password(const struct doc_vp_config *c,
+				  const char *password,
+				  struct password_crypto_key *ret,
+				  struct err *e)
 {
 	uint8_t verifier[HASH_SIZE];
-	int r = seal_derive(password, c->salt, c->salt_len, c->iterations, ret,
-			    e);
+	int r = password_crypto_derive_key(password, c->salt, c->salt_len,
+					   c->iterations, ret, e);
 
 	if (r < 0)
 		return r;
-	seal_verifier(ret, verifier);
+	password_crypto_verifier(ret, verifier);
 	if (hash_compare(verifier, c->verifier, sizeof(verifier)) != 0)
 		return err_reason(e, REASON_PASSWORD,
 				  "config '%s': wrong password", c->head.id);
 	return 0;
 }
 
-static int take_password(const void *data, size_t len, char ret[PASSWORD_MAX],
+static int copy_password(const void *data, size_t len, char ret[PASSWORD_MAX],
 			 struct err *e)
 {
 	if (len == 0 || len >= PASSWORD_MAX || memchr(data, '\0', len))
@@ -130,8 +134,8 @@ static int take_password(const void *data, size_t len, char ret[PASSWORD_MAX],
 int password_unlock_config(struct policyd *p, const char *id, const void *data,
 			   size_t len, struct err *e)
 {
-	const struct doc_vp_config *c = held_config(&p->force, id);
-	AUTO(seal_wipe) struct seal_key k = { 0 };
+	const struct doc_vp_config *c = document_set_find_config(&p->force, id);
+	AUTO(password_crypto_wipe_key) struct password_crypto_key k = { 0 };
 	const struct store_counter none = { 0 };
 	char password[PASSWORD_MAX];
 	uint32_t wrong;
@@ -143,36 +147,36 @@ int password_unlock_config(struct policyd *p, const char *id, const void *data,
 			"unlock config: no config '%.64s' is in force", id);
 	if (!c->is_protected)
 		return err_set(e, EINVAL, "config '%s' is not protected", id);
-	r = take_password(data, len, password, e);
+	r = copy_password(data, len, password, e);
 	if (r == 0)
-		r = count(p, CONFIG, id, &wrong, e);
+		r = count_password_try(p, CONFIG, id, &wrong, e);
 	if (r == 0)
-		r = test_config(c, password, &k, e);
+		r = verify_config_password(c, password, &k, e);
 	explicit_bzero(password, sizeof(password));
 	if (r == 0)
-		r = set_counter(p, CONFIG, id, &none, e);
+		r = save_try_counter(p, CONFIG, id, &none, e);
 	if (r < 0)
 		return r;
 	snprintf(p->window.id, sizeof(p->window.id), "%s", id);
 	p->window.until_ns = clock_boot_ns() + PASSWORD_WINDOW * NS_PER_S;
-	if (vpsecret_give(p, c, &k, e) < 0)
+	if (vp_secret_send_config(p, c, &k, e) < 0)
 		log_warning("%s", e->text);
 	/* What was refused for want of it may come again. */
 	p->staged_blocked = false;
-	image_continue(p);
-	policyd_pending(p, "wants");
+	image_resume_download(p);
+	policyd_signal_pending(p, "wants");
 	return 0;
 }
 
 /* ---- passcodes */
-struct attempt {
+struct passcode_try {
 	struct policyd *p;
 	sd_bus_message *call;
 	char vp[DOC_ID_SIZE];
 	uint32_t wrong;
 };
 
-static void attempt_free(struct attempt *a)
+static void free_passcode_try(struct passcode_try *a)
 {
 	sd_bus_message_unref(a->call);
 	free(a);
@@ -180,9 +184,10 @@ static void attempt_free(struct attempt *a)
 
 /* Too many: what the config says. The rule's name holds the count, so that each
  * row of wrong tries is punished once. */
-static void punish(struct policyd *p, const char *vp, uint32_t wrong)
+static void apply_attempts_rule(struct policyd *p, const char *vp,
+				uint32_t wrong)
 {
-	const struct doc_vp_config *c = held_config(&p->force, vp);
+	const struct doc_vp_config *c = document_set_find_config(&p->force, vp);
 	uint8_t digest[HASH_SIZE];
 	char text[DOC_ID_SIZE + 64], hex[2 * HASH_SIZE + 1], id[DOC_ID_SIZE];
 	struct err e;
@@ -193,41 +198,42 @@ static void punish(struct policyd *p, const char *vp, uint32_t wrong)
 	snprintf(text, sizeof(text), "%s %u %" PRIu64, vp, wrong,
 		 clock_boot_ns());
 	hash_sha256(text, strlen(text), digest);
-	text_hex(digest, HASH_SIZE, hex);
+	encoding_to_hex(digest, HASH_SIZE, hex);
 	snprintf(id, sizeof(id), "attempts-%.32s", hex);
-	if (command_rule(p, id,
-			 c->attempts_then == DOC_THEN_WIPE ? DOC_WIPE
-							   : DOC_LOCK,
-			 vp, "attempts", &e) < 0)
+	if (command_enforce_rule(p, id,
+				 c->attempts_then == DOC_THEN_WIPE ? DOC_WIPE
+								   : DOC_LOCK,
+				 vp, "attempts", &e) < 0)
 		log_error("attempts on '%s': %s", vp, e.text);
 }
 
-static int on_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_passcode_answer(sd_bus_message *m, void *arg,
+			      sd_bus_error *unused)
 {
 	const sd_bus_error *error = sd_bus_message_get_error(m);
 	const struct store_counter none = { 0 };
-	struct attempt *a = arg;
+	struct passcode_try *a = arg;
 	struct err e;
 
 	if (!error) {
 		if (a->wrong > 0 &&
-		    set_counter(a->p, PASSCODE, a->vp, &none, &e) < 0)
+		    save_try_counter(a->p, PASSCODE, a->vp, &none, &e) < 0)
 			log_error("passcode of '%s': %s", a->vp, e.text);
 		sd_bus_reply_method_return(a->call, "");
 	} else {
-		bus_take_err(error, 0, "unlock", &e);
+		bus_convert_error(error, 0, "unlock", &e);
 		bus_reply_err(a->call, &e);
 		if (e.reason == REASON_PASSWORD)
-			punish(a->p, a->vp, a->wrong);
+			apply_attempts_rule(a->p, a->vp, a->wrong);
 	}
-	attempt_free(a);
+	free_passcode_try(a);
 	return 0;
 }
 
 /* Is it a VP of ours, and cellsd there to ask? */
-static int check_vp(struct policyd *p, const char *vp, struct err *e)
+static int check_vp_available(struct policyd *p, const char *vp, struct err *e)
 {
-	if (!held_config(&p->force, vp))
+	if (!document_set_find_config(&p->force, vp))
 		return err_reason(e, REASON_NO_SUCH_VP,
 				  "unlock: there is no VP '%.64s'", vp);
 	if (!device_is_ready(p))
@@ -236,29 +242,30 @@ static int check_vp(struct policyd *p, const char *vp, struct err *e)
 	return 0;
 }
 
-static int append_memfd(sd_bus_message *m, const void *data, size_t len)
+static int append_secret_memfd(sd_bus_message *m, const void *data, size_t len)
 {
-	auto_close int fd = secret_memfd(data, len);
+	auto_close int fd = secure_memory_create_memfd(data, len);
 
 	return fd < 0 ? fd : sd_bus_message_append(m, "h", fd);
 }
 
 /* What cellsd says to it counts, and is the answer to `call`. */
-static int try(struct policyd *p, sd_bus_message *call, const char *vp,
-	       sd_bus_message *m, uint32_t wrong, struct err *e)
+static int send_passcode_call(struct policyd *p, sd_bus_message *call,
+			      const char *vp, sd_bus_message *m, uint32_t wrong,
+			      struct err *e)
 {
-	struct attempt *a = calloc(1, sizeof(*a));
+	struct passcode_try *a = calloc(1, sizeof(*a));
 	int r;
 
 	if (!a)
 		return err_oom(e, "unlock");
-	*a = (struct attempt){ .p = p,
-			       .call = sd_bus_message_ref(call),
-			       .wrong = wrong };
+	*a = (struct passcode_try){ .p = p,
+				    .call = sd_bus_message_ref(call),
+				    .wrong = wrong };
 	snprintf(a->vp, sizeof(a->vp), "%s", vp);
-	r = device_call(p, m, on_answer, a);
+	r = device_call_async(p, m, on_passcode_answer, a);
 	if (r < 0) {
-		attempt_free(a);
+		free_passcode_try(a);
 		return err_sys(e, -r, "unlock '%s'", vp);
 	}
 	return 0;
@@ -269,7 +276,7 @@ int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	uint32_t wrong;
-	int r = check_vp(p, vp, e);
+	int r = check_vp_available(p, vp, e);
 
 	if (r < 0)
 		return r;
@@ -277,26 +284,26 @@ int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
 		return err_reason(e, REASON_PASSWORD,
 				  "a passcode has 1 to %d bytes",
 				  PASSWORD_MAX - 1);
-	r = count(p, PASSCODE, vp, &wrong, e);
+	r = count_password_try(p, PASSCODE, vp, &wrong, e);
 	if (r < 0)
 		return r;
-	r = device_message(p, "Unlock", &m);
+	r = device_new_message(p, "Unlock", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "s", vp);
 	if (r >= 0)
-		r = append_memfd(m, passcode, len);
+		r = append_secret_memfd(m, passcode, len);
 	if (r < 0)
 		return err_sys(e, -r, "unlock '%s'", vp);
-	return try(p, call, vp, m, wrong, e);
+	return send_passcode_call(p, call, vp, m, wrong, e);
 }
 
-int password_set(struct policyd *p, sd_bus_message *call, const char *vp,
-		 const struct password_text *old,
-		 const struct password_text *fresh, struct err *e)
+int password_set_passcode(struct policyd *p, sd_bus_message *call,
+			  const char *vp, const struct password_text *old,
+			  const struct password_text *fresh, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	uint32_t wrong = 0;
-	int r = check_vp(p, vp, e);
+	int r = check_vp_available(p, vp, e);
 
 	if (r < 0)
 		return r;
@@ -306,23 +313,23 @@ int password_set(struct policyd *p, sd_bus_message *call, const char *vp,
 				  "a passcode has %d to %d bytes",
 				  PASSWORD_PASSCODE_MIN, PASSWORD_MAX - 1);
 	/* A try of the old one is a try. */
-	r = old->len > 0 ? count(p, PASSCODE, vp, &wrong, e) : 0;
+	r = old->len > 0 ? count_password_try(p, PASSCODE, vp, &wrong, e) : 0;
 	if (r < 0)
 		return r;
-	r = device_message(p, "SetPasscode", &m);
+	r = device_new_message(p, "SetPasscode", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "s", vp);
 	if (r >= 0)
-		r = append_memfd(m, old->data, old->len);
+		r = append_secret_memfd(m, old->data, old->len);
 	if (r >= 0)
-		r = append_memfd(m, fresh->data, fresh->len);
+		r = append_secret_memfd(m, fresh->data, fresh->len);
 	if (r < 0)
 		return err_sys(e, -r, "set the passcode of '%s'", vp);
-	return try(p, call, vp, m, wrong, e);
+	return send_passcode_call(p, call, vp, m, wrong, e);
 }
 
-static void add_wait(struct policyd *p, json_t *o, const char *kind,
-		     const char *name)
+static void add_wait_seconds(struct policyd *p, json_t *o, const char *kind,
+			     const char *name)
 {
 	struct store_counter c;
 	struct err ignored;
@@ -330,7 +337,7 @@ static void add_wait(struct policyd *p, json_t *o, const char *kind,
 
 	if (store_get_counter(p->store, kind, name, &c, &ignored) < 0)
 		return;
-	wait = password_wait(&c, clock_boot_ns());
+	wait = password_get_wait(&c, clock_boot_ns());
 	if (wait > 0)
 		json_object_set_new(
 			o, name,
@@ -338,7 +345,7 @@ static void add_wait(struct policyd *p, json_t *o, const char *kind,
 						  NS_PER_S)));
 }
 
-json_t *password_waits(struct policyd *p)
+json_t *password_list_waits(struct policyd *p)
 {
 	json_t *config = json_object(), *passcode = json_object();
 
@@ -347,8 +354,8 @@ json_t *password_waits(struct policyd *p)
 
 		if (h->type != DOC_VP_CONFIG)
 			continue;
-		add_wait(p, config, CONFIG, h->id);
-		add_wait(p, passcode, PASSCODE, h->id);
+		add_wait_seconds(p, config, CONFIG, h->id);
+		add_wait_seconds(p, passcode, PASSCODE, h->id);
 	}
 	return json_pack("{so so}", CONFIG, config, PASSCODE, passcode);
 }

@@ -23,12 +23,12 @@ struct err;
 struct policyd;
 
 /* How long after so many wrong tries, in seconds. */
-uint64_t password_delay(uint32_t wrong);
+uint64_t password_get_delay(uint32_t wrong);
 /* Nanoseconds to wait still; a boot clock that began anew waits all again. */
-uint64_t password_wait(const struct store_counter *c, uint64_t boot_ns);
+uint64_t password_get_wait(const struct store_counter *c, uint64_t boot_ns);
 
 /* The config that may be replaced now, "" if none. */
-const char *password_window(const struct policyd *p);
+const char *password_get_open_config(const struct policyd *p);
 
 /* Opens the window for a config. err.password, err.locked-out. */
 int password_unlock_config(struct policyd *p, const char *id,
@@ -44,12 +44,12 @@ struct password_text {
 	const void *data;
 	size_t len;
 };
-int password_set(struct policyd *p, sd_bus_message *call, const char *vp,
-		 const struct password_text *old,
-		 const struct password_text *fresh, struct err *e);
+int password_set_passcode(struct policyd *p, sd_bus_message *call,
+			  const char *vp, const struct password_text *old,
+			  const struct password_text *fresh, struct err *e);
 
 /* {"config": {id: seconds}, "passcode": {vp: seconds}} of waits; NULL: no
  * memory. */
-json_t *password_waits(struct policyd *p);
+json_t *password_list_waits(struct policyd *p);
 
 #endif

@@ -29,12 +29,12 @@
 #define TICK_SLACK_USEC (5 * 1000 * 1000)
 #endif
 #define RETRY_IMAGE_NS (UINT64_C(600) * 1000 * 1000 * 1000)
-#define SAVE_NS (SECURETIME_STEP * UINT64_C(1000) * 1000 * 1000)
+#define SAVE_NS (SECURE_TIME_STEP * UINT64_C(1000) * 1000 * 1000)
 #define SAVE_SILENT_NS (SAVE_NS / 10)
 #define HOUR 3600
 #define JUMP_SECONDS 60
 
-struct ticker {
+struct periodic {
 	struct policyd *p;
 	sd_event_source *tick;
 	uint64_t saved_ns, image_ns; /* boot, mono */
@@ -46,7 +46,7 @@ struct ticker {
  * it stands now is saved, so that the jump is not taken for time that the
  * device was off.
  */
-static void watch_clock(struct ticker *t)
+static void detect_clock_jump(struct periodic *t)
 {
 	int64_t skew = clock_wall() - (int64_t)(clock_boot_ns() / 1000000000);
 	AUTO(store_endp) struct store *tx = NULL;
@@ -57,14 +57,14 @@ static void watch_clock(struct ticker *t)
 	t->skew = skew;
 	if (jump < JUMP_SECONDS && jump > -JUMP_SECONDS)
 		return;
-	schedule_arm(t->p);
+	schedule_arm_timer(t->p);
 	r = store_begin(t->p->store, true, &tx, &e);
 	if (r == 0)
 		r = policyd_save_time(t->p, &e);
 	if (r == 0)
-		r = auditlog_write(t->p, AUDIT_CLOCK, NULL, NULL,
-				   json_pack("{sI}", "jump", (json_int_t)jump),
-				   &e);
+		r = audit_log_write(t->p, AUDIT_CLOCK, NULL, NULL,
+				    json_pack("{sI}", "jump", (json_int_t)jump),
+				    &e);
 	if (r == 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
@@ -85,20 +85,21 @@ struct silence {
 
 static struct silence measure_silence(const struct policyd *p, bool with_off)
 {
-	const struct doc_group *g = held_group(&p->force);
+	const struct doc_group *g = document_set_find_group(&p->force);
 	uint64_t now = clock_boot_ns();
-	struct silence s = { securetime_silent(&p->time, now, with_off),
+	struct silence s = { secure_time_get_silence(&p->time, now, with_off),
 			     p->time.contact.ran };
-	int64_t lapsed =
-		g ? securetime_lapsed(&p->time, g->head.expires, now, with_off)
-		  : s.seconds;
+	int64_t lapsed = g ? secure_time_get_lapse(&p->time, g->head.expires,
+						   now, with_off)
+			   : s.seconds;
 
 	if (lapsed > s.seconds)
 		s = (struct silence){ lapsed, g->head.expires };
 	return s;
 }
 
-static void apply_offline(struct policyd *p, const struct doc_vp_config *c)
+static void enforce_offline_limit(struct policyd *p,
+				  const struct doc_vp_config *c)
 {
 	bool is_wipe = c->offline_then == DOC_THEN_WIPE;
 	struct silence s = measure_silence(p, !is_wipe);
@@ -110,35 +111,35 @@ static void apply_offline(struct policyd *p, const struct doc_vp_config *c)
 	if (c->offline_hours == 0 || c->offline_then == DOC_THEN_NOTHING ||
 	    s.seconds < (int64_t)c->offline_hours * HOUR)
 		return;
-	if (store_vp_state(p->store, c->head.id, state, &e) < 0 ||
+	if (store_get_vp_state(p->store, c->head.id, state, &e) < 0 ||
 	    strcmp(state, "absent") == 0 ||
 	    (!is_wipe && strcmp(state, "locked") == 0))
 		return;
 	/* Once in each while without word. */
 	snprintf(text, sizeof(text), "%s %" PRId64, c->head.id, s.begin);
 	hash_sha256(text, strlen(text), digest);
-	text_hex(digest, HASH_SIZE, hex);
+	encoding_to_hex(digest, HASH_SIZE, hex);
 	snprintf(id, sizeof(id), "offline-%s-%.32s", is_wipe ? "wipe" : "lock",
 		 hex);
-	if (command_rule(p, id, is_wipe ? DOC_WIPE : DOC_LOCK, c->head.id,
-			 "offline", &e) < 0)
+	if (command_enforce_rule(p, id, is_wipe ? DOC_WIPE : DOC_LOCK,
+				 c->head.id, "offline", &e) < 0)
 		log_error("offline rule of '%s': %s", c->head.id, e.text);
 }
 
-static void watch_offline(struct policyd *p)
+static void check_offline_vps(struct policyd *p)
 {
 	for (unsigned int i = 0; i < p->force.n; i++) {
 		const struct doc *d = p->force.doc[i]->doc;
 
 		if (d->head.type == DOC_VP_CONFIG)
-			apply_offline(p, doc_as_vp_config(d));
+			enforce_offline_limit(p, doc_as_vp_config(d));
 	}
 }
 
 /* ---- the rest */
 /* More often while there is no word: whoever switches the device off every few
  * minutes takes back little of what it measured. */
-static void save_time(struct ticker *t)
+static void save_elapsed_time(struct periodic *t)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	uint64_t now = clock_boot_ns();
@@ -160,7 +161,7 @@ static void save_time(struct ticker *t)
 }
 
 /* Room may have been made meanwhile. */
-static void retry_images(struct ticker *t)
+static void retry_blocked_images(struct periodic *t)
 {
 	uint64_t now = clock_mono_ns();
 	struct err e;
@@ -172,35 +173,35 @@ static void retry_images(struct ticker *t)
 		log_error("activate: %s", e.text);
 	if (t->p->staged_blocked) {
 		t->p->staged_blocked = false;
-		image_continue(t->p);
-		policyd_pending(t->p, "wants");
+		image_resume_download(t->p);
+		policyd_signal_pending(t->p, "wants");
 	}
 }
 
-static int on_tick(sd_event_source *s, uint64_t usec, void *arg)
+static int on_timer_tick(sd_event_source *s, uint64_t usec, void *arg)
 {
-	struct ticker *t = arg;
+	struct periodic *t = arg;
 	struct policyd *p = t->p;
 
 	sd_event_source_set_time_relative(s, TICK_USEC);
 	sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
-	watch_clock(t);
-	save_time(t);
-	watch_offline(p);
-	retry_images(t);
-	departure_tick(p);
-	enrol_tick(p);
-	delivery_tick(p);
-	command_run(p);
+	detect_clock_jump(t);
+	save_elapsed_time(t);
+	check_offline_vps(p);
+	retry_blocked_images(t);
+	unenroll_continue(p);
+	enroll_check_timeout(p);
+	reconcile_retry(p);
+	command_run_pending(p);
 #ifdef TEST_CLOCK
-	delivery_push(p, "window");
+	reconcile_push_state(p, "window");
 #endif
 	return 0;
 }
 
-int ticker_new(struct policyd *p, struct ticker **ret, struct err *e)
+int periodic_new(struct policyd *p, struct periodic **ret, struct err *e)
 {
-	AUTO(ticker_freep) struct ticker *t = calloc(1, sizeof(*t));
+	AUTO(periodic_freep) struct periodic *t = calloc(1, sizeof(*t));
 	int r;
 
 	if (!t)
@@ -210,14 +211,15 @@ int ticker_new(struct policyd *p, struct ticker **ret, struct err *e)
 	t->image_ns = clock_mono_ns();
 	t->skew = clock_wall() - (int64_t)(t->saved_ns / 1000000000);
 	r = sd_event_add_time_relative(p->event, &t->tick, CLOCK_BOOTTIME,
-				       TICK_USEC, TICK_SLACK_USEC, on_tick, t);
+				       TICK_USEC, TICK_SLACK_USEC,
+				       on_timer_tick, t);
 	if (r < 0)
 		return err_sys(e, -r, "timers");
 	*ret = steal(t);
 	return 0;
 }
 
-void ticker_free(struct ticker *t)
+void periodic_free(struct periodic *t)
 {
 	if (!t)
 		return;

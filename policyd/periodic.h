@@ -9,14 +9,14 @@
 
 struct err;
 struct policyd;
-struct ticker;
+struct periodic;
 
-int ticker_new(struct policyd *p, struct ticker **ret, struct err *e);
-void ticker_free(struct ticker *t);
+int periodic_new(struct policyd *p, struct periodic **ret, struct err *e);
+void periodic_free(struct periodic *t);
 
-static inline void ticker_freep(struct ticker **t)
+static inline void periodic_freep(struct periodic **t)
 {
-	ticker_free(*t);
+	periodic_free(*t);
 }
 
 #endif

@@ -12,37 +12,37 @@
 
 #define SOON_USEC (200 * 1000)
 
-int64_t policyd_now(const struct policyd *p)
+int64_t policyd_get_presumed_time(const struct policyd *p)
 {
-	return securetime_now(&p->time, clock_boot_ns());
+	return secure_time_get_presumed(&p->time, clock_boot_ns());
 }
 
-int64_t policyd_confirmed(const struct policyd *p)
+int64_t policyd_get_confirmed_time(const struct policyd *p)
 {
-	return securetime_confirmed(&p->time, clock_boot_ns());
+	return secure_time_get_confirmed(&p->time, clock_boot_ns());
 }
 
-int64_t policyd_stamp(const struct policyd *p)
+int64_t policyd_get_record_time(const struct policyd *p)
 {
-	int64_t wall = clock_wall(), secure = policyd_now(p);
+	int64_t wall = clock_wall(), secure = policyd_get_presumed_time(p);
 
 	return wall > secure ? wall : secure;
 }
 
 int policyd_save_time(struct policyd *p, struct err *e)
 {
-	char text[SECURETIME_TEXT_SIZE];
+	char text[SECURE_TIME_TEXT_SIZE];
 
-	securetime_text(&p->time, clock_boot_ns(), clock_wall(), text);
+	secure_time_format(&p->time, clock_boot_ns(), clock_wall(), text);
 	return store_set_text(p->store, STORE_TIME, text, e);
 }
 
-const struct doc_root *policyd_root(const struct policyd *p)
+const struct doc_root *policyd_get_root(const struct policyd *p)
 {
 	return doc_as_root(p->root);
 }
 
-void policyd_pending(struct policyd *p, const char *what)
+void policyd_signal_pending(struct policyd *p, const char *what)
 {
 	int r;
 
@@ -54,13 +54,13 @@ void policyd_pending(struct policyd *p, const char *what)
 		log_debug("signal Pending(%s): %s", what, strerror(-r));
 }
 
-static int on_soon(sd_event_source *s, uint64_t usec, void *arg)
+static int on_pending_timer(sd_event_source *s, uint64_t usec, void *arg)
 {
-	policyd_pending(arg, "audit");
+	policyd_signal_pending(arg, "audit");
 	return 0;
 }
 
-void policyd_pending_soon(struct policyd *p)
+void policyd_schedule_pending(struct policyd *p)
 {
 	int on = SD_EVENT_OFF;
 
@@ -68,7 +68,7 @@ void policyd_pending_soon(struct policyd *p)
 		return;
 	if (!p->soon) {
 		sd_event_add_time_relative(p->event, &p->soon, CLOCK_MONOTONIC,
-					   SOON_USEC, 0, on_soon, p);
+					   SOON_USEC, 0, on_pending_timer, p);
 		return;
 	}
 	if (sd_event_source_get_enabled(p->soon, &on) < 0 || on != SD_EVENT_OFF)
@@ -84,8 +84,8 @@ void policyd_unload(struct policyd *p)
 	key_free(p->key);
 	p->key = NULL;
 	p->device_id[0] = p->epoch[0] = p->org[0] = '\0';
-	held_fini(&p->staged_docs);
-	held_fini(&p->force);
+	document_set_fini(&p->staged_docs);
+	document_set_fini(&p->force);
 	free(p->snapshot);
 	free(p->staged);
 	p->snapshot = p->staged = NULL;

@@ -16,36 +16,36 @@
 #include "policyd/store.h"
 
 struct command;
-struct delivery;
-struct departure;
+struct reconcile;
+struct unenroll;
 struct device;
-struct enrol;
+struct enroll;
 struct err;
 struct image;
 struct key;
 struct schedule;
-struct shelf;
-struct ticker;
+struct layer_store;
+struct periodic;
 
 struct policyd {
 	char *dir;
 	sd_event *event;
 	sd_bus *bus;
 	struct store *store;
-	struct securetime time;
+	struct secure_time time;
 
 	/* NULL, "": not enrolled */
 	struct doc *root;
 	struct key *key;
 	char device_id[DOC_ID_SIZE], epoch[33], org[DOC_ID_SIZE];
 
-	struct held force;	   /* documents in force */
-	struct snapshot *snapshot; /* in force; NULL: none yet */
-	struct snapshot *staged;   /* awaited; NULL: none */
-	struct held staged_docs;   /* what it has so far */
-	bool staged_blocked;	   /* a document of it was refused */
-	uint64_t arrived_ns;	   /* mono: the last envelope or layer came */
-	uint64_t activated_ns;	   /* arrival of what completed the set */
+	struct document_set force;	 /* documents in force */
+	struct snapshot *snapshot;	 /* in force; NULL: none yet */
+	struct snapshot *staged;	 /* awaited; NULL: none */
+	struct document_set staged_docs; /* what it has so far */
+	bool staged_blocked;		 /* a document of it was refused */
+	uint64_t arrived_ns;   /* mono: the last envelope or layer came */
+	uint64_t activated_ns; /* arrival of what completed the set */
 
 	struct {
 		char id[DOC_ID_SIZE];
@@ -53,14 +53,14 @@ struct policyd {
 	} window;		   /* of cellsctl unlock-config */
 
 	struct device *device;
-	struct delivery *delivery;
-	struct shelf *shelf;
+	struct reconcile *delivery;
+	struct layer_store *shelf;
 	struct image *image;
-	struct enrol *enrol;
-	struct departure *departure;
+	struct enroll *enrol;
+	struct unenroll *departure;
 	struct command *command;
 	struct schedule *schedule;
-	struct ticker *ticker;
+	struct periodic *ticker;
 	bool missed;	       /* what cellsd signalled could not be written */
 	int64_t unheard;       /* events that could not be, so many */
 	sd_event_source *soon; /* NULL: nothing was pending yet */
@@ -71,21 +71,21 @@ struct policyd {
 
 /* Secure time as it is presumed and as it is confirmed, and the later of it and
  * the wall clock (records bear it). */
-int64_t policyd_now(const struct policyd *p);
-int64_t policyd_confirmed(const struct policyd *p);
-int64_t policyd_stamp(const struct policyd *p);
+int64_t policyd_get_presumed_time(const struct policyd *p);
+int64_t policyd_get_confirmed_time(const struct policyd *p);
+int64_t policyd_get_record_time(const struct policyd *p);
 /* Saves secure time; inside a transaction. */
 int policyd_save_time(struct policyd *p, struct err *e);
 
-const struct doc_root *policyd_root(const struct policyd *p);
+const struct doc_root *policyd_get_root(const struct policyd *p);
 
 /* The word that agents know: "wants", "receipts", "audit", "enroll", "hello".
  */
-void policyd_pending(struct policyd *p, const char *what);
+void policyd_signal_pending(struct policyd *p, const char *what);
 /* "audit", within a fifth of a second and once for many records. */
-void policyd_pending_soon(struct policyd *p);
+void policyd_schedule_pending(struct policyd *p);
 
-/* Forgets what loader_load() read. */
+/* Forgets what loader_load_state() read. */
 void policyd_unload(struct policyd *p);
 
 #endif

@@ -12,11 +12,11 @@
 
 /* What one may take. */
 #define RECEIPT_BYTES_MAX (INT64_C(256) * 1024)
-#define DROP_BYTES (ISSUER_BYTES_MAX / 16)
+#define DROP_BYTES (RECEIPT_ISSUER_BYTES_MAX / 16)
 
-void issuer_state(const struct policyd *p, char ret[72])
+void receipt_issuer_get_state_digest(const struct policyd *p, char ret[72])
 {
-	struct receipt_doc docs[HELD_MAX];
+	struct receipt_doc docs[DOCUMENT_SET_MAX];
 
 	for (unsigned int i = 0; i < p->force.n; i++) {
 		const struct doc_head *h = &p->force.doc[i]->doc->head;
@@ -29,88 +29,93 @@ void issuer_state(const struct policyd *p, char ret[72])
 	receipt_state(docs, p->force.n, ret);
 }
 
-static json_t *document(const char *type, const char *id, uint32_t version,
-			const uint8_t digest[HASH_SIZE])
+static json_t *build_document_json(const char *type, const char *id,
+				   uint32_t version,
+				   const uint8_t digest[HASH_SIZE])
 {
-	char text[TEXT_DIGEST_SIZE];
+	char text[ENCODING_DIGEST_SIZE];
 
-	text_digest(digest, text);
+	encoding_format_digest(digest, text);
 	return json_pack("{ss ss sI ss}", "type", type, "id", id, "version",
 			 (json_int_t)version, "sha256", text);
 }
 
-json_t *issuer_documents(const struct policyd *p)
+json_t *receipt_issuer_list_documents(const struct policyd *p)
 {
 	auto_json json_t *all = json_array();
 
 	for (unsigned int i = 0; all && i < p->force.n; i++) {
 		const struct doc_head *h = &p->force.doc[i]->doc->head;
 
-		if (json_array_append_new(all, document(doc_type_name(h->type),
-							h->id, h->version,
-							h->digest)) < 0)
+		if (json_array_append_new(
+			    all,
+			    build_document_json(doc_type_name(h->type), h->id,
+						h->version, h->digest)) < 0)
 			return NULL;
 	}
 	return steal(all);
 }
 
-static int build(struct policyd *p, const struct issuer_receipt *r,
-		 json_t *details, int64_t seq, const char *prev, char **ret,
-		 struct err *e)
+static int build_receipt_payload(struct policyd *p,
+				 const struct receipt_issuer_fields *r,
+				 json_t *details, int64_t seq, const char *prev,
+				 char **ret, struct err *e)
 {
 	const struct receipt_doc *d = r->document;
-	char time[TEXT_TIME_SIZE], state[TEXT_DIGEST_SIZE],
-		head[TEXT_DIGEST_SIZE];
+	char time[ENCODING_TIME_SIZE], state[ENCODING_DIGEST_SIZE],
+		head[ENCODING_DIGEST_SIZE];
 	auto_free char *level = NULL;
 	struct audit_chain chain;
 	auto_json json_t *j = NULL;
-	int res = auditlog_chain(p->store, &chain, e);
+	int res = audit_log_get_chain(p->store, &chain, e);
 
 	if (res == 0)
 		res = store_get_text(p->store, STORE_LEVEL,
 				     doc_level_name(DOC_OPEN), &level, e);
 	if (res < 0)
 		return res;
-	text_digest(chain.head, head);
-	text_time(policyd_stamp(p), time);
-	issuer_state(p, state);
-	j = json_pack("{si ss ss ss sI ss* ss ss? so? ss? ss ss s{sI ss} so}",
-		      "format", 1, "type", receipt_type_name(r->type), "device",
-		      p->device_id, "epoch", p->epoch, "seq", (json_int_t)seq,
-		      "prev", prev, "time", time, "reason",
-		      r->reason ? reason_code(r->reason) : NULL, "document",
-		      d ? document(d->type, d->id, d->version, d->digest)
-			: NULL,
-		      "vp", r->vp && *r->vp ? r->vp : NULL, "enforcement",
-		      level, "state", state, "audit", "seq",
-		      (json_int_t)chain.seq, "head", head, "details",
-		      details ? json_incref(details) : json_object());
+	encoding_format_digest(chain.head, head);
+	encoding_format_time(policyd_get_record_time(p), time);
+	receipt_issuer_get_state_digest(p, state);
+	j = json_pack(
+		"{si ss ss ss sI ss* ss ss? so? ss? ss ss s{sI ss} so}",
+		"format", 1, "type", receipt_type_name(r->type), "device",
+		p->device_id, "epoch", p->epoch, "seq", (json_int_t)seq, "prev",
+		prev, "time", time, "reason",
+		r->reason ? reason_code(r->reason) : NULL, "document",
+		d ? build_document_json(d->type, d->id, d->version, d->digest)
+		  : NULL,
+		"vp", r->vp && *r->vp ? r->vp : NULL, "enforcement", level,
+		"state", state, "audit", "seq", (json_int_t)chain.seq, "head",
+		head, "details",
+		details ? json_incref(details) : json_object());
 	*ret = j ? json_text(j) : NULL;
 	return *ret ? 0 : err_oom(e, "write receipt");
 }
 
-int issuer_prev(struct policyd *p, char ret[72], struct err *e)
+int receipt_issuer_get_prev(struct policyd *p, char ret[72], struct err *e)
 {
 	auto_free char *hex = NULL;
 	int r = store_get_text(p->store, STORE_RECEIPT_HEAD, "", &hex, e);
 
 	if (r < 0)
 		return r;
-	snprintf(ret, TEXT_DIGEST_SIZE, "%s%s", *hex ? "sha256:" : "", hex);
+	snprintf(ret, ENCODING_DIGEST_SIZE, "%s%s", *hex ? "sha256:" : "", hex);
 	return 0;
 }
 
-int issuer_set_prev(struct policyd *p, const uint8_t digest[HASH_SIZE],
-		    struct err *e)
+int receipt_issuer_set_prev(struct policyd *p, const uint8_t digest[HASH_SIZE],
+			    struct err *e)
 {
 	char hex[2 * HASH_SIZE + 1];
 
-	text_hex(digest, HASH_SIZE, hex);
+	encoding_to_hex(digest, HASH_SIZE, hex);
 	return store_set_text(p->store, STORE_RECEIPT_HEAD, hex, e);
 }
 
 /* Never the newest, whose digest the next one names. */
-static int drop(struct policyd *p, int64_t upto, int64_t *bytes, struct err *e)
+static int drop_old_receipts(struct policyd *p, int64_t upto, int64_t *bytes,
+			     struct err *e)
 {
 	int64_t gone = 0, last = 0;
 	int r = store_drop_receipts(p->store, upto, DROP_BYTES, &gone, &last,
@@ -122,39 +127,41 @@ static int drop(struct policyd *p, int64_t upto, int64_t *bytes, struct err *e)
 	return store_set_int(p->store, STORE_RECEIPT_FLOOR, last, e);
 }
 
-static int free_bytes(struct policyd *p, int64_t seq, int64_t need,
-		      int64_t *bytes, struct err *e)
+static int free_receipt_space(struct policyd *p, int64_t seq, int64_t need,
+			      int64_t *bytes, struct err *e)
 {
 	int64_t acked = 0;
 	int r = store_get_int(p->store, STORE_RECEIPT_BYTES, 0, bytes, e);
 
-	if (r < 0 || *bytes + need <= ISSUER_BYTES_MAX)
+	if (r < 0 || *bytes + need <= RECEIPT_ISSUER_BYTES_MAX)
 		return r;
 	r = store_get_int(p->store, STORE_RECEIPT_ACKED, 0, &acked, e);
 	if (r == 0)
-		r = drop(p, acked < seq - 1 ? acked : seq - 2, bytes, e);
+		r = drop_old_receipts(p, acked < seq - 1 ? acked : seq - 2,
+				      bytes, e);
 	/* A gap tells of what no server has had. */
-	if (r == 0 && *bytes + need > ISSUER_BYTES_MAX)
-		r = drop(p, seq - 2, bytes, e);
+	if (r == 0 && *bytes + need > RECEIPT_ISSUER_BYTES_MAX)
+		r = drop_old_receipts(p, seq - 2, bytes, e);
 	return r < 0 ? r
 		     : store_set_int(p->store, STORE_RECEIPT_BYTES, *bytes, e);
 }
 
-int issuer_make_room(struct policyd *p, struct err *e)
+int receipt_issuer_make_room(struct policyd *p, struct err *e)
 {
 	int64_t bytes = 0, seq = 0;
 	int r = store_get_int(p->store, STORE_RECEIPT_SEQ, 0, &seq, e);
 
 	return r < 0 ? r
-		     : free_bytes(p, seq + 1, 2 * RECEIPT_BYTES_MAX, &bytes, e);
+		     : free_receipt_space(p, seq + 1, 2 * RECEIPT_BYTES_MAX,
+					  &bytes, e);
 }
 
-static int put(struct policyd *p, int64_t seq, const char *payload,
-	       struct err *e)
+static int save_receipt_payload(struct policyd *p, int64_t seq,
+				const char *payload, struct err *e)
 {
 	uint8_t digest[HASH_SIZE];
 	int64_t bytes = 0;
-	int r = free_bytes(p, seq, RECEIPT_BYTES_MAX, &bytes, e);
+	int r = free_receipt_space(p, seq, RECEIPT_BYTES_MAX, &bytes, e);
 
 	hash_sha256(payload, strlen(payload), digest);
 	if (r == 0)
@@ -162,46 +169,48 @@ static int put(struct policyd *p, int64_t seq, const char *payload,
 	if (r == 0)
 		r = store_set_int(p->store, STORE_RECEIPT_BYTES,
 				  bytes + (int64_t)strlen(payload), e);
-	return r < 0 ? r : issuer_set_prev(p, digest, e);
+	return r < 0 ? r : receipt_issuer_set_prev(p, digest, e);
 }
 
-int issuer_write(struct policyd *p, const struct issuer_receipt *r,
-		 int64_t *ret_seq, struct err *e)
+int receipt_issuer_write(struct policyd *p,
+			 const struct receipt_issuer_fields *r,
+			 int64_t *ret_seq, struct err *e)
 {
 	auto_json json_t *details = r->details;
 	auto_free char *payload = NULL;
-	char prev[TEXT_DIGEST_SIZE];
+	char prev[ENCODING_DIGEST_SIZE];
 	int64_t seq;
 	int res;
 
 	if (!p->key)
 		return 0;
-	res = store_count(p->store, STORE_RECEIPT_SEQ, &seq, e);
+	res = store_increment(p->store, STORE_RECEIPT_SEQ, &seq, e);
 	if (res == 0)
-		res = issuer_prev(p, prev, e);
+		res = receipt_issuer_get_prev(p, prev, e);
 	if (res == 0)
-		res = build(p, r, details, seq, *prev ? prev : NULL, &payload,
-			    e);
+		res = build_receipt_payload(p, r, details, seq,
+					    *prev ? prev : NULL, &payload, e);
 	if (res == 0)
-		res = put(p, seq, payload, e);
+		res = save_receipt_payload(p, seq, payload, e);
 	if (res == 0 && ret_seq)
 		*ret_seq = seq;
 	return res;
 }
 
 /* Its details keep the number that it had. */
-static int replace(struct policyd *p, json_t *j, int64_t seq, struct err *e)
+static int update_receipt_position(struct policyd *p, json_t *j, int64_t seq,
+				   struct err *e)
 {
 	json_t *details = json_object_get(j, "details");
-	char prev[TEXT_DIGEST_SIZE], head[TEXT_DIGEST_SIZE];
+	char prev[ENCODING_DIGEST_SIZE], head[ENCODING_DIGEST_SIZE];
 	struct audit_chain chain;
-	int r = issuer_prev(p, prev, e);
+	int r = receipt_issuer_get_prev(p, prev, e);
 
 	if (r == 0)
-		r = auditlog_chain(p->store, &chain, e);
+		r = audit_log_get_chain(p->store, &chain, e);
 	if (r < 0)
 		return r;
-	text_digest(chain.head, head);
+	encoding_format_digest(chain.head, head);
 	if (json_integer_value(json_object_get(j, "seq")) != seq)
 		json_object_set(details, "was", json_object_get(j, "seq"));
 	json_object_set_new(j, "seq", json_integer(seq));
@@ -212,7 +221,8 @@ static int replace(struct policyd *p, json_t *j, int64_t seq, struct err *e)
 	return 0;
 }
 
-int issuer_renumber(struct policyd *p, const char *payload, struct err *e)
+int receipt_issuer_renumber(struct policyd *p, const char *payload,
+			    struct err *e)
 {
 	auto_free char *text = NULL;
 	auto_json json_t *j = NULL;
@@ -220,22 +230,22 @@ int issuer_renumber(struct policyd *p, const char *payload, struct err *e)
 	int r = json_parse(payload, strlen(payload), "receipt", &j, e);
 
 	if (r == 0)
-		r = store_count(p->store, STORE_RECEIPT_SEQ, &seq, e);
+		r = store_increment(p->store, STORE_RECEIPT_SEQ, &seq, e);
 	if (r < 0)
 		return r;
 	was = json_integer_value(json_object_get(j, "seq"));
-	r = replace(p, j, seq, e);
+	r = update_receipt_position(p, j, seq, e);
 	if (r < 0)
 		return r;
 	text = json_text(j);
 	if (!text)
 		return err_oom(e, "write receipt");
-	r = put(p, seq, text, e);
-	return r < 0 ? r : store_move_receipt(p->store, was, seq, e);
+	r = save_receipt_payload(p, seq, text, e);
+	return r < 0 ? r : store_update_receipt_refs(p->store, was, seq, e);
 }
 
-int issuer_sign(const struct policyd *p, const char *payload, char **ret,
-		struct err *e)
+int receipt_issuer_sign(const struct policyd *p, const char *payload,
+			char **ret, struct err *e)
 {
 	return envelope_make(RECEIPT_TYPE, payload, strlen(payload), p->key,
 			     ret, e);

@@ -12,48 +12,50 @@
 #include "lib/receipt.h"
 
 /* The oldest go when there are more, first those that the server has. */
-#define ISSUER_BYTES_MAX (INT64_C(64) * 1024 * 1024)
+#define RECEIPT_ISSUER_BYTES_MAX (INT64_C(64) * 1024 * 1024)
 
 struct err;
 struct policyd;
 
-struct issuer_receipt {
+struct receipt_issuer_fields {
 	enum receipt_type type;
 	enum reason reason;
 	const char *vp;			    /* NULL: none */
 	const struct receipt_doc *document; /* NULL: none */
-	json_t *details;		    /* owned: issuer_write() takes it */
+	json_t *details; /* owned: receipt_issuer_write() takes it */
 };
 
 /*
  * The reference stolen from `details` also when it fails. *ret_seq may be NULL.
  * Nothing is written by a device that is not enrolled.
  */
-int issuer_write(struct policyd *p, const struct issuer_receipt *r,
-		 int64_t *ret_seq, struct err *e);
+int receipt_issuer_write(struct policyd *p,
+			 const struct receipt_issuer_fields *r,
+			 int64_t *ret_seq, struct err *e);
 
 /* Writes a receipt again in another place: number, predecessor and the audit's
  * position are those of now; the caller has moved the counters. */
-int issuer_renumber(struct policyd *p, const char *payload, struct err *e);
+int receipt_issuer_renumber(struct policyd *p, const char *payload,
+			    struct err *e);
 
 /* The digest that the next receipt names as `prev`, as "sha256:<hex>"; "":
  * there is none. */
-int issuer_prev(struct policyd *p, char ret[72], struct err *e);
-int issuer_set_prev(struct policyd *p, const uint8_t digest[HASH_SIZE],
-		    struct err *e);
+int receipt_issuer_get_prev(struct policyd *p, char ret[72], struct err *e);
+int receipt_issuer_set_prev(struct policyd *p, const uint8_t digest[HASH_SIZE],
+			    struct err *e);
 
 /* The next one will delete none. Inside a transaction. */
-int issuer_make_room(struct policyd *p, struct err *e);
+int receipt_issuer_make_room(struct policyd *p, struct err *e);
 
 /* Signs a payload as it was written. The caller frees *ret. */
-int issuer_sign(const struct policyd *p, const char *payload, char **ret,
-		struct err *e);
+int receipt_issuer_sign(const struct policyd *p, const char *payload,
+			char **ret, struct err *e);
 
 /* The digest of all that is in force. */
-void issuer_state(const struct policyd *p, char ret[72]);
+void receipt_issuer_get_state_digest(const struct policyd *p, char ret[72]);
 
 /* [{"type","id","version","sha256"}] of the documents in force; NULL: no
  * memory. */
-json_t *issuer_documents(const struct policyd *p);
+json_t *receipt_issuer_list_documents(const struct policyd *p);
 
 #endif

@@ -8,24 +8,24 @@
 #ifndef POLICYD_RECONCILE_H
 #define POLICYD_RECONCILE_H
 
-struct delivery;
+struct reconcile;
 struct err;
 struct policyd;
 
 /* Waits for cellsd to appear. Freed after the bus is closed. */
-int delivery_new(struct policyd *p, struct delivery **ret, struct err *e);
-void delivery_free(struct delivery *d);
+int reconcile_new(struct policyd *p, struct reconcile **ret, struct err *e);
+void reconcile_free(struct reconcile *d);
 
 /* Makes cellsd hold what is in force. `cause` goes into its events: policy,
  * window, start, wipe, remove. Cheap where nothing has changed. */
-void delivery_push(struct policyd *p, const char *cause);
+void reconcile_push_state(struct policyd *p, const char *cause);
 
 /* Pushes again after trouble; called every few seconds. */
-void delivery_tick(struct policyd *p);
+void reconcile_retry(struct policyd *p);
 
-static inline void delivery_freep(struct delivery **d)
+static inline void reconcile_freep(struct reconcile **d)
 {
-	delivery_free(*d);
+	reconcile_free(*d);
 }
 
 #endif

@@ -18,14 +18,14 @@
 #define CAUSE "restored"
 
 /* An entry that this device signed once, as a server shows it. */
-struct shown {
+struct server_entry {
 	bool is_there;
 	int64_t seq;
 	uint8_t digest[HASH_SIZE];
 };
 
-static int open_receipt(struct policyd *p, const char *text, size_t len,
-			struct shown *ret, struct err *e)
+static int open_server_receipt(struct policyd *p, const char *text, size_t len,
+			       struct server_entry *ret, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(receipt_fini) struct receipt rc = { 0 };
@@ -44,8 +44,8 @@ static int open_receipt(struct policyd *p, const char *text, size_t len,
 	return 0;
 }
 
-static int read_head(struct policyd *p, const struct envelope *env,
-		     struct shown *ret, struct err *e)
+static int parse_server_head(struct policyd *p, const struct envelope *env,
+			     struct server_entry *ret, struct err *e)
 {
 	const char *device = "", *epoch = "", *head = "";
 	auto_json json_t *j = NULL;
@@ -60,30 +60,30 @@ static int read_head(struct policyd *p, const struct envelope *env,
 	int r = json_parse(env->payload, env->payload_len, "audit head", &j, e);
 
 	if (r == 0)
-		r = json_take(j, table, false, "audit head", e);
+		r = json_read_object(j, table, false, "audit head", e);
 	if (r < 0)
 		return r;
 	if (strcmp(device, p->device_id) != 0 || strcmp(epoch, p->epoch) != 0 ||
-	    seq < 1 || text_undigest(head, ret->digest) < 0)
+	    seq < 1 || encoding_parse_digest(head, ret->digest) < 0)
 		return err_set(e, EBADMSG, "an audit head of another device");
 	ret->is_there = true;
 	ret->seq = seq;
 	return 0;
 }
 
-static int open_head(struct policyd *p, const char *text, size_t len,
-		     struct shown *ret, struct err *e)
+static int open_server_head(struct policyd *p, const char *text, size_t len,
+			    struct server_entry *ret, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	int r = envelope_parse(text, len, &env, e);
 
 	if (r == 0)
 		r = envelope_verify(env, AUDIT_HEAD_TYPE, p->key, e);
-	return r < 0 ? r : read_head(p, env, ret, e);
+	return r < 0 ? r : parse_server_head(p, env, ret, e);
 }
 
 /* ---- is it one of those that are held? */
-static bool has_digest(const char *text, const uint8_t digest[HASH_SIZE])
+static bool has_text_digest(const char *text, const uint8_t digest[HASH_SIZE])
 {
 	uint8_t own[HASH_SIZE];
 
@@ -92,8 +92,8 @@ static bool has_digest(const char *text, const uint8_t digest[HASH_SIZE])
 }
 
 /* 1: this device signed it, and does not know it; 0: all is well. */
-static int check_receipts(struct policyd *p, const struct shown *s,
-			  struct err *e)
+static int is_receipt_unknown(struct policyd *p, const struct server_entry *s,
+			      struct err *e)
 {
 	auto_free char *text = NULL;
 	int64_t last = 0;
@@ -106,14 +106,15 @@ static int check_receipts(struct policyd *p, const struct shown *s,
 	r = store_get_receipt(p->store, s->seq, &text, e);
 	if (r < 0) /* gone since long */
 		return r == -ENOENT ? 0 : r;
-	return !has_digest(text, s->digest);
+	return !has_text_digest(text, s->digest);
 }
 
-static int check_audit(struct policyd *p, const struct shown *s, struct err *e)
+static int is_audit_unknown(struct policyd *p, const struct server_entry *s,
+			    struct err *e)
 {
 	auto_free char *text = NULL;
 	struct audit_chain chain;
-	int r = auditlog_chain(p->store, &chain, e);
+	int r = audit_log_get_chain(p->store, &chain, e);
 
 	if (r < 0 || !s->is_there)
 		return r;
@@ -122,26 +123,27 @@ static int check_audit(struct policyd *p, const struct shown *s, struct err *e)
 	r = store_get_audit(p->store, s->seq, &text, e);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	return !has_digest(text, s->digest);
+	return !has_text_digest(text, s->digest);
 }
 
 /* ---- entries that get other numbers */
-struct pile {
+struct entry_list {
 	char **text;
 	size_t n, room;
 	int64_t bytes;
 };
 
-static void pile_fini(struct pile *l)
+static void entry_list_fini(struct entry_list *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		free(l->text[i]);
 	free(l->text);
 }
 
-static int add(void *ctx, int64_t seq, const char *text, struct err *e)
+static int append_entry_text(void *ctx, int64_t seq, const char *text,
+			     struct err *e)
 {
-	struct pile *l = ctx;
+	struct entry_list *l = ctx;
 	char **more;
 
 	if (l->n == l->room) {
@@ -160,8 +162,8 @@ static int add(void *ctx, int64_t seq, const char *text, struct err *e)
 }
 
 /* Where those begin that no server is known to have. */
-static int find_cut(struct policyd *p, const char *acked, int64_t shown,
-		    int64_t *ret, struct err *e)
+static int find_renumber_start(struct policyd *p, const char *acked,
+			       int64_t shown, int64_t *ret, struct err *e)
 {
 	int r = store_get_int(p->store, acked, 0, ret, e);
 
@@ -170,8 +172,8 @@ static int find_cut(struct policyd *p, const char *acked, int64_t shown,
 	return r;
 }
 
-static int subtract(struct policyd *p, const char *name, int64_t bytes,
-		    struct err *e)
+static int subtract_stored_bytes(struct policyd *p, const char *name,
+				 int64_t bytes, struct err *e)
 {
 	int64_t held = 0;
 	int r = store_get_int(p->store, name, 0, &held, e);
@@ -180,27 +182,29 @@ static int subtract(struct policyd *p, const char *name, int64_t bytes,
 }
 
 /* The records go on behind the head that was shown. */
-static int rechain(struct policyd *p, const struct shown *s,
-		   struct receipt_gap *ret, struct err *e)
+static int rechain_audit_records(struct policyd *p,
+				 const struct server_entry *s,
+				 struct receipt_gap *ret, struct err *e)
 {
-	AUTO(pile_fini) struct pile l = { 0 };
+	AUTO(entry_list_fini) struct entry_list l = { 0 };
 	char hex[2 * HASH_SIZE + 1];
 	int64_t cut;
-	int r = find_cut(p, STORE_AUDIT_ACKED, s->seq, &cut, e);
+	int r = find_renumber_start(p, STORE_AUDIT_ACKED, s->seq, &cut, e);
 
 	if (r == 0)
-		r = store_each_audit(p->store, cut, UINT32_MAX, add, &l, e);
+		r = store_each_audit(p->store, cut, UINT32_MAX,
+				     append_entry_text, &l, e);
 	if (r == 0)
-		r = store_cut_audit(p->store, cut, e);
+		r = store_truncate_audit(p->store, cut, e);
 	if (r == 0)
-		r = subtract(p, STORE_AUDIT_BYTES, l.bytes, e);
+		r = subtract_stored_bytes(p, STORE_AUDIT_BYTES, l.bytes, e);
 	if (r == 0)
 		r = store_set_int(p->store, STORE_AUDIT_SEQ, s->seq, e);
-	text_hex(s->digest, HASH_SIZE, hex);
+	encoding_to_hex(s->digest, HASH_SIZE, hex);
 	if (r == 0)
 		r = store_set_text(p->store, STORE_AUDIT_HEAD, hex, e);
 	for (size_t i = 0; r == 0 && i < l.n; i++)
-		r = auditlog_rechain(p, l.text[i], e);
+		r = audit_log_rechain_record(p, l.text[i], e);
 	*ret = (struct receipt_gap){
 		.is_audit = true, .from = cut + 1, .to = s->seq, .cause = CAUSE
 	};
@@ -209,34 +213,36 @@ static int rechain(struct policyd *p, const struct shown *s,
 }
 
 /* The gap comes first: it makes room for the numbers behind it. */
-static int renumber(struct policyd *p, const struct shown *s, struct err *e)
+static int renumber_receipts(struct policyd *p, const struct server_entry *s,
+			     struct err *e)
 {
-	AUTO(pile_fini) struct pile l = { 0 };
+	AUTO(entry_list_fini) struct entry_list l = { 0 };
 	struct receipt_gap g = { .to = s->seq, .cause = CAUSE };
 	int64_t cut, seq;
-	int r = find_cut(p, STORE_RECEIPT_ACKED, s->seq, &cut, e);
+	int r = find_renumber_start(p, STORE_RECEIPT_ACKED, s->seq, &cut, e);
 
 	if (r == 0)
-		r = store_each_receipt(p->store, cut, UINT32_MAX, add, &l, e);
+		r = store_each_receipt(p->store, cut, UINT32_MAX,
+				       append_entry_text, &l, e);
 	if (r == 0)
-		r = store_cut_receipts(p->store, cut, e);
+		r = store_truncate_receipts(p->store, cut, e);
 	if (r == 0)
-		r = subtract(p, STORE_RECEIPT_BYTES, l.bytes, e);
+		r = subtract_stored_bytes(p, STORE_RECEIPT_BYTES, l.bytes, e);
 	if (r == 0)
 		r = store_set_int(p->store, STORE_RECEIPT_SEQ, s->seq, e);
 	if (r == 0)
-		r = issuer_set_prev(p, s->digest, e);
+		r = receipt_issuer_set_prev(p, s->digest, e);
 	g.from = cut + 1;
 	memcpy(g.digest, s->digest, HASH_SIZE);
 	if (r == 0)
 		r = gap_write(p, &g, &seq, e);
 	for (size_t i = 0; r == 0 && i < l.n; i++)
-		r = issuer_renumber(p, l.text[i], e);
+		r = receipt_issuer_renumber(p, l.text[i], e);
 	return r;
 }
 
-static int resume(struct policyd *p, const struct shown *receipt,
-		  const struct shown *head, struct err *e)
+static int resume_streams(struct policyd *p, const struct server_entry *receipt,
+			  const struct server_entry *head, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct receipt_gap gap = { 0 };
@@ -245,8 +251,8 @@ static int resume(struct policyd *p, const struct shown *receipt,
 
 	if (r < 0)
 		return r;
-	cut = check_audit(p, head, e);
-	lost = cut < 0 ? cut : check_receipts(p, receipt, e);
+	cut = is_audit_unknown(p, head, e);
+	lost = cut < 0 ? cut : is_receipt_unknown(p, receipt, e);
 	if (lost < 0 || (!cut && !lost))
 		return lost;
 	log_warning("this device runs from an older copy of its storage: a "
@@ -255,30 +261,31 @@ static int resume(struct policyd *p, const struct shown *receipt,
 		    receipt->seq, head->seq);
 	/* First the records, which receipts refer to. */
 	if (cut)
-		r = rechain(p, head, &gap, e);
+		r = rechain_audit_records(p, head, &gap, e);
 	if (r == 0 && lost)
-		r = renumber(p, receipt, e);
+		r = renumber_receipts(p, receipt, e);
 	if (r == 0 && cut)
 		r = gap_write(p, &gap, &seq, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0)
-		policyd_pending(p, "receipts");
+		policyd_signal_pending(p, "receipts");
 	return r;
 }
 
-int resume_take(struct policyd *p, const char *receipt, size_t receipt_len,
-		const char *head, size_t head_len, struct err *e)
+int resume_from_server(struct policyd *p, const char *receipt,
+		       size_t receipt_len, const char *head, size_t head_len,
+		       struct err *e)
 {
-	struct shown r = { 0 }, h = { 0 };
+	struct server_entry r = { 0 }, h = { 0 };
 	struct err why;
 
 	if (!p->key)
 		return 0;
 	if (receipt_len > 0 &&
-	    open_receipt(p, receipt, receipt_len, &r, &why) < 0)
+	    open_server_receipt(p, receipt, receipt_len, &r, &why) < 0)
 		log_warning("the server's newest receipt: %s", why.text);
-	if (head_len > 0 && open_head(p, head, head_len, &h, &why) < 0)
+	if (head_len > 0 && open_server_head(p, head, head_len, &h, &why) < 0)
 		log_warning("the server's newest audit head: %s", why.text);
-	return resume(p, &r, &h, e);
+	return resume_streams(p, &r, &h, e);
 }

@@ -15,7 +15,8 @@ struct policyd;
 
 /* The newest receipt and audit head that a server holds, as envelopes; length
  * 0: none. What this device did not sign is left aside. */
-int resume_take(struct policyd *p, const char *receipt, size_t receipt_len,
-		const char *head, size_t head_len, struct err *e);
+int resume_from_server(struct policyd *p, const char *receipt,
+		       size_t receipt_len, const char *head, size_t head_len,
+		       struct err *e);
 
 #endif

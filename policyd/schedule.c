@@ -22,7 +22,7 @@ struct schedule {
 	sd_event_source *edge;
 };
 
-void schedule_arm(struct policyd *p)
+void schedule_arm_timer(struct policyd *p)
 {
 	struct itimerspec spec = { 0 };
 	struct schedule *s = p->schedule;
@@ -31,7 +31,7 @@ void schedule_arm(struct policyd *p)
 
 	if (!s)
 		return;
-	target_time(p, &at);
+	desired_state_get_access_time(p, &at);
 	left = access_next_edge(p->force.policy, p->force.n_policies, &at);
 	spec.it_value.tv_sec = time(NULL) + (left > 0 ? left : FAR_AWAY);
 	if (timerfd_settime(s->fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET,
@@ -39,7 +39,8 @@ void schedule_arm(struct policyd *p)
 		log_error("set the window timer: %s", strerror(errno));
 }
 
-static int on_edge(sd_event_source *source, int fd, uint32_t events, void *arg)
+static int on_window_edge(sd_event_source *source, int fd, uint32_t events,
+			  void *arg)
 {
 	struct schedule *s = arg;
 	uint64_t n;
@@ -47,8 +48,8 @@ static int on_edge(sd_event_source *source, int fd, uint32_t events, void *arg)
 	/* ECANCELED: the clock was set. Either way the policies are asked. */
 	if (read(fd, &n, sizeof(n)) < 0 && errno == EAGAIN)
 		return 0;
-	schedule_arm(s->p);
-	delivery_push(s->p, "window");
+	schedule_arm_timer(s->p);
+	reconcile_push_state(s->p, "window");
 	return 0;
 }
 
@@ -63,7 +64,8 @@ int schedule_new(struct policyd *p, struct schedule **ret, struct err *e)
 	s->fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (s->fd < 0)
 		return err_sys(e, errno, "timers");
-	r = sd_event_add_io(p->event, &s->edge, s->fd, EPOLLIN, on_edge, s);
+	r = sd_event_add_io(p->event, &s->edge, s->fd, EPOLLIN, on_window_edge,
+			    s);
 	if (r < 0)
 		return err_sys(e, -r, "timers");
 	*ret = steal(s);

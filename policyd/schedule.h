@@ -14,7 +14,7 @@ int schedule_new(struct policyd *p, struct schedule **ret, struct err *e);
 void schedule_free(struct schedule *s);
 
 /* The policies or the clock have changed: sets the timer to their next edge. */
-void schedule_arm(struct policyd *p);
+void schedule_arm_timer(struct policyd *p);
 
 static inline void schedule_freep(struct schedule **s)
 {

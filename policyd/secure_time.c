@@ -12,7 +12,7 @@
 #define OFF_MAX (366 * DAY) /* more is a hardware clock that lies */
 
 /* Moves the base to boot_ns; a boot clock that went back moves nothing. */
-static void advance(struct securetime *st, uint64_t boot_ns)
+static void advance_time_base(struct secure_time *st, uint64_t boot_ns)
 {
 	int64_t s;
 
@@ -29,9 +29,9 @@ static void advance(struct securetime *st, uint64_t boot_ns)
 	st->boot_ns += (uint64_t)s * NS_PER_S;
 }
 
-static bool parse(const char *saved, struct securetime *ret)
+static bool parse_saved_time(const char *saved, struct secure_time *ret)
 {
-	struct securetime t = { 0 };
+	struct secure_time t = { 0 };
 	int taken = 0;
 
 	if (sscanf(saved,
@@ -48,13 +48,13 @@ static bool parse(const char *saved, struct securetime *ret)
 	return true;
 }
 
-void securetime_text(const struct securetime *st, uint64_t boot_ns,
-		     int64_t wall, char ret[SECURETIME_TEXT_SIZE])
+void secure_time_format(const struct secure_time *st, uint64_t boot_ns,
+			int64_t wall, char ret[SECURE_TIME_TEXT_SIZE])
 {
-	struct securetime t = *st;
+	struct secure_time t = *st;
 
-	advance(&t, boot_ns);
-	snprintf(ret, SECURETIME_TEXT_SIZE,
+	advance_time_base(&t, boot_ns);
+	snprintf(ret, SECURE_TIME_TEXT_SIZE,
 		 "%" PRId64 " %" PRId64 " %" PRIu64 " %d %s %" PRId64
 		 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64
 		 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64,
@@ -65,8 +65,8 @@ void securetime_text(const struct securetime *st, uint64_t boot_ns,
 
 /* The boot clock began anew: what it shows was measured, and the rest of what
  * the hardware clock went on by, the device was off. */
-static void enter_boot(struct securetime *t, const char *boot, uint64_t boot_ns,
-		       int64_t wall)
+static void enter_new_boot(struct secure_time *t, const char *boot,
+			   uint64_t boot_ns, int64_t wall)
 {
 	bool is_other = strcmp(t->boot, boot) != 0;
 	int64_t off = wall - t->wall;
@@ -76,64 +76,66 @@ static void enter_boot(struct securetime *t, const char *boot, uint64_t boot_ns,
 	if (is_other && *t->boot) {
 		off -= (int64_t)(boot_ns / NS_PER_S);
 		t->boot_ns = 0;
-		advance(t, boot_ns);
+		advance_time_base(t, boot_ns);
 	}
 	if (t->wall > 0 && off > 0 && off < OFF_MAX)
 		t->measured.off += off;
 }
 
-void securetime_start(struct securetime *st, const char *saved,
-		      const char *boot, uint64_t boot_ns, int64_t wall)
+void secure_time_start(struct secure_time *st, const char *saved,
+		       const char *boot, uint64_t boot_ns, int64_t wall)
 {
-	struct securetime t = { 0 };
+	struct secure_time t = { 0 };
 
-	if (parse(saved, &t) && strcmp(t.boot, boot) == 0 &&
+	if (parse_saved_time(saved, &t) && strcmp(t.boot, boot) == 0 &&
 	    boot_ns >= t.boot_ns)
-		advance(&t, boot_ns);
+		advance_time_base(&t, boot_ns);
 	else
-		enter_boot(&t, boot, boot_ns, wall);
+		enter_new_boot(&t, boot, boot_ns, wall);
 	t.wall = wall;
 	snprintf(t.boot, sizeof(t.boot), "%s", boot);
 	if (t.base > 0 && !t.step_taken) {
-		t.added += SECURETIME_STEP;
+		t.added += SECURE_TIME_STEP;
 		t.step_taken = true;
 	}
 	*st = t;
 }
 
-int64_t securetime_confirmed(const struct securetime *st, uint64_t boot_ns)
+int64_t secure_time_get_confirmed(const struct secure_time *st,
+				  uint64_t boot_ns)
 {
-	struct securetime t = *st;
+	struct secure_time t = *st;
 
-	advance(&t, boot_ns);
+	advance_time_base(&t, boot_ns);
 	return t.base;
 }
 
-int64_t securetime_now(const struct securetime *st, uint64_t boot_ns)
+int64_t secure_time_get_presumed(const struct secure_time *st, uint64_t boot_ns)
 {
-	return securetime_confirmed(st, boot_ns) + st->added;
+	return secure_time_get_confirmed(st, boot_ns) + st->added;
 }
 
-int64_t securetime_greatest(const struct securetime *st, uint64_t boot_ns)
+int64_t secure_time_get_greatest(const struct secure_time *st, uint64_t boot_ns)
 {
-	struct securetime t = *st;
+	struct secure_time t = *st;
 
-	advance(&t, boot_ns);
+	advance_time_base(&t, boot_ns);
 	return t.greatest;
 }
 
-int64_t securetime_ran(const struct securetime *st, uint64_t boot_ns)
+int64_t secure_time_get_total_uptime(const struct secure_time *st,
+				     uint64_t boot_ns)
 {
-	struct securetime t = *st;
+	struct secure_time t = *st;
 
-	advance(&t, boot_ns);
+	advance_time_base(&t, boot_ns);
 	return t.measured.ran;
 }
 
-void securetime_snapshot(struct securetime *st, int64_t issued, int64_t expires,
-			 uint64_t boot_ns)
+void secure_time_set_snapshot(struct secure_time *st, int64_t issued,
+			      int64_t expires, uint64_t boot_ns)
 {
-	advance(st, boot_ns);
+	advance_time_base(st, boot_ns);
 	if (issued > st->base) {
 		st->base = issued;
 		st->boot_ns = boot_ns;
@@ -150,20 +152,20 @@ void securetime_snapshot(struct securetime *st, int64_t issued, int64_t expires,
 	}
 }
 
-void securetime_contact(struct securetime *st, uint64_t boot_ns)
+void secure_time_set_contact(struct secure_time *st, uint64_t boot_ns)
 {
 	int64_t left;
 
-	advance(st, boot_ns);
+	advance_time_base(st, boot_ns);
 	left = st->life - (st->measured.ran - st->contact.ran) -
 	       (st->measured.off - st->contact.off);
 	st->life = left > 0 ? left : 0;
 	st->contact = st->measured;
 }
 
-void securetime_reset(struct securetime *st, int64_t issued, uint64_t boot_ns)
+void secure_time_reset(struct secure_time *st, int64_t issued, uint64_t boot_ns)
 {
-	advance(st, boot_ns);
+	advance_time_base(st, boot_ns);
 	st->base = issued;
 	st->boot_ns = boot_ns;
 	if (issued > st->greatest)
@@ -176,38 +178,39 @@ void securetime_reset(struct securetime *st, int64_t issued, uint64_t boot_ns)
 }
 
 /* What was measured since then. */
-static int64_t since(const struct securetime *st,
-		     const struct securetime_mark *mark, bool with_off)
+static int64_t get_elapsed_since(const struct secure_time *st,
+				 const struct secure_time_mark *mark,
+				 bool with_off)
 {
 	int64_t s = st->measured.ran - mark->ran;
 
 	return with_off ? s + st->measured.off - mark->off : s;
 }
 
-int64_t securetime_silent(const struct securetime *st, uint64_t boot_ns,
-			  bool with_off)
+int64_t secure_time_get_silence(const struct secure_time *st, uint64_t boot_ns,
+				bool with_off)
 {
-	struct securetime t = *st;
+	struct secure_time t = *st;
 
-	advance(&t, boot_ns);
-	return since(&t, &t.contact, with_off) - t.life;
+	advance_time_base(&t, boot_ns);
+	return get_elapsed_since(&t, &t.contact, with_off) - t.life;
 }
 
-int64_t securetime_lapsed(const struct securetime *st, int64_t expires,
-			  uint64_t boot_ns, bool with_off)
+int64_t secure_time_get_lapse(const struct secure_time *st, int64_t expires,
+			      uint64_t boot_ns, bool with_off)
 {
-	struct securetime t = *st;
+	struct secure_time t = *st;
 	int64_t ran, over;
 
-	advance(&t, boot_ns);
+	advance_time_base(&t, boot_ns);
 	if (t.anchored == 0)
 		return -1;
-	ran = since(&t, &t.anchor, with_off);
+	ran = get_elapsed_since(&t, &t.anchor, with_off);
 	over = t.anchored + ran - expires;
 	return over < ran ? over : ran;
 }
 
-void securetime_boot_id(char ret[40])
+void secure_time_read_boot_id(char ret[40])
 {
 	auto_fclose FILE *f = fopen(BOOT_ID, "re");
 

@@ -21,16 +21,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SECURETIME_STEP 300  /* seconds: between savings, and for each start */
-#define SECURETIME_SLACK 300 /* how much clocks may differ */
-#define SECURETIME_TEXT_SIZE 400
+#define SECURE_TIME_STEP                                                       \
+	300		      /* seconds: between savings, and for each start  \
+			       */
+#define SECURE_TIME_SLACK 300 /* how much clocks may differ */
+#define SECURE_TIME_TEXT_SIZE 400
 
 /* Of a moment: what was measured until then. */
-struct securetime_mark {
+struct secure_time_mark {
 	int64_t ran, off; /* seconds */
 };
 
-struct securetime {
+struct secure_time {
 	int64_t base;  /* seconds since 1970 at boot_ns; 0: not known yet */
 	int64_t added; /* for starts since the last fresh snapshot */
 	uint64_t boot_ns;
@@ -38,52 +40,57 @@ struct securetime {
 	char boot[40];	  /* the boot's id */
 	int64_t greatest; /* that base ever was */
 	int64_t wall;	  /* hardware clock, when it was saved */
-	struct securetime_mark measured;
+	struct secure_time_mark measured;
 	/* The last word of the organisation, and how long it was good for. */
-	struct securetime_mark contact;
+	struct secure_time_mark contact;
 	int64_t life;
 	/* Time as of the first snapshot, which no later one moves. 0: none came
 	 * yet. */
-	struct securetime_mark anchor;
+	struct secure_time_mark anchor;
 	int64_t anchored;
 };
 
 /* From what was saved ("" or anything else: nothing known), at a start. */
-void securetime_start(struct securetime *st, const char *saved,
-		      const char *boot, uint64_t boot_ns, int64_t wall);
-/* What is saved, for securetime_start(). */
-void securetime_text(const struct securetime *st, uint64_t boot_ns,
-		     int64_t wall, char ret[SECURETIME_TEXT_SIZE]);
+void secure_time_start(struct secure_time *st, const char *saved,
+		       const char *boot, uint64_t boot_ns, int64_t wall);
+/* What is saved, for secure_time_start(). */
+void secure_time_format(const struct secure_time *st, uint64_t boot_ns,
+			int64_t wall, char ret[SECURE_TIME_TEXT_SIZE]);
 
 /* Seconds since 1970; a little above 0 while nothing is known. */
-int64_t securetime_confirmed(const struct securetime *st, uint64_t boot_ns);
+int64_t secure_time_get_confirmed(const struct secure_time *st,
+				  uint64_t boot_ns);
 /* With the additions. */
-int64_t securetime_now(const struct securetime *st, uint64_t boot_ns);
+int64_t secure_time_get_presumed(const struct secure_time *st,
+				 uint64_t boot_ns);
 /* The greatest confirmed time that there ever was; no root sets it back. */
-int64_t securetime_greatest(const struct securetime *st, uint64_t boot_ns);
+int64_t secure_time_get_greatest(const struct secure_time *st,
+				 uint64_t boot_ns);
 /* Seconds that the device ran since it was first enrolled. */
-int64_t securetime_ran(const struct securetime *st, uint64_t boot_ns);
+int64_t secure_time_get_total_uptime(const struct secure_time *st,
+				     uint64_t boot_ns);
 
 /* A snapshot that was news was accepted. */
-void securetime_snapshot(struct securetime *st, int64_t issued, int64_t expires,
-			 uint64_t boot_ns);
+void secure_time_set_snapshot(struct secure_time *st, int64_t issued,
+			      int64_t expires, uint64_t boot_ns);
 /* So was a root: word of the organisation, which lives no longer for it. */
-void securetime_contact(struct securetime *st, uint64_t boot_ns);
+void secure_time_set_contact(struct secure_time *st, uint64_t boot_ns);
 /* Begins anew: a root with other director keys, an enrolment. */
-void securetime_reset(struct securetime *st, int64_t issued, uint64_t boot_ns);
+void secure_time_reset(struct secure_time *st, int64_t issued,
+		       uint64_t boot_ns);
 
 /*
  * Seconds since the newest snapshot's life was over, by what was measured;
  * below 0: it lives. with_off: time that the device was off counts.
  */
-int64_t securetime_silent(const struct securetime *st, uint64_t boot_ns,
-			  bool with_off);
+int64_t secure_time_get_silence(const struct secure_time *st, uint64_t boot_ns,
+				bool with_off);
 /* The same since `expires`, of the group; never longer than since the first
  * snapshot. */
-int64_t securetime_lapsed(const struct securetime *st, int64_t expires,
-			  uint64_t boot_ns, bool with_off);
+int64_t secure_time_get_lapse(const struct secure_time *st, int64_t expires,
+			      uint64_t boot_ns, bool with_off);
 
 /* The present boot's id. */
-void securetime_boot_id(char ret[40]);
+void secure_time_read_boot_id(char ret[40]);
 
 #endif

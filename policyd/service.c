@@ -29,19 +29,19 @@
 /* 1: answered; 0: the handler answers later; < 0: with e. */
 typedef int method_fn(struct policyd *p, sd_bus_message *m, struct err *e);
 
-static int bad_call(struct err *e, int r)
+static int set_bad_call_error(struct err *e, int r)
 {
 	return err_sys(e, r < 0 ? -r : EBADMSG, "read the call");
 }
 
-static int answer_nothing(sd_bus_message *m, struct err *e)
+static int send_empty_reply(sd_bus_message *m, struct err *e)
 {
 	int r = sd_bus_reply_method_return(m, "");
 
 	return r < 0 ? err_sys(e, -r, "answer") : 1;
 }
 
-static int answer_text(sd_bus_message *m, const char *text, struct err *e)
+static int send_text_reply(sd_bus_message *m, const char *text, struct err *e)
 {
 	int r = sd_bus_reply_method_return(m, "s", text);
 
@@ -49,7 +49,7 @@ static int answer_text(sd_bus_message *m, const char *text, struct err *e)
 }
 
 /* ---- what the agent calls */
-static int submit(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_submit(struct policyd *p, sd_bus_message *m, struct err *e)
 {
 	struct verdict result;
 	bool refused;
@@ -58,8 +58,8 @@ static int submit(struct policyd *p, sd_bus_message *m, struct err *e)
 	int r = sd_bus_message_read_array(m, 'y', &data, &len);
 
 	if (r < 0)
-		return bad_call(e, r);
-	r = intake_submit(p, data, len, &result, e);
+		return set_bad_call_error(e, r);
+	r = submit_envelope(p, data, len, &result, e);
 	/* No error of the call, or the agent would hang up before what stands
 	 * behind it: an order, for which room is kept. */
 	if (r < 0 && e->reason == REASON_STORAGE_FULL)
@@ -73,19 +73,20 @@ static int submit(struct policyd *p, sd_bus_message *m, struct err *e)
 	return r < 0 ? err_sys(e, -r, "answer") : 1;
 }
 
-static int wants(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_wants(struct policyd *p, sd_bus_message *m, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	uint32_t max;
 	int r = sd_bus_message_read(m, "u", &max);
 
 	if (r < 0)
-		return bad_call(e, r);
+		return set_bad_call_error(e, r);
 	r = sd_bus_message_new_method_return(m, &reply);
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "(ss)");
 	if (r >= 0)
-		r = image_wants(p, reply, max < WANTS_MAX ? max : WANTS_MAX);
+		r = image_append_wanted(p, reply,
+					max < WANTS_MAX ? max : WANTS_MAX);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	if (r >= 0)
@@ -93,29 +94,29 @@ static int wants(struct policyd *p, sd_bus_message *m, struct err *e)
 	return r < 0 ? err_sys(e, -r, "answer") : 1;
 }
 
-static int put_chunk(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_put_chunk(struct policyd *p, sd_bus_message *m, struct err *e)
 {
 	const char *digest;
 	int fd, r;
 
 	r = sd_bus_message_read(m, "sh", &digest, &fd);
 	if (r < 0)
-		return bad_call(e, r);
-	r = image_put(p, digest, fd, e);
-	return r < 0 ? r : answer_nothing(m, e);
+		return set_bad_call_error(e, r);
+	r = image_receive_chunk(p, digest, fd, e);
+	return r < 0 ? r : send_empty_reply(m, e);
 }
 
-struct receipts {
+struct receipt_reply {
 	struct policyd *p;
 	sd_bus_message *reply;
 };
 
-static int append_receipt(void *ctx, int64_t seq, const char *payload,
-			  struct err *e)
+static int append_signed_receipt(void *ctx, int64_t seq, const char *payload,
+				 struct err *e)
 {
-	struct receipts *rs = ctx;
+	struct receipt_reply *rs = ctx;
 	auto_free char *text = NULL;
-	int r = issuer_sign(rs->p, payload, &text, e);
+	int r = receipt_issuer_sign(rs->p, payload, &text, e);
 
 	if (r < 0)
 		return r;
@@ -131,11 +132,12 @@ static int append_receipt(void *ctx, int64_t seq, const char *payload,
 }
 
 /* What is numbered up to *after is gone: the receipt that says so, in front. */
-static int append_gap(struct receipts *rs, int64_t *after, struct err *e)
+static int append_gap_receipt(struct receipt_reply *rs, int64_t *after,
+			      struct err *e)
 {
 	auto_free char *payload = NULL;
 	int64_t seq, floor = 0;
-	int r = gap_cover_receipts(rs->p, *after, &seq, e);
+	int r = gap_report_receipts(rs->p, *after, &seq, e);
 
 	if (r < 0 || seq == 0)
 		return r;
@@ -143,16 +145,17 @@ static int append_gap(struct receipts *rs, int64_t *after, struct err *e)
 	if (r == 0)
 		r = store_get_receipt(rs->p->store, seq, &payload, e);
 	if (r == 0)
-		r = append_receipt(rs, seq, payload, e);
+		r = append_signed_receipt(rs, seq, payload, e);
 	*after = floor;
 	return r;
 }
 
 /* Those whose order came again stand in front. */
-static int append_again(struct receipts *rs, int64_t after, struct err *e)
+static int append_repeated_receipts(struct receipt_reply *rs, int64_t after,
+				    struct err *e)
 {
 	int64_t seq[COMMAND_AGAIN_MAX];
-	unsigned int n = command_again(rs->p, seq);
+	unsigned int n = command_pop_repeated_receipts(rs->p, seq);
 
 	for (unsigned int i = 0; i < n; i++) {
 		auto_free char *payload = NULL;
@@ -162,28 +165,28 @@ static int append_again(struct receipts *rs, int64_t after, struct err *e)
 		if (seq[i] > after || store_get_receipt(rs->p->store, seq[i],
 							&payload, &ignored) < 0)
 			continue;
-		r = append_receipt(rs, seq[i], payload, e);
+		r = append_signed_receipt(rs, seq[i], payload, e);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int append_receipts(struct receipts *rs, int64_t after, uint32_t max,
-			   struct err *e)
+static int append_receipts_after(struct receipt_reply *rs, int64_t after,
+				 uint32_t max, struct err *e)
 {
-	int r = append_again(rs, after, e);
+	int r = append_repeated_receipts(rs, after, e);
 
 	if (r == 0)
-		r = append_gap(rs, &after, e);
+		r = append_gap_receipt(rs, &after, e);
 	return r < 0 ? r
 		     : store_each_receipt(rs->p->store, after,
 					  max < RECEIPTS_MAX ? max
 							     : RECEIPTS_MAX,
-					  append_receipt, rs, e);
+					  append_signed_receipt, rs, e);
 }
 
-static int list_receipts(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_receipts(struct policyd *p, sd_bus_message *m, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	uint64_t after;
@@ -191,7 +194,7 @@ static int list_receipts(struct policyd *p, sd_bus_message *m, struct err *e)
 	int r = sd_bus_message_read(m, "tu", &after, &max);
 
 	if (r < 0)
-		return bad_call(e, r);
+		return set_bad_call_error(e, r);
 	r = sd_bus_message_new_method_return(m, &reply);
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "(tay)");
@@ -201,9 +204,9 @@ static int list_receipts(struct policyd *p, sd_bus_message *m, struct err *e)
 	if (r < 0)
 		return r;
 	if (p->key && after <= INT64_MAX) {
-		struct receipts rs = { p, reply };
+		struct receipt_reply rs = { p, reply };
 
-		r = append_receipts(&rs, (int64_t)after, max, e);
+		r = append_receipts_after(&rs, (int64_t)after, max, e);
 		if (r < 0)
 			return r;
 	}
@@ -213,7 +216,7 @@ static int list_receipts(struct policyd *p, sd_bus_message *m, struct err *e)
 	return r < 0 ? err_sys(e, -r, "answer") : 1;
 }
 
-static int audit(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_audit(struct policyd *p, sd_bus_message *m, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	auto_free char *batch = NULL;
@@ -222,12 +225,12 @@ static int audit(struct policyd *p, sd_bus_message *m, struct err *e)
 	int r = sd_bus_message_read(m, "t", &after);
 
 	if (r < 0)
-		return bad_call(e, r);
+		return set_bad_call_error(e, r);
 	if (after > INT64_MAX)
 		after = INT64_MAX;
-	r = p->key ? gap_cover_audit(p, (int64_t)after, &gap, e) : 0;
+	r = p->key ? gap_report_audit(p, (int64_t)after, &gap, e) : 0;
 	if (r == 0)
-		r = auditlog_batch(p, (int64_t)after, &batch, e);
+		r = audit_log_build_batch(p, (int64_t)after, &batch, e);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_new_method_return(m, &reply);
@@ -239,8 +242,8 @@ static int audit(struct policyd *p, sd_bus_message *m, struct err *e)
 	return r < 0 ? err_sys(e, -r, "answer") : 1;
 }
 
-static int write_ack(struct policyd *p, const char *name, const char *last,
-		     int64_t seq, struct err *e)
+static int save_acked_number(struct policyd *p, const char *name,
+			     const char *last, int64_t seq, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	int64_t before = 0, newest = 0;
@@ -257,29 +260,29 @@ static int write_ack(struct policyd *p, const char *name, const char *last,
 	return r < 0 ? r : store_commit(&tx, e);
 }
 
-static int ack(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_ack(struct policyd *p, sd_bus_message *m, struct err *e)
 {
 	const char *stream;
 	uint64_t seq;
 	int r = sd_bus_message_read(m, "st", &stream, &seq);
 
 	if (r < 0)
-		return bad_call(e, r);
+		return set_bad_call_error(e, r);
 	if (seq > INT64_MAX)
 		seq = INT64_MAX;
 	if (strcmp(stream, "receipts") == 0)
-		r = write_ack(p, STORE_RECEIPT_ACKED, STORE_RECEIPT_SEQ,
-			      (int64_t)seq, e);
+		r = save_acked_number(p, STORE_RECEIPT_ACKED, STORE_RECEIPT_SEQ,
+				      (int64_t)seq, e);
 	else if (strcmp(stream, "audit") == 0)
-		r = write_ack(p, STORE_AUDIT_ACKED, STORE_AUDIT_SEQ,
-			      (int64_t)seq, e);
+		r = save_acked_number(p, STORE_AUDIT_ACKED, STORE_AUDIT_SEQ,
+				      (int64_t)seq, e);
 	else
 		r = err_set(e, EINVAL, "ack: there is no stream '%.40s'",
 			    stream);
-	return r < 0 ? r : answer_nothing(m, e);
+	return r < 0 ? r : send_empty_reply(m, e);
 }
 
-static int resume(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_resume(struct policyd *p, sd_bus_message *m, struct err *e)
 {
 	const void *receipt, *head;
 	size_t receipt_len, head_len;
@@ -288,12 +291,13 @@ static int resume(struct policyd *p, sd_bus_message *m, struct err *e)
 	if (r >= 0)
 		r = sd_bus_message_read_array(m, 'y', &head, &head_len);
 	if (r < 0)
-		return bad_call(e, r);
-	r = resume_take(p, receipt, receipt_len, head, head_len, e);
-	return r < 0 ? r : answer_nothing(m, e);
+		return set_bad_call_error(e, r);
+	r = resume_from_server(p, receipt, receipt_len, head, head_len, e);
+	return r < 0 ? r : send_empty_reply(m, e);
 }
 
-static int enroll_start(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_enroll_start(struct policyd *p, sd_bus_message *m,
+			       struct err *e)
 {
 	auto_free char *request = NULL;
 	const void *spki;
@@ -301,46 +305,47 @@ static int enroll_start(struct policyd *p, sd_bus_message *m, struct err *e)
 	int r = sd_bus_message_read_array(m, 'y', &spki, &len);
 
 	if (r < 0)
-		return bad_call(e, r);
-	r = enrol_start(p, m, spki, len, &request, e);
-	return r < 0 ? r : answer_text(m, request, e);
+		return set_bad_call_error(e, r);
+	r = enroll_create_request(p, m, spki, len, &request, e);
+	return r < 0 ? r : send_text_reply(m, request, e);
 }
 
-static int enroll_finish(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_enroll_finish(struct policyd *p, sd_bus_message *m,
+				struct err *e)
 {
 	const char *answer, *failure;
 	int r = sd_bus_message_read(m, "ss", &answer, &failure);
 
 	if (r < 0)
-		return bad_call(e, r);
-	r = enrol_finish(p, answer, failure, e);
+		return set_bad_call_error(e, r);
+	r = enroll_handle_answer(p, answer, failure, e);
 	if (r < 0 && *answer)
 		return r;
-	return answer_nothing(m, e);
+	return send_empty_reply(m, e);
 }
 
 /* ---- what people call */
-static int get_status(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_status(struct policyd *p, sd_bus_message *m, struct err *e)
 {
 	auto_free char *text = NULL;
-	int r = status_text(p, &text, e);
+	int r = status_format_json(p, &text, e);
 
-	return r < 0 ? r : answer_text(m, text, e);
+	return r < 0 ? r : send_text_reply(m, text, e);
 }
 
-static int explain(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_explain(struct policyd *p, sd_bus_message *m, struct err *e)
 {
 	auto_free char *text = NULL;
 	const char *vp, *cls;
 	int r = sd_bus_message_read(m, "ss", &vp, &cls);
 
 	if (r < 0)
-		return bad_call(e, r);
-	r = explain_text(p, vp, cls, &text, e);
-	return r < 0 ? r : answer_text(m, text, e);
+		return set_bad_call_error(e, r);
+	r = explain_access(p, vp, cls, &text, e);
+	return r < 0 ? r : send_text_reply(m, text, e);
 }
 
-static int unlock(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_unlock(struct policyd *p, sd_bus_message *m, struct err *e)
 {
 	const void *passcode;
 	const char *vp;
@@ -350,11 +355,12 @@ static int unlock(struct policyd *p, sd_bus_message *m, struct err *e)
 	if (r >= 0)
 		r = sd_bus_message_read_array(m, 'y', &passcode, &len);
 	if (r < 0)
-		return bad_call(e, r);
+		return set_bad_call_error(e, r);
 	return password_unlock(p, m, vp, passcode, len, e);
 }
 
-static int set_passcode(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_set_passcode(struct policyd *p, sd_bus_message *m,
+			       struct err *e)
 {
 	struct password_text old, fresh;
 	const char *vp;
@@ -365,11 +371,12 @@ static int set_passcode(struct policyd *p, sd_bus_message *m, struct err *e)
 	if (r >= 0)
 		r = sd_bus_message_read_array(m, 'y', &fresh.data, &fresh.len);
 	if (r < 0)
-		return bad_call(e, r);
-	return password_set(p, m, vp, &old, &fresh, e);
+		return set_bad_call_error(e, r);
+	return password_set_passcode(p, m, vp, &old, &fresh, e);
 }
 
-static int unlock_config(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_unlock_config(struct policyd *p, sd_bus_message *m,
+				struct err *e)
 {
 	const void *password;
 	const char *id;
@@ -379,52 +386,55 @@ static int unlock_config(struct policyd *p, sd_bus_message *m, struct err *e)
 	if (r >= 0)
 		r = sd_bus_message_read_array(m, 'y', &password, &len);
 	if (r < 0)
-		return bad_call(e, r);
+		return set_bad_call_error(e, r);
 	r = password_unlock_config(p, id, password, len, e);
-	return r < 0 ? r : answer_nothing(m, e);
+	return r < 0 ? r : send_empty_reply(m, e);
 }
 
-static int enroll(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_enroll(struct policyd *p, sd_bus_message *m, struct err *e)
 {
 	const char *uri;
 	int r = sd_bus_message_read(m, "s", &uri);
 
-	return r < 0 ? bad_call(e, r) : enrol_begin(p, m, uri, e);
+	return r < 0 ? set_bad_call_error(e, r)
+		     : enroll_begin_with_uri(p, m, uri, e);
 }
 
-static int reset(struct policyd *p, sd_bus_message *m, struct err *e)
+static int handle_reset(struct policyd *p, sd_bus_message *m, struct err *e)
 {
-	return departure_begin(p, m, e);
+	return unenroll_begin(p, m, e);
 }
 
 /* ---- the table: who may call what */
-static const struct method {
+static const struct bus_method {
 	const char *name, *in, *out;
 	unsigned int who;
 	method_fn *fn;
 } methods[] = {
-	{ "Submit", "ay", "sss", BUS_AGENT, submit },
-	{ "Wants", "u", "a(ss)", BUS_AGENT, wants },
-	{ "PutChunk", "sh", "", BUS_AGENT, put_chunk },
-	{ "Receipts", "tu", "a(tay)", BUS_AGENT, list_receipts },
-	{ "Audit", "t", "ay", BUS_AGENT, audit },
-	{ "Ack", "st", "", BUS_AGENT, ack },
-	{ "Resume", "ayay", "", BUS_AGENT, resume },
-	{ "EnrollStart", "ay", "s", BUS_AGENT, enroll_start },
-	{ "EnrollFinish", "ss", "", BUS_AGENT, enroll_finish },
-	{ "Status", "", "s", BUS_GROUP | BUS_ROOT | BUS_AGENT, get_status },
-	{ "Explain", "ss", "s", BUS_GROUP | BUS_ROOT, explain },
-	{ "Unlock", "say", "", BUS_GROUP | BUS_ROOT, unlock },
-	{ "SetPasscode", "sayay", "", BUS_GROUP | BUS_ROOT, set_passcode },
-	{ "UnlockConfig", "say", "", BUS_GROUP | BUS_ROOT, unlock_config },
-	{ "Enroll", "s", "s", BUS_ROOT, enroll },
-	{ "Reset", "", "", BUS_ROOT, reset },
+	{ "Submit", "ay", "sss", BUS_AGENT, handle_submit },
+	{ "Wants", "u", "a(ss)", BUS_AGENT, handle_wants },
+	{ "PutChunk", "sh", "", BUS_AGENT, handle_put_chunk },
+	{ "Receipts", "tu", "a(tay)", BUS_AGENT, handle_receipts },
+	{ "Audit", "t", "ay", BUS_AGENT, handle_audit },
+	{ "Ack", "st", "", BUS_AGENT, handle_ack },
+	{ "Resume", "ayay", "", BUS_AGENT, handle_resume },
+	{ "EnrollStart", "ay", "s", BUS_AGENT, handle_enroll_start },
+	{ "EnrollFinish", "ss", "", BUS_AGENT, handle_enroll_finish },
+	{ "Status", "", "s", BUS_GROUP | BUS_ROOT | BUS_AGENT, handle_status },
+	{ "Explain", "ss", "s", BUS_GROUP | BUS_ROOT, handle_explain },
+	{ "Unlock", "say", "", BUS_GROUP | BUS_ROOT, handle_unlock },
+	{ "SetPasscode", "sayay", "", BUS_GROUP | BUS_ROOT,
+	  handle_set_passcode },
+	{ "UnlockConfig", "say", "", BUS_GROUP | BUS_ROOT,
+	  handle_unlock_config },
+	{ "Enroll", "s", "s", BUS_ROOT, handle_enroll },
+	{ "Reset", "", "", BUS_ROOT, handle_reset },
 };
 
 /* A bus never gives a unique name twice, so who has been asked for once need
  * not be asked for again: the agent calls in rows. */
-static int check_caller(struct policyd *p, sd_bus_message *m, unsigned int who,
-			struct err *e)
+static int check_method_caller(struct policyd *p, sd_bus_message *m,
+			       unsigned int who, struct err *e)
 {
 	const char *sender = sd_bus_message_get_sender(m);
 	int r;
@@ -439,7 +449,7 @@ static int check_caller(struct policyd *p, sd_bus_message *m, unsigned int who,
 	return r;
 }
 
-static int on_method(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_method_call(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	const char *name = sd_bus_message_get_member(m);
 	struct policyd *p = arg;
@@ -449,7 +459,7 @@ static int on_method(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
 		if (strcmp(methods[i].name, name) != 0)
 			continue;
-		r = check_caller(p, m, methods[i].who, &e);
+		r = check_method_caller(p, m, methods[i].who, &e);
 		if (r == 0)
 			r = methods[i].fn(p, m, &e);
 		if (r >= 0)
@@ -460,7 +470,7 @@ static int on_method(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	return 0;
 }
 
-static sd_bus_vtable *make_vtable(void)
+static sd_bus_vtable *create_bus_vtable(void)
 {
 	const sd_bus_vtable start = SD_BUS_VTABLE_START(0);
 	const sd_bus_vtable pending = SD_BUS_SIGNAL("Pending", "s", 0);
@@ -474,7 +484,7 @@ static sd_bus_vtable *make_vtable(void)
 	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
 		const sd_bus_vtable row = SD_BUS_METHOD(
 			methods[i].name, methods[i].in, methods[i].out,
-			on_method, SD_BUS_VTABLE_UNPRIVILEGED);
+			on_method_call, SD_BUS_VTABLE_UNPRIVILEGED);
 
 		v[n++] = row;
 	}
@@ -487,7 +497,7 @@ int service_open(struct policyd *p, struct err *e)
 {
 	int r;
 
-	p->vtable = make_vtable();
+	p->vtable = create_bus_vtable();
 	if (!p->vtable)
 		return err_oom(e, "offer " BUS_POLICY_NAME);
 	r = sd_bus_add_object_vtable(p->bus, NULL, BUS_POLICY_PATH,

@@ -27,7 +27,7 @@ struct snapshot {
 	int64_t issued, expires; /* seconds since 1970 */
 	uint8_t digest[HASH_SIZE];
 	unsigned int n;
-	struct snapshot_entry entry[HELD_MAX];
+	struct snapshot_entry entry[DOCUMENT_SET_MAX];
 };
 
 /* err.schema. The caller frees *ret with free(). */
@@ -35,22 +35,24 @@ int snapshot_parse(const void *json, size_t len, struct snapshot **ret,
 		   struct err *e);
 
 /* NULL: it names none. */
-const struct snapshot_entry *snapshot_find(const struct snapshot *s,
-					   enum doc_type type, const char *id);
-bool snapshot_names(const struct snapshot *s, const uint8_t digest[HASH_SIZE]);
+const struct snapshot_entry *snapshot_find_entry(const struct snapshot *s,
+						 enum doc_type type,
+						 const char *id);
+bool snapshot_has_digest(const struct snapshot *s,
+			 const uint8_t digest[HASH_SIZE]);
 
 /* One group document, the device's, at the minimum or above. err.incomplete. */
 int snapshot_check_group(const struct snapshot *s, const char *group,
 			 uint32_t min, struct err *e);
 /* Exactly what the group document names, at the minima or above: else
  * err.incomplete. */
-int snapshot_check_named(const struct snapshot *s, const struct doc_group *g,
-			 struct err *e);
+int snapshot_check_group_refs(const struct snapshot *s,
+			      const struct doc_group *g, struct err *e);
 /*
  * Exactly the images that the configs of `docs` need. A config that is not
  * there yet is passed over: ask again when all are. err.incomplete.
  */
-int snapshot_check_images(const struct snapshot *s, const struct held *docs,
-			  struct err *e);
+int snapshot_check_images(const struct snapshot *s,
+			  const struct document_set *docs, struct err *e);
 
 #endif

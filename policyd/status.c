@@ -13,11 +13,11 @@
 #include <errno.h>
 #include <string.h>
 
-static int group_json(struct policyd *p, json_t **ret, struct err *e)
+static int build_group_json(struct policyd *p, json_t **ret, struct err *e)
 {
 	auto_free char *group = NULL;
 	int64_t min = 1;
-	int r = store_text(p->store, STORE_GROUP, &group, e);
+	int r = store_lookup_text(p->store, STORE_GROUP, &group, e);
 
 	if (r == -ENOENT) {
 		*ret = json_null();
@@ -32,24 +32,24 @@ static int group_json(struct policyd *p, json_t **ret, struct err *e)
 	return 0;
 }
 
-static json_t *snapshot_json(const struct snapshot *s)
+static json_t *build_snapshot_json(const struct snapshot *s)
 {
-	char digest[TEXT_DIGEST_SIZE], issued[TEXT_TIME_SIZE],
-		expires[TEXT_TIME_SIZE];
+	char digest[ENCODING_DIGEST_SIZE], issued[ENCODING_TIME_SIZE],
+		expires[ENCODING_TIME_SIZE];
 
 	if (!s)
 		return json_null();
-	text_digest(s->digest, digest);
-	text_time(s->issued, issued);
-	text_time(s->expires, expires);
+	encoding_format_digest(s->digest, digest);
+	encoding_format_time(s->issued, issued);
+	encoding_format_time(s->expires, expires);
 	return json_pack("{sI ss ss ss}", "version", (json_int_t)s->version,
 			 "sha256", digest, "issued", issued, "expires",
 			 expires);
 }
 
-static json_t *staged_json(const struct policyd *p)
+static json_t *build_staged_json(const struct policyd *p)
 {
-	json_t *j = snapshot_json(p->staged);
+	json_t *j = build_snapshot_json(p->staged);
 
 	if (p->staged) {
 		json_object_set_new(
@@ -61,7 +61,7 @@ static json_t *staged_json(const struct policyd *p)
 	return j;
 }
 
-static int vps_json(struct policyd *p, json_t **ret, struct err *e)
+static int build_vps_json(struct policyd *p, json_t **ret, struct err *e)
 {
 	*ret = json_array();
 	for (unsigned int i = 0; i < p->force.n; i++) {
@@ -71,7 +71,7 @@ static int vps_json(struct policyd *p, json_t **ret, struct err *e)
 
 		if (d->head.type != DOC_VP_CONFIG)
 			continue;
-		r = store_vp_state(p->store, d->head.id, state, e);
+		r = store_get_vp_state(p->store, d->head.id, state, e);
 		if (r < 0)
 			return r;
 		json_array_append_new(
@@ -83,8 +83,8 @@ static int vps_json(struct policyd *p, json_t **ret, struct err *e)
 	return 0;
 }
 
-static int pair(struct policyd *p, const char *receipts, const char *audit,
-		json_t **ret, struct err *e)
+static int build_counter_pair(struct policyd *p, const char *receipts,
+			      const char *audit, json_t **ret, struct err *e)
 {
 	int64_t n_receipts = 0, n_audit = 0;
 	int r = store_get_int(p->store, receipts, 0, &n_receipts, e);
@@ -98,11 +98,12 @@ static int pair(struct policyd *p, const char *receipts, const char *audit,
 	return 0;
 }
 
-static int stream_json(struct policyd *p, const char *last, const char *head,
-		       int64_t first, json_t **ret, struct err *e)
+static int build_stream_json(struct policyd *p, const char *last,
+			     const char *head, int64_t first, json_t **ret,
+			     struct err *e)
 {
 	auto_free char *hex = NULL;
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 	int64_t seq = 0;
 	int r = store_get_int(p->store, last, 0, &seq, e);
 
@@ -118,11 +119,11 @@ static int stream_json(struct policyd *p, const char *last, const char *head,
 }
 
 /* What the device can send: the server tells what it lacks of it. */
-static int holds_json(struct policyd *p, json_t **ret, struct err *e)
+static int build_holds_json(struct policyd *p, json_t **ret, struct err *e)
 {
 	auto_json json_t *receipts = NULL, *audit = NULL;
 	int64_t first = 0, floor = 0, gone = 0;
-	int r = store_oldest_receipt(p->store, &first, e);
+	int r = store_get_oldest_receipt(p->store, &first, e);
 
 	/* What an order refers to is kept beyond the rest. */
 	if (r == 0)
@@ -131,13 +132,13 @@ static int holds_json(struct policyd *p, json_t **ret, struct err *e)
 		first = gone + 1;
 
 	if (r == 0)
-		r = stream_json(p, STORE_RECEIPT_SEQ, STORE_RECEIPT_HEAD, first,
-				&receipts, e);
+		r = build_stream_json(p, STORE_RECEIPT_SEQ, STORE_RECEIPT_HEAD,
+				      first, &receipts, e);
 	if (r == 0)
-		r = store_oldest_audit(p->store, &first, e);
+		r = store_get_oldest_audit(p->store, &first, e);
 	if (r == 0)
-		r = stream_json(p, STORE_AUDIT_SEQ, STORE_AUDIT_HEAD, first,
-				&audit, e);
+		r = build_stream_json(p, STORE_AUDIT_SEQ, STORE_AUDIT_HEAD,
+				      first, &audit, e);
 	if (r == 0)
 		r = store_get_int(p->store, STORE_SNAPSHOT_FLOOR, 0, &floor, e);
 	if (r < 0)
@@ -147,36 +148,40 @@ static int holds_json(struct policyd *p, json_t **ret, struct err *e)
 	return 0;
 }
 
-int status_text(struct policyd *p, char **ret, struct err *e)
+int status_format_json(struct policyd *p, char **ret, struct err *e)
 {
 	auto_json json_t *group = NULL, *vps = NULL, *seq = NULL, *acked = NULL,
 			 *holds = NULL, *j = NULL;
-	char state[TEXT_DIGEST_SIZE], time[TEXT_TIME_SIZE];
-	int r = group_json(p, &group, e);
+	char state[ENCODING_DIGEST_SIZE], time[ENCODING_TIME_SIZE];
+	int r = build_group_json(p, &group, e);
 
 	if (r == 0)
-		r = vps_json(p, &vps, e);
+		r = build_vps_json(p, &vps, e);
 	if (r == 0)
-		r = pair(p, STORE_RECEIPT_SEQ, STORE_AUDIT_SEQ, &seq, e);
+		r = build_counter_pair(p, STORE_RECEIPT_SEQ, STORE_AUDIT_SEQ,
+				       &seq, e);
 	if (r == 0)
-		r = pair(p, STORE_RECEIPT_ACKED, STORE_AUDIT_ACKED, &acked, e);
+		r = build_counter_pair(p, STORE_RECEIPT_ACKED,
+				       STORE_AUDIT_ACKED, &acked, e);
 	if (r == 0)
-		r = holds_json(p, &holds, e);
+		r = build_holds_json(p, &holds, e);
 	if (r < 0)
 		return r;
-	issuer_state(p, state);
-	text_time(policyd_now(p), time);
+	receipt_issuer_get_state_digest(p, state);
+	encoding_format_time(policyd_get_presumed_time(p), time);
 	j = json_pack(
 		"{sb ss? ss? ss? sO ss ss ss so so so so sO sO sO sO so sI}",
 		"enrolled", p->root != NULL, "device",
 		p->root ? p->device_id : NULL, "epoch",
 		p->root ? p->epoch : NULL, "org", p->root ? p->org : NULL,
-		"group", group, "enforcement", doc_level_name(device_level(p)),
-		"state", state, "secure_time", time, "documents",
-		issuer_documents(p), "snapshot", snapshot_json(p->snapshot),
-		"staged", staged_json(p), "inventory", device_inventory(p),
+		"group", group, "enforcement",
+		doc_level_name(device_get_level(p)), "state", state,
+		"secure_time", time, "documents",
+		receipt_issuer_list_documents(p), "snapshot",
+		build_snapshot_json(p->snapshot), "staged",
+		build_staged_json(p), "inventory", device_format_inventory(p),
 		"vps", vps, "seq", seq, "acked", acked, "holds", holds,
-		"locked_out", password_waits(p), "root_version",
+		"locked_out", password_list_waits(p), "root_version",
 		(json_int_t)(p->root ? p->root->head.version : 0));
 	*ret = j ? json_text(j) : NULL;
 	return *ret ? 0 : err_oom(e, "status");

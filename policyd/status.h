@@ -7,6 +7,6 @@ struct err;
 struct policyd;
 
 /* The caller frees *ret. */
-int status_text(struct policyd *p, char **ret, struct err *e);
+int status_format_json(struct policyd *p, char **ret, struct err *e);
 
 #endif

@@ -72,7 +72,7 @@ int store_open(const char *dir, struct store **ret, struct err *e)
 		r = db_keep_log(s->db, e);
 	if (r < 0)
 		return r;
-	if (store_reserve(s, &why) < 0)
+	if (store_fill_reserve(s, &why) < 0)
 		log_warning("no room is kept for orders on a full disk: %s",
 			    why.text);
 	*ret = steal(s);
@@ -137,8 +137,8 @@ void store_endp(struct store **tx)
 		db_rollback((*tx)->db);
 }
 
-int store_take_text(struct store *s, sqlite3_stmt *st, const char *what,
-		    char **ret, struct err *e)
+int store_read_text_row(struct store *s, sqlite3_stmt *st, const char *what,
+			char **ret, struct err *e)
 {
 	char *copy;
 	int r = db_step(s->db, st, e);
@@ -170,7 +170,8 @@ int store_get_int(struct store *s, const char *name, int64_t otherwise,
 	return 0;
 }
 
-int64_t store_int(struct store *s, const char *name, int64_t otherwise)
+int64_t store_get_int_or_default(struct store *s, const char *name,
+				 int64_t otherwise)
 {
 	int64_t v = otherwise;
 	struct err ignored;
@@ -185,7 +186,8 @@ int store_set_int(struct store *s, const char *name, int64_t v, struct err *e)
 		      "si", name, v);
 }
 
-int store_count(struct store *s, const char *name, int64_t *ret, struct err *e)
+int store_increment(struct store *s, const char *name, int64_t *ret,
+		    struct err *e)
 {
 	int64_t v;
 	int r = store_get_int(s, name, 0, &v, e);
@@ -197,20 +199,21 @@ int store_count(struct store *s, const char *name, int64_t *ret, struct err *e)
 	return r;
 }
 
-int store_text(struct store *s, const char *name, char **ret, struct err *e)
+int store_lookup_text(struct store *s, const char *name, char **ret,
+		      struct err *e)
 {
 	sqlite3_stmt *st;
 	int r = db_query(s->db, &st, e, "SELECT value FROM meta WHERE name = ?",
 			 "s", name);
 
-	return r < 0 ? r : store_take_text(s, st, name, ret, e);
+	return r < 0 ? r : store_read_text_row(s, st, name, ret, e);
 }
 
 int store_get_text(struct store *s, const char *name, const char *otherwise,
 		   char **ret, struct err *e)
 {
 	char *copy;
-	int r = store_text(s, name, ret, e);
+	int r = store_lookup_text(s, name, ret, e);
 
 	if (r != -ENOENT)
 		return r;
@@ -228,12 +231,12 @@ int store_set_text(struct store *s, const char *name, const char *v,
 		      "ss", name, v);
 }
 
-int store_forget(struct store *s, const char *name, struct err *e)
+int store_remove_value(struct store *s, const char *name, struct err *e)
 {
 	return db_run(s->db, e, "DELETE FROM meta WHERE name = ?", "s", name);
 }
 
-int store_empty(struct store *s, struct err *e)
+int store_clear_all(struct store *s, struct err *e)
 {
 	return db_exec(s->db,
 		       "DELETE FROM in_force; DELETE FROM staged;"
@@ -245,7 +248,7 @@ int store_empty(struct store *s, struct err *e)
 		       e);
 }
 
-int store_empty_epoch(struct store *s, struct err *e)
+int store_clear_enrollment(struct store *s, struct err *e)
 {
 	static const char *const names[] = {
 		STORE_STAGED,	      STORE_SNAPSHOT,
@@ -265,7 +268,7 @@ int store_empty_epoch(struct store *s, struct err *e)
 			e);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(names); i++)
-		r = store_forget(s, names[i], e);
+		r = store_remove_value(s, names[i], e);
 	return r;
 }
 
@@ -299,23 +302,23 @@ int store_set_counter(struct store *s, const char *kind, const char *name,
 		"ssii", kind, name, (int64_t)c->wrong, (int64_t)c->boot_ns);
 }
 
-void store_copy_word(char *ret, size_t size, const char *text)
+void store_copy_truncated(char *ret, size_t size, const char *text)
 {
 	strncpy(ret, text, size - 1);
 	ret[size - 1] = '\0';
 }
 
 /* ---- VPs */
-int store_vp_state(struct store *s, const char *vp, char ret[STORE_WORD_SIZE],
-		   struct err *e)
+int store_get_vp_state(struct store *s, const char *vp,
+		       char ret[STORE_WORD_SIZE], struct err *e)
 {
 	sqlite3_stmt *st;
 	int r = db_first(s->db, &st, e, "SELECT state FROM vp WHERE name = ?",
 			 "s", vp);
 
 	if (r >= 0)
-		store_copy_word(ret, STORE_WORD_SIZE,
-				r > 0 ? db_text(st, 0) : "absent");
+		store_copy_truncated(ret, STORE_WORD_SIZE,
+				     r > 0 ? db_text(st, 0) : "absent");
 	sqlite3_reset(st);
 	return r < 0 ? r : 0;
 }
@@ -343,7 +346,8 @@ int store_set_vp_damaged(struct store *s, const char *vp, bool damaged,
 	return r < 0 ? r : sqlite3_changes(db_handle(s->db)) > 0;
 }
 
-int store_vp_gone(struct store *s, const char *vp, int64_t *ret, struct err *e)
+int store_get_vp_gone(struct store *s, const char *vp, int64_t *ret,
+		      struct err *e)
 {
 	sqlite3_stmt *st;
 	int r = db_first(s->db, &st, e, "SELECT gone FROM vp WHERE name = ?",

@@ -47,7 +47,7 @@ int store_sync(struct store *s, struct err *e);
 #define STORE_RESERVE_MAX (5 * 1024 * 1024)
 /* Fills the reserve up if it is below the minimum. err.storage-full. Not inside
  * a transaction. */
-int store_reserve(struct store *s, struct err *e);
+int store_fill_reserve(struct store *s, struct err *e);
 
 /* ---- single values */
 #define STORE_KEY "receipt-key" /* PEM */
@@ -82,30 +82,33 @@ int store_reserve(struct store *s, struct err *e);
 #define STORE_FRONT_GENERATION "front-generation"
 #define STORE_RESETTING "resetting"
 #define STORE_CHECKED "checked" /* boot in which layers were */
-#define STORE_JOB_NUMBER "job-number"
+#define STORE_COMMAND_NUMBER "job-number"
 #define STORE_UNTOLD "refusals-untold" /* counted, not told */
 
 /* `otherwise`, if there is none. */
 int store_get_int(struct store *s, const char *name, int64_t otherwise,
 		  int64_t *ret, struct err *e);
 /* And if it cannot be read: not for what a document is refused by. */
-int64_t store_int(struct store *s, const char *name, int64_t otherwise);
+int64_t store_get_int_or_default(struct store *s, const char *name,
+				 int64_t otherwise);
 int store_set_int(struct store *s, const char *name, int64_t v, struct err *e);
 /* Adds 1 and returns the sum. */
-int store_count(struct store *s, const char *name, int64_t *ret, struct err *e);
+int store_increment(struct store *s, const char *name, int64_t *ret,
+		    struct err *e);
 /* The caller frees *ret, which has a NUL behind it. -ENOENT. */
-int store_text(struct store *s, const char *name, char **ret, struct err *e);
+int store_lookup_text(struct store *s, const char *name, char **ret,
+		      struct err *e);
 /* A copy of `otherwise`, if there is none. */
 int store_get_text(struct store *s, const char *name, const char *otherwise,
 		   char **ret, struct err *e);
 /* Replaces; there need not have been one. */
 int store_set_text(struct store *s, const char *name, const char *v,
 		   struct err *e);
-int store_forget(struct store *s, const char *name, struct err *e);
+int store_remove_value(struct store *s, const char *name, struct err *e);
 /* Everything but the schema. */
-int store_empty(struct store *s, struct err *e);
+int store_clear_all(struct store *s, struct err *e);
 /* What belongs to one enrolment: receipts, audit, orders, snapshots. */
-int store_empty_epoch(struct store *s, struct err *e);
+int store_clear_enrollment(struct store *s, struct err *e);
 
 /* ---- roots and documents; envelopes as text, the caller frees; -ENOENT */
 int store_put_root(struct store *s, const struct doc_head *head,
@@ -172,10 +175,10 @@ int store_recount_floors(struct store *s, store_document_fn *fn, void *ctx,
 /* ---- orders */
 /* Of each role: those that are held until they expire, and those of which only
  * the refusal is remembered. */
-#define STORE_JOBS_MAX 2048
+#define STORE_COMMANDS_MAX 2048
 #define STORE_VOID_MAX 512
 #define STORE_WORD_SIZE 24
-struct store_job {
+struct store_command {
 	char id[DOC_ID_SIZE], vp[DOC_ID_SIZE];
 	enum doc_type type; /* DOC_NONE: the device's own rule */
 	uint32_t version;
@@ -191,17 +194,17 @@ struct store_job {
  * Ids are kept until the order expired by the greatest confirmed time there
  * ever was, and the device ran as long as the order lives: else one that is
  * done runs again, once time was moved ahead and set back. err.busy:
- * STORE_JOBS_MAX of the role are held. Of void ones the oldest go.
+ * STORE_COMMANDS_MAX of the role are held. Of void ones the oldest go.
  */
-int store_put_job(struct store *s, const struct store_job *j, int64_t greatest,
-		  int64_t ran, struct err *e);
+int store_put_command(struct store *s, const struct store_command *j,
+		      int64_t greatest, int64_t ran, struct err *e);
 /* -ENOENT. */
-int store_get_job(struct store *s, const char *id, struct store_job *ret,
-		  struct err *e);
+int store_get_command(struct store *s, const char *id,
+		      struct store_command *ret, struct err *e);
 /* It is done, or void; `receipt` is the one that told of it, and its key is
  * forgotten. */
-int store_end_job(struct store *s, const char *id, int64_t receipt,
-		  bool is_void, struct err *e);
+int store_end_command(struct store *s, const char *id, int64_t receipt,
+		      bool is_void, struct err *e);
 /* The key that an unlock command carries, until the order is done. */
 int store_put_sealed_key(struct store *s, const char *id, const void *key,
 			 size_t len, struct err *e);
@@ -209,10 +212,10 @@ int store_put_sealed_key(struct store *s, const char *id, const void *key,
 int store_get_sealed_key(struct store *s, const char *id, void **ret,
 			 size_t *ret_len, struct err *e);
 /* cellsd is about to be given it. */
-int store_begin_job(struct store *s, const char *id, struct err *e);
+int store_begin_command(struct store *s, const char *id, struct err *e);
 /* Those that are not done, in order; at most max. Returns how many or <0. */
-int store_open_jobs(struct store *s, struct store_job *ret, unsigned int max,
-		    struct err *e);
+int store_list_open_commands(struct store *s, struct store_command *ret,
+			     unsigned int max, struct err *e);
 
 /* ---- receipts, by their numbers */
 int store_put_receipt(struct store *s, int64_t seq, const char *payload,
@@ -225,17 +228,17 @@ int store_each_receipt(struct store *s, int64_t after, unsigned int max,
 /* The payload, which the caller frees. -ENOENT. */
 int store_get_receipt(struct store *s, int64_t seq, char **ret, struct err *e);
 /* The number of the oldest; 0: there is none. */
-int store_oldest_receipt(struct store *s, int64_t *ret, struct err *e);
+int store_get_oldest_receipt(struct store *s, int64_t *ret, struct err *e);
 /* Deletes the oldest up to seq, and not those that an order refers to, until
  * `bytes` are gone. *ret: how many bytes, *ret_last: up to which number (0:
  * none were there). */
 int store_drop_receipts(struct store *s, int64_t upto, int64_t bytes,
 			int64_t *ret, int64_t *ret_last, struct err *e);
 /* Deletes those behind seq; orders that refer to one of them refer to its
- * number with a minus then, which store_move_receipt() takes back. */
-int store_cut_receipts(struct store *s, int64_t after, struct err *e);
-int store_move_receipt(struct store *s, int64_t from, int64_t to,
-		       struct err *e);
+ * number with a minus then, which store_update_receipt_refs() takes back. */
+int store_truncate_receipts(struct store *s, int64_t after, struct err *e);
+int store_update_receipt_refs(struct store *s, int64_t from, int64_t to,
+			      struct err *e);
 
 /* ---- audit */
 int store_put_audit(struct store *s, int64_t seq, const char *record,
@@ -246,10 +249,10 @@ int store_each_audit(struct store *s, int64_t after, unsigned int max,
 		     store_audit_fn *fn, void *ctx, struct err *e);
 /* The record's text, which the caller frees. -ENOENT. */
 int store_get_audit(struct store *s, int64_t seq, char **ret, struct err *e);
-int store_oldest_audit(struct store *s, int64_t *ret, struct err *e);
+int store_get_oldest_audit(struct store *s, int64_t *ret, struct err *e);
 /* How much of it are records of refused documents. */
-int store_refused_bytes(struct store *s, int64_t *ret, struct err *e);
-int store_cut_audit(struct store *s, int64_t after, struct err *e);
+int store_get_refused_bytes(struct store *s, int64_t *ret, struct err *e);
+int store_truncate_audit(struct store *s, int64_t after, struct err *e);
 /* Deletes the oldest records up to seq until `bytes` are gone; *ret: how many.
  */
 int store_drop_audit(struct store *s, int64_t upto, int64_t bytes, int64_t *ret,
@@ -276,8 +279,8 @@ int store_set_counter(struct store *s, const char *kind, const char *name,
 
 /* ---- VPs as cellsd last told */
 /* "absent" for one never seen. */
-int store_vp_state(struct store *s, const char *vp, char ret[STORE_WORD_SIZE],
-		   struct err *e);
+int store_get_vp_state(struct store *s, const char *vp,
+		       char ret[STORE_WORD_SIZE], struct err *e);
 int store_set_vp_state(struct store *s, const char *vp, const char *state,
 		       struct err *e);
 /* Keeps whether its data's file system has an error that is not mended yet.
@@ -285,7 +288,8 @@ int store_set_vp_state(struct store *s, const char *vp, const char *state,
 int store_set_vp_damaged(struct store *s, const char *vp, bool damaged,
 			 struct err *e);
 /* The config version under which the VP was wiped or removed; 0: it was not. */
-int store_vp_gone(struct store *s, const char *vp, int64_t *ret, struct err *e);
+int store_get_vp_gone(struct store *s, const char *vp, int64_t *ret,
+		      struct err *e);
 int store_set_vp_gone(struct store *s, const char *vp, int64_t version,
 		      struct err *e);
 
@@ -297,11 +301,12 @@ struct store_refusal {
 	int64_t now, since;
 	unsigned int max; /* told since `since`, of one is_signed */
 };
-enum store_told { STORE_NEWS, STORE_TOLD, STORE_TOO_MANY };
+enum store_refusal_state { STORE_NEWS, STORE_TOLD, STORE_TOO_MANY };
 /* Whether it is to be told, and is noted as told; else it is counted. *ret: how
- * often it was counted since it was told last. Returns an enum store_told. */
-int store_note_refusal(struct store *s, const struct store_refusal *f,
-		       int64_t *ret, struct err *e);
+ * often it was counted since it was told last. Returns an enum
+ * store_refusal_state. */
+int store_record_refusal(struct store *s, const struct store_refusal *f,
+			 int64_t *ret, struct err *e);
 
 static inline void store_closep(struct store **s)
 {

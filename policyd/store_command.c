@@ -7,26 +7,26 @@
 
 #include <string.h>
 
-#define JOB_COLUMNS                                                            \
+#define COMMAND_COLUMNS                                                        \
 	"id, vp, type, version, digest, expires, action, cause, done, "        \
 	"receipt, void, begun"
 
-static void take_job(sqlite3_stmt *st, struct store_job *ret)
+static void read_command_row(sqlite3_stmt *st, struct store_command *ret)
 {
-	struct store_job j = { 0 };
+	struct store_command j = { 0 };
 	const void *digest;
 	size_t len;
 
-	store_copy_word(j.id, sizeof(j.id), db_text(st, 0));
-	store_copy_word(j.vp, sizeof(j.vp), db_text(st, 1));
+	store_copy_truncated(j.id, sizeof(j.id), db_text(st, 0));
+	store_copy_truncated(j.vp, sizeof(j.vp), db_text(st, 1));
 	j.type = doc_type_from_name(db_text(st, 2));
 	j.version = (uint32_t)sqlite3_column_int64(st, 3);
 	digest = db_blob(st, 4, &len);
 	if (len == sizeof(j.digest))
 		memcpy(j.digest, digest, len);
 	j.expires = sqlite3_column_int64(st, 5);
-	store_copy_word(j.action, sizeof(j.action), db_text(st, 6));
-	store_copy_word(j.cause, sizeof(j.cause), db_text(st, 7));
+	store_copy_truncated(j.action, sizeof(j.action), db_text(st, 6));
+	store_copy_truncated(j.cause, sizeof(j.cause), db_text(st, 7));
 	j.done = sqlite3_column_int(st, 8);
 	j.receipt = sqlite3_column_int64(st, 9);
 	j.is_void = sqlite3_column_int(st, 10);
@@ -35,7 +35,7 @@ static void take_job(sqlite3_stmt *st, struct store_job *ret)
 }
 
 /* Whose quota it counts against; "": the device's own rules have none. */
-static const char *role_of(const struct store_job *j)
+static const char *get_command_role(const struct store_command *j)
 {
 	if (j->type == DOC_NONE)
 		return "";
@@ -47,8 +47,8 @@ static const char *role_of(const struct store_job *j)
 	return doc_role_name(DOC_ROLE_COMMAND);
 }
 
-static int count_jobs(struct store *s, const char *role, int64_t *ret,
-		      struct err *e)
+static int count_commands(struct store *s, const char *role, int64_t *ret,
+			  struct err *e)
 {
 	sqlite3_stmt *st;
 	int r = db_first(s->db, &st, e,
@@ -62,7 +62,7 @@ static int count_jobs(struct store *s, const char *role, int64_t *ret,
 }
 
 /* What was refused longest ago goes first. */
-static int trim_void(struct store *s, const char *role, struct err *e)
+static int trim_void_commands(struct store *s, const char *role, struct err *e)
 {
 	return db_run(s->db, e,
 		      "DELETE FROM job WHERE role = ? AND void = 1 AND number "
@@ -71,10 +71,10 @@ static int trim_void(struct store *s, const char *role, struct err *e)
 		      "ssi", role, role, (int64_t)STORE_VOID_MAX);
 }
 
-int store_put_job(struct store *s, const struct store_job *j, int64_t greatest,
-		  int64_t ran, struct err *e)
+int store_put_command(struct store *s, const struct store_command *j,
+		      int64_t greatest, int64_t ran, struct err *e)
 {
-	const char *role = role_of(j);
+	const char *role = get_command_role(j);
 	int64_t number = 0, n = 0;
 	int r;
 
@@ -83,19 +83,19 @@ int store_put_job(struct store *s, const struct store_job *j, int64_t greatest,
 		   "AND keep < ?",
 		   "ii", greatest, ran);
 	if (r == 0 && j->type != DOC_NONE && !j->is_void)
-		r = count_jobs(s, role, &n, e);
+		r = count_commands(s, role, &n, e);
 	if (r < 0)
 		return r;
-	if (n >= STORE_JOBS_MAX)
+	if (n >= STORE_COMMANDS_MAX)
 		return err_reason(e, REASON_BUSY,
 				  "%d orders of the role %s are held until "
 				  "they expire",
-				  STORE_JOBS_MAX, role);
-	r = store_count(s, STORE_JOB_NUMBER, &number, e);
+				  STORE_COMMANDS_MAX, role);
+	r = store_increment(s, STORE_COMMAND_NUMBER, &number, e);
 	if (r < 0)
 		return r;
 	r = db_run(s->db, e,
-		   "INSERT INTO job (" JOB_COLUMNS ", number, role, keep) "
+		   "INSERT INTO job (" COMMAND_COLUMNS ", number, role, keep) "
 		   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		   "sssibissiiiiisi", j->id, j->vp,
 		   j->type == DOC_NONE ? "" : doc_type_name(j->type),
@@ -103,46 +103,46 @@ int store_put_job(struct store *s, const struct store_job *j, int64_t greatest,
 		   j->expires, j->action, j->cause, (int64_t)j->done,
 		   j->receipt, (int64_t)j->is_void, (int64_t)j->begun, number,
 		   role, j->keep);
-	return r == 0 && j->is_void ? trim_void(s, role, e) : r;
+	return r == 0 && j->is_void ? trim_void_commands(s, role, e) : r;
 }
 
-int store_get_job(struct store *s, const char *id, struct store_job *ret,
-		  struct err *e)
+int store_get_command(struct store *s, const char *id,
+		      struct store_command *ret, struct err *e)
 {
 	sqlite3_stmt *st;
 	int r = db_first(s->db, &st, e,
-			 "SELECT " JOB_COLUMNS " FROM job WHERE id = ?", "s",
-			 id);
+			 "SELECT " COMMAND_COLUMNS " FROM job WHERE id = ?",
+			 "s", id);
 
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return -ENOENT;
-	take_job(st, ret);
+	read_command_row(st, ret);
 	sqlite3_reset(st);
 	return 0;
 }
 
-static int get_role(struct store *s, const char *id, char ret[STORE_WORD_SIZE],
-		    struct err *e)
+static int get_stored_role(struct store *s, const char *id,
+			   char ret[STORE_WORD_SIZE], struct err *e)
 {
 	sqlite3_stmt *st;
 	int r = db_first(s->db, &st, e, "SELECT role FROM job WHERE id = ?",
 			 "s", id);
 
-	store_copy_word(ret, STORE_WORD_SIZE, r > 0 ? db_text(st, 0) : "");
+	store_copy_truncated(ret, STORE_WORD_SIZE, r > 0 ? db_text(st, 0) : "");
 	sqlite3_reset(st);
 	return r < 0 ? r : 0;
 }
 
-int store_begin_job(struct store *s, const char *id, struct err *e)
+int store_begin_command(struct store *s, const char *id, struct err *e)
 {
 	return db_run(s->db, e, "UPDATE job SET begun = 1 WHERE id = ?", "s",
 		      id);
 }
 
-int store_end_job(struct store *s, const char *id, int64_t receipt,
-		  bool is_void, struct err *e)
+int store_end_command(struct store *s, const char *id, int64_t receipt,
+		      bool is_void, struct err *e)
 {
 	char role[STORE_WORD_SIZE];
 	int r = db_run(s->db, e,
@@ -151,8 +151,8 @@ int store_end_job(struct store *s, const char *id, int64_t receipt,
 		       "iis", receipt, (int64_t)is_void, id);
 
 	if (r == 0)
-		r = get_role(s, id, role, e);
-	return r == 0 && is_void && *role ? trim_void(s, role, e) : r;
+		r = get_stored_role(s, id, role, e);
+	return r == 0 && is_void && *role ? trim_void_commands(s, role, e) : r;
 }
 
 int store_put_sealed_key(struct store *s, const char *id, const void *key,
@@ -190,20 +190,20 @@ int store_get_sealed_key(struct store *s, const char *id, void **ret,
 	return 0;
 }
 
-int store_open_jobs(struct store *s, struct store_job *ret, unsigned int max,
-		    struct err *e)
+int store_list_open_commands(struct store *s, struct store_command *ret,
+			     unsigned int max, struct err *e)
 {
 	unsigned int n = 0;
 	sqlite3_stmt *st;
 	int r = db_query(s->db, &st, e,
-			 "SELECT " JOB_COLUMNS " FROM job WHERE done = 0 "
+			 "SELECT " COMMAND_COLUMNS " FROM job WHERE done = 0 "
 			 "ORDER BY number LIMIT ?",
 			 "i", (int64_t)max);
 
 	if (r < 0)
 		return r;
 	while ((r = db_step(s->db, st, e)) > 0)
-		take_job(st, &ret[n++]);
+		read_command_row(st, &ret[n++]);
 	sqlite3_reset(st);
 	return r < 0 ? r : (int)n;
 }

@@ -61,7 +61,7 @@ int store_get_document(struct store *s, const uint8_t digest[HASH_SIZE],
 			 "SELECT envelope FROM document WHERE digest = ?", "b",
 			 digest, (size_t)HASH_SIZE);
 
-	return r < 0 ? r : store_take_text(s, st, "document", ret, e);
+	return r < 0 ? r : store_read_text_row(s, st, "document", ret, e);
 }
 
 bool store_has_document(struct store *s, const uint8_t digest[HASH_SIZE])

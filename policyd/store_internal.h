@@ -17,10 +17,10 @@ struct store {
 
 /* The only column of the only row, which the caller frees. -ENOENT: `what` is
  * not there. */
-int store_take_text(struct store *s, sqlite3_stmt *st, const char *what,
-		    char **ret, struct err *e);
+int store_read_text_row(struct store *s, sqlite3_stmt *st, const char *what,
+			char **ret, struct err *e);
 
 /* Cuts what does not fit. */
-void store_copy_word(char *ret, size_t size, const char *text);
+void store_copy_truncated(char *ret, size_t size, const char *text);
 
 #endif

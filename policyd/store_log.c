@@ -5,11 +5,11 @@
 
 #include <errno.h>
 
-struct numbered {
+struct numbered_table {
 	const char *insert, *each, *get, *oldest, *sizes, *drop, *cut;
 };
 
-static const struct numbered receipts = {
+static const struct numbered_table receipts = {
 	.insert = "INSERT INTO receipt VALUES (?, ?)",
 	.each = "SELECT seq, payload FROM receipt WHERE seq > ? ORDER BY seq "
 		"LIMIT ?",
@@ -22,7 +22,7 @@ static const struct numbered receipts = {
 	.cut = "DELETE FROM receipt WHERE seq > ?",
 };
 
-static const struct numbered records = {
+static const struct numbered_table records = {
 	.insert = "INSERT INTO audit VALUES (?, ?)",
 	.each = "SELECT seq, record FROM audit WHERE seq > ? ORDER BY seq "
 		"LIMIT ?",
@@ -34,9 +34,9 @@ static const struct numbered records = {
 	.cut = "DELETE FROM audit WHERE seq > ?",
 };
 
-static int numbered_each(struct store *s, const struct numbered *t,
-			 int64_t after, unsigned int max, store_receipt_fn *fn,
-			 void *ctx, struct err *e)
+static int read_numbered_rows(struct store *s, const struct numbered_table *t,
+			      int64_t after, unsigned int max,
+			      store_receipt_fn *fn, void *ctx, struct err *e)
 {
 	sqlite3_stmt *st;
 	int r = db_query(s->db, &st, e, t->each, "ii", after, (int64_t)max);
@@ -52,8 +52,8 @@ static int numbered_each(struct store *s, const struct numbered *t,
 	return r;
 }
 
-static int get_oldest(struct store *s, const struct numbered *t, int64_t *ret,
-		      struct err *e)
+static int get_oldest_number(struct store *s, const struct numbered_table *t,
+			     int64_t *ret, struct err *e)
 {
 	sqlite3_stmt *st;
 	int r = db_first(s->db, &st, e, t->oldest, "");
@@ -64,14 +64,14 @@ static int get_oldest(struct store *s, const struct numbered *t, int64_t *ret,
 	return r < 0 ? r : 0;
 }
 
-int store_oldest_receipt(struct store *s, int64_t *ret, struct err *e)
+int store_get_oldest_receipt(struct store *s, int64_t *ret, struct err *e)
 {
-	return get_oldest(s, &receipts, ret, e);
+	return get_oldest_number(s, &receipts, ret, e);
 }
 
-int store_oldest_audit(struct store *s, int64_t *ret, struct err *e)
+int store_get_oldest_audit(struct store *s, int64_t *ret, struct err *e)
 {
-	return get_oldest(s, &records, ret, e);
+	return get_oldest_number(s, &records, ret, e);
 }
 
 int store_put_receipt(struct store *s, int64_t seq, const char *payload,
@@ -83,7 +83,7 @@ int store_put_receipt(struct store *s, int64_t seq, const char *payload,
 int store_each_receipt(struct store *s, int64_t after, unsigned int max,
 		       store_receipt_fn *fn, void *ctx, struct err *e)
 {
-	return numbered_each(s, &receipts, after, max, fn, ctx, e);
+	return read_numbered_rows(s, &receipts, after, max, fn, ctx, e);
 }
 
 int store_get_receipt(struct store *s, int64_t seq, char **ret, struct err *e)
@@ -91,12 +91,12 @@ int store_get_receipt(struct store *s, int64_t seq, char **ret, struct err *e)
 	sqlite3_stmt *st;
 	int r = db_query(s->db, &st, e, receipts.get, "i", seq);
 
-	return r < 0 ? r : store_take_text(s, st, "receipt", ret, e);
+	return r < 0 ? r : store_read_text_row(s, st, "receipt", ret, e);
 }
 
-static int drop_oldest(struct store *s, const struct numbered *t, int64_t upto,
-		       int64_t bytes, int64_t *ret, int64_t *ret_last,
-		       struct err *e)
+static int drop_oldest_rows(struct store *s, const struct numbered_table *t,
+			    int64_t upto, int64_t bytes, int64_t *ret,
+			    int64_t *ret_last, struct err *e)
 {
 	int64_t gone = 0, last = 0;
 	sqlite3_stmt *st;
@@ -121,10 +121,10 @@ static int drop_oldest(struct store *s, const struct numbered *t, int64_t upto,
 int store_drop_receipts(struct store *s, int64_t upto, int64_t bytes,
 			int64_t *ret, int64_t *ret_last, struct err *e)
 {
-	return drop_oldest(s, &receipts, upto, bytes, ret, ret_last, e);
+	return drop_oldest_rows(s, &receipts, upto, bytes, ret, ret_last, e);
 }
 
-int store_cut_receipts(struct store *s, int64_t after, struct err *e)
+int store_truncate_receipts(struct store *s, int64_t after, struct err *e)
 {
 	int r = db_run(s->db, e, receipts.cut, "i", after);
 
@@ -141,7 +141,8 @@ int store_cut_receipts(struct store *s, int64_t after, struct err *e)
 	return r;
 }
 
-int store_move_receipt(struct store *s, int64_t from, int64_t to, struct err *e)
+int store_update_receipt_refs(struct store *s, int64_t from, int64_t to,
+			      struct err *e)
 {
 	int r = db_run(s->db, e, "UPDATE job SET receipt = ? WHERE receipt = ?",
 		       "ii", to, -from);
@@ -161,7 +162,7 @@ int store_put_audit(struct store *s, int64_t seq, const char *record,
 int store_each_audit(struct store *s, int64_t after, unsigned int max,
 		     store_audit_fn *fn, void *ctx, struct err *e)
 {
-	return numbered_each(s, &records, after, max, fn, ctx, e);
+	return read_numbered_rows(s, &records, after, max, fn, ctx, e);
 }
 
 int store_get_audit(struct store *s, int64_t seq, char **ret, struct err *e)
@@ -169,7 +170,7 @@ int store_get_audit(struct store *s, int64_t seq, char **ret, struct err *e)
 	sqlite3_stmt *st;
 	int r = db_query(s->db, &st, e, records.get, "i", seq);
 
-	return r < 0 ? r : store_take_text(s, st, "audit record", ret, e);
+	return r < 0 ? r : store_read_text_row(s, st, "audit record", ret, e);
 }
 
 int store_drop_audit(struct store *s, int64_t upto, int64_t bytes, int64_t *ret,
@@ -177,10 +178,10 @@ int store_drop_audit(struct store *s, int64_t upto, int64_t bytes, int64_t *ret,
 {
 	int64_t last;
 
-	return drop_oldest(s, &records, upto, bytes, ret, &last, e);
+	return drop_oldest_rows(s, &records, upto, bytes, ret, &last, e);
 }
 
-int store_refused_bytes(struct store *s, int64_t *ret, struct err *e)
+int store_get_refused_bytes(struct store *s, int64_t *ret, struct err *e)
 {
 	sqlite3_stmt *st;
 	/* Texts have their quotes escaped: this is the event's own member. */
@@ -197,7 +198,7 @@ int store_refused_bytes(struct store *s, int64_t *ret, struct err *e)
 	return r < 0 ? r : 0;
 }
 
-int store_cut_audit(struct store *s, int64_t after, struct err *e)
+int store_truncate_audit(struct store *s, int64_t after, struct err *e)
 {
 	return db_run(s->db, e, records.cut, "i", after);
 }

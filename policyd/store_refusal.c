@@ -6,8 +6,8 @@
 #define KEEP_SECONDS (24 * 3600)
 
 /* Counts it, if it is there. 1: it is, *ret_times before and *ret_at. */
-static int find(struct store *s, const struct store_refusal *f,
-		int64_t *ret_times, int64_t *ret_at, struct err *e)
+static int find_refusal(struct store *s, const struct store_refusal *f,
+			int64_t *ret_times, int64_t *ret_at, struct err *e)
 {
 	sqlite3_stmt *st;
 	int r = db_first(s->db, &st, e,
@@ -23,8 +23,9 @@ static int find(struct store *s, const struct store_refusal *f,
 	return r;
 }
 
-static int count_told(struct store *s, const struct store_refusal *f,
-		      int64_t *ret, struct err *e)
+static int count_reported_refusals(struct store *s,
+				   const struct store_refusal *f, int64_t *ret,
+				   struct err *e)
 {
 	sqlite3_stmt *st;
 	int r = db_first(s->db, &st, e,
@@ -38,8 +39,8 @@ static int count_told(struct store *s, const struct store_refusal *f,
 	return r < 0 ? r : 0;
 }
 
-int store_note_refusal(struct store *s, const struct store_refusal *f,
-		       int64_t *ret, struct err *e)
+int store_record_refusal(struct store *s, const struct store_refusal *f,
+			 int64_t *ret, struct err *e)
 {
 	int64_t times = 0, at = 0, told = 0;
 	int known, r;
@@ -48,7 +49,7 @@ int store_note_refusal(struct store *s, const struct store_refusal *f,
 		   f->now - KEEP_SECONDS);
 	if (r < 0)
 		return r;
-	known = find(s, f, &times, &at, e);
+	known = find_refusal(s, f, &times, &at, e);
 	if (known < 0)
 		return known;
 	if (known && at >= f->since) {
@@ -58,7 +59,7 @@ int store_note_refusal(struct store *s, const struct store_refusal *f,
 			   "bs", f->digest, (size_t)HASH_SIZE, f->reason);
 		return r < 0 ? r : STORE_TOLD;
 	}
-	r = count_told(s, f, &told, e);
+	r = count_reported_refusals(s, f, &told, e);
 	if (r < 0)
 		return r;
 	if (told >= f->max)

@@ -12,8 +12,8 @@
 /* For the file and its log, and for who else is writing. */
 #define ROOM (4 * (uint64_t)STORE_RESERVE_MAX)
 
-static int get_number(struct store *s, const char *pragma, int64_t *ret,
-		      struct err *e)
+static int get_pragma_number(struct store *s, const char *pragma, int64_t *ret,
+			     struct err *e)
 {
 	sqlite3_stmt *st;
 	int r = db_first(s->db, &st, e, pragma, "");
@@ -24,13 +24,13 @@ static int get_number(struct store *s, const char *pragma, int64_t *ret,
 	return r < 0 ? r : 0;
 }
 
-static int get_free(struct store *s, int64_t *ret, struct err *e)
+static int get_free_bytes(struct store *s, int64_t *ret, struct err *e)
 {
 	int64_t pages = 0, size = 0;
-	int r = get_number(s, "PRAGMA freelist_count", &pages, e);
+	int r = get_pragma_number(s, "PRAGMA freelist_count", &pages, e);
 
 	if (r == 0)
-		r = get_number(s, "PRAGMA page_size", &size, e);
+		r = get_pragma_number(s, "PRAGMA page_size", &size, e);
 	if (r == 0)
 		*ret = pages * size;
 	return r;
@@ -38,7 +38,7 @@ static int get_free(struct store *s, int64_t *ret, struct err *e)
 
 /* What did not fit in the end would stand in the log, which could then not
  * begin anew. */
-static int check_room(struct store *s, struct err *e)
+static int check_disk_space(struct store *s, struct err *e)
 {
 	struct statvfs fs;
 
@@ -55,7 +55,7 @@ static int check_room(struct store *s, struct err *e)
 
 /* Two commits: what is inserted and deleted in one is never written, and takes
  * no room on the disk. */
-static int fill(struct store *s, int64_t bytes, struct err *e)
+static int fill_reserve(struct store *s, int64_t bytes, struct err *e)
 {
 	int r = db_run(s->db, e, "INSERT INTO reserve VALUES (zeroblob(?))",
 		       "i", bytes);
@@ -63,25 +63,25 @@ static int fill(struct store *s, int64_t bytes, struct err *e)
 	return r < 0 ? r : db_exec(s->db, "DELETE FROM reserve", e);
 }
 
-int store_reserve(struct store *s, struct err *e)
+int store_fill_reserve(struct store *s, struct err *e)
 {
 	int64_t free = 0;
-	int r = get_free(s, &free, e);
+	int r = get_free_bytes(s, &free, e);
 
 	if (r < 0 || free >= STORE_RESERVE_MIN)
 		return r;
-	r = check_room(s, e);
+	r = check_disk_space(s, e);
 	if (r < 0)
 		return r;
 	/* A restart between the two. */
 	r = db_exec(s->db, "DELETE FROM reserve", e);
-	return r < 0 ? r : fill(s, STORE_RESERVE_MAX, e);
+	return r < 0 ? r : fill_reserve(s, STORE_RESERVE_MAX, e);
 }
 
 int store_begin_bulk(struct store *s, bool durable, struct store **ret_tx,
 		     struct err *e)
 {
-	int r = store_reserve(s, e);
+	int r = store_fill_reserve(s, e);
 
 	return r < 0 ? r : store_begin(s, durable, ret_tx, e);
 }

@@ -12,15 +12,15 @@
 
 #include <string.h>
 
-struct departure {
+struct unenroll {
 	struct policyd *p;
 	sd_bus_message *call; /* NULL: nobody waits for the end of one */
 	bool is_wiping;
 };
 
-int departure_new(struct policyd *p, struct departure **ret, struct err *e)
+int unenroll_new(struct policyd *p, struct unenroll **ret, struct err *e)
 {
-	struct departure *d = calloc(1, sizeof(*d));
+	struct unenroll *d = calloc(1, sizeof(*d));
 
 	if (!d)
 		return err_oom(e, "reset");
@@ -29,7 +29,7 @@ int departure_new(struct policyd *p, struct departure **ret, struct err *e)
 	return 0;
 }
 
-void departure_free(struct departure *d)
+void unenroll_free(struct unenroll *d)
 {
 	if (!d)
 		return;
@@ -37,7 +37,7 @@ void departure_free(struct departure *d)
 	free(d);
 }
 
-static void end(struct departure *d)
+static void finish_unenrollment(struct unenroll *d)
 {
 	AUTO(store_endp) struct store *tx = NULL;
 	struct policyd *p = d->p;
@@ -45,13 +45,13 @@ static void end(struct departure *d)
 	int r = store_begin(p->store, true, &tx, &e);
 
 	if (r == 0)
-		r = store_empty(p->store, &e);
+		r = store_clear_all(p->store, &e);
 	if (r == 0)
 		r = store_commit(&tx, &e);
 	if (r == 0) {
 		policyd_unload(p);
-		p->time = (struct securetime){ 0 };
-		securetime_boot_id(p->time.boot);
+		p->time = (struct secure_time){ 0 };
+		secure_time_read_boot_id(p->time.boot);
 		log_info("this device has left its organisation");
 	} else {
 		log_error("reset: %s", e.text);
@@ -64,35 +64,35 @@ static void end(struct departure *d)
 	}
 	d->call = sd_bus_message_unref(d->call);
 	if (r == 0)
-		policyd_pending(p, "hello");
+		policyd_signal_pending(p, "hello");
 }
 
-static void wipe_next(struct departure *d);
+static void wipe_next_vp(struct unenroll *d);
 
-static int on_wiped(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_wipe_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
-	struct departure *d = arg;
+	struct unenroll *d = arg;
 	struct err e;
 
 	d->is_wiping = false;
 	if (sd_bus_message_is_method_error(m, NULL)) {
-		bus_take_err(sd_bus_message_get_error(m), 0, "wipe", &e);
+		bus_convert_error(sd_bus_message_get_error(m), 0, "wipe", &e);
 		log_warning("reset: %s", e.text);
 		return 0; /* the next tick goes on */
 	}
-	wipe_next(d);
+	wipe_next_vp(d);
 	return 0;
 }
 
 /* One row of List; *ret is the VP's name if there is something to wipe. */
-static int read_left(sd_bus_message *m, char ret[DOC_ID_SIZE])
+static int read_remaining_vp(sd_bus_message *m, char ret[DOC_ID_SIZE])
 {
 	auto_json json_t *o = NULL;
 	const char *name, *state;
 	int r = sd_bus_message_read(m, "s", &name);
 
 	if (r >= 0)
-		r = device_read_details(m, &o);
+		r = device_read_dictionary(m, &o);
 	if (r >= 0)
 		r = sd_bus_message_exit_container(m);
 	if (r < 0)
@@ -104,7 +104,7 @@ static int read_left(sd_bus_message *m, char ret[DOC_ID_SIZE])
 }
 
 /* 1: a VP is left; 0: none is. */
-static int find_left(sd_bus_message *m, char ret[DOC_ID_SIZE])
+static int find_remaining_vp(sd_bus_message *m, char ret[DOC_ID_SIZE])
 {
 	int r = sd_bus_message_enter_container(m, 'a', "(sa{sv})");
 
@@ -113,7 +113,7 @@ static int find_left(sd_bus_message *m, char ret[DOC_ID_SIZE])
 	for (;;) {
 		r = sd_bus_message_enter_container(m, 'r', "sa{sv}");
 		if (r > 0)
-			r = read_left(m, ret);
+			r = read_remaining_vp(m, ret);
 		else
 			return r;
 		if (r < 0 || *ret)
@@ -122,57 +122,60 @@ static int find_left(sd_bus_message *m, char ret[DOC_ID_SIZE])
 }
 
 /* The same job for as long as this reset lasts, and another for the next. */
-static void name_job(struct departure *d, const char *vp, char ret[DOC_ID_SIZE])
+static void format_wipe_id(struct unenroll *d, const char *vp,
+			   char ret[DOC_ID_SIZE])
 {
 	snprintf(ret, DOC_ID_SIZE, "reset-%08x-%.48s",
-		 (unsigned int)store_int(d->p->store, STORE_RESETTING, 0), vp);
+		 (unsigned int)store_get_int_or_default(d->p->store,
+							STORE_RESETTING, 0),
+		 vp);
 }
 
 /* List's answer: the first VP that is still there is wiped. */
-static int on_list(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_remaining_vps(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *call = NULL;
 	char job[DOC_ID_SIZE], vp[DOC_ID_SIZE] = "";
-	struct departure *d = arg;
+	struct unenroll *d = arg;
 	int r;
 
 	d->is_wiping = false;
 	if (sd_bus_message_is_method_error(m, NULL))
 		return 0;
-	r = find_left(m, vp);
+	r = find_remaining_vp(m, vp);
 	if (r == 0)
-		end(d);
+		finish_unenrollment(d);
 	if (r <= 0)
 		return 0; /* what could not be read is asked for again */
-	name_job(d, vp, job);
-	if (device_message(d->p, "Wipe", &call) >= 0 &&
+	format_wipe_id(d, vp, job);
+	if (device_new_message(d->p, "Wipe", &call) >= 0 &&
 	    sd_bus_message_append(call, "ss", vp, job) >= 0 &&
-	    device_call(d->p, call, on_wiped, d) >= 0)
+	    device_call_async(d->p, call, on_wipe_answer, d) >= 0)
 		d->is_wiping = true;
 	return 0;
 }
 
-static void wipe_next(struct departure *d)
+static void wipe_next_vp(struct unenroll *d)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 
 	if (d->is_wiping || !device_is_ready(d->p))
 		return;
-	if (device_message(d->p, "List", &m) >= 0 &&
-	    device_call(d->p, m, on_list, d) >= 0)
+	if (device_new_message(d->p, "List", &m) >= 0 &&
+	    device_call_async(d->p, m, on_remaining_vps, d) >= 0)
 		d->is_wiping = true;
 }
 
-int departure_begin(struct policyd *p, sd_bus_message *call, struct err *e)
+int unenroll_begin(struct policyd *p, sd_bus_message *call, struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
-	struct departure *d = p->departure;
+	struct unenroll *d = p->departure;
 	uint32_t nonce;
 	int r;
 
 	hash_random(&nonce, sizeof(nonce));
 	nonce |= 1;
-	if (enrol_is_under_way(p) || d->call)
+	if (enroll_is_in_progress(p) || d->call)
 		return err_reason(e, REASON_BUSY,
 				  "reset: an enrolment or reset is under way");
 	if (!device_is_ready(p))
@@ -187,12 +190,12 @@ int departure_begin(struct policyd *p, sd_bus_message *call, struct err *e)
 	if (r < 0)
 		return r;
 	d->call = sd_bus_message_ref(call);
-	wipe_next(d);
+	wipe_next_vp(d);
 	return 0;
 }
 
-void departure_tick(struct policyd *p)
+void unenroll_continue(struct policyd *p)
 {
-	if (store_int(p->store, STORE_RESETTING, 0))
-		wipe_next(p->departure);
+	if (store_get_int_or_default(p->store, STORE_RESETTING, 0))
+		wipe_next_vp(p->departure);
 }

@@ -9,18 +9,18 @@
 
 #include <systemd/sd-bus.h>
 
-struct departure;
+struct unenroll;
 struct err;
 struct policyd;
 
-int departure_new(struct policyd *p, struct departure **ret, struct err *e);
-void departure_free(struct departure *d);
+int unenroll_new(struct policyd *p, struct unenroll **ret, struct err *e);
+void unenroll_free(struct unenroll *d);
 
 /* `call` is answered when it is over. err.busy: it, or an enrolment, is under
  * way, or cellsd is not there. */
-int departure_begin(struct policyd *p, sd_bus_message *call, struct err *e);
+int unenroll_begin(struct policyd *p, sd_bus_message *call, struct err *e);
 
 /* Goes on with one that was begun; called every few seconds. */
-void departure_tick(struct policyd *p);
+void unenroll_continue(struct policyd *p);
 
 #endif

@@ -22,7 +22,7 @@ bool verdict_is_refusal(const struct err *e)
 	       e->reason != REASON_INTERNAL;
 }
 
-struct receipt_doc verdict_doc(const struct doc_head *h)
+struct receipt_doc verdict_build_document(const struct doc_head *h)
 {
 	struct receipt_doc d = {
 		doc_type_name(h->type), h->id, h->version, { 0 }
@@ -32,19 +32,20 @@ struct receipt_doc verdict_doc(const struct doc_head *h)
 	return d;
 }
 
-static json_t *describe(const struct receipt_doc *d, const struct err *why)
+static json_t *describe_refusal(const struct receipt_doc *d,
+				const struct err *why)
 {
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 
-	text_digest(d->digest, digest);
+	encoding_format_digest(d->digest, digest);
 	return json_pack("{ss ss sI ss ss}", "type", d->type, "id", d->id,
 			 "version", (json_int_t)d->version, "sha256", digest,
 			 "reason", err_code(why));
 }
 
 /* Is it to be told? *ret_again: how often the same was refused meanwhile. */
-static int note(struct policyd *p, const struct verdict_refusal *f,
-		int64_t *ret_again, struct err *e)
+static int record_refusal(struct policyd *p, const struct verdict_refusal *f,
+			  int64_t *ret_again, struct err *e)
 {
 	static const unsigned int max[] = {
 		[VERDICT_STRANGER] = STRANGERS_MAX,
@@ -52,8 +53,9 @@ static int note(struct policyd *p, const struct verdict_refusal *f,
 		[VERDICT_ACCEPTED] = UINT32_MAX,
 	};
 	/* Not secure time, which a new root may set back. */
-	int64_t now = securetime_ran(&p->time, clock_boot_ns()), n;
-	int r = store_note_refusal(
+	int64_t now = secure_time_get_total_uptime(&p->time, clock_boot_ns()),
+		n;
+	int r = store_record_refusal(
 		p->store,
 		&(struct store_refusal){ .digest = f->what->digest,
 					 .reason = err_code(f->why),
@@ -66,13 +68,13 @@ static int note(struct policyd *p, const struct verdict_refusal *f,
 
 	if (r != STORE_TOO_MANY)
 		return r;
-	r = store_count(p->store, STORE_UNTOLD, &n, e);
+	r = store_increment(p->store, STORE_UNTOLD, &n, e);
 	return r < 0 ? r : STORE_TOO_MANY;
 }
 
 /* What was only counted since the last one that was told. */
-static json_t *write_details(struct policyd *p, const struct err *why,
-			     int64_t again, struct err *e)
+static json_t *build_refusal_details(struct policyd *p, const struct err *why,
+				     int64_t again, struct err *e)
 {
 	int64_t untold = 0;
 	json_t *j;
@@ -95,28 +97,28 @@ static json_t *write_details(struct policyd *p, const struct err *why,
 int verdict_write_refusal(struct policyd *p, const struct verdict_refusal *f,
 			  int64_t *ret_seq, struct err *e)
 {
-	struct issuer_receipt receipt = {
+	struct receipt_issuer_fields receipt = {
 		.type = RECEIPT_REFUSED,
 		.reason = f->why->reason ? f->why->reason : REASON_INTERNAL,
 		.vp = f->vp,
 		.document = f->what,
 	};
 	int64_t again = 0;
-	int r = note(p, f, &again, e);
+	int r = record_refusal(p, f, &again, e);
 
 	*ret_seq = 0;
 	if (r != STORE_NEWS)
 		return r < 0 ? r : 0;
-	receipt.details = write_details(p, f->why, again, e);
+	receipt.details = build_refusal_details(p, f->why, again, e);
 	if (!receipt.details)
 		return -EIO;
-	r = auditlog_write(p, AUDIT_REFUSED, f->vp, NULL,
-			   describe(f->what, f->why), e);
+	r = audit_log_write(p, AUDIT_REFUSED, f->vp, NULL,
+			    describe_refusal(f->what, f->why), e);
 	if (r < 0) {
 		json_decref(receipt.details);
 		return r;
 	}
-	return issuer_write(p, &receipt, ret_seq, e);
+	return receipt_issuer_write(p, &receipt, ret_seq, e);
 }
 
 int verdict_refuse(struct policyd *p, const struct verdict_refusal *f,
@@ -133,6 +135,6 @@ int verdict_refuse(struct policyd *p, const struct verdict_refusal *f,
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0 && seq > 0)
-		policyd_pending(p, "receipts");
+		policyd_signal_pending(p, "receipts");
 	return r;
 }

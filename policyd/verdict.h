@@ -24,7 +24,7 @@ struct verdict {
 bool verdict_is_refusal(const struct err *e);
 
 /* How receipts name it; type and id are borrowed from the head. */
-struct receipt_doc verdict_doc(const struct doc_head *h);
+struct receipt_doc verdict_build_document(const struct doc_head *h);
 
 /*
  * Whose word made the device refuse: anybody may bring bytes, a signer of ours

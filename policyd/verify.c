@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-typedef int test_fn(struct verify *v, struct err *e);
+typedef int check_fn(struct verify *v, struct err *e);
 
 void verify_fini(struct verify *v)
 {
@@ -23,13 +23,13 @@ void verify_fini(struct verify *v)
 }
 
 /* How messages name a document. */
-struct name {
+struct document_name {
 	char text[160];
 };
 
-static struct name name_of(const struct doc_head *h)
+static struct document_name format_document_name(const struct doc_head *h)
 {
-	struct name n;
+	struct document_name n;
 
 	snprintf(n.text, sizeof(n.text), "%s '%s' %u", doc_type_name(h->type),
 		 h->id, h->version);
@@ -37,12 +37,12 @@ static struct name name_of(const struct doc_head *h)
 }
 
 /* ---- 2 and 3: signatures, schema, organisation */
-static int open_document(struct verify *v, struct err *e)
+static int open_signed_document(struct verify *v, struct err *e)
 {
 	return trust_open(v->facts->root, v->env, &v->doc, NULL, e);
 }
 
-static int open_snapshot(struct verify *v, struct err *e)
+static int open_signed_snapshot(struct verify *v, struct err *e)
 {
 	int r = trust_check_role(v->facts->root, DOC_ROLE_DIRECTOR, v->env,
 				 NULL, e);
@@ -63,7 +63,7 @@ static int open_snapshot(struct verify *v, struct err *e)
  * still be an old one, or another of the same version, which is told apart
  * where the root in force vouches for it.
  */
-static int open_root(struct verify *v, struct err *e)
+static int open_next_root(struct verify *v, struct err *e)
 {
 	const struct doc_root *held = v->facts->root;
 	AUTO(doc_freep) struct doc *d = NULL;
@@ -91,7 +91,7 @@ static int open_root(struct verify *v, struct err *e)
 	return r;
 }
 
-static bool is_director(const struct doc_root *r, const char *id)
+static bool is_director_key(const struct doc_root *r, const char *id)
 {
 	for (unsigned int i = 0; i < r->n_keys; i++)
 		if (strcmp(key_id(r->key[i].key), id) == 0)
@@ -99,11 +99,12 @@ static bool is_director(const struct doc_root *r, const char *id)
 	return 0;
 }
 
-static bool all_directors_in(const struct doc_root *a, const struct doc_root *b)
+static bool has_all_directors(const struct doc_root *a,
+			      const struct doc_root *b)
 {
 	for (unsigned int i = 0; i < a->n_keys; i++)
 		if (a->role[DOC_ROLE_DIRECTOR].members >> i & 1 &&
-		    !is_director(b, key_id(a->key[i].key)))
+		    !is_director_key(b, key_id(a->key[i].key)))
 			return false;
 	return true;
 }
@@ -112,43 +113,43 @@ static int compare_directors(struct verify *v, struct err *e)
 {
 	const struct doc_root *new = doc_as_root(v->doc);
 
-	v->new_director = !all_directors_in(new, v->facts->root) ||
-			  !all_directors_in(v->facts->root, new);
+	v->new_director = !has_all_directors(new, v->facts->root) ||
+			  !has_all_directors(v->facts->root, new);
 	return 0;
 }
 
 /* ---- 4: secure time */
 /* What is presumed may let something in, and never keeps it out: starts that
  * follow each other quickly would else make everything too old. */
-static int test_times(const struct verify_facts *f, const struct doc_head *h,
-		      struct err *e)
+static int check_validity_times(const struct verify_facts *f,
+				const struct doc_head *h, struct err *e)
 {
-	char at[TEXT_TIME_SIZE];
+	char at[ENCODING_TIME_SIZE];
 
-	text_time(f->confirmed, at);
-	if (h->issued > f->now + SECURETIME_SLACK)
+	encoding_format_time(f->confirmed, at);
+	if (h->issued > f->now + SECURE_TIME_SLACK)
 		return err_reason(e, REASON_NOT_YET_VALID,
 				  "%s was issued after the device's time, %s",
-				  name_of(h).text, at);
+				  format_document_name(h).text, at);
 	if (h->expires < f->confirmed)
 		return err_reason(e, REASON_EXPIRED,
 				  "%s expired before the device's time, %s",
-				  name_of(h).text, at);
+				  format_document_name(h).text, at);
 	return 0;
 }
 
 /* What is in force does not lapse by being named again. */
-static int test_document_times(struct verify *v, struct err *e)
+static int check_document_times(struct verify *v, struct err *e)
 {
-	if (held_by_digest(v->facts->force, v->env->digest))
+	if (document_set_find_by_digest(v->facts->force, v->env->digest))
 		return 0;
-	return test_times(v->facts, &v->doc->head, e);
+	return check_validity_times(v->facts, &v->doc->head, e);
 }
 
-static int test_order_times(struct verify *v, struct err *e)
+static int check_command_times(struct verify *v, struct err *e)
 {
-	struct store_job j;
-	int r = store_get_job(v->facts->store, v->doc->head.id, &j, e);
+	struct store_command j;
+	int r = store_get_command(v->facts->store, v->doc->head.id, &j, e);
 
 	if (r < 0 && r != -ENOENT)
 		return r;
@@ -157,20 +158,20 @@ static int test_order_times(struct verify *v, struct err *e)
 		v->known = true;
 		return 0;
 	}
-	return test_times(v->facts, &v->doc->head, e);
+	return check_validity_times(v->facts, &v->doc->head, e);
 }
 
-static int test_snapshot_times(struct verify *v, struct err *e)
+static int check_snapshot_times(struct verify *v, struct err *e)
 {
 	const struct snapshot *s = v->snapshot;
-	char expired[TEXT_TIME_SIZE];
+	char expired[ENCODING_TIME_SIZE];
 
 	if (s->issued > v->facts->root->head.expires)
 		return err_reason(
 			e, REASON_NOT_YET_VALID,
 			"snapshot %u was issued after the root expired",
 			s->version);
-	text_time(s->expires, expired);
+	encoding_format_time(s->expires, expired);
 	if (s->expires < v->facts->confirmed)
 		return err_reason(e, REASON_FREEZE,
 				  "snapshot %u expired at %s, before the "
@@ -180,9 +181,9 @@ static int test_snapshot_times(struct verify *v, struct err *e)
 }
 
 /* ---- 5: versions, ids, epoch; 6: addressee */
-static int test_version(const struct verify_facts *f, enum doc_type type,
-			const char *id, uint32_t version,
-			const uint8_t digest[HASH_SIZE], struct err *e)
+static int check_version_floor(const struct verify_facts *f, enum doc_type type,
+			       const char *id, uint32_t version,
+			       const uint8_t digest[HASH_SIZE], struct err *e)
 {
 	struct store_floor floor;
 	int r = store_get_floor(f->store, type, id, &floor, e);
@@ -204,25 +205,26 @@ static int test_version(const struct verify_facts *f, enum doc_type type,
 	return 0;
 }
 
-static int test_document_version(struct verify *v, struct err *e)
+static int check_document_version(struct verify *v, struct err *e)
 {
 	const struct doc_head *h = &v->doc->head;
 
-	return test_version(v->facts, h->type, h->id, h->version,
-			    v->env->digest, e);
+	return check_version_floor(v->facts, h->type, h->id, h->version,
+				   v->env->digest, e);
 }
 
 /* Of the version that is held: is it the same one? */
-static int test_snapshot_digest(struct verify *v, struct err *e)
+static int check_snapshot_digest(struct verify *v, struct err *e)
 {
 	const struct snapshot *s = v->snapshot;
 	auto_free char *digest = NULL;
 	char hex[2 * HASH_SIZE + 1];
-	int r = store_text(v->facts->store, STORE_SNAPSHOT_DIGEST, &digest, e);
+	int r = store_lookup_text(v->facts->store, STORE_SNAPSHOT_DIGEST,
+				  &digest, e);
 
 	if (r < 0 && r != -ENOENT)
 		return r;
-	text_hex(s->digest, HASH_SIZE, hex);
+	encoding_to_hex(s->digest, HASH_SIZE, hex);
 	if (!digest || strcmp(digest, hex) != 0)
 		return err_reason(e, REASON_EQUIVOCATION,
 				  "snapshot %u differs from the one held",
@@ -231,7 +233,7 @@ static int test_snapshot_digest(struct verify *v, struct err *e)
 	return 0;
 }
 
-static int test_snapshot_version(struct verify *v, struct err *e)
+static int check_snapshot_version(struct verify *v, struct err *e)
 {
 	const struct snapshot *s = v->snapshot;
 	int64_t floor;
@@ -254,19 +256,19 @@ static int test_snapshot_version(struct verify *v, struct err *e)
 		return err_reason(e, REASON_ROLLBACK,
 				  "snapshot %u is older than the one held, %u",
 				  s->version, (unsigned int)floor);
-	return s->version > floor ? 0 : test_snapshot_digest(v, e);
+	return s->version > floor ? 0 : check_snapshot_digest(v, e);
 }
 
 /* What it names may not lie below what was in force: it could never activate.
  */
-static int test_snapshot_entries(struct verify *v, struct err *e)
+static int check_snapshot_entries(struct verify *v, struct err *e)
 {
 	const struct snapshot *s = v->snapshot;
 
 	for (unsigned int i = 0; i < s->n; i++) {
 		const struct snapshot_entry *n = &s->entry[i];
-		int r = test_version(v->facts, n->type, n->id, n->version,
-				     n->digest, e);
+		int r = check_version_floor(v->facts, n->type, n->id,
+					    n->version, n->digest, e);
 
 		if (r < 0)
 			return r;
@@ -274,12 +276,12 @@ static int test_snapshot_entries(struct verify *v, struct err *e)
 	return 0;
 }
 
-static int test_snapshot_group(struct verify *v, struct err *e)
+static int check_snapshot_group(struct verify *v, struct err *e)
 {
 	struct store *st = v->facts->store;
 	auto_free char *group = NULL;
 	int64_t min;
-	int r = store_text(st, STORE_GROUP, &group, e);
+	int r = store_lookup_text(st, STORE_GROUP, &group, e);
 
 	if (r < 0)
 		return r;
@@ -289,10 +291,10 @@ static int test_snapshot_group(struct verify *v, struct err *e)
 	return snapshot_check_group(v->snapshot, group, (uint32_t)min, e);
 }
 
-static int test_id(struct verify *v, struct err *e)
+static int check_command_id(struct verify *v, struct err *e)
 {
-	struct store_job j;
-	int r = store_get_job(v->facts->store, v->doc->head.id, &j, e);
+	struct store_command j;
+	int r = store_get_command(v->facts->store, v->doc->head.id, &j, e);
 
 	if (r == -ENOENT)
 		return 0;
@@ -300,10 +302,10 @@ static int test_id(struct verify *v, struct err *e)
 		return r;
 	return err_reason(e, REASON_REPLAY,
 			  "%s: an order of this id was taken before",
-			  name_of(&v->doc->head).text);
+			  format_document_name(&v->doc->head).text);
 }
 
-static int test_addressee(struct verify *v, struct err *e)
+static int check_addressee(struct verify *v, struct err *e)
 {
 	const struct doc_head *h = &v->doc->head;
 	bool is_command = h->type == DOC_COMMAND;
@@ -315,20 +317,22 @@ static int test_addressee(struct verify *v, struct err *e)
 	/* An epoch says something only beside its own device. */
 	if (strcmp(device, v->facts->device) != 0)
 		return err_reason(e, REASON_WRONG_DEVICE, "%s is for %s",
-				  name_of(h).text, device);
+				  format_document_name(h).text, device);
 	if (strcmp(epoch, v->facts->epoch) != 0)
 		return err_reason(e, REASON_EPOCH,
 				  "%s is for another enrolment of this device",
-				  name_of(h).text);
+				  format_document_name(h).text);
 	return 0;
 }
 
 /* Does it follow the one that was taken last? */
-static int test_follows(struct verify *v, bool is_later, struct err *e)
+static int check_membership_order(struct verify *v, bool is_later,
+				  struct err *e)
 {
 	const struct doc_membership *m = doc_as_membership(v->doc);
 	auto_free char *hex = NULL;
-	int r = store_text(v->facts->store, STORE_MEMBER_DIGEST, &hex, e);
+	int r = store_lookup_text(v->facts->store, STORE_MEMBER_DIGEST, &hex,
+				  e);
 
 	if (r < 0 && r != -ENOENT)
 		return r;
@@ -341,12 +345,12 @@ static int test_follows(struct verify *v, bool is_later, struct err *e)
 				    : "%s is of the same second as the one "
 				      "that was taken last, and does not name "
 				      "it",
-			  name_of(&m->head).text);
+			  format_document_name(&m->head).text);
 }
 
 /* Memberships must come in the order of their making, or a server could choose
  * in which of two groups the device ends. */
-static int test_membership(struct verify *v, struct err *e)
+static int check_membership(struct verify *v, struct err *e)
 {
 	const struct doc_head *h = &v->doc->head;
 	int64_t held;
@@ -360,20 +364,20 @@ static int test_membership(struct verify *v, struct err *e)
 	if (h->issued < held)
 		return err_reason(e, REASON_ROLLBACK,
 				  "%s was issued before the one held",
-				  name_of(h).text);
-	return test_follows(v, h->issued > held, e);
+				  format_document_name(h).text);
+	return check_membership_order(v, h->issued > held, e);
 }
 
 /* ---- 7: the config password */
-static bool proof_holds(const struct doc_vp_config *held,
-			const struct envelope *env)
+static bool has_valid_proof(const struct doc_vp_config *held,
+			    const struct envelope *env)
 {
-	char over[TEXT_DIGEST_SIZE];
+	char over[ENCODING_DIGEST_SIZE];
 	auto_free void *pae = NULL;
 	struct err ignored;
 	size_t len;
 
-	text_digest(held->head.digest, over);
+	encoding_format_digest(held->head.digest, over);
 	if (envelope_pae(env->type, env->payload, env->payload_len, &pae, &len,
 			 &ignored) < 0)
 		return false;
@@ -381,7 +385,8 @@ static bool proof_holds(const struct doc_vp_config *held,
 		const struct envelope_proof *p = &env->proof[i];
 
 		if (memcmp(p->over, held->head.digest, HASH_SIZE) == 0 &&
-		    seal_check_proof(held->verifier, over, pae, len, p->mac))
+		    password_crypto_check_proof(held->verifier, over, pae, len,
+						p->mac))
 			return true;
 	}
 	return false;
@@ -395,18 +400,18 @@ int verify_protection(const struct verify_facts *f,
 
 	if (!held->is_protected || strcmp(f->window, held->head.id) == 0)
 		return 0;
-	if (env && (proof_holds(held, env) ||
+	if (env && (has_valid_proof(held, env) ||
 		    trust_check_role(f->root, DOC_ROLE_ROOT, env, NULL,
 				     &ignored) == 0))
 		return 0;
 	return err_reason(e, REASON_PASSWORD,
 			  "%s is protected, and its password was not proved",
-			  name_of(&held->head).text);
+			  format_document_name(&held->head).text);
 }
 
 /* The config as it was last in force, also where no snapshot names it now. */
-static int get_protected(const struct verify_facts *f, const char *id,
-			 struct doc **ret, struct err *e)
+static int load_protected_config(const struct verify_facts *f, const char *id,
+				 struct doc **ret, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	auto_free char *text = NULL;
@@ -425,8 +430,8 @@ static int get_protected(const struct verify_facts *f, const char *id,
 
 /* A proof for the held version tells whoever sees it a half of its key, which a
  * version with the same salt and password would share. */
-static int check_salt(const struct doc_vp_config *old, const struct doc *new,
-		      struct err *e)
+static int check_salt_reuse(const struct doc_vp_config *old,
+			    const struct doc *new, struct err *e)
 {
 	const struct doc_vp_config *c;
 
@@ -438,10 +443,11 @@ static int check_salt(const struct doc_vp_config *old, const struct doc *new,
 	    memcmp(old->salt, c->salt, c->salt_len) != 0)
 		return 0;
 	return err_reason(e, REASON_SCHEMA, "%s has the salt of version %u",
-			  name_of(&c->head).text, old->head.version);
+			  format_document_name(&c->head).text,
+			  old->head.version);
 }
 
-static int test_password(struct verify *v, struct err *e)
+static int check_password_proof(struct verify *v, struct err *e)
 {
 	AUTO(doc_freep) struct doc *old = NULL;
 	const char *id = v->doc->head.id;
@@ -451,31 +457,31 @@ static int test_password(struct verify *v, struct err *e)
 		id = doc_as_command(v->doc)->vp;
 	else if (v->doc->head.type != DOC_VP_CONFIG)
 		return 0;
-	r = get_protected(v->facts, id, &old, e);
+	r = load_protected_config(v->facts, id, &old, e);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0 || !old)
 		return r;
 	if (memcmp(old->head.digest, v->env->digest, HASH_SIZE) == 0)
 		return 0;
-	r = check_salt(doc_as_vp_config(old), v->doc, e);
+	r = check_salt_reuse(doc_as_vp_config(old), v->doc, e);
 	if (r < 0)
 		return r;
 	return verify_protection(v->facts, doc_as_vp_config(old), v->env, e);
 }
 
-static int test_removal(struct verify *v, struct err *e)
+static int check_removal_proof(struct verify *v, struct err *e)
 {
 	if (v->doc->head.type != DOC_COMMAND ||
 	    doc_as_command(v->doc)->action != DOC_REMOVE)
 		return 0;
-	return test_password(v, e);
+	return check_password_proof(v, e);
 }
 
 /* ---- 8: the snapshot's digest */
 /* What the snapshot says of a digest counts only where the document says it. */
-static int check_names(struct verify *v, const struct snapshot *s,
-		       struct err *e)
+static int check_entry_matches(struct verify *v, const struct snapshot *s,
+			       struct err *e)
 {
 	const struct doc_head *h = &v->doc->head;
 
@@ -491,31 +497,31 @@ static int check_names(struct verify *v, const struct snapshot *s,
 				  "snapshot %u names %s '%s' %u, but those "
 				  "bytes are %s",
 				  s->version, doc_type_name(n->type), n->id,
-				  n->version, name_of(h).text);
+				  n->version, format_document_name(h).text);
 	}
 	return 0;
 }
 
-static int test_digest(struct verify *v, struct err *e)
+static int check_named_digest(struct verify *v, struct err *e)
 {
 	const struct snapshot *s = v->facts->staged;
 	const struct doc_head *h = &v->doc->head;
 
-	if (held_by_digest(v->facts->force, v->env->digest) &&
-	    (!s || !snapshot_names(s, v->env->digest))) {
+	if (document_set_find_by_digest(v->facts->force, v->env->digest) &&
+	    (!s || !snapshot_has_digest(s, v->env->digest))) {
 		v->known = true;
 		return 0;
 	}
 	if (!s)
 		s = v->facts->snapshot;
-	if (s && snapshot_names(s, v->env->digest))
-		return check_names(v, s, e);
+	if (s && snapshot_has_digest(s, v->env->digest))
+		return check_entry_matches(v, s, e);
 	return err_reason(e, REASON_MIX_AND_MATCH,
-			  "%s is not what snapshot %u names", name_of(h).text,
-			  s ? s->version : 0);
+			  "%s is not what snapshot %u names",
+			  format_document_name(h).text, s ? s->version : 0);
 }
 
-static int test_image(struct verify *v, struct err *e)
+static int check_image_support(struct verify *v, struct err *e)
 {
 	const struct doc_image *im;
 
@@ -525,45 +531,56 @@ static int test_image(struct verify *v, struct err *e)
 	if (im->min_agent > VERIFY_AGENT_VERSION)
 		return err_reason(e, REASON_AGENT_TOO_OLD,
 				  "%s needs version %u, this is %u",
-				  name_of(&im->head).text, im->min_agent,
-				  VERIFY_AGENT_VERSION);
+				  format_document_name(&im->head).text,
+				  im->min_agent, VERIFY_AGENT_VERSION);
 	if (strcmp(im->architecture, architecture_own()) != 0)
 		return err_reason(e, REASON_ARCHITECTURE,
 				  "%s is for %s, this device is %s",
-				  name_of(&im->head).text, im->architecture,
-				  architecture_own());
+				  format_document_name(&im->head).text,
+				  im->architecture, architecture_own());
 	return 0;
 }
 
 /* ---- the orders of tests; one that finds the thing known ends its list */
-static test_fn *const root_tests[] = { open_root, compare_directors, NULL };
+static check_fn *const root_checks[] = { open_next_root, compare_directors,
+					 NULL };
 
-static test_fn *const snapshot_tests[] = {
-	open_snapshot,	       test_snapshot_times, test_snapshot_version,
-	test_snapshot_entries, test_snapshot_group, NULL,
+static check_fn *const snapshot_checks[] = {
+	open_signed_snapshot,	check_snapshot_times, check_snapshot_version,
+	check_snapshot_entries, check_snapshot_group, NULL,
 };
 
-static test_fn *const document_tests[] = {
-	open_document, test_document_times, test_document_version,
-	test_password, test_digest,	    test_image,
+static check_fn *const document_checks[] = {
+	open_signed_document,
+	check_document_times,
+	check_document_version,
+	check_password_proof,
+	check_named_digest,
+	check_image_support,
 	NULL,
 };
 
-static test_fn *const order_tests[] = {
-	open_document,	 test_order_times, test_id, test_addressee,
-	test_membership, test_removal,	   NULL,
+static check_fn *const command_checks[] = {
+	open_signed_document,
+	check_command_times,
+	check_command_id,
+	check_addressee,
+	check_membership,
+	check_removal_proof,
+	NULL,
 };
 
-static test_fn *const *tests_for(const struct envelope *env, struct err *e)
+static check_fn *const *select_envelope_checks(const struct envelope *env,
+					       struct err *e)
 {
 	if (strcmp(env->type, SNAPSHOT_TYPE) == 0)
-		return snapshot_tests;
+		return snapshot_checks;
 	switch (doc_type_from_payload_type(env->type)) {
 	case DOC_ROOT:
-		return root_tests;
+		return root_checks;
 	case DOC_COMMAND:
 	case DOC_MEMBERSHIP:
-		return order_tests;
+		return command_checks;
 	case DOC_NONE:
 	case DOC_TYPE_COUNT:
 		err_reason(e, REASON_ENVELOPE,
@@ -571,14 +588,14 @@ static test_fn *const *tests_for(const struct envelope *env, struct err *e)
 			   env->type);
 		return NULL;
 	default:
-		return document_tests;
+		return document_checks;
 	}
 }
 
 int verify_envelope(const struct verify_facts *f, const struct envelope *env,
 		    struct verify *ret, struct err *e)
 {
-	test_fn *const *t = tests_for(env, e);
+	check_fn *const *t = select_envelope_checks(env, e);
 	int r = 0;
 
 	*ret = (struct verify){ .facts = f, .env = env };

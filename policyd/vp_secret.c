@@ -14,10 +14,10 @@
 #include <errno.h>
 #include <string.h>
 
-static int to_memfd(const void *data, size_t len, const char *vp, int *ret,
-		    struct err *e)
+static int create_secret_memfd(const void *data, size_t len, const char *vp,
+			       int *ret, struct err *e)
 {
-	int fd = secret_memfd(data, len);
+	int fd = secure_memory_create_memfd(data, len);
 
 	if (fd < 0)
 		return err_sys(e, -fd, "hand secrets of '%s' over", vp);
@@ -25,12 +25,12 @@ static int to_memfd(const void *data, size_t len, const char *vp, int *ret,
 	return 0;
 }
 
-int vpsecret_key(struct policyd *p, const char *vp, const void *sealed,
-		 size_t len, int *ret, struct err *e)
+int vp_secret_open_key(struct policyd *p, const char *vp, const void *sealed,
+		       size_t len, int *ret, struct err *e)
 {
-	const struct escrow_device d = { p->device_id, p->epoch, vp };
-	uint8_t key[ESCROW_KEY_SIZE];
-	int r = escrow_unseal(&d, p->key, sealed, len, key, e);
+	const struct key_recovery_device d = { p->device_id, p->epoch, vp };
+	uint8_t key[KEY_RECOVERY_KEY_SIZE];
+	int r = key_recovery_unseal(&d, p->key, sealed, len, key, e);
 
 	if (r == -EACCES)
 		return err_reason(e, REASON_PASSWORD,
@@ -38,25 +38,27 @@ int vpsecret_key(struct policyd *p, const char *vp, const void *sealed,
 				  "device, or for another VP",
 				  vp);
 	if (r == 0)
-		r = to_memfd(key, sizeof(key), vp, ret, e);
+		r = create_secret_memfd(key, sizeof(key), vp, ret, e);
 	explicit_bzero(key, sizeof(key));
 	return r;
 }
 
-static int on_given(sd_bus_message *m, void *unused, sd_bus_error *also_unused)
+static int on_secrets_answer(sd_bus_message *m, void *unused,
+			     sd_bus_error *also_unused)
 {
 	const sd_bus_error *error = sd_bus_message_get_error(m);
 	struct err e;
 
 	if (!error)
 		return 0;
-	bus_take_err(error, 0, "hand secrets over", &e);
+	bus_convert_error(error, 0, "hand secrets over", &e);
 	log_warning("%s", e.text);
 	return 0;
 }
 
-static int open_secrets(const struct doc_vp_config *c, const struct seal_key *k,
-			int *ret, struct err *e)
+static int decrypt_config_secrets(const struct doc_vp_config *c,
+				  const struct password_crypto_key *k, int *ret,
+				  struct err *e)
 {
 	auto_free char *aad = NULL;
 	auto_free void *plain = NULL;
@@ -66,17 +68,18 @@ static int open_secrets(const struct doc_vp_config *c, const struct seal_key *k,
 	if (asprintf(&aad, "vp-config\n%s\n%s\n%u", c->head.org, c->head.id,
 		     c->head.version) < 0)
 		return err_oom(e, "open secrets");
-	r = seal_decrypt(k->enc, c->secrets_nonce, aad, strlen(aad), c->secrets,
-			 c->secrets_len, &plain, &len, e);
+	r = password_crypto_decrypt(k->enc, c->secrets_nonce, aad, strlen(aad),
+				    c->secrets, c->secrets_len, &plain, &len,
+				    e);
 	if (r == 0)
-		r = to_memfd(plain, len, c->head.id, ret, e);
+		r = create_secret_memfd(plain, len, c->head.id, ret, e);
 	if (plain)
 		explicit_bzero(plain, len);
 	return r;
 }
 
-int vpsecret_give(struct policyd *p, const struct doc_vp_config *c,
-		  const struct seal_key *k, struct err *e)
+int vp_secret_send_config(struct policyd *p, const struct doc_vp_config *c,
+			  const struct password_crypto_key *k, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	auto_close int fd = -1;
@@ -84,14 +87,14 @@ int vpsecret_give(struct policyd *p, const struct doc_vp_config *c,
 
 	if (!c->secrets)
 		return 0;
-	r = open_secrets(c, k, &fd, e);
+	r = decrypt_config_secrets(c, k, &fd, e);
 	if (r < 0)
 		return r;
-	r = device_message(p, "Secrets", &m);
+	r = device_new_message(p, "Secrets", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "sh", c->head.id, fd);
 	if (r >= 0)
-		r = device_call(p, m, on_given, NULL);
+		r = device_call_async(p, m, on_secrets_answer, NULL);
 	return r < 0 ? err_sys(e, -r, "hand secrets of '%s' over", c->head.id)
 		     : 0;
 }

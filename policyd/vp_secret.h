@@ -13,15 +13,15 @@
 
 struct err;
 struct policyd;
-struct seal_key;
+struct password_crypto_key;
 
 /* A memfd with the key that was sealed to this device for this VP.
  * err.password: to another, or changed since. */
-int vpsecret_key(struct policyd *p, const char *vp, const void *sealed,
-		 size_t len, int *ret, struct err *e);
+int vp_secret_open_key(struct policyd *p, const char *vp, const void *sealed,
+		       size_t len, int *ret, struct err *e);
 
 /* Sends a config's secrets on their way; what cellsd says to it is logged. */
-int vpsecret_give(struct policyd *p, const struct doc_vp_config *c,
-		  const struct seal_key *k, struct err *e);
+int vp_secret_send_config(struct policyd *p, const struct doc_vp_config *c,
+			  const struct password_crypto_key *k, struct err *e);
 
 #endif

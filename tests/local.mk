@@ -91,10 +91,10 @@ check_PROGRAMS += %D%/unit/test_err
 check_PROGRAMS += %D%/unit/test_key_recovery
 %C%_unit_test_key_recovery_LDADD = $(UNIT_LIBS)
 
-check_PROGRAMS += %D%/unit/test_slots
-%C%_unit_test_slots_SOURCES = %D%/unit/test_slots.c %D%/unit/fault.c
-%C%_unit_test_slots_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
-%C%_unit_test_slots_LDADD = $(CELLSD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_keyslots
+%C%_unit_test_keyslots_SOURCES = %D%/unit/test_keyslots.c %D%/unit/fault.c
+%C%_unit_test_keyslots_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
+%C%_unit_test_keyslots_LDADD = $(CELLSD_TEST_LIBS)
 
 check_PROGRAMS += %D%/unit/test_password_crypto
 %C%_unit_test_password_crypto_LDADD = $(UNIT_LIBS)
@@ -268,11 +268,11 @@ check_PROGRAMS += %D%/unit/test_snapshot_cache
 	%D%/unit/unitserver.h
 %C%_unit_test_snapshot_cache_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
 %C%_unit_test_snapshot_cache_CFLAGS = $(MGMTD_CFLAGS)
-check_PROGRAMS += %D%/unit/test_whatif
-%C%_unit_test_whatif_SOURCES = %D%/unit/test_whatif.c %D%/unit/unitserver.c \
+check_PROGRAMS += %D%/unit/test_server_plan
+%C%_unit_test_server_plan_SOURCES = %D%/unit/test_server_plan.c %D%/unit/unitserver.c \
 	%D%/unit/unitserver.h
-%C%_unit_test_whatif_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
-%C%_unit_test_whatif_CFLAGS = $(MGMTD_CFLAGS)
+%C%_unit_test_server_plan_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
+%C%_unit_test_server_plan_CFLAGS = $(MGMTD_CFLAGS)
 endif
 
 # A fuzz target is one file; libFuzzer brings main() with --enable-fuzzing,
@@ -297,7 +297,7 @@ EXTRA_DIST += %D%/fuzz/corpus/auditbatch
 check_PROGRAMS += %D%/fuzz/fuzz_keyslots
 %C%_fuzz_fuzz_keyslots_SOURCES = %D%/fuzz/fuzz_keyslots.c $(FUZZ_MAIN)
 %C%_fuzz_fuzz_keyslots_LDADD = $(FUZZ_LIBS) cellsd/libcellsd.a $(BASE_LIBS)
-EXTRA_DIST += %D%/fuzz/corpus/slots
+EXTRA_DIST += %D%/fuzz/corpus/keyslots
 
 check_PROGRAMS += %D%/fuzz/fuzz_chunk
 %C%_fuzz_fuzz_chunk_SOURCES = %D%/fuzz/fuzz_chunk.c $(FUZZ_MAIN)
@@ -409,13 +409,13 @@ check_PROGRAMS += %D%/fuzz/fuzz_device_channel
 %C%_fuzz_fuzz_device_channel_SOURCES = %D%/fuzz/fuzz_device_channel.c %D%/fuzz/office.c $(FUZZ_MAIN)
 %C%_fuzz_fuzz_device_channel_CFLAGS = $(MGMTD_CFLAGS)
 %C%_fuzz_fuzz_device_channel_LDADD = $(FUZZ_LIBS) $(MGMTD_LIBS)
-EXTRA_DIST += %D%/fuzz/corpus/devchan
+EXTRA_DIST += %D%/fuzz/corpus/device_channel
 
 EXTRA_DIST += %D%/fuzz/office.h
 
 TESTS += $(check_PROGRAMS)
 
-LINTS = %D%/lint/clock.sh %D%/lint/controls.sh %D%/lint/dist.sh %D%/lint/test_cellsd_links.sh %D%/lint/documents.sh %D%/lint/exports.sh %D%/lint/layout.py %D%/lint/pages.sh \
+LINTS = %D%/lint/clock.sh %D%/lint/controls.sh %D%/lint/dist.sh %D%/lint/test_cellsd_links.sh %D%/lint/documents.sh %D%/lint/exports.sh %D%/lint/layout.py %D%/lint/names.py %D%/lint/pages.sh \
 	%D%/lint/sandbox.py %D%/lint/selinux.sh %D%/lint/tools.sh %D%/lint/uapi.sh
 dist_noinst_SCRIPTS += $(LINTS) %D%/demo/verify.sh %D%/fuzz/fuzz.sh %D%/lint/analyze.sh %D%/check.sh
 TESTS += $(LINTS)

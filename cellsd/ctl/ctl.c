@@ -20,32 +20,32 @@ static const struct verb {
 	ctl_fn *fn;
 	const char *summary;
 } verbs[] = {
-	{ "list", "", 0, 0, TAKES_FORMAT, ctl_list,
+	{ "list", "", 0, 0, TAKES_FORMAT, ctl_list_vps,
 	  "the VPs and their states" },
-	{ "status", "", 0, 0, TAKES_FORMAT, ctl_status,
+	{ "status", "", 0, 0, TAKES_FORMAT, ctl_show_status,
 	  "the device, its organisation, what is in force" },
-	{ "switch", "VP", 1, 1, 0, ctl_switch,
+	{ "switch", "VP", 1, 1, 0, ctl_switch_vp,
 	  "bring a VP to the front; \"host\" is no VP" },
-	{ "next", "", 0, 0, 0, ctl_next,
+	{ "next", "", 0, 0, 0, ctl_switch_next,
 	  "bring the next running VP to the front" },
-	{ "previous", "", 0, 0, 0, ctl_previous,
+	{ "previous", "", 0, 0, 0, ctl_switch_previous,
 	  "bring the running VP before it to the front" },
-	{ "prev", "", 0, 0, 0, ctl_previous, NULL },
-	{ "explain", "VP CLASS", 2, 2, TAKES_FORMAT, ctl_explain,
+	{ "prev", "", 0, 0, 0, ctl_switch_previous, NULL },
+	{ "explain", "VP CLASS", 2, 2, TAKES_FORMAT, ctl_explain_access,
 	  "may the VP use the class, and which rules say so" },
-	{ "enroll", "URI", 1, 1, 0, ctl_enroll,
+	{ "enroll", "URI", 1, 1, 0, ctl_enroll_device,
 	  "put the device under an organisation" },
-	{ "reset", "", 0, 0, TAKES_YES, ctl_reset,
+	{ "reset", "", 0, 0, TAKES_YES, ctl_reset_device,
 	  "wipe every VP and leave the organisation" },
-	{ "unlock", "VP", 1, 1, TAKES_STDIN, ctl_unlock,
+	{ "unlock", "VP", 1, 1, TAKES_STDIN, ctl_unlock_vp,
 	  "unlock a VP by its passcode" },
-	{ "passcode", "VP", 1, 1, TAKES_STDIN, ctl_passcode,
+	{ "passcode", "VP", 1, 1, TAKES_STDIN, ctl_set_passcode,
 	  "set, change or take away a VP's passcode" },
 	{ "unlock-config", "ID", 1, 1, TAKES_STDIN, ctl_unlock_config,
 	  "let a protected config be replaced, for ten minutes" },
-	{ "exec", "VP -- COMMAND...", 2, INT_MAX, 0, ctl_exec,
+	{ "exec", "VP -- COMMAND...", 2, INT_MAX, 0, ctl_exec_program,
 	  "run a program in a running VP" },
-	{ "console", "VP", 1, 1, 0, ctl_console,
+	{ "console", "VP", 1, 1, 0, ctl_open_console,
 	  "the console of a running VP; Ctrl-] leaves it" },
 };
 
@@ -69,7 +69,7 @@ static void print_help(void)
 	       "  --version                print the version\n");
 }
 
-static const struct verb *find(const char *name)
+static const struct verb *find_verb(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		if (strcmp(verbs[i].name, name) == 0)
@@ -78,8 +78,8 @@ static const struct verb *find(const char *name)
 }
 
 /* Returns the index of the first argument, or a negative errno. */
-static int parse(const struct verb *v, int argc, char **argv, struct ctl *c,
-		 struct err *e)
+static int parse_verb_options(const struct verb *v, int argc, char **argv,
+			      struct ctl *c, struct err *e)
 {
 	const struct opt all[] = {
 		{ "format", 0, OPT_FORMAT, &c->json, "table|json",
@@ -126,12 +126,12 @@ int ctl_main(int argc, char **argv)
 		opt_print_version("cellsctl");
 		return EXIT_SUCCESS;
 	}
-	v = find(argv[1]);
+	v = find_verb(argv[1]);
 	if (!v) {
 		log_error("unknown verb %s (see cellsctl --help)", argv[1]);
 		return EXIT_USAGE;
 	}
-	r = parse(v, argc - 1, argv + 1, &c, &e);
+	r = parse_verb_options(v, argc - 1, argv + 1, &c, &e);
 	if (r == -ECANCELED)
 		return EXIT_SUCCESS;
 	if (r < 0) {

@@ -26,14 +26,15 @@ struct ctl {
 typedef int ctl_fn(struct ctl *c, char **argv, struct err *e);
 
 /* device_verbs.c: what cellsd answers */
-ctl_fn ctl_list, ctl_switch, ctl_next, ctl_previous, ctl_exec, ctl_console;
+ctl_fn ctl_list_vps, ctl_switch_vp, ctl_switch_next, ctl_switch_previous,
+	ctl_exec_program, ctl_open_console;
 /* What cellsd lists: "vps" and "generation". */
-int ctl_ask_list(struct ctl *c, json_t **ret, struct err *e);
+int ctl_get_vp_list(struct ctl *c, json_t **ret, struct err *e);
 /* What the machine does not enforce: objects with what, why, remedy. */
-int ctl_ask_shortfalls(struct ctl *c, json_t **ret, struct err *e);
+int ctl_get_unsupported(struct ctl *c, json_t **ret, struct err *e);
 /* policy_verbs.c: what cells-policyd answers */
-ctl_fn ctl_status, ctl_explain, ctl_enroll, ctl_reset, ctl_unlock,
-	ctl_unlock_config, ctl_passcode;
+ctl_fn ctl_show_status, ctl_explain_access, ctl_enroll_device, ctl_reset_device,
+	ctl_unlock_vp, ctl_unlock_config, ctl_set_passcode;
 
 int ctl_main(int argc, char **argv);
 

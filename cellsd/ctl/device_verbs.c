@@ -24,8 +24,8 @@ static void call_error_free(sd_bus_error *e)
 	sd_bus_error_free(e);
 }
 
-static int new_call(struct ctl *c, const char *method, sd_bus_message **ret,
-		    struct err *e)
+static int new_device_call(struct ctl *c, const char *method,
+			   sd_bus_message **ret, struct err *e)
 {
 	int r = sd_bus_message_new_method_call(c->bus, ret, BUS_DEVICE_NAME,
 					       BUS_DEVICE_PATH, BUS_DEVICE_NAME,
@@ -34,33 +34,34 @@ static int new_call(struct ctl *c, const char *method, sd_bus_message **ret,
 	return r < 0 ? err_sys(e, -r, "call %s", method) : 0;
 }
 
-static int send_call(struct ctl *c, sd_bus_message *m, const char *what,
-		     sd_bus_message **ret, struct err *e)
+static int send_device_call(struct ctl *c, sd_bus_message *m, const char *what,
+			    sd_bus_message **ret, struct err *e)
 {
 	AUTO(call_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	int r = sd_bus_call(c->bus, m, FOREVER, &error, ret);
 
-	return r < 0 ? bus_take_err(&error, r, what, e) : 0;
+	return r < 0 ? bus_convert_error(&error, r, what, e) : 0;
 }
 
 /* A call with at most one text argument. */
-static int ask(struct ctl *c, const char *method, const char *argument,
-	       sd_bus_message **ret, struct err *e)
+static int call_device_method(struct ctl *c, const char *method,
+			      const char *argument, sd_bus_message **ret,
+			      struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	int r = new_call(c, method, &m, e);
+	int r = new_device_call(c, method, &m, e);
 
 	if (r < 0)
 		return r;
 	if (argument)
 		r = sd_bus_message_append(m, "s", argument);
 	return r < 0 ? err_sys(e, -r, "call %s", method)
-		     : send_call(c, m, method, ret, e);
+		     : send_device_call(c, m, method, ret, e);
 }
 
 /* ---- list */
 
-static json_t *read_texts(sd_bus_message *m)
+static json_t *read_string_array(sd_bus_message *m)
 {
 	json_t *list = json_array();
 	const char *s;
@@ -74,7 +75,7 @@ static json_t *read_texts(sd_bus_message *m)
 }
 
 /* The value of a variant; NULL: a type that we do not know, skipped. */
-static json_t *read_value(sd_bus_message *m)
+static json_t *read_variant_value(sd_bus_message *m)
 {
 	const char *type, *s;
 	json_t *j = NULL;
@@ -94,14 +95,14 @@ static json_t *read_value(sd_bus_message *m)
 	else if (strcmp(type, "b") == 0 && sd_bus_message_read(m, "b", &b) > 0)
 		j = json_boolean(b);
 	else if (strcmp(type, "as") == 0)
-		j = read_texts(m);
+		j = read_string_array(m);
 	else
 		sd_bus_message_skip(m, type);
 	sd_bus_message_exit_container(m);
 	return j;
 }
 
-static int read_vp(sd_bus_message *m, json_t *vps)
+static int read_vp_entry(sd_bus_message *m, json_t *vps)
 {
 	json_t *vp = json_object();
 	const char *name;
@@ -116,14 +117,14 @@ static int read_vp(sd_bus_message *m, json_t *vps)
 	       (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
 		r = sd_bus_message_read(m, "s", &name);
 		if (r >= 0)
-			json_object_set_new(vp, name, read_value(m));
+			json_object_set_new(vp, name, read_variant_value(m));
 		if (r >= 0)
 			r = sd_bus_message_exit_container(m);
 	}
 	return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-static int read_list(sd_bus_message *m, json_t *ret)
+static int read_vp_list(sd_bus_message *m, json_t *ret)
 {
 	json_t *vps = json_array();
 	uint64_t generation = 0;
@@ -133,7 +134,7 @@ static int read_list(sd_bus_message *m, json_t *ret)
 	r = sd_bus_message_enter_container(m, 'a', "(sa{sv})");
 	while (r >= 0 &&
 	       (r = sd_bus_message_enter_container(m, 'r', "sa{sv}")) > 0) {
-		r = read_vp(m, vps);
+		r = read_vp_entry(m, vps);
 		if (r >= 0)
 			r = sd_bus_message_exit_container(m);
 	}
@@ -146,27 +147,27 @@ static int read_list(sd_bus_message *m, json_t *ret)
 	return r;
 }
 
-int ctl_ask_list(struct ctl *c, json_t **ret, struct err *e)
+int ctl_get_vp_list(struct ctl *c, json_t **ret, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	auto_json json_t *list = json_object();
-	int r = ask(c, "List", NULL, &reply, e);
+	int r = call_device_method(c, "List", NULL, &reply, e);
 
 	if (r < 0)
 		return r;
-	r = read_list(reply, list);
+	r = read_vp_list(reply, list);
 	if (r < 0)
 		return err_sys(e, -r, "read the list");
 	*ret = steal(list);
 	return 0;
 }
 
-int ctl_ask_shortfalls(struct ctl *c, json_t **ret, struct err *e)
+int ctl_get_unsupported(struct ctl *c, json_t **ret, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	auto_json json_t *rows = json_array();
 	const char *what, *why, *remedy;
-	int r = ask(c, "Status", NULL, &reply, e);
+	int r = call_device_method(c, "Status", NULL, &reply, e);
 
 	if (r < 0)
 		return r;
@@ -183,7 +184,7 @@ int ctl_ask_shortfalls(struct ctl *c, json_t **ret, struct err *e)
 }
 
 /* What is wrong with a VP stands behind its state. */
-static void mark_state(json_t *vp)
+static void append_state_remark(json_t *vp)
 {
 	const char *what =
 		json_is_true(json_object_get(vp, "damaged"))   ? "damaged"
@@ -199,7 +200,7 @@ static void mark_state(json_t *vp)
 }
 
 /* Memory as people read it. */
-static void prettify(json_t *vps)
+static void format_vp_columns(json_t *vps)
 {
 	json_t *vp;
 	size_t i;
@@ -209,8 +210,8 @@ static void prettify(json_t *vps)
 			json_integer_value(json_object_get(vp, "memory"));
 		char text[24];
 
-		mark_state(vp);
-		text_size((uint64_t)n, text);
+		append_state_remark(vp);
+		encoding_format_size((uint64_t)n, text);
 		json_object_set_new(vp, "memory",
 				    n ? json_string(text) : json_null());
 		if (json_integer_value(json_object_get(vp, "pid")) == 0)
@@ -222,9 +223,9 @@ static void prettify(json_t *vps)
 	}
 }
 
-int ctl_list(struct ctl *c, char **argv, struct err *e)
+int ctl_list_vps(struct ctl *c, char **argv, struct err *e)
 {
-	static const struct ctlshow_column columns[] = {
+	static const struct output_column columns[] = {
 		{ "VP", "name" },
 		{ "STATE", "state" },
 		{ "PID", "pid" },
@@ -237,31 +238,31 @@ int ctl_list(struct ctl *c, char **argv, struct err *e)
 		{},
 	};
 	auto_json json_t *list = NULL;
-	int r = ctl_ask_list(c, &list, e);
+	int r = ctl_get_vp_list(c, &list, e);
 
 	if (r < 0)
 		return r;
 	if (c->json)
-		return ctlshow_json(list, e);
-	prettify(json_object_get(list, "vps"));
-	return ctlshow_rows(columns, json_object_get(list, "vps"), e);
+		return output_print_json(list, e);
+	format_vp_columns(json_object_get(list, "vps"));
+	return output_print_table(columns, json_object_get(list, "vps"), e);
 }
 
 /* ---- switch */
 
-int ctl_switch(struct ctl *c, char **argv, struct err *e)
+int ctl_switch_vp(struct ctl *c, char **argv, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	const char *vp = strcmp(argv[0], "host") == 0 ? "" : argv[0];
 
-	return ask(c, "Switch", vp, &reply, e);
+	return call_device_method(c, "Switch", vp, &reply, e);
 }
 
-static int step(struct ctl *c, const char *method, struct err *e)
+static int call_switch_method(struct ctl *c, const char *method, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	const char *vp;
-	int r = ask(c, method, NULL, &reply, e);
+	int r = call_device_method(c, method, NULL, &reply, e);
 
 	if (r < 0)
 		return r;
@@ -272,36 +273,36 @@ static int step(struct ctl *c, const char *method, struct err *e)
 	return 0;
 }
 
-int ctl_next(struct ctl *c, char **argv, struct err *e)
+int ctl_switch_next(struct ctl *c, char **argv, struct err *e)
 {
-	return step(c, "Next", e);
+	return call_switch_method(c, "Next", e);
 }
 
-int ctl_previous(struct ctl *c, char **argv, struct err *e)
+int ctl_switch_previous(struct ctl *c, char **argv, struct err *e)
 {
-	return step(c, "Previous", e);
+	return call_switch_method(c, "Previous", e);
 }
 
 /* ---- inside a VP */
 
 /* An Exec under way. */
-struct program {
+struct exec_call {
 	sd_bus *bus;
 	sd_bus_message *reply;
 };
 
-static int on_reply(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static int on_exec_reply(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
-	struct program *p = arg;
+	struct exec_call *p = arg;
 
 	p->reply = sd_bus_message_ref(m);
 	return 0;
 }
 
 /* 1: it has ended, or the bus has. */
-static bool is_over(void *arg)
+static bool is_exec_finished(void *arg)
 {
-	struct program *p = arg;
+	struct exec_call *p = arg;
 	int r;
 
 	do
@@ -310,7 +311,7 @@ static bool is_over(void *arg)
 	return r < 0 || p->reply;
 }
 
-static int read_status(sd_bus_message *reply, struct err *e)
+static int read_exit_status(sd_bus_message *reply, struct err *e)
 {
 	AUTO(call_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	int status, r;
@@ -319,40 +320,42 @@ static int read_status(sd_bus_message *reply, struct err *e)
 		return err_set(e, ECONNRESET, "exec: the bus went away");
 	if (sd_bus_message_is_method_error(reply, NULL)) {
 		r = sd_bus_error_copy(&error, sd_bus_message_get_error(reply));
-		return bus_take_err(&error, r, "exec", e);
+		return bus_convert_error(&error, r, "exec", e);
 	}
 	r = sd_bus_message_read(reply, "i", &status);
 	return r < 0 ? err_sys(e, -r, "read the answer of Exec") : status;
 }
 
-static int run_program(struct ctl *c, sd_bus_message *m, struct ctlrelay *relay,
-		       struct err *e)
+static int relay_exec_call(struct ctl *c, sd_bus_message *m,
+			   struct relay *relay, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	AUTO(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
-	struct program p = { .bus = c->bus };
-	const struct ctlrelay_end end = { sd_bus_get_fd(c->bus), is_over, &p };
+	struct exec_call p = { .bus = c->bus };
+	const struct relay_end_condition end = { sd_bus_get_fd(c->bus),
+						 is_exec_finished, &p };
 	int r = sd_bus_message_append(m, "hhh", relay->theirs[0],
 				      relay->theirs[1], relay->theirs[2]);
 
 	if (r >= 0)
-		r = sd_bus_call_async(c->bus, &slot, m, on_reply, &p, FOREVER);
+		r = sd_bus_call_async(c->bus, &slot, m, on_exec_reply, &p,
+				      FOREVER);
 	if (r >= 0)
 		r = sd_bus_flush(c->bus);
 	if (r < 0)
 		return err_sys(e, -r, "call Exec");
-	ctlrelay_given(relay);
-	r = ctlrelay_run(relay, &end, e);
+	relay_close_program_fds(relay);
+	r = relay_run(relay, &end, e);
 	reply = p.reply;
-	return r < 0 ? r : read_status(reply, e);
+	return r < 0 ? r : read_exit_status(reply, e);
 }
 
-int ctl_exec(struct ctl *c, char **argv, struct err *e)
+int ctl_exec_program(struct ctl *c, char **argv, struct err *e)
 {
-	AUTO(ctlrelay_fini) struct ctlrelay relay;
+	AUTO(relay_fini) struct relay relay;
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	char **command = argv + 1;
-	int r = ctlrelay_open(&relay, e);
+	int r = relay_open(&relay, e);
 
 	if (r < 0)
 		return r;
@@ -360,24 +363,24 @@ int ctl_exec(struct ctl *c, char **argv, struct err *e)
 		command++;
 	if (!*command)
 		return err_set(e, EINVAL, "usage: cellsctl exec VP -- COMMAND");
-	r = new_call(c, "Exec", &m, e);
+	r = new_device_call(c, "Exec", &m, e);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_append(m, "s", argv[0]);
 	if (r >= 0)
 		r = sd_bus_message_append_strv(m, command);
 	return r < 0 ? err_sys(e, -r, "call Exec")
-		     : run_program(c, m, &relay, e);
+		     : relay_exec_call(c, m, &relay, e);
 }
 
-int ctl_console(struct ctl *c, char **argv, struct err *e)
+int ctl_open_console(struct ctl *c, char **argv, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	int fd, r = ask(c, "Console", argv[0], &reply, e);
+	int fd, r = call_device_method(c, "Console", argv[0], &reply, e);
 
 	if (r < 0)
 		return r;
 	r = sd_bus_message_read(reply, "h", &fd);
 	return r < 0 ? err_sys(e, -r, "read the answer of Console")
-		     : ctlterm_join(fd, e);
+		     : terminal_connect_console(fd, e);
 }

@@ -11,7 +11,7 @@
 #define COLUMNS_MAX 16
 
 /* Control characters, and those that change the direction of text (UTF-8). */
-static void tame(char *s)
+static void sanitize_terminal_text(char *s)
 {
 	for (unsigned char *p = (unsigned char *)s; *p; p++) {
 		bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
@@ -29,7 +29,7 @@ static void tame(char *s)
 }
 
 /* Is it a list of words, as people write one? */
-static bool is_list(const json_t *j)
+static bool is_string_list(const json_t *j)
 {
 	const json_t *item;
 	size_t i;
@@ -40,7 +40,7 @@ static bool is_list(const json_t *j)
 	return json_is_array(j);
 }
 
-static char *join(const json_t *list)
+static char *join_string_list(const json_t *list)
 {
 	const json_t *item;
 	size_t i, len = 0, used = 0;
@@ -59,15 +59,15 @@ static char *join(const json_t *list)
 }
 
 /* The caller frees it; NULL: no memory. */
-static char *cell(const json_t *j)
+static char *format_cell_text(const json_t *j)
 {
 	char *s;
 
 	if (!j || json_is_null(j) ||
 	    (json_is_array(j) && json_array_size(j) == 0))
 		return strdup("-");
-	if (is_list(j))
-		s = join(j);
+	if (is_string_list(j))
+		s = join_string_list(j);
 	else if (json_is_string(j))
 		s = strdup(*json_string_value(j) ? json_string_value(j) : "-");
 	else if (json_is_boolean(j))
@@ -76,12 +76,12 @@ static char *cell(const json_t *j)
 		s = json_dumps(j,
 			       JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
 	if (s)
-		tame(s);
+		sanitize_terminal_text(s);
 	return s;
 }
 
 /* In characters, not bytes. */
-static size_t width(const char *s)
+static size_t count_characters(const char *s)
 {
 	size_t n = 0;
 
@@ -90,60 +90,61 @@ static size_t width(const char *s)
 	return n;
 }
 
-static void print_cell(const char *s, size_t room, bool last)
+static void print_table_cell(const char *s, size_t room, bool last)
 {
 	printf("%s", s);
-	for (size_t n = width(s); !last && n < room + 2; n++)
+	for (size_t n = count_characters(s); !last && n < room + 2; n++)
 		putchar(' ');
 }
 
-int ctlshow_rows(const struct ctlshow_column *columns, const json_t *rows,
-		 struct err *e)
+int output_print_table(const struct output_column *columns, const json_t *rows,
+		       struct err *e)
 {
 	size_t room[COLUMNS_MAX] = { 0 }, n = 0, i;
 	json_t *row;
 
 	for (; columns[n].title && n < COLUMNS_MAX; n++) {
-		room[n] = width(columns[n].title);
+		room[n] = count_characters(columns[n].title);
 		json_array_foreach (rows, i, row) {
-			auto_free char *s =
-				cell(json_object_get(row, columns[n].member));
+			auto_free char *s = format_cell_text(
+				json_object_get(row, columns[n].member));
 
 			if (!s)
 				return err_oom(e, "print a table");
-			if (width(s) > room[n])
-				room[n] = width(s);
+			if (count_characters(s) > room[n])
+				room[n] = count_characters(s);
 		}
 	}
 	for (size_t c = 0; c < n; c++)
-		print_cell(columns[c].title, room[c], c + 1 == n);
+		print_table_cell(columns[c].title, room[c], c + 1 == n);
 	putchar('\n');
 	json_array_foreach (rows, i, row) {
 		for (size_t c = 0; c < n; c++) {
-			auto_free char *s =
-				cell(json_object_get(row, columns[c].member));
+			auto_free char *s = format_cell_text(
+				json_object_get(row, columns[c].member));
 
 			if (!s)
 				return err_oom(e, "print a table");
-			print_cell(s, room[c], c + 1 == n);
+			print_table_cell(s, room[c], c + 1 == n);
 		}
 		putchar('\n');
 	}
 	return 0;
 }
 
-void ctlshow_fields(const struct ctlshow_column *fields, const json_t *object)
+void output_print_fields(const struct output_column *fields,
+			 const json_t *object)
 {
 	for (; fields->title; fields++) {
 		const json_t *j = json_object_get(object, fields->member);
-		auto_free char *s = cell(j);
+		auto_free char *s = format_cell_text(j);
 
 		if (j && s)
 			printf("%-14s %s\n", fields->title, s);
 	}
 }
 
-int ctlshow_json(const json_t *j, struct err *e)
+int output_print_json(const json_t *j, struct err *e)
 {
 	auto_free char *s = json_text(j);
 

@@ -21,17 +21,17 @@ static void call_error_free(sd_bus_error *e)
 }
 
 /* Sends a call; *ret may be NULL. `what` stands in messages. */
-static int send_call(struct ctl *c, sd_bus_message *m, const char *what,
-		     sd_bus_message **ret, struct err *e)
+static int send_policy_call(struct ctl *c, sd_bus_message *m, const char *what,
+			    sd_bus_message **ret, struct err *e)
 {
 	AUTO(call_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	int r = sd_bus_call(c->bus, m, TIMEOUT_US, &error, ret);
 
-	return r < 0 ? bus_take_err(&error, r, what, e) : 0;
+	return r < 0 ? bus_convert_error(&error, r, what, e) : 0;
 }
 
-static int new_call(struct ctl *c, const char *method, sd_bus_message **ret,
-		    struct err *e)
+static int new_policy_call(struct ctl *c, const char *method,
+			   sd_bus_message **ret, struct err *e)
 {
 	int r = sd_bus_message_new_method_call(c->bus, ret, BUS_POLICY_NAME,
 					       BUS_POLICY_PATH, BUS_POLICY_NAME,
@@ -41,12 +41,12 @@ static int new_call(struct ctl *c, const char *method, sd_bus_message **ret,
 }
 
 /* A call with text arguments (up to two) and one text in the answer. */
-static int ask_text(struct ctl *c, const char *method, const char *a,
-		    const char *b, sd_bus_message **ret, const char **ret_text,
-		    struct err *e)
+static int call_policy_text(struct ctl *c, const char *method, const char *a,
+			    const char *b, sd_bus_message **ret,
+			    const char **ret_text, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	int r = new_call(c, method, &m, e);
+	int r = new_policy_call(c, method, &m, e);
 
 	if (r < 0)
 		return r;
@@ -56,7 +56,7 @@ static int ask_text(struct ctl *c, const char *method, const char *a,
 		r = sd_bus_message_append(m, "s", b);
 	if (r < 0)
 		return err_sys(e, -r, "call %s", method);
-	r = send_call(c, m, method, ret, e);
+	r = send_policy_call(c, m, method, ret, e);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_read(*ret, "s", ret_text);
@@ -64,12 +64,12 @@ static int ask_text(struct ctl *c, const char *method, const char *a,
 }
 
 /* The same where the text is a JSON object; the caller owns *ret. */
-static int ask_json(struct ctl *c, const char *method, const char *a,
-		    const char *b, json_t **ret, struct err *e)
+static int call_policy_json(struct ctl *c, const char *method, const char *a,
+			    const char *b, json_t **ret, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	const char *text;
-	int r = ask_text(c, method, a, b, &reply, &text, e);
+	int r = call_policy_text(c, method, a, b, &reply, &text, e);
 
 	if (r == 0)
 		r = json_parse(text, strlen(text), method, ret, e);
@@ -78,7 +78,7 @@ static int ask_json(struct ctl *c, const char *method, const char *a,
 
 /* Where a VP's data is, how it is encrypted, who can open it; and whether its
  * programs may gain rights. */
-static void add_data(json_t *all, json_t *vp)
+static void append_data_row(json_t *all, json_t *vp)
 {
 	static const char *const members[] = {
 		"name",	 "medium",	  "encryption",
@@ -92,9 +92,9 @@ static void add_data(json_t *all, json_t *vp)
 	json_array_append_new(all, row);
 }
 
-static int show_data(const json_t *all, struct err *e)
+static int show_data_table(const json_t *all, struct err *e)
 {
-	static const struct ctlshow_column columns[] = {
+	static const struct output_column columns[] = {
 		{ "VP", "name" },
 		{ "DATA", "medium" },
 		{ "ENCRYPTION", "encryption" },
@@ -107,14 +107,14 @@ static int show_data(const json_t *all, struct err *e)
 	if (json_array_size(all) == 0)
 		return 0;
 	putchar('\n');
-	return ctlshow_rows(columns, all, e);
+	return output_print_table(columns, all, e);
 }
 
 /*
  * What this machine does not enforce, {VP: names}, and VPs' data, as cellsd has
  * it; nothing while it is away.
  */
-static void add_lacks(struct ctl *c, json_t *status)
+static void add_vp_unsupported(struct ctl *c, json_t *status)
 {
 	json_t *data = json_array();
 	auto_json json_t *list = NULL;
@@ -122,9 +122,9 @@ static void add_lacks(struct ctl *c, json_t *status)
 	struct err e;
 	size_t i;
 
-	if (ctl_ask_list(c, &list, &e) == 0)
+	if (ctl_get_vp_list(c, &list, &e) == 0)
 		json_array_foreach (json_object_get(list, "vps"), i, vp) {
-			add_data(data, vp);
+			append_data_row(data, vp);
 			names = json_object_get(vp, "not-enforced");
 			if (json_array_size(names) > 0)
 				json_object_set(
@@ -138,18 +138,18 @@ static void add_lacks(struct ctl *c, json_t *status)
 }
 
 /* Of the machine as a whole; nothing while cellsd is away. */
-static void add_shortfalls(struct ctl *c, json_t *status)
+static void add_device_unsupported(struct ctl *c, json_t *status)
 {
 	json_t *rows = NULL;
 	struct err e;
 
-	if (ctl_ask_shortfalls(c, &rows, &e) == 0)
+	if (ctl_get_unsupported(c, &rows, &e) == 0)
 		json_object_set_new(status, "not_enforced_here", rows);
 }
 
-static int show_shortfalls(const json_t *rows, struct err *e)
+static int show_device_unsupported(const json_t *rows, struct err *e)
 {
-	static const struct ctlshow_column columns[] = {
+	static const struct output_column columns[] = {
 		{ "WHAT", "what" },
 		{ "WHY", "why" },
 		{ "REMEDY", "remedy" },
@@ -160,12 +160,14 @@ static int show_shortfalls(const json_t *rows, struct err *e)
 		return 0;
 	printf("\nNot enforced here%s\n",
 	       json_array_size(rows) == 0 ? ": nothing" : "");
-	return json_array_size(rows) == 0 ? 0 : ctlshow_rows(columns, rows, e);
+	return json_array_size(rows) == 0
+		       ? 0
+		       : output_print_table(columns, rows, e);
 }
 
-static int show_lacks(const json_t *all, struct err *e)
+static int show_vp_unsupported(const json_t *all, struct err *e)
 {
-	static const struct ctlshow_column columns[] = {
+	static const struct output_column columns[] = {
 		{ "VP", "vp" },
 		{ "NOT ENFORCED", "names" },
 		{},
@@ -180,12 +182,12 @@ static int show_lacks(const json_t *all, struct err *e)
 	if (json_array_size(rows) == 0)
 		return 0;
 	putchar('\n');
-	return ctlshow_rows(columns, rows, e);
+	return output_print_table(columns, rows, e);
 }
 
-int ctl_status(struct ctl *c, char **argv, struct err *e)
+int ctl_show_status(struct ctl *c, char **argv, struct err *e)
 {
-	static const struct ctlshow_column fields[] = {
+	static const struct output_column fields[] = {
 		{ "enrolled", "enrolled" },
 		{ "device", "device" },
 		{ "organisation", "org" },
@@ -203,7 +205,7 @@ int ctl_status(struct ctl *c, char **argv, struct err *e)
 		{ "locked out", "locked_out" },
 		{},
 	};
-	static const struct ctlshow_column documents[] = {
+	static const struct output_column documents[] = {
 		{ "TYPE", "type" },
 		{ "ID", "id" },
 		{ "VERSION", "version" },
@@ -211,27 +213,29 @@ int ctl_status(struct ctl *c, char **argv, struct err *e)
 		{},
 	};
 	auto_json json_t *j = NULL;
-	int r = ask_json(c, "Status", NULL, NULL, &j, e);
+	int r = call_policy_json(c, "Status", NULL, NULL, &j, e);
 
 	if (r < 0)
 		return r;
-	add_lacks(c, j);
-	add_shortfalls(c, j);
+	add_vp_unsupported(c, j);
+	add_device_unsupported(c, j);
 	if (c->json)
-		return ctlshow_json(j, e);
-	ctlshow_fields(fields, j);
-	r = show_data(json_object_get(j, "data"), e);
+		return output_print_json(j, e);
+	output_print_fields(fields, j);
+	r = show_data_table(json_object_get(j, "data"), e);
 	if (r == 0)
-		r = show_shortfalls(json_object_get(j, "not_enforced_here"), e);
+		r = show_device_unsupported(
+			json_object_get(j, "not_enforced_here"), e);
 	if (r == 0)
-		r = show_lacks(json_object_get(j, "not_enforced"), e);
+		r = show_vp_unsupported(json_object_get(j, "not_enforced"), e);
 	if (r < 0 || json_array_size(json_object_get(j, "documents")) == 0)
 		return r;
 	putchar('\n');
-	return ctlshow_rows(documents, json_object_get(j, "documents"), e);
+	return output_print_table(documents, json_object_get(j, "documents"),
+				  e);
 }
 
-static void show_reasons(json_t *rules)
+static void show_refusal_reasons(json_t *rules)
 {
 	json_t *rule;
 	size_t i;
@@ -252,75 +256,76 @@ static void show_reasons(json_t *rules)
 	}
 }
 
-int ctl_explain(struct ctl *c, char **argv, struct err *e)
+int ctl_explain_access(struct ctl *c, char **argv, struct err *e)
 {
-	static const struct ctlshow_column fields[] = {
+	static const struct output_column fields[] = {
 		{ "verdict", "verdict" },     { "mode", "mode" },
 		{ "in front", "foreground" }, { "its mode", "front_mode" },
 		{ "until", "until" },	      {},
 	};
-	static const struct ctlshow_column rules[] = {
+	static const struct output_column rules[] = {
 		{ "POLICY", "policy" },	    { "VERSION", "version" },
 		{ "LINE", "line" },	    { "CLASS", "class" },
 		{ "MODE", "mode" },	    { "WINDOW", "window" },
 		{ "SIGNED BY", "signers" }, {},
 	};
 	auto_json json_t *j = NULL;
-	int r = ask_json(c, "Explain", argv[0], argv[1], &j, e);
+	int r = call_policy_json(c, "Explain", argv[0], argv[1], &j, e);
 
 	if (r < 0)
 		return r;
 	if (c->json)
-		return ctlshow_json(j, e);
-	ctlshow_fields(fields, j);
+		return output_print_json(j, e);
+	output_print_fields(fields, j);
 	if (json_array_size(json_object_get(j, "rules")) == 0) {
 		puts("no rule speaks of it: none");
 		return 0;
 	}
 	putchar('\n');
-	r = ctlshow_rows(rules, json_object_get(j, "rules"), e);
+	r = output_print_table(rules, json_object_get(j, "rules"), e);
 	if (r == 0)
-		show_reasons(json_object_get(j, "rules"));
+		show_refusal_reasons(json_object_get(j, "rules"));
 	return r;
 }
 
-int ctl_enroll(struct ctl *c, char **argv, struct err *e)
+int ctl_enroll_device(struct ctl *c, char **argv, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	const char *device;
-	int r = ask_text(c, "Enroll", argv[0], NULL, &reply, &device, e);
+	int r = call_policy_text(c, "Enroll", argv[0], NULL, &reply, &device,
+				 e);
 
 	if (r == 0)
 		printf("enrolled as %s\n", device);
 	return r;
 }
 
-int ctl_reset(struct ctl *c, char **argv, struct err *e)
+int ctl_reset_device(struct ctl *c, char **argv, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	int r = 0;
 
 	if (!c->yes)
-		r = ctlsecret_confirm(
+		r = prompt_confirm_word(
 			"This wipes every VP and leaves the organisation.\n"
 			"Type \"reset\" to go on: ",
 			"reset", e);
 	if (r == 0)
-		r = new_call(c, "Reset", &m, e);
-	return r == 0 ? send_call(c, m, "reset", NULL, e) : r;
+		r = new_policy_call(c, "Reset", &m, e);
+	return r == 0 ? send_policy_call(c, m, "reset", NULL, e) : r;
 }
 
 /* A call of (s name, ay secret). The secret is zeroed on the way out. */
-static int send_secret(struct ctl *c, const char *method, const char *name,
-		       const char *prompt, struct err *e)
+static int send_secret_call(struct ctl *c, const char *method, const char *name,
+			    const char *prompt, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	char secret[CTLSECRET_MAX];
+	char secret[PROMPT_MAX];
 	size_t len;
-	int r = ctlsecret_read(prompt, c->password_stdin, secret, &len, e);
+	int r = prompt_read_secret(prompt, c->password_stdin, secret, &len, e);
 
 	if (r == 0)
-		r = new_call(c, method, &m, e);
+		r = new_policy_call(c, method, &m, e);
 	if (r == 0) {
 		r = sd_bus_message_append(m, "s", name);
 		if (r >= 0)
@@ -330,16 +335,16 @@ static int send_secret(struct ctl *c, const char *method, const char *name,
 	explicit_bzero(secret, sizeof(secret));
 	if (r == 0)
 		r = sd_bus_message_sensitive(m);
-	return r >= 0 ? send_call(c, m, method, NULL, e) : r;
+	return r >= 0 ? send_policy_call(c, m, method, NULL, e) : r;
 }
 
-int ctl_unlock(struct ctl *c, char **argv, struct err *e)
+int ctl_unlock_vp(struct ctl *c, char **argv, struct err *e)
 {
-	return send_secret(c, "Unlock", argv[0], "Passcode: ", e);
+	return send_secret_call(c, "Unlock", argv[0], "Passcode: ", e);
 }
 
 struct passcodes {
-	char old[CTLSECRET_MAX], fresh[CTLSECRET_MAX], again[CTLSECRET_MAX];
+	char old[PROMPT_MAX], fresh[PROMPT_MAX], again[PROMPT_MAX];
 	size_t old_len, fresh_len, again_len;
 };
 
@@ -353,12 +358,13 @@ static void passcodes_wipe(struct passcodes *p)
 static int read_passcodes(struct ctl *c, struct passcodes *p, struct err *e)
 {
 	bool in = c->password_stdin;
-	int r = ctlsecret_maybe("Passcode (Enter: there is none): ", in, p->old,
-				&p->old_len, e);
+	int r = prompt_read_optional_secret("Passcode (Enter: there is none): ",
+					    in, p->old, &p->old_len, e);
 
 	if (r == 0)
-		r = ctlsecret_maybe("New passcode (Enter: none any more): ", in,
-				    p->fresh, &p->fresh_len, e);
+		r = prompt_read_optional_secret(
+			"New passcode (Enter: none any more): ", in, p->fresh,
+			&p->fresh_len, e);
 	if (r == -ENODATA && in)
 		return err_set(e, ENODATA,
 			       "standard input must hold two lines: the "
@@ -370,21 +376,21 @@ static int read_passcodes(struct ctl *c, struct passcodes *p, struct err *e)
 			       "set");
 	if (r < 0 || in)
 		return r;
-	r = ctlsecret_maybe("The new one again: ", in, p->again, &p->again_len,
-			    e);
+	r = prompt_read_optional_secret("The new one again: ", in, p->again,
+					&p->again_len, e);
 	if (r == 0 && strcmp(p->fresh, p->again) != 0)
 		return err_set(e, EINVAL, "the two are not the same");
 	return r;
 }
 
-int ctl_passcode(struct ctl *c, char **argv, struct err *e)
+int ctl_set_passcode(struct ctl *c, char **argv, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	AUTO(passcodes_wipe) struct passcodes p = { 0 };
 	int r = read_passcodes(c, &p, e);
 
 	if (r == 0)
-		r = new_call(c, "SetPasscode", &m, e);
+		r = new_policy_call(c, "SetPasscode", &m, e);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_append(m, "s", argv[0]);
@@ -395,10 +401,11 @@ int ctl_passcode(struct ctl *c, char **argv, struct err *e)
 	if (r >= 0)
 		r = sd_bus_message_sensitive(m);
 	return r < 0 ? err_sys(e, -r, "call SetPasscode")
-		     : send_call(c, m, "set the passcode", NULL, e);
+		     : send_policy_call(c, m, "set the passcode", NULL, e);
 }
 
 int ctl_unlock_config(struct ctl *c, char **argv, struct err *e)
 {
-	return send_secret(c, "UnlockConfig", argv[0], "Config password: ", e);
+	return send_secret_call(c, "UnlockConfig", argv[0],
+				"Config password: ", e);
 }

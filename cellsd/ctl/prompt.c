@@ -10,8 +10,8 @@
 #include <termios.h>
 
 /* One byte at a time, so that nothing behind the line is taken. */
-static int read_line(int fd, char ret[CTLSECRET_MAX], size_t *ret_len,
-		     struct err *e)
+static int read_answer_line(int fd, char ret[PROMPT_MAX], size_t *ret_len,
+			    struct err *e)
 {
 	size_t n = 0;
 
@@ -28,7 +28,7 @@ static int read_line(int fd, char ret[CTLSECRET_MAX], size_t *ret_len,
 				       "ended");
 		if (r == 0 || ret[n] == '\n')
 			break;
-		if (++n == CTLSECRET_MAX - 1)
+		if (++n == PROMPT_MAX - 1)
 			return err_set(e, EINVAL, "the answer is too long");
 	}
 	ret[n] = '\0';
@@ -36,8 +36,8 @@ static int read_line(int fd, char ret[CTLSECRET_MAX], size_t *ret_len,
 	return 0;
 }
 
-static int ask(const char *prompt, bool echo, char ret[CTLSECRET_MAX],
-	       size_t *ret_len, struct err *e)
+static int ask_at_terminal(const char *prompt, bool echo, char ret[PROMPT_MAX],
+			   size_t *ret_len, struct err *e)
 {
 	auto_close int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	struct termios before, quiet;
@@ -51,35 +51,37 @@ static int ask(const char *prompt, bool echo, char ret[CTLSECRET_MAX],
 	if (dprintf(fd, "%s", prompt) < 0 ||
 	    tcsetattr(fd, TCSAFLUSH, &quiet) < 0)
 		return err_sys(e, errno, "ask at the terminal");
-	r = read_line(fd, ret, ret_len, e);
+	r = read_answer_line(fd, ret, ret_len, e);
 	tcsetattr(fd, TCSAFLUSH, &before);
 	if (!echo)
 		dprintf(fd, "\n");
 	return r;
 }
 
-int ctlsecret_maybe(const char *prompt, bool from_stdin,
-		    char ret[CTLSECRET_MAX], size_t *ret_len, struct err *e)
+int prompt_read_optional_secret(const char *prompt, bool from_stdin,
+				char ret[PROMPT_MAX], size_t *ret_len,
+				struct err *e)
 {
-	return from_stdin ? read_line(STDIN_FILENO, ret, ret_len, e)
-			  : ask(prompt, false, ret, ret_len, e);
+	return from_stdin ? read_answer_line(STDIN_FILENO, ret, ret_len, e)
+			  : ask_at_terminal(prompt, false, ret, ret_len, e);
 }
 
-int ctlsecret_read(const char *prompt, bool from_stdin, char ret[CTLSECRET_MAX],
-		   size_t *ret_len, struct err *e)
+int prompt_read_secret(const char *prompt, bool from_stdin,
+		       char ret[PROMPT_MAX], size_t *ret_len, struct err *e)
 {
-	int r = ctlsecret_maybe(prompt, from_stdin, ret, ret_len, e);
+	int r = prompt_read_optional_secret(prompt, from_stdin, ret, ret_len,
+					    e);
 
 	if (r == 0 && *ret_len == 0)
 		r = err_set(e, EINVAL, "the password is empty");
 	return r;
 }
 
-int ctlsecret_confirm(const char *question, const char *word, struct err *e)
+int prompt_confirm_word(const char *question, const char *word, struct err *e)
 {
-	char answer[CTLSECRET_MAX];
+	char answer[PROMPT_MAX];
 	size_t len;
-	int r = ask(question, true, answer, &len, e);
+	int r = ask_at_terminal(question, true, answer, &len, e);
 
 	if (r < 0)
 		return r;

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void close_end(int *fd)
+static void close_relay_fd(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
@@ -22,10 +22,10 @@ static void close_end(int *fd)
 
 /* ---- lanes */
 
-static int add_lane(struct ctlrelay *r, int from, int to, bool is_user,
-		    struct err *e)
+static int add_relay_channel(struct relay *r, int from, int to, bool is_user,
+			     struct err *e)
 {
-	struct ctlrelay_lane *l = &r->lane[r->n];
+	struct relay_channel *l = &r->lane[r->n];
 
 	assert(r->n < ARRAY_SIZE(r->lane));
 	/* Copies: each lane closes its own. */
@@ -36,35 +36,35 @@ static int add_lane(struct ctlrelay *r, int from, int to, bool is_user,
 	return l->from < 0 || l->to < 0 ? err_sys(e, errno, "exec") : 0;
 }
 
-static void close_lane(struct ctlrelay_lane *l)
+static void close_relay_channel(struct relay_channel *l)
 {
-	close_end(&l->from);
-	close_end(&l->to);
+	close_relay_fd(&l->from);
+	close_relay_fd(&l->to);
 	l->len = l->done = 0;
 }
 
-static void read_lane(struct ctlrelay_lane *l)
+static void read_relay_channel(struct relay_channel *l)
 {
 	ssize_t n = read(l->from, l->data, sizeof(l->data));
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n <= 0) {
-		close_lane(l);
+		close_relay_channel(l);
 		return;
 	}
 	l->len = (size_t)n;
 	l->done = 0;
 }
 
-static void write_lane(struct ctlrelay_lane *l)
+static void write_relay_channel(struct relay_channel *l)
 {
 	ssize_t n = write(l->to, l->data + l->done, l->len - l->done);
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n < 0) {
-		close_lane(l);
+		close_relay_channel(l);
 		return;
 	}
 	l->done += (size_t)n;
@@ -72,25 +72,25 @@ static void write_lane(struct ctlrelay_lane *l)
 		l->len = l->done = 0;
 }
 
-static struct pollfd wait_for_lane(const struct ctlrelay_lane *l)
+static struct pollfd get_channel_pollfd(const struct relay_channel *l)
 {
 	return l->len > 0 ? (struct pollfd){ .fd = l->to, .events = POLLOUT }
 			  : (struct pollfd){ .fd = l->from, .events = POLLIN };
 }
 
-static void serve_lane(struct ctlrelay_lane *l, short events)
+static void handle_channel_events(struct relay_channel *l, short events)
 {
 	if (!events)
 		return;
 	if (l->len > 0)
-		write_lane(l);
+		write_relay_channel(l);
 	else
-		read_lane(l);
+		read_relay_channel(l);
 }
 
 /* ---- open */
 
-static int open_pipe(struct ctlrelay *r, int number, struct err *e)
+static int open_relay_pipe(struct relay *r, int number, struct err *e)
 {
 	bool is_input = number == STDIN_FILENO;
 	auto_close int in = -1, out = -1;
@@ -101,35 +101,35 @@ static int open_pipe(struct ctlrelay *r, int number, struct err *e)
 	in = p[0];
 	out = p[1];
 	r->theirs[number] = steal_fd(*(is_input ? &in : &out));
-	return is_input ? add_lane(r, number, out, true, e)
-			: add_lane(r, in, number, false, e);
+	return is_input ? add_relay_channel(r, number, out, true, e)
+			: add_relay_channel(r, in, number, false, e);
 }
 
 /* One terminal for all of the program's files that are one of the user's. */
-static int open_terminal(struct ctlrelay *r, struct err *e)
+static int open_relay_terminal(struct relay *r, struct err *e)
 {
 	int out = isatty(STDOUT_FILENO) ? STDOUT_FILENO : STDERR_FILENO;
 	int in = isatty(STDIN_FILENO);
-	int code = ctlterm_open(&r->master, &r->slave, e);
+	int code = terminal_open_pty(&r->master, &r->slave, e);
 
 	if (code == 0 && in)
-		code = add_lane(r, STDIN_FILENO, r->master, true, e);
+		code = add_relay_channel(r, STDIN_FILENO, r->master, true, e);
 	if (code == 0)
-		code = add_lane(r, r->master, out, false, e);
+		code = add_relay_channel(r, r->master, out, false, e);
 	return code;
 }
 
-static int open_files(struct ctlrelay *r, struct err *e)
+static int open_standard_files(struct relay *r, struct err *e)
 {
 	int code = 0;
 
 	for (int i = 0; code == 0 && i < 3; i++) {
 		if (!isatty(i)) {
-			code = open_pipe(r, i, e);
+			code = open_relay_pipe(r, i, e);
 			continue;
 		}
 		if (r->slave < 0)
-			code = open_terminal(r, e);
+			code = open_relay_terminal(r, e);
 		if (code == 0)
 			r->theirs[i] = fcntl(r->slave, F_DUPFD_CLOEXEC, 3);
 		if (code == 0 && r->theirs[i] < 0)
@@ -138,7 +138,7 @@ static int open_files(struct ctlrelay *r, struct err *e)
 	return code;
 }
 
-int ctlrelay_open(struct ctlrelay *ret, struct err *e)
+int relay_open(struct relay *ret, struct err *e)
 {
 	int code;
 
@@ -146,85 +146,85 @@ int ctlrelay_open(struct ctlrelay *ret, struct err *e)
 	ret->master = ret->slave = -1;
 	for (int i = 0; i < 3; i++)
 		ret->theirs[i] = -1;
-	code = open_files(ret, e);
+	code = open_standard_files(ret, e);
 	if (code < 0)
-		ctlrelay_fini(ret);
+		relay_fini(ret);
 	return code;
 }
 
-void ctlrelay_given(struct ctlrelay *r)
+void relay_close_program_fds(struct relay *r)
 {
 	for (int i = 0; i < 3; i++)
-		close_end(&r->theirs[i]);
+		close_relay_fd(&r->theirs[i]);
 	/* With a copy of ours the terminal would never end. */
-	close_end(&r->slave);
+	close_relay_fd(&r->slave);
 }
 
-void ctlrelay_fini(struct ctlrelay *r)
+void relay_fini(struct relay *r)
 {
-	ctlrelay_given(r);
-	close_end(&r->master);
+	relay_close_program_fds(r);
+	close_relay_fd(&r->master);
 	for (unsigned int i = 0; i < r->n; i++)
-		close_lane(&r->lane[i]);
+		close_relay_channel(&r->lane[i]);
 	r->n = 0;
 }
 
 /* ---- run */
 
 /* What is on its way to the user, and nothing that comes later. */
-static void drain(struct ctlrelay *r)
+static void drain_program_output(struct relay *r)
 {
 	for (unsigned int i = 0; i < r->n; i++) {
-		struct ctlrelay_lane *l = &r->lane[i];
+		struct relay_channel *l = &r->lane[i];
 
 		while (!l->is_user && l->from >= 0) {
-			struct pollfd p = wait_for_lane(l);
+			struct pollfd p = get_channel_pollfd(l);
 
 			if (poll(&p, 1, l->len > 0 ? -1 : 0) <= 0)
 				break;
-			serve_lane(l, p.revents);
+			handle_channel_events(l, p.revents);
 		}
 	}
 }
 
-static void copy_until(struct ctlrelay *r, int resized,
-		       const struct ctlrelay_end *end)
+static void copy_until_exit(struct relay *r, int resized,
+			    const struct relay_end_condition *end)
 {
 	struct pollfd p[ARRAY_SIZE(r->lane) + 2];
 
 	for (;;) {
 		for (unsigned int i = 0; i < r->n; i++)
-			p[i] = wait_for_lane(&r->lane[i]);
+			p[i] = get_channel_pollfd(&r->lane[i]);
 		p[r->n] = (struct pollfd){ .fd = end->fd, .events = POLLIN };
 		p[r->n + 1] =
 			(struct pollfd){ .fd = resized, .events = POLLIN };
 		if (poll(p, r->n + 2, -1) < 0 && errno != EINTR)
 			return;
 		if (p[r->n].revents && end->fn(end->arg))
-			return drain(r);
+			return drain_program_output(r);
 		if (p[r->n + 1].revents)
-			ctlterm_resize(resized, r->master);
+			terminal_update_size(resized, r->master);
 		for (unsigned int i = 0; i < r->n; i++)
-			serve_lane(&r->lane[i], p[i].revents);
+			handle_channel_events(&r->lane[i], p[i].revents);
 	}
 }
 
-int ctlrelay_run(struct ctlrelay *r, const struct ctlrelay_end *end,
-		 struct err *e)
+int relay_run(struct relay *r, const struct relay_end_condition *end,
+	      struct err *e)
 {
-	struct ctlterm_mode before = { 0 };
+	struct terminal_mode before = { 0 };
 	auto_close int resized = -1;
 	int code = 0;
 
 	/* Who does not read any more is told so by the write. */
 	signal(SIGPIPE, SIG_IGN);
 	if (r->master >= 0) {
-		code = ctlterm_raw(r->master, &before, e);
-		resized = ctlterm_watch_size();
+		code = terminal_set_raw(r->master, &before, e);
+		resized = terminal_watch_size();
 	}
 	if (code < 0)
 		return code;
-	copy_until(r, resized, end);
-	ctlterm_restore(&before);
+	copy_until_exit(r, resized, end);
+	terminal_restore(&before);
 	return 0;
 }

@@ -13,40 +13,40 @@
 
 struct err;
 
-#define CTLRELAY_CHUNK                                                         \
+#define RELAY_CHUNK                                                            \
 	4096 /* what a pipe that can be written takes at once                  \
 	      */
 
 /* One way. Both ends are closed as soon as one of them is. */
-struct ctlrelay_lane {
+struct relay_channel {
 	int from, to;
 	bool is_user; /* from the user: nobody waits for the rest of it */
 	size_t len, done;
-	char data[CTLRELAY_CHUNK];
+	char data[RELAY_CHUNK];
 };
 
-struct ctlrelay {
+struct relay {
 	int theirs[3];	   /* for the program */
 	int master, slave; /* of its terminal */
-	struct ctlrelay_lane lane[5];
+	struct relay_channel lane[5];
 	unsigned int n;
 };
 
 /* On failure nothing is open. */
-int ctlrelay_open(struct ctlrelay *ret, struct err *e);
-void ctlrelay_fini(struct ctlrelay *r);
+int relay_open(struct relay *ret, struct err *e);
+void relay_fini(struct relay *r);
 
 /* Somebody else has `theirs` now. */
-void ctlrelay_given(struct ctlrelay *r);
+void relay_close_program_fds(struct relay *r);
 
 /* Copies until `fn`, called whenever `fd` can be read, says that the program
  * has ended, and then what that has left. */
-struct ctlrelay_end {
+struct relay_end_condition {
 	int fd;
 	bool (*fn)(void *arg);
 	void *arg;
 };
-int ctlrelay_run(struct ctlrelay *r, const struct ctlrelay_end *end,
-		 struct err *e);
+int relay_run(struct relay *r, const struct relay_end_condition *end,
+	      struct err *e);
 
 #endif

@@ -19,7 +19,7 @@
 
 #define LEAVE 0x1d /* Ctrl-] */
 
-static void copy_size(int console)
+static void copy_terminal_size(int console)
 {
 	struct winsize size;
 
@@ -27,7 +27,7 @@ static void copy_size(int console)
 		ioctl(console, TIOCSWINSZ, &size);
 }
 
-int ctlterm_watch_size(void)
+int terminal_watch_size(void)
 {
 	sigset_t resize;
 
@@ -37,16 +37,16 @@ int ctlterm_watch_size(void)
 	return signalfd(-1, &resize, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-void ctlterm_resize(int resized, int console)
+void terminal_update_size(int resized, int console)
 {
 	struct signalfd_siginfo info;
 
 	if (read(resized, &info, sizeof(info)) == sizeof(info))
-		copy_size(console);
+		copy_terminal_size(console);
 }
 
 /* What can be read goes to the other side; 0: that side is over. */
-static int pass(int from, int to, bool is_user)
+static int forward_terminal_data(int from, int to, bool is_user)
 {
 	char data[4096];
 	const char *leave = NULL;
@@ -63,9 +63,9 @@ static int pass(int from, int to, bool is_user)
 	return n > 0 && !leave;
 }
 
-static void pump(int console, int in, int out)
+static void run_console_loop(int console, int in, int out)
 {
-	auto_close int resized = ctlterm_watch_size();
+	auto_close int resized = terminal_watch_size();
 	struct pollfd p[] = {
 		{ .fd = in, .events = POLLIN },
 		{ .fd = console, .events = POLLIN },
@@ -76,14 +76,15 @@ static void pump(int console, int in, int out)
 		if (poll(p, ARRAY_SIZE(p), -1) < 0 && errno != EINTR)
 			return;
 		if (p[2].revents)
-			ctlterm_resize(resized, console);
-		if ((p[1].revents && !pass(console, out, false)) ||
-		    (p[0].revents && !pass(in, console, true)))
+			terminal_update_size(resized, console);
+		if ((p[1].revents &&
+		     !forward_terminal_data(console, out, false)) ||
+		    (p[0].revents && !forward_terminal_data(in, console, true)))
 			return;
 	}
 }
 
-int ctlterm_raw(int console, struct ctlterm_mode *ret, struct err *e)
+int terminal_set_raw(int console, struct terminal_mode *ret, struct err *e)
 {
 	struct termios raw;
 
@@ -94,31 +95,31 @@ int ctlterm_raw(int console, struct ctlterm_mode *ret, struct err *e)
 	cfmakeraw(&raw);
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw) < 0)
 		return err_sys(e, errno, "set up the terminal");
-	copy_size(console);
+	copy_terminal_size(console);
 	return 0;
 }
 
-void ctlterm_restore(const struct ctlterm_mode *m)
+void terminal_restore(const struct terminal_mode *m)
 {
 	if (m->is_set)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &m->before);
 }
 
-int ctlterm_join(int console, struct err *e)
+int terminal_connect_console(int console, struct err *e)
 {
-	struct ctlterm_mode before;
-	int r = ctlterm_raw(console, &before, e);
+	struct terminal_mode before;
+	int r = terminal_set_raw(console, &before, e);
 
 	if (r < 0)
 		return r;
 	if (before.is_set)
 		fprintf(stderr, "Ctrl-] leaves the console.\r\n");
-	pump(console, STDIN_FILENO, STDOUT_FILENO);
-	ctlterm_restore(&before);
+	run_console_loop(console, STDIN_FILENO, STDOUT_FILENO);
+	terminal_restore(&before);
 	return 0;
 }
 
-int ctlterm_open(int *ret_master, int *ret_slave, struct err *e)
+int terminal_open_pty(int *ret_master, int *ret_slave, struct err *e)
 {
 	auto_close int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
 	struct termios mode;

@@ -9,40 +9,40 @@
 #include <stdio.h>
 #include <string.h>
 
-static void key_of(uint32_t ns, char ret[16])
+static void format_devns_key(uint32_t ns, char ret[16])
 {
 	snprintf(ret, 16, "%" PRIu32, ns);
 }
 
-static void take_name(void *arg, const struct devnslink_ns *ns)
+static void store_devns_name(void *arg, const struct devns_link_ns *ns)
 {
 	char key[16];
 
-	key_of(ns->id, key);
+	format_devns_key(ns->id, key);
 	json_object_set_new(arg, key, json_string(ns->name));
 }
 
-const char *nsname_get(const struct nsctl *c, uint32_t ns)
+const char *devns_name_get(const struct devnsctl *c, uint32_t ns)
 {
 	static char key[16];
 	const char *name;
 
-	key_of(ns, key);
+	format_devns_key(ns, key);
 	name = json_string_value(json_object_get(c->names, key));
 	return ns == 0 ? "host" : name ? name : key;
 }
 
-bool nsname_wants(const struct nsctl *c, uint32_t ns)
+bool devns_name_is_requested(const struct devnsctl *c, uint32_t ns)
 {
 	char key[16];
 
-	key_of(ns, key);
+	format_devns_key(ns, key);
 	return !c->devns || strcmp(c->devns, key) == 0 ||
-	       strcmp(c->devns, nsname_get(c, ns)) == 0;
+	       strcmp(c->devns, devns_name_get(c, ns)) == 0;
 }
 
 /* A name that nobody has is a mistake, not an empty answer. */
-static int check_devns(const struct nsctl *c, struct err *e)
+static int check_requested_devns(const struct devnsctl *c, struct err *e)
 {
 	const char *key;
 	json_t *name;
@@ -56,9 +56,9 @@ static int check_devns(const struct nsctl *c, struct err *e)
 	return err_set(e, ENOENT, "there is no devns '%.70s'", c->devns);
 }
 
-int nsname_read(struct nsctl *c, struct err *e)
+int devns_name_load_all(struct devnsctl *c, struct err *e)
 {
-	int r = devnslink_each_ns(c->link, take_name, c->names, e);
+	int r = devns_link_each_ns(c->link, store_devns_name, c->names, e);
 
-	return r < 0 ? r : check_devns(c, e);
+	return r < 0 ? r : check_requested_devns(c, e);
 }

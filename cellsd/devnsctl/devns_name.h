@@ -7,14 +7,14 @@
 #include <stdint.h>
 
 struct err;
-struct nsctl;
+struct devnsctl;
 
 /* Fills c->names. -ENOENT: nobody has the name that was asked for. */
-int nsname_read(struct nsctl *c, struct err *e);
+int devns_name_load_all(struct devnsctl *c, struct err *e);
 
 /* Its name, "host", or its number; lives until the next call. */
-const char *nsname_get(const struct nsctl *c, uint32_t ns);
+const char *devns_name_get(const struct devnsctl *c, uint32_t ns);
 /* Is it one that was asked for? */
-bool nsname_wants(const struct nsctl *c, uint32_t ns);
+bool devns_name_is_requested(const struct devnsctl *c, uint32_t ns);
 
 #endif

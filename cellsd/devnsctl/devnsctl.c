@@ -13,18 +13,22 @@
 
 static const struct verb {
 	const char *name;
-	nsctl_fn *fn;
+	devnsctl_fn *fn;
 	bool by_devns; /* takes a devns */
 	const char *summary;
 } verbs[] = {
-	{ "list", nsctl_list, false, "the devns and which one is in front" },
-	{ "sources", nsctl_sources, false, "the devices that devns has" },
-	{ "endpoints", nsctl_endpoints, true,
+	{ "list", devnsctl_list_devns, false,
+	  "the devns and which one is in front" },
+	{ "sources", devnsctl_list_sources, false,
+	  "the devices that devns has" },
+	{ "endpoints", devnsctl_list_endpoints, true,
 	  "what each devns has of each device, and may use now" },
-	{ "modes", nsctl_modes, true, "the rights in force, by class" },
-	{ "holders", nsctl_holders, true, "processes with endpoints open" },
-	{ "stat", nsctl_stat, true, "opens, denials, calls, revocations" },
-	{ "events", nsctl_events, true, "follow the audit events" },
+	{ "modes", devnsctl_list_modes, true, "the rights in force, by class" },
+	{ "holders", devnsctl_list_holders, true,
+	  "processes with endpoints open" },
+	{ "stat", devnsctl_list_stats, true,
+	  "opens, denials, calls, revocations" },
+	{ "events", devnsctl_follow_events, true, "follow the audit events" },
 };
 
 static void print_help(void)
@@ -49,7 +53,7 @@ static void print_verbs(void)
 		printf("%s --format=\n", verbs[i].name);
 }
 
-static const struct verb *find(const char *name)
+static const struct verb *find_verb(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		if (strcmp(verbs[i].name, name) == 0)
@@ -58,8 +62,8 @@ static const struct verb *find(const char *name)
 }
 
 /* Returns the index of the first argument, or a negative errno. */
-static int parse(const struct verb *v, int argc, char **argv, struct nsctl *c,
-		 struct err *e)
+static int parse_verb_options(const struct verb *v, int argc, char **argv,
+			      struct devnsctl *c, struct err *e)
 {
 	const struct opt opts[] = {
 		{ "format", 0, OPT_FORMAT, &c->json, "table|json",
@@ -85,23 +89,23 @@ static int parse(const struct verb *v, int argc, char **argv, struct nsctl *c,
 	return first;
 }
 
-static int run(const struct verb *v, struct nsctl *c, char **argv,
-	       struct err *e)
+static int run_verb(const struct verb *v, struct devnsctl *c, char **argv,
+		    struct err *e)
 {
-	AUTO(devnslink_freep) struct devnslink *link = NULL;
+	AUTO(devns_link_freep) struct devns_link *link = NULL;
 	auto_json json_t *names = json_object();
-	int r = names ? devnslink_open(&link, e) : err_oom(e, v->name);
+	int r = names ? devns_link_open(&link, e) : err_oom(e, v->name);
 
 	c->link = link;
 	c->names = names;
 	if (r == 0)
-		r = nsname_read(c, e);
+		r = devns_name_load_all(c, e);
 	return r < 0 ? r : v->fn(c, argv, e);
 }
 
-int nsctl_main(int argc, char **argv)
+int devnsctl_main(int argc, char **argv)
 {
-	struct nsctl c = { 0 };
+	struct devnsctl c = { 0 };
 	const struct verb *v;
 	struct err e;
 	int r;
@@ -118,19 +122,19 @@ int nsctl_main(int argc, char **argv)
 		print_verbs();
 		return EXIT_SUCCESS;
 	}
-	v = find(argv[1]);
+	v = find_verb(argv[1]);
 	if (!v) {
 		log_error("unknown verb %s (see devnsctl --help)", argv[1]);
 		return EXIT_USAGE;
 	}
-	r = parse(v, argc - 1, argv + 1, &c, &e);
+	r = parse_verb_options(v, argc - 1, argv + 1, &c, &e);
 	if (r == -ECANCELED)
 		return EXIT_SUCCESS;
 	if (r < 0) {
 		log_error("%s", e.text);
 		return EXIT_USAGE;
 	}
-	r = run(v, &c, argv + 1 + r, &e);
+	r = run_verb(v, &c, argv + 1 + r, &e);
 	if (r < 0)
 		log_error("%s", e.text);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -14,23 +14,24 @@
 
 struct err;
 
-struct nsctl {
+struct devnsctl {
 	bool json;
 	const char *devns; /* only of this one, by name or id; NULL: of all */
-	struct devnslink *link;
+	struct devns_link *link;
 	json_t *names; /* of devns, by id in decimal */
 };
 
 /* argv: behind the options, NULL ends it. 0 or a negative errno. */
-typedef int nsctl_fn(struct nsctl *c, char **argv, struct err *e);
+typedef int devnsctl_fn(struct devnsctl *c, char **argv, struct err *e);
 
 /* show.c: what the module has */
-nsctl_fn nsctl_list, nsctl_sources, nsctl_endpoints, nsctl_modes, nsctl_stat;
+devnsctl_fn devnsctl_list_devns, devnsctl_list_sources, devnsctl_list_endpoints,
+	devnsctl_list_modes, devnsctl_list_stats;
 /* holders.c: who has it open */
-nsctl_fn nsctl_holders;
+devnsctl_fn devnsctl_list_holders;
 /* follow.c: what happens */
-nsctl_fn nsctl_events;
+devnsctl_fn devnsctl_follow_events;
 
-int nsctl_main(int argc, char **argv);
+int devnsctl_main(int argc, char **argv);
 
 #endif

@@ -13,38 +13,40 @@
 #include <stdio.h>
 #include <string.h>
 
-struct following {
-	struct nsctl *c;
+struct event_follower {
+	struct devnsctl *c;
 	struct err *e;
 	int r;
 };
 
 /* A name of a VP that came since. */
-static void learn(void *arg, const struct devnslink_ns *ns)
+static void add_new_devns_name(void *arg, const struct devns_link_ns *ns)
 {
-	struct nsctl *c = arg;
+	struct devnsctl *c = arg;
 	char key[16];
 
 	snprintf(key, sizeof(key), "%" PRIu32, ns->id);
 	json_object_set_new(c->names, key, json_string(ns->name));
 }
 
-static void relearn(struct nsctl *c, uint32_t ns)
+static void refresh_devns_names(struct devnsctl *c, uint32_t ns)
 {
 	char key[16];
 	struct err ignored;
 
 	snprintf(key, sizeof(key), "%" PRIu32, ns);
 	if (ns && !json_object_get(c->names, key))
-		devnslink_each_ns(c->link, learn, c, &ignored);
+		devns_link_each_ns(c->link, add_new_devns_name, c, &ignored);
 }
 
-static json_t *event_of(const struct nsctl *c, const struct devnslink_event *ev)
+static json_t *build_event_json(const struct devnsctl *c,
+				const struct devns_link_event *ev)
 {
 	json_t *j = json_pack(
-		"{ss sI sI ss sI sI}", "event", devnslink_event_name(ev->event),
-		"seq", (json_int_t)ev->seq, "boot_ns", (json_int_t)ev->boot_ns,
-		"devns", nsname_get(c, ev->ns), "count", (json_int_t)ev->count,
+		"{ss sI sI ss sI sI}", "event",
+		devns_link_event_name(ev->event), "seq", (json_int_t)ev->seq,
+		"boot_ns", (json_int_t)ev->boot_ns, "devns",
+		devns_name_get(c, ev->ns), "count", (json_int_t)ev->count,
 		"generation", (json_int_t)ev->generation);
 	const struct {
 		const char *name;
@@ -65,8 +67,9 @@ static json_t *event_of(const struct nsctl *c, const struct devnslink_event *ev)
 	if (ev->pid)
 		json_object_set_new(j, "uid", json_integer(ev->uid));
 	if (ev->event == DEVNS_EVENT_SWITCH)
-		json_object_set_new(j, "from",
-				    json_string(nsname_get(c, ev->previous)));
+		json_object_set_new(
+			j, "from",
+			json_string(devns_name_get(c, ev->previous)));
 	if (ev->event == DEVNS_EVENT_MODE) {
 		json_object_set_new(j, "use", json_integer(ev->use));
 		json_object_set_new(j, "block", json_boolean(ev->block));
@@ -80,18 +83,19 @@ static json_t *event_of(const struct nsctl *c, const struct devnslink_event *ev)
 }
 
 /* "12.345678 deny camera video0 of work: pid 17 (arecord)" */
-static void print_line(const struct nsctl *c, const struct devnslink_event *ev)
+static void print_event_line(const struct devnsctl *c,
+			     const struct devns_link_event *ev)
 {
 	printf("%" PRIu64 ".%06" PRIu64 " %s", ev->boot_ns / 1000000000,
-	       ev->boot_ns / 1000 % 1000000, devnslink_event_name(ev->event));
+	       ev->boot_ns / 1000 % 1000000, devns_link_event_name(ev->event));
 	if (ev->cls < CELLS_CLASS_COUNT)
 		printf(" %s", class_name(ev->cls));
 	if (*ev->node)
 		printf(" %s", ev->node);
 	if (ev->event == DEVNS_EVENT_SWITCH)
-		printf(" from %s to", nsname_get(c, ev->previous));
+		printf(" from %s to", devns_name_get(c, ev->previous));
 	if (ev->event != DEVNS_EVENT_LOST)
-		printf(" %s", nsname_get(c, ev->ns));
+		printf(" %s", devns_name_get(c, ev->ns));
 	if (ev->event == DEVNS_EVENT_MODE)
 		printf(" use %u%s", ev->use, ev->block ? ", block" : "");
 	if (ev->event == DEVNS_EVENT_REVOKE)
@@ -104,34 +108,35 @@ static void print_line(const struct nsctl *c, const struct devnslink_event *ev)
 	putchar('\n');
 }
 
-static void on_event(void *arg, const struct devnslink_event *ev)
+static void on_followed_event(void *arg, const struct devns_link_event *ev)
 {
-	struct following *f = arg;
+	struct event_follower *f = arg;
 
-	relearn(f->c, ev->ns);
-	if (!nsname_wants(f->c, ev->ns) && ev->event != DEVNS_EVENT_LOST)
+	refresh_devns_names(f->c, ev->ns);
+	if (!devns_name_is_requested(f->c, ev->ns) &&
+	    ev->event != DEVNS_EVENT_LOST)
 		return;
 	if (f->c->json) {
-		auto_json json_t *j = event_of(f->c, ev);
+		auto_json json_t *j = build_event_json(f->c, ev);
 
-		f->r = ctlshow_json(j, f->e);
+		f->r = output_print_json(j, f->e);
 	} else {
-		print_line(f->c, ev);
+		print_event_line(f->c, ev);
 	}
 }
 
-int nsctl_events(struct nsctl *c, char **argv, struct err *e)
+int devnsctl_follow_events(struct devnsctl *c, char **argv, struct err *e)
 {
-	struct following f = { c, e, 0 };
-	int r = devnslink_listen(c->link, e);
+	struct event_follower f = { c, e, 0 };
+	int r = devns_link_listen(c->link, e);
 
 	while (r == 0 && !ferror(stdout)) {
-		struct pollfd p = { .fd = devnslink_fd(c->link),
+		struct pollfd p = { .fd = devns_link_fd(c->link),
 				    .events = POLLIN };
 
 		if (poll(&p, 1, -1) < 0 && errno != EINTR)
 			return err_sys(e, errno, "wait for events");
-		r = devnslink_drain(c->link, on_event, &f, e);
+		r = devns_link_drain_events(c->link, on_followed_event, &f, e);
 		if (r == 0)
 			r = f.r;
 		fflush(stdout);

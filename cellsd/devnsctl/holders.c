@@ -12,21 +12,23 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-struct search {
-	const struct nsctl *c;
-	struct devnslink_endpoint *ep;
+struct holder_search {
+	const struct devnsctl *c;
+	struct devns_link_endpoint *ep;
 	uint32_t *handles, *mappings; /* of each endpoint, by one process */
 	size_t n;
 	json_t *rows;
 	bool failed;
 };
 
-static void take_endpoint(void *arg, const struct devnslink_endpoint *ep)
+static void add_searched_endpoint(void *arg,
+				  const struct devns_link_endpoint *ep)
 {
-	struct search *s = arg;
-	struct devnslink_endpoint *list;
+	struct holder_search *s = arg;
+	struct devns_link_endpoint *list;
 
-	if (!nsname_wants(s->c, ep->ns) || (!ep->major && !ep->minor))
+	if (!devns_name_is_requested(s->c, ep->ns) ||
+	    (!ep->major && !ep->minor))
 		return;
 	list = reallocarray(s->ep, s->n + 1, sizeof(*list));
 	s->failed |= !list;
@@ -36,7 +38,8 @@ static void take_endpoint(void *arg, const struct devnslink_endpoint *ep)
 	s->ep[s->n++] = *ep;
 }
 
-static void count(struct search *s, const struct stat *st, bool mapping)
+static void count_endpoint_use(struct holder_search *s, const struct stat *st,
+			       bool mapping)
 {
 	for (size_t i = 0; S_ISCHR(st->st_mode) && i < s->n; i++)
 		if (st->st_rdev == makedev(s->ep[i].major, s->ep[i].minor))
@@ -44,7 +47,8 @@ static void count(struct search *s, const struct stat *st, bool mapping)
 }
 
 /* Each entry is a link to what is open or mapped. */
-static void look(struct search *s, int proc, const char *folder, bool mapping)
+static void scan_link_folder(struct holder_search *s, int proc,
+			     const char *folder, bool mapping)
 {
 	int fd = openat(proc, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_closedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -56,10 +60,10 @@ static void look(struct search *s, int proc, const char *folder, bool mapping)
 	while (d && (entry = readdir(d)))
 		if (entry->d_name[0] != '.' &&
 		    fstatat(dirfd(d), entry->d_name, &st, 0) == 0)
-			count(s, &st, mapping);
+			count_endpoint_use(s, &st, mapping);
 }
 
-static void read_comm(int proc, char *ret, size_t size)
+static void read_process_comm(int proc, char *ret, size_t size)
 {
 	auto_close int fd = openat(proc, "comm", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
@@ -68,7 +72,7 @@ static void read_comm(int proc, char *ret, size_t size)
 	ret[strcspn(ret, "\n")] = '\0';
 }
 
-static void visit(struct search *s, const char *pid)
+static void scan_process_holder(struct holder_search *s, const char *pid)
 {
 	char path[64], comm[64];
 	auto_close int proc = -1;
@@ -80,16 +84,16 @@ static void visit(struct search *s, const char *pid)
 		return;
 	memset(s->handles, 0, s->n * sizeof(*s->handles));
 	memset(s->mappings, 0, s->n * sizeof(*s->mappings));
-	look(s, proc, "fd", false);
-	look(s, proc, "map_files", true);
-	read_comm(proc, comm, sizeof(comm));
+	scan_link_folder(s, proc, "fd", false);
+	scan_link_folder(s, proc, "map_files", true);
+	read_process_comm(proc, comm, sizeof(comm));
 	for (size_t i = 0; i < s->n; i++)
 		if (s->handles[i] || s->mappings[i])
 			json_array_append_new(
 				s->rows,
 				json_pack("{ss ss sI sI ss sI sI}", "devns",
-					  nsname_get(s->c, s->ep[i].ns), "node",
-					  s->ep[i].node, "pid",
+					  devns_name_get(s->c, s->ep[i].ns),
+					  "node", s->ep[i].node, "pid",
 					  (json_int_t)atoi(pid), "uid",
 					  (json_int_t)st.st_uid, "command",
 					  comm, "descriptors",
@@ -97,16 +101,16 @@ static void visit(struct search *s, const char *pid)
 					  (json_int_t)s->mappings[i]));
 }
 
-static void search_fini(struct search *s)
+static void holder_search_fini(struct holder_search *s)
 {
 	free(s->ep);
 	free(s->handles);
 	free(s->mappings);
 }
 
-int nsctl_holders(struct nsctl *c, char **argv, struct err *e)
+int devnsctl_list_holders(struct devnsctl *c, char **argv, struct err *e)
 {
-	static const struct ctlshow_column columns[] = {
+	static const struct output_column columns[] = {
 		{ "DEVNS", "devns" },
 		{ "NODE", "node" },
 		{ "PID", "pid" },
@@ -117,10 +121,11 @@ int nsctl_holders(struct nsctl *c, char **argv, struct err *e)
 		{},
 	};
 	auto_json json_t *rows = json_array();
-	AUTO(search_fini) struct search s = { .c = c, .rows = rows };
+	AUTO(holder_search_fini)
+	struct holder_search s = { .c = c, .rows = rows };
 	auto_closedir DIR *d = opendir("/proc");
 	const struct dirent *entry;
-	int r = devnslink_each_endpoint(c->link, take_endpoint, &s, e);
+	int r = devns_link_each_endpoint(c->link, add_searched_endpoint, &s, e);
 
 	if (r < 0)
 		return r;
@@ -132,6 +137,7 @@ int nsctl_holders(struct nsctl *c, char **argv, struct err *e)
 		return err_sys(e, errno, "list /proc");
 	while ((entry = readdir(d)))
 		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
-			visit(&s, entry->d_name);
-	return c->json ? ctlshow_json(rows, e) : ctlshow_rows(columns, rows, e);
+			scan_process_holder(&s, entry->d_name);
+	return c->json ? output_print_json(rows, e)
+		       : output_print_table(columns, rows, e);
 }

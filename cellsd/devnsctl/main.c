@@ -10,5 +10,5 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, "C.UTF-8");
 	signal(SIGPIPE, SIG_IGN);
 	log_open("devnsctl");
-	return nsctl_main(argc, argv);
+	return devnsctl_main(argc, argv);
 }

@@ -9,24 +9,26 @@
 
 #include <stdio.h>
 
-struct view {
-	const struct nsctl *c;
+struct row_list {
+	const struct devnsctl *c;
 	json_t *rows;
 };
 
-static int show(const struct nsctl *c, const struct ctlshow_column *columns,
-		const json_t *rows, struct err *e)
+static int print_table_or_json(const struct devnsctl *c,
+			       const struct output_column *columns,
+			       const json_t *rows, struct err *e)
 {
-	return c->json ? ctlshow_json(rows, e) : ctlshow_rows(columns, rows, e);
+	return c->json ? output_print_json(rows, e)
+		       : output_print_table(columns, rows, e);
 }
 
-static json_t *number(uint64_t n)
+static json_t *build_number_json(uint64_t n)
 {
 	return json_integer((json_int_t)n);
 }
 
 /* "81:3"; null where there is no node. */
-static json_t *device(uint32_t major, uint32_t minor)
+static json_t *build_device_json(uint32_t major, uint32_t minor)
 {
 	char text[32];
 
@@ -35,7 +37,7 @@ static json_t *device(uint32_t major, uint32_t minor)
 }
 
 /* ["camera", ...] */
-static json_t *class_names(uint32_t classes)
+static json_t *build_class_list(uint32_t classes)
 {
 	json_t *list = json_array();
 
@@ -46,9 +48,9 @@ static json_t *class_names(uint32_t classes)
 }
 
 /* As words in a table; a list in JSON. */
-static json_t *classes_of(const struct nsctl *c, uint32_t classes)
+static json_t *build_classes_json(const struct devnsctl *c, uint32_t classes)
 {
-	json_t *list = class_names(classes), *one, *text;
+	json_t *list = build_class_list(classes), *one, *text;
 	char line[512] = "";
 	size_t i, used = 0;
 
@@ -65,19 +67,20 @@ static json_t *classes_of(const struct nsctl *c, uint32_t classes)
 
 /* ---- list */
 
-static void add_ns(void *arg, const struct devnslink_ns *ns)
+static void add_devns_row(void *arg, const struct devns_link_ns *ns)
 {
 	json_array_append_new(
-		arg,
-		json_pack("{so ss sb so so so}", "id", number(ns->id), "name",
-			  ns->name, "foreground", ns->active, "handles",
-			  number(ns->handles), "mappings", number(ns->mappings),
-			  "generation", number(ns->generation)));
+		arg, json_pack("{so ss sb so so so}", "id",
+			       build_number_json(ns->id), "name", ns->name,
+			       "foreground", ns->active, "handles",
+			       build_number_json(ns->handles), "mappings",
+			       build_number_json(ns->mappings), "generation",
+			       build_number_json(ns->generation)));
 }
 
-int nsctl_list(struct nsctl *c, char **argv, struct err *e)
+int devnsctl_list_devns(struct devnsctl *c, char **argv, struct err *e)
 {
-	static const struct ctlshow_column columns[] = {
+	static const struct output_column columns[] = {
 		{ "ID", "id" },
 		{ "DEVNS", "name" },
 		{ "FOREGROUND", "foreground" },
@@ -87,92 +90,96 @@ int nsctl_list(struct nsctl *c, char **argv, struct err *e)
 		{},
 	};
 	auto_json json_t *rows = json_array();
-	int r = devnslink_each_ns(c->link, add_ns, rows, e);
+	int r = devns_link_each_ns(c->link, add_devns_row, rows, e);
 
-	return r < 0 ? r : show(c, columns, rows, e);
+	return r < 0 ? r : print_table_or_json(c, columns, rows, e);
 }
 
 /* ---- sources */
 
-static void add_source(void *arg, const struct devnslink_source *s)
+static void add_source_row(void *arg, const struct devns_link_source *s)
 {
-	const struct view *v = arg;
+	const struct row_list *v = arg;
 
-	json_array_append_new(v->rows,
-			      json_pack("{so ss so so ss}", "source",
-					number(s->id), "node", s->node,
-					"device", device(s->major, s->minor),
-					"classes", classes_of(v->c, s->classes),
-					"kind", devnslink_kind_name(s->kind)));
+	json_array_append_new(
+		v->rows,
+		json_pack("{so ss so so ss}", "source",
+			  build_number_json(s->id), "node", s->node, "device",
+			  build_device_json(s->major, s->minor), "classes",
+			  build_classes_json(v->c, s->classes), "kind",
+			  devns_link_kind_name(s->kind)));
 }
 
-int nsctl_sources(struct nsctl *c, char **argv, struct err *e)
+int devnsctl_list_sources(struct devnsctl *c, char **argv, struct err *e)
 {
-	static const struct ctlshow_column columns[] = {
+	static const struct output_column columns[] = {
 		{ "SOURCE", "source" },	  { "NODE", "node" },
 		{ "DEVICE", "device" },	  { "KIND", "kind" },
 		{ "CLASSES", "classes" }, {},
 	};
 	auto_json json_t *rows = json_array();
-	struct view v = { c, rows };
-	int r = devnslink_each_source(c->link, add_source, &v, e);
+	struct row_list v = { c, rows };
+	int r = devns_link_each_source(c->link, add_source_row, &v, e);
 
-	return r < 0 ? r : show(c, columns, rows, e);
+	return r < 0 ? r : print_table_or_json(c, columns, rows, e);
 }
 
 /* ---- endpoints */
 
-static void add_endpoint(void *arg, const struct devnslink_endpoint *ep)
+static void add_endpoint_row(void *arg, const struct devns_link_endpoint *ep)
 {
-	const struct view *v = arg;
+	const struct row_list *v = arg;
 
-	if (!nsname_wants(v->c, ep->ns))
+	if (!devns_name_is_requested(v->c, ep->ns))
 		return;
 	json_array_append_new(
 		v->rows,
 		json_pack("{ss so ss so so sb so so}", "devns",
-			  nsname_get(v->c, ep->ns), "source",
-			  number(ep->source), "node", ep->node, "device",
-			  device(ep->major, ep->minor), "classes",
-			  classes_of(v->c, ep->classes), "allowed", ep->allowed,
-			  "handles", number(ep->handles), "mappings",
-			  number(ep->mappings)));
+			  devns_name_get(v->c, ep->ns), "source",
+			  build_number_json(ep->source), "node", ep->node,
+			  "device", build_device_json(ep->major, ep->minor),
+			  "classes", build_classes_json(v->c, ep->classes),
+			  "allowed", ep->allowed, "handles",
+			  build_number_json(ep->handles), "mappings",
+			  build_number_json(ep->mappings)));
 }
 
-int nsctl_endpoints(struct nsctl *c, char **argv, struct err *e)
+int devnsctl_list_endpoints(struct devnsctl *c, char **argv, struct err *e)
 {
-	static const struct ctlshow_column columns[] = {
+	static const struct output_column columns[] = {
 		{ "DEVNS", "devns" },	  { "NODE", "node" },
 		{ "DEVICE", "device" },	  { "ALLOWED", "allowed" },
 		{ "HANDLES", "handles" }, { "MAPPINGS", "mappings" },
 		{ "CLASSES", "classes" }, {},
 	};
 	auto_json json_t *rows = json_array();
-	struct view v = { c, rows };
-	int r = devnslink_each_endpoint(c->link, add_endpoint, &v, e);
+	struct row_list v = { c, rows };
+	int r = devns_link_each_endpoint(c->link, add_endpoint_row, &v, e);
 
-	return r < 0 ? r : show(c, columns, rows, e);
+	return r < 0 ? r : print_table_or_json(c, columns, rows, e);
 }
 
-static void add_stat(void *arg, const struct devnslink_endpoint *ep)
+static void add_stat_row(void *arg, const struct devns_link_endpoint *ep)
 {
-	const struct view *v = arg;
+	const struct row_list *v = arg;
 
-	if (!nsname_wants(v->c, ep->ns))
+	if (!devns_name_is_requested(v->c, ep->ns))
 		return;
 	json_array_append_new(
 		v->rows,
 		json_pack("{ss ss so so so so so so}", "devns",
-			  nsname_get(v->c, ep->ns), "node", ep->node, "handles",
-			  number(ep->handles), "mappings", number(ep->mappings),
-			  "opens", number(ep->opens), "denials",
-			  number(ep->denials), "calls", number(ep->calls),
-			  "revokes", number(ep->revokes)));
+			  devns_name_get(v->c, ep->ns), "node", ep->node,
+			  "handles", build_number_json(ep->handles), "mappings",
+			  build_number_json(ep->mappings), "opens",
+			  build_number_json(ep->opens), "denials",
+			  build_number_json(ep->denials), "calls",
+			  build_number_json(ep->calls), "revokes",
+			  build_number_json(ep->revokes)));
 }
 
-int nsctl_stat(struct nsctl *c, char **argv, struct err *e)
+int devnsctl_list_stats(struct devnsctl *c, char **argv, struct err *e)
 {
-	static const struct ctlshow_column columns[] = {
+	static const struct output_column columns[] = {
 		{ "DEVNS", "devns" },
 		{ "NODE", "node" },
 		{ "HANDLES", "handles" },
@@ -184,15 +191,15 @@ int nsctl_stat(struct nsctl *c, char **argv, struct err *e)
 		{},
 	};
 	auto_json json_t *rows = json_array();
-	struct view v = { c, rows };
-	int r = devnslink_each_stat(c->link, add_stat, &v, e);
+	struct row_list v = { c, rows };
+	int r = devns_link_each_stat(c->link, add_stat_row, &v, e);
 
-	return r < 0 ? r : show(c, columns, rows, e);
+	return r < 0 ? r : print_table_or_json(c, columns, rows, e);
 }
 
 /* ---- modes */
 
-static const char *mode_word(struct cells_right right)
+static const char *get_mode_word(struct cells_right right)
 {
 	switch (right.use) {
 	case CELLS_USE_NONE:
@@ -204,27 +211,27 @@ static const char *mode_word(struct cells_right right)
 	}
 }
 
-static void add_modes(void *arg, const struct devnslink_ns *ns)
+static void add_mode_rows(void *arg, const struct devns_link_ns *ns)
 {
-	const struct view *v = arg;
+	const struct row_list *v = arg;
 
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++) {
 		struct cells_right r = ns->right[c];
 
-		if (!nsname_wants(v->c, ns->id) ||
+		if (!devns_name_is_requested(v->c, ns->id) ||
 		    (r.use == CELLS_USE_NONE && !r.block))
 			continue;
 		json_array_append_new(
 			v->rows, json_pack("{ss ss ss sb}", "devns", ns->name,
 					   "class", class_name(c), "mode",
-					   mode_word(r), "block", r.block));
+					   get_mode_word(r), "block", r.block));
 	}
 }
 
 /* What is not listed is none. */
-int nsctl_modes(struct nsctl *c, char **argv, struct err *e)
+int devnsctl_list_modes(struct devnsctl *c, char **argv, struct err *e)
 {
-	static const struct ctlshow_column columns[] = {
+	static const struct output_column columns[] = {
 		{ "DEVNS", "devns" },
 		{ "CLASS", "class" },
 		{ "MODE", "mode" },
@@ -232,8 +239,8 @@ int nsctl_modes(struct nsctl *c, char **argv, struct err *e)
 		{},
 	};
 	auto_json json_t *rows = json_array();
-	struct view v = { c, rows };
-	int r = devnslink_each_ns(c->link, add_modes, &v, e);
+	struct row_list v = { c, rows };
+	int r = devns_link_each_ns(c->link, add_mode_rows, &v, e);
 
-	return r < 0 ? r : show(c, columns, rows, e);
+	return r < 0 ? r : print_table_or_json(c, columns, rows, e);
 }

@@ -9,7 +9,7 @@
 #define GAP 3
 #define FRONT_MARK " ▸ front"
 
-static const char *string(const json_t *j, const char *name)
+static const char *get_string_member(const json_t *j, const char *name)
 {
 	const char *s = json_string_value(json_object_get(j, name));
 
@@ -17,127 +17,132 @@ static const char *string(const json_t *j, const char *name)
 }
 
 /* Safe for the terminal whatever it holds. */
-static void put(FILE *f, const json_t *j, const char *name)
+static void write_safe_member(FILE *f, const json_t *j, const char *name)
 {
-	auto_free char *safe = columns_safe(string(j, name));
+	auto_free char *safe = table_escape_text(get_string_member(j, name));
 
 	fputs(safe && *safe ? safe : "-", f);
 }
 
-struct mark {
+struct verdict_mark {
 	const char *verdict, *mark, *color;
 };
 
 /* By verdict; what is not here (denied) has none. */
-static const struct mark marks[] = {
+static const struct verdict_mark marks[] = {
 	{ "allowed", " *", "\033[32m" },
 	{ "virtual", " ~", "\033[36m" },
 	{ "denied", "", "\033[2m" },
 };
 
-static const struct mark *mark_of(const json_t *cell)
+static const struct verdict_mark *find_verdict_mark(const json_t *cell)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
-		if (strcmp(marks[i].verdict, string(cell, "verdict")) == 0)
+		if (strcmp(marks[i].verdict,
+			   get_string_member(cell, "verdict")) == 0)
 			return &marks[i];
 	return NULL;
 }
 
-static const json_t *find_cell(const json_t *vp, const char *class)
+static const json_t *find_class_cell(const json_t *vp, const char *class)
 {
 	const json_t *cell;
 	size_t i;
 
 	json_array_foreach (json_object_get(vp, "cells"), i, cell) {
-		if (strcmp(string(cell, "class"), class) == 0)
+		if (strcmp(get_string_member(cell, "class"), class) == 0)
 			return cell;
 	}
 	return NULL;
 }
 
-static char *marked(const char *mode, const char *mark)
+static char *format_marked_mode(const char *mode, const char *mark)
 {
 	auto_free char *text = NULL;
 
 	if (asprintf(&text, "%s%s", mode, mark) < 0)
 		return NULL;
-	return columns_safe(text);
+	return table_escape_text(text);
 }
 
 /* "exclusive *", or "-" where the device has no such hardware. */
-static char *cell_text(const json_t *cell)
+static char *format_matrix_cell(const json_t *cell)
 {
-	const struct mark *mark = cell ? mark_of(cell) : NULL;
+	const struct verdict_mark *mark = cell ? find_verdict_mark(cell) : NULL;
 
-	return mark ? marked(string(cell, "mode"), mark->mark) : strdup("-");
+	return mark ? format_marked_mode(get_string_member(cell, "mode"),
+					 mark->mark)
+		    : strdup("-");
 }
 
-static bool is_absent(const json_t *vps, const char *class)
+static bool is_class_absent(const json_t *vps, const char *class)
 {
 	const json_t *vp;
 	size_t i;
 
 	json_array_foreach (vps, i, vp) {
-		const json_t *cell = find_cell(vp, class);
+		const json_t *cell = find_class_cell(vp, class);
 
-		if (cell && strcmp(string(cell, "verdict"), "absent") != 0)
+		if (cell &&
+		    strcmp(get_string_member(cell, "verdict"), "absent") != 0)
 			return false;
 	}
 	return true;
 }
 
-static char *vp_title(const json_t *vp, const char *front)
+static char *format_vp_title(const json_t *vp, const char *front)
 {
 	auto_free char *title = NULL;
-	const char *id = string(vp, "vp");
+	const char *id = get_string_member(vp, "vp");
 
 	if (asprintf(&title, "%s%s", id,
 		     strcmp(id, front) == 0 ? FRONT_MARK : "") < 0)
 		return NULL;
-	return columns_safe(title);
+	return table_escape_text(title);
 }
 
-static unsigned int wider(unsigned int width, const char *s)
+static unsigned int max_text_width(unsigned int width, const char *s)
 {
-	unsigned int own = s ? columns_width(s) : 0;
+	unsigned int own = s ? table_text_width(s) : 0;
 
 	return own > width ? own : width;
 }
 
 /* Of one VP's column. */
-static unsigned int column_width(const json_t *vp, const json_t *classes,
-				 const char *front)
+static unsigned int measure_vp_column(const json_t *vp, const json_t *classes,
+				      const char *front)
 {
-	auto_free char *title = vp_title(vp, front);
-	unsigned int width = wider(0, title);
+	auto_free char *title = format_vp_title(vp, front);
+	unsigned int width = max_text_width(0, title);
 	const json_t *class;
 	size_t i;
 
 	json_array_foreach (classes, i, class) {
-		auto_free char *text =
-			cell_text(find_cell(vp, json_string_value(class)));
+		auto_free char *text = format_matrix_cell(
+			find_class_cell(vp, json_string_value(class)));
 
-		width = wider(width, text);
+		width = max_text_width(width, text);
 	}
 	return width;
 }
 
-static void write_row(FILE *f, const json_t *vps, const json_t *classes,
-		      const char *front, const char *class, bool color)
+static void write_matrix_row(FILE *f, const json_t *vps, const json_t *classes,
+			     const char *front, const char *class, bool color)
 {
 	size_t i, n = json_array_size(vps);
 	const json_t *vp;
 
 	json_array_foreach (vps, i, vp) {
-		const json_t *cell = class ? find_cell(vp, class) : NULL;
-		const struct mark *mark = cell ? mark_of(cell) : NULL;
-		auto_free char *text =
-			class ? cell_text(cell) : vp_title(vp, front);
-		unsigned int width = column_width(vp, classes, front);
+		const json_t *cell = class ? find_class_cell(vp, class) : NULL;
+		const struct verdict_mark *mark =
+			cell ? find_verdict_mark(cell) : NULL;
+		auto_free char *text = class ? format_matrix_cell(cell)
+					     : format_vp_title(vp, front);
+		unsigned int width = measure_vp_column(vp, classes, front);
 
 		fprintf(f, "%*s%s", GAP, "", color && mark ? mark->color : "");
 		if (i + 1 < n)
-			columns_pad(f, text ? text : "", width);
+			table_write_padded(f, text ? text : "", width);
 		else
 			fputs(text ? text : "", f);
 		fputs(color && mark ? "\033[0m" : "", f);
@@ -145,17 +150,17 @@ static void write_row(FILE *f, const json_t *vps, const json_t *classes,
 	putc('\n', f);
 }
 
-static void write_head(FILE *f, const json_t *m)
+static void write_matrix_header(FILE *f, const json_t *m)
 {
 	const json_t *compliant = json_object_get(m, "compliant");
 	const json_t *receipt = json_object_get(m, "receipt");
 
 	fputs("device ", f);
-	put(f, m, "device");
+	write_safe_member(f, m, "device");
 	fputs(" at ", f);
-	put(f, m, "at");
+	write_safe_member(f, m, "at");
 	fputs(", enforcement ", f);
-	put(f, m, "enforcement");
+	write_safe_member(f, m, "enforcement");
 	if (json_is_boolean(compliant))
 		fputs(json_is_true(compliant) ? ", compliant"
 					      : ", NOT COMPLIANT",
@@ -167,7 +172,7 @@ static void write_head(FILE *f, const json_t *m)
 	fputs("\n\n", f);
 }
 
-static void write_legend(FILE *f, const json_t *absent)
+static void write_matrix_legend(FILE *f, const json_t *absent)
 {
 	const json_t *class;
 	size_t i;
@@ -183,96 +188,98 @@ static void write_legend(FILE *f, const json_t *absent)
 	putc('\n', f);
 }
 
-void matrix_write(FILE *f, const json_t *matrix, bool color, bool all)
+void access_matrix_write(FILE *f, const json_t *matrix, bool color, bool all)
 {
 	const json_t *vps = json_object_get(matrix, "vps"), *class;
 	auto_json json_t *shown = json_array(), *absent = json_array();
-	const char *front = string(matrix, "foreground");
-	unsigned int width = wider(0, "CLASS");
+	const char *front = get_string_member(matrix, "foreground");
+	unsigned int width = max_text_width(0, "CLASS");
 	size_t i;
 
 	json_array_foreach (json_object_get(matrix, "classes"), i, class) {
-		auto_free char *name = columns_safe(
+		auto_free char *name = table_escape_text(
 			json_string_value(class) ? json_string_value(class)
 						 : "");
-		bool gone = !all && is_absent(vps, name);
+		bool gone = !all && is_class_absent(vps, name);
 
 		json_array_append_new(gone ? absent : shown, json_string(name));
 		if (!gone)
-			width = wider(width, name);
+			width = max_text_width(width, name);
 	}
-	write_head(f, matrix);
-	columns_pad(f, "CLASS", width);
-	write_row(f, vps, shown, front, NULL, color);
+	write_matrix_header(f, matrix);
+	table_write_padded(f, "CLASS", width);
+	write_matrix_row(f, vps, shown, front, NULL, color);
 	json_array_foreach (shown, i, class) {
-		columns_pad(f, json_string_value(class), width);
-		write_row(f, vps, shown, front, json_string_value(class),
-			  color);
+		table_write_padded(f, json_string_value(class), width);
+		write_matrix_row(f, vps, shown, front, json_string_value(class),
+				 color);
 	}
-	write_legend(f, absent);
+	write_matrix_legend(f, absent);
 }
 
-static void write_rule(FILE *f, const json_t *rule)
+static void write_policy_rule(FILE *f, const json_t *rule)
 {
 	const json_t *signers = json_object_get(rule, "signers"), *s;
 	size_t i;
 
 	fputs("  ", f);
-	put(f, rule, "policy");
+	write_safe_member(f, rule, "policy");
 	fprintf(f, " version %lld, line %lld: ",
 		(long long)json_integer_value(json_object_get(rule, "version")),
 		(long long)json_integer_value(json_object_get(rule, "line")));
-	put(f, rule, "class");
+	write_safe_member(f, rule, "class");
 	fputs(" is ", f);
-	put(f, rule, "mode");
-	if (strcmp(string(rule, "window"), "open") == 0 ||
-	    strcmp(string(rule, "window"), "closed") == 0)
-		fprintf(f, " (its time window is %s)", string(rule, "window"));
-	if (*string(rule, "reason"))
+	write_safe_member(f, rule, "mode");
+	if (strcmp(get_string_member(rule, "window"), "open") == 0 ||
+	    strcmp(get_string_member(rule, "window"), "closed") == 0)
+		fprintf(f, " (its time window is %s)",
+			get_string_member(rule, "window"));
+	if (*get_string_member(rule, "reason"))
 		fprintf(f,
 			", %s: the policy requires more than the device "
 			"enforces",
-			string(rule, "reason"));
+			get_string_member(rule, "reason"));
 	if (json_array_size(signers) > 0)
 		fputs("; signed by ", f);
 	json_array_foreach (signers, i, s) {
 		fputs(i ? ", " : "", f);
-		put(f, s, json_object_get(s, "name") ? "name" : "keyid");
+		write_safe_member(
+			f, s, json_object_get(s, "name") ? "name" : "keyid");
 	}
 	putc('\n', f);
 }
 
-void matrix_explain(FILE *f, const json_t *x)
+void access_matrix_explain(FILE *f, const json_t *x)
 {
 	const json_t *rules = json_object_get(x, "rules"), *rule;
-	const char *front = string(x, "foreground");
+	const char *front = get_string_member(x, "foreground");
 	size_t i;
 
-	put(f, x, "vp");
+	write_safe_member(f, x, "vp");
 	fputs(" on ", f);
-	put(f, x, "class");
+	write_safe_member(f, x, "class");
 	fputs(": ", f);
-	put(f, x, "verdict");
+	write_safe_member(f, x, "verdict");
 	fputs(" (mode ", f);
-	put(f, x, "mode");
+	write_safe_member(f, x, "mode");
 	fputs(")\n", f);
 	if (!*front)
 		fputs("nobody is in front\n", f);
-	else if (strcmp(front, string(x, "vp")) == 0)
+	else if (strcmp(front, get_string_member(x, "vp")) == 0)
 		fputs("it is in front\n", f);
 	else {
-		put(f, x, "foreground");
+		write_safe_member(f, x, "foreground");
 		fputs(" is in front, with mode ", f);
-		put(f, x, "front_mode");
+		write_safe_member(f, x, "front_mode");
 		putc('\n', f);
 	}
-	if (*string(x, "until")) {
+	if (*get_string_member(x, "until")) {
 		fputs("until ", f);
-		put(f, x, "until");
+		write_safe_member(f, x, "until");
 		putc('\n', f);
 	}
 	fputs(json_array_size(rules) ? "because of\n" : "no rule names it\n",
 	      f);
 	json_array_foreach (rules, i, rule)
-		write_rule(f, rule);
+		write_policy_rule(f, rule);
 }

@@ -14,9 +14,9 @@
  * `matrix` is what devices/{device}/access answers. With color in ANSI colours.
  * Classes that the device lacks stand in one line, with `all` in the table.
  */
-void matrix_write(FILE *f, const json_t *matrix, bool color, bool all);
+void access_matrix_write(FILE *f, const json_t *matrix, bool color, bool all);
 
 /* What devices/{device}/access/{vp}/{class} answers, in sentences. */
-void matrix_explain(FILE *f, const json_t *explanation);
+void access_matrix_explain(FILE *f, const json_t *explanation);
 
 #endif

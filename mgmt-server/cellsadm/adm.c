@@ -16,7 +16,7 @@
 int adm_open(struct adm *a, struct err *e)
 {
 	if (!a->folder_option)
-		return adminconf_folder(&a->folder, e);
+		return admin_config_folder(&a->folder, e);
 	a->folder = strdup(a->folder_option);
 	return a->folder ? 0 : err_oom(e, a->folder_option);
 }
@@ -25,12 +25,13 @@ void adm_close(struct adm *a)
 {
 	doc_free(a->kept_root);
 	doc_free(a->root);
-	adminconf_fini(&a->server);
+	admin_config_fini(&a->server);
 	free(a->folder);
 	*a = (struct adm){ 0 };
 }
 
-int adm_path(const struct adm *a, const char *name, char **ret, struct err *e)
+int adm_prepare_path(const struct adm *a, const char *name, char **ret,
+		     struct err *e)
 {
 	auto_free char *path = io_join(a->folder, name);
 	char *slash;
@@ -48,12 +49,14 @@ int adm_path(const struct adm *a, const char *name, char **ret, struct err *e)
 	return 0;
 }
 
-int adm_server(struct adm *a, const struct adminconf **ret, struct err *e)
+int adm_get_server(struct adm *a, const struct admin_config **ret,
+		   struct err *e)
 {
 	int r;
 
 	if (!a->server.name) {
-		r = adminconf_read(a->folder, a->server_option, &a->server, e);
+		r = admin_config_read(a->folder, a->server_option, &a->server,
+				      e);
 		if (r < 0)
 			return r;
 	}
@@ -61,12 +64,12 @@ int adm_server(struct adm *a, const struct adminconf **ret, struct err *e)
 	return 0;
 }
 
-const struct adminconf *adm_server_or_null(struct adm *a)
+const struct admin_config *adm_get_server_or_null(struct adm *a)
 {
-	const struct adminconf *s;
+	const struct admin_config *s;
 	struct err e;
 
-	return adm_server(a, &s, &e) < 0 ? NULL : s;
+	return adm_get_server(a, &s, &e) < 0 ? NULL : s;
 }
 
 int adm_confirm(const struct adm *a, const char *question, struct err *e)
@@ -89,8 +92,8 @@ int adm_confirm(const struct adm *a, const char *question, struct err *e)
 }
 
 /* A number and one letter of `units`, each letter with its factor. */
-static int with_unit(const char *s, const char *units, const uint64_t *factor,
-		     uint64_t *ret)
+static int parse_number_with_unit(const char *s, const char *units,
+				  const uint64_t *factor, uint64_t *ret)
 {
 	char digits[24];
 	size_t n = strspn(s, "0123456789");
@@ -101,7 +104,7 @@ static int with_unit(const char *s, const char *units, const uint64_t *factor,
 		return -EINVAL;
 	memcpy(digits, s, n);
 	digits[n] = '\0';
-	if (text_number(digits, INT64_MAX, &value) < 0)
+	if (encoding_parse_number(digits, INT64_MAX, &value) < 0)
 		return -EINVAL;
 	if (unit && value > INT64_MAX / factor[unit - units])
 		return -EINVAL;
@@ -109,29 +112,29 @@ static int with_unit(const char *s, const char *units, const uint64_t *factor,
 	return 0;
 }
 
-int adm_duration(const char *s, uint64_t *ret_seconds, struct err *e)
+int adm_parse_duration(const char *s, uint64_t *ret_seconds, struct err *e)
 {
 	static const uint64_t factor[] = { 1, 60, 3600, 86400 };
 
-	if (with_unit(s, "smhd", factor, ret_seconds) < 0)
+	if (parse_number_with_unit(s, "smhd", factor, ret_seconds) < 0)
 		return err_set(e, EINVAL,
 			       "'%s': not a duration (like 45s, 90m, 12h, 30d)",
 			       s);
 	return 0;
 }
 
-int adm_size(const char *s, uint64_t *ret_bytes, struct err *e)
+int adm_parse_size(const char *s, uint64_t *ret_bytes, struct err *e)
 {
 	static const uint64_t factor[] = { 1ULL << 10, 1ULL << 20, 1ULL << 30,
 					   1ULL << 40 };
 
-	if (with_unit(s, "KMGT", factor, ret_bytes) < 0)
+	if (parse_number_with_unit(s, "KMGT", factor, ret_bytes) < 0)
 		return err_set(e, EINVAL,
 			       "'%s': not a size (like 65536, 512M, 4G)", s);
 	return 0;
 }
 
-int adm_moment(const char *s, int64_t *ret, struct err *e)
+int adm_parse_time(const char *s, int64_t *ret, struct err *e)
 {
 	uint64_t ago;
 
@@ -140,12 +143,12 @@ int adm_moment(const char *s, int64_t *ret, struct err *e)
 		return 0;
 	}
 	if (s[0] == '-') {
-		if (adm_duration(s + 1, &ago, e) < 0)
+		if (adm_parse_duration(s + 1, &ago, e) < 0)
 			return -EINVAL;
 		*ret = clock_wall() - (int64_t)ago;
 		return 0;
 	}
-	if (text_untime(s, ret) < 0)
+	if (encoding_parse_time(s, ret) < 0)
 		return err_set(e, EINVAL,
 			       "'%s': not a time (like 2026-11-20T08:00:00Z, "
 			       "now, -2h)",
@@ -153,7 +156,8 @@ int adm_moment(const char *s, int64_t *ret, struct err *e)
 	return 0;
 }
 
-int adm_reference(const char *s, char *id, uint32_t *ret_min, struct err *e)
+int adm_parse_reference(const char *s, char *id, uint32_t *ret_min,
+			struct err *e)
 {
 	size_t n = strcspn(s, ":");
 	uint64_t min;
@@ -162,17 +166,17 @@ int adm_reference(const char *s, char *id, uint32_t *ret_min, struct err *e)
 		memcpy(id, s, n);
 		id[n] = '\0';
 	}
-	if (n >= DOC_ID_SIZE || !text_is_id(id))
+	if (n >= DOC_ID_SIZE || !encoding_is_valid_id(id))
 		return err_set(e, EINVAL, "'%s': not an id", s);
 	if (!s[n])
 		return 0;
-	if (text_number(s + n + 1, INT32_MAX, &min) < 0 || min == 0)
+	if (encoding_parse_number(s + n + 1, INT32_MAX, &min) < 0 || min == 0)
 		return err_set(e, EINVAL, "'%s': not ID:VERSION", s);
 	*ret_min = (uint32_t)min;
 	return 0;
 }
 
-int adm_output(const char *path, const char *text, struct err *e)
+int adm_write_output(const char *path, const char *text, struct err *e)
 {
 	if (path)
 		return io_replace_file(path, text, strlen(text), 0644, e);
@@ -181,7 +185,7 @@ int adm_output(const char *path, const char *text, struct err *e)
 		       : 0;
 }
 
-int adm_output_secret(const char *path, const char *line, struct err *e)
+int adm_write_secret(const char *path, const char *line, struct err *e)
 {
 	auto_free char *text = NULL;
 

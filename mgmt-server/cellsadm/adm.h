@@ -24,9 +24,10 @@ struct adm {
 	struct opt_list keys, password_files;
 	bool password_stdin;
 	const char *root_option;
-	struct adminconf server; /* read by adm_server() */
-	struct remote *remote;	 /* remote.h opens and closes it */
-	/* In force, by pin_root(): as kept, and as the server tells it. */
+	struct admin_config server; /* read by adm_get_server() */
+	struct remote *remote;	    /* remote.h opens and closes it */
+	/* In force, by trust_root_get(): as kept, and as the server tells it.
+	 */
 	struct doc *kept_root, *root;
 };
 
@@ -39,31 +40,34 @@ void adm_close(struct adm *a);
  * The server that --server or admin.conf names. -ENOENT: there is none. The
  * result lives as long as a.
  */
-int adm_server(struct adm *a, const struct adminconf **ret, struct err *e);
+int adm_get_server(struct adm *a, const struct admin_config **ret,
+		   struct err *e);
 
 /* The same, NULL where none is configured: for verbs that can do without. */
-const struct adminconf *adm_server_or_null(struct adm *a);
+const struct admin_config *adm_get_server_or_null(struct adm *a);
 
 /* "folder/a/b", which the caller frees; its parent folder is made (0700). */
-int adm_path(const struct adm *a, const char *name, char **ret, struct err *e);
+int adm_prepare_path(const struct adm *a, const char *name, char **ret,
+		     struct err *e);
 
 /* Asks y/N on the terminal unless --yes; -ECANCELED: no. */
 int adm_confirm(const struct adm *a, const char *question, struct err *e);
 
 /* "12h", "90m", "30d", "45s" or plain seconds. */
-int adm_duration(const char *s, uint64_t *ret_seconds, struct err *e);
+int adm_parse_duration(const char *s, uint64_t *ret_seconds, struct err *e);
 /* "512M", "4G", "64K" or plain bytes. */
-int adm_size(const char *s, uint64_t *ret_bytes, struct err *e);
+int adm_parse_size(const char *s, uint64_t *ret_bytes, struct err *e);
 /* RFC 3339, or "now", or "-2h" (that long ago). */
-int adm_moment(const char *s, int64_t *ret, struct err *e);
+int adm_parse_time(const char *s, int64_t *ret, struct err *e);
 /* "field:5" or "field" (*ret_min stays as it was). id has DOC_ID_SIZE bytes. */
-int adm_reference(const char *s, char *id, uint32_t *ret_min, struct err *e);
+int adm_parse_reference(const char *s, char *id, uint32_t *ret_min,
+			struct err *e);
 
 /* Writes to --out (mode 0644), or to stdout where it is NULL. */
-int adm_output(const char *path, const char *text, struct err *e);
+int adm_write_output(const char *path, const char *text, struct err *e);
 
 /* A line to a file of mode 0600. */
-int adm_output_secret(const char *path, const char *line, struct err *e);
+int adm_write_secret(const char *path, const char *line, struct err *e);
 
 /* Pretty JSON on stdout. */
 void adm_print_json(const json_t *j);

@@ -20,9 +20,9 @@
 typedef long long ll;
 
 /* One epoch's chain while it is followed. */
-struct chain {
+struct epoch_chain {
 	const char *device;
-	struct boundkey key;
+	struct device_key key;
 	json_t *records, *batches; /* of this epoch, owned */
 	json_t *gaps;		   /* its verified statements on this stream */
 	/* Records that they stand for: so far, and up to the newest head. */
@@ -34,42 +34,42 @@ struct chain {
 	unsigned int heads;
 };
 
-static void chain_fini(struct chain *c)
+static void epoch_chain_fini(struct epoch_chain *c)
 {
-	boundkey_fini(&c->key);
+	device_key_fini(&c->key);
 	json_decref(c->records);
 	json_decref(c->batches);
 	json_decref(c->gaps);
 }
 
-static const char *string(const json_t *j, const char *name)
+static const char *get_string_member(const json_t *j, const char *name)
 {
 	const char *s = json_string_value(json_object_get(j, name));
 
 	return s ? s : "";
 }
 
-static json_t *select_epoch(const json_t *list, const char *epoch)
+static json_t *select_epoch_items(const json_t *list, const char *epoch)
 {
 	json_t *own = json_array(), *item;
 	size_t i;
 
 	json_array_foreach (list, i, item)
-		if (strcmp(string(item, "epoch"), epoch) == 0)
+		if (strcmp(get_string_member(item, "epoch"), epoch) == 0)
 			json_array_append(own, item);
 	return own;
 }
 
 /* ---- what was seen here */
-static int name_file(struct adm *a, const struct chain *c, char **ret,
-		     struct err *e)
+static int format_chain_name(struct adm *a, const struct epoch_chain *c,
+			     char **ret, struct err *e)
 {
-	const struct adminconf *conf;
-	int r = adm_server(a, &conf, e);
+	const struct admin_config *conf;
+	int r = adm_get_server(a, &conf, e);
 
 	if (r < 0)
 		return r;
-	if (!text_is_id(c->device))
+	if (!encoding_is_valid_id(c->device))
 		return err_set(e, EBADMSG, "device '%s': not an id", c->device);
 	if (asprintf(ret, "chains/%s/%s-%s.json", conf->name, c->device,
 		     c->key.epoch) < 0)
@@ -77,42 +77,44 @@ static int name_file(struct adm *a, const struct chain *c, char **ret,
 	return 0;
 }
 
-static int load_kept(struct adm *a, struct chain *c, struct err *e)
+static int load_saved_head(struct adm *a, struct epoch_chain *c, struct err *e)
 {
 	auto_free char *name = NULL;
 	auto_json json_t *j = NULL;
-	int r = name_file(a, c, &name, e);
+	int r = format_chain_name(a, c, &name, e);
 
 	if (r == 0)
-		r = keep_get(a, name, &j, e);
+		r = state_load(a, name, &j, e);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	if (text_undigest(string(j, "head"), c->kept.head) < 0)
+	if (encoding_parse_digest(get_string_member(j, "head"), c->kept.head) <
+	    0)
 		return err_set(e, EBADMSG, "%s is damaged", name);
 	c->kept.seq = (uint64_t)json_integer_value(json_object_get(j, "seq"));
 	return 0;
 }
 
-static int store_kept(struct adm *a, const struct chain *c, struct err *e)
+static int save_signed_head(struct adm *a, const struct epoch_chain *c,
+			    struct err *e)
 {
-	char head[TEXT_DIGEST_SIZE];
+	char head[ENCODING_DIGEST_SIZE];
 	auto_free char *name = NULL;
 	auto_json json_t *j = NULL;
-	int r = name_file(a, c, &name, e);
+	int r = format_chain_name(a, c, &name, e);
 
 	if (r < 0)
 		return r;
-	text_digest(c->signed_at.head, head);
+	encoding_format_digest(c->signed_at.head, head);
 	j = json_pack("{sI ss}", "seq", (json_int_t)c->signed_at.seq, "head",
 		      head);
-	return j ? keep_put(a, name, j, e) : err_oom(e, name);
+	return j ? state_save(a, name, j, e) : err_oom(e, name);
 }
 
 #define WHAT_NOW                                                               \
 	"a backup that was restored, or somebody's change: 'cellsadm audit "   \
 	"accept-restore' takes it"
 
-static int check_kept(const struct chain *c, struct err *e)
+static int check_saved_head(const struct epoch_chain *c, struct err *e)
 {
 	if (c->signed_at.seq < c->kept.seq)
 		return err_reason(e, REASON_ROLLBACK,
@@ -130,8 +132,8 @@ static int check_kept(const struct chain *c, struct err *e)
 
 /* ---- following */
 /* Compares the head with the record that the chain is at. */
-static int check_head(struct chain *c, const struct audit_head *h,
-		      struct err *e)
+static int check_signed_head(struct epoch_chain *c, const struct audit_head *h,
+			     struct err *e)
 {
 	if (strcmp(h->device, c->device) != 0 ||
 	    strcmp(h->epoch, c->key.epoch) != 0)
@@ -151,8 +153,8 @@ static int check_head(struct chain *c, const struct audit_head *h,
 	return 0;
 }
 
-static int open_head(const struct chain *c, size_t i, struct audit_head *ret,
-		     struct err *e)
+static int open_signed_head(const struct epoch_chain *c, size_t i,
+			    struct audit_head *ret, struct err *e)
 {
 	json_t *head = json_object_get(json_array_get(c->batches, i), "head");
 	struct err why;
@@ -164,24 +166,26 @@ static int open_head(const struct chain *c, size_t i, struct audit_head *ret,
 	return 0;
 }
 
-static json_int_t number(const json_t *j, const char *name)
+static json_int_t get_integer_member(const json_t *j, const char *name)
 {
 	return json_integer_value(json_object_get(j, name));
 }
 
 /* Where the next record is not there, the device may have signed that it is
  * gone, and what the one after it continues. */
-static void cross_gap(struct chain *c, const json_t *record)
+static void skip_signed_gap(struct epoch_chain *c, const json_t *record)
 {
 	uint64_t next = c->at.seq + 1, to;
 	const json_t *gap;
 	size_t i;
 
 	json_array_foreach (c->gaps, i, gap) {
-		to = (uint64_t)number(gap, "to");
-		if ((uint64_t)number(gap, "from") > next || to < next ||
-		    (uint64_t)number(record, "seq") != to + 1 ||
-		    text_undigest(string(gap, "digest"), c->at.head) < 0)
+		to = (uint64_t)get_integer_member(gap, "to");
+		if ((uint64_t)get_integer_member(gap, "from") > next ||
+		    to < next ||
+		    (uint64_t)get_integer_member(record, "seq") != to + 1 ||
+		    encoding_parse_digest(get_string_member(gap, "digest"),
+					  c->at.head) < 0)
 			continue;
 		/* What was seen of it cannot be compared any more. */
 		if (c->kept.seq >= next && c->kept.seq <= to)
@@ -194,13 +198,14 @@ static void cross_gap(struct chain *c, const json_t *record)
 	}
 }
 
-static int follow_one(struct chain *c, const json_t *record, struct err *e)
+static int follow_record(struct epoch_chain *c, const json_t *record,
+			 struct err *e)
 {
-	const char *text = string(record, "text");
+	const char *text = get_string_member(record, "text");
 	int r;
 
-	cross_gap(c, record);
-	r = audit_follow(&c->at, text, strlen(text), e);
+	skip_signed_gap(c, record);
+	r = audit_verify_record(&c->at, text, strlen(text), e);
 
 	if (r == 0 && c->at.seq == c->kept.seq)
 		memcpy(c->at_kept, c->at.head, HASH_SIZE);
@@ -208,8 +213,8 @@ static int follow_one(struct chain *c, const json_t *record, struct err *e)
 }
 
 /* The records up to the one that the head names. */
-static int follow_to(struct chain *c, size_t *at, const struct audit_head *h,
-		     struct err *e)
+static int follow_to_head(struct epoch_chain *c, size_t *at,
+			  const struct audit_head *h, struct err *e)
 {
 	if ((uint64_t)h->seq <= c->signed_at.seq)
 		return err_reason(e, REASON_SIGNATURE,
@@ -225,17 +230,17 @@ static int follow_to(struct chain *c, size_t *at, const struct audit_head *h,
 					  "%s signed record %lld, the server "
 					  "has up to %lld only",
 					  c->device, (ll)h->seq, (ll)c->at.seq);
-		r = follow_one(c, record, e);
+		r = follow_record(c, record, e);
 		if (r < 0)
 			return r;
 		(*at)++;
 	}
-	return check_head(c, h, e);
+	return check_signed_head(c, h, e);
 }
 
 /* Each head signs the record that it names; what is behind the last one is
  * followed too, but nobody signed it. */
-static int follow_all(struct chain *c, struct err *e)
+static int follow_all_records(struct epoch_chain *c, struct err *e)
 {
 	size_t at = 0, n = json_array_size(c->batches);
 	int r = 0;
@@ -243,12 +248,12 @@ static int follow_all(struct chain *c, struct err *e)
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		AUTO(audit_head_fini) struct audit_head h = { 0 };
 
-		r = open_head(c, i, &h, e);
+		r = open_signed_head(c, i, &h, e);
 		if (r == 0)
-			r = follow_to(c, &at, &h, e);
+			r = follow_to_head(c, &at, &h, e);
 	}
 	for (; r == 0 && at < json_array_size(c->records); at++)
-		r = follow_one(c, json_array_get(c->records, at), e);
+		r = follow_record(c, json_array_get(c->records, at), e);
 	if (r < 0)
 		return r;
 	return c->heads > 0 ? 0
@@ -261,11 +266,11 @@ static int follow_all(struct chain *c, struct err *e)
 }
 
 /* ---- all epochs of a device */
-struct view {
+struct device_audit {
 	json_t *keys, *records, *batches; /* owned; as the server tells */
 };
 
-static void view_fini(struct view *v)
+static void device_audit_fini(struct device_audit *v)
 {
 	json_decref(v->keys);
 	json_decref(v->records);
@@ -273,8 +278,8 @@ static void view_fini(struct view *v)
 }
 
 /* The heads first: records that come meanwhile are behind them. */
-static int ask_view(struct adm *a, const char *device, struct view *v,
-		    struct err *e)
+static int fetch_device_audit(struct adm *a, const char *device,
+			      struct device_audit *v, struct err *e)
 {
 	int r = remote_list(a, REMOTE_PATH("devices", device, "keys"), 0,
 			    &v->keys, e);
@@ -292,8 +297,8 @@ static int ask_view(struct adm *a, const char *device, struct view *v,
 }
 
 /* What belongs to no epoch of the device is nobody's. */
-static int check_epochs(const struct view *v, const json_t *list,
-			const char *device, struct err *e)
+static int check_known_epochs(const struct device_audit *v, const json_t *list,
+			      const char *device, struct err *e)
 {
 	const json_t *item, *entry;
 	size_t i, k;
@@ -302,19 +307,20 @@ static int check_epochs(const struct view *v, const json_t *list,
 		bool known = false;
 
 		json_array_foreach (v->keys, k, entry)
-			known |= strcmp(string(entry, "epoch"),
-					string(item, "epoch")) == 0;
+			known |= strcmp(get_string_member(entry, "epoch"),
+					get_string_member(item, "epoch")) == 0;
 		if (!known)
 			return err_reason(e, REASON_SIGNATURE,
 					  "the audit of %s has records of epoch"
 					  " %.40s, of which there is no key",
-					  device, string(item, "epoch"));
+					  device,
+					  get_string_member(item, "epoch"));
 	}
 	return 0;
 }
 
 /* The statements of the epoch that verify; the others are worth nothing. */
-static int load_gaps(struct adm *a, struct chain *c, struct err *e)
+static int load_signed_gaps(struct adm *a, struct epoch_chain *c, struct err *e)
 {
 	auto_free char *filter = NULL;
 	auto_json json_t *items = NULL;
@@ -338,8 +344,8 @@ static int load_gaps(struct adm *a, struct chain *c, struct err *e)
 		struct receipt_gap gap;
 		struct err why;
 
-		if (pin_envelope(json_object_get(item, "envelope"), &env,
-				 &why) == 0 &&
+		if (trust_root_parse_envelope(json_object_get(item, "envelope"),
+					      &env, &why) == 0 &&
 		    receipt_open(env, c->key.key, &rc, &why) == 0 &&
 		    receipt_read_gap(&rc, &gap, &why) == 0 && gap.is_audit &&
 		    strcmp(rc.device, c->device) == 0 &&
@@ -349,7 +355,7 @@ static int load_gaps(struct adm *a, struct chain *c, struct err *e)
 	return 0;
 }
 
-static json_t *chain_json(const struct chain *c)
+static json_t *format_chain_json(const struct epoch_chain *c)
 {
 	int64_t gone = c->signed_bridged, behind = c->bridged - gone;
 
@@ -357,46 +363,49 @@ static json_t *chain_json(const struct chain *c)
 			 "records", (json_int_t)c->signed_at.seq - gone,
 			 "bridged", (json_int_t)gone, "unsigned",
 			 (json_int_t)(c->at.seq - c->signed_at.seq) - behind,
-			 "heads", (int)c->heads, "key", boundkey_word(&c->key));
+			 "heads", (int)c->heads, "key",
+			 device_key_trust_name(&c->key));
 }
 
-typedef int chain_fn(struct adm *a, struct chain *c, void *ctx, struct err *e);
+typedef int epoch_chain_fn(struct adm *a, struct epoch_chain *c, void *ctx,
+			   struct err *e);
 
 /* An earlier epoch of which there is nothing, and was nothing, is none. */
-static bool is_empty(const struct chain *c, size_t i)
+static bool is_empty_chain(const struct epoch_chain *c, size_t i)
 {
 	return i > 0 && c->kept.seq == 0 && json_array_size(c->records) == 0 &&
 	       json_array_size(c->batches) == 0;
 }
 
-static int each_chain(struct adm *a, const char *device, chain_fn *fn,
-		      void *ctx, struct err *e)
+static int for_each_epoch_chain(struct adm *a, const char *device,
+				epoch_chain_fn *fn, void *ctx, struct err *e)
 {
-	AUTO(view_fini) struct view v = { 0 };
+	AUTO(device_audit_fini) struct device_audit v = { 0 };
 	const json_t *entry;
 	size_t i;
-	int r = ask_view(a, device, &v, e);
+	int r = fetch_device_audit(a, device, &v, e);
 
 	if (r >= 0)
-		r = check_epochs(&v, v.records, device, e);
+		r = check_known_epochs(&v, v.records, device, e);
 	if (r >= 0)
-		r = check_epochs(&v, v.batches, device, e);
+		r = check_known_epochs(&v, v.batches, device, e);
 	if (r < 0)
 		return r;
 	json_array_foreach (v.keys, i, entry) {
-		const char *epoch = string(entry, "epoch");
-		AUTO(chain_fini) struct chain c = { .device = device };
+		const char *epoch = get_string_member(entry, "epoch");
+		AUTO(epoch_chain_fini)
+		struct epoch_chain c = { .device = device };
 
-		c.records = select_epoch(v.records, epoch);
-		c.batches = select_epoch(v.batches, epoch);
+		c.records = select_epoch_items(v.records, epoch);
+		c.batches = select_epoch_items(v.batches, epoch);
 		if (!c.records || !c.batches)
 			return err_oom(e, device);
-		r = boundkey_of(a, device, epoch, &c.key, e);
+		r = device_key_get(a, device, epoch, &c.key, e);
 		if (r >= 0)
-			r = load_gaps(a, &c, e);
+			r = load_signed_gaps(a, &c, e);
 		if (r >= 0)
-			r = load_kept(a, &c, e);
-		if (r >= 0 && !is_empty(&c, i))
+			r = load_saved_head(a, &c, e);
+		if (r >= 0 && !is_empty_chain(&c, i))
 			r = fn(a, &c, ctx, e);
 		if (r < 0)
 			return r;
@@ -404,25 +413,25 @@ static int each_chain(struct adm *a, const char *device, chain_fn *fn,
 	return 0;
 }
 
-static int verify_chain(struct adm *a, struct chain *c, void *chains,
-			struct err *e)
+static int verify_epoch_chain(struct adm *a, struct epoch_chain *c,
+			      void *chains, struct err *e)
 {
-	int r = follow_all(c, e);
+	int r = follow_all_records(c, e);
 
 	if (r == 0 || (json_array_size(c->records) == 0 &&
 		       json_array_size(c->batches) == 0)) {
-		int k = check_kept(c, e);
+		int k = check_saved_head(c, e);
 
 		r = k < 0 ? k : r;
 	}
 	if (r == 0)
-		r = store_kept(a, c, e);
-	if (r == 0 && json_array_append_new(chains, chain_json(c)) < 0)
+		r = save_signed_head(a, c, e);
+	if (r == 0 && json_array_append_new(chains, format_chain_json(c)) < 0)
 		return err_oom(e, c->device);
 	return r;
 }
 
-static json_int_t sum_of(const json_t *chains, const char *member)
+static json_int_t sum_chain_member(const json_t *chains, const char *member)
 {
 	json_int_t sum = 0;
 	const json_t *c;
@@ -433,42 +442,44 @@ static json_int_t sum_of(const json_t *chains, const char *member)
 	return sum;
 }
 
-int auditchain_verify(struct adm *a, const char *device, json_t **ret,
-		      struct err *e)
+int audit_chain_verify(struct adm *a, const char *device, json_t **ret,
+		       struct err *e)
 {
 	auto_json json_t *chains = json_array();
-	int r = each_chain(a, device, verify_chain, chains, e);
+	int r = for_each_epoch_chain(a, device, verify_epoch_chain, chains, e);
 
 	if (r < 0)
 		return r;
-	*ret = json_pack(
-		"{sb ss ss sI sI sI sI ss sO}", "valid", 1, "device", device,
-		"epoch", string(json_array_get(chains, 0), "epoch"), "records",
-		sum_of(chains, "records"), "bridged", sum_of(chains, "bridged"),
-		"unsigned", sum_of(chains, "unsigned"), "heads",
-		sum_of(chains, "heads"), "key",
-		string(json_array_get(chains, 0), "key"), "chains", chains);
+	*ret = json_pack("{sb ss ss sI sI sI sI ss sO}", "valid", 1, "device",
+			 device, "epoch",
+			 get_string_member(json_array_get(chains, 0), "epoch"),
+			 "records", sum_chain_member(chains, "records"),
+			 "bridged", sum_chain_member(chains, "bridged"),
+			 "unsigned", sum_chain_member(chains, "unsigned"),
+			 "heads", sum_chain_member(chains, "heads"), "key",
+			 get_string_member(json_array_get(chains, 0), "key"),
+			 "chains", chains);
 	return *ret ? 0 : err_oom(e, device);
 }
 
 /* ---- accepting */
-struct accepting {
+struct accept_context {
 	const char *reason;
 	unsigned int n;
 };
 
-static int accept_chain(struct adm *a, struct chain *c, void *ctx,
-			struct err *e)
+static int accept_epoch_chain(struct adm *a, struct epoch_chain *c, void *ctx,
+			      struct err *e)
 {
-	struct accepting *acc = ctx;
+	struct accept_context *acc = ctx;
 	char question[256];
 	struct err why = { 0 };
-	int r = follow_all(c, e);
+	int r = follow_all_records(c, e);
 
 	/* All gone is a restore too; what contradicts itself never is. */
 	if (r < 0 && json_array_size(c->batches) > 0)
 		return r;
-	if (check_kept(c, &why) == 0)
+	if (check_saved_head(c, &why) == 0)
 		return 0;
 	snprintf(question, sizeof(question),
 		 "Record %lld of %s was seen here, and now %lld are there "
@@ -476,23 +487,23 @@ static int accept_chain(struct adm *a, struct chain *c, void *ctx,
 		 (ll)c->kept.seq, c->device, (ll)c->signed_at.seq);
 	r = adm_confirm(a, question, e);
 	if (r == 0)
-		r = treehead_tell_restored(
+		r = tree_head_report_restore(
 			a, c->device, acc->reason,
-			&(struct treehead_mark){ c->kept.seq, c->kept.head },
-			&(struct treehead_mark){ c->signed_at.seq,
-						 c->signed_at.head },
+			&(struct tree_head_mark){ c->kept.seq, c->kept.head },
+			&(struct tree_head_mark){ c->signed_at.seq,
+						  c->signed_at.head },
 			e);
 	if (r == 0)
-		r = store_kept(a, c, e);
+		r = save_signed_head(a, c, e);
 	acc->n++;
 	return r;
 }
 
-int auditchain_accept(struct adm *a, const char *device, const char *reason,
-		      struct err *e)
+int audit_chain_accept(struct adm *a, const char *device, const char *reason,
+		       struct err *e)
 {
-	struct accepting acc = { .reason = reason };
-	int r = each_chain(a, device, accept_chain, &acc, e);
+	struct accept_context acc = { .reason = reason };
+	int r = for_each_epoch_chain(a, device, accept_epoch_chain, &acc, e);
 
 	if (r == 0 && acc.n == 0)
 		return err_set(e, EINVAL,

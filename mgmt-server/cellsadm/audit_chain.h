@@ -18,13 +18,13 @@ struct err;
  * epoch]}; only what a head signs counts among `records`. err.rollback,
  * err.equivocation: it is shorter than what was seen here, or another one.
  */
-int auditchain_verify(struct adm *a, const char *device, json_t **ret,
-		      struct err *e);
+int audit_chain_verify(struct adm *a, const char *device, json_t **ret,
+		       struct err *e);
 
 /* Takes the device's chains for what was seen here, though they are shorter or
  * others, after the server wrote down who does so and why. -EINVAL: they
  * continue what was seen. */
-int auditchain_accept(struct adm *a, const char *device, const char *reason,
-		      struct err *e);
+int audit_chain_accept(struct adm *a, const char *device, const char *reason,
+		       struct err *e);
 
 #endif

@@ -15,7 +15,7 @@
 struct adm;
 struct err;
 
-struct errand {
+struct command_request {
 	/* What is wanted. */
 	const char *device, *vp, *action; /* action NULL: a membership */
 	const char *group;		  /* of a membership, "ID:MIN" */
@@ -31,14 +31,14 @@ struct errand {
  * Returns an exit code: 0, with `wait` only if the receipt was verified and
  * says that it was done.
  */
-int errand_run(struct adm *a, const struct errand *o, struct err *e);
+int command_run(struct adm *a, const struct command_request *o, struct err *e);
 
 /*
  * Waits for an end state, telling each step on stderr, and verifies the
  * receipt, which must be of that VP (NULL: of none). digest is the document's.
  */
-int errand_follow(struct adm *a, const char *device, const char *id,
-		  const char *vp, const uint8_t digest[32], const char *timeout,
-		  struct err *e);
+int command_wait(struct adm *a, const char *device, const char *id,
+		 const char *vp, const uint8_t digest[32], const char *timeout,
+		 struct err *e);
 
 #endif

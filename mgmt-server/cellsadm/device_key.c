@@ -16,47 +16,47 @@
 #include <errno.h>
 #include <string.h>
 
-void boundkey_fini(struct boundkey *b)
+void device_key_fini(struct device_key *b)
 {
 	key_free(b->key);
-	*b = (struct boundkey){ 0 };
+	*b = (struct device_key){ 0 };
 }
 
-const char *boundkey_word(const struct boundkey *b)
+const char *device_key_trust_name(const struct device_key *b)
 {
 	return b->given ? "given" : b->bound ? "bound" : "server CA only";
 }
 
 /* A member that holds base64 of an SPKI. */
-static int spki_of(const json_t *j, const char *member, struct key **ret,
-		   struct err *e)
+static int read_spki_member(const json_t *j, const char *member,
+			    struct key **ret, struct err *e)
 {
 	const char *b64 = json_string_value(json_object_get(j, member));
 	auto_free void *der = NULL;
 	size_t len;
 
-	if (!b64 || text_unbase64(b64, strlen(b64), &der, &len) < 0)
+	if (!b64 || encoding_from_base64(b64, strlen(b64), &der, &len) < 0)
 		return err_set(e, EBADMSG, "a device's keys: no '%s'", member);
 	return key_from_spki(der, len, ret, e);
 }
 
 /* The same from the certificate, where the answer has only that. */
-static int key_of(const json_t *entry, const char *spki, const char *cert,
-		  struct key **ret, struct err *e)
+static int read_key_member(const json_t *entry, const char *spki,
+			   const char *cert, struct key **ret, struct err *e)
 {
 	const char *pem = json_string_value(json_object_get(entry, cert));
 
 	if (json_object_get(entry, spki) || !pem)
-		return spki_of(entry, spki, ret, e);
+		return read_spki_member(entry, spki, ret, e);
 	return x509_key(pem, ret, e);
 }
 
-static int kept_path(struct adm *a, const char *device, const char *epoch,
-		     char **ret, struct err *e)
+static int format_key_state_name(struct adm *a, const char *device,
+				 const char *epoch, char **ret, struct err *e)
 {
-	const struct adminconf *c = adm_server_or_null(a);
+	const struct admin_config *c = adm_get_server_or_null(a);
 
-	if (!text_is_id(device) || !text_is_id(epoch))
+	if (!encoding_is_valid_id(device) || !encoding_is_valid_id(epoch))
 		return err_set(e, EBADMSG, "device '%s', epoch '%s': not ids",
 			       device, epoch);
 	if (asprintf(ret, "devices/%s/%s-%s.json", c ? c->name : "-", device,
@@ -65,19 +65,19 @@ static int kept_path(struct adm *a, const char *device, const char *epoch,
 	return 0;
 }
 
-int boundkey_kept(struct adm *a, const char *device, const char *epoch,
-		  struct boundkey *ret, struct err *e)
+int device_key_load(struct adm *a, const char *device, const char *epoch,
+		    struct device_key *ret, struct err *e)
 {
-	AUTO(boundkey_fini) struct boundkey b = { 0 };
+	AUTO(device_key_fini) struct device_key b = { 0 };
 	auto_json json_t *j = NULL;
 	auto_free char *name = NULL;
 	char own[33];
-	int r = kept_path(a, device, epoch, &name, e);
+	int r = format_key_state_name(a, device, epoch, &name, e);
 
 	if (r >= 0)
-		r = keep_get(a, name, &j, e);
+		r = state_load(a, name, &j, e);
 	if (r >= 0)
-		r = spki_of(j, "receipt_spki", &b.key, e);
+		r = read_spki_member(j, "receipt_spki", &b.key, e);
 	if (r < 0)
 		return r;
 	receipt_epoch(b.key, own);
@@ -94,13 +94,14 @@ int boundkey_kept(struct adm *a, const char *device, const char *epoch,
 	return 0;
 }
 
-static int keep(struct adm *a, const struct boundkey *b, struct err *e)
+static int save_device_key(struct adm *a, const struct device_key *b,
+			   struct err *e)
 {
 	size_t len;
 	const void *spki = key_spki(b->key, &len);
-	auto_free char *b64 = text_base64(spki, len), *name = NULL;
+	auto_free char *b64 = encoding_to_base64(spki, len), *name = NULL;
 	auto_json json_t *j = NULL;
-	int r = kept_path(a, b->device, b->epoch, &name, e);
+	int r = format_key_state_name(a, b->device, b->epoch, &name, e);
 
 	if (r < 0)
 		return r;
@@ -108,13 +109,13 @@ static int keep(struct adm *a, const struct boundkey *b, struct err *e)
 		      "receipt_spki", b64 ? b64 : "", "bound", b->bound);
 	if (!j || !b64)
 		return err_oom(e, b->device);
-	return keep_put(a, name, j, e);
+	return state_save(a, name, j, e);
 }
 
 /* The names that follow from the keys; whoever tells others lies. */
-static int check_names(const json_t *entry, const struct key *identity,
-		       const struct key *receipts, struct boundkey *b,
-		       struct err *e)
+static int check_derived_ids(const json_t *entry, const struct key *identity,
+			     const struct key *receipts, struct device_key *b,
+			     struct err *e)
 {
 	const char *device =
 		json_string_value(json_object_get(entry, "device"));
@@ -131,8 +132,10 @@ static int check_names(const json_t *entry, const struct key *identity,
 	return 0;
 }
 
-static bool token_fits(const uint8_t token[32], const struct key *identity,
-		       const struct key *receipts, const uint8_t bind[32])
+static bool is_bound_to_token(const uint8_t token[32],
+			      const struct key *identity,
+			      const struct key *receipts,
+			      const uint8_t bind[32])
 {
 	struct uri u = { .port = 0 };
 	size_t identity_len, receipts_len;
@@ -146,44 +149,45 @@ static bool token_fits(const uint8_t token[32], const struct key *identity,
 	return hash_compare(want, bind, HASH_SIZE) == 0;
 }
 
-struct search {
+struct token_search {
 	const struct key *identity, *receipts;
 	const uint8_t *bind;
 	const char *enrolment;
 	bool known, fits; /* the enrolment's token is here; it gives `bind` */
 };
 
-static int try_token(void *ctx, const char *name, json_t *j, struct err *e)
+static int try_saved_token(void *ctx, const char *name, json_t *j,
+			   struct err *e)
 {
-	struct search *s = ctx;
+	struct token_search *s = ctx;
 	const char *hex = json_string_value(json_object_get(j, "token"));
 	const char *id = json_string_value(json_object_get(j, "id"));
 	uint8_t token[32];
 
-	if (!hex || text_unhex(hex, token, sizeof(token)) < 0)
+	if (!hex || encoding_from_hex(hex, token, sizeof(token)) < 0)
 		return 0;
 	if (s->enrolment && id && strcmp(id, s->enrolment) == 0)
 		s->known = true;
-	s->fits = token_fits(token, s->identity, s->receipts, s->bind);
+	s->fits = is_bound_to_token(token, s->identity, s->receipts, s->bind);
 	explicit_bzero(token, sizeof(token));
 	return s->fits;
 }
 
 /* No token: the certificate must be by a CA of the root, whenever issued. */
-static int check_certificate(struct adm *a, const json_t *entry,
-			     const struct key *receipts, struct err *e)
+static int check_receipt_certificate(struct adm *a, const json_t *entry,
+				     const struct key *receipts, struct err *e)
 {
 	const char *pem =
 		json_string_value(json_object_get(entry, "receipt_cert"));
 	AUTO(key_freep) struct key *certified = NULL;
-	const struct adminconf *c;
+	const struct admin_config *c;
 	const struct doc_root *root;
 	uint8_t digest[HASH_SIZE];
 	int64_t from, to;
-	int r = adm_server(a, &c, e);
+	int r = adm_get_server(a, &c, e);
 
 	if (r >= 0)
-		r = pin_root(a, true, &root, e);
+		r = trust_root_get(a, true, &root, e);
 	if (r >= 0)
 		r = x509_digest(c->ca_pem, digest, e);
 	if (r < 0)
@@ -212,17 +216,18 @@ static int check_certificate(struct adm *a, const json_t *entry,
 	return 0;
 }
 
-static int check_bind(struct adm *a, const json_t *entry,
-		      const uint8_t token[32], struct search *s,
-		      struct boundkey *b, struct err *e)
+static int verify_key_binding(struct adm *a, const json_t *entry,
+			      const uint8_t token[32], struct token_search *s,
+			      struct device_key *b, struct err *e)
 {
 	int r;
 
 	if (token) {
 		s->known = true;
-		s->fits = token_fits(token, s->identity, s->receipts, s->bind);
+		s->fits = is_bound_to_token(token, s->identity, s->receipts,
+					    s->bind);
 	} else {
-		r = keep_each(a, "tokens", try_token, s, e);
+		r = state_for_each(a, "tokens", try_saved_token, s, e);
 		if (r < 0)
 			return r;
 	}
@@ -232,32 +237,36 @@ static int check_bind(struct adm *a, const json_t *entry,
 				  "of enrolment %s: somebody put in others",
 				  b->device, s->enrolment ? s->enrolment : "");
 	b->bound = s->fits;
-	return s->fits ? 0 : check_certificate(a, entry, s->receipts, e);
+	return s->fits ? 0
+		       : check_receipt_certificate(a, entry, s->receipts, e);
 }
 
-int boundkey_check(struct adm *a, const json_t *entry, const uint8_t token[32],
-		   struct boundkey *ret, struct err *e)
+int device_key_verify(struct adm *a, const json_t *entry,
+		      const uint8_t token[32], struct device_key *ret,
+		      struct err *e)
 {
-	AUTO(boundkey_fini) struct boundkey b = { 0 };
+	AUTO(device_key_fini) struct device_key b = { 0 };
 	AUTO(key_freep) struct key *identity = NULL;
 	const char *hex = json_string_value(json_object_get(entry, "bind"));
 	uint8_t bind[HASH_SIZE];
-	struct search s = { .bind = bind };
-	int r = key_of(entry, "identity_spki", "identity_cert", &identity, e);
+	struct token_search s = { .bind = bind };
+	int r = read_key_member(entry, "identity_spki", "identity_cert",
+				&identity, e);
 
 	if (r >= 0)
-		r = key_of(entry, "receipt_spki", "receipt_cert", &b.key, e);
+		r = read_key_member(entry, "receipt_spki", "receipt_cert",
+				    &b.key, e);
 	if (r >= 0)
-		r = check_names(entry, identity, b.key, &b, e);
+		r = check_derived_ids(entry, identity, b.key, &b, e);
 	if (r < 0)
 		return r;
-	if (!hex || text_unhex(hex, bind, sizeof(bind)) < 0)
+	if (!hex || encoding_from_hex(hex, bind, sizeof(bind)) < 0)
 		return err_set(e, EBADMSG, "the keys of %s: no 'bind'",
 			       b.device);
 	s.identity = identity;
 	s.receipts = b.key;
 	s.enrolment = json_string_value(json_object_get(entry, "enrolment"));
-	r = check_bind(a, entry, token, &s, &b, e);
+	r = verify_key_binding(a, entry, token, &s, &b, e);
 	if (r < 0)
 		return r;
 	*ret = b;
@@ -266,8 +275,8 @@ int boundkey_check(struct adm *a, const json_t *entry, const uint8_t token[32],
 }
 
 /* Tells the server what came out, so that others see it; it may not care. */
-static void tell(struct adm *a, const char *device, const char *epoch,
-		 bool bound)
+static void report_key_binding(struct adm *a, const char *device,
+			       const char *epoch, bool bound)
 {
 	auto_json json_t *body =
 		json_pack("{ss sb}", "epoch", epoch, "bound", bound);
@@ -279,8 +288,9 @@ static void tell(struct adm *a, const char *device, const char *epoch,
 			    NULL, &ignored);
 }
 
-static int ask(struct adm *a, const char *device, const char *epoch,
-	       struct boundkey *ret, struct err *e)
+static int fetch_device_key(struct adm *a, const char *device,
+			    const char *epoch, struct device_key *ret,
+			    struct err *e)
 {
 	auto_json json_t *items = NULL;
 	const json_t *entry, *found = NULL;
@@ -301,68 +311,68 @@ static int ask(struct adm *a, const char *device, const char *epoch,
 			       device, epoch ? ", epoch " : "",
 			       epoch ? epoch : "");
 	its = json_string_value(json_object_get(found, "epoch"));
-	r = boundkey_check(a, found, NULL, ret, e);
+	r = device_key_verify(a, found, NULL, ret, e);
 	if (r < 0 && e->reason == REASON_SIGNATURE)
-		tell(a, device, its, false);
+		report_key_binding(a, device, its, false);
 	if (r < 0)
 		return r;
 	if (strcmp(ret->device, device) != 0) {
-		boundkey_fini(ret);
+		device_key_fini(ret);
 		return err_reason(e, REASON_SIGNATURE,
 				  "the server told another device's keys for "
 				  "%s",
 				  device);
 	}
 	if (ret->bound)
-		tell(a, device, ret->epoch, true);
-	return keep(a, ret, e);
+		report_key_binding(a, device, ret->epoch, true);
+	return save_device_key(a, ret, e);
 }
 
-int boundkey_of(struct adm *a, const char *device, const char *epoch,
-		struct boundkey *ret, struct err *e)
+int device_key_get(struct adm *a, const char *device, const char *epoch,
+		   struct device_key *ret, struct err *e)
 {
-	AUTO(boundkey_fini) struct boundkey kept = { 0 };
+	AUTO(device_key_fini) struct device_key kept = { 0 };
 
-	if (epoch && boundkey_kept(a, device, epoch, &kept, e) == 0 &&
+	if (epoch && device_key_load(a, device, epoch, &kept, e) == 0 &&
 	    kept.bound) {
 		*ret = kept;
 		kept.key = NULL;
 		return 0;
 	}
-	return ask(a, device, epoch, ret, e);
+	return fetch_device_key(a, device, epoch, ret, e);
 }
 
-static json_t *token_json(const char *enrolment, const uint8_t token[32],
-			  const char *group, const char *server)
+static json_t *format_token_json(const char *enrolment, const uint8_t token[32],
+				 const char *group, const char *server)
 {
-	char hex[65], created[TEXT_TIME_SIZE];
+	char hex[65], created[ENCODING_TIME_SIZE];
 	json_t *j;
 
-	text_hex(token, 32, hex);
-	text_time(clock_wall(), created);
+	encoding_to_hex(token, 32, hex);
+	encoding_format_time(clock_wall(), created);
 	j = json_pack("{ss ss ss ss ss}", "id", enrolment, "token", hex,
 		      "group", group, "server", server, "created", created);
 	explicit_bzero(hex, sizeof(hex));
 	return j;
 }
 
-int boundkey_keep_token(struct adm *a, const char *enrolment,
-			const uint8_t token[32], const char *group,
-			struct err *e)
+int device_key_save_token(struct adm *a, const char *enrolment,
+			  const uint8_t token[32], const char *group,
+			  struct err *e)
 {
 	auto_json json_t *j = NULL;
-	const struct adminconf *c;
+	const struct admin_config *c;
 	char name[160];
-	int r = adm_server(a, &c, e);
+	int r = adm_get_server(a, &c, e);
 
 	if (r < 0)
 		return r;
-	if (!text_is_id(enrolment))
+	if (!encoding_is_valid_id(enrolment))
 		return err_set(e, EBADMSG, "enrolment '%s': not an id",
 			       enrolment);
-	j = token_json(enrolment, token, group, c->name);
+	j = format_token_json(enrolment, token, group, c->name);
 	if (!j)
 		return err_oom(e, enrolment);
 	snprintf(name, sizeof(name), "tokens/%s-%s.json", c->name, enrolment);
-	return keep_put(a, name, j, e);
+	return state_save(a, name, j, e);
 }

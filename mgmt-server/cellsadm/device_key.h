@@ -16,21 +16,21 @@
 struct adm;
 struct err;
 
-struct boundkey {
+struct device_key {
 	struct key *key;
 	char device[65], epoch[33];
 	bool bound;
 	bool given; /* by the caller: --key */
 };
 
-void boundkey_fini(struct boundkey *b);
+void device_key_fini(struct device_key *b);
 
 /* "bound", "server CA only", "given". */
-const char *boundkey_word(const struct boundkey *b);
+const char *device_key_trust_name(const struct device_key *b);
 
 /* What is kept here. -ENOENT: nothing on that device and epoch. */
-int boundkey_kept(struct adm *a, const char *device, const char *epoch,
-		  struct boundkey *ret, struct err *e);
+int device_key_load(struct adm *a, const char *device, const char *epoch,
+		    struct device_key *ret, struct err *e);
 
 /*
  * Tests one entry of devices/{device}/keys: the ids fit the keys; the token
@@ -38,16 +38,17 @@ int boundkey_kept(struct adm *a, const char *device, const char *epoch,
  * CA that the root names. err.signature: the binding is wrong, which is an
  * alarm.
  */
-int boundkey_check(struct adm *a, const json_t *entry, const uint8_t token[32],
-		   struct boundkey *ret, struct err *e);
+int device_key_verify(struct adm *a, const json_t *entry,
+		      const uint8_t token[32], struct device_key *ret,
+		      struct err *e);
 
 /* Kept, or else asked from the server, checked and kept. epoch may be NULL. */
-int boundkey_of(struct adm *a, const char *device, const char *epoch,
-		struct boundkey *ret, struct err *e);
+int device_key_get(struct adm *a, const char *device, const char *epoch,
+		   struct device_key *ret, struct err *e);
 
 /* Keeps a token under the id that the server gave its enrolment. */
-int boundkey_keep_token(struct adm *a, const char *enrolment,
-			const uint8_t token[32], const char *group,
-			struct err *e);
+int device_key_save_token(struct adm *a, const char *enrolment,
+			  const uint8_t token[32], const char *group,
+			  struct err *e);
 
 #endif

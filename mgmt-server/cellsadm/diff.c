@@ -10,22 +10,23 @@
 /* Beyond that many pairs of lines the middle is shown as one block. */
 #define PAIRS_MAX (4UL * 1024 * 1024)
 
-struct line {
+struct text_line {
 	const char *text;
 	size_t len;
 };
 
-struct lines {
-	struct line *line;
+struct text_lines {
+	struct text_line *line;
 	size_t n;
 };
 
-static void lines_fini(struct lines *l)
+static void text_lines_fini(struct text_lines *l)
 {
 	free(l->line);
 }
 
-static bool split(const char *text, size_t len, struct lines *ret)
+static bool split_text_lines(const char *text, size_t len,
+			     struct text_lines *ret)
 {
 	size_t n = 1;
 
@@ -38,29 +39,30 @@ static bool split(const char *text, size_t len, struct lines *ret)
 		const char *end = memchr(text, '\n', len);
 		size_t one = end ? (size_t)(end - text) : len;
 
-		ret->line[ret->n++] = (struct line){ text, one };
+		ret->line[ret->n++] = (struct text_line){ text, one };
 		text += one + (end != NULL);
 		len -= one + (end != NULL);
 	}
 	return true;
 }
 
-static bool same(const struct line *a, const struct line *b)
+static bool is_same_line(const struct text_line *a, const struct text_line *b)
 {
 	return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
 }
 
-struct output {
+struct diff_output {
 	FILE *f;
 	bool color, any;
-	const struct line *held[DIFFERENCE_CONTEXT]; /* context before */
+	const struct text_line *held[DIFF_CONTEXT]; /* context before */
 	unsigned int n_held, after; /* context lines still to come */
 };
 
-static void put(struct output *o, char mark, const struct line *l)
+static void write_diff_line(struct diff_output *o, char mark,
+			    const struct text_line *l)
 {
 	auto_free char *raw = strndup(l->text, l->len);
-	auto_free char *safe = raw ? columns_safe(raw) : NULL;
+	auto_free char *safe = raw ? table_escape_text(raw) : NULL;
 	const char *color = mark == '+'	  ? "\033[32m"
 			    : mark == '-' ? "\033[31m"
 					  : "";
@@ -69,37 +71,38 @@ static void put(struct output *o, char mark, const struct line *l)
 		safe ? safe : "", o->color && *color ? "\033[0m" : "");
 }
 
-static void put_same(struct output *o, const struct line *l)
+static void add_context_line(struct diff_output *o, const struct text_line *l)
 {
 	if (o->after > 0) {
-		put(o, ' ', l);
+		write_diff_line(o, ' ', l);
 		o->after--;
 		return;
 	}
-	if (o->n_held == DIFFERENCE_CONTEXT) {
+	if (o->n_held == DIFF_CONTEXT) {
 		memmove(o->held, o->held + 1,
-			(DIFFERENCE_CONTEXT - 1) * sizeof(*o->held));
+			(DIFF_CONTEXT - 1) * sizeof(*o->held));
 		o->n_held--;
 	}
 	o->held[o->n_held++] = l;
 }
 
-static void put_changed(struct output *o, char mark, const struct line *l)
+static void write_changed_line(struct diff_output *o, char mark,
+			       const struct text_line *l)
 {
 	for (unsigned int i = 0; i < o->n_held; i++)
-		put(o, ' ', o->held[i]);
+		write_diff_line(o, ' ', o->held[i]);
 	o->n_held = 0;
-	o->after = DIFFERENCE_CONTEXT;
+	o->after = DIFF_CONTEXT;
 	o->any = true;
-	put(o, mark, l);
+	write_diff_line(o, mark, l);
 }
 
 /*
  * The longest common subsequence: length[i][j] of a from i and b from j, filled
  * from the end, then walked from the start.
  */
-static bool walk(struct output *o, const struct line *a, size_t n,
-		 const struct line *b, size_t m)
+static bool write_lcs_diff(struct diff_output *o, const struct text_line *a,
+			   size_t n, const struct text_line *b, size_t m)
 {
 	auto_free uint32_t *length = NULL;
 	size_t i = 0, j = 0, w = m + 1;
@@ -115,54 +118,56 @@ static bool walk(struct output *o, const struct line *a, size_t n,
 			uint32_t right = length[x * w + y + 1];
 
 			length[x * w + y] =
-				same(&a[x], &b[y])
+				is_same_line(&a[x], &b[y])
 					? length[(x + 1) * w + y + 1] + 1
 					: (down > right ? down : right);
 		}
 	while (i < n || j < m) {
-		if (i < n && j < m && same(&a[i], &b[j])) {
-			put_same(o, &a[i++]);
+		if (i < n && j < m && is_same_line(&a[i], &b[j])) {
+			add_context_line(o, &a[i++]);
 			j++;
 		} else if (i < n && (j == m || length[(i + 1) * w + j] >=
 						       length[i * w + j + 1])) {
-			put_changed(o, '-', &a[i++]);
+			write_changed_line(o, '-', &a[i++]);
 		} else {
-			put_changed(o, '+', &b[j++]);
+			write_changed_line(o, '+', &b[j++]);
 		}
 	}
 	return true;
 }
 
-static void write_all(struct output *o, const struct lines *a,
-		      const struct lines *b)
+static void write_all_changes(struct diff_output *o, const struct text_lines *a,
+			      const struct text_lines *b)
 {
 	size_t head = 0, tail = 0, n = a->n, m = b->n;
 
-	while (head < n && head < m && same(&a->line[head], &b->line[head]))
-		put_same(o, &a->line[head++]);
+	while (head < n && head < m &&
+	       is_same_line(&a->line[head], &b->line[head]))
+		add_context_line(o, &a->line[head++]);
 	while (tail < n - head && tail < m - head &&
-	       same(&a->line[n - 1 - tail], &b->line[m - 1 - tail]))
+	       is_same_line(&a->line[n - 1 - tail], &b->line[m - 1 - tail]))
 		tail++;
-	if (!walk(o, a->line + head, n - head - tail, b->line + head,
-		  m - head - tail)) {
+	if (!write_lcs_diff(o, a->line + head, n - head - tail, b->line + head,
+			    m - head - tail)) {
 		for (size_t i = head; i < n - tail; i++)
-			put_changed(o, '-', &a->line[i]);
+			write_changed_line(o, '-', &a->line[i]);
 		for (size_t i = head; i < m - tail; i++)
-			put_changed(o, '+', &b->line[i]);
+			write_changed_line(o, '+', &b->line[i]);
 	}
 	for (size_t i = 0; i < tail; i++)
-		put_same(o, &a->line[n - tail + i]);
+		add_context_line(o, &a->line[n - tail + i]);
 }
 
-bool difference_write(FILE *f, const char *before, size_t before_len,
-		      const char *after, size_t after_len, bool color)
+bool diff_write(FILE *f, const char *before, size_t before_len,
+		const char *after, size_t after_len, bool color)
 {
-	AUTO(lines_fini) struct lines a = { 0 }, b = { 0 };
-	struct output o = { .f = f, .color = color };
+	AUTO(text_lines_fini) struct text_lines a = { 0 }, b = { 0 };
+	struct diff_output o = { .f = f, .color = color };
 
-	if (!split(after, after_len, &b) ||
-	    !split(before ? before : "", before ? before_len : 0, &a))
+	if (!split_text_lines(after, after_len, &b) ||
+	    !split_text_lines(before ? before : "", before ? before_len : 0,
+			      &a))
 		return true;
-	write_all(&o, &a, &b);
+	write_all_changes(&o, &a, &b);
 	return o.any;
 }

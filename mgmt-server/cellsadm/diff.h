@@ -10,14 +10,14 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define DIFFERENCE_CONTEXT 2
+#define DIFF_CONTEXT 2
 
 /*
  * Writes it; an absent `before` (NULL) shows the whole of `after`. Control
  * characters are made visible. False: there is none. With `color` in ANSI
  * colours.
  */
-bool difference_write(FILE *f, const char *before, size_t before_len,
-		      const char *after, size_t after_len, bool color);
+bool diff_write(FILE *f, const char *before, size_t before_len,
+		const char *after, size_t after_len, bool color);
 
 #endif

@@ -11,7 +11,7 @@
 #define BLANK " \t\r\n"
 
 /* Behind white space, comments and processing instructions. */
-static const char *skip_prolog(const char *xml)
+static const char *skip_xml_prolog(const char *xml)
 {
 	if (strncmp(xml, "\xef\xbb\xbf", 3) == 0)
 		xml += 3;
@@ -31,14 +31,14 @@ static const char *skip_prolog(const char *xml)
 	}
 }
 
-enum doc_type docfile_sniff(const char *xml, size_t len)
+enum doc_type doc_file_detect_type(const char *xml, size_t len)
 {
 	auto_free char *name = NULL;
 	const char *start;
 
 	if (strlen(xml) != len)
 		return DOC_NONE;
-	start = skip_prolog(xml);
+	start = skip_xml_prolog(xml);
 	if (*start != '<')
 		return DOC_NONE;
 	name = strndup(start + 1, strcspn(start + 1, BLANK "/>"));
@@ -46,7 +46,7 @@ enum doc_type docfile_sniff(const char *xml, size_t len)
 }
 
 /* The line of a fault is of use only with its file. */
-static int in_file(const char *path, int r, struct err *e)
+static int add_file_to_error(const char *path, int r, struct err *e)
 {
 	struct err why = *e;
 
@@ -57,14 +57,15 @@ static int in_file(const char *path, int r, struct err *e)
 	return r;
 }
 
-static int envelope_of(const char *path, const char *text, size_t len,
-		       struct envelope **ret, struct err *e)
+static int read_as_envelope(const char *path, const char *text, size_t len,
+			    struct envelope **ret, struct err *e)
 {
 	enum doc_type type;
 
 	if (text[strspn(text, BLANK)] == '{')
-		return in_file(path, envelope_parse(text, len, ret, e), e);
-	type = docfile_sniff(text, len);
+		return add_file_to_error(path,
+					 envelope_parse(text, len, ret, e), e);
+	type = doc_file_detect_type(text, len);
 	if (type == DOC_NONE)
 		return err_reason(e, REASON_SCHEMA,
 				  "%s: neither an envelope nor a document of "
@@ -73,8 +74,8 @@ static int envelope_of(const char *path, const char *text, size_t len,
 	return envelope_new(doc_payload_type(type), text, len, ret, e);
 }
 
-int docfile_read(const char *path, struct envelope **ret, struct doc **ret_doc,
-		 struct err *e)
+int doc_file_read(const char *path, struct envelope **ret, struct doc **ret_doc,
+		  struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	auto_free char *text = NULL;
@@ -83,7 +84,7 @@ int docfile_read(const char *path, struct envelope **ret, struct doc **ret_doc,
 	int r = io_read_file(path, ENVELOPE_MAX, &text, &len, e);
 
 	if (r >= 0)
-		r = envelope_of(path, text, len, &env, e);
+		r = read_as_envelope(path, text, len, &env, e);
 	if (r < 0)
 		return r;
 	type = doc_type_from_payload_type(env->type);
@@ -93,7 +94,7 @@ int docfile_read(const char *path, struct envelope **ret, struct doc **ret_doc,
 				  env->type);
 	r = doc_parse(type, env->payload, env->payload_len, ret_doc, e);
 	if (r < 0)
-		return in_file(path, r, e);
+		return add_file_to_error(path, r, e);
 	*ret = steal(env);
 	return 0;
 }

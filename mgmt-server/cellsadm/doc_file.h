@@ -13,10 +13,10 @@ struct err;
  * document in it; the caller frees both. What is wrong is told with the file's
  * name.
  */
-int docfile_read(const char *path, struct envelope **ret, struct doc **ret_doc,
-		 struct err *e);
+int doc_file_read(const char *path, struct envelope **ret, struct doc **ret_doc,
+		  struct err *e);
 
 /* The type that the root element names; DOC_NONE. `xml` ends with a NUL. */
-enum doc_type docfile_sniff(const char *xml, size_t len);
+enum doc_type doc_file_detect_type(const char *xml, size_t len);
 
 #endif

@@ -13,22 +13,23 @@
 
 #define SOON (14 * 24 * 3600)
 
-static void note_group(const json_t *group, int64_t now)
+static void report_expiring_group(const json_t *group, int64_t now)
 {
 	const char *id = json_string_value(json_object_get(group, "id"));
 	const char *expires =
 		json_string_value(json_object_get(group, "expires"));
-	auto_free char *safe = id ? columns_safe(id) : NULL;
+	auto_free char *safe = id ? table_escape_text(id) : NULL;
 	int64_t t;
 
-	if (!safe || !expires || text_untime(expires, &t) < 0 || t - now > SOON)
+	if (!safe || !expires || encoding_parse_time(expires, &t) < 0 ||
+	    t - now > SOON)
 		return;
 	fprintf(stderr,
 		"note: group '%s' %s %s: sign its next version (doc next)\n",
 		safe, t <= now ? "lapsed" : "lapses", expires);
 }
 
-void lapse_note(struct adm *a)
+void group_expiry_report(struct adm *a)
 {
 	auto_json json_t *items = NULL;
 	int64_t now = clock_wall();
@@ -40,5 +41,5 @@ void lapse_note(struct adm *a)
 	    remote_list(a, REMOTE_PATH("groups"), 0, &items, &ignored) < 0)
 		return;
 	json_array_foreach (items, i, group)
-		note_group(group, now);
+		report_expiring_group(group, now);
 }

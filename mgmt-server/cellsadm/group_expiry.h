@@ -7,6 +7,6 @@ struct adm;
 
 /* A line on stderr for each group that lapses within 14 days, if the server was
  * asked something before; it must not fail a verb that is done. */
-void lapse_note(struct adm *a);
+void group_expiry_report(struct adm *a);
 
 #endif

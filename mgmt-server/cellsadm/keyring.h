@@ -14,33 +14,35 @@ struct adm;
 struct envelope;
 struct err;
 
-#define RING_KEYS_MAX 16
+#define KEYRING_KEYS_MAX 16
 
 /* KEY of an option: keys/KEY.key if there is one, else a file. */
-int ring_path(const struct adm *a, const char *name, char **ret, struct err *e);
+int keyring_resolve_path(const struct adm *a, const char *name, char **ret,
+			 struct err *e);
 
 /* The public half of a key file, a PEM or (as a name) a kept key. */
-int ring_public(const struct adm *a, const char *name, struct key **ret,
-		char **ret_name, struct err *e);
+int keyring_load_public(const struct adm *a, const char *name, struct key **ret,
+			char **ret_name, struct err *e);
 
 /* With the private half; asks for the password. `i`: which of --key it is. */
-int ring_private(const struct adm *a, const char *name, unsigned int i,
-		 struct key **ret, char **ret_name, struct err *e);
+int keyring_load_private(const struct adm *a, const char *name, unsigned int i,
+			 struct key **ret, char **ret_name, struct err *e);
 
 /* All of --key. */
-struct ring {
+struct keyring {
 	unsigned int n;
-	struct key *key[RING_KEYS_MAX];
-	char *name[RING_KEYS_MAX];
+	struct key *key[KEYRING_KEYS_MAX];
+	char *name[KEYRING_KEYS_MAX];
 };
-int ring_open(const struct adm *a, struct ring *ret, struct err *e);
-void ring_fini(struct ring *r);
+int keyring_open(const struct adm *a, struct keyring *ret, struct err *e);
+void keyring_fini(struct keyring *r);
 
 /* Adds a signature by each key. */
-int ring_sign(const struct ring *r, struct envelope *env, struct err *e);
+int keyring_sign_envelope(const struct keyring *r, struct envelope *env,
+			  struct err *e);
 
 /* The password for a new key, by the options or the terminal. */
-int ring_new_password(const struct adm *a, const char *what, char **ret,
-		      struct err *e);
+int keyring_get_new_password(const struct adm *a, const char *what, char **ret,
+			     struct err *e);
 
 #endif

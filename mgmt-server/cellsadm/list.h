@@ -7,8 +7,8 @@ struct adm;
 struct column;
 struct err;
 
-/* remote_list() and then columns_print(). */
-int listed_print(struct adm *a, const char *const *path, unsigned int max,
-		 const struct column *columns, struct err *e);
+/* remote_list() and then table_print_rows(). */
+int list_print_items(struct adm *a, const char *const *path, unsigned int max,
+		     const struct column *columns, struct err *e);
 
 #endif

@@ -48,7 +48,7 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	%D%/xml_writer.c %D%/xml_writer.h
 
 # The assembler reads them, so no depfile names them.
-%D%/libcellsadm_a-words.$(OBJEXT): $(top_srcdir)/data/words
+%D%/libcellsadm_a-wordlist.$(OBJEXT): $(top_srcdir)/data/words
 EXTRA_DIST += data/words
 
 CELLSADM_LIBS = %D%/libcellsadm.a $(BASE_LIBS) $(XML_LIBS) $(LWS_LIBS) \

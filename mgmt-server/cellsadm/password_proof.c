@@ -19,24 +19,24 @@
 
 #define VERSIONS_MAX 256
 
-struct passwords {
+struct password_list {
 	char *item[OPT_LIST_MAX];
 	unsigned int n;
 	bool asked;
 };
 
-static void passwords_fini(struct passwords *p)
+static void password_list_fini(struct password_list *p)
 {
 	while (p->n > 0)
 		prompt_free(p->item[--p->n]);
 }
 
-static int read_passwords(const struct proof_request *rq, struct passwords *p,
-			  struct err *e)
+static int read_password_files(const struct password_proof_request *rq,
+			       struct password_list *p, struct err *e)
 {
 	for (unsigned int i = 0; i < rq->password_files->n; i++) {
-		int r = prompt_read(rq->password_files->item[i], false,
-				    &p->item[p->n], e);
+		int r = prompt_read_file(rq->password_files->item[i], false,
+					 &p->item[p->n], e);
 
 		if (r < 0)
 			return r;
@@ -46,7 +46,8 @@ static int read_passwords(const struct proof_request *rq, struct passwords *p,
 }
 
 /* One question for all versions; --config-password-file replaces it. */
-static int ask_once(struct passwords *p, const char *id, struct err *e)
+static int ask_password_once(struct password_list *p, const char *id,
+			     struct err *e)
 {
 	char what[96];
 	int r;
@@ -67,25 +68,26 @@ static int ask_once(struct passwords *p, const char *id, struct err *e)
 }
 
 /* Does the password fit the old version? Then its key. */
-static int derive(const struct doc_vp_config *old, const char *password,
-		  struct seal_key *ret, struct err *e)
+static int derive_old_key(const struct doc_vp_config *old, const char *password,
+			  struct password_crypto_key *ret, struct err *e)
 {
 	uint8_t verifier[HASH_SIZE];
-	int r = seal_derive(password, old->salt, old->salt_len, old->iterations,
-			    ret, e);
+	int r = password_crypto_derive_key(password, old->salt, old->salt_len,
+					   old->iterations, ret, e);
 
 	if (r < 0)
 		return r;
-	seal_verifier(ret, verifier);
+	password_crypto_verifier(ret, verifier);
 	return hash_compare(verifier, old->verifier, HASH_SIZE) == 0 ? 0
 								     : -EACCES;
 }
 
-static int add_one(struct envelope *env, const uint8_t digest[HASH_SIZE],
-		   const struct seal_key *k, struct err *e)
+static int add_version_proof(struct envelope *env,
+			     const uint8_t digest[HASH_SIZE],
+			     const struct password_crypto_key *k, struct err *e)
 {
 	struct envelope_proof proof;
-	char over[TEXT_DIGEST_SIZE];
+	char over[ENCODING_DIGEST_SIZE];
 	auto_free void *pae = NULL;
 	size_t len;
 	int r = envelope_pae(env->type, env->payload, env->payload_len, &pae,
@@ -93,14 +95,14 @@ static int add_one(struct envelope *env, const uint8_t digest[HASH_SIZE],
 
 	if (r < 0)
 		return r;
-	text_digest(digest, over);
+	encoding_format_digest(digest, over);
 	memcpy(proof.over, digest, HASH_SIZE);
-	seal_proof(k, over, pae, len, proof.mac);
+	password_crypto_make_proof(k, over, pae, len, proof.mac);
 	return envelope_add_proof(env, &proof, e);
 }
 
-static bool has_proof(const struct envelope *env,
-		      const uint8_t digest[HASH_SIZE])
+static bool has_version_proof(const struct envelope *env,
+			      const uint8_t digest[HASH_SIZE])
 {
 	for (unsigned int i = 0; i < env->n_proofs; i++)
 		if (memcmp(env->proof[i].over, digest, HASH_SIZE) == 0)
@@ -112,8 +114,8 @@ static bool has_proof(const struct envelope *env,
  * A proof tells the old key to who holds the old config, so the new one must
  * not be protected by the same.
  */
-static int check_salt(const struct doc_vp_config *old,
-		      const struct doc_vp_config *config, struct err *e)
+static int check_salt_reuse(const struct doc_vp_config *old,
+			    const struct doc_vp_config *config, struct err *e)
 {
 	if (!config->is_protected || old->salt_len != config->salt_len ||
 	    memcmp(old->salt, config->salt, old->salt_len) != 0)
@@ -125,8 +127,10 @@ static int check_salt(const struct doc_vp_config *old,
 		config->head.id, config->head.version, old->head.version);
 }
 
-static int prove(struct envelope *env, const struct doc_vp_config *config,
-		 const struct doc *old_doc, struct passwords *p, struct err *e)
+static int prove_old_version(struct envelope *env,
+			     const struct doc_vp_config *config,
+			     const struct doc *old_doc, struct password_list *p,
+			     struct err *e)
 {
 	const struct doc_vp_config *old = doc_as_vp_config(old_doc);
 	const uint8_t *digest = old_doc->head.digest;
@@ -134,32 +138,32 @@ static int prove(struct envelope *env, const struct doc_vp_config *config,
 
 	if (!old->is_protected || memcmp(digest, env->digest, HASH_SIZE) == 0)
 		return 0;
-	r = check_salt(old, config, e);
-	if (r < 0 || has_proof(env, digest))
+	r = check_salt_reuse(old, config, e);
+	if (r < 0 || has_version_proof(env, digest))
 		return r;
-	r = ask_once(p, old_doc->head.id, e);
+	r = ask_password_once(p, old_doc->head.id, e);
 	if (r < 0)
 		return r;
 	for (unsigned int i = 0; i < p->n; i++) {
-		AUTO(seal_wipe) struct seal_key k;
+		AUTO(password_crypto_wipe_key) struct password_crypto_key k;
 
-		r = derive(old, p->item[i], &k, e);
+		r = derive_old_key(old, p->item[i], &k, e);
 		if (r == -EACCES)
 			continue;
-		return r < 0 ? r : add_one(env, digest, &k, e);
+		return r < 0 ? r : add_version_proof(env, digest, &k, e);
 	}
 	log_warning("no proof for version %u: its password is another one",
 		    old_doc->head.version);
 	return 0;
 }
 
-static int prove_kept(struct adm *a, struct envelope *env,
-		      const struct doc_vp_config *config, struct passwords *p,
-		      struct err *e)
+static int prove_local_versions(struct adm *a, struct envelope *env,
+				const struct doc_vp_config *config,
+				struct password_list *p, struct err *e)
 {
 	uint32_t versions[VERSIONS_MAX];
-	unsigned int n =
-		keep_signed_versions(a, &config->head, versions, VERSIONS_MAX);
+	unsigned int n = state_list_signed_versions(a, &config->head, versions,
+						    VERSIONS_MAX);
 
 	for (unsigned int i = 0; i < n; i++) {
 		AUTO(doc_freep) struct doc *old = NULL;
@@ -169,12 +173,12 @@ static int prove_kept(struct adm *a, struct envelope *env,
 
 		if (versions[i] >= config->head.version)
 			break;
-		r = keep_get_signed(a, &config->head, versions[i], &xml, &len,
-				    e);
+		r = state_load_signed(a, &config->head, versions[i], &xml, &len,
+				      e);
 		if (r >= 0)
 			r = doc_parse(DOC_VP_CONFIG, xml, len, &old, e);
 		if (r >= 0)
-			r = prove(env, config, old, p, e);
+			r = prove_old_version(env, config, old, p, e);
 		if (r < 0)
 			return r;
 	}
@@ -186,9 +190,9 @@ static int prove_kept(struct adm *a, struct envelope *env,
  * that the server has, verified by the root. Without an answer there is a note,
  * since a device that holds one would refuse.
  */
-static int prove_fleet(struct adm *a, struct envelope *env,
-		       const struct doc_vp_config *config, struct passwords *p,
-		       struct err *e)
+static int prove_server_versions(struct adm *a, struct envelope *env,
+				 const struct doc_vp_config *config,
+				 struct password_list *p, struct err *e)
 {
 	auto_json json_t *items = NULL;
 	const json_t *item;
@@ -196,7 +200,7 @@ static int prove_fleet(struct adm *a, struct envelope *env,
 	char filter[160];
 	size_t i;
 
-	if (config->head.version < 2 || !adm_server_or_null(a))
+	if (config->head.version < 2 || !adm_get_server_or_null(a))
 		return 0;
 	snprintf(filter, sizeof(filter),
 		 "type eq vp-config and id eq %s and version lt %u",
@@ -216,37 +220,40 @@ static int prove_fleet(struct adm *a, struct envelope *env,
 
 		/* Below its threshold no device has it. */
 		if (!sha256 ||
-		    pin_fetch(a, sha256, &old_env, &old, NULL, &why) < 0 ||
+		    trust_root_fetch_document(a, sha256, &old_env, &old, NULL,
+					      &why) < 0 ||
 		    old->head.type != DOC_VP_CONFIG)
 			continue;
-		r = prove(env, config, old, p, e);
+		r = prove_old_version(env, config, old, p, e);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-int proof_add(struct adm *a, const struct proof_request *rq,
-	      struct envelope *env, const struct doc_vp_config *config,
-	      struct err *e)
+int password_proof_add(struct adm *a, const struct password_proof_request *rq,
+		       struct envelope *env, const struct doc_vp_config *config,
+		       struct err *e)
 {
-	AUTO(passwords_fini) struct passwords p = { 0 };
-	int r = read_passwords(rq, &p, e);
+	AUTO(password_list_fini) struct password_list p = { 0 };
+	int r = read_password_files(rq, &p, e);
 
 	for (unsigned int i = 0; r >= 0 && i < rq->older->n; i++) {
 		AUTO(envelope_freep) struct envelope *old_env = NULL;
 		AUTO(doc_freep) struct doc *old = NULL;
 
-		r = docfile_read(rq->older->item[i], &old_env, &old, e);
+		r = doc_file_read(rq->older->item[i], &old_env, &old, e);
 		if (r < 0)
 			return r;
 		if (old->head.type != DOC_VP_CONFIG ||
 		    strcmp(old->head.id, config->head.id) != 0)
 			return err_set(e, EINVAL, "%s: not a vp-config '%s'",
 				       rq->older->item[i], config->head.id);
-		r = prove(env, config, old, &p, e);
+		r = prove_old_version(env, config, old, &p, e);
 	}
 	if (r >= 0)
-		r = prove_kept(a, env, config, &p, e);
-	return r < 0 || rq->offline ? r : prove_fleet(a, env, config, &p, e);
+		r = prove_local_versions(a, env, config, &p, e);
+	return r < 0 || rq->offline
+		       ? r
+		       : prove_server_versions(a, env, config, &p, e);
 }

@@ -14,7 +14,7 @@ struct envelope;
 struct err;
 struct opt_list;
 
-struct proof_request {
+struct password_proof_request {
 	const struct opt_list *older; /* --proof-for: files */
 	const struct opt_list *password_files;
 	bool offline; /* do not ask the server */
@@ -27,8 +27,8 @@ struct proof_request {
  * terminal, once. A version that none of them fits is named on stderr and gets
  * no proof.
  */
-int proof_add(struct adm *a, const struct proof_request *rq,
-	      struct envelope *env, const struct doc_vp_config *config,
-	      struct err *e);
+int password_proof_add(struct adm *a, const struct password_proof_request *rq,
+		       struct envelope *env, const struct doc_vp_config *config,
+		       struct err *e);
 
 #endif

@@ -14,7 +14,7 @@ struct err;
  * Shows the plan for the files (NULL ends them), signed or not. Returns 0, or
  * EXIT_CHANGES when something would change.
  */
-int plan_files(struct adm *a, char **files, struct err *e);
+int plan_show_files(struct adm *a, char **files, struct err *e);
 
 /* Writes a plan as the schema has it; true: something would change. */
 bool plan_write(FILE *f, const json_t *plan);

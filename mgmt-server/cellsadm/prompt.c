@@ -20,7 +20,7 @@ void prompt_free(char *password)
 	free(password);
 }
 
-static unsigned int characters(const char *s)
+static unsigned int count_characters(const char *s)
 {
 	unsigned int n = 0;
 
@@ -29,20 +29,20 @@ static unsigned int characters(const char *s)
 	return n;
 }
 
-int prompt_check_new(const char *password, struct err *e)
+int prompt_check_new_password(const char *password, struct err *e)
 {
-	char offer[WORDS_OFFER_SIZE];
+	char offer[WORDLIST_PASSPHRASE_SIZE];
 
-	if (characters(password) >= PROMPT_MIN)
+	if (count_characters(password) >= PROMPT_MIN)
 		return 0;
-	words_offer(offer);
+	wordlist_make_passphrase(offer);
 	return err_set(e, EINVAL,
 		       "the password has under %d characters; six random words "
 		       "to take instead: %s",
 		       PROMPT_MIN, offer);
 }
 
-int prompt_read(const char *path, bool is_new, char **ret, struct err *e)
+int prompt_read_file(const char *path, bool is_new, char **ret, struct err *e)
 {
 	AUTO(prompt_freep) char *text = NULL;
 	size_t len;
@@ -54,7 +54,7 @@ int prompt_read(const char *path, bool is_new, char **ret, struct err *e)
 	if (!*text)
 		return err_set(e, EINVAL, "%s: no password in it", path);
 	if (is_new) {
-		r = prompt_check_new(text, e);
+		r = prompt_check_new_password(text, e);
 		if (r < 0)
 			return r;
 	}
@@ -63,8 +63,8 @@ int prompt_read(const char *path, bool is_new, char **ret, struct err *e)
 }
 
 /* A line without echo. The terminal is as before on every way out. */
-static int ask(int tty, const char *question, char line[PASSWORD_MAX],
-	       struct err *e)
+static int ask_password_line(int tty, const char *question,
+			     char line[PASSWORD_MAX], struct err *e)
 {
 	struct termios before, quiet;
 	ssize_t n;
@@ -86,27 +86,28 @@ static int ask(int tty, const char *question, char line[PASSWORD_MAX],
 	return 0;
 }
 
-static int ask_new(int tty, const char *what, char line[PASSWORD_MAX],
-		   struct err *e)
+static int ask_new_password(int tty, const char *what, char line[PASSWORD_MAX],
+			    struct err *e)
 {
-	char offer[WORDS_OFFER_SIZE], question[160], again[PASSWORD_MAX];
+	char offer[WORDLIST_PASSPHRASE_SIZE], question[160],
+		again[PASSWORD_MAX];
 	int r;
 
-	words_offer(offer);
+	wordlist_make_passphrase(offer);
 	dprintf(tty,
 		"New password of %s: %d characters at least. Six random words "
 		"to take (press Enter):\n  %s\n",
 		what, PROMPT_MIN, offer);
 	snprintf(question, sizeof(question), "New password of %s", what);
-	r = ask(tty, question, line, e);
+	r = ask_password_line(tty, question, line, e);
 	if (r < 0)
 		return r;
 	if (!*line)
 		snprintf(line, PASSWORD_MAX, "%s", offer);
-	r = prompt_check_new(line, e);
+	r = prompt_check_new_password(line, e);
 	if (r < 0)
 		return r;
-	r = ask(tty, "Again", again, e);
+	r = ask_password_line(tty, "Again", again, e);
 	if (r == 0 && strcmp(line, again) != 0)
 		r = err_set(e, EINVAL, "the two passwords differ");
 	explicit_bzero(again, sizeof(again));
@@ -126,7 +127,8 @@ int prompt_password(const char *what, bool is_new, char **ret, struct err *e)
 			       "--password-file or --password-stdin)",
 			       what);
 	snprintf(question, sizeof(question), "Password of %s", what);
-	r = is_new ? ask_new(tty, what, line, e) : ask(tty, question, line, e);
+	r = is_new ? ask_new_password(tty, what, line, e)
+		   : ask_password_line(tty, question, line, e);
 	if (r == 0) {
 		*ret = strdup(line);
 		if (!*ret)

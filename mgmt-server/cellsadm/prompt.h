@@ -19,10 +19,10 @@ struct err;
 int prompt_password(const char *what, bool is_new, char **ret, struct err *e);
 
 /* The first line of the file ("-": of standard input). */
-int prompt_read(const char *path, bool is_new, char **ret, struct err *e);
+int prompt_read_file(const char *path, bool is_new, char **ret, struct err *e);
 
 /* -EINVAL: under PROMPT_MIN characters; the message offers six words. */
-int prompt_check_new(const char *password, struct err *e);
+int prompt_check_new_password(const char *password, struct err *e);
 
 /* Zeroes, then frees. */
 void prompt_free(char *password);

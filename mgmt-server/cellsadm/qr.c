@@ -39,12 +39,12 @@ void qr_free(struct qr *q)
 }
 
 /* With the quiet zone; beyond it all is light. */
-static unsigned int side(const struct qr *q)
+static unsigned int count_side_modules(const struct qr *q)
 {
 	return (unsigned int)q->code->width + 2 * QUIET;
 }
 
-static bool dark(const struct qr *q, unsigned int x, unsigned int y)
+static bool is_dark_module(const struct qr *q, unsigned int x, unsigned int y)
 {
 	unsigned int w = (unsigned int)q->code->width;
 
@@ -53,21 +53,23 @@ static bool dark(const struct qr *q, unsigned int x, unsigned int y)
 	return q->code->data[(y - QUIET) * w + (x - QUIET)] & 1;
 }
 
-void qr_terminal(const struct qr *q, FILE *f)
+void qr_write_terminal(const struct qr *q, FILE *f)
 {
 	/* By upper, then lower half. */
 	static const char *const block[2][2] = { { "█", "▀" }, { "▄", " " } };
 
-	for (unsigned int y = 0; y < side(q); y += 2) {
+	for (unsigned int y = 0; y < count_side_modules(q); y += 2) {
 		/* White on black, so that light is light on any terminal. */
 		fputs("\033[97;40m", f);
-		for (unsigned int x = 0; x < side(q); x++)
-			fputs(block[dark(q, x, y)][dark(q, x, y + 1)], f);
+		for (unsigned int x = 0; x < count_side_modules(q); x++)
+			fputs(block[is_dark_module(q, x, y)]
+				   [is_dark_module(q, x, y + 1)],
+			      f);
 		fputs("\033[0m\n", f);
 	}
 }
 
-char *qr_svg(const struct qr *q)
+char *qr_format_svg(const struct qr *q)
 {
 	char *text = NULL;
 	size_t len;
@@ -81,10 +83,10 @@ char *qr_svg(const struct qr *q)
 		"viewBox=\"0 0 %u %u\" shape-rendering=\"crispEdges\">\n"
 		"<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n"
 		"<path d=\"",
-		side(q), side(q));
-	for (unsigned int y = 0; y < side(q); y++)
-		for (unsigned int x = 0; x < side(q); x++)
-			if (dark(q, x, y))
+		count_side_modules(q), count_side_modules(q));
+	for (unsigned int y = 0; y < count_side_modules(q); y++)
+		for (unsigned int x = 0; x < count_side_modules(q); x++)
+			if (is_dark_module(q, x, y))
 				fprintf(f, "M%u %uh1v1h-1z", x, y);
 	fputs("\"/>\n</svg>\n", f);
 	if (fclose(f) != 0) {
@@ -94,10 +96,10 @@ char *qr_svg(const struct qr *q)
 	return text;
 }
 
-int qr_png(const struct qr *q, const char *path, unsigned int scale,
-	   struct err *e)
+int qr_write_png(const struct qr *q, const char *path, unsigned int scale,
+		 struct err *e)
 {
-	unsigned int n = side(q) * scale;
+	unsigned int n = count_side_modules(q) * scale;
 	auto_free unsigned char *pixels = malloc((size_t)n * n);
 	auto_free void *file = NULL;
 	png_image image = { .version = PNG_IMAGE_VERSION,
@@ -111,7 +113,8 @@ int qr_png(const struct qr *q, const char *path, unsigned int scale,
 	for (unsigned int y = 0; y < n; y++)
 		for (unsigned int x = 0; x < n; x++)
 			pixels[(size_t)y * n + x] =
-				dark(q, x / scale, y / scale) ? 0 : 255;
+				is_dark_module(q, x / scale, y / scale) ? 0
+									: 255;
 	if (!png_image_write_get_memory_size(image, len, 0, pixels, 0, NULL))
 		return err_set(e, EIO, "%s: %s", path, image.message);
 	file = malloc(len);

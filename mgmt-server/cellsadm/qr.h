@@ -13,12 +13,12 @@ int qr_new(const char *text, struct qr **ret, struct err *e);
 void qr_free(struct qr *q);
 
 /* Half blocks, dark on light whatever the terminal's colours. */
-void qr_terminal(const struct qr *q, FILE *f);
+void qr_write_terminal(const struct qr *q, FILE *f);
 /* The text of an SVG file, which the caller frees; NULL: no memory. */
-char *qr_svg(const struct qr *q);
+char *qr_format_svg(const struct qr *q);
 /* A PNG file, mode 0600, `scale` pixels a module. */
-int qr_png(const struct qr *q, const char *path, unsigned int scale,
-	   struct err *e);
+int qr_write_png(const struct qr *q, const char *path, unsigned int scale,
+		 struct err *e);
 
 static inline void qr_freep(struct qr **q)
 {

@@ -18,8 +18,9 @@
 
 /* The newest receipt of a lock, as an envelope; nothing in it is believed yet.
  */
-static int fetch(struct adm *a, const char *device, const char *vp,
-		 struct envelope **ret, char ret_epoch[33], struct err *e)
+static int fetch_lock_receipt(struct adm *a, const char *device, const char *vp,
+			      struct envelope **ret, char ret_epoch[33],
+			      struct err *e)
 {
 	auto_json json_t *items = NULL;
 	auto_free char *filter = NULL;
@@ -43,29 +44,29 @@ static int fetch(struct adm *a, const char *device, const char *vp,
 			       vp, device);
 	epoch = json_string_value(
 		json_object_get(json_array_get(items, 0), "epoch"));
-	if (!epoch || strlen(epoch) != 32 || !text_is_id(epoch))
+	if (!epoch || strlen(epoch) != 32 || !encoding_is_valid_id(epoch))
 		return err_set(e, EBADMSG,
 			       "the server tells no epoch of the lock of %s",
 			       vp);
 	snprintf(ret_epoch, 33, "%s", epoch);
-	return pin_envelope(env, ret, e);
+	return trust_root_parse_envelope(env, ret, e);
 }
 
 /* The lock may be of before the device's last enrolment: its receipt is signed
  * by the key of that epoch, and *ret_key is that of now. */
-static int open_receipt(struct adm *a, const char *device, const char *vp,
-			struct boundkey *ret_key, struct receipt *ret,
-			struct err *e)
+static int open_lock_receipt(struct adm *a, const char *device, const char *vp,
+			     struct device_key *ret_key, struct receipt *ret,
+			     struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
-	AUTO(boundkey_fini) struct boundkey signer = { 0 };
+	AUTO(device_key_fini) struct device_key signer = { 0 };
 	char epoch[33];
-	int r = boundkey_of(a, device, NULL, ret_key, e);
+	int r = device_key_get(a, device, NULL, ret_key, e);
 
 	if (r >= 0)
-		r = fetch(a, device, vp, &env, epoch, e);
+		r = fetch_lock_receipt(a, device, vp, &env, epoch, e);
 	if (r >= 0)
-		r = boundkey_of(a, device, epoch, &signer, e);
+		r = device_key_get(a, device, epoch, &signer, e);
 	if (r >= 0)
 		r = receipt_open(env, signer.key, ret, e);
 	if (r < 0)
@@ -78,8 +79,10 @@ static int open_receipt(struct adm *a, const char *device, const char *vp,
 	return 0;
 }
 
-static int unwrap(const struct receipt *receipt, const struct key *recovery,
-		  uint8_t ret[ESCROW_KEY_SIZE], struct err *e)
+static int unwrap_recovery_slot(const struct receipt *receipt,
+				const struct key *recovery,
+				uint8_t ret[KEY_RECOVERY_KEY_SIZE],
+				struct err *e)
 {
 	const json_t *details = receipt->details;
 	const char *slot =
@@ -87,7 +90,7 @@ static int unwrap(const struct receipt *receipt, const struct key *recovery,
 	const char *id = json_string_value(json_object_get(details, "key"));
 	json_int_t number =
 		json_integer_value(json_object_get(details, "number"));
-	const struct escrow_vp v = { receipt->vp, id, (uint32_t)number };
+	const struct key_recovery_vp v = { receipt->vp, id, (uint32_t)number };
 	auto_free void *box = NULL;
 	size_t len = 0;
 	int r;
@@ -97,11 +100,11 @@ static int unwrap(const struct receipt *receipt, const struct key *recovery,
 			       "the receipt of the lock has no recovery slot: "
 			       "lock %s again, or unlock it without a key",
 			       receipt->vp);
-	r = text_unbase64(slot, strlen(slot), &box, &len);
-	if (r < 0 || len != ESCROW_BOX_SIZE)
+	r = encoding_from_base64(slot, strlen(slot), &box, &len);
+	if (r < 0 || len != KEY_RECOVERY_BOX_SIZE)
 		return err_set(e, EBADMSG,
 			       "the receipt's recovery slot is bad");
-	r = escrow_unwrap(&v, recovery, box, ret, e);
+	r = key_recovery_unwrap(&v, recovery, box, ret, e);
 	return r == -EACCES ? err_set(e, EACCES,
 				      "the recovery slot of %s is not for this "
 				      "key",
@@ -109,31 +112,33 @@ static int unwrap(const struct receipt *receipt, const struct key *recovery,
 			    : r;
 }
 
-int recovery_seal(struct adm *a, const char *device, const char *vp,
-		  const char *name, char **ret, size_t *ret_len, struct err *e)
+int recovery_seal_key(struct adm *a, const char *device, const char *vp,
+		      const char *name, char **ret, size_t *ret_len,
+		      struct err *e)
 {
-	AUTO(boundkey_fini) struct boundkey key = { 0 };
+	AUTO(device_key_fini) struct device_key key = { 0 };
 	AUTO(receipt_fini) struct receipt receipt = { 0 };
 	AUTO(key_freep) struct key *recovery = NULL;
 	auto_free char *owner = NULL;
-	uint8_t plain[ESCROW_KEY_SIZE], box[ESCROW_BOX_SIZE];
-	int r = open_receipt(a, device, vp, &key, &receipt, e);
+	uint8_t plain[KEY_RECOVERY_KEY_SIZE], box[KEY_RECOVERY_BOX_SIZE];
+	int r = open_lock_receipt(a, device, vp, &key, &receipt, e);
 
 	if (r >= 0)
-		r = ring_private(a, name, a->keys.n, &recovery, &owner, e);
+		r = keyring_load_private(a, name, a->keys.n, &recovery, &owner,
+					 e);
 	if (r >= 0)
-		r = unwrap(&receipt, recovery, plain, e);
+		r = unwrap_recovery_slot(&receipt, recovery, plain, e);
 	if (r >= 0)
-		r = escrow_seal(
-			&(struct escrow_device){ device, key.epoch, vp },
+		r = key_recovery_seal(
+			&(struct key_recovery_device){ device, key.epoch, vp },
 			key.key, plain, box, e);
 	explicit_bzero(plain, sizeof(plain));
 	if (r < 0)
 		return r;
-	*ret = malloc(ESCROW_BOX_SIZE);
+	*ret = malloc(KEY_RECOVERY_BOX_SIZE);
 	if (!*ret)
 		return err_oom(e, "seal a key");
-	memcpy(*ret, box, ESCROW_BOX_SIZE);
-	*ret_len = ESCROW_BOX_SIZE;
+	memcpy(*ret, box, KEY_RECOVERY_BOX_SIZE);
+	*ret_len = KEY_RECOVERY_BOX_SIZE;
 	return 0;
 }

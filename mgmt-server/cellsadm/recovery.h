@@ -15,7 +15,8 @@ struct err;
 
 /* `name` is the recovery key's, as of --key; its password comes after those of
  * the signing keys. *ret is the caller's to free. -ENOENT: no such receipt. */
-int recovery_seal(struct adm *a, const char *device, const char *vp,
-		  const char *name, char **ret, size_t *ret_len, struct err *e);
+int recovery_seal_key(struct adm *a, const char *device, const char *vp,
+		      const char *name, char **ret, size_t *ret_len,
+		      struct err *e);
 
 #endif

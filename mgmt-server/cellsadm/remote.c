@@ -39,16 +39,16 @@ void remote_close(struct adm *a)
 	a->remote = NULL;
 }
 
-static int open_remote(struct adm *a, struct err *e)
+static int open_connection(struct adm *a, struct err *e)
 {
 	AUTO(remote_freep) struct remote *r = NULL;
-	const struct adminconf *c;
+	const struct admin_config *c;
 	struct http_server server = { .timeout = TIMEOUT_SECONDS };
 	int ret;
 
 	if (a->remote)
 		return 0;
-	ret = adm_server(a, &c, e);
+	ret = adm_get_server(a, &c, e);
 	if (ret < 0)
 		return ret;
 	r = calloc(1, sizeof(*r));
@@ -65,7 +65,7 @@ static int open_remote(struct adm *a, struct err *e)
 	return 0;
 }
 
-char *remote_path_text(const char *const *path)
+char *remote_format_path(const char *const *path)
 {
 	char *text = NULL;
 	size_t len;
@@ -77,15 +77,15 @@ char *remote_path_text(const char *const *path)
 	fputs("/v1", f);
 	for (; *path && strcmp(*path, "?") != 0; path++) {
 		putc('/', f);
-		cursor_escape(f, *path);
+		pagination_escape(f, *path);
 	}
 	for (path += *path != NULL; *path; path += 2) {
 		if (!path[1])
 			continue;
 		putc(separator, f);
-		cursor_escape(f, path[0]);
+		pagination_escape(f, path[0]);
 		putc('=', f);
-		cursor_escape(f, path[1]);
+		pagination_escape(f, path[1]);
 		separator = '&';
 	}
 	if (fclose(f) != 0) {
@@ -96,7 +96,7 @@ char *remote_path_text(const char *const *path)
 }
 
 /* The errno that a verb may tell apart. */
-static int status_errno(int status)
+static int get_status_errno(int status)
 {
 	switch (status) {
 	case 401:
@@ -111,8 +111,9 @@ static int status_errno(int status)
 	}
 }
 
-static int refused(const struct http_answer *answer, const char *method,
-		   const char *path, struct err *e)
+static int report_http_problem(const struct http_answer *answer,
+			       const char *method, const char *path,
+			       struct err *e)
 {
 	auto_json json_t *j = NULL;
 	struct err ignored;
@@ -132,12 +133,13 @@ static int refused(const struct http_answer *answer, const char *method,
 	reason = reason_from_code(code);
 	err_set(e, EIO, "%s (%s)", detail, code);
 	e->reason = reason;
-	return reason ? -reason_errno(reason) : -status_errno(answer->status);
+	return reason ? -reason_errno(reason)
+		      : -get_status_errno(answer->status);
 }
 
 /* A busy server says when to come again. */
-static int call_patiently(struct http *h, const struct http_request *rq,
-			  struct http_answer *ret, struct err *e)
+static int call_with_retries(struct http *h, const struct http_request *rq,
+			     struct http_answer *ret, struct err *e)
 {
 	for (unsigned int i = 0;; i++) {
 		int r = http_call(h, rq, ret, e);
@@ -152,8 +154,9 @@ static int call_patiently(struct http *h, const struct http_request *rq,
 	}
 }
 
-static int call(struct adm *a, const char *method, const char *path,
-		const char *body, struct http_answer *ret, struct err *e)
+static int send_http_request(struct adm *a, const char *method,
+			     const char *path, const char *body,
+			     struct http_answer *ret, struct err *e)
 {
 	uint8_t random[16];
 	char key[64] = "Idempotency-Key: ";
@@ -164,34 +167,35 @@ static int call(struct adm *a, const char *method, const char *path,
 		.body = body,
 		.body_len = body ? strlen(body) : 0,
 	};
-	int r = open_remote(a, e);
+	int r = open_connection(a, e);
 
 	if (r < 0)
 		return r;
 	if (strcmp(method, "POST") == 0) {
 		hash_random(random, sizeof(random));
-		text_hex(random, sizeof(random), key + strlen(key));
+		encoding_to_hex(random, sizeof(random), key + strlen(key));
 		rq.headers = headers;
 	}
-	r = call_patiently(a->remote->http, &rq, ret, e);
+	r = call_with_retries(a->remote->http, &rq, ret, e);
 	if (r < 0)
 		return r;
 	if (ret->status < 200 || ret->status > 299)
-		return refused(ret, method, path, e);
+		return report_http_problem(ret, method, path, e);
 	return 0;
 }
 
-static int call_json(struct adm *a, const char *method, const char *const *path,
-		     const json_t *body, json_t **ret, struct err *e)
+static int send_json_request(struct adm *a, const char *method,
+			     const char *const *path, const json_t *body,
+			     json_t **ret, struct err *e)
 {
 	AUTO(http_answer_fini) struct http_answer answer = { 0 };
-	auto_free char *text = remote_path_text(path);
+	auto_free char *text = remote_format_path(path);
 	auto_free char *sent = body ? json_text(body) : NULL;
 	int r;
 
 	if (!text || (body && !sent))
 		return err_oom(e, method);
-	r = call(a, method, text, sent, &answer, e);
+	r = send_http_request(a, method, text, sent, &answer, e);
 	if (r < 0 || !ret)
 		return r;
 	if (answer.body_len == 0) {
@@ -204,25 +208,25 @@ static int call_json(struct adm *a, const char *method, const char *const *path,
 int remote_get(struct adm *a, const char *const *path, json_t **ret,
 	       struct err *e)
 {
-	return call_json(a, "GET", path, NULL, ret, e);
+	return send_json_request(a, "GET", path, NULL, ret, e);
 }
 
 int remote_send(struct adm *a, const char *method, const char *const *path,
 		const json_t *body, json_t **ret, struct err *e)
 {
-	return call_json(a, method, path, body, ret, e);
+	return send_json_request(a, method, path, body, ret, e);
 }
 
 int remote_get_text(struct adm *a, const char *const *path, char **ret,
 		    size_t *ret_len, struct err *e)
 {
 	AUTO(http_answer_fini) struct http_answer answer = { 0 };
-	auto_free char *text = remote_path_text(path);
+	auto_free char *text = remote_format_path(path);
 	int r;
 
 	if (!text)
 		return err_oom(e, "GET");
-	r = call(a, "GET", text, NULL, &answer, e);
+	r = send_http_request(a, "GET", text, NULL, &answer, e);
 	if (r < 0)
 		return r;
 	*ret_len = answer.body_len;
@@ -230,10 +234,11 @@ int remote_get_text(struct adm *a, const char *const *path, char **ret,
 	return 0;
 }
 
-static int get_page(void *ctx, const char *path, json_t **ret, struct err *e)
+static int fetch_list_page(void *ctx, const char *path, json_t **ret,
+			   struct err *e)
 {
 	AUTO(http_answer_fini) struct http_answer answer = { 0 };
-	int r = call(ctx, "GET", path, NULL, &answer, e);
+	int r = send_http_request(ctx, "GET", path, NULL, &answer, e);
 
 	return r < 0 ? r
 		     : json_parse(answer.body, answer.body_len, path, ret, e);
@@ -242,15 +247,15 @@ static int get_page(void *ctx, const char *path, json_t **ret, struct err *e)
 int remote_list(struct adm *a, const char *const *path, unsigned int max,
 		json_t **ret, struct err *e)
 {
-	auto_free char *text = remote_path_text(path);
+	auto_free char *text = remote_format_path(path);
 
 	if (!text)
 		return err_oom(e, "list");
-	return cursor_read(text, max, get_page, a, ret, e);
+	return pagination_read(text, max, fetch_list_page, a, ret, e);
 }
 
-int remote_newest(struct adm *a, const char *const *path, unsigned int max,
-		  json_t **ret, struct err *e)
+int remote_list_newest(struct adm *a, const char *const *path, unsigned int max,
+		       json_t **ret, struct err *e)
 {
 	auto_json json_t *items = NULL, *turned = json_array();
 	int r = remote_list(a, path, max, &items, e);

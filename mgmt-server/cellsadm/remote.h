@@ -34,8 +34,8 @@ int remote_list(struct adm *a, const char *const *path, unsigned int max,
 
 /* The newest `max` of a list (0: all there are), the oldest of them first. The
  * path asks for them with "order", REMOTE_ORDER(max). */
-int remote_newest(struct adm *a, const char *const *path, unsigned int max,
-		  json_t **ret, struct err *e);
+int remote_list_newest(struct adm *a, const char *const *path, unsigned int max,
+		       json_t **ret, struct err *e);
 #define REMOTE_ORDER(max) ((max) ? "desc" : NULL)
 
 /* body may be NULL; ret may be NULL. */
@@ -46,6 +46,6 @@ int remote_send(struct adm *a, const char *method, const char *const *path,
 void remote_close(struct adm *a);
 
 /* The path as text, which the caller frees; NULL: no memory. */
-char *remote_path_text(const char *const *path);
+char *remote_format_path(const char *const *path);
 
 #endif

@@ -16,14 +16,15 @@ struct err;
  * `password` opens a protected config and protects the new one; NULL is -EACCES
  * for such. The caller frees *ret, which has passed doc_parse().
  */
-int revision_xml(const struct doc *old, const char *xml, const char *password,
-		 char **ret, struct err *e);
+int revision_build_xml(const struct doc *old, const char *xml,
+		       const char *password, char **ret, struct err *e);
 
 /*
  * Replaces the value of an attribute in the first start tag of the element.
  * *text is reallocated. -ENOENT: there is no such attribute.
  */
-int revision_set(char **text, const char *element, const char *attribute,
-		 const char *value, struct err *e);
+int revision_set_attribute(char **text, const char *element,
+			   const char *attribute, const char *value,
+			   struct err *e);
 
 #endif

@@ -15,7 +15,7 @@
 
 #define PEM_MAX (64 * 1024)
 
-void rootdraft_fini(struct rootdraft *d)
+void root_draft_fini(struct root_draft *d)
 {
 	for (unsigned int i = 0; i < d->n_keys; i++)
 		key_free(d->key[i].key);
@@ -23,7 +23,7 @@ void rootdraft_fini(struct rootdraft *d)
 	memset(d, 0, sizeof(*d));
 }
 
-static int copy_key(const struct key *k, struct key **ret, struct err *e)
+static int copy_public_key(const struct key *k, struct key **ret, struct err *e)
 {
 	size_t len;
 	const void *spki = key_spki(k, &len);
@@ -31,15 +31,15 @@ static int copy_key(const struct key *k, struct key **ret, struct err *e)
 	return key_from_spki(spki, len, ret, e);
 }
 
-int rootdraft_follow(struct rootdraft *d, const struct doc_root *old,
-		     struct err *e)
+int root_draft_load_previous(struct root_draft *d, const struct doc_root *old,
+			     struct err *e)
 {
 	int r = 0;
 
 	snprintf(d->org, sizeof(d->org), "%s", old->head.org);
 	d->version = old->head.version + 1;
 	for (unsigned int i = 0; r >= 0 && i < old->n_keys; i++) {
-		r = copy_key(old->key[i].key, &d->key[i].key, e);
+		r = copy_public_key(old->key[i].key, &d->key[i].key, e);
 		if (r < 0)
 			return r;
 		snprintf(d->key[i].name, DOC_ID_SIZE, "%s", old->key[i].name);
@@ -51,10 +51,12 @@ int rootdraft_follow(struct rootdraft *d, const struct doc_root *old,
 	}
 	memcpy(d->ca, old->ca, sizeof(d->ca));
 	d->n_cas = old->n_cas;
-	return old->recovery ? copy_key(old->recovery, &d->recovery, e) : 0;
+	return old->recovery ? copy_public_key(old->recovery, &d->recovery, e)
+			     : 0;
 }
 
-static int find_key(const struct rootdraft *d, const char *name, size_t len)
+static int find_key_index(const struct root_draft *d, const char *name,
+			  size_t len)
 {
 	for (unsigned int i = 0; i < d->n_keys; i++)
 		if (strlen(d->key[i].name) == len &&
@@ -63,10 +65,10 @@ static int find_key(const struct rootdraft *d, const char *name, size_t len)
 	return -1;
 }
 
-static int take_key(struct rootdraft *d, const char *name, size_t len,
-		    struct key **k, struct err *e)
+static int set_draft_key(struct root_draft *d, const char *name, size_t len,
+			 struct key **k, struct err *e)
 {
-	int i = find_key(d, name, len);
+	int i = find_key_index(d, name, len);
 
 	if (len == 0 || len >= DOC_ID_SIZE)
 		return err_set(e, EINVAL,
@@ -85,8 +87,8 @@ static int take_key(struct rootdraft *d, const char *name, size_t len,
 	return 0;
 }
 
-int rootdraft_key(struct rootdraft *d, const struct adm *a, const char *spec,
-		  struct err *e)
+int root_draft_add_key_file(struct root_draft *d, const struct adm *a,
+			    const char *spec, struct err *e)
 {
 	AUTO(key_freep) struct key *k = NULL;
 	const char *equal = strchr(spec, '=');
@@ -94,31 +96,31 @@ int rootdraft_key(struct rootdraft *d, const struct adm *a, const char *spec,
 
 	if (!equal)
 		return err_set(e, EINVAL, "--key %s: not NAME=FILE", spec);
-	r = ring_public(a, equal + 1, &k, NULL, e);
+	r = keyring_load_public(a, equal + 1, &k, NULL, e);
 	if (r < 0)
 		return r;
-	return take_key(d, spec, (size_t)(equal - spec), &k, e);
+	return set_draft_key(d, spec, (size_t)(equal - spec), &k, e);
 }
 
-int rootdraft_add_key(struct rootdraft *d, const char *name, const void *spki,
-		      size_t len, struct err *e)
+int root_draft_add_key(struct root_draft *d, const char *name, const void *spki,
+		       size_t len, struct err *e)
 {
 	AUTO(key_freep) struct key *k = NULL;
 	int r = key_from_spki(spki, len, &k, e);
 
-	return r < 0 ? r : take_key(d, name, strlen(name), &k, e);
+	return r < 0 ? r : set_draft_key(d, name, strlen(name), &k, e);
 }
 
-static uint64_t without_bit(uint64_t bits, unsigned int i)
+static uint64_t remove_member_bit(uint64_t bits, unsigned int i)
 {
 	uint64_t below = (UINT64_C(1) << i) - 1;
 
 	return (bits & below) | ((bits >> 1) & ~below);
 }
 
-int rootdraft_remove_key(struct rootdraft *d, const char *name, struct err *e)
+int root_draft_remove_key(struct root_draft *d, const char *name, struct err *e)
 {
-	int found = find_key(d, name, strlen(name));
+	int found = find_key_index(d, name, strlen(name));
 	unsigned int i = (unsigned int)found;
 
 	if (found < 0)
@@ -130,7 +132,7 @@ int rootdraft_remove_key(struct rootdraft *d, const char *name, struct err *e)
 	for (unsigned int role = 0; role < DOC_ROLE_COUNT; role++) {
 		uint64_t *members = &d->role[role].members;
 
-		*members = without_bit(*members, i);
+		*members = remove_member_bit(*members, i);
 		if (d->role[role].threshold >
 		    (unsigned int)__builtin_popcountll(*members))
 			return err_set(
@@ -143,8 +145,8 @@ int rootdraft_remove_key(struct rootdraft *d, const char *name, struct err *e)
 	return 0;
 }
 
-static int find_role(const char *name, size_t len, unsigned int *ret,
-		     struct err *e)
+static int find_role_index(const char *name, size_t len, unsigned int *ret,
+			   struct err *e)
 {
 	for (unsigned int i = 0; i < DOC_ROLE_COUNT; i++) {
 		const char *known = doc_role_name((enum doc_role)i);
@@ -158,7 +160,7 @@ static int find_role(const char *name, size_t len, unsigned int *ret,
 }
 
 /* What a key is called that was not given a name: its own, else its file's. */
-static int name_of(const char *file, char **own, struct err *e)
+static int set_default_key_name(const char *file, char **own, struct err *e)
 {
 	const char *base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
 
@@ -170,35 +172,35 @@ static int name_of(const char *file, char **own, struct err *e)
 }
 
 /* A kept key, or a file. Returns its place. */
-static int add_unnamed(struct rootdraft *d, const struct adm *a,
-		       const char *file, struct err *e)
+static int add_unnamed_key(struct root_draft *d, const struct adm *a,
+			   const char *file, struct err *e)
 {
 	AUTO(key_freep) struct key *k = NULL;
 	auto_free char *own = NULL;
-	int r = ring_public(a, file, &k, &own, e);
+	int r = keyring_load_public(a, file, &k, &own, e);
 
 	if (r < 0)
 		return r;
-	r = name_of(file, &own, e);
+	r = set_default_key_name(file, &own, e);
 	if (r < 0)
 		return r;
-	r = take_key(d, own, strlen(own), &k, e);
-	return r < 0 ? r : find_key(d, own, strlen(own));
+	r = set_draft_key(d, own, strlen(own), &k, e);
+	return r < 0 ? r : find_key_index(d, own, strlen(own));
 }
 
-static int find_or_add(struct rootdraft *d, const struct adm *a,
-		       const char *name, size_t len, struct err *e)
+static int find_or_add_key(struct root_draft *d, const struct adm *a,
+			   const char *name, size_t len, struct err *e)
 {
 	auto_free char *file = strndup(name, len);
-	int i = find_key(d, name, len);
+	int i = find_key_index(d, name, len);
 
 	if (!file)
 		return err_oom(e, "add a key");
-	return i >= 0 ? i : add_unnamed(d, a, file, e);
+	return i >= 0 ? i : add_unnamed_key(d, a, file, e);
 }
 
-int rootdraft_role(struct rootdraft *d, const struct adm *a, const char *spec,
-		   struct err *e)
+int root_draft_set_role(struct root_draft *d, const struct adm *a,
+			const char *spec, struct err *e)
 {
 	const char *equal = strchr(spec, '='), *p, *colon;
 	unsigned int role;
@@ -208,15 +210,16 @@ int rootdraft_role(struct rootdraft *d, const struct adm *a, const char *spec,
 	if (!equal)
 		return err_set(e, EINVAL, "--role %s: not ROLE=NAME,...:N",
 			       spec);
-	r = find_role(spec, (size_t)(equal - spec), &role, e);
+	r = find_role_index(spec, (size_t)(equal - spec), &role, e);
 	if (r < 0)
 		return r;
 	colon = strrchr(equal, ':');
-	if (colon && text_number(colon + 1, DOC_THRESHOLD_MAX, &threshold) < 0)
+	if (colon &&
+	    encoding_parse_number(colon + 1, DOC_THRESHOLD_MAX, &threshold) < 0)
 		return err_set(e, EINVAL, "--role %s: bad threshold", spec);
 	for (p = equal + 1; *p && *p != ':';) {
 		size_t len = strcspn(p, ",:");
-		int i = find_or_add(d, a, p, len, e);
+		int i = find_or_add_key(d, a, p, len, e);
 
 		if (i < 0)
 			return i;
@@ -228,15 +231,15 @@ int rootdraft_role(struct rootdraft *d, const struct adm *a, const char *spec,
 	return 0;
 }
 
-int rootdraft_grant(struct rootdraft *d, const char *role, const char *name,
-		    struct err *e)
+int root_draft_grant_role(struct root_draft *d, const char *role,
+			  const char *name, struct err *e)
 {
 	unsigned int i;
-	int r = find_role(role, strlen(role), &i, e), k;
+	int r = find_role_index(role, strlen(role), &i, e), k;
 
 	if (r < 0)
 		return r;
-	k = find_key(d, name, strlen(name));
+	k = find_key_index(d, name, strlen(name));
 	if (k < 0)
 		return err_set(e, ENOENT, "the root has no key '%s'", name);
 	d->role[i].members |= UINT64_C(1) << k;
@@ -245,8 +248,8 @@ int rootdraft_grant(struct rootdraft *d, const char *role, const char *name,
 	return 0;
 }
 
-int rootdraft_ca(struct rootdraft *d, const char *spec, bool remove,
-		 struct err *e)
+int root_draft_update_ca(struct root_draft *d, const char *spec, bool remove,
+			 struct err *e)
 {
 	auto_free char *pem = NULL;
 	uint8_t digest[HASH_SIZE];
@@ -254,7 +257,7 @@ int rootdraft_ca(struct rootdraft *d, const char *spec, bool remove,
 	size_t len;
 	int r;
 
-	if (text_undigest(spec, digest) < 0) {
+	if (encoding_parse_digest(spec, digest) < 0) {
 		r = io_read_file(spec, PEM_MAX, &pem, &len, e);
 		if (r >= 0)
 			r = x509_digest(pem, digest, e);
@@ -276,82 +279,85 @@ int rootdraft_ca(struct rootdraft *d, const char *spec, bool remove,
 	return 0;
 }
 
-int rootdraft_recovery(struct rootdraft *d, const struct adm *a,
-		       const char *name, struct err *e)
+int root_draft_set_recovery(struct root_draft *d, const struct adm *a,
+			    const char *name, struct err *e)
 {
 	key_free(steal(d->recovery));
-	return ring_public(a, name, &d->recovery, NULL, e);
+	return keyring_load_public(a, name, &d->recovery, NULL, e);
 }
 
-static void write_key(struct xmlout *x, const struct doc_key *k)
+static void write_key_element(struct xml_writer *x, const struct doc_key *k)
 {
 	size_t len;
 	const void *spki = key_spki(k->key, &len);
 
-	xmlout_begin(x, "key");
-	xmlout_attr(x, "id", "%s", key_id(k->key));
-	xmlout_attr(x, "name", "%s", k->name);
-	xmlout_base64(x, "spki", spki, len);
-	xmlout_end(x);
+	xml_writer_begin_element(x, "key");
+	xml_writer_add_attribute(x, "id", "%s", key_id(k->key));
+	xml_writer_add_attribute(x, "name", "%s", k->name);
+	xml_writer_add_base64(x, "spki", spki, len);
+	xml_writer_end_element(x);
 }
 
-static void write_role(struct xmlout *x, const struct rootdraft *d,
-		       unsigned int role)
+static void write_role_element(struct xml_writer *x, const struct root_draft *d,
+			       unsigned int role)
 {
 	if (d->role[role].threshold == 0)
 		return;
-	xmlout_begin(x, "role");
-	xmlout_attr(x, "name", "%s", doc_role_name((enum doc_role)role));
-	xmlout_attr(x, "threshold", "%u", d->role[role].threshold);
+	xml_writer_begin_element(x, "role");
+	xml_writer_add_attribute(x, "name", "%s",
+				 doc_role_name((enum doc_role)role));
+	xml_writer_add_attribute(x, "threshold", "%u", d->role[role].threshold);
 	for (unsigned int i = 0; i < d->n_keys; i++) {
 		if (!(d->role[role].members >> i & 1))
 			continue;
-		xmlout_begin(x, "keyid");
-		xmlout_text(x, key_id(d->key[i].key));
-		xmlout_end(x);
+		xml_writer_begin_element(x, "keyid");
+		xml_writer_add_text(x, key_id(d->key[i].key));
+		xml_writer_end_element(x);
 	}
-	xmlout_end(x);
+	xml_writer_end_element(x);
 }
 
-static void write_rest(struct xmlout *x, const struct rootdraft *d)
+static void write_cas_and_recovery(struct xml_writer *x,
+				   const struct root_draft *d)
 {
 	char hex[2 * HASH_SIZE + 1];
 	const void *spki;
 	size_t len;
 
 	for (unsigned int i = 0; i < d->n_cas; i++) {
-		text_hex(d->ca[i], HASH_SIZE, hex);
-		xmlout_begin(x, "ca");
-		xmlout_attr(x, "sha256", "%s", hex);
-		xmlout_end(x);
+		encoding_to_hex(d->ca[i], HASH_SIZE, hex);
+		xml_writer_begin_element(x, "ca");
+		xml_writer_add_attribute(x, "sha256", "%s", hex);
+		xml_writer_end_element(x);
 	}
 	if (!d->recovery)
 		return;
 	spki = key_spki(d->recovery, &len);
-	xmlout_begin(x, "recovery");
-	xmlout_base64(x, "spki", spki, len);
-	xmlout_end(x);
+	xml_writer_begin_element(x, "recovery");
+	xml_writer_add_base64(x, "spki", spki, len);
+	xml_writer_end_element(x);
 }
 
-int rootdraft_xml(const struct rootdraft *d, char **ret, struct err *e)
+int root_draft_build_xml(const struct root_draft *d, char **ret, struct err *e)
 {
-	const struct xmlout_head head = { "root",     d->org,	 "root",
-					  d->version, d->issued, d->expires };
-	AUTO(xmlout_freep) struct xmlout *x = NULL;
+	const struct xml_writer_head head = {
+		"root", d->org, "root", d->version, d->issued, d->expires
+	};
+	AUTO(xml_writer_freep) struct xml_writer *x = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
 	auto_free char *xml = NULL;
 	size_t len;
-	int r = xmlout_new(&x, e);
+	int r = xml_writer_new(&x, e);
 
 	if (r < 0)
 		return r;
-	xmlout_head(x, &head);
+	xml_writer_begin_document(x, &head);
 	for (unsigned int i = 0; i < d->n_keys; i++)
-		write_key(x, &d->key[i]);
+		write_key_element(x, &d->key[i]);
 	for (unsigned int i = 0; i < DOC_ROLE_COUNT; i++)
-		write_role(x, d, i);
-	write_rest(x, d);
-	r = xmlout_finish(x, &xml, &len, e);
+		write_role_element(x, d, i);
+	write_cas_and_recovery(x, d);
+	r = xml_writer_finish(x, &xml, &len, e);
 	if (r >= 0)
 		r = doc_parse(DOC_ROOT, xml, len, &doc, e);
 	if (r < 0)

@@ -11,7 +11,7 @@
 struct adm;
 struct err;
 
-struct rootdraft {
+struct root_draft {
 	char org[DOC_ID_SIZE];
 	uint32_t version;
 	int64_t issued, expires;
@@ -26,34 +26,35 @@ struct rootdraft {
 };
 
 /* The keys, roles and CAs of the version before; version + 1. */
-int rootdraft_follow(struct rootdraft *d, const struct doc_root *old,
-		     struct err *e);
-void rootdraft_fini(struct rootdraft *d);
+int root_draft_load_previous(struct root_draft *d, const struct doc_root *old,
+			     struct err *e);
+void root_draft_fini(struct root_draft *d);
 
 /* "alice=alice.pem": adds the key, or replaces the one of that name. */
-int rootdraft_key(struct rootdraft *d, const struct adm *a, const char *spec,
-		  struct err *e);
+int root_draft_add_key_file(struct root_draft *d, const struct adm *a,
+			    const char *spec, struct err *e);
 /* The same with the key at hand. */
-int rootdraft_add_key(struct rootdraft *d, const char *name, const void *spki,
-		      size_t len, struct err *e);
+int root_draft_add_key(struct root_draft *d, const char *name, const void *spki,
+		       size_t len, struct err *e);
 /* Takes a key out of the root and of every role. */
-int rootdraft_remove_key(struct rootdraft *d, const char *name, struct err *e);
+int root_draft_remove_key(struct root_draft *d, const char *name,
+			  struct err *e);
 /*
  * "policy=alice,bob,carol:2"; without a number 1. A name that is no key of the
  * draft is taken as a kept key or a file, and added.
  */
-int rootdraft_role(struct rootdraft *d, const struct adm *a, const char *spec,
-		   struct err *e);
+int root_draft_set_role(struct root_draft *d, const struct adm *a,
+			const char *spec, struct err *e);
 /* Gives a key a role that it did not have. */
-int rootdraft_grant(struct rootdraft *d, const char *role, const char *name,
-		    struct err *e);
+int root_draft_grant_role(struct root_draft *d, const char *role,
+			  const char *name, struct err *e);
 /* A PEM certificate's file, or its digest. */
-int rootdraft_ca(struct rootdraft *d, const char *spec, bool remove,
-		 struct err *e);
-int rootdraft_recovery(struct rootdraft *d, const struct adm *a,
-		       const char *name, struct err *e);
+int root_draft_update_ca(struct root_draft *d, const char *spec, bool remove,
+			 struct err *e);
+int root_draft_set_recovery(struct root_draft *d, const struct adm *a,
+			    const char *name, struct err *e);
 
 /* The XML, which the caller frees; it has passed doc_parse(). */
-int rootdraft_xml(const struct rootdraft *d, char **ret, struct err *e);
+int root_draft_build_xml(const struct root_draft *d, char **ret, struct err *e);
 
 #endif

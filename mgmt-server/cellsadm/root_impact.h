@@ -16,10 +16,10 @@ struct err;
  * A line on stderr for each document in force that loses its threshold under
  * `next`; *ret says how many. -ENOENT: no server is configured.
  */
-int rootimpact_report(struct adm *a, const struct doc_root *next,
-		      unsigned int *ret, struct err *e);
+int root_impact_report(struct adm *a, const struct doc_root *next,
+		       unsigned int *ret, struct err *e);
 
 /* The same where it is only a service: an error is a note. */
-void rootimpact_note(struct adm *a, const struct doc_root *next);
+void root_impact_try_report(struct adm *a, const struct doc_root *next);
 
 #endif

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 /* Commands and memberships are made once; they have no version before. */
-static bool has_history(enum doc_type t)
+static bool has_version_history(enum doc_type t)
 {
 	return t != DOC_COMMAND && t != DOC_MEMBERSHIP;
 }
@@ -30,15 +30,16 @@ static bool has_history(enum doc_type t)
  * Two documents with one version would make devices that hold one refuse the
  * other, so that takes more than a "y".
  */
-static int check_again(struct adm *a, const struct envelope *env,
-		       const struct doc_head *h, bool again, struct err *e)
+static int check_version_reuse(struct adm *a, const struct envelope *env,
+			       const struct doc_head *h, bool again,
+			       struct err *e)
 {
 	auto_free char *before = NULL;
 	struct err ignored;
 	size_t len;
 
 	if (again ||
-	    keep_get_signed(a, h, h->version, &before, &len, &ignored) < 0)
+	    state_load_signed(a, h, h->version, &before, &len, &ignored) < 0)
 		return 0;
 	if (len == env->payload_len && memcmp(before, env->payload, len) == 0)
 		return 0;
@@ -59,11 +60,11 @@ int signing_confirm(struct adm *a, const struct envelope *env,
 	size_t len = 0;
 	int r;
 
-	if (has_history(h->type)) {
-		r = check_again(a, env, h, again, e);
+	if (has_version_history(h->type)) {
+		r = check_version_reuse(a, env, h, again, e);
 		if (r < 0)
 			return r;
-		keep_get_signed(a, h, 0, &before, &len, &ignored);
+		state_load_signed(a, h, 0, &before, &len, &ignored);
 	}
 	if (before)
 		fprintf(stderr, "%s %s, against what was last signed here:\n",
@@ -71,16 +72,16 @@ int signing_confirm(struct adm *a, const struct envelope *env,
 	else
 		fprintf(stderr, "%s %s, never signed here:\n",
 			doc_type_name(h->type), h->id);
-	if (!difference_write(stderr, before, len, env->payload,
-			      env->payload_len, isatty(STDERR_FILENO)))
+	if (!diff_write(stderr, before, len, env->payload, env->payload_len,
+			isatty(STDERR_FILENO)))
 		fprintf(stderr, "  (the same bytes)\n");
 	snprintf(question, sizeof(question), "Sign %s %s version %u",
 		 doc_type_name(h->type), h->id, h->version);
 	return adm_confirm(a, question, e);
 }
 
-static int out_path(const struct signing *s, const char *path, char **ret,
-		    struct err *e)
+static int choose_output_path(const struct signing *s, const char *path,
+			      char **ret, struct err *e)
 {
 	size_t n = strlen(path);
 
@@ -96,7 +97,8 @@ static int out_path(const struct signing *s, const char *path, char **ret,
 }
 
 /* Signatures that the output file has already stay, if it is the same. */
-static int merge_old(const char *path, struct envelope *env, struct err *e)
+static int merge_old_signatures(const char *path, struct envelope *env,
+				struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *old = NULL;
 	auto_free char *text = NULL;
@@ -111,15 +113,15 @@ static int merge_old(const char *path, struct envelope *env, struct err *e)
 	return envelope_merge(env, old, e);
 }
 
-void signing_report(struct adm *a, const char *path, const struct envelope *env,
-		    const struct doc *doc)
+void signing_print_signers(struct adm *a, const char *path,
+			   const struct envelope *env, const struct doc *doc)
 {
-	const struct doc_root *root = pin_root_or_null(a);
+	const struct doc_root *root = trust_root_get_or_null(a);
 	struct trust_result signers = { 0 };
-	char names[256], digest[TEXT_DIGEST_SIZE];
+	char names[256], digest[ENCODING_DIGEST_SIZE];
 	struct err e;
 
-	text_digest(env->digest, digest);
+	encoding_format_digest(env->digest, digest);
 	printf("%s: %s %s version %u, %s\n", path,
 	       doc_type_name(doc->head.type), doc->head.id, doc->head.version,
 	       digest);
@@ -141,8 +143,8 @@ void signing_report(struct adm *a, const char *path, const struct envelope *env,
 	       signers.count, signers.threshold);
 }
 
-static int write_envelope(const char *path, const struct envelope *env,
-			  struct err *e)
+static int write_envelope_file(const char *path, const struct envelope *env,
+			       struct err *e)
 {
 	auto_free char *text = NULL;
 	int r = envelope_text(env, &text, e);
@@ -151,21 +153,21 @@ static int write_envelope(const char *path, const struct envelope *env,
 }
 
 /* By so many signatures of the role root a device asks for no proof. */
-static bool is_by_root(struct adm *a, const struct envelope *env,
-		       struct trust_result *ret)
+static bool is_signed_by_root(struct adm *a, const struct envelope *env,
+			      struct trust_result *ret)
 {
-	const struct doc_root *root = pin_root_or_null(a);
+	const struct doc_root *root = trust_root_get_or_null(a);
 	struct err ignored;
 
 	return root &&
 	       trust_check_role(root, DOC_ROLE_ROOT, env, ret, &ignored) == 0;
 }
 
-static int add_proofs(struct adm *a, const struct signing *s,
-		      struct envelope *env, const struct doc *doc,
-		      struct err *e)
+static int add_password_proofs(struct adm *a, const struct signing *s,
+			       struct envelope *env, const struct doc *doc,
+			       struct err *e)
 {
-	const struct proof_request what = {
+	const struct password_proof_request what = {
 		.older = &s->proof_for,
 		.password_files = &s->config_password_files,
 		.offline = s->offline,
@@ -175,7 +177,7 @@ static int add_proofs(struct adm *a, const struct signing *s,
 
 	if (doc->head.type != DOC_VP_CONFIG)
 		return 0;
-	if (s->without_proof && !is_by_root(a, env, &root)) {
+	if (s->without_proof && !is_signed_by_root(a, env, &root)) {
 		log_warning("%s has no proof: a device that holds a protected "
 			    "version takes it only with the signatures of the "
 			    "role root too (%u of %u)",
@@ -184,8 +186,8 @@ static int add_proofs(struct adm *a, const struct signing *s,
 	}
 	if (s->without_proof)
 		return 0;
-	r = proof_add(a, &what, env, doc_as_vp_config(doc), e);
-	if (r == -ENXIO && is_by_root(a, env, &root))
+	r = password_proof_add(a, &what, env, doc_as_vp_config(doc), e);
+	if (r == -ENXIO && is_signed_by_root(a, env, &root))
 		return 0;
 	return r == -ENXIO ? err_set(e, ENXIO,
 				     "config '%s' is protected: its password "
@@ -197,39 +199,40 @@ static int add_proofs(struct adm *a, const struct signing *s,
 }
 
 /* What was read is shown, signed, written, kept. */
-static int sign_into(struct adm *a, const struct signing *s,
-		     const struct ring *ring, struct envelope *env,
-		     const struct doc *doc, const char *out, struct err *e)
+static int sign_and_save(struct adm *a, const struct signing *s,
+			 const struct keyring *ring, struct envelope *env,
+			 const struct doc *doc, const char *out, struct err *e)
 {
-	int r = merge_old(out, env, e);
+	int r = merge_old_signatures(out, env, e);
 
 	if (r >= 0)
 		r = signing_confirm(a, env, doc, s->again, e);
 	if (r >= 0)
-		r = ring_sign(ring, env, e);
+		r = keyring_sign_envelope(ring, env, e);
 	if (r >= 0)
-		r = add_proofs(a, s, env, doc, e);
+		r = add_password_proofs(a, s, env, doc, e);
 	if (r >= 0)
-		r = write_envelope(out, env, e);
-	if (r >= 0 && has_history(doc->head.type))
-		r = keep_put_signed(a, &doc->head, env->payload,
-				    env->payload_len, e);
+		r = write_envelope_file(out, env, e);
+	if (r >= 0 && has_version_history(doc->head.type))
+		r = state_save_signed(a, &doc->head, env->payload,
+				      env->payload_len, e);
 	return r;
 }
 
-int signing_file(struct adm *a, const struct signing *s,
-		 const struct ring *ring, const char *path, struct err *e)
+int signing_sign_file(struct adm *a, const struct signing *s,
+		      const struct keyring *ring, const char *path,
+		      struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
 	auto_free char *out = NULL;
-	int r = out_path(s, path, &out, e);
+	int r = choose_output_path(s, path, &out, e);
 
 	if (r >= 0)
-		r = docfile_read(path, &env, &doc, e);
+		r = doc_file_read(path, &env, &doc, e);
 	if (r >= 0)
-		r = sign_into(a, s, ring, env, doc, out, e);
+		r = sign_and_save(a, s, ring, env, doc, out, e);
 	if (r >= 0)
-		signing_report(a, out, env, doc);
+		signing_print_signers(a, out, env, doc);
 	return r;
 }

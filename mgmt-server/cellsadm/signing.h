@@ -14,7 +14,7 @@
 struct adm;
 struct envelope;
 struct err;
-struct ring;
+struct keyring;
 
 struct signing {
 	const char *out;	   /* NULL: FILE with .json instead of .xml */
@@ -30,11 +30,12 @@ int signing_confirm(struct adm *a, const struct envelope *env,
 		    const struct doc *doc, bool again, struct err *e);
 
 /* All of it, for one file; says on stdout who has signed. */
-int signing_file(struct adm *a, const struct signing *s,
-		 const struct ring *ring, const char *path, struct err *e);
+int signing_sign_file(struct adm *a, const struct signing *s,
+		      const struct keyring *ring, const char *path,
+		      struct err *e);
 
 /* "alice, bob: 2 of 2 signatures for role policy", by the root if known. */
-void signing_report(struct adm *a, const char *path, const struct envelope *env,
-		    const struct doc *doc);
+void signing_print_signers(struct adm *a, const char *path,
+			   const struct envelope *env, const struct doc *doc);
 
 #endif

@@ -16,7 +16,7 @@
 #define SHRINK_TO 8
 
 /* The code point at *p, which moves on; bad UTF-8 is taken byte by byte. */
-static uint32_t next_char(const char **p)
+static uint32_t decode_utf8_char(const char **p)
 {
 	const unsigned char *s = (const unsigned char *)*p;
 	unsigned int more = *s >= 0xf0 ? 3 : *s >= 0xe0 ? 2 : *s >= 0xc0;
@@ -36,14 +36,14 @@ static uint32_t next_char(const char **p)
 }
 
 /* Moves the cursor, hides text or turns it round. */
-static bool is_unsafe(uint32_t c)
+static bool is_unsafe_char(uint32_t c)
 {
 	return c < 0x20 || (c >= 0x7f && c < 0xa0) ||
 	       (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
 	       (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
 }
 
-char *columns_safe(const char *s)
+char *table_escape_text(const char *s)
 {
 	char *text = NULL;
 	size_t len;
@@ -53,11 +53,11 @@ char *columns_safe(const char *s)
 		return NULL;
 	while (*s) {
 		const char *start = s;
-		uint32_t c = next_char(&s);
+		uint32_t c = decode_utf8_char(&s);
 
 		if (c == '\t')
 			fputs("        ", f);
-		else if (is_unsafe(c))
+		else if (is_unsafe_char(c))
 			fprintf(f, "\\u{%x}", c);
 		else
 			fwrite(start, 1, (size_t)(s - start), f);
@@ -69,12 +69,12 @@ char *columns_safe(const char *s)
 	return text;
 }
 
-void columns_write_text(FILE *f, const char *text, size_t len)
+void table_write_text(FILE *f, const char *text, size_t len)
 {
 	while (len > 0) {
 		size_t n = strcspn(text, "\n");
 		auto_free char *raw = strndup(text, n);
-		auto_free char *safe = raw ? columns_safe(raw) : NULL;
+		auto_free char *safe = raw ? table_escape_text(raw) : NULL;
 
 		fprintf(f, "%s\n", safe ? safe : "");
 		n += n < len;
@@ -83,19 +83,19 @@ void columns_write_text(FILE *f, const char *text, size_t len)
 	}
 }
 
-unsigned int columns_width(const char *s)
+unsigned int table_text_width(const char *s)
 {
 	unsigned int n = 0;
 
 	while (*s) {
-		int w = wcwidth((wchar_t)next_char(&s));
+		int w = wcwidth((wchar_t)decode_utf8_char(&s));
 
 		n += w < 0 ? 1 : (unsigned int)w;
 	}
 	return n;
 }
 
-unsigned int columns_terminal(void)
+unsigned int table_terminal_width(void)
 {
 	struct winsize w;
 
@@ -105,13 +105,14 @@ unsigned int columns_terminal(void)
 }
 
 /* The most whole characters of s that fit; *ret_width is what they take. */
-static size_t fit(const char *s, unsigned int width, unsigned int *ret_width)
+static size_t fit_text_width(const char *s, unsigned int width,
+			     unsigned int *ret_width)
 {
 	const char *p = s, *end = s;
 	unsigned int used = 0;
 
 	while (*p) {
-		int w = wcwidth((wchar_t)next_char(&p));
+		int w = wcwidth((wchar_t)decode_utf8_char(&p));
 
 		w = w < 0 ? 1 : w;
 		if (used + (unsigned int)w > width)
@@ -123,12 +124,12 @@ static size_t fit(const char *s, unsigned int width, unsigned int *ret_width)
 	return (size_t)(end - s);
 }
 
-void columns_pad(FILE *f, const char *s, unsigned int width)
+void table_write_padded(FILE *f, const char *s, unsigned int width)
 {
-	unsigned int used = columns_width(s);
+	unsigned int used = table_text_width(s);
 
 	if (used > width && width > 0) {
-		size_t n = fit(s, width - 1, &used);
+		size_t n = fit_text_width(s, width - 1, &used);
 
 		fwrite(s, 1, n, f);
 		fputs("…", f);
@@ -140,8 +141,8 @@ void columns_pad(FILE *f, const char *s, unsigned int width)
 		putc(' ', f);
 }
 
-static const char *cell(const struct columns_cells *t, unsigned int row,
-			unsigned int column)
+static const char *get_cell_text(const struct table_cells *t, unsigned int row,
+				 unsigned int column)
 {
 	const char *s = t->cell[row * t->n_columns + column];
 
@@ -149,7 +150,8 @@ static const char *cell(const struct columns_cells *t, unsigned int row,
 }
 
 /* Takes from the widest columns until all fit. False: they cannot. */
-static bool shrink(unsigned int *width, unsigned int n, unsigned int room)
+static bool shrink_column_widths(unsigned int *width, unsigned int n,
+				 unsigned int room)
 {
 	for (;;) {
 		unsigned int sum = 0, widest = 0;
@@ -167,58 +169,60 @@ static bool shrink(unsigned int *width, unsigned int n, unsigned int room)
 	}
 }
 
-static void write_blocks(FILE *f, const struct columns_cells *t)
+static void write_row_blocks(FILE *f, const struct table_cells *t)
 {
 	unsigned int widest = 0;
 
 	for (unsigned int c = 0; c < t->n_columns; c++)
-		if (columns_width(t->title[c]) > widest)
-			widest = columns_width(t->title[c]);
+		if (table_text_width(t->title[c]) > widest)
+			widest = table_text_width(t->title[c]);
 	for (unsigned int r = 0; r < t->n_rows; r++) {
 		if (r > 0)
 			putc('\n', f);
 		for (unsigned int c = 0; c < t->n_columns; c++) {
-			columns_pad(f, t->title[c], widest + GAP);
-			fprintf(f, "%s\n", cell(t, r, c));
+			table_write_padded(f, t->title[c], widest + GAP);
+			fprintf(f, "%s\n", get_cell_text(t, r, c));
 		}
 	}
 }
 
-static void write_row(FILE *f, const struct columns_cells *t, int row,
-		      const unsigned int *width)
+static void write_table_row(FILE *f, const struct table_cells *t, int row,
+			    const unsigned int *width)
 {
 	for (unsigned int c = 0; c < t->n_columns; c++) {
 		const char *s =
-			row < 0 ? t->title[c] : cell(t, (unsigned int)row, c);
-		unsigned int own = columns_width(s);
+			row < 0 ? t->title[c]
+				: get_cell_text(t, (unsigned int)row, c);
+		unsigned int own = table_text_width(s);
 		bool last = c + 1 == t->n_columns;
 
-		columns_pad(f, s, last && own < width[c] ? own : width[c]);
+		table_write_padded(f, s,
+				   last && own < width[c] ? own : width[c]);
 		fputs(last ? "\n" : "  ", f);
 	}
 }
 
-void columns_write(FILE *f, const struct columns_cells *t, unsigned int width)
+void table_write_cells(FILE *f, const struct table_cells *t, unsigned int width)
 {
 	auto_free unsigned int *w = calloc(t->n_columns + 1, sizeof(*w));
 
 	if (!w)
 		return;
 	for (unsigned int c = 0; c < t->n_columns; c++) {
-		w[c] = columns_width(t->title[c]);
+		w[c] = table_text_width(t->title[c]);
 		for (unsigned int r = 0; r < t->n_rows; r++)
-			if (columns_width(cell(t, r, c)) > w[c])
-				w[c] = columns_width(cell(t, r, c));
+			if (table_text_width(get_cell_text(t, r, c)) > w[c])
+				w[c] = table_text_width(get_cell_text(t, r, c));
 	}
-	if (!shrink(w, t->n_columns, width)) {
-		write_blocks(f, t);
+	if (!shrink_column_widths(w, t->n_columns, width)) {
+		write_row_blocks(f, t);
 		return;
 	}
 	for (int r = -1; r < (int)t->n_rows; r++)
-		write_row(f, t, r, w);
+		write_table_row(f, t, r, w);
 }
 
-static const json_t *member(const json_t *j, const char *path)
+static const json_t *lookup_member_path(const json_t *j, const char *path)
 {
 	char name[64];
 
@@ -235,29 +239,30 @@ static const json_t *member(const json_t *j, const char *path)
 	return j;
 }
 
-static void write_value(FILE *f, const json_t *j, enum column_kind kind);
+static void write_cell_value(FILE *f, const json_t *j, enum column_kind kind);
 
 /* What an object is in a cell. */
-static void write_object(FILE *f, const json_t *j, enum column_kind kind)
+static void write_object_cell(FILE *f, const json_t *j, enum column_kind kind)
 {
 	const json_t *value, *name = json_object_get(j, "name");
 	auto_free char *text = NULL;
 	const char *key, *gap = "";
 
 	if (kind == COLUMN_NAMES) {
-		write_value(f, name ? name : json_object_get(j, "keyid"),
-			    COLUMN_TEXT);
+		write_cell_value(f, name ? name : json_object_get(j, "keyid"),
+				 COLUMN_TEXT);
 	} else if (kind == COLUMN_SIGNED) {
-		write_value(f, json_object_get(j, "id"), COLUMN_TEXT);
+		write_cell_value(f, json_object_get(j, "id"), COLUMN_TEXT);
 		putc(' ', f);
-		write_value(f, json_object_get(j, "version"), COLUMN_TEXT);
+		write_cell_value(f, json_object_get(j, "version"), COLUMN_TEXT);
 		fputs(" (", f);
-		write_value(f, json_object_get(j, "signers"), COLUMN_NAMES);
+		write_cell_value(f, json_object_get(j, "signers"),
+				 COLUMN_NAMES);
 		putc(')', f);
 	} else if (kind == COLUMN_PAIRS) {
 		json_object_foreach ((json_t *)j, key, value) {
 			fprintf(f, "%s%s=", gap, key);
-			write_value(f, value, COLUMN_TEXT);
+			write_cell_value(f, value, COLUMN_TEXT);
 			gap = " ";
 		}
 	} else {
@@ -266,7 +271,7 @@ static void write_object(FILE *f, const json_t *j, enum column_kind kind)
 	}
 }
 
-static void write_value(FILE *f, const json_t *j, enum column_kind kind)
+static void write_cell_value(FILE *f, const json_t *j, enum column_kind kind)
 {
 	const char *s = json_string_value(j);
 	char size[24];
@@ -274,7 +279,7 @@ static void write_value(FILE *f, const json_t *j, enum column_kind kind)
 	size_t i;
 
 	if (json_is_integer(j) && kind == COLUMN_SIZE) {
-		text_size((uint64_t)json_integer_value(j), size);
+		encoding_format_size((uint64_t)json_integer_value(j), size);
 		fputs(size, f);
 	} else if (json_is_integer(j)) {
 		fprintf(f, "%lld", (long long)json_integer_value(j));
@@ -286,17 +291,17 @@ static void write_value(FILE *f, const json_t *j, enum column_kind kind)
 	} else if (s) {
 		fputs(s, f);
 	} else if (json_is_object(j)) {
-		write_object(f, j, kind);
+		write_object_cell(f, j, kind);
 	}
 	json_array_foreach (j, i, item) {
 		fputs(i > 0 ? ", " : "", f);
-		write_value(f, item, kind);
+		write_cell_value(f, item, kind);
 	}
 }
 
-static char *value_text(const json_t *row, const struct column *c)
+static char *format_cell_text(const json_t *row, const struct column *c)
 {
-	const json_t *j = member(row, c->member);
+	const json_t *j = lookup_member_path(row, c->member);
 	auto_free char *text = NULL;
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
@@ -304,13 +309,13 @@ static char *value_text(const json_t *row, const struct column *c)
 	if (!f)
 		return NULL;
 	if (j)
-		write_value(f, j, c->kind);
+		write_cell_value(f, j, c->kind);
 	if (fclose(f) != 0)
 		return NULL;
-	return columns_safe(text);
+	return table_escape_text(text);
 }
 
-static void cells_fini(struct columns_cells *t)
+static void table_cells_fini(struct table_cells *t)
 {
 	for (unsigned int i = 0; t->cell && i < t->n_columns * t->n_rows; i++)
 		free(t->cell[i]);
@@ -318,8 +323,8 @@ static void cells_fini(struct columns_cells *t)
 	free((void *)t->title);
 }
 
-static int fill(struct columns_cells *t, const struct column *columns,
-		const json_t *rows, struct err *e)
+static int fill_table_cells(struct table_cells *t, const struct column *columns,
+			    const json_t *rows, struct err *e)
 {
 	const char **title;
 
@@ -334,18 +339,19 @@ static int fill(struct columns_cells *t, const struct column *columns,
 	for (unsigned int c = 0; c < t->n_columns; c++)
 		title[c] = columns[c].title;
 	for (unsigned int i = 0; i < t->n_rows * t->n_columns; i++) {
-		t->cell[i] = value_text(json_array_get(rows, i / t->n_columns),
-					&columns[i % t->n_columns]);
+		t->cell[i] =
+			format_cell_text(json_array_get(rows, i / t->n_columns),
+					 &columns[i % t->n_columns]);
 		if (!t->cell[i])
 			return err_oom(e, "make a table");
 	}
 	return 0;
 }
 
-int columns_print(const struct adm *a, const struct column *columns,
-		  const json_t *rows, struct err *e)
+int table_print_rows(const struct adm *a, const struct column *columns,
+		     const json_t *rows, struct err *e)
 {
-	AUTO(cells_fini) struct columns_cells t = { 0 };
+	AUTO(table_cells_fini) struct table_cells t = { 0 };
 	int r;
 
 	if (a->json) {
@@ -354,17 +360,17 @@ int columns_print(const struct adm *a, const struct column *columns,
 		adm_print_json(j);
 		return 0;
 	}
-	r = fill(&t, columns, rows, e);
+	r = fill_table_cells(&t, columns, rows, e);
 	if (r < 0)
 		return r;
-	columns_write(stdout, &t, columns_terminal());
+	table_write_cells(stdout, &t, table_terminal_width());
 	return 0;
 }
 
-int columns_print_one(const struct adm *a, const struct column *columns,
-		      const json_t *object, struct err *e)
+int table_print_object(const struct adm *a, const struct column *columns,
+		       const json_t *object, struct err *e)
 {
-	AUTO(cells_fini) struct columns_cells t = { 0 };
+	AUTO(table_cells_fini) struct table_cells t = { 0 };
 	auto_json json_t *rows = json_pack("[O]", object);
 	int r;
 
@@ -372,9 +378,9 @@ int columns_print_one(const struct adm *a, const struct column *columns,
 		adm_print_json(object);
 		return 0;
 	}
-	r = fill(&t, columns, rows, e);
+	r = fill_table_cells(&t, columns, rows, e);
 	if (r < 0)
 		return r;
-	write_blocks(stdout, &t);
+	write_row_blocks(stdout, &t);
 	return 0;
 }

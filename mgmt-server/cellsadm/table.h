@@ -35,30 +35,31 @@ struct column {
  * --format json: {"items": rows}, as the server's lists. Else a line for each
  * object; where the terminal is too narrow for all columns, a block for each.
  */
-int columns_print(const struct adm *a, const struct column *columns,
-		  const json_t *rows, struct err *e);
+int table_print_rows(const struct adm *a, const struct column *columns,
+		     const json_t *rows, struct err *e);
 
 /* The same for one object: a line for each column. */
-int columns_print_one(const struct adm *a, const struct column *columns,
-		      const json_t *object, struct err *e);
+int table_print_object(const struct adm *a, const struct column *columns,
+		       const json_t *object, struct err *e);
 
 /* Rows of ready cells; width 0: as wide as it gets. */
-struct columns_cells {
+struct table_cells {
 	unsigned int n_columns, n_rows;
 	const char *const *title;
 	char **cell; /* row by row; NULL: "-" */
 };
-void columns_write(FILE *f, const struct columns_cells *t, unsigned int width);
+void table_write_cells(FILE *f, const struct table_cells *t,
+		       unsigned int width);
 
 /* A safe spelling of `s`, which the caller frees; NULL: no memory. */
-char *columns_safe(const char *s);
+char *table_escape_text(const char *s);
 /* Each line made safe. */
-void columns_write_text(FILE *f, const char *text, size_t len);
+void table_write_text(FILE *f, const char *text, size_t len);
 /* Columns on the terminal that `s` takes. */
-unsigned int columns_width(const char *s);
+unsigned int table_text_width(const char *s);
 /* Of the terminal on stdout; 0: it is none. */
-unsigned int columns_terminal(void);
+unsigned int table_terminal_width(void);
 /* s, and blanks up to `width`. */
-void columns_pad(FILE *f, const char *s, unsigned int width);
+void table_write_padded(FILE *f, const char *s, unsigned int width);
 
 #endif

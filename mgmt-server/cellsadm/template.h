@@ -11,9 +11,9 @@
 
 struct err;
 
-#define SKELETON_DAYS 365
+#define TEMPLATE_DAYS 365
 
-struct skeleton {
+struct template_options {
 	/* of all */
 	const char *org, *id;
 	uint64_t version, days;
@@ -44,7 +44,7 @@ struct skeleton {
 };
 
 /* The caller frees *ret. */
-int skeleton_xml(enum doc_type t, const struct skeleton *s, char **ret,
-		 struct err *e);
+int template_build_xml(enum doc_type t, const struct template_options *s,
+		       char **ret, struct err *e);
 
 #endif

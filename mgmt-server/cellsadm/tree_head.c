@@ -16,8 +16,8 @@
 #include <errno.h>
 #include <string.h>
 
-int treehead_open(const struct doc_root *root, const struct envelope *env,
-		  struct treehead *ret, struct err *e)
+int tree_head_open(const struct doc_root *root, const struct envelope *env,
+		   struct tree_head *ret, struct err *e)
 {
 	const char *org, *digest, *time;
 	int64_t size, format;
@@ -41,21 +41,22 @@ int treehead_open(const struct doc_root *root, const struct envelope *env,
 		r = json_parse(env->payload, env->payload_len, "tree head", &j,
 			       e);
 	if (r >= 0)
-		r = json_take(j, members, true, "tree head", e);
+		r = json_read_object(j, members, true, "tree head", e);
 	if (r < 0)
 		return r;
 	if (strcmp(org, root->head.org) != 0)
 		return err_reason(e, REASON_WRONG_ORG,
 				  "the tree head is of '%s'", org);
-	if (format != 1 || size < 0 || text_undigest(digest, ret->root) < 0 ||
-	    text_untime(time, &ret->time) < 0)
+	if (format != 1 || size < 0 ||
+	    encoding_parse_digest(digest, ret->root) < 0 ||
+	    encoding_parse_time(time, &ret->time) < 0)
 		return err_set(e, EBADMSG, "tree head: bad form");
 	ret->size = (uint64_t)size;
 	return 0;
 }
 
-int treehead_path(const json_t *list, uint8_t ret[][HASH_SIZE],
-		  unsigned int *ret_n, struct err *e)
+int tree_head_parse_path(const json_t *list, uint8_t ret[][HASH_SIZE],
+			 unsigned int *ret_n, struct err *e)
 {
 	const json_t *item;
 	size_t i;
@@ -65,24 +66,25 @@ int treehead_path(const json_t *list, uint8_t ret[][HASH_SIZE],
 	json_array_foreach (list, i, item) {
 		const char *hex = json_string_value(item);
 
-		if (!hex || text_unhex(hex, ret[i], HASH_SIZE) < 0)
+		if (!hex || encoding_from_hex(hex, ret[i], HASH_SIZE) < 0)
 			return err_set(e, EBADMSG, "a proof's path: not hex");
 	}
 	*ret_n = (unsigned int)json_array_size(list);
 	return 0;
 }
 
-static int ask_head(struct adm *a, const struct doc_root *root, json_t **ret,
-		    struct treehead *ret_head, struct err *e)
+static int fetch_tree_head(struct adm *a, const struct doc_root *root,
+			   json_t **ret, struct tree_head *ret_head,
+			   struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	auto_json json_t *j = NULL;
 	int r = remote_get(a, REMOTE_PATH("audit", "head"), &j, e);
 
 	if (r >= 0)
-		r = pin_envelope(j, &env, e);
+		r = trust_root_parse_envelope(j, &env, e);
 	if (r >= 0)
-		r = treehead_open(root, env, ret_head, e);
+		r = tree_head_open(root, env, ret_head, e);
 	if (r < 0)
 		return r;
 	*ret = steal(j);
@@ -90,10 +92,10 @@ static int ask_head(struct adm *a, const struct doc_root *root, json_t **ret,
 }
 
 /* ---- what was seen here */
-static int name_file(struct adm *a, char **ret, struct err *e)
+static int format_head_name(struct adm *a, char **ret, struct err *e)
 {
-	const struct adminconf *c;
-	int r = adm_server(a, &c, e);
+	const struct admin_config *c;
+	int r = adm_get_server(a, &c, e);
 
 	if (r < 0)
 		return r;
@@ -102,20 +104,20 @@ static int name_file(struct adm *a, char **ret, struct err *e)
 }
 
 /* It was verified when it was kept; its director may have changed. */
-int treehead_kept(struct adm *a, struct treehead *ret, struct err *e)
+int tree_head_load(struct adm *a, struct tree_head *ret, struct err *e)
 {
-	struct treehead h = { 0 };
+	struct tree_head h = { 0 };
 	auto_free char *name = NULL;
 	auto_json json_t *j = NULL;
 	const char *digest;
-	int r = name_file(a, &name, e);
+	int r = format_head_name(a, &name, e);
 
 	if (r == 0)
-		r = keep_get(a, name, &j, e);
+		r = state_load(a, name, &j, e);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	digest = json_string_value(json_object_get(j, "root"));
-	if (r == 0 && (!digest || text_undigest(digest, h.root) < 0))
+	if (r == 0 && (!digest || encoding_parse_digest(digest, h.root) < 0))
 		return err_set(e, EBADMSG, "the kept tree head is damaged");
 	h.size = (uint64_t)json_integer_value(json_object_get(j, "size"));
 	*ret = h;
@@ -123,43 +125,44 @@ int treehead_kept(struct adm *a, struct treehead *ret, struct err *e)
 }
 
 /* `accepted`, of a restore, is added to those that are kept already. */
-static int put_head(struct adm *a, const struct treehead *h, json_t *envelope,
-		    json_t *accepted, struct err *e)
+static int save_head_and_restores(struct adm *a, const struct tree_head *h,
+				  json_t *envelope, json_t *accepted,
+				  struct err *e)
 {
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 	auto_free char *name = NULL;
 	auto_json json_t *old = NULL, *j = NULL, *list = NULL;
-	int r = name_file(a, &name, e);
+	int r = format_head_name(a, &name, e);
 
 	if (r == 0)
-		r = keep_get(a, name, &old, e);
+		r = state_load(a, name, &old, e);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	list = json_deep_copy(json_object_get(old, "accepted"));
 	if (!list)
 		list = json_array();
-	text_digest(h->root, digest);
+	encoding_format_digest(h->root, digest);
 	j = json_pack("{ss sI sO}", "root", digest, "size", (json_int_t)h->size,
 		      "head", envelope);
 	if (!j || (accepted && json_array_append(list, accepted) < 0) ||
 	    (json_array_size(list) > 0 &&
 	     json_object_set(j, "accepted", list) < 0))
 		return err_oom(e, name);
-	return keep_put(a, name, j, e);
+	return state_save(a, name, j, e);
 }
 
-int treehead_keep(struct adm *a, const struct treehead *h, json_t *envelope,
-		  struct err *e)
+int tree_head_save(struct adm *a, const struct tree_head *h, json_t *envelope,
+		   struct err *e)
 {
-	return put_head(a, h, envelope, NULL, e);
+	return save_head_and_restores(a, h, envelope, NULL, e);
 }
 
 #define WHAT_NOW                                                               \
 	"a backup that was restored, or somebody's change: 'cellsadm audit "   \
 	"accept-restore' takes it"
 
-int treehead_shrunk(struct err *e, const struct treehead *kept,
-		    const struct treehead *now)
+int tree_head_report_shrunk(struct err *e, const struct tree_head *kept,
+			    const struct tree_head *now)
 {
 	return err_reason(e, REASON_ROLLBACK,
 			  "the audit has %llu entries, %llu were seen "
@@ -168,7 +171,7 @@ int treehead_shrunk(struct err *e, const struct treehead *kept,
 			  (unsigned long long)kept->size);
 }
 
-int treehead_forked(struct err *e, const struct treehead *kept)
+int tree_head_report_forked(struct err *e, const struct tree_head *kept)
 {
 	return err_reason(e, REASON_EQUIVOCATION,
 			  "the audit does not continue the %llu entries that "
@@ -176,8 +179,9 @@ int treehead_forked(struct err *e, const struct treehead *kept)
 			  (unsigned long long)kept->size);
 }
 
-static int demand_consistency(struct adm *a, const struct treehead *first,
-			      const struct treehead *second, struct err *e)
+static int verify_tree_consistency(struct adm *a, const struct tree_head *first,
+				   const struct tree_head *second,
+				   struct err *e)
 {
 	uint8_t path[MERKLE_PATH_MAX][HASH_SIZE];
 	char from[24], to[24];
@@ -186,11 +190,11 @@ static int demand_consistency(struct adm *a, const struct treehead *first,
 	int r;
 
 	if (second->size < first->size)
-		return treehead_shrunk(e, first, second);
+		return tree_head_report_shrunk(e, first, second);
 	if (second->size == first->size)
 		return memcmp(second->root, first->root, HASH_SIZE) == 0
 			       ? 0
-			       : treehead_forked(e, first);
+			       : tree_head_report_forked(e, first);
 	snprintf(from, sizeof(from), "%llu", (unsigned long long)first->size);
 	snprintf(to, sizeof(to), "%llu", (unsigned long long)second->size);
 	r = remote_get(a,
@@ -198,49 +202,52 @@ static int demand_consistency(struct adm *a, const struct treehead *first,
 				   "second", to),
 		       &j, e);
 	if (r >= 0)
-		r = treehead_path(json_object_get(j, "path"), path, &n, e);
+		r = tree_head_parse_path(json_object_get(j, "path"), path, &n,
+					 e);
 	if (r < 0)
 		return r;
 	if (!merkle_check_consistency(first->size, first->root, second->size,
 				      second->root,
 				      (const uint8_t(*)[HASH_SIZE])path, n))
-		return treehead_forked(e, first);
+		return tree_head_report_forked(e, first);
 	return 0;
 }
 
-int treehead_advance(struct adm *a, struct treehead *ret,
-		     struct treehead *ret_before, struct err *e)
+int tree_head_advance(struct adm *a, struct tree_head *ret,
+		      struct tree_head *ret_before, struct err *e)
 {
 	const struct doc_root *root;
 	auto_json json_t *envelope = NULL;
-	int r = pin_root(a, true, &root, e);
+	int r = trust_root_get(a, true, &root, e);
 
 	if (r >= 0)
-		r = ask_head(a, root, &envelope, ret, e);
+		r = fetch_tree_head(a, root, &envelope, ret, e);
 	if (r >= 0)
-		r = treehead_kept(a, ret_before, e);
+		r = tree_head_load(a, ret_before, e);
 	if (r >= 0 && ret_before->size > 0)
-		r = demand_consistency(a, ret_before, ret, e);
-	return r < 0 ? r : put_head(a, ret, envelope, NULL, e);
+		r = verify_tree_consistency(a, ret_before, ret, e);
+	return r < 0 ? r : save_head_and_restores(a, ret, envelope, NULL, e);
 }
 
 /* ---- a history that is another one, accepted */
-static json_t *mark_json(const struct treehead_mark *m)
+static json_t *format_mark_json(const struct tree_head_mark *m)
 {
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 
-	text_digest(m->digest, digest);
+	encoding_format_digest(m->digest, digest);
 	return json_pack("{sI ss}", "size", (json_int_t)m->size, "root",
 			 digest);
 }
 
-int treehead_tell_restored(struct adm *a, const char *device,
-			   const char *reason, const struct treehead_mark *seen,
-			   const struct treehead_mark *now, struct err *e)
+int tree_head_report_restore(struct adm *a, const char *device,
+			     const char *reason,
+			     const struct tree_head_mark *seen,
+			     const struct tree_head_mark *now, struct err *e)
 {
-	auto_json json_t *body = json_pack("{ss so so ss*}", "reason", reason,
-					   "before", mark_json(seen), "after",
-					   mark_json(now), "device", device);
+	auto_json json_t *body =
+		json_pack("{ss so so ss*}", "reason", reason, "before",
+			  format_mark_json(seen), "after",
+			  format_mark_json(now), "device", device);
 
 	if (!body)
 		return err_oom(e, "accept a restore");
@@ -249,56 +256,59 @@ int treehead_tell_restored(struct adm *a, const char *device,
 }
 
 /* What is kept beside the new head, for who asks later. */
-static json_t *acceptance(const struct treehead *kept, const char *reason)
+static json_t *format_acceptance_json(const struct tree_head *kept,
+				      const char *reason)
 {
-	char time[TEXT_TIME_SIZE];
-	const struct treehead_mark m = { kept->size, kept->root };
+	char time[ENCODING_TIME_SIZE];
+	const struct tree_head_mark m = { kept->size, kept->root };
 
-	text_time(clock_wall(), time);
-	return json_pack("{ss so ss}", "reason", reason, "seen", mark_json(&m),
-			 "time", time);
+	encoding_format_time(clock_wall(), time);
+	return json_pack("{ss so ss}", "reason", reason, "seen",
+			 format_mark_json(&m), "time", time);
 }
 
-static int take_restored(struct adm *a, const struct doc_root *root,
-			 const struct treehead *kept, const struct treehead *h,
-			 const char *reason, struct err *e)
+static int accept_restored_tree(struct adm *a, const struct doc_root *root,
+				const struct tree_head *kept,
+				const struct tree_head *h, const char *reason,
+				struct err *e)
 {
 	auto_json json_t *envelope = NULL, *accepted = NULL;
-	struct treehead newest;
-	int r = treehead_tell_restored(
+	struct tree_head newest;
+	int r = tree_head_report_restore(
 		a, NULL, reason,
-		&(struct treehead_mark){ kept->size, kept->root },
-		&(struct treehead_mark){ h->size, h->root }, e);
+		&(struct tree_head_mark){ kept->size, kept->root },
+		&(struct tree_head_mark){ h->size, h->root }, e);
 
 	if (r >= 0)
-		r = ask_head(a, root, &envelope, &newest, e);
+		r = fetch_tree_head(a, root, &envelope, &newest, e);
 	if (r >= 0)
-		r = demand_consistency(a, h, &newest, e);
+		r = verify_tree_consistency(a, h, &newest, e);
 	if (r < 0)
 		return r;
 	if (newest.size == h->size)
 		return err_set(e, EBADMSG,
 			       "the server did not write the acceptance down");
-	accepted = acceptance(kept, reason);
-	return accepted ? put_head(a, &newest, envelope, accepted, e)
+	accepted = format_acceptance_json(kept, reason);
+	return accepted ? save_head_and_restores(a, &newest, envelope, accepted,
+						 e)
 			: err_oom(e, "accept a restore");
 }
 
-int treehead_accept(struct adm *a, const char *reason, struct err *e)
+int tree_head_accept(struct adm *a, const char *reason, struct err *e)
 {
 	auto_json json_t *envelope = NULL;
 	const struct doc_root *root;
-	struct treehead h, kept;
+	struct tree_head h, kept;
 	char question[256];
-	int r = pin_root(a, true, &root, e);
+	int r = trust_root_get(a, true, &root, e);
 
 	if (r >= 0)
-		r = ask_head(a, root, &envelope, &h, e);
+		r = fetch_tree_head(a, root, &envelope, &h, e);
 	if (r >= 0)
-		r = treehead_kept(a, &kept, e);
+		r = tree_head_load(a, &kept, e);
 	if (r < 0)
 		return r;
-	r = kept.size > 0 ? demand_consistency(a, &kept, &h, e) : 0;
+	r = kept.size > 0 ? verify_tree_consistency(a, &kept, &h, e) : 0;
 	if (r == 0)
 		return err_set(e, EINVAL,
 			       "nothing to accept: the audit continues the "
@@ -311,5 +321,5 @@ int treehead_accept(struct adm *a, const char *reason, struct err *e)
 		 "there which do not continue them. Accept them",
 		 (unsigned long long)kept.size, (unsigned long long)h.size);
 	r = adm_confirm(a, question, e);
-	return r < 0 ? r : take_restored(a, root, &kept, &h, reason, e);
+	return r < 0 ? r : accept_restored_tree(a, root, &kept, &h, reason, e);
 }

@@ -15,7 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-int pin_envelope(const json_t *j, struct envelope **ret, struct err *e)
+int trust_root_parse_envelope(const json_t *j, struct envelope **ret,
+			      struct err *e)
 {
 	auto_free char *text = json_text(j);
 
@@ -24,7 +25,7 @@ int pin_envelope(const json_t *j, struct envelope **ret, struct err *e)
 	return envelope_parse(text, strlen(text), ret, e);
 }
 
-static int root_of_file(const char *path, struct doc **ret, struct err *e)
+static int read_root_file(const char *path, struct doc **ret, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	auto_free char *text = NULL;
@@ -44,8 +45,8 @@ static int root_of_file(const char *path, struct doc **ret, struct err *e)
 }
 
 /* Walks the chain from the pinned digest. */
-static int walk(const struct adminconf *c, const json_t *chain,
-		struct doc **ret, struct err *e)
+static int follow_root_chain(const struct admin_config *c, const json_t *chain,
+			     struct doc **ret, struct err *e)
 {
 	AUTO(doc_freep) struct doc *held = NULL;
 	const json_t *j;
@@ -54,7 +55,7 @@ static int walk(const struct adminconf *c, const json_t *chain,
 	json_array_foreach (chain, i, j) {
 		AUTO(envelope_freep) struct envelope *env = NULL;
 		AUTO(doc_freep) struct doc *next = NULL;
-		int r = pin_envelope(j, &env, e);
+		int r = trust_root_parse_envelope(j, &env, e);
 
 		if (r >= 0 && !held)
 			r = trust_open_pinned_root(env, c->root, &next, e);
@@ -73,7 +74,7 @@ static int walk(const struct adminconf *c, const json_t *chain,
 	return 0;
 }
 
-static int kept_name(const char *server, char **ret, struct err *e)
+static int format_roots_name(const char *server, char **ret, struct err *e)
 {
 	if (asprintf(ret, "roots/%s.json", server) < 0)
 		return err_oom(e, server);
@@ -81,7 +82,7 @@ static int kept_name(const char *server, char **ret, struct err *e)
 }
 
 /* The envelopes of roots in force as the server tells, version 1 first. */
-static int ask_chain(struct adm *a, json_t **ret, struct err *e)
+static int fetch_root_chain(struct adm *a, json_t **ret, struct err *e)
 {
 	auto_json json_t *items = NULL, *chain = json_array();
 	const json_t *item;
@@ -108,14 +109,14 @@ static int ask_chain(struct adm *a, json_t **ret, struct err *e)
  * What is kept and what the server has now; a server that shows fewer roots
  * than it did, or others, is not followed.
  */
-static int root_of_server(struct adm *a, bool ask, struct doc **ret,
-			  struct err *e)
+static int load_server_root(struct adm *a, bool ask, struct doc **ret,
+			    struct err *e)
 {
 	AUTO(doc_freep) struct doc *held = NULL, *told = NULL;
 	auto_json json_t *kept = NULL, *chain = NULL;
-	const struct adminconf *c;
+	const struct admin_config *c;
 	auto_free char *name = NULL;
-	int r = adm_server(a, &c, e);
+	int r = adm_get_server(a, &c, e);
 
 	if (r < 0)
 		return r;
@@ -124,11 +125,11 @@ static int root_of_server(struct adm *a, bool ask, struct doc **ret,
 			       "server '%s': no root is pinned (cellsadm "
 			       "server add --root FILE)",
 			       c->name);
-	r = kept_name(c->name, &name, e);
+	r = format_roots_name(c->name, &name, e);
 	if (r < 0)
 		return r;
-	if (keep_get(a, name, &kept, e) == 0) {
-		r = walk(c, kept, &held, e);
+	if (state_load(a, name, &kept, e) == 0) {
+		r = follow_root_chain(c, kept, &held, e);
 		if (r < 0 && r != -ENOENT)
 			return r;
 	}
@@ -139,9 +140,9 @@ static int root_of_server(struct adm *a, bool ask, struct doc **ret,
 	if (!ask)
 		return err_set(e, ENOENT, "no root of server '%s' is kept here",
 			       c->name);
-	r = ask_chain(a, &chain, e);
+	r = fetch_root_chain(a, &chain, e);
 	if (r >= 0)
-		r = walk(c, chain, &told, e);
+		r = follow_root_chain(c, chain, &told, e);
 	if (r < 0)
 		return r;
 	if (held && told->head.version < held->head.version)
@@ -151,7 +152,7 @@ static int root_of_server(struct adm *a, bool ask, struct doc **ret,
 				  c->name, told->head.version,
 				  held->head.version);
 	if (!held || told->head.version > held->head.version) {
-		r = keep_put(a, name, chain, e);
+		r = state_save(a, name, chain, e);
 		if (r < 0)
 			return r;
 	}
@@ -159,37 +160,37 @@ static int root_of_server(struct adm *a, bool ask, struct doc **ret,
 	return 0;
 }
 
-int pin_root(struct adm *a, bool ask, const struct doc_root **ret,
-	     struct err *e)
+int trust_root_get(struct adm *a, bool ask, const struct doc_root **ret,
+		   struct err *e)
 {
 	struct doc **cached = ask ? &a->root : &a->kept_root;
 	int r = 0;
 
 	if (!*cached)
-		r = a->root_option ? root_of_file(a->root_option, cached, e)
-				   : root_of_server(a, ask, cached, e);
+		r = a->root_option ? read_root_file(a->root_option, cached, e)
+				   : load_server_root(a, ask, cached, e);
 	if (r < 0)
 		return r;
 	*ret = doc_as_root(*cached);
 	return 0;
 }
 
-const struct doc_root *pin_root_or_null(struct adm *a)
+const struct doc_root *trust_root_get_or_null(struct adm *a)
 {
 	const struct doc_root *root;
 	struct err e;
 
-	return pin_root(a, false, &root, &e) < 0 ? NULL : root;
+	return trust_root_get(a, false, &root, &e) < 0 ? NULL : root;
 }
 
-int pin_forget(struct adm *a, const char *server, struct err *e)
+int trust_root_remove(struct adm *a, const char *server, struct err *e)
 {
 	auto_free char *path = NULL, *name = NULL;
 	int r;
 
 	if (asprintf(&name, "state/roots/%s.json", server) < 0)
 		return err_oom(e, server);
-	r = adm_path(a, name, &path, e);
+	r = adm_prepare_path(a, name, &path, e);
 	if (r < 0)
 		return r;
 	if (unlink(path) < 0 && errno != ENOENT)
@@ -197,8 +198,8 @@ int pin_forget(struct adm *a, const char *server, struct err *e)
 	return 0;
 }
 
-int pin_first(struct adm *a, const char *server, const struct envelope *env,
-	      struct err *e)
+int trust_root_save_first(struct adm *a, const char *server,
+			  const struct envelope *env, struct err *e)
 {
 	auto_free char *text = NULL, *name = NULL;
 	auto_json json_t *j = NULL, *chain = NULL;
@@ -207,17 +208,18 @@ int pin_first(struct adm *a, const char *server, const struct envelope *env,
 	if (r >= 0)
 		r = json_parse(text, strlen(text), "the root", &j, e);
 	if (r >= 0)
-		r = kept_name(server, &name, e);
+		r = format_roots_name(server, &name, e);
 	if (r < 0)
 		return r;
 	chain = json_pack("[O]", j);
 	if (!chain)
 		return err_oom(e, server);
-	return keep_put(a, name, chain, e);
+	return state_save(a, name, chain, e);
 }
 
-int pin_open(const struct doc_root *root, const struct envelope *env,
-	     struct doc **ret, struct trust_result *ret_signers, struct err *e)
+int trust_root_open_document(const struct doc_root *root,
+			     const struct envelope *env, struct doc **ret,
+			     struct trust_result *ret_signers, struct err *e)
 {
 	struct err ignored;
 
@@ -231,31 +233,31 @@ int pin_open(const struct doc_root *root, const struct envelope *env,
 	return trust_open_next_root(root, env, ret, e);
 }
 
-int pin_fetch(struct adm *a, const char *sha256, struct envelope **ret,
-	      struct doc **ret_doc, struct trust_result *ret_signers,
-	      struct err *e)
+int trust_root_fetch_document(struct adm *a, const char *sha256,
+			      struct envelope **ret, struct doc **ret_doc,
+			      struct trust_result *ret_signers, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
 	auto_json json_t *j = NULL;
 	const struct doc_root *root;
-	char digest[TEXT_DIGEST_SIZE];
-	int r = pin_root(a, true, &root, e);
+	char digest[ENCODING_DIGEST_SIZE];
+	int r = trust_root_get(a, true, &root, e);
 
 	if (r >= 0)
 		r = remote_get(a, REMOTE_PATH("documents", sha256, "envelope"),
 			       &j, e);
 	if (r >= 0)
-		r = pin_envelope(j, &env, e);
+		r = trust_root_parse_envelope(j, &env, e);
 	if (r < 0)
 		return r;
-	text_digest(env->digest, digest);
+	encoding_format_digest(env->digest, digest);
 	if (strcmp(digest, sha256) != 0)
 		return err_reason(e, REASON_MIX_AND_MATCH,
 				  "the server answered %s with another "
 				  "document",
 				  sha256);
-	r = pin_open(root, env, &doc, ret_signers, e);
+	r = trust_root_open_document(root, env, &doc, ret_signers, e);
 	if (r < 0)
 		return r;
 	*ret = steal(env);
@@ -264,9 +266,10 @@ int pin_fetch(struct adm *a, const char *sha256, struct envelope **ret,
 	return 0;
 }
 
-int pin_org(struct adm *a, const char *option, const char **ret, struct err *e)
+int trust_root_get_org(struct adm *a, const char *option, const char **ret,
+		       struct err *e)
 {
-	const struct doc_root *root = option ? NULL : pin_root_or_null(a);
+	const struct doc_root *root = option ? NULL : trust_root_get_or_null(a);
 
 	if (!option && !root)
 		return err_set(e, ENOENT,

@@ -19,7 +19,7 @@
 
 const struct verb *verb_at(unsigned int i)
 {
-#define VERB_TABLE(noun) adm_##noun##_verbs,
+#define VERB_TABLE(noun) verb_##noun##_table,
 	static const struct verb *const tables[] = { VERB_NOUNS(VERB_TABLE) };
 #undef VERB_TABLE
 
@@ -30,7 +30,7 @@ const struct verb *verb_at(unsigned int i)
 	return NULL;
 }
 
-static void add_shared(struct adm *a, unsigned int flags, struct opt *o)
+static void add_shared_options(struct adm *a, unsigned int flags, struct opt *o)
 {
 	const struct {
 		unsigned int flags;
@@ -69,8 +69,8 @@ static void add_shared(struct adm *a, unsigned int flags, struct opt *o)
 }
 
 /* The verb's own options, bound to its struct, and those it shares. */
-static void bind(struct adm *a, const struct verb *v, void *values,
-		 struct opt o[OPTS_MAX])
+static void bind_verb_options(struct adm *a, const struct verb *v, void *values,
+			      struct opt o[OPTS_MAX])
 {
 	unsigned int n = 0;
 
@@ -79,10 +79,10 @@ static void bind(struct adm *a, const struct verb *v, void *values,
 		o[n] = v->opts[n];
 		o[n].value = (char *)values + (uintptr_t)v->opts[n].value;
 	}
-	add_shared(a, v->flags, &o[n]);
+	add_shared_options(a, v->flags, &o[n]);
 }
 
-static const struct verb *find(const char *noun, const char *name)
+static const struct verb *find_verb(const char *noun, const char *name)
 {
 	const struct verb *v;
 
@@ -93,7 +93,7 @@ static const struct verb *find(const char *noun, const char *name)
 	return NULL;
 }
 
-static void print_verb(const struct verb *v)
+static void print_verb_summary(const struct verb *v)
 {
 	char left[80];
 
@@ -102,7 +102,7 @@ static void print_verb(const struct verb *v)
 	printf("  %-38s %s\n", left, v->summary);
 }
 
-static int print_usage(const char *noun)
+static int print_usage_text(const char *noun)
 {
 	const struct verb *v;
 
@@ -111,13 +111,13 @@ static int print_usage(const char *noun)
 
 	for (unsigned int i = 0; (v = verb_at(i)); i++)
 		if (!noun || strcmp(v->noun, noun) == 0)
-			print_verb(v);
+			print_verb_summary(v);
 	printf("\ncellsadm NOUN VERB --help lists a verb's options.\n");
 	return 0;
 }
 
 /* For the completions and their test: noun, verb, options, a line each. */
-static int list_verbs(struct adm *a)
+static int print_verb_list(struct adm *a)
 {
 	const struct verb *v;
 
@@ -127,7 +127,7 @@ static int list_verbs(struct adm *a)
 
 		if (!values)
 			return EXIT_FAILURE;
-		bind(a, v, values, o);
+		bind_verb_options(a, v, values, o);
 		printf("%s%s%s", v->noun, *v->name ? " " : "", v->name);
 		for (const struct opt *p = o; p->name; p++)
 			printf(" --%s%s", p->name, p->arg ? "=" : "");
@@ -136,14 +136,14 @@ static int list_verbs(struct adm *a)
 	return 0;
 }
 
-static int usage(const struct err *e)
+static int report_usage_error(const struct err *e)
 {
 	log_error("%s", e->text);
 	return EXIT_USAGE;
 }
 
 /* One line: what was tried, on what, why; and the contract's code. */
-static int fail(const struct err *e)
+static int report_verb_failure(const struct err *e)
 {
 	const char *code = e->reason ? reason_code(e->reason) : NULL;
 
@@ -154,7 +154,7 @@ static int fail(const struct err *e)
 	return EXIT_FAILURE;
 }
 
-static int run(struct adm *a, const struct verb *v, int argc, char **argv)
+static int run_verb(struct adm *a, const struct verb *v, int argc, char **argv)
 {
 	auto_free void *values = calloc(1, v->size + 1);
 	struct opt o[OPTS_MAX];
@@ -165,30 +165,30 @@ static int run(struct adm *a, const struct verb *v, int argc, char **argv)
 
 	if (!values) {
 		err_oom(&e, v->noun);
-		return fail(&e);
+		return report_verb_failure(&e);
 	}
-	bind(a, v, values, o);
+	bind_verb_options(a, v, values, o);
 	snprintf(name, sizeof(name), "cellsadm %s%s%s", v->noun,
 		 *v->name ? " " : "", v->name);
 	first = opt_parse(&p, argc, argv, true, &e);
 	if (first == -ECANCELED)
 		return 0;
 	if (first < 0)
-		return usage(&e);
+		return report_usage_error(&e);
 	if (argc - first < v->min_args || argc - first > v->max_args) {
 		err_set(&e, EINVAL, "usage: %s [OPTION...] %s", name, v->args);
-		return usage(&e);
+		return report_usage_error(&e);
 	}
 	r = adm_open(a, &e);
 	if (r >= 0)
 		r = v->run(a, values, argv + first, &e);
 	if (r < 0)
-		return fail(&e);
-	lapse_note(a);
+		return report_verb_failure(&e);
+	group_expiry_report(a);
 	return r;
 }
 
-static void close_all(struct adm *a)
+static void close_remote_and_adm(struct adm *a)
 {
 	remote_close(a);
 	adm_close(a);
@@ -196,35 +196,35 @@ static void close_all(struct adm *a)
 
 int verb_main(int argc, char **argv)
 {
-	AUTO(close_all) struct adm a = { 0 };
+	AUTO(close_remote_and_adm) struct adm a = { 0 };
 	const struct verb *v;
 	struct err e;
 
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
 	    strcmp(argv[1], "help") == 0)
-		return print_usage(NULL) + (argc < 2 ? EXIT_USAGE : 0);
+		return print_usage_text(NULL) + (argc < 2 ? EXIT_USAGE : 0);
 	if (strcmp(argv[1], "--list-verbs") == 0)
-		return list_verbs(&a);
+		return print_verb_list(&a);
 	if (strcmp(argv[1], "--version") == 0) {
 		opt_print_version("cellsadm");
 		return 0;
 	}
-	v = find(argv[1], NULL);
+	v = find_verb(argv[1], NULL);
 	if (!v) {
 		err_set(&e, EINVAL, "no such noun: %s (see cellsadm --help)",
 			argv[1]);
-		return usage(&e);
+		return report_usage_error(&e);
 	}
 	if (!*v->name)
-		return run(&a, v, argc - 1, argv + 1);
+		return run_verb(&a, v, argc - 1, argv + 1);
 	if (argc < 3 || strcmp(argv[2], "--help") == 0)
-		return print_usage(argv[1]) + (argc < 3 ? EXIT_USAGE : 0);
-	v = find(argv[1], argv[2]);
+		return print_usage_text(argv[1]) + (argc < 3 ? EXIT_USAGE : 0);
+	v = find_verb(argv[1], argv[2]);
 	if (!v) {
 		err_set(&e, EINVAL,
 			"no such verb: %s %s (see cellsadm %s --help)", argv[1],
 			argv[2], argv[1]);
-		return usage(&e);
+		return report_usage_error(&e);
 	}
-	return run(&a, v, argc - 2, argv + 2);
+	return run_verb(&a, v, argc - 2, argv + 2);
 }

@@ -47,7 +47,7 @@ struct verb {
 			(arg), (help)                                          \
 	}
 
-/* Each noun's verbs stand in adm_NOUN.c: a table that a NULL noun ends. */
+/* Each noun's verbs stand in verb_NOUN.c: a table that a NULL noun ends. */
 #define VERB_NOUNS(X)                                                          \
 	X(key)                                                                 \
 	X(root)                                                                \
@@ -61,7 +61,7 @@ struct verb {
 	X(access)                                                              \
 	X(image)                                                               \
 	X(audit) X(events) X(receipt) X(user) X(token) X(server) X(version)
-#define VERB_DECLARE(noun) extern const struct verb adm_##noun##_verbs[];
+#define VERB_DECLARE(noun) extern const struct verb verb_##noun##_table[];
 VERB_NOUNS(VERB_DECLARE)
 #undef VERB_DECLARE
 

@@ -25,8 +25,8 @@ struct access_opts {
 };
 
 /* A moment as the server wants it; NULL stays NULL. */
-static int moment(const char *s, char buffer[TEXT_TIME_SIZE], const char **ret,
-		  struct err *e)
+static int format_query_time(const char *s, char buffer[ENCODING_TIME_SIZE],
+			     const char **ret, struct err *e)
 {
 	int64_t t;
 	int r;
@@ -34,15 +34,15 @@ static int moment(const char *s, char buffer[TEXT_TIME_SIZE], const char **ret,
 	*ret = NULL;
 	if (!s)
 		return 0;
-	r = adm_moment(s, &t, e);
+	r = adm_parse_time(s, &t, e);
 	if (r < 0)
 		return r;
-	text_time(t, buffer);
+	encoding_format_time(t, buffer);
 	*ret = buffer;
 	return 0;
 }
 
-static int check_class(const char *class, struct err *e)
+static int check_class_name(const char *class, struct err *e)
 {
 	if (class && class_from_name(class) == CELLS_CLASS_COUNT)
 		return err_reason(e, REASON_UNKNOWN_CLASS,
@@ -50,16 +50,16 @@ static int check_class(const char *class, struct err *e)
 	return 0;
 }
 
-static int run_matrix(struct adm *a, const void *opts, char **argv,
-		      struct err *e)
+static int verb_access_matrix(struct adm *a, const void *opts, char **argv,
+			      struct err *e)
 {
 	const struct access_opts *o = opts;
 	auto_json json_t *j = NULL;
 	auto_free char *proof = NULL;
-	char buffer[TEXT_TIME_SIZE];
+	char buffer[ENCODING_TIME_SIZE];
 	struct err why = { 0 };
 	const char *at;
-	int r = moment(o->at, buffer, &at, e);
+	int r = format_query_time(o->at, buffer, &at, e);
 
 	if (r >= 0)
 		r = remote_get(a,
@@ -68,12 +68,12 @@ static int run_matrix(struct adm *a, const void *opts, char **argv,
 			       &j, e);
 	if (r < 0)
 		return r;
-	r = recheck_matrix(a, argv[0], j, at, &proof, &why);
+	r = verify_access_check_matrix(a, argv[0], j, at, &proof, &why);
 	json_object_set_new(j, "verified", json_boolean(r >= 0));
 	if (a->json)
 		adm_print_json(j);
 	else
-		matrix_write(stdout, j, isatty(STDOUT_FILENO), o->all);
+		access_matrix_write(stdout, j, isatty(STDOUT_FILENO), o->all);
 	if (r >= 0 && !a->json)
 		puts(proof);
 	if (r >= 0)
@@ -83,17 +83,17 @@ static int run_matrix(struct adm *a, const void *opts, char **argv,
 	return -EBADMSG;
 }
 
-static int run_explain(struct adm *a, const void *opts, char **argv,
-		       struct err *e)
+static int verb_access_explain(struct adm *a, const void *opts, char **argv,
+			       struct err *e)
 {
 	const struct access_opts *o = opts;
 	auto_json json_t *j = NULL;
-	char buffer[TEXT_TIME_SIZE];
+	char buffer[ENCODING_TIME_SIZE];
 	const char *at;
-	int r = check_class(argv[2], e);
+	int r = check_class_name(argv[2], e);
 
 	if (r >= 0)
-		r = moment(o->at, buffer, &at, e);
+		r = format_query_time(o->at, buffer, &at, e);
 	if (r >= 0)
 		r = remote_get(a,
 			       REMOTE_PATH("devices", argv[0], "access",
@@ -104,12 +104,12 @@ static int run_explain(struct adm *a, const void *opts, char **argv,
 	if (a->json)
 		adm_print_json(j);
 	else
-		matrix_explain(stdout, j);
+		access_matrix_explain(stdout, j);
 	return 0;
 }
 
-static int list_used(struct adm *a, const struct access_opts *o,
-		     const char *resource, struct err *e)
+static int list_access_events(struct adm *a, const struct access_opts *o,
+			      const char *resource, struct err *e)
 {
 	static const struct column columns[] = {
 		{ "TIME", "time" },
@@ -122,37 +122,38 @@ static int list_used(struct adm *a, const struct access_opts *o,
 		{ "POLICIES", "policies", COLUMN_SIGNED },
 		{ NULL }
 	};
-	char from_buffer[TEXT_TIME_SIZE], to_buffer[TEXT_TIME_SIZE];
+	char from_buffer[ENCODING_TIME_SIZE], to_buffer[ENCODING_TIME_SIZE];
 	const char *from, *to;
-	int r = moment(o->from, from_buffer, &from, e);
+	int r = format_query_time(o->from, from_buffer, &from, e);
 
 	if (r >= 0)
-		r = moment(o->to, to_buffer, &to, e);
+		r = format_query_time(o->to, to_buffer, &to, e);
 	if (r < 0)
 		return r;
-	return listed_print(a,
-			    REMOTE_PATH("access", resource, "?", "class",
-					o->class, "from", from, "to", to,
-					"device", o->device, "vp", o->vp),
-			    (unsigned int)o->limit, columns, e);
+	return list_print_items(a,
+				REMOTE_PATH("access", resource, "?", "class",
+					    o->class, "from", from, "to", to,
+					    "device", o->device, "vp", o->vp),
+				(unsigned int)o->limit, columns, e);
 }
 
 /* ---- who can: each row by the device's own receipt */
-struct check {
+struct access_check {
 	uint64_t max_age; /* seconds; 0: any */
 	unsigned int wrong, old, unknown;
 	struct err why; /* of the first that is wrong */
 	char first_unknown[DOC_ID_SIZE];
 };
 
-static const char *word(const json_t *j, const char *name)
+static const char *get_string_member(const json_t *j, const char *name)
 {
 	const char *s = json_string_value(json_object_get(j, name));
 
 	return s ? s : "";
 }
 
-static int note_wrong(struct check *k, json_t *row, const struct err *why)
+static int mark_row_wrong(struct access_check *k, json_t *row,
+			  const struct err *why)
 {
 	if (k->wrong++ == 0)
 		k->why = *why;
@@ -160,21 +161,21 @@ static int note_wrong(struct check *k, json_t *row, const struct err *why)
 	       json_object_set_new(row, "text", json_string(why->text));
 }
 
-static int note_unknown(struct check *k, json_t *row)
+static int mark_row_unknown(struct access_check *k, json_t *row)
 {
 	if (k->unknown++ == 0)
 		snprintf(k->first_unknown, sizeof(k->first_unknown), "%s",
-			 word(row, "device"));
+			 get_string_member(row, "device"));
 	return json_object_set_new(row, "verified", json_false());
 }
 
 /* The receipt's own words in the place of the server's. */
-static int note_right(struct check *k, json_t *row, const struct receipt *rc,
-		      int64_t now)
+static int mark_row_verified(struct access_check *k, json_t *row,
+			     const struct receipt *rc, int64_t now)
 {
 	int64_t time = 0;
 
-	text_untime(rc->time, &time);
+	encoding_parse_time(rc->time, &time);
 	if (k->max_age && (now < time || (uint64_t)(now - time) > k->max_age))
 		k->old++;
 	return json_object_set_new(row, "verified", json_true()) |
@@ -184,38 +185,41 @@ static int note_right(struct check *k, json_t *row, const struct receipt *rc,
 					     rc->time));
 }
 
-static int check_rows(struct adm *a, json_t *items, const char *at,
-		      struct check *k, struct err *e)
+static int check_access_rows(struct adm *a, json_t *items, const char *at,
+			     struct access_check *k, struct err *e)
 {
-	AUTO(recheck_freep) struct recheck *c = NULL;
+	AUTO(verify_access_freep) struct verify_access *c = NULL;
 	char device[DOC_ID_SIZE] = "";
 	struct err why = { 0 };
 	int64_t now = clock_wall();
 	bool loaded = false;
 	json_t *row;
 	size_t i;
-	int r = recheck_new(a, &c, e);
+	int r = verify_access_new(a, &c, e);
 
 	if (at)
-		text_untime(at, &now);
+		encoding_parse_time(at, &now);
 	json_array_foreach (items, i, row) {
-		const char *its = word(row, "device");
+		const char *its = get_string_member(row, "device");
 		int broken;
 
 		if (r < 0)
 			return r;
-		if (strcmp(word(row, "verdict"), "unknown") == 0) {
-			broken = note_unknown(k, row);
+		if (strcmp(get_string_member(row, "verdict"), "unknown") == 0) {
+			broken = mark_row_unknown(k, row);
 		} else {
 			if (strcmp(device, its) != 0) {
 				snprintf(device, sizeof(device), "%s", its);
-				loaded = recheck_load(c, its, row, at, &why) ==
-					 0;
+				loaded = verify_access_load(c, its, row, at,
+							    &why) == 0;
 			}
-			broken = loaded && recheck_row(c, row, &why) == 0
-					 ? note_right(k, row,
-						      recheck_receipt(c), now)
-					 : note_wrong(k, row, &why);
+			broken = loaded && verify_access_check_row(c, row,
+								   &why) == 0
+					 ? mark_row_verified(
+						   k, row,
+						   verify_access_get_receipt(c),
+						   now)
+					 : mark_row_wrong(k, row, &why);
 		}
 		if (broken)
 			return err_oom(e, "verify access");
@@ -223,8 +227,8 @@ static int check_rows(struct adm *a, json_t *items, const char *at,
 	return r;
 }
 
-static int report(const struct check *k, const struct access_opts *o,
-		  struct err *e)
+static int report_access_check(const struct access_check *k,
+			       const struct access_opts *o, struct err *e)
 {
 	if (k->wrong > 0) {
 		err_set(e, EBADMSG,
@@ -246,7 +250,8 @@ static int report(const struct check *k, const struct access_opts *o,
 	return 0;
 }
 
-static int list_can(struct adm *a, const struct access_opts *o, struct err *e)
+static int list_access_rights(struct adm *a, const struct access_opts *o,
+			      struct err *e)
 {
 	static const struct column columns[] = { { "DEVICE", "device" },
 						 { "NAME", "name" },
@@ -261,13 +266,13 @@ static int list_can(struct adm *a, const struct access_opts *o, struct err *e)
 						 { "VERIFIED", "verified" },
 						 { NULL } };
 	auto_json json_t *items = NULL;
-	char buffer[TEXT_TIME_SIZE];
-	struct check k = { 0 };
+	char buffer[ENCODING_TIME_SIZE];
+	struct access_check k = { 0 };
 	const char *at;
-	int r = moment(o->at, buffer, &at, e);
+	int r = format_query_time(o->at, buffer, &at, e);
 
 	if (r >= 0 && o->max_age)
-		r = adm_duration(o->max_age, &k.max_age, e);
+		r = adm_parse_duration(o->max_age, &k.max_age, e);
 	if (r >= 0)
 		r = remote_list(a,
 				REMOTE_PATH("access", "?", "class", o->class,
@@ -275,18 +280,18 @@ static int list_can(struct adm *a, const struct access_opts *o, struct err *e)
 					    o->vp, "verdict", o->verdict),
 				(unsigned int)o->limit, &items, e);
 	if (r >= 0)
-		r = check_rows(a, items, at, &k, e);
+		r = check_access_rows(a, items, at, &k, e);
 	if (r >= 0)
-		r = columns_print(a, columns, items, e);
-	return r < 0 ? r : report(&k, o, e);
+		r = table_print_rows(a, columns, items, e);
+	return r < 0 ? r : report_access_check(&k, o, e);
 }
 
 /* Who can (now or at a time), or with times, who did. */
-static int run_query(struct adm *a, const void *opts, char **argv,
-		     struct err *e)
+static int verb_access_query(struct adm *a, const void *opts, char **argv,
+			     struct err *e)
 {
 	const struct access_opts *o = opts;
-	int r = check_class(o->class, e);
+	int r = check_class_name(o->class, e);
 
 	if (r < 0)
 		return r;
@@ -297,17 +302,17 @@ static int run_query(struct adm *a, const void *opts, char **argv,
 		return err_set(e, EINVAL,
 			       "--at asks who could, --from and --to who did: "
 			       "use one of them");
-	return o->from || o->to || o->used ? list_used(a, o, "used", e)
-					   : list_can(a, o, e);
+	return o->from || o->to || o->used ? list_access_events(a, o, "used", e)
+					   : list_access_rights(a, o, e);
 }
 
-static int run_denials(struct adm *a, const void *opts, char **argv,
-		       struct err *e)
+static int verb_access_denials(struct adm *a, const void *opts, char **argv,
+			       struct err *e)
 {
 	const struct access_opts *o = opts;
-	int r = check_class(o->class, e);
+	int r = check_class_name(o->class, e);
 
-	return r < 0 ? r : list_used(a, o, "denied", e);
+	return r < 0 ? r : list_access_events(a, o, "denied", e);
 }
 
 #define OPT(member, name, letter, kind, arg, help)                             \
@@ -347,15 +352,15 @@ static const struct opt query_opts[] = {
 static const struct opt denial_opts[] = { RANGE_OPTS, { NULL } };
 
 #define FLAGS (VERB_SERVER | VERB_FORMAT)
-const struct verb adm_access_verbs[] = {
+const struct verb verb_access_table[] = {
 	{ "access", "matrix", "DEVICE", 1, 1, "VPs by classes, as enforced",
-	  FLAGS, matrix_opts, sizeof(struct access_opts), run_matrix },
+	  FLAGS, matrix_opts, sizeof(struct access_opts), verb_access_matrix },
 	{ "access", "explain", "DEVICE VP CLASS", 3, 3,
 	  "why a VP may use a class, or not", FLAGS, explain_opts,
-	  sizeof(struct access_opts), run_explain },
+	  sizeof(struct access_opts), verb_access_explain },
 	{ "access", "query", "", 0, 0, "who can use a class, or who did", FLAGS,
-	  query_opts, sizeof(struct access_opts), run_query },
+	  query_opts, sizeof(struct access_opts), verb_access_query },
 	{ "access", "denials", "", 0, 0, "what was denied", FLAGS, denial_opts,
-	  sizeof(struct access_opts), run_denials },
+	  sizeof(struct access_opts), verb_access_denials },
 	{ NULL },
 };

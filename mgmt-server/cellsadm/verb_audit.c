@@ -47,24 +47,24 @@ static const struct column record_columns[] = {
 };
 
 /* Only the last `limit` of them, oldest first. */
-static void keep_last(json_t *items, uint64_t limit)
+static void remove_oldest_entries(json_t *items, uint64_t limit)
 {
 	while (limit && json_array_size(items) > limit)
 		json_array_remove(items, 0);
 }
 
 /* The newest `limit` of them, oldest first. */
-static int last_entries(struct adm *a, const struct audit_opts *o, json_t **ret,
-			struct err *e)
+static int fetch_newest_entries(struct adm *a, const struct audit_opts *o,
+				json_t **ret, struct err *e)
 {
-	return remote_newest(a,
-			     REMOTE_PATH("audit", "?", "filter", o->filter,
-					 "order", REMOTE_ORDER(o->limit)),
-			     (unsigned int)o->limit, ret, e);
+	return remote_list_newest(a,
+				  REMOTE_PATH("audit", "?", "filter", o->filter,
+					      "order", REMOTE_ORDER(o->limit)),
+				  (unsigned int)o->limit, ret, e);
 }
 
-static int run_query(struct adm *a, const void *opts, char **argv,
-		     struct err *e)
+static int verb_audit_query(struct adm *a, const void *opts, char **argv,
+			    struct err *e)
 {
 	const struct audit_opts *o = opts;
 	auto_json json_t *items = NULL;
@@ -76,16 +76,17 @@ static int run_query(struct adm *a, const void *opts, char **argv,
 					    "filter", o->filter),
 				0, &items, e);
 	else
-		r = last_entries(a, o, &items, e);
+		r = fetch_newest_entries(a, o, &items, e);
 	if (r < 0)
 		return r;
-	keep_last(items, o->limit);
-	return columns_print(a, o->device ? record_columns : entry_columns,
-			     items, e);
+	remove_oldest_entries(items, o->limit);
+	return table_print_rows(a, o->device ? record_columns : entry_columns,
+				items, e);
 }
 
 /* ---- verify: the tree */
-static int mismatch(const struct treehead *h, uint64_t have, struct err *e)
+static int report_root_mismatch(const struct tree_head *h, uint64_t have,
+				struct err *e)
 {
 	return err_reason(e, REASON_SIGNATURE,
 			  "%llu entries do not give the signed root of %llu",
@@ -94,8 +95,8 @@ static int mismatch(const struct treehead *h, uint64_t have, struct err *e)
 }
 
 /* All entries, hashed again, must give the root that the director signed. */
-static int check_entries(const struct treehead *h, const json_t *items,
-			 struct err *e)
+static int verify_all_entries(const struct tree_head *h, const json_t *items,
+			      struct err *e)
 {
 	struct merkle m = { 0 };
 	uint8_t leaf[HASH_SIZE], root[HASH_SIZE];
@@ -117,12 +118,12 @@ static int check_entries(const struct treehead *h, const json_t *items,
 	}
 	merkle_root(&m, root);
 	if (m.size != h->size || memcmp(root, h->root, HASH_SIZE) != 0)
-		return mismatch(h, m.size, e);
+		return report_root_mismatch(h, m.size, e);
 	return 0;
 }
 
-static int check_one(struct adm *a, const struct treehead *h, uint64_t index,
-		     struct err *e)
+static int verify_entry_inclusion(struct adm *a, const struct tree_head *h,
+				  uint64_t index, struct err *e)
 {
 	uint8_t path[MERKLE_PATH_MAX][HASH_SIZE], leaf[HASH_SIZE];
 	char at[24], size[24];
@@ -138,7 +139,8 @@ static int check_one(struct adm *a, const struct treehead *h, uint64_t index,
 				   "size", size),
 		       &j, e);
 	if (r >= 0)
-		r = treehead_path(json_object_get(j, "path"), path, &n, e);
+		r = tree_head_parse_path(json_object_get(j, "path"), path, &n,
+					 e);
 	if (r < 0)
 		return r;
 	text = json_string_value(json_object_get(j, "text"));
@@ -154,14 +156,15 @@ static int check_one(struct adm *a, const struct treehead *h, uint64_t index,
 	return 0;
 }
 
-static int say(const struct adm *a, const struct treehead *h,
-	       const struct treehead *before, const char *what, struct err *e)
+static int print_tree_result(const struct adm *a, const struct tree_head *h,
+			     const struct tree_head *before, const char *what,
+			     struct err *e)
 {
-	char digest[TEXT_DIGEST_SIZE], time[TEXT_TIME_SIZE];
+	char digest[ENCODING_DIGEST_SIZE], time[ENCODING_TIME_SIZE];
 	auto_json json_t *j = NULL;
 
-	text_digest(h->root, digest);
-	text_time(h->time, time);
+	encoding_format_digest(h->root, digest);
+	encoding_format_time(h->time, time);
 	j = json_pack("{sb ss sI ss ss sI}", "valid", 1, "what", what, "size",
 		      (json_int_t)h->size, "root", digest, "time", time,
 		      "consistent_with", (json_int_t)before->size);
@@ -179,35 +182,36 @@ static int say(const struct adm *a, const struct treehead *h,
 	return 0;
 }
 
-static int verify_tree(struct adm *a, const struct audit_opts *o,
-		       bool has_index, struct err *e)
+static int verify_audit_tree(struct adm *a, const struct audit_opts *o,
+			     bool has_index, struct err *e)
 {
-	struct treehead h, before;
+	struct tree_head h, before;
 	auto_json json_t *items = NULL;
-	int r = treehead_advance(a, &h, &before, e);
+	int r = tree_head_advance(a, &h, &before, e);
 
 	if (r >= 0 && has_index)
-		r = check_one(a, &h, o->index - 1, e);
+		r = verify_entry_inclusion(a, &h, o->index - 1, e);
 	if (r >= 0 && !has_index)
 		r = remote_list(a, REMOTE_PATH("audit"), (unsigned int)h.size,
 				&items, e);
 	if (r >= 0 && !has_index)
-		r = check_entries(&h, items, e);
+		r = verify_all_entries(&h, items, e);
 	if (r < 0)
 		return r;
-	return say(a, &h, &before, has_index ? "inclusion" : "every entry", e);
+	return print_tree_result(a, &h, &before,
+				 has_index ? "inclusion" : "every entry", e);
 }
 
 /* An export while it is hashed: its root, and that of a part in front. */
-struct lines {
+struct export_hash {
 	struct merkle tree;
 	uint64_t part; /* so many lines */
 	uint8_t part_root[HASH_SIZE];
 };
 
 /* Each line is a leaf; what is behind the signed size is nobody's word. */
-static int hash_lines(const char *path, const struct treehead *h,
-		      struct lines *l, struct err *e)
+static int hash_export_lines(const char *path, const struct tree_head *h,
+			     struct export_hash *l, struct err *e)
 {
 	auto_free char *text = NULL;
 	uint8_t leaf[HASH_SIZE];
@@ -235,8 +239,9 @@ static int hash_lines(const char *path, const struct treehead *h,
 	return 0;
 }
 
-static int read_head(const char *path, const struct doc_root *root,
-		     struct treehead *ret, json_t **ret_envelope, struct err *e)
+static int read_head_file(const char *path, const struct doc_root *root,
+			  struct tree_head *ret, json_t **ret_envelope,
+			  struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	auto_free char *text = NULL;
@@ -247,54 +252,56 @@ static int read_head(const char *path, const struct doc_root *root,
 		r = envelope_parse(text, len, &env, e);
 	if (r >= 0)
 		r = json_parse(text, len, path, ret_envelope, e);
-	return r < 0 ? r : treehead_open(root, env, ret, e);
+	return r < 0 ? r : tree_head_open(root, env, ret, e);
 }
 
 /* The export against what was seen here before. */
-static int check_kept(const struct treehead *kept, const struct treehead *h,
-		      const struct lines *l, struct err *e)
+static int check_export_history(const struct tree_head *kept,
+				const struct tree_head *h,
+				const struct export_hash *l, struct err *e)
 {
 	if (h->size < kept->size)
-		return treehead_shrunk(e, kept, h);
+		return tree_head_report_shrunk(e, kept, h);
 	if (kept->size > 0 && memcmp(l->part_root, kept->root, HASH_SIZE) != 0)
-		return treehead_forked(e, kept);
+		return tree_head_report_forked(e, kept);
 	return 0;
 }
 
 /* An export of JSON lines from the first entry on, and a head: offline. */
-static int verify_file(struct adm *a, const struct audit_opts *o, struct err *e)
+static int verify_export_file(struct adm *a, const struct audit_opts *o,
+			      struct err *e)
 {
-	bool has_server = adm_server_or_null(a) != NULL;
+	bool has_server = adm_get_server_or_null(a) != NULL;
 	auto_json json_t *envelope = NULL;
 	const struct doc_root *root;
-	struct treehead h, kept = { 0 };
-	struct lines l = { 0 };
+	struct tree_head h, kept = { 0 };
+	struct export_hash l = { 0 };
 	uint8_t got[HASH_SIZE];
-	int r = pin_root(a, false, &root, e);
+	int r = trust_root_get(a, false, &root, e);
 
 	if (r >= 0 && !o->head)
 		return err_set(e, EINVAL,
 			       "audit verify --file: --head FILE is missing");
 	if (r >= 0)
-		r = read_head(o->head, root, &h, &envelope, e);
+		r = read_head_file(o->head, root, &h, &envelope, e);
 	if (r >= 0 && has_server)
-		r = treehead_kept(a, &kept, e);
+		r = tree_head_load(a, &kept, e);
 	l.part = kept.size;
 	if (r >= 0)
-		r = hash_lines(o->file, &h, &l, e);
+		r = hash_export_lines(o->file, &h, &l, e);
 	if (r < 0)
 		return r;
 	merkle_root(&l.tree, got);
 	if (l.tree.size != h.size || memcmp(got, h.root, HASH_SIZE) != 0)
-		return mismatch(&h, l.tree.size, e);
-	r = check_kept(&kept, &h, &l, e);
+		return report_root_mismatch(&h, l.tree.size, e);
+	r = check_export_history(&kept, &h, &l, e);
 	if (r == 0 && has_server)
-		r = treehead_keep(a, &h, envelope, e);
-	return r < 0 ? r : say(a, &h, &kept, o->file, e);
+		r = tree_head_save(a, &h, envelope, e);
+	return r < 0 ? r : print_tree_result(a, &h, &kept, o->file, e);
 }
 
 /* ---- verify: a device's chain */
-static void print_chain(const char *device, const json_t *c)
+static void print_device_chain(const char *device, const json_t *c)
 {
 	json_int_t behind = json_integer_value(json_object_get(c, "unsigned"));
 	json_int_t gone = json_integer_value(json_object_get(c, "bridged"));
@@ -314,12 +321,13 @@ static void print_chain(const char *device, const json_t *c)
 		       (long long)behind);
 }
 
-static int verify_device(struct adm *a, const char *device, struct err *e)
+static int verify_device_chains(struct adm *a, const char *device,
+				struct err *e)
 {
 	auto_json json_t *j = NULL;
 	const json_t *c;
 	size_t i;
-	int r = auditchain_verify(a, device, &j, e);
+	int r = audit_chain_verify(a, device, &j, e);
 
 	if (r < 0)
 		return r;
@@ -327,25 +335,25 @@ static int verify_device(struct adm *a, const char *device, struct err *e)
 		adm_print_json(j);
 	else
 		json_array_foreach (json_object_get(j, "chains"), i, c)
-			print_chain(device, c);
+			print_device_chain(device, c);
 	return 0;
 }
 
-static int run_verify(struct adm *a, const void *opts, char **argv,
-		      struct err *e)
+static int verb_audit_verify(struct adm *a, const void *opts, char **argv,
+			     struct err *e)
 {
 	const struct audit_opts *o = opts;
 
 	if (o->file)
-		return verify_file(a, o, e);
+		return verify_export_file(a, o, e);
 	if (o->device)
-		return verify_device(a, o->device, e);
-	return verify_tree(a, o, o->index > 0, e);
+		return verify_device_chains(a, o->device, e);
+	return verify_audit_tree(a, o, o->index > 0, e);
 }
 
 /* ---- a restored server */
-static int run_accept(struct adm *a, const void *opts, char **argv,
-		      struct err *e)
+static int verb_audit_accept_restore(struct adm *a, const void *opts,
+				     char **argv, struct err *e)
 {
 	const struct audit_opts *o = opts;
 	int r;
@@ -355,8 +363,8 @@ static int run_accept(struct adm *a, const void *opts, char **argv,
 			e, EINVAL,
 			"audit accept-restore: --reason TEXT is missing: "
 			"it is written into the audit");
-	r = o->device ? auditchain_accept(a, o->device, o->reason, e)
-		      : treehead_accept(a, o->reason, e);
+	r = o->device ? audit_chain_accept(a, o->device, o->reason, e)
+		      : tree_head_accept(a, o->reason, e);
 	if (r == 0)
 		puts("accepted, and written into the audit");
 	return r;
@@ -364,8 +372,8 @@ static int run_accept(struct adm *a, const void *opts, char **argv,
 
 /* ---- export */
 /* *ret_size: what it signs; nobody believes it yet. */
-static int write_head(struct adm *a, const char *path, uint64_t *ret_size,
-		      struct err *e)
+static int save_server_head(struct adm *a, const char *path, uint64_t *ret_size,
+			    struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	auto_json json_t *j = NULL;
@@ -385,8 +393,8 @@ static int write_head(struct adm *a, const char *path, uint64_t *ret_size,
 	return io_replace_file(path, text, len, 0644, e);
 }
 
-static int run_export(struct adm *a, const void *opts, char **argv,
-		      struct err *e)
+static int verb_audit_export(struct adm *a, const void *opts, char **argv,
+			     struct err *e)
 {
 	const struct audit_opts *o = opts;
 	uint64_t end = o->to, size = 0;
@@ -397,7 +405,7 @@ static int run_export(struct adm *a, const void *opts, char **argv,
 
 	/* The head first; then exactly what it signs. */
 	if (o->head)
-		r = write_head(a, o->head, &size, e);
+		r = save_server_head(a, o->head, &size, e);
 	if (o->head && (end == 0 || end > size))
 		end = size;
 	snprintf(from, sizeof(from), "%llu", (unsigned long long)o->from);
@@ -410,11 +418,11 @@ static int run_export(struct adm *a, const void *opts, char **argv,
 						o->from ? from : NULL, "to",
 						end ? to : NULL),
 				    &text, &len, e);
-	return r < 0 ? r : adm_output(o->out, text, e);
+	return r < 0 ? r : adm_write_output(o->out, text, e);
 }
 
 /* ---- events */
-static void print_events(const struct adm *a, const json_t *items)
+static void print_event_lines(const struct adm *a, const json_t *items)
 {
 	const json_t *item;
 	size_t i;
@@ -431,7 +439,7 @@ static void print_events(const struct adm *a, const json_t *items)
 		     c++) {
 			const char *s = json_string_value(json_object_get(
 				entry, strchr(c->member, '.') + 1));
-			auto_free char *safe = s ? columns_safe(s) : NULL;
+			auto_free char *safe = s ? table_escape_text(s) : NULL;
 
 			if (safe)
 				printf("%s%s",
@@ -443,19 +451,19 @@ static void print_events(const struct adm *a, const json_t *items)
 	fflush(stdout);
 }
 
-static int run_events(struct adm *a, const void *opts, char **argv,
-		      struct err *e)
+static int verb_events(struct adm *a, const void *opts, char **argv,
+		       struct err *e)
 {
 	const struct audit_opts *o = opts;
 	json_int_t next = 0;
 	char filter[96];
 	int64_t since;
-	char time[TEXT_TIME_SIZE];
-	int r = adm_moment(o->since ? o->since : "-1h", &since, e);
+	char time[ENCODING_TIME_SIZE];
+	int r = adm_parse_time(o->since ? o->since : "-1h", &since, e);
 
 	if (r < 0)
 		return r;
-	text_time(since, time);
+	encoding_format_time(since, time);
 	snprintf(filter, sizeof(filter), "time ge \"%s\"", time);
 	for (;;) {
 		auto_json json_t *items = NULL;
@@ -465,7 +473,7 @@ static int run_events(struct adm *a, const void *opts, char **argv,
 				0, &items, e);
 		if (r < 0)
 			return r;
-		print_events(a, items);
+		print_event_lines(a, items);
 		last = json_array_get(items, json_array_size(items) - 1);
 		if (last)
 			next = 1 + json_integer_value(
@@ -524,26 +532,27 @@ static const struct opt events_opts[] = {
 	{ NULL },
 };
 
-const struct verb adm_audit_verbs[] = {
+const struct verb verb_audit_table[] = {
 	{ "audit", "query", "", 0, 0, "entries of the audit",
 	  VERB_SERVER | VERB_FORMAT, query_opts, sizeof(struct audit_opts),
-	  run_query },
+	  verb_audit_query },
 	{ "audit", "verify", "", 0, 0,
 	  "entries against the signed head, and it against the last seen",
 	  VERB_SERVER | VERB_ROOT | VERB_FORMAT, verify_opts,
-	  sizeof(struct audit_opts), run_verify },
+	  sizeof(struct audit_opts), verb_audit_verify },
 	{ "audit", "accept-restore", "", 0, 0,
 	  "take a history that is not the one seen here",
 	  VERB_SERVER | VERB_ROOT | VERB_YES, accept_opts,
-	  sizeof(struct audit_opts), run_accept },
+	  sizeof(struct audit_opts), verb_audit_accept_restore },
 	{ "audit", "export", "", 0, 0, "entries for other programs",
-	  VERB_SERVER, export_opts, sizeof(struct audit_opts), run_export },
+	  VERB_SERVER, export_opts, sizeof(struct audit_opts),
+	  verb_audit_export },
 	{ NULL },
 };
 
-const struct verb adm_events_verbs[] = {
+const struct verb verb_events_table[] = {
 	{ "events", "", "", 0, 0, "what happens at the server",
 	  VERB_SERVER | VERB_FORMAT, events_opts, sizeof(struct audit_opts),
-	  run_events },
+	  verb_events },
 	{ NULL },
 };

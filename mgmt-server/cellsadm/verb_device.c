@@ -47,30 +47,34 @@ static const struct column detail_columns[] = { { "ID", "id" },
 						{ "ALARMS", "alarms" },
 						{ NULL } };
 
-static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_device_list(struct adm *a, const void *opts, char **argv,
+			    struct err *e)
 {
 	const struct device_opts *o = opts;
-	return listed_print(a, REMOTE_PATH("devices", "?", "filter", o->filter),
-			    0, device_columns, e);
+	return list_print_items(
+		a, REMOTE_PATH("devices", "?", "filter", o->filter), 0,
+		device_columns, e);
 }
 
 /* The key that its receipts are verified by, and how well it is known. */
-static void add_key(struct adm *a, json_t *device)
+static void add_receipt_key(struct adm *a, json_t *device)
 {
 	const char *id = json_string_value(json_object_get(device, "id"));
 	const char *epoch = json_string_value(json_object_get(device, "epoch"));
-	AUTO(boundkey_fini) struct boundkey b = { 0 };
+	AUTO(device_key_fini) struct device_key b = { 0 };
 	auto_free char *pem = NULL;
 	struct err e;
 
-	if (!id || !epoch || boundkey_of(a, id, epoch, &b, &e) < 0 ||
+	if (!id || !epoch || device_key_get(a, id, epoch, &b, &e) < 0 ||
 	    key_to_pem(b.key, false, &pem, &e) < 0)
 		return;
-	json_object_set_new(device, "key", json_string(boundkey_word(&b)));
+	json_object_set_new(device, "key",
+			    json_string(device_key_trust_name(&b)));
 	json_object_set_new(device, "receipt_key", json_string(pem));
 }
 
-static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_device_show(struct adm *a, const void *opts, char **argv,
+			    struct err *e)
 {
 	static const struct column documents[] = { { "IN FORCE", "type" },
 						   { "ID", "id" },
@@ -84,19 +88,19 @@ static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
 
 	if (r < 0)
 		return r;
-	add_key(a, j);
-	r = columns_print_one(a, detail_columns, j, e);
+	add_receipt_key(a, j);
+	r = table_print_object(a, detail_columns, j, e);
 	if (r < 0 || a->json)
 		return r;
 	in_force = json_object_get(j, "documents");
 	if (json_array_size(in_force) == 0)
 		return 0;
 	putchar('\n');
-	return columns_print(a, documents, in_force, e);
+	return table_print_rows(a, documents, in_force, e);
 }
 
-static int run_rename(struct adm *a, const void *opts, char **argv,
-		      struct err *e)
+static int verb_device_rename(struct adm *a, const void *opts, char **argv,
+			      struct err *e)
 {
 	auto_json json_t *body = json_pack("{ss}", "name", argv[1]);
 	auto_json json_t *j = NULL;
@@ -106,12 +110,12 @@ static int run_rename(struct adm *a, const void *opts, char **argv,
 		return err_set(e, EINVAL, "'%s': not a name", argv[1]);
 	r = remote_send(a, "PATCH", REMOTE_PATH("devices", argv[0]), body, &j,
 			e);
-	return r < 0 ? r : columns_print_one(a, detail_columns, j, e);
+	return r < 0 ? r : table_print_object(a, detail_columns, j, e);
 }
 
 /* LABEL=VALUE sets, LABEL alone takes away. */
-static int run_label(struct adm *a, const void *opts, char **argv,
-		     struct err *e)
+static int verb_device_label(struct adm *a, const void *opts, char **argv,
+			     struct err *e)
 {
 	auto_json json_t *labels = json_object(), *body = NULL, *j = NULL;
 	int r;
@@ -130,11 +134,11 @@ static int run_label(struct adm *a, const void *opts, char **argv,
 		return err_oom(e, argv[0]);
 	r = remote_send(a, "PATCH", REMOTE_PATH("devices", argv[0]), body, &j,
 			e);
-	return r < 0 ? r : columns_print_one(a, detail_columns, j, e);
+	return r < 0 ? r : table_print_object(a, detail_columns, j, e);
 }
 
-static int run_retire(struct adm *a, const void *opts, char **argv,
-		      struct err *e)
+static int verb_device_retire(struct adm *a, const void *opts, char **argv,
+			      struct err *e)
 {
 	auto_json json_t *j = NULL;
 	char question[160];
@@ -147,16 +151,17 @@ static int run_retire(struct adm *a, const void *opts, char **argv,
 		r = remote_send(a, "POST",
 				REMOTE_PATH("devices", argv[0], "retire"), NULL,
 				&j, e);
-	return r < 0 ? r : columns_print_one(a, detail_columns, j, e);
+	return r < 0 ? r : table_print_object(a, detail_columns, j, e);
 }
 
-static int run_move(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_device_move(struct adm *a, const void *opts, char **argv,
+			    struct err *e)
 {
-	struct errand o = *(const struct errand *)opts;
+	struct command_request o = *(const struct command_request *)opts;
 
 	o.device = argv[0];
 	o.group = argv[1];
-	return errand_run(a, &o, e);
+	return command_run(a, &o, e);
 }
 
 static const struct opt list_opts[] = {
@@ -166,7 +171,7 @@ static const struct opt list_opts[] = {
 };
 
 #define OPT(member, name, letter, kind, arg, help)                             \
-	VERB_OPT(struct errand, member, name, letter, kind, arg, help)
+	VERB_OPT(struct command_request, member, name, letter, kind, arg, help)
 static const struct opt move_opts[] = {
 	OPT(wait, "wait", 'w', OPT_FLAG, NULL, "until the receipt is verified"),
 	OPT(timeout, "timeout", 0, OPT_STRING, "TIME", "wait no longer"),
@@ -183,22 +188,22 @@ static const struct opt move_opts[] = {
 	{ NULL },
 };
 
-const struct verb adm_device_verbs[] = {
+const struct verb verb_device_table[] = {
 	{ "device", "list", "", 0, 0, "devices of the fleet",
 	  VERB_SERVER | VERB_FORMAT, list_opts, sizeof(struct device_opts),
-	  run_list },
+	  verb_device_list },
 	{ "device", "show", "DEVICE", 1, 1, "one device",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_show },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_device_show },
 	{ "device", "rename", "DEVICE NAME", 2, 2, "name for people",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_rename },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_device_rename },
 	{ "device", "label", "DEVICE LABEL[=VALUE]...", 2, 33,
 	  "set labels, or take them away", VERB_SERVER | VERB_FORMAT, NULL, 0,
-	  run_label },
+	  verb_device_label },
 	{ "device", "move", "DEVICE GROUP[:MIN]", 2, 2,
 	  "sign it into another group",
 	  VERB_SERVER | VERB_KEYS | VERB_YES | VERB_FORMAT, move_opts,
-	  sizeof(struct errand), run_move },
+	  sizeof(struct command_request), verb_device_move },
 	{ "device", "retire", "DEVICE", 1, 1, "cut it off for good",
-	  VERB_SERVER | VERB_YES | VERB_FORMAT, NULL, 0, run_retire },
+	  VERB_SERVER | VERB_YES | VERB_FORMAT, NULL, 0, verb_device_retire },
 	{ NULL },
 };

@@ -28,7 +28,7 @@
 
 /* ---- new */
 struct new_opts {
-	struct skeleton s;
+	struct template_options s;
 	const char *out, *secrets_file, *config_password_file;
 	bool protect;
 };
@@ -39,17 +39,18 @@ static int read_config_password(const struct new_opts *o, char **ret,
 	char what[96];
 
 	if (o->config_password_file)
-		return prompt_read(o->config_password_file, true, ret, e);
+		return prompt_read_file(o->config_password_file, true, ret, e);
 	if (!o->protect)
 		return 0;
 	snprintf(what, sizeof(what), "the config '%s'", o->s.id);
 	return prompt_password(what, true, ret, e);
 }
 
-static int run_new(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_doc_new(struct adm *a, const void *opts, char **argv,
+			struct err *e)
 {
 	const struct new_opts *o = opts;
-	struct skeleton s = o->s;
+	struct template_options s = o->s;
 	AUTO(prompt_freep) char *password = NULL, *secrets = NULL;
 	auto_free char *xml = NULL;
 	enum doc_type t = doc_type_from_name(argv[0]);
@@ -69,9 +70,9 @@ static int run_new(struct adm *a, const void *opts, char **argv, struct err *e)
 	s.version = s.version ? s.version : 1;
 	if (!s.days)
 		s.days = t == DOC_VP_CONFIG || t == DOC_DEVICE_POLICY
-				 ? SKELETON_DAYS
+				 ? TEMPLATE_DAYS
 				 : DOC_LIFE_MAX_DAYS;
-	r = pin_org(a, s.org, &s.org, e);
+	r = trust_root_get_org(a, s.org, &s.org, e);
 	if (r >= 0)
 		r = read_config_password(o, &password, e);
 	if (r >= 0 && o->secrets_file)
@@ -81,12 +82,13 @@ static int run_new(struct adm *a, const void *opts, char **argv, struct err *e)
 		return r;
 	s.password = password;
 	s.secrets = secrets;
-	r = skeleton_xml(t, &s, &xml, e);
-	return r < 0 ? r : adm_output(o->out, xml, e);
+	r = template_build_xml(t, &s, &xml, e);
+	return r < 0 ? r : adm_write_output(o->out, xml, e);
 }
 
 /* ---- next */
-static int run_next(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_doc_next(struct adm *a, const void *opts, char **argv,
+			 struct err *e)
 {
 	const struct new_opts *o = opts;
 	AUTO(envelope_freep) struct envelope *env = NULL;
@@ -94,24 +96,25 @@ static int run_next(struct adm *a, const void *opts, char **argv, struct err *e)
 	AUTO(prompt_freep) char *password = NULL;
 	auto_free char *xml = NULL;
 	char what[96];
-	int r = docfile_read(argv[0], &env, &doc, e);
+	int r = doc_file_read(argv[0], &env, &doc, e);
 
 	if (r < 0)
 		return r;
 	snprintf(what, sizeof(what), "the config '%s'", doc->head.id);
 	if (o->config_password_file)
-		r = prompt_read(o->config_password_file, false, &password, e);
+		r = prompt_read_file(o->config_password_file, false, &password,
+				     e);
 	else if (doc->head.type == DOC_VP_CONFIG &&
 		 doc_as_vp_config(doc)->is_protected)
 		r = prompt_password(what, false, &password, e);
 	if (r >= 0)
-		r = revision_xml(doc, env->payload, password, &xml, e);
-	return r < 0 ? r : adm_output(o->out, xml, e);
+		r = revision_build_xml(doc, env->payload, password, &xml, e);
+	return r < 0 ? r : adm_write_output(o->out, xml, e);
 }
 
 /* ---- lint */
-static json_t *lint_row(const char *path, const struct doc *doc,
-			const struct err *e)
+static json_t *build_lint_row(const char *path, const struct doc *doc,
+			      const struct err *e)
 {
 	if (!doc)
 		return json_pack("{ss sb ss ss}", "file", path, "valid", 0,
@@ -121,21 +124,21 @@ static json_t *lint_row(const char *path, const struct doc *doc,
 			 "version", doc->head.version);
 }
 
-static bool has_role(const struct doc_root *root, enum doc_role r,
-		     unsigned int key)
+static bool has_key_role(const struct doc_root *root, enum doc_role r,
+			 unsigned int key)
 {
 	return root->role[r].members >> key & 1;
 }
 
-static void lint_key(const char *path, const struct doc_root *root,
-		     unsigned int key)
+static void lint_key_roles(const char *path, const struct doc_root *root,
+			   unsigned int key)
 {
 	const char *name = root->key[key].name, *first = NULL;
 
 	for (enum doc_role r = 0; r < DOC_ROLE_COUNT; r++) {
-		if (!has_role(root, r, key) || r == DOC_ROLE_DIRECTOR)
+		if (!has_key_role(root, r, key) || r == DOC_ROLE_DIRECTOR)
 			continue;
-		if (has_role(root, DOC_ROLE_DIRECTOR, key))
+		if (has_key_role(root, DOC_ROLE_DIRECTOR, key))
 			fprintf(stderr,
 				"%s: note: the director's key '%s', which "
 				"lies on the server, has the role %s too\n",
@@ -149,10 +152,10 @@ static void lint_key(const char *path, const struct doc_root *root,
 	}
 }
 
-static void lint_root(const char *path, const struct doc_root *root)
+static void lint_root_roles(const char *path, const struct doc_root *root)
 {
 	for (unsigned int i = 0; i < root->n_keys; i++)
-		lint_key(path, root, i);
+		lint_key_roles(path, root, i);
 	if (root->role[DOC_ROLE_POLICY].members ==
 		    root->role[DOC_ROLE_ROOT].members &&
 	    root->role[DOC_ROLE_POLICY].threshold ==
@@ -164,7 +167,7 @@ static void lint_root(const char *path, const struct doc_root *root)
 }
 
 /* What is valid and yet will not work as it stands. */
-static void lint_warn(const char *path, const struct doc *doc)
+static void print_lint_notes(const char *path, const struct doc *doc)
 {
 	int64_t now = clock_wall();
 
@@ -175,10 +178,11 @@ static void lint_warn(const char *path, const struct doc *doc)
 	if (doc->head.issued > now)
 		fprintf(stderr, "%s: note: issued in the future\n", path);
 	if (doc->head.type == DOC_ROOT)
-		lint_root(path, doc_as_root(doc));
+		lint_root_roles(path, doc_as_root(doc));
 }
 
-static int run_lint(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_doc_lint(struct adm *a, const void *opts, char **argv,
+			 struct err *e)
 {
 	auto_json json_t *files = json_array();
 	int status = 0;
@@ -188,9 +192,9 @@ static int run_lint(struct adm *a, const void *opts, char **argv, struct err *e)
 		AUTO(doc_freep) struct doc *doc = NULL;
 		struct err why = { 0 };
 
-		if (docfile_read(*argv, &env, &doc, &why) < 0)
+		if (doc_file_read(*argv, &env, &doc, &why) < 0)
 			status = EXIT_FAILURE;
-		json_array_append_new(files, lint_row(*argv, doc, &why));
+		json_array_append_new(files, build_lint_row(*argv, doc, &why));
 		if (a->json)
 			continue;
 		if (!doc) {
@@ -200,7 +204,7 @@ static int run_lint(struct adm *a, const void *opts, char **argv, struct err *e)
 		printf("%s: ok: %s %s version %u\n", *argv,
 		       doc_type_name(doc->head.type), doc->head.id,
 		       doc->head.version);
-		lint_warn(*argv, doc);
+		print_lint_notes(*argv, doc);
 	}
 	if (a->json) {
 		auto_json json_t *j = json_pack("{sO}", "items", files);
@@ -211,41 +215,42 @@ static int run_lint(struct adm *a, const void *opts, char **argv, struct err *e)
 }
 
 /* ---- sign */
-static int run_sign(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_doc_sign(struct adm *a, const void *opts, char **argv,
+			 struct err *e)
 {
 	const struct signing *s = opts;
-	AUTO(ring_fini) struct ring ring = { 0 };
+	AUTO(keyring_fini) struct keyring ring = { 0 };
 	int r;
 
 	if (s->out && argv[1])
 		return err_set(e, EINVAL, "--out is for one file");
-	r = ring_open(a, &ring, e);
+	r = keyring_open(a, &ring, e);
 	for (; r >= 0 && *argv; argv++)
-		r = signing_file(a, s, &ring, *argv, e);
+		r = signing_sign_file(a, s, &ring, *argv, e);
 	return r;
 }
 
 /* ---- verify, cat: offline */
-static int run_verify(struct adm *a, const void *opts, char **argv,
-		      struct err *e)
+static int verb_doc_verify(struct adm *a, const void *opts, char **argv,
+			   struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
 	const struct doc_root *root;
 	struct trust_result signers = { 0 };
-	char names[512], digest[TEXT_DIGEST_SIZE];
+	char names[512], digest[ENCODING_DIGEST_SIZE];
 	auto_json json_t *j = NULL;
-	int r = pin_root(a, false, &root, e);
+	int r = trust_root_get(a, false, &root, e);
 
 	if (r >= 0)
-		r = docfile_read(argv[0], &env, &doc, e);
+		r = doc_file_read(argv[0], &env, &doc, e);
 	doc_free(steal(doc));
 	if (r >= 0)
-		r = pin_open(root, env, &doc, &signers, e);
+		r = trust_root_open_document(root, env, &doc, &signers, e);
 	if (r < 0)
 		return r;
 	trust_names(root, signers.signers, names, sizeof(names));
-	text_digest(env->digest, digest);
+	encoding_format_digest(env->digest, digest);
 	j = json_pack("{ss ss ss si ss ss si si si}", "file", argv[0], "type",
 		      doc_type_name(doc->head.type), "id", doc->head.id,
 		      "version", doc->head.version, "sha256", digest, "signers",
@@ -264,11 +269,12 @@ static int run_verify(struct adm *a, const void *opts, char **argv,
 	return 0;
 }
 
-static int run_cat(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_doc_cat(struct adm *a, const void *opts, char **argv,
+			struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
-	int r = docfile_read(argv[0], &env, &doc, e);
+	int r = doc_file_read(argv[0], &env, &doc, e);
 
 	if (r < 0)
 		return r;
@@ -289,8 +295,8 @@ static const struct column document_columns[] = {
 	{ NULL }
 };
 
-static int envelope_json(const struct envelope *env, json_t **ret,
-			 struct err *e)
+static int build_envelope_json(const struct envelope *env, json_t **ret,
+			       struct err *e)
 {
 	auto_free char *text = NULL;
 	int r = envelope_text(env, &text, e);
@@ -300,12 +306,12 @@ static int envelope_json(const struct envelope *env, json_t **ret,
 }
 
 /* Each type has its own door. */
-static int submit(struct adm *a, const struct envelope *env,
-		  const struct doc *doc, json_t **ret, struct err *e)
+static int submit_document(struct adm *a, const struct envelope *env,
+			   const struct doc *doc, json_t **ret, struct err *e)
 {
 	auto_json json_t *body = NULL, *action = NULL;
 	const char *device = NULL;
-	int r = envelope_json(env, &body, e);
+	int r = build_envelope_json(env, &body, e);
 
 	if (r < 0)
 		return r;
@@ -324,8 +330,8 @@ static int submit(struct adm *a, const struct envelope *env,
 			   action, ret, e);
 }
 
-static int run_submit(struct adm *a, const void *opts, char **argv,
-		      struct err *e)
+static int verb_doc_submit(struct adm *a, const void *opts, char **argv,
+			   struct err *e)
 {
 	auto_json json_t *rows = json_array();
 
@@ -333,15 +339,15 @@ static int run_submit(struct adm *a, const void *opts, char **argv,
 		AUTO(envelope_freep) struct envelope *env = NULL;
 		AUTO(doc_freep) struct doc *doc = NULL;
 		auto_json json_t *answer = NULL;
-		int r = docfile_read(*argv, &env, &doc, e);
+		int r = doc_file_read(*argv, &env, &doc, e);
 
 		if (r >= 0)
-			r = submit(a, env, doc, &answer, e);
+			r = submit_document(a, env, doc, &answer, e);
 		if (r < 0)
 			return r;
 		json_array_append(rows, answer);
 	}
-	return columns_print(a, document_columns, rows, e);
+	return table_print_rows(a, document_columns, rows, e);
 }
 
 struct list_opts {
@@ -349,7 +355,8 @@ struct list_opts {
 	bool xml;
 };
 
-static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_doc_list(struct adm *a, const void *opts, char **argv,
+			 struct err *e)
 {
 	const struct list_opts *o = opts;
 	auto_json json_t *items = NULL;
@@ -357,11 +364,11 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 			    REMOTE_PATH("documents", "?", "filter", o->filter),
 			    0, &items, e);
 
-	return r < 0 ? r : columns_print(a, document_columns, items, e);
+	return r < 0 ? r : table_print_rows(a, document_columns, items, e);
 }
 
-static int run_history(struct adm *a, const void *opts, char **argv,
-		       struct err *e)
+static int verb_doc_history(struct adm *a, const void *opts, char **argv,
+			    struct err *e)
 {
 	auto_json json_t *items = NULL;
 	auto_free char *filter = NULL;
@@ -371,11 +378,11 @@ static int run_history(struct adm *a, const void *opts, char **argv,
 		return err_oom(e, argv[1]);
 	r = remote_list(a, REMOTE_PATH("documents", "?", "filter", filter), 0,
 			&items, e);
-	return r < 0 ? r : columns_print(a, document_columns, items, e);
+	return r < 0 ? r : table_print_rows(a, document_columns, items, e);
 }
 
 /* A rightly signed document is still not another one. */
-static bool is_wanted(const struct doc_head *h, char **argv)
+static bool is_requested_document(const struct doc_head *h, char **argv)
 {
 	const char *version = argv[2];
 	uint64_t n;
@@ -383,15 +390,17 @@ static bool is_wanted(const struct doc_head *h, char **argv)
 	if (h->type != DOC_ROOT && strcmp(h->id, argv[1]) != 0)
 		return false;
 	return !version || strcmp(version, "latest") == 0 ||
-	       (text_number(version, INT32_MAX, &n) == 0 && n == h->version);
+	       (encoding_parse_number(version, INT32_MAX, &n) == 0 &&
+		n == h->version);
 }
 
 /*
  * Fetches TYPE ID [VERSION]: the envelope, tested against the digest that the
  * list of documents tells. A document below its threshold is shown as such.
  */
-static int fetch(struct adm *a, char **argv, struct envelope **ret,
-		 struct doc **ret_doc, struct err *e)
+static int fetch_document_version(struct adm *a, char **argv,
+				  struct envelope **ret, struct doc **ret_doc,
+				  struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	auto_json json_t *j = NULL;
@@ -409,10 +418,10 @@ static int fetch(struct adm *a, char **argv, struct envelope **ret,
 					     version, "envelope"),
 				 &j, e);
 	if (r >= 0)
-		r = pin_envelope(j, &env, e);
+		r = trust_root_parse_envelope(j, &env, e);
 	if (r >= 0)
 		r = doc_parse(t, env->payload, env->payload_len, ret_doc, e);
-	if (r >= 0 && !is_wanted(&(*ret_doc)->head, argv))
+	if (r >= 0 && !is_requested_document(&(*ret_doc)->head, argv))
 		return err_reason(e, REASON_SIGNATURE,
 				  "the server gave %s version %u instead",
 				  (*ret_doc)->head.id,
@@ -425,17 +434,18 @@ static int fetch(struct adm *a, char **argv, struct envelope **ret,
 
 /* "verified: alice, bob (2 of 2)", or the error why not. It is shown all the
  * same. */
-static int say_trust(struct adm *a, const struct envelope *env, struct err *e)
+static int report_document_trust(struct adm *a, const struct envelope *env,
+				 struct err *e)
 {
 	AUTO(doc_freep) struct doc *doc = NULL;
 	const struct doc_root *root;
 	struct trust_result signers = { 0 };
 	struct err why = { 0 };
 	char names[512];
-	int r = pin_root(a, true, &root, &why);
+	int r = trust_root_get(a, true, &root, &why);
 
 	if (r >= 0)
-		r = pin_open(root, env, &doc, &signers, &why);
+		r = trust_root_open_document(root, env, &doc, &signers, &why);
 	if (r < 0) {
 		err_set(e, EBADMSG, "not verified: %.220s", why.text);
 		e->reason = why.reason;
@@ -447,36 +457,37 @@ static int say_trust(struct adm *a, const struct envelope *env, struct err *e)
 	return 0;
 }
 
-static int print_envelope(const struct envelope *env, const char *out,
-			  struct err *e)
+static int write_envelope_output(const struct envelope *env, const char *out,
+				 struct err *e)
 {
 	auto_free char *text = NULL;
 	int r = envelope_text(env, &text, e);
 
 	if (r >= 0)
-		r = adm_output(out, text, e);
+		r = adm_write_output(out, text, e);
 	if (r >= 0 && !out)
 		putchar('\n');
 	return r;
 }
 
-static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_doc_show(struct adm *a, const void *opts, char **argv,
+			 struct err *e)
 {
 	const struct list_opts *o = opts;
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
 	struct err why = { 0 };
-	int r = fetch(a, argv, &env, &doc, e), trusted;
+	int r = fetch_document_version(a, argv, &env, &doc, e), trusted;
 
 	if (r < 0)
 		return r;
-	trusted = say_trust(a, env, &why);
+	trusted = report_document_trust(a, env, &why);
 	if (o->out && o->xml)
-		r = adm_output(o->out, env->payload, e);
+		r = adm_write_output(o->out, env->payload, e);
 	else if (o->out || a->json)
-		r = print_envelope(env, o->out, e);
+		r = write_envelope_output(env, o->out, e);
 	else
-		columns_write_text(stdout, env->payload, env->payload_len);
+		table_write_text(stdout, env->payload, env->payload_len);
 	if (r < 0 || trusted >= 0)
 		return r;
 	*e = why;
@@ -484,33 +495,33 @@ static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
 }
 
 /* What the server has against a file, or against what was signed here. */
-static int run_diff(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_doc_diff(struct adm *a, const void *opts, char **argv,
+			 struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *old = NULL, *new = NULL;
 	AUTO(doc_freep) struct doc *old_doc = NULL, *new_doc = NULL;
 	auto_free char *kept = NULL;
 	size_t len = 0;
 	bool differ;
-	int r = docfile_read(argv[0], &new, &new_doc, e);
+	int r = doc_file_read(argv[0], &new, &new_doc, e);
 
 	if (r >= 0 && argv[1])
-		r = docfile_read(argv[1], &old, &old_doc, e);
+		r = doc_file_read(argv[1], &old, &old_doc, e);
 	else if (r >= 0)
-		r = keep_get_signed(a, &new_doc->head, 0, &kept, &len, e);
+		r = state_load_signed(a, &new_doc->head, 0, &kept, &len, e);
 	if (r < 0)
 		return r;
 	/* With two files the first is the older one. */
-	differ =
-		old ? difference_write(stdout, new->payload, new->payload_len,
-				       old->payload, old->payload_len,
-				       isatty(STDOUT_FILENO))
-		    : difference_write(stdout, kept, len, new->payload,
-				       new->payload_len, isatty(STDOUT_FILENO));
+	differ = old ? diff_write(stdout, new->payload, new->payload_len,
+				  old->payload, old->payload_len,
+				  isatty(STDOUT_FILENO))
+		     : diff_write(stdout, kept, len, new->payload,
+				  new->payload_len, isatty(STDOUT_FILENO));
 	return differ ? EXIT_CHANGES : 0;
 }
 
-static int run_withdraw(struct adm *a, const void *opts, char **argv,
-			struct err *e)
+static int verb_doc_withdraw(struct adm *a, const void *opts, char **argv,
+			     struct err *e)
 {
 	auto_json json_t *doc = NULL, *answer = NULL;
 	const char *sha256;
@@ -530,7 +541,7 @@ static int run_withdraw(struct adm *a, const void *opts, char **argv,
 		r = remote_send(a, "POST",
 				REMOTE_PATH("documents", sha256, "withdraw"),
 				NULL, &answer, e);
-	return r < 0 ? r : columns_print_one(a, document_columns, answer, e);
+	return r < 0 ? r : table_print_object(a, document_columns, answer, e);
 }
 
 #define NEW(member, name, kind, arg, help)                                     \
@@ -637,36 +648,37 @@ static const struct opt show_opts[] = {
 	{ NULL },
 };
 
-const struct verb adm_doc_verbs[] = {
+const struct verb verb_doc_table[] = {
 	{ "doc", "new", "TYPE", 1, 1, "write a document from options",
-	  VERB_SERVER | VERB_ROOT, new_opts, sizeof(struct new_opts), run_new },
+	  VERB_SERVER | VERB_ROOT, new_opts, sizeof(struct new_opts),
+	  verb_doc_new },
 	{ "doc", "next", "FILE", 1, 1, "write the version after this one", 0,
-	  next_opts, sizeof(struct new_opts), run_next },
+	  next_opts, sizeof(struct new_opts), verb_doc_next },
 	{ "doc", "lint", "FILE...", 1, 1000, "check documents, signed or not",
-	  VERB_FORMAT, NULL, 0, run_lint },
+	  VERB_FORMAT, NULL, 0, verb_doc_lint },
 	{ "doc", "sign", "FILE...", 1, 1000, "sign after showing the change",
 	  VERB_KEYS | VERB_YES | VERB_SERVER | VERB_ROOT, sign_opts,
-	  sizeof(struct signing), run_sign },
+	  sizeof(struct signing), verb_doc_sign },
 	{ "doc", "verify", "FILE", 1, 1, "verify an envelope by the root",
-	  VERB_SERVER | VERB_ROOT | VERB_FORMAT, NULL, 0, run_verify },
+	  VERB_SERVER | VERB_ROOT | VERB_FORMAT, NULL, 0, verb_doc_verify },
 	{ "doc", "cat", "FILE", 1, 1, "the exact document in an envelope", 0,
-	  NULL, 0, run_cat },
+	  NULL, 0, verb_doc_cat },
 	{ "doc", "diff", "FILE [NEWER]", 1, 2,
 	  "against what was last signed here, or two files", 0, NULL, 0,
-	  run_diff },
+	  verb_doc_diff },
 	{ "doc", "submit", "FILE...", 1, 1000, "bring envelopes to the server",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_submit },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_doc_submit },
 	{ "doc", "list", "", 0, 0, "documents at the server",
 	  VERB_SERVER | VERB_FORMAT, list_opts, sizeof(struct list_opts),
-	  run_list },
+	  verb_doc_list },
 	{ "doc", "show", "TYPE ID [VERSION]", 2, 3,
 	  "a document of the server, verified here",
 	  VERB_SERVER | VERB_ROOT | VERB_FORMAT, show_opts,
-	  sizeof(struct list_opts), run_show },
+	  sizeof(struct list_opts), verb_doc_show },
 	{ "doc", "history", "TYPE ID", 2, 2, "all versions at the server",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_history },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_doc_history },
 	{ "doc", "withdraw", "TYPE ID VERSION", 3, 3,
 	  "take back a version that is not active",
-	  VERB_SERVER | VERB_YES | VERB_FORMAT, NULL, 0, run_withdraw },
+	  VERB_SERVER | VERB_YES | VERB_FORMAT, NULL, 0, verb_doc_withdraw },
 	{ NULL },
 };

@@ -41,14 +41,14 @@ static const struct column enrolment_columns[] = { { "ID", "id" },
 						   { NULL } };
 
 /* Without :MIN it is the version that the server has now, if signed right. */
-static int find_group(struct adm *a, const char *spec, struct uri *u,
-		      struct err *e)
+static int resolve_group_version(struct adm *a, const char *spec, struct uri *u,
+				 struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
 	auto_json json_t *j = NULL;
 	const char *sha256;
-	int r = adm_reference(spec, u->group, &u->group_min, e);
+	int r = adm_parse_reference(spec, u->group, &u->group_min, e);
 
 	if (r < 0 || u->group_min > 0)
 		return r;
@@ -64,7 +64,7 @@ static int find_group(struct adm *a, const char *spec, struct uri *u,
 	sha256 = json_string_value(json_object_get(j, "sha256"));
 	if (!sha256)
 		return err_set(e, EBADMSG, "the server told no digest");
-	r = pin_fetch(a, sha256, &env, &doc, NULL, e);
+	r = trust_root_fetch_document(a, sha256, &env, &doc, NULL, e);
 	if (r < 0)
 		return r;
 	if (doc->head.type != DOC_GROUP || strcmp(doc->head.id, u->group) != 0)
@@ -76,12 +76,12 @@ static int find_group(struct adm *a, const char *spec, struct uri *u,
 	return 0;
 }
 
-static int fill_uri(struct adm *a, const char *group, struct uri *u,
-		    struct err *e)
+static int fill_enrollment_uri(struct adm *a, const char *group, struct uri *u,
+			       struct err *e)
 {
 	const struct doc_root *root;
-	const struct adminconf *c;
-	int r = adm_server(a, &c, e);
+	const struct admin_config *c;
+	int r = adm_get_server(a, &c, e);
 
 	if (r < 0)
 		return r;
@@ -98,33 +98,34 @@ static int fill_uri(struct adm *a, const char *group, struct uri *u,
 	u->port = c->port;
 	/* The newest: whom an older one named may have been removed since. If
 	 * the server shows none that fits, the newest that is kept here. */
-	r = pin_root(a, true, &root, e);
+	r = trust_root_get(a, true, &root, e);
 	if (r < 0)
-		r = pin_root(a, false, &root, e);
+		r = trust_root_get(a, false, &root, e);
 	if (r < 0)
 		return r;
 	memcpy(u->root, root->head.digest, HASH_SIZE);
 	r = x509_digest(c->ca_pem, u->ca, e);
 	if (r >= 0)
-		r = find_group(a, group, u, e);
+		r = resolve_group_version(a, group, u, e);
 	hash_random(u->token, sizeof(u->token));
 	return r;
 }
 
 /* The server learns the digest of what a device will show, nothing more. */
-static int announce(struct adm *a, const struct uri *u,
-		    const struct enroll_opts *o, json_t **ret, struct err *e)
+static int register_enrollment(struct adm *a, const struct uri *u,
+			       const struct enroll_opts *o, json_t **ret,
+			       struct err *e)
 {
 	uint8_t admit[HASH_SIZE], digest[HASH_SIZE];
 	char hex[2 * HASH_SIZE + 1];
 	auto_json json_t *body = NULL;
 	uint64_t ttl = TTL_DEFAULT;
 
-	if (o->ttl && adm_duration(o->ttl, &ttl, e) < 0)
+	if (o->ttl && adm_parse_duration(o->ttl, &ttl, e) < 0)
 		return -EINVAL;
 	uri_admit(u, admit);
 	hash_sha256(admit, sizeof(admit), digest);
-	text_hex(digest, sizeof(digest), hex);
+	encoding_to_hex(digest, sizeof(digest), hex);
 	body = json_pack("{ss ss sI sI}", "admit_sha256", hex, "group",
 			 u->group, "ttl", (json_int_t)ttl, "uses",
 			 (json_int_t)(o->uses ? o->uses : 1));
@@ -135,27 +136,26 @@ static int announce(struct adm *a, const struct uri *u,
 	return remote_send(a, "POST", REMOTE_PATH("enrolments"), body, ret, e);
 }
 
-static int draw(const struct enroll_opts *o, const char *uri, bool table,
-		struct err *e)
+static int output_qr_code(const struct enroll_opts *o, const char *uri,
+			  bool table, struct err *e)
 {
 	AUTO(qr_freep) struct qr *q = NULL;
 	auto_free char *svg = NULL;
 	int r = qr_new(uri, &q, e);
 
 	if (r >= 0 && o->png)
-		r = qr_png(q, o->png, PNG_SCALE, e);
+		r = qr_write_png(q, o->png, PNG_SCALE, e);
 	if (r >= 0 && o->svg) {
-		svg = qr_svg(q);
-		r = svg ? adm_output_secret(o->svg, svg, e)
-			: err_oom(e, o->svg);
+		svg = qr_format_svg(q);
+		r = svg ? adm_write_secret(o->svg, svg, e) : err_oom(e, o->svg);
 	}
 	if (r >= 0 && table && !o->no_qr && (o->qr || isatty(STDOUT_FILENO)))
-		qr_terminal(q, stdout);
+		qr_write_terminal(q, stdout);
 	return r;
 }
 
-static int run_create(struct adm *a, const void *opts, char **argv,
-		      struct err *e)
+static int verb_enroll_create(struct adm *a, const void *opts, char **argv,
+			      struct err *e)
 {
 	const struct enroll_opts *o = opts;
 	struct uri u = { .port = 0 };
@@ -166,13 +166,13 @@ static int run_create(struct adm *a, const void *opts, char **argv,
 
 	if (!o->group)
 		return err_set(e, EINVAL, "enroll create: --group is missing");
-	r = fill_uri(a, o->group, &u, e);
+	r = fill_enrollment_uri(a, o->group, &u, e);
 	if (r >= 0)
-		r = announce(a, &u, o, &j, e);
+		r = register_enrollment(a, &u, o, &j, e);
 	if (r < 0)
 		return r;
 	id = json_string_value(json_object_get(j, "id"));
-	r = id ? boundkey_keep_token(a, id, u.token, u.group, e)
+	r = id ? device_key_save_token(a, id, u.token, u.group, e)
 	       : err_set(e, EBADMSG, "the server gave the enrolment no id");
 	if (r >= 0)
 		r = uri_text(&u, &uri, e);
@@ -180,11 +180,11 @@ static int run_create(struct adm *a, const void *opts, char **argv,
 	if (r >= 0 && !uri)
 		r = err_oom(e, "enroll create");
 	if (r >= 0)
-		r = draw(o, uri, !a->json && !o->out, e);
+		r = output_qr_code(o, uri, !a->json && !o->out, e);
 	if (r < 0 || !uri)
 		return r;
 	if (o->out)
-		return adm_output_secret(o->out, uri, e);
+		return adm_write_secret(o->out, uri, e);
 	json_object_set_new(j, "uri", json_string(uri));
 	if (a->json)
 		adm_print_json(j);
@@ -193,26 +193,27 @@ static int run_create(struct adm *a, const void *opts, char **argv,
 	return 0;
 }
 
-static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_enroll_list(struct adm *a, const void *opts, char **argv,
+			    struct err *e)
 {
-	return listed_print(a, REMOTE_PATH("enrolments"), 0, enrolment_columns,
-			    e);
+	return list_print_items(a, REMOTE_PATH("enrolments"), 0,
+				enrolment_columns, e);
 }
 
-static int run_revoke(struct adm *a, const void *opts, char **argv,
-		      struct err *e)
+static int verb_enroll_revoke(struct adm *a, const void *opts, char **argv,
+			      struct err *e)
 {
 	auto_json json_t *j = NULL;
 	int r = remote_send(a, "POST",
 			    REMOTE_PATH("enrolments", argv[0], "revoke"), NULL,
 			    &j, e);
 
-	return r < 0 ? r : columns_print_one(a, enrolment_columns, j, e);
+	return r < 0 ? r : table_print_object(a, enrolment_columns, j, e);
 }
 
 /* Devices to check: the one that is named, or all. */
-static int find_devices(struct adm *a, const char *device, json_t **ret,
-			struct err *e)
+static int list_devices_to_check(struct adm *a, const char *device,
+				 json_t **ret, struct err *e)
 {
 	if (!device)
 		return remote_list(a, REMOTE_PATH("devices"), 0, ret, e);
@@ -220,22 +221,22 @@ static int find_devices(struct adm *a, const char *device, json_t **ret,
 	return *ret ? 0 : err_oom(e, device);
 }
 
-static json_t *check_one(struct adm *a, const char *id, bool *bad)
+static json_t *check_device_binding(struct adm *a, const char *id, bool *bad)
 {
-	AUTO(boundkey_fini) struct boundkey b = { 0 };
+	AUTO(device_key_fini) struct device_key b = { 0 };
 	struct err e = { 0 };
 
-	if (boundkey_of(a, id, NULL, &b, &e) < 0) {
+	if (device_key_get(a, id, NULL, &b, &e) < 0) {
 		*bad = true;
 		return json_pack("{ss ss ss}", "device", id, "key", "WRONG",
 				 "text", e.text);
 	}
 	return json_pack("{ss ss ss}", "device", b.device, "epoch", b.epoch,
-			 "key", boundkey_word(&b));
+			 "key", device_key_trust_name(&b));
 }
 
-static int run_check(struct adm *a, const void *opts, char **argv,
-		     struct err *e)
+static int verb_enroll_check(struct adm *a, const void *opts, char **argv,
+			     struct err *e)
 {
 	static const struct column columns[] = { { "DEVICE", "device" },
 						 { "KEY", "key" },
@@ -246,7 +247,7 @@ static int run_check(struct adm *a, const void *opts, char **argv,
 	const json_t *device;
 	bool bad = false;
 	size_t i;
-	int r = find_devices(a, argv[0], &devices, e);
+	int r = list_devices_to_check(a, argv[0], &devices, e);
 
 	if (r < 0)
 		return r;
@@ -255,9 +256,10 @@ static int run_check(struct adm *a, const void *opts, char **argv,
 			json_string_value(json_object_get(device, "id"));
 
 		if (id)
-			json_array_append_new(rows, check_one(a, id, &bad));
+			json_array_append_new(
+				rows, check_device_binding(a, id, &bad));
 	}
-	r = columns_print(a, columns, rows, e);
+	r = table_print_rows(a, columns, rows, e);
 	return r < 0 ? r : bad;
 }
 
@@ -279,16 +281,16 @@ static const struct opt create_opts[] = {
 	{ NULL },
 };
 
-const struct verb adm_enroll_verbs[] = {
+const struct verb verb_enroll_table[] = {
 	{ "enroll", "create", "", 0, 0, "make a token and its URI",
 	  VERB_SERVER | VERB_FORMAT, create_opts, sizeof(struct enroll_opts),
-	  run_create },
+	  verb_enroll_create },
 	{ "enroll", "list", "", 0, 0, "tokens and who used them",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_list },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_enroll_list },
 	{ "enroll", "revoke", "ID", 1, 1, "no more devices by this token",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_revoke },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_enroll_revoke },
 	{ "enroll", "check", "[DEVICE]", 0, 1,
 	  "are devices' receipt keys bound to our tokens",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_check },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_enroll_check },
 	{ NULL },
 };

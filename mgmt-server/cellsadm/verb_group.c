@@ -20,12 +20,14 @@ static const struct column group_columns[] = { { "ID", "id" },
 					       { "PROBLEM", "problem" },
 					       { NULL } };
 
-static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_group_list(struct adm *a, const void *opts, char **argv,
+			   struct err *e)
 {
-	return listed_print(a, REMOTE_PATH("groups"), 0, group_columns, e);
+	return list_print_items(a, REMOTE_PATH("groups"), 0, group_columns, e);
 }
 
-static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_group_show(struct adm *a, const void *opts, char **argv,
+			   struct err *e)
 {
 	static const struct column names[] = { { "NAMES", "type" },
 					       { "ID", "id" },
@@ -41,30 +43,31 @@ static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
 	int r = remote_get(a, REMOTE_PATH("groups", argv[0]), &j, e);
 
 	if (r >= 0)
-		r = columns_print_one(a, group_columns, j, e);
+		r = table_print_object(a, group_columns, j, e);
 	if (r < 0 || a->json)
 		return r;
 	putchar('\n');
-	r = columns_print(a, names, json_object_get(j, "names"), e);
+	r = table_print_rows(a, names, json_object_get(j, "names"), e);
 	if (r < 0 || json_array_size(json_object_get(j, "documents")) == 0)
 		return r;
 	putchar('\n');
-	return columns_print(a, chosen, json_object_get(j, "documents"), e);
+	return table_print_rows(a, chosen, json_object_get(j, "documents"), e);
 }
 
 /* What the fleet would do if this group document were in force. */
-static int run_plan(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_group_plan(struct adm *a, const void *opts, char **argv,
+			   struct err *e)
 {
-	return plan_files(a, argv, e);
+	return plan_show_files(a, argv, e);
 }
 
-const struct verb adm_group_verbs[] = {
+const struct verb verb_group_table[] = {
 	{ "group", "list", "", 0, 0, "groups in force",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_list },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_group_list },
 	{ "group", "show", "GROUP", 1, 1, "what a group runs",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_show },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_group_show },
 	{ "group", "plan", "FILE...", 1, 64,
 	  "what a group document would change; exit 2: something",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_plan },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_group_plan },
 	{ NULL },
 };

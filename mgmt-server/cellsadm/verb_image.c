@@ -21,12 +21,14 @@ static const struct column image_columns[] = {
 	{ NULL }
 };
 
-static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_image_list(struct adm *a, const void *opts, char **argv,
+			   struct err *e)
 {
-	return listed_print(a, REMOTE_PATH("images"), 0, image_columns, e);
+	return list_print_items(a, REMOTE_PATH("images"), 0, image_columns, e);
 }
 
-static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_image_show(struct adm *a, const void *opts, char **argv,
+			   struct err *e)
 {
 	static const struct column layers[] = {
 		{ "LAYER", "digest", COLUMN_DIGEST },
@@ -39,17 +41,17 @@ static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
 	int r = remote_get(a, REMOTE_PATH("images", argv[0], version), &j, e);
 
 	if (r >= 0)
-		r = columns_print_one(a, image_columns, j, e);
+		r = table_print_object(a, image_columns, j, e);
 	if (r < 0 || a->json)
 		return r;
 	putchar('\n');
-	return columns_print(a, layers, json_object_get(j, "layers"), e);
+	return table_print_rows(a, layers, json_object_get(j, "layers"), e);
 }
 
-const struct verb adm_image_verbs[] = {
+const struct verb verb_image_table[] = {
 	{ "image", "list", "", 0, 0, "images (cells-image push brings them)",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_list },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_image_list },
 	{ "image", "show", "IMAGE [VERSION]", 1, 2, "an image and its layers",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_show },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_image_show },
 	{ NULL },
 };

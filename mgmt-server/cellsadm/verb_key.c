@@ -20,13 +20,13 @@ struct key_opts {
 };
 
 /* Where a new key goes; never over one that is there. */
-static int new_path(struct adm *a, const char *name, const struct key_opts *o,
-		    char **ret, struct err *e)
+static int choose_key_path(struct adm *a, const char *name,
+			   const struct key_opts *o, char **ret, struct err *e)
 {
 	auto_free char *file = NULL, *path = NULL;
 	int r;
 
-	if (!text_is_id(name))
+	if (!encoding_is_valid_id(name))
 		return err_set(e, EINVAL,
 			       "'%s': not a name for a key "
 			       "(a-z 0-9 . _ -)",
@@ -36,7 +36,7 @@ static int new_path(struct adm *a, const char *name, const struct key_opts *o,
 	else if (asprintf(&file, "keys/%s.key", name) < 0)
 		return err_oom(e, name);
 	if (file) {
-		r = adm_path(a, file, &path, e);
+		r = adm_prepare_path(a, file, &path, e);
 		if (r < 0)
 			return r;
 	}
@@ -51,12 +51,12 @@ static int new_path(struct adm *a, const char *name, const struct key_opts *o,
 	return 0;
 }
 
-static int print_key(const struct adm *a, const struct key *k, const char *name,
-		     const char *path, struct err *e)
+static int print_key_details(const struct adm *a, const struct key *k,
+			     const char *name, const char *path, struct err *e)
 {
 	size_t len;
 	const void *spki = key_spki(k, &len);
-	auto_free char *b64 = text_base64(spki, len), *pem = NULL;
+	auto_free char *b64 = encoding_to_base64(spki, len), *pem = NULL;
 	auto_json json_t *j = NULL;
 	int r = key_to_pem(k, false, &pem, e);
 
@@ -75,8 +75,8 @@ static int print_key(const struct adm *a, const struct key *k, const char *name,
 }
 
 /* Asks for a password and writes the key file. */
-static int write_sealed(struct adm *a, const struct key *k, const char *name,
-			const char *path, struct err *e)
+static int write_sealed_key(struct adm *a, const struct key *k,
+			    const char *name, const char *path, struct err *e)
 {
 	AUTO(prompt_freep) char *password = NULL;
 	auto_free char *sealed = NULL;
@@ -84,65 +84,69 @@ static int write_sealed(struct adm *a, const struct key *k, const char *name,
 	int r;
 
 	snprintf(what, sizeof(what), "key '%s'", name);
-	r = ring_new_password(a, what, &password, e);
+	r = keyring_get_new_password(a, what, &password, e);
 	if (r < 0)
 		return r;
-	r = key_seal(k, name, password, &sealed, e);
+	r = key_file_encrypt(k, name, password, &sealed, e);
 	if (r < 0)
 		return r;
 	return io_replace_file(path, sealed, strlen(sealed), 0600, e);
 }
 
-static int seal_and_write(struct adm *a, const struct key *k, const char *name,
-			  const struct key_opts *o, struct err *e)
+static int save_new_key(struct adm *a, const struct key *k, const char *name,
+			const struct key_opts *o, struct err *e)
 {
 	auto_free char *path = NULL;
-	int r = new_path(a, name, o, &path, e);
+	int r = choose_key_path(a, name, o, &path, e);
 
 	if (r < 0)
 		return r;
-	r = write_sealed(a, k, name, path, e);
-	return r < 0 ? r : print_key(a, k, name, path, e);
+	r = write_sealed_key(a, k, name, path, e);
+	return r < 0 ? r : print_key_details(a, k, name, path, e);
 }
 
-static int run_new(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_key_new(struct adm *a, const void *opts, char **argv,
+			struct err *e)
 {
 	AUTO(key_freep) struct key *k = NULL;
 	int r = key_generate(&k, e);
 
-	return r < 0 ? r : seal_and_write(a, k, argv[0], opts, e);
+	return r < 0 ? r : save_new_key(a, k, argv[0], opts, e);
 }
 
-static int print_pem(const struct key *k, struct err *e)
+static int print_public_pem(const struct key *k, struct err *e)
 {
 	auto_free char *pem = NULL;
 	int r = key_to_pem(k, false, &pem, e);
 
-	return r < 0 ? r : adm_output(NULL, pem, e);
+	return r < 0 ? r : adm_write_output(NULL, pem, e);
 }
 
-static int show(struct adm *a, const char *path, bool pem, struct err *e)
+static int show_key_file(struct adm *a, const char *path, bool pem,
+			 struct err *e)
 {
 	AUTO(key_freep) struct key *k = NULL;
 	auto_free char *name = NULL;
-	int r = ring_public(a, path, &k, &name, e);
+	int r = keyring_load_public(a, path, &k, &name, e);
 
 	if (r < 0)
 		return r;
-	return pem ? print_pem(k, e) : print_key(a, k, name, path, e);
+	return pem ? print_public_pem(k, e)
+		   : print_key_details(a, k, name, path, e);
 }
 
-static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_key_show(struct adm *a, const void *opts, char **argv,
+			 struct err *e)
 {
 	const struct key_opts *o = opts;
 	auto_free char *path = NULL;
-	int r = ring_path(a, argv[0], &path, e);
+	int r = keyring_resolve_path(a, argv[0], &path, e);
 
-	return r < 0 ? r : show(a, path, o->pem, e);
+	return r < 0 ? r : show_key_file(a, path, o->pem, e);
 }
 
-static int run_import(struct adm *a, const void *opts, char **argv,
-		      struct err *e)
+static int verb_key_import(struct adm *a, const void *opts, char **argv,
+			   struct err *e)
 {
 	AUTO(prompt_freep) char *pem = NULL;
 	AUTO(key_freep) struct key *k = NULL;
@@ -156,19 +160,19 @@ static int run_import(struct adm *a, const void *opts, char **argv,
 	if (!key_is_private(k))
 		return err_set(e, EINVAL, "%s: a public key, nothing to seal",
 			       argv[1]);
-	return seal_and_write(a, k, argv[0], opts, e);
+	return save_new_key(a, k, argv[0], opts, e);
 }
 
-static int run_export(struct adm *a, const void *opts, char **argv,
-		      struct err *e)
+static int verb_key_export(struct adm *a, const void *opts, char **argv,
+			   struct err *e)
 {
 	const struct key_opts *o = opts;
 	AUTO(prompt_freep) char *pem = NULL;
 	AUTO(key_freep) struct key *k = NULL;
 	int r;
 
-	r = o->private ? ring_private(a, argv[0], 0, &k, NULL, e)
-		       : ring_public(a, argv[0], &k, NULL, e);
+	r = o->private ? keyring_load_private(a, argv[0], 0, &k, NULL, e)
+		       : keyring_load_public(a, argv[0], &k, NULL, e);
 	if (r >= 0)
 		r = key_to_pem(k, o->private, &pem, e);
 	if (r < 0)
@@ -180,12 +184,12 @@ static int run_export(struct adm *a, const void *opts, char **argv,
 	return 0;
 }
 
-static int add_row(const struct adm *a, const char *name, json_t *keys,
-		   struct err *e)
+static int append_key_row(const struct adm *a, const char *name, json_t *keys,
+			  struct err *e)
 {
 	AUTO(key_freep) struct key *k = NULL;
 	auto_free char *own = NULL;
-	int r = ring_public(a, name, &k, &own, e);
+	int r = keyring_load_public(a, name, &k, &own, e);
 
 	if (r < 0)
 		return r;
@@ -195,7 +199,7 @@ static int add_row(const struct adm *a, const char *name, json_t *keys,
 	return 0;
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
+static int compare_entry_names(const struct dirent **a, const struct dirent **b)
 {
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
@@ -207,7 +211,8 @@ static int is_key_file(const struct dirent *entry)
 	return entry->d_name[0] != '.' && dot && strcmp(dot, ".key") == 0;
 }
 
-static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_key_list(struct adm *a, const void *opts, char **argv,
+			 struct err *e)
 {
 	static const struct column columns[] = { { "NAME", "name" },
 						 { "KEYID", "keyid" },
@@ -217,14 +222,15 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 	auto_json json_t *keys = json_array();
 	int r = 0, n;
 
-	n = folder ? scandir(folder, &entries, is_key_file, by_name) : 0;
+	n = folder ? scandir(folder, &entries, is_key_file, compare_entry_names)
+		   : 0;
 	for (int i = 0; i < n; i++) {
 		*strrchr(entries[i]->d_name, '.') = '\0';
 		if (r >= 0)
-			r = add_row(a, entries[i]->d_name, keys, e);
+			r = append_key_row(a, entries[i]->d_name, keys, e);
 		free(entries[i]);
 	}
-	return r < 0 ? r : columns_print(a, columns, keys, e);
+	return r < 0 ? r : table_print_rows(a, columns, keys, e);
 }
 
 #define OPT(member, name, letter, kind, arg, help)                             \
@@ -247,18 +253,18 @@ static const struct opt export_opts[] = {
 	{ NULL },
 };
 
-const struct verb adm_key_verbs[] = {
+const struct verb verb_key_table[] = {
 	{ "key", "new", "NAME", 1, 1, "make a key, sealed by a password",
 	  VERB_PASSWORD | VERB_FORMAT, new_opts, sizeof(struct key_opts),
-	  run_new },
+	  verb_key_new },
 	{ "key", "list", "", 0, 0, "the keys in the configuration", VERB_FORMAT,
-	  NULL, 0, run_list },
+	  NULL, 0, verb_key_list },
 	{ "key", "show", "KEY", 1, 1, "a key's name, id and public half",
-	  VERB_FORMAT, show_opts, sizeof(struct key_opts), run_show },
+	  VERB_FORMAT, show_opts, sizeof(struct key_opts), verb_key_show },
 	{ "key", "import", "NAME PEM", 2, 2, "seal a private key from PEM",
 	  VERB_PASSWORD | VERB_FORMAT, new_opts, sizeof(struct key_opts),
-	  run_import },
+	  verb_key_import },
 	{ "key", "export", "KEY", 1, 1, "a key as PEM", VERB_PASSWORD,
-	  export_opts, sizeof(struct key_opts), run_export },
+	  export_opts, sizeof(struct key_opts), verb_key_export },
 	{ NULL },
 };

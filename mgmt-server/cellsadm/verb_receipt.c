@@ -25,12 +25,12 @@ struct receipt_opts {
 };
 
 /* The token of --bind: 64 hex digits, or the enrolment URI that holds it. */
-static int parse_token(const char *s, uint8_t ret[32], struct err *e)
+static int parse_enrollment_token(const char *s, uint8_t ret[32], struct err *e)
 {
 	struct uri u;
 	int r;
 
-	if (text_unhex(s, ret, 32) == 0)
+	if (encoding_from_hex(s, ret, 32) == 0)
 		return 0;
 	r = uri_parse(s, &u, e);
 	if (r < 0)
@@ -40,8 +40,9 @@ static int parse_token(const char *s, uint8_t ret[32], struct err *e)
 }
 
 /* One entry of devices/{device}/keys, or the whole answer. */
-static int key_of_file(struct adm *a, const struct receipt_opts *o,
-		       const char *epoch, struct boundkey *ret, struct err *e)
+static int load_key_from_file(struct adm *a, const struct receipt_opts *o,
+			      const char *epoch, struct device_key *ret,
+			      struct err *e)
 {
 	auto_free char *text = NULL;
 	auto_json json_t *j = NULL;
@@ -53,7 +54,7 @@ static int key_of_file(struct adm *a, const struct receipt_opts *o,
 	if (r >= 0)
 		r = json_parse(text, len, o->keys, &j, e);
 	if (r >= 0 && o->bind)
-		r = parse_token(o->bind, token, e);
+		r = parse_enrollment_token(o->bind, token, e);
 	if (r < 0)
 		return r;
 	items = json_is_array(j) ? j : json_object_get(j, "items");
@@ -69,39 +70,40 @@ static int key_of_file(struct adm *a, const struct receipt_opts *o,
 	if (!found)
 		return err_set(e, ENOENT, "%s: no keys of epoch %s", o->keys,
 			       epoch);
-	return boundkey_check(a, found, o->bind ? token : NULL, ret, e);
+	return device_key_verify(a, found, o->bind ? token : NULL, ret, e);
 }
 
-static int find_key(struct adm *a, const struct receipt_opts *o,
-		    const struct receipt *r, struct boundkey *ret,
-		    struct err *e)
+static int find_receipt_key(struct adm *a, const struct receipt_opts *o,
+			    const struct receipt *r, struct device_key *ret,
+			    struct err *e)
 {
 	struct err ignored;
 	int ret_code;
 
 	if (o->key) {
 		ret->given = true;
-		return ring_public(a, o->key, &ret->key, NULL, e);
+		return keyring_load_public(a, o->key, &ret->key, NULL, e);
 	}
 	if (o->keys)
-		return key_of_file(a, o, r->epoch, ret, e);
-	ret_code = boundkey_kept(a, r->device, r->epoch, ret, e);
-	if (ret_code == 0 || !adm_server_or_null(a))
+		return load_key_from_file(a, o, r->epoch, ret, e);
+	ret_code = device_key_load(a, r->device, r->epoch, ret, e);
+	if (ret_code == 0 || !adm_get_server_or_null(a))
 		return ret_code == -ENOENT ? err_set(e, ENOENT,
 						     "no key of %s is known "
 						     "here: use --key "
 						     "or --keys",
 						     r->device)
 					   : ret_code;
-	ret_code = boundkey_of(a, r->device, r->epoch, ret, &ignored);
+	ret_code = device_key_get(a, r->device, r->epoch, ret, &ignored);
 	if (ret_code < 0)
 		*e = ignored;
 	return ret_code;
 }
 
-static int open_verified(struct adm *a, const struct receipt_opts *o,
-			 const struct envelope *env, struct receipt *ret,
-			 struct boundkey *key, struct err *e)
+static int verify_receipt_envelope(struct adm *a, const struct receipt_opts *o,
+				   const struct envelope *env,
+				   struct receipt *ret, struct device_key *key,
+				   struct err *e)
 {
 	AUTO(receipt_fini) struct receipt unproved = { 0 };
 	int r;
@@ -109,7 +111,7 @@ static int open_verified(struct adm *a, const struct receipt_opts *o,
 	/* Only to learn whose key it should be; nothing of it is believed. */
 	r = receipt_parse(env->payload, env->payload_len, &unproved, e);
 	if (r >= 0)
-		r = find_key(a, o, &unproved, key, e);
+		r = find_receipt_key(a, o, &unproved, key, e);
 	if (r >= 0)
 		r = receipt_open(env, key->key, ret, e);
 	if (r < 0)
@@ -121,12 +123,12 @@ static int open_verified(struct adm *a, const struct receipt_opts *o,
 	return 0;
 }
 
-static json_t *verify_one(struct adm *a, const struct receipt_opts *o,
-			  const char *path, bool *bad)
+static json_t *verify_receipt_file(struct adm *a, const struct receipt_opts *o,
+				   const char *path, bool *bad)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(receipt_fini) struct receipt receipt = { 0 };
-	AUTO(boundkey_fini) struct boundkey key = { 0 };
+	AUTO(device_key_fini) struct device_key key = { 0 };
 	auto_free char *text = NULL;
 	struct err e = { 0 };
 	size_t len;
@@ -135,50 +137,53 @@ static json_t *verify_one(struct adm *a, const struct receipt_opts *o,
 	if (r >= 0)
 		r = envelope_parse(text, len, &env, &e);
 	if (r >= 0)
-		r = open_verified(a, o, env, &receipt, &key, &e);
+		r = verify_receipt_envelope(a, o, env, &receipt, &key, &e);
 	if (r < 0) {
 		*bad = true;
 		return json_pack("{ss sb ss ss}", "file", path, "valid", 0,
 				 "reason", err_code(&e), "text", e.text);
 	}
 	return json_pack("{ss sb ss ss ss sI ss ss sO}", "file", path, "valid",
-			 1, "key", boundkey_word(&key), "device",
+			 1, "key", device_key_trust_name(&key), "device",
 			 receipt.device, "epoch", receipt.epoch, "seq",
 			 (json_int_t)receipt.seq, "type",
 			 receipt_type_name(receipt.type), "time", receipt.time,
 			 "receipt", receipt.json);
 }
 
-static const char *word(const json_t *row, const char *name)
+static const char *get_string_member(const json_t *row, const char *name)
 {
 	const char *s = json_string_value(json_object_get(row, name));
 
 	return s ? s : "";
 }
 
-static int64_t number(const json_t *j, const char *name)
+static int64_t get_integer_member(const json_t *j, const char *name)
 {
 	return json_integer_value(json_object_get(j, name));
 }
 
-static void print_row(const json_t *row)
+static void print_receipt_row(const json_t *row)
 {
-	auto_free char *file = columns_safe(word(row, "file"));
-	auto_free char *text = columns_safe(word(row, "text"));
+	auto_free char *file =
+		table_escape_text(get_string_member(row, "file"));
+	auto_free char *text =
+		table_escape_text(get_string_member(row, "text"));
 
 	if (!json_is_true(json_object_get(row, "valid")))
 		printf("%s: NOT VALID: %s (%s)\n", file ? file : "",
-		       text ? text : "", word(row, "reason"));
+		       text ? text : "", get_string_member(row, "reason"));
 	else
 		printf("%s: valid: %s, seq %lld of %s, %s, key: %s\n",
-		       file ? file : "", word(row, "type"),
+		       file ? file : "", get_string_member(row, "type"),
 		       (long long)json_integer_value(
 			       json_object_get(row, "seq")),
-		       word(row, "device"), word(row, "time"),
-		       word(row, "key"));
+		       get_string_member(row, "device"),
+		       get_string_member(row, "time"),
+		       get_string_member(row, "key"));
 }
 
-static int by_seq(const void *a, const void *b)
+static int compare_receipt_seq(const void *a, const void *b)
 {
 	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
 	const char *ex = json_string_value(json_object_get(x, "epoch"));
@@ -191,7 +196,7 @@ static int by_seq(const void *a, const void *b)
 }
 
 /* One seq signed twice with different words is an alarm, a gap a note. */
-static int check_order(json_t *rows, struct err *e)
+static int check_receipt_order(json_t *rows, struct err *e)
 {
 	size_t n = json_array_size(rows);
 	auto_free json_t **sorted = calloc(n + 1, sizeof(*sorted));
@@ -200,11 +205,11 @@ static int check_order(json_t *rows, struct err *e)
 		return err_oom(e, "verify receipts");
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = json_array_get(rows, i);
-	qsort(sorted, n, sizeof(*sorted), by_seq);
-	if (n > 0 && number(sorted[0], "seq") > 1)
+	qsort(sorted, n, sizeof(*sorted), compare_receipt_seq);
+	if (n > 0 && get_integer_member(sorted[0], "seq") > 1)
 		fprintf(stderr,
 			"note: receipts 1 to %lld are not among these\n",
-			(long long)number(sorted[0], "seq") - 1);
+			(long long)get_integer_member(sorted[0], "seq") - 1);
 	for (size_t i = 1; i < n; i++) {
 		const json_t *x = sorted[i - 1], *y = sorted[i];
 		json_int_t sx = json_integer_value(json_object_get(x, "seq"));
@@ -228,8 +233,8 @@ static int check_order(json_t *rows, struct err *e)
 	return 0;
 }
 
-static int run_verify(struct adm *a, const void *opts, char **argv,
-		      struct err *e)
+static int verb_receipt_verify(struct adm *a, const void *opts, char **argv,
+			       struct err *e)
 {
 	const struct receipt_opts *o = opts;
 	auto_json json_t *rows = json_array();
@@ -237,23 +242,25 @@ static int run_verify(struct adm *a, const void *opts, char **argv,
 	int r;
 
 	for (; *argv; argv++)
-		json_array_append_new(rows, verify_one(a, o, *argv, &bad));
+		json_array_append_new(rows,
+				      verify_receipt_file(a, o, *argv, &bad));
 	for (size_t i = 0; !a->json && i < json_array_size(rows); i++)
-		print_row(json_array_get(rows, i));
-	r = a->json ? columns_print(a, NULL, rows, e) : 0;
+		print_receipt_row(json_array_get(rows, i));
+	r = a->json ? table_print_rows(a, NULL, rows, e) : 0;
 	if (r >= 0)
-		r = check_order(rows, e);
+		r = check_receipt_order(rows, e);
 	return r < 0 ? r : bad;
 }
 
 /* ---- from the server, each verified */
-static int save(const char *folder, const json_t *item, struct err *e)
+static int save_receipt_file(const char *folder, const json_t *item,
+			     struct err *e)
 {
 	auto_free char *path = NULL, *text = NULL;
 	const char *epoch = json_string_value(json_object_get(item, "epoch"));
 
 	text = json_dumps(json_object_get(item, "envelope"), JSON_COMPACT);
-	if (!text || !epoch || !text_is_id(epoch))
+	if (!text || !epoch || !encoding_is_valid_id(epoch))
 		return err_set(e, EBADMSG,
 			       "a receipt of the server's list has "
 			       "no envelope");
@@ -265,40 +272,42 @@ static int save(const char *folder, const json_t *item, struct err *e)
 }
 
 /* What the server says beside the verified bytes counts for nothing. */
-static void take_over(json_t *item, json_t *payload)
+static void set_verified_members(json_t *item, json_t *payload)
 {
 	json_object_set(item, "receipt", payload);
 	json_object_update(item, payload);
 }
 
-static int check_item(struct adm *a, const struct receipt_opts *o, json_t *item,
-		      struct err *e)
+static int verify_list_item(struct adm *a, const struct receipt_opts *o,
+			    json_t *item, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(receipt_fini) struct receipt receipt = { 0 };
-	AUTO(boundkey_fini) struct boundkey key = { 0 };
-	int r = pin_envelope(json_object_get(item, "envelope"), &env, e);
+	AUTO(device_key_fini) struct device_key key = { 0 };
+	int r = trust_root_parse_envelope(json_object_get(item, "envelope"),
+					  &env, e);
 
 	if (r >= 0)
-		r = open_verified(a, o, env, &receipt, &key, e);
-	json_object_set_new(item, "key",
-			    json_string(r < 0 ? "WRONG" : boundkey_word(&key)));
+		r = verify_receipt_envelope(a, o, env, &receipt, &key, e);
+	json_object_set_new(
+		item, "key",
+		json_string(r < 0 ? "WRONG" : device_key_trust_name(&key)));
 	if (r < 0)
 		json_object_set_new(item, "text", json_string(e->text));
 	else
-		take_over(item, receipt.json);
+		set_verified_members(item, receipt.json);
 	return r;
 }
 
 /* ---- what is missing between them */
-static bool is_valid(const json_t *item)
+static bool is_verified_item(const json_t *item)
 {
-	return strcmp(word(item, "key"), "WRONG") != 0;
+	return strcmp(get_string_member(item, "key"), "WRONG") != 0;
 }
 
 /* The number of the verified statement that stands for from..to; 0: none. */
-static int64_t find_bridge(const json_t *items, const char *epoch, int64_t from,
-			   int64_t to)
+static int64_t find_gap_receipt(const json_t *items, const char *epoch,
+				int64_t from, int64_t to)
 {
 	const json_t *item;
 	size_t i;
@@ -306,19 +315,21 @@ static int64_t find_bridge(const json_t *items, const char *epoch, int64_t from,
 	json_array_foreach (items, i, item) {
 		const json_t *gap = json_object_get(item, "details");
 
-		if (is_valid(item) && strcmp(word(item, "type"), "gap") == 0 &&
-		    strcmp(word(item, "epoch"), epoch) == 0 &&
-		    strcmp(word(gap, "stream"), "receipts") == 0 &&
-		    number(gap, "from") <= from && number(gap, "to") >= to)
-			return number(item, "seq");
+		if (is_verified_item(item) &&
+		    strcmp(get_string_member(item, "type"), "gap") == 0 &&
+		    strcmp(get_string_member(item, "epoch"), epoch) == 0 &&
+		    strcmp(get_string_member(gap, "stream"), "receipts") == 0 &&
+		    get_integer_member(gap, "from") <= from &&
+		    get_integer_member(gap, "to") >= to)
+			return get_integer_member(item, "seq");
 	}
 	return 0;
 }
 
-static json_t *missing_row(const json_t *items, const char *epoch, int64_t from,
-			   int64_t to, bool *bad)
+static json_t *build_missing_row(const json_t *items, const char *epoch,
+				 int64_t from, int64_t to, bool *bad)
 {
-	int64_t by = find_bridge(items, epoch, from, to);
+	int64_t by = find_gap_receipt(items, epoch, from, to);
 	char text[96];
 
 	*bad |= by == 0;
@@ -335,8 +346,8 @@ static json_t *missing_row(const json_t *items, const char *epoch, int64_t from,
 
 /* The list with a row for each part that is not there. `whole`: each epoch
  * begins with its first. */
-static int add_missing(json_t *items, bool whole, json_t **ret, bool *bad,
-		       struct err *e)
+static int insert_missing_rows(json_t *items, bool whole, json_t **ret,
+			       bool *bad, struct err *e)
 {
 	auto_json json_t *rows = json_array();
 	const char *epoch = "";
@@ -345,13 +356,14 @@ static int add_missing(json_t *items, bool whole, json_t **ret, bool *bad,
 	size_t i;
 
 	json_array_foreach (items, i, item) {
-		int64_t seq = number(item, "seq");
+		int64_t seq = get_integer_member(item, "seq");
 		int broken = 0;
 
-		if (is_valid(item)) {
-			if (strcmp(epoch, word(item, "epoch")) != 0) {
+		if (is_verified_item(item)) {
+			if (strcmp(epoch, get_string_member(item, "epoch")) !=
+			    0) {
 				last = whole || i > 0 ? 0 : seq - 1;
-				epoch = word(item, "epoch");
+				epoch = get_string_member(item, "epoch");
 			}
 			if (seq <= last)
 				return err_reason(e, REASON_EQUIVOCATION,
@@ -361,9 +373,9 @@ static int add_missing(json_t *items, bool whole, json_t **ret, bool *bad,
 						  (long long)last);
 			if (seq > last + 1)
 				broken = json_array_append_new(
-					rows,
-					missing_row(items, epoch, last + 1,
-						    seq - 1, bad));
+					rows, build_missing_row(items, epoch,
+								last + 1,
+								seq - 1, bad));
 			last = seq;
 		}
 		if (broken || json_array_append(rows, item) < 0)
@@ -374,17 +386,19 @@ static int add_missing(json_t *items, bool whole, json_t **ret, bool *bad,
 }
 
 /* The newest `limit` of them, oldest first. */
-static int fetch_items(struct adm *a, const struct receipt_opts *o,
-		       const char *device, json_t **ret, struct err *e)
+static int fetch_newest_receipts(struct adm *a, const struct receipt_opts *o,
+				 const char *device, json_t **ret,
+				 struct err *e)
 {
-	return remote_newest(a,
-			     REMOTE_PATH("devices", device, "receipts", "?",
-					 "filter", o->filter, "order",
-					 REMOTE_ORDER(o->limit)),
-			     (unsigned int)o->limit, ret, e);
+	return remote_list_newest(a,
+				  REMOTE_PATH("devices", device, "receipts",
+					      "?", "filter", o->filter, "order",
+					      REMOTE_ORDER(o->limit)),
+				  (unsigned int)o->limit, ret, e);
 }
 
-static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_receipt_list(struct adm *a, const void *opts, char **argv,
+			     struct err *e)
 {
 	static const struct column columns[] = {
 		{ "SEQ", "seq" },
@@ -402,7 +416,7 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 	json_t *item;
 	bool bad = false;
 	size_t i;
-	int r = fetch_items(a, o, argv[0], &items, e);
+	int r = fetch_newest_receipts(a, o, argv[0], &items, e);
 
 	if (r >= 0 && o->out)
 		r = io_mkdirs(o->out, 0755, e);
@@ -411,23 +425,25 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 	json_array_foreach (items, i, item) {
 		struct err why;
 
-		if (check_item(a, o, item, &why) < 0)
+		if (verify_list_item(a, o, item, &why) < 0)
 			bad = true;
-		else if (strcmp(word(item, "device"), argv[0]) != 0)
+		else if (strcmp(get_string_member(item, "device"), argv[0]) !=
+			 0)
 			return err_reason(
 				e, REASON_SIGNATURE,
 				"receipt %lld in the list of %s is of "
 				"%.64s",
-				(long long)number(item, "seq"), argv[0],
-				word(item, "device"));
-		r = o->out ? save(o->out, item, e) : 0;
+				(long long)get_integer_member(item, "seq"),
+				argv[0], get_string_member(item, "device"));
+		r = o->out ? save_receipt_file(o->out, item, e) : 0;
 		if (r < 0)
 			return r;
 	}
 	/* A filter leaves out on purpose. */
-	r = o->filter ? 0 : add_missing(items, !o->limit, &rows, &bad, e);
+	r = o->filter ? 0
+		      : insert_missing_rows(items, !o->limit, &rows, &bad, e);
 	if (r >= 0)
-		r = columns_print(a, columns, rows ? rows : items, e);
+		r = table_print_rows(a, columns, rows ? rows : items, e);
 	return r < 0 ? r : bad;
 }
 
@@ -451,13 +467,13 @@ static const struct opt list_opts[] = {
 	{ NULL },
 };
 
-const struct verb adm_receipt_verbs[] = {
+const struct verb verb_receipt_table[] = {
 	{ "receipt", "list", "DEVICE", 1, 1,
 	  "receipts of a device, each verified here",
 	  VERB_SERVER | VERB_ROOT | VERB_FORMAT, list_opts,
-	  sizeof(struct receipt_opts), run_list },
+	  sizeof(struct receipt_opts), verb_receipt_list },
 	{ "receipt", "verify", "FILE...", 1, 100000, "verify receipts, offline",
 	  VERB_SERVER | VERB_ROOT | VERB_FORMAT, verify_opts,
-	  sizeof(struct receipt_opts), run_verify },
+	  sizeof(struct receipt_opts), verb_receipt_verify },
 	{ NULL },
 };

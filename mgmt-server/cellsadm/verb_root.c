@@ -30,10 +30,11 @@ struct root_opts {
 	bool from_server;
 };
 
-typedef int change_fn(struct rootdraft *d, const char *spec, struct err *e);
+typedef int root_change_fn(struct root_draft *d, const char *spec,
+			   struct err *e);
 
-static int each(struct rootdraft *d, const struct opt_list *l, change_fn *fn,
-		struct err *e)
+static int apply_option_list(struct root_draft *d, const struct opt_list *l,
+			     root_change_fn *fn, struct err *e)
 {
 	for (unsigned int i = 0; i < l->n; i++) {
 		int r = fn(d, l->item[i], e);
@@ -44,18 +45,19 @@ static int each(struct rootdraft *d, const struct opt_list *l, change_fn *fn,
 	return 0;
 }
 
-static int add_ca(struct rootdraft *d, const char *spec, struct err *e)
+static int add_root_ca(struct root_draft *d, const char *spec, struct err *e)
 {
-	return rootdraft_ca(d, spec, false, e);
+	return root_draft_update_ca(d, spec, false, e);
 }
 
-static int remove_ca(struct rootdraft *d, const char *spec, struct err *e)
+static int remove_root_ca(struct root_draft *d, const char *spec, struct err *e)
 {
-	return rootdraft_ca(d, spec, true, e);
+	return root_draft_update_ca(d, spec, true, e);
 }
 
 /* The director's key and the CA, as the server tells them. */
-static int ask_server(struct adm *a, struct rootdraft *d, struct err *e)
+static int add_server_director(struct adm *a, struct root_draft *d,
+			       struct err *e)
 {
 	auto_json json_t *j = NULL;
 	auto_free void *der = NULL;
@@ -68,17 +70,18 @@ static int ask_server(struct adm *a, struct rootdraft *d, struct err *e)
 	spki = json_string_value(
 		json_object_get(json_object_get(j, "director"), "spki"));
 	ca = json_string_value(json_object_get(j, "ca_sha256"));
-	if (!spki || !ca || text_unbase64(spki, strlen(spki), &der, &len) < 0)
+	if (!spki || !ca ||
+	    encoding_from_base64(spki, strlen(spki), &der, &len) < 0)
 		return err_set(e, EBADMSG,
 			       "the server told no director key and CA");
-	r = rootdraft_add_key(d, "director", der, len, e);
+	r = root_draft_add_key(d, "director", der, len, e);
 	if (r >= 0)
-		r = rootdraft_role(d, a, "director=director:1", e);
-	return r < 0 ? r : rootdraft_ca(d, ca, false, e);
+		r = root_draft_set_role(d, a, "director=director:1", e);
+	return r < 0 ? r : root_draft_update_ca(d, ca, false, e);
 }
 
-static int change(struct adm *a, struct rootdraft *d, const struct root_opts *o,
-		  struct err *e)
+static int apply_root_options(struct adm *a, struct root_draft *d,
+			      const struct root_opts *o, struct err *e)
 {
 	int r = 0;
 
@@ -86,59 +89,62 @@ static int change(struct adm *a, struct rootdraft *d, const struct root_opts *o,
 	d->expires =
 		d->issued + (int64_t)(o->days ? o->days : DAYS_DEFAULT) * DAY;
 	for (unsigned int i = 0; r >= 0 && i < o->key.n; i++)
-		r = rootdraft_key(d, a, o->key.item[i], e);
+		r = root_draft_add_key_file(d, a, o->key.item[i], e);
 	if (r >= 0 && o->from_server)
-		r = ask_server(a, d, e);
+		r = add_server_director(a, d, e);
 	for (unsigned int i = 0; r >= 0 && i < o->role.n; i++)
-		r = rootdraft_role(d, a, o->role.item[i], e);
+		r = root_draft_set_role(d, a, o->role.item[i], e);
 	if (r >= 0)
-		r = each(d, &o->remove_key, rootdraft_remove_key, e);
+		r = apply_option_list(d, &o->remove_key, root_draft_remove_key,
+				      e);
 	if (r >= 0)
-		r = each(d, &o->ca, add_ca, e);
+		r = apply_option_list(d, &o->ca, add_root_ca, e);
 	if (r >= 0)
-		r = each(d, &o->remove_ca, remove_ca, e);
+		r = apply_option_list(d, &o->remove_ca, remove_root_ca, e);
 	if (r >= 0 && o->recovery)
-		r = rootdraft_recovery(d, a, o->recovery, e);
+		r = root_draft_set_recovery(d, a, o->recovery, e);
 	return r;
 }
 
 /* Writes the draft; a following version is shown against the one before. */
-static int finish(struct adm *a, const struct rootdraft *d,
-		  const struct envelope *before, const char *out, struct err *e)
+static int write_root_draft(struct adm *a, const struct root_draft *d,
+			    const struct envelope *before, const char *out,
+			    struct err *e)
 {
 	AUTO(doc_freep) struct doc *doc = NULL;
 	auto_free char *xml = NULL;
-	int r = rootdraft_xml(d, &xml, e);
+	int r = root_draft_build_xml(d, &xml, e);
 
 	if (r >= 0)
 		r = doc_parse(DOC_ROOT, xml, strlen(xml), &doc, e);
 	if (r < 0)
 		return r;
 	if (before)
-		rootimpact_note(a, doc_as_root(doc));
+		root_impact_try_report(a, doc_as_root(doc));
 	if (before)
-		difference_write(stderr, before->payload, before->payload_len,
-				 xml, strlen(xml), isatty(STDERR_FILENO));
-	return adm_output(out, xml, e);
+		diff_write(stderr, before->payload, before->payload_len, xml,
+			   strlen(xml), isatty(STDERR_FILENO));
+	return adm_write_output(out, xml, e);
 }
 
-static int follow(struct rootdraft *d, const char *path, struct envelope **ret,
-		  struct err *e)
+static int load_previous_root(struct root_draft *d, const char *path,
+			      struct envelope **ret, struct err *e)
 {
 	AUTO(doc_freep) struct doc *doc = NULL;
-	int r = docfile_read(path, ret, &doc, e);
+	int r = doc_file_read(path, ret, &doc, e);
 
 	if (r < 0)
 		return r;
 	if (doc->head.type != DOC_ROOT)
 		return err_set(e, EINVAL, "%s: no root document", path);
-	return rootdraft_follow(d, doc_as_root(doc), e);
+	return root_draft_load_previous(d, doc_as_root(doc), e);
 }
 
-static int run_new(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_root_new(struct adm *a, const void *opts, char **argv,
+			 struct err *e)
 {
 	const struct root_opts *o = opts;
-	AUTO(rootdraft_fini) struct rootdraft d = { .version = 1 };
+	AUTO(root_draft_fini) struct root_draft d = { .version = 1 };
 	AUTO(envelope_freep) struct envelope *before = NULL;
 	int r = 0;
 
@@ -146,54 +152,56 @@ static int run_new(struct adm *a, const void *opts, char **argv, struct err *e)
 		return err_set(e, EINVAL,
 			       "use --org for a first root, or --from for the "
 			       "version after one");
-	if (o->org && !text_is_id(o->org))
+	if (o->org && !encoding_is_valid_id(o->org))
 		return err_set(e, EINVAL, "--org %s: not an id", o->org);
 	if (o->org)
 		snprintf(d.org, sizeof(d.org), "%s", o->org);
 	else
-		r = follow(&d, o->from, &before, e);
+		r = load_previous_root(&d, o->from, &before, e);
 	if (r >= 0)
-		r = change(a, &d, o, e);
-	return r < 0 ? r : finish(a, &d, before, o->out, e);
+		r = apply_root_options(a, &d, o, e);
+	return r < 0 ? r : write_root_draft(a, &d, before, o->out, e);
 }
 
-static int run_add_key(struct adm *a, const void *opts, char **argv,
-		       struct err *e)
+static int verb_root_add_key(struct adm *a, const void *opts, char **argv,
+			     struct err *e)
 {
 	const struct root_opts *o = opts;
-	AUTO(rootdraft_fini) struct rootdraft d = { 0 };
+	AUTO(root_draft_fini) struct root_draft d = { 0 };
 	AUTO(envelope_freep) struct envelope *before = NULL;
 	auto_free char *name = strndup(argv[1], strcspn(argv[1], "="));
-	int r = name ? follow(&d, argv[0], &before, e) : err_oom(e, argv[1]);
+	int r = name ? load_previous_root(&d, argv[0], &before, e)
+		     : err_oom(e, argv[1]);
 
 	if (r >= 0)
-		r = rootdraft_key(&d, a, argv[1], e);
+		r = root_draft_add_key_file(&d, a, argv[1], e);
 	for (unsigned int i = 0; r >= 0 && i < o->to.n; i++)
-		r = rootdraft_grant(&d, o->to.item[i], name, e);
+		r = root_draft_grant_role(&d, o->to.item[i], name, e);
 	if (r >= 0)
-		r = change(a, &d, o, e);
-	return r < 0 ? r : finish(a, &d, before, o->out, e);
+		r = apply_root_options(a, &d, o, e);
+	return r < 0 ? r : write_root_draft(a, &d, before, o->out, e);
 }
 
-static int run_sign(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_root_sign(struct adm *a, const void *opts, char **argv,
+			  struct err *e)
 {
-	AUTO(ring_fini) struct ring ring = { 0 };
+	AUTO(keyring_fini) struct keyring ring = { 0 };
 	const struct root_opts *o = opts;
 	const struct signing s = { .out = o->out };
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
-	int r = docfile_read(argv[0], &env, &doc, e);
+	int r = doc_file_read(argv[0], &env, &doc, e);
 
 	if (r >= 0 && doc->head.type != DOC_ROOT)
 		r = err_set(e, EINVAL, "%s: no root document", argv[0]);
 	if (r >= 0)
-		rootimpact_note(a, doc_as_root(doc));
+		root_impact_try_report(a, doc_as_root(doc));
 	if (r >= 0)
-		r = ring_open(a, &ring, e);
-	return r < 0 ? r : signing_file(a, &s, &ring, argv[0], e);
+		r = keyring_open(a, &ring, e);
+	return r < 0 ? r : signing_sign_file(a, &s, &ring, argv[0], e);
 }
 
-static json_t *key_rows(const struct doc_root *root)
+static json_t *build_key_rows(const struct doc_root *root)
 {
 	json_t *rows = json_array();
 
@@ -213,7 +221,7 @@ static json_t *key_rows(const struct doc_root *root)
 	return rows;
 }
 
-static json_t *role_object(const struct doc_root *root)
+static json_t *build_roles_object(const struct doc_root *root)
 {
 	json_t *roles = json_object();
 
@@ -232,38 +240,38 @@ static json_t *role_object(const struct doc_root *root)
 	return roles;
 }
 
-static int show_json(const struct doc_root *root, struct err *e)
+static int print_root_json(const struct doc_root *root, struct err *e)
 {
-	char digest[TEXT_DIGEST_SIZE], issued[TEXT_TIME_SIZE];
-	char expires[TEXT_TIME_SIZE];
+	char digest[ENCODING_DIGEST_SIZE], issued[ENCODING_TIME_SIZE];
+	char expires[ENCODING_TIME_SIZE];
 	auto_json json_t *j = NULL;
 
-	text_digest(root->head.digest, digest);
-	text_time(root->head.issued, issued);
-	text_time(root->head.expires, expires);
+	encoding_format_digest(root->head.digest, digest);
+	encoding_format_time(root->head.issued, issued);
+	encoding_format_time(root->head.expires, expires);
 	j = json_pack("{ss si ss ss ss so so}", "org", root->head.org,
 		      "version", root->head.version, "sha256", digest, "issued",
-		      issued, "expires", expires, "keys", key_rows(root),
-		      "roles", role_object(root));
+		      issued, "expires", expires, "keys", build_key_rows(root),
+		      "roles", build_roles_object(root));
 	if (!j)
 		return err_oom(e, "show the root");
 	adm_print_json(j);
 	return 0;
 }
 
-static int show_table(const struct adm *a, const struct doc_root *root,
-		      struct err *e)
+static int print_root_table(const struct adm *a, const struct doc_root *root,
+			    struct err *e)
 {
 	static const struct column columns[] = { { "KEY", "name" },
 						 { "KEYID", "keyid",
 						   COLUMN_DIGEST },
 						 { "ROLES", "roles" },
 						 { NULL } };
-	char digest[TEXT_DIGEST_SIZE], expires[TEXT_TIME_SIZE];
-	auto_json json_t *rows = key_rows(root);
+	char digest[ENCODING_DIGEST_SIZE], expires[ENCODING_TIME_SIZE];
+	auto_json json_t *rows = build_key_rows(root);
 
-	text_digest(root->head.digest, digest);
-	text_time(root->head.expires, expires);
+	encoding_format_digest(root->head.digest, digest);
+	encoding_format_time(root->head.expires, expires);
 	printf("root of %s, version %u, until %s\n%s\n\n", root->head.org,
 	       root->head.version, expires, digest);
 	for (unsigned int r = 0; r < DOC_ROLE_COUNT; r++)
@@ -273,25 +281,27 @@ static int show_table(const struct adm *a, const struct doc_root *root,
 			       root->role[r].threshold,
 			       __builtin_popcountll(root->role[r].members));
 	printf("\n");
-	return columns_print(a, columns, rows, e);
+	return table_print_rows(a, columns, rows, e);
 }
 
-static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_root_show(struct adm *a, const void *opts, char **argv,
+			  struct err *e)
 {
 	const struct doc_root *root;
 	int r;
 
 	if (argv[0])
 		a->root_option = argv[0];
-	r = pin_root(a, true, &root, e);
+	r = trust_root_get(a, true, &root, e);
 	if (r < 0)
 		return r;
-	return a->json ? show_json(root, e) : show_table(a, root, e);
+	return a->json ? print_root_json(root, e)
+		       : print_root_table(a, root, e);
 }
 
 /* Nobody finds out afterwards that the fleet's documents are proposals. */
-static int confirm_impact(struct adm *a, const struct doc_root *next,
-			  struct err *e)
+static int confirm_root_impact(struct adm *a, const struct doc_root *next,
+			       struct err *e)
 {
 	unsigned int lost;
 	char question[120];
@@ -299,7 +309,7 @@ static int confirm_impact(struct adm *a, const struct doc_root *next,
 
 	if (next->head.version < 2)
 		return 0;
-	r = rootimpact_report(a, next, &lost, e);
+	r = root_impact_report(a, next, &lost, e);
 	if (r < 0 || lost == 0)
 		return r;
 	snprintf(question, sizeof(question),
@@ -308,8 +318,8 @@ static int confirm_impact(struct adm *a, const struct doc_root *next,
 	return adm_confirm(a, question, e);
 }
 
-static int run_submit(struct adm *a, const void *opts, char **argv,
-		      struct err *e)
+static int verb_root_submit(struct adm *a, const void *opts, char **argv,
+			    struct err *e)
 {
 	static const struct column columns[] = {
 		{ "TYPE", "type" },
@@ -323,12 +333,12 @@ static int run_submit(struct adm *a, const void *opts, char **argv,
 	AUTO(doc_freep) struct doc *doc = NULL;
 	auto_json json_t *body = NULL, *answer = NULL;
 	auto_free char *text = NULL;
-	int r = docfile_read(argv[0], &env, &doc, e);
+	int r = doc_file_read(argv[0], &env, &doc, e);
 
 	if (r >= 0 && doc->head.type != DOC_ROOT)
 		r = err_set(e, EINVAL, "%s: no root document", argv[0]);
 	if (r >= 0)
-		r = confirm_impact(a, doc_as_root(doc), e);
+		r = confirm_root_impact(a, doc_as_root(doc), e);
 	if (r >= 0)
 		r = envelope_text(env, &text, e);
 	if (r >= 0)
@@ -336,7 +346,7 @@ static int run_submit(struct adm *a, const void *opts, char **argv,
 	if (r >= 0)
 		r = remote_send(a, "POST", REMOTE_PATH("roots"), body, &answer,
 				e);
-	return r < 0 ? r : columns_print_one(a, columns, answer, e);
+	return r < 0 ? r : table_print_object(a, columns, answer, e);
 }
 
 #define OPT(member, name, letter, kind, arg, help)                             \
@@ -377,18 +387,18 @@ static const struct opt sign_opts[] = {
 	{ NULL },
 };
 
-const struct verb adm_root_verbs[] = {
+const struct verb verb_root_table[] = {
 	{ "root", "new", "", 0, 0, "write a root document, or the next one",
-	  VERB_SERVER, new_opts, sizeof(struct root_opts), run_new },
+	  VERB_SERVER, new_opts, sizeof(struct root_opts), verb_root_new },
 	{ "root", "add-key", "ROOT NAME=FILE", 2, 2,
 	  "write the next root, with one key more", 0, add_key_opts,
-	  sizeof(struct root_opts), run_add_key },
+	  sizeof(struct root_opts), verb_root_add_key },
 	{ "root", "sign", "FILE", 1, 1, "sign a root document",
 	  VERB_KEYS | VERB_YES | VERB_SERVER | VERB_ROOT, sign_opts,
-	  sizeof(struct root_opts), run_sign },
+	  sizeof(struct root_opts), verb_root_sign },
 	{ "root", "show", "[FILE]", 0, 1, "keys, roles and thresholds",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_show },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_root_show },
 	{ "root", "submit", "FILE", 1, 1, "bring a signed root to the server",
-	  VERB_SERVER | VERB_FORMAT | VERB_YES, NULL, 0, run_submit },
+	  VERB_SERVER | VERB_FORMAT | VERB_YES, NULL, 0, verb_root_submit },
 	{ NULL },
 };

@@ -40,7 +40,7 @@ static int replace_string(char **old, const char *new, struct err *e)
 	return 0;
 }
 
-static int read_line(const char *path, char **ret, struct err *e)
+static int read_token_file(const char *path, char **ret, struct err *e)
 {
 	auto_free char *text = NULL;
 	size_t len;
@@ -53,8 +53,8 @@ static int read_line(const char *path, char **ret, struct err *e)
 }
 
 /* --root is a digest, or the first root's file, which is then kept. */
-static int take_root(struct adm *a, struct adminconf *c, const char *root,
-		     struct err *e)
+static int set_pinned_root(struct adm *a, struct admin_config *c,
+			   const char *root, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL, *pinned = NULL;
@@ -63,8 +63,8 @@ static int take_root(struct adm *a, struct adminconf *c, const char *root,
 
 	if (!root)
 		return 0;
-	if (text_undigest(root, digest) < 0) {
-		r = docfile_read(root, &env, &doc, e);
+	if (encoding_parse_digest(root, digest) < 0) {
+		r = doc_file_read(root, &env, &doc, e);
 		if (r >= 0 && doc->head.type != DOC_ROOT)
 			return err_set(e, EINVAL, "%s: no root document", root);
 		if (r >= 0)
@@ -75,27 +75,28 @@ static int take_root(struct adm *a, struct adminconf *c, const char *root,
 		memcpy(digest, env->digest, HASH_SIZE);
 	}
 	if (!c->has_root || memcmp(c->root, digest, HASH_SIZE) != 0)
-		r = pin_forget(a, c->name, e);
+		r = trust_root_remove(a, c->name, e);
 	else
 		return 0;
 	c->has_root = true;
 	memcpy(c->root, digest, HASH_SIZE);
-	return r < 0 || !env ? r : pin_first(a, c->name, env, e);
+	return r < 0 || !env ? r : trust_root_save_first(a, c->name, env, e);
 }
 
-static int run_add(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_server_add(struct adm *a, const void *opts, char **argv,
+			   struct err *e)
 {
 	const struct server_opts *o = opts;
-	AUTO(adminconf_fini) struct adminconf c = { 0 };
+	AUTO(admin_config_fini) struct admin_config c = { 0 };
 	auto_free char *pem = NULL;
 	struct err ignored;
 	size_t len;
 	int r;
 
 	/* What is configured already stays as far as it is not given anew. */
-	if (adminconf_read(a->folder, argv[0], &c, &ignored) < 0) {
+	if (admin_config_read(a->folder, argv[0], &c, &ignored) < 0) {
 		c.name = strdup(argv[0]);
-		c.port = ADMINCONF_PORT;
+		c.port = ADMIN_CONFIG_PORT;
 	}
 	if (o->port > 65535)
 		return err_set(e, EINVAL, "--port: above 65535");
@@ -109,28 +110,29 @@ static int run_add(struct adm *a, const void *opts, char **argv, struct err *e)
 	if (r >= 0)
 		r = replace_string(&c.token, o->token, e);
 	if (r >= 0 && o->token_file)
-		r = read_line(o->token_file, &c.token, e);
+		r = read_token_file(o->token_file, &c.token, e);
 	if (r < 0)
 		return r;
 	if (!c.host || !c.ca_pem)
 		return err_set(e, EINVAL,
 			       "server '%s': --host and --ca are needed",
 			       argv[0]);
-	r = take_root(a, &c, o->root, e);
-	return r < 0 ? r : adminconf_write(a->folder, &c, o->make_default, e);
+	r = set_pinned_root(a, &c, o->root, e);
+	return r < 0 ? r
+		     : admin_config_write(a->folder, &c, o->make_default, e);
 }
 
-static int add_row(const struct adm *a, const char *name, const char *preferred,
-		   json_t *rows, struct err *e)
+static int append_server_row(const struct adm *a, const char *name,
+			     const char *preferred, json_t *rows, struct err *e)
 {
-	AUTO(adminconf_fini) struct adminconf c = { 0 };
-	char digest[TEXT_DIGEST_SIZE] = "";
-	int r = adminconf_read(a->folder, name, &c, e);
+	AUTO(admin_config_fini) struct admin_config c = { 0 };
+	char digest[ENCODING_DIGEST_SIZE] = "";
+	int r = admin_config_read(a->folder, name, &c, e);
 
 	if (r < 0)
 		return r;
 	if (c.has_root)
-		text_digest(c.root, digest);
+		encoding_format_digest(c.root, digest);
 	json_array_append_new(
 		rows, json_pack("{ss ss si sb ss sb}", "name", name, "host",
 				c.host, "port", (int)c.port, "token",
@@ -139,7 +141,8 @@ static int add_row(const struct adm *a, const char *name, const char *preferred,
 	return 0;
 }
 
-static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_server_list(struct adm *a, const void *opts, char **argv,
+			    struct err *e)
 {
 	static const struct column columns[] = { { "NAME", "name" },
 						 { "HOST", "host" },
@@ -152,7 +155,7 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 	auto_free char *folder = io_join(a->folder, "servers");
 	auto_closedir DIR *d = folder ? opendir(folder) : NULL;
 	auto_json json_t *rows = json_array();
-	const struct adminconf *preferred = adm_server_or_null(a);
+	const struct admin_config *preferred = adm_get_server_or_null(a);
 	struct dirent *entry;
 	int r = 0;
 
@@ -162,13 +165,15 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 		if (!dot || strcmp(dot, ".conf") != 0)
 			continue;
 		*dot = '\0';
-		r = add_row(a, entry->d_name,
-			    preferred ? preferred->name : NULL, rows, e);
+		r = append_server_row(a, entry->d_name,
+				      preferred ? preferred->name : NULL, rows,
+				      e);
 	}
-	return r < 0 ? r : columns_print(a, columns, rows, e);
+	return r < 0 ? r : table_print_rows(a, columns, rows, e);
 }
 
-static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_server_show(struct adm *a, const void *opts, char **argv,
+			    struct err *e)
 {
 	static const struct column columns[] = {
 		{ "ORG", "org" },	    { "VERSION", "version" },
@@ -179,20 +184,20 @@ static int run_show(struct adm *a, const void *opts, char **argv, struct err *e)
 	auto_json json_t *j = NULL;
 	int r = remote_get(a, REMOTE_PATH("server"), &j, e);
 
-	return r < 0 ? r : columns_print_one(a, columns, j, e);
+	return r < 0 ? r : table_print_object(a, columns, j, e);
 }
 
 /* A token for a local account, kept as the server's. */
-static int run_login(struct adm *a, const void *opts, char **argv,
-		     struct err *e)
+static int verb_server_login(struct adm *a, const void *opts, char **argv,
+			     struct err *e)
 {
 	const struct server_opts *o = opts;
 	AUTO(prompt_freep) char *password = NULL;
 	auto_json json_t *body = NULL, *answer = NULL;
-	const struct adminconf *c;
+	const struct admin_config *c;
 	const char *token;
 	char what[200];
-	int r = adm_server(a, &c, e);
+	int r = adm_get_server(a, &c, e);
 
 	if (r < 0)
 		return r;
@@ -200,9 +205,10 @@ static int run_login(struct adm *a, const void *opts, char **argv,
 		return err_set(e, EINVAL, "server login: --user is missing");
 	snprintf(what, sizeof(what), "'%s' at %s", o->user, c->name);
 	if (a->password_files.n > 0)
-		r = prompt_read(a->password_files.item[0], false, &password, e);
+		r = prompt_read_file(a->password_files.item[0], false,
+				     &password, e);
 	else if (a->password_stdin)
-		r = prompt_read("-", false, &password, e);
+		r = prompt_read_file("-", false, &password, e);
 	else
 		r = prompt_password(what, false, &password, e);
 	if (r < 0)
@@ -217,17 +223,17 @@ static int run_login(struct adm *a, const void *opts, char **argv,
 	if (!token)
 		return err_set(e, EBADMSG, "the server gave no token");
 	r = replace_string(&a->server.token, token, e);
-	return r < 0 ? r : adminconf_write(a->folder, &a->server, false, e);
+	return r < 0 ? r : admin_config_write(a->folder, &a->server, false, e);
 }
 
-static int run_version(struct adm *a, const void *opts, char **argv,
-		       struct err *e)
+static int verb_version(struct adm *a, const void *opts, char **argv,
+			struct err *e)
 {
 	auto_json json_t *j = json_pack("{ss}", "cellsadm", VERSION);
 	auto_json json_t *server = NULL;
 	struct err ignored;
 
-	if (adm_server_or_null(a) &&
+	if (adm_get_server_or_null(a) &&
 	    remote_get(a, REMOTE_PATH("server"), &server, &ignored) == 0)
 		json_object_set(j, "server",
 				json_object_get(server, "version"));
@@ -263,21 +269,21 @@ static const struct opt login_opts[] = {
 	{ NULL },
 };
 
-const struct verb adm_server_verbs[] = {
+const struct verb verb_server_table[] = {
 	{ "server", "add", "NAME", 1, 1, "name a server, or change one", 0,
-	  add_opts, sizeof(struct server_opts), run_add },
+	  add_opts, sizeof(struct server_opts), verb_server_add },
 	{ "server", "list", "", 0, 0, "servers in the configuration",
-	  VERB_FORMAT, NULL, 0, run_list },
+	  VERB_FORMAT, NULL, 0, verb_server_list },
 	{ "server", "show", "", 0, 0, "what the server says of itself",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_show },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_server_show },
 	{ "server", "login", "", 0, 0, "get a token by name and password",
 	  VERB_SERVER | VERB_PASSWORD, login_opts, sizeof(struct server_opts),
-	  run_login },
+	  verb_server_login },
 	{ NULL },
 };
 
-const struct verb adm_version_verbs[] = {
+const struct verb verb_version_table[] = {
 	{ "version", "", "", 0, 0, "versions of cellsadm and of the server",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_version },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_version },
 	{ NULL },
 };

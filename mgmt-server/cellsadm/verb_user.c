@@ -27,7 +27,7 @@ static const struct column token_columns[] = {
 	{ NULL },
 };
 
-static json_t *group_list(const struct opt_list *l)
+static json_t *build_group_list(const struct opt_list *l)
 {
 	json_t *j = json_array();
 
@@ -36,20 +36,20 @@ static json_t *group_list(const struct opt_list *l)
 	return j;
 }
 
-static int run_user_list(struct adm *a, const void *opts, char **argv,
-			 struct err *e)
-{
-	return listed_print(a, REMOTE_PATH("users"), 0, user_columns, e);
-}
-
-static int run_token_list(struct adm *a, const void *opts, char **argv,
+static int verb_user_list(struct adm *a, const void *opts, char **argv,
 			  struct err *e)
 {
-	return listed_print(a, REMOTE_PATH("tokens"), 0, token_columns, e);
+	return list_print_items(a, REMOTE_PATH("users"), 0, user_columns, e);
 }
 
-static int run_user_create(struct adm *a, const void *opts, char **argv,
+static int verb_token_list(struct adm *a, const void *opts, char **argv,
 			   struct err *e)
+{
+	return list_print_items(a, REMOTE_PATH("tokens"), 0, token_columns, e);
+}
+
+static int verb_user_create(struct adm *a, const void *opts, char **argv,
+			    struct err *e)
 {
 	const struct user_opts *o = opts;
 	AUTO(prompt_freep) char *password = NULL;
@@ -60,19 +60,20 @@ static int run_user_create(struct adm *a, const void *opts, char **argv,
 	if (!o->role)
 		return err_set(e, EINVAL, "user create: --role is missing");
 	snprintf(what, sizeof(what), "user '%s'", argv[0]);
-	r = ring_new_password(a, what, &password, e);
+	r = keyring_get_new_password(a, what, &password, e);
 	if (r < 0)
 		return r;
 	body = json_pack("{ss ss ss so}", "name", argv[0], "password", password,
-			 "role", o->role, "groups", group_list(&o->groups));
+			 "role", o->role, "groups",
+			 build_group_list(&o->groups));
 	if (!body)
 		return err_oom(e, argv[0]);
 	r = remote_send(a, "POST", REMOTE_PATH("users"), body, &answer, e);
-	return r < 0 ? r : columns_print_one(a, user_columns, answer, e);
+	return r < 0 ? r : table_print_object(a, user_columns, answer, e);
 }
 
-static int remove_it(struct adm *a, const char *resource, const char *id,
-		     struct err *e)
+static int confirm_and_delete(struct adm *a, const char *resource,
+			      const char *id, struct err *e)
 {
 	char question[160];
 	int r;
@@ -84,21 +85,21 @@ static int remove_it(struct adm *a, const char *resource, const char *id,
 				   NULL, e);
 }
 
-static int run_user_revoke(struct adm *a, const void *opts, char **argv,
-			   struct err *e)
-{
-	return remove_it(a, "users", argv[0], e);
-}
-
-static int run_token_revoke(struct adm *a, const void *opts, char **argv,
+static int verb_user_revoke(struct adm *a, const void *opts, char **argv,
 			    struct err *e)
 {
-	return remove_it(a, "tokens", argv[0], e);
+	return confirm_and_delete(a, "users", argv[0], e);
+}
+
+static int verb_token_revoke(struct adm *a, const void *opts, char **argv,
+			     struct err *e)
+{
+	return confirm_and_delete(a, "tokens", argv[0], e);
 }
 
 /* The token goes to stdout or a file (mode 0600), and nowhere else. */
-static int run_token_create(struct adm *a, const void *opts, char **argv,
-			    struct err *e)
+static int verb_token_create(struct adm *a, const void *opts, char **argv,
+			     struct err *e)
 {
 	const struct user_opts *o = opts;
 	auto_json json_t *body = NULL, *answer = NULL;
@@ -109,11 +110,11 @@ static int run_token_create(struct adm *a, const void *opts, char **argv,
 	if (!o->role)
 		return err_set(e, EINVAL, "token create: --role is missing");
 	if (o->ttl)
-		r = adm_duration(o->ttl, &ttl, e);
+		r = adm_parse_duration(o->ttl, &ttl, e);
 	if (r < 0)
 		return r;
 	body = json_pack("{ss ss so}", "name", argv[0], "role", o->role,
-			 "groups", group_list(&o->groups));
+			 "groups", build_group_list(&o->groups));
 	if (!body)
 		return err_oom(e, argv[0]);
 	if (ttl)
@@ -125,7 +126,7 @@ static int run_token_create(struct adm *a, const void *opts, char **argv,
 	if (!token)
 		return err_set(e, EBADMSG, "the server gave no token");
 	if (o->out)
-		return adm_output_secret(o->out, token, e);
+		return adm_write_secret(o->out, token, e);
 	if (a->json)
 		adm_print_json(answer);
 	else
@@ -151,24 +152,24 @@ static const struct opt token_opts[] = {
 	{ NULL },
 };
 
-const struct verb adm_user_verbs[] = {
+const struct verb verb_user_table[] = {
 	{ "user", "list", "", 0, 0, "local accounts of the server",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_user_list },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_user_list },
 	{ "user", "create", "NAME", 1, 1, "make a local account",
 	  VERB_SERVER | VERB_FORMAT | VERB_PASSWORD, user_opts_table,
-	  sizeof(struct user_opts), run_user_create },
+	  sizeof(struct user_opts), verb_user_create },
 	{ "user", "revoke", "NAME", 1, 1, "end an account and its tokens",
-	  VERB_SERVER | VERB_YES, NULL, 0, run_user_revoke },
+	  VERB_SERVER | VERB_YES, NULL, 0, verb_user_revoke },
 	{ NULL },
 };
 
-const struct verb adm_token_verbs[] = {
+const struct verb verb_token_table[] = {
 	{ "token", "list", "", 0, 0, "tokens, without their secrets",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_token_list },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_token_list },
 	{ "token", "create", "NAME", 1, 1, "make a token; it is shown once",
 	  VERB_SERVER | VERB_FORMAT, token_opts, sizeof(struct user_opts),
-	  run_token_create },
+	  verb_token_create },
 	{ "token", "revoke", "ID", 1, 1, "end a token at once",
-	  VERB_SERVER | VERB_YES, NULL, 0, run_token_revoke },
+	  VERB_SERVER | VERB_YES, NULL, 0, verb_token_revoke },
 	{ NULL },
 };

@@ -12,22 +12,22 @@
 #include <errno.h>
 #include <string.h>
 
-static int run(struct adm *a, const void *opts, char **argv, const char *action,
-	       struct err *e)
+static int run_vp_command(struct adm *a, const void *opts, char **argv,
+			  const char *action, struct err *e)
 {
-	struct errand o = *(const struct errand *)opts;
+	struct command_request o = *(const struct command_request *)opts;
 
 	o.device = argv[0];
 	o.vp = argv[0] ? argv[1] : NULL;
 	o.action = action;
-	return errand_run(a, &o, e);
+	return command_run(a, &o, e);
 }
 
 #define ACTION(word, name)                                                     \
-	static int run_##word(struct adm *a, const void *opts, char **argv,    \
-			      struct err *e)                                   \
+	static int verb_vp_##word(struct adm *a, const void *opts,             \
+				  char **argv, struct err *e)                  \
 	{                                                                      \
-		return run(a, opts, argv, name, e);                            \
+		return run_vp_command(a, opts, argv, name, e);                 \
 	}
 ACTION(lock, "lock")
 ACTION(unlock, "unlock")
@@ -37,7 +37,8 @@ ACTION(stop, "stop")
 ACTION(switch, "switch")
 ACTION(remove, "remove")
 
-static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
+static int verb_vp_list(struct adm *a, const void *opts, char **argv,
+			struct err *e)
 {
 	static const struct column columns[] = { { "VP", "vp" },
 						 { "LABEL", "label" },
@@ -50,8 +51,8 @@ static int run_list(struct adm *a, const void *opts, char **argv, struct err *e)
 						 { "SINCE", "since" },
 						 { NULL } };
 
-	return listed_print(a, REMOTE_PATH("devices", argv[0], "vps"), 0,
-			    columns, e);
+	return list_print_items(a, REMOTE_PATH("devices", argv[0], "vps"), 0,
+				columns, e);
 }
 
 /* ---- actions */
@@ -71,18 +72,18 @@ static const struct column action_columns[] = { { "ID", "id" },
 						{ "RECEIPT", "receipt.seq" },
 						{ NULL } };
 
-static int run_action_list(struct adm *a, const void *opts, char **argv,
-			   struct err *e)
+static int verb_action_list(struct adm *a, const void *opts, char **argv,
+			    struct err *e)
 {
 	const struct action_opts *o = opts;
-	return listed_print(a,
-			    REMOTE_PATH("devices", argv[0], "actions", "?",
-					"filter", o->filter),
-			    0, action_columns, e);
+	return list_print_items(a,
+				REMOTE_PATH("devices", argv[0], "actions", "?",
+					    "filter", o->filter),
+				0, action_columns, e);
 }
 
 /* The signed command itself, as far as the server gives it out. */
-static void add_envelope(struct adm *a, json_t *action)
+static void add_command_envelope(struct adm *a, json_t *action)
 {
 	const char *sha256 =
 		json_string_value(json_object_get(action, "sha256"));
@@ -95,20 +96,20 @@ static void add_envelope(struct adm *a, json_t *action)
 		json_object_set_new(action, "envelope", env);
 }
 
-static int run_action_show(struct adm *a, const void *opts, char **argv,
-			   struct err *e)
+static int verb_action_show(struct adm *a, const void *opts, char **argv,
+			    struct err *e)
 {
 	auto_json json_t *j = NULL;
 	int r = remote_get(
 		a, REMOTE_PATH("devices", argv[0], "actions", argv[1]), &j, e);
 
 	if (r >= 0 && a->json)
-		add_envelope(a, j);
-	return r < 0 ? r : columns_print_one(a, action_columns, j, e);
+		add_command_envelope(a, j);
+	return r < 0 ? r : table_print_object(a, action_columns, j, e);
 }
 
-static int run_action_wait(struct adm *a, const void *opts, char **argv,
-			   struct err *e)
+static int verb_action_wait(struct adm *a, const void *opts, char **argv,
+			    struct err *e)
 {
 	const struct action_opts *o = opts;
 	auto_json json_t *j = NULL;
@@ -120,16 +121,16 @@ static int run_action_wait(struct adm *a, const void *opts, char **argv,
 	if (r < 0)
 		return r;
 	sha256 = json_string_value(json_object_get(j, "sha256"));
-	if (!sha256 || text_undigest(sha256, digest) < 0)
+	if (!sha256 || encoding_parse_digest(sha256, digest) < 0)
 		return err_set(e, EBADMSG, "the server tells no digest of %s",
 			       argv[1]);
-	return errand_follow(a, argv[0], argv[1],
-			     json_string_value(json_object_get(j, "vp")),
-			     digest, o->timeout, e);
+	return command_wait(a, argv[0], argv[1],
+			    json_string_value(json_object_get(j, "vp")), digest,
+			    o->timeout, e);
 }
 
-static int run_action_cancel(struct adm *a, const void *opts, char **argv,
-			     struct err *e)
+static int verb_action_cancel(struct adm *a, const void *opts, char **argv,
+			      struct err *e)
 {
 	auto_json json_t *j = NULL;
 	int r = remote_send(
@@ -137,11 +138,11 @@ static int run_action_cancel(struct adm *a, const void *opts, char **argv,
 		REMOTE_PATH("devices", argv[0], "actions", argv[1], "cancel"),
 		NULL, &j, e);
 
-	return r < 0 ? r : columns_print_one(a, action_columns, j, e);
+	return r < 0 ? r : table_print_object(a, action_columns, j, e);
 }
 
 #define OPT(member, name, letter, kind, arg, help)                             \
-	VERB_OPT(struct errand, member, name, letter, kind, arg, help)
+	VERB_OPT(struct command_request, member, name, letter, kind, arg, help)
 #define ACTION_OPT(member, name, arg, help)                                    \
 	VERB_OPT(struct action_opts, member, name, 0, OPT_STRING, arg, help)
 #define ORDER_OPTS                                                             \
@@ -182,34 +183,34 @@ static const struct opt wait_opts[] = {
 #define VP_VERB(name, word, text)                                              \
 	{                                                                      \
 		"vp", name, "DEVICE VP", 2, 2, text, FLAGS, order_opts,        \
-			sizeof(struct errand), run_##word                      \
+			sizeof(struct command_request), verb_vp_##word         \
 	}
 
-const struct verb adm_vp_verbs[] = {
+const struct verb verb_vp_table[] = {
 	{ "vp", "list", "DEVICE", 1, 1, "VPs of a device",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_list },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_vp_list },
 	VP_VERB("start", start, "start it"),
 	VP_VERB("stop", stop, "stop it; its data stay"),
 	VP_VERB("switch", switch, "bring it to the front"),
 	VP_VERB("lock", lock, "lock it: no access without the passcode"),
 	{ "vp", "unlock", "DEVICE VP", 2, 2, "unlock it", FLAGS, unlock_opts,
-	  sizeof(struct errand), run_unlock },
+	  sizeof(struct command_request), verb_vp_unlock },
 	VP_VERB("wipe", wipe, "destroy its data"),
 	VP_VERB("remove", remove, "destroy it whole"),
 	{ NULL },
 };
 
-const struct verb adm_action_verbs[] = {
+const struct verb verb_action_table[] = {
 	{ "action", "list", "DEVICE", 1, 1, "orders to a device",
 	  VERB_SERVER | VERB_FORMAT, list_opts, sizeof(struct action_opts),
-	  run_action_list },
+	  verb_action_list },
 	{ "action", "show", "DEVICE ACTION", 2, 2, "one order",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, run_action_show },
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_action_show },
 	{ "action", "wait", "DEVICE ACTION", 2, 2,
 	  "until its receipt is verified", VERB_SERVER, wait_opts,
-	  sizeof(struct action_opts), run_action_wait },
+	  sizeof(struct action_opts), verb_action_wait },
 	{ "action", "cancel", "DEVICE ACTION", 2, 2,
 	  "cancel what the device has not taken", VERB_SERVER | VERB_FORMAT,
-	  NULL, 0, run_action_cancel },
+	  NULL, 0, verb_action_cancel },
 	{ NULL },
 };

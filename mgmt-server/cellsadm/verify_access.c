@@ -22,8 +22,8 @@
 #define SHELF_MAX 1024
 
 /* What receipts and policies say of a device at a time. */
-struct evidence {
-	struct boundkey key;
+struct access_facts {
+	struct device_key key;
 	struct receipt applied, switched;
 	bool has_switched;
 	unsigned int n;
@@ -34,28 +34,28 @@ struct evidence {
 	struct access_time at;
 };
 
-struct recheck {
+struct verify_access {
 	struct adm *adm;
-	struct evidence v; /* of `device` */
+	struct access_facts v; /* of `device` */
 	char device[DOC_ID_SIZE];
 	unsigned int n;
 	struct {
-		char sha256[TEXT_DIGEST_SIZE];
+		char sha256[ENCODING_DIGEST_SIZE];
 		struct doc *doc;
 	} shelf[SHELF_MAX];
 };
 
-static void evidence_fini(struct evidence *v)
+static void access_facts_fini(struct access_facts *v)
 {
-	boundkey_fini(&v->key);
+	device_key_fini(&v->key);
 	receipt_fini(&v->applied);
 	receipt_fini(&v->switched);
-	*v = (struct evidence){ .front = "" };
+	*v = (struct access_facts){ .front = "" };
 }
 
-int recheck_new(struct adm *a, struct recheck **ret, struct err *e)
+int verify_access_new(struct adm *a, struct verify_access **ret, struct err *e)
 {
-	struct recheck *c = calloc(1, sizeof(*c));
+	struct verify_access *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return err_oom(e, "verify access");
@@ -64,19 +64,20 @@ int recheck_new(struct adm *a, struct recheck **ret, struct err *e)
 	return 0;
 }
 
-void recheck_free(struct recheck *c)
+void verify_access_free(struct verify_access *c)
 {
 	if (!c)
 		return;
-	evidence_fini(&c->v);
+	access_facts_fini(&c->v);
 	for (unsigned int i = 0; i < c->n; i++)
 		doc_free(c->shelf[i].doc);
 	free(c);
 }
 
 /* The newest receipt of that kind in the epoch up to `at`: 1 found, 0 none. */
-static int newest(struct recheck *c, const char *epoch, const char *kind,
-		  const char *at, struct receipt *ret, struct err *e)
+static int fetch_newest_receipt(struct verify_access *c, const char *epoch,
+				const char *kind, const char *at,
+				struct receipt *ret, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	auto_json json_t *items = NULL;
@@ -94,9 +95,10 @@ static int newest(struct recheck *c, const char *epoch, const char *kind,
 	item = r < 0 ? NULL : json_array_get(items, 0);
 	if (!item)
 		return r;
-	r = pin_envelope(json_object_get(item, "envelope"), &env, e);
+	r = trust_root_parse_envelope(json_object_get(item, "envelope"), &env,
+				      e);
 	if (r >= 0 && !c->v.key.key)
-		r = boundkey_of(c->adm, c->device, epoch, &c->v.key, e);
+		r = device_key_get(c->adm, c->device, epoch, &c->v.key, e);
 	if (r >= 0)
 		r = receipt_open(env, c->v.key.key, ret, e);
 	if (r < 0)
@@ -109,8 +111,8 @@ static int newest(struct recheck *c, const char *epoch, const char *kind,
 }
 
 /* Many devices are under the same policies: each is fetched once. */
-static int find_policy(struct recheck *c, const char *sha256,
-		       const struct doc **ret, struct err *e)
+static int fetch_policy_once(struct verify_access *c, const char *sha256,
+			     const struct doc **ret, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	unsigned int i = 0;
@@ -122,10 +124,12 @@ static int find_policy(struct recheck *c, const char *sha256,
 		if (c->n == SHELF_MAX)
 			return err_set(e, E2BIG, "more than %d policies",
 				       SHELF_MAX);
-		r = pin_fetch(c->adm, sha256, &env, &c->shelf[i].doc, NULL, e);
+		r = trust_root_fetch_document(c->adm, sha256, &env,
+					      &c->shelf[i].doc, NULL, e);
 		if (r < 0)
 			return r;
-		snprintf(c->shelf[i].sha256, TEXT_DIGEST_SIZE, "%s", sha256);
+		snprintf(c->shelf[i].sha256, ENCODING_DIGEST_SIZE, "%s",
+			 sha256);
 		c->n++;
 	}
 	*ret = c->shelf[i].doc;
@@ -133,9 +137,9 @@ static int find_policy(struct recheck *c, const char *sha256,
 }
 
 /* The policies that the applied receipt names, each verified by the root. */
-static int take_policies(struct recheck *c, struct err *e)
+static int load_applied_policies(struct verify_access *c, struct err *e)
 {
-	struct evidence *v = &c->v;
+	struct access_facts *v = &c->v;
 	const json_t *d;
 	size_t i;
 
@@ -153,7 +157,7 @@ static int take_policies(struct recheck *c, struct err *e)
 		if (v->n == POLICIES_MAX)
 			return err_set(e, E2BIG, "more than %d policies",
 				       POLICIES_MAX);
-		r = find_policy(c, sha256, &doc, e);
+		r = fetch_policy_once(c, sha256, &doc, e);
 		if (r < 0)
 			return r;
 		if (doc->head.type != DOC_DEVICE_POLICY)
@@ -164,7 +168,7 @@ static int take_policies(struct recheck *c, struct err *e)
 	return 0;
 }
 
-static void take_details(struct evidence *v)
+static void read_receipt_details(struct access_facts *v)
 {
 	const json_t *j;
 	size_t i;
@@ -188,8 +192,8 @@ static void take_details(struct evidence *v)
 		v->front = "";
 }
 
-static struct cells_right right_of(const struct evidence *v, const char *vp,
-				   enum cells_class cls)
+static struct cells_right get_vp_right(const struct access_facts *v,
+				       const char *vp, enum cells_class cls)
 {
 	struct access_right right;
 
@@ -197,14 +201,14 @@ static struct cells_right right_of(const struct evidence *v, const char *vp,
 	return right.right;
 }
 
-static const char *verdict_of(const struct evidence *v, const char *vp,
-			      enum cells_class cls)
+static const char *get_access_verdict(const struct access_facts *v,
+				      const char *vp, enum cells_class cls)
 {
-	struct cells_right own = right_of(v, vp, cls), front = { 0, 0 };
+	struct cells_right own = get_vp_right(v, vp, cls), front = { 0, 0 };
 	bool is_front = *v->front && strcmp(v->front, vp) == 0;
 
 	if (*v->front)
-		front = right_of(v, v->front, cls);
+		front = get_vp_right(v, v->front, cls);
 	if (v->lacking >> cls & 1)
 		return "absent";
 	if (cells_allowed(own, is_front, front))
@@ -215,7 +219,7 @@ static const char *verdict_of(const struct evidence *v, const char *vp,
 		       : "denied";
 }
 
-static const char *word(const json_t *j, const char *name)
+static const char *get_string_member(const json_t *j, const char *name)
 {
 	const char *s = json_string_value(json_object_get(j, name));
 
@@ -223,20 +227,20 @@ static const char *word(const json_t *j, const char *name)
 }
 
 /* One cell as the server tells it. */
-static int compare_cell(const struct evidence *v, const char *vp,
-			const json_t *cell, struct err *e)
+static int compare_access_cell(const struct access_facts *v, const char *vp,
+			       const json_t *cell, struct err *e)
 {
-	const char *name = word(cell, "class");
+	const char *name = get_string_member(cell, "class");
 	enum cells_class cls = class_from_name(name);
 	const char *mode, *verdict;
 
 	if (cls == CELLS_CLASS_COUNT)
 		return err_reason(e, REASON_UNKNOWN_CLASS,
 				  "the server tells of a class '%.40s'", name);
-	mode = access_mode_name(right_of(v, vp, cls));
-	verdict = verdict_of(v, vp, cls);
-	if (strcmp(mode, word(cell, "mode")) == 0 &&
-	    strcmp(verdict, word(cell, "verdict")) == 0)
+	mode = access_mode_name(get_vp_right(v, vp, cls));
+	verdict = get_access_verdict(v, vp, cls);
+	if (strcmp(mode, get_string_member(cell, "mode")) == 0 &&
+	    strcmp(verdict, get_string_member(cell, "verdict")) == 0)
 		return 0;
 	/* The device's own local time opens windows; ours may be another. */
 	if (access_next_edge(v->policy, v->n, &v->at) > 0)
@@ -246,92 +250,97 @@ static int compare_cell(const struct evidence *v, const char *vp,
 	return err_reason(e, REASON_SIGNATURE,
 			  "the server says %.64s has %s on %s, %s; receipts and"
 			  " policies say %s, %s",
-			  vp, word(cell, "mode"), name, word(cell, "verdict"),
-			  mode, verdict);
+			  vp, get_string_member(cell, "mode"), name,
+			  get_string_member(cell, "verdict"), mode, verdict);
 }
 
 /* Does the set in force have a config of that VP? */
-static bool has_vp(const struct evidence *v, const char *vp)
+static bool has_applied_vp(const struct access_facts *v, const char *vp)
 {
 	const json_t *d;
 	size_t i;
 
 	json_array_foreach (json_object_get(v->applied.details, "documents"), i,
 			    d)
-		if (strcmp(word(d, "type"), "vp-config") == 0 &&
-		    strcmp(word(d, "id"), vp) == 0)
+		if (strcmp(get_string_member(d, "type"), "vp-config") == 0 &&
+		    strcmp(get_string_member(d, "id"), vp) == 0)
 			return true;
 	return false;
 }
 
-static bool shows_vp(const json_t *matrix, const char *vp)
+static bool has_matrix_vp(const json_t *matrix, const char *vp)
 {
 	const json_t *row;
 	size_t i;
 
 	json_array_foreach (json_object_get(matrix, "vps"), i, row)
-		if (strcmp(word(row, "vp"), vp) == 0)
+		if (strcmp(get_string_member(row, "vp"), vp) == 0)
 			return true;
 	return false;
 }
 
 /* The VPs are those of the receipt: none is left out, none put in. */
-static int compare_vps(const struct evidence *v, const json_t *matrix,
-		       struct err *e)
+static int compare_vp_lists(const struct access_facts *v, const json_t *matrix,
+			    struct err *e)
 {
 	const json_t *d, *row;
 	size_t i;
 
 	json_array_foreach (json_object_get(matrix, "vps"), i, row)
-		if (!has_vp(v, word(row, "vp")))
+		if (!has_applied_vp(v, get_string_member(row, "vp")))
 			return err_reason(e, REASON_SIGNATURE,
 					  "the server shows a VP %.64s that the"
 					  " receipt does not name",
-					  word(row, "vp"));
+					  get_string_member(row, "vp"));
 	json_array_foreach (json_object_get(v->applied.details, "documents"), i,
 			    d)
-		if (strcmp(word(d, "type"), "vp-config") == 0 &&
-		    !shows_vp(matrix, word(d, "id")))
+		if (strcmp(get_string_member(d, "type"), "vp-config") == 0 &&
+		    !has_matrix_vp(matrix, get_string_member(d, "id")))
 			return err_reason(e, REASON_SIGNATURE,
 					  "the server leaves VP %.64s out",
-					  word(d, "id"));
+					  get_string_member(d, "id"));
 	return 0;
 }
 
-static int compare_device(const struct evidence *v, const json_t *told,
-			  struct err *e)
+static int compare_device_state(const struct access_facts *v,
+				const json_t *told, struct err *e)
 {
-	if (strcmp(word(told, "foreground"), v->front) != 0)
+	if (strcmp(get_string_member(told, "foreground"), v->front) != 0)
 		return err_reason(e, REASON_SIGNATURE,
 				  "the server says '%.64s' is in front, the "
 				  "receipt says '%.64s'",
-				  word(told, "foreground"), v->front);
-	if (strcmp(word(told, "enforcement"), doc_level_name(v->level)) != 0)
+				  get_string_member(told, "foreground"),
+				  v->front);
+	if (strcmp(get_string_member(told, "enforcement"),
+		   doc_level_name(v->level)) != 0)
 		return err_reason(e, REASON_SIGNATURE,
 				  "the server says the level is '%.40s', the "
 				  "receipt says '%s'",
-				  word(told, "enforcement"),
+				  get_string_member(told, "enforcement"),
 				  doc_level_name(v->level));
 	return 0;
 }
 
-static int compare_matrix(const struct evidence *v, const json_t *matrix,
-			  struct err *e)
+static int compare_access_matrix(const struct access_facts *v,
+				 const json_t *matrix, struct err *e)
 {
 	const json_t *vp, *cell;
 	size_t i, k;
-	int r = compare_device(v, matrix, e);
+	int r = compare_device_state(v, matrix, e);
 
 	if (r == 0)
-		r = compare_vps(v, matrix, e);
+		r = compare_vp_lists(v, matrix, e);
 	json_array_foreach (json_object_get(matrix, "vps"), i, vp)
 		json_array_foreach (json_object_get(vp, "cells"), k, cell)
 			if (r == 0)
-				r = compare_cell(v, word(vp, "vp"), cell, e);
+				r = compare_access_cell(
+					v, get_string_member(vp, "vp"), cell,
+					e);
 	return r;
 }
 
-static int say(const struct evidence *v, char **ret, struct err *e)
+static int format_verified_text(const struct access_facts *v, char **ret,
+				struct err *e)
 {
 	auto_free char *text = NULL;
 	size_t len;
@@ -343,7 +352,8 @@ static int say(const struct evidence *v, char **ret, struct err *e)
 		v->has_switched ? "s" : "", (long long)v->applied.seq);
 	if (v->has_switched)
 		fprintf(f, " and %lld", (long long)v->switched.seq);
-	fprintf(f, " of %s (key: %s)", v->applied.time, boundkey_word(&v->key));
+	fprintf(f, " of %s (key: %s)", v->applied.time,
+		device_key_trust_name(&v->key));
 	for (unsigned int i = 0; i < v->n; i++)
 		fprintf(f, "%s%s version %u", i ? ", " : ", policy ",
 			v->policy[i]->head.id, v->policy[i]->head.version);
@@ -353,27 +363,29 @@ static int say(const struct evidence *v, char **ret, struct err *e)
 	return 0;
 }
 
-int recheck_load(struct recheck *c, const char *device, const json_t *told,
-		 const char *at, struct err *e)
+int verify_access_load(struct verify_access *c, const char *device,
+		       const json_t *told, const char *at, struct err *e)
 {
-	struct evidence *v = &c->v;
-	const char *epoch = word(json_object_get(told, "receipt"), "epoch");
+	struct access_facts *v = &c->v;
+	const char *epoch =
+		get_string_member(json_object_get(told, "receipt"), "epoch");
 	int64_t when = clock_wall();
 	int r;
 
-	evidence_fini(v);
+	access_facts_fini(v);
 	c->device[0] = '\0';
 	if (!*epoch)
 		return err_set(e, ENOENT,
 			       "no receipt says yet what is in force on %s",
 			       device);
-	if (strlen(device) >= sizeof(c->device) || !text_is_id(epoch))
+	if (strlen(device) >= sizeof(c->device) || !encoding_is_valid_id(epoch))
 		return err_set(e, EBADMSG, "%.64s, epoch %.40s: not ids",
 			       device, epoch);
-	text_untime(at ? at : word(told, "at"), &when);
+	encoding_parse_time(at ? at : get_string_member(told, "at"), &when);
 	access_time_local(when, true, &v->at);
 	snprintf(c->device, sizeof(c->device), "%s", device);
-	r = newest(c, epoch, "describes eq true", at, &v->applied, e);
+	r = fetch_newest_receipt(c, epoch, "describes eq true", at, &v->applied,
+				 e);
 	if (r == 0)
 		return err_set(e, ENOENT,
 			       "the server has no receipt of what is in force "
@@ -385,51 +397,54 @@ int recheck_load(struct recheck *c, const char *device, const json_t *told,
 				  "in force",
 				  (long long)v->applied.seq, device);
 	if (r > 0)
-		r = newest(c, epoch, "type eq switched", at, &v->switched, e);
+		r = fetch_newest_receipt(c, epoch, "type eq switched", at,
+					 &v->switched, e);
 	if (r > 0 && v->switched.type != RECEIPT_SWITCHED)
 		return err_reason(e, REASON_SIGNATURE,
 				  "receipt %lld of %s is not of a switch",
 				  (long long)v->switched.seq, device);
 	v->has_switched = r > 0;
 	if (r >= 0)
-		r = take_policies(c, e);
+		r = load_applied_policies(c, e);
 	if (r >= 0)
-		take_details(v);
+		read_receipt_details(v);
 	return r < 0 ? r : 0;
 }
 
-const struct receipt *recheck_receipt(const struct recheck *c)
+const struct receipt *verify_access_get_receipt(const struct verify_access *c)
 {
 	return &c->v.applied;
 }
 
-int recheck_row(struct recheck *c, const json_t *row, struct err *e)
+int verify_access_check_row(struct verify_access *c, const json_t *row,
+			    struct err *e)
 {
-	const char *vp = word(row, "vp");
-	int r = compare_device(&c->v, row, e);
+	const char *vp = get_string_member(row, "vp");
+	int r = compare_device_state(&c->v, row, e);
 
-	if (r == 0 && !has_vp(&c->v, vp))
+	if (r == 0 && !has_applied_vp(&c->v, vp))
 		r = err_reason(e, REASON_SIGNATURE,
 			       "the receipt names no VP %.64s", vp);
 	if (r == 0)
-		r = compare_cell(&c->v, vp, row, e);
+		r = compare_access_cell(&c->v, vp, row, e);
 	return r;
 }
 
-int recheck_matrix(struct adm *a, const char *device, const json_t *matrix,
-		   const char *at, char **ret_text, struct err *e)
+int verify_access_check_matrix(struct adm *a, const char *device,
+			       const json_t *matrix, const char *at,
+			       char **ret_text, struct err *e)
 {
-	AUTO(recheck_freep) struct recheck *c = NULL;
-	int r = recheck_new(a, &c, e);
+	AUTO(verify_access_freep) struct verify_access *c = NULL;
+	int r = verify_access_new(a, &c, e);
 
 	if (r == 0)
-		r = recheck_load(c, device, matrix, at, e);
+		r = verify_access_load(c, device, matrix, at, e);
 	if (r < 0)
 		return r;
-	if (strcmp(word(matrix, "device"), device) != 0)
+	if (strcmp(get_string_member(matrix, "device"), device) != 0)
 		return err_reason(e, REASON_SIGNATURE,
 				  "the server shows the matrix of %.64s for %s",
-				  word(matrix, "device"), device);
-	r = compare_matrix(&c->v, matrix, e);
-	return r < 0 ? r : say(&c->v, ret_text, e);
+				  get_string_member(matrix, "device"), device);
+	r = compare_access_matrix(&c->v, matrix, e);
+	return r < 0 ? r : format_verified_text(&c->v, ret_text, e);
 }

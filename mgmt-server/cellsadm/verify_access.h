@@ -12,34 +12,36 @@
 struct adm;
 struct err;
 struct receipt;
-struct recheck;
+struct verify_access;
 
 /* For one device after another; what they share is fetched once. */
-int recheck_new(struct adm *a, struct recheck **ret, struct err *e);
-void recheck_free(struct recheck *c);
+int verify_access_new(struct adm *a, struct verify_access **ret, struct err *e);
+void verify_access_free(struct verify_access *c);
 
 /*
  * Fetches and verifies what speaks for the device in the epoch of told.receipt.
  * `at` NULL: now. -ENOENT: no receipt says what is in force.
  */
-int recheck_load(struct recheck *c, const char *device, const json_t *told,
-		 const char *at, struct err *e);
+int verify_access_load(struct verify_access *c, const char *device,
+		       const json_t *told, const char *at, struct err *e);
 /* The verified receipt that it rests on; borrowed. */
-const struct receipt *recheck_receipt(const struct recheck *c);
+const struct receipt *verify_access_get_receipt(const struct verify_access *c);
 /* Compares a row of the fleet's access. err.signature: it differs; -EAGAIN: the
  * device's local time decides. */
-int recheck_row(struct recheck *c, const json_t *row, struct err *e);
+int verify_access_check_row(struct verify_access *c, const json_t *row,
+			    struct err *e);
 
 /*
  * Compares all of `matrix` (devices/{device}/access). On success *ret_text,
  * which the caller frees, says by what. The same errors.
  */
-int recheck_matrix(struct adm *a, const char *device, const json_t *matrix,
-		   const char *at, char **ret_text, struct err *e);
+int verify_access_check_matrix(struct adm *a, const char *device,
+			       const json_t *matrix, const char *at,
+			       char **ret_text, struct err *e);
 
-static inline void recheck_freep(struct recheck **c)
+static inline void verify_access_freep(struct verify_access **c)
 {
-	recheck_free(*c);
+	verify_access_free(*c);
 }
 
 #endif

@@ -9,31 +9,31 @@
 
 /* The file as it stands: a word a line, lines of "#" in front. */
 __asm__(".section .rodata\n"
-	"words_begin:\n.incbin \"data/words\"\n"
-	"words_end:\n.byte 0\n.previous\n");
-extern const char words_begin[], words_end[];
+	"wordlist_begin:\n.incbin \"data/words\"\n"
+	"wordlist_end:\n.byte 0\n.previous\n");
+extern const char wordlist_begin[], wordlist_end[];
 
-static const char *first(void)
+static const char *find_first_word(void)
 {
-	const char *p = words_begin;
+	const char *p = wordlist_begin;
 
-	while (p < words_end && *p == '#')
+	while (p < wordlist_end && *p == '#')
 		p = strchr(p, '\n') + 1;
 	return p;
 }
 
-unsigned int words_count(void)
+unsigned int wordlist_count(void)
 {
 	unsigned int n = 0;
 
-	for (const char *p = first(); p < words_end; p++)
+	for (const char *p = find_first_word(); p < wordlist_end; p++)
 		n += *p == '\n';
 	return n;
 }
 
-const char *words_at(unsigned int i, unsigned int *ret_len)
+const char *wordlist_get(unsigned int i, unsigned int *ret_len)
 {
-	const char *p = first();
+	const char *p = find_first_word();
 
 	while (i-- > 0)
 		p = strchr(p, '\n') + 1;
@@ -42,7 +42,7 @@ const char *words_at(unsigned int i, unsigned int *ret_len)
 }
 
 /* Evenly from 0..n-1: a number from the uneven rest is drawn again. */
-static unsigned int draw(unsigned int n)
+static unsigned int get_random_index(unsigned int n)
 {
 	uint32_t limit, got;
 
@@ -54,13 +54,13 @@ static unsigned int draw(unsigned int n)
 	return got % n;
 }
 
-void words_offer(char ret[WORDS_OFFER_SIZE])
+void wordlist_make_passphrase(char ret[WORDLIST_PASSPHRASE_SIZE])
 {
-	unsigned int n = words_count(), len;
+	unsigned int n = wordlist_count(), len;
 	char *end = ret;
 
-	for (unsigned int i = 0; i < WORDS_OFFER; i++) {
-		const char *word = words_at(draw(n), &len);
+	for (unsigned int i = 0; i < WORDLIST_PASSPHRASE_WORDS; i++) {
+		const char *word = wordlist_get(get_random_index(n), &len);
 
 		if (i > 0)
 			*end++ = '-';

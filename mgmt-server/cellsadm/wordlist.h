@@ -3,15 +3,15 @@
 #ifndef CELLSADM_WORDLIST_H
 #define CELLSADM_WORDLIST_H
 
-#define WORDS_OFFER 6
-#define WORDS_OFFER_SIZE 64 /* words have at most 8 letters */
+#define WORDLIST_PASSPHRASE_WORDS 6
+#define WORDLIST_PASSPHRASE_SIZE 64 /* words have at most 8 letters */
 
 /* How many there are. */
-unsigned int words_count(void);
+unsigned int wordlist_count(void);
 /* Borrowed, not terminated: *ret_len letters. */
-const char *words_at(unsigned int i, unsigned int *ret_len);
+const char *wordlist_get(unsigned int i, unsigned int *ret_len);
 
 /* Six words drawn evenly, with "-" between them: 66 bits and more. */
-void words_offer(char ret[WORDS_OFFER_SIZE]);
+void wordlist_make_passphrase(char ret[WORDLIST_PASSPHRASE_SIZE]);
 
 #endif

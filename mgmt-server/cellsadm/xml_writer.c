@@ -11,15 +11,15 @@
 #include <stdbool.h>
 #include <string.h>
 
-struct xmlout {
+struct xml_writer {
 	xmlBufferPtr buffer;
 	xmlTextWriterPtr writer;
 	bool failed;
 };
 
-int xmlout_new(struct xmlout **ret, struct err *e)
+int xml_writer_new(struct xml_writer **ret, struct err *e)
 {
-	AUTO(xmlout_freep) struct xmlout *x = calloc(1, sizeof(*x));
+	AUTO(xml_writer_freep) struct xml_writer *x = calloc(1, sizeof(*x));
 
 	if (!x)
 		return err_oom(e, "write XML");
@@ -34,7 +34,7 @@ int xmlout_new(struct xmlout **ret, struct err *e)
 	return 0;
 }
 
-void xmlout_free(struct xmlout *x)
+void xml_writer_free(struct xml_writer *x)
 {
 	if (!x)
 		return;
@@ -45,18 +45,20 @@ void xmlout_free(struct xmlout *x)
 	free(x);
 }
 
-static void note(struct xmlout *x, int r)
+static void record_write_error(struct xml_writer *x, int r)
 {
 	if (r < 0)
 		x->failed = true;
 }
 
-void xmlout_begin(struct xmlout *x, const char *element)
+void xml_writer_begin_element(struct xml_writer *x, const char *element)
 {
-	note(x, xmlTextWriterStartElement(x->writer, BAD_CAST element));
+	record_write_error(
+		x, xmlTextWriterStartElement(x->writer, BAD_CAST element));
 }
 
-void xmlout_attr(struct xmlout *x, const char *name, const char *fmt, ...)
+void xml_writer_add_attribute(struct xml_writer *x, const char *name,
+			      const char *fmt, ...)
 {
 	auto_free char *value = NULL;
 	va_list ap;
@@ -65,56 +67,60 @@ void xmlout_attr(struct xmlout *x, const char *name, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vasprintf(&value, fmt, ap);
 	va_end(ap);
-	note(x, n);
+	record_write_error(x, n);
 	if (n >= 0)
-		note(x, xmlTextWriterWriteAttribute(x->writer, BAD_CAST name,
-						    BAD_CAST value));
+		record_write_error(
+			x, xmlTextWriterWriteAttribute(x->writer, BAD_CAST name,
+						       BAD_CAST value));
 }
 
-void xmlout_text(struct xmlout *x, const char *text)
+void xml_writer_add_text(struct xml_writer *x, const char *text)
 {
-	note(x, xmlTextWriterWriteString(x->writer, BAD_CAST text));
+	record_write_error(x,
+			   xmlTextWriterWriteString(x->writer, BAD_CAST text));
 }
 
-void xmlout_base64(struct xmlout *x, const char *attr, const void *data,
-		   size_t len)
+void xml_writer_add_base64(struct xml_writer *x, const char *attr,
+			   const void *data, size_t len)
 {
-	auto_free char *b64 = text_base64(data, len);
+	auto_free char *b64 = encoding_to_base64(data, len);
 
 	if (!b64)
 		x->failed = true;
 	else if (attr)
-		xmlout_attr(x, attr, "%s", b64);
+		xml_writer_add_attribute(x, attr, "%s", b64);
 	else
-		xmlout_text(x, b64);
+		xml_writer_add_text(x, b64);
 }
 
-void xmlout_end(struct xmlout *x)
+void xml_writer_end_element(struct xml_writer *x)
 {
-	note(x, xmlTextWriterEndElement(x->writer));
+	record_write_error(x, xmlTextWriterEndElement(x->writer));
 }
 
-void xmlout_head(struct xmlout *x, const struct xmlout_head *h)
+void xml_writer_begin_document(struct xml_writer *x,
+			       const struct xml_writer_head *h)
 {
-	char issued[TEXT_TIME_SIZE], expires[TEXT_TIME_SIZE];
+	char issued[ENCODING_TIME_SIZE], expires[ENCODING_TIME_SIZE];
 
-	text_time(h->issued, issued);
-	text_time(h->expires, expires);
-	xmlout_begin(x, h->type);
-	xmlout_attr(x, "xmlns", "urn:cells:%s:1", h->type);
-	xmlout_attr(x, "org", "%s", h->org);
-	xmlout_attr(x, "id", "%s", h->id);
-	xmlout_attr(x, "version", "%u", h->version);
-	xmlout_attr(x, "issued", "%s", issued);
-	xmlout_attr(x, "expires", "%s", expires);
+	encoding_format_time(h->issued, issued);
+	encoding_format_time(h->expires, expires);
+	xml_writer_begin_element(x, h->type);
+	xml_writer_add_attribute(x, "xmlns", "urn:cells:%s:1", h->type);
+	xml_writer_add_attribute(x, "org", "%s", h->org);
+	xml_writer_add_attribute(x, "id", "%s", h->id);
+	xml_writer_add_attribute(x, "version", "%u", h->version);
+	xml_writer_add_attribute(x, "issued", "%s", issued);
+	xml_writer_add_attribute(x, "expires", "%s", expires);
 }
 
-int xmlout_finish(struct xmlout *x, char **ret, size_t *ret_len, struct err *e)
+int xml_writer_finish(struct xml_writer *x, char **ret, size_t *ret_len,
+		      struct err *e)
 {
 	char *text;
 
-	note(x, xmlTextWriterEndDocument(x->writer));
-	note(x, xmlTextWriterFlush(x->writer));
+	record_write_error(x, xmlTextWriterEndDocument(x->writer));
+	record_write_error(x, xmlTextWriterFlush(x->writer));
 	if (x->failed)
 		return err_set(e, ENOMEM,
 			       "write XML: out of memory or a "

@@ -42,7 +42,7 @@ struct sim {
 	uint64_t devices, window, seconds, pid;
 
 	struct simstore store;
-	struct wire *wire;
+	struct transport *wire;
 	int timer;
 	struct place *place;
 	struct simdevice **busy;
@@ -65,7 +65,7 @@ static void on_connected(void *user, struct simdevice *d)
 }
 
 static void on_closed(void *user, struct simdevice *d,
-		      const struct wire_end *end)
+		      const struct transport_end *end)
 {
 	struct place *p = user;
 	struct sim *s = p->sim;
@@ -132,7 +132,7 @@ static int turn(struct sim *s, struct err *e)
 	uint64_t ticks;
 
 	connect_more(s);
-	if (wire_service(s->wire) < 0)
+	if (transport_service(s->wire) < 0)
 		return err_set(e, EIO, "event loop");
 	if (read(s->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
 		return err_sys(e, errno, "timer");
@@ -414,7 +414,7 @@ static int open_devices(struct sim *s, struct err *e)
 	if (r == 0)
 		r = open_timer(s, e);
 	if (r == 0)
-		r = wire_new(s->timer, &s->wire, e);
+		r = transport_new(s->timer, &s->wire, e);
 	for (size_t i = 0; r == 0 && i < s->devices; i++) {
 		s->place[i].sim = s;
 		r = simdevice_new(s->wire, &s->store, &s->store.device[i],
@@ -427,7 +427,7 @@ static int open_devices(struct sim *s, struct err *e)
 static void close_all(struct sim *s)
 {
 	/* In one go, as a power cut would: nobody waits for farewells. */
-	wire_free(s->wire);
+	transport_free(s->wire);
 	simstore_fini(&s->store);
 	if (s->timer >= 0)
 		close(s->timer);

@@ -77,14 +77,14 @@ static int enter(int leaf, struct err *e)
 static int take(struct backend *b, int leaf, struct err *e)
 {
 	uint64_t begin, end;
-	int r = gate_backend.allow(b, leaf, VP, CAMERA, e);
+	int r = backend_cgroup_type.allow(b, leaf, VP, CAMERA, e);
 
 	if (r == 0)
 		r = wait_for(false, e);
 	if (r < 0)
 		return r;
 	begin = clock_mono_ns();
-	r = gate_backend.allow(b, leaf, VP, 0, e);
+	r = backend_cgroup_type.allow(b, leaf, VP, 0, e);
 	end = clock_mono_ns();
 	if (r == 0)
 		r = wait_for(true, e);
@@ -105,15 +105,15 @@ static int serve(int leaf, struct err *e)
 	struct backend *b = NULL;
 	char line[16];
 	pid_t child;
-	int r = gate_backend.make(NULL, 0, &b, e);
+	int r = backend_cgroup_type.make(NULL, 0, &b, e);
 
 	if (r < 0)
 		return r;
-	r = gate_backend.set_nodes(b, &node, 1, e);
+	r = backend_cgroup_type.set_nodes(b, &node, 1, e);
 	if (r == 0)
-		r = gate_backend.hold(b, &vp, e);
+		r = backend_cgroup_type.hold(b, &vp, e);
 	if (r == 0)
-		r = gate_backend.allow(b, leaf, VP, CAMERA, e);
+		r = backend_cgroup_type.allow(b, leaf, VP, CAMERA, e);
 	child = r == 0 ? fork() : -1;
 	if (child == 0)
 		enter(leaf, e) < 0 ? _exit(1) : keep_opening();
@@ -123,7 +123,7 @@ static int serve(int leaf, struct err *e)
 		kill(child, SIGKILL);
 		waitpid(child, NULL, 0);
 	}
-	gate_backend.free(b);
+	backend_cgroup_type.free(b);
 	return r;
 }
 
@@ -139,17 +139,17 @@ int main(int argc, char **argv)
 	if (shared == MAP_FAILED)
 		return EXIT_FAILURE;
 	atomic_store(&shared->is_denied, true);
-	r = leaf_root_open(argv[1], &root, &e);
+	r = cgroup_root_open(argv[1], &root, &e);
 	if (r == 0)
-		r = leaf_new(root, LEAF, 0, &leaf, &e);
+		r = cgroup_new(root, LEAF, 0, &leaf, &e);
 	if (r == 0)
 		r = serve(leaf, &e);
 	if (r < 0)
 		fprintf(stderr, "denial: %s\n", e.text);
 	auto_closep(&leaf);
 	if (root >= 0) {
-		leaf_remove(root, LEAF, &e);
-		leaf_root_close(root, argv[1]);
+		cgroup_remove(root, LEAF, &e);
+		cgroup_root_close(root, argv[1]);
 	}
 	return r < 0 ? EXIT_FAILURE : 0;
 }

@@ -31,10 +31,10 @@ static int enter_least(void)
 
 static int enter_ours(void)
 {
-	AUTO(syscalls_fini) struct syscalls s = { 0 };
+	AUTO(seccomp_filters_fini) struct seccomp_filters s = { 0 };
 	struct err e;
 
-	if (syscalls_new(&s, &e) < 0) {
+	if (seccomp_filters_new(&s, &e) < 0) {
 		fprintf(stderr, "filtered: %s\n", e.text);
 		return -1;
 	}

@@ -30,7 +30,7 @@ struct simdevice {
 	const struct simstore_device *who;
 	struct simdevice_ops ops;
 	void *user;
-	struct wire_peer *peer;
+	struct transport_peer *peer;
 	struct protocol *protocol; /* NULL: not connected */
 	uint64_t seq;		   /* of the last receipt */
 	STAILQ_HEAD(, receipt_line) receipts;
@@ -55,7 +55,7 @@ static void op_send(void *user, const char *text, size_t len)
 {
 	struct simdevice *d = user;
 
-	wire_send(d->peer, text, len);
+	transport_send(d->peer, text, len);
 }
 
 static void op_submit(void *user, const char *envelope, size_t len)
@@ -120,7 +120,7 @@ static void op_retry(void *user, unsigned int after, bool reconnect)
 	struct simdevice *d = user;
 
 	if (reconnect)
-		wire_close(d->peer);
+		transport_close(d->peer);
 }
 
 static const struct protocol_ops protocol_ops = {
@@ -147,14 +147,14 @@ struct event {
 static int add_receipt(struct simdevice *d, const struct event *ev,
 		       const uint8_t digest[HASH_SIZE], struct err *e)
 {
-	char time[TEXT_TIME_SIZE], sha256[TEXT_DIGEST_SIZE];
+	char time[ENCODING_TIME_SIZE], sha256[ENCODING_DIGEST_SIZE];
 	auto_free char *payload = NULL;
 	auto_json json_t *j = NULL;
 	struct receipt_line *l;
 	int r;
 
-	text_time(clock_wall(), time);
-	text_digest(digest, sha256);
+	encoding_format_time(clock_wall(), time);
+	encoding_format_digest(digest, sha256);
 	j = json_pack("{si ss ss ss sI ss s{ss ss sI ss} ss ss s{si ss} so}",
 		      "format", 1, "type", receipt_type_name(ev->type),
 		      "device", d->who->id, "epoch", d->who->epoch, "seq",
@@ -194,7 +194,7 @@ static void note_state(struct simdevice *d, json_t *documents)
 			json_string_value(json_object_get(doc, "sha256"));
 
 		if (n == ARRAY_SIZE(docs) || !digest ||
-		    text_undigest(digest, docs[n].digest) < 0)
+		    encoding_parse_digest(digest, docs[n].digest) < 0)
 			continue;
 		docs[n].type = json_string_value(json_object_get(doc, "type"));
 		docs[n].id = json_string_value(json_object_get(doc, "id"));
@@ -224,7 +224,7 @@ static int apply_snapshot(struct simdevice *d, const struct envelope *env,
 	int r = json_parse(env->payload, env->payload_len, "snapshot", &j, e);
 
 	if (r == 0)
-		r = json_take(j, members, false, "snapshot", e);
+		r = json_read_object(j, members, false, "snapshot", e);
 	if (r < 0)
 		return r;
 	note_state(d, documents);
@@ -283,7 +283,7 @@ static void answer_submit(struct simdevice *d)
 	protocol_submitted(d->protocol, r < 0 ? "refused" : "accepted",
 			   r < 0 ? err_code(&e) : "", r < 0 ? e.text : "");
 	if (!STAILQ_EMPTY(&d->receipts))
-		protocol_pending(d->protocol, PROTOCOL_RECEIPTS);
+		protocol_notify_pending(d->protocol, PROTOCOL_RECEIPTS);
 }
 
 static void answer_receipts(struct simdevice *d)
@@ -297,7 +297,7 @@ static void answer_receipts(struct simdevice *d)
 			list[n++] = (struct protocol_receipt){
 				l->seq, l->envelope, strlen(l->envelope)
 			};
-	protocol_receipts(d->protocol, list, n);
+	protocol_send_receipts(d->protocol, list, n);
 }
 
 void simdevice_work(struct simdevice *d)
@@ -311,7 +311,7 @@ void simdevice_work(struct simdevice *d)
 	}
 	if (d->asked[PROTOCOL_AUDIT]) {
 		d->asked[PROTOCOL_AUDIT] = false;
-		protocol_audit(d->protocol, NULL, 0);
+		protocol_send_audit(d->protocol, NULL, 0);
 	}
 	if (d->submitted)
 		answer_submit(d);
@@ -340,10 +340,10 @@ static void on_opened(void *user)
 
 	d->protocol = protocol_new(&who, &protocol_ops, d);
 	if (!d->protocol) {
-		wire_close(d->peer);
+		transport_close(d->peer);
 		return;
 	}
-	protocol_hello(d->protocol, status);
+	protocol_send_hello(d->protocol, status);
 	d->ops.connected(d->user, d);
 }
 
@@ -353,10 +353,10 @@ static void on_received(void *user, const char *text, size_t len)
 	struct err e;
 
 	if (d->protocol && protocol_receive(d->protocol, text, len, &e) < 0)
-		wire_close(d->peer);
+		transport_close(d->peer);
 }
 
-static void on_closed(void *user, const struct wire_end *end)
+static void on_closed(void *user, const struct transport_end *end)
 {
 	struct simdevice *d = user;
 
@@ -368,7 +368,8 @@ static void on_closed(void *user, const struct wire_end *end)
 
 void simdevice_connect(struct simdevice *d)
 {
-	wire_open(d->peer, PROTOCOL_PATH, PROTOCOL_NAME, PROTOCOL_MESSAGE_MAX);
+	transport_open(d->peer, PROTOCOL_PATH, PROTOCOL_NAME,
+		       PROTOCOL_MESSAGE_MAX);
 }
 
 bool simdevice_is_connected(const struct simdevice *d)
@@ -376,17 +377,17 @@ bool simdevice_is_connected(const struct simdevice *d)
 	return d->protocol;
 }
 
-int simdevice_new(struct wire *w, const struct simstore *store,
+int simdevice_new(struct transport *w, const struct simstore *store,
 		  const struct simstore_device *who,
 		  const struct simdevice_ops *ops, void *user,
 		  struct simdevice **ret, struct err *e)
 {
-	static const struct wire_ops wire_ops = {
+	static const struct transport_ops wire_ops = {
 		.opened = on_opened,
 		.received = on_received,
 		.closed = on_closed,
 	};
-	const struct wire_identity id = {
+	const struct transport_identity id = {
 		.host = store->host,
 		.port = store->device_port,
 		.ca_pem = store->ca,
@@ -404,7 +405,7 @@ int simdevice_new(struct wire *w, const struct simstore *store,
 	d->user = user;
 	d->in_force = json_array();
 	strcpy(d->state, NOTHING);
-	r = wire_peer_new(w, &id, &wire_ops, d, &d->peer, e);
+	r = transport_peer_new(w, &id, &wire_ops, d, &d->peer, e);
 	if (r < 0) {
 		simdevice_free(d);
 		return r;
@@ -418,7 +419,7 @@ void simdevice_free(struct simdevice *d)
 	if (!d)
 		return;
 	protocol_free(d->protocol);
-	wire_peer_free(d->peer);
+	transport_peer_free(d->peer);
 	drop_receipts(d, UINT64_MAX);
 	json_decref(d->in_force);
 	free(d->submitted);

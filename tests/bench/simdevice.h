@@ -20,7 +20,7 @@ struct simstore_device;
 struct simdevice_ops {
 	void (*connected)(void *user, struct simdevice *d);
 	void (*closed)(void *user, struct simdevice *d,
-		       const struct wire_end *end);
+		       const struct transport_end *end);
 	/* simdevice_work() has something to do. */
 	void (*busy)(void *user, struct simdevice *d);
 	/* The server has the device's receipts. */
@@ -28,7 +28,7 @@ struct simdevice_ops {
 };
 
 /* Borrows store and device. */
-int simdevice_new(struct wire *w, const struct simstore *store,
+int simdevice_new(struct transport *w, const struct simstore *store,
 		  const struct simstore_device *who,
 		  const struct simdevice_ops *ops, void *user,
 		  struct simdevice **ret, struct err *e);
@@ -37,7 +37,7 @@ void simdevice_free(struct simdevice *d);
 void simdevice_connect(struct simdevice *d);
 bool simdevice_is_connected(const struct simdevice *d);
 
-/* Answers what came in. Not from within wire_service(). */
+/* Answers what came in. Not from within transport_service(). */
 void simdevice_work(struct simdevice *d);
 
 #endif

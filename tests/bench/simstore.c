@@ -62,7 +62,7 @@ static int load_device(struct simstore *s, json_t *j, struct err *e)
 		{ 0 },
 	};
 	struct simstore_device *d = room(s);
-	int r = d ? json_take(j, members, true, "device", e)
+	int r = d ? json_read_object(j, members, true, "device", e)
 		  : err_oom(e, "device");
 
 	if (r == 0)
@@ -100,7 +100,7 @@ int simstore_load(const char *path, struct simstore *ret, struct err *e)
 	if (r == 0)
 		r = json_parse(text, len, path, &j, e);
 	if (r == 0)
-		r = json_take(j, members, true, path, e);
+		r = json_read_object(j, members, true, path, e);
 	if (r < 0)
 		return r;
 	snprintf(s.host, sizeof(s.host), "%s", host);
@@ -167,11 +167,11 @@ static int request(const struct uri *u, const struct key *identity,
 	if (r < 0)
 		return r;
 	uri_admit(u, mac);
-	text_hex(mac, sizeof(mac), admit);
+	encoding_to_hex(mac, sizeof(mac), admit);
 	spki = key_spki(identity, &len);
 	receipt_spki = key_spki(receipts, &receipt_len);
 	uri_bind(u, spki, len, receipt_spki, receipt_len, mac);
-	text_hex(mac, sizeof(mac), bind);
+	encoding_to_hex(mac, sizeof(mac), bind);
 	j = json_pack("{s:s, s:s, s:s, s:s, s:s}", "admit", admit, "bind", bind,
 		      "identity_csr", csr, "receipt_csr", receipt_csr, "name",
 		      "simulated");
@@ -200,7 +200,7 @@ static int take_answer(struct simstore *s, const struct http_answer *a,
 			       a->body ? a->body : "");
 	r = json_parse(a->body, a->body_len, "answer", &j, e);
 	if (r == 0)
-		r = json_take(j, members, false, "answer", e);
+		r = json_read_object(j, members, false, "answer", e);
 	if (r < 0)
 		return r;
 	snprintf(d->id, sizeof(d->id), "%s", id);

@@ -79,7 +79,7 @@ class Edit:
         if not self.scope:
             return 0, len(text)
         found = []
-        for m in re.finditer(r"^[A-Za-z_}].*\b" + re.escape(self.scope) + r"\b", text, re.M):
+        for m in re.finditer(r"^(?=[A-Za-z_}]).*\b" + re.escape(self.scope) + r"\b", text, re.M):
             rest = text[m.end():]
             if (brace := rest.find("{")) >= 0 and ";" not in rest[:brace]:
                 end = text.find("\n}", m.end())

@@ -20,7 +20,7 @@ static uint64_t number(const char *s)
 {
 	uint64_t n = 0;
 
-	if (s && text_number(s, UINT32_MAX, &n) < 0)
+	if (s && encoding_parse_number(s, UINT32_MAX, &n) < 0)
 		exit(EXIT_FAILURE);
 	return n;
 }
@@ -72,7 +72,7 @@ int main(int argc, char **argv)
 	s.token = getenv("TOKEN");
 	s.cert_pem = cert = file(getenv("CERT"));
 	s.key_pem = key = file(getenv("KEY"));
-	if (text_undigest(argv[3], digest) == 0)
+	if (encoding_parse_digest(argv[3], digest) == 0)
 		s.ca_digest = digest;
 	else
 		s.ca_pem = ca = file(argv[3]);

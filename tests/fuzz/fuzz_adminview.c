@@ -31,12 +31,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	f = open_memstream(&text, &n);
 	if (!f)
 		return 0;
-	difference_write(f, (const char *)data, len / 2,
-			 (const char *)data + len / 2, len - len / 2, false);
+	diff_write(f, (const char *)data, len / 2, (const char *)data + len / 2,
+		   len - len / 2, false);
 	if (json_parse((const char *)data, len, "input", &j, &e) == 0) {
-		matrix_write(f, j, false, true);
-		matrix_write(f, j, false, false);
-		matrix_explain(f, j);
+		access_matrix_write(f, j, false, true);
+		access_matrix_write(f, j, false, false);
+		access_matrix_explain(f, j);
 		plan_write(f, j);
 	}
 	fclose(f);

@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (!key && key_from_pem(pem, &key, &e) < 0)
 		abort();
-	audit_follow(&record, (const char *)data, len, &e);
+	audit_verify_record(&record, (const char *)data, len, &e);
 	if (json_parse((const char *)data, len, "batch", &j, &e) == 0)
 		audit_check_batch(j, "dev-0123456789ab",
 				  "00112233445566778899aabbccddeeff", key,

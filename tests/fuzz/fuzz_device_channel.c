@@ -15,27 +15,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct server *s = office_server();
 	const char *at = (const char *)data, *end = at + len;
-	struct devchan *c = NULL;
+	struct device_channel *c = NULL;
 	struct err e;
 	int r = 0;
 
-	if (server_write(s, &e) < 0 ||
-	    devtalk_open(s, OFFICE_DEVICE, NULL, &c, &e) < 0)
+	if (server_begin_write(s, &e) < 0 ||
+	    device_messages_open(s, OFFICE_DEVICE, NULL, &c, &e) < 0)
 		abort();
 	while (r == 0 && at < end) {
 		const char *line = memchr(at, '\n', (size_t)(end - at));
 		size_t n = (size_t)((line ? line : end) - at);
 
-		r = devtalk_take(c, at, n, &e);
+		r = device_messages_handle(c, at, n, &e);
 		at += n + 1;
 	}
 	s->turn++;
-	while (devchan_peek(c))
-		devchan_sent(c);
-	devtalk_close(c);
+	while (device_channel_peek_message(c))
+		device_channel_remove_sent(c);
+	device_messages_close(c);
 	db_rollback(s->db);
 	s->writing = false;
-	if (ledger_load(s->db, &s->tree, &e) < 0)
+	if (audit_log_load_tree(s->db, &s->tree, &e) < 0)
 		abort();
 	return 0;
 }

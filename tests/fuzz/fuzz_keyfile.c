@@ -12,6 +12,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	auto_free char *name = NULL;
 	struct err e;
 
-	key_unseal((const char *)data, len, NULL, &k, &name, &e);
+	key_file_decrypt((const char *)data, len, NULL, &k, &name, &e);
 	return 0;
 }

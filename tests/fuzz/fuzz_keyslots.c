@@ -14,33 +14,35 @@
 
 static void set_sums(uint8_t *data)
 {
-	for (unsigned int i = 0; i <= SLOTS_PLACES; i++) {
-		uint8_t *block = data + i * (size_t)SLOTS_BLOCK;
-		uint8_t *sum = block + SLOTS_BLOCK - HASH_SIZE;
+	for (unsigned int i = 0; i <= KEYSLOTS_PLACES; i++) {
+		uint8_t *block = data + i * (size_t)KEYSLOTS_BLOCK;
+		uint8_t *sum = block + KEYSLOTS_BLOCK - HASH_SIZE;
 
-		hash_sha256(block, SLOTS_BLOCK - HASH_SIZE, sum);
+		hash_sha256(block, KEYSLOTS_BLOCK - HASH_SIZE, sum);
 	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	AUTO(secret_freep) struct secret *device = NULL, *key = NULL;
-	uint8_t file[SLOTS_SIZE] = { 0 };
-	struct slots s;
+	AUTO(secure_memory_freep)
+	struct secure_memory *device = NULL, *key = NULL;
+	uint8_t file[KEYSLOTS_SIZE] = { 0 };
+	struct keyslots s;
 	struct err e;
 
-	slots_parse(data, len, &s, &e);
+	keyslots_parse(data, len, &s, &e);
 	memcpy(file, data, len < sizeof(file) ? len : sizeof(file));
 	set_sums(file);
-	if (slots_parse(file, sizeof(file), &s, &e) < 0)
+	if (keyslots_parse(file, sizeof(file), &s, &e) < 0)
 		return 0;
-	for (enum slot_type t = SLOT_PASSCODE; t <= SLOT_RECOVERY; t++)
-		slots_find(&s, t);
-	if (secret_new(&device, &e) < 0 || secret_new(&key, &e) < 0)
+	for (enum keyslot_type t = KEYSLOT_PASSCODE; t <= KEYSLOT_RECOVERY; t++)
+		keyslots_find_newest(&s, t);
+	if (secure_memory_new(&device, &e) < 0 ||
+	    secure_memory_new(&key, &e) < 0)
 		return 0;
-	slots_unwrap_device(&s, device, key, &e);
-	slots_write_head(&s, file);
-	for (unsigned int i = 0; i < SLOTS_PLACES; i++)
-		slots_write_place(&s.place[i], file);
+	keyslots_unwrap_device(&s, device, key, &e);
+	keyslots_format_header(&s, file);
+	for (unsigned int i = 0; i < KEYSLOTS_PLACES; i++)
+		keyslots_format_slot(&s.place[i], file);
 	return 0;
 }

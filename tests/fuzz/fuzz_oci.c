@@ -14,11 +14,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct err e;
 	bool index;
 
-	oci_index(text, len, "amd64", NULL, &blob, &index, &e);
-	oci_index(text, len, NULL, "latest", &blob, &index, &e);
-	oci_manifest(text, len, &manifest, &e);
-	oci_config(text, len, &config, &e);
-	oci_archive(text, len, NULL, &archive, &e);
-	oci_archive(text, len, "latest", &archive, &e);
+	oci_parse_index(text, len, "amd64", NULL, &blob, &index, &e);
+	oci_parse_index(text, len, NULL, "latest", &blob, &index, &e);
+	oci_parse_manifest(text, len, &manifest, &e);
+	oci_parse_config(text, len, &config, &e);
+	oci_parse_archive(text, len, NULL, &archive, &e);
+	oci_parse_archive(text, len, "latest", &archive, &e);
 	return 0;
 }

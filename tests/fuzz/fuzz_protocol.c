@@ -73,7 +73,7 @@ static void answer(struct world *w)
 	}
 	if (w->is_asked) {
 		w->is_asked = false;
-		protocol_receipts(w->p, &r, 1);
+		protocol_send_receipts(w->p, &r, 1);
 	}
 }
 
@@ -103,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	w.p = protocol_new(&d, &ops, &w);
 	if (!w.p)
 		return 0;
-	protocol_hello(w.p, empty);
+	protocol_send_hello(w.p, empty);
 	for (const char *stop = text + len; text < stop; text = end + 1) {
 		end = memchr(text, '\n', (size_t)(stop - text));
 		if (!end)

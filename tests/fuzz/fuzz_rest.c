@@ -30,7 +30,7 @@ static int take_line(struct request *rq, char *line)
 		return -1;
 	strcpy(rq->path, path);
 	for (rq->method = METHOD_GET; rq->method < METHOD_DELETE; rq->method++)
-		if (strcmp(method_name(rq->method), line) == 0)
+		if (strcmp(request_method_name(rq->method), line) == 0)
 			break;
 	return 0;
 }
@@ -44,17 +44,17 @@ static void run(struct request *rq)
 	strcpy(rq->caller.id, "1");
 	strcpy(rq->caller.name, "fuzz");
 	strcpy(rq->caller.role, "admin");
-	rq->caller.rights = bearer_role_rights("admin");
+	rq->caller.rights = token_get_role_rights("admin");
 	rq->caller.groups = json_array();
 	/* A login's work is on purpose: once a minute is enough of it. */
-	if (route_admit(rq) == 0 && !(rq->route->flags & ROUTE_WS) &&
-	    !(rq->route->flags & ROUTE_FILE) && route_run(rq) &&
+	if (route_check_request(rq) == 0 && !(rq->route->flags & ROUTE_WS) &&
+	    !(rq->route->flags & ROUTE_FILE) && route_run_request(rq) &&
 	    rq->answer.status == 0)
 		abort();
 	if (s->writing) {
 		db_rollback(s->db);
 		s->writing = false;
-		if (ledger_load(s->db, &s->tree, &e) < 0)
+		if (audit_log_load_tree(s->db, &s->tree, &e) < 0)
 			abort();
 	}
 }

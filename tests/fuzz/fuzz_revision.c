@@ -16,11 +16,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (!text)
 		return 0;
-	docfile_sniff(text, strlen(text));
-	if (revision_set(&text, "group", "version", "12", &e) < 0)
+	doc_file_detect_type(text, strlen(text));
+	if (revision_set_attribute(&text, "group", "version", "12", &e) < 0)
 		return 0;
 	once = strdup(text);
-	if (!once || revision_set(&text, "group", "version", "12", &e) < 0 ||
+	if (!once ||
+	    revision_set_attribute(&text, "group", "version", "12", &e) < 0 ||
 	    strcmp(once, text) != 0)
 		abort();
 	return 0;

@@ -13,13 +13,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		.ref = { { DOC_VP_CONFIG, "work", 3 } },
 	};
 	auto_free struct snapshot *s = NULL;
-	const struct held none = { 0 };
+	const struct document_set none = { 0 };
 	struct err e;
 
 	if (snapshot_parse(data, len, &s, &e) < 0)
 		return 0;
 	snapshot_check_group(s, "field", 5, &e);
-	snapshot_check_named(s, &group, &e);
+	snapshot_check_group_refs(s, &group, &e);
 	snapshot_check_images(s, &none, &e);
 	return 0;
 }

@@ -71,7 +71,7 @@ struct server *office_server(void)
 	if (!mkdtemp(folder))
 		abort();
 	must(pki_create(folder, "acme", hosts, &e), &e);
-	must(registry_create(folder, "acme", &db, &e), &e);
+	must(schema_create_database(folder, "acme", &db, &e), &e);
 	db_close(db);
 	must(mgmtd_open(folder, NULL, &the_server, &e), &e);
 	enrol(the_server);

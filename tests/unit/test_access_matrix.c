@@ -37,7 +37,7 @@ static char *written(bool color, bool all)
 	FILE *f = open_memstream(&got, &len);
 
 	ck_assert_int_eq(json_parse(answer, strlen(answer), "test", &j, &e), 0);
-	matrix_write(f, j, color, all);
+	access_matrix_write(f, j, color, all);
 	fclose(f);
 	return got;
 }
@@ -95,7 +95,7 @@ START_TEST(hostile_words_stay_words)
 
 	ck_assert_int_eq(json_parse(hostile, strlen(hostile), "test", &j, &e),
 			 0);
-	matrix_write(f, j, false, true);
+	access_matrix_write(f, j, false, true);
 	fclose(f);
 	ck_assert_ptr_null(strchr(got, '\033'));
 	ck_assert_ptr_nonnull(strstr(got, "\\u{1b}"));

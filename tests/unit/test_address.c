@@ -14,7 +14,7 @@ START_TEST(addresses_come_in_their_order)
 	static const char text[] = "192.0.2.7\n2001:db8::1\n192.0.2.8\n";
 	struct address_list list;
 
-	ck_assert_int_eq(address_read(text, strlen(text), &list, &e), 0);
+	ck_assert_int_eq(address_parse_list(text, strlen(text), &list, &e), 0);
 	ck_assert_uint_eq(list.n, 3);
 	ck_assert_str_eq(list.text[0], "192.0.2.7");
 	ck_assert_str_eq(list.text[1], "2001:db8::1");
@@ -35,8 +35,9 @@ START_TEST(no_list_of_addresses_is_refused)
 {
 	struct address_list list = { 0 };
 
-	ck_assert_int_eq(address_read(wrong[_i], strlen(wrong[_i]), &list, &e),
-			 -EBADMSG);
+	ck_assert_int_eq(
+		address_parse_list(wrong[_i], strlen(wrong[_i]), &list, &e),
+		-EBADMSG);
 	ck_assert_uint_eq(list.n, 0);
 }
 END_TEST
@@ -45,11 +46,11 @@ START_TEST(address_needs_no_name_server)
 {
 	struct address_list list;
 
-	ck_assert(address_literal("192.0.2.7", &list));
+	ck_assert(address_parse_literal("192.0.2.7", &list));
 	ck_assert_uint_eq(list.n, 1);
 	ck_assert_str_eq(list.text[0], "192.0.2.7");
-	ck_assert(!address_literal("localhost", &list));
-	ck_assert(!address_literal("", &list));
+	ck_assert(!address_parse_literal("localhost", &list));
+	ck_assert(!address_parse_literal("", &list));
 }
 END_TEST
 
@@ -59,9 +60,9 @@ START_TEST(machine_finds_itself)
 	struct address_list list;
 	size_t len;
 
-	ck_assert_msg(address_find("localhost", &text, &len, &e) == 0, "%s",
+	ck_assert_msg(address_lookup("localhost", &text, &len, &e) == 0, "%s",
 		      e.text);
-	ck_assert_int_eq(address_read(text, len, &list, &e), 0);
+	ck_assert_int_eq(address_parse_list(text, len, &list, &e), 0);
 	for (unsigned int i = 0; i < list.n; i++)
 		ck_assert(strcmp(list.text[i], "127.0.0.1") == 0 ||
 			  strcmp(list.text[i], "::1") == 0);

@@ -30,15 +30,15 @@ static void put(const char *name, const char *text)
 			 0);
 }
 
-static struct adminconf sample(char *name)
+static struct admin_config sample(char *name)
 {
 	static char host[] = "mgmt.test", pem[] = "PEM", token[] = "secret";
-	struct adminconf c = { .name = name,
-			       .host = host,
-			       .port = 9443,
-			       .ca_pem = pem,
-			       .token = token,
-			       .has_root = true };
+	struct admin_config c = { .name = name,
+				  .host = host,
+				  .port = 9443,
+				  .ca_pem = pem,
+				  .token = token,
+				  .has_root = true };
 
 	memset(c.root, 7, sizeof(c.root));
 	return c;
@@ -46,13 +46,13 @@ static struct adminconf sample(char *name)
 
 START_TEST(what_was_written_is_read_back)
 {
-	AUTO(adminconf_fini) struct adminconf got = { 0 };
+	AUTO(admin_config_fini) struct admin_config got = { 0 };
 	char name[] = "acme";
-	struct adminconf c = sample(name);
+	struct admin_config c = sample(name);
 
-	ck_assert_msg(adminconf_write(folder(), &c, false, &e) == 0, "%s",
+	ck_assert_msg(admin_config_write(folder(), &c, false, &e) == 0, "%s",
 		      e.text);
-	ck_assert_msg(adminconf_read(folder(), NULL, &got, &e) == 0, "%s",
+	ck_assert_msg(admin_config_read(folder(), NULL, &got, &e) == 0, "%s",
 		      e.text);
 	ck_assert_str_eq(got.name, "acme");
 	ck_assert_str_eq(got.host, "mgmt.test");
@@ -66,25 +66,26 @@ END_TEST
 
 START_TEST(second_server_does_not_become_the_default)
 {
-	AUTO(adminconf_fini) struct adminconf got = { 0 };
+	AUTO(admin_config_fini) struct admin_config got = { 0 };
 	char first[] = "first", second[] = "second";
-	struct adminconf a = sample(first), b = sample(second);
+	struct admin_config a = sample(first), b = sample(second);
 
-	ck_assert_int_eq(adminconf_write(folder(), &a, true, &e), 0);
-	ck_assert_int_eq(adminconf_write(folder(), &b, false, &e), 0);
-	ck_assert_int_eq(adminconf_read(folder(), NULL, &got, &e), 0);
+	ck_assert_int_eq(admin_config_write(folder(), &a, true, &e), 0);
+	ck_assert_int_eq(admin_config_write(folder(), &b, false, &e), 0);
+	ck_assert_int_eq(admin_config_read(folder(), NULL, &got, &e), 0);
 	ck_assert_str_eq(got.name, "first");
-	adminconf_fini(&got);
-	ck_assert_int_eq(adminconf_read(folder(), "second", &got, &e), 0);
+	admin_config_fini(&got);
+	ck_assert_int_eq(admin_config_read(folder(), "second", &got, &e), 0);
 	ck_assert_str_eq(got.name, "second");
 }
 END_TEST
 
 START_TEST(unknown_server_is_enoent)
 {
-	struct adminconf got = { 0 };
+	struct admin_config got = { 0 };
 
-	ck_assert_int_eq(adminconf_read(folder(), "nobody", &got, &e), -ENOENT);
+	ck_assert_int_eq(admin_config_read(folder(), "nobody", &got, &e),
+			 -ENOENT);
 }
 END_TEST
 
@@ -101,11 +102,11 @@ static const char *const bad_files[] = {
 
 START_TEST(bad_file_is_refused)
 {
-	struct adminconf got = { 0 };
+	struct admin_config got = { 0 };
 
 	put("servers/a.pem", "PEM\n");
 	put("servers/bad.conf", bad_files[_i]);
-	ck_assert_int_lt(adminconf_read(folder(), "bad", &got, &e), 0);
+	ck_assert_int_lt(admin_config_read(folder(), "bad", &got, &e), 0);
 	ck_assert_ptr_null(got.host);
 }
 END_TEST
@@ -114,9 +115,9 @@ static const char *const bad_names[] = { "", "..", "a/b", "../x" };
 
 START_TEST(bad_name_is_refused)
 {
-	struct adminconf got = { 0 };
+	struct admin_config got = { 0 };
 
-	ck_assert_int_eq(adminconf_read(folder(), bad_names[_i], &got, &e),
+	ck_assert_int_eq(admin_config_read(folder(), bad_names[_i], &got, &e),
 			 -EINVAL);
 }
 END_TEST

@@ -70,9 +70,9 @@ START_TEST(chain_is_followed)
 	struct audit_chain c = { 0 };
 
 	for (unsigned int i = 0; i < RECORDS; i++)
-		ck_assert_msg(
-			audit_follow(&c, record[i], strlen(record[i]), &e) == 0,
-			"%s", e.text);
+		ck_assert_msg(audit_verify_record(&c, record[i],
+						  strlen(record[i]), &e) == 0,
+			      "%s", e.text);
 	ck_assert_uint_eq(c.seq, RECORDS);
 	ck_assert_mem_eq(c.head, end.head, HASH_SIZE);
 }
@@ -82,15 +82,20 @@ START_TEST(gap_swap_and_repeat_are_noticed)
 {
 	struct audit_chain c = { 0 }, start = { 0 };
 
-	ck_assert_int_eq(audit_follow(&c, record[1], strlen(record[1]), &e),
-			 -EBADMSG);
+	ck_assert_int_eq(
+		audit_verify_record(&c, record[1], strlen(record[1]), &e),
+		-EBADMSG);
 	ck_assert_mem_eq(&c, &start, sizeof(c));
-	ck_assert_int_eq(audit_follow(&c, record[0], strlen(record[0]), &e), 0);
-	ck_assert_int_eq(audit_follow(&c, record[0], strlen(record[0]), &e),
-			 -EBADMSG);
-	ck_assert_int_eq(audit_follow(&c, record[2], strlen(record[2]), &e),
-			 -EBADMSG);
-	ck_assert_int_eq(audit_follow(&c, record[1], strlen(record[1]), &e), 0);
+	ck_assert_int_eq(
+		audit_verify_record(&c, record[0], strlen(record[0]), &e), 0);
+	ck_assert_int_eq(
+		audit_verify_record(&c, record[0], strlen(record[0]), &e),
+		-EBADMSG);
+	ck_assert_int_eq(
+		audit_verify_record(&c, record[2], strlen(record[2]), &e),
+		-EBADMSG);
+	ck_assert_int_eq(
+		audit_verify_record(&c, record[1], strlen(record[1]), &e), 0);
 }
 END_TEST
 
@@ -100,17 +105,18 @@ START_TEST(each_changed_byte_is_noticed)
 	struct audit_chain c = { 0 };
 	size_t len = strlen(record[1]);
 
-	ck_assert_int_eq(audit_follow(&c, record[0], strlen(record[0]), &e), 0);
+	ck_assert_int_eq(
+		audit_verify_record(&c, record[0], strlen(record[0]), &e), 0);
 	for (size_t i = 0; i < len; i++) {
 		struct audit_chain copy = c;
 		auto_free char *changed = strdup(record[1]);
 		int r;
 
 		changed[i] ^= 1;
-		r = audit_follow(&copy, changed, len, &e);
+		r = audit_verify_record(&copy, changed, len, &e);
 		if (r == 0)
-			r = audit_follow(&copy, record[2], strlen(record[2]),
-					 &e);
+			r = audit_verify_record(&copy, record[2],
+						strlen(record[2]), &e);
 		ck_assert_msg(r == -EBADMSG, "byte %zu", i);
 	}
 }
@@ -146,9 +152,9 @@ START_TEST(misformed_record_is_refused)
 {
 	struct audit_chain c = { 0 };
 
-	ck_assert_int_eq(
-		audit_follow(&c, misformed[_i], strlen(misformed[_i]), &e),
-		-EBADMSG);
+	ck_assert_int_eq(audit_verify_record(&c, misformed[_i],
+					     strlen(misformed[_i]), &e),
+			 -EBADMSG);
 	ck_assert_uint_eq(c.seq, 0);
 }
 END_TEST
@@ -174,9 +180,9 @@ START_TEST(record_that_is_too_long_is_not_followed)
 {
 	static char filler[AUDIT_RECORD_MAX];
 	struct audit_chain c = { 0 };
-	char prev[TEXT_DIGEST_SIZE];
+	char prev[ENCODING_DIGEST_SIZE];
 
-	text_digest(c.head, prev);
+	encoding_format_digest(c.head, prev);
 	memset(filler, 'x', sizeof(filler) - 1);
 	for (unsigned int i = 0; i < 2; i++) {
 		const char *long_record = unit_text(
@@ -186,8 +192,8 @@ START_TEST(record_that_is_too_long_is_not_followed)
 			i ? filler : "x", prev);
 		struct audit_chain copy = c;
 
-		ck_assert_int_eq(audit_follow(&copy, long_record,
-					      strlen(long_record), &e),
+		ck_assert_int_eq(audit_verify_record(&copy, long_record,
+						     strlen(long_record), &e),
 				 i ? -EBADMSG : 0);
 	}
 }
@@ -220,7 +226,7 @@ START_TEST(batches_are_checked_one_after_the_other)
 	auto_json json_t *first = NULL, *second = NULL, *all = NULL;
 
 	for (unsigned int i = 0; i < 2; i++)
-		audit_follow(&middle, record[i], strlen(record[i]), &e);
+		audit_verify_record(&middle, record[i], strlen(record[i]), &e);
 	first = batch(0, 2, &middle);
 	second = batch(2, RECORDS, &end);
 	all = batch(0, RECORDS, &end);

@@ -20,17 +20,18 @@ static struct err e;
 
 static void append(const char *action)
 {
-	const struct ledger_entry en = {
+	const struct audit_log_entry en = {
 		.who = "alice", .from = "local", .action = action, .object = "x"
 	};
 
-	ck_assert_msg(ledger_append(db, &tree, &en, NULL, &e) == 0, "%s",
+	ck_assert_msg(audit_log_append(db, &tree, &en, NULL, &e) == 0, "%s",
 		      e.text);
 }
 
 static void set_up(void)
 {
-	ck_assert_msg(registry_create(unit_folder(), "acme", &db, &e) == 0,
+	ck_assert_msg(schema_create_database(unit_folder(), "acme", &db, &e) ==
+			      0,
 		      "%s", e.text);
 	memset(&tree, 0, sizeof(tree));
 }
@@ -46,9 +47,9 @@ static unsigned int take_path(json_t *list, uint8_t path[][HASH_SIZE])
 	json_t *j;
 
 	json_array_foreach (list, i, j)
-		ck_assert_int_eq(
-			text_unhex(json_string_value(j), path[i], HASH_SIZE),
-			0);
+		ck_assert_int_eq(encoding_from_hex(json_string_value(j),
+						   path[i], HASH_SIZE),
+				 0);
 	return (unsigned int)json_array_size(list);
 }
 
@@ -78,8 +79,9 @@ START_TEST(each_entry_is_proved_to_be_in_the_tree)
 		auto_json json_t *list = NULL;
 		unsigned int n;
 
-		ck_assert_int_eq(
-			ledger_inclusion(db, &tree, i, ENTRIES, &list, &e), 0);
+		ck_assert_int_eq(audit_log_prove_inclusion(db, &tree, i,
+							   ENTRIES, &list, &e),
+				 0);
 		n = take_path(list, path);
 		leaf_of(i, leaf);
 		ck_assert(merkle_check_inclusion(leaf, i, ENTRIES,
@@ -107,9 +109,9 @@ START_TEST(each_earlier_tree_is_proved_to_be_its_prefix)
 		auto_json json_t *list = NULL;
 		unsigned int n;
 
-		ck_assert_int_eq(
-			ledger_consistency(db, &tree, i, ENTRIES, &list, &e),
-			0);
+		ck_assert_int_eq(audit_log_prove_consistency(
+					 db, &tree, i, ENTRIES, &list, &e),
+				 0);
 		n = take_path(list, path);
 		ck_assert(merkle_check_consistency(i, earlier[i], ENTRIES, root,
 						   (const void *)path, n));
@@ -133,7 +135,7 @@ START_TEST(tree_is_the_same_when_it_is_loaded_again)
 	for (int i = 0; i < 13; i++)
 		append("test");
 	merkle_root(&tree, before);
-	ck_assert_int_eq(ledger_load(db, &again, &e), 0);
+	ck_assert_int_eq(audit_log_load_tree(db, &again, &e), 0);
 	ck_assert_uint_eq(again.size, 13);
 	merkle_root(&again, after);
 	ck_assert_mem_eq(before, after, HASH_SIZE);
@@ -166,17 +168,17 @@ START_TEST(tree_of_an_older_version_gets_its_nodes)
 	before = strdup(db_text(st, 0));
 	db_done(&st);
 	ck_assert_int_eq(db_exec(db, losses[_i], &e), 0);
-	ck_assert_int_eq(
-		ledger_inclusion(db, &tree, ENTRIES - 3, ENTRIES, &list, &e),
-		-EBADMSG);
-	ck_assert_msg(ledger_load(db, &again, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(audit_log_prove_inclusion(db, &tree, ENTRIES - 3,
+						   ENTRIES, &list, &e),
+			 -EBADMSG);
+	ck_assert_msg(audit_log_load_tree(db, &again, &e) == 0, "%s", e.text);
 	ck_assert_int_eq(db_first(db, &st, &e, all, ""), 1);
 	ck_assert_str_eq(db_text(st, 0), before);
 	db_done(&st);
 	ck_assert_int_eq(db_exec(db, "DELETE FROM leaf WHERE number = 9", &e),
 			 0);
 	ck_assert_int_eq(db_exec(db, "DELETE FROM node", &e), 0);
-	ck_assert_int_eq(ledger_load(db, &again, &e), -EBADMSG);
+	ck_assert_int_eq(audit_log_load_tree(db, &again, &e), -EBADMSG);
 	tear_down();
 }
 END_TEST
@@ -187,12 +189,16 @@ START_TEST(proofs_outside_the_tree_are_refused)
 
 	set_up();
 	append("test");
-	ck_assert_int_eq(ledger_inclusion(db, &tree, 1, 1, &list, &e), -ENOENT);
-	ck_assert_int_eq(ledger_inclusion(db, &tree, 0, 2, &list, &e), -ENOENT);
-	ck_assert_int_eq(ledger_consistency(db, &tree, 0, 1, &list, &e),
+	ck_assert_int_eq(audit_log_prove_inclusion(db, &tree, 1, 1, &list, &e),
 			 -ENOENT);
-	ck_assert_int_eq(ledger_consistency(db, &tree, 1, 2, &list, &e),
+	ck_assert_int_eq(audit_log_prove_inclusion(db, &tree, 0, 2, &list, &e),
 			 -ENOENT);
+	ck_assert_int_eq(
+		audit_log_prove_consistency(db, &tree, 0, 1, &list, &e),
+		-ENOENT);
+	ck_assert_int_eq(
+		audit_log_prove_consistency(db, &tree, 1, 2, &list, &e),
+		-ENOENT);
 	ck_assert_ptr_null(list);
 	tear_down();
 }

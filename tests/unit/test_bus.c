@@ -119,9 +119,9 @@ static int take_answer(sd_bus_message *m, void *data, sd_bus_error *error)
 {
 	int *ret = data;
 
-	*ret = bus_take_err(sd_bus_message_get_error(m),
-			    sd_bus_message_is_method_error(m, NULL) ? -EIO : 0,
-			    "try", &e);
+	*ret = bus_convert_error(
+		sd_bus_message_get_error(m),
+		sd_bus_message_is_method_error(m, NULL) ? -EIO : 0, "try", &e);
 	if (!sd_bus_message_is_method_error(m, NULL))
 		*ret = 0;
 	return 1;

@@ -54,7 +54,7 @@ static void assert_holds(const char *name, const char *want)
 	ck_assert_str_eq(text, want);
 }
 
-static const struct leaf_limits all = {
+static const struct cgroup_limits all = {
 	.memory_max = 1 << 20,
 	.cpu_weight = 50,
 	.io_weight = 2000,
@@ -66,11 +66,14 @@ static const struct leaf_limits all = {
 
 START_TEST(what_no_controller_takes_is_told)
 {
-	ck_assert_uint_eq(leaf_limit(leaf, &all),
-			  LEAF_MEMORY | LEAF_CPU | LEAF_PIDS | LEAF_IO |
-				  LEAF_READ | LEAF_WRITE);
-	ck_assert_uint_eq(leaf_limit(leaf, &(struct leaf_limits){ 0 }), 0);
-	ck_assert_uint_eq(leaf_lacking(leaf), leaf_limit(leaf, &all));
+	ck_assert_uint_eq(cgroup_set_limits(leaf, &all),
+			  CGROUP_LIMIT_MEMORY | CGROUP_LIMIT_CPU |
+				  CGROUP_LIMIT_PIDS | CGROUP_LIMIT_IO |
+				  CGROUP_LIMIT_READ | CGROUP_LIMIT_WRITE);
+	ck_assert_uint_eq(cgroup_set_limits(leaf, &(struct cgroup_limits){ 0 }),
+			  0);
+	ck_assert_uint_eq(cgroup_get_unsupported_limits(leaf),
+			  cgroup_set_limits(leaf, &all));
 }
 END_TEST
 
@@ -81,8 +84,8 @@ START_TEST(limits_are_written_in_the_kernel_s_words)
 	make("cpu.weight");
 	make("io.bfq.weight");
 	make("io.max");
-	ck_assert_uint_eq(leaf_limit(leaf, &all), 0);
-	ck_assert_uint_eq(leaf_lacking(leaf), 0);
+	ck_assert_uint_eq(cgroup_set_limits(leaf, &all), 0);
+	ck_assert_uint_eq(cgroup_get_unsupported_limits(leaf), 0);
 	assert_holds("memory.max", "1048576");
 	assert_holds("pids.max", "7");
 	assert_holds("cpu.weight", "50");
@@ -102,19 +105,19 @@ static const struct {
 	/* None any more: what stood there goes. */
 	{ 0, 0, DISK, 0, "7:12 rbps=max wbps=max" },
 	{ 0, 0, 0, 0, "" },
-	{ 2048, 0, 0, LEAF_READ, "" },
-	{ 2048, 2048, 0, LEAF_READ | LEAF_WRITE, "" },
+	{ 2048, 0, 0, CGROUP_LIMIT_READ, "" },
+	{ 2048, 2048, 0, CGROUP_LIMIT_READ | CGROUP_LIMIT_WRITE, "" },
 };
 
 START_TEST(rates_are_of_the_disk_that_the_data_is_on)
 {
-	const struct leaf_limits l = { .io_read_max = rates[_i].read,
-				       .io_write_max = rates[_i].write,
-				       .disk = rates[_i].disk };
+	const struct cgroup_limits l = { .io_read_max = rates[_i].read,
+					 .io_write_max = rates[_i].write,
+					 .disk = rates[_i].disk };
 
 	make("io.max");
 	make("memory.max");
-	ck_assert_uint_eq(leaf_limit(leaf, &l), rates[_i].lacking);
+	ck_assert_uint_eq(cgroup_set_limits(leaf, &l), rates[_i].lacking);
 	assert_holds("io.max", rates[_i].text);
 }
 END_TEST
@@ -122,19 +125,19 @@ END_TEST
 /* What is written later is charged to nobody then. */
 START_TEST(without_memory_beside_it_writes_are_not_limited)
 {
-	const struct leaf_limits l = { .io_write_max = 2048, .disk = DISK };
+	const struct cgroup_limits l = { .io_write_max = 2048, .disk = DISK };
 
 	make("io.max");
-	ck_assert_uint_eq(leaf_limit(leaf, &l), LEAF_WRITE);
-	ck_assert(leaf_lacking(leaf) & LEAF_WRITE);
-	ck_assert(!(leaf_lacking(leaf) & LEAF_READ));
+	ck_assert_uint_eq(cgroup_set_limits(leaf, &l), CGROUP_LIMIT_WRITE);
+	ck_assert(cgroup_get_unsupported_limits(leaf) & CGROUP_LIMIT_WRITE);
+	ck_assert(!(cgroup_get_unsupported_limits(leaf) & CGROUP_LIMIT_READ));
 }
 END_TEST
 
 START_TEST(what_ends_waits_for_no_rate)
 {
 	make("io.max");
-	leaf_unrate(leaf, DISK);
+	cgroup_clear_io_limits(leaf, DISK);
 	assert_holds("io.max", "7:12 rbps=max wbps=max");
 }
 END_TEST

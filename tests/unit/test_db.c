@@ -273,13 +273,13 @@ START_TEST(what_ended_a_transaction_is_told_from_then_on)
 				 &e),
 			 0);
 	ck_assert_int_eq(db_begin(d, &e), 0);
-	ck_assert_int_eq(db_standing(d, &e), 0);
+	ck_assert_int_eq(db_check_transaction(d, &e), 0);
 	ck_assert_int_eq(put(d, "a"), -EEXIST);
-	ck_assert_int_eq(db_standing(d, &e), -EEXIST);
+	ck_assert_int_eq(db_check_transaction(d, &e), -EEXIST);
 	ck_assert_int_eq(db_exec(d, "DROP TRIGGER x", &e), -EEXIST);
 	ck_assert_ptr_nonnull(strstr(e.text, "broken"));
 	ck_assert_int_eq(db_commit(d, &e), -EEXIST);
-	ck_assert_int_eq(db_standing(d, &e), 0);
+	ck_assert_int_eq(db_check_transaction(d, &e), 0);
 	ck_assert_int_eq(db_exec(d, "DROP TRIGGER x", &e), 0);
 	ck_assert_int_eq(db_begin(d, &e), 0);
 	ck_assert_int_eq(put(d, "a"), 0);

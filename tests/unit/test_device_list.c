@@ -217,14 +217,14 @@ static bool is_used(const struct device *d)
 	return false;
 }
 
-static struct devlist *list(void)
+static struct device_list *list(void)
 {
-	struct devlist *l;
+	struct device_list *l;
 
-	ck_assert_int_eq(devlist_new(profile, &l, &e), 0);
+	ck_assert_int_eq(device_list_new(profile, &l, &e), 0);
 	for (unsigned int i = 0; i < machine.n; i++) {
 		struct device *d = &machine.device[i];
-		const struct devlist_device item = {
+		const struct device_list_device item = {
 			.ask = { get_subsystem, get_sysname, get_devname,
 				 get_driver, get_property, get_attribute, d },
 			.above = get_above,
@@ -235,19 +235,19 @@ static struct devlist *list(void)
 			.in_use = is_used(d),
 		};
 
-		devlist_add(l, &item);
+		device_list_add(l, &item);
 	}
-	devlist_finish(l);
+	device_list_finish(l);
 	return l;
 }
 
 /* A line for each node that can be given: its name, and all that it needs. */
 static char *given(void)
 {
-	AUTO(devlist_freep) struct devlist *l = list();
+	AUTO(device_list_freep) struct device_list *l = list();
 	char *text = NULL;
 	size_t len, n;
-	const struct devlist_item *item = devlist_items(l, &n);
+	const struct device_list_item *item = device_list_items(l, &n);
 	FILE *f = open_memstream(&text, &len);
 
 	for (size_t i = 0; i < n; i++) {
@@ -275,7 +275,7 @@ START_TEST(shipped_profile_gives_what_is_expected)
 	load(machines[_i]);
 	snprintf(path, sizeof(path), "%s/data/hardware.d/default.conf",
 		 top ? top : ".");
-	ck_assert_msg(profile_read(profile, path, &e) == 0, "%s", e.text);
+	ck_assert_msg(profile_read_file(profile, path, &e) == 0, "%s", e.text);
 	got = given();
 	ck_assert_str_eq(got, want);
 }
@@ -289,7 +289,7 @@ START_TEST(profile_of_everything_gets_no_reserved_node)
 	char rule[] = "modem = subsystem *";
 
 	load(machines[_i]);
-	ck_assert_int_eq(profile_parse(profile, "test", rule, &e), 0);
+	ck_assert_int_eq(profile_parse_text(profile, "test", rule, &e), 0);
 	got = given();
 	ck_assert_str_eq(got, want);
 }
@@ -310,7 +310,7 @@ START_TEST(name_of_a_pseudo_node_is_reserved)
 		&machine, (char[]){ "x/video7" }, (char[]){ "video4linux" },
 		NULL,	  (char[]){ "c81:7" },	  name
 	};
-	ck_assert_int_eq(profile_parse(profile, "test", rule, &e), 0);
+	ck_assert_int_eq(profile_parse_text(profile, "test", rule, &e), 0);
 	snprintf(name, sizeof(name), "video7");
 	got = given();
 	ck_assert_str_eq(got, "video7: camera\n");

@@ -18,11 +18,11 @@ static void teardown(void)
 	nlmsg_free(m);
 }
 
-static void parse(devnsattrs a)
+static void parse(devns_attr_table a)
 {
 	struct nlmsghdr *h = nlmsg_hdr(m);
 
-	devnsattr_parse(nlmsg_attrdata(h, 0), nlmsg_attrlen(h, 0), a);
+	devns_attr_parse(nlmsg_attrdata(h, 0), nlmsg_attrlen(h, 0), a);
 }
 
 static void put_right(uint32_t cls, uint8_t use, uint8_t block)
@@ -37,9 +37,9 @@ static void put_right(uint32_t cls, uint8_t use, uint8_t block)
 
 START_TEST(namespace_has_its_rights)
 {
-	struct devnslink_ns ns = { 0 };
+	struct devns_link_ns ns = { 0 };
 	struct nlattr *nest;
-	devnsattrs a;
+	devns_attr_table a;
 
 	nla_put_u32(m, DEVNS_A_ID, 7);
 	nla_put_string(m, DEVNS_A_NAME, "work");
@@ -51,7 +51,7 @@ START_TEST(namespace_has_its_rights)
 	put_right(CELLS_CLASS_GPS, CELLS_USE_ANY, 0);
 	nla_nest_end(m, nest);
 	parse(a);
-	devnsattr_ns(a, &ns);
+	devns_attr_read_ns(a, &ns);
 	ck_assert_uint_eq(ns.id, 7);
 	ck_assert_str_eq(ns.name, "work");
 	ck_assert(ns.active);
@@ -65,14 +65,14 @@ END_TEST
 
 START_TEST(event_without_a_class_has_none)
 {
-	struct devnslink_event ev;
-	devnsattrs a;
+	struct devns_link_event ev;
+	devns_attr_table a;
 
 	nla_put_u32(m, DEVNS_A_EVENT, DEVNS_EVENT_LOST);
 	nla_put_u64(m, DEVNS_A_SEQ, 12);
 	nla_put_u32(m, DEVNS_A_COUNT, 3);
 	parse(a);
-	devnsattr_event(a, &ev);
+	devns_attr_read_event(a, &ev);
 	ck_assert_uint_eq(ev.event, DEVNS_EVENT_LOST);
 	ck_assert_uint_eq(ev.seq, 12);
 	ck_assert_uint_eq(ev.count, 3);
@@ -84,15 +84,15 @@ END_TEST
 /* A newer module's types, and values shorter than they should be. */
 START_TEST(what_is_unknown_or_short_is_skipped)
 {
-	struct devnslink_source s = { 0 };
-	devnsattrs a;
+	struct devns_link_source s = { 0 };
+	devns_attr_table a;
 
 	nla_put_u32(m, DEVNS_A_MAX + 1, 1);
 	nla_put_u8(m, DEVNS_A_SOURCE, 1);
 	nla_put_u8(m, DEVNS_A_GENERATION, 1);
 	nla_put_u32(m, DEVNS_A_MINOR, 4);
 	parse(a);
-	devnsattr_source(a, &s);
+	devns_attr_read_source(a, &s);
 	ck_assert_uint_eq(s.id, 0);
 	ck_assert_uint_eq(s.minor, 4);
 }
@@ -100,14 +100,14 @@ END_TEST
 
 START_TEST(text_is_cut_to_its_room)
 {
-	struct devnslink_endpoint ep = { 0 };
+	struct devns_link_endpoint ep = { 0 };
 	char name[DEVNS_NODE_MAX * 2];
-	devnsattrs a;
+	devns_attr_table a;
 
 	memset(name, 'x', sizeof(name));
 	nla_put(m, DEVNS_A_NODE, sizeof(name), name);
 	parse(a);
-	devnsattr_endpoint(a, &ep);
+	devns_attr_read_endpoint(a, &ep);
 	ck_assert_uint_eq(strlen(ep.node), DEVNS_NODE_MAX - 1);
 }
 END_TEST
@@ -115,11 +115,11 @@ END_TEST
 START_TEST(each_word_is_there)
 {
 	for (uint32_t i = 0; i < DEVNS_EVENT_COUNT_; i++)
-		ck_assert_str_ne(devnslink_event_name(i), "?");
+		ck_assert_str_ne(devns_link_event_name(i), "?");
 	for (uint32_t i = 0; i < DEVNS_KIND_COUNT_; i++)
-		ck_assert_str_ne(devnslink_kind_name(i), "?");
-	ck_assert_str_eq(devnslink_event_name(DEVNS_EVENT_COUNT_), "?");
-	ck_assert_str_eq(devnslink_kind_name(DEVNS_KIND_COUNT_), "?");
+		ck_assert_str_ne(devns_link_kind_name(i), "?");
+	ck_assert_str_eq(devns_link_event_name(DEVNS_EVENT_COUNT_), "?");
+	ck_assert_str_eq(devns_link_kind_name(DEVNS_KIND_COUNT_), "?");
 }
 END_TEST
 

@@ -33,15 +33,15 @@ int __wrap_nl_send_auto(struct nl_sock *s, struct nl_msg *m)
 
 START_TEST(request_is_answered_after_one_that_failed)
 {
-	AUTO(devnslink_freep) struct devnslink *l = NULL;
+	AUTO(devns_link_freep) struct devns_link *l = NULL;
 	struct err e;
 
-	ck_assert_msg(devnslink_open(&l, &e) == 0, "%s", e.text);
-	ck_assert_int_eq(devnslink_ns_del(l, 1, &e), -EOPNOTSUPP);
+	ck_assert_msg(devns_link_open(&l, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(devns_link_ns_del(l, 1, &e), -EOPNOTSUPP);
 	is_refused = true;
-	ck_assert_int_eq(devnslink_ns_del(l, 1, &e), -ENOMEM);
+	ck_assert_int_eq(devns_link_ns_del(l, 1, &e), -ENOMEM);
 	is_refused = false;
-	ck_assert_int_eq(devnslink_ns_del(l, 1, &e), -EOPNOTSUPP);
+	ck_assert_int_eq(devns_link_ns_del(l, 1, &e), -EOPNOTSUPP);
 }
 END_TEST
 

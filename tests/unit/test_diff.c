@@ -34,8 +34,8 @@ START_TEST(lines_that_went_and_came_are_marked)
 	size_t len;
 	FILE *f = open_memstream(&got, &len);
 	const char *before = cases[_i].before, *after = cases[_i].after;
-	bool differs = difference_write(f, before, before ? strlen(before) : 0,
-					after, strlen(after), false);
+	bool differs = diff_write(f, before, before ? strlen(before) : 0, after,
+				  strlen(after), false);
 
 	fclose(f);
 	ck_assert_int_eq(differs, !before || strcmp(before, after) != 0);
@@ -58,7 +58,7 @@ START_TEST(huge_texts_are_compared_in_bounded_time)
 		memcpy(b + i, "bbb\n", 4);
 	}
 	a[400000] = b[400000] = '\0';
-	ck_assert(difference_write(f, a, 400000, b, 400000, false));
+	ck_assert(diff_write(f, a, 400000, b, 400000, false));
 	fclose(f);
 	for (size_t i = 0; i < len; i++)
 		lines += got[i] == '\n';

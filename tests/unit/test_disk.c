@@ -32,16 +32,17 @@ START_TEST(every_block_device_has_a_whole_disk)
 		if (sscanf(entry->d_name, "%u:%u", &high, &low) != 2)
 			continue;
 		dev = makedev(high, low);
-		ck_assert(disk_whole(dev) != 0 && !is_part(disk_whole(dev)));
-		ck_assert(is_part(dev) || disk_whole(dev) == dev);
+		ck_assert(disk_find_whole(dev) != 0 &&
+			  !is_part(disk_find_whole(dev)));
+		ck_assert(is_part(dev) || disk_find_whole(dev) == dev);
 	}
 }
 END_TEST
 
 START_TEST(a_number_of_no_block_device_has_none)
 {
-	ck_assert(disk_whole(0) == 0);
-	ck_assert(disk_whole(makedev(0, 41)) == 0); /* as tmpfs has one */
+	ck_assert(disk_find_whole(0) == 0);
+	ck_assert(disk_find_whole(makedev(0, 41)) == 0); /* as tmpfs has one */
 }
 END_TEST
 
@@ -54,13 +55,13 @@ START_TEST(disk_that_holds_a_mounted_file_system_is_in_use)
 
 	while (f && fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%*d %*d %u:%u", &high, &low) != 2 ||
-		    !disk_whole(makedev(high, low)))
+		    !disk_find_whole(makedev(high, low)))
 			continue;
-		ck_assert(disk_in_use(makedev(high, low)));
-		ck_assert(disk_in_use(disk_whole(makedev(high, low))));
+		ck_assert(disk_is_in_use(makedev(high, low)));
+		ck_assert(disk_is_in_use(disk_find_whole(makedev(high, low))));
 	}
 	/* One that is not there cannot be looked at. */
-	ck_assert(disk_in_use(makedev(4000, 1)));
+	ck_assert(disk_is_in_use(makedev(4000, 1)));
 }
 END_TEST
 

@@ -397,7 +397,7 @@ START_TEST(image_is_read)
 	ck_assert_uint_eq(i->min_agent, 1);
 	ck_assert_uint_eq(i->n_layers, 2);
 	ck_assert_uint_eq(i->layer[0].size, 41943040);
-	ck_assert_uint_eq(strlen(i->layer[1].chunks), TEXT_DIGEST_SIZE - 1);
+	ck_assert_uint_eq(strlen(i->layer[1].chunks), ENCODING_DIGEST_SIZE - 1);
 }
 END_TEST
 

@@ -9,12 +9,12 @@
 
 START_TEST(time_is_written_and_read_back)
 {
-	char s[TEXT_TIME_SIZE];
+	char s[ENCODING_TIME_SIZE];
 	int64_t t;
 
-	text_time(1795161600, s);
+	encoding_format_time(1795161600, s);
 	ck_assert_str_eq(s, "2026-11-20T08:00:00Z");
-	ck_assert_int_eq(text_untime(s, &t), 0);
+	ck_assert_int_eq(encoding_parse_time(s, &t), 0);
 	ck_assert_int_eq(t, 1795161600);
 }
 END_TEST
@@ -34,7 +34,7 @@ START_TEST(other_spelling_of_a_time_is_refused)
 {
 	int64_t t;
 
-	ck_assert_int_eq(text_untime(bad_times[_i], &t), -EINVAL);
+	ck_assert_int_eq(encoding_parse_time(bad_times[_i], &t), -EINVAL);
 }
 END_TEST
 
@@ -53,13 +53,14 @@ static const struct {
 
 START_TEST(base64_follows_the_rfc)
 {
-	auto_free char *b64 =
-		text_base64(vectors[_i].plain, strlen(vectors[_i].plain));
+	auto_free char *b64 = encoding_to_base64(vectors[_i].plain,
+						 strlen(vectors[_i].plain));
 	auto_free void *back = NULL;
 	size_t len;
 
 	ck_assert_str_eq(b64, vectors[_i].b64);
-	ck_assert_int_eq(text_unbase64(b64, strlen(b64), &back, &len), 0);
+	ck_assert_int_eq(encoding_from_base64(b64, strlen(b64), &back, &len),
+			 0);
 	ck_assert_uint_eq(len, strlen(vectors[_i].plain));
 	ck_assert_str_eq(back, vectors[_i].plain);
 }
@@ -74,8 +75,9 @@ START_TEST(other_spelling_of_base64_is_refused)
 	void *back;
 	size_t len;
 
-	ck_assert_int_eq(text_unbase64(bad_base64[_i], strlen(bad_base64[_i]),
-				       &back, &len),
+	ck_assert_int_eq(encoding_from_base64(bad_base64[_i],
+					      strlen(bad_base64[_i]), &back,
+					      &len),
 			 -EINVAL);
 }
 END_TEST
@@ -101,7 +103,7 @@ static const struct {
 
 START_TEST(ids_are_told_from_other_text)
 {
-	ck_assert_int_eq(text_is_id(ids[_i].id), ids[_i].good);
+	ck_assert_int_eq(encoding_is_valid_id(ids[_i].id), ids[_i].good);
 }
 END_TEST
 
@@ -119,7 +121,7 @@ START_TEST(sizes_are_for_people)
 {
 	char s[24];
 
-	text_size(sizes[_i].n, s);
+	encoding_format_size(sizes[_i].n, s);
 	ck_assert_str_eq(s, sizes[_i].s);
 }
 END_TEST

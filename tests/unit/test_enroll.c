@@ -73,7 +73,7 @@ static json_t *answer(void)
 			 8444);
 }
 
-static int parse(json_t *j, struct enrolment *ret)
+static int parse(json_t *j, struct identity_enrollment *ret)
 {
 	auto_free char *text = json_text(j);
 
@@ -83,7 +83,7 @@ static int parse(json_t *j, struct enrolment *ret)
 START_TEST(good_answer_is_kept_over_a_restart)
 {
 	AUTO(identity_freep) struct identity *again = NULL;
-	AUTO(enrolment_fini) struct enrolment n = { 0 };
+	AUTO(identity_enrollment_fini) struct identity_enrollment n = { 0 };
 	auto_json json_t *j = answer();
 
 	ck_assert_msg(parse(j, &n) == 0, "%s", e.text);
@@ -102,7 +102,7 @@ END_TEST
 START_TEST(staged_answer_waits_over_a_restart)
 {
 	AUTO(identity_freep) struct identity *again = NULL;
-	AUTO(enrolment_fini) struct enrolment n = { 0 };
+	AUTO(identity_enrollment_fini) struct identity_enrollment n = { 0 };
 	auto_json json_t *j = answer();
 
 	ck_assert_int_eq(parse(j, &n), 0);
@@ -110,7 +110,7 @@ START_TEST(staged_answer_waits_over_a_restart)
 	ck_assert_int_eq(identity_open(folder, &again, &e), 0);
 	ck_assert(!again->is_enrolled && again->has_next);
 	ck_assert_str_eq(again->next.epoch, EPOCH);
-	identity_drop(again);
+	identity_drop_staged(again);
 	identity_free(steal(again));
 	ck_assert_int_eq(identity_open(folder, &again, &e), 0);
 	ck_assert(!again->is_enrolled && !again->has_next);
@@ -133,7 +133,7 @@ static const struct {
 
 START_TEST(spoiled_answer_is_refused)
 {
-	AUTO(enrolment_fini) struct enrolment n = { 0 };
+	AUTO(identity_enrollment_fini) struct identity_enrollment n = { 0 };
 	auto_json json_t *j = answer();
 
 	json_object_set_new(j, spoiled[_i].member,
@@ -150,7 +150,7 @@ static const char *const members[] = { "device",       "epoch", "identity_cert",
 
 START_TEST(answer_without_a_member_is_refused)
 {
-	AUTO(enrolment_fini) struct enrolment n = { 0 };
+	AUTO(identity_enrollment_fini) struct identity_enrollment n = { 0 };
 	auto_json json_t *j = answer();
 
 	json_object_del(j, members[_i]);
@@ -160,7 +160,7 @@ END_TEST
 
 START_TEST(another_ca_is_refused)
 {
-	AUTO(enrolment_fini) struct enrolment n = { 0 };
+	AUTO(identity_enrollment_fini) struct identity_enrollment n = { 0 };
 	auto_json json_t *j = answer();
 
 	rq.ca[0] ^= 1;
@@ -170,7 +170,7 @@ END_TEST
 
 START_TEST(certificate_of_another_key_is_refused)
 {
-	AUTO(enrolment_fini) struct enrolment n = { 0 };
+	AUTO(identity_enrollment_fini) struct identity_enrollment n = { 0 };
 	AUTO(key_freep) struct key *other = NULL;
 	auto_json json_t *j = answer();
 	auto_free char *cert = NULL;
@@ -184,7 +184,7 @@ END_TEST
 
 START_TEST(lapsed_certificate_is_refused)
 {
-	AUTO(enrolment_fini) struct enrolment n = { 0 };
+	AUTO(identity_enrollment_fini) struct identity_enrollment n = { 0 };
 	auto_json json_t *j = answer();
 	auto_free char *cert = issue(id->key, NOW - 2 * DAY, NOW - DAY);
 
@@ -195,7 +195,7 @@ END_TEST
 
 START_TEST(renewal_is_due_at_two_thirds)
 {
-	AUTO(enrolment_fini) struct enrolment n = { 0 };
+	AUTO(identity_enrollment_fini) struct identity_enrollment n = { 0 };
 	auto_json json_t *j = answer();
 	auto_free char *cert = issue(id->key, NOW, NOW + 90 * DAY);
 	int64_t due;
@@ -204,7 +204,7 @@ START_TEST(renewal_is_due_at_two_thirds)
 	ck_assert_int_eq(parse(j, &n), 0);
 	ck_assert_int_eq(identity_stage(id, &n, &e), 0);
 	ck_assert_int_eq(identity_commit(id, &e), 0);
-	ck_assert_int_eq(enroll_renew_at(id, &due, &e), 0);
+	ck_assert_int_eq(enroll_get_renewal_time(id, &due, &e), 0);
 	ck_assert_int_ge(due, NOW + 60 * DAY - 120);
 	ck_assert_int_le(due, NOW + 60 * DAY + 120);
 }
@@ -243,7 +243,7 @@ END_TEST
 /* Fails each system call in turn, until a run in which nothing failed. */
 START_TEST(failed_commit_leaves_one_whole_enrolment)
 {
-	AUTO(enrolment_fini) struct enrolment n = { 0 };
+	AUTO(identity_enrollment_fini) struct identity_enrollment n = { 0 };
 	auto_json json_t *j = answer();
 
 	ck_assert_int_eq(parse(j, &n), 0);

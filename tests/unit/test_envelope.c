@@ -272,7 +272,7 @@ static char *sized(size_t n, size_t size)
 	char *json;
 
 	memset(body, 'x', n);
-	b64 = text_base64(body, n);
+	b64 = encoding_to_base64(body, n);
 	json = unit_text("{\"payloadType\":\"x\",\"payload\":\"%s\","
 			 "\"signatures\":[]}",
 			 b64);

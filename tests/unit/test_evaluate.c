@@ -22,17 +22,18 @@ static const struct access_time noon = { .weekday = 2,
 	"<vp-config xmlns='urn:cells:vp-config:1' id='" id "'" ATTRS           \
 	"><image id='tiny' min-version='1'/></vp-config>"
 
-static void hold(struct held *h, enum doc_type type, const char *xml)
+static void hold(struct document_set *h, enum doc_type type, const char *xml)
 {
 	struct doc *d;
 
 	ck_assert_msg(doc_parse(type, xml, strlen(xml), &d, &e) == 0, "%s",
 		      e.text);
-	ck_assert_int_eq(held_take(h, d, &e), 0);
+	ck_assert_int_eq(document_set_add(h, d, &e), 0);
 }
 
-static struct access_right right(const struct held *h, enum doc_level level,
-				 const char *vp, enum cells_class c)
+static struct access_right right(const struct document_set *h,
+				 enum doc_level level, const char *vp,
+				 enum cells_class c)
 {
 	struct access_right r;
 
@@ -42,7 +43,7 @@ static struct access_right right(const struct held *h, enum doc_level level,
 
 START_TEST(policy_that_cannot_be_enforced_grants_nothing)
 {
-	AUTO(held_fini) struct held h = { 0 };
+	AUTO(document_set_fini) struct document_set h = { 0 };
 
 	hold(&h, DOC_DEVICE_POLICY,
 	     POLICY("a", "<require enforcement='live'/>"
@@ -63,7 +64,7 @@ END_TEST
 /* A policy may be among the documents that have gone. */
 START_TEST(set_with_something_missing_gives_what_a_vp_is_seen_by)
 {
-	AUTO(held_fini) struct held h = { .is_partial = true };
+	AUTO(document_set_fini) struct document_set h = { .is_partial = true };
 
 	hold(&h, DOC_DEVICE_POLICY,
 	     POLICY("a", "<vp id='work'><default mode='shared'/></vp>"));
@@ -90,7 +91,7 @@ static const struct evaluate_row *find(const struct evaluate_row *rows,
 
 START_TEST(table_has_configs_only)
 {
-	AUTO(held_fini) struct held h = { 0 };
+	AUTO(document_set_fini) struct document_set h = { 0 };
 	auto_free struct evaluate_row *rows = NULL;
 	size_t n;
 
@@ -118,14 +119,14 @@ END_TEST
 
 START_TEST(shared_documents_outlive_one_set)
 {
-	struct held a = { 0 };
-	AUTO(held_fini) struct held b = { 0 };
+	struct document_set a = { 0 };
+	AUTO(document_set_fini) struct document_set b = { 0 };
 
 	hold(&a, DOC_VP_CONFIG, CONFIG("work"));
-	ck_assert_int_eq(held_share(&b, a.doc[0], &e), 0);
-	held_fini(&a);
-	ck_assert_ptr_null(held_config(&a, "work"));
-	ck_assert_str_eq(held_config(&b, "work")->image, "tiny");
+	ck_assert_int_eq(document_set_add_shared(&b, a.doc[0], &e), 0);
+	document_set_fini(&a);
+	ck_assert_ptr_null(document_set_find_config(&a, "work"));
+	ck_assert_str_eq(document_set_find_config(&b, "work")->image, "tiny");
 }
 END_TEST
 

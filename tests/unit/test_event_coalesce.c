@@ -7,7 +7,7 @@
 
 #define SECOND 1000000000ULL
 
-static struct burst b;
+static struct event_coalesce b;
 static unsigned int told, sum;
 
 static void setup(void)
@@ -33,16 +33,16 @@ START_TEST(first_is_told_and_equal_ones_are_counted)
 {
 	struct backend_event ev = event("open", 1, 7);
 
-	ck_assert(burst_take(&b, &ev, 10));
+	ck_assert(event_coalesce_add(&b, &ev, 10));
 	for (int i = 0; i < 5; i++)
-		ck_assert(!burst_take(&b, &ev, 20));
-	ck_assert(burst_flush(&b, SECOND, count, NULL));
+		ck_assert(!event_coalesce_add(&b, &ev, 20));
+	ck_assert(event_coalesce_flush(&b, SECOND, count, NULL));
 	ck_assert_uint_eq(told, 0);
-	ck_assert(!burst_flush(&b, SECOND + 10, count, NULL));
+	ck_assert(!event_coalesce_flush(&b, SECOND + 10, count, NULL));
 	ck_assert_uint_eq(told, 1);
 	ck_assert_uint_eq(sum, 5);
 	/* It is over: the next one begins a burst of its own. */
-	ck_assert(burst_take(&b, &ev, 2 * SECOND));
+	ck_assert(event_coalesce_add(&b, &ev, 2 * SECOND));
 }
 END_TEST
 
@@ -50,8 +50,8 @@ START_TEST(one_alone_is_told_once)
 {
 	struct backend_event ev = event("open", 1, 7);
 
-	ck_assert(burst_take(&b, &ev, 10));
-	ck_assert(!burst_flush(&b, 2 * SECOND, count, NULL));
+	ck_assert(event_coalesce_add(&b, &ev, 10));
+	ck_assert(!event_coalesce_flush(&b, 2 * SECOND, count, NULL));
 	ck_assert_uint_eq(told, 0);
 }
 END_TEST
@@ -61,24 +61,25 @@ START_TEST(what_differs_is_told_apart)
 	struct backend_event a = event("open", 1, 7), c = event("close", 1, 7),
 			     v = event("open", 2, 7), p = event("open", 1, 8);
 
-	ck_assert(burst_take(&b, &a, 10));
-	ck_assert(burst_take(&b, &c, 10));
-	ck_assert(burst_take(&b, &v, 10));
-	ck_assert(burst_take(&b, &p, 10));
+	ck_assert(event_coalesce_add(&b, &a, 10));
+	ck_assert(event_coalesce_add(&b, &c, 10));
+	ck_assert(event_coalesce_add(&b, &v, 10));
+	ck_assert(event_coalesce_add(&b, &p, 10));
 }
 END_TEST
 
 START_TEST(full_table_drops_nothing)
 {
-	for (uint32_t i = 0; i < BURST_MAX + 10; i++) {
+	for (uint32_t i = 0; i < EVENT_COALESCE_MAX + 10; i++) {
 		struct backend_event ev = event("open", 1, i);
 
-		ck_assert(burst_take(&b, &ev, 10));
+		ck_assert(event_coalesce_add(&b, &ev, 10));
 	}
 	for (int i = 0; i < 3; i++) {
-		struct backend_event ev = event("open", 1, BURST_MAX + 5);
+		struct backend_event ev =
+			event("open", 1, EVENT_COALESCE_MAX + 5);
 
-		ck_assert(burst_take(&b, &ev, 10));
+		ck_assert(event_coalesce_add(&b, &ev, 10));
 	}
 }
 END_TEST

@@ -40,7 +40,7 @@ static char *text(const struct firewall_vp *vp, unsigned int n,
 		  uint32_t resolver, bool closed)
 {
 	const struct firewall_plan plan = { resolver, closed, vp, n };
-	char *s = firewall_text(&plan);
+	char *s = firewall_build_ruleset(&plan);
 
 	ck_assert_ptr_nonnull(s);
 	return s;
@@ -125,7 +125,7 @@ static const struct {
 
 START_TEST(the_first_ipv4_server_is_taken)
 {
-	ck_assert_uint_eq(resolver_parse(resolvers[_i].text),
+	ck_assert_uint_eq(resolver_parse_text(resolvers[_i].text),
 			  resolvers[_i].address);
 }
 END_TEST
@@ -179,12 +179,14 @@ END_TEST
 
 START_TEST(rows_go_through_the_log)
 {
-	ck_assert_int_eq(vp_conf_set(&plain, "allow", "167772160 8 6 443", &e),
-			 0);
+	ck_assert_int_eq(
+		vp_conf_set_property(&plain, "allow", "167772160 8 6 443", &e),
+		0);
 	ck_assert_uint_eq(plain.allow[0].address, 0x0a000000);
 	ck_assert_uint_eq(plain.allow[0].port, 443);
-	ck_assert_int_eq(vp_conf_set(&plain, "allow", "10.0.0.0/8", &e),
-			 -EINVAL);
+	ck_assert_int_eq(
+		vp_conf_set_property(&plain, "allow", "10.0.0.0/8", &e),
+		-EINVAL);
 }
 END_TEST
 

@@ -12,7 +12,7 @@ static char hex[2 * HASH_SIZE + 1];
 
 static const char *in_hex(const uint8_t digest[HASH_SIZE])
 {
-	text_hex(digest, HASH_SIZE, hex);
+	encoding_to_hex(digest, HASH_SIZE, hex);
 	return hex;
 }
 

@@ -45,11 +45,11 @@ START_TEST(words_are_read_back)
 {
 	AUTO(journal_closep) struct journal *j = open_log();
 
-	journal_add(j, "a", "", "two words", "100%", "\xc3\xa4\n", NULL);
-	journal_add(j, "b", NULL);
-	ck_assert_int_eq(journal_commit(j, &e), 0);
-	journal_add(j, "never", NULL);
-	journal_drop(j);
+	journal_add_record(j, "a", "", "two words", "100%", "\xc3\xa4\n", NULL);
+	journal_add_record(j, "b", NULL);
+	ck_assert_int_eq(journal_commit_batch(j, &e), 0);
+	journal_add_record(j, "never", NULL);
+	journal_discard_batch(j);
 	journal_close(steal(j));
 	j = open_log();
 	ck_assert_str_eq(seen, "a||two words|100%|\xc3\xa4\n;b;");
@@ -63,17 +63,17 @@ START_TEST(torn_tail_is_cut_off)
 	size_t len, first;
 	struct journal *j = open_log();
 
-	journal_add(j, "first", "x", NULL);
-	journal_commit(j, &e);
+	journal_add_record(j, "first", "x", NULL);
+	journal_commit_batch(j, &e);
 	{
 		struct stat st;
 
 		stat(path, &st);
 		first = (size_t)st.st_size;
 	}
-	journal_add(j, "second", "y", NULL);
-	journal_add(j, "third", "z", NULL);
-	journal_commit(j, &e);
+	journal_add_record(j, "second", "y", NULL);
+	journal_add_record(j, "third", "z", NULL);
+	journal_commit_batch(j, &e);
 	journal_close(j);
 	ck_assert_int_eq(io_read_file(path, 4096, &text, &len, &e), 0);
 	for (size_t n = 0; n <= len; n++) {
@@ -85,8 +85,8 @@ START_TEST(torn_tail_is_cut_off)
 		ck_assert_str_eq(seen, n < first ? ""
 				       : n < len ? "first|x;"
 						 : "first|x;second|y;third|z;");
-		journal_add(j, "next", NULL);
-		ck_assert_int_eq(journal_commit(j, &e), 0);
+		journal_add_record(j, "next", NULL);
+		ck_assert_int_eq(journal_commit_batch(j, &e), 0);
 		journal_close(j);
 		journal_close(open_log());
 		ck_assert_ptr_nonnull(strstr(seen, "next;"));
@@ -100,8 +100,8 @@ START_TEST(damage_in_the_middle_is_told)
 	int fd;
 
 	for (int i = 0; i < 3; i++) {
-		journal_add(j, "record", NULL);
-		journal_commit(j, &e);
+		journal_add_record(j, "record", NULL);
+		journal_commit_batch(j, &e);
 	}
 	journal_close(j);
 	fd = open(path, O_WRONLY);
@@ -122,11 +122,11 @@ START_TEST(failed_commit_leaves_the_old_or_the_new)
 
 		unlink(path);
 		j = open_log();
-		journal_add(j, "old", NULL);
-		ck_assert_int_eq(journal_commit(j, &e), 0);
-		journal_add(j, "new", NULL);
+		journal_add_record(j, "old", NULL);
+		ck_assert_int_eq(journal_commit_batch(j, &e), 0);
+		journal_add_record(j, "new", NULL);
 		fault_at(n);
-		r = journal_commit(j, &e);
+		r = journal_commit_batch(j, &e);
 		if (!fault_fired()) {
 			fault_at(0);
 			journal_close(j);
@@ -135,8 +135,8 @@ START_TEST(failed_commit_leaves_the_old_or_the_new)
 		fault_at(0);
 		ck_assert_int_lt(r, 0);
 		/* What was refused is not there, and the log goes on. */
-		journal_add(j, "later", NULL);
-		ck_assert_int_eq(journal_commit(j, &e), 0);
+		journal_add_record(j, "later", NULL);
+		ck_assert_int_eq(journal_commit_batch(j, &e), 0);
 		journal_close(j);
 		journal_close(open_log());
 		ck_assert_str_eq(seen, "old;later;");
@@ -152,16 +152,16 @@ START_TEST(failed_rewrite_leaves_the_old_or_the_new)
 
 		unlink(path);
 		j = open_log();
-		journal_add(j, "old", NULL);
-		journal_commit(j, &e);
-		journal_add(j, "new", NULL);
+		journal_add_record(j, "old", NULL);
+		journal_commit_batch(j, &e);
+		journal_add_record(j, "new", NULL);
 		fault_at(n);
 		journal_rewrite(j, &e);
 		fired = fault_fired();
 		fault_at(0);
 		/* What is committed then is in the one that has the name. */
-		journal_add(j, "later", NULL);
-		ck_assert_int_eq(journal_commit(j, &e), 0);
+		journal_add_record(j, "later", NULL);
+		ck_assert_int_eq(journal_commit_batch(j, &e), 0);
 		journal_close(j);
 		journal_close(open_log());
 		ck_assert(strcmp(seen, "old;later;") == 0 ||
@@ -181,16 +181,16 @@ START_TEST(no_batch_stands_behind_a_refused_one)
 
 		unlink(path);
 		j = open_log();
-		journal_add(j, "old", NULL);
-		ck_assert_int_eq(journal_commit(j, &e), 0);
+		journal_add_record(j, "old", NULL);
+		ck_assert_int_eq(journal_commit_batch(j, &e), 0);
 		fault_from(n);
 		for (int i = 0; i < 2; i++) {
-			journal_add(j, "new", NULL);
-			ck_assert_int_eq(journal_commit(j, &e), -EIO);
+			journal_add_record(j, "new", NULL);
+			ck_assert_int_eq(journal_commit_batch(j, &e), -EIO);
 		}
 		fault_at(0);
-		journal_add(j, "later", NULL);
-		ck_assert_int_eq(journal_commit(j, &e), 0);
+		journal_add_record(j, "later", NULL);
+		ck_assert_int_eq(journal_commit_batch(j, &e), 0);
 		journal_close(j);
 		journal_close(open_log());
 		ck_assert_str_eq(seen, "old;later;");
@@ -203,14 +203,14 @@ START_TEST(nothing_is_committed_before_the_folder_is_synced)
 {
 	struct journal *j = open_log();
 
-	journal_add(j, "new", NULL);
+	journal_add_record(j, "new", NULL);
 	fault_from(4); /* after write, fsync, rename */
 	ck_assert_int_eq(journal_rewrite(j, &e), -EIO);
-	journal_add(j, "refused", NULL);
-	ck_assert_int_eq(journal_commit(j, &e), -EIO);
+	journal_add_record(j, "refused", NULL);
+	ck_assert_int_eq(journal_commit_batch(j, &e), -EIO);
 	fault_at(0);
-	journal_add(j, "later", NULL);
-	ck_assert_int_eq(journal_commit(j, &e), 0);
+	journal_add_record(j, "later", NULL);
+	ck_assert_int_eq(journal_commit_batch(j, &e), 0);
 	journal_close(j);
 	journal_close(open_log());
 	ck_assert_str_eq(seen, "new;later;");

@@ -58,7 +58,7 @@ static int take(const char *text, bool closed)
 	};
 
 	ck_assert_int_eq(json_parse(text, strlen(text), "text", &j, &e), 0);
-	return json_take(j, table, closed, "text", &e);
+	return json_read_object(j, table, closed, "text", &e);
 }
 
 START_TEST(members_are_there_and_of_their_type)

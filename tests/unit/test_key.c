@@ -85,7 +85,7 @@ START_TEST(public_half_cannot_sign)
 	ck_assert_int_eq(key_from_spki(der, len, &public, &e), 0);
 	ck_assert_int_eq(key_sign(public, digest, sig, &len, &e), -EINVAL);
 	ck_assert_int_eq(key_to_pem(public, true, &pem, &e), -EINVAL);
-	ck_assert_int_eq(key_seal(public, "alice", PASSWORD, &pem, &e),
+	ck_assert_int_eq(key_file_encrypt(public, "alice", PASSWORD, &pem, &e),
 			 -EINVAL);
 }
 END_TEST
@@ -299,8 +299,9 @@ static char *sealed(const struct key *k)
 {
 	char *json;
 
-	ck_assert_msg(key_seal(k, "Alice Example", PASSWORD, &json, &e) == 0,
-		      "%s", e.text);
+	ck_assert_msg(
+		key_file_encrypt(k, "Alice Example", PASSWORD, &json, &e) == 0,
+		"%s", e.text);
 	return json;
 }
 
@@ -311,20 +312,23 @@ START_TEST(sealed_key_opens_with_its_password_only)
 	auto_free char *json = sealed(k), *name = NULL;
 	struct key *none;
 
-	ck_assert_msg(key_unseal(json, strlen(json), PASSWORD, &again, &name,
-				 &e) == 0,
+	ck_assert_msg(key_file_decrypt(json, strlen(json), PASSWORD, &again,
+				       &name, &e) == 0,
 		      "%s", e.text);
 	ck_assert_str_eq(name, "Alice Example");
 	assert_signs_for(again, k);
 	ck_assert_int_eq(
-		key_unseal(json, strlen(json), NULL, &public, NULL, &e), 0);
+		key_file_decrypt(json, strlen(json), NULL, &public, NULL, &e),
+		0);
 	ck_assert_str_eq(key_id(public), key_id(k));
 	ck_assert(!key_is_private(public));
-	ck_assert_int_eq(key_unseal(json, strlen(json), "wrong horse battery",
-				    &none, NULL, &e),
+	ck_assert_int_eq(key_file_decrypt(json, strlen(json),
+					  "wrong horse battery", &none, NULL,
+					  &e),
 			 -EACCES);
-	ck_assert_int_eq(key_unseal(json, strlen(json), "", &none, NULL, &e),
-			 -EACCES);
+	ck_assert_int_eq(
+		key_file_decrypt(json, strlen(json), "", &none, NULL, &e),
+		-EACCES);
 }
 END_TEST
 
@@ -333,17 +337,19 @@ START_TEST(short_password_and_bad_name_are_refused)
 	AUTO(key_freep) struct key *k = new_key();
 	char *json;
 
-	ck_assert_int_eq(key_seal(k, "alice", "eleven char", &json, &e),
+	ck_assert_int_eq(key_file_encrypt(k, "alice", "eleven char", &json, &e),
 			 -EINVAL);
 	/* Twelve bytes, but six characters. */
-	ck_assert_int_eq(key_seal(k, "alice",
-				  "\u00e9\u00e9\u00e9\u00e9\u00e9"
-				  "\u00e9",
-				  &json, &e),
+	ck_assert_int_eq(key_file_encrypt(k, "alice",
+					  "\u00e9\u00e9\u00e9\u00e9\u00e9"
+					  "\u00e9",
+					  &json, &e),
 			 -EINVAL);
-	ck_assert_int_eq(key_seal(k, "alice\n", PASSWORD, &json, &e), -EINVAL);
-	ck_assert_int_eq(key_seal(k, " alice", PASSWORD, &json, &e), -EINVAL);
-	ck_assert_int_eq(key_seal(k, "", PASSWORD, &json, &e), -EINVAL);
+	ck_assert_int_eq(key_file_encrypt(k, "alice\n", PASSWORD, &json, &e),
+			 -EINVAL);
+	ck_assert_int_eq(key_file_encrypt(k, " alice", PASSWORD, &json, &e),
+			 -EINVAL);
+	ck_assert_int_eq(key_file_encrypt(k, "", PASSWORD, &json, &e), -EINVAL);
 }
 END_TEST
 
@@ -352,8 +358,8 @@ static void assert_tampered(json_t *j, int want)
 	auto_free char *json = json_text(j);
 	struct key *k;
 
-	ck_assert_msg(key_unseal(json, strlen(json), PASSWORD, &k, NULL, &e) ==
-			      want,
+	ck_assert_msg(key_file_decrypt(json, strlen(json), PASSWORD, &k, NULL,
+				       &e) == want,
 		      "%s", json);
 }
 
@@ -404,7 +410,7 @@ START_TEST(tampering_with_a_key_file_is_noticed)
 		assert_tampered(j, changes[i].want);
 	}
 	der = key_spki(other, &len);
-	spki = text_base64(der, len);
+	spki = encoding_to_base64(der, len);
 	auto_json json_t *j = json_loads(json, 0, NULL);
 	json_object_set_new(j, "spki", json_string(spki));
 	assert_tampered(j, -EACCES);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 static struct err e;
-static uint8_t plain[ESCROW_KEY_SIZE];
+static uint8_t plain[KEY_RECOVERY_KEY_SIZE];
 
 /*
  * Made by another implementation (tests/e2e/escrow.py, on python3-cryptography)
@@ -30,8 +30,9 @@ static const char box_hex[] =
 	"f17f030b8ce2af91bbceeb1b9c44441951d5f86bbc30b5248f3734d639bb"
 	"b4308b80f2cf3732cf62861645a05145938b0f47800a1d400e61bc0300d1"
 	"e8edb1eb538339626feac45d664411b873942b8f8e28861499";
-static const struct escrow_vp work = { "work",
-				       "8699c2c53707405da5aba5ae4d8583c0", 17 };
+static const struct key_recovery_vp work = { "work",
+					     "8699c2c53707405da5aba5ae4d8583c0",
+					     17 };
 
 static struct key *recipient_key(void)
 {
@@ -50,10 +51,11 @@ static void setup(void)
 START_TEST(box_of_another_implementation_opens)
 {
 	AUTO(key_freep) struct key *k = recipient_key();
-	uint8_t box[ESCROW_BOX_SIZE], got[ESCROW_KEY_SIZE];
+	uint8_t box[KEY_RECOVERY_BOX_SIZE], got[KEY_RECOVERY_KEY_SIZE];
 
-	ck_assert_int_eq(text_unhex(box_hex, box, sizeof(box)), 0);
-	ck_assert_msg(escrow_unwrap(&work, k, box, got, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(encoding_from_hex(box_hex, box, sizeof(box)), 0);
+	ck_assert_msg(key_recovery_unwrap(&work, k, box, got, &e) == 0, "%s",
+		      e.text);
 	ck_assert_mem_eq(got, plain, sizeof(plain));
 }
 END_TEST
@@ -62,19 +64,19 @@ END_TEST
 START_TEST(changed_box_does_not_open)
 {
 	AUTO(key_freep) struct key *k = recipient_key();
-	uint8_t box[ESCROW_BOX_SIZE], got[ESCROW_KEY_SIZE];
+	uint8_t box[KEY_RECOVERY_BOX_SIZE], got[KEY_RECOVERY_KEY_SIZE];
 
-	ck_assert_int_eq(text_unhex(box_hex, box, sizeof(box)), 0);
+	ck_assert_int_eq(encoding_from_hex(box_hex, box, sizeof(box)), 0);
 	for (size_t i = 0; i < sizeof(box); i += 7) {
 		box[i] ^= 0x40;
-		ck_assert_int_eq(escrow_unwrap(&work, k, box, got, &e),
+		ck_assert_int_eq(key_recovery_unwrap(&work, k, box, got, &e),
 				 -EACCES);
 		box[i] ^= 0x40;
 	}
 }
 END_TEST
 
-static const struct escrow_vp others[] = {
+static const struct key_recovery_vp others[] = {
 	{ "worl", "8699c2c53707405da5aba5ae4d8583c0", 17 },
 	{ "work", "8699c2c53707405da5aba5ae4d8583c1", 17 },
 	{ "work", "8699c2c53707405da5aba5ae4d8583c0", 18 },
@@ -84,49 +86,53 @@ static const struct escrow_vp others[] = {
 START_TEST(box_of_one_vp_is_no_other_vps)
 {
 	AUTO(key_freep) struct key *k = recipient_key();
-	uint8_t box[ESCROW_BOX_SIZE], got[ESCROW_KEY_SIZE];
-	uint8_t to[BOX_POINT_SIZE];
+	uint8_t box[KEY_RECOVERY_BOX_SIZE], got[KEY_RECOVERY_KEY_SIZE];
+	uint8_t to[ECIES_POINT_SIZE];
 
-	box_point(k, to);
-	ck_assert_int_eq(escrow_wrap(&work, to, plain, box, &e), 0);
-	ck_assert_int_eq(escrow_unwrap(&work, k, box, got, &e), 0);
-	ck_assert_int_eq(escrow_unwrap(&others[_i], k, box, got, &e), -EACCES);
+	ecies_public_point(k, to);
+	ck_assert_int_eq(key_recovery_wrap(&work, to, plain, box, &e), 0);
+	ck_assert_int_eq(key_recovery_unwrap(&work, k, box, got, &e), 0);
+	ck_assert_int_eq(key_recovery_unwrap(&others[_i], k, box, got, &e),
+			 -EACCES);
 }
 END_TEST
 
 START_TEST(key_travels_to_one_device_and_vp)
 {
-	const struct escrow_device here = { "dev-1", "e1", "work" };
-	const struct escrow_device elsewhere[] = {
+	const struct key_recovery_device here = { "dev-1", "e1", "work" };
+	const struct key_recovery_device elsewhere[] = {
 		{ "dev-2", "e1", "work" },
 		{ "dev-1", "e2", "work" },
 		{ "dev-1", "e1", "home" },
 	};
 	AUTO(key_freep) struct key *k = recipient_key(), *other = NULL;
-	uint8_t box[ESCROW_BOX_SIZE], got[ESCROW_KEY_SIZE];
+	uint8_t box[KEY_RECOVERY_BOX_SIZE], got[KEY_RECOVERY_KEY_SIZE];
 
 	ck_assert_int_eq(key_generate(&other, &e), 0);
-	ck_assert_int_eq(escrow_seal(&here, k, plain, box, &e), 0);
-	ck_assert_int_eq(escrow_unseal(&here, k, box, sizeof(box), got, &e), 0);
+	ck_assert_int_eq(key_recovery_seal(&here, k, plain, box, &e), 0);
+	ck_assert_int_eq(
+		key_recovery_unseal(&here, k, box, sizeof(box), got, &e), 0);
 	ck_assert_mem_eq(got, plain, sizeof(plain));
 	for (size_t i = 0; i < ARRAY_SIZE(elsewhere); i++)
-		ck_assert_int_eq(escrow_unseal(&elsewhere[i], k, box,
-					       sizeof(box), got, &e),
+		ck_assert_int_eq(key_recovery_unseal(&elsewhere[i], k, box,
+						     sizeof(box), got, &e),
 				 -EACCES);
-	ck_assert_int_eq(escrow_unseal(&here, other, box, sizeof(box), got, &e),
-			 -EACCES);
-	ck_assert_int_eq(escrow_unseal(&here, k, box, sizeof(box) - 1, got, &e),
-			 -EACCES);
+	ck_assert_int_eq(
+		key_recovery_unseal(&here, other, box, sizeof(box), got, &e),
+		-EACCES);
+	ck_assert_int_eq(
+		key_recovery_unseal(&here, k, box, sizeof(box) - 1, got, &e),
+		-EACCES);
 }
 END_TEST
 
 START_TEST(no_point_of_the_curve_is_sealed_to)
 {
-	uint8_t to[BOX_POINT_SIZE] = { 4 }, box[ESCROW_BOX_SIZE];
+	uint8_t to[ECIES_POINT_SIZE] = { 4 }, box[KEY_RECOVERY_BOX_SIZE];
 
-	ck_assert_int_eq(escrow_wrap(&work, to, plain, box, &e), -EINVAL);
+	ck_assert_int_eq(key_recovery_wrap(&work, to, plain, box, &e), -EINVAL);
 	memset(to, 0, sizeof(to)); /* infinity */
-	ck_assert_int_eq(escrow_wrap(&work, to, plain, box, &e), -EINVAL);
+	ck_assert_int_eq(key_recovery_wrap(&work, to, plain, box, &e), -EINVAL);
 }
 END_TEST
 

@@ -126,7 +126,8 @@ START_TEST(key_file_is_opened)
 	AUTO(key_freep) struct key *k = NULL;
 	auto_free char *json = NULL, *output = NULL, *pem = NULL;
 
-	ck_assert_int_eq(key_seal(alice, "alice", PASSWORD, &json, &e), 0);
+	ck_assert_int_eq(key_file_encrypt(alice, "alice", PASSWORD, &json, &e),
+			 0);
 	put("alice.key", json);
 	output = run("cells-key.5");
 	ck_assert_int_eq(strncmp(output, key_id(alice), strlen(key_id(alice))),
@@ -154,11 +155,11 @@ static void put_receipt(char state[72])
 	struct receipt_doc docs[] = { { "vp-config", "work", 3, { 1 } },
 				      { "group", "field", 5, { 2 } } };
 	auto_free char *payload = NULL, *json = NULL;
-	char digest[2][TEXT_DIGEST_SIZE], epoch[33];
+	char digest[2][ENCODING_DIGEST_SIZE], epoch[33];
 
 	receipt_state(docs, 2, state); /* sorts them */
 	for (int i = 0; i < 2; i++)
-		text_digest(docs[i].digest, digest[i]);
+		encoding_format_digest(docs[i].digest, digest[i]);
 	receipt_epoch(alice, epoch);
 	ck_assert_int_ge(
 		asprintf(&payload,
@@ -184,7 +185,7 @@ static void put_receipt(char state[72])
 		system(unit_text("cd %s && head -n 5 prepare | sh", dir)), 0);
 }
 
-static void put_batch(char head[TEXT_DIGEST_SIZE])
+static void put_batch(char head[ENCODING_DIGEST_SIZE])
 {
 	struct audit_chain c = { 0 };
 	auto_json json_t *batch = json_pack("{s[]}", "records");
@@ -208,12 +209,12 @@ static void put_batch(char head[TEXT_DIGEST_SIZE])
 	json_object_set_new(batch, "head", json_loads(envelope, 0, NULL));
 	text = json_text(batch);
 	put("batch.json", text);
-	text_digest(c.head, head);
+	encoding_format_digest(c.head, head);
 }
 
 START_TEST(receipt_and_audit_are_verified)
 {
-	char state[72], head[TEXT_DIGEST_SIZE], epoch[33];
+	char state[72], head[ENCODING_DIGEST_SIZE], epoch[33];
 	auto_free char *output = NULL;
 
 	put_certificate();

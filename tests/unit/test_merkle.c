@@ -147,18 +147,19 @@ START_TEST(roots_are_the_known_ones)
 	char hex[2 * HASH_SIZE + 1];
 
 	merkle_root(&m, root);
-	text_hex(root, HASH_SIZE, hex);
+	encoding_to_hex(root, HASH_SIZE, hex);
 	ck_assert_str_eq(hex, "e3b0c44298fc1c149afbf4c8996fb924"
 			      "27ae41e4649b934ca495991b7852b855");
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
 		size_t len = strlen(known[i].leaf) / 2;
 		uint8_t entry[16], leaf[HASH_SIZE];
 
-		ck_assert_int_eq(text_unhex(known[i].leaf, entry, len), 0);
+		ck_assert_int_eq(encoding_from_hex(known[i].leaf, entry, len),
+				 0);
 		merkle_leaf(entry, len, leaf);
 		merkle_add(&m, leaf);
 		merkle_root(&m, root);
-		text_hex(root, HASH_SIZE, hex);
+		encoding_to_hex(root, HASH_SIZE, hex);
 		ck_assert_str_eq(hex, known[i].root);
 	}
 }

@@ -9,18 +9,18 @@
 static const struct {
 	const char *attention, *notify, *kind;
 	bool quiet;
-	enum attention_end end;
+	enum notifications_result end;
 } decisions[] = {
-	{ "call", "", "call", true, ATTENTION_SWITCHED },
-	{ "call", "", "call", false, ATTENTION_NOTIFIED },
-	{ "sms call", "", "call", true, ATTENTION_SWITCHED },
-	{ "alarm", "call", "call", true, ATTENTION_NOTIFIED },
-	{ "call", "call", "call", true, ATTENTION_SWITCHED },
-	{ "", "", "alarm", true, ATTENTION_IGNORED },
-	{ "calls", "recall", "call", true, ATTENTION_IGNORED },
-	{ "call sms alarm", "", "mail", true, ATTENTION_UNKNOWN },
-	{ "call sms", "", "call sms", true, ATTENTION_UNKNOWN },
-	{ "call", "", "", true, ATTENTION_UNKNOWN },
+	{ "call", "", "call", true, NOTIFICATIONS_SWITCHED },
+	{ "call", "", "call", false, NOTIFICATIONS_NOTIFIED },
+	{ "sms call", "", "call", true, NOTIFICATIONS_SWITCHED },
+	{ "alarm", "call", "call", true, NOTIFICATIONS_NOTIFIED },
+	{ "call", "call", "call", true, NOTIFICATIONS_SWITCHED },
+	{ "", "", "alarm", true, NOTIFICATIONS_IGNORED },
+	{ "calls", "recall", "call", true, NOTIFICATIONS_IGNORED },
+	{ "call sms alarm", "", "mail", true, NOTIFICATIONS_UNKNOWN },
+	{ "call sms", "", "call sms", true, NOTIFICATIONS_UNKNOWN },
+	{ "call", "", "", true, NOTIFICATIONS_UNKNOWN },
 };
 
 START_TEST(the_config_decides)
@@ -30,43 +30,49 @@ START_TEST(the_config_decides)
 		.notify = (char *)decisions[_i].notify,
 	};
 
-	ck_assert_str_eq(attention_name(attention_decide(&c, decisions[_i].kind,
-							 decisions[_i].quiet)),
-			 attention_name(decisions[_i].end));
+	ck_assert_str_eq(notifications_result_name(notifications_decide_request(
+				 &c, decisions[_i].kind, decisions[_i].quiet)),
+			 notifications_result_name(decisions[_i].end));
 }
 END_TEST
 
 START_TEST(three_at_once_then_one_each_ten_seconds)
 {
-	struct attention_bucket b = { 0 };
-	uint64_t now = 1000 * ATTENTION_EACH_NS;
+	struct notifications_bucket b = { 0 };
+	uint64_t now = 1000 * NOTIFICATIONS_EACH_NS;
 
-	for (int i = 0; i < ATTENTION_BURST; i++)
-		ck_assert(attention_take(&b, now));
-	ck_assert(!attention_take(&b, now));
-	ck_assert(!attention_take(&b, now + ATTENTION_EACH_NS - 1));
-	ck_assert(attention_take(&b, now + ATTENTION_EACH_NS));
-	ck_assert(!attention_take(&b, now + ATTENTION_EACH_NS + 1));
+	for (int i = 0; i < NOTIFICATIONS_BURST; i++)
+		ck_assert(notifications_bucket_consume(&b, now));
+	ck_assert(!notifications_bucket_consume(&b, now));
+	ck_assert(!notifications_bucket_consume(
+		&b, now + NOTIFICATIONS_EACH_NS - 1));
+	ck_assert(
+		notifications_bucket_consume(&b, now + NOTIFICATIONS_EACH_NS));
+	ck_assert(!notifications_bucket_consume(
+		&b, now + NOTIFICATIONS_EACH_NS + 1));
 	/* Half an interval that has passed is not lost. */
-	ck_assert(attention_take(&b, now + 5 * ATTENTION_EACH_NS / 2));
-	ck_assert(attention_take(&b, now + 3 * ATTENTION_EACH_NS));
-	ck_assert(!attention_take(&b, now + 3 * ATTENTION_EACH_NS));
+	ck_assert(notifications_bucket_consume(
+		&b, now + 5 * NOTIFICATIONS_EACH_NS / 2));
+	ck_assert(notifications_bucket_consume(
+		&b, now + 3 * NOTIFICATIONS_EACH_NS));
+	ck_assert(!notifications_bucket_consume(
+		&b, now + 3 * NOTIFICATIONS_EACH_NS));
 }
 END_TEST
 
 START_TEST(a_long_rest_gives_no_more_than_the_burst)
 {
-	struct attention_bucket b = { 0 };
+	struct notifications_bucket b = { 0 };
 	uint64_t now = 1;
 	int n = 0;
 
 	for (int i = 0; i < 10; i++)
-		n += attention_take(&b, now);
-	ck_assert_int_eq(n, ATTENTION_BURST);
+		n += notifications_bucket_consume(&b, now);
+	ck_assert_int_eq(n, NOTIFICATIONS_BURST);
 	now = UINT64_MAX - 1;
 	for (int i = 0; i < 10; i++)
-		n += attention_take(&b, now);
-	ck_assert_int_eq(n, 2 * ATTENTION_BURST);
+		n += notifications_bucket_consume(&b, now);
+	ck_assert_int_eq(n, 2 * NOTIFICATIONS_BURST);
 }
 END_TEST
 

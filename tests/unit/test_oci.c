@@ -30,7 +30,8 @@ static struct err e;
 static int find(const char *text, const char *arch, const char *tag,
 		struct oci_blob *ret, bool *ret_index)
 {
-	return oci_index(text, strlen(text), arch, tag, ret, ret_index, &e);
+	return oci_parse_index(text, strlen(text), arch, tag, ret, ret_index,
+			       &e);
 }
 
 START_TEST(image_is_chosen_by_architecture_and_tag)
@@ -81,7 +82,7 @@ START_TEST(manifest_lists_layers_lowest_first)
 				   ",\"layers\":[" LAYER(D1) "," LAYER(D2) "]}";
 	struct oci_manifest m;
 
-	ck_assert_msg(oci_manifest(text, strlen(text), &m, &e) == 0, "%s",
+	ck_assert_msg(oci_parse_manifest(text, strlen(text), &m, &e) == 0, "%s",
 		      e.text);
 	ck_assert_uint_eq(m.n_layers, 2);
 	ck_assert_str_eq(m.layer[0].digest, D1);
@@ -113,7 +114,8 @@ START_TEST(bad_manifest_is_refused)
 	const char *text = bad_manifests[_i];
 	struct oci_manifest m;
 
-	ck_assert_int_eq(oci_manifest(text, strlen(text), &m, &e), -EINVAL);
+	ck_assert_int_eq(oci_parse_manifest(text, strlen(text), &m, &e),
+			 -EINVAL);
 }
 END_TEST
 
@@ -139,8 +141,8 @@ START_TEST(config_gives_init_and_signal_if_it_has_them)
 {
 	struct oci_config c;
 
-	ck_assert_msg(oci_config(configs[_i].text, strlen(configs[_i].text), &c,
-				 &e) == 0,
+	ck_assert_msg(oci_parse_config(configs[_i].text,
+				       strlen(configs[_i].text), &c, &e) == 0,
 		      "%s", e.text);
 	ck_assert_str_eq(c.architecture, "amd64");
 	ck_assert_uint_eq(c.n_layers, 2);
@@ -170,7 +172,7 @@ START_TEST(bad_config_is_refused)
 	const char *text = bad_configs[_i];
 	struct oci_config c;
 
-	ck_assert_int_eq(oci_config(text, strlen(text), &c, &e), -EINVAL);
+	ck_assert_int_eq(oci_parse_config(text, strlen(text), &c, &e), -EINVAL);
 }
 END_TEST
 

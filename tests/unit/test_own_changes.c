@@ -5,26 +5,27 @@
 
 START_TEST(what_lies_in_a_change_of_ours_is_known)
 {
-	struct window w = { 0 };
+	struct own_changes w = { 0 };
 
-	ck_assert(!window_has(&w, 0));
-	window_add(&w, 10, 20);
-	window_add(&w, 30, 30);
-	ck_assert(window_has(&w, 10) && window_has(&w, 20));
-	ck_assert(window_has(&w, 30));
-	ck_assert(!window_has(&w, 9) && !window_has(&w, 21));
+	ck_assert(!own_changes_contains(&w, 0));
+	own_changes_add(&w, 10, 20);
+	own_changes_add(&w, 30, 30);
+	ck_assert(own_changes_contains(&w, 10) && own_changes_contains(&w, 20));
+	ck_assert(own_changes_contains(&w, 30));
+	ck_assert(!own_changes_contains(&w, 9) &&
+		  !own_changes_contains(&w, 21));
 }
 END_TEST
 
 START_TEST(of_too_many_the_oldest_is_forgotten)
 {
-	struct window w = { 0 };
+	struct own_changes w = { 0 };
 
-	for (uint64_t i = 0; i <= WINDOW_MAX; i++)
-		window_add(&w, 10 * i, 10 * i + 5);
-	ck_assert(!window_has(&w, 3));
-	ck_assert(window_has(&w, 13));
-	ck_assert(window_has(&w, 10 * WINDOW_MAX + 1));
+	for (uint64_t i = 0; i <= OWN_CHANGES_MAX; i++)
+		own_changes_add(&w, 10 * i, 10 * i + 5);
+	ck_assert(!own_changes_contains(&w, 3));
+	ck_assert(own_changes_contains(&w, 13));
+	ck_assert(own_changes_contains(&w, 10 * OWN_CHANGES_MAX + 1));
 }
 END_TEST
 

@@ -41,12 +41,12 @@ static int endless(void *ctx, const char *path, json_t **ret, struct err *why)
 }
 
 static int list(const char *const *of, const char *path, unsigned int max,
-		cursor_get_fn *fn, json_t **ret)
+		pagination_get_fn *fn, json_t **ret)
 {
 	pages = of;
 	asked = 0;
 	paths[0] = '\0';
-	return cursor_read(path, max, fn, &pages, ret, &e);
+	return pagination_read(path, max, fn, &pages, ret, &e);
 }
 
 static const char *const three[] = {

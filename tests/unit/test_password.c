@@ -17,7 +17,8 @@ static const struct {
 
 START_TEST(delays_grow_to_an_hour)
 {
-	ck_assert_uint_eq(password_delay(delays[_i].wrong), delays[_i].seconds);
+	ck_assert_uint_eq(password_get_delay(delays[_i].wrong),
+			  delays[_i].seconds);
 }
 END_TEST
 
@@ -25,9 +26,9 @@ START_TEST(wait_runs_down_with_the_boot_clock)
 {
 	const struct store_counter c = { .wrong = 3, .boot_ns = 100 * S };
 
-	ck_assert_uint_eq(password_wait(&c, 100 * S), 30 * S);
-	ck_assert_uint_eq(password_wait(&c, 129 * S), 1 * S);
-	ck_assert_uint_eq(password_wait(&c, 130 * S), 0);
+	ck_assert_uint_eq(password_get_wait(&c, 100 * S), 30 * S);
+	ck_assert_uint_eq(password_get_wait(&c, 129 * S), 1 * S);
+	ck_assert_uint_eq(password_get_wait(&c, 130 * S), 0);
 }
 END_TEST
 
@@ -36,7 +37,7 @@ START_TEST(boot_clock_that_began_anew_waits_all_again)
 {
 	const struct store_counter c = { .wrong = 3, .boot_ns = 100 * S };
 
-	ck_assert_uint_eq(password_wait(&c, 5 * S), 30 * S);
+	ck_assert_uint_eq(password_get_wait(&c, 5 * S), 30 * S);
 }
 END_TEST
 
@@ -44,7 +45,7 @@ START_TEST(no_wrong_try_no_wait)
 {
 	const struct store_counter c = { .wrong = 0, .boot_ns = 100 * S };
 
-	ck_assert_uint_eq(password_wait(&c, 0), 0);
+	ck_assert_uint_eq(password_get_wait(&c, 0), 0);
 }
 END_TEST
 

@@ -27,7 +27,7 @@ static int parse(const char *text)
 {
 	auto_free char *copy = strdup(text);
 
-	return profile_parse(p, "test.conf", copy, &e);
+	return profile_parse_text(p, "test.conf", copy, &e);
 }
 
 struct device {
@@ -67,7 +67,7 @@ static uint32_t match(struct device d)
 		subsystem, sysname, devname, driver, property, property, &d,
 	};
 
-	return profile_match(p, &view);
+	return profile_match_device(p, &view);
 }
 
 #define BIT(c) (1U << CELLS_CLASS_##c)
@@ -164,7 +164,7 @@ START_TEST(shipped_profile_can_be_read)
 
 	snprintf(path, sizeof(path), "%s/data/hardware.d/%s.conf",
 		 top ? top : ".", shipped[_i]);
-	ck_assert_msg(profile_read(p, path, &e) == 0, "%s", e.text);
+	ck_assert_msg(profile_read_file(p, path, &e) == 0, "%s", e.text);
 }
 END_TEST
 

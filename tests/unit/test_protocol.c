@@ -117,8 +117,8 @@ static void set_up(void)
 {
 	connect_anew();
 	greet();
-	protocol_receipts(p, NULL, 0);
-	protocol_audit(p, NULL, 0);
+	protocol_send_receipts(p, NULL, 0);
+	protocol_send_audit(p, NULL, 0);
 	said[0] = '\0';
 }
 
@@ -159,7 +159,7 @@ static void greet(void)
 }
 
 /* An envelope with one byte of payload, and its digest. */
-static char *envelope(char payload, char digest[TEXT_DIGEST_SIZE])
+static char *envelope(char payload, char digest[ENCODING_DIGEST_SIZE])
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	char *text;
@@ -168,12 +168,12 @@ static char *envelope(char payload, char digest[TEXT_DIGEST_SIZE])
 				      &env, &e),
 			 0);
 	ck_assert_int_eq(envelope_text(env, &text, &e), 0);
-	text_digest(env->digest, digest);
+	encoding_format_digest(env->digest, digest);
 	return text;
 }
 
 static void take_envelope(const char *type, char payload,
-			  char digest[TEXT_DIGEST_SIZE])
+			  char digest[ENCODING_DIGEST_SIZE])
 {
 	auto_free char *env = envelope(payload, digest), *m = NULL;
 
@@ -191,7 +191,7 @@ START_TEST(hello_starts_everything)
 
 	protocol_free(p);
 	connect_anew();
-	protocol_hello(p, status);
+	protocol_send_hello(p, status);
 	expect(" send:hello wants");
 	greet();
 	expect(" resume:: receipts>7 audit>40");
@@ -203,18 +203,18 @@ START_TEST(nothing_is_fetched_before_the_server_said_where_it_stands)
 {
 	protocol_free(p);
 	connect_anew();
-	protocol_pending(p, PROTOCOL_RECEIPTS);
-	protocol_pending(p, PROTOCOL_AUDIT);
+	protocol_notify_pending(p, PROTOCOL_RECEIPTS);
+	protocol_notify_pending(p, PROTOCOL_AUDIT);
 	for (int i = 0; i < 6; i++)
 		protocol_tick(p);
 	expect(" wants wants wants wants wants wants");
 	say_ack("receipts", 9, ",\"last\":{\"seq\":9}");
 	say_ack("receipts", 12, "");
-	protocol_pending(p, PROTOCOL_RECEIPTS);
+	protocol_notify_pending(p, PROTOCOL_RECEIPTS);
 	expect("");
 	say_ack("audit", 3, ",\"last\":{\"seq\":3}");
 	expect(" resume:{\"seq\":9}:{\"seq\":3}");
-	protocol_pending(p, PROTOCOL_RECEIPTS);
+	protocol_notify_pending(p, PROTOCOL_RECEIPTS);
 	expect("");
 	protocol_resumed(p);
 	expect(" ack:receipts:9 receipts>9 audit>3");
@@ -223,7 +223,7 @@ END_TEST
 
 START_TEST(envelopes_are_submitted_one_at_a_time)
 {
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 
 	take_envelope("snapshot", 'a', digest);
 	take_envelope("command", 'b', digest);
@@ -237,7 +237,7 @@ END_TEST
 
 START_TEST(what_is_known_asks_for_nothing)
 {
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 
 	take_envelope("snapshot", 'a', digest);
 	protocol_submitted(p, "known", "", "");
@@ -247,7 +247,7 @@ END_TEST
 
 START_TEST(snapshot_of_an_unknown_root_asks_for_the_chain_once)
 {
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 
 	for (int i = 0; i < 2; i++) {
 		take_envelope("snapshot", 'a', digest);
@@ -273,7 +273,7 @@ static void cancel(const char *digest)
 
 START_TEST(cancelled_command_is_never_submitted)
 {
-	char first[TEXT_DIGEST_SIZE], second[TEXT_DIGEST_SIZE];
+	char first[ENCODING_DIGEST_SIZE], second[ENCODING_DIGEST_SIZE];
 
 	take_envelope("command", 'a', first);
 	take_envelope("command", 'b', second);
@@ -289,7 +289,7 @@ END_TEST
 
 START_TEST(cancel_may_overtake_its_command)
 {
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 
 	free(envelope('a', digest));
 	cancel(digest);
@@ -301,7 +301,7 @@ END_TEST
 
 START_TEST(late_cancel_is_told_what_happened)
 {
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 
 	take_envelope("command", 'a', digest);
 	cancel(digest);
@@ -316,22 +316,22 @@ START_TEST(receipts_wait_for_their_acknowledgement)
 {
 	const struct protocol_receipt r[] = { { 8, "{}", 2 }, { 9, "{}", 2 } };
 
-	protocol_pending(p, PROTOCOL_RECEIPTS);
-	protocol_receipts(p, r, 2);
-	protocol_pending(p, PROTOCOL_RECEIPTS);
+	protocol_notify_pending(p, PROTOCOL_RECEIPTS);
+	protocol_send_receipts(p, r, 2);
+	protocol_notify_pending(p, PROTOCOL_RECEIPTS);
 	expect(" receipts>7 send:receipt*2");
 	ck_assert_int_eq(take("{\"type\":\"ack\",\"id\":1,\"stream\":"
 			      "\"receipts\",\"seq\":8}"),
 			 0);
 	/* Something new: the rest is sent again from there. */
 	expect(" ack:receipts:8 receipts>8");
-	protocol_receipts(p, &r[1], 1);
+	protocol_send_receipts(p, &r[1], 1);
 	expect(" send:receipt*1");
 	ck_assert_int_eq(take("{\"type\":\"ack\",\"id\":2,\"stream\":"
 			      "\"receipts\",\"seq\":9}"),
 			 0);
 	expect(" ack:receipts:9 receipts>9");
-	protocol_receipts(p, NULL, 0);
+	protocol_send_receipts(p, NULL, 0);
 	expect("");
 }
 END_TEST
@@ -340,8 +340,8 @@ START_TEST(acknowledgement_that_does_not_move_is_no_loop)
 {
 	const struct protocol_receipt r = { 8, "{}", 2 };
 
-	protocol_pending(p, PROTOCOL_RECEIPTS);
-	protocol_receipts(p, &r, 1);
+	protocol_notify_pending(p, PROTOCOL_RECEIPTS);
+	protocol_send_receipts(p, &r, 1);
 	said[0] = '\0';
 	ck_assert_int_eq(take("{\"type\":\"ack\",\"id\":1,\"stream\":"
 			      "\"receipts\",\"seq\":7}"),
@@ -363,8 +363,8 @@ START_TEST(receipts_without_an_answer_are_sent_again)
 {
 	const struct protocol_receipt r = { 8, "{}", 2 };
 
-	protocol_pending(p, PROTOCOL_RECEIPTS);
-	protocol_receipts(p, &r, 1);
+	protocol_notify_pending(p, PROTOCOL_RECEIPTS);
+	protocol_send_receipts(p, &r, 1);
 	said[0] = '\0';
 	for (int i = 0; i < 5; i++)
 		protocol_tick(p);
@@ -374,12 +374,12 @@ END_TEST
 
 START_TEST(what_could_not_be_had_is_asked_for_again)
 {
-	protocol_pending(p, PROTOCOL_RECEIPTS);
-	protocol_pending(p, PROTOCOL_AUDIT);
-	protocol_unfetched(p, PROTOCOL_RECEIPTS);
-	protocol_unfetched(p, PROTOCOL_AUDIT);
+	protocol_notify_pending(p, PROTOCOL_RECEIPTS);
+	protocol_notify_pending(p, PROTOCOL_AUDIT);
+	protocol_fetch_failed(p, PROTOCOL_RECEIPTS);
+	protocol_fetch_failed(p, PROTOCOL_AUDIT);
 	expect(" receipts>7 audit>40");
-	protocol_pending(p, PROTOCOL_AUDIT);
+	protocol_notify_pending(p, PROTOCOL_AUDIT);
 	expect(" audit>40");
 	protocol_tick(p);
 	expect(" receipts>7 wants");
@@ -394,8 +394,8 @@ START_TEST(message_holds_at_most_a_hundred_receipts)
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(r); i++)
 		r[i] = (struct protocol_receipt){ 8 + i, "{}", 2 };
-	protocol_pending(p, PROTOCOL_RECEIPTS);
-	protocol_receipts(p, r, ARRAY_SIZE(r));
+	protocol_notify_pending(p, PROTOCOL_RECEIPTS);
+	protocol_send_receipts(p, r, ARRAY_SIZE(r));
 	expect(" receipts>7 send:receipt*100");
 }
 END_TEST
@@ -411,22 +411,22 @@ START_TEST(message_of_receipts_keeps_to_a_megabyte)
 	big[len] = '\0';
 	for (unsigned int i = 0; i < ARRAY_SIZE(r); i++)
 		r[i] = (struct protocol_receipt){ 8 + i, big, len };
-	protocol_pending(p, PROTOCOL_RECEIPTS);
-	protocol_receipts(p, r, ARRAY_SIZE(r));
+	protocol_notify_pending(p, PROTOCOL_RECEIPTS);
+	protocol_send_receipts(p, r, ARRAY_SIZE(r));
 	expect(" receipts>7 send:receipt*2");
 }
 END_TEST
 
 START_TEST(audit_goes_up_batch_by_batch)
 {
-	protocol_pending(p, PROTOCOL_AUDIT);
-	protocol_audit(p, "{\"records\":[]}", 14);
+	protocol_notify_pending(p, PROTOCOL_AUDIT);
+	protocol_send_audit(p, "{\"records\":[]}", 14);
 	expect(" audit>40 send:audit");
 	ck_assert_int_eq(take("{\"type\":\"ack\",\"id\":1,\"stream\":\"audit\","
 			      "\"seq\":99}"),
 			 0);
 	expect(" ack:audit:99 audit>99");
-	protocol_audit(p, NULL, 0);
+	protocol_send_audit(p, NULL, 0);
 	expect("");
 }
 END_TEST
@@ -435,30 +435,30 @@ START_TEST(get_is_asked_one_at_a_time_and_not_for_what_is_missing)
 {
 	const char *const digests[] = { "sha256:aa", "sha256:bb" };
 
-	protocol_get(p, digests, 2);
-	protocol_get(p, digests, 2);
+	protocol_get_documents(p, digests, 2);
+	protocol_get_documents(p, digests, 2);
 	expect(" send:get*2");
 	ck_assert_int_eq(take("{\"type\":\"documents\",\"id\":1,\"re\":1,"
 			      "\"documents\":[],\"missing\":[\"sha256:aa\"]}"),
 			 0);
 	expect(" wants");
-	protocol_get(p, digests, 2);
+	protocol_get_documents(p, digests, 2);
 	expect(" send:get*1");
 }
 END_TEST
 
 START_TEST(refused_document_is_not_asked_for_before_the_tick)
 {
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 	const char *list[] = { digest };
 
 	take_envelope("snapshot", 'a', digest);
 	protocol_submitted(p, "refused", "err.schema", "");
 	said[0] = '\0';
-	protocol_get(p, list, 1);
+	protocol_get_documents(p, list, 1);
 	expect("");
 	protocol_tick(p);
-	protocol_get(p, list, 1);
+	protocol_get_documents(p, list, 1);
 	expect(" wants send:get*1");
 }
 END_TEST
@@ -511,7 +511,7 @@ END_TEST
 
 START_TEST(queue_is_bounded)
 {
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 	auto_free char *env = envelope('a', digest), *m = NULL;
 	int r = 0;
 

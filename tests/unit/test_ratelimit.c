@@ -5,20 +5,20 @@
 
 #define SECOND UINT64_C(1000000000)
 
-static struct limit l;
+static struct ratelimit l;
 
 static unsigned int take(const char *key, unsigned int n, uint64_t now)
 {
 	unsigned int got = 0;
 
 	while (n-- > 0)
-		got += limit_take(&l, key, 2, 5, now);
+		got += ratelimit_allow(&l, key, 2, 5, now);
 	return got;
 }
 
 START_TEST(burst_then_rate)
 {
-	limit_init(&l);
+	ratelimit_init(&l);
 	ck_assert_uint_eq(take("a", 10, SECOND), 5);
 	ck_assert_uint_eq(take("a", 10, 2 * SECOND), 2);
 	ck_assert_uint_eq(take("a", 10, 100 * SECOND), 5);
@@ -27,7 +27,7 @@ END_TEST
 
 START_TEST(one_key_does_not_use_up_another_s)
 {
-	limit_init(&l);
+	ratelimit_init(&l);
 	take("a", 10, SECOND);
 	ck_assert_uint_eq(take("b", 10, SECOND), 5);
 }
@@ -35,7 +35,7 @@ END_TEST
 
 START_TEST(time_that_goes_back_gives_no_more_than_a_burst)
 {
-	limit_init(&l);
+	ratelimit_init(&l);
 	take("a", 10, 10 * SECOND);
 	ck_assert_uint_le(take("a", 20, SECOND), 5);
 }

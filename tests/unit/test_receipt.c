@@ -268,18 +268,18 @@ START_TEST(state_is_the_digest_of_sorted_lines)
 		{ "group", "field", 5, { 1 } },
 	};
 	auto_free char *lines = NULL;
-	char state[72], want[72], digest[3][TEXT_DIGEST_SIZE];
+	char state[72], want[72], digest[3][ENCODING_DIGEST_SIZE];
 	uint8_t sum[HASH_SIZE];
 
 	for (unsigned int i = 0; i < 3; i++)
-		text_digest(docs[2 - i].digest, digest[i]);
+		encoding_format_digest(docs[2 - i].digest, digest[i]);
 	ck_assert_int_ge(asprintf(&lines,
 				  "group field 5 %s\nvp-config a 2 %s\n"
 				  "vp-config a-b 10 %s\n",
 				  digest[0], digest[1], digest[2]),
 			 0);
 	hash_sha256(lines, strlen(lines), sum);
-	text_digest(sum, want);
+	encoding_format_digest(sum, want);
 	receipt_state(docs, 3, state);
 	ck_assert_str_eq(state, want);
 	receipt_state(docs, 0, state);

@@ -79,10 +79,10 @@ static void log_in(struct request *rq, const char *role, const char *groups)
 
 	if (!*role)
 		return;
-	ck_assert_int_eq(bearer_make(server, "test", NULL, role, list,
-				     clock_wall() + 100, token, id, &e),
+	ck_assert_int_eq(token_create(server, "test", NULL, role, list,
+				      clock_wall() + 100, token, id, &e),
 			 0);
-	ck_assert_int_eq(bearer_find(server, token, &rq->caller, &e), 0);
+	ck_assert_int_eq(token_authenticate(server, token, &rq->caller, &e), 0);
 }
 
 /* Admits and runs it; its status, and where asked its code. */
@@ -91,8 +91,8 @@ static int run(struct request *rq, const char **ret_code)
 	static char code[64];
 	auto_json json_t *j = NULL;
 
-	if (route_admit(rq) == 0)
-		ck_assert(route_run(rq));
+	if (route_check_request(rq) == 0)
+		ck_assert(route_run_request(rq));
 	j = json_loads(rq->answer.body ? rq->answer.body : "{}", 0, NULL);
 	snprintf(code, sizeof(code), "%s",
 		 json_string_value(json_object_get(j, "code"))
@@ -119,30 +119,30 @@ static int call(const char *role, enum method m, const char *path,
 /* ---- tokens */
 START_TEST(token_opens_until_it_expires)
 {
-	struct bearer b = { 0 };
+	struct token b = { 0 };
 	char token[65], id[17];
 
-	ck_assert_int_eq(bearer_make(server, "x", NULL, "admin", NULL,
-				     clock_wall() + 100, token, id, &e),
+	ck_assert_int_eq(token_create(server, "x", NULL, "admin", NULL,
+				      clock_wall() + 100, token, id, &e),
 			 0);
-	ck_assert_int_eq(bearer_find(server, token, &b, &e), 0);
-	bearer_fini(&b);
+	ck_assert_int_eq(token_authenticate(server, token, &b, &e), 0);
+	token_fini(&b);
 	sql("UPDATE token SET expires = unixepoch() - 1");
-	ck_assert_int_eq(bearer_find(server, token, &b, &e),
+	ck_assert_int_eq(token_authenticate(server, token, &b, &e),
 			 -PROBLEM_UNAUTHORIZED);
 }
 END_TEST
 
 START_TEST(token_of_another_text_opens_nothing)
 {
-	struct bearer b = { 0 };
+	struct token b = { 0 };
 	char token[65], id[17];
 
-	ck_assert_int_eq(bearer_make(server, "x", NULL, "admin", NULL,
-				     clock_wall() + 100, token, id, &e),
+	ck_assert_int_eq(token_create(server, "x", NULL, "admin", NULL,
+				      clock_wall() + 100, token, id, &e),
 			 0);
 	token[0] = token[0] == '0' ? '1' : '0';
-	ck_assert_int_eq(bearer_find(server, token, &b, &e),
+	ck_assert_int_eq(token_authenticate(server, token, &b, &e),
 			 -PROBLEM_UNAUTHORIZED);
 }
 END_TEST
@@ -151,8 +151,8 @@ START_TEST(token_is_not_stored)
 {
 	char token[65], id[17];
 
-	ck_assert_int_eq(bearer_make(server, "x", NULL, "admin", NULL,
-				     clock_wall() + 100, token, id, &e),
+	ck_assert_int_eq(token_create(server, "x", NULL, "admin", NULL,
+				      clock_wall() + 100, token, id, &e),
 			 0);
 	ck_assert_int_eq(number(unit_text("SELECT count(*) FROM token WHERE"
 					  " hash IN ('%s', x'%s', CAST('%s' AS"
@@ -232,7 +232,7 @@ static int admitted(const struct route *rt, const char *role,
 
 	ask(&rq, rt->method, path_of(rt), NULL);
 	log_in(&rq, role, groups);
-	r = route_admit(&rq);
+	r = route_check_request(&rq);
 	request_fini(&rq);
 	return r;
 }
@@ -246,7 +246,7 @@ static void check_callers(const struct route *rt)
 	ck_assert_int_eq(admitted(rt, "", NULL),
 			 rt->right ? -PROBLEM_UNAUTHORIZED : 0);
 	for (size_t i = 0; i < ARRAY_SIZE(role_names); i++) {
-		unsigned int have = bearer_role_rights(role_names[i]);
+		unsigned int have = token_get_role_rights(role_names[i]);
 
 		ck_assert_int_eq(admitted(rt, role_names[i], NULL),
 				 !rt->right || have & rt->right
@@ -279,12 +279,12 @@ START_TEST(device_port_is_for_devices)
 
 	ask(&rq, METHOD_GET, "/v1/chunks/x", NULL);
 	rq.device_port = true;
-	ck_assert_int_eq(route_admit(&rq), -PROBLEM_FORBIDDEN);
+	ck_assert_int_eq(route_check_request(&rq), -PROBLEM_FORBIDDEN);
 	request_fini(&rq);
 	ask(&rq, METHOD_GET, "/v1/devices", NULL);
 	rq.device_port = true;
 	snprintf(rq.device, sizeof(rq.device), "dev-0123456789ab");
-	ck_assert_int_eq(route_admit(&rq), -PROBLEM_NOT_FOUND);
+	ck_assert_int_eq(route_check_request(&rq), -PROBLEM_NOT_FOUND);
 	request_fini(&rq);
 }
 END_TEST
@@ -297,7 +297,7 @@ static int ask_often(const char *role, unsigned int n)
 	ask(&rq, METHOD_GET, "/v1/devices", NULL);
 	log_in(&rq, role, NULL);
 	while (r == 0 && n-- > 0)
-		r = route_admit(&rq);
+		r = route_check_request(&rq);
 	request_fini(&rq);
 	return r;
 }
@@ -315,9 +315,9 @@ START_TEST(address_asks_at_its_rate_at_most)
 
 	server->conf.address_rate = 1;
 	ask(&rq, METHOD_GET, "/healthz", NULL);
-	ck_assert_int_eq(route_admit(&rq), 0);
-	ck_assert_int_eq(route_admit(&rq), 0);
-	ck_assert_int_eq(route_admit(&rq), -PROBLEM_LIMITED);
+	ck_assert_int_eq(route_check_request(&rq), 0);
+	ck_assert_int_eq(route_check_request(&rq), 0);
+	ck_assert_int_eq(route_check_request(&rq), -PROBLEM_LIMITED);
 	request_fini(&rq);
 }
 END_TEST
@@ -344,9 +344,9 @@ static char *token_and_applicant(void)
 	char hex[2 * HASH_SIZE + 1], stored[2 * HASH_SIZE + 1];
 
 	hash_random(admit, sizeof(admit));
-	text_hex(admit, sizeof(admit), hex);
+	encoding_to_hex(admit, sizeof(admit), hex);
 	hash_sha256(admit, sizeof(admit), digest);
-	text_hex(digest, sizeof(digest), stored);
+	encoding_to_hex(digest, sizeof(digest), stored);
 	ck_assert_int_eq(call("operator", METHOD_POST, "/v1/enrolments",
 			      unit_text("{\"admit_sha256\": \"%s\", \"group\":"
 					" \"field\", \"ttl\": 100}",
@@ -467,17 +467,17 @@ static char *key_element(unsigned int i)
 	size_t len;
 
 	der = key_spki(keys[i], &len);
-	spki = text_base64(der, len);
+	spki = encoding_to_base64(der, len);
 	return unit_text("<key id=\"%s\" name=\"%s\" spki=\"%s\"/>",
 			 key_id(keys[i]), i ? "bob" : "alice", spki);
 }
 
 static const char *life(int64_t from, int64_t to)
 {
-	char issued[TEXT_TIME_SIZE], expires[TEXT_TIME_SIZE];
+	char issued[ENCODING_TIME_SIZE], expires[ENCODING_TIME_SIZE];
 
-	text_time(clock_wall() + from, issued);
-	text_time(clock_wall() + to, expires);
+	encoding_format_time(clock_wall() + from, issued);
+	encoding_format_time(clock_wall() + to, expires);
 	return unit_text("issued=\"%s\" expires=\"%s\"", issued, expires);
 }
 
@@ -634,13 +634,13 @@ END_TEST
 START_TEST(withdrawn_document_does_not_come_back)
 {
 	auto_free char *text = policy(1, "acme", life(-1, 1000), 2);
-	char sha256[TEXT_DIGEST_SIZE];
+	char sha256[ENCODING_DIGEST_SIZE];
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	const char *path;
 
 	found_root();
 	ck_assert_int_eq(envelope_parse(text, strlen(text), &env, &e), 0);
-	text_digest(env->digest, sha256);
+	encoding_format_digest(env->digest, sha256);
 	ck_assert_int_eq(submit("policy-admin", NULL, strdup(text), NULL), 201);
 	path = unit_text("/v1/documents/%s/withdraw", sha256);
 	ck_assert_int_eq(call("image-admin", METHOD_POST, path, "{}"), 403);
@@ -652,7 +652,7 @@ START_TEST(withdrawn_document_does_not_come_back)
 END_TEST
 
 /* By one token: a key is its token's. */
-static int again(struct bearer *b, const char *key, char *text)
+static int again(struct token *b, const char *key, char *text)
 {
 	struct request rq;
 	int status;
@@ -670,7 +670,7 @@ static int again(struct bearer *b, const char *key, char *text)
 START_TEST(request_that_comes_again_is_done_once)
 {
 	struct request rq;
-	struct bearer b;
+	struct token b;
 	const char *lives = life(-1, 1000);
 	int64_t made;
 
@@ -693,10 +693,10 @@ START_TEST(change_of_what_changed_meanwhile_is_refused)
 	struct request rq;
 
 	request_init(&rq, server);
-	ck_assert_int_eq(request_match(&rq, 3, &e), 0);
+	ck_assert_int_eq(request_check_etag(&rq, 3, &e), 0);
 	strcpy(rq.if_match, "\"3\"");
-	ck_assert_int_eq(request_match(&rq, 3, &e), 0);
-	ck_assert_int_eq(request_match(&rq, 4, &e), -PROBLEM_CHANGED);
+	ck_assert_int_eq(request_check_etag(&rq, 3, &e), 0);
+	ck_assert_int_eq(request_check_etag(&rq, 4, &e), -PROBLEM_CHANGED);
 }
 END_TEST
 
@@ -706,7 +706,7 @@ START_TEST(what_went_wrong_inside_is_not_told)
 	struct err why;
 
 	request_init(&rq, server);
-	request_problem(&rq, err_set(&why, EIO, "secret.db"), &why);
+	request_answer_problem(&rq, err_set(&why, EIO, "secret.db"), &why);
 	ck_assert_int_eq(rq.answer.status, 500);
 	ck_assert_ptr_null(strstr(rq.answer.body, "secret"));
 	request_fini(&rq);

@@ -34,8 +34,8 @@ static const struct {
 START_TEST(one_attribute_is_replaced_and_nothing_else)
 {
 	auto_free char *text = strdup(settings[_i].before);
-	int r = revision_set(&text, settings[_i].element,
-			     settings[_i].attribute, "N", &e);
+	int r = revision_set_attribute(&text, settings[_i].element,
+				       settings[_i].attribute, "N", &e);
 
 	ck_assert_int_eq(r, settings[_i].after ? 0 : -ENOENT);
 	ck_assert_str_eq(text, settings[_i].after ? settings[_i].after
@@ -45,18 +45,18 @@ END_TEST
 
 static char *config(void)
 {
-	const struct skeleton s = { .org = "acme",
-				    .id = "work",
-				    .version = 7,
-				    .days = 30,
-				    .image = "img:1",
-				    .password = PASSWORD,
-				    .secrets = "wifi",
-				    .secrets_len = 4 };
+	const struct template_options s = { .org = "acme",
+					    .id = "work",
+					    .version = 7,
+					    .days = 30,
+					    .image = "img:1",
+					    .password = PASSWORD,
+					    .secrets = "wifi",
+					    .secrets_len = 4 };
 	char *xml;
 
-	ck_assert_msg(skeleton_xml(DOC_VP_CONFIG, &s, &xml, &e) == 0, "%s",
-		      e.text);
+	ck_assert_msg(template_build_xml(DOC_VP_CONFIG, &s, &xml, &e) == 0,
+		      "%s", e.text);
 	return xml;
 }
 
@@ -68,8 +68,8 @@ START_TEST(the_next_config_has_a_salt_of_its_own)
 
 	ck_assert_int_eq(doc_parse(DOC_VP_CONFIG, xml, strlen(xml), &old, &e),
 			 0);
-	ck_assert_msg(revision_xml(old, xml, PASSWORD, &next, &e) == 0, "%s",
-		      e.text);
+	ck_assert_msg(revision_build_xml(old, xml, PASSWORD, &next, &e) == 0,
+		      "%s", e.text);
 	ck_assert_int_eq(doc_parse(DOC_VP_CONFIG, next, strlen(next), &new, &e),
 			 0);
 	a = doc_as_vp_config(old);
@@ -79,8 +79,8 @@ START_TEST(the_next_config_has_a_salt_of_its_own)
 	ck_assert_mem_ne(a->salt, b->salt, a->salt_len);
 	ck_assert_mem_ne(a->verifier, b->verifier, HASH_SIZE);
 	/* Its secrets open by the same password: it can be followed again. */
-	ck_assert_msg(revision_xml(new, next, PASSWORD, &third, &e) == 0, "%s",
-		      e.text);
+	ck_assert_msg(revision_build_xml(new, next, PASSWORD, &third, &e) == 0,
+		      "%s", e.text);
 }
 END_TEST
 
@@ -91,10 +91,11 @@ START_TEST(a_wrong_password_makes_no_next_config)
 
 	ck_assert_int_eq(doc_parse(DOC_VP_CONFIG, xml, strlen(xml), &old, &e),
 			 0);
-	ck_assert_int_lt(revision_xml(old, xml, "another long one", &next, &e),
-			 0);
+	ck_assert_int_lt(
+		revision_build_xml(old, xml, "another long one", &next, &e), 0);
 	ck_assert_int_eq(e.reason, REASON_PASSWORD);
-	ck_assert_int_eq(revision_xml(old, xml, NULL, &next, &e), -EACCES);
+	ck_assert_int_eq(revision_build_xml(old, xml, NULL, &next, &e),
+			 -EACCES);
 	ck_assert_ptr_null(next);
 }
 END_TEST

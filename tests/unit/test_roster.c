@@ -46,28 +46,28 @@ static void teardown(void)
  */
 static int apply(const char *const *names)
 {
-	AUTO(roster_wish_fini) struct roster_wish w = { .generation = 7 };
+	AUTO(roster_desired_fini) struct roster_desired w = { .generation = 7 };
 
 	for (; *names; names++) {
 		struct vp *v = vp_new(*names, &e);
 
 		vp_conf_add_layer(&v->conf, DIGEST, &e);
-		vp_conf_set(&v->conf, "label", "A  label\n%", &e);
-		vp_conf_set(&v->conf, "memory-max", "123", &e);
+		vp_conf_set_property(&v->conf, "label", "A  label\n%", &e);
+		vp_conf_set_property(&v->conf, "memory-max", "123", &e);
 		v->right[CELLS_CLASS_CAMERA].right.use = CELLS_USE_FRONT;
 		v->right[CELLS_CLASS_CAMERA].right.block = 1;
 		w.vp[w.n++] = v;
 	}
-	return roster_apply(r, &w, &e);
+	return roster_apply_desired(r, &w, &e);
 }
 
 /* As every start is: first it is prepared. */
 static int start(const char *name)
 {
-	struct vp *v = roster_find(r, name);
-	int code = v->ready ? 0 : roster_prepare(r, v, &e);
+	struct vp *v = roster_find_vp(r, name);
+	int code = v->ready ? 0 : roster_prepare_vp(r, v, &e);
 
-	return code < 0 ? code : roster_start(r, v, &e);
+	return code < 0 ? code : roster_start_vp(r, v, &e);
 }
 
 static const char *const both[] = { "work", "personal", NULL };
@@ -81,11 +81,11 @@ START_TEST(desired_state_is_read_back)
 	reopen();
 	ck_assert_uint_eq(r->apply_generation, 7);
 	ck_assert_uint_eq(r->n, 2);
-	v = roster_find(r, "work");
+	v = roster_find_vp(r, "work");
 	ck_assert_str_eq(v->conf.label, "A  label\n%");
 	ck_assert_str_eq(v->conf.layer[0], DIGEST);
 	ck_assert_uint_eq(v->conf.memory_max, 123);
-	ck_assert_int_eq(v->state, VPSTATE_INSTALLED);
+	ck_assert_int_eq(v->state, VP_STATE_INSTALLED);
 	ck_assert_int_eq(v->right[CELLS_CLASS_CAMERA].right.use,
 			 CELLS_USE_FRONT);
 	ck_assert(!v->right[CELLS_CLASS_CAMERA].kill);
@@ -95,12 +95,13 @@ END_TEST
 
 static void wipe(const char *name, const char *job)
 {
-	struct vp *v = roster_find(r, name);
+	struct vp *v = roster_find_vp(r, name);
 
-	ck_assert_int_eq(roster_add_job(r, v, job, false, &e), 0);
-	ck_assert_int_eq(
-		roster_measured(r, roster_find_job(r, job), 99, "ext4", &e), 0);
-	ck_assert_int_eq(roster_erased(r, v, &e), 0);
+	ck_assert_int_eq(roster_add_command(r, v, job, false, &e), 0);
+	ck_assert_int_eq(roster_record_usage(r, roster_find_command(r, job), 99,
+					     "ext4", &e),
+			 0);
+	ck_assert_int_eq(roster_complete_erase(r, v, &e), 0);
 }
 
 START_TEST(ranges_of_ids_are_never_used_again)
@@ -112,9 +113,10 @@ START_TEST(ranges_of_ids_are_never_used_again)
 		uint32_t number;
 
 		ck_assert_int_eq(apply(both), 0);
-		number = roster_find(r, "work")->number;
+		number = roster_find_vp(r, "work")->number;
 		ck_assert_uint_gt(number, last);
-		ck_assert_uint_ne(number, roster_find(r, "personal")->number);
+		ck_assert_uint_ne(number,
+				  roster_find_vp(r, "personal")->number);
 		ck_assert_uint_ge(number, VP_RANGE_FIRST);
 		last = number;
 		snprintf(job, sizeof(job), "job-%d", i);
@@ -130,35 +132,36 @@ START_TEST(kept_vp_keeps_its_range)
 	uint32_t number;
 
 	apply(both);
-	number = roster_find(r, "work")->number;
+	number = roster_find_vp(r, "work")->number;
 	apply(one);
-	ck_assert(!roster_find(r, "work")->named);
+	ck_assert(!roster_find_vp(r, "work")->named);
 	reopen();
 	apply(both);
-	ck_assert_uint_eq(roster_find(r, "work")->number, number);
-	ck_assert(roster_find(r, "work")->named);
+	ck_assert_uint_eq(roster_find_vp(r, "work")->number, number);
+	ck_assert(roster_find_vp(r, "work")->named);
 }
 END_TEST
 
 START_TEST(running_vp_is_found_again_in_the_same_boot_only)
 {
-	char leaf[VP_LEAF_SIZE];
+	char leaf[VP_CGROUP_SIZE];
 	struct vp *v;
 
 	apply(both);
 	ck_assert_int_eq(start("work"), 0);
-	memcpy(leaf, roster_find(r, "work")->run->leaf_name, sizeof(leaf));
-	ck_assert_int_eq(roster_set_front(r, roster_find(r, "work"), &e), 0);
+	memcpy(leaf, roster_find_vp(r, "work")->run->leaf_name, sizeof(leaf));
+	ck_assert_int_eq(
+		roster_set_foreground(r, roster_find_vp(r, "work"), &e), 0);
 	reopen();
-	v = roster_find(r, "work");
-	ck_assert_int_eq(v->state, VPSTATE_FOREGROUND);
-	ck_assert_ptr_eq(roster_front(r), v);
+	v = roster_find_vp(r, "work");
+	ck_assert_int_eq(v->state, VP_STATE_FOREGROUND);
+	ck_assert_ptr_eq(roster_get_foreground(r), v);
 	ck_assert_str_eq(v->run->leaf_name, leaf);
 	reopen_in("boot-2");
-	v = roster_find(r, "work");
-	ck_assert_int_eq(v->state, VPSTATE_STOPPED);
+	v = roster_find_vp(r, "work");
+	ck_assert_int_eq(v->state, VP_STATE_STOPPED);
 	ck_assert_ptr_null(v->run);
-	ck_assert_ptr_null(roster_front(r));
+	ck_assert_ptr_null(roster_get_foreground(r));
 	/* A leaf's name is never used again. */
 	ck_assert_int_eq(start("work"), 0);
 	ck_assert_str_ne(leaf, v->run->leaf_name);
@@ -167,33 +170,33 @@ END_TEST
 
 START_TEST(prepared_vp_is_found_again_and_is_stopped)
 {
-	char leaf[VP_LEAF_SIZE];
+	char leaf[VP_CGROUP_SIZE];
 	struct vp *v;
 
 	apply(both);
-	v = roster_find(r, "work");
-	ck_assert_int_eq(roster_prepare(r, v, &e), 0);
-	ck_assert_int_eq(v->state, VPSTATE_INSTALLED);
+	v = roster_find_vp(r, "work");
+	ck_assert_int_eq(roster_prepare_vp(r, v, &e), 0);
+	ck_assert_int_eq(v->state, VP_STATE_INSTALLED);
 	memcpy(leaf, v->ready->leaf_name, sizeof(leaf));
 	reopen();
-	v = roster_find(r, "work");
-	ck_assert_int_eq(v->state, VPSTATE_INSTALLED);
+	v = roster_find_vp(r, "work");
+	ck_assert_int_eq(v->state, VP_STATE_INSTALLED);
 	ck_assert_ptr_null(v->run);
 	ck_assert_str_eq(v->ready->leaf_name, leaf);
-	rosterlog_write_all(r);
+	roster_log_write_all(r);
 	ck_assert_int_eq(journal_rewrite(r->journal, &e), 0);
 	reopen();
-	ck_assert_str_eq(roster_find(r, "work")->ready->leaf_name, leaf);
+	ck_assert_str_eq(roster_find_vp(r, "work")->ready->leaf_name, leaf);
 	ck_assert_int_eq(start("work"), 0);
 	reopen();
-	v = roster_find(r, "work");
+	v = roster_find_vp(r, "work");
 	ck_assert_ptr_null(v->ready);
 	ck_assert_str_eq(v->run->leaf_name, leaf);
 	/* It was counted once. */
 	ck_assert_uint_eq(r->starts, 1);
-	roster_prepare(r, roster_find(r, "personal"), &e);
+	roster_prepare_vp(r, roster_find_vp(r, "personal"), &e);
 	reopen_in("boot-2");
-	ck_assert_ptr_null(roster_find(r, "personal")->ready);
+	ck_assert_ptr_null(roster_find_vp(r, "personal")->ready);
 	ck_assert_uint_eq(r->starts, 2);
 }
 END_TEST
@@ -204,8 +207,8 @@ START_TEST(only_another_config_is_another_edition)
 	struct vp *v;
 
 	apply(both);
-	v = roster_find(r, "work");
-	ck_assert_int_eq(roster_prepare(r, v, &e), 0);
+	v = roster_find_vp(r, "work");
+	ck_assert_int_eq(roster_prepare_vp(r, v, &e), 0);
 	apply(both);
 	ck_assert_uint_eq(v->ready->edition, v->edition);
 	v->conf.pids_max++;
@@ -217,7 +220,7 @@ START_TEST(only_another_config_is_another_edition)
 	vp_conf_add_allow(&v->conf, &host, &e);
 	apply(both);
 	ck_assert_uint_eq(v->ready->edition + 3, v->edition);
-	vp_conf_set(&v->conf, "init", "/bin/init", &e);
+	vp_conf_set_property(&v->conf, "init", "/bin/init", &e);
 	apply(both);
 	ck_assert_uint_eq(v->ready->edition + 4, v->edition);
 	apply(both);
@@ -230,41 +233,43 @@ START_TEST(locked_vp_stays_locked)
 	struct vp *v;
 
 	apply(both);
-	v = roster_find(r, "work");
-	ck_assert_int_eq(roster_move(r, v, VPEVENT_LOCK, &e), 0);
+	v = roster_find_vp(r, "work");
+	ck_assert_int_eq(roster_apply_event(r, v, VP_EVENT_LOCK, &e), 0);
 	ck_assert_int_eq(start("work"), -EBUSY);
 	ck_assert_int_eq(e.reason, REASON_VP_STATE);
 	reopen_in("boot-2");
-	v = roster_find(r, "work");
-	ck_assert_int_eq(v->state, VPSTATE_LOCKED);
-	ck_assert_int_eq(roster_set_front(r, v, &e), -EBUSY);
+	v = roster_find_vp(r, "work");
+	ck_assert_int_eq(v->state, VP_STATE_LOCKED);
+	ck_assert_int_eq(roster_set_foreground(r, v, &e), -EBUSY);
 	ck_assert_int_eq(apply(both), 0);
-	ck_assert_int_eq(roster_find(r, "work")->state, VPSTATE_LOCKED);
+	ck_assert_int_eq(roster_find_vp(r, "work")->state, VP_STATE_LOCKED);
 }
 END_TEST
 
 START_TEST(job_is_remembered_until_it_is_forgotten)
 {
-	struct roster_job *job;
+	struct roster_command *job;
 
 	apply(both);
 	ck_assert_int_eq(
-		roster_add_job(r, roster_find(r, "work"), "j", true, &e), 0);
-	ck_assert_int_eq(roster_forget_job(r, "j", &e), -EBUSY);
+		roster_add_command(r, roster_find_vp(r, "work"), "j", true, &e),
+		0);
+	ck_assert_int_eq(roster_forget_command(r, "j", &e), -EBUSY);
 	reopen();
-	ck_assert_int_eq(roster_find(r, "work")->state, VPSTATE_WIPING);
-	job = roster_find_job(r, "j");
+	ck_assert_int_eq(roster_find_vp(r, "work")->state, VP_STATE_WIPING);
+	job = roster_find_command(r, "j");
 	ck_assert(job->remove && !job->done);
-	ck_assert_int_eq(roster_measured(r, job, 4096, "ext4", &e), 0);
-	ck_assert_int_eq(roster_erased(r, roster_find(r, "work"), &e), 0);
+	ck_assert_int_eq(roster_record_usage(r, job, 4096, "ext4", &e), 0);
+	ck_assert_int_eq(
+		roster_complete_erase(r, roster_find_vp(r, "work"), &e), 0);
 	reopen();
-	ck_assert_ptr_null(roster_find(r, "work"));
-	job = roster_find_job(r, "j");
+	ck_assert_ptr_null(roster_find_vp(r, "work"));
+	job = roster_find_command(r, "j");
 	ck_assert(job->done);
 	ck_assert_uint_eq(job->bytes, 4096);
-	ck_assert_int_eq(roster_forget_job(r, "j", &e), 0);
+	ck_assert_int_eq(roster_forget_command(r, "j", &e), 0);
 	reopen();
-	ck_assert_ptr_null(roster_find_job(r, "j"));
+	ck_assert_ptr_null(roster_find_command(r, "j"));
 }
 END_TEST
 
@@ -280,10 +285,10 @@ static char *picture(void)
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
 
-		if (v->state == VPSTATE_ABSENT && !v->number)
+		if (v->state == VP_STATE_ABSENT && !v->number)
 			continue;
 		at += sprintf(at, "%s %u %s %d %s %s %u;", v->name, v->number,
-			      vpstate_name(v->state), v->named,
+			      vp_state_name(v->state), v->named,
 			      v->run ? v->run->leaf_name : "-",
 			      v->ready ? v->ready->leaf_name : "-",
 			      v->right[CELLS_CLASS_CAMERA].right.use);
@@ -299,31 +304,32 @@ static void live(void)
 	apply(both);
 	start("work");
 	start("personal");
-	roster_set_front(r, roster_find(r, "work"), &e);
+	roster_set_foreground(r, roster_find_vp(r, "work"), &e);
 	apply(one);
-	roster_auto_start(r, roster_find(r, "personal"), &e);
-	roster_add_job(r, roster_find(r, "personal"), "j", false, &e);
+	roster_record_auto_start(r, roster_find_vp(r, "personal"), &e);
+	roster_add_command(r, roster_find_vp(r, "personal"), "j", false, &e);
 }
 
 /* What there is to destroy is told by the first note: later there is less. */
 START_TEST(what_a_wipe_destroys_is_remembered)
 {
-	struct roster_job *job;
+	struct roster_command *job;
 	struct vp *work;
 
 	apply(both);
-	work = roster_find(r, "work");
-	ck_assert_int_eq(roster_add_job(r, work, "j", false, &e), 0);
-	ck_assert_int_eq(roster_destroying(r, work, 2, 1, "abcd", &e), 0);
-	ck_assert_int_eq(roster_step(r, work, "evict", &e), 0);
+	work = roster_find_vp(r, "work");
+	ck_assert_int_eq(roster_add_command(r, work, "j", false, &e), 0);
+	ck_assert_int_eq(roster_record_destruction(r, work, 2, 1, "abcd", &e),
+			 0);
+	ck_assert_int_eq(roster_record_wipe_step(r, work, "evict", &e), 0);
 	reopen();
-	work = roster_find(r, "work");
-	ck_assert_int_eq(roster_destroying(r, work, 0, 0, "", &e), 0);
-	ck_assert_int_eq(roster_incomplete(r, work, &e), 0);
-	rosterlog_write_all(r);
+	work = roster_find_vp(r, "work");
+	ck_assert_int_eq(roster_record_destruction(r, work, 0, 0, "", &e), 0);
+	ck_assert_int_eq(roster_record_incomplete(r, work, &e), 0);
+	roster_log_write_all(r);
 	ck_assert_int_eq(journal_rewrite(r->journal, &e), 0);
 	reopen();
-	job = roster_find_job(r, "j");
+	job = roster_find_command(r, "j");
 	ck_assert_uint_eq(job->slots, 2);
 	ck_assert_uint_eq(job->keys, 1);
 	ck_assert_str_eq(job->key_id, "abcd");
@@ -337,7 +343,7 @@ START_TEST(log_written_anew_says_the_same)
 
 	live();
 	before = picture();
-	rosterlog_write_all(r);
+	roster_log_write_all(r);
 	ck_assert_int_eq(journal_rewrite(r->journal, &e), 0);
 	ck_assert_str_eq(picture(), before);
 	reopen();
@@ -353,7 +359,7 @@ static int do_apply(void)
 
 static int do_prepare(void)
 {
-	return roster_prepare(r, roster_find(r, "personal"), &e);
+	return roster_prepare_vp(r, roster_find_vp(r, "personal"), &e);
 }
 
 static int do_start(void)
@@ -363,17 +369,19 @@ static int do_start(void)
 
 static int do_front(void)
 {
-	return roster_set_front(r, roster_find(r, "work"), &e);
+	return roster_set_foreground(r, roster_find_vp(r, "work"), &e);
 }
 
 static int do_lock(void)
 {
-	return roster_move(r, roster_find(r, "personal"), VPEVENT_LOCK, &e);
+	return roster_apply_event(r, roster_find_vp(r, "personal"),
+				  VP_EVENT_LOCK, &e);
 }
 
 static int do_job(void)
 {
-	return roster_add_job(r, roster_find(r, "personal"), "k", true, &e);
+	return roster_add_command(r, roster_find_vp(r, "personal"), "k", true,
+				  &e);
 }
 
 static int (*const operations[])(void) = { do_apply, do_prepare, do_start,
@@ -415,17 +423,19 @@ START_TEST(rights_follow_the_front)
 	struct vp *work, *personal;
 
 	apply(both);
-	work = roster_find(r, "work");
-	personal = roster_find(r, "personal");
+	work = roster_find_vp(r, "work");
+	personal = roster_find_vp(r, "personal");
 	personal->right[CELLS_CLASS_CAMERA].right =
 		(struct cells_right){ CELLS_USE_ANY, 0 };
-	ck_assert_uint_eq(vp_allowed(work, NULL), 0);
-	ck_assert_uint_eq(vp_allowed(personal, NULL), 1U << CELLS_CLASS_CAMERA);
-	ck_assert_uint_eq(vp_allowed(work, work), 1U << CELLS_CLASS_CAMERA);
-	ck_assert_uint_eq(vp_allowed(personal, work), 0);
-	ck_assert_uint_eq(vp_allowed(personal, personal),
+	ck_assert_uint_eq(vp_get_allowed_classes(work, NULL), 0);
+	ck_assert_uint_eq(vp_get_allowed_classes(personal, NULL),
 			  1U << CELLS_CLASS_CAMERA);
-	ck_assert_uint_eq(vp_allowed(work, personal), 0);
+	ck_assert_uint_eq(vp_get_allowed_classes(work, work),
+			  1U << CELLS_CLASS_CAMERA);
+	ck_assert_uint_eq(vp_get_allowed_classes(personal, work), 0);
+	ck_assert_uint_eq(vp_get_allowed_classes(personal, personal),
+			  1U << CELLS_CLASS_CAMERA);
+	ck_assert_uint_eq(vp_get_allowed_classes(work, personal), 0);
 }
 END_TEST
 

@@ -102,7 +102,7 @@ START_TEST(role_gives_these_rights_and_no_other)
 	} letters[] = { { 'r', RIGHT_READ },	{ 'a', RIGHT_AUDIT },
 			{ 'o', RIGHT_OPERATE }, { 'p', RIGHT_POLICY },
 			{ 'i', RIGHT_IMAGE },	{ 'A', RIGHT_ADMIN } };
-	unsigned int have = bearer_role_rights(roles[_i].role);
+	unsigned int have = token_get_role_rights(roles[_i].role);
 
 	for (size_t k = 0; k < ARRAY_SIZE(letters); k++)
 		ck_assert_int_eq(!!(have & letters[k].right),
@@ -131,14 +131,14 @@ START_TEST(scope_shows_its_groups_only)
 {
 	auto_json json_t *some = json_pack("[s, s]", "field", "lab");
 	auto_json json_t *all = json_array();
-	struct bearer b = { .groups = some };
+	struct token b = { .groups = some };
 
-	ck_assert(bearer_sees(&b, "lab"));
-	ck_assert(!bearer_sees(&b, "office"));
-	ck_assert(!bearer_sees(&b, NULL));
+	ck_assert(token_can_see_group(&b, "lab"));
+	ck_assert(!token_can_see_group(&b, "office"));
+	ck_assert(!token_can_see_group(&b, NULL));
 	b.groups = all;
-	ck_assert(bearer_sees(&b, "office"));
-	ck_assert(bearer_sees(&b, NULL));
+	ck_assert(token_can_see_group(&b, "office"));
+	ck_assert(token_can_see_group(&b, NULL));
 }
 END_TEST
 

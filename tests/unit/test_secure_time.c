@@ -12,48 +12,48 @@
 #define HOUR INT64_C(3600)
 #define DAY (24 * HOUR)
 
-static struct securetime started(const char *saved, const char *boot,
-				 uint64_t boot_ns)
+static struct secure_time started(const char *saved, const char *boot,
+				  uint64_t boot_ns)
 {
-	struct securetime t;
+	struct secure_time t;
 
-	securetime_start(&t, saved, boot, boot_ns, WALL);
+	secure_time_start(&t, saved, boot, boot_ns, WALL);
 	return t;
 }
 
 /* Saved at boot_ns, and read again by the next start. */
-static struct securetime restarted(const struct securetime *t,
-				   uint64_t saved_ns, const char *boot,
-				   uint64_t boot_ns)
+static struct secure_time restarted(const struct secure_time *t,
+				    uint64_t saved_ns, const char *boot,
+				    uint64_t boot_ns)
 {
-	char text[SECURETIME_TEXT_SIZE];
+	char text[SECURE_TIME_TEXT_SIZE];
 
-	securetime_text(t, saved_ns, WALL, text);
+	secure_time_format(t, saved_ns, WALL, text);
 	return started(text, boot, boot_ns);
 }
 
-static void snapshot(struct securetime *t, int64_t issued, uint64_t boot_ns)
+static void snapshot(struct secure_time *t, int64_t issued, uint64_t boot_ns)
 {
-	securetime_snapshot(t, issued, issued + DAY, boot_ns);
+	secure_time_set_snapshot(t, issued, issued + DAY, boot_ns);
 }
 
 /* Switched off, and on again so long later. */
-static struct securetime switched_on(const struct securetime *t,
-				     uint64_t saved_ns, int64_t later)
+static struct secure_time switched_on(const struct secure_time *t,
+				      uint64_t saved_ns, int64_t later)
 {
-	char text[SECURETIME_TEXT_SIZE];
-	struct securetime next;
+	char text[SECURE_TIME_TEXT_SIZE];
+	struct secure_time next;
 
-	securetime_text(t, saved_ns, WALL, text);
-	securetime_start(&next, text, "next", 10 * S, WALL + later);
+	secure_time_format(t, saved_ns, WALL, text);
+	secure_time_start(&next, text, "next", 10 * S, WALL + later);
 	return next;
 }
 
 START_TEST(nothing_is_known_at_first)
 {
-	struct securetime t = started("", "a", 5 * S);
+	struct secure_time t = started("", "a", 5 * S);
 
-	ck_assert_int_eq(securetime_now(&t, 100 * S), 0);
+	ck_assert_int_eq(secure_time_get_presumed(&t, 100 * S), 0);
 }
 END_TEST
 
@@ -62,146 +62,150 @@ static const char *const bad_texts[] = { "", "x", "1 2", "1 2 3 4",
 
 START_TEST(what_is_no_saved_time_is_nothing)
 {
-	struct securetime t = started(bad_texts[_i], "a", 5 * S);
+	struct secure_time t = started(bad_texts[_i], "a", 5 * S);
 
-	ck_assert_int_eq(securetime_now(&t, 6 * S), 0);
+	ck_assert_int_eq(secure_time_get_presumed(&t, 6 * S), 0);
 }
 END_TEST
 
 START_TEST(boot_clock_advances_it)
 {
-	struct securetime t = started("", "a", 5 * S);
+	struct secure_time t = started("", "a", 5 * S);
 
 	snapshot(&t, ISSUED, 10 * S);
-	ck_assert_int_eq(securetime_now(&t, 10 * S), ISSUED);
-	ck_assert_int_eq(securetime_now(&t, 3610 * S), ISSUED + 3600);
+	ck_assert_int_eq(secure_time_get_presumed(&t, 10 * S), ISSUED);
+	ck_assert_int_eq(secure_time_get_presumed(&t, 3610 * S), ISSUED + 3600);
 }
 END_TEST
 
 START_TEST(older_snapshot_does_not_set_it_back)
 {
-	struct securetime t = started("", "a", 0);
+	struct secure_time t = started("", "a", 0);
 
 	snapshot(&t, ISSUED, 10 * S);
 	snapshot(&t, ISSUED - 5000, 20 * S);
-	ck_assert_int_eq(securetime_now(&t, 20 * S), ISSUED + 10);
+	ck_assert_int_eq(secure_time_get_presumed(&t, 20 * S), ISSUED + 10);
 	/* newer, but behind what was measured since */
 	snapshot(&t, ISSUED + 5, 30 * S);
-	ck_assert_int_eq(securetime_now(&t, 30 * S), ISSUED + 20);
+	ck_assert_int_eq(secure_time_get_presumed(&t, 30 * S), ISSUED + 20);
 }
 END_TEST
 
 START_TEST(each_boot_adds_five_minutes)
 {
-	struct securetime t = started("", "a", 0);
+	struct secure_time t = started("", "a", 0);
 
 	snapshot(&t, ISSUED, 10 * S);
 	t = restarted(&t, 10 * S, "b", 1 * S);
-	ck_assert_int_eq(securetime_now(&t, 1 * S),
-			 ISSUED + 1 + SECURETIME_STEP);
+	ck_assert_int_eq(secure_time_get_presumed(&t, 1 * S),
+			 ISSUED + 1 + SECURE_TIME_STEP);
 	t = restarted(&t, 2 * S, "c", 1 * S);
-	ck_assert_int_ge(securetime_now(&t, 1 * S),
-			 ISSUED + 2 * SECURETIME_STEP);
+	ck_assert_int_ge(secure_time_get_presumed(&t, 1 * S),
+			 ISSUED + 2 * SECURE_TIME_STEP);
 }
 END_TEST
 
 /* The program dies again and again while the device stays up. */
 START_TEST(restarts_in_one_boot_add_them_once)
 {
-	struct securetime t = started("", "a", 0);
+	struct secure_time t = started("", "a", 0);
 
 	snapshot(&t, ISSUED, 10 * S);
 	for (unsigned int i = 1; i <= 200; i++)
 		t = restarted(&t, (10 + i) * S, "a", (10 + i) * S);
-	ck_assert_int_eq(securetime_now(&t, 210 * S),
-			 ISSUED + 200 + SECURETIME_STEP);
+	ck_assert_int_eq(secure_time_get_presumed(&t, 210 * S),
+			 ISSUED + 200 + SECURE_TIME_STEP);
 }
 END_TEST
 
 START_TEST(time_while_the_program_was_away_counts)
 {
-	struct securetime t = started("", "a", 0);
+	struct secure_time t = started("", "a", 0);
 
 	snapshot(&t, ISSUED, 10 * S);
 	t = restarted(&t, 10 * S, "a", 7210 * S);
-	ck_assert_int_eq(securetime_confirmed(&t, 7210 * S), ISSUED + 7200);
+	ck_assert_int_eq(secure_time_get_confirmed(&t, 7210 * S),
+			 ISSUED + 7200);
 }
 END_TEST
 
 START_TEST(boot_clock_that_went_back_is_another_boot)
 {
-	struct securetime t = started("", "a", 0);
+	struct secure_time t = started("", "a", 0);
 
 	snapshot(&t, ISSUED, 1000 * S);
 	t = restarted(&t, 1000 * S, "a", 5 * S);
-	ck_assert_int_eq(securetime_now(&t, 5 * S), ISSUED + SECURETIME_STEP);
+	ck_assert_int_eq(secure_time_get_presumed(&t, 5 * S),
+			 ISSUED + SECURE_TIME_STEP);
 }
 END_TEST
 
 START_TEST(fresh_snapshot_takes_the_additions_back)
 {
-	struct securetime t = started("", "a", 0);
+	struct secure_time t = started("", "a", 0);
 
 	snapshot(&t, ISSUED, 0);
 	for (unsigned int i = 0; i < 500; i++)
 		t = restarted(&t, 0, i % 2 ? "a" : "b", 0);
-	ck_assert_int_gt(securetime_now(&t, 0), ISSUED + DAY);
+	ck_assert_int_gt(secure_time_get_presumed(&t, 0), ISSUED + DAY);
 	snapshot(&t, ISSUED + 12 * HOUR, 0);
-	ck_assert_int_eq(securetime_now(&t, 0), ISSUED + 12 * HOUR);
+	ck_assert_int_eq(secure_time_get_presumed(&t, 0), ISSUED + 12 * HOUR);
 }
 END_TEST
 
 /* Else a device that is switched on often takes no snapshot any more. */
 START_TEST(quick_starts_confirm_nothing)
 {
-	struct securetime t = started("", "a", 0);
+	struct secure_time t = started("", "a", 0);
 
 	snapshot(&t, ISSUED, 0);
 	for (unsigned int i = 0; i < 290; i++)
 		t = restarted(&t, 0, i % 2 ? "a" : "b", 0);
-	ck_assert_int_eq(securetime_confirmed(&t, 0), ISSUED);
-	ck_assert_int_lt(securetime_silent(&t, 0, true), 0);
+	ck_assert_int_eq(secure_time_get_confirmed(&t, 0), ISSUED);
+	ck_assert_int_lt(secure_time_get_silence(&t, 0, true), 0);
 }
 END_TEST
 
 START_TEST(what_another_boot_has_run_counts)
 {
-	struct securetime t = started("", "a", 0);
+	struct secure_time t = started("", "a", 0);
 
 	snapshot(&t, ISSUED, 0);
 	t = restarted(&t, 100 * S, "b", 50 * S);
-	ck_assert_int_eq(securetime_confirmed(&t, 60 * S), ISSUED + 160);
-	ck_assert_int_eq(securetime_ran(&t, 60 * S), 160);
+	ck_assert_int_eq(secure_time_get_confirmed(&t, 60 * S), ISSUED + 160);
+	ck_assert_int_eq(secure_time_get_total_uptime(&t, 60 * S), 160);
 }
 END_TEST
 
 /* ---- without word: by what the device measured */
 START_TEST(silence_is_measured)
 {
-	struct securetime t = started("", "a", 0);
+	struct secure_time t = started("", "a", 0);
 
 	snapshot(&t, ISSUED, 0);
-	ck_assert_int_eq(securetime_silent(&t, 0, false), -DAY);
-	ck_assert_int_eq(securetime_silent(&t, 25 * HOUR * S, false), HOUR);
+	ck_assert_int_eq(secure_time_get_silence(&t, 0, false), -DAY);
+	ck_assert_int_eq(secure_time_get_silence(&t, 25 * HOUR * S, false),
+			 HOUR);
 	t = restarted(&t, 20 * HOUR * S, "b", 6 * HOUR * S);
-	ck_assert_int_eq(securetime_silent(&t, 6 * HOUR * S, false), 2 * HOUR);
+	ck_assert_int_eq(secure_time_get_silence(&t, 6 * HOUR * S, false),
+			 2 * HOUR);
 }
 END_TEST
 
 /* A director who moves time ahead, by any number of snapshots. */
 START_TEST(snapshot_issued_ahead_makes_no_silence)
 {
-	struct securetime t = started("", "a", 0);
+	struct secure_time t = started("", "a", 0);
 	int64_t group = ISSUED + 20 * DAY;
 
 	snapshot(&t, ISSUED, 0);
 	for (int64_t days = 1; days <= 61; days++) {
 		snapshot(&t, ISSUED + days * DAY, 0);
-		ck_assert_int_le(securetime_silent(&t, 0, true), 0);
-		ck_assert_int_lt(securetime_lapsed(&t, group, 0, true), 0);
+		ck_assert_int_le(secure_time_get_silence(&t, 0, true), 0);
+		ck_assert_int_lt(secure_time_get_lapse(&t, group, 0, true), 0);
 	}
-	ck_assert_int_eq(securetime_confirmed(&t, 0), ISSUED + 61 * DAY);
-	ck_assert_int_eq(securetime_lapsed(&t, group, 21 * DAY * S, false),
+	ck_assert_int_eq(secure_time_get_confirmed(&t, 0), ISSUED + 61 * DAY);
+	ck_assert_int_eq(secure_time_get_lapse(&t, group, 21 * DAY * S, false),
 			 DAY);
 }
 END_TEST
@@ -209,25 +213,28 @@ END_TEST
 /* Nothing measured it before the first snapshot. */
 START_TEST(group_lapsed_no_longer_than_it_is_known)
 {
-	struct securetime t = started("", "a", 0);
+	struct secure_time t = started("", "a", 0);
 
-	ck_assert_int_lt(securetime_lapsed(&t, ISSUED, 0, false), 0);
+	ck_assert_int_lt(secure_time_get_lapse(&t, ISSUED, 0, false), 0);
 	snapshot(&t, ISSUED + 400 * DAY, 0);
-	ck_assert_int_eq(securetime_lapsed(&t, ISSUED, HOUR * S, false), HOUR);
+	ck_assert_int_eq(secure_time_get_lapse(&t, ISSUED, HOUR * S, false),
+			 HOUR);
 }
 END_TEST
 
 START_TEST(time_off_locks_and_never_wipes)
 {
-	struct securetime t = started("", "a", 0);
+	struct secure_time t = started("", "a", 0);
 
 	snapshot(&t, ISSUED, 0);
 	t = switched_on(&t, HOUR * S, 100 * HOUR);
-	ck_assert_int_eq(securetime_silent(&t, 10 * S, true), 77 * HOUR);
-	ck_assert_int_eq(securetime_silent(&t, 10 * S, false), -23 * HOUR + 10);
-	ck_assert_int_eq(securetime_lapsed(&t, ISSUED + DAY, 10 * S, true),
+	ck_assert_int_eq(secure_time_get_silence(&t, 10 * S, true), 77 * HOUR);
+	ck_assert_int_eq(secure_time_get_silence(&t, 10 * S, false),
+			 -23 * HOUR + 10);
+	ck_assert_int_eq(secure_time_get_lapse(&t, ISSUED + DAY, 10 * S, true),
 			 77 * HOUR);
-	ck_assert_int_lt(securetime_lapsed(&t, ISSUED + DAY, 10 * S, false), 0);
+	ck_assert_int_lt(secure_time_get_lapse(&t, ISSUED + DAY, 10 * S, false),
+			 0);
 }
 END_TEST
 
@@ -235,7 +242,7 @@ static const int64_t lies[] = { -5 * DAY, 0, 10, 5000 * DAY };
 
 START_TEST(hardware_clock_that_lies_adds_nothing)
 {
-	struct securetime t = started("", "a", 0);
+	struct secure_time t = started("", "a", 0);
 
 	snapshot(&t, ISSUED, 0);
 	t = switched_on(&t, 0, lies[_i]);
@@ -245,13 +252,13 @@ END_TEST
 
 START_TEST(clock_set_while_it_runs_adds_nothing)
 {
-	struct securetime t = started("", "a", 0), next;
-	char text[SECURETIME_TEXT_SIZE];
+	struct secure_time t = started("", "a", 0), next;
+	char text[SECURE_TIME_TEXT_SIZE];
 
 	snapshot(&t, ISSUED, 0);
-	securetime_text(&t, HOUR * S, WALL, text);
-	securetime_start(&next, text, "a", 2 * HOUR * S, WALL + 50 * HOUR);
-	ck_assert_int_eq(securetime_silent(&next, 2 * HOUR * S, true),
+	secure_time_format(&t, HOUR * S, WALL, text);
+	secure_time_start(&next, text, "a", 2 * HOUR * S, WALL + 50 * HOUR);
+	ck_assert_int_eq(secure_time_get_silence(&next, 2 * HOUR * S, true),
 			 -22 * HOUR);
 }
 END_TEST
@@ -259,42 +266,43 @@ END_TEST
 /* A root is word of the organisation; it makes no snapshot live longer. */
 START_TEST(root_is_a_contact)
 {
-	struct securetime t = started("", "a", 0);
+	struct secure_time t = started("", "a", 0);
 
 	snapshot(&t, ISSUED, 0);
-	securetime_contact(&t, 10 * HOUR * S);
-	ck_assert_int_eq(securetime_silent(&t, 10 * HOUR * S, true),
+	secure_time_set_contact(&t, 10 * HOUR * S);
+	ck_assert_int_eq(secure_time_get_silence(&t, 10 * HOUR * S, true),
 			 -14 * HOUR);
-	securetime_contact(&t, 100 * HOUR * S);
-	ck_assert_int_eq(securetime_silent(&t, 100 * HOUR * S, true), 0);
+	secure_time_set_contact(&t, 100 * HOUR * S);
+	ck_assert_int_eq(secure_time_get_silence(&t, 100 * HOUR * S, true), 0);
 }
 END_TEST
 
 /* However old its signature. */
 START_TEST(recovery_is_a_contact_and_forgets_no_greatest_time)
 {
-	struct securetime t = started("", "a", 0);
+	struct secure_time t = started("", "a", 0);
 
 	snapshot(&t, ISSUED, 0);
 	snapshot(&t, ISSUED + 300 * DAY, 0);
-	securetime_reset(&t, ISSUED - 90 * DAY, 100 * DAY * S);
-	ck_assert_int_eq(securetime_silent(&t, 100 * DAY * S, true), 0);
-	ck_assert_int_lt(securetime_lapsed(&t, ISSUED, 100 * DAY * S, true), 0);
-	ck_assert_int_eq(securetime_greatest(&t, 100 * DAY * S),
+	secure_time_reset(&t, ISSUED - 90 * DAY, 100 * DAY * S);
+	ck_assert_int_eq(secure_time_get_silence(&t, 100 * DAY * S, true), 0);
+	ck_assert_int_lt(secure_time_get_lapse(&t, ISSUED, 100 * DAY * S, true),
+			 0);
+	ck_assert_int_eq(secure_time_get_greatest(&t, 100 * DAY * S),
 			 ISSUED + 400 * DAY);
 	t = restarted(&t, 100 * DAY * S, "a", 100 * DAY * S);
-	ck_assert_int_eq(securetime_greatest(&t, 100 * DAY * S),
+	ck_assert_int_eq(secure_time_get_greatest(&t, 100 * DAY * S),
 			 ISSUED + 400 * DAY);
 }
 END_TEST
 
 START_TEST(reset_may_set_it_back)
 {
-	struct securetime t = started("", "a", 0);
+	struct secure_time t = started("", "a", 0);
 
 	snapshot(&t, ISSUED + 300 * 86400, 0);
-	securetime_reset(&t, ISSUED, 0);
-	ck_assert_int_eq(securetime_now(&t, 0), ISSUED);
+	secure_time_reset(&t, ISSUED, 0);
+	ck_assert_int_eq(secure_time_get_presumed(&t, 0), ISSUED);
 }
 END_TEST
 

@@ -37,11 +37,11 @@ static void sql(const char *text)
 
 static int audit(uint64_t *ret_index)
 {
-	const struct ledger_entry en = { .who = "alice",
-					 .from = "local",
-					 .action = "test" };
+	const struct audit_log_entry en = { .who = "alice",
+					    .from = "local",
+					    .action = "test" };
 
-	return server_audit(server, &en, ret_index, &e);
+	return server_append_audit(server, &en, ret_index, &e);
 }
 
 START_TEST(nothing_is_written_after_a_tree_that_cannot_be_read_again)
@@ -51,17 +51,17 @@ START_TEST(nothing_is_written_after_a_tree_that_cannot_be_read_again)
 
 	set_up();
 	ck_assert_int_eq(audit(NULL), 0);
-	ck_assert_int_eq(server_commit(server, &e), 0);
+	ck_assert_int_eq(server_commit_turn(server, &e), 0);
 	sql("CREATE TEMP TABLE held AS SELECT peaks FROM tree");
 	sql("UPDATE tree SET peaks = x'00'");
 	ck_assert_int_eq(audit(NULL), 0);
 	unit_lose_turn(server);
-	ck_assert_int_lt(server_write(server, &e), 0);
+	ck_assert_int_lt(server_begin_write(server, &e), 0);
 	sql("UPDATE tree SET peaks = (SELECT peaks FROM held)");
 	ck_assert_int_eq(audit(&index), 0);
 	ck_assert_uint_eq(index, 1);
-	ck_assert_int_eq(server_commit(server, &e), 0);
-	ck_assert_int_eq(ledger_load(server->db, &tree, &e), 0);
+	ck_assert_int_eq(server_commit_turn(server, &e), 0);
+	ck_assert_int_eq(audit_log_load_tree(server->db, &tree, &e), 0);
 	ck_assert_mem_eq(&tree, &server->tree, sizeof(tree));
 	tear_down();
 }
@@ -76,68 +76,71 @@ START_TEST(turn_that_broke_says_why)
 	ck_assert_int_lt(audit(NULL), 0);
 	ck_assert_int_lt(audit(NULL), 0);
 	ck_assert_ptr_nonnull(strstr(e.text, "broken"));
-	ck_assert_int_lt(server_commit(server, &e), 0);
+	ck_assert_int_lt(server_commit_turn(server, &e), 0);
 	ck_assert_ptr_nonnull(strstr(e.text, "broken"));
 	ck_assert_int_ne(e.reason, REASON_STORAGE_FULL);
 	ck_assert_int_eq(server->gauge.full, 0);
 	sql("DROP TRIGGER broken");
 	ck_assert_int_eq(audit(NULL), 0);
-	ck_assert_int_eq(server_commit(server, &e), 0);
+	ck_assert_int_eq(server_commit_turn(server, &e), 0);
 	tear_down();
 }
 END_TEST
 
-static struct devchan *connect_device(void)
+static struct device_channel *connect_device(void)
 {
-	struct devchan *c = NULL;
+	struct device_channel *c = NULL;
 
 	sql("INSERT INTO device (id, name, grp, state, epoch, enrolled)"
 	    " VALUES ('" DEVICE "', 'x', 'field', 'active', 'ee', 1)");
-	ck_assert_msg(devtalk_open(server, DEVICE, NULL, &c, &e) == 0, "%s",
-		      e.text);
+	ck_assert_msg(device_messages_open(server, DEVICE, NULL, &c, &e) == 0,
+		      "%s", e.text);
 	c->hello = true;
 	return c;
 }
 
-static int fail_to_refresh(struct devchan *c, struct err *why)
+static int fail_to_refresh(struct device_channel *c, struct err *why)
 {
 	return err_set(why, EIO, "refresh");
 }
 
 START_TEST(device_that_was_not_refreshed_has_to_come_again)
 {
-	struct devchan *c;
+	struct device_channel *c;
 
 	set_up();
 	c = connect_device();
-	presence_stale(server->presence, DEVICE);
-	ck_assert(!presence_work(server->presence, fail_to_refresh));
+	connections_mark_stale(server->presence, DEVICE);
+	ck_assert(
+		!connections_refresh_stale(server->presence, fail_to_refresh));
 	ck_assert(c->closing);
-	devtalk_close(c);
+	device_messages_close(c);
 	tear_down();
 }
 END_TEST
 
 START_TEST(message_of_what_was_undone_is_not_sent)
 {
-	struct server_mark mark;
-	struct devchan *c;
+	struct server_savepoint mark;
+	struct device_channel *c;
 
 	set_up();
 	c = connect_device();
-	ck_assert_int_eq(devchan_cancel(c, "kept", &e), 0);
-	ck_assert_int_eq(server_mark(server, &mark, &e), 0);
-	ck_assert_int_eq(devchan_cancel(c, "undone", &e), 0);
-	server_undo(server, &mark);
-	ck_assert_int_eq(devchan_cancel(c, "next", &e), 0);
-	ck_assert_int_eq(server_commit(server, &e), 0);
-	ck_assert_ptr_nonnull(strstr(devchan_peek(c)->text, "kept"));
-	devchan_sent(c);
-	ck_assert_ptr_nonnull(strstr(devchan_peek(c)->text, "next"));
-	devchan_sent(c);
-	ck_assert_ptr_null(devchan_peek(c));
+	ck_assert_int_eq(device_channel_send_cancel(c, "kept", &e), 0);
+	ck_assert_int_eq(server_begin_savepoint(server, &mark, &e), 0);
+	ck_assert_int_eq(device_channel_send_cancel(c, "undone", &e), 0);
+	server_rollback_savepoint(server, &mark);
+	ck_assert_int_eq(device_channel_send_cancel(c, "next", &e), 0);
+	ck_assert_int_eq(server_commit_turn(server, &e), 0);
+	ck_assert_ptr_nonnull(
+		strstr(device_channel_peek_message(c)->text, "kept"));
+	device_channel_remove_sent(c);
+	ck_assert_ptr_nonnull(
+		strstr(device_channel_peek_message(c)->text, "next"));
+	device_channel_remove_sent(c);
+	ck_assert_ptr_null(device_channel_peek_message(c));
 	ck_assert_uint_eq(c->queued, 0);
-	devtalk_close(c);
+	device_messages_close(c);
 	tear_down();
 }
 END_TEST
@@ -150,12 +153,13 @@ static void hear(void *ctx, const char *group, const char *text)
 
 static void tell(const char *id)
 {
-	server_event(server, "action", "field", json_pack("{s:s}", "id", id));
+	server_queue_event(server, "action", "field",
+			   json_pack("{s:s}", "id", id));
 }
 
 START_TEST(event_is_told_when_its_turn_is_committed)
 {
-	struct server_mark mark;
+	struct server_savepoint mark;
 
 	set_up();
 	server->edge.event = hear;
@@ -163,11 +167,11 @@ START_TEST(event_is_told_when_its_turn_is_committed)
 	unit_lose_turn(server);
 	ck_assert_str_eq(told, "");
 	tell("kept");
-	ck_assert_int_eq(server_mark(server, &mark, &e), 0);
+	ck_assert_int_eq(server_begin_savepoint(server, &mark, &e), 0);
 	tell("undone");
-	server_undo(server, &mark);
+	server_rollback_savepoint(server, &mark);
 	ck_assert_str_eq(told, "");
-	ck_assert_int_eq(server_commit(server, &e), 0);
+	ck_assert_int_eq(server_commit_turn(server, &e), 0);
 	ck_assert_ptr_nonnull(strstr(told, "kept"));
 	ck_assert_uint_eq(json_array_size(server->events), 0);
 	tear_down();
@@ -176,7 +180,7 @@ END_TEST
 
 START_TEST(action_that_could_not_end_is_not_told_to_have_expired)
 {
-	struct devchan *c;
+	struct device_channel *c;
 
 	set_up();
 	server->edge.event = hear;
@@ -188,13 +192,13 @@ START_TEST(action_that_could_not_end_is_not_told_to_have_expired)
 	sql("CREATE TEMP TRIGGER refuse BEFORE UPDATE ON action"
 	    " BEGIN SELECT RAISE(FAIL, 'refused'); END");
 	ck_assert_int_lt(mgmtd_tick(server, &e), 0);
-	ck_assert_int_eq(server_commit(server, &e), 0);
+	ck_assert_int_eq(server_commit_turn(server, &e), 0);
 	ck_assert_str_eq(told, "");
 	sql("DROP TRIGGER refuse");
 	ck_assert_int_eq(mgmtd_tick(server, &e), 0);
-	ck_assert_int_eq(server_commit(server, &e), 0);
+	ck_assert_int_eq(server_commit_turn(server, &e), 0);
 	ck_assert_ptr_nonnull(strstr(told, "expired"));
-	devtalk_close(c);
+	device_messages_close(c);
 	tear_down();
 }
 END_TEST

@@ -41,8 +41,8 @@ START_TEST(members_are_read)
 	ck_assert_uint_eq(s->version, 7);
 	ck_assert_int_eq(s->expires - s->issued, SNAPSHOT_LIFE_MAX);
 	ck_assert_uint_eq(s->n, 2);
-	ck_assert_ptr_nonnull(snapshot_find(s, DOC_VP_CONFIG, "work"));
-	ck_assert_ptr_null(snapshot_find(s, DOC_IMAGE, "work"));
+	ck_assert_ptr_nonnull(snapshot_find_entry(s, DOC_VP_CONFIG, "work"));
+	ck_assert_ptr_null(snapshot_find_entry(s, DOC_IMAGE, "work"));
 }
 END_TEST
 
@@ -95,11 +95,11 @@ END_TEST
 
 START_TEST(too_many_documents_are_refused)
 {
-	static char text[HELD_MAX * 160 + 4096];
+	static char text[DOCUMENT_SET_MAX * 160 + 4096];
 	struct snapshot *s;
 	size_t n = (size_t)sprintf(text, "%s[", HEAD);
 
-	for (unsigned int i = 0; i <= HELD_MAX; i++)
+	for (unsigned int i = 0; i <= DOCUMENT_SET_MAX; i++)
 		n += (size_t)sprintf(text + n,
 				     "%s{\"type\":\"image\",\"id\":\"i%u\","
 				     "\"version\":1,\"sha256\":\"%s\"}",
@@ -164,8 +164,8 @@ START_TEST(set_is_exactly_what_the_group_names)
 		.image = "tiny",
 		.image_min_version = 4,
 	};
-	struct held_doc row = { 1, (struct doc *)&config };
-	const struct held docs = { .n = 1, .doc = { &row } };
+	struct document_set_entry row = { 1, (struct doc *)&config };
+	const struct document_set docs = { .n = 1, .doc = { &row } };
 	char text[4096];
 	auto_free struct snapshot *s = NULL;
 	int r;
@@ -174,7 +174,7 @@ START_TEST(set_is_exactly_what_the_group_names)
 	s = parsed(text);
 	r = snapshot_check_group(s, "field", 5, &e);
 	if (r == 0)
-		r = snapshot_check_named(s, &group, &e);
+		r = snapshot_check_group_refs(s, &group, &e);
 	if (r == 0)
 		r = snapshot_check_images(s, &docs, &e);
 	ck_assert_int_eq(r == 0, sets[_i].complete);

@@ -34,10 +34,10 @@ static void tear_down(void)
 static char *document(const char *type, const char *id, unsigned int version,
 		      int64_t life, const char *more, const char *inner)
 {
-	char issued[TEXT_TIME_SIZE], expires[TEXT_TIME_SIZE], *xml;
+	char issued[ENCODING_TIME_SIZE], expires[ENCODING_TIME_SIZE], *xml;
 
-	text_time(clock_wall() - 100, issued);
-	text_time(clock_wall() + life, expires);
+	encoding_format_time(clock_wall() - 100, issued);
+	encoding_format_time(clock_wall() + life, expires);
 	ck_assert_int_gt(asprintf(&xml,
 				  "<%s xmlns=\"urn:cells:%s:1\" org=\"acme\""
 				  " id=\"%s\" version=\"%u\" issued=\"%s\""
@@ -55,11 +55,11 @@ static void keep(const char *xml, enum doc_type type, const char *state,
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *d = NULL;
 	auto_json json_t *signers = json_array();
-	struct archive_row row = { .state = state,
-				   .submitter = "test",
-				   .signers = signers,
-				   .threshold = 1,
-				   .complete = complete };
+	struct document_row row = { .state = state,
+				    .submitter = "test",
+				    .signers = signers,
+				    .threshold = 1,
+				    .complete = complete };
 
 	ck_assert_msg(doc_parse(type, xml, strlen(xml), &d, &e) == 0, "%s: %s",
 		      e.text, xml);
@@ -68,8 +68,9 @@ static void keep(const char *xml, enum doc_type type, const char *state,
 			 0);
 	row.env = env;
 	row.head = &d->head;
-	ck_assert_msg(archive_store(server, &row, &e) == 0, "%s", e.text);
-	ck_assert_msg(compose_changed(server, &e) == 0, "%s", e.text);
+	ck_assert_msg(document_store(server, &row, &e) == 0, "%s", e.text);
+	ck_assert_msg(snapshot_handle_document_change(server, &e) == 0, "%s",
+		      e.text);
 }
 
 static void keep_group(unsigned int version, int64_t life, const char *inner)
@@ -134,7 +135,8 @@ static const struct composition *compose(void)
 {
 	const struct composition *c = NULL;
 
-	ck_assert_msg(compose_of(server, "field", &c, &e) == 0, "%s", e.text);
+	ck_assert_msg(snapshot_get_composition(server, "field", &c, &e) == 0,
+		      "%s", e.text);
 	return c;
 }
 
@@ -212,8 +214,8 @@ END_TEST
 static void damage_seen_image(void)
 {
 	keep_image(1, false);
-	ck_assert_int_eq(compose_chunk_came(server, "", &e), 0);
-	ck_assert_int_eq(compose_tick(server, &e), 0);
+	ck_assert_int_eq(snapshot_handle_new_chunk(server, "", &e), 0);
+	ck_assert_int_eq(snapshot_recheck_images(server, &e), 0);
 	ck_assert_int_eq(db_exec(server->db,
 				 "UPDATE document SET payload = x'00'"
 				 " WHERE type = 'image'",
@@ -225,12 +227,12 @@ START_TEST(images_are_looked_at_until_that_succeeds)
 {
 	set_up();
 	damage_seen_image();
-	ck_assert_int_eq(compose_tick(server, &e), 0);
-	ck_assert_int_eq(compose_chunk_came(server, "", &e), 0);
-	ck_assert_int_lt(compose_tick(server, &e), 0);
+	ck_assert_int_eq(snapshot_recheck_images(server, &e), 0);
+	ck_assert_int_eq(snapshot_handle_new_chunk(server, "", &e), 0);
+	ck_assert_int_lt(snapshot_recheck_images(server, &e), 0);
 	for (int i = 0; i < 60; i++)
-		ck_assert_int_eq(compose_tick(server, &e), 0);
-	ck_assert_int_lt(compose_tick(server, &e), 0);
+		ck_assert_int_eq(snapshot_recheck_images(server, &e), 0);
+	ck_assert_int_lt(snapshot_recheck_images(server, &e), 0);
 	tear_down();
 }
 END_TEST
@@ -240,7 +242,7 @@ START_TEST(images_are_looked_at_again_when_a_turn_is_lost)
 	set_up();
 	damage_seen_image();
 	unit_lose_turn(server);
-	ck_assert_int_lt(compose_tick(server, &e), 0);
+	ck_assert_int_lt(snapshot_recheck_images(server, &e), 0);
 	tear_down();
 }
 END_TEST
@@ -254,7 +256,7 @@ START_TEST(lapsed_group_makes_no_set)
 				 " WHERE type = 'group'",
 				 &e),
 			 0);
-	compose_forget(server->compose);
+	snapshot_cache_clear(server->compose);
 	ck_assert_uint_eq(compose()->n, 0);
 	tear_down();
 }
@@ -278,8 +280,8 @@ static int64_t snapshot(bool *ret_new)
 	auto_json json_t *j = NULL;
 	int64_t renew;
 
-	ck_assert_msg(compose_device(server, DEVICE, COMPOSE_RENEW, &text,
-				     ret_new, &renew, &e) == 0,
+	ck_assert_msg(snapshot_get_for_device(server, DEVICE, SNAPSHOT_RENEW,
+					      &text, ret_new, &renew, &e) == 0,
 		      "%s", e.text);
 	if (!text)
 		return 0;
@@ -335,7 +337,7 @@ END_TEST
 
 START_TEST(device_reads_only_what_its_snapshot_names)
 {
-	AUTO(auto_freep) struct archive_pick *p = malloc(sizeof(*p));
+	AUTO(auto_freep) struct document_version *p = malloc(sizeof(*p));
 	bool is_new;
 
 	set_up();
@@ -343,17 +345,24 @@ START_TEST(device_reads_only_what_its_snapshot_names)
 	keep_all();
 	keep_policy("other", 1, 1000, "valid");
 	snapshot(&is_new);
-	ck_assert_int_eq(archive_pick(server, DOC_DEVICE_POLICY, "baseline", 1,
-				      clock_wall(), p, &e),
+	ck_assert_int_eq(document_find_newest(server, DOC_DEVICE_POLICY,
+					      "baseline", 1, clock_wall(), p,
+					      &e),
 			 1);
-	ck_assert_int_eq(compose_readable(server, DEVICE, p->sha256, &e), 1);
-	ck_assert_int_eq(compose_readable(server, "dev-other", p->sha256, &e),
+	ck_assert_int_eq(
+		snapshot_is_document_readable(server, DEVICE, p->sha256, &e),
+		1);
+	ck_assert_int_eq(snapshot_is_document_readable(server, "dev-other",
+						       p->sha256, &e),
 			 0);
-	ck_assert_int_eq(archive_pick(server, DOC_DEVICE_POLICY, "other", 1,
-				      clock_wall(), p, &e),
+	ck_assert_int_eq(document_find_newest(server, DOC_DEVICE_POLICY,
+					      "other", 1, clock_wall(), p, &e),
 			 1);
-	ck_assert_int_eq(compose_readable(server, DEVICE, p->sha256, &e), 0);
-	ck_assert_int_eq(compose_readable(server, DEVICE, "%", &e), 0);
+	ck_assert_int_eq(
+		snapshot_is_document_readable(server, DEVICE, p->sha256, &e),
+		0);
+	ck_assert_int_eq(snapshot_is_document_readable(server, DEVICE, "%", &e),
+			 0);
 	tear_down();
 }
 END_TEST

@@ -14,7 +14,7 @@ static const struct plan {
 	uint32_t classes;
 	bool block;
 	uint32_t major, minor;
-	enum backend_way way;
+	enum backend_access way;
 	uint32_t kind;
 } plans[] = {
 	{ "video0", BIT(CAMERA), false, 81, 0, BACKEND_BY_ENDPOINT,
@@ -65,10 +65,10 @@ START_TEST(node_becomes_what_its_class_asks_for)
 				  .classes = p->classes,
 				  .major = p->major,
 				  .minor = p->minor };
-	struct devnslink_source s = { 0 };
+	struct devns_link_source s = { 0 };
 
 	snprintf(n.name, sizeof(n.name), "%s", p->name);
-	ck_assert_msg(sourceplan_of(&n, &s) == p->way, "%s", p->name);
+	ck_assert_msg(source_plan_for_node(&n, &s) == p->way, "%s", p->name);
 	if (p->way != BACKEND_BY_ENDPOINT)
 		return;
 	ck_assert_uint_eq(s.kind, p->kind);
@@ -82,33 +82,33 @@ END_TEST
 START_TEST(name_too_long_for_the_module_is_shut)
 {
 	struct backend_node n = { .classes = BIT(CAMERA), .major = 81 };
-	struct devnslink_source s = { 0 };
+	struct devns_link_source s = { 0 };
 
 	memset(n.name, 'v', DEVNS_NODE_MAX - 1);
-	ck_assert_int_eq(sourceplan_of(&n, &s), BACKEND_BY_ENDPOINT);
+	ck_assert_int_eq(source_plan_for_node(&n, &s), BACKEND_BY_ENDPOINT);
 	memset(n.name, 'v', DEVNS_NODE_MAX);
-	ck_assert_int_eq(sourceplan_of(&n, &s), BACKEND_SHUT);
+	ck_assert_int_eq(source_plan_for_node(&n, &s), BACKEND_SHUT);
 }
 END_TEST
 
 START_TEST(sources_differ_in_anything_but_their_id)
 {
-	const struct devnslink_source a = { 1, 2, 3, 4, 5, "video0" };
-	struct devnslink_source b = a;
+	const struct devns_link_source a = { 1, 2, 3, 4, 5, "video0" };
+	struct devns_link_source b = a;
 
 	b.id = 9;
-	ck_assert(sourceplan_equal(&a, &b));
+	ck_assert(source_plan_is_equal(&a, &b));
 	b.minor = 6;
-	ck_assert(!sourceplan_equal(&a, &b));
+	ck_assert(!source_plan_is_equal(&a, &b));
 	b = a;
 	b.node[5] = '1';
-	ck_assert(!sourceplan_equal(&a, &b));
+	ck_assert(!source_plan_is_equal(&a, &b));
 	b = a;
 	b.classes = 1;
-	ck_assert(!sourceplan_equal(&a, &b));
+	ck_assert(!source_plan_is_equal(&a, &b));
 	b = a;
 	b.kind = 1;
-	ck_assert(!sourceplan_equal(&a, &b));
+	ck_assert(!source_plan_is_equal(&a, &b));
 }
 END_TEST
 

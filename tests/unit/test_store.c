@@ -49,10 +49,10 @@ START_TEST(values_survive_only_with_their_commit)
 	store_close(s);
 
 	s = opened(dir);
-	ck_assert_int_eq(store_text(s, STORE_ORG, &org, &e), 0);
+	ck_assert_int_eq(store_lookup_text(s, STORE_ORG, &org, &e), 0);
 	ck_assert_str_eq(org, "acme");
-	ck_assert_int_eq(store_int(s, STORE_GENERATION, 0), 7);
-	ck_assert_int_eq(store_int(s, STORE_AUDIT_LOST, -1), -1);
+	ck_assert_int_eq(store_get_int_or_default(s, STORE_GENERATION, 0), 7);
+	ck_assert_int_eq(store_get_int_or_default(s, STORE_AUDIT_LOST, -1), -1);
 	store_close(s);
 }
 END_TEST
@@ -76,8 +76,8 @@ START_TEST(numbers_have_no_gaps)
 		struct store *tx = begun(s);
 		int64_t seq;
 
-		ck_assert_int_eq(store_count(s, STORE_RECEIPT_SEQ, &seq, &e),
-				 0);
+		ck_assert_int_eq(
+			store_increment(s, STORE_RECEIPT_SEQ, &seq, &e), 0);
 		ck_assert_int_eq(store_put_receipt(s, seq, "r", &e), 0);
 		if (i % 2)
 			store_endp(&tx);
@@ -117,7 +117,7 @@ START_TEST(number_that_cannot_be_read_is_an_error)
 	ck_assert_int_eq(v, 3);
 	damage(dir, "ALTER TABLE meta RENAME TO m");
 	ck_assert_int_lt(store_get_int(s, STORE_SNAPSHOT_FLOOR, 0, &v, &e), 0);
-	ck_assert_int_lt(store_count(s, STORE_RECEIPT_SEQ, &v, &e), 0);
+	ck_assert_int_lt(store_increment(s, STORE_RECEIPT_SEQ, &v, &e), 0);
 	ck_assert_int_eq(v, 3);
 }
 END_TEST
@@ -146,25 +146,25 @@ START_TEST(wipe_that_cannot_be_read_is_an_error)
 	AUTO(store_closep) struct store *s = opened(dir);
 	int64_t v = -1;
 
-	ck_assert_int_eq(store_vp_gone(s, "work", &v, &e), 0);
+	ck_assert_int_eq(store_get_vp_gone(s, "work", &v, &e), 0);
 	ck_assert_int_eq(v, 0);
 	ck_assert_int_eq(store_set_vp_gone(s, "work", 3, &e), 0);
-	ck_assert_int_eq(store_vp_gone(s, "work", &v, &e), 0);
+	ck_assert_int_eq(store_get_vp_gone(s, "work", &v, &e), 0);
 	ck_assert_int_eq(v, 3);
 	damage(dir, "ALTER TABLE vp RENAME TO lost");
-	ck_assert_int_lt(store_vp_gone(s, "work", &v, &e), 0);
+	ck_assert_int_lt(store_get_vp_gone(s, "work", &v, &e), 0);
 	ck_assert_int_eq(v, 3);
 }
 END_TEST
 
-static struct store_job job(const char *id, int64_t expires)
+static struct store_command job(const char *id, int64_t expires)
 {
-	struct store_job j = { .type = DOC_COMMAND,
-			       .version = 1,
-			       .expires = expires,
-			       .action = "stop",
-			       .vp = "work",
-			       .cause = "command" };
+	struct store_command j = { .type = DOC_COMMAND,
+				   .version = 1,
+				   .expires = expires,
+				   .action = "stop",
+				   .vp = "work",
+				   .cause = "command" };
 
 	snprintf(j.id, sizeof(j.id), "%s", id);
 	return j;
@@ -173,15 +173,15 @@ static struct store_job job(const char *id, int64_t expires)
 START_TEST(receipt_of_an_order_stays_as_long_as_the_order)
 {
 	AUTO(store_closep) struct store *s = opened(unit_folder());
-	struct store_job j = job("one", 100);
+	struct store_command j = job("one", 100);
 	struct store *tx = begun(s);
 	auto_free char *payload = NULL;
 	int64_t gone, last;
 
 	store_put_receipt(s, 1, "first", &e);
 	store_put_receipt(s, 2, "second", &e);
-	ck_assert_int_eq(store_put_job(s, &j, 0, 0, &e), 0);
-	ck_assert_int_eq(store_end_job(s, "one", 2, false, &e), 0);
+	ck_assert_int_eq(store_put_command(s, &j, 0, 0, &e), 0);
+	ck_assert_int_eq(store_end_command(s, "one", 2, false, &e), 0);
 	ck_assert_int_eq(store_drop_receipts(s, 2, 100, &gone, &last, &e), 0);
 	ck_assert_int_eq(last, 2);
 	commit(tx);
@@ -195,38 +195,39 @@ START_TEST(orders_are_kept_until_they_expire_and_bounded)
 {
 	AUTO(store_closep) struct store *s = opened(unit_folder());
 	struct store *tx = begun(s);
-	struct store_job j, got[2];
+	struct store_command j, got[2];
 	char id[32];
 
-	for (unsigned int i = 0; i < STORE_JOBS_MAX; i++) {
+	for (unsigned int i = 0; i < STORE_COMMANDS_MAX; i++) {
 		sprintf(id, "job-%u", i);
 		j = job(id, 100);
 		j.keep = 100;
 		j.done = i > 0;
-		ck_assert_int_eq(store_put_job(s, &j, 50, 50, &e), 0);
+		ck_assert_int_eq(store_put_command(s, &j, 50, 50, &e), 0);
 	}
 	j = job("more", 200);
-	ck_assert_int_lt(store_put_job(s, &j, 50, 50, &e), 0);
+	ck_assert_int_lt(store_put_command(s, &j, 50, 50, &e), 0);
 	ck_assert_int_eq(e.reason, REASON_BUSY);
-	ck_assert_int_eq(store_get_job(s, "job-7", &got[0], &e), 0);
+	ck_assert_int_eq(store_get_command(s, "job-7", &got[0], &e), 0);
 	/* Not by a time that was moved ahead, which the device did not run. */
 	j.id[0] = 'a';
-	ck_assert_int_lt(store_put_job(s, &j, 1000, 60, &e), 0);
-	ck_assert_int_eq(store_get_job(s, "job-7", &got[0], &e), 0);
+	ck_assert_int_lt(store_put_command(s, &j, 1000, 60, &e), 0);
+	ck_assert_int_eq(store_get_command(s, "job-7", &got[0], &e), 0);
 	j = job("more", 200);
 	/* Those that are done may go then; the open one stays. */
-	ck_assert_int_eq(store_put_job(s, &j, 101, 101, &e), 0);
-	ck_assert_int_eq(store_get_job(s, "job-7", &got[0], &e), -ENOENT);
-	ck_assert_int_eq(store_open_jobs(s, got, 2, &e), 2);
+	ck_assert_int_eq(store_put_command(s, &j, 101, 101, &e), 0);
+	ck_assert_int_eq(store_get_command(s, "job-7", &got[0], &e), -ENOENT);
+	ck_assert_int_eq(store_list_open_commands(s, got, 2, &e), 2);
 	ck_assert_str_eq(got[0].id, "job-0");
 	ck_assert_str_eq(got[1].id, "more");
 	commit(tx);
 }
 END_TEST
 
-static struct store_job order(const char *id, const char *action, bool is_void)
+static struct store_command order(const char *id, const char *action,
+				  bool is_void)
 {
-	struct store_job j = job(id, 100);
+	struct store_command j = job(id, 100);
 
 	snprintf(j.action, sizeof(j.action), "%s", action);
 	j.done = j.is_void = is_void;
@@ -238,22 +239,22 @@ START_TEST(each_role_has_a_quota_of_its_own)
 {
 	AUTO(store_closep) struct store *s = opened(unit_folder());
 	struct store *tx = begun(s);
-	struct store_job j;
+	struct store_command j;
 	char id[32];
 
-	for (unsigned int i = 0; i < STORE_JOBS_MAX; i++) {
+	for (unsigned int i = 0; i < STORE_COMMANDS_MAX; i++) {
 		sprintf(id, "stop-%u", i);
 		j = order(id, "stop", false);
-		ck_assert_int_eq(store_put_job(s, &j, 50, 50, &e), 0);
+		ck_assert_int_eq(store_put_command(s, &j, 50, 50, &e), 0);
 	}
 	j = order("one-more", "start", false);
-	ck_assert_int_lt(store_put_job(s, &j, 50, 50, &e), 0);
+	ck_assert_int_lt(store_put_command(s, &j, 50, 50, &e), 0);
 	ck_assert_int_eq(e.reason, REASON_BUSY);
 	j = order("wipe", "wipe", false);
-	ck_assert_int_eq(store_put_job(s, &j, 50, 50, &e), 0);
+	ck_assert_int_eq(store_put_command(s, &j, 50, 50, &e), 0);
 	j = order("move", "move", false);
 	j.type = DOC_MEMBERSHIP;
-	ck_assert_int_eq(store_put_job(s, &j, 50, 50, &e), 0);
+	ck_assert_int_eq(store_put_command(s, &j, 50, 50, &e), 0);
 	commit(tx);
 }
 END_TEST
@@ -262,23 +263,23 @@ START_TEST(refused_orders_are_held_to_no_quota_and_the_oldest_go)
 {
 	AUTO(store_closep) struct store *s = opened(unit_folder());
 	struct store *tx = begun(s);
-	struct store_job j = order("wipe-1", "wipe", true), got;
+	struct store_command j = order("wipe-1", "wipe", true), got;
 	char id[32];
 
-	ck_assert_int_eq(store_put_job(s, &j, 50, 50, &e), 0);
+	ck_assert_int_eq(store_put_command(s, &j, 50, 50, &e), 0);
 	for (unsigned int i = 0; i <= STORE_VOID_MAX; i++) {
 		sprintf(id, "void-%u", i);
 		/* Refused at once, or when it was tried. */
 		j = order(id, "stop", i % 2);
-		ck_assert_int_eq(store_put_job(s, &j, 50, 50, &e), 0);
+		ck_assert_int_eq(store_put_command(s, &j, 50, 50, &e), 0);
 		if (!j.is_void)
-			store_end_job(s, id, 7, true, &e);
+			store_end_command(s, id, 7, true, &e);
 	}
-	ck_assert_int_eq(store_get_job(s, "void-0", &got, &e), -ENOENT);
-	ck_assert_int_eq(store_get_job(s, "void-1", &got, &e), 0);
-	ck_assert_int_eq(store_get_job(s, "wipe-1", &got, &e), 0);
+	ck_assert_int_eq(store_get_command(s, "void-0", &got, &e), -ENOENT);
+	ck_assert_int_eq(store_get_command(s, "void-1", &got, &e), 0);
+	ck_assert_int_eq(store_get_command(s, "wipe-1", &got, &e), 0);
 	j = order("right", "stop", false);
-	ck_assert_int_eq(store_put_job(s, &j, 50, 50, &e), 0);
+	ck_assert_int_eq(store_put_command(s, &j, 50, 50, &e), 0);
 	commit(tx);
 }
 END_TEST
@@ -288,7 +289,7 @@ static int refuse(struct store *s, uint8_t name, const char *reason,
 {
 	const uint8_t digest[HASH_SIZE] = { name };
 
-	return store_note_refusal(
+	return store_record_refusal(
 		s,
 		&(struct store_refusal){ .digest = digest,
 					 .reason = reason,

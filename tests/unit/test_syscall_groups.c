@@ -16,15 +16,15 @@ static unsigned int times(int call)
 {
 	unsigned int n = 0;
 
-	for (size_t g = 0; g < callgroups_n; g++)
-		for (size_t i = 0; i < callgroups[g].n; i++)
-			n += callgroups[g].call[i] == call;
+	for (size_t g = 0; g < syscall_groups_n; g++)
+		for (size_t i = 0; i < syscall_groups[g].n; i++)
+			n += syscall_groups[g].call[i] == call;
 	return n;
 }
 
 START_TEST(a_call_stands_in_one_group)
 {
-	const struct callgroup *g = &callgroups[_i];
+	const struct syscall_group *g = &syscall_groups[_i];
 
 	ck_assert_uint_gt(strlen(g->reason), 4);
 	for (size_t i = 0; i < g->n; i++)
@@ -48,18 +48,19 @@ START_TEST(dangerous_calls_are_not_allowed)
 	};
 
 	for (size_t k = 0; k < ARRAY_SIZE(calls); k++)
-		for (size_t g = 0; g < callgroups_n; g++)
-			for (size_t i = 0; i < callgroups[g].n; i++)
-				if (callgroups[g].call[i] == calls[k])
-					ck_assert_int_ne(callgroups[g].code, 0);
+		for (size_t g = 0; g < syscall_groups_n; g++)
+			for (size_t i = 0; i < syscall_groups[g].n; i++)
+				if (syscall_groups[g].call[i] == calls[k])
+					ck_assert_int_ne(syscall_groups[g].code,
+							 0);
 }
 END_TEST
 
 START_TEST(filters_fit_the_kernel)
 {
-	AUTO(syscalls_fini) struct syscalls s = { 0 };
+	AUTO(seccomp_filters_fini) struct seccomp_filters s = { 0 };
 
-	ck_assert_msg(syscalls_new(&s, &e) == 0, "%s", e.text);
+	ck_assert_msg(seccomp_filters_new(&s, &e) == 0, "%s", e.text);
 	ck_assert_uint_gt(s.calls.len, 100);
 	ck_assert_uint_lt(s.calls.len, BPF_MAXINSNS);
 	ck_assert_uint_gt(s.arguments.len, 10);
@@ -70,7 +71,7 @@ END_TEST
 static void add(TCase *tc)
 {
 	tcase_add_loop_test(tc, a_call_stands_in_one_group, 0,
-			    (int)callgroups_n);
+			    (int)syscall_groups_n);
 	tcase_add_test(tc, dangerous_calls_are_not_allowed);
 	tcase_add_test(tc, filters_fit_the_kernel);
 }

@@ -13,12 +13,12 @@ static char *rows[] = { "dev-1",  "Grün", "a long description of it",
 
 static void assert_written(unsigned int width, const char *want)
 {
-	const struct columns_cells t = { 3, 2, titles, rows };
+	const struct table_cells t = { 3, 2, titles, rows };
 	auto_free char *got = NULL;
 	size_t len;
 	FILE *f = open_memstream(&got, &len);
 
-	columns_write(f, &t, width);
+	table_write_cells(f, &t, width);
 	fclose(f);
 	ck_assert_str_eq(got, want);
 }
@@ -69,7 +69,7 @@ static const struct {
 
 START_TEST(what_moves_the_cursor_is_spelled_out)
 {
-	auto_free char *safe = columns_safe(texts[_i].raw);
+	auto_free char *safe = table_escape_text(texts[_i].raw);
 
 	ck_assert_str_eq(safe, texts[_i].safe);
 }
@@ -77,9 +77,9 @@ END_TEST
 
 START_TEST(width_is_counted_in_columns)
 {
-	ck_assert_uint_eq(columns_width("Grün"), 4);
-	ck_assert_uint_eq(columns_width("日本"), 4);
-	ck_assert_uint_eq(columns_width(""), 0);
+	ck_assert_uint_eq(table_text_width("Grün"), 4);
+	ck_assert_uint_eq(table_text_width("日本"), 4);
+	ck_assert_uint_eq(table_text_width(""), 0);
 }
 END_TEST
 

@@ -31,7 +31,7 @@ static char *key_element(char letter)
 	size_t len;
 
 	der = key_spki(key_of(letter), &len);
-	spki = text_base64(der, len);
+	spki = encoding_to_base64(der, len);
 	return unit_text("<key id=\"%s\" name=\"%c\" spki=\"%s\"/>",
 			 key_id(key_of(letter)), letter, spki);
 }

@@ -130,7 +130,7 @@ START_TEST(derived_values_are_hmacs_of_the_token)
 
 	ck_assert_int_eq(uri_parse(good[0].text, &u, &e), 0);
 	uri_admit(&u, admit);
-	text_hex(admit, sizeof(admit), hex);
+	encoding_to_hex(admit, sizeof(admit), hex);
 	ck_assert_str_eq(hex, "516f004b80342707674595b6fbc3547b2cceef7546ee25f9"
 			      "dc9dfe833ec3c6ce");
 	uri_bind(&u, "identity", 8, "receipts", 8, bind);

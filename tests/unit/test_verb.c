@@ -59,7 +59,7 @@ START_TEST(paths_are_escaped)
 	const char *const path[] = { "devices", "a/b?c",      "audit", "?",
 				     "filter",	"x eq \"1\"", "at",    NULL,
 				     "to",	"t",	      NULL,    NULL };
-	auto_free char *text = remote_path_text(path);
+	auto_free char *text = remote_format_path(path);
 
 	ck_assert_str_eq(text, "/v1/devices/a%2Fb%3Fc/audit?"
 			       "filter=x%20eq%20%221%22&to=t");

@@ -33,7 +33,7 @@
 static struct err e;
 static struct key *keys[sizeof(LETTERS) - 1];
 static struct doc *root;
-static struct held force;
+static struct document_set force;
 static struct verify_facts facts;
 static uint8_t the_salt; /* 0: each version has its own */
 
@@ -44,9 +44,9 @@ static struct key *key_of(char letter)
 
 static const char *when(int64_t at)
 {
-	char text[TEXT_TIME_SIZE];
+	char text[ENCODING_TIME_SIZE];
 
-	text_time(NOW + at, text);
+	encoding_format_time(NOW + at, text);
 	return unit_text("%s", text);
 }
 
@@ -83,7 +83,7 @@ static char *root_xml(const char *org, unsigned int version,
 		size_t len;
 
 		der = key_spki(key_of(*k), &len);
-		spki = text_base64(der, len);
+		spki = encoding_to_base64(der, len);
 		s = unit_text("%s<key id=\"%s\" name=\"%c\" spki=\"%s\"/>", s,
 			      key_id(key_of(*k)), *k, spki);
 	}
@@ -187,7 +187,7 @@ static void setup(void)
 static void teardown(void)
 {
 	store_close(facts.store);
-	held_fini(&force);
+	document_set_fini(&force);
 	doc_free(root);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		key_free(keys[i]);
@@ -228,18 +228,18 @@ static char *order_xml(const struct order *o)
 
 static void put_job(const char *id, const uint8_t digest[HASH_SIZE])
 {
-	struct store_job j = { .type = DOC_COMMAND,
-			       .version = 1,
-			       .expires = NOW + DAY,
-			       .action = "lock",
-			       .cause = "command",
-			       .done = true };
+	struct store_command j = { .type = DOC_COMMAND,
+				   .version = 1,
+				   .expires = NOW + DAY,
+				   .action = "lock",
+				   .cause = "command",
+				   .done = true };
 	struct store *tx;
 
 	snprintf(j.id, sizeof(j.id), "%s", id);
 	memcpy(j.digest, digest, HASH_SIZE);
 	ck_assert_int_eq(store_begin(facts.store, true, &tx, &e), 0);
-	ck_assert_int_eq(store_put_job(facts.store, &j, NOW, 0, &e), 0);
+	ck_assert_int_eq(store_put_command(facts.store, &j, NOW, 0, &e), 0);
 	ck_assert_int_eq(store_commit(&tx, &e), 0);
 }
 
@@ -365,7 +365,7 @@ START_TEST(snapshot_that_is_held_is_known)
 	s.version = 7;
 	env = sign(SNAPSHOT_TYPE,
 		   shot_json(&s, unit_text("sha256:1%s", &ZERO64[1])), "d");
-	text_hex(env->digest, HASH_SIZE, hex);
+	encoding_to_hex(env->digest, HASH_SIZE, hex);
 	ck_assert_int_eq(store_begin(facts.store, true, &tx, &e), 0);
 	store_set_text(facts.store, STORE_SNAPSHOT_DIGEST, hex, &e);
 	ck_assert_int_eq(store_commit(&tx, &e), 0);
@@ -381,12 +381,12 @@ static void await(const char *type, const char *id, unsigned int version,
 {
 	static struct snapshot *staged;
 	struct shot s = shots[0];
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 	uint8_t hash[HASH_SIZE];
 	const char *json;
 
 	hash_sha256(xml, strlen(xml), hash);
-	text_digest(hash, digest);
+	encoding_format_digest(hash, digest);
 	s.policy_version = version;
 	s.type = type;
 	s.id = id;
@@ -521,15 +521,16 @@ END_TEST
 
 /* ---- the config password */
 
-static char *config_xml(unsigned int version, const struct seal_key *k)
+static char *config_xml(unsigned int version,
+			const struct password_crypto_key *k)
 {
 	const uint8_t salt[16] = { the_salt ? the_salt : (uint8_t)version };
-	auto_free char *salt64 = text_base64(salt, sizeof(salt));
+	auto_free char *salt64 = encoding_to_base64(salt, sizeof(salt));
 	auto_free char *verifier64 = NULL;
 	uint8_t verifier[HASH_SIZE];
 
-	seal_verifier(k, verifier);
-	verifier64 = text_base64(verifier, sizeof(verifier));
+	password_crypto_verifier(k, verifier);
+	verifier64 = encoding_to_base64(verifier, sizeof(verifier));
 	return unit_text(
 		"<vp-config xmlns=\"urn:cells:vp-config:1\" org=\"acme\""
 		" id=\"work\" version=\"%u\" %s><label>Work</label>"
@@ -543,20 +544,20 @@ static char *config_xml(unsigned int version, const struct seal_key *k)
 }
 
 /* A proof beside env, of the password, over the config with that digest. */
-static void prove(struct envelope *env, const struct seal_key *k,
+static void prove(struct envelope *env, const struct password_crypto_key *k,
 		  const uint8_t over[HASH_SIZE])
 {
 	struct envelope_proof p = { 0 };
-	char digest[TEXT_DIGEST_SIZE];
+	char digest[ENCODING_DIGEST_SIZE];
 	auto_free void *pae = NULL;
 	size_t len;
 
-	text_digest(over, digest);
+	encoding_format_digest(over, digest);
 	memcpy(p.over, over, HASH_SIZE);
 	ck_assert_int_eq(envelope_pae(env->type, env->payload, env->payload_len,
 				      &pae, &len, &e),
 			 0);
-	seal_proof(k, digest, pae, len, p.mac);
+	password_crypto_make_proof(k, digest, pae, len, p.mac);
 	ck_assert_int_eq(envelope_add_proof(env, &p, &e), 0);
 }
 
@@ -574,7 +575,8 @@ static const struct {
 START_TEST(protected_config_is_replaced_by_who_may)
 {
 	const uint8_t other_over[HASH_SIZE] = { 1 };
-	struct seal_key right = { { 1 }, { 2 } }, wrong = { { 3 }, { 4 } };
+	struct password_crypto_key right = { { 1 }, { 2 } },
+				   wrong = { { 3 }, { 4 } };
 	AUTO(doc_freep)
 	struct doc *held = parse(DOC_VP_CONFIG, config_xml(1, &right));
 	AUTO(envelope_freep)
@@ -600,7 +602,7 @@ END_TEST
 START_TEST(salt_of_the_held_version_is_refused)
 {
 	const char *type = doc_payload_type(DOC_VP_CONFIG);
-	struct seal_key k = { { 1 }, { 2 } };
+	struct password_crypto_key k = { { 1 }, { 2 } };
 
 	the_salt = 7;
 	put_in_force(config_xml(1, &k), DOC_VP_CONFIG);
@@ -613,7 +615,7 @@ END_TEST
 /* Its replacement comes as far as the snapshot, which does not name it. */
 START_TEST(config_that_was_in_force_stays_protected)
 {
-	struct seal_key k = { { 1 }, { 2 } };
+	struct password_crypto_key k = { { 1 }, { 2 } };
 	const char *old = config_xml(1, &k), *next = config_xml(2, &k);
 	const char *type = doc_payload_type(DOC_VP_CONFIG);
 	struct envelope *env;
@@ -630,7 +632,7 @@ END_TEST
 
 START_TEST(protected_vp_is_not_removed_without_the_password)
 {
-	struct seal_key k = { { 1 }, { 2 } };
+	struct password_crypto_key k = { { 1 }, { 2 } };
 	struct order o = orders[0];
 
 	o.action = "remove";

@@ -18,13 +18,13 @@ static struct vp vp;
 static struct err e;
 static const char *folder;
 static int stage = -1;
-static struct vpdata *data;
+static struct vp_data *data;
 
 static void setup(void)
 {
 	folder = unit_folder();
 	stage = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ck_assert_msg(vpdata_new(folder, stage, &data, &e) == 0, "%s", e.text);
+	ck_assert_msg(vp_data_new(folder, stage, &data, &e) == 0, "%s", e.text);
 	strcpy(vp.name, name);
 	vp.number = 17;
 	vp.conf.recovery = no_recovery;
@@ -32,7 +32,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	vpdata_free(data);
+	vp_data_free(data);
 	close(stage);
 }
 
@@ -57,21 +57,21 @@ static int evict(void)
 {
 	unsigned int keys;
 
-	return vpdata_evict(data, &vp, &keys, &e);
+	return vp_data_evict_key(data, &vp, &keys, &e);
 }
 
 static int bar(void)
 {
 	unsigned int slots;
 
-	return vpdata_bar(data, &vp, &slots, &e);
+	return vp_data_destroy_device_slot(data, &vp, &slots, &e);
 }
 
 static int open_data(void)
 {
 	auto_close int fd = -1;
 
-	return vpdata_open(data, &vp, &fd, &e);
+	return vp_data_open(data, &vp, &fd, &e);
 }
 
 static int (*const calls[])(void) = { evict, bar, open_data };
@@ -98,14 +98,14 @@ START_TEST(no_failure_replaces_the_device_s_key)
 	read_whole("device.key", &key, &len);
 	ck_assert_uint_eq(len, 32);
 	for (unsigned int n = 1;; n++) {
-		struct vpdata *again = NULL;
+		struct vp_data *again = NULL;
 		bool fired;
 
 		fault_at(n);
-		vpdata_new(folder, stage, &again, &e);
+		vp_data_new(folder, stage, &again, &e);
 		fired = fault_fired();
 		fault_at(0);
-		vpdata_free(again);
+		vp_data_free(again);
 		assert_kept("device.key", key, len);
 		if (!fired)
 			break;
@@ -119,7 +119,8 @@ START_TEST(what_is_made_replaces_nothing)
 	ck_assert_int_eq(io_make_file(stage, "file", "new", 3, &e), -EEXIST);
 	if (access("/usr/sbin/mkfs.ext4", X_OK) == 0 ||
 	    access("/sbin/mkfs.ext4", X_OK) == 0)
-		ck_assert_int_eq(vault_make(stage, "file", VAULT_SIZE_MIN, &e),
+		ck_assert_int_eq(data_image_create(stage, "file",
+						   DATA_IMAGE_SIZE_MIN, &e),
 				 -EEXIST);
 	assert_kept("file", "old", 3);
 }
@@ -129,10 +130,11 @@ START_TEST(a_vault_is_attached_or_not_or_nobody_knows)
 {
 	bool attached = true;
 
-	ck_assert_int_eq(vault_is_attached(stage, "none", &attached, &e), 0);
+	ck_assert_int_eq(data_image_is_attached(stage, "none", &attached, &e),
+			 0);
 	ck_assert(!attached);
 	ck_assert_int_eq(symlinkat("none", stage, "link"), 0);
-	ck_assert_int_eq(vault_is_attached(stage, "link", &attached, &e),
+	ck_assert_int_eq(data_image_is_attached(stage, "link", &attached, &e),
 			 -ELOOP);
 }
 END_TEST

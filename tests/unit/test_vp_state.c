@@ -8,80 +8,84 @@
 
 START_TEST(names_are_read_back)
 {
-	for (int s = 0; s < VPSTATE_COUNT; s++)
-		ck_assert_int_eq(vpstate_from_name(vpstate_name(s)), s);
-	ck_assert_int_eq(vpstate_from_name("running"), VPSTATE_COUNT);
+	for (int s = 0; s < VP_STATE_COUNT; s++)
+		ck_assert_int_eq(vp_state_parse(vp_state_name(s)), s);
+	ck_assert_int_eq(vp_state_parse("running"), VP_STATE_COUNT);
 }
 END_TEST
 
 /* The states' line of life, and what may never be. */
 static const struct {
-	enum vpstate from;
-	enum vpevent event;
-	enum vpstate to; /* VPSTATE_COUNT: refused */
+	enum vp_state from;
+	enum vp_event event;
+	enum vp_state to; /* VP_STATE_COUNT: refused */
 } steps[] = {
-	{ VPSTATE_ABSENT, VPEVENT_INSTALL, VPSTATE_INSTALLED },
-	{ VPSTATE_INSTALLED, VPEVENT_START, VPSTATE_BACKGROUND },
-	{ VPSTATE_BACKGROUND, VPEVENT_FRONT, VPSTATE_FOREGROUND },
-	{ VPSTATE_FOREGROUND, VPEVENT_BACK, VPSTATE_BACKGROUND },
-	{ VPSTATE_FOREGROUND, VPEVENT_END, VPSTATE_STOPPED },
-	{ VPSTATE_BACKGROUND, VPEVENT_END, VPSTATE_STOPPED },
-	{ VPSTATE_STOPPED, VPEVENT_LOCK, VPSTATE_LOCKED },
-	{ VPSTATE_BACKGROUND, VPEVENT_LOCK, VPSTATE_LOCKED },
-	{ VPSTATE_LOCKED, VPEVENT_UNLOCK, VPSTATE_STOPPED },
-	{ VPSTATE_LOCKED, VPEVENT_WIPE, VPSTATE_WIPING },
-	{ VPSTATE_WIPING, VPEVENT_ERASED, VPSTATE_ABSENT },
-	{ VPSTATE_LOCKED, VPEVENT_START, VPSTATE_COUNT },
-	{ VPSTATE_LOCKED, VPEVENT_FRONT, VPSTATE_COUNT },
-	{ VPSTATE_STOPPED, VPEVENT_FRONT, VPSTATE_COUNT },
-	{ VPSTATE_WIPING, VPEVENT_START, VPSTATE_COUNT },
-	{ VPSTATE_WIPING, VPEVENT_UNLOCK, VPSTATE_COUNT },
-	{ VPSTATE_WIPING, VPEVENT_LOCK, VPSTATE_COUNT },
-	{ VPSTATE_ABSENT, VPEVENT_START, VPSTATE_COUNT },
-	{ VPSTATE_ABSENT, VPEVENT_WIPE, VPSTATE_COUNT },
+	{ VP_STATE_ABSENT, VP_EVENT_INSTALL, VP_STATE_INSTALLED },
+	{ VP_STATE_INSTALLED, VP_EVENT_START, VP_STATE_BACKGROUND },
+	{ VP_STATE_BACKGROUND, VP_EVENT_FOREGROUND, VP_STATE_FOREGROUND },
+	{ VP_STATE_FOREGROUND, VP_EVENT_BACKGROUND, VP_STATE_BACKGROUND },
+	{ VP_STATE_FOREGROUND, VP_EVENT_END, VP_STATE_STOPPED },
+	{ VP_STATE_BACKGROUND, VP_EVENT_END, VP_STATE_STOPPED },
+	{ VP_STATE_STOPPED, VP_EVENT_LOCK, VP_STATE_LOCKED },
+	{ VP_STATE_BACKGROUND, VP_EVENT_LOCK, VP_STATE_LOCKED },
+	{ VP_STATE_LOCKED, VP_EVENT_UNLOCK, VP_STATE_STOPPED },
+	{ VP_STATE_LOCKED, VP_EVENT_WIPE, VP_STATE_WIPING },
+	{ VP_STATE_WIPING, VP_EVENT_ERASED, VP_STATE_ABSENT },
+	{ VP_STATE_LOCKED, VP_EVENT_START, VP_STATE_COUNT },
+	{ VP_STATE_LOCKED, VP_EVENT_FOREGROUND, VP_STATE_COUNT },
+	{ VP_STATE_STOPPED, VP_EVENT_FOREGROUND, VP_STATE_COUNT },
+	{ VP_STATE_WIPING, VP_EVENT_START, VP_STATE_COUNT },
+	{ VP_STATE_WIPING, VP_EVENT_UNLOCK, VP_STATE_COUNT },
+	{ VP_STATE_WIPING, VP_EVENT_LOCK, VP_STATE_COUNT },
+	{ VP_STATE_ABSENT, VP_EVENT_START, VP_STATE_COUNT },
+	{ VP_STATE_ABSENT, VP_EVENT_WIPE, VP_STATE_COUNT },
 	/* The front is left first. */
-	{ VPSTATE_FOREGROUND, VPEVENT_LOCK, VPSTATE_COUNT },
-	{ VPSTATE_FOREGROUND, VPEVENT_WIPE, VPSTATE_COUNT },
+	{ VP_STATE_FOREGROUND, VP_EVENT_LOCK, VP_STATE_COUNT },
+	{ VP_STATE_FOREGROUND, VP_EVENT_WIPE, VP_STATE_COUNT },
 };
 
 START_TEST(table_has_the_step)
 {
-	ck_assert_int_eq(vpstate_next(steps[_i].from, steps[_i].event),
+	ck_assert_int_eq(vp_state_after_event(steps[_i].from, steps[_i].event),
 			 steps[_i].to);
 }
 END_TEST
 
 START_TEST(only_its_end_leaves_wiping)
 {
-	for (int ev = 0; ev < VPEVENT_COUNT; ev++) {
-		enum vpstate to = vpstate_next(VPSTATE_WIPING, ev);
+	for (int ev = 0; ev < VP_EVENT_COUNT; ev++) {
+		enum vp_state to = vp_state_after_event(VP_STATE_WIPING, ev);
 
-		if (ev != VPEVENT_ERASED)
-			ck_assert(to == VPSTATE_WIPING || to == VPSTATE_COUNT);
+		if (ev != VP_EVENT_ERASED)
+			ck_assert(to == VP_STATE_WIPING ||
+				  to == VP_STATE_COUNT);
 	}
 }
 END_TEST
 
 START_TEST(only_unlock_and_wipe_leave_locked)
 {
-	for (int ev = 0; ev < VPEVENT_COUNT; ev++) {
-		enum vpstate to = vpstate_next(VPSTATE_LOCKED, ev);
+	for (int ev = 0; ev < VP_EVENT_COUNT; ev++) {
+		enum vp_state to = vp_state_after_event(VP_STATE_LOCKED, ev);
 
-		if (ev != VPEVENT_UNLOCK && ev != VPEVENT_WIPE)
-			ck_assert(to == VPSTATE_LOCKED || to == VPSTATE_COUNT);
+		if (ev != VP_EVENT_UNLOCK && ev != VP_EVENT_WIPE)
+			ck_assert(to == VP_STATE_LOCKED ||
+				  to == VP_STATE_COUNT);
 	}
 }
 END_TEST
 
 START_TEST(an_event_again_changes_nothing)
 {
-	for (int s = 0; s < VPSTATE_COUNT; s++)
-		for (int ev = 0; ev < VPEVENT_COUNT; ev++) {
-			enum vpstate to = vpstate_next(s, ev);
-			enum vpstate again =
-				to == VPSTATE_COUNT ? to : vpstate_next(to, ev);
+	for (int s = 0; s < VP_STATE_COUNT; s++)
+		for (int ev = 0; ev < VP_EVENT_COUNT; ev++) {
+			enum vp_state to = vp_state_after_event(s, ev);
+			enum vp_state again =
+				to == VP_STATE_COUNT
+					? to
+					: vp_state_after_event(to, ev);
 
-			ck_assert(again == to || again == VPSTATE_COUNT);
+			ck_assert(again == to || again == VP_STATE_COUNT);
 		}
 }
 END_TEST

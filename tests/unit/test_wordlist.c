@@ -14,13 +14,13 @@ static int compare(const void *a, const void *b)
 /* 2048 words give 11 bits each, six of them 66. */
 START_TEST(there_are_enough_words_and_none_stands_twice)
 {
-	unsigned int n = words_count();
+	unsigned int n = wordlist_count();
 	auto_free char **all = calloc(n, sizeof(*all));
 
 	ck_assert_uint_ge(n, 2048);
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int len;
-		const char *word = words_at(i, &len);
+		const char *word = wordlist_get(i, &len);
 
 		ck_assert_uint_ge(len, 3);
 		ck_assert_uint_le(len, 8);
@@ -38,16 +38,16 @@ END_TEST
 
 START_TEST(an_offer_is_six_words_and_never_the_same)
 {
-	char one[WORDS_OFFER_SIZE], two[WORDS_OFFER_SIZE];
+	char one[WORDLIST_PASSPHRASE_SIZE], two[WORDLIST_PASSPHRASE_SIZE];
 	unsigned int dashes = 0;
 
-	words_offer(one);
-	words_offer(two);
+	wordlist_make_passphrase(one);
+	wordlist_make_passphrase(two);
 	ck_assert_str_ne(one, two);
 	ck_assert_uint_lt(strlen(one), sizeof(one));
 	for (const char *p = one; *p; p++)
 		dashes += *p == '-';
-	ck_assert_uint_eq(dashes, WORDS_OFFER - 1);
+	ck_assert_uint_eq(dashes, WORDLIST_PASSPHRASE_WORDS - 1);
 }
 END_TEST
 

@@ -14,7 +14,7 @@
 #define LARGE ((size_t)5 * 1024 * 1024)
 
 static sd_event *event;
-static struct envoy *envoy;
+static struct worker *envoy;
 static struct err e;
 
 /* What came back; what the child did to these is not seen here. */
@@ -44,15 +44,15 @@ static void done(void *user, const char *text, size_t len,
 	}
 	if (err)
 		why = *err;
-	envoy_free(steal(envoy));
+	worker_free(steal(envoy));
 	sd_event_exit(event, 0);
 }
 
-static void run(const struct envoy_kind *kind, const void *what)
+static void run(const struct worker_kind *kind, const void *what)
 {
 	ck_assert_int_ge(sd_event_new(&event), 0);
-	ck_assert_msg(envoy_new(event, kind, what, NULL, &envoy, &e) == 0, "%s",
-		      e.text);
+	ck_assert_msg(worker_new(event, kind, what, NULL, &envoy, &e) == 0,
+		      "%s", e.text);
 	ck_assert_int_eq(sd_event_loop(event), 0);
 	sd_event_unref(event);
 	ck_assert_uint_eq(answers, 1);
@@ -69,7 +69,7 @@ static int repeat(const void *what, char **ret, size_t *len, struct err *err)
 
 START_TEST(answer_is_all_that_comes_back)
 {
-	run(&(struct envoy_kind){ 10, repeat, done }, "what was asked");
+	run(&(struct worker_kind){ 10, repeat, done }, "what was asked");
 	ck_assert_str_eq(answer, "what was asked");
 	ck_assert_int_eq(left_behind, 0);
 }
@@ -98,7 +98,7 @@ START_TEST(stop_does_not_end_the_child)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	ck_assert_int_eq(sigprocmask(SIG_BLOCK, &set, NULL), 0);
-	run(&(struct envoy_kind){ 10, stop_first, done }, "what was asked");
+	run(&(struct worker_kind){ 10, stop_first, done }, "what was asked");
 	ck_assert_ptr_nonnull(answer);
 	ck_assert_str_eq(answer, "what was asked");
 }
@@ -108,7 +108,7 @@ START_TEST(long_answer_is_whole)
 {
 	const size_t len = LARGE;
 
-	run(&(struct envoy_kind){ 30, talk, done }, &len);
+	run(&(struct worker_kind){ 30, talk, done }, &len);
 	ck_assert_uint_eq(answer_len, len);
 	ck_assert_int_eq(answer[len - 1], 'x');
 }
@@ -116,9 +116,9 @@ END_TEST
 
 START_TEST(answer_without_end_is_refused)
 {
-	const size_t len = 3 * (size_t)ENVOY_ANSWER_MAX;
+	const size_t len = 3 * (size_t)WORKER_ANSWER_MAX;
 
-	run(&(struct envoy_kind){ 30, talk, done }, &len);
+	run(&(struct worker_kind){ 30, talk, done }, &len);
 	ck_assert_ptr_null(answer);
 	ck_assert_ptr_nonnull(strstr(why.text, "too large"));
 }
@@ -152,7 +152,7 @@ static int sleep_on(const void *what, char **ret, size_t *len, struct err *err)
 }
 
 static const struct {
-	struct envoy_kind kind;
+	struct worker_kind kind;
 	const char *text;
 	enum reason reason;
 } failures[] = {
@@ -173,11 +173,11 @@ END_TEST
 
 START_TEST(freed_envoy_is_over)
 {
-	const struct envoy_kind kind = { 10, sleep_on, done };
+	const struct worker_kind kind = { 10, sleep_on, done };
 
 	ck_assert_int_ge(sd_event_new(&event), 0);
-	ck_assert_int_eq(envoy_new(event, &kind, NULL, NULL, &envoy, &e), 0);
-	envoy_free(envoy);
+	ck_assert_int_eq(worker_new(event, &kind, NULL, NULL, &envoy, &e), 0);
+	worker_free(envoy);
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
 	ck_assert_int_eq(sd_event_run(event, 0), 0);
 	ck_assert_uint_eq(answers, 0);

@@ -221,7 +221,7 @@ START_TEST(certificate_tells_key_digest_and_validity)
 	ck_assert_int_eq(from, now);
 	ck_assert_int_eq(to, now + DAY);
 	ck_assert_int_eq(x509_digest(pem, digest, &e), 0);
-	text_hex(digest, sizeof(digest), hex);
+	encoding_to_hex(digest, sizeof(digest), hex);
 	ck_assert_int_eq(
 		openssl(pem, unit_text("openssl x509 -in crt.pem -outform "
 				       "DER | sha256sum | grep -q ^%s",
@@ -297,13 +297,14 @@ START_TEST(request_with_a_broken_signature_is_refused)
 	for (rest = pem; (line = strsep(&rest, "\n"));)
 		if (line[0] != '-')
 			strcat(flat, line);
-	ck_assert_int_eq(text_unbase64(flat, strlen(flat), &der, &len), 0);
+	ck_assert_int_eq(encoding_from_base64(flat, strlen(flat), &der, &len),
+			 0);
 	for (size_t i = 0; i < len; i++) {
 		auto_free char *b64 = NULL, *bad = NULL;
 		struct key *k;
 
 		((uint8_t *)der)[i] ^= 1;
-		b64 = text_base64(der, len);
+		b64 = encoding_to_base64(der, len);
 		((uint8_t *)der)[i] ^= 1;
 		ck_assert_int_ge(asprintf(&bad,
 					  "-----BEGIN CERTIFICATE REQUEST-----"

@@ -18,7 +18,8 @@ struct server *unit_server(void)
 	struct err e;
 
 	ck_assert_msg(pki_create(dir, "acme", hosts, &e) == 0, "%s", e.text);
-	ck_assert_msg(registry_create(dir, "acme", &db, &e) == 0, "%s", e.text);
+	ck_assert_msg(schema_create_database(dir, "acme", &db, &e) == 0, "%s",
+		      e.text);
 	db_close(db);
 	ck_assert_msg(mgmtd_open(dir, NULL, &s, &e) == 0, "%s", e.text);
 	return s;
@@ -28,8 +29,8 @@ void unit_lose_turn(struct server *s)
 {
 	struct err e;
 
-	ck_assert_int_eq(server_write(s, &e), 0);
+	ck_assert_int_eq(server_begin_write(s, &e), 0);
 	ck_assert_int_eq(db_begin(s->db, &e), 0);
 	db_rollback(s->db);
-	ck_assert_int_lt(server_commit(s, &e), 0);
+	ck_assert_int_lt(server_commit_turn(s, &e), 0);
 }

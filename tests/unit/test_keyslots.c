@@ -34,16 +34,16 @@ static const char by_passcode[] =
 	"df1f8e63fdbd119114fb1c834fdb9c1be68acf77";
 
 static struct err e;
-static struct secret *key, *device;
-static struct slots s;
+static struct secure_memory *key, *device;
+static struct keyslots s;
 static const char *folder;
 static int dir = -1;
 
-static struct secret *secret_of(const void *data, size_t len)
+static struct secure_memory *secret_of(const void *data, size_t len)
 {
-	struct secret *ret;
+	struct secure_memory *ret;
 
-	ck_assert_msg(secret_new(&ret, &e) == 0, "%s", e.text);
+	ck_assert_msg(secure_memory_new(&ret, &e) == 0, "%s", e.text);
 	memcpy(ret->bytes, data, len);
 	ret->len = len;
 	return ret;
@@ -57,16 +57,16 @@ static void count_up(uint8_t *p, size_t n)
 
 static void setup(void)
 {
-	uint8_t plain[SLOTS_KEY_SIZE], by[32];
+	uint8_t plain[KEYSLOTS_KEY_SIZE], by[32];
 
 	count_up(plain, sizeof(plain));
 	key = secret_of(plain, sizeof(plain));
-	ck_assert_int_eq(text_unhex(DEVICE_KEY, by, sizeof(by)), 0);
+	ck_assert_int_eq(encoding_from_hex(DEVICE_KEY, by, sizeof(by)), 0);
 	device = secret_of(by, sizeof(by));
 	memset(&s, 0, sizeof(s));
 	snprintf(s.vp, sizeof(s.vp), "work");
 	s.number = 17;
-	ck_assert_int_eq(slots_identify(key, s.id, &e), 0);
+	ck_assert_int_eq(keyslots_identify_key(key, s.id, &e), 0);
 	folder = unit_folder();
 	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_ge(dir, 0);
@@ -76,52 +76,55 @@ static void setup(void)
 static void teardown(void)
 {
 	fault_at(0);
-	secret_free(key);
-	secret_free(device);
+	secure_memory_free(key);
+	secure_memory_free(device);
 	close(dir);
 }
 
-static void assert_opens(const struct slots *have)
+static void assert_opens(const struct keyslots *have)
 {
-	AUTO(secret_freep) struct secret *got = NULL;
+	AUTO(secure_memory_freep) struct secure_memory *got = NULL;
 
-	ck_assert_int_eq(secret_new(&got, &e), 0);
-	ck_assert_msg(slots_unwrap_device(have, device, got, &e) == 0, "%s",
+	ck_assert_int_eq(secure_memory_new(&got, &e), 0);
+	ck_assert_msg(keyslots_unwrap_device(have, device, got, &e) == 0, "%s",
 		      e.text);
-	ck_assert_mem_eq(got->bytes, key->bytes, SLOTS_KEY_SIZE);
+	ck_assert_mem_eq(got->bytes, key->bytes, KEYSLOTS_KEY_SIZE);
 }
 
 START_TEST(identifier_is_fscrypts)
 {
-	char hex[2 * SLOTS_ID_SIZE + 1];
+	char hex[2 * KEYSLOTS_ID_SIZE + 1];
 
-	text_hex(s.id, sizeof(s.id), hex);
+	encoding_to_hex(s.id, sizeof(s.id), hex);
 	ck_assert_str_eq(hex, IDENTIFIER);
 }
 END_TEST
 
 START_TEST(slots_of_another_implementation_open)
 {
-	AUTO(secret_freep) struct secret *got = NULL, *code = NULL;
-	struct slot *p = &s.place[0];
+	AUTO(secure_memory_freep)
+	struct secure_memory *got = NULL, *code = NULL;
+	struct keyslot *p = &s.place[0];
 
-	p->type = SLOT_DEVICE;
+	p->type = KEYSLOT_DEVICE;
 	count_up(p->nonce, sizeof(p->nonce));
-	ck_assert_int_eq(text_unhex(by_device, p->wrapped, sizeof(p->wrapped)),
-			 0);
+	ck_assert_int_eq(
+		encoding_from_hex(by_device, p->wrapped, sizeof(p->wrapped)),
+		0);
 	assert_opens(&s);
 	p = &s.place[1];
-	p->type = SLOT_PASSCODE;
+	p->type = KEYSLOT_PASSCODE;
 	p->iterations = 210000;
 	count_up(p->salt, sizeof(p->salt));
 	count_up(p->nonce, sizeof(p->nonce));
 	ck_assert_int_eq(
-		text_unhex(by_passcode, p->wrapped, sizeof(p->wrapped)), 0);
+		encoding_from_hex(by_passcode, p->wrapped, sizeof(p->wrapped)),
+		0);
 	code = secret_of("passcode", 8);
-	ck_assert_int_eq(secret_new(&got, &e), 0);
-	ck_assert_msg(slots_unwrap_passcode(&s, code, got, &e) == 0, "%s",
+	ck_assert_int_eq(secure_memory_new(&got, &e), 0);
+	ck_assert_msg(keyslots_unwrap_passcode(&s, code, got, &e) == 0, "%s",
 		      e.text);
-	ck_assert_mem_eq(got->bytes, key->bytes, SLOTS_KEY_SIZE);
+	ck_assert_mem_eq(got->bytes, key->bytes, KEYSLOTS_KEY_SIZE);
 }
 END_TEST
 
@@ -130,15 +133,15 @@ static const char *const bad_passcodes[] = { "", "Passcode", "passcod",
 
 START_TEST(wrong_passcode_does_not_open)
 {
-	AUTO(secret_freep)
-	struct secret *got = NULL, *code = NULL, *right = NULL;
+	AUTO(secure_memory_freep)
+	struct secure_memory *got = NULL, *code = NULL, *right = NULL;
 
 	right = secret_of("passcode", 8);
 	code = secret_of(bad_passcodes[_i], strlen(bad_passcodes[_i]));
-	ck_assert_int_eq(slots_wrap_passcode(&s, right, key, &s.place[0], &e),
-			 0);
-	ck_assert_int_eq(secret_new(&got, &e), 0);
-	ck_assert_int_lt(slots_unwrap_passcode(&s, code, got, &e), 0);
+	ck_assert_int_eq(
+		keyslots_wrap_passcode(&s, right, key, &s.place[0], &e), 0);
+	ck_assert_int_eq(secure_memory_new(&got, &e), 0);
+	ck_assert_int_lt(keyslots_unwrap_passcode(&s, code, got, &e), 0);
 	ck_assert_int_eq(e.reason, REASON_PASSWORD);
 	ck_assert_uint_eq(got->len, 0);
 }
@@ -148,35 +151,36 @@ END_TEST
 START_TEST(passcode_is_not_empty_and_has_no_zero_byte)
 {
 	static const char longer[] = "passcode\0more";
-	AUTO(secret_freep)
-	struct secret *got = NULL, *right = NULL, *code = NULL, *none = NULL;
+	AUTO(secure_memory_freep)
+	struct secure_memory *got = NULL, *right = NULL, *code = NULL,
+			     *none = NULL;
 
 	right = secret_of("passcode", 8);
 	code = secret_of(longer, sizeof(longer) - 1);
 	none = secret_of("", 0);
-	ck_assert_int_eq(slots_wrap_passcode(&s, right, key, &s.place[0], &e),
-			 0);
-	ck_assert_int_eq(secret_new(&got, &e), 0);
-	ck_assert_int_lt(slots_unwrap_passcode(&s, code, got, &e), 0);
+	ck_assert_int_eq(
+		keyslots_wrap_passcode(&s, right, key, &s.place[0], &e), 0);
+	ck_assert_int_eq(secure_memory_new(&got, &e), 0);
+	ck_assert_int_lt(keyslots_unwrap_passcode(&s, code, got, &e), 0);
 	ck_assert_int_eq(e.reason, REASON_PASSWORD);
 	ck_assert_uint_eq(got->len, 0);
-	ck_assert_int_lt(slots_wrap_passcode(&s, code, key, &s.place[1], &e),
+	ck_assert_int_lt(keyslots_wrap_passcode(&s, code, key, &s.place[1], &e),
 			 0);
-	ck_assert_int_lt(slots_wrap_passcode(&s, none, key, &s.place[1], &e),
+	ck_assert_int_lt(keyslots_wrap_passcode(&s, none, key, &s.place[1], &e),
 			 0);
 }
 END_TEST
 
 START_TEST(slot_of_one_vp_is_no_other_vps)
 {
-	AUTO(secret_freep) struct secret *got = NULL;
+	AUTO(secure_memory_freep) struct secure_memory *got = NULL;
 
-	ck_assert_int_eq(slots_wrap_device(&s, device, key, &s.place[0], &e),
+	ck_assert_int_eq(keyslots_wrap_device(&s, device, key, &s.place[0], &e),
 			 0);
 	assert_opens(&s);
 	s.number++;
-	ck_assert_int_eq(secret_new(&got, &e), 0);
-	ck_assert_int_lt(slots_unwrap_device(&s, device, got, &e), 0);
+	ck_assert_int_eq(secure_memory_new(&got, &e), 0);
+	ck_assert_int_lt(keyslots_unwrap_device(&s, device, got, &e), 0);
 }
 END_TEST
 
@@ -184,26 +188,29 @@ END_TEST
 static void make_file(void)
 {
 	AUTO(key_freep) struct key *k = NULL;
-	AUTO(secret_freep) struct secret *code = secret_of("passcode", 8);
-	uint8_t point[BOX_POINT_SIZE];
+	AUTO(secure_memory_freep)
+	struct secure_memory *code = secret_of("passcode", 8);
+	uint8_t point[ECIES_POINT_SIZE];
 
 	ck_assert_int_eq(key_generate(&k, &e), 0);
-	box_point(k, point);
-	ck_assert_int_eq(slots_wrap_device(&s, device, key, &s.place[0], &e),
+	ecies_public_point(k, point);
+	ck_assert_int_eq(keyslots_wrap_device(&s, device, key, &s.place[0], &e),
 			 0);
-	ck_assert_int_eq(slots_wrap_passcode(&s, code, key, &s.place[1], &e),
+	ck_assert_int_eq(keyslots_wrap_passcode(&s, code, key, &s.place[1], &e),
 			 0);
-	ck_assert_int_eq(slots_wrap_recovery(&s, point, key, &s.place[2], &e),
-			 0);
-	ck_assert_msg(slotfile_make(dir, NAME, &s, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(
+		keyslots_wrap_recovery(&s, point, key, &s.place[2], &e), 0);
+	ck_assert_msg(keyslot_file_create(dir, NAME, &s, &e) == 0, "%s",
+		      e.text);
 }
 
 START_TEST(what_is_written_is_read)
 {
-	struct slots got;
+	struct keyslots got;
 
 	make_file();
-	ck_assert_msg(slotfile_read(dir, NAME, &got, &e) == 0, "%s", e.text);
+	ck_assert_msg(keyslot_file_read(dir, NAME, &got, &e) == 0, "%s",
+		      e.text);
 	ck_assert_mem_eq(&got, &s, sizeof(s));
 }
 END_TEST
@@ -212,39 +219,40 @@ START_TEST(torn_slot_is_no_slot)
 {
 	char *path = unit_text("%s/" NAME, folder);
 	auto_free char *data = NULL;
-	struct slots got;
+	struct keyslots got;
 	size_t len;
 
 	make_file();
-	ck_assert_int_eq(io_read_file(path, SLOTS_SIZE, &data, &len, &e), 0);
-	data[SLOTS_BLOCK + 100] ^= 1;
-	ck_assert_int_eq(slots_parse(data, len, &got, &e), 0);
-	ck_assert_ptr_null(slots_find(&got, SLOT_DEVICE));
-	ck_assert_ptr_nonnull(slots_find(&got, SLOT_PASSCODE));
+	ck_assert_int_eq(io_read_file(path, KEYSLOTS_SIZE, &data, &len, &e), 0);
+	data[KEYSLOTS_BLOCK + 100] ^= 1;
+	ck_assert_int_eq(keyslots_parse(data, len, &got, &e), 0);
+	ck_assert_ptr_null(keyslots_find_newest(&got, KEYSLOT_DEVICE));
+	ck_assert_ptr_nonnull(keyslots_find_newest(&got, KEYSLOT_PASSCODE));
 	data[20] ^= 1;
-	ck_assert_int_eq(slots_parse(data, len, &got, &e), -EBADMSG);
-	ck_assert_int_eq(slots_parse(data, len - 1, &got, &e), -EBADMSG);
+	ck_assert_int_eq(keyslots_parse(data, len, &got, &e), -EBADMSG);
+	ck_assert_int_eq(keyslots_parse(data, len - 1, &got, &e), -EBADMSG);
 }
 END_TEST
 
 START_TEST(new_slot_takes_the_place_of_the_old)
 {
-	uint8_t old[SLOTS_WRAPPED_SIZE];
-	struct slot fresh;
-	struct slots got;
+	uint8_t old[KEYSLOTS_WRAPPED_SIZE];
+	struct keyslot fresh;
+	struct keyslots got;
 
 	make_file();
 	memcpy(old, s.place[0].wrapped, sizeof(old));
-	for (int i = 0; i < 2 * SLOTS_PLACES; i++) {
-		ck_assert_int_eq(slots_wrap_device(&s, device, key, &fresh, &e),
-				 0);
-		ck_assert_msg(slotfile_put(dir, NAME, &s, &fresh, &e) == 0,
+	for (int i = 0; i < 2 * KEYSLOTS_PLACES; i++) {
+		ck_assert_int_eq(
+			keyslots_wrap_device(&s, device, key, &fresh, &e), 0);
+		ck_assert_msg(keyslot_file_replace_slot(dir, NAME, &s, &fresh,
+							&e) == 0,
 			      "%s", e.text);
 	}
-	ck_assert_int_eq(slotfile_read(dir, NAME, &got, &e), 0);
+	ck_assert_int_eq(keyslot_file_read(dir, NAME, &got, &e), 0);
 	ck_assert_mem_eq(&got, &s, sizeof(s));
-	ck_assert_mem_ne(slots_find(&got, SLOT_DEVICE)->wrapped, old,
-			 sizeof(old));
+	ck_assert_mem_ne(keyslots_find_newest(&got, KEYSLOT_DEVICE)->wrapped,
+			 old, sizeof(old));
 	assert_opens(&got);
 }
 END_TEST
@@ -254,17 +262,17 @@ START_TEST(failed_replacement_leaves_a_slot)
 {
 	make_file();
 	for (unsigned int n = 1;; n++) {
-		struct slot fresh;
-		struct slots got;
+		struct keyslot fresh;
+		struct keyslots got;
 
-		ck_assert_int_eq(slotfile_read(dir, NAME, &s, &e), 0);
-		ck_assert_int_eq(slots_wrap_device(&s, device, key, &fresh, &e),
-				 0);
+		ck_assert_int_eq(keyslot_file_read(dir, NAME, &s, &e), 0);
+		ck_assert_int_eq(
+			keyslots_wrap_device(&s, device, key, &fresh, &e), 0);
 		fault_at(n);
-		slotfile_put(dir, NAME, &s, &fresh, &e);
+		keyslot_file_replace_slot(dir, NAME, &s, &fresh, &e);
 		if (!fault_fired())
 			break;
-		ck_assert_int_eq(slotfile_read(dir, NAME, &got, &e), 0);
+		ck_assert_int_eq(keyslot_file_read(dir, NAME, &got, &e), 0);
 		assert_opens(&got);
 	}
 }
@@ -274,18 +282,20 @@ START_TEST(destroyed_slots_are_overwritten)
 {
 	char *path = unit_text("%s/" NAME, folder);
 	auto_free char *data = NULL;
-	uint8_t wrapped[SLOTS_WRAPPED_SIZE];
+	uint8_t wrapped[KEYSLOTS_WRAPPED_SIZE];
 	unsigned int n;
 	size_t len;
 
 	make_file();
 	memcpy(wrapped, s.place[0].wrapped, sizeof(wrapped));
-	ck_assert_int_eq(slotfile_destroy(dir, NAME, &s, SLOT_DEVICE, &n, &e),
+	ck_assert_int_eq(keyslot_file_destroy_slots(dir, NAME, &s,
+						    KEYSLOT_DEVICE, &n, &e),
 			 0);
 	ck_assert_uint_eq(n, 1);
-	ck_assert_int_eq(io_read_file(path, SLOTS_SIZE, &data, &len, &e), 0);
+	ck_assert_int_eq(io_read_file(path, KEYSLOTS_SIZE, &data, &len, &e), 0);
 	ck_assert_ptr_null(memmem(data, len, wrapped, sizeof(wrapped)));
-	ck_assert_int_eq(slotfile_destroy(dir, NAME, &s, SLOT_DEVICE, &n, &e),
+	ck_assert_int_eq(keyslot_file_destroy_slots(dir, NAME, &s,
+						    KEYSLOT_DEVICE, &n, &e),
 			 0);
 	ck_assert_uint_eq(n, 0);
 }
@@ -294,18 +304,18 @@ END_TEST
 START_TEST(shredded_file_is_gone)
 {
 	auto_close int open_before = -1;
-	uint8_t data[SLOTS_SIZE];
+	uint8_t data[KEYSLOTS_SIZE];
 
 	make_file();
 	open_before = openat(dir, NAME, O_RDONLY | O_CLOEXEC);
-	ck_assert_int_eq(slotfile_shred(dir, NAME, &e), 0);
-	ck_assert_int_eq(slotfile_read(dir, NAME, &s, &e), -ENOENT);
+	ck_assert_int_eq(keyslot_file_shred(dir, NAME, &e), 0);
+	ck_assert_int_eq(keyslot_file_read(dir, NAME, &s, &e), -ENOENT);
 	/* Whoever has it open sees zeros. */
 	ck_assert_int_eq(pread(open_before, data, sizeof(data), 0),
 			 sizeof(data));
 	for (size_t i = 0; i < sizeof(data); i++)
 		ck_assert_uint_eq(data[i], 0);
-	ck_assert_int_eq(slotfile_shred(dir, NAME, &e), 0);
+	ck_assert_int_eq(keyslot_file_shred(dir, NAME, &e), 0);
 }
 END_TEST
 
