@@ -4,12 +4,12 @@
 #include "agent/identity.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
+#include "lib/crypto/key.h"
+#include "lib/crypto/x509.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/http.h"
 #include "lib/json.h"
-#include "lib/key.h"
-#include "lib/x509.h"
 
 #include <errno.h>
 #include <stdio.h>

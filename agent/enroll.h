@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/hash.h"
+#include "lib/crypto/hash.h"
 
 struct identity_enrollment;
 struct err;

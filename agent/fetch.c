@@ -7,9 +7,9 @@
 #include "lib/auto.h"
 #include "lib/chunk.h"
 #include "lib/clock.h"
+#include "lib/crypto/hash.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/hash.h"
 #include "lib/io.h"
 #include "lib/log.h"
 

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/key.h"
+#include "lib/crypto/key.h"
 
 #define IDENTITY_DEVICE_SIZE sizeof("dev-0123456789ab")
 #define IDENTITY_EPOCH_SIZE 33

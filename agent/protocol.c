@@ -2,8 +2,8 @@
 #include "agent/protocol.h"
 
 #include "lib/auto.h"
+#include "lib/document/envelope.h"
 #include "lib/encoding.h"
-#include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/json.h"
 

@@ -6,8 +6,8 @@
 #include "agent/transport.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
+#include "lib/crypto/hash.h"
 #include "lib/err.h"
-#include "lib/hash.h"
 #include "lib/log.h"
 
 #include <string.h>

@@ -4,85 +4,85 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	$(BPF_CFLAGS) $(SECCOMP_CFLAGS) $(SELINUX_CFLAGS) $(NL_CFLAGS) $(NFT_CFLAGS) \
 	-DPROFILES='"$(pkgdatadir)/hardware.d"'
 %C%_libcellsd_a_SOURCES = \
-	%D%/signal_queue.c %D%/signal_queue.h \
-	%D%/notifications.c %D%/notifications.h \
-	%D%/module_autoload.c %D%/module_autoload.h \
-	%D%/backend.h \
-	%D%/init_process.c %D%/init_process.h \
-	%D%/event_coalesce.c %D%/event_coalesce.h \
-	%D%/syscall_groups.c %D%/syscall_groups.h \
-	%D%/conntrack.c %D%/conntrack.h \
-	%D%/operations.c %D%/operations.h \
-	%D%/desired_state.c %D%/desired_state.h \
-	%D%/bus_service.c %D%/bus_service.h \
-	%D%/devns_attr.c %D%/devns_attr.h \
-	%D%/backend_devns.c \
-	%D%/devns_link.c %D%/devns_link.h \
-	%D%/devns_display.c %D%/devns_display.h \
-	%D%/bus_keys.c %D%/bus_keys.h \
-	%D%/device_list.c %D%/device_list.h \
-	%D%/bus_query.c %D%/bus_query.h \
-	%D%/bus_signal.c %D%/bus_signal.h \
-	%D%/disk.c %D%/disk.h \
-	%D%/erase.c %D%/erase.h \
-	%D%/firewall.c %D%/firewall.h \
-	%D%/foreground.c %D%/foreground.h \
-	%D%/backend_cgroup.c %D%/backend_cgroup.h \
-	%D%/fscrypt.c %D%/fscrypt.h \
-	%D%/exec_session.c %D%/exec_session.h \
-	%D%/open_handles.c %D%/open_handles.h \
-	%D%/disk_headroom.c %D%/disk_headroom.h \
-	%D%/vp_secrets.c %D%/vp_secrets.h \
-	%D%/context.c %D%/context.h \
-	%D%/hardware.c %D%/hardware.h \
-	%D%/hotplug.c %D%/hotplug.h \
-	%D%/idle.c %D%/idle.h \
-	%D%/confinement.c %D%/confinement.h \
-	%D%/journal.c %D%/journal.h \
-	%D%/selinux.c %D%/selinux.h \
-	%D%/unsupported_vp.c %D%/unsupported_vp.h \
-	%D%/launch.c %D%/launch.h \
-	%D%/layer.c %D%/layer.h \
-	%D%/cgroup.c %D%/cgroup.h \
-	%D%/lock.c %D%/lock.h \
-	%D%/loop_device.c %D%/loop_device.h \
-	%D%/daemon.c %D%/daemon.h \
-	%D%/machine_id.c %D%/machine_id.h \
-	%D%/masked_paths.c %D%/masked_paths.h \
-	%D%/ksm.c %D%/ksm.h \
-	%D%/mount.c %D%/mount.h \
-	%D%/net.c %D%/net.h \
-	%D%/prestart.c %D%/prestart.h \
-	%D%/psi.c %D%/psi.h \
-	%D%/pidns.c %D%/pidns.h \
-	%D%/profile.c %D%/profile.h \
-	%D%/bpf_program.c %D%/bpf_program.h \
-	%D%/reserved_nodes.c %D%/reserved_nodes.h \
-	%D%/resolver.c %D%/resolver.h \
-	%D%/resource.c %D%/resource.h \
-	%D%/roster.c %D%/roster.h \
-	%D%/roster_change.c \
-	%D%/roster_log.c %D%/roster_log.h \
-	%D%/running.c %D%/running.h \
-	%D%/unsupported.c %D%/unsupported.h \
-	%D%/cloned_binary.c %D%/cloned_binary.h \
 	%D%/settings.c %D%/settings.h \
-	%D%/rootfs.c %D%/rootfs.h \
-	%D%/source_plan.c %D%/source_plan.h \
-	%D%/keyslot_file.c %D%/keyslot_file.h \
-	%D%/keyslots.c %D%/keyslots.h \
-	%D%/remove_tree.c %D%/remove_tree.h \
-	%D%/system_tool.c %D%/system_tool.h \
-	%D%/seccomp.c %D%/seccomp.h \
-	%D%/data_image.c %D%/data_image.h \
-	%D%/bpf_maps.h \
-	%D%/veth.c %D%/veth.h \
-	%D%/exec.c %D%/exec.h \
-	%D%/vp.c %D%/vp.h \
-	%D%/vp_data.c %D%/vp_data.h \
-	%D%/vp_keys.c %D%/vp_keys.h \
-	%D%/vp_state.c %D%/vp_state.h \
-	%D%/own_changes.c %D%/own_changes.h
+	%D%/bus/bus_keys.c %D%/bus/bus_keys.h \
+	%D%/bus/bus_query.c %D%/bus/bus_query.h \
+	%D%/bus/bus_service.c %D%/bus/bus_service.h \
+	%D%/bus/bus_signal.c %D%/bus/bus_signal.h \
+	%D%/bus/signal_queue.c %D%/bus/signal_queue.h \
+	%D%/container/cgroup.c %D%/container/cgroup.h \
+	%D%/container/cloned_binary.c %D%/container/cloned_binary.h \
+	%D%/container/confinement.c %D%/container/confinement.h \
+	%D%/container/disk.c %D%/container/disk.h \
+	%D%/container/exec.c %D%/container/exec.h \
+	%D%/container/init_process.c %D%/container/init_process.h \
+	%D%/container/ksm.c %D%/container/ksm.h \
+	%D%/container/layer.c %D%/container/layer.h \
+	%D%/container/loop_device.c %D%/container/loop_device.h \
+	%D%/container/machine_id.c %D%/container/machine_id.h \
+	%D%/container/masked_paths.c %D%/container/masked_paths.h \
+	%D%/container/module_autoload.c %D%/container/module_autoload.h \
+	%D%/container/mount.c %D%/container/mount.h \
+	%D%/container/pidns.c %D%/container/pidns.h \
+	%D%/container/remove_tree.c %D%/container/remove_tree.h \
+	%D%/container/rootfs.c %D%/container/rootfs.h \
+	%D%/container/seccomp.c %D%/container/seccomp.h \
+	%D%/container/selinux.c %D%/container/selinux.h \
+	%D%/container/syscall_groups.c %D%/container/syscall_groups.h \
+	%D%/container/system_tool.c %D%/container/system_tool.h \
+	%D%/device/backend.h \
+	%D%/device/backend_cgroup.c %D%/device/backend_cgroup.h \
+	%D%/device/backend_devns.c \
+	%D%/device/bpf_maps.h \
+	%D%/device/bpf_program.c %D%/device/bpf_program.h \
+	%D%/device/device_list.c %D%/device/device_list.h \
+	%D%/device/devns_attr.c %D%/device/devns_attr.h \
+	%D%/device/devns_display.c %D%/device/devns_display.h \
+	%D%/device/devns_link.c %D%/device/devns_link.h \
+	%D%/device/event_coalesce.c %D%/device/event_coalesce.h \
+	%D%/device/hardware.c %D%/device/hardware.h \
+	%D%/device/open_handles.c %D%/device/open_handles.h \
+	%D%/device/own_changes.c %D%/device/own_changes.h \
+	%D%/device/profile.c %D%/device/profile.h \
+	%D%/device/reserved_nodes.c %D%/device/reserved_nodes.h \
+	%D%/device/source_plan.c %D%/device/source_plan.h \
+	%D%/lifecycle/daemon.c %D%/lifecycle/daemon.h \
+	%D%/lifecycle/disk_headroom.c %D%/lifecycle/disk_headroom.h \
+	%D%/lifecycle/erase.c %D%/lifecycle/erase.h \
+	%D%/lifecycle/exec_session.c %D%/lifecycle/exec_session.h \
+	%D%/lifecycle/foreground.c %D%/lifecycle/foreground.h \
+	%D%/lifecycle/hotplug.c %D%/lifecycle/hotplug.h \
+	%D%/lifecycle/idle.c %D%/lifecycle/idle.h \
+	%D%/lifecycle/launch.c %D%/lifecycle/launch.h \
+	%D%/lifecycle/lock.c %D%/lifecycle/lock.h \
+	%D%/lifecycle/notifications.c %D%/lifecycle/notifications.h \
+	%D%/lifecycle/operations.c %D%/lifecycle/operations.h \
+	%D%/lifecycle/prestart.c %D%/lifecycle/prestart.h \
+	%D%/lifecycle/psi.c %D%/lifecycle/psi.h \
+	%D%/lifecycle/running.c %D%/lifecycle/running.h \
+	%D%/lifecycle/unsupported.c %D%/lifecycle/unsupported.h \
+	%D%/lifecycle/unsupported_vp.c %D%/lifecycle/unsupported_vp.h \
+	%D%/net/conntrack.c %D%/net/conntrack.h \
+	%D%/net/firewall.c %D%/net/firewall.h \
+	%D%/net/resolver.c %D%/net/resolver.h \
+	%D%/net/veth.c %D%/net/veth.h \
+	%D%/storage/data_image.c %D%/storage/data_image.h \
+	%D%/storage/fscrypt.c %D%/storage/fscrypt.h \
+	%D%/storage/keyslot_file.c %D%/storage/keyslot_file.h \
+	%D%/storage/keyslots.c %D%/storage/keyslots.h \
+	%D%/storage/vp_data.c %D%/storage/vp_data.h \
+	%D%/storage/vp_keys.c %D%/storage/vp_keys.h \
+	%D%/storage/vp_secrets.c %D%/storage/vp_secrets.h \
+	%D%/vp/context.c %D%/vp/context.h \
+	%D%/vp/desired_state.c %D%/vp/desired_state.h \
+	%D%/vp/journal.c %D%/vp/journal.h \
+	%D%/vp/net.c %D%/vp/net.h \
+	%D%/vp/resource.c %D%/vp/resource.h \
+	%D%/vp/roster.c %D%/vp/roster.h \
+	%D%/vp/roster_change.c \
+	%D%/vp/roster_log.c %D%/vp/roster_log.h \
+	%D%/vp/vp.c %D%/vp/vp.h \
+	%D%/vp/vp_state.c %D%/vp/vp_state.h
 
 # What the root daemon may link; tests/lint/test_cellsd_links.sh holds it to that.
 CELLSD_LIBS = $(SYSTEMD_LIBS) $(UDEV_LIBS) $(BPF_LIBS) $(SECCOMP_LIBS) \
@@ -95,42 +95,11 @@ sbin_PROGRAMS += %D%/cellsd
 %C%_cellsd_LDADD = %D%/libcellsd.a $(LIBCELLS) $(CELLSD_LIBS)
 
 # The device program: compiled for the kernel's virtual machine, then embedded.
-EXTRA_DIST += %D%/device.bpf.c
-CLEANFILES += %D%/device.bpf.o
-%D%/device.bpf.o: %D%/device.bpf.c %D%/bpf_maps.h
-	$(AM_V_GEN)$(MKDIR_P) %D% && $(CLANG) -O2 -g -Wall -target bpf \
+EXTRA_DIST += %D%/device/device.bpf.c
+CLEANFILES += %D%/device/device.bpf.o
+%D%/device/device.bpf.o: %D%/device/device.bpf.c %D%/device/bpf_maps.h
+	$(AM_V_GEN)$(MKDIR_P) %D%/device && $(CLANG) -O2 -g -Wall -target bpf \
 		-I$$($(CC) -print-sysroot 2>/dev/null)/usr/include/$$($(CC) -print-multiarch) \
-		-c $(srcdir)/%D%/device.bpf.c -o $@
+		-c $(srcdir)/%D%/device/device.bpf.c -o $@
 	$(AM_V_at)llvm-strip -g $@ 2>/dev/null || true
-%D%/libcellsd_a-bpf_program.$(OBJEXT): %D%/device.bpf.o
-
-noinst_LIBRARIES += %D%/libcellsctl.a
-%C%_libcellsctl_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(JANSSON_CFLAGS)
-%C%_libcellsctl_a_SOURCES = \
-	%D%/ctl/ctl.c %D%/ctl/ctl.h \
-	%D%/ctl/device_verbs.c \
-	%D%/ctl/policy_verbs.c \
-	%D%/ctl/relay.c %D%/ctl/relay.h \
-	%D%/ctl/prompt.c %D%/ctl/prompt.h \
-	%D%/ctl/output.c %D%/ctl/output.h \
-	%D%/ctl/terminal.c %D%/ctl/terminal.h
-
-bin_PROGRAMS += %D%/cellsctl
-%C%_cellsctl_SOURCES = %D%/ctl/main.c
-%C%_cellsctl_LDADD = %D%/libcellsctl.a $(BASE_LIBS) $(SYSTEMD_LIBS)
-
-noinst_LIBRARIES += %D%/libdevnsctl.a
-%C%_libdevnsctl_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-%C%_libdevnsctl_a_SOURCES = \
-	%D%/devnsctl/devnsctl.c %D%/devnsctl/devnsctl.h \
-	%D%/devnsctl/follow.c \
-	%D%/devnsctl/holders.c \
-	%D%/devnsctl/devns_name.c %D%/devnsctl/devns_name.h \
-	%D%/devnsctl/show.c
-
-# It has cellsd's own way to the module, and cellsctl's tables.
-sbin_PROGRAMS += %D%/devnsctl/devnsctl
-%C%_devnsctl_devnsctl_SOURCES = %D%/devnsctl/main.c
-%C%_devnsctl_devnsctl_LDFLAGS = $(AM_LDFLAGS) -Wl,--as-needed
-%C%_devnsctl_devnsctl_LDADD = %D%/libdevnsctl.a %D%/libcellsctl.a \
-	%D%/libcellsd.a $(BASE_LIBS) $(NL_LIBS)
+%D%/device/libcellsd_a-bpf_program.$(OBJEXT): %D%/device/device.bpf.o

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cellsd: the root daemon. It does what cells-policyd decided. */
-#include "cellsd/bus_service.h"
-#include "cellsd/cloned_binary.h"
+#include "cellsd/bus/bus_service.h"
+#include "cellsd/container/cloned_binary.h"
 #include "cellsd/settings.h"
 #include "lib/auto.h"
 #include "lib/bus.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/settings.h"
 
-#include "cellsd/prestart.h"
-#include "cellsd/profile.h"
-#include "cellsd/psi.h"
+#include "cellsd/device/profile.h"
+#include "cellsd/lifecycle/prestart.h"
+#include "cellsd/lifecycle/psi.h"
 #include "lib/auto.h"
 #include "lib/config.h"
 #include "lib/encoding.h"

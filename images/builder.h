@@ -4,7 +4,7 @@
 #define IMAGES_BUILDER_H
 
 #include "images/image_document.h"
-#include "images/unpack.h"
+#include "images/tree/unpack.h"
 #include "lib/opt.h"
 
 struct builder {

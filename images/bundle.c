@@ -4,9 +4,9 @@
 #include "images/interrupt.h"
 #include "lib/auto.h"
 #include "lib/chunk.h"
-#include "lib/doc.h"
+#include "lib/document/doc.h"
+#include "lib/document/envelope.h"
 #include "lib/encoding.h"
-#include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/io.h"
 

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/hash.h"
+#include "lib/crypto/hash.h"
 
 #define BUNDLE_SIGNED "image.json"
 #define BUNDLE_DOCUMENT "image.xml"

@@ -4,7 +4,7 @@
 #include "images/bundle.h"
 #include "lib/auto.h"
 #include "lib/chunk.h"
-#include "lib/doc.h"
+#include "lib/document/doc.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/json.h"

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/hash.h"
+#include "lib/crypto/hash.h"
 
 struct bundle;
 struct err;

@@ -2,7 +2,7 @@
 #include "images/erofs.h"
 
 #include "images/interrupt.h"
-#include "images/walk.h"
+#include "images/tree/walk.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 

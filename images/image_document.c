@@ -2,11 +2,11 @@
 #include "images/image_document.h"
 
 #include "lib/auto.h"
+#include "lib/crypto/key.h"
+#include "lib/document/envelope.h"
 #include "lib/encoding.h"
-#include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/io.h"
-#include "lib/key.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "images/packer.h"
-#include "lib/doc.h"
+#include "lib/document/doc.h"
 
 struct err;
 

@@ -2,9 +2,9 @@
 #include "images/layout.h"
 
 #include "lib/auto.h"
+#include "lib/crypto/hash.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/hash.h"
 #include "lib/io.h"
 #include "lib/json.h"
 

@@ -4,39 +4,39 @@ noinst_LIBRARIES += %D%/libimage.a
 	-DRECIPES_DIR='"$(pkgdatadir)/recipes"'
 %C%_libimage_a_CFLAGS = $(AM_CFLAGS) $(ARCHIVE_CFLAGS)
 %C%_libimage_a_SOURCES = \
-	%D%/acl.c %D%/acl.h \
-	%D%/builder.c %D%/builder.h \
 	%D%/build_verb.c \
+	%D%/builder.c %D%/builder.h \
 	%D%/bundle.c %D%/bundle.h \
-	%D%/interrupt.c %D%/interrupt.h \
 	%D%/cdc.c %D%/cdc.h \
 	%D%/comparison.c %D%/comparison.h \
-	%D%/staging.c %D%/staging.h \
 	%D%/erofs.c %D%/erofs.h \
 	%D%/image_document.c %D%/image_document.h \
+	%D%/interrupt.c %D%/interrupt.h \
 	%D%/layout.c %D%/layout.h \
 	%D%/local_verbs.c \
-	%D%/progress.c %D%/progress.h \
 	%D%/oci.c %D%/oci.h \
-	%D%/overlay.c %D%/overlay.h \
 	%D%/packer.c %D%/packer.h \
-	%D%/passwd.c %D%/passwd.h \
-	%D%/path_map.c %D%/path_map.h \
-	%D%/prune.c %D%/prune.h \
+	%D%/progress.c %D%/progress.h \
 	%D%/pusher.c %D%/pusher.h \
 	%D%/recipe.c %D%/recipe.h \
 	%D%/remote_verbs.c \
-	%D%/scan.c %D%/scan.h \
-	%D%/tree.c %D%/tree.h \
-	%D%/tree_layer.c \
-	%D%/tree_path.c %D%/tree_path.h \
-	%D%/tree_place.c %D%/tree_place.h \
-	%D%/tree_state.c %D%/tree_state.h \
-	%D%/unpack.c %D%/unpack.h \
+	%D%/staging.c %D%/staging.h \
 	%D%/verbs.c %D%/verbs.h \
 	%D%/verifier.c %D%/verifier.h \
-	%D%/walk.c %D%/walk.h \
-	%D%/xattr.c %D%/xattr.h
+	%D%/tree/acl.c %D%/tree/acl.h \
+	%D%/tree/overlay.c %D%/tree/overlay.h \
+	%D%/tree/passwd.c %D%/tree/passwd.h \
+	%D%/tree/path_map.c %D%/tree/path_map.h \
+	%D%/tree/prune.c %D%/tree/prune.h \
+	%D%/tree/scan.c %D%/tree/scan.h \
+	%D%/tree/tree.c %D%/tree/tree.h \
+	%D%/tree/tree_layer.c \
+	%D%/tree/tree_path.c %D%/tree/tree_path.h \
+	%D%/tree/tree_place.c %D%/tree/tree_place.h \
+	%D%/tree/tree_state.c %D%/tree/tree_state.h \
+	%D%/tree/unpack.c %D%/tree/unpack.h \
+	%D%/tree/walk.c %D%/tree/walk.h \
+	%D%/tree/xattr.c %D%/tree/xattr.h
 
 bin_PROGRAMS += %D%/cells-image
 %C%_cells_image_SOURCES = %D%/main.c

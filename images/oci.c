@@ -3,9 +3,9 @@
 
 #include "lib/architecture.h"
 #include "lib/auto.h"
+#include "lib/crypto/hash.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/hash.h"
 #include "lib/json.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "lib/hash.h"
+#include "lib/crypto/hash.h"
 
 struct err;
 

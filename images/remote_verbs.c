@@ -7,7 +7,7 @@
 #include "images/verifier.h"
 #include "lib/admin_config.h"
 #include "lib/auto.h"
-#include "lib/doc.h"
+#include "lib/document/doc.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/http.h"

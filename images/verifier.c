@@ -3,12 +3,12 @@
 
 #include "images/bundle.h"
 #include "lib/auto.h"
-#include "lib/doc.h"
+#include "lib/document/doc.h"
+#include "lib/document/envelope.h"
+#include "lib/document/trust.h"
 #include "lib/encoding.h"
-#include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/io.h"
-#include "lib/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>

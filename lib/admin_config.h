@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/hash.h"
+#include "lib/crypto/hash.h"
 
 #define ADMIN_CONFIG_PORT 8443
 

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/hash.h"
+#include "lib/crypto/hash.h"
 
 /* In bytes. A layer is cut into chunks of MIN to MAX, AVG on average. */
 #define CHUNK_LIST_MAX (64 * 1024 * 1024)

@@ -2,10 +2,10 @@
 #include "lib/http.h"
 
 #include "lib/auto.h"
+#include "lib/crypto/x509.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/lws_error.h"
-#include "lib/x509.h"
 
 #include <errno.h>
 #include <libwebsockets.h>

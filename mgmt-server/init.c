@@ -3,19 +3,19 @@
 
 #include "lib/auto.h"
 #include "lib/clock.h"
+#include "lib/crypto/key.h"
 #include "lib/db.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
-#include "lib/key.h"
 #include "lib/opt.h"
-#include "mgmt-server/audit_log.h"
-#include "mgmt-server/blob.h"
-#include "mgmt-server/local_token.h"
-#include "mgmt-server/pki.h"
-#include "mgmt-server/schema.h"
-#include "mgmt-server/server.h"
-#include "mgmt-server/token.h"
+#include "mgmt-server/core/server.h"
+#include "mgmt-server/store/audit_log.h"
+#include "mgmt-server/store/blob.h"
+#include "mgmt-server/store/local_token.h"
+#include "mgmt-server/store/pki.h"
+#include "mgmt-server/store/schema.h"
+#include "mgmt-server/store/token.h"
 
 #include <errno.h>
 #include <fcntl.h>

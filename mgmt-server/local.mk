@@ -1,68 +1,71 @@
 # SPDX-License-Identifier: Apache-2.0
-include mgmt-server/cellsadm/local.mk
 # cells-mgmtd: all of the server but main(), so that tests link what ships.
 noinst_LIBRARIES += %D%/libmgmtd.a
 MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS) \
 	$(SYSTEMD_CFLAGS)
 %C%_libmgmtd_a_CFLAGS = $(MGMTD_CFLAGS) -Wa,-I$(top_srcdir)
-%C%_libmgmtd_a_SOURCES = %D%/routes.def %D%/handlers.h \
-	%D%/account.c \
-	%D%/alarm.c %D%/alarm.h \
-	%D%/root.c %D%/root.h \
-	%D%/document.c %D%/document.h \
-	%D%/arguments.c %D%/arguments.h %D%/arguments.def \
-	%D%/document_api.c %D%/document_api.h \
-	%D%/token.c %D%/token.h \
-	%D%/token_api.c \
-	%D%/blob.c %D%/blob.h \
-	%D%/blob_api.c \
-	%D%/client_cert.c %D%/client_cert.h \
-	%D%/snapshot.c %D%/snapshot.h \
-	%D%/connection_limit.c %D%/connection_limit.h \
-	%D%/device_channel.c %D%/device_channel.h \
-	%D%/device_messages.c %D%/device_messages.h \
-	%D%/listener.c %D%/listener.h \
-	%D%/enrollment.c \
-	%D%/receipt_store.c %D%/receipt_store.h \
-	%D%/receipt_api.c \
-	%D%/filter.c %D%/filter.h \
-	%D%/compatibility.c %D%/compatibility.h \
-	%D%/device.c %D%/device.h \
-	%D%/device_api.c \
-	%D%/resync.c %D%/resync.h \
-	%D%/metrics.c %D%/metrics.h \
-	%D%/group_api.c \
-	%D%/health.c \
-	%D%/audit_log.c %D%/audit_log.h \
-	%D%/ratelimit.c %D%/ratelimit.h \
-	%D%/listing.c %D%/listing.h \
-	%D%/local_token.c %D%/local_token.h \
-	%D%/mgmtd.c %D%/mgmtd.h \
-	%D%/access_api.c \
-	%D%/idempotency.c %D%/idempotency.h \
-	%D%/command.c %D%/command.h \
-	%D%/command_api.c \
-	%D%/image.c %D%/image.h \
-	%D%/pki.c %D%/pki.h \
-	%D%/connections.c %D%/connections.h \
-	%D%/schema.c %D%/schema.h \
-	%D%/problem.h %D%/request.c %D%/request.h \
-	%D%/reminder.c %D%/reminder.h \
-	%D%/reply.c \
-	%D%/disk_reserve.c %D%/disk_reserve.h \
-	%D%/http_server.c %D%/http_exchange.h \
-	%D%/route.c %D%/route.h \
-	%D%/server.c %D%/server.h \
-	%D%/settings.c %D%/settings.h \
+%C%_libmgmtd_a_SOURCES = \
 	%D%/init.c %D%/init.h \
-	%D%/usage.c \
-	%D%/plan.c \
-	%D%/effective_access.c %D%/effective_access.h \
-	%D%/audit_api.c \
-	%D%/websocket.c
+	%D%/mgmtd.c %D%/mgmtd.h \
+	%D%/api/access_api.c \
+	%D%/api/account.c \
+	%D%/api/arguments.c %D%/api/arguments.h %D%/api/arguments.def \
+	%D%/api/audit_api.c \
+	%D%/api/blob_api.c \
+	%D%/api/command_api.c \
+	%D%/api/device_api.c \
+	%D%/api/document_api.c %D%/api/document_api.h \
+	%D%/api/enrollment.c \
+	%D%/api/filter.c %D%/api/filter.h \
+	%D%/api/group_api.c \
+	%D%/api/handlers.h \
+	%D%/api/health.c \
+	%D%/api/listing.c %D%/api/listing.h \
+	%D%/api/plan.c \
+	%D%/api/receipt_api.c \
+	%D%/api/request.c %D%/api/request.h \
+	%D%/api/route.c %D%/api/route.h \
+	%D%/api/routes.def \
+	%D%/api/token_api.c \
+	%D%/api/usage.c \
+	%D%/channel/connections.c %D%/channel/connections.h \
+	%D%/channel/device_channel.c %D%/channel/device_channel.h \
+	%D%/channel/device_messages.c %D%/channel/device_messages.h \
+	%D%/channel/resync.c %D%/channel/resync.h \
+	%D%/core/alarm.c %D%/core/alarm.h \
+	%D%/core/metrics.c %D%/core/metrics.h \
+	%D%/core/problem.h \
+	%D%/core/ratelimit.c %D%/core/ratelimit.h \
+	%D%/core/server.c %D%/core/server.h \
+	%D%/core/settings.c %D%/core/settings.h \
+	%D%/fleet/command.c %D%/fleet/command.h \
+	%D%/fleet/compatibility.c %D%/fleet/compatibility.h \
+	%D%/fleet/device.c %D%/fleet/device.h \
+	%D%/fleet/effective_access.c %D%/fleet/effective_access.h \
+	%D%/fleet/image.c %D%/fleet/image.h \
+	%D%/fleet/receipt_store.c %D%/fleet/receipt_store.h \
+	%D%/fleet/reminder.c %D%/fleet/reminder.h \
+	%D%/fleet/snapshot.c %D%/fleet/snapshot.h \
+	%D%/listener/client_cert.c %D%/listener/client_cert.h \
+	%D%/listener/connection_limit.c %D%/listener/connection_limit.h \
+	%D%/listener/http_exchange.h \
+	%D%/listener/http_server.c \
+	%D%/listener/listener.c %D%/listener/listener.h \
+	%D%/listener/reply.c \
+	%D%/listener/websocket.c \
+	%D%/store/audit_log.c %D%/store/audit_log.h \
+	%D%/store/blob.c %D%/store/blob.h \
+	%D%/store/disk_reserve.c %D%/store/disk_reserve.h \
+	%D%/store/document.c %D%/store/document.h \
+	%D%/store/idempotency.c %D%/store/idempotency.h \
+	%D%/store/local_token.c %D%/store/local_token.h \
+	%D%/store/pki.c %D%/store/pki.h \
+	%D%/store/root.c %D%/store/root.h \
+	%D%/store/schema.c %D%/store/schema.h \
+	%D%/store/token.c %D%/store/token.h
 
 # What is compiled in by incbin.
-%D%/libmgmtd_a-schema.$(OBJEXT): schema/sql/mgmtd-001.sql \
+%D%/store/libmgmtd_a-schema.$(OBJEXT): schema/sql/mgmtd-001.sql \
 	schema/sql/mgmtd-002.sql schema/sql/mgmtd-003.sql
 
 MGMTD_LIBS = mgmt-server/libmgmtd.a $(BASE_LIBS) $(XML_LIBS) $(LWS_LIBS) \

@@ -4,10 +4,10 @@
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/opt.h"
+#include "mgmt-server/api/route.h"
 #include "mgmt-server/init.h"
-#include "mgmt-server/listener.h"
+#include "mgmt-server/listener/listener.h"
 #include "mgmt-server/mgmtd.h"
-#include "mgmt-server/route.h"
 
 #include <errno.h>
 #include <string.h>

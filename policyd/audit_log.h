@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The audit: a chain of records (lib/audit.h) in the store. It is bounded: what
- * the server has goes first; when even that is not enough, new records are
- * counted instead of kept, and a record of the loss is the next that is.
+ * The audit: a chain of records (lib/document/audit.h) in the store. It is
+ * bounded: what the server has goes first; when even that is not enough, new
+ * records are counted instead of kept, and a record of the loss is the next
+ * that is.
  */
 #ifndef POLICYD_AUDIT_LOG_H
 #define POLICYD_AUDIT_LOG_H
 
-#include "lib/audit.h"
+#include "lib/document/audit.h"
 
 #define AUDIT_LOG_BYTES_MAX (INT64_C(64) * 1024 * 1024)
 

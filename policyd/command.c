@@ -4,14 +4,14 @@
 #include "lib/auto.h"
 #include "lib/bus.h"
 #include "lib/clock.h"
+#include "lib/crypto/secure_memory.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "lib/secure_memory.h"
 #include "policyd/audit_log.h"
 #include "policyd/device.h"
+#include "policyd/document/verdict.h"
 #include "policyd/policyd.h"
 #include "policyd/receipt_issuer.h"
-#include "policyd/verdict.h"
 #include "policyd/vp_secret.h"
 
 #include <string.h>

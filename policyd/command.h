@@ -8,9 +8,9 @@
 #ifndef POLICYD_COMMAND_H
 #define POLICYD_COMMAND_H
 
+#include "lib/document/receipt.h"
 #include "lib/json.h"
-#include "lib/receipt.h"
-#include "policyd/store.h"
+#include "policyd/store/store.h"
 
 struct command;
 struct err;

@@ -4,7 +4,7 @@
 #include "lib/auto.h"
 #include "lib/class.h"
 #include "lib/clock.h"
-#include "lib/ecies.h"
+#include "lib/crypto/ecies.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/json.h"

@@ -9,7 +9,7 @@
 
 #include <systemd/sd-bus.h>
 
-#include "policyd/evaluate.h"
+#include "policyd/document/evaluate.h"
 
 struct desired_state;
 struct err;

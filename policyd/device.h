@@ -8,7 +8,7 @@
 
 #include <systemd/sd-bus.h>
 
-#include "lib/doc.h"
+#include "lib/document/doc.h"
 #include "lib/json.h"
 
 struct device;

@@ -12,9 +12,9 @@
 #include "policyd/command.h"
 #include "policyd/desired_state.h"
 #include "policyd/device.h"
+#include "policyd/document/verdict.h"
 #include "policyd/policyd.h"
 #include "policyd/receipt_issuer.h"
-#include "policyd/verdict.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "lib/receipt.h"
+#include "lib/document/receipt.h"
 
 struct err;
 struct policyd;

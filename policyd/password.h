@@ -13,7 +13,7 @@
 #include <systemd/sd-bus.h>
 
 #include "lib/json.h"
-#include "policyd/store.h"
+#include "policyd/store/store.h"
 
 #define PASSWORD_MAX 1024
 #define PASSWORD_WINDOW 600	/* seconds */

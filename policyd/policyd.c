@@ -4,8 +4,8 @@
 #include "lib/auto.h"
 #include "lib/bus.h"
 #include "lib/clock.h"
+#include "lib/crypto/key.h"
 #include "lib/err.h"
-#include "lib/key.h"
 #include "lib/log.h"
 
 #include <string.h>

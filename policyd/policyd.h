@@ -10,10 +10,10 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#include "policyd/document_set.h"
+#include "policyd/document/document_set.h"
+#include "policyd/document/snapshot.h"
 #include "policyd/secure_time.h"
-#include "policyd/snapshot.h"
-#include "policyd/store.h"
+#include "policyd/store/store.h"
 
 struct command;
 struct reconcile;

@@ -2,8 +2,8 @@
 #include "policyd/receipt_issuer.h"
 
 #include "lib/auto.h"
+#include "lib/document/envelope.h"
 #include "lib/encoding.h"
-#include "lib/envelope.h"
 #include "lib/err.h"
 #include "policyd/audit_log.h"
 #include "policyd/policyd.h"

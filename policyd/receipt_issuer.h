@@ -7,9 +7,9 @@
 #ifndef POLICYD_RECEIPT_ISSUER_H
 #define POLICYD_RECEIPT_ISSUER_H
 
+#include "lib/document/receipt.h"
 #include "lib/json.h"
 #include "lib/reason.h"
-#include "lib/receipt.h"
 
 /* The oldest go when there are more, first those that the server has. */
 #define RECEIPT_ISSUER_BYTES_MAX (INT64_C(64) * 1024 * 1024)

@@ -10,7 +10,7 @@
 #include "policyd/desired_state.h"
 #include "policyd/device.h"
 #include "policyd/device_events.h"
-#include "policyd/layer_store.h"
+#include "policyd/layer/layer_store.h"
 #include "policyd/policyd.h"
 
 #include <errno.h>

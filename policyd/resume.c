@@ -2,8 +2,8 @@
 #include "policyd/resume.h"
 
 #include "lib/auto.h"
+#include "lib/document/envelope.h"
 #include "lib/encoding.h"
-#include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "policyd/audit_log.h"

@@ -8,18 +8,18 @@
 #include "lib/log.h"
 #include "policyd/audit_log.h"
 #include "policyd/command.h"
+#include "policyd/document/explain.h"
+#include "policyd/document/submit.h"
+#include "policyd/document/verdict.h"
 #include "policyd/enroll.h"
-#include "policyd/explain.h"
 #include "policyd/gap.h"
-#include "policyd/image.h"
+#include "policyd/layer/image.h"
 #include "policyd/password.h"
 #include "policyd/policyd.h"
 #include "policyd/receipt_issuer.h"
 #include "policyd/resume.h"
 #include "policyd/status.h"
-#include "policyd/submit.h"
 #include "policyd/unenroll.h"
-#include "policyd/verdict.h"
 
 #include <string.h>
 

@@ -3,11 +3,11 @@
 
 #include "lib/auto.h"
 #include "lib/bus.h"
+#include "lib/crypto/key_recovery.h"
+#include "lib/crypto/password_crypto.h"
+#include "lib/crypto/secure_memory.h"
 #include "lib/err.h"
-#include "lib/key_recovery.h"
 #include "lib/log.h"
-#include "lib/password_crypto.h"
-#include "lib/secure_memory.h"
 #include "policyd/device.h"
 #include "policyd/policyd.h"
 

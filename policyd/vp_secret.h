@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-#include "lib/doc.h"
+#include "lib/document/doc.h"
 
 struct err;
 struct policyd;

@@ -3,7 +3,7 @@
 -- in secure time.
 
 -- Single values: who the device is, its receipt key, snapshot in force and
--- staged, secure time, numbers that only rise. policyd/store.h names them.
+-- staged, secure time, numbers that only rise. policyd/store/store.h names them.
 CREATE TABLE meta (
 	name TEXT PRIMARY KEY,
 	value

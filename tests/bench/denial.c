@@ -6,8 +6,8 @@
  * from before the device set's replacement to the first open that is denied,
  * and those of the replacement alone.
  */
-#include "cellsd/backend.h"
-#include "cellsd/cgroup.h"
+#include "cellsd/container/cgroup.h"
+#include "cellsd/device/backend.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"

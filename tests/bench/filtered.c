@@ -4,7 +4,7 @@
  * --least under a filter of one instruction that allows all, which is what any
  * filter costs at least: the kernel leaves its fast path for it.
  */
-#include "cellsd/seccomp.h"
+#include "cellsd/container/seccomp.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 

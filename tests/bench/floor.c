@@ -7,9 +7,9 @@
  */
 #include "lib/auto.h"
 #include "lib/clock.h"
+#include "lib/crypto/key.h"
 #include "lib/err.h"
 #include "lib/io.h"
-#include "lib/key.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

@@ -4,12 +4,12 @@
 #include "agent/protocol.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
-#include "lib/doc.h"
+#include "lib/document/doc.h"
+#include "lib/document/envelope.h"
+#include "lib/document/receipt.h"
 #include "lib/encoding.h"
-#include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/json.h"
-#include "lib/receipt.h"
 #include "tests/bench/simstore.h"
 
 #include <string.h>

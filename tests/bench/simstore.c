@@ -2,15 +2,15 @@
 #include "tests/bench/simstore.h"
 
 #include "lib/auto.h"
+#include "lib/crypto/key.h"
+#include "lib/crypto/x509.h"
+#include "lib/document/receipt.h"
+#include "lib/document/uri.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/http.h"
 #include "lib/io.h"
 #include "lib/json.h"
-#include "lib/key.h"
-#include "lib/receipt.h"
-#include "lib/uri.h"
-#include "lib/x509.h"
 
 #include <errno.h>
 #include <string.h>

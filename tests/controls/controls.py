@@ -32,8 +32,11 @@ PYTEST_SECONDS = 600
 PROGRAMS = {
     "agent": ["agent/cells-agent"],
     "policyd": ["policyd/cells-policyd"],
-    "cellsd": ["cellsd/cellsd", "cellsd/cellsctl"],
-    "mgmt-server": ["mgmt-server/cells-mgmtd", "mgmt-server/cellsadm/cellsadm"],
+    "cellsd": ["cellsd/cellsd"],
+    "cellsctl": ["cellsctl/cellsctl"],
+    "devnsctl": ["devnsctl/devnsctl"],
+    "mgmt-server": ["mgmt-server/cells-mgmtd"],
+    "cellsadm": ["cellsadm/cellsadm"],
     "images": ["images/cells-image"],
     "data": [],
     "kernel": [],

@@ -69,8 +69,8 @@ def stage():
 @functools.cache
 def program(name):
     """The built program of that name, wherever in the build tree it stands."""
-    for folder in ("agent", "policyd", "cellsd", "cellsd/ctl", "cellsd/devnsctl", "mgmt-server",
-                   "mgmt-server/cellsadm", "images", "tests/bench"):
+    for folder in ("agent", "policyd", "cellsd", "cellsctl", "devnsctl", "mgmt-server",
+                   "cellsadm", "images", "tests/bench"):
         path = BUILD / folder / name
         if path.is_file():
             return str(shutil.copy(path, stage()) if stage() else path)

@@ -13,7 +13,7 @@ from phone import Fleet, Phone
 from scene import Scene
 
 COMMANDS_MAX = 4096 if os.environ.get("CELLS_LONG") else 600
-HELD_MAX = 2048  # policyd/store.h
+HELD_MAX = 2048  # policyd/store/store.h
 
 
 def test_full_disk_keeps_what_was_there(world):
@@ -139,7 +139,7 @@ def test_what_this_machine_does_not_enforce_is_said(world):
 def test_the_manual_explains_each_word_of_what_is_not_enforced():
     manual = (harness.TOP / "man/cellsctl.1").read_text().split(".Ss What is not enforced")[1].split(".Sh")[0]
     explained = {w for line in re.findall(r"^\.It Cm (.*)$", manual, re.M) for w in line.split(" , ")}
-    told = {w for name in ("shortfall", "lacks") for w in re.findall(r'\{ "([a-z-]+)",', (harness.TOP / f"cellsd/{name}.c").read_text())}
+    told = {w for name in ("unsupported", "unsupported_vp") for w in re.findall(r'\{ "([a-z-]+)",', (harness.TOP / f"cellsd/lifecycle/{name}.c").read_text())}
     assert len(told) > 12 and told == explained
 
 

@@ -500,7 +500,7 @@ def test_audit_is_a_signed_chain(phone, fleet):
 
 
 AUDIT_MAX = 64 << 20  # policyd/audit_log.h
-ROOM = 2 * 8192  # of two records: lib/audit.h
+ROOM = 2 * 8192  # of two records: lib/document/audit.h
 
 
 def pretend_audit_has(phone, size):

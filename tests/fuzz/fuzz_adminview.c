@@ -3,12 +3,12 @@
  * What a server answers, as cellsadm shows it: whatever it says, nothing but
  * text reaches the terminal.
  */
+#include "cellsadm/documents/diff.h"
+#include "cellsadm/documents/plan.h"
+#include "cellsadm/ui/access_matrix.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/json.h"
-#include "mgmt-server/cellsadm/access_matrix.h"
-#include "mgmt-server/cellsadm/diff.h"
-#include "mgmt-server/cellsadm/plan.h"
 #include "tests/fuzz/fuzz.h"
 
 static void must_be_text(const char *s, size_t len)

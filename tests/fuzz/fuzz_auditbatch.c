@@ -3,8 +3,8 @@
  * An audit batch as JSON, of a key whose private half made the corpus; and the
  * same bytes as a record.
  */
-#include "lib/audit.h"
 #include "lib/auto.h"
+#include "lib/document/audit.h"
 #include "lib/err.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -3,9 +3,9 @@
 #include "lib/auto.h"
 #include "lib/db.h"
 #include "lib/err.h"
-#include "mgmt-server/device_channel.h"
-#include "mgmt-server/device_messages.h"
-#include "mgmt-server/server.h"
+#include "mgmt-server/channel/device_channel.h"
+#include "mgmt-server/channel/device_messages.h"
+#include "mgmt-server/core/server.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/office.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A document: the first byte selects the type, the rest is the XML. */
-#include "lib/doc.h"
+#include "lib/document/doc.h"
 #include "lib/err.h"
 #include "tests/fuzz/fuzz.h"
 

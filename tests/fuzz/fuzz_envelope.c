@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An envelope; what is taken must come back the same from its own text. */
 #include "lib/auto.h"
-#include "lib/envelope.h"
+#include "lib/document/envelope.h"
 #include "lib/err.h"
 #include "tests/fuzz/fuzz.h"
 

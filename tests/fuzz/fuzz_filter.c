@@ -2,7 +2,7 @@
 /* Any text as a filter: an error, or a condition that the database compiles. */
 #include "lib/auto.h"
 #include "lib/err.h"
-#include "mgmt-server/filter.h"
+#include "mgmt-server/api/filter.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <sqlite3.h>

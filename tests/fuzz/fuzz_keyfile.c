@@ -2,8 +2,8 @@
 /* A person's key file, without its password: the work that this costs is known.
  */
 #include "lib/auto.h"
+#include "lib/crypto/key.h"
 #include "lib/err.h"
-#include "lib/key.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

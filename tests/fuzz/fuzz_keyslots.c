@@ -3,11 +3,11 @@
  * A slots file that somebody with the disk made. The sums of its blocks are set
  * right, since whoever writes one can do that too.
  */
-#include "cellsd/keyslots.h"
+#include "cellsd/storage/keyslots.h"
 #include "lib/auto.h"
+#include "lib/crypto/hash.h"
+#include "lib/crypto/secure_memory.h"
 #include "lib/err.h"
-#include "lib/hash.h"
-#include "lib/secure_memory.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

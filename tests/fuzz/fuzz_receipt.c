@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a device signed as a receipt. */
 #include "lib/auto.h"
+#include "lib/document/receipt.h"
 #include "lib/err.h"
-#include "lib/receipt.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

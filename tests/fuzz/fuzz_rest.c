@@ -6,9 +6,9 @@
 #include "lib/auto.h"
 #include "lib/db.h"
 #include "lib/err.h"
-#include "mgmt-server/request.h"
-#include "mgmt-server/route.h"
-#include "mgmt-server/server.h"
+#include "mgmt-server/api/request.h"
+#include "mgmt-server/api/route.h"
+#include "mgmt-server/core/server.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/office.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A document's text with one attribute replaced: all else stays as it was. */
+#include "cellsadm/documents/doc_file.h"
+#include "cellsadm/documents/revision.h"
 #include "lib/auto.h"
 #include "lib/err.h"
-#include "mgmt-server/cellsadm/doc_file.h"
-#include "mgmt-server/cellsadm/revision.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/snapshot.h"
+#include "policyd/document/snapshot.h"
 
 #include "lib/auto.h"
 #include "lib/err.h"

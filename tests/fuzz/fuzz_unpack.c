@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tars of any compression, as a folder's archive and as an OCI layer. */
-#include "images/tree.h"
-#include "images/unpack.h"
+#include "images/tree/tree.h"
+#include "images/tree/unpack.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/io.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An enrolment URI; what is taken must come back from its own text. */
 #include "lib/auto.h"
+#include "lib/document/uri.h"
 #include "lib/err.h"
-#include "lib/uri.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

@@ -2,14 +2,14 @@
 #include "tests/fuzz/office.h"
 
 #include "lib/auto.h"
+#include "lib/crypto/key.h"
 #include "lib/db.h"
 #include "lib/err.h"
-#include "lib/key.h"
 #include "lib/log.h"
+#include "mgmt-server/core/server.h"
 #include "mgmt-server/mgmtd.h"
-#include "mgmt-server/pki.h"
-#include "mgmt-server/schema.h"
-#include "mgmt-server/server.h"
+#include "mgmt-server/store/pki.h"
+#include "mgmt-server/store/schema.h"
 
 #include <ftw.h>
 #include <string.h>

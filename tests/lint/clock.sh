@@ -23,8 +23,8 @@ look() { if grep -aq "$name" "$1"; then echo there; else echo absent; fi; }
 if grep -q '^#define TEST_CLOCK 1' config.h; then
 	check "$(look policyd/cells-policyd)" there 'a test build reads the clock file'
 else
-	for program in agent/cells-agent policyd/cells-policyd cellsd/cellsd cellsd/cellsctl \
-		mgmt-server/cells-mgmtd mgmt-server/cellsadm/cellsadm images/cells-image; do
+	for program in agent/cells-agent policyd/cells-policyd cellsd/cellsd cellsctl/cellsctl \
+		mgmt-server/cells-mgmtd cellsadm/cellsadm images/cells-image; do
 		[ -f "$program" ] || { n=$((n + 1)); echo "not ok $n - $program is not built"; continue; }
 		check "$(look "$program")" absent "$program has no clock but the kernel's"
 	done

@@ -15,8 +15,8 @@ else
 fi
 looked=0 bad=
 for program in "$build"/agent/cells-agent "$build"/policyd/cells-policyd "$build"/cellsd/cellsd \
-	"$build"/cellsd/cellsctl "$build"/cellsd/devnsctl/devnsctl "$build"/mgmt-server/cells-mgmtd \
-	"$build"/mgmt-server/cellsadm/cellsadm "$build"/images/cells-image; do
+	"$build"/cellsctl/cellsctl "$build"/devnsctl/devnsctl "$build"/mgmt-server/cells-mgmtd \
+	"$build"/cellsadm/cellsadm "$build"/images/cells-image; do
 	[ -x "$program" ] || continue
 	found=$(nm -D --defined-only "$program" | functions)
 	case $found in *__asan_*) continue ;; esac # its runtime exports much

@@ -18,11 +18,16 @@ MAY_INCLUDE = {
     "agent": {"lib", "schema"},
     "policyd": {"lib", "schema"},
     "cellsd": {"lib", "schema"},
+    "cellsctl": {"lib", "schema"},
+    # It has cellsd's own way to the module, and cellsctl's tables.
+    "devnsctl": {"lib", "schema", "cellsd", "cellsctl"},
     "mgmt-server": {"lib", "schema"},
+    "cellsadm": {"lib", "schema"},
     "images": {"lib", "schema"},
 }
 MAIN_MAX = 100
 FILE_MAX = 700
+FOLDER_MAX = 30
 RULES = []
 
 
@@ -43,7 +48,7 @@ def spdx(path, text):
         return "no SPDX line"
 
 
-@rule("includes go one way: schema <- lib <- programs", "lib/x.c", '#include "policyd/store.h"\n')
+@rule("includes go one way: schema <- lib <- programs", "lib/x.c", '#include "policyd/store/store.h"\n')
 def includes(path, text):
     folder = path.split("/")[0]
     if not is_c(path) or folder not in MAY_INCLUDE:
@@ -90,18 +95,18 @@ def no_threads(path, text):
         return "starts a thread"
 
 
-@rule("each foreign library has one door", "policyd/store.c", "#include <libxml/parser.h>\n")
+@rule("each foreign library has one door", "policyd/store/store.c", "#include <libxml/parser.h>\n")
 def one_door(path, text):
     doors = {
-        r"<libxml/": {"lib/xml.c", "lib/xml.h", "mgmt-server/cellsadm/xml_writer.c"},
-        r"<mbedtls/": {f"lib/{n}.c" for n in ("ecies", "hash", "key", "key_file", "password_crypto", "x509", "encoding", "random")},
-        r"<openssl/": {"mgmt-server/client_cert.c", "mgmt-server/client_cert.h"},
-        r"<selinux/": {"cellsd/selinux.c"},
-        r"<seccomp\.h>": {"cellsd/syscall_groups.c", "cellsd/seccomp.c"},
-        r"<netlink/route/": {"cellsd/veth.c"},
-        r"<nftables/": {"cellsd/firewall.c"},
-        r"<netlink/genl/": {"cellsd/devns_link.c"},
-        r"<qrencode\.h>": {"mgmt-server/cellsadm/qr.c"},
+        r"<libxml/": {"lib/document/xml.c", "lib/document/xml.h", "cellsadm/documents/xml_writer.c"},
+        r"<mbedtls/": {f"lib/crypto/{n}.c" for n in ("ecies", "hash", "key", "key_file", "password_crypto", "x509")} | {"lib/encoding.c"},
+        r"<openssl/": {"mgmt-server/listener/client_cert.c", "mgmt-server/listener/client_cert.h"},
+        r"<selinux/": {"cellsd/container/selinux.c"},
+        r"<seccomp\.h>": {"cellsd/container/syscall_groups.c", "cellsd/container/seccomp.c"},
+        r"<netlink/route/": {"cellsd/net/veth.c"},
+        r"<nftables/": {"cellsd/net/firewall.c"},
+        r"<netlink/genl/": {"cellsd/device/devns_link.c"},
+        r"<qrencode\.h>": {"cellsadm/ui/qr.c"},
     }
     if not is_c(path) or path.startswith(("tests/", "kernel/")):
         return None
@@ -110,21 +115,29 @@ def one_door(path, text):
             return f"includes {pattern} outside {', '.join(sorted(allowed)) or 'nothing'}"
 
 
-def program(path):
-    """The program that a file belongs to: the innermost folder with a main.c is named here."""
-    return next((p for p in ("cellsd/ctl", "cellsd/devnsctl", "mgmt-server/cellsadm") if path.startswith(p + "/")), path.split("/")[0])
-
-
 def stems(files):
     """The folder is the namespace: a stem is unique within its program and lib/."""
     where = collections.defaultdict(set)
     for path in files:
         if path.endswith(".c") and not path.startswith("tests/") and not path.endswith("/main.c"):
-            where[program(path), pathlib.PurePath(path).stem].add(path)
+            where[path.split("/")[0], pathlib.PurePath(path).stem].add(path)
     for (name, stem), paths in where.items():
         if name != "lib":
             paths |= where.get(("lib", stem), set())
     return [f"{' and '.join(sorted(v))} share a stem" for v in where.values() if len(v) > 1]
+
+
+def full_folders(files):
+    """A folder is read at a glance: not more sources than that."""
+    count = collections.Counter(p.rsplit("/", 1)[0] for p in files if p.endswith(".c") and not p.startswith("tests/"))
+    return [f"{folder} has {n} sources, at most {FOLDER_MAX} are" for folder, n in count.items() if n > FOLDER_MAX]
+
+
+def lost_paths(files, texts):
+    """A document names files that are there."""
+    names = {pathlib.PurePath(f).name for f in files}
+    found = [(doc, m) for doc, text in texts.items() for m in re.findall(r"`([\w./-]+\.[ch])`", text)]
+    return [f"{doc} names {m}" for doc, m in found if m not in (files if "/" in m else names)]
 
 
 def main():
@@ -136,6 +149,11 @@ def main():
     n = bad = 0
     results = [("a stem is unique within its program and lib/",
                 stems(files) if stems(["a/x.c", "lib/x.c"]) and not stems(["a/x.c", "b/x.c"]) else ["missed"])]
+    results.append((f"a folder has at most {FOLDER_MAX} sources",
+                    full_folders(files) if full_folders([f"a/{i}.c" for i in range(FOLDER_MAX + 1)]) else ["missed"]))
+    documents = {p: t for p, t in files.items() if p.endswith(".md")}
+    results.append(("a document names files that are there",
+                    lost_paths(files, documents) if lost_paths({"a/x.c"}, {"y.md": "see `a/z.c`"}) else ["missed"]))
     for name, check, bad_path, bad_text in RULES:
         complaints = [f"{p}: {c}" for p, t in files.items() if (c := check(p, t))]
         if not check(bad_path, bad_text):

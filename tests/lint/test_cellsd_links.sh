@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The root daemon parses no document: it may link these libraries and no other.
-# libmbedcrypto comes with libcells' text.c (base64), which the rest of it needs.
+# libmbedcrypto comes with lib/encoding.c (base64), which the rest of it needs.
 allowed=' libsystemd libudev libbpf libseccomp libcap libselinux libmbedcrypto \
  libnl-3 libnl-genl-3 libnl-route-3 libnftables libc libm ld-linux-x86-64 ld-linux-aarch64 \
  libasan libubsan libgcov libgcc_s '

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/access.h"
+#include "lib/document/access.h"
 
 #include "lib/auto.h"
 #include "lib/class.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/cellsadm/access_matrix.h"
+#include "cellsadm/ui/access_matrix.h"
 
 #include "lib/auto.h"
 #include "lib/err.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/architecture.h"
 #include "lib/auto.h"
-#include "lib/doc.h"
+#include "lib/document/doc.h"
 #include "lib/err.h"
 #include "tests/unit/unit.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/audit_log.h"
+#include "mgmt-server/store/audit_log.h"
 
 #include "lib/auto.h"
 #include "lib/db.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
-#include "mgmt-server/schema.h"
+#include "mgmt-server/store/schema.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>

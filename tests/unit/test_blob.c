@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/blob.h"
+#include "mgmt-server/store/blob.h"
 
 #include "lib/auto.h"
 #include "lib/err.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is written into a cgroup's files, tried in a folder like one. */
-#include "cellsd/cgroup.h"
+#include "cellsd/container/cgroup.h"
 
 #include "lib/auto.h"
 #include "tests/unit/unit.h"

@@ -4,7 +4,7 @@
  * gives of them is in NAME.default; what is left of a profile that names all
  * there is, in NAME.everything.
  */
-#include "cellsd/device_list.h"
+#include "cellsd/device/device_list.h"
 
 #include "lib/auto.h"
 #include "lib/class.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/devns_attr.h"
+#include "cellsd/device/devns_attr.h"
 
 #include "tests/unit/unit.h"
 

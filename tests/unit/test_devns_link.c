@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Asks the kernel's own family of families: it knows no such request, and says
  * so. */
-#include "cellsd/devns_link.h"
+#include "cellsd/device/devns_link.h"
 
 #include "lib/auto.h"
 #include "lib/err.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/cellsadm/diff.h"
+#include "cellsadm/documents/diff.h"
 
 #include "lib/auto.h"
 #include "tests/unit/unit.h"

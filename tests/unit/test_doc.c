@@ -3,7 +3,7 @@
  * The examples of schema/examples, all of them: a file's name starts with its
  * type; an invalid one says in its first comment what must come of it.
  */
-#include "lib/doc.h"
+#include "lib/document/doc.h"
 
 #include "lib/auto.h"
 #include "lib/encoding.h"

@@ -3,11 +3,11 @@
 
 #include "agent/identity.h"
 #include "lib/auto.h"
+#include "lib/crypto/x509.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/json.h"
-#include "lib/x509.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>

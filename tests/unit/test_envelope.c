@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/envelope.h"
+#include "lib/document/envelope.h"
 
 #include "lib/auto.h"
 #include "lib/encoding.h"

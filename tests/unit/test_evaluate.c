@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/evaluate.h"
+#include "policyd/document/evaluate.h"
 
 #include "lib/auto.h"
 #include "lib/err.h"

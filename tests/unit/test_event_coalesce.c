@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/event_coalesce.h"
+#include "cellsd/device/event_coalesce.h"
 
 #include "tests/unit/unit.h"
 

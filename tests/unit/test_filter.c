@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/filter.h"
+#include "mgmt-server/api/filter.h"
 
 #include "lib/auto.h"
 #include "lib/err.h"
-#include "mgmt-server/request.h"
+#include "mgmt-server/api/request.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/firewall.h"
-#include "cellsd/net.h"
-#include "cellsd/resolver.h"
-#include "cellsd/vp.h"
+#include "cellsd/net/firewall.h"
+#include "cellsd/net/resolver.h"
+#include "cellsd/vp/net.h"
+#include "cellsd/vp/vp.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "tests/unit/unit.h"

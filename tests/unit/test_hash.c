@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/hash.h"
+#include "lib/crypto/hash.h"
 
 #include "lib/auto.h"
 #include "lib/encoding.h"

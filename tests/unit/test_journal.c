@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/journal.h"
+#include "cellsd/vp/journal.h"
 
 #include "lib/auto.h"
 #include "lib/err.h"

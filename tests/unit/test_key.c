@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/key.h"
+#include "lib/crypto/key.h"
 
 #include "lib/auto.h"
 #include "lib/encoding.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/key_recovery.h"
+#include "lib/crypto/key_recovery.h"
 
 #include "lib/auto.h"
+#include "lib/crypto/key.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/key.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>

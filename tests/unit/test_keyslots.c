@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/keyslot_file.h"
+#include "cellsd/storage/keyslot_file.h"
 
 #include "lib/auto.h"
+#include "lib/crypto/hash.h"
+#include "lib/crypto/key.h"
+#include "lib/crypto/secure_memory.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/hash.h"
 #include "lib/io.h"
-#include "lib/key.h"
-#include "lib/secure_memory.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>

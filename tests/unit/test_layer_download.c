@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/layer_download.h"
+#include "policyd/layer/layer_download.h"
 
 #include "lib/auto.h"
 #include "lib/err.h"

@@ -3,14 +3,14 @@
  * The examples of the manual pages on formats, as they stand there, by sh, jq
  * and openssl, on files that the library makes: so it is what others can check.
  */
-#include "lib/audit.h"
 #include "lib/auto.h"
+#include "lib/crypto/x509.h"
+#include "lib/document/audit.h"
+#include "lib/document/envelope.h"
+#include "lib/document/receipt.h"
 #include "lib/encoding.h"
-#include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/io.h"
-#include "lib/receipt.h"
-#include "lib/x509.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>

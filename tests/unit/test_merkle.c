@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Against the RFC's definitions, written down a second time as they stand
  * there. */
-#include "lib/merkle.h"
+#include "lib/crypto/merkle.h"
 
 #include "lib/auto.h"
 #include "lib/encoding.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/notifications.h"
-#include "cellsd/vp.h"
+#include "cellsd/lifecycle/notifications.h"
+#include "cellsd/vp/vp.h"
 #include "lib/auto.h"
 #include "tests/unit/unit.h"
 

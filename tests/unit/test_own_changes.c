@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/own_changes.h"
+#include "cellsd/device/own_changes.h"
 
 #include "tests/unit/unit.h"
 

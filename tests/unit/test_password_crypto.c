@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/password_crypto.h"
+#include "lib/crypto/password_crypto.h"
 
 #include "lib/auto.h"
 #include "lib/clock.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/profile.h"
+#include "cellsd/device/profile.h"
 
 #include "lib/auto.h"
 #include "lib/class.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/ratelimit.h"
+#include "mgmt-server/core/ratelimit.h"
 
 #include "tests/unit/unit.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/receipt.h"
+#include "lib/document/receipt.h"
 
 #include "lib/auto.h"
+#include "lib/document/envelope.h"
 #include "lib/encoding.h"
-#include "lib/envelope.h"
 #include "lib/err.h"
 #include "tests/unit/unit.h"
 

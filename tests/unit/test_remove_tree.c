@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/remove_tree.h"
+#include "cellsd/container/remove_tree.h"
 
 #include "lib/auto.h"
 #include "tests/unit/unit.h"

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the server decides about a request: who may, and what a refusal leaves.
  */
-#include "mgmt-server/request.h"
+#include "mgmt-server/api/request.h"
 
 #include "lib/auto.h"
 #include "lib/clock.h"
+#include "lib/crypto/key.h"
+#include "lib/crypto/x509.h"
 #include "lib/db.h"
+#include "lib/document/envelope.h"
 #include "lib/encoding.h"
-#include "lib/envelope.h"
 #include "lib/err.h"
-#include "lib/key.h"
-#include "lib/x509.h"
+#include "mgmt-server/api/route.h"
+#include "mgmt-server/core/server.h"
 #include "mgmt-server/mgmtd.h"
-#include "mgmt-server/route.h"
-#include "mgmt-server/server.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/unitserver.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/cellsadm/revision.h"
+#include "cellsadm/documents/revision.h"
 
+#include "cellsadm/documents/template.h"
 #include "lib/auto.h"
 #include "lib/err.h"
-#include "mgmt-server/cellsadm/template.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>

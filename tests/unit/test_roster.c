@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/roster.h"
+#include "cellsd/vp/roster.h"
 
-#include "cellsd/journal.h"
-#include "cellsd/roster_log.h"
+#include "cellsd/vp/journal.h"
+#include "cellsd/vp/roster_log.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "tests/unit/unit.h"

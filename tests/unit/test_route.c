@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/route.h"
+#include "mgmt-server/api/route.h"
 
 #include "lib/auto.h"
 #include "lib/err.h"
-#include "mgmt-server/server.h"
+#include "mgmt-server/core/server.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>

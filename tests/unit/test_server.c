@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/server.h"
+#include "mgmt-server/core/server.h"
 
 #include "lib/db.h"
 #include "lib/err.h"
-#include "mgmt-server/connections.h"
-#include "mgmt-server/device_channel.h"
-#include "mgmt-server/device_messages.h"
+#include "mgmt-server/channel/connections.h"
+#include "mgmt-server/channel/device_channel.h"
+#include "mgmt-server/channel/device_messages.h"
 #include "mgmt-server/mgmtd.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/unitserver.h"

@@ -2,10 +2,10 @@
 /* A plan over a fleet is worked out in slices. */
 #include "lib/db.h"
 #include "lib/err.h"
-#include "mgmt-server/handlers.h"
+#include "mgmt-server/api/handlers.h"
+#include "mgmt-server/api/request.h"
+#include "mgmt-server/core/server.h"
 #include "mgmt-server/mgmtd.h"
-#include "mgmt-server/request.h"
-#include "mgmt-server/server.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/unitserver.h"
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/snapshot.h"
+#include "mgmt-server/fleet/snapshot.h"
 
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/db.h"
-#include "lib/envelope.h"
+#include "lib/document/envelope.h"
 #include "lib/err.h"
-#include "mgmt-server/device.h"
+#include "mgmt-server/core/server.h"
+#include "mgmt-server/fleet/device.h"
 #include "mgmt-server/mgmtd.h"
-#include "mgmt-server/server.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/unitserver.h"
 

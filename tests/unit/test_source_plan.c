@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/source_plan.h"
+#include "cellsd/device/source_plan.h"
 
 #include "lib/auto.h"
 #include "tests/unit/unit.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/store.h"
+#include "policyd/store/store.h"
 
 #include "lib/auto.h"
 #include "lib/err.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/syscall_groups.h"
+#include "cellsd/container/syscall_groups.h"
 
-#include "cellsd/seccomp.h"
+#include "cellsd/container/seccomp.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "tests/unit/unit.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/cellsadm/table.h"
+#include "cellsadm/ui/table.h"
 
 #include "lib/auto.h"
 #include "tests/unit/unit.h"

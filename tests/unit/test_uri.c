@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/uri.h"
+#include "lib/document/uri.h"
 
 #include "lib/auto.h"
 #include "lib/encoding.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/cellsadm/verb.h"
+#include "cellsadm/verbs/verb.h"
 
+#include "cellsadm/remote.h"
 #include "lib/auto.h"
-#include "mgmt-server/cellsadm/remote.h"
 #include "tests/unit/unit.h"
 
 #include <stdint.h>

@@ -3,17 +3,17 @@
  * Each table begins with what is taken; each row below differs from it in one
  * value, so that only the test of that value stands between.
  */
-#include "policyd/verify.h"
+#include "policyd/document/verify.h"
 
 #include "lib/auto.h"
+#include "lib/crypto/key.h"
+#include "lib/crypto/password_crypto.h"
+#include "lib/document/envelope.h"
 #include "lib/encoding.h"
-#include "lib/envelope.h"
 #include "lib/err.h"
-#include "lib/key.h"
-#include "lib/password_crypto.h"
-#include "policyd/document_set.h"
-#include "policyd/snapshot.h"
-#include "policyd/store.h"
+#include "policyd/document/document_set.h"
+#include "policyd/document/snapshot.h"
+#include "policyd/store/store.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/vp_data.h"
+#include "cellsd/storage/vp_data.h"
 
-#include "cellsd/data_image.h"
-#include "cellsd/vp.h"
+#include "cellsd/storage/data_image.h"
+#include "cellsd/vp/vp.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/io.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/vp_state.h"
+#include "cellsd/vp/vp_state.h"
 
 #include "lib/auto.h"
 #include "tests/unit/unit.h"

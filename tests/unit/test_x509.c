@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/x509.h"
+#include "lib/crypto/x509.h"
 
 #include "lib/auto.h"
 #include "lib/encoding.h"

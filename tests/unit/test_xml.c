@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hostile input: each costs little, opens nothing and prints nothing. */
-#include "lib/xml.h"
+#include "lib/document/xml.h"
 
 #include "lib/auto.h"
 #include "lib/clock.h"
+#include "lib/document/xsd.h"
 #include "lib/err.h"
-#include "lib/xsd.h"
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>

@@ -3,10 +3,10 @@
 
 #include "lib/db.h"
 #include "lib/err.h"
+#include "mgmt-server/core/server.h"
 #include "mgmt-server/mgmtd.h"
-#include "mgmt-server/pki.h"
-#include "mgmt-server/schema.h"
-#include "mgmt-server/server.h"
+#include "mgmt-server/store/pki.h"
+#include "mgmt-server/store/schema.h"
 #include "tests/unit/unit.h"
 
 struct server *unit_server(void)

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsadm/adm.h"
+
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/document/doc.h"
+#include "lib/encoding.h"
+#include "lib/err.h"
+#include "lib/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+int adm_open(struct adm *a, struct err *e)
+{
+	if (!a->folder_option)
+		return admin_config_folder(&a->folder, e);
+	a->folder = strdup(a->folder_option);
+	return a->folder ? 0 : err_oom(e, a->folder_option);
+}
+
+void adm_close(struct adm *a)
+{
+	doc_free(a->kept_root);
+	doc_free(a->root);
+	admin_config_fini(&a->server);
+	free(a->folder);
+	*a = (struct adm){ 0 };
+}
+
+int adm_prepare_path(const struct adm *a, const char *name, char **ret,
+		     struct err *e)
+{
+	auto_free char *path = io_join(a->folder, name);
+	char *slash;
+	int r;
+
+	if (!path)
+		return err_oom(e, name);
+	slash = strrchr(path, '/');
+	*slash = '\0';
+	r = io_mkdirs(path, 0700, e);
+	*slash = '/';
+	if (r < 0)
+		return r;
+	*ret = steal(path);
+	return 0;
+}
+
+int adm_get_server(struct adm *a, const struct admin_config **ret,
+		   struct err *e)
+{
+	int r;
+
+	if (!a->server.name) {
+		r = admin_config_read(a->folder, a->server_option, &a->server,
+				      e);
+		if (r < 0)
+			return r;
+	}
+	*ret = &a->server;
+	return 0;
+}
+
+const struct admin_config *adm_get_server_or_null(struct adm *a)
+{
+	const struct admin_config *s;
+	struct err e;
+
+	return adm_get_server(a, &s, &e) < 0 ? NULL : s;
+}
+
+int adm_confirm(const struct adm *a, const char *question, struct err *e)
+{
+	auto_close int tty = -1;
+	char answer[16] = "";
+
+	if (a->yes)
+		return 0;
+	tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (tty < 0)
+		return err_set(e, ECANCELED,
+			       "%s: no terminal to ask on (use --yes)",
+			       question);
+	dprintf(tty, "%s? [y/N] ", question);
+	if (read(tty, answer, sizeof(answer) - 1) > 0 &&
+	    (answer[0] == 'y' || answer[0] == 'Y'))
+		return 0;
+	return err_set(e, ECANCELED, "%s: not confirmed", question);
+}
+
+/* A number and one letter of `units`, each letter with its factor. */
+static int parse_number_with_unit(const char *s, const char *units,
+				  const uint64_t *factor, uint64_t *ret)
+{
+	char digits[24];
+	size_t n = strspn(s, "0123456789");
+	const char *unit = s[n] ? strchr(units, s[n]) : NULL;
+	uint64_t value;
+
+	if (n == 0 || n >= sizeof(digits) || (s[n] && (!unit || s[n + 1])))
+		return -EINVAL;
+	memcpy(digits, s, n);
+	digits[n] = '\0';
+	if (encoding_parse_number(digits, INT64_MAX, &value) < 0)
+		return -EINVAL;
+	if (unit && value > INT64_MAX / factor[unit - units])
+		return -EINVAL;
+	*ret = unit ? value * factor[unit - units] : value;
+	return 0;
+}
+
+int adm_parse_duration(const char *s, uint64_t *ret_seconds, struct err *e)
+{
+	static const uint64_t factor[] = { 1, 60, 3600, 86400 };
+
+	if (parse_number_with_unit(s, "smhd", factor, ret_seconds) < 0)
+		return err_set(e, EINVAL,
+			       "'%s': not a duration (like 45s, 90m, 12h, 30d)",
+			       s);
+	return 0;
+}
+
+int adm_parse_size(const char *s, uint64_t *ret_bytes, struct err *e)
+{
+	static const uint64_t factor[] = { 1ULL << 10, 1ULL << 20, 1ULL << 30,
+					   1ULL << 40 };
+
+	if (parse_number_with_unit(s, "KMGT", factor, ret_bytes) < 0)
+		return err_set(e, EINVAL,
+			       "'%s': not a size (like 65536, 512M, 4G)", s);
+	return 0;
+}
+
+int adm_parse_time(const char *s, int64_t *ret, struct err *e)
+{
+	uint64_t ago;
+
+	if (strcmp(s, "now") == 0) {
+		*ret = clock_wall();
+		return 0;
+	}
+	if (s[0] == '-') {
+		if (adm_parse_duration(s + 1, &ago, e) < 0)
+			return -EINVAL;
+		*ret = clock_wall() - (int64_t)ago;
+		return 0;
+	}
+	if (encoding_parse_time(s, ret) < 0)
+		return err_set(e, EINVAL,
+			       "'%s': not a time (like 2026-11-20T08:00:00Z, "
+			       "now, -2h)",
+			       s);
+	return 0;
+}
+
+int adm_parse_reference(const char *s, char *id, uint32_t *ret_min,
+			struct err *e)
+{
+	size_t n = strcspn(s, ":");
+	uint64_t min;
+
+	if (n < DOC_ID_SIZE) {
+		memcpy(id, s, n);
+		id[n] = '\0';
+	}
+	if (n >= DOC_ID_SIZE || !encoding_is_valid_id(id))
+		return err_set(e, EINVAL, "'%s': not an id", s);
+	if (!s[n])
+		return 0;
+	if (encoding_parse_number(s + n + 1, INT32_MAX, &min) < 0 || min == 0)
+		return err_set(e, EINVAL, "'%s': not ID:VERSION", s);
+	*ret_min = (uint32_t)min;
+	return 0;
+}
+
+int adm_write_output(const char *path, const char *text, struct err *e)
+{
+	if (path)
+		return io_replace_file(path, text, strlen(text), 0644, e);
+	return fputs(text, stdout) < 0 || fflush(stdout) < 0
+		       ? err_sys(e, errno, "write")
+		       : 0;
+}
+
+int adm_write_secret(const char *path, const char *line, struct err *e)
+{
+	auto_free char *text = NULL;
+
+	if (asprintf(&text, "%s\n", line) < 0)
+		return err_oom(e, path);
+	return io_replace_file(path, text, strlen(text), 0600, e);
+}
+
+void adm_print_json(const json_t *j)
+{
+	json_dumpf(j, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
+	putchar('\n');
+}

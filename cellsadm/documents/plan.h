@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What documents would change, per device, VP and class: asked, not done. */
+#ifndef CELLSADM_DOCUMENTS_PLAN_H
+#define CELLSADM_DOCUMENTS_PLAN_H
+
+#include <stdio.h>
+
+#include "lib/json.h"
+
+struct adm;
+struct err;
+
+/*
+ * Shows the plan for the files (NULL ends them), signed or not. Returns 0, or
+ * EXIT_CHANGES when something would change.
+ */
+int plan_show_files(struct adm *a, char **files, struct err *e);
+
+/* Writes a plan as the schema has it; true: something would change. */
+bool plan_write(FILE *f, const json_t *plan);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The root this machine trusts: the digest of the first one is pinned in the
+ * server's configuration, later ones must follow from it. What a server shows
+ * is believed only as far as this root's signatures reach.
+ */
+#ifndef CELLSADM_TRUST_TRUST_ROOT_H
+#define CELLSADM_TRUST_TRUST_ROOT_H
+
+#include "lib/document/doc.h"
+#include "lib/json.h"
+
+struct adm;
+struct envelope;
+struct err;
+struct trust_result;
+
+/*
+ * The root in force: of --root FILE, else what is kept for the server, and with
+ * `ask` newer ones from the server, verified and kept. Lives as long as a.
+ * -ENOENT: there is neither.
+ */
+int trust_root_get(struct adm *a, bool ask, const struct doc_root **ret,
+		   struct err *e);
+
+/* The same for verbs that can do without: NULL. Asks nobody. */
+const struct doc_root *trust_root_get_or_null(struct adm *a);
+
+/* Keeps a first root given as a file for a server that is being added. */
+int trust_root_save_first(struct adm *a, const char *server,
+			  const struct envelope *env, struct err *e);
+
+/* Forgets the roots kept for a server: another first one is pinned. */
+int trust_root_remove(struct adm *a, const char *server, struct err *e);
+
+/* A JSON object as an envelope. */
+int trust_root_parse_envelope(const json_t *j, struct envelope **ret,
+			      struct err *e);
+
+/*
+ * trust_open(), and for a root what is asked of roots: to be the one in force,
+ * or to follow from it.
+ */
+int trust_root_open_document(const struct doc_root *root,
+			     const struct envelope *env, struct doc **ret,
+			     struct trust_result *ret_signers, struct err *e);
+
+/*
+ * Fetches a document's envelope by digest ("sha256:..") and verifies it by the
+ * root: signatures, digest. ret_doc may be NULL.
+ */
+int trust_root_fetch_document(struct adm *a, const char *sha256,
+			      struct envelope **ret, struct doc **ret_doc,
+			      struct trust_result *ret_signers, struct err *e);
+
+/* --org, else the org of the root. -ENOENT: neither. */
+int trust_root_get_org(struct adm *a, const char *option, const char **ret,
+		       struct err *e);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the server lists, as most verbs that list print it. */
+#ifndef CELLSADM_UI_LIST_H
+#define CELLSADM_UI_LIST_H
+
+struct adm;
+struct column;
+struct err;
+
+/* remote_list() and then table_print_rows(). */
+int list_print_items(struct adm *a, const char *const *path, unsigned int max,
+		     const struct column *columns, struct err *e);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsadm/ui/prompt.h"
+
+#include "cellsadm/ui/wordlist.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <termios.h>
+
+#define PASSWORD_MAX 1024
+
+void prompt_free(char *password)
+{
+	if (password)
+		explicit_bzero(password, strlen(password));
+	free(password);
+}
+
+static unsigned int count_characters(const char *s)
+{
+	unsigned int n = 0;
+
+	for (; *s; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n;
+}
+
+int prompt_check_new_password(const char *password, struct err *e)
+{
+	char offer[WORDLIST_PASSPHRASE_SIZE];
+
+	if (count_characters(password) >= PROMPT_MIN)
+		return 0;
+	wordlist_make_passphrase(offer);
+	return err_set(e, EINVAL,
+		       "the password has under %d characters; six random words "
+		       "to take instead: %s",
+		       PROMPT_MIN, offer);
+}
+
+int prompt_read_file(const char *path, bool is_new, char **ret, struct err *e)
+{
+	AUTO(prompt_freep) char *text = NULL;
+	size_t len;
+	int r = io_read_file(path, PASSWORD_MAX, &text, &len, e);
+
+	if (r < 0)
+		return r;
+	text[strcspn(text, "\r\n")] = '\0';
+	if (!*text)
+		return err_set(e, EINVAL, "%s: no password in it", path);
+	if (is_new) {
+		r = prompt_check_new_password(text, e);
+		if (r < 0)
+			return r;
+	}
+	*ret = steal(text);
+	return 0;
+}
+
+/* A line without echo. The terminal is as before on every way out. */
+static int ask_password_line(int tty, const char *question,
+			     char line[PASSWORD_MAX], struct err *e)
+{
+	struct termios before, quiet;
+	ssize_t n;
+
+	if (tcgetattr(tty, &before) < 0)
+		return err_sys(e, errno, "switch the terminal's echo off");
+	quiet = before;
+	quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+	if (tcsetattr(tty, TCSAFLUSH, &quiet) < 0)
+		return err_sys(e, errno, "switch the terminal's echo off");
+	dprintf(tty, "%s: ", question);
+	n = read(tty, line, PASSWORD_MAX - 1);
+	tcsetattr(tty, TCSAFLUSH, &before);
+	dprintf(tty, "\n");
+	if (n <= 0)
+		return err_set(e, ECANCELED, "%s: no answer", question);
+	line[n] = '\0';
+	line[strcspn(line, "\r\n")] = '\0';
+	return 0;
+}
+
+static int ask_new_password(int tty, const char *what, char line[PASSWORD_MAX],
+			    struct err *e)
+{
+	char offer[WORDLIST_PASSPHRASE_SIZE], question[160],
+		again[PASSWORD_MAX];
+	int r;
+
+	wordlist_make_passphrase(offer);
+	dprintf(tty,
+		"New password of %s: %d characters at least. Six random words "
+		"to take (press Enter):\n  %s\n",
+		what, PROMPT_MIN, offer);
+	snprintf(question, sizeof(question), "New password of %s", what);
+	r = ask_password_line(tty, question, line, e);
+	if (r < 0)
+		return r;
+	if (!*line)
+		snprintf(line, PASSWORD_MAX, "%s", offer);
+	r = prompt_check_new_password(line, e);
+	if (r < 0)
+		return r;
+	r = ask_password_line(tty, "Again", again, e);
+	if (r == 0 && strcmp(line, again) != 0)
+		r = err_set(e, EINVAL, "the two passwords differ");
+	explicit_bzero(again, sizeof(again));
+	explicit_bzero(offer, sizeof(offer));
+	return r;
+}
+
+int prompt_password(const char *what, bool is_new, char **ret, struct err *e)
+{
+	auto_close int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	char line[PASSWORD_MAX], question[160];
+	int r;
+
+	if (tty < 0)
+		return err_set(e, ENXIO,
+			       "ask for the password of %s: no terminal (use "
+			       "--password-file or --password-stdin)",
+			       what);
+	snprintf(question, sizeof(question), "Password of %s", what);
+	r = is_new ? ask_new_password(tty, what, line, e)
+		   : ask_password_line(tty, question, line, e);
+	if (r == 0) {
+		*ret = strdup(line);
+		if (!*ret)
+			r = err_oom(e, question);
+	}
+	explicit_bzero(line, sizeof(line));
+	return r;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsadm/adm.h"
+#include "cellsadm/documents/plan.h"
+#include "cellsadm/remote.h"
+#include "cellsadm/ui/list.h"
+#include "cellsadm/ui/table.h"
+#include "cellsadm/verbs/verb.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+
+#include <errno.h>
+
+static const struct column group_columns[] = { { "ID", "id" },
+					       { "VERSION", "version" },
+					       { "DEVICES", "devices" },
+					       { "COMPLIANT", "compliant" },
+					       { "SIGNERS", "signers",
+						 COLUMN_NAMES },
+					       { "EXPIRES", "expires" },
+					       { "PROBLEM", "problem" },
+					       { NULL } };
+
+static int verb_group_list(struct adm *a, const void *opts, char **argv,
+			   struct err *e)
+{
+	return list_print_items(a, REMOTE_PATH("groups"), 0, group_columns, e);
+}
+
+static int verb_group_show(struct adm *a, const void *opts, char **argv,
+			   struct err *e)
+{
+	static const struct column names[] = { { "NAMES", "type" },
+					       { "ID", "id" },
+					       { "MIN", "min_version" },
+					       { NULL } };
+	static const struct column chosen[] = { { "NOW", "type" },
+						{ "ID", "id" },
+						{ "VERSION", "version" },
+						{ "SHA256", "sha256",
+						  COLUMN_DIGEST },
+						{ NULL } };
+	auto_json json_t *j = NULL;
+	int r = remote_get(a, REMOTE_PATH("groups", argv[0]), &j, e);
+
+	if (r >= 0)
+		r = table_print_object(a, group_columns, j, e);
+	if (r < 0 || a->json)
+		return r;
+	putchar('\n');
+	r = table_print_rows(a, names, json_object_get(j, "names"), e);
+	if (r < 0 || json_array_size(json_object_get(j, "documents")) == 0)
+		return r;
+	putchar('\n');
+	return table_print_rows(a, chosen, json_object_get(j, "documents"), e);
+}
+
+/* What the fleet would do if this group document were in force. */
+static int verb_group_plan(struct adm *a, const void *opts, char **argv,
+			   struct err *e)
+{
+	return plan_show_files(a, argv, e);
+}
+
+const struct verb verb_group_table[] = {
+	{ "group", "list", "", 0, 0, "groups in force",
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_group_list },
+	{ "group", "show", "GROUP", 1, 1, "what a group runs",
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_group_show },
+	{ "group", "plan", "FILE...", 1, 64,
+	  "what a group document would change; exit 2: something",
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_group_plan },
+	{ NULL },
+};

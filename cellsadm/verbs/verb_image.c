@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsadm/adm.h"
+#include "cellsadm/remote.h"
+#include "cellsadm/ui/list.h"
+#include "cellsadm/ui/table.h"
+#include "cellsadm/verbs/verb.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+
+#include <errno.h>
+
+static const struct column image_columns[] = {
+	{ "ID", "id" },
+	{ "VERSION", "version" },
+	{ "STATE", "state" },
+	{ "ARCH", "architecture" },
+	{ "SIZE", "size", COLUMN_SIZE },
+	{ "COMPLETE", "complete" },
+	{ "SIGNERS", "signers", COLUMN_NAMES },
+	{ "SHA256", "sha256", COLUMN_DIGEST },
+	{ NULL }
+};
+
+static int verb_image_list(struct adm *a, const void *opts, char **argv,
+			   struct err *e)
+{
+	return list_print_items(a, REMOTE_PATH("images"), 0, image_columns, e);
+}
+
+static int verb_image_show(struct adm *a, const void *opts, char **argv,
+			   struct err *e)
+{
+	static const struct column layers[] = {
+		{ "LAYER", "digest", COLUMN_DIGEST },
+		{ "SIZE", "size", COLUMN_SIZE },
+		{ "CHUNKS", "chunks", COLUMN_DIGEST },
+		{ NULL }
+	};
+	auto_json json_t *j = NULL;
+	const char *version = argv[1] ? argv[1] : "latest";
+	int r = remote_get(a, REMOTE_PATH("images", argv[0], version), &j, e);
+
+	if (r >= 0)
+		r = table_print_object(a, image_columns, j, e);
+	if (r < 0 || a->json)
+		return r;
+	putchar('\n');
+	return table_print_rows(a, layers, json_object_get(j, "layers"), e);
+}
+
+const struct verb verb_image_table[] = {
+	{ "image", "list", "", 0, 0, "images (cells-image push brings them)",
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_image_list },
+	{ "image", "show", "IMAGE [VERSION]", 1, 2, "an image and its layers",
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_image_show },
+	{ NULL },
+};

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Verbs that cells-policyd answers: org.cells.Policy1. */
+#include "cellsctl/ctl.h"
+#include "cellsctl/output.h"
+#include "cellsctl/prompt.h"
+#include "lib/auto.h"
+#include "lib/bus.h"
+#include "lib/err.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* An enrolment talks to the server; a reset wipes. */
+#define TIMEOUT_US (300 * UINT64_C(1000000))
+
+static void call_error_free(sd_bus_error *e)
+{
+	sd_bus_error_free(e);
+}
+
+/* Sends a call; *ret may be NULL. `what` stands in messages. */
+static int send_policy_call(struct ctl *c, sd_bus_message *m, const char *what,
+			    sd_bus_message **ret, struct err *e)
+{
+	AUTO(call_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r = sd_bus_call(c->bus, m, TIMEOUT_US, &error, ret);
+
+	return r < 0 ? bus_convert_error(&error, r, what, e) : 0;
+}
+
+static int new_policy_call(struct ctl *c, const char *method,
+			   sd_bus_message **ret, struct err *e)
+{
+	int r = sd_bus_message_new_method_call(c->bus, ret, BUS_POLICY_NAME,
+					       BUS_POLICY_PATH, BUS_POLICY_NAME,
+					       method);
+
+	return r < 0 ? err_sys(e, -r, "call %s", method) : 0;
+}
+
+/* A call with text arguments (up to two) and one text in the answer. */
+static int call_policy_text(struct ctl *c, const char *method, const char *a,
+			    const char *b, sd_bus_message **ret,
+			    const char **ret_text, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	int r = new_policy_call(c, method, &m, e);
+
+	if (r < 0)
+		return r;
+	if (a)
+		r = sd_bus_message_append(m, "s", a);
+	if (r >= 0 && b)
+		r = sd_bus_message_append(m, "s", b);
+	if (r < 0)
+		return err_sys(e, -r, "call %s", method);
+	r = send_policy_call(c, m, method, ret, e);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_read(*ret, "s", ret_text);
+	return r < 0 ? err_sys(e, -r, "read the answer of %s", method) : 0;
+}
+
+/* The same where the text is a JSON object; the caller owns *ret. */
+static int call_policy_json(struct ctl *c, const char *method, const char *a,
+			    const char *b, json_t **ret, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const char *text;
+	int r = call_policy_text(c, method, a, b, &reply, &text, e);
+
+	if (r == 0)
+		r = json_parse(text, strlen(text), method, ret, e);
+	return r;
+}
+
+/* Where a VP's data is, how it is encrypted, who can open it; and whether its
+ * programs may gain rights. */
+static void append_data_row(json_t *all, json_t *vp)
+{
+	static const char *const members[] = {
+		"name",	 "medium",	  "encryption",
+		"slots", "key-in-kernel", "no-new-privileges"
+	};
+	json_t *row = json_object();
+
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+		json_object_set(row, members[i],
+				json_object_get(vp, members[i]));
+	json_array_append_new(all, row);
+}
+
+static int show_data_table(const json_t *all, struct err *e)
+{
+	static const struct output_column columns[] = {
+		{ "VP", "name" },
+		{ "DATA", "medium" },
+		{ "ENCRYPTION", "encryption" },
+		{ "KEY IN SLOTS", "slots" },
+		{ "AND IN THE KERNEL", "key-in-kernel" },
+		{ "NO NEW PRIVILEGES", "no-new-privileges" },
+		{},
+	};
+
+	if (json_array_size(all) == 0)
+		return 0;
+	putchar('\n');
+	return output_print_table(columns, all, e);
+}
+
+/*
+ * What this machine does not enforce, {VP: names}, and VPs' data, as cellsd has
+ * it; nothing while it is away.
+ */
+static void add_vp_unsupported(struct ctl *c, json_t *status)
+{
+	json_t *data = json_array();
+	auto_json json_t *list = NULL;
+	json_t *all = json_object(), *vp, *names;
+	struct err e;
+	size_t i;
+
+	if (ctl_get_vp_list(c, &list, &e) == 0)
+		json_array_foreach (json_object_get(list, "vps"), i, vp) {
+			append_data_row(data, vp);
+			names = json_object_get(vp, "not-enforced");
+			if (json_array_size(names) > 0)
+				json_object_set(
+					all,
+					json_string_value(
+						json_object_get(vp, "name")),
+					names);
+		}
+	json_object_set_new(status, "not_enforced", all);
+	json_object_set_new(status, "data", data);
+}
+
+/* Of the machine as a whole; nothing while cellsd is away. */
+static void add_device_unsupported(struct ctl *c, json_t *status)
+{
+	json_t *rows = NULL;
+	struct err e;
+
+	if (ctl_get_unsupported(c, &rows, &e) == 0)
+		json_object_set_new(status, "not_enforced_here", rows);
+}
+
+static int show_device_unsupported(const json_t *rows, struct err *e)
+{
+	static const struct output_column columns[] = {
+		{ "WHAT", "what" },
+		{ "WHY", "why" },
+		{ "REMEDY", "remedy" },
+		{},
+	};
+
+	if (!rows)
+		return 0;
+	printf("\nNot enforced here%s\n",
+	       json_array_size(rows) == 0 ? ": nothing" : "");
+	return json_array_size(rows) == 0
+		       ? 0
+		       : output_print_table(columns, rows, e);
+}
+
+static int show_vp_unsupported(const json_t *all, struct err *e)
+{
+	static const struct output_column columns[] = {
+		{ "VP", "vp" },
+		{ "NOT ENFORCED", "names" },
+		{},
+	};
+	auto_json json_t *rows = json_array();
+	const char *vp;
+	json_t *names;
+
+	json_object_foreach ((json_t *)all, vp, names)
+		json_array_append_new(
+			rows, json_pack("{ss sO}", "vp", vp, "names", names));
+	if (json_array_size(rows) == 0)
+		return 0;
+	putchar('\n');
+	return output_print_table(columns, rows, e);
+}
+
+int ctl_show_status(struct ctl *c, char **argv, struct err *e)
+{
+	static const struct output_column fields[] = {
+		{ "enrolled", "enrolled" },
+		{ "device", "device" },
+		{ "organisation", "org" },
+		{ "group", "group" },
+		{ "epoch", "epoch" },
+		{ "enforcement", "enforcement" },
+		{ "root", "root" },
+		{ "state", "state" },
+		{ "secure time", "secure_time" },
+		{ "snapshot", "snapshot" },
+		{ "staged", "staged" },
+		{ "hardware", "inventory" },
+		{ "receipts", "receipts" },
+		{ "audit", "audit" },
+		{ "locked out", "locked_out" },
+		{},
+	};
+	static const struct output_column documents[] = {
+		{ "TYPE", "type" },
+		{ "ID", "id" },
+		{ "VERSION", "version" },
+		{ "SHA256", "sha256" },
+		{},
+	};
+	auto_json json_t *j = NULL;
+	int r = call_policy_json(c, "Status", NULL, NULL, &j, e);
+
+	if (r < 0)
+		return r;
+	add_vp_unsupported(c, j);
+	add_device_unsupported(c, j);
+	if (c->json)
+		return output_print_json(j, e);
+	output_print_fields(fields, j);
+	r = show_data_table(json_object_get(j, "data"), e);
+	if (r == 0)
+		r = show_device_unsupported(
+			json_object_get(j, "not_enforced_here"), e);
+	if (r == 0)
+		r = show_vp_unsupported(json_object_get(j, "not_enforced"), e);
+	if (r < 0 || json_array_size(json_object_get(j, "documents")) == 0)
+		return r;
+	putchar('\n');
+	return output_print_table(documents, json_object_get(j, "documents"),
+				  e);
+}
+
+static void show_refusal_reasons(json_t *rules)
+{
+	json_t *rule;
+	size_t i;
+
+	json_array_foreach (rules, i, rule) {
+		const char *reason =
+			json_string_value(json_object_get(rule, "reason"));
+		const char *policy =
+			json_string_value(json_object_get(rule, "policy"));
+
+		if (reason && policy)
+			printf("\n%s, line %lld: %s, the policy requires more "
+			       "than this device enforces\n",
+			       policy,
+			       (long long)json_integer_value(
+				       json_object_get(rule, "line")),
+			       reason);
+	}
+}
+
+int ctl_explain_access(struct ctl *c, char **argv, struct err *e)
+{
+	static const struct output_column fields[] = {
+		{ "verdict", "verdict" },     { "mode", "mode" },
+		{ "in front", "foreground" }, { "its mode", "front_mode" },
+		{ "until", "until" },	      {},
+	};
+	static const struct output_column rules[] = {
+		{ "POLICY", "policy" },	    { "VERSION", "version" },
+		{ "LINE", "line" },	    { "CLASS", "class" },
+		{ "MODE", "mode" },	    { "WINDOW", "window" },
+		{ "SIGNED BY", "signers" }, {},
+	};
+	auto_json json_t *j = NULL;
+	int r = call_policy_json(c, "Explain", argv[0], argv[1], &j, e);
+
+	if (r < 0)
+		return r;
+	if (c->json)
+		return output_print_json(j, e);
+	output_print_fields(fields, j);
+	if (json_array_size(json_object_get(j, "rules")) == 0) {
+		puts("no rule speaks of it: none");
+		return 0;
+	}
+	putchar('\n');
+	r = output_print_table(rules, json_object_get(j, "rules"), e);
+	if (r == 0)
+		show_refusal_reasons(json_object_get(j, "rules"));
+	return r;
+}
+
+int ctl_enroll_device(struct ctl *c, char **argv, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	const char *device;
+	int r = call_policy_text(c, "Enroll", argv[0], NULL, &reply, &device,
+				 e);
+
+	if (r == 0)
+		printf("enrolled as %s\n", device);
+	return r;
+}
+
+int ctl_reset_device(struct ctl *c, char **argv, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	int r = 0;
+
+	if (!c->yes)
+		r = prompt_confirm_word(
+			"This wipes every VP and leaves the organisation.\n"
+			"Type \"reset\" to go on: ",
+			"reset", e);
+	if (r == 0)
+		r = new_policy_call(c, "Reset", &m, e);
+	return r == 0 ? send_policy_call(c, m, "reset", NULL, e) : r;
+}
+
+/* A call of (s name, ay secret). The secret is zeroed on the way out. */
+static int send_secret_call(struct ctl *c, const char *method, const char *name,
+			    const char *prompt, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	char secret[PROMPT_MAX];
+	size_t len;
+	int r = prompt_read_secret(prompt, c->password_stdin, secret, &len, e);
+
+	if (r == 0)
+		r = new_policy_call(c, method, &m, e);
+	if (r == 0) {
+		r = sd_bus_message_append(m, "s", name);
+		if (r >= 0)
+			r = sd_bus_message_append_array(m, 'y', secret, len);
+		r = r < 0 ? err_sys(e, -r, "call %s", method) : 0;
+	}
+	explicit_bzero(secret, sizeof(secret));
+	if (r == 0)
+		r = sd_bus_message_sensitive(m);
+	return r >= 0 ? send_policy_call(c, m, method, NULL, e) : r;
+}
+
+int ctl_unlock_vp(struct ctl *c, char **argv, struct err *e)
+{
+	return send_secret_call(c, "Unlock", argv[0], "Passcode: ", e);
+}
+
+struct passcodes {
+	char old[PROMPT_MAX], fresh[PROMPT_MAX], again[PROMPT_MAX];
+	size_t old_len, fresh_len, again_len;
+};
+
+static void passcodes_wipe(struct passcodes *p)
+{
+	explicit_bzero(p, sizeof(*p));
+}
+
+/* From standard input, two lines; at the terminal the new one is typed twice.
+ */
+static int read_passcodes(struct ctl *c, struct passcodes *p, struct err *e)
+{
+	bool in = c->password_stdin;
+	int r = prompt_read_optional_secret("Passcode (Enter: there is none): ",
+					    in, p->old, &p->old_len, e);
+
+	if (r == 0)
+		r = prompt_read_optional_secret(
+			"New passcode (Enter: none any more): ", in, p->fresh,
+			&p->fresh_len, e);
+	if (r == -ENODATA && in)
+		return err_set(e, ENODATA,
+			       "standard input must hold two lines: the "
+			       "passcode (empty: there is none) and the new "
+			       "one (empty: none any more)");
+	if (r == 0 && p->old_len == 0 && p->fresh_len == 0)
+		return err_set(e, EINVAL,
+			       "neither a passcode nor a new one: nothing is "
+			       "set");
+	if (r < 0 || in)
+		return r;
+	r = prompt_read_optional_secret("The new one again: ", in, p->again,
+					&p->again_len, e);
+	if (r == 0 && strcmp(p->fresh, p->again) != 0)
+		return err_set(e, EINVAL, "the two are not the same");
+	return r;
+}
+
+int ctl_set_passcode(struct ctl *c, char **argv, struct err *e)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	AUTO(passcodes_wipe) struct passcodes p = { 0 };
+	int r = read_passcodes(c, &p, e);
+
+	if (r == 0)
+		r = new_policy_call(c, "SetPasscode", &m, e);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_append(m, "s", argv[0]);
+	if (r >= 0)
+		r = sd_bus_message_append_array(m, 'y', p.old, p.old_len);
+	if (r >= 0)
+		r = sd_bus_message_append_array(m, 'y', p.fresh, p.fresh_len);
+	if (r >= 0)
+		r = sd_bus_message_sensitive(m);
+	return r < 0 ? err_sys(e, -r, "call SetPasscode")
+		     : send_policy_call(c, m, "set the passcode", NULL, e);
+}
+
+int ctl_unlock_config(struct ctl *c, char **argv, struct err *e)
+{
+	return send_secret_call(c, "UnlockConfig", argv[0],
+				"Config password: ", e);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers of org.cells.Device1 that tell what there is. */
+#ifndef CELLSD_BUS_BUS_QUERY_H
+#define CELLSD_BUS_BUS_QUERY_H
+
+#include <systemd/sd-bus.h>
+
+struct err;
+struct context;
+
+/* Each answers the call m; returns 1 or a negative errno. */
+int bus_query_list_vps(struct context *h, sd_bus_message *m, struct err *e);
+int bus_query_inventory(struct context *h, sd_bus_message *m, struct err *e);
+int bus_query_status(struct context *h, sd_bus_message *m, struct err *e);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * org.cells.Device1 on the system bus (schema/dbus/org.cells.Device1.xml):
+ * takes the typed calls apart, tests who calls, and tells what happened by
+ * signals.
+ */
+#ifndef CELLSD_BUS_BUS_SERVICE_H
+#define CELLSD_BUS_BUS_SERVICE_H
+
+#include "cellsd/vp/context.h"
+
+struct bus_service;
+struct err;
+
+/* Opens the device and offers it on the bus. */
+int bus_service_open(const struct context_options *o, struct bus_service **ret,
+		     struct err *e);
+void bus_service_close(struct bus_service *d);
+
+static inline void bus_service_closep(struct bus_service **d)
+{
+	bus_service_close(*d);
+}
+
+#endif

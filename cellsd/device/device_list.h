@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A listing of the machine's devices while it is made: which classes each node
+ * needs, and which are given to no VP whatever a profile says. It asks no
+ * system: a device is described by who adds it, so that a test can describe
+ * machines that it does not run on.
+ */
+#ifndef CELLSD_DEVICE_DEVICE_LIST_H
+#define CELLSD_DEVICE_DEVICE_LIST_H
+
+#include <sys/types.h>
+
+#include "cellsd/device/backend.h"
+#include "cellsd/device/profile.h"
+
+#define DEVICE_LIST_NODES_MAX 2048
+#define DEVICE_LIST_PATH_SIZE 512
+
+struct err;
+struct device_list;
+
+struct device_list_device {
+	struct profile_device ask;
+	/* An attribute of the nearest device above it, or of itself, that is of
+	 * that subsystem and type (NULL: any). */
+	const char *(*above)(void *arg, const char *subsystem, const char *type,
+			     const char *attribute);
+	const char *path; /* in sysfs */
+	/* The path of the piece of hardware that a raw node reaches, or NULL.
+	 */
+	const char *(*hardware)(void *arg);
+	dev_t number;
+	uint64_t birth;
+	const char *consoles; /* the host's, words: "tty0 ttyS0" */
+	bool in_use;	      /* a disk that the host uses */
+};
+
+/* One that is listed. */
+struct device_list_item {
+	struct backend_node node;
+	uint32_t own;	      /* the classes that a profile says; node's: all */
+	const char *reserved; /* why no VP is given it, or NULL */
+	char path[DEVICE_LIST_PATH_SIZE];
+	char hardware[DEVICE_LIST_PATH_SIZE]; /* of raw nodes; or "" */
+};
+
+/* Borrows the profile. */
+int device_list_new(const struct profile *p, struct device_list **ret,
+		    struct err *e);
+void device_list_free(struct device_list *l);
+
+/* Subsystems to be looked at besides those that a profile names. */
+extern const char *const device_list_subsystems[]; /* ends with NULL */
+
+/* More than DEVICE_LIST_NODES_MAX are not listed. */
+void device_list_add(struct device_list *l, const struct device_list_device *d);
+/* All are there: settles what depends on others. */
+void device_list_finish(struct device_list *l);
+
+/* Those with classes come with reserved NULL, or with the reason. */
+const struct device_list_item *device_list_items(const struct device_list *l,
+						 size_t *ret_n);
+
+static inline void device_list_freep(struct device_list **l)
+{
+	device_list_free(*l);
+}
+
+#endif

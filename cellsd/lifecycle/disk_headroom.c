@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/lifecycle/disk_headroom.h"
+
+#include "cellsd/container/cgroup.h"
+#include "cellsd/storage/vp_data.h"
+#include "cellsd/vp/context.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#define LOOK_MS 1000
+#define CLOSE_LOOK_MS 50 /* near the end */
+#define FREEZE_MS 50
+#define PART 32			   /* of the disk, which stays free */
+#define LEAST (UINT64_C(64) << 20) /* more than waits to be written */
+#define MOST (UINT64_C(1) << 30)
+
+struct disk_headroom {
+	struct context *host;
+	sd_event_source *on_time;
+};
+
+struct disk_space {
+	uint64_t free, low; /* bytes */
+};
+
+static int read_disk_space(const struct context *h, struct disk_space *ret)
+{
+	struct statvfs fs;
+
+	if (fstatvfs(vp_data_get_folder(h->vpdata), &fs) < 0)
+		return -errno;
+	ret->free = (uint64_t)fs.f_bavail * fs.f_frsize;
+	ret->low = (uint64_t)fs.f_blocks * fs.f_frsize / PART;
+	if (ret->low < LEAST)
+		ret->low = LEAST;
+	if (ret->low > MOST)
+		ret->low = MOST;
+	return 0;
+}
+
+static void freeze_writing_vp(struct context *h, struct vp *v,
+			      const struct disk_space *room)
+{
+	log_error("VP %s is held up: the disk has %llu bytes left, and it goes "
+		  "on writing",
+		  v->name, (unsigned long long)room->free);
+	/* What does not freeze at once does so later. */
+	cgroup_freeze(v->run->leaf, FREEZE_MS);
+	v->run->held_up = true;
+	h->watch.changed(h->watch.arg, v->name, v->state, "storage-full");
+}
+
+void disk_headroom_thaw_vp(struct vp *v)
+{
+	if (!v->run || !v->run->held_up)
+		return;
+	v->run->held_up = false;
+	cgroup_thaw(v->run->leaf);
+}
+
+static void update_vp_usage(struct context *h, struct vp *v,
+			    const struct disk_space *room)
+{
+	struct vp_run *run = v->run;
+	uint64_t taken, before = run->taken;
+	struct vp_data_info data;
+	bool grows = vp_data_can_grow(h->vpdata, v, &taken);
+
+	run->taken = taken;
+	if (!run->held_up && grows && room->free < room->low &&
+	    (taken > before || taken == 0))
+		freeze_writing_vp(h, v, room);
+	if (run->held_up && room->free > 2 * room->low) {
+		disk_headroom_thaw_vp(v);
+		log_info("VP %s goes on: the disk has room again", v->name);
+		h->watch.changed(h->watch.arg, v->name, v->state,
+				 "storage-free");
+	}
+	vp_data_get_info(h->vpdata, v, &data);
+	if (data.damaged && !run->told_damaged) {
+		log_error("VP %s: its file system has an error; it is mended "
+			  "at its next start",
+			  v->name);
+		h->watch.changed(h->watch.arg, v->name, v->state, "damaged");
+	}
+	run->told_damaged = data.damaged;
+}
+
+static int on_check_timer(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct disk_headroom *r = arg;
+	struct context *h = r->host;
+	struct disk_space room = { UINT64_MAX, 0 };
+	uint64_t ms;
+
+	if (read_disk_space(h, &room) < 0)
+		log_debug("the disk of the VPs' data cannot be looked at");
+	ms = room.free < 4 * room.low ? CLOSE_LOOK_MS : LOOK_MS;
+	for (unsigned int i = 0; i < h->roster->n; i++)
+		if (h->roster->vp[i]->run && h->roster->vp[i]->run->leaf >= 0)
+			update_vp_usage(h, h->roster->vp[i], &room);
+	sd_event_source_set_time_relative(s, ms * 1000);
+	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+int disk_headroom_new(struct context *h, struct disk_headroom **ret,
+		      struct err *e)
+{
+	AUTO(disk_headroom_freep)
+	struct disk_headroom *n = calloc(1, sizeof(*n));
+	int r;
+
+	if (!n)
+		return err_oom(e, "watch the disk");
+	n->host = h;
+	r = sd_event_add_time_relative(h->options.loop, &n->on_time,
+				       CLOCK_MONOTONIC, LOOK_MS * 1000, 0,
+				       on_check_timer, n);
+	if (r < 0)
+		return err_sys(e, -r, "watch the disk");
+	*ret = steal(n);
+	return 0;
+}
+
+void disk_headroom_free(struct disk_headroom *r)
+{
+	if (!r)
+		return;
+	sd_event_source_disable_unref(r->on_time);
+	free(r);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Root's visits to VPs over the bus: programs under way, and consoles in use.
+ */
+#ifndef CELLSD_LIFECYCLE_EXEC_SESSION_H
+#define CELLSD_LIFECYCLE_EXEC_SESSION_H
+
+#include <systemd/sd-bus.h>
+
+struct err;
+struct exec_session_list;
+struct context;
+struct vp;
+
+int exec_session_list_new(struct context *h, struct exec_session_list **ret,
+			  struct err *e);
+void exec_session_list_free(struct exec_session_list *g);
+
+/* The rest of Exec's arguments; answers when the program has ended. */
+int exec_session_run(struct exec_session_list *g, struct vp *v,
+		     sd_bus_message *m, struct err *e);
+
+/* Answers with the console; until the caller leaves the bus it is theirs. */
+int exec_session_open_console(struct exec_session_list *g, struct vp *v,
+			      sd_bus_message *m, struct err *e);
+
+#endif

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/lifecycle/foreground.h"
+
+#include "cellsd/container/cgroup.h"
+#include "cellsd/lifecycle/idle.h"
+#include "cellsd/lifecycle/notifications.h"
+#include "cellsd/vp/context.h"
+#include "cellsd/vp/resource.h"
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void set_allowed_classes(struct context *h, struct vp *v,
+				uint32_t classes, uint64_t *ret_ns)
+{
+	uint32_t took = v->run->allowed & ~classes;
+	struct err e;
+
+	if (v->run->allowed == classes)
+		return;
+	if (h->backend_type->allow(h->backend, v->run->leaf, v->number, classes,
+				   &e) == 0) {
+		v->run->allowed = classes;
+		*ret_ns = clock_mono_ns();
+		return;
+	}
+	log_error("%s", e.text);
+	/* What cannot be taken from a VP may not run on with it. */
+	if (took)
+		cgroup_kill(v->run->leaf);
+}
+
+/* A class has one row of a VP, also where part of its nodes are endpoints. */
+static void add_revoked_row(struct context_revoked *ret, const struct vp *v,
+			    enum cells_class cls,
+			    const struct open_handles_count *count)
+{
+	struct context_revocation *cut = ret->cut;
+
+	if (!count->handles && !count->mappings)
+		return;
+	while (cut < ret->cut + ret->n &&
+	       (cut->cls != cls || strcmp(cut->vp, v->name) != 0))
+		cut++;
+	if (cut == ret->cut + ret->n) {
+		*cut = (struct context_revocation){ .cls = cls };
+		snprintf(cut->vp, sizeof(cut->vp), "%s", v->name);
+		ret->n++;
+	}
+	cut->count.handles += count->handles;
+	cut->count.mappings += count->mappings;
+	cut->count.kept += count->kept;
+}
+
+static void revoke_open_handles(struct context *h, struct vp *v, uint32_t lost,
+				struct context_revoked *ret)
+{
+	struct open_handles_count counts[CELLS_CLASS_COUNT] = { 0 };
+	struct open_handles_request order = {
+		.leaf = v->run->leaf,
+		.leaf_name = v->run->leaf_name,
+		.nodes = h->nodes,
+		.n_nodes = h->n_nodes,
+		.lost = lost,
+	};
+	int r;
+
+	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
+		if (lost >> c & 1 && v->right[c].kill)
+			order.kill |= 1U << c;
+	r = open_handles_revoke(&order, counts);
+	if (r < 0)
+		log_warning("look for open handles of VP %s: %s", v->name,
+			    strerror(-r));
+	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
+		add_revoked_row(ret, v, (enum cells_class)c, &counts[c]);
+}
+
+/* ---- what the backend decides itself */
+
+/* A VP that is being ended keeps what it has and gets nothing more. */
+static struct cells_right get_effective_right(const struct vp *v, int c)
+{
+	static const struct cells_right none;
+	bool may_get = vp_state_is_running(v->state) && !v->run->cause;
+
+	return may_get || v->run->allowed >> c & 1 ? v->right[c].right : none;
+}
+
+struct policy_update {
+	struct context *h;
+	struct context_revoked *ret;
+};
+
+static void on_backend_revocation(void *arg, const struct backend_revocation *c)
+{
+	const struct policy_update *d = arg;
+	struct roster *r = d->h->roster;
+	struct open_handles_count count = { c->handles, c->mappings, 0 };
+
+	for (unsigned int i = 0; i < r->n; i++)
+		if (r->vp[i]->number == c->vp)
+			add_revoked_row(d->ret, r->vp[i], c->cls, &count);
+}
+
+static int update_backend_policy(struct context *h, struct context_revoked *ret,
+				 uint64_t *ret_ns, struct err *e)
+{
+	struct roster *r = h->roster;
+	struct vp *front = roster_get_foreground(r);
+	struct backend_rights row[ROSTER_VPS_MAX] = { 0 };
+	struct policy_update d = { h, ret };
+	struct backend_table t = { .front = front ? front->number : 0,
+				   .row = row };
+
+	if (!h->backend_type->decide)
+		return 0;
+	for (unsigned int i = 0; i < r->n; i++) {
+		if (!r->vp[i]->run || r->vp[i]->run->leaf < 0)
+			continue;
+		row[t.n].vp = r->vp[i]->number;
+		for (int c = 0; c < CELLS_CLASS_COUNT; c++)
+			row[t.n].right[c] = get_effective_right(r->vp[i], c);
+		t.n++;
+	}
+	return h->backend_type->decide(h->backend, &t, on_backend_revocation,
+				       &d, ret_ns, e);
+}
+
+int foreground_attach_vp(struct context *h, const struct vp *v, struct err *e)
+{
+	const struct backend_vp bv = vp_get_backend_vp(v);
+
+	return h->backend_type->hold(h->backend, &bv, e);
+}
+
+int foreground_grant_access(struct context *h, struct vp *v, struct err *e)
+{
+	uint64_t ns;
+	int r;
+
+	v->run->allowed =
+		vp_get_allowed_classes(v, roster_get_foreground(h->roster));
+	h->switched.n = 0;
+	r = h->backend_type->allow(h->backend, v->run->leaf, v->number,
+				   v->run->allowed, e);
+	return r < 0 ? r : update_backend_policy(h, &h->switched, &ns, e);
+}
+
+void foreground_detach_vp(struct context *h, const struct vp *v)
+{
+	if (h->backend && h->backend_type->release)
+		h->backend_type->release(h->backend, v->number);
+}
+
+static void report_mode_changes(struct context *h, const struct vp *v,
+				uint32_t changed, const char *cause)
+{
+	for (int c = 0; c < CELLS_CLASS_COUNT; c++) {
+		struct backend_event ev = { .boot_ns = clock_boot_ns(),
+					    .count = 1 };
+
+		if (changed >> c & 1)
+			h->watch.event(h->watch.arg, "mode", v->name,
+				       (enum cells_class)c, &ev, cause);
+	}
+}
+
+static void withdraw_lost_classes(struct context *h,
+				  uint32_t old[ROSTER_VPS_MAX],
+				  uint64_t *ret_ns)
+{
+	struct roster *r = h->roster;
+	struct vp *front = roster_get_foreground(r);
+
+	for (unsigned int i = 0; i < r->n; i++) {
+		struct vp *v = r->vp[i];
+
+		if (!v->run || v->run->leaf < 0)
+			continue;
+		old[i] = v->run->allowed;
+		set_allowed_classes(h, v,
+				    old[i] & vp_get_allowed_classes(v, front),
+				    ret_ns);
+	}
+}
+
+/* Ends or counts what the backend does not take away itself. */
+static void revoke_lost_handles(struct context *h,
+				const uint32_t old[ROSTER_VPS_MAX],
+				bool decided, struct context_revoked *ret)
+{
+	struct roster *r = h->roster;
+
+	for (unsigned int i = 0; i < r->n; i++) {
+		struct vp *v = r->vp[i];
+		uint32_t lost = v->run ? old[i] & ~v->run->allowed : 0;
+
+		/* What cannot be taken from a VP may not run on with it. */
+		if (lost && !decided)
+			cgroup_kill(v->run->leaf);
+		else if (lost & h->by_class)
+			revoke_open_handles(h, v, lost & h->by_class, ret);
+	}
+}
+
+static void grant_allowed_classes(struct context *h,
+				  const uint32_t old[ROSTER_VPS_MAX],
+				  const char *cause, uint64_t *ret_ns)
+{
+	struct roster *r = h->roster;
+	struct vp *front = roster_get_foreground(r);
+
+	for (unsigned int i = 0; i < r->n; i++) {
+		struct vp *v = r->vp[i];
+
+		if (!v->run || v->run->leaf < 0)
+			continue;
+		/* A VP that is being ended gets nothing more. */
+		if (vp_state_is_running(v->state) && !v->run->cause)
+			set_allowed_classes(
+				h, v, vp_get_allowed_classes(v, front), ret_ns);
+		report_mode_changes(
+			h, v, (old[i] ^ v->run->allowed) & h->present, cause);
+	}
+}
+
+static void revoke_and_grant(struct context *h,
+			     const uint32_t old[ROSTER_VPS_MAX], bool decided,
+			     const char *cause, struct context_revoked *ret,
+			     uint64_t *ret_ns)
+{
+	revoke_lost_handles(h, old, decided, ret);
+	grant_allowed_classes(h, old, cause, ret_ns);
+	idle_schedule_check(h->idle);
+}
+
+void foreground_apply_access(struct context *h, const char *cause,
+			     struct context_revoked *ret, uint64_t *ret_ns)
+{
+	uint32_t old[ROSTER_VPS_MAX] = { 0 };
+	struct err e;
+	int r;
+
+	ret->n = 0;
+	withdraw_lost_classes(h, old, ret_ns);
+	r = update_backend_policy(h, ret, ret_ns, &e);
+	if (r < 0)
+		log_error("%s", e.text);
+	revoke_and_grant(h, old, r == 0, cause, ret, ret_ns);
+}
+
+/*
+ * Moves the front to where the roster has it, from `from`. -EBUSY: a program
+ * has taken the display meanwhile; nothing is moved, in the roster neither.
+ */
+static int move_foreground(struct context *h, struct vp *from,
+			   const char *cause, uint64_t *ret_ns, struct err *e)
+{
+	uint32_t old[ROSTER_VPS_MAX] = { 0 };
+	struct err undo;
+	int r;
+
+	h->switched.n = 0;
+	withdraw_lost_classes(h, old, ret_ns);
+	r = update_backend_policy(h, &h->switched, ret_ns, e);
+	if (r < 0)
+		log_error("%s", e->text);
+	if (r == -EBUSY) {
+		if (roster_set_foreground(h->roster, from, &undo) < 0)
+			log_error("%s", undo.text);
+		grant_allowed_classes(h, old, cause, ret_ns);
+		return r;
+	}
+	revoke_and_grant(h, old, r == 0, cause, &h->switched, ret_ns);
+	return 0;
+}
+
+static void report_revoked_handles(struct context *h, uint64_t ns,
+				   const char *cause)
+{
+	if (h->switched.n > 0)
+		h->watch.revoked(h->watch.arg, &h->switched, ns, cause);
+}
+
+void foreground_revoke_handles(struct context *h, const char *cause)
+{
+	uint64_t begin = clock_mono_ns();
+
+	h->switched.n = 0;
+	for (unsigned int i = 0; i < h->roster->n; i++) {
+		struct vp *v = h->roster->vp[i];
+		uint32_t lost = 0;
+
+		if (!v->run || v->run->leaf < 0)
+			continue;
+		for (int c = 0; c < CELLS_CLASS_COUNT; c++)
+			if (v->right[c].kill && !(v->run->allowed >> c & 1))
+				lost |= 1U << c;
+		if (lost & h->by_class)
+			revoke_open_handles(h, v, lost & h->by_class,
+					    &h->switched);
+	}
+	report_revoked_handles(h, clock_mono_ns() - begin, cause);
+}
+
+static int set_display_held_error(const struct vp *v, const struct err *why,
+				  struct err *e)
+{
+	return err_reason(e, REASON_DISPLAY_HELD, "bring %s%s to the front: %s",
+			  v ? "VP " : "the host", v ? v->name : "", why->text);
+}
+
+/* A VP that has a display is not in front unless it is seen there. */
+static int check_display_free(struct context *h, const struct vp *v,
+			      struct err *e)
+{
+	struct err why;
+	int r;
+
+	if (!v || !v->run || !h->backend_type->check_shown ||
+	    v->right[CELLS_CLASS_DISPLAY].right.use == CELLS_USE_NONE)
+		return 0;
+	r = h->backend_type->check_shown(h->backend, &why);
+	if (r < 0 && why.reason == REASON_DISPLAY_HELD)
+		return set_display_held_error(v, &why, e);
+	return r < 0 ? err_set(e, -r, "bring VP %s to the front: %s", v->name,
+			       why.text)
+		     : 0;
+}
+
+int foreground_switch(struct context *h, struct vp *v, const char *cause,
+		      uint64_t *ret_ns, struct err *e)
+{
+	struct vp *from = roster_get_foreground(h->roster);
+	uint64_t begin = clock_mono_ns(), last = begin, ns;
+	struct err why;
+	int r;
+
+	*ret_ns = 0;
+	if (strcmp(cause, "user") == 0)
+		h->input_ns = clock_boot_ns();
+	if (from == v) {
+		/* What could not be given then may be now. */
+		foreground_apply_access(h, cause, &h->switched, &last);
+		report_revoked_handles(h, last - begin, cause);
+		return check_display_free(h, v, e);
+	}
+	if (v && v->run && v->run->cause)
+		return err_reason(e, REASON_VP_STATE,
+				  "bring VP %s to the front: it is stopping",
+				  v->name);
+	r = check_display_free(h, v, e);
+	if (r == 0)
+		r = roster_set_foreground(h->roster, v, e);
+	if (r < 0)
+		return r;
+	if (move_foreground(h, from, cause, &last, &why) < 0) {
+		/* Who it is, if it is there still. */
+		r = check_display_free(h, v, e);
+		return r < 0 ? r : set_display_held_error(v, &why, e);
+	}
+	idle_record_activity(h->idle);
+	ns = clock_mono_ns() - begin;
+	h->watch.switched(h->watch.arg, from ? from->name : "",
+			  v ? v->name : "", h->roster->front_generation, cause,
+			  ns);
+	if (from) {
+		h->watch.changed(h->watch.arg, from->name, from->state, cause);
+		notifications_send_foreground(from, false);
+	}
+	if (v) {
+		h->watch.changed(h->watch.arg, v->name, v->state, cause);
+		notifications_send_foreground(v, true);
+	}
+	report_revoked_handles(h, last - begin, cause);
+	*ret_ns = ns;
+	/* Behind the switch: what is in the background can wait. */
+	if (from)
+		resource_apply_limits(from, false);
+	if (v)
+		resource_apply_limits(v, true);
+	if (from)
+		resource_adjust_oom_scores(from, false);
+	if (v)
+		resource_adjust_oom_scores(v, true);
+	roster_compact_log(h->roster);
+	return 0;
+}
+
+void foreground_handle_hotkey(struct context *h, uint32_t which)
+{
+	static const int steps[] = { 1, -1, 0 };
+	struct vp *v = NULL;
+	uint64_t ns;
+	struct err e;
+
+	if (which >= ARRAY_SIZE(steps))
+		return;
+	if (steps[which]) {
+		v = foreground_find_neighbour(h, steps[which]);
+		if (!v)
+			return;
+	}
+	if (foreground_switch(h, v, "user", &ns, &e) < 0)
+		log_error("%s", e.text);
+}
+
+struct vp *foreground_find_neighbour(struct context *h, int step)
+{
+	struct roster *r = h->roster;
+	struct vp *front = roster_get_foreground(r);
+	unsigned int at = step > 0 ? r->n - 1 : 0;
+
+	for (unsigned int i = 0; i < r->n; i++)
+		if (r->vp[i] == front)
+			at = i;
+	for (unsigned int i = 0; i < r->n; i++) {
+		at = (at + r->n + (unsigned int)step) % r->n;
+		if (vp_state_is_running(r->vp[at]->state) && r->vp[at] != front)
+			return r->vp[at];
+	}
+	return NULL;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is in front, and what the kernel lets each VP use because of that. */
+#ifndef CELLSD_LIFECYCLE_FOREGROUND_H
+#define CELLSD_LIFECYCLE_FOREGROUND_H
+
+#include <stdint.h>
+
+struct err;
+struct context;
+struct context_revoked;
+struct vp;
+
+/*
+ * Brings the kernel to what the roster says: first takes from all, ends or
+ * counts holders (*ret), then gives. *ret_ns: CLOCK_MONOTONIC of the
+ * kernel's last switch.
+ */
+void foreground_apply_access(struct context *h, const char *cause,
+			     struct context_revoked *ret, uint64_t *ret_ns);
+
+/*
+ * Ends those that hold what their VP may not use now, and whose holders are to
+ * be ended: after a daemon died, or a node got one more class.
+ */
+void foreground_revoke_handles(struct context *h, const char *cause);
+
+/* Puts a VP that is being made under the backend, with nothing allowed. */
+int foreground_attach_vp(struct context *h, const struct vp *v, struct err *e);
+/* Before it is let go: gives it what it may use. */
+int foreground_grant_access(struct context *h, struct vp *v, struct err *e);
+/* Nothing of it runs any more. */
+void foreground_detach_vp(struct context *h, const struct vp *v);
+
+/* NULL: the host. Nothing to do is no error. */
+int foreground_switch(struct context *h, struct vp *v, const char *cause,
+		      uint64_t *ret_ns, struct err *e);
+
+/* One of the host's key combinations was pressed, from 0: next, previous, host.
+ */
+void foreground_handle_hotkey(struct context *h, uint32_t which);
+
+/* The running VP after (step 1) or before (-1) the one in front; or NULL. */
+struct vp *foreground_find_neighbour(struct context *h, int step);
+
+#endif

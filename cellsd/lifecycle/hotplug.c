@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/lifecycle/hotplug.h"
+
+#include "cellsd/container/rootfs.h"
+#include "cellsd/device/hardware.h"
+#include "cellsd/lifecycle/foreground.h"
+#include "cellsd/lifecycle/idle.h"
+#include "cellsd/vp/context.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+
+#define SETTLE_MS 50
+#define RETRY_MS 1000
+
+static bool is_visible_in_dev(const struct backend_node *n)
+{
+	return n->way == BACKEND_BY_CLASS;
+}
+
+/* Is there a node that was there before, and needs one more class now? */
+static bool has_gained_classes(const struct context *h,
+			       const struct backend_node *nodes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < h->n_nodes; k++)
+			if (h->nodes[k].block == nodes[i].block &&
+			    h->nodes[k].major == nodes[i].major &&
+			    h->nodes[k].minor == nodes[i].minor &&
+			    (nodes[i].major || nodes[i].minor) &&
+			    nodes[i].classes & ~h->nodes[k].classes)
+				return true;
+	return false;
+}
+
+static int update_device_nodes(struct context *h, bool *ret_gained,
+			       struct err *e)
+{
+	size_t n;
+	const struct backend_node *found = hardware_get_nodes(h->hardware, &n);
+	auto_free struct backend_node *nodes = calloc(n + 1, sizeof(*nodes));
+	int r;
+
+	if (!nodes)
+		return err_oom(e, "list the hardware");
+	memcpy(nodes, found, n * sizeof(*nodes));
+	r = h->backend_type->set_nodes(h->backend, nodes, n, e);
+	if (r < 0)
+		return r;
+	h->present = h->by_class = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (nodes[i].way == BACKEND_BY_CLASS)
+			h->by_class |= nodes[i].classes;
+		if (nodes[i].way == BACKEND_BY_ENDPOINT)
+			h->present |= nodes[i].classes;
+	}
+	h->present |= h->by_class;
+	*ret_gained = has_gained_classes(h, nodes, n);
+	free(h->nodes);
+	h->nodes = steal(nodes);
+	h->n_nodes = n;
+	return 0;
+}
+
+/* ---- a VP's /dev */
+
+struct node_listing {
+	struct backend_node *node;
+	size_t n, room;
+	bool failed;
+};
+
+static void append_dev_node(void *arg, const struct backend_node *n)
+{
+	struct node_listing *l = arg;
+
+	if (l->n == l->room) {
+		size_t room = l->room ? l->room * 2 : 64;
+		struct backend_node *node =
+			reallocarray(l->node, room, sizeof(*node));
+
+		l->failed |= !node;
+		if (!node)
+			return;
+		l->node = node;
+		l->room = room;
+	}
+	l->node[l->n++] = *n;
+}
+
+int hotplug_list_vp_nodes(const struct context *h, const struct vp *v,
+			  struct backend_node **ret, size_t *ret_n,
+			  struct err *e)
+{
+	struct node_listing l = { 0 };
+
+	for (size_t i = 0; i < h->n_nodes; i++)
+		if (is_visible_in_dev(&h->nodes[i]))
+			append_dev_node(&l, &h->nodes[i]);
+	if (h->backend_type->each_endpoint)
+		h->backend_type->each_endpoint(h->backend, v->number,
+					       append_dev_node, &l);
+	if (l.failed) {
+		free(l.node);
+		return err_oom(e, "list the nodes of a VP");
+	}
+	*ret = l.node;
+	*ret_n = l.n;
+	return 0;
+}
+
+static const struct backend_node *
+find_node_by_name(const struct backend_node *nodes, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(nodes[i].name, name) == 0)
+			return &nodes[i];
+	return NULL;
+}
+
+/* It stands there as it should: nothing is done to a node in use. */
+static bool is_node_present(int dev, const struct backend_node *n)
+{
+	struct stat st;
+
+	return fstatat(dev, n->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       (n->block ? S_ISBLK(st.st_mode) : S_ISCHR(st.st_mode)) &&
+	       st.st_rdev == makedev(n->major, n->minor);
+}
+
+void hotplug_refresh_vp(const struct context *h, const struct vp *v)
+{
+	struct vp_run *run = vp_get_run(v);
+	struct backend_node *nodes;
+	struct err e;
+	size_t n;
+
+	if (!run || run->dev < 0)
+		return;
+	if (hotplug_list_vp_nodes(h, v, &nodes, &n, &e) < 0) {
+		log_warning("VP %s: %s", v->name, e.text);
+		return;
+	}
+	for (size_t i = 0; i < run->n_nodes; i++)
+		if (!find_node_by_name(nodes, n, run->nodes[i].name))
+			rootfs_remove_node(run->dev, run->nodes[i].name);
+	for (size_t i = 0; i < n; i++) {
+		const struct rootfs_node node = { nodes[i].name, nodes[i].block,
+						  nodes[i].major,
+						  nodes[i].minor };
+
+		if (is_node_present(run->dev, &nodes[i]))
+			continue;
+		/* The VP owns its /dev and may have put something there. */
+		rootfs_remove_node(run->dev, node.name);
+		if (rootfs_add_node(run->dev, &node, vp_get_id_base(v), &e) < 0)
+			log_warning("VP %s: %s", v->name, e.text);
+	}
+	free(run->nodes);
+	run->nodes = nodes;
+	run->n_nodes = n;
+}
+
+/* ---- events */
+
+static int schedule_rescan(struct context *h, uint64_t ms)
+{
+	sd_event_source_set_time_relative(h->on_settled, ms * 1000);
+	return sd_event_source_set_enabled(h->on_settled, SD_EVENT_ONESHOT);
+}
+
+/* Hardware came or went, and nothing more for a moment. */
+static int on_hotplug_settled(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct context *h = arg;
+	bool more;
+	struct err e;
+
+	if (hardware_scan(h->hardware, &e) < 0 ||
+	    update_device_nodes(h, &more, &e) < 0) {
+		log_error("%s", e.text);
+		return schedule_rescan(h, RETRY_MS);
+	}
+	for (unsigned int i = 0; i < h->roster->n; i++)
+		hotplug_refresh_vp(h, h->roster->vp[i]);
+	/* Somebody may have opened it before. */
+	if (more)
+		foreground_revoke_handles(h, "hardware");
+	idle_watch_inputs(h->idle);
+	return 0;
+}
+
+static int on_udev_event(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct context *h = arg;
+
+	if (!hardware_drain_events(h->hardware))
+		return 0;
+	return schedule_rescan(h, SETTLE_MS);
+}
+
+int hotplug_open(struct context *h, struct err *e)
+{
+	bool more;
+	int r = hardware_new(h->options.profile, &h->hardware, e);
+
+	if (r == 0)
+		r = hardware_scan(h->hardware, e);
+	return r == 0 ? update_device_nodes(h, &more, e) : r;
+}
+
+int hotplug_listen(struct context *h, struct err *e)
+{
+	sd_event *loop = h->options.loop;
+	int r = sd_event_add_io(loop, &h->on_hotplug, hardware_fd(h->hardware),
+				EPOLLIN, on_udev_event, h);
+
+	if (r >= 0)
+		r = sd_event_add_time_relative(loop, &h->on_settled,
+					       CLOCK_MONOTONIC, 0, 0,
+					       on_hotplug_settled, h);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(h->on_settled, SD_EVENT_OFF);
+	return r < 0 ? err_sys(e, -r, "follow the hardware") : 0;
+}

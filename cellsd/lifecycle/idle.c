@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/lifecycle/idle.h"
+
+#include "cellsd/device/hardware.h"
+#include "cellsd/vp/context.h"
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/log.h"
+
+#include <cells/class.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#define NODES_MAX 32
+#define INPUT_MAJOR 13
+#define SECOND_NS UINT64_C(1000000000)
+/* After input, nobody looks at more of it for so long. */
+#define PAUSE_USEC 500000
+#define AGAIN_USEC (5 * 1000000)
+#define TELL_MAX 3
+
+struct idle {
+	struct context *h;
+	idle_lock_fn *lock;
+	uint64_t since_ns; /* boot */
+	unsigned int told, n;
+	sd_event_source *timer, *pause, *node[NODES_MAX];
+};
+
+uint64_t idle_get_last_activity(const struct idle *i)
+{
+	return i->since_ns;
+}
+
+static void set_oneshot_timer(sd_event_source *s, uint64_t usec)
+{
+	sd_event_source_set_time_relative(s, usec);
+	sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+/* How long until the VP in front counts as idle; UINT64_MAX: never. */
+static uint64_t get_remaining_idle_ns(const struct idle *i,
+				      const struct vp *front)
+{
+	uint64_t limit, past = clock_boot_ns() - i->since_ns;
+
+	if (!front || front->conf.idle_seconds == 0)
+		return UINT64_MAX;
+	limit = front->conf.idle_seconds * SECOND_NS;
+	return past < limit ? limit - past : 0;
+}
+
+void idle_schedule_check(struct idle *i)
+{
+	uint64_t ns;
+
+	if (!i)
+		return;
+	ns = get_remaining_idle_ns(i, roster_get_foreground(i->h->roster));
+	if (ns == UINT64_MAX)
+		sd_event_source_set_enabled(i->timer, SD_EVENT_OFF);
+	else
+		set_oneshot_timer(i->timer, ns / 1000 + 1);
+}
+
+void idle_record_activity(struct idle *i)
+{
+	if (!i)
+		return;
+	i->since_ns = clock_boot_ns();
+	i->told = 0;
+}
+
+static int on_idle_timer(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct idle *i = arg;
+	struct vp *front = roster_get_foreground(i->h->roster);
+
+	if (get_remaining_idle_ns(i, front) > 0) {
+		idle_schedule_check(i);
+		return 0;
+	}
+	set_oneshot_timer(i->timer, AGAIN_USEC);
+	if (i->told++ < TELL_MAX) {
+		i->h->watch.idle(i->h->watch.arg, front->name);
+		return 0;
+	}
+	/* Nobody heard it. */
+	i->lock(i->h, front);
+	return 0;
+}
+
+/* ---- input */
+
+static void set_input_nodes_enabled(struct idle *i, int state)
+{
+	for (unsigned int k = 0; k < i->n; k++)
+		sd_event_source_set_enabled(i->node[k], state);
+}
+
+/* What came is thrown away, unread by anybody. */
+static int on_input_event(sd_event_source *s, int fd, uint32_t events,
+			  void *arg)
+{
+	struct idle *i = arg;
+	char waste[4096];
+	ssize_t n;
+
+	do
+		n = read(fd, waste, sizeof(waste));
+	while (n > 0);
+	explicit_bzero(waste, sizeof(waste));
+	i->h->input_ns = clock_boot_ns();
+	idle_record_activity(i);
+	if (n < 0 && errno != EAGAIN) {
+		sd_event_source_set_enabled(s, SD_EVENT_OFF);
+		return 0;
+	}
+	set_input_nodes_enabled(i, SD_EVENT_OFF);
+	set_oneshot_timer(i->pause, PAUSE_USEC);
+	return 0;
+}
+
+static int on_pause_elapsed(sd_event_source *s, uint64_t usec, void *arg)
+{
+	set_input_nodes_enabled(arg, SD_EVENT_ON);
+	return 0;
+}
+
+static void close_input_nodes(struct idle *i)
+{
+	while (i->n > 0)
+		sd_event_source_disable_unref(i->node[--i->n]);
+}
+
+static void watch_input_node(struct idle *i, const char *name)
+{
+	char path[160];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/%s", name);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0) {
+		log_debug("watch %s: %s", path, strerror(errno));
+		return;
+	}
+	if (sd_event_add_io(i->h->options.loop, &i->node[i->n], fd, EPOLLIN,
+			    on_input_event, i) < 0) {
+		close(fd);
+		return;
+	}
+	sd_event_source_set_io_fd_own(i->node[i->n], true);
+	i->n++;
+}
+
+void idle_watch_inputs(struct idle *i)
+{
+	size_t n;
+	const struct backend_node *found =
+		hardware_get_nodes(i->h->hardware, &n);
+
+	close_input_nodes(i);
+	for (size_t k = 0; k < n && i->n < NODES_MAX; k++)
+		if (found[k].classes >> CELLS_CLASS_INPUT & 1 &&
+		    !found[k].block && found[k].major == INPUT_MAJOR)
+			watch_input_node(i, found[k].name);
+}
+
+int idle_new(struct context *h, idle_lock_fn *lock, struct idle **ret,
+	     struct err *e)
+{
+	struct idle *i = calloc(1, sizeof(*i));
+	sd_event *loop = h->options.loop;
+	int r;
+
+	if (!i)
+		return err_oom(e, "watch for input");
+	i->h = h;
+	i->lock = lock;
+	i->since_ns = clock_boot_ns();
+	r = sd_event_add_time_relative(loop, &i->timer, CLOCK_BOOTTIME, 0, 0,
+				       on_idle_timer, i);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(i->timer, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time_relative(loop, &i->pause, CLOCK_MONOTONIC,
+					       0, 0, on_pause_elapsed, i);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(i->pause, SD_EVENT_OFF);
+	if (r < 0) {
+		idle_free(i);
+		return err_sys(e, -r, "watch for input");
+	}
+	*ret = i;
+	return 0;
+}
+
+void idle_free(struct idle *i)
+{
+	if (!i)
+		return;
+	close_input_nodes(i);
+	sd_event_source_disable_unref(i->timer);
+	sd_event_source_disable_unref(i->pause);
+	free(i);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The making of a VP, in two steps. Prepared, it has all that a running one
+ * has, cgroup, namespaces, network, tree, filter, and its first process waits:
+ * it is not running, no code of its own has run, and nothing is allowed to it.
+ * Then it is let go. What prepares VPs ahead of their start is prestart.h.
+ */
+#ifndef CELLSD_LIFECYCLE_LAUNCH_H
+#define CELLSD_LIFECYCLE_LAUNCH_H
+
+#include <stdbool.h>
+
+struct err;
+struct context;
+struct vp;
+
+/* Could it be made, as far as its config goes? err.vp-state */
+int launch_check_config(const struct context *h, const struct vp *v,
+			struct err *e);
+
+/* v->ready. err.vp-state: not in its state, not by its config, or its data is
+ * not to be had. */
+int launch_prepare(struct context *h, struct vp *v, struct err *e);
+
+/* Is it prepared, just as it would be made now? */
+bool launch_is_current(const struct vp *v);
+
+/*
+ * v->run, in the background: lets go what is prepared and fit, or what is
+ * prepared now. On failure nothing is left.
+ */
+int launch_start(struct context *h, struct vp *v, struct err *e);
+
+/* Ends what is prepared: nothing of it holds the VP's data any more. It is not
+ * fit then, and launch_undo() is left to do. */
+void launch_kill_prepared(struct vp *v);
+/* Undoes what is made of it, also half of it. */
+void launch_undo(struct context *h, struct vp *v);
+
+/* After a restart: undoes what the last daemon had prepared. */
+void launch_remove_stale(struct context *h, struct vp *v);
+
+#endif

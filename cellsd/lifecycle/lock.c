@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/lifecycle/lock.h"
+
+#include "cellsd/lifecycle/erase.h"
+#include "cellsd/lifecycle/prestart.h"
+#include "cellsd/storage/vp_data.h"
+#include "cellsd/vp/context.h"
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* The mounts of a VP that ended go in the background, within a millisecond. */
+#define FIRST_USEC 200
+#define LONGEST_USEC 100000
+#define PATIENCE_NS (UINT64_C(10) * 1000 * 1000 * 1000)
+#define AGAIN_USEC 1000000
+
+struct lock_task {
+	struct context *h;
+	char name[VP_NAME_SIZE];
+	uint64_t begin_ns, gone_ns, pause_usec;
+	unsigned int keys;
+	bool told; /* that it is incomplete */
+	sd_event_source *timer;
+};
+
+static void lock_task_free(struct lock_task *l)
+{
+	sd_event_source_disable_unref(l->timer);
+	free(l);
+}
+
+static void finish_lock_task(struct lock_task *l, struct vp *v,
+			     const struct err *e)
+{
+	prestart_discard_vp(l->h, v);
+	if (e)
+		log_error("%s", e->text);
+	v->sealing = false;
+	lock_task_free(l);
+	context_notify_waiters(v, e);
+}
+
+static void schedule_lock_retry(struct lock_task *l, uint64_t usec)
+{
+	sd_event_source_set_time_relative(l->timer, usec);
+	sd_event_source_set_enabled(l->timer, SD_EVENT_ONESHOT);
+}
+
+/* A lock: the key is gone; without its slot the device cannot bring it back. */
+static void complete_vp_lock(struct lock_task *l, struct vp *v)
+{
+	struct err e;
+	int r = vp_data_destroy_device_slot(l->h->vpdata, v, &v->sealed.slots,
+					    &e);
+
+	v->sealed.keys = l->keys;
+	v->sealed.ns = l->gone_ns - l->begin_ns;
+	v->sealed.incomplete = false;
+	context_notify_waiters(v, r < 0 ? &e : NULL);
+	/* This takes longer than all before, and matters to nobody. */
+	vp_data_close(l->h->vpdata, v);
+	prestart_discard_vp(l->h, v);
+	finish_lock_task(l, v, r < 0 ? &e : NULL);
+}
+
+static void shred_slots_and_erase(struct lock_task *l, struct vp *v,
+				  bool incomplete)
+{
+	struct context *h = l->h;
+	struct err e;
+	int r = incomplete ? roster_record_incomplete(h->roster, v, &e) : 0;
+
+	if (r == 0)
+		r = roster_record_wipe_step(h->roster, v, "shred", &e);
+	if (r == 0)
+		r = vp_data_shred_slots(h->vpdata, v, &e);
+	if (r == 0)
+		r = roster_record_wipe_step(h->roster, v, "delete", &e);
+	if (r < 0) {
+		finish_lock_task(l, v, &e);
+		return;
+	}
+	vp_data_close(h->vpdata, v);
+	prestart_discard_vp(h, v);
+	v->sealing = false;
+	lock_task_free(l);
+	erase_begin(h, v);
+}
+
+/* Something holds the VP's files: it is asked again, and that is told. */
+static void retry_key_eviction(struct lock_task *l, struct vp *v,
+			       const struct err *e)
+{
+	bool late = clock_mono_ns() - l->begin_ns > PATIENCE_NS;
+
+	if (!late) {
+		schedule_lock_retry(l, l->pause_usec);
+		if (l->pause_usec < LONGEST_USEC)
+			l->pause_usec *= 2;
+		return;
+	}
+	if (!l->told)
+		log_error("lock of VP %s is incomplete: %s", v->name, e->text);
+	if (v->state == VP_STATE_WIPING) {
+		shred_slots_and_erase(l, v, true);
+		return;
+	}
+	if (!l->told) {
+		prestart_discard_vp(l->h, v);
+		v->sealed.keys = 0;
+		v->sealed.slots = 0;
+		v->sealed.ns = 0;
+		v->sealed.incomplete = true;
+		context_notify_waiters(v, NULL);
+	}
+	l->told = true;
+	schedule_lock_retry(l, AGAIN_USEC);
+}
+
+static int on_eviction_timer(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct lock_task *l = arg;
+	struct vp *v = roster_find_vp(l->h->roster, l->name);
+	unsigned int keys = 0;
+	struct err e;
+	int r = 0;
+
+	if (!v) {
+		lock_task_free(l);
+		return 0;
+	}
+	if (!v->shredding)
+		r = vp_data_evict_key(l->h->vpdata, v, &keys, &e);
+	if (keys > l->keys)
+		l->keys = keys;
+	l->gone_ns = clock_mono_ns();
+	if (r < 0)
+		retry_key_eviction(l, v, &e);
+	else if (v->state == VP_STATE_WIPING)
+		shred_slots_and_erase(l, v, false);
+	else
+		complete_vp_lock(l, v);
+	return 0;
+}
+
+/* What there is to destroy goes into the wipe's receipt, so it is in the log
+ * before. */
+static int record_wipe_facts(struct context *h, struct vp *v, struct err *e)
+{
+	struct vp_data_info info;
+	int r;
+
+	vp_data_get_info(h->vpdata, v, &info);
+	r = roster_record_destruction(h->roster, v, info.n_slots, info.open,
+				      info.id, e);
+	return r < 0 ? r : roster_record_wipe_step(h->roster, v, "evict", e);
+}
+
+void lock_start_eviction(struct context *h, struct vp *v)
+{
+	struct lock_task *l;
+	struct err e;
+	int r = 0;
+
+	/* Its tree holds the data in use. */
+	prestart_kill_vp(v);
+	if (v->sealing || v->erasing)
+		return;
+	l = calloc(1, sizeof(*l));
+	if (!l) {
+		err_oom(&e, "lock a VP");
+		context_notify_waiters(v, &e);
+		return;
+	}
+	v->sealing = true;
+	l->h = h;
+	l->begin_ns = clock_mono_ns();
+	l->pause_usec = FIRST_USEC;
+	memcpy(l->name, v->name, sizeof(l->name));
+	if (v->state == VP_STATE_WIPING)
+		r = record_wipe_facts(h, v, &e);
+	if (r == 0) {
+		r = sd_event_add_time_relative(h->options.loop, &l->timer,
+					       CLOCK_MONOTONIC, 0, 1,
+					       on_eviction_timer, l);
+		if (r < 0)
+			err_sys(&e, -r, "lock VP %s", v->name);
+	}
+	if (r < 0)
+		finish_lock_task(l, v, &e);
+	else
+		on_eviction_timer(l->timer, 0, l);
+}

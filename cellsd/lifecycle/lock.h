@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What follows when a VP that is to be locked or wiped has ended: its key
+ * leaves the kernel, as soon as nothing holds its files any more; then slots
+ * are destroyed; then, for a wipe, the data is deleted (erase.h). A wipe's
+ * steps are in the log before they are done, and each can be done again.
+ */
+#ifndef CELLSD_LIFECYCLE_LOCK_H
+#define CELLSD_LIFECYCLE_LOCK_H
+
+struct context;
+struct vp;
+
+/* The VP has no process; its waiters are told when it is done, or why not. */
+void lock_start_eviction(struct context *h, struct vp *v);
+
+#endif

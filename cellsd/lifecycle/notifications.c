@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/lifecycle/notifications.h"
+
+#include "cellsd/storage/vp_secrets.h"
+#include "cellsd/vp/context.h"
+#include "lib/auto.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CLIENTS_MAX 8
+#define LINE_SIZE 65
+#define VERB "attention "
+#define WORK_MAX 32 /* lines and connections a second */
+#define WORK_USEC 1000000
+
+struct notification_client {
+	struct notifications *of;
+	int fd;
+	size_t len;
+	char line[LINE_SIZE];
+	sd_event_source *on_input;
+};
+
+struct notifications {
+	struct context *host;
+	notifications_switch_fn *switch_to;
+	char vp[VP_NAME_SIZE];
+	int fd;
+	sd_event_source *on_client;
+	struct notification_client *client[CLIENTS_MAX];
+	sd_event_source *on_second;
+	unsigned int work; /* in this second */
+	struct notifications_bucket bucket;
+	uint32_t limited; /* requests that are not in the audit yet */
+};
+
+static const char *const names[NOTIFICATIONS_COUNT] = {
+	[NOTIFICATIONS_SWITCHED] = "switched",
+	[NOTIFICATIONS_NOTIFIED] = "notified",
+	[NOTIFICATIONS_FOREGROUND] = "foreground",
+	[NOTIFICATIONS_IGNORED] = "ignored",
+	[NOTIFICATIONS_LIMITED] = "limited",
+	[NOTIFICATIONS_UNKNOWN] = "unknown",
+};
+
+const char *notifications_result_name(enum notifications_result end)
+{
+	return names[end];
+}
+
+/* ---- the decision */
+
+static bool is_word_in_list(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = words; (at = strstr(at, word)); at += len)
+		if ((at == words || at[-1] == ' ') &&
+		    (at[len] == ' ' || at[len] == '\0'))
+			return true;
+	return false;
+}
+
+enum notifications_result notifications_decide_request(const struct vp_conf *c,
+						       const char *kind,
+						       bool quiet)
+{
+	static const char *const kinds[] = { "call", "sms", "alarm" };
+	bool is_known = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		is_known |= strcmp(kinds[i], kind) == 0;
+	if (!is_known)
+		return NOTIFICATIONS_UNKNOWN;
+	if (is_word_in_list(c->attention, kind))
+		return quiet ? NOTIFICATIONS_SWITCHED : NOTIFICATIONS_NOTIFIED;
+	return is_word_in_list(c->notify, kind) ? NOTIFICATIONS_NOTIFIED
+						: NOTIFICATIONS_IGNORED;
+}
+
+bool notifications_bucket_consume(struct notifications_bucket *b,
+				  uint64_t now_ns)
+{
+	uint64_t back = (now_ns - b->since_ns) / NOTIFICATIONS_EACH_NS;
+
+	b->taken -= back < b->taken ? (unsigned int)back : b->taken;
+	b->since_ns = b->taken == 0
+			      ? now_ns
+			      : b->since_ns + back * NOTIFICATIONS_EACH_NS;
+	if (b->taken == NOTIFICATIONS_BURST)
+		return false;
+	b->taken++;
+	return true;
+}
+
+/* ---- a request */
+
+static void emit_attention_event(struct context *h, const struct vp *v,
+				 const char *kind, const char *end,
+				 uint32_t count)
+{
+	const struct backend_event ev = { .boot_ns = clock_boot_ns(),
+					  .vp = v->number,
+					  .count = count };
+	char cause[32];
+
+	snprintf(cause, sizeof(cause), "%s %s", kind, end);
+	h->watch.event(h->watch.arg, "attention", v->name, CELLS_CLASS_COUNT,
+		       &ev, cause);
+}
+
+/* Floods are counted, and told with the next request that is taken. */
+static bool is_rate_limited(struct notifications *a, const struct vp *v)
+{
+	if (!notifications_bucket_consume(&a->bucket, clock_boot_ns())) {
+		if (a->limited++ == 0)
+			log_warning("VP %s asks for attention too often",
+				    v->name);
+		return true;
+	}
+	if (a->limited > 0)
+		emit_attention_event(a->host, v, "any",
+				     names[NOTIFICATIONS_LIMITED], a->limited);
+	a->limited = 0;
+	return false;
+}
+
+static enum notifications_result
+handle_attention_request(struct notifications *a, struct vp *v,
+			 const char *kind)
+{
+	struct context *h = a->host;
+	bool quiet = h->input_ns == 0 ||
+		     clock_boot_ns() - h->input_ns >= NOTIFICATIONS_QUIET_NS;
+	enum notifications_result end =
+		notifications_decide_request(&v->conf, kind, quiet);
+	uint64_t ns;
+	struct err e;
+
+	if (end == NOTIFICATIONS_UNKNOWN)
+		return end;
+	if (is_rate_limited(a, v))
+		return NOTIFICATIONS_LIMITED;
+	if (roster_get_foreground(h->roster) == v)
+		end = NOTIFICATIONS_FOREGROUND;
+	if (end == NOTIFICATIONS_SWITCHED &&
+	    a->switch_to(h, v, "attention", &ns, &e) < 0) {
+		log_warning("%s", e.text);
+		end = NOTIFICATIONS_NOTIFIED;
+	}
+	log_info("VP %s asks for attention, %s: %s", v->name, kind, names[end]);
+	emit_attention_event(h, v, kind, names[end], 1);
+	return end;
+}
+
+/* ---- connections */
+
+static void set_sources_enabled(struct notifications *a, int state)
+{
+	sd_event_source_set_enabled(a->on_client, state);
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		if (a->client[i])
+			sd_event_source_set_enabled(a->client[i]->on_input,
+						    state);
+}
+
+static int on_second_elapsed(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct notifications *a = arg;
+
+	a->work = 0;
+	set_sources_enabled(a, SD_EVENT_ON);
+	return 0;
+}
+
+/* Who asks for too much is not heard for the rest of the second. */
+static void throttle_client_work(struct notifications *a)
+{
+	if (a->work++ == 0) {
+		sd_event_source_set_time_relative(a->on_second, WORK_USEC);
+		sd_event_source_set_enabled(a->on_second, SD_EVENT_ONESHOT);
+	}
+	if (a->work >= WORK_MAX)
+		set_sources_enabled(a, SD_EVENT_OFF);
+}
+
+static void notification_client_free(struct notification_client *c)
+{
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		if (c->of->client[i] == c)
+			c->of->client[i] = NULL;
+	sd_event_source_disable_unref(c->on_input);
+	auto_closep(&c->fd);
+	free(c);
+}
+
+/* Who does not read is cut off; cellsd waits for nobody. */
+static bool send_client_line(struct notification_client *c, const char *word)
+{
+	char line[32];
+	int n = snprintf(line, sizeof(line), "%s\n", word);
+
+	if (send(c->fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) == n)
+		return true;
+	notification_client_free(c);
+	return false;
+}
+
+static const char *get_foreground_word(bool in_front)
+{
+	return in_front ? "foreground" : "background";
+}
+
+static bool handle_client_line(struct notification_client *c, const char *line)
+{
+	struct notifications *a = c->of;
+	struct vp *v = roster_find_vp(a->host->roster, a->vp);
+	enum notifications_result end = NOTIFICATIONS_UNKNOWN;
+	char answer[32];
+
+	throttle_client_work(a);
+	if (v && strncmp(line, VERB, strlen(VERB)) == 0)
+		end = handle_attention_request(a, v, line + strlen(VERB));
+	snprintf(answer, sizeof(answer), VERB "%s", names[end]);
+	/* The switch may have cut off this very client. */
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		if (a->client[i] == c)
+			return send_client_line(c, answer);
+	return false;
+}
+
+static int on_client_input(sd_event_source *s, int fd, uint32_t events,
+			   void *arg)
+{
+	struct notification_client *c = arg;
+	ssize_t n = recv(fd, c->line + c->len, LINE_SIZE - 1 - c->len,
+			 MSG_DONTWAIT);
+	char *end;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0) {
+		notification_client_free(c);
+		return 0;
+	}
+	c->len += (size_t)n;
+	c->line[c->len] = '\0';
+	while ((end = memchr(c->line, '\n', c->len))) {
+		char line[LINE_SIZE];
+		size_t used = (size_t)(end - c->line) + 1;
+
+		*end = '\0';
+		memcpy(line, c->line, used);
+		c->len -= used;
+		memmove(c->line, c->line + used, c->len);
+		if (!handle_client_line(c, line))
+			return 0;
+	}
+	if (c->len == LINE_SIZE - 1)
+		notification_client_free(c);
+	return 0;
+}
+
+static int add_client(struct notifications *a, int fd)
+{
+	struct notification_client **free_one = NULL, *c;
+	const struct vp *v = roster_find_vp(a->host->roster, a->vp);
+
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		if (!a->client[i])
+			free_one = &a->client[i];
+	if (!free_one || !v)
+		return -EBUSY;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	if (sd_event_add_io(a->host->options.loop, &c->on_input, fd, EPOLLIN,
+			    on_client_input, c) < 0) {
+		free(c);
+		return -ENOMEM;
+	}
+	c->of = a;
+	c->fd = fd;
+	*free_one = c;
+	send_client_line(c, get_foreground_word(roster_get_foreground(
+							a->host->roster) == v));
+	return 0;
+}
+
+static int on_client_connect(sd_event_source *s, int fd, uint32_t events,
+			     void *arg)
+{
+	auto_close int client =
+		accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	throttle_client_work(arg);
+	if (client >= 0 && add_client(arg, client) == 0)
+		(void)steal_fd(client);
+	return 0;
+}
+
+void notifications_send_foreground(const struct vp *v, bool in_front)
+{
+	struct notifications *a = v->run ? v->run->attention : NULL;
+
+	for (unsigned int i = 0; a && i < CLIENTS_MAX; i++)
+		if (a->client[i])
+			send_client_line(a->client[i],
+					 get_foreground_word(in_front));
+}
+
+/* ---- the socket */
+
+static void notifications_closep(struct notifications **a)
+{
+	notifications_close(*a);
+}
+
+/*
+ * Safe because the folder was opened without following links and is a tmpfs:
+ * whatever the VP put there under that name, it is unlinked, not followed.
+ */
+static int create_listening_socket(int folder, uint32_t base, int *ret)
+{
+	auto_close int fd =
+		socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+
+	if (fd < 0)
+		return -errno;
+	if (unlinkat(folder, NOTIFICATIONS_SOCKET, 0) < 0 && errno != ENOENT)
+		return -errno;
+	snprintf(at.sun_path, sizeof(at.sun_path),
+		 "/proc/self/fd/%d/" NOTIFICATIONS_SOCKET, folder);
+	if (fchmod(fd, 0600) < 0 ||
+	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    fchownat(folder, NOTIFICATIONS_SOCKET, base, base,
+		     AT_SYMLINK_NOFOLLOW) < 0 ||
+	    listen(fd, CLIENTS_MAX) < 0)
+		return -errno;
+	*ret = steal_fd(fd);
+	return 0;
+}
+
+int notifications_open(struct context *h, struct vp *v, int run,
+		       notifications_switch_fn *switch_to, struct err *e)
+{
+	AUTO(notifications_closep)
+	struct notifications *a = calloc(1, sizeof(*a));
+	auto_close int folder = -1;
+	int r;
+
+	if (!a)
+		return err_oom(e, "offer /run/cells/" NOTIFICATIONS_SOCKET);
+	a->host = h;
+	a->switch_to = switch_to;
+	a->fd = -1;
+	memcpy(a->vp, v->name, sizeof(a->vp));
+	a->bucket.since_ns = clock_boot_ns();
+	r = vp_secrets_open_folder(run, vp_get_id_base(v), &folder, e);
+	if (r < 0)
+		return r;
+	r = create_listening_socket(folder, vp_get_id_base(v), &a->fd);
+	if (r == 0)
+		r = sd_event_add_io(h->options.loop, &a->on_client, a->fd,
+				    EPOLLIN, on_client_connect, a);
+	if (r >= 0)
+		r = sd_event_add_time_relative(h->options.loop, &a->on_second,
+					       CLOCK_MONOTONIC, 0, 0,
+					       on_second_elapsed, a);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(a->on_second, SD_EVENT_OFF);
+	if (r < 0)
+		return err_sys(e, -r,
+			       "offer /run/cells/" NOTIFICATIONS_SOCKET
+			       " in VP %s",
+			       v->name);
+	notifications_close(vp_get_run(v)->attention);
+	vp_get_run(v)->attention = steal(a);
+	return 0;
+}
+
+void notifications_close(struct notifications *a)
+{
+	if (!a)
+		return;
+	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
+		if (a->client[i])
+			notification_client_free(a->client[i]);
+	sd_event_source_disable_unref(a->on_client);
+	sd_event_source_disable_unref(a->on_second);
+	auto_closep(&a->fd);
+	free(a);
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/lifecycle/operations.h"
+
+#include "cellsd/container/cgroup.h"
+#include "cellsd/container/layer.h"
+#include "cellsd/lifecycle/foreground.h"
+#include "cellsd/lifecycle/launch.h"
+#include "cellsd/lifecycle/lock.h"
+#include "cellsd/lifecycle/prestart.h"
+#include "cellsd/lifecycle/running.h"
+#include "cellsd/storage/vp_data.h"
+#include "cellsd/storage/vp_secrets.h"
+#include "cellsd/vp/context.h"
+#include "cellsd/vp/resource.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+#include "lib/log.h"
+
+#include <string.h>
+
+int operations_apply(struct context *h, struct roster_desired *w,
+		     const char *cause, uint64_t arrival_ns, uint64_t *ret_ns,
+		     struct err *e)
+{
+	struct roster *r = h->roster;
+	uint64_t last = arrival_ns;
+	bool is_new[ROSTER_VPS_MAX] = { false };
+	unsigned int n = w->n;
+	int code;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct vp *old = roster_find_vp(r, w->vp[i]->name);
+
+		is_new[i] = !old || old->state == VP_STATE_ABSENT;
+	}
+	code = roster_apply_desired(r, w, e);
+	if (code < 0)
+		return code;
+	foreground_apply_access(h, cause, &h->revoked, &last);
+	*ret_ns = last > arrival_ns ? last - arrival_ns : 0;
+	prestart_discard_outdated(h);
+	for (unsigned int i = 0; i < r->n; i++) {
+		if (i < n && is_new[i])
+			h->watch.changed(h->watch.arg, r->vp[i]->name,
+					 r->vp[i]->state, cause);
+		resource_apply_limits(r->vp[i],
+				      r->vp[i] == roster_get_foreground(r));
+		vp_data_apply_properties(h->vpdata, r->vp[i]);
+		if (!r->vp[i]->named && r->vp[i]->run && !r->vp[i]->run->cause)
+			running_stop_vp(h, r->vp[i], false, "policy");
+	}
+	net_update_rules(h);
+	roster_compact_log(r);
+	return 0;
+}
+
+void operations_auto_start(struct context *h)
+{
+	for (unsigned int i = 0; i < h->roster->n; i++) {
+		struct vp *v = h->roster->vp[i];
+		bool is_due = v->conf.on_boot && !v->auto_started && !v->run;
+		struct err e;
+
+		if (!is_due || launch_check_config(h, v, &e) < 0 ||
+		    vp_state_after_event(v->state, VP_EVENT_START) ==
+			    VP_STATE_COUNT)
+			continue;
+		if (running_start_vp(h, v, "boot", &e) < 0) {
+			log_error("%s", e.text);
+			h->watch.start_failed(h->watch.arg, v->name, "boot",
+					      &e);
+		}
+		/* Afterwards: a daemon that dies meanwhile starts it again. */
+		if (roster_record_auto_start(h->roster, v, &e) < 0)
+			log_error("%s", e.text);
+	}
+	prestart_schedule(h->prepared);
+}
+
+int operations_drop_layer(struct context *h, const char *digest, struct err *e)
+{
+	for (unsigned int i = 0; i < h->roster->n; i++) {
+		const struct vp *v = h->roster->vp[i];
+
+		for (uint32_t k = 0; k < v->conf.n_layers; k++)
+			if ((v->run || v->named) &&
+			    strcmp(v->conf.layer[k], digest) == 0)
+				return err_reason(e, REASON_BUSY,
+						  "drop layer %s: VP %s is on "
+						  "it",
+						  digest, v->name);
+	}
+	/* Dropped before is dropped. */
+	layer_set_remove(h->layers, digest, e);
+	return 0;
+}
+
+int operations_stop_vp(struct context *h, struct vp *v, context_done_fn *fn,
+		       void *arg, struct err *e)
+{
+	int r;
+
+	if (v->state == VP_STATE_LOCKED || v->state == VP_STATE_WIPING)
+		return err_reason(e, REASON_VP_STATE, "stop VP %s: it is %s",
+				  v->name, vp_state_name(v->state));
+	if (!v->run) {
+		fn(arg, NULL);
+		return 0;
+	}
+	/* It stays stopped, even if the daemon died before it noted that. */
+	r = v->auto_started ? 0 : roster_record_auto_start(h->roster, v, e);
+	if (r == 0)
+		r = context_add_waiter(v, fn, arg, e);
+	if (r == 0 && !v->run->cause)
+		running_stop_vp(h, v, false, "command");
+	return r;
+}
+
+/* Locking and wiping begin behind the foreground. */
+static int leave_foreground(struct context *h, struct vp *v, struct err *e)
+{
+	uint64_t ns;
+
+	return roster_get_foreground(h->roster) == v
+		       ? foreground_switch(h, NULL, "command", &ns, e)
+		       : 0;
+}
+
+int operations_lock_vp(struct context *h, struct vp *v, context_done_fn *fn,
+		       void *arg, struct err *e)
+{
+	bool news = v->state != VP_STATE_LOCKED;
+	int r = leave_foreground(h, v, e);
+
+	if (r == 0)
+		r = roster_apply_event(h->roster, v, VP_EVENT_LOCK, e);
+	if (r < 0)
+		return r;
+	/* It is locked in the log: it goes on, even if nobody can be told. */
+	r = context_add_waiter(v, fn, arg, e);
+	if (v->run) {
+		running_stop_vp(h, v, true, "command");
+		return r;
+	}
+	if (news)
+		h->watch.changed(h->watch.arg, v->name, v->state, "command");
+	lock_start_eviction(h, v);
+	return r;
+}
+
+static void on_idle_locked(void *arg, const struct err *e)
+{
+	if (e)
+		log_error("lock an idle VP: %s", e->text);
+}
+
+void operations_lock_idle_vp(struct context *h, struct vp *v)
+{
+	struct err e;
+
+	if (operations_lock_vp(h, v, on_idle_locked, NULL, &e) < 0)
+		on_idle_locked(NULL, &e);
+}
+
+int operations_unlock_vp(struct context *h, struct vp *v,
+			 enum vp_keys_source by,
+			 const struct secure_memory *secret, struct err *e)
+{
+	int r;
+
+	if (v->state == VP_STATE_LOCKED && (v->run || v->sealing))
+		return err_reason(e, REASON_BUSY,
+				  "unlock VP %s: it is being locked", v->name);
+	/* It is open: what was given is tested all the same. */
+	if (v->state != VP_STATE_LOCKED && by != VP_KEYS_DEVICE)
+		return vp_data_check_secret(h->vpdata, v, by, secret, e);
+	if (v->state != VP_STATE_LOCKED)
+		return vp_state_after_event(v->state, VP_EVENT_UNLOCK) ==
+				       VP_STATE_COUNT
+			       ? err_reason(e, REASON_VP_STATE,
+					    "unlock VP %s: it is %s", v->name,
+					    vp_state_name(v->state))
+			       : 0;
+	r = vp_data_unlock(h->vpdata, v, by, secret, e);
+	if (r < 0)
+		return r;
+	r = roster_apply_event(h->roster, v, VP_EVENT_UNLOCK, e);
+	if (r < 0)
+		lock_start_eviction(h, v);
+	else
+		h->watch.changed(h->watch.arg, v->name, v->state, "command");
+	prestart_schedule(h->prepared);
+	return r;
+}
+
+int operations_set_passcode(struct context *h, struct vp *v,
+			    const struct secure_memory *old,
+			    const struct secure_memory *fresh, struct err *e)
+{
+	if (v->state == VP_STATE_LOCKED || v->state == VP_STATE_WIPING ||
+	    v->sealing)
+		return err_reason(e, REASON_VP_STATE,
+				  "set the passcode of VP %s: it is %s",
+				  v->name, vp_state_name(v->state));
+	return vp_data_set_passcode(h->vpdata, v, old, fresh, e);
+}
+
+int operations_put_secrets(struct context *h, struct vp *v, const void *data,
+			   size_t len, struct err *e)
+{
+	auto_close int dir = -1;
+	int r;
+
+	if (v->state == VP_STATE_LOCKED || v->state == VP_STATE_WIPING ||
+	    v->sealing)
+		return err_reason(e, REASON_VP_STATE,
+				  "keep secrets of VP %s: it is %s", v->name,
+				  vp_state_name(v->state));
+	prestart_discard_vp(h, v);
+	r = vp_data_open(h->vpdata, v, &dir, e);
+	/* What it writes itself, at its rate, does not hold this up. */
+	if (v->run)
+		cgroup_clear_io_limits(v->run->leaf, v->run->disk);
+	if (r == 0)
+		r = vp_secrets_save(dir, data, len, e);
+	resource_apply_limits(v, roster_get_foreground(h->roster) == v);
+	/* A daemon that was started after the VP does not hold its /run. */
+	if (r == 0 && v->run && v->run->dir >= 0)
+		r = vp_secrets_copy_to_run(dir, v->run->dir, vp_get_id_base(v),
+					   e);
+	return r;
+}
+
+int operations_erase_vp(struct context *h, struct vp *v, const char *job,
+			bool remove, context_done_fn *fn, void *arg,
+			struct err *e)
+{
+	int r = leave_foreground(h, v, e);
+
+	if (r == 0 && !roster_find_command(h->roster, job))
+		r = roster_add_command(h->roster, v, job, remove, e);
+	if (r < 0)
+		return r;
+	r = context_add_waiter(v, fn, arg, e);
+	h->watch.changed(h->watch.arg, v->name, v->state, "command");
+	if (v->run)
+		running_stop_vp(h, v, true, "command");
+	else
+		lock_start_eviction(h, v);
+	return r;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A VP's life from start to end, also over restarts of the daemon. */
+#ifndef CELLSD_LIFECYCLE_RUNNING_H
+#define CELLSD_LIFECYCLE_RUNNING_H
+
+#include <stdbool.h>
+
+struct err;
+struct context;
+struct vp;
+
+/* err.vp-state. A VP that runs already is no error. */
+int running_start_vp(struct context *h, struct vp *v, const char *cause,
+		     struct err *e);
+
+/*
+ * Ends it: by its stop signal and, when that does not do in time, by force; or
+ * by force at once. What follows its end (state, waiters) is done then. `cause`
+ * is kept.
+ */
+void running_stop_vp(struct context *h, struct vp *v, bool force,
+		     const char *cause);
+
+/* After a restart: finds what runs of v. Removes what is left of a dead one. It
+ * fails when nobody can tell which it is. */
+int running_adopt_vp(struct context *h, struct vp *v, struct err *e);
+
+/* After the backend is there: holds v to it, and watches it. */
+int running_resume_vp(struct context *h, struct vp *v, struct err *e);
+
+/* Its console's output is dropped while nobody has it. */
+void running_drain_console(struct vp *v, bool on);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/lifecycle/unsupported_vp.h"
+
+#include "cellsd/container/cgroup.h"
+#include "cellsd/container/selinux.h"
+#include "cellsd/storage/vp_data.h"
+#include "cellsd/vp/context.h"
+#include "cellsd/vp/net.h"
+#include "lib/auto.h"
+
+size_t unsupported_vp_list_features(struct context *h, const struct vp *v,
+				    const char *ret[UNSUPPORTED_VP_MAX])
+{
+	const unsigned int limits = v->run ? v->run->lacking : 0;
+	struct vp_data_info data;
+	size_t n = 0;
+
+	vp_data_get_info(h->vpdata, v, &data);
+	const struct {
+		const char *name;
+		bool lacks;
+	} all[] = {
+		{ "memory-max", limits & CGROUP_LIMIT_MEMORY },
+		{ "cpu-weight", limits & CGROUP_LIMIT_CPU },
+		{ "io-weight", limits & CGROUP_LIMIT_IO },
+		{ "io-read-max", limits & CGROUP_LIMIT_READ },
+		{ "io-write-max", limits & CGROUP_LIMIT_WRITE },
+		{ "pids-max", limits & CGROUP_LIMIT_PIDS },
+		{ "storage-max", data.too_large },
+		/* It runs since before its config said so. */
+		{ "no-new-privileges",
+		  v->run && v->conf.no_new_privs && !v->run->no_new_privs },
+		{ "network", net_is_missing(v) },
+		/* The kernel has no SELinux, it is off or permissive. */
+		{ "selinux", v->run && !selinux_is_enforcing() },
+	};
+
+	_Static_assert(ARRAY_SIZE(all) <= UNSUPPORTED_VP_MAX,
+		       "no room for all");
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i].lacks)
+			ret[n++] = all[i].name;
+	return n;
+}

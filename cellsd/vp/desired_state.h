@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The arguments of org.cells.Device1.Apply as a wish for the roster. */
+#ifndef CELLSD_VP_DESIRED_STATE_H
+#define CELLSD_VP_DESIRED_STATE_H
+
+#include <systemd/sd-bus.h>
+
+struct err;
+struct roster_desired;
+
+/* Reads "ta(sa{sv})a(suybb)s"; everything is tested. *ret_cause is borrowed. */
+int desired_state_read(sd_bus_message *m, struct roster_desired *ret,
+		       const char **ret_cause, struct err *e);
+
+#endif

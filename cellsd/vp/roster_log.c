@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cellsd/vp/roster_log.h"
+
+#include "cellsd/vp/journal.h"
+#include "lib/auto.h"
+#include "lib/err.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct roster_log_word roster_log_format_number(uint64_t n)
+{
+	struct roster_log_word w;
+
+	snprintf(w.s, sizeof(w.s), "%" PRIu64, n);
+	return w;
+}
+
+static struct vp *find_or_add_vp(struct roster *r, const char *name,
+				 struct err *e)
+{
+	struct vp *v = roster_find_vp(r, name);
+
+	if (v)
+		return v;
+	if (r->n == ROSTER_VPS_MAX) {
+		err_reason(e, REASON_BUSY, "more than %d VPs", ROSTER_VPS_MAX);
+		return NULL;
+	}
+	v = vp_new(name, e);
+	if (v)
+		r->vp[r->n++] = v;
+	return v;
+}
+
+void roster_log_remove_vp(struct roster *r, struct vp *v)
+{
+	for (unsigned int i = 0; i < r->n; i++) {
+		if (r->vp[i] != v)
+			continue;
+		memmove(&r->vp[i], &r->vp[i + 1],
+			(r->n - i - 1) * sizeof(struct vp *));
+		r->n--;
+		vp_free(v);
+		return;
+	}
+}
+
+struct roster_command *roster_log_add_command(struct roster *r, const char *id,
+					      const char *vp, bool remove,
+					      struct err *e)
+{
+	struct roster_command *job;
+
+	if (r->n_jobs == ROSTER_COMMANDS_MAX) {
+		err_reason(e, REASON_BUSY, "more than %d jobs",
+			   ROSTER_COMMANDS_MAX);
+		return NULL;
+	}
+	job = calloc(1, sizeof(*job));
+	if (!job) {
+		err_oom(e, "add a job");
+		return NULL;
+	}
+	snprintf(job->id, sizeof(job->id), "%s", id);
+	snprintf(job->vp, sizeof(job->vp), "%s", vp);
+	job->remove = remove;
+	r->job[r->n_jobs++] = job;
+	return job;
+}
+
+void roster_log_remove_command(struct roster *r, const char *id)
+{
+	for (unsigned int i = 0; i < r->n_jobs; i++) {
+		if (strcmp(r->job[i]->id, id) != 0)
+			continue;
+		free(r->job[i]);
+		r->job[i] = r->job[--r->n_jobs];
+		return;
+	}
+}
+
+/* ---- what a record does; the same for replay and for new records */
+
+static uint64_t parse_record_number(const char *word)
+{
+	return strtoull(word, NULL, 10);
+}
+
+static int apply_boot_record(struct roster *r, const char *const *w,
+			     struct err *e)
+{
+	snprintf(r->boot, sizeof(r->boot), "%s", w[1]);
+	r->front[0] = '\0';
+	for (unsigned int i = 0; i < r->n; i++) {
+		r->vp[i]->auto_started = false;
+		if (vp_state_is_running(r->vp[i]->state))
+			r->vp[i]->state = VP_STATE_STOPPED;
+		vp_run_free(steal(r->vp[i]->run));
+		vp_run_free(steal(r->vp[i]->ready));
+	}
+	return 0;
+}
+
+static int apply_numbers_record(struct roster *r, const char *const *w,
+				struct err *e)
+{
+	r->next_number = (uint32_t)parse_record_number(w[1]);
+	r->starts = parse_record_number(w[2]);
+	return 0;
+}
+
+static int apply_vp_record(struct roster *r, const char *const *w,
+			   struct err *e)
+{
+	struct vp *v = find_or_add_vp(r, w[1], e);
+
+	if (!v)
+		return -ENOMEM;
+	v->number = (uint32_t)parse_record_number(w[2]);
+	v->state = VP_STATE_INSTALLED;
+	if (v->number >= r->next_number)
+		r->next_number = v->number + 1;
+	return 0;
+}
+
+void roster_log_set_state(struct roster *r, struct vp *v, enum vp_state s)
+{
+	v->state = s;
+	v->shredding = false;
+	if (s == VP_STATE_ABSENT) {
+		v->number = 0;
+		v->auto_started = false; /* the next is a new VP */
+	}
+	if (s == VP_STATE_ABSENT || s == VP_STATE_STOPPED ||
+	    s == VP_STATE_INSTALLED)
+		vp_run_free(steal(v->run));
+	if (s == VP_STATE_FOREGROUND)
+		snprintf(r->front, sizeof(r->front), "%s", v->name);
+	else if (strcmp(r->front, v->name) == 0)
+		r->front[0] = '\0';
+}
+
+static int apply_state_record(struct roster *r, const char *const *w,
+			      struct err *e)
+{
+	struct vp *v = roster_find_vp(r, w[1]);
+	enum vp_state s = vp_state_parse(w[2]);
+
+	if (!v || s == VP_STATE_COUNT)
+		return err_set(e, EBADMSG, "state of VP '%s'", w[1]);
+	roster_log_set_state(r, v, s);
+	return 0;
+}
+
+static int apply_drop_record(struct roster *r, const char *const *w,
+			     struct err *e)
+{
+	struct vp *v = roster_find_vp(r, w[1]);
+
+	if (v)
+		roster_log_remove_vp(r, v);
+	return 0;
+}
+
+/* That it was undone is not in the log: of an undone one nothing is found. */
+static int apply_prepare_record(struct roster *r, const char *const *w,
+				struct err *e)
+{
+	struct vp *v = roster_find_vp(r, w[1]);
+
+	if (!v)
+		return err_set(e, EBADMSG, "preparation of VP '%s'", w[1]);
+	r->starts++;
+	/* It had ended, or it would not have been prepared. */
+	vp_run_free(steal(v->run));
+	vp_run_free(v->ready);
+	v->ready = vp_run_new(w[2]);
+	return v->ready ? 0 : err_oom(e, "prepare a VP");
+}
+
+static int apply_start_record(struct roster *r, const char *const *w,
+			      struct err *e)
+{
+	struct vp *v = roster_find_vp(r, w[1]);
+
+	if (!v)
+		return err_set(e, EBADMSG, "start of VP '%s'", w[1]);
+	/* It was counted when it was prepared. */
+	if (!v->ready)
+		r->starts++;
+	vp_run_free(steal(v->ready));
+	vp_run_free(v->run);
+	v->run = vp_run_new(w[2]);
+	if (!v->run)
+		return err_oom(e, "start a VP");
+	v->state = VP_STATE_BACKGROUND;
+	return 0;
+}
+
+static int apply_auto_record(struct roster *r, const char *const *w,
+			     struct err *e)
+{
+	struct vp *v = roster_find_vp(r, w[1]);
+
+	if (v)
+		v->auto_started = true;
+	return 0;
+}
+
+static int apply_front_record(struct roster *r, const char *const *w,
+			      struct err *e)
+{
+	struct vp *old = roster_get_foreground(r), *v = roster_find_vp(r, w[1]);
+
+	if (old && old->state == VP_STATE_FOREGROUND)
+		old->state = VP_STATE_BACKGROUND;
+	r->front[0] = '\0';
+	if (v)
+		roster_log_set_state(r, v, VP_STATE_FOREGROUND);
+	r->front_generation = parse_record_number(w[2]);
+	return 0;
+}
+
+static int apply_generation_record(struct roster *r, const char *const *w,
+				   struct err *e)
+{
+	r->apply_generation = parse_record_number(w[1]);
+	for (unsigned int i = 0; i < r->n; i++) {
+		struct vp *v = r->vp[i];
+
+		v->named = false;
+		memset(v->right, 0, sizeof(v->right));
+		for (int c = 0; c < CELLS_CLASS_COUNT; c++)
+			v->right[c].kill = true;
+	}
+	return 0;
+}
+
+/* The VPs that are wished for stand first, in the wish's order. */
+static void move_vp_to_desired_order(struct roster *r, struct vp *v)
+{
+	unsigned int to = 0, at = 0;
+
+	while (r->vp[to] != v && r->vp[to]->named)
+		to++;
+	while (r->vp[at] != v)
+		at++;
+	if (at < to)
+		return;
+	memmove(&r->vp[to + 1], &r->vp[to], (at - to) * sizeof(v));
+	r->vp[to] = v;
+}
+
+static int apply_named_record(struct roster *r, const char *const *w,
+			      struct err *e)
+{
+	struct vp *v = find_or_add_vp(r, w[1], e);
+
+	if (!v)
+		return -ENOMEM;
+	for (int c = 0; !v->named && c < CELLS_CLASS_COUNT; c++)
+		v->right[c].kill = true;
+	if (!v->named)
+		move_vp_to_desired_order(r, v);
+	v->named = true;
+	vp_conf_fini(&v->conf);
+	return vp_conf_init(&v->conf, e);
+}
+
+static int apply_conf_record(struct roster *r, const char *const *w,
+			     struct err *e)
+{
+	struct vp *v = roster_find_vp(r, w[1]);
+
+	if (!v)
+		return err_set(e, EBADMSG, "property of VP '%s'", w[1]);
+	return vp_conf_set_property(&v->conf, w[2], w[3], e);
+}
+
+static int apply_right_record(struct roster *r, const char *const *w,
+			      struct err *e)
+{
+	struct vp *v = roster_find_vp(r, w[1]);
+	uint64_t c = parse_record_number(w[2]);
+
+	if (!v || c >= CELLS_CLASS_COUNT)
+		return 0; /* a class of another version gives nothing */
+	v->right[c].right.use = (unsigned char)parse_record_number(w[3]);
+	v->right[c].right.block = (unsigned char)parse_record_number(w[4]);
+	v->right[c].kill = parse_record_number(w[5]);
+	return 0;
+}
+
+static int apply_command_record(struct roster *r, const char *const *w,
+				struct err *e)
+{
+	return roster_log_add_command(r, w[1], w[2], parse_record_number(w[3]),
+				      e)
+		       ? 0
+		       : -ENOMEM;
+}
+
+static int apply_measured_record(struct roster *r, const char *const *w,
+				 struct err *e)
+{
+	struct roster_command *job = roster_find_command(r, w[1]);
+
+	if (!job)
+		return 0;
+	job->bytes = parse_record_number(w[2]);
+	snprintf(job->medium, sizeof(job->medium), "%s", w[3]);
+	return 0;
+}
+
+static int apply_destroying_record(struct roster *r, const char *const *w,
+				   struct err *e)
+{
+	struct roster_command *job = roster_find_command(r, w[1]);
+
+	if (!job)
+		return 0;
+	job->slots = (uint32_t)parse_record_number(w[2]);
+	job->keys = (uint32_t)parse_record_number(w[3]);
+	snprintf(job->key_id, sizeof(job->key_id), "%s", w[4]);
+	return 0;
+}
+
+static int apply_incomplete_record(struct roster *r, const char *const *w,
+				   struct err *e)
+{
+	struct roster_command *job = roster_find_command(r, w[1]);
+
+	if (job)
+		job->incomplete = true;
+	return 0;
+}
+
+/* For people who read the log: each step can be done again, but that half
+ * destroyed slots do not tell which key was evicted before. */
+static int apply_step_record(struct roster *r, const char *const *w,
+			     struct err *e)
+{
+	struct vp *v = roster_find_vp(r, w[1]);
+
+	if (v && strcmp(w[2], "shred") == 0)
+		v->shredding = true;
+	return 0;
+}
+
+static int apply_done_record(struct roster *r, const char *const *w,
+			     struct err *e)
+{
+	struct roster_command *job = roster_find_command(r, w[1]);
+
+	if (job)
+		job->done = true;
+	return 0;
+}
+
+static int apply_forget_record(struct roster *r, const char *const *w,
+			       struct err *e)
+{
+	roster_log_remove_command(r, w[1]);
+	return 0;
+}
+
+static const struct {
+	const char *kind;
+	unsigned int words;
+	int (*fn)(struct roster *r, const char *const *w, struct err *e);
+} records[] = {
+	{ "boot", 2, apply_boot_record },
+	{ "numbers", 3, apply_numbers_record },
+	{ "vp", 3, apply_vp_record },
+	{ "state", 3, apply_state_record },
+	{ "drop", 2, apply_drop_record },
+	{ "prepare", 3, apply_prepare_record },
+	{ "start", 3, apply_start_record },
+	{ "auto", 2, apply_auto_record },
+	{ "front", 3, apply_front_record },
+	{ "apply", 2, apply_generation_record },
+	{ "named", 2, apply_named_record },
+	{ "conf", 4, apply_conf_record },
+	{ "right", 6, apply_right_record },
+	{ "job", 4, apply_command_record },
+	{ "measured", 4, apply_measured_record },
+	{ "destroying", 5, apply_destroying_record },
+	{ "incomplete", 2, apply_incomplete_record },
+	{ "step", 3, apply_step_record },
+	{ "done", 2, apply_done_record },
+	{ "forget", 2, apply_forget_record },
+};
+
+int roster_log_apply_record(void *arg, const char *const *w, unsigned int n,
+			    struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
+		if (strcmp(records[i].kind, w[0]) == 0 && records[i].words == n)
+			return records[i].fn(arg, w, e);
+	return err_set(e, EBADMSG, "the log has an unknown record '%.40s'",
+		       w[0]);
+}
+
+/* ---- the log written anew */
+
+static void write_conf_records(struct journal *j, const char *vp,
+			       const struct vp_conf *c)
+{
+	for (const struct vp_property *p = vp_properties; p->name; p++) {
+		const void *field = (const char *)c + p->offset;
+		const char *text = NULL;
+
+		if (p->kind == VP_TEXT)
+			text = *(char *const *)field;
+		else if (p->kind == VP_U64)
+			text = ROSTER_LOG_NUMBER(*(const uint64_t *)field);
+		else if (p->kind == VP_BOOL)
+			text = *(const bool *)field ? "1" : "0";
+		else
+			text = ROSTER_LOG_NUMBER(*(const uint32_t *)field);
+		journal_add_record(j, "conf", vp, p->name, text, NULL);
+	}
+	for (uint32_t i = 0; i < c->n_layers; i++)
+		journal_add_record(j, "conf", vp, "layer", c->layer[i], NULL);
+	for (uint32_t i = 0; i < c->n_allow; i++) {
+		const struct vp_allow *a = &c->allow[i];
+		char text[64];
+
+		snprintf(text, sizeof(text), "%u %u %u %u", a->address,
+			 a->prefix, a->protocol, a->port);
+		journal_add_record(j, "conf", vp, "allow", text, NULL);
+	}
+}
+
+static void write_right_records(struct journal *j, const struct vp *v)
+{
+	for (int c = 0; c < CELLS_CLASS_COUNT; c++) {
+		const struct vp_right *right = &v->right[c];
+
+		if (right->right.use == CELLS_USE_NONE && !right->right.block &&
+		    right->kill)
+			continue;
+		journal_add_record(j, "right", v->name, ROSTER_LOG_NUMBER(c),
+				   ROSTER_LOG_NUMBER(right->right.use),
+				   ROSTER_LOG_NUMBER(right->right.block),
+				   right->kill ? "1" : "0", NULL);
+	}
+}
+
+void roster_log_write_desired(struct journal *j, uint64_t generation,
+			      struct vp *const *vp, unsigned int n)
+{
+	journal_add_record(j, "apply", ROSTER_LOG_NUMBER(generation), NULL);
+	for (unsigned int i = 0; i < n; i++) {
+		if (!vp[i]->named)
+			continue;
+		journal_add_record(j, "named", vp[i]->name, NULL);
+		write_conf_records(j, vp[i]->name, &vp[i]->conf);
+		write_right_records(j, vp[i]);
+	}
+}
+
+void roster_log_write_all(const struct roster *r)
+{
+	struct journal *j = r->journal;
+
+	journal_add_record(j, "boot", r->boot, NULL);
+	journal_add_record(j, "numbers", ROSTER_LOG_NUMBER(r->next_number),
+			   ROSTER_LOG_NUMBER(r->starts), NULL);
+	for (unsigned int i = 0; i < r->n; i++) {
+		const struct vp *v = r->vp[i];
+
+		if (!v->number) /* wished for, and absent */
+			continue;
+		journal_add_record(j, "vp", v->name,
+				   ROSTER_LOG_NUMBER(v->number), NULL);
+		if (v->run)
+			journal_add_record(j, "start", v->name,
+					   v->run->leaf_name, NULL);
+		if (v->ready)
+			journal_add_record(j, "prepare", v->name,
+					   v->ready->leaf_name, NULL);
+		if (v->auto_started)
+			journal_add_record(j, "auto", v->name, NULL);
+		journal_add_record(j, "state", v->name, vp_state_name(v->state),
+				   NULL);
+		if (v->shredding)
+			journal_add_record(j, "step", v->name, "shred", NULL);
+	}
+	/* "start" and "prepare" counted again. */
+	journal_add_record(j, "numbers", ROSTER_LOG_NUMBER(r->next_number),
+			   ROSTER_LOG_NUMBER(r->starts), NULL);
+	roster_log_write_desired(j, r->apply_generation, r->vp, r->n);
+	journal_add_record(j, "front", r->front,
+			   ROSTER_LOG_NUMBER(r->front_generation), NULL);
+	for (unsigned int i = 0; i < r->n_jobs; i++) {
+		const struct roster_command *job = r->job[i];
+
+		journal_add_record(j, "job", job->id, job->vp,
+				   job->remove ? "1" : "0", NULL);
+		journal_add_record(j, "measured", job->id,
+				   ROSTER_LOG_NUMBER(job->bytes), job->medium,
+				   NULL);
+		if (*job->key_id)
+			journal_add_record(j, "destroying", job->id,
+					   ROSTER_LOG_NUMBER(job->slots),
+					   ROSTER_LOG_NUMBER(job->keys),
+					   job->key_id, NULL);
+		if (job->incomplete)
+			journal_add_record(j, "incomplete", job->id, NULL);
+		if (job->done)
+			journal_add_record(j, "done", job->id, NULL);
+	}
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Devns by their names, which the module tells by number elsewhere. */
+#ifndef DEVNSCTL_DEVNS_NAME_H
+#define DEVNSCTL_DEVNS_NAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+struct devnsctl;
+
+/* Fills c->names. -ENOENT: nobody has the name that was asked for. */
+int devns_name_load_all(struct devnsctl *c, struct err *e);
+
+/* Its name, "host", or its number; lives until the next call. */
+const char *devns_name_get(const struct devnsctl *c, uint32_t ns);
+/* Is it one that was asked for? */
+bool devns_name_is_requested(const struct devnsctl *c, uint32_t ns);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a VP's data key comes back to a device that no longer has it. The device
+ * wraps it for the organisation (the recovery slot), whose `<recovery>` key the
+ * root names, and puts that into the receipt of a lock; the organisation opens
+ * it and seals the key to the device's receipt key, in an unlock command. Both
+ * are boxes (lib/crypto/ecies.h), bound by their associated data:
+ *
+ *   recovery slot  "cells-slot|recovery|<vp>|<number>|<key's identifier, hex>"
+ *   sealed key     "cells-sealed-key|<device>|<epoch>|<vp>"
+ */
+#ifndef LIB_CRYPTO_KEY_RECOVERY_H
+#define LIB_CRYPTO_KEY_RECOVERY_H
+
+#include <stdint.h>
+
+#include "lib/crypto/ecies.h"
+
+#define KEY_RECOVERY_KEY_SIZE 64
+#define KEY_RECOVERY_BOX_SIZE (KEY_RECOVERY_KEY_SIZE + ECIES_OVERHEAD)
+
+struct err;
+struct key;
+
+/* Whose key it is: what the receipt of a lock says. */
+struct key_recovery_vp {
+	const char *vp, *id; /* the identifier in hex */
+	uint32_t number;     /* of the VP's range of ids */
+};
+
+/* To the organisation. -EINVAL: a name is too long, or no point of the curve.
+ */
+int key_recovery_wrap(const struct key_recovery_vp *v,
+		      const uint8_t to[ECIES_POINT_SIZE],
+		      const uint8_t key[KEY_RECOVERY_KEY_SIZE],
+		      uint8_t ret[KEY_RECOVERY_BOX_SIZE], struct err *e);
+/* -EACCES: not wrapped for this key, or not that VP's. */
+int key_recovery_unwrap(const struct key_recovery_vp *v,
+			const struct key *recovery,
+			const uint8_t box[KEY_RECOVERY_BOX_SIZE],
+			uint8_t ret[KEY_RECOVERY_KEY_SIZE], struct err *e);
+
+struct key_recovery_device {
+	const char *device, *epoch, *vp;
+};
+
+/* To the device that has this receipt key, of which the public half will do. */
+int key_recovery_seal(const struct key_recovery_device *d,
+		      const struct key *receipts,
+		      const uint8_t key[KEY_RECOVERY_KEY_SIZE],
+		      uint8_t ret[KEY_RECOVERY_BOX_SIZE], struct err *e);
+/* -EACCES: not sealed to this key, or for another device, epoch or VP. */
+int key_recovery_unseal(const struct key_recovery_device *d,
+			const struct key *receipts, const void *box, size_t len,
+			uint8_t ret[KEY_RECOVERY_KEY_SIZE], struct err *e);
+
+#endif

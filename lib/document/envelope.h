@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DSSE envelopes (secure-systems-lab/dsse, protocol and envelope 1.0): the JSON
+ * file that carries a document's exact bytes and the signatures over its PAE.
+ */
+#ifndef LIB_DOCUMENT_ENVELOPE_H
+#define LIB_DOCUMENT_ENVELOPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/crypto/hash.h"
+#include "lib/crypto/key.h"
+
+#define ENVELOPE_MAX (1024 * 1024)
+#define ENVELOPE_PAYLOAD_MAX (512 * 1024)
+#define ENVELOPE_SIGNATURES_MAX 16
+#define ENVELOPE_PROOFS_MAX 64
+#define ENVELOPE_TYPE_XML(type) "application/vnd.cells." type "+xml"
+#define ENVELOPE_TYPE_JSON(type) "application/vnd.cells." type "+json"
+
+struct err;
+
+struct envelope_signature {
+	char keyid[KEY_ID_SIZE];
+	uint8_t sig[KEY_SIG_MAX];
+	size_t sig_len;
+};
+
+struct envelope_proof {
+	uint8_t over[HASH_SIZE]; /* digest of the config in force */
+	uint8_t mac[HASH_SIZE];
+};
+
+struct envelope {
+	char type[80]; /* payloadType */
+	void *payload; /* NUL behind it */
+	size_t payload_len;
+	uint8_t digest[HASH_SIZE];     /* SHA-256 of the payload */
+	uint8_t pae_digest[HASH_SIZE]; /* SHA-256 of the PAE: what is signed */
+	unsigned int n_signatures, n_proofs;
+	struct envelope_signature signature[ENVELOPE_SIGNATURES_MAX];
+	struct envelope_proof proof[ENVELOPE_PROOFS_MAX];
+};
+
+/* Form only: no signature is tested. The caller frees *ret. err.too-large,
+ * err.envelope. */
+int envelope_parse(const char *json, size_t len, struct envelope **ret,
+		   struct err *e);
+
+/* An envelope without signatures around a copy of the payload. */
+int envelope_new(const char *type, const void *payload, size_t len,
+		 struct envelope **ret, struct err *e);
+void envelope_free(struct envelope *env);
+
+/* Adds a signature, or replaces the one by the same key, which is private.
+ * -E2BIG: there are too many. */
+int envelope_sign(struct envelope *env, const struct key *k, struct err *e);
+/* -EINVAL: this type takes none; -E2BIG: there are too many. */
+int envelope_add_proof(struct envelope *env, const struct envelope_proof *p,
+		       struct err *e);
+
+/* Takes over the signatures and proofs of `from` that env lacks (same PAE, else
+ * -EINVAL): how signatures of several people are collected. */
+int envelope_merge(struct envelope *env, const struct envelope *from,
+		   struct err *e);
+
+/* The JSON text, which the caller frees. */
+int envelope_text(const struct envelope *env, char **ret, struct err *e);
+
+/* DSSEv1 SP len SP type SP len SP body; the caller frees *ret. */
+int envelope_pae(const char *type, const void *payload, size_t len, void **ret,
+		 size_t *ret_len, struct err *e);
+
+/* Has it that payloadType and a signature by k? err.envelope, err.unknown-key,
+ * err.signature. (Documents: trust.h.) */
+int envelope_verify(const struct envelope *env, const char *type,
+		    const struct key *k, struct err *e);
+
+/* new, sign, text in one. */
+int envelope_make(const char *type, const void *payload, size_t len,
+		  const struct key *k, char **ret, struct err *e);
+
+static inline void envelope_freep(struct envelope **env)
+{
+	envelope_free(*env);
+}
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Alarms of what happens once and comes from nobody who would send it again: a
+ * refused certificate, a second connection. They wait in memory while the
+ * database takes no writes, and until the turn that wrote them is committed.
+ */
+#ifndef MGMT_SERVER_CORE_ALARM_H
+#define MGMT_SERVER_CORE_ALARM_H
+
+#include "mgmt-server/core/server.h"
+
+#define ALARM_PENDING_MAX 256
+
+struct alarms;
+
+int alarm_new(struct alarms **ret, struct err *e);
+void alarm_free(struct alarms *a);
+
+/* Of no device that is known: nothing. Beyond ALARM_PENDING_MAX it stands in
+ * the log only. */
+void alarm_raise(struct server *s, const char *device, const char *text);
+/* Writes what waits; once a second. */
+void alarm_write_pending(struct server *s);
+/* What this turn wrote is undone. */
+void alarm_requeue_turn(struct server *s);
+
+#endif

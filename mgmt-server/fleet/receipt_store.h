@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What devices signed: receipts and audit batches. Kept only if they verify by
+ * the key of the device's enrolment, and without gaps.
+ */
+#ifndef MGMT_SERVER_FLEET_RECEIPT_STORE_H
+#define MGMT_SERVER_FLEET_RECEIPT_STORE_H
+
+#include <stdint.h>
+
+#include "lib/json.h"
+
+struct err;
+struct server;
+
+/* Up to where each stream is here, and the newest that the device signed of it:
+ * envelopes, NULL where there is none. */
+struct receipt_store_position {
+	uint64_t receipts, records;
+	json_t *receipt, *head; /* owned */
+};
+int receipt_store_get_position(struct server *s, const char *device,
+			       const char *epoch,
+			       struct receipt_store_position *ret,
+			       struct err *e);
+void receipt_store_position_fini(struct receipt_store_position *p);
+
+/*
+ * Takes what continues the stream; what is here already is compared with it
+ * (two receipts with one seq are an alarm), a gap ends the taking, unless the
+ * device's statement bridges it. *ret_seq is the position then. A receipt that
+ * does not verify is an alarm, not an error.
+ */
+int receipt_store_add_receipts(struct server *s, const char *device,
+			       const char *epoch, json_t *list,
+			       uint64_t *ret_seq, struct err *e);
+int receipt_store_add_audit_batch(struct server *s, const char *device,
+				  const char *epoch, json_t *batch,
+				  uint64_t *ret_seq, struct err *e);
+
+#endif

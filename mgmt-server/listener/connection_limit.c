@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt-server/listener/connection_limit.h"
+
+#include "lib/crypto/hash.h"
+#include "mgmt-server/listener/listener.h"
+
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct counted_connection {
+	bool is_counted; /* for its address */
+	unsigned int place;
+	uintptr_t note;
+};
+
+/* An IPv6 address is its network's: whoever has one has 2^64. */
+static size_t read_peer_address(int fd, uint8_t ret[8])
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} a = { .any.sa_family = AF_UNSPEC };
+	socklen_t len = sizeof(a);
+
+	if (getpeername(fd, &a.any, &len) < 0)
+		return 0;
+	if (a.any.sa_family == AF_INET) {
+		memcpy(ret, &a.v4.sin_addr, 4);
+		return 4;
+	}
+	if (a.any.sa_family != AF_INET6)
+		return 0;
+	if (IN6_IS_ADDR_V4MAPPED(&a.v6.sin6_addr)) {
+		memcpy(ret, a.v6.sin6_addr.s6_addr + 12, 4);
+		return 4;
+	}
+	memcpy(ret, a.v6.sin6_addr.s6_addr, 8);
+	return 8;
+}
+
+/* FNV-1a from a random start; the ports do not share a place. */
+static unsigned int hash_peer_address(const struct listener_port *port, int fd)
+{
+	struct connection_limit_counts *count = &port->edge->addresses;
+	uint8_t address[8];
+	size_t n = read_peer_address(fd, address);
+	uint64_t h;
+
+	while (!count->seed)
+		hash_random(&count->seed, sizeof(count->seed));
+	h = UINT64_C(0xcbf29ce484222325) ^ count->seed;
+	h = (h ^ (port->is_device ? 1 : 2)) * UINT64_C(0x100000001b3);
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ address[i]) * UINT64_C(0x100000001b3);
+	return (unsigned int)(h >> 32) % CONNECTION_LIMIT_BUCKETS;
+}
+
+bool connection_limit_has_room(const struct listener_port *port, int fd)
+{
+	const struct settings *conf = &port->edge->server->conf;
+	uint64_t max =
+		port->is_device ? conf->connections : conf->admin_connections;
+	uint32_t here =
+		port->edge->addresses.place[hash_peer_address(port, fd)];
+
+	return port->edge->open[port->is_device] < max &&
+	       here < conf->address_connections;
+}
+
+bool connection_limit_add(struct lws *wsi)
+{
+	const struct listener_port *port = listener_get_port(wsi);
+	struct counted_connection *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return false;
+	port->edge->open[port->is_device]++;
+	port->edge->server->gauge.connections++;
+	c->place = hash_peer_address(port, lws_get_socket_fd(wsi));
+	c->is_counted = true;
+	port->edge->addresses.place[c->place]++;
+	lws_set_opaque_user_data(wsi, c);
+	return true;
+}
+
+void connection_limit_uncount_address(struct lws *wsi)
+{
+	struct counted_connection *c = lws_get_opaque_user_data(wsi);
+
+	if (!c || !c->is_counted)
+		return;
+	c->is_counted = false;
+	listener_get_port(wsi)->edge->addresses.place[c->place]--;
+}
+
+void connection_limit_remove(struct lws *wsi)
+{
+	const struct listener_port *port = listener_get_port(wsi);
+	struct counted_connection *c = lws_get_opaque_user_data(wsi);
+
+	if (!c) /* a listener, or the signals */
+		return;
+	connection_limit_uncount_address(wsi);
+	lws_set_opaque_user_data(wsi, NULL);
+	free(c);
+	port->edge->open[port->is_device]--;
+	port->edge->server->gauge.connections--;
+}
+
+uintptr_t connection_limit_get_note(struct lws *wsi)
+{
+	const struct counted_connection *c = lws_get_opaque_user_data(wsi);
+
+	return c ? c->note : 0;
+}
+
+void connection_limit_set_note(struct lws *wsi, uintptr_t note)
+{
+	struct counted_connection *c = lws_get_opaque_user_data(wsi);
+
+	if (c)
+		c->note = note;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Open connections: each port has its own number of them, and one address its
+ * part of it; at the devices' port until the certificate is known, since a
+ * whole fleet may come through one address.
+ */
+#ifndef MGMT_SERVER_LISTENER_CONNECTION_LIMIT_H
+#define MGMT_SERVER_LISTENER_CONNECTION_LIMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct listener_port;
+struct lws;
+
+#define CONNECTION_LIMIT_BUCKETS 4096
+
+/* Counts by address, in a table of fixed size: two that fall on one place share
+ * it, which makes a limit stricter, never laxer. */
+struct connection_limit_counts {
+	uint64_t seed;
+	uint32_t place[CONNECTION_LIMIT_BUCKETS];
+};
+
+/* May one more come on that socket? */
+bool connection_limit_has_room(const struct listener_port *port, int fd);
+/* It came (false: no memory), and it went; its device is known. */
+bool connection_limit_add(struct lws *wsi);
+void connection_limit_remove(struct lws *wsi);
+void connection_limit_uncount_address(struct lws *wsi);
+
+/* A number for whoever serves the connection; 0 at first. */
+uintptr_t connection_limit_get_note(struct lws *wsi);
+void connection_limit_set_note(struct lws *wsi, uintptr_t note);
+
+#endif

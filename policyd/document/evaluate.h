@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the policies in force to a table: what each VP may do with each class at
+ * a moment. The decision is lib/document/access.h; here stand the device's
+ * level of enforcement and the VPs.
+ */
+#ifndef POLICYD_DOCUMENT_EVALUATE_H
+#define POLICYD_DOCUMENT_EVALUATE_H
+
+#include "lib/document/access.h"
+#include "policyd/document/document_set.h"
+
+struct err;
+
+struct evaluate_row {
+	const char *vp; /* borrowed from the config */
+	enum cells_class cls;
+	struct cells_right right;
+	bool kill; /* end holders of handles that are no longer allowed */
+};
+
+/* What one VP has on one class. */
+void evaluate_right(const struct document_set *docs, enum doc_level level,
+		    const char *vp, enum cells_class cls,
+		    const struct access_time *at, struct access_right *ret);
+
+/* The rows that give something, block, or keep handles open. The caller frees
+ * *ret. */
+int evaluate_table(const struct document_set *docs, enum doc_level level,
+		   const struct access_time *at, struct evaluate_row **ret,
+		   size_t *ret_n, struct err *e);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the agent brings: each envelope is verified, then taken or refused. A
+ * refusal changes nothing but leaves a receipt, one an hour for the same thing.
+ */
+#ifndef POLICYD_DOCUMENT_SUBMIT_H
+#define POLICYD_DOCUMENT_SUBMIT_H
+
+#include <stddef.h>
+
+struct err;
+struct policyd;
+struct verdict;
+struct verify_facts;
+
+/* < 0: it could not be decided (no memory, no disk); nothing was changed. */
+int submit_envelope(struct policyd *p, const void *data, size_t len,
+		    struct verdict *ret, struct err *e);
+
+/* What a document is verified against, as things are now; all borrowed. */
+void submit_get_verify_facts(const struct policyd *p, struct verify_facts *ret);
+
+#endif

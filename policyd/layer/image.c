@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/layer/image.h"
+
+#include "lib/auto.h"
+#include "lib/encoding.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/log.h"
+#include "policyd/document/verdict.h"
+#include "policyd/layer/layer_download.h"
+#include "policyd/layer/layer_store.h"
+#include "policyd/policyd.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#define NAME_SIZE 80
+#define NAMES_MAX 64 /* digests in one answer that are compared for twins */
+
+struct image {
+	struct policyd *p;
+	struct layer_store *shelf;
+	image_complete_fn *whole;
+	uint64_t reserve;
+	sd_event_source *work; /* digests the layer in small pieces */
+	/* What is put together: copies, since documents come and go. */
+	bool is_active;
+	struct doc_head doc;
+	struct doc_layer layer;
+	struct layer_download *assembly; /* NULL: its list is missing */
+	size_t next; /* chunk that the next answer begins with */
+};
+
+static int on_digest_work(sd_event_source *s, void *arg);
+
+int image_new(struct policyd *p, uint64_t reserve, image_complete_fn *whole,
+	      struct image **ret, struct err *e)
+{
+	AUTO(image_freep) struct image *im = calloc(1, sizeof(*im));
+	int r;
+
+	if (!im)
+		return err_oom(e, "open layers");
+	im->p = p;
+	im->shelf = p->shelf;
+	im->reserve = reserve;
+	im->whole = whole;
+	r = sd_event_add_defer(p->event, &im->work, on_digest_work, im);
+	if (r >= 0)
+		r = sd_event_source_set_priority(im->work,
+						 SD_EVENT_PRIORITY_IDLE);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(im->work, SD_EVENT_OFF);
+	if (r < 0)
+		return err_sys(e, -r, "open layers");
+	*ret = steal(im);
+	return 0;
+}
+
+void image_free(struct image *im)
+{
+	if (!im)
+		return;
+	layer_download_close(im->assembly);
+	sd_event_source_unref(im->work);
+	free(im);
+}
+
+static void format_part_names(const struct doc_layer *l, char part[NAME_SIZE],
+			      char have[NAME_SIZE])
+{
+	snprintf(part, NAME_SIZE, "%s.part",
+		 layer_store_get_file_name(l->digest));
+	snprintf(have, NAME_SIZE, "%s.have",
+		 layer_store_get_file_name(l->digest));
+}
+
+static void stop_layer_download(struct image *im)
+{
+	layer_download_close(im->assembly);
+	im->assembly = NULL;
+	im->is_active = false;
+	sd_event_source_set_enabled(im->work, SD_EVENT_OFF);
+}
+
+/* An accepted image turned out to be impossible: its snapshot is not waited for
+ * until it is sent again. */
+static void refuse_image_document(struct policyd *p,
+				  const struct doc_head *image,
+				  const struct err *why)
+{
+	const struct receipt_doc d = verdict_build_document(image);
+	struct err e;
+
+	log_warning("image '%s' %u: %s", image->id, image->version, why->text);
+	p->staged_blocked = true;
+	if (verdict_refuse(p,
+			   &(struct verdict_refusal){ VERDICT_ACCEPTED, &d,
+						      NULL, why },
+			   &e) < 0)
+		log_error("write receipt: %s", e.text);
+}
+
+/* The layer cannot be had: neither can its document. */
+static void refuse_current_layer(struct image *im, const struct err *why)
+{
+	char part[NAME_SIZE], have[NAME_SIZE];
+	struct doc_head head = im->doc;
+
+	format_part_names(&im->layer, part, have);
+	unlinkat(layer_store_get_layers_fd(im->shelf), part, 0);
+	unlinkat(layer_store_get_layers_fd(im->shelf), have, 0);
+	stop_layer_download(im);
+	refuse_image_document(im->p, &head, why);
+}
+
+/* Before a byte is fetched: is there room for all that is missing? */
+static int check_free_space(struct image *im, const struct document_set *docs,
+			    struct err *e)
+{
+	uint64_t need = im->reserve, room;
+	struct document_set_walk w = { 0 };
+	const struct doc_layer *l;
+	struct statvfs vfs;
+	char a[24], b[24];
+
+	while ((l = document_set_next_layer(docs, &w))) {
+		char part[NAME_SIZE], have[NAME_SIZE];
+
+		format_part_names(l, part, have);
+		if (!layer_store_has_layer(im->shelf, l->digest) &&
+		    faccessat(layer_store_get_layers_fd(im->shelf), part, F_OK,
+			      0) < 0)
+			need += l->size;
+	}
+	if (fstatvfs(layer_store_get_layers_fd(im->shelf), &vfs) < 0)
+		return err_sys(e, errno, "measure the state folder");
+	room = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+	if (room >= need)
+		return 0;
+	encoding_format_size(need, a);
+	encoding_format_size(room, b);
+	return err_reason(e, REASON_STORAGE_FULL,
+			  "layers need %s, and %s are left", a, b);
+}
+
+/* From layers that are in force: most of a new version is the old one. */
+static void copy_known_chunks(struct image *im)
+{
+	struct document_set_walk w = { 0 };
+	const struct doc_layer *l;
+
+	while ((l = document_set_next_layer(&im->p->force, &w))) {
+		auto_free struct chunk_list *list = NULL;
+		auto_close int fd =
+			layer_store_open_layer(im->shelf, l->digest);
+		struct err ignored;
+
+		if (fd >= 0 &&
+		    layer_store_read_chunk_list(im->shelf, l->chunks, &list,
+						&ignored) == 0)
+			layer_download_copy_chunks(im->assembly, list, fd,
+						   &ignored);
+	}
+}
+
+/* The list is here: opens the layer that it makes. */
+static int open_listed_layer(struct image *im, struct err *e)
+{
+	char part[NAME_SIZE], have[NAME_SIZE];
+	auto_free struct chunk_list *list = NULL;
+	int r = layer_store_read_chunk_list(im->shelf, im->layer.chunks, &list,
+					    e);
+
+	if (r < 0)
+		return r;
+	assert(list);
+	if (list->size != im->layer.size)
+		return err_reason(e, REASON_IMAGE_DIGEST,
+				  "the chunk list makes %llu bytes of a layer "
+				  "of %llu",
+				  (unsigned long long)list->size,
+				  (unsigned long long)im->layer.size);
+	format_part_names(&im->layer, part, have);
+	r = layer_download_open(layer_store_get_layers_fd(im->shelf), part,
+				have, list, &im->assembly, e);
+	if (r < 0)
+		return r;
+	list = NULL; /* taken over */
+	copy_known_chunks(im);
+	sd_event_source_set_enabled(im->work, SD_EVENT_ON);
+	return 0;
+}
+
+static int begin_layer_download(struct image *im, struct err *e)
+{
+	int r = check_free_space(im, &im->p->staged_docs, e);
+
+	if (r == 0 && layer_store_has_chunk_list(im->shelf, im->layer.chunks))
+		r = open_listed_layer(im, e);
+	return r;
+}
+
+void image_resume_download(struct policyd *p)
+{
+	struct image *im = p->image;
+	const struct doc_layer *l = NULL;
+	const struct doc_image *doc;
+	struct err e;
+
+	if (p->staged && !p->staged_blocked)
+		l = layer_store_find_missing_layer(p->shelf, &p->staged_docs,
+						   &doc);
+	if (l && im->is_active && strcmp(l->digest, im->layer.digest) == 0 &&
+	    strcmp(l->chunks, im->layer.chunks) == 0) {
+		im->doc = doc->head; /* perhaps of another document */
+		return;
+	}
+	stop_layer_download(im);
+	if (!l)
+		return;
+	im->is_active = true;
+	im->next = 0;
+	im->doc = doc->head;
+	im->layer = *l;
+	if (begin_layer_download(im, &e) < 0)
+		refuse_current_layer(im, &e);
+	else
+		policyd_signal_pending(p, "wants");
+}
+
+/* ---- putting it together */
+static int install_layer_file(struct image *im, struct err *e)
+{
+	char part[NAME_SIZE], have[NAME_SIZE];
+	int r = layer_download_sync(im->assembly, e);
+
+	if (r < 0)
+		return r;
+	format_part_names(&im->layer, part, have);
+	if (renameat(layer_store_get_layers_fd(im->shelf), part,
+		     layer_store_get_layers_fd(im->shelf),
+		     layer_store_get_file_name(im->layer.digest)) < 0 ||
+	    fsync(layer_store_get_layers_fd(im->shelf)) < 0)
+		return err_sys(e, errno, "keep layer");
+	unlinkat(layer_store_get_layers_fd(im->shelf), have, 0);
+	log_info("layer %s is complete", im->layer.digest);
+	return 0;
+}
+
+static int finish_layer_download(struct image *im, const uint8_t got[HASH_SIZE],
+				 struct err *e)
+{
+	uint8_t want[HASH_SIZE];
+
+	encoding_parse_digest(im->layer.digest, want);
+	if (memcmp(got, want, HASH_SIZE) == 0)
+		return install_layer_file(im, e);
+	if (!layer_download_has_reused_chunks(im->assembly))
+		return err_reason(e, REASON_IMAGE_DIGEST,
+				  "the chunks of layer %s make another one",
+				  im->layer.digest);
+	/* A power cut may have taken bytes that were noted as there. */
+	log_warning("layer %s: begun anew", im->layer.digest);
+	return layer_download_restart(im->assembly, e) < 0 ? -EIO : -EAGAIN;
+}
+
+static int on_digest_work(sd_event_source *s, void *arg)
+{
+	struct image *im = arg;
+	struct policyd *p = im->p;
+	uint8_t digest[HASH_SIZE];
+	struct err e;
+	int r;
+
+	if (!im->assembly) {
+		sd_event_source_set_enabled(s, SD_EVENT_OFF);
+		return 0;
+	}
+	r = layer_download_update_digest(im->assembly, digest, &e);
+	if (r == -EAGAIN)
+		return 0;
+	sd_event_source_set_enabled(s, SD_EVENT_OFF);
+	if (r == 0)
+		return 0;
+	if (r > 0)
+		r = finish_layer_download(im, digest, &e);
+	if (r == -EAGAIN) {
+		policyd_signal_pending(p, "wants");
+		return 0;
+	}
+	if (r < 0) {
+		refuse_current_layer(im, &e);
+		return 0;
+	}
+	image_resume_download(p);
+	if (im->whole(p, &e) < 0)
+		log_error("activate: %s", e.text);
+	return 0;
+}
+
+static int receive_chunk_list(struct image *im, const void *data, size_t len,
+			      struct err *e)
+{
+	struct err why;
+	int r = layer_store_write_chunk_list(im->shelf, im->layer.chunks, data,
+					     len, e);
+
+	if (r == -ENOSPC)
+		return err_reason(e, REASON_STORAGE_FULL,
+				  "keep chunk list: no room");
+	if (r < 0)
+		return r;
+	/* The list is what was asked for; whether it fits is the image's fault.
+	 */
+	if (open_listed_layer(im, &why) < 0)
+		refuse_current_layer(im, &why);
+	return 0;
+}
+
+/* What is wanted may be large (a list) or not (a chunk). */
+static int read_verified_file(int fd, size_t max, const char *digest,
+			      char **ret, size_t *ret_len, struct err *e)
+{
+	uint8_t want[HASH_SIZE], got[HASH_SIZE];
+	struct stat st;
+	int r;
+
+	/* Anything but a file could make us wait. */
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return err_reason(e, REASON_CHUNK, "%s: not a file", digest);
+	if ((uint64_t)st.st_size > max)
+		return err_reason(e, REASON_CHUNK, "%s: longer than allowed",
+				  digest);
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_sys(e, errno, "%s", digest);
+	r = io_read_fd(fd, digest, max, ret, ret_len, e);
+	if (r < 0)
+		return r;
+	hash_sha256(*ret, *ret_len, got);
+	encoding_parse_digest(digest, want);
+	if (memcmp(got, want, HASH_SIZE) != 0)
+		return err_reason(e, REASON_CHUNK,
+				  "%s: the bytes have another digest", digest);
+	return 0;
+}
+
+/* These are the bytes that the list names: no others will ever come. */
+static void refuse_bad_chunk(struct image *im, const uint8_t want[HASH_SIZE],
+			     const void *data, size_t len,
+			     const struct err *why)
+{
+	uint8_t digest[HASH_SIZE];
+
+	hash_sha256(data, len, digest);
+	if (why->reason == REASON_CHUNK && memcmp(digest, want, HASH_SIZE) == 0)
+		refuse_current_layer(im, why);
+}
+
+int image_receive_chunk(struct policyd *p, const char *digest, int fd,
+			struct err *e)
+{
+	struct image *im = p->image;
+	auto_free char *data = NULL;
+	uint8_t raw[HASH_SIZE];
+	bool is_list;
+	size_t len;
+	int r;
+
+	if (encoding_parse_digest(digest, raw) < 0)
+		return err_reason(e, REASON_CHUNK, "'%.80s' is no digest",
+				  digest);
+	is_list = im->is_active && !im->assembly &&
+		  strcmp(im->layer.chunks, digest) == 0;
+	r = read_verified_file(fd, is_list ? CHUNK_LIST_MAX : CHUNK_STORED_MAX,
+			       digest, &data, &len, e);
+	if (r < 0)
+		return r;
+	if (is_list)
+		return receive_chunk_list(im, data, len, e);
+	/* Late ones do no harm: a snapshot was replaced meanwhile. */
+	if (!im->assembly)
+		return 0;
+	r = layer_download_add_chunk(im->assembly, raw, data, len, e);
+	if (r > 0)
+		sd_event_source_set_enabled(im->work, SD_EVENT_ON);
+	if (r < 0)
+		refuse_bad_chunk(im, raw, data, len, e);
+	return r < 0 ? r : 0;
+}
+
+/* ---- what is wanted */
+static int append_wanted_digest(sd_bus_message *m, const char *kind,
+				const uint8_t digest[HASH_SIZE])
+{
+	char text[ENCODING_DIGEST_SIZE];
+
+	encoding_format_digest(digest, text);
+	return sd_bus_message_append(m, "(ss)", kind, text);
+}
+
+static bool is_digest_listed(const uint8_t *const *digests, unsigned int n,
+			     const uint8_t *digest)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (memcmp(digests[i], digest, HASH_SIZE) == 0)
+			return true;
+	return false;
+}
+
+static int append_missing_chunks(struct image *im, sd_bus_message *m,
+				 unsigned int max)
+{
+	const uint8_t *told[NAMES_MAX];
+	const struct chunk *c;
+	size_t i = im->next;
+	bool wrapped = false;
+	unsigned int n = 0;
+	int r = 0;
+
+	if (max > NAMES_MAX)
+		max = NAMES_MAX;
+	/* Each answer goes on behind the one before: some that cannot be had
+	 * keep nothing back. */
+	while (r >= 0 && n < max) {
+		i = layer_download_next_missing(im->assembly, i);
+		c = layer_download_get_chunk(im->assembly, i);
+		if (wrapped && (!c || i >= im->next))
+			break;
+		if (!c) {
+			wrapped = true;
+			i = 0;
+			continue;
+		}
+		i++;
+		if (is_digest_listed(told, n, c->digest))
+			continue;
+		told[n++] = c->digest;
+		r = append_wanted_digest(m, "chunk", c->digest);
+	}
+	im->next = i;
+	return r;
+}
+
+int image_append_wanted(struct policyd *p, sd_bus_message *m, unsigned int max)
+{
+	struct image *im = p->image;
+	unsigned int n = 0;
+	int r = 0;
+
+	if (!p->staged || p->staged_blocked)
+		return 0;
+	for (unsigned int i = 0; r >= 0 && n < max && i < p->staged->n; i++) {
+		if (document_set_find_by_digest(&p->staged_docs,
+						p->staged->entry[i].digest))
+			continue;
+		r = append_wanted_digest(m, "document",
+					 p->staged->entry[i].digest);
+		n++;
+	}
+	if (r < 0 || n == max || !im->is_active)
+		return r;
+	if (!im->assembly)
+		return sd_bus_message_append(m, "(ss)", "chunk-list",
+					     im->layer.chunks);
+	return append_missing_chunks(im, m, max - n);
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyd/layer/layer_store.h"
+
+#include "lib/auto.h"
+#include "lib/chunk.h"
+#include "lib/clock.h"
+#include "lib/encoding.h"
+#include "lib/err.h"
+#include "lib/io.h"
+#include "lib/log.h"
+#include "policyd/device.h"
+#include "policyd/policyd.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#define BUSY "org.cells.Error.busy"
+
+struct layer_store {
+	char *dir;
+	int layers, lists; /* folders */
+};
+
+static bool has_digest_file(int dirfd, const char *digest)
+{
+	return faccessat(dirfd, layer_store_get_file_name(digest), F_OK, 0) ==
+	       0;
+}
+
+static int open_store_folder(const char *dir, const char *name, int *ret,
+			     struct err *e)
+{
+	auto_free char *path = io_join(dir, name);
+	int r = path ? io_mkdirs(path, 0700, e) : err_oom(e, name);
+
+	if (r < 0)
+		return r;
+	*ret = open(path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	return *ret < 0 ? err_sys(e, errno, "open %s", path) : 0;
+}
+
+int layer_store_new(const char *dir, struct layer_store **ret, struct err *e)
+{
+	AUTO(layer_store_freep) struct layer_store *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return err_oom(e, "open layers");
+	s->layers = s->lists = -1;
+	s->dir = strdup(dir);
+	if (!s->dir)
+		return err_oom(e, "open layers");
+	r = open_store_folder(dir, "layers", &s->layers, e);
+	if (r == 0)
+		r = open_store_folder(dir, "lists", &s->lists, e);
+	if (r < 0)
+		return r;
+	*ret = steal(s);
+	return 0;
+}
+
+void layer_store_free(struct layer_store *s)
+{
+	if (!s)
+		return;
+	if (s->layers >= 0)
+		close(s->layers);
+	if (s->lists >= 0)
+		close(s->lists);
+	free(s->dir);
+	free(s);
+}
+
+const char *layer_store_get_file_name(const char *digest)
+{
+	return digest + strlen("sha256:");
+}
+
+int layer_store_get_layers_fd(const struct layer_store *s)
+{
+	return s->layers;
+}
+
+bool layer_store_has_layer(const struct layer_store *s, const char *digest)
+{
+	return has_digest_file(s->layers, digest);
+}
+
+bool layer_store_has_chunk_list(const struct layer_store *s, const char *digest)
+{
+	return has_digest_file(s->lists, digest);
+}
+
+int layer_store_open_layer(const struct layer_store *s, const char *digest)
+{
+	int fd = openat(s->layers, layer_store_get_file_name(digest),
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? -errno : fd;
+}
+
+const struct doc_layer *
+layer_store_find_missing_layer(const struct layer_store *s,
+			       const struct document_set *docs,
+			       const struct doc_image **ret_doc)
+{
+	struct document_set_walk w = { 0 };
+	const struct doc_layer *l;
+
+	while ((l = document_set_next_layer(docs, &w)))
+		if (!has_digest_file(s->layers, l->digest)) {
+			*ret_doc = w.image;
+			return l;
+		}
+	return NULL;
+}
+
+int layer_store_write_chunk_list(struct layer_store *s, const char *digest,
+				 const void *data, size_t len, struct err *e)
+{
+	auto_free char *path = NULL;
+
+	if (asprintf(&path, "%s/lists/%s", s->dir,
+		     layer_store_get_file_name(digest)) < 0)
+		return err_oom(e, "keep chunk list");
+	return io_replace_file(path, data, len, 0600, e);
+}
+
+int layer_store_read_chunk_list(const struct layer_store *s, const char *digest,
+				struct chunk_list **ret, struct err *e)
+{
+	auto_close int fd = openat(s->lists, layer_store_get_file_name(digest),
+				   O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	auto_free char *text = NULL;
+	size_t len;
+	int r;
+
+	if (fd < 0)
+		return err_sys(e, errno, "open chunk list");
+	r = io_read_fd(fd, "chunk list", CHUNK_LIST_MAX, &text, &len, e);
+	return r < 0 ? r : chunk_list_parse(text, len, ret, e);
+}
+
+/* ---- what has changed on the disk */
+/* Missing, a link in its place, bytes that the disk does not give back: to be
+ * had anew. Anything else, as no descriptor left, says nothing of the layer. */
+static bool is_layer_lost(int r)
+{
+	return r == -ENOENT || r == -ELOOP || r == -EIO;
+}
+
+static int compare_layer_digest(const struct layer_store *s, const char *digest,
+				bool *ret_same)
+{
+	auto_close int fd = layer_store_open_layer(s, digest);
+	uint8_t want[HASH_SIZE], got[HASH_SIZE];
+	int r = fd < 0 ? fd : hash_fd(fd, got);
+
+	if (r < 0)
+		return r;
+	encoding_parse_digest(digest, want);
+	*ret_same = memcmp(want, got, HASH_SIZE) == 0;
+	return 0;
+}
+
+/* 1: the layer is not what it was, and is gone now; 0: it is. */
+static int verify_layer_file(const struct layer_store *s, const char *digest,
+			     struct err *e)
+{
+	bool is_same = false;
+	int r = compare_layer_digest(s, digest, &is_same);
+
+	if (r < 0 && !is_layer_lost(r))
+		return err_sys(e, -r, "check layer %s", digest);
+	if (is_same)
+		return 0;
+	log_error("layer %s has changed on the disk: deleted", digest);
+	unlinkat(s->layers, layer_store_get_file_name(digest), 0);
+	return 1;
+}
+
+/* 1: a layer is gone; 0: none. */
+static int verify_layer_files(const struct layer_store *s,
+			      const struct document_set *docs, struct err *e)
+{
+	struct document_set_walk w = { 0 };
+	const struct doc_layer *l;
+	int r, lost = 0;
+
+	while ((l = document_set_next_layer(docs, &w))) {
+		r = verify_layer_file(s, l->digest, e);
+		if (r < 0)
+			return r;
+		lost |= r;
+	}
+	return lost;
+}
+
+/* Another boot has another id; a boot clock that went back says so as well. */
+static bool is_checked_this_boot(struct policyd *p, const char *boot,
+				 int64_t boot_s)
+{
+	auto_free char *held = NULL;
+	struct err ignored;
+	int r = store_lookup_text(p->store, STORE_CHECKED, &held, &ignored);
+	char *rest = r == 0 ? strchr(held, ' ') : NULL;
+
+	if (!rest)
+		return false;
+	*rest++ = '\0';
+	return strcmp(held, boot) == 0 && atoll(rest) <= boot_s;
+}
+
+int layer_store_verify_layers(struct policyd *p, struct err *e)
+{
+	AUTO(store_endp) struct store *tx = NULL;
+	int64_t boot_s = (int64_t)(clock_boot_ns() / 1000000000);
+	char boot[40], text[80];
+	int r, lost;
+
+	secure_time_read_boot_id(boot);
+	if (is_checked_this_boot(p, boot, boot_s))
+		return 0;
+	lost = verify_layer_files(p->shelf, &p->force, e);
+	if (lost < 0)
+		return lost;
+	snprintf(text, sizeof(text), "%s %lld", boot, (long long)boot_s);
+	r = store_begin(p->store, true, &tx, e);
+	if (r == 0)
+		r = store_set_text(p->store, STORE_CHECKED, text, e);
+	if (r == 0)
+		r = store_commit(&tx, e);
+	return r < 0 ? r : lost;
+}
+
+/* ---- what is not needed any more */
+static bool is_file_used(const struct document_set *docs, const char *hex)
+{
+	struct document_set_walk w = { 0 };
+	const struct doc_layer *l;
+
+	while ((l = document_set_next_layer(docs, &w)))
+		if (strncmp(layer_store_get_file_name(l->digest), hex, 64) ==
+			    0 ||
+		    strncmp(layer_store_get_file_name(l->chunks), hex, 64) == 0)
+			return true;
+	return false;
+}
+
+struct layer_removal {
+	struct policyd *p;
+	char hex[65];
+};
+
+static int on_drop_layer_answer(sd_bus_message *m, void *arg,
+				sd_bus_error *unused)
+{
+	const sd_bus_error *error = sd_bus_message_get_error(m);
+	auto_free struct layer_removal *d = arg;
+
+	/* busy: a VP still runs on it; the next collection asks again */
+	if ((error && !device_is_own_error(error)) ||
+	    sd_bus_error_has_name(error, BUSY) ||
+	    is_file_used(&d->p->force, d->hex) ||
+	    is_file_used(&d->p->staged_docs, d->hex))
+		return 0;
+	if (unlinkat(d->p->shelf->layers, d->hex, 0) == 0)
+		log_info("layer sha256:%s is deleted", d->hex);
+	return 0;
+}
+
+static void request_layer_removal(struct policyd *p, const char *hex)
+{
+	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	struct layer_removal *d = calloc(1, sizeof(*d));
+	char digest[ENCODING_DIGEST_SIZE];
+
+	if (!d)
+		return;
+	d->p = p;
+	snprintf(d->hex, sizeof(d->hex), "%s", hex);
+	snprintf(digest, sizeof(digest), "sha256:%s", d->hex);
+	if (device_new_message(p, "DropLayer", &m) < 0 ||
+	    sd_bus_message_append(m, "s", digest) < 0 ||
+	    device_call_async(p, m, on_drop_layer_answer, d) < 0)
+		free(d);
+	else
+		device_remove_layer(p, digest);
+}
+
+static void remove_unused_files(struct policyd *p, int dirfd, bool are_layers)
+{
+	auto_closedir DIR *dir = NULL;
+	struct dirent *de;
+	int fd = openat(dirfd, ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	while (dir && (de = readdir(dir))) {
+		const char *name = de->d_name;
+
+		if (strlen(name) < 64 || is_file_used(&p->force, name) ||
+		    is_file_used(&p->staged_docs, name))
+			continue;
+		if (are_layers && strlen(name) == 64)
+			request_layer_removal(p, name);
+		else
+			unlinkat(dirfd, name, 0);
+	}
+}
+
+void layer_store_remove_unused(struct policyd *p)
+{
+	/* While documents are on their way, so may be their layers. */
+	if (p->staged || store_get_int_or_default(p->store, STORE_APPLYING, 0))
+		return;
+	remove_unused_files(p, p->shelf->layers, true);
+	remove_unused_files(p, p->shelf->lists, false);
+}
