@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where a name is: its addresses in the order in which the system would try
- * them (RFC 6724). A look-up may wait for a name server, so it is for an envoy;
+ * them (RFC 6724). A look-up may wait for a name server, so it is for a worker;
  * libwebsockets would wait within its call to connect.
  */
 #ifndef AGENT_ADDRESS_H
@@ -23,7 +23,7 @@ struct address_list {
 /* An address itself: nobody has to be asked. */
 bool address_parse_literal(const char *host, struct address_list *ret);
 
-/* For an envoy: `host` is the name. */
+/* For a worker: `host` is the name. */
 int address_lookup(const void *host, char **ret, size_t *ret_len,
 		   struct err *e);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/agent.h"
 
+#include "agent/chunk_download.h"
 #include "agent/enroll.h"
-#include "agent/fetch.h"
 #include "agent/identity.h"
 #include "agent/inventory.h"
 #include "agent/session.h"
@@ -180,7 +180,7 @@ static void on_policyd_present(void *user, bool is_present)
 	worker_free(steal(a->enrolment));
 	if (!is_present) {
 		log_info("cells-policyd is gone");
-		fetch_clear(a->fetch);
+		chunk_download_clear(a->fetch);
 		session_disconnect(a);
 		return;
 	}
@@ -275,8 +275,8 @@ static void on_policyd_fetch_failed(void *user, enum protocol_stream s)
 static void queue_wanted_chunk(struct agent *a,
 			       const struct policyd_client_want *w)
 {
-	int r = fetch_add_wanted(a->fetch, w->digest,
-				 strcmp(w->kind, "chunk-list") == 0);
+	int r = chunk_download_add_wanted(a->fetch, w->digest,
+					  strcmp(w->kind, "chunk-list") == 0);
 
 	if (r < 0 && r != -ENOBUFS)
 		log_warning("want %s %.80s: %s", w->kind, w->digest,
@@ -314,13 +314,13 @@ static void on_policyd_failed(void *user, const struct err *e, bool lost)
 
 static void report_progress(struct agent *a, bool at_once)
 {
-	struct fetch_progress p;
+	struct chunk_download_progress p;
 	uint64_t now = clock_boot_ns();
 
 	if (!a->protocol || (!at_once && now - a->progress < NS_PER_SEC))
 		return;
 	a->progress = now;
-	fetch_get_progress(a->fetch, &p);
+	chunk_download_get_progress(a->fetch, &p);
 	protocol_send_progress(a->protocol, p.image, p.done, p.total);
 }
 
@@ -358,9 +358,9 @@ static void on_chunk_accepted(void *user, const char *digest,
 	if (e)
 		log_warning("put %s: %s", digest, e->text);
 	if (e && e->reason == REASON_STORAGE_FULL)
-		fetch_clear(a->fetch);
+		chunk_download_clear(a->fetch);
 	else
-		fetch_acknowledge(a->fetch, digest, !e);
+		chunk_download_acknowledge(a->fetch, digest, !e);
 }
 
 /* ---- enrolment */
@@ -537,12 +537,12 @@ static int open_system_bus(struct agent *a, struct err *e)
 
 static int open_chunk_fetch(struct agent *a, struct err *e)
 {
-	static const struct fetch_ops ops = {
+	static const struct chunk_download_ops ops = {
 		.have = on_chunk_received,
 		.more = on_fetch_exhausted,
 		.idle = on_fetch_idle,
 	};
-	const struct fetch_limits limits = {
+	const struct chunk_download_limits limits = {
 		.lanes = (unsigned int)a->conf->parallel,
 		.speed = a->conf->speed_limit,
 		.list_max = a->conf->memory_max < CHUNK_LIST_MAX
@@ -550,7 +550,7 @@ static int open_chunk_fetch(struct agent *a, struct err *e)
 				    : CHUNK_LIST_MAX,
 	};
 
-	return fetch_new(a->event, &limits, &ops, a, &a->fetch, e);
+	return chunk_download_new(a->event, &limits, &ops, a, &a->fetch, e);
 }
 
 int agent_new(const struct agent_config *conf, struct agent **ret,
@@ -595,7 +595,7 @@ void agent_free(struct agent *a)
 	protocol_free(a->protocol);
 	policyd_client_free(a->link);
 	transport_peer_free(a->peer);
-	fetch_free(a->fetch);
+	chunk_download_free(a->fetch);
 	transport_free(a->wire);
 	sd_event_source_disable_unref(a->reconnect);
 	sd_event_source_disable_unref(a->tick);

@@ -38,7 +38,7 @@ int enroll_parse_answer(const char *text, size_t len,
 /*
  * Asks the server; *ret is its answer, which the caller frees. `server`
  * replaces the host that the request names, if not NULL. Blocks while it talks:
- * an envoy's.
+ * a worker's.
  */
 int enroll_send_request(const struct identity *id,
 			const struct enroll_request *rq, const char *server,

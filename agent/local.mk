@@ -8,14 +8,14 @@ noinst_LIBRARIES += %D%/libagent.a
 	%D%/backoff.c %D%/backoff.h \
 	%D%/enroll.c %D%/enroll.h \
 	%D%/worker.c %D%/worker.h \
-	%D%/fetch.c %D%/fetch.h \
+	%D%/chunk_download.c %D%/chunk_download.h \
 	%D%/identity.c %D%/identity.h \
 	%D%/inventory.c %D%/inventory.h \
 	%D%/policyd_client.c %D%/policyd_client.h \
 	%D%/protocol.c %D%/protocol.h \
 	%D%/session.c %D%/session.h \
 	%D%/transport.c %D%/transport.h \
-	%D%/download.c %D%/transport_internal.h
+	%D%/transport_get.c %D%/transport_internal.h
 
 sbin_PROGRAMS += %D%/cells-agent
 %C%_cells_agent_SOURCES = %D%/main.c

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/session.h"
 
-#include "agent/fetch.h"
+#include "agent/chunk_download.h"
 #include "agent/identity.h"
 #include "agent/transport.h"
 #include "lib/auto.h"
@@ -73,7 +73,7 @@ void session_drop_peer(struct agent *a)
 	if (!a->peer)
 		return;
 	end_protocol_session(a);
-	fetch_set_peer(a->fetch, NULL);
+	chunk_download_set_peer(a->fetch, NULL);
 	transport_peer_free(steal(a->peer));
 	a->is_connecting = false;
 }
@@ -137,7 +137,7 @@ static void handle_retry_request(void *user, unsigned int after, bool reconnect)
 
 	log_info("server %s: asks for quiet for %u s", get_server_host(a),
 		 after);
-	fetch_hold_off(a->fetch, after);
+	chunk_download_hold_off(a->fetch, after);
 	if (!reconnect)
 		return;
 	backoff_at_least(&a->backoff, after);
@@ -284,7 +284,7 @@ static int open_server_peer(struct agent *a, struct err *e)
 	int r = transport_peer_new(a->wire, &id, &wire_ops, a, &a->peer, e);
 
 	if (r == 0)
-		fetch_set_peer(a->fetch, a->peer);
+		chunk_download_set_peer(a->fetch, a->peer);
 	return r;
 }
 

@@ -25,7 +25,7 @@ struct agent {
 	struct identity *id;
 	struct transport *wire;
 	struct policyd_client *link;
-	struct fetch *fetch;
+	struct chunk_download *fetch;
 	json_t *inventory;
 
 	bool has_policyd;

@@ -325,7 +325,7 @@ int transport_peer_new(struct transport *w, const struct transport_identity *id,
 			   ? id->lanes
 			   : TRANSPORT_DOWNLOADS_MAX;
 	for (unsigned int i = 0; i < p->lanes; i++)
-		p->lane[i].owner.on_event = download_on_idle;
+		p->lane[i].owner.on_event = transport_get_on_idle;
 	p->ops = *ops;
 	p->user = user;
 	for (unsigned int i = 0; i == 0 || i < p->lanes; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What transport.c (loop, peers, WebSocket) and download.c (GETs) share. */
+/* What transport.c (loop, peers, WebSocket) and transport_get.c (GETs) share.
+ */
 #ifndef AGENT_TRANSPORT_INTERNAL_H
 #define AGENT_TRANSPORT_INTERNAL_H
 
@@ -86,8 +87,9 @@ struct transport_peer {
 };
 
 /* A lane's connection ended. */
-int download_on_idle(void *self, struct lws *wsi,
-		     enum lws_callback_reasons reason, void *in, size_t len);
+int transport_get_on_idle(void *self, struct lws *wsi,
+			  enum lws_callback_reasons reason, void *in,
+			  size_t len);
 
 /* Status and Retry-After of an HTTP answer. */
 void transport_read_status(struct lws *wsi, struct transport_end *end);

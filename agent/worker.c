@@ -87,7 +87,7 @@ static void report_worker_answer(struct worker *x)
 	if (len >= sizeof(h))
 		memcpy(&h, got, sizeof(h));
 	if (len != sizeof(h) + h.len) {
-		err_set(&e, EIO, "the envoy ended without an answer");
+		err_set(&e, EIO, "the worker ended without an answer");
 		x->kind->done(x->user, NULL, 0, &e);
 		return;
 	}
@@ -131,7 +131,7 @@ static int on_worker_output(sd_event_source *s, int fd, uint32_t events,
 	if (r == -EINTR || r == -EAGAIN)
 		return 0;
 	if (r < 0) {
-		err_sys(&e, -r, "read the envoy's answer");
+		err_sys(&e, -r, "read the worker's answer");
 		report_worker_failure(x, &e);
 		return 0;
 	}
@@ -181,7 +181,7 @@ int worker_new(sd_event *event, const struct worker_kind *kind,
 	int r;
 
 	if (!x)
-		return err_oom(e, "send an envoy");
+		return err_oom(e, "send a worker");
 	x->kind = kind;
 	x->user = user;
 	x->fd = -1;
@@ -195,7 +195,7 @@ int worker_new(sd_event *event, const struct worker_kind *kind,
 						       UINT64_C(1000000),
 					       0, on_worker_timeout, x);
 	if (r < 0)
-		return err_sys(e, -r, "send an envoy");
+		return err_sys(e, -r, "send a worker");
 	*ret = steal(x);
 	return 0;
 }

@@ -22,7 +22,7 @@ struct worker_kind {
 	int (*run)(const void *what, char **ret, size_t *ret_len,
 		   struct err *e);
 	/* In the loop, once: the answer (borrowed, with a NUL behind it), or
-	 * NULL and why. May free the envoy, which does nothing any more. */
+	 * NULL and why. May free the worker, which does nothing any more. */
 	void (*done)(void *user, const char *answer, size_t len,
 		     const struct err *e);
 };

@@ -5,7 +5,7 @@
  * driver's queue (a bridge, as KVM's irqfd has) and wakes a queue of the
  * handle's, and the readers of SIGIO.
  */
-#include "pass.h"
+#include "passthrough.h"
 
 #include <linux/slab.h>
 

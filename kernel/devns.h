@@ -8,7 +8,7 @@
  *   devns_mutex        every change: namespaces, sources, policy, foreground
  *   > a kind's locks   it orders its own drawing, events, writes
  *   > audit_mutex      one order of numbers and messages (events.c)
- * and, of pass-through endpoints (pass.c, mapping.c):
+ * and, of pass-through endpoints (passthrough.c, mapping.c):
  *   mmap_lock, devns_mutex > endpoint's faults > page-table locks
  *   anything > endpoint's lock, a leaf, and a spin lock
  * No lock of ours but devns_mutex is held across a call of a driver.

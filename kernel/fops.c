@@ -6,7 +6,7 @@
  * module goes, for a closed file's table is still looked at.
  */
 #include "compat.h"
-#include "pass.h"
+#include "passthrough.h"
 
 #include <asm/ioctls.h>
 #include <linux/capability.h>
@@ -364,7 +364,7 @@ static int pass_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
-const struct file_operations devns_pass_fops = {
+const struct file_operations devns_passthrough_fops = {
 	.owner = THIS_MODULE,
 	.open = pass_open,
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Handles: what a program has open of a pass-through endpoint. */
-#include "pass.h"
+#include "passthrough.h"
 
 #include <linux/file.h>
 #include <linux/slab.h>

@@ -5,7 +5,7 @@
  * the way to user space ends every interruptible sleep, and the program sees no
  * signal. What sleeps otherwise gets a fifth of a second, then SIGKILL.
  */
-#include "pass.h"
+#include "passthrough.h"
 
 #include <linux/file.h>
 #include <linux/sched.h>

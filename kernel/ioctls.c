@@ -7,7 +7,7 @@
  * input, reset or reconfigure what others share, or write the kernel's log.
  * What is not let through is answered as by a driver that lacks it.
  */
-#include "pass.h"
+#include "passthrough.h"
 
 #include <linux/device.h>
 #include <linux/errno.h>

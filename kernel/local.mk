@@ -8,7 +8,7 @@ cellsuapi_HEADERS = \
 
 EXTRA_DIST += \
 	%D%/Kbuild %D%/Makefile %D%/dkms.conf %D%/compat.h %D%/devns.h \
-	%D%/netlink_reply.h %D%/pass.h %D%/pass.c %D%/handle.c %D%/bridge.c \
+	%D%/netlink_reply.h %D%/passthrough.h %D%/passthrough.c %D%/handle.c %D%/bridge.c \
 	%D%/netlink_reply.c %D%/events.c %D%/endpoint.c %D%/ioctls.c %D%/fops.c \
 	%D%/main.c %D%/mapping.c %D%/mixer.c %D%/netlink.c %D%/node.c %D%/ns.c \
 	%D%/policy.c %D%/real_device.c %D%/source.c %D%/inflight.c \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Loading, unloading, and the table of kinds. */
 #include "panel.h"
-#include "pass.h"
+#include "passthrough.h"
 
 #include <linux/genetlink.h>
 #include <linux/module.h>

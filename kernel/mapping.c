@@ -2,9 +2,10 @@
 /*
  * Mapped memory that can be taken away. A mapping's file is the endpoint's, so
  * all of them are in an address space of the endpoint's own, and one call takes
- * every page out of every process. A page fault is a call in flight (pass.h):
- * a denial waits for it as long as for any other, and takes the pages out once
- * more after that. One that lasts longer puts nothing in any more:
+ * every page out of every process. A page fault is a call in flight
+ * (passthrough.h): a denial waits for it as long as for any other, and takes
+ * the pages out once more after that. One that lasts longer puts nothing in any
+ * more:
  *
  * - What the driver's mmap() has put into the page table is noted and taken out
  *   again at once: the area is in no list yet in which a denial would find it.
@@ -24,7 +25,7 @@
  * get_user_pages.
  */
 #include "compat.h"
-#include "pass.h"
+#include "passthrough.h"
 
 #include <linux/file.h>
 #include <linux/mm.h>

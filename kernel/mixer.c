@@ -5,7 +5,7 @@
  * the other. (A program that changes a request while it is read gets past this.
  * What it changes then is a setting; it hears nothing by it.)
  */
-#include "pass.h"
+#include "passthrough.h"
 
 #include <linux/fs.h>
 #include <linux/string.h>
@@ -127,18 +127,18 @@ static int mixer_endpoint_add(struct devns_endpoint *ep,
 		NL_SET_ERR_MSG(ack, "the device is no sound card's");
 		return control;
 	}
-	return devns_pass_add(ep, ep->source->devt, true,
-			      control ? &mixer_filter : NULL, ack);
+	return devns_passthrough_add(ep, ep->source->devt, true,
+				     control ? &mixer_filter : NULL, ack);
 }
 
 const struct devns_kind_ops devns_kind_mixer = {
 	.has_devt = true,
 	.any_class = true,
 	.endpoint_add = mixer_endpoint_add,
-	.endpoint_del = devns_pass_del,
-	.endpoint_free = devns_pass_free,
-	.deny = devns_pass_deny,
-	.drain = devns_pass_drain,
-	.finish = devns_pass_finish,
-	.allow = devns_pass_allow,
+	.endpoint_del = devns_passthrough_del,
+	.endpoint_free = devns_passthrough_free,
+	.deny = devns_passthrough_deny,
+	.drain = devns_passthrough_drain,
+	.finish = devns_passthrough_finish,
+	.allow = devns_passthrough_allow,
 };

@@ -9,7 +9,7 @@
 #include "compat.h"
 #include "force_feedback.h"
 #include "mux.h"
-#include "pass.h"
+#include "passthrough.h"
 #include "virtual_input.h"
 
 #include <linux/bitmap.h>
@@ -267,7 +267,7 @@ static void mux_deny(struct devns_endpoint *ep)
 	struct mux *mux = ep->source->priv;
 
 	stop_event_delivery(mux, ep->priv);
-	devns_pass_deny(ep);
+	devns_passthrough_deny(ep);
 	mux_schedule_update(mux);
 }
 
@@ -275,7 +275,7 @@ static void mux_allow(struct devns_endpoint *ep)
 {
 	struct mux *mux = ep->source->priv;
 
-	devns_pass_allow(ep);
+	devns_passthrough_allow(ep);
 	if (ep->ns != devns_active)
 		return;
 	start_event_delivery(mux, ep->priv);
@@ -457,7 +457,7 @@ static int mux_endpoint_add(struct devns_endpoint *ep,
 		return err;
 	}
 	ep->priv = v;
-	err = devns_pass_add(ep, v->node, true, &mux_filter, ack);
+	err = devns_passthrough_add(ep, v->node, true, &mux_filter, ack);
 	if (err)
 		virtual_input_free(v);
 	else
@@ -471,7 +471,7 @@ static void mux_endpoint_del(struct devns_endpoint *ep)
 	struct virtual_input *v = ep->priv;
 
 	stop_event_delivery(mux, v);
-	devns_pass_del(ep);
+	devns_passthrough_del(ep);
 	/* A work item that still reads the view has the lock. */
 	mutex_lock(&mux->lock);
 	if (mux->forced == v)
@@ -488,9 +488,10 @@ static void mux_endpoint_del(struct devns_endpoint *ep)
 		.source_add = mux_source_add, .source_del = mux_source_del,    \
 		.endpoint_add = mux_endpoint_add,                              \
 		.endpoint_del = mux_endpoint_del,                              \
-		.endpoint_free = devns_pass_free, .deny = mux_deny,            \
-		.drain = devns_pass_drain, .finish = devns_pass_finish,        \
-		.allow = mux_allow, .leave = mux_leave, .enter = mux_enter,    \
+		.endpoint_free = devns_passthrough_free, .deny = mux_deny,     \
+		.drain = devns_passthrough_drain,                              \
+		.finish = devns_passthrough_finish, .allow = mux_allow,        \
+		.leave = mux_leave, .enter = mux_enter,                        \
 	}
 
 const struct devns_kind_ops devns_kind_input = MUX_OPS;

@@ -45,7 +45,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/document/envelope.c %D%/document/envelope.h \
 	%D%/document/receipt.c %D%/document/receipt.h \
 	%D%/document/trust.c %D%/document/trust.h \
-	%D%/document/uri.c %D%/document/uri.h \
+	%D%/document/enroll_uri.c %D%/document/enroll_uri.h \
 	%D%/document/xml.c %D%/document/xml.h \
 	%D%/document/xsd.c %D%/document/xsd.h
 

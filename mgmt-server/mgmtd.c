@@ -30,7 +30,7 @@ void mgmtd_free(struct server *s)
 	connections_free(s->presence);
 	reminder_free(s->reminder);
 	alarm_free(s->alarms);
-	snapshot_cache_free(s->compose);
+	snapshot_cache_free(s->snapshots);
 	doc_free(s->root);
 	blob_free(s->blobs);
 	pki_free(s->pki);
@@ -50,7 +50,7 @@ static int open_server_parts(struct server *s, struct err *e)
 	if (r == 0)
 		r = connections_new(s, &s->presence, e);
 	if (r == 0)
-		r = snapshot_cache_new(s, &s->compose, e);
+		r = snapshot_cache_new(s, &s->snapshots, e);
 	if (r == 0)
 		r = reminder_new(&s->reminder, e);
 	if (r == 0)
@@ -73,12 +73,12 @@ static void reload_after_rollback(struct server *s,
 {
 	struct err e;
 
-	snapshot_cache_clear(s->compose);
+	snapshot_cache_clear(s->snapshots);
 	if (!m) {
 		alarm_requeue_turn(s);
 		/* What was acknowledged in it must not be believed. */
 		connections_abort_turn(s->presence, s->turn);
-		snapshot_schedule_recheck(s->compose);
+		snapshot_schedule_recheck(s->snapshots);
 	} else if (s->messages > m->messages) {
 		connections_drop_queued(s->presence, m->messages);
 	}
@@ -129,8 +129,8 @@ static int check_disk_room(struct server *s, struct err *e)
 	if (now >= s->tried && now - s->tried < TRY_SECONDS)
 		return 0;
 	s->tried = now;
-	r = s->gauge.full ? server_try_write(s, e)
-			  : disk_reserve_fill(s->dir, e);
+	r = s->metrics.full ? server_try_write(s, e)
+			    : disk_reserve_fill(s->dir, e);
 	if (r < 0 && e->reason != REASON_STORAGE_FULL)
 		return r;
 	return 0;

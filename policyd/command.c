@@ -8,7 +8,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "policyd/audit_log.h"
-#include "policyd/device.h"
+#include "policyd/cellsd_client.h"
 #include "policyd/document/verdict.h"
 #include "policyd/policyd.h"
 #include "policyd/receipt_issuer.h"
@@ -383,7 +383,7 @@ static int read_command_answer(struct running_command *r, sd_bus_message *m,
 	int res = 0;
 
 	if (r->deed->has_details)
-		res = device_read_dictionary(m, &details);
+		res = cellsd_client_read_dictionary(m, &details);
 	else if (r->deed->action == DOC_SWITCH && r->details)
 		details = json_incref(r->details);
 	else
@@ -399,9 +399,9 @@ static int read_command_answer(struct running_command *r, sd_bus_message *m,
 				    json_integer((json_int_t)ns));
 	}
 	if (r->deed->action == DOC_START &&
-	    device_get_unenforced(r->p, r->job.vp))
+	    cellsd_client_get_unenforced(r->p, r->job.vp))
 		json_object_set(details, "not_enforced",
-				device_get_unenforced(r->p, r->job.vp));
+				cellsd_client_get_unenforced(r->p, r->job.vp));
 	json_object_set_new(details, "cause", json_string(r->job.cause));
 	if (r->job.type != DOC_NONE)
 		json_object_set_new(details, "command", json_string(r->job.id));
@@ -419,9 +419,9 @@ static void send_forget_call(struct policyd *p, const char *id)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 
-	if (device_new_message(p, "Forget", &m) >= 0 &&
+	if (cellsd_client_new_message(p, "Forget", &m) >= 0 &&
 	    sd_bus_message_append(m, "s", id) >= 0)
-		device_call_async(p, m, on_reply_ignored, NULL);
+		cellsd_client_call_async(p, m, on_reply_ignored, NULL);
 }
 
 static int finish_command(struct running_command *r, sd_bus_message *m,
@@ -485,7 +485,8 @@ static int on_command_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 		bus_convert_error(error, 0, r->deed->method, &why);
 		log_warning("%s %s: %s", r->job.action, r->job.vp, why.text);
 		/* A rule goes on trying; trouble on the way is no answer. */
-		if (device_is_own_error(error) && r->job.type != DOC_NONE)
+		if (cellsd_client_is_own_error(error) &&
+		    r->job.type != DOC_NONE)
 			res = fail_command(p, &r->job, &why, &e);
 		else
 			p->command->pause_ns = clock_mono_ns() + RETRY_NS;
@@ -527,11 +528,13 @@ static int send_unlock_call(struct running_command *r)
 	int res = open_unlock_key(r, &fd, &has_key);
 
 	if (res >= 0)
-		res = device_new_message(
+		res = cellsd_client_new_message(
 			r->p, has_key ? "UnlockByKey" : "Unlock", &m);
 	if (res >= 0)
 		res = sd_bus_message_append(m, "sh", r->job.vp, fd);
-	return res < 0 ? res : device_call_async(r->p, m, on_command_answer, r);
+	return res < 0 ? res
+		       : cellsd_client_call_async(r->p, m, on_command_answer,
+						  r);
 }
 
 static int send_command_call(struct running_command *r)
@@ -541,13 +544,15 @@ static int send_command_call(struct running_command *r)
 
 	if (r->deed->action == DOC_UNLOCK)
 		return send_unlock_call(r);
-	res = device_new_message(r->p, r->deed->method, &m);
+	res = cellsd_client_new_message(r->p, r->deed->method, &m);
 
 	if (res >= 0)
 		res = sd_bus_message_append(m, "s", r->job.vp);
 	if (res >= 0 && r->deed->has_job)
 		res = sd_bus_message_append(m, "s", r->job.id);
-	return res < 0 ? res : device_call_async(r->p, m, on_command_answer, r);
+	return res < 0 ? res
+		       : cellsd_client_call_async(r->p, m, on_command_answer,
+						  r);
 }
 
 /* What cellsd was given may be done, though its answer never came: the order
@@ -614,7 +619,7 @@ void command_run_pending(struct policyd *p)
 	struct err e;
 	int n;
 
-	if (!jobs || !device_is_ready(p) ||
+	if (!jobs || !cellsd_client_is_ready(p) ||
 	    clock_mono_ns() < p->command->pause_ns)
 		return;
 	n = store_list_open_commands(p->store, jobs, RUNNING_MAX, &e);

@@ -7,8 +7,8 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
+#include "policyd/cellsd_client.h"
 #include "policyd/command.h"
-#include "policyd/device.h"
 #include "policyd/device_events.h"
 #include "policyd/document/activate.h"
 #include "policyd/document/loader.h"
@@ -94,7 +94,7 @@ static int open_components(struct policyd *p, const struct daemon_options *o,
 					SD_EVENT_PRIORITY_NORMAL);
 	if (r < 0)
 		return err_sys(e, -r, "watch the bus");
-	r = layer_store_new(p->dir, &p->shelf, e);
+	r = layer_store_new(p->dir, &p->layers, e);
 	if (r == 0)
 		r = image_new(p, o->storage_reserve, activate_retry, &p->image,
 			      e);
@@ -105,7 +105,7 @@ static int open_components(struct policyd *p, const struct daemon_options *o,
 	if (r == 0)
 		r = unenroll_new(p, &p->departure, e);
 	if (r == 0)
-		r = device_new(p, &p->device, e);
+		r = cellsd_client_new(p, &p->device, e);
 	if (r == 0)
 		r = reconcile_new(p, &p->delivery, e);
 	if (r == 0)
@@ -172,12 +172,12 @@ void daemon_free(struct policyd *p)
 	sd_event_source_unref(p->soon);
 	sd_bus_flush_close_unref(p->bus);
 	reconcile_free(p->delivery);
-	device_free(p->device);
+	cellsd_client_free(p->device);
 	unenroll_free(p->departure);
 	enroll_free(p->enrol);
 	command_free(p->command);
 	image_free(p->image);
-	layer_store_free(p->shelf);
+	layer_store_free(p->layers);
 	policyd_unload(p);
 	store_close(p->store);
 	sd_event_unref(p->event);

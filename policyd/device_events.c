@@ -9,9 +9,9 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "policyd/audit_log.h"
+#include "policyd/cellsd_client.h"
 #include "policyd/command.h"
 #include "policyd/desired_state.h"
-#include "policyd/device.h"
 #include "policyd/document/verdict.h"
 #include "policyd/policyd.h"
 #include "policyd/receipt_issuer.h"
@@ -69,7 +69,7 @@ static json_t *build_change_details(const struct policyd *p, const char *vp,
 				    const char *cause)
 {
 	json_t *lacks = c->receipt == RECEIPT_STARTED
-				? device_get_unenforced(p, vp)
+				? cellsd_client_get_unenforced(p, vp)
 				: NULL;
 
 	return json_pack("{ss sO*}", "cause", cause, "not_enforced", lacks);
@@ -154,9 +154,9 @@ static int on_vp_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	int r, told = 0;
 
 	if (sd_bus_message_read(m, "sss", &vp, &state, &cause) < 0 ||
-	    device_read_string_list(m, &lacks) < 0)
+	    cellsd_client_read_string_list(m, &lacks) < 0)
 		return 0;
-	device_set_unenforced(p, vp, lacks);
+	cellsd_client_set_unenforced(p, vp, lacks);
 	r = store_begin(p->store, true, &tx, &e);
 	if (r == 0)
 		r = told = handle_vp_change(p, vp, state, cause, &e);
@@ -307,11 +307,11 @@ static int read_listed_vp(struct policyd *p, sd_bus_message *m,
 	int r = sd_bus_message_read(m, "s", &name);
 
 	if (r >= 0)
-		r = device_read_dictionary(m, &properties);
+		r = cellsd_client_read_dictionary(m, &properties);
 	if (r < 0)
 		return r;
 	state = json_string_value(json_object_get(properties, "state"));
-	device_set_unenforced(
+	cellsd_client_set_unenforced(
 		p, name,
 		json_incref(json_object_get(properties, "not-enforced")));
 	snprintf(ret->vp, sizeof(ret->vp), "%s", name);
@@ -477,7 +477,7 @@ static json_t *list_unenforced_policies(const struct policyd *p)
 
 	for (unsigned int i = 0; ids && i < p->force.n_policies; i++)
 		if (!access_is_enforced(p->force.policy[i],
-					device_get_level(p)))
+					cellsd_client_get_level(p)))
 			json_array_append_new(
 				ids, json_string(p->force.policy[i]->head.id));
 	return ids;

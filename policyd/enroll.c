@@ -6,10 +6,10 @@
 #include "lib/clock.h"
 #include "lib/crypto/key.h"
 #include "lib/crypto/x509.h"
+#include "lib/document/enroll_uri.h"
 #include "lib/document/envelope.h"
 #include "lib/document/receipt.h"
 #include "lib/document/trust.h"
-#include "lib/document/uri.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/json.h"
@@ -33,7 +33,7 @@ struct enroll {
 	struct policyd *p;
 	sd_bus_message *call; /* NULL: nothing is under way */
 	uint64_t deadline_ns, remind_ns;
-	struct uri uri;
+	struct enroll_uri uri;
 	struct key *key;	  /* receipts, of the new epoch */
 	char device[DOC_ID_SIZE]; /* "": the agent has not come yet */
 	sd_bus_track *agent;
@@ -80,7 +80,7 @@ int enroll_begin_with_uri(struct policyd *p, sd_bus_message *call,
 	if (n->call || resetting)
 		return err_reason(e, REASON_BUSY,
 				  "enrol: an enrolment or reset is under way");
-	r = uri_parse(uri, &n->uri, e);
+	r = enroll_uri_parse(uri, &n->uri, e);
 	if (r == 0)
 		r = key_generate(&n->key, e);
 	if (r < 0) {
@@ -135,9 +135,9 @@ static int build_agent_request(const struct enroll *n, const void *spki,
 
 	if (r < 0)
 		return r;
-	uri_admit(&n->uri, mac);
+	enroll_uri_hash_token(&n->uri, mac);
 	encoding_to_hex(mac, sizeof(mac), admit);
-	uri_bind(&n->uri, spki, len, own, own_len, mac);
+	enroll_uri_bind_keys(&n->uri, spki, len, own, own_len, mac);
 	encoding_to_hex(mac, sizeof(mac), bind);
 	encoding_format_digest(n->uri.ca, ca);
 	j = json_pack("{ss si ss ss ss ss}", "host", n->uri.host, "port",

@@ -9,7 +9,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/command.c %D%/command.h \
 	%D%/daemon.c %D%/daemon.h \
 	%D%/desired_state.c %D%/desired_state.h \
-	%D%/device.c %D%/device.h \
+	%D%/cellsd_client.c %D%/cellsd_client.h \
 	%D%/device_events.c %D%/device_events.h \
 	%D%/enroll.c %D%/enroll.h \
 	%D%/gap.c %D%/gap.h \

@@ -10,8 +10,8 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "policyd/audit_log.h"
+#include "policyd/cellsd_client.h"
 #include "policyd/command.h"
-#include "policyd/device.h"
 #include "policyd/layer/image.h"
 #include "policyd/policyd.h"
 #include "policyd/vp_secret.h"
@@ -236,7 +236,7 @@ static int check_vp_available(struct policyd *p, const char *vp, struct err *e)
 	if (!document_set_find_config(&p->force, vp))
 		return err_reason(e, REASON_NO_SUCH_VP,
 				  "unlock: there is no VP '%.64s'", vp);
-	if (!device_is_ready(p))
+	if (!cellsd_client_is_ready(p))
 		return err_reason(e, REASON_BUSY,
 				  "unlock '%s': cellsd is not there", vp);
 	return 0;
@@ -263,7 +263,7 @@ static int send_passcode_call(struct policyd *p, sd_bus_message *call,
 				    .call = sd_bus_message_ref(call),
 				    .wrong = wrong };
 	snprintf(a->vp, sizeof(a->vp), "%s", vp);
-	r = device_call_async(p, m, on_passcode_answer, a);
+	r = cellsd_client_call_async(p, m, on_passcode_answer, a);
 	if (r < 0) {
 		free_passcode_try(a);
 		return err_sys(e, -r, "unlock '%s'", vp);
@@ -287,7 +287,7 @@ int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
 	r = count_password_try(p, PASSCODE, vp, &wrong, e);
 	if (r < 0)
 		return r;
-	r = device_new_message(p, "Unlock", &m);
+	r = cellsd_client_new_message(p, "Unlock", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "s", vp);
 	if (r >= 0)
@@ -316,7 +316,7 @@ int password_set_passcode(struct policyd *p, sd_bus_message *call,
 	r = old->len > 0 ? count_password_try(p, PASSCODE, vp, &wrong, e) : 0;
 	if (r < 0)
 		return r;
-	r = device_new_message(p, "SetPasscode", &m);
+	r = cellsd_client_new_message(p, "SetPasscode", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "s", vp);
 	if (r >= 0)

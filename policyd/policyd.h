@@ -18,7 +18,7 @@
 struct command;
 struct reconcile;
 struct unenroll;
-struct device;
+struct cellsd_client;
 struct enroll;
 struct err;
 struct image;
@@ -52,9 +52,9 @@ struct policyd {
 		uint64_t until_ns; /* boot clock */
 	} window;		   /* of cellsctl unlock-config */
 
-	struct device *device;
+	struct cellsd_client *device;
 	struct reconcile *delivery;
-	struct layer_store *shelf;
+	struct layer_store *layers;
 	struct image *image;
 	struct enroll *enrol;
 	struct unenroll *departure;

@@ -6,9 +6,9 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "policyd/cellsd_client.h"
 #include "policyd/command.h"
 #include "policyd/desired_state.h"
-#include "policyd/device.h"
 #include "policyd/device_events.h"
 #include "policyd/layer/layer_store.h"
 #include "policyd/policyd.h"
@@ -40,7 +40,7 @@ static int handle_call_failure(struct reconcile *d, const char *what,
 	struct err e;
 
 	d->is_busy = false;
-	if (device_is_present(d->p)) {
+	if (cellsd_client_is_present(d->p)) {
 		bus_convert_error(error, r, what, &e);
 		log_warning("cellsd: %s", e.text);
 		d->retry_ns = clock_mono_ns() + RETRY_NS;
@@ -52,10 +52,10 @@ static int send_device_call(struct reconcile *d, const char *method,
 			    sd_bus_message_handler_t handler)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	int r = device_new_message(d->p, method, &m);
+	int r = cellsd_client_new_message(d->p, method, &m);
 
 	if (r >= 0)
-		r = device_call_async(d->p, m, handler, d);
+		r = cellsd_client_call_async(d->p, m, handler, d);
 	if (r < 0)
 		handle_call_failure(d, method, NULL, r);
 	return r;
@@ -87,7 +87,7 @@ static int on_layers_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	if (sd_bus_message_is_method_error(m, NULL))
 		return handle_call_failure(d, "ask for layers",
 					   sd_bus_message_get_error(m), 0);
-	r = device_read_layers(d->p, m);
+	r = cellsd_client_read_layers(d->p, m);
 	if (r < 0)
 		return handle_call_failure(d, "ask for layers", NULL, r);
 	send_device_call(d, "List", on_list_answer);
@@ -103,7 +103,7 @@ static int on_inventory_answer(sd_bus_message *m, void *arg,
 	if (sd_bus_message_is_method_error(m, NULL))
 		return handle_call_failure(d, "ask for the inventory",
 					   sd_bus_message_get_error(m), 0);
-	r = device_read_inventory(d->p, m);
+	r = cellsd_client_read_inventory(d->p, m);
 	if (r < 0)
 		return handle_call_failure(d, "ask for the inventory", NULL, r);
 	send_device_call(d, "Layers", on_layers_answer);
@@ -124,7 +124,7 @@ static void finish_push(struct reconcile *d)
 	desired_state_free(d->sent);
 	d->sent = NULL;
 	d->is_busy = false;
-	device_set_ready(d->p);
+	cellsd_client_set_ready(d->p);
 	command_run_pending(d->p);
 	layer_store_remove_unused(d->p);
 	if (d->again)
@@ -138,7 +138,7 @@ static int handle_push_failure(struct reconcile *d, const char *what,
 	const sd_bus_error *error = sd_bus_message_get_error(m);
 	struct err e;
 
-	if (!device_is_own_error(error))
+	if (!cellsd_client_is_own_error(error))
 		return handle_call_failure(d, what, error, 0);
 	bus_convert_error(error, 0, what, &e);
 	log_error("cellsd: %s", e.text);
@@ -168,14 +168,14 @@ static int on_apply_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 static int send_apply_call(struct reconcile *d)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	int r = device_new_message(d->p, "Apply", &m);
+	int r = cellsd_client_new_message(d->p, "Apply", &m);
 
 	if (r >= 0)
 		r = desired_state_write_message(d->sent, d->p, m,
 						d->sent_cause);
 	d->sent_ns = clock_mono_ns();
 	if (r >= 0)
-		r = device_call_async(d->p, m, on_apply_answer, d);
+		r = cellsd_client_call_async(d->p, m, on_apply_answer, d);
 	return r;
 }
 
@@ -200,19 +200,19 @@ static int send_next_layer(struct reconcile *d)
 
 	do
 		l = document_set_next_layer(&d->p->force, &w);
-	while (l && device_has_layer(d->p, l->digest));
+	while (l && cellsd_client_has_layer(d->p, l->digest));
 	if (!l)
 		return 0;
-	fd = layer_store_open_layer(d->p->shelf, l->digest);
+	fd = layer_store_open_layer(d->p->layers, l->digest);
 	if (fd < 0)
 		return fd;
-	r = device_new_message(d->p, "Layer", &m);
+	r = cellsd_client_new_message(d->p, "Layer", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "sh", l->digest, fd);
 	if (r >= 0)
-		r = device_call_async(d->p, m, on_layer_answer, d);
+		r = cellsd_client_call_async(d->p, m, on_layer_answer, d);
 	if (r >= 0)
-		device_add_layer(d->p, l->digest);
+		cellsd_client_add_layer(d->p, l->digest);
 	return r < 0 ? r : 1;
 }
 
@@ -239,7 +239,7 @@ void reconcile_push_state(struct policyd *p, const char *cause)
 	struct err e;
 
 	snprintf(d->cause, sizeof(d->cause), "%s", cause);
-	if (!device_is_present(p))
+	if (!cellsd_client_is_present(p))
 		return;
 	if (d->is_busy) {
 		d->again = true;
@@ -254,7 +254,7 @@ void reconcile_push_state(struct policyd *p, const char *cause)
 	if (p->force.n == 0 || resetting) {
 		/* Nothing is decided, or all is given up: no VP is made. Orders
 		 * may come all the same. */
-		device_set_ready(p);
+		cellsd_client_set_ready(p);
 		command_run_pending(p);
 		return;
 	}
@@ -279,7 +279,7 @@ void reconcile_retry(struct policyd *p)
 
 	if (p->missed && d->retry_ns == 0)
 		d->retry_ns = clock_mono_ns() + RETRY_NS;
-	if (!device_is_present(p) || d->is_busy || d->retry_ns == 0 ||
+	if (!cellsd_client_is_present(p) || d->is_busy || d->retry_ns == 0 ||
 	    clock_mono_ns() < d->retry_ns)
 		return;
 	/* What was half done is asked for anew. */
@@ -292,7 +292,7 @@ void reconcile_retry(struct policyd *p)
 static void handle_device_appeared(struct reconcile *d, const char *owner)
 {
 	log_info("cellsd is there");
-	device_set_present(d->p, owner);
+	cellsd_client_set_present(d->p, owner);
 	d->is_current = d->again = false;
 	desired_state_free(d->sent);
 	d->sent = NULL;
@@ -306,7 +306,7 @@ static int on_owner_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 
 	if (sd_bus_message_read(m, "sss", &name, &old, &new) < 0)
 		return 0;
-	device_set_absent(d->p);
+	cellsd_client_set_absent(d->p);
 	d->is_busy = false;
 	command_handle_device_gone(d->p);
 	if (*new)
@@ -322,7 +322,7 @@ static int on_get_owner_answer(sd_bus_message *m, void *arg,
 	struct reconcile *d = arg;
 	const char *owner;
 
-	if (!device_is_present(d->p) &&
+	if (!cellsd_client_is_present(d->p) &&
 	    !sd_bus_message_is_method_error(m, NULL) &&
 	    sd_bus_message_read(m, "s", &owner) >= 0)
 		handle_device_appeared(d, owner);

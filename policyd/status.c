@@ -5,7 +5,7 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "policyd/audit_log.h"
-#include "policyd/device.h"
+#include "policyd/cellsd_client.h"
 #include "policyd/password.h"
 #include "policyd/policyd.h"
 #include "policyd/receipt_issuer.h"
@@ -175,13 +175,14 @@ int status_format_json(struct policyd *p, char **ret, struct err *e)
 		p->root ? p->device_id : NULL, "epoch",
 		p->root ? p->epoch : NULL, "org", p->root ? p->org : NULL,
 		"group", group, "enforcement",
-		doc_level_name(device_get_level(p)), "state", state,
+		doc_level_name(cellsd_client_get_level(p)), "state", state,
 		"secure_time", time, "documents",
 		receipt_issuer_list_documents(p), "snapshot",
 		build_snapshot_json(p->snapshot), "staged",
-		build_staged_json(p), "inventory", device_format_inventory(p),
-		"vps", vps, "seq", seq, "acked", acked, "holds", holds,
-		"locked_out", password_list_waits(p), "root_version",
+		build_staged_json(p), "inventory",
+		cellsd_client_format_inventory(p), "vps", vps, "seq", seq,
+		"acked", acked, "holds", holds, "locked_out",
+		password_list_waits(p), "root_version",
 		(json_int_t)(p->root ? p->root->head.version : 0));
 	*ret = j ? json_text(j) : NULL;
 	return *ret ? 0 : err_oom(e, "status");

@@ -6,7 +6,7 @@
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/log.h"
-#include "policyd/device.h"
+#include "policyd/cellsd_client.h"
 #include "policyd/enroll.h"
 #include "policyd/policyd.h"
 
@@ -92,7 +92,7 @@ static int read_remaining_vp(sd_bus_message *m, char ret[DOC_ID_SIZE])
 	int r = sd_bus_message_read(m, "s", &name);
 
 	if (r >= 0)
-		r = device_read_dictionary(m, &o);
+		r = cellsd_client_read_dictionary(m, &o);
 	if (r >= 0)
 		r = sd_bus_message_exit_container(m);
 	if (r < 0)
@@ -148,9 +148,9 @@ static int on_remaining_vps(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	if (r <= 0)
 		return 0; /* what could not be read is asked for again */
 	format_wipe_id(d, vp, job);
-	if (device_new_message(d->p, "Wipe", &call) >= 0 &&
+	if (cellsd_client_new_message(d->p, "Wipe", &call) >= 0 &&
 	    sd_bus_message_append(call, "ss", vp, job) >= 0 &&
-	    device_call_async(d->p, call, on_wipe_answer, d) >= 0)
+	    cellsd_client_call_async(d->p, call, on_wipe_answer, d) >= 0)
 		d->is_wiping = true;
 	return 0;
 }
@@ -159,10 +159,10 @@ static void wipe_next_vp(struct unenroll *d)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 
-	if (d->is_wiping || !device_is_ready(d->p))
+	if (d->is_wiping || !cellsd_client_is_ready(d->p))
 		return;
-	if (device_new_message(d->p, "List", &m) >= 0 &&
-	    device_call_async(d->p, m, on_remaining_vps, d) >= 0)
+	if (cellsd_client_new_message(d->p, "List", &m) >= 0 &&
+	    cellsd_client_call_async(d->p, m, on_remaining_vps, d) >= 0)
 		d->is_wiping = true;
 }
 
@@ -178,7 +178,7 @@ int unenroll_begin(struct policyd *p, sd_bus_message *call, struct err *e)
 	if (enroll_is_in_progress(p) || d->call)
 		return err_reason(e, REASON_BUSY,
 				  "reset: an enrolment or reset is under way");
-	if (!device_is_ready(p))
+	if (!cellsd_client_is_ready(p))
 		return err_reason(e, REASON_BUSY,
 				  "reset: cellsd is not there to wipe the VPs");
 	/* Written first: a power cut does not save a VP. */

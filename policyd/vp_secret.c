@@ -8,7 +8,7 @@
 #include "lib/crypto/secure_memory.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "policyd/device.h"
+#include "policyd/cellsd_client.h"
 #include "policyd/policyd.h"
 
 #include <errno.h>
@@ -90,11 +90,11 @@ int vp_secret_send_config(struct policyd *p, const struct doc_vp_config *c,
 	r = decrypt_config_secrets(c, k, &fd, e);
 	if (r < 0)
 		return r;
-	r = device_new_message(p, "Secrets", &m);
+	r = cellsd_client_new_message(p, "Secrets", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "sh", c->head.id, fd);
 	if (r >= 0)
-		r = device_call_async(p, m, on_secrets_answer, NULL);
+		r = cellsd_client_call_async(p, m, on_secrets_answer, NULL);
 	return r < 0 ? err_sys(e, -r, "hand secrets of '%s' over", c->head.id)
 		     : 0;
 }

@@ -181,8 +181,8 @@ check_PROGRAMS += %D%/unit/test_pagination
 check_PROGRAMS += %D%/unit/test_opt
 %C%_unit_test_opt_LDADD = $(UNIT_LIBS)
 
-check_PROGRAMS += %D%/unit/test_uri
-%C%_unit_test_uri_LDADD = $(UNIT_LIBS)
+check_PROGRAMS += %D%/unit/test_enroll_uri
+%C%_unit_test_enroll_uri_LDADD = $(UNIT_LIBS)
 
 check_PROGRAMS += %D%/unit/test_x509
 %C%_unit_test_x509_LDADD = $(UNIT_LIBS)

@@ -8,8 +8,8 @@
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/crypto/x509.h"
+#include "lib/document/enroll_uri.h"
 #include "lib/document/receipt.h"
-#include "lib/document/uri.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 
@@ -137,14 +137,14 @@ static bool is_bound_to_token(const uint8_t token[32],
 			      const struct key *receipts,
 			      const uint8_t bind[32])
 {
-	struct uri u = { .port = 0 };
+	struct enroll_uri u = { .port = 0 };
 	size_t identity_len, receipts_len;
 	const void *i = key_spki(identity, &identity_len);
 	const void *r = key_spki(receipts, &receipts_len);
 	uint8_t want[HASH_SIZE];
 
 	memcpy(u.token, token, sizeof(u.token));
-	uri_bind(&u, i, identity_len, r, receipts_len, want);
+	enroll_uri_bind_keys(&u, i, identity_len, r, receipts_len, want);
 	explicit_bzero(&u, sizeof(u));
 	return hash_compare(want, bind, HASH_SIZE) == 0;
 }

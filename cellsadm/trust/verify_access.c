@@ -19,7 +19,7 @@
 
 #define POLICIES_MAX 64
 /* Policies of a fleet. */
-#define SHELF_MAX 1024
+#define CACHED_MAX 1024
 
 /* What receipts and policies say of a device at a time. */
 struct access_facts {
@@ -42,7 +42,7 @@ struct verify_access {
 	struct {
 		char sha256[ENCODING_DIGEST_SIZE];
 		struct doc *doc;
-	} shelf[SHELF_MAX];
+	} cached[CACHED_MAX];
 };
 
 static void access_facts_fini(struct access_facts *v)
@@ -70,7 +70,7 @@ void verify_access_free(struct verify_access *c)
 		return;
 	access_facts_fini(&c->v);
 	for (unsigned int i = 0; i < c->n; i++)
-		doc_free(c->shelf[i].doc);
+		doc_free(c->cached[i].doc);
 	free(c);
 }
 
@@ -118,21 +118,21 @@ static int fetch_policy_once(struct verify_access *c, const char *sha256,
 	unsigned int i = 0;
 	int r;
 
-	while (i < c->n && strcmp(c->shelf[i].sha256, sha256) != 0)
+	while (i < c->n && strcmp(c->cached[i].sha256, sha256) != 0)
 		i++;
 	if (i == c->n) {
-		if (c->n == SHELF_MAX)
+		if (c->n == CACHED_MAX)
 			return err_set(e, E2BIG, "more than %d policies",
-				       SHELF_MAX);
+				       CACHED_MAX);
 		r = trust_root_fetch_document(c->adm, sha256, &env,
-					      &c->shelf[i].doc, NULL, e);
+					      &c->cached[i].doc, NULL, e);
 		if (r < 0)
 			return r;
-		snprintf(c->shelf[i].sha256, ENCODING_DIGEST_SIZE, "%s",
+		snprintf(c->cached[i].sha256, ENCODING_DIGEST_SIZE, "%s",
 			 sha256);
 		c->n++;
 	}
-	*ret = c->shelf[i].doc;
+	*ret = c->cached[i].doc;
 	return 0;
 }
 

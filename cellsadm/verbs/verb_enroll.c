@@ -11,8 +11,8 @@
 #include "lib/crypto/hash.h"
 #include "lib/crypto/x509.h"
 #include "lib/document/doc.h"
+#include "lib/document/enroll_uri.h"
 #include "lib/document/envelope.h"
-#include "lib/document/uri.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -41,8 +41,8 @@ static const struct column enrolment_columns[] = { { "ID", "id" },
 						   { NULL } };
 
 /* Without :MIN it is the version that the server has now, if signed right. */
-static int resolve_group_version(struct adm *a, const char *spec, struct uri *u,
-				 struct err *e)
+static int resolve_group_version(struct adm *a, const char *spec,
+				 struct enroll_uri *u, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
@@ -76,8 +76,8 @@ static int resolve_group_version(struct adm *a, const char *spec, struct uri *u,
 	return 0;
 }
 
-static int fill_enrollment_uri(struct adm *a, const char *group, struct uri *u,
-			       struct err *e)
+static int fill_enrollment_uri(struct adm *a, const char *group,
+			       struct enroll_uri *u, struct err *e)
 {
 	const struct doc_root *root;
 	const struct admin_config *c;
@@ -112,7 +112,7 @@ static int fill_enrollment_uri(struct adm *a, const char *group, struct uri *u,
 }
 
 /* The server learns the digest of what a device will show, nothing more. */
-static int register_enrollment(struct adm *a, const struct uri *u,
+static int register_enrollment(struct adm *a, const struct enroll_uri *u,
 			       const struct enroll_opts *o, json_t **ret,
 			       struct err *e)
 {
@@ -123,7 +123,7 @@ static int register_enrollment(struct adm *a, const struct uri *u,
 
 	if (o->ttl && adm_parse_duration(o->ttl, &ttl, e) < 0)
 		return -EINVAL;
-	uri_admit(u, admit);
+	enroll_uri_hash_token(u, admit);
 	hash_sha256(admit, sizeof(admit), digest);
 	encoding_to_hex(digest, sizeof(digest), hex);
 	body = json_pack("{ss ss sI sI}", "admit_sha256", hex, "group",
@@ -158,7 +158,7 @@ static int verb_enroll_create(struct adm *a, const void *opts, char **argv,
 			      struct err *e)
 {
 	const struct enroll_opts *o = opts;
-	struct uri u = { .port = 0 };
+	struct enroll_uri u = { .port = 0 };
 	auto_free char *uri = NULL;
 	auto_json json_t *j = NULL;
 	const char *id;
@@ -175,7 +175,7 @@ static int verb_enroll_create(struct adm *a, const void *opts, char **argv,
 	r = id ? device_key_save_token(a, id, u.token, u.group, e)
 	       : err_set(e, EBADMSG, "the server gave the enrolment no id");
 	if (r >= 0)
-		r = uri_text(&u, &uri, e);
+		r = enroll_uri_format(&u, &uri, e);
 	explicit_bzero(u.token, sizeof(u.token));
 	if (r >= 0 && !uri)
 		r = err_oom(e, "enroll create");

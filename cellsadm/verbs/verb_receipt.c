@@ -7,9 +7,9 @@
 #include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
+#include "lib/document/enroll_uri.h"
 #include "lib/document/envelope.h"
 #include "lib/document/receipt.h"
-#include "lib/document/uri.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
@@ -27,12 +27,12 @@ struct receipt_opts {
 /* The token of --bind: 64 hex digits, or the enrolment URI that holds it. */
 static int parse_enrollment_token(const char *s, uint8_t ret[32], struct err *e)
 {
-	struct uri u;
+	struct enroll_uri u;
 	int r;
 
 	if (encoding_from_hex(s, ret, 32) == 0)
 		return 0;
-	r = uri_parse(s, &u, e);
+	r = enroll_uri_parse(s, &u, e);
 	if (r < 0)
 		return r;
 	memcpy(ret, u.token, 32);

@@ -68,7 +68,7 @@ static int enter_vp_namespaces(const struct exec_plan *p)
 	    setresuid(0, 0, 0) < 0 || chdir("/") < 0)
 		return -errno;
 	r = selinux_set_exec_context(p->label);
-	return r < 0 ? r : confinement_enter(p->jail, p->no_new_privs);
+	return r < 0 ? r : confinement_enter(p->confinement, p->no_new_privs);
 }
 
 __attribute__((noreturn)) static void run_exec_child(const struct exec_plan *p)

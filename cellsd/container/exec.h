@@ -13,7 +13,7 @@ struct exec_plan {
 	int init;	   /* pidfd of the VP's init */
 	int leaf;	   /* its cgroup */
 	const char *label; /* SELinux context or "" */
-	const struct confinement *jail;
+	const struct confinement *confinement;
 	bool no_new_privs;
 	char **argv;
 	int fd[3]; /* its 0, 1, 2 */

@@ -219,7 +219,7 @@ static int run_child_step(const struct init_process_plan *p,
 	case STEP_LABEL:
 		return selinux_set_exec_context(p->label);
 	case STEP_JAIL:
-		return confinement_enter(p->jail, p->no_new_privs);
+		return confinement_enter(p->confinement, p->no_new_privs);
 	case STEP_WAIT:
 		return report_ready_and_wait(g);
 	case STEP_EXEC:

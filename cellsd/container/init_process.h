@@ -25,7 +25,7 @@ struct init_process_plan {
 	const char *name;  /* of the VP: its host name */
 	const char *init;  /* path in the VP */
 	const char *label; /* SELinux context or "" */
-	const struct confinement *jail;
+	const struct confinement *confinement;
 	int leaf;	  /* its cgroup */
 	uint32_t base;	  /* first id of its range */
 	uint32_t address; /* in its network; 0: loopback only */

@@ -250,7 +250,7 @@ int daemon_open(const struct context_options *o,
 	if (r == 0)
 		r = vp_data_new(o->state_dir, h->stage, &h->vpdata, e);
 	if (r == 0)
-		r = confinement_new(&h->jail, e);
+		r = confinement_new(&h->confinement, e);
 	if (r == 0)
 		r = module_autoload_new(h, &h->autoload, e);
 	if (r == 0)
@@ -306,7 +306,7 @@ void daemon_close(struct context *h)
 	hardware_free(h->hardware);
 	if (h->backend)
 		h->backend_type->free(h->backend);
-	confinement_free(h->jail);
+	confinement_free(h->confinement);
 	layer_set_free(h->layers);
 	vp_data_free(h->vpdata);
 	net_free(h->net);

@@ -177,7 +177,7 @@ int exec_session_run(struct exec_session_list *all, struct vp *v,
 		.init = v->run->pidfd,
 		.leaf = v->run->leaf,
 		.label = label,
-		.jail = all->host->jail,
+		.confinement = all->host->confinement,
 		/* As the VP was started; stricter at once. */
 		.no_new_privs = v->run->no_new_privs || v->conf.no_new_privs,
 	};

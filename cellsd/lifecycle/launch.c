@@ -128,7 +128,7 @@ static int create_first_process(struct context *h, struct vp *v, int data,
 		.name = v->name,
 		.init = v->conf.init,
 		.label = label,
-		.jail = h->jail,
+		.confinement = h->confinement,
 		.base = vp_get_id_base(v),
 		.no_new_privs = v->conf.no_new_privs,
 	};

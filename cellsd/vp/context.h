@@ -85,7 +85,7 @@ struct context {
 	struct context_callbacks watch;
 	struct roster *roster;
 	struct layer_set *layers;
-	struct confinement *jail;
+	struct confinement *confinement;
 	struct hardware *hardware;
 	const struct backend_type *backend_type;
 	struct backend *backend;

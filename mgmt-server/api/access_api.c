@@ -316,7 +316,7 @@ struct access_query {
 	uint64_t limit;
 	json_t *items;
 	char name[DOC_ID_SIZE], group[DOC_ID_SIZE], last[DOC_ID_SIZE];
-	struct effective_access_cache *shelf;
+	struct effective_access_cache *cache;
 	struct effective_access *world;
 };
 
@@ -404,7 +404,7 @@ static void access_query_free(void *work)
 {
 	struct access_query *q = work;
 
-	effective_access_cache_free(q->shelf);
+	effective_access_cache_free(q->cache);
 	json_decref(q->items);
 	free(q->world);
 	free(q);
@@ -422,10 +422,10 @@ static int create_access_query(struct request *rq, struct err *e)
 	q->rq = rq;
 	q->limit = LISTING_LIMIT;
 	q->items = json_array();
-	q->shelf = effective_access_cache_new(rq->server);
+	q->cache = effective_access_cache_new(rq->server);
 	q->world = calloc(1, sizeof(*q->world));
 	snprintf(q->last, sizeof(q->last), "%s", cursor ? cursor : "");
-	return q->items && q->shelf && q->world ? parse_access_query(q, e)
+	return q->items && q->cache && q->world ? parse_access_query(q, e)
 						: err_oom(e, "ask the fleet");
 }
 
@@ -453,7 +453,7 @@ static int query_next_devices(struct access_query *q, struct err *e)
 		snprintf(q->group, sizeof(q->group), "%s", db_text(st, 2));
 		if (!request_can_see_group(q->rq, q->group))
 			continue;
-		r = effective_access_load(q->rq->server, q->shelf, q->last,
+		r = effective_access_load(q->rq->server, q->cache, q->last,
 					  q->at, q->world, e);
 		if (r == 0 && q->world->known)
 			append_device_cells(q, q->world);

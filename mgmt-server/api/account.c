@@ -93,7 +93,7 @@ static int check_login_rate(struct request *rq, struct err *e)
 	    ratelimit_allow(&s->limit, "login", LOGINS_A_SECOND,
 			    4 * LOGINS_A_SECOND, clock_mono_ns()))
 		return 0;
-	s->gauge.limited++;
+	s->metrics.limited++;
 	return err_set(e, PROBLEM_LIMITED, "too many log-ins: wait a minute");
 }
 

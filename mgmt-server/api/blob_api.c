@@ -71,7 +71,7 @@ int blob_api_get_chunk(struct request *rq, struct err *e)
 	a->immutable = true;
 	r = apply_byte_range(a, rq->range, e);
 	if (r == 0)
-		rq->server->gauge.chunk_bytes += a->len;
+		rq->server->metrics.chunk_bytes += a->len;
 	return r;
 }
 

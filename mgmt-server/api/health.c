@@ -23,7 +23,7 @@ int health_check_readiness(struct request *rq, struct err *e)
 {
 	int r = server_try_write(rq->server, e);
 
-	if (r < 0 || rq->server->gauge.full)
+	if (r < 0 || rq->server->metrics.full)
 		return err_set(e, PROBLEM_OVERLOADED,
 			       "the database takes no writes");
 	return request_answer_text(rq, 200, "text/plain", strdup("ready\n"), e);
@@ -33,9 +33,9 @@ int health_show_metrics(struct request *rq, struct err *e)
 {
 	const struct server *s = rq->server;
 
-	return request_answer_text(rq, 200, "text/plain; version=0.0.4",
-				   metrics_format_text(&s->gauge, s->tree.size),
-				   e);
+	return request_answer_text(
+		rq, 200, "text/plain; version=0.0.4",
+		metrics_format_text(&s->metrics, s->tree.size), e);
 }
 
 int health_show_server(struct request *rq, struct err *e)

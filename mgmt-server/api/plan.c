@@ -32,7 +32,7 @@ struct access_matrix;
 
 struct plan {
 	struct request *rq;
-	struct effective_access_cache *shelf;
+	struct effective_access_cache *cache;
 	struct doc *draft[DRAFTS_MAX];
 	struct snapshot_drafts drafts;
 	json_t *documents; /* of the answer */
@@ -61,7 +61,7 @@ static void free_plan_work(void *work)
 		return;
 	for (unsigned int i = 0; i < w->drafts.n; i++)
 		doc_free(w->draft[i]);
-	effective_access_cache_free(w->shelf);
+	effective_access_cache_free(w->cache);
 	json_decref(w->documents);
 	if (w->devices)
 		fclose(w->devices);
@@ -131,7 +131,7 @@ static int load_composed_documents(struct plan *w, const struct composition *c,
 			effective_access_add_document(&w->world, draft);
 			continue;
 		}
-		r = effective_access_add_stored(w->rq->server, w->shelf,
+		r = effective_access_add_stored(w->rq->server, w->cache,
 						&w->world, c->pick[i].sha256,
 						e);
 		if (r < 0)
@@ -258,7 +258,7 @@ static int compute_device_changes(struct plan *w, const char *id,
 	struct access_matrix *a = w->a, *b = w->b;
 	auto_json json_t *documents = json_array(), *cells = NULL, *j = NULL;
 	auto_free char *text = NULL;
-	int r = effective_access_load(w->rq->server, w->shelf, id, 0, &w->world,
+	int r = effective_access_load(w->rq->server, w->cache, id, 0, &w->world,
 				      e);
 
 	if (r == 0 && !w->world.known)
@@ -390,13 +390,13 @@ static int create_plan_work(struct request *rq, struct err *e)
 	if (json_array_size(w->wanted) > DRAFTS_MAX)
 		return err_set(e, EINVAL, "more than %d documents", DRAFTS_MAX);
 	w->rq = rq;
-	w->shelf = effective_access_cache_new(rq->server);
+	w->cache = effective_access_cache_new(rq->server);
 	w->documents = json_array();
 	w->devices = open_memstream(&w->text, &w->text_len);
 	w->a = calloc(1, sizeof(*w->a));
 	w->b = calloc(1, sizeof(*w->b));
 	w->drafts.doc = w->draft;
-	return w->shelf && w->documents && w->devices && w->a && w->b
+	return w->cache && w->documents && w->devices && w->a && w->b
 		       ? 0
 		       : err_oom(e, "plan");
 }

@@ -206,9 +206,9 @@ bool route_run_request(struct request *rq)
 		return false;
 	if (r < 0)
 		refuse_request(rq, r, &e);
-	s->gauge.requests++;
-	s->gauge.refused += rq->answer.status / 100 == 4;
-	s->gauge.failed += rq->answer.status / 100 == 5;
+	s->metrics.requests++;
+	s->metrics.refused += rq->answer.status / 100 == 4;
+	s->metrics.failed += rq->answer.status / 100 == 5;
 	return true;
 }
 
@@ -226,7 +226,7 @@ static int check_request_rate(struct request *rq, struct err *e)
 					 : s->conf.address_rate);
 	if (ratelimit_allow(&s->limit, key, rate, 2 * rate, clock_mono_ns()))
 		return 0;
-	s->gauge.limited++;
+	s->metrics.limited++;
 	return err_set(e, PROBLEM_LIMITED, "too many requests");
 }
 
@@ -244,8 +244,8 @@ int route_check_request(struct request *rq)
 		r = arguments_check(rq, &e);
 	if (r < 0) {
 		refuse_request(rq, r, &e);
-		rq->server->gauge.requests++;
-		rq->server->gauge.refused++;
+		rq->server->metrics.requests++;
+		rq->server->metrics.refused++;
 	}
 	return r;
 }

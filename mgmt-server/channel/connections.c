@@ -92,7 +92,7 @@ void connections_add(struct connections *p, struct device_channel *c)
 	c->next = *at;
 	*at = c;
 	c->present = true;
-	p->server->gauge.channels++;
+	p->server->metrics.channels++;
 }
 
 static void remove_stale_channel(struct connections *p,
@@ -122,7 +122,7 @@ void connections_remove(struct connections *p, struct device_channel *c)
 		at = &(*at)->next;
 	*at = c->next;
 	c->present = false;
-	p->server->gauge.channels--;
+	p->server->metrics.channels--;
 }
 
 void connections_close_device(struct connections *p, const char *device)

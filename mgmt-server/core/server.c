@@ -39,17 +39,17 @@ int server_begin_write(struct server *s, struct err *e)
 
 void server_set_storage_full(struct server *s, const struct err *why)
 {
-	if (!s->gauge.full)
+	if (!s->metrics.full)
 		log_warning("%s: only reads are served until there is room",
 			    why->text);
-	s->gauge.full = 1;
+	s->metrics.full = 1;
 }
 
 static void clear_storage_full(struct server *s)
 {
-	if (s->gauge.full)
+	if (s->metrics.full)
 		log_info("there is room on the disk: writes are taken again");
-	s->gauge.full = 0;
+	s->metrics.full = 0;
 }
 
 int server_try_write(struct server *s, struct err *e)
@@ -84,7 +84,7 @@ int server_commit_turn(struct server *s, struct err *e)
 	else if (s->writing)
 		r = db_commit(s->db, e);
 	if (r < 0) {
-		s->gauge.commits_failed++;
+		s->metrics.commits_failed++;
 		if (e->reason == REASON_STORAGE_FULL)
 			server_set_storage_full(s, e);
 		s->taken_back(s, NULL);
@@ -94,7 +94,7 @@ int server_commit_turn(struct server *s, struct err *e)
 	if (r == 0 && s->edge.event)
 		emit_turn_events(s);
 	json_array_clear(s->events);
-	s->gauge.commits += s->writing && r == 0;
+	s->metrics.commits += s->writing && r == 0;
 	s->writing = false;
 	s->turn++;
 	return r;

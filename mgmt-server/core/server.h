@@ -54,13 +54,13 @@ struct server {
 	struct pki *pki;
 	struct blobs *blobs;
 	struct doc *root; /* in force; NULL: none yet */
-	struct snapshot_cache *compose;
+	struct snapshot_cache *snapshots;
 	struct connections *presence; /* connected devices */
 	struct alarms *alarms;	      /* that wait to be stored */
 	struct reminder *reminder;    /* of what ends soon */
 	struct merkle tree;
 	struct ratelimit limit;
-	struct metrics gauge;
+	struct metrics metrics;
 	int64_t tried;		  /* when room was last looked for */
 	uint64_t turn;		  /* grows with each commit */
 	uint64_t messages;	  /* counts those queued for devices */

@@ -175,7 +175,7 @@ int device_record_alarm(struct server *s, const char *device, const char *text,
 	sqlite3_reset(st);
 	if (r != 0) /* said before: once is enough */
 		return r < 0 ? r : 0;
-	s->gauge.alarms++;
+	s->metrics.alarms++;
 	r = db_run(s->db, e,
 		   "INSERT INTO alarm (device, time, text) VALUES (?, ?, ?)",
 		   "sis", device, clock_wall(), text);

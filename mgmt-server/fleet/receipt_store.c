@@ -272,7 +272,7 @@ static int add_next_receipt(struct server *s, struct device_streams *t,
 		return r;
 	number = sqlite3_last_insert_rowid(db_handle(s->db));
 	t->receipts = rc->seq;
-	s->gauge.receipts++;
+	s->metrics.receipts++;
 	r = apply_receipt_to_device(s, rc, e);
 	if (r == 0)
 		r = command_apply_receipt(s, rc, number, e);
@@ -293,7 +293,7 @@ static int add_or_compare_receipt(struct server *s, struct device_streams *t,
 	int r;
 
 	if (open_signed_receipt(t, j, &env, &rc, &gap, &why) < 0) {
-		s->gauge.receipts_refused++;
+		s->metrics.receipts_refused++;
 		err_set(&alarm, EBADMSG, "a receipt after %" PRId64 ": %s",
 			t->receipts, why.text);
 		return device_record_alarm(s, t->device, alarm.text, e);
@@ -397,7 +397,7 @@ static int insert_audit_record(struct server *s, const struct device_streams *t,
 	if (r < 0)
 		return r;
 	encoding_parse_time(time, &when);
-	s->gauge.records++;
+	s->metrics.records++;
 	return db_run(s->db, e,
 		      "INSERT INTO record (device, epoch, seq, time, event, vp,"
 		      " class, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

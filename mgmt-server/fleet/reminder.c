@@ -124,12 +124,12 @@ static int check_item_expiry(struct server *s, const struct expiring_item *it,
 	if (!before || json_integer_value(before) != step)
 		report_expiry(s, it, step);
 	if (step == 0) {
-		s->gauge.lapsed++;
+		s->metrics.lapsed++;
 	} else {
-		s->gauge.lapsing++;
-		if (!s->gauge.next_lapse ||
-		    s->gauge.next_lapse > (uint64_t)it->end)
-			s->gauge.next_lapse = (uint64_t)it->end;
+		s->metrics.lapsing++;
+		if (!s->metrics.next_lapse ||
+		    s->metrics.next_lapse > (uint64_t)it->end)
+			s->metrics.next_lapse = (uint64_t)it->end;
 	}
 	return json_object_set_new(seen, key, json_integer(step)) < 0
 		       ? err_oom(e, "look for what ends")
@@ -211,7 +211,7 @@ int reminder_check_expiry(struct server *s, struct err *e)
 	seen = json_object();
 	if (!seen)
 		return err_oom(e, "look for what ends");
-	s->gauge.lapsing = s->gauge.lapsed = s->gauge.next_lapse = 0;
+	s->metrics.lapsing = s->metrics.lapsed = s->metrics.next_lapse = 0;
 	r = check_stored_items(s, now, seen, e);
 	if (r == 0)
 		r = check_root_expiry(s, now, seen, e);

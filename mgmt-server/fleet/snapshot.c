@@ -250,7 +250,7 @@ int snapshot_get_composition(struct server *s, const char *group,
 	struct composition_builder k = { .server = s,
 					 .now = clock_wall(),
 					 .until = INT64_MAX };
-	struct cached_composition **at = &s->compose->kept;
+	struct cached_composition **at = &s->snapshots->kept;
 	AUTO(auto_freep) struct cached_composition *made = NULL;
 	int r;
 
@@ -275,8 +275,8 @@ int snapshot_get_composition(struct server *s, const char *group,
 		return r;
 	/* What fails for want of time may succeed with time: look again. */
 	made->until = made->c.n ? k.until : k.now + 1;
-	made->next = s->compose->kept;
-	s->compose->kept = made;
+	made->next = s->snapshots->kept;
+	s->snapshots->kept = made;
 	*ret = &steal(made)->c;
 	return 0;
 }
@@ -336,7 +336,7 @@ static int update_document_states(struct server *s, struct err *e)
 
 int snapshot_handle_document_change(struct server *s, struct err *e)
 {
-	snapshot_cache_clear(s->compose);
+	snapshot_cache_clear(s->snapshots);
 	connections_mark_stale(s->presence, NULL);
 	return update_document_states(s, e);
 }
@@ -344,13 +344,13 @@ int snapshot_handle_document_change(struct server *s, struct err *e)
 int snapshot_handle_new_chunk(struct server *s, const char *sha256,
 			      struct err *e)
 {
-	snapshot_schedule_recheck(s->compose);
+	snapshot_schedule_recheck(s->snapshots);
 	return 0;
 }
 
 int snapshot_recheck_images(struct server *s, struct err *e)
 {
-	struct snapshot_cache *c = s->compose;
+	struct snapshot_cache *c = s->snapshots;
 	int r;
 
 	if (!c->chunks_came)
@@ -428,7 +428,7 @@ static int sign_snapshot(struct server *s, const char *device,
 	text = j ? json_text(j) : NULL;
 	if (!text)
 		return err_oom(e, "sign a snapshot");
-	s->gauge.snapshots++;
+	s->metrics.snapshots++;
 	return envelope_make(SNAPSHOT_TYPE, text, strlen(text),
 			     pki_director_key(s->pki), ret, e);
 }

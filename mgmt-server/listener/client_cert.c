@@ -122,7 +122,7 @@ static void report_refused_certificate(struct server *s, X509 *cert,
 {
 	char device[65], text[320];
 
-	s->gauge.identities_refused++;
+	s->metrics.identities_refused++;
 	read_common_name(cert, device);
 	if (ratelimit_allow(&s->limit, "refused identities", LOG_RATE,
 			    LOG_BURST, clock_mono_ns()))
@@ -150,7 +150,7 @@ bool client_cert_verify(struct server *s, X509_STORE_CTX *ctx, bool preverified,
 		return true;
 	/* A retired device that still tries is itself, and no alarm. */
 	if (r == -EPERM)
-		s->gauge.identities_refused++;
+		s->metrics.identities_refused++;
 	else
 		report_refused_certificate(s, cert, from, &e);
 	X509_STORE_CTX_set_error(ctx, X509_V_ERR_CERT_REJECTED);

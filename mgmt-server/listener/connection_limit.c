@@ -77,7 +77,7 @@ bool connection_limit_add(struct lws *wsi)
 	if (!c)
 		return false;
 	port->edge->open[port->is_device]++;
-	port->edge->server->gauge.connections++;
+	port->edge->server->metrics.connections++;
 	c->place = hash_peer_address(port, lws_get_socket_fd(wsi));
 	c->is_counted = true;
 	port->edge->addresses.place[c->place]++;
@@ -106,7 +106,7 @@ void connection_limit_remove(struct lws *wsi)
 	lws_set_opaque_user_data(wsi, NULL);
 	free(c);
 	port->edge->open[port->is_device]--;
-	port->edge->server->gauge.connections--;
+	port->edge->server->metrics.connections--;
 }
 
 uintptr_t connection_limit_get_note(struct lws *wsi)

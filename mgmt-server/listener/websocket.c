@@ -71,7 +71,7 @@ static int check_device_upgrade(struct listener_context *ed, struct lws *wsi)
 			    clock_mono_ns()))
 		return 0;
 	hash_random(&random, 1);
-	s->gauge.channels_refused++;
+	s->metrics.channels_refused++;
 	return send_upgrade_refusal(ed, wsi, 503, 1 + random % RETRY_AFTER_MAX);
 }
 

@@ -164,7 +164,7 @@ static bool has_all_layers(const struct policyd *p,
 {
 	const struct doc_image *image;
 
-	return !layer_store_find_missing_layer(p->shelf, docs, &image);
+	return !layer_store_find_missing_layer(p->layers, docs, &image);
 }
 
 static int complete_staged_set(struct policyd *p, const struct snapshot *s,

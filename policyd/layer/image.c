@@ -22,7 +22,7 @@
 
 struct image {
 	struct policyd *p;
-	struct layer_store *shelf;
+	struct layer_store *layers;
 	image_complete_fn *whole;
 	uint64_t reserve;
 	sd_event_source *work; /* digests the layer in small pieces */
@@ -45,7 +45,7 @@ int image_new(struct policyd *p, uint64_t reserve, image_complete_fn *whole,
 	if (!im)
 		return err_oom(e, "open layers");
 	im->p = p;
-	im->shelf = p->shelf;
+	im->layers = p->layers;
 	im->reserve = reserve;
 	im->whole = whole;
 	r = sd_event_add_defer(p->event, &im->work, on_digest_work, im);
@@ -111,8 +111,8 @@ static void refuse_current_layer(struct image *im, const struct err *why)
 	struct doc_head head = im->doc;
 
 	format_part_names(&im->layer, part, have);
-	unlinkat(layer_store_get_layers_fd(im->shelf), part, 0);
-	unlinkat(layer_store_get_layers_fd(im->shelf), have, 0);
+	unlinkat(layer_store_get_layers_fd(im->layers), part, 0);
+	unlinkat(layer_store_get_layers_fd(im->layers), have, 0);
 	stop_layer_download(im);
 	refuse_image_document(im->p, &head, why);
 }
@@ -131,12 +131,12 @@ static int check_free_space(struct image *im, const struct document_set *docs,
 		char part[NAME_SIZE], have[NAME_SIZE];
 
 		format_part_names(l, part, have);
-		if (!layer_store_has_layer(im->shelf, l->digest) &&
-		    faccessat(layer_store_get_layers_fd(im->shelf), part, F_OK,
+		if (!layer_store_has_layer(im->layers, l->digest) &&
+		    faccessat(layer_store_get_layers_fd(im->layers), part, F_OK,
 			      0) < 0)
 			need += l->size;
 	}
-	if (fstatvfs(layer_store_get_layers_fd(im->shelf), &vfs) < 0)
+	if (fstatvfs(layer_store_get_layers_fd(im->layers), &vfs) < 0)
 		return err_sys(e, errno, "measure the state folder");
 	room = (uint64_t)vfs.f_bavail * vfs.f_frsize;
 	if (room >= need)
@@ -156,11 +156,11 @@ static void copy_known_chunks(struct image *im)
 	while ((l = document_set_next_layer(&im->p->force, &w))) {
 		auto_free struct chunk_list *list = NULL;
 		auto_close int fd =
-			layer_store_open_layer(im->shelf, l->digest);
+			layer_store_open_layer(im->layers, l->digest);
 		struct err ignored;
 
 		if (fd >= 0 &&
-		    layer_store_read_chunk_list(im->shelf, l->chunks, &list,
+		    layer_store_read_chunk_list(im->layers, l->chunks, &list,
 						&ignored) == 0)
 			layer_download_copy_chunks(im->assembly, list, fd,
 						   &ignored);
@@ -172,7 +172,7 @@ static int open_listed_layer(struct image *im, struct err *e)
 {
 	char part[NAME_SIZE], have[NAME_SIZE];
 	auto_free struct chunk_list *list = NULL;
-	int r = layer_store_read_chunk_list(im->shelf, im->layer.chunks, &list,
+	int r = layer_store_read_chunk_list(im->layers, im->layer.chunks, &list,
 					    e);
 
 	if (r < 0)
@@ -185,7 +185,7 @@ static int open_listed_layer(struct image *im, struct err *e)
 				  (unsigned long long)list->size,
 				  (unsigned long long)im->layer.size);
 	format_part_names(&im->layer, part, have);
-	r = layer_download_open(layer_store_get_layers_fd(im->shelf), part,
+	r = layer_download_open(layer_store_get_layers_fd(im->layers), part,
 				have, list, &im->assembly, e);
 	if (r < 0)
 		return r;
@@ -199,7 +199,7 @@ static int begin_layer_download(struct image *im, struct err *e)
 {
 	int r = check_free_space(im, &im->p->staged_docs, e);
 
-	if (r == 0 && layer_store_has_chunk_list(im->shelf, im->layer.chunks))
+	if (r == 0 && layer_store_has_chunk_list(im->layers, im->layer.chunks))
 		r = open_listed_layer(im, e);
 	return r;
 }
@@ -212,7 +212,7 @@ void image_resume_download(struct policyd *p)
 	struct err e;
 
 	if (p->staged && !p->staged_blocked)
-		l = layer_store_find_missing_layer(p->shelf, &p->staged_docs,
+		l = layer_store_find_missing_layer(p->layers, &p->staged_docs,
 						   &doc);
 	if (l && im->is_active && strcmp(l->digest, im->layer.digest) == 0 &&
 	    strcmp(l->chunks, im->layer.chunks) == 0) {
@@ -241,12 +241,12 @@ static int install_layer_file(struct image *im, struct err *e)
 	if (r < 0)
 		return r;
 	format_part_names(&im->layer, part, have);
-	if (renameat(layer_store_get_layers_fd(im->shelf), part,
-		     layer_store_get_layers_fd(im->shelf),
+	if (renameat(layer_store_get_layers_fd(im->layers), part,
+		     layer_store_get_layers_fd(im->layers),
 		     layer_store_get_file_name(im->layer.digest)) < 0 ||
-	    fsync(layer_store_get_layers_fd(im->shelf)) < 0)
+	    fsync(layer_store_get_layers_fd(im->layers)) < 0)
 		return err_sys(e, errno, "keep layer");
-	unlinkat(layer_store_get_layers_fd(im->shelf), have, 0);
+	unlinkat(layer_store_get_layers_fd(im->layers), have, 0);
 	log_info("layer %s is complete", im->layer.digest);
 	return 0;
 }
@@ -306,7 +306,7 @@ static int receive_chunk_list(struct image *im, const void *data, size_t len,
 			      struct err *e)
 {
 	struct err why;
-	int r = layer_store_write_chunk_list(im->shelf, im->layer.chunks, data,
+	int r = layer_store_write_chunk_list(im->layers, im->layer.chunks, data,
 					     len, e);
 
 	if (r == -ENOSPC)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The layer that is put together now: <hex>.part on the shelf is what there is
+ * The layer that is put together now: <hex>.part in the store is what there is
  * of it, <hex>.have which of its chunks are there. One layer at a time; a chunk
  * is the unit of resuming. What a chunk list of a held layer has as well is
  * copied, not fetched.

@@ -8,7 +8,7 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
-#include "policyd/device.h"
+#include "policyd/cellsd_client.h"
 #include "policyd/policyd.h"
 
 #include <fcntl.h>
@@ -221,7 +221,7 @@ int layer_store_verify_layers(struct policyd *p, struct err *e)
 	secure_time_read_boot_id(boot);
 	if (is_checked_this_boot(p, boot, boot_s))
 		return 0;
-	lost = verify_layer_files(p->shelf, &p->force, e);
+	lost = verify_layer_files(p->layers, &p->force, e);
 	if (lost < 0)
 		return lost;
 	snprintf(text, sizeof(text), "%s %lld", boot, (long long)boot_s);
@@ -259,12 +259,12 @@ static int on_drop_layer_answer(sd_bus_message *m, void *arg,
 	auto_free struct layer_removal *d = arg;
 
 	/* busy: a VP still runs on it; the next collection asks again */
-	if ((error && !device_is_own_error(error)) ||
+	if ((error && !cellsd_client_is_own_error(error)) ||
 	    sd_bus_error_has_name(error, BUSY) ||
 	    is_file_used(&d->p->force, d->hex) ||
 	    is_file_used(&d->p->staged_docs, d->hex))
 		return 0;
-	if (unlinkat(d->p->shelf->layers, d->hex, 0) == 0)
+	if (unlinkat(d->p->layers->layers, d->hex, 0) == 0)
 		log_info("layer sha256:%s is deleted", d->hex);
 	return 0;
 }
@@ -280,12 +280,12 @@ static void request_layer_removal(struct policyd *p, const char *hex)
 	d->p = p;
 	snprintf(d->hex, sizeof(d->hex), "%s", hex);
 	snprintf(digest, sizeof(digest), "sha256:%s", d->hex);
-	if (device_new_message(p, "DropLayer", &m) < 0 ||
+	if (cellsd_client_new_message(p, "DropLayer", &m) < 0 ||
 	    sd_bus_message_append(m, "s", digest) < 0 ||
-	    device_call_async(p, m, on_drop_layer_answer, d) < 0)
+	    cellsd_client_call_async(p, m, on_drop_layer_answer, d) < 0)
 		free(d);
 	else
-		device_remove_layer(p, digest);
+		cellsd_client_remove_layer(p, digest);
 }
 
 static void remove_unused_files(struct policyd *p, int dirfd, bool are_layers)
@@ -313,6 +313,6 @@ void layer_store_remove_unused(struct policyd *p)
 	/* While documents are on their way, so may be their layers. */
 	if (p->staged || store_get_int_or_default(p->store, STORE_APPLYING, 0))
 		return;
-	remove_unused_files(p, p->shelf->layers, true);
-	remove_unused_files(p, p->shelf->lists, false);
+	remove_unused_files(p, p->layers->layers, true);
+	remove_unused_files(p, p->layers->lists, false);
 }

@@ -4,8 +4,8 @@
 #include "lib/auto.h"
 #include "lib/crypto/key.h"
 #include "lib/crypto/x509.h"
+#include "lib/document/enroll_uri.h"
 #include "lib/document/receipt.h"
-#include "lib/document/uri.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/http.h"
@@ -151,7 +151,7 @@ int simstore_save(const struct simstore *s, const char *path, struct err *e)
 
 /* ---- enrolment */
 
-static int request(const struct uri *u, const struct key *identity,
+static int request(const struct enroll_uri *u, const struct key *identity,
 		   const struct key *receipts, char **ret, struct err *e)
 {
 	auto_free char *csr = NULL, *receipt_csr = NULL;
@@ -166,11 +166,11 @@ static int request(const struct uri *u, const struct key *identity,
 		r = x509_request(receipts, "receipts", &receipt_csr, e);
 	if (r < 0)
 		return r;
-	uri_admit(u, mac);
+	enroll_uri_hash_token(u, mac);
 	encoding_to_hex(mac, sizeof(mac), admit);
 	spki = key_spki(identity, &len);
 	receipt_spki = key_spki(receipts, &receipt_len);
-	uri_bind(u, spki, len, receipt_spki, receipt_len, mac);
+	enroll_uri_bind_keys(u, spki, len, receipt_spki, receipt_len, mac);
 	encoding_to_hex(mac, sizeof(mac), bind);
 	j = json_pack("{s:s, s:s, s:s, s:s, s:s}", "admit", admit, "bind", bind,
 		      "identity_csr", csr, "receipt_csr", receipt_csr, "name",
@@ -212,8 +212,8 @@ static int take_answer(struct simstore *s, const struct http_answer *a,
 	return d->cert && s->ca ? 0 : err_oom(e, "enrol");
 }
 
-static int enroll_one(struct simstore *s, struct http *h, const struct uri *u,
-		      struct err *e)
+static int enroll_one(struct simstore *s, struct http *h,
+		      const struct enroll_uri *u, struct err *e)
 {
 	AUTO(http_answer_fini) struct http_answer a = { 0 };
 	AUTO(key_freep) struct key *identity = NULL;
@@ -247,8 +247,8 @@ int simstore_enroll(struct simstore *s, const char *uri, size_t n,
 {
 	AUTO(http_freep) struct http *h = NULL;
 	struct http_server server = { 0 };
-	struct uri u;
-	int r = uri_parse(uri, &u, e);
+	struct enroll_uri u;
+	int r = enroll_uri_parse(uri, &u, e);
 
 	if (r < 0)
 		return r;

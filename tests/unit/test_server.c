@@ -79,7 +79,7 @@ START_TEST(turn_that_broke_says_why)
 	ck_assert_int_lt(server_commit_turn(server, &e), 0);
 	ck_assert_ptr_nonnull(strstr(e.text, "broken"));
 	ck_assert_int_ne(e.reason, REASON_STORAGE_FULL);
-	ck_assert_int_eq(server->gauge.full, 0);
+	ck_assert_int_eq(server->metrics.full, 0);
 	sql("DROP TRIGGER broken");
 	ck_assert_int_eq(audit(NULL), 0);
 	ck_assert_int_eq(server_commit_turn(server, &e), 0);

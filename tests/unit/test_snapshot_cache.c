@@ -256,7 +256,7 @@ START_TEST(lapsed_group_makes_no_set)
 				 " WHERE type = 'group'",
 				 &e),
 			 0);
-	snapshot_cache_clear(server->compose);
+	snapshot_cache_clear(server->snapshots);
 	ck_assert_uint_eq(compose()->n, 0);
 	tear_down();
 }

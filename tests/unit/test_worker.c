@@ -14,7 +14,7 @@
 #define LARGE ((size_t)5 * 1024 * 1024)
 
 static sd_event *event;
-static struct worker *envoy;
+static struct worker *worker;
 static struct err e;
 
 /* What came back; what the child did to these is not seen here. */
@@ -44,14 +44,14 @@ static void done(void *user, const char *text, size_t len,
 	}
 	if (err)
 		why = *err;
-	worker_free(steal(envoy));
+	worker_free(steal(worker));
 	sd_event_exit(event, 0);
 }
 
 static void run(const struct worker_kind *kind, const void *what)
 {
 	ck_assert_int_ge(sd_event_new(&event), 0);
-	ck_assert_msg(worker_new(event, kind, what, NULL, &envoy, &e) == 0,
+	ck_assert_msg(worker_new(event, kind, what, NULL, &worker, &e) == 0,
 		      "%s", e.text);
 	ck_assert_int_eq(sd_event_loop(event), 0);
 	sd_event_unref(event);
@@ -157,8 +157,8 @@ static const struct {
 	enum reason reason;
 } failures[] = {
 	{ { 10, refuse, done }, "not today", REASON_BUSY },
-	{ { 10, die, done }, "the envoy ended without an answer" },
-	{ { 10, break_off, done }, "the envoy ended without an answer" },
+	{ { 10, die, done }, "the worker ended without an answer" },
+	{ { 10, break_off, done }, "the worker ended without an answer" },
 	{ { 1, sleep_on, done }, "no answer in 1 s" },
 };
 
@@ -176,8 +176,8 @@ START_TEST(freed_envoy_is_over)
 	const struct worker_kind kind = { 10, sleep_on, done };
 
 	ck_assert_int_ge(sd_event_new(&event), 0);
-	ck_assert_int_eq(worker_new(event, &kind, NULL, NULL, &envoy, &e), 0);
-	worker_free(envoy);
+	ck_assert_int_eq(worker_new(event, &kind, NULL, NULL, &worker, &e), 0);
+	worker_free(worker);
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
 	ck_assert_int_eq(sd_event_run(event, 0), 0);
 	ck_assert_uint_eq(answers, 0);
@@ -196,4 +196,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, freed_envoy_is_over);
 }
 
-UNIT_MAIN("envoy", add)
+UNIT_MAIN("worker", add)

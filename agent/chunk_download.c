@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/fetch.h"
+#include "agent/chunk_download.h"
 
 #include "agent/backoff.h"
 #include "agent/protocol.h"
@@ -27,9 +27,9 @@
 
 enum state { WAITING, LOADING, HANDED, GIVEN_UP };
 
-struct fetch_item {
-	LIST_ENTRY(fetch_item) next;
-	struct fetch *fetch;
+struct chunk_download_item {
+	LIST_ENTRY(chunk_download_item) next;
+	struct chunk_download *fetch;
 	char digest[ENCODING_DIGEST_SIZE];
 	bool is_list;
 	enum state state;
@@ -40,27 +40,27 @@ struct fetch_item {
 	uint64_t not_before; /* clock_mono_ns() */
 };
 
-struct fetch {
-	struct fetch_limits limits;
-	struct fetch_ops ops;
+struct chunk_download {
+	struct chunk_download_limits limits;
+	struct chunk_download_ops ops;
 	void *user;
 	struct transport_peer *peer; /* NULL: offline */
-	LIST_HEAD(, fetch_item) items;
+	LIST_HEAD(, chunk_download_item) items;
 	unsigned int n, loading;
 	bool list_is_loading, is_idle;
 	bool some_taken; /* since `more` was asked for */
 	uint64_t hold_until;
-	struct fetch_item *lane[TRANSPORT_DOWNLOADS_MAX];
+	struct chunk_download_item *lane[TRANSPORT_DOWNLOADS_MAX];
 	sd_event_source *retry, *limit;
 	int64_t budget; /* bytes that may still be read in this tick */
-	struct fetch_progress progress;
+	struct chunk_download_progress progress;
 };
 
-static void start_downloads(struct fetch *f);
+static void start_downloads(struct chunk_download *f);
 
 /* ---- items */
 
-static void discard_item_bytes(struct fetch_item *it)
+static void discard_item_bytes(struct chunk_download_item *it)
 {
 	if (it->fd >= 0)
 		close(it->fd);
@@ -70,7 +70,7 @@ static void discard_item_bytes(struct fetch_item *it)
 	it->hash = NULL;
 }
 
-static void remove_fetch_item(struct fetch_item *it)
+static void remove_fetch_item(struct chunk_download_item *it)
 {
 	LIST_REMOVE(it, next);
 	it->fetch->n--;
@@ -78,10 +78,10 @@ static void remove_fetch_item(struct fetch_item *it)
 	free(it);
 }
 
-static struct fetch_item *find_item_by_digest(struct fetch *f,
-					      const char *digest)
+static struct chunk_download_item *find_item_by_digest(struct chunk_download *f,
+						       const char *digest)
 {
-	struct fetch_item *it;
+	struct chunk_download_item *it;
 
 	LIST_FOREACH (it, &f->items, next)
 		if (strcmp(it->digest, digest) == 0)
@@ -89,7 +89,7 @@ static struct fetch_item *find_item_by_digest(struct fetch *f,
 	return NULL;
 }
 
-static uint64_t get_item_size_limit(const struct fetch_item *it)
+static uint64_t get_item_size_limit(const struct chunk_download_item *it)
 {
 	return it->is_list ? it->fetch->limits.list_max : CHUNK_STORED_MAX;
 }
@@ -100,12 +100,12 @@ static void arm_oneshot_timer(sd_event_source *timer, uint64_t ms)
 	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
-static const char *get_server_address(const struct fetch *f)
+static const char *get_server_address(const struct chunk_download *f)
 {
 	return f->peer ? transport_peer_address(f->peer) : "?";
 }
 
-static void schedule_item_retry(struct fetch_item *it, const char *why,
+static void schedule_item_retry(struct chunk_download_item *it, const char *why,
 				unsigned int floor)
 {
 	uint32_t draw;
@@ -127,7 +127,7 @@ static void schedule_item_retry(struct fetch_item *it, const char *why,
 /* ---- what a GET brings */
 
 /* The limit holds over a tick: what was read too much is waited for. */
-static void spend_speed_budget(struct fetch *f, size_t len)
+static void spend_speed_budget(struct chunk_download *f, size_t len)
 {
 	if (f->limits.speed == 0)
 		return;
@@ -140,7 +140,7 @@ static void spend_speed_budget(struct fetch *f, size_t len)
 
 static int on_speed_limit_tick(sd_event_source *s, uint64_t usec, void *user)
 {
-	struct fetch *f = user;
+	struct chunk_download *f = user;
 	int64_t tick = (int64_t)(f->limits.speed * LIMIT_TICK_MS / 1000) + 1;
 
 	f->budget += tick;
@@ -153,7 +153,7 @@ static int on_speed_limit_tick(sd_event_source *s, uint64_t usec, void *user)
 	return 0;
 }
 
-static int prepare_item_buffer(struct fetch_item *it)
+static int prepare_item_buffer(struct chunk_download_item *it)
 {
 	if (it->fd < 0)
 		it->fd = memfd_create("chunk", MFD_CLOEXEC);
@@ -165,7 +165,7 @@ static int prepare_item_buffer(struct fetch_item *it)
 static int on_download_data(void *user, bool from_start, const void *data,
 			    size_t len)
 {
-	struct fetch_item *it = user;
+	struct chunk_download_item *it = user;
 
 	if (from_start)
 		discard_item_bytes(it);
@@ -181,9 +181,9 @@ static int on_download_data(void *user, bool from_start, const void *data,
 	return 0;
 }
 
-static void add_chunk_list_total(struct fetch_item *it)
+static void add_chunk_list_total(struct chunk_download_item *it)
 {
-	struct fetch_progress *pr = &it->fetch->progress;
+	struct chunk_download_progress *pr = &it->fetch->progress;
 	auto_free struct chunk_list *list = NULL;
 	auto_free char *text = NULL;
 	struct err e;
@@ -198,7 +198,7 @@ static void add_chunk_list_total(struct fetch_item *it)
 	snprintf(pr->image, sizeof(pr->image), "%s", it->digest);
 }
 
-static void deliver_fetched_item(struct fetch_item *it)
+static void deliver_fetched_item(struct chunk_download_item *it)
 {
 	char digest[ENCODING_DIGEST_SIZE];
 	uint8_t sum[HASH_SIZE];
@@ -226,8 +226,8 @@ static void deliver_fetched_item(struct fetch_item *it)
 
 static void on_download_done(void *user, const struct transport_end *end)
 {
-	struct fetch_item *it = user;
-	struct fetch *f = it->fetch;
+	struct chunk_download_item *it = user;
+	struct chunk_download *f = it->fetch;
 
 	for (unsigned int i = 0; i < TRANSPORT_DOWNLOADS_MAX; i++)
 		if (f->lane[i] == it)
@@ -254,7 +254,8 @@ static const struct transport_get_ops get_ops = { .data = on_download_data,
 
 /* ---- who is next */
 
-static int start_item_download(struct fetch *f, struct fetch_item *it,
+static int start_item_download(struct chunk_download *f,
+			       struct chunk_download_item *it,
 			       unsigned int lane)
 {
 	char path[sizeof(PROTOCOL_CHUNK_PATH) + ENCODING_DIGEST_SIZE];
@@ -270,10 +271,10 @@ static int start_item_download(struct fetch *f, struct fetch_item *it,
 }
 
 /* A list may be large, so it is loaded alone. */
-static struct fetch_item *choose_next_item(struct fetch *f, uint64_t now,
-					   uint64_t *ret_wake)
+static struct chunk_download_item *
+choose_next_item(struct chunk_download *f, uint64_t now, uint64_t *ret_wake)
 {
-	struct fetch_item *it;
+	struct chunk_download_item *it;
 
 	if (f->list_is_loading)
 		return NULL;
@@ -288,9 +289,10 @@ static struct fetch_item *choose_next_item(struct fetch *f, uint64_t now,
 	return NULL;
 }
 
-static bool has_pending_items(const struct fetch *f, bool *ret_complete)
+static bool has_pending_items(const struct chunk_download *f,
+			      bool *ret_complete)
 {
-	const struct fetch_item *it;
+	const struct chunk_download_item *it;
 
 	*ret_complete = true;
 	LIST_FOREACH (it, &f->items, next) {
@@ -302,9 +304,9 @@ static bool has_pending_items(const struct fetch *f, bool *ret_complete)
 }
 
 /* Is there anything that has not failed yet? */
-static bool has_untried_items(const struct fetch *f)
+static bool has_untried_items(const struct chunk_download *f)
 {
-	const struct fetch_item *it;
+	const struct chunk_download_item *it;
 
 	LIST_FOREACH (it, &f->items, next)
 		if (it->state == LOADING || it->state == HANDED ||
@@ -313,10 +315,10 @@ static bool has_untried_items(const struct fetch *f)
 	return false;
 }
 
-static void start_downloads(struct fetch *f)
+static void start_downloads(struct chunk_download *f)
 {
 	uint64_t now = clock_mono_ns(), wake = UINT64_MAX;
-	struct fetch_item *it;
+	struct chunk_download_item *it;
 	bool complete;
 
 	if (!f->peer)
@@ -325,7 +327,7 @@ static void start_downloads(struct fetch *f)
 		if (f->is_idle)
 			return;
 		f->is_idle = true;
-		fetch_clear(f);
+		chunk_download_clear(f);
 		f->ops.idle(f->user, complete);
 		return;
 	}
@@ -357,9 +359,10 @@ static int on_retry_timer(sd_event_source *s, uint64_t usec, void *user)
 
 /* ---- from outside */
 
-int fetch_add_wanted(struct fetch *f, const char *digest, bool is_list)
+int chunk_download_add_wanted(struct chunk_download *f, const char *digest,
+			      bool is_list)
 {
-	struct fetch_item *it = find_item_by_digest(f, digest);
+	struct chunk_download_item *it = find_item_by_digest(f, digest);
 	uint8_t raw[HASH_SIZE];
 
 	if (it && it->state == GIVEN_UP) {
@@ -368,7 +371,7 @@ int fetch_add_wanted(struct fetch *f, const char *digest, bool is_list)
 	}
 	if (it)
 		return 0;
-	if (f->n == FETCH_MAX)
+	if (f->n == CHUNK_DOWNLOAD_MAX)
 		return -ENOBUFS;
 	if (encoding_parse_digest(digest, raw) < 0)
 		return -EINVAL;
@@ -390,9 +393,10 @@ int fetch_add_wanted(struct fetch *f, const char *digest, bool is_list)
 	return 0;
 }
 
-void fetch_acknowledge(struct fetch *f, const char *digest, bool ok)
+void chunk_download_acknowledge(struct chunk_download *f, const char *digest,
+				bool ok)
 {
-	struct fetch_item *it = find_item_by_digest(f, digest);
+	struct chunk_download_item *it = find_item_by_digest(f, digest);
 
 	if (!it || it->state != HANDED)
 		return;
@@ -407,9 +411,9 @@ void fetch_acknowledge(struct fetch *f, const char *digest, bool ok)
 }
 
 /* What is being loaded ends by itself. */
-void fetch_clear(struct fetch *f)
+void chunk_download_clear(struct chunk_download *f)
 {
-	struct fetch_item *it = LIST_FIRST(&f->items), *next;
+	struct chunk_download_item *it = LIST_FIRST(&f->items), *next;
 
 	for (; it; it = next) {
 		next = LIST_NEXT(it, next);
@@ -418,14 +422,15 @@ void fetch_clear(struct fetch *f)
 	}
 }
 
-void fetch_hold_off(struct fetch *f, unsigned int seconds)
+void chunk_download_hold_off(struct chunk_download *f, unsigned int seconds)
 {
 	f->hold_until = clock_mono_ns() + seconds * 1000 * NS_PER_MS;
 }
 
-void fetch_set_peer(struct fetch *f, struct transport_peer *peer)
+void chunk_download_set_peer(struct chunk_download *f,
+			     struct transport_peer *peer)
 {
-	struct fetch_item *it;
+	struct chunk_download_item *it;
 
 	f->peer = peer;
 	f->loading = 0;
@@ -441,16 +446,19 @@ void fetch_set_peer(struct fetch *f, struct transport_peer *peer)
 	start_downloads(f);
 }
 
-void fetch_get_progress(const struct fetch *f, struct fetch_progress *ret)
+void chunk_download_get_progress(const struct chunk_download *f,
+				 struct chunk_download_progress *ret)
 {
 	*ret = f->progress;
 }
 
-int fetch_new(sd_event *event, const struct fetch_limits *limits,
-	      const struct fetch_ops *ops, void *user, struct fetch **ret,
-	      struct err *e)
+int chunk_download_new(sd_event *event,
+		       const struct chunk_download_limits *limits,
+		       const struct chunk_download_ops *ops, void *user,
+		       struct chunk_download **ret, struct err *e)
 {
-	AUTO(fetch_freep) struct fetch *f = calloc(1, sizeof(*f));
+	AUTO(chunk_download_freep)
+	struct chunk_download *f = calloc(1, sizeof(*f));
 	int r;
 
 	if (!f)
@@ -475,7 +483,7 @@ int fetch_new(sd_event *event, const struct fetch_limits *limits,
 	return 0;
 }
 
-void fetch_free(struct fetch *f)
+void chunk_download_free(struct chunk_download *f)
 {
 	if (!f)
 		return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/document/uri.h"
+#include "lib/document/enroll_uri.h"
 
 #include "lib/auto.h"
 #include "lib/encoding.h"
@@ -31,9 +31,10 @@ START_TEST(uri_is_read_and_written_back)
 {
 	auto_free char *text = NULL;
 	const uint8_t byte[] = { 1, 2, 3 };
-	struct uri u;
+	struct enroll_uri u;
 
-	ck_assert_msg(uri_parse(good[_i].text, &u, &e) == 0, "%s", e.text);
+	ck_assert_msg(enroll_uri_parse(good[_i].text, &u, &e) == 0, "%s",
+		      e.text);
 	ck_assert_str_eq(u.host, good[_i].host);
 	ck_assert_uint_eq(u.port, good[_i].port);
 	ck_assert_mem_eq(u.token, &byte[0], 1);
@@ -41,17 +42,18 @@ START_TEST(uri_is_read_and_written_back)
 	ck_assert_mem_eq(u.ca, &byte[2], 1);
 	ck_assert_str_eq(u.group, "field");
 	ck_assert_uint_eq(u.group_min, 5);
-	ck_assert_int_eq(uri_text(&u, &text, &e), 0);
+	ck_assert_int_eq(enroll_uri_format(&u, &text, &e), 0);
 	ck_assert_str_eq(text, good[_i].text);
 }
 END_TEST
 
 START_TEST(order_of_the_parameters_is_free)
 {
-	struct uri u;
+	struct enroll_uri u;
 
-	ck_assert_int_eq(uri_parse("cells://h:1/?" G "&" C "&" R "&" T, &u, &e),
-			 0);
+	ck_assert_int_eq(
+		enroll_uri_parse("cells://h:1/?" G "&" C "&" R "&" T, &u, &e),
+		0);
 }
 END_TEST
 
@@ -98,9 +100,9 @@ static const char *const bad[] = {
 
 START_TEST(other_text_is_refused_without_telling_the_token)
 {
-	struct uri u;
+	struct enroll_uri u;
 
-	ck_assert_int_eq(uri_parse(bad[_i], &u, &e), -EINVAL);
+	ck_assert_int_eq(enroll_uri_parse(bad[_i], &u, &e), -EINVAL);
 	ck_assert_ptr_null(strstr(e.text, "0101"));
 }
 END_TEST
@@ -108,15 +110,15 @@ END_TEST
 START_TEST(endless_text_is_refused)
 {
 	char text[100000];
-	struct uri u;
+	struct enroll_uri u;
 
 	memset(text, 'a', sizeof(text));
 	text[sizeof(text) - 1] = '\0';
 	memcpy(text, "cells://", 8);
-	ck_assert_int_eq(uri_parse(text, &u, &e), -EINVAL);
+	ck_assert_int_eq(enroll_uri_parse(text, &u, &e), -EINVAL);
 	/* A host that fits the URI but no name may be so long. */
 	strcpy(text + 500, ":1/?" ALL);
-	ck_assert_int_eq(uri_parse(text, &u, &e), -EINVAL);
+	ck_assert_int_eq(enroll_uri_parse(text, &u, &e), -EINVAL);
 }
 END_TEST
 
@@ -126,14 +128,14 @@ START_TEST(derived_values_are_hmacs_of_the_token)
 	uint8_t admit[HASH_SIZE], bind[HASH_SIZE], want[HASH_SIZE];
 	const struct hash_part whole = { "bindidentityreceipts", 20 };
 	char hex[2 * HASH_SIZE + 1];
-	struct uri u;
+	struct enroll_uri u;
 
-	ck_assert_int_eq(uri_parse(good[0].text, &u, &e), 0);
-	uri_admit(&u, admit);
+	ck_assert_int_eq(enroll_uri_parse(good[0].text, &u, &e), 0);
+	enroll_uri_hash_token(&u, admit);
 	encoding_to_hex(admit, sizeof(admit), hex);
 	ck_assert_str_eq(hex, "516f004b80342707674595b6fbc3547b2cceef7546ee25f9"
 			      "dc9dfe833ec3c6ce");
-	uri_bind(&u, "identity", 8, "receipts", 8, bind);
+	enroll_uri_bind_keys(&u, "identity", 8, "receipts", 8, bind);
 	hash_hmac(u.token, sizeof(u.token), &whole, 1, want);
 	ck_assert_mem_eq(bind, want, HASH_SIZE);
 }

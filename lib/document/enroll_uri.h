@@ -4,8 +4,8 @@
  * TOKEN, root and ca are 64 hex digits; the token never leaves the device and
  * the administrator's machine, only what is derived from it.
  */
-#ifndef LIB_DOCUMENT_URI_H
-#define LIB_DOCUMENT_URI_H
+#ifndef LIB_DOCUMENT_ENROLL_URI_H
+#define LIB_DOCUMENT_ENROLL_URI_H
 
 #include <stdint.h>
 
@@ -13,7 +13,7 @@
 
 struct err;
 
-struct uri {
+struct enroll_uri {
 	char host[256];
 	uint16_t port;
 	uint8_t token[32];
@@ -23,15 +23,15 @@ struct uri {
 };
 
 /* -EINVAL: anything but exactly that form, in any order of parameters. */
-int uri_parse(const char *s, struct uri *ret, struct err *e);
+int enroll_uri_parse(const char *s, struct enroll_uri *ret, struct err *e);
 /* The caller frees *ret. */
-int uri_text(const struct uri *u, char **ret, struct err *e);
+int enroll_uri_format(const struct enroll_uri *u, char **ret, struct err *e);
 
 /* HMAC-SHA256(token, "admit"). */
-void uri_admit(const struct uri *u, uint8_t ret[HASH_SIZE]);
+void enroll_uri_hash_token(const struct enroll_uri *u, uint8_t ret[HASH_SIZE]);
 /* HMAC-SHA256(token, "bind" || identity SPKI || receipts SPKI). */
-void uri_bind(const struct uri *u, const void *identity, size_t identity_len,
-	      const void *receipts, size_t receipts_len,
-	      uint8_t ret[HASH_SIZE]);
+void enroll_uri_bind_keys(const struct enroll_uri *u, const void *identity,
+			  size_t identity_len, const void *receipts,
+			  size_t receipts_len, uint8_t ret[HASH_SIZE]);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/device.h"
+#include "policyd/cellsd_client.h"
 
 #include "lib/auto.h"
 #include "lib/bus.h"
@@ -14,7 +14,7 @@
 #define CALL_USEC (UINT64_C(600) * 1000 * 1000)
 #define OWNER_SIZE 64
 
-struct device {
+struct cellsd_client {
 	struct policyd *p;
 	bool is_present, is_ready;
 	enum doc_level level;
@@ -26,8 +26,8 @@ struct device {
 };
 
 /* ---- calls */
-int device_new_message(struct policyd *p, const char *method,
-		       sd_bus_message **ret)
+int cellsd_client_new_message(struct policyd *p, const char *method,
+			      sd_bus_message **ret)
 {
 	/*
 	 * By its unique name: the well-known one may already be the next
@@ -40,15 +40,15 @@ int device_new_message(struct policyd *p, const char *method,
 		p->bus, ret, owner, BUS_DEVICE_PATH, BUS_DEVICE_NAME, method);
 }
 
-int device_call_async(struct policyd *p, sd_bus_message *m,
-		      sd_bus_message_handler_t handler, void *arg)
+int cellsd_client_call_async(struct policyd *p, sd_bus_message *m,
+			     sd_bus_message_handler_t handler, void *arg)
 {
 	/* It is started by the system, never by us. */
 	sd_bus_message_set_auto_start(m, 0);
 	return sd_bus_call_async(p->bus, NULL, m, handler, arg, CALL_USEC);
 }
 
-bool device_is_own_error(const sd_bus_error *error)
+bool cellsd_client_is_own_error(const sd_bus_error *error)
 {
 	static const char ours[] = "org.cells.Error.";
 
@@ -93,7 +93,7 @@ static int read_basic_value(sd_bus_message *m, const char *type, json_t **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-int device_read_string_list(sd_bus_message *m, json_t **ret)
+int cellsd_client_read_string_list(sd_bus_message *m, json_t **ret)
 {
 	auto_json json_t *list = json_array();
 	const char *s;
@@ -123,12 +123,12 @@ static int read_variant(sd_bus_message *m, json_t **ret)
 		return sd_bus_message_skip(m, "v");
 	r = sd_bus_message_enter_container(m, 'v', type);
 	if (r >= 0)
-		r = list ? device_read_string_list(m, ret)
+		r = list ? cellsd_client_read_string_list(m, ret)
 			 : read_basic_value(m, type, ret);
 	return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-int device_read_dictionary(sd_bus_message *m, json_t **ret)
+int cellsd_client_read_dictionary(sd_bus_message *m, json_t **ret)
 {
 	auto_json json_t *o = json_object();
 	int r = sd_bus_message_enter_container(m, 'a', "{sv}");
@@ -158,7 +158,8 @@ int device_read_dictionary(sd_bus_message *m, json_t **ret)
 }
 
 /* ---- state */
-void device_set_unenforced(struct policyd *p, const char *vp, json_t *names)
+void cellsd_client_set_unenforced(struct policyd *p, const char *vp,
+				  json_t *names)
 {
 	if (names)
 		json_object_set_new(p->device->lacks, vp, names);
@@ -166,53 +167,53 @@ void device_set_unenforced(struct policyd *p, const char *vp, json_t *names)
 		json_object_del(p->device->lacks, vp);
 }
 
-json_t *device_get_unenforced(const struct policyd *p, const char *vp)
+json_t *cellsd_client_get_unenforced(const struct policyd *p, const char *vp)
 {
 	return json_object_get(p->device->lacks, vp);
 }
 
-void device_set_present(struct policyd *p, const char *owner)
+void cellsd_client_set_present(struct policyd *p, const char *owner)
 {
-	struct device *d = p->device;
+	struct cellsd_client *d = p->device;
 
 	snprintf(d->owner, sizeof(d->owner), "%s", owner);
 	d->is_present = true;
 	d->is_ready = false;
 }
 
-void device_set_absent(struct policyd *p)
+void cellsd_client_set_absent(struct policyd *p)
 {
 	p->device->is_present = p->device->is_ready = false;
 }
 
-void device_set_ready(struct policyd *p)
+void cellsd_client_set_ready(struct policyd *p)
 {
 	p->device->is_ready = true;
 }
 
-bool device_is_present(const struct policyd *p)
+bool cellsd_client_is_present(const struct policyd *p)
 {
 	return p->device->is_present;
 }
 
-bool device_is_ready(const struct policyd *p)
+bool cellsd_client_is_ready(const struct policyd *p)
 {
 	return p->device->is_present && p->device->is_ready;
 }
 
-enum doc_level device_get_level(const struct policyd *p)
+enum doc_level cellsd_client_get_level(const struct policyd *p)
 {
 	return p->device->level;
 }
 
-bool device_has_class(const struct policyd *p, enum cells_class c)
+bool cellsd_client_has_class(const struct policyd *p, enum cells_class c)
 {
 	return json_object_get(p->device->classes, class_name(c)) != NULL;
 }
 
-json_t *device_format_inventory(const struct policyd *p)
+json_t *cellsd_client_format_inventory(const struct policyd *p)
 {
-	const struct device *d = p->device;
+	const struct cellsd_client *d = p->device;
 
 	return json_pack("{ss ss sO}", "backend", d->backend, "level",
 			 doc_level_name(d->level), "classes", d->classes);
@@ -253,7 +254,7 @@ static enum doc_level parse_level_name(const char *name)
 	return l;
 }
 
-static int save_device_level(struct device *d, enum doc_level level,
+static int save_device_level(struct cellsd_client *d, enum doc_level level,
 			     struct err *e)
 {
 	AUTO(store_endp) struct store *tx = NULL;
@@ -265,9 +266,9 @@ static int save_device_level(struct device *d, enum doc_level level,
 	return r < 0 ? r : store_commit(&tx, e);
 }
 
-int device_read_inventory(struct policyd *p, sd_bus_message *m)
+int cellsd_client_read_inventory(struct policyd *p, sd_bus_message *m)
 {
-	struct device *d = p->device;
+	struct cellsd_client *d = p->device;
 	const char *backend, *level;
 	struct err e;
 	int r = sd_bus_message_read(m, "ss", &backend, &level);
@@ -289,30 +290,30 @@ int device_read_inventory(struct policyd *p, sd_bus_message *m)
 }
 
 /* ---- layers that it holds */
-int device_read_layers(struct policyd *p, sd_bus_message *m)
+int cellsd_client_read_layers(struct policyd *p, sd_bus_message *m)
 {
-	struct device *d = p->device;
+	struct cellsd_client *d = p->device;
 	const char *digest;
 	int r;
 
 	json_object_clear(d->given);
 	r = sd_bus_message_enter_container(m, 'a', "s");
 	while (r >= 0 && (r = sd_bus_message_read(m, "s", &digest)) > 0)
-		device_add_layer(p, digest);
+		cellsd_client_add_layer(p, digest);
 	return r;
 }
 
-bool device_has_layer(const struct policyd *p, const char *digest)
+bool cellsd_client_has_layer(const struct policyd *p, const char *digest)
 {
 	return json_object_get(p->device->given, digest) != NULL;
 }
 
-void device_add_layer(struct policyd *p, const char *digest)
+void cellsd_client_add_layer(struct policyd *p, const char *digest)
 {
 	json_object_set_new(p->device->given, digest, json_true());
 }
 
-void device_remove_layer(struct policyd *p, const char *digest)
+void cellsd_client_remove_layer(struct policyd *p, const char *digest)
 {
 	json_object_del(p->device->given, digest);
 }
@@ -328,9 +329,11 @@ static int load_saved_level(struct policyd *p, enum doc_level *ret,
 	return r == -ENOENT ? 0 : r;
 }
 
-int device_new(struct policyd *p, struct device **ret, struct err *e)
+int cellsd_client_new(struct policyd *p, struct cellsd_client **ret,
+		      struct err *e)
 {
-	AUTO(device_freep) struct device *d = calloc(1, sizeof(*d));
+	AUTO(cellsd_client_freep)
+	struct cellsd_client *d = calloc(1, sizeof(*d));
 	int r;
 
 	if (!d)
@@ -348,7 +351,7 @@ int device_new(struct policyd *p, struct device **ret, struct err *e)
 	return 0;
 }
 
-void device_free(struct device *d)
+void cellsd_client_free(struct cellsd_client *d)
 {
 	if (!d)
 		return;

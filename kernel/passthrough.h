@@ -11,8 +11,8 @@
  * reference is dropped at once only there. A call that outlives the wait keeps
  * its handle's real file; its end hands that to the worker.
  */
-#ifndef DEVNS_PASS_H
-#define DEVNS_PASS_H
+#ifndef DEVNS_PASSTHROUGH_H
+#define DEVNS_PASSTHROUGH_H
 
 #include <linux/fs.h>
 #include <linux/kref.h>
@@ -101,17 +101,17 @@ struct devns_call {
 	bool killed;
 };
 
-/* pass.c */
-int devns_pass_add(struct devns_endpoint *ep, dev_t real, bool cuts,
-		   const struct devns_filter *filter,
-		   struct netlink_ext_ack *ack);
-void devns_pass_del(struct devns_endpoint *ep);
-void devns_pass_free(struct devns_endpoint *ep);
-void devns_pass_deny(struct devns_endpoint *ep);
-void devns_pass_drain(struct devns_endpoint *ep, unsigned long end,
-		      struct devns_cut *cut);
-void devns_pass_finish(struct devns_endpoint *ep);
-void devns_pass_allow(struct devns_endpoint *ep);
+/* passthrough.c */
+int devns_passthrough_add(struct devns_endpoint *ep, dev_t real, bool cuts,
+			  const struct devns_filter *filter,
+			  struct netlink_ext_ack *ack);
+void devns_passthrough_del(struct devns_endpoint *ep);
+void devns_passthrough_free(struct devns_endpoint *ep);
+void devns_passthrough_deny(struct devns_endpoint *ep);
+void devns_passthrough_drain(struct devns_endpoint *ep, unsigned long end,
+			     struct devns_cut *cut);
+void devns_passthrough_finish(struct devns_endpoint *ep);
+void devns_passthrough_allow(struct devns_endpoint *ep);
 
 /* handle.c */
 /* On the endpoint's list, without a real file; NULL: no memory. */
@@ -152,7 +152,7 @@ u32 devns_inflight_drain(struct devns_passthrough *p, unsigned long end);
 
 /* fops.c */
 void devns_fops_exit(void);
-extern const struct file_operations devns_pass_fops;
+extern const struct file_operations devns_passthrough_fops;
 
 /* mapping.c */
 int devns_mapping_mmap(struct file *file, struct vm_area_struct *vma);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Pass-through endpoints and the two kinds of them; pass.h tells the whole. */
-#include "pass.h"
+/* Pass-through endpoints and the two kinds of them; passthrough.h tells the
+ * whole. */
+#include "passthrough.h"
 
 #include <linux/err.h>
 #include <linux/fs.h>
@@ -26,9 +27,9 @@ static void close_revoked_handles(struct work_struct *work)
 	}
 }
 
-int devns_pass_add(struct devns_endpoint *ep, dev_t real, bool cuts,
-		   const struct devns_filter *filter,
-		   struct netlink_ext_ack *ack)
+int devns_passthrough_add(struct devns_endpoint *ep, dev_t real, bool cuts,
+			  const struct devns_filter *filter,
+			  struct netlink_ext_ack *ack)
 {
 	struct devns_passthrough *p = kzalloc(sizeof(*p), GFP_KERNEL);
 	int err;
@@ -56,13 +57,13 @@ int devns_pass_add(struct devns_endpoint *ep, dev_t real, bool cuts,
 		return err;
 	}
 	ep->pass = p;
-	err = devns_node_add(ep, NULL, &devns_pass_fops);
+	err = devns_node_add(ep, NULL, &devns_passthrough_fops);
 	if (err)
 		NL_SET_ERR_MSG(ack, "the endpoint's node cannot be made");
 	return err;
 }
 
-void devns_pass_free(struct devns_endpoint *ep)
+void devns_passthrough_free(struct devns_endpoint *ep)
 {
 	struct devns_passthrough *p = ep->pass;
 
@@ -78,7 +79,7 @@ static void unmap_pass_pages(struct devns_passthrough *p)
 		unmap_mapping_range(p->inode->i_mapping, 0, 0, 1);
 }
 
-void devns_pass_deny(struct devns_endpoint *ep)
+void devns_passthrough_deny(struct devns_endpoint *ep)
 {
 	struct devns_passthrough *p = ep->pass;
 	struct devns_handle *h;
@@ -120,8 +121,8 @@ static void close_all_handles(struct devns_passthrough *p)
 	spin_unlock(&p->lock);
 }
 
-void devns_pass_drain(struct devns_endpoint *ep, unsigned long end,
-		      struct devns_cut *cut)
+void devns_passthrough_drain(struct devns_endpoint *ep, unsigned long end,
+			     struct devns_cut *cut)
 {
 	struct devns_passthrough *p = ep->pass;
 
@@ -133,7 +134,7 @@ void devns_pass_drain(struct devns_endpoint *ep, unsigned long end,
 		close_all_handles(p);
 }
 
-void devns_pass_finish(struct devns_endpoint *ep)
+void devns_passthrough_finish(struct devns_endpoint *ep)
 {
 	flush_work(&ep->pass->close_work);
 }
@@ -148,7 +149,7 @@ static void wake_handle_waiters(struct list_head *handles)
 	}
 }
 
-void devns_pass_allow(struct devns_endpoint *ep)
+void devns_passthrough_allow(struct devns_endpoint *ep)
 {
 	struct devns_passthrough *p = ep->pass;
 
@@ -166,7 +167,7 @@ void devns_pass_allow(struct devns_endpoint *ep)
 }
 
 /* For good, whatever the kind: the real device may be about to go. */
-void devns_pass_del(struct devns_endpoint *ep)
+void devns_passthrough_del(struct devns_endpoint *ep)
 {
 	struct devns_passthrough *p = ep->pass;
 
@@ -180,23 +181,25 @@ void devns_pass_del(struct devns_endpoint *ep)
 static int cut_endpoint_add(struct devns_endpoint *ep,
 			    struct netlink_ext_ack *ack)
 {
-	return devns_pass_add(ep, ep->source->devt, true, NULL, ack);
+	return devns_passthrough_add(ep, ep->source->devt, true, NULL, ack);
 }
 
 static int suspend_endpoint_add(struct devns_endpoint *ep,
 				struct netlink_ext_ack *ack)
 {
-	return devns_pass_add(ep, ep->source->devt, false, NULL, ack);
+	return devns_passthrough_add(ep, ep->source->devt, false, NULL, ack);
 }
 
 /* They differ in whether the real device is closed in between. */
 #define PASS_OPS(add)                                                          \
 	{                                                                      \
 		.has_devt = true, .endpoint_add = add,                         \
-		.endpoint_del = devns_pass_del,                                \
-		.endpoint_free = devns_pass_free, .deny = devns_pass_deny,     \
-		.drain = devns_pass_drain, .finish = devns_pass_finish,        \
-		.allow = devns_pass_allow,                                     \
+		.endpoint_del = devns_passthrough_del,                         \
+		.endpoint_free = devns_passthrough_free,                       \
+		.deny = devns_passthrough_deny,                                \
+		.drain = devns_passthrough_drain,                              \
+		.finish = devns_passthrough_finish,                            \
+		.allow = devns_passthrough_allow,                              \
 	}
 
 const struct devns_kind_ops devns_kind_cut = PASS_OPS(cut_endpoint_add);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/document/uri.h"
+#include "lib/document/enroll_uri.h"
 
 #include "lib/auto.h"
 #include "lib/encoding.h"
@@ -42,7 +42,7 @@ static bool is_host_name(const char *s)
 }
 
 /* "name:port" or "[address]:port". */
-static int parse_host_port(char *s, struct uri *u, struct err *e)
+static int parse_host_port(char *s, struct enroll_uri *u, struct err *e)
 {
 	char *colon = strrchr(s, ':');
 	uint64_t port;
@@ -66,7 +66,7 @@ static int parse_host_port(char *s, struct uri *u, struct err *e)
 	return 0;
 }
 
-static int parse_group_field(char *s, struct uri *u)
+static int parse_group_field(char *s, struct enroll_uri *u)
 {
 	char *colon = strchr(s, ':');
 	uint64_t min;
@@ -84,7 +84,7 @@ static int parse_group_field(char *s, struct uri *u)
 
 enum field { TOKEN, ROOT, CA, GROUP, FIELD_COUNT };
 
-static int parse_uri_field(char *s, struct uri *u, unsigned int *seen,
+static int parse_uri_field(char *s, struct enroll_uri *u, unsigned int *seen,
 			   struct err *e)
 {
 	static const char *const names[] = { "t", "root", "ca", "group" };
@@ -113,11 +113,11 @@ static int parse_uri_field(char *s, struct uri *u, unsigned int *seen,
 	return 0;
 }
 
-int uri_parse(const char *s, struct uri *ret, struct err *e)
+int enroll_uri_parse(const char *s, struct enroll_uri *ret, struct err *e)
 {
 	char copy[TEXT_MAX + 1], *host = copy + strlen(SCHEME), *rest, *field;
 	unsigned int seen = 0;
-	struct uri u = { 0 };
+	struct enroll_uri u = { 0 };
 	int r;
 
 	if (strlen(s) > TEXT_MAX)
@@ -143,7 +143,7 @@ int uri_parse(const char *s, struct uri *ret, struct err *e)
 	return r;
 }
 
-int uri_text(const struct uri *u, char **ret, struct err *e)
+int enroll_uri_format(const struct enroll_uri *u, char **ret, struct err *e)
 {
 	char token[HEX_SIZE], root[HEX_SIZE], ca[HEX_SIZE], *s;
 	bool ip6 = strchr(u->host, ':') != NULL;
@@ -163,15 +163,16 @@ int uri_text(const struct uri *u, char **ret, struct err *e)
 	return 0;
 }
 
-void uri_admit(const struct uri *u, uint8_t ret[HASH_SIZE])
+void enroll_uri_hash_token(const struct enroll_uri *u, uint8_t ret[HASH_SIZE])
 {
 	const struct hash_part label = { "admit", strlen("admit") };
 
 	hash_hmac(u->token, sizeof(u->token), &label, 1, ret);
 }
 
-void uri_bind(const struct uri *u, const void *identity, size_t identity_len,
-	      const void *receipts, size_t receipts_len, uint8_t ret[HASH_SIZE])
+void enroll_uri_bind_keys(const struct enroll_uri *u, const void *identity,
+			  size_t identity_len, const void *receipts,
+			  size_t receipts_len, uint8_t ret[HASH_SIZE])
 {
 	const struct hash_part parts[] = {
 		{ "bind", strlen("bind") },

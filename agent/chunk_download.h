@@ -4,8 +4,8 @@
  * an anonymous file, continued where it broke off, and handed on only if the
  * digest fits. Nothing is kept on disk: what cells-policyd has taken, it has.
  */
-#ifndef AGENT_FETCH_H
-#define AGENT_FETCH_H
+#ifndef AGENT_CHUNK_DOWNLOAD_H
+#define AGENT_CHUNK_DOWNLOAD_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,14 +13,14 @@
 #include <systemd/sd-event.h>
 
 struct err;
-struct fetch;
+struct chunk_download;
 struct transport_peer;
 
-#define FETCH_MAX 256 /* wanted at a time */
+#define CHUNK_DOWNLOAD_MAX 256 /* wanted at a time */
 
-struct fetch_ops {
+struct chunk_download_ops {
 	/* Bytes with that digest, in fd from 0 on (borrowed). Answered by
-	 * fetch_acknowledge(), now or later. */
+	 * chunk_download_acknowledge(), now or later. */
 	void (*have)(void *user, const char *digest, int fd);
 	/* What is left failed and is tried later: is there more to want? */
 	void (*more)(void *user);
@@ -28,42 +28,47 @@ struct fetch_ops {
 	void (*idle)(void *user, bool complete);
 };
 
-struct fetch_limits {
+struct chunk_download_limits {
 	unsigned int lanes; /* GETs at once */
 	uint64_t speed;	    /* bytes a second, all together; 0: no limit */
 	uint64_t list_max;  /* bytes of a chunk list */
 };
 
-int fetch_new(sd_event *event, const struct fetch_limits *limits,
-	      const struct fetch_ops *ops, void *user, struct fetch **ret,
-	      struct err *e);
-void fetch_free(struct fetch *f);
+int chunk_download_new(sd_event *event,
+		       const struct chunk_download_limits *limits,
+		       const struct chunk_download_ops *ops, void *user,
+		       struct chunk_download **ret, struct err *e);
+void chunk_download_free(struct chunk_download *f);
 
 /* There is a server to ask. Before its peer is freed: NULL. What is half there
  * is kept. */
-void fetch_set_peer(struct fetch *f, struct transport_peer *peer);
+void chunk_download_set_peer(struct chunk_download *f,
+			     struct transport_peer *peer);
 
-/* -ENOBUFS: FETCH_MAX are wanted. Wanting twice is once. */
-int fetch_add_wanted(struct fetch *f, const char *digest, bool is_list);
+/* -ENOBUFS: CHUNK_DOWNLOAD_MAX are wanted. Wanting twice is once. */
+int chunk_download_add_wanted(struct chunk_download *f, const char *digest,
+			      bool is_list);
 
 /* What was handed on was taken, or (with !ok) has to be fetched again. */
-void fetch_acknowledge(struct fetch *f, const char *digest, bool ok);
+void chunk_download_acknowledge(struct chunk_download *f, const char *digest,
+				bool ok);
 
 /* Forgets all that is wanted. */
-void fetch_clear(struct fetch *f);
+void chunk_download_clear(struct chunk_download *f);
 
 /* No download for so long. */
-void fetch_hold_off(struct fetch *f, unsigned int seconds);
+void chunk_download_hold_off(struct chunk_download *f, unsigned int seconds);
 
-struct fetch_progress {
+struct chunk_download_progress {
 	uint64_t done, total; /* bytes since it was idle; total 0: not known */
 	char image[72];	      /* digest of the last chunk list; "" */
 };
-void fetch_get_progress(const struct fetch *f, struct fetch_progress *ret);
+void chunk_download_get_progress(const struct chunk_download *f,
+				 struct chunk_download_progress *ret);
 
-static inline void fetch_freep(struct fetch **f)
+static inline void chunk_download_freep(struct chunk_download **f)
 {
-	fetch_free(*f);
+	chunk_download_free(*f);
 }
 
 #endif

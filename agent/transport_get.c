@@ -176,8 +176,9 @@ static int on_get_event(void *self, struct lws *wsi,
 	}
 }
 
-int download_on_idle(void *self, struct lws *wsi,
-		     enum lws_callback_reasons reason, void *in, size_t len)
+int transport_get_on_idle(void *self, struct lws *wsi,
+			  enum lws_callback_reasons reason, void *in,
+			  size_t len)
 {
 	struct idle_connection *l = self;
 
