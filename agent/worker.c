@@ -181,7 +181,7 @@ int worker_new(sd_event *event, const struct worker_kind *kind,
 	int r;
 
 	if (!x)
-		return err_oom(e, "send a worker");
+		return err_oom(e, "start a worker");
 	x->kind = kind;
 	x->user = user;
 	x->fd = -1;
@@ -195,7 +195,7 @@ int worker_new(sd_event *event, const struct worker_kind *kind,
 						       UINT64_C(1000000),
 					       0, on_worker_timeout, x);
 	if (r < 0)
-		return err_sys(e, -r, "send a worker");
+		return err_sys(e, -r, "start a worker");
 	*ret = steal(x);
 	return 0;
 }

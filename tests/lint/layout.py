@@ -140,13 +140,27 @@ def lost_paths(files, texts):
     return [f"{doc} names {m}" for doc, m in found if m not in (files if "/" in m else names)]
 
 
-def main():
+def tracked_files():
+    """The text of each tracked file by its path; none outside of a checkout."""
     listed = subprocess.run(["git", "ls-files"], cwd=TOP, capture_output=True, text=True, check=False).stdout.split("\n")
-    files = {f: (TOP / f).read_text(errors="replace") for f in listed if f and (TOP / f).is_file()}
+    return {f: (TOP / f).read_text(errors="replace") for f in listed if f and (TOP / f).is_file()}
+
+
+def print_tap(results):
+    """Prints (name, complaints) of each rule; returns the exit code."""
+    for n, (name, complaints) in enumerate(results, 1):
+        print(f"{'not ok' if complaints else 'ok'} {n} - {name}")
+        for c in complaints:
+            print(f"# {c}")
+    print(f"1..{len(results)}")
+    return 1 if any(complaints for _, complaints in results) else 0
+
+
+def main():
+    files = tracked_files()
     if not files:
         print("1..0 # SKIP not a git checkout")
         return 0
-    n = bad = 0
     results = [("a stem is unique within its program and lib/",
                 stems(files) if stems(["a/x.c", "lib/x.c"]) and not stems(["a/x.c", "b/x.c"]) else ["missed"])]
     results.append((f"a folder has at most {FOLDER_MAX} sources",
@@ -159,14 +173,7 @@ def main():
         if not check(bad_path, bad_text):
             complaints.append("the rule did not catch its own bad example")
         results.append((name, complaints))
-    for name, complaints in results:
-        n += 1
-        bad += bool(complaints)
-        print(f"{'not ok' if complaints else 'ok'} {n} - {name}")
-        for c in complaints:
-            print(f"# {c}")
-    print(f"1..{n}")
-    return 1 if bad else 0
+    return print_tap(results)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ import collections
 import pathlib
 import re
 import statistics
-import subprocess
 import sys
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
+import layout
+
 LENGTH_MEDIAN_MIN = 14
 LINES_MAX = 60
 # Verbs that say all by themselves.
@@ -93,11 +93,6 @@ RULES = [
 ]
 
 
-def read_tree():
-    listed = subprocess.run(["git", "ls-files", "*.c", "*.h", "*.def"], cwd=TOP, capture_output=True, text=True, check=False).stdout
-    return {f: (TOP / f).read_text() for f in listed.split("\n") if f and (TOP / f).is_file()}
-
-
 def all_functions(texts):
     return [f for path, text in texts.items() if not path.startswith("tests/") for f in functions(path, text)]
 
@@ -114,7 +109,7 @@ def numbers(found, texts):
 
 
 def main():
-    texts = read_tree()
+    texts = {f: t for f, t in layout.tracked_files().items() if f.endswith((".c", ".h", ".def"))}
     if not texts:
         print("1..0 # SKIP not a git checkout")
         return 0
@@ -122,17 +117,13 @@ def main():
     if sys.argv[1:] == ["--numbers"]:
         numbers(found, texts)
         return 0
-    bad = 0
-    print(f"1..{len(RULES)}")
-    for n, (name, check, example) in enumerate(RULES, 1):
+    results = []
+    for name, check, example in RULES:
         complaints = check(found, texts)
         if not check(all_functions(example), example):
             complaints.append("the rule did not catch its own bad example")
-        bad += bool(complaints)
-        print(f"{'not ok' if complaints else 'ok'} {n} - {name}")
-        for c in complaints:
-            print(f"# {c}")
-    return 1 if bad else 0
+        results.append((name, complaints))
+    return layout.print_tap(results)
 
 
 if __name__ == "__main__":
