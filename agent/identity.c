@@ -25,8 +25,9 @@ void identity_enrollment_fini(struct identity_enrollment *n)
 	memset(n, 0, sizeof(*n));
 }
 
-int identity_enrollment_format(const struct identity_enrollment *n, char **ret,
-			       struct err *e)
+/* As JSON; the caller frees it. */
+static int format_enrollment(const struct identity_enrollment *n, char **ret,
+			     struct err *e)
 {
 	auto_json json_t *j =
 		json_pack("{s:i, s:s, s:s, s:s, s:i, s:i, s:s, s:s}", "format",
@@ -70,8 +71,9 @@ static int convert_enrollment_fields(const struct enrollment_fields *f,
 	return 0;
 }
 
-int identity_enrollment_parse(const char *text, size_t len,
-			      struct identity_enrollment *ret, struct err *e)
+/* -EINVAL: it is no enrollment. */
+static int parse_enrollment(const char *text, size_t len,
+			    struct identity_enrollment *ret, struct err *e)
 {
 	auto_json json_t *j = NULL;
 	struct enrollment_fields f = { 0 };
@@ -113,7 +115,7 @@ static int read_enrollment_file(const struct identity *id, const char *name,
 	if (r == 0)
 		r = io_read_file(path, FILE_MAX, &text, &len, e);
 	if (r == 0)
-		r = identity_enrollment_parse(text, len, ret, e);
+		r = parse_enrollment(text, len, ret, e);
 	*ret_has = r == 0;
 	return r == -ENOENT ? 0 : r;
 }
@@ -126,7 +128,7 @@ static int write_enrollment_file(const struct identity *id, const char *name,
 	int r = build_identity_path(id, name, &path, e);
 
 	if (r == 0)
-		r = identity_enrollment_format(n, &text, e);
+		r = format_enrollment(n, &text, e);
 	return r < 0 ? r : io_replace_file(path, text, strlen(text), 0600, e);
 }
 

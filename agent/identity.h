@@ -30,12 +30,6 @@ struct identity_enrollment {
 
 void identity_enrollment_fini(struct identity_enrollment *n);
 
-/* To JSON (the caller frees) and back. -EINVAL. */
-int identity_enrollment_format(const struct identity_enrollment *n, char **ret,
-			       struct err *e);
-int identity_enrollment_parse(const char *text, size_t len,
-			      struct identity_enrollment *ret, struct err *e);
-
 struct identity {
 	char *folder;
 	struct key *key;

@@ -174,7 +174,6 @@ extern const struct devns_kind_ops devns_kind_mixer;
 extern struct list_head devns_list;
 extern struct devns *devns_active; /* NULL: the host */
 struct devns *devns_ns_find(u32 id);
-struct devns *devns_ns_find_by_name(const char *name);
 int devns_ns_add(const char *name, struct devns **ret,
 		 struct netlink_ext_ack *ack);
 void devns_ns_del(struct devns *ns);
@@ -198,8 +197,6 @@ struct devns_endpoint *devns_endpoint_find(const struct devns_source *s,
 
 /* policy.c: all under devns_mutex */
 extern u64 devns_generation;
-bool devns_policy_is_allowed(const struct devns_endpoint *ep,
-			     const struct devns *front);
 /* Gives and takes what the rights say; for an endpoint that is new. */
 void devns_policy_apply(void);
 /* Takes `next` of each devns as the new rights. */

@@ -23,7 +23,7 @@ struct devns *devns_ns_find(u32 id)
 	return NULL;
 }
 
-struct devns *devns_ns_find_by_name(const char *name)
+static struct devns *find_ns_by_name(const char *name)
 {
 	struct devns *ns;
 
@@ -59,7 +59,7 @@ int devns_ns_add(const char *name, struct devns **ret,
 	struct devns *ns;
 	int err;
 
-	if (devns_ns_find_by_name(name)) {
+	if (find_ns_by_name(name)) {
 		NL_SET_ERR_MSG(ack, "a namespace has this name already");
 		return -EEXIST;
 	}

@@ -63,8 +63,8 @@ static u32 find_denying_class(const struct devns_endpoint *ep,
 	return __ffs(ep->classes & ~has);
 }
 
-bool devns_policy_is_allowed(const struct devns_endpoint *ep,
-			     const struct devns *front)
+static bool is_endpoint_allowed(const struct devns_endpoint *ep,
+				const struct devns *front)
 {
 	return find_denying_class(ep, front) == CELLS_CLASS_COUNT;
 }
@@ -150,7 +150,7 @@ static void apply_foreground_rights(struct devns *front)
 			WRITE_ONCE(ep->granted,
 				   ep->granted &
 					   get_granted_classes(ep, front));
-			if (ep->allowed && !devns_policy_is_allowed(ep, front))
+			if (ep->allowed && !is_endpoint_allowed(ep, front))
 				deny_endpoint(ep, &denied);
 		}
 	drain_denied_endpoints(&denied, front);
@@ -158,7 +158,7 @@ static void apply_foreground_rights(struct devns *front)
 	list_for_each_entry (ns, &devns_list, link)
 		list_for_each_entry (ep, &ns->endpoints, in_ns) {
 			WRITE_ONCE(ep->granted, get_granted_classes(ep, front));
-			if (ep->allowed || !devns_policy_is_allowed(ep, front))
+			if (ep->allowed || !is_endpoint_allowed(ep, front))
 				continue;
 			ep->allowed = true;
 			if (ep->ops->allow)

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void opt_print_help(const struct opt_program *p)
+static void print_program_help(const struct opt_program *p)
 {
 	printf("Usage: %s [OPTION...]%s%s\n%s\n\nOptions:\n", p->name,
 	       *p->args ? " " : "", p->args, p->summary);
@@ -138,7 +138,7 @@ int opt_parse(const struct opt_program *p, int argc, char **argv, bool permute,
 			continue;
 		}
 		if (strcmp(argv[i], "--help") == 0) {
-			opt_print_help(p);
+			print_program_help(p);
 			return -ECANCELED;
 		}
 		if (strcmp(argv[i], "--version") == 0) {

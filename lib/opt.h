@@ -51,7 +51,6 @@ struct opt_program {
 int opt_parse(const struct opt_program *p, int argc, char **argv, bool permute,
 	      struct err *e);
 
-void opt_print_help(const struct opt_program *p);
 /* "cellsctl (cells) 1.0", for a program whose verbs are its own affair. */
 void opt_print_version(const char *name);
 

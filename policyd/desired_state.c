@@ -219,11 +219,6 @@ bool desired_state_is_current(const struct desired_state *d,
 	       memcmp(d->snapshot, p->snapshot->digest, HASH_SIZE) == 0;
 }
 
-int64_t desired_state_get_generation(const struct desired_state *d)
-{
-	return d->generation;
-}
-
 /* ---- Apply's arguments */
 static int append_string_list(sd_bus_message *m, const char *name,
 			      const char *const *strings)

@@ -21,7 +21,6 @@ void desired_state_free(struct desired_state *d);
 
 /* Differs it from what cellsd last confirmed? */
 bool desired_state_has_changed(const struct desired_state *d);
-int64_t desired_state_get_generation(const struct desired_state *d);
 /* Apply's arguments. Returns <0 as sd-bus does. */
 int desired_state_write_message(const struct desired_state *d,
 				struct policyd *p, sd_bus_message *m,

@@ -93,7 +93,9 @@ static int build_receipt_payload(struct policyd *p,
 	return *ret ? 0 : err_oom(e, "write receipt");
 }
 
-int receipt_issuer_get_prev(struct policyd *p, char ret[72], struct err *e)
+/* The digest that the next receipt names as `prev`, as "sha256:<hex>"; "":
+ * there is none. */
+static int get_previous_receipt(struct policyd *p, char ret[72], struct err *e)
 {
 	auto_free char *hex = NULL;
 	int r = store_get_text(p->store, STORE_RECEIPT_HEAD, "", &hex, e);
@@ -186,7 +188,7 @@ int receipt_issuer_write(struct policyd *p,
 		return 0;
 	res = store_increment(p->store, STORE_RECEIPT_SEQ, &seq, e);
 	if (res == 0)
-		res = receipt_issuer_get_prev(p, prev, e);
+		res = get_previous_receipt(p, prev, e);
 	if (res == 0)
 		res = build_receipt_payload(p, r, details, seq,
 					    *prev ? prev : NULL, &payload, e);
@@ -204,7 +206,7 @@ static int update_receipt_position(struct policyd *p, json_t *j, int64_t seq,
 	json_t *details = json_object_get(j, "details");
 	char prev[ENCODING_DIGEST_SIZE], head[ENCODING_DIGEST_SIZE];
 	struct audit_chain chain;
-	int r = receipt_issuer_get_prev(p, prev, e);
+	int r = get_previous_receipt(p, prev, e);
 
 	if (r == 0)
 		r = audit_log_get_chain(p->store, &chain, e);

@@ -38,9 +38,7 @@ int receipt_issuer_write(struct policyd *p,
 int receipt_issuer_renumber(struct policyd *p, const char *payload,
 			    struct err *e);
 
-/* The digest that the next receipt names as `prev`, as "sha256:<hex>"; "":
- * there is none. */
-int receipt_issuer_get_prev(struct policyd *p, char ret[72], struct err *e);
+/* The digest that the next receipt names as `prev`. */
 int receipt_issuer_set_prev(struct policyd *p, const uint8_t digest[HASH_SIZE],
 			    struct err *e);
 

@@ -29,7 +29,8 @@ static unsigned int count_characters(const char *s)
 	return n;
 }
 
-int prompt_check_new_password(const char *password, struct err *e)
+/* -EINVAL: under PROMPT_MIN characters; the message offers six words. */
+static int check_new_password(const char *password, struct err *e)
 {
 	char offer[WORDLIST_PASSPHRASE_SIZE];
 
@@ -54,7 +55,7 @@ int prompt_read_file(const char *path, bool is_new, char **ret, struct err *e)
 	if (!*text)
 		return err_set(e, EINVAL, "%s: no password in it", path);
 	if (is_new) {
-		r = prompt_check_new_password(text, e);
+		r = check_new_password(text, e);
 		if (r < 0)
 			return r;
 	}
@@ -104,7 +105,7 @@ static int ask_new_password(int tty, const char *what, char line[PASSWORD_MAX],
 		return r;
 	if (!*line)
 		snprintf(line, PASSWORD_MAX, "%s", offer);
-	r = prompt_check_new_password(line, e);
+	r = check_new_password(line, e);
 	if (r < 0)
 		return r;
 	r = ask_password_line(tty, "Again", again, e);

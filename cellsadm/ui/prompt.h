@@ -21,9 +21,6 @@ int prompt_password(const char *what, bool is_new, char **ret, struct err *e);
 /* The first line of the file ("-": of standard input). */
 int prompt_read_file(const char *path, bool is_new, char **ret, struct err *e);
 
-/* -EINVAL: under PROMPT_MIN characters; the message offers six words. */
-int prompt_check_new_password(const char *password, struct err *e);
-
 /* Zeroes, then frees. */
 void prompt_free(char *password);
 

@@ -95,7 +95,8 @@ unsigned int table_text_width(const char *s)
 	return n;
 }
 
-unsigned int table_terminal_width(void)
+/* Of the terminal on stdout; 0: it is none. */
+static unsigned int get_terminal_width(void)
 {
 	struct winsize w;
 
@@ -363,7 +364,7 @@ int table_print_rows(const struct adm *a, const struct column *columns,
 	r = fill_table_cells(&t, columns, rows, e);
 	if (r < 0)
 		return r;
-	table_write_cells(stdout, &t, table_terminal_width());
+	table_write_cells(stdout, &t, get_terminal_width());
 	return 0;
 }
 

@@ -57,8 +57,6 @@ char *table_escape_text(const char *s);
 void table_write_text(FILE *f, const char *text, size_t len);
 /* Columns on the terminal that `s` takes. */
 unsigned int table_text_width(const char *s);
-/* Of the terminal on stdout; 0: it is none. */
-unsigned int table_terminal_width(void);
 /* s, and blanks up to `width`. */
 void table_write_padded(FILE *f, const char *s, unsigned int width);
 

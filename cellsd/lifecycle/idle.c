@@ -33,11 +33,6 @@ struct idle {
 	sd_event_source *timer, *pause, *node[NODES_MAX];
 };
 
-uint64_t idle_get_last_activity(const struct idle *i)
-{
-	return i->since_ns;
-}
-
 static void set_oneshot_timer(sd_event_source *s, uint64_t usec)
 {
 	sd_event_source_set_time_relative(s, usec);

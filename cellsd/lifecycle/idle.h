@@ -29,7 +29,4 @@ void idle_record_activity(struct idle *i);
 /* Another VP is in front, or its config has changed. NULL is no error. */
 void idle_schedule_check(struct idle *i);
 
-/* CLOCK_BOOTTIME of the last touch. */
-uint64_t idle_get_last_activity(const struct idle *i);
-
 #endif

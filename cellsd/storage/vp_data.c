@@ -411,7 +411,8 @@ dev_t vp_data_get_disk(struct vp_data *d, const struct vp *v)
 	return p && fstat(p->root, &st) == 0 ? disk_find_whole(st.st_dev) : 0;
 }
 
-bool vp_data_is_open(struct vp_data *d, const struct vp *v)
+/* Can the data be read now? */
+static bool is_data_open(struct vp_data *d, const struct vp *v)
 {
 	struct data_mount *p = v->number ? find_data_mount(d, v->number) : NULL;
 	struct keyslots s;
@@ -432,8 +433,7 @@ bool vp_data_can_open(struct vp_data *d, const struct vp *v)
 
 	if (r < 0)
 		return r == -ENOENT && is_data_kind(d, v, NONE);
-	return keyslots_find_newest(&s, KEYSLOT_DEVICE) ||
-	       vp_data_is_open(d, v);
+	return keyslots_find_newest(&s, KEYSLOT_DEVICE) || is_data_open(d, v);
 }
 
 bool vp_data_is_available(struct vp_data *d, const struct vp *v)
@@ -688,7 +688,7 @@ void vp_data_get_info(struct vp_data *d, const struct vp *v,
 			 get_filesystem_name(d->vps));
 	if (vp_keys_read_slots(&d->keys, v, &s, &ignored) == 0)
 		fill_keyslot_info(&s, ret);
-	ret->open = vp_data_is_open(d, v);
+	ret->open = is_data_open(d, v);
 	ret->damaged = kind == IMAGE && data_image_has_error(d->vps, name);
 	ret->too_large =
 		v->conf.storage_max > 0 &&

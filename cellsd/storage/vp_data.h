@@ -50,8 +50,6 @@ void vp_data_adopt(struct vp_data *d, const struct vp *v);
  */
 dev_t vp_data_get_disk(struct vp_data *d, const struct vp *v);
 
-/* Can the data be read now? */
-bool vp_data_is_open(struct vp_data *d, const struct vp *v);
 /* Could it be, without anybody's help? Also if there is none yet. */
 bool vp_data_can_open(struct vp_data *d, const struct vp *v);
 /* The same, of data that is there. */

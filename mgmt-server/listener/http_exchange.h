@@ -29,13 +29,6 @@ struct http_exchange {
 /* Unlinks it from its edge as well; takes NULL. */
 void http_exchange_free(struct http_exchange *x);
 
-/*
- * Keeps what comes behind the request from being read, until false. To be read
- * on a connection is to be written to: libwebsockets 4.1 asks no h1 connection
- * for output while its input is stopped.
- */
-void http_exchange_pause_input(struct http_exchange *x, bool is_alone);
-
 /* What has come on the connection, in bytes; it never is the same again once
  * more was read. */
 uintptr_t http_exchange_bytes_read(struct lws *wsi);

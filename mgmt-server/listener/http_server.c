@@ -50,7 +50,12 @@ void http_exchange_free(struct http_exchange *x)
 	free(x);
 }
 
-void http_exchange_pause_input(struct http_exchange *x, bool is_alone)
+/*
+ * Keeps what comes behind the request from being read, until false. To be read
+ * on a connection is to be written to: libwebsockets 4.1 asks no h1 connection
+ * for output while its input is stopped.
+ */
+static void pause_input(struct http_exchange *x, bool is_alone)
 {
 	x->is_alone = is_alone;
 	lws_rx_flow_control(x->wsi, !is_alone);
@@ -69,7 +74,8 @@ uintptr_t http_exchange_bytes_read(struct lws *wsi)
 	return ssl ? (uintptr_t)BIO_number_read(SSL_get_rbio(ssl)) : 0;
 }
 
-void http_server_get_peer_address(struct lws *wsi, char *ret)
+/* The peer's address; ret has 64 bytes. */
+static void get_peer_address(struct lws *wsi, char *ret)
 {
 	ret[0] = '\0';
 	lws_get_peer_simple(wsi, ret, 64);
@@ -198,7 +204,7 @@ static bool has_unread_input(struct http_exchange *x)
 	struct lws_context *lws = x->edge->lws;
 	bool sleeps = lws_service_adjust_timeout(lws, 1, 0) != 0;
 
-	http_exchange_pause_input(x, false);
+	pause_input(x, false);
 	return sleeps && lws_service_adjust_timeout(lws, 1, 0) == 0;
 }
 
@@ -354,7 +360,7 @@ static void handle_request_head(struct http_exchange *x)
 	struct err e = { 0 };
 	int r;
 
-	http_server_get_peer_address(x->wsi, rq->from);
+	get_peer_address(x->wsi, rq->from);
 	read_request_headers(x);
 	r = parse_request_line(x, &e);
 	if (r == 0)
@@ -416,7 +422,7 @@ static int start_exchange(struct lws *wsi, struct http_session *ss)
 	x->rq.is_expired = who.is_expired;
 	handle_request_head(x);
 	if (x->expect == 0)
-		http_exchange_pause_input(x, true);
+		pause_input(x, true);
 	return 0;
 }
 
@@ -467,7 +473,7 @@ static int handle_body_end(struct lws *wsi, struct http_session *ss)
 	if (x->got != x->expect)
 		return http_exchange_hang_up(wsi);
 	run_exchange(x);
-	http_exchange_pause_input(x, true);
+	pause_input(x, true);
 	return 0;
 }
 
@@ -477,7 +483,7 @@ static int verify_client_certificate(struct lws *wsi, X509_STORE_CTX *ctx,
 {
 	char from[64];
 
-	http_server_get_peer_address(wsi, from);
+	get_peer_address(wsi, from);
 	return !client_cert_verify(listener_get_port(wsi)->edge->server, ctx,
 				   preverified, from);
 }

@@ -72,8 +72,6 @@ void http_server_release_answers(struct listener_context *ed, int r,
 				 const struct err *why);
 /* Cuts those who send more while they have not taken their answer. */
 void reply_check_unread_input(struct listener_context *ed);
-/* The peer's address; ret has 64 bytes. */
-void http_server_get_peer_address(struct lws *wsi, char *ret);
 /* The device of the client's certificate; false: none that may connect. */
 bool http_server_get_device(struct listener_context *ed, struct lws *wsi,
 			    struct client_cert *ret);

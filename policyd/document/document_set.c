@@ -60,8 +60,8 @@ document_set_find_by_digest(const struct document_set *h,
 	return NULL;
 }
 
-const struct doc *document_set_find(const struct document_set *h,
-				    enum doc_type type, const char *id)
+static const struct doc *find_document(const struct document_set *h,
+				       enum doc_type type, const char *id)
 {
 	for (unsigned int i = 0; i < h->n; i++) {
 		const struct doc *d = h->doc[i]->doc;
@@ -75,7 +75,7 @@ const struct doc *document_set_find(const struct document_set *h,
 const struct doc_vp_config *
 document_set_find_config(const struct document_set *h, const char *vp)
 {
-	const struct doc *d = document_set_find(h, DOC_VP_CONFIG, vp);
+	const struct doc *d = find_document(h, DOC_VP_CONFIG, vp);
 
 	return d ? doc_as_vp_config(d) : NULL;
 }
@@ -83,14 +83,14 @@ document_set_find_config(const struct document_set *h, const char *vp)
 const struct doc_image *document_set_find_image(const struct document_set *h,
 						const char *id)
 {
-	const struct doc *d = document_set_find(h, DOC_IMAGE, id);
+	const struct doc *d = find_document(h, DOC_IMAGE, id);
 
 	return d ? doc_as_image(d) : NULL;
 }
 
 const struct doc_group *document_set_find_group(const struct document_set *h)
 {
-	const struct doc *d = document_set_find(h, DOC_GROUP, NULL);
+	const struct doc *d = find_document(h, DOC_GROUP, NULL);
 
 	return d ? doc_as_group(d) : NULL;
 }

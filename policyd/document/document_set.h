@@ -41,8 +41,6 @@ int document_set_add_shared(struct document_set *h,
 struct document_set_entry *
 document_set_find_by_digest(const struct document_set *h,
 			    const uint8_t digest[HASH_SIZE]);
-const struct doc *document_set_find(const struct document_set *h,
-				    enum doc_type type, const char *id);
 const struct doc_vp_config *
 document_set_find_config(const struct document_set *h, const char *vp);
 const struct doc_image *document_set_find_image(const struct document_set *h,

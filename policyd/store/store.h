@@ -126,7 +126,6 @@ int store_put_document(struct store *s, const struct doc_head *head,
 		       const char *envelope, struct err *e);
 int store_get_document(struct store *s, const uint8_t digest[HASH_SIZE],
 		       char **ret, struct err *e);
-bool store_has_document(struct store *s, const uint8_t digest[HASH_SIZE]);
 /* Deletes documents that are neither in force, staged nor a floor. */
 int store_sweep_documents(struct store *s, struct err *e);
 

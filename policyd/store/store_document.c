@@ -64,20 +64,6 @@ int store_get_document(struct store *s, const uint8_t digest[HASH_SIZE],
 	return r < 0 ? r : store_read_text_row(s, st, "document", ret, e);
 }
 
-bool store_has_document(struct store *s, const uint8_t digest[HASH_SIZE])
-{
-	sqlite3_stmt *st;
-	struct err e;
-	int r;
-
-	if (db_query(s->db, &st, &e, "SELECT 1 FROM document WHERE digest = ?",
-		     "b", digest, (size_t)HASH_SIZE) < 0)
-		return false;
-	r = db_step(s->db, st, &e);
-	sqlite3_reset(st);
-	return r > 0;
-}
-
 int store_sweep_documents(struct store *s, struct err *e)
 {
 	return db_run(s->db, e,
