@@ -69,8 +69,8 @@ struct transport_peer {
 	uint16_t port;
 	unsigned int lanes;
 	struct idle_connection lane[TRANSPORT_DOWNLOADS_MAX];
-	struct lws_vhost *vhost[TRANSPORT_DOWNLOADS_MAX]; /* one a lane; see
-							     open_lane() */
+	/* One a download; open_peer_vhost() makes it. */
+	struct lws_vhost *vhost[TRANSPORT_DOWNLOADS_MAX];
 	struct transport_ops ops;
 	void *user;
 

@@ -26,8 +26,7 @@ struct adm {
 	const char *root_option;
 	struct admin_config server; /* read by adm_get_server() */
 	struct remote *remote;	    /* remote.h opens and closes it */
-	/* In force, by trust_root_get(): as kept, and as the server tells it.
-	 */
+	/* In force (trust_root_get()): as kept, as the server tells it. */
 	struct doc *kept_root, *root;
 };
 

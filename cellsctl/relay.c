@@ -20,7 +20,7 @@ static void close_relay_fd(int *fd)
 	*fd = -1;
 }
 
-/* ---- lanes */
+/* ---- channels */
 
 static int add_relay_channel(struct relay *r, int from, int to, bool is_user,
 			     struct err *e)
@@ -28,7 +28,7 @@ static int add_relay_channel(struct relay *r, int from, int to, bool is_user,
 	struct relay_channel *l = &r->lane[r->n];
 
 	assert(r->n < ARRAY_SIZE(r->lane));
-	/* Copies: each lane closes its own. */
+	/* Copies: each channel closes its own. */
 	l->from = fcntl(from, F_DUPFD_CLOEXEC, 3);
 	l->to = fcntl(to, F_DUPFD_CLOEXEC, 3);
 	l->is_user = is_user;

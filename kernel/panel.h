@@ -46,8 +46,7 @@ const struct fb_fix_screeninfo *
 devns_panel_get_fix(const struct devns_panel *p);
 int devns_panel_get_cmap_len(const struct devns_panel *p);
 
-/* The foreground. After leave the picture draws no more; enter shows it whole.
- */
+/* Cleared, a picture draws no more; set, it is shown whole. */
 void devns_panel_clear_foreground(struct devns_panel *p);
 void devns_panel_set_foreground(struct devns_panel *p,
 				struct devns_framebuffer *pic);

@@ -12,9 +12,8 @@
 #define FIRST_LINE "cells-chunks 1\n"
 #define LEVEL 6 /* of zstd */
 #define LINE_SIZE (ENCODING_DIGEST_SIZE + 2 * sizeof("4294967295"))
-#define LINE_MIN                                                               \
-	(ENCODING_DIGEST_SIZE + sizeof("1 1")) /* with its line end            \
-						*/
+/* With its line end. */
+#define LINE_MIN (ENCODING_DIGEST_SIZE + sizeof("1 1"))
 
 static int report_bad_line(struct err *e, size_t line)
 {

@@ -13,8 +13,7 @@
 struct err;
 
 enum config_kind {
-	CONFIG_STRING, /* char *: freed and replaced; starts as NULL or strdup'd
-			*/
+	CONFIG_STRING, /* char *: freed and replaced; NULL or strdup'd */
 	CONFIG_NUMBER, /* uint64_t within min..max */
 	CONFIG_BOOL,   /* bool: yes or no */
 };

@@ -53,7 +53,7 @@ void http_free(struct http *h);
  * Sends and waits. Any HTTP status is success (0), after which the caller ends
  * *ret. -ETIMEDOUT: no progress; -EFBIG: an answer beyond answer_max;
  * -EKEYREJECTED: not the CA that was named; -ECONNRESET: cut in the middle. Why
- * no connection could be made is told as lws_error.h does.
+ * no connection could be made is said in the words of lws_error.h.
  */
 int http_call(struct http *h, const struct http_request *rq,
 	      struct http_answer *ret, struct err *e);

@@ -134,3 +134,15 @@ char *json_text(const json_t *j)
 {
 	return json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
 }
+
+const char *json_get_string(const json_t *object, const char *name)
+{
+	const char *s = json_string_value(json_object_get(object, name));
+
+	return s ? s : "";
+}
+
+int64_t json_get_integer(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}

@@ -40,4 +40,8 @@ int json_read_object(json_t *object, const struct json_member *table,
 /* Compact, members sorted: the one spelling. Caller frees; NULL: no memory. */
 char *json_text(const json_t *j);
 
+/* A member of an object, borrowed; "" and 0 where it has none of that type. */
+const char *json_get_string(const json_t *object, const char *name);
+int64_t json_get_integer(const json_t *object, const char *name);
+
 #endif

@@ -20,7 +20,8 @@ struct init_options {
  * once. -EEXIST: something of a server is there, and nothing was touched.
  * new-director: another key, after the old one was stolen; a root must name it.
  * new-token: of role admin, for who has lost all others; printed once, and the
- * server may be running. -ENOSYS: there is no such verb.
+ * server may be running. verify-store: reads each chunk and takes damaged ones
+ * away. -ENOSYS: there is no such verb.
  */
 int init_run_verb(const char *verb, const struct init_options *f,
 		  struct err *e);

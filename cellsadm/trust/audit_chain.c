@@ -13,6 +13,7 @@
 #include "lib/document/receipt.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
+#include "lib/json.h"
 
 #include <errno.h>
 #include <string.h>
@@ -42,20 +43,13 @@ static void epoch_chain_fini(struct epoch_chain *c)
 	json_decref(c->gaps);
 }
 
-static const char *get_string_member(const json_t *j, const char *name)
-{
-	const char *s = json_string_value(json_object_get(j, name));
-
-	return s ? s : "";
-}
-
 static json_t *select_epoch_items(const json_t *list, const char *epoch)
 {
 	json_t *own = json_array(), *item;
 	size_t i;
 
 	json_array_foreach (list, i, item)
-		if (strcmp(get_string_member(item, "epoch"), epoch) == 0)
+		if (strcmp(json_get_string(item, "epoch"), epoch) == 0)
 			json_array_append(own, item);
 	return own;
 }
@@ -87,8 +81,7 @@ static int load_saved_head(struct adm *a, struct epoch_chain *c, struct err *e)
 		r = state_load(a, name, &j, e);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	if (encoding_parse_digest(get_string_member(j, "head"), c->kept.head) <
-	    0)
+	if (encoding_parse_digest(json_get_string(j, "head"), c->kept.head) < 0)
 		return err_set(e, EBADMSG, "%s is damaged", name);
 	c->kept.seq = (uint64_t)json_integer_value(json_object_get(j, "seq"));
 	return 0;
@@ -166,11 +159,6 @@ static int open_signed_head(const struct epoch_chain *c, size_t i,
 	return 0;
 }
 
-static json_int_t get_integer_member(const json_t *j, const char *name)
-{
-	return json_integer_value(json_object_get(j, name));
-}
-
 /* Where the next record is not there, the device may have signed that it is
  * gone, and what the one after it continues. */
 static void skip_signed_gap(struct epoch_chain *c, const json_t *record)
@@ -180,11 +168,11 @@ static void skip_signed_gap(struct epoch_chain *c, const json_t *record)
 	size_t i;
 
 	json_array_foreach (c->gaps, i, gap) {
-		to = (uint64_t)get_integer_member(gap, "to");
-		if ((uint64_t)get_integer_member(gap, "from") > next ||
+		to = (uint64_t)json_get_integer(gap, "to");
+		if ((uint64_t)json_get_integer(gap, "from") > next ||
 		    to < next ||
-		    (uint64_t)get_integer_member(record, "seq") != to + 1 ||
-		    encoding_parse_digest(get_string_member(gap, "digest"),
+		    (uint64_t)json_get_integer(record, "seq") != to + 1 ||
+		    encoding_parse_digest(json_get_string(gap, "digest"),
 					  c->at.head) < 0)
 			continue;
 		/* What was seen of it cannot be compared any more. */
@@ -201,7 +189,7 @@ static void skip_signed_gap(struct epoch_chain *c, const json_t *record)
 static int follow_record(struct epoch_chain *c, const json_t *record,
 			 struct err *e)
 {
-	const char *text = get_string_member(record, "text");
+	const char *text = json_get_string(record, "text");
 	int r;
 
 	skip_signed_gap(c, record);
@@ -307,14 +295,14 @@ static int check_known_epochs(const struct device_audit *v, const json_t *list,
 		bool known = false;
 
 		json_array_foreach (v->keys, k, entry)
-			known |= strcmp(get_string_member(entry, "epoch"),
-					get_string_member(item, "epoch")) == 0;
+			known |= strcmp(json_get_string(entry, "epoch"),
+					json_get_string(item, "epoch")) == 0;
 		if (!known)
 			return err_reason(e, REASON_SIGNATURE,
 					  "the audit of %s has records of epoch"
 					  " %.40s, of which there is no key",
 					  device,
-					  get_string_member(item, "epoch"));
+					  json_get_string(item, "epoch"));
 	}
 	return 0;
 }
@@ -392,7 +380,7 @@ static int for_each_epoch_chain(struct adm *a, const char *device,
 	if (r < 0)
 		return r;
 	json_array_foreach (v.keys, i, entry) {
-		const char *epoch = get_string_member(entry, "epoch");
+		const char *epoch = json_get_string(entry, "epoch");
 		AUTO(epoch_chain_fini)
 		struct epoch_chain c = { .device = device };
 
@@ -452,12 +440,12 @@ int audit_chain_verify(struct adm *a, const char *device, json_t **ret,
 		return r;
 	*ret = json_pack("{sb ss ss sI sI sI sI ss sO}", "valid", 1, "device",
 			 device, "epoch",
-			 get_string_member(json_array_get(chains, 0), "epoch"),
+			 json_get_string(json_array_get(chains, 0), "epoch"),
 			 "records", sum_chain_member(chains, "records"),
 			 "bridged", sum_chain_member(chains, "bridged"),
 			 "unsigned", sum_chain_member(chains, "unsigned"),
 			 "heads", sum_chain_member(chains, "heads"), "key",
-			 get_string_member(json_array_get(chains, 0), "key"),
+			 json_get_string(json_array_get(chains, 0), "key"),
 			 "chains", chains);
 	return *ret ? 0 : err_oom(e, device);
 }

@@ -8,16 +8,10 @@
 #include "lib/document/envelope.h"
 #include "lib/document/trust.h"
 #include "lib/err.h"
+#include "lib/json.h"
 
 #include <errno.h>
 #include <stdio.h>
-
-static const char *get_string_member(const json_t *j, const char *name)
-{
-	const char *s = json_string_value(json_object_get(j, name));
-
-	return s ? s : "";
-}
 
 static int check_document_threshold(struct adm *a, const struct doc_root *next,
 				    const json_t *item, unsigned int *lost,
@@ -29,7 +23,7 @@ static int check_document_threshold(struct adm *a, const struct doc_root *next,
 	struct err why;
 	int r = remote_get(a,
 			   REMOTE_PATH("documents",
-				       get_string_member(item, "sha256"),
+				       json_get_string(item, "sha256"),
 				       "envelope"),
 			   &j, e);
 
@@ -41,8 +35,8 @@ static int check_document_threshold(struct adm *a, const struct doc_root *next,
 		"root version %u takes the threshold from %s %s version %lld "
 		"(%u of %u signers): sign it again before, or it turns into a "
 		"proposal\n",
-		next->head.version, get_string_member(item, "type"),
-		get_string_member(item, "id"),
+		next->head.version, json_get_string(item, "type"),
+		json_get_string(item, "id"),
 		(long long)json_integer_value(json_object_get(item, "version")),
 		signers.count, signers.threshold);
 	(*lost)++;
@@ -65,7 +59,7 @@ int root_impact_report(struct adm *a, const struct doc_root *next,
 	r = remote_list(a, REMOTE_PATH("documents", "?", "filter", filter), 0,
 			&items, e);
 	json_array_foreach (items, i, item)
-		if (r >= 0 && doc_type_from_name(get_string_member(
+		if (r >= 0 && doc_type_from_name(json_get_string(
 				      item, "type")) != DOC_ROOT)
 			r = check_document_threshold(a, next, item, ret, e);
 	return r < 0 ? r : 0;

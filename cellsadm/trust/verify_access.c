@@ -13,6 +13,7 @@
 #include "lib/document/receipt.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
+#include "lib/json.h"
 
 #include <errno.h>
 #include <string.h>
@@ -219,18 +220,11 @@ static const char *get_access_verdict(const struct access_facts *v,
 		       : "denied";
 }
 
-static const char *get_string_member(const json_t *j, const char *name)
-{
-	const char *s = json_string_value(json_object_get(j, name));
-
-	return s ? s : "";
-}
-
 /* One cell as the server tells it. */
 static int compare_access_cell(const struct access_facts *v, const char *vp,
 			       const json_t *cell, struct err *e)
 {
-	const char *name = get_string_member(cell, "class");
+	const char *name = json_get_string(cell, "class");
 	enum cells_class cls = class_from_name(name);
 	const char *mode, *verdict;
 
@@ -239,8 +233,8 @@ static int compare_access_cell(const struct access_facts *v, const char *vp,
 				  "the server tells of a class '%.40s'", name);
 	mode = access_mode_name(get_vp_right(v, vp, cls));
 	verdict = get_access_verdict(v, vp, cls);
-	if (strcmp(mode, get_string_member(cell, "mode")) == 0 &&
-	    strcmp(verdict, get_string_member(cell, "verdict")) == 0)
+	if (strcmp(mode, json_get_string(cell, "mode")) == 0 &&
+	    strcmp(verdict, json_get_string(cell, "verdict")) == 0)
 		return 0;
 	/* The device's own local time opens windows; ours may be another. */
 	if (access_next_edge(v->policy, v->n, &v->at) > 0)
@@ -250,8 +244,8 @@ static int compare_access_cell(const struct access_facts *v, const char *vp,
 	return err_reason(e, REASON_SIGNATURE,
 			  "the server says %.64s has %s on %s, %s; receipts and"
 			  " policies say %s, %s",
-			  vp, get_string_member(cell, "mode"), name,
-			  get_string_member(cell, "verdict"), mode, verdict);
+			  vp, json_get_string(cell, "mode"), name,
+			  json_get_string(cell, "verdict"), mode, verdict);
 }
 
 /* Does the set in force have a config of that VP? */
@@ -262,8 +256,8 @@ static bool has_applied_vp(const struct access_facts *v, const char *vp)
 
 	json_array_foreach (json_object_get(v->applied.details, "documents"), i,
 			    d)
-		if (strcmp(get_string_member(d, "type"), "vp-config") == 0 &&
-		    strcmp(get_string_member(d, "id"), vp) == 0)
+		if (strcmp(json_get_string(d, "type"), "vp-config") == 0 &&
+		    strcmp(json_get_string(d, "id"), vp) == 0)
 			return true;
 	return false;
 }
@@ -274,7 +268,7 @@ static bool has_matrix_vp(const json_t *matrix, const char *vp)
 	size_t i;
 
 	json_array_foreach (json_object_get(matrix, "vps"), i, row)
-		if (strcmp(get_string_member(row, "vp"), vp) == 0)
+		if (strcmp(json_get_string(row, "vp"), vp) == 0)
 			return true;
 	return false;
 }
@@ -287,36 +281,36 @@ static int compare_vp_lists(const struct access_facts *v, const json_t *matrix,
 	size_t i;
 
 	json_array_foreach (json_object_get(matrix, "vps"), i, row)
-		if (!has_applied_vp(v, get_string_member(row, "vp")))
+		if (!has_applied_vp(v, json_get_string(row, "vp")))
 			return err_reason(e, REASON_SIGNATURE,
 					  "the server shows a VP %.64s that the"
 					  " receipt does not name",
-					  get_string_member(row, "vp"));
+					  json_get_string(row, "vp"));
 	json_array_foreach (json_object_get(v->applied.details, "documents"), i,
 			    d)
-		if (strcmp(get_string_member(d, "type"), "vp-config") == 0 &&
-		    !has_matrix_vp(matrix, get_string_member(d, "id")))
+		if (strcmp(json_get_string(d, "type"), "vp-config") == 0 &&
+		    !has_matrix_vp(matrix, json_get_string(d, "id")))
 			return err_reason(e, REASON_SIGNATURE,
 					  "the server leaves VP %.64s out",
-					  get_string_member(d, "id"));
+					  json_get_string(d, "id"));
 	return 0;
 }
 
 static int compare_device_state(const struct access_facts *v,
 				const json_t *told, struct err *e)
 {
-	if (strcmp(get_string_member(told, "foreground"), v->front) != 0)
+	if (strcmp(json_get_string(told, "foreground"), v->front) != 0)
 		return err_reason(e, REASON_SIGNATURE,
 				  "the server says '%.64s' is in front, the "
 				  "receipt says '%.64s'",
-				  get_string_member(told, "foreground"),
+				  json_get_string(told, "foreground"),
 				  v->front);
-	if (strcmp(get_string_member(told, "enforcement"),
+	if (strcmp(json_get_string(told, "enforcement"),
 		   doc_level_name(v->level)) != 0)
 		return err_reason(e, REASON_SIGNATURE,
 				  "the server says the level is '%.40s', the "
 				  "receipt says '%s'",
-				  get_string_member(told, "enforcement"),
+				  json_get_string(told, "enforcement"),
 				  doc_level_name(v->level));
 	return 0;
 }
@@ -334,8 +328,7 @@ static int compare_access_matrix(const struct access_facts *v,
 		json_array_foreach (json_object_get(vp, "cells"), k, cell)
 			if (r == 0)
 				r = compare_access_cell(
-					v, get_string_member(vp, "vp"), cell,
-					e);
+					v, json_get_string(vp, "vp"), cell, e);
 	return r;
 }
 
@@ -368,7 +361,7 @@ int verify_access_load(struct verify_access *c, const char *device,
 {
 	struct access_facts *v = &c->v;
 	const char *epoch =
-		get_string_member(json_object_get(told, "receipt"), "epoch");
+		json_get_string(json_object_get(told, "receipt"), "epoch");
 	int64_t when = clock_wall();
 	int r;
 
@@ -381,7 +374,7 @@ int verify_access_load(struct verify_access *c, const char *device,
 	if (strlen(device) >= sizeof(c->device) || !encoding_is_valid_id(epoch))
 		return err_set(e, EBADMSG, "%.64s, epoch %.40s: not ids",
 			       device, epoch);
-	encoding_parse_time(at ? at : get_string_member(told, "at"), &when);
+	encoding_parse_time(at ? at : json_get_string(told, "at"), &when);
 	access_time_local(when, true, &v->at);
 	snprintf(c->device, sizeof(c->device), "%s", device);
 	r = fetch_newest_receipt(c, epoch, "describes eq true", at, &v->applied,
@@ -419,7 +412,7 @@ const struct receipt *verify_access_get_receipt(const struct verify_access *c)
 int verify_access_check_row(struct verify_access *c, const json_t *row,
 			    struct err *e)
 {
-	const char *vp = get_string_member(row, "vp");
+	const char *vp = json_get_string(row, "vp");
 	int r = compare_device_state(&c->v, row, e);
 
 	if (r == 0 && !has_applied_vp(&c->v, vp))
@@ -441,10 +434,10 @@ int verify_access_check_matrix(struct adm *a, const char *device,
 		r = verify_access_load(c, device, matrix, at, e);
 	if (r < 0)
 		return r;
-	if (strcmp(get_string_member(matrix, "device"), device) != 0)
+	if (strcmp(json_get_string(matrix, "device"), device) != 0)
 		return err_reason(e, REASON_SIGNATURE,
 				  "the server shows the matrix of %.64s for %s",
-				  get_string_member(matrix, "device"), device);
+				  json_get_string(matrix, "device"), device);
 	r = compare_access_matrix(&c->v, matrix, e);
 	return r < 0 ? r : format_verified_text(&c->v, ret_text, e);
 }

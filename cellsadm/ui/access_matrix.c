@@ -3,23 +3,17 @@
 
 #include "cellsadm/ui/table.h"
 #include "lib/auto.h"
+#include "lib/json.h"
 
 #include <string.h>
 
 #define GAP 3
 #define FRONT_MARK " ▸ front"
 
-static const char *get_string_member(const json_t *j, const char *name)
-{
-	const char *s = json_string_value(json_object_get(j, name));
-
-	return s ? s : "";
-}
-
 /* Safe for the terminal whatever it holds. */
 static void write_safe_member(FILE *f, const json_t *j, const char *name)
 {
-	auto_free char *safe = table_escape_text(get_string_member(j, name));
+	auto_free char *safe = table_escape_text(json_get_string(j, name));
 
 	fputs(safe && *safe ? safe : "-", f);
 }
@@ -39,7 +33,7 @@ static const struct verdict_mark *find_verdict_mark(const json_t *cell)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
 		if (strcmp(marks[i].verdict,
-			   get_string_member(cell, "verdict")) == 0)
+			   json_get_string(cell, "verdict")) == 0)
 			return &marks[i];
 	return NULL;
 }
@@ -50,7 +44,7 @@ static const json_t *find_class_cell(const json_t *vp, const char *class)
 	size_t i;
 
 	json_array_foreach (json_object_get(vp, "cells"), i, cell) {
-		if (strcmp(get_string_member(cell, "class"), class) == 0)
+		if (strcmp(json_get_string(cell, "class"), class) == 0)
 			return cell;
 	}
 	return NULL;
@@ -70,7 +64,7 @@ static char *format_matrix_cell(const json_t *cell)
 {
 	const struct verdict_mark *mark = cell ? find_verdict_mark(cell) : NULL;
 
-	return mark ? format_marked_mode(get_string_member(cell, "mode"),
+	return mark ? format_marked_mode(json_get_string(cell, "mode"),
 					 mark->mark)
 		    : strdup("-");
 }
@@ -84,7 +78,7 @@ static bool is_class_absent(const json_t *vps, const char *class)
 		const json_t *cell = find_class_cell(vp, class);
 
 		if (cell &&
-		    strcmp(get_string_member(cell, "verdict"), "absent") != 0)
+		    strcmp(json_get_string(cell, "verdict"), "absent") != 0)
 			return false;
 	}
 	return true;
@@ -93,7 +87,7 @@ static bool is_class_absent(const json_t *vps, const char *class)
 static char *format_vp_title(const json_t *vp, const char *front)
 {
 	auto_free char *title = NULL;
-	const char *id = get_string_member(vp, "vp");
+	const char *id = json_get_string(vp, "vp");
 
 	if (asprintf(&title, "%s%s", id,
 		     strcmp(id, front) == 0 ? FRONT_MARK : "") < 0)
@@ -192,7 +186,7 @@ void access_matrix_write(FILE *f, const json_t *matrix, bool color, bool all)
 {
 	const json_t *vps = json_object_get(matrix, "vps"), *class;
 	auto_json json_t *shown = json_array(), *absent = json_array();
-	const char *front = get_string_member(matrix, "foreground");
+	const char *front = json_get_string(matrix, "foreground");
 	unsigned int width = max_text_width(0, "CLASS");
 	size_t i;
 
@@ -230,15 +224,15 @@ static void write_policy_rule(FILE *f, const json_t *rule)
 	write_safe_member(f, rule, "class");
 	fputs(" is ", f);
 	write_safe_member(f, rule, "mode");
-	if (strcmp(get_string_member(rule, "window"), "open") == 0 ||
-	    strcmp(get_string_member(rule, "window"), "closed") == 0)
+	if (strcmp(json_get_string(rule, "window"), "open") == 0 ||
+	    strcmp(json_get_string(rule, "window"), "closed") == 0)
 		fprintf(f, " (its time window is %s)",
-			get_string_member(rule, "window"));
-	if (*get_string_member(rule, "reason"))
+			json_get_string(rule, "window"));
+	if (*json_get_string(rule, "reason"))
 		fprintf(f,
 			", %s: the policy requires more than the device "
 			"enforces",
-			get_string_member(rule, "reason"));
+			json_get_string(rule, "reason"));
 	if (json_array_size(signers) > 0)
 		fputs("; signed by ", f);
 	json_array_foreach (signers, i, s) {
@@ -252,7 +246,7 @@ static void write_policy_rule(FILE *f, const json_t *rule)
 void access_matrix_explain(FILE *f, const json_t *x)
 {
 	const json_t *rules = json_object_get(x, "rules"), *rule;
-	const char *front = get_string_member(x, "foreground");
+	const char *front = json_get_string(x, "foreground");
 	size_t i;
 
 	write_safe_member(f, x, "vp");
@@ -265,7 +259,7 @@ void access_matrix_explain(FILE *f, const json_t *x)
 	fputs(")\n", f);
 	if (!*front)
 		fputs("nobody is in front\n", f);
-	else if (strcmp(front, get_string_member(x, "vp")) == 0)
+	else if (strcmp(front, json_get_string(x, "vp")) == 0)
 		fputs("it is in front\n", f);
 	else {
 		write_safe_member(f, x, "foreground");
@@ -273,7 +267,7 @@ void access_matrix_explain(FILE *f, const json_t *x)
 		write_safe_member(f, x, "front_mode");
 		putc('\n', f);
 	}
-	if (*get_string_member(x, "until")) {
+	if (*json_get_string(x, "until")) {
 		fputs("until ", f);
 		write_safe_member(f, x, "until");
 		putc('\n', f);

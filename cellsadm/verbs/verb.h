@@ -47,7 +47,10 @@ struct verb {
 			(arg), (help)                                          \
 	}
 
-/* Each noun's verbs stand in verb_NOUN.c: a table that a NULL noun ends. */
+/*
+ * Each noun's verbs are a table that a NULL noun ends, verb_NOUN_table: in
+ * verb_NOUN.c, or beside a noun that it belongs to.
+ */
 #define VERB_NOUNS(X)                                                          \
 	X(key)                                                                 \
 	X(root)                                                                \

@@ -13,6 +13,7 @@
 #include "lib/document/receipt.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
+#include "lib/json.h"
 
 #include <errno.h>
 #include <string.h>
@@ -145,13 +146,6 @@ struct access_check {
 	char first_unknown[DOC_ID_SIZE];
 };
 
-static const char *get_string_member(const json_t *j, const char *name)
-{
-	const char *s = json_string_value(json_object_get(j, name));
-
-	return s ? s : "";
-}
-
 static int mark_row_wrong(struct access_check *k, json_t *row,
 			  const struct err *why)
 {
@@ -165,7 +159,7 @@ static int mark_row_unknown(struct access_check *k, json_t *row)
 {
 	if (k->unknown++ == 0)
 		snprintf(k->first_unknown, sizeof(k->first_unknown), "%s",
-			 get_string_member(row, "device"));
+			 json_get_string(row, "device"));
 	return json_object_set_new(row, "verified", json_false());
 }
 
@@ -200,12 +194,12 @@ static int check_access_rows(struct adm *a, json_t *items, const char *at,
 	if (at)
 		encoding_parse_time(at, &now);
 	json_array_foreach (items, i, row) {
-		const char *its = get_string_member(row, "device");
+		const char *its = json_get_string(row, "device");
 		int broken;
 
 		if (r < 0)
 			return r;
-		if (strcmp(get_string_member(row, "verdict"), "unknown") == 0) {
+		if (strcmp(json_get_string(row, "verdict"), "unknown") == 0) {
 			broken = mark_row_unknown(k, row);
 		} else {
 			if (strcmp(device, its) != 0) {

@@ -13,6 +13,7 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/json.h"
 
 #include <errno.h>
 #include <string.h>
@@ -151,36 +152,22 @@ static json_t *verify_receipt_file(struct adm *a, const struct receipt_opts *o,
 			 "receipt", receipt.json);
 }
 
-static const char *get_string_member(const json_t *row, const char *name)
-{
-	const char *s = json_string_value(json_object_get(row, name));
-
-	return s ? s : "";
-}
-
-static int64_t get_integer_member(const json_t *j, const char *name)
-{
-	return json_integer_value(json_object_get(j, name));
-}
-
 static void print_receipt_row(const json_t *row)
 {
-	auto_free char *file =
-		table_escape_text(get_string_member(row, "file"));
-	auto_free char *text =
-		table_escape_text(get_string_member(row, "text"));
+	auto_free char *file = table_escape_text(json_get_string(row, "file"));
+	auto_free char *text = table_escape_text(json_get_string(row, "text"));
 
 	if (!json_is_true(json_object_get(row, "valid")))
 		printf("%s: NOT VALID: %s (%s)\n", file ? file : "",
-		       text ? text : "", get_string_member(row, "reason"));
+		       text ? text : "", json_get_string(row, "reason"));
 	else
 		printf("%s: valid: %s, seq %lld of %s, %s, key: %s\n",
-		       file ? file : "", get_string_member(row, "type"),
+		       file ? file : "", json_get_string(row, "type"),
 		       (long long)json_integer_value(
 			       json_object_get(row, "seq")),
-		       get_string_member(row, "device"),
-		       get_string_member(row, "time"),
-		       get_string_member(row, "key"));
+		       json_get_string(row, "device"),
+		       json_get_string(row, "time"),
+		       json_get_string(row, "key"));
 }
 
 static int compare_receipt_seq(const void *a, const void *b)
@@ -206,10 +193,10 @@ static int check_receipt_order(json_t *rows, struct err *e)
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = json_array_get(rows, i);
 	qsort(sorted, n, sizeof(*sorted), compare_receipt_seq);
-	if (n > 0 && get_integer_member(sorted[0], "seq") > 1)
+	if (n > 0 && json_get_integer(sorted[0], "seq") > 1)
 		fprintf(stderr,
 			"note: receipts 1 to %lld are not among these\n",
-			(long long)get_integer_member(sorted[0], "seq") - 1);
+			(long long)json_get_integer(sorted[0], "seq") - 1);
 	for (size_t i = 1; i < n; i++) {
 		const json_t *x = sorted[i - 1], *y = sorted[i];
 		json_int_t sx = json_integer_value(json_object_get(x, "seq"));
@@ -302,7 +289,7 @@ static int verify_list_item(struct adm *a, const struct receipt_opts *o,
 /* ---- what is missing between them */
 static bool is_verified_item(const json_t *item)
 {
-	return strcmp(get_string_member(item, "key"), "WRONG") != 0;
+	return strcmp(json_get_string(item, "key"), "WRONG") != 0;
 }
 
 /* The number of the verified statement that stands for from..to; 0: none. */
@@ -316,12 +303,12 @@ static int64_t find_gap_receipt(const json_t *items, const char *epoch,
 		const json_t *gap = json_object_get(item, "details");
 
 		if (is_verified_item(item) &&
-		    strcmp(get_string_member(item, "type"), "gap") == 0 &&
-		    strcmp(get_string_member(item, "epoch"), epoch) == 0 &&
-		    strcmp(get_string_member(gap, "stream"), "receipts") == 0 &&
-		    get_integer_member(gap, "from") <= from &&
-		    get_integer_member(gap, "to") >= to)
-			return get_integer_member(item, "seq");
+		    strcmp(json_get_string(item, "type"), "gap") == 0 &&
+		    strcmp(json_get_string(item, "epoch"), epoch) == 0 &&
+		    strcmp(json_get_string(gap, "stream"), "receipts") == 0 &&
+		    json_get_integer(gap, "from") <= from &&
+		    json_get_integer(gap, "to") >= to)
+			return json_get_integer(item, "seq");
 	}
 	return 0;
 }
@@ -356,14 +343,14 @@ static int insert_missing_rows(json_t *items, bool whole, json_t **ret,
 	size_t i;
 
 	json_array_foreach (items, i, item) {
-		int64_t seq = get_integer_member(item, "seq");
+		int64_t seq = json_get_integer(item, "seq");
 		int broken = 0;
 
 		if (is_verified_item(item)) {
-			if (strcmp(epoch, get_string_member(item, "epoch")) !=
+			if (strcmp(epoch, json_get_string(item, "epoch")) !=
 			    0) {
 				last = whole || i > 0 ? 0 : seq - 1;
-				epoch = get_string_member(item, "epoch");
+				epoch = json_get_string(item, "epoch");
 			}
 			if (seq <= last)
 				return err_reason(e, REASON_EQUIVOCATION,
@@ -427,14 +414,13 @@ static int verb_receipt_list(struct adm *a, const void *opts, char **argv,
 
 		if (verify_list_item(a, o, item, &why) < 0)
 			bad = true;
-		else if (strcmp(get_string_member(item, "device"), argv[0]) !=
-			 0)
+		else if (strcmp(json_get_string(item, "device"), argv[0]) != 0)
 			return err_reason(
 				e, REASON_SIGNATURE,
 				"receipt %lld in the list of %s is of "
 				"%.64s",
-				(long long)get_integer_member(item, "seq"),
-				argv[0], get_string_member(item, "device"));
+				(long long)json_get_integer(item, "seq"),
+				argv[0], json_get_string(item, "device"));
 		r = o->out ? save_receipt_file(o->out, item, e) : 0;
 		if (r < 0)
 			return r;

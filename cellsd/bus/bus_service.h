@@ -12,7 +12,7 @@
 struct bus_service;
 struct err;
 
-/* Opens the device and offers it on the bus. */
+/* Opens the daemon (daemon.h) and offers it on the bus. */
 int bus_service_open(const struct context_options *o, struct bus_service **ret,
 		     struct err *e);
 void bus_service_close(struct bus_service *d);

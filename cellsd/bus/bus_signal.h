@@ -17,10 +17,10 @@ struct context_callbacks;
 int bus_signal_new(sd_bus *bus, struct bus_signal **ret, struct err *e);
 void bus_signal_free(struct bus_signal *s);
 
-/* What a device calls to be heard. */
+/* What lifecycle/ calls to report events. */
 void bus_signal_get_callbacks(struct bus_signal *s,
 			      struct context_callbacks *ret);
-/* The device that calls, once it is open: of it is told what it lacks. */
+/* The context that calls, once it is open: what it lacks is read from it. */
 void bus_signal_set_context(struct bus_signal *s, struct context *h);
 
 static inline void bus_signal_freep(struct bus_signal **s)

@@ -53,7 +53,7 @@ enum {
 unsigned int cgroup_set_limits(int leaf, const struct cgroup_limits *l);
 /* What it reads and writes of the disk is limited no more. */
 void cgroup_clear_io_limits(int leaf, dev_t disk);
-/* The same of any limit; for the root cgroup, too. */
+/* The limits that no controller of this cgroup can enforce, a bit each. */
 unsigned int cgroup_get_unsupported_limits(int group);
 
 /* Freezes and waits until it is done, at most `ms`; -ETIMEDOUT. */

@@ -17,8 +17,8 @@ struct mount_option {
 };
 
 /*
- * A new, detached mount; `attrs` are MOUNT_ATTR_*. It shows the namespaces of
- * whoever begins it; anybody may finish it.
+ * A new, detached mount; `attrs` are MOUNT_ATTR_*. It shows the namespaces
+ * of the process that opens the context; any process may create the mount.
  */
 int mount_open_context(const char *fs, int *ret_context, struct err *e);
 int mount_create_from_context(int context, const char *fs,

@@ -3,7 +3,7 @@
  * The file tree of a VP: layers and data under an overlay, /dev, /proc, /sys.
  * It is put together on a stage: a tmpfs in a mount namespace of the daemon's
  * own, so that the host never sees it and nothing is left when the daemon dies.
- * The VP's first process copies it; after that the stage is swept.
+ * The VP's first process copies it; after that the stage is cleared.
  */
 #ifndef CELLSD_CONTAINER_ROOTFS_H
 #define CELLSD_CONTAINER_ROOTFS_H

@@ -88,7 +88,7 @@ struct backend_type {
 
 	/*
 	 * All nodes that there are; what is not named belongs to no class. Sets
-	 * the way of each.
+	 * `way` of each.
 	 */
 	int (*set_nodes)(struct backend *b, struct backend_node *nodes,
 			 size_t n, struct err *e);

@@ -5,7 +5,7 @@
 
 #include "cellsd/device/backend.h"
 
-/* As set_nodes, by the ways that the nodes have already. */
+/* As set_nodes, where `way` of each node is set already. */
 int backend_cgroup_put_nodes(struct backend *b,
 			     const struct backend_node *nodes, size_t n,
 			     struct err *e);

@@ -293,8 +293,8 @@ static void scan_process_threads(struct handle_search *s, int proc,
 }
 
 /*
- * Safe because the process was seen in the leaf through `proc`, which means one
- * process only, and is still alive behind pidfd_open(2): the same one.
+ * Safe because the process was seen in the cgroup through `proc`, which means
+ * one process only, and is still alive behind pidfd_open(2): the same one.
  */
 static void add_kill_victim(struct handle_search *s, int proc)
 {

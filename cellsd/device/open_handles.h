@@ -29,9 +29,9 @@ struct open_handles_request {
 
 /*
  * Stops the VP for a moment, counts the handles of lost classes, and ends their
- * holders as the order says. Adds to counts[]. Returns 0 or -errno; counts are
- * then what was seen. If a process could not be looked into and holders are to
- * be ended, all of the VP is.
+ * holders as the request says. Adds to counts[]. Returns 0 or -errno; counts
+ * are then what was seen. If a process could not be looked into and holders are
+ * to be ended, all of the VP is.
  */
 int open_handles_revoke(const struct open_handles_request *o,
 			struct open_handles_count counts[CELLS_CLASS_COUNT]);

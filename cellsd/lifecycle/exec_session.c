@@ -43,7 +43,7 @@ int exec_session_list_new(struct context *h, struct exec_session_list **ret,
 	struct exec_session_list *g = calloc(1, sizeof(*g));
 
 	if (!g)
-		return err_oom(e, "receive guests");
+		return err_oom(e, "list the sessions");
 	g->host = h;
 	*ret = g;
 	return 0;
@@ -92,7 +92,7 @@ static struct exec_session *exec_session_new(struct exec_session_list *all,
 	}
 	g = calloc(1, sizeof(*g));
 	if (!g) {
-		err_oom(e, "receive a guest");
+		err_oom(e, "start a session");
 		return NULL;
 	}
 	g->all = all;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Root's visits to VPs over the bus: programs under way, and consoles in use.
- */
+/* Programs that root runs in VPs over the bus, and consoles in use. */
 #ifndef CELLSD_LIFECYCLE_EXEC_SESSION_H
 #define CELLSD_LIFECYCLE_EXEC_SESSION_H
 

@@ -159,7 +159,7 @@ static int create_first_process(struct context *h, struct vp *v, int data,
 		      : init_process_explain_failure(&run->birth, r, e);
 }
 
-/* All but that the stage is not swept yet. */
+/* All but clearing the stage. */
 static int prepare_vp_start(struct context *h, struct vp *v, struct err *e)
 {
 	auto_close int data = -1;

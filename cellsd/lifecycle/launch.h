@@ -26,13 +26,13 @@ int launch_prepare(struct context *h, struct vp *v, struct err *e);
 bool launch_is_current(const struct vp *v);
 
 /*
- * v->run, in the background: lets go what is prepared and fit, or what is
- * prepared now. On failure nothing is left.
+ * v->run, in the background: starts what is prepared and current, or
+ * prepares it first. On failure nothing is left.
  */
 int launch_start(struct context *h, struct vp *v, struct err *e);
 
 /* Ends what is prepared: nothing of it holds the VP's data any more. It is not
- * fit then, and launch_undo() is left to do. */
+ * current then, and launch_undo() is left to do. */
 void launch_kill_prepared(struct vp *v);
 /* Undoes what is made of it, also half of it. */
 void launch_undo(struct context *h, struct vp *v);

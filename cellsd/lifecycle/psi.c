@@ -103,7 +103,8 @@ static void read_process_comm(int proc, char comm[16])
 
 /*
  * Safe because the process behind the pidfd is the one that the folder in /proc
- * means, and that one is in the leaf: see condemn() in open_handles.c.
+ * means, and that one is in the cgroup: see add_kill_victim() in
+ * cellsd/device/open_handles.c.
  */
 static void kill_oom_victim(const struct context *h, const struct oom_victim *c)
 {

@@ -77,7 +77,7 @@ static bool is_userns_unavailable(const struct context *h)
 	"boot with cgroup_no_v1=" controller "; in the kernel: " option
 
 static const struct {
-	unsigned int limit; /* LEAF_*: no controller takes it; or */
+	unsigned int limit; /* CGROUP_LIMIT_*: no controller has it; or */
 	bool (*holds)(const struct context *h);
 	struct unsupported row;
 } table[] = {

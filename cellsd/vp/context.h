@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The device as a whole: its VPs, its hardware, the kernel's side of both. All
- * parts stand on this: launch.c (a VP is made), running.c (its life from start
+ * What all parts of cellsd share: its VPs, its hardware, the kernel's side of
+ * both. On it build launch.c (a VP is made), running.c (its life from start
  * to end), foreground.c (who is in front, who may use what), lock.c and erase.c
  * (lock and deletion). Above them, operations.c does what the bus asks for, and
  * daemon.c opens and closes the whole.
@@ -41,7 +41,7 @@ struct context_revoked {
 	} cut[ROSTER_VPS_MAX * CELLS_CLASS_COUNT];
 };
 
-/* What others are told; set by the D-Bus side. Each member must be there. */
+/* What others are told; set by cellsd/bus/. Each member must be there. */
 struct context_callbacks {
 	void (*switched)(void *arg, const char *from, const char *to,
 			 uint64_t generation, const char *cause, uint64_t ns);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The arguments of org.cells.Device1.Apply as a wish for the roster. */
+/* The arguments of org.cells.Device1.Apply as a struct roster_desired. */
 #ifndef CELLSD_VP_DESIRED_STATE_H
 #define CELLSD_VP_DESIRED_STATE_H
 

@@ -57,13 +57,13 @@ void roster_compact_log(struct roster *r)
 
 /* ---- changes */
 
-/* Does to memory what the record in the log says, or keeps both as they are. */
+/* Commits the batch. The caller changes memory only if this succeeded. */
 static int commit_roster_log(struct roster *r, struct err *e)
 {
 	return journal_commit_batch(r->journal, e);
 }
 
-/* A VP without data that is wished for is installed: it gets a range. */
+/* A desired VP without data is installed: it gets a range. */
 static int assign_id_ranges(struct roster *r, struct roster_desired *w,
 			    struct err *e)
 {
@@ -86,7 +86,7 @@ static int assign_id_ranges(struct roster *r, struct roster_desired *w,
 	return 0;
 }
 
-/* The wish's order, then those that are kept. Cannot fail: there is room. */
+/* The desired order, then those that are kept. Cannot fail: there is room. */
 static void adopt_desired_vps(struct roster *r, struct roster_desired *w)
 {
 	struct vp *kept[ROSTER_VPS_MAX];

@@ -100,7 +100,7 @@ struct vp_run {
 	bool held_up;	   /* it waits, frozen, for room on the disk */
 	bool told_damaged;
 	uint64_t taken;	      /* of the disk, at the last look */
-	unsigned int lacking; /* limits without a controller, LEAF_* */
+	unsigned int lacking; /* limits without a controller, CGROUP_LIMIT_* */
 	uint32_t address;     /* in its network; 0: it has none */
 	struct notifications *attention;
 	const char *cause; /* why it is being ended; NULL: it is not */

@@ -22,8 +22,7 @@ struct path_state {
 	bool opaque;   /* what lower layers had below it is gone */
 	bool is_timed; /* a folder whose time is set at the layer's end */
 	struct timespec mtime;
-	bool hidden; /* overlay_write_layer(): lower layers do not show below it
-		      */
+	bool hidden; /* overlay_write_layer(): nothing of lower layers shows */
 };
 
 int path_map_new(struct path_map **ret, struct err *e);

@@ -70,8 +70,7 @@ int tree_apply_whiteout(struct tree *t, const char *path, struct err *e);
 /* All that lower layers have in the folder `path` goes. */
 int tree_apply_opaque(struct tree *t, const char *path, struct err *e);
 /* After tree_finish_layer(): makes the folder `folder` of what the layer
- * changed, as an upper layer for overlayfs. *ret_newest: the newest time in it.
- */
+ * changed, as an upper layer for overlayfs. *ret_newest: its newest time. */
 int tree_write_layer(const struct tree *t, const char *folder,
 		     int64_t *ret_newest, struct err *e);
 

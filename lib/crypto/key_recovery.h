@@ -4,7 +4,7 @@
  * wraps it for the organisation (the recovery slot), whose `<recovery>` key the
  * root names, and puts that into the receipt of a lock; the organisation opens
  * it and seals the key to the device's receipt key, in an unlock command. Both
- * are boxes (lib/crypto/ecies.h), bound by their associated data:
+ * are sealed by lib/crypto/ecies.h, bound by their associated data:
  *
  *   recovery slot  "cells-slot|recovery|<vp>|<number>|<key's identifier, hex>"
  *   sealed key     "cells-sealed-key|<device>|<epoch>|<vp>"

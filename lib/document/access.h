@@ -2,7 +2,7 @@
 /*
  * Modes: what several policies together give a VP on a class, and the verdict.
  * The decision itself is kernel/uapi/cells/mode.h; this adds documents, windows
- * of time and the reasons. Used alike by the device and the server's what-if.
+ * of time and the reasons. Used alike by the device and the server's plan.
  */
 #ifndef LIB_DOCUMENT_ACCESS_H
 #define LIB_DOCUMENT_ACCESS_H

@@ -37,7 +37,7 @@ static json_t *build_until_json(const struct effective_access *w)
 			: json_null();
 }
 
-/* The world of the request's device, if the caller may see it. */
+/* The access of the request's device, if the caller may see it. */
 static int load_device_access(struct request *rq,
 			      struct effective_access_cache *f,
 			      struct effective_access *ret, struct err *e)

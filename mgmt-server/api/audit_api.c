@@ -4,6 +4,7 @@
 #include "lib/db.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
+#include "lib/json.h"
 #include "mgmt-server/api/handlers.h"
 #include "mgmt-server/api/listing.h"
 #include "mgmt-server/api/request.h"
@@ -216,13 +217,6 @@ static void write_escaped_text(FILE *f, const char *s, char special)
 	}
 }
 
-static const char *get_text_member(json_t *j, const char *name)
-{
-	const char *s = json_string_value(json_object_get(j, name));
-
-	return s ? s : "";
-}
-
 static void write_cef_entry(FILE *f, json_t *j, int64_t index)
 {
 	static const struct {
@@ -236,18 +230,18 @@ static void write_cef_entry(FILE *f, json_t *j, int64_t index)
 		{ "cs1", "object" },
 		{ "cs2", "group" },
 	};
-	bool ok = strcmp(get_text_member(j, "outcome"), "ok") == 0;
+	bool ok = strcmp(json_get_string(j, "outcome"), "ok") == 0;
 
 	fprintf(f, "CEF:0|Cells|cells-mgmtd|%s|", VERSION);
-	write_escaped_text(f, get_text_member(j, "action"), '|');
+	write_escaped_text(f, json_get_string(j, "action"), '|');
 	fputc('|', f);
-	write_escaped_text(f, get_text_member(j, "action"), '|');
+	write_escaped_text(f, json_get_string(j, "action"), '|');
 	fprintf(f, "|%d|externalId=%lld", ok ? 3 : 6, (long long)index);
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		if (!*get_text_member(j, fields[i].name))
+		if (!*json_get_string(j, fields[i].name))
 			continue;
 		fprintf(f, " %s=", fields[i].cef);
-		write_escaped_text(f, get_text_member(j, fields[i].name), '=');
+		write_escaped_text(f, json_get_string(j, fields[i].name), '=');
 	}
 	fputc('\n', f);
 }
@@ -255,10 +249,10 @@ static void write_cef_entry(FILE *f, json_t *j, int64_t index)
 /* RFC 5424: facility 13 (log audit), severity notice or warning. */
 static void write_syslog_entry(FILE *f, json_t *j, const char *text)
 {
-	bool ok = strcmp(get_text_member(j, "outcome"), "ok") == 0;
+	bool ok = strcmp(json_get_string(j, "outcome"), "ok") == 0;
 
 	fprintf(f, "<%d>1 %s - cells-mgmtd - %s - %s\n", 13 * 8 + (ok ? 5 : 4),
-		get_text_member(j, "time"), get_text_member(j, "action"), text);
+		json_get_string(j, "time"), json_get_string(j, "action"), text);
 }
 
 static void write_export_entry(FILE *f, unsigned int format, int64_t index,

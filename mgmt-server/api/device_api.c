@@ -142,7 +142,7 @@ int device_api_show(struct request *rq, struct err *e)
 	return r < 0 ? r : request_answer_json(rq, 200, j, e);
 }
 
-/* After a change: what it is now, for the answer, the audit and listeners. */
+/* After a change: what it is now, for the answer, the audit and subscribers. */
 static int answer_changed_device(struct request *rq, json_t *before,
 				 struct err *e)
 {

@@ -110,7 +110,7 @@ static int add_draft_document(struct plan *w, json_t *j, struct err *e)
 	return 0;
 }
 
-/* Fills the world with a composition's documents, drafts included. */
+/* Fills the access with a composition's documents, drafts included. */
 static int load_composed_documents(struct plan *w, const struct composition *c,
 				   struct err *e)
 {
@@ -162,7 +162,7 @@ static void build_access_matrix(const struct effective_access *world,
 	}
 }
 
-/* A VP that is not in a grid has nothing. */
+/* A VP that is not in a matrix has nothing. */
 static const struct effective_access_cell *
 find_matrix_cell(const struct access_matrix *g, const char *vp,
 		 unsigned int cls)

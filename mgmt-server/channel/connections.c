@@ -211,8 +211,8 @@ bool connections_refresh_stale(struct connections *p,
 
 		remove_stale_channel(p, c);
 		r = refresh(c, &e);
-		if (r == -EBUSY) { /* connections_check_renewal() asks for work
-				      again */
+		if (r == -EBUSY) {
+			/* connections_check_renewal() asks for work again. */
 			add_stale_channel(p, c);
 			return false;
 		}

@@ -29,7 +29,7 @@ struct device_channel_message {
 
 struct device_channel {
 	struct server *server;
-	void *connection; /* the edge's */
+	void *connection; /* the listener's */
 	char device[24], epoch[33];
 	bool hello, present, stale, closing;
 	int64_t renew_at; /* when its snapshot is to be signed again */
@@ -66,7 +66,7 @@ bool device_channel_has_message(const struct device_channel *c, uint64_t turn);
 /* Takes back what was queued from that number on: in this turn, so that none
  * of it was sent. */
 void device_channel_drop_queued(struct device_channel *c, uint64_t number);
-/* Asks the edge to hang up: at once, or since another has its place. */
+/* Asks the listener to hang up: at once, or since another has its place. */
 void device_channel_close(struct device_channel *c);
 void device_channel_replace(struct device_channel *c);
 

@@ -27,7 +27,8 @@ struct connections;
 struct reminder;
 struct server_savepoint;
 
-/* What the loop at the edge does for those inside; may be NULL in tests. */
+/* What the listener's loop does for the rest of the server; may be NULL in
+ * tests. */
 struct server_callbacks {
 	void *ctx;
 	/* The device channel has something to send, or must be closed. */
@@ -44,8 +45,8 @@ struct server_callbacks {
 struct server {
 	struct settings conf;
 	struct server_callbacks edge;
-	/* What was written is undone, since the mark or (NULL) the whole turn:
-	 * memory must follow. Set by mgmtd.c, which knows all parts. */
+	/* What was written is undone, since the savepoint or (NULL) the whole
+	 * turn: memory must follow. Set by mgmtd.c, which knows all parts. */
 	void (*taken_back)(struct server *s, const struct server_savepoint *m);
 	char *dir;
 	char org[DOC_ID_SIZE];
@@ -85,8 +86,8 @@ int server_try_write(struct server *s, struct err *e);
 int server_commit_turn(struct server *s, struct err *e);
 
 /*
- * One piece of work inside the turn: all of it or none of it. Marks do not
- * nest.
+ * One piece of work inside the turn: all of it or none of it. Savepoints
+ * do not nest.
  */
 struct server_savepoint {
 	struct merkle tree;
@@ -103,7 +104,7 @@ void server_rollback_savepoint(struct server *s,
 int server_append_audit(struct server *s, const struct audit_log_entry *entry,
 			uint64_t *ret_index, struct err *e);
 
-/* Tells listeners {"type":type,...members of j} when the turn is committed;
+/* Tells subscribers {"type":type,...members of j} when the turn is committed;
  * consumes j. */
 void server_queue_event(struct server *s, const char *type, const char *group,
 			json_t *j);

@@ -44,11 +44,11 @@ struct effective_access {
 	struct access_time at;
 };
 
-/* The device's world at a wall time (0: now). -ENOENT: no such device. */
+/* What the device runs at a wall time (0: now). -ENOENT: no such device. */
 int effective_access_load(struct server *s, struct effective_access_cache *f,
 			  const char *device, int64_t at,
 			  struct effective_access *ret, struct err *e);
-/* Replaces the documents by others: for a what-if. */
+/* Replaces the documents by others: for a plan. */
 void effective_access_clear_documents(struct effective_access *w);
 int effective_access_add_stored(struct server *s,
 				struct effective_access_cache *f,

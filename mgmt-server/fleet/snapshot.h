@@ -25,7 +25,7 @@ struct composition {
 	char problem[256]; /* "": none */
 };
 
-/* Documents that are not stored, for a what-if: they count as valid. */
+/* Documents that are not stored, for a plan: they count as valid. */
 struct snapshot_drafts {
 	unsigned int n;
 	struct doc **doc;

@@ -26,7 +26,7 @@ struct http_exchange {
 	struct http_exchange *next_sending, **at_sending; /* of edge->sending */
 };
 
-/* Unlinks it from its edge as well; takes NULL. */
+/* Takes it out of the listener's lists as well; takes NULL. */
 void http_exchange_free(struct http_exchange *x);
 
 /* What has come on the connection, in bytes; it never is the same again once

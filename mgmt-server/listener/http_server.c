@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP at the edge: fills a request from libwebsockets, takes its body within
+ * HTTP: fills a request from libwebsockets, takes its body within
  * bounds, and sends the answer when its turn is committed.
  */
 #include "lib/auto.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The outer edge: libwebsockets' context, both listeners and the loop.
+ * The outermost part: libwebsockets' context, both listening sockets, the loop.
  * http_server.c and websocket.c are its protocols; nothing else of the server
  * knows sockets.
  */
@@ -53,7 +53,7 @@ struct listener_port {
 int listener_run(struct server *s, const char *run_file, bool debug,
 		 struct err *e);
 
-/* The edge and port of a connection. */
+/* The listener and port of a connection. */
 static inline const struct listener_port *listener_get_port(struct lws *wsi)
 {
 	return lws_vhost_user(lws_get_vhost(wsi));

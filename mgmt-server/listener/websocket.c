@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* WebSockets at the edge: the device channel and the administrators' events. */
+/* WebSockets: the device channel and the administrators' events. */
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/crypto/hash.h"
@@ -485,7 +485,7 @@ int websocket_events_callback(struct lws *wsi, enum lws_callback_reasons reason,
 	case LWS_CALLBACK_CLOSED:
 		close_event_subscriber(listener_get_port(wsi)->edge, user);
 		return 0;
-	default: /* what a listener says is not heard */
+	default: /* what a subscriber sends is ignored */
 		return 0;
 	}
 }

@@ -47,7 +47,7 @@ int document_find_newest(struct server *s, enum doc_type type, const char *id,
 			 uint32_t min_version, int64_t now,
 			 struct document_version *ret, struct err *e);
 
-/* ---- for root.c and command.c, which have documents of their own */
+/* ---- for root.c, document_api.c and command_api.c */
 /*
  * Drops signatures by keys that the root does not know or that do not verify,
  * so that nobody can fill the envelope with others.

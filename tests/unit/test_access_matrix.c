@@ -116,4 +116,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, hostile_words_stay_words);
 }
 
-UNIT_MAIN("matrix", add)
+UNIT_MAIN("access_matrix", add)

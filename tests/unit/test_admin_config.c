@@ -131,4 +131,4 @@ static void add(TCase *tc)
 	tcase_add_loop_test(tc, bad_name_is_refused, 0, ARRAY_SIZE(bad_names));
 }
 
-UNIT_MAIN("adminconf", add)
+UNIT_MAIN("admin_config", add)

@@ -214,4 +214,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, proofs_outside_the_tree_are_refused);
 }
 
-UNIT_MAIN("ledger", add)
+UNIT_MAIN("audit_log", add)

@@ -153,4 +153,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, what_ends_waits_for_no_rate);
 }
 
-UNIT_MAIN("leaf", add)
+UNIT_MAIN("cgroup", add)

@@ -104,7 +104,7 @@ static void teardown(void)
 	free(machine.text);
 }
 
-/* ---- a recorded device, as listing.h asks for it */
+/* ---- a recorded device, as device_list.h asks for it */
 
 static const char *more(const struct device *d, const char *mark,
 			const char *key)
@@ -332,4 +332,4 @@ static void add(TCase *tc)
 			    ARRAY_SIZE(own_names));
 }
 
-UNIT_MAIN("devlist", add)
+UNIT_MAIN("device_list", add)

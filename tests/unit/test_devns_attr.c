@@ -133,4 +133,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, each_word_is_there);
 }
 
-UNIT_MAIN("devnsattr", add)
+UNIT_MAIN("devns_attr", add)

@@ -50,4 +50,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, request_is_answered_after_one_that_failed);
 }
 
-UNIT_MAIN("devnslink", add)
+UNIT_MAIN("devns_link", add)

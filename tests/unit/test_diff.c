@@ -73,4 +73,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, huge_texts_are_compared_in_bounded_time);
 }
 
-UNIT_MAIN("difference", add)
+UNIT_MAIN("diff", add)

@@ -139,4 +139,4 @@ static void add(TCase *tc)
 	tcase_add_loop_test(tc, sizes_are_for_people, 0, ARRAY_SIZE(sizes));
 }
 
-UNIT_MAIN("text", add)
+UNIT_MAIN("encoding", add)

@@ -152,4 +152,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, derived_values_are_hmacs_of_the_token);
 }
 
-UNIT_MAIN("uri", add)
+UNIT_MAIN("enroll_uri", add)

@@ -93,4 +93,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, full_table_drops_nothing);
 }
 
-UNIT_MAIN("burst", add)
+UNIT_MAIN("event_coalesce", add)

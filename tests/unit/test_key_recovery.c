@@ -147,4 +147,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, no_point_of_the_curve_is_sealed_to);
 }
 
-UNIT_MAIN("escrow", add)
+UNIT_MAIN("key_recovery", add)

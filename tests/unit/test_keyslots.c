@@ -336,4 +336,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, shredded_file_is_gone);
 }
 
-UNIT_MAIN("slots", add)
+UNIT_MAIN("keyslots", add)

@@ -204,4 +204,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, whole_layer_gives_its_chunks);
 }
 
-UNIT_MAIN("assembly", add)
+UNIT_MAIN("layer_download", add)

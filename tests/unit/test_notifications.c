@@ -83,4 +83,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_long_rest_gives_no_more_than_the_burst);
 }
 
-UNIT_MAIN("attention", add)
+UNIT_MAIN("notifications", add)

@@ -35,4 +35,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, of_too_many_the_oldest_is_forgotten);
 }
 
-UNIT_MAIN("window", add)
+UNIT_MAIN("own_changes", add)

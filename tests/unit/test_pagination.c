@@ -111,4 +111,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, list_without_an_end_is_refused);
 }
 
-UNIT_MAIN("cursor", add)
+UNIT_MAIN("pagination", add)

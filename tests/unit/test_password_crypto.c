@@ -165,4 +165,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, cipher_is_aes_256_gcm);
 }
 
-UNIT_MAIN("seal", add)
+UNIT_MAIN("password_crypto", add)

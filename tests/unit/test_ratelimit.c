@@ -48,4 +48,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, time_that_goes_back_gives_no_more_than_a_burst);
 }
 
-UNIT_MAIN("limit", add)
+UNIT_MAIN("ratelimit", add)

@@ -137,4 +137,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, what_is_not_there_takes_nothing);
 }
 
-UNIT_MAIN("subtree", add)
+UNIT_MAIN("remove_tree", add)

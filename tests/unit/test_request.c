@@ -59,7 +59,7 @@ static int64_t number(const char *query)
 	return n;
 }
 
-/* One request, as rest.c makes it. */
+/* One request, as http_server.c makes it. */
 static void ask(struct request *rq, enum method m, const char *path,
 		const char *body)
 {

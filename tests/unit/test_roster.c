@@ -162,7 +162,7 @@ START_TEST(running_vp_is_found_again_in_the_same_boot_only)
 	ck_assert_int_eq(v->state, VP_STATE_STOPPED);
 	ck_assert_ptr_null(v->run);
 	ck_assert_ptr_null(roster_get_foreground(r));
-	/* A leaf's name is never used again. */
+	/* A cgroup's name is never used again. */
 	ck_assert_int_eq(start("work"), 0);
 	ck_assert_str_ne(leaf, v->run->leaf_name);
 }

@@ -331,4 +331,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, recovery_is_a_contact_and_forgets_no_greatest_time);
 }
 
-UNIT_MAIN("securetime", add)
+UNIT_MAIN("secure_time", add)

@@ -62,4 +62,4 @@ static void add(TCase *tc)
 		tc, plan_gives_way_behind_each_device_once_its_slice_is_over);
 }
 
-UNIT_MAIN("whatif", add)
+UNIT_MAIN("server_plan", add)

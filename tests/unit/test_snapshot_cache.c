@@ -382,4 +382,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, device_reads_only_what_its_snapshot_names);
 }
 
-UNIT_MAIN("compose", add)
+UNIT_MAIN("snapshot_cache", add)

@@ -120,4 +120,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, sources_differ_in_anything_but_their_id);
 }
 
-UNIT_MAIN("sourceplan", add)
+UNIT_MAIN("source_plan", add)

@@ -76,4 +76,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, filters_fit_the_kernel);
 }
 
-UNIT_MAIN("callgroup", add)
+UNIT_MAIN("syscall_groups", add)

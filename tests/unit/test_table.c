@@ -99,4 +99,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, width_is_counted_in_columns);
 }
 
-UNIT_MAIN("columns", add)
+UNIT_MAIN("table", add)

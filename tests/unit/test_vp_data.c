@@ -149,4 +149,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_vault_is_attached_or_not_or_nobody_knows);
 }
 
-UNIT_MAIN("vpdata", add)
+UNIT_MAIN("vp_data", add)

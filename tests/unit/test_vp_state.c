@@ -99,4 +99,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, an_event_again_changes_nothing);
 }
 
-UNIT_MAIN("vpstate", add)
+UNIT_MAIN("vp_state", add)

@@ -57,4 +57,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, an_offer_is_six_words_and_never_the_same);
 }
 
-UNIT_MAIN("words", add)
+UNIT_MAIN("wordlist", add)
