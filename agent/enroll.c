@@ -167,7 +167,7 @@ static int report_refusal(const struct http_answer *a, const char *what,
 		       a->status, detail);
 }
 
-static int post_json_request(const struct http_server *server, const char *path,
+static int post_json_request(const struct http_target *server, const char *path,
 			     const char *body, const char *what, char **ret,
 			     struct err *e)
 {
@@ -216,7 +216,7 @@ int enroll_send_request(const struct identity *id,
 			const struct enroll_request *rq, const char *server,
 			char **ret, struct err *e)
 {
-	const struct http_server to = {
+	const struct http_target to = {
 		.host = server ? server : rq->host,
 		.port = rq->port,
 		.ca_digest = rq->ca,
@@ -298,7 +298,7 @@ static int build_renewal_body(const struct identity *id, char **ret,
 int enroll_send_renewal(const struct identity *id, const char *server,
 			char **ret, struct err *e)
 {
-	const struct http_server to = {
+	const struct http_target to = {
 		.host = server ? server : id->now.host,
 		.port = id->now.port,
 		.ca_pem = id->now.ca,

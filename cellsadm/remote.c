@@ -43,7 +43,7 @@ static int open_connection(struct adm *a, struct err *e)
 {
 	AUTO(remote_freep) struct remote *r = NULL;
 	const struct admin_config *c;
-	struct http_server server = { .timeout = TIMEOUT_SECONDS };
+	struct http_target server = { .timeout = TIMEOUT_SECONDS };
 	int ret;
 
 	if (a->remote)

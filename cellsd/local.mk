@@ -4,6 +4,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	$(BPF_CFLAGS) $(SECCOMP_CFLAGS) $(SELINUX_CFLAGS) $(NL_CFLAGS) $(NFT_CFLAGS) \
 	-DPROFILES='"$(pkgdatadir)/hardware.d"'
 %C%_libcellsd_a_SOURCES = \
+	%D%/context.c %D%/context.h \
 	%D%/settings.c %D%/settings.h \
 	%D%/bus/bus_keys.c %D%/bus/bus_keys.h \
 	%D%/bus/bus_query.c %D%/bus/bus_query.h \
@@ -13,18 +14,14 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/container/cgroup.c %D%/container/cgroup.h \
 	%D%/container/cloned_binary.c %D%/container/cloned_binary.h \
 	%D%/container/confinement.c %D%/container/confinement.h \
-	%D%/container/disk.c %D%/container/disk.h \
 	%D%/container/exec.c %D%/container/exec.h \
 	%D%/container/init_process.c %D%/container/init_process.h \
-	%D%/container/ksm.c %D%/container/ksm.h \
 	%D%/container/layer.c %D%/container/layer.h \
 	%D%/container/loop_device.c %D%/container/loop_device.h \
 	%D%/container/machine_id.c %D%/container/machine_id.h \
 	%D%/container/masked_paths.c %D%/container/masked_paths.h \
-	%D%/container/module_autoload.c %D%/container/module_autoload.h \
 	%D%/container/mount.c %D%/container/mount.h \
 	%D%/container/pidns.c %D%/container/pidns.h \
-	%D%/container/remove_tree.c %D%/container/remove_tree.h \
 	%D%/container/rootfs.c %D%/container/rootfs.h \
 	%D%/container/seccomp.c %D%/container/seccomp.h \
 	%D%/container/selinux.c %D%/container/selinux.h \
@@ -39,6 +36,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/device/devns_attr.c %D%/device/devns_attr.h \
 	%D%/device/devns_display.c %D%/device/devns_display.h \
 	%D%/device/devns_link.c %D%/device/devns_link.h \
+	%D%/device/disk.c %D%/device/disk.h \
 	%D%/device/event_coalesce.c %D%/device/event_coalesce.h \
 	%D%/device/hardware.c %D%/device/hardware.h \
 	%D%/device/open_handles.c %D%/device/open_handles.h \
@@ -53,8 +51,10 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/lifecycle/foreground.c %D%/lifecycle/foreground.h \
 	%D%/lifecycle/hotplug.c %D%/lifecycle/hotplug.h \
 	%D%/lifecycle/idle.c %D%/lifecycle/idle.h \
+	%D%/lifecycle/ksm.c %D%/lifecycle/ksm.h \
 	%D%/lifecycle/launch.c %D%/lifecycle/launch.h \
 	%D%/lifecycle/lock.c %D%/lifecycle/lock.h \
+	%D%/lifecycle/module_autoload.c %D%/lifecycle/module_autoload.h \
 	%D%/lifecycle/notifications.c %D%/lifecycle/notifications.h \
 	%D%/lifecycle/operations.c %D%/lifecycle/operations.h \
 	%D%/lifecycle/prestart.c %D%/lifecycle/prestart.h \
@@ -67,13 +67,13 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/net/resolver.c %D%/net/resolver.h \
 	%D%/net/veth.c %D%/net/veth.h \
 	%D%/storage/data_image.c %D%/storage/data_image.h \
+	%D%/storage/file_tree.c %D%/storage/file_tree.h \
 	%D%/storage/fscrypt.c %D%/storage/fscrypt.h \
 	%D%/storage/keyslot_file.c %D%/storage/keyslot_file.h \
 	%D%/storage/keyslots.c %D%/storage/keyslots.h \
 	%D%/storage/vp_data.c %D%/storage/vp_data.h \
 	%D%/storage/vp_keys.c %D%/storage/vp_keys.h \
 	%D%/storage/vp_secrets.c %D%/storage/vp_secrets.h \
-	%D%/vp/context.c %D%/vp/context.h \
 	%D%/vp/desired_state.c %D%/vp/desired_state.h \
 	%D%/vp/journal.c %D%/vp/journal.h \
 	%D%/vp/net.c %D%/vp/net.h \

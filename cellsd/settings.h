@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "cellsd/vp/context.h"
+#include "cellsd/context.h"
 
 struct err;
 struct profile;

@@ -23,7 +23,7 @@ static int connect_to_server(const char *folder, const char *name,
 			     struct http **ret, struct err *e)
 {
 	AUTO(admin_config_fini) struct admin_config c = { 0 };
-	struct http_server s = { 0 };
+	struct http_target s = { 0 };
 	int r = admin_config_read(folder, name, &c, e);
 
 	if (r < 0)

@@ -382,7 +382,7 @@ static int duplicate_optional_text(const char *s, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-static int check_http_server(const struct http_server *s, struct err *e)
+static int check_http_server(const struct http_target *s, struct err *e)
 {
 	size_t n = s->host ? strlen(s->host) : 0;
 
@@ -406,7 +406,7 @@ static int check_http_server(const struct http_server *s, struct err *e)
 	return 0;
 }
 
-int http_new(const struct http_server *server, struct http **ret, struct err *e)
+int http_new(const struct http_target *server, struct http **ret, struct err *e)
 {
 	AUTO(http_freep) struct http *h = calloc(1, sizeof(*h));
 	int r;

@@ -16,7 +16,7 @@
 struct err;
 struct http;
 
-struct http_server {
+struct http_target {
 	const char *host;
 	uint16_t port;
 	const char *ca_pem; /* NULL: ca_digest pins the chain's CA instead */
@@ -45,7 +45,7 @@ struct http_answer {
 };
 
 /* Copies what it is given. The connection is kept open between requests. */
-int http_new(const struct http_server *server, struct http **ret,
+int http_new(const struct http_target *server, struct http **ret,
 	     struct err *e);
 void http_free(struct http *h);
 

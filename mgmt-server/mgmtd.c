@@ -150,7 +150,7 @@ int mgmtd_tick(struct server *s, struct err *e)
 	if (r == 0)
 		r = reminder_check_expiry(s, e);
 	alarm_write_pending(s);
-	connections_check_renewal(s->presence);
+	connections_mark_due_snapshots(s->presence);
 	return r;
 }
 

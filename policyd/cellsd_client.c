@@ -257,7 +257,7 @@ static enum doc_level parse_level_name(const char *name)
 static int save_device_level(struct cellsd_client *d, enum doc_level level,
 			     struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	int r = store_begin(d->p->store, true, &tx, e);
 
 	if (r == 0)

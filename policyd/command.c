@@ -237,7 +237,7 @@ static int save_received_command(struct policyd *p, struct store_command *j,
 				 const struct doc_command *c,
 				 struct verdict *ret, struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct err why;
 	int r = find_refusal_reason(p, j, c, &why, e);
 	bool refused = r > 0;
@@ -287,7 +287,7 @@ int command_enforce_rule(struct policyd *p, const char *id,
 			 enum doc_action action, const char *vp,
 			 const char *cause, struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct store_command j = {
 		.type = DOC_NONE,
 		.expires = policyd_get_confirmed_time(p) + RULE_LIFE,
@@ -312,8 +312,8 @@ int command_enforce_rule(struct policyd *p, const char *id,
 }
 
 /* ---- being done */
-static struct running_command **find_free_slot(struct command *c,
-					       const char *id, const char *vp)
+static struct running_command **find_slot_for_vp(struct command *c,
+						 const char *id, const char *vp)
 {
 	struct running_command **empty = NULL;
 
@@ -372,7 +372,8 @@ static int write_command_result(struct running_command *r, json_t *details,
 				.details = json_incref(details) },
 			ret_seq, e);
 	return res < 0 ? res
-		       : store_end_command(p->store, j->id, *ret_seq, false, e);
+		       : store_mark_command_done(p->store, j->id, *ret_seq,
+						 false, e);
 }
 
 static int read_command_answer(struct running_command *r, sd_bus_message *m,
@@ -427,7 +428,7 @@ static void send_forget_call(struct policyd *p, const char *id)
 static int finish_command(struct running_command *r, sd_bus_message *m,
 			  struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	auto_json json_t *details = NULL;
 	struct policyd *p = r->p;
 	int64_t seq = 0;
@@ -456,14 +457,14 @@ static int fail_command(struct policyd *p, const struct store_command *j,
 {
 	const struct receipt_doc d = build_command_document(j);
 	const struct verdict_refusal f = { VERDICT_ACCEPTED, &d, j->vp, why };
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	int64_t seq = 0;
 	int r = store_begin(p->store, true, &tx, e);
 
 	if (r == 0)
 		r = verdict_write_refusal(p, &f, &seq, e);
 	if (r == 0)
-		r = store_end_command(p->store, j->id, seq, true, e);
+		r = store_mark_command_done(p->store, j->id, seq, true, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0)
@@ -560,7 +561,7 @@ static int send_command_call(struct running_command *r)
  * note that keeps no order back. */
 static void save_command_begun(const struct running_command *r)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct policyd *p = r->p;
 	struct err e;
 	int res;
@@ -569,7 +570,7 @@ static void save_command_begun(const struct running_command *r)
 		return;
 	res = store_begin(p->store, true, &tx, &e);
 	if (res == 0)
-		res = store_begin_command(p->store, r->job.id, &e);
+		res = store_mark_command_begun(p->store, r->job.id, &e);
 	if (res == 0)
 		res = store_commit(&tx, &e);
 	if (res < 0)
@@ -580,7 +581,7 @@ static void run_pending_command(struct policyd *p,
 				const struct store_command *j)
 {
 	struct running_command **slot =
-		find_free_slot(p->command, j->id, j->vp);
+		find_slot_for_vp(p->command, j->id, j->vp);
 	struct running_command *r;
 	struct err e, why;
 	int res;

@@ -30,7 +30,7 @@
  * starts that follow each other quickly must each count. */
 static void save_start_time(struct policyd *p)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct err e;
 	int r = store_begin(p->store, true, &tx, &e);
 

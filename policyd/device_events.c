@@ -146,7 +146,7 @@ static void report_missed_event(struct policyd *p, const char *what,
 
 static int on_vp_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	const char *vp, *state, *cause;
 	struct policyd *p = arg;
 	json_t *lacks = NULL;
@@ -222,7 +222,7 @@ static int write_start_failure(struct policyd *p, sd_bus_message *m,
 
 static int on_start_failed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct policyd *p = arg;
 	struct err e;
 	int r = store_begin(p->store, true, &tx, &e);
@@ -270,7 +270,7 @@ static int save_foreground_switch(struct policyd *p,
 static int on_foreground_switched(sd_bus_message *m, void *arg,
 				  sd_bus_error *unused)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct policyd *p = arg;
 	struct foreground_switch s;
 	struct err e;
@@ -358,7 +358,7 @@ static int update_listed_vps(struct policyd *p, sd_bus_message *m,
 int device_events_handle_list(struct policyd *p, sd_bus_message *m,
 			      struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	int r = store_begin(p->store, true, &tx, e);
 
 	if (r == 0)
@@ -442,7 +442,7 @@ static int handle_revoked_access(struct policyd *p, sd_bus_message *m,
 
 static int on_access_revoked(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct policyd *p = arg;
 	struct err e;
 	int r = store_begin(p->store, true, &tx, &e);
@@ -547,7 +547,7 @@ int device_events_handle_applied(struct policyd *p,
 				 sd_bus_message *m, uint64_t sent_ns,
 				 const char *cause, struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	int r = store_begin(p->store, true, &tx, e);
 
 	if (r == 0)
@@ -611,7 +611,7 @@ static int write_device_event(struct policyd *p, const struct device_event *v,
  * receipt's commit carries them along. */
 static int on_audit_event(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct policyd *p = arg;
 	struct device_event v;
 	struct err e;

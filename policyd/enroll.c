@@ -135,9 +135,9 @@ static int build_agent_request(const struct enroll *n, const void *spki,
 
 	if (r < 0)
 		return r;
-	enroll_uri_hash_token(&n->uri, mac);
+	enroll_uri_compute_admit(&n->uri, mac);
 	encoding_to_hex(mac, sizeof(mac), admit);
-	enroll_uri_bind_keys(&n->uri, spki, len, own, own_len, mac);
+	enroll_uri_compute_bind(&n->uri, spki, len, own, own_len, mac);
 	encoding_to_hex(mac, sizeof(mac), bind);
 	encoding_format_digest(n->uri.ca, ca);
 	j = json_pack("{ss si ss ss ss ss}", "host", n->uri.host, "port",
@@ -353,7 +353,7 @@ static int write_initial_time(struct policyd *p, int64_t issued,
 /* The device is enrolled all the same. */
 static void write_enrolled_record(struct policyd *p)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct err e;
 	int r = store_begin(p->store, false, &tx, &e);
 
@@ -372,7 +372,7 @@ static void write_enrolled_record(struct policyd *p)
 static int commit_enrollment(struct enroll *n, const struct server_answer *a,
 			     struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct policyd *p = n->p;
 	struct secure_time time;
 	int r = store_begin(p->store, true, &tx, e);

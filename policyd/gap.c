@@ -115,7 +115,7 @@ static int write_stream_gap(struct policyd *p, bool is_audit, int64_t *ret_seq,
 static int report_stream_gap(struct policyd *p, bool is_audit, int64_t after,
 			     int64_t *ret_seq, struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	int64_t floor = 0;
 	int r = find_stream_floor(p, is_audit, &floor, e);
 

@@ -36,7 +36,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/document/verdict.c %D%/document/verdict.h \
 	%D%/document/verify.c %D%/document/verify.h \
 	%D%/layer/image.c %D%/layer/image.h \
-	%D%/layer/layer_download.c %D%/layer/layer_download.h \
+	%D%/layer/layer_assembly.c %D%/layer/layer_assembly.h \
 	%D%/layer/layer_store.c %D%/layer/layer_store.h \
 	%D%/store/store.c %D%/store/store.h \
 	%D%/store/store_command.c \

@@ -49,7 +49,7 @@ static int save_try_counter(struct policyd *p, const char *kind,
 			    const char *name, const struct store_counter *c,
 			    struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	int r = store_begin(p->store, true, &tx, e);
 
 	if (r == 0)
@@ -159,7 +159,7 @@ int password_unlock_config(struct policyd *p, const char *id, const void *data,
 		return r;
 	snprintf(p->window.id, sizeof(p->window.id), "%s", id);
 	p->window.until_ns = clock_boot_ns() + PASSWORD_WINDOW * NS_PER_S;
-	if (vp_secret_send_config(p, c, &k, e) < 0)
+	if (vp_secret_send_secrets(p, c, &k, e) < 0)
 		log_warning("%s", e->text);
 	/* What was refused for want of it may come again. */
 	p->staged_blocked = false;

@@ -49,7 +49,7 @@ struct periodic {
 static void detect_clock_jump(struct periodic *t)
 {
 	int64_t skew = clock_wall() - (int64_t)(clock_boot_ns() / 1000000000);
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	int64_t jump = skew - t->skew;
 	struct err e;
 	int r;
@@ -141,7 +141,7 @@ static void check_offline_vps(struct policyd *p)
  * minutes takes back little of what it measured. */
 static void save_elapsed_time(struct periodic *t)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	uint64_t now = clock_boot_ns();
 	bool is_silent = measure_silence(t->p, true).seconds > 0;
 	struct err e;

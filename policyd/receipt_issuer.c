@@ -26,7 +26,7 @@ void receipt_issuer_get_state_digest(const struct policyd *p, char ret[72])
 		};
 		memcpy(docs[i].digest, h->digest, HASH_SIZE);
 	}
-	receipt_state(docs, p->force.n, ret);
+	receipt_state_digest(docs, p->force.n, ret);
 }
 
 static json_t *build_document_json(const char *type, const char *id,

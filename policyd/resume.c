@@ -244,7 +244,7 @@ static int renumber_receipts(struct policyd *p, const struct server_entry *s,
 static int resume_streams(struct policyd *p, const struct server_entry *receipt,
 			  const struct server_entry *head, struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct receipt_gap gap = { 0 };
 	int lost, cut, r = store_begin(p->store, true, &tx, e);
 	int64_t seq;

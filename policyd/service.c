@@ -245,7 +245,7 @@ static int handle_audit(struct policyd *p, sd_bus_message *m, struct err *e)
 static int save_acked_number(struct policyd *p, const char *name,
 			     const char *last, int64_t seq, struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	int64_t before = 0, newest = 0;
 	int r = store_get_int(p->store, name, 0, &before, e);
 

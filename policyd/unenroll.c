@@ -39,7 +39,7 @@ void unenroll_free(struct unenroll *d)
 
 static void finish_unenrollment(struct unenroll *d)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct policyd *p = d->p;
 	struct err e;
 	int r = store_begin(p->store, true, &tx, &e);
@@ -168,7 +168,7 @@ static void wipe_next_vp(struct unenroll *d)
 
 int unenroll_begin(struct policyd *p, sd_bus_message *call, struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct unenroll *d = p->departure;
 	uint32_t nonce;
 	int r;

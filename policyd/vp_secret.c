@@ -78,8 +78,8 @@ static int decrypt_config_secrets(const struct doc_vp_config *c,
 	return r;
 }
 
-int vp_secret_send_config(struct policyd *p, const struct doc_vp_config *c,
-			  const struct password_crypto_key *k, struct err *e)
+int vp_secret_send_secrets(struct policyd *p, const struct doc_vp_config *c,
+			   const struct password_crypto_key *k, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	auto_close int fd = -1;

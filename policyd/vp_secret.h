@@ -21,7 +21,7 @@ int vp_secret_open_key(struct policyd *p, const char *vp, const void *sealed,
 		       size_t len, int *ret, struct err *e);
 
 /* Sends a config's secrets on their way; what cellsd says to it is logged. */
-int vp_secret_send_config(struct policyd *p, const struct doc_vp_config *c,
-			  const struct password_crypto_key *k, struct err *e);
+int vp_secret_send_secrets(struct policyd *p, const struct doc_vp_config *c,
+			   const struct password_crypto_key *k, struct err *e);
 
 #endif

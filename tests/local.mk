@@ -112,8 +112,8 @@ check_PROGRAMS += %D%/unit/test_journal
 check_PROGRAMS += %D%/unit/test_disk
 %C%_unit_test_disk_LDADD = $(CELLSD_TEST_LIBS)
 
-check_PROGRAMS += %D%/unit/test_remove_tree
-%C%_unit_test_remove_tree_LDADD = $(CELLSD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_file_tree
+%C%_unit_test_file_tree_LDADD = $(CELLSD_TEST_LIBS)
 
 check_PROGRAMS += %D%/unit/test_vp_data
 %C%_unit_test_vp_data_SOURCES = %D%/unit/test_vp_data.c %D%/unit/fault.c
@@ -215,9 +215,9 @@ check_PROGRAMS += %D%/unit/test_wordlist
 
 # cells-policyd
 POLICYD_TEST_LIBS = tests/unit/libunit.a $(POLICYD_LIBS) $(CHECK_LIBS)
-check_PROGRAMS += %D%/unit/test_layer_download
-%C%_unit_test_layer_download_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
-%C%_unit_test_layer_download_LDADD = $(POLICYD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_layer_assembly
+%C%_unit_test_layer_assembly_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
+%C%_unit_test_layer_assembly_LDADD = $(POLICYD_TEST_LIBS)
 check_PROGRAMS += %D%/unit/test_evaluate
 %C%_unit_test_evaluate_CFLAGS = $(POLICYD_CFLAGS) $(CHECK_CFLAGS)
 %C%_unit_test_evaluate_LDADD = $(POLICYD_TEST_LIBS)

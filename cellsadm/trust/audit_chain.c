@@ -125,8 +125,8 @@ static int check_saved_head(const struct epoch_chain *c, struct err *e)
 
 /* ---- following */
 /* Compares the head with the record that the chain is at. */
-static int check_signed_head(struct epoch_chain *c, const struct audit_head *h,
-			     struct err *e)
+static int accept_signed_head(struct epoch_chain *c, const struct audit_head *h,
+			      struct err *e)
 {
 	if (strcmp(h->device, c->device) != 0 ||
 	    strcmp(h->epoch, c->key.epoch) != 0)
@@ -223,7 +223,7 @@ static int follow_to_head(struct epoch_chain *c, size_t *at,
 			return r;
 		(*at)++;
 	}
-	return check_signed_head(c, h, e);
+	return accept_signed_head(c, h, e);
 }
 
 /* Each head signs the record that it names; what is behind the last one is
@@ -475,7 +475,7 @@ static int accept_epoch_chain(struct adm *a, struct epoch_chain *c, void *ctx,
 		 (ll)c->kept.seq, c->device, (ll)c->signed_at.seq);
 	r = adm_confirm(a, question, e);
 	if (r == 0)
-		r = tree_head_report_restore(
+		r = tree_head_record_restore(
 			a, c->device, acc->reason,
 			&(struct tree_head_mark){ c->kept.seq, c->kept.head },
 			&(struct tree_head_mark){ c->signed_at.seq,

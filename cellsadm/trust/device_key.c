@@ -144,7 +144,7 @@ static bool is_bound_to_token(const uint8_t token[32],
 	uint8_t want[HASH_SIZE];
 
 	memcpy(u.token, token, sizeof(u.token));
-	enroll_uri_bind_keys(&u, i, identity_len, r, receipts_len, want);
+	enroll_uri_compute_bind(&u, i, identity_len, r, receipts_len, want);
 	explicit_bzero(&u, sizeof(u));
 	return hash_compare(want, bind, HASH_SIZE) == 0;
 }

@@ -80,7 +80,7 @@ int signing_confirm(struct adm *a, const struct envelope *env,
 	return adm_confirm(a, question, e);
 }
 
-static int choose_output_path(const struct signing *s, const char *path,
+static int choose_output_path(const struct signing_options *s, const char *path,
 			      char **ret, struct err *e)
 {
 	size_t n = strlen(path);
@@ -163,7 +163,7 @@ static bool is_signed_by_root(struct adm *a, const struct envelope *env,
 	       trust_check_role(root, DOC_ROLE_ROOT, env, ret, &ignored) == 0;
 }
 
-static int add_password_proofs(struct adm *a, const struct signing *s,
+static int add_password_proofs(struct adm *a, const struct signing_options *s,
 			       struct envelope *env, const struct doc *doc,
 			       struct err *e)
 {
@@ -199,7 +199,7 @@ static int add_password_proofs(struct adm *a, const struct signing *s,
 }
 
 /* What was read is shown, signed, written, kept. */
-static int sign_and_save(struct adm *a, const struct signing *s,
+static int sign_and_save(struct adm *a, const struct signing_options *s,
 			 const struct keyring *ring, struct envelope *env,
 			 const struct doc *doc, const char *out, struct err *e)
 {
@@ -219,7 +219,7 @@ static int sign_and_save(struct adm *a, const struct signing *s,
 	return r;
 }
 
-int signing_sign_file(struct adm *a, const struct signing *s,
+int signing_sign_file(struct adm *a, const struct signing_options *s,
 		      const struct keyring *ring, const char *path,
 		      struct err *e)
 {

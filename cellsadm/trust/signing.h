@@ -16,7 +16,7 @@ struct envelope;
 struct err;
 struct keyring;
 
-struct signing {
+struct signing_options {
 	const char *out;	   /* NULL: FILE with .json instead of .xml */
 	struct opt_list proof_for; /* older configs, as XML or envelope */
 	struct opt_list config_password_files;
@@ -30,7 +30,7 @@ int signing_confirm(struct adm *a, const struct envelope *env,
 		    const struct doc *doc, bool again, struct err *e);
 
 /* All of it, for one file; says on stdout who has signed. */
-int signing_sign_file(struct adm *a, const struct signing *s,
+int signing_sign_file(struct adm *a, const struct signing_options *s,
 		      const struct keyring *ring, const char *path,
 		      struct err *e);
 

@@ -239,7 +239,7 @@ static json_t *format_mark_json(const struct tree_head_mark *m)
 			 digest);
 }
 
-int tree_head_report_restore(struct adm *a, const char *device,
+int tree_head_record_restore(struct adm *a, const char *device,
 			     const char *reason,
 			     const struct tree_head_mark *seen,
 			     const struct tree_head_mark *now, struct err *e)
@@ -274,7 +274,7 @@ static int accept_restored_tree(struct adm *a, const struct doc_root *root,
 {
 	auto_json json_t *envelope = NULL, *accepted = NULL;
 	struct tree_head newest;
-	int r = tree_head_report_restore(
+	int r = tree_head_record_restore(
 		a, NULL, reason,
 		&(struct tree_head_mark){ kept->size, kept->root },
 		&(struct tree_head_mark){ h->size, h->root }, e);

@@ -56,7 +56,7 @@ struct tree_head_mark {
 	const uint8_t *digest;
 };
 /* Writes the acceptance into the server's audit. device NULL: of the tree. */
-int tree_head_report_restore(struct adm *a, const char *device,
+int tree_head_record_restore(struct adm *a, const char *device,
 			     const char *reason,
 			     const struct tree_head_mark *seen,
 			     const struct tree_head_mark *now, struct err *e);

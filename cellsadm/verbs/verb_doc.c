@@ -218,7 +218,7 @@ static int verb_doc_lint(struct adm *a, const void *opts, char **argv,
 static int verb_doc_sign(struct adm *a, const void *opts, char **argv,
 			 struct err *e)
 {
-	const struct signing *s = opts;
+	const struct signing_options *s = opts;
 	AUTO(keyring_fini) struct keyring ring = { 0 };
 	int r;
 
@@ -547,7 +547,7 @@ static int verb_doc_withdraw(struct adm *a, const void *opts, char **argv,
 #define NEW(member, name, kind, arg, help)                                     \
 	VERB_OPT(struct new_opts, member, name, 0, kind, arg, help)
 #define SIGN(member, name, letter, kind, arg, help)                            \
-	VERB_OPT(struct signing, member, name, letter, kind, arg, help)
+	VERB_OPT(struct signing_options, member, name, letter, kind, arg, help)
 #define LIST(member, name, letter, kind, arg, help)                            \
 	VERB_OPT(struct list_opts, member, name, letter, kind, arg, help)
 
@@ -658,7 +658,7 @@ const struct verb verb_doc_table[] = {
 	  VERB_FORMAT, NULL, 0, verb_doc_lint },
 	{ "doc", "sign", "FILE...", 1, 1000, "sign after showing the change",
 	  VERB_KEYS | VERB_YES | VERB_SERVER | VERB_ROOT, sign_opts,
-	  sizeof(struct signing), verb_doc_sign },
+	  sizeof(struct signing_options), verb_doc_sign },
 	{ "doc", "verify", "FILE", 1, 1, "verify an envelope by the root",
 	  VERB_SERVER | VERB_ROOT | VERB_FORMAT, NULL, 0, verb_doc_verify },
 	{ "doc", "cat", "FILE", 1, 1, "the exact document in an envelope", 0,

@@ -123,7 +123,7 @@ static int register_enrollment(struct adm *a, const struct enroll_uri *u,
 
 	if (o->ttl && adm_parse_duration(o->ttl, &ttl, e) < 0)
 		return -EINVAL;
-	enroll_uri_hash_token(u, admit);
+	enroll_uri_compute_admit(u, admit);
 	hash_sha256(admit, sizeof(admit), digest);
 	encoding_to_hex(digest, sizeof(digest), hex);
 	body = json_pack("{ss ss sI sI}", "admit_sha256", hex, "group",

@@ -187,7 +187,7 @@ static int verb_root_sign(struct adm *a, const void *opts, char **argv,
 {
 	AUTO(keyring_fini) struct keyring ring = { 0 };
 	const struct root_opts *o = opts;
-	const struct signing s = { .out = o->out };
+	const struct signing_options s = { .out = o->out };
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
 	int r = doc_file_read(argv[0], &env, &doc, e);

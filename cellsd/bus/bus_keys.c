@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/bus/bus_keys.h"
 
+#include "cellsd/context.h"
 #include "cellsd/lifecycle/operations.h"
 #include "cellsd/storage/vp_data.h"
 #include "cellsd/storage/vp_secrets.h"
-#include "cellsd/vp/context.h"
 #include "lib/auto.h"
 #include "lib/crypto/secure_memory.h"
 #include "lib/encoding.h"

@@ -2,10 +2,10 @@
 #include "cellsd/bus/bus_query.h"
 
 #include "cellsd/container/cgroup.h"
+#include "cellsd/context.h"
 #include "cellsd/lifecycle/unsupported.h"
 #include "cellsd/lifecycle/unsupported_vp.h"
 #include "cellsd/storage/vp_data.h"
-#include "cellsd/vp/context.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 

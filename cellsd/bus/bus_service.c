@@ -304,7 +304,7 @@ static int handle_put_secrets(struct bus_service *d, sd_bus_message *m,
 	return r < 0 ? r : bus_keys_put_secrets(d->host, v, m, e);
 }
 
-static bool is_command_id(const char *s)
+static bool is_valid_command_id(const char *s)
 {
 	size_t n = strlen(s);
 
@@ -325,7 +325,7 @@ static int start_vp_erase(struct bus_service *d, sd_bus_message *m, bool remove,
 
 	if (r < 0)
 		return err_sys(e, -r, "read the call");
-	if (!is_command_id(id))
+	if (!is_valid_command_id(id))
 		return err_set(e, EINVAL, "job id '%.40s' is not valid", id);
 	job = roster_find_command(d->host->roster, id);
 	if (job && strcmp(job->vp, name) != 0)

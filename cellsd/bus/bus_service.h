@@ -7,7 +7,7 @@
 #ifndef CELLSD_BUS_BUS_SERVICE_H
 #define CELLSD_BUS_BUS_SERVICE_H
 
-#include "cellsd/vp/context.h"
+#include "cellsd/context.h"
 
 struct bus_service;
 struct err;

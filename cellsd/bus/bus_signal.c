@@ -2,8 +2,8 @@
 #include "cellsd/bus/bus_signal.h"
 
 #include "cellsd/bus/signal_queue.h"
+#include "cellsd/context.h"
 #include "cellsd/lifecycle/unsupported_vp.h"
-#include "cellsd/vp/context.h"
 #include "lib/auto.h"
 #include "lib/bus.h"
 #include "lib/class.h"

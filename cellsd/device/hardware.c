@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/device/hardware.h"
 
-#include "cellsd/container/disk.h"
 #include "cellsd/device/device_list.h"
+#include "cellsd/device/disk.h"
 #include "cellsd/device/profile.h"
 #include "lib/auto.h"
 #include "lib/class.h"

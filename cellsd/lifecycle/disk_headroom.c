@@ -2,8 +2,8 @@
 #include "cellsd/lifecycle/disk_headroom.h"
 
 #include "cellsd/container/cgroup.h"
+#include "cellsd/context.h"
 #include "cellsd/storage/vp_data.h"
-#include "cellsd/vp/context.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"

@@ -2,9 +2,9 @@
 #include "cellsd/lifecycle/erase.h"
 
 #include "cellsd/container/init_process.h"
-#include "cellsd/container/remove_tree.h"
+#include "cellsd/context.h"
+#include "cellsd/storage/file_tree.h"
 #include "cellsd/storage/vp_data.h"
-#include "cellsd/vp/context.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -82,7 +82,7 @@ __attribute__((noreturn)) static void run_erase_child(int data,
 	go = CHILD_GO;
 	close_range(3, CHILD_DATA - 1, 0);
 	close_range(CHILD_END, ~0U, 0);
-	if (remove_tree_measure(data, folder, &bytes) < 0)
+	if (file_tree_measure(data, folder, &bytes) < 0)
 		_exit(2);
 	bytes += get_data_image_usage(data, vault);
 	if (write(measured, &bytes, sizeof(bytes)) < 0 ||
@@ -90,7 +90,7 @@ __attribute__((noreturn)) static void run_erase_child(int data,
 		_exit(2);
 	if (delete_data_image(data, vault) < 0)
 		_exit(3);
-	if (remove_tree_delete(data, folder) < 0)
+	if (file_tree_remove(data, folder) < 0)
 		_exit(4);
 	_exit(fsync(data) < 0 || syncfs(data) < 0 ? 5 : 0);
 }
@@ -154,7 +154,7 @@ static int on_usage_measured(sd_event_source *s, int fd, uint32_t events,
 		/* Begun anew, the first measure is the true one. */
 		if (strcmp(job->vp, x->name) != 0 || job->done || *job->medium)
 			continue;
-		if (roster_record_usage(r, job, bytes, medium, &e) < 0) {
+		if (roster_record_wipe_bytes(r, job, bytes, medium, &e) < 0) {
 			log_error("%s", e.text);
 			auto_closep(&x->go); /* the child gives up */
 			x->go = -1;

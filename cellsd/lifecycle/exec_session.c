@@ -3,8 +3,8 @@
 
 #include "cellsd/container/exec.h"
 #include "cellsd/container/selinux.h"
+#include "cellsd/context.h"
 #include "cellsd/lifecycle/running.h"
-#include "cellsd/vp/context.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 

@@ -2,9 +2,9 @@
 #include "cellsd/lifecycle/foreground.h"
 
 #include "cellsd/container/cgroup.h"
+#include "cellsd/context.h"
 #include "cellsd/lifecycle/idle.h"
 #include "cellsd/lifecycle/notifications.h"
-#include "cellsd/vp/context.h"
 #include "cellsd/vp/resource.h"
 #include "lib/auto.h"
 #include "lib/clock.h"

@@ -2,10 +2,10 @@
 #include "cellsd/lifecycle/hotplug.h"
 
 #include "cellsd/container/rootfs.h"
+#include "cellsd/context.h"
 #include "cellsd/device/hardware.h"
 #include "cellsd/lifecycle/foreground.h"
 #include "cellsd/lifecycle/idle.h"
-#include "cellsd/vp/context.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"

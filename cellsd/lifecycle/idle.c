@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/lifecycle/idle.h"
 
+#include "cellsd/context.h"
 #include "cellsd/device/hardware.h"
-#include "cellsd/vp/context.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"

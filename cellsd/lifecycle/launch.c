@@ -6,12 +6,12 @@
 #include "cellsd/container/layer.h"
 #include "cellsd/container/rootfs.h"
 #include "cellsd/container/selinux.h"
+#include "cellsd/context.h"
 #include "cellsd/lifecycle/foreground.h"
 #include "cellsd/lifecycle/hotplug.h"
 #include "cellsd/lifecycle/notifications.h"
 #include "cellsd/storage/vp_data.h"
 #include "cellsd/storage/vp_secrets.h"
-#include "cellsd/vp/context.h"
 #include "cellsd/vp/net.h"
 #include "cellsd/vp/resource.h"
 #include "lib/auto.h"
@@ -134,7 +134,7 @@ static int create_first_process(struct context *h, struct vp *v, int data,
 	};
 	int r;
 
-	assert(run); /* roster_prepare_vp() made it */
+	assert(run); /* roster_record_prepare() made it */
 	r = create_vp_cgroup(h, v, e);
 	if (r < 0)
 		return r;
@@ -168,7 +168,7 @@ static int prepare_vp_start(struct context *h, struct vp *v, struct err *e)
 	if (r < 0)
 		return r;
 	/* First: of a locked VP not even the key is taken out. */
-	r = roster_prepare_vp(h->roster, v, e);
+	r = roster_record_prepare(h->roster, v, e);
 	if (r < 0)
 		return r;
 	r = vp_data_open(h->vpdata, v, &data, e);
@@ -197,7 +197,7 @@ bool launch_is_current(const struct vp *v)
 static int start_prepared_vp(struct context *h, struct vp *v, struct err *e)
 {
 	struct vp_run *run;
-	int r = roster_start_vp(h->roster, v, e);
+	int r = roster_record_start(h->roster, v, e);
 
 	if (r < 0) {
 		launch_undo(h, v);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/lifecycle/lock.h"
 
+#include "cellsd/context.h"
 #include "cellsd/lifecycle/erase.h"
 #include "cellsd/lifecycle/prestart.h"
 #include "cellsd/storage/vp_data.h"
-#include "cellsd/vp/context.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -158,8 +158,8 @@ static int record_wipe_facts(struct context *h, struct vp *v, struct err *e)
 	int r;
 
 	vp_data_get_info(h->vpdata, v, &info);
-	r = roster_record_destruction(h->roster, v, info.n_slots, info.open,
-				      info.id, e);
+	r = roster_record_wipe_plan(h->roster, v, info.n_slots, info.open,
+				    info.id, e);
 	return r < 0 ? r : roster_record_wipe_step(h->roster, v, "evict", e);
 }
 

@@ -3,6 +3,7 @@
 
 #include "cellsd/container/cgroup.h"
 #include "cellsd/container/layer.h"
+#include "cellsd/context.h"
 #include "cellsd/lifecycle/foreground.h"
 #include "cellsd/lifecycle/launch.h"
 #include "cellsd/lifecycle/lock.h"
@@ -10,7 +11,6 @@
 #include "cellsd/lifecycle/running.h"
 #include "cellsd/storage/vp_data.h"
 #include "cellsd/storage/vp_secrets.h"
-#include "cellsd/vp/context.h"
 #include "cellsd/vp/resource.h"
 #include "lib/auto.h"
 #include "lib/err.h"

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cellsd/vp/context.h"
+#include "cellsd/context.h"
 
 /* The desired state: h->revoked and *ret_ns (of the kernel's last switch). */
 int operations_apply(struct context *h, struct roster_desired *w,

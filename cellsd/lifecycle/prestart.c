@@ -2,9 +2,9 @@
 #include "cellsd/lifecycle/prestart.h"
 
 #include "cellsd/container/layer.h"
+#include "cellsd/context.h"
 #include "cellsd/lifecycle/launch.h"
 #include "cellsd/storage/vp_data.h"
-#include "cellsd/vp/context.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"

@@ -2,8 +2,8 @@
 #include "cellsd/lifecycle/psi.h"
 
 #include "cellsd/container/cgroup.h"
+#include "cellsd/context.h"
 #include "cellsd/lifecycle/prestart.h"
-#include "cellsd/vp/context.h"
 #include "cellsd/vp/resource.h"
 #include "lib/auto.h"
 #include "lib/clock.h"

@@ -3,8 +3,8 @@
 
 #include "cellsd/container/cgroup.h"
 #include "cellsd/container/selinux.h"
+#include "cellsd/context.h"
 #include "cellsd/storage/vp_data.h"
-#include "cellsd/vp/context.h"
 #include "cellsd/vp/net.h"
 #include "lib/auto.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/storage/vp_data.h"
 
-#include "cellsd/container/disk.h"
 #include "cellsd/container/mount.h"
+#include "cellsd/device/disk.h"
 #include "cellsd/storage/data_image.h"
 #include "cellsd/storage/fscrypt.h"
 #include "cellsd/vp/roster.h"
@@ -195,7 +195,8 @@ static bool is_storage_reserved(const struct vp_data *d, const struct vp *v,
 }
 
 /* One that is still mounted somewhere cannot be mended. */
-static int check_image_file(struct vp_data *d, const char *name, struct err *e)
+static int fsck_unmounted_image(struct vp_data *d, const char *name,
+				struct err *e)
 {
 	bool is_attached;
 	int r = data_image_is_attached(d->vps, name, &is_attached, e);
@@ -211,7 +212,7 @@ static int mount_data_image(struct vp_data *d, const struct vp *v, int *ret,
 	int r;
 
 	format_image(v, name);
-	r = check_image_file(d, name, e);
+	r = fsck_unmounted_image(d, name, e);
 	if (r == 0)
 		r = data_image_mount(d->vps, name,
 				     is_storage_reserved(d, v, name), &mount,

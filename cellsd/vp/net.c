@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/vp/net.h"
 
+#include "cellsd/context.h"
 #include "cellsd/net/conntrack.h"
 #include "cellsd/net/firewall.h"
 #include "cellsd/net/resolver.h"
 #include "cellsd/net/veth.h"
-#include "cellsd/vp/context.h"
 #include "lib/auto.h"
 #include "lib/encoding.h"
 #include "lib/err.h"

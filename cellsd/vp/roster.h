@@ -76,9 +76,9 @@ int roster_apply_event(struct roster *r, struct vp *v, enum vp_event ev,
 
 /* Before a VP is made: v->ready, with a leaf's name that was never used before.
  * err.vp-state: it may not start. */
-int roster_prepare_vp(struct roster *r, struct vp *v, struct err *e);
+int roster_record_prepare(struct roster *r, struct vp *v, struct err *e);
 /* Before it is let go: v->run, what was v->ready. */
-int roster_start_vp(struct roster *r, struct vp *v, struct err *e);
+int roster_record_start(struct roster *r, struct vp *v, struct err *e);
 /* The automatic start of this boot. */
 int roster_record_auto_start(struct roster *r, struct vp *v, struct err *e);
 
@@ -90,16 +90,16 @@ struct roster_command *roster_find_command(struct roster *r, const char *id);
 int roster_add_command(struct roster *r, struct vp *v, const char *id,
 		       bool remove, struct err *e);
 /* What a wipe will destroy; the first note is the one that counts. */
-int roster_record_destruction(struct roster *r, struct vp *v, uint32_t slots,
-			      uint32_t keys, const char *key_id, struct err *e);
+int roster_record_wipe_plan(struct roster *r, struct vp *v, uint32_t slots,
+			    uint32_t keys, const char *key_id, struct err *e);
 /* The key of v's data is still in the kernel, and the wipe goes on. */
 int roster_record_incomplete(struct roster *r, struct vp *v, struct err *e);
 /* The step of a wipe that is done next. */
 int roster_record_wipe_step(struct roster *r, struct vp *v, const char *step,
 			    struct err *e);
 /* What the deletion will have taken away. */
-int roster_record_usage(struct roster *r, struct roster_command *job,
-			uint64_t bytes, const char *medium, struct err *e);
+int roster_record_wipe_bytes(struct roster *r, struct roster_command *job,
+			     uint64_t bytes, const char *medium, struct err *e);
 /* All jobs of v are done; it is absent, and removed if a job says so. */
 int roster_complete_erase(struct roster *r, struct vp *v, struct err *e);
 int roster_forget_command(struct roster *r, const char *id, struct err *e);

@@ -220,7 +220,7 @@ static bool is_start_allowed(const struct vp *v)
 	       !v->run;
 }
 
-int roster_prepare_vp(struct roster *r, struct vp *v, struct err *e)
+int roster_record_prepare(struct roster *r, struct vp *v, struct err *e)
 {
 	char leaf[VP_CGROUP_SIZE];
 	struct vp_run *run;
@@ -246,7 +246,7 @@ int roster_prepare_vp(struct roster *r, struct vp *v, struct err *e)
 	return 0;
 }
 
-int roster_start_vp(struct roster *r, struct vp *v, struct err *e)
+int roster_record_start(struct roster *r, struct vp *v, struct err *e)
 {
 	int code;
 
@@ -315,8 +315,8 @@ int roster_add_command(struct roster *r, struct vp *v, const char *id,
 	return code;
 }
 
-int roster_record_destruction(struct roster *r, struct vp *v, uint32_t slots,
-			      uint32_t keys, const char *key_id, struct err *e)
+int roster_record_wipe_plan(struct roster *r, struct vp *v, uint32_t slots,
+			    uint32_t keys, const char *key_id, struct err *e)
 {
 	const char *id = *key_id ? key_id : "none";
 	bool news = false;
@@ -367,8 +367,8 @@ int roster_record_wipe_step(struct roster *r, struct vp *v, const char *step,
 	return commit_roster_log(r, e);
 }
 
-int roster_record_usage(struct roster *r, struct roster_command *job,
-			uint64_t bytes, const char *medium, struct err *e)
+int roster_record_wipe_bytes(struct roster *r, struct roster_command *job,
+			     uint64_t bytes, const char *medium, struct err *e)
 {
 	int code;
 

@@ -163,16 +163,17 @@ int enroll_uri_format(const struct enroll_uri *u, char **ret, struct err *e)
 	return 0;
 }
 
-void enroll_uri_hash_token(const struct enroll_uri *u, uint8_t ret[HASH_SIZE])
+void enroll_uri_compute_admit(const struct enroll_uri *u,
+			      uint8_t ret[HASH_SIZE])
 {
 	const struct hash_part label = { "admit", strlen("admit") };
 
 	hash_hmac(u->token, sizeof(u->token), &label, 1, ret);
 }
 
-void enroll_uri_bind_keys(const struct enroll_uri *u, const void *identity,
-			  size_t identity_len, const void *receipts,
-			  size_t receipts_len, uint8_t ret[HASH_SIZE])
+void enroll_uri_compute_bind(const struct enroll_uri *u, const void *identity,
+			     size_t identity_len, const void *receipts,
+			     size_t receipts_len, uint8_t ret[HASH_SIZE])
 {
 	const struct hash_part parts[] = {
 		{ "bind", strlen("bind") },

@@ -28,10 +28,11 @@ int enroll_uri_parse(const char *s, struct enroll_uri *ret, struct err *e);
 int enroll_uri_format(const struct enroll_uri *u, char **ret, struct err *e);
 
 /* HMAC-SHA256(token, "admit"). */
-void enroll_uri_hash_token(const struct enroll_uri *u, uint8_t ret[HASH_SIZE]);
+void enroll_uri_compute_admit(const struct enroll_uri *u,
+			      uint8_t ret[HASH_SIZE]);
 /* HMAC-SHA256(token, "bind" || identity SPKI || receipts SPKI). */
-void enroll_uri_bind_keys(const struct enroll_uri *u, const void *identity,
-			  size_t identity_len, const void *receipts,
-			  size_t receipts_len, uint8_t ret[HASH_SIZE]);
+void enroll_uri_compute_bind(const struct enroll_uri *u, const void *identity,
+			     size_t identity_len, const void *receipts,
+			     size_t receipts_len, uint8_t ret[HASH_SIZE]);
 
 #endif

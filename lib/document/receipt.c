@@ -283,7 +283,8 @@ static int compare_documents(const void *a, const void *b)
 	return strcmp(x, y);
 }
 
-void receipt_state(struct receipt_doc *docs, unsigned int n, char ret[72])
+void receipt_state_digest(struct receipt_doc *docs, unsigned int n,
+			  char ret[72])
 {
 	uint8_t digest[HASH_SIZE];
 	struct hash h;

@@ -96,6 +96,7 @@ struct receipt_doc {
 	uint32_t version;
 	uint8_t digest[HASH_SIZE];
 };
-void receipt_state(struct receipt_doc *docs, unsigned int n, char ret[72]);
+void receipt_state_digest(struct receipt_doc *docs, unsigned int n,
+			  char ret[72]);
 
 #endif

@@ -186,7 +186,7 @@ void connections_drop_queued(struct connections *p, uint64_t number)
 			device_channel_drop_queued(c, number);
 }
 
-void connections_check_renewal(struct connections *p)
+void connections_mark_due_snapshots(struct connections *p)
 {
 	int64_t now = clock_wall();
 
@@ -212,7 +212,8 @@ bool connections_refresh_stale(struct connections *p,
 		remove_stale_channel(p, c);
 		r = refresh(c, &e);
 		if (r == -EBUSY) {
-			/* connections_check_renewal() asks for work again. */
+			/* connections_mark_due_snapshots() asks for work again.
+			 */
 			add_stale_channel(p, c);
 			return false;
 		}

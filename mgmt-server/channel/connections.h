@@ -34,7 +34,7 @@ void connections_abort_turn(struct connections *p, uint64_t turn);
 void connections_drop_queued(struct connections *p, uint64_t number);
 
 /* Looks for snapshots that are getting old. */
-void connections_check_renewal(struct connections *p);
+void connections_mark_due_snapshots(struct connections *p);
 /* Refreshes some of those that wait, and ends the channels of those where that
  * fails; true: there are more. */
 typedef int connections_refresh_fn(struct device_channel *c, struct err *e);

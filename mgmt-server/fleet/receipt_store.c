@@ -221,8 +221,8 @@ static int open_signed_receipt(const struct device_streams *t, json_t *j,
 
 /* Something else than what it names as the one before it may be here: it is
  * kept, for it is signed, and told. */
-static int check_previous_digest(struct server *s, const struct receipt *rc,
-				 struct err *e)
+static int report_broken_chain(struct server *s, const struct receipt *rc,
+			       struct err *e)
 {
 	char digest[ENCODING_DIGEST_SIZE];
 	struct err alarm;
@@ -264,7 +264,7 @@ static int add_next_receipt(struct server *s, struct device_streams *t,
 			    struct err *e)
 {
 	int64_t number;
-	int r = check_previous_digest(s, rc, e);
+	int r = report_broken_chain(s, rc, e);
 
 	if (r == 0)
 		r = insert_receipt_row(s, rc, env, sha256, e);

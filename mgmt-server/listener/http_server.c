@@ -199,7 +199,7 @@ void http_server_run_held(struct listener_context *ed, bool always)
  * its flow control keeps back? There is no asking but this: whether the loop
  * would sleep with and without it.
  */
-static bool has_unread_input(struct http_exchange *x)
+static bool resume_and_probe_input(struct http_exchange *x)
 {
 	struct lws_context *lws = x->edge->lws;
 	bool sleeps = lws_service_adjust_timeout(lws, 1, 0) != 0;
@@ -219,7 +219,7 @@ void http_server_release_answers(struct listener_context *ed, int r,
 		if (r < 0)
 			request_answer_problem(&x->rq, r, why);
 		/* Requests behind this one are not for this server. */
-		if (x->is_alone && has_unread_input(x))
+		if (x->is_alone && resume_and_probe_input(x))
 			x->rq.answer.close = true;
 		/* Whoever does not read the answer is cut: from now on, for the
 		 * commit's time is not the peer's. */

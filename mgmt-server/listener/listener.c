@@ -112,8 +112,8 @@ static void on_tick_timer(lws_sorted_usec_list_t *sul)
 	if (mgmtd_tick(ed->server, &e) < 0)
 		log_error("%s", e.text);
 	http_server_run_held(ed, true);
-	reply_check_unread_input(ed);
-	websocket_check_subscribers(ed);
+	reply_limit_early_senders(ed);
+	websocket_close_expired_subscribers(ed);
 	lws_sul_schedule(ed->lws, 0, &ed->tick, on_tick_timer, LWS_US_PER_SEC);
 }
 
@@ -254,7 +254,7 @@ static void end_loop_turn(struct listener_context *ed)
 	if (r < 0)
 		log_error("commit: %s", e.text);
 	if (ed->tokens_seen != ed->server->tokens_changed)
-		websocket_check_subscribers(ed);
+		websocket_close_expired_subscribers(ed);
 	ed->tokens_seen = ed->server->tokens_changed;
 	http_server_release_answers(ed, r, &e);
 }

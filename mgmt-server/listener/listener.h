@@ -71,7 +71,7 @@ void http_server_run_held(struct listener_context *ed, bool always);
 void http_server_release_answers(struct listener_context *ed, int r,
 				 const struct err *why);
 /* Cuts those who send more while they have not taken their answer. */
-void reply_check_unread_input(struct listener_context *ed);
+void reply_limit_early_senders(struct listener_context *ed);
 /* The device of the client's certificate; false: none that may connect. */
 bool http_server_get_device(struct listener_context *ed, struct lws *wsi,
 			    struct client_cert *ret);
@@ -89,7 +89,7 @@ int websocket_confirm_upgrade(struct listener_context *ed, struct lws *wsi,
 			      bool is_device);
 extern const size_t websocket_device_size, websocket_events_size;
 /* Ends those whose token is gone or expired. */
-void websocket_check_subscribers(struct listener_context *ed);
+void websocket_close_expired_subscribers(struct listener_context *ed);
 /* For struct server_callbacks. */
 void websocket_on_device_ready(void *ctx, void *connection, bool close);
 void websocket_on_device_replaced(void *ctx, void *connection);

@@ -203,7 +203,7 @@ static bool has_pending_input(const struct http_exchange *x)
 		    MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-void reply_check_unread_input(struct listener_context *ed)
+void reply_limit_early_senders(struct listener_context *ed)
 {
 	for (struct http_exchange *x = ed->sending; x; x = x->next_sending)
 		if (has_pending_input(x))

@@ -490,7 +490,7 @@ int websocket_events_callback(struct lws *wsi, enum lws_callback_reasons reason,
 	}
 }
 
-void websocket_check_subscribers(struct listener_context *ed)
+void websocket_close_expired_subscribers(struct listener_context *ed)
 {
 	for (struct event_subscriber *l = ed->listeners; l; l = l->next) {
 		struct err e;

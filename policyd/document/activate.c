@@ -152,7 +152,7 @@ static int write_set_in_force(struct policyd *p,
 	if (r == 0)
 		r = store_set_text(p->store, STORE_SNAPSHOT, staged, e);
 	if (r == 0)
-		r = activate_drop_staged(p, e);
+		r = activate_delete_staged_rows(p, e);
 	if (r == 0)
 		r = store_set_int(p->store, STORE_APPLYING, 1, e);
 	return r;
@@ -266,14 +266,14 @@ void activate_update_state(struct policyd *p, struct activate *a)
 	reconcile_push_state(p, "policy");
 }
 
-int activate_drop_staged(struct policyd *p, struct err *e)
+int activate_delete_staged_rows(struct policyd *p, struct err *e)
 {
 	int r = store_remove_value(p->store, STORE_STAGED, e);
 
 	return r < 0 ? r : store_clear_staged(p->store, e);
 }
 
-void activate_clear_staged(struct policyd *p)
+void activate_forget_staged(struct policyd *p)
 {
 	free(p->staged);
 	p->staged = NULL;
@@ -287,7 +287,7 @@ int activate_refuse_staged(struct policyd *p, const struct err *why,
 	struct receipt_doc d = {
 		"snapshot", p->staged->device, p->staged->version, { 0 }
 	};
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	int64_t seq;
 	int r = store_begin(p->store, true, &tx, e);
 
@@ -299,7 +299,7 @@ int activate_refuse_staged(struct policyd *p, const struct err *why,
 						   why },
 			&seq, e);
 	if (r == 0)
-		r = activate_drop_staged(p, e);
+		r = activate_delete_staged_rows(p, e);
 	if (r == 0)
 		r = store_sweep_documents(p->store, e);
 	if (r == 0)
@@ -307,7 +307,7 @@ int activate_refuse_staged(struct policyd *p, const struct err *why,
 	if (r < 0)
 		return r;
 	log_info("refused snapshot %u: %s", d.version, why->text);
-	activate_clear_staged(p);
+	activate_forget_staged(p);
 	policyd_signal_pending(p, "receipts");
 	return 0;
 }
@@ -345,7 +345,7 @@ void activate_handle_new_root(struct policyd *p)
 
 int activate_restage(struct policyd *p, struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	AUTO(activate_fini) struct activate a = { 0 };
 	auto_free struct snapshot *s = NULL;
 	auto_free char *text = NULL;
@@ -370,7 +370,7 @@ int activate_restage(struct policyd *p, struct err *e)
 
 int activate_retry(struct policyd *p, struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	AUTO(activate_fini) struct activate a = { 0 };
 	int r;
 
@@ -385,7 +385,7 @@ int activate_retry(struct policyd *p, struct err *e)
 	if (r < 0 && verdict_is_refusal(e)) {
 		const struct err why = *e;
 
-		store_endp(&tx);
+		store_rollbackp(&tx);
 		tx = NULL;
 		return activate_refuse_staged(p, &why, e);
 	}

@@ -43,8 +43,8 @@ int activate_add_document(struct policyd *p, struct doc *d,
 void activate_update_state(struct policyd *p, struct activate *a);
 
 /* Gives the staged snapshot up; inside a transaction, and after its commit. */
-int activate_drop_staged(struct policyd *p, struct err *e);
-void activate_clear_staged(struct policyd *p);
+int activate_delete_staged_rows(struct policyd *p, struct err *e);
+void activate_forget_staged(struct policyd *p);
 
 /* The staged snapshot is refused as a whole, with a receipt. */
 int activate_refuse_staged(struct policyd *p, const struct err *why,

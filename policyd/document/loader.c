@@ -56,7 +56,7 @@ static int remove_faulty_row(struct policyd *p, const struct load_fault *f,
 	if (strcmp(f->type, "snapshot") != 0)
 		return store_drop_in_force(p->store, f->type, f->id, e);
 	if (strcmp(f->id, STORE_STAGED) == 0)
-		return activate_drop_staged(p, e);
+		return activate_delete_staged_rows(p, e);
 	return store_remove_value(p->store, f->id, e);
 }
 
@@ -64,7 +64,7 @@ static int report_fault(struct policyd *p, const struct load_fault *f,
 			struct err *e)
 {
 	struct receipt_doc d = { f->type, f->id, (uint32_t)f->version, { 0 } };
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	int64_t seq;
 	int r = store_begin(p->store, true, &tx, e);
 

@@ -44,7 +44,7 @@ static int write_membership(struct policyd *p, struct store_command *j,
 		r = store_set_text(p->store, STORE_MEMBER_DIGEST, hex, e);
 	/* The one that is awaited is of the old group. */
 	if (r == 0)
-		r = activate_drop_staged(p, e);
+		r = activate_delete_staged_rows(p, e);
 	return r < 0 ? r
 		     : audit_log_write(p, AUDIT_ACCEPTED, NULL, NULL,
 				       json_pack("{ss ss ss}", "type", d.type,
@@ -56,7 +56,7 @@ static int write_membership(struct policyd *p, struct store_command *j,
 int membership_accept(struct policyd *p, const struct doc_membership *m,
 		      struct verdict *ret, struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct store_command j = { .type = DOC_MEMBERSHIP,
 				   .version = m->head.version,
 				   .expires = m->head.expires,
@@ -75,7 +75,7 @@ int membership_accept(struct policyd *p, const struct doc_membership *m,
 		r = store_commit(&tx, e);
 	if (r < 0)
 		return r;
-	activate_clear_staged(p);
+	activate_forget_staged(p);
 	policyd_signal_pending(p, "receipts");
 	policyd_signal_pending(p, "hello");
 	ret->outcome = "accepted";

@@ -115,7 +115,7 @@ static int write_next_root(struct policyd *p, const struct verify *v,
 	if (r == 0 && v->new_director) {
 		r = store_set_int(p->store, STORE_SNAPSHOT_FLOOR, 0, e);
 		if (r == 0)
-			r = activate_drop_staged(p, e);
+			r = activate_delete_staged_rows(p, e);
 	}
 	if (r == 0)
 		r = write_document_accepted(p, &d, e);
@@ -126,7 +126,7 @@ static int accept_next_root(struct policyd *p, struct verify *v,
 			    const char *text, struct verdict *ret,
 			    struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct secure_time time = p->time;
 	int r = store_begin(p->store, true, &tx, e);
 
@@ -144,7 +144,7 @@ static int accept_next_root(struct policyd *p, struct verify *v,
 	doc_free(p->root);
 	p->root = steal(v->doc);
 	if (v->new_director)
-		activate_clear_staged(p);
+		activate_forget_staged(p);
 	else
 		activate_handle_new_root(p);
 	policyd_signal_pending(p, "receipts");
@@ -192,7 +192,7 @@ static int accept_snapshot(struct policyd *p, struct verify *v,
 			   struct err *e)
 {
 	AUTO(activate_fini) struct activate a = { 0 };
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	const struct receipt_doc d = build_snapshot_document(v->snapshot);
 	struct secure_time time = p->time;
 	int r;
@@ -238,7 +238,7 @@ static int accept_document(struct policyd *p, struct verify *v,
 			   const char *text, struct verdict *ret, struct err *e)
 {
 	AUTO(activate_fini) struct activate a = { 0 };
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	const struct receipt_doc d = verdict_build_document(&v->doc->head);
 	enum store_staged state = STORE_ACCEPTED;
 	int r;
@@ -261,7 +261,7 @@ static int accept_document(struct policyd *p, struct verify *v,
 	if (r < 0 && verdict_is_refusal(e)) {
 		const struct err why = *e;
 
-		store_endp(&tx);
+		store_rollbackp(&tx);
 		tx = NULL;
 		return refuse_staged_snapshot(p, &why, ret, e);
 	}

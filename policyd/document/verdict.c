@@ -124,7 +124,7 @@ int verdict_write_refusal(struct policyd *p, const struct verdict_refusal *f,
 int verdict_refuse(struct policyd *p, const struct verdict_refusal *f,
 		   struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	int64_t seq;
 	/* Not durable: who floods us moves no disk, and what is sent is synced
 	 * before. */

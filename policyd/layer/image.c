@@ -7,7 +7,7 @@
 #include "lib/io.h"
 #include "lib/log.h"
 #include "policyd/document/verdict.h"
-#include "policyd/layer/layer_download.h"
+#include "policyd/layer/layer_assembly.h"
 #include "policyd/layer/layer_store.h"
 #include "policyd/policyd.h"
 
@@ -30,7 +30,7 @@ struct image {
 	bool is_active;
 	struct doc_head doc;
 	struct doc_layer layer;
-	struct layer_download *assembly; /* NULL: its list is missing */
+	struct layer_assembly *assembly; /* NULL: its list is missing */
 	size_t next; /* chunk that the next answer begins with */
 };
 
@@ -64,7 +64,7 @@ void image_free(struct image *im)
 {
 	if (!im)
 		return;
-	layer_download_close(im->assembly);
+	layer_assembly_close(im->assembly);
 	sd_event_source_unref(im->work);
 	free(im);
 }
@@ -80,7 +80,7 @@ static void format_part_names(const struct doc_layer *l, char part[NAME_SIZE],
 
 static void stop_layer_download(struct image *im)
 {
-	layer_download_close(im->assembly);
+	layer_assembly_close(im->assembly);
 	im->assembly = NULL;
 	im->is_active = false;
 	sd_event_source_set_enabled(im->work, SD_EVENT_OFF);
@@ -162,7 +162,7 @@ static void copy_known_chunks(struct image *im)
 		if (fd >= 0 &&
 		    layer_store_read_chunk_list(im->layers, l->chunks, &list,
 						&ignored) == 0)
-			layer_download_copy_chunks(im->assembly, list, fd,
+			layer_assembly_copy_chunks(im->assembly, list, fd,
 						   &ignored);
 	}
 }
@@ -185,7 +185,7 @@ static int open_listed_layer(struct image *im, struct err *e)
 				  (unsigned long long)list->size,
 				  (unsigned long long)im->layer.size);
 	format_part_names(&im->layer, part, have);
-	r = layer_download_open(layer_store_get_layers_fd(im->layers), part,
+	r = layer_assembly_open(layer_store_get_layers_fd(im->layers), part,
 				have, list, &im->assembly, e);
 	if (r < 0)
 		return r;
@@ -236,7 +236,7 @@ void image_resume_download(struct policyd *p)
 static int install_layer_file(struct image *im, struct err *e)
 {
 	char part[NAME_SIZE], have[NAME_SIZE];
-	int r = layer_download_sync(im->assembly, e);
+	int r = layer_assembly_sync(im->assembly, e);
 
 	if (r < 0)
 		return r;
@@ -259,13 +259,13 @@ static int finish_layer_download(struct image *im, const uint8_t got[HASH_SIZE],
 	encoding_parse_digest(im->layer.digest, want);
 	if (memcmp(got, want, HASH_SIZE) == 0)
 		return install_layer_file(im, e);
-	if (!layer_download_has_reused_chunks(im->assembly))
+	if (!layer_assembly_has_reused_chunks(im->assembly))
 		return err_reason(e, REASON_IMAGE_DIGEST,
 				  "the chunks of layer %s make another one",
 				  im->layer.digest);
 	/* A power cut may have taken bytes that were noted as there. */
 	log_warning("layer %s: begun anew", im->layer.digest);
-	return layer_download_restart(im->assembly, e) < 0 ? -EIO : -EAGAIN;
+	return layer_assembly_restart(im->assembly, e) < 0 ? -EIO : -EAGAIN;
 }
 
 static int on_digest_work(sd_event_source *s, void *arg)
@@ -280,7 +280,7 @@ static int on_digest_work(sd_event_source *s, void *arg)
 		sd_event_source_set_enabled(s, SD_EVENT_OFF);
 		return 0;
 	}
-	r = layer_download_update_digest(im->assembly, digest, &e);
+	r = layer_assembly_update_digest(im->assembly, digest, &e);
 	if (r == -EAGAIN)
 		return 0;
 	sd_event_source_set_enabled(s, SD_EVENT_OFF);
@@ -384,7 +384,7 @@ int image_receive_chunk(struct policyd *p, const char *digest, int fd,
 	/* Late ones do no harm: a snapshot was replaced meanwhile. */
 	if (!im->assembly)
 		return 0;
-	r = layer_download_add_chunk(im->assembly, raw, data, len, e);
+	r = layer_assembly_add_chunk(im->assembly, raw, data, len, e);
 	if (r > 0)
 		sd_event_source_set_enabled(im->work, SD_EVENT_ON);
 	if (r < 0)
@@ -426,8 +426,8 @@ static int append_missing_chunks(struct image *im, sd_bus_message *m,
 	/* Each answer goes on behind the one before: some that cannot be had
 	 * keep nothing back. */
 	while (r >= 0 && n < max) {
-		i = layer_download_next_missing(im->assembly, i);
-		c = layer_download_get_chunk(im->assembly, i);
+		i = layer_assembly_next_missing(im->assembly, i);
+		c = layer_assembly_get_chunk(im->assembly, i);
 		if (wrapped && (!c || i >= im->next))
 			break;
 		if (!c) {

@@ -213,7 +213,7 @@ static bool is_checked_this_boot(struct policyd *p, const char *boot,
 
 int layer_store_verify_layers(struct policyd *p, struct err *e)
 {
-	AUTO(store_endp) struct store *tx = NULL;
+	AUTO(store_rollbackp) struct store *tx = NULL;
 	int64_t boot_s = (int64_t)(clock_boot_ns() / 1000000000);
 	char boot[40], text[80];
 	int r, lost;

@@ -131,7 +131,7 @@ int store_sync(struct store *s, struct err *e)
 	return r;
 }
 
-void store_endp(struct store **tx)
+void store_rollbackp(struct store **tx)
 {
 	if (*tx)
 		db_rollback((*tx)->db);

@@ -21,9 +21,9 @@ int store_open(const char *dir, struct store **ret, struct err *e);
 void store_close(struct store *s);
 
 /*
- * AUTO(store_endp) takes everything back that store_commit() was not reached
- * for. A durable change survives a power cut once committed, any other at least
- * the end of the program, and a power cut once a later durable one or
+ * AUTO(store_rollbackp) takes everything back that store_commit() was not
+ * reached for. A durable change survives a power cut once committed, any other
+ * at least the end of the program, and a power cut once a later durable one or
  * store_sync() is done. Transactions do not nest.
  */
 int store_begin(struct store *s, bool durable, struct store **ret_tx,
@@ -34,7 +34,7 @@ int store_begin(struct store *s, bool durable, struct store **ret_tx,
 int store_begin_bulk(struct store *s, bool durable, struct store **ret_tx,
 		     struct err *e);
 int store_commit(struct store **tx, struct err *e);
-void store_endp(struct store **tx);
+void store_rollbackp(struct store **tx);
 /* Needed before anything of the store is shown to the outside: numbers that a
  * power cut took back would be given a second time. */
 int store_sync(struct store *s, struct err *e);
@@ -202,8 +202,8 @@ int store_get_command(struct store *s, const char *id,
 		      struct store_command *ret, struct err *e);
 /* It is done, or void; `receipt` is the one that told of it, and its key is
  * forgotten. */
-int store_end_command(struct store *s, const char *id, int64_t receipt,
-		      bool is_void, struct err *e);
+int store_mark_command_done(struct store *s, const char *id, int64_t receipt,
+			    bool is_void, struct err *e);
 /* The key that an unlock command carries, until the order is done. */
 int store_put_sealed_key(struct store *s, const char *id, const void *key,
 			 size_t len, struct err *e);
@@ -211,7 +211,7 @@ int store_put_sealed_key(struct store *s, const char *id, const void *key,
 int store_get_sealed_key(struct store *s, const char *id, void **ret,
 			 size_t *ret_len, struct err *e);
 /* cellsd is about to be given it. */
-int store_begin_command(struct store *s, const char *id, struct err *e);
+int store_mark_command_begun(struct store *s, const char *id, struct err *e);
 /* Those that are not done, in order; at most max. Returns how many or <0. */
 int store_list_open_commands(struct store *s, struct store_command *ret,
 			     unsigned int max, struct err *e);

@@ -135,14 +135,14 @@ static int get_stored_role(struct store *s, const char *id,
 	return r < 0 ? r : 0;
 }
 
-int store_begin_command(struct store *s, const char *id, struct err *e)
+int store_mark_command_begun(struct store *s, const char *id, struct err *e)
 {
 	return db_run(s->db, e, "UPDATE job SET begun = 1 WHERE id = ?", "s",
 		      id);
 }
 
-int store_end_command(struct store *s, const char *id, int64_t receipt,
-		      bool is_void, struct err *e)
+int store_mark_command_done(struct store *s, const char *id, int64_t receipt,
+			    bool is_void, struct err *e)
 {
 	char role[STORE_WORD_SIZE];
 	int r = db_run(s->db, e,

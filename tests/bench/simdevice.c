@@ -202,7 +202,7 @@ static void note_state(struct simdevice *d, json_t *documents)
 			json_object_get(doc, "version"));
 		n += docs[n].type && docs[n].id;
 	}
-	receipt_state(docs, n, d->state);
+	receipt_state_digest(docs, n, d->state);
 	json_decref(d->in_force);
 	d->in_force = json_incref(documents);
 }

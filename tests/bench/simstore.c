@@ -166,11 +166,11 @@ static int request(const struct enroll_uri *u, const struct key *identity,
 		r = x509_request(receipts, "receipts", &receipt_csr, e);
 	if (r < 0)
 		return r;
-	enroll_uri_hash_token(u, mac);
+	enroll_uri_compute_admit(u, mac);
 	encoding_to_hex(mac, sizeof(mac), admit);
 	spki = key_spki(identity, &len);
 	receipt_spki = key_spki(receipts, &receipt_len);
-	enroll_uri_bind_keys(u, spki, len, receipt_spki, receipt_len, mac);
+	enroll_uri_compute_bind(u, spki, len, receipt_spki, receipt_len, mac);
 	encoding_to_hex(mac, sizeof(mac), bind);
 	j = json_pack("{s:s, s:s, s:s, s:s, s:s}", "admit", admit, "bind", bind,
 		      "identity_csr", csr, "receipt_csr", receipt_csr, "name",
@@ -246,7 +246,7 @@ int simstore_enroll(struct simstore *s, const char *uri, size_t n,
 		    void (*tell)(size_t done, size_t n), struct err *e)
 {
 	AUTO(http_freep) struct http *h = NULL;
-	struct http_server server = { 0 };
+	struct http_target server = { 0 };
 	struct enroll_uri u;
 	int r = enroll_uri_parse(uri, &u, e);
 

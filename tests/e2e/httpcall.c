@@ -59,7 +59,7 @@ int main(int argc, char **argv)
 	AUTO(http_freep) struct http *h = NULL;
 	const char *headers[] = { getenv("HEADER"), NULL };
 	uint8_t digest[HASH_SIZE];
-	struct http_server s = { 0 };
+	struct http_target s = { 0 };
 	struct http_request rq = { .headers = headers };
 	struct err e;
 	int r;

@@ -131,11 +131,11 @@ START_TEST(derived_values_are_hmacs_of_the_token)
 	struct enroll_uri u;
 
 	ck_assert_int_eq(enroll_uri_parse(good[0].text, &u, &e), 0);
-	enroll_uri_hash_token(&u, admit);
+	enroll_uri_compute_admit(&u, admit);
 	encoding_to_hex(admit, sizeof(admit), hex);
 	ck_assert_str_eq(hex, "516f004b80342707674595b6fbc3547b2cceef7546ee25f9"
 			      "dc9dfe833ec3c6ce");
-	enroll_uri_bind_keys(&u, "identity", 8, "receipts", 8, bind);
+	enroll_uri_compute_bind(&u, "identity", 8, "receipts", 8, bind);
 	hash_hmac(u.token, sizeof(u.token), &whole, 1, want);
 	ck_assert_mem_eq(bind, want, HASH_SIZE);
 }

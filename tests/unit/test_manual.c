@@ -157,7 +157,7 @@ static void put_receipt(char state[72])
 	auto_free char *payload = NULL, *json = NULL;
 	char digest[2][ENCODING_DIGEST_SIZE], epoch[33];
 
-	receipt_state(docs, 2, state); /* sorts them */
+	receipt_state_digest(docs, 2, state); /* sorts them */
 	for (int i = 0; i < 2; i++)
 		encoding_format_digest(docs[i].digest, digest[i]);
 	receipt_epoch(alice, epoch);

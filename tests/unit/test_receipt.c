@@ -280,9 +280,9 @@ START_TEST(state_is_the_digest_of_sorted_lines)
 			 0);
 	hash_sha256(lines, strlen(lines), sum);
 	encoding_format_digest(sum, want);
-	receipt_state(docs, 3, state);
+	receipt_state_digest(docs, 3, state);
 	ck_assert_str_eq(state, want);
-	receipt_state(docs, 0, state);
+	receipt_state_digest(docs, 0, state);
 	ck_assert_str_eq(state, "sha256:e3b0c44298fc1c149afbf4c8996fb924"
 				"27ae41e4649b934ca495991b7852b855");
 }

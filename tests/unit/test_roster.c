@@ -65,9 +65,9 @@ static int apply(const char *const *names)
 static int start(const char *name)
 {
 	struct vp *v = roster_find_vp(r, name);
-	int code = v->ready ? 0 : roster_prepare_vp(r, v, &e);
+	int code = v->ready ? 0 : roster_record_prepare(r, v, &e);
 
-	return code < 0 ? code : roster_start_vp(r, v, &e);
+	return code < 0 ? code : roster_record_start(r, v, &e);
 }
 
 static const char *const both[] = { "work", "personal", NULL };
@@ -98,8 +98,9 @@ static void wipe(const char *name, const char *job)
 	struct vp *v = roster_find_vp(r, name);
 
 	ck_assert_int_eq(roster_add_command(r, v, job, false, &e), 0);
-	ck_assert_int_eq(roster_record_usage(r, roster_find_command(r, job), 99,
-					     "ext4", &e),
+	ck_assert_int_eq(roster_record_wipe_bytes(r,
+						  roster_find_command(r, job),
+						  99, "ext4", &e),
 			 0);
 	ck_assert_int_eq(roster_complete_erase(r, v, &e), 0);
 }
@@ -175,7 +176,7 @@ START_TEST(prepared_vp_is_found_again_and_is_stopped)
 
 	apply(both);
 	v = roster_find_vp(r, "work");
-	ck_assert_int_eq(roster_prepare_vp(r, v, &e), 0);
+	ck_assert_int_eq(roster_record_prepare(r, v, &e), 0);
 	ck_assert_int_eq(v->state, VP_STATE_INSTALLED);
 	memcpy(leaf, v->ready->leaf_name, sizeof(leaf));
 	reopen();
@@ -194,7 +195,7 @@ START_TEST(prepared_vp_is_found_again_and_is_stopped)
 	ck_assert_str_eq(v->run->leaf_name, leaf);
 	/* It was counted once. */
 	ck_assert_uint_eq(r->starts, 1);
-	roster_prepare_vp(r, roster_find_vp(r, "personal"), &e);
+	roster_record_prepare(r, roster_find_vp(r, "personal"), &e);
 	reopen_in("boot-2");
 	ck_assert_ptr_null(roster_find_vp(r, "personal")->ready);
 	ck_assert_uint_eq(r->starts, 2);
@@ -208,7 +209,7 @@ START_TEST(only_another_config_is_another_edition)
 
 	apply(both);
 	v = roster_find_vp(r, "work");
-	ck_assert_int_eq(roster_prepare_vp(r, v, &e), 0);
+	ck_assert_int_eq(roster_record_prepare(r, v, &e), 0);
 	apply(both);
 	ck_assert_uint_eq(v->ready->edition, v->edition);
 	v->conf.pids_max++;
@@ -259,7 +260,7 @@ START_TEST(job_is_remembered_until_it_is_forgotten)
 	ck_assert_int_eq(roster_find_vp(r, "work")->state, VP_STATE_WIPING);
 	job = roster_find_command(r, "j");
 	ck_assert(job->remove && !job->done);
-	ck_assert_int_eq(roster_record_usage(r, job, 4096, "ext4", &e), 0);
+	ck_assert_int_eq(roster_record_wipe_bytes(r, job, 4096, "ext4", &e), 0);
 	ck_assert_int_eq(
 		roster_complete_erase(r, roster_find_vp(r, "work"), &e), 0);
 	reopen();
@@ -319,12 +320,11 @@ START_TEST(what_a_wipe_destroys_is_remembered)
 	apply(both);
 	work = roster_find_vp(r, "work");
 	ck_assert_int_eq(roster_add_command(r, work, "j", false, &e), 0);
-	ck_assert_int_eq(roster_record_destruction(r, work, 2, 1, "abcd", &e),
-			 0);
+	ck_assert_int_eq(roster_record_wipe_plan(r, work, 2, 1, "abcd", &e), 0);
 	ck_assert_int_eq(roster_record_wipe_step(r, work, "evict", &e), 0);
 	reopen();
 	work = roster_find_vp(r, "work");
-	ck_assert_int_eq(roster_record_destruction(r, work, 0, 0, "", &e), 0);
+	ck_assert_int_eq(roster_record_wipe_plan(r, work, 0, 0, "", &e), 0);
 	ck_assert_int_eq(roster_record_incomplete(r, work, &e), 0);
 	roster_log_write_all(r);
 	ck_assert_int_eq(journal_rewrite(r->journal, &e), 0);
@@ -359,7 +359,7 @@ static int do_apply(void)
 
 static int do_prepare(void)
 {
-	return roster_prepare_vp(r, roster_find_vp(r, "personal"), &e);
+	return roster_record_prepare(r, roster_find_vp(r, "personal"), &e);
 }
 
 static int do_start(void)

@@ -45,7 +45,7 @@ START_TEST(values_survive_only_with_their_commit)
 	tx = begun(s);
 	store_set_text(s, STORE_ORG, "umbrella", &e);
 	ck_assert_int_eq(store_set_int(s, STORE_GENERATION, 8, &e), 0);
-	store_endp(&tx);
+	store_rollbackp(&tx);
 	store_close(s);
 
 	s = opened(dir);
@@ -80,7 +80,7 @@ START_TEST(numbers_have_no_gaps)
 			store_increment(s, STORE_RECEIPT_SEQ, &seq, &e), 0);
 		ck_assert_int_eq(store_put_receipt(s, seq, "r", &e), 0);
 		if (i % 2)
-			store_endp(&tx);
+			store_rollbackp(&tx);
 		else
 			commit(tx);
 	}
@@ -181,7 +181,7 @@ START_TEST(receipt_of_an_order_stays_as_long_as_the_order)
 	store_put_receipt(s, 1, "first", &e);
 	store_put_receipt(s, 2, "second", &e);
 	ck_assert_int_eq(store_put_command(s, &j, 0, 0, &e), 0);
-	ck_assert_int_eq(store_end_command(s, "one", 2, false, &e), 0);
+	ck_assert_int_eq(store_mark_command_done(s, "one", 2, false, &e), 0);
 	ck_assert_int_eq(store_drop_receipts(s, 2, 100, &gone, &last, &e), 0);
 	ck_assert_int_eq(last, 2);
 	commit(tx);
@@ -273,7 +273,7 @@ START_TEST(refused_orders_are_held_to_no_quota_and_the_oldest_go)
 		j = order(id, "stop", i % 2);
 		ck_assert_int_eq(store_put_command(s, &j, 50, 50, &e), 0);
 		if (!j.is_void)
-			store_end_command(s, id, 7, true, &e);
+			store_mark_command_done(s, id, 7, true, &e);
 	}
 	ck_assert_int_eq(store_get_command(s, "void-0", &got, &e), -ENOENT);
 	ck_assert_int_eq(store_get_command(s, "void-1", &got, &e), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/layer/layer_download.h"
+#include "policyd/layer/layer_assembly.h"
 
 #include "lib/auto.h"
 #include "lib/err.h"
@@ -15,7 +15,7 @@ struct chunk_position {
 	uint32_t index;
 };
 
-struct layer_download {
+struct layer_assembly {
 	struct chunk_list *list;
 	struct chunk_position *place; /* sorted by the chunk's digest */
 	uint8_t *have;		      /* a byte a chunk, as in the file */
@@ -27,7 +27,7 @@ struct layer_download {
 	uint64_t hashed;
 };
 
-void layer_download_close(struct layer_download *a)
+void layer_assembly_close(struct layer_assembly *a)
 {
 	if (!a)
 		return;
@@ -51,7 +51,7 @@ static int compare_chunk_positions(const void *a, const void *b, void *arg)
 	return r ? r : (x->index > y->index) - (x->index < y->index);
 }
 
-static int build_chunk_index(struct layer_download *a, struct err *e)
+static int build_chunk_index(struct layer_assembly *a, struct err *e)
 {
 	uint64_t offset = 0;
 
@@ -77,7 +77,7 @@ static int set_storage_error(struct err *e, int code, const char *what)
 }
 
 /* Takes the room now: later nobody could say which chunk was too much. */
-static int load_partial_layer(struct layer_download *a, struct err *e)
+static int load_partial_layer(struct layer_assembly *a, struct err *e)
 {
 	ssize_t n;
 	int r = posix_fallocate(a->fd, 0, (off_t)a->list->size);
@@ -95,12 +95,12 @@ static int load_partial_layer(struct layer_download *a, struct err *e)
 	return 0;
 }
 
-int layer_download_open(int dirfd, const char *part, const char *have,
-			struct chunk_list *list, struct layer_download **ret,
+int layer_assembly_open(int dirfd, const char *part, const char *have,
+			struct chunk_list *list, struct layer_assembly **ret,
 			struct err *e)
 {
-	AUTO(layer_download_closep)
-	struct layer_download *a = calloc(1, sizeof(*a));
+	AUTO(layer_assembly_closep)
+	struct layer_assembly *a = calloc(1, sizeof(*a));
 	int r;
 
 	if (!a)
@@ -124,21 +124,21 @@ int layer_download_open(int dirfd, const char *part, const char *have,
 	return 0;
 }
 
-size_t layer_download_next_missing(const struct layer_download *a, size_t i)
+size_t layer_assembly_next_missing(const struct layer_assembly *a, size_t i)
 {
 	while (i < a->list->n && a->have[i])
 		i++;
 	return i;
 }
 
-const struct chunk *layer_download_get_chunk(const struct layer_download *a,
+const struct chunk *layer_assembly_get_chunk(const struct layer_assembly *a,
 					     size_t i)
 {
 	return i < a->list->n ? &a->list->chunk[i] : NULL;
 }
 
 /* The first place of that digest; the number of places: none. */
-static size_t find_chunk_position(const struct layer_download *a,
+static size_t find_chunk_position(const struct layer_assembly *a,
 				  const uint8_t digest[HASH_SIZE])
 {
 	size_t low = 0, high = a->list->n;
@@ -155,7 +155,7 @@ static size_t find_chunk_position(const struct layer_download *a,
 	return low;
 }
 
-static bool has_digest_at(const struct layer_download *a, size_t i,
+static bool has_digest_at(const struct layer_assembly *a, size_t i,
 			  const uint8_t digest[HASH_SIZE])
 {
 	return i < a->list->n &&
@@ -182,7 +182,7 @@ static int write_bytes_at(int fd, const void *data, size_t len, uint64_t offset)
 }
 
 /* The bytes first, then the note that they are there. */
-static int write_chunk_at(struct layer_download *a, size_t i, const void *data,
+static int write_chunk_at(struct layer_assembly *a, size_t i, const void *data,
 			  struct err *e)
 {
 	const struct chunk_position *at = &a->place[i];
@@ -201,7 +201,7 @@ static int write_chunk_at(struct layer_download *a, size_t i, const void *data,
 	return 0;
 }
 
-int layer_download_add_chunk(struct layer_download *a,
+int layer_assembly_add_chunk(struct layer_assembly *a,
 			     const uint8_t digest[HASH_SIZE],
 			     const void *stored, size_t len, struct err *e)
 {
@@ -243,7 +243,7 @@ static int read_bytes_at(int fd, void *ret, size_t len, uint64_t offset)
 	return 0;
 }
 
-int layer_download_copy_chunks(struct layer_download *a,
+int layer_assembly_copy_chunks(struct layer_assembly *a,
 			       const struct chunk_list *list, int fd,
 			       struct err *e)
 {
@@ -273,7 +273,7 @@ int layer_download_copy_chunks(struct layer_download *a,
 	return 0;
 }
 
-int layer_download_update_digest(struct layer_download *a,
+int layer_assembly_update_digest(struct layer_assembly *a,
 				 uint8_t ret[HASH_SIZE], struct err *e)
 {
 	auto_free void *data = malloc(CHUNK_SIZE_MAX);
@@ -301,12 +301,12 @@ int layer_download_update_digest(struct layer_download *a,
 	return 1;
 }
 
-bool layer_download_has_reused_chunks(const struct layer_download *a)
+bool layer_assembly_has_reused_chunks(const struct layer_assembly *a)
 {
 	return a->is_doubtful;
 }
 
-int layer_download_restart(struct layer_download *a, struct err *e)
+int layer_assembly_restart(struct layer_assembly *a, struct err *e)
 {
 	if (ftruncate(a->have_fd, 0) < 0)
 		return err_sys(e, errno, "begin layer anew");
@@ -318,7 +318,7 @@ int layer_download_restart(struct layer_download *a, struct err *e)
 	return 0;
 }
 
-int layer_download_sync(struct layer_download *a, struct err *e)
+int layer_assembly_sync(struct layer_assembly *a, struct err *e)
 {
 	return fsync(a->fd) < 0 ? err_sys(e, errno, "sync layer") : 0;
 }

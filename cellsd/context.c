@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/vp/context.h"
+#include "cellsd/context.h"
 
 #include "lib/auto.h"
 #include "lib/err.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/container/remove_tree.h"
+#include "cellsd/storage/file_tree.h"
 
 #include "lib/auto.h"
 #include "tests/unit/unit.h"
@@ -64,7 +64,7 @@ static void assert_removed(void)
 {
 	struct stat st;
 
-	ck_assert_int_eq(remove_tree_delete(dir, "root"), 0);
+	ck_assert_int_eq(file_tree_remove(dir, "root"), 0);
 	ck_assert_int_eq(fstatat(dir, "root", &st, 0), -1);
 	ck_assert_int_eq(errno, ENOENT);
 }
@@ -76,7 +76,7 @@ START_TEST(however_deep_it_is_measured_and_removed)
 
 	make_deep("root");
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
-	ck_assert_int_eq(remove_tree_measure(dir, "root", &bytes), 0);
+	ck_assert_int_eq(file_tree_measure(dir, "root", &bytes), 0);
 	ck_assert_uint_ge(bytes, (uint64_t)LEVELS * 512);
 	assert_removed();
 }
@@ -101,7 +101,7 @@ START_TEST(many_folders_side_by_side_are_measured_once)
 		want += (uint64_t)st.st_blocks * 512;
 	}
 	close(root);
-	ck_assert_int_eq(remove_tree_measure(dir, "root", &bytes), 0);
+	ck_assert_int_eq(file_tree_measure(dir, "root", &bytes), 0);
 	ck_assert_uint_eq(bytes, want);
 	assert_removed();
 }
@@ -113,7 +113,7 @@ START_TEST(links_are_removed_and_not_followed)
 	ck_assert_int_eq(symlinkat("nowhere", dir, "root/broken"), 0);
 	assert_removed();
 	ck_assert_int_eq(symlinkat("outside", dir, "root"), 0);
-	ck_assert_int_lt(remove_tree_delete(dir, "root"), 0);
+	ck_assert_int_lt(file_tree_remove(dir, "root"), 0);
 }
 END_TEST
 
@@ -121,9 +121,9 @@ START_TEST(what_is_not_there_takes_nothing)
 {
 	uint64_t bytes = 1;
 
-	ck_assert_int_eq(remove_tree_measure(dir, "none", &bytes), 0);
+	ck_assert_int_eq(file_tree_measure(dir, "none", &bytes), 0);
 	ck_assert_uint_eq(bytes, 0);
-	ck_assert_int_eq(remove_tree_delete(dir, "none"), 0);
+	ck_assert_int_eq(file_tree_remove(dir, "none"), 0);
 	assert_removed();
 }
 END_TEST
@@ -137,4 +137,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, what_is_not_there_takes_nothing);
 }
 
-UNIT_MAIN("remove_tree", add)
+UNIT_MAIN("file_tree", add)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Block devices as sysfs tells of them (linux: ABI/stable/sysfs-block). */
-#ifndef CELLSD_CONTAINER_DISK_H
-#define CELLSD_CONTAINER_DISK_H
+#ifndef CELLSD_DEVICE_DISK_H
+#define CELLSD_DEVICE_DISK_H
 
 #include <stdbool.h>
 #include <sys/types.h>

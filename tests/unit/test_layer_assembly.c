@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/layer/layer_download.h"
+#include "policyd/layer/layer_assembly.h"
 
 #include "lib/auto.h"
 #include "lib/err.h"
@@ -53,30 +53,30 @@ static struct chunk_list *make_list(void)
 	return list;
 }
 
-static struct layer_download *opened(int dirfd)
+static struct layer_assembly *opened(int dirfd)
 {
 	struct chunk_list *list = make_list();
-	struct layer_download *a;
+	struct layer_assembly *a;
 
 	ck_assert_msg(
-		layer_download_open(dirfd, "part", "have", list, &a, &e) == 0,
+		layer_assembly_open(dirfd, "part", "have", list, &a, &e) == 0,
 		"%s", e.text);
 	return a;
 }
 
-static int put(struct layer_download *a, unsigned int i)
+static int put(struct layer_assembly *a, unsigned int i)
 {
-	return layer_download_add_chunk(a, layer.chunk[i].digest,
+	return layer_assembly_add_chunk(a, layer.chunk[i].digest,
 					layer.stored[i], layer.stored_len[i],
 					&e);
 }
 
-static int digested(struct layer_download *a, uint8_t ret[HASH_SIZE])
+static int digested(struct layer_assembly *a, uint8_t ret[HASH_SIZE])
 {
 	int r;
 
 	do
-		r = layer_download_update_digest(a, ret, &e);
+		r = layer_assembly_update_digest(a, ret, &e);
 	while (r == -EAGAIN);
 	return r;
 }
@@ -93,7 +93,7 @@ START_TEST(chunks_in_any_order_make_the_layer)
 {
 	static const unsigned int order[] = { 4, 1, 0, 2 };
 	auto_close int fd = folder();
-	AUTO(layer_download_closep) struct layer_download *a = opened(fd);
+	AUTO(layer_assembly_closep) struct layer_assembly *a = opened(fd);
 	uint8_t got[HASH_SIZE];
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(order); i++) {
@@ -103,17 +103,17 @@ START_TEST(chunks_in_any_order_make_the_layer)
 	ck_assert_int_eq(digested(a, got), 1);
 	ck_assert_mem_eq(got, layer.digest, HASH_SIZE);
 	ck_assert_ptr_null(
-		layer_download_get_chunk(a, layer_download_next_missing(a, 0)));
+		layer_assembly_get_chunk(a, layer_assembly_next_missing(a, 0)));
 }
 END_TEST
 
 START_TEST(chunk_that_nobody_wants_is_left)
 {
 	auto_close int fd = folder();
-	AUTO(layer_download_closep) struct layer_download *a = opened(fd);
+	AUTO(layer_assembly_closep) struct layer_assembly *a = opened(fd);
 	static const uint8_t other[HASH_SIZE];
 
-	ck_assert_int_eq(layer_download_add_chunk(a, other, "x", 1, &e), 0);
+	ck_assert_int_eq(layer_assembly_add_chunk(a, other, "x", 1, &e), 0);
 	ck_assert_int_eq(put(a, 0), 1);
 	ck_assert_int_eq(put(a, 0), 0);
 }
@@ -122,32 +122,32 @@ END_TEST
 START_TEST(damaged_chunk_is_refused_and_wanted_again)
 {
 	auto_close int fd = folder();
-	AUTO(layer_download_closep) struct layer_download *a = opened(fd);
+	AUTO(layer_assembly_closep) struct layer_assembly *a = opened(fd);
 
 	((uint8_t *)layer.stored[0])[layer.stored_len[0] / 2] ^= 1;
 	ck_assert_int_lt(put(a, 0), 0);
 	ck_assert_int_eq(e.reason, REASON_CHUNK);
-	ck_assert_uint_eq(layer_download_next_missing(a, 0), 0);
+	ck_assert_uint_eq(layer_assembly_next_missing(a, 0), 0);
 }
 END_TEST
 
 START_TEST(what_came_before_is_taken_up)
 {
 	auto_close int fd = folder();
-	struct layer_download *a = opened(fd);
+	struct layer_assembly *a = opened(fd);
 	uint8_t got[HASH_SIZE];
 
 	put(a, 0);
 	put(a, 1);
-	layer_download_close(a);
+	layer_assembly_close(a);
 	a = opened(fd);
-	ck_assert(layer_download_has_reused_chunks(a));
-	ck_assert_uint_eq(layer_download_next_missing(a, 0), 2);
+	ck_assert(layer_assembly_has_reused_chunks(a));
+	ck_assert_uint_eq(layer_assembly_next_missing(a, 0), 2);
 	put(a, 2);
 	put(a, 4);
 	ck_assert_int_eq(digested(a, got), 1);
 	ck_assert_mem_eq(got, layer.digest, HASH_SIZE);
-	layer_download_close(a);
+	layer_assembly_close(a);
 }
 END_TEST
 
@@ -155,39 +155,39 @@ END_TEST
 START_TEST(layer_that_came_out_wrong_can_begin_anew)
 {
 	auto_close int fd = folder();
-	struct layer_download *a = opened(fd);
+	struct layer_assembly *a = opened(fd);
 	auto_close int part = openat(fd, "part", O_WRONLY);
 	uint8_t got[HASH_SIZE];
 
 	for (unsigned int i = 0; i < CHUNKS; i++)
 		put(a, i);
-	layer_download_close(a);
+	layer_assembly_close(a);
 	ck_assert_int_eq(pwrite(part, "lost", 4, SIZE + 10), 4);
 	a = opened(fd);
 	ck_assert_int_eq(digested(a, got), 1);
 	ck_assert_mem_ne(got, layer.digest, HASH_SIZE);
-	ck_assert_int_eq(layer_download_restart(a, &e), 0);
-	ck_assert(!layer_download_has_reused_chunks(a));
+	ck_assert_int_eq(layer_assembly_restart(a, &e), 0);
+	ck_assert(!layer_assembly_has_reused_chunks(a));
 	for (unsigned int i = 0; i < CHUNKS; i++)
 		put(a, i);
 	ck_assert_int_eq(digested(a, got), 1);
 	ck_assert_mem_eq(got, layer.digest, HASH_SIZE);
-	layer_download_close(a);
+	layer_assembly_close(a);
 }
 END_TEST
 
 START_TEST(whole_layer_gives_its_chunks)
 {
 	auto_close int fd = folder();
-	AUTO(layer_download_closep) struct layer_download *a = opened(fd);
+	AUTO(layer_assembly_closep) struct layer_assembly *a = opened(fd);
 	auto_free struct chunk_list *list = make_list();
 	auto_close int whole = openat(fd, "whole", O_RDWR | O_CREAT, 0600);
 	uint8_t got[HASH_SIZE];
 
 	ck_assert_int_eq(write(whole, layer.data, sizeof(layer.data)),
 			 sizeof(layer.data));
-	ck_assert_int_eq(layer_download_copy_chunks(a, list, whole, &e), 0);
-	ck_assert(layer_download_has_reused_chunks(a));
+	ck_assert_int_eq(layer_assembly_copy_chunks(a, list, whole, &e), 0);
+	ck_assert(layer_assembly_has_reused_chunks(a));
 	ck_assert_int_eq(digested(a, got), 1);
 	ck_assert_mem_eq(got, layer.digest, HASH_SIZE);
 }
@@ -204,4 +204,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, whole_layer_gives_its_chunks);
 }
 
-UNIT_MAIN("layer_download", add)
+UNIT_MAIN("layer_assembly", add)

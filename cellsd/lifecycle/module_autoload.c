@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/container/module_autoload.h"
+#include "cellsd/lifecycle/module_autoload.h"
 
 #include "cellsd/container/system_tool.h"
-#include "cellsd/vp/context.h"
+#include "cellsd/context.h"
 #include "cellsd/vp/roster.h"
 #include "cellsd/vp/vp.h"
 #include "lib/auto.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/container/disk.h"
+#include "cellsd/device/disk.h"
 
 #include "lib/auto.h"
 

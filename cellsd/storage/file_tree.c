@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/container/remove_tree.h"
+#include "cellsd/storage/file_tree.h"
 
 #include "lib/auto.h"
 
@@ -134,7 +134,7 @@ static int walk_file_tree(struct tree_walk *w, int dir, const char *name)
 	return r;
 }
 
-int remove_tree_measure(int dir, const char *name, uint64_t *ret_bytes)
+int file_tree_measure(int dir, const char *name, uint64_t *ret_bytes)
 {
 	AUTO(tree_walk_fini) struct tree_walk w = { 0 };
 	int r = walk_file_tree(&w, dir, name);
@@ -144,7 +144,7 @@ int remove_tree_measure(int dir, const char *name, uint64_t *ret_bytes)
 	return r;
 }
 
-int remove_tree_delete(int dir, const char *name)
+int file_tree_remove(int dir, const char *name)
 {
 	int r;
 

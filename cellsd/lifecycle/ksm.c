@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/container/ksm.h"
+#include "cellsd/lifecycle/ksm.h"
 
-#include "cellsd/vp/context.h"
+#include "cellsd/context.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/io.h"

@@ -5,8 +5,8 @@
  * be told which programs take part (PR_SET_MEMORY_MERGE, 6.7 and later), and
  * where nobody else runs it.
  */
-#ifndef CELLSD_CONTAINER_KSM_H
-#define CELLSD_CONTAINER_KSM_H
+#ifndef CELLSD_LIFECYCLE_KSM_H
+#define CELLSD_LIFECYCLE_KSM_H
 
 struct err;
 struct context;

@@ -7,8 +7,8 @@
  * set aside while VPs run. The device's own modprobe goes on working, so udev
  * does; what cellsd needs of the kernel is loaded when cellsd starts.
  */
-#ifndef CELLSD_CONTAINER_MODULE_AUTOLOAD_H
-#define CELLSD_CONTAINER_MODULE_AUTOLOAD_H
+#ifndef CELLSD_LIFECYCLE_MODULE_AUTOLOAD_H
+#define CELLSD_LIFECYCLE_MODULE_AUTOLOAD_H
 
 struct module_autoload;
 struct err;

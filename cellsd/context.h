@@ -6,8 +6,8 @@
  * (lock and deletion). Above them, operations.c does what the bus asks for, and
  * daemon.c opens and closes the whole.
  */
-#ifndef CELLSD_VP_CONTEXT_H
-#define CELLSD_VP_CONTEXT_H
+#ifndef CELLSD_CONTEXT_H
+#define CELLSD_CONTEXT_H
 
 #include <stdbool.h>
 #include <stdint.h>
