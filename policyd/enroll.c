@@ -451,7 +451,7 @@ bool enroll_is_in_progress(const struct policyd *p)
 	return p->enrol->call != NULL;
 }
 
-void enroll_check_timeout(struct policyd *p)
+void enroll_end_overdue(struct policyd *p)
 {
 	struct enroll *n = p->enrol;
 	uint64_t now = clock_mono_ns();

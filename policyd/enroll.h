@@ -35,7 +35,7 @@ int enroll_handle_answer(struct policyd *p, const char *answer,
 bool enroll_is_in_progress(const struct policyd *p);
 
 /* Gives up one that takes too long; called every few seconds. */
-void enroll_check_timeout(struct policyd *p);
+void enroll_end_overdue(struct policyd *p);
 
 static inline void enroll_freep(struct enroll **n)
 {

@@ -126,7 +126,7 @@ static void enforce_offline_limit(struct policyd *p,
 		log_error("offline rule of '%s': %s", c->head.id, e.text);
 }
 
-static void check_offline_vps(struct policyd *p)
+static void enforce_offline_limits(struct policyd *p)
 {
 	for (unsigned int i = 0; i < p->force.n; i++) {
 		const struct doc *d = p->force.doc[i]->doc;
@@ -187,10 +187,10 @@ static int on_timer_tick(sd_event_source *s, uint64_t usec, void *arg)
 	sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 	detect_clock_jump(t);
 	save_elapsed_time(t);
-	check_offline_vps(p);
+	enforce_offline_limits(p);
 	retry_blocked_images(t);
 	unenroll_continue(p);
-	enroll_check_timeout(p);
+	enroll_end_overdue(p);
 	reconcile_retry(p);
 	command_run_pending(p);
 #ifdef TEST_CLOCK

@@ -6,6 +6,7 @@ A rule is a function from (path, text) of one file to the complaint, or None.
 Each comes with a bad example that it must catch, tried first.
 """
 import collections
+import fnmatch
 import pathlib
 import re
 import subprocess
@@ -134,15 +135,24 @@ def full_folders(files):
 
 
 def lost_paths(files, texts):
-    """A document names files that are there."""
-    names = {pathlib.PurePath(f).name for f in files}
-    found = [(doc, m) for doc, text in texts.items() for m in re.findall(r"`([\w./-]+\.[ch])`", text)]
-    return [f"{doc} names {m}" for doc, m in found if m not in (files if "/" in m else names)]
+    """A document names files that are there: paths from the top, folders, patterns, and C files by name alone."""
+    tops, names = {f.split("/")[0] for f in files}, {pathlib.PurePath(f).name for f in files}
+
+    def is_there(word):
+        if "/" not in word:
+            return word in names
+        return any(fnmatch.fnmatch(f, word.rstrip("/") + "*") for f in files)
+
+    found = [(doc, m) for doc, text in texts.items() for m in re.findall(r"`([\w.*/-]+)`", text)
+             if m.split("/")[0] in tops and "/" in m or re.fullmatch(r"\w+\.[ch]", m)]
+    return [f"{doc} names {m}" for doc, m in found if not is_there(m)]
 
 
 def tracked_files():
     """The text of each tracked file by its path; none outside of a checkout."""
-    listed = subprocess.run(["git", "ls-files"], cwd=TOP, capture_output=True, text=True, check=False).stdout.split("\n")
+    if not (TOP / ".git").exists():
+        return {}
+    listed = subprocess.run(["git", "ls-files"], cwd=TOP, capture_output=True, text=True, check=True).stdout.split("\n")
     return {f: (TOP / f).read_text(errors="replace") for f in listed if f and (TOP / f).is_file()}
 
 

@@ -25,6 +25,7 @@ class Function:
     def __init__(self, path, kind, name, lines):
         self.path, self.name, self.lines = path, name, lines
         self.static = "static" in kind.split()
+        self.is_void = kind.split()[-1:] == ["void"] and not kind.rstrip().endswith("*")
         self.exported = not self.static and path.endswith(".c") or self.static and path.endswith(".h")
 
 
@@ -32,6 +33,7 @@ def functions(path, text):
     """The functions that a file defines, in the layout that clang-format gives."""
     code = re.sub(r"/\*.*?\*/", lambda m: "\n" * m[0].count("\n"), text, flags=re.S)
     code = re.sub(r"__attribute__\(\((?:[^()]|\([^()]*\))*\)\)\s*", "", code)
+    code = re.sub(r"^[A-Z]\w*\(.*\)$", "", code, flags=re.M)  # macros on a line of their own
     return [Function(path, m[1], m[2], m[0].count("\n") + 1) for m in DEFINITION.finditer(code)
             if not m[2].isupper()]
 
@@ -46,15 +48,15 @@ def one_word(found, _texts):
 
 def declared_in(name, path, texts):
     """The stems that may stand before an export: its file's, and its header's."""
-    folder = path.rsplit("/", 1)[0]
+    folder = pathlib.PurePath(path).parent
     return {pathlib.PurePath(p).stem for p, t in texts.items()
-            if p == path or p.endswith(".h") and p.startswith(folder) and re.search(rf"\b{name}\b", t)}
+            if p == path or p.endswith(".h") and pathlib.PurePath(p).parent == folder and re.search(rf"\b{name}\b", t)}
 
 
 def no_prefix(found, texts):
     return [f"{f.path}: {f.name}" for f in found
             if f.exported and f.name != "main" and f.name not in BY_NAME and not f.path.startswith("kernel/uapi/")
-            and not any(n == s or n.startswith(s + "_") for n in (f.name, f.name.removeprefix("devns_"))
+            and not any(f.name == s or f.name.startswith((s + "_", *(["devns_" + s + "_"] if f.path.startswith("kernel/") else [])))
                         for s in declared_in(f.name, f.path, texts))]
 
 
@@ -80,8 +82,25 @@ def too_long(found, _texts):
 
 
 def short_names(found, _texts):
-    middle = statistics.median([len(f.name) for f in found] or [0])
-    return [f"the median name has {middle:g} characters, not {LENGTH_MEDIAN_MIN}"] if middle < LENGTH_MEDIAN_MIN else []
+    """The median of each program."""
+    lengths = collections.defaultdict(list)
+    for f in found:
+        lengths[f.path.split("/")[0]].append(len(f.name))
+    return [f"{folder}: the median name has {statistics.median(n):g} characters" for folder, n in lengths.items()
+            if statistics.median(n) < LENGTH_MEDIAN_MIN]
+
+
+def void_checks(found, _texts):
+    """What checks or is asked has an answer; what acts is named by what it does."""
+    return [f"{f.path}: {f.name}" for f in found if f.is_void
+            and re.match("(check|verify|is|has|can)_", f.name.removeprefix(pathlib.PurePath(f.path).stem + "_"))]
+
+
+def unread(found, texts):
+    """As many functions are read as there are bodies, so that no layout hides one."""
+    read = collections.Counter(f.path for f in found)
+    return [f"{path}: {read[path]} of {n} functions were read" for path, text in texts.items()
+            if not path.startswith("tests/") and path.endswith(".c") and (n := len(re.findall(r"^\{$", text, re.M))) != read[path]]
 
 
 RULES = [
@@ -89,7 +108,9 @@ RULES = [
     ("an export starts with its file's stem, or its header's", no_prefix, {"lib/x.c": "int y_take(void)\n{\n\treturn 0;\n}\n"}),
     ("an export is used by another file", private, {"lib/x.c": "int x_take(void)\n{\n\treturn 0;\n}\n", "lib/x.h": "#define X 1\nint x_take(void);\n"}),
     (f"a function has at most {LINES_MAX} lines", too_long, {"lib/x.c": "int x_take(void)\n{\n" + "\n" * 70 + "}\n"}),
-    (f"the median name has {LENGTH_MEDIAN_MIN} characters", short_names, {"lib/x.c": "int x_take(void)\n{\n\treturn 0;\n}\n"}),
+    ("what checks or is asked returns something", void_checks, {"lib/x.c": "void x_check_it(void)\n{\n\treturn;\n}\n"}),
+    ("every function is read", unread, {"lib/x.c": "int X(y)(void)\n{\n\treturn 0;\n}\n"}),
+    (f"the median name of a program has {LENGTH_MEDIAN_MIN} characters", short_names, {"lib/x.c": "int x_take(void)\n{\n\treturn 0;\n}\n"}),
 ]
 
 
