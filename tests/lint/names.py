@@ -11,6 +11,7 @@ import statistics
 import sys
 
 import layout
+import ties
 
 LENGTH_MEDIAN_MIN = 14
 LINES_MAX = 60
@@ -137,6 +138,7 @@ def main():
     found = all_functions(texts)
     if sys.argv[1:] == ["--numbers"]:
         numbers(found, texts)
+        ties.numbers(texts)
         return 0
     results = []
     for name, check, example in RULES:
