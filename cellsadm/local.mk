@@ -5,12 +5,9 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	$(PNG_CFLAGS)
 %C%_libcellsadm_a_SOURCES = \
 	%D%/adm.c %D%/adm.h \
+	%D%/list.c %D%/list.h \
 	%D%/remote.c %D%/remote.h \
-	%D%/documents/command.c %D%/documents/command.h \
-	%D%/documents/diff.c %D%/documents/diff.h \
 	%D%/documents/doc_file.c %D%/documents/doc_file.h \
-	%D%/documents/group_expiry.c %D%/documents/group_expiry.h \
-	%D%/documents/plan.c %D%/documents/plan.h \
 	%D%/documents/revision.c %D%/documents/revision.h \
 	%D%/documents/root_draft.c %D%/documents/root_draft.h \
 	%D%/documents/template.c %D%/documents/template.h \
@@ -27,11 +24,14 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	%D%/trust/trust_root.c %D%/trust/trust_root.h \
 	%D%/trust/verify_access.c %D%/trust/verify_access.h \
 	%D%/ui/access_matrix.c %D%/ui/access_matrix.h \
-	%D%/ui/list.c %D%/ui/list.h \
+	%D%/ui/diff.c %D%/ui/diff.h \
 	%D%/ui/prompt.c %D%/ui/prompt.h \
 	%D%/ui/qr.c %D%/ui/qr.h \
 	%D%/ui/table.c %D%/ui/table.h \
 	%D%/ui/wordlist.c %D%/ui/wordlist.h \
+	%D%/verbs/command.c %D%/verbs/command.h \
+	%D%/verbs/group_expiry.c %D%/verbs/group_expiry.h \
+	%D%/verbs/plan.c %D%/verbs/plan.h \
 	%D%/verbs/verb.c %D%/verbs/verb.h \
 	%D%/verbs/verb_access.c \
 	%D%/verbs/verb_audit.c \

@@ -2,12 +2,12 @@
 #include "cellsadm/trust/signing.h"
 
 #include "cellsadm/adm.h"
-#include "cellsadm/documents/diff.h"
 #include "cellsadm/documents/doc_file.h"
 #include "cellsadm/trust/keyring.h"
 #include "cellsadm/trust/password_proof.h"
 #include "cellsadm/trust/state.h"
 #include "cellsadm/trust/trust_root.h"
+#include "cellsadm/ui/diff.h"
 #include "lib/auto.h"
 #include "lib/document/envelope.h"
 #include "lib/document/trust.h"

@@ -2,8 +2,8 @@
 #include "cellsadm/verbs/verb.h"
 
 #include "cellsadm/adm.h"
-#include "cellsadm/documents/group_expiry.h"
 #include "cellsadm/remote.h"
+#include "cellsadm/verbs/group_expiry.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsadm/adm.h"
-#include "cellsadm/documents/diff.h"
 #include "cellsadm/documents/doc_file.h"
 #include "cellsadm/documents/revision.h"
 #include "cellsadm/documents/template.h"
@@ -9,6 +8,7 @@
 #include "cellsadm/trust/signing.h"
 #include "cellsadm/trust/state.h"
 #include "cellsadm/trust/trust_root.h"
+#include "cellsadm/ui/diff.h"
 #include "cellsadm/ui/prompt.h"
 #include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsadm/adm.h"
+#include "cellsadm/list.h"
 #include "cellsadm/remote.h"
 #include "cellsadm/trust/device_key.h"
 #include "cellsadm/trust/trust_root.h"
-#include "cellsadm/ui/list.h"
 #include "cellsadm/ui/qr.h"
 #include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"

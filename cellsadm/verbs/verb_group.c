@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsadm/adm.h"
-#include "cellsadm/documents/plan.h"
+#include "cellsadm/list.h"
 #include "cellsadm/remote.h"
-#include "cellsadm/ui/list.h"
 #include "cellsadm/ui/table.h"
+#include "cellsadm/verbs/plan.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
 #include "lib/err.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsadm/adm.h"
+#include "cellsadm/list.h"
 #include "cellsadm/remote.h"
-#include "cellsadm/ui/list.h"
 #include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"

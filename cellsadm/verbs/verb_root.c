@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsadm/adm.h"
-#include "cellsadm/documents/diff.h"
 #include "cellsadm/documents/doc_file.h"
 #include "cellsadm/documents/root_draft.h"
 #include "cellsadm/remote.h"
@@ -8,6 +7,7 @@
 #include "cellsadm/trust/root_impact.h"
 #include "cellsadm/trust/signing.h"
 #include "cellsadm/trust/trust_root.h"
+#include "cellsadm/ui/diff.h"
 #include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"

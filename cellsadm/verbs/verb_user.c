@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsadm/adm.h"
+#include "cellsadm/list.h"
 #include "cellsadm/remote.h"
 #include "cellsadm/trust/keyring.h"
-#include "cellsadm/ui/list.h"
 #include "cellsadm/ui/prompt.h"
 #include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsadm/adm.h"
-#include "cellsadm/documents/command.h"
+#include "cellsadm/list.h"
 #include "cellsadm/remote.h"
-#include "cellsadm/ui/list.h"
 #include "cellsadm/ui/table.h"
+#include "cellsadm/verbs/command.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
 #include "lib/encoding.h"

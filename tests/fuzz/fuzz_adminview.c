@@ -3,8 +3,8 @@
  * What a server answers, as cellsadm shows it: whatever it says, nothing but
  * text reaches the terminal.
  */
-#include "cellsadm/documents/diff.h"
-#include "cellsadm/documents/plan.h"
+#include "cellsadm/ui/diff.h"
+#include "cellsadm/verbs/plan.h"
 #include "cellsadm/ui/access_matrix.h"
 #include "lib/auto.h"
 #include "lib/err.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsadm/documents/plan.h"
+#include "cellsadm/verbs/plan.h"
 
 #include "lib/auto.h"
 #include "lib/err.h"

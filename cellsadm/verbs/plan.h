@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What documents would change, per device, VP and class: asked, not done. */
-#ifndef CELLSADM_DOCUMENTS_PLAN_H
-#define CELLSADM_DOCUMENTS_PLAN_H
+#ifndef CELLSADM_VERBS_PLAN_H
+#define CELLSADM_VERBS_PLAN_H
 
 #include <stdio.h>
 

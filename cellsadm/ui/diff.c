@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsadm/documents/diff.h"
+#include "cellsadm/ui/diff.h"
 
 #include "cellsadm/ui/table.h"
 #include "lib/auto.h"

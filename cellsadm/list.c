@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsadm/ui/list.h"
+#include "cellsadm/list.h"
 
 #include "cellsadm/remote.h"
 #include "cellsadm/ui/table.h"

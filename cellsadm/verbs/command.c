@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsadm/documents/command.h"
+#include "cellsadm/verbs/command.h"
 
 #include "cellsadm/adm.h"
 #include "cellsadm/documents/doc_file.h"

@@ -3,8 +3,8 @@
  * What changed between two texts, line by line, as the administrator reads it
  * before he signs: "-" went, "+" came, with some lines around.
  */
-#ifndef CELLSADM_DOCUMENTS_DIFF_H
-#define CELLSADM_DOCUMENTS_DIFF_H
+#ifndef CELLSADM_UI_DIFF_H
+#define CELLSADM_UI_DIFF_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsadm/documents/group_expiry.h"
+#include "cellsadm/verbs/group_expiry.h"
 
 #include "cellsadm/adm.h"
 #include "cellsadm/remote.h"

@@ -4,8 +4,8 @@
  * brought to the server, followed until the device's receipt is here and
  * verified.
  */
-#ifndef CELLSADM_DOCUMENTS_COMMAND_H
-#define CELLSADM_DOCUMENTS_COMMAND_H
+#ifndef CELLSADM_VERBS_COMMAND_H
+#define CELLSADM_VERBS_COMMAND_H
 
 #include <stdbool.h>
 #include <stdint.h>

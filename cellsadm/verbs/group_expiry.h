@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Group documents live for 30 days at most; who administers hears of it. */
-#ifndef CELLSADM_DOCUMENTS_GROUP_EXPIRY_H
-#define CELLSADM_DOCUMENTS_GROUP_EXPIRY_H
+#ifndef CELLSADM_VERBS_GROUP_EXPIRY_H
+#define CELLSADM_VERBS_GROUP_EXPIRY_H
 
 struct adm;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the server lists, as most verbs that list print it. */
-#ifndef CELLSADM_UI_LIST_H
-#define CELLSADM_UI_LIST_H
+#ifndef CELLSADM_LIST_H
+#define CELLSADM_LIST_H
 
 struct adm;
 struct column;
