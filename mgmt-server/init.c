@@ -9,7 +9,6 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/opt.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/store/audit_log.h"
 #include "mgmt-server/store/blob.h"
 #include "mgmt-server/store/local_token.h"
@@ -51,7 +50,7 @@ static int chown_to_daemon_user(const char *dir, struct err *e)
 
 static int create_first_token(struct db *db, char ret[65], struct err *e)
 {
-	struct server s = { .db = db };
+	struct merkle tree = { 0 };
 	struct audit_log_entry en = { .who = "init",
 				      .from = "local",
 				      .action = "init" };
@@ -60,11 +59,11 @@ static int create_first_token(struct db *db, char ret[65], struct err *e)
 
 	if (r < 0)
 		return r;
-	r = token_create(&s, "first-admin", NULL, "admin", NULL,
+	r = token_create(db, "first-admin", NULL, "admin", NULL,
 			 clock_wall() + FIRST_TOKEN_LIFE, ret, id, e);
 	en.object = id;
 	if (r == 0)
-		r = audit_log_append(db, &s.tree, &en, NULL, e);
+		r = audit_log_append(db, &tree, &en, NULL, e);
 	if (r < 0) {
 		db_rollback(db);
 		return r;

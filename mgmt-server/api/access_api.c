@@ -132,7 +132,7 @@ static json_t *build_rule_json(struct server *s, const struct access_reason *rs)
 								   : "open";
 
 	encoding_format_digest(rs->policy->head.digest, sha256);
-	signers = document_load_signers(s, sha256);
+	signers = document_load_signers(s->db, sha256);
 	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:o, s:s?}", "policy",
 			 rs->policy->head.id, "version",
 			 (int)rs->policy->head.version, "line",

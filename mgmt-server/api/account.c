@@ -168,8 +168,8 @@ static int issue_login_token(struct request *rq, const struct account *a,
 		       clock_wall());
 
 	if (r == 0)
-		r = token_create(rq->server, "login", a->name, a->role, groups,
-				 expires, token, id, e);
+		r = token_create(rq->server->db, "login", a->name, a->role,
+				 groups, expires, token, id, e);
 	if (r < 0)
 		return r;
 	request_set_audit(rq, a->name, NULL, NULL, NULL,

@@ -166,7 +166,7 @@ static int store_submission(struct request *rq, const struct submission *sb,
 		r = image_check_complete(s, doc_as_image(sb->doc),
 					 &row.complete, e);
 	if (r == 0)
-		r = document_store(s, &row, e);
+		r = document_store(s->db, &row, e);
 	if (r == 0 && sb->valid)
 		r = snapshot_handle_document_change(s, e);
 	return r;
@@ -201,7 +201,8 @@ int document_api_submit(struct request *rq, struct err *e)
 	if (r == 0)
 		r = parse_document_type(rq, sb.env, &type, e);
 	if (r == 0)
-		r = document_merge_envelope(rq->server, sb.env, &sb.known, e);
+		r = document_merge_envelope(rq->server->db, sb.env, &sb.known,
+					    e);
 	if (r == 0)
 		r = check_submission(rq, type, &sb, e);
 	if (r == 0)
@@ -335,7 +336,7 @@ static int show_document_envelope(struct request *rq, const char *sha256,
 
 	if (r <= 0)
 		return r < 0 ? r : set_not_found_error(e);
-	r = document_load_envelope(rq->server, sha256, &text, e);
+	r = document_load_envelope(rq->server->db, sha256, &text, e);
 	return r < 0 ? r
 		     : request_answer_text(rq, 200, "application/json", text,
 					   e);

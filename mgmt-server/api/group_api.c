@@ -41,7 +41,7 @@ static int build_group_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
 {
 	const struct composition *c = NULL;
 	AUTO(doc_freep) struct doc *d = NULL;
-	int r = document_load(rq->server, db_text(st, 2), &d, e);
+	int r = document_load(rq->server->db, db_text(st, 2), &d, e);
 
 	if (r == 0)
 		r = snapshot_get_composition(rq->server, db_text(st, 0), &c, e);

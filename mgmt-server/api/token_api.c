@@ -85,8 +85,8 @@ int token_api_create(struct request *rq, struct err *e)
 	if (r < 0)
 		return r;
 	expires = clock_wall() + ttl;
-	r = token_create(rq->server, name, NULL, role, groups, expires, token,
-			 id, e);
+	r = token_create(rq->server->db, name, NULL, role, groups, expires,
+			 token, id, e);
 	if (r < 0)
 		return r;
 	j = json_pack("{s:s, s:s, s:s, s:O?, s:o}", "id", id, "name", name,

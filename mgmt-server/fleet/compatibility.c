@@ -25,12 +25,12 @@ static int load_newest_document(struct server *s, enum doc_type type,
 				struct doc **ret, struct err *e)
 {
 	struct document_version pick;
-	int r = document_find_newest(s, type, id, min_version, clock_wall(),
+	int r = document_find_newest(s->db, type, id, min_version, clock_wall(),
 				     &pick, e);
 
 	if (r <= 0)
 		return r;
-	r = document_load(s, pick.sha256, ret, e);
+	r = document_load(s->db, pick.sha256, ret, e);
 	return r < 0 ? r : 1;
 }
 

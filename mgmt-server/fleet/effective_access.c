@@ -53,7 +53,7 @@ static int get_cached_document(struct effective_access_cache *f,
 			*ret = f->item[i].doc;
 			return 0;
 		}
-	r = document_load(f->server, sha256, &d, e);
+	r = document_load(f->server->db, sha256, &d, e);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	if (f->n == f->room) {

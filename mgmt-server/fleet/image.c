@@ -92,7 +92,7 @@ int image_recheck_incomplete(struct server *s, bool *ret_changed, struct err *e)
 		AUTO(doc_freep) struct doc *d = NULL;
 		bool complete = false;
 
-		r = document_load(s, sha256[i], &d, e);
+		r = document_load(s->db, sha256[i], &d, e);
 		if (r == 0)
 			r = image_check_complete(s, doc_as_image(d), &complete,
 						 e);
@@ -125,7 +125,7 @@ static int build_image_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
 	auto_json json_t *layers = json_array();
 	const struct doc_image *image;
 	uint64_t size = 0;
-	int r = document_load(rq->server, db_text(st, 3), &d, e);
+	int r = document_load(rq->server->db, db_text(st, 3), &d, e);
 
 	if (r < 0)
 		return r;

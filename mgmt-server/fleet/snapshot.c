@@ -126,7 +126,7 @@ static int pick_newest_document(struct composition_builder *k,
 	if (k->out->n == SNAPSHOT_DOCUMENTS_MAX)
 		return set_composition_problem(
 			k, "group %s names too many documents", k->out->group);
-	r = document_find_newest(k->server, type, id, min, k->now, p, e);
+	r = document_find_newest(k->server->db, type, id, min, k->now, p, e);
 	if (r < 0)
 		return r;
 	draft = find_draft_document(k, type, id, r > 0 ? p->version : min);
@@ -163,7 +163,7 @@ static int open_picked_document(struct composition_builder *k,
 			return 0;
 		}
 	}
-	r = document_load(k->server, p->sha256, ret_owned, e);
+	r = document_load(k->server->db, p->sha256, ret_owned, e);
 	if (r == 0) {
 		*ret = *ret_owned;
 		if ((*ret)->head.expires < k->until)

@@ -102,7 +102,8 @@ int http_server_authenticate(struct listener_context *ed, struct lws *wsi,
 			 WSI_TOKEN_HTTP_AUTHORIZATION) <= (int)strlen(scheme) ||
 	    strncasecmp(text, scheme, strlen(scheme)) != 0)
 		return err_set(e, PROBLEM_UNAUTHORIZED, "no token was sent");
-	return token_authenticate(ed->server, text + strlen(scheme), ret, e);
+	return token_authenticate(ed->server->db, text + strlen(scheme), ret,
+				  e);
 }
 
 static void finish_exchange(struct http_exchange *x)

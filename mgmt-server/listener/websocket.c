@@ -495,7 +495,7 @@ void websocket_close_expired_subscribers(struct listener_context *ed)
 	for (struct event_subscriber *l = ed->listeners; l; l = l->next) {
 		struct err e;
 
-		if (l->close || token_check_active(ed->server, l->caller.id,
+		if (l->close || token_check_active(ed->server->db, l->caller.id,
 						   &e) != -PROBLEM_UNAUTHORIZED)
 			continue;
 		l->close = true;

@@ -7,8 +7,6 @@
 #include "lib/db.h"
 #include "lib/document/envelope.h"
 #include "lib/err.h"
-#include "mgmt-server/api/request.h"
-#include "mgmt-server/core/server.h"
 
 #include <errno.h>
 #include <string.h>
@@ -17,11 +15,11 @@
 #define SKEW 300 /* seconds that an administrator's clock may be ahead */
 
 /* ---- reading */
-int document_load_envelope(struct server *s, const char *sha256, char **ret,
+int document_load_envelope(struct db *db, const char *sha256, char **ret,
 			   struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_first(s->db, &st, e,
+	int r = db_first(db, &st, e,
 			 "SELECT envelope FROM document WHERE sha256 = ?", "s",
 			 sha256);
 
@@ -35,13 +33,13 @@ int document_load_envelope(struct server *s, const char *sha256, char **ret,
 	return *ret ? 0 : err_oom(e, "read a document");
 }
 
-int document_load(struct server *s, const char *sha256, struct doc **ret,
+int document_load(struct db *db, const char *sha256, struct doc **ret,
 		  struct err *e)
 {
 	const void *payload;
 	sqlite3_stmt *st = NULL;
 	size_t len;
-	int r = db_first(s->db, &st, e,
+	int r = db_first(db, &st, e,
 			 "SELECT type, payload FROM document WHERE sha256 = ?",
 			 "s", sha256);
 
@@ -56,28 +54,28 @@ int document_load(struct server *s, const char *sha256, struct doc **ret,
 	return r;
 }
 
-json_t *document_load_signers(struct server *s, const char *sha256)
+json_t *document_load_signers(struct db *db, const char *sha256)
 {
 	json_t *j = NULL;
 	sqlite3_stmt *st = NULL;
 	struct err e;
 
-	if (db_query(s->db, &st, &e,
+	if (db_query(db, &st, &e,
 		     "SELECT signers FROM document WHERE sha256 = ?", "s",
 		     sha256) < 0 ||
-	    db_step(s->db, st, &e) <= 0)
+	    db_step(db, st, &e) <= 0)
 		return NULL;
 	j = json_loads(db_text(st, 0), 0, NULL);
 	sqlite3_reset(st);
 	return j;
 }
 
-int document_find_newest(struct server *s, enum doc_type type, const char *id,
+int document_find_newest(struct db *db, enum doc_type type, const char *id,
 			 uint32_t min_version, int64_t now,
 			 struct document_version *ret, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_first(s->db, &st, e,
+	int r = db_first(db, &st, e,
 			 "SELECT version, sha256 FROM document WHERE type = ?"
 			 " AND id = ? AND version >= ? AND " DOCUMENT_IS_VALID
 			 " AND complete = 1 AND expires > ?"
@@ -168,7 +166,7 @@ json_t *document_list_signers(const struct doc_root *root,
 
 /* 1: it proves the password of a version that is here; 0: it does not; -1: that
  * version is not here. */
-static int check_password_proof(struct server *s, const struct envelope *env,
+static int check_password_proof(struct db *db, const struct envelope *env,
 				const struct envelope_proof *p)
 {
 	AUTO(doc_freep) struct doc *old = NULL;
@@ -179,7 +177,7 @@ static int check_password_proof(struct server *s, const struct envelope *env,
 	size_t len;
 
 	encoding_format_digest(p->over, over);
-	if (document_load(s, over, &old, &ignored) < 0)
+	if (document_load(db, over, &old, &ignored) < 0)
 		return -1;
 	if (old->head.type != DOC_VP_CONFIG ||
 	    envelope_pae(env->type, env->payload, env->payload_len, &pae, &len,
@@ -194,13 +192,13 @@ static int check_password_proof(struct server *s, const struct envelope *env,
  * Those that hold, and a few that cannot be told from junk: whoever fills an
  * envelope with such keeps nobody else's proof out.
  */
-static void filter_password_proofs(struct server *s, struct envelope *env)
+static void filter_password_proofs(struct db *db, struct envelope *env)
 {
 	struct envelope_proof unknown[UNKNOWN_PROOFS_MAX];
 	unsigned int n = env->n_proofs, kept = 0, n_unknown = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
-		int holds = check_password_proof(s, env, &env->proof[i]);
+		int holds = check_password_proof(db, env, &env->proof[i]);
 
 		if (holds > 0)
 			env->proof[kept++] = env->proof[i];
@@ -212,7 +210,7 @@ static void filter_password_proofs(struct server *s, struct envelope *env)
 	env->n_proofs = kept;
 }
 
-int document_merge_envelope(struct server *s, struct envelope *env,
+int document_merge_envelope(struct db *db, struct envelope *env,
 			    bool *ret_known, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *old = NULL;
@@ -221,7 +219,7 @@ int document_merge_envelope(struct server *s, struct envelope *env,
 	int r;
 
 	encoding_format_digest(env->digest, sha256);
-	r = document_load_envelope(s, sha256, &text, e);
+	r = document_load_envelope(db, sha256, &text, e);
 	*ret_known = r == 0;
 	if (r == -ENOENT)
 		return 0;
@@ -229,8 +227,8 @@ int document_merge_envelope(struct server *s, struct envelope *env,
 		r = envelope_parse(text, strlen(text), &old, e);
 	if (r < 0)
 		return r;
-	filter_password_proofs(s, env);
-	filter_password_proofs(s, old);
+	filter_password_proofs(db, env);
+	filter_password_proofs(db, old);
 	r = envelope_merge(env, old, e);
 	return r == -E2BIG ? err_reason(e, REASON_TOO_LARGE,
 					"with the signatures that are here "
@@ -239,8 +237,7 @@ int document_merge_envelope(struct server *s, struct envelope *env,
 			   : r;
 }
 
-int document_store(struct server *s, const struct document_row *row,
-		   struct err *e)
+int document_store(struct db *db, const struct document_row *row, struct err *e)
 {
 	auto_free char *signers = json_text(row->signers);
 	const struct doc_head *h = row->head;
@@ -254,7 +251,7 @@ int document_store(struct server *s, const struct document_row *row,
 		return err_oom(e, "store a document");
 	encoding_format_digest(row->env->digest, sha256);
 	return db_run(
-		s->db, e,
+		db, e,
 		"INSERT INTO document (sha256, type, id, version, issued,"
 		" expires, state, signers, threshold, payload, envelope,"
 		" submitted, submitter, complete)"
@@ -285,10 +282,10 @@ int document_check_times(const struct doc_head *h, struct err *e)
 }
 
 /* ---- after a new root */
-static int revalidate_document(struct server *s, const char *sha256,
-			       const char *text, struct err *e)
+static int revalidate_document(struct db *db, const struct doc_root *root,
+			       const char *sha256, const char *text,
+			       struct err *e)
 {
-	const struct doc_root *root = server_get_root(s);
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	struct trust_result tr = { 0 };
 	auto_json json_t *signers = NULL;
@@ -302,28 +299,30 @@ static int revalidate_document(struct server *s, const char *sha256,
 	valid = trust_check(root, env, &tr, &why) == 0;
 	signers = document_list_signers(root, env);
 	names = json_text(signers);
-	return db_run(s->db, e,
+	return db_run(db, e,
 		      "UPDATE OR IGNORE document SET state = ?, signers = ?,"
 		      " threshold = ?, rev = rev + 1 WHERE sha256 = ?",
 		      "ssis", valid ? "valid" : "proposed",
 		      names ? names : "[]", (int64_t)tr.threshold, sha256);
 }
 
-int document_revalidate_all(struct server *s, struct err *e)
+int document_revalidate_all(struct db *db, const struct doc_root *root,
+			    struct err *e)
 {
-	sqlite3 *db = db_handle(s->db);
+	sqlite3 *handle = db_handle(db);
 	sqlite3_stmt *st = NULL;
 	int r = 0;
 
-	if (sqlite3_prepare_v2(db,
+	if (sqlite3_prepare_v2(handle,
 			       "SELECT sha256, envelope FROM document"
 			       " WHERE type <> 'root' AND state <> 'withdrawn'"
 			       " ORDER BY number",
 			       -1, &st, NULL) != SQLITE_OK)
 		return err_set(e, EIO, "read the documents: %s",
-			       sqlite3_errmsg(db));
+			       sqlite3_errmsg(handle));
 	while (r == 0 && sqlite3_step(st) == SQLITE_ROW)
-		r = revalidate_document(s, db_text(st, 0), db_text(st, 1), e);
+		r = revalidate_document(db, root, db_text(st, 0),
+					db_text(st, 1), e);
 	sqlite3_finalize(st);
 	return r;
 }

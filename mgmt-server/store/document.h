@@ -15,9 +15,9 @@
 #include "lib/encoding.h"
 #include "lib/json.h"
 
+struct db;
 struct envelope;
 struct err;
-struct server;
 
 /* As a condition in SQL, on the table of documents. */
 #define DOCUMENT_IS_VALID "state IN ('valid', 'active', 'superseded')"
@@ -31,23 +31,23 @@ struct document_version {
 };
 
 /* The envelope's text, which the caller frees. -ENOENT. */
-int document_load_envelope(struct server *s, const char *sha256, char **ret,
+int document_load_envelope(struct db *db, const char *sha256, char **ret,
 			   struct err *e);
 /* The document, parsed. -ENOENT. */
-int document_load(struct server *s, const char *sha256, struct doc **ret,
+int document_load(struct db *db, const char *sha256, struct doc **ret,
 		  struct err *e);
 /* "[{keyid,name}]" of a stored document; NULL if unknown. */
-json_t *document_load_signers(struct server *s, const char *sha256);
+json_t *document_load_signers(struct db *db, const char *sha256);
 
 /*
  * The newest valid document of at least that version that has not expired at
  * `now` (and, for an image, is complete). 1 found, 0 none.
  */
-int document_find_newest(struct server *s, enum doc_type type, const char *id,
+int document_find_newest(struct db *db, enum doc_type type, const char *id,
 			 uint32_t min_version, int64_t now,
 			 struct document_version *ret, struct err *e);
 
-/* ---- for root.c, document_api.c and command_api.c */
+/* ---- for those who take documents in */
 /*
  * Drops signatures by keys that the root does not know or that do not verify,
  * so that nobody can fill the envelope with others.
@@ -60,7 +60,7 @@ bool document_needs_signatures(const struct envelope *env, const struct err *e);
 json_t *document_list_signers(const struct doc_root *root,
 			      const struct envelope *env);
 /* Merges the envelope with the stored one of the same digest, if any. */
-int document_merge_envelope(struct server *s, struct envelope *env,
+int document_merge_envelope(struct db *db, struct envelope *env,
 			    bool *ret_known, struct err *e);
 struct document_row {
 	const struct envelope *env;
@@ -70,13 +70,14 @@ struct document_row {
 	unsigned int threshold;
 	bool complete;
 };
-int document_store(struct server *s, const struct document_row *row,
+int document_store(struct db *db, const struct document_row *row,
 		   struct err *e);
 /* Times against the server's clock: err.expired, err.not-yet-valid. */
 int document_check_times(const struct doc_head *head, struct err *e);
 
-/* After a new root: what is valid under it, and what is not any more. What
+/* After the new `root`: what is valid under it, and what is not any more. What
  * follows from that is the caller's: snapshot_handle_document_change(). */
-int document_revalidate_all(struct server *s, struct err *e);
+int document_revalidate_all(struct db *db, const struct doc_root *root,
+			    struct err *e);
 
 #endif

@@ -15,13 +15,12 @@
 
 int local_token_create(struct db *db, char *ret, struct err *e)
 {
-	struct server s = { .db = db };
 	char id[17], note[sizeof(NOTE) + 16];
 	int r = db_begin(db, e);
 
 	if (r < 0)
 		return r;
-	r = token_create(&s, "local-admin", NULL, "admin", NULL,
+	r = token_create(db, "local-admin", NULL, "admin", NULL,
 			 clock_wall() + LIFE, ret, id, e);
 	snprintf(note, sizeof(note), NOTE "%.16s", id);
 	if (r == 0)

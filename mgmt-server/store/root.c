@@ -33,7 +33,7 @@ int root_load(struct server *s, struct err *e)
 	if (r > 0) {
 		snprintf(sha256, sizeof(sha256), "%s", db_text(st, 0));
 		sqlite3_reset(st);
-		r = document_load(s, sha256, &root, e);
+		r = document_load(s->db, sha256, &root, e);
 		if (r < 0)
 			return r;
 	}
@@ -249,13 +249,13 @@ static int store_next_root(struct request *rq, struct next_root *n,
 			   " WHERE type = 'root' AND state = 'active'",
 			   "");
 	if (r == 0)
-		r = document_store(s, &row, e);
+		r = document_store(s->db, &row, e);
 	if (r < 0 || !n->valid)
 		return r;
 	warn_missing_server_keys(s, mine);
 	r = root_load(s, e);
 	if (r == 0)
-		r = document_revalidate_all(s, e);
+		r = document_revalidate_all(s->db, server_get_root(s), e);
 	if (r == 0)
 		r = snapshot_handle_document_change(s, e);
 	return r;
@@ -273,7 +273,7 @@ int root_submit(struct request *rq, struct err *e)
 	if (doc_type_from_payload_type(n.env->type) != DOC_ROOT)
 		return err_set(e, EINVAL, "it is no root");
 	encoding_format_digest(n.env->digest, sha256);
-	r = document_merge_envelope(rq->server, n.env, &n.known, e);
+	r = document_merge_envelope(rq->server->db, n.env, &n.known, e);
 	if (r < 0)
 		return r;
 	if (server_get_root(rq->server) &&

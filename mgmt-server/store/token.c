@@ -7,8 +7,6 @@
 #include "lib/db.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "mgmt-server/core/problem.h"
-#include "mgmt-server/core/server.h"
 
 #include <errno.h>
 #include <string.h>
@@ -75,7 +73,7 @@ bool token_can_see_group(const struct token *b, const char *group)
 	return false;
 }
 
-int token_authenticate(struct server *s, const char *token, struct token *ret,
+int token_authenticate(struct db *db, const char *token, struct token *ret,
 		       struct err *e)
 {
 	uint8_t hash[HASH_SIZE];
@@ -84,14 +82,14 @@ int token_authenticate(struct server *s, const char *token, struct token *ret,
 	int r;
 
 	hash_sha256(token, strlen(token), hash);
-	r = db_first(s->db, &st, e,
+	r = db_first(db, &st, e,
 		     "SELECT id, name, user, role, groups, expires FROM token"
 		     " WHERE hash = ? AND expires > ?",
 		     "bi", hash, sizeof(hash), clock_wall());
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return err_set(e, PROBLEM_UNAUTHORIZED,
+		return err_set(e, ENOKEY,
 			       "the token is unknown or has expired");
 	memset(ret, 0, sizeof(*ret));
 	snprintf(ret->id, sizeof(ret->id), "%s", db_text(st, 0));
@@ -107,21 +105,20 @@ int token_authenticate(struct server *s, const char *token, struct token *ret,
 	return json_is_array(ret->groups) ? 0 : err_oom(e, "read the token");
 }
 
-int token_check_active(struct server *s, const char *id, struct err *e)
+int token_check_active(struct db *db, const char *id, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_first(s->db, &st, e,
+	int r = db_first(db, &st, e,
 			 "SELECT 1 FROM token WHERE id = ? AND expires > ?",
 			 "si", id, clock_wall());
 
 	db_done(&st);
 	return r < 0	? r
-	       : r == 0 ? err_set(e, PROBLEM_UNAUTHORIZED,
-				  "the token is gone or has expired")
+	       : r == 0 ? err_set(e, ENOKEY, "the token is gone or has expired")
 			: 0;
 }
 
-int token_create(struct server *s, const char *name, const char *user,
+int token_create(struct db *db, const char *name, const char *user,
 		 const char *role, json_t *groups, int64_t expires,
 		 char *ret_token, char ret_id[17], struct err *e)
 {
@@ -136,7 +133,7 @@ int token_create(struct server *s, const char *name, const char *user,
 	encoding_to_hex(secret, sizeof(secret), ret_token);
 	encoding_to_hex(id, sizeof(id), ret_id);
 	hash_sha256(ret_token, strlen(ret_token), hash);
-	return db_run(s->db, e,
+	return db_run(db, e,
 		      "INSERT INTO token (id, hash, name, user, role, groups,"
 		      " created, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 		      "sbssssii", ret_id, hash, sizeof(hash), name, user, role,

@@ -11,8 +11,8 @@
 
 #include "lib/json.h"
 
+struct db;
 struct err;
-struct server;
 
 /* What a role gives; a route demands one of them. */
 enum right {
@@ -46,15 +46,15 @@ struct token {
 void token_fini(struct token *b);
 bool token_can_see_group(const struct token *b, const char *group);
 
-/* By the token's text. -PROBLEM_UNAUTHORIZED. */
-int token_authenticate(struct server *s, const char *token, struct token *ret,
+/* By the token's text. -ENOKEY. */
+int token_authenticate(struct db *db, const char *token, struct token *ret,
 		       struct err *e);
 
-/* Does the token of that id still hold? -PROBLEM_UNAUTHORIZED. */
-int token_check_active(struct server *s, const char *id, struct err *e);
+/* Does the token of that id still hold? -ENOKEY. */
+int token_check_active(struct db *db, const char *id, struct err *e);
 
 /* Makes a token; ret_token has 65 bytes. user may be NULL. */
-int token_create(struct server *s, const char *name, const char *user,
+int token_create(struct db *db, const char *name, const char *user,
 		 const char *role, json_t *groups, int64_t expires,
 		 char *ret_token, char ret_id[17], struct err *e);
 

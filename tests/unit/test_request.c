@@ -79,10 +79,11 @@ static void log_in(struct request *rq, const char *role, const char *groups)
 
 	if (!*role)
 		return;
-	ck_assert_int_eq(token_create(server, "test", NULL, role, list,
+	ck_assert_int_eq(token_create(server->db, "test", NULL, role, list,
 				      clock_wall() + 100, token, id, &e),
 			 0);
-	ck_assert_int_eq(token_authenticate(server, token, &rq->caller, &e), 0);
+	ck_assert_int_eq(token_authenticate(server->db, token, &rq->caller, &e),
+			 0);
 }
 
 /* Admits and runs it; its status, and where asked its code. */
@@ -122,13 +123,13 @@ START_TEST(token_opens_until_it_expires)
 	struct token b = { 0 };
 	char token[65], id[17];
 
-	ck_assert_int_eq(token_create(server, "x", NULL, "admin", NULL,
+	ck_assert_int_eq(token_create(server->db, "x", NULL, "admin", NULL,
 				      clock_wall() + 100, token, id, &e),
 			 0);
-	ck_assert_int_eq(token_authenticate(server, token, &b, &e), 0);
+	ck_assert_int_eq(token_authenticate(server->db, token, &b, &e), 0);
 	token_fini(&b);
 	sql("UPDATE token SET expires = unixepoch() - 1");
-	ck_assert_int_eq(token_authenticate(server, token, &b, &e),
+	ck_assert_int_eq(token_authenticate(server->db, token, &b, &e),
 			 -PROBLEM_UNAUTHORIZED);
 }
 END_TEST
@@ -138,11 +139,11 @@ START_TEST(token_of_another_text_opens_nothing)
 	struct token b = { 0 };
 	char token[65], id[17];
 
-	ck_assert_int_eq(token_create(server, "x", NULL, "admin", NULL,
+	ck_assert_int_eq(token_create(server->db, "x", NULL, "admin", NULL,
 				      clock_wall() + 100, token, id, &e),
 			 0);
 	token[0] = token[0] == '0' ? '1' : '0';
-	ck_assert_int_eq(token_authenticate(server, token, &b, &e),
+	ck_assert_int_eq(token_authenticate(server->db, token, &b, &e),
 			 -PROBLEM_UNAUTHORIZED);
 }
 END_TEST
@@ -151,7 +152,7 @@ START_TEST(token_is_not_stored)
 {
 	char token[65], id[17];
 
-	ck_assert_int_eq(token_create(server, "x", NULL, "admin", NULL,
+	ck_assert_int_eq(token_create(server->db, "x", NULL, "admin", NULL,
 				      clock_wall() + 100, token, id, &e),
 			 0);
 	ck_assert_int_eq(number(unit_text("SELECT count(*) FROM token WHERE"

@@ -68,7 +68,7 @@ static void keep(const char *xml, enum doc_type type, const char *state,
 			 0);
 	row.env = env;
 	row.head = &d->head;
-	ck_assert_msg(document_store(server, &row, &e) == 0, "%s", e.text);
+	ck_assert_msg(document_store(server->db, &row, &e) == 0, "%s", e.text);
 	ck_assert_msg(snapshot_handle_document_change(server, &e) == 0, "%s",
 		      e.text);
 }
@@ -345,7 +345,7 @@ START_TEST(device_reads_only_what_its_snapshot_names)
 	keep_all();
 	keep_policy("other", 1, 1000, "valid");
 	snapshot(&is_new);
-	ck_assert_int_eq(document_find_newest(server, DOC_DEVICE_POLICY,
+	ck_assert_int_eq(document_find_newest(server->db, DOC_DEVICE_POLICY,
 					      "baseline", 1, clock_wall(), p,
 					      &e),
 			 1);
@@ -355,7 +355,7 @@ START_TEST(device_reads_only_what_its_snapshot_names)
 	ck_assert_int_eq(snapshot_is_document_readable(server, "dev-other",
 						       p->sha256, &e),
 			 0);
-	ck_assert_int_eq(document_find_newest(server, DOC_DEVICE_POLICY,
+	ck_assert_int_eq(document_find_newest(server->db, DOC_DEVICE_POLICY,
 					      "other", 1, clock_wall(), p, &e),
 			 1);
 	ck_assert_int_eq(
