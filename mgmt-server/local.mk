@@ -24,6 +24,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/api/plan.c \
 	%D%/api/receipt_api.c \
 	%D%/api/request.c %D%/api/request.h \
+	%D%/api/root_api.c %D%/api/root_api.h \
 	%D%/api/route.c %D%/api/route.h \
 	%D%/api/routes.def \
 	%D%/api/token_api.c \

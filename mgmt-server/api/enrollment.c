@@ -320,7 +320,7 @@ int enrollment_enroll_device(struct request *rq, struct err *e)
 	if (r == 0)
 		r = insert_enrolled_device(rq, &a, e);
 	if (r == 0)
-		r = root_list_envelopes_after(s, 0, &roots, e);
+		r = root_list_envelopes_after(s->db, 0, &roots, e);
 	if (r < 0)
 		return r;
 	connections_close_device(s->presence, a.device);

@@ -7,9 +7,9 @@
 #include "lib/err.h"
 #include "mgmt-server/api/handlers.h"
 #include "mgmt-server/api/request.h"
+#include "mgmt-server/api/root_api.h"
 #include "mgmt-server/core/server.h"
 #include "mgmt-server/store/pki.h"
-#include "mgmt-server/store/root.h"
 
 #include <string.h>
 
@@ -47,10 +47,10 @@ int health_show_server(struct request *rq, struct err *e)
 	char ca[ENCODING_DIGEST_SIZE];
 	const void *der;
 	size_t len;
-	int r = root_build_json(rq, 0, &root, e);
+	int r = root_api_build_json(rq, 0, &root, e);
 
 	if (r == 0)
-		r = root_build_json(rq, 1, &first, e);
+		r = root_api_build_json(rq, 1, &first, e);
 	if (r < 0)
 		return r;
 	der = key_spki(director, &len);

@@ -55,7 +55,7 @@ static int send_root_documents(struct device_channel *c, int64_t after,
 			       int64_t re, struct err *e)
 {
 	auto_json json_t *list = NULL;
-	int r = root_list_envelopes_after(c->server, after, &list, e);
+	int r = root_list_envelopes_after(c->server->db, after, &list, e);
 
 	if (r < 0 || (re == 0 && json_array_size(list) == 0))
 		return r;

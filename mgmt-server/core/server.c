@@ -11,12 +11,24 @@
 #include <errno.h>
 #include <string.h>
 
+int server_reload_root(struct server *s, struct err *e)
+{
+	struct doc *root = NULL;
+	int r = root_load(s->db, &root, e);
+
+	if (r < 0)
+		return r;
+	doc_free(s->root);
+	s->root = root;
+	return 0;
+}
+
 int server_refresh_state(struct server *s, struct err *e)
 {
 	int r = s->stale ? audit_log_load_tree(s->db, &s->tree, e) : 0;
 
 	if (r == 0 && s->stale)
-		r = root_load(s, e);
+		r = server_reload_root(s, e);
 	if (r == 0)
 		s->stale = false;
 	return r;

@@ -75,6 +75,8 @@ struct server {
 /* Reads tree and root if they are stale; while that fails nothing may be
  * written after them or signed over them. */
 int server_refresh_state(struct server *s, struct err *e);
+/* Another root is in force: it is read from the database. */
+int server_reload_root(struct server *s, struct err *e);
 /* Begins this turn's transaction unless it is under way. */
 int server_begin_write(struct server *s, struct err *e);
 /* A write found no room on the disk: said once, until one does again, which is

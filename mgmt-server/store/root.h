@@ -7,19 +7,16 @@
 
 #include "lib/json.h"
 
+struct db;
+struct doc;
 struct err;
-struct request;
-struct server;
 
-/* Sets server->root to the root in force, or NULL. */
-int root_load(struct server *s, struct err *e);
+/* The root in force, which the caller frees; NULL: there is none yet. */
+int root_load(struct db *db, struct doc **ret, struct err *e);
 /* The envelopes of version after + 1 and later, as objects. */
-int root_list_envelopes_after(struct server *s, int64_t after, json_t **ret,
+int root_list_envelopes_after(struct db *db, int64_t after, json_t **ret,
 			      struct err *e);
 /* The root version in a device's status; 0: it names none. */
 int64_t root_get_reported_version(json_t *status);
-/* The root of that version (0: in force) as a document, or JSON null. */
-int root_build_json(struct request *rq, int64_t version, json_t **ret,
-		    struct err *e);
 
 #endif
