@@ -161,6 +161,39 @@ static void refuse_request(struct request *rq, int r, const struct err *why)
 		log_error("audit of a refusal: %s", e.text);
 }
 
+/* For requests with a key, on routes that honour it. */
+static struct idempotency_key get_idempotency_key(const struct request *rq)
+{
+	return (struct idempotency_key){ .token = rq->caller.id,
+					 .key = rq->once_key,
+					 .path = rq->path,
+					 .body = rq->body ? rq->body : "",
+					 .len = rq->len };
+}
+
+/* 1: the answer is the kept one; 0: go on. */
+static int replay_answer(struct request *rq, struct err *e)
+{
+	const struct idempotency_key k = get_idempotency_key(rq);
+	char *text = NULL;
+	int status = 0;
+	int r = idempotency_find_answer(rq->server->db, &k, &status, &text, e);
+
+	if (r <= 0)
+		return r;
+	r = request_answer_text(rq, status, "application/json", text, e);
+	return r < 0 ? r : 1;
+}
+
+static int store_answer(const struct request *rq, struct err *e)
+{
+	const struct idempotency_key k = get_idempotency_key(rq);
+	const char *text = rq->answer.body ? rq->answer.body : "";
+
+	return idempotency_store_answer(rq->server->db, &k, rq->answer.status,
+					text, e);
+}
+
 /*
  * A read leaves nothing; a write is done whole, with its entry, or not. What is
  * held (1) has written nothing yet.
@@ -174,7 +207,7 @@ static int run_write_request(struct request *rq, struct err *e)
 
 	if (r < 0)
 		return r;
-	r = is_once ? idempotency_replay_answer(rq, e) : 0;
+	r = is_once ? replay_answer(rq, e) : 0;
 	if (r > 0)
 		return server_release_savepoint(s, e);
 	if (r == 0)
@@ -182,7 +215,7 @@ static int run_write_request(struct request *rq, struct err *e)
 	if (r == 0 && !(rq->route->flags & ROUTE_QUIET))
 		r = audit_request(rq, NULL, e);
 	if (r == 0 && is_once)
-		r = idempotency_store_answer(rq, e);
+		r = store_answer(rq, e);
 	if (r != 0) {
 		server_rollback_savepoint(s, &mark);
 		return r;

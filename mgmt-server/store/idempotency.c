@@ -6,62 +6,57 @@
 #include "lib/crypto/hash.h"
 #include "lib/db.h"
 #include "lib/err.h"
-#include "mgmt-server/api/request.h"
-#include "mgmt-server/core/server.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define LIFE 86400
 
-static void digest_request_body(const struct request *rq,
-				uint8_t ret[HASH_SIZE])
+static void digest_request(const struct idempotency_key *k,
+			   uint8_t ret[HASH_SIZE])
 {
 	const struct hash_part parts[] = {
-		{ rq->path, strlen(rq->path) + 1 },
-		{ rq->body ? rq->body : "", rq->len },
+		{ k->path, strlen(k->path) + 1 },
+		{ k->body, k->len },
 	};
 
 	hash_hmac("once", 4, parts, ARRAY_SIZE(parts), ret);
 }
 
-int idempotency_replay_answer(struct request *rq, struct err *e)
+int idempotency_find_answer(struct db *db, const struct idempotency_key *k,
+			    int *ret_status, char **ret_text, struct err *e)
 {
-	struct db *db = rq->server->db;
 	uint8_t want[HASH_SIZE];
 	const void *have;
 	sqlite3_stmt *st = NULL;
 	size_t len;
-	int r, status;
-	char *text;
+	int r = db_first(db, &st, e,
+			 "SELECT body, status, answer FROM once"
+			 " WHERE token = ? AND key = ? AND time > ?",
+			 "ssi", k->token, k->key, clock_wall() - LIFE);
 
-	r = db_first(db, &st, e,
-		     "SELECT body, status, answer FROM once"
-		     " WHERE token = ? AND key = ? AND time > ?",
-		     "ssi", rq->caller.id, rq->once_key, clock_wall() - LIFE);
 	if (r <= 0)
 		return r;
-	digest_request_body(rq, want);
+	digest_request(k, want);
 	have = db_blob(st, 0, &len);
 	if (len != HASH_SIZE || memcmp(have, want, len) != 0) {
 		sqlite3_reset(st);
-		return err_set(e, PROBLEM_KEY_REUSED,
+		return err_set(e, ENOTUNIQ,
 			       "the Idempotency-Key came with another body");
 	}
-	status = sqlite3_column_int(st, 1);
-	text = strdup(db_text(st, 2));
+	*ret_status = sqlite3_column_int(st, 1);
+	*ret_text = strdup(db_text(st, 2));
 	sqlite3_reset(st);
-	r = request_answer_text(rq, status, "application/json", text, e);
-	return r < 0 ? r : 1;
+	return *ret_text ? 1 : err_oom(e, "repeat an answer");
 }
 
-int idempotency_store_answer(struct request *rq, struct err *e)
+int idempotency_store_answer(struct db *db, const struct idempotency_key *k,
+			     int status, const char *text, struct err *e)
 {
-	struct db *db = rq->server->db;
 	uint8_t body[HASH_SIZE];
 	int r;
 
-	digest_request_body(rq, body);
+	digest_request(k, body);
 	r = db_run(db, e, "DELETE FROM once WHERE time <= ?", "i",
 		   clock_wall() - LIFE);
 	if (r < 0)
@@ -69,7 +64,6 @@ int idempotency_store_answer(struct request *rq, struct err *e)
 	return db_run(db, e,
 		      "INSERT OR REPLACE INTO once (token, key, body, status,"
 		      " answer, time) VALUES (?, ?, ?, ?, ?, ?)",
-		      "ssbisi", rq->caller.id, rq->once_key, body, sizeof(body),
-		      (int64_t)rq->answer.status,
-		      rq->answer.body ? rq->answer.body : "", clock_wall());
+		      "ssbisi", k->token, k->key, body, sizeof(body),
+		      (int64_t)status, text, clock_wall());
 }
