@@ -136,6 +136,42 @@ static int check_disk_room(struct server *s, struct err *e)
 	return 0;
 }
 
+static int audit_local_token(struct server *s, const char *id, struct err *e)
+{
+	struct audit_log_entry en = { .who = "new-token",
+				      .from = "local",
+				      .action = "token-create",
+				      .object = id };
+	int r = server_append_audit(s, &en, NULL, e);
+
+	if (r == 0)
+		r = local_token_remove_pending(s->db, id, e);
+	if (r == 0)
+		log_warning("token %s of role admin was made on this machine",
+			    id);
+	return r;
+}
+
+/* One a tick. */
+static int audit_local_tokens(struct server *s, struct err *e)
+{
+	struct server_savepoint mark;
+	char id[17] = "";
+	int r = local_token_find_pending(s->db, id, e);
+
+	if (r <= 0)
+		return r;
+	r = server_begin_savepoint(s, &mark, e);
+	if (r < 0)
+		return r;
+	r = audit_local_token(s, id, e);
+	if (r < 0) {
+		server_rollback_savepoint(s, &mark);
+		return r;
+	}
+	return server_release_savepoint(s, e);
+}
+
 int mgmtd_tick(struct server *s, struct err *e)
 {
 	int r = check_disk_room(s, e);
@@ -146,7 +182,7 @@ int mgmtd_tick(struct server *s, struct err *e)
 	if (r == 0)
 		r = snapshot_recheck_images(s, e);
 	if (r == 0)
-		r = local_token_audit_pending(s, e);
+		r = audit_local_tokens(s, e);
 	if (r == 0)
 		r = reminder_check_expiry(s, e);
 	alarm_write_pending(s);

@@ -4,8 +4,6 @@
 #include "lib/clock.h"
 #include "lib/db.h"
 #include "lib/err.h"
-#include "lib/log.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/store/token.h"
 
 #include <stdio.h>
@@ -34,45 +32,22 @@ int local_token_create(struct db *db, char *ret, struct err *e)
 	return db_commit(db, e);
 }
 
-static int audit_created_token(struct server *s, const char *id, struct err *e)
+int local_token_find_pending(struct db *db, char ret_id[17], struct err *e)
 {
-	struct audit_log_entry en = { .who = "new-token",
-				      .from = "local",
-				      .action = "token-create",
-				      .object = id };
-	int r = server_append_audit(s, &en, NULL, e);
-
-	if (r == 0)
-		r = db_run(s->db, e, "DELETE FROM meta WHERE name = ?1 || ?2",
-			   "ss", NOTE, id);
-	if (r == 0)
-		log_warning("token %s of role admin was made on this machine",
-			    id);
-	return r;
-}
-
-int local_token_audit_pending(struct server *s, struct err *e)
-{
-	char id[17] = "";
 	sqlite3_stmt *st = NULL;
-	struct server_savepoint mark;
-	int r = db_first(s->db, &st, e,
+	int r = db_first(db, &st, e,
 			 "SELECT value FROM meta WHERE name >= ?1 AND"
 			 " name < ?1 || 'g' LIMIT 1",
 			 "s", NOTE);
 
 	if (r > 0)
-		snprintf(id, sizeof(id), "%s", db_text(st, 0));
+		snprintf(ret_id, 17, "%s", db_text(st, 0));
 	db_done(&st);
-	if (r <= 0)
-		return r;
-	r = server_begin_savepoint(s, &mark, e);
-	if (r < 0)
-		return r;
-	r = audit_created_token(s, id, e);
-	if (r < 0) {
-		server_rollback_savepoint(s, &mark);
-		return r;
-	}
-	return server_release_savepoint(s, e);
+	return r;
+}
+
+int local_token_remove_pending(struct db *db, const char *id, struct err *e)
+{
+	return db_run(db, e, "DELETE FROM meta WHERE name = ?1 || ?2", "ss",
+		      NOTE, id);
 }

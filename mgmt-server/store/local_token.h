@@ -9,11 +9,12 @@
 
 struct db;
 struct err;
-struct server;
 
 /* A token of role admin and 30 days; ret has 65 bytes. */
 int local_token_create(struct db *db, char *ret, struct err *e);
-/* Audits those of which there is a note. */
-int local_token_audit_pending(struct server *s, struct err *e);
+/* One of which there is a note: 1 found, 0 none. */
+int local_token_find_pending(struct db *db, char ret_id[17], struct err *e);
+/* Its note has become an entry. */
+int local_token_remove_pending(struct db *db, const char *id, struct err *e);
 
 #endif
