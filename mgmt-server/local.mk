@@ -31,8 +31,6 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/api/usage.c \
 	%D%/channel/connections.c %D%/channel/connections.h \
 	%D%/channel/device_channel.c %D%/channel/device_channel.h \
-	%D%/channel/device_messages.c %D%/channel/device_messages.h \
-	%D%/channel/resync.c %D%/channel/resync.h \
 	%D%/core/alarm.c %D%/core/alarm.h \
 	%D%/core/metrics.c %D%/core/metrics.h \
 	%D%/core/problem.h \
@@ -42,10 +40,12 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/fleet/command.c %D%/fleet/command.h \
 	%D%/fleet/compatibility.c %D%/fleet/compatibility.h \
 	%D%/fleet/device.c %D%/fleet/device.h \
+	%D%/fleet/device_messages.c %D%/fleet/device_messages.h \
 	%D%/fleet/effective_access.c %D%/fleet/effective_access.h \
 	%D%/fleet/image.c %D%/fleet/image.h \
 	%D%/fleet/receipt_store.c %D%/fleet/receipt_store.h \
 	%D%/fleet/reminder.c %D%/fleet/reminder.h \
+	%D%/fleet/resync.c %D%/fleet/resync.h \
 	%D%/fleet/snapshot.c %D%/fleet/snapshot.h \
 	%D%/listener/client_cert.c %D%/listener/client_cert.h \
 	%D%/listener/connection_limit.c %D%/listener/connection_limit.h \

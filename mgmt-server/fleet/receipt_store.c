@@ -10,10 +10,10 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "mgmt-server/api/listing.h"
-#include "mgmt-server/channel/resync.h"
 #include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/command.h"
 #include "mgmt-server/fleet/device.h"
+#include "mgmt-server/fleet/resync.h"
 
 #include <errno.h>
 #include <inttypes.h>

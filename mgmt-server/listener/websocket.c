@@ -8,7 +8,7 @@
 #include "mgmt-server/api/request.h"
 #include "mgmt-server/api/route.h"
 #include "mgmt-server/channel/device_channel.h"
-#include "mgmt-server/channel/device_messages.h"
+#include "mgmt-server/fleet/device_messages.h"
 #include "mgmt-server/listener/listener.h"
 
 #include <errno.h>

@@ -4,8 +4,8 @@
 #include "lib/db.h"
 #include "lib/err.h"
 #include "mgmt-server/channel/device_channel.h"
-#include "mgmt-server/channel/device_messages.h"
 #include "mgmt-server/core/server.h"
+#include "mgmt-server/fleet/device_messages.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/office.h"
 

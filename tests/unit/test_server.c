@@ -5,7 +5,7 @@
 #include "lib/err.h"
 #include "mgmt-server/channel/connections.h"
 #include "mgmt-server/channel/device_channel.h"
-#include "mgmt-server/channel/device_messages.h"
+#include "mgmt-server/fleet/device_messages.h"
 #include "mgmt-server/mgmtd.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/unitserver.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/channel/resync.h"
+#include "mgmt-server/fleet/resync.h"
 
 #include "lib/auto.h"
 #include "lib/clock.h"

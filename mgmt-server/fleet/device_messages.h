@@ -3,8 +3,8 @@
  * What is said on a device's channel: schema/ws/cells.v1.md. The device is who
  * its certificate says, whatever it writes.
  */
-#ifndef MGMT_SERVER_CHANNEL_DEVICE_MESSAGES_H
-#define MGMT_SERVER_CHANNEL_DEVICE_MESSAGES_H
+#ifndef MGMT_SERVER_FLEET_DEVICE_MESSAGES_H
+#define MGMT_SERVER_FLEET_DEVICE_MESSAGES_H
 
 #include <stddef.h>
 

@@ -4,8 +4,8 @@
  * both say at hello what they hold, and what a device can no longer send is
  * bridged by its signed statement. Each of it is an alarm and an audit entry.
  */
-#ifndef MGMT_SERVER_CHANNEL_RESYNC_H
-#define MGMT_SERVER_CHANNEL_RESYNC_H
+#ifndef MGMT_SERVER_FLEET_RESYNC_H
+#define MGMT_SERVER_FLEET_RESYNC_H
 
 #include <stdint.h>
 

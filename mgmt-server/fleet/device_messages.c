@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/channel/device_messages.h"
+#include "mgmt-server/fleet/device_messages.h"
 
 #include "lib/auto.h"
 #include "lib/clock.h"
@@ -8,12 +8,12 @@
 #include "lib/log.h"
 #include "mgmt-server/channel/connections.h"
 #include "mgmt-server/channel/device_channel.h"
-#include "mgmt-server/channel/resync.h"
 #include "mgmt-server/core/alarm.h"
 #include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/command.h"
 #include "mgmt-server/fleet/device.h"
 #include "mgmt-server/fleet/receipt_store.h"
+#include "mgmt-server/fleet/resync.h"
 #include "mgmt-server/fleet/snapshot.h"
 #include "mgmt-server/store/document.h"
 #include "mgmt-server/store/root.h"
