@@ -8,27 +8,27 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/init.c %D%/init.h \
 	%D%/mgmtd.c %D%/mgmtd.h \
 	%D%/api/access_api.c \
-	%D%/api/account.c \
+	%D%/api/account_api.c \
 	%D%/api/arguments.c %D%/api/arguments.h %D%/api/arguments.def \
 	%D%/api/audit_api.c \
 	%D%/api/blob_api.c \
 	%D%/api/command_api.c \
 	%D%/api/device_api.c \
 	%D%/api/document_api.c %D%/api/document_api.h \
-	%D%/api/enrollment.c \
+	%D%/api/enrollment_api.c \
 	%D%/api/filter.c %D%/api/filter.h \
 	%D%/api/group_api.c \
 	%D%/api/handlers.h \
-	%D%/api/health.c \
+	%D%/api/health_api.c \
 	%D%/api/listing.c %D%/api/listing.h \
-	%D%/api/plan.c \
+	%D%/api/plan_api.c \
 	%D%/api/receipt_api.c \
 	%D%/api/request.c %D%/api/request.h \
 	%D%/api/root_api.c %D%/api/root_api.h \
 	%D%/api/route.c %D%/api/route.h \
 	%D%/api/routes.def \
 	%D%/api/token_api.c \
-	%D%/api/usage.c \
+	%D%/api/usage_api.c \
 	%D%/channel/connections.c %D%/channel/connections.h \
 	%D%/channel/device_channel.c %D%/channel/device_channel.h \
 	%D%/core/alarm.c %D%/core/alarm.h \

@@ -46,7 +46,7 @@ START_TEST(plan_gives_way_behind_each_device_once_its_slice_is_over)
 	request_init(&rq, server);
 	rq.body = strdup("{\"documents\":[]}");
 	rq.len = strlen(rq.body);
-	while ((r = plan_show_changes(&rq, &e)) == REQUEST_AGAIN)
+	while ((r = plan_api_show_changes(&rq, &e)) == REQUEST_AGAIN)
 		slices++;
 	ck_assert_msg(r == 0, "%s", e.text);
 	ck_assert_int_eq(slices, DEVICES);

@@ -86,7 +86,7 @@ static int answer_usage_listing(struct request *rq, const struct listing *l,
 
 #define SCOPE "(SELECT grp FROM device WHERE device.id = record.device)"
 
-int usage_list_used(struct request *rq, struct err *e)
+int usage_api_list_used(struct request *rq, struct err *e)
 {
 	static const struct listing l = {
 		.sql = SQL,
@@ -99,7 +99,7 @@ int usage_list_used(struct request *rq, struct err *e)
 	return answer_usage_listing(rq, &l, e);
 }
 
-int usage_list_denied(struct request *rq, struct err *e)
+int usage_api_list_denied(struct request *rq, struct err *e)
 {
 	static const struct listing l = {
 		.sql = SQL,

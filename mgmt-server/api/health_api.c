@@ -13,13 +13,13 @@
 
 #include <string.h>
 
-int health_check_liveness(struct request *rq, struct err *e)
+int health_api_check_liveness(struct request *rq, struct err *e)
 {
 	return request_answer_text(rq, 200, "text/plain", strdup("ok\n"), e);
 }
 
 /* Takes the write lock, which a full or read-only disk would refuse. */
-int health_check_readiness(struct request *rq, struct err *e)
+int health_api_check_readiness(struct request *rq, struct err *e)
 {
 	int r = server_try_write(rq->server, e);
 
@@ -29,7 +29,7 @@ int health_check_readiness(struct request *rq, struct err *e)
 	return request_answer_text(rq, 200, "text/plain", strdup("ready\n"), e);
 }
 
-int health_show_metrics(struct request *rq, struct err *e)
+int health_api_show_metrics(struct request *rq, struct err *e)
 {
 	const struct server *s = rq->server;
 
@@ -38,7 +38,7 @@ int health_show_metrics(struct request *rq, struct err *e)
 		metrics_format_text(&s->metrics, s->tree.size), e);
 }
 
-int health_show_server(struct request *rq, struct err *e)
+int health_api_show_server(struct request *rq, struct err *e)
 {
 	struct server *s = rq->server;
 	const struct key *director = pki_director_key(s->pki);

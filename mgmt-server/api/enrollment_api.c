@@ -33,7 +33,7 @@
 #define NAME_MAX_LEN 64
 #define SKEW 300
 
-int enrollment_show_ca(struct request *rq, struct err *e)
+int enrollment_api_show_ca(struct request *rq, struct err *e)
 {
 	return request_answer_text(rq, 200, "application/x-pem-file",
 				   strdup(pki_ca_pem(rq->server->pki)), e);
@@ -67,7 +67,7 @@ static int build_enrollment_json(struct request *rq, sqlite3_stmt *st,
 	return *ret ? 0 : err_oom(e, "list enrolments");
 }
 
-int enrollment_list(struct request *rq, struct err *e)
+int enrollment_api_list(struct request *rq, struct err *e)
 {
 	static const struct listing l = {
 		.sql = COLUMNS,
@@ -99,7 +99,7 @@ static int load_enrollment_json(struct request *rq, const char *id,
 	return r;
 }
 
-int enrollment_show(struct request *rq, struct err *e)
+int enrollment_api_show(struct request *rq, struct err *e)
 {
 	json_t *j = NULL;
 	int r = load_enrollment_json(rq, rq->param[0], &j, e);
@@ -107,7 +107,7 @@ int enrollment_show(struct request *rq, struct err *e)
 	return r < 0 ? r : request_answer_json(rq, 200, j, e);
 }
 
-int enrollment_create(struct request *rq, struct err *e)
+int enrollment_api_create(struct request *rq, struct err *e)
 {
 	const char *admit = NULL, *group = NULL, *note = "";
 	int64_t ttl = 0, uses = 1;
@@ -153,7 +153,7 @@ int enrollment_create(struct request *rq, struct err *e)
 	return request_answer_json(rq, 201, j, e);
 }
 
-int enrollment_revoke(struct request *rq, struct err *e)
+int enrollment_api_revoke(struct request *rq, struct err *e)
 {
 	json_t *before = NULL, *after = NULL;
 	int r = load_enrollment_json(rq, rq->param[0], &before, e);
@@ -302,7 +302,7 @@ static int insert_enrolled_device(struct request *rq,
 	return r;
 }
 
-int enrollment_enroll_device(struct request *rq, struct err *e)
+int enrollment_api_enroll_device(struct request *rq, struct err *e)
 {
 	AUTO(enrollment_request_fini) struct enrollment_request a = { 0 };
 	auto_json json_t *roots = NULL;
@@ -410,7 +410,7 @@ static int check_renewed_key(struct request *rq,
 			      "no active device has that key");
 }
 
-int enrollment_renew_certificate(struct request *rq, struct err *e)
+int enrollment_api_renew_certificate(struct request *rq, struct err *e)
 {
 	AUTO(renewal_request_fini) struct renewal_request w = { 0 };
 	const struct json_member table[] = {

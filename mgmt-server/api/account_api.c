@@ -182,7 +182,7 @@ static int issue_login_token(struct request *rq, const struct account *a,
 		e);
 }
 
-int account_login(struct request *rq, struct err *e)
+int account_api_login(struct request *rq, struct err *e)
 {
 	AUTO(account_fini) struct account a = { 0 };
 	const char *user = NULL, *password = NULL;
@@ -249,7 +249,7 @@ static int build_user_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
 
 #define COLUMNS "SELECT name, role, groups, created, rev FROM user"
 
-int account_list(struct request *rq, struct err *e)
+int account_api_list(struct request *rq, struct err *e)
 {
 	static const struct listing l = {
 		.sql = COLUMNS,
@@ -279,7 +279,7 @@ static int load_user_json(struct request *rq, const char *name, json_t **ret,
 	return r;
 }
 
-int account_show(struct request *rq, struct err *e)
+int account_api_show(struct request *rq, struct err *e)
 {
 	json_t *j = NULL;
 	int64_t rev = 0;
@@ -308,7 +308,7 @@ static int check_role_and_groups(const char *role, json_t *groups,
 	return token_check_groups(groups, e);
 }
 
-int account_create(struct request *rq, struct err *e)
+int account_api_create(struct request *rq, struct err *e)
 {
 	const char *name = NULL, *password = NULL, *role = NULL;
 	json_t *groups = NULL, *j = NULL;
@@ -392,7 +392,7 @@ static int update_user_role(struct request *rq, const char *role,
 		      "sss", role, text, rq->param[0]);
 }
 
-int account_update(struct request *rq, struct err *e)
+int account_api_update(struct request *rq, struct err *e)
 {
 	const char *password = NULL, *role = NULL;
 	json_t *groups = NULL, *before = NULL, *after = NULL;
@@ -428,7 +428,7 @@ int account_update(struct request *rq, struct err *e)
 	return request_answer_json(rq, 200, after, e);
 }
 
-int account_delete(struct request *rq, struct err *e)
+int account_api_delete(struct request *rq, struct err *e)
 {
 	json_t *before = NULL;
 	int64_t rev = 0;

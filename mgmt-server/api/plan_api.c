@@ -421,7 +421,7 @@ static int answer_plan_json(struct plan *w, struct err *e)
 				   n < 0 ? NULL : text, e);
 }
 
-int plan_show_changes(struct request *rq, struct err *e)
+int plan_api_show_changes(struct request *rq, struct err *e)
 {
 	int r = rq->work ? 0 : create_plan_work(rq, e);
 
