@@ -4,7 +4,6 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "mgmt-server/api/request.h"
-#include "mgmt-server/api/route.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -17,10 +16,10 @@ static const struct {
 #undef ARGUMENTS
 };
 
-const char *arguments_get_names(const struct route *rt)
+const char *arguments_get_names(const char *route)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		if (strcmp(table[i].route, rt->name) == 0)
+		if (strcmp(table[i].route, route) == 0)
 			return table[i].names;
 	return "";
 }
@@ -59,9 +58,9 @@ static int check_query_argument(const struct request *rq, unsigned int i,
 	return 0;
 }
 
-int arguments_check(const struct request *rq, struct err *e)
+int arguments_check(const struct request *rq, const char *route, struct err *e)
 {
-	const char *names = arguments_get_names(rq->route);
+	const char *names = arguments_get_names(route);
 	int r = 0;
 
 	for (unsigned int i = 0; r == 0 && i < rq->n_args; i++)

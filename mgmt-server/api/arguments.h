@@ -5,13 +5,13 @@
 
 struct err;
 struct request;
-struct route;
 
-/* The names that the route takes, with spaces between; "": none. */
-const char *arguments_get_names(const struct route *rt);
+/* The names that the route of that operationId takes, with spaces between; "":
+ * none. */
+const char *arguments_get_names(const char *route);
 
 /* Each argument is one that the route takes, has a value, and stands there
  * once. -PROBLEM_BAD_REQUEST names the one that does not. */
-int arguments_check(const struct request *rq, struct err *e);
+int arguments_check(const struct request *rq, const char *route, struct err *e);
 
 #endif

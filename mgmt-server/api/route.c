@@ -274,7 +274,7 @@ int route_check_request(struct request *rq)
 	if (r == 0)
 		r = check_caller_rights(rq, &e);
 	if (r == 0)
-		r = arguments_check(rq, &e);
+		r = arguments_check(rq, rq->route->name, &e);
 	if (r < 0) {
 		refuse_request(rq, r, &e);
 		rq->server->metrics.requests++;
@@ -292,6 +292,7 @@ void route_print_table(void)
 
 		printf("%s %s %s %s %s %s\n", request_method_name(rt->method),
 		       rt->path, token_get_right_name(rt->right),
-		       ports[rt->port], rt->name, arguments_get_names(rt));
+		       ports[rt->port], rt->name,
+		       arguments_get_names(rt->name));
 	}
 }
