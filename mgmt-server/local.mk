@@ -20,6 +20,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/api/group_api.c \
 	%D%/api/handlers.h \
 	%D%/api/health_api.c \
+	%D%/api/image_api.c \
 	%D%/api/listing.c %D%/api/listing.h \
 	%D%/api/plan_api.c \
 	%D%/api/receipt_api.c \
@@ -59,6 +60,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/store/disk_reserve.c %D%/store/disk_reserve.h \
 	%D%/store/document.c %D%/store/document.h \
 	%D%/store/idempotency.c %D%/store/idempotency.h \
+	%D%/store/json_column.c %D%/store/json_column.h \
 	%D%/store/local_token.c %D%/store/local_token.h \
 	%D%/store/pki.c %D%/store/pki.h \
 	%D%/store/root.c %D%/store/root.h \

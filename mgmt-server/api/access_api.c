@@ -44,13 +44,13 @@ static int load_device_access(struct request *rq,
 {
 	char group[DOC_ID_SIZE];
 	int64_t at = 0;
-	int r = device_check_visible(rq, rq->param[0], group, e);
+	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
+				     group, e);
 
 	if (r == 0)
 		r = request_get_time(rq, "at", &at, e);
 	if (r == 0)
-		r = f ? effective_access_load(rq->server, f, rq->param[0], at,
-					      ret, e)
+		r = f ? effective_access_load(f, rq->param[0], at, ret, e)
 		      : err_oom(e, "read documents");
 	return r;
 }
@@ -96,7 +96,7 @@ int access_api_show_matrix(struct request *rq, struct err *e)
 {
 	AUTO(effective_access_cache_freep)
 	struct effective_access_cache *f =
-		effective_access_cache_new(rq->server);
+		effective_access_cache_new(rq->server->db);
 	AUTO(auto_freep) struct effective_access *w = calloc(1, sizeof(*w));
 	auto_json json_t *rows = json_array(), *classes = json_array();
 	int r = w ? load_device_access(rq, f, w, e)
@@ -158,7 +158,7 @@ int access_api_explain_cell(struct request *rq, struct err *e)
 {
 	AUTO(effective_access_cache_freep)
 	struct effective_access_cache *f =
-		effective_access_cache_new(rq->server);
+		effective_access_cache_new(rq->server->db);
 	AUTO(auto_freep) struct effective_access *w = calloc(1, sizeof(*w));
 	enum cells_class cls = class_from_name(rq->param[2]);
 	auto_json json_t *rules = json_array();
@@ -281,7 +281,7 @@ int access_api_list_vps(struct request *rq, struct err *e)
 {
 	AUTO(effective_access_cache_freep)
 	struct effective_access_cache *f =
-		effective_access_cache_new(rq->server);
+		effective_access_cache_new(rq->server->db);
 	AUTO(auto_freep) struct effective_access *w = calloc(1, sizeof(*w));
 	auto_json json_t *items = json_array(), *reported = NULL;
 	struct db *db = rq->server->db;
@@ -422,7 +422,7 @@ static int create_access_query(struct request *rq, struct err *e)
 	q->rq = rq;
 	q->limit = LISTING_LIMIT;
 	q->items = json_array();
-	q->cache = effective_access_cache_new(rq->server);
+	q->cache = effective_access_cache_new(rq->server->db);
 	q->world = calloc(1, sizeof(*q->world));
 	snprintf(q->last, sizeof(q->last), "%s", cursor ? cursor : "");
 	return q->items && q->cache && q->world ? parse_access_query(q, e)
@@ -453,8 +453,8 @@ static int query_next_devices(struct access_query *q, struct err *e)
 		snprintf(q->group, sizeof(q->group), "%s", db_text(st, 2));
 		if (!request_can_see_group(q->rq, q->group))
 			continue;
-		r = effective_access_load(q->rq->server, q->cache, q->last,
-					  q->at, q->world, e);
+		r = effective_access_load(q->cache, q->last, q->at, q->world,
+					  e);
 		if (r == 0 && q->world->known)
 			append_device_cells(q, q->world);
 		else if (r == 0 && has_to_tell)

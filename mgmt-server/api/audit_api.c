@@ -184,7 +184,8 @@ int audit_api_record_restore(struct request *rq, struct err *e)
 	int r = request_parse_body(rq, table, e);
 
 	if (r == 0)
-		r = device ? device_check_visible(rq, device, group, e)
+		r = device ? device_check_visible(rq->server->db, &rq->caller,
+						  device, group, e)
 			   : check_unscoped_caller(rq, e);
 	if (r == 0)
 		r = check_tree_position(before, e);

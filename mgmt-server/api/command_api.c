@@ -15,6 +15,7 @@
 #include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/device.h"
 #include "mgmt-server/store/document.h"
+#include "mgmt-server/store/json_column.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -34,10 +35,10 @@ static int build_command_json(struct request *rq, sqlite3_stmt *st,
 			      json_t **ret, struct err *e)
 {
 	auto_json json_t *signers = NULL, *receipt = NULL;
-	int r = listing_read_json_column(st, 11, &signers, e);
+	int r = json_column_read(st, 11, &signers, e);
 
 	if (r == 0)
-		r = listing_read_json_column(st, 17, &receipt, e);
+		r = json_column_read(st, 17, &receipt, e);
 	if (r < 0)
 		return r;
 	*ret = json_pack(
@@ -82,7 +83,8 @@ int command_api_list(struct request *rq, struct err *e)
 		{ .text = rq->param[0], .used = true }, { .used = false }
 	};
 	char group[DOC_ID_SIZE];
-	int r = device_check_visible(rq, rq->param[0], group, e);
+	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
+				     group, e);
 
 	return r < 0 ? r : listing_answer(rq, &l, values, e);
 }
@@ -128,7 +130,8 @@ int command_api_show(struct request *rq, struct err *e)
 	char group[DOC_ID_SIZE];
 	json_t *j = NULL;
 	uint64_t wait = 0;
-	int r = device_check_visible(rq, rq->param[0], group, e);
+	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
+				     group, e);
 
 	if (r == 0)
 		r = request_get_number(rq, "wait", 0, WAIT_MAX, &wait, e);
@@ -204,7 +207,7 @@ static int check_new_command(struct request *rq, const struct new_command *o,
 	if (strcmp(o->device, rq->param[0]) != 0)
 		return err_reason(e, REASON_WRONG_DEVICE, "it is for device %s",
 				  o->device);
-	r = device_get_epoch(s, o->device, epoch, e);
+	r = device_get_epoch(s->db, o->device, epoch, e);
 	if (r == -ENOENT)
 		return err_set(e, PROBLEM_CONFLICT, "the device is retired");
 	if (r < 0)
@@ -352,7 +355,8 @@ int command_api_create(struct request *rq, struct err *e)
 	};
 	auto_free char *text = NULL;
 	char group[DOC_ID_SIZE];
-	int r = device_check_visible(rq, rq->param[0], group, e);
+	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
+				     group, e);
 
 	if (r == 0)
 		r = request_parse_body(rq, table, e);
@@ -392,7 +396,8 @@ int command_api_cancel(struct request *rq, struct err *e)
 	char group[DOC_ID_SIZE], sha256[ENCODING_DIGEST_SIZE];
 	json_t *before = NULL, *after = NULL;
 	bool sent;
-	int r = device_check_visible(rq, rq->param[0], group, e);
+	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
+				     group, e);
 
 	if (r == 0)
 		r = load_command_json(rq, rq->param[1], &before, sha256, e);

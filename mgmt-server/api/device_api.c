@@ -10,8 +10,10 @@
 #include "mgmt-server/api/request.h"
 #include "mgmt-server/channel/connections.h"
 #include "mgmt-server/channel/device_channel.h"
+#include "mgmt-server/core/alarm.h"
 #include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/device.h"
+#include "mgmt-server/store/json_column.h"
 
 #include <errno.h>
 #include <string.h>
@@ -54,14 +56,14 @@ static int build_device_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
 		connections_find(rq->server->presence, id);
 	auto_json json_t *labels = NULL, *reported = NULL, *alarms = NULL,
 			 *documents = NULL;
-	int r = listing_read_json_column(st, 2, &labels, e);
+	int r = json_column_read(st, 2, &labels, e);
 
 	if (r == 0)
-		r = listing_read_json_column(st, 12, &reported, e);
+		r = json_column_read(st, 12, &reported, e);
 	if (r == 0)
-		r = listing_read_json_column(st, 17, &documents, e);
+		r = json_column_read(st, 17, &documents, e);
 	if (r == 0)
-		r = device_list_alarms(rq->server, id, &alarms, e);
+		r = alarm_list(rq->server->db, id, &alarms, e);
 	if (r < 0)
 		return r;
 	if (c && json_is_object(reported))
@@ -119,7 +121,8 @@ static int load_device_json(struct request *rq, json_t **ret, int64_t *ret_rev,
 	struct db *db = rq->server->db;
 	char group[DOC_ID_SIZE];
 	sqlite3_stmt *st = NULL;
-	int r = device_check_visible(rq, rq->param[0], group, e);
+	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
+				     group, e);
 
 	if (r == 0)
 		r = db_first(db, &st, e, COLUMNS " WHERE id = ?", "s",
@@ -276,7 +279,8 @@ static int list_device_keys(struct request *rq, json_t **ret, struct err *e)
 	auto_json json_t *items = json_array();
 	char group[DOC_ID_SIZE];
 	sqlite3_stmt *st = NULL;
-	int r = device_check_visible(rq, rq->param[0], group, e);
+	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
+				     group, e);
 
 	if (r == 0)
 		r = db_query(db, &st, e,
@@ -328,7 +332,8 @@ int device_api_record_key_check(struct request *rq, struct err *e)
 	};
 	char group[DOC_ID_SIZE];
 	json_t *items = NULL;
-	int r = device_check_visible(rq, rq->param[0], group, e);
+	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
+				     group, e);
 
 	if (r == 0)
 		r = request_parse_body(rq, table, e);
@@ -343,11 +348,10 @@ int device_api_record_key_check(struct request *rq, struct err *e)
 		return err_set(e, PROBLEM_NOT_FOUND,
 			       "the device has no epoch %.40s", epoch);
 	if (!bound)
-		r = device_record_alarm(
-			s, rq->param[0],
-			"the enrolment token does not vouch for the "
-			"device's keys",
-			e);
+		r = alarm_record(s, rq->param[0],
+				 "the enrolment token does not vouch for the "
+				 "device's keys",
+				 e);
 	request_set_audit(
 		rq, rq->param[0], rq->param[0], group, NULL,
 		json_pack("{s:s, s:b}", "epoch", epoch, "bound", bound));

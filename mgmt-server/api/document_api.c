@@ -142,7 +142,7 @@ static int check_submission(struct request *rq, enum doc_type type,
 	r = document_check_times(&sb->doc->head, e);
 	if (r == 0)
 		r = check_document_version(s, &sb->doc->head, e);
-	return r < 0 ? r : compatibility_check(rq, sb->doc, e);
+	return r < 0 ? r : compatibility_check(s->db, &rq->caller, sb->doc, e);
 }
 
 static int store_submission(struct request *rq, const struct submission *sb,
@@ -163,7 +163,7 @@ static int store_submission(struct request *rq, const struct submission *sb,
 	int r = 0;
 
 	if (sb->doc->head.type == DOC_IMAGE)
-		r = image_check_complete(s, doc_as_image(sb->doc),
+		r = image_check_complete(s->blobs, doc_as_image(sb->doc),
 					 &row.complete, e);
 	if (r == 0)
 		r = document_store(s->db, &row, e);

@@ -106,7 +106,8 @@ int group_api_show_snapshot(struct request *rq, struct err *e)
 	char group[DOC_ID_SIZE];
 	sqlite3_stmt *st = NULL;
 	json_t *j;
-	int r = device_check_visible(rq, rq->param[0], group, e);
+	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
+				     group, e);
 
 	if (r == 0)
 		r = snapshot_get_composition(rq->server, group, &c, e);

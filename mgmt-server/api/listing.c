@@ -147,19 +147,6 @@ static int collect_page_items(const struct listing_query *q, sqlite3_stmt *st,
 	}
 }
 
-int listing_read_json_column(sqlite3_stmt *st, int column, json_t **ret,
-			     struct err *e)
-{
-	const char *text = db_text_or_null(st, column);
-	json_t *j = text ? json_loads(text, 0, NULL) : json_null();
-
-	if (!j)
-		return err_set(e, EBADMSG, "the database's %s is damaged",
-			       sqlite3_column_name(st, column));
-	*ret = j;
-	return 0;
-}
-
 int listing_answer(struct request *rq, const struct listing *l,
 		   const struct listing_value *values, struct err *e)
 {

@@ -33,11 +33,6 @@ struct listing_value {
 	bool is_null, used;
 };
 
-/* A column that holds JSON; null for NULL. -EBADMSG: it holds something else,
- * which is never shown as null. */
-int listing_read_json_column(sqlite3_stmt *st, int column, json_t **ret,
-			     struct err *e);
-
 /* Answers the request; `values` ends with an unused one, or is NULL. */
 int listing_answer(struct request *rq, const struct listing *l,
 		   const struct listing_value *values, struct err *e);

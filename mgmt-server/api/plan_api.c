@@ -131,9 +131,8 @@ static int load_composed_documents(struct plan *w, const struct composition *c,
 			effective_access_add_document(&w->world, draft);
 			continue;
 		}
-		r = effective_access_add_stored(w->rq->server, w->cache,
-						&w->world, c->pick[i].sha256,
-						e);
+		r = effective_access_add_stored(w->cache, &w->world,
+						c->pick[i].sha256, e);
 		if (r < 0)
 			return r;
 	}
@@ -258,8 +257,7 @@ static int compute_device_changes(struct plan *w, const char *id,
 	struct access_matrix *a = w->a, *b = w->b;
 	auto_json json_t *documents = json_array(), *cells = NULL, *j = NULL;
 	auto_free char *text = NULL;
-	int r = effective_access_load(w->rq->server, w->cache, id, 0, &w->world,
-				      e);
+	int r = effective_access_load(w->cache, id, 0, &w->world, e);
 
 	if (r == 0 && !w->world.known)
 		r = load_composed_documents(w, &w->before, e);
@@ -390,7 +388,7 @@ static int create_plan_work(struct request *rq, struct err *e)
 	if (json_array_size(w->wanted) > DRAFTS_MAX)
 		return err_set(e, EINVAL, "more than %d documents", DRAFTS_MAX);
 	w->rq = rq;
-	w->cache = effective_access_cache_new(rq->server);
+	w->cache = effective_access_cache_new(rq->server->db);
 	w->documents = json_array();
 	w->devices = open_memstream(&w->text, &w->text_len);
 	w->a = calloc(1, sizeof(*w->a));

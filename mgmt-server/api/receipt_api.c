@@ -8,6 +8,7 @@
 #include "mgmt-server/api/request.h"
 #include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/device.h"
+#include "mgmt-server/store/json_column.h"
 
 static int list_device_rows(struct request *rq, const struct listing *l,
 			    struct err *e)
@@ -16,7 +17,8 @@ static int list_device_rows(struct request *rq, const struct listing *l,
 		{ .text = rq->param[0], .used = true }, { .used = false }
 	};
 	char group[DOC_ID_SIZE];
-	int r = device_check_visible(rq, rq->param[0], group, e);
+	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
+				     group, e);
 
 	return r < 0 ? r : listing_answer(rq, l, values, e);
 }
@@ -25,10 +27,10 @@ static int build_stored_receipt_json(struct request *rq, sqlite3_stmt *st,
 				     json_t **ret, struct err *e)
 {
 	auto_json json_t *payload = NULL, *envelope = NULL;
-	int r = listing_read_json_column(st, 9, &payload, e);
+	int r = json_column_read(st, 9, &payload, e);
 
 	if (r == 0)
-		r = listing_read_json_column(st, 10, &envelope, e);
+		r = json_column_read(st, 10, &envelope, e);
 	if (r < 0)
 		return r;
 	*ret = json_pack(
@@ -73,7 +75,7 @@ static int build_audit_record_json(struct request *rq, sqlite3_stmt *st,
 				   json_t **ret, struct err *e)
 {
 	auto_json json_t *record = NULL;
-	int r = listing_read_json_column(st, 7, &record, e);
+	int r = json_column_read(st, 7, &record, e);
 	json_t *detail = json_object_get(record, "detail");
 
 	if (r < 0)
@@ -116,7 +118,7 @@ static int build_audit_batch_json(struct request *rq, sqlite3_stmt *st,
 				  json_t **ret, struct err *e)
 {
 	auto_json json_t *head = NULL;
-	int r = listing_read_json_column(st, 5, &head, e);
+	int r = json_column_read(st, 5, &head, e);
 
 	if (r < 0)
 		return r;

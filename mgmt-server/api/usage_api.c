@@ -9,6 +9,7 @@
 #include "mgmt-server/api/listing.h"
 #include "mgmt-server/api/request.h"
 #include "mgmt-server/core/server.h"
+#include "mgmt-server/store/json_column.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -18,11 +19,11 @@ static int build_usage_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
 			    struct err *e)
 {
 	auto_json json_t *record = NULL, *policies = NULL;
-	int r = listing_read_json_column(st, 7, &record, e);
+	int r = json_column_read(st, 7, &record, e);
 	json_t *detail;
 
 	if (r == 0)
-		r = listing_read_json_column(st, 9, &policies, e);
+		r = json_column_read(st, 9, &policies, e);
 	if (r < 0)
 		return r;
 	detail = json_object_get(record, "detail");

@@ -3,7 +3,6 @@
 
 #include "lib/auto.h"
 #include "lib/err.h"
-#include "mgmt-server/api/request.h"
 #include "mgmt-server/core/server.h"
 
 #include <errno.h>
@@ -70,8 +69,8 @@ int device_channel_send(struct device_channel *c, const char *type, json_t *j,
 	struct device_channel_message *o;
 	size_t len;
 
-	if (!j || request_set_member(j, "type", json_string(type)) < 0 ||
-	    request_set_member(j, "id", json_integer(++c->ids)) < 0)
+	if (!j || json_object_set_new(j, "type", json_string(type)) < 0 ||
+	    json_object_set_new(j, "id", json_integer(++c->ids)) < 0)
 		return err_oom(e, "send");
 	text = json_text(message);
 	if (!text)

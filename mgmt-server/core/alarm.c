@@ -6,7 +6,6 @@
 #include "lib/db.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "mgmt-server/fleet/device.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +42,59 @@ void alarm_free(struct alarms *a)
 	free(a);
 }
 
+int alarm_record(struct server *s, const char *device, const char *text,
+		 struct err *e)
+{
+	auto_json json_t *after = json_pack("{s:s}", "text", text);
+	struct audit_log_entry en = { .who = device,
+				      .from = "device",
+				      .action = "alarm",
+				      .device = device,
+				      .after = after };
+	sqlite3_stmt *st = NULL;
+	int r = db_first(s->db, &st, e,
+			 "SELECT 1 FROM alarm WHERE device = ? AND text = ?",
+			 "ss", device, text);
+
+	sqlite3_reset(st);
+	if (r != 0) /* said before: once is enough */
+		return r < 0 ? r : 0;
+	s->metrics.alarms++;
+	r = db_run(s->db, e,
+		   "INSERT INTO alarm (device, time, text) VALUES (?, ?, ?)",
+		   "sis", device, clock_wall(), text);
+	if (r == 0)
+		r = server_append_audit(s, &en, NULL, e);
+	server_queue_event(
+		s, "alarm", NULL,
+		json_pack("{s:s, s:s}", "device", device, "text", text));
+	return r;
+}
+
+/* Each text is made readable whatever an older version wrote. */
+int alarm_list(struct db *db, const char *device, json_t **ret, struct err *e)
+{
+	auto_json json_t *list = json_array();
+	sqlite3_stmt *st = NULL;
+	int r = db_query(db, &st, e,
+			 "SELECT text FROM alarm WHERE device = ?"
+			 " ORDER BY number",
+			 "s", device);
+
+	while (r >= 0 && (r = db_step(db, st, e)) > 0) {
+		struct err text;
+
+		err_set(&text, EBADMSG, "%s", db_text(st, 0));
+		if (json_array_append_new(list, json_string(text.text)) < 0)
+			return err_oom(e, "list alarms");
+	}
+	if (r < 0)
+		return r;
+	*ret = steal(list);
+	return 0;
+}
+
+/* ---- those that wait */
 /* 1: there is such a device. */
 static int find_device_row(struct server *s, const char *device, struct err *e)
 {
@@ -68,7 +120,7 @@ static int write_pending_alarm(struct server *s, struct alarm *al,
 	r = server_begin_savepoint(s, &mark, e);
 	if (r < 0)
 		return r;
-	r = device_record_alarm(s, al->device, al->text, e);
+	r = alarm_record(s, al->device, al->text, e);
 	if (r < 0) {
 		server_rollback_savepoint(s, &mark);
 		return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Alarms of what happens once and comes from nobody who would send it again: a
- * refused certificate, a second connection. They wait in memory while the
+ * Alarms. Those of what happens once and comes from nobody who would send it
+ * again (a refused certificate, a second connection) wait in memory while the
  * database takes no writes, and until the turn that wrote them is committed.
  */
 #ifndef MGMT_SERVER_CORE_ALARM_H
@@ -15,6 +15,12 @@ struct alarms;
 
 int alarm_new(struct alarms **ret, struct err *e);
 void alarm_free(struct alarms *a);
+
+/* Something that must not happen; kept, audited, told; once for each text. */
+int alarm_record(struct server *s, const char *device, const char *text,
+		 struct err *e);
+/* The texts of a device's alarms, oldest first; the caller owns *ret. */
+int alarm_list(struct db *db, const char *device, json_t **ret, struct err *e);
 
 /* Of no device that is known: nothing. Beyond ALARM_PENDING_MAX it stands in
  * the log only. */

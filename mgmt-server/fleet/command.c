@@ -11,6 +11,7 @@
 #include "lib/log.h"
 #include "mgmt-server/channel/connections.h"
 #include "mgmt-server/channel/device_channel.h"
+#include "mgmt-server/core/alarm.h"
 #include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/device.h"
 
@@ -241,7 +242,7 @@ static int report_mismatched_receipt(struct server *s, const struct receipt *rc,
 	err_set(&alarm, EBADMSG,
 		"receipt %" PRId64 " answers %.64s, but not for its VP",
 		rc->seq, id);
-	return device_record_alarm(s, rc->device, alarm.text, e);
+	return alarm_record(s, rc->device, alarm.text, e);
 }
 
 int command_apply_receipt(struct server *s, const struct receipt *rc,
@@ -279,7 +280,7 @@ int command_apply_receipt(struct server *s, const struct receipt *rc,
 		return report_mismatched_receipt(s, rc, id, e);
 	r = store_final_state(s, rc, action, state, number, e);
 	if (r == 0 && group[0] && strcmp(state, "done") == 0)
-		r = device_set_group(s, rc->device, group, e);
+		r = device_set_group(s->db, s->presence, rc->device, group, e);
 	notify_command_change(s, rc->device, id, state);
 	return r;
 }

@@ -7,30 +7,30 @@
 #include "lib/db.h"
 #include "lib/document/doc.h"
 #include "lib/err.h"
-#include "mgmt-server/api/request.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/store/document.h"
+#include "mgmt-server/store/token.h"
 
 #include <string.h>
 
 /* What is in use once `doc` is too. */
 struct document_set {
-	struct request *rq;
+	struct db *db;
+	const struct token *caller;
 	const struct doc *doc;
 };
 
 /* The newest that may be used. 1: *ret is the caller's; 0: there is none. */
-static int load_newest_document(struct server *s, enum doc_type type,
+static int load_newest_document(struct db *db, enum doc_type type,
 				const char *id, uint32_t min_version,
 				struct doc **ret, struct err *e)
 {
 	struct document_version pick;
-	int r = document_find_newest(s->db, type, id, min_version, clock_wall(),
+	int r = document_find_newest(db, type, id, min_version, clock_wall(),
 				     &pick, e);
 
 	if (r <= 0)
 		return r;
-	r = document_load(s->db, pick.sha256, ret, e);
+	r = document_load(db, pick.sha256, ret, e);
 	return r < 0 ? r : 1;
 }
 
@@ -46,20 +46,19 @@ static int get_newest_document(const struct document_set *set,
 	*ret = d;
 	if (d->head.type == type && strcmp(d->head.id, id) == 0)
 		return d->head.version >= min_version;
-	r = load_newest_document(set->rq->server, type, id, min_version, keep,
-				 e);
+	r = load_newest_document(set->db, type, id, min_version, keep, e);
 	*ret = *keep;
 	return r;
 }
 
 /* A VP's config names an image by its id alone, so what ran it goes on. */
-static int check_image_architecture(struct server *s,
+static int check_image_architecture(struct db *db,
 				    const struct doc_image *image,
 				    struct err *e)
 {
 	AUTO(doc_freep) struct doc *before = NULL;
 	const char *old;
-	int r = load_newest_document(s, DOC_IMAGE, image->head.id, 1, &before,
+	int r = load_newest_document(db, DOC_IMAGE, image->head.id, 1, &before,
 				     e);
 
 	if (r <= 0)
@@ -75,12 +74,13 @@ static int check_image_architecture(struct server *s,
 }
 
 /* Is there a device of the group that says it has another one? */
-static int check_device_architectures(struct request *rq, const char *group,
+static int check_device_architectures(const struct document_set *set,
+				      const char *group,
 				      const struct doc_image *image,
 				      struct err *e)
 {
 	AUTO(db_done) sqlite3_stmt *st = NULL;
-	struct db *db = rq->server->db;
+	struct db *db = set->db;
 	int r = db_query(db, &st, e,
 			 "SELECT min(id), json_extract(reported,"
 			 " '$.inventory.machine') AS machine FROM device"
@@ -95,7 +95,7 @@ static int check_device_architectures(struct request *rq, const char *group,
 
 		if (!own || strcmp(own, image->architecture) == 0)
 			continue;
-		if (!request_can_see_group(rq, group))
+		if (!token_can_see_group(set->caller, group))
 			return err_reason(e, REASON_ARCHITECTURE,
 					  "image %s version %u is for %s, and "
 					  "not all devices that it would come "
@@ -130,7 +130,7 @@ static int check_config_image(const struct document_set *set, const char *group,
 	/* What is not of this document was asked when it came. */
 	if (r <= 0 || (set->doc->head.type == DOC_IMAGE && d != set->doc))
 		return r < 0 ? r : 0;
-	return check_device_architectures(set->rq, group, doc_as_image(d), e);
+	return check_device_architectures(set, group, doc_as_image(d), e);
 }
 
 static int check_group_configs(const struct document_set *set,
@@ -155,7 +155,7 @@ static int check_group_configs(const struct document_set *set,
 static int check_all_groups(const struct document_set *set, struct err *e)
 {
 	AUTO(db_done) sqlite3_stmt *st = NULL;
-	struct db *db = set->rq->server->db;
+	struct db *db = set->db;
 	int r = db_query(db, &st, e,
 			 "SELECT DISTINCT grp FROM device"
 			 " WHERE state = 'active'",
@@ -169,17 +169,17 @@ static int check_all_groups(const struct document_set *set, struct err *e)
 	return r;
 }
 
-int compatibility_check(struct request *rq, const struct doc *doc,
-			struct err *e)
+int compatibility_check(struct db *db, const struct token *caller,
+			const struct doc *doc, struct err *e)
 {
-	const struct document_set set = { rq, doc };
+	const struct document_set set = { db, caller, doc };
 	int r;
 
 	switch (doc->head.type) {
 	case DOC_GROUP:
 		return check_group_configs(&set, doc->head.id, e);
 	case DOC_IMAGE:
-		r = check_image_architecture(rq->server, doc_as_image(doc), e);
+		r = check_image_architecture(db, doc_as_image(doc), e);
 		return r < 0 ? r : check_all_groups(&set, e);
 	case DOC_VP_CONFIG:
 		return check_all_groups(&set, e);

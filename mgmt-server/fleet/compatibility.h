@@ -4,9 +4,10 @@
 #ifndef MGMT_SERVER_FLEET_COMPATIBILITY_H
 #define MGMT_SERVER_FLEET_COMPATIBILITY_H
 
+struct db;
 struct doc;
 struct err;
-struct request;
+struct token;
 
 /*
  * Of an image: has it the architecture of the versions before? Of an image, a
@@ -15,7 +16,7 @@ struct request;
  * err.architecture, which names devices and groups only if the caller sees
  * them.
  */
-int compatibility_check(struct request *rq, const struct doc *doc,
-			struct err *e);
+int compatibility_check(struct db *db, const struct token *caller,
+			const struct doc *doc, struct err *e);
 
 #endif

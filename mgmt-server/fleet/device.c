@@ -6,20 +6,20 @@
 #include "lib/db.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "mgmt-server/api/request.h"
 #include "mgmt-server/channel/connections.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/problem.h"
+#include "mgmt-server/store/token.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define REPORTED_MAX (64 * 1024)
 
-int device_get_epoch(struct server *s, const char *device, char ret[33],
+int device_get_epoch(struct db *db, const char *device, char ret[33],
 		     struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_first(s->db, &st, e,
+	int r = db_first(db, &st, e,
 			 "SELECT epoch FROM device WHERE id = ?"
 			 " AND state = 'active'",
 			 "s", device);
@@ -33,13 +33,12 @@ int device_get_epoch(struct server *s, const char *device, char ret[33],
 	return 0;
 }
 
-static int load_reported_status(struct server *s, const char *device,
-				json_t **ret, struct err *e)
+static int load_reported_status(struct db *db, const char *device, json_t **ret,
+				struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_first(s->db, &st, e,
-			 "SELECT reported FROM device WHERE id = ?", "s",
-			 device);
+	int r = db_first(db, &st, e, "SELECT reported FROM device WHERE id = ?",
+			 "s", device);
 
 	if (r < 0)
 		return r;
@@ -50,8 +49,8 @@ static int load_reported_status(struct server *s, const char *device,
 	return *ret ? 0 : err_oom(e, "read a report");
 }
 
-static int store_reported_status(struct server *s, const char *device,
-				 json_t *j, struct err *e)
+static int store_reported_status(struct db *db, const char *device, json_t *j,
+				 struct err *e)
 {
 	auto_free char *text = json_text(j);
 
@@ -60,50 +59,50 @@ static int store_reported_status(struct server *s, const char *device,
 	if (strlen(text) > REPORTED_MAX)
 		return err_set(e, EINVAL, "%s reports more than %d bytes",
 			       device, REPORTED_MAX);
-	return db_run(s->db, e,
+	return db_run(db, e,
 		      "UPDATE device SET reported = ?, seen = ? WHERE id = ?",
 		      "sis", text, clock_wall(), device);
 }
 
-int device_store_hello(struct server *s, const char *device, const char *agent,
+int device_store_hello(struct db *db, const char *device, const char *agent,
 		       json_t *inventory, json_t *status, struct err *e)
 {
 	auto_json json_t *j = NULL;
-	int r = load_reported_status(s, device, &j, e);
+	int r = load_reported_status(db, device, &j, e);
 
 	if (r < 0)
 		return r;
-	r = request_set_member(j, "agent", json_string(agent));
+	r = json_object_set_new(j, "agent", json_string(agent));
 	if (r == 0 && inventory)
 		r = json_object_set(j, "inventory", inventory);
 	if (r == 0 && status)
 		r = json_object_set(j, "status", status);
 	return r < 0 ? err_oom(e, "keep a report")
-		     : store_reported_status(s, device, j, e);
+		     : store_reported_status(db, device, j, e);
 }
 
-int device_store_report(struct server *s, const char *device,
-			const char *member, json_t *value, struct err *e)
+int device_store_report(struct db *db, const char *device, const char *member,
+			json_t *value, struct err *e)
 {
 	auto_json json_t *j = NULL;
-	int r = load_reported_status(s, device, &j, e);
+	int r = load_reported_status(db, device, &j, e);
 
 	if (r < 0)
 		return r;
 	return json_object_set(j, member, value) < 0
 		       ? err_oom(e, "keep a report")
-		       : store_reported_status(s, device, j, e);
+		       : store_reported_status(db, device, j, e);
 }
 
-int device_set_group(struct server *s, const char *device, const char *group,
-		     struct err *e)
+int device_set_group(struct db *db, struct connections *p, const char *device,
+		     const char *group, struct err *e)
 {
-	int r = db_run(s->db, e,
+	int r = db_run(db, e,
 		       "UPDATE device SET grp = ?, rev = rev + 1 WHERE id = ?",
 		       "ss", group, device);
 
 	if (r == 0)
-		connections_mark_stale(s->presence, device);
+		connections_mark_stale(p, device);
 	return r;
 }
 
@@ -130,14 +129,13 @@ static bool is_snapshot_in_force(json_t *wanted, json_t *in_force)
 	return json_array_size(wanted) > 0;
 }
 
-int device_update_compliance(struct server *s, const char *device,
-			     struct err *e)
+int device_update_compliance(struct db *db, const char *device, struct err *e)
 {
 	auto_json json_t *wanted = NULL, *receipt = NULL;
 	json_t *details, *not_enforced;
 	sqlite3_stmt *st = NULL;
 	bool compliant;
-	int r = db_first(s->db, &st, e,
+	int r = db_first(db, &st, e,
 			 "SELECT n.documents, (SELECT payload FROM receipt"
 			 " WHERE device = n.device AND epoch = n.epoch AND"
 			 " describes ORDER BY seq DESC LIMIT 1)"
@@ -154,76 +152,24 @@ int device_update_compliance(struct server *s, const char *device,
 	compliant = is_snapshot_in_force(
 			    wanted, json_object_get(details, "documents")) &&
 		    json_array_size(not_enforced) == 0;
-	return db_run(s->db, e, "UPDATE device SET compliant = ? WHERE id = ?",
+	return db_run(db, e, "UPDATE device SET compliant = ? WHERE id = ?",
 		      "is", (int64_t)compliant, device);
 }
 
-int device_record_alarm(struct server *s, const char *device, const char *text,
-			struct err *e)
-{
-	auto_json json_t *after = json_pack("{s:s}", "text", text);
-	struct audit_log_entry en = { .who = device,
-				      .from = "device",
-				      .action = "alarm",
-				      .device = device,
-				      .after = after };
-	sqlite3_stmt *st = NULL;
-	int r = db_first(s->db, &st, e,
-			 "SELECT 1 FROM alarm WHERE device = ? AND text = ?",
-			 "ss", device, text);
-
-	sqlite3_reset(st);
-	if (r != 0) /* said before: once is enough */
-		return r < 0 ? r : 0;
-	s->metrics.alarms++;
-	r = db_run(s->db, e,
-		   "INSERT INTO alarm (device, time, text) VALUES (?, ?, ?)",
-		   "sis", device, clock_wall(), text);
-	if (r == 0)
-		r = server_append_audit(s, &en, NULL, e);
-	server_queue_event(
-		s, "alarm", NULL,
-		json_pack("{s:s, s:s}", "device", device, "text", text));
-	return r;
-}
-
-/* Each text is made readable whatever an older version wrote. */
-int device_list_alarms(struct server *s, const char *device, json_t **ret,
-		       struct err *e)
-{
-	auto_json json_t *list = json_array();
-	sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e,
-			 "SELECT text FROM alarm WHERE device = ?"
-			 " ORDER BY number",
-			 "s", device);
-
-	while (r >= 0 && (r = db_step(s->db, st, e)) > 0) {
-		struct err text;
-
-		err_set(&text, EBADMSG, "%s", db_text(st, 0));
-		if (json_array_append_new(list, json_string(text.text)) < 0)
-			return err_oom(e, "list alarms");
-	}
-	if (r < 0)
-		return r;
-	*ret = steal(list);
-	return 0;
-}
-
-int device_check_visible(struct request *rq, const char *device,
-			 char ret_group[DOC_ID_SIZE], struct err *e)
+int device_check_visible(struct db *db, const struct token *caller,
+			 const char *device, char ret_group[DOC_ID_SIZE],
+			 struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_first(rq->server->db, &st, e,
-			 "SELECT grp FROM device WHERE id = ?", "s", device);
+	int r = db_first(db, &st, e, "SELECT grp FROM device WHERE id = ?", "s",
+			 device);
 
 	if (r < 0)
 		return r;
 	if (r > 0)
 		snprintf(ret_group, DOC_ID_SIZE, "%s", db_text(st, 0));
 	sqlite3_reset(st);
-	if (r == 0 || !request_can_see_group(rq, ret_group))
+	if (r == 0 || !token_can_see_group(caller, ret_group))
 		return err_set(e, PROBLEM_NOT_FOUND, "there is no device %.64s",
 			       device);
 	return 0;

@@ -28,7 +28,7 @@ int device_messages_open(struct server *s, const char *device, void *connection,
 			 struct device_channel **ret, struct err *e)
 {
 	char epoch[33];
-	int r = device_get_epoch(s, device, epoch, e);
+	int r = device_get_epoch(s->db, device, epoch, e);
 
 	if (r == 0)
 		r = device_channel_new(s, device, epoch, connection, ret, e);
@@ -167,8 +167,8 @@ static int handle_hello_message(struct device_channel *c, json_t *j,
 		return err_reason(e, REASON_EPOCH,
 				  "%s is of epoch %s, not %.33s", c->device,
 				  c->epoch, epoch);
-	r = device_store_hello(c->server, c->device, agent, inventory, status,
-			       e);
+	r = device_store_hello(c->server->db, c->device, agent, inventory,
+			       status, e);
 	if (r == 0)
 		r = send_stream_positions(c, holds, status, e);
 	if (r == 0)
@@ -308,8 +308,8 @@ static int handle_status_message(struct device_channel *c, json_t *j,
 	int r = json_read_object(j, table, false, "status", e);
 
 	return r < 0 ? r
-		     : device_store_report(c->server, c->device, "documents",
-					   documents, e);
+		     : device_store_report(c->server->db, c->device,
+					   "documents", documents, e);
 }
 
 static int handle_progress_message(struct device_channel *c, json_t *j,

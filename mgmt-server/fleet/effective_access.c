@@ -7,14 +7,13 @@
 #include "lib/db.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/store/document.h"
 
 #include <errno.h>
 #include <string.h>
 
 struct effective_access_cache {
-	struct server *server;
+	struct db *db;
 	size_t n, room;
 	struct {
 		char sha256[ENCODING_DIGEST_SIZE];
@@ -22,12 +21,12 @@ struct effective_access_cache {
 	} * item;
 };
 
-struct effective_access_cache *effective_access_cache_new(struct server *s)
+struct effective_access_cache *effective_access_cache_new(struct db *db)
 {
 	struct effective_access_cache *f = calloc(1, sizeof(*f));
 
 	if (f)
-		f->server = s;
+		f->db = db;
 	return f;
 }
 
@@ -53,7 +52,7 @@ static int get_cached_document(struct effective_access_cache *f,
 			*ret = f->item[i].doc;
 			return 0;
 		}
-	r = document_load(f->server->db, sha256, &d, e);
+	r = document_load(f->db, sha256, &d, e);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	if (f->n == f->room) {
@@ -89,8 +88,7 @@ void effective_access_add_document(struct effective_access *w,
 		w->config[w->n_configs++] = doc_as_vp_config(d);
 }
 
-int effective_access_add_stored(struct server *s,
-				struct effective_access_cache *f,
+int effective_access_add_stored(struct effective_access_cache *f,
 				struct effective_access *w, const char *sha256,
 				struct err *e)
 {
@@ -143,12 +141,12 @@ static enum doc_level parse_enforcement_level(const char *name)
 	" " what " AND time <= ? ORDER BY seq DESC LIMIT 1"
 
 /* The newest receipt up to then, by one of the above. 1 found, 0 none. */
-static int load_receipt_at(struct server *s, const struct effective_access *w,
+static int load_receipt_at(struct db *db, const struct effective_access *w,
 			   const char *sql, int64_t at, json_t **ret,
 			   int64_t *ret_seq, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_first(s->db, &st, e, sql, "ssi", w->device, w->epoch, at);
+	int r = db_first(db, &st, e, sql, "ssi", w->device, w->epoch, at);
 
 	if (r <= 0)
 		return r;
@@ -159,11 +157,11 @@ static int load_receipt_at(struct server *s, const struct effective_access *w,
 }
 
 /* The epoch that was in force then. */
-static int find_epoch_at(struct server *s, const char *device, int64_t at,
+static int find_epoch_at(struct db *db, const char *device, int64_t at,
 			 struct effective_access *ret, struct err *e)
 {
 	sqlite3_stmt *st = NULL;
-	int r = db_first(s->db, &st, e,
+	int r = db_first(db, &st, e,
 			 "SELECT epoch FROM epoch WHERE device = ?"
 			 " ORDER BY enrolled <= ? DESC, enrolled DESC LIMIT 1",
 			 "si", device, at);
@@ -178,8 +176,7 @@ static int find_epoch_at(struct server *s, const char *device, int64_t at,
 	return 0;
 }
 
-static int load_applied_receipt(struct server *s,
-				struct effective_access_cache *f,
+static int load_applied_receipt(struct effective_access_cache *f,
 				struct effective_access *w, json_t *receipt,
 				struct err *e)
 {
@@ -198,7 +195,7 @@ static int load_applied_receipt(struct server *s,
 	json_array_foreach (json_object_get(details, "documents"), i, d) {
 		const char *sha256 =
 			json_string_value(json_object_get(d, "sha256"));
-		int r = sha256 ? effective_access_add_stored(s, f, w, sha256, e)
+		int r = sha256 ? effective_access_add_stored(f, w, sha256, e)
 			       : 0;
 
 		add_image_version(w, d);
@@ -208,9 +205,9 @@ static int load_applied_receipt(struct server *s,
 	return 0;
 }
 
-int effective_access_load(struct server *s, struct effective_access_cache *f,
-			  const char *device, int64_t at,
-			  struct effective_access *ret, struct err *e)
+int effective_access_load(struct effective_access_cache *f, const char *device,
+			  int64_t at, struct effective_access *ret,
+			  struct err *e)
 {
 	auto_json json_t *applied = NULL, *switched = NULL;
 	int64_t when = at ? at : clock_wall(), seq;
@@ -219,15 +216,15 @@ int effective_access_load(struct server *s, struct effective_access_cache *f,
 
 	memset(ret, 0, sizeof(*ret));
 	/* Receipts bear the device's clock, which may be a little ahead. */
-	r = find_epoch_at(s, device, when, ret, e);
+	r = find_epoch_at(f->db, device, when, ret, e);
 	if (r == 0)
-		r = load_receipt_at(s, ret, NEWEST_TO("describes"),
+		r = load_receipt_at(f->db, ret, NEWEST_TO("describes"),
 				    at ? at : INT64_MAX, &applied, &ret->seq,
 				    e);
 	if (r > 0)
-		r = load_applied_receipt(s, f, ret, applied, e);
+		r = load_applied_receipt(f, ret, applied, e);
 	if (r == 0)
-		r = load_receipt_at(s, ret, NEWEST_TO("type = 'switched'"),
+		r = load_receipt_at(f->db, ret, NEWEST_TO("type = 'switched'"),
 				    at ? at : INT64_MAX, &switched, &seq, e);
 	if (r < 0)
 		return r;

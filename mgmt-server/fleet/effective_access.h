@@ -13,14 +13,14 @@
 #include "lib/document/access.h"
 #include "lib/json.h"
 
+struct db;
 struct err;
-struct server;
 
 #define EFFECTIVE_ACCESS_DOCS_MAX 256
 
 /* Parsed documents, each once, for as long as a request runs. */
 struct effective_access_cache;
-struct effective_access_cache *effective_access_cache_new(struct server *s);
+struct effective_access_cache *effective_access_cache_new(struct db *db);
 void effective_access_cache_free(struct effective_access_cache *f);
 
 /* What one device runs. */
@@ -45,13 +45,12 @@ struct effective_access {
 };
 
 /* What the device runs at a wall time (0: now). -ENOENT: no such device. */
-int effective_access_load(struct server *s, struct effective_access_cache *f,
-			  const char *device, int64_t at,
-			  struct effective_access *ret, struct err *e);
+int effective_access_load(struct effective_access_cache *f, const char *device,
+			  int64_t at, struct effective_access *ret,
+			  struct err *e);
 /* Replaces the documents by others: for a plan. */
 void effective_access_clear_documents(struct effective_access *w);
-int effective_access_add_stored(struct server *s,
-				struct effective_access_cache *f,
+int effective_access_add_stored(struct effective_access_cache *f,
 				struct effective_access *w, const char *sha256,
 				struct err *e);
 void effective_access_add_document(struct effective_access *w,

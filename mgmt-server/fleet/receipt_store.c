@@ -9,11 +9,12 @@
 #include "lib/document/receipt.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "mgmt-server/api/listing.h"
+#include "mgmt-server/core/alarm.h"
 #include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/command.h"
 #include "mgmt-server/fleet/device.h"
 #include "mgmt-server/fleet/resync.h"
+#include "mgmt-server/store/json_column.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -78,7 +79,7 @@ static int load_newest_json(struct server *s, const struct device_streams *t,
 
 	if (r <= 0)
 		return r;
-	r = listing_read_json_column(st, 0, ret, e);
+	r = json_column_read(st, 0, ret, e);
 	sqlite3_reset(st);
 	return r;
 }
@@ -155,7 +156,7 @@ static int apply_receipt_to_device(struct server *s, const struct receipt *rc,
 			      "ss", to && *to ? to : NULL, rc->device);
 	}
 	return receipt_describes(rc)
-		       ? device_update_compliance(s, rc->device, e)
+		       ? device_update_compliance(s->db, rc->device, e)
 		       : 0;
 }
 
@@ -195,7 +196,7 @@ static int compare_stored_receipt(struct server *s,
 	if (same)
 		return 0;
 	err_set(&why, EBADMSG, "two receipts with seq %" PRId64, seq);
-	return device_record_alarm(s, t->device, why.text, e);
+	return alarm_record(s, t->device, why.text, e);
 }
 
 /* *why is always filled on failure: it becomes an alarm. */
@@ -234,7 +235,7 @@ static int report_broken_chain(struct server *s, const struct receipt *rc,
 	err_set(&alarm, EBADMSG,
 		"receipt %" PRId64 " does not continue the one before it",
 		rc->seq);
-	return device_record_alarm(s, rc->device, alarm.text, e);
+	return alarm_record(s, rc->device, alarm.text, e);
 }
 
 /* A statement moves its stream on if it tells of what would be next. */
@@ -296,7 +297,7 @@ static int add_or_compare_receipt(struct server *s, struct device_streams *t,
 		s->metrics.receipts_refused++;
 		err_set(&alarm, EBADMSG, "a receipt after %" PRId64 ": %s",
 			t->receipts, why.text);
-		return device_record_alarm(s, t->device, alarm.text, e);
+		return alarm_record(s, t->device, alarm.text, e);
 	}
 	encoding_format_digest(env->digest, sha256);
 	if (rc.seq <= t->receipts) {
@@ -471,7 +472,7 @@ int receipt_store_add_audit_batch(struct server *s, const char *device,
 	if (audit_check_batch(part, device, epoch, t.key, &t.chain, &why) < 0) {
 		err_set(&alarm, EBADMSG, "an audit batch after %" PRIu64 ": %s",
 			have, why.text);
-		return device_record_alarm(s, device, alarm.text, e);
+		return alarm_record(s, device, alarm.text, e);
 	}
 	json_array_foreach (records, i, text) {
 		r = insert_audit_record(s, &t, text, e);

@@ -8,8 +8,8 @@
 #include "lib/document/receipt.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
+#include "mgmt-server/core/alarm.h"
 #include "mgmt-server/core/server.h"
-#include "mgmt-server/fleet/device.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -52,7 +52,7 @@ int resync_store_gap(struct server *s, const struct receipt *rc,
 			"the device lost %s %" PRId64 " to %" PRId64
 			" (%.40s), which are here",
 			what, g->from, g->to, g->cause);
-	return device_record_alarm(s, rc->device, alarm.text, e);
+	return alarm_record(s, rc->device, alarm.text, e);
 }
 
 int resync_get_receipt_digest(struct server *s, const char *device,
@@ -103,7 +103,7 @@ static int compare_stream_position(struct server *s, const char *device,
 			"%s: the device holds fewer than the %" PRIu64
 			" that are here: it was restored from an older copy",
 			stream, here);
-		r = device_record_alarm(s, device, alarm.text, e);
+		r = alarm_record(s, device, alarm.text, e);
 	}
 	if (r == 0 && acked >= 0 && (uint64_t)acked > here) {
 		err_set(&alarm, EBADMSG,
@@ -111,7 +111,7 @@ static int compare_stream_position(struct server *s, const char *device,
 			" that are here: the server was restored from a "
 			"backup, and asks for them again",
 			stream, here);
-		r = device_record_alarm(s, device, alarm.text, e);
+		r = alarm_record(s, device, alarm.text, e);
 	}
 	return r;
 }
@@ -137,13 +137,13 @@ static int raise_snapshot_version(struct server *s, const char *device,
 			"the device says it holds a snapshot far ahead of "
 			"version %" PRId64 ": not believed",
 			ours);
-		return device_record_alarm(s, device, alarm.text, e);
+		return alarm_record(s, device, alarm.text, e);
 	}
 	err_set(&alarm, EBADMSG,
 		"the device holds a snapshot above version %" PRId64
 		": the server was restored from a backup, and goes on above it",
 		ours);
-	r = device_record_alarm(s, device, alarm.text, e);
+	r = alarm_record(s, device, alarm.text, e);
 	if (r == 0)
 		r = db_run(s->db, e,
 			   "UPDATE device SET snapshot = ? WHERE id = ?", "is",

@@ -7,7 +7,6 @@
 #include "lib/document/envelope.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "mgmt-server/api/request.h"
 #include "mgmt-server/channel/connections.h"
 #include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/device.h"
@@ -348,6 +347,24 @@ int snapshot_handle_new_chunk(struct server *s, const char *sha256,
 	return 0;
 }
 
+/* One that cannot be read keeps no other one back. */
+static int mark_completed_images(struct server *s, bool *ret_changed,
+				 struct err *e)
+{
+	struct image_list found;
+	struct err why;
+	int res = image_find_completed(s->db, s->blobs, &found, e);
+	int r = found.n > 0 ? server_begin_write(s, &why) : 0;
+
+	for (unsigned int i = 0; r == 0 && i < found.n; i++) {
+		r = image_mark_complete(s->db, found.sha256[i], &why);
+		*ret_changed |= r == 0;
+	}
+	if (r < 0)
+		*e = why;
+	return r < 0 ? r : res;
+}
+
 int snapshot_recheck_images(struct server *s, struct err *e)
 {
 	struct snapshot_cache *c = s->snapshots;
@@ -359,7 +376,7 @@ int snapshot_recheck_images(struct server *s, struct err *e)
 		c->rest--;
 		return 0;
 	}
-	r = image_recheck_incomplete(s, &c->images_came, e);
+	r = mark_completed_images(s, &c->images_came, e);
 	if (r == 0 && c->images_came)
 		r = snapshot_handle_document_change(s, e);
 	if (r == 0)
@@ -451,7 +468,7 @@ static int store_snapshot(struct server *s, const char *device,
 			   " VALUES (?, ?, ?, ?, ?, ?, ?)",
 			   "ssiiiss", device, n->epoch, n->version + 1, now,
 			   now + LIFE, documents, envelope);
-	return r < 0 ? r : device_update_compliance(s, device, e);
+	return r < 0 ? r : device_update_compliance(s->db, device, e);
 }
 
 int snapshot_get_for_device(struct server *s, const char *device,

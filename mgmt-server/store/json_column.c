@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt-server/store/json_column.h"
+
+#include "lib/db.h"
+#include "lib/err.h"
+
+#include <errno.h>
+
+int json_column_read(sqlite3_stmt *st, int column, json_t **ret, struct err *e)
+{
+	const char *text = db_text_or_null(st, column);
+	json_t *j = text ? json_loads(text, 0, NULL) : json_null();
+
+	if (!j)
+		return err_set(e, EBADMSG, "the database's %s is damaged",
+			       sqlite3_column_name(st, column));
+	*ret = j;
+	return 0;
+}
