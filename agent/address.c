@@ -86,7 +86,7 @@ int address_parse_list(const char *text, size_t len, struct address_list *ret,
 	while ((line = strsep(&at, "\n")))
 		if (*line && append_address(&list, line) < 0)
 			return err_set(e, EBADMSG,
-				       "look up the name: '%.60s' is no "
+				       "look up the name: '%.60s' is not an "
 				       "address",
 				       line);
 	if (list.n == 0)

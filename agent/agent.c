@@ -437,7 +437,7 @@ static void on_enroll_finished(void *user, const struct err *failure)
 	if (!a->id->has_next)
 		return; /* it was the failure that we reported */
 	if (failure) {
-		/* Its status tells whether it has it all the same. */
+		/* Its status says whether it has it all the same. */
 		log_error("enrol: %s", failure->text);
 		session_request_status(a, FOR_CONNECT);
 		return;

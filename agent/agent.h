@@ -2,8 +2,8 @@
 /*
  * The agent as a whole: moves bytes between the server and cells-policyd, and
  * decides nothing. It keeps a connection while there is an enrolment and a
- * policyd to speak for, and starts anew when either changes: whatever was under
- * way comes again, from the server or from policyd.
+ * policyd to speak for, and starts again when either changes: whatever was
+ * under way comes again, from the server or from policyd.
  */
 #ifndef AGENT_AGENT_H
 #define AGENT_AGENT_H

@@ -71,7 +71,7 @@ static int convert_enrollment_fields(const struct enrollment_fields *f,
 	return 0;
 }
 
-/* -EINVAL: it is no enrollment. */
+/* -EINVAL: not an enrollment. */
 static int parse_enrollment(const char *text, size_t len,
 			    struct identity_enrollment *ret, struct err *e)
 {

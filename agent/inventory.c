@@ -16,7 +16,7 @@ static const char *const model_files[] = {
 	"/sys/class/dmi/id/product_name",
 };
 
-/* Files of others: anything that is no plain text is left out. */
+/* Files of others: anything but plain text is left out. */
 static void add_text_member(json_t *j, const char *name, const char *text,
 			    size_t len)
 {

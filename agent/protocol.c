@@ -19,7 +19,7 @@
 /* An envelope that came down and waits for policyd. */
 struct queued_envelope {
 	STAILQ_ENTRY(queued_envelope) next;
-	char sha256[SHA_SIZE]; /* "": could not be told */
+	char sha256[SHA_SIZE]; /* "": it could not be computed */
 	bool is_snapshot;
 	size_t len;
 	char *envelope;
@@ -34,7 +34,7 @@ struct outcome {
 
 struct stream {
 	uint64_t acked, sent;
-	bool is_greeted; /* the server said after hello where it stands */
+	bool is_greeted; /* the server sent its position after hello */
 	uint64_t greeting;
 	char *last;	 /* what it showed with that; NULL: nothing */
 	bool is_asking;	 /* policyd is asked */
@@ -211,7 +211,7 @@ void protocol_send_audit(struct protocol *p, const char *batch, size_t len)
 {
 	json_t *j = len > 0 ? parse_json_text(batch, len) : NULL;
 
-	/* Its last seq stands in the head, which only the server has to read.
+	/* Its last seq is in the head, which only the server has to read.
 	 */
 	p->stream[PROTOCOL_AUDIT].sent = p->stream[PROTOCOL_AUDIT].acked + 1;
 	end_request(p, PROTOCOL_AUDIT,
@@ -320,7 +320,7 @@ static void send_submitted(struct protocol *p, const struct outcome *o)
 			       o->text));
 }
 
-/* Remembers what became of an envelope, and tells the server. */
+/* Remembers what became of an envelope, and reports it to the server. */
 static void record_outcome(struct protocol *p, const char *sha256,
 			   const char *word, const char *reason,
 			   const char *text)
@@ -473,7 +473,7 @@ static int on_cancel_message(struct protocol *p, json_t *m, struct err *e)
 	if (r < 0)
 		return r;
 	if (encoding_parse_digest(sha256, digest) < 0)
-		return err_set(e, EINVAL, "cancel: '%.80s' is no digest",
+		return err_set(e, EINVAL, "cancel: '%.80s' is not a digest",
 			       sha256);
 	o = find_outcome(p, sha256);
 	if (o) {
@@ -498,7 +498,7 @@ static int on_cancel_message(struct protocol *p, json_t *m, struct err *e)
 }
 
 /*
- * The server's word on where it stands holds, forwards and backwards (it was
+ * The position that the server gives holds, forwards and backwards (it was
  * restored from a backup). If it does not move it refuses what comes next:
  * that is left to the tick, so that it cannot become a loop.
  */

@@ -52,7 +52,7 @@ void session_request_status(struct agent *a, unsigned int what_for);
 void session_connect(struct agent *a);
 bool session_may_connect(const struct agent *a);
 void session_disconnect(struct agent *a);
-/* policyd did not answer: a new connection asks anew, and the server brings
+/* policyd did not answer: a new connection asks again, and the server brings
  * again what was not answered. */
 void session_restart(struct agent *a);
 

@@ -36,7 +36,7 @@ static void drop_message_queues(struct transport_peer *p)
 }
 
 /*
- * Told from the loop, never from within another call of ours or of lws. The
+ * Called from the loop, never from within another call of ours or of lws. The
  * loop is made to come back, as lws looks at its timers and then sleeps: the
  * other loop would not see what this set in motion.
  */

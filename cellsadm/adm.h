@@ -26,7 +26,7 @@ struct adm {
 	const char *root_option;
 	struct admin_config server; /* read by adm_get_server() */
 	struct remote *remote;	    /* remote.h opens and closes it */
-	/* In force (trust_root_get()): as kept, as the server tells it. */
+	/* In force (trust_root_get()): as kept, as the server has it. */
 	struct doc *kept_root, *root;
 };
 

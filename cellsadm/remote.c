@@ -95,7 +95,7 @@ char *remote_format_path(const char *const *path)
 	return text;
 }
 
-/* The errno that a verb may tell apart. */
+/* The errno that a verb may distinguish. */
 static int get_status_errno(int status)
 {
 	switch (status) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The server's REST interface (schema/openapi.yaml), by lib/http.h. A refusal
- * is an error with the problem's detail and code; -ENOENT stands for 404,
+ * is an error with the problem's detail and code; -ENOENT means 404,
  * -EEXIST for 409.
  */
 #ifndef CELLSADM_REMOTE_H
@@ -24,7 +24,7 @@ struct err;
 int remote_get(struct adm *a, const char *const *path, json_t **ret,
 	       struct err *e);
 
-/* GET of something that is no JSON. */
+/* GET of something other than JSON. */
 int remote_get_text(struct adm *a, const char *const *path, char **ret,
 		    size_t *ret_len, struct err *e);
 

@@ -25,7 +25,7 @@ static const struct verb {
 	{ "status", "", 0, 0, TAKES_FORMAT, ctl_show_status,
 	  "the device, its organisation, what is in force" },
 	{ "switch", "VP", 1, 1, 0, ctl_switch_vp,
-	  "bring a VP to the front; \"host\" is no VP" },
+	  "bring a VP to the front; \"host\" is not a VP" },
 	{ "next", "", 0, 0, 0, ctl_switch_next,
 	  "bring the next running VP to the front" },
 	{ "previous", "", 0, 0, 0, ctl_switch_previous,
@@ -100,7 +100,7 @@ static int parse_verb_options(const struct verb *v, int argc, char **argv,
 			opts[n++] = all[i];
 	snprintf(name, sizeof(name), "cellsctl %s", v->name);
 	program.name = name;
-	/* What stands behind exec's VP is the program's. */
+	/* What follows exec's VP is the program's. */
 	first = opt_parse(&program, argc, argv, v->most != INT_MAX, e);
 	if (first < 0)
 		return first;

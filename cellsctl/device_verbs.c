@@ -183,7 +183,7 @@ int ctl_get_unsupported(struct ctl *c, json_t **ret, struct err *e)
 	return 0;
 }
 
-/* What is wrong with a VP stands behind its state. */
+/* A VP's error follows its state. */
 static void append_state_remark(json_t *vp)
 {
 	const char *what =

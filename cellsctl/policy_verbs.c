@@ -20,7 +20,7 @@ static void call_error_free(sd_bus_error *e)
 	sd_bus_error_free(e);
 }
 
-/* Sends a call; *ret may be NULL. `what` stands in messages. */
+/* Sends a call; *ret may be NULL. `what` is named in messages. */
 static int send_policy_call(struct ctl *c, sd_bus_message *m, const char *what,
 			    sd_bus_message **ret, struct err *e)
 {

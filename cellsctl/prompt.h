@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Passwords and confirmations from whoever sits at the terminal. */
+/* Passwords and confirmations from the person at the terminal. */
 #ifndef CELLSCTL_PROMPT_H
 #define CELLSCTL_PROMPT_H
 

@@ -216,7 +216,7 @@ int relay_run(struct relay *r, const struct relay_end_condition *end,
 	auto_close int resized = -1;
 	int code = 0;
 
-	/* Who does not read any more is told so by the write. */
+	/* A peer that no longer reads makes the write fail. */
 	signal(SIGPIPE, SIG_IGN);
 	if (r->master >= 0) {
 		code = terminal_set_raw(r->master, &before, e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The standard files of a program in a VP. It is never given the user's own:
- * what it is given it may keep, open anew, truncate, and look through. It gets
+ * what it is given it may keep, open again, truncate, and look through. It gets
  * pipes, and where the user has a terminal, one of its own; what goes through
  * them is copied.
  */

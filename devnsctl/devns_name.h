@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Devns by their names, which the module tells by number elsewhere. */
+/* Devns by their names, which are numbers everywhere else in the module. */
 #ifndef DEVNSCTL_DEVNS_NAME_H
 #define DEVNSCTL_DEVNS_NAME_H
 

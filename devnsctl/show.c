@@ -27,7 +27,7 @@ static json_t *build_number_json(uint64_t n)
 	return json_integer((json_int_t)n);
 }
 
-/* "81:3"; null where there is no node. */
+/* "81:3"; null where there is none. */
 static json_t *build_device_json(uint32_t major, uint32_t minor)
 {
 	char text[32];

@@ -116,7 +116,7 @@ static int check_root_filesystem(const struct build_context *bd, int root,
 	if (bd->b->force || (has_init && etc && usr))
 		return 0;
 	return err_set(e, EINVAL,
-		       "build %s: the input is no root file system, without "
+		       "build %s: the input is not a root file system, without "
 		       "%s%s%s%s%s (--force makes an image of it)",
 		       bd->b->output, has_init ? "" : init,
 		       !has_init && (!etc || !usr) ? ", " : "",

@@ -14,7 +14,8 @@ struct builder {
 	struct opt_list settings; /* of the recipe */
 	const char *output;
 	bool replace;
-	bool force;  /* also what is no root file system, or loses something */
+	bool force;  /* also what is not a root file system, or loses something
+		      */
 	bool squash; /* all layers of an OCI image as one */
 	const char *tag, *compress;	 /* NULL: none */
 	const char *key, *password_file; /* key NULL: not signed */

@@ -161,7 +161,7 @@ int bundle_read_chunk_list(const struct bundle *b, unsigned int layer,
 	int r;
 
 	if (encoding_parse_digest(dl->chunks, digest) < 0)
-		return err_reason(e, REASON_SCHEMA, "%s is no digest",
+		return err_reason(e, REASON_SCHEMA, "%s is not a digest",
 				  dl->chunks);
 	r = bundle_read_chunk(b, digest, CHUNK_LIST_MAX, &text, &len, e);
 	if (r == 0)

@@ -17,7 +17,7 @@
 #define KEY_FILE_MAX (64 * 1024)
 #define PASSWORD_MAX 1024
 
-/* What may stand in an attribute as it is. */
+/* What an attribute may hold unescaped. */
 static bool is_plain_attribute(const char *s)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
@@ -30,14 +30,14 @@ static bool is_plain_attribute(const char *s)
 static int check_document_fields(const struct image_document *d, struct err *e)
 {
 	if (!encoding_is_valid_id(d->org))
-		return err_set(e, EINVAL, "--org '%s' is no id", d->org);
+		return err_set(e, EINVAL, "--org '%s' is not an id", d->org);
 	if (!encoding_is_valid_id(d->id))
-		return err_set(e, EINVAL, "--id '%s' is no id", d->id);
+		return err_set(e, EINVAL, "--id '%s' is not an id", d->id);
 	if (!is_plain_attribute(d->init) || d->init[0] != '/')
-		return err_set(e, EINVAL, "init '%s' is no absolute path",
+		return err_set(e, EINVAL, "init '%s' is not an absolute path",
 			       d->init);
 	if (!is_plain_attribute(d->stop_signal))
-		return err_set(e, EINVAL, "--stop-signal '%s' is no signal",
+		return err_set(e, EINVAL, "--stop-signal '%s' is not a signal",
 			       d->stop_signal);
 	return 0;
 }

@@ -81,7 +81,7 @@ void layout_close(struct layout *l)
 
 /*
  * Opens a regular file of the layout. A link would be somebody else's file;
- * archives have links to layers that stand in them twice, which may not lead
+ * archives have links to layers that occur in them twice, which may not lead
  * out.
  */
 static int open_layout_file(const struct layout *l, const char *name, int *ret,

@@ -97,7 +97,7 @@ static int parse_blob_descriptor(json_t *object, const char *what,
 	if (r < 0)
 		return r;
 	if (encoding_parse_digest(digest, bytes) < 0)
-		return err_set(e, EINVAL, "%s: digest '%.80s' is no sha256",
+		return err_set(e, EINVAL, "%s: digest '%.80s' is not a sha256",
 			       what, digest);
 	if (size < 0)
 		return err_set(e, EINVAL, "%s: size is negative", what);
@@ -264,8 +264,8 @@ static int parse_file_name(json_t *j, const char *what, char *ret,
 	const char *s = json_string_value(j);
 
 	if (!s || !*s || strlen(s) >= OCI_NAME_SIZE)
-		return err_set(e, EINVAL, "manifest.json: %s is no file name",
-			       what);
+		return err_set(e, EINVAL,
+			       "manifest.json: %s is not a file name", what);
 	strcpy(ret, s);
 	return 0;
 }
@@ -432,7 +432,7 @@ static int parse_diff_ids(json_t *rootfs, struct oci_config *ret, struct err *e)
 
 		if (!s || encoding_parse_digest(s, bytes) < 0)
 			return err_set(e, EINVAL,
-				       "config: a diff_id is no sha256");
+				       "config: a diff_id is not a sha256");
 		encoding_format_digest(bytes, ret->diff_id[ret->n_layers++]);
 	}
 	return 0;

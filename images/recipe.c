@@ -103,7 +103,7 @@ int recipe_run(const char *name, const char *where, const char *folder,
 	int r = 0;
 
 	if (!encoding_is_valid_id(name))
-		return err_set(e, EINVAL, "'%s' is no recipe", name);
+		return err_set(e, EINVAL, "'%s' is not a recipe", name);
 	program = io_join(where ? where : RECIPES_DIR, name);
 	if (!program || asprintf(&arch, "architecture=%s", architecture) < 0)
 		return err_oom(e, name);

@@ -86,8 +86,8 @@ static int check_output_folder(const char *path, bool replace, struct err *e)
 			       "image)",
 			       path);
 	if (!bundle_is_present(path))
-		return err_set(e, EEXIST, "make %s: it exists and is no image",
-			       path);
+		return err_set(e, EEXIST,
+			       "make %s: it exists and is not an image", path);
 	return 0;
 }
 

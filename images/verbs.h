@@ -21,7 +21,7 @@ int verbs_list(int argc, char **argv, struct err *e);
 
 /*
  * Options, then exactly `n` arguments, to argv[*ret_first]. True: go on; else
- * *ret_exit is the verb's exit code and the user has been told.
+ * *ret_exit is the verb's exit code and the user has been informed.
  */
 bool verbs_parse_arguments(const struct opt_program *p, int argc, char **argv,
 			   int n, int *ret_first, int *ret_exit);

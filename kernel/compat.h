@@ -16,7 +16,7 @@
 #define compat_class_create(name) class_create(THIS_MODULE, name)
 #endif
 
-/* Defines an input handler's ->events, which tells take() of each batch. */
+/* Defines an input handler's ->events, which passes each batch to take(). */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
 #define COMPAT_INPUT_EVENTS(name, take)                                        \
 	static unsigned int name(struct input_handle *handle,                  \
@@ -59,7 +59,7 @@ static inline struct nlattr **compat_dump_attrs(struct netlink_callback *cb)
 #endif
 }
 
-/* What stands in a page table: found, and locked until done. */
+/* A page table entry: found, and locked until done. */
 struct compat_pte {
 	unsigned long pfn;
 	bool is_special;

@@ -79,7 +79,7 @@ struct devns_endpoint {
 	u32 ns_id;
 	u32 classes;
 	u32 granted;  /* of these, now; written under devns_mutex */
-	dev_t devt;   /* what stands in the devns's /dev, 0: nothing */
+	dev_t devt;   /* the node in the devns's /dev, 0: nothing */
 	bool allowed; /* the verdict, under devns_mutex */
 	bool published;
 	int minor; /* of ours, -1: the kind's own node or none */
@@ -95,7 +95,7 @@ struct devns_endpoint {
 	atomic64_t calls;
 	atomic64_t revokes;
 
-	/* Denials that no event has told yet; see events.c. */
+	/* Denials that no event has reported yet; see events.c. */
 	struct delayed_work deny_work;
 	spinlock_t deny_lock;
 	u32 deny_count;
@@ -134,9 +134,9 @@ struct devns_kind_ops {
 	/* The verdict turned: nothing new begins after this. Does not wait. */
 	void (*deny)(struct devns_endpoint *ep);
 	/*
-	 * Waits for what was under way, until `end` (jiffies); tells what it
+	 * Waits for what was under way, until `end` (jiffies); reports what it
 	 * cut. Of all that are denied at once; then finish waits for what drain
-	 * has begun, so that they do it side by side.
+	 * has started, so that they do it side by side.
 	 */
 	void (*drain)(struct devns_endpoint *ep, unsigned long end,
 		      struct devns_cut *cut);
@@ -228,7 +228,7 @@ void devns_audit_close(struct devns_endpoint *ep);
 /* One denied operation of the current task. */
 void devns_audit_deny(struct devns_endpoint *ep);
 void devns_audit_deny_work(struct work_struct *work);
-/* Tells what is not told yet, and tells no more of this endpoint's denials. */
+/* Reports what is not reported yet, and no more of this endpoint's denials. */
 void devns_audit_end_denials(struct devns_endpoint *ep);
 /* `task` may be NULL; else it was killed. */
 void devns_audit_revoke(struct devns_endpoint *ep, const struct devns_cut *cut,

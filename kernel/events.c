@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Events for the audit group. One mutex gives them one order and numbers
- * without gaps; what cannot be sent is counted, and told by the next message
- * that can: nothing is dropped silently. Denied operations come in bursts, so
- * the first of a second is told at once and the rest as a count.
+ * without gaps; what cannot be sent is counted, and reported by the next
+ * message that can: nothing is dropped silently. Denied operations come in
+ * bursts, so the first of a second is reported at once and the rest as a count.
  */
 #include "devns.h"
 

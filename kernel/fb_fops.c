@@ -82,7 +82,7 @@ static ssize_t fb_node_read(struct file *file, char __user *buf, size_t count,
 					     fb->info.fix.smem_len);
 }
 
-/* A write past the end is cut, and told as the kernel's framebuffers do. */
+/* A write past the end is cut, and reported as the kernel's framebuffers do. */
 static ssize_t fb_node_write(struct file *file, const char __user *buf,
 			     size_t count, loff_t *pos)
 {

@@ -152,7 +152,7 @@ static long handle_exclusive_ioctl(struct devns_passthrough *p,
 	return -ENOIOCTLCMD;
 }
 
-/* -ENOIOCTLCMD: it is for the driver, and the call has begun. */
+/* -ENOIOCTLCMD: it is for the driver, and the call has started. */
 static long begin_ioctl_call(struct file *file, struct devns_call *call,
 			     unsigned int cmd, unsigned long arg)
 {

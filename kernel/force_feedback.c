@@ -22,7 +22,7 @@ struct force_effect {
 	s16 real;      /* the real device's id, or NOT_THERE */
 	int times;     /* to be played */
 	ktime_t since; /* it is */
-	bool told;     /* the real device knows */
+	bool is_sent;  /* the real device knows */
 };
 
 /* Effects are under mux->lock; what is played also under `lock`. */
@@ -68,7 +68,7 @@ static void erase_real_effect(struct mux *mux, struct force_effect *e)
 	e->real = NOT_THERE;
 }
 
-/* Whether it would be playing now if it had been played when it was told. */
+/* Whether it would be playing now if it had been played when it was sent. */
 static bool is_effect_playing(const struct force_effect *e)
 {
 	u64 length = (u64)e->ff.replay.length * e->times + e->ff.replay.delay;
@@ -85,15 +85,15 @@ static void play_pending_effects(struct mux *mux, struct force_feedback *f)
 	for (i = 0; i < f->n; i++) {
 		struct force_effect *e = &f->effects[i];
 		unsigned long flags;
-		bool told;
+		bool was_sent;
 		int times;
 
 		spin_lock_irqsave(&f->lock, flags);
-		told = e->told;
+		was_sent = e->is_sent;
 		times = is_effect_playing(e) ? e->times : 0;
-		e->told = true;
+		e->is_sent = true;
 		spin_unlock_irqrestore(&f->lock, flags);
-		if (!told && e->real != NOT_THERE)
+		if (!was_sent && e->real != NOT_THERE)
 			input_inject_event(&mux->handle, EV_FF, e->real, times);
 	}
 	if (f->new_gain)
@@ -123,7 +123,7 @@ static void upload_all_effects(struct mux *mux, struct force_feedback *f)
 		if (e->used && upload_real_effect(mux, e))
 			pr_notice_ratelimited("devns: %s takes no effect\n",
 					      mux->handle.name);
-		e->told = !is_effect_playing(e);
+		e->is_sent = !is_effect_playing(e);
 	}
 	f->new_gain = test_bit(FF_GAIN, mux->real->ffbit);
 	f->new_autocenter = test_bit(FF_AUTOCENTER, mux->real->ffbit);
@@ -163,7 +163,7 @@ static int handle_effect_upload(struct input_dev *dev, struct ff_effect *effect,
 		e->used = true;
 		e->real = NOT_THERE;
 		e->times = 0;
-		e->told = true;
+		e->is_sent = true;
 	}
 	if (v->mux->forced == v)
 		err = upload_real_effect(v->mux, e);
@@ -198,7 +198,7 @@ static int handle_effect_playback(struct input_dev *dev, int id, int times)
 	spin_lock_irqsave(&f->lock, flags);
 	f->effects[id].times = times;
 	f->effects[id].since = ktime_get();
-	f->effects[id].told = false;
+	f->effects[id].is_sent = false;
 	spin_unlock_irqrestore(&f->lock, flags);
 	mux_schedule_update(v->mux);
 	return 0;
@@ -242,7 +242,7 @@ int force_feedback_add(struct virtual_input *v, const struct input_dev *real)
 	v->force->gain = 0xffff;
 	for (i = 0; i < v->force->n; i++) {
 		v->force->effects[i].real = NOT_THERE;
-		v->force->effects[i].told = true;
+		v->force->effects[i].is_sent = true;
 	}
 	bitmap_copy(dev->ffbit, real->ffbit, FF_CNT);
 	err = input_ff_create(dev, v->force->n);

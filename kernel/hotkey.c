@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Key combinations that belong to the host whatever is in front: user space is
- * told by an event and switches. They are looked for in the real devices, so
- * neither a grab nor a program that hangs can hide them.
+ * reported by an event and switches. They are looked for in the real devices,
+ * so neither a grab nor a program that hangs can hide them.
  */
 #include "devns.h"
 

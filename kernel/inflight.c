@@ -14,7 +14,7 @@
 
 /* How long a killed task may take to leave the driver. */
 #define DYING_MS 200
-/* Of how many killed tasks an event tells who they were. */
+/* Of how many killed tasks an event names. */
 #define VICTIMS 8
 
 static int check_call_allowed(const struct devns_passthrough *p,

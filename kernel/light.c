@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Lights: an LED or a backlight is a file of sysfs, which all see alike. A node
- * of text for each devns stands in its place: what is written in the background
+ * of text for each devns takes its place: what is written in the background
  * succeeds and is remembered, and the real file gets what the foreground has
  * written last. The host's brightness is remembered while a devns is in front.
  */

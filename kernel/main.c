@@ -9,7 +9,7 @@
 
 DEFINE_MUTEX(devns_mutex);
 
-/* A kind that stands here with NULL is refused by name. */
+/* A kind with NULL here is refused by name. */
 static const struct devns_kind_ops *const kinds[DEVNS_KIND_COUNT_] = {
 	[DEVNS_KIND_CUT] = &devns_kind_cut,
 	[DEVNS_KIND_SUSPEND] = &devns_kind_suspend,

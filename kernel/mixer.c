@@ -124,7 +124,7 @@ static int mixer_endpoint_add(struct devns_endpoint *ep,
 		devns_real_device_call(ep->source->devt, is_control_node, NULL);
 
 	if (control < 0) {
-		NL_SET_ERR_MSG(ack, "the device is no sound card's");
+		NL_SET_ERR_MSG(ack, "the device is not a sound card's");
 		return control;
 	}
 	return devns_passthrough_add(ep, ep->source->devt, true,

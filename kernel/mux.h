@@ -56,7 +56,7 @@ struct mux {
 	bool stale_touch; /* the finger was down before the switch */
 	u32 slot;	  /* that the real device speaks of */
 	unsigned long *stale_slots;  /* contacts from before the switch */
-	unsigned long *resync_slots; /* tell all of the next contact */
+	unsigned long *resync_slots; /* send all of the next contact */
 };
 
 /* A view's lights, sounds or force changed. Any context. */

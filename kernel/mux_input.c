@@ -24,7 +24,7 @@
 
 /* ---- events; all under the real device's event lock */
 
-/* What a device says of itself; the rest it is told. */
+/* What a device says of itself; the rest is set. */
 static bool is_device_event(const struct input_value *val)
 {
 	static const u32 types = BIT(EV_KEY) | BIT(EV_REL) | BIT(EV_ABS) |
@@ -302,7 +302,7 @@ static int mux_connect(struct input_handler *handler, struct input_dev *dev,
 	err = input_register_handle(&mux->handle);
 	if (err)
 		return err;
-	/* Always open: the host's combinations work whoever is in front. */
+	/* Always open: the host's combinations work with any VP in front. */
 	err = input_open_device(&mux->handle);
 	if (err) {
 		input_unregister_handle(&mux->handle);
@@ -398,7 +398,7 @@ static int mux_source_add(struct devns_source *s, struct netlink_ext_ack *ack)
 		return -ENXIO;
 	}
 	if (virtual_input_is_ours(real)) {
-		NL_SET_ERR_MSG(ack, "an endpoint is no source");
+		NL_SET_ERR_MSG(ack, "an endpoint is not a source");
 		input_put_device(real);
 		return -EINVAL;
 	}

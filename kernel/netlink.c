@@ -152,9 +152,8 @@ static int parse_source_request(struct genl_info *info,
 	want->classes = nla_get_u32(attrs[DEVNS_A_CLASSES]);
 	want->kind = nla_get_u32(attrs[DEVNS_A_KIND]);
 	if (!want->classes || want->classes >= BIT(CELLS_CLASS_COUNT))
-		return set_request_error(
-			info, DEVNS_A_CLASSES, -EINVAL,
-			"a bit stands for no class that is known");
+		return set_request_error(info, DEVNS_A_CLASSES, -EINVAL,
+					 "a bit is of an unknown class");
 	if (want->kind >= DEVNS_KIND_COUNT_)
 		return set_request_error(info, DEVNS_A_KIND, -EINVAL,
 					 "no such kind");
@@ -303,7 +302,7 @@ static int parse_rights(struct genl_info *info)
 		ns->named = 0;
 		memset(ns->next, 0, sizeof(ns->next));
 	}
-	/* Not attrs[]: the table may stand in several parts. */
+	/* Not attrs[]: the table may come in several parts. */
 	nlmsg_for_each_attr (table, info->nlhdr, GENL_HDRLEN, left) {
 		if (nla_type(table) != DEVNS_A_RIGHTS)
 			continue;

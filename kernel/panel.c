@@ -43,7 +43,7 @@ struct devns_panel {
 	bool shadow; /* its memory is one, and has to be flushed */
 	bool taken;  /* from the host */
 	bool stale;  /* the glass may not show what its memory holds */
-	int blank;   /* what the real one was told last, by whomever */
+	int blank;   /* what the real one was set to last, by anybody */
 	struct devns_framebuffer *front;
 	void *host_rows;
 	struct fb_cmap host_cmap;
@@ -535,7 +535,7 @@ int devns_panel_open(dev_t devt, struct devns_panel **ret,
 	int err;
 
 	if (MAJOR(devt) != FB_MAJOR) {
-		NL_SET_ERR_MSG(ack, "the device is no framebuffer");
+		NL_SET_ERR_MSG(ack, "the device is not a framebuffer");
 		return -EINVAL;
 	}
 	p = kzalloc(sizeof(*p), GFP_KERNEL);

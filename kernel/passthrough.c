@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Pass-through endpoints and the two kinds of them; passthrough.h tells the
+/* Pass-through endpoints and the two kinds of them; passthrough.h has the
  * whole. */
 #include "passthrough.h"
 
@@ -86,7 +86,7 @@ void devns_passthrough_deny(struct devns_endpoint *ep)
 
 	spin_lock(&p->lock);
 	p->denied = true;
-	/* Now: a program that is told may be gone before the wait is over. */
+	/* Now: a notified program may be gone before the wait is over. */
 	p->cut.mappings = atomic_read(&ep->mappings);
 	p->cut.handles = 0;
 	devns_inflight_interrupt(p);

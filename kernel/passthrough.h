@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Pass-through: an endpoint whose handles stand before open files of a real
+ * Pass-through: an endpoint whose handles pass to open files of a real
  * device. What a program holds is always ours, so it can be denied; the real
  * file is reachable only through calls that are counted while they last.
  *
@@ -138,7 +138,7 @@ void devns_bridge_del(struct devns_handle *h);
 /* inflight.c */
 /*
  * Begins a call: 0 and call->real, or -EACCES (denied), -ENODEV (gone), or what
- * the driver's open says. Opens the real device anew where it was cut, unless
+ * the driver's open says. Reopens the real device where it was cut, unless
  * the caller holds locks under which a driver's open may not run.
  */
 int devns_inflight_begin(struct devns_handle *h, struct devns_call *call,
@@ -147,7 +147,7 @@ int devns_inflight_begin(struct devns_handle *h, struct devns_call *call,
 long devns_inflight_end(struct devns_call *call, long ret);
 /* Under the lock: ends the sleep of every call. */
 void devns_inflight_interrupt(struct devns_passthrough *p);
-/* Waits until `end`; then kills what is left and tells how many. */
+/* Waits until `end`; then kills what is left and returns how many. */
 u32 devns_inflight_drain(struct devns_passthrough *p, unsigned long end);
 
 /* fops.c */

@@ -159,7 +159,7 @@ static int add_wake_lock(struct ns_power *p, const char *name, u64 ns)
 		p->n_locks++;
 	}
 	lock->until = ns ? ktime_add_ns(ktime_get_boottime(), ns) : 0;
-	/* A suspend that has begun already is given up. */
+	/* A suspend that has already started is given up. */
 	if (suspending && is_suspend_voter(p))
 		pm_system_wakeup();
 	return 0;

@@ -29,7 +29,7 @@ enum devns_real_device_op {
 int devns_real_device_init(void);
 void devns_real_device_exit(void);
 
-/* A character device; an ERR_PTR tells what its driver said. */
+/* A character device; an ERR_PTR has the driver's error. */
 struct file *devns_real_device_open(dev_t devt, int flags);
 /*
  * With the flags and the rights that another file was opened with. `path`, if

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A node that is read and written as a file of sysfs is: a line of text, a
- * whole one with each write; poll() tells with POLLPRI that it has changed
- * since it was read. It stands where a program expects such a file.
+ * whole one with each write; poll() reports with POLLPRI that it has changed
+ * since it was read. It is where a program expects such a file.
  */
 #ifndef DEVNS_TEXT_NODE_H
 #define DEVNS_TEXT_NODE_H
@@ -44,7 +44,7 @@ int devns_text_node_add(struct devns_endpoint *ep, struct devns_text_node *t);
 /* What is under way has ended when this returns. */
 void devns_text_node_deny(struct devns_text_node *t);
 void devns_text_node_allow(struct devns_text_node *t);
-/* Nothing is left to wait for: tells what was open. */
+/* Nothing is left to wait for: reports what was open. */
 void devns_text_node_drain(struct devns_endpoint *ep, unsigned long end,
 			   struct devns_cut *cut);
 /* Wakes who polls. Any context. */

@@ -72,7 +72,8 @@ static int copy_absolute_axes(struct input_dev *dev,
 		return -ENOMEM;
 	for (i = 0; i < ABS_CNT; i++) {
 		dev->absinfo[i] = real->absinfo[i];
-		/* Where others touched is not told; noise is filtered once. */
+		/* Where others touched is not passed on; noise is filtered
+		 * once. */
 		dev->absinfo[i].fuzz = 0;
 		dev->absinfo[i].value = clamp(0, real->absinfo[i].minimum,
 					      real->absinfo[i].maximum);

@@ -122,10 +122,11 @@ static int apply_server_settings(const char *folder, const char *path,
 	if (!w->ca)
 		return err_set(e, EINVAL, "%s: ca is missing", path);
 	if (w->token && w->token_file)
-		return err_set(e, EINVAL, "%s: token and token-file stand both",
+		return err_set(e, EINVAL,
+			       "%s: token and token-file exclude each other",
 			       path);
 	if (w->root && encoding_parse_digest(w->root, ret->root) < 0)
-		return err_set(e, EINVAL, "%s: root is no sha256:<hex>", path);
+		return err_set(e, EINVAL, "%s: root is not sha256:<hex>", path);
 	ret->has_root = w->root;
 	ret->port = (uint16_t)w->port;
 	ret->host = steal(w->host);
@@ -163,7 +164,7 @@ int admin_config_read(const char *folder, const char *name,
 	if (r < 0)
 		return r;
 	if (!encoding_is_valid_id(c.name))
-		return err_set(e, EINVAL, "'%s' is no name of a server",
+		return err_set(e, EINVAL, "'%s' is not a name of a server",
 			       c.name);
 	if (asprintf(&path, "%s/servers/%s.conf", own, c.name) < 0)
 		return err_oom(e, c.name);
@@ -218,7 +219,7 @@ int admin_config_write(const char *folder, const struct admin_config *c,
 	int r;
 
 	if (!encoding_is_valid_id(c->name))
-		return err_set(e, EINVAL, "'%s' is no name of a server",
+		return err_set(e, EINVAL, "'%s' is not a name of a server",
 			       c->name);
 	if (strpbrk(c->host, "\r\n") || (c->token && strpbrk(c->token, "\r\n")))
 		return err_set(e, EINVAL, "server '%s': a line break in it",

@@ -41,7 +41,7 @@ static inline void auto_freep(void *p)
 	free(*(void **)p);
 }
 
-/* Keeps errno, so that it may stand between a failure and its report. */
+/* Keeps errno, so that it may come between a failure and its report. */
 static inline void auto_closep(int *fd)
 {
 	int saved = errno;

@@ -37,7 +37,7 @@ int bus_open(sd_bus **ret, struct err *e)
 	return 0;
 }
 
-/* Ids that no user and no group has stand for those that are missing. */
+/* A missing id becomes one that no user and no group has. */
 struct service_ids {
 	bool is_known;
 	uid_t agent, policy;
@@ -52,13 +52,13 @@ static bool is_lookup_conclusive(void)
 	       errno != ENFILE && errno != ENOMEM;
 }
 
-static uid_t lookup_user_id(const char *name, bool *told)
+static uid_t lookup_user_id(const char *name, bool *is_known)
 {
 	const struct passwd *pw;
 
 	errno = 0;
 	pw = getpwnam(name);
-	*told &= pw || is_lookup_conclusive();
+	*is_known &= pw || is_lookup_conclusive();
 	return pw ? pw->pw_uid : (uid_t)-1;
 }
 

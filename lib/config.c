@@ -74,7 +74,7 @@ static int parse_config_line(struct config_reader *rd, char *line,
 		if (strcmp(keys[i].name, name) != 0)
 			continue;
 		if (rd->seen >> i & 1)
-			return err_set(e, EINVAL, "%s:%u: %s stands twice",
+			return err_set(e, EINVAL, "%s:%u: duplicate key '%s'",
 				       rd->path, rd->line, name);
 		rd->seen |= UINT64_C(1) << i;
 		return store_config_value(rd, &keys[i], value, e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Configuration files: one "key = value" a line, "#" starts a comment line.
- * A program lists its keys in a table; an unknown key, a key that stands twice
+ * A program lists its keys in a table; an unknown key, a duplicate key
  * and a bad value are errors that name file and line.
  */
 #ifndef LIB_CONFIG_H

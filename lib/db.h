@@ -62,7 +62,7 @@ int db_run(struct db *d, struct err *e, const char *sql, const char *types,
 int db_begin(struct db *d, struct err *e);
 int db_commit(struct db *d, struct err *e);
 void db_rollback(struct db *d);
-/* 0: what was begun goes on, or nothing was. Else a failure, like a full disk,
+/* 0: the transaction goes on, or nothing was. Else a failure, like a full disk,
  * has ended it: nothing more goes into it, and each call says that failure. */
 int db_check_transaction(const struct db *d, struct err *e);
 

@@ -63,7 +63,7 @@ char *encoding_to_base64(const void *data, size_t len)
 	return steal(out);
 }
 
-/* What a character stands for; -1: nothing. */
+/* The value of a character; -1: nothing. */
 static int decode_base64_char(char c)
 {
 	if (c >= 'A' && c <= 'Z')

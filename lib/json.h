@@ -24,7 +24,7 @@ int json_parse(const char *text, size_t len, const char *what, json_t **ret,
 /* What a member of an object may be. The table's end has a NULL name. */
 struct json_member {
 	const char *name;
-	json_type type; /* JSON_TRUE stands for true and false */
+	json_type type; /* JSON_TRUE means true and false */
 	bool optional;
 	void *ret; /* const char **, int64_t *, bool * or json_t ** (borrowed);
 		    * NULL: only checked */

@@ -54,7 +54,7 @@ write_log_line(int priority, const char *fmt, va_list ap)
 			     text);
 	/* One write, so that lines of several processes do not mix. */
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)
-		(void)0; /* there is nowhere left to tell */
+		(void)0; /* there is nowhere left to report it */
 	errno = saved;
 }
 

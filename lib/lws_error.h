@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Why a connection by libwebsockets did not come about, in words. It tells a
- * TLS peer's fault only in its log, of which there is one for the process; so
- * that log is caught here, its last TLS complaint kept, and nothing printed.
+ * Why a connection by libwebsockets did not come about, in words. It
+ * distinguishes a TLS peer's fault only in its log, of which there is one for
+ * the process; so that log is caught here, its last TLS complaint kept, and
+ * nothing printed.
  */
 #ifndef LIB_LWS_ERROR_H
 #define LIB_LWS_ERROR_H
@@ -17,7 +18,7 @@ void lws_error_capture(void);
 void lws_error_clear(void);
 
 /*
- * Writes the reason, and returns the (positive) errno that stands for it.
+ * Writes the reason, and returns the (positive) errno that means it.
  * `said` is what came with LWS_CALLBACK_CLIENT_CONNECTION_ERROR; NULL if the
  * call to connect itself failed. May take half a second.
  */

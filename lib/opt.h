@@ -18,7 +18,7 @@ enum opt_kind {
 	OPT_FORMAT, /* bool: "json" sets it, "table" takes it back */
 	OPT_STRING, /* const char *, borrowed from argv */
 	OPT_NUMBER, /* uint64_t, decimal */
-	OPT_LIST,   /* struct opt_list: the option may stand several times */
+	OPT_LIST,   /* struct opt_list: the option may be given several times */
 };
 
 #define OPT_LIST_MAX 64 /* a vp-config's <allow>s, for one */

@@ -19,12 +19,12 @@ typedef int pagination_get_fn(void *ctx, const char *path, json_t **ret,
 /*
  * The items of all pages of `path`, which is escaped and may have a query; at
  * most `max` of them (0: all there are). The caller owns *ret, an array.
- * -EBADMSG: a page is no list, or there is no end to them.
+ * -EBADMSG: a page is not a list, or there is no end to them.
  */
 int pagination_read(const char *path, unsigned int max, pagination_get_fn *get,
 		    void *ctx, json_t **ret, struct err *e);
 
-/* A part of a path or query: what may not stand in one as %XX (RFC 3986, 2.1).
+/* A part of a path or query: what may not occur in one as %XX (RFC 3986, 2.1).
  */
 void pagination_escape(FILE *f, const char *s);
 

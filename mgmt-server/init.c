@@ -132,7 +132,8 @@ static int create_server_folder(const struct init_options *f, struct err *e)
 	if (!org)
 		return err_set(e, EINVAL, "init needs --org NAME");
 	if (!encoding_is_valid_id(org))
-		return err_set(e, EINVAL, "organisation '%s' is no id", org);
+		return err_set(e, EINVAL, "organisation '%s' is not an id",
+			       org);
 	r = check_folder_unused(dir, e);
 	if (r == 0)
 		r = io_mkdirs(dir, 0700, e);

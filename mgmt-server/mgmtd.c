@@ -67,7 +67,7 @@ static int open_server_parts(struct server *s, struct err *e)
 	return r;
 }
 
-/* What stands in memory is read again from what is left on disk. */
+/* What memory holds is read again from what is left on disk. */
 static void reload_after_rollback(struct server *s,
 				  const struct server_savepoint *m)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server as a whole: what stands above all its parts. */
+/* The server as a whole: what is above all its parts. */
 #ifndef MGMT_MGMTD_H
 #define MGMT_MGMTD_H
 

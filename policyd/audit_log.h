@@ -25,7 +25,7 @@ int audit_log_write(struct policyd *p, enum audit_event ev, const char *vp,
 int audit_log_write_lost(struct policyd *p, int64_t count, const char *cause,
 			 struct err *e);
 
-/* Where the chain stands: at 0 only if there is no record yet. */
+/* The chain's position: at 0 only if there is no record yet. */
 int audit_log_get_chain(struct store *s, struct audit_chain *ret,
 			struct err *e);
 

@@ -31,7 +31,7 @@ int cellsd_client_new_message(struct policyd *p, const char *method,
 {
 	/*
 	 * By its unique name: the well-known one may already be the next
-	 * cellsd's, which has not been told yet what is in force.
+	 * cellsd's, which has not been sent yet what is in force.
 	 */
 	const char *owner =
 		*p->device->owner ? p->device->owner : BUS_DEVICE_NAME;
@@ -318,7 +318,7 @@ void cellsd_client_remove_layer(struct policyd *p, const char *digest)
 	json_object_del(p->device->given, digest);
 }
 
-/* As cellsd last told; the weakest if it never did. */
+/* As cellsd last reported; the weakest if it never did. */
 static int load_saved_level(struct policyd *p, enum doc_level *ret,
 			    struct err *e)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cellsd, seen from here: what is known of it, and org.cells.Device1 as
- * asynchronous calls. It may come and go; reconcile.h tells what is done then.
+ * asynchronous calls. It may come and go; for what is done then see
+ * reconcile.h.
  */
 #ifndef POLICYD_CELLSD_CLIENT_H
 #define POLICYD_CELLSD_CLIENT_H

@@ -39,7 +39,7 @@ struct command {
 /* What an action is to cellsd, and what it leaves. */
 static const struct command_action {
 	const char *method;
-	/* The VP's afterwards; NULL: cellsd tells, for it may find nothing to
+	/* The VP's afterwards; NULL: cellsd says, for it may find nothing to
 	 * do. */
 	const char *state;
 	enum doc_action action;
@@ -227,7 +227,7 @@ static int write_command_refusal(struct policyd *p, struct store_command *j,
 	int r = verdict_write_refusal(p, &f, &j->receipt, e);
 
 	j->done = j->is_void = true;
-	/* What was only counted is looked at anew when it comes again. */
+	/* What was only counted is looked at again when it comes again. */
 	if (r < 0 || j->receipt == 0)
 		return r;
 	return command_save(p, j, e);
@@ -340,7 +340,7 @@ static void free_running_command(struct running_command *r)
 	free(r);
 }
 
-/* Everything that follows from a deed that is done. */
+/* Everything that follows from an action that is done. */
 static int write_command_result(struct running_command *r, json_t *details,
 				int64_t *ret_seq, struct err *e)
 {
@@ -485,7 +485,8 @@ static int on_command_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	} else {
 		bus_convert_error(error, 0, r->deed->method, &why);
 		log_warning("%s %s: %s", r->job.action, r->job.vp, why.text);
-		/* A rule goes on trying; trouble on the way is no answer. */
+		/* A rule goes on trying; trouble on the way is not an answer.
+		 */
 		if (cellsd_client_is_own_error(error) &&
 		    r->job.type != DOC_NONE)
 			res = fail_command(p, &r->job, &why, &e);
@@ -566,7 +567,7 @@ static void save_command_begun(const struct running_command *r)
 	struct err e;
 	int res;
 
-	if (r->job.begun)
+	if (r->job.is_started)
 		return;
 	res = store_begin(p->store, true, &tx, &e);
 	if (res == 0)
@@ -588,7 +589,7 @@ static void run_pending_command(struct policyd *p,
 
 	if (!slot)
 		return;
-	if (j->type != DOC_NONE && !j->begun &&
+	if (j->type != DOC_NONE && !j->is_started &&
 	    j->expires < policyd_get_confirmed_time(p)) {
 		err_reason(&why, REASON_EXPIRED,
 			   "command '%s' expired before it could be done",
@@ -631,7 +632,7 @@ void command_run_pending(struct policyd *p)
 }
 
 /* ---- what others see happen */
-/* Receipts that the deeds of an order pass through on their way. */
+/* Receipts of the states that the actions of a command pass through. */
 static bool is_receipt_of_action(const char *action, enum receipt_type t)
 {
 	static const struct {

@@ -34,7 +34,7 @@ int command_receive(struct policyd *p, const struct doc_command *c,
 		    struct verdict *ret, struct err *e);
 
 /* A command or membership that was taken before, with the same bytes: its
- * receipt is told once more. */
+ * receipt is sent once more. */
 int command_repeat_receipt(struct policyd *p, const struct doc *d,
 			   struct verdict *ret, struct err *e);
 
@@ -54,7 +54,7 @@ int command_has_pending_receipt(struct policyd *p, const char *vp,
 /* The foreground changed. true: by an open order, which keeps the details. */
 bool command_handle_switch(struct policyd *p, const char *to, json_t *details);
 
-/* Receipts to be told once more, since their order came again: seqs. Returns
+/* Receipts to be sent once more, since their command came again: seqs. Returns
  * how many, and forgets them. */
 #define COMMAND_AGAIN_MAX 64
 unsigned int command_pop_repeated_receipts(struct policyd *p,

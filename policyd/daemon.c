@@ -87,7 +87,7 @@ static int open_components(struct policyd *p, const struct daemon_options *o,
 	r = bus_open(&p->bus, e);
 	if (r < 0)
 		return r;
-	/* Without its bus it is nobody: the service manager starts it anew. */
+	/* Without its bus it is nobody: the service manager starts it again. */
 	r = sd_bus_set_exit_on_disconnect(p->bus, true);
 	if (r >= 0)
 		r = sd_bus_attach_event(p->bus, p->event,

@@ -415,7 +415,7 @@ static int write_mode_changes(struct policyd *p, json_t *these, json_t *those,
 		const char *cls = strchr(name, ' ');
 		int r;
 
-		/* backward: only what is missing there; the rest was told */
+		/* backward: only what is missing there; the rest was sent */
 		if (forward ? strcmp(a, b) == 0 : other != NULL)
 			continue;
 		snprintf(vp, sizeof(vp), "%.*s", (int)(cls - name), name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The desired state as cellsd takes it: VPs and rights, made from what is in
- * force at a moment. Compared with what was last applied, it tells whether
+ * force at a moment. Compared with what was last applied, it says whether
  * anything is new, and which modes change.
  */
 #ifndef POLICYD_DESIRED_STATE_H

@@ -39,8 +39,8 @@ static enum vp_phase get_state_phase(const char *state)
 	return ABSENT;
 }
 
-/* What a change of phase is worth; the rest (installing, wiping) is not told
- * here. */
+/* What a change of phase is worth; the rest (installing, wiping) is not
+ * reported here. */
 static const struct phase_change {
 	enum vp_phase from, to;
 	enum receipt_type receipt;
@@ -136,7 +136,7 @@ static int handle_vp_change(struct policyd *p, const char *vp,
 		       : update_vp_state(p, vp, state, cause, e);
 }
 
-/* List tells it again. */
+/* List reports it again. */
 static void report_missed_event(struct policyd *p, const char *what,
 				const struct err *why)
 {
@@ -151,7 +151,7 @@ static int on_vp_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	struct policyd *p = arg;
 	json_t *lacks = NULL;
 	struct err e;
-	int r, told = 0;
+	int r, is_handled = 0;
 
 	if (sd_bus_message_read(m, "sss", &vp, &state, &cause) < 0 ||
 	    cellsd_client_read_string_list(m, &lacks) < 0)
@@ -159,12 +159,12 @@ static int on_vp_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	cellsd_client_set_unenforced(p, vp, lacks);
 	r = store_begin(p->store, true, &tx, &e);
 	if (r == 0)
-		r = told = handle_vp_change(p, vp, state, cause, &e);
+		r = is_handled = handle_vp_change(p, vp, state, cause, &e);
 	if (r >= 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
 		report_missed_event(p, "note state", &e);
-	else if (told)
+	else if (is_handled)
 		policyd_signal_pending(p, "receipts");
 	return 0;
 }
@@ -182,7 +182,7 @@ static int on_vp_idle(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	    !document_set_find_config(&p->force, vp) ||
 	    command_has_pending_receipt(p, vp, RECEIPT_LOCKED, &e) != 0)
 		return 0;
-	/* Told again for want of an answer, it is another order. */
+	/* Sent again for want of an answer, it is another command. */
 	snprintf(text, sizeof(text), "%s %" PRIu64, vp, clock_boot_ns());
 	hash_sha256(text, strlen(text), digest);
 	encoding_to_hex(digest, HASH_SIZE, hex);
@@ -428,7 +428,7 @@ static int handle_revoked_access(struct policyd *p, sd_bus_message *m,
 	uint64_t ns;
 	int r;
 
-	/* ns and cause stand behind the rows, which need the cause */
+	/* ns and cause follow the rows, which need the cause */
 	r = sd_bus_message_skip(m, "a(suuuu)");
 	if (r >= 0)
 		r = sd_bus_message_read(m, "ts", &ns, &cause);

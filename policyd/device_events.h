@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What cellsd tells, as receipts and audit records. Each is written in the
+ * What cellsd reports, as receipts and audit records. Each is written in the
  * transaction that notes the new state, so that hearing it twice, or finding it
  * later in a list, makes one receipt. What an order under way is about to bring
  * is left to the order's own receipt.

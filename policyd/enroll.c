@@ -120,7 +120,7 @@ static void track_agent_sender(struct enroll *n, sd_bus_message *call)
 		sd_bus_track_add_sender(n->agent, call);
 }
 
-/* What the agent may know: nothing that the token could be told from. */
+/* What the agent may know: nothing that gives the token away. */
 static int build_agent_request(const struct enroll *n, const void *spki,
 			       size_t len, char **ret, struct err *e)
 {
@@ -196,7 +196,7 @@ static int parse_server_answer(json_t *j, struct server_answer *a,
 	return json_read_object(j, members, false, "server's answer", e);
 }
 
-/* Those before the pinned one say nothing: whoever signed them may have been
+/* Those before the pinned one say nothing: their signers may have been
  * removed. From there on each by the one before; the last must live. */
 static int verify_root_chain(const struct enroll *n, struct server_answer *a,
 			     struct err *e)

@@ -31,7 +31,7 @@ int enroll_create_request(struct policyd *p, sd_bus_message *call,
 int enroll_handle_answer(struct policyd *p, const char *answer,
 			 const char *failure, struct err *e);
 
-/* Has one begun that is not over? */
+/* Has one started that is not over? */
 bool enroll_is_in_progress(const struct policyd *p);
 
 /* Gives up one that takes too long; called every few seconds. */

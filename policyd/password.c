@@ -75,7 +75,7 @@ static int count_password_try(struct policyd *p, const char *kind,
 
 	if (r < 0)
 		return r;
-	/* The boot clock began anew: so does the wait. */
+	/* The boot clock restarted: so does the wait. */
 	if (now < c.boot_ns) {
 		c.boot_ns = now;
 		r = save_try_counter(p, kind, name, &c, e);

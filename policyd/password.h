@@ -24,7 +24,7 @@ struct policyd;
 
 /* How long after so many wrong tries, in seconds. */
 uint64_t password_get_delay(uint32_t wrong);
-/* Nanoseconds to wait still; a boot clock that began anew waits all again. */
+/* Nanoseconds to wait still; a boot clock that restarted waits all again. */
 uint64_t password_get_wait(const struct store_counter *c, uint64_t boot_ns);
 
 /* The config that may be replaced now, "" if none. */

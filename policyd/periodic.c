@@ -43,7 +43,7 @@ struct periodic {
 
 /*
  * A jump of the wall clock is a record: times in the audit depend on it. Where
- * it stands now is saved, so that the jump is not taken for time that the
+ * it is now is saved, so that the jump is not taken for time that the
  * device was off.
  */
 static void detect_clock_jump(struct periodic *t)
@@ -137,8 +137,8 @@ static void enforce_offline_limits(struct policyd *p)
 }
 
 /* ---- the rest */
-/* More often while there is no word: whoever switches the device off every few
- * minutes takes back little of what it measured. */
+/* More often while there is no word: a user who switches the device off every
+ * few minutes takes back little of what it measured. */
 static void save_elapsed_time(struct periodic *t)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;

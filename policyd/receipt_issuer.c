@@ -141,7 +141,7 @@ static int free_receipt_space(struct policyd *p, int64_t seq, int64_t need,
 	if (r == 0)
 		r = drop_old_receipts(p, acked < seq - 1 ? acked : seq - 2,
 				      bytes, e);
-	/* A gap tells of what no server has had. */
+	/* A gap covers what no server has had. */
 	if (r == 0 && *bytes + need > RECEIPT_ISSUER_BYTES_MAX)
 		r = drop_old_receipts(p, seq - 2, bytes, e);
 	return r < 0 ? r

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Receipts: written in the transaction of the change that they tell of,
+ * Receipts: written in the transaction of the change that they report,
  * numbered without gaps, signed when the agent asks for them (the signature
  * needs nothing that is not in the payload).
  */

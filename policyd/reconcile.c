@@ -282,7 +282,7 @@ void reconcile_retry(struct policyd *p)
 	if (!cellsd_client_is_present(p) || d->is_busy || d->retry_ns == 0 ||
 	    clock_mono_ns() < d->retry_ns)
 		return;
-	/* What was half done is asked for anew. */
+	/* What was half done is asked for again. */
 	desired_state_free(d->sent);
 	d->sent = NULL;
 	start_device_sync(d);

@@ -2,7 +2,7 @@
 /*
  * How what is in force comes to cellsd: when it appears it is asked what it is
  * and what it holds; then it gets the layers that it lacks, and the whole
- * state. What did not work begins anew, and receipts are written when it has
+ * state. What did not work is tried again, and receipts are written when it has
  * answered.
  */
 #ifndef POLICYD_RECONCILE_H

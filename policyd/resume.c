@@ -150,12 +150,12 @@ static int append_entry_text(void *ctx, int64_t seq, const char *text,
 		l->room = l->room ? 2 * l->room : 64;
 		more = reallocarray(l->text, l->room, sizeof(*more));
 		if (!more)
-			return err_oom(e, "number entries anew");
+			return err_oom(e, "renumber entries");
 		l->text = more;
 	}
 	l->text[l->n] = strdup(text);
 	if (!l->text[l->n])
-		return err_oom(e, "number entries anew");
+		return err_oom(e, "renumber entries");
 	l->n++;
 	l->bytes += (int64_t)strlen(text);
 	return 0;

@@ -2,8 +2,8 @@
 /*
  * A device whose storage was put back to an older copy does not know what it
  * has signed since. A server shows it the newest that it has; what this device
- * wrote under numbers that were given already is numbered anew above them, so
- * that no number is signed twice, and a gap tells of it.
+ * wrote under numbers that were given already is renumbered above them, so
+ * that no number is signed twice, and a gap reports it.
  */
 #ifndef POLICYD_RESUME_H
 #define POLICYD_RESUME_H

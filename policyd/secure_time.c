@@ -63,7 +63,7 @@ void secure_time_format(const struct secure_time *st, uint64_t boot_ns,
 		 t.contact.off, t.life, t.anchor.ran, t.anchor.off, t.anchored);
 }
 
-/* The boot clock began anew: what it shows was measured, and the rest of what
+/* The boot clock restarted: what it shows was measured, and the rest of what
  * the hardware clock went on by, the device was off. */
 static void enter_new_boot(struct secure_time *t, const char *boot,
 			   uint64_t boot_ns, int64_t wall)

@@ -7,10 +7,10 @@
  * Confirmed time is what was signed and measured: whether something newer is
  * fresh is tested against it. Presumed time adds five minutes at a start, since
  * that much may be missing from what was saved. Starts within one boot add them
- * once: there the boot clock tells how long the program was away. A fresh
+ * once: there the boot clock says how long the program was away. A fresh
  * snapshot takes the additions back.
  *
- * Whoever holds the director's key can move both ahead. How long the device was
+ * A holder of the director's key can move both ahead. How long the device was
  * without word is therefore measured by the device alone: seconds that it ran,
  * over all boots, and seconds that it was off by the hardware clock.
  */
@@ -75,7 +75,7 @@ void secure_time_set_snapshot(struct secure_time *st, int64_t issued,
 			      int64_t expires, uint64_t boot_ns);
 /* So was a root: word of the organisation, which lives no longer for it. */
 void secure_time_set_contact(struct secure_time *st, uint64_t boot_ns);
-/* Begins anew: a root with other director keys, an enrolment. */
+/* Starts again: a root with other director keys, an enrolment. */
 void secure_time_reset(struct secure_time *st, int64_t issued,
 		       uint64_t boot_ns);
 

@@ -60,7 +60,7 @@ static int handle_submit(struct policyd *p, sd_bus_message *m, struct err *e)
 	if (r < 0)
 		return set_bad_call_error(e, r);
 	r = submit_envelope(p, data, len, &result, e);
-	/* No error of the call, or the agent would hang up before what stands
+	/* No error of the call, or the agent would hang up before what comes
 	 * behind it: an order, for which room is kept. */
 	if (r < 0 && e->reason == REASON_STORAGE_FULL)
 		result = (struct verdict){ "refused", *e };
@@ -150,7 +150,7 @@ static int append_gap_receipt(struct receipt_reply *rs, int64_t *after,
 	return r;
 }
 
-/* Those whose order came again stand in front. */
+/* Those whose command came again come first. */
 static int append_repeated_receipts(struct receipt_reply *rs, int64_t after,
 				    struct err *e)
 {

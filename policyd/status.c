@@ -118,7 +118,7 @@ static int build_stream_json(struct policyd *p, const char *last,
 	return 0;
 }
 
-/* What the device can send: the server tells what it lacks of it. */
+/* What the device can send: the server says what it lacks of it. */
 static int build_holds_json(struct policyd *p, json_t **ret, struct err *e)
 {
 	auto_json json_t *receipts = NULL, *audit = NULL;

@@ -20,7 +20,7 @@ void unenroll_free(struct unenroll *d);
  * way, or cellsd is not there. */
 int unenroll_begin(struct policyd *p, sd_bus_message *call, struct err *e);
 
-/* Goes on with one that was begun; called every few seconds. */
+/* Goes on with one that was started; called every few seconds. */
 void unenroll_continue(struct policyd *p);
 
 #endif

@@ -415,7 +415,7 @@ EXTRA_DIST += %D%/fuzz/office.h
 
 TESTS += $(check_PROGRAMS)
 
-LINTS = %D%/lint/clock.sh %D%/lint/controls.sh %D%/lint/dist.sh %D%/lint/test_cellsd_links.sh %D%/lint/documents.sh %D%/lint/exports.sh %D%/lint/layout.py %D%/lint/names.py %D%/lint/pages.sh \
+LINTS = %D%/lint/clock.sh %D%/lint/controls.sh %D%/lint/dist.sh %D%/lint/test_cellsd_links.sh %D%/lint/documents.sh %D%/lint/english.py %D%/lint/exports.sh %D%/lint/layout.py %D%/lint/names.py %D%/lint/pages.sh \
 	%D%/lint/sandbox.py %D%/lint/selinux.sh %D%/lint/ties.py %D%/lint/tools.sh %D%/lint/uapi.sh
 dist_noinst_SCRIPTS += $(LINTS) %D%/demo/verify.sh %D%/fuzz/fuzz.sh %D%/lint/analyze.sh %D%/check.sh
 TESTS += $(LINTS)

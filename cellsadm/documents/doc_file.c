@@ -89,9 +89,10 @@ int doc_file_read(const char *path, struct envelope **ret, struct doc **ret_doc,
 		return r;
 	type = doc_type_from_payload_type(env->type);
 	if (type == DOC_NONE)
-		return err_reason(e, REASON_ENVELOPE,
-				  "%s: payloadType %s is no document's", path,
-				  env->type);
+		return err_reason(
+			e, REASON_ENVELOPE,
+			"%s: payloadType %s is not that of a document", path,
+			env->type);
 	r = doc_parse(type, env->payload, env->payload_len, ret_doc, e);
 	if (r < 0)
 		return add_file_to_error(path, r, e);

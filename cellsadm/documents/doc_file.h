@@ -10,7 +10,7 @@ struct err;
 
 /*
  * Reads XML (*ret then has no signature) or an envelope, and checks the
- * document in it; the caller frees both. What is wrong is told with the file's
+ * document in it; the caller frees both. An error names the file's
  * name.
  */
 int doc_file_read(const char *path, struct envelope **ret, struct doc **ret_doc,

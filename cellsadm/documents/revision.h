@@ -3,7 +3,7 @@
  * The next version of a document, from its text: version + 1, issued now, as
  * long a life; everything else stays as the administrator wrote it. A protected
  * vp-config gets a new salt and verifier (a proof spends those of the version
- * it is about), and its secrets are sealed anew.
+ * it is about), and its secrets are sealed again.
  */
 #ifndef CELLSADM_DOCUMENTS_REVISION_H
 #define CELLSADM_DOCUMENTS_REVISION_H

@@ -40,8 +40,8 @@ int root_draft_add_key(struct root_draft *d, const char *name, const void *spki,
 int root_draft_remove_key(struct root_draft *d, const char *name,
 			  struct err *e);
 /*
- * "policy=alice,bob,carol:2"; without a number 1. A name that is no key of the
- * draft is taken as a kept key or a file, and added.
+ * "policy=alice,bob,carol:2"; without a number 1. A name that is not a key of
+ * the draft is taken as a kept key or a file, and added.
  */
 int root_draft_set_role(struct root_draft *d, const struct adm *a,
 			const char *spec, struct err *e);

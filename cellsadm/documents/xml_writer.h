@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writing documents: indented XML by libxml2's writer, UTF-8, one element a
- * line. Errors stick until xml_writer_finish() tells.
+ * line. Errors stick until xml_writer_finish() returns them.
  */
 #ifndef CELLSADM_DOCUMENTS_XML_WRITER_H
 #define CELLSADM_DOCUMENTS_XML_WRITER_H

@@ -26,7 +26,7 @@ struct epoch_chain {
 	struct device_key key;
 	json_t *records, *batches; /* of this epoch, owned */
 	json_t *gaps;		   /* its verified statements on this stream */
-	/* Records that they stand for: so far, and up to the newest head. */
+	/* Records that they cover: so far, and up to the newest head. */
 	int64_t bridged, signed_bridged;
 	struct audit_chain at; /* where the records lead */
 	struct audit_chain signed_at;
@@ -255,7 +255,7 @@ static int follow_all_records(struct epoch_chain *c, struct err *e)
 
 /* ---- all epochs of a device */
 struct device_audit {
-	json_t *keys, *records, *batches; /* owned; as the server tells */
+	json_t *keys, *records, *batches; /* owned; as the server has them */
 };
 
 static void device_audit_fini(struct device_audit *v)
@@ -279,7 +279,7 @@ static int fetch_device_audit(struct adm *a, const char *device,
 		r = remote_list(a, REMOTE_PATH("devices", device, "audit"), 0,
 				&v->records, e);
 	if (r >= 0 && json_array_size(v->keys) == 0)
-		return err_set(e, ENOENT, "the server tells no key of %s",
+		return err_set(e, ENOENT, "the server gives no key of %s",
 			       device);
 	return r;
 }

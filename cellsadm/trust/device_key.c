@@ -112,7 +112,7 @@ static int save_device_key(struct adm *a, const struct device_key *b,
 	return state_save(a, name, j, e);
 }
 
-/* The names that follow from the keys; whoever tells others lies. */
+/* The names that follow from the keys; other names are forged. */
 static int check_derived_ids(const json_t *entry, const struct key *identity,
 			     const struct key *receipts, struct device_key *b,
 			     struct err *e)
@@ -126,7 +126,7 @@ static int check_derived_ids(const json_t *entry, const struct key *identity,
 	if ((device && strcmp(device, b->device) != 0) ||
 	    (epoch && strcmp(epoch, b->epoch) != 0))
 		return err_reason(e, REASON_SIGNATURE,
-				  "the keys told for %s are of %s, epoch %s",
+				  "the keys given for %s are of %s, epoch %s",
 				  device ? device : "a device", b->device,
 				  b->epoch);
 	return 0;
@@ -274,7 +274,8 @@ int device_key_verify(struct adm *a, const json_t *entry,
 	return 0;
 }
 
-/* Tells the server what came out, so that others see it; it may not care. */
+/* Reports the outcome to the server, so that others see it; a failure is
+ * ignored. */
 static void report_key_binding(struct adm *a, const char *device,
 			       const char *epoch, bool bound)
 {
@@ -307,7 +308,7 @@ static int fetch_device_key(struct adm *a, const char *device,
 			found = entry;
 	}
 	if (!found)
-		return err_set(e, ENOENT, "the server tells no key of %s%s%s",
+		return err_set(e, ENOENT, "the server gives no key of %s%s%s",
 			       device, epoch ? ", epoch " : "",
 			       epoch ? epoch : "");
 	its = json_string_value(json_object_get(found, "epoch"));
@@ -319,7 +320,7 @@ static int fetch_device_key(struct adm *a, const char *device,
 	if (strcmp(ret->device, device) != 0) {
 		device_key_fini(ret);
 		return err_reason(e, REASON_SIGNATURE,
-				  "the server told another device's keys for "
+				  "the server gave another device's keys for "
 				  "%s",
 				  device);
 	}

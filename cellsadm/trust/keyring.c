@@ -23,7 +23,7 @@ int keyring_resolve_path(const struct adm *a, const char *name, char **ret,
 	if (encoding_is_valid_id(name) &&
 	    asprintf(&path, "%s/keys/%s.key", a->folder, name) < 0)
 		return err_oom(e, name);
-	/* A kept key stands before a file that happens to lie here. */
+	/* A kept key comes before a file of that name in this folder. */
 	if (path && (access(path, F_OK) == 0 || access(name, F_OK) < 0)) {
 		*ret = path;
 		return 0;
@@ -68,7 +68,7 @@ int keyring_load_public(const struct adm *a, const char *name, struct key **ret,
 }
 
 /*
- * --password-file may stand once for all keys, or once for each. Without it
+ * --password-file may be given once for all keys, or once for each. Without it
  * and without --password-stdin the terminal is asked.
  */
 static int get_key_password(const struct adm *a, const char *what,

@@ -111,8 +111,8 @@ static bool has_version_proof(const struct envelope *env,
 }
 
 /*
- * A proof tells the old key to who holds the old config, so the new one must
- * not be protected by the same.
+ * A proof reveals the old key to a holder of the old config, so the new one
+ * must not be protected by the same.
  */
 static int check_salt_reuse(const struct doc_vp_config *old,
 			    const struct doc_vp_config *config, struct err *e)

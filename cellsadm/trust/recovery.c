@@ -46,7 +46,7 @@ static int fetch_lock_receipt(struct adm *a, const char *device, const char *vp,
 		json_object_get(json_array_get(items, 0), "epoch"));
 	if (!epoch || strlen(epoch) != 32 || !encoding_is_valid_id(epoch))
 		return err_set(e, EBADMSG,
-			       "the server tells no epoch of the lock of %s",
+			       "the server gives no epoch of the lock of %s",
 			       vp);
 	snprintf(ret_epoch, 33, "%s", epoch);
 	return trust_root_parse_envelope(env, ret, e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The organisation gives a locked VP its key back: from the recovery slot in
- * the newest receipt of a lock, by the recovery key, sealed anew to the
+ * the newest receipt of a lock, by the recovery key, sealed again to the
  * device's receipt key (lib/crypto/key_recovery.h). The VP's key never leaves
  * this process.
  */

@@ -34,7 +34,7 @@ int tree_head_open(const struct doc_root *root, const struct envelope *env,
 
 	if (strcmp(env->type, ENVELOPE_TYPE_JSON("tree-head")) != 0)
 		return err_reason(e, REASON_ENVELOPE,
-				  "payloadType %s is no tree head's",
+				  "payloadType %s is not that of a tree head",
 				  env->type);
 	r = trust_check_role(root, DOC_ROLE_DIRECTOR, env, NULL, e);
 	if (r >= 0)
@@ -62,7 +62,7 @@ int tree_head_parse_path(const json_t *list, uint8_t ret[][HASH_SIZE],
 	size_t i;
 
 	if (!json_is_array(list) || json_array_size(list) > MERKLE_PATH_MAX)
-		return err_set(e, EBADMSG, "a proof's path is no list");
+		return err_set(e, EBADMSG, "a proof's path is not a list");
 	json_array_foreach (list, i, item) {
 		const char *hex = json_string_value(item);
 

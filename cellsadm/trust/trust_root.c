@@ -81,7 +81,7 @@ static int format_roots_name(const char *server, char **ret, struct err *e)
 	return 0;
 }
 
-/* The envelopes of roots in force as the server tells, version 1 first. */
+/* The envelopes of roots in force as the server has them, version 1 first. */
 static int fetch_root_chain(struct adm *a, json_t **ret, struct err *e)
 {
 	auto_json json_t *items = NULL, *chain = json_array();
@@ -112,7 +112,7 @@ static int fetch_root_chain(struct adm *a, json_t **ret, struct err *e)
 static int load_server_root(struct adm *a, bool ask, struct doc **ret,
 			    struct err *e)
 {
-	AUTO(doc_freep) struct doc *held = NULL, *told = NULL;
+	AUTO(doc_freep) struct doc *held = NULL, *served = NULL;
 	auto_json json_t *kept = NULL, *chain = NULL;
 	const struct admin_config *c;
 	auto_free char *name = NULL;
@@ -142,21 +142,21 @@ static int load_server_root(struct adm *a, bool ask, struct doc **ret,
 			       c->name);
 	r = fetch_root_chain(a, &chain, e);
 	if (r >= 0)
-		r = follow_root_chain(c, chain, &told, e);
+		r = follow_root_chain(c, chain, &served, e);
 	if (r < 0)
 		return r;
-	if (held && told->head.version < held->head.version)
+	if (held && served->head.version < held->head.version)
 		return err_reason(e, REASON_ROLLBACK,
 				  "server '%s' shows root version %u, %u is "
 				  "kept here",
-				  c->name, told->head.version,
+				  c->name, served->head.version,
 				  held->head.version);
-	if (!held || told->head.version > held->head.version) {
+	if (!held || served->head.version > held->head.version) {
 		r = state_save(a, name, chain, e);
 		if (r < 0)
 			return r;
 	}
-	*ret = steal(told);
+	*ret = steal(served);
 	return 0;
 }
 

@@ -106,8 +106,8 @@ static int fetch_newest_receipt(struct verify_access *c, const char *epoch,
 		return r;
 	if (strcmp(ret->device, c->device) != 0)
 		return err_reason(e, REASON_SIGNATURE,
-				  "a receipt of %s stands for %s", ret->device,
-				  c->device);
+				  "a receipt of %s is given for %s",
+				  ret->device, c->device);
 	return 1;
 }
 
@@ -220,7 +220,7 @@ static const char *get_access_verdict(const struct access_facts *v,
 		       : "denied";
 }
 
-/* One cell as the server tells it. */
+/* One cell as the server gives it. */
 static int compare_access_cell(const struct access_facts *v, const char *vp,
 			       const json_t *cell, struct err *e)
 {
@@ -230,7 +230,7 @@ static int compare_access_cell(const struct access_facts *v, const char *vp,
 
 	if (cls == CELLS_CLASS_COUNT)
 		return err_reason(e, REASON_UNKNOWN_CLASS,
-				  "the server tells of a class '%.40s'", name);
+				  "the server names a class '%.40s'", name);
 	mode = access_mode_name(get_vp_right(v, vp, cls));
 	verdict = get_access_verdict(v, vp, cls);
 	if (strcmp(mode, json_get_string(cell, "mode")) == 0 &&
@@ -297,20 +297,20 @@ static int compare_vp_lists(const struct access_facts *v, const json_t *matrix,
 }
 
 static int compare_device_state(const struct access_facts *v,
-				const json_t *told, struct err *e)
+				const json_t *answer, struct err *e)
 {
-	if (strcmp(json_get_string(told, "foreground"), v->front) != 0)
+	if (strcmp(json_get_string(answer, "foreground"), v->front) != 0)
 		return err_reason(e, REASON_SIGNATURE,
 				  "the server says '%.64s' is in front, the "
 				  "receipt says '%.64s'",
-				  json_get_string(told, "foreground"),
+				  json_get_string(answer, "foreground"),
 				  v->front);
-	if (strcmp(json_get_string(told, "enforcement"),
+	if (strcmp(json_get_string(answer, "enforcement"),
 		   doc_level_name(v->level)) != 0)
 		return err_reason(e, REASON_SIGNATURE,
 				  "the server says the level is '%.40s', the "
 				  "receipt says '%s'",
-				  json_get_string(told, "enforcement"),
+				  json_get_string(answer, "enforcement"),
 				  doc_level_name(v->level));
 	return 0;
 }
@@ -357,11 +357,11 @@ static int format_verified_text(const struct access_facts *v, char **ret,
 }
 
 int verify_access_load(struct verify_access *c, const char *device,
-		       const json_t *told, const char *at, struct err *e)
+		       const json_t *answer, const char *at, struct err *e)
 {
 	struct access_facts *v = &c->v;
 	const char *epoch =
-		json_get_string(json_object_get(told, "receipt"), "epoch");
+		json_get_string(json_object_get(answer, "receipt"), "epoch");
 	int64_t when = clock_wall();
 	int r;
 
@@ -374,7 +374,7 @@ int verify_access_load(struct verify_access *c, const char *device,
 	if (strlen(device) >= sizeof(c->device) || !encoding_is_valid_id(epoch))
 		return err_set(e, EBADMSG, "%.64s, epoch %.40s: not ids",
 			       device, epoch);
-	encoding_parse_time(at ? at : json_get_string(told, "at"), &when);
+	encoding_parse_time(at ? at : json_get_string(answer, "at"), &when);
 	access_time_local(when, true, &v->at);
 	snprintf(c->device, sizeof(c->device), "%s", device);
 	r = fetch_newest_receipt(c, epoch, "describes eq true", at, &v->applied,

@@ -19,11 +19,11 @@ int verify_access_new(struct adm *a, struct verify_access **ret, struct err *e);
 void verify_access_free(struct verify_access *c);
 
 /*
- * Fetches and verifies what speaks for the device in the epoch of told.receipt.
- * `at` NULL: now. -ENOENT: no receipt says what is in force.
+ * Fetches and verifies the evidence of the device in the epoch of
+ * answer.receipt. `at` NULL: now. -ENOENT: no receipt says what is in force.
  */
 int verify_access_load(struct verify_access *c, const char *device,
-		       const json_t *told, const char *at, struct err *e);
+		       const json_t *answer, const char *at, struct err *e);
 /* The verified receipt that it rests on; borrowed. */
 const struct receipt *verify_access_get_receipt(const struct verify_access *c);
 /* Compares a row of the fleet's access. err.signature: it differs; -EAGAIN: the

@@ -12,7 +12,7 @@
 
 /*
  * `matrix` is what devices/{device}/access answers. With color in ANSI colours.
- * Classes that the device lacks stand in one line, with `all` in the table.
+ * Classes that the device lacks share one line, with `all` in the table.
  */
 void access_matrix_write(FILE *f, const json_t *matrix, bool color, bool all);
 

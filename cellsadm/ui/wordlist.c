@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The file as it stands: a word a line, lines of "#" in front. */
+/* The file as it is: a word a line, lines of "#" in front. */
 __asm__(".section .rodata\n"
 	"wordlist_begin:\n.incbin \"data/words\"\n"
 	"wordlist_end:\n.byte 0\n.previous\n");

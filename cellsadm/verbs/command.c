@@ -41,7 +41,7 @@ static const struct column action_columns[] = { { "ID", "id" },
 						{ "TEXT", "text" },
 						{ NULL } };
 
-/* The epoch that the server tells; a wrong one makes the device refuse. */
+/* The epoch that the server gives; a wrong one makes the device refuse. */
 static int fetch_device_epoch(struct adm *a, const char *device, char ret[33],
 			      struct err *e)
 {
@@ -53,7 +53,7 @@ static int fetch_device_epoch(struct adm *a, const char *device, char ret[33],
 		return r;
 	epoch = json_string_value(json_object_get(j, "epoch"));
 	if (!epoch || strlen(epoch) != 32)
-		return err_set(e, EBADMSG, "the server tells no epoch of %s",
+		return err_set(e, EBADMSG, "the server gives no epoch of %s",
 			       device);
 	memcpy(ret, epoch, 33);
 	return 0;
@@ -255,9 +255,9 @@ static int verify_command_receipt(struct adm *a, const json_t *action,
 				  const uint8_t digest[HASH_SIZE],
 				  struct err *e)
 {
-	const json_t *told = json_object_get(action, "receipt");
-	const char *epoch = json_string_value(json_object_get(told, "epoch"));
-	json_int_t seq = json_integer_value(json_object_get(told, "seq"));
+	const json_t *newest = json_object_get(action, "receipt");
+	const char *epoch = json_string_value(json_object_get(newest, "epoch"));
+	json_int_t seq = json_integer_value(json_object_get(newest, "seq"));
 	const char *what = json_string_value(json_object_get(action, "action"));
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(device_key_fini) struct device_key key = { 0 };
@@ -265,7 +265,7 @@ static int verify_command_receipt(struct adm *a, const json_t *action,
 	int r;
 
 	if (!epoch || !what)
-		return err_set(e, EBADMSG, "the server tells no receipt of %s",
+		return err_set(e, EBADMSG, "the server gives no receipt of %s",
 			       id);
 	r = device_key_get(a, device, epoch, &key, e);
 	if (r >= 0)
@@ -342,7 +342,7 @@ int command_wait(struct adm *a, const char *device, const char *id,
 			return r;
 		state = json_string_value(json_object_get(j, "state"));
 		if (!state)
-			return err_set(e, EBADMSG, "the server tells no state");
+			return err_set(e, EBADMSG, "the server gives no state");
 		if (strcmp(state, before) != 0)
 			fprintf(stderr, "%s\n", state);
 		snprintf(before, sizeof(before), "%s", state);

@@ -146,7 +146,7 @@ static void lint_key_roles(const char *path, const struct doc_root *root,
 		else if (first)
 			fprintf(stderr,
 				"%s: note: the key '%s' has the roles %s and "
-				"%s: whoever takes it has both\n",
+				"%s: a thief of it has both\n",
 				path, name, first, doc_role_name(r));
 		first = doc_role_name(r);
 	}
@@ -166,7 +166,7 @@ static void lint_root_roles(const char *path, const struct doc_root *root)
 			path);
 }
 
-/* What is valid and yet will not work as it stands. */
+/* What is valid and yet will not work as it is. */
 static void print_lint_notes(const char *path, const struct doc *doc)
 {
 	int64_t now = clock_wall();
@@ -396,7 +396,7 @@ static bool is_requested_document(const struct doc_head *h, char **argv)
 
 /*
  * Fetches TYPE ID [VERSION]: the envelope, tested against the digest that the
- * list of documents tells. A document below its threshold is shown as such.
+ * list of documents says. A document below its threshold is shown as such.
  */
 static int fetch_document_version(struct adm *a, char **argv,
 				  struct envelope **ret, struct doc **ret_doc,
@@ -536,7 +536,7 @@ static int verb_doc_withdraw(struct adm *a, const void *opts, char **argv,
 	snprintf(question, sizeof(question), "Withdraw %s %s version %s",
 		 argv[0], argv[1], argv[2]);
 	r = sha256 ? adm_confirm(a, question, e)
-		   : err_set(e, EBADMSG, "the server told no digest");
+		   : err_set(e, EBADMSG, "the server gave no digest");
 	if (r >= 0)
 		r = remote_send(a, "POST",
 				REMOTE_PATH("documents", sha256, "withdraw"),
@@ -582,16 +582,16 @@ static const struct opt new_opts[] = {
 	NEW(s.attention, "attention", OPT_STRING, "WORDS",
 	    "vp-config: what brings it to the front: call sms alarm"),
 	NEW(s.notify, "notify", OPT_STRING, "WORDS",
-	    "vp-config: what is only told: call sms alarm"),
+	    "vp-config: what only notifies: call sms alarm"),
 	NEW(s.idle_seconds, "idle-seconds", OPT_NUMBER, "N",
 	    "vp-config: lock after so long without input"),
 	NEW(s.attempts, "attempts", OPT_NUMBER, "N",
 	    "vp-config: wrong passcodes"),
-	NEW(s.then, "then", OPT_STRING, "DEED",
+	NEW(s.then, "then", OPT_STRING, "ACTION",
 	    "vp-config: after them: nothing, lock or wipe; lock"),
 	NEW(s.offline_hours, "offline-hours", OPT_NUMBER, "N",
 	    "vp-config: without a fresh snapshot"),
-	NEW(s.offline_then, "offline-then", OPT_STRING, "DEED",
+	NEW(s.offline_then, "offline-then", OPT_STRING, "ACTION",
 	    "vp-config: after that: nothing, lock or wipe; lock"),
 	NEW(protect, "protect", OPT_FLAG, NULL,
 	    "vp-config: ask for a config password"),

@@ -63,7 +63,7 @@ static int resolve_group_version(struct adm *a, const char *spec,
 		return r;
 	sha256 = json_string_value(json_object_get(j, "sha256"));
 	if (!sha256)
-		return err_set(e, EBADMSG, "the server told no digest");
+		return err_set(e, EBADMSG, "the server gave no digest");
 	r = trust_root_fetch_document(a, sha256, &env, &doc, NULL, e);
 	if (r < 0)
 		return r;

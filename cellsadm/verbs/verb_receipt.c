@@ -292,7 +292,7 @@ static bool is_verified_item(const json_t *item)
 	return strcmp(json_get_string(item, "key"), "WRONG") != 0;
 }
 
-/* The number of the verified statement that stands for from..to; 0: none. */
+/* The number of the verified statement that covers from..to; 0: none. */
 static int64_t find_gap_receipt(const json_t *items, const char *epoch,
 				int64_t from, int64_t to)
 {
@@ -354,7 +354,7 @@ static int insert_missing_rows(json_t *items, bool whole, json_t **ret,
 			}
 			if (seq <= last)
 				return err_reason(e, REASON_EQUIVOCATION,
-						  "receipt %lld stands behind "
+						  "receipt %lld comes after "
 						  "%lld in the server's list",
 						  (long long)seq,
 						  (long long)last);

@@ -55,7 +55,7 @@ static int remove_root_ca(struct root_draft *d, const char *spec, struct err *e)
 	return root_draft_update_ca(d, spec, true, e);
 }
 
-/* The director's key and the CA, as the server tells them. */
+/* The director's key and the CA, as the server has them. */
 static int add_server_director(struct adm *a, struct root_draft *d,
 			       struct err *e)
 {
@@ -73,7 +73,7 @@ static int add_server_director(struct adm *a, struct root_draft *d,
 	if (!spki || !ca ||
 	    encoding_from_base64(spki, strlen(spki), &der, &len) < 0)
 		return err_set(e, EBADMSG,
-			       "the server told no director key and CA");
+			       "the server gave no director key and CA");
 	r = root_draft_add_key(d, "director", der, len, e);
 	if (r >= 0)
 		r = root_draft_set_role(d, a, "director=director:1", e);
@@ -373,7 +373,7 @@ static const struct opt new_opts[] = {
 	OPT(key, "key", 'k', OPT_LIST, "NAME=FILE",
 	    "a public key: PEM or key file"),
 	OPT(from_server, "from-server", 0, OPT_FLAG, NULL,
-	    "director's key and CA as the server tells them"),
+	    "director's key and CA as the server has them"),
 	CHANGE_OPTS,
 	{ NULL },
 };

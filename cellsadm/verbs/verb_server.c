@@ -93,7 +93,7 @@ static int verb_server_add(struct adm *a, const void *opts, char **argv,
 	size_t len;
 	int r;
 
-	/* What is configured already stays as far as it is not given anew. */
+	/* What is configured already stays as far as it is not given again. */
 	if (admin_config_read(a->folder, argv[0], &c, &ignored) < 0) {
 		c.name = strdup(argv[0]);
 		c.port = ADMIN_CONFIG_PORT;

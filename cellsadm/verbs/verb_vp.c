@@ -122,7 +122,7 @@ static int verb_action_wait(struct adm *a, const void *opts, char **argv,
 		return r;
 	sha256 = json_string_value(json_object_get(j, "sha256"));
 	if (!sha256 || encoding_parse_digest(sha256, digest) < 0)
-		return err_set(e, EBADMSG, "the server tells no digest of %s",
+		return err_set(e, EBADMSG, "the server gives no digest of %s",
 			       argv[1]);
 	return command_wait(a, argv[0], argv[1],
 			    json_string_value(json_object_get(j, "vp")), digest,

@@ -34,8 +34,8 @@ static int get_sealed_memfd_size(int fd, const char *vp, size_t max,
 	struct stat st;
 
 	if (seals < 0 || fstat(fd, &st) < 0 || st.st_size > (off_t)max)
-		return err_set(e, EINVAL, "VP %s: what was given is no memfd",
-			       vp);
+		return err_set(e, EINVAL,
+			       "VP %s: what was given is not a memfd", vp);
 	if (st.st_size > 0 && (seals & SEALS) != SEALS)
 		return err_set(e, EINVAL, "VP %s: what was given is not sealed",
 			       vp);

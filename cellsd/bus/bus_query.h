@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers of org.cells.Device1 that tell what there is. */
+/* Answers of org.cells.Device1 that list what there is. */
 #ifndef CELLSD_BUS_BUS_QUERY_H
 #define CELLSD_BUS_BUS_QUERY_H
 

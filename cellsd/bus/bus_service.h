@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * org.cells.Device1 on the system bus (schema/dbus/org.cells.Device1.xml):
- * takes the typed calls apart, tests who calls, and tells what happened by
+ * takes the typed calls apart, checks who calls, and reports what happened by
  * signals.
  */
 #ifndef CELLSD_BUS_BUS_SERVICE_H

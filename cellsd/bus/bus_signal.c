@@ -170,7 +170,7 @@ int bus_signal_new(sd_bus *bus, struct bus_signal **ret, struct err *e)
 	int r;
 
 	if (!s)
-		return err_oom(e, "tell what happens");
+		return err_oom(e, "send a signal");
 	s->bus = bus;
 	r = signal_queue_new(bus, &s->audience, e);
 	if (r == 0)

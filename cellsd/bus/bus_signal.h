@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The signals of org.cells.Device1: what happens on the device is told on the
+ * The signals of org.cells.Device1: what happens on the device is sent on the
  * bus, and what the audit must hear waits for who writes it (signal_queue.h).
  */
 #ifndef CELLSD_BUS_BUS_SIGNAL_H

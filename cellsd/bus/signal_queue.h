@@ -2,7 +2,7 @@
 /*
  * Signals for the audit, for which somebody must be there: while cells-policyd
  * is not on the bus (it restarts, it is not up yet) they wait, in their order.
- * What is more than SIGNAL_QUEUE_MAX is counted and told as lost.
+ * What is more than SIGNAL_QUEUE_MAX is counted and reported as lost.
  */
 #ifndef CELLSD_BUS_SIGNAL_QUEUE_H
 #define CELLSD_BUS_SIGNAL_QUEUE_H

@@ -87,7 +87,8 @@ static int find_cgroup2_mount(char path[PATH_MAX], struct err *e)
 			  "find a cgroup v2 mount: none in " MOUNTINFO);
 }
 
-/* Passes on what controllers the root has; the rest is told as not enforced. */
+/* Passes on what controllers the root has; the rest is reported as not
+ * enforced. */
 static void enable_controllers(int root)
 {
 	static const char *const wanted[] = { "+memory", "+cpu", "+pids",
@@ -247,7 +248,7 @@ static bool is_writeback_counted(int leaf)
 	return faccessat(leaf, "memory.max", F_OK, 0) == 0;
 }
 
-/* The line takes the place of the one that stood there for this disk. */
+/* The line takes the place of the one there was for this disk. */
 static unsigned int set_io_rate_limits(int leaf, const struct cgroup_limits *l)
 {
 	char read[24], write[24], text[96];
@@ -397,7 +398,7 @@ uint64_t cgroup_get_memory_usage(int leaf)
 		       : strtoull(text, NULL, 10);
 }
 
-/* kernfs tells types. */
+/* kernfs gives types. */
 static bool is_child_cgroup(const struct dirent *d)
 {
 	return d->d_type == DT_DIR && strcmp(d->d_name, ".") != 0 &&

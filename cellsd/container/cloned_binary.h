@@ -10,8 +10,8 @@
 
 struct err;
 
-/* Runs the program anew, from the copy; returns at once in the copy. On failure
- * the program goes on from the disk. */
+/* Runs the program again, from the copy; returns at once in the copy. On
+ * failure the program goes on from the disk. */
 int cloned_binary_ensure(char **argv, struct err *e);
 
 #endif

@@ -108,7 +108,7 @@ static int become_namespace_root(void)
  * A process in a user namespace of its own has every capability again, over
  * namespaces that it makes: more of the kernel to attack, for nothing that a VP
  * needs. Of the others a service manager makes some; no cgroup counts them. The
- * files tell of the user namespace of who opens them, and below, in the VP,
+ * files depend on the user namespace of who opens them, and below, in the VP,
  * they are read-only.
  */
 static const struct {
@@ -413,9 +413,9 @@ static int read_child_report(const struct init_process *b, size_t *ret_len,
 
 void init_process_continue(const struct init_process *b)
 {
-	struct err told; /* by what is heard */
+	struct err cause; /* of what the child reports */
 
-	send_continue_byte(b, &told);
+	send_continue_byte(b, &cause);
 }
 
 int init_process_wait_ready(struct init_process *b, struct err *e)

@@ -18,7 +18,7 @@ void layer_set_free(struct layer_set *l);
 
 /*
  * Takes a descriptor that is open read-only on a regular file with an EROFS
- * image; keeps a copy. A digest that is held already is no news. -EINVAL.
+ * image; keeps a copy. A digest that is held already changes nothing. -EINVAL.
  */
 int layer_set_add(struct layer_set *l, const char *digest, int fd,
 		  struct err *e);

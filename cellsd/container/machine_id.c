@@ -55,7 +55,7 @@ static int replace_machine_id(int root, const char *place, const char *id,
 	if (r < 0)
 		return r;
 	r = io_write_all(fd, id, ID_DIGITS + 1);
-	/* A VP that has filled its disk starts; an empty one is made anew. */
+	/* A VP that has filled its disk starts; an empty one is made again. */
 	if (r == -ENOSPC || r == -EDQUOT)
 		return 0;
 	return r < 0 ? err_sys(e, -r, "write /%s of the VP", place) : 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What tells one installed system from another: /etc/machine-id (machine-id(5))
+ * The id of an installed system: /etc/machine-id (machine-id(5))
  * and the copy of it that D-Bus has. VPs share images, and an image may have
  * been made from a system that had run.
  */

@@ -37,7 +37,7 @@ int mount_set_idmap(int mount, int userns, const char *what, struct err *e);
 /* Attaches a detached mount to dir/path; -ENOENT: there is no such place. */
 int mount_attach(int mount, int dir, const char *path, struct err *e);
 
-/* The same, to a place that is open; `what` stands in messages. */
+/* The same, to a place that is open; `what` is named in messages. */
 int mount_attach_at_fd(int mount, int place, const char *what, struct err *e);
 
 /* Opens dir/path without leaving dir and without links. */
@@ -46,7 +46,7 @@ int mount_open_beneath(int dir, const char *path, uint64_t flags, int *ret,
 
 /*
  * Opens (O_PATH) the tmpfs that is mounted at dir/path in the mount namespace
- * of pid. What else stands there is not touched, so that a file system which
+ * of pid. What else is there is not touched, so that a file system which
  * the VP serves itself cannot hold us: -EMEDIUMTYPE.
  */
 int mount_open_tmpfs(pid_t pid, int dir, const char *path, int *ret,

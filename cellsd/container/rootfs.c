@@ -42,7 +42,8 @@ int rootfs_create_stage(const char *folder, int *ret, struct err *e)
 	auto_close int fd = -1;
 	int r;
 
-	/* Safe because slave mounts tell the host nothing of what we mount. */
+	/* Safe because slave mounts propagate none of our mounts to the host.
+	 */
 	if (unshare(CLONE_NEWNS) < 0 ||
 	    mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return err_sys(e, errno, "make a mount namespace");

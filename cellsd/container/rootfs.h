@@ -55,7 +55,7 @@ void rootfs_clear_stage(int stage);
 bool rootfs_is_own_node(const char *name);
 
 /*
- * Makes a node in a VP's /dev, owned by its root. -EEXIST is no error, but
+ * Makes a node in a VP's /dev, owned by its root. -EEXIST is not an error, but
  * -EINVAL: the name is the VP's own.
  */
 int rootfs_add_node(int dev, const struct rootfs_node *n, uint32_t base,

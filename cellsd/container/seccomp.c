@@ -49,7 +49,7 @@ static const struct {
 	/* The kernel loads a module for each line discipline. The number is
 	 * behind a pointer, which no filter can follow. */
 	TYPING(TIOCSETD),
-	/* It tells what of the shared base other VPs have read. */
+	/* It shows what other VPs have read of the shared base. */
 	{ SCMP_SYS(preadv2),
 	  EOPNOTSUPP,
 	  { 5, SCMP_CMP_MASKED_EQ, NOWAIT, NOWAIT } },

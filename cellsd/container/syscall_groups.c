@@ -167,7 +167,7 @@ const struct syscall_group syscall_groups[] = {
 	GROUP("around the mount tree; key rings have no namespace", EPERM,
 	      CALL(add_key), CALL(keyctl), CALL(open_by_handle_at),
 	      CALL(request_key)),
-	GROUP("tells what others have read of files that are shared", EPERM,
+	GROUP("shows what others have read of files that are shared", EPERM,
 	      CALL(mincore)),
 	GROUP("holds the kernel up at the memory of a program's choice", EPERM,
 	      CALL(userfaultfd)),

@@ -22,7 +22,7 @@ struct err;
 /* How VPs come to a node. */
 enum backend_access {
 	BACKEND_BY_CLASS,    /* the device program decides each open */
-	BACKEND_BY_ENDPOINT, /* by endpoints that stand for it; it is shut */
+	BACKEND_BY_ENDPOINT, /* by its endpoints; it is shut */
 	BACKEND_SHUT,	     /* not at all */
 	BACKEND_ENDPOINT,    /* it is one: of one VP */
 };
@@ -92,7 +92,7 @@ struct backend_type {
 	 */
 	int (*set_nodes)(struct backend *b, struct backend_node *nodes,
 			 size_t n, struct err *e);
-	/* The endpoints that stand in a VP's /dev. */
+	/* The endpoints in a VP's /dev. */
 	void (*each_endpoint)(const struct backend *b, uint32_t vp,
 			      backend_node_fn *fn, void *arg);
 
@@ -105,8 +105,8 @@ struct backend_type {
 	/*
 	 * Brings what the backend decides itself to the table, as one ordered
 	 * change; fn gets what that took away. *ret_ns: CLOCK_MONOTONIC of the
-	 * kernel's last step. Nothing to change is no error. -EBUSY: all but
-	 * the front, which would not be shown, is as the table says.
+	 * kernel's last step. Nothing to change is not an error. -EBUSY: all
+	 * but the front, which would not be shown, is as the table says.
 	 */
 	int (*decide)(struct backend *b, const struct backend_table *t,
 		      backend_revocation_fn *fn, void *arg, uint64_t *ret_ns,
@@ -126,7 +126,8 @@ struct backend_type {
 	/* Readable when there are events. */
 	int (*fd)(struct backend *b);
 	void (*drain)(struct backend *b, backend_event_fn *fn, void *arg);
-	/* Tells what was counted in bursts that are over; false: none is left.
+	/* Reports what was counted in bursts that are over; false: none is
+	 * left.
 	 */
 	bool (*flush)(struct backend *b, backend_event_fn *fn, void *arg);
 };

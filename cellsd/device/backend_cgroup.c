@@ -333,15 +333,15 @@ static void report_lost_events(struct backend *b, backend_event_fn *fn,
 			       void *arg)
 {
 	struct backend_event ev = { .event = "lost" };
-	uint32_t happened = 0, told = 1;
-	uint64_t n_happened, n_told;
+	uint32_t happened = 0, reported = 1;
+	uint64_t n_happened, n_reported;
 
 	if (bpf_map_lookup_elem(b->map[MAP_LOST], &happened, &n_happened) < 0 ||
-	    bpf_map_lookup_elem(b->map[MAP_LOST], &told, &n_told) < 0 ||
-	    n_happened <= n_told)
+	    bpf_map_lookup_elem(b->map[MAP_LOST], &reported, &n_reported) < 0 ||
+	    n_happened <= n_reported)
 		return;
-	ev.count = (uint32_t)(n_happened - n_told);
-	bpf_map_update_elem(b->map[MAP_LOST], &told, &n_happened, BPF_ANY);
+	ev.count = (uint32_t)(n_happened - n_reported);
+	bpf_map_update_elem(b->map[MAP_LOST], &reported, &n_happened, BPF_ANY);
 	fn(arg, &ev);
 }
 

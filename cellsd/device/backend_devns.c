@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Backend `devns`: the kernel module decides what endpoints can do, also those
- * that are open or mapped. The `cgroup` backend stands under it: it lets a VP
+ * that are open or mapped. The `cgroup` backend is below it: it lets a VP
  * open its own endpoints, keeps the real nodes behind them shut, and remains
  * the way to what is not passed on. All state that matters is in the kernel; it
  * is read again at each start.
@@ -126,7 +126,8 @@ static int read_endpoints(struct backend *b, struct err *e)
 	return 0;
 }
 
-/* The device program's part: endpoints open, what they stand for does not. */
+/* The device program's part: endpoints open, the devices behind them stay shut.
+ */
 static int put_device_nodes(struct backend *b, struct err *e)
 {
 	size_t n = b->nodes.n + b->endpoints.n;
@@ -177,7 +178,7 @@ static bool has_endpoint(const struct backend *b, const struct backend_node *n)
 	return false;
 }
 
-/* What stood under that name at the last listing. */
+/* What had that name at the last listing. */
 static const struct backend_node *find_listed_node(const struct backend *b,
 						   const struct backend_node *n)
 {
@@ -553,8 +554,8 @@ static int get_devns_allowed(struct backend *b, int leaf, uint32_t *ret_classes,
 
 /* ---- events */
 
-/* Switches, modes and cuts that we ordered are told with their cause by who
- * ordered them; what the kernel did by itself is told here. */
+/* Switches, modes and cuts that we ordered are reported with their cause by who
+ * ordered them; what the kernel did by itself is reported here. */
 static bool is_already_reported(const struct backend *b,
 				const struct devns_link_event *ev)
 {

@@ -32,16 +32,17 @@ enum bpf_maps_event_kind {
 struct bpf_maps_event {
 	__u64 boot_ns;
 	__u32 kind, vp, classes, pid, uid;
-	__u32 count; /* this one, and those counted since the last told one */
+	__u32 count; /* this one, and those counted since the last reported one
+		      */
 	char comm[16];
 };
 
 #define BPF_MAPS_BURST_NS 1000000000ULL
 
 /*
- * Equal events within BPF_MAPS_BURST_NS are counted here, not told: opens of
- * one process, denials of one VP (`pid` 0: they cost nothing to repeat, by any
- * number of processes).
+ * Equal events within BPF_MAPS_BURST_NS are counted here, not reported: opens
+ * of one process, denials of one VP (`pid` 0: they cost nothing to repeat, by
+ * any number of processes).
  */
 struct bpf_maps_burst_key {
 	__u32 kind, vp, classes, pid;

@@ -37,7 +37,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 2); /* how many; of these the daemon told */
+	__uint(max_entries, 2); /* how many; of these the daemon reported */
 	__type(key, __u32);
 	__type(value, __u64);
 } lost SEC(".maps");
@@ -123,7 +123,7 @@ int cells_device(struct bpf_cgroup_dev_ctx *ctx)
 		report_access_event(BPF_MAPS_DENY, v->vp, 0);
 		return 0;
 	}
-	/* Of an endpoint the module tells, and decides what it can do. */
+	/* The module reports on an endpoint, and decides what it can do. */
 	if (*classes & BPF_MAPS_OF_VP) {
 		denied = (*classes & BPF_MAPS_CLASSES) != v->vp;
 		if (denied)

@@ -11,7 +11,7 @@
 
 #include "cellsd/device/devns_link.h"
 
-/* By type; NULL: it is not there. Of one that stands often, the last. */
+/* By type; NULL: it is not there. Of one that is repeated, the last. */
 typedef struct nlattr *devns_attr_table[DEVNS_A_MAX + 1];
 
 void devns_attr_parse(struct nlattr *head, int len, devns_attr_table a);

@@ -139,7 +139,7 @@ static uint64_t get_sysfs_inode(struct udev_device *d)
 	return stat(udev_device_get_syspath(d), &st) < 0 ? 0 : st.st_ino;
 }
 
-/* What devns made for VPs is no hardware. */
+/* What devns made for VPs is not hardware. */
 static bool is_devns_device(struct udev_device *d)
 {
 	const char *phys = strcmp(get_udev_subsystem(d), "input") == 0
@@ -152,7 +152,7 @@ static bool is_devns_device(struct udev_device *d)
 }
 
 /*
- * What a sensor measures stands in sysfs for everybody to read, whatever class
+ * Everybody may read in sysfs what a sensor measures, whatever class
  * a VP has; so its folder is entered by the host's root only. Safe because
  * nothing but the mode changes, and the kernel keeps it as long as the device.
  */

@@ -19,7 +19,7 @@ struct profile;
 int hardware_new(const struct profile *p, struct hardware **ret, struct err *e);
 void hardware_free(struct hardware *i);
 
-/* Lists anew. */
+/* Lists again. */
 int hardware_scan(struct hardware *i, struct err *e);
 const struct backend_node *hardware_get_nodes(const struct hardware *i,
 					      size_t *ret_n);

@@ -91,7 +91,7 @@ static uint32_t get_node_lost_classes(const struct open_handles_request *o,
 	return 0;
 }
 
-/* Drivers of sensors give files that are no nodes (IIO_BUFFER_GET_FD). */
+/* Drivers of sensors give files without a node (IIO_BUFFER_GET_FD). */
 static uint32_t get_iio_lost_classes(const struct open_handles_request *o,
 				     int dir, const char *fd)
 {
@@ -179,7 +179,7 @@ static unsigned int scan_handle_links(struct handle_search *s, int proc,
 		n++;
 		/*
 		 * What is cached is enough. A file system that a program of the
-		 * VP serves must not be asked: that program stands still. Such
+		 * VP serves must not be asked: that program is frozen. Such
 		 * a one is closed to us (EACCES) and can have no device nodes.
 		 */
 		if (statx(dirfd(d), name, AT_STATX_DONT_SYNC, STATX_TYPE, &st) <
@@ -390,7 +390,7 @@ int open_handles_revoke(const struct open_handles_request *o,
 	/* The barrier: an open that was under way is done or never began. */
 	frozen = cgroup_freeze(o->leaf, FREEZE_MS);
 	s.is_frozen = frozen == 0;
-	/* Else it has not even begun to stop. */
+	/* Else it has not even started to stop. */
 	if (frozen != -ETIMEDOUT)
 		record_search_failure(&s, -frozen);
 	r = cgroup_each_pid(o->leaf, scan_process_handles, &s);

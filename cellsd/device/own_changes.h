@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * When our own changes to the kernel were made, by the boot clock: what it
- * tells of that time is told already. Of too many the oldest is forgotten: then
- * it is told twice, never not at all.
+ * says of that time is reported already. Of too many the oldest is forgotten:
+ * then it is reported twice rather than not at all.
  */
 #ifndef CELLSD_DEVICE_OWN_CHANGES_H
 #define CELLSD_DEVICE_OWN_CHANGES_H

@@ -132,7 +132,8 @@ static int parse_profile_rule(struct profile *p, char *line, struct err *e)
 		r = parse_rule_condition(rule, text, e);
 	/* A rule without a subsystem would ask every device of the machine. */
 	if (r == 0 && rule->condition[0].ask != ASK_SUBSYSTEM)
-		r = err_set(e, EINVAL, "the first condition is no subsystem");
+		r = err_set(e, EINVAL,
+			    "the first condition is not a subsystem");
 	if (r < 0)
 		free_profile_rule(rule);
 	else
@@ -241,7 +242,7 @@ uint32_t profile_match_device(const struct profile *p,
 	for (unsigned int i = 0; i < p->n; i++)
 		if (is_rule_met(&p->rule[i], d))
 			classes |= 1U << p->rule[i].cls;
-	/* A rule for the finer name stands before the coarser. */
+	/* A rule for the finer name comes before the coarser. */
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
 		if (classes >> c & 1 && class_parent(c) != (enum cells_class)c)
 			classes &= ~(1U << class_parent(c));

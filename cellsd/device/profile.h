@@ -31,10 +31,10 @@ void profile_free(struct profile *p);
 
 /* Adds the rules of a file. -EINVAL with file and line. */
 int profile_read_file(struct profile *p, const char *path, struct err *e);
-/* The same of a text (which is changed); `name` stands in messages. */
+/* The same of a text (which is changed); `name` is named in messages. */
 int profile_parse_text(struct profile *p, const char *name, char *text,
 		       struct err *e);
-/* Adds all *.conf of a folder, by name. A missing folder is no error. */
+/* Adds all *.conf of a folder, by name. A missing folder is not an error. */
 int profile_read_folder(struct profile *p, const char *folder, struct err *e);
 
 /* The classes of a device, a bit each. */

@@ -146,12 +146,12 @@ static int on_usage_measured(sd_event_source *s, int fd, uint32_t events,
 
 	sd_event_source_set_enabled(s, SD_EVENT_OFF);
 	if (read(fd, &bytes, sizeof(bytes)) != sizeof(bytes))
-		return 0; /* its exit tells */
+		return 0; /* its exit says so */
 	get_data_medium(x, medium);
 	for (unsigned int i = 0; i < r->n_jobs; i++) {
 		struct roster_command *job = r->job[i];
 
-		/* Begun anew, the first measure is the true one. */
+		/* After a restart, the first measure is the true one. */
 		if (strcmp(job->vp, x->name) != 0 || job->done || *job->medium)
 			continue;
 		if (roster_record_wipe_bytes(r, job, bytes, medium, &e) < 0) {

@@ -143,7 +143,7 @@ static void strv_freep(char ***v)
 }
 
 /*
- * A VP may open what it is given anew (/proc/self/fd), with other rights, and
+ * A VP may reopen what it is given (/proc/self/fd), with other rights, and
  * look for what is beside it. Of a pipe without a name and of a terminal there
  * is no more to be had.
  */
@@ -158,7 +158,7 @@ static int check_stdio_files(const int fd[3], struct err *e)
 		    fs.f_type != DEVPTS_SUPER_MAGIC)
 			return err_set(
 				e, EINVAL,
-				"exec: standard file %d is no pipe and "
+				"exec: standard file %d is not a pipe and "
 				"no pseudo terminal: a VP gets no files "
 				"of the host; relay it, as cellsctl does",
 				i);

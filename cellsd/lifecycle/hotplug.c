@@ -127,7 +127,7 @@ find_node_by_name(const struct backend_node *nodes, size_t n, const char *name)
 	return NULL;
 }
 
-/* It stands there as it should: nothing is done to a node in use. */
+/* It is there as it should be: nothing is done to a node in use. */
 static bool is_node_present(int dev, const struct backend_node *n)
 {
 	struct stat st;

@@ -23,13 +23,13 @@
 /* After input, nobody looks at more of it for so long. */
 #define PAUSE_USEC 500000
 #define AGAIN_USEC (5 * 1000000)
-#define TELL_MAX 3
+#define REPORTS_MAX 3
 
 struct idle {
 	struct context *h;
 	idle_lock_fn *lock;
 	uint64_t since_ns; /* boot */
-	unsigned int told, n;
+	unsigned int reported, n;
 	sd_event_source *timer, *pause, *node[NODES_MAX];
 };
 
@@ -69,7 +69,7 @@ void idle_record_activity(struct idle *i)
 	if (!i)
 		return;
 	i->since_ns = clock_boot_ns();
-	i->told = 0;
+	i->reported = 0;
 }
 
 static int on_idle_timer(sd_event_source *s, uint64_t usec, void *arg)
@@ -82,7 +82,7 @@ static int on_idle_timer(sd_event_source *s, uint64_t usec, void *arg)
 		return 0;
 	}
 	set_oneshot_timer(i->timer, AGAIN_USEC);
-	if (i->told++ < TELL_MAX) {
+	if (i->reported++ < REPORTS_MAX) {
 		i->h->watch.idle(i->h->watch.arg, front->name);
 		return 0;
 	}

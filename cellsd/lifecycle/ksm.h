@@ -2,7 +2,7 @@
 /*
  * Equal memory of VPs on one base is merged by the kernel (KSM): a burst of it
  * when a VP has started, until little more is found. Only where the kernel can
- * be told which programs take part (PR_SET_MEMORY_MERGE, 6.7 and later), and
+ * be given which programs take part (PR_SET_MEMORY_MERGE, 6.7 and later), and
  * where nobody else runs it.
  */
 #ifndef CELLSD_LIFECYCLE_KSM_H

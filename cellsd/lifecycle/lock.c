@@ -26,7 +26,7 @@ struct lock_task {
 	char name[VP_NAME_SIZE];
 	uint64_t begin_ns, gone_ns, pause_usec;
 	unsigned int keys;
-	bool told; /* that it is incomplete */
+	bool is_reported; /* that it is incomplete */
 	sd_event_source *timer;
 };
 
@@ -94,7 +94,7 @@ static void shred_slots_and_erase(struct lock_task *l, struct vp *v,
 	erase_begin(h, v);
 }
 
-/* Something holds the VP's files: it is asked again, and that is told. */
+/* Something holds the VP's files: it is asked again, and that is reported. */
 static void retry_key_eviction(struct lock_task *l, struct vp *v,
 			       const struct err *e)
 {
@@ -106,13 +106,13 @@ static void retry_key_eviction(struct lock_task *l, struct vp *v,
 			l->pause_usec *= 2;
 		return;
 	}
-	if (!l->told)
+	if (!l->is_reported)
 		log_error("lock of VP %s is incomplete: %s", v->name, e->text);
 	if (v->state == VP_STATE_WIPING) {
 		shred_slots_and_erase(l, v, true);
 		return;
 	}
-	if (!l->told) {
+	if (!l->is_reported) {
 		prestart_discard_vp(l->h, v);
 		v->sealed.keys = 0;
 		v->sealed.slots = 0;
@@ -120,7 +120,7 @@ static void retry_key_eviction(struct lock_task *l, struct vp *v,
 		v->sealed.incomplete = true;
 		context_notify_waiters(v, NULL);
 	}
-	l->told = true;
+	l->is_reported = true;
 	schedule_lock_retry(l, AGAIN_USEC);
 }
 

@@ -122,7 +122,7 @@ static void emit_attention_event(struct context *h, const struct vp *v,
 		       &ev, cause);
 }
 
-/* Floods are counted, and told with the next request that is taken. */
+/* Floods are counted, and reported with the next request that is taken. */
 static bool is_rate_limited(struct notifications *a, const struct vp *v)
 {
 	if (!notifications_bucket_consume(&a->bucket, clock_boot_ns())) {

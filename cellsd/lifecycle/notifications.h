@@ -53,7 +53,7 @@ struct notifications_bucket {
 bool notifications_bucket_consume(struct notifications_bucket *b,
 				  uint64_t now_ns);
 
-/* As foreground_switch(), which tells VPs of what it does: it stands above
+/* As foreground_switch(), which notifies VPs of what it does: it is above
  * this. */
 typedef int notifications_switch_fn(struct context *h, struct vp *v,
 				    const char *cause, uint64_t *ret_ns,
@@ -65,7 +65,7 @@ int notifications_open(struct context *h, struct vp *v, int run,
 		       notifications_switch_fn *switch_to, struct err *e);
 void notifications_close(struct notifications *a);
 
-/* Tells a VP that it is in front, or no longer. */
+/* Notifies a VP that it is in front, or no longer. */
 void notifications_send_foreground(const struct vp *v, bool in_front);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the bus asks of the device, each from its checks to its end; what takes
- * longer ends later, and the caller is told then.
+ * longer ends later, and the caller is answered then.
  */
 #ifndef CELLSD_LIFECYCLE_OPERATIONS_H
 #define CELLSD_LIFECYCLE_OPERATIONS_H

@@ -3,7 +3,7 @@
  * VPs that are made ahead of their start (launch.h), while the daemon has
  * nothing else to do: those that ended last, up to a number. It is a matter of
  * time only: a VP that is not prepared starts all the same. A prepared VP holds
- * its data in use: whoever locks, wipes or changes what it is made of discards
+ * its data in use: what locks, wipes or changes its parts discards
  * it first.
  */
 #ifndef CELLSD_LIFECYCLE_PRESTART_H
@@ -28,7 +28,7 @@ void prestart_free(struct prestart *p);
 /* Something changed: looks what there is to prepare, in a moment. */
 void prestart_schedule(struct prestart *p);
 
-/* One that is not prepared is no error. */
+/* One that is not prepared is not an error. */
 void prestart_discard_vp(struct context *h, struct vp *v);
 /* The part of it that matters at once: its data is not in use any more. */
 void prestart_kill_vp(struct vp *v);

@@ -27,7 +27,7 @@ struct psi {
 	struct context *host;
 	int fd;
 	sd_event_source *on_stall;
-	bool helpless; /* told that there was nothing to end */
+	bool helpless; /* reported that there was nothing to end */
 };
 
 /* Who is ended next, so far. */

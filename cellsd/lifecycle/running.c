@@ -402,7 +402,7 @@ int running_resume_vp(struct context *h, struct vp *v, struct err *e)
 	r = h->backend_type->hold(h->backend, &bv, e);
 	if (r == 0 && h->backend_type->allowed(h->backend, run->leaf,
 					       &run->allowed, e) < 0)
-		run->allowed = UINT32_MAX; /* all is taken anew */
+		run->allowed = UINT32_MAX; /* all is applied again */
 	if (r == 0)
 		r = watch_running_vp(h, v, e);
 	if (r < 0)

@@ -53,7 +53,7 @@ int firewall_add_vp(struct firewall *f, const struct firewall_vp *v,
 int firewall_remove_vp(struct firewall *f, const struct firewall_vp *v,
 		       struct err *e);
 
-/* Removes both tables; none is no error. */
+/* Removes both tables; none is not an error. */
 int firewall_clear(struct firewall *f, struct err *e);
 
 /* What firewall_load() runs; the caller frees. NULL: no memory. */

@@ -156,7 +156,7 @@ static int add_link_neighbour(const char *name, uint32_t address, struct err *e)
 	auto_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int r = fd < 0 ? -errno : set_arp_entry(fd, name, address);
 
-	return r < 0 ? err_sys(e, -r, "tell link %s its neighbour", name) : 0;
+	return r < 0 ? err_sys(e, -r, "set the neighbour of link %s", name) : 0;
 }
 
 static int add_link_address(struct veth *v, const char *name, uint32_t address,

@@ -26,7 +26,7 @@ void veth_close(struct veth *v);
  */
 int veth_add_pair(struct veth *v, const char *name, uint32_t address, pid_t pid,
 		  struct err *e);
-/* Both ends go. None is no error. */
+/* Both ends go. None is not an error. */
 int veth_remove_pair(struct veth *v, const char *name, struct err *e);
 
 /* The VP's address of a pair that is there; 0: there is none. */

@@ -304,7 +304,7 @@ bool data_image_exceeds_limit(int dir, const char *name, uint64_t max)
 	       (uint64_t)st.st_size > compute_image_size(dir, max);
 }
 
-/* The file system's size, as its superblock tells (0: it cannot be read). */
+/* The file system's size, as its superblock has it (0: it cannot be read). */
 static uint64_t read_superblock_blocks(int file)
 {
 	uint32_t low = 0, high = 0;

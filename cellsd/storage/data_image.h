@@ -3,8 +3,8 @@
  * A data image: a file with an ext4 file system that knows fscrypt, for the
  * data of one VP, mounted through a loop device (the medium "vault" of
  * cellsctl(1)). Its size is the VP's storage-max, which so holds without quotas
- * of the host's file system; what one VP does to its file system is no other's
- * trouble; and a sync or a wipe waits for nobody else's writes.
+ * of the host's file system; what one VP does to its file system does not reach
+ * another's trouble; and a sync or a wipe waits for nobody else's writes.
  */
 #ifndef CELLSD_STORAGE_DATA_IMAGE_H
 #define CELLSD_STORAGE_DATA_IMAGE_H

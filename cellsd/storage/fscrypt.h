@@ -21,7 +21,7 @@ bool fscrypt_is_supported(int fd);
 int fscrypt_add_key(int fd, const struct secure_memory *key,
 		    const uint8_t id[KEYSLOTS_ID_SIZE], struct err *e);
 
-/* Encrypts an empty folder with the key; done before is no error. */
+/* Encrypts an empty folder with the key; done before is not an error. */
 int fscrypt_set_policy(int dir, const uint8_t id[KEYSLOTS_ID_SIZE],
 		       struct err *e);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The slots file of a VP on disk (keyslots.h tells its form). A slot is written
- * to an empty place and synced before the one that it replaces is overwritten;
- * a power cut leaves the old, the new or both.
+ * The slots file of a VP on disk (for its form see keyslots.h). A slot is
+ * written to an empty place and synced before the one that it replaces is
+ * overwritten; a power cut leaves the old, the new or both.
  */
 #ifndef CELLSD_STORAGE_KEYSLOT_FILE_H
 #define CELLSD_STORAGE_KEYSLOT_FILE_H
@@ -28,7 +28,7 @@ int keyslot_file_destroy_slots(int dir, const char *name, struct keyslots *s,
 			       enum keyslot_type t, unsigned int *ret_n,
 			       struct err *e);
 
-/* Overwrites all of it, unlinks it, syncs. None is no error. */
+/* Overwrites all of it, unlinks it, syncs. None is not an error. */
 int keyslot_file_shred(int dir, const char *name, struct err *e);
 
 #endif

@@ -7,7 +7,7 @@
  * The slots file has KEYSLOTS_BLOCK bytes for its head and for each of
  * KEYSLOTS_PLACES places; numbers are little-endian, the rest of a block is
  * zero, its last 32 bytes are the SHA-256 of those before, so that a torn write
- * is no slot.
+ * is not a slot.
  *
  *   head      "CELLSKEY" | u32 version (1) | u32 number of the VP's ids |
  *             name (64 bytes, padded) | identifier (16)

@@ -109,7 +109,7 @@ static int get_data_kind(const struct vp_data *d, const struct vp *v,
 	return 0;
 }
 
-/* What nobody can tell is of no kind. */
+/* What cannot be determined has no kind. */
 static bool is_data_kind(const struct vp_data *d, const struct vp *v,
 			 enum data_kind kind)
 {

@@ -5,7 +5,7 @@
  *   STATE/vps/work.17         the folder, where the host's file system has
  *                             fscrypt and the VP's size is not limited, or
  *   STATE/vps/work.17.vault   a file with a file system for it (data_image.h)
- * vp_keys.h tells where their keys are.
+ * for where their keys are see vp_keys.h their keys are.
  */
 #ifndef CELLSD_STORAGE_VP_DATA_H
 #define CELLSD_STORAGE_VP_DATA_H

@@ -22,7 +22,7 @@ int vp_secrets_open_folder(int run, uint32_t base, int *ret, struct err *e);
 
 /*
  * Copies what is kept into the VP's /run, a tmpfs; `base` is its root. Nothing
- * kept is no error.
+ * kept is not an error.
  */
 int vp_secrets_copy_to_run(int data, int run, uint32_t base, struct err *e);
 

@@ -242,7 +242,7 @@ static int read_class_rights(sd_bus_message *m, struct roster_desired *w,
 		if (!v)
 			return err_set(e, EINVAL,
 				       "read Apply: a right of '%.64s', which "
-				       "is no VP of it",
+				       "is not a VP of it",
 				       name);
 		if (cls >= CELLS_CLASS_COUNT || use > CELLS_USE_ANY)
 			return err_set(e, EINVAL,

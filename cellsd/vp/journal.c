@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 #define LOG_MAX (64 * 1024 * 1024)
-#define LONG_LOG (1024 * 1024) /* and twice what it was when written anew */
+#define LONG_LOG (1024 * 1024) /* and twice what it was when rewritten */
 #define BATCH_MAX (4 * 1024 * 1024)
 /* Kept behind the end, for what is to be written on a full disk: twenty
  * thousand records. */
@@ -24,14 +24,14 @@
 struct journal {
 	char *path;
 	int fd;
-	off_t end;	/* of the last whole batch */
-	off_t anew;	/* its length when it was last written anew */
-	off_t reserved; /* up to there the disk has room for it */
+	off_t end;	 /* of the last whole batch */
+	off_t rewritten; /* its length when it was last rewritten */
+	off_t reserved;	 /* up to there the disk has room for it */
 	char *batch;
 	size_t len, room;
 	bool overflow;
 	/* To be mended before the next batch is written. */
-	bool torn;    /* something stands behind `end` */
+	bool torn;    /* something follows `end` */
 	bool renamed; /* its folder is not synced */
 };
 
@@ -326,7 +326,7 @@ static int write_journal_batch(struct journal *j, bool sync, struct err *e)
 		reserve_disk_space(j);
 		return 0;
 	}
-	/* What a failed write left must not stand before the next batch. */
+	/* What a failed write left must not precede the next batch. */
 	truncate_torn_tail(j, &ignored);
 	return err_sys(e, -r, "write %s", j->path);
 }
@@ -356,7 +356,7 @@ int journal_rewrite(struct journal *j, struct err *e)
 		return r;
 	close(j->fd);
 	j->fd = fd;
-	j->end = j->anew = (off_t)len;
+	j->end = j->rewritten = (off_t)len;
 	j->torn = false;
 	j->renamed = true;
 	j->reserved = 0;
@@ -366,5 +366,5 @@ int journal_rewrite(struct journal *j, struct err *e)
 
 bool journal_needs_rewrite(const struct journal *j)
 {
-	return j->end > LONG_LOG && j->end > 2 * j->anew;
+	return j->end > LONG_LOG && j->end > 2 * j->rewritten;
 }

@@ -37,7 +37,7 @@ struct net {
 	bool is_loaded;	 /* the table is there */
 	uint32_t loaded; /* the resolver in it */
 	bool is_barred;	 /* nftables refused the last that it was given */
-	bool has_stray;	 /* a link may stand that is of no VP */
+	bool has_stray;	 /* there may be a link of no VP */
 	sd_event_source *on_resolv, *on_target;
 };
 
@@ -503,7 +503,7 @@ void net_remove_stale(struct context *h)
 		return;
 	remove_stray_links(h);
 	if (is_network_unused(h)) {
-		/* No table is no news; no nftables is logged when it is needed.
+		/* No table is normal; no nftables is logged when it is needed.
 		 */
 		disable_ip_forwarding(h->net);
 		h->net->is_barred = firewall_clear(h->net->firewall, &e) < 0;

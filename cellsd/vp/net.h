@@ -51,7 +51,7 @@ void net_detach_vp(struct context *h, struct vp *v);
 
 /* After a restart: finds the link of a VP that runs. */
 void net_adopt_vp(struct context *h, struct vp *v);
-/* After that: removes what is of no running VP, loads the table anew. */
+/* After that: removes what is of no running VP, loads the table again. */
 void net_remove_stale(struct context *h);
 /* After Apply: other rules hold at once; what may have no network loses it. */
 void net_update_rules(struct context *h);

@@ -50,10 +50,10 @@ int roster_open(const char *path, const char *boot, struct roster **ret,
 		struct err *e);
 void roster_free(struct roster *r);
 
-/* Writes a log that has grown long anew; a failure leaves it as it is. */
+/* Rewrites a log that has grown long; a failure leaves it as it is. */
 void roster_compact_log(struct roster *r);
 
-/* NULL: there is none (an absent VP of which a job tells is none). */
+/* NULL: there is none (an absent VP which only a job names is none). */
 struct vp *roster_find_vp(const struct roster *r, const char *name);
 struct vp *roster_get_foreground(const struct roster *r);
 

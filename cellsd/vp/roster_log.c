@@ -240,7 +240,7 @@ static int apply_generation_record(struct roster *r, const char *const *w,
 	return 0;
 }
 
-/* The VPs that are wished for stand first, in the wish's order. */
+/* The VPs that are desired come first, in that order. */
 static void move_vp_to_desired_order(struct roster *r, struct vp *v)
 {
 	unsigned int to = 0, at = 0;
@@ -340,7 +340,7 @@ static int apply_incomplete_record(struct roster *r, const char *const *w,
 }
 
 /* For people who read the log: each step can be done again, but that half
- * destroyed slots do not tell which key was evicted before. */
+ * destroyed slots do not say which key was evicted before. */
 static int apply_step_record(struct roster *r, const char *const *w,
 			     struct err *e)
 {
@@ -405,7 +405,7 @@ int roster_log_apply_record(void *arg, const char *const *w, unsigned int n,
 		       w[0]);
 }
 
-/* ---- the log written anew */
+/* ---- the log rewritten */
 
 static void write_conf_records(struct journal *j, const char *vp,
 			       const struct vp_conf *c)

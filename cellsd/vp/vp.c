@@ -217,8 +217,8 @@ int vp_conf_check(const struct vp_conf *c, const char *vp, struct err *e)
 	    strlen(c->notify) > TEXT_MAX || strlen(c->init) > TEXT_MAX)
 		return err_set(e, EINVAL, "VP %s: text too long", vp);
 	if (c->init[0] != '/')
-		return err_set(e, EINVAL, "VP %s: init '%.80s' is no path", vp,
-			       c->init);
+		return err_set(e, EINVAL, "VP %s: init '%.80s' is not a path",
+			       vp, c->init);
 	if (c->stop_signal < 1 || c->stop_signal > SIGRTMAX)
 		return err_set(e, EINVAL, "VP %s: stop signal %d", vp,
 			       c->stop_signal);

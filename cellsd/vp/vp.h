@@ -85,7 +85,7 @@ struct vp_run {
 	struct init_process
 		birth;	  /* of the first process, until it is let go */
 	uint32_t edition; /* of the config that it was made by */
-	bool unfit;	  /* it lacks what one that is made anew may have */
+	bool unfit;	  /* it lacks what a new one may have */
 	pid_t pid;
 	char leaf_name[VP_CGROUP_SIZE];
 	int leaf, pidfd, events, dev;

@@ -95,7 +95,7 @@ static int compare_acl_places(const void *a, const void *b)
 	return r ? r : strcmp(x->xattr, y->xattr);
 }
 
-/* An entry that stood here before has been replaced. */
+/* An entry that was here before has been replaced. */
 static int remove_deferred_acl(struct acl_deferred *w, const struct tree *t,
 			       const char *xattr, struct err *e)
 {

@@ -16,8 +16,8 @@ struct acl_deferred {
 	void *root; /* of struct acl_unresolved, for tsearch(3) */
 };
 
-/* Sets the entry's access and default ACL, if it has them, on the begun entry,
- * or lets them wait. */
+/* Sets the entry's access and default ACL, if it has them, on the current
+ * entry, or lets them wait. */
 int acl_apply_entry(struct archive_entry *ae, struct tree *t,
 		    struct acl_deferred *w, struct err *e);
 /* Sets those that wait. -EINVAL: the image does not know a name, and the

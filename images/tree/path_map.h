@@ -15,7 +15,7 @@ struct path_map;
 
 struct path_state {
 	char *path;
-	bool written;  /* an entry of this layer stands here or below */
+	bool written;  /* an entry of this layer is here or below */
 	bool included; /* goes into the layer: written, or something in it went
 			*/
 	bool removed;  /* what lower layers had there is gone */

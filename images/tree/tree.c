@@ -67,7 +67,7 @@ int tree_root_fd(const struct tree *t)
 }
 
 /*
- * Takes away what stands in the way of a new entry: of lower layers all, of
+ * Takes away what is in the way of a new entry: of lower layers all, of
  * this layer no folder that holds something.
  */
 static int remove_replaced_entry(struct tree *t, int parent, const char *place,
@@ -96,7 +96,7 @@ static int remove_replaced_entry(struct tree *t, int parent, const char *place,
 		    0 &&
 	    errno != ENOENT)
 		return err_sys(e, errno,
-			       "'%s' stands twice in the archive: replace it",
+			       "duplicate '%s' in the archive: replace it",
 			       name);
 	/* The parent may have been found through what is gone now. */
 	if (parent != t->parent && t->parent >= 0)
@@ -286,7 +286,7 @@ static int open_entry_parent(struct tree *t, char *path, const char **ret_name,
 	return r;
 }
 
-/* Notes an entry that is no folder, if what is noted becomes a layer. */
+/* Notes an entry that is not a folder, if what is noted becomes a layer. */
 static int record_layer_file(struct tree *t, const char *place,
 			     const char *name, bool written, struct err *e)
 {
@@ -392,7 +392,7 @@ static int create_entry_node(struct tree *t, const struct tree_entry *te,
 
 /*
  * A new file has what its folder's ACL hands down, a folder of a lower layer
- * what it had there: an entry tells all of its xattrs.
+ * what it had there: an entry lists all of its xattrs.
  */
 static int clear_inherited_xattrs(const struct tree *t,
 				  const struct tree_entry *te, const char *name,
@@ -431,7 +431,8 @@ static int check_entry_type(const struct tree_entry *te, const char *path,
 			    struct err *e)
 {
 	if (!*path && (te->is_hardlink || !S_ISDIR(te->mode)))
-		return err_set(e, EINVAL, "the root of the image is no folder");
+		return err_set(e, EINVAL,
+			       "the root of the image is not a folder");
 	if (!te->is_hardlink && !S_ISDIR(te->mode) && !S_ISREG(te->mode) &&
 	    !S_ISLNK(te->mode) && !S_ISFIFO(te->mode))
 		return err_set(e, EINVAL, "entry '%.200s': of no known kind",
@@ -452,7 +453,7 @@ int tree_begin_entry(struct tree *t, const struct tree_entry *te, int *ret_fd,
 	if (r < 0)
 		return r;
 	if (omit_unsupported_entry(t, te)) {
-		/* It stands in the place of what lower layers have there. */
+		/* It takes the place of what lower layers have there. */
 		r = t->layered && *path ? tree_apply_whiteout(t, path, e) : 0;
 		return r < 0 ? r : 1;
 	}

@@ -50,7 +50,7 @@ int tree_begin_entry(struct tree *t, const struct tree_entry *te, int *ret_fd,
 		     struct err *e);
 /* Owner and mode. */
 int tree_set_owner(struct tree *t, struct err *e);
-/* An xattr of the entry that was begun. Those that overlayfs would obey are
+/* An xattr of the current entry. Those that overlayfs would obey are
  * left out and counted. */
 int tree_set_xattr(struct tree *t, const char *name, const void *value,
 		   size_t len, struct err *e);

@@ -84,7 +84,7 @@ int tree_apply_whiteout(struct tree *t, const char *whiteout, struct err *e)
 		r = tree_state_record_path(t, place, false, NULL, e);
 	if (r == 0)
 		r = path_map_add(t->layer, whole, &s, e);
-	/* The layer's own entry of that name stands above the lower ones. */
+	/* The layer's own entry of that name hides the lower ones. */
 	if (r == 0 && (!s->written || S_ISDIR(st.st_mode))) {
 		r = prune_lower_entries(t->top, t->layer, whole, true, e);
 		s->removed = true;

@@ -10,7 +10,7 @@ struct err;
 struct tree;
 struct tree_place;
 
-/* Of the entry that was begun. */
+/* Of the current entry. */
 int tree_place_new(const struct tree *t, struct tree_place **ret,
 		   struct err *e);
 void tree_place_free(struct tree_place *p);

@@ -17,7 +17,7 @@ struct tree {
 			    * NULL: none */
 	char *place;	   /* its path, free of links */
 	int parent;
-	struct tree_entry current; /* begun; its path lives until its end */
+	struct tree_entry current; /* its path lives until its end */
 	char *name;		   /* its last component in `parent` */
 	int fd;			   /* of a regular file or a folder; -1 */
 	struct tree_omissions notes;
@@ -26,7 +26,7 @@ struct tree {
 
 /* Forgets the open parent: names may have changed. */
 void tree_state_close_parent(struct tree *t);
-/* Closes the entry that was begun. */
+/* Closes the current entry. */
 void tree_state_close_entry(struct tree *t);
 
 /*

@@ -144,7 +144,8 @@ static int open_tar_stream(struct unpack *u, int fd, const char *name,
 	s->hash = hashed ? hash_new() : NULL;
 	if (!s->outer || !s->inner || (hashed && !s->hash))
 		return err_oom(e, name);
-	/* WARN is a filter that libarchive has not got; the data tells then. */
+	/* WARN is a filter that libarchive has not got; the data shows it then.
+	 */
 	for (unsigned int i = 0; i < ARRAY_SIZE(filters); i++)
 		if (filters[i](s->outer) < ARCHIVE_WARN)
 			return set_archive_error(s->outer, name, e);

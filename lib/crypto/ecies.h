@@ -19,7 +19,7 @@
 #define ECIES_POINT_SIZE 65
 #define ECIES_OVERHEAD (ECIES_POINT_SIZE + 16)
 
-/* Labels: a VP's data key to the organisation; and, sealed anew, to a device.
+/* Labels: a VP's data key to the organisation; and, sealed again, to a device.
  */
 #define ECIES_RECOVERY "cells-recovery-slot"
 #define ECIES_SEALED_KEY "cells-sealed-key"

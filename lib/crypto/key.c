@@ -61,7 +61,7 @@ void key_free(struct key *k)
 	free(k);
 }
 
-/* What a parsed key has to be, and what is told from it. */
+/* What a parsed key has to be, and what follows from it. */
 static int complete_parsed_key(struct key *k, bool is_private, struct err *e)
 {
 	uint8_t id[HASH_SIZE];

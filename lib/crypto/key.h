@@ -37,7 +37,7 @@ int key_from_pem(const char *pem, struct key **ret, struct err *e);
 int key_to_pem(const struct key *k, bool with_private, char **ret,
 	       struct err *e);
 
-/* SEC1 DER (RFC 5915); whoever takes it wipes it. */
+/* SEC1 DER (RFC 5915); the caller wipes it. */
 int key_from_sec1(const void *der, size_t len, struct key **ret, struct err *e);
 int key_to_sec1(const struct key *k, uint8_t ret[KEY_SEC1_MAX], size_t *ret_len,
 		struct err *e);

@@ -28,7 +28,7 @@ struct key_file_fields {
 	int64_t format, iterations;
 };
 
-/* UTF-8: each character has one byte that is no continuation. */
+/* UTF-8: each character has one byte that is not a continuation. */
 static size_t count_utf8_characters(const char *s)
 {
 	size_t n = 0;
@@ -38,7 +38,7 @@ static size_t count_utf8_characters(const char *s)
 	return n;
 }
 
-/* As the root's XSD has it: it will stand there. */
+/* As the root's XSD has it: it will be there. */
 static bool is_valid_key_name(const char *s)
 {
 	size_t n = strlen(s);

@@ -185,7 +185,7 @@ int merkle_prove_consistency(merkle_node_fn *node, void *ctx, uint64_t first,
 	return 0;
 }
 
-/* Where a walk from a leaf to the root stands: its node and the last one. */
+/* The position of a walk from a leaf to the root: its node and the last one. */
 struct path_walk {
 	uint64_t fn, sn;
 };

@@ -16,7 +16,7 @@ void merkle_leaf(const void *entry, size_t len, uint8_t ret[HASH_SIZE]);
 
 /*
  * A tree that only grows keeps the roots of its complete subtrees; they are all
- * it takes to add a leaf and to tell the root.
+ * it takes to add a leaf and to compute the root.
  */
 struct merkle {
 	uint64_t size;

@@ -37,9 +37,9 @@ void password_crypto_verifier(const struct password_crypto_key *k,
 			      uint8_t ret[HASH_SIZE]);
 
 /*
- * The proof of 10-policy, Passwords: that whoever made the new document knew
+ * The proof of 10-policy, Passwords: that the author of the new document knew
  * the password of the config `over` ("sha256:<hex>"). A device holds the
- * verifier only, which tells nothing about the key; so the proof is the key
+ * verifier only, which says nothing about the key; so the proof is the key
  * itself, hidden under HMAC-SHA256(verifier, over || PAE), by which it fits
  * that one document only. It spends the protection of that one version of the
  * config, as a password used once does; its secrets have a key of their own.

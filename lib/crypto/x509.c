@@ -183,7 +183,7 @@ static int add_subject_alt_names(mbedtls_x509write_cert *crt,
 
 		if (!parse_ip_address(names[n], ip) && !is_dns_name(names[n]))
 			return err_set(e, EINVAL,
-				       "certificate: '%.70s' is no host",
+				       "certificate: '%.70s' is not a host",
 				       names[n]);
 		r = write_general_name(&p, der, names[n]);
 		if (r < 0)
@@ -265,7 +265,7 @@ static int parse_certificate(const char *pem, mbedtls_x509_crt *crt,
 	return r < 0 ? report_x509_error(e, "read certificate", r) : 0;
 }
 
-/* The issuer's subject as it stands in its own certificate, kind of text too.
+/* The issuer's subject as in its own certificate, kind of text too.
  */
 static int copy_issuer_name(mbedtls_x509write_cert *crt, const char *issuer_pem,
 			    const struct key *issuer_key, struct err *e)

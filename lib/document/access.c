@@ -17,7 +17,7 @@ void access_time_local(int64_t wall, bool trusted, struct access_time *ret)
 	time_t t = (time_t)wall;
 	struct tm tm = { 0 };
 
-	/* The device may have been told another zone since the last call. */
+	/* The device may have been set to another zone since the last call. */
 	tzset();
 	localtime_r(&t, &tm);
 	ret->wall = wall;

@@ -49,7 +49,7 @@ bool access_is_enforced(const struct doc_device_policy *policy,
 
 /*
  * What the policies give `vp` on `cls` at that moment: least use, OR of block.
- * For a finer class (camera-front) its own rule stands before the coarser one.
+ * For a finer class (camera-front) its own rule comes before the coarser one.
  * Rules of a policy that the device's level does not meet use nothing, and
  * block as they do.
  */

@@ -120,7 +120,7 @@ int audit_verify_record(struct audit_chain *c, const char *record, size_t len,
 					 "a member is misformed");
 	if (seq < 0 || (uint64_t)seq != c->seq + 1)
 		return report_bad_record(e, c->seq + 1,
-					 "another number stands in its place");
+					 "another number is in its place");
 	encoding_format_digest(c->head, head);
 	if (strcmp(prev, head) != 0)
 		return report_bad_record(e, c->seq + 1,

@@ -93,7 +93,7 @@ void audit_head_fini(struct audit_head *h);
 
 /*
  * Verifies a whole batch by the key from the chain's position on; on success
- * the chain stands behind it, else where it stood. -EBADMSG; a head by another
+ * the chain is after it, else where it was. -EBADMSG; a head by another
  * key err.unknown-key or err.signature.
  */
 int audit_check_batch(json_t *batch, const char *device, const char *epoch,

@@ -67,7 +67,7 @@ static int read_sealed_key(const struct xml_node *n, struct doc_command *cmd,
 	if (cmd->action != DOC_UNLOCK)
 		return doc_read_error(n, e, "only 'unlock' carries a key");
 	if (cmd->sealed_key)
-		return doc_read_error(n, e, "stands twice");
+		return doc_read_error(n, e, "is a duplicate");
 	r = doc_read_base64(n, xml_text(n), &bytes, &len, e);
 	if (r < 0)
 		return r;

@@ -163,7 +163,7 @@ static int read_allow_rule(const struct xml_node *n, struct doc_vp_config *c,
 	if (!host == !net)
 		return doc_read_error(n, e, "has one of host and net");
 	if (parse_network_prefix(host ? host : net, &a) < 0)
-		return doc_read_error(n, e, "'%.40s' is no network",
+		return doc_read_error(n, e, "'%.40s' is not a network",
 				      host ? host : net);
 	if (port && encoding_parse_number(port, PORT_MAX, &number) < 0)
 		return doc_read_error(n, e, "port='%.40s' is not valid", port);
@@ -235,7 +235,8 @@ static int check_lock_attributes(const struct xml_node *n,
 				 struct doc_vp_config *c, struct err *e)
 {
 	if (!xml_attribute(n, "attempts") != !xml_attribute(n, "then"))
-		return doc_read_error(n, e, "attempts and then stand together");
+		return doc_read_error(n, e,
+				      "attempts and then need each other");
 	return 0;
 }
 
@@ -278,7 +279,8 @@ static int read_vp_secrets(const struct xml_node *n, struct doc_vp_config *c,
 	int r;
 
 	if (!c->is_protected || c->secrets)
-		return doc_read_error(n, e, "stands once, behind <protection>");
+		return doc_read_error(n, e,
+				      "may occur once, after <protection>");
 	r = doc_read_base64(n, xml_text(n), &secrets, &len, e);
 	if (r < 0)
 		return r;

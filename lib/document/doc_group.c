@@ -43,8 +43,7 @@ int doc_group_read(const struct xml_node *n, struct doc *ret, struct err *e)
 			return doc_read_error(c, e, "more than %zu references",
 					      ARRAY_SIZE(g->ref));
 		if (has_group_reference(g, &ref))
-			return doc_read_error(c, e, "'%s' stands twice",
-					      ref.id);
+			return doc_read_error(c, e, "duplicate '%s'", ref.id);
 		g->ref[g->n_refs++] = ref;
 	}
 	return 0;
@@ -68,6 +67,6 @@ int doc_group_read_membership(const struct xml_node *n, struct doc *ret,
 	int r = doc_read_attributes(n, membership_table, m, e);
 
 	if (r == 0 && *m->after && encoding_parse_digest(m->after, digest) < 0)
-		return doc_read_error(n, e, "'after' is no digest");
+		return doc_read_error(n, e, "'after' is not a digest");
 	return r;
 }

@@ -147,7 +147,7 @@ static int read_rule_class(const struct xml_node *n, enum mode mode,
 		if (cls == CELLS_CLASS_COUNT)
 			return err_reason(e, REASON_UNKNOWN_CLASS,
 					  "parse device-policy: line %u: there "
-					  "is no class '%.40s'",
+					  "unknown class '%.40s'",
 					  xml_line(n), name ? name : "");
 		if (mode == MODE_SHARED && !class_has_shared(cls))
 			return err_reason(e, REASON_UNSUPPORTED_MODE,
@@ -173,7 +173,8 @@ static int read_class_rule(const struct xml_node *n, struct doc_rule *rule,
 	if (r < 0)
 		return r;
 	if (xml_attribute(n, "block") && a.mode != MODE_NONE)
-		return doc_read_error(n, e, "block stands beside mode='none'");
+		return doc_read_error(
+			n, e, "block and mode='none' exclude each other");
 	rule->use = mode_rights[a.mode].use;
 	rule->block = a.block || mode_rights[a.mode].block;
 	rule->on_revoke = a.on_revoke;
@@ -224,7 +225,7 @@ static int read_vp_rules(const struct xml_node *n, struct doc_policy_vp *vp,
 		if (r < 0)
 			return r;
 		if (has_class_rule(vp, rule->cls))
-			return doc_read_error(c, e, "stands twice in VP '%s'",
+			return doc_read_error(c, e, "is a duplicate in VP '%s'",
 					      vp->id);
 		vp->n_rules++;
 	}
@@ -249,7 +250,7 @@ static int read_policy_vp(const struct xml_node *n, struct doc_device_policy *p,
 		return r;
 	for (unsigned int i = 0; i < p->n_vps; i++)
 		if (strcmp(p->vp[i].id, vp->id) == 0)
-			return doc_read_error(n, e, "VP '%s' stands twice",
+			return doc_read_error(n, e, "duplicate VP '%s'",
 					      vp->id);
 	/* From here doc_policy_fini() frees its rules. */
 	p->n_vps++;

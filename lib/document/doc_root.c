@@ -74,7 +74,7 @@ static int read_root_key(const struct xml_node *n, struct doc_root *root,
 		return doc_read_error(n, e,
 				      "the id is not the SHA-256 of spki");
 	if (find_root_key(root, id) != root->n_keys - 1)
-		return doc_read_error(n, e, "the key stands twice");
+		return doc_read_error(n, e, "duplicate key");
 	return 0;
 }
 
@@ -102,7 +102,7 @@ static int read_root_role(const struct xml_node *n, struct doc_root *root,
 	if (r < 0)
 		return r;
 	if (root->role[a.role].threshold > 0)
-		return doc_read_error(n, e, "role '%s' stands twice",
+		return doc_read_error(n, e, "duplicate role '%s'",
 				      role_names[a.role]);
 	for (const struct xml_node *c = xml_first(n); c; c = xml_next(c)) {
 		unsigned int i = find_root_key(root, xml_text(c));
@@ -110,7 +110,7 @@ static int read_root_role(const struct xml_node *n, struct doc_root *root,
 		if (i == root->n_keys)
 			return doc_read_error(c, e, "the root has no such key");
 		if (members >> i & 1)
-			return doc_read_error(c, e, "the key stands twice");
+			return doc_read_error(c, e, "duplicate key");
 		members |= UINT64_C(1) << i;
 	}
 	if (a.threshold > (unsigned int)__builtin_popcountll(members))
@@ -139,7 +139,7 @@ static int read_recovery_key(const struct xml_node *n, struct doc_root *root,
 			     struct err *e)
 {
 	if (root->recovery)
-		return doc_read_error(n, e, "stands twice");
+		return doc_read_error(n, e, "is a duplicate");
 	return read_spki_attribute(n, &root->recovery, e);
 }
 

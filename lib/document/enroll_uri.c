@@ -56,10 +56,10 @@ static int parse_host_port(char *s, struct enroll_uri *u, struct err *e)
 	if (n >= 2 && s[0] == '[' && s[n - 1] == ']') {
 		s[n - 1] = '\0';
 		if (!is_ipv6_address(++s))
-			return report_uri_error(e,
-						"the host is no IPv6 address");
+			return report_uri_error(
+				e, "the host is not an IPv6 address");
 	} else if (!is_host_name(s)) {
-		return report_uri_error(e, "the host is no name or address");
+		return report_uri_error(e, "the host is not a name or address");
 	}
 	memcpy(u->host, s, strlen(s) + 1);
 	u->port = (uint16_t)port;
@@ -101,7 +101,7 @@ static int parse_uri_field(char *s, struct enroll_uri *u, unsigned int *seen,
 	if (f == FIELD_COUNT)
 		return report_uri_error(e, "an unknown parameter");
 	if (*seen >> f & 1)
-		return err_set(e, EINVAL, "enrolment URI: '%s' stands twice",
+		return err_set(e, EINVAL, "enrolment URI: duplicate '%s'",
 			       names[f]);
 	*seen |= 1U << f;
 	r = f == GROUP ? parse_group_field(value, u)

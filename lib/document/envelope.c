@@ -240,7 +240,7 @@ static int parse_envelope_object(struct envelope *env, json_t *j, struct err *e)
 	if (json_object_get(j, "proofs") &&
 	    (!proofs || strcmp(env->type, PROOFS_TYPE) != 0))
 		return err_reason(e, REASON_ENVELOPE,
-				  "envelope: 'proofs' is a list and stands "
+				  "envelope: 'proofs' is a list and occurs "
 				  "beside a vp-config only");
 	payload = json_object_get(j, "payload");
 	r = decode_payload(env, payload_text, json_string_length(payload), e);

@@ -234,7 +234,7 @@ int receipt_read_gap(const struct receipt *r, struct receipt_gap *ret,
 	int res;
 
 	if (r->type != RECEIPT_GAP)
-		return err_set(e, EINVAL, "receipt %" PRId64 " is no gap",
+		return err_set(e, EINVAL, "receipt %" PRId64 " is not a gap",
 			       r->seq);
 	res = json_read_object(r->details, table, false, "gap", e);
 	if (res < 0)

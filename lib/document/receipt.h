@@ -42,7 +42,7 @@ struct receipt {
 	json_t *json; /* owned */
 	enum receipt_type type;
 	const char *device, *epoch, *time, *vp, *reason, *enforcement, *state;
-	const char *prev; /* digest of the payload before; NULL: not told */
+	const char *prev; /* digest of the payload before; NULL: not given */
 	int64_t seq;
 	int64_t audit_seq;
 	const char *audit_head;

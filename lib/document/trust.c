@@ -228,9 +228,10 @@ int trust_open(const struct doc_root *root, const struct envelope *env,
 	if (r < 0)
 		return r;
 	if (type == DOC_NONE)
-		return err_reason(e, REASON_ENVELOPE,
-				  "envelope: payloadType '%s' is no document",
-				  env->type);
+		return err_reason(
+			e, REASON_ENVELOPE,
+			"envelope: payloadType '%s' is not a document",
+			env->type);
 	/* Signatures of the root in force are not enough for one. */
 	if (type == DOC_ROOT)
 		return trust_open_next_root(root, env, ret, e);

@@ -50,13 +50,13 @@ static void record_complaint(struct complaint *c, int line, const char *text)
 	n = strlen(c->text);
 	while (n > 0 && strchr("\n .", c->text[n - 1]))
 		c->text[--n] = '\0';
-	/* A value of the document may stand in it: no terminal codes. */
+	/* It may hold a value of the document: no terminal codes. */
 	for (char *p = c->text; *p; p++)
 		if (*p < ' ' || *p > '~')
 			*p = '?';
 }
 
-/* Names are told as the document has them, without "{urn:cells:...}". */
+/* Names are those of the document, without "{urn:cells:...}". */
 static void strip_namespaces(char *s)
 {
 	char *out = s;

@@ -40,7 +40,7 @@ const char *xml_name(const struct xml_node *n);
 unsigned int xml_line(const struct xml_node *n);
 /* Borrowed; NULL: the element has no such attribute. */
 const char *xml_attribute(const struct xml_node *n, const char *name);
-/* What stands in an element without children. Borrowed; "" if nothing does. */
+/* The text of an element without children. Borrowed; "" if nothing does. */
 const char *xml_text(const struct xml_node *n);
 
 static inline void xml_freep(struct xml **x)

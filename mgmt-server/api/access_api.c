@@ -388,7 +388,7 @@ static void append_device_cells(struct access_query *q,
 	}
 }
 
-/* Of its VPs nothing is known, so it is told whatever verdict was asked for:
+/* Of its VPs nothing is known, so it is listed whatever verdict was asked for:
  * an answer without it would say that nobody there may. */
 static void append_unknown_device(struct access_query *q)
 {

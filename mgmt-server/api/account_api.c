@@ -325,7 +325,7 @@ int account_api_create(struct request *rq, struct err *e)
 	int r = request_parse_body(rq, table, e);
 
 	if (r == 0 && !encoding_is_valid_id(name))
-		r = err_set(e, EINVAL, "name '%.64s' is no id", name);
+		r = err_set(e, EINVAL, "name '%.64s' is not an id", name);
 	if (r == 0)
 		r = check_role_and_groups(role, groups, e);
 	if (r == 0)

@@ -53,8 +53,7 @@ static int check_query_argument(const struct request *rq, unsigned int i,
 	while (i-- > 0)
 		if (strncmp(rq->arg[i], arg, (size_t)len + 1) == 0)
 			return err_set(e, PROBLEM_BAD_REQUEST,
-				       "argument '%.*s' stands there twice",
-				       len, arg);
+				       "duplicate argument '%.*s'", len, arg);
 	return 0;
 }
 

@@ -10,7 +10,7 @@ struct request;
  * none. */
 const char *arguments_get_names(const char *route);
 
-/* Each argument is one that the route takes, has a value, and stands there
+/* Each argument is one that the route takes, has a value, and is given
  * once. -PROBLEM_BAD_REQUEST names the one that does not. */
 int arguments_check(const struct request *rq, const char *route, struct err *e);
 

@@ -232,7 +232,7 @@ static int verify_command_envelope(struct request *rq, struct new_command *o,
 	if (!root)
 		return err_set(e, PROBLEM_CONFLICT, "there is no root yet");
 	if (type != DOC_COMMAND && type != DOC_MEMBERSHIP)
-		return err_set(e, EINVAL, "it is no command or membership");
+		return err_set(e, EINVAL, "it is not a command or membership");
 	r = trust_open(root, o->env, &o->doc, &o->trust, e);
 	o->valid = r == 0;
 	if (r < 0 && document_needs_signatures(o->env, e))
@@ -241,7 +241,7 @@ static int verify_command_envelope(struct request *rq, struct new_command *o,
 	if (r < 0)
 		return r;
 	document_remove_bad_signatures(root, o->trust.signers, o->env);
-	/* A wipe that only operators signed tells the threshold it needs. */
+	/* A wipe that only operators signed says the threshold it needs. */
 	if (type == DOC_COMMAND)
 		o->trust.threshold =
 			root->role[doc_action_role(

@@ -129,7 +129,7 @@ int enrollment_api_create(struct request *rq, struct err *e)
 	if (encoding_from_hex(admit, digest, sizeof(digest)) < 0)
 		return err_set(e, EINVAL, "admit_sha256: not 64 hex digits");
 	if (!encoding_is_valid_id(group))
-		return err_set(e, EINVAL, "group '%.64s' is no id", group);
+		return err_set(e, EINVAL, "group '%.64s' is not an id", group);
 	if (!request_can_see_group(rq, group))
 		return err_set(e, PROBLEM_FORBIDDEN,
 			       "the token is not for group %s", group);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ?filter= of lists: `field op value`, joined by and, or and parentheses; "and"
- * binds closer. op: eq ne lt le gt ge like (a * stands for any text). A value
+ * binds closer. op: eq ne lt le gt ge like (a * matches any text). A value
  * is a word or "quoted", in which \ takes the next character as it is.
  */
 #ifndef MGMT_SERVER_API_FILTER_H

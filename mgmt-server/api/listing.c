@@ -114,7 +114,7 @@ static int bind_query_values(const struct listing_query *q,
 			     ? bind_text_value(st, i++, q->cursor)
 			     : sqlite3_bind_int64(st, i++,
 						  (int64_t)q->cursor_number);
-	/* One more than asked for tells whether there is a next page. */
+	/* One more than asked for shows whether there is a next page. */
 	r |= sqlite3_bind_int64(st, i, (int64_t)q->limit + 1);
 	return r == SQLITE_OK ? 0 : -EIO;
 }

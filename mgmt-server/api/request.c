@@ -220,7 +220,7 @@ void request_answer_problem(struct request *rq, int r, const struct err *e)
 			    .retry_after = status == 429 || status == 503,
 			    .close = rq->answer.close };
 
-	if (!j) /* a detail that is no UTF-8 */
+	if (!j) /* a detail that is not UTF-8 */
 		j = json_pack("{s:s, s:s, s:i, s:s}", "type", "about:blank",
 			      "title", title, "status", status, "code", code);
 	if (j && e->reason)

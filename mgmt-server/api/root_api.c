@@ -213,7 +213,7 @@ int root_api_submit(struct request *rq, struct err *e)
 	if (r < 0)
 		return r;
 	if (doc_type_from_payload_type(n.env->type) != DOC_ROOT)
-		return err_set(e, EINVAL, "it is no root");
+		return err_set(e, EINVAL, "it is not a root");
 	encoding_format_digest(n.env->digest, sha256);
 	r = document_merge_envelope(rq->server->db, n.env, &n.known, e);
 	if (r < 0)

@@ -109,7 +109,7 @@ static int check_caller_rights(const struct request *rq, struct err *e)
 		return err_set(e, PROBLEM_FORBIDDEN,
 			       "role %s has not the right '%s'",
 			       rq->caller.role, token_get_right_name(right));
-	/* Whoever sees some groups only may not hand out more. */
+	/* A caller who sees some groups only may not hand out more. */
 	if (right == RIGHT_ADMIN && json_array_size(rq->caller.groups) > 0)
 		return err_set(e, PROBLEM_FORBIDDEN,
 			       "the token is for some groups only");

@@ -25,7 +25,7 @@ enum route_flag {
 
 struct route {
 	enum method method;
-	const char *path; /* "{x}" stands for one segment */
+	const char *path; /* "{x}" matches one segment */
 	enum right right;
 	enum route_port port;
 	unsigned int flags;

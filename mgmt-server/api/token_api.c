@@ -76,7 +76,7 @@ int token_api_create(struct request *rq, struct err *e)
 	if (r < 0)
 		return r;
 	if (!encoding_is_valid_id(name))
-		return err_set(e, EINVAL, "name '%.64s' is no id", name);
+		return err_set(e, EINVAL, "name '%.64s' is not an id", name);
 	if (!token_get_role_rights(role))
 		return err_set(e, EINVAL, "there is no role '%.32s'", role);
 	if (ttl < 1 || ttl > TTL_MAX)

@@ -16,13 +16,14 @@ struct alarms;
 int alarm_new(struct alarms **ret, struct err *e);
 void alarm_free(struct alarms *a);
 
-/* Something that must not happen; kept, audited, told; once for each text. */
+/* Something that must not happen; kept, audited, reported; once for each text.
+ */
 int alarm_record(struct server *s, const char *device, const char *text,
 		 struct err *e);
 /* The texts of a device's alarms, oldest first; the caller owns *ret. */
 int alarm_list(struct db *db, const char *device, json_t **ret, struct err *e);
 
-/* Of no device that is known: nothing. Beyond ALARM_PENDING_MAX it stands in
+/* Of no device that is known: nothing. Beyond ALARM_PENDING_MAX it is in
  * the log only. */
 void alarm_raise(struct server *s, const char *device, const char *text);
 /* Writes what waits; once a second. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Problems that are no reason code of the contract, as errno values. */
+/* Problems that are not reason codes of the contract, as errno values. */
 #ifndef MGMT_SERVER_CORE_PROBLEM_H
 #define MGMT_SERVER_CORE_PROBLEM_H
 

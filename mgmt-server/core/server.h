@@ -67,7 +67,7 @@ struct server {
 	uint64_t messages;	  /* counts those queued for devices */
 	bool writing;		  /* a transaction is open */
 	bool stale;		  /* tree and root are not those on disk */
-	json_t *events;		  /* this turn's, told when it is committed */
+	json_t *events;		  /* this turn's, sent when it is committed */
 	uint64_t actions_changed; /* counts changes, for those who wait */
 	uint64_t tokens_changed;  /* counts tokens that were taken away */
 };
@@ -106,7 +106,7 @@ void server_rollback_savepoint(struct server *s,
 int server_append_audit(struct server *s, const struct audit_log_entry *entry,
 			uint64_t *ret_index, struct err *e);
 
-/* Tells subscribers {"type":type,...members of j} when the turn is committed;
+/* Sends subscribers {"type":type,...members of j} when the turn is committed;
  * consumes j. */
 void server_queue_event(struct server *s, const char *type, const char *group,
 			json_t *j);

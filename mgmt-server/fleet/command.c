@@ -22,7 +22,7 @@
 #define GRACE 300 /* for a receipt that is on its way at the end */
 #define AT_ONCE 256
 
-/* Tells those who wait and listen. */
+/* Notifies those who wait and listen. */
 static void notify_command_change(struct server *s, const char *device,
 				  const char *id, const char *state)
 {

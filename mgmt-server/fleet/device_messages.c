@@ -123,7 +123,7 @@ static int64_t get_max_snapshot_age(json_t *status)
 	return SNAPSHOT_LAG;
 }
 
-/* Where the server stands; the device goes on from there, also backwards. */
+/* The server's position; the device goes on from there, also backwards. */
 static int send_stream_positions(struct device_channel *c, json_t *holds,
 				 json_t *status, struct err *e)
 {
@@ -189,7 +189,7 @@ static int handle_hello_message(struct device_channel *c, json_t *j,
 	return command_send_unfinished(c, e);
 }
 
-/* The device's own snapshot tells what it may read. */
+/* The device's own snapshot says what it may read. */
 static int handle_get_message(struct device_channel *c, json_t *j,
 			      struct err *e)
 {

@@ -22,7 +22,7 @@
 
 #define RECEIPTS_MAX 100
 
-/* Where a device's streams stand, and by which key they are signed. */
+/* The positions of a device's streams, and by which key they are signed. */
 struct device_streams {
 	const char *device, *epoch;
 	struct key *key;
@@ -221,7 +221,7 @@ static int open_signed_receipt(const struct device_streams *t, json_t *j,
 }
 
 /* Something else than what it names as the one before it may be here: it is
- * kept, for it is signed, and told. */
+ * kept, for it is signed, and reported. */
 static int report_broken_chain(struct server *s, const struct receipt *rc,
 			       struct err *e)
 {
@@ -238,7 +238,7 @@ static int report_broken_chain(struct server *s, const struct receipt *rc,
 	return alarm_record(s, rc->device, alarm.text, e);
 }
 
-/* A statement moves its stream on if it tells of what would be next. */
+/* A statement moves its stream on if it covers what would be next. */
 static int apply_gap_statement(struct server *s, struct device_streams *t,
 			       const struct receipt *rc,
 			       const struct receipt_gap *g,
@@ -309,7 +309,7 @@ static int add_or_compare_receipt(struct server *s, struct device_streams *t,
 		    : 0;
 	if (r < 0)
 		return r;
-	if (rc.seq != t->receipts + 1) /* the ack will tell what is lacking */
+	if (rc.seq != t->receipts + 1) /* the ack will say what is lacking */
 		return rc.type == RECEIPT_GAP || t->receipts != before;
 	r = add_next_receipt(s, t, &rc, env, sha256, e);
 	return r < 0 ? r : 1;
@@ -468,7 +468,7 @@ int receipt_store_add_audit_batch(struct server *s, const char *device,
 		return 0;
 	if (get_record_sequence(json_array_get(records, 0)) !=
 	    (int64_t)have + 1)
-		return 0; /* a gap: the ack tells from where on */
+		return 0; /* a gap: the ack says from where on */
 	if (audit_check_batch(part, device, epoch, t.key, &t.chain, &why) < 0) {
 		err_set(&alarm, EBADMSG, "an audit batch after %" PRIu64 ": %s",
 			have, why.text);

@@ -21,7 +21,7 @@
 #define KEY_SIZE 192
 
 struct reminder {
-	json_t *told; /* {"KIND ID END": days of the step that was told} */
+	json_t *sent; /* {"KIND ID END": days of the last reminder} */
 	int64_t checked;
 };
 
@@ -41,7 +41,7 @@ static const struct {
 	{ "token", "make another one" },
 	{ "ca", "a new root must name the CA that follows it" },
 	{ "certificate", "its renewal has failed so far" },
-	{ NULL, "sign its next version, or no device is given it anew" },
+	{ NULL, "sign its next version, or no device is given it again" },
 };
 
 int reminder_new(struct reminder **ret, struct err *e)
@@ -49,8 +49,8 @@ int reminder_new(struct reminder **ret, struct err *e)
 	struct reminder *m = calloc(1, sizeof(*m));
 
 	if (m)
-		m->told = json_object();
-	if (!m || !m->told) {
+		m->sent = json_object();
+	if (!m || !m->sent) {
 		free(m);
 		return err_oom(e, "start");
 	}
@@ -62,7 +62,7 @@ void reminder_free(struct reminder *m)
 {
 	if (!m)
 		return;
-	json_decref(m->told);
+	json_decref(m->sent);
 	free(m);
 }
 
@@ -105,7 +105,7 @@ static void report_expiry(struct server *s, const struct expiring_item *it,
 				     (json_int_t)step));
 }
 
-/* Adds what is near its end to `seen`, and tells it if that is news. */
+/* Adds what is near its end to `seen`, and reports it if that is new. */
 static int check_item_expiry(struct server *s, const struct expiring_item *it,
 			     int64_t now, json_t *seen, struct err *e)
 {
@@ -116,7 +116,7 @@ static int check_item_expiry(struct server *s, const struct expiring_item *it,
 	if (step < 0)
 		return 0;
 	snprintf(key, sizeof(key), "%s %s %" PRId64, it->kind, it->id, it->end);
-	before = json_object_get(s->reminder->told, key);
+	before = json_object_get(s->reminder->sent, key);
 	/* It may have ended long ago, and nobody misses it. */
 	if (step == 0 && !before && strcmp(it->kind, "group") != 0 &&
 	    strcmp(it->kind, "root") != 0)
@@ -219,8 +219,8 @@ int reminder_check_expiry(struct server *s, struct err *e)
 		r = check_certificate_expiry(s, now, seen, e);
 	if (r < 0)
 		return r;
-	json_decref(m->told);
-	m->told = steal(seen);
+	json_decref(m->sent);
+	m->sent = steal(seen);
 	m->checked = now;
 	return 0;
 }

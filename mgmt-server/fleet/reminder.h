@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What ends soon is said before it does: documents that are in use, the root,
- * tokens of programs, the CA and the server's certificate. Each is told 30, 14,
+ * tokens of programs, the CA and the server's certificate. Each is sent 30, 14,
  * 3 and 1 days before its end, and at it, in the log and as an event; steps
  * that are as long as its whole life are left out. /metrics counts them.
  */
@@ -15,8 +15,8 @@ struct server;
 int reminder_new(struct reminder **ret, struct err *e);
 void reminder_free(struct reminder *m);
 
-/* Looks every ten minutes; what was told is kept in memory only, so that each
- * start tells it again. */
+/* Looks every ten minutes; what was sent is kept in memory only, so that each
+ * start sends it again. */
 int reminder_check_expiry(struct server *s, struct err *e);
 
 #endif

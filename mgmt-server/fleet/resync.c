@@ -44,7 +44,7 @@ int resync_store_gap(struct server *s, const struct receipt *rc,
 	if (from)
 		err_set(&alarm, EBADMSG,
 			"%s %" PRId64 " to %" PRId64 " are gone for good "
-			"(%.40s): the device's signed statement stands for "
+			"(%.40s): the device's signed statement covers "
 			"them",
 			what, from, g->to, g->cause);
 	else

@@ -17,7 +17,7 @@ struct receipt;
 struct receipt_gap;
 struct server;
 
-/* Keeps a verified statement, once, and tells of it. `from` is the first that
+/* Keeps a verified statement, once, and reports it. `from` is the first that
  * is missing here; 0: none is, only the device lost something. */
 int resync_store_gap(struct server *s, const struct receipt *rc,
 		     const struct receipt_gap *g, int64_t from,
@@ -25,7 +25,7 @@ int resync_store_gap(struct server *s, const struct receipt *rc,
 
 /*
  * The digest that the entry after `seq` names as the one before it, as text of
- * ENCODING_DIGEST_SIZE; "": nothing here tells.
+ * ENCODING_DIGEST_SIZE; "": nothing here says.
  */
 int resync_get_receipt_digest(struct server *s, const char *device,
 			      const char *epoch, int64_t seq, char *ret,

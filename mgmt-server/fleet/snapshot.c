@@ -91,7 +91,7 @@ static int set_composition_problem(struct composition_builder *k,
 	return 1;
 }
 
-/* A draft of at least the version that is picked stands before it. */
+/* A draft of at least the version that is picked comes before it. */
 static const struct doc *
 find_draft_document(const struct composition_builder *k, enum doc_type type,
 		    const char *id, uint32_t min)

@@ -59,7 +59,7 @@ int snapshot_recheck_images(struct server *s, struct err *e);
 #define SNAPSHOT_LAG 300
 
 /*
- * The device's newest snapshot, signed anew if it is due: another set, another
+ * The device's newest snapshot, signed again if it is due: another set, another
  * epoch, or older than max_age seconds. *ret is NULL while none can be made.
  */
 int snapshot_get_for_device(struct server *s, const char *device,

@@ -13,7 +13,7 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-#define LOG_RATE 1 /* refused handshakes a second that the log tells of */
+#define LOG_RATE 1 /* refused handshakes a second that the log reports */
 #define LOG_BURST 10
 
 static void certificate_freep(X509 **cert)
@@ -26,7 +26,7 @@ static void public_key_freep(unsigned char **spki)
 	OPENSSL_free(*spki);
 }
 
-/* "": it has none, or one that is no device's. */
+/* "": it has none, or one that is not a device's. */
 static void read_common_name(const X509 *cert, char ret[65])
 {
 	int n = X509_NAME_get_text_by_NID(X509_get_subject_name(cert),

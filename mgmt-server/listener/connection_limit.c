@@ -14,7 +14,7 @@ struct counted_connection {
 	uintptr_t note;
 };
 
-/* An IPv6 address is its network's: whoever has one has 2^64. */
+/* An IPv6 address is its network's: its holder has 2^64. */
 static size_t read_peer_address(int fd, uint8_t ret[8])
 {
 	union {

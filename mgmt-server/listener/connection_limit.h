@@ -29,7 +29,7 @@ bool connection_limit_add(struct lws *wsi);
 void connection_limit_remove(struct lws *wsi);
 void connection_limit_uncount_address(struct lws *wsi);
 
-/* A number for whoever serves the connection; 0 at first. */
+/* A number for the connection's server; 0 at first. */
 uintptr_t connection_limit_get_note(struct lws *wsi);
 void connection_limit_set_note(struct lws *wsi, uintptr_t note);
 

@@ -222,8 +222,8 @@ void http_server_release_answers(struct listener_context *ed, int r,
 		/* Requests behind this one are not for this server. */
 		if (x->is_alone && resume_and_probe_input(x))
 			x->rq.answer.close = true;
-		/* Whoever does not read the answer is cut: from now on, for the
-		 * commit's time is not the peer's. */
+		/* A client that does not read the answer is cut: from now on,
+		 * for the commit's time is not the peer's. */
 		lws_set_timeout(x->wsi, PENDING_TIMEOUT_HTTP_CONTENT,
 				(int)ed->server->conf.stall_seconds);
 		lws_callback_on_writable(x->wsi);
@@ -333,7 +333,7 @@ static int check_content_length(struct http_exchange *x, struct err *e)
 	if (n == 0)
 		return 0;
 	if (n < 0 || encoding_parse_number(text, UINT64_MAX, &x->expect) < 0)
-		return err_set(e, EINVAL, "Content-Length is no number");
+		return err_set(e, EINVAL, "Content-Length is not a number");
 	if (x->expect > max)
 		return err_reason(e, REASON_TOO_LARGE,
 				  "a body of %llu bytes: at most %llu",

@@ -50,7 +50,7 @@ static int handle_signal_event(struct lws *wsi,
 			ed->stop = true;
 			continue;
 		}
-		/* A login's child: whoever waits for it looks again. */
+		/* A login's child: its waiters look again. */
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
 		http_server_run_held(ed, true);

@@ -54,7 +54,7 @@ static int send_upgrade_refusal(struct listener_context *ed, struct lws *wsi,
 	return r ? -1 : 1;
 }
 
-/* More devices at once than can be served are told to come later, and each
+/* More devices at once than can be served are asked to come later, and each
  * something else, so that they do not come together again. */
 static int check_device_upgrade(struct listener_context *ed, struct lws *wsi)
 {
@@ -301,7 +301,7 @@ static int write_device_ping(struct listener_context *ed,
 	return 0;
 }
 
-/* Whoever was replaced and still answers is not the same device. */
+/* One that was replaced and still answers is not the same device. */
 static int handle_device_pong(struct device_session *ss)
 {
 	if (!ss->pinged || ss->close)
@@ -329,7 +329,7 @@ static int write_device_message(struct listener_context *ed,
 			device_channel_remove_sent(ss->channel);
 	}
 	if (ss->channel->out) {
-		/* Whoever takes nothing is cut. */
+		/* A peer that takes nothing is cut. */
 		lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE,
 				(int)ed->server->conf.stall_seconds);
 		lws_callback_on_writable(wsi);

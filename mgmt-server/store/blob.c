@@ -121,7 +121,7 @@ static int verify_chunk_digest(int dirfd, int fd,
 			       name + 3);
 	if (memcmp(have, digest, HASH_SIZE) == 0)
 		return 0;
-	/* Else a push would be told that it is here. */
+	/* Else a push would be answered that it is here. */
 	if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
 		return err_sys(e, errno, "remove the damaged chunk %s",
 			       name + 3);

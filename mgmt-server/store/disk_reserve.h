@@ -14,7 +14,7 @@ struct err;
 
 /* Gives a part free: 1; 0: nothing is left. */
 int disk_reserve_release(const char *dir, struct err *e);
-/* Fills it up if there is room; that there is none is no error. */
+/* Fills it up if there is room; that there is none is not an error. */
 int disk_reserve_fill(const char *dir, struct err *e);
 
 #endif

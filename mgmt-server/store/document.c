@@ -189,7 +189,7 @@ static int check_password_proof(struct db *db, const struct envelope *env,
 }
 
 /*
- * Those that hold, and a few that cannot be told from junk: whoever fills an
+ * Those that hold, and a few that look like junk: an attacker who fills an
  * envelope with such keeps nobody else's proof out.
  */
 static void filter_password_proofs(struct db *db, struct envelope *env)

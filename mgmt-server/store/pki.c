@@ -87,7 +87,7 @@ static int certify_server_key(const char *dir, const struct key *ca,
 		     : issue_server_certificate(dir, k, ca, ca_pem, hosts, e);
 }
 
-/* The names stand one a line in a file, for the next issue. */
+/* The names are in a file, one a line, for the next issue. */
 static int write_hosts_file(const char *dir, const char *const *hosts,
 			    struct err *e)
 {

@@ -20,11 +20,11 @@ struct pki;
 /* Makes all keys and certificates in the folder. */
 int pki_create(const char *dir, const char *org, const char *const *hosts,
 	       struct err *e);
-/* Loads them; a server certificate near its end is issued anew. */
+/* Loads them; a server certificate near its end is issued again. */
 int pki_open(const char *dir, struct pki **ret, struct err *e);
 void pki_free(struct pki *p);
 
-/* Issues the server's certificate anew if it is near its end: 1. */
+/* Issues the server's certificate again if it is near its end: 1. */
 int pki_renew_server(const struct pki *p, struct err *e);
 
 const char *pki_ca_pem(const struct pki *p);

@@ -150,7 +150,8 @@ int token_check_groups(json_t *groups, struct err *e)
 	json_array_foreach (groups, i, j)
 		if (!json_is_string(j) ||
 		    !encoding_is_valid_id(json_string_value(j)))
-			return err_set(e, EINVAL, "groups[%zu] is no id", i);
+			return err_set(e, EINVAL, "groups[%zu] is not an id",
+				       i);
 	return 0;
 }
 

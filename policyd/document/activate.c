@@ -24,7 +24,7 @@ void activate_fini(struct activate *a)
 	a->snapshot = NULL;
 }
 
-/* What can be told of a set that may not be whole yet. */
+/* What can be said of a set that may not be whole yet. */
 static int check_partial_set(const struct snapshot *s,
 			     const struct document_set *docs, struct err *e)
 {
@@ -35,7 +35,7 @@ static int check_partial_set(const struct snapshot *s,
 }
 
 /* ---- documents that are here already: from their bytes, each time */
-/* All tests of a document that came before. 0: it stands, and was added. */
+/* All tests of a document that came before. 0: it holds, and was added. */
 static int verify_stored_document(struct policyd *p, const struct snapshot *s,
 				  const struct snapshot_entry *n,
 				  enum store_staged state,
@@ -71,7 +71,7 @@ static bool is_document_error(int r, const struct err *e)
 
 /*
  * The snapshot's documents that are in force or were accepted before. What does
- * not stand under the root in force is awaited: it may have been signed again.
+ * not hold under the root in force is awaited: it may have been signed again.
  */
 static int collect_stored_documents(struct policyd *p, const struct snapshot *s,
 				    enum store_staged state[DOCUMENT_SET_MAX],

@@ -2,7 +2,7 @@
 /*
  * From a snapshot to what is in force. A snapshot is staged until all of its
  * documents and layers are here; then one transaction decides between the old
- * set and the new. cellsd is told afterwards, as often as it takes.
+ * set and the new. cellsd is called afterwards, as often as it takes.
  */
 #ifndef POLICYD_DOCUMENT_ACTIVATE_H
 #define POLICYD_DOCUMENT_ACTIVATE_H
@@ -50,10 +50,10 @@ void activate_forget_staged(struct policyd *p);
 int activate_refuse_staged(struct policyd *p, const struct err *why,
 			   struct err *e);
 
-/* What is staged, from the store at a start: documents as far as they stand
+/* What is staged, from the store at a start: documents as far as they hold
  * under the root in force. */
 int activate_load_staged(struct policyd *p, const char *text, struct err *e);
-/* Another root is in force: documents that wait and do not stand any more are
+/* Another root is in force: documents that wait and do not hold any more are
  * awaited again. */
 void activate_handle_new_root(struct policyd *p);
 
@@ -61,7 +61,7 @@ void activate_handle_new_root(struct policyd *p);
 int activate_restage(struct policyd *p, struct err *e);
 
 /* Layers have arrived: activates, if that was all; refuses the snapshot, if a
- * document of it does not stand any more. */
+ * document of it does not hold any more. */
 int activate_retry(struct policyd *p, struct err *e);
 
 #endif

@@ -36,7 +36,7 @@ int evaluate_table(const struct document_set *docs, enum doc_level level,
 			struct access_right right;
 
 			evaluate_right(docs, level, d->head.id, c, at, &right);
-			/* "keep" has to be told also where nothing is left */
+			/* "keep" has to be sent also where nothing is left */
 			if (right.right.use == CELLS_USE_NONE &&
 			    !right.right.block &&
 			    right.on_revoke != DOC_REVOKE_KEEP)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From the policies in force to a table: what each VP may do with each class at
- * a moment. The decision is lib/document/access.h; here stand the device's
+ * a moment. The decision is lib/document/access.h; here are the device's
  * level of enforcement and the VPs.
  */
 #ifndef POLICYD_DOCUMENT_EVALUATE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Why a VP may use a class or not: the verdict, and each rule that led to it
- * (cellsctl explain). The form stands in schema/dbus/org.cells.Policy1.xml.
+ * (cellsctl explain). The form is in schema/dbus/org.cells.Policy1.xml.
  */
 #ifndef POLICYD_DOCUMENT_EXPLAIN_H
 #define POLICYD_DOCUMENT_EXPLAIN_H

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#define FAULTS_MAX 16 /* told at one start; the rest at the next */
+#define FAULTS_MAX 16 /* reported at one start; the rest at the next */
 
 /* A row that cannot be explained. */
 struct load_fault {
@@ -47,7 +47,7 @@ static void add_load_fault(struct loader *l, const char *type, const char *id,
 	f->why.reason = REASON_INTERNAL;
 }
 
-/* ---- what is forgotten once it was told */
+/* ---- what is forgotten once it was reported */
 static int remove_faulty_row(struct policyd *p, const struct load_fault *f,
 			     struct err *e)
 {
@@ -82,14 +82,14 @@ static int report_fault(struct policyd *p, const struct load_fault *f,
 	return r < 0 ? r : store_commit(&tx, e);
 }
 
-/* What cannot be written now is told at the next start. */
+/* What cannot be written now is reported at the next start. */
 static void report_all_faults(const struct loader *l)
 {
 	struct err e;
 
 	for (unsigned int i = 0; i < l->n; i++)
 		if (report_fault(l->p, &l->fault[i], &e) < 0)
-			log_error("tell of %s '%s': %s", l->fault[i].type,
+			log_error("report %s '%s': %s", l->fault[i].type,
 				  l->fault[i].id, e.text);
 }
 
@@ -132,7 +132,7 @@ static void load_text_value(struct policyd *p, const char *name, char *ret,
 		snprintf(ret, size, "%s", text);
 }
 
-/* Without its key the device does what it is told, and cannot prove it. */
+/* Without its key the device obeys, and cannot prove it. */
 static void load_identity(struct policyd *p)
 {
 	auto_free char *pem = NULL;
@@ -151,7 +151,7 @@ static void load_identity(struct policyd *p)
 }
 
 /* ---- documents in force */
-/* The document that the row tells of, or another one's bytes? */
+/* The document of the row, or another one's bytes? */
 static int check_row_document(const struct policyd *p,
 			      const struct store_row *row,
 			      const struct doc_head *h, struct err *e)

@@ -40,8 +40,7 @@ static int parse_snapshot_entry(json_t *j, struct snapshot *s, struct err *e)
 		return err_reason(e, REASON_SCHEMA, "%s", strdupa(e->text));
 	n->type = doc_type_from_name(type);
 	if (!is_snapshot_type(n->type))
-		return set_schema_error(
-			e, "names a type that cannot stand in one");
+		return set_schema_error(e, "names a type that it cannot have");
 	if (!encoding_is_valid_id(id))
 		return set_schema_error(e, "names an id that is none");
 	if (version < 1 || version > VERSION_MAX)

@@ -45,7 +45,7 @@ static struct receipt_doc build_snapshot_document(const struct snapshot *s)
 	return d;
 }
 
-/* As much of what was refused as may be told: nothing is parsed before its
+/* As much of what was refused as may be reported: nothing is parsed before its
  * signatures hold. */
 static struct receipt_doc describe_submission(const struct envelope *env,
 					      const struct verify *v)

@@ -43,7 +43,8 @@ static json_t *describe_refusal(const struct receipt_doc *d,
 			 "reason", err_code(why));
 }
 
-/* Is it to be told? *ret_again: how often the same was refused meanwhile. */
+/* Is it to be reported? *ret_again: how often the same was refused meanwhile.
+ */
 static int record_refusal(struct policyd *p, const struct verdict_refusal *f,
 			  int64_t *ret_again, struct err *e)
 {
@@ -72,7 +73,7 @@ static int record_refusal(struct policyd *p, const struct verdict_refusal *f,
 	return r < 0 ? r : STORE_TOO_MANY;
 }
 
-/* What was only counted since the last one that was told. */
+/* What was only counted since the last one that was reported. */
 static json_t *build_refusal_details(struct policyd *p, const struct err *why,
 				     int64_t again, struct err *e)
 {

@@ -29,8 +29,8 @@ struct receipt_doc verdict_build_document(const struct doc_head *h);
 /*
  * Whose word made the device refuse: anybody may bring bytes, a signer of ours
  * may err or flood, and what was accepted before is bounded by its quota. The
- * same bytes are told once an hour, and of the first two so many an hour that
- * 64 MiB hold them for weeks; the rest is counted.
+ * same bytes are reported once an hour, and of the first two so many an hour
+ * that 64 MiB hold them for weeks; the rest is counted.
  */
 enum verdict_source { VERDICT_STRANGER, VERDICT_SIGNER, VERDICT_ACCEPTED };
 
@@ -44,7 +44,7 @@ struct verdict_refusal {
 /* A receipt of type refused, in a transaction of its own. */
 int verdict_refuse(struct policyd *p, const struct verdict_refusal *f,
 		   struct err *e);
-/* The same inside a transaction; *ret_seq 0: it was counted, not told. */
+/* The same inside a transaction; *ret_seq 0: it was counted, not reported. */
 int verdict_write_refusal(struct policyd *p, const struct verdict_refusal *f,
 			  int64_t *ret_seq, struct err *e);
 

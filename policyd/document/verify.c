@@ -60,7 +60,7 @@ static int open_signed_snapshot(struct verify *v, struct err *e)
 
 /*
  * A root is opened by the rules of the chain. One that does not follow may
- * still be an old one, or another of the same version, which is told apart
+ * still be an old one, or another of the same version, which is distinguished
  * where the root in force vouches for it.
  */
 static int open_next_root(struct verify *v, struct err *e)
@@ -428,7 +428,7 @@ static int load_protected_config(const struct verify_facts *f, const char *id,
 	return r;
 }
 
-/* A proof for the held version tells whoever sees it a half of its key, which a
+/* A proof for the held version shows a reader a half of its key, which a
  * version with the same salt and password would share. */
 static int check_salt_reuse(const struct doc_vp_config *old,
 			    const struct doc *new, struct err *e)

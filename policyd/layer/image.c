@@ -264,7 +264,7 @@ static int finish_layer_download(struct image *im, const uint8_t got[HASH_SIZE],
 				  "the chunks of layer %s make another one",
 				  im->layer.digest);
 	/* A power cut may have taken bytes that were noted as there. */
-	log_warning("layer %s: begun anew", im->layer.digest);
+	log_warning("layer %s: started again", im->layer.digest);
 	return layer_assembly_restart(im->assembly, e) < 0 ? -EIO : -EAGAIN;
 }
 
@@ -371,7 +371,7 @@ int image_receive_chunk(struct policyd *p, const char *digest, int fd,
 	int r;
 
 	if (encoding_parse_digest(digest, raw) < 0)
-		return err_reason(e, REASON_CHUNK, "'%.80s' is no digest",
+		return err_reason(e, REASON_CHUNK, "'%.80s' is not a digest",
 				  digest);
 	is_list = im->is_active && !im->assembly &&
 		  strcmp(im->layer.chunks, digest) == 0;
@@ -414,7 +414,7 @@ static bool is_digest_listed(const uint8_t *const *digests, unsigned int n,
 static int append_missing_chunks(struct image *im, sd_bus_message *m,
 				 unsigned int max)
 {
-	const uint8_t *told[NAMES_MAX];
+	const uint8_t *listed[NAMES_MAX];
 	const struct chunk *c;
 	size_t i = im->next;
 	bool wrapped = false;
@@ -436,9 +436,9 @@ static int append_missing_chunks(struct image *im, sd_bus_message *m,
 			continue;
 		}
 		i++;
-		if (is_digest_listed(told, n, c->digest))
+		if (is_digest_listed(listed, n, c->digest))
 			continue;
-		told[n++] = c->digest;
+		listed[n++] = c->digest;
 		r = append_wanted_digest(m, "chunk", c->digest);
 	}
 	im->next = i;

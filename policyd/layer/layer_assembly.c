@@ -309,7 +309,7 @@ bool layer_assembly_has_reused_chunks(const struct layer_assembly *a)
 int layer_assembly_restart(struct layer_assembly *a, struct err *e)
 {
 	if (ftruncate(a->have_fd, 0) < 0)
-		return err_sys(e, errno, "begin layer anew");
+		return err_sys(e, errno, "restart layer");
 	memset(a->have, 0, a->list->n);
 	a->n_have = a->n_hashed = 0;
 	a->hashed = 0;

@@ -47,7 +47,7 @@ int layer_assembly_update_digest(struct layer_assembly *a,
 
 /* Was anything taken that was not fetched chunk by chunk just now? */
 bool layer_assembly_has_reused_chunks(const struct layer_assembly *a);
-/* Begins anew, doubting everything. */
+/* Starts again, doubting everything. */
 int layer_assembly_restart(struct layer_assembly *a, struct err *e);
 /* Makes the file durable. */
 int layer_assembly_sync(struct layer_assembly *a, struct err *e);

@@ -143,7 +143,8 @@ int layer_store_read_chunk_list(const struct layer_store *s, const char *digest,
 
 /* ---- what has changed on the disk */
 /* Missing, a link in its place, bytes that the disk does not give back: to be
- * had anew. Anything else, as no descriptor left, says nothing of the layer. */
+ * had again. Anything else, as no descriptor left, says nothing of the layer.
+ */
 static bool is_layer_lost(int r)
 {
 	return r == -ENOENT || r == -ELOOP || r == -EIO;

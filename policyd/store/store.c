@@ -65,7 +65,7 @@ int store_open(const char *dir, struct store **ret, struct err *e)
 	s->durable = true;
 	/* Keys and passwords' counters must not linger in free pages. */
 	r = db_exec(s->db, "PRAGMA secure_delete = ON", e);
-	/* The log begins anew before it is longer than the reserve. */
+	/* The log restarts before it is longer than the reserve. */
 	if (r == 0)
 		r = db_exec(s->db, "PRAGMA wal_autocheckpoint = 256", e);
 	if (r == 0)

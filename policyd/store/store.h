@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What survives: one sqlite file (schema/sql/policyd-001.sql) in the state
- * folder. Every change stands in a transaction; what is read inside one sees
+ * folder. Every change is in a transaction; what is read inside one sees
  * its own writes. Numbers that rise live in the file only, so that a rollback
  * takes them back as well.
  */
@@ -83,7 +83,7 @@ int store_fill_reserve(struct store *s, struct err *e);
 #define STORE_RESETTING "resetting"
 #define STORE_CHECKED "checked" /* boot in which layers were */
 #define STORE_COMMAND_NUMBER "job-number"
-#define STORE_UNTOLD "refusals-untold" /* counted, not told */
+#define STORE_UNTOLD "refusals-untold" /* counted, not reported */
 
 /* `otherwise`, if there is none. */
 int store_get_int(struct store *s, const char *name, int64_t otherwise,
@@ -148,7 +148,7 @@ int store_put_in_force(struct store *s, const struct doc_head *head,
 		       struct err *e);
 
 int store_clear_staged(struct store *s, struct err *e);
-/* UNLOCKED: accepted while cellsctl unlock-config stood open for it. */
+/* UNLOCKED: accepted during cellsctl unlock-config for it. */
 enum store_staged { STORE_AWAITED, STORE_ACCEPTED, STORE_UNLOCKED };
 int store_put_staged(struct store *s, const uint8_t digest[HASH_SIZE],
 		     enum store_staged state, struct err *e);
@@ -185,7 +185,7 @@ struct store_command {
 	int64_t expires;
 	int64_t keep; /* its id, until the device ran so many seconds */
 	char action[STORE_WORD_SIZE], cause[STORE_WORD_SIZE];
-	bool done, begun;
+	bool done, is_started;
 	bool is_void;	 /* refused: never to be done, nor held to a quota */
 	int64_t receipt; /* seq; 0: none yet */
 };
@@ -200,7 +200,7 @@ int store_put_command(struct store *s, const struct store_command *j,
 /* -ENOENT. */
 int store_get_command(struct store *s, const char *id,
 		      struct store_command *ret, struct err *e);
-/* It is done, or void; `receipt` is the one that told of it, and its key is
+/* It is done, or void; `receipt` is the one that reported it, and its key is
  * forgotten. */
 int store_mark_command_done(struct store *s, const char *id, int64_t receipt,
 			    bool is_void, struct err *e);
@@ -257,8 +257,8 @@ int store_truncate_audit(struct store *s, int64_t after, struct err *e);
 int store_drop_audit(struct store *s, int64_t upto, int64_t bytes, int64_t *ret,
 		     struct err *e);
 
-/* ---- what was told of as gone */
-/* The receipt that told that `last` is the last that is gone. -ENOENT. */
+/* ---- what was reported as gone */
+/* The receipt that says that `last` is the last that is gone. -ENOENT. */
 int store_get_gap(struct store *s, const char *stream, int64_t last,
 		  int64_t *ret, struct err *e);
 /* Of this stream the only one. */
@@ -276,7 +276,7 @@ int store_get_counter(struct store *s, const char *kind, const char *name,
 int store_set_counter(struct store *s, const char *kind, const char *name,
 		      const struct store_counter *c, struct err *e);
 
-/* ---- VPs as cellsd last told */
+/* ---- VPs as cellsd last reported */
 /* "absent" for one never seen. */
 int store_get_vp_state(struct store *s, const char *vp,
 		       char ret[STORE_WORD_SIZE], struct err *e);
@@ -292,17 +292,18 @@ int store_get_vp_gone(struct store *s, const char *vp, int64_t *ret,
 int store_set_vp_gone(struct store *s, const char *vp, int64_t version,
 		      struct err *e);
 
-/* ---- refusals: what was told, so that the same is not told at once again */
+/* ---- refusals: what was reported, so that the same is not reported at once
+ * again */
 struct store_refusal {
 	const uint8_t *digest; /* of what was refused */
 	const char *reason;
 	bool is_signed; /* its signatures held */
 	int64_t now, since;
-	unsigned int max; /* told since `since`, of one is_signed */
+	unsigned int max; /* reported since `since`, of one is_signed */
 };
 enum store_refusal_state { STORE_NEWS, STORE_TOLD, STORE_TOO_MANY };
-/* Whether it is to be told, and is noted as told; else it is counted. *ret: how
- * often it was counted since it was told last. Returns an enum
+/* Whether it is to be reported, and is noted as reported; else it is counted.
+ * *ret: how often it was counted since it was reported last. Returns an enum
  * store_refusal_state. */
 int store_record_refusal(struct store *s, const struct store_refusal *f,
 			 int64_t *ret, struct err *e);

@@ -30,7 +30,7 @@ static void read_command_row(sqlite3_stmt *st, struct store_command *ret)
 	j.done = sqlite3_column_int(st, 8);
 	j.receipt = sqlite3_column_int64(st, 9);
 	j.is_void = sqlite3_column_int(st, 10);
-	j.begun = sqlite3_column_int(st, 11);
+	j.is_started = sqlite3_column_int(st, 11);
 	*ret = j;
 }
 
@@ -101,8 +101,8 @@ int store_put_command(struct store *s, const struct store_command *j,
 		   j->type == DOC_NONE ? "" : doc_type_name(j->type),
 		   (int64_t)j->version, j->digest, sizeof(j->digest),
 		   j->expires, j->action, j->cause, (int64_t)j->done,
-		   j->receipt, (int64_t)j->is_void, (int64_t)j->begun, number,
-		   role, j->keep);
+		   j->receipt, (int64_t)j->is_void, (int64_t)j->is_started,
+		   number, role, j->keep);
 	return r == 0 && j->is_void ? trim_void_commands(s, role, e) : r;
 }
 

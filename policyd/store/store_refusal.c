@@ -42,7 +42,7 @@ static int count_reported_refusals(struct store *s,
 int store_record_refusal(struct store *s, const struct store_refusal *f,
 			 int64_t *ret, struct err *e)
 {
-	int64_t times = 0, at = 0, told = 0;
+	int64_t times = 0, at = 0, reported = 0;
 	int known, r;
 
 	r = db_run(s->db, e, "DELETE FROM refusal WHERE at < ?", "i",
@@ -59,10 +59,10 @@ int store_record_refusal(struct store *s, const struct store_refusal *f,
 			   "bs", f->digest, (size_t)HASH_SIZE, f->reason);
 		return r < 0 ? r : STORE_TOLD;
 	}
-	r = count_reported_refusals(s, f, &told, e);
+	r = count_reported_refusals(s, f, &reported, e);
 	if (r < 0)
 		return r;
-	if (told >= f->max)
+	if (reported >= f->max)
 		return STORE_TOO_MANY;
 	r = db_run(s->db, e,
 		   "INSERT OR REPLACE INTO refusal (digest, reason, at, times, "

@@ -36,8 +36,8 @@ static int get_free_bytes(struct store *s, int64_t *ret, struct err *e)
 	return r;
 }
 
-/* What did not fit in the end would stand in the log, which could then not
- * begin anew. */
+/* What did not fit in the end would stay in the log, which could then not
+ * restart. */
 static int check_disk_space(struct store *s, struct err *e)
 {
 	struct statvfs fs;

@@ -51,7 +51,7 @@ CREATE TABLE floor (
 ) WITHOUT ROWID;
 
 -- Orders: commands, memberships and what the device's own rules demand. A row
--- is written before the deed, and stays until the order expires.
+-- is written before the action, and stays until the command expires.
 CREATE TABLE job (
 	id TEXT PRIMARY KEY,
 	number INTEGER NOT NULL UNIQUE,
@@ -87,7 +87,7 @@ CREATE TABLE counter (
 	PRIMARY KEY (kind, name)
 ) WITHOUT ROWID;
 
--- VPs as cellsd last told; gone: the config version that was wiped or removed.
+-- VPs as cellsd last reported; gone: the config version that was wiped or removed.
 CREATE TABLE vp (
 	name TEXT PRIMARY KEY,
 	state TEXT NOT NULL,

@@ -10,7 +10,7 @@ UPDATE job SET role = CASE
 	ELSE 'command' END WHERE type != '';
 CREATE INDEX job_role ON job (role, void, number);
 
--- How often the same was refused again since it was told, and whether its
+-- How often the same was refused again since it was reported, and whether its
 -- signatures had held.
 ALTER TABLE refusal ADD COLUMN times INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE refusal ADD COLUMN signed INTEGER NOT NULL DEFAULT 1;

@@ -30,7 +30,7 @@ HOSTILE = {
     "hard link to nothing": ([("b", {**HARD, "linkname": "nothing"})], "hard link"),
     "hard link to a folder": ([("d/", None), ("b", {**HARD, "linkname": "d"})], "not a file"),
     "below a file": ([("a", b"file"), ("a/b", b"x")], "entry below"),
-    "folder that is full, then a file": ([("a/", None), ("a/b", b"x"), ("a", b"y")], "stands twice"),
+    "folder that is full, then a file": ([("a/", None), ("a/b", b"x"), ("a", b"y")], "duplicate"),
     "root is no folder": ([("./", {"type": tarfile.SYMTYPE, "linkname": "/etc"})], "root"),
     "name too long": ([("n" * 255, b"x")], "too long"),
 }

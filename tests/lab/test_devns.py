@@ -51,8 +51,8 @@ def test_devices_that_cannot_be_passed_through(phone, two):
     refused("ENXIO", "there is no character device of this number", two.source_add, "x", ["camera"], "cut", 60 << 8 | 7, names=False)
     refused("ENOTSUP", "a block device cannot be passed through", two.source_add, "x", ["camera"], "cut", 1 << 8, names=False)
     refused("EINVAL", "a source of this kind needs a device", two.source_add, "x", ["camera"], "cut", names=False)
-    refused("EINVAL", "a bit stands for no class that is known", two.source_add, "x", 1 << 20, "cut", 0x103)
-    refused("EINVAL", "a bit stands for no class that is known", two.source_add, "x", 0, "cut", 0x103)
+    refused("EINVAL", "a bit is of an unknown class", two.source_add, "x", 1 << 20, "cut", 0x103)
+    refused("EINVAL", "a bit is of an unknown class", two.source_add, "x", 0, "cut", 0x103)
     refused("EINVAL", "no such kind", two.source_add, "x", ["camera"], 77, 0x103)
     for node in ("../x", "/x", "a//b", "a/", ".x", "a b", "x!y"):
         refused("EINVAL", "not a path below /dev", two.source_add, node, ["camera"], "cut", 0x103)

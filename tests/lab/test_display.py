@@ -313,7 +313,7 @@ def test_a_namespace_dies_in_front(phone, two):
 
 
 def test_what_is_no_panel_is_refused(phone, two):
-    assert two.refused("/dev/null") == ["EINVAL", "the device is no framebuffer"]
+    assert two.refused("/dev/null") == ["EINVAL", "the device is not a framebuffer"]
     assert two.refused("/dev/fb0")[0] == "EEXIST"
     phone.run("mknod /dev/fb31 c 29 31")
     assert two.refused("/dev/fb31")[0] == "ENXIO"

@@ -140,7 +140,7 @@ static const struct {
 	{ "camera = subsystem a,", "unknown condition ''" },
 	{ "camera = subsystem a, property B", "property needs KEY=VALUE" },
 	{ "camera = subsystem a, property =B", "property needs KEY=VALUE" },
-	{ "camera = sysname a", "the first condition is no subsystem" },
+	{ "camera = sysname a", "the first condition is not a subsystem" },
 	{ "camera = subsystem a,sysname a,sysname a,sysname a,sysname a,"
 	  "sysname a,sysname a,sysname a,sysname a",
 	  "more than 8 conditions" },

@@ -39,7 +39,7 @@ enum devns_cmd {
 	DEVNS_CMD_NS_GET,
 	/*
 	 * A source, given to each namespace as an endpoint: CLASSES, KIND, NODE
-	 * and, where a real node stands behind it, MAJOR and MINOR -> SOURCE.
+	 * and, where there is a real node behind it, MAJOR and MINOR -> SOURCE.
 	 */
 	DEVNS_CMD_DEVICE_ADD,
 	DEVNS_CMD_DEVICE_DEL, /* SOURCE; cuts what is open */
@@ -56,7 +56,7 @@ enum devns_cmd {
 	/*
 	 * The whole table at once: GENERATION, RIGHTS -> GENERATION, CUTS,
 	 * TOOK. What it does not name is none. A nest holds 64 KiB, so RIGHTS
-	 * and CUTS may stand several times in a message: each is read.
+	 * and CUTS may occur several times in a message: each is read.
 	 */
 	DEVNS_CMD_POLICY_SET,
 	/*
@@ -115,7 +115,7 @@ enum devns_attr {
 	DEVNS_A_PID,	  /* u32: in the initial pid namespace */
 	DEVNS_A_UID,	  /* u32: in the initial user namespace */
 	DEVNS_A_COMM,	  /* string */
-	DEVNS_A_COUNT,	  /* u32: events that this one stands for */
+	DEVNS_A_COUNT,	  /* u32: events that this one counts */
 	DEVNS_A_PREVIOUS, /* u32: the namespace that was active before */
 	DEVNS_A_COMBO,	  /* u32: which of the module's parameter, from 0 */
 	DEVNS_A_PAD,

@@ -4,7 +4,7 @@
  * so a what-if and a verdict cannot differ. No libc; nothing but arithmetic.
  *
  * A mode gives a use and a block: none = (none, no), exclusive = (front, yes),
- * shared = (any, no); a block may stand beside none.
+ * shared = (any, no); none may have a block.
  */
 #ifndef CELLS_MODE_H
 #define CELLS_MODE_H

@@ -1,0 +1,63 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The English of comments, messages, schemas and documents, as TAP: subject,
+verb, object, and the words that the field uses.
+
+A turn comes with what to write instead and a bad example that must be caught,
+tried first. `there is no x` is none of them."""
+import re
+import sys
+
+import layout
+
+# (what it looks like, what to write, an example)
+TURNS = [
+    (r"\b(?:stands?|stood) twice\b", "duplicate x", "key 'x' stands twice"),
+    (r"\b(?:stands?|stood)\b", "is, comes, means", "x stands in front"),
+    (r"\banew\b", "again", "begins anew"),
+    (r"\bbegun\b", "started", "what was begun"),
+    (r"\bwho(?:m|se)?ever\b", "name the person or part", "whoever asks"),
+    (r"\b(?:tells?|told)\b", "says, reports, shows, sends", "the server tells no digest"),
+    (r"(?<!\bthere )\b(?:is|are|was|were) no (?!longer\b|more\b)", "is not a x", "'x' is no digest"),
+    (r"\b(?:errands?|deeds?|witness(?:es)?|envoys?)\b", "command, audit, worker", "an errand of the server"),
+]
+CHECKED = re.compile("|".join(f"(?:{pattern})" for pattern, _, _ in TURNS), re.I)
+# Identifiers of contracts, and quotations.
+QUOTED = re.compile(r"`[^`\n]*`|UPDATE job SET begun|receipt, void, begun|job ADD COLUMN begun")
+# A list of words for passphrases, and examples of documents in others' words.
+LEFT_OUT = ("data/words", "schema/examples/", "tests/", "LICENSE")
+SUFFIXES = (".c", ".h", ".def", ".sql", ".xml", ".xsd", ".yaml", ".json", ".conf", ".in")
+
+
+def prose(path, text):
+    """What people read of a file, with the line breaks of all of it."""
+    text = QUOTED.sub("", text)
+    if not path.endswith((".c", ".h", ".def")):
+        return text
+    spoken = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\n', re.S)
+    return " | ".join(m[0] for m in spoken.finditer(text))
+
+
+def banned(path, text):
+    # A turn may be broken over two lines of a comment.
+    flat = re.sub(r"\s*\n[ \t]*(?:\*(?!/) ?|--|;)?[ \t]*", lambda m: "\n", prose(path, text))
+    for m in CHECKED.finditer(flat.replace("\n", " ")):
+        yield f"{path}: {' '.join(flat[max(0, m.start() - 30):m.end() + 20].split())}"
+
+
+def main():
+    for _, _, example in TURNS:
+        if not list(banned("lib/x.c", f"/* {example} */\n")):
+            sys.exit(f"english: '{example}' is not caught")
+    found = []
+    for path, text in layout.tracked_files().items():
+        if path.endswith(SUFFIXES) and not path.startswith(LEFT_OUT):
+            found += banned(path, text)
+    if "--numbers" in sys.argv:
+        print(f"banned words and turns: {len(found)}")
+        return 0
+    return layout.print_tap([("no banned word or turn", found)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
