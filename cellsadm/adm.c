@@ -7,6 +7,7 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -198,4 +199,25 @@ void adm_print_json(const json_t *j)
 {
 	json_dumpf(j, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
 	putchar('\n');
+}
+
+int adm_print_rows(const struct adm *a, const struct table_column *columns,
+		   const json_t *rows, struct err *e)
+{
+	auto_json json_t *items = NULL;
+
+	if (!a->json)
+		return table_print_rows(columns, rows, e);
+	items = json_pack("{sO}", "items", rows);
+	adm_print_json(items);
+	return 0;
+}
+
+int adm_print_object(const struct adm *a, const struct table_column *columns,
+		     const json_t *object, struct err *e)
+{
+	if (!a->json)
+		return table_print_object(columns, object, e);
+	adm_print_json(object);
+	return 0;
 }

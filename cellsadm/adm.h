@@ -16,6 +16,7 @@
 struct doc;
 struct err;
 struct remote;
+struct table_column;
 
 struct adm {
 	char *folder; /* ~/.config/cells */
@@ -70,5 +71,12 @@ int adm_write_secret(const char *path, const char *line, struct err *e);
 
 /* Pretty JSON on stdout. */
 void adm_print_json(const json_t *j);
+
+/* A table of objects; with --format json {"items": rows}, as the server's. */
+int adm_print_rows(const struct adm *a, const struct table_column *columns,
+		   const json_t *rows, struct err *e);
+/* One object, a line for each member; with --format json the object. */
+int adm_print_object(const struct adm *a, const struct table_column *columns,
+		     const json_t *object, struct err *e);
 
 #endif

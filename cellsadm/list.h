@@ -4,11 +4,11 @@
 #define CELLSADM_LIST_H
 
 struct adm;
-struct column;
+struct table_column;
 struct err;
 
-/* remote_list() and then table_print_rows(). */
+/* remote_list() and then adm_print_rows(). */
 int list_print_items(struct adm *a, const char *const *path, unsigned int max,
-		     const struct column *columns, struct err *e);
+		     const struct table_column *columns, struct err *e);
 
 #endif

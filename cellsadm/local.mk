@@ -27,7 +27,6 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	%D%/ui/diff.c %D%/ui/diff.h \
 	%D%/ui/prompt.c %D%/ui/prompt.h \
 	%D%/ui/qr.c %D%/ui/qr.h \
-	%D%/ui/table.c %D%/ui/table.h \
 	%D%/ui/wordlist.c %D%/ui/wordlist.h \
 	%D%/verbs/command.c %D%/verbs/command.h \
 	%D%/verbs/group_expiry.c %D%/verbs/group_expiry.h \

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Verbs that cellsd answers: org.cells.Device1. */
 #include "cellsctl/ctl.h"
-#include "cellsctl/output.h"
 #include "cellsctl/relay.h"
 #include "cellsctl/terminal.h"
 #include "lib/auto.h"
 #include "lib/bus.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -225,7 +225,7 @@ static void format_vp_columns(json_t *vps)
 
 int ctl_list_vps(struct ctl *c, char **argv, struct err *e)
 {
-	static const struct output_column columns[] = {
+	static const struct table_column columns[] = {
 		{ "VP", "name" },
 		{ "STATE", "state" },
 		{ "PID", "pid" },
@@ -243,9 +243,9 @@ int ctl_list_vps(struct ctl *c, char **argv, struct err *e)
 	if (r < 0)
 		return r;
 	if (c->json)
-		return output_print_json(list, e);
+		return table_print_json(list, e);
 	format_vp_columns(json_object_get(list, "vps"));
-	return output_print_table(columns, json_object_get(list, "vps"), e);
+	return table_print_rows(columns, json_object_get(list, "vps"), e);
 }
 
 /* ---- switch */

@@ -5,7 +5,6 @@ noinst_LIBRARIES += %D%/libcellsctl.a
 %C%_libcellsctl_a_SOURCES = \
 	%D%/ctl.c %D%/ctl.h \
 	%D%/device_verbs.c \
-	%D%/output.c %D%/output.h \
 	%D%/policy_verbs.c \
 	%D%/prompt.c %D%/prompt.h \
 	%D%/relay.c %D%/relay.h \

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Verbs that cells-policyd answers: org.cells.Policy1. */
 #include "cellsctl/ctl.h"
-#include "cellsctl/output.h"
 #include "cellsctl/prompt.h"
 #include "lib/auto.h"
 #include "lib/bus.h"
 #include "lib/err.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -94,7 +94,7 @@ static void append_data_row(json_t *all, json_t *vp)
 
 static int show_data_table(const json_t *all, struct err *e)
 {
-	static const struct output_column columns[] = {
+	static const struct table_column columns[] = {
 		{ "VP", "name" },
 		{ "DATA", "medium" },
 		{ "ENCRYPTION", "encryption" },
@@ -107,7 +107,7 @@ static int show_data_table(const json_t *all, struct err *e)
 	if (json_array_size(all) == 0)
 		return 0;
 	putchar('\n');
-	return output_print_table(columns, all, e);
+	return table_print_rows(columns, all, e);
 }
 
 /*
@@ -149,7 +149,7 @@ static void add_device_unsupported(struct ctl *c, json_t *status)
 
 static int show_device_unsupported(const json_t *rows, struct err *e)
 {
-	static const struct output_column columns[] = {
+	static const struct table_column columns[] = {
 		{ "WHAT", "what" },
 		{ "WHY", "why" },
 		{ "REMEDY", "remedy" },
@@ -160,14 +160,13 @@ static int show_device_unsupported(const json_t *rows, struct err *e)
 		return 0;
 	printf("\nNot enforced here%s\n",
 	       json_array_size(rows) == 0 ? ": nothing" : "");
-	return json_array_size(rows) == 0
-		       ? 0
-		       : output_print_table(columns, rows, e);
+	return json_array_size(rows) == 0 ? 0
+					  : table_print_rows(columns, rows, e);
 }
 
 static int show_vp_unsupported(const json_t *all, struct err *e)
 {
-	static const struct output_column columns[] = {
+	static const struct table_column columns[] = {
 		{ "VP", "vp" },
 		{ "NOT ENFORCED", "names" },
 		{},
@@ -182,12 +181,12 @@ static int show_vp_unsupported(const json_t *all, struct err *e)
 	if (json_array_size(rows) == 0)
 		return 0;
 	putchar('\n');
-	return output_print_table(columns, rows, e);
+	return table_print_rows(columns, rows, e);
 }
 
 int ctl_show_status(struct ctl *c, char **argv, struct err *e)
 {
-	static const struct output_column fields[] = {
+	static const struct table_column fields[] = {
 		{ "enrolled", "enrolled" },
 		{ "device", "device" },
 		{ "organisation", "org" },
@@ -205,7 +204,7 @@ int ctl_show_status(struct ctl *c, char **argv, struct err *e)
 		{ "locked out", "locked_out" },
 		{},
 	};
-	static const struct output_column documents[] = {
+	static const struct table_column documents[] = {
 		{ "TYPE", "type" },
 		{ "ID", "id" },
 		{ "VERSION", "version" },
@@ -220,8 +219,10 @@ int ctl_show_status(struct ctl *c, char **argv, struct err *e)
 	add_vp_unsupported(c, j);
 	add_device_unsupported(c, j);
 	if (c->json)
-		return output_print_json(j, e);
-	output_print_fields(fields, j);
+		return table_print_json(j, e);
+	r = table_print_object(fields, j, e);
+	if (r < 0)
+		return r;
 	r = show_data_table(json_object_get(j, "data"), e);
 	if (r == 0)
 		r = show_device_unsupported(
@@ -231,8 +232,7 @@ int ctl_show_status(struct ctl *c, char **argv, struct err *e)
 	if (r < 0 || json_array_size(json_object_get(j, "documents")) == 0)
 		return r;
 	putchar('\n');
-	return output_print_table(documents, json_object_get(j, "documents"),
-				  e);
+	return table_print_rows(documents, json_object_get(j, "documents"), e);
 }
 
 static void show_refusal_reasons(json_t *rules)
@@ -258,12 +258,12 @@ static void show_refusal_reasons(json_t *rules)
 
 int ctl_explain_access(struct ctl *c, char **argv, struct err *e)
 {
-	static const struct output_column fields[] = {
+	static const struct table_column fields[] = {
 		{ "verdict", "verdict" },     { "mode", "mode" },
 		{ "in front", "foreground" }, { "its mode", "front_mode" },
 		{ "until", "until" },	      {},
 	};
-	static const struct output_column rules[] = {
+	static const struct table_column rules[] = {
 		{ "POLICY", "policy" },	    { "VERSION", "version" },
 		{ "LINE", "line" },	    { "CLASS", "class" },
 		{ "MODE", "mode" },	    { "WINDOW", "window" },
@@ -275,14 +275,16 @@ int ctl_explain_access(struct ctl *c, char **argv, struct err *e)
 	if (r < 0)
 		return r;
 	if (c->json)
-		return output_print_json(j, e);
-	output_print_fields(fields, j);
+		return table_print_json(j, e);
+	r = table_print_object(fields, j, e);
+	if (r < 0)
+		return r;
 	if (json_array_size(json_object_get(j, "rules")) == 0) {
 		puts("no rule speaks of it: none");
 		return 0;
 	}
 	putchar('\n');
-	r = output_print_table(rules, json_object_get(j, "rules"), e);
+	r = table_print_rows(rules, json_object_get(j, "rules"), e);
 	if (r == 0)
 		show_refusal_reasons(json_object_get(j, "rules"));
 	return r;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Follows the audit events until it is ended. */
-#include "cellsctl/output.h"
 #include "devnsctl/devns_name.h"
 #include "devnsctl/devnsctl.h"
 #include "lib/auto.h"
 #include "lib/class.h"
 #include "lib/err.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -119,7 +119,7 @@ static void on_followed_event(void *arg, const struct devns_link_event *ev)
 	if (f->c->json) {
 		auto_json json_t *j = build_event_json(f->c, ev);
 
-		f->r = output_print_json(j, f->e);
+		f->r = table_print_json(j, f->e);
 	} else {
 		print_event_line(f->c, ev);
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who has endpoints open or mapped, found through /proc. */
-#include "cellsctl/output.h"
 #include "devnsctl/devns_name.h"
 #include "devnsctl/devnsctl.h"
 #include "lib/auto.h"
 #include "lib/err.h"
+#include "lib/table.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -110,7 +110,7 @@ static void holder_search_fini(struct holder_search *s)
 
 int devnsctl_list_holders(struct devnsctl *c, char **argv, struct err *e)
 {
-	static const struct output_column columns[] = {
+	static const struct table_column columns[] = {
 		{ "DEVNS", "devns" },
 		{ "NODE", "node" },
 		{ "PID", "pid" },
@@ -138,6 +138,6 @@ int devnsctl_list_holders(struct devnsctl *c, char **argv, struct err *e)
 	while ((entry = readdir(d)))
 		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
 			scan_process_holder(&s, entry->d_name);
-	return c->json ? output_print_json(rows, e)
-		       : output_print_table(columns, rows, e);
+	return c->json ? table_print_json(rows, e)
+		       : table_print_rows(columns, rows, e);
 }

@@ -9,9 +9,9 @@ noinst_LIBRARIES += %D%/libdevnsctl.a
 	%D%/holders.c \
 	%D%/show.c
 
-# It has cellsd's own way to the module, and cellsctl's tables.
+# It has cellsd's own way to the module.
 sbin_PROGRAMS += %D%/devnsctl
 %C%_devnsctl_SOURCES = %D%/main.c
 %C%_devnsctl_LDFLAGS = $(AM_LDFLAGS) -Wl,--as-needed
-%C%_devnsctl_LDADD = %D%/libdevnsctl.a cellsctl/libcellsctl.a \
-	cellsd/libcellsd.a $(BASE_LIBS) $(NL_LIBS)
+%C%_devnsctl_LDADD = %D%/libdevnsctl.a cellsd/libcellsd.a \
+	$(BASE_LIBS) $(NL_LIBS)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Verbs that show what the module has. */
-#include "cellsctl/output.h"
 #include "devnsctl/devns_name.h"
 #include "devnsctl/devnsctl.h"
 #include "lib/auto.h"
 #include "lib/class.h"
 #include "lib/err.h"
+#include "lib/table.h"
 
 #include <stdio.h>
 
@@ -15,11 +15,11 @@ struct row_list {
 };
 
 static int print_table_or_json(const struct devnsctl *c,
-			       const struct output_column *columns,
+			       const struct table_column *columns,
 			       const json_t *rows, struct err *e)
 {
-	return c->json ? output_print_json(rows, e)
-		       : output_print_table(columns, rows, e);
+	return c->json ? table_print_json(rows, e)
+		       : table_print_rows(columns, rows, e);
 }
 
 static json_t *build_number_json(uint64_t n)
@@ -80,7 +80,7 @@ static void add_devns_row(void *arg, const struct devns_link_ns *ns)
 
 int devnsctl_list_devns(struct devnsctl *c, char **argv, struct err *e)
 {
-	static const struct output_column columns[] = {
+	static const struct table_column columns[] = {
 		{ "ID", "id" },
 		{ "DEVNS", "name" },
 		{ "FOREGROUND", "foreground" },
@@ -112,7 +112,7 @@ static void add_source_row(void *arg, const struct devns_link_source *s)
 
 int devnsctl_list_sources(struct devnsctl *c, char **argv, struct err *e)
 {
-	static const struct output_column columns[] = {
+	static const struct table_column columns[] = {
 		{ "SOURCE", "source" },	  { "NODE", "node" },
 		{ "DEVICE", "device" },	  { "KIND", "kind" },
 		{ "CLASSES", "classes" }, {},
@@ -146,7 +146,7 @@ static void add_endpoint_row(void *arg, const struct devns_link_endpoint *ep)
 
 int devnsctl_list_endpoints(struct devnsctl *c, char **argv, struct err *e)
 {
-	static const struct output_column columns[] = {
+	static const struct table_column columns[] = {
 		{ "DEVNS", "devns" },	  { "NODE", "node" },
 		{ "DEVICE", "device" },	  { "ALLOWED", "allowed" },
 		{ "HANDLES", "handles" }, { "MAPPINGS", "mappings" },
@@ -179,7 +179,7 @@ static void add_stat_row(void *arg, const struct devns_link_endpoint *ep)
 
 int devnsctl_list_stats(struct devnsctl *c, char **argv, struct err *e)
 {
-	static const struct output_column columns[] = {
+	static const struct table_column columns[] = {
 		{ "DEVNS", "devns" },
 		{ "NODE", "node" },
 		{ "HANDLES", "handles" },
@@ -231,7 +231,7 @@ static void add_mode_rows(void *arg, const struct devns_link_ns *ns)
 /* What is not listed is none. */
 int devnsctl_list_modes(struct devnsctl *c, char **argv, struct err *e)
 {
-	static const struct output_column columns[] = {
+	static const struct table_column columns[] = {
 		{ "DEVNS", "devns" },
 		{ "CLASS", "class" },
 		{ "MODE", "mode" },

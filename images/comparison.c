@@ -8,6 +8,7 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/json.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -175,7 +176,6 @@ int comparison_print(const struct bundle *a, const struct bundle *b,
 		     const struct comparison *c, bool json, struct err *e)
 {
 	auto_json json_t *j = NULL;
-	auto_free char *text = NULL;
 
 	if (!json) {
 		print_comparison_table(a->image, b->image, c);
@@ -188,9 +188,5 @@ int comparison_print(const struct bundle *a, const struct bundle *b,
 		      (json_int_t)c->chunks_new, "stored", "same",
 		      (json_int_t)c->stored_same, "new",
 		      (json_int_t)c->stored_new, "settings", (int)c->settings);
-	text = j ? json_text(j) : NULL;
-	if (!text)
-		return err_oom(e, b->path);
-	puts(text);
-	return 0;
+	return j ? table_print_json(j, e) : err_oom(e, b->path);
 }

@@ -16,6 +16,7 @@
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/opt.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,50 +48,35 @@ static int summarize_layer(const struct bundle *b, unsigned int layer,
 	return 0;
 }
 
-static json_t *format_layer_json(const struct doc_layer *l,
-				 const struct layer_summary *s)
+static json_t *build_layer_list(const struct doc_image *im,
+				const struct layer_summary *s)
 {
-	return json_pack("{ss sI ss sI sI}", "digest", l->digest, "size",
-			 (json_int_t)l->size, "chunks", l->chunks, "n-chunks",
-			 (json_int_t)s->n_chunks, "stored",
-			 (json_int_t)s->stored);
-}
-
-static int print_image_json(const struct bundle *b,
-			    const struct layer_summary *s, struct err *e)
-{
-	char issued[ENCODING_TIME_SIZE], expires[ENCODING_TIME_SIZE];
-	const struct doc_image *im = b->image;
-	char digest[ENCODING_DIGEST_SIZE];
-	json_t *layers = json_array(), *signatures = json_array();
-	auto_json json_t *j = NULL;
-	auto_free char *text = NULL;
+	json_t *list = json_array();
 
 	for (unsigned int i = 0; i < im->n_layers; i++)
-		json_array_append_new(layers,
-				      format_layer_json(&im->layer[i], &s[i]));
-	for (unsigned int i = 0; b->env && i < b->env->n_signatures; i++)
-		json_array_append_new(signatures,
-				      json_string(b->env->signature[i].keyid));
-	encoding_format_time(im->head.issued, issued);
-	encoding_format_time(im->head.expires, expires);
-	encoding_format_digest(im->head.digest, digest);
-	j = json_pack("{ss ss si ss ss ss ss ss ss si so so}", "org",
-		      im->head.org, "id", im->head.id, "version",
-		      (int)im->head.version, "issued", issued, "expires",
-		      expires, "sha256", digest, "architecture",
-		      im->architecture, "init", im->init, "stop-signal",
-		      im->stop_signal, "min-agent", (int)im->min_agent,
-		      "signatures", signatures, "layers", layers);
-	text = j ? json_text(j) : NULL;
-	if (!text)
-		return err_oom(e, b->path);
-	puts(text);
-	return 0;
+		json_array_append_new(
+			list, json_pack("{ss sI ss sI sI}", "digest",
+					im->layer[i].digest, "size",
+					(json_int_t)im->layer[i].size, "chunks",
+					im->layer[i].chunks, "n-chunks",
+					(json_int_t)s[i].n_chunks, "stored",
+					(json_int_t)s[i].stored));
+	return list;
 }
 
-static void print_image_table(const struct bundle *b,
-			      const struct layer_summary *s)
+static json_t *build_signature_list(const struct bundle *b)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; b->env && i < b->env->n_signatures; i++)
+		json_array_append_new(list,
+				      json_string(b->env->signature[i].keyid));
+	return list;
+}
+
+/* NULL: no memory. */
+static json_t *build_image_json(const struct bundle *b,
+				const struct layer_summary *s)
 {
 	char issued[ENCODING_TIME_SIZE], expires[ENCODING_TIME_SIZE];
 	const struct doc_image *im = b->image;
@@ -99,27 +85,44 @@ static void print_image_table(const struct bundle *b,
 	encoding_format_time(im->head.issued, issued);
 	encoding_format_time(im->head.expires, expires);
 	encoding_format_digest(im->head.digest, digest);
-	printf("%-13s %s version %u of %s\n", "image", im->head.id,
-	       im->head.version, im->head.org);
-	printf("%-13s %s\n", "document", digest);
-	printf("%-13s %s until %s\n", "issued", issued, expires);
-	printf("%-13s %s, agent %u or newer\n", "architecture",
-	       im->architecture, im->min_agent);
-	printf("%-13s %s, stopped by %s\n", "init", im->init, im->stop_signal);
-	for (unsigned int i = 0; b->env && i < b->env->n_signatures; i++)
-		printf("%-13s %s\n", "signature", b->env->signature[i].keyid);
-	if (!b->env)
-		printf("%-13s none\n", "signature");
-	printf("\n%-5s  %-71s  %10s  %6s  %10s\n", "LAYER", "DIGEST", "SIZE",
-	       "CHUNKS", "STORED");
-	for (unsigned int i = 0; i < im->n_layers; i++) {
-		char size[24], stored[24];
+	return json_pack(
+		"{ss ss si ss ss ss ss ss ss si so so}", "org", im->head.org,
+		"id", im->head.id, "version", (int)im->head.version, "issued",
+		issued, "expires", expires, "sha256", digest, "architecture",
+		im->architecture, "init", im->init, "stop-signal",
+		im->stop_signal, "min-agent", (int)im->min_agent, "signatures",
+		build_signature_list(b), "layers", build_layer_list(im, s));
+}
 
-		encoding_format_size(im->layer[i].size, size);
-		encoding_format_size(s[i].stored, stored);
-		printf("%-5u  %-71s  %10s  %6zu  %10s\n", i + 1,
-		       im->layer[i].digest, size, s[i].n_chunks, stored);
-	}
+static int print_image_table(const json_t *image, struct err *e)
+{
+	static const struct table_column fields[] = {
+		{ "image", "id" },
+		{ "version", "version" },
+		{ "organisation", "org" },
+		{ "document", "sha256" },
+		{ "issued", "issued" },
+		{ "expires", "expires" },
+		{ "architecture", "architecture" },
+		{ "oldest agent", "min-agent" },
+		{ "init", "init" },
+		{ "stop signal", "stop-signal" },
+		{ "signatures", "signatures" },
+		{ NULL },
+	};
+	static const struct table_column layers[] = {
+		{ "LAYER", "digest" },
+		{ "SIZE", "size", TABLE_SIZE },
+		{ "CHUNKS", "n-chunks" },
+		{ "STORED", "stored", TABLE_SIZE },
+		{ NULL },
+	};
+	int r = table_print_object(fields, image, e);
+
+	if (r < 0)
+		return r;
+	putchar('\n');
+	return table_print_rows(layers, json_object_get(image, "layers"), e);
 }
 
 int verbs_inspect(int argc, char **argv, struct err *e)
@@ -133,6 +136,7 @@ int verbs_inspect(int argc, char **argv, struct err *e)
 				       "Says what an image is made of.", opts };
 	struct layer_summary s[DOC_LAYERS_MAX] = { 0 };
 	AUTO(bundle_close) struct bundle b = { 0 };
+	auto_json json_t *image = NULL;
 	int first, exit_code, r;
 
 	if (!verbs_parse_arguments(&p, argc, argv, 1, &first, &exit_code))
@@ -142,10 +146,10 @@ int verbs_inspect(int argc, char **argv, struct err *e)
 		r = summarize_layer(&b, i, &s[i], e);
 	if (r < 0)
 		return r;
-	if (json)
-		return print_image_json(&b, s, e);
-	print_image_table(&b, s);
-	return 0;
+	image = build_image_json(&b, s);
+	if (!image)
+		return err_oom(e, b.path);
+	return json ? table_print_json(image, e) : print_image_table(image, e);
 }
 
 int verbs_verify(int argc, char **argv, struct err *e)

@@ -14,6 +14,7 @@
 #include "lib/json.h"
 #include "lib/opt.h"
 #include "lib/pagination.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -125,36 +126,29 @@ static int get_image_page(void *ctx, const char *path, json_t **ret,
 				  ret, e);
 }
 
-static const char *get_string_member(json_t *object, const char *name)
+static int print_image_list(json_t *all, struct err *e)
 {
-	const char *s = json_string_value(json_object_get(object, name));
-
-	return s ? s : "?";
-}
-
-static void print_image_list(json_t *all)
-{
+	static const struct table_column columns[] = {
+		{ "ID", "id" },
+		{ "VERSION", "version" },
+		{ "STATE", "state" },
+		{ "ARCH", "architecture" },
+		{ "SIZE", "size", TABLE_SIZE },
+		{ "CHUNKS", "chunks" },
+		{ NULL },
+	};
 	json_t *image;
 	size_t i;
 
-	printf("%-24s %8s  %-11s %-8s %10s  %s\n", "ID", "VERSION", "STATE",
-	       "ARCH", "SIZE", "CHUNKS");
 	json_array_foreach (all, i, image) {
-		char size[24];
+		bool complete =
+			json_is_true(json_object_get(image, "complete"));
 
-		encoding_format_size((uint64_t)json_integer_value(
-					     json_object_get(image, "size")),
-				     size);
-		printf("%-24s %8lld  %-11s %-8s %10s  %s\n",
-		       get_string_member(image, "id"),
-		       (long long)json_integer_value(
-			       json_object_get(image, "version")),
-		       get_string_member(image, "state"),
-		       get_string_member(image, "architecture"), size,
-		       json_is_true(json_object_get(image, "complete"))
-			       ? "complete"
-			       : "missing");
+		json_object_set_new(
+			image, "chunks",
+			json_string(complete ? "complete" : "missing"));
 	}
+	return table_print_rows(columns, all, e);
 }
 
 int verbs_list(int argc, char **argv, struct err *e)
@@ -173,7 +167,6 @@ int verbs_list(int argc, char **argv, struct err *e)
 				       "Lists the images of a server.", opts };
 	auto_json json_t *all = NULL;
 	AUTO(http_freep) struct http *h = NULL;
-	auto_free char *text = NULL;
 	int first, exit_code, r;
 
 	if (!verbs_parse_arguments(&p, argc, argv, 0, &first, &exit_code))
@@ -184,13 +177,5 @@ int verbs_list(int argc, char **argv, struct err *e)
 				    e);
 	if (r < 0)
 		return r;
-	if (!json) {
-		print_image_list(all);
-		return 0;
-	}
-	text = json_text(all);
-	if (!text)
-		return err_oom(e, "list images");
-	puts(text);
-	return 0;
+	return json ? table_print_json(all, e) : print_image_list(all, e);
 }

@@ -13,6 +13,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/clock.c %D%/clock.h \
 	%D%/config.c %D%/config.h \
 	%D%/db.c %D%/db.h \
+	%D%/display.c %D%/display.h \
 	%D%/encoding.c %D%/encoding.h \
 	%D%/err.c %D%/err.h \
 	%D%/http.c %D%/http.h \
@@ -23,6 +24,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/opt.c %D%/opt.h \
 	%D%/pagination.c %D%/pagination.h \
 	%D%/reason.c %D%/reason.h \
+	%D%/table.c %D%/table.h \
 	%D%/crypto/ecies.c %D%/crypto/ecies.h \
 	%D%/crypto/hash.c %D%/crypto/hash.h \
 	%D%/crypto/key.c %D%/crypto/key.h \

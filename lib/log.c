@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/log.h"
 
+#include "lib/display.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -30,12 +32,18 @@ void log_debug_on(void)
 	log_state.debug = true;
 }
 
-/* A line from outside must not be able to fake a second line. */
-static void replace_control_chars(char *s)
+/* Text from outside must not fake a second line or steer the terminal. */
+static void replace_unsafe_chars(char *s)
 {
-	for (; *s; s++)
-		if ((unsigned char)*s < ' ')
-			*s = ' ';
+	const char *next = s;
+
+	while (*s) {
+		bool unsafe = display_is_unsafe(display_next_char(&next));
+
+		for (; s < next; s++)
+			if (unsafe)
+				*s = ' ';
+	}
 }
 
 static void __attribute__((format(printf, 2, 0)))
@@ -46,7 +54,7 @@ write_log_line(int priority, const char *fmt, va_list ap)
 	int n;
 
 	vsnprintf(text, sizeof(text), fmt, ap);
-	replace_control_chars(text);
+	replace_unsafe_chars(text);
 	if (log_state.daemon)
 		n = snprintf(line, sizeof(line), "<%d>%s\n", priority, text);
 	else

@@ -46,6 +46,9 @@ check_PROGRAMS += %D%/unit/test_cdc
 check_PROGRAMS += %D%/unit/test_db
 %C%_unit_test_db_LDADD = $(UNIT_LIBS) $(SQLITE_LIBS)
 
+check_PROGRAMS += %D%/unit/test_display
+%C%_unit_test_display_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += %D%/unit/test_doc
 %C%_unit_test_doc_LDADD = $(UNIT_LIBS) $(XML_LIBS)
 
@@ -175,8 +178,14 @@ check_PROGRAMS += %D%/unit/test_encoding
 check_PROGRAMS += %D%/unit/test_trust
 %C%_unit_test_trust_LDADD = $(UNIT_LIBS) $(XML_LIBS)
 
+check_PROGRAMS += %D%/unit/test_log
+%C%_unit_test_log_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += %D%/unit/test_pagination
 %C%_unit_test_pagination_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += %D%/unit/test_table
+%C%_unit_test_table_LDADD = $(UNIT_LIBS)
 
 check_PROGRAMS += %D%/unit/test_opt
 %C%_unit_test_opt_LDADD = $(UNIT_LIBS)
@@ -191,9 +200,6 @@ check_PROGRAMS += %D%/unit/test_xml
 %C%_unit_test_xml_LDADD = $(UNIT_LIBS) $(XML_LIBS)
 # Of cellsadm.
 CELLSADM_UNIT_LIBS = tests/unit/libunit.a $(CELLSADM_LIBS) $(CHECK_LIBS)
-
-check_PROGRAMS += %D%/unit/test_table
-%C%_unit_test_table_LDADD = $(CELLSADM_UNIT_LIBS)
 
 check_PROGRAMS += %D%/unit/test_diff
 %C%_unit_test_diff_LDADD = $(CELLSADM_UNIT_LIBS)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsadm/ui/access_matrix.h"
 
-#include "cellsadm/ui/table.h"
 #include "lib/auto.h"
+#include "lib/display.h"
 #include "lib/json.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@
 /* Safe for the terminal whatever it holds. */
 static void write_safe_member(FILE *f, const json_t *j, const char *name)
 {
-	auto_free char *safe = table_escape_text(json_get_string(j, name));
+	auto_free char *safe = display_escape(json_get_string(j, name));
 
 	fputs(safe && *safe ? safe : "-", f);
 }
@@ -56,7 +56,7 @@ static char *format_marked_mode(const char *mode, const char *mark)
 
 	if (asprintf(&text, "%s%s", mode, mark) < 0)
 		return NULL;
-	return table_escape_text(text);
+	return display_escape(text);
 }
 
 /* "exclusive *", or "-" where the device has no such hardware. */
@@ -92,12 +92,12 @@ static char *format_vp_title(const json_t *vp, const char *front)
 	if (asprintf(&title, "%s%s", id,
 		     strcmp(id, front) == 0 ? FRONT_MARK : "") < 0)
 		return NULL;
-	return table_escape_text(title);
+	return display_escape(title);
 }
 
 static unsigned int max_text_width(unsigned int width, const char *s)
 {
-	unsigned int own = s ? table_text_width(s) : 0;
+	unsigned int own = s ? display_width(s) : 0;
 
 	return own > width ? own : width;
 }
@@ -136,7 +136,7 @@ static void write_matrix_row(FILE *f, const json_t *vps, const json_t *classes,
 
 		fprintf(f, "%*s%s", GAP, "", color && mark ? mark->color : "");
 		if (i + 1 < n)
-			table_write_padded(f, text ? text : "", width);
+			display_write_padded(f, text ? text : "", width);
 		else
 			fputs(text ? text : "", f);
 		fputs(color && mark ? "\033[0m" : "", f);
@@ -191,7 +191,7 @@ void access_matrix_write(FILE *f, const json_t *matrix, bool color, bool all)
 	size_t i;
 
 	json_array_foreach (json_object_get(matrix, "classes"), i, class) {
-		auto_free char *name = table_escape_text(
+		auto_free char *name = display_escape(
 			json_string_value(class) ? json_string_value(class)
 						 : "");
 		bool gone = !all && is_class_absent(vps, name);
@@ -201,10 +201,10 @@ void access_matrix_write(FILE *f, const json_t *matrix, bool color, bool all)
 			width = max_text_width(width, name);
 	}
 	write_matrix_header(f, matrix);
-	table_write_padded(f, "CLASS", width);
+	display_write_padded(f, "CLASS", width);
 	write_matrix_row(f, vps, shown, front, NULL, color);
 	json_array_foreach (shown, i, class) {
-		table_write_padded(f, json_string_value(class), width);
+		display_write_padded(f, json_string_value(class), width);
 		write_matrix_row(f, vps, shown, front, json_string_value(class),
 				 color);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsadm/ui/diff.h"
 
-#include "cellsadm/ui/table.h"
 #include "lib/auto.h"
+#include "lib/display.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -62,7 +62,7 @@ static void write_diff_line(struct diff_output *o, char mark,
 			    const struct text_line *l)
 {
 	auto_free char *raw = strndup(l->text, l->len);
-	auto_free char *safe = raw ? table_escape_text(raw) : NULL;
+	auto_free char *safe = raw ? display_escape(raw) : NULL;
 	const char *color = mark == '+'	  ? "\033[32m"
 			    : mark == '-' ? "\033[31m"
 					  : "";

@@ -10,7 +10,6 @@
 #include "cellsadm/trust/recovery.h"
 #include "cellsadm/trust/signing.h"
 #include "cellsadm/trust/trust_root.h"
-#include "cellsadm/ui/table.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/crypto/hash.h"
@@ -19,6 +18,7 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -28,18 +28,18 @@
 	"10" /* one request; the server answers earlier at an end */
 #define SEALED_KEY_MAX 4096
 
-static const struct column action_columns[] = { { "ID", "id" },
-						{ "DEVICE", "device" },
-						{ "ACTION", "action" },
-						{ "VP", "vp" },
-						{ "STATE", "state" },
-						{ "SIGNERS", "signers",
-						  COLUMN_NAMES },
-						{ "NEEDED", "threshold" },
-						{ "EXPIRES", "expires" },
-						{ "REASON", "reason" },
-						{ "TEXT", "text" },
-						{ NULL } };
+static const struct table_column action_columns[] = { { "ID", "id" },
+						      { "DEVICE", "device" },
+						      { "ACTION", "action" },
+						      { "VP", "vp" },
+						      { "STATE", "state" },
+						      { "SIGNERS", "signers",
+							TABLE_NAMES },
+						      { "NEEDED", "threshold" },
+						      { "EXPIRES", "expires" },
+						      { "REASON", "reason" },
+						      { "TEXT", "text" },
+						      { NULL } };
 
 /* The epoch that the server gives; a wrong one makes the device refuse. */
 static int fetch_device_epoch(struct adm *a, const char *device, char ret[33],
@@ -433,7 +433,7 @@ int command_run(struct adm *a, const struct command_request *o, struct err *e)
 	if (r >= 0)
 		r = submit_command(a, o, env, &action, e);
 	if (r >= 0 && !(o->wait && !a->json))
-		r = table_print_object(a, action_columns, action, e);
+		r = adm_print_object(a, action_columns, action, e);
 	if (r < 0 || !o->wait)
 		return r;
 	return command_wait(a, o->device, doc->head.id, o->vp, env->digest,

@@ -3,9 +3,9 @@
 
 #include "cellsadm/adm.h"
 #include "cellsadm/remote.h"
-#include "cellsadm/ui/table.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
+#include "lib/display.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 
@@ -18,7 +18,7 @@ static void report_expiring_group(const json_t *group, int64_t now)
 	const char *id = json_string_value(json_object_get(group, "id"));
 	const char *expires =
 		json_string_value(json_object_get(group, "expires"));
-	auto_free char *safe = id ? table_escape_text(id) : NULL;
+	auto_free char *safe = id ? display_escape(id) : NULL;
 	int64_t t;
 
 	if (!safe || !expires || encoding_parse_time(expires, &t) < 0 ||

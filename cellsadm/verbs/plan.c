@@ -4,9 +4,9 @@
 #include "cellsadm/adm.h"
 #include "cellsadm/documents/doc_file.h"
 #include "cellsadm/remote.h"
-#include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
+#include "lib/display.h"
 #include "lib/document/envelope.h"
 #include "lib/err.h"
 #include "lib/opt.h"
@@ -25,8 +25,7 @@ static const char *format_safe_member(const json_t *j, const char *name,
 		snprintf(buffer, 128, "%lld", (long long)json_integer_value(m));
 		return buffer;
 	}
-	safe = json_is_string(m) ? table_escape_text(json_string_value(m))
-				 : NULL;
+	safe = json_is_string(m) ? display_escape(json_string_value(m)) : NULL;
 	snprintf(buffer, 128, "%s", safe ? safe : "-");
 	return buffer;
 }

@@ -4,7 +4,6 @@
 #include "cellsadm/remote.h"
 #include "cellsadm/trust/verify_access.h"
 #include "cellsadm/ui/access_matrix.h"
-#include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
 #include "lib/class.h"
@@ -14,6 +13,7 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/json.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -112,15 +112,15 @@ static int verb_access_explain(struct adm *a, const void *opts, char **argv,
 static int list_access_events(struct adm *a, const struct access_opts *o,
 			      const char *resource, struct err *e)
 {
-	static const struct column columns[] = {
+	static const struct table_column columns[] = {
 		{ "TIME", "time" },
 		{ "DEVICE", "device" },
 		{ "VP", "vp" },
 		{ "CLASS", "class" },
 		{ "EVENT", "event" },
 		{ "SEQ", "seq" },
-		{ "DETAIL", "detail", COLUMN_PAIRS },
-		{ "POLICIES", "policies", COLUMN_SIGNED },
+		{ "DETAIL", "detail", TABLE_PAIRS },
+		{ "POLICIES", "policies", TABLE_SIGNED },
 		{ NULL }
 	};
 	char from_buffer[ENCODING_TIME_SIZE], to_buffer[ENCODING_TIME_SIZE];
@@ -247,18 +247,20 @@ static int report_access_check(const struct access_check *k,
 static int list_access_rights(struct adm *a, const struct access_opts *o,
 			      struct err *e)
 {
-	static const struct column columns[] = { { "DEVICE", "device" },
-						 { "NAME", "name" },
-						 { "VP", "vp" },
-						 { "CLASS", "class" },
-						 { "VERDICT", "verdict" },
-						 { "MODE", "mode" },
-						 { "FRONT", "foreground" },
-						 { "LEVEL", "enforcement" },
-						 { "RECEIPT", "receipt.seq" },
-						 { "OF", "receipt.time" },
-						 { "VERIFIED", "verified" },
-						 { NULL } };
+	static const struct table_column columns[] = {
+		{ "DEVICE", "device" },
+		{ "NAME", "name" },
+		{ "VP", "vp" },
+		{ "CLASS", "class" },
+		{ "VERDICT", "verdict" },
+		{ "MODE", "mode" },
+		{ "FRONT", "foreground" },
+		{ "LEVEL", "enforcement" },
+		{ "RECEIPT", "receipt.seq" },
+		{ "OF", "receipt.time" },
+		{ "VERIFIED", "verified" },
+		{ NULL }
+	};
 	auto_json json_t *items = NULL;
 	char buffer[ENCODING_TIME_SIZE];
 	struct access_check k = { 0 };
@@ -276,7 +278,7 @@ static int list_access_rights(struct adm *a, const struct access_opts *o,
 	if (r >= 0)
 		r = check_access_rows(a, items, at, &k, e);
 	if (r >= 0)
-		r = table_print_rows(a, columns, items, e);
+		r = adm_print_rows(a, columns, items, e);
 	return r < 0 ? r : report_access_check(&k, o, e);
 }
 

@@ -4,14 +4,15 @@
 #include "cellsadm/trust/audit_chain.h"
 #include "cellsadm/trust/tree_head.h"
 #include "cellsadm/trust/trust_root.h"
-#include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
 #include "lib/crypto/merkle.h"
+#include "lib/display.h"
 #include "lib/document/envelope.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -27,22 +28,24 @@ struct audit_opts {
 };
 
 /* ---- query */
-static const struct column entry_columns[] = { { "INDEX", "index" },
-					       { "TIME", "entry.time" },
-					       { "WHO", "entry.who" },
-					       { "FROM", "entry.from" },
-					       { "ACTION", "entry.action" },
-					       { "OBJECT", "entry.object" },
-					       { "DEVICE", "entry.device" },
-					       { "OUTCOME", "entry.outcome" },
-					       { NULL } };
-static const struct column record_columns[] = {
+static const struct table_column entry_columns[] = {
+	{ "INDEX", "index" },
+	{ "TIME", "entry.time" },
+	{ "WHO", "entry.who" },
+	{ "FROM", "entry.from" },
+	{ "ACTION", "entry.action" },
+	{ "OBJECT", "entry.object" },
+	{ "DEVICE", "entry.device" },
+	{ "OUTCOME", "entry.outcome" },
+	{ NULL }
+};
+static const struct table_column record_columns[] = {
 	{ "SEQ", "seq" },
 	{ "TIME", "time" },
 	{ "EVENT", "event" },
 	{ "VP", "vp" },
 	{ "CLASS", "class" },
-	{ "DETAIL", "detail", COLUMN_PAIRS },
+	{ "DETAIL", "detail", TABLE_PAIRS },
 	{ NULL }
 };
 
@@ -80,8 +83,8 @@ static int verb_audit_query(struct adm *a, const void *opts, char **argv,
 	if (r < 0)
 		return r;
 	remove_oldest_entries(items, o->limit);
-	return table_print_rows(a, o->device ? record_columns : entry_columns,
-				items, e);
+	return adm_print_rows(a, o->device ? record_columns : entry_columns,
+			      items, e);
 }
 
 /* ---- verify: the tree */
@@ -435,11 +438,11 @@ static void print_event_lines(const struct adm *a, const json_t *items)
 			puts(json ? json : "{}");
 			continue;
 		}
-		for (const struct column *c = &entry_columns[1]; c->title;
+		for (const struct table_column *c = &entry_columns[1]; c->title;
 		     c++) {
 			const char *s = json_string_value(json_object_get(
 				entry, strchr(c->member, '.') + 1));
-			auto_free char *safe = s ? table_escape_text(s) : NULL;
+			auto_free char *safe = s ? display_escape(s) : NULL;
 
 			if (safe)
 				printf("%s%s",

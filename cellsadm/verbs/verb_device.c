@@ -3,11 +3,11 @@
 #include "cellsadm/list.h"
 #include "cellsadm/remote.h"
 #include "cellsadm/trust/device_key.h"
-#include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/command.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
 #include "lib/err.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -16,36 +16,39 @@ struct device_opts {
 	const char *filter;
 };
 
-static const struct column device_columns[] = { { "ID", "id" },
-						{ "NAME", "name" },
-						{ "GROUP", "group" },
-						{ "STATE", "state" },
-						{ "CONNECTED", "connected" },
-						{ "COMPLIANT", "compliant" },
-						{ "LEVEL", "enforcement" },
-						{ "FRONT", "foreground" },
-						{ "SEEN", "seen" },
-						{ NULL } };
+static const struct table_column device_columns[] = {
+	{ "ID", "id" },
+	{ "NAME", "name" },
+	{ "GROUP", "group" },
+	{ "STATE", "state" },
+	{ "CONNECTED", "connected" },
+	{ "COMPLIANT", "compliant" },
+	{ "LEVEL", "enforcement" },
+	{ "FRONT", "foreground" },
+	{ "SEEN", "seen" },
+	{ NULL }
+};
 
-static const struct column detail_columns[] = { { "ID", "id" },
-						{ "NAME", "name" },
-						{ "LABELS", "labels" },
-						{ "GROUP", "group" },
-						{ "STATE", "state" },
-						{ "EPOCH", "epoch" },
-						{ "KEY", "key" },
-						{ "CONNECTED", "connected" },
-						{ "ENROLLED", "enrolled" },
-						{ "SEEN", "seen" },
-						{ "COMPLIANT", "compliant" },
-						{ "ENFORCEMENT",
-						  "enforcement" },
-						{ "FOREGROUND", "foreground" },
-						{ "SNAPSHOT", "snapshot" },
-						{ "RECEIPTS", "receipts" },
-						{ "AUDIT", "audit" },
-						{ "ALARMS", "alarms" },
-						{ NULL } };
+static const struct table_column detail_columns[] = {
+	{ "ID", "id" },
+	{ "NAME", "name" },
+	{ "LABELS", "labels" },
+	{ "GROUP", "group" },
+	{ "STATE", "state" },
+	{ "EPOCH", "epoch" },
+	{ "KEY", "key" },
+	{ "CONNECTED", "connected" },
+	{ "ENROLLED", "enrolled" },
+	{ "SEEN", "seen" },
+	{ "COMPLIANT", "compliant" },
+	{ "ENFORCEMENT", "enforcement" },
+	{ "FOREGROUND", "foreground" },
+	{ "SNAPSHOT", "snapshot" },
+	{ "RECEIPTS", "receipts" },
+	{ "AUDIT", "audit" },
+	{ "ALARMS", "alarms" },
+	{ NULL }
+};
 
 static int verb_device_list(struct adm *a, const void *opts, char **argv,
 			    struct err *e)
@@ -76,12 +79,13 @@ static void add_receipt_key(struct adm *a, json_t *device)
 static int verb_device_show(struct adm *a, const void *opts, char **argv,
 			    struct err *e)
 {
-	static const struct column documents[] = { { "IN FORCE", "type" },
-						   { "ID", "id" },
-						   { "VERSION", "version" },
-						   { "SHA256", "sha256",
-						     COLUMN_DIGEST },
-						   { NULL } };
+	static const struct table_column documents[] = {
+		{ "IN FORCE", "type" },
+		{ "ID", "id" },
+		{ "VERSION", "version" },
+		{ "SHA256", "sha256", TABLE_DIGEST },
+		{ NULL }
+	};
 	auto_json json_t *j = NULL;
 	const json_t *in_force;
 	int r = remote_get(a, REMOTE_PATH("devices", argv[0]), &j, e);
@@ -89,14 +93,14 @@ static int verb_device_show(struct adm *a, const void *opts, char **argv,
 	if (r < 0)
 		return r;
 	add_receipt_key(a, j);
-	r = table_print_object(a, detail_columns, j, e);
+	r = adm_print_object(a, detail_columns, j, e);
 	if (r < 0 || a->json)
 		return r;
 	in_force = json_object_get(j, "documents");
 	if (json_array_size(in_force) == 0)
 		return 0;
 	putchar('\n');
-	return table_print_rows(a, documents, in_force, e);
+	return adm_print_rows(a, documents, in_force, e);
 }
 
 static int verb_device_rename(struct adm *a, const void *opts, char **argv,
@@ -110,7 +114,7 @@ static int verb_device_rename(struct adm *a, const void *opts, char **argv,
 		return err_set(e, EINVAL, "'%s': not a name", argv[1]);
 	r = remote_send(a, "PATCH", REMOTE_PATH("devices", argv[0]), body, &j,
 			e);
-	return r < 0 ? r : table_print_object(a, detail_columns, j, e);
+	return r < 0 ? r : adm_print_object(a, detail_columns, j, e);
 }
 
 /* LABEL=VALUE sets, LABEL alone takes away. */
@@ -134,7 +138,7 @@ static int verb_device_label(struct adm *a, const void *opts, char **argv,
 		return err_oom(e, argv[0]);
 	r = remote_send(a, "PATCH", REMOTE_PATH("devices", argv[0]), body, &j,
 			e);
-	return r < 0 ? r : table_print_object(a, detail_columns, j, e);
+	return r < 0 ? r : adm_print_object(a, detail_columns, j, e);
 }
 
 static int verb_device_retire(struct adm *a, const void *opts, char **argv,
@@ -151,7 +155,7 @@ static int verb_device_retire(struct adm *a, const void *opts, char **argv,
 		r = remote_send(a, "POST",
 				REMOTE_PATH("devices", argv[0], "retire"), NULL,
 				&j, e);
-	return r < 0 ? r : table_print_object(a, detail_columns, j, e);
+	return r < 0 ? r : adm_print_object(a, detail_columns, j, e);
 }
 
 static int verb_device_move(struct adm *a, const void *opts, char **argv,

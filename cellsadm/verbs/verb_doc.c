@@ -10,15 +10,16 @@
 #include "cellsadm/trust/trust_root.h"
 #include "cellsadm/ui/diff.h"
 #include "cellsadm/ui/prompt.h"
-#include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
+#include "lib/display.h"
 #include "lib/document/envelope.h"
 #include "lib/document/trust.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -283,15 +284,15 @@ static int verb_doc_cat(struct adm *a, const void *opts, char **argv,
 }
 
 /* ---- server */
-static const struct column document_columns[] = {
+static const struct table_column document_columns[] = {
 	{ "TYPE", "type" },
 	{ "ID", "id" },
 	{ "VERSION", "version" },
 	{ "STATE", "state" },
-	{ "SIGNERS", "signers", COLUMN_NAMES },
+	{ "SIGNERS", "signers", TABLE_NAMES },
 	{ "NEEDED", "threshold" },
 	{ "EXPIRES", "expires" },
-	{ "SHA256", "sha256", COLUMN_DIGEST },
+	{ "SHA256", "sha256", TABLE_DIGEST },
 	{ NULL }
 };
 
@@ -347,7 +348,7 @@ static int verb_doc_submit(struct adm *a, const void *opts, char **argv,
 			return r;
 		json_array_append(rows, answer);
 	}
-	return table_print_rows(a, document_columns, rows, e);
+	return adm_print_rows(a, document_columns, rows, e);
 }
 
 struct list_opts {
@@ -364,7 +365,7 @@ static int verb_doc_list(struct adm *a, const void *opts, char **argv,
 			    REMOTE_PATH("documents", "?", "filter", o->filter),
 			    0, &items, e);
 
-	return r < 0 ? r : table_print_rows(a, document_columns, items, e);
+	return r < 0 ? r : adm_print_rows(a, document_columns, items, e);
 }
 
 static int verb_doc_history(struct adm *a, const void *opts, char **argv,
@@ -378,7 +379,7 @@ static int verb_doc_history(struct adm *a, const void *opts, char **argv,
 		return err_oom(e, argv[1]);
 	r = remote_list(a, REMOTE_PATH("documents", "?", "filter", filter), 0,
 			&items, e);
-	return r < 0 ? r : table_print_rows(a, document_columns, items, e);
+	return r < 0 ? r : adm_print_rows(a, document_columns, items, e);
 }
 
 /* A rightly signed document is still not another one. */
@@ -487,7 +488,7 @@ static int verb_doc_show(struct adm *a, const void *opts, char **argv,
 	else if (o->out || a->json)
 		r = write_envelope_output(env, o->out, e);
 	else
-		table_write_text(stdout, env->payload, env->payload_len);
+		display_write_text(stdout, env->payload, env->payload_len);
 	if (r < 0 || trusted >= 0)
 		return r;
 	*e = why;
@@ -541,7 +542,7 @@ static int verb_doc_withdraw(struct adm *a, const void *opts, char **argv,
 		r = remote_send(a, "POST",
 				REMOTE_PATH("documents", sha256, "withdraw"),
 				NULL, &answer, e);
-	return r < 0 ? r : table_print_object(a, document_columns, answer, e);
+	return r < 0 ? r : adm_print_object(a, document_columns, answer, e);
 }
 
 #define NEW(member, name, kind, arg, help)                                     \

@@ -5,7 +5,6 @@
 #include "cellsadm/trust/device_key.h"
 #include "cellsadm/trust/trust_root.h"
 #include "cellsadm/ui/qr.h"
-#include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
 #include "lib/crypto/hash.h"
@@ -16,6 +15,7 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -30,15 +30,17 @@ struct enroll_opts {
 	bool qr, no_qr;
 };
 
-static const struct column enrolment_columns[] = { { "ID", "id" },
-						   { "GROUP", "group" },
-						   { "STATE", "state" },
-						   { "USED", "used" },
-						   { "OF", "uses" },
-						   { "EXPIRES", "expires" },
-						   { "DEVICES", "devices" },
-						   { "NOTE", "note" },
-						   { NULL } };
+static const struct table_column enrolment_columns[] = {
+	{ "ID", "id" },
+	{ "GROUP", "group" },
+	{ "STATE", "state" },
+	{ "USED", "used" },
+	{ "OF", "uses" },
+	{ "EXPIRES", "expires" },
+	{ "DEVICES", "devices" },
+	{ "NOTE", "note" },
+	{ NULL }
+};
 
 /* Without :MIN it is the version that the server has now, if signed right. */
 static int resolve_group_version(struct adm *a, const char *spec,
@@ -208,7 +210,7 @@ static int verb_enroll_revoke(struct adm *a, const void *opts, char **argv,
 			    REMOTE_PATH("enrolments", argv[0], "revoke"), NULL,
 			    &j, e);
 
-	return r < 0 ? r : table_print_object(a, enrolment_columns, j, e);
+	return r < 0 ? r : adm_print_object(a, enrolment_columns, j, e);
 }
 
 /* Devices to check: the one that is named, or all. */
@@ -238,11 +240,11 @@ static json_t *check_device_binding(struct adm *a, const char *id, bool *bad)
 static int verb_enroll_check(struct adm *a, const void *opts, char **argv,
 			     struct err *e)
 {
-	static const struct column columns[] = { { "DEVICE", "device" },
-						 { "KEY", "key" },
-						 { "EPOCH", "epoch" },
-						 { "WHY", "text" },
-						 { NULL } };
+	static const struct table_column columns[] = { { "DEVICE", "device" },
+						       { "KEY", "key" },
+						       { "EPOCH", "epoch" },
+						       { "WHY", "text" },
+						       { NULL } };
 	auto_json json_t *devices = NULL, *rows = json_array();
 	const json_t *device;
 	bool bad = false;
@@ -259,7 +261,7 @@ static int verb_enroll_check(struct adm *a, const void *opts, char **argv,
 			json_array_append_new(
 				rows, check_device_binding(a, id, &bad));
 	}
-	r = table_print_rows(a, columns, rows, e);
+	r = adm_print_rows(a, columns, rows, e);
 	return r < 0 ? r : bad;
 }
 

@@ -2,23 +2,24 @@
 #include "cellsadm/adm.h"
 #include "cellsadm/list.h"
 #include "cellsadm/remote.h"
-#include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/plan.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
 #include "lib/err.h"
+#include "lib/table.h"
 
 #include <errno.h>
 
-static const struct column group_columns[] = { { "ID", "id" },
-					       { "VERSION", "version" },
-					       { "DEVICES", "devices" },
-					       { "COMPLIANT", "compliant" },
-					       { "SIGNERS", "signers",
-						 COLUMN_NAMES },
-					       { "EXPIRES", "expires" },
-					       { "PROBLEM", "problem" },
-					       { NULL } };
+static const struct table_column group_columns[] = {
+	{ "ID", "id" },
+	{ "VERSION", "version" },
+	{ "DEVICES", "devices" },
+	{ "COMPLIANT", "compliant" },
+	{ "SIGNERS", "signers", TABLE_NAMES },
+	{ "EXPIRES", "expires" },
+	{ "PROBLEM", "problem" },
+	{ NULL }
+};
 
 static int verb_group_list(struct adm *a, const void *opts, char **argv,
 			   struct err *e)
@@ -29,29 +30,29 @@ static int verb_group_list(struct adm *a, const void *opts, char **argv,
 static int verb_group_show(struct adm *a, const void *opts, char **argv,
 			   struct err *e)
 {
-	static const struct column names[] = { { "NAMES", "type" },
-					       { "ID", "id" },
-					       { "MIN", "min_version" },
-					       { NULL } };
-	static const struct column chosen[] = { { "NOW", "type" },
-						{ "ID", "id" },
-						{ "VERSION", "version" },
-						{ "SHA256", "sha256",
-						  COLUMN_DIGEST },
-						{ NULL } };
+	static const struct table_column names[] = { { "NAMES", "type" },
+						     { "ID", "id" },
+						     { "MIN", "min_version" },
+						     { NULL } };
+	static const struct table_column chosen[] = { { "NOW", "type" },
+						      { "ID", "id" },
+						      { "VERSION", "version" },
+						      { "SHA256", "sha256",
+							TABLE_DIGEST },
+						      { NULL } };
 	auto_json json_t *j = NULL;
 	int r = remote_get(a, REMOTE_PATH("groups", argv[0]), &j, e);
 
 	if (r >= 0)
-		r = table_print_object(a, group_columns, j, e);
+		r = adm_print_object(a, group_columns, j, e);
 	if (r < 0 || a->json)
 		return r;
 	putchar('\n');
-	r = table_print_rows(a, names, json_object_get(j, "names"), e);
+	r = adm_print_rows(a, names, json_object_get(j, "names"), e);
 	if (r < 0 || json_array_size(json_object_get(j, "documents")) == 0)
 		return r;
 	putchar('\n');
-	return table_print_rows(a, chosen, json_object_get(j, "documents"), e);
+	return adm_print_rows(a, chosen, json_object_get(j, "documents"), e);
 }
 
 /* What the fleet would do if this group document were in force. */

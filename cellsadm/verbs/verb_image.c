@@ -2,22 +2,22 @@
 #include "cellsadm/adm.h"
 #include "cellsadm/list.h"
 #include "cellsadm/remote.h"
-#include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
 #include "lib/err.h"
+#include "lib/table.h"
 
 #include <errno.h>
 
-static const struct column image_columns[] = {
+static const struct table_column image_columns[] = {
 	{ "ID", "id" },
 	{ "VERSION", "version" },
 	{ "STATE", "state" },
 	{ "ARCH", "architecture" },
-	{ "SIZE", "size", COLUMN_SIZE },
+	{ "SIZE", "size", TABLE_SIZE },
 	{ "COMPLETE", "complete" },
-	{ "SIGNERS", "signers", COLUMN_NAMES },
-	{ "SHA256", "sha256", COLUMN_DIGEST },
+	{ "SIGNERS", "signers", TABLE_NAMES },
+	{ "SHA256", "sha256", TABLE_DIGEST },
 	{ NULL }
 };
 
@@ -30,10 +30,10 @@ static int verb_image_list(struct adm *a, const void *opts, char **argv,
 static int verb_image_show(struct adm *a, const void *opts, char **argv,
 			   struct err *e)
 {
-	static const struct column layers[] = {
-		{ "LAYER", "digest", COLUMN_DIGEST },
-		{ "SIZE", "size", COLUMN_SIZE },
-		{ "CHUNKS", "chunks", COLUMN_DIGEST },
+	static const struct table_column layers[] = {
+		{ "LAYER", "digest", TABLE_DIGEST },
+		{ "SIZE", "size", TABLE_SIZE },
+		{ "CHUNKS", "chunks", TABLE_DIGEST },
 		{ NULL }
 	};
 	auto_json json_t *j = NULL;
@@ -41,11 +41,11 @@ static int verb_image_show(struct adm *a, const void *opts, char **argv,
 	int r = remote_get(a, REMOTE_PATH("images", argv[0], version), &j, e);
 
 	if (r >= 0)
-		r = table_print_object(a, image_columns, j, e);
+		r = adm_print_object(a, image_columns, j, e);
 	if (r < 0 || a->json)
 		return r;
 	putchar('\n');
-	return table_print_rows(a, layers, json_object_get(j, "layers"), e);
+	return adm_print_rows(a, layers, json_object_get(j, "layers"), e);
 }
 
 const struct verb verb_image_table[] = {

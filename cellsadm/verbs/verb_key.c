@@ -2,12 +2,12 @@
 #include "cellsadm/adm.h"
 #include "cellsadm/trust/keyring.h"
 #include "cellsadm/ui/prompt.h"
-#include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/table.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -214,9 +214,9 @@ static int is_key_file(const struct dirent *entry)
 static int verb_key_list(struct adm *a, const void *opts, char **argv,
 			 struct err *e)
 {
-	static const struct column columns[] = { { "NAME", "name" },
-						 { "KEYID", "keyid" },
-						 { NULL } };
+	static const struct table_column columns[] = { { "NAME", "name" },
+						       { "KEYID", "keyid" },
+						       { NULL } };
 	auto_free char *folder = io_join(a->folder, "keys");
 	auto_free struct dirent **entries = NULL;
 	auto_json json_t *keys = json_array();
@@ -230,7 +230,7 @@ static int verb_key_list(struct adm *a, const void *opts, char **argv,
 			r = append_key_row(a, entries[i]->d_name, keys, e);
 		free(entries[i]);
 	}
-	return r < 0 ? r : table_print_rows(a, columns, keys, e);
+	return r < 0 ? r : adm_print_rows(a, columns, keys, e);
 }
 
 #define OPT(member, name, letter, kind, arg, help)                             \

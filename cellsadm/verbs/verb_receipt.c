@@ -4,9 +4,9 @@
 #include "cellsadm/trust/device_key.h"
 #include "cellsadm/trust/keyring.h"
 #include "cellsadm/trust/trust_root.h"
-#include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
+#include "lib/display.h"
 #include "lib/document/enroll_uri.h"
 #include "lib/document/envelope.h"
 #include "lib/document/receipt.h"
@@ -14,6 +14,7 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/json.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -154,8 +155,8 @@ static json_t *verify_receipt_file(struct adm *a, const struct receipt_opts *o,
 
 static void print_receipt_row(const json_t *row)
 {
-	auto_free char *file = table_escape_text(json_get_string(row, "file"));
-	auto_free char *text = table_escape_text(json_get_string(row, "text"));
+	auto_free char *file = display_escape(json_get_string(row, "file"));
+	auto_free char *text = display_escape(json_get_string(row, "text"));
 
 	if (!json_is_true(json_object_get(row, "valid")))
 		printf("%s: NOT VALID: %s (%s)\n", file ? file : "",
@@ -233,7 +234,7 @@ static int verb_receipt_verify(struct adm *a, const void *opts, char **argv,
 				      verify_receipt_file(a, o, *argv, &bad));
 	for (size_t i = 0; !a->json && i < json_array_size(rows); i++)
 		print_receipt_row(json_array_get(rows, i));
-	r = a->json ? table_print_rows(a, NULL, rows, e) : 0;
+	r = a->json ? adm_print_rows(a, NULL, rows, e) : 0;
 	if (r >= 0)
 		r = check_receipt_order(rows, e);
 	return r < 0 ? r : bad;
@@ -387,7 +388,7 @@ static int fetch_newest_receipts(struct adm *a, const struct receipt_opts *o,
 static int verb_receipt_list(struct adm *a, const void *opts, char **argv,
 			     struct err *e)
 {
-	static const struct column columns[] = {
+	static const struct table_column columns[] = {
 		{ "SEQ", "seq" },
 		{ "TYPE", "type" },
 		{ "TIME", "time" },
@@ -429,7 +430,7 @@ static int verb_receipt_list(struct adm *a, const void *opts, char **argv,
 	r = o->filter ? 0
 		      : insert_missing_rows(items, !o->limit, &rows, &bad, e);
 	if (r >= 0)
-		r = table_print_rows(a, columns, rows ? rows : items, e);
+		r = adm_print_rows(a, columns, rows ? rows : items, e);
 	return r < 0 ? r : bad;
 }
 

@@ -8,13 +8,13 @@
 #include "cellsadm/trust/signing.h"
 #include "cellsadm/trust/trust_root.h"
 #include "cellsadm/ui/diff.h"
-#include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/document/envelope.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -262,11 +262,11 @@ static int print_root_json(const struct doc_root *root, struct err *e)
 static int print_root_table(const struct adm *a, const struct doc_root *root,
 			    struct err *e)
 {
-	static const struct column columns[] = { { "KEY", "name" },
-						 { "KEYID", "keyid",
-						   COLUMN_DIGEST },
-						 { "ROLES", "roles" },
-						 { NULL } };
+	static const struct table_column columns[] = { { "KEY", "name" },
+						       { "KEYID", "keyid",
+							 TABLE_DIGEST },
+						       { "ROLES", "roles" },
+						       { NULL } };
 	char digest[ENCODING_DIGEST_SIZE], expires[ENCODING_TIME_SIZE];
 	auto_json json_t *rows = build_key_rows(root);
 
@@ -281,7 +281,7 @@ static int print_root_table(const struct adm *a, const struct doc_root *root,
 			       root->role[r].threshold,
 			       __builtin_popcountll(root->role[r].members));
 	printf("\n");
-	return table_print_rows(a, columns, rows, e);
+	return adm_print_rows(a, columns, rows, e);
 }
 
 static int verb_root_show(struct adm *a, const void *opts, char **argv,
@@ -321,11 +321,11 @@ static int confirm_root_impact(struct adm *a, const struct doc_root *next,
 static int verb_root_submit(struct adm *a, const void *opts, char **argv,
 			    struct err *e)
 {
-	static const struct column columns[] = {
+	static const struct table_column columns[] = {
 		{ "TYPE", "type" },
 		{ "VERSION", "version" },
 		{ "STATE", "state" },
-		{ "SIGNERS", "signers", COLUMN_NAMES },
+		{ "SIGNERS", "signers", TABLE_NAMES },
 		{ "NEEDED", "threshold" },
 		{ NULL }
 	};
@@ -346,7 +346,7 @@ static int verb_root_submit(struct adm *a, const void *opts, char **argv,
 	if (r >= 0)
 		r = remote_send(a, "POST", REMOTE_PATH("roots"), body, &answer,
 				e);
-	return r < 0 ? r : table_print_object(a, columns, answer, e);
+	return r < 0 ? r : adm_print_object(a, columns, answer, e);
 }
 
 #define OPT(member, name, letter, kind, arg, help)                             \

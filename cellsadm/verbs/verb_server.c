@@ -4,7 +4,6 @@
 #include "cellsadm/remote.h"
 #include "cellsadm/trust/trust_root.h"
 #include "cellsadm/ui/prompt.h"
-#include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
 #include "lib/document/envelope.h"
@@ -12,6 +11,7 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/table.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -144,14 +144,14 @@ static int append_server_row(const struct adm *a, const char *name,
 static int verb_server_list(struct adm *a, const void *opts, char **argv,
 			    struct err *e)
 {
-	static const struct column columns[] = { { "NAME", "name" },
-						 { "HOST", "host" },
-						 { "PORT", "port" },
-						 { "TOKEN", "token" },
-						 { "DEFAULT", "default" },
-						 { "ROOT", "root",
-						   COLUMN_DIGEST },
-						 { NULL } };
+	static const struct table_column columns[] = { { "NAME", "name" },
+						       { "HOST", "host" },
+						       { "PORT", "port" },
+						       { "TOKEN", "token" },
+						       { "DEFAULT", "default" },
+						       { "ROOT", "root",
+							 TABLE_DIGEST },
+						       { NULL } };
 	auto_free char *folder = io_join(a->folder, "servers");
 	auto_closedir DIR *d = folder ? opendir(folder) : NULL;
 	auto_json json_t *rows = json_array();
@@ -169,13 +169,13 @@ static int verb_server_list(struct adm *a, const void *opts, char **argv,
 				      preferred ? preferred->name : NULL, rows,
 				      e);
 	}
-	return r < 0 ? r : table_print_rows(a, columns, rows, e);
+	return r < 0 ? r : adm_print_rows(a, columns, rows, e);
 }
 
 static int verb_server_show(struct adm *a, const void *opts, char **argv,
 			    struct err *e)
 {
-	static const struct column columns[] = {
+	static const struct table_column columns[] = {
 		{ "ORG", "org" },	    { "VERSION", "version" },
 		{ "TIME", "time" },	    { "DIRECTOR", "director.keyid" },
 		{ "CA", "ca_sha256" },	    { "DEVICE PORT", "device_port" },
@@ -184,7 +184,7 @@ static int verb_server_show(struct adm *a, const void *opts, char **argv,
 	auto_json json_t *j = NULL;
 	int r = remote_get(a, REMOTE_PATH("server"), &j, e);
 
-	return r < 0 ? r : table_print_object(a, columns, j, e);
+	return r < 0 ? r : adm_print_object(a, columns, j, e);
 }
 
 /* A token for a local account, kept as the server's. */

@@ -4,10 +4,10 @@
 #include "cellsadm/remote.h"
 #include "cellsadm/trust/keyring.h"
 #include "cellsadm/ui/prompt.h"
-#include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
 #include "lib/err.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -17,11 +17,11 @@ struct user_opts {
 	struct opt_list groups;
 };
 
-static const struct column user_columns[] = {
+static const struct table_column user_columns[] = {
 	{ "NAME", "name" },	  { "ROLE", "role" }, { "GROUPS", "groups" },
 	{ "CREATED", "created" }, { NULL },
 };
-static const struct column token_columns[] = {
+static const struct table_column token_columns[] = {
 	{ "ID", "id" },	    { "NAME", "name" },	    { "USER", "user" },
 	{ "ROLE", "role" }, { "GROUPS", "groups" }, { "EXPIRES", "expires" },
 	{ NULL },
@@ -69,7 +69,7 @@ static int verb_user_create(struct adm *a, const void *opts, char **argv,
 	if (!body)
 		return err_oom(e, argv[0]);
 	r = remote_send(a, "POST", REMOTE_PATH("users"), body, &answer, e);
-	return r < 0 ? r : table_print_object(a, user_columns, answer, e);
+	return r < 0 ? r : adm_print_object(a, user_columns, answer, e);
 }
 
 static int confirm_and_delete(struct adm *a, const char *resource,

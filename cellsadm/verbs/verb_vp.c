@@ -2,12 +2,12 @@
 #include "cellsadm/adm.h"
 #include "cellsadm/list.h"
 #include "cellsadm/remote.h"
-#include "cellsadm/ui/table.h"
 #include "cellsadm/verbs/command.h"
 #include "cellsadm/verbs/verb.h"
 #include "lib/auto.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
+#include "lib/table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -40,16 +40,18 @@ ACTION(remove, "remove")
 static int verb_vp_list(struct adm *a, const void *opts, char **argv,
 			struct err *e)
 {
-	static const struct column columns[] = { { "VP", "vp" },
-						 { "LABEL", "label" },
-						 { "CONFIG", "config.version" },
-						 { "IMAGE", "image.id" },
-						 { "VERSION", "image.version" },
-						 { "FRONT", "foreground" },
-						 { "STATE", "state" },
-						 { "REPORTED", "reported" },
-						 { "SINCE", "since" },
-						 { NULL } };
+	static const struct table_column columns[] = {
+		{ "VP", "vp" },
+		{ "LABEL", "label" },
+		{ "CONFIG", "config.version" },
+		{ "IMAGE", "image.id" },
+		{ "VERSION", "image.version" },
+		{ "FRONT", "foreground" },
+		{ "STATE", "state" },
+		{ "REPORTED", "reported" },
+		{ "SINCE", "since" },
+		{ NULL }
+	};
 
 	return list_print_items(a, REMOTE_PATH("devices", argv[0], "vps"), 0,
 				columns, e);
@@ -60,17 +62,18 @@ struct action_opts {
 	const char *filter, *timeout;
 };
 
-static const struct column action_columns[] = { { "ID", "id" },
-						{ "ACTION", "action" },
-						{ "VP", "vp" },
-						{ "STATE", "state" },
-						{ "SIGNERS", "signers",
-						  COLUMN_NAMES },
-						{ "CREATED", "created" },
-						{ "BY", "by" },
-						{ "REASON", "reason" },
-						{ "RECEIPT", "receipt.seq" },
-						{ NULL } };
+static const struct table_column action_columns[] = {
+	{ "ID", "id" },
+	{ "ACTION", "action" },
+	{ "VP", "vp" },
+	{ "STATE", "state" },
+	{ "SIGNERS", "signers", TABLE_NAMES },
+	{ "CREATED", "created" },
+	{ "BY", "by" },
+	{ "REASON", "reason" },
+	{ "RECEIPT", "receipt.seq" },
+	{ NULL }
+};
 
 static int verb_action_list(struct adm *a, const void *opts, char **argv,
 			    struct err *e)
@@ -105,7 +108,7 @@ static int verb_action_show(struct adm *a, const void *opts, char **argv,
 
 	if (r >= 0 && a->json)
 		add_command_envelope(a, j);
-	return r < 0 ? r : table_print_object(a, action_columns, j, e);
+	return r < 0 ? r : adm_print_object(a, action_columns, j, e);
 }
 
 static int verb_action_wait(struct adm *a, const void *opts, char **argv,
@@ -138,7 +141,7 @@ static int verb_action_cancel(struct adm *a, const void *opts, char **argv,
 		REMOTE_PATH("devices", argv[0], "actions", argv[1], "cancel"),
 		NULL, &j, e);
 
-	return r < 0 ? r : table_print_object(a, action_columns, j, e);
+	return r < 0 ? r : adm_print_object(a, action_columns, j, e);
 }
 
 #define OPT(member, name, letter, kind, arg, help)                             \

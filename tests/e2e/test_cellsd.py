@@ -566,7 +566,7 @@ def test_cellsctl(two):
         ("work", "background", "A label"), ("personal", "background", "A label")]
     table = ctl(two, "list").stdout.splitlines()
     assert table[0].split()[:3] == ["VP", "STATE", "PID"] and len(table) == 3
-    assert table[1].endswith(" ".join(rows["vps"][0]["not-enforced"]) or "-"), "words, as people write them"
+    assert table[1].endswith(", ".join(rows["vps"][0]["not-enforced"]) or "-"), "words, as people write them"
     ctl(two, "switch", "work")
     assert two.state("work") == "foreground"
     assert ctl(two, "next").stdout == "personal\n" and ctl(two, "prev").stdout == "work\n"

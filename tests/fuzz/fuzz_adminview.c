@@ -3,9 +3,9 @@
  * What a server answers, as cellsadm shows it: whatever it says, nothing but
  * text reaches the terminal.
  */
+#include "cellsadm/ui/access_matrix.h"
 #include "cellsadm/ui/diff.h"
 #include "cellsadm/verbs/plan.h"
-#include "cellsadm/ui/access_matrix.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/json.h"

@@ -20,8 +20,8 @@ MAY_INCLUDE = {
     "policyd": {"lib", "schema"},
     "cellsd": {"lib", "schema"},
     "cellsctl": {"lib", "schema"},
-    # It has cellsd's own way to the module, and cellsctl's tables.
-    "devnsctl": {"lib", "schema", "cellsd", "cellsctl"},
+    # It has cellsd's own way to the module.
+    "devnsctl": {"lib", "schema", "cellsd"},
     "mgmt-server": {"lib", "schema"},
     "cellsadm": {"lib", "schema"},
     "images": {"lib", "schema"},

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsadm/ui/table.h"
+#include "lib/table.h"
 
-#include "cellsadm/adm.h"
 #include "lib/auto.h"
+#include "lib/display.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 
@@ -10,90 +10,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include <wchar.h>
 
 #define GAP 2
 #define SHRINK_TO 8
-
-/* The code point at *p, which moves on; bad UTF-8 is taken byte by byte. */
-static uint32_t decode_utf8_char(const char **p)
-{
-	const unsigned char *s = (const unsigned char *)*p;
-	unsigned int more = *s >= 0xf0 ? 3 : *s >= 0xe0 ? 2 : *s >= 0xc0;
-	uint32_t c = more ? *s & (0x3f >> more) : *s;
-
-	if (*s >= 0x80 && *s < 0xc0)
-		more = 0;
-	for (unsigned int i = 1; i <= more; i++) {
-		if ((s[i] & 0xc0) != 0x80) {
-			*p += 1;
-			return *s;
-		}
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	*p += 1 + more;
-	return c;
-}
-
-/* Moves the cursor, hides text or turns it round. */
-static bool is_unsafe_char(uint32_t c)
-{
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) ||
-	       (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-	       (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
-}
-
-char *table_escape_text(const char *s)
-{
-	char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
-
-	if (!f)
-		return NULL;
-	while (*s) {
-		const char *start = s;
-		uint32_t c = decode_utf8_char(&s);
-
-		if (c == '\t')
-			fputs("        ", f);
-		else if (is_unsafe_char(c))
-			fprintf(f, "\\u{%x}", c);
-		else
-			fwrite(start, 1, (size_t)(s - start), f);
-	}
-	if (fclose(f) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
-void table_write_text(FILE *f, const char *text, size_t len)
-{
-	while (len > 0) {
-		size_t n = strcspn(text, "\n");
-		auto_free char *raw = strndup(text, n);
-		auto_free char *safe = raw ? table_escape_text(raw) : NULL;
-
-		fprintf(f, "%s\n", safe ? safe : "");
-		n += n < len;
-		text += n;
-		len -= n < len ? n : len;
-	}
-}
-
-unsigned int table_text_width(const char *s)
-{
-	unsigned int n = 0;
-
-	while (*s) {
-		int w = wcwidth((wchar_t)decode_utf8_char(&s));
-
-		n += w < 0 ? 1 : (unsigned int)w;
-	}
-	return n;
-}
+#define TITLE_WIDTH 13 /* of an object's members, at least */
 
 /* Of the terminal on stdout; 0: it is none. */
 static unsigned int get_terminal_width(void)
@@ -103,43 +23,6 @@ static unsigned int get_terminal_width(void)
 	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) < 0)
 		return 0;
 	return w.ws_col;
-}
-
-/* The most whole characters of s that fit; *ret_width is what they take. */
-static size_t fit_text_width(const char *s, unsigned int width,
-			     unsigned int *ret_width)
-{
-	const char *p = s, *end = s;
-	unsigned int used = 0;
-
-	while (*p) {
-		int w = wcwidth((wchar_t)decode_utf8_char(&p));
-
-		w = w < 0 ? 1 : w;
-		if (used + (unsigned int)w > width)
-			break;
-		used += (unsigned int)w;
-		end = p;
-	}
-	*ret_width = used;
-	return (size_t)(end - s);
-}
-
-void table_write_padded(FILE *f, const char *s, unsigned int width)
-{
-	unsigned int used = table_text_width(s);
-
-	if (used > width && width > 0) {
-		size_t n = fit_text_width(s, width - 1, &used);
-
-		fwrite(s, 1, n, f);
-		fputs("…", f);
-		used++;
-	} else {
-		fputs(s, f);
-	}
-	for (; used < width; used++)
-		putc(' ', f);
 }
 
 static const char *get_cell_text(const struct table_cells *t, unsigned int row,
@@ -170,20 +53,24 @@ static bool shrink_column_widths(unsigned int *width, unsigned int n,
 	}
 }
 
+static void write_row_block(FILE *f, const struct table_cells *t,
+			    unsigned int row, unsigned int width)
+{
+	for (unsigned int c = 0; c < t->n_columns; c++)
+		if (display_width(t->title[c]) > width)
+			width = display_width(t->title[c]);
+	for (unsigned int c = 0; c < t->n_columns; c++) {
+		display_write_padded(f, t->title[c], width + GAP);
+		fprintf(f, "%s\n", get_cell_text(t, row, c));
+	}
+}
+
 static void write_row_blocks(FILE *f, const struct table_cells *t)
 {
-	unsigned int widest = 0;
-
-	for (unsigned int c = 0; c < t->n_columns; c++)
-		if (table_text_width(t->title[c]) > widest)
-			widest = table_text_width(t->title[c]);
 	for (unsigned int r = 0; r < t->n_rows; r++) {
 		if (r > 0)
 			putc('\n', f);
-		for (unsigned int c = 0; c < t->n_columns; c++) {
-			table_write_padded(f, t->title[c], widest + GAP);
-			fprintf(f, "%s\n", get_cell_text(t, r, c));
-		}
+		write_row_block(f, t, r, 0);
 	}
 }
 
@@ -194,11 +81,11 @@ static void write_table_row(FILE *f, const struct table_cells *t, int row,
 		const char *s =
 			row < 0 ? t->title[c]
 				: get_cell_text(t, (unsigned int)row, c);
-		unsigned int own = table_text_width(s);
+		unsigned int own = display_width(s);
 		bool last = c + 1 == t->n_columns;
 
-		table_write_padded(f, s,
-				   last && own < width[c] ? own : width[c]);
+		display_write_padded(f, s,
+				     last && own < width[c] ? own : width[c]);
 		fputs(last ? "\n" : "  ", f);
 	}
 }
@@ -210,10 +97,10 @@ void table_write_cells(FILE *f, const struct table_cells *t, unsigned int width)
 	if (!w)
 		return;
 	for (unsigned int c = 0; c < t->n_columns; c++) {
-		w[c] = table_text_width(t->title[c]);
+		w[c] = display_width(t->title[c]);
 		for (unsigned int r = 0; r < t->n_rows; r++)
-			if (table_text_width(get_cell_text(t, r, c)) > w[c])
-				w[c] = table_text_width(get_cell_text(t, r, c));
+			if (display_width(get_cell_text(t, r, c)) > w[c])
+				w[c] = display_width(get_cell_text(t, r, c));
 	}
 	if (!shrink_column_widths(w, t->n_columns, width)) {
 		write_row_blocks(f, t);
@@ -240,30 +127,29 @@ static const json_t *lookup_member_path(const json_t *j, const char *path)
 	return j;
 }
 
-static void write_cell_value(FILE *f, const json_t *j, enum column_kind kind);
+static void write_cell_value(FILE *f, const json_t *j, enum table_kind kind);
 
 /* What an object is in a cell. */
-static void write_object_cell(FILE *f, const json_t *j, enum column_kind kind)
+static void write_object_cell(FILE *f, const json_t *j, enum table_kind kind)
 {
 	const json_t *value, *name = json_object_get(j, "name");
 	auto_free char *text = NULL;
 	const char *key, *gap = "";
 
-	if (kind == COLUMN_NAMES) {
+	if (kind == TABLE_NAMES) {
 		write_cell_value(f, name ? name : json_object_get(j, "keyid"),
-				 COLUMN_TEXT);
-	} else if (kind == COLUMN_SIGNED) {
-		write_cell_value(f, json_object_get(j, "id"), COLUMN_TEXT);
+				 TABLE_TEXT);
+	} else if (kind == TABLE_SIGNED) {
+		write_cell_value(f, json_object_get(j, "id"), TABLE_TEXT);
 		putc(' ', f);
-		write_cell_value(f, json_object_get(j, "version"), COLUMN_TEXT);
+		write_cell_value(f, json_object_get(j, "version"), TABLE_TEXT);
 		fputs(" (", f);
-		write_cell_value(f, json_object_get(j, "signers"),
-				 COLUMN_NAMES);
+		write_cell_value(f, json_object_get(j, "signers"), TABLE_NAMES);
 		putc(')', f);
-	} else if (kind == COLUMN_PAIRS) {
+	} else if (kind == TABLE_PAIRS) {
 		json_object_foreach ((json_t *)j, key, value) {
 			fprintf(f, "%s%s=", gap, key);
-			write_cell_value(f, value, COLUMN_TEXT);
+			write_cell_value(f, value, TABLE_TEXT);
 			gap = " ";
 		}
 	} else {
@@ -272,25 +158,27 @@ static void write_object_cell(FILE *f, const json_t *j, enum column_kind kind)
 	}
 }
 
-static void write_cell_value(FILE *f, const json_t *j, enum column_kind kind)
+static void write_cell_value(FILE *f, const json_t *j, enum table_kind kind)
 {
 	const char *s = json_string_value(j);
 	char size[24];
 	const json_t *item;
 	size_t i;
 
-	if (json_is_integer(j) && kind == COLUMN_SIZE) {
+	if (json_is_integer(j) && kind == TABLE_SIZE) {
 		encoding_format_size((uint64_t)json_integer_value(j), size);
 		fputs(size, f);
 	} else if (json_is_integer(j)) {
 		fprintf(f, "%lld", (long long)json_integer_value(j));
 	} else if (json_is_boolean(j)) {
 		fputs(json_is_true(j) ? "yes" : "no", f);
-	} else if (s && kind == COLUMN_DIGEST) {
+	} else if (s && kind == TABLE_DIGEST) {
 		s = strchr(s, ':') ? strchr(s, ':') + 1 : s;
 		fprintf(f, "%.12s", s);
 	} else if (s) {
 		fputs(s, f);
+	} else if (json_is_real(j)) {
+		fprintf(f, "%g", json_real_value(j));
 	} else if (json_is_object(j)) {
 		write_object_cell(f, j, kind);
 	}
@@ -300,7 +188,7 @@ static void write_cell_value(FILE *f, const json_t *j, enum column_kind kind)
 	}
 }
 
-static char *format_cell_text(const json_t *row, const struct column *c)
+static char *format_cell_text(const json_t *row, const struct table_column *c)
 {
 	const json_t *j = lookup_member_path(row, c->member);
 	auto_free char *text = NULL;
@@ -313,7 +201,7 @@ static char *format_cell_text(const json_t *row, const struct column *c)
 		write_cell_value(f, j, c->kind);
 	if (fclose(f) != 0)
 		return NULL;
-	return table_escape_text(text);
+	return display_escape(text);
 }
 
 static void table_cells_fini(struct table_cells *t)
@@ -324,7 +212,8 @@ static void table_cells_fini(struct table_cells *t)
 	free((void *)t->title);
 }
 
-static int fill_table_cells(struct table_cells *t, const struct column *columns,
+static int fill_table_cells(struct table_cells *t,
+			    const struct table_column *columns,
 			    const json_t *rows, struct err *e)
 {
 	const char **title;
@@ -349,39 +238,51 @@ static int fill_table_cells(struct table_cells *t, const struct column *columns,
 	return 0;
 }
 
-int table_print_rows(const struct adm *a, const struct column *columns,
-		     const json_t *rows, struct err *e)
+int table_print_rows(const struct table_column *columns, const json_t *rows,
+		     struct err *e)
 {
 	AUTO(table_cells_fini) struct table_cells t = { 0 };
-	int r;
+	int r = fill_table_cells(&t, columns, rows, e);
 
-	if (a->json) {
-		auto_json json_t *j = json_pack("{sO}", "items", rows);
-
-		adm_print_json(j);
-		return 0;
-	}
-	r = fill_table_cells(&t, columns, rows, e);
-	if (r < 0)
-		return r;
-	table_write_cells(stdout, &t, get_terminal_width());
-	return 0;
+	if (r == 0)
+		table_write_cells(stdout, &t, get_terminal_width());
+	return r;
 }
 
-int table_print_object(const struct adm *a, const struct column *columns,
-		       const json_t *object, struct err *e)
+/* The columns whose member the object has. */
+static void find_present_columns(const struct table_column *columns,
+				 const json_t *object,
+				 struct table_column ret[TABLE_COLUMNS_MAX + 1])
+{
+	unsigned int n = 0;
+
+	for (; columns->title && n < TABLE_COLUMNS_MAX; columns++)
+		if (lookup_member_path(object, columns->member))
+			ret[n++] = *columns;
+	ret[n] = (struct table_column){ NULL };
+}
+
+int table_print_object(const struct table_column *columns, const json_t *object,
+		       struct err *e)
 {
 	AUTO(table_cells_fini) struct table_cells t = { 0 };
+	struct table_column present[TABLE_COLUMNS_MAX + 1];
 	auto_json json_t *rows = json_pack("[O]", object);
 	int r;
 
-	if (a->json) {
-		adm_print_json(object);
-		return 0;
-	}
-	r = fill_table_cells(&t, columns, rows, e);
-	if (r < 0)
-		return r;
-	write_row_blocks(stdout, &t);
+	find_present_columns(columns, object, present);
+	r = fill_table_cells(&t, present, rows, e);
+	if (r == 0)
+		write_row_block(stdout, &t, 0, TITLE_WIDTH);
+	return r;
+}
+
+int table_print_json(const json_t *j, struct err *e)
+{
+	auto_free char *s = json_text(j);
+
+	if (!s)
+		return err_oom(e, "print JSON");
+	puts(s);
 	return 0;
 }
