@@ -50,11 +50,13 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/fleet/snapshot.c %D%/fleet/snapshot.h \
 	%D%/listener/client_cert.c %D%/listener/client_cert.h \
 	%D%/listener/connection_limit.c %D%/listener/connection_limit.h \
-	%D%/listener/http_exchange.h \
-	%D%/listener/http_server.c \
+	%D%/listener/http_exchange.c %D%/listener/http_exchange.h \
+	%D%/listener/http_server.c %D%/listener/http_server.h \
 	%D%/listener/listener.c %D%/listener/listener.h \
-	%D%/listener/reply.c \
-	%D%/listener/websocket.c \
+	%D%/listener/listener_context.h \
+	%D%/listener/peer.c %D%/listener/peer.h \
+	%D%/listener/reply.c %D%/listener/reply.h \
+	%D%/listener/websocket.c %D%/listener/websocket.h \
 	%D%/store/audit_log.c %D%/store/audit_log.h \
 	%D%/store/blob.c %D%/store/blob.h \
 	%D%/store/disk_reserve.c %D%/store/disk_reserve.h \

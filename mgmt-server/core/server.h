@@ -38,7 +38,7 @@ struct server_callbacks {
 	void (*device_replaced)(void *ctx, void *connection);
 	/* To all that listen to /v1/events and may see the group. */
 	void (*event)(void *ctx, const char *group, const char *text);
-	/* Work is waiting: call mgmtd_run_pending_work() soon. */
+	/* Work is waiting: its hook is to be called soon. */
 	void (*work)(void *ctx);
 };
 

@@ -2,13 +2,17 @@
 #include "mgmt-server/listener/connection_limit.h"
 
 #include "lib/crypto/hash.h"
-#include "mgmt-server/listener/listener.h"
+#include "mgmt-server/core/settings.h"
 
+#include <libwebsockets.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 struct counted_connection {
+	struct connection_limit *limit;
+	bool is_device;
 	bool is_counted; /* for its address */
 	unsigned int place;
 	uintptr_t note;
@@ -41,46 +45,46 @@ static size_t read_peer_address(int fd, uint8_t ret[8])
 }
 
 /* FNV-1a from a random start; the ports do not share a place. */
-static unsigned int hash_peer_address(const struct listener_port *port, int fd)
+static unsigned int hash_peer_address(struct connection_limit *l,
+				      bool is_device, int fd)
 {
-	struct connection_limit_counts *count = &port->edge->addresses;
 	uint8_t address[8];
 	size_t n = read_peer_address(fd, address);
 	uint64_t h;
 
-	while (!count->seed)
-		hash_random(&count->seed, sizeof(count->seed));
-	h = UINT64_C(0xcbf29ce484222325) ^ count->seed;
-	h = (h ^ (port->is_device ? 1 : 2)) * UINT64_C(0x100000001b3);
+	while (!l->seed)
+		hash_random(&l->seed, sizeof(l->seed));
+	h = UINT64_C(0xcbf29ce484222325) ^ l->seed;
+	h = (h ^ (is_device ? 1 : 2)) * UINT64_C(0x100000001b3);
 	for (size_t i = 0; i < n; i++)
 		h = (h ^ address[i]) * UINT64_C(0x100000001b3);
 	return (unsigned int)(h >> 32) % CONNECTION_LIMIT_BUCKETS;
 }
 
-bool connection_limit_has_room(const struct listener_port *port, int fd)
+bool connection_limit_has_room(struct connection_limit *l, bool is_device,
+			       int fd)
 {
-	const struct settings *conf = &port->edge->server->conf;
-	uint64_t max =
-		port->is_device ? conf->connections : conf->admin_connections;
-	uint32_t here =
-		port->edge->addresses.place[hash_peer_address(port, fd)];
+	const struct settings *conf = l->conf;
+	uint64_t max = is_device ? conf->connections : conf->admin_connections;
+	uint32_t here = l->place[hash_peer_address(l, is_device, fd)];
 
-	return port->edge->open[port->is_device] < max &&
-	       here < conf->address_connections;
+	return l->open[is_device] < max && here < conf->address_connections;
 }
 
-bool connection_limit_add(struct lws *wsi)
+bool connection_limit_add(struct connection_limit *l, bool is_device,
+			  struct lws *wsi)
 {
-	const struct listener_port *port = listener_get_port(wsi);
 	struct counted_connection *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return false;
-	port->edge->open[port->is_device]++;
-	port->edge->server->metrics.connections++;
-	c->place = hash_peer_address(port, lws_get_socket_fd(wsi));
+	c->limit = l;
+	c->is_device = is_device;
+	l->open[is_device]++;
+	++*l->gauge;
+	c->place = hash_peer_address(l, is_device, lws_get_socket_fd(wsi));
 	c->is_counted = true;
-	port->edge->addresses.place[c->place]++;
+	l->place[c->place]++;
 	lws_set_opaque_user_data(wsi, c);
 	return true;
 }
@@ -92,21 +96,20 @@ void connection_limit_uncount_address(struct lws *wsi)
 	if (!c || !c->is_counted)
 		return;
 	c->is_counted = false;
-	listener_get_port(wsi)->edge->addresses.place[c->place]--;
+	c->limit->place[c->place]--;
 }
 
 void connection_limit_remove(struct lws *wsi)
 {
-	const struct listener_port *port = listener_get_port(wsi);
 	struct counted_connection *c = lws_get_opaque_user_data(wsi);
 
 	if (!c) /* a listener, or the signals */
 		return;
 	connection_limit_uncount_address(wsi);
 	lws_set_opaque_user_data(wsi, NULL);
+	c->limit->open[c->is_device]--;
+	--*c->limit->gauge;
 	free(c);
-	port->edge->open[port->is_device]--;
-	port->edge->server->metrics.connections--;
 }
 
 uintptr_t connection_limit_get_note(struct lws *wsi)

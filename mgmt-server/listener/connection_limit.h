@@ -10,22 +10,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct listener_port;
 struct lws;
+struct settings;
 
 #define CONNECTION_LIMIT_BUCKETS 4096
 
 /* Counts by address, in a table of fixed size: two that fall on one place share
- * it, which makes a limit stricter, never laxer. */
-struct connection_limit_counts {
+ * it, which makes a limit stricter, never laxer. All zero but for the first
+ * two. */
+struct connection_limit {
+	const struct settings *conf;
+	uint64_t *gauge;  /* of both ports together */
+	uint64_t open[2]; /* connections: administrators', devices' */
 	uint64_t seed;
 	uint32_t place[CONNECTION_LIMIT_BUCKETS];
 };
 
 /* May one more come on that socket? */
-bool connection_limit_has_room(const struct listener_port *port, int fd);
+bool connection_limit_has_room(struct connection_limit *l, bool is_device,
+			       int fd);
 /* It came (false: no memory), and it went; its device is known. */
-bool connection_limit_add(struct lws *wsi);
+bool connection_limit_add(struct connection_limit *l, bool is_device,
+			  struct lws *wsi);
 void connection_limit_remove(struct lws *wsi);
 void connection_limit_uncount_address(struct lws *wsi);
 

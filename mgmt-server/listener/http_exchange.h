@@ -5,7 +5,7 @@
 #define MGMT_SERVER_LISTENER_HTTP_EXCHANGE_H
 
 #include "mgmt-server/api/request.h"
-#include "mgmt-server/listener/listener.h"
+#include "mgmt-server/listener/listener_context.h"
 
 struct blob_sink;
 
@@ -26,8 +26,19 @@ struct http_exchange {
 	struct http_exchange *next_sending, **at_sending; /* of edge->sending */
 };
 
+/* Of a connection. */
+struct http_session {
+	struct http_exchange *x;
+};
+
 /* Takes it out of the listener's lists as well; takes NULL. */
 void http_exchange_free(struct http_exchange *x);
+
+/* Takes it out of a list of those that are chained by `next`. */
+void http_exchange_unlink(struct http_exchange **list,
+			  const struct http_exchange *x);
+/* Its answer has more than one piece. */
+void http_exchange_track_sending(struct http_exchange *x);
 
 /* What has come on the connection, in bytes; it never is the same again once
  * more was read. */
@@ -39,10 +50,5 @@ uintptr_t http_exchange_bytes_read(struct lws *wsi);
  * that nobody takes any more (lws_service_do_ripe_rxflow()).
  */
 int http_exchange_hang_up(struct lws *wsi);
-
-/* The connection can be written to: sends a piece of the answer. -1: hang up.
- */
-int reply_handle_writable(struct lws *wsi, struct http_session *ss);
-void reply_untrack_sending(struct http_exchange *x);
 
 #endif

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * HTTP: fills a request from libwebsockets, takes its body within
- * bounds, and sends the answer when its turn is committed.
- */
+#include "mgmt-server/listener/http_server.h"
+
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/crypto/hash.h"
@@ -12,8 +10,11 @@
 #include "mgmt-server/api/filter.h"
 #include "mgmt-server/api/request.h"
 #include "mgmt-server/api/route.h"
+#include "mgmt-server/listener/client_cert.h"
 #include "mgmt-server/listener/http_exchange.h"
-#include "mgmt-server/listener/listener.h"
+#include "mgmt-server/listener/peer.h"
+#include "mgmt-server/listener/reply.h"
+#include "mgmt-server/listener/websocket.h"
 #include "mgmt-server/store/blob.h"
 
 #include <errno.h>
@@ -25,31 +26,6 @@
 #define DISCARD_MAX (1024 * 1024) /* read on after an early refusal */
 #define HELD_SECONDS 90
 
-static void unlink_exchange(struct http_exchange **list,
-			    const struct http_exchange *x)
-{
-	for (; *list; list = &(*list)->next)
-		if (*list == x) {
-			*list = x->next;
-			return;
-		}
-}
-
-void http_exchange_free(struct http_exchange *x)
-{
-	if (!x)
-		return;
-	if (x->in_fresh)
-		unlink_exchange(&x->edge->fresh, x);
-	if (x->in_held)
-		unlink_exchange(&x->edge->held, x);
-	reply_untrack_sending(x);
-	blob_sink_free(x->sink);
-	request_fini(&x->rq);
-	free(x->piece);
-	free(x);
-}
-
 /*
  * Keeps what comes behind the request from being read, until false. To be read
  * on a connection is to be written to: libwebsockets 4.1 asks no h1 connection
@@ -59,51 +35,6 @@ static void pause_input(struct http_exchange *x, bool is_alone)
 {
 	x->is_alone = is_alone;
 	lws_rx_flow_control(x->wsi, !is_alone);
-}
-
-int http_exchange_hang_up(struct lws *wsi)
-{
-	lws_rx_flow_control(wsi, 0);
-	return -1;
-}
-
-uintptr_t http_exchange_bytes_read(struct lws *wsi)
-{
-	const SSL *ssl = lws_get_ssl(wsi);
-
-	return ssl ? (uintptr_t)BIO_number_read(SSL_get_rbio(ssl)) : 0;
-}
-
-/* The peer's address; ret has 64 bytes. */
-static void get_peer_address(struct lws *wsi, char *ret)
-{
-	ret[0] = '\0';
-	lws_get_peer_simple(wsi, ret, 64);
-}
-
-bool http_server_get_device(struct listener_context *ed, struct lws *wsi,
-			    struct client_cert *ret)
-{
-	struct err e;
-
-	if (client_cert_get_device(ed->server, lws_get_ssl(wsi), ret, &e) < 0)
-		return false;
-	connection_limit_uncount_address(wsi);
-	return true;
-}
-
-int http_server_authenticate(struct listener_context *ed, struct lws *wsi,
-			     struct token *ret, struct err *e)
-{
-	static const char scheme[] = "Bearer ";
-	char text[160];
-
-	if (lws_hdr_copy(wsi, text, sizeof(text),
-			 WSI_TOKEN_HTTP_AUTHORIZATION) <= (int)strlen(scheme) ||
-	    strncasecmp(text, scheme, strlen(scheme)) != 0)
-		return err_set(e, PROBLEM_UNAUTHORIZED, "no token was sent");
-	return token_authenticate(ed->server->db, text + strlen(scheme), ret,
-				  e);
 }
 
 static void finish_exchange(struct http_exchange *x)
@@ -164,7 +95,7 @@ static void on_slice_timer(lws_sorted_usec_list_t *sul)
 		}
 	if (!next)
 		return;
-	unlink_exchange(&ed->held, next);
+	http_exchange_unlink(&ed->held, next);
 	next->in_held = false;
 	run_exchange(next);
 	if (n > 1)
@@ -346,7 +277,7 @@ static int check_content_length(struct http_exchange *x, struct err *e)
 static int authenticate_caller(struct http_exchange *x, struct err *e)
 {
 	struct request *rq = &x->rq;
-	int r = http_server_authenticate(x->edge, x->wsi, &rq->caller, e);
+	int r = peer_authenticate(x->edge->server->db, x->wsi, &rq->caller, e);
 
 	rq->is_refused =
 		r == -PROBLEM_UNAUTHORIZED &&
@@ -361,7 +292,7 @@ static void handle_request_head(struct http_exchange *x)
 	struct err e = { 0 };
 	int r;
 
-	get_peer_address(x->wsi, rq->from);
+	peer_get_address(x->wsi, rq->from);
 	read_request_headers(x);
 	r = parse_request_line(x, &e);
 	if (r == 0)
@@ -401,7 +332,7 @@ static bool is_leftover_request(struct lws *wsi)
 
 static int start_exchange(struct lws *wsi, struct http_session *ss)
 {
-	const struct listener_port *port = listener_get_port(wsi);
+	const struct listener_port *port = listener_context_get_port(wsi);
 	struct http_exchange *x = calloc(1, sizeof(*x));
 	struct client_cert who = { 0 };
 
@@ -417,7 +348,7 @@ static int start_exchange(struct lws *wsi, struct http_session *ss)
 	request_init(&x->rq, port->edge->server);
 	x->rq.device_port = port->is_device;
 	/* Unknown and retired devices hear nothing. */
-	if (port->is_device && !http_server_get_device(port->edge, wsi, &who))
+	if (port->is_device && !peer_get_device(port->edge->server, wsi, &who))
 		return http_exchange_hang_up(wsi);
 	snprintf(x->rq.device, sizeof(x->rq.device), "%s", who.device);
 	x->rq.is_expired = who.is_expired;
@@ -482,11 +413,11 @@ static int handle_body_end(struct lws *wsi, struct http_session *ss)
 static int verify_client_certificate(struct lws *wsi, X509_STORE_CTX *ctx,
 				     bool preverified)
 {
-	char from[64];
+	char from[PEER_ADDRESS_SIZE];
 
-	get_peer_address(wsi, from);
-	return !client_cert_verify(listener_get_port(wsi)->edge->server, ctx,
-				   preverified, from);
+	peer_get_address(wsi, from);
+	return !client_cert_verify(listener_context_get_port(wsi)->edge->server,
+				   ctx, preverified, from);
 }
 
 int http_server_callback(struct lws *wsi, enum lws_callback_reasons reason,
@@ -497,10 +428,15 @@ int http_server_callback(struct lws *wsi, enum lws_callback_reasons reason,
 
 	switch (reason) {
 	case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
-		return !connection_limit_has_room(listener_get_port(wsi),
-						  (int)(intptr_t)in);
+		port = listener_context_get_port(wsi);
+		return !connection_limit_has_room(
+			&port->edge->limit, port->is_device, (int)(intptr_t)in);
 	case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
-		return connection_limit_add(wsi) ? 0 : -1;
+		port = listener_context_get_port(wsi);
+		return connection_limit_add(&port->edge->limit, port->is_device,
+					    wsi)
+			       ? 0
+			       : -1;
 	case LWS_CALLBACK_WSI_DESTROY:
 		connection_limit_remove(wsi);
 		return 0;
@@ -516,7 +452,7 @@ int http_server_callback(struct lws *wsi, enum lws_callback_reasons reason,
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		return reply_handle_writable(wsi, ss);
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		port = listener_get_port(wsi);
+		port = listener_context_get_port(wsi);
 		return websocket_confirm_upgrade(port->edge, wsi,
 						 port->is_device);
 	case LWS_CALLBACK_CLOSED_HTTP:

@@ -6,7 +6,10 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
-#include "mgmt-server/mgmtd.h"
+#include "mgmt-server/listener/http_exchange.h"
+#include "mgmt-server/listener/http_server.h"
+#include "mgmt-server/listener/reply.h"
+#include "mgmt-server/listener/websocket.h"
 #include "mgmt-server/store/pki.h"
 
 #include <errno.h>
@@ -109,7 +112,7 @@ static void on_tick_timer(lws_sorted_usec_list_t *sul)
 
 	sd_notify(0, "WATCHDOG=1");
 	renew_server_certificate(ed);
-	if (mgmtd_tick(ed->server, &e) < 0)
+	if (ed->hooks->tick(ed->server, &e) < 0)
 		log_error("%s", e.text);
 	http_server_run_held(ed, true);
 	reply_limit_early_senders(ed);
@@ -122,7 +125,7 @@ static void on_work_timer(lws_sorted_usec_list_t *sul)
 	struct listener_context *ed =
 		lws_container_of(sul, struct listener_context, work);
 
-	if (mgmtd_run_pending_work(ed->server))
+	if (ed->hooks->run_work(ed->server))
 		lws_sul_schedule(ed->lws, 0, &ed->work, on_work_timer,
 				 LWS_US_PER_MS);
 }
@@ -314,8 +317,8 @@ static int run_listener_loop(struct listener_context *ed, const char *run_file,
 	return r;
 }
 
-int listener_run(struct server *s, const char *run_file, bool debug,
-		 struct err *e)
+int listener_run(struct server *s, const struct listener_hooks *hooks,
+		 const char *run_file, bool debug, struct err *e)
 {
 	struct listener_context *ed = calloc(1, sizeof(*ed));
 	int r;
@@ -323,6 +326,9 @@ int listener_run(struct server *s, const char *run_file, bool debug,
 	if (!ed)
 		return err_oom(e, "start");
 	ed->server = s;
+	ed->hooks = hooks;
+	ed->limit.conf = &s->conf;
+	ed->limit.gauge = &s->metrics.connections;
 	ed->signals = -1;
 	r = run_listener_loop(ed, run_file, debug, e);
 	free(ed);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An answer on its way out, piece by piece as the peer takes it. */
+#include "mgmt-server/listener/reply.h"
+
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -170,29 +171,6 @@ static int send_streamed_body(struct http_exchange *x)
 	return lws_write(x->wsi, buffer, n, LWS_WRITE_HTTP) < (int)n ? -1 : 1;
 }
 
-static void track_sending_exchange(struct http_exchange *x)
-{
-	struct http_exchange **head = &x->edge->sending;
-
-	if (x->at_sending)
-		return;
-	x->at_sending = head;
-	x->next_sending = *head;
-	if (*head)
-		(*head)->at_sending = &x->next_sending;
-	*head = x;
-}
-
-void reply_untrack_sending(struct http_exchange *x)
-{
-	if (!x->at_sending)
-		return;
-	*x->at_sending = x->next_sending;
-	if (x->next_sending)
-		x->next_sending->at_sending = x->at_sending;
-	x->at_sending = NULL;
-}
-
 /* More input while the answer is not out: poll(2) would wake for it again and
  * again, and libwebsockets not take it. */
 static bool has_pending_input(const struct http_exchange *x)
@@ -265,7 +243,7 @@ int reply_handle_writable(struct lws *wsi, struct http_session *ss)
 		return http_exchange_hang_up(wsi);
 	if (r == 0)
 		return end_sent_exchange(wsi, ss);
-	track_sending_exchange(x);
+	http_exchange_track_sending(x);
 	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT,
 			(int)x->edge->server->conf.stall_seconds);
 	lws_callback_on_writable(wsi);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* WebSockets: the device channel and the administrators' events. */
+#include "mgmt-server/listener/websocket.h"
+
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/crypto/hash.h"
@@ -9,7 +10,8 @@
 #include "mgmt-server/api/route.h"
 #include "mgmt-server/channel/device_channel.h"
 #include "mgmt-server/fleet/device_messages.h"
-#include "mgmt-server/listener/listener.h"
+#include "mgmt-server/listener/client_cert.h"
+#include "mgmt-server/listener/peer.h"
 
 #include <errno.h>
 #include <string.h>
@@ -63,7 +65,7 @@ static int check_device_upgrade(struct listener_context *ed, struct lws *wsi)
 	struct client_cert who;
 	uint8_t random;
 
-	if (!http_server_get_device(ed, wsi, &who))
+	if (!peer_get_device(ed->server, wsi, &who))
 		return -1;
 	if (who.is_expired)
 		return send_upgrade_refusal(ed, wsi, 403, 0);
@@ -79,7 +81,7 @@ static int check_events_upgrade(struct listener_context *ed, struct lws *wsi)
 {
 	struct token b = { 0 };
 	struct err e;
-	int r = http_server_authenticate(ed, wsi, &b, &e);
+	int r = peer_authenticate(ed->server->db, wsi, &b, &e);
 
 	token_fini(&b);
 	return r < 0 ? send_upgrade_refusal(ed, wsi, 401, 0) : 0;
@@ -133,7 +135,8 @@ static void remove_waiting_session(struct listener_context *ed,
 static void drop_received_message(struct device_session *ss)
 {
 	if (ss->waiting)
-		remove_waiting_session(listener_get_port(ss->wsi)->edge, ss);
+		remove_waiting_session(listener_context_get_port(ss->wsi)->edge,
+				       ss);
 	free(ss->in);
 	ss->in = NULL;
 	ss->in_len = 0;
@@ -154,7 +157,7 @@ static int open_device_session(struct listener_context *ed,
 	struct err e;
 
 	ss->wsi = wsi;
-	if (!http_server_get_device(ed, wsi, &who) || who.is_expired ||
+	if (!peer_get_device(ed->server, wsi, &who) || who.is_expired ||
 	    device_messages_open(ed->server, who.device, ss, &ss->channel, &e) <
 		    0)
 		return close_device_session(ss);
@@ -346,16 +349,16 @@ int websocket_device_callback(struct lws *wsi, enum lws_callback_reasons reason,
 
 	switch (reason) {
 	case LWS_CALLBACK_ESTABLISHED:
-		return open_device_session(listener_get_port(wsi)->edge, ss,
-					   wsi);
+		return open_device_session(listener_context_get_port(wsi)->edge,
+					   ss, wsi);
 	case LWS_CALLBACK_RECEIVE:
-		return receive_message_piece(listener_get_port(wsi)->edge, ss,
-					     wsi, in, len);
+		return receive_message_piece(
+			listener_context_get_port(wsi)->edge, ss, wsi, in, len);
 	case LWS_CALLBACK_RECEIVE_PONG:
 		return handle_device_pong(ss);
 	case LWS_CALLBACK_SERVER_WRITEABLE:
-		return write_device_message(listener_get_port(wsi)->edge, ss,
-					    wsi);
+		return write_device_message(
+			listener_context_get_port(wsi)->edge, ss, wsi);
 	case LWS_CALLBACK_CLOSED:
 		if (ss->channel)
 			log_debug("%s is gone", ss->channel->device);
@@ -416,7 +419,7 @@ static int open_event_subscriber(struct listener_context *ed,
 
 	l->wsi = wsi;
 	l->out_end = &l->out;
-	if (http_server_authenticate(ed, wsi, &l->caller, &e) < 0)
+	if (peer_authenticate(ed->server->db, wsi, &l->caller, &e) < 0)
 		return schedule_connection_kill(wsi);
 	l->open = true;
 	l->next = ed->listeners;
@@ -477,13 +480,14 @@ int websocket_events_callback(struct lws *wsi, enum lws_callback_reasons reason,
 {
 	switch (reason) {
 	case LWS_CALLBACK_ESTABLISHED:
-		return open_event_subscriber(listener_get_port(wsi)->edge, user,
-					     wsi);
+		return open_event_subscriber(
+			listener_context_get_port(wsi)->edge, user, wsi);
 	case LWS_CALLBACK_SERVER_WRITEABLE:
-		return write_subscriber_event(listener_get_port(wsi)->edge,
-					      user, wsi);
+		return write_subscriber_event(
+			listener_context_get_port(wsi)->edge, user, wsi);
 	case LWS_CALLBACK_CLOSED:
-		close_event_subscriber(listener_get_port(wsi)->edge, user);
+		close_event_subscriber(listener_context_get_port(wsi)->edge,
+				       user);
 		return 0;
 	default: /* what a subscriber sends is ignored */
 		return 0;
