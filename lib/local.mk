@@ -25,8 +25,8 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/pagination.c %D%/pagination.h \
 	%D%/reason.c %D%/reason.h \
 	%D%/table.c %D%/table.h \
-	%D%/crypto/ecies.c %D%/crypto/ecies.h \
 	%D%/crypto/hash.c %D%/crypto/hash.h \
+	%D%/crypto/hpke.c %D%/crypto/hpke.h \
 	%D%/crypto/key.c %D%/crypto/key.h \
 	%D%/crypto/key_file.c \
 	%D%/crypto/key_recovery.c %D%/crypto/key_recovery.h \

@@ -4,7 +4,7 @@
 #include "lib/auto.h"
 #include "lib/class.h"
 #include "lib/clock.h"
-#include "lib/crypto/ecies.h"
+#include "lib/crypto/hpke.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/json.h"
@@ -26,7 +26,7 @@ struct desired_state {
 	json_t *modes; /* "vp class" -> mode, for the audit of changes */
 };
 
-#define RECOVERY_SIZE (2 * ECIES_POINT_SIZE + 1)
+#define RECOVERY_SIZE (2 * HPKE_PUBLIC_KEY_SIZE + 1)
 #define STORE_MODES "modes" /* JSON of what was last applied */
 
 void desired_state_free(struct desired_state *d)
@@ -95,12 +95,12 @@ static void hash_digest_line(struct hash *h, const char *fmt, ...)
 static void format_recovery_point(const struct policyd *p,
 				  char ret[RECOVERY_SIZE])
 {
-	uint8_t point[ECIES_POINT_SIZE];
+	uint8_t point[HPKE_PUBLIC_KEY_SIZE];
 
 	ret[0] = '\0';
 	if (!p->root || !policyd_get_root(p)->recovery)
 		return;
-	ecies_public_point(policyd_get_root(p)->recovery, point);
+	hpke_public_key(policyd_get_root(p)->recovery, point);
 	encoding_to_hex(point, sizeof(point), ret);
 }
 

@@ -67,6 +67,10 @@ check_PROGRAMS += %D%/unit/test_envelope
 check_PROGRAMS += %D%/unit/test_hash
 %C%_unit_test_hash_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += %D%/unit/test_hpke
+%C%_unit_test_hpke_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=key_rng
+%C%_unit_test_hpke_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += %D%/unit/test_json
 %C%_unit_test_json_LDADD = $(UNIT_LIBS)
 

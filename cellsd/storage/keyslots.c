@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define MAGIC "CELLSKEY"
-#define FORMAT_VERSION 1
+#define FORMAT_VERSION 2
 #define NAME_SIZE 64
 #define SUM_AT (KEYSLOTS_BLOCK - HASH_SIZE)
 #define IDENTIFIER_INFO "fscrypt\0\1"
@@ -326,7 +326,7 @@ int keyslots_unwrap_passcode(const struct keyslots *s,
 }
 
 int keyslots_wrap_recovery(const struct keyslots *s,
-			   const uint8_t point[ECIES_POINT_SIZE],
+			   const uint8_t point[HPKE_PUBLIC_KEY_SIZE],
 			   const struct secure_memory *key, struct keyslot *ret,
 			   struct err *e)
 {

@@ -9,7 +9,7 @@
  * zero, its last 32 bytes are the SHA-256 of those before, so that a torn write
  * is not a slot.
  *
- *   head      "CELLSKEY" | u32 version (1) | u32 number of the VP's ids |
+ *   head      "CELLSKEY" | u32 version (2) | u32 number of the VP's ids |
  *             name (64 bytes, padded) | identifier (16)
  *   place     u32 type (0: empty) | u32 sequence | body:
  *   passcode  u64 iterations | salt (32) | nonce (12) | wrapped (80)
@@ -57,7 +57,7 @@ struct keyslot {
 	uint64_t iterations;
 	uint8_t salt[32], nonce[12];
 	uint8_t wrapped[KEYSLOTS_WRAPPED_SIZE];
-	uint8_t point[ECIES_POINT_SIZE], box[KEYSLOTS_BOX_SIZE];
+	uint8_t point[HPKE_PUBLIC_KEY_SIZE], box[KEYSLOTS_BOX_SIZE];
 };
 
 struct keyslots {
@@ -95,7 +95,7 @@ int keyslots_wrap_passcode(const struct keyslots *s,
 			   const struct secure_memory *key, struct keyslot *ret,
 			   struct err *e);
 int keyslots_wrap_recovery(const struct keyslots *s,
-			   const uint8_t point[ECIES_POINT_SIZE],
+			   const uint8_t point[HPKE_PUBLIC_KEY_SIZE],
 			   const struct secure_memory *key, struct keyslot *ret,
 			   struct err *e);
 

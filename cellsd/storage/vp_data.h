@@ -103,7 +103,8 @@ struct vp_data_info {
 	bool open, too_large;
 	bool damaged; /* its file system had an error that is not mended yet */
 	char id[2 * KEYSLOTS_ID_SIZE + 1];
-	uint8_t point[ECIES_POINT_SIZE], box[KEYSLOTS_BOX_SIZE]; /* recovery */
+	uint8_t point[HPKE_PUBLIC_KEY_SIZE],
+		box[KEYSLOTS_BOX_SIZE]; /* recovery */
 };
 void vp_data_get_info(struct vp_data *d, const struct vp *v,
 		      struct vp_data_info *ret);

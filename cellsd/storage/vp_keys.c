@@ -148,15 +148,16 @@ static int unwrap_key_by_device(const struct vp_keys *k,
 
 /* Text of vp_conf_check()'s making: hex, or "". */
 static bool has_recovery_point(const struct vp *v,
-			       uint8_t ret[ECIES_POINT_SIZE])
+			       uint8_t ret[HPKE_PUBLIC_KEY_SIZE])
 {
-	return encoding_from_hex(v->conf.recovery, ret, ECIES_POINT_SIZE) == 0;
+	return encoding_from_hex(v->conf.recovery, ret, HPKE_PUBLIC_KEY_SIZE) ==
+	       0;
 }
 
 bool vp_keys_is_recovery_current(const struct vp *v, const struct keyslots *s)
 {
 	const struct keyslot *held = keyslots_find_newest(s, KEYSLOT_RECOVERY);
-	uint8_t point[ECIES_POINT_SIZE];
+	uint8_t point[HPKE_PUBLIC_KEY_SIZE];
 
 	if (!has_recovery_point(v, point))
 		return !held;
@@ -168,7 +169,7 @@ int vp_keys_update_recovery(const struct vp_keys *k, const struct vp *v,
 			    struct keyslots *s, const struct secure_memory *key,
 			    struct err *e)
 {
-	uint8_t point[ECIES_POINT_SIZE];
+	uint8_t point[HPKE_PUBLIC_KEY_SIZE];
 	struct keyslot fresh;
 	int r;
 
@@ -187,7 +188,7 @@ int vp_keys_create(const struct vp_keys *k, const struct vp *v,
 	AUTO(secure_memory_freep) struct secure_memory *key = NULL;
 	struct keyslots s = { .number = v->number };
 	char name[VP_KEYS_NAME_SIZE];
-	uint8_t point[ECIES_POINT_SIZE];
+	uint8_t point[HPKE_PUBLIC_KEY_SIZE];
 	int r = secure_memory_new(&key, e);
 
 	if (r < 0)

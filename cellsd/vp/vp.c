@@ -2,7 +2,7 @@
 #include "cellsd/vp/vp.h"
 
 #include "lib/auto.h"
-#include "lib/crypto/ecies.h"
+#include "lib/crypto/hpke.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 
@@ -211,7 +211,7 @@ bool vp_conf_equal(const struct vp_conf *a, const struct vp_conf *b)
 
 int vp_conf_check(const struct vp_conf *c, const char *vp, struct err *e)
 {
-	uint8_t point[ECIES_POINT_SIZE];
+	uint8_t point[HPKE_PUBLIC_KEY_SIZE];
 
 	if (strlen(c->label) > TEXT_MAX || strlen(c->attention) > TEXT_MAX ||
 	    strlen(c->notify) > TEXT_MAX || strlen(c->init) > TEXT_MAX)

@@ -4,20 +4,22 @@
  * wraps it for the organisation (the recovery slot), whose `<recovery>` key the
  * root names, and puts that into the receipt of a lock; the organisation opens
  * it and seals the key to the device's receipt key, in an unlock command. Both
- * are sealed by lib/crypto/ecies.h, bound by their associated data:
+ * are sealed by HPKE (lib/crypto/hpke.h), with this info and this aad:
  *
- *   recovery slot  "cells-slot|recovery|<vp>|<number>|<key's identifier, hex>"
- *   sealed key     "cells-sealed-key|<device>|<epoch>|<vp>"
+ *   recovery slot  info "cells-recovery-slot"
+ *                  aad "cells-slot|recovery|<vp>|<number>|<identifier in hex>"
+ *   sealed key     info "cells-sealed-key"
+ *                  aad "cells-sealed-key|<device>|<epoch>|<vp>"
  */
 #ifndef LIB_CRYPTO_KEY_RECOVERY_H
 #define LIB_CRYPTO_KEY_RECOVERY_H
 
 #include <stdint.h>
 
-#include "lib/crypto/ecies.h"
+#include "lib/crypto/hpke.h"
 
 #define KEY_RECOVERY_KEY_SIZE 64
-#define KEY_RECOVERY_BOX_SIZE (KEY_RECOVERY_KEY_SIZE + ECIES_OVERHEAD)
+#define KEY_RECOVERY_BOX_SIZE (KEY_RECOVERY_KEY_SIZE + HPKE_OVERHEAD)
 
 struct err;
 struct key;
@@ -31,7 +33,7 @@ struct key_recovery_vp {
 /* To the organisation. -EINVAL: a name is too long, or no point of the curve.
  */
 int key_recovery_wrap(const struct key_recovery_vp *v,
-		      const uint8_t to[ECIES_POINT_SIZE],
+		      const uint8_t to[HPKE_PUBLIC_KEY_SIZE],
 		      const uint8_t key[KEY_RECOVERY_KEY_SIZE],
 		      uint8_t ret[KEY_RECOVERY_BOX_SIZE], struct err *e);
 /* -EACCES: not wrapped for this key, or not that VP's. */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an organisation does with its recovery key, by another implementation than
-ours (lib/crypto/ecies.h, lib/crypto/key_recovery.h, cellsd/storage/keyslots.h tell the forms)."""
+ours (lib/crypto/hpke.h, lib/crypto/key_recovery.h, cellsd/storage/keyslots.h tell the forms)."""
 import base64
 import hashlib
 import hmac
@@ -9,33 +9,51 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 POINT, HEAD, BLOCK, PLACES = 65, 512, 512, 8
 PASSCODE, DEVICE, RECOVERY = 1, 2, 3
+# DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-256-GCM (RFC 9180, 7)
+KEM_ID, KDF_ID, AEAD_ID = b"\0\x10", b"\0\1", b"\0\2"
 
 
 def point(public):
     return public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
 
-def derive(shared, ephemeral, recipient, label):
-    okm = HKDF(hashes.SHA256(), 44, ephemeral + recipient, label.encode()).derive(shared)
-    return AESGCM(okm[:32]), okm[32:]
+def extract(suite, salt, label, ikm):
+    """LabeledExtract() of RFC 9180, 4."""
+    return hmac.digest(salt or bytes(32), b"HPKE-v1" + suite + label + ikm, "sha256")
 
 
-def box_open(private, label, bound, box):
-    other = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), box[:POINT])
-    aead, nonce = derive(private.exchange(ec.ECDH(), other), box[:POINT], point(private.public_key()), label)
-    return aead.decrypt(nonce, box[POINT:], bound.encode())
+def expand(suite, prk, label, info, size):
+    """LabeledExpand() of RFC 9180, 4; one block is enough here."""
+    text = size.to_bytes(2, "big") + b"HPKE-v1" + suite + label + info
+    return HKDFExpand(hashes.SHA256(), size, text).derive(prk)
 
 
-def box_seal(public, label, bound, data):
-    own = ec.generate_private_key(ec.SECP256R1())
-    head = point(own.public_key())
-    aead, nonce = derive(own.exchange(ec.ECDH(), public), head, point(public), label)
-    return head + aead.encrypt(nonce, data, bound.encode())
+def derive(dh, enc, recipient, info):
+    """Cipher and nonce of a message: 4.1 and 5.1 of RFC 9180, in base mode."""
+    kem, suite = b"KEM" + KEM_ID, b"HPKE" + KEM_ID + KDF_ID + AEAD_ID
+    shared = expand(kem, extract(kem, b"", b"eae_prk", dh), b"shared_secret", enc + recipient, 32)
+    context = b"\0" + extract(suite, b"", b"psk_id_hash", b"") + extract(suite, b"", b"info_hash", info.encode())
+    secret = extract(suite, shared, b"secret", b"")
+    return AESGCM(expand(suite, secret, b"key", context, 32)), expand(suite, secret, b"base_nonce", context, 12)
+
+
+def hpke_open(private, info, aad, sealed):
+    enc = sealed[:POINT]
+    other = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), enc)
+    aead, nonce = derive(private.exchange(ec.ECDH(), other), enc, point(private.public_key()), info)
+    return aead.decrypt(nonce, sealed[POINT:], aad.encode())
+
+
+def hpke_seal(public, info, aad, data, own=None):
+    own = own or ec.generate_private_key(ec.SECP256R1())
+    enc = point(own.public_key())
+    aead, nonce = derive(own.exchange(ec.ECDH(), public), enc, point(public), info)
+    return enc + aead.encrypt(nonce, data, aad.encode())
 
 
 def identifier(key):
@@ -46,22 +64,22 @@ def identifier(key):
 
 def recover(private, vp, details):
     """A VP's key, from the details of a lock."""
-    bound = f"cells-slot|recovery|{vp}|{details['number']}|{details['key']}"
-    key = box_open(private, "cells-recovery-slot", bound, base64.b64decode(details["recovery"]))
+    aad = f"cells-slot|recovery|{vp}|{details['number']}|{details['key']}"
+    key = hpke_open(private, "cells-recovery-slot", aad, base64.b64decode(details["recovery"]))
     assert identifier(key) == details["key"]
     return key
 
 
 def seal_to(device, vp, key):
     """What an unlock command carries."""
-    return box_seal(device.receipts, "cells-sealed-key", f"cells-sealed-key|{device.id}|{device.epoch}|{vp}", key)
+    return hpke_seal(device.receipts, "cells-sealed-key", f"cells-sealed-key|{device.id}|{device.epoch}|{vp}", key)
 
 
 class Slots:
     """A slots file, read as a thief of the disk would."""
 
     def __init__(self, data):
-        assert data[:8] == b"CELLSKEY" and len(data) == HEAD + PLACES * BLOCK
+        assert data[:12] == b"CELLSKEY\2\0\0\0" and len(data) == HEAD + PLACES * BLOCK
         self.number = int.from_bytes(data[12:16], "little")
         self.name = data[16:80].rstrip(b"\0").decode()
         self.id = data[80:96].hex()

@@ -100,7 +100,7 @@ def no_threads(path, text):
 def one_door(path, text):
     doors = {
         r"<libxml/": {"lib/document/xml.c", "lib/document/xml.h", "cellsadm/documents/xml_writer.c"},
-        r"<mbedtls/": {f"lib/crypto/{n}.c" for n in ("ecies", "hash", "key", "key_file", "password_crypto", "x509")} | {"lib/encoding.c"},
+        r"<mbedtls/": {f"lib/crypto/{n}.c" for n in ("hash", "hpke", "key", "key_file", "password_crypto", "x509")} | {"lib/encoding.c"},
         r"<openssl/": {"mgmt-server/listener/client_cert.c", "mgmt-server/listener/client_cert.h"},
         r"<selinux/": {"cellsd/container/selinux.c"},
         r"<seccomp\.h>": {"cellsd/container/syscall_groups.c", "cellsd/container/seccomp.c"},

@@ -27,9 +27,9 @@ static const char recipient[] =
 static const char box_hex[] =
 	"0470c5bb3bbfee691ec55aa53b432f90ed9a0609e10cb8be8994169bc412"
 	"4df2bf1c067f8fb582a0311837caf4929272beded6686116160b2299c274"
-	"f17f030b8ce2af91bbceeb1b9c44441951d5f86bbc30b5248f3734d639bb"
-	"b4308b80f2cf3732cf62861645a05145938b0f47800a1d400e61bc0300d1"
-	"e8edb1eb538339626feac45d664411b873942b8f8e28861499";
+	"f17f030b8c9523dc85687dfafc96b268b1f5d43c9d2b7c6517d816a092fd"
+	"a9c20361dc20e9a8864a557ad4e101d2b3676f060f5f3ce1aa8afaef2252"
+	"275736e206a465b2a4c36d084f71233ec7dccc6d2bff522309";
 static const struct key_recovery_vp work = { "work",
 					     "8699c2c53707405da5aba5ae4d8583c0",
 					     17 };
@@ -87,9 +87,9 @@ START_TEST(box_of_one_vp_is_no_other_vps)
 {
 	AUTO(key_freep) struct key *k = recipient_key();
 	uint8_t box[KEY_RECOVERY_BOX_SIZE], got[KEY_RECOVERY_KEY_SIZE];
-	uint8_t to[ECIES_POINT_SIZE];
+	uint8_t to[HPKE_PUBLIC_KEY_SIZE];
 
-	ecies_public_point(k, to);
+	hpke_public_key(k, to);
 	ck_assert_int_eq(key_recovery_wrap(&work, to, plain, box, &e), 0);
 	ck_assert_int_eq(key_recovery_unwrap(&work, k, box, got, &e), 0);
 	ck_assert_int_eq(key_recovery_unwrap(&others[_i], k, box, got, &e),
@@ -128,7 +128,7 @@ END_TEST
 
 START_TEST(no_point_of_the_curve_is_sealed_to)
 {
-	uint8_t to[ECIES_POINT_SIZE] = { 4 }, box[KEY_RECOVERY_BOX_SIZE];
+	uint8_t to[HPKE_PUBLIC_KEY_SIZE] = { 4 }, box[KEY_RECOVERY_BOX_SIZE];
 
 	ck_assert_int_eq(key_recovery_wrap(&work, to, plain, box, &e), -EINVAL);
 	memset(to, 0, sizeof(to)); /* infinity */

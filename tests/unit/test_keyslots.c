@@ -190,10 +190,10 @@ static void make_file(void)
 	AUTO(key_freep) struct key *k = NULL;
 	AUTO(secure_memory_freep)
 	struct secure_memory *code = secret_of("passcode", 8);
-	uint8_t point[ECIES_POINT_SIZE];
+	uint8_t point[HPKE_PUBLIC_KEY_SIZE];
 
 	ck_assert_int_eq(key_generate(&k, &e), 0);
-	ecies_public_point(k, point);
+	hpke_public_key(k, point);
 	ck_assert_int_eq(keyslots_wrap_device(&s, device, key, &s.place[0], &e),
 			 0);
 	ck_assert_int_eq(keyslots_wrap_passcode(&s, code, key, &s.place[1], &e),
