@@ -2,14 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every test, stage by stage; each runs even if one before it failed. The last
 # line counts all. Builds are made by ./run check, which calls this.
+# --quick: a small part, for the hand; --long: the long forms too.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-long=
-[ "${1:-}" = --long ] && { long=1; shift; }
+long='' quick=''
+case "${1:-}" in
+--long) long=1; shift ;;
+--quick) quick=1; shift ;;
+esac
 [ "${1:-}" = -- ] && shift
 export CELLS_LONG=$long
 
+# Tests of daemons wait most of the time.
+workers=$((2 * $(nproc) < 8 ? 2 * $(nproc) : 8))
+# What most changes break, for the hand.
+QUICK=(tests/e2e/test_policyd.py tests/e2e/test_agent.py tests/e2e/test_director.py tests/e2e/test_rights.py)
 logs=build/check
 rm -rf "$logs"
 mkdir -p "$logs"
@@ -69,9 +77,9 @@ one() {
 	whole "$1" $?
 }
 
-# suite NAME BUILD FOLDER ARGUMENT...: pytest on one folder.
+# suite NAME BUILD ARGUMENT...: pytest with a junit file.
 suite() {
-	CELLS_BUILD=$2 /usr/bin/python3 -m pytest -q -rsfE -p no:cacheprovider --junitxml="$logs/$1.xml" "${@:4}" "$3" >"$logs/$1.log" 2>&1
+	CELLS_BUILD=$2 /usr/bin/python3 -m pytest -q -rsfE --durations=30 -p no:cacheprovider --junitxml="$logs/$1.xml" "${@:3}" >"$logs/$1.log" 2>&1
 }
 
 # told NAME STATUS: what a suite counted.
@@ -102,6 +110,20 @@ controls() {
 	add $(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log" | grep . || echo 0 1)
 }
 
+# What was skipped, what failed, and how many of each; the exit code.
+summary() {
+	local line
+	printf '\n'
+	for line in ${skips[@]+"${skips[@]}"}; do
+		printf 'skipped: %s\n' "$line"
+	done
+	for line in ${failures[@]+"${failures[@]}"}; do
+		printf 'failed: %s\n' "$line"
+	done
+	printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+	[ "$failed" -eq 0 ] && [ ${#failures[@]} -eq 0 ]
+}
+
 # What still runs beside the rest ends with it.
 end_jobs() {
 	local job
@@ -111,6 +133,15 @@ end_jobs() {
 	done 2>/dev/null
 }
 trap end_jobs EXIT
+if [ -n "$quick" ]; then
+	make_check release build
+	stage "e2e: the chain and its refusals, on build"
+	suite e2e build -n "$workers" --dist loadfile "${QUICK[@]}" "$@"
+	told e2e $?
+	skips+=("the rest: ./run check")
+	summary
+	exit
+fi
 make_check release build
 # The lints look at sources, which both builds share.
 # All tests of a program in one process: what one leaves behind the next meets,
@@ -144,19 +175,10 @@ suite lab build tests/lab &
 lab=$!
 stage "e2e: real programs of build-san"
 # Each file is one worker's, with daemons, bus and networks of its own.
-suite e2e build-san tests/e2e -n "$(($(nproc) < 4 ? $(nproc) : 4))" --dist loadfile "$@"
+suite e2e build-san -n "$workers" --dist loadfile tests/e2e "$@"
 told e2e $?
 stage "lab: the rest of it"
 wait "$lab"
 told lab $?
 stage "all is done"
-
-printf '\n'
-for s in ${skips[@]+"${skips[@]}"}; do
-	printf 'skipped: %s\n' "$s"
-done
-for f in ${failures[@]+"${failures[@]}"}; do
-	printf 'failed: %s\n' "$f"
-done
-printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
-[ "$failed" -eq 0 ] && [ ${#failures[@]} -eq 0 ]
+summary
