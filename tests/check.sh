@@ -82,8 +82,8 @@ suite() {
 	CELLS_BUILD=$2 /usr/bin/python3 -m pytest -q -rsfE --durations=30 -p no:cacheprovider --junitxml="$logs/$1.xml" "${@:3}" >"$logs/$1.log" 2>&1
 }
 
-# told NAME STATUS: what a suite counted.
-told() {
+# report NAME STATUS: what a suite counted.
+report() {
 	[ "$2" = 0 ] || fail_stage "$1" "$logs/$1.log"
 	# shellcheck disable=SC2046 # three numbers
 	add $(/usr/bin/python3 - "$logs/$1.xml" <<'EOF'
@@ -137,7 +137,7 @@ if [ -n "$quick" ]; then
 	make_check release build
 	stage "e2e: the chain and its refusals, on build"
 	suite e2e build -n "$workers" --dist loadfile "${QUICK[@]}" "$@"
-	told e2e $?
+	report e2e $?
 	skips+=("the rest: ./run check")
 	summary
 	exit
@@ -145,7 +145,7 @@ fi
 make_check release build
 # The lints look at sources, which both builds share.
 # All tests of a program in one process: what one leaves behind the next meets,
-# and what is never freed is told at the end.
+# and what is never freed is reported at the end.
 CK_FORK=no make_check sanitized build-san LINTS=
 stage "analyzer: begins beside the next ones, which leave a processor idle"
 nice tests/lint/analyze.sh build >"$logs/analyzer.log" 2>&1 &
@@ -176,9 +176,9 @@ lab=$!
 stage "e2e: real programs of build-san"
 # Each file is one worker's, with daemons, bus and networks of its own.
 suite e2e build-san -n "$workers" --dist loadfile tests/e2e "$@"
-told e2e $?
+report e2e $?
 stage "lab: the rest of it"
 wait "$lab"
-told lab $?
+report lab $?
 stage "all is done"
 summary

@@ -310,7 +310,7 @@ static int verb_idle(struct sim *s, struct err *e)
 }
 
 /* From the moment that all are connected and quiet: until each has had a
- * receipt acknowledged, whatever it was for. Monotonic times, for whoever
+ * receipt acknowledged, whatever it was for. Monotonic times, for a reader that
  * submits what is fanned out. */
 static int verb_fanout(struct sim *s, struct err *e)
 {

@@ -20,7 +20,7 @@ def syscalls():
 
 
 def overlay(folder, root):
-    """The root with a layer on it that a container may write; whoever calls unmounts it."""
+    """The root with a layer on it that a container may write; the caller unmounts it."""
     for d in ("upper", "work", "merged"):
         (folder / d).mkdir(parents=True)
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={root},upperdir={folder}/upper,workdir={folder}/work",

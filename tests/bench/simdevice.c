@@ -95,7 +95,7 @@ static void op_ack(void *user, enum protocol_stream s, uint64_t seq)
 
 	if (s != PROTOCOL_RECEIPTS)
 		return;
-	/* The first one tells where an earlier run had come to. */
+	/* The first one says how far an earlier run came. */
 	if (seq > d->seq)
 		d->seq = seq;
 	drop_receipts(d, seq);

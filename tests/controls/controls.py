@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sees each security control fail: a row takes one out, and its test must then fail.
 
-The rows are tables in *.toml here; README tells how to write one. All happens in a
+The rows are tables in *.toml here; README says how to write one. All happens in a
 copy of the tree and its builds, in a temporary folder that is removed at the end."""
 import argparse
 import contextlib
@@ -122,7 +122,7 @@ class Row:
             raise Bad(f"{self.name}: there is no {self.path}")
 
     def check_test(self):
-        """Is there a test of this name? A build tells for sure, this tells at once."""
+        """Is there a test of this name? A build is sure, this is fast."""
         if not self.node:
             return
         name = self.node.split("[")[0].split("::")[-1]
@@ -354,7 +354,7 @@ class Trial:
         self.copy.settle()
 
     def all(self, rows):
-        """Rows whose tests stand in one file are one worker's: a file's tests are not made to
+        """Rows whose tests are in one file are one worker's: a file's tests are not made to
         run beside each other. What takes longest comes first."""
         groups = {}
         for r in rows:
@@ -482,7 +482,7 @@ def main():
     ap.add_argument("--long", action="store_true", help="all rows")
     ap.add_argument("--jobs", type=int, default=min(os.cpu_count(), 4), help="workers; without, one for each processor, up to 4")
     ap.add_argument("--list", action="store_true", help="print the table")
-    ap.add_argument("--applies", action="store_true", help="only tell whether all rows apply")
+    ap.add_argument("--applies", action="store_true", help="only check that all rows apply")
     args = ap.parse_args()
     start = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

@@ -61,7 +61,7 @@ class Native(harness.Device):
     """The device's daemons on this machine, under cgroups and eBPF alone."""
 
     SERVER = "localhost"
-    # What stands for the classes in demo.conf, as VPs see it.
+    # The devices of the classes in demo.conf, as VPs see it.
     NODES = {"camera": "/dev/hwrng", "gps": "/dev/fuse", "microphone": "/dev/net/tun"}
     RECIPES = {"acme-personal": "busybox", "acme-work": "debian"}
     PATIENCE = 1
@@ -99,7 +99,7 @@ class Native(harness.Device):
 
 
 class Lab(handset.Handset):
-    """The emulated phone: the camera is vivid, the module stands before everything."""
+    """The emulated phone: the camera is vivid, the module is before everything."""
 
     NODES = {"camera": "/dev/video0", "microphone": "/dev/snd/pcmC0D0c", "speaker": "/dev/snd/pcmC0D0p"}
     # An emulated processor takes minutes over a Debian image: --native does.
@@ -444,7 +444,7 @@ def lock(d):
         raise Failed("a locked VP came to the front")
 
 
-@step("the same command again is no news: nothing happens twice")
+@step("the same command again changes nothing: nothing happens twice")
 def replay(d):
     seq = d.last_seq()
     outcome, _, _ = d.phone.submit(d.lock.read_bytes())

@@ -426,7 +426,7 @@ class AttackedDevice:
         return self.phone.status()["holds"]["snapshot"]
 
     def newest(self, dtype, did):
-        """The newest that stands under the root in force; signed again where none does."""
+        """The newest that holds under the root in force; signed again where none does."""
         return max((d for d in self.of(dtype, did) if d.version < HIGHEST and self.counts(d)),
                    key=lambda d: d.version, default=None) or self.make(dtype, did)
 

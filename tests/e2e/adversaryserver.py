@@ -61,7 +61,7 @@ class AttackedServer:
         demand(acked == doc.version, "a right receipt is not taken", acked, doc.version)
 
     def answer(self, command):
-        """The honest device does what it was told and says so."""
+        """The honest device does as asked and says so."""
         device, action, vp = self.commands[command]
         if device == self.honest.id and command not in self.done:
             self.done[command] = "done"

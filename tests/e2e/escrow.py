@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an organisation does with its recovery key, by another implementation than
-ours (lib/crypto/hpke.h, lib/crypto/key_recovery.h, cellsd/storage/keyslots.h tell the forms)."""
+ours (lib/crypto/hpke.h, lib/crypto/key_recovery.h, cellsd/storage/keyslots.h have the formats)."""
 import base64
 import hashlib
 import hmac

@@ -173,7 +173,7 @@ static int take_memory(void)
 	return 0;
 }
 
-/* By children: the kernel ends one of them, and not who tells of it. */
+/* By children: the kernel ends one of them, and not the one that reports it. */
 static int some_memory(void)
 {
 	return in_child(take_memory);
@@ -286,7 +286,7 @@ static int a_neighbour(void)
 /*
  * A flow that was answered, which is remembered for longer. The argument is
  * the address of a server whose port 53 answers. Of what is not answered in
- * time nothing is said: the VP cannot tell.
+ * time nothing is said: the VP cannot know.
  */
 static int a_flow(void)
 {

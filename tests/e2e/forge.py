@@ -39,7 +39,7 @@ ROLES = ("root", "policy", "image", "command", "destroy", "director")
 ROLE_OF = {"root": "root", "vp-config": "policy", "device-policy": "policy",
            "group": "policy", "membership": "policy", "image": "image"}
 DESTROY = ("wipe", "remove", "rotate-keys")
-# The last test of a snapshot's life stands in the device.
+# The last test of a snapshot's life is in the device.
 SNAPSHOT_LIFE = DAY
 
 
@@ -191,7 +191,7 @@ class Password:
                                    "nonce": b64(nonce)}, b64(sealed))
 
     def proof(self, held, new):
-        """That the password of `held` was known to whoever made `new`."""
+        """That the password of `held` was known to the author of `new`."""
         mask = hmac.digest(self.verifier,
                            held.sha256.encode() + pae(new.ptype, new.payload),
                            "sha256")

@@ -68,7 +68,7 @@ def stage():
 
 @functools.cache
 def program(name):
-    """The built program of that name, wherever in the build tree it stands."""
+    """The built program of that name, wherever in the build tree it is."""
     for folder in ("agent", "policyd", "cellsd", "cellsctl", "devnsctl", "mgmt-server",
                    "cellsadm", "images", "tests/bench"):
         path = BUILD / folder / name

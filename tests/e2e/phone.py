@@ -122,7 +122,7 @@ class Fleet:
         return self.n[name]
 
     def make(self, name, *args, **kw):
-        """The next version of a document, which then stands in `docs`."""
+        """The next version of a document, which is then in `docs`."""
         v = self.version(name)
         if name == "image":
             doc = self.org.image("tiny", v, [self.layer], **kw)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes of our own choice over TLS, and a probe that tells whether the server still answers.
+"""Bytes of our own choice over TLS, and a probe that checks whether the server still answers.
 
     with rawport.Probe(office) as probe:
         with rawport.connect(office, phone=phone) as s:

@@ -166,7 +166,7 @@ def owned(address, user, interface):
 
 
 def call(address, user, interface, method, signature="", *args, seconds=60):
-    """Calls as that user, in a process of its own. A single value of the answer stands alone; a descriptor is one."""
+    """Calls as that user, in a process of its own. A single value of the answer comes alone; a descriptor is one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:

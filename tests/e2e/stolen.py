@@ -44,7 +44,7 @@ def tls_context(org, folder, clients):
 
 
 class Server:
-    """Runs in threads of the test; everything it got stands in lists."""
+    """Runs in threads of the test; everything it got is in lists."""
     protocol = websockets.WebSocketServerProtocol
 
     def __init__(self, world, org):
@@ -59,7 +59,7 @@ class Server:
         self.answer_over = {}
         self.last_uri = None
         self.acks = self.shows = True
-        self.records, self.says = 0, None  # the audit's last number; where it says that it stands
+        self.records, self.says = 0, None  # the audit's last number; the position that it gives
         self.connection = None
         self.admin_port, self.device_port = harness.free_port(), harness.free_port()
         self._start_admin()
@@ -163,7 +163,7 @@ class Server:
         await self._stand()
 
     async def _stand(self):
-        """Where the server stands, and the newest that the device signed."""
+        """The server's position, and the newest that the device signed."""
         shown = {"last": self.envelopes[-1]} if self.envelopes and self.shows else {}
         await self._send("ack", stream="receipts", seq=len(self.receipts) if self.says is None else self.says, **shown)
         head = {"last": self.batches[-1]["head"]} if self.batches and self.shows else {}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stateful search for a way round the contract: adversary.py says what may be done and
-what must hold, hypothesis chooses. What it found once, shrunk, stands below as tests."""
+what must hold, hypothesis chooses. What it found once, shrunk, is below as tests."""
 import os
 
 from hypothesis import HealthCheck, Phase, settings

@@ -206,7 +206,7 @@ def test_receipts_wait_for_the_server(phone):
     phone.server.process.kill()
     client = BusClient(phone.bus.address, AGENT)
     phone.world.closers.append(client.close)
-    # More than one message holds, and of neither more than are told of in an hour.
+    # More than one message holds, and of neither more than are reported in an hour.
     docs = [phone.server.org.command(f"lock-{i}", who, "lock", "nowhere") for i in range(90)]
     docs += [phone.server.org.command(f"x-{i}", who, "lock", "nowhere", sign=[forge.Signer("x")]) for i in range(50)]
     for d in docs:

@@ -177,7 +177,7 @@ def test_damaged_key_file_is_named(desk, damage):
 
 
 def on_terminal(argv, answers, cwd):
-    """Runs with a terminal; answers in turn whenever a question stands there."""
+    """Runs with a terminal; answers in turn whenever there is a question."""
     pid, fd = pty.fork()
     if pid == 0:
         os.chdir(cwd)
@@ -760,7 +760,7 @@ def test_receipts_are_verified_offline(company, phone):
     twin = phone.receipt("wiped", vp="work", seq=2)
     r = company.adm("receipt", "verify", files[1], company.write("twin.json", twin.envelope.decode()), check=False)
     assert r.returncode == 1 and "err.equivocation" in r.stderr
-    # Elsewhere, with nothing kept: by the key, or by what the server told and the token.
+    # Elsewhere, with nothing kept: by the key, or by what the server gave and the token.
     other = Desk(company.world.subfolder("other"))
     assert "no key of" in other.adm("receipt", "verify", files[0], check=False).stdout
     pem = company.write("r.pem", phone.receipts.key.public_key().public_bytes(

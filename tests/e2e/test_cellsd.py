@@ -139,7 +139,7 @@ TERMINAL = "exec 3<>/dev/{0}; exec 4<>/dev/tty; exec 3>&-; exec sleep 4711"
 
 
 def test_a_terminal_is_found_by_its_other_name(phone):
-    """A serial port at USB; lab/test_devnsgate.py runs this where there is one. The host's own terminals are no VP's."""
+    """A serial port at USB; lab/test_devnsgate.py runs this where there is one. The host's own terminals are not a VP's."""
     port = next((p.name for p in sorted(pathlib.Path("/dev").glob("ttyUSB*"))), None)
     if not port:
         pytest.skip("no serial port at USB, which is a modem here")
@@ -193,13 +193,13 @@ def test_opens_and_denials_are_told_and_bursts_counted(two):
         assert two.opens("personal", "hwrng")
         assert two.exec("work", "/bin/sh", "-c", "i=0; while [ $i -lt 50 ]; do ( : < /dev/hwrng ) 2>/dev/null; i=$((i+1)); done; true")[0] == 0
         harness.until(lambda: '"deny"' in heard() and '"open"' in heard())
-        # The first is told at once, the rest as a count when the burst is over.
+        # The first is reported at once, the rest as a count when the burst is over.
         harness.until(lambda: re.search(r"uint32 49\b", heard()), 10)
 
 
 def test_events_wait_until_somebody_listens(two):
     assert two.opens("personal", "hwrng") and not two.opens("work", "hwrng")
-    two.list()  # what is done is told: calls and events are one queue
+    two.list()  # what is done is reported: calls and events are one queue
     with signals(two) as heard:
         harness.until(lambda: '"deny"' in heard() and '"open"' in heard())
 
@@ -310,7 +310,7 @@ def test_running_vps_survive_the_daemon(two):
 def test_a_vp_that_cannot_be_looked_at_has_not_ended(two):
     pids = {vp: p["pid"] for vp, p in two.list().items()}
     two.cellsd.kill()
-    # Its cgroup is none: the daemon does not start, and nothing is told of the VP.
+    # Its cgroup is none: the daemon does not start, and nothing is reported of the VP.
     leaf = two.cgroup / two.leaves()[0]
     harness.run(["mount", "-t", "tmpfs", "none", leaf])
     try:

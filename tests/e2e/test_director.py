@@ -84,7 +84,7 @@ def test_no_document_stands_in_for_another(phone, fleet):
 
 
 def test_older_version_does_not_pass_as_the_minimum(phone):
-    """On a device that never held the newer one, so that no floor stands in the way."""
+    """On a device that never held the newer one, so that no floor is in the way."""
     fleet = Fleet(phone.org, phone.device)
     old = fleet.make("policy", SHARED)
     fleet.n["policy"] = 11
@@ -180,7 +180,7 @@ def test_waiting_document_needs_the_root_in_force(phone, fleet):
 
 
 def test_what_waits_is_verified_again_when_it_goes_in_force(phone, fleet):
-    """The same over a restart, with the row that says 'accepted' left as it was: it is no evidence."""
+    """The same over a restart, with the row that says 'accepted' left as it was: it is not evidence."""
     fleet.layer = forge.Layer(b"new" * 50000)
     fleet.make("image")
     fleet.make("policy", SHARED)

@@ -242,7 +242,7 @@ def test_a_memory_bomb_stays_inside(two):
 
 
 def test_a_range_of_ids_is_never_given_twice(two):
-    """Over wipes, restarts and a log written anew."""
+    """Over wipes, restarts and a log that is rewritten."""
     seen = []
 
     def ranges():
@@ -338,7 +338,7 @@ def test_nobody_reads_what_a_program_writes(two):
 
 
 def test_a_program_gets_no_file_of_the_administrator(two):
-    """What it has it may open anew with other rights, keep, and look for what lies beside it."""
+    """What it has it may open again with other rights, keep, and look for what lies beside it."""
     log = two.folder / "administrator.log"
     log.write_text("before\n")
     (two.folder / "secret").write_text("secret\n")
@@ -350,7 +350,7 @@ def test_a_program_gets_no_file_of_the_administrator(two):
     os.close(where)
     text = log.read_text()
     assert text.startswith("before\n") and "\nsecret" not in text and str(two.folder) not in text, (r, text)
-    # And cellsd hands none over, whoever asks.
+    # And cellsd hands none over, to any caller.
     for path, flags in ((two.folder, os.O_RDONLY), (log, os.O_WRONLY), (os.devnull, os.O_RDWR)):
         fd = os.open(path, flags)
         with pytest.raises(sdbus.Error, match="no files of the host"):

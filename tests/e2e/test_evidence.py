@@ -65,7 +65,7 @@ def fixture_history(company, phone):
 
 # ---- a device's chain
 def test_a_chain_verifies_as_far_as_the_device_signed_it(history, phone):
-    """The victim's own device, epoch and numbers; only signatures stand between."""
+    """The victim's own device, epoch and numbers; only signatures are between."""
     evening = Evening(history, phone)
 
     def refused(*statements):
@@ -396,7 +396,7 @@ def restored_server_is_accepted_with_a_reason(company):
 
 
 def fork_is_noticed(company):
-    """The director's key signs a second history: only what was seen here stands against it."""
+    """The director's key signs a second history: only what was seen here contradicts it."""
     company.adm("audit", "verify")
     office = company.office
     office.process.stop()

@@ -25,7 +25,7 @@ BYSTANDER = pathlib.Path(__file__).with_name("bystander.py")
 ALL = re.findall(r"^\.It Cm ([a-z-]+)", PAGE.read_text(), re.M)
 NEIGHBOURS = "10.222.0.0"
 
-# What the VP is told at the end, or None: as long as it goes on, all goes well.
+# What the VP reads at the end, or None: as long as it goes on, all goes well.
 END = {
     "aio": "Function not implemented", "bpf": "Operation not permitted", "cgroups": "Resource temporarily unavailable",
     "conntrack": None, "dirty-pages": None, "disk": "No space left on device", "epoll": "Too many open files",

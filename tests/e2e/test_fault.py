@@ -15,7 +15,7 @@ import harness
 from busclient import BusClient, Failed
 from scene import Scene, busybox_layer
 
-# Tables that tell what the device has accepted, and what it has said.
+# Tables that say what the device has accepted, and what it has said.
 TOLD = ("meta", "root", "document", "in_force", "staged", "floor", "job", "receipt", "audit", "refusal")
 
 
@@ -29,7 +29,7 @@ def unreadable(name):
             "BEGIN; DROP VIEW meta; ALTER TABLE lost RENAME TO meta; COMMIT")
 
 
-# Statements that damage the store as it stands, and those that mend it.
+# Statements that damage the store as it is, and those that mend it.
 DAMAGES = {
     "table missing": ("ALTER TABLE staged RENAME TO lost", "ALTER TABLE lost RENAME TO staged"),
     # No number is read any more: a floor that cannot be read is not a floor of nothing.
@@ -38,7 +38,7 @@ DAMAGES = {
     # One of the last things written: all before it in the transaction has to go again.
     "row refused": ("CREATE TRIGGER refuse BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no row'); END",
                     "DROP TRIGGER refuse"),
-    # The chain must not begin anew.
+    # The chain must not restart.
     "head unreadable": unreadable("audit-head"),
 }
 
@@ -53,7 +53,7 @@ def execute(scene, sql):
 
 
 def contents(scene):
-    """All that is told, but for secure time, which goes on."""
+    """All that is reported, but for secure time, which goes on."""
     found = {}
     with contextlib.closing(sqlite3.connect(store(scene), timeout=20)) as db:
         for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
@@ -105,9 +105,9 @@ def test_damaged_store_takes_nothing_by_halves(scene, name):
         scene.server.publish(snapshot)
         harness.until(lambda: log(scene).count("database: ") > logged)
         assert contents(scene) == was
-        with contextlib.suppress(harness.Failed):  # it tells that, or nothing
+        with contextlib.suppress(harness.Failed):  # it says that, or nothing
             assert scene.phone.status()["state"] == in_force
-        assert scene.server.last_seq() == before, "a receipt that nothing stands behind"
+        assert scene.server.last_seq() == before, "a receipt that nothing supports"
     scene.server.receipt(type="applied", document=snapshot, after=before)
     assert all(r["reason"] is None for r in scene.server.receipts[before:])
     scene.docs = docs
@@ -137,7 +137,7 @@ def test_order_is_not_judged_by_what_cannot_be_read(scene, damage, repair, life)
 
 
 def test_agent_without_an_answer_asks_again(scene):
-    """Without policyd's status it cannot say hello; nobody tells it when there is one again."""
+    """Without policyd's status it cannot say hello; nobody notifies it when there is one again."""
     settled(scene)
     damage, repair = DAMAGES["column missing"]
     execute(scene, damage)
@@ -168,7 +168,7 @@ def test_secure_time_that_cannot_be_read_is_kept(scene):
 
 
 def test_layer_that_cannot_be_checked_is_kept(scene):
-    """One that has changed is deleted and fetched anew; trouble of our own says nothing of it."""
+    """One that has changed is deleted and fetched again; trouble of our own says nothing of it."""
     layer = scene.phone.folder / "cells-policyd/layers" / busybox_layer().digest.removeprefix("sha256:")
     policyd = scene.phone.policyd
     was = layer.stat()

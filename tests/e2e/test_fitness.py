@@ -42,7 +42,7 @@ def refused(office, doc, **kw):
 
 
 def test_a_group_whose_device_cannot_run_the_image_is_refused(office):
-    """And one that names an image for both is taken, so that only the architecture stands between."""
+    """And one that names an image for both is taken, so that only the architecture refuses."""
     device = phone_of(office, "amd64")
     office.submit(image(office, "tablet", "arm64"))
     office.submit(office.forge.config("kiosk", 1, "tablet"))

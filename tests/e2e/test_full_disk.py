@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A disk that is full to its last block. The device's daemons start on it, and a lock, an unlock
-and a wipe are still taken, done and told, for room is kept for them. The server starts on it, and
+and a wipe are still taken, done and reported, for room is kept for them. The server starts on it, and
 serves reads."""
 import contextlib
 import os

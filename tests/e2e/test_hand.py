@@ -90,7 +90,7 @@ def test_the_certificate_is_renewed_while_the_server_runs(world):
 
 # ---- what ends is said before
 class Events:
-    """What /v1/events tells of one type."""
+    """What /v1/events sends of one type."""
 
     def __init__(self, office, kind):
         self.kind, self.got = kind, []

@@ -49,7 +49,7 @@ def unharmed(scene, same=True):
     in_force = scene.phone.status()["state"]
     before = []
     for pid in pids:
-        pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak begins anew
+        pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak is measured again
         before.append(memory(pid, "VmRSS"))
     yield
     for d, pid, was in zip(daemons, pids, before):
@@ -57,7 +57,7 @@ def unharmed(scene, same=True):
         grown = memory(pid, "VmHWM") - was
         assert grown < room(pid), f"{d.name} grew by {grown / MIB:.0f} MiB"
     assert not same or scene.phone.status()["state"] == in_force
-    # Of refusals so many are told of in an hour, and no more.
+    # Of refusals so many are reported in an hour, and no more.
     scene.hours = getattr(scene, "hours", 0) + 0.05
     scene.world.move_clock(int(scene.hours) * 3600)
     scene.phone.agent.restart()  # it waits longer each time that a server misbehaves
@@ -77,7 +77,7 @@ def raw(scene, data):
 
 
 def is_cut(scene):
-    """The device hangs up, since what came was no message."""
+    """The device hangs up, since what came was not a message."""
     harness.until(lambda: scene.server.connection is None, 20)
 
 
@@ -411,8 +411,8 @@ def zstd_rle(size, declared=None):
     return out
 
 
-def line(stored, size, told=None):
-    return f"{forge.digest(stored)} {len(stored) if told is None else told} {size}\n"
+def line(stored, size, announced=None):
+    return f"{forge.digest(stored)} {len(stored) if announced is None else announced} {size}\n"
 
 
 def layer_of(text, chunks=(), size=None, digest=None):
@@ -441,7 +441,7 @@ LAYERS = {
 CHUNKS = {
     "bomb": (BOMB, 64), "lying bomb": (LIAR, 64), "large window": (WINDOW, 64), "two frames": (ONE + ONE, 64),
     "skippable": (struct.pack("<II", 0x184D2A50, 4) + b"skip", 64), "not zstd": (os.urandom(300), 64),
-    "cut": (ONE[:-5], 64), "less than told": (forge.zstd_frame(b"x" * 10), 64), "empty frame": (forge.zstd_frame(b""), 64),
+    "cut": (ONE[:-5], 64), "less than announced": (forge.zstd_frame(b"x" * 10), 64), "empty frame": (forge.zstd_frame(b""), 64),
     "other bytes": (ONE, 64),
 }
 IMAGE_REASONS = {"err.chunk", "err.image-digest", "err.schema", "err.storage-full", "err.too-large"}

@@ -137,7 +137,7 @@ def packed(folder):
 def test_what_docker_saved_is_the_same_image(folder, oci):
     saved = Saved(folder / "saved", LOWER, UPPER)
     same(packed(saved.folder), folder)
-    # A layer that stands in it twice is a link the second time.
+    # A layer that occurs in it twice is a link the second time.
     Layout(folder / "twice", LOWER, LOWER)
     build(folder / "twice", folder / "twice-image")
     twice = Saved(folder / "saved-twice", LOWER, LOWER)
@@ -179,7 +179,7 @@ BAD_ARCHIVES = {
     "manifest huge": (lambda s: s.manifest("[" + " " * (5 * MIB)), "manifest.json"),
     "manifest empty": (lambda s: s.manifest([]), "no image"),
     "not objects": (lambda s: s.manifest([1, "x"]), "say which"),
-    "one that is no object": (lambda s: s.manifest([7]), "Config is not a file name"),
+    "one that is not an object": (lambda s: s.manifest([7]), "Config is not a file name"),
     "no config": (lambda s: s.write(Config=None), "Config is not a file name"),
     "config missing": (lambda s: s.write(Config="nothing.json"), "nothing.json"),
     "config damaged": (lambda s: (s.folder / s.name).write_text(json.dumps(dict(s.config, author="x"))),
@@ -188,7 +188,7 @@ BAD_ARCHIVES = {
     "config leads out": (lambda s: s.write(Config="../../../etc/hostname"), "hostname"),
     "config is absolute": (lambda s: s.write(Config="/etc/hostname"), "hostname"),
     "no layers": (lambda s: s.write(Layers=[]), "0 layers"),
-    "layers is no list": (lambda s: s.write(Layers={"a": 1}), "layers"),
+    "layers is not a list": (lambda s: s.write(Layers={"a": 1}), "layers"),
     "too many layers": (lambda s: s.write(Layers=s.layers * 300), "600 layers"),
     "a layer is a number": (lambda s: s.write(Layers=[s.layers[0], 7]), "no file name"),
     "a layer has a long name": (lambda s: s.write(Layers=[s.layers[0], "n" * 5000]), "no file name"),

@@ -31,7 +31,7 @@ HOSTILE = {
     "hard link to a folder": ([("d/", None), ("b", {**HARD, "linkname": "d"})], "not a file"),
     "below a file": ([("a", b"file"), ("a/b", b"x")], "entry below"),
     "folder that is full, then a file": ([("a/", None), ("a/b", b"x"), ("a", b"y")], "duplicate"),
-    "root is no folder": ([("./", {"type": tarfile.SYMTYPE, "linkname": "/etc"})], "root"),
+    "root is not a folder": ([("./", {"type": tarfile.SYMTYPE, "linkname": "/etc"})], "root"),
     "name too long": ([("n" * 255, b"x")], "too long"),
 }
 
@@ -100,7 +100,7 @@ def test_million_entries_are_refused_in_bounded_memory(folder):
 
 
 BROKEN = {
-    "not a tar": b"this is no archive\n" * 100,
+    "not a tar": b"this is not an archive\n" * 100,
     "empty": b"",
     "cut": LOWER[:700],
     "cut gzip": gzip.compress(LOWER)[:-20],

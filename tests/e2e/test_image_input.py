@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is no root file system, and what an OCI image's configuration says beyond what a VP does."""
+"""What is not a root file system, and what an OCI image's configuration says beyond what a VP does."""
 import json
 import os
 

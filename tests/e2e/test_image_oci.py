@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OCI images: layers become one file system, and what is no such image is refused."""
+"""OCI images: layers become one file system, and what is not such an image is refused."""
 import json
 import os
 import shutil
@@ -142,7 +142,7 @@ BAD_LAYOUTS = {
     "digest leads elsewhere": lambda o: o.write(layers=[dict(o.layers[0], digest="sha256:../../../etc/passwd")]),
     "digest of another kind": lambda o: o.write(layers=[dict(o.layers[0], digest="md5:" + "0" * 32)]),
     "an index and a manifest": lambda o: o.write(manifests=[]),
-    "index is no JSON": lambda o: (o.folder / "index.json").write_text("{"),
+    "index is not JSON": lambda o: (o.folder / "index.json").write_text("{"),
     "index nested deep": lambda o: (o.folder / "index.json").write_text("[" * 100000),
     "index is huge": lambda o: (o.folder / "index.json").write_text(" " * (5 * MIB) + "{}"),
     "index without images": lambda o: o.index([]),

@@ -54,7 +54,7 @@ def test_systemd_comes_up_and_goes_down(phone):
         assert list(phone.cgroup.glob("*/system.slice/dbus.service"))
         phone.policy("Stop", "s", "work")
         assert phone.state("work") == "stopped" and phone.leaves() == []
-    assert "multi-user.target" in phone.cellsd.tail(400), "it tells on its console"
+    assert "multi-user.target" in phone.cellsd.tail(400), "it writes on its console"
 
 
 def test_busybox_init(phone):

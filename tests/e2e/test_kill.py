@@ -189,7 +189,7 @@ def check(scene):
     assert [r["seq"] for r in receipts] == list(range(1, len(receipts) + 1))
     in_force = scene.phone.status()
     applied = [r for r in receipts if r["type"] == "applied"]
-    assert in_force["state"] in {r["state"] for r in applied}, "a state that no receipt tells of"
+    assert in_force["state"] in {r["state"] for r in applied}, "a state that no receipt reports"
     states = {name: row["state"] for name, row in scene.list().items()}
     assert set(states) == {"work", "personal"}
     assert sum(s == "foreground" for s in states.values()) <= 1

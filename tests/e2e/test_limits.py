@@ -46,7 +46,7 @@ def test_refused_commands_of_one_operator_keep_no_wipe_out(world):
         assert phone.submit(phone.org.command(f"ghost-{n}", phone.device, "stop", "ghost")) == ("refused", "err.no-such-vp")
     assert phone.submit(phone.org.command("right", phone.device, "stop", "work")) == ("accepted", "")
     assert phone.submit(phone.org.command("wipe", phone.device, "wipe", "work")) == ("accepted", "")
-    # Told are a hundred an hour: the audit and the receipts keep room for the rest.
+    # A hundred an hour are reported: the audit and the receipts keep room for the rest.
     assert phone.status()["seq"]["receipts"] <= before["receipts"] + 100
     phone.world.move_clock(3700)
     last = phone.status()["seq"]["receipts"]
@@ -74,7 +74,7 @@ def test_held_commands_keep_no_wipe_out(world):
 
 
 def test_junk_takes_no_receipt_from_what_is_signed(world):
-    """Anybody may bring bytes: sixty kinds of them are told an hour, the rest is counted."""
+    """Anybody may bring bytes: sixty kinds of them are reported an hour, the rest is counted."""
     phone = Phone(world)
     phone.enroll()
     fleet = Fleet(phone.org, phone.device)

@@ -37,7 +37,7 @@ def namespaces(phone):
 
 
 def nft_elements(daemon):
-    """What stands in the tables, as the daemon's network namespace has them."""
+    """What the tables have, as the daemon's network namespace has them."""
     r = subprocess.run(["nsenter", "-t", str(daemon), "-n", "nft", "list", "ruleset"], capture_output=True, text=True,
                        check=False)
     return sorted(line.strip() for line in r.stdout.splitlines()) if r.returncode == 0 else []
@@ -148,7 +148,7 @@ def test_vps_do_not_notice_that_daemons_come_and_go(phone):
     for name in names:
         times = beats(phone, name)
         assert max(b - a for a, b in zip(times, times[1:])) < GAP_MAX
-        assert time.clock_gettime(time.CLOCK_BOOTTIME) - times[-1] < GAP_MAX, "it stands still"
+        assert time.clock_gettime(time.CLOCK_BOOTTIME) - times[-1] < GAP_MAX, "it does not go on"
         assert (phone.cgroup / next(x for x in phone.leaves() if x.startswith(name)) / "cgroup.freeze").read_text() == "0\n"
     phone.call("root", "Switch", "s", "work")
     assert phone.opens("work", "hwrng") and not phone.opens("personal", "hwrng")

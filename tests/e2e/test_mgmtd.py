@@ -900,7 +900,7 @@ def test_a_full_disk_is_told_and_survived(small_disk):
 
 # ---- time
 def test_a_device_that_was_off_gets_a_fresh_snapshot(world):
-    """Its secure time stands where it was; a command of today would come from its future."""
+    """Its secure time is where it was; a command of today would come from its future."""
     phone = Phone(Office(world).publish()).enroll()
     phone.connect()
     first = phone.snapshot()

@@ -415,7 +415,7 @@ def test_addresses_avoid_the_host_s_routes(net):
     start(net)
     assert {net.address("work"), net.address("personal")} < {f"10.9.0.{i}" for i in (9, 11, 13, 15)}
     net.policy("Stop", "s", "personal")
-    # None is left: told, and no network rather than a wrong one.
+    # None is left: reported, and no network rather than a wrong one.
     net.host.ip("route add 10.9.0.8/29 via 192.0.2.1")
     net.policy("Start", "s", "personal")
     assert net.address("personal") == "" and "network" in net.list()["personal"]["not-enforced"]

@@ -355,7 +355,7 @@ def test_memberships_come_in_the_order_they_were_made(phone, fleet):
 
 
 def test_two_moves_of_one_second_have_one_order(phone, fleet):
-    """Whoever carries them does not choose in which of two groups the device ends."""
+    """The carrier does not choose in which of two groups the device ends."""
     org, now = phone.org, phone.org.now()
     first = org.membership("move-1", phone.device, "office", issued=now)
     second = org.membership("move-2", phone.device, "field", issued=now, after=first)
@@ -390,7 +390,7 @@ def test_roots_come_one_after_the_other(phone, fleet):
 
 
 def test_floor_of_a_lost_key_does_not_bind(phone, fleet):
-    """Whoever had the policy keys used up the versions: a new root gives them back."""
+    """An attacker with the policy keys used up the versions: a new root gives them back."""
     fleet.n["policy"] = 2**31 - 2
     fleet.make("policy", {"work": [("*", "shared")]})
     fleet.publish(phone)

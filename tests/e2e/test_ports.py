@@ -285,7 +285,7 @@ def test_what_grows_with_the_fleet_is_done_in_slices(world):
         assert plan["changes"] > 0 and len(plan["devices"]) == 400
         assert {d["device"] for d in plan["devices"]} == {f"dev-{n:012x}" for n in range(400)}
         page = office.get("/v1/access?verdict=any&limit=1000")
-    assert [(i["vp"], i["verdict"]) for i in page["items"]] == [(None, "unknown")] * 400, "none of them has told what it runs"
+    assert [(i["vp"], i["verdict"]) for i in page["items"]] == [(None, "unknown")] * 400, "none of them has reported what it runs"
     assert during >= 3, "the plan was one turn"
     probe.check()
 

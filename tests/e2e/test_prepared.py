@@ -96,7 +96,7 @@ def test_prepared_is_stopped_and_confined(ready):
     for ids in ("uid_map", "gid_map"):
         first, base, count = map(int, pathlib.Path(f"/proc/{pid}/{ids}").read_text().split())
         assert (first, count) == (0, 65536) and base >= 1 << 20 and base % 65536 == 0
-    # Its console, and the two pipes on which it waits and tells: nothing of the daemon, nothing of another VP.
+    # Its console, and the two pipes on which it waits and reports: nothing of the daemon, nothing of another VP.
     held = [os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")]
     assert sorted(x.split(":")[0] for x in held) == ["/dev/console"] * 3 + ["pipe"] * 2, held
     assert str(ready.folder) not in pathlib.Path(f"/proc/{pid}/mountinfo").read_text()
@@ -127,7 +127,7 @@ def test_a_prepared_start_is_the_same_world(phone):
 
 
 def test_verdicts_are_those_of_the_start(ready):
-    # Other rights are no other config: it stays prepared, and they are decided when it starts.
+    # Other rights are not another config: it stays prepared, and they are decided when it starts.
     pid = ready.waiting("work")
     ready.apply(["work", "personal"], [("work", "camera", ANY, False), ("work", "gps", FRONT, False)])
     assert ready.waiting("work") == pid
@@ -262,7 +262,7 @@ def test_killed_daemon_whose_child_is_stopped(ready):
     assert not is_gone(pid)
     ready.cellsd.start()
     assert ready.leaves() == []
-    harness.until(lambda: is_gone(pid))  # whoever its parent is now waits for it
+    harness.until(lambda: is_gone(pid))  # its new parent waits for it
 
 
 def test_a_daemon_that_ends_takes_it_along(ready):

@@ -14,7 +14,7 @@ from scene import Scene, busybox_layer
 
 DAY = forge.DAY
 DEFINED = re.findall(r'^REASON\(\w+, "(err\.[a-z-]+)"', (harness.TOP / "schema/reasons.def").read_text(), re.M)
-# Told to the caller, not in a receipt: nothing was submitted; other files of this
+# Reported to the caller, not in a receipt: nothing was submitted; other files of this
 # folder produce these.
 ELSEWHERE = {
     "err.busy": "test_limits.py: too many commands",
@@ -221,7 +221,7 @@ def test_command_id_with_other_bytes_is_a_replay(scene):
     count = scene.server.last_seq()
     scene.server.command(first)
     time.sleep(1)
-    assert scene.server.last_seq() == count, "the same command is no news"
+    assert scene.server.last_seq() == count, "the same command changes nothing"
     before = scene.server.last_seq()
     scene.command("start", "work")
     scene.server.receipt(type="started", vp="work", after=before)

@@ -81,7 +81,7 @@ def test_an_action_is_ended_by_its_own_receipt_alone(office, phone):
 
 # ---- alarms
 def test_an_alarm_is_text_of_ours_whatever_came(office, phone):
-    """Also a receipt of another device with this one's key, and what is no UTF-8 when it is cut."""
+    """Also a receipt of another device with this one's key, and what is not UTF-8 when it is cut."""
     bad = [phone.receipt("started", vp="work", seq=1, device="dev-0123456789ab"),
            phone.receipt("started", vp="work", seq=1, sign=forge.Signer("thief")),
            phone.receipt("started", vp="work", seq=1, device="\u00e9" * 100),
@@ -172,7 +172,7 @@ def test_a_statement_bridges_what_is_gone(office, phone):
     assert [e for e in entries if "receipts 2 to 6" in e["entry"]["after"]["text"]]
     # Another one for the same place, once all is there, moves nothing.
     phone.send_receipts(gap(phone, "audit", 2, 4, digest), ack=10)
-    # A later statement from the first one on stands for the rest only.
+    # A later statement from the first one on covers the rest only.
     lost = [phone.receipt("started", vp="work") for _ in range(3)][-1]
     phone.send_receipts(gap(phone, "receipts", 1, 13, lost.sha256, prev=lost.sha256), ack=14)
     assert any("receipts 11 to 13 are gone" in a for a in office.device(phone)["alarms"])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each call to the kernel that the daemon makes for a deed is refused once, in its turn. A start is whole or nothing, and
+"""Each call to the kernel that the daemon makes for an action is refused once, in its turn. A start is whole or nothing, and
 leaves nothing behind; what a policy or a switch takes is gone, if need be with the VP; locked means locked. Each time the
-daemon lives on, and the next such deed works. CELLS_LONG refuses more of them."""
+daemon lives on, and the next such action works. CELLS_LONG refuses more of them."""
 import collections
 import contextlib
 import os
@@ -69,7 +69,7 @@ def calls_of(phone, names, deed):
 
 
 def each_refused(phone, names, ready, deed):
-    """Does the deed once for each of its calls, that one refused; yields which it was, and the reason if the deed was refused."""
+    """Does the action once for each of its calls, that one refused; yields which it was, and the reason if the action was refused."""
     print(f"CELLS_SEED={SEED}")
     rng = random.Random(SEED)
     ready()
@@ -94,7 +94,7 @@ def each_refused(phone, names, ready, deed):
 
 
 def world(phone, before):
-    """What stands between the VP and the rest, as it sees it once its init is up, which had started so often before."""
+    """What is between the VP and the rest, as it sees it once its init is up, which had started so often before."""
     await_starts(phone, before + 1)
     lines = phone.exec("work", "/bin/sh", "-c", WORLD)[1].splitlines()
     return [re.sub(r"^\d+: eth0@if\d+|link/ether \S+|inet6 fe80::\S+", "", line) for line in lines], phone.opens("work", "hwrng"), phone.opens("work", "fuse")

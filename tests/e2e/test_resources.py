@@ -151,7 +151,7 @@ def told_of_machine(phone):
 
 @pytest.mark.parametrize("phone", ["", LIVE], indirect=True, ids=["switched-off", "switched-on"])
 def test_what_the_machine_does_for_no_vp_is_told_with_its_cause(phone):
-    """Looked for here a second way, and neither more nor less is told."""
+    """Looked for here a second way, and neither more nor less is reported."""
     config = (phone.folder / "cellsd.conf").read_text()
     told = told_of_machine(phone)
     wanted = {what for what, files in LIMIT_FILES.items() if not any((phone.cgroup / f).exists() for f in files)} | {"network"}
@@ -305,7 +305,7 @@ def ksm(name):
 
 
 def settings():
-    """All that can be set; they are the machine's, so whoever changes one gives it back."""
+    """All that can be set; they are the machine's, so a test that changes one restores it."""
     return {f.name: f.read_text() for f in KSM.iterdir() if f.stat().st_mode & 0o200}
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the device signed outlasts a server, or a device, that was put back to an older copy:
-everything is sent again, or a signed gap stands for it, and no number is given twice."""
+everything is sent again, or a signed gap covers it, and no number is given twice."""
 import base64
 import contextlib
 import json
@@ -188,7 +188,7 @@ def test_what_is_gone_for_good_is_bridged(phone, acked):
     assert phone.status()["holds"]["receipts"]["first"] == floor + 1
     phone.policyd.restart()
     again = phone.agent.call("Policy1", "Receipts", 0, 100)[0]
-    assert [seq for seq, _ in again] == [seq for seq, _ in rows], "told once"
+    assert [seq for seq, _ in again] == [seq for seq, _ in rows], "sent once"
     if not acked:
         return
     batch = json.loads(base64.b64decode(phone.agent.call("Policy1", "Audit", 0)[0]))

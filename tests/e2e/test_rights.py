@@ -16,7 +16,7 @@ RIGHTS = {
     "image-admin": {"read", "image", "submit"},
     "admin": {"read", "audit", "operate", "policy", "image", "submit", "admin"},
 }
-# What stands for the parts of a path: of something that is not there.
+# Values for the parts of a path: of something that is not there.
 PARTS = {"device": "dev-000000000000", "sha256": "sha256:" + "0" * 64, "type": "group", "version": "1"}
 ROUTES = sorted(route for route, _, _ in described() if route[3] != "device")
 BODIES = ("POST", "PUT", "PATCH")

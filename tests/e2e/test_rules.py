@@ -97,7 +97,7 @@ def test_vp_without_word_is_locked_by_what_was_measured(scene):
 
 
 def test_vp_that_was_off_without_word_is_locked(scene):
-    """By the hardware clock: the boot clock began anew, and the wall clock is days ahead."""
+    """By the hardware clock: the boot clock restarted, and the wall clock is days ahead."""
     before = offline(scene, 2, "lock")
     scene.phone.policyd.kill()
     scene.world.move_clock(wall=3 * 24 * HOUR, boot=-100)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """cells-policyd starts with whatever is in force: no row on its disk, and no lack of
-room, keeps it from taking orders. What it cannot explain it tells of once."""
+room, keeps it from taking commands. What it cannot explain it reports once."""
 import contextlib
 import os
 import sqlite3
@@ -67,7 +67,7 @@ def test_rows_that_cannot_be_explained(phone):
         if what != "the snapshot in force":
             assert phone.explain("personal", "camera")["mode"] == "none", f"{what}: a policy may be missing"
         phone.policyd.restart()
-        assert len(phone.receipts(before)) == 1, f"{what}: told once"
+        assert len(phone.receipts(before)) == 1, f"{what}: reported once"
         order = phone.org.command(f"stop-{before}", phone.device, "stop", "personal")
         assert phone.submit(order) == ("accepted", ""), what
         phone.fleet.make("policy")
@@ -144,7 +144,7 @@ def test_full_disk(world):
 
 @pytest.mark.parametrize("what", ["beginning", "all", "schema"])
 def test_a_damaged_database_is_named_and_left_as_it_is(phone, what):
-    """It does not begin anew, for then every floor would be gone; nothing of the file is changed."""
+    """It does not start empty, for then every floor would be gone; nothing of the file is changed."""
     phone.policyd.kill()
     file = phone.state / "policyd.db"
     with contextlib.closing(sqlite3.connect(file)) as db:

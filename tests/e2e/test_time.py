@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Secure time against whoever can move it: a director's key, the power button, the
+"""Secure time against those who can move it: a director's key, the power button, the
 wall clock. Nothing that was not measured locks, wipes or lapses, no start makes right
 documents too old, and no way back runs an order twice."""
 import json

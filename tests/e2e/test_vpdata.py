@@ -341,7 +341,7 @@ def test_wipe_leaves_nothing_that_opens_the_data(two):
 
 
 def steps(phone):
-    """The steps of wipes that the log tells of."""
+    """The steps of wipes in the log."""
     log = (phone.folder / "cellsd/log").read_text(errors="replace").splitlines()
     return [line for line in log if line.startswith("step ")]
 
@@ -421,7 +421,7 @@ def job_is_known(phone, job):
 
 
 def test_killed_while_locking(two, recovery):
-    """At each sync of a lock: it is locked afterwards or was not begun; never open with the slot gone."""
+    """At each sync of a lock: it is locked afterwards or was not started; never open with the slot gone."""
     for at in range(1, 6 if ROUNDS < 100 else 12):
         two.cellsd.kill(signal.SIGTERM)
         tracer = start_under(two, at)

@@ -21,7 +21,7 @@ import stolen
 from busclient import Failed
 from test_agent import AGENT, Phone, process_status
 
-SOON = 10  # seconds; whoever waits for what is withheld here waits longer
+SOON = 10  # seconds; a wait for what is withheld here is longer
 NAME_SERVER = "127.0.0.99"
 RENEWALS = 50
 ROOM = 10 * 1024  # for each renewal; a TLS set-up takes 25 KiB
@@ -77,7 +77,7 @@ def test_name_that_is_looked_up_keeps_nobody_waiting(phone, silence):
     ask(phone, NAME_SERVER)
     silence.recv(512)
     start = time.monotonic()
-    phone.enroll()  # at localhost, which stands in /etc/hosts
+    phone.enroll()  # at localhost, which is in /etc/hosts
     assert time.monotonic() - start < SOON
     phone.refused_command()
     assert not children(phone.agent), "the look-up of a name that is of no use any more"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people and administrators are told when something does not work: our words, and a receipt."""
+"""What people and administrators read when something does not work: our words, and a receipt."""
 import contextlib
 
 import harness
@@ -7,7 +7,7 @@ from scene import Scene
 
 
 def test_cellsctl_says_who_may_and_what_is_not_running(world):
-    """No text of the bus: who stands outside the group is told of it."""
+    """No text of the bus: a user outside the group reads why."""
     device = harness.Device(world)
     device.cellsd.start()
     device.policyd.start()

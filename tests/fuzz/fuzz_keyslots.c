@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A slots file that somebody with the disk made. The sums of its blocks are set
- * right, since whoever writes one can do that too.
+ * right, since a writer of one can do that too.
  */
 #include "cellsd/storage/keyslots.h"
 #include "lib/auto.h"

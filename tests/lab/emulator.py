@@ -201,7 +201,7 @@ class Phone:
         self.jobs, self.number, self.text = {}, 0, b""
         self.console.touch()
         self.forgiven = len(self.console.read_text(errors="replace"))
-        # On a busy machine a processor of the phone stands still for long, which is no fault of its kernel's.
+        # On a busy machine a processor of the phone stops for long, which is not a fault of its kernel.
         line = (f"console={self.kernel.console} panic=-1 loglevel=5 watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 "
                 f"cells.guest={TOP}/tests/lab/guest.sh cells.modules={self.kernel.modules.parent} "
                 f"{self.kernel.words()} {append}")
@@ -219,7 +219,7 @@ class Phone:
             argv += ["-serial", "mon:stdio"]
         else:
             argv += ["-chardev", f"file,id=console,path={self.console},append=on", "-serial", "chardev:console"]
-            # Whoever started it may be killed: no emulator stays behind.
+            # Its parent may be killed: no emulator stays behind.
             argv = ["setpriv", "--pdeathsig", "KILL", *argv]
         with open(self.folder / "emulator", "ab") as said:
             self.child = subprocess.Popen([str(a) for a in argv], start_new_session=not interactive,
@@ -245,7 +245,7 @@ class Phone:
         raise ConnectionError(f"no socket {name}")
 
     def cut(self):
-        """A power cut: nothing is synced, nothing is told."""
+        """A power cut: nothing is synced, nothing is notified."""
         self.child.kill()
         self.child.wait()
         self.port.close()
@@ -382,7 +382,7 @@ class Phone:
         self.run(["modprobe", name, *parameters])
 
     def udev(self):
-        """Starts the device manager, which names and tells what comes and goes. Drivers
+        """Starts the device manager, which names and announces what comes and goes. Drivers
         whose nodes a booted system has from the start come with it."""
         self.run("modprobe -a loop fuse tun; /lib/systemd/systemd-udevd --daemon && "
                  "udevadm trigger && udevadm settle --timeout 100", 120)

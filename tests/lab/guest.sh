@@ -8,10 +8,10 @@ here=$(dirname "$0")
 top=$(cd "$here/../.." && pwd)
 mount -t proc proc /proc
 mount -t sysfs sys /sys
-# The kernel's modules stand in the host's cache, which 9p shows as well.
+# The kernel's modules are in the host's cache, which 9p shows as well.
 mkdir -p /lib/modules
 mount --bind "$modules" /lib/modules
-# The tree itself may stand below /tmp.
+# The tree itself may be below /tmp.
 mount -t tmpfs -o mode=755 run /run
 mkdir /run/tree
 mount --bind "$top" /run/tree

@@ -21,7 +21,7 @@ mount -t tmpfs -o mode=755 memory /memory
 mkdir /memory/upper /memory/work
 mount -t overlay -o lowerdir=/host,upperdir=/memory/upper,workdir=/memory/work root /root
 mount -t devtmpfs dev /root/dev
-# What the host may make while the phone runs is asked for anew each time: an
+# What the host may make while the phone runs is asked for each time: an
 # overlay remembers for ever that a file was not there. And a root that is not
 # the host's has not its folders.
 for more in $(word shares | tr , ' '); do

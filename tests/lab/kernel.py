@@ -93,7 +93,7 @@ class Archive:
             raise Skip(f"{' '.join(map(str, argv))}: {(e.stderr or e.stdout).strip()[-300:]}") from e
 
     def depends(self, package, pattern):
-        """The one package that a metapackage stands for."""
+        """The one package that a metapackage depends on."""
         found = re.search(rf"Depends: ({pattern})", self("apt-cache", "depends", package))
         if not found:
             raise Skip(f"apt knows no {package}: run apt-get update")
@@ -128,7 +128,7 @@ class Kernel:
         raise NotImplementedError
 
     def initramfs(self):
-        """Made anew when what goes into it changed."""
+        """Made again when what goes into it changed."""
         init = INIT.read_text(encoding="ascii")
         mark = hashlib.sha256((init + " ".join(BOOT_MODULES)).encode()).hexdigest()[:12]
         target = self.tree / f"initramfs-{mark}"
@@ -251,7 +251,7 @@ class Newer(Debian):
 
 class Arm64(Debian):
     """A phone with another processor: its root is a sysroot of Debian's packages, and
-    this tree, with programs built by a cross compiler, stands in it."""
+    this tree, with programs built by a cross compiler, is in it."""
 
     arch = flavour = "arm64"
     console, slow, foreign = "ttyAMA0", 2, True

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs on the phone: programs with framebuffers, in as many namespaces as a test asks for.
 
-talk.py tells how it is asked. A picture is made of rows: row y of frame f of namespace n has
-the pixel (red, green, blue) = (5f, n, y + 3f), so each pixel of it tells whose it is."""
+talk.py has its protocol. A picture is made of rows: row y of frame f of namespace n has
+the pixel (red, green, blue) = (5f, n, y + 3f), so each pixel of it shows whose it is."""
 import ctypes
 import errno
 import fcntl
@@ -67,7 +67,7 @@ def give(path, *names):
 
 
 def node(number, source):
-    """A node of the endpoint, as it would stand in the /dev of the namespace."""
+    """A node of the endpoint, as it would be in the /dev of the namespace."""
     for e in nl.endpoints(("ID", number)):
         if e["SOURCE"] == source:
             path = f"/tmp/{e['NODE']}-{number}-{source}-{e['MINOR']}"

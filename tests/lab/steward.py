@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs on the phone: a bus and cellsd with VPs, with a test on the host in policyd's place. talk.py tells how it is asked.
+"""Runs on the phone: a bus and cellsd with VPs, with a test on the host in policyd's place. talk.py has its protocol.
 
 VPs are of busybox, and have the programs of VISITORS with a Python to run them."""
 import json

@@ -133,7 +133,7 @@ e.register(fd, select.EPOLLPRI | select.EPOLLIN | select.EPOLLET)
 print('waiting', flush=True)
 while True:
     for _, mask in e.poll():
-        print('told', mask, flush=True)
+        print('changed', mask, flush=True)
 """
 
 
@@ -142,9 +142,9 @@ def test_who_waits_for_edges_is_told_of_the_denial_and_of_its_end(phone, two):
     waiter.expect("waiting")
     for table in ({}, {two.personal: SHARED}, {}, {two.personal: SHARED}):
         phone.pause(0.5)
-        told = waiter.out.count("told")
+        told = waiter.out.count("changed")
         two.rights(table)
-        phone.until(lambda seen=told: waiter.out.count("told") > seen, 20, f"word of {table}")
+        phone.until(lambda seen=told: waiter.out.count("changed") > seen, 20, f"word of {table}")
     waiter.kill()
 
 
@@ -181,7 +181,7 @@ def test_io_uring_is_no_way_round(phone, tool, two):
 
 # What differs from the real node, and why that is as it should be.
 KNOWN = {
-    "test MC information": "the media device tells the real node's number, not the endpoint's",
+    "test MC information": "the media device gives the real node's number, not the endpoint's",
 }
 
 

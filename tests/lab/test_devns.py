@@ -255,7 +255,7 @@ def test_what_could_not_be_told_is_counted(phone, two):
 
 @pytest.fixture
 def card(phone):
-    """A sound card that is no hardware's; the name of its driver. Not every kernel has each."""
+    """A sound card without hardware; the name of its driver. Not every kernel has each."""
     for name, *parameters in (("snd_dummy", "hrtimer=1"), ("snd_aloop",)):
         try:
             phone.modprobe(name, *parameters)
@@ -341,7 +341,7 @@ ask.register(fd, select.POLLIN)
 print('waiting', flush=True)
 while True:
     signal.sigwait({signal.SIGIO})
-    print('told', ask.poll(0), flush=True)
+    print('changed', ask.poll(0), flush=True)
 """
 
 
@@ -353,9 +353,9 @@ def test_who_waits_for_signals_is_told_of_the_denial_and_of_its_end(phone, card,
     waiter.expect("waiting")
     for table in ({}, allowed, {}, allowed):
         phone.pause(0.5)
-        told = waiter.out.count("told")
+        told = waiter.out.count("changed")
         two.rights(table)
-        phone.until(lambda seen=told: waiter.out.count("told") > seen, 20, f"word of {table}")
+        phone.until(lambda seen=told: waiter.out.count("changed") > seen, 20, f"word of {table}")
     waiter.kill()
 
 

@@ -143,7 +143,7 @@ def test_a_picture_of_the_host_comes_back(phone, two):
 
 
 def test_the_console_does_not_come_back_with_the_power(phone, two):
-    """After a suspend the driver wakes the console, whoever is in front. What the driver does is done by hand here,
+    """After a suspend the driver wakes the console, with any VP in front. What the driver does is done by hand here,
     since the phone's root would not survive a suspend; the end of a suspend is real."""
     if phone.run("test -w /sys/power/pm_test", check=False).rc:
         pytest.skip("the kernel has no test of suspending")

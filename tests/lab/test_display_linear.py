@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The display on a plain framebuffer of the firmware, which has no driver to tell
+"""The display on a plain framebuffer of the firmware, which has no driver to notify
 of what was drawn, and on the driver that throws it out while it is in use."""
 import statistics
 
@@ -7,7 +7,7 @@ import pytest
 from emulator import Screen
 from pictures import end, expected, prepare, same, start
 
-# 1024x768 in three bytes a pixel; the phone's usual screen stands beside it.
+# 1024x768 in three bytes a pixel; the phone's usual screen is beside it.
 PHONE = {"devices": ["-device", "VGA,id=second"], "append": "vga=0x318"}
 
 

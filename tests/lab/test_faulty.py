@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory of a driver that does what a driver may do and few do (faulty.c), mapped through an endpoint: nothing is used
 after it is gone, and a change of policy waits for it no longer than for anything else. On the kernel with KASAN and lockdep
-the console tells more."""
+the console says more."""
 import json
 import shlex
 

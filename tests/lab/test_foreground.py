@@ -16,7 +16,7 @@ DOWN_UP_A = [[KEY, A, 1], [KEY, A, 0]]
 SIGBUS = -7
 POLLPRI = 2
 VPS = ("work", "personal")
-# A reader of cards: it has a light that is no keyboard's.
+# A reader of cards: it has a light that is not a keyboard's.
 PHONE, LED = {"devices": ["-device", "sdhci-pci"]}, "mmc0::"
 
 

@@ -203,7 +203,7 @@ def test_the_host_hears_nothing_of_a_namespace(phone, agent, two):
     host.kill()
     assert "KEY_A" not in host.out
     added = [line for line in host.out.splitlines() if "DEVICE_ADDED" in line]
-    assert sum("QEMU Virtio Keyboard" in line for line in added) == 1, "the views are no devices of the host's"
+    assert sum("QEMU Virtio Keyboard" in line for line in added) == 1, "the views are not devices of the host"
     listing = phone.run("cat /proc/bus/input/devices").out
     nodes = [part.split("Handlers=")[1].split()[0] for part in listing.split("\n\n") if "Phys=devns" in part]
     assert len(nodes) == 4
@@ -275,7 +275,7 @@ def test_contacts_end_at_a_switch(agent, screen):
     agent.emit("screen", [[ABS, SLOT, 0], [ABS, MT_X, 110], [ABS, SLOT, 2], [ABS, MT_X, 310]])
     assert screen.got("touch") == {"one": [], "two": [], "host": []}
     agent.emit("screen", finger(0, -1) + finger(2, -1) + [[KEY, BTN_TOUCH, 0]])
-    # The same place as before: the device does not repeat it, the new one is told.
+    # The same place as before: the device does not repeat it, the new one is sent.
     agent.emit("screen", [[ABS, SLOT, 2], [ABS, TRACKING, 12], [KEY, BTN_TOUCH, 1]])
     got = screen.got("touch")
     assert got["one"] == got["host"] == []

@@ -24,7 +24,7 @@ def test_nothing_gets_out_where_limits_hold(phone):
     """The escape suite with its bombs, which need controllers of cgroup v2."""
     controllers = phone.run("cat /sys/fs/cgroup/cgroup.controllers").out.split()
     assert {"memory", "pids", "cpu"} <= set(controllers)
-    # A VP that runs out of its memory is told of with a trace, which is no fault of the kernel's.
+    # A VP that runs out of its memory is reported with a trace, which is not a fault of the kernel.
     phone.run("dmesg -n 3")
     assert not [line for line in inside(phone, "tests/e2e/test_escape.py") if "controller" in line]
     phone.run("dmesg -n 5")

@@ -32,8 +32,8 @@ def test_nobody_has_the_kernel_load_modules(ready, phone):
 
 
 def test_limits_weights_and_short_memory(ready, phone):
-    # A process that is ended for its memory is told with a stack, as what the lab takes for a fault: not on the
-    # console then. Worse than a warning is still told.
+    # A process that is ended for its memory is reported with a stack, as what the lab takes for a fault: not on the
+    # console then. Worse than a warning is still printed.
     phone.run("dmesg -n 4")
     out = there(phone, "test_resources", 500)
     phone.run("dmesg -n 7")
@@ -41,7 +41,7 @@ def test_limits_weights_and_short_memory(ready, phone):
 
 
 def test_who_takes_all_memory_and_processes_hurts_itself(ready, phone, long):
-    """In the short form the bombs of test_resources stand for it."""
+    """In the short form the bombs of test_resources cover it."""
     if not long:
         pytest.skip("the long form (CELLS_LONG)")
     phone.run("dmesg -n 4")

@@ -10,7 +10,7 @@ NODES = ("wake_lock", "wake_unlock", "screen", "state")
 
 @pytest.fixture(scope="module")
 def agent(booted, module):
-    # A suspend as far as all programs stand still, and back after a second.
+    # A suspend as far as all programs are frozen, and back after a second.
     booted.run("echo freezer >/sys/power/pm_test; echo 1 >/sys/module/suspend/parameters/pm_test_delay")
     yield from typist(booted, module)
 
@@ -207,7 +207,7 @@ def test_a_light_shows_the_foreground_s_state(agent, lamp):
     assert real() == "0\n" and lamp.get("one", lamp.name) == "1" and lamp.get("two", lamp.name) == "0"
     agent.to(lamp.one)
     assert real() == "1\n"
-    assert agent.told("lamp")["led 0"] == 1, "and the device was told"
+    assert agent.told("lamp")["led 0"] == 1, "and the device was notified"
     agent.to(lamp.two)
     assert real() == "0\n"
     lamp.put("one", lamp.name, "0")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Power cuts while cellsd wipes or locks a VP. The phone goes off without a word, at a step that its log just told of or
+"""Power cuts while cellsd wipes or locks a VP. The phone goes off without a word, at a step that its log just recorded or
 at any moment; after power-on the wipe is finished and the lock whole, and another VP's data is as it was. The disk is
 read as a thief would, from outside. It is slow while it matters, so that there is a moment between any two writes."""
 import mmap
@@ -22,7 +22,7 @@ FOLDER = "/run/kept"
 LOG = f"{FOLDER}/state/log"
 MARKER = "cells-marker-4711-"
 WRITES = 40  # a second, while something is under way
-# What the log tells, and the seconds from then to the cut.
+# What the log records, and the seconds from then to the cut.
 WIPE = [("step work shred", 0.15), ("job ", 0)]
 LOCK = ("state work locked", 1, True)
 WIPE_STEPS = ("job ", "destroying ", "step work evict", "step work shred", "step work delete", "measured ", "done ")
@@ -54,14 +54,14 @@ class Device:
         self.cells.start(FOLDER, "cgroup")
 
     def up(self, vault=False):
-        """Both VPs run; what `work` gets anew is a vault, or a folder."""
+        """Both VPs run; what `work` gets again is a vault, or a folder."""
         self.cells.apply(["work", "personal"], [], {"recovery": ("s", self.recovery),
                                                     "storage-max": ("t", 48 << 20 if vault else 0)})
         for vp in ("work", "personal"):
             self.cells.policy("Start", "s", vp)
 
     def mark(self):
-        """Both have data of their own, on disk; answers what tells it from any other."""
+        """Both have data of their own, on disk; answers what identifies it."""
         self.run("work", f"m={MARKER}; busybox yes $m$m$m$m | busybox head -c 500000 >/root/marked; : >/root/$m")
         self.run("personal", "[ -e /root/data ] || busybox head -c 500000 /dev/urandom >/root/data; busybox sync")
         return {vp: self.sums(vp) for vp in ("work", "personal")}
@@ -192,13 +192,13 @@ def test_a_lock_is_whole_or_was_not_begun(phone, device):
 def test_any_moment(phone, device, long):
     if not long:
         pytest.skip("the long form (CELLS_LONG)")
-    rng, told = random.Random(SEED), {}
+    rng, outcomes = random.Random(SEED), {}
     for n in range(ROUNDS):
         moment, seconds = rng.choice(WIPE_STEPS), rng.random() * 0.6
         if n % 4 == 3:
             outcome = lock(device, rng.choice(("state work locked", None)), seconds)
         else:
             outcome = wipe(device, 100 + n, moment, seconds, rng.random() * 3 if n % 4 == 1 else None)
-        told[outcome] = told.get(outcome, 0) + 1
-    print(f"\n{ROUNDS} rounds, seed {SEED}; (recorded, answered before the cut): {told}")
-    assert sum(count for (begun, _), count in told.items() if begun) > ROUNDS / 2
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+    print(f"\n{ROUNDS} rounds, seed {SEED}; (recorded, answered before the cut): {outcomes}")
+    assert sum(count for (started, _), count in outcomes.items() if started) > ROUNDS / 2

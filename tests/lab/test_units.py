@@ -66,11 +66,11 @@ def test_the_sandboxes_hold(phone, started):
     assert phone.run(f"nsenter -t {policyd} -n ip -o link").out.count("\n") == 1  # lo alone
     folder = "/var/lib/cells/cells-policyd"
     assert phone.run(["ls", "-A", folder]).out
-    assert not phone.run(f"nsenter -t {agent} -m ls -A {folder}").out  # an empty one stands before it
+    assert not phone.run(f"nsenter -t {agent} -m ls -A {folder}").out  # an empty one hides it
 
 
 def test_the_agents_envoy_may_go(phone, started):
-    """Its child finds nobody at that port, which it could not tell if its sandbox stopped it."""
+    """Its child finds nobody at that port, which it could not know if its sandbox stopped it."""
     uri = f"cells://127.0.0.1:9/?t={'1' * 64}&root={'2' * 64}&ca={'3' * 64}&group=field:1"
     assert "Connection refused" in phone.run(f"cellsctl enroll '{uri}' 2>&1", check=False).out
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs on the phone: programs that read input devices, hold wake locks and set lights, in as
-many namespaces as a test asks for. talk.py tells how it is asked."""
+many namespaces as a test asks for. talk.py has its protocol."""
 import array
 import fcntl
 import os
@@ -77,7 +77,7 @@ def reset():
 
 
 def node(number, source):
-    """A node of the endpoint, as it would stand in the /dev of the namespace."""
+    """A node of the endpoint, as it would be in the /dev of the namespace."""
     for e in nl.endpoints(("ID", number)):
         if e["SOURCE"] == source:
             path = f"/tmp/{e['NODE'].replace('/', '-')}-{number}-{source}-{e['MINOR']}"
@@ -212,7 +212,7 @@ def emit(name, batch):
 
 
 def told(name, seconds=0.3):
-    """What the device was told by the kernel, last of all: lights, sounds."""
+    """What the kernel sent to the device, last of all: lights, sounds."""
     files["made"] = made[name]
     names = {v: k for k, v in EV.items()}
     try:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Each row of tests/controls/ still fits the sources and names a test, as TAP.
-# Whether that test fails without the control is what ./run controls tells.
+# Whether that test fails without the control is what ./run controls checks.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 out=$(tests/controls/controls.py --applies 2>&1) && ok=ok || ok='not ok'

@@ -18,23 +18,29 @@ TURNS = [
     (r"\bbegun\b", "started", "what was begun"),
     (r"\bwho(?:m|se)?ever\b", "name the person or part", "whoever asks"),
     (r"\b(?:tells?|told)\b", "says, reports, shows, sends", "the server tells no digest"),
-    (r"(?<!\bthere )\b(?:is|are|was|were) no (?!longer\b|more\b)", "is not a x", "'x' is no digest"),
+    (r"(?<!\bthere )\b(?:is|are|was|were) no (?!one\b|longer\b|more\b)", "is not a x", "'x' is no digest"),
     (r"\b(?:errands?|deeds?|witness(?:es)?|envoys?)\b", "command, audit, worker", "an errand of the server"),
 ]
 CHECKED = re.compile("|".join(f"(?:{pattern})" for pattern, _, _ in TURNS), re.I)
+# Comments, strings and line breaks.
+C = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\n', re.S)
+SCRIPT = re.compile(r'""".*?"""|#[^\n]*|"(?:\\.|[^"\\\n])*"|\n', re.S)
 # Identifiers of contracts, and quotations.
-QUOTED = re.compile(r"`[^`\n]*`|UPDATE job SET begun|receipt, void, begun|job ADD COLUMN begun")
+QUOTED = re.compile(r"`[^`\n]*`|UPDATE job SET begun|receipt, void, begun|job ADD COLUMN begun|SELECT begun FROM job")
 # A list of words for passphrases, and examples of documents in others' words.
-LEFT_OUT = ("data/words", "schema/examples/", "tests/", "LICENSE")
-SUFFIXES = (".c", ".h", ".def", ".sql", ".xml", ".xsd", ".yaml", ".json", ".conf", ".in")
+LEFT_OUT = ("data/words", "schema/examples/", "tests/fuzz/corpus/", "tests/lint/english.py", "LICENSE")
+SUFFIXES = (".c", ".h", ".def", ".sql", ".xml", ".xsd", ".yaml", ".json", ".conf", ".in", ".py", ".sh", ".toml")
 
 
 def prose(path, text):
     """What people read of a file, with the line breaks of all of it."""
     text = QUOTED.sub("", text)
-    if not path.endswith((".c", ".h", ".def")):
+    if path.endswith((".py", ".sh")):
+        spoken = SCRIPT
+    elif path.endswith((".c", ".h", ".def")):
+        spoken = C
+    else:
         return text
-    spoken = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\n', re.S)
     return " | ".join(m[0] for m in spoken.finditer(text))
 
 

@@ -60,7 +60,7 @@ def includes(path, text):
             return f"includes {target}"
 
 
-@rule("goto stands only in kernel/", "lib/x.c", "\tgoto out;\n")
+@rule("goto only in kernel/", "lib/x.c", "\tgoto out;\n")
 def no_goto(path, text):
     if path.endswith(".c") and not path.startswith("kernel/") and re.search(r"^\s+goto ", text, re.M):
         return "has a goto"

@@ -48,7 +48,7 @@ def one_word(found, _texts):
 
 
 def declared_in(name, path, texts):
-    """The stems that may stand before an export: its file's, and its header's."""
+    """The stems that may prefix an export: its file's, and its header's."""
     folder = pathlib.PurePath(path).parent
     return {pathlib.PurePath(p).stem for p, t in texts.items()
             if p == path or p.endswith(".h") and pathlib.PurePath(p).parent == folder and re.search(rf"\b{name}\b", t)}

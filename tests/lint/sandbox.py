@@ -12,7 +12,7 @@ import tempfile
 
 # cellsd is root and its VPs inherit: it has none.
 ANY = {"RootDirectoryOrRootImage": "libraries and the bus are the host's", "PrivateMounts": "ProtectSystem= makes them so",
-       "PrivateUsers": "the bus tells callers by their ids", "DeviceAllow": "those that every program needs",
+       "PrivateUsers": "the bus knows callers by their ids", "DeviceAllow": "those that every program needs",
        "RestrictAddressFamilies_AF_UNIX": "the bus, or the log"}
 NET = {"RestrictAddressFamilies_AF_INET_INET6": "what it is for", "PrivateNetwork": "what it is for",
        "IPAddressDeny": "addresses are the configuration's"}

@@ -48,7 +48,7 @@ for compiler in gcc clang; do
 	outcome "$compiler: a header of the C library is caught" $?
 	for standard in c99 gnu11 gnu17; do
 		compile "$compiler" "$standard" "$scratch/good.c"
-		outcome "$compiler -std=$standard: the shared headers stand alone" $?
+		outcome "$compiler -std=$standard: the shared headers are self-contained" $?
 	done
 done
 

@@ -77,7 +77,7 @@ static const struct {
 	  CELLS_CLASS_GPS,
 	  "none",
 	  1 },
-	/* The default, and what stands before it. */
+	/* The default, and what comes before it. */
 	{ { VP("<default mode='shared'/>") }, CELLS_CLASS_CAMERA, "shared", 1 },
 	{ { VP(CLASS("camera", "none") "<default mode='shared'/>") },
 	  CELLS_CLASS_CAMERA,
@@ -648,7 +648,7 @@ static void assert_no_more_than_met(const struct doc_device_policy *const *p,
 
 /*
  * Where a rule already speaks of a VP and class, one more policy takes or
- * leaves alone, whoever is in front. (Where none does, nothing was ever
+ * leaves alone, with any VP in front. (Where none does, nothing was ever
  * granted.)
  */
 static void assert_only_takes(const struct doc_device_policy *const *p,

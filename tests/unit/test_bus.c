@@ -150,7 +150,7 @@ static int call(const char *method)
 	return ret;
 }
 
-/* Whoever runs the test: root in one place, somebody in another. */
+/* The user who runs the test: root in one place, somebody in another. */
 START_TEST(own_user_is_told_from_the_others)
 {
 	bool is_root = geteuid() == 0;

@@ -102,7 +102,7 @@ static const struct {
 } rates[] = {
 	{ 0, 2048, DISK, 0, "7:12 rbps=max wbps=2048" },
 	{ 2048, 0, DISK, 0, "7:12 rbps=2048 wbps=max" },
-	/* None any more: what stood there goes. */
+	/* None any more: what was there goes. */
 	{ 0, 0, DISK, 0, "7:12 rbps=max wbps=max" },
 	{ 0, 0, 0, 0, "" },
 	{ 2048, 0, 0, CGROUP_LIMIT_READ, "" },

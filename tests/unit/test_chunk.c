@@ -60,7 +60,7 @@ START_TEST(size_out_of_bounds_is_not_packed)
 }
 END_TEST
 
-/* Bytes that were stored so by whoever made them: digest and size are right. */
+/* Bytes that were stored so by their author: digest and size are right. */
 static int unpack_stored(const void *stored, size_t len, uint32_t size)
 {
 	auto_free uint8_t *out = malloc(size); /* no byte more: ASan watches */

@@ -291,7 +291,7 @@ END_TEST
 START_TEST(bad_statement_is_an_error)
 {
 	AUTO(db_closep) struct db *d = open_at(one);
-	sqlite3_stmt *st = (sqlite3_stmt *)d; /* as what stood on a stack */
+	sqlite3_stmt *st = (sqlite3_stmt *)d; /* as what was on a stack */
 
 	ck_assert_int_eq(db_query(d, &st, &e, "SELECT nothing", ""), -EIO);
 	ck_assert_ptr_null(st);

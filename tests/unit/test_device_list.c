@@ -295,7 +295,7 @@ START_TEST(profile_of_everything_gets_no_reserved_node)
 }
 END_TEST
 
-/* It would stand where the VP's own stands. */
+/* It would be where the VP's own is. */
 static const char *const own_names[] = { "null",  "tty",   "ptmx",  "console",
 					 "pts/7", "shm/x", "stdin", "mqueue" };
 

@@ -363,7 +363,7 @@ static void assert_tampered(json_t *j, int want)
 		      "%s", json);
 }
 
-/* Each is refused: by the seal where only that can tell. */
+/* Each is refused: by the seal where only that can know. */
 START_TEST(tampering_with_a_key_file_is_noticed)
 {
 	AUTO(key_freep) struct key *k = new_key(), *other = new_key();

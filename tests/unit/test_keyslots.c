@@ -147,7 +147,8 @@ START_TEST(wrong_passcode_does_not_open)
 }
 END_TEST
 
-/* Behind a zero byte nothing would be looked at; and nothing is no passcode. */
+/* Behind a zero byte nothing would be looked at; and nothing is not a passcode.
+ */
 START_TEST(passcode_is_not_empty_and_has_no_zero_byte)
 {
 	static const char longer[] = "passcode\0more";
@@ -310,7 +311,7 @@ START_TEST(shredded_file_is_gone)
 	open_before = openat(dir, NAME, O_RDONLY | O_CLOEXEC);
 	ck_assert_int_eq(keyslot_file_shred(dir, NAME, &e), 0);
 	ck_assert_int_eq(keyslot_file_read(dir, NAME, &s, &e), -ENOENT);
-	/* Whoever has it open sees zeros. */
+	/* A process that has it open sees zeros. */
 	ck_assert_int_eq(pread(open_before, data, sizeof(data), 0),
 			 sizeof(data));
 	for (size_t i = 0; i < sizeof(data); i++)

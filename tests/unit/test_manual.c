@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The examples of the manual pages on formats, as they stand there, by sh, jq
+ * The examples of the manual pages on formats, as they are there, by sh, jq
  * and openssl, on files that the library makes: so it is what others can check.
  */
 #include "lib/auto.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Against the RFC's definitions, written down a second time as they stand
+/* Against the RFC's definitions, written down a second time as they are
  * there. */
 #include "lib/crypto/merkle.h"
 

@@ -112,7 +112,7 @@ static void connect_anew(void)
 
 static void greet(void);
 
-/* The state that most tests start from: the server said where it stands. */
+/* The state that most tests start from: the server gave its position. */
 static void set_up(void)
 {
 	connect_anew();

@@ -311,7 +311,8 @@ static void live(void)
 	roster_add_command(r, roster_find_vp(r, "personal"), "j", false, &e);
 }
 
-/* What there is to destroy is told by the first note: later there is less. */
+/* What there is to destroy is recorded by the first note: later there is less.
+ */
 START_TEST(what_a_wipe_destroys_is_remembered)
 {
 	struct roster_command *job;

@@ -12,7 +12,7 @@
 #define KEYS 5
 #define LIFE "issued=\"2026-11-20T08:00:00Z\" expires=\"2026-12-10T08:00:00Z\""
 
-/* Keys by letter: a to c are people's, d is the director's, x is no one's. */
+/* Keys by letter: a to c are people's, d is the director's, x is nobody's. */
 #define LETTERS "abcdx"
 
 static struct err e;
@@ -373,7 +373,7 @@ START_TEST(next_root_needs_both_thresholds)
 	r = trust_open_next_root(doc_as_root(root), env, &next, &e);
 	ck_assert_msg(e.reason == steps[_i].want, "%s", e.text);
 	ck_assert_int_eq(r, -reason_errno(steps[_i].want));
-	/* The general way is no way around. */
+	/* The general way is not a way around. */
 	ck_assert_int_eq(r < 0, trust_open(doc_as_root(root), env, &again, NULL,
 					   &e) < 0);
 }

@@ -19,7 +19,7 @@ START_TEST(each_verb_stands_once_and_is_whole)
 		for (unsigned int j = 0; j < i && (w = verb_at(j)); j++)
 			ck_assert_msg(strcmp(v->noun, w->noun) != 0 ||
 					      strcmp(v->name, w->name) != 0,
-				      "%s %s stands twice", v->noun, v->name);
+				      "%s %s is a duplicate", v->noun, v->name);
 	}
 }
 END_TEST

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each table begins with what is taken; each row below differs from it in one
- * value, so that only the test of that value stands between.
+ * value, so that only the test of that value is between.
  */
 #include "policyd/document/verify.h"
 
@@ -598,7 +598,7 @@ START_TEST(protected_config_is_replaced_by_who_may)
 }
 END_TEST
 
-/* A proof that was seen tells the half of the key that authenticates. */
+/* A proof that was seen shows the half of the key that authenticates. */
 START_TEST(salt_of_the_held_version_is_refused)
 {
 	const char *type = doc_payload_type(DOC_VP_CONFIG);

@@ -82,6 +82,6 @@ int unit_run(const char *name, void (*add)(TCase *tc))
 	srunner_set_tap(sr, "-");
 	srunner_run_all(sr, CK_SILENT);
 	srunner_free(sr);
-	/* TAP tells the rest. */
+	/* TAP says the rest. */
 	return EXIT_SUCCESS;
 }

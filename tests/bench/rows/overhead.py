@@ -110,7 +110,7 @@ def sides(work, n, last):
             return Side(name, lambda: SCENE.workers[worker].ask(work), **more)
         yield [side("in a VP", "VP", ours=True, note=f"{n} running"), side("native", "native", note="the limit"),
                *([side("native, our filter", "filter", note="what seccomp costs"),
-                  side("native, the least filter", "least", note="one instruction: what seccomp costs whoever uses it"),
+                  side("native, the least filter", "least", note="one instruction: what seccomp itself costs"),
                   side("crun", "crun", package="crun", needs=("crun",), note="a container on overlayfs, as podman has them")] if n == 1 else [])]
     except BaseException:
         SCENE.close()

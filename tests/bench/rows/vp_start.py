@@ -68,7 +68,7 @@ def caller(pipe, address):
 
 
 class Watch:
-    """Tells when a file appears in a folder (inotify)."""
+    """Reports when a file appears in a folder (inotify)."""
 
     def __init__(self, folder):
         libc = ctypes.CDLL(None, use_errno=True)

@@ -36,7 +36,7 @@ def victims():
 
 
 def sensor(number):
-    """An accelerometer that is no hardware, at a bus of the kernel's own; the attribute that it is read by."""
+    """An accelerometer that is not hardware, at a bus of the kernel's own; the attribute that it is read by."""
     bus = next(p.parent for p in pathlib.Path("/sys/bus/i2c/devices").glob("i2c-*/name") if "stub" in p.read_text())
     name = f"{bus.name.removeprefix('i2c-')}-{number:04x}"
     if not (bus / name).exists():
@@ -78,7 +78,7 @@ def test_no_class_gives_what_is_the_host_s(work):
             opened.append(str(path))
         node.unlink()
     assert not opened
-    # Nor do they stand there by name, and its own stand where they stood.
+    # Nor are they there by name, and its own are where they were.
     there = {p for p in dev.rglob("*") if not p.is_symlink() and p.is_char_device()}
     assert not {p for p in there if numbers(p) in closed.values()}
     assert numbers(dev / "tty") == (5, 0) and numbers(dev / "console")[0] == 136

@@ -98,7 +98,7 @@ def endpoint(vp, node):
 
 
 class Holder:
-    """A shell in the VP that has a node open as descriptor 3 and reads when it is told to."""
+    """A shell in the VP that has a node open as descriptor 3 and reads on request."""
 
     def __init__(self, phone, vp, node):
         self.phone, self.vp = phone, vp
