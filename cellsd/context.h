@@ -38,7 +38,7 @@ struct context_revoked {
 		char vp[VP_NAME_SIZE];
 		enum cells_class cls;
 		struct open_handles_count count;
-	} cut[ROSTER_VPS_MAX * CELLS_CLASS_COUNT];
+	} cut[VPS_MAX * CELLS_CLASS_COUNT];
 };
 
 /* Callbacks of what happens; set by cellsd/bus/. Each member must be there. */

@@ -5,6 +5,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	-DPROFILES='"$(pkgdatadir)/hardware.d"'
 %C%_libcellsd_a_SOURCES = \
 	%D%/context.c %D%/context.h \
+	%D%/limits.h \
 	%D%/settings.c %D%/settings.h \
 	%D%/bus/bus_keys.c %D%/bus/bus_keys.h \
 	%D%/bus/bus_query.c %D%/bus/bus_query.h \

@@ -12,7 +12,7 @@
 #include "cellsd/device/event_coalesce.h"
 #include "cellsd/device/own_changes.h"
 #include "cellsd/device/source_plan.h"
-#include "cellsd/vp/roster.h"
+#include "cellsd/limits.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -23,7 +23,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#define RIGHTS_MAX ((size_t)ROSTER_VPS_MAX * CELLS_CLASS_COUNT)
+#define RIGHTS_MAX ((size_t)VPS_MAX * CELLS_CLASS_COUNT)
 #define SWITCH_TRIES 3
 
 struct ns_mapping {
@@ -39,7 +39,7 @@ struct backend {
 	struct backend *gate;
 	struct devns_link *link;
 	int events; /* epoll of both */
-	struct ns_mapping held[ROSTER_VPS_MAX];
+	struct ns_mapping held[VPS_MAX];
 	unsigned int n_held;
 	struct node_list nodes, endpoints;
 	uint32_t active;
@@ -363,8 +363,8 @@ static int attach_devns_vp(struct backend *b, const struct backend_vp *vp,
 
 	if (r < 0 || find_ns_by_vp(b, vp->number))
 		return r;
-	if (b->n_held == ROSTER_VPS_MAX)
-		return err_set(e, EBUSY, "more than %d devns", ROSTER_VPS_MAX);
+	if (b->n_held == VPS_MAX)
+		return err_set(e, EBUSY, "more than %d devns", VPS_MAX);
 	r = add_or_replace_ns(b, vp->name, &id, e);
 	if (r < 0)
 		return r;

@@ -153,7 +153,7 @@ static int open_device_backend(struct context *h, const struct backend_vp *vps,
 
 static int adopt_vps_and_open_backend(struct context *h, struct err *e)
 {
-	struct backend_vp vps[ROSTER_VPS_MAX];
+	struct backend_vp vps[VPS_MAX];
 	unsigned int n = 0;
 	int r = 0;
 

@@ -113,7 +113,7 @@ static int update_backend_policy(struct context *h, struct context_revoked *ret,
 {
 	struct roster *r = h->roster;
 	struct vp *front = roster_get_foreground(r);
-	struct backend_rights row[ROSTER_VPS_MAX] = { 0 };
+	struct backend_rights row[VPS_MAX] = { 0 };
 	struct policy_update d = { h, ret };
 	struct backend_table t = { .front = front ? front->number : 0,
 				   .row = row };
@@ -171,8 +171,7 @@ static void report_mode_changes(struct context *h, const struct vp *v,
 	}
 }
 
-static void withdraw_lost_classes(struct context *h,
-				  uint32_t old[ROSTER_VPS_MAX],
+static void withdraw_lost_classes(struct context *h, uint32_t old[VPS_MAX],
 				  uint64_t *ret_ns)
 {
 	struct roster *r = h->roster;
@@ -191,8 +190,7 @@ static void withdraw_lost_classes(struct context *h,
 }
 
 /* Ends or counts what the backend does not take away itself. */
-static void revoke_lost_handles(struct context *h,
-				const uint32_t old[ROSTER_VPS_MAX],
+static void revoke_lost_handles(struct context *h, const uint32_t old[VPS_MAX],
 				bool decided, struct context_revoked *ret)
 {
 	struct roster *r = h->roster;
@@ -210,7 +208,7 @@ static void revoke_lost_handles(struct context *h,
 }
 
 static void grant_allowed_classes(struct context *h,
-				  const uint32_t old[ROSTER_VPS_MAX],
+				  const uint32_t old[VPS_MAX],
 				  const char *cause, uint64_t *ret_ns)
 {
 	struct roster *r = h->roster;
@@ -230,10 +228,9 @@ static void grant_allowed_classes(struct context *h,
 	}
 }
 
-static void revoke_and_grant(struct context *h,
-			     const uint32_t old[ROSTER_VPS_MAX], bool decided,
-			     const char *cause, struct context_revoked *ret,
-			     uint64_t *ret_ns)
+static void revoke_and_grant(struct context *h, const uint32_t old[VPS_MAX],
+			     bool decided, const char *cause,
+			     struct context_revoked *ret, uint64_t *ret_ns)
 {
 	revoke_lost_handles(h, old, decided, ret);
 	grant_allowed_classes(h, old, cause, ret_ns);
@@ -243,7 +240,7 @@ static void revoke_and_grant(struct context *h,
 void foreground_apply_access(struct context *h, const char *cause,
 			     struct context_revoked *ret, uint64_t *ret_ns)
 {
-	uint32_t old[ROSTER_VPS_MAX] = { 0 };
+	uint32_t old[VPS_MAX] = { 0 };
 	struct err e;
 	int r;
 
@@ -262,7 +259,7 @@ void foreground_apply_access(struct context *h, const char *cause,
 static int move_foreground(struct context *h, struct vp *from,
 			   const char *cause, uint64_t *ret_ns, struct err *e)
 {
-	uint32_t old[ROSTER_VPS_MAX] = { 0 };
+	uint32_t old[VPS_MAX] = { 0 };
 	struct err undo;
 	int r;
 

@@ -24,7 +24,7 @@ int operations_apply(struct context *h, struct roster_desired *w,
 {
 	struct roster *r = h->roster;
 	uint64_t last = arrival_ns;
-	bool is_new[ROSTER_VPS_MAX] = { false };
+	bool is_new[VPS_MAX] = { false };
 	unsigned int n = w->n;
 	int code;
 

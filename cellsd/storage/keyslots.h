@@ -30,7 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cellsd/vp/vp.h"
+#include "cellsd/limits.h"
 #include "lib/crypto/key_recovery.h"
 
 #define KEYSLOTS_KEY_SIZE KEY_RECOVERY_KEY_SIZE

@@ -5,7 +5,7 @@
 #include "cellsd/device/disk.h"
 #include "cellsd/storage/data_image.h"
 #include "cellsd/storage/fscrypt.h"
-#include "cellsd/vp/roster.h"
+#include "cellsd/vp/vp.h"
 #include "lib/auto.h"
 #include "lib/crypto/secure_memory.h"
 #include "lib/encoding.h"
@@ -38,7 +38,7 @@ struct vp_data {
 	struct vp_keys keys;
 	int vps, vaults;  /* folders */
 	bool has_fscrypt; /* where the state folder is */
-	struct data_mount place[ROSTER_VPS_MAX];
+	struct data_mount place[VPS_MAX];
 };
 
 enum data_kind { NONE, FOLDER, IMAGE };
@@ -166,7 +166,7 @@ void vp_data_free(struct vp_data *d)
 {
 	if (!d)
 		return;
-	for (unsigned int i = 0; i < ROSTER_VPS_MAX; i++)
+	for (unsigned int i = 0; i < VPS_MAX; i++)
 		if (d->place[i].number)
 			close(d->place[i].root);
 	vp_keys_fini(&d->keys);
@@ -179,7 +179,7 @@ void vp_data_free(struct vp_data *d)
 
 static struct data_mount *find_data_mount(struct vp_data *d, uint32_t number)
 {
-	for (unsigned int i = 0; i < ROSTER_VPS_MAX; i++)
+	for (unsigned int i = 0; i < VPS_MAX; i++)
 		if (d->place[i].number == number)
 			return &d->place[i];
 	return NULL;

@@ -2,6 +2,7 @@
 #include "cellsd/storage/vp_keys.h"
 
 #include "cellsd/storage/keyslot_file.h"
+#include "cellsd/vp/vp.h"
 #include "lib/auto.h"
 #include "lib/crypto/hash.h"
 #include "lib/crypto/secure_memory.h"

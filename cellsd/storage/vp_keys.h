@@ -12,6 +12,8 @@
 
 #include "cellsd/storage/keyslots.h"
 
+struct vp;
+
 #define VP_KEYS_NAME_SIZE (VP_NAME_SIZE + 24)
 
 struct err;

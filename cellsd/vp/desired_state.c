@@ -189,9 +189,8 @@ static int read_vp_entry(sd_bus_message *m, struct roster_desired *w,
 		return set_read_error(e, r, "VPs");
 	if (!encoding_is_valid_id(name) || find_desired_vp(w, name))
 		return err_set(e, EINVAL, "read Apply: VP name '%.70s'", name);
-	if (w->n == ROSTER_VPS_MAX)
-		return err_reason(e, REASON_BUSY, "more than %d VPs",
-				  ROSTER_VPS_MAX);
+	if (w->n == VPS_MAX)
+		return err_reason(e, REASON_BUSY, "more than %d VPs", VPS_MAX);
 	v = vp_new(name, e);
 	if (!v)
 		return -ENOMEM;

@@ -156,7 +156,7 @@ static uint32_t get_resolver_address(const struct net *n)
 }
 
 static unsigned int list_connected_vps(const struct context *h,
-				       struct firewall_vp vps[ROSTER_VPS_MAX])
+				       struct firewall_vp vps[VPS_MAX])
 {
 	unsigned int n = 0;
 
@@ -180,7 +180,7 @@ static void format_link_name(const struct vp *v, char name[VETH_NAME_SIZE])
 /* All VPs that there can be leave the host a quarter of what is remembered. */
 static uint32_t get_vp_flow_limit(void)
 {
-	uint32_t share = conntrack_get_max() / 4 * 3 / ROSTER_VPS_MAX;
+	uint32_t share = conntrack_get_max() / 4 * 3 / VPS_MAX;
 
 	if (share == 0 || share > FLOWS_MAX)
 		return FLOWS_MAX;
@@ -190,7 +190,7 @@ static uint32_t get_vp_flow_limit(void)
 static int load_firewall_table(struct context *h, struct err *e)
 {
 	struct net *n = h->net;
-	struct firewall_vp vps[ROSTER_VPS_MAX];
+	struct firewall_vp vps[VPS_MAX];
 	struct firewall_plan plan = {
 		.resolver = get_resolver_address(n),
 		.close = is_forwarding_ours(n),
@@ -369,7 +369,7 @@ static void remove_stray_links(struct context *h)
 /* A link that stays is held by the table, which has no such VP. */
 static bool is_network_unused(struct context *h)
 {
-	struct firewall_vp vps[ROSTER_VPS_MAX];
+	struct firewall_vp vps[VPS_MAX];
 
 	return list_connected_vps(h, vps) == 0 && !h->net->has_stray;
 }
@@ -515,7 +515,7 @@ void net_remove_stale(struct context *h)
 
 void net_update_rules(struct context *h)
 {
-	struct firewall_vp vps[ROSTER_VPS_MAX];
+	struct firewall_vp vps[VPS_MAX];
 	struct err e;
 
 	for (unsigned int i = 0; i < h->roster->n; i++)

@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cellsd/limits.h"
 #include "cellsd/vp/vp.h"
 
-#define ROSTER_VPS_MAX 64
 #define ROSTER_COMMANDS_MAX 1024
 #define ROSTER_COMMAND_SIZE 129
 
@@ -34,7 +34,7 @@ struct roster_command {
 
 struct roster {
 	struct journal *journal;
-	struct vp *vp[ROSTER_VPS_MAX]; /* in the desired state's order */
+	struct vp *vp[VPS_MAX]; /* in the desired state's order */
 	unsigned int n;
 	char front[VP_NAME_SIZE]; /* "": the host */
 	uint64_t front_generation, apply_generation;
@@ -63,7 +63,7 @@ struct vp *roster_get_foreground(const struct roster *r);
  */
 struct roster_desired {
 	uint64_t generation;
-	struct vp *vp[ROSTER_VPS_MAX];
+	struct vp *vp[VPS_MAX];
 	unsigned int n;
 };
 void roster_desired_fini(struct roster_desired *w);

@@ -89,7 +89,7 @@ static int assign_id_ranges(struct roster *r, struct roster_desired *w,
 /* The desired order, then those that are kept. Cannot fail: there is room. */
 static void adopt_desired_vps(struct roster *r, struct roster_desired *w)
 {
-	struct vp *kept[ROSTER_VPS_MAX];
+	struct vp *kept[VPS_MAX];
 	unsigned int n_kept = 0, n = 0;
 
 	for (unsigned int i = 0; i < r->n; i++) {
@@ -160,9 +160,8 @@ int roster_apply_desired(struct roster *r, struct roster_desired *w,
 {
 	int code;
 
-	if (count_vps_after_apply(r, w) > ROSTER_VPS_MAX)
-		return err_reason(e, REASON_BUSY, "more than %d VPs",
-				  ROSTER_VPS_MAX);
+	if (count_vps_after_apply(r, w) > VPS_MAX)
+		return err_reason(e, REASON_BUSY, "more than %d VPs", VPS_MAX);
 	for (unsigned int i = 0; i < w->n; i++)
 		w->vp[i]->named = true;
 	code = assign_id_ranges(r, w, e);

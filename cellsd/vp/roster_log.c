@@ -26,8 +26,8 @@ static struct vp *find_or_add_vp(struct roster *r, const char *name,
 
 	if (v)
 		return v;
-	if (r->n == ROSTER_VPS_MAX) {
-		err_reason(e, REASON_BUSY, "more than %d VPs", ROSTER_VPS_MAX);
+	if (r->n == VPS_MAX) {
+		err_reason(e, REASON_BUSY, "more than %d VPs", VPS_MAX);
 		return NULL;
 	}
 	v = vp_new(name, e);

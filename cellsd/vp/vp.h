@@ -12,12 +12,12 @@
 
 #include "cellsd/container/init_process.h"
 #include "cellsd/device/backend.h"
+#include "cellsd/limits.h"
 #include "cellsd/vp/vp_state.h"
 
 #include <cells/class.h>
 #include <cells/mode.h>
 
-#define VP_NAME_SIZE 65
 #define VP_CGROUP_SIZE 96
 #define VP_LAYERS_MAX 16
 #define VP_RANGE_FIRST 16 /* ids below 1,048,576 are the host's */
