@@ -254,11 +254,12 @@ int daemon_open(const struct context_options *o,
 	if (r == 0)
 		r = module_autoload_new(h, &h->autoload, e);
 	if (r == 0)
-		r = net_new(h, &h->net, e);
+		r = net_new(&o->net, o->run_dir, h->roster, o->loop, &h->net,
+			    e);
 	if (r == 0)
 		r = adopt_vps_and_open_backend(h, e);
 	if (r == 0)
-		net_remove_stale(h);
+		net_remove_stale(h->net);
 	if (r == 0)
 		r = psi_new(h, o->pressure_ms, &h->pressure, e);
 	if (r == 0)

@@ -138,7 +138,7 @@ static int create_first_process(struct context *h, struct vp *v, int data,
 	r = create_vp_cgroup(h, v, e);
 	if (r < 0)
 		return r;
-	net_assign_address(h, v);
+	net_assign_address(h->net, v);
 	plan.leaf = run->leaf;
 	plan.address = run->address;
 	plan.merge = h->merge != NULL;
@@ -146,7 +146,7 @@ static int create_first_process(struct context *h, struct vp *v, int data,
 	selinux_format_process_context(v->number, label);
 	r = init_process_clone(&plan, &run->birth, e);
 	if (r == 0)
-		r = net_attach_vp(h, v, run->birth.pid, e);
+		r = net_attach_vp(h->net, v, run->birth.pid, e);
 	if (r < 0)
 		return r;
 	init_process_continue(&run->birth);
@@ -269,7 +269,7 @@ void launch_undo(struct context *h, struct vp *v)
 	memcpy(name, run->leaf_name, sizeof(name));
 	kill_vp_processes(run);
 	foreground_detach_vp(h, v);
-	net_detach_vp(h, v);
+	net_detach_vp(h->net, v);
 	notifications_close(steal(run->attention));
 	v->run = v->ready = NULL;
 	vp_run_free(run);

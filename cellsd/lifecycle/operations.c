@@ -49,7 +49,7 @@ int operations_apply(struct context *h, struct roster_desired *w,
 		if (!r->vp[i]->named && r->vp[i]->run && !r->vp[i]->run->cause)
 			running_stop_vp(h, r->vp[i], false, "policy");
 	}
-	net_update_rules(h);
+	net_update_rules(h->net);
 	roster_compact_log(r);
 	return 0;
 }

@@ -78,7 +78,7 @@ static void complete_vp_end(struct context *h, struct vp *v)
 	memcpy(leaf, v->run->leaf_name, sizeof(leaf));
 	clear_io_limits(v->run);
 	foreground_detach_vp(h, v);
-	net_detach_vp(h, v);
+	net_detach_vp(h->net, v);
 	reap_init_process(v->run);
 	notifications_close(steal(v->run->attention));
 	vp_run_free(steal(v->run));
@@ -388,7 +388,7 @@ int running_adopt_vp(struct context *h, struct vp *v, struct err *e)
 		return 0;
 	}
 	run->since_ns = clock_boot_ns();
-	net_adopt_vp(h, v);
+	net_adopt_vp(h->net, v);
 	adopt_vp_init(h, v);
 	return 0;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/net/firewall.h"
 
-#include "cellsd/vp/vp.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 
@@ -37,9 +36,9 @@ static struct address_text format_address(uint32_t address)
 	return t;
 }
 
-bool firewall_is_plain(const struct vp_conf *c)
+bool firewall_is_plain(const struct firewall_vp *v)
 {
-	return c->n_allow == 0 && c->net_rate == 0;
+	return v->rules.n_allow == 0 && v->rules.rate == 0;
 }
 
 static void write_link_address(FILE *f, const struct firewall_vp *v)
@@ -64,7 +63,7 @@ static void write_rate_limit(FILE *f, uint64_t rate)
 		rate, burst);
 }
 
-static void write_allow_rule(FILE *f, const struct vp_allow *a)
+static void write_allow_rule(FILE *f, const struct firewall_allow *a)
 {
 	const char *protocol = a->protocol == IPPROTO_TCP ? "tcp" : "udp";
 
@@ -80,10 +79,10 @@ static void write_allow_rule(FILE *f, const struct vp_allow *a)
 
 static void write_vp_chains(FILE *f, const struct firewall_vp *v)
 {
-	const struct vp_conf *c = v->conf;
+	const struct firewall_rules *c = &v->rules;
 
 	fprintf(f, " chain out%u {\n", v->number);
-	write_rate_limit(f, c->net_rate);
+	write_rate_limit(f, c->rate);
 	if (c->n_allow > 0)
 		fprintf(f, "  ct status dnat meta l4proto { tcp, udp } "
 			   "th dport 53 accept\n");
@@ -92,7 +91,7 @@ static void write_vp_chains(FILE *f, const struct firewall_vp *v)
 	if (c->n_allow > 0)
 		fprintf(f, "  reject with icmpx type admin-prohibited\n");
 	fprintf(f, " }\n chain in%u {\n", v->number);
-	write_rate_limit(f, c->net_rate);
+	write_rate_limit(f, c->rate);
 	fprintf(f, " }\n");
 }
 
@@ -115,7 +114,7 @@ static void write_verdict_map(FILE *f, const struct firewall_plan *p,
 
 	fprintf(f, " map own_%s {\n  type ipv4_addr : verdict\n", way);
 	for (unsigned int i = 0; i < p->n; i++) {
-		if (firewall_is_plain(p->vp[i].conf))
+		if (firewall_is_plain(&p->vp[i]))
 			continue;
 		fprintf(f, "%s%s : goto %s%u", first ? "  elements = { " : ", ",
 			format_address(p->vp[i].address).s, way,
@@ -216,7 +215,7 @@ char *firewall_build_ruleset(const struct firewall_plan *p)
 		   "table " TABLE " {\n");
 	write_vp_set(f, p);
 	for (unsigned int i = 0; i < p->n; i++)
-		if (!firewall_is_plain(p->vp[i].conf))
+		if (!firewall_is_plain(&p->vp[i]))
 			write_vp_chains(f, &p->vp[i]);
 	write_verdict_map(f, p, "out");
 	write_verdict_map(f, p, "in");

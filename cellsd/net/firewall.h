@@ -22,12 +22,25 @@
 
 struct err;
 struct firewall;
-struct vp_conf;
+
+/* Where a VP may send to; host byte order, 0 is any protocol or port. */
+struct firewall_allow {
+	uint32_t address;
+	uint8_t prefix, protocol; /* IPPROTO_TCP, IPPROTO_UDP */
+	uint16_t port;
+};
+
+/* All zero: a VP without rules of its own. */
+struct firewall_rules {
+	uint64_t rate; /* bytes a second, each way; 0: no limit */
+	const struct firewall_allow *allow; /* borrowed; none: anywhere */
+	uint32_t n_allow;
+};
 
 struct firewall_vp {
 	uint32_t number;
 	uint32_t address; /* host byte order */
-	const struct vp_conf *conf;
+	struct firewall_rules rules;
 };
 
 struct firewall_plan {
@@ -47,7 +60,7 @@ int firewall_load(struct firewall *f, const struct firewall_plan *p,
 		  struct err *e);
 
 /* A VP that has no rules of its own; the table must be there. */
-bool firewall_is_plain(const struct vp_conf *c);
+bool firewall_is_plain(const struct firewall_vp *v);
 int firewall_add_vp(struct firewall *f, const struct firewall_vp *v,
 		    struct err *e);
 int firewall_remove_vp(struct firewall *f, const struct firewall_vp *v,

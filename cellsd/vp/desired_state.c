@@ -78,7 +78,7 @@ static int read_layer_digests(sd_bus_message *m, struct vp_conf *c,
 
 static int read_allow_rules(sd_bus_message *m, struct vp_conf *c, struct err *e)
 {
-	struct vp_allow a;
+	struct firewall_allow a;
 	int r = sd_bus_message_enter_container(m, 'v', "a(uyyq)");
 
 	if (r >= 0)

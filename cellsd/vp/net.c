@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/vp/net.h"
 
-#include "cellsd/context.h"
 #include "cellsd/net/conntrack.h"
 #include "cellsd/net/firewall.h"
 #include "cellsd/net/resolver.h"
 #include "cellsd/net/veth.h"
+#include "cellsd/vp/roster.h"
 #include "lib/auto.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
@@ -31,6 +31,7 @@
 
 struct net {
 	struct net_options options;
+	const struct roster *roster;
 	struct veth *veth;
 	struct firewall *firewall;
 	char *mark;	 /* file that says that forwarding is ours to end */
@@ -155,21 +156,27 @@ static uint32_t get_resolver_address(const struct net *n)
 				   : resolver_read_file(RESOLV_FILE);
 }
 
-static unsigned int list_connected_vps(const struct context *h,
+static struct firewall_vp get_firewall_vp(const struct vp *v)
+{
+	return (struct firewall_vp){
+		.number = v->number,
+		.address = vp_get_run(v)->address,
+		.rules = { v->conf.net_rate, v->conf.allow, v->conf.n_allow },
+	};
+}
+
+static unsigned int list_connected_vps(const struct net *n,
 				       struct firewall_vp vps[VPS_MAX])
 {
-	unsigned int n = 0;
+	unsigned int found = 0;
 
-	for (unsigned int i = 0; i < h->roster->n; i++) {
-		const struct vp *v = h->roster->vp[i];
-		const struct vp_run *run = vp_get_run(v);
+	for (unsigned int i = 0; i < n->roster->n; i++) {
+		const struct vp *v = n->roster->vp[i];
 
-		if (run && run->address)
-			vps[n++] =
-				(struct firewall_vp){ v->number, run->address,
-						      &v->conf };
+		if (vp_get_run(v) && vp_get_run(v)->address)
+			vps[found++] = get_firewall_vp(v);
 	}
-	return n;
+	return found;
 }
 
 static void format_link_name(const struct vp *v, char name[VETH_NAME_SIZE])
@@ -187,15 +194,14 @@ static uint32_t get_vp_flow_limit(void)
 	return share < FLOWS_MIN ? FLOWS_MIN : share;
 }
 
-static int load_firewall_table(struct context *h, struct err *e)
+static int load_firewall_table(struct net *n, struct err *e)
 {
-	struct net *n = h->net;
 	struct firewall_vp vps[VPS_MAX];
 	struct firewall_plan plan = {
 		.resolver = get_resolver_address(n),
 		.close = is_forwarding_ours(n),
 		.vp = vps,
-		.n = list_connected_vps(h, vps),
+		.n = list_connected_vps(n, vps),
 		.flows_max = get_vp_flow_limit(),
 	};
 	int r = firewall_load(n->firewall, &plan, e);
@@ -222,12 +228,9 @@ static int load_firewall_table(struct context *h, struct err *e)
  * others now (firewall_plan.close), and none again when the last VP has gone.
  * So the table is there before it forwards, and after.
  */
-static int allow_vp_traffic(struct context *h, const struct vp *v,
-			    struct err *e)
+static int allow_vp_traffic(struct net *n, const struct vp *v, struct err *e)
 {
-	const struct firewall_vp vp = { v->number, vp_get_run(v)->address,
-					&v->conf };
-	struct net *n = h->net;
+	const struct firewall_vp vp = get_firewall_vp(v);
 	int r = 0;
 
 	if (!is_forwarding_enabled() && !is_forwarding_ours(n)) {
@@ -235,66 +238,68 @@ static int allow_vp_traffic(struct context *h, const struct vp *v,
 		n->is_loaded = false;
 	}
 	if (r == 0)
-		r = n->is_loaded && firewall_is_plain(&v->conf)
+		r = n->is_loaded && firewall_is_plain(&vp)
 			    ? firewall_add_vp(n->firewall, &vp, e)
-			    : load_firewall_table(h, e);
+			    : load_firewall_table(n, e);
 	return r < 0 ? r : enable_ip_forwarding(e);
 }
 
-static void clear_firewall_table(struct context *h)
+static void clear_firewall_table(struct net *n)
 {
 	struct err e;
 
-	disable_ip_forwarding(h->net);
-	if (firewall_clear(h->net->firewall, &e) < 0)
+	disable_ip_forwarding(n);
+	if (firewall_clear(n->firewall, &e) < 0)
 		log_warning("%s", e.text);
-	h->net->is_loaded = false;
+	n->is_loaded = false;
 }
 
 static int on_resolv_conf_change(sd_event_source *s,
 				 const struct inotify_event *ev, void *arg)
 {
-	struct context *h = arg;
+	struct net *n = arg;
 	struct err e;
 
-	if (h->net->is_loaded &&
-	    get_resolver_address(h->net) != h->net->loaded &&
-	    load_firewall_table(h, &e) < 0)
+	if (n->is_loaded && get_resolver_address(n) != n->loaded &&
+	    load_firewall_table(n, &e) < 0)
 		log_error("%s", e.text);
 	return 0;
 }
 
 /* The file is often a link to another folder, in which it is replaced. */
-static int watch_resolv_conf(struct context *h, struct net *n, struct err *e)
+static int watch_resolv_conf(struct net *n, sd_event *loop, struct err *e)
 {
 	const uint32_t mask = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE;
 	auto_free char *target = realpath(RESOLV_FILE, NULL);
 	int r;
 
-	r = sd_event_add_inotify(h->options.loop, &n->on_resolv, RESOLV_FOLDER,
-				 mask, on_resolv_conf_change, h);
+	r = sd_event_add_inotify(loop, &n->on_resolv, RESOLV_FOLDER, mask,
+				 on_resolv_conf_change, n);
 	if (r < 0)
 		return err_sys(e, -r, "watch " RESOLV_FOLDER);
 	if (!target)
 		return 0;
 	*strrchr(target, '/') = '\0';
 	if (strcmp(target, RESOLV_FOLDER) != 0)
-		sd_event_add_inotify(h->options.loop, &n->on_target, target,
-				     mask, on_resolv_conf_change, h);
+		sd_event_add_inotify(loop, &n->on_target, target, mask,
+				     on_resolv_conf_change, n);
 	return 0;
 }
 
 /* ---- open */
 
-int net_new(struct context *h, struct net **ret, struct err *e)
+int net_new(const struct net_options *o, const char *run_dir,
+	    const struct roster *roster, sd_event *loop, struct net **ret,
+	    struct err *e)
 {
 	AUTO(net_freep) struct net *n = calloc(1, sizeof(*n));
 	int r = 0;
 
 	if (!n)
 		return err_oom(e, "open the network");
-	n->options = h->options.net;
-	n->mark = io_join(h->options.run_dir, FORWARD_MARK);
+	n->options = *o;
+	n->roster = roster;
+	n->mark = io_join(run_dir, FORWARD_MARK);
 	if (!n->mark)
 		return err_oom(e, "open the network");
 	if (!n->options.off) {
@@ -303,7 +308,7 @@ int net_new(struct context *h, struct net **ret, struct err *e)
 			r = firewall_new(&n->firewall, e);
 	}
 	if (r == 0 && !n->options.off && !n->options.resolver)
-		r = watch_resolv_conf(h, n, e);
+		r = watch_resolv_conf(n, loop, e);
 	if (r < 0)
 		return r;
 	*ret = steal(n);
@@ -337,41 +342,40 @@ static void remove_vp_link(struct net *n, const char *name)
 /* A link with our name and of no running VP was left by a daemon that died. */
 static void remove_stray_link(void *arg, const char *name)
 {
-	struct context *h = arg;
+	struct net *n = arg;
 	size_t len = strlen(FIREWALL_LINK);
 	uint64_t number;
 
 	if (strncmp(name, FIREWALL_LINK, len) != 0 ||
 	    encoding_parse_number(name + len, UINT32_MAX, &number) < 0)
 		return;
-	for (unsigned int i = 0; i < h->roster->n; i++) {
-		const struct vp_run *run = vp_get_run(h->roster->vp[i]);
+	for (unsigned int i = 0; i < n->roster->n; i++) {
+		const struct vp_run *run = vp_get_run(n->roster->vp[i]);
 
-		if (h->roster->vp[i]->number == number && run && run->address)
+		if (n->roster->vp[i]->number == number && run && run->address)
 			return;
 	}
 	log_info("remove link %s: it is of no running VP", name);
-	remove_vp_link(h->net, name);
+	remove_vp_link(n, name);
 }
 
-static void remove_stray_links(struct context *h)
+static void remove_stray_links(struct net *n)
 {
-	struct net *n = h->net;
 	struct err e;
 
 	n->has_stray = false;
-	if (veth_each_link(n->veth, remove_stray_link, h, &e) == 0)
+	if (veth_each_link(n->veth, remove_stray_link, n, &e) == 0)
 		return;
 	log_warning("%s", e.text);
 	n->has_stray = true;
 }
 
 /* A link that stays is held by the table, which has no such VP. */
-static bool is_network_unused(struct context *h)
+static bool is_network_unused(struct net *n)
 {
 	struct firewall_vp vps[VPS_MAX];
 
-	return list_connected_vps(h, vps) == 0 && !h->net->has_stray;
+	return list_connected_vps(n, vps) == 0 && !n->has_stray;
 }
 
 /* ---- one VP */
@@ -386,10 +390,9 @@ bool net_is_missing(const struct vp *v)
 	return v->conf.nat && v->run && !v->run->address;
 }
 
-void net_assign_address(struct context *h, struct vp *v)
+void net_assign_address(struct net *n, struct vp *v)
 {
 	struct vp_run *run = vp_get_run(v);
-	struct net *n = h->net;
 	struct err e;
 	int r;
 
@@ -405,19 +408,17 @@ void net_assign_address(struct context *h, struct vp *v)
 				   v->number - VP_RANGE_FIRST, &run->address,
 				   &e);
 	if (r == 0)
-		r = allow_vp_traffic(h, v, &e);
+		r = allow_vp_traffic(n, v, &e);
 	if (r == 0)
 		return;
 	run->unfit = true;
 	log_error("VP %s has no network: %s", v->name, e.text);
-	net_detach_vp(h, v);
+	net_detach_vp(n, v);
 }
 
-int net_attach_vp(struct context *h, const struct vp *v, pid_t pid,
-		  struct err *e)
+int net_attach_vp(struct net *n, const struct vp *v, pid_t pid, struct err *e)
 {
 	const struct vp_run *run = vp_get_run(v);
-	struct net *n = h->net;
 	char name[VETH_NAME_SIZE];
 	int r;
 
@@ -433,11 +434,10 @@ int net_attach_vp(struct context *h, const struct vp *v, pid_t pid,
 	return r;
 }
 
-void net_detach_vp(struct context *h, struct vp *v)
+void net_detach_vp(struct net *n, struct vp *v)
 {
 	struct vp_run *run = vp_get_run(v);
-	const struct firewall_vp vp = { v->number, run->address, &v->conf };
-	struct net *n = h->net;
+	const struct firewall_vp vp = get_firewall_vp(v);
 	char name[VETH_NAME_SIZE];
 	struct err e;
 	int r;
@@ -451,78 +451,77 @@ void net_detach_vp(struct context *h, struct vp *v)
 		log_warning("VP %s: %s", v->name, e.text);
 	run->address = 0;
 	if (n->has_stray)
-		remove_stray_links(h);
-	if (is_network_unused(h)) {
-		clear_firewall_table(h);
+		remove_stray_links(n);
+	if (is_network_unused(n)) {
+		clear_firewall_table(n);
 		return;
 	}
 	/* A start that failed may not be in the set yet. */
-	r = firewall_is_plain(&v->conf)
-		    ? firewall_remove_vp(n->firewall, &vp, &e)
-		    : -EAGAIN;
+	r = firewall_is_plain(&vp) ? firewall_remove_vp(n->firewall, &vp, &e)
+				   : -EAGAIN;
 	if (r < 0)
-		r = load_firewall_table(h, &e);
+		r = load_firewall_table(n, &e);
 	if (r < 0)
 		log_warning("%s", e.text);
 }
 
-void net_adopt_vp(struct context *h, struct vp *v)
+void net_adopt_vp(struct net *n, struct vp *v)
 {
 	char name[VETH_NAME_SIZE];
 	struct err e;
 
-	if (h->net->options.off)
+	if (n->options.off)
 		return;
 	format_link_name(v, name);
-	if (veth_get_vp_address(h->net->veth, name, &v->run->address, &e) < 0)
+	if (veth_get_vp_address(n->veth, name, &v->run->address, &e) < 0)
 		log_error("VP %s has no network: %s", v->name, e.text);
 }
 
 /* ---- all */
 
 /* What cannot be held to its rules has no network at all. */
-static void disconnect_all_vps(struct context *h)
+static void disconnect_all_vps(struct net *n)
 {
-	for (unsigned int i = 0; i < h->roster->n; i++) {
-		struct vp *v = h->roster->vp[i];
+	for (unsigned int i = 0; i < n->roster->n; i++) {
+		struct vp *v = n->roster->vp[i];
 
 		if (!vp_get_run(v) || !vp_get_run(v)->address)
 			continue;
 		log_error("VP %s has no network until it starts again",
 			  v->name);
 		vp_get_run(v)->unfit = true;
-		net_detach_vp(h, v);
+		net_detach_vp(n, v);
 	}
 }
 
-void net_remove_stale(struct context *h)
+void net_remove_stale(struct net *n)
 {
 	struct err e;
 
-	if (h->net->options.off)
+	if (n->options.off)
 		return;
-	remove_stray_links(h);
-	if (is_network_unused(h)) {
+	remove_stray_links(n);
+	if (is_network_unused(n)) {
 		/* No table is normal; no nftables is logged when it is needed.
 		 */
-		disable_ip_forwarding(h->net);
-		h->net->is_barred = firewall_clear(h->net->firewall, &e) < 0;
-	} else if (load_firewall_table(h, &e) < 0) {
+		disable_ip_forwarding(n);
+		n->is_barred = firewall_clear(n->firewall, &e) < 0;
+	} else if (load_firewall_table(n, &e) < 0) {
 		log_error("%s", e.text);
-		disconnect_all_vps(h);
+		disconnect_all_vps(n);
 	}
 }
 
-void net_update_rules(struct context *h)
+void net_update_rules(struct net *n)
 {
 	struct firewall_vp vps[VPS_MAX];
 	struct err e;
 
-	for (unsigned int i = 0; i < h->roster->n; i++)
-		if (!h->roster->vp[i]->conf.nat && vp_get_run(h->roster->vp[i]))
-			net_detach_vp(h, h->roster->vp[i]);
-	if (list_connected_vps(h, vps) > 0 && load_firewall_table(h, &e) < 0) {
+	for (unsigned int i = 0; i < n->roster->n; i++)
+		if (!n->roster->vp[i]->conf.nat && vp_get_run(n->roster->vp[i]))
+			net_detach_vp(n, n->roster->vp[i]);
+	if (list_connected_vps(n, vps) > 0 && load_firewall_table(n, &e) < 0) {
 		log_error("%s", e.text);
-		disconnect_all_vps(h);
+		disconnect_all_vps(n);
 	}
 }

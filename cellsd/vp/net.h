@@ -12,10 +12,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <systemd/sd-event.h>
 
 struct err;
-struct context;
 struct net;
+struct roster;
 struct vp;
 
 #define NET_RANGE "10.213.0.0/16"
@@ -33,8 +34,10 @@ int net_parse_range(const char *text, struct net_options *ret, struct err *e);
 int net_parse_resolver(const char *text, struct net_options *ret,
 		       struct err *e);
 
-/* Needs h->options. Where the kernel lacks something, VPs have no network. */
-int net_new(struct context *h, struct net **ret, struct err *e);
+/* Borrows the roster. Where the kernel lacks something, VPs have no network. */
+int net_new(const struct net_options *o, const char *run_dir,
+	    const struct roster *roster, sd_event *loop, struct net **ret,
+	    struct err *e);
 void net_free(struct net *n);
 
 /*
@@ -42,19 +45,18 @@ void net_free(struct net *n);
  * child would be given copies: an address for what is made of v, and the rules
  * for it; or 0, logged, if it wants one and cannot have it.
  */
-void net_assign_address(struct context *h, struct vp *v);
+void net_assign_address(struct net *n, struct vp *v);
 /* Makes the link to the VP's first process. */
-int net_attach_vp(struct context *h, const struct vp *v, pid_t pid,
-		  struct err *e);
+int net_attach_vp(struct net *n, const struct vp *v, pid_t pid, struct err *e);
 /* When it has ended; also after half a start. */
-void net_detach_vp(struct context *h, struct vp *v);
+void net_detach_vp(struct net *n, struct vp *v);
 
 /* After a restart: finds the link of a VP that runs. */
-void net_adopt_vp(struct context *h, struct vp *v);
+void net_adopt_vp(struct net *n, struct vp *v);
 /* After that: removes what is of no running VP, loads the table again. */
-void net_remove_stale(struct context *h);
+void net_remove_stale(struct net *n);
 /* After Apply: other rules hold at once; what may have no network loses it. */
-void net_update_rules(struct context *h);
+void net_update_rules(struct net *n);
 
 /* No VP gets one, for the kernel took no table of ours. */
 bool net_is_firewall_rejected(const struct net *n);

@@ -427,7 +427,7 @@ static void write_conf_records(struct journal *j, const char *vp,
 	for (uint32_t i = 0; i < c->n_layers; i++)
 		journal_add_record(j, "conf", vp, "layer", c->layer[i], NULL);
 	for (uint32_t i = 0; i < c->n_allow; i++) {
-		const struct vp_allow *a = &c->allow[i];
+		const struct firewall_allow *a = &c->allow[i];
 		char text[64];
 
 		snprintf(text, sizeof(text), "%u %u %u %u", a->address,

@@ -89,10 +89,10 @@ int vp_conf_add_layer(struct vp_conf *c, const char *digest, struct err *e)
 	return 0;
 }
 
-int vp_conf_add_allow(struct vp_conf *c, const struct vp_allow *a,
+int vp_conf_add_allow(struct vp_conf *c, const struct firewall_allow *a,
 		      struct err *e)
 {
-	struct vp_allow *more;
+	struct firewall_allow *more;
 
 	if (a->prefix > 32 ||
 	    (a->prefix < 32 && a->address & (~0U >> a->prefix)))
@@ -118,13 +118,13 @@ static int set_allow_property(struct vp_conf *c, const char *value,
 			      struct err *e)
 {
 	unsigned int address, prefix, protocol, port;
-	struct vp_allow a;
+	struct firewall_allow a;
 
 	if (sscanf(value, "%u %u %u %u", &address, &prefix, &protocol, &port) !=
 	    4)
 		return err_set(e, EINVAL, "property allow: '%.40s'", value);
-	a = (struct vp_allow){ address, (uint8_t)prefix, (uint8_t)protocol,
-			       (uint16_t)port };
+	a = (struct firewall_allow){ address, (uint8_t)prefix,
+				     (uint8_t)protocol, (uint16_t)port };
 	return vp_conf_add_allow(c, &a, e);
 }
 

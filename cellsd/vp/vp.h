@@ -13,6 +13,7 @@
 #include "cellsd/container/init_process.h"
 #include "cellsd/device/backend.h"
 #include "cellsd/limits.h"
+#include "cellsd/net/firewall.h"
 #include "cellsd/vp/vp_state.h"
 
 #include <cells/class.h>
@@ -27,13 +28,7 @@ typedef struct sd_event_source sd_event_source;
 struct notifications;
 struct err;
 
-/* Where a VP may send to; host byte order, 0 is any protocol or port. */
 #define VP_ALLOW_MAX 64
-struct vp_allow {
-	uint32_t address;
-	uint8_t prefix, protocol; /* IPPROTO_TCP, IPPROTO_UDP */
-	uint16_t port;
-};
 
 /* Properties of org.cells.Device1.Apply. Text is never NULL. */
 struct vp_conf {
@@ -42,7 +37,7 @@ struct vp_conf {
 	char *recovery;		    /* the organisation's point in hex, or "" */
 	char *layer[VP_LAYERS_MAX]; /* digests, lowest first */
 	uint32_t n_layers;
-	struct vp_allow *allow; /* none: anywhere */
+	struct firewall_allow *allow; /* none: anywhere */
 	uint32_t n_allow;
 	uint64_t net_rate; /* bytes a second, each way; 0: no limit */
 	int32_t stop_signal;
@@ -67,7 +62,7 @@ int vp_conf_init(struct vp_conf *c, struct err *e);
 void vp_conf_fini(struct vp_conf *c);
 int vp_conf_add_layer(struct vp_conf *c, const char *digest, struct err *e);
 /* -EINVAL: not a network of IPv4, not tcp or udp, or too many. */
-int vp_conf_add_allow(struct vp_conf *c, const struct vp_allow *a,
+int vp_conf_add_allow(struct vp_conf *c, const struct firewall_allow *a,
 		      struct err *e);
 /* From words; -EINVAL. For text of the log only. */
 int vp_conf_set_property(struct vp_conf *c, const char *name, const char *value,

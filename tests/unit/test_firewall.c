@@ -16,7 +16,7 @@ static struct vp_conf plain, listed;
 
 static void setup(void)
 {
-	const struct vp_allow rows[] = {
+	const struct firewall_allow rows[] = {
 		{ 0xc6336401, 32, 6, 443 },
 		{ 0x0a000000, 8, 0, 0 },
 		{ 0, 0, 0, 123 },
@@ -34,6 +34,14 @@ static void teardown(void)
 {
 	vp_conf_fini(&plain);
 	vp_conf_fini(&listed);
+}
+
+static struct firewall_vp vp_of(uint32_t number, uint32_t address,
+				const struct vp_conf *c)
+{
+	return (struct firewall_vp){ number,
+				     address,
+				     { c->net_rate, c->allow, c->n_allow } };
 }
 
 static char *text(const struct firewall_vp *vp, unsigned int n,
@@ -63,8 +71,8 @@ END_TEST
 
 START_TEST(a_plain_vp_is_one_element)
 {
-	const struct firewall_vp vp[] = { { 16, 0x0ad50001, &plain },
-					  { 17, 0x0ad50003, &plain } };
+	const struct firewall_vp vp[] = { vp_of(16, 0x0ad50001, &plain),
+					  vp_of(17, 0x0ad50003, &plain) };
 	auto_free char *s = text(vp, 2, 0xc0000201, false);
 
 	HAS(s, "{ \"cells16\" . 10.213.0.1, \"cells17\" . 10.213.0.3 }");
@@ -76,8 +84,8 @@ END_TEST
 
 START_TEST(a_list_ends_in_a_refusal)
 {
-	const struct firewall_vp vp[] = { { 16, 0x0ad50001, &listed },
-					  { 17, 0x0ad50003, &plain } };
+	const struct firewall_vp vp[] = { vp_of(16, 0x0ad50001, &listed),
+					  vp_of(17, 0x0ad50003, &plain) };
 	auto_free char *s = text(vp, 2, 0xc0000201, false);
 	const char *chain = strstr(s, "chain out16");
 
@@ -163,7 +171,7 @@ START_TEST(range_is_read)
 }
 END_TEST
 
-static const struct vp_allow bad_rows[] = {
+static const struct firewall_allow bad_rows[] = {
 	{ 0x0a000001, 8, 0, 0 },
 	{ 0, 33, 0, 0 },
 	{ 0, 0, 1, 0 },

@@ -204,7 +204,7 @@ END_TEST
 
 START_TEST(only_another_config_is_another_edition)
 {
-	struct vp_allow host = { .address = 1, .prefix = 32 };
+	struct firewall_allow host = { .address = 1, .prefix = 32 };
 	struct vp *v;
 
 	apply(both);
