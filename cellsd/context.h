@@ -59,14 +59,6 @@ struct context_callbacks {
 	void *arg;
 };
 
-/* `e` NULL: done. `vp` may be gone. */
-typedef void context_done_fn(void *arg, const struct err *e);
-struct context_waiter {
-	struct context_waiter *next;
-	context_done_fn *fn;
-	void *arg;
-};
-
 struct context_options {
 	const char *state_dir, *run_dir, *cgroup_root;
 	const struct profile *profile;
@@ -110,14 +102,5 @@ struct context {
 	struct context_revoked
 		switched; /* by the last switch, also inside Apply */
 };
-
-/* err.no-such-vp */
-int context_find_vp(struct context *h, const char *name, struct vp **ret,
-		    struct err *e);
-
-/* Calls and forgets all who wait for v's end. */
-void context_notify_waiters(struct vp *v, const struct err *e);
-int context_add_waiter(struct vp *v, context_done_fn *fn, void *arg,
-		       struct err *e);
 
 #endif

@@ -4,7 +4,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	$(BPF_CFLAGS) $(SECCOMP_CFLAGS) $(SELINUX_CFLAGS) $(NL_CFLAGS) $(NFT_CFLAGS) \
 	-DPROFILES='"$(pkgdatadir)/hardware.d"'
 %C%_libcellsd_a_SOURCES = \
-	%D%/context.c %D%/context.h \
+	%D%/context.h \
 	%D%/limits.h \
 	%D%/settings.c %D%/settings.h \
 	%D%/bus/bus_keys.c %D%/bus/bus_keys.h \
@@ -17,6 +17,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/container/confinement.c %D%/container/confinement.h \
 	%D%/container/exec.c %D%/container/exec.h \
 	%D%/container/init_process.c %D%/container/init_process.h \
+	%D%/container/ksm.c %D%/container/ksm.h \
 	%D%/container/layer.c %D%/container/layer.h \
 	%D%/container/loop_device.c %D%/container/loop_device.h \
 	%D%/container/machine_id.c %D%/container/machine_id.h \
@@ -52,7 +53,6 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/lifecycle/foreground.c %D%/lifecycle/foreground.h \
 	%D%/lifecycle/hotplug.c %D%/lifecycle/hotplug.h \
 	%D%/lifecycle/idle.c %D%/lifecycle/idle.h \
-	%D%/lifecycle/ksm.c %D%/lifecycle/ksm.h \
 	%D%/lifecycle/launch.c %D%/lifecycle/launch.h \
 	%D%/lifecycle/lock.c %D%/lifecycle/lock.h \
 	%D%/lifecycle/module_autoload.c %D%/lifecycle/module_autoload.h \

@@ -218,7 +218,7 @@ static int read_vp_argument(struct bus_service *d, sd_bus_message *m,
 
 	if (r < 0)
 		return err_sys(e, -r, "read the call");
-	return context_find_vp(d->host, name, ret, e);
+	return roster_require_vp(d->host->roster, name, ret, e);
 }
 
 static int handle_start_vp(struct bus_service *d, sd_bus_message *m,
@@ -333,7 +333,7 @@ static int start_vp_erase(struct bus_service *d, sd_bus_message *m, bool remove,
 				  job->vp);
 	if (job && job->done)
 		return finish_reply(send_erase_result(m, job), e);
-	r = context_find_vp(d->host, name, &v, e);
+	r = roster_require_vp(d->host->roster, name, &v, e);
 	if (r < 0)
 		return r;
 	a = pending_call_new(d, m, name, send_erase_reply, e);
@@ -400,7 +400,7 @@ static int handle_switch(struct bus_service *d, sd_bus_message *m,
 
 	if (r < 0)
 		return err_sys(e, -r, "read Switch");
-	r = *name ? context_find_vp(d->host, name, &v, e) : 0;
+	r = *name ? roster_require_vp(d->host->roster, name, &v, e) : 0;
 	if (r == 0)
 		r = foreground_switch(d->host, v, policy ? "command" : "user",
 				      &ns, e);

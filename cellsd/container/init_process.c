@@ -2,8 +2,8 @@
 #include "cellsd/container/init_process.h"
 
 #include "cellsd/container/confinement.h"
+#include "cellsd/container/ksm.h"
 #include "cellsd/container/selinux.h"
-#include "cellsd/lifecycle/ksm.h"
 #include "cellsd/net/veth.h"
 #include "lib/auto.h"
 #include "lib/err.h"

@@ -3,6 +3,7 @@
 
 #include "cellsd/container/cgroup.h"
 #include "cellsd/container/confinement.h"
+#include "cellsd/container/ksm.h"
 #include "cellsd/container/layer.h"
 #include "cellsd/container/rootfs.h"
 #include "cellsd/context.h"
@@ -11,7 +12,6 @@
 #include "cellsd/lifecycle/foreground.h"
 #include "cellsd/lifecycle/hotplug.h"
 #include "cellsd/lifecycle/idle.h"
-#include "cellsd/lifecycle/ksm.h"
 #include "cellsd/lifecycle/launch.h"
 #include "cellsd/lifecycle/lock.h"
 #include "cellsd/lifecycle/module_autoload.h"
@@ -264,8 +264,8 @@ int daemon_open(const struct context_options *o,
 		r = psi_new(h, o->pressure_ms, &h->pressure, e);
 	if (r == 0)
 		r = disk_headroom_new(h, &h->headroom, e);
-	if (r == 0)
-		r = ksm_new(h, &h->merge, e);
+	if (r == 0 && o->merge)
+		r = ksm_new(o->run_dir, o->loop, &h->merge, e);
 	if (r == 0)
 		r = listen_for_events(h, e);
 	if (r == 0)

@@ -122,7 +122,7 @@ static void fail_erasure(struct erasure *x, const struct err *e)
 	if (!v)
 		return;
 	v->erasing = false;
-	context_notify_waiters(v, e);
+	vp_notify_waiters(v, e);
 }
 
 static void get_data_medium(const struct erasure *x, char ret[64])
@@ -173,7 +173,7 @@ static int on_erase_child_exit(sd_event_source *s, int fd, uint32_t events,
 	struct erasure *x = arg;
 	struct context *h = x->h;
 	struct vp *v = find_erased_vp(x);
-	struct context_waiter *waiters;
+	struct vp_waiter *waiters;
 	char name[VP_NAME_SIZE];
 	siginfo_t info = { 0 };
 	struct err e;
@@ -203,7 +203,7 @@ static int on_erase_child_exit(sd_event_source *s, int fd, uint32_t events,
 		v->erasing = false;
 	h->watch.changed(h->watch.arg, name, VP_STATE_ABSENT, "command");
 	while (waiters) {
-		struct context_waiter *w = waiters;
+		struct vp_waiter *w = waiters;
 
 		waiters = w->next;
 		w->fn(w->arg, NULL);
@@ -258,7 +258,7 @@ void erase_begin(struct context *h, struct vp *v)
 	x = calloc(1, sizeof(*x));
 	if (!x) {
 		err_oom(&e, "delete a VP's data");
-		context_notify_waiters(v, &e);
+		vp_notify_waiters(v, &e);
 		return;
 	}
 	v->erasing = true;

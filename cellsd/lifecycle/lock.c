@@ -44,7 +44,7 @@ static void finish_lock_task(struct lock_task *l, struct vp *v,
 		log_error("%s", e->text);
 	v->sealing = false;
 	lock_task_free(l);
-	context_notify_waiters(v, e);
+	vp_notify_waiters(v, e);
 }
 
 static void schedule_lock_retry(struct lock_task *l, uint64_t usec)
@@ -63,7 +63,7 @@ static void complete_vp_lock(struct lock_task *l, struct vp *v)
 	v->sealed.keys = l->keys;
 	v->sealed.ns = l->gone_ns - l->begin_ns;
 	v->sealed.incomplete = false;
-	context_notify_waiters(v, r < 0 ? &e : NULL);
+	vp_notify_waiters(v, r < 0 ? &e : NULL);
 	/* This takes longer than all before, and matters to nobody. */
 	vp_data_close(l->h->vpdata, v);
 	prestart_discard_vp(l->h, v);
@@ -118,7 +118,7 @@ static void retry_key_eviction(struct lock_task *l, struct vp *v,
 		v->sealed.slots = 0;
 		v->sealed.ns = 0;
 		v->sealed.incomplete = true;
-		context_notify_waiters(v, NULL);
+		vp_notify_waiters(v, NULL);
 	}
 	l->is_reported = true;
 	schedule_lock_retry(l, AGAIN_USEC);
@@ -176,7 +176,7 @@ void lock_start_eviction(struct context *h, struct vp *v)
 	l = calloc(1, sizeof(*l));
 	if (!l) {
 		err_oom(&e, "lock a VP");
-		context_notify_waiters(v, &e);
+		vp_notify_waiters(v, &e);
 		return;
 	}
 	v->sealing = true;

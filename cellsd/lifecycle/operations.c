@@ -95,7 +95,7 @@ int operations_drop_layer(struct context *h, const char *digest, struct err *e)
 	return 0;
 }
 
-int operations_stop_vp(struct context *h, struct vp *v, context_done_fn *fn,
+int operations_stop_vp(struct context *h, struct vp *v, vp_done_fn *fn,
 		       void *arg, struct err *e)
 {
 	int r;
@@ -110,7 +110,7 @@ int operations_stop_vp(struct context *h, struct vp *v, context_done_fn *fn,
 	/* It stays stopped, even if the daemon died before it noted that. */
 	r = v->auto_started ? 0 : roster_record_auto_start(h->roster, v, e);
 	if (r == 0)
-		r = context_add_waiter(v, fn, arg, e);
+		r = vp_add_waiter(v, fn, arg, e);
 	if (r == 0 && !v->run->cause)
 		running_stop_vp(h, v, false, "command");
 	return r;
@@ -126,7 +126,7 @@ static int leave_foreground(struct context *h, struct vp *v, struct err *e)
 		       : 0;
 }
 
-int operations_lock_vp(struct context *h, struct vp *v, context_done_fn *fn,
+int operations_lock_vp(struct context *h, struct vp *v, vp_done_fn *fn,
 		       void *arg, struct err *e)
 {
 	bool news = v->state != VP_STATE_LOCKED;
@@ -136,9 +136,8 @@ int operations_lock_vp(struct context *h, struct vp *v, context_done_fn *fn,
 		r = roster_apply_event(h->roster, v, VP_EVENT_LOCK, e);
 	if (r < 0)
 		return r;
-	/* It is locked in the log: it goes on, even if nobody can be notified.
-	 */
-	r = context_add_waiter(v, fn, arg, e);
+	/* It is locked in the log: it goes on, even if nobody can be told. */
+	r = vp_add_waiter(v, fn, arg, e);
 	if (v->run) {
 		running_stop_vp(h, v, true, "command");
 		return r;
@@ -233,8 +232,7 @@ int operations_put_secrets(struct context *h, struct vp *v, const void *data,
 }
 
 int operations_erase_vp(struct context *h, struct vp *v, const char *job,
-			bool remove, context_done_fn *fn, void *arg,
-			struct err *e)
+			bool remove, vp_done_fn *fn, void *arg, struct err *e)
 {
 	int r = leave_foreground(h, v, e);
 
@@ -242,7 +240,7 @@ int operations_erase_vp(struct context *h, struct vp *v, const char *job,
 		r = roster_add_command(h->roster, v, job, remove, e);
 	if (r < 0)
 		return r;
-	r = context_add_waiter(v, fn, arg, e);
+	r = vp_add_waiter(v, fn, arg, e);
 	h->watch.changed(h->watch.arg, v->name, v->state, "command");
 	if (v->run)
 		running_stop_vp(h, v, true, "command");

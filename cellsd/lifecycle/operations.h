@@ -24,15 +24,14 @@ void operations_auto_start(struct context *h);
  * Each calls fn once, now or later; returns <0 without calling it when the
  * operation is refused at once.
  */
-int operations_stop_vp(struct context *h, struct vp *v, context_done_fn *fn,
+int operations_stop_vp(struct context *h, struct vp *v, vp_done_fn *fn,
 		       void *arg, struct err *e);
-int operations_lock_vp(struct context *h, struct vp *v, context_done_fn *fn,
+int operations_lock_vp(struct context *h, struct vp *v, vp_done_fn *fn,
 		       void *arg, struct err *e);
 /* The same where nobody waits for it. */
 void operations_lock_idle_vp(struct context *h, struct vp *v);
 int operations_erase_vp(struct context *h, struct vp *v, const char *job,
-			bool remove, context_done_fn *fn, void *arg,
-			struct err *e);
+			bool remove, vp_done_fn *fn, void *arg, struct err *e);
 int operations_unlock_vp(struct context *h, struct vp *v,
 			 enum vp_keys_source by,
 			 const struct secure_memory *secret, struct err *e);

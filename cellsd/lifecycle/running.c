@@ -2,11 +2,11 @@
 #include "cellsd/lifecycle/running.h"
 
 #include "cellsd/container/cgroup.h"
+#include "cellsd/container/ksm.h"
 #include "cellsd/container/mount.h"
 #include "cellsd/context.h"
 #include "cellsd/lifecycle/disk_headroom.h"
 #include "cellsd/lifecycle/foreground.h"
-#include "cellsd/lifecycle/ksm.h"
 #include "cellsd/lifecycle/launch.h"
 #include "cellsd/lifecycle/lock.h"
 #include "cellsd/lifecycle/module_autoload.h"
@@ -94,7 +94,7 @@ static void complete_vp_end(struct context *h, struct vp *v)
 	if (v->state == VP_STATE_WIPING || v->state == VP_STATE_LOCKED)
 		lock_start_eviction(h, v);
 	else
-		context_notify_waiters(v, NULL);
+		vp_notify_waiters(v, NULL);
 }
 
 static bool is_cgroup_empty(const struct vp *v)

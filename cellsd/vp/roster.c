@@ -2,6 +2,7 @@
 #include "cellsd/vp/roster.h"
 
 #include "cellsd/vp/journal.h"
+#include "lib/err.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,18 @@ struct vp *roster_find_vp(const struct roster *r, const char *name)
 		if (strcmp(r->vp[i]->name, name) == 0)
 			return r->vp[i];
 	return NULL;
+}
+
+int roster_require_vp(const struct roster *r, const char *name, struct vp **ret,
+		      struct err *e)
+{
+	struct vp *v = roster_find_vp(r, name);
+
+	if (!v || v->state == VP_STATE_ABSENT)
+		return err_reason(e, REASON_NO_SUCH_VP,
+				  "there is no VP '%.64s'", name);
+	*ret = v;
+	return 0;
 }
 
 struct vp *roster_get_foreground(const struct roster *r)

@@ -55,6 +55,9 @@ void roster_compact_log(struct roster *r);
 
 /* NULL: there is none (an absent VP which only a job names is none). */
 struct vp *roster_find_vp(const struct roster *r, const char *name);
+/* The same, as an error: err.no-such-vp. */
+int roster_require_vp(const struct roster *r, const char *name, struct vp **ret,
+		      struct err *e);
 struct vp *roster_get_foreground(const struct roster *r);
 
 /*

@@ -306,3 +306,29 @@ uint32_t vp_get_allowed_classes(const struct vp *v, const struct vp *front)
 			mask |= 1U << c;
 	return mask;
 }
+
+int vp_add_waiter(struct vp *v, vp_done_fn *fn, void *arg, struct err *e)
+{
+	struct vp_waiter *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return err_oom(e, "wait for a VP");
+	w->fn = fn;
+	w->arg = arg;
+	w->next = v->waiters;
+	v->waiters = w;
+	return 0;
+}
+
+void vp_notify_waiters(struct vp *v, const struct err *e)
+{
+	struct vp_waiter *w = steal(v->waiters);
+
+	while (w) {
+		struct vp_waiter *next = w->next;
+
+		w->fn(w->arg, e);
+		free(w);
+		w = next;
+	}
+}

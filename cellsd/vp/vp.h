@@ -123,8 +123,19 @@ struct vp {
 	enum vp_state state;
 	struct vp_run *run;   /* NULL: it does not run */
 	struct vp_run *ready; /* made, and not let go: prepared; never both */
-	struct context_waiter *waiters; /* for its end */
+	struct vp_waiter *waiters; /* for its end */
 };
+
+/* `e` NULL: done. The VP may be gone. */
+typedef void vp_done_fn(void *arg, const struct err *e);
+struct vp_waiter {
+	struct vp_waiter *next;
+	vp_done_fn *fn;
+	void *arg;
+};
+int vp_add_waiter(struct vp *v, vp_done_fn *fn, void *arg, struct err *e);
+/* Calls and forgets all who wait for v's end. */
+void vp_notify_waiters(struct vp *v, const struct err *e);
 
 struct vp *vp_new(const char *name, struct err *e);
 void vp_free(struct vp *v);

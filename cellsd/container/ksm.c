@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/lifecycle/ksm.h"
+#include "cellsd/container/ksm.h"
 
-#include "cellsd/context.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,23 +131,24 @@ static void ksm_freep(struct ksm **m)
 	ksm_free(*m);
 }
 
-int ksm_new(struct context *h, struct ksm **ret, struct err *e)
+int ksm_new(const char *run_dir, sd_event *loop, struct ksm **ret,
+	    struct err *e)
 {
 	AUTO(ksm_freep) struct ksm *m = NULL;
 	int r;
 
 	*ret = NULL;
-	if (!h->options.merge || prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) < 0 ||
+	if (prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) < 0 ||
 	    access(KSM "run", W_OK) < 0)
 		return 0;
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return err_oom(e, "merge memory");
-	m->mark = io_join(h->options.run_dir, MARK);
+	m->mark = io_join(run_dir, MARK);
 	if (!m->mark)
 		return err_oom(e, "merge memory");
-	r = sd_event_add_time_relative(h->options.loop, &m->on_look,
-				       CLOCK_MONOTONIC, 0, 0, on_scan_check, m);
+	r = sd_event_add_time_relative(loop, &m->on_look, CLOCK_MONOTONIC, 0, 0,
+				       on_scan_check, m);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(m->on_look, SD_EVENT_OFF);
 	if (r < 0)

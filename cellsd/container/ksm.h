@@ -5,15 +5,17 @@
  * be given which programs take part (PR_SET_MEMORY_MERGE, 6.7 and later), and
  * where nobody else runs it.
  */
-#ifndef CELLSD_LIFECYCLE_KSM_H
-#define CELLSD_LIFECYCLE_KSM_H
+#ifndef CELLSD_CONTAINER_KSM_H
+#define CELLSD_CONTAINER_KSM_H
+
+#include <systemd/sd-event.h>
 
 struct err;
-struct context;
 struct ksm;
 
-/* *ret is NULL when it is off or the kernel lacks it. */
-int ksm_new(struct context *h, struct ksm **ret, struct err *e);
+/* *ret is NULL when the kernel lacks it. */
+int ksm_new(const char *run_dir, sd_event *loop, struct ksm **ret,
+	    struct err *e);
 void ksm_free(struct ksm *m);
 
 /* In a VP's first process: it and all that come of it take part. */
