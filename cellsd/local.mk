@@ -34,10 +34,12 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/device/backend_devns.c \
 	%D%/device/bpf_maps.h \
 	%D%/device/bpf_program.c %D%/device/bpf_program.h \
+	%D%/device/device_facts.h \
 	%D%/device/device_list.c %D%/device/device_list.h \
 	%D%/device/devns_attr.c %D%/device/devns_attr.h \
 	%D%/device/devns_display.c %D%/device/devns_display.h \
 	%D%/device/devns_link.c %D%/device/devns_link.h \
+	%D%/device/devns_types.c %D%/device/devns_types.h \
 	%D%/device/disk.c %D%/device/disk.h \
 	%D%/device/event_coalesce.c %D%/device/event_coalesce.h \
 	%D%/device/hardware.c %D%/device/hardware.h \

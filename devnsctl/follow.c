@@ -44,7 +44,7 @@ static json_t *build_event_json(const struct devnsctl *c,
 {
 	json_t *j = json_pack(
 		"{ss sI sI ss sI sI}", "event",
-		devns_link_event_name(ev->event), "seq", (json_int_t)ev->seq,
+		devns_types_event_name(ev->event), "seq", (json_int_t)ev->seq,
 		"boot_ns", (json_int_t)ev->boot_ns, "devns",
 		devns_name_get(c, ev->ns), "count", (json_int_t)ev->count,
 		"generation", (json_int_t)ev->generation);
@@ -87,7 +87,7 @@ static void print_event_line(const struct devnsctl *c,
 			     const struct devns_link_event *ev)
 {
 	printf("%" PRIu64 ".%06" PRIu64 " %s", ev->boot_ns / 1000000000,
-	       ev->boot_ns / 1000 % 1000000, devns_link_event_name(ev->event));
+	       ev->boot_ns / 1000 % 1000000, devns_types_event_name(ev->event));
 	if (ev->cls < CELLS_CLASS_COUNT)
 		printf(" %s", class_name(ev->cls));
 	if (*ev->node)

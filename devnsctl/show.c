@@ -107,7 +107,7 @@ static void add_source_row(void *arg, const struct devns_link_source *s)
 			  build_number_json(s->id), "node", s->node, "device",
 			  build_device_json(s->major, s->minor), "classes",
 			  build_classes_json(v->c, s->classes), "kind",
-			  devns_link_kind_name(s->kind)));
+			  devns_types_kind_name(s->kind)));
 }
 
 int devnsctl_list_sources(struct devnsctl *c, char **argv, struct err *e)

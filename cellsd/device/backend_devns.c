@@ -574,7 +574,7 @@ static void on_devns_event(void *arg, const struct devns_link_event *in)
 {
 	struct backend *b = arg;
 	struct backend_event ev = {
-		.event = devns_link_event_name(in->event),
+		.event = devns_types_event_name(in->event),
 		.boot_ns = in->boot_ns,
 		.vp = find_vp_by_ns(b, in->ns),
 		.classes = in->cls < CELLS_CLASS_COUNT ? 1U << in->cls : 0,

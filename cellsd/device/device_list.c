@@ -58,8 +58,8 @@ static bool is_raw_subsystem(const char *subsystem)
 }
 
 /* LEDs and backlights have no node: they are named by their place in sysfs. */
-static bool get_node_name(const struct device_list_device *d,
-			  const char *subsystem, char ret[BACKEND_NAME_SIZE])
+static bool get_node_name(const struct device_facts *d, const char *subsystem,
+			  char ret[BACKEND_NAME_SIZE])
 {
 	const char *node = d->ask.devname(d->ask.arg);
 	int n = -1;
@@ -75,14 +75,14 @@ static bool get_node_name(const struct device_list_device *d,
 
 /* The lights of a keyboard are set through its event node; with a second view
  * of them, what one shows the other would put out at each switch. */
-static bool is_keyboard_light(const struct device_list_device *d,
+static bool is_keyboard_light(const struct device_facts *d,
 			      const char *subsystem)
 {
 	return strcmp(subsystem, "leds") == 0 &&
 	       d->above(d->ask.arg, "input", NULL, "name");
 }
 
-void device_list_add(struct device_list *l, const struct device_list_device *d)
+void device_list_add(struct device_list *l, const struct device_facts *d)
 {
 	struct device_list_item *item = &l->item[l->n];
 	const char *subsystem = d->ask.subsystem(d->ask.arg), *hardware;

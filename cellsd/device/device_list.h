@@ -11,29 +11,14 @@
 #include <sys/types.h>
 
 #include "cellsd/device/backend.h"
-#include "cellsd/device/profile.h"
+#include "cellsd/device/device_facts.h"
 
 #define DEVICE_LIST_NODES_MAX 2048
 #define DEVICE_LIST_PATH_SIZE 512
 
 struct err;
 struct device_list;
-
-struct device_list_device {
-	struct profile_device ask;
-	/* An attribute of the nearest device above it, or of itself, that is of
-	 * that subsystem and type (NULL: any). */
-	const char *(*above)(void *arg, const char *subsystem, const char *type,
-			     const char *attribute);
-	const char *path; /* in sysfs */
-	/* The path of the piece of hardware that a raw node reaches, or NULL.
-	 */
-	const char *(*hardware)(void *arg);
-	dev_t number;
-	uint64_t birth;
-	const char *consoles; /* the host's, words: "tty0 ttyS0" */
-	bool in_use;	      /* a disk that the host uses */
-};
+struct profile;
 
 /* One that is listed. */
 struct device_list_item {
@@ -53,7 +38,7 @@ void device_list_free(struct device_list *l);
 extern const char *const device_list_subsystems[]; /* ends with NULL */
 
 /* More than DEVICE_LIST_NODES_MAX are not listed. */
-void device_list_add(struct device_list *l, const struct device_list_device *d);
+void device_list_add(struct device_list *l, const struct device_facts *d);
 /* All are there: settles what depends on others. */
 void device_list_finish(struct device_list *l);
 

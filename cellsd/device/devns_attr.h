@@ -9,7 +9,7 @@
 
 #include <netlink/attr.h>
 
-#include "cellsd/device/devns_link.h"
+#include "cellsd/device/devns_types.h"
 
 /* By type; NULL: it is not there. Of one that is repeated, the last. */
 typedef struct nlattr *devns_attr_table[DEVNS_A_MAX + 1];

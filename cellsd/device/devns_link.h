@@ -11,9 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cells/class.h>
-#include <cells/devns.h>
-#include <cells/mode.h>
+#include "cellsd/device/devns_types.h"
 
 struct devns_link;
 struct err;
@@ -21,35 +19,6 @@ struct err;
 /* -ENOENT: the kernel has no such family, the module is not there. */
 int devns_link_open(struct devns_link **ret, struct err *e);
 void devns_link_free(struct devns_link *l);
-
-struct devns_link_ns {
-	uint32_t id;
-	char name[DEVNS_NAME_MAX];
-	bool active;
-	uint32_t handles, mappings;
-	uint64_t generation; /* of the policy in force */
-	struct cells_right right[CELLS_CLASS_COUNT];
-};
-
-struct devns_link_source {
-	uint32_t id;
-	uint32_t classes; /* a bit each */
-	uint32_t kind;	  /* enum devns_kind */
-	uint32_t major, minor;
-	char node[DEVNS_NODE_MAX];
-	/* A program of the host that shows something else there; 0: none. */
-	uint32_t holder_pid;
-	char holder[DEVNS_COMM_MAX];
-};
-
-struct devns_link_endpoint {
-	uint32_t ns, source, classes;
-	uint32_t major, minor; /* 0, 0: it has no node */
-	bool allowed;
-	uint32_t handles, mappings;
-	uint64_t opens, denials, calls, revokes; /* devns_link_each_stat() */
-	char node[DEVNS_NODE_MAX];
-};
 
 int devns_link_ns_add(struct devns_link *l, const char *name, uint32_t *ret_id,
 		      struct err *e);
@@ -82,18 +51,6 @@ int devns_link_each_endpoint(struct devns_link *l, devns_link_endpoint_fn *fn,
 int devns_link_each_stat(struct devns_link *l, devns_link_endpoint_fn *fn,
 			 void *arg, struct err *e);
 
-struct devns_link_right {
-	uint32_t ns;
-	enum cells_class cls;
-	struct cells_right right;
-};
-
-/* What a change took away; `killed`: processes that did not let go in time. */
-struct devns_link_revocation {
-	uint32_t ns, cls;
-	uint32_t handles, mappings, killed;
-};
-
 struct devns_link_change {
 	uint64_t took_ns; /* by the kernel's clock */
 	struct devns_link_revocation *cut;
@@ -109,18 +66,6 @@ int devns_link_policy_set(struct devns_link *l, uint64_t generation,
 int devns_link_active_set(struct devns_link *l, uint32_t expected, uint32_t id,
 			  struct devns_link_change *ret, struct err *e);
 
-/* What the event has not is 0, "" or CELLS_CLASS_COUNT. */
-struct devns_link_event {
-	uint32_t event; /* enum devns_event */
-	uint64_t seq, boot_ns, generation, took_ns;
-	uint32_t ns, previous, cls;
-	uint32_t pid, uid, count;
-	uint32_t handles, mappings, killed;
-	uint32_t combo; /* which of the module's key combinations, from 0 */
-	uint8_t use, block;
-	char comm[DEVNS_COMM_MAX];
-	char node[DEVNS_NODE_MAX];
-};
 typedef void devns_link_event_fn(void *arg, const struct devns_link_event *ev);
 
 /* Joins the audit group; the descriptor is readable when there are events. */
@@ -132,10 +77,6 @@ int devns_link_fd(const struct devns_link *l);
  */
 int devns_link_drain_events(struct devns_link *l, devns_link_event_fn *fn,
 			    void *arg, struct err *e);
-
-/* "open", "deny" ...; "cut", "suspend" ...; "?" for what this build lacks. */
-const char *devns_link_event_name(uint32_t event);
-const char *devns_link_kind_name(uint32_t kind);
 
 static inline void devns_link_freep(struct devns_link **l)
 {

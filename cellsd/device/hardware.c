@@ -171,7 +171,7 @@ static bool restrict_sensor_sysfs(struct udev_device *d)
 static void add_udev_device(struct device_list *l, struct udev_device *d,
 			    const char *consoles)
 {
-	struct device_list_device item = {
+	struct device_facts item = {
 		.ask = { get_udev_subsystem, get_udev_sysname, get_udev_devname,
 			 get_udev_driver, get_udev_property, get_udev_attribute,
 			 d },

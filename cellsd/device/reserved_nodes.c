@@ -2,7 +2,7 @@
 #include "cellsd/device/reserved_nodes.h"
 
 #include "cellsd/container/rootfs.h"
-#include "cellsd/device/device_list.h"
+#include "cellsd/device/device_facts.h"
 #include "lib/auto.h"
 
 #include <fnmatch.h>
@@ -89,7 +89,7 @@ static bool is_equal_string(const char *a, const char *b)
 	return a && strcmp(a, b) == 0;
 }
 
-static const char *get_number_reason(const struct device_list_device *d)
+static const char *get_number_reason(const struct device_facts *d)
 {
 	unsigned int high = major(d->number), low = minor(d->number);
 
@@ -125,7 +125,7 @@ static bool is_host_console(const char *consoles, const char *sysname)
 }
 
 /* One that a person can take out, and that the host does not use itself. */
-static const char *get_disk_reason(const struct device_list_device *d)
+static const char *get_disk_reason(const struct device_facts *d)
 {
 	void *arg = d->ask.arg;
 	const char *port = d->above(arg, "usb", "usb_device", "removable");
@@ -140,7 +140,7 @@ static const char *get_disk_reason(const struct device_list_device *d)
 }
 
 /* A hub switches the power of what hangs on it. */
-static const char *get_usb_reason(const struct device_list_device *d)
+static const char *get_usb_reason(const struct device_facts *d)
 {
 	if (is_equal_string(d->ask.attribute(d->ask.arg, "bDeviceClass"), "09"))
 		return "a USB hub";
@@ -149,7 +149,7 @@ static const char *get_usb_reason(const struct device_list_device *d)
 	return NULL;
 }
 
-const char *reserved_nodes_get_reason(const struct device_list_device *d)
+const char *reserved_nodes_get_reason(const struct device_facts *d)
 {
 	const char *subsystem = d->ask.subsystem(d->ask.arg);
 	const char *sysname = d->ask.sysname(d->ask.arg);

@@ -7,9 +7,9 @@
 #ifndef CELLSD_DEVICE_RESERVED_NODES_H
 #define CELLSD_DEVICE_RESERVED_NODES_H
 
-struct device_list_device;
+struct device_facts;
 
 /* Why it is reserved; NULL: it is not. */
-const char *reserved_nodes_get_reason(const struct device_list_device *d);
+const char *reserved_nodes_get_reason(const struct device_facts *d);
 
 #endif

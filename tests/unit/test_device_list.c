@@ -224,7 +224,7 @@ static struct device_list *list(void)
 	ck_assert_int_eq(device_list_new(profile, &l, &e), 0);
 	for (unsigned int i = 0; i < machine.n; i++) {
 		struct device *d = &machine.device[i];
-		const struct device_list_device item = {
+		const struct device_facts item = {
 			.ask = { get_subsystem, get_sysname, get_devname,
 				 get_driver, get_property, get_attribute, d },
 			.above = get_above,

@@ -115,11 +115,11 @@ END_TEST
 START_TEST(each_word_is_there)
 {
 	for (uint32_t i = 0; i < DEVNS_EVENT_COUNT_; i++)
-		ck_assert_str_ne(devns_link_event_name(i), "?");
+		ck_assert_str_ne(devns_types_event_name(i), "?");
 	for (uint32_t i = 0; i < DEVNS_KIND_COUNT_; i++)
-		ck_assert_str_ne(devns_link_kind_name(i), "?");
-	ck_assert_str_eq(devns_link_event_name(DEVNS_EVENT_COUNT_), "?");
-	ck_assert_str_eq(devns_link_kind_name(DEVNS_KIND_COUNT_), "?");
+		ck_assert_str_ne(devns_types_kind_name(i), "?");
+	ck_assert_str_eq(devns_types_event_name(DEVNS_EVENT_COUNT_), "?");
+	ck_assert_str_eq(devns_types_kind_name(DEVNS_KIND_COUNT_), "?");
 }
 END_TEST
 
