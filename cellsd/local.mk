@@ -4,7 +4,6 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	$(BPF_CFLAGS) $(SECCOMP_CFLAGS) $(SELINUX_CFLAGS) $(NL_CFLAGS) $(NFT_CFLAGS) \
 	-DPROFILES='"$(pkgdatadir)/hardware.d"'
 %C%_libcellsd_a_SOURCES = \
-	%D%/context.h \
 	%D%/limits.h \
 	%D%/settings.c %D%/settings.h \
 	%D%/bus/bus_keys.c %D%/bus/bus_keys.h \
@@ -53,6 +52,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/lifecycle/erase.c %D%/lifecycle/erase.h \
 	%D%/lifecycle/exec_session.c %D%/lifecycle/exec_session.h \
 	%D%/lifecycle/foreground.c %D%/lifecycle/foreground.h \
+	%D%/lifecycle/host.h \
 	%D%/lifecycle/hotplug.c %D%/lifecycle/hotplug.h \
 	%D%/lifecycle/idle.c %D%/lifecycle/idle.h \
 	%D%/lifecycle/launch.c %D%/lifecycle/launch.h \

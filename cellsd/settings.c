@@ -92,7 +92,7 @@ static int parse_command_line(int argc, char **argv, struct settings *s,
 
 static int read_config_file(const char *path, struct settings *s, struct err *e)
 {
-	struct context_options *o = &s->options;
+	struct host_options *o = &s->options;
 	bool network = true;
 	uint64_t stop_seconds = STOP_SECONDS;
 	const struct config_key keys[] = {
@@ -128,7 +128,7 @@ static const char *choose_value(const char *argument, const char *from_file,
 static int check_settings(struct settings *s, const struct command_line *cl,
 			  struct err *e)
 {
-	struct context_options *o = &s->options;
+	struct host_options *o = &s->options;
 	int r;
 
 	o->cgroup_root = choose_value(cl->cgroup_root, s->cgroup_root, "cells");
@@ -152,7 +152,7 @@ int settings_read(int argc, char **argv, struct settings *ret, struct err *e)
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
-	ret->options = (struct context_options){
+	ret->options = (struct host_options){
 		.state_dir = "/var/lib/cells/cellsd",
 		.run_dir = "/run/cells",
 		.pressure_ms = PSI_STALL_MS,

@@ -5,13 +5,13 @@
 
 #include <stdbool.h>
 
-#include "cellsd/context.h"
+#include "cellsd/lifecycle/host.h"
 
 struct err;
 struct profile;
 
 struct settings {
-	struct context_options options; /* all but the loop */
+	struct host_options options; /* all but the loop */
 	struct profile *profile;
 	/* from the file */
 	char *cgroup_root, *backend, *network_range, *dns;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/bus/bus_keys.h"
 
-#include "cellsd/context.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/operations.h"
 #include "cellsd/storage/vp_data.h"
 #include "cellsd/storage/vp_secrets.h"
@@ -62,7 +62,7 @@ static int read_memfd_secret(int fd, const char *vp, struct secure_memory **ret,
 }
 
 /* Nothing in it: policyd vouches, and the device slot opens. */
-int bus_keys_unlock(struct context *h, struct vp *v, sd_bus_message *m,
+int bus_keys_unlock(struct host *h, struct vp *v, sd_bus_message *m,
 		    enum vp_keys_source by, struct err *e)
 {
 	AUTO(secure_memory_freep) struct secure_memory *secret = NULL;
@@ -78,7 +78,7 @@ int bus_keys_unlock(struct context *h, struct vp *v, sd_bus_message *m,
 	return r < 0 ? r : reply_success(m, e);
 }
 
-int bus_keys_set_passcode(struct context *h, struct vp *v, sd_bus_message *m,
+int bus_keys_set_passcode(struct host *h, struct vp *v, sd_bus_message *m,
 			  struct err *e)
 {
 	AUTO(secure_memory_freep)
@@ -97,7 +97,7 @@ int bus_keys_set_passcode(struct context *h, struct vp *v, sd_bus_message *m,
 }
 
 /* Their pages are the caller's: nothing is copied here. */
-int bus_keys_put_secrets(struct context *h, struct vp *v, sd_bus_message *m,
+int bus_keys_put_secrets(struct host *h, struct vp *v, sd_bus_message *m,
 			 struct err *e)
 {
 	void *data = MAP_FAILED;
@@ -121,7 +121,7 @@ int bus_keys_put_secrets(struct context *h, struct vp *v, sd_bus_message *m,
 	return r < 0 ? r : reply_success(m, e);
 }
 
-int bus_keys_reply_locked(struct context *h, struct vp *v, sd_bus_message *call)
+int bus_keys_reply_locked(struct host *h, struct vp *v, sd_bus_message *call)
 {
 	auto_free char *box = NULL;
 	struct vp_data_info info;

@@ -2,7 +2,7 @@
 #include "cellsd/bus/bus_query.h"
 
 #include "cellsd/container/cgroup.h"
-#include "cellsd/context.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/unsupported.h"
 #include "cellsd/lifecycle/unsupported_vp.h"
 #include "cellsd/storage/vp_data.h"
@@ -19,7 +19,7 @@ static int send_query_reply(sd_bus_message *reply, int r, struct err *e)
 	return r < 0 ? err_sys(e, -r, "answer") : 1;
 }
 
-static int append_class_nodes(sd_bus_message *reply, const struct context *h,
+static int append_class_nodes(sd_bus_message *reply, const struct host *h,
 			      uint32_t c)
 {
 	int r;
@@ -46,7 +46,7 @@ static int append_class_nodes(sd_bus_message *reply, const struct context *h,
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-int bus_query_inventory(struct context *h, sd_bus_message *m, struct err *e)
+int bus_query_inventory(struct host *h, sd_bus_message *m, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	int r = sd_bus_message_new_method_return(m, &reply);
@@ -63,7 +63,7 @@ int bus_query_inventory(struct context *h, sd_bus_message *m, struct err *e)
 	return send_query_reply(reply, r, e);
 }
 
-int bus_query_status(struct context *h, sd_bus_message *m, struct err *e)
+int bus_query_status(struct host *h, sd_bus_message *m, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	const struct unsupported *rows[UNSUPPORTED_MAX];
@@ -80,7 +80,7 @@ int bus_query_status(struct context *h, sd_bus_message *m, struct err *e)
 	return send_query_reply(reply, r, e);
 }
 
-static int append_not_enforced(sd_bus_message *reply, struct context *h,
+static int append_not_enforced(sd_bus_message *reply, struct host *h,
 			       const struct vp *v)
 {
 	const char *names[UNSUPPORTED_VP_MAX];
@@ -120,7 +120,7 @@ static int append_data_state(sd_bus_message *reply,
 		"key-in-kernel", "b", (int)data->open, "slots", "s", slots);
 }
 
-static int append_vp_entry(sd_bus_message *reply, struct context *h,
+static int append_vp_entry(sd_bus_message *reply, struct host *h,
 			   const struct vp *v)
 {
 	struct vp_data_info data;
@@ -166,7 +166,7 @@ static int append_vp_entry(sd_bus_message *reply, struct context *h,
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-int bus_query_list_vps(struct context *h, sd_bus_message *m, struct err *e)
+int bus_query_list_vps(struct host *h, sd_bus_message *m, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	const struct roster *roster = h->roster;

@@ -6,11 +6,11 @@
 #include <systemd/sd-bus.h>
 
 struct err;
-struct context;
+struct host;
 
 /* Each answers the call m; returns 1 or a negative errno. */
-int bus_query_list_vps(struct context *h, sd_bus_message *m, struct err *e);
-int bus_query_inventory(struct context *h, sd_bus_message *m, struct err *e);
-int bus_query_status(struct context *h, sd_bus_message *m, struct err *e);
+int bus_query_list_vps(struct host *h, sd_bus_message *m, struct err *e);
+int bus_query_inventory(struct host *h, sd_bus_message *m, struct err *e);
+int bus_query_status(struct host *h, sd_bus_message *m, struct err *e);
 
 #endif

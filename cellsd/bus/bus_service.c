@@ -29,7 +29,7 @@
 struct bus_service {
 	sd_bus *bus;
 	struct bus_signal *signals;
-	struct context *host;
+	struct host *host;
 	struct exec_session_list *guests;
 };
 
@@ -134,7 +134,7 @@ static int handle_apply(struct bus_service *d, sd_bus_message *m, struct err *e)
 {
 	AUTO(roster_desired_fini) struct roster_desired wish = { 0 };
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	const struct context_revoked *cut = &d->host->revoked;
+	const struct host_revoked *cut = &d->host->revoked;
 	uint64_t arrival = clock_mono_ns(), ns = 0;
 	const char *cause;
 	int r = desired_state_read(m, &wish, &cause, e);
@@ -566,11 +566,11 @@ static int acquire_bus_name(sd_bus *bus, struct err *e)
 	return r < 0 ? err_sys(e, -r, "take the name " BUS_DEVICE_NAME) : 0;
 }
 
-int bus_service_open(const struct context_options *o, struct bus_service **ret,
+int bus_service_open(const struct host_options *o, struct bus_service **ret,
 		     struct err *e)
 {
 	AUTO(bus_service_closep) struct bus_service *d = calloc(1, sizeof(*d));
-	struct context_callbacks watch;
+	struct host_callbacks watch;
 	int r;
 
 	if (!d)
@@ -588,7 +588,7 @@ int bus_service_open(const struct context_options *o, struct bus_service **ret,
 		r = exec_session_list_new(d->host, &d->guests, e);
 	if (r < 0)
 		return r;
-	bus_signal_set_context(d->signals, d->host);
+	bus_signal_set_host(d->signals, d->host);
 	r = sd_bus_attach_event(d->bus, o->loop, SD_EVENT_PRIORITY_NORMAL);
 	if (r >= 0)
 		r = sd_bus_add_object_vtable(d->bus, NULL, BUS_DEVICE_PATH,

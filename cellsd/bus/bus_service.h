@@ -7,13 +7,13 @@
 #ifndef CELLSD_BUS_BUS_SERVICE_H
 #define CELLSD_BUS_BUS_SERVICE_H
 
-#include "cellsd/context.h"
+#include "cellsd/lifecycle/host.h"
 
 struct bus_service;
 struct err;
 
 /* Opens the daemon (daemon.h) and offers it on the bus. */
-int bus_service_open(const struct context_options *o, struct bus_service **ret,
+int bus_service_open(const struct host_options *o, struct bus_service **ret,
 		     struct err *e);
 void bus_service_close(struct bus_service *d);
 

@@ -2,7 +2,7 @@
 #include "cellsd/bus/bus_signal.h"
 
 #include "cellsd/bus/signal_queue.h"
-#include "cellsd/context.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/unsupported_vp.h"
 #include "lib/auto.h"
 #include "lib/bus.h"
@@ -17,7 +17,7 @@
 struct bus_signal {
 	sd_bus *bus;
 	struct signal_queue *audience;
-	struct context *host; /* NULL while it is being opened */
+	struct host *host; /* NULL while it is being opened */
 };
 
 /* What the audit must hear waits for it; of states policyd asks by itself. */
@@ -121,7 +121,7 @@ static void on_device_event(void *arg, const char *event, const char *vp,
 			   cause);
 }
 
-static void on_handles_revoked(void *arg, const struct context_revoked *cut,
+static void on_handles_revoked(void *arg, const struct host_revoked *cut,
 			       uint64_t ns, const char *cause)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
@@ -147,19 +147,18 @@ static void on_handles_revoked(void *arg, const struct context_revoked *cut,
 		log_warning("signal Revoked: %s", strerror(-r));
 }
 
-void bus_signal_get_callbacks(struct bus_signal *s,
-			      struct context_callbacks *ret)
+void bus_signal_get_callbacks(struct bus_signal *s, struct host_callbacks *ret)
 {
-	*ret = (struct context_callbacks){ on_foreground_switched,
-					   on_vp_state_changed,
-					   on_device_event,
-					   on_handles_revoked,
-					   on_vp_idle,
-					   on_vp_start_failed,
-					   s };
+	*ret = (struct host_callbacks){ on_foreground_switched,
+					on_vp_state_changed,
+					on_device_event,
+					on_handles_revoked,
+					on_vp_idle,
+					on_vp_start_failed,
+					s };
 }
 
-void bus_signal_set_context(struct bus_signal *s, struct context *h)
+void bus_signal_set_host(struct bus_signal *s, struct host *h)
 {
 	s->host = h;
 }

@@ -10,18 +10,17 @@
 
 struct bus_signal;
 struct err;
-struct context;
-struct context_callbacks;
+struct host;
+struct host_callbacks;
 
 /* The bus outlives it. */
 int bus_signal_new(sd_bus *bus, struct bus_signal **ret, struct err *e);
 void bus_signal_free(struct bus_signal *s);
 
 /* What lifecycle/ calls to report events. */
-void bus_signal_get_callbacks(struct bus_signal *s,
-			      struct context_callbacks *ret);
-/* The context that calls, once it is open: what it lacks is read from it. */
-void bus_signal_set_context(struct bus_signal *s, struct context *h);
+void bus_signal_get_callbacks(struct bus_signal *s, struct host_callbacks *ret);
+/* The host that calls, once it is open: what it lacks is read from it. */
+void bus_signal_set_host(struct bus_signal *s, struct host *h);
 
 static inline void bus_signal_freep(struct bus_signal **s)
 {

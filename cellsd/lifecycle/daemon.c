@@ -6,10 +6,10 @@
 #include "cellsd/container/ksm.h"
 #include "cellsd/container/layer.h"
 #include "cellsd/container/rootfs.h"
-#include "cellsd/context.h"
 #include "cellsd/device/hardware.h"
 #include "cellsd/lifecycle/disk_headroom.h"
 #include "cellsd/lifecycle/foreground.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/hotplug.h"
 #include "cellsd/lifecycle/idle.h"
 #include "cellsd/lifecycle/launch.h"
@@ -40,7 +40,7 @@
 
 static void on_backend_event(void *arg, const struct backend_event *ev)
 {
-	struct context *h = arg;
+	struct host *h = arg;
 	const char *name = "";
 
 	if (strcmp(ev->event, BACKEND_HOTKEY) == 0) {
@@ -63,7 +63,7 @@ static void on_backend_event(void *arg, const struct backend_event *ev)
 static int on_backend_readable(sd_event_source *s, int fd, uint32_t events,
 			       void *arg)
 {
-	struct context *h = arg;
+	struct host *h = arg;
 
 	h->backend_type->drain(h->backend, on_backend_event, h);
 	/* Not while events are drained: a switch makes some of its own. */
@@ -77,7 +77,7 @@ static int on_backend_readable(sd_event_source *s, int fd, uint32_t events,
 
 static int on_flush_timer(sd_event_source *s, uint64_t usec, void *arg)
 {
-	struct context *h = arg;
+	struct host *h = arg;
 
 	if (!h->backend_type->flush(h->backend, on_backend_event, h))
 		return 0;
@@ -99,7 +99,7 @@ static int read_boot_id(char ret[BOOT_SIZE], struct err *e)
 	return 0;
 }
 
-static int open_vp_roster(struct context *h, struct err *e)
+static int open_vp_roster(struct host *h, struct err *e)
 {
 	auto_free char *path = io_join(h->options.state_dir, "log");
 	char boot[BOOT_SIZE];
@@ -113,7 +113,7 @@ static int open_vp_roster(struct context *h, struct err *e)
 	return r < 0 ? r : roster_open(path, boot, &h->roster, e);
 }
 
-static int open_rootfs_stage(struct context *h, struct err *e)
+static int open_rootfs_stage(struct host *h, struct err *e)
 {
 	auto_free char *path = io_join(h->options.run_dir, "stage");
 	int r = path ? io_mkdirs(path, 0711, e) : err_oom(e, "stage");
@@ -133,7 +133,7 @@ static const struct backend_type *const backends[] = { &backend_devns_type,
 						       &backend_cgroup_type };
 
 /* By name; or the first that this kernel has what it takes for. */
-static int open_device_backend(struct context *h, const struct backend_vp *vps,
+static int open_device_backend(struct host *h, const struct backend_vp *vps,
 			       unsigned int n, struct err *e)
 {
 	const char *name = h->options.backend;
@@ -151,7 +151,7 @@ static int open_device_backend(struct context *h, const struct backend_vp *vps,
 	return r;
 }
 
-static int adopt_vps_and_open_backend(struct context *h, struct err *e)
+static int adopt_vps_and_open_backend(struct host *h, struct err *e)
 {
 	struct backend_vp vps[VPS_MAX];
 	unsigned int n = 0;
@@ -172,7 +172,7 @@ static int adopt_vps_and_open_backend(struct context *h, struct err *e)
 	return r == 0 ? hotplug_open(h, e) : r;
 }
 
-static int listen_for_events(struct context *h, struct err *e)
+static int listen_for_events(struct host *h, struct err *e)
 {
 	sd_event *loop = h->options.loop;
 	int r;
@@ -190,7 +190,7 @@ static int listen_for_events(struct context *h, struct err *e)
 
 /* Its key went with the last daemon or with the power, and only a passcode or
  * the organisation brings it back. */
-static int lock_vp_without_key(struct context *h, struct vp *v, struct err *e)
+static int lock_vp_without_key(struct host *h, struct vp *v, struct err *e)
 {
 	if ((v->state != VP_STATE_STOPPED && v->state != VP_STATE_INSTALLED) ||
 	    vp_data_can_open(h->vpdata, v))
@@ -199,7 +199,7 @@ static int lock_vp_without_key(struct context *h, struct vp *v, struct err *e)
 }
 
 /* What was under way when the last daemon ended goes on. */
-static int resume_vps_after_restart(struct context *h, struct err *e)
+static int resume_vps_after_restart(struct host *h, struct err *e)
 {
 	uint64_t ns;
 
@@ -229,11 +229,10 @@ static int resume_vps_after_restart(struct context *h, struct err *e)
 	return 0;
 }
 
-int daemon_open(const struct context_options *o,
-		const struct context_callbacks *w, struct context **ret,
-		struct err *e)
+int daemon_open(const struct host_options *o, const struct host_callbacks *w,
+		struct host **ret, struct err *e)
 {
-	AUTO(daemon_closep) struct context *h = calloc(1, sizeof(*h));
+	AUTO(daemon_closep) struct host *h = calloc(1, sizeof(*h));
 	int r;
 
 	if (!h)
@@ -285,7 +284,7 @@ int daemon_open(const struct context_options *o,
 	return 0;
 }
 
-void daemon_close(struct context *h)
+void daemon_close(struct host *h)
 {
 	if (!h)
 		return;

@@ -7,18 +7,17 @@
 #define CELLSD_LIFECYCLE_DAEMON_H
 
 struct err;
-struct context;
-struct context_options;
-struct context_callbacks;
+struct host;
+struct host_options;
+struct host_callbacks;
 
 /* Opens all and takes running VPs over. The watch is set before events come. */
-int daemon_open(const struct context_options *o,
-		const struct context_callbacks *w, struct context **ret,
-		struct err *e);
+int daemon_open(const struct host_options *o, const struct host_callbacks *w,
+		struct host **ret, struct err *e);
 /* Leaves running VPs running. */
-void daemon_close(struct context *h);
+void daemon_close(struct host *h);
 
-static inline void daemon_closep(struct context **h)
+static inline void daemon_closep(struct host **h)
 {
 	daemon_close(*h);
 }

@@ -2,7 +2,7 @@
 #include "cellsd/lifecycle/disk_headroom.h"
 
 #include "cellsd/container/cgroup.h"
-#include "cellsd/context.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/storage/vp_data.h"
 #include "lib/auto.h"
 #include "lib/err.h"
@@ -22,7 +22,7 @@
 #define MOST (UINT64_C(1) << 30)
 
 struct disk_headroom {
-	struct context *host;
+	struct host *host;
 	sd_event_source *on_time;
 };
 
@@ -30,7 +30,7 @@ struct disk_space {
 	uint64_t free, low; /* bytes */
 };
 
-static int read_disk_space(const struct context *h, struct disk_space *ret)
+static int read_disk_space(const struct host *h, struct disk_space *ret)
 {
 	struct statvfs fs;
 
@@ -45,7 +45,7 @@ static int read_disk_space(const struct context *h, struct disk_space *ret)
 	return 0;
 }
 
-static void freeze_writing_vp(struct context *h, struct vp *v,
+static void freeze_writing_vp(struct host *h, struct vp *v,
 			      const struct disk_space *room)
 {
 	log_error("VP %s is held up: the disk has %llu bytes left, and it goes "
@@ -65,7 +65,7 @@ void disk_headroom_thaw_vp(struct vp *v)
 	cgroup_thaw(v->run->leaf);
 }
 
-static void update_vp_usage(struct context *h, struct vp *v,
+static void update_vp_usage(struct host *h, struct vp *v,
 			    const struct disk_space *room)
 {
 	struct vp_run *run = v->run;
@@ -96,7 +96,7 @@ static void update_vp_usage(struct context *h, struct vp *v,
 static int on_check_timer(sd_event_source *s, uint64_t usec, void *arg)
 {
 	struct disk_headroom *r = arg;
-	struct context *h = r->host;
+	struct host *h = r->host;
 	struct disk_space room = { UINT64_MAX, 0 };
 	uint64_t ms;
 
@@ -110,8 +110,7 @@ static int on_check_timer(sd_event_source *s, uint64_t usec, void *arg)
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
-int disk_headroom_new(struct context *h, struct disk_headroom **ret,
-		      struct err *e)
+int disk_headroom_new(struct host *h, struct disk_headroom **ret, struct err *e)
 {
 	AUTO(disk_headroom_freep)
 	struct disk_headroom *n = calloc(1, sizeof(*n));

@@ -11,10 +11,10 @@
 
 struct err;
 struct disk_headroom;
-struct context;
+struct host;
 struct vp;
 
-int disk_headroom_new(struct context *h, struct disk_headroom **ret,
+int disk_headroom_new(struct host *h, struct disk_headroom **ret,
 		      struct err *e);
 void disk_headroom_free(struct disk_headroom *r);
 

@@ -2,7 +2,7 @@
 #include "cellsd/lifecycle/erase.h"
 
 #include "cellsd/container/init_process.h"
-#include "cellsd/context.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/storage/file_tree.h"
 #include "cellsd/storage/vp_data.h"
 #include "lib/auto.h"
@@ -27,7 +27,7 @@
 enum { CHILD_DATA = 200, CHILD_MEASURED, CHILD_GO, CHILD_END };
 
 struct erasure {
-	struct context *h;
+	struct host *h;
 	char name[VP_NAME_SIZE];
 	int pidfd, measured, go;
 	sd_event_source *on_measured, *on_exit;
@@ -171,7 +171,7 @@ static int on_erase_child_exit(sd_event_source *s, int fd, uint32_t events,
 			       void *arg)
 {
 	struct erasure *x = arg;
-	struct context *h = x->h;
+	struct host *h = x->h;
 	struct vp *v = find_erased_vp(x);
 	struct vp_waiter *waiters;
 	char name[VP_NAME_SIZE];
@@ -246,7 +246,7 @@ static int spawn_erase_child(struct erasure *x, const char *folder,
 	return 0;
 }
 
-void erase_begin(struct context *h, struct vp *v)
+void erase_begin(struct host *h, struct vp *v)
 {
 	struct erasure *x;
 	char folder[VP_KEYS_NAME_SIZE];

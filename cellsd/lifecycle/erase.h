@@ -11,10 +11,9 @@
 
 #define ERASE_METHOD "keys destroyed, data deleted"
 
-struct context;
+struct host;
 
-/* The VP has no process; its waiters are called when it is absent, or with the
- * reason why not. */
-void erase_begin(struct context *h, struct vp *v);
+/* The VP has no process; its waiters are told when it is absent or why not. */
+void erase_begin(struct host *h, struct vp *v);
 
 #endif

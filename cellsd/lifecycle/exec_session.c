@@ -3,7 +3,7 @@
 
 #include "cellsd/container/exec.h"
 #include "cellsd/container/selinux.h"
-#include "cellsd/context.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/running.h"
 #include "lib/auto.h"
 #include "lib/err.h"
@@ -32,12 +32,12 @@ struct exec_session {
 };
 
 struct exec_session_list {
-	struct context *host;
+	struct host *host;
 	struct exec_session *first;
 	unsigned int n;
 };
 
-int exec_session_list_new(struct context *h, struct exec_session_list **ret,
+int exec_session_list_new(struct host *h, struct exec_session_list **ret,
 			  struct err *e)
 {
 	struct exec_session_list *g = calloc(1, sizeof(*g));

@@ -7,10 +7,10 @@
 
 struct err;
 struct exec_session_list;
-struct context;
+struct host;
 struct vp;
 
-int exec_session_list_new(struct context *h, struct exec_session_list **ret,
+int exec_session_list_new(struct host *h, struct exec_session_list **ret,
 			  struct err *e);
 void exec_session_list_free(struct exec_session_list *g);
 

@@ -2,7 +2,7 @@
 #include "cellsd/lifecycle/foreground.h"
 
 #include "cellsd/container/cgroup.h"
-#include "cellsd/context.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/idle.h"
 #include "cellsd/lifecycle/notifications.h"
 #include "cellsd/vp/resource.h"
@@ -15,8 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void set_allowed_classes(struct context *h, struct vp *v,
-				uint32_t classes, uint64_t *ret_ns)
+static void set_allowed_classes(struct host *h, struct vp *v, uint32_t classes,
+				uint64_t *ret_ns)
 {
 	uint32_t took = v->run->allowed & ~classes;
 	struct err e;
@@ -36,11 +36,11 @@ static void set_allowed_classes(struct context *h, struct vp *v,
 }
 
 /* A class has one row of a VP, also where part of its nodes are endpoints. */
-static void add_revoked_row(struct context_revoked *ret, const struct vp *v,
+static void add_revoked_row(struct host_revoked *ret, const struct vp *v,
 			    enum cells_class cls,
 			    const struct open_handles_count *count)
 {
-	struct context_revocation *cut = ret->cut;
+	struct host_revocation *cut = ret->cut;
 
 	if (!count->handles && !count->mappings)
 		return;
@@ -48,7 +48,7 @@ static void add_revoked_row(struct context_revoked *ret, const struct vp *v,
 	       (cut->cls != cls || strcmp(cut->vp, v->name) != 0))
 		cut++;
 	if (cut == ret->cut + ret->n) {
-		*cut = (struct context_revocation){ .cls = cls };
+		*cut = (struct host_revocation){ .cls = cls };
 		snprintf(cut->vp, sizeof(cut->vp), "%s", v->name);
 		ret->n++;
 	}
@@ -57,8 +57,8 @@ static void add_revoked_row(struct context_revoked *ret, const struct vp *v,
 	cut->count.kept += count->kept;
 }
 
-static void revoke_open_handles(struct context *h, struct vp *v, uint32_t lost,
-				struct context_revoked *ret)
+static void revoke_open_handles(struct host *h, struct vp *v, uint32_t lost,
+				struct host_revoked *ret)
 {
 	struct open_handles_count counts[CELLS_CLASS_COUNT] = { 0 };
 	struct open_handles_request order = {
@@ -93,8 +93,8 @@ static struct cells_right get_effective_right(const struct vp *v, int c)
 }
 
 struct policy_update {
-	struct context *h;
-	struct context_revoked *ret;
+	struct host *h;
+	struct host_revoked *ret;
 };
 
 static void on_backend_revocation(void *arg, const struct backend_revocation *c)
@@ -108,7 +108,7 @@ static void on_backend_revocation(void *arg, const struct backend_revocation *c)
 			add_revoked_row(d->ret, r->vp[i], c->cls, &count);
 }
 
-static int update_backend_policy(struct context *h, struct context_revoked *ret,
+static int update_backend_policy(struct host *h, struct host_revoked *ret,
 				 uint64_t *ret_ns, struct err *e)
 {
 	struct roster *r = h->roster;
@@ -132,14 +132,14 @@ static int update_backend_policy(struct context *h, struct context_revoked *ret,
 				       &d, ret_ns, e);
 }
 
-int foreground_attach_vp(struct context *h, const struct vp *v, struct err *e)
+int foreground_attach_vp(struct host *h, const struct vp *v, struct err *e)
 {
 	const struct backend_vp bv = vp_get_backend_vp(v);
 
 	return h->backend_type->hold(h->backend, &bv, e);
 }
 
-int foreground_grant_access(struct context *h, struct vp *v, struct err *e)
+int foreground_grant_access(struct host *h, struct vp *v, struct err *e)
 {
 	uint64_t ns;
 	int r;
@@ -152,13 +152,13 @@ int foreground_grant_access(struct context *h, struct vp *v, struct err *e)
 	return r < 0 ? r : update_backend_policy(h, &h->switched, &ns, e);
 }
 
-void foreground_detach_vp(struct context *h, const struct vp *v)
+void foreground_detach_vp(struct host *h, const struct vp *v)
 {
 	if (h->backend && h->backend_type->release)
 		h->backend_type->release(h->backend, v->number);
 }
 
-static void report_mode_changes(struct context *h, const struct vp *v,
+static void report_mode_changes(struct host *h, const struct vp *v,
 				uint32_t changed, const char *cause)
 {
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++) {
@@ -171,7 +171,7 @@ static void report_mode_changes(struct context *h, const struct vp *v,
 	}
 }
 
-static void withdraw_lost_classes(struct context *h, uint32_t old[VPS_MAX],
+static void withdraw_lost_classes(struct host *h, uint32_t old[VPS_MAX],
 				  uint64_t *ret_ns)
 {
 	struct roster *r = h->roster;
@@ -190,8 +190,8 @@ static void withdraw_lost_classes(struct context *h, uint32_t old[VPS_MAX],
 }
 
 /* Ends or counts what the backend does not take away itself. */
-static void revoke_lost_handles(struct context *h, const uint32_t old[VPS_MAX],
-				bool decided, struct context_revoked *ret)
+static void revoke_lost_handles(struct host *h, const uint32_t old[VPS_MAX],
+				bool decided, struct host_revoked *ret)
 {
 	struct roster *r = h->roster;
 
@@ -207,8 +207,7 @@ static void revoke_lost_handles(struct context *h, const uint32_t old[VPS_MAX],
 	}
 }
 
-static void grant_allowed_classes(struct context *h,
-				  const uint32_t old[VPS_MAX],
+static void grant_allowed_classes(struct host *h, const uint32_t old[VPS_MAX],
 				  const char *cause, uint64_t *ret_ns)
 {
 	struct roster *r = h->roster;
@@ -228,17 +227,17 @@ static void grant_allowed_classes(struct context *h,
 	}
 }
 
-static void revoke_and_grant(struct context *h, const uint32_t old[VPS_MAX],
+static void revoke_and_grant(struct host *h, const uint32_t old[VPS_MAX],
 			     bool decided, const char *cause,
-			     struct context_revoked *ret, uint64_t *ret_ns)
+			     struct host_revoked *ret, uint64_t *ret_ns)
 {
 	revoke_lost_handles(h, old, decided, ret);
 	grant_allowed_classes(h, old, cause, ret_ns);
 	idle_schedule_check(h->idle);
 }
 
-void foreground_apply_access(struct context *h, const char *cause,
-			     struct context_revoked *ret, uint64_t *ret_ns)
+void foreground_apply_access(struct host *h, const char *cause,
+			     struct host_revoked *ret, uint64_t *ret_ns)
 {
 	uint32_t old[VPS_MAX] = { 0 };
 	struct err e;
@@ -256,8 +255,8 @@ void foreground_apply_access(struct context *h, const char *cause,
  * Moves the front to where the roster has it, from `from`. -EBUSY: a program
  * has taken the display meanwhile; nothing is moved, in the roster neither.
  */
-static int move_foreground(struct context *h, struct vp *from,
-			   const char *cause, uint64_t *ret_ns, struct err *e)
+static int move_foreground(struct host *h, struct vp *from, const char *cause,
+			   uint64_t *ret_ns, struct err *e)
 {
 	uint32_t old[VPS_MAX] = { 0 };
 	struct err undo;
@@ -278,14 +277,14 @@ static int move_foreground(struct context *h, struct vp *from,
 	return 0;
 }
 
-static void report_revoked_handles(struct context *h, uint64_t ns,
+static void report_revoked_handles(struct host *h, uint64_t ns,
 				   const char *cause)
 {
 	if (h->switched.n > 0)
 		h->watch.revoked(h->watch.arg, &h->switched, ns, cause);
 }
 
-void foreground_revoke_handles(struct context *h, const char *cause)
+void foreground_revoke_handles(struct host *h, const char *cause)
 {
 	uint64_t begin = clock_mono_ns();
 
@@ -314,8 +313,7 @@ static int set_display_held_error(const struct vp *v, const struct err *why,
 }
 
 /* A VP that has a display is not in front unless it is seen there. */
-static int check_display_free(struct context *h, const struct vp *v,
-			      struct err *e)
+static int check_display_free(struct host *h, const struct vp *v, struct err *e)
 {
 	struct err why;
 	int r;
@@ -331,7 +329,7 @@ static int check_display_free(struct context *h, const struct vp *v,
 		     : 0;
 }
 
-int foreground_switch(struct context *h, struct vp *v, const char *cause,
+int foreground_switch(struct host *h, struct vp *v, const char *cause,
 		      uint64_t *ret_ns, struct err *e)
 {
 	struct vp *from = roster_get_foreground(h->roster);
@@ -390,7 +388,7 @@ int foreground_switch(struct context *h, struct vp *v, const char *cause,
 	return 0;
 }
 
-void foreground_handle_hotkey(struct context *h, uint32_t which)
+void foreground_handle_hotkey(struct host *h, uint32_t which)
 {
 	static const int steps[] = { 1, -1, 0 };
 	struct vp *v = NULL;
@@ -408,7 +406,7 @@ void foreground_handle_hotkey(struct context *h, uint32_t which)
 		log_error("%s", e.text);
 }
 
-struct vp *foreground_find_neighbour(struct context *h, int step)
+struct vp *foreground_find_neighbour(struct host *h, int step)
 {
 	struct roster *r = h->roster;
 	struct vp *front = roster_get_foreground(r);

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 struct err;
-struct context;
-struct context_revoked;
+struct host;
+struct host_revoked;
 struct vp;
 
 /*
@@ -15,31 +15,31 @@ struct vp;
  * counts holders (*ret), then gives. *ret_ns: CLOCK_MONOTONIC of the
  * kernel's last switch.
  */
-void foreground_apply_access(struct context *h, const char *cause,
-			     struct context_revoked *ret, uint64_t *ret_ns);
+void foreground_apply_access(struct host *h, const char *cause,
+			     struct host_revoked *ret, uint64_t *ret_ns);
 
 /*
  * Ends those that hold what their VP may not use now, and whose holders are to
  * be ended: after a daemon died, or a node got one more class.
  */
-void foreground_revoke_handles(struct context *h, const char *cause);
+void foreground_revoke_handles(struct host *h, const char *cause);
 
 /* Puts a VP that is being made under the backend, with nothing allowed. */
-int foreground_attach_vp(struct context *h, const struct vp *v, struct err *e);
+int foreground_attach_vp(struct host *h, const struct vp *v, struct err *e);
 /* Before it is let go: gives it what it may use. */
-int foreground_grant_access(struct context *h, struct vp *v, struct err *e);
+int foreground_grant_access(struct host *h, struct vp *v, struct err *e);
 /* Nothing of it runs any more. */
-void foreground_detach_vp(struct context *h, const struct vp *v);
+void foreground_detach_vp(struct host *h, const struct vp *v);
 
-/* NULL: the host. Nothing to do is not an error. */
-int foreground_switch(struct context *h, struct vp *v, const char *cause,
+/* NULL: the host. Nothing to do is no error. */
+int foreground_switch(struct host *h, struct vp *v, const char *cause,
 		      uint64_t *ret_ns, struct err *e);
 
 /* One of the host's key combinations was pressed, from 0: next, previous, host.
  */
-void foreground_handle_hotkey(struct context *h, uint32_t which);
+void foreground_handle_hotkey(struct host *h, uint32_t which);
 
 /* The running VP after (step 1) or before (-1) the one in front; or NULL. */
-struct vp *foreground_find_neighbour(struct context *h, int step);
+struct vp *foreground_find_neighbour(struct host *h, int step);
 
 #endif

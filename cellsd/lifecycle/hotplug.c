@@ -2,9 +2,9 @@
 #include "cellsd/lifecycle/hotplug.h"
 
 #include "cellsd/container/rootfs.h"
-#include "cellsd/context.h"
 #include "cellsd/device/hardware.h"
 #include "cellsd/lifecycle/foreground.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/idle.h"
 #include "lib/auto.h"
 #include "lib/err.h"
@@ -28,7 +28,7 @@ static bool is_visible_in_dev(const struct backend_node *n)
 }
 
 /* Is there a node that was there before, and needs one more class now? */
-static bool has_gained_classes(const struct context *h,
+static bool has_gained_classes(const struct host *h,
 			       const struct backend_node *nodes, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -42,8 +42,7 @@ static bool has_gained_classes(const struct context *h,
 	return false;
 }
 
-static int update_device_nodes(struct context *h, bool *ret_gained,
-			       struct err *e)
+static int update_device_nodes(struct host *h, bool *ret_gained, struct err *e)
 {
 	size_t n;
 	const struct backend_node *found = hardware_get_nodes(h->hardware, &n);
@@ -97,7 +96,7 @@ static void append_dev_node(void *arg, const struct backend_node *n)
 	l->node[l->n++] = *n;
 }
 
-int hotplug_list_vp_nodes(const struct context *h, const struct vp *v,
+int hotplug_list_vp_nodes(const struct host *h, const struct vp *v,
 			  struct backend_node **ret, size_t *ret_n,
 			  struct err *e)
 {
@@ -137,7 +136,7 @@ static bool is_node_present(int dev, const struct backend_node *n)
 	       st.st_rdev == makedev(n->major, n->minor);
 }
 
-void hotplug_refresh_vp(const struct context *h, const struct vp *v)
+void hotplug_refresh_vp(const struct host *h, const struct vp *v)
 {
 	struct vp_run *run = vp_get_run(v);
 	struct backend_node *nodes;
@@ -172,7 +171,7 @@ void hotplug_refresh_vp(const struct context *h, const struct vp *v)
 
 /* ---- events */
 
-static int schedule_rescan(struct context *h, uint64_t ms)
+static int schedule_rescan(struct host *h, uint64_t ms)
 {
 	sd_event_source_set_time_relative(h->on_settled, ms * 1000);
 	return sd_event_source_set_enabled(h->on_settled, SD_EVENT_ONESHOT);
@@ -181,7 +180,7 @@ static int schedule_rescan(struct context *h, uint64_t ms)
 /* Hardware came or went, and nothing more for a moment. */
 static int on_hotplug_settled(sd_event_source *s, uint64_t usec, void *arg)
 {
-	struct context *h = arg;
+	struct host *h = arg;
 	bool more;
 	struct err e;
 
@@ -201,14 +200,14 @@ static int on_hotplug_settled(sd_event_source *s, uint64_t usec, void *arg)
 
 static int on_udev_event(sd_event_source *s, int fd, uint32_t events, void *arg)
 {
-	struct context *h = arg;
+	struct host *h = arg;
 
 	if (!hardware_drain_events(h->hardware))
 		return 0;
 	return schedule_rescan(h, SETTLE_MS);
 }
 
-int hotplug_open(struct context *h, struct err *e)
+int hotplug_open(struct host *h, struct err *e)
 {
 	bool more;
 	int r = hardware_new(h->options.profile, &h->hardware, e);
@@ -218,7 +217,7 @@ int hotplug_open(struct context *h, struct err *e)
 	return r == 0 ? update_device_nodes(h, &more, e) : r;
 }
 
-int hotplug_listen(struct context *h, struct err *e)
+int hotplug_listen(struct host *h, struct err *e)
 {
 	sd_event *loop = h->options.loop;
 	int r = sd_event_add_io(loop, &h->on_hotplug, hardware_fd(h->hardware),

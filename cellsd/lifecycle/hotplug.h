@@ -12,19 +12,19 @@
 #include "cellsd/device/backend.h"
 
 struct err;
-struct context;
+struct host;
 struct vp;
 
 /* Opens h->hardware, lists it and gives it to the backend. */
-int hotplug_open(struct context *h, struct err *e);
+int hotplug_open(struct host *h, struct err *e);
 /* Follows it from now on. */
-int hotplug_listen(struct context *h, struct err *e);
+int hotplug_listen(struct host *h, struct err *e);
 
-/* What v's /dev has besides what every VP has; the caller frees. */
-int hotplug_list_vp_nodes(const struct context *h, const struct vp *v,
+/* What stands in v's /dev besides what every VP has; the caller frees. */
+int hotplug_list_vp_nodes(const struct host *h, const struct vp *v,
 			  struct backend_node **ret, size_t *ret_n,
 			  struct err *e);
 /* Brings the /dev of a VP that is made to that. */
-void hotplug_refresh_vp(const struct context *h, const struct vp *v);
+void hotplug_refresh_vp(const struct host *h, const struct vp *v);
 
 #endif

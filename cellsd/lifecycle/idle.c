@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/lifecycle/idle.h"
 
-#include "cellsd/context.h"
 #include "cellsd/device/hardware.h"
+#include "cellsd/lifecycle/host.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -26,7 +26,7 @@
 #define REPORTS_MAX 3
 
 struct idle {
-	struct context *h;
+	struct host *h;
 	idle_lock_fn *lock;
 	uint64_t since_ns; /* boot */
 	unsigned int reported, n;
@@ -167,7 +167,7 @@ void idle_watch_inputs(struct idle *i)
 			watch_input_node(i, found[k].name);
 }
 
-int idle_new(struct context *h, idle_lock_fn *lock, struct idle **ret,
+int idle_new(struct host *h, idle_lock_fn *lock, struct idle **ret,
 	     struct err *e)
 {
 	struct idle *i = calloc(1, sizeof(*i));

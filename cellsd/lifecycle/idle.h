@@ -12,12 +12,12 @@
 #include <stdint.h>
 
 struct err;
-struct context;
+struct host;
 struct idle;
 struct vp;
 
-typedef void idle_lock_fn(struct context *h, struct vp *v);
-int idle_new(struct context *h, idle_lock_fn *lock, struct idle **ret,
+typedef void idle_lock_fn(struct host *h, struct vp *v);
+int idle_new(struct host *h, idle_lock_fn *lock, struct idle **ret,
 	     struct err *e);
 void idle_free(struct idle *i);
 

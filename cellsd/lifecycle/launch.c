@@ -6,8 +6,8 @@
 #include "cellsd/container/layer.h"
 #include "cellsd/container/rootfs.h"
 #include "cellsd/container/selinux.h"
-#include "cellsd/context.h"
 #include "cellsd/lifecycle/foreground.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/hotplug.h"
 #include "cellsd/lifecycle/notifications.h"
 #include "cellsd/storage/vp_data.h"
@@ -27,8 +27,7 @@
 
 #define EMPTY_MS 1000
 
-int launch_check_config(const struct context *h, const struct vp *v,
-			struct err *e)
+int launch_check_config(const struct host *h, const struct vp *v, struct err *e)
 {
 	if (!v->named)
 		return err_reason(e, REASON_VP_STATE,
@@ -42,8 +41,7 @@ int launch_check_config(const struct context *h, const struct vp *v,
 	return 0;
 }
 
-static int create_vp_cgroup(struct context *h, const struct vp *v,
-			    struct err *e)
+static int create_vp_cgroup(struct host *h, const struct vp *v, struct err *e)
 {
 	struct vp_run *run = v->ready;
 	int r = cgroup_new(h->cgroup, run->leaf_name, vp_get_id_base(v),
@@ -56,7 +54,7 @@ static int create_vp_cgroup(struct context *h, const struct vp *v,
 	return foreground_attach_vp(h, v, e);
 }
 
-static int build_vp_rootfs(struct context *h, const struct vp *v, int data,
+static int build_vp_rootfs(struct host *h, const struct vp *v, int data,
 			   struct rootfs *ret, struct err *e)
 {
 	const struct vp_run *run = v->ready;
@@ -87,7 +85,7 @@ static int build_vp_rootfs(struct context *h, const struct vp *v, int data,
 	return rootfs_build(h->stage, &plan, ret, e);
 }
 
-static int prepare_vp_rootfs(struct context *h, struct vp *v, int data,
+static int prepare_vp_rootfs(struct host *h, struct vp *v, int data,
 			     struct err *e)
 {
 	struct rootfs tree = { -1, -1, -1, -1 };
@@ -103,8 +101,8 @@ static int prepare_vp_rootfs(struct context *h, struct vp *v, int data,
 	return r;
 }
 
-/* What is put into a tree that is ready. */
-static int populate_vp_tree(struct context *h, struct vp *v, int data,
+/* What is put into a tree that stands. */
+static int populate_vp_tree(struct host *h, struct vp *v, int data,
 			    struct err *e)
 {
 	const struct vp_run *run = v->ready;
@@ -119,7 +117,7 @@ static int populate_vp_tree(struct context *h, struct vp *v, int data,
 }
 
 /* While the first process does its part, we do ours. */
-static int create_first_process(struct context *h, struct vp *v, int data,
+static int create_first_process(struct host *h, struct vp *v, int data,
 				struct err *e)
 {
 	struct vp_run *run = v->ready;
@@ -160,7 +158,7 @@ static int create_first_process(struct context *h, struct vp *v, int data,
 }
 
 /* All but clearing the stage. */
-static int prepare_vp_start(struct context *h, struct vp *v, struct err *e)
+static int prepare_vp_start(struct host *h, struct vp *v, struct err *e)
 {
 	auto_close int data = -1;
 	int r = launch_check_config(h, v, e);
@@ -179,7 +177,7 @@ static int prepare_vp_start(struct context *h, struct vp *v, struct err *e)
 	return r;
 }
 
-int launch_prepare(struct context *h, struct vp *v, struct err *e)
+int launch_prepare(struct host *h, struct vp *v, struct err *e)
 {
 	int r = prepare_vp_start(h, v, e);
 
@@ -194,7 +192,7 @@ bool launch_is_current(const struct vp *v)
 	       init_process_is_waiting(&v->ready->birth);
 }
 
-static int start_prepared_vp(struct context *h, struct vp *v, struct err *e)
+static int start_prepared_vp(struct host *h, struct vp *v, struct err *e)
 {
 	struct vp_run *run;
 	int r = roster_record_start(h->roster, v, e);
@@ -218,7 +216,7 @@ static int start_prepared_vp(struct context *h, struct vp *v, struct err *e)
 	return 0;
 }
 
-int launch_start(struct context *h, struct vp *v, struct err *e)
+int launch_start(struct host *h, struct vp *v, struct err *e)
 {
 	int r = -EAGAIN;
 
@@ -259,7 +257,7 @@ static void kill_vp_processes(const struct vp_run *run)
 }
 
 /* Nothing of the VP's own runs, or it is to end at once. */
-void launch_undo(struct context *h, struct vp *v)
+void launch_undo(struct host *h, struct vp *v)
 {
 	struct vp_run *run = vp_get_run(v);
 	bool started = v->run;
@@ -279,7 +277,7 @@ void launch_undo(struct context *h, struct vp *v)
 		log_error("%s", e.text);
 }
 
-void launch_remove_stale(struct context *h, struct vp *v)
+void launch_remove_stale(struct host *h, struct vp *v)
 {
 	struct err e;
 

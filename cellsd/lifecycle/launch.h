@@ -11,16 +11,16 @@
 #include <stdbool.h>
 
 struct err;
-struct context;
+struct host;
 struct vp;
 
 /* Could it be made, as far as its config goes? err.vp-state */
-int launch_check_config(const struct context *h, const struct vp *v,
+int launch_check_config(const struct host *h, const struct vp *v,
 			struct err *e);
 
 /* v->ready. err.vp-state: not in its state, not by its config, or its data is
  * not to be had. */
-int launch_prepare(struct context *h, struct vp *v, struct err *e);
+int launch_prepare(struct host *h, struct vp *v, struct err *e);
 
 /* Is it prepared, just as it would be made now? */
 bool launch_is_current(const struct vp *v);
@@ -29,15 +29,15 @@ bool launch_is_current(const struct vp *v);
  * v->run, in the background: starts what is prepared and current, or
  * prepares it first. On failure nothing is left.
  */
-int launch_start(struct context *h, struct vp *v, struct err *e);
+int launch_start(struct host *h, struct vp *v, struct err *e);
 
 /* Ends what is prepared: nothing of it holds the VP's data any more. It is not
  * current then, and launch_undo() is left to do. */
 void launch_kill_prepared(struct vp *v);
 /* Undoes what is made of it, also half of it. */
-void launch_undo(struct context *h, struct vp *v);
+void launch_undo(struct host *h, struct vp *v);
 
 /* After a restart: undoes what the last daemon had prepared. */
-void launch_remove_stale(struct context *h, struct vp *v);
+void launch_remove_stale(struct host *h, struct vp *v);
 
 #endif

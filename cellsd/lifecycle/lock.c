@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/lifecycle/lock.h"
 
-#include "cellsd/context.h"
 #include "cellsd/lifecycle/erase.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/prestart.h"
 #include "cellsd/storage/vp_data.h"
 #include "lib/auto.h"
@@ -22,7 +22,7 @@
 #define AGAIN_USEC 1000000
 
 struct lock_task {
-	struct context *h;
+	struct host *h;
 	char name[VP_NAME_SIZE];
 	uint64_t begin_ns, gone_ns, pause_usec;
 	unsigned int keys;
@@ -73,7 +73,7 @@ static void complete_vp_lock(struct lock_task *l, struct vp *v)
 static void shred_slots_and_erase(struct lock_task *l, struct vp *v,
 				  bool incomplete)
 {
-	struct context *h = l->h;
+	struct host *h = l->h;
 	struct err e;
 	int r = incomplete ? roster_record_incomplete(h->roster, v, &e) : 0;
 
@@ -152,7 +152,7 @@ static int on_eviction_timer(sd_event_source *s, uint64_t usec, void *arg)
 
 /* What there is to destroy goes into the wipe's receipt, so it is in the log
  * before. */
-static int record_wipe_facts(struct context *h, struct vp *v, struct err *e)
+static int record_wipe_facts(struct host *h, struct vp *v, struct err *e)
 {
 	struct vp_data_info info;
 	int r;
@@ -163,7 +163,7 @@ static int record_wipe_facts(struct context *h, struct vp *v, struct err *e)
 	return r < 0 ? r : roster_record_wipe_step(h->roster, v, "evict", e);
 }
 
-void lock_start_eviction(struct context *h, struct vp *v)
+void lock_start_eviction(struct host *h, struct vp *v)
 {
 	struct lock_task *l;
 	struct err e;

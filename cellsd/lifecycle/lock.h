@@ -8,11 +8,10 @@
 #ifndef CELLSD_LIFECYCLE_LOCK_H
 #define CELLSD_LIFECYCLE_LOCK_H
 
-struct context;
+struct host;
 struct vp;
 
-/* The VP has no process; its waiters are called when it is done, or with the
- * reason why not. */
-void lock_start_eviction(struct context *h, struct vp *v);
+/* The VP has no process; its waiters are told when it is done, or why not. */
+void lock_start_eviction(struct host *h, struct vp *v);
 
 #endif

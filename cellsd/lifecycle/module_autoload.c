@@ -2,7 +2,7 @@
 #include "cellsd/lifecycle/module_autoload.h"
 
 #include "cellsd/container/system_tool.h"
-#include "cellsd/context.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/vp/roster.h"
 #include "cellsd/vp/vp.h"
 #include "lib/auto.h"
@@ -68,7 +68,7 @@ static int set_modprobe_path(const char *program, struct err *e)
 	return r < 0 ? err_sys(e, -r, "set kernel.modprobe") : 0;
 }
 
-int module_autoload_disable(const struct context *h, struct err *e)
+int module_autoload_disable(const struct host *h, struct err *e)
 {
 	const struct module_autoload *a = h->autoload;
 	auto_free char *program = NULL;
@@ -106,7 +106,7 @@ static void restore_modprobe_path(const char *kept)
 		unlink(kept);
 }
 
-static bool has_running_vp(const struct context *h)
+static bool has_running_vp(const struct host *h)
 {
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		if (h->roster->vp[i]->run)
@@ -114,7 +114,7 @@ static bool has_running_vp(const struct context *h)
 	return false;
 }
 
-int module_autoload_resume(const struct context *h, struct err *e)
+int module_autoload_resume(const struct host *h, struct err *e)
 {
 	if (has_running_vp(h))
 		return module_autoload_disable(h, e);
@@ -122,13 +122,13 @@ int module_autoload_resume(const struct context *h, struct err *e)
 	return 0;
 }
 
-void module_autoload_restore_if_idle(const struct context *h)
+void module_autoload_restore_if_idle(const struct host *h)
 {
 	if (h->autoload && !has_running_vp(h))
 		restore_modprobe_path(h->autoload->kept);
 }
 
-int module_autoload_new(const struct context *h, struct module_autoload **ret,
+int module_autoload_new(const struct host *h, struct module_autoload **ret,
 			struct err *e)
 {
 	AUTO(module_autoload_freep)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/lifecycle/notifications.h"
 
-#include "cellsd/context.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/storage/vp_secrets.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
@@ -35,7 +35,7 @@ struct notification_client {
 };
 
 struct notifications {
-	struct context *host;
+	struct host *host;
 	notifications_switch_fn *switch_to;
 	char vp[VP_NAME_SIZE];
 	int fd;
@@ -108,7 +108,7 @@ bool notifications_bucket_consume(struct notifications_bucket *b,
 
 /* ---- a request */
 
-static void emit_attention_event(struct context *h, const struct vp *v,
+static void emit_attention_event(struct host *h, const struct vp *v,
 				 const char *kind, const char *end,
 				 uint32_t count)
 {
@@ -142,7 +142,7 @@ static enum notifications_result
 handle_attention_request(struct notifications *a, struct vp *v,
 			 const char *kind)
 {
-	struct context *h = a->host;
+	struct host *h = a->host;
 	bool quiet = h->input_ns == 0 ||
 		     clock_boot_ns() - h->input_ns >= NOTIFICATIONS_QUIET_NS;
 	enum notifications_result end =
@@ -355,7 +355,7 @@ static int create_listening_socket(int folder, uint32_t base, int *ret)
 	return 0;
 }
 
-int notifications_open(struct context *h, struct vp *v, int run,
+int notifications_open(struct host *h, struct vp *v, int run,
 		       notifications_switch_fn *switch_to, struct err *e)
 {
 	AUTO(notifications_closep)

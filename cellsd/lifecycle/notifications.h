@@ -13,7 +13,7 @@
 
 struct notifications;
 struct err;
-struct context;
+struct host;
 struct vp;
 struct vp_conf;
 
@@ -55,13 +55,13 @@ bool notifications_bucket_consume(struct notifications_bucket *b,
 
 /* As foreground_switch(), which notifies VPs of what it does: it is above
  * this. */
-typedef int notifications_switch_fn(struct context *h, struct vp *v,
+typedef int notifications_switch_fn(struct host *h, struct vp *v,
 				    const char *cause, uint64_t *ret_ns,
 				    struct err *e);
 
 /* Offers the socket in the VP's /run, instead of one that an earlier daemon
  * left. What is made of v has it from then on, to be closed before that is. */
-int notifications_open(struct context *h, struct vp *v, int run,
+int notifications_open(struct host *h, struct vp *v, int run,
 		       notifications_switch_fn *switch_to, struct err *e);
 void notifications_close(struct notifications *a);
 

@@ -3,8 +3,8 @@
 
 #include "cellsd/container/cgroup.h"
 #include "cellsd/container/layer.h"
-#include "cellsd/context.h"
 #include "cellsd/lifecycle/foreground.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/launch.h"
 #include "cellsd/lifecycle/lock.h"
 #include "cellsd/lifecycle/prestart.h"
@@ -18,7 +18,7 @@
 
 #include <string.h>
 
-int operations_apply(struct context *h, struct roster_desired *w,
+int operations_apply(struct host *h, struct roster_desired *w,
 		     const char *cause, uint64_t arrival_ns, uint64_t *ret_ns,
 		     struct err *e)
 {
@@ -54,7 +54,7 @@ int operations_apply(struct context *h, struct roster_desired *w,
 	return 0;
 }
 
-void operations_auto_start(struct context *h)
+void operations_auto_start(struct host *h)
 {
 	for (unsigned int i = 0; i < h->roster->n; i++) {
 		struct vp *v = h->roster->vp[i];
@@ -77,7 +77,7 @@ void operations_auto_start(struct context *h)
 	prestart_schedule(h->prepared);
 }
 
-int operations_drop_layer(struct context *h, const char *digest, struct err *e)
+int operations_drop_layer(struct host *h, const char *digest, struct err *e)
 {
 	for (unsigned int i = 0; i < h->roster->n; i++) {
 		const struct vp *v = h->roster->vp[i];
@@ -95,8 +95,8 @@ int operations_drop_layer(struct context *h, const char *digest, struct err *e)
 	return 0;
 }
 
-int operations_stop_vp(struct context *h, struct vp *v, vp_done_fn *fn,
-		       void *arg, struct err *e)
+int operations_stop_vp(struct host *h, struct vp *v, vp_done_fn *fn, void *arg,
+		       struct err *e)
 {
 	int r;
 
@@ -117,7 +117,7 @@ int operations_stop_vp(struct context *h, struct vp *v, vp_done_fn *fn,
 }
 
 /* Locking and wiping begin behind the foreground. */
-static int leave_foreground(struct context *h, struct vp *v, struct err *e)
+static int leave_foreground(struct host *h, struct vp *v, struct err *e)
 {
 	uint64_t ns;
 
@@ -126,8 +126,8 @@ static int leave_foreground(struct context *h, struct vp *v, struct err *e)
 		       : 0;
 }
 
-int operations_lock_vp(struct context *h, struct vp *v, vp_done_fn *fn,
-		       void *arg, struct err *e)
+int operations_lock_vp(struct host *h, struct vp *v, vp_done_fn *fn, void *arg,
+		       struct err *e)
 {
 	bool news = v->state != VP_STATE_LOCKED;
 	int r = leave_foreground(h, v, e);
@@ -154,7 +154,7 @@ static void on_idle_locked(void *arg, const struct err *e)
 		log_error("lock an idle VP: %s", e->text);
 }
 
-void operations_lock_idle_vp(struct context *h, struct vp *v)
+void operations_lock_idle_vp(struct host *h, struct vp *v)
 {
 	struct err e;
 
@@ -162,8 +162,7 @@ void operations_lock_idle_vp(struct context *h, struct vp *v)
 		on_idle_locked(NULL, &e);
 }
 
-int operations_unlock_vp(struct context *h, struct vp *v,
-			 enum vp_keys_source by,
+int operations_unlock_vp(struct host *h, struct vp *v, enum vp_keys_source by,
 			 const struct secure_memory *secret, struct err *e)
 {
 	int r;
@@ -193,7 +192,7 @@ int operations_unlock_vp(struct context *h, struct vp *v,
 	return r;
 }
 
-int operations_set_passcode(struct context *h, struct vp *v,
+int operations_set_passcode(struct host *h, struct vp *v,
 			    const struct secure_memory *old,
 			    const struct secure_memory *fresh, struct err *e)
 {
@@ -205,7 +204,7 @@ int operations_set_passcode(struct context *h, struct vp *v,
 	return vp_data_set_passcode(h->vpdata, v, old, fresh, e);
 }
 
-int operations_put_secrets(struct context *h, struct vp *v, const void *data,
+int operations_put_secrets(struct host *h, struct vp *v, const void *data,
 			   size_t len, struct err *e)
 {
 	auto_close int dir = -1;
@@ -231,7 +230,7 @@ int operations_put_secrets(struct context *h, struct vp *v, const void *data,
 	return r;
 }
 
-int operations_erase_vp(struct context *h, struct vp *v, const char *job,
+int operations_erase_vp(struct host *h, struct vp *v, const char *job,
 			bool remove, vp_done_fn *fn, void *arg, struct err *e)
 {
 	int r = leave_foreground(h, v, e);

@@ -2,7 +2,7 @@
 #include "cellsd/lifecycle/prestart.h"
 
 #include "cellsd/container/layer.h"
-#include "cellsd/context.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/launch.h"
 #include "cellsd/storage/vp_data.h"
 #include "lib/auto.h"
@@ -19,7 +19,7 @@
 #define REST_NS (UINT64_C(60) * 1000 * 1000 * 1000)
 
 struct prestart {
-	struct context *host;
+	struct host *host;
 	unsigned int limit;
 	uint64_t rest_ns; /* boot clock: none before */
 	sd_event_source *timer;
@@ -27,7 +27,7 @@ struct prestart {
 
 /* ---- which */
 
-static bool is_prestart_candidate(struct context *h, const struct vp *v)
+static bool is_prestart_candidate(struct host *h, const struct vp *v)
 {
 	struct err ignored;
 
@@ -64,7 +64,7 @@ static unsigned int choose_candidates(const struct prestart *p,
 
 /* ---- discarding */
 
-void prestart_discard_vp(struct context *h, struct vp *v)
+void prestart_discard_vp(struct host *h, struct vp *v)
 {
 	if (!v->ready)
 		return;
@@ -78,7 +78,7 @@ void prestart_kill_vp(struct vp *v)
 		launch_kill_prepared(v);
 }
 
-void prestart_discard_outdated(struct context *h)
+void prestart_discard_outdated(struct host *h)
 {
 	for (unsigned int i = 0; i < h->roster->n; i++) {
 		struct vp *v = h->roster->vp[i];
@@ -90,13 +90,13 @@ void prestart_discard_outdated(struct context *h)
 	prestart_schedule(h->prepared);
 }
 
-static void discard_all_prepared(struct context *h)
+static void discard_all_prepared(struct host *h)
 {
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		prestart_discard_vp(h, h->roster->vp[i]);
 }
 
-bool prestart_release_memory(struct context *h)
+bool prestart_release_memory(struct host *h)
 {
 	bool any = false;
 
@@ -116,7 +116,7 @@ bool prestart_release_memory(struct context *h)
 static int on_prepared_exit(sd_event_source *s, int fd, uint32_t events,
 			    void *arg)
 {
-	struct context *h = arg;
+	struct host *h = arg;
 
 	sd_event_source_set_enabled(s, SD_EVENT_OFF);
 	for (unsigned int i = 0; i < h->roster->n; i++) {
@@ -132,7 +132,7 @@ static int on_prepared_exit(sd_event_source *s, int fd, uint32_t events,
 	return 0;
 }
 
-static int watch_prepared_exit(struct context *h, struct vp *v, struct err *e)
+static int watch_prepared_exit(struct host *h, struct vp *v, struct err *e)
 {
 	int r = sd_event_add_io(h->options.loop, &v->ready->on_exit,
 				v->ready->birth.pidfd, EPOLLIN,
@@ -141,7 +141,7 @@ static int watch_prepared_exit(struct context *h, struct vp *v, struct err *e)
 	return r < 0 ? err_sys(e, -r, "watch it") : 0;
 }
 
-static int prepare_candidate(struct context *h, struct vp *v, struct err *e)
+static int prepare_candidate(struct host *h, struct vp *v, struct err *e)
 {
 	int r = launch_prepare(h, v, e);
 
@@ -208,7 +208,7 @@ void prestart_schedule(struct prestart *p)
 	sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT);
 }
 
-int prestart_new(struct context *h, unsigned int limit, struct prestart **ret,
+int prestart_new(struct host *h, unsigned int limit, struct prestart **ret,
 		 struct err *e)
 {
 	struct prestart *p;

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 
 struct err;
-struct context;
+struct host;
 struct prestart;
 struct vp;
 
@@ -20,7 +20,7 @@ struct vp;
 #define PRESTART_LIMIT_MAX 64
 
 /* Needs h->roster and what is made of VPs. 0: *ret is NULL. */
-int prestart_new(struct context *h, unsigned int limit, struct prestart **ret,
+int prestart_new(struct host *h, unsigned int limit, struct prestart **ret,
 		 struct err *e);
 /* Discards all. */
 void prestart_free(struct prestart *p);
@@ -28,13 +28,13 @@ void prestart_free(struct prestart *p);
 /* Something changed: looks what there is to prepare, in a moment. */
 void prestart_schedule(struct prestart *p);
 
-/* One that is not prepared is not an error. */
-void prestart_discard_vp(struct context *h, struct vp *v);
+/* One that is not prepared is no error. */
+void prestart_discard_vp(struct host *h, struct vp *v);
 /* The part of it that matters at once: its data is not in use any more. */
 void prestart_kill_vp(struct vp *v);
 /* Discards what would be made otherwise now: by another config, or not. */
-void prestart_discard_outdated(struct context *h);
+void prestart_discard_outdated(struct host *h);
 /* Memory is short: discards all, and rests. False: there was none. */
-bool prestart_release_memory(struct context *h);
+bool prestart_release_memory(struct host *h);
 
 #endif

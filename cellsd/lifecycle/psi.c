@@ -2,7 +2,7 @@
 #include "cellsd/lifecycle/psi.h"
 
 #include "cellsd/container/cgroup.h"
-#include "cellsd/context.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/prestart.h"
 #include "cellsd/vp/resource.h"
 #include "lib/auto.h"
@@ -24,7 +24,7 @@
 #define WINDOW_US 1000000
 
 struct psi {
-	struct context *host;
+	struct host *host;
 	int fd;
 	sd_event_source *on_stall;
 	bool helpless; /* reported that there was nothing to end */
@@ -76,7 +76,7 @@ static int compare_oom_victim(void *arg, pid_t pid)
 	return 0;
 }
 
-static struct oom_victim choose_oom_victim(const struct context *h)
+static struct oom_victim choose_oom_victim(const struct host *h)
 {
 	struct oom_victim c = { .score = -1 };
 
@@ -106,7 +106,7 @@ static void read_process_comm(int proc, char comm[16])
  * means, and that one is in the cgroup: see add_kill_victim() in
  * cellsd/device/open_handles.c.
  */
-static void kill_oom_victim(const struct context *h, const struct oom_victim *c)
+static void kill_oom_victim(const struct host *h, const struct oom_victim *c)
 {
 	struct backend_event ev = { .boot_ns = clock_boot_ns(),
 				    .vp = c->from->number,
@@ -156,7 +156,7 @@ static void psi_freep(struct psi **p)
 	psi_free(*p);
 }
 
-int psi_new(struct context *h, uint64_t ms, struct psi **ret, struct err *e)
+int psi_new(struct host *h, uint64_t ms, struct psi **ret, struct err *e)
 {
 	AUTO(psi_freep) struct psi *p = NULL;
 	char text[64];

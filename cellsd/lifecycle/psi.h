@@ -11,14 +11,14 @@
 #include <stdint.h>
 
 struct err;
-struct context;
+struct host;
 struct psi;
 
 #define PSI_STALL_MS 150 /* of a second in which programs waited for memory */
 #define PSI_STALL_MS_MAX 1000
 
 /* 0 ms: *ret is NULL. A kernel without PSI: the same, logged. */
-int psi_new(struct context *h, uint64_t ms, struct psi **ret, struct err *e);
+int psi_new(struct host *h, uint64_t ms, struct psi **ret, struct err *e);
 void psi_free(struct psi *p);
 
 #endif

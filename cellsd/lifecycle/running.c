@@ -4,9 +4,9 @@
 #include "cellsd/container/cgroup.h"
 #include "cellsd/container/ksm.h"
 #include "cellsd/container/mount.h"
-#include "cellsd/context.h"
 #include "cellsd/lifecycle/disk_headroom.h"
 #include "cellsd/lifecycle/foreground.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/launch.h"
 #include "cellsd/lifecycle/lock.h"
 #include "cellsd/lifecycle/module_autoload.h"
@@ -65,7 +65,7 @@ static void kill_all_processes(const struct vp_run *run)
 	cgroup_kill(run->leaf);
 }
 
-static void complete_vp_end(struct context *h, struct vp *v)
+static void complete_vp_end(struct host *h, struct vp *v)
 {
 	char leaf[VP_CGROUP_SIZE];
 	const char *cause = v->run->cause ? v->run->cause : "ended";
@@ -103,7 +103,7 @@ static bool is_cgroup_empty(const struct vp *v)
 }
 
 /* VPs do not move in memory while they run, and the host never does. */
-static struct vp *find_vp_by_source(struct context *h, sd_event_source *s)
+static struct vp *find_vp_by_source(struct host *h, sd_event_source *s)
 {
 	for (unsigned int i = 0; i < h->roster->n; i++) {
 		struct vp_run *run = h->roster->vp[i]->run;
@@ -118,7 +118,7 @@ static struct vp *find_vp_by_source(struct context *h, sd_event_source *s)
 /* Its init is dead. What is left in the cgroup goes too. */
 static int on_init_exit(sd_event_source *s, int fd, uint32_t events, void *arg)
 {
-	struct context *h = arg;
+	struct host *h = arg;
 	struct vp *v = find_vp_by_source(h, s);
 
 	sd_event_source_set_enabled(s, SD_EVENT_OFF);
@@ -134,7 +134,7 @@ static int on_init_exit(sd_event_source *s, int fd, uint32_t events, void *arg)
 static int on_cgroup_event(sd_event_source *s, int fd, uint32_t events,
 			   void *arg)
 {
-	struct context *h = arg;
+	struct host *h = arg;
 	struct vp *v = find_vp_by_source(h, s);
 	char text[256];
 
@@ -147,7 +147,7 @@ static int on_cgroup_event(sd_event_source *s, int fd, uint32_t events,
 
 static int on_stop_timeout(sd_event_source *s, uint64_t usec, void *arg)
 {
-	struct context *h = arg;
+	struct host *h = arg;
 	struct vp *v = find_vp_by_source(h, s);
 
 	if (!v)
@@ -187,7 +187,7 @@ void running_drain_console(struct vp *v, bool on)
 					    on ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-static int watch_running_vp(struct context *h, struct vp *v, struct err *e)
+static int watch_running_vp(struct host *h, struct vp *v, struct err *e)
 {
 	struct vp_run *run = v->run;
 	sd_event *loop = h->options.loop;
@@ -250,7 +250,7 @@ static bool is_signal_handled(pid_t pid, int signal_number)
 	return all >> (signal_number - 1) & 1 || is_waiting_for_signals(pid);
 }
 
-void running_stop_vp(struct context *h, struct vp *v, bool force,
+void running_stop_vp(struct host *h, struct vp *v, bool force,
 		     const char *cause)
 {
 	struct vp_run *run = v->run;
@@ -279,7 +279,7 @@ void running_stop_vp(struct context *h, struct vp *v, bool force,
 
 /* ---- the start */
 
-int running_start_vp(struct context *h, struct vp *v, const char *cause,
+int running_start_vp(struct host *h, struct vp *v, const char *cause,
 		     struct err *e)
 {
 	int r;
@@ -350,7 +350,7 @@ static bool has_no_new_privs(pid_t pid)
 	return set;
 }
 
-static void adopt_vp_init(struct context *h, struct vp *v)
+static void adopt_vp_init(struct host *h, struct vp *v)
 {
 	struct vp_run *run = v->run;
 	struct init_search f = { .pid = -1 };
@@ -376,7 +376,7 @@ static void adopt_vp_init(struct context *h, struct vp *v)
 		log_warning("%s", e.text);
 }
 
-int running_adopt_vp(struct context *h, struct vp *v, struct err *e)
+int running_adopt_vp(struct host *h, struct vp *v, struct err *e)
 {
 	struct vp_run *run = v->run;
 	int r = cgroup_open(h->cgroup, run->leaf_name, &run->leaf, e);
@@ -393,7 +393,7 @@ int running_adopt_vp(struct context *h, struct vp *v, struct err *e)
 	return 0;
 }
 
-int running_resume_vp(struct context *h, struct vp *v, struct err *e)
+int running_resume_vp(struct host *h, struct vp *v, struct err *e)
 {
 	struct vp_run *run = v->run;
 	const struct backend_vp bv = vp_get_backend_vp(v);

@@ -6,11 +6,11 @@
 #include <stdbool.h>
 
 struct err;
-struct context;
+struct host;
 struct vp;
 
-/* err.vp-state. A VP that runs already is not an error. */
-int running_start_vp(struct context *h, struct vp *v, const char *cause,
+/* err.vp-state. A VP that runs already is no error. */
+int running_start_vp(struct host *h, struct vp *v, const char *cause,
 		     struct err *e);
 
 /*
@@ -18,15 +18,15 @@ int running_start_vp(struct context *h, struct vp *v, const char *cause,
  * by force at once. What follows its end (state, waiters) is done then. `cause`
  * is kept.
  */
-void running_stop_vp(struct context *h, struct vp *v, bool force,
+void running_stop_vp(struct host *h, struct vp *v, bool force,
 		     const char *cause);
 
 /* After a restart: finds what runs of v. Removes what is left of a dead one. It
- * fails when which it is cannot be known. */
-int running_adopt_vp(struct context *h, struct vp *v, struct err *e);
+ * fails when nobody can tell which it is. */
+int running_adopt_vp(struct host *h, struct vp *v, struct err *e);
 
 /* After the backend is there: holds v to it, and watches it. */
-int running_resume_vp(struct context *h, struct vp *v, struct err *e);
+int running_resume_vp(struct host *h, struct vp *v, struct err *e);
 
 /* Its console's output is dropped while nobody has it. */
 void running_drain_console(struct vp *v, bool on);

@@ -3,7 +3,7 @@
 
 #include "cellsd/container/cgroup.h"
 #include "cellsd/container/selinux.h"
-#include "cellsd/context.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/storage/vp_data.h"
 #include "cellsd/vp/net.h"
 #include "lib/auto.h"
@@ -14,57 +14,57 @@
 
 #define USER_NAMESPACES "/proc/sys/user/max_user_namespaces"
 
-static bool is_level_open(const struct context *h)
+static bool is_level_open(const struct host *h)
 {
 	return strcmp(h->backend_type->level, "open") == 0;
 }
 
-static bool is_selinux_disabled(const struct context *h)
+static bool is_selinux_disabled(const struct host *h)
 {
 	return !selinux_is_enabled();
 }
 
-static bool is_selinux_permissive(const struct context *h)
+static bool is_selinux_permissive(const struct host *h)
 {
 	return selinux_is_enabled() && !selinux_is_enforcing();
 }
 
-static bool is_network_off(const struct context *h)
+static bool is_network_off(const struct host *h)
 {
 	return h->options.net.off;
 }
 
-static bool is_firewall_rejected(const struct context *h)
+static bool is_firewall_rejected(const struct host *h)
 {
 	return net_is_firewall_rejected(h->net);
 }
 
-static bool is_psi_off(const struct context *h)
+static bool is_psi_off(const struct host *h)
 {
 	return h->options.pressure_ms == 0;
 }
 
-static bool is_psi_unavailable(const struct context *h)
+static bool is_psi_unavailable(const struct host *h)
 {
 	return h->options.pressure_ms > 0 && !h->pressure;
 }
 
-static bool is_ksm_off(const struct context *h)
+static bool is_ksm_off(const struct host *h)
 {
 	return !h->options.merge;
 }
 
-static bool is_ksm_unavailable(const struct context *h)
+static bool is_ksm_unavailable(const struct host *h)
 {
 	return h->options.merge && !h->merge;
 }
 
-static bool is_fscrypt_unavailable(const struct context *h)
+static bool is_fscrypt_unavailable(const struct host *h)
 {
 	return !vp_data_has_fscrypt(h->vpdata);
 }
 
-static bool is_userns_unavailable(const struct context *h)
+static bool is_userns_unavailable(const struct host *h)
 {
 	auto_close int fd = open(USER_NAMESPACES, O_RDONLY | O_CLOEXEC);
 	char most = '0';
@@ -78,7 +78,7 @@ static bool is_userns_unavailable(const struct context *h)
 
 static const struct {
 	unsigned int limit; /* CGROUP_LIMIT_*: no controller has it; or */
-	bool (*holds)(const struct context *h);
+	bool (*holds)(const struct host *h);
 	struct unsupported row;
 } table[] = {
 	{ CGROUP_LIMIT_MEMORY,
@@ -155,7 +155,7 @@ static const struct {
 	    "sysctl user.max_user_namespaces=1024" } },
 };
 
-size_t unsupported_list_features(const struct context *h,
+size_t unsupported_list_features(const struct host *h,
 				 const struct unsupported *ret[UNSUPPORTED_MAX])
 {
 	const unsigned int limits = cgroup_get_unsupported_limits(h->cgroup);

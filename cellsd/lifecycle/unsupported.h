@@ -11,7 +11,7 @@
 
 #define UNSUPPORTED_MAX 24
 
-struct context;
+struct host;
 
 struct unsupported {
 	const char *what;   /* a word of cellsctl(1) */
@@ -21,7 +21,7 @@ struct unsupported {
 
 /* Those that hold now; how many there are. */
 size_t
-unsupported_list_features(const struct context *h,
+unsupported_list_features(const struct host *h,
 			  const struct unsupported *ret[UNSUPPORTED_MAX]);
 
 #endif

@@ -3,12 +3,12 @@
 
 #include "cellsd/container/cgroup.h"
 #include "cellsd/container/selinux.h"
-#include "cellsd/context.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/storage/vp_data.h"
 #include "cellsd/vp/net.h"
 #include "lib/auto.h"
 
-size_t unsupported_vp_list_features(struct context *h, const struct vp *v,
+size_t unsupported_vp_list_features(struct host *h, const struct vp *v,
 				    const char *ret[UNSUPPORTED_VP_MAX])
 {
 	const unsigned int limits = v->run ? v->run->lacking : 0;

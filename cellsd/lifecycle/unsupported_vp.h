@@ -7,11 +7,11 @@
 
 #define UNSUPPORTED_VP_MAX 12
 
-struct context;
+struct host;
 struct vp;
 
 /* Names, as receipts and lists have them; how many there are. */
-size_t unsupported_vp_list_features(struct context *h, const struct vp *v,
+size_t unsupported_vp_list_features(struct host *h, const struct vp *v,
 				    const char *ret[UNSUPPORTED_VP_MAX]);
 
 #endif

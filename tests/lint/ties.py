@@ -14,12 +14,15 @@ import layout
 # The sub-folders of a program from the bottom up: each may include those before
 # it. "" is the files at the program's top.
 ORDER = {
+    "cellsd": ["net", "container", "device", "vp", "storage", "lifecycle", "bus", ""],
     "mgmt-server": ["store", "core", "channel", "fleet", "api", "listener", ""],
 }
+# Headers at a program's top that lie below all of its sub-folders.
+BELOW = {"cellsd/limits.h"}
 # The struct of each program that gives access to all of it.
-CONTEXTS = {"cellsd": "context", "mgmt-server": "server", "policyd": "policyd"}
+CONTEXTS = {"cellsd": "host", "mgmt-server": "server", "policyd": "policyd"}
 # Programs with circles or includes against the order that are not opened yet.
-CIRCLES_LEFT = {"agent", "cellsd", "devnsctl", "images", "lib", "policyd"}
+CIRCLES_LEFT = {"agent", "devnsctl", "images", "lib", "policyd"}
 ORDER_LEFT = set()
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
 
@@ -69,7 +72,7 @@ def against_order(texts):
             found.append((program, f"{path}: {folder}/ has no place in the order"))
         elif order:
             found += [(program, f"{path} includes {t}") for t in INCLUDE.findall(text)
-                      if subfolder(t)[0] == program and subfolder(t)[1] not in order[:order.index(folder) + 1]]
+                      if subfolder(t)[0] == program and t not in BELOW and subfolder(t)[1] not in order[:order.index(folder) + 1]]
     return found
 
 

@@ -6,8 +6,8 @@
  * (lock and deletion). Above them, operations.c does what the bus asks for, and
  * daemon.c opens and closes the whole.
  */
-#ifndef CELLSD_CONTEXT_H
-#define CELLSD_CONTEXT_H
+#ifndef CELLSD_LIFECYCLE_HOST_H
+#define CELLSD_LIFECYCLE_HOST_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,17 +32,17 @@ struct psi;
 struct profile;
 struct vp_data;
 
-struct context_revoked {
+struct host_revoked {
 	unsigned int n;
-	struct context_revocation {
+	struct host_revocation {
 		char vp[VP_NAME_SIZE];
 		enum cells_class cls;
 		struct open_handles_count count;
 	} cut[VPS_MAX * CELLS_CLASS_COUNT];
 };
 
-/* Callbacks of what happens; set by cellsd/bus/. Each member must be there. */
-struct context_callbacks {
+/* What others are told; set by cellsd/bus/. Each member must be there. */
+struct host_callbacks {
 	void (*switched)(void *arg, const char *from, const char *to,
 			 uint64_t generation, const char *cause, uint64_t ns);
 	void (*changed)(void *arg, const char *vp, enum vp_state s,
@@ -50,7 +50,7 @@ struct context_callbacks {
 	void (*event)(void *arg, const char *event, const char *vp,
 		      enum cells_class cls, const struct backend_event *ev,
 		      const char *cause);
-	void (*revoked)(void *arg, const struct context_revoked *r, uint64_t ns,
+	void (*revoked)(void *arg, const struct host_revoked *r, uint64_t ns,
 			const char *cause);
 	void (*idle)(void *arg, const char *vp);
 	/* A VP that the device was to start by itself did not start. */
@@ -59,7 +59,7 @@ struct context_callbacks {
 	void *arg;
 };
 
-struct context_options {
+struct host_options {
 	const char *state_dir, *run_dir, *cgroup_root;
 	const struct profile *profile;
 	const char *backend; /* "auto" or a backend's name */
@@ -72,9 +72,9 @@ struct context_options {
 	sd_event *loop;
 };
 
-struct context {
-	struct context_options options;
-	struct context_callbacks watch;
+struct host {
+	struct host_options options;
+	struct host_callbacks watch;
 	struct roster *roster;
 	struct layer_set *layers;
 	struct confinement *confinement;
@@ -98,8 +98,8 @@ struct context {
 	uint32_t combo;
 	int stage, layers_dir, cgroup; /* folders */
 	sd_event_source *on_events, *on_flush, *on_hotplug, *on_settled;
-	struct context_revoked revoked; /* by the last Apply */
-	struct context_revoked
+	struct host_revoked revoked; /* by the last Apply */
+	struct host_revoked
 		switched; /* by the last switch, also inside Apply */
 };
 
