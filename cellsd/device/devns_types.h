@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What devns.ko keeps and tells (kernel/uapi/cells/devns.h), as structures. */
+/* What devns.ko keeps and reports (kernel/uapi/cells/devns.h), as structures.
+ */
 #ifndef CELLSD_DEVICE_DEVNS_TYPES_H
 #define CELLSD_DEVICE_DEVNS_TYPES_H
 

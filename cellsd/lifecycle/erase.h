@@ -13,7 +13,8 @@
 
 struct host;
 
-/* The VP has no process; its waiters are told when it is absent or why not. */
+/* The VP has no process; its waiters are called when it is absent, or with the
+ * reason why not. */
 void erase_begin(struct host *h, struct vp *v);
 
 #endif

@@ -31,7 +31,7 @@ int foreground_grant_access(struct host *h, struct vp *v, struct err *e);
 /* Nothing of it runs any more. */
 void foreground_detach_vp(struct host *h, const struct vp *v);
 
-/* NULL: the host. Nothing to do is no error. */
+/* NULL: the host. Nothing to do is not an error. */
 int foreground_switch(struct host *h, struct vp *v, const char *cause,
 		      uint64_t *ret_ns, struct err *e);
 

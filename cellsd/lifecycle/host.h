@@ -41,7 +41,7 @@ struct host_revoked {
 	} cut[VPS_MAX * CELLS_CLASS_COUNT];
 };
 
-/* What others are told; set by cellsd/bus/. Each member must be there. */
+/* Callbacks of what happens; set by cellsd/bus/. Each member must be there. */
 struct host_callbacks {
 	void (*switched)(void *arg, const char *from, const char *to,
 			 uint64_t generation, const char *cause, uint64_t ns);

@@ -20,7 +20,7 @@ int hotplug_open(struct host *h, struct err *e);
 /* Follows it from now on. */
 int hotplug_listen(struct host *h, struct err *e);
 
-/* What stands in v's /dev besides what every VP has; the caller frees. */
+/* What v's /dev has besides what every VP has; the caller frees. */
 int hotplug_list_vp_nodes(const struct host *h, const struct vp *v,
 			  struct backend_node **ret, size_t *ret_n,
 			  struct err *e);

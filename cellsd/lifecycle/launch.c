@@ -101,7 +101,7 @@ static int prepare_vp_rootfs(struct host *h, struct vp *v, int data,
 	return r;
 }
 
-/* What is put into a tree that stands. */
+/* What is put into a tree that is ready. */
 static int populate_vp_tree(struct host *h, struct vp *v, int data,
 			    struct err *e)
 {

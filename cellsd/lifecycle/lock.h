@@ -11,7 +11,8 @@
 struct host;
 struct vp;
 
-/* The VP has no process; its waiters are told when it is done, or why not. */
+/* The VP has no process; its waiters are called when it is done, or with the
+ * reason why not. */
 void lock_start_eviction(struct host *h, struct vp *v);
 
 #endif

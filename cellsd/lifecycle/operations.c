@@ -136,7 +136,8 @@ int operations_lock_vp(struct host *h, struct vp *v, vp_done_fn *fn, void *arg,
 		r = roster_apply_event(h->roster, v, VP_EVENT_LOCK, e);
 	if (r < 0)
 		return r;
-	/* It is locked in the log: it goes on, even if nobody can be told. */
+	/* It is locked in the log: it goes on, even if nobody can be notified.
+	 */
 	r = vp_add_waiter(v, fn, arg, e);
 	if (v->run) {
 		running_stop_vp(h, v, true, "command");

@@ -28,7 +28,7 @@ void prestart_free(struct prestart *p);
 /* Something changed: looks what there is to prepare, in a moment. */
 void prestart_schedule(struct prestart *p);
 
-/* One that is not prepared is no error. */
+/* One that is not prepared is not an error. */
 void prestart_discard_vp(struct host *h, struct vp *v);
 /* The part of it that matters at once: its data is not in use any more. */
 void prestart_kill_vp(struct vp *v);

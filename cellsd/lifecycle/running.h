@@ -9,7 +9,7 @@ struct err;
 struct host;
 struct vp;
 
-/* err.vp-state. A VP that runs already is no error. */
+/* err.vp-state. A VP that runs already is not an error. */
 int running_start_vp(struct host *h, struct vp *v, const char *cause,
 		     struct err *e);
 
@@ -22,7 +22,7 @@ void running_stop_vp(struct host *h, struct vp *v, bool force,
 		     const char *cause);
 
 /* After a restart: finds what runs of v. Removes what is left of a dead one. It
- * fails when nobody can tell which it is. */
+ * fails when which it is cannot be known. */
 int running_adopt_vp(struct host *h, struct vp *v, struct err *e);
 
 /* After the backend is there: holds v to it, and watches it. */
