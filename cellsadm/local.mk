@@ -31,7 +31,6 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	%D%/verbs/command.c %D%/verbs/command.h \
 	%D%/verbs/group_expiry.c %D%/verbs/group_expiry.h \
 	%D%/verbs/plan.c %D%/verbs/plan.h \
-	%D%/verbs/verb.c %D%/verbs/verb.h \
 	%D%/verbs/verb_access.c \
 	%D%/verbs/verb_audit.c \
 	%D%/verbs/verb_device.c \
@@ -44,7 +43,8 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 	%D%/verbs/verb_root.c \
 	%D%/verbs/verb_server.c \
 	%D%/verbs/verb_user.c \
-	%D%/verbs/verb_vp.c
+	%D%/verbs/verb_vp.c \
+	%D%/verbs/verbs.c %D%/verbs/verbs.h
 
 # The assembler reads them, so no depfile names them.
 %D%/ui/libcellsadm_a-wordlist.$(OBJEXT): $(top_srcdir)/data/words

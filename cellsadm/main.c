@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsadm/verbs/verb.h"
+#include "cellsadm/verbs/verbs.h"
 
 #include "lib/log.h"
 
@@ -11,5 +11,5 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, "C.UTF-8");
 	signal(SIGPIPE, SIG_IGN);
 	log_open("cellsadm");
-	return verb_main(argc, argv);
+	return verbs_main(argc, argv);
 }

@@ -7,11 +7,11 @@
 #include <systemd/sd-bus.h>
 
 #include "lib/json.h"
-#include "lib/opt.h"
+#include "lib/verb.h"
 
 struct err;
 
-/* What any verb may be given; a verb takes what its row says. */
+/* The context of the verbs: options that several have, and the bus. */
 struct ctl {
 	bool json;
 	bool yes;
@@ -19,22 +19,16 @@ struct ctl {
 	sd_bus *bus;
 };
 
-/*
- * argv are the arguments behind the options, NULL ends them. Returns the exit
- * code, or a negative errno with e filled.
- */
-typedef int ctl_fn(struct ctl *c, char **argv, struct err *e);
-
 /* device_verbs.c: what cellsd answers */
-ctl_fn ctl_list_vps, ctl_switch_vp, ctl_switch_next, ctl_switch_previous,
+verb_fn ctl_list_vps, ctl_switch_vp, ctl_switch_next, ctl_switch_previous,
 	ctl_exec_program, ctl_open_console;
 /* What cellsd lists: "vps" and "generation". */
 int ctl_get_vp_list(struct ctl *c, json_t **ret, struct err *e);
 /* What the machine does not enforce: objects with what, why, remedy. */
 int ctl_get_unsupported(struct ctl *c, json_t **ret, struct err *e);
 /* policy_verbs.c: what cells-policyd answers */
-ctl_fn ctl_show_status, ctl_explain_access, ctl_enroll_device, ctl_reset_device,
-	ctl_unlock_vp, ctl_unlock_config, ctl_set_passcode;
+verb_fn ctl_show_status, ctl_explain_access, ctl_enroll_device,
+	ctl_reset_device, ctl_unlock_vp, ctl_unlock_config, ctl_set_passcode;
 
 int ctl_main(int argc, char **argv);
 

@@ -223,8 +223,9 @@ static void format_vp_columns(json_t *vps)
 	}
 }
 
-int ctl_list_vps(struct ctl *c, char **argv, struct err *e)
+int ctl_list_vps(void *context, const void *opts, char **argv, struct err *e)
 {
+	struct ctl *c = context;
 	static const struct table_column columns[] = {
 		{ "VP", "name" },
 		{ "STATE", "state" },
@@ -250,8 +251,9 @@ int ctl_list_vps(struct ctl *c, char **argv, struct err *e)
 
 /* ---- switch */
 
-int ctl_switch_vp(struct ctl *c, char **argv, struct err *e)
+int ctl_switch_vp(void *context, const void *opts, char **argv, struct err *e)
 {
+	struct ctl *c = context;
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	const char *vp = strcmp(argv[0], "host") == 0 ? "" : argv[0];
 
@@ -273,13 +275,16 @@ static int call_switch_method(struct ctl *c, const char *method, struct err *e)
 	return 0;
 }
 
-int ctl_switch_next(struct ctl *c, char **argv, struct err *e)
+int ctl_switch_next(void *context, const void *opts, char **argv, struct err *e)
 {
+	struct ctl *c = context;
 	return call_switch_method(c, "Next", e);
 }
 
-int ctl_switch_previous(struct ctl *c, char **argv, struct err *e)
+int ctl_switch_previous(void *context, const void *opts, char **argv,
+			struct err *e)
 {
+	struct ctl *c = context;
 	return call_switch_method(c, "Previous", e);
 }
 
@@ -350,8 +355,10 @@ static int relay_exec_call(struct ctl *c, sd_bus_message *m,
 	return r < 0 ? r : read_exit_status(reply, e);
 }
 
-int ctl_exec_program(struct ctl *c, char **argv, struct err *e)
+int ctl_exec_program(void *context, const void *opts, char **argv,
+		     struct err *e)
 {
+	struct ctl *c = context;
 	AUTO(relay_fini) struct relay relay;
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	char **command = argv + 1;
@@ -373,8 +380,10 @@ int ctl_exec_program(struct ctl *c, char **argv, struct err *e)
 		     : relay_exec_call(c, m, &relay, e);
 }
 
-int ctl_open_console(struct ctl *c, char **argv, struct err *e)
+int ctl_open_console(void *context, const void *opts, char **argv,
+		     struct err *e)
 {
+	struct ctl *c = context;
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	int fd, r = call_device_method(c, "Console", argv[0], &reply, e);
 

@@ -184,8 +184,9 @@ static int show_vp_unsupported(const json_t *all, struct err *e)
 	return table_print_rows(columns, rows, e);
 }
 
-int ctl_show_status(struct ctl *c, char **argv, struct err *e)
+int ctl_show_status(void *context, const void *opts, char **argv, struct err *e)
 {
+	struct ctl *c = context;
 	static const struct table_column fields[] = {
 		{ "enrolled", "enrolled" },
 		{ "device", "device" },
@@ -256,8 +257,10 @@ static void show_refusal_reasons(json_t *rules)
 	}
 }
 
-int ctl_explain_access(struct ctl *c, char **argv, struct err *e)
+int ctl_explain_access(void *context, const void *opts, char **argv,
+		       struct err *e)
 {
+	struct ctl *c = context;
 	static const struct table_column fields[] = {
 		{ "verdict", "verdict" },     { "mode", "mode" },
 		{ "in front", "foreground" }, { "its mode", "front_mode" },
@@ -290,8 +293,10 @@ int ctl_explain_access(struct ctl *c, char **argv, struct err *e)
 	return r;
 }
 
-int ctl_enroll_device(struct ctl *c, char **argv, struct err *e)
+int ctl_enroll_device(void *context, const void *opts, char **argv,
+		      struct err *e)
 {
+	struct ctl *c = context;
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	const char *device;
 	int r = call_policy_text(c, "Enroll", argv[0], NULL, &reply, &device,
@@ -302,8 +307,10 @@ int ctl_enroll_device(struct ctl *c, char **argv, struct err *e)
 	return r;
 }
 
-int ctl_reset_device(struct ctl *c, char **argv, struct err *e)
+int ctl_reset_device(void *context, const void *opts, char **argv,
+		     struct err *e)
 {
+	struct ctl *c = context;
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	int r = 0;
 
@@ -340,8 +347,9 @@ static int send_secret_call(struct ctl *c, const char *method, const char *name,
 	return r >= 0 ? send_policy_call(c, m, method, NULL, e) : r;
 }
 
-int ctl_unlock_vp(struct ctl *c, char **argv, struct err *e)
+int ctl_unlock_vp(void *context, const void *opts, char **argv, struct err *e)
 {
+	struct ctl *c = context;
 	return send_secret_call(c, "Unlock", argv[0], "Passcode: ", e);
 }
 
@@ -385,8 +393,10 @@ static int read_passcodes(struct ctl *c, struct passcodes *p, struct err *e)
 	return r;
 }
 
-int ctl_set_passcode(struct ctl *c, char **argv, struct err *e)
+int ctl_set_passcode(void *context, const void *opts, char **argv,
+		     struct err *e)
 {
+	struct ctl *c = context;
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	AUTO(passcodes_wipe) struct passcodes p = { 0 };
 	int r = read_passcodes(c, &p, e);
@@ -406,8 +416,10 @@ int ctl_set_passcode(struct ctl *c, char **argv, struct err *e)
 		     : send_policy_call(c, m, "set the passcode", NULL, e);
 }
 
-int ctl_unlock_config(struct ctl *c, char **argv, struct err *e)
+int ctl_unlock_config(void *context, const void *opts, char **argv,
+		      struct err *e)
 {
+	struct ctl *c = context;
 	return send_secret_call(c, "UnlockConfig", argv[0],
 				"Config password: ", e);
 }

@@ -41,24 +41,22 @@ bool devns_name_is_requested(const struct devnsctl *c, uint32_t ns)
 	       strcmp(c->devns, devns_name_get(c, ns)) == 0;
 }
 
-/* A name that nobody has is a mistake, not an empty answer. */
-static int check_requested_devns(const struct devnsctl *c, struct err *e)
+int devns_name_load_all(struct devnsctl *c, struct err *e)
+{
+	return devns_link_each_ns(c->link, store_devns_name, c->names, e);
+}
+
+int devns_name_select(struct devnsctl *c, const char *devns, struct err *e)
 {
 	const char *key;
 	json_t *name;
 
-	if (!c->devns || strcmp(c->devns, "host") == 0)
+	c->devns = devns;
+	if (!devns || strcmp(devns, "host") == 0)
 		return 0;
 	json_object_foreach (c->names, key, name)
-		if (strcmp(c->devns, key) == 0 ||
-		    strcmp(c->devns, json_string_value(name)) == 0)
+		if (strcmp(devns, key) == 0 ||
+		    strcmp(devns, json_string_value(name)) == 0)
 			return 0;
-	return err_set(e, ENOENT, "there is no devns '%.70s'", c->devns);
-}
-
-int devns_name_load_all(struct devnsctl *c, struct err *e)
-{
-	int r = devns_link_each_ns(c->link, store_devns_name, c->names, e);
-
-	return r < 0 ? r : check_requested_devns(c, e);
+	return err_set(e, ENOENT, "there is no devns '%.70s'", devns);
 }

@@ -9,8 +9,12 @@
 struct err;
 struct devnsctl;
 
-/* Fills c->names. -ENOENT: nobody has the name that was asked for. */
+/* Fills c->names. */
 int devns_name_load_all(struct devnsctl *c, struct err *e);
+
+/* Asks for one by its name or number (NULL: for all). -ENOENT: there is none.
+ */
+int devns_name_select(struct devnsctl *c, const char *devns, struct err *e);
 
 /* Its name, "host", or its number; lives until the next call. */
 const char *devns_name_get(const struct devnsctl *c, uint32_t ns);

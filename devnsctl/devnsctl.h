@@ -11,6 +11,7 @@
 
 #include "cellsd/device/devns_link.h"
 #include "lib/json.h"
+#include "lib/verb.h"
 
 struct err;
 
@@ -21,16 +22,13 @@ struct devnsctl {
 	json_t *names; /* of devns, by id in decimal */
 };
 
-/* argv: behind the options, NULL ends it. 0 or a negative errno. */
-typedef int devnsctl_fn(struct devnsctl *c, char **argv, struct err *e);
-
 /* show.c: what the module has */
-devnsctl_fn devnsctl_list_devns, devnsctl_list_sources, devnsctl_list_endpoints,
+verb_fn devnsctl_list_devns, devnsctl_list_sources, devnsctl_list_endpoints,
 	devnsctl_list_modes, devnsctl_list_stats;
 /* holders.c: who has it open */
-devnsctl_fn devnsctl_list_holders;
+verb_fn devnsctl_list_holders;
 /* follow.c: what happens */
-devnsctl_fn devnsctl_follow_events;
+verb_fn devnsctl_follow_events;
 
 int devnsctl_main(int argc, char **argv);
 

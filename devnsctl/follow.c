@@ -125,11 +125,15 @@ static void on_followed_event(void *arg, const struct devns_link_event *ev)
 	}
 }
 
-int devnsctl_follow_events(struct devnsctl *c, char **argv, struct err *e)
+int devnsctl_follow_events(void *context, const void *opts, char **argv,
+			   struct err *e)
 {
+	struct devnsctl *c = context;
 	struct event_follower f = { c, e, 0 };
-	int r = devns_link_listen(c->link, e);
+	int r = devns_name_select(c, argv[0], e);
 
+	if (r == 0)
+		r = devns_link_listen(c->link, e);
 	while (r == 0 && !ferror(stdout)) {
 		struct pollfd p = { .fd = devns_link_fd(c->link),
 				    .events = POLLIN };

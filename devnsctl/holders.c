@@ -108,8 +108,10 @@ static void holder_search_fini(struct holder_search *s)
 	free(s->mappings);
 }
 
-int devnsctl_list_holders(struct devnsctl *c, char **argv, struct err *e)
+int devnsctl_list_holders(void *context, const void *opts, char **argv,
+			  struct err *e)
 {
+	struct devnsctl *c = context;
 	static const struct table_column columns[] = {
 		{ "DEVNS", "devns" },
 		{ "NODE", "node" },
@@ -125,8 +127,11 @@ int devnsctl_list_holders(struct devnsctl *c, char **argv, struct err *e)
 	struct holder_search s = { .c = c, .rows = rows };
 	auto_closedir DIR *d = opendir("/proc");
 	const struct dirent *entry;
-	int r = devns_link_each_endpoint(c->link, add_searched_endpoint, &s, e);
+	int r = devns_name_select(c, argv[0], e);
 
+	if (r == 0)
+		r = devns_link_each_endpoint(c->link, add_searched_endpoint, &s,
+					     e);
 	if (r < 0)
 		return r;
 	s.handles = calloc(s.n + 1, sizeof(*s.handles));

@@ -78,8 +78,10 @@ static void add_devns_row(void *arg, const struct devns_link_ns *ns)
 			       build_number_json(ns->generation)));
 }
 
-int devnsctl_list_devns(struct devnsctl *c, char **argv, struct err *e)
+int devnsctl_list_devns(void *context, const void *opts, char **argv,
+			struct err *e)
 {
+	struct devnsctl *c = context;
 	static const struct table_column columns[] = {
 		{ "ID", "id" },
 		{ "DEVNS", "name" },
@@ -91,7 +93,6 @@ int devnsctl_list_devns(struct devnsctl *c, char **argv, struct err *e)
 	};
 	auto_json json_t *rows = json_array();
 	int r = devns_link_each_ns(c->link, add_devns_row, rows, e);
-
 	return r < 0 ? r : print_table_or_json(c, columns, rows, e);
 }
 
@@ -110,8 +111,10 @@ static void add_source_row(void *arg, const struct devns_link_source *s)
 			  devns_types_kind_name(s->kind)));
 }
 
-int devnsctl_list_sources(struct devnsctl *c, char **argv, struct err *e)
+int devnsctl_list_sources(void *context, const void *opts, char **argv,
+			  struct err *e)
 {
+	struct devnsctl *c = context;
 	static const struct table_column columns[] = {
 		{ "SOURCE", "source" },	  { "NODE", "node" },
 		{ "DEVICE", "device" },	  { "KIND", "kind" },
@@ -120,7 +123,6 @@ int devnsctl_list_sources(struct devnsctl *c, char **argv, struct err *e)
 	auto_json json_t *rows = json_array();
 	struct row_list v = { c, rows };
 	int r = devns_link_each_source(c->link, add_source_row, &v, e);
-
 	return r < 0 ? r : print_table_or_json(c, columns, rows, e);
 }
 
@@ -144,8 +146,10 @@ static void add_endpoint_row(void *arg, const struct devns_link_endpoint *ep)
 			  build_number_json(ep->mappings)));
 }
 
-int devnsctl_list_endpoints(struct devnsctl *c, char **argv, struct err *e)
+int devnsctl_list_endpoints(void *context, const void *opts, char **argv,
+			    struct err *e)
 {
+	struct devnsctl *c = context;
 	static const struct table_column columns[] = {
 		{ "DEVNS", "devns" },	  { "NODE", "node" },
 		{ "DEVICE", "device" },	  { "ALLOWED", "allowed" },
@@ -154,8 +158,10 @@ int devnsctl_list_endpoints(struct devnsctl *c, char **argv, struct err *e)
 	};
 	auto_json json_t *rows = json_array();
 	struct row_list v = { c, rows };
-	int r = devns_link_each_endpoint(c->link, add_endpoint_row, &v, e);
+	int r = devns_name_select(c, argv[0], e);
 
+	if (r == 0)
+		r = devns_link_each_endpoint(c->link, add_endpoint_row, &v, e);
 	return r < 0 ? r : print_table_or_json(c, columns, rows, e);
 }
 
@@ -177,8 +183,10 @@ static void add_stat_row(void *arg, const struct devns_link_endpoint *ep)
 			  build_number_json(ep->revokes)));
 }
 
-int devnsctl_list_stats(struct devnsctl *c, char **argv, struct err *e)
+int devnsctl_list_stats(void *context, const void *opts, char **argv,
+			struct err *e)
 {
+	struct devnsctl *c = context;
 	static const struct table_column columns[] = {
 		{ "DEVNS", "devns" },
 		{ "NODE", "node" },
@@ -192,8 +200,10 @@ int devnsctl_list_stats(struct devnsctl *c, char **argv, struct err *e)
 	};
 	auto_json json_t *rows = json_array();
 	struct row_list v = { c, rows };
-	int r = devns_link_each_stat(c->link, add_stat_row, &v, e);
+	int r = devns_name_select(c, argv[0], e);
 
+	if (r == 0)
+		r = devns_link_each_stat(c->link, add_stat_row, &v, e);
 	return r < 0 ? r : print_table_or_json(c, columns, rows, e);
 }
 
@@ -229,8 +239,10 @@ static void add_mode_rows(void *arg, const struct devns_link_ns *ns)
 }
 
 /* What is not listed is none. */
-int devnsctl_list_modes(struct devnsctl *c, char **argv, struct err *e)
+int devnsctl_list_modes(void *context, const void *opts, char **argv,
+			struct err *e)
 {
+	struct devnsctl *c = context;
 	static const struct table_column columns[] = {
 		{ "DEVNS", "devns" },
 		{ "CLASS", "class" },
@@ -240,7 +252,9 @@ int devnsctl_list_modes(struct devnsctl *c, char **argv, struct err *e)
 	};
 	auto_json json_t *rows = json_array();
 	struct row_list v = { c, rows };
-	int r = devns_link_each_ns(c->link, add_mode_rows, &v, e);
+	int r = devns_name_select(c, argv[0], e);
 
+	if (r == 0)
+		r = devns_link_each_ns(c->link, add_mode_rows, &v, e);
 	return r < 0 ? r : print_table_or_json(c, columns, rows, e);
 }

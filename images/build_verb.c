@@ -6,7 +6,6 @@
 #include "lib/clock.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/log.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,7 +14,6 @@
 #define DAY INT64_C(86400)
 #define DAYS_MAX 36500
 #define DAYS_DEFAULT 365
-#define BUILD_OPTIONS_MAX 32
 
 /* Options that are not the builder's own fields. */
 struct document_options {
@@ -90,107 +88,80 @@ struct build_options {
 	struct document_options x;
 };
 
-/* The options of `build`, over what they fill. */
-static void list_build_options(struct build_options *o,
-			       struct opt ret[BUILD_OPTIONS_MAX])
-{
-	struct builder *b = &o->b;
-	const struct opt opts[] = {
-		{ "output", 'o', OPT_STRING, &b->output, "DIR",
-		  "folder to make (needed)" },
-		{ "org", 0, OPT_STRING, &b->doc.org, "ID",
-		  "organisation (needed)" },
-		{ "id", 0, OPT_STRING, &b->doc.id, "ID",
-		  "the image's id (needed)" },
-		{ "number", 'n', OPT_NUMBER, &o->x.number, "N",
-		  "the image's version (1)" },
-		{ "recipe", 0, OPT_STRING, &b->recipe, "NAME",
-		  "build by a recipe (busybox, debian)" },
-		{ "set", 0, OPT_LIST, &b->settings, "NAME=VALUE",
-		  "a setting of the recipe" },
-		{ "recipes", 0, OPT_STRING, &b->recipes, "DIR",
-		  "folder of recipes" },
-		{ "architecture", 0, OPT_STRING, &b->doc.architecture, "NAME",
-		  "as Debian names it" },
-		{ "tag", 0, OPT_STRING, &b->tag, "NAME",
-		  "which image of several" },
-		{ "force", 0, OPT_FLAG, &b->force, NULL,
-		  "also what is not a root file system or is not kept whole" },
-		{ "squash", 0, OPT_FLAG, &b->squash, NULL,
-		  "one layer, however many the input has" },
-		{ "init", 0, OPT_STRING, &b->doc.init, "PATH",
-		  "first program (/sbin/init)" },
-		{ "stop-signal", 0, OPT_STRING, &b->doc.stop_signal, "NAME",
-		  "what asks it to end (TERM)" },
-		{ "issued", 0, OPT_STRING, &o->x.issued, "TIME",
-		  "RFC 3339, UTC (now)" },
-		{ "days", 0, OPT_NUMBER, &o->x.days, "N",
-		  "until it expires (365)" },
-		{ "min-agent", 0, OPT_NUMBER, &o->x.min_agent, "N",
-		  "oldest agent that can run it (1)" },
-		{ "key", 0, OPT_STRING, &b->key, "FILE", "sign with this key" },
-		{ "password-file", 0, OPT_STRING, &b->password_file, "FILE",
-		  "password of the key" },
-		{ "compress", 0, OPT_STRING, &b->compress, "NAME",
-		  "lz4 or lz4hc inside the layers (none)" },
-		{ "replace", 0, OPT_FLAG, &b->replace, NULL,
-		  "replace an image in DIR" },
-		{ "max-entries", 0, OPT_NUMBER, &b->limits.max_entries, "N",
-		  "files at most (500000)" },
-		{ "max-bytes", 0, OPT_NUMBER, &b->limits.max_bytes, "N",
-		  "bytes at most (16 GiB)" },
-		{ "max-ratio", 0, OPT_NUMBER, &b->limits.max_ratio, "N",
-		  "unpacked to packed at most (200)" },
-		{ NULL },
-	};
+#define OPT(member, name, letter, kind, arg, help)                             \
+	VERB_OPT(struct build_options, member, name, letter, kind, arg, help)
 
-	_Static_assert(ARRAY_SIZE(opts) <= BUILD_OPTIONS_MAX, "all fit");
-	memcpy(ret, opts, sizeof(opts));
+static const struct opt build_options[] = {
+	OPT(b.output, "output", 'o', OPT_STRING, "DIR",
+	    "folder to make (needed)"),
+	OPT(b.doc.org, "org", 0, OPT_STRING, "ID", "organisation (needed)"),
+	OPT(b.doc.id, "id", 0, OPT_STRING, "ID", "the image's id (needed)"),
+	OPT(x.number, "number", 'n', OPT_NUMBER, "N",
+	    "the image's version (1)"),
+	OPT(b.recipe, "recipe", 0, OPT_STRING, "NAME",
+	    "build by a recipe (busybox, debian)"),
+	OPT(b.settings, "set", 0, OPT_LIST, "NAME=VALUE",
+	    "a setting of the recipe"),
+	OPT(b.recipes, "recipes", 0, OPT_STRING, "DIR", "folder of recipes"),
+	OPT(b.doc.architecture, "architecture", 0, OPT_STRING, "NAME",
+	    "as Debian names it"),
+	OPT(b.tag, "tag", 0, OPT_STRING, "NAME", "which image of several"),
+	OPT(b.force, "force", 0, OPT_FLAG, NULL,
+	    "also what is not a root file system or is not kept whole"),
+	OPT(b.squash, "squash", 0, OPT_FLAG, NULL,
+	    "one layer, however many the input has"),
+	OPT(b.doc.init, "init", 0, OPT_STRING, "PATH",
+	    "first program (/sbin/init)"),
+	OPT(b.doc.stop_signal, "stop-signal", 0, OPT_STRING, "NAME",
+	    "what asks it to end (TERM)"),
+	OPT(x.issued, "issued", 0, OPT_STRING, "TIME", "RFC 3339, UTC (now)"),
+	OPT(x.days, "days", 0, OPT_NUMBER, "N", "until it expires (365)"),
+	OPT(x.min_agent, "min-agent", 0, OPT_NUMBER, "N",
+	    "oldest agent that can run it (1)"),
+	OPT(b.key, "key", 0, OPT_STRING, "FILE", "sign with this key"),
+	OPT(b.password_file, "password-file", 0, OPT_STRING, "FILE",
+	    "password of the key"),
+	OPT(b.compress, "compress", 0, OPT_STRING, "NAME",
+	    "lz4 or lz4hc inside the layers (none)"),
+	OPT(b.replace, "replace", 0, OPT_FLAG, NULL, "replace an image in DIR"),
+	OPT(b.limits.max_entries, "max-entries", 0, OPT_NUMBER, "N",
+	    "files at most (500000)"),
+	OPT(b.limits.max_bytes, "max-bytes", 0, OPT_NUMBER, "N",
+	    "bytes at most (16 GiB)"),
+	OPT(b.limits.max_ratio, "max-ratio", 0, OPT_NUMBER, "N",
+	    "unpacked to packed at most (200)"),
+	{ NULL },
+};
+
+static void set_build_defaults(void *opts)
+{
+	struct build_options *o = opts;
+
+	o->x = (struct document_options){ .number = 1,
+					  .days = DAYS_DEFAULT,
+					  .min_agent = 1 };
+	unpack_init(&o->b.limits);
 }
 
-static int parse_build_options(int argc, char **argv, struct build_options *o,
-			       int *ret_exit)
+static int run_build(void *context, const void *opts, char **argv,
+		     struct err *e)
 {
-	struct opt opts[BUILD_OPTIONS_MAX];
-	struct builder *b = &o->b;
-	const struct opt_program p = { "cells-image build", "[INPUT]",
-				       "Makes an image from a folder, a tar, "
-				       "an OCI layout or a recipe.",
-				       opts };
-	struct err e;
-	int first;
+	struct build_options o = *(const struct build_options *)opts;
+	int r;
 
-	list_build_options(o, opts);
-	/* The input is absent exactly with a recipe. */
-	first = opt_parse(&p, argc, argv, true, &e);
-	if (first == -ECANCELED) {
-		*ret_exit = EXIT_SUCCESS;
-		return -ECANCELED;
-	}
-	*ret_exit = EXIT_USAGE;
-	if (first >= 0 && argc - first > 1)
-		first = err_set(&e, EINVAL, "build: more than one INPUT");
-	if (first >= 0) {
-		b->input = argc > first ? argv[first] : NULL;
-		first = check_build_options(&o->x, b, &e);
-	}
-	if (first < 0)
-		log_error("%s", e.text);
-	return first;
-}
-
-int verbs_build(int argc, char **argv, struct err *e)
-{
-	struct build_options o = {
-		.x = { .number = 1, .days = DAYS_DEFAULT, .min_agent = 1 },
-	};
-	int exit_code, r;
-
-	unpack_init(&o.b.limits);
-	if (parse_build_options(argc, argv, &o, &exit_code) < 0)
-		return exit_code;
+	o.b.input = argv[0]; /* NULL exactly with a recipe */
+	if (check_build_options(&o.x, &o.b, e) < 0)
+		return verb_report_usage(e);
 	r = builder_run(&o.b, e);
 	if (r == 0)
 		print_build_result(&o.b);
 	return r;
 }
+
+const struct verb verbs_build_table[] = {
+	{ "build", "[INPUT]", 0, 1,
+	  "make an image from a folder, a tar, an OCI layout or a recipe", 0,
+	  build_options, sizeof(struct build_options), run_build,
+	  set_build_defaults },
+	{ NULL },
+};

@@ -15,7 +15,6 @@
 #include "lib/io.h"
 #include "lib/json.h"
 #include "lib/log.h"
-#include "lib/opt.h"
 #include "lib/table.h"
 
 #include <errno.h>
@@ -125,23 +124,16 @@ static int print_image_table(const json_t *image, struct err *e)
 	return table_print_rows(layers, json_object_get(image, "layers"), e);
 }
 
-int verbs_inspect(int argc, char **argv, struct err *e)
+static int run_inspect(void *context, const void *opts, char **argv,
+		       struct err *e)
 {
-	bool json = false;
-	const struct opt opts[] = {
-		{ "format", 0, OPT_FORMAT, &json, "FORMAT", "table or json" },
-		{ NULL },
-	};
-	const struct opt_program p = { "cells-image inspect", "DIR",
-				       "Says what an image is made of.", opts };
+	const struct verbs_context *c = context;
 	struct layer_summary s[DOC_LAYERS_MAX] = { 0 };
 	AUTO(bundle_close) struct bundle b = { 0 };
 	auto_json json_t *image = NULL;
-	int first, exit_code, r;
+	int r;
 
-	if (!verbs_parse_arguments(&p, argc, argv, 1, &first, &exit_code))
-		return exit_code;
-	r = bundle_open(argv[first], &b, e);
+	r = bundle_open(argv[0], &b, e);
 	for (unsigned int i = 0; r == 0 && i < b.image->n_layers; i++)
 		r = summarize_layer(&b, i, &s[i], e);
 	if (r < 0)
@@ -149,32 +141,25 @@ int verbs_inspect(int argc, char **argv, struct err *e)
 	image = build_image_json(&b, s);
 	if (!image)
 		return err_oom(e, b.path);
-	return json ? table_print_json(image, e) : print_image_table(image, e);
+	return c->json ? table_print_json(image, e)
+		       : print_image_table(image, e);
 }
 
-int verbs_verify(int argc, char **argv, struct err *e)
+struct verify_options {
+	const char *root, *pin;
+};
+
+static int run_verify(void *context, const void *opts, char **argv,
+		      struct err *e)
 {
-	const char *root = NULL, *pin = NULL;
-	const struct opt opts[] = {
-		{ "root", 0, OPT_STRING, &root, "FILE",
-		  "root document (envelope): who may sign" },
-		{ "pin", 0, OPT_STRING, &pin, "DIGEST",
-		  "the root's digest, sha256:<hex>" },
-		{ NULL },
-	};
-	const struct opt_program p = { "cells-image verify", "DIR",
-				       "Tests all digests of an image, and "
-				       "with --root its signatures.",
-				       opts };
+	const struct verify_options *o = opts;
 	AUTO(bundle_close) struct bundle b = { 0 };
 	char names[NAMES_SIZE] = "";
-	int first, exit_code, r;
+	int r;
 
-	if (!verbs_parse_arguments(&p, argc, argv, 1, &first, &exit_code))
-		return exit_code;
-	r = bundle_open(argv[first], &b, e);
-	if (r == 0 && root)
-		r = verifier_check_signatures(&b, root, pin, names,
+	r = bundle_open(argv[0], &b, e);
+	if (r == 0 && o->root)
+		r = verifier_check_signatures(&b, o->root, o->pin, names,
 					      sizeof(names), e);
 	if (r == 0)
 		r = verifier_check_digests(&b, true, e);
@@ -184,38 +169,27 @@ int verbs_verify(int argc, char **argv, struct err *e)
 		log_warning("%s has expired", b.path);
 	printf("%s: %u layer%s good, %s%s\n", b.path, b.image->n_layers,
 	       b.image->n_layers == 1 ? "" : "s",
-	       root    ? "signed by "
+	       o->root ? "signed by "
 	       : b.env ? "signatures not looked at (see --root)"
 		       : "not signed",
 	       names);
 	return 0;
 }
 
-int verbs_diff(int argc, char **argv, struct err *e)
+static int run_diff(void *context, const void *opts, char **argv, struct err *e)
 {
-	bool json = false;
-	const struct opt opts[] = {
-		{ "format", 0, OPT_FORMAT, &json, "FORMAT", "table or json" },
-		{ NULL },
-	};
-	const struct opt_program p = {
-		"cells-image diff", "OLD NEW",
-		"Says what NEW changes, and what it has to send beside OLD.",
-		opts
-	};
+	const struct verbs_context *ctx = context;
 	AUTO(bundle_close) struct bundle a = { 0 }, b = { 0 };
 	struct comparison c;
-	int first, exit_code, r;
+	int r;
 
-	if (!verbs_parse_arguments(&p, argc, argv, 2, &first, &exit_code))
-		return exit_code;
-	r = bundle_open(argv[first], &a, e);
+	r = bundle_open(argv[0], &a, e);
 	if (r == 0)
-		r = bundle_open(argv[first + 1], &b, e);
+		r = bundle_open(argv[1], &b, e);
 	if (r == 0)
 		r = comparison_run(&a, &b, &c, e);
 	if (r == 0)
-		r = comparison_print(&a, &b, &c, json, e);
+		r = comparison_print(&a, &b, &c, ctx->json, e);
 	if (r < 0)
 		return r;
 	return comparison_is_same(&c) ? EXIT_SUCCESS : EXIT_CHANGES;
@@ -248,28 +222,57 @@ static int extract_layer_file(const struct bundle *b, unsigned int layer,
 	return r;
 }
 
-int verbs_extract(int argc, char **argv, struct err *e)
-{
-	const char *output = ".";
-	const struct opt opts[] = {
-		{ "output", 'o', OPT_STRING, &output, "DIR",
-		  "where to (the current folder)" },
-		{ NULL },
-	};
-	const struct opt_program p = {
-		"cells-image extract", "DIR",
-		"Puts the layers together: 1.erofs (the lowest), 2.erofs ...",
-		opts
-	};
-	AUTO(bundle_close) struct bundle b = { 0 };
-	int first, exit_code, r;
+struct extract_options {
+	const char *output;
+};
 
-	if (!verbs_parse_arguments(&p, argc, argv, 1, &first, &exit_code))
-		return exit_code;
-	r = bundle_open(argv[first], &b, e);
+static void set_extract_defaults(void *opts)
+{
+	struct extract_options *o = opts;
+
+	o->output = ".";
+}
+
+static int run_extract(void *context, const void *opts, char **argv,
+		       struct err *e)
+{
+	const struct extract_options *o = opts;
+	AUTO(bundle_close) struct bundle b = { 0 };
+	int r;
+
+	r = bundle_open(argv[0], &b, e);
 	if (r == 0)
-		r = io_mkdirs(output, 0755, e);
+		r = io_mkdirs(o->output, 0755, e);
 	for (unsigned int i = 0; r == 0 && i < b.image->n_layers; i++)
-		r = extract_layer_file(&b, i, output, e);
+		r = extract_layer_file(&b, i, o->output, e);
 	return r;
 }
+
+static const struct opt verify_options[] = {
+	VERB_OPT(struct verify_options, root, "root", 0, OPT_STRING, "FILE",
+		 "root document (envelope): who may sign"),
+	VERB_OPT(struct verify_options, pin, "pin", 0, OPT_STRING, "DIGEST",
+		 "the root's digest, sha256:<hex>"),
+	{ NULL },
+};
+static const struct opt extract_options[] = {
+	VERB_OPT(struct extract_options, output, "output", 'o', OPT_STRING,
+		 "DIR", "where to (the current folder)"),
+	{ NULL },
+};
+
+const struct verb verbs_local_table[] = {
+	{ "inspect", "DIR", 1, 1, "say what an image is made of", VERBS_FORMAT,
+	  .run = run_inspect },
+	{ "verify", "DIR", 1, 1,
+	  "test all digests, and with --root the signatures", 0, verify_options,
+	  sizeof(struct verify_options), run_verify },
+	{ "diff", "OLD NEW", 2, 2,
+	  "what NEW changes, and what it has to send beside OLD", VERBS_FORMAT,
+	  .run = run_diff },
+	{ "extract", "DIR", 1, 1,
+	  "write the layers as EROFS files: 1.erofs (the lowest), 2.erofs ...",
+	  0, extract_options, sizeof(struct extract_options), run_extract,
+	  set_extract_defaults },
+	{ NULL },
+};

@@ -12,7 +12,6 @@
 #include "lib/err.h"
 #include "lib/http.h"
 #include "lib/json.h"
-#include "lib/opt.h"
 #include "lib/pagination.h"
 #include "lib/table.h"
 
@@ -89,27 +88,16 @@ static int push_image(const char *dir, const char *folder, const char *server,
 	return 0;
 }
 
-int verbs_push(int argc, char **argv, struct err *e)
-{
-	const char *server = NULL, *folder = NULL, *limit = NULL;
-	const struct opt opts[] = {
-		{ "server", 's', OPT_STRING, &server, "NAME",
-		  "which server (the default one)" },
-		{ "config", 0, OPT_STRING, &folder, "DIR",
-		  "folder of admin.conf and servers/" },
-		{ "limit", 0, OPT_STRING, &limit, "RATE",
-		  "bytes per second: 1000, 500K, 2M" },
-		{ NULL },
-	};
-	const struct opt_program p = {
-		"cells-image push", "DIR",
-		"Sends a signed image to a server; run again, it goes on.", opts
-	};
-	int first, exit_code;
+struct push_options {
+	const char *limit;
+};
 
-	if (!verbs_parse_arguments(&p, argc, argv, 1, &first, &exit_code))
-		return exit_code;
-	return push_image(argv[first], folder, server, limit, e);
+static int run_push(void *context, const void *opts, char **argv, struct err *e)
+{
+	const struct verbs_context *c = context;
+	const struct push_options *o = opts;
+
+	return push_image(argv[0], c->config, c->server, o->limit, e);
 }
 
 static int get_image_page(void *ctx, const char *path, json_t **ret,
@@ -151,31 +139,32 @@ static int print_image_list(json_t *all, struct err *e)
 	return table_print_rows(columns, all, e);
 }
 
-int verbs_list(int argc, char **argv, struct err *e)
+static int run_list(void *context, const void *opts, char **argv, struct err *e)
 {
-	const char *server = NULL, *folder = NULL;
-	bool json = false;
-	const struct opt opts[] = {
-		{ "server", 's', OPT_STRING, &server, "NAME",
-		  "which server (the default one)" },
-		{ "config", 0, OPT_STRING, &folder, "DIR",
-		  "folder of admin.conf and servers/" },
-		{ "format", 0, OPT_FORMAT, &json, "FORMAT", "table or json" },
-		{ NULL },
-	};
-	const struct opt_program p = { "cells-image list", "",
-				       "Lists the images of a server.", opts };
+	const struct verbs_context *c = context;
 	auto_json json_t *all = NULL;
 	AUTO(http_freep) struct http *h = NULL;
-	int first, exit_code, r;
+	int r = connect_to_server(c->config, c->server, &h, e);
 
-	if (!verbs_parse_arguments(&p, argc, argv, 0, &first, &exit_code))
-		return exit_code;
-	r = connect_to_server(folder, server, &h, e);
 	if (r == 0)
 		r = pagination_read("/v1/images", 0, get_image_page, h, &all,
 				    e);
 	if (r < 0)
 		return r;
-	return json ? table_print_json(all, e) : print_image_list(all, e);
+	return c->json ? table_print_json(all, e) : print_image_list(all, e);
 }
+
+static const struct opt push_options[] = {
+	VERB_OPT(struct push_options, limit, "limit", 0, OPT_STRING, "RATE",
+		 "bytes per second: 1000, 500K, 2M"),
+	{ NULL },
+};
+
+const struct verb verbs_remote_table[] = {
+	{ "push", "DIR", 1, 1,
+	  "send an image to a server; run again, it goes on", VERBS_SERVER,
+	  push_options, sizeof(struct push_options), run_push },
+	{ "list", "", 0, 0, "images that a server has",
+	  VERBS_SERVER | VERBS_FORMAT, .run = run_list },
+	{ NULL },
+};

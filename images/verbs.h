@@ -1,29 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What can be said to cells-image. argv[0] is the verb. A verb returns the exit
- * code, or a negative errno with e filled; main() prints that.
- */
+/* What can be said to cells-image, as tables (lib/verb.h). */
 #ifndef IMAGES_VERBS_H
 #define IMAGES_VERBS_H
 
-#include <stdbool.h>
+#include "lib/verb.h"
 
-struct err;
-struct opt_program;
+/* Which of the options that several verbs share a verb takes. */
+enum { VERBS_FORMAT = 1, VERBS_SERVER = 2 };
 
-int verbs_build(int argc, char **argv, struct err *e);
-int verbs_inspect(int argc, char **argv, struct err *e);
-int verbs_verify(int argc, char **argv, struct err *e);
-int verbs_diff(int argc, char **argv, struct err *e);
-int verbs_extract(int argc, char **argv, struct err *e);
-int verbs_push(int argc, char **argv, struct err *e);
-int verbs_list(int argc, char **argv, struct err *e);
+/* The context of the verbs: what the shared options say. */
+struct verbs_context {
+	bool json;
+	const char *server, *config; /* NULL: the default ones */
+};
 
-/*
- * Options, then exactly `n` arguments, to argv[*ret_first]. True: go on; else
- * *ret_exit is the verb's exit code and the user has been informed.
- */
-bool verbs_parse_arguments(const struct opt_program *p, int argc, char **argv,
-			   int n, int *ret_first, int *ret_exit);
+/* build_verb.c, local_verbs.c, remote_verbs.c */
+extern const struct verb verbs_build_table[], verbs_local_table[],
+	verbs_remote_table[];
+
+/* What main() returns. */
+int verbs_main(int argc, char **argv);
 
 #endif

@@ -197,6 +197,9 @@ check_PROGRAMS += %D%/unit/test_opt
 check_PROGRAMS += %D%/unit/test_enroll_uri
 %C%_unit_test_enroll_uri_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += %D%/unit/test_verb
+%C%_unit_test_verb_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += %D%/unit/test_x509
 %C%_unit_test_x509_LDADD = $(UNIT_LIBS)
 
@@ -217,8 +220,8 @@ check_PROGRAMS += %D%/unit/test_plan
 check_PROGRAMS += %D%/unit/test_revision
 %C%_unit_test_revision_LDADD = $(CELLSADM_UNIT_LIBS)
 
-check_PROGRAMS += %D%/unit/test_verb
-%C%_unit_test_verb_LDADD = $(CELLSADM_UNIT_LIBS)
+check_PROGRAMS += %D%/unit/test_verbs
+%C%_unit_test_verbs_LDADD = $(CELLSADM_UNIT_LIBS)
 
 check_PROGRAMS += %D%/unit/test_wordlist
 %C%_unit_test_wordlist_LDADD = $(CELLSADM_UNIT_LIBS)

@@ -4,7 +4,7 @@
 #include "cellsadm/adm.h"
 #include "cellsadm/documents/doc_file.h"
 #include "cellsadm/remote.h"
-#include "cellsadm/verbs/verb.h"
+#include "cellsadm/verbs/verbs.h"
 #include "lib/auto.h"
 #include "lib/display.h"
 #include "lib/document/envelope.h"
@@ -188,14 +188,15 @@ int plan_show_files(struct adm *a, char **files, struct err *e)
 	return changes ? EXIT_CHANGES : 0;
 }
 
-static int verb_plan(struct adm *a, const void *opts, char **argv,
+static int verb_plan(void *context, const void *opts, char **argv,
 		     struct err *e)
 {
+	struct adm *a = context;
 	return plan_show_files(a, argv, e);
 }
 
 const struct verb verb_plan_table[] = {
-	{ "plan", "", "FILE...", 1, 64,
+	{ "", "FILE...", 1, 64,
 	  "what documents would change; exit 2: something",
 	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_plan },
 	{ NULL },

@@ -4,7 +4,7 @@
 #include "cellsadm/remote.h"
 #include "cellsadm/trust/verify_access.h"
 #include "cellsadm/ui/access_matrix.h"
-#include "cellsadm/verbs/verb.h"
+#include "cellsadm/verbs/verbs.h"
 #include "lib/auto.h"
 #include "lib/class.h"
 #include "lib/clock.h"
@@ -51,9 +51,10 @@ static int check_class_name(const char *class, struct err *e)
 	return 0;
 }
 
-static int verb_access_matrix(struct adm *a, const void *opts, char **argv,
+static int verb_access_matrix(void *context, const void *opts, char **argv,
 			      struct err *e)
 {
+	struct adm *a = context;
 	const struct access_opts *o = opts;
 	auto_json json_t *j = NULL;
 	auto_free char *proof = NULL;
@@ -84,9 +85,10 @@ static int verb_access_matrix(struct adm *a, const void *opts, char **argv,
 	return -EBADMSG;
 }
 
-static int verb_access_explain(struct adm *a, const void *opts, char **argv,
+static int verb_access_explain(void *context, const void *opts, char **argv,
 			       struct err *e)
 {
+	struct adm *a = context;
 	const struct access_opts *o = opts;
 	auto_json json_t *j = NULL;
 	char buffer[ENCODING_TIME_SIZE];
@@ -283,9 +285,10 @@ static int list_access_rights(struct adm *a, const struct access_opts *o,
 }
 
 /* Who can (now or at a time), or with times, who did. */
-static int verb_access_query(struct adm *a, const void *opts, char **argv,
+static int verb_access_query(void *context, const void *opts, char **argv,
 			     struct err *e)
 {
+	struct adm *a = context;
 	const struct access_opts *o = opts;
 	int r = check_class_name(o->class, e);
 
@@ -302,9 +305,10 @@ static int verb_access_query(struct adm *a, const void *opts, char **argv,
 					   : list_access_rights(a, o, e);
 }
 
-static int verb_access_denials(struct adm *a, const void *opts, char **argv,
+static int verb_access_denials(void *context, const void *opts, char **argv,
 			       struct err *e)
 {
+	struct adm *a = context;
 	const struct access_opts *o = opts;
 	int r = check_class_name(o->class, e);
 
@@ -349,14 +353,14 @@ static const struct opt denial_opts[] = { RANGE_OPTS, { NULL } };
 
 #define FLAGS (VERB_SERVER | VERB_FORMAT)
 const struct verb verb_access_table[] = {
-	{ "access", "matrix", "DEVICE", 1, 1, "VPs by classes, as enforced",
-	  FLAGS, matrix_opts, sizeof(struct access_opts), verb_access_matrix },
-	{ "access", "explain", "DEVICE VP CLASS", 3, 3,
+	{ "matrix", "DEVICE", 1, 1, "VPs by classes, as enforced", FLAGS,
+	  matrix_opts, sizeof(struct access_opts), verb_access_matrix },
+	{ "explain", "DEVICE VP CLASS", 3, 3,
 	  "why a VP may use a class, or not", FLAGS, explain_opts,
 	  sizeof(struct access_opts), verb_access_explain },
-	{ "access", "query", "", 0, 0, "who can use a class, or who did", FLAGS,
+	{ "query", "", 0, 0, "who can use a class, or who did", FLAGS,
 	  query_opts, sizeof(struct access_opts), verb_access_query },
-	{ "access", "denials", "", 0, 0, "what was denied", FLAGS, denial_opts,
+	{ "denials", "", 0, 0, "what was denied", FLAGS, denial_opts,
 	  sizeof(struct access_opts), verb_access_denials },
 	{ NULL },
 };

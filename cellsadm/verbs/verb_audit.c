@@ -4,7 +4,7 @@
 #include "cellsadm/trust/audit_chain.h"
 #include "cellsadm/trust/tree_head.h"
 #include "cellsadm/trust/trust_root.h"
-#include "cellsadm/verbs/verb.h"
+#include "cellsadm/verbs/verbs.h"
 #include "lib/auto.h"
 #include "lib/crypto/merkle.h"
 #include "lib/display.h"
@@ -66,9 +66,10 @@ static int fetch_newest_entries(struct adm *a, const struct audit_opts *o,
 				  (unsigned int)o->limit, ret, e);
 }
 
-static int verb_audit_query(struct adm *a, const void *opts, char **argv,
+static int verb_audit_query(void *context, const void *opts, char **argv,
 			    struct err *e)
 {
+	struct adm *a = context;
 	const struct audit_opts *o = opts;
 	auto_json json_t *items = NULL;
 	int r;
@@ -342,9 +343,10 @@ static int verify_device_chains(struct adm *a, const char *device,
 	return 0;
 }
 
-static int verb_audit_verify(struct adm *a, const void *opts, char **argv,
+static int verb_audit_verify(void *context, const void *opts, char **argv,
 			     struct err *e)
 {
+	struct adm *a = context;
 	const struct audit_opts *o = opts;
 
 	if (o->file)
@@ -355,9 +357,10 @@ static int verb_audit_verify(struct adm *a, const void *opts, char **argv,
 }
 
 /* ---- a restored server */
-static int verb_audit_accept_restore(struct adm *a, const void *opts,
+static int verb_audit_accept_restore(void *context, const void *opts,
 				     char **argv, struct err *e)
 {
+	struct adm *a = context;
 	const struct audit_opts *o = opts;
 	int r;
 
@@ -396,9 +399,10 @@ static int save_server_head(struct adm *a, const char *path, uint64_t *ret_size,
 	return io_replace_file(path, text, len, 0644, e);
 }
 
-static int verb_audit_export(struct adm *a, const void *opts, char **argv,
+static int verb_audit_export(void *context, const void *opts, char **argv,
 			     struct err *e)
 {
+	struct adm *a = context;
 	const struct audit_opts *o = opts;
 	uint64_t end = o->to, size = 0;
 	char from[24], to[24];
@@ -454,9 +458,10 @@ static void print_event_lines(const struct adm *a, const json_t *items)
 	fflush(stdout);
 }
 
-static int verb_events(struct adm *a, const void *opts, char **argv,
+static int verb_events(void *context, const void *opts, char **argv,
 		       struct err *e)
 {
+	struct adm *a = context;
 	const struct audit_opts *o = opts;
 	json_int_t next = 0;
 	char filter[96];
@@ -536,26 +541,23 @@ static const struct opt events_opts[] = {
 };
 
 const struct verb verb_audit_table[] = {
-	{ "audit", "query", "", 0, 0, "entries of the audit",
-	  VERB_SERVER | VERB_FORMAT, query_opts, sizeof(struct audit_opts),
-	  verb_audit_query },
-	{ "audit", "verify", "", 0, 0,
+	{ "query", "", 0, 0, "entries of the audit", VERB_SERVER | VERB_FORMAT,
+	  query_opts, sizeof(struct audit_opts), verb_audit_query },
+	{ "verify", "", 0, 0,
 	  "entries against the signed head, and it against the last seen",
 	  VERB_SERVER | VERB_ROOT | VERB_FORMAT, verify_opts,
 	  sizeof(struct audit_opts), verb_audit_verify },
-	{ "audit", "accept-restore", "", 0, 0,
+	{ "accept-restore", "", 0, 0,
 	  "take a history that is not the one seen here",
 	  VERB_SERVER | VERB_ROOT | VERB_YES, accept_opts,
 	  sizeof(struct audit_opts), verb_audit_accept_restore },
-	{ "audit", "export", "", 0, 0, "entries for other programs",
-	  VERB_SERVER, export_opts, sizeof(struct audit_opts),
-	  verb_audit_export },
+	{ "export", "", 0, 0, "entries for other programs", VERB_SERVER,
+	  export_opts, sizeof(struct audit_opts), verb_audit_export },
 	{ NULL },
 };
 
 const struct verb verb_events_table[] = {
-	{ "events", "", "", 0, 0, "what happens at the server",
-	  VERB_SERVER | VERB_FORMAT, events_opts, sizeof(struct audit_opts),
-	  verb_events },
+	{ "", "", 0, 0, "what happens at the server", VERB_SERVER | VERB_FORMAT,
+	  events_opts, sizeof(struct audit_opts), verb_events },
 	{ NULL },
 };

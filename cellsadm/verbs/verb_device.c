@@ -4,7 +4,7 @@
 #include "cellsadm/remote.h"
 #include "cellsadm/trust/device_key.h"
 #include "cellsadm/verbs/command.h"
-#include "cellsadm/verbs/verb.h"
+#include "cellsadm/verbs/verbs.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/table.h"
@@ -50,9 +50,10 @@ static const struct table_column detail_columns[] = {
 	{ NULL }
 };
 
-static int verb_device_list(struct adm *a, const void *opts, char **argv,
+static int verb_device_list(void *context, const void *opts, char **argv,
 			    struct err *e)
 {
+	struct adm *a = context;
 	const struct device_opts *o = opts;
 	return list_print_items(
 		a, REMOTE_PATH("devices", "?", "filter", o->filter), 0,
@@ -76,9 +77,10 @@ static void add_receipt_key(struct adm *a, json_t *device)
 	json_object_set_new(device, "receipt_key", json_string(pem));
 }
 
-static int verb_device_show(struct adm *a, const void *opts, char **argv,
+static int verb_device_show(void *context, const void *opts, char **argv,
 			    struct err *e)
 {
+	struct adm *a = context;
 	static const struct table_column documents[] = {
 		{ "IN FORCE", "type" },
 		{ "ID", "id" },
@@ -103,9 +105,10 @@ static int verb_device_show(struct adm *a, const void *opts, char **argv,
 	return adm_print_rows(a, documents, in_force, e);
 }
 
-static int verb_device_rename(struct adm *a, const void *opts, char **argv,
+static int verb_device_rename(void *context, const void *opts, char **argv,
 			      struct err *e)
 {
+	struct adm *a = context;
 	auto_json json_t *body = json_pack("{ss}", "name", argv[1]);
 	auto_json json_t *j = NULL;
 	int r;
@@ -118,9 +121,10 @@ static int verb_device_rename(struct adm *a, const void *opts, char **argv,
 }
 
 /* LABEL=VALUE sets, LABEL alone takes away. */
-static int verb_device_label(struct adm *a, const void *opts, char **argv,
+static int verb_device_label(void *context, const void *opts, char **argv,
 			     struct err *e)
 {
+	struct adm *a = context;
 	auto_json json_t *labels = json_object(), *body = NULL, *j = NULL;
 	int r;
 
@@ -141,9 +145,10 @@ static int verb_device_label(struct adm *a, const void *opts, char **argv,
 	return r < 0 ? r : adm_print_object(a, detail_columns, j, e);
 }
 
-static int verb_device_retire(struct adm *a, const void *opts, char **argv,
+static int verb_device_retire(void *context, const void *opts, char **argv,
 			      struct err *e)
 {
+	struct adm *a = context;
 	auto_json json_t *j = NULL;
 	char question[160];
 	int r;
@@ -158,9 +163,10 @@ static int verb_device_retire(struct adm *a, const void *opts, char **argv,
 	return r < 0 ? r : adm_print_object(a, detail_columns, j, e);
 }
 
-static int verb_device_move(struct adm *a, const void *opts, char **argv,
+static int verb_device_move(void *context, const void *opts, char **argv,
 			    struct err *e)
 {
+	struct adm *a = context;
 	struct command_request o = *(const struct command_request *)opts;
 
 	o.device = argv[0];
@@ -193,21 +199,19 @@ static const struct opt move_opts[] = {
 };
 
 const struct verb verb_device_table[] = {
-	{ "device", "list", "", 0, 0, "devices of the fleet",
-	  VERB_SERVER | VERB_FORMAT, list_opts, sizeof(struct device_opts),
-	  verb_device_list },
-	{ "device", "show", "DEVICE", 1, 1, "one device",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_device_show },
-	{ "device", "rename", "DEVICE NAME", 2, 2, "name for people",
+	{ "list", "", 0, 0, "devices of the fleet", VERB_SERVER | VERB_FORMAT,
+	  list_opts, sizeof(struct device_opts), verb_device_list },
+	{ "show", "DEVICE", 1, 1, "one device", VERB_SERVER | VERB_FORMAT, NULL,
+	  0, verb_device_show },
+	{ "rename", "DEVICE NAME", 2, 2, "name for people",
 	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_device_rename },
-	{ "device", "label", "DEVICE LABEL[=VALUE]...", 2, 33,
+	{ "label", "DEVICE LABEL[=VALUE]...", 2, 33,
 	  "set labels, or take them away", VERB_SERVER | VERB_FORMAT, NULL, 0,
 	  verb_device_label },
-	{ "device", "move", "DEVICE GROUP[:MIN]", 2, 2,
-	  "sign it into another group",
+	{ "move", "DEVICE GROUP[:MIN]", 2, 2, "sign it into another group",
 	  VERB_SERVER | VERB_KEYS | VERB_YES | VERB_FORMAT, move_opts,
 	  sizeof(struct command_request), verb_device_move },
-	{ "device", "retire", "DEVICE", 1, 1, "cut it off for good",
+	{ "retire", "DEVICE", 1, 1, "cut it off for good",
 	  VERB_SERVER | VERB_YES | VERB_FORMAT, NULL, 0, verb_device_retire },
 	{ NULL },
 };

@@ -10,7 +10,7 @@
 #include "cellsadm/trust/trust_root.h"
 #include "cellsadm/ui/diff.h"
 #include "cellsadm/ui/prompt.h"
-#include "cellsadm/verbs/verb.h"
+#include "cellsadm/verbs/verbs.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/display.h"
@@ -47,9 +47,10 @@ static int read_config_password(const struct new_opts *o, char **ret,
 	return prompt_password(what, true, ret, e);
 }
 
-static int verb_doc_new(struct adm *a, const void *opts, char **argv,
+static int verb_doc_new(void *context, const void *opts, char **argv,
 			struct err *e)
 {
+	struct adm *a = context;
 	const struct new_opts *o = opts;
 	struct template_options s = o->s;
 	AUTO(prompt_freep) char *password = NULL, *secrets = NULL;
@@ -88,7 +89,7 @@ static int verb_doc_new(struct adm *a, const void *opts, char **argv,
 }
 
 /* ---- next */
-static int verb_doc_next(struct adm *a, const void *opts, char **argv,
+static int verb_doc_next(void *context, const void *opts, char **argv,
 			 struct err *e)
 {
 	const struct new_opts *o = opts;
@@ -182,9 +183,10 @@ static void print_lint_notes(const char *path, const struct doc *doc)
 		lint_root_roles(path, doc_as_root(doc));
 }
 
-static int verb_doc_lint(struct adm *a, const void *opts, char **argv,
+static int verb_doc_lint(void *context, const void *opts, char **argv,
 			 struct err *e)
 {
+	struct adm *a = context;
 	auto_json json_t *files = json_array();
 	int status = 0;
 
@@ -216,9 +218,10 @@ static int verb_doc_lint(struct adm *a, const void *opts, char **argv,
 }
 
 /* ---- sign */
-static int verb_doc_sign(struct adm *a, const void *opts, char **argv,
+static int verb_doc_sign(void *context, const void *opts, char **argv,
 			 struct err *e)
 {
+	struct adm *a = context;
 	const struct signing_options *s = opts;
 	AUTO(keyring_fini) struct keyring ring = { 0 };
 	int r;
@@ -232,9 +235,10 @@ static int verb_doc_sign(struct adm *a, const void *opts, char **argv,
 }
 
 /* ---- verify, cat: offline */
-static int verb_doc_verify(struct adm *a, const void *opts, char **argv,
+static int verb_doc_verify(void *context, const void *opts, char **argv,
 			   struct err *e)
 {
+	struct adm *a = context;
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
 	const struct doc_root *root;
@@ -270,7 +274,7 @@ static int verb_doc_verify(struct adm *a, const void *opts, char **argv,
 	return 0;
 }
 
-static int verb_doc_cat(struct adm *a, const void *opts, char **argv,
+static int verb_doc_cat(void *context, const void *opts, char **argv,
 			struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
@@ -331,9 +335,10 @@ static int submit_document(struct adm *a, const struct envelope *env,
 			   action, ret, e);
 }
 
-static int verb_doc_submit(struct adm *a, const void *opts, char **argv,
+static int verb_doc_submit(void *context, const void *opts, char **argv,
 			   struct err *e)
 {
+	struct adm *a = context;
 	auto_json json_t *rows = json_array();
 
 	for (; *argv; argv++) {
@@ -356,9 +361,10 @@ struct list_opts {
 	bool xml;
 };
 
-static int verb_doc_list(struct adm *a, const void *opts, char **argv,
+static int verb_doc_list(void *context, const void *opts, char **argv,
 			 struct err *e)
 {
+	struct adm *a = context;
 	const struct list_opts *o = opts;
 	auto_json json_t *items = NULL;
 	int r = remote_list(a,
@@ -368,9 +374,10 @@ static int verb_doc_list(struct adm *a, const void *opts, char **argv,
 	return r < 0 ? r : adm_print_rows(a, document_columns, items, e);
 }
 
-static int verb_doc_history(struct adm *a, const void *opts, char **argv,
+static int verb_doc_history(void *context, const void *opts, char **argv,
 			    struct err *e)
 {
+	struct adm *a = context;
 	auto_json json_t *items = NULL;
 	auto_free char *filter = NULL;
 	int r;
@@ -471,9 +478,10 @@ static int write_envelope_output(const struct envelope *env, const char *out,
 	return r;
 }
 
-static int verb_doc_show(struct adm *a, const void *opts, char **argv,
+static int verb_doc_show(void *context, const void *opts, char **argv,
 			 struct err *e)
 {
+	struct adm *a = context;
 	const struct list_opts *o = opts;
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
@@ -496,9 +504,10 @@ static int verb_doc_show(struct adm *a, const void *opts, char **argv,
 }
 
 /* What the server has against a file, or against what was signed here. */
-static int verb_doc_diff(struct adm *a, const void *opts, char **argv,
+static int verb_doc_diff(void *context, const void *opts, char **argv,
 			 struct err *e)
 {
+	struct adm *a = context;
 	AUTO(envelope_freep) struct envelope *old = NULL, *new = NULL;
 	AUTO(doc_freep) struct doc *old_doc = NULL, *new_doc = NULL;
 	auto_free char *kept = NULL;
@@ -521,9 +530,10 @@ static int verb_doc_diff(struct adm *a, const void *opts, char **argv,
 	return differ ? EXIT_CHANGES : 0;
 }
 
-static int verb_doc_withdraw(struct adm *a, const void *opts, char **argv,
+static int verb_doc_withdraw(void *context, const void *opts, char **argv,
 			     struct err *e)
 {
+	struct adm *a = context;
 	auto_json json_t *doc = NULL, *answer = NULL;
 	const char *sha256;
 	char question[200];
@@ -650,35 +660,35 @@ static const struct opt show_opts[] = {
 };
 
 const struct verb verb_doc_table[] = {
-	{ "doc", "new", "TYPE", 1, 1, "write a document from options",
+	{ "new", "TYPE", 1, 1, "write a document from options",
 	  VERB_SERVER | VERB_ROOT, new_opts, sizeof(struct new_opts),
 	  verb_doc_new },
-	{ "doc", "next", "FILE", 1, 1, "write the version after this one", 0,
+	{ "next", "FILE", 1, 1, "write the version after this one", 0,
 	  next_opts, sizeof(struct new_opts), verb_doc_next },
-	{ "doc", "lint", "FILE...", 1, 1000, "check documents, signed or not",
+	{ "lint", "FILE...", 1, 1000, "check documents, signed or not",
 	  VERB_FORMAT, NULL, 0, verb_doc_lint },
-	{ "doc", "sign", "FILE...", 1, 1000, "sign after showing the change",
+	{ "sign", "FILE...", 1, 1000, "sign after showing the change",
 	  VERB_KEYS | VERB_YES | VERB_SERVER | VERB_ROOT, sign_opts,
 	  sizeof(struct signing_options), verb_doc_sign },
-	{ "doc", "verify", "FILE", 1, 1, "verify an envelope by the root",
+	{ "verify", "FILE", 1, 1, "verify an envelope by the root",
 	  VERB_SERVER | VERB_ROOT | VERB_FORMAT, NULL, 0, verb_doc_verify },
-	{ "doc", "cat", "FILE", 1, 1, "the exact document in an envelope", 0,
-	  NULL, 0, verb_doc_cat },
-	{ "doc", "diff", "FILE [NEWER]", 1, 2,
+	{ "cat", "FILE", 1, 1, "the exact document in an envelope", 0, NULL, 0,
+	  verb_doc_cat },
+	{ "diff", "FILE [NEWER]", 1, 2,
 	  "against what was last signed here, or two files", 0, NULL, 0,
 	  verb_doc_diff },
-	{ "doc", "submit", "FILE...", 1, 1000, "bring envelopes to the server",
+	{ "submit", "FILE...", 1, 1000, "bring envelopes to the server",
 	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_doc_submit },
-	{ "doc", "list", "", 0, 0, "documents at the server",
+	{ "list", "", 0, 0, "documents at the server",
 	  VERB_SERVER | VERB_FORMAT, list_opts, sizeof(struct list_opts),
 	  verb_doc_list },
-	{ "doc", "show", "TYPE ID [VERSION]", 2, 3,
+	{ "show", "TYPE ID [VERSION]", 2, 3,
 	  "a document of the server, verified here",
 	  VERB_SERVER | VERB_ROOT | VERB_FORMAT, show_opts,
 	  sizeof(struct list_opts), verb_doc_show },
-	{ "doc", "history", "TYPE ID", 2, 2, "all versions at the server",
+	{ "history", "TYPE ID", 2, 2, "all versions at the server",
 	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_doc_history },
-	{ "doc", "withdraw", "TYPE ID VERSION", 3, 3,
+	{ "withdraw", "TYPE ID VERSION", 3, 3,
 	  "take back a version that is not active",
 	  VERB_SERVER | VERB_YES | VERB_FORMAT, NULL, 0, verb_doc_withdraw },
 	{ NULL },

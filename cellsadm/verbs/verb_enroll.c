@@ -5,7 +5,7 @@
 #include "cellsadm/trust/device_key.h"
 #include "cellsadm/trust/trust_root.h"
 #include "cellsadm/ui/qr.h"
-#include "cellsadm/verbs/verb.h"
+#include "cellsadm/verbs/verbs.h"
 #include "lib/auto.h"
 #include "lib/crypto/hash.h"
 #include "lib/crypto/x509.h"
@@ -156,9 +156,10 @@ static int output_qr_code(const struct enroll_opts *o, const char *uri,
 	return r;
 }
 
-static int verb_enroll_create(struct adm *a, const void *opts, char **argv,
+static int verb_enroll_create(void *context, const void *opts, char **argv,
 			      struct err *e)
 {
+	struct adm *a = context;
 	const struct enroll_opts *o = opts;
 	struct enroll_uri u = { .port = 0 };
 	auto_free char *uri = NULL;
@@ -195,16 +196,18 @@ static int verb_enroll_create(struct adm *a, const void *opts, char **argv,
 	return 0;
 }
 
-static int verb_enroll_list(struct adm *a, const void *opts, char **argv,
+static int verb_enroll_list(void *context, const void *opts, char **argv,
 			    struct err *e)
 {
+	struct adm *a = context;
 	return list_print_items(a, REMOTE_PATH("enrolments"), 0,
 				enrolment_columns, e);
 }
 
-static int verb_enroll_revoke(struct adm *a, const void *opts, char **argv,
+static int verb_enroll_revoke(void *context, const void *opts, char **argv,
 			      struct err *e)
 {
+	struct adm *a = context;
 	auto_json json_t *j = NULL;
 	int r = remote_send(a, "POST",
 			    REMOTE_PATH("enrolments", argv[0], "revoke"), NULL,
@@ -237,9 +240,10 @@ static json_t *check_device_binding(struct adm *a, const char *id, bool *bad)
 			 "key", device_key_trust_name(&b));
 }
 
-static int verb_enroll_check(struct adm *a, const void *opts, char **argv,
+static int verb_enroll_check(void *context, const void *opts, char **argv,
 			     struct err *e)
 {
+	struct adm *a = context;
 	static const struct table_column columns[] = { { "DEVICE", "device" },
 						       { "KEY", "key" },
 						       { "EPOCH", "epoch" },
@@ -284,14 +288,14 @@ static const struct opt create_opts[] = {
 };
 
 const struct verb verb_enroll_table[] = {
-	{ "enroll", "create", "", 0, 0, "make a token and its URI",
+	{ "create", "", 0, 0, "make a token and its URI",
 	  VERB_SERVER | VERB_FORMAT, create_opts, sizeof(struct enroll_opts),
 	  verb_enroll_create },
-	{ "enroll", "list", "", 0, 0, "tokens and who used them",
+	{ "list", "", 0, 0, "tokens and who used them",
 	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_enroll_list },
-	{ "enroll", "revoke", "ID", 1, 1, "no more devices by this token",
+	{ "revoke", "ID", 1, 1, "no more devices by this token",
 	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_enroll_revoke },
-	{ "enroll", "check", "[DEVICE]", 0, 1,
+	{ "check", "[DEVICE]", 0, 1,
 	  "are devices' receipt keys bound to our tokens",
 	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_enroll_check },
 	{ NULL },

@@ -3,7 +3,7 @@
 #include "cellsadm/list.h"
 #include "cellsadm/remote.h"
 #include "cellsadm/verbs/plan.h"
-#include "cellsadm/verbs/verb.h"
+#include "cellsadm/verbs/verbs.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/table.h"
@@ -21,15 +21,17 @@ static const struct table_column group_columns[] = {
 	{ NULL }
 };
 
-static int verb_group_list(struct adm *a, const void *opts, char **argv,
+static int verb_group_list(void *context, const void *opts, char **argv,
 			   struct err *e)
 {
+	struct adm *a = context;
 	return list_print_items(a, REMOTE_PATH("groups"), 0, group_columns, e);
 }
 
-static int verb_group_show(struct adm *a, const void *opts, char **argv,
+static int verb_group_show(void *context, const void *opts, char **argv,
 			   struct err *e)
 {
+	struct adm *a = context;
 	static const struct table_column names[] = { { "NAMES", "type" },
 						     { "ID", "id" },
 						     { "MIN", "min_version" },
@@ -56,18 +58,19 @@ static int verb_group_show(struct adm *a, const void *opts, char **argv,
 }
 
 /* What the fleet would do if this group document were in force. */
-static int verb_group_plan(struct adm *a, const void *opts, char **argv,
+static int verb_group_plan(void *context, const void *opts, char **argv,
 			   struct err *e)
 {
+	struct adm *a = context;
 	return plan_show_files(a, argv, e);
 }
 
 const struct verb verb_group_table[] = {
-	{ "group", "list", "", 0, 0, "groups in force",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_group_list },
-	{ "group", "show", "GROUP", 1, 1, "what a group runs",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_group_show },
-	{ "group", "plan", "FILE...", 1, 64,
+	{ "list", "", 0, 0, "groups in force", VERB_SERVER | VERB_FORMAT, NULL,
+	  0, verb_group_list },
+	{ "show", "GROUP", 1, 1, "what a group runs", VERB_SERVER | VERB_FORMAT,
+	  NULL, 0, verb_group_show },
+	{ "plan", "FILE...", 1, 64,
 	  "what a group document would change; exit 2: something",
 	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_group_plan },
 	{ NULL },

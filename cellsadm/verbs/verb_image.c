@@ -2,7 +2,7 @@
 #include "cellsadm/adm.h"
 #include "cellsadm/list.h"
 #include "cellsadm/remote.h"
-#include "cellsadm/verbs/verb.h"
+#include "cellsadm/verbs/verbs.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/table.h"
@@ -21,15 +21,17 @@ static const struct table_column image_columns[] = {
 	{ NULL }
 };
 
-static int verb_image_list(struct adm *a, const void *opts, char **argv,
+static int verb_image_list(void *context, const void *opts, char **argv,
 			   struct err *e)
 {
+	struct adm *a = context;
 	return list_print_items(a, REMOTE_PATH("images"), 0, image_columns, e);
 }
 
-static int verb_image_show(struct adm *a, const void *opts, char **argv,
+static int verb_image_show(void *context, const void *opts, char **argv,
 			   struct err *e)
 {
+	struct adm *a = context;
 	static const struct table_column layers[] = {
 		{ "LAYER", "digest", TABLE_DIGEST },
 		{ "SIZE", "size", TABLE_SIZE },
@@ -49,9 +51,9 @@ static int verb_image_show(struct adm *a, const void *opts, char **argv,
 }
 
 const struct verb verb_image_table[] = {
-	{ "image", "list", "", 0, 0, "images (cells-image push brings them)",
+	{ "list", "", 0, 0, "images (cells-image push brings them)",
 	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_image_list },
-	{ "image", "show", "IMAGE [VERSION]", 1, 2, "an image and its layers",
+	{ "show", "IMAGE [VERSION]", 1, 2, "an image and its layers",
 	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_image_show },
 	{ NULL },
 };

@@ -2,7 +2,7 @@
 #include "cellsadm/adm.h"
 #include "cellsadm/trust/keyring.h"
 #include "cellsadm/ui/prompt.h"
-#include "cellsadm/verbs/verb.h"
+#include "cellsadm/verbs/verbs.h"
 #include "lib/auto.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
@@ -105,9 +105,10 @@ static int save_new_key(struct adm *a, const struct key *k, const char *name,
 	return r < 0 ? r : print_key_details(a, k, name, path, e);
 }
 
-static int verb_key_new(struct adm *a, const void *opts, char **argv,
+static int verb_key_new(void *context, const void *opts, char **argv,
 			struct err *e)
 {
+	struct adm *a = context;
 	AUTO(key_freep) struct key *k = NULL;
 	int r = key_generate(&k, e);
 
@@ -135,9 +136,10 @@ static int show_key_file(struct adm *a, const char *path, bool pem,
 		   : print_key_details(a, k, name, path, e);
 }
 
-static int verb_key_show(struct adm *a, const void *opts, char **argv,
+static int verb_key_show(void *context, const void *opts, char **argv,
 			 struct err *e)
 {
+	struct adm *a = context;
 	const struct key_opts *o = opts;
 	auto_free char *path = NULL;
 	int r = keyring_resolve_path(a, argv[0], &path, e);
@@ -145,9 +147,10 @@ static int verb_key_show(struct adm *a, const void *opts, char **argv,
 	return r < 0 ? r : show_key_file(a, path, o->pem, e);
 }
 
-static int verb_key_import(struct adm *a, const void *opts, char **argv,
+static int verb_key_import(void *context, const void *opts, char **argv,
 			   struct err *e)
 {
+	struct adm *a = context;
 	AUTO(prompt_freep) char *pem = NULL;
 	AUTO(key_freep) struct key *k = NULL;
 	size_t len;
@@ -163,9 +166,10 @@ static int verb_key_import(struct adm *a, const void *opts, char **argv,
 	return save_new_key(a, k, argv[0], opts, e);
 }
 
-static int verb_key_export(struct adm *a, const void *opts, char **argv,
+static int verb_key_export(void *context, const void *opts, char **argv,
 			   struct err *e)
 {
+	struct adm *a = context;
 	const struct key_opts *o = opts;
 	AUTO(prompt_freep) char *pem = NULL;
 	AUTO(key_freep) struct key *k = NULL;
@@ -211,9 +215,10 @@ static int is_key_file(const struct dirent *entry)
 	return entry->d_name[0] != '.' && dot && strcmp(dot, ".key") == 0;
 }
 
-static int verb_key_list(struct adm *a, const void *opts, char **argv,
+static int verb_key_list(void *context, const void *opts, char **argv,
 			 struct err *e)
 {
+	struct adm *a = context;
 	static const struct table_column columns[] = { { "NAME", "name" },
 						       { "KEYID", "keyid" },
 						       { NULL } };
@@ -254,17 +259,17 @@ static const struct opt export_opts[] = {
 };
 
 const struct verb verb_key_table[] = {
-	{ "key", "new", "NAME", 1, 1, "make a key, sealed by a password",
+	{ "new", "NAME", 1, 1, "make a key, sealed by a password",
 	  VERB_PASSWORD | VERB_FORMAT, new_opts, sizeof(struct key_opts),
 	  verb_key_new },
-	{ "key", "list", "", 0, 0, "the keys in the configuration", VERB_FORMAT,
-	  NULL, 0, verb_key_list },
-	{ "key", "show", "KEY", 1, 1, "a key's name, id and public half",
-	  VERB_FORMAT, show_opts, sizeof(struct key_opts), verb_key_show },
-	{ "key", "import", "NAME PEM", 2, 2, "seal a private key from PEM",
+	{ "list", "", 0, 0, "the keys in the configuration", VERB_FORMAT, NULL,
+	  0, verb_key_list },
+	{ "show", "KEY", 1, 1, "a key's name, id and public half", VERB_FORMAT,
+	  show_opts, sizeof(struct key_opts), verb_key_show },
+	{ "import", "NAME PEM", 2, 2, "seal a private key from PEM",
 	  VERB_PASSWORD | VERB_FORMAT, new_opts, sizeof(struct key_opts),
 	  verb_key_import },
-	{ "key", "export", "KEY", 1, 1, "a key as PEM", VERB_PASSWORD,
-	  export_opts, sizeof(struct key_opts), verb_key_export },
+	{ "export", "KEY", 1, 1, "a key as PEM", VERB_PASSWORD, export_opts,
+	  sizeof(struct key_opts), verb_key_export },
 	{ NULL },
 };

@@ -4,7 +4,7 @@
 #include "cellsadm/trust/device_key.h"
 #include "cellsadm/trust/keyring.h"
 #include "cellsadm/trust/trust_root.h"
-#include "cellsadm/verbs/verb.h"
+#include "cellsadm/verbs/verbs.h"
 #include "lib/auto.h"
 #include "lib/display.h"
 #include "lib/document/enroll_uri.h"
@@ -221,9 +221,10 @@ static int check_receipt_order(json_t *rows, struct err *e)
 	return 0;
 }
 
-static int verb_receipt_verify(struct adm *a, const void *opts, char **argv,
+static int verb_receipt_verify(void *context, const void *opts, char **argv,
 			       struct err *e)
 {
+	struct adm *a = context;
 	const struct receipt_opts *o = opts;
 	auto_json json_t *rows = json_array();
 	bool bad = false;
@@ -385,9 +386,10 @@ static int fetch_newest_receipts(struct adm *a, const struct receipt_opts *o,
 				  (unsigned int)o->limit, ret, e);
 }
 
-static int verb_receipt_list(struct adm *a, const void *opts, char **argv,
+static int verb_receipt_list(void *context, const void *opts, char **argv,
 			     struct err *e)
 {
+	struct adm *a = context;
 	static const struct table_column columns[] = {
 		{ "SEQ", "seq" },
 		{ "TYPE", "type" },
@@ -455,11 +457,10 @@ static const struct opt list_opts[] = {
 };
 
 const struct verb verb_receipt_table[] = {
-	{ "receipt", "list", "DEVICE", 1, 1,
-	  "receipts of a device, each verified here",
+	{ "list", "DEVICE", 1, 1, "receipts of a device, each verified here",
 	  VERB_SERVER | VERB_ROOT | VERB_FORMAT, list_opts,
 	  sizeof(struct receipt_opts), verb_receipt_list },
-	{ "receipt", "verify", "FILE...", 1, 100000, "verify receipts, offline",
+	{ "verify", "FILE...", 1, 100000, "verify receipts, offline",
 	  VERB_SERVER | VERB_ROOT | VERB_FORMAT, verify_opts,
 	  sizeof(struct receipt_opts), verb_receipt_verify },
 	{ NULL },

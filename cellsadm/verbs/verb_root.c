@@ -8,7 +8,7 @@
 #include "cellsadm/trust/signing.h"
 #include "cellsadm/trust/trust_root.h"
 #include "cellsadm/ui/diff.h"
-#include "cellsadm/verbs/verb.h"
+#include "cellsadm/verbs/verbs.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/document/envelope.h"
@@ -140,9 +140,10 @@ static int load_previous_root(struct root_draft *d, const char *path,
 	return root_draft_load_previous(d, doc_as_root(doc), e);
 }
 
-static int verb_root_new(struct adm *a, const void *opts, char **argv,
+static int verb_root_new(void *context, const void *opts, char **argv,
 			 struct err *e)
 {
+	struct adm *a = context;
 	const struct root_opts *o = opts;
 	AUTO(root_draft_fini) struct root_draft d = { .version = 1 };
 	AUTO(envelope_freep) struct envelope *before = NULL;
@@ -163,9 +164,10 @@ static int verb_root_new(struct adm *a, const void *opts, char **argv,
 	return r < 0 ? r : write_root_draft(a, &d, before, o->out, e);
 }
 
-static int verb_root_add_key(struct adm *a, const void *opts, char **argv,
+static int verb_root_add_key(void *context, const void *opts, char **argv,
 			     struct err *e)
 {
+	struct adm *a = context;
 	const struct root_opts *o = opts;
 	AUTO(root_draft_fini) struct root_draft d = { 0 };
 	AUTO(envelope_freep) struct envelope *before = NULL;
@@ -182,9 +184,10 @@ static int verb_root_add_key(struct adm *a, const void *opts, char **argv,
 	return r < 0 ? r : write_root_draft(a, &d, before, o->out, e);
 }
 
-static int verb_root_sign(struct adm *a, const void *opts, char **argv,
+static int verb_root_sign(void *context, const void *opts, char **argv,
 			  struct err *e)
 {
+	struct adm *a = context;
 	AUTO(keyring_fini) struct keyring ring = { 0 };
 	const struct root_opts *o = opts;
 	const struct signing_options s = { .out = o->out };
@@ -284,9 +287,10 @@ static int print_root_table(const struct adm *a, const struct doc_root *root,
 	return adm_print_rows(a, columns, rows, e);
 }
 
-static int verb_root_show(struct adm *a, const void *opts, char **argv,
+static int verb_root_show(void *context, const void *opts, char **argv,
 			  struct err *e)
 {
+	struct adm *a = context;
 	const struct doc_root *root;
 	int r;
 
@@ -318,9 +322,10 @@ static int confirm_root_impact(struct adm *a, const struct doc_root *next,
 	return adm_confirm(a, question, e);
 }
 
-static int verb_root_submit(struct adm *a, const void *opts, char **argv,
+static int verb_root_submit(void *context, const void *opts, char **argv,
 			    struct err *e)
 {
+	struct adm *a = context;
 	static const struct table_column columns[] = {
 		{ "TYPE", "type" },
 		{ "VERSION", "version" },
@@ -388,17 +393,17 @@ static const struct opt sign_opts[] = {
 };
 
 const struct verb verb_root_table[] = {
-	{ "root", "new", "", 0, 0, "write a root document, or the next one",
+	{ "new", "", 0, 0, "write a root document, or the next one",
 	  VERB_SERVER, new_opts, sizeof(struct root_opts), verb_root_new },
-	{ "root", "add-key", "ROOT NAME=FILE", 2, 2,
+	{ "add-key", "ROOT NAME=FILE", 2, 2,
 	  "write the next root, with one key more", 0, add_key_opts,
 	  sizeof(struct root_opts), verb_root_add_key },
-	{ "root", "sign", "FILE", 1, 1, "sign a root document",
+	{ "sign", "FILE", 1, 1, "sign a root document",
 	  VERB_KEYS | VERB_YES | VERB_SERVER | VERB_ROOT, sign_opts,
 	  sizeof(struct root_opts), verb_root_sign },
-	{ "root", "show", "[FILE]", 0, 1, "keys, roles and thresholds",
+	{ "show", "[FILE]", 0, 1, "keys, roles and thresholds",
 	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_root_show },
-	{ "root", "submit", "FILE", 1, 1, "bring a signed root to the server",
+	{ "submit", "FILE", 1, 1, "bring a signed root to the server",
 	  VERB_SERVER | VERB_FORMAT | VERB_YES, NULL, 0, verb_root_submit },
 	{ NULL },
 };

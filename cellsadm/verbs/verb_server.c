@@ -4,7 +4,7 @@
 #include "cellsadm/remote.h"
 #include "cellsadm/trust/trust_root.h"
 #include "cellsadm/ui/prompt.h"
-#include "cellsadm/verbs/verb.h"
+#include "cellsadm/verbs/verbs.h"
 #include "lib/auto.h"
 #include "lib/document/envelope.h"
 #include "lib/document/trust.h"
@@ -83,9 +83,10 @@ static int set_pinned_root(struct adm *a, struct admin_config *c,
 	return r < 0 || !env ? r : trust_root_save_first(a, c->name, env, e);
 }
 
-static int verb_server_add(struct adm *a, const void *opts, char **argv,
+static int verb_server_add(void *context, const void *opts, char **argv,
 			   struct err *e)
 {
+	struct adm *a = context;
 	const struct server_opts *o = opts;
 	AUTO(admin_config_fini) struct admin_config c = { 0 };
 	auto_free char *pem = NULL;
@@ -141,9 +142,10 @@ static int append_server_row(const struct adm *a, const char *name,
 	return 0;
 }
 
-static int verb_server_list(struct adm *a, const void *opts, char **argv,
+static int verb_server_list(void *context, const void *opts, char **argv,
 			    struct err *e)
 {
+	struct adm *a = context;
 	static const struct table_column columns[] = { { "NAME", "name" },
 						       { "HOST", "host" },
 						       { "PORT", "port" },
@@ -172,9 +174,10 @@ static int verb_server_list(struct adm *a, const void *opts, char **argv,
 	return r < 0 ? r : adm_print_rows(a, columns, rows, e);
 }
 
-static int verb_server_show(struct adm *a, const void *opts, char **argv,
+static int verb_server_show(void *context, const void *opts, char **argv,
 			    struct err *e)
 {
+	struct adm *a = context;
 	static const struct table_column columns[] = {
 		{ "ORG", "org" },	    { "VERSION", "version" },
 		{ "TIME", "time" },	    { "DIRECTOR", "director.keyid" },
@@ -188,9 +191,10 @@ static int verb_server_show(struct adm *a, const void *opts, char **argv,
 }
 
 /* A token for a local account, kept as the server's. */
-static int verb_server_login(struct adm *a, const void *opts, char **argv,
+static int verb_server_login(void *context, const void *opts, char **argv,
 			     struct err *e)
 {
+	struct adm *a = context;
 	const struct server_opts *o = opts;
 	AUTO(prompt_freep) char *password = NULL;
 	auto_json json_t *body = NULL, *answer = NULL;
@@ -226,9 +230,10 @@ static int verb_server_login(struct adm *a, const void *opts, char **argv,
 	return r < 0 ? r : admin_config_write(a->folder, &a->server, false, e);
 }
 
-static int verb_version(struct adm *a, const void *opts, char **argv,
+static int verb_version(void *context, const void *opts, char **argv,
 			struct err *e)
 {
+	struct adm *a = context;
 	auto_json json_t *j = json_pack("{ss}", "cellsadm", VERSION);
 	auto_json json_t *server = NULL;
 	struct err ignored;
@@ -270,20 +275,20 @@ static const struct opt login_opts[] = {
 };
 
 const struct verb verb_server_table[] = {
-	{ "server", "add", "NAME", 1, 1, "name a server, or change one", 0,
-	  add_opts, sizeof(struct server_opts), verb_server_add },
-	{ "server", "list", "", 0, 0, "servers in the configuration",
-	  VERB_FORMAT, NULL, 0, verb_server_list },
-	{ "server", "show", "", 0, 0, "what the server says of itself",
+	{ "add", "NAME", 1, 1, "name a server, or change one", 0, add_opts,
+	  sizeof(struct server_opts), verb_server_add },
+	{ "list", "", 0, 0, "servers in the configuration", VERB_FORMAT, NULL,
+	  0, verb_server_list },
+	{ "show", "", 0, 0, "what the server says of itself",
 	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_server_show },
-	{ "server", "login", "", 0, 0, "get a token by name and password",
+	{ "login", "", 0, 0, "get a token by name and password",
 	  VERB_SERVER | VERB_PASSWORD, login_opts, sizeof(struct server_opts),
 	  verb_server_login },
 	{ NULL },
 };
 
 const struct verb verb_version_table[] = {
-	{ "version", "", "", 0, 0, "versions of cellsadm and of the server",
+	{ "", "", 0, 0, "versions of cellsadm and of the server",
 	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_version },
 	{ NULL },
 };

@@ -4,7 +4,7 @@
 #include "cellsadm/remote.h"
 #include "cellsadm/trust/keyring.h"
 #include "cellsadm/ui/prompt.h"
-#include "cellsadm/verbs/verb.h"
+#include "cellsadm/verbs/verbs.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/table.h"
@@ -36,21 +36,24 @@ static json_t *build_group_list(const struct opt_list *l)
 	return j;
 }
 
-static int verb_user_list(struct adm *a, const void *opts, char **argv,
+static int verb_user_list(void *context, const void *opts, char **argv,
 			  struct err *e)
 {
+	struct adm *a = context;
 	return list_print_items(a, REMOTE_PATH("users"), 0, user_columns, e);
 }
 
-static int verb_token_list(struct adm *a, const void *opts, char **argv,
+static int verb_token_list(void *context, const void *opts, char **argv,
 			   struct err *e)
 {
+	struct adm *a = context;
 	return list_print_items(a, REMOTE_PATH("tokens"), 0, token_columns, e);
 }
 
-static int verb_user_create(struct adm *a, const void *opts, char **argv,
+static int verb_user_create(void *context, const void *opts, char **argv,
 			    struct err *e)
 {
+	struct adm *a = context;
 	const struct user_opts *o = opts;
 	AUTO(prompt_freep) char *password = NULL;
 	auto_json json_t *body = NULL, *answer = NULL;
@@ -85,22 +88,25 @@ static int confirm_and_delete(struct adm *a, const char *resource,
 				   NULL, e);
 }
 
-static int verb_user_revoke(struct adm *a, const void *opts, char **argv,
+static int verb_user_revoke(void *context, const void *opts, char **argv,
 			    struct err *e)
 {
+	struct adm *a = context;
 	return confirm_and_delete(a, "users", argv[0], e);
 }
 
-static int verb_token_revoke(struct adm *a, const void *opts, char **argv,
+static int verb_token_revoke(void *context, const void *opts, char **argv,
 			     struct err *e)
 {
+	struct adm *a = context;
 	return confirm_and_delete(a, "tokens", argv[0], e);
 }
 
 /* The token goes to stdout or a file (mode 0600), and nowhere else. */
-static int verb_token_create(struct adm *a, const void *opts, char **argv,
+static int verb_token_create(void *context, const void *opts, char **argv,
 			     struct err *e)
 {
+	struct adm *a = context;
 	const struct user_opts *o = opts;
 	auto_json json_t *body = NULL, *answer = NULL;
 	const char *token;
@@ -153,23 +159,23 @@ static const struct opt token_opts[] = {
 };
 
 const struct verb verb_user_table[] = {
-	{ "user", "list", "", 0, 0, "local accounts of the server",
+	{ "list", "", 0, 0, "local accounts of the server",
 	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_user_list },
-	{ "user", "create", "NAME", 1, 1, "make a local account",
+	{ "create", "NAME", 1, 1, "make a local account",
 	  VERB_SERVER | VERB_FORMAT | VERB_PASSWORD, user_opts_table,
 	  sizeof(struct user_opts), verb_user_create },
-	{ "user", "revoke", "NAME", 1, 1, "end an account and its tokens",
+	{ "revoke", "NAME", 1, 1, "end an account and its tokens",
 	  VERB_SERVER | VERB_YES, NULL, 0, verb_user_revoke },
 	{ NULL },
 };
 
 const struct verb verb_token_table[] = {
-	{ "token", "list", "", 0, 0, "tokens, without their secrets",
+	{ "list", "", 0, 0, "tokens, without their secrets",
 	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_token_list },
-	{ "token", "create", "NAME", 1, 1, "make a token; it is shown once",
+	{ "create", "NAME", 1, 1, "make a token; it is shown once",
 	  VERB_SERVER | VERB_FORMAT, token_opts, sizeof(struct user_opts),
 	  verb_token_create },
-	{ "token", "revoke", "ID", 1, 1, "end a token at once",
-	  VERB_SERVER | VERB_YES, NULL, 0, verb_token_revoke },
+	{ "revoke", "ID", 1, 1, "end a token at once", VERB_SERVER | VERB_YES,
+	  NULL, 0, verb_token_revoke },
 	{ NULL },
 };

@@ -3,7 +3,7 @@
 #include "cellsadm/list.h"
 #include "cellsadm/remote.h"
 #include "cellsadm/verbs/command.h"
-#include "cellsadm/verbs/verb.h"
+#include "cellsadm/verbs/verbs.h"
 #include "lib/auto.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
@@ -24,10 +24,10 @@ static int run_vp_command(struct adm *a, const void *opts, char **argv,
 }
 
 #define ACTION(word, name)                                                     \
-	static int verb_vp_##word(struct adm *a, const void *opts,             \
+	static int verb_vp_##word(void *context, const void *opts,             \
 				  char **argv, struct err *e)                  \
 	{                                                                      \
-		return run_vp_command(a, opts, argv, name, e);                 \
+		return run_vp_command(context, opts, argv, name, e);           \
 	}
 ACTION(lock, "lock")
 ACTION(unlock, "unlock")
@@ -37,9 +37,10 @@ ACTION(stop, "stop")
 ACTION(switch, "switch")
 ACTION(remove, "remove")
 
-static int verb_vp_list(struct adm *a, const void *opts, char **argv,
+static int verb_vp_list(void *context, const void *opts, char **argv,
 			struct err *e)
 {
+	struct adm *a = context;
 	static const struct table_column columns[] = {
 		{ "VP", "vp" },
 		{ "LABEL", "label" },
@@ -75,9 +76,10 @@ static const struct table_column action_columns[] = {
 	{ NULL }
 };
 
-static int verb_action_list(struct adm *a, const void *opts, char **argv,
+static int verb_action_list(void *context, const void *opts, char **argv,
 			    struct err *e)
 {
+	struct adm *a = context;
 	const struct action_opts *o = opts;
 	return list_print_items(a,
 				REMOTE_PATH("devices", argv[0], "actions", "?",
@@ -99,9 +101,10 @@ static void add_command_envelope(struct adm *a, json_t *action)
 		json_object_set_new(action, "envelope", env);
 }
 
-static int verb_action_show(struct adm *a, const void *opts, char **argv,
+static int verb_action_show(void *context, const void *opts, char **argv,
 			    struct err *e)
 {
+	struct adm *a = context;
 	auto_json json_t *j = NULL;
 	int r = remote_get(
 		a, REMOTE_PATH("devices", argv[0], "actions", argv[1]), &j, e);
@@ -111,9 +114,10 @@ static int verb_action_show(struct adm *a, const void *opts, char **argv,
 	return r < 0 ? r : adm_print_object(a, action_columns, j, e);
 }
 
-static int verb_action_wait(struct adm *a, const void *opts, char **argv,
+static int verb_action_wait(void *context, const void *opts, char **argv,
 			    struct err *e)
 {
+	struct adm *a = context;
 	const struct action_opts *o = opts;
 	auto_json json_t *j = NULL;
 	uint8_t digest[HASH_SIZE];
@@ -132,9 +136,10 @@ static int verb_action_wait(struct adm *a, const void *opts, char **argv,
 			    o->timeout, e);
 }
 
-static int verb_action_cancel(struct adm *a, const void *opts, char **argv,
+static int verb_action_cancel(void *context, const void *opts, char **argv,
 			      struct err *e)
 {
+	struct adm *a = context;
 	auto_json json_t *j = NULL;
 	int r = remote_send(
 		a, "POST",
@@ -185,18 +190,18 @@ static const struct opt wait_opts[] = {
 #define FLAGS (VERB_SERVER | VERB_KEYS | VERB_YES | VERB_FORMAT)
 #define VP_VERB(name, word, text)                                              \
 	{                                                                      \
-		"vp", name, "DEVICE VP", 2, 2, text, FLAGS, order_opts,        \
+		name, "DEVICE VP", 2, 2, text, FLAGS, order_opts,              \
 			sizeof(struct command_request), verb_vp_##word         \
 	}
 
 const struct verb verb_vp_table[] = {
-	{ "vp", "list", "DEVICE", 1, 1, "VPs of a device",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_vp_list },
+	{ "list", "DEVICE", 1, 1, "VPs of a device", VERB_SERVER | VERB_FORMAT,
+	  NULL, 0, verb_vp_list },
 	VP_VERB("start", start, "start it"),
 	VP_VERB("stop", stop, "stop it; its data stay"),
 	VP_VERB("switch", switch, "bring it to the front"),
 	VP_VERB("lock", lock, "lock it: no access without the passcode"),
-	{ "vp", "unlock", "DEVICE VP", 2, 2, "unlock it", FLAGS, unlock_opts,
+	{ "unlock", "DEVICE VP", 2, 2, "unlock it", FLAGS, unlock_opts,
 	  sizeof(struct command_request), verb_vp_unlock },
 	VP_VERB("wipe", wipe, "destroy its data"),
 	VP_VERB("remove", remove, "destroy it whole"),
@@ -204,15 +209,15 @@ const struct verb verb_vp_table[] = {
 };
 
 const struct verb verb_action_table[] = {
-	{ "action", "list", "DEVICE", 1, 1, "orders to a device",
+	{ "list", "DEVICE", 1, 1, "orders to a device",
 	  VERB_SERVER | VERB_FORMAT, list_opts, sizeof(struct action_opts),
 	  verb_action_list },
-	{ "action", "show", "DEVICE ACTION", 2, 2, "one order",
-	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_action_show },
-	{ "action", "wait", "DEVICE ACTION", 2, 2,
-	  "until its receipt is verified", VERB_SERVER, wait_opts,
-	  sizeof(struct action_opts), verb_action_wait },
-	{ "action", "cancel", "DEVICE ACTION", 2, 2,
+	{ "show", "DEVICE ACTION", 2, 2, "one order", VERB_SERVER | VERB_FORMAT,
+	  NULL, 0, verb_action_show },
+	{ "wait", "DEVICE ACTION", 2, 2, "until its receipt is verified",
+	  VERB_SERVER, wait_opts, sizeof(struct action_opts),
+	  verb_action_wait },
+	{ "cancel", "DEVICE ACTION", 2, 2,
 	  "cancel what the device has not taken", VERB_SERVER | VERB_FORMAT,
 	  NULL, 0, verb_action_cancel },
 	{ NULL },

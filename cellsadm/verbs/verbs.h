@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The verbs of cellsadm as one table: "key new NAME" and so on, each with its
- * options and the function that does it. Help, completion and the manual's
- * check follow from the table.
+ * The verbs of cellsadm: "key new NAME" and so on, each with its options and
+ * the function that does it. Help, completion and the manual's check follow
+ * from the tables (lib/verb.h).
  */
-#ifndef CELLSADM_VERBS_VERB_H
-#define CELLSADM_VERBS_VERB_H
+#ifndef CELLSADM_VERBS_VERBS_H
+#define CELLSADM_VERBS_VERBS_H
 
-#include <stddef.h>
-
-#include "lib/opt.h"
-
-struct adm;
-struct err;
+#include "lib/verb.h"
 
 /* Which of the options that several verbs share a verb takes. */
 enum verb_flags {
@@ -24,32 +19,9 @@ enum verb_flags {
 	VERB_ROOT = 32,	    /* --root */
 };
 
-struct verb {
-	const char *noun, *name;
-	const char *args; /* "DEVICE VP" */
-	int min_args, max_args;
-	const char *summary;
-	unsigned int flags;
-	/* `value` holds the offset in a zeroed struct of `size` bytes. */
-	const struct opt *opts;
-	size_t size;
-	/*
-	 * argv ends with NULL. Returns the exit code, or a negative errno with
-	 * e filled.
-	 */
-	int (*run)(struct adm *a, const void *opts, char **argv, struct err *e);
-};
-
-/* An option whose value is a member of the verb's struct. */
-#define VERB_OPT(type, member, name, letter, kind, arg, help)                  \
-	{                                                                      \
-		(name), (letter), (kind), (void *)offsetof(type, member),      \
-			(arg), (help)                                          \
-	}
-
 /*
- * Each noun's verbs are a table that a NULL noun ends, verb_NOUN_table: in
- * verb_NOUN.c, or beside a noun that it belongs to.
+ * Each noun's verbs are a table, verb_NOUN_table: in verb_NOUN.c, or beside a
+ * noun that it belongs to. Their context is a struct adm.
  */
 #define VERB_NOUNS(X)                                                          \
 	X(key)                                                                 \
@@ -68,10 +40,10 @@ struct verb {
 VERB_NOUNS(VERB_DECLARE)
 #undef VERB_DECLARE
 
-/* The i-th of all verbs; NULL: there are no more. */
-const struct verb *verb_at(unsigned int i);
+/* All of them, by noun; its context is a struct adm. */
+const struct verb_program *verbs_get_program(void);
 
-/* Finds, parses and does. Returns what main() returns. */
-int verb_main(int argc, char **argv);
+/* What main() returns. */
+int verbs_main(int argc, char **argv);
 
 #endif
