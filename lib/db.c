@@ -8,21 +8,30 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #define BUSY_MS 5000
 
-struct statement {
-	const char *sql;
+struct db_row {
+	struct db *db;
+	const char *sql; /* NULL: not kept */
 	sqlite3_stmt *st;
+};
+
+struct predicate {
+	struct predicate *next;
+	bool (*fn)(void *ctx, const char *text);
+	void *ctx;
 };
 
 struct db {
 	sqlite3 *handle;
-	struct statement *statement;
+	struct db_row **kept;
 	size_t n, room;
+	struct predicate *predicates;
 	unsigned int depth; /* of db_begin() */
 	bool is_spoilt;	    /* something inside was rolled back */
 	/* What ended the transaction; 0: nothing did. */
@@ -131,14 +140,12 @@ static int create_private_file(const char *path, struct err *e)
 
 static int get_schema_version(struct db *d, int64_t *ret, struct err *e)
 {
-	sqlite3_stmt *st;
-	int r;
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_first(d, &row, e, "PRAGMA user_version", "");
 
-	r = db_first(d, &st, e, "PRAGMA user_version", "");
 	if (r < 0)
 		return r;
-	*ret = sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
+	*ret = r > 0 ? db_int(row, 0) : 0;
 	return 0;
 }
 
@@ -232,14 +239,32 @@ int db_open(const char *path, const char *const *migrations, struct db **ret,
 	return 0;
 }
 
+static void free_row(struct db_row *row)
+{
+	if (row)
+		sqlite3_finalize(row->st);
+	free(row);
+}
+
+static void free_rowp(struct db_row **row)
+{
+	free_row(*row);
+}
+
 void db_close(struct db *d)
 {
 	if (!d)
 		return;
 	for (size_t i = 0; i < d->n; i++)
-		sqlite3_finalize(d->statement[i].st);
-	free(d->statement);
+		free_row(d->kept[i]);
+	free(d->kept);
 	sqlite3_close(d->handle);
+	while (d->predicates) {
+		struct predicate *p = d->predicates;
+
+		d->predicates = p->next;
+		free(p);
+	}
 	free(d);
 }
 
@@ -248,49 +273,59 @@ void db_never_wait(struct db *d)
 	sqlite3_busy_timeout(d->handle, 0);
 }
 
-sqlite3 *db_handle(struct db *d)
-{
-	return d->handle;
-}
-
 /* Some dozens of statements: going through their addresses is quick enough. */
-static struct statement *find_statement(struct db *d, const char *sql)
+static struct db_row *find_statement(struct db *d, const char *sql)
 {
 	for (size_t i = 0; i < d->n; i++)
-		if (d->statement[i].sql == sql)
-			return &d->statement[i];
+		if (d->kept[i]->sql == sql)
+			return d->kept[i];
 	return NULL;
 }
 
-static int prepare_statement(struct db *d, const char *sql, sqlite3_stmt **ret,
-			     struct err *e)
+static int prepare_statement(struct db *d, const char *sql, unsigned int flags,
+			     struct db_row **ret, struct err *e)
 {
-	struct statement *s = find_statement(d, sql);
+	AUTO(free_rowp) struct db_row *row = calloc(1, sizeof(*row));
 
-	if (s) {
-		assert(strcmp(sqlite3_sql(s->st), sql) == 0);
-		sqlite3_reset(s->st);
-		sqlite3_clear_bindings(s->st);
-		*ret = s->st;
+	if (!row)
+		return err_oom(e, "database");
+	row->db = d;
+	if (sqlite3_prepare_v3(d->handle, sql, -1, flags, &row->st, NULL) !=
+	    SQLITE_OK)
+		return report_sqlite_error(d, sql, e);
+	assert(row->st);
+	*ret = steal(row);
+	return 0;
+}
+
+static int prepare_kept_statement(struct db *d, const char *sql,
+				  struct db_row **ret, struct err *e)
+{
+	struct db_row *row = find_statement(d, sql), **kept;
+	int r;
+
+	if (row) {
+		assert(strcmp(sqlite3_sql(row->st), sql) == 0);
+		sqlite3_reset(row->st);
+		sqlite3_clear_bindings(row->st);
+		*ret = row;
 		return 0;
 	}
 	if (d->n == d->room) {
 		size_t room = d->room ? 2 * d->room : 16;
 
-		s = reallocarray(d->statement, room, sizeof(*s));
-		if (!s)
+		kept = reallocarray(d->kept, room, sizeof(struct db_row *));
+		if (!kept)
 			return err_oom(e, "database");
-		d->statement = s;
+		d->kept = kept;
 		d->room = room;
 	}
-	s = &d->statement[d->n];
-	if (sqlite3_prepare_v3(d->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
-			       &s->st, NULL) != SQLITE_OK)
-		return report_sqlite_error(d, sql, e);
-	assert(s->st);
-	s->sql = sql;
-	d->n++;
-	*ret = s->st;
+	r = prepare_statement(d, sql, SQLITE_PREPARE_PERSISTENT, &row, e);
+	if (r < 0)
+		return r;
+	row->sql = sql;
+	d->kept[d->n++] = row;
+	*ret = row;
 	return 0;
 }
 
@@ -315,31 +350,35 @@ static int bind_parameter(sqlite3_stmt *st, int i, char type, va_list *ap)
 	}
 }
 
-static int prepare_bound_query(struct db *d, sqlite3_stmt **ret, struct err *e,
+static int report_bind_error(int rc, const char *sql, struct err *e)
+{
+	return err_set(e, get_sqlite_errno(rc), "database: %.60s: %s", sql,
+		       sqlite3_errstr(rc));
+}
+
+static int prepare_bound_query(struct db *d, struct db_row **ret, struct err *e,
 			       const char *sql, const char *types, va_list *ap)
 {
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	int r;
 
 	*ret = NULL;
 	if (has_transaction_ended(d))
 		return report_transaction_ended(d, sql, e);
-	r = prepare_statement(d, sql, &st, e);
+	r = prepare_kept_statement(d, sql, &row, e);
 	if (r < 0)
 		return r;
-	assert((size_t)sqlite3_bind_parameter_count(st) == strlen(types));
+	assert((size_t)sqlite3_bind_parameter_count(row->st) == strlen(types));
 	for (int i = 0; types[i]; i++) {
-		r = bind_parameter(st, i + 1, types[i], ap);
+		r = bind_parameter(row->st, i + 1, types[i], ap);
 		if (r != SQLITE_OK)
-			return err_set(e, get_sqlite_errno(r),
-				       "database: %.60s: %s", sql,
-				       sqlite3_errstr(r));
+			return report_bind_error(r, sql, e);
 	}
-	*ret = st;
+	*ret = row;
 	return 0;
 }
 
-int db_query(struct db *d, sqlite3_stmt **ret, struct err *e, const char *sql,
+int db_query(struct db *d, struct db_row **ret, struct err *e, const char *sql,
 	     const char *types, ...)
 {
 	va_list ap;
@@ -351,19 +390,60 @@ int db_query(struct db *d, sqlite3_stmt **ret, struct err *e, const char *sql,
 	return r;
 }
 
-int db_step(struct db *d, sqlite3_stmt *st, struct err *e)
+static int bind_value(sqlite3_stmt *st, int i, const struct db_value *v)
 {
-	int rc = sqlite3_step(st), r;
+	if (v->is_null)
+		return sqlite3_bind_null(st, i);
+	return v->text ? sqlite3_bind_text(st, i, v->text, -1, SQLITE_TRANSIENT)
+		       : sqlite3_bind_int64(st, i, v->number);
+}
+
+int db_query_values(struct db *d, struct db_row **ret, struct err *e,
+		    const char *sql, const struct db_value *values, size_t n)
+{
+	AUTO(free_rowp) struct db_row *row = NULL;
+	int r;
+
+	*ret = NULL;
+	if (has_transaction_ended(d))
+		return report_transaction_ended(d, sql, e);
+	r = prepare_statement(d, sql, 0, &row, e);
+	if (r < 0)
+		return r;
+	assert((size_t)sqlite3_bind_parameter_count(row->st) == n);
+	for (size_t i = 0; i < n; i++) {
+		r = bind_value(row->st, (int)i + 1, &values[i]);
+		if (r != SQLITE_OK)
+			return report_bind_error(r, sql, e);
+	}
+	*ret = steal(row);
+	return 0;
+}
+
+/* 1: there is a row; 0: no more; <0. */
+static int step_row(struct db_row *row, struct err *e)
+{
+	int rc = sqlite3_step(row->st), r;
 
 	if (rc == SQLITE_ROW)
 		return 1;
-	r = rc == SQLITE_DONE ? 0 : report_sqlite_error(d, sqlite3_sql(st), e);
+	r = rc == SQLITE_DONE
+		    ? 0
+		    : report_sqlite_error(row->db, sqlite3_sql(row->st), e);
 	/* Else it would hold on to its view of the file. */
-	sqlite3_reset(st);
+	sqlite3_reset(row->st);
 	return r;
 }
 
-int db_first(struct db *d, sqlite3_stmt **ret, struct err *e, const char *sql,
+bool db_next(struct db_row *row, int *ret, struct err *e)
+{
+	int r = step_row(row, e);
+
+	*ret = r < 0 ? r : 0;
+	return r > 0;
+}
+
+int db_first(struct db *d, struct db_row **ret, struct err *e, const char *sql,
 	     const char *types, ...)
 {
 	va_list ap;
@@ -372,24 +452,52 @@ int db_first(struct db *d, sqlite3_stmt **ret, struct err *e, const char *sql,
 	va_start(ap, types);
 	r = prepare_bound_query(d, ret, e, sql, types, &ap);
 	va_end(ap);
-	return r < 0 ? r : db_step(d, *ret, e);
+	return r < 0 ? r : step_row(*ret, e);
 }
 
 int db_run(struct db *d, struct err *e, const char *sql, const char *types, ...)
 {
-	sqlite3_stmt *st;
+	AUTO(db_done) struct db_row *row = NULL;
 	va_list ap;
 	int r;
 
 	va_start(ap, types);
-	r = prepare_bound_query(d, &st, e, sql, types, &ap);
+	r = prepare_bound_query(d, &row, e, sql, types, &ap);
 	va_end(ap);
-	if (r < 0)
-		return r;
-	r = db_step(d, st, e);
-	if (r > 0)
-		sqlite3_reset(st);
+	if (r == 0)
+		r = step_row(row, e);
 	return r < 0 ? r : 0;
+}
+
+int64_t db_changed(const struct db *d)
+{
+	return sqlite3_changes64(d->handle);
+}
+
+static void call_predicate(sqlite3_context *ctx, int n, sqlite3_value **arg)
+{
+	const struct predicate *p = sqlite3_user_data(ctx);
+
+	sqlite3_result_int(
+		ctx, p->fn(p->ctx, (const char *)sqlite3_value_text(arg[0])));
+}
+
+int db_add_predicate(struct db *d, const char *name,
+		     bool (*fn)(void *ctx, const char *text), void *ctx,
+		     struct err *e)
+{
+	struct predicate *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return err_oom(e, name);
+	p->fn = fn;
+	p->ctx = ctx;
+	p->next = d->predicates;
+	d->predicates = p;
+	if (sqlite3_create_function(d->handle, name, 1, SQLITE_UTF8, p,
+				    call_predicate, NULL, NULL) != SQLITE_OK)
+		return report_sqlite_error(d, name, e);
+	return 0;
 }
 
 int db_begin(struct db *d, struct err *e)
@@ -454,24 +562,66 @@ int db_sync(struct db *d, struct err *e)
 	return 0;
 }
 
-const char *db_text_or_null(sqlite3_stmt *st, int column)
+void db_done(struct db_row **row)
 {
-	return (const char *)sqlite3_column_text(st, column);
+	struct db_row *w = steal(*row);
+
+	if (w && w->sql)
+		sqlite3_reset(w->st);
+	else
+		free_row(w);
 }
 
-const char *db_text(sqlite3_stmt *st, int column)
+int64_t db_int(struct db_row *row, int column)
 {
-	const char *s = db_text_or_null(st, column);
+	return sqlite3_column_int64(row->st, column);
+}
+
+bool db_bool(struct db_row *row, int column)
+{
+	return db_int(row, column) != 0;
+}
+
+bool db_is_null(struct db_row *row, int column)
+{
+	return sqlite3_column_type(row->st, column) == SQLITE_NULL;
+}
+
+const char *db_text_or_null(struct db_row *row, int column)
+{
+	return (const char *)sqlite3_column_text(row->st, column);
+}
+
+const char *db_text(struct db_row *row, int column)
+{
+	const char *s = db_text_or_null(row, column);
 
 	return s ? s : "";
 }
 
-const void *db_blob(sqlite3_stmt *st, int column, size_t *ret_len)
+const void *db_blob(struct db_row *row, int column, size_t *ret_len)
 {
-	const void *blob = sqlite3_column_blob(st, column);
+	const void *blob = sqlite3_column_blob(row->st, column);
 
-	*ret_len = (size_t)sqlite3_column_bytes(st, column);
+	*ret_len = (size_t)sqlite3_column_bytes(row->st, column);
 	return blob ? blob : "";
+}
+
+bool db_copy_blob(struct db_row *row, int column, void *ret, size_t len)
+{
+	const void *blob;
+	size_t have;
+
+	blob = db_blob(row, column, &have);
+	if (have != len)
+		return false;
+	memcpy(ret, blob, len);
+	return true;
+}
+
+const char *db_column_name(struct db_row *row, int column)
+{
+	return sqlite3_column_name(row->st, column);
 }
 
 int db_keep_log(struct db *d, struct err *e)

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sqlite3, with what every store of ours needs: WAL, foreign keys, full sync,
- * numbered migrations, statements that are prepared once.
+ * The database, and the only file that knows which engine it is: durable
+ * transactions, foreign keys, numbered migrations, statements that are prepared
+ * once. An error is never taken for the end of the rows: see db_next().
  */
 #ifndef LIB_DB_H
 #define LIB_DB_H
 
-#include <sqlite3.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct err;
 struct db;
+/* A query that is bound, and the row that it is at. */
+struct db_row;
 
 /*
  * Opens (makes) the file and brings it to the newest schema: migrations[i]
@@ -27,35 +29,64 @@ void db_close(struct db *d);
  * who may not wait. */
 void db_never_wait(struct db *d);
 
-/* The handle itself, for what is not wrapped here. */
-sqlite3 *db_handle(struct db *d);
-
 /* Statements without parameters and rows. */
 int db_exec(struct db *d, const char *sql, struct err *e);
 
 /*
  * A statement by its text, prepared once and kept (the text's address is its
- * key: pass literals), reset and unbound. Parameters are bound by `types`, a
+ * key: pass literals), reset and bound. Parameters are bound by `types`, a
  * letter each: i int64_t, s const char * (NULL: null), b const void *, size_t.
  * *ret is NULL after a failure, so that db_done() may follow each call.
  */
-int db_query(struct db *d, sqlite3_stmt **ret, struct err *e, const char *sql,
-	     const char *types, ...);
+int db_query(struct db *d, struct db_row **ret, struct err *e, const char *sql,
+	     const char *types, ...) __attribute__((warn_unused_result));
 
-/* 1: there is a row; 0: no more; <0. */
-int db_step(struct db *d, sqlite3_stmt *st, struct err *e);
+/* A parameter of db_query_values(): a text, or a number if it is NULL. */
+struct db_value {
+	const char *text;
+	int64_t number;
+	bool is_null;
+};
 
-/* db_query and the first db_step; with 1 the caller resets it after reading. */
-int db_first(struct db *d, sqlite3_stmt **ret, struct err *e, const char *sql,
-	     const char *types, ...);
+/* db_query() for a text that is made at run time: prepared for this once, freed
+ * by db_done(). `sql` and the values are copied. */
+int db_query_values(struct db *d, struct db_row **ret, struct err *e,
+		    const char *sql, const struct db_value *values, size_t n)
+	__attribute__((warn_unused_result));
+
+/*
+ * True: at the next row. False: *ret is 0 after the last row, or the error that
+ * ended them. *ret is the result that the caller goes on with:
+ *
+ *	r = db_query(d, &row, e, "SELECT ...", "");
+ *	while (r == 0 && db_next(row, &r, e))
+ *		r = use(db_text(row, 0), e);
+ *	return r;
+ */
+bool db_next(struct db_row *row, int *ret, struct err *e)
+	__attribute__((warn_unused_result));
+
+/* db_query() and its first row. 1: there is one, to be ended by db_done(); 0:
+ * there is none; <0. */
+int db_first(struct db *d, struct db_row **ret, struct err *e, const char *sql,
+	     const char *types, ...) __attribute__((warn_unused_result));
 
 /* The log and its index stay when the last connection is closed, so that the
  * next one needs no room on the disk. */
 int db_keep_log(struct db *d, struct err *e);
 
-/* db_query and db_step for statements without rows. Constraint: -EEXIST. */
+/* A statement whose rows, if any, nobody reads. Constraint: -EEXIST. */
 int db_run(struct db *d, struct err *e, const char *sql, const char *types,
 	   ...);
+
+/* How many rows the last statement that changes rows changed. */
+int64_t db_changed(const struct db *d);
+
+/* name(text) in statements of this connection is what `fn` says of the text,
+ * which is NULL for null. */
+int db_add_predicate(struct db *d, const char *name,
+		     bool (*fn)(void *ctx, const char *text), void *ctx,
+		     struct err *e);
 
 /* Nest: only the outermost begins and commits. A rollback inside makes the
  * outermost commit fail. */
@@ -71,18 +102,26 @@ int db_check_transaction(const struct db *d, struct err *e);
 int db_sync(struct db *d, struct err *e);
 
 /*
- * Ends a query that was left before its last row: until then it holds on to its
- * view of the file. A cleanup function as well: AUTO(db_done).
+ * Ends a query: until its last row or this it holds on to its view of the file.
+ * What was borrowed from its row is gone. Sets *row to NULL; does nothing for
+ * NULL. A cleanup function as well: AUTO(db_done).
  */
-static inline void db_done(sqlite3_stmt **st)
-{
-	sqlite3_reset(*st);
-}
+void db_done(struct db_row **row);
 
-/* Columns; text and blob are "" for null. Borrowed until the next step. */
-const char *db_text(sqlite3_stmt *st, int column);
-const char *db_text_or_null(sqlite3_stmt *st, int column);
-const void *db_blob(sqlite3_stmt *st, int column, size_t *ret_len);
+/*
+ * Columns, from 0. Text and blob are borrowed until the next step or db_done(),
+ * and "" for null; a number is 0 for null.
+ */
+int64_t db_int(struct db_row *row, int column);
+bool db_bool(struct db_row *row, int column);
+bool db_is_null(struct db_row *row, int column);
+const char *db_text(struct db_row *row, int column);
+const char *db_text_or_null(struct db_row *row, int column);
+const void *db_blob(struct db_row *row, int column, size_t *ret_len);
+/* Copies a blob of just `len` bytes; false, and nothing copied, for another. */
+bool db_copy_blob(struct db_row *row, int column, void *ret, size_t len);
+/* What the statement calls it. */
+const char *db_column_name(struct db_row *row, int column);
 
 static inline void db_closep(struct db **d)
 {

@@ -79,16 +79,15 @@ static json_t *build_matrix_row(const struct effective_access *w,
 static json_t *build_compliance_json(struct server *s, const char *device)
 {
 	json_t *j = NULL;
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	struct err e;
 
-	if (db_query(s->db, &st, &e,
+	if (db_first(s->db, &row, &e,
 		     "SELECT compliant FROM device WHERE id = ?", "s",
-		     device) == 0 &&
-	    db_step(s->db, st, &e) > 0 &&
-	    sqlite3_column_type(st, 0) != SQLITE_NULL)
-		j = json_boolean(sqlite3_column_int(st, 0));
-	sqlite3_reset(st);
+		     device) > 0 &&
+	    !db_is_null(row, 0))
+		j = json_boolean(db_bool(row, 0));
+	db_done(&row);
 	return j ? j : json_null();
 }
 
@@ -237,8 +236,8 @@ static int load_vp_state(struct server *s, const struct effective_access *w,
 		{ "stopped", "stopped" },    { "locked", "locked" },
 		{ "wiped", "absent" },	     { "removed", "absent" },
 	};
-	sqlite3_stmt *st = NULL;
-	int r = db_first(s->db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e,
 			 "SELECT type FROM receipt WHERE device = ? AND"
 			 " epoch = ? AND vp = ? AND type IN ('started',"
 			 " 'stopped', 'locked', 'unlocked', 'wiped', 'removed')"
@@ -247,9 +246,9 @@ static int load_vp_state(struct server *s, const struct effective_access *w,
 
 	ret[0] = '\0';
 	for (size_t i = 0; r > 0 && i < ARRAY_SIZE(words); i++)
-		if (strcmp(words[i].receipt, db_text(st, 0)) == 0)
+		if (strcmp(words[i].receipt, db_text(row, 0)) == 0)
 			snprintf(ret, 16, "%s", words[i].state);
-	sqlite3_reset(st);
+	db_done(&row);
 	if (strcmp(w->foreground, vp) == 0)
 		snprintf(ret, 16, "foreground");
 	return r < 0 ? r : 0;
@@ -285,17 +284,17 @@ int access_api_list_vps(struct request *rq, struct err *e)
 	AUTO(auto_freep) struct effective_access *w = calloc(1, sizeof(*w));
 	auto_json json_t *items = json_array(), *reported = NULL;
 	struct db *db = rq->server->db;
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	int r = w ? load_device_access(rq, f, w, e) : err_oom(e, "list VPs");
 
 	if (r == 0)
-		r = db_first(db, &st, e,
+		r = db_first(db, &row, e,
 			     "SELECT reported FROM device WHERE id = ?", "s",
 			     rq->param[0]);
 	if (r < 0)
 		return r;
-	reported = json_loads(db_text(st, 0), 0, NULL);
-	sqlite3_reset(st);
+	reported = json_loads(db_text(row, 0), 0, NULL);
+	db_done(&row);
 	for (unsigned int i = 0; i < w->n_configs; i++) {
 		json_t *j = NULL;
 
@@ -432,25 +431,25 @@ static int create_access_query(struct request *rq, struct err *e)
 /* 0: there are no more; 1: the page is full; REQUEST_AGAIN. */
 static int query_next_devices(struct access_query *q, struct err *e)
 {
-	AUTO(db_done) sqlite3_stmt *st = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	struct db *db = q->rq->server->db;
-	int r = db_query(db, &st, e,
+	int r = db_query(db, &row, e,
 			 "SELECT id, name, grp, state = 'active' AND (?3 = 0 OR"
 			 " enrolled <= ?3) FROM device WHERE id > ?1"
 			 " AND (?2 IS NULL OR id = ?2) ORDER BY id",
 			 "ssi", q->last, request_get_argument(q->rq, "device"),
 			 q->at);
 
-	while (r >= 0 && (r = db_step(db, st, e)) > 0) {
-		bool has_to_tell = sqlite3_column_int(st, 3);
+	while (r == 0 && db_next(row, &r, e)) {
+		bool has_to_tell = db_bool(row, 3);
 
 		if (json_array_size(q->items) >= q->limit)
 			return 1;
 		if (request_is_slice_over(q->rq))
 			return REQUEST_AGAIN;
-		snprintf(q->last, sizeof(q->last), "%s", db_text(st, 0));
-		snprintf(q->name, sizeof(q->name), "%s", db_text(st, 1));
-		snprintf(q->group, sizeof(q->group), "%s", db_text(st, 2));
+		snprintf(q->last, sizeof(q->last), "%s", db_text(row, 0));
+		snprintf(q->name, sizeof(q->name), "%s", db_text(row, 1));
+		snprintf(q->group, sizeof(q->group), "%s", db_text(row, 2));
 		if (!request_can_see_group(q->rq, q->group))
 			continue;
 		r = effective_access_load(q->cache, q->last, q->at, q->world,

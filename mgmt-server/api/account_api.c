@@ -53,32 +53,23 @@ static void account_fini(struct account *a)
 static int load_account(struct server *s, const char *name, struct account *ret,
 			struct err *e)
 {
-	const void *blob;
-	sqlite3_stmt *st = NULL;
-	size_t len;
-	int r = db_query(s->db, &st, e,
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e,
 			 "SELECT role, groups, salt, iterations, verifier"
 			 " FROM user WHERE name = ?",
 			 "s", name);
 
 	/* For an unknown name the same work is done as for a known one. */
 	ret->iterations = PASSWORD_CRYPTO_ITERATIONS_MIN;
-	if (r == 0)
-		r = db_step(s->db, st, e);
 	if (r <= 0)
 		return r;
 	snprintf(ret->name, sizeof(ret->name), "%s", name);
-	snprintf(ret->role, sizeof(ret->role), "%s", db_text(st, 0));
-	ret->groups = strdup(db_text(st, 1));
-	ret->iterations = (uint64_t)sqlite3_column_int64(st, 3);
-	blob = db_blob(st, 2, &len);
-	if (len == SALT_SIZE)
-		memcpy(ret->salt, blob, len);
-	blob = db_blob(st, 4, &len);
-	if (len == HASH_SIZE)
-		memcpy(ret->verifier, blob, len);
-	ret->found = len == HASH_SIZE && ret->groups;
-	sqlite3_reset(st);
+	snprintf(ret->role, sizeof(ret->role), "%s", db_text(row, 0));
+	ret->groups = strdup(db_text(row, 1));
+	ret->iterations = (uint64_t)db_int(row, 3);
+	db_copy_blob(row, 2, ret->salt, SALT_SIZE);
+	ret->found =
+		db_copy_blob(row, 4, ret->verifier, HASH_SIZE) && ret->groups;
 	return 0;
 }
 
@@ -237,13 +228,13 @@ static int derive_new_verifier(struct request *rq, const char *password,
 	return read_derived_verifier(rq, f->verifier, e);
 }
 
-static int build_user_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
+static int build_user_json(struct request *rq, struct db_row *row, json_t **ret,
 			   struct err *e)
 {
-	*ret = json_pack("{s:s, s:s, s:o, s:o}", "name", db_text(st, 0), "role",
-			 db_text(st, 1), "groups",
-			 json_loads(db_text(st, 2), 0, NULL), "created",
-			 request_optional_time(sqlite3_column_int64(st, 3)));
+	*ret = json_pack("{s:s, s:s, s:o, s:o}", "name", db_text(row, 0),
+			 "role", db_text(row, 1), "groups",
+			 json_loads(db_text(row, 2), 0, NULL), "created",
+			 request_optional_time(db_int(row, 3)));
 	return *ret ? 0 : err_oom(e, "list users");
 }
 
@@ -265,16 +256,16 @@ static int load_user_json(struct request *rq, const char *name, json_t **ret,
 			  int64_t *ret_rev, struct err *e)
 {
 	struct db *db = rq->server->db;
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e, COLUMNS " WHERE name = ?", "s", name);
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e, COLUMNS " WHERE name = ?", "s", name);
 
 	if (r <= 0)
 		return r < 0 ? r
 			     : err_set(e, PROBLEM_NOT_FOUND,
 				       "there is no user %.64s", name);
-	r = build_user_json(rq, st, ret, e);
-	*ret_rev = sqlite3_column_int64(st, 4);
-	sqlite3_reset(st);
+	r = build_user_json(rq, row, ret, e);
+	*ret_rev = db_int(row, 4);
+	db_done(&row);
 	request_set_etag(rq, *ret_rev);
 	return r;
 }

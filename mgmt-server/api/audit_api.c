@@ -17,13 +17,12 @@
 
 #define EXPORT_AT_ONCE 64
 
-static int build_entry_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
-			    struct err *e)
+static int build_entry_json(struct request *rq, struct db_row *row,
+			    json_t **ret, struct err *e)
 {
-	*ret = json_pack("{s:I, s:o, s:s}", "index",
-			 (json_int_t)sqlite3_column_int64(st, 0), "entry",
-			 json_loads(db_text(st, 1), 0, NULL), "text",
-			 db_text(st, 1));
+	*ret = json_pack("{s:I, s:o, s:s}", "index", (json_int_t)db_int(row, 0),
+			 "entry", json_loads(db_text(row, 1), 0, NULL), "text",
+			 db_text(row, 1));
 	return *ret ? 0 : err_oom(e, "list the audit");
 }
 
@@ -82,14 +81,14 @@ static int load_leaf_text(struct request *rq, uint64_t index, json_t **ret,
 			  struct err *e)
 {
 	struct db *db = rq->server->db;
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e, "SELECT text FROM leaf WHERE number = ?1",
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e, "SELECT text FROM leaf WHERE number = ?1",
 			 "i", (int64_t)index);
 
 	if (r < 0)
 		return r;
-	*ret = r > 0 ? json_string(db_text(st, 0)) : json_null();
-	sqlite3_reset(st);
+	*ret = r > 0 ? json_string(db_text(row, 0)) : json_null();
+	db_done(&row);
 	return 0;
 }
 
@@ -274,10 +273,10 @@ static int export_next_entries(struct request *rq, char **ret, struct err *e)
 {
 	struct answer *a = &rq->answer;
 	struct db *db = rq->server->db;
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	size_t len;
 	FILE *f;
-	int r = db_query(db, &st, e,
+	int r = db_query(db, &row, e,
 			 "SELECT number, text FROM leaf WHERE number >= ? AND"
 			 " number < ? ORDER BY number LIMIT ?",
 			 "iii", (int64_t)a->more_from, (int64_t)a->more_to,
@@ -289,10 +288,10 @@ static int export_next_entries(struct request *rq, char **ret, struct err *e)
 	f = open_memstream(ret, &len);
 	if (!f)
 		return err_oom(e, "export");
-	while ((r = db_step(db, st, e)) > 0) {
-		a->more_from = (uint64_t)sqlite3_column_int64(st, 0) + 1;
+	while (r == 0 && db_next(row, &r, e)) {
+		a->more_from = (uint64_t)db_int(row, 0) + 1;
 		write_export_entry(f, a->more_format, (int64_t)a->more_from - 1,
-				   db_text(st, 1));
+				   db_text(row, 1));
 	}
 	fclose(f);
 	if (r < 0 || len == 0) {

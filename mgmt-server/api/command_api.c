@@ -31,33 +31,32 @@
 	"  WHERE r.number = action.receipt), envelope, epoch, cancel FROM "    \
 	"action"
 
-static int build_command_json(struct request *rq, sqlite3_stmt *st,
+static int build_command_json(struct request *rq, struct db_row *row,
 			      json_t **ret, struct err *e)
 {
 	auto_json json_t *signers = NULL, *receipt = NULL;
-	int r = json_column_read(st, 11, &signers, e);
+	int r = json_column_read(row, 11, &signers, e);
 
 	if (r == 0)
-		r = json_column_read(st, 17, &receipt, e);
+		r = json_column_read(row, 17, &receipt, e);
 	if (r < 0)
 		return r;
 	*ret = json_pack(
 		"{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:O, s:I,"
 		" s:o, s:o, s:o, s:s, s:O, s:b}",
-		"device", db_text(st, 1), "id", db_text(st, 2), "sha256",
-		db_text(st, 3), "type", db_text(st, 4), "action",
-		db_text(st, 5), "vp",
-		request_optional_string(db_text_or_null(st, 6)), "group",
-		request_optional_string(db_text_or_null(st, 7)), "state",
-		db_text(st, 8), "reason",
-		request_optional_string(db_text_or_null(st, 9)), "text",
-		request_optional_string(db_text_or_null(st, 10)), "signers",
-		signers, "threshold", (json_int_t)sqlite3_column_int64(st, 12),
-		"created", request_optional_time(sqlite3_column_int64(st, 13)),
-		"expires", request_optional_time(sqlite3_column_int64(st, 14)),
-		"updated", request_optional_time(sqlite3_column_int64(st, 15)),
-		"by", db_text(st, 16), "receipt", receipt, "cancel",
-		sqlite3_column_int(st, 20));
+		"device", db_text(row, 1), "id", db_text(row, 2), "sha256",
+		db_text(row, 3), "type", db_text(row, 4), "action",
+		db_text(row, 5), "vp",
+		request_optional_string(db_text_or_null(row, 6)), "group",
+		request_optional_string(db_text_or_null(row, 7)), "state",
+		db_text(row, 8), "reason",
+		request_optional_string(db_text_or_null(row, 9)), "text",
+		request_optional_string(db_text_or_null(row, 10)), "signers",
+		signers, "threshold", (json_int_t)db_int(row, 12), "created",
+		request_optional_time(db_int(row, 13)), "expires",
+		request_optional_time(db_int(row, 14)), "updated",
+		request_optional_time(db_int(row, 15)), "by", db_text(row, 16),
+		"receipt", receipt, "cancel", db_bool(row, 20));
 	return *ret ? 0 : err_oom(e, "list actions");
 }
 
@@ -95,17 +94,17 @@ static int load_command_json(struct request *rq, const char *id, json_t **ret,
 			     struct err *e)
 {
 	struct db *db = rq->server->db;
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e, COLUMNS " WHERE device = ? AND id = ?",
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e, COLUMNS " WHERE device = ? AND id = ?",
 			 "ss", rq->param[0], id);
 
 	if (r <= 0)
 		return r;
-	r = build_command_json(rq, st, ret, e);
+	r = build_command_json(rq, row, ret, e);
 	if (ret_envelope_digest)
 		snprintf(ret_envelope_digest, ENCODING_DIGEST_SIZE, "%s",
-			 db_text(st, 3));
-	sqlite3_reset(st);
+			 db_text(row, 3));
+	db_done(&row);
 	return r < 0 ? r : 1;
 }
 
@@ -258,8 +257,8 @@ static int merge_command_signatures(struct request *rq, struct new_command *o,
 	AUTO(envelope_freep) struct envelope *old = NULL;
 	struct db *db = rq->server->db;
 	auto_free char *text = NULL;
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e,
 			 "SELECT envelope FROM action WHERE device = ? AND"
 			 " sha256 = ?",
 			 "ss", rq->param[0], o->sha256);
@@ -267,8 +266,8 @@ static int merge_command_signatures(struct request *rq, struct new_command *o,
 	if (r <= 0)
 		return r;
 	o->known = true;
-	text = strdup(db_text(st, 0));
-	sqlite3_reset(st);
+	text = strdup(db_text(row, 0));
+	db_done(&row);
 	if (!text)
 		return err_oom(e, "merge signatures");
 	r = envelope_parse(text, strlen(text), &old, e);
@@ -279,13 +278,13 @@ static int check_command_id(struct request *rq, const struct new_command *o,
 			    struct err *e)
 {
 	struct db *db = rq->server->db;
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e,
 			 "SELECT 1 FROM action WHERE device = ? AND id = ?"
 			 " AND sha256 <> ?",
 			 "sss", rq->param[0], o->doc->head.id, o->sha256);
 
-	sqlite3_reset(st);
+	db_done(&row);
 	return r <= 0 ? r
 		      : err_reason(e, REASON_REPLAY,
 				   "id '%s' was used with other bytes",
@@ -338,7 +337,7 @@ static int send_command_now(struct request *rq, const struct new_command *o,
 		       " sha256 = ? AND state = 'pending' AND ?",
 		       "ssi", o->device, o->sha256, (int64_t)(c && c->hello));
 
-	if (r < 0 || sqlite3_changes(db_handle(s->db)) == 0)
+	if (r < 0 || db_changed(s->db) == 0)
 		return r;
 	r = envelope_text(o->env, &text, e);
 	return r < 0 ? r : device_channel_send_command(c, text, o->sha256, e);

@@ -36,32 +36,31 @@
 	"  ORDER BY seq DESC LIMIT 1)"                                         \
 	" FROM device"
 
-static json_t *build_optional_bool(sqlite3_stmt *st, int column)
+static json_t *build_optional_bool(struct db_row *row, int column)
 {
-	return sqlite3_column_type(st, column) == SQLITE_NULL
-		       ? json_null()
-		       : json_boolean(sqlite3_column_int(st, column));
+	return db_is_null(row, column) ? json_null()
+				       : json_boolean(db_bool(row, column));
 }
 
-static json_t *build_integer_json(sqlite3_stmt *st, int column)
+static json_t *build_integer_json(struct db_row *row, int column)
 {
-	return json_integer(sqlite3_column_int64(st, column));
+	return json_integer(db_int(row, column));
 }
 
-static int build_device_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
-			     struct err *e)
+static int build_device_json(struct request *rq, struct db_row *row,
+			     json_t **ret, struct err *e)
 {
-	const char *id = db_text(st, 0);
+	const char *id = db_text(row, 0);
 	const struct device_channel *c =
 		connections_find(rq->server->presence, id);
 	auto_json json_t *labels = NULL, *reported = NULL, *alarms = NULL,
 			 *documents = NULL;
-	int r = json_column_read(st, 2, &labels, e);
+	int r = json_column_read(row, 2, &labels, e);
 
 	if (r == 0)
-		r = json_column_read(st, 12, &reported, e);
+		r = json_column_read(row, 12, &reported, e);
 	if (r == 0)
-		r = json_column_read(st, 17, &documents, e);
+		r = json_column_read(row, 17, &documents, e);
 	if (r == 0)
 		r = alarm_list(rq->server->db, id, &alarms, e);
 	if (r < 0)
@@ -72,18 +71,19 @@ static int build_device_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
 	*ret = json_pack(
 		"{s:s, s:s, s:O, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o,"
 		" s:O, s:b, s:o, s:o, s:o, s:O, s:O}",
-		"id", id, "name", db_text(st, 1), "labels", labels, "group",
-		db_text(st, 3), "state", db_text(st, 4), "epoch",
-		db_text(st, 5), "enrolled",
-		request_optional_time(sqlite3_column_int64(st, 6)), "seen",
-		request_optional_time(sqlite3_column_int64(st, 7)), "compliant",
-		build_optional_bool(st, 8), "enforcement",
-		request_optional_string(db_text_or_null(st, 9)), "foreground",
-		request_optional_string(db_text_or_null(st, 10)), "snapshot",
-		build_integer_json(st, 11), "reported", reported, "connected",
-		c != NULL, "checked", build_optional_bool(st, 14), "receipts",
-		build_integer_json(st, 15), "audit", build_integer_json(st, 16),
-		"alarms", alarms, "documents", documents);
+		"id", id, "name", db_text(row, 1), "labels", labels, "group",
+		db_text(row, 3), "state", db_text(row, 4), "epoch",
+		db_text(row, 5), "enrolled",
+		request_optional_time(db_int(row, 6)), "seen",
+		request_optional_time(db_int(row, 7)), "compliant",
+		build_optional_bool(row, 8), "enforcement",
+		request_optional_string(db_text_or_null(row, 9)), "foreground",
+		request_optional_string(db_text_or_null(row, 10)), "snapshot",
+		build_integer_json(row, 11), "reported", reported, "connected",
+		c != NULL, "checked", build_optional_bool(row, 14), "receipts",
+		build_integer_json(row, 15), "audit",
+		build_integer_json(row, 16), "alarms", alarms, "documents",
+		documents);
 	return *ret ? 0 : err_oom(e, "show a device");
 }
 
@@ -120,18 +120,18 @@ static int load_device_json(struct request *rq, json_t **ret, int64_t *ret_rev,
 {
 	struct db *db = rq->server->db;
 	char group[DOC_ID_SIZE];
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
 				     group, e);
 
 	if (r == 0)
-		r = db_first(db, &st, e, COLUMNS " WHERE id = ?", "s",
+		r = db_first(db, &row, e, COLUMNS " WHERE id = ?", "s",
 			     rq->param[0]);
 	if (r < 0)
 		return r;
-	r = build_device_json(rq, st, ret, e);
-	*ret_rev = sqlite3_column_int64(st, 13);
-	sqlite3_reset(st);
+	r = build_device_json(rq, row, ret, e);
+	*ret_rev = db_int(row, 13);
+	db_done(&row);
 	request_set_etag(rq, *ret_rev);
 	return r;
 }
@@ -264,10 +264,10 @@ int device_api_retire(struct request *rq, struct err *e)
 	return answer_changed_device(rq, before, e);
 }
 
-static json_t *build_base64_json(sqlite3_stmt *st, int column)
+static json_t *build_base64_json(struct db_row *row, int column)
 {
 	size_t len;
-	const void *data = db_blob(st, column, &len);
+	const void *data = db_blob(row, column, &len);
 	auto_free char *text = encoding_to_base64(data, len);
 
 	return json_string(text ? text : "");
@@ -278,12 +278,12 @@ static int list_device_keys(struct request *rq, json_t **ret, struct err *e)
 	struct db *db = rq->server->db;
 	auto_json json_t *items = json_array();
 	char group[DOC_ID_SIZE];
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
 				     group, e);
 
 	if (r == 0)
-		r = db_query(db, &st, e,
+		r = db_query(db, &row, e,
 			     "SELECT epoch, identity_spki, receipt_spki,"
 			     " identity_cert, receipt_cert, bind, enrolment,"
 			     " enrolled, checked FROM epoch WHERE device = ?"
@@ -291,21 +291,20 @@ static int list_device_keys(struct request *rq, json_t **ret, struct err *e)
 			     "s", rq->param[0]);
 	if (r < 0)
 		return r;
-	while ((r = db_step(db, st, e)) > 0)
+	while (r == 0 && db_next(row, &r, e))
 		json_array_append_new(
 			items,
 			json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:s,"
 				  " s:o, s:o}",
 				  "device", rq->param[0], "epoch",
-				  db_text(st, 0), "identity_spki",
-				  build_base64_json(st, 1), "receipt_spki",
-				  build_base64_json(st, 2), "identity_cert",
-				  db_text(st, 3), "receipt_cert",
-				  db_text(st, 4), "bind", db_text(st, 5),
-				  "enrolment", db_text(st, 6), "enrolled",
-				  request_optional_time(
-					  sqlite3_column_int64(st, 7)),
-				  "checked", build_optional_bool(st, 8)));
+				  db_text(row, 0), "identity_spki",
+				  build_base64_json(row, 1), "receipt_spki",
+				  build_base64_json(row, 2), "identity_cert",
+				  db_text(row, 3), "receipt_cert",
+				  db_text(row, 4), "bind", db_text(row, 5),
+				  "enrolment", db_text(row, 6), "enrolled",
+				  request_optional_time(db_int(row, 7)),
+				  "checked", build_optional_bool(row, 8)));
 	if (r < 0)
 		return r;
 	*ret = steal(items);
@@ -344,7 +343,7 @@ int device_api_record_key_check(struct request *rq, struct err *e)
 			   "iss", (int64_t)bound, rq->param[0], epoch);
 	if (r < 0)
 		return r;
-	if (sqlite3_changes(db_handle(s->db)) == 0)
+	if (db_changed(s->db) == 0)
 		return err_set(e, PROBLEM_NOT_FOUND,
 			       "the device has no epoch %.40s", epoch);
 	if (!bound)

@@ -28,10 +28,10 @@ static int check_document_version(struct server *s, const struct doc_head *h,
 				  struct err *e)
 {
 	char sha256[ENCODING_DIGEST_SIZE];
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	int64_t newest;
 	bool same;
-	int r = db_first(s->db, &st, e,
+	int r = db_first(s->db, &row, e,
 			 "SELECT version, sha256 FROM document WHERE type = ?"
 			 " AND id = ? AND " DOCUMENT_IS_VALID
 			 " ORDER BY version DESC LIMIT 1",
@@ -39,10 +39,10 @@ static int check_document_version(struct server *s, const struct doc_head *h,
 
 	if (r <= 0)
 		return r;
-	newest = sqlite3_column_int64(st, 0);
+	newest = db_int(row, 0);
 	encoding_format_digest(h->digest, sha256);
-	same = strcmp(db_text(st, 1), sha256) == 0;
-	sqlite3_reset(st);
+	same = strcmp(db_text(row, 1), sha256) == 0;
+	db_done(&row);
 	if (newest > h->version)
 		return err_reason(e, REASON_ROLLBACK,
 				  "%s %s: version %u, but %lld is here",
@@ -58,18 +58,14 @@ static int check_document_version(struct server *s, const struct doc_head *h,
 static int load_document_state(struct server *s, const char *sha256,
 			       char ret[16], struct err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e,
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e,
 			 "SELECT state FROM document WHERE sha256 = ?", "s",
 			 sha256);
 
 	ret[0] = '\0';
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r > 0)
-		snprintf(ret, 16, "%s", db_text(st, 0));
-	sqlite3_reset(st);
+		snprintf(ret, 16, "%s", db_text(row, 0));
 	return r < 0 ? r : 0;
 }
 
@@ -224,49 +220,48 @@ int document_api_submit(struct request *rq, struct err *e)
 }
 
 /* ---- lists */
-static int build_document_json(struct request *rq, sqlite3_stmt *st,
+static int build_document_json(struct request *rq, struct db_row *row,
 			       json_t **ret, struct err *e)
 {
 	*ret = json_pack(
 		"{s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:s}",
-		"type", db_text(st, 1), "id", db_text(st, 2), "version",
-		(json_int_t)sqlite3_column_int64(st, 3), "sha256",
-		db_text(st, 4), "state", db_text(st, 5), "issued",
-		request_optional_time(sqlite3_column_int64(st, 6)), "expires",
-		request_optional_time(sqlite3_column_int64(st, 7)), "signers",
-		json_loads(db_text(st, 8), 0, NULL), "threshold",
-		(json_int_t)sqlite3_column_int64(st, 9), "size",
-		(json_int_t)sqlite3_column_int64(st, 10), "submitted",
-		request_optional_time(sqlite3_column_int64(st, 11)), "by",
-		db_text(st, 12));
+		"type", db_text(row, 1), "id", db_text(row, 2), "version",
+		(json_int_t)db_int(row, 3), "sha256", db_text(row, 4), "state",
+		db_text(row, 5), "issued",
+		request_optional_time(db_int(row, 6)), "expires",
+		request_optional_time(db_int(row, 7)), "signers",
+		json_loads(db_text(row, 8), 0, NULL), "threshold",
+		(json_int_t)db_int(row, 9), "size", (json_int_t)db_int(row, 10),
+		"submitted", request_optional_time(db_int(row, 11)), "by",
+		db_text(row, 12));
 	return *ret ? 0 : err_oom(e, "list documents");
 }
 
 /* A group's document is for those who may see the group. */
-static bool is_hidden_from_caller(const struct request *rq, sqlite3_stmt *st)
+static bool is_hidden_from_caller(const struct request *rq, struct db_row *row)
 {
-	return strcmp(db_text(st, 1), "group") == 0 &&
-	       !request_can_see_group(rq, db_text(st, 2));
+	return strcmp(db_text(row, 1), "group") == 0 &&
+	       !request_can_see_group(rq, db_text(row, 2));
 }
 
 int document_api_load_json(struct request *rq, const char *sha256, json_t **ret,
 			   struct err *e)
 {
 	struct db *db = rq->server->db;
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e,
 			 "SELECT " COLUMNS " FROM document WHERE sha256 = ?",
 			 "s", sha256);
 
 	if (r <= 0)
 		return r;
-	if (is_hidden_from_caller(rq, st)) {
-		sqlite3_reset(st);
+	if (is_hidden_from_caller(rq, row)) {
+		db_done(&row);
 		return 0;
 	}
-	r = build_document_json(rq, st, ret, e);
-	request_set_etag(rq, sqlite3_column_int64(st, 13));
-	sqlite3_reset(st);
+	r = build_document_json(rq, row, ret, e);
+	request_set_etag(rq, db_int(row, 13));
+	db_done(&row);
 	return r < 0 ? r : 1;
 }
 
@@ -348,11 +343,11 @@ static int find_document_version(struct request *rq,
 {
 	const char *version = rq->param[2];
 	uint64_t number = 0;
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	int r;
 
 	if (strcmp(version, "latest") == 0)
-		r = db_first(rq->server->db, &st, e,
+		r = db_first(rq->server->db, &row, e,
 			     "SELECT sha256 FROM document WHERE type = ?"
 			     " AND id = ? AND " DOCUMENT_IS_VALID
 			     " ORDER BY version DESC LIMIT 1",
@@ -360,7 +355,7 @@ static int find_document_version(struct request *rq,
 	else if (encoding_parse_number(version, INT32_MAX, &number) < 0)
 		return set_not_found_error(e);
 	else
-		r = db_first(rq->server->db, &st, e,
+		r = db_first(rq->server->db, &row, e,
 			     "SELECT sha256 FROM document WHERE type = ?"
 			     " AND id = ? AND version = ?"
 			     " ORDER BY state IN ('proposed', 'withdrawn'),"
@@ -369,8 +364,8 @@ static int find_document_version(struct request *rq,
 			     (int64_t)number);
 	if (r <= 0)
 		return r < 0 ? r : set_not_found_error(e);
-	snprintf(ret, ENCODING_DIGEST_SIZE, "%s", db_text(st, 0));
-	sqlite3_reset(st);
+	snprintf(ret, ENCODING_DIGEST_SIZE, "%s", db_text(row, 0));
+	db_done(&row);
 	return 0;
 }
 

@@ -45,25 +45,25 @@ int enrollment_api_show_ca(struct request *rq, struct err *e)
 	" creator, note, (SELECT json_group_array(device) FROM epoch"          \
 	"  WHERE epoch.enrolment = enrolment.id) FROM enrolment"
 
-static int build_enrollment_json(struct request *rq, sqlite3_stmt *st,
+static int build_enrollment_json(struct request *rq, struct db_row *row,
 				 json_t **ret, struct err *e)
 {
-	bool expired = sqlite3_column_int64(st, 4) <= clock_wall();
-	int64_t uses = sqlite3_column_int64(st, 5);
-	int64_t used = sqlite3_column_int64(st, 6);
-	const char *state = sqlite3_column_int(st, 7) ? "revoked"
-			    : used >= uses	      ? "used"
-			    : expired		      ? "expired"
-						      : "open";
+	bool expired = db_int(row, 4) <= clock_wall();
+	int64_t uses = db_int(row, 5);
+	int64_t used = db_int(row, 6);
+	const char *state = db_bool(row, 7) ? "revoked"
+			    : used >= uses  ? "used"
+			    : expired	    ? "expired"
+					    : "open";
 
-	*ret = json_pack(
-		"{s:s, s:s, s:o, s:o, s:I, s:I, s:s, s:s, s:s, s:o}", "id",
-		db_text(st, 1), "group", db_text(st, 2), "created",
-		request_optional_time(sqlite3_column_int64(st, 3)), "expires",
-		request_optional_time(sqlite3_column_int64(st, 4)), "uses",
-		(json_int_t)uses, "used", (json_int_t)used, "state", state,
-		"by", db_text(st, 8), "note", db_text(st, 9), "devices",
-		json_loads(db_text(st, 10), 0, NULL));
+	*ret = json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:s, s:s, s:s, s:o}",
+			 "id", db_text(row, 1), "group", db_text(row, 2),
+			 "created", request_optional_time(db_int(row, 3)),
+			 "expires", request_optional_time(db_int(row, 4)),
+			 "uses", (json_int_t)uses, "used", (json_int_t)used,
+			 "state", state, "by", db_text(row, 8), "note",
+			 db_text(row, 9), "devices",
+			 json_loads(db_text(row, 10), 0, NULL));
 	return *ret ? 0 : err_oom(e, "list enrolments");
 }
 
@@ -84,18 +84,18 @@ static int load_enrollment_json(struct request *rq, const char *id,
 				json_t **ret, struct err *e)
 {
 	struct db *db = rq->server->db;
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e, COLUMNS " WHERE id = ?", "s", id);
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e, COLUMNS " WHERE id = ?", "s", id);
 
 	if (r < 0)
 		return r;
-	if (r == 0 || !request_can_see_group(rq, db_text(st, 2))) {
-		sqlite3_reset(st);
+	if (r == 0 || !request_can_see_group(rq, db_text(row, 2))) {
+		db_done(&row);
 		return err_set(e, PROBLEM_NOT_FOUND,
 			       "there is no such enrolment");
 	}
-	r = build_enrollment_json(rq, st, ret, e);
-	sqlite3_reset(st);
+	r = build_enrollment_json(rq, row, ret, e);
+	db_done(&row);
 	return r;
 }
 
@@ -234,13 +234,13 @@ static int redeem_enrollment_token(struct request *rq,
 	struct db *db = rq->server->db;
 	uint8_t admit[HASH_SIZE], digest[HASH_SIZE];
 	char hex[2 * HASH_SIZE + 1];
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	int r;
 
 	encoding_from_hex(a->admit, admit, sizeof(admit));
 	hash_sha256(admit, sizeof(admit), digest);
 	encoding_to_hex(digest, sizeof(digest), hex);
-	r = db_first(db, &st, e,
+	r = db_first(db, &row, e,
 		     "SELECT id, grp FROM enrolment WHERE admit = ? AND"
 		     " revoked = 0 AND used < uses AND expires > ?",
 		     "si", hex, clock_wall());
@@ -249,9 +249,9 @@ static int redeem_enrollment_token(struct request *rq,
 			     : err_set(e, PROBLEM_FORBIDDEN,
 				       "the token is unknown, used, expired or "
 				       "revoked");
-	snprintf(a->enrolment, sizeof(a->enrolment), "%s", db_text(st, 0));
-	snprintf(a->group, sizeof(a->group), "%s", db_text(st, 1));
-	sqlite3_reset(st);
+	snprintf(a->enrolment, sizeof(a->enrolment), "%s", db_text(row, 0));
+	snprintf(a->group, sizeof(a->group), "%s", db_text(row, 1));
+	db_done(&row);
 	return db_run(db, e,
 		      "UPDATE enrolment SET used = used + 1 WHERE id = ?", "s",
 		      a->enrolment);
@@ -280,7 +280,7 @@ static int insert_enrolled_device(struct request *rq,
 
 	if (r < 0)
 		return r;
-	if (sqlite3_changes(db_handle(db)) == 0)
+	if (db_changed(db) == 0)
 		return err_set(e, PROBLEM_FORBIDDEN, "the device is retired");
 	r = db_run(db, e,
 		   "INSERT INTO epoch (device, epoch, enrolment,"
@@ -391,9 +391,9 @@ static int check_renewed_key(struct request *rq,
 	struct db *db = rq->server->db;
 	const void *spki, *have;
 	size_t len, have_len;
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	bool same;
-	int r = db_first(db, &st, e,
+	int r = db_first(db, &row, e,
 			 "SELECT p.identity_spki FROM device AS d JOIN epoch AS"
 			 " p ON p.device = d.id AND p.epoch = d.epoch WHERE"
 			 " d.id = ? AND d.state = 'active'",
@@ -402,9 +402,9 @@ static int check_renewed_key(struct request *rq,
 	if (r < 0)
 		return r;
 	spki = key_spki(w->old, &len);
-	have = r > 0 ? db_blob(st, 0, &have_len) : NULL;
+	have = r > 0 ? db_blob(row, 0, &have_len) : NULL;
 	same = have && have_len == len && memcmp(have, spki, len) == 0;
-	sqlite3_reset(st);
+	db_done(&row);
 	return same ? 0
 		    : err_set(e, PROBLEM_FORBIDDEN,
 			      "no active device has that key");

@@ -36,27 +36,27 @@ static json_t *build_group_refs_json(const struct doc_group *g)
 	return list;
 }
 
-static int build_group_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
-			    struct err *e)
+static int build_group_json(struct request *rq, struct db_row *row,
+			    json_t **ret, struct err *e)
 {
 	const struct composition *c = NULL;
 	AUTO(doc_freep) struct doc *d = NULL;
-	int r = document_load(rq->server->db, db_text(st, 2), &d, e);
+	int r = document_load(rq->server->db, db_text(row, 2), &d, e);
 
 	if (r == 0)
-		r = snapshot_get_composition(rq->server, db_text(st, 0), &c, e);
+		r = snapshot_get_composition(rq->server, db_text(row, 0), &c,
+					     e);
 	if (r < 0)
 		return r;
 	assert(c);
 	*ret = json_pack(
 		"{s:s, s:I, s:s, s:o, s:o, s:I, s:I, s:o, s:o, s:o}", "id",
-		db_text(st, 0), "version",
-		(json_int_t)sqlite3_column_int64(st, 1), "sha256",
-		db_text(st, 2), "expires",
-		request_optional_time(sqlite3_column_int64(st, 3)), "signers",
-		json_loads(db_text(st, 4), 0, NULL), "devices",
-		(json_int_t)sqlite3_column_int64(st, 5), "compliant",
-		(json_int_t)sqlite3_column_int64(st, 6), "names",
+		db_text(row, 0), "version", (json_int_t)db_int(row, 1),
+		"sha256", db_text(row, 2), "expires",
+		request_optional_time(db_int(row, 3)), "signers",
+		json_loads(db_text(row, 4), 0, NULL), "devices",
+		(json_int_t)db_int(row, 5), "compliant",
+		(json_int_t)db_int(row, 6), "names",
 		build_group_refs_json(doc_as_group(d)), "documents",
 		snapshot_build_documents_json(c), "problem",
 		request_optional_string(c->problem[0] ? c->problem : NULL));
@@ -81,21 +81,18 @@ int group_api_show(struct request *rq, struct err *e)
 {
 	struct db *db = rq->server->db;
 	json_t *j = NULL;
-	sqlite3_stmt *st = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = 0;
 
-	if (request_can_see_group(rq, rq->param[0])) {
-		r = db_query(db, &st, e,
+	if (request_can_see_group(rq, rq->param[0]))
+		r = db_first(db, &row, e,
 			     GROUP_COLUMNS " WHERE " NEWEST " AND id = ?", "s",
 			     rq->param[0]);
-		if (r == 0)
-			r = db_step(db, st, e);
-	}
 	if (r == 0)
 		return err_set(e, PROBLEM_NOT_FOUND, "there is no group %.64s",
 			       rq->param[0]);
 	if (r > 0)
-		r = build_group_json(rq, st, &j, e);
+		r = build_group_json(rq, row, &j, e);
 	return r < 0 ? r : request_answer_json(rq, 200, j, e);
 }
 
@@ -104,7 +101,7 @@ int group_api_show_snapshot(struct request *rq, struct err *e)
 	struct db *db = rq->server->db;
 	const struct composition *c = NULL;
 	char group[DOC_ID_SIZE];
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	json_t *j;
 	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
 				     group, e);
@@ -112,7 +109,7 @@ int group_api_show_snapshot(struct request *rq, struct err *e)
 	if (r == 0)
 		r = snapshot_get_composition(rq->server, group, &c, e);
 	if (r == 0)
-		r = db_first(db, &st, e,
+		r = db_first(db, &row, e,
 			     "SELECT n.version, n.issued, n.expires,"
 			     " n.documents, n.envelope, d.compliant"
 			     " FROM snapshot AS n JOIN device AS d"
@@ -127,13 +124,13 @@ int group_api_show_snapshot(struct request *rq, struct err *e)
 			       c->problem[0] ? ": " : "", c->problem);
 	j = json_pack(
 		"{s:I, s:o, s:o, s:b, s:o, s:o, s:o}", "version",
-		(json_int_t)sqlite3_column_int64(st, 0), "issued",
-		request_optional_time(sqlite3_column_int64(st, 1)), "expires",
-		request_optional_time(sqlite3_column_int64(st, 2)),
-		"acknowledged", sqlite3_column_int(st, 5) == 1, "documents",
-		json_loads(db_text(st, 3), 0, NULL), "envelope",
-		json_loads(db_text(st, 4), 0, NULL), "problem",
+		(json_int_t)db_int(row, 0), "issued",
+		request_optional_time(db_int(row, 1)), "expires",
+		request_optional_time(db_int(row, 2)), "acknowledged",
+		db_int(row, 5) == 1, "documents",
+		json_loads(db_text(row, 3), 0, NULL), "envelope",
+		json_loads(db_text(row, 4), 0, NULL), "problem",
 		request_optional_string(c->problem[0] ? c->problem : NULL));
-	sqlite3_reset(st);
+	db_done(&row);
 	return request_answer_json(rq, 200, j, e);
 }

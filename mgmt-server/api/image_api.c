@@ -16,14 +16,14 @@
 	"SELECT number, id, version, sha256, state, complete, signers"         \
 	" FROM document"
 
-static int build_image_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
-			    struct err *e)
+static int build_image_json(struct request *rq, struct db_row *row,
+			    json_t **ret, struct err *e)
 {
 	AUTO(doc_freep) struct doc *d = NULL;
 	auto_json json_t *layers = json_array();
 	const struct doc_image *image;
 	uint64_t size = 0;
-	int r = document_load(rq->server->db, db_text(st, 3), &d, e);
+	int r = document_load(rq->server->db, db_text(row, 3), &d, e);
 
 	if (r < 0)
 		return r;
@@ -39,13 +39,12 @@ static int build_image_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
 						l->chunks));
 	}
 	*ret = json_pack("{s:s, s:I, s:s, s:s, s:s, s:I, s:b, s:O, s:o}", "id",
-			 db_text(st, 1), "version",
-			 (json_int_t)sqlite3_column_int64(st, 2), "sha256",
-			 db_text(st, 3), "state", db_text(st, 4),
+			 db_text(row, 1), "version", (json_int_t)db_int(row, 2),
+			 "sha256", db_text(row, 3), "state", db_text(row, 4),
 			 "architecture", image->architecture, "size",
-			 (json_int_t)size, "complete",
-			 sqlite3_column_int(st, 5), "layers", layers, "signers",
-			 json_loads(db_text(st, 6), 0, NULL));
+			 (json_int_t)size, "complete", db_bool(row, 5),
+			 "layers", layers, "signers",
+			 json_loads(db_text(row, 6), 0, NULL));
 	return *ret ? 0 : err_oom(e, "list images");
 }
 
@@ -67,25 +66,22 @@ int image_api_show(struct request *rq, struct err *e)
 	struct db *db = rq->server->db;
 	bool latest = strcmp(rq->param[1], "latest") == 0;
 	uint64_t version = 0;
-	sqlite3_stmt *st = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	json_t *j = NULL;
 	int r = 0;
 
 	if (latest ||
-	    encoding_parse_number(rq->param[1], INT32_MAX, &version) == 0) {
-		r = db_query(db, &st, e,
+	    encoding_parse_number(rq->param[1], INT32_MAX, &version) == 0)
+		r = db_first(db, &row, e,
 			     COLUMNS " WHERE type = 'image' AND id = ? AND"
 				     " (? OR version = ?) ORDER BY state IN"
 				     " ('proposed', 'withdrawn'), version DESC"
 				     " LIMIT 1",
 			     "sii", rq->param[0], (int64_t)latest,
 			     (int64_t)version);
-		if (r == 0)
-			r = db_step(db, st, e);
-	}
 	if (r == 0)
 		return err_set(e, PROBLEM_NOT_FOUND, "there is no such image");
 	if (r > 0)
-		r = build_image_json(rq, st, &j, e);
+		r = build_image_json(rq, row, &j, e);
 	return r < 0 ? r : request_answer_json(rq, 200, j, e);
 }

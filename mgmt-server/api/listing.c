@@ -12,11 +12,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-static void stmt_freep(sqlite3_stmt **st)
-{
-	sqlite3_finalize(*st);
-}
-
 struct listing_query {
 	struct request *rq;
 	const struct listing *l;
@@ -85,66 +80,71 @@ static char *build_query_sql(const struct listing_query *q)
 	return sql;
 }
 
-static int bind_text_value(sqlite3_stmt *st, int i, const char *s)
+struct value_list {
+	struct db_value *v;
+	size_t n;
+};
+
+static void value_list_fini(struct value_list *l)
 {
-	return sqlite3_bind_text(st, i, s, -1, SQLITE_TRANSIENT);
+	free(l->v);
 }
 
-static int bind_query_values(const struct listing_query *q,
-			     const struct listing_value *v, sqlite3_stmt *st)
+static void add_value(struct value_list *l, const char *text, int64_t number)
 {
-	int i = 1, r = SQLITE_OK;
-	size_t g;
+	l->v[l->n++] = (struct db_value){ .text = text, .number = number };
+}
+
+/* In the order of build_query_sql(); texts are borrowed. */
+static int collect_query_values(const struct listing_query *q,
+				const struct listing_value *v,
+				struct value_list *ret)
+{
+	size_t own = 0, g;
 	json_t *j;
 
-	for (; v && v->used; v++)
-		r |= v->is_null ? sqlite3_bind_null(st, i++)
-		     : v->text	? bind_text_value(st, i++, v->text)
-				: sqlite3_bind_int64(st, i++, v->number);
-	for (unsigned int n = 0; n < q->filter.n; n++)
-		r |= q->filter.value[n].text
-			     ? bind_text_value(st, i++, q->filter.value[n].text)
-			     : sqlite3_bind_int64(st, i++,
-						  q->filter.value[n].number);
+	while (v && v[own].used)
+		own++;
+	ret->v = calloc(own + q->filter.n +
+				json_array_size(q->rq->caller.groups) + 2,
+			sizeof(*ret->v));
+	if (!ret->v)
+		return -ENOMEM;
+	for (size_t i = 0; i < own; i++)
+		ret->v[ret->n++] = (struct db_value){ v[i].text, v[i].number,
+						      v[i].is_null };
+	for (unsigned int i = 0; i < q->filter.n; i++)
+		add_value(ret, q->filter.value[i].text,
+			  q->filter.value[i].number);
 	if (q->l->scope)
 		json_array_foreach (q->rq->caller.groups, g, j)
-			r |= bind_text_value(st, i++, json_string_value(j));
+			add_value(ret, json_string_value(j), 0);
 	if (q->cursor)
-		r |= q->l->key_is_text
-			     ? bind_text_value(st, i++, q->cursor)
-			     : sqlite3_bind_int64(st, i++,
-						  (int64_t)q->cursor_number);
+		add_value(ret, q->l->key_is_text ? q->cursor : NULL,
+			  (int64_t)q->cursor_number);
 	/* One more than asked for shows whether there is a next page. */
-	r |= sqlite3_bind_int64(st, i, (int64_t)q->limit + 1);
-	return r == SQLITE_OK ? 0 : -EIO;
+	add_value(ret, NULL, (int64_t)q->limit + 1);
+	return 0;
 }
 
-static int collect_page_items(const struct listing_query *q, sqlite3_stmt *st,
+static int collect_page_items(const struct listing_query *q, struct db_row *row,
 			      json_t *items, char next[128], struct err *e)
 {
-	struct request *rq = q->rq;
-	int r;
+	uint64_t n = 0;
+	int r = 0;
 
-	for (uint64_t n = 0;; n++) {
-		json_t *row = NULL;
+	while (r == 0 && db_next(row, &r, e)) {
+		json_t *item = NULL;
 
-		r = db_step(rq->server->db, st, e);
-		if (r < 0)
-			return r;
-		if (r == 0) {
-			next[0] = '\0';
+		if (n++ == q->limit)
 			return 0;
-		}
-		if (n == q->limit)
-			return 0;
-		snprintf(next, 128, "%s",
-			 (const char *)sqlite3_column_text(st, 0));
-		r = q->l->row(rq, st, &row, e);
-		if (r < 0)
-			return r;
-		if (row && json_array_append_new(items, row) < 0)
+		snprintf(next, 128, "%s", db_text(row, 0));
+		r = q->l->row(q->rq, row, &item, e);
+		if (r == 0 && item && json_array_append_new(items, item) < 0)
 			return err_oom(e, "list");
 	}
+	next[0] = '\0';
+	return r;
 }
 
 int listing_answer(struct request *rq, const struct listing *l,
@@ -152,8 +152,8 @@ int listing_answer(struct request *rq, const struct listing *l,
 {
 	AUTO(listing_query_fini)
 	struct listing_query q = { .rq = rq, .l = l, .limit = LISTING_LIMIT };
-	AUTO(stmt_freep) sqlite3_stmt *st = NULL;
-	sqlite3 *db = db_handle(rq->server->db);
+	AUTO(value_list_fini) struct value_list list = { 0 };
+	AUTO(db_done) struct db_row *row = NULL;
 	auto_json json_t *items = json_array();
 	auto_free char *sql = NULL;
 	char next[128] = "";
@@ -162,12 +162,12 @@ int listing_answer(struct request *rq, const struct listing *l,
 	if (r < 0)
 		return r;
 	sql = build_query_sql(&q);
-	if (!sql || !items)
+	if (!sql || !items || collect_query_values(&q, values, &list) < 0)
 		return err_oom(e, "list");
-	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK ||
-	    bind_query_values(&q, values, st) < 0)
-		return err_set(e, EIO, "list: %s", sqlite3_errmsg(db));
-	r = collect_page_items(&q, st, items, next, e);
+	r = db_query_values(rq->server->db, &row, e, sql, list.v, list.n);
+	if (r < 0)
+		return r;
+	r = collect_page_items(&q, row, items, next, e);
 	if (r < 0)
 		return r;
 	return request_answer_list(rq, steal(items), next[0] ? next : NULL, e);

@@ -3,9 +3,9 @@
 #ifndef MGMT_SERVER_API_LISTING_H
 #define MGMT_SERVER_API_LISTING_H
 
-#include <sqlite3.h>
 #include <stdbool.h>
 
+#include "lib/db.h"
 #include "lib/json.h"
 #include "mgmt-server/api/filter.h"
 
@@ -22,7 +22,7 @@ struct listing {
 	bool key_is_text, desc;
 	const char *scope; /* column with the group, or NULL: not scoped */
 	const struct filter_field *fields; /* NULL: no filter */
-	int (*row)(struct request *rq, sqlite3_stmt *st, json_t **ret,
+	int (*row)(struct request *rq, struct db_row *columns, json_t **ret,
 		   struct err *e);
 };
 

@@ -315,24 +315,24 @@ static int load_group_compositions(struct plan *w, const char *group,
 /* Some devices behind the last one; 0: that was all. */
 static int compute_next_devices(struct plan *w, struct err *e)
 {
-	AUTO(db_done) sqlite3_stmt *st = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	struct db *db = w->rq->server->db;
 	bool is_over = false;
-	int r = db_query(db, &st, e,
+	int r = db_query(db, &row, e,
 			 "SELECT id, name, grp FROM device WHERE"
 			 " state = 'active' AND (grp, id) > (?, ?)"
 			 " ORDER BY grp, id LIMIT ?",
 			 "ssi", w->last_group, w->last, (int64_t)ROWS);
 
-	while (r >= 0 && !is_over && (r = db_step(db, st, e)) > 0) {
-		snprintf(w->last, sizeof(w->last), "%s", db_text(st, 0));
+	while (r == 0 && !is_over && db_next(row, &r, e)) {
+		snprintf(w->last, sizeof(w->last), "%s", db_text(row, 0));
 		snprintf(w->last_group, sizeof(w->last_group), "%s",
-			 db_text(st, 2));
+			 db_text(row, 2));
 		if (request_can_see_group(w->rq, w->last_group)) {
 			r = load_group_compositions(w, w->last_group, e);
 			if (r == 0)
 				r = compute_device_changes(w, w->last,
-							   db_text(st, 1), e);
+							   db_text(row, 1), e);
 		}
 		is_over = request_is_slice_over(w->rq);
 	}

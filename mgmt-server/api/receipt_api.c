@@ -23,25 +23,24 @@ static int list_device_rows(struct request *rq, const struct listing *l,
 	return r < 0 ? r : listing_answer(rq, l, values, e);
 }
 
-static int build_stored_receipt_json(struct request *rq, sqlite3_stmt *st,
+static int build_stored_receipt_json(struct request *rq, struct db_row *row,
 				     json_t **ret, struct err *e)
 {
 	auto_json json_t *payload = NULL, *envelope = NULL;
-	int r = json_column_read(st, 9, &payload, e);
+	int r = json_column_read(row, 9, &payload, e);
 
 	if (r == 0)
-		r = json_column_read(st, 10, &envelope, e);
+		r = json_column_read(row, 10, &envelope, e);
 	if (r < 0)
 		return r;
 	*ret = json_pack(
 		"{s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:s, s:O, s:O}", "epoch",
-		db_text(st, 1), "seq", (json_int_t)sqlite3_column_int64(st, 2),
-		"type", db_text(st, 3), "time",
-		request_optional_time(sqlite3_column_int64(st, 4)), "vp",
-		request_optional_string(db_text_or_null(st, 5)), "reason",
-		request_optional_string(db_text_or_null(st, 6)), "received",
-		request_optional_time(sqlite3_column_int64(st, 7)), "sha256",
-		db_text(st, 8), "receipt", payload, "envelope", envelope);
+		db_text(row, 1), "seq", (json_int_t)db_int(row, 2), "type",
+		db_text(row, 3), "time", request_optional_time(db_int(row, 4)),
+		"vp", request_optional_string(db_text_or_null(row, 5)),
+		"reason", request_optional_string(db_text_or_null(row, 6)),
+		"received", request_optional_time(db_int(row, 7)), "sha256",
+		db_text(row, 8), "receipt", payload, "envelope", envelope);
 	return *ret ? 0 : err_oom(e, "list receipts");
 }
 
@@ -71,23 +70,22 @@ int receipt_api_list_receipts(struct request *rq, struct err *e)
 	return list_device_rows(rq, &l, e);
 }
 
-static int build_audit_record_json(struct request *rq, sqlite3_stmt *st,
+static int build_audit_record_json(struct request *rq, struct db_row *row,
 				   json_t **ret, struct err *e)
 {
 	auto_json json_t *record = NULL;
-	int r = json_column_read(st, 7, &record, e);
+	int r = json_column_read(row, 7, &record, e);
 	json_t *detail = json_object_get(record, "detail");
 
 	if (r < 0)
 		return r;
 	*ret = json_pack(
 		"{s:s, s:I, s:o, s:s, s:o, s:o, s:O, s:s}", "epoch",
-		db_text(st, 1), "seq", (json_int_t)sqlite3_column_int64(st, 2),
-		"time", request_optional_time(sqlite3_column_int64(st, 3)),
-		"event", db_text(st, 4), "vp",
-		request_optional_string(db_text_or_null(st, 5)), "class",
-		request_optional_string(db_text_or_null(st, 6)), "detail",
-		detail ? detail : json_null(), "text", db_text(st, 7));
+		db_text(row, 1), "seq", (json_int_t)db_int(row, 2), "time",
+		request_optional_time(db_int(row, 3)), "event", db_text(row, 4),
+		"vp", request_optional_string(db_text_or_null(row, 5)), "class",
+		request_optional_string(db_text_or_null(row, 6)), "detail",
+		detail ? detail : json_null(), "text", db_text(row, 7));
 	return *ret ? 0 : err_oom(e, "list records");
 }
 
@@ -114,20 +112,19 @@ int receipt_api_list_records(struct request *rq, struct err *e)
 	return list_device_rows(rq, &l, e);
 }
 
-static int build_audit_batch_json(struct request *rq, sqlite3_stmt *st,
+static int build_audit_batch_json(struct request *rq, struct db_row *row,
 				  json_t **ret, struct err *e)
 {
 	auto_json json_t *head = NULL;
-	int r = json_column_read(st, 5, &head, e);
+	int r = json_column_read(row, 5, &head, e);
 
 	if (r < 0)
 		return r;
-	*ret = json_pack(
-		"{s:s, s:I, s:I, s:o, s:O, s:I}", "epoch", db_text(st, 1),
-		"first", (json_int_t)sqlite3_column_int64(st, 2), "seq",
-		(json_int_t)sqlite3_column_int64(st, 3), "received",
-		request_optional_time(sqlite3_column_int64(st, 4)), "head",
-		head, "index", (json_int_t)sqlite3_column_int64(st, 6));
+	*ret = json_pack("{s:s, s:I, s:I, s:o, s:O, s:I}", "epoch",
+			 db_text(row, 1), "first", (json_int_t)db_int(row, 2),
+			 "seq", (json_int_t)db_int(row, 3), "received",
+			 request_optional_time(db_int(row, 4)), "head", head,
+			 "index", (json_int_t)db_int(row, 6));
 	return *ret ? 0 : err_oom(e, "list batches");
 }
 

@@ -22,8 +22,8 @@ int root_api_build_json(struct request *rq, int64_t version, json_t **ret,
 			struct err *e)
 {
 	char sha256[ENCODING_DIGEST_SIZE] = "";
-	sqlite3_stmt *st = NULL;
-	int r = db_first(rq->server->db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(rq->server->db, &row, e,
 			 "SELECT sha256 FROM document WHERE type = 'root' AND"
 			 " state IN ('active', 'superseded') AND"
 			 " (version = ?1 OR (?1 = 0 AND state = 'active'))",
@@ -32,8 +32,8 @@ int root_api_build_json(struct request *rq, int64_t version, json_t **ret,
 	if (r < 0)
 		return r;
 	if (r > 0)
-		snprintf(sha256, sizeof(sha256), "%s", db_text(st, 0));
-	sqlite3_reset(st);
+		snprintf(sha256, sizeof(sha256), "%s", db_text(row, 0));
+	db_done(&row);
 	*ret = NULL;
 	r = sha256[0] ? document_api_load_json(rq, sha256, ret, e) : 0;
 	rq->answer.etag[0] = '\0';
@@ -46,8 +46,8 @@ int root_api_list(struct request *rq, struct err *e)
 {
 	struct db *db = rq->server->db;
 	auto_json json_t *items = json_array();
-	sqlite3_stmt *st = NULL;
-	int r = db_query(db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_query(db, &row, e,
 			 "SELECT sha256, envelope FROM document"
 			 " WHERE type = 'root' AND state <> 'withdrawn'"
 			 " ORDER BY state = 'proposed', version, number",
@@ -55,14 +55,14 @@ int root_api_list(struct request *rq, struct err *e)
 
 	if (r < 0)
 		return r;
-	while ((r = db_step(db, st, e)) > 0) {
+	while (r == 0 && db_next(row, &r, e)) {
 		json_t *j = NULL;
 
-		r = document_api_load_json(rq, db_text(st, 0), &j, e);
+		r = document_api_load_json(rq, db_text(row, 0), &j, e);
 		if (r < 0)
 			return r;
 		request_set_member(j, "envelope",
-				   json_loads(db_text(st, 1), 0, NULL));
+				   json_loads(db_text(row, 1), 0, NULL));
 		json_array_append_new(items, j);
 	}
 	rq->answer.etag[0] = '\0';
@@ -75,13 +75,13 @@ int root_api_show(struct request *rq, struct err *e)
 	bool latest = strcmp(version, "latest") == 0;
 	struct db *db = rq->server->db;
 	uint64_t number = 0;
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	char *text;
 	int r;
 
 	if (!latest && encoding_parse_number(version, INT32_MAX, &number) < 0)
 		return err_set(e, PROBLEM_NOT_FOUND, "there is no such root");
-	r = db_first(db, &st, e,
+	r = db_first(db, &row, e,
 		     "SELECT envelope FROM document WHERE type = 'root' AND"
 		     " state IN ('active', 'superseded') AND"
 		     " (version = ?1 OR (?1 = 0 AND state = 'active'))",
@@ -90,8 +90,8 @@ int root_api_show(struct request *rq, struct err *e)
 		return r < 0 ? r
 			     : err_set(e, PROBLEM_NOT_FOUND,
 				       "there is no such root");
-	text = strdup(db_text(st, 0));
-	sqlite3_reset(st);
+	text = strdup(db_text(row, 0));
+	db_done(&row);
 	return request_answer_text(rq, 200, "application/json", text, e);
 }
 

@@ -32,16 +32,16 @@ int token_api_show_self(struct request *rq, struct err *e)
 		e);
 }
 
-static int build_token_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
-			    struct err *e)
+static int build_token_json(struct request *rq, struct db_row *row,
+			    json_t **ret, struct err *e)
 {
-	*ret = json_pack(
-		"{s:s, s:s, s:o, s:s, s:o, s:o, s:o}", "id", db_text(st, 1),
-		"name", db_text(st, 2), "user",
-		request_optional_string(db_text_or_null(st, 3)), "role",
-		db_text(st, 4), "groups", json_loads(db_text(st, 5), 0, NULL),
-		"created", request_optional_time(sqlite3_column_int64(st, 6)),
-		"expires", request_optional_time(sqlite3_column_int64(st, 7)));
+	*ret = json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:o}", "id",
+			 db_text(row, 1), "name", db_text(row, 2), "user",
+			 request_optional_string(db_text_or_null(row, 3)),
+			 "role", db_text(row, 4), "groups",
+			 json_loads(db_text(row, 5), 0, NULL), "created",
+			 request_optional_time(db_int(row, 6)), "expires",
+			 request_optional_time(db_int(row, 7)));
 	return *ret ? 0 : err_oom(e, "list tokens");
 }
 
@@ -104,7 +104,7 @@ int token_api_delete(struct request *rq, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (sqlite3_changes(db_handle(rq->server->db)) == 0)
+	if (db_changed(rq->server->db) == 0)
 		return err_set(e, PROBLEM_NOT_FOUND, "no token has that id");
 	rq->server->tokens_changed++;
 	request_set_audit(rq, rq->param[0], NULL, NULL, NULL, NULL);

@@ -15,26 +15,25 @@
 #include <stdint.h>
 
 /* The policies in force by the newest applied receipt before the record. */
-static int build_usage_json(struct request *rq, sqlite3_stmt *st, json_t **ret,
-			    struct err *e)
+static int build_usage_json(struct request *rq, struct db_row *row,
+			    json_t **ret, struct err *e)
 {
 	auto_json json_t *record = NULL, *policies = NULL;
-	int r = json_column_read(st, 7, &record, e);
+	int r = json_column_read(row, 7, &record, e);
 	json_t *detail;
 
 	if (r == 0)
-		r = json_column_read(st, 9, &policies, e);
+		r = json_column_read(row, 9, &policies, e);
 	if (r < 0)
 		return r;
 	detail = json_object_get(record, "detail");
 	*ret = json_pack(
 		"{s:s, s:s, s:I, s:o, s:s, s:o, s:o, s:O, s:O}", "device",
-		db_text(st, 1), "epoch", db_text(st, 2), "seq",
-		(json_int_t)sqlite3_column_int64(st, 3), "time",
-		request_optional_time(sqlite3_column_int64(st, 4)), "event",
-		db_text(st, 5), "vp",
-		request_optional_string(db_text_or_null(st, 6)), "class",
-		request_optional_string(db_text_or_null(st, 8)), "detail",
+		db_text(row, 1), "epoch", db_text(row, 2), "seq",
+		(json_int_t)db_int(row, 3), "time",
+		request_optional_time(db_int(row, 4)), "event", db_text(row, 5),
+		"vp", request_optional_string(db_text_or_null(row, 6)), "class",
+		request_optional_string(db_text_or_null(row, 8)), "detail",
 		detail ? detail : json_null(), "policies", policies);
 	return *ret ? 0 : err_oom(e, "list records");
 }

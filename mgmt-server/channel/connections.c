@@ -48,23 +48,9 @@ struct device_channel *connections_find(const struct connections *p,
 	return c;
 }
 
-static void handle_sql_connected(sqlite3_context *ctx, int n,
-				 sqlite3_value **arg)
+static bool is_connected(void *ctx, const char *id)
 {
-	const struct connections *p = sqlite3_user_data(ctx);
-	const char *id = (const char *)sqlite3_value_text(arg[0]);
-
-	sqlite3_result_int(ctx, id && connections_find(p, id));
-}
-
-static int register_sql_function(struct server *s, struct connections *p,
-				 struct err *e)
-{
-	return sqlite3_create_function(db_handle(s->db), "connected", 1,
-				       SQLITE_UTF8, p, handle_sql_connected,
-				       NULL, NULL) == SQLITE_OK
-		       ? 0
-		       : err_set(e, EIO, "add a function to the database");
+	return id && connections_find(ctx, id);
 }
 
 int connections_new(struct server *s, struct connections **ret, struct err *e)
@@ -77,7 +63,7 @@ int connections_new(struct server *s, struct connections **ret, struct err *e)
 	p->stale_end = &p->stale;
 	*ret = p;
 	/* For ?filter=connected eq true. */
-	return register_sql_function(s, p, e);
+	return db_add_predicate(s->db, "connected", is_connected, p, e);
 }
 
 void connections_add(struct connections *p, struct device_channel *c)

@@ -51,12 +51,12 @@ int alarm_record(struct server *s, const char *device, const char *text,
 				      .action = "alarm",
 				      .device = device,
 				      .after = after };
-	sqlite3_stmt *st = NULL;
-	int r = db_first(s->db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e,
 			 "SELECT 1 FROM alarm WHERE device = ? AND text = ?",
 			 "ss", device, text);
 
-	sqlite3_reset(st);
+	db_done(&row);
 	if (r != 0) /* said before: once is enough */
 		return r < 0 ? r : 0;
 	s->metrics.alarms++;
@@ -75,16 +75,16 @@ int alarm_record(struct server *s, const char *device, const char *text,
 int alarm_list(struct db *db, const char *device, json_t **ret, struct err *e)
 {
 	auto_json json_t *list = json_array();
-	sqlite3_stmt *st = NULL;
-	int r = db_query(db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_query(db, &row, e,
 			 "SELECT text FROM alarm WHERE device = ?"
 			 " ORDER BY number",
 			 "s", device);
 
-	while (r >= 0 && (r = db_step(db, st, e)) > 0) {
+	while (r == 0 && db_next(row, &r, e)) {
 		struct err text;
 
-		err_set(&text, EBADMSG, "%s", db_text(st, 0));
+		err_set(&text, EBADMSG, "%s", db_text(row, 0));
 		if (json_array_append_new(list, json_string(text.text)) < 0)
 			return err_oom(e, "list alarms");
 	}
@@ -98,11 +98,11 @@ int alarm_list(struct db *db, const char *device, json_t **ret, struct err *e)
 /* 1: there is such a device. */
 static int find_device_row(struct server *s, const char *device, struct err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int r = db_first(s->db, &st, e, "SELECT 1 FROM device WHERE id = ?",
+	struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e, "SELECT 1 FROM device WHERE id = ?",
 			 "s", device);
 
-	db_done(&st);
+	db_done(&row);
 	return r;
 }
 

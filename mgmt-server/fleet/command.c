@@ -27,15 +27,14 @@ static void notify_command_change(struct server *s, const char *device,
 				  const char *id, const char *state)
 {
 	char group[DOC_ID_SIZE] = "";
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	struct err e;
 
 	s->actions_changed++;
-	if (db_query(s->db, &st, &e, "SELECT grp FROM device WHERE id = ?", "s",
-		     device) == 0 &&
-	    db_step(s->db, st, &e) > 0)
-		snprintf(group, sizeof(group), "%s", db_text(st, 0));
-	sqlite3_reset(st);
+	if (db_first(s->db, &row, &e, "SELECT grp FROM device WHERE id = ?",
+		     "s", device) > 0)
+		snprintf(group, sizeof(group), "%s", db_text(row, 0));
+	db_done(&row);
 	server_queue_event(s, "action", group,
 			   json_pack("{s:s, s:s, s:s}", "device", device, "id",
 				     id, "state", state));
@@ -81,30 +80,30 @@ int command_expire_due(struct server *s, struct err *e)
 	AUTO(auto_freep) struct due_command *due = NULL;
 	int64_t now = clock_wall();
 	unsigned int n = 0;
-	sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_query(s->db, &row, e,
 			 "SELECT device, id, sha256, state, document_expires,"
 			 " cancel FROM action WHERE expires <= ? AND state IN"
 			 " ('proposed', 'pending', 'sent', 'received')",
 			 "i", now);
 
-	while (r >= 0 && n < AT_ONCE && (r = db_step(s->db, st, e)) > 0) {
+	while (r == 0 && n < AT_ONCE && db_next(row, &r, e)) {
 		if (!due)
 			due = calloc(AT_ONCE, sizeof(*due));
 		if (!due)
 			return err_oom(e, "look for actions that are over");
-		snprintf(due[n].device, DOC_ID_SIZE, "%s", db_text(st, 0));
-		snprintf(due[n].id, DOC_ID_SIZE, "%s", db_text(st, 1));
+		snprintf(due[n].device, DOC_ID_SIZE, "%s", db_text(row, 0));
+		snprintf(due[n].id, DOC_ID_SIZE, "%s", db_text(row, 1));
 		snprintf(due[n].sha256, ENCODING_DIGEST_SIZE, "%s",
-			 db_text(st, 2));
+			 db_text(row, 2));
 		snprintf(due[n].state, sizeof(due[n].state), "%s",
-			 db_text(st, 3));
-		due[n].document_expires = sqlite3_column_int64(st, 4);
-		due[n++].cancel = sqlite3_column_int(st, 5);
+			 db_text(row, 3));
+		due[n].document_expires = db_int(row, 4);
+		due[n++].cancel = db_bool(row, 5);
 	}
 	if (r < 0)
 		return r;
-	sqlite3_reset(st);
+	db_done(&row);
 	if (n > 0)
 		r = server_begin_write(s, e);
 	for (unsigned int i = 0; r >= 0 && i < n; i++)
@@ -116,19 +115,19 @@ int command_expire_due(struct server *s, struct err *e)
 int command_send_unfinished(struct device_channel *c, struct err *e)
 {
 	struct server *s = c->server;
-	sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_query(s->db, &row, e,
 			 "SELECT envelope, sha256, cancel, state FROM action"
 			 " WHERE device = ? AND epoch = ? AND state IN"
 			 " ('pending', 'sent', 'received') ORDER BY number",
 			 "ss", c->device, c->epoch);
 
-	while (r >= 0 && (r = db_step(s->db, st, e)) > 0) {
-		if (sqlite3_column_int(st, 2))
-			r = device_channel_send_cancel(c, db_text(st, 1), e);
+	while (r == 0 && db_next(row, &r, e)) {
+		if (db_bool(row, 2))
+			r = device_channel_send_cancel(c, db_text(row, 1), e);
 		else
-			r = device_channel_send_command(c, db_text(st, 0),
-							db_text(st, 1), e);
+			r = device_channel_send_command(c, db_text(row, 0),
+							db_text(row, 1), e);
 		if (r < 0)
 			return r;
 	}
@@ -138,7 +137,7 @@ int command_send_unfinished(struct device_channel *c, struct err *e)
 		   "UPDATE action SET state = 'sent', updated = ?"
 		   " WHERE device = ? AND epoch = ? AND state = 'pending'",
 		   "iss", clock_wall(), c->device, c->epoch);
-	if (sqlite3_changes(db_handle(s->db)) > 0)
+	if (db_changed(s->db) > 0)
 		s->actions_changed++;
 	return r;
 }
@@ -149,22 +148,19 @@ int command_record_agent_outcome(struct server *s, const char *device,
 				 struct err *e)
 {
 	struct err said;
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	int64_t number;
-	int r = db_query(s->db, &st, e,
+	int r = db_first(s->db, &row, e,
 			 "SELECT number, id FROM action WHERE device = ? AND"
 			 " sha256 = ? AND state IN ('sent', 'received')",
 			 "ss", device, sha256);
 	char id[DOC_ID_SIZE];
 
-	if (r < 0)
-		return r;
-	r = db_step(s->db, st, e);
 	if (r <= 0)
 		return r; /* a document, or over: nothing to do */
-	number = sqlite3_column_int64(st, 0);
-	snprintf(id, sizeof(id), "%s", db_text(st, 1));
-	sqlite3_reset(st);
+	number = db_int(row, 0);
+	snprintf(id, sizeof(id), "%s", db_text(row, 1));
+	db_done(&row);
 	/* Nobody signed it: it is shown as the agent's word and decides
 	 * nothing. */
 	err_set(&said, EBADMSG, "the agent says: %.40s%s%.40s%s%.120s", outcome,
@@ -254,26 +250,26 @@ int command_apply_receipt(struct server *s, const struct receipt *rc,
 		json_string_value(json_object_get(rc->details, "command"));
 	char id[DOC_ID_SIZE], group[DOC_ID_SIZE];
 	const char *state;
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	int64_t action;
 	bool fits;
 	int r;
 
 	if (!sha256 && !command)
 		return 0;
-	r = db_first(s->db, &st, e,
+	r = db_first(s->db, &row, e,
 		     "SELECT number, id, action, grp, vp FROM action"
 		     " WHERE device = ?1 AND epoch = ?2 AND receipt IS NULL AND"
 		     " (sha256 = ?3 OR (?3 IS NULL AND id = ?4))",
 		     "ssss", rc->device, rc->epoch, sha256, command);
 	if (r <= 0)
 		return r;
-	action = sqlite3_column_int64(st, 0);
-	snprintf(id, sizeof(id), "%s", db_text(st, 1));
-	state = get_final_state(db_text(st, 2), rc->type);
-	snprintf(group, sizeof(group), "%s", db_text(st, 3));
-	fits = is_receipt_for_command(rc, id, db_text_or_null(st, 4));
-	sqlite3_reset(st);
+	action = db_int(row, 0);
+	snprintf(id, sizeof(id), "%s", db_text(row, 1));
+	state = get_final_state(db_text(row, 2), rc->type);
+	snprintf(group, sizeof(group), "%s", db_text(row, 3));
+	fits = is_receipt_for_command(rc, id, db_text_or_null(row, 4));
+	db_done(&row);
 	if (!state)
 		return 0;
 	if (!fits)

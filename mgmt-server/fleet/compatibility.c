@@ -79,17 +79,17 @@ static int check_device_architectures(const struct document_set *set,
 				      const struct doc_image *image,
 				      struct err *e)
 {
-	AUTO(db_done) sqlite3_stmt *st = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	struct db *db = set->db;
-	int r = db_query(db, &st, e,
+	int r = db_query(db, &row, e,
 			 "SELECT min(id), json_extract(reported,"
 			 " '$.inventory.machine') AS machine FROM device"
 			 " WHERE grp = ? AND state = 'active' AND"
 			 " json_valid(reported) GROUP BY machine",
 			 "s", group);
 
-	while (r >= 0 && (r = db_step(db, st, e)) > 0) {
-		const char *machine = db_text_or_null(st, 1);
+	while (r == 0 && db_next(row, &r, e)) {
+		const char *machine = db_text_or_null(row, 1);
 		const char *own =
 			machine ? architecture_of_machine(machine) : NULL;
 
@@ -106,7 +106,7 @@ static int check_device_architectures(const struct document_set *set,
 				  "image %s version %u is for %s, and "
 				  "device %s of group %s is %s",
 				  image->head.id, image->head.version,
-				  image->architecture, db_text(st, 0), group,
+				  image->architecture, db_text(row, 0), group,
 				  own);
 	}
 	return r;
@@ -154,15 +154,15 @@ static int check_group_configs(const struct document_set *set,
 
 static int check_all_groups(const struct document_set *set, struct err *e)
 {
-	AUTO(db_done) sqlite3_stmt *st = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	struct db *db = set->db;
-	int r = db_query(db, &st, e,
+	int r = db_query(db, &row, e,
 			 "SELECT DISTINCT grp FROM device"
 			 " WHERE state = 'active'",
 			 "");
 
-	while (r >= 0 && (r = db_step(db, st, e)) > 0) {
-		r = check_group_configs(set, db_text(st, 0), e);
+	while (r == 0 && db_next(row, &r, e)) {
+		r = check_group_configs(set, db_text(row, 0), e);
 		if (r < 0)
 			return r;
 	}

@@ -18,8 +18,8 @@
 int device_get_epoch(struct db *db, const char *device, char ret[33],
 		     struct err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e,
 			 "SELECT epoch FROM device WHERE id = ?"
 			 " AND state = 'active'",
 			 "s", device);
@@ -28,22 +28,23 @@ int device_get_epoch(struct db *db, const char *device, char ret[33],
 		return r < 0 ? r
 			     : err_set(e, ENOENT, "no active device %.64s",
 				       device);
-	snprintf(ret, 33, "%s", db_text(st, 0));
-	sqlite3_reset(st);
+	snprintf(ret, 33, "%s", db_text(row, 0));
+	db_done(&row);
 	return 0;
 }
 
 static int load_reported_status(struct db *db, const char *device, json_t **ret,
 				struct err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e, "SELECT reported FROM device WHERE id = ?",
-			 "s", device);
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e,
+			 "SELECT reported FROM device WHERE id = ?", "s",
+			 device);
 
 	if (r < 0)
 		return r;
-	*ret = r > 0 ? json_loads(db_text(st, 0), 0, NULL) : NULL;
-	sqlite3_reset(st);
+	*ret = r > 0 ? json_loads(db_text(row, 0), 0, NULL) : NULL;
+	db_done(&row);
 	if (!*ret)
 		*ret = json_object();
 	return *ret ? 0 : err_oom(e, "read a report");
@@ -133,9 +134,9 @@ int device_update_compliance(struct db *db, const char *device, struct err *e)
 {
 	auto_json json_t *wanted = NULL, *receipt = NULL;
 	json_t *details, *not_enforced;
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	bool compliant;
-	int r = db_first(db, &st, e,
+	int r = db_first(db, &row, e,
 			 "SELECT n.documents, (SELECT payload FROM receipt"
 			 " WHERE device = n.device AND epoch = n.epoch AND"
 			 " describes ORDER BY seq DESC LIMIT 1)"
@@ -144,9 +145,9 @@ int device_update_compliance(struct db *db, const char *device, struct err *e)
 
 	if (r <= 0)
 		return r;
-	wanted = json_loads(db_text(st, 0), 0, NULL);
-	receipt = json_loads(db_text(st, 1), 0, NULL);
-	sqlite3_reset(st);
+	wanted = json_loads(db_text(row, 0), 0, NULL);
+	receipt = json_loads(db_text(row, 1), 0, NULL);
+	db_done(&row);
 	details = json_object_get(receipt, "details");
 	not_enforced = json_object_get(details, "not_enforced");
 	compliant = is_snapshot_in_force(
@@ -160,15 +161,15 @@ int device_check_visible(struct db *db, const struct token *caller,
 			 const char *device, char ret_group[DOC_ID_SIZE],
 			 struct err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e, "SELECT grp FROM device WHERE id = ?", "s",
-			 device);
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e, "SELECT grp FROM device WHERE id = ?",
+			 "s", device);
 
 	if (r < 0)
 		return r;
 	if (r > 0)
-		snprintf(ret_group, DOC_ID_SIZE, "%s", db_text(st, 0));
-	sqlite3_reset(st);
+		snprintf(ret_group, DOC_ID_SIZE, "%s", db_text(row, 0));
+	db_done(&row);
 	if (r == 0 || !token_can_see_group(caller, ret_group))
 		return err_set(e, PROBLEM_NOT_FOUND, "there is no device %.64s",
 			       device);

@@ -145,14 +145,14 @@ static int load_receipt_at(struct db *db, const struct effective_access *w,
 			   const char *sql, int64_t at, json_t **ret,
 			   int64_t *ret_seq, struct err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e, sql, "ssi", w->device, w->epoch, at);
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e, sql, "ssi", w->device, w->epoch, at);
 
 	if (r <= 0)
 		return r;
-	*ret = json_loads(db_text(st, 0), 0, NULL);
-	*ret_seq = sqlite3_column_int64(st, 1);
-	sqlite3_reset(st);
+	*ret = json_loads(db_text(row, 0), 0, NULL);
+	*ret_seq = db_int(row, 1);
+	db_done(&row);
 	return *ret ? 1 : err_oom(e, "read a receipt");
 }
 
@@ -160,8 +160,8 @@ static int load_receipt_at(struct db *db, const struct effective_access *w,
 static int find_epoch_at(struct db *db, const char *device, int64_t at,
 			 struct effective_access *ret, struct err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e,
 			 "SELECT epoch FROM epoch WHERE device = ?"
 			 " ORDER BY enrolled <= ? DESC, enrolled DESC LIMIT 1",
 			 "si", device, at);
@@ -171,8 +171,8 @@ static int find_epoch_at(struct db *db, const char *device, int64_t at,
 			     : err_set(e, ENOENT, "there is no device %.64s",
 				       device);
 	snprintf(ret->device, sizeof(ret->device), "%s", device);
-	snprintf(ret->epoch, sizeof(ret->epoch), "%s", db_text(st, 0));
-	sqlite3_reset(st);
+	snprintf(ret->epoch, sizeof(ret->epoch), "%s", db_text(row, 0));
+	db_done(&row);
 	return 0;
 }
 

@@ -67,9 +67,9 @@ int image_find_completed(struct db *db, const struct blobs *blobs,
 			 struct image_list *ret, struct err *e)
 {
 	struct image_list all = { 0 };
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	int res = 0;
-	int r = db_query(db, &st, e,
+	int r = db_query(db, &row, e,
 			 "SELECT sha256 FROM document WHERE type = 'image' AND"
 			 " complete = 0 AND state <> 'withdrawn'"
 			 " ORDER BY number DESC",
@@ -78,10 +78,10 @@ int image_find_completed(struct db *db, const struct blobs *blobs,
 	ret->n = 0;
 	if (r < 0)
 		return r;
-	while (all.n < IMAGE_LIST_MAX && (r = db_step(db, st, e)) > 0)
+	while (r == 0 && all.n < IMAGE_LIST_MAX && db_next(row, &r, e))
 		snprintf(all.sha256[all.n++], ENCODING_DIGEST_SIZE, "%s",
-			 db_text(st, 0));
-	sqlite3_reset(st);
+			 db_text(row, 0));
+	db_done(&row);
 	if (r < 0)
 		return r;
 	for (unsigned int i = 0; i < all.n; i++) {

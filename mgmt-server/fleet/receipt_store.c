@@ -41,9 +41,9 @@ static int load_device_streams(struct server *s, const char *device,
 {
 	const void *spki, *head;
 	size_t len, head_len;
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	int r = db_first(
-		s->db, &st, e,
+		s->db, &row, e,
 		"SELECT receipt_spki, receipt_seq, audit_seq,"
 		" audit_head FROM epoch WHERE device = ? AND epoch = ?",
 		"ss", device, epoch);
@@ -54,14 +54,14 @@ static int load_device_streams(struct server *s, const char *device,
 				       device);
 	ret->device = device;
 	ret->epoch = epoch;
-	ret->receipts = sqlite3_column_int64(st, 1);
-	ret->chain.seq = (uint64_t)sqlite3_column_int64(st, 2);
-	head = db_blob(st, 3, &head_len);
+	ret->receipts = db_int(row, 1);
+	ret->chain.seq = (uint64_t)db_int(row, 2);
+	head = db_blob(row, 3, &head_len);
 	if (head && head_len == HASH_SIZE)
 		memcpy(ret->chain.head, head, HASH_SIZE);
-	spki = db_blob(st, 0, &len);
+	spki = db_blob(row, 0, &len);
 	r = key_from_spki(spki, len, &ret->key, e);
-	sqlite3_reset(st);
+	db_done(&row);
 	return r;
 }
 
@@ -74,13 +74,13 @@ void receipt_store_position_fini(struct receipt_store_position *p)
 static int load_newest_json(struct server *s, const struct device_streams *t,
 			    const char *sql, json_t **ret, struct err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int r = db_first(s->db, &st, e, sql, "ss", t->device, t->epoch);
+	struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e, sql, "ss", t->device, t->epoch);
 
 	if (r <= 0)
 		return r;
-	r = json_column_read(st, 0, ret, e);
-	sqlite3_reset(st);
+	r = json_column_read(row, 0, ret, e);
+	db_done(&row);
 	return r;
 }
 
@@ -111,8 +111,9 @@ int receipt_store_get_position(struct server *s, const char *device,
 /* ---- receipts */
 static int insert_receipt_row(struct server *s, const struct receipt *rc,
 			      const struct envelope *env, const char *sha256,
-			      struct err *e)
+			      int64_t *ret, struct err *e)
 {
+	AUTO(db_done) struct db_row *row = NULL;
 	const char *document =
 		json_string_value(json_object_get(rc->document, "sha256"));
 	const char *command =
@@ -124,16 +125,20 @@ static int insert_receipt_row(struct server *s, const struct receipt *rc,
 	if (r < 0)
 		return r;
 	encoding_parse_time(rc->time, &time);
-	return db_run(s->db, e,
-		      "INSERT INTO receipt (device, epoch, seq, sha256, type,"
-		      " time, vp, reason, enforcement, document, command,"
-		      " received, payload, envelope, describes)"
-		      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		      "ssississsssissi", rc->device, rc->epoch, rc->seq, sha256,
-		      receipt_type_name(rc->type), time, rc->vp, rc->reason,
-		      rc->enforcement, document, command, clock_wall(),
-		      (const char *)env->payload, text,
-		      (int64_t)receipt_describes(rc));
+	r = db_first(s->db, &row, e,
+		     "INSERT INTO receipt (device, epoch, seq, sha256, type,"
+		     " time, vp, reason, enforcement, document, command,"
+		     " received, payload, envelope, describes)"
+		     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+		     " RETURNING number",
+		     "ssississsssissi", rc->device, rc->epoch, rc->seq, sha256,
+		     receipt_type_name(rc->type), time, rc->vp, rc->reason,
+		     rc->enforcement, document, command, clock_wall(),
+		     (const char *)env->payload, text,
+		     (int64_t)receipt_describes(rc));
+	if (r > 0)
+		*ret = db_int(row, 0);
+	return r < 0 ? r : 0;
 }
 
 /* What the receipt says of the device. */
@@ -163,14 +168,13 @@ static int apply_receipt_to_device(struct server *s, const struct receipt *rc,
 static void emit_receipt_event(struct server *s, const struct receipt *rc)
 {
 	char group[DOC_ID_SIZE] = "";
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	struct err e;
 
-	if (db_query(s->db, &st, &e, "SELECT grp FROM device WHERE id = ?", "s",
-		     rc->device) == 0 &&
-	    db_step(s->db, st, &e) > 0)
-		snprintf(group, sizeof(group), "%s", db_text(st, 0));
-	sqlite3_reset(st);
+	if (db_first(s->db, &row, &e, "SELECT grp FROM device WHERE id = ?",
+		     "s", rc->device) > 0)
+		snprintf(group, sizeof(group), "%s", db_text(row, 0));
+	db_done(&row);
 	server_queue_event(s, "receipt", group,
 			   json_pack("{s:s, s:O}", "device", rc->device,
 				     "receipt", rc->json));
@@ -181,18 +185,18 @@ static int compare_stored_receipt(struct server *s,
 				  const struct device_streams *t, int64_t seq,
 				  const char *sha256, struct err *e)
 {
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	struct err why;
 	bool same;
-	int r = db_first(s->db, &st, e,
+	int r = db_first(s->db, &row, e,
 			 "SELECT sha256 FROM receipt WHERE device = ? AND"
 			 " epoch = ? AND seq = ?",
 			 "ssi", t->device, t->epoch, seq);
 
 	if (r <= 0)
 		return r;
-	same = strcmp(db_text(st, 0), sha256) == 0;
-	sqlite3_reset(st);
+	same = strcmp(db_text(row, 0), sha256) == 0;
+	db_done(&row);
 	if (same)
 		return 0;
 	err_set(&why, EBADMSG, "two receipts with seq %" PRId64, seq);
@@ -264,14 +268,13 @@ static int add_next_receipt(struct server *s, struct device_streams *t,
 			    const struct envelope *env, const char *sha256,
 			    struct err *e)
 {
-	int64_t number;
+	int64_t number = 0;
 	int r = report_broken_chain(s, rc, e);
 
 	if (r == 0)
-		r = insert_receipt_row(s, rc, env, sha256, e);
+		r = insert_receipt_row(s, rc, env, sha256, &number, e);
 	if (r < 0)
 		return r;
-	number = sqlite3_last_insert_rowid(db_handle(s->db));
 	t->receipts = rc->seq;
 	s->metrics.receipts++;
 	r = apply_receipt_to_device(s, rc, e);

@@ -153,22 +153,20 @@ static int check_stored_items(struct server *s, int64_t now, json_t *seen,
 			      struct err *e)
 {
 	int64_t until = now + steps[ARRAY_SIZE(steps) - 1] * DAY;
-	sqlite3_stmt *st = NULL;
-	int r = db_query(s->db, &st, e, ENDING, "i", until);
+	struct db_row *row = NULL;
+	int r = db_query(s->db, &row, e, ENDING, "i", until);
 
-	while (r >= 0 && (r = db_step(s->db, st, e)) > 0) {
-		struct expiring_item it = {
-			.kind = db_text(st, 0),
-			.id = db_text(st, 1),
-			.begin = sqlite3_column_int64(st, 2),
-			.end = sqlite3_column_int64(st, 3)
-		};
+	while (r == 0 && db_next(row, &r, e)) {
+		struct expiring_item it = { .kind = db_text(row, 0),
+					    .id = db_text(row, 1),
+					    .begin = db_int(row, 2),
+					    .end = db_int(row, 3) };
 
 		if (strcmp(it.kind, "group") == 0)
 			it.group = it.id;
 		r = check_item_expiry(s, &it, now, seen, e);
 	}
-	db_done(&st);
+	db_done(&row);
 	return r;
 }
 

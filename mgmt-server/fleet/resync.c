@@ -59,8 +59,8 @@ int resync_get_receipt_digest(struct server *s, const char *device,
 			      const char *epoch, int64_t seq, char *ret,
 			      struct err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int r = db_first(s->db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e,
 			 "SELECT sha256 FROM receipt WHERE device = ?1 AND"
 			 " epoch = ?2 AND seq = ?3 UNION ALL"
 			 " SELECT digest FROM gap WHERE device = ?1 AND"
@@ -69,8 +69,8 @@ int resync_get_receipt_digest(struct server *s, const char *device,
 
 	if (r < 0)
 		return r;
-	snprintf(ret, ENCODING_DIGEST_SIZE, "%s", r > 0 ? db_text(st, 0) : "");
-	sqlite3_reset(st);
+	snprintf(ret, ENCODING_DIGEST_SIZE, "%s", r > 0 ? db_text(row, 0) : "");
+	db_done(&row);
 	return 0;
 }
 
@@ -119,17 +119,17 @@ static int compare_stream_position(struct server *s, const char *device,
 static int raise_snapshot_version(struct server *s, const char *device,
 				  int64_t held, struct err *e)
 {
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	struct err alarm;
 	int64_t ours;
-	int r = db_first(s->db, &st, e,
+	int r = db_first(s->db, &row, e,
 			 "SELECT snapshot FROM device WHERE id = ?", "s",
 			 device);
 
 	if (r <= 0)
 		return r;
-	ours = sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
+	ours = db_int(row, 0);
+	db_done(&row);
 	if (held <= ours)
 		return 0;
 	if (held - ours > VERSION_JUMP_MAX) {

@@ -298,8 +298,7 @@ json_t *snapshot_build_documents_json(const struct composition *c)
 /* superseded: a newer valid one is here; active: some group's set has it. */
 static int update_document_states(struct server *s, struct err *e)
 {
-	sqlite3 *db = db_handle(s->db);
-	sqlite3_stmt *st = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_exec(s->db,
 			"UPDATE document SET state = CASE WHEN EXISTS"
 			" (SELECT 1 FROM document AS newer WHERE"
@@ -311,25 +310,21 @@ static int update_document_states(struct server *s, struct err *e)
 			" WHERE type <> 'root' AND " IS_VALID,
 			e);
 
-	if (r < 0)
-		return r;
-	if (sqlite3_prepare_v2(db,
-			       "SELECT DISTINCT id FROM document"
-			       " WHERE type = 'group' AND " IS_VALID,
-			       -1, &st, NULL) != SQLITE_OK)
-		return err_set(e, EIO, "read the groups: %s",
-			       sqlite3_errmsg(db));
-	while (r == 0 && sqlite3_step(st) == SQLITE_ROW) {
+	if (r == 0)
+		r = db_query(s->db, &row, e,
+			     "SELECT DISTINCT id FROM document"
+			     " WHERE type = 'group' AND " IS_VALID,
+			     "");
+	while (r == 0 && db_next(row, &r, e)) {
 		const struct composition *c = NULL;
 
-		r = snapshot_get_composition(s, db_text(st, 0), &c, e);
+		r = snapshot_get_composition(s, db_text(row, 0), &c, e);
 		for (unsigned int i = 0; r == 0 && i < c->n; i++)
 			r = db_run(s->db, e,
 				   "UPDATE document SET state = 'active'"
 				   " WHERE sha256 = ?",
 				   "s", c->pick[i].sha256);
 	}
-	sqlite3_finalize(st);
 	return r;
 }
 
@@ -402,8 +397,8 @@ static void stored_snapshot_fini(struct stored_snapshot *n)
 static int load_stored_snapshot(struct server *s, const char *device,
 				struct stored_snapshot *ret, struct err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int r = db_first(s->db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e,
 			 "SELECT d.grp, d.epoch, d.snapshot, n.epoch, n.issued,"
 			 " n.documents, n.envelope FROM device AS d"
 			 " LEFT JOIN snapshot AS n ON n.device = d.id"
@@ -414,16 +409,16 @@ static int load_stored_snapshot(struct server *s, const char *device,
 		return r < 0 ? r
 			     : err_set(e, ENOENT, "there is no device %s",
 				       device);
-	snprintf(ret->group, sizeof(ret->group), "%s", db_text(st, 0));
-	snprintf(ret->epoch, sizeof(ret->epoch), "%s", db_text(st, 1));
-	ret->version = sqlite3_column_int64(st, 2);
-	snprintf(ret->old_epoch, sizeof(ret->old_epoch), "%s", db_text(st, 3));
-	ret->issued = sqlite3_column_int64(st, 4);
-	if (db_text_or_null(st, 6)) {
-		ret->documents = strdup(db_text(st, 5));
-		ret->envelope = strdup(db_text(st, 6));
+	snprintf(ret->group, sizeof(ret->group), "%s", db_text(row, 0));
+	snprintf(ret->epoch, sizeof(ret->epoch), "%s", db_text(row, 1));
+	ret->version = db_int(row, 2);
+	snprintf(ret->old_epoch, sizeof(ret->old_epoch), "%s", db_text(row, 3));
+	ret->issued = db_int(row, 4);
+	if (db_text_or_null(row, 6)) {
+		ret->documents = strdup(db_text(row, 5));
+		ret->envelope = strdup(db_text(row, 6));
 	}
-	sqlite3_reset(st);
+	db_done(&row);
 	return 0;
 }
 
@@ -523,14 +518,14 @@ int snapshot_get_for_device(struct server *s, const char *device,
 int snapshot_is_document_readable(struct server *s, const char *device,
 				  const char *sha256, struct err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int r = db_first(s->db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e,
 			 "SELECT 1 FROM snapshot WHERE device = ?1 AND"
 			 " instr(documents, '\"' || ?2 || '\"') > 0 UNION ALL"
 			 " SELECT 1 FROM document WHERE sha256 = ?2 AND"
 			 " type = 'root' AND state IN ('active', 'superseded')",
 			 "ss", device, sha256);
 
-	sqlite3_reset(st);
+	db_done(&row);
 	return r;
 }

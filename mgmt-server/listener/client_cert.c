@@ -60,11 +60,11 @@ static int check_device_key(struct server *s, const char *device,
 {
 	AUTO(public_key_freep) unsigned char *spki = NULL;
 	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &spki);
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	bool is_same, is_active;
 	const void *have;
 	size_t have_len;
-	int r = db_first(s->db, &st, e,
+	int r = db_first(s->db, &row, e,
 			 "SELECT p.identity_spki, d.state = 'active' FROM"
 			 " device AS d JOIN epoch AS p ON p.device = d.id AND"
 			 " p.epoch = d.epoch WHERE d.id = ?",
@@ -74,11 +74,11 @@ static int check_device_key(struct server *s, const char *device,
 		return r;
 	if (r == 0)
 		return err_set(e, ENOENT, "there is no device %.64s", device);
-	have = db_blob(st, 0, &have_len);
-	is_active = sqlite3_column_int(st, 1);
+	have = db_blob(row, 0, &have_len);
+	is_active = db_bool(row, 1);
 	is_same = len > 0 && have_len == (size_t)len &&
 		  memcmp(have, spki, have_len) == 0;
-	sqlite3_reset(st);
+	db_done(&row);
 	if (!is_same)
 		return err_set(e, EACCES, "its key is not the device's");
 	return is_active ? 0 : err_set(e, EPERM, "the device is retired");

@@ -17,17 +17,17 @@
 
 static int load_tree_peaks(struct db *db, struct merkle *ret, struct err *e)
 {
-	AUTO(db_done) sqlite3_stmt *st = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	const void *peaks;
 	size_t len;
-	int r = db_first(db, &st, e, "SELECT size, peaks FROM tree", "");
+	int r = db_first(db, &row, e, "SELECT size, peaks FROM tree", "");
 
 	if (r <= 0)
 		return r;
-	peaks = db_blob(st, 1, &len);
+	peaks = db_blob(row, 1, &len);
 	if (len != sizeof(ret->peak))
 		return err_set(e, EBADMSG, "the tree's state is damaged");
-	ret->size = (uint64_t)sqlite3_column_int64(st, 0);
+	ret->size = (uint64_t)db_int(row, 0);
 	memcpy(ret->peak, peaks, len);
 	return 0;
 }
@@ -53,12 +53,12 @@ static int insert_completed_nodes(struct db *db, const struct merkle *tree,
 /* 1: a tree that was written by a version before there were nodes. */
 static int has_missing_nodes(struct db *db, uint64_t size, struct err *e)
 {
-	AUTO(db_done) sqlite3_stmt *st = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r;
 
 	if (size < 2)
 		return 0;
-	r = db_first(db, &st, e,
+	r = db_first(db, &row, e,
 		     "SELECT 1 FROM node WHERE level = 1 AND number = ?", "i",
 		     (int64_t)(size / 2 - 1));
 	return r < 0 ? r : r == 0;
@@ -66,16 +66,16 @@ static int has_missing_nodes(struct db *db, uint64_t size, struct err *e)
 
 static int replay_tree_leaves(struct db *db, uint64_t size, struct err *e)
 {
-	AUTO(db_done) sqlite3_stmt *st = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	struct merkle m = { 0 };
-	int r = db_query(db, &st, e, "SELECT hash FROM leaf ORDER BY number",
+	int r = db_query(db, &row, e, "SELECT hash FROM leaf ORDER BY number",
 			 "");
 
-	while (r >= 0 && (r = db_step(db, st, e)) > 0) {
+	while (r == 0 && db_next(row, &r, e)) {
 		const void *hash;
 		size_t len;
 
-		hash = db_blob(st, 0, &len);
+		hash = db_blob(row, 0, &len);
 		if (len != HASH_SIZE)
 			return err_set(e, EBADMSG, "a leaf is damaged");
 		merkle_add(&m, hash);
@@ -219,24 +219,24 @@ struct node_reader {
 static int read_tree_node(void *ctx, unsigned int level, uint64_t number,
 			  uint8_t ret[HASH_SIZE])
 {
-	AUTO(db_done) sqlite3_stmt *st = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	struct node_reader *rd = ctx;
 	const void *hash;
 	size_t len;
 	int r;
 
 	if (level == 0)
-		r = db_first(rd->db, &st, rd->e,
+		r = db_first(rd->db, &row, rd->e,
 			     "SELECT hash FROM leaf WHERE number = ?", "i",
 			     (int64_t)number);
 	else
-		r = db_first(rd->db, &st, rd->e,
+		r = db_first(rd->db, &row, rd->e,
 			     "SELECT hash FROM node WHERE level = ? AND"
 			     " number = ?",
 			     "ii", (int64_t)level, (int64_t)number);
 	if (r < 0)
 		return r;
-	hash = r > 0 ? db_blob(st, 0, &len) : NULL;
+	hash = r > 0 ? db_blob(row, 0, &len) : NULL;
 	if (!hash || len != HASH_SIZE)
 		return err_set(rd->e, EBADMSG,
 			       "part %llu of level %u of the tree is lost",

@@ -18,8 +18,8 @@
 int document_load_envelope(struct db *db, const char *sha256, char **ret,
 			   struct err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e,
 			 "SELECT envelope FROM document WHERE sha256 = ?", "s",
 			 sha256);
 
@@ -28,8 +28,8 @@ int document_load_envelope(struct db *db, const char *sha256, char **ret,
 	if (r == 0)
 		return err_set(e, ENOENT, "no document has digest %.80s",
 			       sha256);
-	*ret = strdup(db_text(st, 0));
-	sqlite3_reset(st);
+	*ret = strdup(db_text(row, 0));
+	db_done(&row);
 	return *ret ? 0 : err_oom(e, "read a document");
 }
 
@@ -37,9 +37,9 @@ int document_load(struct db *db, const char *sha256, struct doc **ret,
 		  struct err *e)
 {
 	const void *payload;
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	size_t len;
-	int r = db_first(db, &st, e,
+	int r = db_first(db, &row, e,
 			 "SELECT type, payload FROM document WHERE sha256 = ?",
 			 "s", sha256);
 
@@ -48,25 +48,25 @@ int document_load(struct db *db, const char *sha256, struct doc **ret,
 	if (r == 0)
 		return err_set(e, ENOENT, "no document has digest %.80s",
 			       sha256);
-	payload = db_blob(st, 1, &len);
-	r = doc_parse(doc_type_from_name(db_text(st, 0)), payload, len, ret, e);
-	sqlite3_reset(st);
+	payload = db_blob(row, 1, &len);
+	r = doc_parse(doc_type_from_name(db_text(row, 0)), payload, len, ret,
+		      e);
+	db_done(&row);
 	return r;
 }
 
 json_t *document_load_signers(struct db *db, const char *sha256)
 {
 	json_t *j = NULL;
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	struct err e;
 
-	if (db_query(db, &st, &e,
+	if (db_first(db, &row, &e,
 		     "SELECT signers FROM document WHERE sha256 = ?", "s",
-		     sha256) < 0 ||
-	    db_step(db, st, &e) <= 0)
+		     sha256) <= 0)
 		return NULL;
-	j = json_loads(db_text(st, 0), 0, NULL);
-	sqlite3_reset(st);
+	j = json_loads(db_text(row, 0), 0, NULL);
+	db_done(&row);
 	return j;
 }
 
@@ -74,8 +74,8 @@ int document_find_newest(struct db *db, enum doc_type type, const char *id,
 			 uint32_t min_version, int64_t now,
 			 struct document_version *ret, struct err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e,
 			 "SELECT version, sha256 FROM document WHERE type = ?"
 			 " AND id = ? AND version >= ? AND " DOCUMENT_IS_VALID
 			 " AND complete = 1 AND expires > ?"
@@ -87,9 +87,9 @@ int document_find_newest(struct db *db, enum doc_type type, const char *id,
 		return r;
 	ret->type = type;
 	snprintf(ret->id, sizeof(ret->id), "%s", id);
-	ret->version = (uint32_t)sqlite3_column_int64(st, 0);
-	snprintf(ret->sha256, sizeof(ret->sha256), "%s", db_text(st, 1));
-	sqlite3_reset(st);
+	ret->version = (uint32_t)db_int(row, 0);
+	snprintf(ret->sha256, sizeof(ret->sha256), "%s", db_text(row, 1));
+	db_done(&row);
 	return 1;
 }
 
@@ -309,20 +309,15 @@ static int revalidate_document(struct db *db, const struct doc_root *root,
 int document_revalidate_all(struct db *db, const struct doc_root *root,
 			    struct err *e)
 {
-	sqlite3 *handle = db_handle(db);
-	sqlite3_stmt *st = NULL;
-	int r = 0;
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_query(db, &row, e,
+			 "SELECT sha256, envelope FROM document"
+			 " WHERE type <> 'root' AND state <> 'withdrawn'"
+			 " ORDER BY number",
+			 "");
 
-	if (sqlite3_prepare_v2(handle,
-			       "SELECT sha256, envelope FROM document"
-			       " WHERE type <> 'root' AND state <> 'withdrawn'"
-			       " ORDER BY number",
-			       -1, &st, NULL) != SQLITE_OK)
-		return err_set(e, EIO, "read the documents: %s",
-			       sqlite3_errmsg(handle));
-	while (r == 0 && sqlite3_step(st) == SQLITE_ROW)
-		r = revalidate_document(db, root, db_text(st, 0),
-					db_text(st, 1), e);
-	sqlite3_finalize(st);
+	while (r == 0 && db_next(row, &r, e))
+		r = revalidate_document(db, root, db_text(row, 0),
+					db_text(row, 1), e);
 	return r;
 }

@@ -28,9 +28,9 @@ int idempotency_find_answer(struct db *db, const struct idempotency_key *k,
 {
 	uint8_t want[HASH_SIZE];
 	const void *have;
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	size_t len;
-	int r = db_first(db, &st, e,
+	int r = db_first(db, &row, e,
 			 "SELECT body, status, answer FROM once"
 			 " WHERE token = ? AND key = ? AND time > ?",
 			 "ssi", k->token, k->key, clock_wall() - LIFE);
@@ -38,15 +38,15 @@ int idempotency_find_answer(struct db *db, const struct idempotency_key *k,
 	if (r <= 0)
 		return r;
 	digest_request(k, want);
-	have = db_blob(st, 0, &len);
+	have = db_blob(row, 0, &len);
 	if (len != HASH_SIZE || memcmp(have, want, len) != 0) {
-		sqlite3_reset(st);
+		db_done(&row);
 		return err_set(e, ENOTUNIQ,
 			       "the Idempotency-Key came with another body");
 	}
-	*ret_status = sqlite3_column_int(st, 1);
-	*ret_text = strdup(db_text(st, 2));
-	sqlite3_reset(st);
+	*ret_status = db_int(row, 1);
+	*ret_text = strdup(db_text(row, 2));
+	db_done(&row);
 	return *ret_text ? 1 : err_oom(e, "repeat an answer");
 }
 

@@ -6,14 +6,15 @@
 
 #include <errno.h>
 
-int json_column_read(sqlite3_stmt *st, int column, json_t **ret, struct err *e)
+int json_column_read(struct db_row *row, int column, json_t **ret,
+		     struct err *e)
 {
-	const char *text = db_text_or_null(st, column);
+	const char *text = db_text_or_null(row, column);
 	json_t *j = text ? json_loads(text, 0, NULL) : json_null();
 
 	if (!j)
 		return err_set(e, EBADMSG, "the database's %s is damaged",
-			       sqlite3_column_name(st, column));
+			       db_column_name(row, column));
 	*ret = j;
 	return 0;
 }

@@ -34,15 +34,15 @@ int local_token_create(struct db *db, char *ret, struct err *e)
 
 int local_token_find_pending(struct db *db, char ret_id[17], struct err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e,
 			 "SELECT value FROM meta WHERE name >= ?1 AND"
 			 " name < ?1 || 'g' LIMIT 1",
 			 "s", NOTE);
 
 	if (r > 0)
-		snprintf(ret_id, 17, "%s", db_text(st, 0));
-	db_done(&st);
+		snprintf(ret_id, 17, "%s", db_text(row, 0));
+	db_done(&row);
 	return r;
 }
 

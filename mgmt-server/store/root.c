@@ -11,8 +11,8 @@
 int root_load(struct db *db, struct doc **ret, struct err *e)
 {
 	char sha256[ENCODING_DIGEST_SIZE];
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e,
 			 "SELECT sha256 FROM document WHERE type = 'root'"
 			 " AND state = 'active'",
 			 "");
@@ -23,8 +23,8 @@ int root_load(struct db *db, struct doc **ret, struct err *e)
 		*ret = NULL;
 		return 0;
 	}
-	snprintf(sha256, sizeof(sha256), "%s", db_text(st, 0));
-	sqlite3_reset(st);
+	snprintf(sha256, sizeof(sha256), "%s", db_text(row, 0));
+	db_done(&row);
 	return document_load(db, sha256, ret, e);
 }
 
@@ -32,8 +32,8 @@ int root_list_envelopes_after(struct db *db, int64_t after, json_t **ret,
 			      struct err *e)
 {
 	auto_json json_t *list = json_array();
-	sqlite3_stmt *st = NULL;
-	int r = db_query(db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_query(db, &row, e,
 			 "SELECT envelope FROM document WHERE type = 'root'"
 			 " AND state IN ('active', 'superseded')"
 			 " AND version > ? ORDER BY version",
@@ -41,9 +41,9 @@ int root_list_envelopes_after(struct db *db, int64_t after, json_t **ret,
 
 	if (r < 0)
 		return r;
-	while ((r = db_step(db, st, e)) > 0)
+	while (r == 0 && db_next(row, &r, e))
 		if (json_array_append_new(
-			    list, json_loads(db_text(st, 0), 0, NULL)) < 0)
+			    list, json_loads(db_text(row, 0), 0, NULL)) < 0)
 			return err_oom(e, "read the roots");
 	if (r < 0)
 		return r;

@@ -74,8 +74,8 @@ int schema_create_database(const char *dir, const char *org, struct db **ret,
 
 int schema_get_org(struct db *db, char ret[DOC_ID_SIZE], struct err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e,
 			 "SELECT value FROM meta WHERE name = 'org'", "");
 
 	if (r < 0)
@@ -83,8 +83,8 @@ int schema_get_org(struct db *db, char ret[DOC_ID_SIZE], struct err *e)
 	if (r == 0)
 		return err_set(e, EBADMSG,
 			       "the database names no organisation");
-	strncpy(ret, db_text(st, 0), DOC_ID_SIZE - 1);
+	strncpy(ret, db_text(row, 0), DOC_ID_SIZE - 1);
 	ret[DOC_ID_SIZE - 1] = '\0';
-	sqlite3_reset(st);
+	db_done(&row);
 	return 0;
 }

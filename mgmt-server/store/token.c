@@ -77,12 +77,12 @@ int token_authenticate(struct db *db, const char *token, struct token *ret,
 		       struct err *e)
 {
 	uint8_t hash[HASH_SIZE];
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	json_error_t je;
 	int r;
 
 	hash_sha256(token, strlen(token), hash);
-	r = db_first(db, &st, e,
+	r = db_first(db, &row, e,
 		     "SELECT id, name, user, role, groups, expires FROM token"
 		     " WHERE hash = ? AND expires > ?",
 		     "bi", hash, sizeof(hash), clock_wall());
@@ -92,27 +92,27 @@ int token_authenticate(struct db *db, const char *token, struct token *ret,
 		return err_set(e, ENOKEY,
 			       "the token is unknown or has expired");
 	memset(ret, 0, sizeof(*ret));
-	snprintf(ret->id, sizeof(ret->id), "%s", db_text(st, 0));
-	snprintf(ret->user, sizeof(ret->user), "%s", db_text(st, 2));
+	snprintf(ret->id, sizeof(ret->id), "%s", db_text(row, 0));
+	snprintf(ret->user, sizeof(ret->user), "%s", db_text(row, 2));
 	snprintf(ret->name, sizeof(ret->name), "%s",
-		 ret->user[0] ? ret->user : db_text(st, 1));
-	snprintf(ret->role, sizeof(ret->role), "%s", db_text(st, 3));
+		 ret->user[0] ? ret->user : db_text(row, 1));
+	snprintf(ret->role, sizeof(ret->role), "%s", db_text(row, 3));
 	ret->rights = token_get_role_rights(ret->role);
-	ret->groups = json_loads(db_text(st, 4), 0, &je);
-	ret->expires = sqlite3_column_int64(st, 5);
-	sqlite3_reset(st);
+	ret->groups = json_loads(db_text(row, 4), 0, &je);
+	ret->expires = db_int(row, 5);
+	db_done(&row);
 	/* Without its groups a token would see everything. */
 	return json_is_array(ret->groups) ? 0 : err_oom(e, "read the token");
 }
 
 int token_check_active(struct db *db, const char *id, struct err *e)
 {
-	sqlite3_stmt *st = NULL;
-	int r = db_first(db, &st, e,
+	struct db_row *row = NULL;
+	int r = db_first(db, &row, e,
 			 "SELECT 1 FROM token WHERE id = ? AND expires > ?",
 			 "si", id, clock_wall());
 
-	db_done(&st);
+	db_done(&row);
 	return r < 0	? r
 	       : r == 0 ? err_set(e, ENOKEY, "the token is gone or has expired")
 			: 0;

@@ -114,9 +114,6 @@ int store_commit(struct store **tx, struct err *e)
 	struct store *s = steal(*tx);
 	int r = db_commit(s->db, e);
 
-	/* A commit that failed (disk full) leaves the transaction open. */
-	if (r < 0 && !sqlite3_get_autocommit(db_handle(s->db)))
-		db_rollback(s->db);
 	if (r == 0 && !s->durable)
 		s->is_ahead = true;
 	return r;
@@ -137,18 +134,16 @@ void store_rollbackp(struct store **tx)
 		db_rollback((*tx)->db);
 }
 
-int store_read_text_row(struct store *s, sqlite3_stmt *st, const char *what,
-			char **ret, struct err *e)
+int store_read_text_row(struct db_row *row, const char *what, char **ret,
+			struct err *e)
 {
 	char *copy;
-	int r = db_step(s->db, st, e);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	if (r == 0)
-		return err_set(e, ENOENT, "no %s is held", what);
-	copy = strdup(db_text(st, 0));
-	sqlite3_reset(st);
+	if (!db_next(row, &r, e))
+		return r < 0 ? r : err_set(e, ENOENT, "no %s is held", what);
+	copy = strdup(db_text(row, 0));
+	db_done(&row);
 	if (!copy)
 		return err_oom(e, what);
 	*ret = copy;
@@ -159,14 +154,13 @@ int store_read_text_row(struct store *s, sqlite3_stmt *st, const char *what,
 int store_get_int(struct store *s, const char *name, int64_t otherwise,
 		  int64_t *ret, struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_first(s->db, &st, e, "SELECT value FROM meta WHERE name = ?",
-			 "s", name);
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e,
+			 "SELECT value FROM meta WHERE name = ?", "s", name);
 
 	if (r < 0)
 		return r;
-	*ret = r > 0 ? sqlite3_column_int64(st, 0) : otherwise;
-	sqlite3_reset(st);
+	*ret = r > 0 ? db_int(row, 0) : otherwise;
 	return 0;
 }
 
@@ -202,11 +196,11 @@ int store_increment(struct store *s, const char *name, int64_t *ret,
 int store_lookup_text(struct store *s, const char *name, char **ret,
 		      struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e, "SELECT value FROM meta WHERE name = ?",
-			 "s", name);
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_query(s->db, &row, e,
+			 "SELECT value FROM meta WHERE name = ?", "s", name);
 
-	return r < 0 ? r : store_read_text_row(s, st, name, ret, e);
+	return r < 0 ? r : store_read_text_row(row, name, ret, e);
 }
 
 int store_get_text(struct store *s, const char *name, const char *otherwise,
@@ -277,17 +271,16 @@ int store_get_counter(struct store *s, const char *kind, const char *name,
 		      struct store_counter *ret, struct err *e)
 {
 	struct store_counter c = { 0 };
-	sqlite3_stmt *st;
-	int r = db_first(s->db, &st, e,
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e,
 			 "SELECT wrong, boot FROM counter "
 			 "WHERE kind = ? AND name = ?",
 			 "ss", kind, name);
 
 	if (r > 0) {
-		c.wrong = (uint32_t)sqlite3_column_int64(st, 0);
-		c.boot_ns = (uint64_t)sqlite3_column_int64(st, 1);
+		c.wrong = (uint32_t)db_int(row, 0);
+		c.boot_ns = (uint64_t)db_int(row, 1);
 	}
-	sqlite3_reset(st);
 	if (r < 0)
 		return r;
 	*ret = c;
@@ -312,14 +305,13 @@ void store_copy_truncated(char *ret, size_t size, const char *text)
 int store_get_vp_state(struct store *s, const char *vp,
 		       char ret[STORE_WORD_SIZE], struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_first(s->db, &st, e, "SELECT state FROM vp WHERE name = ?",
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e, "SELECT state FROM vp WHERE name = ?",
 			 "s", vp);
 
 	if (r >= 0)
 		store_copy_truncated(ret, STORE_WORD_SIZE,
-				     r > 0 ? db_text(st, 0) : "absent");
-	sqlite3_reset(st);
+				     r > 0 ? db_text(row, 0) : "absent");
 	return r < 0 ? r : 0;
 }
 
@@ -343,19 +335,18 @@ int store_set_vp_damaged(struct store *s, const char *vp, bool damaged,
 		       "WHERE damaged != excluded.damaged",
 		       "si", vp, (int64_t)damaged);
 
-	return r < 0 ? r : sqlite3_changes(db_handle(s->db)) > 0;
+	return r < 0 ? r : db_changed(s->db) > 0;
 }
 
 int store_get_vp_gone(struct store *s, const char *vp, int64_t *ret,
 		      struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_first(s->db, &st, e, "SELECT gone FROM vp WHERE name = ?",
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e, "SELECT gone FROM vp WHERE name = ?",
 			 "s", vp);
 
 	if (r >= 0)
-		*ret = r > 0 ? sqlite3_column_int64(st, 0) : 0;
-	sqlite3_reset(st);
+		*ret = r > 0 ? db_int(row, 0) : 0;
 	return r < 0 ? r : 0;
 }
 

@@ -136,7 +136,7 @@ struct store_row {
 	uint8_t digest[HASH_SIZE];
 	const char *envelope; /* "": there is no such document */
 };
-/* Each that is in force; less than 0 ends it and is what it returns. */
+/* Each that is in force; other than 0 ends it and is what it returns. */
 typedef int store_row_fn(void *ctx, const struct store_row *row, struct err *e);
 int store_each_in_force(struct store *s, store_row_fn *fn, void *ctx,
 			struct err *e);
@@ -219,7 +219,8 @@ int store_list_open_commands(struct store *s, struct store_command *ret,
 /* ---- receipts, by their numbers */
 int store_put_receipt(struct store *s, int64_t seq, const char *payload,
 		      struct err *e);
-/* At most `max` behind `after`, in order; less than 0 ends it. */
+/* At most `max` behind `after`, in order; other than 0 ends it and is what it
+ * returns. */
 typedef int store_receipt_fn(void *ctx, int64_t seq, const char *payload,
 			     struct err *e);
 int store_each_receipt(struct store *s, int64_t after, unsigned int max,

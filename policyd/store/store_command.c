@@ -11,26 +11,22 @@
 	"id, vp, type, version, digest, expires, action, cause, done, "        \
 	"receipt, void, begun"
 
-static void read_command_row(sqlite3_stmt *st, struct store_command *ret)
+static void read_command_row(struct db_row *row, struct store_command *ret)
 {
 	struct store_command j = { 0 };
-	const void *digest;
-	size_t len;
 
-	store_copy_truncated(j.id, sizeof(j.id), db_text(st, 0));
-	store_copy_truncated(j.vp, sizeof(j.vp), db_text(st, 1));
-	j.type = doc_type_from_name(db_text(st, 2));
-	j.version = (uint32_t)sqlite3_column_int64(st, 3);
-	digest = db_blob(st, 4, &len);
-	if (len == sizeof(j.digest))
-		memcpy(j.digest, digest, len);
-	j.expires = sqlite3_column_int64(st, 5);
-	store_copy_truncated(j.action, sizeof(j.action), db_text(st, 6));
-	store_copy_truncated(j.cause, sizeof(j.cause), db_text(st, 7));
-	j.done = sqlite3_column_int(st, 8);
-	j.receipt = sqlite3_column_int64(st, 9);
-	j.is_void = sqlite3_column_int(st, 10);
-	j.is_started = sqlite3_column_int(st, 11);
+	store_copy_truncated(j.id, sizeof(j.id), db_text(row, 0));
+	store_copy_truncated(j.vp, sizeof(j.vp), db_text(row, 1));
+	j.type = doc_type_from_name(db_text(row, 2));
+	j.version = (uint32_t)db_int(row, 3);
+	db_copy_blob(row, 4, j.digest, sizeof(j.digest));
+	j.expires = db_int(row, 5);
+	store_copy_truncated(j.action, sizeof(j.action), db_text(row, 6));
+	store_copy_truncated(j.cause, sizeof(j.cause), db_text(row, 7));
+	j.done = db_bool(row, 8);
+	j.receipt = db_int(row, 9);
+	j.is_void = db_bool(row, 10);
+	j.is_started = db_bool(row, 11);
 	*ret = j;
 }
 
@@ -50,14 +46,13 @@ static const char *get_command_role(const struct store_command *j)
 static int count_commands(struct store *s, const char *role, int64_t *ret,
 			  struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_first(s->db, &st, e,
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e,
 			 "SELECT count(*) FROM job WHERE role = ? AND void = 0",
 			 "s", role);
 
 	if (r > 0)
-		*ret = sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
+		*ret = db_int(row, 0);
 	return r < 0 ? r : 0;
 }
 
@@ -109,8 +104,8 @@ int store_put_command(struct store *s, const struct store_command *j,
 int store_get_command(struct store *s, const char *id,
 		      struct store_command *ret, struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_first(s->db, &st, e,
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e,
 			 "SELECT " COMMAND_COLUMNS " FROM job WHERE id = ?",
 			 "s", id);
 
@@ -118,20 +113,19 @@ int store_get_command(struct store *s, const char *id,
 		return r;
 	if (r == 0)
 		return -ENOENT;
-	read_command_row(st, ret);
-	sqlite3_reset(st);
+	read_command_row(row, ret);
 	return 0;
 }
 
 static int get_stored_role(struct store *s, const char *id,
 			   char ret[STORE_WORD_SIZE], struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_first(s->db, &st, e, "SELECT role FROM job WHERE id = ?",
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e, "SELECT role FROM job WHERE id = ?",
 			 "s", id);
 
-	store_copy_truncated(ret, STORE_WORD_SIZE, r > 0 ? db_text(st, 0) : "");
-	sqlite3_reset(st);
+	store_copy_truncated(ret, STORE_WORD_SIZE,
+			     r > 0 ? db_text(row, 0) : "");
 	return r < 0 ? r : 0;
 }
 
@@ -165,22 +159,21 @@ int store_put_sealed_key(struct store *s, const char *id, const void *key,
 int store_get_sealed_key(struct store *s, const char *id, void **ret,
 			 size_t *ret_len, struct err *e)
 {
-	sqlite3_stmt *st;
+	AUTO(db_done) struct db_row *row = NULL;
 	const void *key;
 	void *copy = NULL;
 	size_t len = 0;
-	int r = db_first(s->db, &st, e,
+	int r = db_first(s->db, &row, e,
 			 "SELECT sealed_key FROM job WHERE id = ?", "s", id);
 
 	if (r <= 0)
 		return r < 0 ? r : -ENOENT;
-	key = db_blob(st, 0, &len);
+	key = db_blob(row, 0, &len);
 	if (len > 0) {
 		copy = malloc(len);
 		if (copy)
 			memcpy(copy, key, len);
 	}
-	sqlite3_reset(st);
 	if (len == 0)
 		return -ENOENT;
 	if (!copy)
@@ -194,16 +187,13 @@ int store_list_open_commands(struct store *s, struct store_command *ret,
 			     unsigned int max, struct err *e)
 {
 	unsigned int n = 0;
-	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e,
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_query(s->db, &row, e,
 			 "SELECT " COMMAND_COLUMNS " FROM job WHERE done = 0 "
 			 "ORDER BY number LIMIT ?",
 			 "i", (int64_t)max);
 
-	if (r < 0)
-		return r;
-	while ((r = db_step(s->db, st, e)) > 0)
-		read_command_row(st, &ret[n++]);
-	sqlite3_reset(st);
+	while (r == 0 && db_next(row, &r, e))
+		read_command_row(row, &ret[n++]);
 	return r < 0 ? r : (int)n;
 }

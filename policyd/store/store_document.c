@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The documents of policyd/store/store.h: held, in force, staged, floors. */
+#include "lib/auto.h"
 #include "lib/err.h"
 #include "policyd/store/store.h"
 #include "policyd/store/store_internal.h"
@@ -18,20 +19,15 @@ int store_put_root(struct store *s, const struct doc_head *head,
 int store_each_root(struct store *s, store_root_fn *fn, void *ctx,
 		    struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e,
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_query(s->db, &row, e,
 			 "SELECT version, envelope FROM root "
 			 "ORDER BY version DESC",
 			 "");
 
-	if (r < 0)
-		return r;
-	while ((r = db_step(s->db, st, e)) > 0) {
-		r = fn(ctx, sqlite3_column_int64(st, 0), db_text(st, 1), e);
-		if (r != 0)
-			break;
+	while (r == 0 && db_next(row, &r, e)) {
+		r = fn(ctx, db_int(row, 0), db_text(row, 1), e);
 	}
-	sqlite3_reset(st);
 	return r;
 }
 
@@ -56,12 +52,12 @@ int store_put_document(struct store *s, const struct doc_head *head,
 int store_get_document(struct store *s, const uint8_t digest[HASH_SIZE],
 		       char **ret, struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e,
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_query(s->db, &row, e,
 			 "SELECT envelope FROM document WHERE digest = ?", "b",
 			 digest, (size_t)HASH_SIZE);
 
-	return r < 0 ? r : store_read_text_row(s, st, "document", ret, e);
+	return r < 0 ? r : store_read_text_row(row, "document", ret, e);
 }
 
 int store_sweep_documents(struct store *s, struct err *e)
@@ -77,8 +73,8 @@ int store_sweep_documents(struct store *s, struct err *e)
 int store_each_in_force(struct store *s, store_row_fn *fn, void *ctx,
 			struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e,
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_query(s->db, &row, e,
 			 "SELECT f.type, f.id, f.digest, d.envelope "
 			 "FROM in_force f "
 			 "LEFT JOIN document d ON d.digest = f.digest",
@@ -86,20 +82,14 @@ int store_each_in_force(struct store *s, store_row_fn *fn, void *ctx,
 
 	if (r < 0)
 		return r;
-	while ((r = db_step(s->db, st, e)) > 0) {
-		struct store_row row = { .type = db_text(st, 0),
-					 .id = db_text(st, 1),
-					 .envelope = db_text(st, 3) };
-		size_t len;
-		const void *digest = db_blob(st, 2, &len);
+	while (r == 0 && db_next(row, &r, e)) {
+		struct store_row w = { .type = db_text(row, 0),
+				       .id = db_text(row, 1),
+				       .envelope = db_text(row, 3) };
 
-		if (len == sizeof(row.digest))
-			memcpy(row.digest, digest, len);
-		r = fn(ctx, &row, e);
-		if (r < 0)
-			break;
+		db_copy_blob(row, 2, w.digest, sizeof(w.digest));
+		r = fn(ctx, &w, e);
 	}
-	sqlite3_reset(st);
 	return r;
 }
 
@@ -140,18 +130,17 @@ int store_get_staged(struct store *s, const uint8_t digest[HASH_SIZE],
 		     enum store_staged *ret, struct err *e)
 {
 	enum store_staged state = STORE_AWAITED;
-	sqlite3_stmt *st;
-	int r = db_first(s->db, &st, e,
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e,
 			 "SELECT accepted FROM staged WHERE digest = ?", "b",
 			 digest, (size_t)HASH_SIZE);
 
 	if (r < 0)
 		return r;
-	if (r > 0 && sqlite3_column_int(st, 0) == STORE_UNLOCKED)
+	if (r > 0 && db_int(row, 0) == STORE_UNLOCKED)
 		state = STORE_UNLOCKED;
-	else if (r > 0 && sqlite3_column_int(st, 0) == STORE_ACCEPTED)
+	else if (r > 0 && db_int(row, 0) == STORE_ACCEPTED)
 		state = STORE_ACCEPTED;
-	sqlite3_reset(st);
 	*ret = state;
 	return 0;
 }
@@ -160,9 +149,9 @@ int store_get_floor(struct store *s, enum doc_type type, const char *id,
 		    struct store_floor *ret, struct err *e)
 {
 	const void *digest;
-	sqlite3_stmt *st;
+	AUTO(db_done) struct db_row *row = NULL;
 	size_t len;
-	int r = db_first(s->db, &st, e,
+	int r = db_first(s->db, &row, e,
 			 "SELECT version * counts, digest FROM floor "
 			 "WHERE type = ? AND id = ?",
 			 "ss", doc_type_name(type), id);
@@ -171,11 +160,10 @@ int store_get_floor(struct store *s, enum doc_type type, const char *id,
 		return r;
 	if (r == 0)
 		return -ENOENT;
-	digest = db_blob(st, 1, &len);
-	ret->version = (uint32_t)sqlite3_column_int64(st, 0);
+	digest = db_blob(row, 1, &len);
+	ret->version = (uint32_t)db_int(row, 0);
 	if (len == sizeof(ret->digest))
 		memcpy(ret->digest, digest, len);
-	sqlite3_reset(st);
 	return 0;
 }
 
@@ -191,28 +179,23 @@ int store_raise_floor(struct store *s, const struct doc_head *head,
 int store_recount_floors(struct store *s, store_document_fn *fn, void *ctx,
 			 struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e,
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_query(s->db, &row, e,
 			 "SELECT d.type, d.envelope, f.id FROM floor f "
 			 "JOIN document d ON d.digest = f.digest",
 			 "");
 
-	if (r < 0)
-		return r;
-	while ((r = db_step(s->db, st, e)) > 0) {
-		enum doc_type type = doc_type_from_name(db_text(st, 0));
+	while (r == 0 && db_next(row, &r, e)) {
+		enum doc_type type = doc_type_from_name(db_text(row, 0));
 
-		r = fn(ctx, type, db_text(st, 1), e);
+		r = fn(ctx, type, db_text(row, 1), e);
 		/* counts is not in the query, so its rows stay as they are */
 		if (r >= 0)
 			r = db_run(s->db, e,
 				   "UPDATE floor SET counts = ? "
 				   "WHERE type = ? AND id = ?",
 				   "iss", (int64_t)(r > 0), doc_type_name(type),
-				   db_text(st, 2));
-		if (r < 0)
-			break;
+				   db_text(row, 2));
 	}
-	sqlite3_reset(st);
 	return r;
 }

@@ -17,8 +17,8 @@ struct store {
 
 /* The only column of the only row, which the caller frees. -ENOENT: `what` is
  * not there. */
-int store_read_text_row(struct store *s, sqlite3_stmt *st, const char *what,
-			char **ret, struct err *e);
+int store_read_text_row(struct db_row *row, const char *what, char **ret,
+			struct err *e);
 
 /* Cuts what does not fit. */
 void store_copy_truncated(char *ret, size_t size, const char *text);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Receipts and audit of policyd/store/store.h: texts with numbers. */
+#include "lib/auto.h"
 #include "policyd/store/store.h"
 #include "policyd/store/store_internal.h"
 
@@ -38,29 +39,23 @@ static int read_numbered_rows(struct store *s, const struct numbered_table *t,
 			      int64_t after, unsigned int max,
 			      store_receipt_fn *fn, void *ctx, struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e, t->each, "ii", after, (int64_t)max);
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_query(s->db, &row, e, t->each, "ii", after, (int64_t)max);
 
-	if (r < 0)
-		return r;
-	while ((r = db_step(s->db, st, e)) > 0) {
-		r = fn(ctx, sqlite3_column_int64(st, 0), db_text(st, 1), e);
-		if (r < 0)
-			break;
+	while (r == 0 && db_next(row, &r, e)) {
+		r = fn(ctx, db_int(row, 0), db_text(row, 1), e);
 	}
-	sqlite3_reset(st);
 	return r;
 }
 
 static int get_oldest_number(struct store *s, const struct numbered_table *t,
 			     int64_t *ret, struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_first(s->db, &st, e, t->oldest, "");
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e, t->oldest, "");
 
 	if (r > 0)
-		*ret = sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
+		*ret = db_int(row, 0);
 	return r < 0 ? r : 0;
 }
 
@@ -88,10 +83,10 @@ int store_each_receipt(struct store *s, int64_t after, unsigned int max,
 
 int store_get_receipt(struct store *s, int64_t seq, char **ret, struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e, receipts.get, "i", seq);
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_query(s->db, &row, e, receipts.get, "i", seq);
 
-	return r < 0 ? r : store_read_text_row(s, st, "receipt", ret, e);
+	return r < 0 ? r : store_read_text_row(row, "receipt", ret, e);
 }
 
 static int drop_oldest_rows(struct store *s, const struct numbered_table *t,
@@ -99,16 +94,13 @@ static int drop_oldest_rows(struct store *s, const struct numbered_table *t,
 			    int64_t *ret_last, struct err *e)
 {
 	int64_t gone = 0, last = 0;
-	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e, t->sizes, "i", upto);
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_query(s->db, &row, e, t->sizes, "i", upto);
 
-	if (r < 0)
-		return r;
-	while (gone < bytes && (r = db_step(s->db, st, e)) > 0) {
-		last = sqlite3_column_int64(st, 0);
-		gone += sqlite3_column_int64(st, 1);
+	while (r == 0 && gone < bytes && db_next(row, &r, e)) {
+		last = db_int(row, 0);
+		gone += db_int(row, 1);
 	}
-	sqlite3_reset(st);
 	if (r >= 0)
 		r = db_run(s->db, e, t->drop, "i", last);
 	if (r < 0)
@@ -167,10 +159,10 @@ int store_each_audit(struct store *s, int64_t after, unsigned int max,
 
 int store_get_audit(struct store *s, int64_t seq, char **ret, struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_query(s->db, &st, e, records.get, "i", seq);
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_query(s->db, &row, e, records.get, "i", seq);
 
-	return r < 0 ? r : store_read_text_row(s, st, "audit record", ret, e);
+	return r < 0 ? r : store_read_text_row(row, "audit record", ret, e);
 }
 
 int store_drop_audit(struct store *s, int64_t upto, int64_t bytes, int64_t *ret,
@@ -183,18 +175,17 @@ int store_drop_audit(struct store *s, int64_t upto, int64_t bytes, int64_t *ret,
 
 int store_get_refused_bytes(struct store *s, int64_t *ret, struct err *e)
 {
-	sqlite3_stmt *st;
+	AUTO(db_done) struct db_row *row = NULL;
 	/* Texts have their quotes escaped: this is the event's own member. */
 	int r = db_first(
-		s->db, &st, e,
+		s->db, &row, e,
 		"SELECT coalesce(sum(length(CAST(record AS BLOB))), 0) "
 		"FROM audit WHERE instr(record, "
 		"'\"event\":\"refused\"') > 0",
 		"");
 
 	if (r > 0)
-		*ret = sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
+		*ret = db_int(row, 0);
 	return r < 0 ? r : 0;
 }
 
@@ -206,15 +197,14 @@ int store_truncate_audit(struct store *s, int64_t after, struct err *e)
 int store_get_gap(struct store *s, const char *stream, int64_t last,
 		  int64_t *ret, struct err *e)
 {
-	sqlite3_stmt *st;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(
-		s->db, &st, e,
+		s->db, &row, e,
 		"SELECT receipt FROM gap WHERE stream = ? AND last = ?", "si",
 		stream, last);
 
 	if (r > 0)
-		*ret = sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
+		*ret = db_int(row, 0);
 	if (r < 0)
 		return r;
 	return r > 0 ? 0 : -ENOENT;

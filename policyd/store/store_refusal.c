@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The refusals of policyd/store/store.h. */
+#include "lib/auto.h"
 #include "policyd/store/store.h"
 #include "policyd/store/store_internal.h"
 
@@ -9,17 +10,16 @@
 static int find_refusal(struct store *s, const struct store_refusal *f,
 			int64_t *ret_times, int64_t *ret_at, struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_first(s->db, &st, e,
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e,
 			 "SELECT times, at FROM refusal WHERE digest = ? AND "
 			 "reason = ?",
 			 "bs", f->digest, (size_t)HASH_SIZE, f->reason);
 
 	if (r > 0) {
-		*ret_times = sqlite3_column_int64(st, 0);
-		*ret_at = sqlite3_column_int64(st, 1);
+		*ret_times = db_int(row, 0);
+		*ret_at = db_int(row, 1);
 	}
-	sqlite3_reset(st);
 	return r;
 }
 
@@ -27,15 +27,14 @@ static int count_reported_refusals(struct store *s,
 				   const struct store_refusal *f, int64_t *ret,
 				   struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_first(s->db, &st, e,
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e,
 			 "SELECT count(*) FROM refusal WHERE signed = ? AND at "
 			 ">= ?",
 			 "ii", (int64_t)f->is_signed, f->since);
 
 	if (r > 0)
-		*ret = sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
+		*ret = db_int(row, 0);
 	return r < 0 ? r : 0;
 }
 

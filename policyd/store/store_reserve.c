@@ -15,12 +15,11 @@
 static int get_pragma_number(struct store *s, const char *pragma, int64_t *ret,
 			     struct err *e)
 {
-	sqlite3_stmt *st;
-	int r = db_first(s->db, &st, e, pragma, "");
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_first(s->db, &row, e, pragma, "");
 
 	if (r > 0)
-		*ret = sqlite3_column_int64(st, 0);
-	sqlite3_reset(st);
+		*ret = db_int(row, 0);
 	return r < 0 ? r : 0;
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any text as a filter: an error, or a condition that the database compiles. */
 #include "lib/auto.h"
+#include "lib/db.h"
 #include "lib/err.h"
 #include "mgmt-server/api/filter.h"
 #include "tests/fuzz/fuzz.h"
 
-#include <sqlite3.h>
 #include <string.h>
 
 static const struct filter_field fields[] = {
@@ -17,22 +17,26 @@ static const struct filter_field fields[] = {
 	{ NULL },
 };
 
-static void compile(const char *condition)
+static void compile(const struct filter *f)
 {
+	static const char *const migrations[] = {
+		"CREATE TABLE t (id TEXT, seq INTEGER, seen INTEGER,"
+		" compliant INTEGER, labels TEXT)",
+		NULL,
+	};
+	AUTO(db_closep) struct db *db = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	auto_free char *sql = NULL;
-	sqlite3_stmt *st = NULL;
-	sqlite3 *db;
+	struct db_value value[ARRAY_SIZE(f->value)];
+	struct err e;
 
-	if (sqlite3_open(":memory:", &db) != SQLITE_OK ||
-	    sqlite3_exec(db,
-			 "CREATE TABLE t (id TEXT, seq INTEGER, seen INTEGER,"
-			 " compliant INTEGER, labels TEXT)",
-			 NULL, NULL, NULL) != SQLITE_OK ||
-	    asprintf(&sql, "SELECT 1 FROM t WHERE %s", condition) < 0 ||
-	    sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
+	for (unsigned int i = 0; i < f->n; i++)
+		value[i] = (struct db_value){ .text = f->value[i].text,
+					      .number = f->value[i].number };
+	if (db_open(":memory:", migrations, &db, &e) < 0 ||
+	    asprintf(&sql, "SELECT 1 FROM t WHERE %s", f->sql) < 0 ||
+	    db_query_values(db, &row, &e, sql, value, f->n) < 0)
 		abort();
-	sqlite3_finalize(st);
-	sqlite3_close(db);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -44,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (!text)
 		return 0;
 	if (filter_parse(text, fields, &f, &e) == 0)
-		compile(f.sql);
+		compile(&f);
 	filter_fini(&f);
 	return 0;
 }

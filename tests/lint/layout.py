@@ -116,6 +116,17 @@ def one_door(path, text):
             return f"includes {pattern} outside {', '.join(sorted(allowed)) or 'nothing'}"
 
 
+@rule("lib/db.c alone knows sqlite3, in tests too", "policyd/store/store.c", "\tsqlite3_reset(st);\n")
+def one_database(path, text):
+    if is_c(path) and path != "lib/db.c" and (m := re.search(r"<sqlite3\.h>|\b(sqlite3_|SQLITE_)\w+", text)):
+        return f"names {m[0]}"
+
+
+@rule("lib/db.c alone includes sqlite3.h", "tests/unit/test_store.c", "#include <sqlite3.h>\n")
+def one_database_include(path, text):
+    return one_database(path, text)
+
+
 def stems(files):
     """The folder is the namespace: a stem is unique within its program and lib/."""
     where = collections.defaultdict(set)

@@ -55,15 +55,13 @@ static unsigned int take_path(json_t *list, uint8_t path[][HASH_SIZE])
 
 static void leaf_of(uint64_t index, uint8_t ret[HASH_SIZE])
 {
-	sqlite3_stmt *st;
+	AUTO(db_done) struct db_row *row = NULL;
 
-	ck_assert_int_eq(db_query(db, &st, &e,
+	ck_assert_int_eq(db_first(db, &row, &e,
 				  "SELECT text FROM leaf WHERE number = ?", "i",
 				  (int64_t)index),
-			 0);
-	ck_assert_int_eq(db_step(db, st, &e), 1);
-	merkle_leaf(db_text(st, 0), strlen(db_text(st, 0)), ret);
-	sqlite3_reset(st);
+			 1);
+	merkle_leaf(db_text(row, 0), strlen(db_text(row, 0)), ret);
 }
 
 START_TEST(each_entry_is_proved_to_be_in_the_tree)
@@ -156,7 +154,7 @@ START_TEST(tree_of_an_older_version_gets_its_nodes)
 	static const char all[] =
 		"SELECT group_concat(level || ' ' || number || hex(hash))"
 		" FROM node";
-	sqlite3_stmt *st = NULL;
+	struct db_row *row = NULL;
 	auto_free char *before = NULL;
 	auto_json json_t *list = NULL;
 	struct merkle again;
@@ -164,17 +162,17 @@ START_TEST(tree_of_an_older_version_gets_its_nodes)
 	set_up();
 	for (int i = 0; i < ENTRIES; i++)
 		append("test");
-	ck_assert_int_eq(db_first(db, &st, &e, all, ""), 1);
-	before = strdup(db_text(st, 0));
-	db_done(&st);
+	ck_assert_int_eq(db_first(db, &row, &e, all, ""), 1);
+	before = strdup(db_text(row, 0));
+	db_done(&row);
 	ck_assert_int_eq(db_exec(db, losses[_i], &e), 0);
 	ck_assert_int_eq(audit_log_prove_inclusion(db, &tree, ENTRIES - 3,
 						   ENTRIES, &list, &e),
 			 -EBADMSG);
 	ck_assert_msg(audit_log_load_tree(db, &again, &e) == 0, "%s", e.text);
-	ck_assert_int_eq(db_first(db, &st, &e, all, ""), 1);
-	ck_assert_str_eq(db_text(st, 0), before);
-	db_done(&st);
+	ck_assert_int_eq(db_first(db, &row, &e, all, ""), 1);
+	ck_assert_str_eq(db_text(row, 0), before);
+	db_done(&row);
 	ck_assert_int_eq(db_exec(db, "DELETE FROM leaf WHERE number = 9", &e),
 			 0);
 	ck_assert_int_eq(db_exec(db, "DELETE FROM node", &e), 0);

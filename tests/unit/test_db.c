@@ -5,6 +5,7 @@
 #include "lib/err.h"
 #include "tests/unit/unit.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -39,11 +40,11 @@ static struct db *open_at(const char *const *migrations)
 
 static int64_t count(struct db *d)
 {
-	AUTO(db_done) sqlite3_stmt *st = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 
-	ck_assert_int_eq(db_query(d, &st, &e, "SELECT count(*) FROM t", ""), 0);
-	ck_assert_int_eq(db_step(d, st, &e), 1);
-	return sqlite3_column_int64(st, 0);
+	ck_assert_int_eq(db_first(d, &row, &e, "SELECT count(*) FROM t", ""),
+			 1);
+	return db_int(row, 0);
 }
 
 static int put(struct db *d, const char *s)
@@ -59,26 +60,26 @@ static void setup(void)
 START_TEST(file_is_private_and_durable)
 {
 	AUTO(db_closep) struct db *d = open_at(one);
-	AUTO(db_done) sqlite3_stmt *st = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	struct stat sb;
 
 	ck_assert_int_eq(stat(path, &sb), 0);
 	ck_assert_uint_eq(sb.st_mode & 0777, 0600);
-	ck_assert_int_eq(db_query(d, &st, &e, "PRAGMA journal_mode", ""), 0);
-	ck_assert_int_eq(db_step(d, st, &e), 1);
-	ck_assert_str_eq(db_text(st, 0), "wal");
-	ck_assert_int_eq(db_query(d, &st, &e, "PRAGMA synchronous", ""), 0);
-	ck_assert_int_eq(db_step(d, st, &e), 1);
-	ck_assert_int_eq(sqlite3_column_int(st, 0), 2);
+	ck_assert_int_eq(db_first(d, &row, &e, "PRAGMA journal_mode", ""), 1);
+	ck_assert_str_eq(db_text(row, 0), "wal");
+	ck_assert_int_eq(db_first(d, &row, &e, "PRAGMA synchronous", ""), 1);
+	ck_assert_int_eq(db_int(row, 0), 2);
 }
 END_TEST
 
 START_TEST(values_are_bound_and_read)
 {
 	AUTO(db_closep) struct db *d = open_at(one);
-	AUTO(db_done) sqlite3_stmt *st = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	const void *blob;
+	uint8_t copy[4];
 	size_t len;
+	int r = -1;
 
 	ck_assert_int_eq(
 		db_run(d, &e, "INSERT INTO t (id, s, b) VALUES (?, ?, ?)",
@@ -88,22 +89,133 @@ START_TEST(values_are_bound_and_read)
 				"INSERT INTO t (id, s, b) VALUES (?, ?, ?)",
 				"isb", (int64_t)-1, NULL, NULL, (size_t)0),
 			 0);
-	ck_assert_int_eq(db_query(d, &st, &e,
+	ck_assert_int_eq(db_query(d, &row, &e,
 				  "SELECT id, s, b FROM t ORDER BY id DESC",
 				  ""),
 			 0);
-	ck_assert_int_eq(db_step(d, st, &e), 1);
-	ck_assert_int_eq(sqlite3_column_int64(st, 0), (int64_t)1 << 40);
-	ck_assert_str_eq(db_text(st, 1), "x");
-	blob = db_blob(st, 2, &len);
+	ck_assert(db_next(row, &r, &e));
+	ck_assert_int_eq(db_int(row, 0), (int64_t)1 << 40);
+	ck_assert_str_eq(db_text(row, 1), "x");
+	blob = db_blob(row, 2, &len);
 	ck_assert_uint_eq(len, 3);
 	ck_assert_mem_eq(blob, "a\0b", 3);
-	ck_assert_int_eq(db_step(d, st, &e), 1);
-	ck_assert_str_eq(db_text(st, 1), "");
-	ck_assert_ptr_null(db_text_or_null(st, 1));
-	ck_assert_ptr_nonnull(db_blob(st, 2, &len));
+	ck_assert(!db_copy_blob(row, 2, copy, 4));
+	ck_assert(db_copy_blob(row, 2, copy, 3));
+	ck_assert_mem_eq(copy, "a\0b", 3);
+	ck_assert_str_eq(db_column_name(row, 1), "s");
+	ck_assert(!db_is_null(row, 1));
+	ck_assert(db_next(row, &r, &e));
+	ck_assert_str_eq(db_text(row, 1), "");
+	ck_assert_ptr_null(db_text_or_null(row, 1));
+	ck_assert(db_is_null(row, 1));
+	ck_assert_ptr_nonnull(db_blob(row, 2, &len));
 	ck_assert_uint_eq(len, 0);
-	ck_assert_int_eq(db_step(d, st, &e), 0);
+	ck_assert(!db_next(row, &r, &e));
+	ck_assert_int_eq(r, 0);
+}
+END_TEST
+
+/* Another process, or a failing disk: all of the page that sqlite keeps `table`
+ * in is overwritten. */
+static void damage_table(const char *table)
+{
+	AUTO(db_closep) struct db *d = open_at(one);
+	AUTO(db_done) struct db_row *row = NULL;
+	static const char junk[4096] = { 0x7f, 0x7f, 0x7f };
+	int64_t page;
+	int fd;
+
+	ck_assert_int_eq(db_exec(d, "PRAGMA wal_checkpoint(TRUNCATE)", &e), 0);
+	ck_assert_int_eq(db_first(d, &row, &e,
+				  "SELECT max(pageno) FROM dbstat"
+				  " WHERE name = ? AND pagetype = 'leaf'",
+				  "s", table),
+			 1);
+	page = db_int(row, 0);
+	ck_assert_int_gt(page, 2);
+	db_done(&row);
+	db_close(steal(d));
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ck_assert_int_eq(pwrite(fd, junk, sizeof(junk),
+				(page - 1) * (off_t)sizeof(junk)),
+			 sizeof(junk));
+	close(fd);
+}
+
+/* The first pages can be read: an error after them is not the end. */
+START_TEST(damage_is_not_the_end_of_the_rows)
+{
+	AUTO(db_closep) struct db *d = open_at(one);
+	AUTO(db_done) struct db_row *row = NULL;
+	char big[1000];
+	int n = 0, r;
+
+	memset(big, 'x', sizeof(big));
+	for (int i = 0; i < 50; i++)
+		ck_assert_int_eq(db_run(d, &e, "INSERT INTO t (b) VALUES (?)",
+					"b", big, sizeof(big)),
+				 0);
+	db_close(steal(d));
+	damage_table("t");
+	d = open_at(one);
+	r = db_query(d, &row, &e, "SELECT b FROM t ORDER BY id", "");
+	while (r == 0 && db_next(row, &r, &e))
+		n++;
+	ck_assert_int_eq(r, -EBADMSG);
+	ck_assert_int_gt(n, 0);
+	ck_assert_int_lt(n, 50);
+	ck_assert_ptr_nonnull(strstr(e.text, "SELECT b FROM t"));
+}
+END_TEST
+
+START_TEST(values_of_a_made_statement_are_bound)
+{
+	const struct db_value values[] = { { .text = "x" },
+					   { .number = 7 },
+					   { .is_null = true } };
+	AUTO(db_closep) struct db *d = open_at(one);
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = -1;
+
+	ck_assert_int_eq(db_query_values(d, &row, &e, "SELECT ?, ?, ?", values,
+					 ARRAY_SIZE(values)),
+			 0);
+	ck_assert(db_next(row, &r, &e));
+	ck_assert_str_eq(db_text(row, 0), "x");
+	ck_assert_int_eq(db_int(row, 1), 7);
+	ck_assert(db_is_null(row, 2));
+	ck_assert(!db_next(row, &r, &e));
+	ck_assert_int_eq(r, 0);
+	db_done(&row);
+	ck_assert_ptr_null(row);
+	ck_assert_int_eq(db_query_values(d, &row, &e, "SELEKT", NULL, 0), -EIO);
+	ck_assert_ptr_null(row);
+}
+END_TEST
+
+static bool is_known(void *ctx, const char *text)
+{
+	return text && strcmp(text, ctx) == 0;
+}
+
+START_TEST(predicate_chooses_rows)
+{
+	AUTO(db_closep) struct db *d = open_at(one);
+	AUTO(db_done) struct db_row *row = NULL;
+	char known[] = "b";
+
+	ck_assert_int_eq(db_add_predicate(d, "known", is_known, known, &e), 0);
+	ck_assert_int_eq(db_exec(d,
+				 "INSERT INTO t (s) VALUES ('a'), ('b'),"
+				 " (NULL)",
+				 &e),
+			 0);
+	ck_assert_int_eq(db_changed(d), 3);
+	ck_assert_int_eq(
+		db_first(d, &row, &e,
+			 "SELECT group_concat(s) FROM t WHERE known(s)", ""),
+		1);
+	ck_assert_str_eq(db_text(row, 0), "b");
 }
 END_TEST
 
@@ -291,10 +403,10 @@ END_TEST
 START_TEST(bad_statement_is_an_error)
 {
 	AUTO(db_closep) struct db *d = open_at(one);
-	sqlite3_stmt *st = (sqlite3_stmt *)d; /* as what was on a stack */
+	struct db_row *row = (struct db_row *)d; /* as a stack leaves it */
 
-	ck_assert_int_eq(db_query(d, &st, &e, "SELECT nothing", ""), -EIO);
-	ck_assert_ptr_null(st);
+	ck_assert_int_eq(db_query(d, &row, &e, "SELECT nothing", ""), -EIO);
+	ck_assert_ptr_null(row);
 	ck_assert_int_eq(db_exec(d, "SELEKT", &e), -EIO);
 }
 END_TEST
@@ -307,12 +419,11 @@ START_TEST(many_statements_are_kept)
 
 	for (int round = 0; round < 2; round++)
 		for (int i = 0; i < 100; i++) {
-			AUTO(db_done) sqlite3_stmt *st = NULL;
+			AUTO(db_done) struct db_row *row = NULL;
 
 			snprintf(sql[i], sizeof(sql[i]), "SELECT %d", i);
-			ck_assert_int_eq(db_query(d, &st, &e, sql[i], ""), 0);
-			ck_assert_int_eq(db_step(d, st, &e), 1);
-			ck_assert_int_eq(sqlite3_column_int(st, 0), i);
+			ck_assert_int_eq(db_first(d, &row, &e, sql[i], ""), 1);
+			ck_assert_int_eq(db_int(row, 0), i);
 		}
 }
 END_TEST
@@ -322,6 +433,9 @@ static void add(TCase *tc)
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, file_is_private_and_durable);
 	tcase_add_test(tc, values_are_bound_and_read);
+	tcase_add_test(tc, damage_is_not_the_end_of_the_rows);
+	tcase_add_test(tc, values_of_a_made_statement_are_bound);
+	tcase_add_test(tc, predicate_chooses_rows);
 	tcase_add_test(tc, constraint_is_told_apart);
 	tcase_add_test(tc, migrations_run_once);
 	tcase_add_test(tc, failed_migration_leaves_the_old_version);

@@ -47,16 +47,13 @@ static void sql(const char *text)
 
 static int64_t number(const char *query)
 {
-	sqlite3_stmt *st;
-	int64_t n;
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = -1;
 
-	ck_assert_int_eq(
-		sqlite3_prepare_v2(db_handle(server->db), query, -1, &st, NULL),
-		SQLITE_OK);
-	ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
-	n = sqlite3_column_int64(st, 0);
-	sqlite3_finalize(st);
-	return n;
+	ck_assert_int_eq(db_query_values(server->db, &row, &e, query, NULL, 0),
+			 0);
+	ck_assert(db_next(row, &r, &e));
+	return db_int(row, 0);
 }
 
 /* One request, as http_server.c makes it. */

@@ -3,10 +3,9 @@
 
 #include "lib/auto.h"
 #include "lib/err.h"
-#include "lib/io.h"
+#include "policyd/store/store_internal.h"
 #include "tests/unit/unit.h"
 
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -95,12 +94,9 @@ END_TEST
 /* Behind the back of the store in this folder. */
 static void damage(const char *dir, const char *sql)
 {
-	auto_free char *path = io_join(dir, "policyd.db");
-	sqlite3 *other;
+	AUTO(store_closep) struct store *other = opened(dir);
 
-	ck_assert_int_eq(sqlite3_open(path, &other), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(other, sql, NULL, NULL, NULL), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_close(other), SQLITE_OK);
+	ck_assert_msg(db_exec(other->db, sql, &e) == 0, "%s", e.text);
 }
 
 /* A floor that cannot be read must not be taken for none. */
