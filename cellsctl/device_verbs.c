@@ -19,28 +19,11 @@
 
 #define FOREVER UINT64_MAX
 
-static void call_error_free(sd_bus_error *e)
-{
-	sd_bus_error_free(e);
-}
-
 static int new_device_call(struct ctl *c, const char *method,
 			   sd_bus_message **ret, struct err *e)
 {
-	int r = sd_bus_message_new_method_call(c->bus, ret, BUS_DEVICE_NAME,
-					       BUS_DEVICE_PATH, BUS_DEVICE_NAME,
-					       method);
-
-	return r < 0 ? err_sys(e, -r, "call %s", method) : 0;
-}
-
-static int send_device_call(struct ctl *c, sd_bus_message *m, const char *what,
-			    sd_bus_message **ret, struct err *e)
-{
-	AUTO(call_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	int r = sd_bus_call(c->bus, m, FOREVER, &error, ret);
-
-	return r < 0 ? bus_convert_error(&error, r, what, e) : 0;
+	return bus_new_call(c->bus, BUS_DEVICE_NAME, BUS_DEVICE_PATH, method,
+			    ret, e);
 }
 
 /* A call with at most one text argument. */
@@ -56,7 +39,7 @@ static int call_device_method(struct ctl *c, const char *method,
 	if (argument)
 		r = sd_bus_message_append(m, "s", argument);
 	return r < 0 ? err_sys(e, -r, "call %s", method)
-		     : send_device_call(c, m, method, ret, e);
+		     : bus_send_call(c->bus, m, FOREVER, method, ret, e);
 }
 
 /* ---- list */
@@ -318,15 +301,14 @@ static bool is_exec_finished(void *arg)
 
 static int read_exit_status(sd_bus_message *reply, struct err *e)
 {
-	AUTO(call_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	int status, r;
 
 	if (!reply)
 		return err_set(e, ECONNRESET, "exec: the bus went away");
-	if (sd_bus_message_is_method_error(reply, NULL)) {
-		r = sd_bus_error_copy(&error, sd_bus_message_get_error(reply));
-		return bus_convert_error(&error, r, "exec", e);
-	}
+	if (sd_bus_message_is_method_error(reply, NULL))
+		return bus_convert_error(sd_bus_message_get_error(reply),
+					 -sd_bus_message_get_errno(reply),
+					 "exec", e);
 	r = sd_bus_message_read(reply, "i", &status);
 	return r < 0 ? err_sys(e, -r, "read the answer of Exec") : status;
 }

@@ -15,29 +15,17 @@
 /* An enrolment talks to the server; a reset wipes. */
 #define TIMEOUT_US (300 * UINT64_C(1000000))
 
-static void call_error_free(sd_bus_error *e)
-{
-	sd_bus_error_free(e);
-}
-
-/* Sends a call; *ret may be NULL. `what` is named in messages. */
 static int send_policy_call(struct ctl *c, sd_bus_message *m, const char *what,
 			    sd_bus_message **ret, struct err *e)
 {
-	AUTO(call_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	int r = sd_bus_call(c->bus, m, TIMEOUT_US, &error, ret);
-
-	return r < 0 ? bus_convert_error(&error, r, what, e) : 0;
+	return bus_send_call(c->bus, m, TIMEOUT_US, what, ret, e);
 }
 
 static int new_policy_call(struct ctl *c, const char *method,
 			   sd_bus_message **ret, struct err *e)
 {
-	int r = sd_bus_message_new_method_call(c->bus, ret, BUS_POLICY_NAME,
-					       BUS_POLICY_PATH, BUS_POLICY_NAME,
-					       method);
-
-	return r < 0 ? err_sys(e, -r, "call %s", method) : 0;
+	return bus_new_call(c->bus, BUS_POLICY_NAME, BUS_POLICY_PATH, method,
+			    ret, e);
 }
 
 /* A call with text arguments (up to two) and one text in the answer. */

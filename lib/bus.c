@@ -269,3 +269,23 @@ int bus_convert_error(const sd_bus_error *error, int r, const char *what,
 		return err_reason(e, reason, "%s", error->message);
 	return err_set(e, -r, "%s: %s", what, describe_bus_error(error));
 }
+
+int bus_new_call(sd_bus *bus, const char *name, const char *path,
+		 const char *method, sd_bus_message **ret, struct err *e)
+{
+	int r = sd_bus_message_new_method_call(bus, ret, name, path, name,
+					       method);
+
+	return r < 0 ? err_sys(e, -r, "call %s", method) : 0;
+}
+
+int bus_send_call(sd_bus *bus, sd_bus_message *m, uint64_t timeout_us,
+		  const char *what, sd_bus_message **ret, struct err *e)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r = sd_bus_call(bus, m, timeout_us, &error, ret);
+
+	r = r < 0 ? bus_convert_error(&error, r, what, e) : 0;
+	sd_bus_error_free(&error);
+	return r;
+}

@@ -8,6 +8,7 @@
 #define LIB_BUS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <systemd/sd-bus.h>
 
@@ -40,6 +41,15 @@ enum bus_who {
  * another.
  */
 int bus_check_caller(sd_bus_message *m, unsigned int who, struct err *e);
+
+/* A call of a method of the interface `name`, which the service of that name
+ * has at `path`; the caller appends the arguments and unrefs it. */
+int bus_new_call(sd_bus *bus, const char *name, const char *path,
+		 const char *method, sd_bus_message **ret, struct err *e);
+/* Sends the call and waits for the answer; *ret may be NULL. `what` is for
+ * messages; timeout_us of UINT64_MAX: as long as it takes. */
+int bus_send_call(sd_bus *bus, sd_bus_message *m, uint64_t timeout_us,
+		  const char *what, sd_bus_message **ret, struct err *e);
 
 /* Answers a method call with e; returns what a sd-bus handler has to. */
 int bus_reply_err(sd_bus_message *m, const struct err *e);
