@@ -220,6 +220,7 @@ int enroll_send_request(const struct identity *id,
 		.host = server ? server : rq->host,
 		.port = rq->port,
 		.ca_digest = rq->ca,
+		.proxy = "", /* the WebSocket has none either */
 	};
 	auto_free char *body = NULL;
 	int r = build_request_body(id, rq, &body, e);
@@ -302,6 +303,7 @@ int enroll_send_renewal(const struct identity *id, const char *server,
 		.host = server ? server : id->now.host,
 		.port = id->now.port,
 		.ca_pem = id->now.ca,
+		.proxy = "", /* the WebSocket has none either */
 	};
 	auto_free char *body = NULL;
 	int r = build_renewal_body(id, &body, e);

@@ -21,4 +21,4 @@ sbin_PROGRAMS += %D%/cells-agent
 %C%_cells_agent_SOURCES = %D%/main.c
 %C%_cells_agent_CPPFLAGS = $(AM_CPPFLAGS) -DSYSCONFDIR='"$(sysconfdir)"'
 %C%_cells_agent_LDADD = %D%/libagent.a $(BASE_LIBS) $(ZSTD_LIBS) \
-	$(LWS_LIBS) $(SYSTEMD_LIBS)
+	$(LWS_LIBS) $(CURL_LIBS) $(SYSTEMD_LIBS)

@@ -50,7 +50,7 @@ noinst_LIBRARIES += %D%/libcellsadm.a
 %D%/ui/libcellsadm_a-wordlist.$(OBJEXT): $(top_srcdir)/data/words
 EXTRA_DIST += data/words
 
-CELLSADM_LIBS = %D%/libcellsadm.a $(BASE_LIBS) $(XML_LIBS) $(LWS_LIBS) \
+CELLSADM_LIBS = %D%/libcellsadm.a $(BASE_LIBS) $(XML_LIBS) $(CURL_LIBS) \
 	$(QRENCODE_LIBS) $(PNG_LIBS)
 bin_PROGRAMS += %D%/cellsadm
 %C%_cellsadm_SOURCES = %D%/main.c

@@ -41,7 +41,7 @@ noinst_LIBRARIES += %D%/libimage.a
 bin_PROGRAMS += %D%/cells-image
 %C%_cells_image_SOURCES = %D%/main.c
 %C%_cells_image_LDADD = $(IMAGE_LIBS)
-IMAGE_LIBS = images/libimage.a $(BASE_LIBS) $(XML_LIBS) $(LWS_LIBS) \
+IMAGE_LIBS = images/libimage.a $(BASE_LIBS) $(XML_LIBS) $(CURL_LIBS) \
 	$(ARCHIVE_LIBS) $(ZSTD_LIBS)
 
 recipesdir = $(pkgdatadir)/recipes

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An HTTPS client on libwebsockets for short requests: cellsadm, cells-image
- * and the agent's enrolment use it. TLS is always on; the server is trusted by
- * the CA that the caller names, by certificate or by digest, and by nothing
- * else.
+ * An HTTPS client for short requests: cellsadm, cells-image and the agent's
+ * enrolment use it. TLS is always on; the server is trusted by the CA that the
+ * caller names, by certificate or by digest, and by nothing else. Redirects are
+ * not followed.
  */
 #ifndef LIB_HTTP_H
 #define LIB_HTTP_H
@@ -24,6 +24,8 @@ struct http_target {
 	const char *cert_pem, *key_pem; /* client's own; NULL: none */
 	const char *token;		/* Authorization: Bearer; NULL: none */
 	unsigned int timeout;		/* seconds without progress; 0: 30 */
+	const char *proxy; /* its URL; "": none. NULL: what the environment
+			    * says: https_proxy, all_proxy, no_proxy */
 };
 
 struct http_request {
@@ -52,8 +54,8 @@ void http_free(struct http *h);
 /*
  * Sends and waits. Any HTTP status is success (0), after which the caller ends
  * *ret. -ETIMEDOUT: no progress; -EFBIG: an answer beyond answer_max;
- * -EKEYREJECTED: not the CA that was named; -ECONNRESET: cut in the middle. Why
- * no connection could be made is said in the words of lws_error.h.
+ * -EKEYREJECTED: not the CA that was named; -ECONNRESET: cut in the middle; why
+ * no connection could be made: http_handle_explain().
  */
 int http_call(struct http *h, const struct http_request *rq,
 	      struct http_answer *ret, struct err *e);

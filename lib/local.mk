@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What several programs need; no daemon's logic.
 noinst_LIBRARIES += %D%/libcells.a
-%C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(SQLITE_CFLAGS) \
-	$(SYSTEMD_CFLAGS) $(XML_CFLAGS) $(ZSTD_CFLAGS)
+%C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(LWS_CFLAGS) \
+	$(SQLITE_CFLAGS) $(SYSTEMD_CFLAGS) $(XML_CFLAGS) $(ZSTD_CFLAGS)
 %C%_libcells_a_SOURCES = \
 	%D%/admin_config.c %D%/admin_config.h \
 	%D%/architecture.c %D%/architecture.h \
@@ -17,6 +17,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/encoding.c %D%/encoding.h \
 	%D%/err.c %D%/err.h \
 	%D%/http.c %D%/http.h \
+	%D%/http_handle.c %D%/http_handle.h \
 	%D%/io.c %D%/io.h \
 	%D%/json.c %D%/json.h \
 	%D%/log.c %D%/log.h \

@@ -55,7 +55,7 @@ check_PROGRAMS += %D%/unit/test_doc
 check_PROGRAMS += %D%/unit/test_enroll
 %C%_unit_test_enroll_SOURCES = %D%/unit/test_enroll.c %D%/unit/fault.c
 %C%_unit_test_enroll_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
-%C%_unit_test_enroll_LDADD = agent/libagent.a $(UNIT_LIBS) $(LWS_LIBS)
+%C%_unit_test_enroll_LDADD = agent/libagent.a $(UNIT_LIBS) $(CURL_LIBS)
 
 check_PROGRAMS += %D%/unit/test_worker
 %C%_unit_test_worker_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
@@ -380,7 +380,7 @@ EXTRA_DIST += %D%/fuzz/corpus/protocol
 
 # What test_http.py drives.
 noinst_PROGRAMS += %D%/e2e/httpcall
-%C%_e2e_httpcall_LDADD = $(BASE_LIBS) $(LWS_LIBS)
+%C%_e2e_httpcall_LDADD = $(BASE_LIBS) $(CURL_LIBS)
 
 # Plays a fleet of devices for the benchmarks.
 noinst_PROGRAMS += %D%/bench/cells-sim %D%/bench/floor
@@ -404,7 +404,7 @@ EXTRA_DIST += %D%/bench/rival.py %D%/bench/rows/overhead.py \
 	%D%/bench/simdevice.c %D%/bench/simdevice.h \
 	%D%/bench/simstore.c %D%/bench/simstore.h
 %C%_bench_cells_sim_LDADD = agent/libagent.a $(BASE_LIBS) $(XML_LIBS) \
-	$(ZSTD_LIBS) $(LWS_LIBS)
+	$(ZSTD_LIBS) $(LWS_LIBS) $(CURL_LIBS)
 
 check_PROGRAMS += %D%/fuzz/fuzz_filter
 %C%_fuzz_fuzz_filter_SOURCES = %D%/fuzz/fuzz_filter.c $(FUZZ_MAIN)

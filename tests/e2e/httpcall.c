@@ -2,7 +2,7 @@
 /*
  * For test_http.py: makes calls by lib/http.h and says what came of each, one
  * line of JSON: httpcall HOST PORT CA|DIGEST METHOD PATH [COUNT [BODY-BYTES]].
- * Environment: TIMEOUT, ANSWER_MAX, TOKEN, HEADER, CERT and KEY (files).
+ * Environment: TIMEOUT, ANSWER_MAX, TOKEN, HEADER, PROXY, CERT and KEY (files).
  */
 #include "lib/auto.h"
 #include "lib/encoding.h"
@@ -70,6 +70,7 @@ int main(int argc, char **argv)
 	s.port = (uint16_t)number(argv[2]);
 	s.timeout = (unsigned int)number(getenv("TIMEOUT"));
 	s.token = getenv("TOKEN");
+	s.proxy = getenv("PROXY");
 	s.cert_pem = cert = file(getenv("CERT"));
 	s.key_pem = key = file(getenv("KEY"));
 	if (encoding_parse_digest(argv[3], digest) == 0)

@@ -158,8 +158,8 @@ def tls(tmp_path):
         s.server_close()
 
 
-def call(s, path="/", method="GET", host="localhost", trust=None, count=1, body=0, **env):
-    r = harness.run([harness.BUILD / "tests/e2e/httpcall", host, s.port, trust or s.authority.pem, method, path,
+def call(s, path="/", method="GET", host="localhost", trust=None, count=1, body=0, within=(), **env):
+    r = harness.run([*within, harness.BUILD / "tests/e2e/httpcall", host, s.port, trust or s.authority.pem, method, path,
                      count, body], env=env)
     answers = [json.loads(line) for line in r.stdout.splitlines()]
     return answers if count > 1 else answers[0]
@@ -193,8 +193,127 @@ def test_certificate_that_signs_itself_is_not(tls, tmp_path):
     assert "not trusted" in call(s, trust=own.pem)["text"]
 
 
-def test_proxy_of_the_environment_is_not_used(tls):
+def test_client_certificate_that_is_refused_is_told(tls, tmp_path):
+    s = tls(clients=True)
+    cert, key = Authority(tmp_path, "other").issue("phone")
+    assert "refuses this client" in call(s, CERT=str(cert), KEY=str(key))["text"]
+    assert "refuses this client: certificate required" in call(s)["text"]
+
+
+def test_client_certificate_without_its_key_is_refused(tls):
+    s = tls(clients=True)
+    cert, key = s.authority.issue("phone")
+    _, other = s.authority.issue("other")
+    assert call(s, CERT=str(cert))["error"] == errno.EINVAL
+    a = call(s, CERT=str(cert), KEY=str(other))
+    assert (a["error"], "not usable" in a["text"]) == (errno.EINVAL, True)
+
+
+def test_authorities_of_the_system_are_not_trusted(tls, tmp_path):
+    """By the file and by the folder that libcurl was built with."""
+    other, system = Authority(tmp_path, "other"), tmp_path / "certs"
+    s = tls(by=other)
+    system.mkdir()
+    (system / "ca-certificates.crt").write_bytes(other.pem.read_bytes())
+    (system / "other.pem").write_bytes(other.pem.read_bytes())
+    harness.run(["openssl", "rehash", system])
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+               f'mount --bind {system} /etc/ssl/certs && exec "$@"', "sh"]
+    if harness.run([*command, "true"]).returncode:
+        pytest.skip("no user namespaces here")
+    trusting = harness.run([*command, "curl", "-sS", f"https://localhost:{s.port}/"])
+    assert trusting.returncode == 0, trusting.stderr
+    assert "not trusted" in call(s, within=command)["text"]
+
+
+# ---- proxies
+class Proxy(http.server.BaseHTTPRequestHandler):
+    """Joins two connections after CONNECT, as RFC 9110 has it (9.3.6)."""
+
+    def log_message(self, *args):
+        pass
+
+    def do_CONNECT(self):
+        self.server.seen.append((self.path, dict(self.headers)))
+        if self.server.status != 200:
+            self.send_error(self.server.status)
+            return
+        self.send_response(200)
+        self.end_headers()
+        host, port = self.path.rsplit(":", 1)
+        with socket.create_connection((host, int(port))) as far:
+            threading.Thread(target=self.pump, args=(far, self.connection), daemon=True).start()
+            self.pump(self.connection, far)
+        self.close_connection = True
+
+    @staticmethod
+    def pump(source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+@pytest.fixture
+def proxy():
+    p = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    p.daemon_threads, p.seen, p.status = True, [], 200
+    p.url = f"http://127.0.0.1:{p.server_address[1]}"
+    threading.Thread(target=p.serve_forever, daemon=True).start()
+    yield p
+    p.shutdown()
+    p.server_close()
+
+
+@pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "all_proxy"])
+def test_proxy_of_the_environment_leads_to_the_server(tls, proxy, name):
+    s = tls()
+    assert call(s, **{name: proxy.url})["status"] == 200
+    assert [path for path, _ in proxy.seen] == [f"localhost:{s.port}"]
+
+
+def test_proxy_for_plain_http_is_not_used(tls):
     assert call(tls(), http_proxy="127.0.0.1:9")["status"] == 200
+
+
+def test_name_that_needs_no_proxy_has_none(tls, proxy):
+    assert call(tls(), https_proxy=proxy.url, no_proxy="localhost")["status"] == 200
+    assert proxy.seen == []
+
+
+def test_program_chooses_its_proxy(tls, proxy):
+    assert call(tls(), https_proxy="127.0.0.1:9", no_proxy="localhost", PROXY=proxy.url)["status"] == 200
+    assert len(proxy.seen) == 1
+    assert call(tls(), https_proxy="127.0.0.1:9", PROXY="")["status"] == 200
+
+
+def test_proxy_sees_no_secret_and_is_not_trusted(tls, proxy, tmp_path):
+    s = tls()
+    assert call(s, https_proxy=proxy.url, TOKEN="secret", HEADER="Idempotency-Key: mine")["status"] == 200
+    assert s.seen[0][2]["Authorization"] == "Bearer secret"
+    headers = {name.lower() for name in proxy.seen[0][1]}
+    assert headers <= {"host", "proxy-connection", "user-agent"}
+    assert "not trusted" in call(tls(by=Authority(tmp_path, "other")), https_proxy=proxy.url)["text"]
+
+
+def test_pinned_ca_is_fetched_by_the_proxy(tls, proxy):
+    s = tls()
+    assert call(s, trust=s.authority.digest, https_proxy=proxy.url, TOKEN="secret")["status"] == 200
+    assert len(proxy.seen) == 2
+
+
+def test_proxy_that_refuses_is_told(tls, proxy):
+    proxy.status = 403
+    assert "the proxy answers HTTP status 403" in call(tls(), https_proxy=proxy.url)["text"]
+
+
+def test_proxy_that_is_not_there_is_told(tls):
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        port = mute.getsockname()[1]
+    assert f"proxy 127.0.0.1 port {port}: Connection refused" in call(tls(), https_proxy=f"127.0.0.1:{port}")["text"]
+    assert "proxy's name" in call(tls(), https_proxy="http://nowhere.invalid:1")["text"]
 
 
 @pytest.mark.parametrize("host", ["::1", "[::1]", "", "a" * 200, "localhost:1"])

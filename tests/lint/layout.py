@@ -107,6 +107,7 @@ def one_door(path, text):
         r"<netlink/route/": {"cellsd/net/veth.c"},
         r"<nftables/": {"cellsd/net/firewall.c"},
         r"<netlink/genl/": {"cellsd/device/devns_link.c"},
+        r"<curl/": {"lib/http.c", "lib/http_handle.c", "lib/http_handle.h"},
         r"<qrencode\.h>": {"cellsadm/ui/qr.c"},
     }
     if not is_c(path) or path.startswith(("tests/", "kernel/")):
