@@ -9,6 +9,7 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/http.h"
+#include "lib/http_problem.h"
 #include "lib/json.h"
 
 #include <errno.h>
@@ -144,29 +145,6 @@ int enroll_parse_answer(const char *text, size_t len,
 
 /* ---- talking */
 
-/* The server's reason, out of a problem+json answer (RFC 9457). */
-static int report_refusal(const struct http_answer *a, const char *what,
-			  struct err *e)
-{
-	auto_json json_t *j = NULL;
-	const char *detail = NULL, *title = NULL;
-	const struct json_member members[] = {
-		{ "detail", JSON_STRING, true, &detail },
-		{ "title", JSON_STRING, true, &title },
-		{ 0 },
-	};
-	struct err ignored;
-
-	if (a->body &&
-	    json_parse(a->body, a->body_len, "answer", &j, &ignored) == 0)
-		json_read_object(j, members, false, "answer", &ignored);
-	if (!detail)
-		detail = title ? title : "no reason given";
-	return err_set(e, a->status == 503 ? EAGAIN : EPERM,
-		       "%s: the server refuses (status %d): %.300s", what,
-		       a->status, detail);
-}
-
 static int post_json_request(const struct http_target *server, const char *path,
 			     const char *body, const char *what, char **ret,
 			     struct err *e)
@@ -187,7 +165,7 @@ static int post_json_request(const struct http_target *server, const char *path,
 	if (r < 0)
 		return r;
 	if (a.status / 100 != 2 || !a.body)
-		return report_refusal(&a, what, e);
+		return http_problem_set(&a, what, e);
 	*ret = steal(a.body);
 	return 0;
 }
@@ -226,8 +204,8 @@ int enroll_send_request(const struct identity *id,
 	int r = build_request_body(id, rq, &body, e);
 
 	return r < 0 ? r
-		     : post_json_request(&to, ENROLL_PATH, body, "enrol", ret,
-					 e);
+		     : post_json_request(&to, ENROLL_PATH, body,
+					 "enrol: the server refuses", ret, e);
 }
 
 int enroll_accept_answer(struct identity *id, const struct enroll_request *rq,
@@ -309,8 +287,10 @@ int enroll_send_renewal(const struct identity *id, const char *server,
 	int r = build_renewal_body(id, &body, e);
 
 	return r < 0 ? r
-		     : post_json_request(&to, RENEW_PATH, body,
-					 "renew the certificate", ret, e);
+		     : post_json_request(
+			       &to, RENEW_PATH, body,
+			       "renew the certificate: the server refuses", ret,
+			       e);
 }
 
 int enroll_accept_renewal(struct identity *id, const char *answer, size_t len,

@@ -6,15 +6,21 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/http.h"
+#include "lib/http_problem.h"
+#include "lib/http_retry.h"
 #include "lib/pagination.h"
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #define TIMEOUT_SECONDS 90 /* the server waits up to 60 for an action */
-#define RETRIES 3
-#define RETRY_SECONDS_MAX 20
+
+/* A busy server says when to come again. */
+static const struct http_retry retry = {
+	.tries = 4,
+	.wait_max = 20,
+	.only_announced = true,
+};
 
 struct remote {
 	struct http *http;
@@ -95,71 +101,12 @@ char *remote_format_path(const char *const *path)
 	return text;
 }
 
-/* The errno that a verb may distinguish. */
-static int get_status_errno(int status)
-{
-	switch (status) {
-	case 401:
-	case 403:
-		return EACCES;
-	case 404:
-		return ENOENT;
-	case 409:
-		return EEXIST;
-	default:
-		return EIO;
-	}
-}
-
-static int report_http_problem(const struct http_answer *answer,
-			       const char *method, const char *path,
-			       struct err *e)
-{
-	auto_json json_t *j = NULL;
-	struct err ignored;
-	const char *detail, *code;
-	enum reason reason;
-
-	if (json_parse(answer->body, answer->body_len, path, &j, &ignored) < 0)
-		return err_set(e, EIO, "%s %s: HTTP status %d", method, path,
-			       answer->status);
-	detail = json_string_value(json_object_get(j, "detail"));
-	if (!detail)
-		detail = json_string_value(json_object_get(j, "title"));
-	code = json_string_value(json_object_get(j, "code"));
-	if (!detail || !code)
-		return err_set(e, EIO, "%s %s: HTTP status %d", method, path,
-			       answer->status);
-	reason = reason_from_code(code);
-	err_set(e, EIO, "%s (%s)", detail, code);
-	e->reason = reason;
-	return reason ? -reason_errno(reason)
-		      : -get_status_errno(answer->status);
-}
-
-/* A busy server says when to come again. */
-static int call_with_retries(struct http *h, const struct http_request *rq,
-			     struct http_answer *ret, struct err *e)
-{
-	for (unsigned int i = 0;; i++) {
-		int r = http_call(h, rq, ret, e);
-
-		if (r < 0 || i == RETRIES || ret->retry_after == 0 ||
-		    ret->retry_after > RETRY_SECONDS_MAX ||
-		    (ret->status != 429 && ret->status != 503))
-			return r;
-		sleep(ret->retry_after);
-		http_answer_fini(ret);
-		*ret = (struct http_answer){ 0 };
-	}
-}
-
 static int send_http_request(struct adm *a, const char *method,
 			     const char *path, const char *body,
 			     struct http_answer *ret, struct err *e)
 {
 	uint8_t random[16];
-	char key[64] = "Idempotency-Key: ";
+	char key[64] = "Idempotency-Key: ", what[128];
 	const char *const headers[] = { key, NULL };
 	struct http_request rq = {
 		.method = method,
@@ -176,12 +123,13 @@ static int send_http_request(struct adm *a, const char *method,
 		encoding_to_hex(random, sizeof(random), key + strlen(key));
 		rq.headers = headers;
 	}
-	r = call_with_retries(a->remote->http, &rq, ret, e);
+	r = http_retry_call(a->remote->http, &rq, &retry, ret, e);
 	if (r < 0)
 		return r;
-	if (ret->status < 200 || ret->status > 299)
-		return report_http_problem(ret, method, path, e);
-	return 0;
+	if (ret->status >= 200 && ret->status <= 299)
+		return 0;
+	snprintf(what, sizeof(what), "%s %s", method, path);
+	return http_problem_set(ret, what, e);
 }
 
 static int send_json_request(struct adm *a, const char *method,

@@ -13,6 +13,8 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/http.h"
+#include "lib/http_problem.h"
+#include "lib/http_retry.h"
 #include "lib/json.h"
 
 #include <errno.h>
@@ -20,32 +22,8 @@
 #include <time.h>
 
 #define BATCH 10000 /* digests that POST /v1/chunks/missing takes */
-#define TRIES 5
-#define WAIT_MAX 60	       /* seconds of Retry-After that are honoured */
-#define FIRST_WAIT_NS (NS / 2) /* then twice as long each time */
 #define TICK_NS (50 * 1000 * 1000)
 #define NS UINT64_C(1000000000)
-
-int pusher_set_problem(const struct http_answer *a, const char *what,
-		       struct err *e)
-{
-	const char *detail = NULL, *title = NULL, *code = NULL;
-	auto_json json_t *j = NULL;
-	struct err ignored;
-
-	if (json_parse(a->body, a->body_len, what, &j, &ignored) == 0) {
-		detail = json_string_value(json_object_get(j, "detail"));
-		title = json_string_value(json_object_get(j, "title"));
-		code = json_string_value(json_object_get(j, "code"));
-	}
-	return err_set(e, a->status == 403 || a->status == 401 ? EACCES : EIO,
-		       "%s: %s%s%s%s (HTTP %d)", what,
-		       detail  ? detail
-		       : title ? title
-			       : "refused by the server",
-		       code ? " [" : "", code ? code : "", code ? "]" : "",
-		       a->status);
-}
 
 /* Sleeps in small pieces, so that ^C is heard. */
 static int sleep_interruptibly(uint64_t ns, struct err *e)
@@ -65,41 +43,19 @@ static int sleep_interruptibly(uint64_t ns, struct err *e)
 	}
 }
 
-/* Not the fault of what was asked: worth another try. */
-static bool is_transient_failure(int r, const struct http_answer *a)
-{
-	return r < 0 ? r != -ENOMEM && r != -EFBIG
-		     : a->status == 429 || a->status == 502 ||
-			       a->status == 503 || a->status == 504;
-}
+static const struct http_retry retry = {
+	.tries = 5,
+	.wait_max = 60,
+	.first_wait = NS / 2,
+	.wait = sleep_interruptibly,
+};
 
-/* One request, tried again over short breaks. *ret is the caller's to end. */
 static int call_with_retries(struct http *h, const struct http_request *rq,
 			     struct http_answer *ret, struct err *e)
 {
-	for (unsigned int try = 1;; try++) {
-		struct http_answer a = { 0 };
-		uint64_t wait;
-		int r = interrupt_check(e);
+	int r = interrupt_check(e);
 
-		if (r < 0)
-			return r;
-		r = http_call(h, rq, &a, e);
-		if (try == TRIES || !is_transient_failure(r, &a)) {
-			if (r == 0)
-				*ret = a;
-			return r;
-		}
-		wait = FIRST_WAIT_NS << (try - 1);
-		if (r == 0 && a.retry_after)
-			wait = NS * (a.retry_after < WAIT_MAX ? a.retry_after
-							      : WAIT_MAX);
-		if (r == 0)
-			http_answer_fini(&a);
-		r = sleep_interruptibly(wait, e);
-		if (r < 0)
-			return r;
-	}
+	return r < 0 ? r : http_retry_call(h, rq, &retry, ret, e);
 }
 
 /* Keeps of the n blobs those that the server says it lacks. */
@@ -166,7 +122,7 @@ static int request_missing_chunks(struct http *h, struct comparison_blob *blobs,
 	rq.body_len = strlen(body);
 	r = call_with_retries(h, &rq, &a, e);
 	if (r == 0 && a.status != 200)
-		r = pusher_set_problem(&a, "ask for missing chunks", e);
+		r = http_problem_set(&a, "ask for missing chunks", e);
 	return r < 0 ? r : parse_missing_chunks(&a, blobs, n, e);
 }
 
@@ -206,7 +162,7 @@ static int send_chunk_blob(struct http *h, const struct bundle *b,
 	rq.body = data;
 	r = call_with_retries(h, &rq, &a, e);
 	if (r == 0 && a.status != 200 && a.status != 201)
-		r = pusher_set_problem(&a, "send a chunk", e);
+		r = http_problem_set(&a, "send a chunk", e);
 	if (r < 0)
 		return r;
 	p->sent_chunks++;
@@ -231,7 +187,7 @@ static int send_signed_document(struct http *h, const struct bundle *b,
 	rq.body_len = strlen(text);
 	r = call_with_retries(h, &rq, &a, e);
 	if (r == 0 && a.status != 200 && a.status != 201)
-		r = pusher_set_problem(&a, "send the document", e);
+		r = http_problem_set(&a, "send the document", e);
 	if (r == 0)
 		r = json_parse(a.body, a.body_len, "the server's answer", &j,
 			       e);

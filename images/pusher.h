@@ -22,9 +22,4 @@ struct pusher {
 int pusher_run(struct http *h, const struct bundle *b, struct pusher *p,
 	       struct err *e);
 
-/* A problem+json answer (RFC 9457) as an error. */
-struct http_answer;
-int pusher_set_problem(const struct http_answer *a, const char *what,
-		       struct err *e);
-
 #endif

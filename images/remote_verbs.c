@@ -11,6 +11,7 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/http.h"
+#include "lib/http_problem.h"
 #include "lib/json.h"
 #include "lib/pagination.h"
 #include "lib/table.h"
@@ -108,7 +109,7 @@ static int get_image_page(void *ctx, const char *path, json_t **ret,
 	int r = http_call(ctx, &rq, &a, e);
 
 	if (r == 0 && a.status != 200)
-		r = pusher_set_problem(&a, "list images", e);
+		r = http_problem_set(&a, "list images", e);
 	return r < 0 ? r
 		     : json_parse(a.body, a.body_len, "the server's answer",
 				  ret, e);

@@ -18,6 +18,8 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/err.c %D%/err.h \
 	%D%/http.c %D%/http.h \
 	%D%/http_handle.c %D%/http_handle.h \
+	%D%/http_problem.c %D%/http_problem.h \
+	%D%/http_retry.c %D%/http_retry.h \
 	%D%/io.c %D%/io.h \
 	%D%/json.c %D%/json.h \
 	%D%/log.c %D%/log.h \
