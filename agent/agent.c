@@ -3,6 +3,7 @@
 
 #include "agent/chunk_download.h"
 #include "agent/enroll.h"
+#include "agent/http_multi.h"
 #include "agent/identity.h"
 #include "agent/inventory.h"
 #include "agent/session.h"
@@ -596,6 +597,7 @@ void agent_free(struct agent *a)
 	policyd_client_free(a->link);
 	transport_peer_free(a->peer);
 	chunk_download_free(a->fetch);
+	http_multi_free(a->gets);
 	transport_free(a->wire);
 	sd_event_source_disable_unref(a->reconnect);
 	sd_event_source_disable_unref(a->tick);

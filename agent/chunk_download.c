@@ -2,8 +2,8 @@
 #include "agent/chunk_download.h"
 
 #include "agent/backoff.h"
+#include "agent/http_multi.h"
 #include "agent/protocol.h"
-#include "agent/transport.h"
 #include "lib/auto.h"
 #include "lib/chunk.h"
 #include "lib/clock.h"
@@ -44,13 +44,13 @@ struct chunk_download {
 	struct chunk_download_limits limits;
 	struct chunk_download_ops ops;
 	void *user;
-	struct transport_peer *peer; /* NULL: offline */
+	struct http_multi *server; /* NULL: offline */
 	LIST_HEAD(, chunk_download_item) items;
 	unsigned int n, loading;
 	bool list_is_loading, is_idle;
 	bool some_taken; /* since `more` was asked for */
 	uint64_t hold_until;
-	struct chunk_download_item *lane[TRANSPORT_DOWNLOADS_MAX];
+	struct chunk_download_item *lane[HTTP_MULTI_LANES_MAX];
 	sd_event_source *retry, *limit;
 	int64_t budget; /* bytes that may still be read in this tick */
 	struct chunk_download_progress progress;
@@ -102,7 +102,7 @@ static void arm_oneshot_timer(sd_event_source *timer, uint64_t ms)
 
 static const char *get_server_address(const struct chunk_download *f)
 {
-	return f->peer ? transport_peer_address(f->peer) : "?";
+	return f->server ? http_multi_get_address(f->server) : "?";
 }
 
 static void schedule_item_retry(struct chunk_download_item *it, const char *why,
@@ -134,7 +134,7 @@ static void spend_speed_budget(struct chunk_download *f, size_t len)
 	f->budget -= (int64_t)len;
 	if (f->budget > 0)
 		return;
-	transport_pause_gets(f->peer);
+	http_multi_pause(f->server);
 	arm_oneshot_timer(f->limit, LIMIT_TICK_MS);
 }
 
@@ -148,8 +148,8 @@ static int on_speed_limit_tick(sd_event_source *s, uint64_t usec, void *user)
 		f->budget = tick;
 	if (f->budget <= 0)
 		arm_oneshot_timer(f->limit, LIMIT_TICK_MS);
-	else if (f->peer)
-		transport_resume_gets(f->peer);
+	else if (f->server)
+		http_multi_resume(f->server);
 	return 0;
 }
 
@@ -224,12 +224,12 @@ static void deliver_fetched_item(struct chunk_download_item *it)
 	it->fetch->ops.have(it->fetch->user, it->digest, it->fd);
 }
 
-static void on_download_done(void *user, const struct transport_end *end)
+static void on_download_done(void *user, const struct http_multi_end *end)
 {
 	struct chunk_download_item *it = user;
 	struct chunk_download *f = it->fetch;
 
-	for (unsigned int i = 0; i < TRANSPORT_DOWNLOADS_MAX; i++)
+	for (unsigned int i = 0; i < HTTP_MULTI_LANES_MAX; i++)
 		if (f->lane[i] == it)
 			f->lane[i] = NULL;
 	f->loading--;
@@ -249,8 +249,8 @@ static void on_download_done(void *user, const struct transport_end *end)
 	start_downloads(f);
 }
 
-static const struct transport_get_ops get_ops = { .data = on_download_data,
-						  .done = on_download_done };
+static const struct http_multi_ops get_ops = { .data = on_download_data,
+					       .done = on_download_done };
 
 /* ---- who is next */
 
@@ -261,7 +261,7 @@ static int start_item_download(struct chunk_download *f,
 	char path[sizeof(PROTOCOL_CHUNK_PATH) + ENCODING_DIGEST_SIZE];
 
 	snprintf(path, sizeof(path), PROTOCOL_CHUNK_PATH "%s", it->digest);
-	if (transport_start_get(f->peer, lane, path, it->got, &get_ops, it) < 0)
+	if (http_multi_get(f->server, lane, path, it->got, &get_ops, it) < 0)
 		return -1;
 	it->state = LOADING;
 	f->lane[lane] = it;
@@ -321,7 +321,7 @@ static void start_downloads(struct chunk_download *f)
 	struct chunk_download_item *it;
 	bool complete;
 
-	if (!f->peer)
+	if (!f->server)
 		return;
 	if (!has_pending_items(f, &complete)) {
 		if (f->is_idle)
@@ -427,16 +427,16 @@ void chunk_download_hold_off(struct chunk_download *f, unsigned int seconds)
 	f->hold_until = clock_mono_ns() + seconds * 1000 * NS_PER_MS;
 }
 
-void chunk_download_set_peer(struct chunk_download *f,
-			     struct transport_peer *peer)
+void chunk_download_set_server(struct chunk_download *f,
+			       struct http_multi *server)
 {
 	struct chunk_download_item *it;
 
-	f->peer = peer;
+	f->server = server;
 	f->loading = 0;
 	f->list_is_loading = false;
 	memset(f->lane, 0, sizeof(f->lane));
-	/* GETs of a peer that is gone bring nothing any more. */
+	/* GETs of a server that is gone bring nothing any more. */
 	LIST_FOREACH (it, &f->items, next) {
 		if (it->state == LOADING || it->state == GIVEN_UP)
 			it->state = WAITING;

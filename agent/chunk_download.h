@@ -14,7 +14,7 @@
 
 struct err;
 struct chunk_download;
-struct transport_peer;
+struct http_multi;
 
 #define CHUNK_DOWNLOAD_MAX 256 /* wanted at a time */
 
@@ -40,10 +40,10 @@ int chunk_download_new(sd_event *event,
 		       struct chunk_download **ret, struct err *e);
 void chunk_download_free(struct chunk_download *f);
 
-/* There is a server to ask. Before its peer is freed: NULL. What is half there
+/* There is a server to ask. Before it is freed: NULL. What is half there
  * is kept. */
-void chunk_download_set_peer(struct chunk_download *f,
-			     struct transport_peer *peer);
+void chunk_download_set_server(struct chunk_download *f,
+			       struct http_multi *server);
 
 /* -ENOBUFS: CHUNK_DOWNLOAD_MAX are wanted. Wanting twice is once. */
 int chunk_download_add_wanted(struct chunk_download *f, const char *digest,

@@ -2,12 +2,14 @@
 #include "agent/session.h"
 
 #include "agent/chunk_download.h"
+#include "agent/http_multi.h"
 #include "agent/identity.h"
 #include "agent/transport.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/crypto/hash.h"
 #include "lib/err.h"
+#include "lib/http.h"
 #include "lib/log.h"
 
 #include <string.h>
@@ -73,7 +75,8 @@ void session_drop_peer(struct agent *a)
 	if (!a->peer)
 		return;
 	end_protocol_session(a);
-	chunk_download_set_peer(a->fetch, NULL);
+	chunk_download_set_server(a->fetch, NULL);
+	http_multi_free(steal(a->gets));
 	transport_peer_free(steal(a->peer));
 	a->is_connecting = false;
 }
@@ -273,30 +276,46 @@ static const struct transport_ops wire_ops = {
 
 static int open_server_peer(struct agent *a, struct err *e)
 {
-	const struct transport_identity id = {
+	const struct http_target to = {
 		.host = get_server_host(a),
 		.port = a->id->now.device_port,
 		.ca_pem = a->id->now.ca,
 		.cert_pem = a->id->now.cert,
 		.key_pem = a->id->key_pem,
-		.lanes = (unsigned int)a->conf->parallel,
 	};
-	int r = transport_peer_new(a->wire, &id, &wire_ops, a, &a->peer, e);
+	const struct transport_identity id = {
+		.host = to.host,
+		.port = to.port,
+		.ca_pem = to.ca_pem,
+		.cert_pem = to.cert_pem,
+		.key_pem = to.key_pem,
+	};
+	AUTO(http_multi_freep) struct http_multi *gets = NULL;
+	int r = http_multi_new(a->event, &to, &gets, e);
 
 	if (r == 0)
-		chunk_download_set_peer(a->fetch, a->peer);
-	return r;
+		r = transport_peer_new(a->wire, &id, &wire_ops, a, &a->peer, e);
+	if (r < 0)
+		return r;
+	a->gets = steal(gets);
+	return 0;
 }
 
 static void connect_next_address(struct agent *a)
 {
+	const char *address = a->address.text[a->next_address];
+	bool is_new = !a->peer;
 	struct err e;
 
-	if (!a->peer && open_server_peer(a, &e) < 0) {
+	if (is_new && open_server_peer(a, &e) < 0) {
 		schedule_retry(a, e.text);
 		return;
 	}
-	transport_peer_set_address(a->peer, a->address.text[a->next_address++]);
+	a->next_address++;
+	transport_peer_set_address(a->peer, address);
+	http_multi_set_address(a->gets, address);
+	if (is_new)
+		chunk_download_set_server(a->fetch, a->gets);
 	transport_open(a->peer, PROTOCOL_PATH, PROTOCOL_NAME,
 		       PROTOCOL_MESSAGE_MAX);
 }

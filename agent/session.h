@@ -36,6 +36,7 @@ struct agent {
 	struct worker *enrolment, *renewal, *lookup; /* NULL: none */
 
 	struct transport_peer *peer; /* NULL: not enrolled */
+	struct http_multi *gets;     /* there if peer is */
 	bool is_connecting;	     /* from the look-up on */
 	struct address_list address;
 	unsigned int next_address;
@@ -63,7 +64,7 @@ int session_on_reconnect_timer(sd_event_source *s, uint64_t usec, void *user);
 void session_send_hello(struct agent *a);
 
 /* The identity changed: nothing of the old one is left. Not from within
- * transport_service(). */
+ * transport_service() or a callback of http_multi. */
 void session_drop_peer(struct agent *a);
 
 #endif

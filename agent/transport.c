@@ -1,26 +1,70 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/transport.h"
 
-#include "agent/transport_internal.h"
+#include "agent/lws_error.h"
 #include "lib/auto.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/lws_error.h"
 
 #include <fcntl.h>
 #include <libwebsockets.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/queue.h>
 
 #define LOOP "cells-loop"
+#define PROTOCOL "cells-peer"
+#define SOON 1 /* microseconds */
 #define TIMEOUT_SECONDS 20
-#define WARM_SECONDS 4 /* an idle connection is kept for the next GET */
 /* What is read at once: a whole TLS record (RFC 8446, section 5.1), as
  * libwebsockets 4.1 may go round for ever with the rest of one. */
 #define PIECE (16 * 1024)
 #define GRAVE_USEC 500000
 
+/* The vhost of a peer that was freed, until its connections have ended too. */
+struct retired_vhost {
+	LIST_ENTRY(retired_vhost) next;
+	struct lws_vhost *vhost;
+	lws_sorted_usec_list_t due;
+};
+
+struct transport {
+	struct lws_context *context;
+	struct lws_vhost *loop;
+	LIST_HEAD(, retired_vhost) graves;
+};
+
+struct out {
+	STAILQ_ENTRY(out) next;
+	size_t len;
+	unsigned char bytes[]; /* LWS_PRE, then the message */
+};
+
+struct transport_peer {
+	struct transport *wire;
+	struct lws_vhost *vhost;
+	char *host;
+	char address[INET6_ADDRSTRLEN]; /* "": not known */
+	uint16_t port;
+	struct transport_ops ops;
+	void *user;
+
+	struct lws *wsi; /* the WebSocket; NULL: none */
+	bool is_open, is_closing, is_over;
+	STAILQ_HEAD(, out) out;
+	char *in; /* the message that is coming in */
+	size_t in_len, message_max;
+	struct transport_end end;
+	lws_sorted_usec_list_t over;
+};
+
 /* ---- the WebSocket */
+
+/* Where it is connected to, or will be. */
+static const char *get_peer_address(const struct transport_peer *p)
+{
+	return p->address[0] ? p->address : p->host;
+}
 
 static void drop_message_queues(struct transport_peer *p)
 {
@@ -48,7 +92,7 @@ static void report_websocket_end(lws_sorted_usec_list_t *sul)
 
 	drop_message_queues(p);
 	p->is_open = p->is_closing = p->is_over = false;
-	transport_wake(p->wire);
+	lws_cancel_service(p->wire->context);
 	p->ops.closed(p->user, &end);
 }
 
@@ -58,10 +102,11 @@ static void schedule_websocket_end(struct transport_peer *p)
 		return;
 	p->is_over = true;
 	lws_sul_schedule(p->wire->context, 0, &p->over, report_websocket_end,
-			 TRANSPORT_SOON);
+			 SOON);
 }
 
-void transport_read_status(struct lws *wsi, struct transport_end *end)
+/* Status and Retry-After of an HTTP answer. */
+static void read_end_status(struct lws *wsi, struct transport_end *end)
 {
 	char number[16] = "";
 	uint64_t n;
@@ -81,13 +126,13 @@ static void explain_websocket_end(struct transport_peer *p, struct lws *wsi,
 	if (end->why[0])
 		return;
 	if (wsi)
-		transport_read_status(wsi, end);
+		read_end_status(wsi, end);
 	if (end->status >= 300)
 		snprintf(end->why, sizeof(end->why), "HTTP status %d",
 			 end->status);
 	else
-		lws_error_describe(transport_peer_address(p), p->port, said,
-				   end->why, sizeof(end->why));
+		lws_error_describe(get_peer_address(p), p->port, said, end->why,
+				   sizeof(end->why));
 }
 
 static int set_close_reason(struct transport_peer *p, const char *why)
@@ -142,12 +187,13 @@ static int send_queued_message(struct transport_peer *p, struct lws *wsi)
 	return -1;
 }
 
-static int on_websocket_event(void *self, struct lws *wsi,
-			      enum lws_callback_reasons reason, void *in,
-			      size_t len)
+static int on_websocket_event(struct lws *wsi, enum lws_callback_reasons reason,
+			      void *user, void *in, size_t len)
 {
-	struct transport_peer *p = self;
+	struct transport_peer *p = wsi ? lws_get_opaque_user_data(wsi) : NULL;
 
+	if (!p)
+		return 0;
 	p->wsi = wsi;
 	switch (reason) {
 	case LWS_CALLBACK_CLIENT_ESTABLISHED:
@@ -185,13 +231,13 @@ void transport_open(struct transport_peer *p, const char *path,
 {
 	struct lws_client_connect_info info = {
 		.context = p->wire->context,
-		.vhost = p->vhost[0],
-		.address = transport_peer_address(p),
+		.vhost = p->vhost,
+		.address = get_peer_address(p),
 		.host = p->host,
 		.port = p->port,
 		.path = path,
 		.protocol = protocol,
-		.local_protocol_name = TRANSPORT_PROTOCOL,
+		.local_protocol_name = PROTOCOL,
 		.ssl_connection =
 			LCCSCF_USE_SSL | LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
 		.retry_and_idle_policy = &validity,
@@ -243,17 +289,9 @@ static int on_loop_event(struct lws *wsi, enum lws_callback_reasons reason,
 	return 0; /* that lws_service() returns is all that is wanted */
 }
 
-static int on_peer_event(struct lws *wsi, enum lws_callback_reasons reason,
-			 void *user, void *in, size_t len)
-{
-	struct connection_owner *o = wsi ? lws_get_opaque_user_data(wsi) : NULL;
-
-	return o ? o->on_event(o, wsi, reason, in, len) : 0;
-}
-
 static const struct lws_protocols peer_protocols[] = {
-	{ .name = TRANSPORT_PROTOCOL,
-	  .callback = on_peer_event,
+	{ .name = PROTOCOL,
+	  .callback = on_websocket_event,
 	  .rx_buffer_size = PIECE },
 	{ .name = NULL },
 };
@@ -263,12 +301,8 @@ static const struct lws_protocols loop_protocols[] = {
 	{ .name = NULL },
 };
 
-/*
- * lws sends requests to one place on one vhost one after the other over the
- * same connection; so what shall run side by side is given vhosts of its own.
- * They share the TLS set-up. The CA replaces all other trust.
- */
-static int open_peer_vhost(struct transport_peer *p, unsigned int lane,
+/* The CA replaces all other trust. */
+static int open_peer_vhost(struct transport_peer *p,
 			   const struct transport_identity *id, struct err *e)
 {
 	struct lws_context_creation_info info = {
@@ -288,8 +322,8 @@ static int open_peer_vhost(struct transport_peer *p, unsigned int lane,
 		.client_ssl_key_mem_len = (unsigned int)strlen(id->key_pem),
 	};
 
-	p->vhost[lane] = lws_create_vhost(p->wire->context, &info);
-	if (!p->vhost[lane])
+	p->vhost = lws_create_vhost(p->wire->context, &info);
+	if (!p->vhost)
 		return err_set(e, EINVAL,
 			       "set up TLS for %s: a certificate or key is not "
 			       "usable",
@@ -304,11 +338,11 @@ int transport_peer_new(struct transport *w, const struct transport_identity *id,
 	AUTO(transport_peer_freep)
 	struct transport_peer *p = calloc(1, sizeof(*p));
 	size_t n = strlen(id->host);
+	int r;
 
 	if (!p)
 		return err_oom(e, "connection");
 	STAILQ_INIT(&p->out);
-	p->owner.on_event = on_websocket_event;
 	p->wire = w;
 	/* lws cuts a name at a colon before it verifies it: nothing is left. */
 	if (n == 0 || n > TRANSPORT_HOST_MAX ||
@@ -321,19 +355,11 @@ int transport_peer_new(struct transport *w, const struct transport_identity *id,
 	if (!p->host)
 		return err_oom(e, "connection");
 	p->port = id->port;
-	p->lanes = id->lanes < TRANSPORT_DOWNLOADS_MAX
-			   ? id->lanes
-			   : TRANSPORT_DOWNLOADS_MAX;
-	for (unsigned int i = 0; i < p->lanes; i++)
-		p->lane[i].owner.on_event = transport_get_on_idle;
 	p->ops = *ops;
 	p->user = user;
-	for (unsigned int i = 0; i == 0 || i < p->lanes; i++) {
-		int r = open_peer_vhost(p, i, id, e);
-
-		if (r < 0)
-			return r;
-	}
+	r = open_peer_vhost(p, id, e);
+	if (r < 0)
+		return r;
 	*ret = steal(p);
 	return 0;
 }
@@ -341,11 +367,6 @@ int transport_peer_new(struct transport *w, const struct transport_identity *id,
 void transport_peer_set_address(struct transport_peer *p, const char *address)
 {
 	snprintf(p->address, sizeof(p->address), "%s", address);
-}
-
-const char *transport_peer_address(const struct transport_peer *p)
-{
-	return p->address[0] ? p->address : p->host;
 }
 
 static void detach_connection(struct lws *wsi)
@@ -356,36 +377,27 @@ static void detach_connection(struct lws *wsi)
 	lws_set_timeout(wsi, 1, LWS_TO_KILL_ASYNC);
 }
 
-static void cancel_peer_timer(struct transport_peer *p,
-			      lws_sorted_usec_list_t *sul)
+static void destroy_retired_vhost(lws_sorted_usec_list_t *sul)
 {
-	lws_sul_schedule(p->wire->context, 0, sul, NULL,
-			 LWS_SET_TIMER_USEC_CANCEL);
-}
+	struct retired_vhost *g =
+		lws_container_of(sul, struct retired_vhost, due);
 
-static void destroy_retired_vhosts(lws_sorted_usec_list_t *sul)
-{
-	struct retired_vhosts *g =
-		lws_container_of(sul, struct retired_vhosts, due);
-
-	for (unsigned int i = 0; i < TRANSPORT_DOWNLOADS_MAX; i++)
-		if (g->vhost[i])
-			lws_vhost_destroy(g->vhost[i]);
+	lws_vhost_destroy(g->vhost);
 	LIST_REMOVE(g, next);
 	free(g);
 }
 
 /* lws 4.1 never frees a vhost that is destroyed before its connections ended.
  */
-static void retire_peer_vhosts(struct transport_peer *p)
+static void retire_peer_vhost(struct transport_peer *p)
 {
-	struct retired_vhosts *g = calloc(1, sizeof(*g));
+	struct retired_vhost *g = p->vhost ? calloc(1, sizeof(*g)) : NULL;
 
 	if (!g)
-		return; /* they end with the context */
-	memcpy(g->vhost, p->vhost, sizeof(g->vhost));
+		return; /* it ends with the context */
+	g->vhost = p->vhost;
 	LIST_INSERT_HEAD(&p->wire->graves, g, next);
-	lws_sul_schedule(p->wire->context, 0, &g->due, destroy_retired_vhosts,
+	lws_sul_schedule(p->wire->context, 0, &g->due, destroy_retired_vhost,
 			 GRAVE_USEC);
 }
 
@@ -394,16 +406,9 @@ void transport_peer_free(struct transport_peer *p)
 	if (!p)
 		return;
 	detach_connection(p->wsi);
-	cancel_peer_timer(p, &p->over);
-	for (unsigned int i = 0; i < TRANSPORT_DOWNLOADS_MAX; i++) {
-		detach_connection(p->lane[i].wsi);
-		if (!p->get[i])
-			continue;
-		detach_connection(p->get[i]->wsi);
-		cancel_peer_timer(p, &p->get[i]->over);
-		free(p->get[i]);
-	}
-	retire_peer_vhosts(p);
+	lws_sul_schedule(p->wire->context, 0, &p->over, NULL,
+			 LWS_SET_TIMER_USEC_CANCEL);
+	retire_peer_vhost(p);
 	drop_message_queues(p);
 	free(p->host);
 	free(p);
@@ -471,7 +476,7 @@ int transport_new(int loop_fd, struct transport **ret, struct err *e)
 
 void transport_free(struct transport *w)
 {
-	struct retired_vhosts *g;
+	struct retired_vhost *g;
 
 	if (!w)
 		return;
@@ -487,9 +492,4 @@ void transport_free(struct transport *w)
 int transport_service(struct transport *w)
 {
 	return lws_service(w->context, 0) < 0 ? -EIO : 0;
-}
-
-void transport_wake(struct transport *w)
-{
-	lws_cancel_service(w->context);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * libwebsockets for a device: one loop, and for each identity (a client
- * certificate at a server) a WebSocket and lanes for GETs. The loop can adopt
- * another one's epoll descriptor; the agent runs sd-event so.
+ * certificate at a server) a WebSocket. The loop can adopt another one's epoll
+ * descriptor; the agent runs sd-event so.
  *
  * Callbacks come from transport_service(); a callback may close what it is
  * about.
@@ -14,13 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TRANSPORT_DOWNLOADS_MAX 8
 #define TRANSPORT_HOST_MAX 120
 
 struct err;
 struct transport;
 struct transport_peer;
-struct transport_get;
 
 /* loop_fd: a descriptor that is readable when the other loop has work; -1. */
 int transport_new(int loop_fd, struct transport **ret, struct err *e);
@@ -32,9 +30,6 @@ void transport_free(struct transport *w);
  * serves it. -EIO: the loop is broken.
  */
 int transport_service(struct transport *w);
-
-/* Makes the transport_service() under way, or the next one, return at once. */
-void transport_wake(struct transport *w);
 
 /* Why a connection ended or did not come about. */
 struct transport_end {
@@ -48,7 +43,6 @@ struct transport_identity {
 	uint16_t port;
 	const char *ca_pem;		/* the only trust anchor */
 	const char *cert_pem, *key_pem; /* the device's own */
-	unsigned int lanes; /* GETs at once, up to TRANSPORT_DOWNLOADS_MAX */
 };
 
 struct transport_ops {
@@ -78,29 +72,6 @@ void transport_close(struct transport_peer *p);
 
 /* Queues a text message. -ENOTCONN, -ENOMEM. */
 int transport_send(struct transport_peer *p, const char *text, size_t len);
-
-/* ---- GETs */
-
-struct transport_get_ops {
-	/* The next bytes; `from_start`: these begin at 0 although an offset was
-	 * asked for. Not 0: stop. */
-	int (*data)(void *user, bool from_start, const void *data, size_t len);
-	/* It is over and freed; good only with status 200 or 206 and no `why`.
-	 */
-	void (*done)(void *user, const struct transport_end *end);
-};
-
-/* From byte `offset` on. A lane takes one at a time: -EBUSY. -ENOMEM. */
-int transport_start_get(struct transport_peer *p, unsigned int lane,
-			const char *path, uint64_t offset,
-			const struct transport_get_ops *ops, void *user);
-
-/* Where it is connected to, or will be. */
-const char *transport_peer_address(const struct transport_peer *p);
-
-/* Reads are held back until transport_resume_gets(); for a speed limit. */
-void transport_pause_gets(struct transport_peer *p);
-void transport_resume_gets(struct transport_peer *p);
 
 static inline void transport_freep(struct transport **w)
 {

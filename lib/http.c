@@ -364,7 +364,7 @@ static int check_headers(const struct http_request *rq, struct err *e)
 	return 0;
 }
 
-/* The certificate at CA_PATH, whoever answers. */
+/* The certificate at CA_PATH; who answers is not verified. */
 static int fetch_unverified_ca(struct http *h, char **ret, struct err *e)
 {
 	const struct http_request rq = {

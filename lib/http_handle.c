@@ -136,7 +136,7 @@ static bool is_ipv4_address(const char *host)
 	return inet_pton(AF_INET, host, &unused) == 1;
 }
 
-/* The chain's fault stands behind a colon; a name's is libcurl's own finding.
+/* The fault of a chain follows a colon; that of a name is found by libcurl.
  */
 static int explain_distrust(const struct http_target *t, const char *why,
 			    char *ret, size_t size)

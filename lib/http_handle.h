@@ -36,7 +36,7 @@ int http_handle_new(const struct http_target *t, const char *ca_pem, char *why,
 int http_handle_set_url(CURL *c, const struct http_target *t, const char *path,
 			struct err *e);
 
-/* Writes the reason, and returns the (positive) errno that stands for it. */
+/* Writes the reason, and returns the (positive) errno for it. */
 int http_handle_explain(CURL *c, const struct http_target *t, CURLcode code,
 			const char *why, char *ret, size_t size);
 

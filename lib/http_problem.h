@@ -9,7 +9,7 @@ struct http_answer;
 /*
  * "what: detail (code, HTTP 403)", or "what: HTTP status 502" where the answer
  * holds no problem. Sets the reason if the code is one of the contract, and
- * returns what it stands for; else -EACCES for 401 and 403, -ENOENT for 404,
+ * returns -reason_errno() of it; else -EACCES for 401 and 403, -ENOENT for 404,
  * -EEXIST for 409, -EIO.
  */
 int http_problem_set(const struct http_answer *a, const char *what,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What several programs need; no daemon's logic.
 noinst_LIBRARIES += %D%/libcells.a
-%C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(LWS_CFLAGS) \
-	$(SQLITE_CFLAGS) $(SYSTEMD_CFLAGS) $(XML_CFLAGS) $(ZSTD_CFLAGS)
+%C%_libcells_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(SQLITE_CFLAGS) \
+	$(SYSTEMD_CFLAGS) $(XML_CFLAGS) $(ZSTD_CFLAGS)
 %C%_libcells_a_SOURCES = \
 	%D%/admin_config.c %D%/admin_config.h \
 	%D%/architecture.c %D%/architecture.h \
@@ -23,7 +23,6 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/io.c %D%/io.h \
 	%D%/json.c %D%/json.h \
 	%D%/log.c %D%/log.h \
-	%D%/lws_error.c %D%/lws_error.h \
 	%D%/opt.c %D%/opt.h \
 	%D%/pagination.c %D%/pagination.h \
 	%D%/reason.c %D%/reason.h \

@@ -210,7 +210,7 @@ def test_renewal_that_takes_long_keeps_nobody_waiting(world, registrar):
 
 # ---- chunks that do not come
 EARLY = 10 * 1024
-STALL_SECONDS = 60  # of agent/transport_get.c
+STALL_SECONDS = 60  # of agent/http_multi.c
 
 
 class Slow(stolen.Server):

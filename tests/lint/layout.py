@@ -107,7 +107,9 @@ def one_door(path, text):
         r"<netlink/route/": {"cellsd/net/veth.c"},
         r"<nftables/": {"cellsd/net/firewall.c"},
         r"<netlink/genl/": {"cellsd/device/devns_link.c"},
-        r"<curl/": {"lib/http.c", "lib/http_handle.c", "lib/http_handle.h"},
+        r"<curl/": {"lib/http_handle.h"},
+        r"<libwebsockets\.h>": {"agent/transport.c", "agent/lws_error.c"} |
+                               {f"mgmt-server/listener/{n}" for n in ("connection_limit.c", "listener_context.h", "peer.c")},
         r"<qrencode\.h>": {"cellsadm/ui/qr.c"},
     }
     if not is_c(path) or path.startswith(("tests/", "kernel/")):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/lws_error.h"
+#include "agent/lws_error.h"
 
 #include "lib/auto.h"
 

@@ -5,8 +5,8 @@
  * the process; so that log is caught here, its last TLS complaint kept, and
  * nothing printed.
  */
-#ifndef LIB_LWS_ERROR_H
-#define LIB_LWS_ERROR_H
+#ifndef AGENT_LWS_ERROR_H
+#define AGENT_LWS_ERROR_H
 
 #include <stddef.h>
 #include <stdint.h>
