@@ -47,6 +47,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/device/profile.c %D%/device/profile.h \
 	%D%/device/reserved_nodes.c %D%/device/reserved_nodes.h \
 	%D%/device/source_plan.c %D%/device/source_plan.h \
+	%D%/device/udev_class.c %D%/device/udev_class.h \
 	%D%/lifecycle/daemon.c %D%/lifecycle/daemon.h \
 	%D%/lifecycle/disk_headroom.c %D%/lifecycle/disk_headroom.h \
 	%D%/lifecycle/erase.c %D%/lifecycle/erase.h \

@@ -33,6 +33,16 @@ enum cells_class class_parent(enum cells_class c)
 	return classes[c].parent;
 }
 
+uint32_t class_drop_coarser(uint32_t given)
+{
+	uint32_t coarser = 0;
+
+	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
+		if (given >> c & 1 && class_parent(c) != (enum cells_class)c)
+			coarser |= 1U << class_parent(c);
+	return given & ~coarser;
+}
+
 bool class_has_shared(enum cells_class c)
 {
 	return classes[c].shared;

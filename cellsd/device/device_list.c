@@ -82,13 +82,40 @@ static bool is_keyboard_light(const struct device_facts *d,
 	       d->above(d->ask.arg, "input", NULL, "name");
 }
 
+/* What a udev rule says counts in place of what profiles say: it may be to give
+ * the device to nobody. So does a word that is not understood. */
+static void set_own_classes(const struct device_list *l,
+			    const struct device_facts *d,
+			    struct device_list_item *item)
+{
+	const char *value = d->ask.property(d->ask.arg, UDEV_CLASS_PROPERTY);
+
+	item->reserved = reserved_nodes_get_reason(d);
+	if (!value)
+		item->own = profile_match_device(l->profile, &d->ask);
+	else if (udev_class_parse(value, &item->own, item->unknown_class) < 0)
+		item->own = 0;
+	if (value && !item->own && !item->reserved)
+		item->reserved = "a udev rule gives it to no VP";
+	item->by_udev = value;
+	item->node.classes = item->own;
+}
+
+static bool is_listed(const struct device_list *l, const char *path)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->item[i].path, path) == 0)
+			return true;
+	return false;
+}
+
 void device_list_add(struct device_list *l, const struct device_facts *d)
 {
 	struct device_list_item *item = &l->item[l->n];
 	const char *subsystem = d->ask.subsystem(d->ask.arg), *hardware;
 
 	if (l->n == DEVICE_LIST_NODES_MAX || !subsystem ||
-	    is_keyboard_light(d, subsystem))
+	    is_keyboard_light(d, subsystem) || is_listed(l, d->path))
 		return;
 	memset(item, 0, sizeof(*item));
 	if (!get_node_name(d, subsystem, item->node.name))
@@ -98,9 +125,7 @@ void device_list_add(struct device_list *l, const struct device_facts *d)
 	item->node.major = major(d->number);
 	item->node.minor = minor(d->number);
 	item->node.birth = d->birth;
-	item->own = profile_match_device(l->profile, &d->ask);
-	item->node.classes = item->own;
-	item->reserved = reserved_nodes_get_reason(d);
+	set_own_classes(l, d, item);
 	hardware = is_raw_subsystem(subsystem) ? d->hardware(d->ask.arg) : NULL;
 	if (hardware)
 		snprintf(item->hardware, sizeof(item->hardware), "%s",

@@ -12,6 +12,7 @@
 
 #include "cellsd/device/backend.h"
 #include "cellsd/device/device_facts.h"
+#include "cellsd/device/udev_class.h"
 
 #define DEVICE_LIST_NODES_MAX 2048
 #define DEVICE_LIST_PATH_SIZE 512
@@ -23,8 +24,10 @@ struct profile;
 /* One that is listed. */
 struct device_list_item {
 	struct backend_node node;
-	uint32_t own;	      /* the classes that a profile says; node's: all */
+	uint32_t own; /* the classes that udev or a profile says; node's: all */
 	const char *reserved; /* why no VP is given it, or NULL */
+	bool by_udev;	      /* udev says them */
+	char unknown_class[UDEV_CLASS_WORD_SIZE]; /* that udev says; or "" */
 	char path[DEVICE_LIST_PATH_SIZE];
 	char hardware[DEVICE_LIST_PATH_SIZE]; /* of raw nodes; or "" */
 };
@@ -37,12 +40,13 @@ void device_list_free(struct device_list *l);
 /* Subsystems to be looked at besides those that a profile names. */
 extern const char *const device_list_subsystems[]; /* ends with NULL */
 
-/* More than DEVICE_LIST_NODES_MAX are not listed. */
+/* Those beyond DEVICE_LIST_NODES_MAX are not listed, nor one twice. */
 void device_list_add(struct device_list *l, const struct device_facts *d);
 /* All are there: settles what depends on others. */
 void device_list_finish(struct device_list *l);
 
-/* Those with classes come with reserved NULL, or with the reason. */
+/* Those with classes, or with one that is unknown, come with reserved NULL, or
+ * with the reason. */
 const struct device_list_item *device_list_items(const struct device_list *l,
 						 size_t *ret_n);
 

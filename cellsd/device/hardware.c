@@ -218,24 +218,30 @@ static int list_udev_device(const struct hardware *i, struct device_list *l,
 	return 0;
 }
 
-static int list_udev_devices(const struct hardware *i, struct device_list *l,
-			     struct err *e)
+static void add_all_subsystems(const struct hardware *i,
+			       struct udev_enumerate *en)
+{
+	profile_each_subsystem(i->profile, add_subsystem_match, en);
+	for (size_t k = 0; device_list_subsystems[k]; k++)
+		add_subsystem_match(en, device_list_subsystems[k]);
+}
+
+/* Those with the tag, or (NULL) of the subsystems that matter. */
+static int list_matching_devices(const struct hardware *i,
+				 struct device_list *l, const char *tag,
+				 const char *consoles, struct err *e)
 {
 	AUTO(enumerate_freep)
 	struct udev_enumerate *en = udev_enumerate_new(i->udev);
-	auto_free char *consoles = NULL;
 	struct udev_list_entry *entry;
-	struct err none;
-	size_t len;
 	int r;
 
 	if (!en)
 		return err_oom(e, "list the hardware");
-	profile_each_subsystem(i->profile, add_subsystem_match, en);
-	for (size_t k = 0; device_list_subsystems[k]; k++)
-		add_subsystem_match(en, device_list_subsystems[k]);
-	/* A kernel without terminals has none. */
-	(void)io_read_file(CONSOLES, 4096, &consoles, &len, &none);
+	if (tag)
+		udev_enumerate_add_match_tag(en, tag);
+	else
+		add_all_subsystems(i, en);
 	if (udev_enumerate_scan_devices(en) < 0)
 		return err_set(e, EIO, "list the hardware");
 	udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(en))
@@ -246,6 +252,21 @@ static int list_udev_devices(const struct hardware *i, struct device_list *l,
 			return r;
 	}
 	return 0;
+}
+
+static int list_udev_devices(const struct hardware *i, struct device_list *l,
+			     struct err *e)
+{
+	auto_free char *consoles = NULL;
+	struct err none;
+	size_t len;
+	int r;
+
+	/* A kernel without terminals has none. */
+	(void)io_read_file(CONSOLES, 4096, &consoles, &len, &none);
+	r = list_matching_devices(i, l, NULL, consoles, e);
+	return r < 0 ? r
+		     : list_matching_devices(i, l, UDEV_CLASS_TAG, consoles, e);
 }
 
 static bool is_refusal_logged(const struct hardware *i,
@@ -262,12 +283,18 @@ static void log_refused_device(const struct device_list_item *item)
 {
 	const char *name = "?";
 
+	if (*item->unknown_class) {
+		log_warning("udev gives /dev/%s " UDEV_CLASS_PROPERTY
+			    " '%s', which is not a class: it is given to no VP",
+			    item->node.name, item->unknown_class);
+		return;
+	}
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
 		if (item->node.classes >> c & 1)
 			name = class_name(c);
-	log_warning("hardware profile: class %s names /dev/%s, which is given "
-		    "to no VP: %s",
-		    name, item->node.name, item->reserved);
+	log_warning("%s: class %s names /dev/%s, which is given to no VP: %s",
+		    item->by_udev ? "udev" : "hardware profile", name,
+		    item->node.name, item->reserved);
 }
 
 /* Parts what VPs can be given from what they can not. */
@@ -279,14 +306,15 @@ static void split_reserved_nodes(const struct hardware *i,
 	const struct device_list_item *item = device_list_items(l, &n);
 
 	for (size_t k = 0; k < n; k++) {
-		if (!item[k].node.classes)
+		if (!item[k].node.classes && !*item[k].unknown_class)
 			continue;
 		if (!item[k].reserved) {
 			ret->node[ret->n++] = item[k].node;
 			continue;
 		}
 		/* Of raw nodes only if a rule is what names them. */
-		if (item[k].own && !is_refusal_logged(i, &item[k].node))
+		if ((item[k].own || *item[k].unknown_class) &&
+		    !is_refusal_logged(i, &item[k].node))
 			log_refused_device(&item[k]);
 		ret->refused[ret->n_refused++] = item[k].node;
 	}
@@ -325,6 +353,16 @@ const struct backend_node *hardware_get_nodes(const struct hardware *i,
 {
 	*ret_n = i->n;
 	return i->node;
+}
+
+bool hardware_has_device(const struct backend_node *n)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/sys/dev/%s/%u:%u",
+		 n->block ? "block" : "char", n->major, n->minor);
+	return stat(path, &st) == 0 && st.st_ino == n->birth;
 }
 
 int hardware_fd(const struct hardware *i)

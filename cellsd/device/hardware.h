@@ -24,6 +24,9 @@ int hardware_scan(struct hardware *i, struct err *e);
 const struct backend_node *hardware_get_nodes(const struct hardware *i,
 					      size_t *ret_n);
 
+/* Whether the device that a node was listed for is still in the kernel. */
+bool hardware_has_device(const struct backend_node *n);
+
 /* Readable when hardware came or went; after hardware_drain_events() scan
  * again. */
 int hardware_fd(const struct hardware *i);

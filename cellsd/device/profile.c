@@ -242,11 +242,7 @@ uint32_t profile_match_device(const struct profile *p,
 	for (unsigned int i = 0; i < p->n; i++)
 		if (is_rule_met(&p->rule[i], d))
 			classes |= 1U << p->rule[i].cls;
-	/* A rule for the finer name comes before the coarser. */
-	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
-		if (classes >> c & 1 && class_parent(c) != (enum cells_class)c)
-			classes &= ~(1U << class_parent(c));
-	return classes;
+	return class_drop_coarser(classes);
 }
 
 void profile_each_subsystem(const struct profile *p,

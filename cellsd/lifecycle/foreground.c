@@ -57,15 +57,17 @@ static void add_revoked_row(struct host_revoked *ret, const struct vp *v,
 	cut->count.kept += count->kept;
 }
 
-static void revoke_open_handles(struct host *h, struct vp *v, uint32_t lost,
+/* Of these nodes. */
+static void revoke_node_handles(const struct backend_node *nodes, size_t n,
+				const struct vp *v, uint32_t lost,
 				struct host_revoked *ret)
 {
 	struct open_handles_count counts[CELLS_CLASS_COUNT] = { 0 };
 	struct open_handles_request order = {
 		.leaf = v->run->leaf,
 		.leaf_name = v->run->leaf_name,
-		.nodes = h->nodes,
-		.n_nodes = h->n_nodes,
+		.nodes = nodes,
+		.n_nodes = n,
 		.lost = lost,
 	};
 	int r;
@@ -79,6 +81,12 @@ static void revoke_open_handles(struct host *h, struct vp *v, uint32_t lost,
 			    strerror(-r));
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
 		add_revoked_row(ret, v, (enum cells_class)c, &counts[c]);
+}
+
+static void revoke_open_handles(struct host *h, struct vp *v, uint32_t lost,
+				struct host_revoked *ret)
+{
+	revoke_node_handles(h->nodes, h->n_nodes, v, lost, ret);
 }
 
 /* ---- what the backend decides itself */
@@ -301,6 +309,28 @@ void foreground_revoke_handles(struct host *h, const char *cause)
 		if (lost & h->by_class)
 			revoke_open_handles(h, v, lost & h->by_class,
 					    &h->switched);
+	}
+	report_revoked_handles(h, clock_mono_ns() - begin, cause);
+}
+
+void foreground_revoke_nodes(struct host *h, const struct backend_node *nodes,
+			     size_t n, const char *cause)
+{
+	uint64_t begin = clock_mono_ns();
+	uint32_t classes = 0;
+
+	h->switched.n = 0;
+	for (size_t i = 0; i < n; i++)
+		classes |= nodes[i].classes;
+	for (unsigned int i = 0; i < h->roster->n; i++) {
+		struct vp *v = h->roster->vp[i];
+		uint32_t lost = 0;
+
+		for (int c = 0; c < CELLS_CLASS_COUNT; c++)
+			if (v->right[c].kill && classes >> c & 1)
+				lost |= 1U << c;
+		if (lost && v->run && v->run->leaf >= 0)
+			revoke_node_handles(nodes, n, v, lost, &h->switched);
 	}
 	report_revoked_handles(h, clock_mono_ns() - begin, cause);
 }

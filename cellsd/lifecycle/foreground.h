@@ -3,8 +3,10 @@
 #ifndef CELLSD_LIFECYCLE_FOREGROUND_H
 #define CELLSD_LIFECYCLE_FOREGROUND_H
 
+#include <stddef.h>
 #include <stdint.h>
 
+struct backend_node;
 struct err;
 struct host;
 struct host_revoked;
@@ -23,6 +25,10 @@ void foreground_apply_access(struct host *h, const char *cause,
  * be ended: after a daemon died, or a node got one more class.
  */
 void foreground_revoke_handles(struct host *h, const char *cause);
+
+/* The same of nodes that no class names any more, whatever a VP may use. */
+void foreground_revoke_nodes(struct host *h, const struct backend_node *nodes,
+			     size_t n, const char *cause);
 
 /* Puts a VP that is being made under the backend, with nothing allowed. */
 int foreground_attach_vp(struct host *h, const struct vp *v, struct err *e);

@@ -42,7 +42,46 @@ static bool has_gained_classes(const struct host *h,
 	return false;
 }
 
-static int update_device_nodes(struct host *h, bool *ret_gained, struct err *e)
+static const struct backend_node *find_same_node(const struct backend_node *in,
+						 size_t n,
+						 const struct backend_node *of)
+{
+	for (size_t i = 0; i < n; i++)
+		if (in[i].block == of->block && in[i].major == of->major &&
+		    in[i].minor == of->minor)
+			return &in[i];
+	return NULL;
+}
+
+/* A node is withdrawn when its device is there and no class names it now. */
+struct node_changes {
+	bool gained; /* one that was there needs one more class */
+	struct backend_node *withdrawn;
+	size_t n_withdrawn;
+};
+
+static void node_changes_fini(struct node_changes *c)
+{
+	free(c->withdrawn);
+}
+
+static int find_withdrawn_nodes(const struct host *h,
+				const struct backend_node *nodes, size_t n,
+				struct node_changes *ret, struct err *e)
+{
+	ret->withdrawn = calloc(h->n_nodes + 1, sizeof(*ret->withdrawn));
+	if (!ret->withdrawn)
+		return err_oom(e, "list the hardware");
+	for (size_t i = 0; i < h->n_nodes; i++)
+		if (h->nodes[i].way == BACKEND_BY_CLASS &&
+		    !find_same_node(nodes, n, &h->nodes[i]) &&
+		    hardware_has_device(&h->nodes[i]))
+			ret->withdrawn[ret->n_withdrawn++] = h->nodes[i];
+	return 0;
+}
+
+static int update_device_nodes(struct host *h, struct node_changes *ret,
+			       struct err *e)
 {
 	size_t n;
 	const struct backend_node *found = hardware_get_nodes(h->hardware, &n);
@@ -52,6 +91,9 @@ static int update_device_nodes(struct host *h, bool *ret_gained, struct err *e)
 	if (!nodes)
 		return err_oom(e, "list the hardware");
 	memcpy(nodes, found, n * sizeof(*nodes));
+	r = find_withdrawn_nodes(h, nodes, n, ret, e);
+	if (r < 0)
+		return r;
 	r = h->backend_type->set_nodes(h->backend, nodes, n, e);
 	if (r < 0)
 		return r;
@@ -63,7 +105,7 @@ static int update_device_nodes(struct host *h, bool *ret_gained, struct err *e)
 			h->present |= nodes[i].classes;
 	}
 	h->present |= h->by_class;
-	*ret_gained = has_gained_classes(h, nodes, n);
+	ret->gained = has_gained_classes(h, nodes, n);
 	free(h->nodes);
 	h->nodes = steal(nodes);
 	h->n_nodes = n;
@@ -181,19 +223,22 @@ static int schedule_rescan(struct host *h, uint64_t ms)
 static int on_hotplug_settled(sd_event_source *s, uint64_t usec, void *arg)
 {
 	struct host *h = arg;
-	bool more;
+	AUTO(node_changes_fini) struct node_changes c = { 0 };
 	struct err e;
 
 	if (hardware_scan(h->hardware, &e) < 0 ||
-	    update_device_nodes(h, &more, &e) < 0) {
+	    update_device_nodes(h, &c, &e) < 0) {
 		log_error("%s", e.text);
 		return schedule_rescan(h, RETRY_MS);
 	}
 	for (unsigned int i = 0; i < h->roster->n; i++)
 		hotplug_refresh_vp(h, h->roster->vp[i]);
 	/* Somebody may have opened it before. */
-	if (more)
+	if (c.gained)
 		foreground_revoke_handles(h, "hardware");
+	if (c.n_withdrawn > 0)
+		foreground_revoke_nodes(h, c.withdrawn, c.n_withdrawn,
+					"hardware");
 	idle_watch_inputs(h->idle);
 	return 0;
 }
@@ -209,12 +254,12 @@ static int on_udev_event(sd_event_source *s, int fd, uint32_t events, void *arg)
 
 int hotplug_open(struct host *h, struct err *e)
 {
-	bool more;
+	AUTO(node_changes_fini) struct node_changes c = { 0 };
 	int r = hardware_new(h->options.profile, &h->hardware, e);
 
 	if (r == 0)
 		r = hardware_scan(h->hardware, e);
-	return r == 0 ? update_device_nodes(h, &more, e) : r;
+	return r == 0 ? update_device_nodes(h, &c, e) : r;
 }
 
 int hotplug_listen(struct host *h, struct err *e)

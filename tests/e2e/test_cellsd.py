@@ -612,6 +612,46 @@ def test_hardware_that_comes_gets_its_node(two):
     assert two.opens("work", "fuse")
 
 
+UDEV = 'mount -t tmpfs tmpfs /run && mkdir -p /run/udev/data && exec "$@"'
+
+
+def test_udev_gives_a_class_in_place_of_the_profile(phone):
+    """It has a /run of its own here, with what udevd would have written there."""
+    device = pathlib.Path("/sys/class/misc/hw_random")
+    phone.cellsd.inside = ["unshare", "-m", "sh", "-c", UDEV, "sh"]
+    phone.cellsd.restart()
+    phone.give()
+    phone.apply(["work"], [("work", "camera", ANY, False, True), ("work", "nfc", ANY, False, True)])
+    phone.policy("Start", "s", "work")
+    hold(phone, "work", "hwrng")
+    database = pathlib.Path(f"/proc/{phone.cellsd.child.pid}/root/run/udev/data")
+
+    def mark(classes):
+        (database / f"c{(device / 'dev').read_text().strip()}").write_text(f"E:CELLS_CLASS={classes}\n")
+        (device / "uevent").write_text("change")
+
+    def opens():
+        """Unlike phone.opens(): the node may be gone."""
+        return phone.exec("work", "/bin/sh", "-c", ": < /dev/hwrng")[0] == 0
+
+    mark("nfc")
+    time.sleep(1)
+    assert opens() and phone.state("work") == "background"
+    mark("none")
+    harness.until(lambda: holders(phone, "work") == "0")
+    harness.until(lambda: not opens())
+    assert "which is not a class" not in phone.cellsd.log.read_text()
+    mark("camera bogus")
+    warning = "udev gives /dev/hwrng CELLS_CLASS 'bogus', which is not a class: it is given to no VP"
+    harness.until(lambda: warning in phone.cellsd.log.read_text())
+    mark("sensors")
+    time.sleep(1)
+    assert not opens(), "sensors is not a class that it may use"
+    assert phone.cellsd.log.read_text().count(warning) == 1
+    mark("camera")
+    harness.until(opens)
+
+
 def test_what_is_not_enforced_is_said(phone):
     phone.apply(["work"], [], **{"storage-max": ("t", 1 << 30), "nat": ("b", True)})
     phone.policy("Start", "s", "work")

@@ -321,12 +321,76 @@ START_TEST(name_of_a_pseudo_node_is_reserved)
 }
 END_TEST
 
+/* In place of what a profile says: a word, and what the node then is. */
+static const struct {
+	const char *value, *given, *unknown;
+} udev_rules[] = {
+	{ "gps", "video7: gps\n", "" },
+	{ " gps\tsensors ", "video7: gps sensors\n", "" },
+	{ "camera camera-front", "video7: camera-front\n", "" },
+	{ "none", "", "" },
+	{ "", "", "" },
+	{ "gps camra", "", "camra" },
+	{ "Camera", "", "Camera" },
+	{ "a-word-that-is-longer-than-each-class", "",
+	  "a-word-that-is-longer-than-each" },
+};
+
+START_TEST(udev_rule_counts_in_place_of_the_profile)
+{
+	struct device *d = &machine.device[0];
+	char rule[] = "camera = subsystem video4linux", property[128];
+	AUTO(device_list_freep) struct device_list *l = NULL;
+	auto_free char *got = NULL;
+	size_t n;
+
+	machine.n = 1;
+	*d = (struct device){
+		&machine, (char[]){ "x/video7" }, (char[]){ "video4linux" },
+		NULL,	  (char[]){ "c81:7" },	  (char[]){ "video7" }
+	};
+	snprintf(property, sizeof(property), "CELLS_CLASS=%s",
+		 udev_rules[_i].value);
+	d->more[d->n_more++] = property;
+	ck_assert_int_eq(profile_parse_text(profile, "test", rule, &e), 0);
+	got = given();
+	ck_assert_str_eq(got, udev_rules[_i].given);
+	l = list();
+	ck_assert_str_eq(device_list_items(l, &n)->unknown_class,
+			 udev_rules[_i].unknown);
+	ck_assert(*got || device_list_items(l, &n)->reserved);
+}
+END_TEST
+
+/* Whatever a rule marks. */
+START_TEST(udev_rule_gives_no_reserved_node)
+{
+	auto_free char *want = read_file(machines[_i], "everything"),
+		       *got = NULL;
+	char marked[] = "CELLS_CLASS=modem";
+
+	load(machines[_i]);
+	for (unsigned int i = 0; i < machine.n; i++) {
+		struct device *d = &machine.device[i];
+
+		ck_assert_uint_lt(d->n_more, WORDS_MAX);
+		d->more[d->n_more++] = marked;
+	}
+	got = given();
+	ck_assert_str_eq(got, want);
+}
+END_TEST
+
 static void add(TCase *tc)
 {
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, shipped_profile_gives_what_is_expected, 0,
 			    ARRAY_SIZE(machines));
 	tcase_add_loop_test(tc, profile_of_everything_gets_no_reserved_node, 0,
+			    ARRAY_SIZE(machines));
+	tcase_add_loop_test(tc, udev_rule_counts_in_place_of_the_profile, 0,
+			    ARRAY_SIZE(udev_rules));
+	tcase_add_loop_test(tc, udev_rule_gives_no_reserved_node, 0,
 			    ARRAY_SIZE(machines));
 	tcase_add_loop_test(tc, name_of_a_pseudo_node_is_reserved, 0,
 			    ARRAY_SIZE(own_names));
