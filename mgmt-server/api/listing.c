@@ -140,6 +140,8 @@ static int collect_page_items(const struct listing_query *q, struct db_row *row,
 			return 0;
 		snprintf(next, 128, "%s", db_text(row, 0));
 		r = q->l->row(q->rq, row, &item, e);
+		if (r > 0)
+			r = 0;
 		if (r == 0 && item && json_array_append_new(items, item) < 0)
 			return err_oom(e, "list");
 	}

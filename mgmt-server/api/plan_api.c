@@ -334,6 +334,8 @@ static int compute_next_devices(struct plan *w, struct err *e)
 				r = compute_device_changes(w, w->last,
 							   db_text(row, 1), e);
 		}
+		if (r > 0)
+			r = 0;
 		is_over = request_is_slice_over(w->rq);
 	}
 	return r < 0 ? r : is_over;

@@ -61,6 +61,7 @@ int root_api_list(struct request *rq, struct err *e)
 		r = document_api_load_json(rq, db_text(row, 0), &j, e);
 		if (r < 0)
 			return r;
+		r = 0; /* found: each root is */
 		request_set_member(j, "envelope",
 				   json_loads(db_text(row, 1), 0, NULL));
 		json_array_append_new(items, j);
