@@ -4,7 +4,9 @@
 #include "lib/auto.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "policyd/policyd.h"
+#include "policyd/pending.h"
+#include "policyd/recorder.h"
+#include "policyd/store/store.h"
 
 #include <errno.h>
 #include <string.h>
@@ -35,7 +37,7 @@ int audit_log_get_chain(struct store *s, struct audit_chain *ret, struct err *e)
 	return 0;
 }
 
-static int append_audit_record(struct policyd *p, enum audit_event ev,
+static int append_audit_record(const struct recorder *rec, enum audit_event ev,
 			       int64_t time, const char *vp, const char *cls,
 			       json_t *detail, struct err *e)
 {
@@ -43,10 +45,10 @@ static int append_audit_record(struct policyd *p, enum audit_event ev,
 	auto_free char *record = NULL;
 	struct audit_chain chain;
 	int64_t bytes = 0;
-	int r = audit_log_get_chain(p->store, &chain, e);
+	int r = audit_log_get_chain(rec->store, &chain, e);
 
 	if (r == 0)
-		r = store_get_int(p->store, STORE_AUDIT_BYTES, 0, &bytes, e);
+		r = store_get_int(rec->store, STORE_AUDIT_BYTES, 0, &bytes, e);
 	if (r < 0)
 		return r;
 	r = audit_append(&chain, ev, time, vp, cls, detail, &record, e);
@@ -54,87 +56,89 @@ static int append_audit_record(struct policyd *p, enum audit_event ev,
 		return r;
 	encoding_to_hex(chain.head, sizeof(chain.head), hex);
 	bytes += (int64_t)strlen(record);
-	r = store_put_audit(p->store, (int64_t)chain.seq, record, e);
+	r = store_put_audit(rec->store, (int64_t)chain.seq, record, e);
 	if (r == 0)
-		r = store_set_int(p->store, STORE_AUDIT_SEQ, (int64_t)chain.seq,
-				  e);
+		r = store_set_int(rec->store, STORE_AUDIT_SEQ,
+				  (int64_t)chain.seq, e);
 	if (r == 0)
-		r = store_set_text(p->store, STORE_AUDIT_HEAD, hex, e);
+		r = store_set_text(rec->store, STORE_AUDIT_HEAD, hex, e);
 	if (r == 0)
-		r = store_set_int(p->store, STORE_AUDIT_BYTES, bytes, e);
+		r = store_set_int(rec->store, STORE_AUDIT_BYTES, bytes, e);
 	return r;
 }
 
 /* 1: there is room for one more record; 0: there is not. */
-static int make_record_room(struct policyd *p, struct err *e)
+static int make_record_room(const struct recorder *rec, struct err *e)
 {
 	int64_t bytes = 0, acked = 0, gone = 0;
-	int r = store_get_int(p->store, STORE_AUDIT_BYTES, 0, &bytes, e);
+	int r = store_get_int(rec->store, STORE_AUDIT_BYTES, 0, &bytes, e);
 
 	if (r < 0)
 		return r;
 	if (bytes + 2 * AUDIT_RECORD_MAX <= AUDIT_LOG_BYTES_MAX)
 		return 1;
-	r = store_get_int(p->store, STORE_AUDIT_ACKED, 0, &acked, e);
+	r = store_get_int(rec->store, STORE_AUDIT_ACKED, 0, &acked, e);
 	if (r == 0)
-		r = store_drop_audit(p->store, acked, DROP_BYTES, &gone, e);
+		r = store_drop_audit(rec->store, acked, DROP_BYTES, &gone, e);
 	if (r == 0)
-		r = store_set_int(p->store, STORE_AUDIT_BYTES, bytes - gone, e);
+		r = store_set_int(rec->store, STORE_AUDIT_BYTES, bytes - gone,
+				  e);
 	if (r < 0)
 		return r;
 	return bytes - gone + 2 * AUDIT_RECORD_MAX <= AUDIT_LOG_BYTES_MAX;
 }
 
-/* Reports what was counted since the last record. */
-static int write_lost_count(struct policyd *p, struct err *e)
+/* Tells of what was counted since the last record. */
+static int write_lost_count(const struct recorder *rec, struct err *e)
 {
 	auto_json json_t *detail = NULL;
 	int64_t lost = 0;
-	int r = store_get_int(p->store, STORE_AUDIT_LOST, 0, &lost, e);
+	int r = store_get_int(rec->store, STORE_AUDIT_LOST, 0, &lost, e);
 
 	if (r < 0 || lost == 0)
 		return r;
 	detail = json_pack("{sI ss}", "count", (json_int_t)lost, "cause",
 			   "full");
-	r = append_audit_record(p, AUDIT_LOST, policyd_get_record_time(p), NULL,
+	r = append_audit_record(rec, AUDIT_LOST, recorder_get_time(rec), NULL,
 				NULL, detail, e);
-	return r < 0 ? r : store_set_int(p->store, STORE_AUDIT_LOST, 0, e);
+	return r < 0 ? r : store_set_int(rec->store, STORE_AUDIT_LOST, 0, e);
 }
 
 /* Of refusals there may be a quarter: who floods a device with them takes no
  * room from what VPs do. 1: there is room. */
-static int has_refusal_quota(struct policyd *p, struct err *e)
+static int has_refusal_quota(const struct recorder *rec, struct err *e)
 {
 	int64_t bytes = 0;
-	int r = store_get_int(p->store, STORE_AUDIT_BYTES, 0, &bytes, e);
+	int r = store_get_int(rec->store, STORE_AUDIT_BYTES, 0, &bytes, e);
 
 	if (r < 0 || bytes < AUDIT_LOG_BYTES_MAX / 4 * 3)
 		return r < 0 ? r : 1;
-	r = store_get_refused_bytes(p->store, &bytes, e);
+	r = store_get_refused_bytes(rec->store, &bytes, e);
 	return r < 0 ? r : bytes < AUDIT_LOG_BYTES_MAX / 4;
 }
 
-int audit_log_write(struct policyd *p, enum audit_event ev, const char *vp,
-		    const char *cls, json_t *detail, struct err *e)
+int audit_log_write(const struct recorder *rec, enum audit_event ev,
+		    const char *vp, const char *cls, json_t *detail,
+		    struct err *e)
 {
 	auto_json json_t *owned = detail;
 	int64_t lost;
 	int r;
 
-	if (!p->key)
+	if (!rec->identity->key)
 		return 0;
-	r = ev == AUDIT_REFUSED ? has_refusal_quota(p, e) : 1;
+	r = ev == AUDIT_REFUSED ? has_refusal_quota(rec, e) : 1;
 	if (r > 0)
-		r = make_record_room(p, e);
+		r = make_record_room(rec, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return store_increment(p->store, STORE_AUDIT_LOST, &lost, e);
-	policyd_schedule_pending(p);
-	r = write_lost_count(p, e);
+		return store_increment(rec->store, STORE_AUDIT_LOST, &lost, e);
+	pending_schedule_audit(rec->pending);
+	r = write_lost_count(rec, e);
 	if (r < 0)
 		return r;
-	return append_audit_record(p, ev, policyd_get_record_time(p),
+	return append_audit_record(rec, ev, recorder_get_time(rec),
 				   vp && *vp ? vp : NULL, cls, owned, e);
 }
 
@@ -148,7 +152,7 @@ static enum audit_event parse_event_name(const char *word)
 	return ev;
 }
 
-int audit_log_rechain_record(struct policyd *p, const char *record,
+int audit_log_rechain_record(const struct recorder *rec, const char *record,
 			     struct err *e)
 {
 	const char *event = "", *time = "", *vp = NULL, *cls = NULL;
@@ -173,13 +177,13 @@ int audit_log_rechain_record(struct policyd *p, const char *record,
 	ev = parse_event_name(event);
 	if (ev == AUDIT_EVENT_COUNT || encoding_parse_time(time, &at) < 0)
 		return err_set(e, EBADMSG, "an audit record is damaged");
-	return append_audit_record(p, ev, at, vp, cls, detail, e);
+	return append_audit_record(rec, ev, at, vp, cls, detail, e);
 }
 
-int audit_log_write_lost(struct policyd *p, int64_t count, const char *cause,
-			 struct err *e)
+int audit_log_write_lost(const struct recorder *rec, int64_t count,
+			 const char *cause, struct err *e)
 {
-	return audit_log_write(p, AUDIT_LOST, NULL, NULL,
+	return audit_log_write(rec, AUDIT_LOST, NULL, NULL,
 			       json_pack("{sI ss}", "count", (json_int_t)count,
 					 "cause", cause),
 			       e);
@@ -210,14 +214,15 @@ static int add_batch_record(void *ctx, int64_t seq, const char *record,
 }
 
 /* The batch as JSON text, its end signed. */
-static int sign_audit_batch(struct policyd *p, const struct audit_batch *b,
-			    char **ret, struct err *e)
+static int sign_audit_batch(const struct recorder *rec,
+			    const struct audit_batch *b, char **ret,
+			    struct err *e)
 {
 	auto_json json_t *head = NULL, *j = NULL;
 	auto_free char *envelope = NULL;
-	int r = audit_sign_head(&b->end, p->device_id, p->epoch,
-				policyd_get_record_time(p), p->key, &envelope,
-				e);
+	int r = audit_sign_head(&b->end, rec->identity->device,
+				rec->identity->epoch, recorder_get_time(rec),
+				rec->identity->key, &envelope, e);
 
 	if (r == 0)
 		r = json_parse(envelope, strlen(envelope), "audit head", &head,
@@ -229,7 +234,7 @@ static int sign_audit_batch(struct policyd *p, const struct audit_batch *b,
 	return *ret ? 0 : err_oom(e, "read audit");
 }
 
-int audit_log_build_batch(struct policyd *p, int64_t after, char **ret,
+int audit_log_build_batch(const struct recorder *rec, int64_t after, char **ret,
 			  struct err *e)
 {
 	auto_json json_t *records = json_array();
@@ -238,13 +243,13 @@ int audit_log_build_batch(struct policyd *p, int64_t after, char **ret,
 
 	if (!records)
 		return err_oom(e, "read audit");
-	r = store_sync(p->store, e);
-	if (r == 0 && p->key)
-		r = store_each_audit(p->store, after, AUDIT_BATCH_MAX,
+	r = store_sync(rec->store, e);
+	if (r == 0 && rec->identity->key)
+		r = store_each_audit(rec->store, after, AUDIT_BATCH_MAX,
 				     add_batch_record, &b, e);
 	if (r < 0 && r != -ENOBUFS)
 		return r;
 	*ret = NULL;
-	return json_array_size(records) > 0 ? sign_audit_batch(p, &b, ret, e)
+	return json_array_size(records) > 0 ? sign_audit_batch(rec, &b, ret, e)
 					    : 0;
 }

@@ -13,17 +13,18 @@
 #define AUDIT_LOG_BYTES_MAX (INT64_C(64) * 1024 * 1024)
 
 struct err;
-struct policyd;
+struct recorder;
 struct store;
 
 /* Inside a transaction. `detail` is taken over, also when it fails; vp and cls
  * may be NULL. Nothing is written by a device that is not enrolled. */
-int audit_log_write(struct policyd *p, enum audit_event ev, const char *vp,
-		    const char *cls, json_t *detail, struct err *e);
+int audit_log_write(const struct recorder *rec, enum audit_event ev,
+		    const char *vp, const char *cls, json_t *detail,
+		    struct err *e);
 
 /* So many events were lost elsewhere, or here since the queue is full. */
-int audit_log_write_lost(struct policyd *p, int64_t count, const char *cause,
-			 struct err *e);
+int audit_log_write_lost(const struct recorder *rec, int64_t count,
+			 const char *cause, struct err *e);
 
 /* The chain's position: at 0 only if there is no record yet. */
 int audit_log_get_chain(struct store *s, struct audit_chain *ret,
@@ -31,12 +32,12 @@ int audit_log_get_chain(struct store *s, struct audit_chain *ret,
 
 /* Writes a record's text again at the chain's end, with the time that it bears.
  */
-int audit_log_rechain_record(struct policyd *p, const char *record,
+int audit_log_rechain_record(const struct recorder *rec, const char *record,
 			     struct err *e);
 
 /* The batch behind `after`, as JSON text that the caller frees; *ret NULL:
  * there is none. */
-int audit_log_build_batch(struct policyd *p, int64_t after, char **ret,
+int audit_log_build_batch(const struct recorder *rec, int64_t after, char **ret,
 			  struct err *e);
 
 #endif

@@ -122,7 +122,7 @@ int command_repeat_receipt(struct policyd *p, const struct doc *d,
 	ret->outcome = "known";
 	if (r == 0 && j.receipt > 0 && c->n_again < COMMAND_AGAIN_MAX) {
 		c->again[c->n_again++] = j.receipt;
-		policyd_signal_pending(p, "receipts");
+		pending_signal(&p->pending, "receipts");
 	}
 	return r == -ENOENT ? 0 : r;
 }
@@ -141,7 +141,7 @@ unsigned int command_pop_repeated_receipts(struct policyd *p,
 static int write_command_accepted(struct policyd *p,
 				  const struct store_command *j, struct err *e)
 {
-	return audit_log_write(p, AUDIT_ACCEPTED, j->vp, NULL,
+	return audit_log_write(&p->recorder, AUDIT_ACCEPTED, j->vp, NULL,
 			       json_pack("{ss ss ss}", "type",
 					 doc_type_name(j->type), "id", j->id,
 					 "action", j->action),
@@ -224,7 +224,7 @@ static int write_command_refusal(struct policyd *p, struct store_command *j,
 {
 	const struct receipt_doc d = build_command_document(j);
 	const struct verdict_refusal f = { VERDICT_SIGNER, &d, j->vp, why };
-	int r = verdict_write_refusal(p, &f, &j->receipt, e);
+	int r = verdict_write_refusal(&p->recorder, &f, &j->receipt, e);
 
 	j->done = j->is_void = true;
 	/* What was only counted is looked at again when it comes again. */
@@ -260,7 +260,7 @@ static int save_received_command(struct policyd *p, struct store_command *j,
 	ret->outcome = refused ? "refused" : "accepted";
 	if (refused) {
 		ret->e = why;
-		policyd_signal_pending(p, "receipts");
+		pending_signal(&p->pending, "receipts");
 	}
 	command_run_pending(p);
 	return 0;
@@ -360,11 +360,11 @@ static int write_command_result(struct running_command *r, json_t *details,
 		res = store_set_vp_state(p->store, j->vp, r->deed->state, e);
 	/* a switch was recorded when it was seen */
 	if (res == 0 && r->deed->action != DOC_SWITCH)
-		res = audit_log_write(p, r->deed->event, j->vp, NULL,
+		res = audit_log_write(&p->recorder, r->deed->event, j->vp, NULL,
 				      json_incref(details), e);
 	if (res == 0)
 		res = receipt_issuer_write(
-			p,
+			&p->recorder,
 			&(struct receipt_issuer_fields){
 				.type = r->deed->receipt,
 				.vp = j->vp,
@@ -445,7 +445,7 @@ static int finish_command(struct running_command *r, sd_bus_message *m,
 		return res;
 	if (r->deed->has_job)
 		send_forget_call(p, r->job.id);
-	policyd_signal_pending(p, "receipts");
+	pending_signal(&p->pending, "receipts");
 	if (r->deed->ends_vp)
 		p->command->ended(p, doc_action_name(r->deed->action));
 	return 0;
@@ -462,13 +462,13 @@ static int fail_command(struct policyd *p, const struct store_command *j,
 	int r = store_begin(p->store, true, &tx, e);
 
 	if (r == 0)
-		r = verdict_write_refusal(p, &f, &seq, e);
+		r = verdict_write_refusal(&p->recorder, &f, &seq, e);
 	if (r == 0)
 		r = store_mark_command_done(p->store, j->id, seq, true, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0)
-		policyd_signal_pending(p, "receipts");
+		pending_signal(&p->pending, "receipts");
 	return r;
 }
 

@@ -94,6 +94,8 @@ static int open_components(struct policyd *p, const struct daemon_options *o,
 					SD_EVENT_PRIORITY_NORMAL);
 	if (r < 0)
 		return err_sys(e, -r, "watch the bus");
+	p->pending.bus = p->bus;
+	p->pending.event = p->event;
 	r = layer_store_new(p->dir, &p->layers, e);
 	if (r == 0)
 		r = image_new(p, o->storage_reserve, activate_retry, &p->image,
@@ -128,8 +130,10 @@ int daemon_new(const struct daemon_options *o, struct policyd **ret,
 	r = io_mkdirs(p->dir, 0700, e);
 	if (r == 0)
 		r = store_open(p->dir, &p->store, e);
-	if (r == 0)
-		r = load_secure_time(p, e);
+	if (r < 0)
+		return r;
+	policyd_init_recorder(p);
+	r = load_secure_time(p, e);
 	if (r == 0)
 		r = loader_load_state(p, e);
 	if (r == 0)
@@ -169,7 +173,7 @@ void daemon_free(struct policyd *p)
 		return;
 	periodic_free(p->ticker);
 	schedule_free(p->schedule);
-	sd_event_source_unref(p->soon);
+	pending_fini(&p->pending);
 	sd_bus_flush_close_unref(p->bus);
 	reconcile_free(p->delivery);
 	cellsd_client_free(p->device);

@@ -419,7 +419,7 @@ static int write_mode_changes(struct policyd *p, json_t *these, json_t *those,
 		if (forward ? strcmp(a, b) == 0 : other != NULL)
 			continue;
 		snprintf(vp, sizeof(vp), "%.*s", (int)(cls - name), name);
-		r = audit_log_write(p, AUDIT_MODE, vp, cls + 1,
+		r = audit_log_write(&p->recorder, AUDIT_MODE, vp, cls + 1,
 				    json_pack("{ss ss ss}", "from",
 					      forward ? b : a, "to",
 					      forward ? a : b, "cause", cause),

@@ -84,7 +84,7 @@ static int update_vp_damage(struct policyd *p, const char *vp, bool damaged,
 
 	if (r <= 0 || !damaged)
 		return r < 0 ? r : 0;
-	r = receipt_issuer_write(p,
+	r = receipt_issuer_write(&p->recorder,
 				 &(struct receipt_issuer_fields){
 					 .type = RECEIPT_DAMAGED, .vp = vp },
 				 NULL, e);
@@ -113,11 +113,11 @@ static int update_vp_state(struct policyd *p, const char *vp, const char *state,
 		r = command_has_pending_receipt(p, vp, c->receipt, e);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = audit_log_write(p, c->event, vp, NULL,
+	r = audit_log_write(&p->recorder, c->event, vp, NULL,
 			    json_pack("{ss}", "cause", cause), e);
 	if (r == 0)
 		r = receipt_issuer_write(
-			p,
+			&p->recorder,
 			&(struct receipt_issuer_fields){
 				.type = c->receipt,
 				.vp = vp,
@@ -165,7 +165,7 @@ static int on_vp_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	if (r < 0)
 		report_missed_event(p, "note state", &e);
 	else if (is_handled)
-		policyd_signal_pending(p, "receipts");
+		pending_signal(&p->pending, "receipts");
 	return 0;
 }
 
@@ -203,14 +203,14 @@ static int write_start_failure(struct policyd *p, sd_bus_message *m,
 	if (r < 0)
 		return err_sys(e, -r, "read a failed start");
 	reason = reason_from_code(code);
-	r = audit_log_write(p, AUDIT_START, vp, NULL,
+	r = audit_log_write(&p->recorder, AUDIT_START, vp, NULL,
 			    json_pack("{ss ss ss}", "cause", cause, "failed",
 				      code, "text", text),
 			    e);
 	if (r < 0)
 		return r;
 	return receipt_issuer_write(
-		p,
+		&p->recorder,
 		&(struct receipt_issuer_fields){
 			.type = RECEIPT_START_FAILED,
 			.reason = reason ? reason : REASON_INTERNAL,
@@ -234,7 +234,7 @@ static int on_start_failed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	if (r < 0)
 		log_error("note a failed start: %s", e.text);
 	else
-		policyd_signal_pending(p, "receipts");
+		pending_signal(&p->pending, "receipts");
 	return 0;
 }
 
@@ -255,11 +255,11 @@ static int save_foreground_switch(struct policyd *p,
 	int r = store_set_text(p->store, STORE_FRONT, s->to, e);
 
 	if (r == 0)
-		r = audit_log_write(p, AUDIT_SWITCH, s->to, NULL,
+		r = audit_log_write(&p->recorder, AUDIT_SWITCH, s->to, NULL,
 				    json_incref(details), e);
 	if (r < 0 || command_handle_switch(p, s->to, details))
 		return r;
-	return receipt_issuer_write(p,
+	return receipt_issuer_write(&p->recorder,
 				    &(struct receipt_issuer_fields){
 					    .type = RECEIPT_SWITCHED,
 					    .vp = s->to,
@@ -287,7 +287,7 @@ static int on_foreground_switched(sd_bus_message *m, void *arg,
 	if (r < 0)
 		report_missed_event(p, "note switch", &e);
 	else
-		policyd_signal_pending(p, "receipts");
+		pending_signal(&p->pending, "receipts");
 	return 0;
 }
 
@@ -366,7 +366,7 @@ int device_events_handle_list(struct policyd *p, sd_bus_message *m,
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0)
-		policyd_signal_pending(p, "receipts");
+		pending_signal(&p->pending, "receipts");
 	return r;
 }
 
@@ -390,7 +390,7 @@ static int read_revoked_access(struct policyd *p, sd_bus_message *m,
 
 		if (json_array_append_new(list, row) < 0)
 			return err_oom(e, "note revocation");
-		if (audit_log_write(p, AUDIT_REVOKE, vp, name,
+		if (audit_log_write(&p->recorder, AUDIT_REVOKE, vp, name,
 				    json_pack("{sI sI sI ss}", "handles",
 					      (json_int_t)handles, "mappings",
 					      (json_int_t)mappings, "kept",
@@ -410,7 +410,7 @@ static int write_revoked_receipt(struct policyd *p, json_t *list, uint64_t ns,
 	if (json_array_size(list) == 0)
 		return 0;
 	return receipt_issuer_write(
-		p,
+		&p->recorder,
 		&(struct receipt_issuer_fields){
 			.type = RECEIPT_REVOKED,
 			.document = d,
@@ -454,14 +454,14 @@ static int on_access_revoked(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	if (r < 0)
 		log_error("note revocation: %s", e.text);
 	else
-		policyd_signal_pending(p, "receipts");
+		pending_signal(&p->pending, "receipts");
 	return 0;
 }
 
 /* ---- Apply */
 static struct receipt_doc get_snapshot_in_force(const struct policyd *p)
 {
-	struct receipt_doc d = { "snapshot", p->device_id, 0, { 0 } };
+	struct receipt_doc d = { "snapshot", p->identity.device, 0, { 0 } };
 
 	if (p->snapshot) {
 		d.version = p->snapshot->version;
@@ -490,7 +490,7 @@ static int write_applied_receipt(struct policyd *p,
 	json_t *weak = list_unenforced_policies(p);
 
 	return receipt_issuer_write(
-		p,
+		&p->recorder,
 		&(struct receipt_issuer_fields){
 			.type = RECEIPT_APPLIED,
 			.reason = json_array_size(weak) > 0 ? REASON_ENFORCEMENT
@@ -498,7 +498,8 @@ static int write_applied_receipt(struct policyd *p,
 			.document = &doc,
 			.details = json_pack(
 				"{so so so}", "documents",
-				receipt_issuer_list_documents(p), "lacking",
+				receipt_issuer_list_documents(&p->recorder),
+				"lacking",
 				desired_state_list_missing_classes(d, p),
 				"not_enforced", weak) },
 		NULL, e);
@@ -556,7 +557,7 @@ int device_events_handle_applied(struct policyd *p,
 		r = store_commit(&tx, e);
 	if (r < 0)
 		return r;
-	policyd_signal_pending(p, "receipts");
+	pending_signal(&p->pending, "receipts");
 	return 0;
 }
 
@@ -566,7 +567,7 @@ void device_events_handle_apply_error(struct policyd *p, const struct err *why)
 	struct err e;
 
 	if (store_get_int_or_default(p->store, STORE_APPLYING, 0) &&
-	    verdict_refuse(p,
+	    verdict_refuse(&p->recorder,
 			   &(struct verdict_refusal){ VERDICT_ACCEPTED, &doc,
 						      NULL, why },
 			   &e) < 0)
@@ -596,9 +597,10 @@ static int write_device_event(struct policyd *p, const struct device_event *v,
 	if (ev == AUDIT_EVENT_COUNT)
 		return 0;
 	if (ev == AUDIT_LOST)
-		return audit_log_write_lost(p, v->count, v->cause, e);
+		return audit_log_write_lost(&p->recorder, v->count, v->cause,
+					    e);
 	return audit_log_write(
-		p, ev, v->vp,
+		&p->recorder, ev, v->vp,
 		v->cls < CELLS_CLASS_COUNT ? class_name(v->cls) : NULL,
 		json_pack("{sI sI ss sI ss sI}", "pid", (json_int_t)v->pid,
 			  "uid", (json_int_t)v->uid, "comm", v->comm, "boot_ns",
@@ -623,7 +625,8 @@ static int on_audit_event(sd_bus_message *m, void *arg, sd_bus_error *unused)
 		return 0;
 	r = store_begin_bulk(p->store, false, &tx, &e);
 	if (r == 0 && p->unheard > 0)
-		r = audit_log_write_lost(p, p->unheard, "storage", &e);
+		r = audit_log_write_lost(&p->recorder, p->unheard, "storage",
+					 &e);
 	if (r == 0)
 		r = write_device_event(p, &v, &e);
 	if (r == 0)

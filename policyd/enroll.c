@@ -90,7 +90,7 @@ int enroll_begin_with_uri(struct policyd *p, sd_bus_message *call,
 	n->call = sd_bus_message_ref(call);
 	n->deadline_ns = clock_mono_ns() + PATIENCE_NS;
 	n->remind_ns = clock_mono_ns() + REMIND_NS;
-	policyd_signal_pending(p, "enroll");
+	pending_signal(&p->pending, "enroll");
 	return 0;
 }
 
@@ -285,11 +285,11 @@ static int check_server_answer(const struct enroll *n, struct server_answer *a,
 		return err_set(e, EPERM,
 			       "enrol: the receipt certificate is for another "
 			       "key");
-	if (n->p->root && strcmp(n->p->org, a->root->head.org) != 0)
+	if (n->p->root && strcmp(n->p->identity.org, a->root->head.org) != 0)
 		return err_reason(e, REASON_WRONG_ORG,
 				  "enrol: this device is enrolled with '%s'; "
 				  "cellsctl reset leaves it",
-				  n->p->org);
+				  n->p->identity.org);
 	return 0;
 }
 
@@ -358,10 +358,11 @@ static void write_enrolled_record(struct policyd *p)
 	int r = store_begin(p->store, false, &tx, &e);
 
 	if (r == 0)
-		r = audit_log_write(p, AUDIT_ENROLLED, NULL, NULL,
-				    json_pack("{ss ss ss}", "org", p->org,
-					      "device", p->device_id, "epoch",
-					      p->epoch),
+		r = audit_log_write(&p->recorder, AUDIT_ENROLLED, NULL, NULL,
+				    json_pack("{ss ss ss}", "org",
+					      p->identity.org, "device",
+					      p->identity.device, "epoch",
+					      p->identity.epoch),
 				    &e);
 	if (r == 0)
 		r = store_commit(&tx, &e);
@@ -437,9 +438,10 @@ int enroll_handle_answer(struct policyd *p, const char *answer,
 		bus_reply_err(n->call, e);
 		log_error("%s", e->text);
 	} else {
-		sd_bus_reply_method_return(n->call, "s", p->device_id);
-		log_info("enrolled as %s with '%s'", p->device_id, p->org);
-		policyd_signal_pending(p, "hello");
+		sd_bus_reply_method_return(n->call, "s", p->identity.device);
+		log_info("enrolled as %s with '%s'", p->identity.device,
+			 p->identity.org);
+		pending_signal(&p->pending, "hello");
 		reconcile_push_state(p, "policy");
 	}
 	reset_enrollment(n);
@@ -467,6 +469,6 @@ void enroll_end_overdue(struct policyd *p)
 	} else if (now >= n->remind_ns && !n->device[0]) {
 		/* It may have been started meanwhile. */
 		n->remind_ns = now + REMIND_NS;
-		policyd_signal_pending(p, "enroll");
+		pending_signal(&p->pending, "enroll");
 	}
 }

@@ -12,20 +12,20 @@
 #include "lib/document/receipt.h"
 
 struct err;
-struct policyd;
+struct recorder;
 
 /*
  * Who has entries up to `after` cannot be sent the next one: *ret_seq is the
  * receipt that says so, written now if there is none yet. 0: nothing is gone.
  * Not inside a transaction.
  */
-int gap_report_receipts(struct policyd *p, int64_t after, int64_t *ret_seq,
-			struct err *e);
-int gap_report_audit(struct policyd *p, int64_t after, int64_t *ret_seq,
-		     struct err *e);
+int gap_report_receipts(const struct recorder *rec, int64_t after,
+			int64_t *ret_seq, struct err *e);
+int gap_report_audit(const struct recorder *rec, int64_t after,
+		     int64_t *ret_seq, struct err *e);
 
 /* Inside a transaction. `cause` of *g is static. */
-int gap_write(struct policyd *p, const struct receipt_gap *g, int64_t *ret_seq,
-	      struct err *e);
+int gap_write(const struct recorder *rec, const struct receipt_gap *g,
+	      int64_t *ret_seq, struct err *e);
 
 #endif

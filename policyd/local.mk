@@ -14,9 +14,11 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/enroll.c %D%/enroll.h \
 	%D%/gap.c %D%/gap.h \
 	%D%/password.c %D%/password.h \
+	%D%/pending.c %D%/pending.h \
 	%D%/periodic.c %D%/periodic.h \
 	%D%/policyd.c %D%/policyd.h \
 	%D%/receipt_issuer.c %D%/receipt_issuer.h \
+	%D%/recorder.c %D%/recorder.h \
 	%D%/reconcile.c %D%/reconcile.h \
 	%D%/resume.c %D%/resume.h \
 	%D%/schedule.c %D%/schedule.h \

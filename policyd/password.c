@@ -55,7 +55,7 @@ static int save_try_counter(struct policyd *p, const char *kind,
 	if (r == 0)
 		r = store_set_counter(p->store, kind, name, c, e);
 	if (r == 0 && c->wrong > 0)
-		r = audit_log_write(p, AUDIT_PASSWORD,
+		r = audit_log_write(&p->recorder, AUDIT_PASSWORD,
 				    strcmp(kind, PASSCODE) ? NULL : name, NULL,
 				    json_pack("{ss ss sI}", "kind", kind,
 					      "name", name, "tries",
@@ -164,7 +164,7 @@ int password_unlock_config(struct policyd *p, const char *id, const void *data,
 	/* What was refused for want of it may come again. */
 	p->staged_blocked = false;
 	image_resume_download(p);
-	policyd_signal_pending(p, "wants");
+	pending_signal(&p->pending, "wants");
 	return 0;
 }
 

@@ -62,7 +62,7 @@ static void detect_clock_jump(struct periodic *t)
 	if (r == 0)
 		r = policyd_save_time(t->p, &e);
 	if (r == 0)
-		r = audit_log_write(t->p, AUDIT_CLOCK, NULL, NULL,
+		r = audit_log_write(&t->p->recorder, AUDIT_CLOCK, NULL, NULL,
 				    json_pack("{sI}", "jump", (json_int_t)jump),
 				    &e);
 	if (r == 0)
@@ -174,7 +174,7 @@ static void retry_blocked_images(struct periodic *t)
 	if (t->p->staged_blocked) {
 		t->p->staged_blocked = false;
 		image_resume_download(t->p);
-		policyd_signal_pending(t->p, "wants");
+		pending_signal(&t->p->pending, "wants");
 	}
 }
 

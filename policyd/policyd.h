@@ -12,6 +12,8 @@
 
 #include "policyd/document/document_set.h"
 #include "policyd/document/snapshot.h"
+#include "policyd/pending.h"
+#include "policyd/recorder.h"
 #include "policyd/secure_time.h"
 #include "policyd/store/store.h"
 
@@ -22,7 +24,6 @@ struct cellsd_client;
 struct enroll;
 struct err;
 struct image;
-struct key;
 struct schedule;
 struct layer_store;
 struct periodic;
@@ -34,10 +35,11 @@ struct policyd {
 	struct store *store;
 	struct secure_time time;
 
-	/* NULL, "": not enrolled */
-	struct doc *root;
-	struct key *key;
-	char device_id[DOC_ID_SIZE], epoch[33], org[DOC_ID_SIZE];
+	struct pending pending;
+	struct identity identity;
+	struct recorder recorder;
+
+	struct doc *root; /* NULL: not enrolled */
 
 	struct document_set force;	 /* documents in force */
 	struct snapshot *snapshot;	 /* in force; NULL: none yet */
@@ -61,29 +63,23 @@ struct policyd {
 	struct command *command;
 	struct schedule *schedule;
 	struct periodic *ticker;
-	bool missed;	       /* what cellsd signalled could not be written */
-	int64_t unheard;       /* events that could not be, so many */
-	sd_event_source *soon; /* NULL: nothing was pending yet */
+	bool missed;	 /* what cellsd signalled could not be written */
+	int64_t unheard; /* events that could not be, so many */
 	sd_bus_vtable *vtable;
 	char caller[64]; /* the last one that was let in */
 	unsigned int caller_who;
 };
 
-/* Secure time as it is presumed and as it is confirmed, and the later of it and
- * the wall clock (records bear it). */
+/* Secure time as it is presumed and as it is confirmed. */
 int64_t policyd_get_presumed_time(const struct policyd *p);
 int64_t policyd_get_confirmed_time(const struct policyd *p);
-int64_t policyd_get_record_time(const struct policyd *p);
 /* Saves secure time; inside a transaction. */
 int policyd_save_time(struct policyd *p, struct err *e);
 
 const struct doc_root *policyd_get_root(const struct policyd *p);
 
-/* The word that agents know: "wants", "receipts", "audit", "enroll", "hello".
- */
-void policyd_signal_pending(struct policyd *p, const char *what);
-/* "audit", within a fifth of a second and once for many records. */
-void policyd_schedule_pending(struct policyd *p);
+/* Once the store is open. */
+void policyd_init_recorder(struct policyd *p);
 
 /* Forgets what loader_load_state() read. */
 void policyd_unload(struct policyd *p);

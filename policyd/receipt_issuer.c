@@ -6,7 +6,9 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "policyd/audit_log.h"
-#include "policyd/policyd.h"
+#include "policyd/document/document_set.h"
+#include "policyd/recorder.h"
+#include "policyd/store/store.h"
 
 #include <string.h>
 
@@ -14,19 +16,19 @@
 #define RECEIPT_BYTES_MAX (INT64_C(256) * 1024)
 #define DROP_BYTES (RECEIPT_ISSUER_BYTES_MAX / 16)
 
-void receipt_issuer_get_state_digest(const struct policyd *p, char ret[72])
+void receipt_issuer_get_state_digest(const struct recorder *rec, char ret[72])
 {
 	struct receipt_doc docs[DOCUMENT_SET_MAX];
 
-	for (unsigned int i = 0; i < p->force.n; i++) {
-		const struct doc_head *h = &p->force.doc[i]->doc->head;
+	for (unsigned int i = 0; i < rec->in_force->n; i++) {
+		const struct doc_head *h = &rec->in_force->doc[i]->doc->head;
 
 		docs[i] = (struct receipt_doc){
 			doc_type_name(h->type), h->id, h->version, { 0 }
 		};
 		memcpy(docs[i].digest, h->digest, HASH_SIZE);
 	}
-	receipt_state_digest(docs, p->force.n, ret);
+	receipt_state_digest(docs, rec->in_force->n, ret);
 }
 
 static json_t *build_document_json(const char *type, const char *id,
@@ -40,12 +42,12 @@ static json_t *build_document_json(const char *type, const char *id,
 			 (json_int_t)version, "sha256", text);
 }
 
-json_t *receipt_issuer_list_documents(const struct policyd *p)
+json_t *receipt_issuer_list_documents(const struct recorder *rec)
 {
 	auto_json json_t *all = json_array();
 
-	for (unsigned int i = 0; all && i < p->force.n; i++) {
-		const struct doc_head *h = &p->force.doc[i]->doc->head;
+	for (unsigned int i = 0; all && i < rec->in_force->n; i++) {
+		const struct doc_head *h = &rec->in_force->doc[i]->doc->head;
 
 		if (json_array_append_new(
 			    all,
@@ -56,7 +58,7 @@ json_t *receipt_issuer_list_documents(const struct policyd *p)
 	return steal(all);
 }
 
-static int build_receipt_payload(struct policyd *p,
+static int build_receipt_payload(const struct recorder *rec,
 				 const struct receipt_issuer_fields *r,
 				 json_t *details, int64_t seq, const char *prev,
 				 char **ret, struct err *e)
@@ -67,21 +69,21 @@ static int build_receipt_payload(struct policyd *p,
 	auto_free char *level = NULL;
 	struct audit_chain chain;
 	auto_json json_t *j = NULL;
-	int res = audit_log_get_chain(p->store, &chain, e);
+	int res = audit_log_get_chain(rec->store, &chain, e);
 
 	if (res == 0)
-		res = store_get_text(p->store, STORE_LEVEL,
+		res = store_get_text(rec->store, STORE_LEVEL,
 				     doc_level_name(DOC_OPEN), &level, e);
 	if (res < 0)
 		return res;
 	encoding_format_digest(chain.head, head);
-	encoding_format_time(policyd_get_record_time(p), time);
-	receipt_issuer_get_state_digest(p, state);
+	encoding_format_time(recorder_get_time(rec), time);
+	receipt_issuer_get_state_digest(rec, state);
 	j = json_pack(
 		"{si ss ss ss sI ss* ss ss? so? ss? ss ss s{sI ss} so}",
 		"format", 1, "type", receipt_type_name(r->type), "device",
-		p->device_id, "epoch", p->epoch, "seq", (json_int_t)seq, "prev",
-		prev, "time", time, "reason",
+		rec->identity->device, "epoch", rec->identity->epoch, "seq",
+		(json_int_t)seq, "prev", prev, "time", time, "reason",
 		r->reason ? reason_code(r->reason) : NULL, "document",
 		d ? build_document_json(d->type, d->id, d->version, d->digest)
 		  : NULL,
@@ -95,10 +97,11 @@ static int build_receipt_payload(struct policyd *p,
 
 /* The digest that the next receipt names as `prev`, as "sha256:<hex>"; "":
  * there is none. */
-static int get_previous_receipt(struct policyd *p, char ret[72], struct err *e)
+static int get_previous_receipt(const struct recorder *rec, char ret[72],
+				struct err *e)
 {
 	auto_free char *hex = NULL;
-	int r = store_get_text(p->store, STORE_RECEIPT_HEAD, "", &hex, e);
+	int r = store_get_text(rec->store, STORE_RECEIPT_HEAD, "", &hex, e);
 
 	if (r < 0)
 		return r;
@@ -106,75 +109,76 @@ static int get_previous_receipt(struct policyd *p, char ret[72], struct err *e)
 	return 0;
 }
 
-int receipt_issuer_set_prev(struct policyd *p, const uint8_t digest[HASH_SIZE],
-			    struct err *e)
+int receipt_issuer_set_prev(const struct recorder *rec,
+			    const uint8_t digest[HASH_SIZE], struct err *e)
 {
 	char hex[2 * HASH_SIZE + 1];
 
 	encoding_to_hex(digest, HASH_SIZE, hex);
-	return store_set_text(p->store, STORE_RECEIPT_HEAD, hex, e);
+	return store_set_text(rec->store, STORE_RECEIPT_HEAD, hex, e);
 }
 
 /* Never the newest, whose digest the next one names. */
-static int drop_old_receipts(struct policyd *p, int64_t upto, int64_t *bytes,
-			     struct err *e)
+static int drop_old_receipts(const struct recorder *rec, int64_t upto,
+			     int64_t *bytes, struct err *e)
 {
 	int64_t gone = 0, last = 0;
-	int r = store_drop_receipts(p->store, upto, DROP_BYTES, &gone, &last,
+	int r = store_drop_receipts(rec->store, upto, DROP_BYTES, &gone, &last,
 				    e);
 
 	*bytes -= gone;
 	if (r < 0 || last == 0)
 		return r;
-	return store_set_int(p->store, STORE_RECEIPT_FLOOR, last, e);
+	return store_set_int(rec->store, STORE_RECEIPT_FLOOR, last, e);
 }
 
-static int free_receipt_space(struct policyd *p, int64_t seq, int64_t need,
-			      int64_t *bytes, struct err *e)
+static int free_receipt_space(const struct recorder *rec, int64_t seq,
+			      int64_t need, int64_t *bytes, struct err *e)
 {
 	int64_t acked = 0;
-	int r = store_get_int(p->store, STORE_RECEIPT_BYTES, 0, bytes, e);
+	int r = store_get_int(rec->store, STORE_RECEIPT_BYTES, 0, bytes, e);
 
 	if (r < 0 || *bytes + need <= RECEIPT_ISSUER_BYTES_MAX)
 		return r;
-	r = store_get_int(p->store, STORE_RECEIPT_ACKED, 0, &acked, e);
+	r = store_get_int(rec->store, STORE_RECEIPT_ACKED, 0, &acked, e);
 	if (r == 0)
-		r = drop_old_receipts(p, acked < seq - 1 ? acked : seq - 2,
+		r = drop_old_receipts(rec, acked < seq - 1 ? acked : seq - 2,
 				      bytes, e);
 	/* A gap covers what no server has had. */
 	if (r == 0 && *bytes + need > RECEIPT_ISSUER_BYTES_MAX)
-		r = drop_old_receipts(p, seq - 2, bytes, e);
+		r = drop_old_receipts(rec, seq - 2, bytes, e);
 	return r < 0 ? r
-		     : store_set_int(p->store, STORE_RECEIPT_BYTES, *bytes, e);
+		     : store_set_int(rec->store, STORE_RECEIPT_BYTES, *bytes,
+				     e);
 }
 
-int receipt_issuer_make_room(struct policyd *p, struct err *e)
+int receipt_issuer_make_room(const struct recorder *rec, struct err *e)
 {
 	int64_t bytes = 0, seq = 0;
-	int r = store_get_int(p->store, STORE_RECEIPT_SEQ, 0, &seq, e);
+	int r = store_get_int(rec->store, STORE_RECEIPT_SEQ, 0, &seq, e);
 
 	return r < 0 ? r
-		     : free_receipt_space(p, seq + 1, 2 * RECEIPT_BYTES_MAX,
+		     : free_receipt_space(rec, seq + 1, 2 * RECEIPT_BYTES_MAX,
 					  &bytes, e);
 }
 
-static int save_receipt_payload(struct policyd *p, int64_t seq,
+static int save_receipt_payload(const struct recorder *rec, int64_t seq,
 				const char *payload, struct err *e)
 {
 	uint8_t digest[HASH_SIZE];
 	int64_t bytes = 0;
-	int r = free_receipt_space(p, seq, RECEIPT_BYTES_MAX, &bytes, e);
+	int r = free_receipt_space(rec, seq, RECEIPT_BYTES_MAX, &bytes, e);
 
 	hash_sha256(payload, strlen(payload), digest);
 	if (r == 0)
-		r = store_put_receipt(p->store, seq, payload, e);
+		r = store_put_receipt(rec->store, seq, payload, e);
 	if (r == 0)
-		r = store_set_int(p->store, STORE_RECEIPT_BYTES,
+		r = store_set_int(rec->store, STORE_RECEIPT_BYTES,
 				  bytes + (int64_t)strlen(payload), e);
-	return r < 0 ? r : receipt_issuer_set_prev(p, digest, e);
+	return r < 0 ? r : receipt_issuer_set_prev(rec, digest, e);
 }
 
-int receipt_issuer_write(struct policyd *p,
+int receipt_issuer_write(const struct recorder *rec,
 			 const struct receipt_issuer_fields *r,
 			 int64_t *ret_seq, struct err *e)
 {
@@ -184,32 +188,32 @@ int receipt_issuer_write(struct policyd *p,
 	int64_t seq;
 	int res;
 
-	if (!p->key)
+	if (!rec->identity->key)
 		return 0;
-	res = store_increment(p->store, STORE_RECEIPT_SEQ, &seq, e);
+	res = store_increment(rec->store, STORE_RECEIPT_SEQ, &seq, e);
 	if (res == 0)
-		res = get_previous_receipt(p, prev, e);
+		res = get_previous_receipt(rec, prev, e);
 	if (res == 0)
-		res = build_receipt_payload(p, r, details, seq,
+		res = build_receipt_payload(rec, r, details, seq,
 					    *prev ? prev : NULL, &payload, e);
 	if (res == 0)
-		res = save_receipt_payload(p, seq, payload, e);
+		res = save_receipt_payload(rec, seq, payload, e);
 	if (res == 0 && ret_seq)
 		*ret_seq = seq;
 	return res;
 }
 
 /* Its details keep the number that it had. */
-static int update_receipt_position(struct policyd *p, json_t *j, int64_t seq,
-				   struct err *e)
+static int update_receipt_position(const struct recorder *rec, json_t *j,
+				   int64_t seq, struct err *e)
 {
 	json_t *details = json_object_get(j, "details");
 	char prev[ENCODING_DIGEST_SIZE], head[ENCODING_DIGEST_SIZE];
 	struct audit_chain chain;
-	int r = get_previous_receipt(p, prev, e);
+	int r = get_previous_receipt(rec, prev, e);
 
 	if (r == 0)
-		r = audit_log_get_chain(p->store, &chain, e);
+		r = audit_log_get_chain(rec->store, &chain, e);
 	if (r < 0)
 		return r;
 	encoding_format_digest(chain.head, head);
@@ -223,7 +227,7 @@ static int update_receipt_position(struct policyd *p, json_t *j, int64_t seq,
 	return 0;
 }
 
-int receipt_issuer_renumber(struct policyd *p, const char *payload,
+int receipt_issuer_renumber(const struct recorder *rec, const char *payload,
 			    struct err *e)
 {
 	auto_free char *text = NULL;
@@ -232,23 +236,23 @@ int receipt_issuer_renumber(struct policyd *p, const char *payload,
 	int r = json_parse(payload, strlen(payload), "receipt", &j, e);
 
 	if (r == 0)
-		r = store_increment(p->store, STORE_RECEIPT_SEQ, &seq, e);
+		r = store_increment(rec->store, STORE_RECEIPT_SEQ, &seq, e);
 	if (r < 0)
 		return r;
 	was = json_integer_value(json_object_get(j, "seq"));
-	r = update_receipt_position(p, j, seq, e);
+	r = update_receipt_position(rec, j, seq, e);
 	if (r < 0)
 		return r;
 	text = json_text(j);
 	if (!text)
 		return err_oom(e, "write receipt");
-	r = save_receipt_payload(p, seq, text, e);
-	return r < 0 ? r : store_update_receipt_refs(p->store, was, seq, e);
+	r = save_receipt_payload(rec, seq, text, e);
+	return r < 0 ? r : store_update_receipt_refs(rec->store, was, seq, e);
 }
 
-int receipt_issuer_sign(const struct policyd *p, const char *payload,
+int receipt_issuer_sign(const struct recorder *rec, const char *payload,
 			char **ret, struct err *e)
 {
-	return envelope_make(RECEIPT_TYPE, payload, strlen(payload), p->key,
-			     ret, e);
+	return envelope_make(RECEIPT_TYPE, payload, strlen(payload),
+			     rec->identity->key, ret, e);
 }

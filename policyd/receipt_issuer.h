@@ -15,7 +15,7 @@
 #define RECEIPT_ISSUER_BYTES_MAX (INT64_C(64) * 1024 * 1024)
 
 struct err;
-struct policyd;
+struct recorder;
 
 struct receipt_issuer_fields {
 	enum receipt_type type;
@@ -29,31 +29,31 @@ struct receipt_issuer_fields {
  * The reference stolen from `details` also when it fails. *ret_seq may be NULL.
  * Nothing is written by a device that is not enrolled.
  */
-int receipt_issuer_write(struct policyd *p,
+int receipt_issuer_write(const struct recorder *rec,
 			 const struct receipt_issuer_fields *r,
 			 int64_t *ret_seq, struct err *e);
 
 /* Writes a receipt again in another place: number, predecessor and the audit's
  * position are those of now; the caller has moved the counters. */
-int receipt_issuer_renumber(struct policyd *p, const char *payload,
+int receipt_issuer_renumber(const struct recorder *rec, const char *payload,
 			    struct err *e);
 
 /* The digest that the next receipt names as `prev`. */
-int receipt_issuer_set_prev(struct policyd *p, const uint8_t digest[HASH_SIZE],
-			    struct err *e);
+int receipt_issuer_set_prev(const struct recorder *rec,
+			    const uint8_t digest[HASH_SIZE], struct err *e);
 
 /* The next one will delete none. Inside a transaction. */
-int receipt_issuer_make_room(struct policyd *p, struct err *e);
+int receipt_issuer_make_room(const struct recorder *rec, struct err *e);
 
 /* Signs a payload as it was written. The caller frees *ret. */
-int receipt_issuer_sign(const struct policyd *p, const char *payload,
+int receipt_issuer_sign(const struct recorder *rec, const char *payload,
 			char **ret, struct err *e);
 
 /* The digest of all that is in force. */
-void receipt_issuer_get_state_digest(const struct policyd *p, char ret[72]);
+void receipt_issuer_get_state_digest(const struct recorder *rec, char ret[72]);
 
 /* [{"type","id","version","sha256"}] of the documents in force; NULL: no
  * memory. */
-json_t *receipt_issuer_list_documents(const struct policyd *p);
+json_t *receipt_issuer_list_documents(const struct recorder *rec);
 
 #endif

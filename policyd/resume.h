@@ -11,11 +11,11 @@
 #include <stddef.h>
 
 struct err;
-struct policyd;
+struct recorder;
 
 /* The newest receipt and audit head that a server holds, as envelopes; length
  * 0: none. What this device did not sign is left aside. */
-int resume_from_server(struct policyd *p, const char *receipt,
+int resume_from_server(const struct recorder *rec, const char *receipt,
 		       size_t receipt_len, const char *head, size_t head_len,
 		       struct err *e);
 

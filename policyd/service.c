@@ -116,7 +116,7 @@ static int append_signed_receipt(void *ctx, int64_t seq, const char *payload,
 {
 	struct receipt_reply *rs = ctx;
 	auto_free char *text = NULL;
-	int r = receipt_issuer_sign(rs->p, payload, &text, e);
+	int r = receipt_issuer_sign(&rs->p->recorder, payload, &text, e);
 
 	if (r < 0)
 		return r;
@@ -137,7 +137,7 @@ static int append_gap_receipt(struct receipt_reply *rs, int64_t *after,
 {
 	auto_free char *payload = NULL;
 	int64_t seq, floor = 0;
-	int r = gap_report_receipts(rs->p, *after, &seq, e);
+	int r = gap_report_receipts(&rs->p->recorder, *after, &seq, e);
 
 	if (r < 0 || seq == 0)
 		return r;
@@ -203,7 +203,7 @@ static int handle_receipts(struct policyd *p, sd_bus_message *m, struct err *e)
 	r = store_sync(p->store, e);
 	if (r < 0)
 		return r;
-	if (p->key && after <= INT64_MAX) {
+	if (p->identity.key && after <= INT64_MAX) {
 		struct receipt_reply rs = { p, reply };
 
 		r = append_receipts_after(&rs, (int64_t)after, max, e);
@@ -228,9 +228,12 @@ static int handle_audit(struct policyd *p, sd_bus_message *m, struct err *e)
 		return set_bad_call_error(e, r);
 	if (after > INT64_MAX)
 		after = INT64_MAX;
-	r = p->key ? gap_report_audit(p, (int64_t)after, &gap, e) : 0;
+	r = p->identity.key
+		    ? gap_report_audit(&p->recorder, (int64_t)after, &gap, e)
+		    : 0;
 	if (r == 0)
-		r = audit_log_build_batch(p, (int64_t)after, &batch, e);
+		r = audit_log_build_batch(&p->recorder, (int64_t)after, &batch,
+					  e);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_new_method_return(m, &reply);
@@ -292,7 +295,8 @@ static int handle_resume(struct policyd *p, sd_bus_message *m, struct err *e)
 		r = sd_bus_message_read_array(m, 'y', &head, &head_len);
 	if (r < 0)
 		return set_bad_call_error(e, r);
-	r = resume_from_server(p, receipt, receipt_len, head, head_len, e);
+	r = resume_from_server(&p->recorder, receipt, receipt_len, head,
+			       head_len, e);
 	return r < 0 ? r : send_empty_reply(m, e);
 }
 

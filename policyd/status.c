@@ -167,17 +167,17 @@ int status_format_json(struct policyd *p, char **ret, struct err *e)
 		r = build_holds_json(p, &holds, e);
 	if (r < 0)
 		return r;
-	receipt_issuer_get_state_digest(p, state);
+	receipt_issuer_get_state_digest(&p->recorder, state);
 	encoding_format_time(policyd_get_presumed_time(p), time);
 	j = json_pack(
 		"{sb ss? ss? ss? sO ss ss ss so so so so sO sO sO sO so sI}",
 		"enrolled", p->root != NULL, "device",
-		p->root ? p->device_id : NULL, "epoch",
-		p->root ? p->epoch : NULL, "org", p->root ? p->org : NULL,
-		"group", group, "enforcement",
+		p->root ? p->identity.device : NULL, "epoch",
+		p->root ? p->identity.epoch : NULL, "org",
+		p->root ? p->identity.org : NULL, "group", group, "enforcement",
 		doc_level_name(cellsd_client_get_level(p)), "state", state,
 		"secure_time", time, "documents",
-		receipt_issuer_list_documents(p), "snapshot",
+		receipt_issuer_list_documents(&p->recorder), "snapshot",
 		build_snapshot_json(p->snapshot), "staged",
 		build_staged_json(p), "inventory",
 		cellsd_client_format_inventory(p), "vps", vps, "seq", seq,

@@ -64,7 +64,7 @@ static void finish_unenrollment(struct unenroll *d)
 	}
 	d->call = sd_bus_message_unref(d->call);
 	if (r == 0)
-		policyd_signal_pending(p, "hello");
+		pending_signal(&p->pending, "hello");
 }
 
 static void wipe_next_vp(struct unenroll *d);

@@ -28,9 +28,10 @@ static int create_secret_memfd(const void *data, size_t len, const char *vp,
 int vp_secret_open_key(struct policyd *p, const char *vp, const void *sealed,
 		       size_t len, int *ret, struct err *e)
 {
-	const struct key_recovery_device d = { p->device_id, p->epoch, vp };
+	const struct key_recovery_device d = { p->identity.device,
+					       p->identity.epoch, vp };
 	uint8_t key[KEY_RECOVERY_KEY_SIZE];
-	int r = key_recovery_unseal(&d, p->key, sealed, len, key, e);
+	int r = key_recovery_unseal(&d, p->identity.key, sealed, len, key, e);
 
 	if (r == -EACCES)
 		return err_reason(e, REASON_PASSWORD,

@@ -252,7 +252,7 @@ void activate_update_state(struct policyd *p, struct activate *a)
 	a->docs = (struct document_set){ 0 };
 	if (!a->complete) {
 		image_resume_download(p);
-		policyd_signal_pending(p, "wants");
+		pending_signal(&p->pending, "wants");
 		return;
 	}
 	p->activated_ns = p->arrived_ns;
@@ -294,7 +294,7 @@ int activate_refuse_staged(struct policyd *p, const struct err *why,
 	memcpy(d.digest, p->staged->digest, HASH_SIZE);
 	if (r == 0)
 		r = verdict_write_refusal(
-			p,
+			&p->recorder,
 			&(struct verdict_refusal){ VERDICT_ACCEPTED, &d, NULL,
 						   why },
 			&seq, e);
@@ -308,7 +308,7 @@ int activate_refuse_staged(struct policyd *p, const struct err *why,
 		return r;
 	log_info("refused snapshot %u: %s", d.version, why->text);
 	activate_forget_staged(p);
-	policyd_signal_pending(p, "receipts");
+	pending_signal(&p->pending, "receipts");
 	return 0;
 }
 
@@ -340,7 +340,7 @@ void activate_handle_new_root(struct policyd *p)
 	docs = (struct document_set){ 0 };
 	p->staged_blocked = false;
 	image_resume_download(p);
-	policyd_signal_pending(p, "wants");
+	pending_signal(&p->pending, "wants");
 }
 
 int activate_restage(struct policyd *p, struct err *e)

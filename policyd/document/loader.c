@@ -70,10 +70,10 @@ static int report_fault(struct policyd *p, const struct load_fault *f,
 
 	memcpy(d.digest, f->digest, HASH_SIZE);
 	if (strcmp(f->type, "snapshot") == 0)
-		d.id = p->device_id;
+		d.id = p->identity.device;
 	if (r == 0)
 		r = verdict_write_refusal(
-			p,
+			&p->recorder,
 			&(struct verdict_refusal){ VERDICT_ACCEPTED, &d, NULL,
 						   &f->why },
 			&seq, e);
@@ -140,14 +140,17 @@ static void load_identity(struct policyd *p)
 	int r = store_lookup_text(p->store, STORE_KEY, &pem, &e);
 
 	if (r == 0)
-		r = key_from_pem(pem, &p->key, &e);
+		r = key_from_pem(pem, &p->identity.key, &e);
 	if (r < 0)
 		log_error("load the receipt key: %s", e.text);
 	if (pem)
 		explicit_bzero(pem, strlen(pem));
-	load_text_value(p, STORE_DEVICE, p->device_id, sizeof(p->device_id));
-	load_text_value(p, STORE_EPOCH, p->epoch, sizeof(p->epoch));
-	snprintf(p->org, sizeof(p->org), "%s", p->root->head.org);
+	load_text_value(p, STORE_DEVICE, p->identity.device,
+			sizeof(p->identity.device));
+	load_text_value(p, STORE_EPOCH, p->identity.epoch,
+			sizeof(p->identity.epoch));
+	snprintf(p->identity.org, sizeof(p->identity.org), "%s",
+		 p->root->head.org);
 }
 
 /* ---- documents in force */
@@ -158,7 +161,7 @@ static int check_row_document(const struct policyd *p,
 {
 	if (memcmp(h->digest, row->digest, HASH_SIZE) == 0 &&
 	    strcmp(doc_type_name(h->type), row->type) == 0 &&
-	    strcmp(h->id, row->id) == 0 && strcmp(h->org, p->org) == 0)
+	    strcmp(h->id, row->id) == 0 && strcmp(h->org, p->identity.org) == 0)
 		return 0;
 	return err_set(e, EBADMSG, "it is held as %s '%s', and says %s '%s'",
 		       row->type, row->id, doc_type_name(h->type), h->id);

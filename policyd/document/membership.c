@@ -20,13 +20,13 @@ static int write_membership(struct policyd *p, struct store_command *j,
 	const struct receipt_doc d = verdict_build_document(&m->head);
 	char hex[2 * HASH_SIZE + 1];
 	int r = receipt_issuer_write(
-		p,
+		&p->recorder,
 		&(struct receipt_issuer_fields){
 			.type = RECEIPT_APPLIED,
 			.document = &d,
 			.details = json_pack(
 				"{ss so}", "group", m->group, "documents",
-				receipt_issuer_list_documents(p)) },
+				receipt_issuer_list_documents(&p->recorder)) },
 		&j->receipt, e);
 
 	j->done = true;
@@ -46,7 +46,7 @@ static int write_membership(struct policyd *p, struct store_command *j,
 	if (r == 0)
 		r = activate_delete_staged_rows(p, e);
 	return r < 0 ? r
-		     : audit_log_write(p, AUDIT_ACCEPTED, NULL, NULL,
+		     : audit_log_write(&p->recorder, AUDIT_ACCEPTED, NULL, NULL,
 				       json_pack("{ss ss ss}", "type", d.type,
 						 "id", j->id, "action",
 						 j->action),
@@ -76,8 +76,8 @@ int membership_accept(struct policyd *p, const struct doc_membership *m,
 	if (r < 0)
 		return r;
 	activate_forget_staged(p);
-	policyd_signal_pending(p, "receipts");
-	policyd_signal_pending(p, "hello");
+	pending_signal(&p->pending, "receipts");
+	pending_signal(&p->pending, "hello");
 	ret->outcome = "accepted";
 	return 0;
 }

@@ -28,8 +28,8 @@ void submit_get_verify_facts(const struct policyd *p, struct verify_facts *ret)
 		.store = p->store,
 		.now = policyd_get_presumed_time(p),
 		.confirmed = policyd_get_confirmed_time(p),
-		.device = p->device_id,
-		.epoch = p->epoch,
+		.device = p->identity.device,
+		.epoch = p->identity.epoch,
 		.snapshot = p->snapshot,
 		.staged = p->staged,
 		.force = &p->force,
@@ -74,7 +74,7 @@ static int write_document_accepted(struct policyd *p,
 
 	encoding_format_digest(d->digest, digest);
 	return audit_log_write(
-		p, AUDIT_ACCEPTED, NULL, NULL,
+		&p->recorder, AUDIT_ACCEPTED, NULL, NULL,
 		json_pack("{ss ss sI ss}", "type", d->type, "id", d->id,
 			  "version", (json_int_t)d->version, "sha256", digest),
 		e);
@@ -119,7 +119,8 @@ static int write_next_root(struct policyd *p, const struct verify *v,
 	}
 	if (r == 0)
 		r = write_document_accepted(p, &d, e);
-	return r < 0 ? r : receipt_issuer_write(p, &receipt, NULL, e);
+	return r < 0 ? r
+		     : receipt_issuer_write(&p->recorder, &receipt, NULL, e);
 }
 
 static int accept_next_root(struct policyd *p, struct verify *v,
@@ -147,7 +148,7 @@ static int accept_next_root(struct policyd *p, struct verify *v,
 		activate_forget_staged(p);
 	else
 		activate_handle_new_root(p);
-	policyd_signal_pending(p, "receipts");
+	pending_signal(&p->pending, "receipts");
 	ret->outcome = "accepted";
 	return 0;
 }
@@ -182,7 +183,7 @@ static void retry_staged_snapshot(struct policyd *p, struct verdict *ret)
 		log_error("activate: %s", e.text);
 	if (p->staged) {
 		image_resume_download(p);
-		policyd_signal_pending(p, "wants");
+		pending_signal(&p->pending, "wants");
 	}
 	ret->outcome = p->staged ? "staged" : "accepted";
 }
@@ -344,7 +345,7 @@ static int handle_submit_error(struct policyd *p, const struct receipt_doc *d,
 		p->staged_blocked = true;
 	ret->outcome = "refused";
 	ret->e = why;
-	return verdict_refuse(p, &f, e);
+	return verdict_refuse(&p->recorder, &f, e);
 }
 
 int submit_envelope(struct policyd *p, const void *data, size_t len,

@@ -6,8 +6,11 @@
 #include "lib/document/doc.h"
 #include "lib/encoding.h"
 #include "policyd/audit_log.h"
-#include "policyd/policyd.h"
+#include "policyd/pending.h"
 #include "policyd/receipt_issuer.h"
+#include "policyd/recorder.h"
+#include "policyd/secure_time.h"
+#include "policyd/store/store.h"
 
 #include <errno.h>
 #include <string.h>
@@ -43,10 +46,10 @@ static json_t *describe_refusal(const struct receipt_doc *d,
 			 "reason", err_code(why));
 }
 
-/* Is it to be reported? *ret_again: how often the same was refused meanwhile.
- */
-static int record_refusal(struct policyd *p, const struct verdict_refusal *f,
-			  int64_t *ret_again, struct err *e)
+/* Is it to be told? *ret_again: how often the same was refused meanwhile. */
+static int record_refusal(const struct recorder *rec,
+			  const struct verdict_refusal *f, int64_t *ret_again,
+			  struct err *e)
 {
 	static const unsigned int max[] = {
 		[VERDICT_STRANGER] = STRANGERS_MAX,
@@ -54,10 +57,10 @@ static int record_refusal(struct policyd *p, const struct verdict_refusal *f,
 		[VERDICT_ACCEPTED] = UINT32_MAX,
 	};
 	/* Not secure time, which a new root may set back. */
-	int64_t now = secure_time_get_total_uptime(&p->time, clock_boot_ns()),
+	int64_t now = secure_time_get_total_uptime(rec->time, clock_boot_ns()),
 		n;
 	int r = store_record_refusal(
-		p->store,
+		rec->store,
 		&(struct store_refusal){ .digest = f->what->digest,
 					 .reason = err_code(f->why),
 					 .is_signed =
@@ -69,19 +72,20 @@ static int record_refusal(struct policyd *p, const struct verdict_refusal *f,
 
 	if (r != STORE_TOO_MANY)
 		return r;
-	r = store_increment(p->store, STORE_UNTOLD, &n, e);
+	r = store_increment(rec->store, STORE_UNTOLD, &n, e);
 	return r < 0 ? r : STORE_TOO_MANY;
 }
 
-/* What was only counted since the last one that was reported. */
-static json_t *build_refusal_details(struct policyd *p, const struct err *why,
-				     int64_t again, struct err *e)
+/* What was only counted since the last one that was told. */
+static json_t *build_refusal_details(const struct recorder *rec,
+				     const struct err *why, int64_t again,
+				     struct err *e)
 {
 	int64_t untold = 0;
 	json_t *j;
 
-	if (store_get_int(p->store, STORE_UNTOLD, 0, &untold, e) < 0 ||
-	    (untold > 0 && store_set_int(p->store, STORE_UNTOLD, 0, e) < 0))
+	if (store_get_int(rec->store, STORE_UNTOLD, 0, &untold, e) < 0 ||
+	    (untold > 0 && store_set_int(rec->store, STORE_UNTOLD, 0, e) < 0))
 		return NULL;
 	j = json_pack("{ss}", "text", why->text);
 	if (!j) {
@@ -95,8 +99,9 @@ static json_t *build_refusal_details(struct policyd *p, const struct err *why,
 	return j;
 }
 
-int verdict_write_refusal(struct policyd *p, const struct verdict_refusal *f,
-			  int64_t *ret_seq, struct err *e)
+int verdict_write_refusal(const struct recorder *rec,
+			  const struct verdict_refusal *f, int64_t *ret_seq,
+			  struct err *e)
 {
 	struct receipt_issuer_fields receipt = {
 		.type = RECEIPT_REFUSED,
@@ -105,37 +110,37 @@ int verdict_write_refusal(struct policyd *p, const struct verdict_refusal *f,
 		.document = f->what,
 	};
 	int64_t again = 0;
-	int r = record_refusal(p, f, &again, e);
+	int r = record_refusal(rec, f, &again, e);
 
 	*ret_seq = 0;
 	if (r != STORE_NEWS)
 		return r < 0 ? r : 0;
-	receipt.details = build_refusal_details(p, f->why, again, e);
+	receipt.details = build_refusal_details(rec, f->why, again, e);
 	if (!receipt.details)
 		return -EIO;
-	r = audit_log_write(p, AUDIT_REFUSED, f->vp, NULL,
+	r = audit_log_write(rec, AUDIT_REFUSED, f->vp, NULL,
 			    describe_refusal(f->what, f->why), e);
 	if (r < 0) {
 		json_decref(receipt.details);
 		return r;
 	}
-	return receipt_issuer_write(p, &receipt, ret_seq, e);
+	return receipt_issuer_write(rec, &receipt, ret_seq, e);
 }
 
-int verdict_refuse(struct policyd *p, const struct verdict_refusal *f,
+int verdict_refuse(const struct recorder *rec, const struct verdict_refusal *f,
 		   struct err *e)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	int64_t seq;
 	/* Not durable: who floods us moves no disk, and what is sent is synced
 	 * before. */
-	int r = store_begin_bulk(p->store, false, &tx, e);
+	int r = store_begin_bulk(rec->store, false, &tx, e);
 
 	if (r == 0)
-		r = verdict_write_refusal(p, f, &seq, e);
+		r = verdict_write_refusal(rec, f, &seq, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0 && seq > 0)
-		policyd_signal_pending(p, "receipts");
+		pending_signal(rec->pending, "receipts");
 	return r;
 }

@@ -13,7 +13,7 @@
 #include "lib/err.h"
 
 struct doc_head;
-struct policyd;
+struct recorder;
 
 struct verdict {
 	const char *outcome; /* accepted, staged, known, refused */
@@ -42,10 +42,11 @@ struct verdict_refusal {
 };
 
 /* A receipt of type refused, in a transaction of its own. */
-int verdict_refuse(struct policyd *p, const struct verdict_refusal *f,
+int verdict_refuse(const struct recorder *rec, const struct verdict_refusal *f,
 		   struct err *e);
-/* The same inside a transaction; *ret_seq 0: it was counted, not reported. */
-int verdict_write_refusal(struct policyd *p, const struct verdict_refusal *f,
-			  int64_t *ret_seq, struct err *e);
+/* The same inside a transaction; *ret_seq 0: it was counted, not told. */
+int verdict_write_refusal(const struct recorder *rec,
+			  const struct verdict_refusal *f, int64_t *ret_seq,
+			  struct err *e);
 
 #endif

@@ -97,7 +97,7 @@ static void refuse_image_document(struct policyd *p,
 
 	log_warning("image '%s' %u: %s", image->id, image->version, why->text);
 	p->staged_blocked = true;
-	if (verdict_refuse(p,
+	if (verdict_refuse(&p->recorder,
 			   &(struct verdict_refusal){ VERDICT_ACCEPTED, &d,
 						      NULL, why },
 			   &e) < 0)
@@ -229,7 +229,7 @@ void image_resume_download(struct policyd *p)
 	if (begin_layer_download(im, &e) < 0)
 		refuse_current_layer(im, &e);
 	else
-		policyd_signal_pending(p, "wants");
+		pending_signal(&p->pending, "wants");
 }
 
 /* ---- putting it together */
@@ -289,7 +289,7 @@ static int on_digest_work(sd_event_source *s, void *arg)
 	if (r > 0)
 		r = finish_layer_download(im, digest, &e);
 	if (r == -EAGAIN) {
-		policyd_signal_pending(p, "wants");
+		pending_signal(&p->pending, "wants");
 		return 0;
 	}
 	if (r < 0) {
