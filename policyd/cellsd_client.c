@@ -6,7 +6,7 @@
 #include "lib/class.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "policyd/policyd.h"
+#include "policyd/store/store.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,7 +15,8 @@
 #define OWNER_SIZE 64
 
 struct cellsd_client {
-	struct policyd *p;
+	sd_bus *bus; /* borrowed, as the store */
+	struct store *store;
 	bool is_present, is_ready;
 	enum doc_level level;
 	char backend[16];
@@ -26,26 +27,26 @@ struct cellsd_client {
 };
 
 /* ---- calls */
-int cellsd_client_new_message(struct policyd *p, const char *method,
+int cellsd_client_new_message(struct cellsd_client *client, const char *method,
 			      sd_bus_message **ret)
 {
 	/*
 	 * By its unique name: the well-known one may already be the next
 	 * cellsd's, which has not been sent yet what is in force.
 	 */
-	const char *owner =
-		*p->device->owner ? p->device->owner : BUS_DEVICE_NAME;
+	const char *owner = *client->owner ? client->owner : BUS_DEVICE_NAME;
 
-	return sd_bus_message_new_method_call(
-		p->bus, ret, owner, BUS_DEVICE_PATH, BUS_DEVICE_NAME, method);
+	return sd_bus_message_new_method_call(client->bus, ret, owner,
+					      BUS_DEVICE_PATH, BUS_DEVICE_NAME,
+					      method);
 }
 
-int cellsd_client_call_async(struct policyd *p, sd_bus_message *m,
+int cellsd_client_call_async(struct cellsd_client *client, sd_bus_message *m,
 			     sd_bus_message_handler_t handler, void *arg)
 {
 	/* It is started by the system, never by us. */
 	sd_bus_message_set_auto_start(m, 0);
-	return sd_bus_call_async(p->bus, NULL, m, handler, arg, CALL_USEC);
+	return sd_bus_call_async(client->bus, NULL, m, handler, arg, CALL_USEC);
 }
 
 bool cellsd_client_is_own_error(const sd_bus_error *error)
@@ -158,65 +159,64 @@ int cellsd_client_read_dictionary(sd_bus_message *m, json_t **ret)
 }
 
 /* ---- state */
-void cellsd_client_set_unenforced(struct policyd *p, const char *vp,
+void cellsd_client_set_unenforced(struct cellsd_client *client, const char *vp,
 				  json_t *names)
 {
 	if (names)
-		json_object_set_new(p->device->lacks, vp, names);
+		json_object_set_new(client->lacks, vp, names);
 	else
-		json_object_del(p->device->lacks, vp);
+		json_object_del(client->lacks, vp);
 }
 
-json_t *cellsd_client_get_unenforced(const struct policyd *p, const char *vp)
+json_t *cellsd_client_get_unenforced(const struct cellsd_client *client,
+				     const char *vp)
 {
-	return json_object_get(p->device->lacks, vp);
+	return json_object_get(client->lacks, vp);
 }
 
-void cellsd_client_set_present(struct policyd *p, const char *owner)
+void cellsd_client_set_present(struct cellsd_client *client, const char *owner)
 {
-	struct cellsd_client *d = p->device;
-
-	snprintf(d->owner, sizeof(d->owner), "%s", owner);
-	d->is_present = true;
-	d->is_ready = false;
+	snprintf(client->owner, sizeof(client->owner), "%s", owner);
+	client->is_present = true;
+	client->is_ready = false;
 }
 
-void cellsd_client_set_absent(struct policyd *p)
+void cellsd_client_set_absent(struct cellsd_client *client)
 {
-	p->device->is_present = p->device->is_ready = false;
+	client->is_present = client->is_ready = false;
 }
 
-void cellsd_client_set_ready(struct policyd *p)
+void cellsd_client_set_ready(struct cellsd_client *client)
 {
-	p->device->is_ready = true;
+	client->is_ready = true;
 }
 
-bool cellsd_client_is_present(const struct policyd *p)
+bool cellsd_client_is_present(const struct cellsd_client *client)
 {
-	return p->device->is_present;
+	return client->is_present;
 }
 
-bool cellsd_client_is_ready(const struct policyd *p)
+bool cellsd_client_is_ready(const struct cellsd_client *client)
 {
-	return p->device->is_present && p->device->is_ready;
+	return client->is_present && client->is_ready;
 }
 
-enum doc_level cellsd_client_get_level(const struct policyd *p)
+enum doc_level cellsd_client_get_level(const struct cellsd_client *client)
 {
-	return p->device->level;
+	return client->level;
 }
 
-bool cellsd_client_has_class(const struct policyd *p, enum cells_class c)
+bool cellsd_client_has_class(const struct cellsd_client *client,
+			     enum cells_class c)
 {
-	return json_object_get(p->device->classes, class_name(c)) != NULL;
+	return json_object_get(client->classes, class_name(c)) != NULL;
 }
 
-json_t *cellsd_client_format_inventory(const struct policyd *p)
+json_t *cellsd_client_format_inventory(const struct cellsd_client *client)
 {
-	const struct cellsd_client *d = p->device;
-
-	return json_pack("{ss ss sO}", "backend", d->backend, "level",
-			 doc_level_name(d->level), "classes", d->classes);
+	return json_pack("{ss ss sO}", "backend", client->backend, "level",
+			 doc_level_name(client->level), "classes",
+			 client->classes);
 }
 
 static int read_device_classes(sd_bus_message *m, json_t *classes)
@@ -254,109 +254,112 @@ static enum doc_level parse_level_name(const char *name)
 	return l;
 }
 
-static int save_device_level(struct cellsd_client *d, enum doc_level level,
+static int save_device_level(struct cellsd_client *client, enum doc_level level,
 			     struct err *e)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
-	int r = store_begin(d->p->store, true, &tx, e);
+	int r = store_begin(client->store, true, &tx, e);
 
 	if (r == 0)
-		r = store_set_text(d->p->store, STORE_LEVEL,
+		r = store_set_text(client->store, STORE_LEVEL,
 				   doc_level_name(level), e);
 	return r < 0 ? r : store_commit(&tx, e);
 }
 
-int cellsd_client_read_inventory(struct policyd *p, sd_bus_message *m)
+int cellsd_client_read_inventory(struct cellsd_client *client,
+				 sd_bus_message *m)
 {
-	struct cellsd_client *d = p->device;
 	const char *backend, *level;
 	struct err e;
 	int r = sd_bus_message_read(m, "ss", &backend, &level);
 
 	if (r >= 0) {
-		snprintf(d->backend, sizeof(d->backend), "%s", backend);
-		json_object_clear(d->classes);
-		r = read_device_classes(m, d->classes);
+		snprintf(client->backend, sizeof(client->backend), "%s",
+			 backend);
+		json_object_clear(client->classes);
+		r = read_device_classes(m, client->classes);
 	}
-	if (r < 0 || parse_level_name(level) == d->level)
+	if (r < 0 || parse_level_name(level) == client->level)
 		return r;
 	/* Receipts claim what is stored. */
-	r = save_device_level(d, parse_level_name(level), &e);
+	r = save_device_level(client, parse_level_name(level), &e);
 	if (r < 0)
 		log_error("save level: %s", e.text);
 	else
-		d->level = parse_level_name(level);
+		client->level = parse_level_name(level);
 	return r;
 }
 
 /* ---- layers that it holds */
-int cellsd_client_read_layers(struct policyd *p, sd_bus_message *m)
+int cellsd_client_read_layers(struct cellsd_client *client, sd_bus_message *m)
 {
-	struct cellsd_client *d = p->device;
 	const char *digest;
 	int r;
 
-	json_object_clear(d->given);
+	json_object_clear(client->given);
 	r = sd_bus_message_enter_container(m, 'a', "s");
 	while (r >= 0 && (r = sd_bus_message_read(m, "s", &digest)) > 0)
-		cellsd_client_add_layer(p, digest);
+		cellsd_client_add_layer(client, digest);
 	return r;
 }
 
-bool cellsd_client_has_layer(const struct policyd *p, const char *digest)
+bool cellsd_client_has_layer(const struct cellsd_client *client,
+			     const char *digest)
 {
-	return json_object_get(p->device->given, digest) != NULL;
+	return json_object_get(client->given, digest) != NULL;
 }
 
-void cellsd_client_add_layer(struct policyd *p, const char *digest)
+void cellsd_client_add_layer(struct cellsd_client *client, const char *digest)
 {
-	json_object_set_new(p->device->given, digest, json_true());
+	json_object_set_new(client->given, digest, json_true());
 }
 
-void cellsd_client_remove_layer(struct policyd *p, const char *digest)
+void cellsd_client_remove_layer(struct cellsd_client *client,
+				const char *digest)
 {
-	json_object_del(p->device->given, digest);
+	json_object_del(client->given, digest);
 }
 
-/* As cellsd last reported; the weakest if it never did. */
-static int load_saved_level(struct policyd *p, enum doc_level *ret,
+/* As cellsd last told; the weakest if it never did. */
+static int load_saved_level(struct store *store, enum doc_level *ret,
 			    struct err *e)
 {
 	auto_free char *level = NULL;
-	int r = store_lookup_text(p->store, STORE_LEVEL, &level, e);
+	int r = store_lookup_text(store, STORE_LEVEL, &level, e);
 
 	*ret = r == 0 ? parse_level_name(level) : DOC_OPEN;
 	return r == -ENOENT ? 0 : r;
 }
 
-int cellsd_client_new(struct policyd *p, struct cellsd_client **ret,
-		      struct err *e)
+int cellsd_client_new(sd_bus *bus, struct store *store,
+		      struct cellsd_client **ret, struct err *e)
 {
 	AUTO(cellsd_client_freep)
-	struct cellsd_client *d = calloc(1, sizeof(*d));
+	struct cellsd_client *client = calloc(1, sizeof(*client));
 	int r;
 
-	if (!d)
+	if (!client)
 		return err_oom(e, "watch cellsd");
-	d->p = p;
-	d->classes = json_object();
-	d->lacks = json_object();
-	d->given = json_object();
-	if (!d->classes || !d->lacks || !d->given)
+	client->bus = bus;
+	client->store = store;
+	client->classes = json_object();
+	client->lacks = json_object();
+	client->given = json_object();
+	if (!client->classes || !client->lacks || !client->given)
 		return err_oom(e, "watch cellsd");
-	r = load_saved_level(p, &d->level, e);
+	r = load_saved_level(store, &client->level, e);
 	if (r < 0)
 		return r;
-	*ret = steal(d);
+	*ret = steal(client);
 	return 0;
 }
 
-void cellsd_client_free(struct cellsd_client *d)
+void cellsd_client_free(struct cellsd_client *client)
 {
-	if (!d)
+	if (!client)
 		return;
-	json_decref(d->classes);
-	json_decref(d->lacks);
-	json_decref(d->given);
-	free(d);
+	json_decref(client->classes);
+	json_decref(client->lacks);
+	json_decref(client->given);
+	free(client);
 }

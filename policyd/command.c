@@ -154,9 +154,10 @@ static int check_sealed_key(struct policyd *p, const struct doc_command *c,
 {
 	auto_close int fd = -1;
 
-	return c->sealed_key ? vp_secret_open_key(p, c->vp, c->sealed_key,
-						  c->sealed_key_len, &fd, e)
-			     : 0;
+	return c->sealed_key
+		       ? vp_secret_open_key(&p->identity, c->vp, c->sealed_key,
+					    c->sealed_key_len, &fd, e)
+		       : 0;
 }
 
 /* 1: the VP is there or will be; 0: neither. */
@@ -400,9 +401,10 @@ static int read_command_answer(struct running_command *r, sd_bus_message *m,
 				    json_integer((json_int_t)ns));
 	}
 	if (r->deed->action == DOC_START &&
-	    cellsd_client_get_unenforced(r->p, r->job.vp))
-		json_object_set(details, "not_enforced",
-				cellsd_client_get_unenforced(r->p, r->job.vp));
+	    cellsd_client_get_unenforced(r->p->cellsd, r->job.vp))
+		json_object_set(
+			details, "not_enforced",
+			cellsd_client_get_unenforced(r->p->cellsd, r->job.vp));
 	json_object_set_new(details, "cause", json_string(r->job.cause));
 	if (r->job.type != DOC_NONE)
 		json_object_set_new(details, "command", json_string(r->job.id));
@@ -420,9 +422,9 @@ static void send_forget_call(struct policyd *p, const char *id)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 
-	if (cellsd_client_new_message(p, "Forget", &m) >= 0 &&
+	if (cellsd_client_new_message(p->cellsd, "Forget", &m) >= 0 &&
 	    sd_bus_message_append(m, "s", id) >= 0)
-		cellsd_client_call_async(p, m, on_reply_ignored, NULL);
+		cellsd_client_call_async(p->cellsd, m, on_reply_ignored, NULL);
 }
 
 static int finish_command(struct running_command *r, sd_bus_message *m,
@@ -514,8 +516,8 @@ static int open_unlock_key(struct running_command *r, int *ret, bool *ret_has)
 
 	*ret_has = res == 0;
 	if (res == 0)
-		return vp_secret_open_key(r->p, r->job.vp, sealed, len, ret,
-					  &e);
+		return vp_secret_open_key(&r->p->identity, r->job.vp, sealed,
+					  len, ret, &e);
 	if (res != -ENOENT)
 		return res;
 	*ret = secure_memory_create_memfd("", 0);
@@ -531,12 +533,12 @@ static int send_unlock_call(struct running_command *r)
 
 	if (res >= 0)
 		res = cellsd_client_new_message(
-			r->p, has_key ? "UnlockByKey" : "Unlock", &m);
+			r->p->cellsd, has_key ? "UnlockByKey" : "Unlock", &m);
 	if (res >= 0)
 		res = sd_bus_message_append(m, "sh", r->job.vp, fd);
 	return res < 0 ? res
-		       : cellsd_client_call_async(r->p, m, on_command_answer,
-						  r);
+		       : cellsd_client_call_async(r->p->cellsd, m,
+						  on_command_answer, r);
 }
 
 static int send_command_call(struct running_command *r)
@@ -546,15 +548,15 @@ static int send_command_call(struct running_command *r)
 
 	if (r->deed->action == DOC_UNLOCK)
 		return send_unlock_call(r);
-	res = cellsd_client_new_message(r->p, r->deed->method, &m);
+	res = cellsd_client_new_message(r->p->cellsd, r->deed->method, &m);
 
 	if (res >= 0)
 		res = sd_bus_message_append(m, "s", r->job.vp);
 	if (res >= 0 && r->deed->has_job)
 		res = sd_bus_message_append(m, "s", r->job.id);
 	return res < 0 ? res
-		       : cellsd_client_call_async(r->p, m, on_command_answer,
-						  r);
+		       : cellsd_client_call_async(r->p->cellsd, m,
+						  on_command_answer, r);
 }
 
 /* What cellsd was given may be done, though its answer never came: the order
@@ -621,7 +623,7 @@ void command_run_pending(struct policyd *p)
 	struct err e;
 	int n;
 
-	if (!jobs || !cellsd_client_is_ready(p) ||
+	if (!jobs || !cellsd_client_is_ready(p->cellsd) ||
 	    clock_mono_ns() < p->command->pause_ns)
 		return;
 	n = store_list_open_commands(p->store, jobs, RUNNING_MAX, &e);

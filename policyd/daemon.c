@@ -107,7 +107,7 @@ static int open_components(struct policyd *p, const struct daemon_options *o,
 	if (r == 0)
 		r = unenroll_new(p, &p->departure, e);
 	if (r == 0)
-		r = cellsd_client_new(p, &p->device, e);
+		r = cellsd_client_new(p->bus, p->store, &p->cellsd, e);
 	if (r == 0)
 		r = reconcile_new(p, &p->delivery, e);
 	if (r == 0)
@@ -176,7 +176,7 @@ void daemon_free(struct policyd *p)
 	pending_fini(&p->pending);
 	sd_bus_flush_close_unref(p->bus);
 	reconcile_free(p->delivery);
-	cellsd_client_free(p->device);
+	cellsd_client_free(p->cellsd);
 	unenroll_free(p->departure);
 	enroll_free(p->enrol);
 	command_free(p->command);

@@ -183,8 +183,8 @@ int desired_state_new(struct policyd *p, struct desired_state **ret,
 	if (!d)
 		return err_oom(e, "evaluate");
 	desired_state_get_access_time(p, &at);
-	r = evaluate_table(&p->force, cellsd_client_get_level(p), &at, &d->row,
-			   &d->n, e);
+	r = evaluate_table(&p->force, cellsd_client_get_level(p->cellsd), &at,
+			   &d->row, &d->n, e);
 	if (r == 0)
 		r = collect_access_modes(d, e);
 	if (r == 0)
@@ -470,7 +470,7 @@ struct json_t *desired_state_list_missing_classes(const struct desired_state *d,
 		for (size_t i = 0; i < d->n && !given; i++)
 			given = d->row[i].cls == c &&
 				d->row[i].right.use != CELLS_USE_NONE;
-		if (given && !cellsd_client_has_class(p, c))
+		if (given && !cellsd_client_has_class(p->cellsd, c))
 			json_array_append_new(names,
 					      json_string(class_name(c)));
 	}

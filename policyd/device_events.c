@@ -69,7 +69,7 @@ static json_t *build_change_details(const struct policyd *p, const char *vp,
 				    const char *cause)
 {
 	json_t *lacks = c->receipt == RECEIPT_STARTED
-				? cellsd_client_get_unenforced(p, vp)
+				? cellsd_client_get_unenforced(p->cellsd, vp)
 				: NULL;
 
 	return json_pack("{ss sO*}", "cause", cause, "not_enforced", lacks);
@@ -156,7 +156,7 @@ static int on_vp_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	if (sd_bus_message_read(m, "sss", &vp, &state, &cause) < 0 ||
 	    cellsd_client_read_string_list(m, &lacks) < 0)
 		return 0;
-	cellsd_client_set_unenforced(p, vp, lacks);
+	cellsd_client_set_unenforced(p->cellsd, vp, lacks);
 	r = store_begin(p->store, true, &tx, &e);
 	if (r == 0)
 		r = is_handled = handle_vp_change(p, vp, state, cause, &e);
@@ -312,7 +312,7 @@ static int read_listed_vp(struct policyd *p, sd_bus_message *m,
 		return r;
 	state = json_string_value(json_object_get(properties, "state"));
 	cellsd_client_set_unenforced(
-		p, name,
+		p->cellsd, name,
 		json_incref(json_object_get(properties, "not-enforced")));
 	snprintf(ret->vp, sizeof(ret->vp), "%s", name);
 	snprintf(ret->state, sizeof(ret->state), "%s",
@@ -477,7 +477,7 @@ static json_t *list_unenforced_policies(const struct policyd *p)
 
 	for (unsigned int i = 0; ids && i < p->force.n_policies; i++)
 		if (!access_is_enforced(p->force.policy[i],
-					cellsd_client_get_level(p)))
+					cellsd_client_get_level(p->cellsd)))
 			json_array_append_new(
 				ids, json_string(p->force.policy[i]->head.id));
 	return ids;

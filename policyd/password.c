@@ -159,7 +159,7 @@ int password_unlock_config(struct policyd *p, const char *id, const void *data,
 		return r;
 	snprintf(p->window.id, sizeof(p->window.id), "%s", id);
 	p->window.until_ns = clock_boot_ns() + PASSWORD_WINDOW * NS_PER_S;
-	if (vp_secret_send_secrets(p, c, &k, e) < 0)
+	if (vp_secret_send_secrets(p->cellsd, c, &k, e) < 0)
 		log_warning("%s", e->text);
 	/* What was refused for want of it may come again. */
 	p->staged_blocked = false;
@@ -236,7 +236,7 @@ static int check_vp_available(struct policyd *p, const char *vp, struct err *e)
 	if (!document_set_find_config(&p->force, vp))
 		return err_reason(e, REASON_NO_SUCH_VP,
 				  "unlock: there is no VP '%.64s'", vp);
-	if (!cellsd_client_is_ready(p))
+	if (!cellsd_client_is_ready(p->cellsd))
 		return err_reason(e, REASON_BUSY,
 				  "unlock '%s': cellsd is not there", vp);
 	return 0;
@@ -263,7 +263,7 @@ static int send_passcode_call(struct policyd *p, sd_bus_message *call,
 				    .call = sd_bus_message_ref(call),
 				    .wrong = wrong };
 	snprintf(a->vp, sizeof(a->vp), "%s", vp);
-	r = cellsd_client_call_async(p, m, on_passcode_answer, a);
+	r = cellsd_client_call_async(p->cellsd, m, on_passcode_answer, a);
 	if (r < 0) {
 		free_passcode_try(a);
 		return err_sys(e, -r, "unlock '%s'", vp);
@@ -287,7 +287,7 @@ int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
 	r = count_password_try(p, PASSCODE, vp, &wrong, e);
 	if (r < 0)
 		return r;
-	r = cellsd_client_new_message(p, "Unlock", &m);
+	r = cellsd_client_new_message(p->cellsd, "Unlock", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "s", vp);
 	if (r >= 0)
@@ -316,7 +316,7 @@ int password_set_passcode(struct policyd *p, sd_bus_message *call,
 	r = old->len > 0 ? count_password_try(p, PASSCODE, vp, &wrong, e) : 0;
 	if (r < 0)
 		return r;
-	r = cellsd_client_new_message(p, "SetPasscode", &m);
+	r = cellsd_client_new_message(p->cellsd, "SetPasscode", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "s", vp);
 	if (r >= 0)

@@ -54,7 +54,7 @@ struct policyd {
 		uint64_t until_ns; /* boot clock */
 	} window;		   /* of cellsctl unlock-config */
 
-	struct cellsd_client *device;
+	struct cellsd_client *cellsd;
 	struct reconcile *delivery;
 	struct layer_store *layers;
 	struct image *image;

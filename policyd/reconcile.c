@@ -40,7 +40,7 @@ static int handle_call_failure(struct reconcile *d, const char *what,
 	struct err e;
 
 	d->is_busy = false;
-	if (cellsd_client_is_present(d->p)) {
+	if (cellsd_client_is_present(d->p->cellsd)) {
 		bus_convert_error(error, r, what, &e);
 		log_warning("cellsd: %s", e.text);
 		d->retry_ns = clock_mono_ns() + RETRY_NS;
@@ -52,10 +52,10 @@ static int send_device_call(struct reconcile *d, const char *method,
 			    sd_bus_message_handler_t handler)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	int r = cellsd_client_new_message(d->p, method, &m);
+	int r = cellsd_client_new_message(d->p->cellsd, method, &m);
 
 	if (r >= 0)
-		r = cellsd_client_call_async(d->p, m, handler, d);
+		r = cellsd_client_call_async(d->p->cellsd, m, handler, d);
 	if (r < 0)
 		handle_call_failure(d, method, NULL, r);
 	return r;
@@ -87,7 +87,7 @@ static int on_layers_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	if (sd_bus_message_is_method_error(m, NULL))
 		return handle_call_failure(d, "ask for layers",
 					   sd_bus_message_get_error(m), 0);
-	r = cellsd_client_read_layers(d->p, m);
+	r = cellsd_client_read_layers(d->p->cellsd, m);
 	if (r < 0)
 		return handle_call_failure(d, "ask for layers", NULL, r);
 	send_device_call(d, "List", on_list_answer);
@@ -103,7 +103,7 @@ static int on_inventory_answer(sd_bus_message *m, void *arg,
 	if (sd_bus_message_is_method_error(m, NULL))
 		return handle_call_failure(d, "ask for the inventory",
 					   sd_bus_message_get_error(m), 0);
-	r = cellsd_client_read_inventory(d->p, m);
+	r = cellsd_client_read_inventory(d->p->cellsd, m);
 	if (r < 0)
 		return handle_call_failure(d, "ask for the inventory", NULL, r);
 	send_device_call(d, "Layers", on_layers_answer);
@@ -124,7 +124,7 @@ static void finish_push(struct reconcile *d)
 	desired_state_free(d->sent);
 	d->sent = NULL;
 	d->is_busy = false;
-	cellsd_client_set_ready(d->p);
+	cellsd_client_set_ready(d->p->cellsd);
 	command_run_pending(d->p);
 	layer_store_remove_unused(d->p);
 	if (d->again)
@@ -168,14 +168,15 @@ static int on_apply_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 static int send_apply_call(struct reconcile *d)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	int r = cellsd_client_new_message(d->p, "Apply", &m);
+	int r = cellsd_client_new_message(d->p->cellsd, "Apply", &m);
 
 	if (r >= 0)
 		r = desired_state_write_message(d->sent, d->p, m,
 						d->sent_cause);
 	d->sent_ns = clock_mono_ns();
 	if (r >= 0)
-		r = cellsd_client_call_async(d->p, m, on_apply_answer, d);
+		r = cellsd_client_call_async(d->p->cellsd, m, on_apply_answer,
+					     d);
 	return r;
 }
 
@@ -200,19 +201,20 @@ static int send_next_layer(struct reconcile *d)
 
 	do
 		l = document_set_next_layer(&d->p->force, &w);
-	while (l && cellsd_client_has_layer(d->p, l->digest));
+	while (l && cellsd_client_has_layer(d->p->cellsd, l->digest));
 	if (!l)
 		return 0;
 	fd = layer_store_open_layer(d->p->layers, l->digest);
 	if (fd < 0)
 		return fd;
-	r = cellsd_client_new_message(d->p, "Layer", &m);
+	r = cellsd_client_new_message(d->p->cellsd, "Layer", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "sh", l->digest, fd);
 	if (r >= 0)
-		r = cellsd_client_call_async(d->p, m, on_layer_answer, d);
+		r = cellsd_client_call_async(d->p->cellsd, m, on_layer_answer,
+					     d);
 	if (r >= 0)
-		cellsd_client_add_layer(d->p, l->digest);
+		cellsd_client_add_layer(d->p->cellsd, l->digest);
 	return r < 0 ? r : 1;
 }
 
@@ -239,7 +241,7 @@ void reconcile_push_state(struct policyd *p, const char *cause)
 	struct err e;
 
 	snprintf(d->cause, sizeof(d->cause), "%s", cause);
-	if (!cellsd_client_is_present(p))
+	if (!cellsd_client_is_present(p->cellsd))
 		return;
 	if (d->is_busy) {
 		d->again = true;
@@ -254,7 +256,7 @@ void reconcile_push_state(struct policyd *p, const char *cause)
 	if (p->force.n == 0 || resetting) {
 		/* Nothing is decided, or all is given up: no VP is made. Orders
 		 * may come all the same. */
-		cellsd_client_set_ready(p);
+		cellsd_client_set_ready(p->cellsd);
 		command_run_pending(p);
 		return;
 	}
@@ -279,8 +281,8 @@ void reconcile_retry(struct policyd *p)
 
 	if (p->missed && d->retry_ns == 0)
 		d->retry_ns = clock_mono_ns() + RETRY_NS;
-	if (!cellsd_client_is_present(p) || d->is_busy || d->retry_ns == 0 ||
-	    clock_mono_ns() < d->retry_ns)
+	if (!cellsd_client_is_present(p->cellsd) || d->is_busy ||
+	    d->retry_ns == 0 || clock_mono_ns() < d->retry_ns)
 		return;
 	/* What was half done is asked for again. */
 	desired_state_free(d->sent);
@@ -292,7 +294,7 @@ void reconcile_retry(struct policyd *p)
 static void handle_device_appeared(struct reconcile *d, const char *owner)
 {
 	log_info("cellsd is there");
-	cellsd_client_set_present(d->p, owner);
+	cellsd_client_set_present(d->p->cellsd, owner);
 	d->is_current = d->again = false;
 	desired_state_free(d->sent);
 	d->sent = NULL;
@@ -306,7 +308,7 @@ static int on_owner_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 
 	if (sd_bus_message_read(m, "sss", &name, &old, &new) < 0)
 		return 0;
-	cellsd_client_set_absent(d->p);
+	cellsd_client_set_absent(d->p->cellsd);
 	d->is_busy = false;
 	command_handle_device_gone(d->p);
 	if (*new)
@@ -322,7 +324,7 @@ static int on_get_owner_answer(sd_bus_message *m, void *arg,
 	struct reconcile *d = arg;
 	const char *owner;
 
-	if (!cellsd_client_is_present(d->p) &&
+	if (!cellsd_client_is_present(d->p->cellsd) &&
 	    !sd_bus_message_is_method_error(m, NULL) &&
 	    sd_bus_message_read(m, "s", &owner) >= 0)
 		handle_device_appeared(d, owner);

@@ -175,13 +175,13 @@ int status_format_json(struct policyd *p, char **ret, struct err *e)
 		p->root ? p->identity.device : NULL, "epoch",
 		p->root ? p->identity.epoch : NULL, "org",
 		p->root ? p->identity.org : NULL, "group", group, "enforcement",
-		doc_level_name(cellsd_client_get_level(p)), "state", state,
-		"secure_time", time, "documents",
+		doc_level_name(cellsd_client_get_level(p->cellsd)), "state",
+		state, "secure_time", time, "documents",
 		receipt_issuer_list_documents(&p->recorder), "snapshot",
 		build_snapshot_json(p->snapshot), "staged",
 		build_staged_json(p), "inventory",
-		cellsd_client_format_inventory(p), "vps", vps, "seq", seq,
-		"acked", acked, "holds", holds, "locked_out",
+		cellsd_client_format_inventory(p->cellsd), "vps", vps, "seq",
+		seq, "acked", acked, "holds", holds, "locked_out",
 		password_list_waits(p), "root_version",
 		(json_int_t)(p->root ? p->root->head.version : 0));
 	*ret = j ? json_text(j) : NULL;

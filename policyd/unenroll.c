@@ -148,9 +148,10 @@ static int on_remaining_vps(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	if (r <= 0)
 		return 0; /* what could not be read is asked for again */
 	format_wipe_id(d, vp, job);
-	if (cellsd_client_new_message(d->p, "Wipe", &call) >= 0 &&
+	if (cellsd_client_new_message(d->p->cellsd, "Wipe", &call) >= 0 &&
 	    sd_bus_message_append(call, "ss", vp, job) >= 0 &&
-	    cellsd_client_call_async(d->p, call, on_wipe_answer, d) >= 0)
+	    cellsd_client_call_async(d->p->cellsd, call, on_wipe_answer, d) >=
+		    0)
 		d->is_wiping = true;
 	return 0;
 }
@@ -159,10 +160,10 @@ static void wipe_next_vp(struct unenroll *d)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 
-	if (d->is_wiping || !cellsd_client_is_ready(d->p))
+	if (d->is_wiping || !cellsd_client_is_ready(d->p->cellsd))
 		return;
-	if (cellsd_client_new_message(d->p, "List", &m) >= 0 &&
-	    cellsd_client_call_async(d->p, m, on_remaining_vps, d) >= 0)
+	if (cellsd_client_new_message(d->p->cellsd, "List", &m) >= 0 &&
+	    cellsd_client_call_async(d->p->cellsd, m, on_remaining_vps, d) >= 0)
 		d->is_wiping = true;
 }
 
@@ -178,7 +179,7 @@ int unenroll_begin(struct policyd *p, sd_bus_message *call, struct err *e)
 	if (enroll_is_in_progress(p) || d->call)
 		return err_reason(e, REASON_BUSY,
 				  "reset: an enrolment or reset is under way");
-	if (!cellsd_client_is_ready(p))
+	if (!cellsd_client_is_ready(p->cellsd))
 		return err_reason(e, REASON_BUSY,
 				  "reset: cellsd is not there to wipe the VPs");
 	/* Written first: a power cut does not save a VP. */

@@ -9,7 +9,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "policyd/cellsd_client.h"
-#include "policyd/policyd.h"
+#include "policyd/recorder.h"
 
 #include <errno.h>
 #include <string.h>
@@ -25,13 +25,12 @@ static int create_secret_memfd(const void *data, size_t len, const char *vp,
 	return 0;
 }
 
-int vp_secret_open_key(struct policyd *p, const char *vp, const void *sealed,
-		       size_t len, int *ret, struct err *e)
+int vp_secret_open_key(const struct identity *id, const char *vp,
+		       const void *sealed, size_t len, int *ret, struct err *e)
 {
-	const struct key_recovery_device d = { p->identity.device,
-					       p->identity.epoch, vp };
+	const struct key_recovery_device d = { id->device, id->epoch, vp };
 	uint8_t key[KEY_RECOVERY_KEY_SIZE];
-	int r = key_recovery_unseal(&d, p->identity.key, sealed, len, key, e);
+	int r = key_recovery_unseal(&d, id->key, sealed, len, key, e);
 
 	if (r == -EACCES)
 		return err_reason(e, REASON_PASSWORD,
@@ -79,7 +78,8 @@ static int decrypt_config_secrets(const struct doc_vp_config *c,
 	return r;
 }
 
-int vp_secret_send_secrets(struct policyd *p, const struct doc_vp_config *c,
+int vp_secret_send_secrets(struct cellsd_client *cellsd,
+			   const struct doc_vp_config *c,
 			   const struct password_crypto_key *k, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
@@ -91,11 +91,12 @@ int vp_secret_send_secrets(struct policyd *p, const struct doc_vp_config *c,
 	r = decrypt_config_secrets(c, k, &fd, e);
 	if (r < 0)
 		return r;
-	r = cellsd_client_new_message(p, "Secrets", &m);
+	r = cellsd_client_new_message(cellsd, "Secrets", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "sh", c->head.id, fd);
 	if (r >= 0)
-		r = cellsd_client_call_async(p, m, on_secrets_answer, NULL);
+		r = cellsd_client_call_async(cellsd, m, on_secrets_answer,
+					     NULL);
 	return r < 0 ? err_sys(e, -r, "hand secrets of '%s' over", c->head.id)
 		     : 0;
 }

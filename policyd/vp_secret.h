@@ -11,17 +11,19 @@
 
 #include "lib/document/doc.h"
 
+struct cellsd_client;
 struct err;
-struct policyd;
+struct identity;
 struct password_crypto_key;
 
 /* A memfd with the key that was sealed to this device for this VP.
  * err.password: to another, or changed since. */
-int vp_secret_open_key(struct policyd *p, const char *vp, const void *sealed,
-		       size_t len, int *ret, struct err *e);
+int vp_secret_open_key(const struct identity *id, const char *vp,
+		       const void *sealed, size_t len, int *ret, struct err *e);
 
 /* Sends a config's secrets on their way; what cellsd says to it is logged. */
-int vp_secret_send_secrets(struct policyd *p, const struct doc_vp_config *c,
+int vp_secret_send_secrets(struct cellsd_client *cellsd,
+			   const struct doc_vp_config *c,
 			   const struct password_crypto_key *k, struct err *e);
 
 #endif

@@ -111,7 +111,7 @@ static const char *get_verdict_name(struct policyd *p, enum cells_class c,
 	if (cells_allowed(own, is_front, front))
 		return "allowed";
 	if (own.use != CELLS_USE_NONE && class_is_virtual(c) &&
-	    cellsd_client_get_level(p) != DOC_OPEN)
+	    cellsd_client_get_level(p->cellsd) != DOC_OPEN)
 		return "virtual";
 	return "denied";
 }
@@ -141,10 +141,11 @@ int explain_access(struct policyd *p, const char *vp, const char *cls,
 	is_front = strcmp(front, vp) == 0;
 	desired_state_get_access_time(p, &at);
 	format_next_change(p, &at, until);
-	evaluate_right(&p->force, cellsd_client_get_level(p), vp, c, &at, &own);
+	evaluate_right(&p->force, cellsd_client_get_level(p->cellsd), vp, c,
+		       &at, &own);
 	if (*front)
-		evaluate_right(&p->force, cellsd_client_get_level(p), front, c,
-			       &at, &other);
+		evaluate_right(&p->force, cellsd_client_get_level(p->cellsd),
+			       front, c, &at, &other);
 	j = json_pack("{ss ss ss ss ss ss? ss? so}", "vp", vp, "class", cls,
 		      "verdict",
 		      get_verdict_name(p, c, own.right, is_front, other.right),

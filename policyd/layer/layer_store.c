@@ -281,12 +281,12 @@ static void request_layer_removal(struct policyd *p, const char *hex)
 	d->p = p;
 	snprintf(d->hex, sizeof(d->hex), "%s", hex);
 	snprintf(digest, sizeof(digest), "sha256:%s", d->hex);
-	if (cellsd_client_new_message(p, "DropLayer", &m) < 0 ||
+	if (cellsd_client_new_message(p->cellsd, "DropLayer", &m) < 0 ||
 	    sd_bus_message_append(m, "s", digest) < 0 ||
-	    cellsd_client_call_async(p, m, on_drop_layer_answer, d) < 0)
+	    cellsd_client_call_async(p->cellsd, m, on_drop_layer_answer, d) < 0)
 		free(d);
 	else
-		cellsd_client_remove_layer(p, digest);
+		cellsd_client_remove_layer(p->cellsd, digest);
 }
 
 static void remove_unused_files(struct policyd *p, int dirfd, bool are_layers)
