@@ -172,7 +172,7 @@ static int has_vp_or_config(struct policyd *p, const char *vp, struct err *e)
 	if (r < 0)
 		return r;
 	return strcmp(state, "absent") != 0 ||
-	       (document_set_find_config(&p->force, vp) && !gone);
+	       (document_set_find_config(&p->state.in_force, vp) && !gone);
 }
 
 /* 1: this device will never do it, and why; 0: it may. */
@@ -352,7 +352,7 @@ static int write_command_result(struct running_command *r, json_t *details,
 
 	if (r->deed->ends_vp) {
 		const struct doc_vp_config *c =
-			document_set_find_config(&p->force, j->vp);
+			document_set_find_config(&p->state.in_force, j->vp);
 
 		res = store_set_vp_gone(p->store, j->vp,
 					c ? c->head.version : 0, e);

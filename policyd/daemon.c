@@ -69,7 +69,8 @@ static void resume_pending_work(struct policyd *p)
 
 	if (lost < 0)
 		log_error("check layers: %s", e.text);
-	if ((lost > 0 || p->force.is_partial) && activate_restage(p, &e) < 0)
+	if ((lost > 0 || p->state.in_force.is_partial) &&
+	    activate_restage(p, &e) < 0)
 		log_error("await what is in force: %s", e.text);
 	image_resume_download(p);
 	/* All may have been here when the last run ended. */

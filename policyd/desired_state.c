@@ -98,9 +98,9 @@ static void format_recovery_point(const struct policyd *p,
 	uint8_t point[HPKE_PUBLIC_KEY_SIZE];
 
 	ret[0] = '\0';
-	if (!p->root || !policyd_get_root(p)->recovery)
+	if (!p->state.root || !document_state_get_root(&p->state)->recovery)
 		return;
-	hpke_public_key(policyd_get_root(p)->recovery, point);
+	hpke_public_key(document_state_get_root(&p->state)->recovery, point);
 	encoding_to_hex(point, sizeof(point), ret);
 }
 
@@ -122,8 +122,8 @@ static int compute_state_digest(struct desired_state *d,
 	struct hash h;
 
 	hash_init(&h);
-	for (unsigned int i = 0; i < p->force.n; i++) {
-		const struct doc *doc = p->force.doc[i]->doc;
+	for (unsigned int i = 0; i < p->state.in_force.n; i++) {
+		const struct doc *doc = p->state.in_force.doc[i]->doc;
 		int r = is_document_written(p, doc, e);
 
 		if (r < 0)
@@ -183,8 +183,9 @@ int desired_state_new(struct policyd *p, struct desired_state **ret,
 	if (!d)
 		return err_oom(e, "evaluate");
 	desired_state_get_access_time(p, &at);
-	r = evaluate_table(&p->force, cellsd_client_get_level(p->cellsd), &at,
-			   &d->row, &d->n, e);
+	r = evaluate_table(&p->state.in_force,
+			   cellsd_client_get_level(p->cellsd), &at, &d->row,
+			   &d->n, e);
 	if (r == 0)
 		r = collect_access_modes(d, e);
 	if (r == 0)
@@ -198,8 +199,8 @@ int desired_state_new(struct policyd *p, struct desired_state **ret,
 		desired_state_free(d);
 		return r;
 	}
-	if (p->snapshot)
-		memcpy(d->snapshot, p->snapshot->digest, HASH_SIZE);
+	if (p->state.snapshot)
+		memcpy(d->snapshot, p->state.snapshot->digest, HASH_SIZE);
 	d->news = r == 0;
 	if (d->news)
 		d->generation++;
@@ -215,8 +216,8 @@ bool desired_state_has_changed(const struct desired_state *d)
 bool desired_state_is_current(const struct desired_state *d,
 			      const struct policyd *p)
 {
-	return p->snapshot &&
-	       memcmp(d->snapshot, p->snapshot->digest, HASH_SIZE) == 0;
+	return p->state.snapshot &&
+	       memcmp(d->snapshot, p->state.snapshot->digest, HASH_SIZE) == 0;
 }
 
 /* ---- Apply's arguments */
@@ -352,15 +353,15 @@ static int append_desired_vps(struct policyd *p, sd_bus_message *m)
 	int r = sd_bus_message_open_container(m, 'a', "(sa{sv})");
 	struct err ignored;
 
-	for (unsigned int i = 0; r >= 0 && i < p->force.n; i++) {
-		const struct doc *doc = p->force.doc[i]->doc;
+	for (unsigned int i = 0; r >= 0 && i < p->state.in_force.n; i++) {
+		const struct doc *doc = p->state.in_force.doc[i]->doc;
 		const struct doc_vp_config *c;
 		const struct doc_image *im;
 
 		if (doc->head.type != DOC_VP_CONFIG)
 			continue;
 		c = doc_as_vp_config(doc);
-		im = document_set_find_image(&p->force, c->image);
+		im = document_set_find_image(&p->state.in_force, c->image);
 		if (im)
 			r = is_vp_wanted(p, c, &ignored);
 		if (im && r > 0)
@@ -383,7 +384,7 @@ int desired_state_write_message(const struct desired_state *d,
 	for (size_t i = 0; r >= 0 && i < d->n; i++) {
 		const struct evaluate_row *row = &d->row[i];
 		const struct doc_vp_config *c =
-			document_set_find_config(&p->force, row->vp);
+			document_set_find_config(&p->state.in_force, row->vp);
 
 		if (c)
 			r = is_vp_wanted(p, c, &ignored);

@@ -179,7 +179,7 @@ static int on_vp_idle(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	struct err e;
 
 	if (sd_bus_message_read(m, "s", &vp) < 0 ||
-	    !document_set_find_config(&p->force, vp) ||
+	    !document_set_find_config(&p->state.in_force, vp) ||
 	    command_has_pending_receipt(p, vp, RECEIPT_LOCKED, &e) != 0)
 		return 0;
 	/* Sent again for want of an answer, it is another command. */
@@ -463,9 +463,9 @@ static struct receipt_doc get_snapshot_in_force(const struct policyd *p)
 {
 	struct receipt_doc d = { "snapshot", p->identity.device, 0, { 0 } };
 
-	if (p->snapshot) {
-		d.version = p->snapshot->version;
-		memcpy(d.digest, p->snapshot->digest, HASH_SIZE);
+	if (p->state.snapshot) {
+		d.version = p->state.snapshot->version;
+		memcpy(d.digest, p->state.snapshot->digest, HASH_SIZE);
 	}
 	return d;
 }
@@ -475,11 +475,13 @@ static json_t *list_unenforced_policies(const struct policyd *p)
 {
 	json_t *ids = json_array();
 
-	for (unsigned int i = 0; ids && i < p->force.n_policies; i++)
-		if (!access_is_enforced(p->force.policy[i],
+	for (unsigned int i = 0; ids && i < p->state.in_force.n_policies; i++)
+		if (!access_is_enforced(p->state.in_force.policy[i],
 					cellsd_client_get_level(p->cellsd)))
 			json_array_append_new(
-				ids, json_string(p->force.policy[i]->head.id));
+				ids,
+				json_string(
+					p->state.in_force.policy[i]->head.id));
 	return ids;
 }
 

@@ -285,7 +285,8 @@ static int check_server_answer(const struct enroll *n, struct server_answer *a,
 		return err_set(e, EPERM,
 			       "enrol: the receipt certificate is for another "
 			       "key");
-	if (n->p->root && strcmp(n->p->identity.org, a->root->head.org) != 0)
+	if (n->p->state.root &&
+	    strcmp(n->p->identity.org, a->root->head.org) != 0)
 		return err_reason(e, REASON_WRONG_ORG,
 				  "enrol: this device is enrolled with '%s'; "
 				  "cellsctl reset leaves it",
@@ -297,7 +298,7 @@ static int check_server_answer(const struct enroll *n, struct server_answer *a,
 static int check_root_version(const struct enroll *n,
 			      const struct server_answer *a, struct err *e)
 {
-	const struct doc *held = n->p->root;
+	const struct doc *held = n->p->state.root;
 
 	if (held && a->root->head.version < held->head.version)
 		return err_reason(
@@ -344,7 +345,7 @@ static int write_initial_time(struct policyd *p, int64_t issued,
 
 	*time = p->time;
 	secure_time_set_contact(time, clock_boot_ns());
-	if (!p->root || time->base < issued)
+	if (!p->state.root || time->base < issued)
 		secure_time_reset(time, issued, clock_boot_ns());
 	secure_time_format(time, clock_boot_ns(), clock_wall(), saved);
 	return store_set_text(p->store, STORE_TIME, saved, e);

@@ -29,6 +29,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/vp_secret.c %D%/vp_secret.h \
 	%D%/document/activate.c %D%/document/activate.h \
 	%D%/document/document_set.c %D%/document/document_set.h \
+	%D%/document/document_state.c %D%/document/document_state.h \
 	%D%/document/evaluate.c %D%/document/evaluate.h \
 	%D%/document/explain.c %D%/document/explain.h \
 	%D%/document/loader.c %D%/document/loader.h \

@@ -134,7 +134,8 @@ static int copy_password(const void *data, size_t len, char ret[PASSWORD_MAX],
 int password_unlock_config(struct policyd *p, const char *id, const void *data,
 			   size_t len, struct err *e)
 {
-	const struct doc_vp_config *c = document_set_find_config(&p->force, id);
+	const struct doc_vp_config *c =
+		document_set_find_config(&p->state.in_force, id);
 	AUTO(password_crypto_wipe_key) struct password_crypto_key k = { 0 };
 	const struct store_counter none = { 0 };
 	char password[PASSWORD_MAX];
@@ -162,7 +163,7 @@ int password_unlock_config(struct policyd *p, const char *id, const void *data,
 	if (vp_secret_send_secrets(p->cellsd, c, &k, e) < 0)
 		log_warning("%s", e->text);
 	/* What was refused for want of it may come again. */
-	p->staged_blocked = false;
+	p->state.staged_blocked = false;
 	image_resume_download(p);
 	pending_signal(&p->pending, "wants");
 	return 0;
@@ -187,7 +188,8 @@ static void free_passcode_try(struct passcode_try *a)
 static void apply_attempts_rule(struct policyd *p, const char *vp,
 				uint32_t wrong)
 {
-	const struct doc_vp_config *c = document_set_find_config(&p->force, vp);
+	const struct doc_vp_config *c =
+		document_set_find_config(&p->state.in_force, vp);
 	uint8_t digest[HASH_SIZE];
 	char text[DOC_ID_SIZE + 64], hex[2 * HASH_SIZE + 1], id[DOC_ID_SIZE];
 	struct err e;
@@ -233,7 +235,7 @@ static int on_passcode_answer(sd_bus_message *m, void *arg,
 /* Is it a VP of ours, and cellsd there to ask? */
 static int check_vp_available(struct policyd *p, const char *vp, struct err *e)
 {
-	if (!document_set_find_config(&p->force, vp))
+	if (!document_set_find_config(&p->state.in_force, vp))
 		return err_reason(e, REASON_NO_SUCH_VP,
 				  "unlock: there is no VP '%.64s'", vp);
 	if (!cellsd_client_is_ready(p->cellsd))
@@ -349,8 +351,9 @@ json_t *password_list_waits(struct policyd *p)
 {
 	json_t *config = json_object(), *passcode = json_object();
 
-	for (unsigned int i = 0; config && passcode && i < p->force.n; i++) {
-		const struct doc_head *h = &p->force.doc[i]->doc->head;
+	for (unsigned int i = 0; config && passcode && i < p->state.in_force.n;
+	     i++) {
+		const struct doc_head *h = &p->state.in_force.doc[i]->doc->head;
 
 		if (h->type != DOC_VP_CONFIG)
 			continue;

@@ -85,7 +85,7 @@ struct silence {
 
 static struct silence measure_silence(const struct policyd *p, bool with_off)
 {
-	const struct doc_group *g = document_set_find_group(&p->force);
+	const struct doc_group *g = document_set_find_group(&p->state.in_force);
 	uint64_t now = clock_boot_ns();
 	struct silence s = { secure_time_get_silence(&p->time, now, with_off),
 			     p->time.contact.ran };
@@ -128,8 +128,8 @@ static void enforce_offline_limit(struct policyd *p,
 
 static void enforce_offline_limits(struct policyd *p)
 {
-	for (unsigned int i = 0; i < p->force.n; i++) {
-		const struct doc *d = p->force.doc[i]->doc;
+	for (unsigned int i = 0; i < p->state.in_force.n; i++) {
+		const struct doc *d = p->state.in_force.doc[i]->doc;
 
 		if (d->head.type == DOC_VP_CONFIG)
 			enforce_offline_limit(p, doc_as_vp_config(d));
@@ -148,7 +148,7 @@ static void save_elapsed_time(struct periodic *t)
 	int r;
 
 	if (now - t->saved_ns < (is_silent ? SAVE_SILENT_NS : SAVE_NS) ||
-	    !t->p->root)
+	    !t->p->state.root)
 		return;
 	t->saved_ns = now;
 	r = store_begin(t->p->store, true, &tx, &e);
@@ -171,8 +171,8 @@ static void retry_blocked_images(struct periodic *t)
 	t->image_ns = now;
 	if (activate_retry(t->p, &e) < 0)
 		log_error("activate: %s", e.text);
-	if (t->p->staged_blocked) {
-		t->p->staged_blocked = false;
+	if (t->p->state.staged_blocked) {
+		t->p->state.staged_blocked = false;
 		image_resume_download(t->p);
 		pending_signal(&t->p->pending, "wants");
 	}

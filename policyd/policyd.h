@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the daemon's parts share; the whole is daemon.h. Who may change what:
- * `store` only inside a transaction; `root`, `force` and the like only after
+ * `store` only inside a transaction; `state` only after
  * its commit.
  */
 #ifndef POLICYD_POLICYD_H
@@ -10,8 +10,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#include "policyd/document/document_set.h"
-#include "policyd/document/snapshot.h"
+#include "policyd/document/document_state.h"
 #include "policyd/pending.h"
 #include "policyd/recorder.h"
 #include "policyd/secure_time.h"
@@ -39,13 +38,7 @@ struct policyd {
 	struct identity identity;
 	struct recorder recorder;
 
-	struct doc *root; /* NULL: not enrolled */
-
-	struct document_set force;	 /* documents in force */
-	struct snapshot *snapshot;	 /* in force; NULL: none yet */
-	struct snapshot *staged;	 /* awaited; NULL: none */
-	struct document_set staged_docs; /* what it has so far */
-	bool staged_blocked;		 /* a document of it was refused */
+	struct document_state state;
 	uint64_t arrived_ns;   /* mono: the last envelope or layer came */
 	uint64_t activated_ns; /* arrival of what completed the set */
 
@@ -75,8 +68,6 @@ int64_t policyd_get_presumed_time(const struct policyd *p);
 int64_t policyd_get_confirmed_time(const struct policyd *p);
 /* Saves secure time; inside a transaction. */
 int policyd_save_time(struct policyd *p, struct err *e);
-
-const struct doc_root *policyd_get_root(const struct policyd *p);
 
 /* Once the store is open. */
 void policyd_init_recorder(struct policyd *p);

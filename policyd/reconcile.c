@@ -200,7 +200,7 @@ static int send_next_layer(struct reconcile *d)
 	int r;
 
 	do
-		l = document_set_next_layer(&d->p->force, &w);
+		l = document_set_next_layer(&d->p->state.in_force, &w);
 	while (l && cellsd_client_has_layer(d->p->cellsd, l->digest));
 	if (!l)
 		return 0;
@@ -253,7 +253,7 @@ void reconcile_push_state(struct policyd *p, const char *cause)
 		schedule_reevaluation(d, &e);
 		return;
 	}
-	if (p->force.n == 0 || resetting) {
+	if (p->state.in_force.n == 0 || resetting) {
 		/* Nothing is decided, or all is given up: no VP is made. Orders
 		 * may come all the same. */
 		cellsd_client_set_ready(p->cellsd);

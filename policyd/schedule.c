@@ -32,7 +32,8 @@ void schedule_arm_timer(struct policyd *p)
 	if (!s)
 		return;
 	desired_state_get_access_time(p, &at);
-	left = access_next_edge(p->force.policy, p->force.n_policies, &at);
+	left = access_next_edge(p->state.in_force.policy,
+				p->state.in_force.n_policies, &at);
 	spec.it_value.tv_sec = time(NULL) + (left > 0 ? left : FAR_AWAY);
 	if (timerfd_settime(s->fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET,
 			    &spec, NULL) < 0)

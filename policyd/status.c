@@ -49,14 +49,14 @@ static json_t *build_snapshot_json(const struct snapshot *s)
 
 static json_t *build_staged_json(const struct policyd *p)
 {
-	json_t *j = build_snapshot_json(p->staged);
+	json_t *j = build_snapshot_json(p->state.staged);
 
-	if (p->staged) {
-		json_object_set_new(
-			j, "missing",
-			json_integer(p->staged->n - p->staged_docs.n));
+	if (p->state.staged) {
+		json_object_set_new(j, "missing",
+				    json_integer(p->state.staged->n -
+						 p->state.staged_docs.n));
 		json_object_set_new(j, "blocked",
-				    json_boolean(p->staged_blocked));
+				    json_boolean(p->state.staged_blocked));
 	}
 	return j;
 }
@@ -64,8 +64,8 @@ static json_t *build_staged_json(const struct policyd *p)
 static int build_vps_json(struct policyd *p, json_t **ret, struct err *e)
 {
 	*ret = json_array();
-	for (unsigned int i = 0; i < p->force.n; i++) {
-		const struct doc *d = p->force.doc[i]->doc;
+	for (unsigned int i = 0; i < p->state.in_force.n; i++) {
+		const struct doc *d = p->state.in_force.doc[i]->doc;
 		char state[STORE_WORD_SIZE];
 		int r;
 
@@ -171,19 +171,20 @@ int status_format_json(struct policyd *p, char **ret, struct err *e)
 	encoding_format_time(policyd_get_presumed_time(p), time);
 	j = json_pack(
 		"{sb ss? ss? ss? sO ss ss ss so so so so sO sO sO sO so sI}",
-		"enrolled", p->root != NULL, "device",
-		p->root ? p->identity.device : NULL, "epoch",
-		p->root ? p->identity.epoch : NULL, "org",
-		p->root ? p->identity.org : NULL, "group", group, "enforcement",
+		"enrolled", p->state.root != NULL, "device",
+		p->state.root ? p->identity.device : NULL, "epoch",
+		p->state.root ? p->identity.epoch : NULL, "org",
+		p->state.root ? p->identity.org : NULL, "group", group,
+		"enforcement",
 		doc_level_name(cellsd_client_get_level(p->cellsd)), "state",
 		state, "secure_time", time, "documents",
 		receipt_issuer_list_documents(&p->recorder), "snapshot",
-		build_snapshot_json(p->snapshot), "staged",
+		build_snapshot_json(p->state.snapshot), "staged",
 		build_staged_json(p), "inventory",
 		cellsd_client_format_inventory(p->cellsd), "vps", vps, "seq",
 		seq, "acked", acked, "holds", holds, "locked_out",
 		password_list_waits(p), "root_version",
-		(json_int_t)(p->root ? p->root->head.version : 0));
+		(json_int_t)(p->state.root ? p->state.root->head.version : 0));
 	*ret = j ? json_text(j) : NULL;
 	return *ret ? 0 : err_oom(e, "status");
 }

@@ -84,7 +84,7 @@ static int collect_stored_documents(struct policyd *p, const struct snapshot *s,
 		if (r < 0)
 			return r;
 		if (state[i] == STORE_AWAITED &&
-		    document_set_find_by_digest(&p->force, n->digest))
+		    document_set_find_by_digest(&p->state.in_force, n->digest))
 			state[i] = STORE_ACCEPTED;
 		if (state[i] == STORE_AWAITED)
 			continue;
@@ -186,9 +186,9 @@ static int complete_staged_set(struct policyd *p, const struct snapshot *s,
 bool activate_may_complete(const struct policyd *p, const struct snapshot *s)
 {
 	for (unsigned int i = 0; i < s->n; i++)
-		if (!document_set_find_by_digest(&p->force,
+		if (!document_set_find_by_digest(&p->state.in_force,
 						 s->entry[i].digest) &&
-		    !document_set_find_by_digest(&p->staged_docs,
+		    !document_set_find_by_digest(&p->state.staged_docs,
 						 s->entry[i].digest))
 			return false;
 	return true;
@@ -196,7 +196,8 @@ bool activate_may_complete(const struct policyd *p, const struct snapshot *s)
 
 bool activate_lacks_one(const struct policyd *p)
 {
-	return p->staged && p->staged_docs.n + 1 == p->staged->n;
+	return p->state.staged &&
+	       p->state.staged_docs.n + 1 == p->state.staged->n;
 }
 
 int activate_stage(struct policyd *p, struct snapshot *s, const char *text,
@@ -230,11 +231,11 @@ int activate_add_document(struct policyd *p, struct doc *d,
 		r = document_set_add(&ret->docs, d, e);
 	else
 		doc_free(d);
-	for (unsigned int i = 0; r == 0 && i < p->staged_docs.n; i++)
-		r = document_set_add_shared(&ret->docs, p->staged_docs.doc[i],
-					    e);
+	for (unsigned int i = 0; r == 0 && i < p->state.staged_docs.n; i++)
+		r = document_set_add_shared(&ret->docs,
+					    p->state.staged_docs.doc[i], e);
 	if (r == 0)
-		r = complete_staged_set(p, p->staged, ret, e);
+		r = complete_staged_set(p, p->state.staged, ret, e);
 	if (r == 0 && ret->complete)
 		r = store_sweep_documents(p->store, e);
 	return r;
@@ -243,12 +244,12 @@ int activate_add_document(struct policyd *p, struct doc *d,
 void activate_update_state(struct policyd *p, struct activate *a)
 {
 	if (a->snapshot) {
-		free(p->staged);
-		p->staged = steal(a->snapshot);
-		p->staged_blocked = false;
+		free(p->state.staged);
+		p->state.staged = steal(a->snapshot);
+		p->state.staged_blocked = false;
 	}
-	document_set_fini(&p->staged_docs);
-	p->staged_docs = a->docs;
+	document_set_fini(&p->state.staged_docs);
+	p->state.staged_docs = a->docs;
 	a->docs = (struct document_set){ 0 };
 	if (!a->complete) {
 		image_resume_download(p);
@@ -256,11 +257,11 @@ void activate_update_state(struct policyd *p, struct activate *a)
 		return;
 	}
 	p->activated_ns = p->arrived_ns;
-	document_set_fini(&p->force);
-	p->force = p->staged_docs;
-	p->staged_docs = (struct document_set){ 0 };
-	free(p->snapshot);
-	p->snapshot = steal(p->staged);
+	document_set_fini(&p->state.in_force);
+	p->state.in_force = p->state.staged_docs;
+	p->state.staged_docs = (struct document_set){ 0 };
+	free(p->state.snapshot);
+	p->state.snapshot = steal(p->state.staged);
 	image_resume_download(p);
 	schedule_arm_timer(p);
 	reconcile_push_state(p, "policy");
@@ -275,23 +276,24 @@ int activate_delete_staged_rows(struct policyd *p, struct err *e)
 
 void activate_forget_staged(struct policyd *p)
 {
-	free(p->staged);
-	p->staged = NULL;
-	document_set_fini(&p->staged_docs);
+	free(p->state.staged);
+	p->state.staged = NULL;
+	document_set_fini(&p->state.staged_docs);
 	image_resume_download(p);
 }
 
 int activate_refuse_staged(struct policyd *p, const struct err *why,
 			   struct err *e)
 {
-	struct receipt_doc d = {
-		"snapshot", p->staged->device, p->staged->version, { 0 }
-	};
+	struct receipt_doc d = { "snapshot",
+				 p->state.staged->device,
+				 p->state.staged->version,
+				 { 0 } };
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	int64_t seq;
 	int r = store_begin(p->store, true, &tx, e);
 
-	memcpy(d.digest, p->staged->digest, HASH_SIZE);
+	memcpy(d.digest, p->state.staged->digest, HASH_SIZE);
 	if (r == 0)
 		r = verdict_write_refusal(
 			&p->recorder,
@@ -315,11 +317,11 @@ int activate_refuse_staged(struct policyd *p, const struct err *why,
 int activate_load_staged(struct policyd *p, const char *text, struct err *e)
 {
 	enum store_staged state[DOCUMENT_SET_MAX];
-	int r = snapshot_parse(text, strlen(text), &p->staged, e);
+	int r = snapshot_parse(text, strlen(text), &p->state.staged, e);
 
 	return r < 0 ? r
-		     : collect_stored_documents(p, p->staged, state,
-						&p->staged_docs, e);
+		     : collect_stored_documents(p, p->state.staged, state,
+						&p->state.staged_docs, e);
 }
 
 void activate_handle_new_root(struct policyd *p)
@@ -328,17 +330,18 @@ void activate_handle_new_root(struct policyd *p)
 	AUTO(document_set_fini) struct document_set docs = { 0 };
 	struct err e;
 
-	if (!p->staged)
+	if (!p->state.staged)
 		return;
 	/* Whatever this misses is found when the set would go in force. */
-	if (collect_stored_documents(p, p->staged, state, &docs, &e) < 0) {
+	if (collect_stored_documents(p, p->state.staged, state, &docs, &e) <
+	    0) {
 		log_error("look at what waits: %s", e.text);
 		return;
 	}
-	document_set_fini(&p->staged_docs);
-	p->staged_docs = docs;
+	document_set_fini(&p->state.staged_docs);
+	p->state.staged_docs = docs;
 	docs = (struct document_set){ 0 };
-	p->staged_blocked = false;
+	p->state.staged_blocked = false;
 	image_resume_download(p);
 	pending_signal(&p->pending, "wants");
 }
@@ -352,7 +355,7 @@ int activate_restage(struct policyd *p, struct err *e)
 	int r;
 
 	/* One that is awaited brings its layers by itself. */
-	if (p->staged || !p->snapshot)
+	if (p->state.staged || !p->state.snapshot)
 		return 0;
 	r = store_lookup_text(p->store, STORE_SNAPSHOT, &text, e);
 	if (r == 0)
@@ -374,9 +377,9 @@ int activate_retry(struct policyd *p, struct err *e)
 	AUTO(activate_fini) struct activate a = { 0 };
 	int r;
 
-	if (!p->staged || p->staged_blocked ||
-	    p->staged_docs.n != p->staged->n ||
-	    !has_all_layers(p, &p->staged_docs))
+	if (!p->state.staged || p->state.staged_blocked ||
+	    p->state.staged_docs.n != p->state.staged->n ||
+	    !has_all_layers(p, &p->state.staged_docs))
 		return 0;
 	p->arrived_ns = clock_mono_ns();
 	r = store_begin_bulk(p->store, true, &tx, e);

@@ -31,9 +31,10 @@ static void list_policy_signers(struct policyd *p,
 	if (store_get_document(p->store, d->head.digest, &text, &ignored) < 0 ||
 	    envelope_parse(text, strlen(text), &env, &ignored) < 0)
 		return;
-	trust_check_role(policyd_get_root(p), DOC_ROLE_POLICY, env, &t,
-			 &ignored);
-	trust_names(policyd_get_root(p), t.signers, ret, NAMES_SIZE);
+	trust_check_role(document_state_get_root(&p->state), DOC_ROLE_POLICY,
+			 env, &t, &ignored);
+	trust_names(document_state_get_root(&p->state), t.signers, ret,
+		    NAMES_SIZE);
 }
 
 /* "mon tue 08:00-18:00; sat 10:00-12:00" */
@@ -97,7 +98,8 @@ static json_t *build_rule_list_json(struct policyd *p,
 static void format_next_change(struct policyd *p, const struct access_time *at,
 			       char ret[ENCODING_TIME_SIZE])
 {
-	int64_t s = access_next_edge(p->force.policy, p->force.n_policies, at);
+	int64_t s = access_next_edge(p->state.in_force.policy,
+				     p->state.in_force.n_policies, at);
 
 	*ret = '\0';
 	if (s > 0)
@@ -131,7 +133,7 @@ int explain_access(struct policyd *p, const char *vp, const char *cls,
 	if (c == CELLS_CLASS_COUNT)
 		return err_reason(e, REASON_UNKNOWN_CLASS,
 				  "explain: there is no class '%.40s'", cls);
-	if (!document_set_find_config(&p->force, vp))
+	if (!document_set_find_config(&p->state.in_force, vp))
 		return err_reason(e, REASON_NO_SUCH_VP,
 				  "explain: there is no VP '%.64s'", vp);
 	if (store_lookup_text(p->store, STORE_FRONT, &front, &ignored) < 0)
@@ -141,11 +143,12 @@ int explain_access(struct policyd *p, const char *vp, const char *cls,
 	is_front = strcmp(front, vp) == 0;
 	desired_state_get_access_time(p, &at);
 	format_next_change(p, &at, until);
-	evaluate_right(&p->force, cellsd_client_get_level(p->cellsd), vp, c,
-		       &at, &own);
+	evaluate_right(&p->state.in_force, cellsd_client_get_level(p->cellsd),
+		       vp, c, &at, &own);
 	if (*front)
-		evaluate_right(&p->force, cellsd_client_get_level(p->cellsd),
-			       front, c, &at, &other);
+		evaluate_right(&p->state.in_force,
+			       cellsd_client_get_level(p->cellsd), front, c,
+			       &at, &other);
 	j = json_pack("{ss ss ss ss ss ss? ss? so}", "vp", vp, "class", cls,
 		      "verdict",
 		      get_verdict_name(p, c, own.right, is_front, other.right),

@@ -110,7 +110,7 @@ static int on_root_row(void *ctx, int64_t version, const char *text,
 		       struct err *e)
 {
 	struct loader *l = ctx;
-	int r = parse_root_envelope(text, &l->p->root, e);
+	int r = parse_root_envelope(text, &l->p->state.root, e);
 
 	if (r == 0)
 		return 1;
@@ -150,7 +150,7 @@ static void load_identity(struct policyd *p)
 	load_text_value(p, STORE_EPOCH, p->identity.epoch,
 			sizeof(p->identity.epoch));
 	snprintf(p->identity.org, sizeof(p->identity.org), "%s",
-		 p->root->head.org);
+		 p->state.root->head.org);
 }
 
 /* ---- documents in force */
@@ -196,7 +196,7 @@ static int on_in_force_row(void *ctx, const struct store_row *row,
 	int r = parse_row_document(l->p, row, &d, e);
 
 	if (r == 0)
-		r = document_set_add(&l->p->force, d, e);
+		r = document_set_add(&l->p->state.in_force, d, e);
 	if (r == 0 || r == -ENOMEM)
 		return r;
 	add_load_fault(l, row->type, row->id, 0, row->digest, e);
@@ -224,7 +224,8 @@ static int load_snapshot(struct loader *l, struct err *e)
 	if (r == -ENOENT)
 		return 0;
 	if (r == 0)
-		r = snapshot_parse(text, strlen(text), &l->p->snapshot, e);
+		r = snapshot_parse(text, strlen(text), &l->p->state.snapshot,
+				   e);
 	if (r == 0 || r == -ENOMEM)
 		return r;
 	add_load_fault(l, "snapshot", STORE_SNAPSHOT, 0, NULL, e);
@@ -243,11 +244,12 @@ static int load_staged_snapshot(struct loader *l, struct err *e)
 	if (r == 0 || r == -ENOMEM)
 		return r;
 	add_load_fault(l, "snapshot", STORE_STAGED,
-		       l->p->staged ? l->p->staged->version : 0,
-		       l->p->staged ? l->p->staged->digest : NULL, e);
-	free(l->p->staged);
-	l->p->staged = NULL;
-	document_set_fini(&l->p->staged_docs);
+		       l->p->state.staged ? l->p->state.staged->version : 0,
+		       l->p->state.staged ? l->p->state.staged->digest : NULL,
+		       e);
+	free(l->p->state.staged);
+	l->p->state.staged = NULL;
+	document_set_fini(&l->p->state.staged_docs);
 	return 0;
 }
 
@@ -260,7 +262,7 @@ int loader_load_state(struct policyd *p, struct err *e)
 		return err_oom(e, "load");
 	l->p = p;
 	r = store_each_root(p->store, on_root_row, l, e);
-	if (r < 0 || !p->root)
+	if (r < 0 || !p->state.root)
 		return r;
 	load_identity(p);
 	r = store_each_in_force(p->store, on_in_force_row, l, e);
@@ -270,7 +272,7 @@ int loader_load_state(struct policyd *p, struct err *e)
 		r = load_staged_snapshot(l, e);
 	if (r < 0)
 		return r;
-	p->force.is_partial = is_set_incomplete(&p->force);
+	p->state.in_force.is_partial = is_set_incomplete(&p->state.in_force);
 	report_all_faults(l);
 	return 0;
 }

@@ -24,15 +24,15 @@
 void submit_get_verify_facts(const struct policyd *p, struct verify_facts *ret)
 {
 	*ret = (struct verify_facts){
-		.root = policyd_get_root(p),
+		.root = document_state_get_root(&p->state),
 		.store = p->store,
 		.now = policyd_get_presumed_time(p),
 		.confirmed = policyd_get_confirmed_time(p),
 		.device = p->identity.device,
 		.epoch = p->identity.epoch,
-		.snapshot = p->snapshot,
-		.staged = p->staged,
-		.force = &p->force,
+		.snapshot = p->state.snapshot,
+		.staged = p->state.staged,
+		.in_force = &p->state.in_force,
 		.window = password_get_open_config(p),
 	};
 }
@@ -142,8 +142,8 @@ static int accept_next_root(struct policyd *p, struct verify *v,
 	if (r < 0)
 		return r;
 	p->time = time;
-	doc_free(p->root);
-	p->root = steal(v->doc);
+	doc_free(p->state.root);
+	p->state.root = steal(v->doc);
 	if (v->new_director)
 		activate_forget_staged(p);
 	else
@@ -174,18 +174,18 @@ static void retry_staged_snapshot(struct policyd *p, struct verdict *ret)
 {
 	struct err e;
 
-	if (!p->staged) {
+	if (!p->state.staged) {
 		ret->outcome = "known";
 		return;
 	}
-	p->staged_blocked = false;
+	p->state.staged_blocked = false;
 	if (activate_retry(p, &e) < 0)
 		log_error("activate: %s", e.text);
-	if (p->staged) {
+	if (p->state.staged) {
 		image_resume_download(p);
 		pending_signal(&p->pending, "wants");
 	}
-	ret->outcome = p->staged ? "staged" : "accepted";
+	ret->outcome = p->state.staged ? "staged" : "accepted";
 }
 
 static int accept_snapshot(struct policyd *p, struct verify *v,
@@ -247,8 +247,8 @@ static int accept_document(struct policyd *p, struct verify *v,
 	/* It may wait for its image longer than the window is open. */
 	if (strcmp(password_get_open_config(p), d.id) == 0)
 		state = STORE_UNLOCKED;
-	if (!p->staged ||
-	    document_set_find_by_digest(&p->staged_docs, d.digest)) {
+	if (!p->state.staged ||
+	    document_set_find_by_digest(&p->state.staged_docs, d.digest)) {
 		ret->outcome = "known";
 		return 0;
 	}
@@ -271,7 +271,7 @@ static int accept_document(struct policyd *p, struct verify *v,
 	if (r < 0)
 		return r;
 	ret->outcome = a.complete ? "accepted" : "staged";
-	p->staged_blocked = false;
+	p->state.staged_blocked = false;
 	activate_update_state(p, &a);
 	return 0;
 }
@@ -340,9 +340,9 @@ static int handle_submit_error(struct policyd *p, const struct receipt_doc *d,
 	 * Else the agent would ask for it again and again. A late one, of
 	 * another snapshot, is none of this one's business.
 	 */
-	if (is_snapshot_document(d->type) && p->staged &&
-	    snapshot_has_digest(p->staged, d->digest))
-		p->staged_blocked = true;
+	if (is_snapshot_document(d->type) && p->state.staged &&
+	    snapshot_has_digest(p->state.staged, d->digest))
+		p->state.staged_blocked = true;
 	ret->outcome = "refused";
 	ret->e = why;
 	return verdict_refuse(&p->recorder, &f, e);
@@ -358,7 +358,7 @@ int submit_envelope(struct policyd *p, const void *data, size_t len,
 	struct receipt_doc d = { UNKNOWN, UNKNOWN, 0, { 0 } };
 	int r;
 
-	if (!p->root)
+	if (!p->state.root)
 		return err_reason(e, REASON_BUSY,
 				  "submit: this device is not enrolled");
 	p->arrived_ns = clock_mono_ns();

@@ -141,7 +141,7 @@ static int check_validity_times(const struct verify_facts *f,
 /* What is in force does not lapse by being named again. */
 static int check_document_times(struct verify *v, struct err *e)
 {
-	if (document_set_find_by_digest(v->facts->force, v->env->digest))
+	if (document_set_find_by_digest(v->facts->in_force, v->env->digest))
 		return 0;
 	return check_validity_times(v->facts, &v->doc->head, e);
 }
@@ -507,7 +507,7 @@ static int check_named_digest(struct verify *v, struct err *e)
 	const struct snapshot *s = v->facts->staged;
 	const struct doc_head *h = &v->doc->head;
 
-	if (document_set_find_by_digest(v->facts->force, v->env->digest) &&
+	if (document_set_find_by_digest(v->facts->in_force, v->env->digest) &&
 	    (!s || !snapshot_has_digest(s, v->env->digest))) {
 		v->known = true;
 		return 0;

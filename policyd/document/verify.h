@@ -23,7 +23,7 @@ struct verify_facts {
 	const char *device, *epoch;
 	const struct snapshot *snapshot; /* in force; NULL: none */
 	const struct snapshot *staged;	 /* NULL: none */
-	const struct document_set *force;
+	const struct document_set *in_force;
 	const char *window; /* config that may be replaced; "" none */
 };
 

@@ -96,7 +96,7 @@ static void refuse_image_document(struct policyd *p,
 	struct err e;
 
 	log_warning("image '%s' %u: %s", image->id, image->version, why->text);
-	p->staged_blocked = true;
+	p->state.staged_blocked = true;
 	if (verdict_refuse(&p->recorder,
 			   &(struct verdict_refusal){ VERDICT_ACCEPTED, &d,
 						      NULL, why },
@@ -153,7 +153,7 @@ static void copy_known_chunks(struct image *im)
 	struct document_set_walk w = { 0 };
 	const struct doc_layer *l;
 
-	while ((l = document_set_next_layer(&im->p->force, &w))) {
+	while ((l = document_set_next_layer(&im->p->state.in_force, &w))) {
 		auto_free struct chunk_list *list = NULL;
 		auto_close int fd =
 			layer_store_open_layer(im->layers, l->digest);
@@ -197,7 +197,7 @@ static int open_listed_layer(struct image *im, struct err *e)
 
 static int begin_layer_download(struct image *im, struct err *e)
 {
-	int r = check_free_space(im, &im->p->staged_docs, e);
+	int r = check_free_space(im, &im->p->state.staged_docs, e);
 
 	if (r == 0 && layer_store_has_chunk_list(im->layers, im->layer.chunks))
 		r = open_listed_layer(im, e);
@@ -211,9 +211,9 @@ void image_resume_download(struct policyd *p)
 	const struct doc_image *doc;
 	struct err e;
 
-	if (p->staged && !p->staged_blocked)
-		l = layer_store_find_missing_layer(p->layers, &p->staged_docs,
-						   &doc);
+	if (p->state.staged && !p->state.staged_blocked)
+		l = layer_store_find_missing_layer(p->layers,
+						   &p->state.staged_docs, &doc);
 	if (l && im->is_active && strcmp(l->digest, im->layer.digest) == 0 &&
 	    strcmp(l->chunks, im->layer.chunks) == 0) {
 		im->doc = doc->head; /* perhaps of another document */
@@ -451,14 +451,16 @@ int image_append_wanted(struct policyd *p, sd_bus_message *m, unsigned int max)
 	unsigned int n = 0;
 	int r = 0;
 
-	if (!p->staged || p->staged_blocked)
+	if (!p->state.staged || p->state.staged_blocked)
 		return 0;
-	for (unsigned int i = 0; r >= 0 && n < max && i < p->staged->n; i++) {
-		if (document_set_find_by_digest(&p->staged_docs,
-						p->staged->entry[i].digest))
+	for (unsigned int i = 0; r >= 0 && n < max && i < p->state.staged->n;
+	     i++) {
+		if (document_set_find_by_digest(
+			    &p->state.staged_docs,
+			    p->state.staged->entry[i].digest))
 			continue;
 		r = append_wanted_digest(m, "document",
-					 p->staged->entry[i].digest);
+					 p->state.staged->entry[i].digest);
 		n++;
 	}
 	if (r < 0 || n == max || !im->is_active)

@@ -222,7 +222,7 @@ int layer_store_verify_layers(struct policyd *p, struct err *e)
 	secure_time_read_boot_id(boot);
 	if (is_checked_this_boot(p, boot, boot_s))
 		return 0;
-	lost = verify_layer_files(p->layers, &p->force, e);
+	lost = verify_layer_files(p->layers, &p->state.in_force, e);
 	if (lost < 0)
 		return lost;
 	snprintf(text, sizeof(text), "%s %lld", boot, (long long)boot_s);
@@ -262,8 +262,8 @@ static int on_drop_layer_answer(sd_bus_message *m, void *arg,
 	/* busy: a VP still runs on it; the next collection asks again */
 	if ((error && !cellsd_client_is_own_error(error)) ||
 	    sd_bus_error_has_name(error, BUSY) ||
-	    is_file_used(&d->p->force, d->hex) ||
-	    is_file_used(&d->p->staged_docs, d->hex))
+	    is_file_used(&d->p->state.in_force, d->hex) ||
+	    is_file_used(&d->p->state.staged_docs, d->hex))
 		return 0;
 	if (unlinkat(d->p->layers->layers, d->hex, 0) == 0)
 		log_info("layer sha256:%s is deleted", d->hex);
@@ -299,8 +299,9 @@ static void remove_unused_files(struct policyd *p, int dirfd, bool are_layers)
 	while (dir && (de = readdir(dir))) {
 		const char *name = de->d_name;
 
-		if (strlen(name) < 64 || is_file_used(&p->force, name) ||
-		    is_file_used(&p->staged_docs, name))
+		if (strlen(name) < 64 ||
+		    is_file_used(&p->state.in_force, name) ||
+		    is_file_used(&p->state.staged_docs, name))
 			continue;
 		if (are_layers && strlen(name) == 64)
 			request_layer_removal(p, name);
@@ -312,7 +313,8 @@ static void remove_unused_files(struct policyd *p, int dirfd, bool are_layers)
 void layer_store_remove_unused(struct policyd *p)
 {
 	/* While documents are on their way, so may be their layers. */
-	if (p->staged || store_get_int_or_default(p->store, STORE_APPLYING, 0))
+	if (p->state.staged ||
+	    store_get_int_or_default(p->store, STORE_APPLYING, 0))
 		return;
 	remove_unused_files(p, p->layers->layers, true);
 	remove_unused_files(p, p->layers->lists, false);

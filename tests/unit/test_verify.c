@@ -179,7 +179,7 @@ static void setup(void)
 				       .confirmed = NOW,
 				       .device = DEVICE,
 				       .epoch = EPOCH,
-				       .force = &force,
+				       .in_force = &force,
 				       .window = "" };
 	set_up_store();
 }
