@@ -65,17 +65,57 @@ static int load_secure_time(struct policyd *p, struct err *e)
 static void resume_pending_work(struct policyd *p)
 {
 	struct err e;
-	int lost = layer_store_verify_layers(p, &e);
+	int lost = layer_store_verify_layers(p->layers, p->store,
+					     &p->state.in_force, &e);
 
 	if (lost < 0)
 		log_error("check layers: %s", e.text);
 	if ((lost > 0 || p->state.in_force.is_partial) &&
 	    activate_restage(p, &e) < 0)
 		log_error("await what is in force: %s", e.text);
-	image_resume_download(p);
+	image_resume_download(p->image);
 	/* All may have been here when the last run ended. */
 	if (activate_retry(p, &e) < 0)
 		log_error("activate: %s", e.text);
+}
+
+static int on_layer_complete(void *arg, struct err *e)
+{
+	return activate_retry(arg, e);
+}
+
+static int open_image(struct policyd *p, const struct daemon_options *o,
+		      struct err *e)
+{
+	const struct image_options options = {
+		.event = p->event,
+		.layers = p->layers,
+		.state = &p->state,
+		.recorder = &p->recorder,
+		.reserve = o->storage_reserve,
+		.complete = on_layer_complete,
+		.arg = p,
+	};
+
+	return image_new(&options, &p->image, e);
+}
+
+static void on_window_change(void *arg)
+{
+	reconcile_push_state(arg, "window");
+}
+
+static int open_schedule(struct policyd *p, struct err *e)
+{
+	const struct schedule_options options = {
+		.event = p->event,
+		.in_force = &p->state.in_force,
+		.time = &p->time,
+		.changed = on_window_change,
+		.arg = p,
+	};
+
+	return schedule_new(&options, &p->schedule, e);
 }
 
 static int open_components(struct policyd *p, const struct daemon_options *o,
@@ -99,8 +139,7 @@ static int open_components(struct policyd *p, const struct daemon_options *o,
 	p->pending.event = p->event;
 	r = layer_store_new(p->dir, &p->layers, e);
 	if (r == 0)
-		r = image_new(p, o->storage_reserve, activate_retry, &p->image,
-			      e);
+		r = open_image(p, o, e);
 	if (r == 0)
 		r = command_new(reconcile_push_state, &p->command, e);
 	if (r == 0)
@@ -114,7 +153,7 @@ static int open_components(struct policyd *p, const struct daemon_options *o,
 	if (r == 0)
 		r = device_events_subscribe(p, e);
 	if (r == 0)
-		r = schedule_new(p, &p->schedule, e);
+		r = open_schedule(p, e);
 	if (r == 0)
 		r = periodic_new(p, &p->ticker, e);
 	return r < 0 ? r : service_open(p, e);
@@ -141,7 +180,7 @@ int daemon_new(const struct daemon_options *o, struct policyd **ret,
 		r = open_components(p, o, e);
 	if (r < 0)
 		return r;
-	schedule_arm_timer(p);
+	schedule_arm_timer(p->schedule);
 	resume_pending_work(p);
 	*ret = steal(p);
 	return 0;

@@ -3,20 +3,23 @@
 
 #include "lib/auto.h"
 #include "lib/class.h"
-#include "lib/clock.h"
 #include "lib/crypto/hpke.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/json.h"
 #include "policyd/audit_log.h"
 #include "policyd/cellsd_client.h"
-#include "policyd/policyd.h"
+#include "policyd/document/document_state.h"
+#include "policyd/recorder.h"
+#include "policyd/store/store.h"
 
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 
 struct desired_state {
+	struct store *store; /* borrowed, as the state */
+	const struct document_state *state;
 	struct evaluate_row *row;
 	size_t n;
 	int64_t generation;
@@ -36,15 +39,6 @@ void desired_state_free(struct desired_state *d)
 	free(d->row);
 	json_decref(d->modes);
 	free(d);
-}
-
-void desired_state_get_access_time(const struct policyd *p,
-				   struct access_time *ret)
-{
-	int64_t wall = clock_wall();
-	int64_t secure = secure_time_get_confirmed(&p->time, clock_boot_ns());
-
-	access_time_local(wall, wall + SECURE_TIME_SLACK >= secure, ret);
 }
 
 /* "TERM", "RTMIN+3": the schema allows only these. */
@@ -69,11 +63,11 @@ static int parse_signal_name(const char *name)
 
 /* 1: it is to be there; 0: it was wiped or removed, and comes back with a newer
  * config only. */
-static int is_vp_wanted(const struct policyd *p, const struct doc_vp_config *c,
+static int is_vp_wanted(struct store *store, const struct doc_vp_config *c,
 			struct err *e)
 {
 	int64_t gone;
-	int r = store_get_vp_gone(p->store, c->head.id, &gone, e);
+	int r = store_get_vp_gone(store, c->head.id, &gone, e);
 
 	return r < 0 ? r : (int64_t)c->head.version > gone;
 }
@@ -92,39 +86,38 @@ static void hash_digest_line(struct hash *h, const char *fmt, ...)
 }
 
 /* The organisation's point that VPs' keys are wrapped for, in hex, or "". */
-static void format_recovery_point(const struct policyd *p,
+static void format_recovery_point(const struct document_state *state,
 				  char ret[RECOVERY_SIZE])
 {
 	uint8_t point[HPKE_PUBLIC_KEY_SIZE];
 
 	ret[0] = '\0';
-	if (!p->state.root || !document_state_get_root(&p->state)->recovery)
+	if (!state->root || !document_state_get_root(state)->recovery)
 		return;
-	hpke_public_key(document_state_get_root(&p->state)->recovery, point);
+	hpke_public_key(document_state_get_root(state)->recovery, point);
 	encoding_to_hex(point, sizeof(point), ret);
 }
 
 /* 1: the document is a part of what desired_state_write_message() writes. */
-static int is_document_written(const struct policyd *p, const struct doc *doc,
+static int is_document_written(struct store *store, const struct doc *doc,
 			       struct err *e)
 {
 	if (doc->head.type == DOC_VP_CONFIG)
-		return is_vp_wanted(p, doc_as_vp_config(doc), e);
+		return is_vp_wanted(store, doc_as_vp_config(doc), e);
 	return doc->head.type == DOC_IMAGE;
 }
 
 /* Of everything that desired_state_write_message() writes. */
-static int compute_state_digest(struct desired_state *d,
-				const struct policyd *p, struct err *e)
+static int compute_state_digest(struct desired_state *d, struct err *e)
 {
 	uint8_t digest[HASH_SIZE];
 	char hex[2 * HASH_SIZE + 1], recovery[RECOVERY_SIZE];
 	struct hash h;
 
 	hash_init(&h);
-	for (unsigned int i = 0; i < p->state.in_force.n; i++) {
-		const struct doc *doc = p->state.in_force.doc[i]->doc;
-		int r = is_document_written(p, doc, e);
+	for (unsigned int i = 0; i < d->state->in_force.n; i++) {
+		const struct doc *doc = d->state->in_force.doc[i]->doc;
+		int r = is_document_written(d->store, doc, e);
 
 		if (r < 0)
 			return r;
@@ -137,7 +130,7 @@ static int compute_state_digest(struct desired_state *d,
 		hash_digest_line(&h, "%s %u %u %u %u", d->row[i].vp,
 				 d->row[i].cls, d->row[i].right.use,
 				 d->row[i].right.block, d->row[i].kill);
-	format_recovery_point(p, recovery);
+	format_recovery_point(d->state, recovery);
 	hash_digest_line(&h, "%s", recovery);
 	hash_end(&h, digest);
 	encoding_format_digest(digest, d->digest);
@@ -160,47 +153,46 @@ static int collect_access_modes(struct desired_state *d, struct err *e)
 }
 
 /* 1: nothing is to be done; 0: this is news. */
-static int is_state_applied(struct policyd *p, const char *digest,
+static int is_state_applied(struct store *store, const char *digest,
 			    struct err *e)
 {
 	auto_free char *held = NULL;
 	int64_t applying = 0;
-	int r = store_get_text(p->store, STORE_DESIRED, "", &held, e);
+	int r = store_get_text(store, STORE_DESIRED, "", &held, e);
 
 	if (r < 0)
 		return r;
-	r = store_get_int(p->store, STORE_APPLYING, 0, &applying, e);
+	r = store_get_int(store, STORE_APPLYING, 0, &applying, e);
 	return r < 0 ? r : strcmp(held, digest) == 0 && !applying;
 }
 
-int desired_state_new(struct policyd *p, struct desired_state **ret,
-		      struct err *e)
+int desired_state_new(const struct evaluate_facts *f,
+		      struct desired_state **ret, struct err *e)
 {
 	struct desired_state *d = calloc(1, sizeof(*d));
-	struct access_time at;
 	int r;
 
 	if (!d)
 		return err_oom(e, "evaluate");
-	desired_state_get_access_time(p, &at);
-	r = evaluate_table(&p->state.in_force,
-			   cellsd_client_get_level(p->cellsd), &at, &d->row,
+	d->store = f->store;
+	d->state = f->state;
+	r = evaluate_table(&d->state->in_force, f->level, &f->at, &d->row,
 			   &d->n, e);
 	if (r == 0)
 		r = collect_access_modes(d, e);
 	if (r == 0)
-		r = compute_state_digest(d, p, e);
+		r = compute_state_digest(d, e);
 	if (r == 0)
-		r = store_get_int(p->store, STORE_GENERATION, 0, &d->generation,
+		r = store_get_int(d->store, STORE_GENERATION, 0, &d->generation,
 				  e);
 	if (r == 0)
-		r = is_state_applied(p, d->digest, e);
+		r = is_state_applied(d->store, d->digest, e);
 	if (r < 0) {
 		desired_state_free(d);
 		return r;
 	}
-	if (p->state.snapshot)
-		memcpy(d->snapshot, p->state.snapshot->digest, HASH_SIZE);
+	if (d->state->snapshot)
+		memcpy(d->snapshot, d->state->snapshot->digest, HASH_SIZE);
 	d->news = r == 0;
 	if (d->news)
 		d->generation++;
@@ -213,11 +205,11 @@ bool desired_state_has_changed(const struct desired_state *d)
 	return d->news;
 }
 
-bool desired_state_is_current(const struct desired_state *d,
-			      const struct policyd *p)
+bool desired_state_is_current(const struct desired_state *d)
 {
-	return p->state.snapshot &&
-	       memcmp(d->snapshot, p->state.snapshot->digest, HASH_SIZE) == 0;
+	const struct snapshot *s = d->state->snapshot;
+
+	return s && memcmp(d->snapshot, s->digest, HASH_SIZE) == 0;
 }
 
 /* ---- Apply's arguments */
@@ -325,7 +317,7 @@ static int append_config_options(sd_bus_message *m,
 					  c->attention_sms, c->attention_alarm);
 }
 
-static int append_desired_vp(const struct policyd *p, sd_bus_message *m,
+static int append_desired_vp(const struct desired_state *d, sd_bus_message *m,
 			     const struct doc_vp_config *c,
 			     const struct doc_image *im)
 {
@@ -340,7 +332,7 @@ static int append_desired_vp(const struct policyd *p, sd_bus_message *m,
 		r = append_config_options(m, c);
 	if (r >= 0)
 		r = append_image_options(m, im);
-	format_recovery_point(p, recovery);
+	format_recovery_point(d->state, recovery);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "{sv}", "recovery", "s", recovery);
 	if (r >= 0)
@@ -348,46 +340,45 @@ static int append_desired_vp(const struct policyd *p, sd_bus_message *m,
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static int append_desired_vps(struct policyd *p, sd_bus_message *m)
+static int append_desired_vps(const struct desired_state *d, sd_bus_message *m)
 {
 	int r = sd_bus_message_open_container(m, 'a', "(sa{sv})");
 	struct err ignored;
 
-	for (unsigned int i = 0; r >= 0 && i < p->state.in_force.n; i++) {
-		const struct doc *doc = p->state.in_force.doc[i]->doc;
+	for (unsigned int i = 0; r >= 0 && i < d->state->in_force.n; i++) {
+		const struct doc *doc = d->state->in_force.doc[i]->doc;
 		const struct doc_vp_config *c;
 		const struct doc_image *im;
 
 		if (doc->head.type != DOC_VP_CONFIG)
 			continue;
 		c = doc_as_vp_config(doc);
-		im = document_set_find_image(&p->state.in_force, c->image);
+		im = document_set_find_image(&d->state->in_force, c->image);
 		if (im)
-			r = is_vp_wanted(p, c, &ignored);
+			r = is_vp_wanted(d->store, c, &ignored);
 		if (im && r > 0)
-			r = append_desired_vp(p, m, c, im);
+			r = append_desired_vp(d, m, c, im);
 	}
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
 int desired_state_write_message(const struct desired_state *d,
-				struct policyd *p, sd_bus_message *m,
-				const char *cause)
+				sd_bus_message *m, const char *cause)
 {
 	int r = sd_bus_message_append(m, "t", (uint64_t)d->generation);
 	struct err ignored;
 
 	if (r >= 0)
-		r = append_desired_vps(p, m);
+		r = append_desired_vps(d, m);
 	if (r >= 0)
 		r = sd_bus_message_open_container(m, 'a', "(suybb)");
 	for (size_t i = 0; r >= 0 && i < d->n; i++) {
 		const struct evaluate_row *row = &d->row[i];
 		const struct doc_vp_config *c =
-			document_set_find_config(&p->state.in_force, row->vp);
+			document_set_find_config(&d->state->in_force, row->vp);
 
 		if (c)
-			r = is_vp_wanted(p, c, &ignored);
+			r = is_vp_wanted(d->store, c, &ignored);
 		if (c && r > 0)
 			r = sd_bus_message_append(
 				m, "(suybb)", row->vp, (uint32_t)row->cls,
@@ -402,8 +393,9 @@ int desired_state_write_message(const struct desired_state *d,
 /* ---- afterwards */
 /* A record for each (VP, class) that is in `these` and not the same in `those`.
  */
-static int write_mode_changes(struct policyd *p, json_t *these, json_t *those,
-			      bool forward, const char *cause, struct err *e)
+static int write_mode_changes(const struct recorder *rec, json_t *these,
+			      json_t *those, bool forward, const char *cause,
+			      struct err *e)
 {
 	const char *name;
 	json_t *mode;
@@ -420,7 +412,7 @@ static int write_mode_changes(struct policyd *p, json_t *these, json_t *those,
 		if (forward ? strcmp(a, b) == 0 : other != NULL)
 			continue;
 		snprintf(vp, sizeof(vp), "%.*s", (int)(cls - name), name);
-		r = audit_log_write(&p->recorder, AUDIT_MODE, vp, cls + 1,
+		r = audit_log_write(rec, AUDIT_MODE, vp, cls + 1,
 				    json_pack("{ss ss ss}", "from",
 					      forward ? b : a, "to",
 					      forward ? a : b, "cause", cause),
@@ -431,8 +423,9 @@ static int write_mode_changes(struct policyd *p, json_t *these, json_t *those,
 	return 0;
 }
 
-int desired_state_save_applied(const struct desired_state *d, struct policyd *p,
-			       const char *cause, struct err *e)
+int desired_state_save_applied(const struct desired_state *d,
+			       const struct recorder *rec, const char *cause,
+			       struct err *e)
 {
 	auto_free char *held = NULL, *text = json_text(d->modes);
 	auto_json json_t *old = NULL;
@@ -440,28 +433,29 @@ int desired_state_save_applied(const struct desired_state *d, struct policyd *p,
 
 	if (!text)
 		return err_oom(e, "evaluate");
-	r = store_get_text(p->store, STORE_MODES, "{}", &held, e);
+	r = store_get_text(d->store, STORE_MODES, "{}", &held, e);
 	if (r == 0)
 		r = json_parse(held, strlen(held), "modes", &old, e);
 	if (r < 0)
 		return r;
-	r = write_mode_changes(p, d->modes, old, true, cause, e);
+	r = write_mode_changes(rec, d->modes, old, true, cause, e);
 	if (r == 0)
-		r = write_mode_changes(p, old, d->modes, false, cause, e);
+		r = write_mode_changes(rec, old, d->modes, false, cause, e);
 	if (r == 0)
-		r = store_set_text(p->store, STORE_MODES, text, e);
+		r = store_set_text(d->store, STORE_MODES, text, e);
 	if (r == 0)
-		r = store_set_text(p->store, STORE_DESIRED, d->digest, e);
+		r = store_set_text(d->store, STORE_DESIRED, d->digest, e);
 	if (r == 0)
-		r = store_set_int(p->store, STORE_GENERATION, d->generation, e);
+		r = store_set_int(d->store, STORE_GENERATION, d->generation, e);
 	/* Another set may have been activated meanwhile: its turn comes. */
-	if (r < 0 || !desired_state_is_current(d, p))
+	if (r < 0 || !desired_state_is_current(d))
 		return r;
-	return store_set_int(p->store, STORE_APPLYING, 0, e);
+	return store_set_int(d->store, STORE_APPLYING, 0, e);
 }
 
-struct json_t *desired_state_list_missing_classes(const struct desired_state *d,
-						  const struct policyd *p)
+struct json_t *
+desired_state_list_missing_classes(const struct desired_state *d,
+				   const struct cellsd_client *cellsd)
 {
 	json_t *names = json_array();
 
@@ -471,7 +465,7 @@ struct json_t *desired_state_list_missing_classes(const struct desired_state *d,
 		for (size_t i = 0; i < d->n && !given; i++)
 			given = d->row[i].cls == c &&
 				d->row[i].right.use != CELLS_USE_NONE;
-		if (given && !cellsd_client_has_class(p->cellsd, c))
+		if (given && !cellsd_client_has_class(cellsd, c))
 			json_array_append_new(names,
 					      json_string(class_name(c)));
 	}

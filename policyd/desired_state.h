@@ -11,33 +11,32 @@
 
 #include "policyd/document/evaluate.h"
 
+struct cellsd_client;
 struct desired_state;
 struct err;
-struct policyd;
+struct recorder;
 
-int desired_state_new(struct policyd *p, struct desired_state **ret,
-		      struct err *e);
+/* Borrows the store and the state as long as it lives. */
+int desired_state_new(const struct evaluate_facts *f,
+		      struct desired_state **ret, struct err *e);
 void desired_state_free(struct desired_state *d);
 
 /* Differs it from what cellsd last confirmed? */
 bool desired_state_has_changed(const struct desired_state *d);
 /* Apply's arguments. Returns <0 as sd-bus does. */
 int desired_state_write_message(const struct desired_state *d,
-				struct policyd *p, sd_bus_message *m,
-				const char *cause);
+				sd_bus_message *m, const char *cause);
 /* Was it made from what is in force now? */
-bool desired_state_is_current(const struct desired_state *d,
-			      const struct policyd *p);
+bool desired_state_is_current(const struct desired_state *d);
 /* Inside a transaction: this is applied now. Mode changes go to the audit. */
-int desired_state_save_applied(const struct desired_state *d, struct policyd *p,
-			       const char *cause, struct err *e);
+int desired_state_save_applied(const struct desired_state *d,
+			       const struct recorder *rec, const char *cause,
+			       struct err *e);
 
-/* The time that windows see. */
-void desired_state_get_access_time(const struct policyd *p,
-				   struct access_time *ret);
 /* Classes that VPs have rights on, but the device lacks: names, a JSON array.
  */
-struct json_t *desired_state_list_missing_classes(const struct desired_state *d,
-						  const struct policyd *p);
+struct json_t *
+desired_state_list_missing_classes(const struct desired_state *d,
+				   const struct cellsd_client *cellsd);
 
 #endif

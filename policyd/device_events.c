@@ -502,7 +502,8 @@ static int write_applied_receipt(struct policyd *p,
 				"{so so so}", "documents",
 				receipt_issuer_list_documents(&p->recorder),
 				"lacking",
-				desired_state_list_missing_classes(d, p),
+				desired_state_list_missing_classes(d,
+								   p->cellsd),
 				"not_enforced", weak) },
 		NULL, e);
 }
@@ -531,7 +532,7 @@ static int save_applied_state(struct policyd *p, const struct desired_state *d,
 		r = read_revoked_access(p, m, cause, list, e);
 	if (r < 0)
 		return r;
-	is_new = applying && desired_state_is_current(d, p);
+	is_new = applying && desired_state_is_current(d);
 	if (sd_bus_message_read(m, "t", &ns) < 0)
 		return err_set(e, EBADMSG, "read Apply's answer");
 	if (is_new) {
@@ -539,7 +540,7 @@ static int save_applied_state(struct policyd *p, const struct desired_state *d,
 		r = write_applied_receipt(p, d, e);
 	}
 	if (r == 0)
-		r = desired_state_save_applied(d, p, cause, e);
+		r = desired_state_save_applied(d, &p->recorder, cause, e);
 	return r < 0 ? r
 		     : write_revoked_receipt(p, list, ns, cause,
 					     is_new ? &doc : NULL, e);

@@ -13,6 +13,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/device_events.c %D%/device_events.h \
 	%D%/enroll.c %D%/enroll.h \
 	%D%/gap.c %D%/gap.h \
+	%D%/layer_cleanup.c %D%/layer_cleanup.h \
 	%D%/password.c %D%/password.h \
 	%D%/pending.c %D%/pending.h \
 	%D%/periodic.c %D%/periodic.h \

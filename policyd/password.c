@@ -164,7 +164,7 @@ int password_unlock_config(struct policyd *p, const char *id, const void *data,
 		log_warning("%s", e->text);
 	/* What was refused for want of it may come again. */
 	p->state.staged_blocked = false;
-	image_resume_download(p);
+	image_resume_download(p->image);
 	pending_signal(&p->pending, "wants");
 	return 0;
 }

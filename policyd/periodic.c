@@ -57,7 +57,7 @@ static void detect_clock_jump(struct periodic *t)
 	t->skew = skew;
 	if (jump < JUMP_SECONDS && jump > -JUMP_SECONDS)
 		return;
-	schedule_arm_timer(t->p);
+	schedule_arm_timer(t->p->schedule);
 	r = store_begin(t->p->store, true, &tx, &e);
 	if (r == 0)
 		r = policyd_save_time(t->p, &e);
@@ -173,7 +173,7 @@ static void retry_blocked_images(struct periodic *t)
 		log_error("activate: %s", e.text);
 	if (t->p->state.staged_blocked) {
 		t->p->state.staged_blocked = false;
-		image_resume_download(t->p);
+		image_resume_download(t->p->image);
 		pending_signal(&t->p->pending, "wants");
 	}
 }

@@ -3,6 +3,7 @@
 
 #include "lib/clock.h"
 #include "lib/crypto/key.h"
+#include "policyd/cellsd_client.h"
 
 int64_t policyd_get_presumed_time(const struct policyd *p)
 {
@@ -37,4 +38,15 @@ void policyd_init_recorder(struct policyd *p)
 					 .identity = &p->identity,
 					 .time = &p->time,
 					 .in_force = &p->state.in_force };
+}
+
+void policyd_get_evaluate_facts(const struct policyd *p,
+				struct evaluate_facts *ret)
+{
+	*ret = (struct evaluate_facts){
+		.store = p->store,
+		.state = &p->state,
+		.level = cellsd_client_get_level(p->cellsd),
+	};
+	evaluate_get_time(&p->time, &ret->at);
 }

@@ -11,6 +11,7 @@
 #include <systemd/sd-event.h>
 
 #include "policyd/document/document_state.h"
+#include "policyd/document/evaluate.h"
 #include "policyd/pending.h"
 #include "policyd/recorder.h"
 #include "policyd/secure_time.h"
@@ -71,6 +72,10 @@ int policyd_save_time(struct policyd *p, struct err *e);
 
 /* Once the store is open. */
 void policyd_init_recorder(struct policyd *p);
+
+/* What rights are decided by now. */
+void policyd_get_evaluate_facts(const struct policyd *p,
+				struct evaluate_facts *ret);
 
 /* Forgets what loader_load_state() read. */
 void policyd_unload(struct policyd *p);

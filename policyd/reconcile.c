@@ -11,6 +11,7 @@
 #include "policyd/desired_state.h"
 #include "policyd/device_events.h"
 #include "policyd/layer/layer_store.h"
+#include "policyd/layer_cleanup.h"
 #include "policyd/policyd.h"
 
 #include <errno.h>
@@ -119,6 +120,13 @@ static void start_device_sync(struct reconcile *d)
 }
 
 /* ---- pushing: layers one by one, then Apply */
+static void remove_unused_layers(struct policyd *p)
+{
+	const struct layer_cleanup c = { p->cellsd, p->layers, &p->state };
+
+	layer_cleanup_start(&c, p->store);
+}
+
 static void finish_push(struct reconcile *d)
 {
 	desired_state_free(d->sent);
@@ -126,7 +134,7 @@ static void finish_push(struct reconcile *d)
 	d->is_busy = false;
 	cellsd_client_set_ready(d->p->cellsd);
 	command_run_pending(d->p);
-	layer_store_remove_unused(d->p);
+	remove_unused_layers(d->p);
 	if (d->again)
 		reconcile_push_state(d->p, d->cause);
 }
@@ -171,8 +179,7 @@ static int send_apply_call(struct reconcile *d)
 	int r = cellsd_client_new_message(d->p->cellsd, "Apply", &m);
 
 	if (r >= 0)
-		r = desired_state_write_message(d->sent, d->p, m,
-						d->sent_cause);
+		r = desired_state_write_message(d->sent, m, d->sent_cause);
 	d->sent_ns = clock_mono_ns();
 	if (r >= 0)
 		r = cellsd_client_call_async(d->p->cellsd, m, on_apply_answer,
@@ -237,6 +244,7 @@ static void schedule_reevaluation(struct reconcile *d, const struct err *why)
 void reconcile_push_state(struct policyd *p, const char *cause)
 {
 	struct reconcile *d = p->delivery;
+	struct evaluate_facts facts;
 	int64_t resetting;
 	struct err e;
 
@@ -262,7 +270,8 @@ void reconcile_push_state(struct policyd *p, const char *cause)
 	}
 	/* One may be left whose way to cellsd broke off. */
 	desired_state_free(steal(d->sent));
-	if (desired_state_new(p, &d->sent, &e) < 0) {
+	policyd_get_evaluate_facts(p, &facts);
+	if (desired_state_new(&facts, &d->sent, &e) < 0) {
 		schedule_reevaluation(d, &e);
 		return;
 	}

@@ -4,11 +4,10 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "policyd/desired_state.h"
-#include "policyd/policyd.h"
-#include "policyd/reconcile.h"
+#include "policyd/document/evaluate.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -17,23 +16,22 @@
 #define FAR_AWAY (7 * 24 * 3600)
 
 struct schedule {
-	struct policyd *p;
+	struct schedule_options o;
 	int fd; /* wall clock, cancelled when it is set */
 	sd_event_source *edge;
 };
 
-void schedule_arm_timer(struct policyd *p)
+void schedule_arm_timer(struct schedule *s)
 {
 	struct itimerspec spec = { 0 };
-	struct schedule *s = p->schedule;
 	struct access_time at;
 	int64_t left;
 
 	if (!s)
 		return;
-	desired_state_get_access_time(p, &at);
-	left = access_next_edge(p->state.in_force.policy,
-				p->state.in_force.n_policies, &at);
+	evaluate_get_time(s->o.time, &at);
+	left = access_next_edge(s->o.in_force->policy,
+				s->o.in_force->n_policies, &at);
 	spec.it_value.tv_sec = time(NULL) + (left > 0 ? left : FAR_AWAY);
 	if (timerfd_settime(s->fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET,
 			    &spec, NULL) < 0)
@@ -49,23 +47,24 @@ static int on_window_edge(sd_event_source *source, int fd, uint32_t events,
 	/* ECANCELED: the clock was set. Either way the policies are asked. */
 	if (read(fd, &n, sizeof(n)) < 0 && errno == EAGAIN)
 		return 0;
-	schedule_arm_timer(s->p);
-	reconcile_push_state(s->p, "window");
+	schedule_arm_timer(s);
+	s->o.changed(s->o.arg);
 	return 0;
 }
 
-int schedule_new(struct policyd *p, struct schedule **ret, struct err *e)
+int schedule_new(const struct schedule_options *o, struct schedule **ret,
+		 struct err *e)
 {
 	AUTO(schedule_freep) struct schedule *s = calloc(1, sizeof(*s));
 	int r;
 
 	if (!s)
 		return err_oom(e, "timers");
-	s->p = p;
+	s->o = *o;
 	s->fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (s->fd < 0)
 		return err_sys(e, errno, "timers");
-	r = sd_event_add_io(p->event, &s->edge, s->fd, EPOLLIN, on_window_edge,
+	r = sd_event_add_io(o->event, &s->edge, s->fd, EPOLLIN, on_window_edge,
 			    s);
 	if (r < 0)
 		return err_sys(e, -r, "timers");

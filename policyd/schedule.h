@@ -6,15 +6,29 @@
 #ifndef POLICYD_SCHEDULE_H
 #define POLICYD_SCHEDULE_H
 
-struct err;
-struct policyd;
-struct schedule;
+#include <systemd/sd-event.h>
 
-int schedule_new(struct policyd *p, struct schedule **ret, struct err *e);
+struct document_set;
+struct err;
+struct schedule;
+struct secure_time;
+
+/* All borrowed. */
+struct schedule_options {
+	sd_event *event;
+	const struct document_set *in_force;
+	const struct secure_time *time;
+	void (*changed)(void *arg); /* a window opened or closed */
+	void *arg;
+};
+
+int schedule_new(const struct schedule_options *o, struct schedule **ret,
+		 struct err *e);
 void schedule_free(struct schedule *s);
 
 /* The policies or the clock have changed: sets the timer to their next edge. */
-void schedule_arm_timer(struct policyd *p);
+/* NULL: does nothing. */
+void schedule_arm_timer(struct schedule *s);
 
 static inline void schedule_freep(struct schedule **s)
 {

@@ -85,7 +85,7 @@ static int handle_wants(struct policyd *p, sd_bus_message *m, struct err *e)
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "(ss)");
 	if (r >= 0)
-		r = image_append_wanted(p, reply,
+		r = image_append_wanted(p->image, reply,
 					max < WANTS_MAX ? max : WANTS_MAX);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
@@ -102,7 +102,7 @@ static int handle_put_chunk(struct policyd *p, sd_bus_message *m, struct err *e)
 	r = sd_bus_message_read(m, "sh", &digest, &fd);
 	if (r < 0)
 		return set_bad_call_error(e, r);
-	r = image_receive_chunk(p, digest, fd, e);
+	r = image_receive_chunk(p->image, digest, fd, e);
 	return r < 0 ? r : send_empty_reply(m, e);
 }
 
@@ -340,12 +340,14 @@ static int handle_status(struct policyd *p, sd_bus_message *m, struct err *e)
 static int handle_explain(struct policyd *p, sd_bus_message *m, struct err *e)
 {
 	auto_free char *text = NULL;
+	struct evaluate_facts facts;
 	const char *vp, *cls;
 	int r = sd_bus_message_read(m, "ss", &vp, &cls);
 
 	if (r < 0)
 		return set_bad_call_error(e, r);
-	r = explain_access(p, vp, cls, &text, e);
+	policyd_get_evaluate_facts(p, &facts);
+	r = explain_access(&facts, vp, cls, &text, e);
 	return r < 0 ? r : send_text_reply(m, text, e);
 }
 

@@ -252,7 +252,7 @@ void activate_update_state(struct policyd *p, struct activate *a)
 	p->state.staged_docs = a->docs;
 	a->docs = (struct document_set){ 0 };
 	if (!a->complete) {
-		image_resume_download(p);
+		image_resume_download(p->image);
 		pending_signal(&p->pending, "wants");
 		return;
 	}
@@ -262,8 +262,8 @@ void activate_update_state(struct policyd *p, struct activate *a)
 	p->state.staged_docs = (struct document_set){ 0 };
 	free(p->state.snapshot);
 	p->state.snapshot = steal(p->state.staged);
-	image_resume_download(p);
-	schedule_arm_timer(p);
+	image_resume_download(p->image);
+	schedule_arm_timer(p->schedule);
 	reconcile_push_state(p, "policy");
 }
 
@@ -279,7 +279,7 @@ void activate_forget_staged(struct policyd *p)
 	free(p->state.staged);
 	p->state.staged = NULL;
 	document_set_fini(&p->state.staged_docs);
-	image_resume_download(p);
+	image_resume_download(p->image);
 }
 
 int activate_refuse_staged(struct policyd *p, const struct err *why,
@@ -342,7 +342,7 @@ void activate_handle_new_root(struct policyd *p)
 	p->state.staged_docs = docs;
 	docs = (struct document_set){ 0 };
 	p->state.staged_blocked = false;
-	image_resume_download(p);
+	image_resume_download(p->image);
 	pending_signal(&p->pending, "wants");
 }
 

@@ -2,7 +2,17 @@
 #include "policyd/document/evaluate.h"
 
 #include "lib/auto.h"
+#include "lib/clock.h"
 #include "lib/err.h"
+#include "policyd/secure_time.h"
+
+void evaluate_get_time(const struct secure_time *time, struct access_time *ret)
+{
+	int64_t wall = clock_wall();
+	int64_t secure = secure_time_get_confirmed(time, clock_boot_ns());
+
+	access_time_local(wall, wall + SECURE_TIME_SLACK >= secure, ret);
+}
 
 void evaluate_right(const struct document_set *docs, enum doc_level level,
 		    const char *vp, enum cells_class cls,

@@ -10,7 +10,21 @@
 #include "lib/document/access.h"
 #include "policyd/document/document_set.h"
 
+struct document_state;
 struct err;
+struct secure_time;
+struct store;
+
+/* What rights are decided by, and what explains them. Borrowed. */
+struct evaluate_facts {
+	struct store *store;
+	const struct document_state *state;
+	enum doc_level level; /* that cellsd can enforce */
+	struct access_time at;
+};
+
+/* The time that windows see, now. */
+void evaluate_get_time(const struct secure_time *time, struct access_time *ret);
 
 struct evaluate_row {
 	const char *vp; /* borrowed from the config */

@@ -8,9 +8,9 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/json.h"
-#include "policyd/cellsd_client.h"
-#include "policyd/desired_state.h"
-#include "policyd/policyd.h"
+#include "policyd/document/document_state.h"
+#include "policyd/document/evaluate.h"
+#include "policyd/store/store.h"
 
 #include <string.h>
 
@@ -18,7 +18,7 @@
 #define WINDOWS_SIZE 1024
 
 /* Who signed the policy, by the names of the root in force. */
-static void list_policy_signers(struct policyd *p,
+static void list_policy_signers(const struct evaluate_facts *f,
 				const struct doc_device_policy *d,
 				char ret[NAMES_SIZE])
 {
@@ -28,12 +28,12 @@ static void list_policy_signers(struct policyd *p,
 	struct err ignored;
 
 	*ret = '\0';
-	if (store_get_document(p->store, d->head.digest, &text, &ignored) < 0 ||
+	if (store_get_document(f->store, d->head.digest, &text, &ignored) < 0 ||
 	    envelope_parse(text, strlen(text), &env, &ignored) < 0)
 		return;
-	trust_check_role(document_state_get_root(&p->state), DOC_ROLE_POLICY,
+	trust_check_role(document_state_get_root(f->state), DOC_ROLE_POLICY,
 			 env, &t, &ignored);
-	trust_names(document_state_get_root(&p->state), t.signers, ret,
+	trust_names(document_state_get_root(f->state), t.signers, ret,
 		    NAMES_SIZE);
 }
 
@@ -61,14 +61,14 @@ static void format_rule_windows(const struct doc_rule *rule,
 	}
 }
 
-static json_t *build_rule_json(struct policyd *p,
+static json_t *build_rule_json(const struct evaluate_facts *f,
 			       const struct access_reason *why)
 {
 	const struct doc_rule *rule = why->rule;
 	char names[NAMES_SIZE], windows[WINDOWS_SIZE] = "";
 	const char *cls = "*";
 
-	list_policy_signers(p, why->policy, names);
+	list_policy_signers(f, why->policy, names);
 	if (rule && rule->cls != CELLS_CLASS_COUNT)
 		cls = class_name(rule->cls);
 	if (rule)
@@ -82,50 +82,49 @@ static json_t *build_rule_json(struct policyd *p,
 		why->is_unmet ? reason_code(REASON_ENFORCEMENT) : NULL);
 }
 
-static json_t *build_rule_list_json(struct policyd *p,
+static json_t *build_rule_list_json(const struct evaluate_facts *f,
 				    const struct access_right *right)
 {
 	json_t *rules = json_array();
 
 	for (unsigned int i = 0; rules && i < right->n_reasons; i++)
 		if (json_array_append_new(
-			    rules, build_rule_json(p, &right->reason[i])) < 0)
+			    rules, build_rule_json(f, &right->reason[i])) < 0)
 			break;
 	return rules;
 }
 
 /* RFC 3339, or "" where no window will change it. */
-static void format_next_change(struct policyd *p, const struct access_time *at,
+static void format_next_change(const struct evaluate_facts *f,
 			       char ret[ENCODING_TIME_SIZE])
 {
-	int64_t s = access_next_edge(p->state.in_force.policy,
-				     p->state.in_force.n_policies, at);
+	const struct document_set *docs = &f->state->in_force;
+	int64_t s = access_next_edge(docs->policy, docs->n_policies, &f->at);
 
 	*ret = '\0';
 	if (s > 0)
-		encoding_format_time(at->wall + s, ret);
+		encoding_format_time(f->at.wall + s, ret);
 }
 
-static const char *get_verdict_name(struct policyd *p, enum cells_class c,
-				    struct cells_right own, bool is_front,
-				    struct cells_right front)
+static const char *get_verdict_name(const struct evaluate_facts *f,
+				    enum cells_class c, struct cells_right own,
+				    bool is_front, struct cells_right front)
 {
 	if (cells_allowed(own, is_front, front))
 		return "allowed";
 	if (own.use != CELLS_USE_NONE && class_is_virtual(c) &&
-	    cellsd_client_get_level(p->cellsd) != DOC_OPEN)
+	    f->level != DOC_OPEN)
 		return "virtual";
 	return "denied";
 }
 
-int explain_access(struct policyd *p, const char *vp, const char *cls,
-		   char **ret, struct err *e)
+int explain_access(const struct evaluate_facts *f, const char *vp,
+		   const char *cls, char **ret, struct err *e)
 {
 	enum cells_class c = class_from_name(cls);
 	auto_free char *front = NULL;
 	char until[ENCODING_TIME_SIZE];
 	struct access_right own, other = { 0 };
-	struct access_time at;
 	auto_json json_t *j = NULL;
 	struct err ignored;
 	bool is_front;
@@ -133,30 +132,27 @@ int explain_access(struct policyd *p, const char *vp, const char *cls,
 	if (c == CELLS_CLASS_COUNT)
 		return err_reason(e, REASON_UNKNOWN_CLASS,
 				  "explain: there is no class '%.40s'", cls);
-	if (!document_set_find_config(&p->state.in_force, vp))
+	if (!document_set_find_config(&f->state->in_force, vp))
 		return err_reason(e, REASON_NO_SUCH_VP,
 				  "explain: there is no VP '%.64s'", vp);
-	if (store_lookup_text(p->store, STORE_FRONT, &front, &ignored) < 0)
+	if (store_lookup_text(f->store, STORE_FRONT, &front, &ignored) < 0)
 		front = strdup("");
 	if (!front)
 		return err_oom(e, "explain");
 	is_front = strcmp(front, vp) == 0;
-	desired_state_get_access_time(p, &at);
-	format_next_change(p, &at, until);
-	evaluate_right(&p->state.in_force, cellsd_client_get_level(p->cellsd),
-		       vp, c, &at, &own);
+	format_next_change(f, until);
+	evaluate_right(&f->state->in_force, f->level, vp, c, &f->at, &own);
 	if (*front)
-		evaluate_right(&p->state.in_force,
-			       cellsd_client_get_level(p->cellsd), front, c,
-			       &at, &other);
+		evaluate_right(&f->state->in_force, f->level, front, c, &f->at,
+			       &other);
 	j = json_pack("{ss ss ss ss ss ss? ss? so}", "vp", vp, "class", cls,
 		      "verdict",
-		      get_verdict_name(p, c, own.right, is_front, other.right),
+		      get_verdict_name(f, c, own.right, is_front, other.right),
 		      "mode", access_mode_name(own.right), "foreground", front,
 		      "front_mode",
 		      *front ? access_mode_name(other.right) : NULL, "until",
 		      *until ? until : NULL, "rules",
-		      build_rule_list_json(p, &own));
+		      build_rule_list_json(f, &own));
 	*ret = j ? json_text(j) : NULL;
 	return *ret ? 0 : err_oom(e, "explain");
 }

@@ -7,10 +7,10 @@
 #define POLICYD_DOCUMENT_EXPLAIN_H
 
 struct err;
-struct policyd;
+struct evaluate_facts;
 
 /* JSON text that the caller frees. err.no-such-vp, err.unknown-class. */
-int explain_access(struct policyd *p, const char *vp, const char *cls,
-		   char **ret, struct err *e);
+int explain_access(const struct evaluate_facts *f, const char *vp,
+		   const char *cls, char **ret, struct err *e);
 
 #endif

@@ -182,7 +182,7 @@ static void retry_staged_snapshot(struct policyd *p, struct verdict *ret)
 	if (activate_retry(p, &e) < 0)
 		log_error("activate: %s", e.text);
 	if (p->state.staged) {
-		image_resume_download(p);
+		image_resume_download(p->image);
 		pending_signal(&p->pending, "wants");
 	}
 	ret->outcome = p->state.staged ? "staged" : "accepted";

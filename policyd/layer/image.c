@@ -6,10 +6,12 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
+#include "policyd/document/document_state.h"
 #include "policyd/document/verdict.h"
 #include "policyd/layer/layer_assembly.h"
 #include "policyd/layer/layer_store.h"
-#include "policyd/policyd.h"
+#include "policyd/pending.h"
+#include "policyd/recorder.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -21,10 +23,7 @@
 #define NAMES_MAX 64 /* digests in one answer that are compared for twins */
 
 struct image {
-	struct policyd *p;
-	struct layer_store *layers;
-	image_complete_fn *whole;
-	uint64_t reserve;
+	struct image_options o;
 	sd_event_source *work; /* digests the layer in small pieces */
 	/* What is put together: copies, since documents come and go. */
 	bool is_active;
@@ -36,19 +35,15 @@ struct image {
 
 static int on_digest_work(sd_event_source *s, void *arg);
 
-int image_new(struct policyd *p, uint64_t reserve, image_complete_fn *whole,
-	      struct image **ret, struct err *e)
+int image_new(const struct image_options *o, struct image **ret, struct err *e)
 {
 	AUTO(image_freep) struct image *im = calloc(1, sizeof(*im));
 	int r;
 
 	if (!im)
 		return err_oom(e, "open layers");
-	im->p = p;
-	im->layers = p->layers;
-	im->reserve = reserve;
-	im->whole = whole;
-	r = sd_event_add_defer(p->event, &im->work, on_digest_work, im);
+	im->o = *o;
+	r = sd_event_add_defer(o->event, &im->work, on_digest_work, im);
 	if (r >= 0)
 		r = sd_event_source_set_priority(im->work,
 						 SD_EVENT_PRIORITY_IDLE);
@@ -88,7 +83,7 @@ static void stop_layer_download(struct image *im)
 
 /* An accepted image turned out to be impossible: its snapshot is not waited for
  * until it is sent again. */
-static void refuse_image_document(struct policyd *p,
+static void refuse_image_document(struct image *im,
 				  const struct doc_head *image,
 				  const struct err *why)
 {
@@ -96,8 +91,8 @@ static void refuse_image_document(struct policyd *p,
 	struct err e;
 
 	log_warning("image '%s' %u: %s", image->id, image->version, why->text);
-	p->state.staged_blocked = true;
-	if (verdict_refuse(&p->recorder,
+	im->o.state->staged_blocked = true;
+	if (verdict_refuse(im->o.recorder,
 			   &(struct verdict_refusal){ VERDICT_ACCEPTED, &d,
 						      NULL, why },
 			   &e) < 0)
@@ -111,17 +106,17 @@ static void refuse_current_layer(struct image *im, const struct err *why)
 	struct doc_head head = im->doc;
 
 	format_part_names(&im->layer, part, have);
-	unlinkat(layer_store_get_layers_fd(im->layers), part, 0);
-	unlinkat(layer_store_get_layers_fd(im->layers), have, 0);
+	unlinkat(layer_store_get_layers_fd(im->o.layers), part, 0);
+	unlinkat(layer_store_get_layers_fd(im->o.layers), have, 0);
 	stop_layer_download(im);
-	refuse_image_document(im->p, &head, why);
+	refuse_image_document(im, &head, why);
 }
 
 /* Before a byte is fetched: is there room for all that is missing? */
 static int check_free_space(struct image *im, const struct document_set *docs,
 			    struct err *e)
 {
-	uint64_t need = im->reserve, room;
+	uint64_t need = im->o.reserve, room;
 	struct document_set_walk w = { 0 };
 	const struct doc_layer *l;
 	struct statvfs vfs;
@@ -131,12 +126,12 @@ static int check_free_space(struct image *im, const struct document_set *docs,
 		char part[NAME_SIZE], have[NAME_SIZE];
 
 		format_part_names(l, part, have);
-		if (!layer_store_has_layer(im->layers, l->digest) &&
-		    faccessat(layer_store_get_layers_fd(im->layers), part, F_OK,
-			      0) < 0)
+		if (!layer_store_has_layer(im->o.layers, l->digest) &&
+		    faccessat(layer_store_get_layers_fd(im->o.layers), part,
+			      F_OK, 0) < 0)
 			need += l->size;
 	}
-	if (fstatvfs(layer_store_get_layers_fd(im->layers), &vfs) < 0)
+	if (fstatvfs(layer_store_get_layers_fd(im->o.layers), &vfs) < 0)
 		return err_sys(e, errno, "measure the state folder");
 	room = (uint64_t)vfs.f_bavail * vfs.f_frsize;
 	if (room >= need)
@@ -153,14 +148,14 @@ static void copy_known_chunks(struct image *im)
 	struct document_set_walk w = { 0 };
 	const struct doc_layer *l;
 
-	while ((l = document_set_next_layer(&im->p->state.in_force, &w))) {
+	while ((l = document_set_next_layer(&im->o.state->in_force, &w))) {
 		auto_free struct chunk_list *list = NULL;
 		auto_close int fd =
-			layer_store_open_layer(im->layers, l->digest);
+			layer_store_open_layer(im->o.layers, l->digest);
 		struct err ignored;
 
 		if (fd >= 0 &&
-		    layer_store_read_chunk_list(im->layers, l->chunks, &list,
+		    layer_store_read_chunk_list(im->o.layers, l->chunks, &list,
 						&ignored) == 0)
 			layer_assembly_copy_chunks(im->assembly, list, fd,
 						   &ignored);
@@ -172,8 +167,8 @@ static int open_listed_layer(struct image *im, struct err *e)
 {
 	char part[NAME_SIZE], have[NAME_SIZE];
 	auto_free struct chunk_list *list = NULL;
-	int r = layer_store_read_chunk_list(im->layers, im->layer.chunks, &list,
-					    e);
+	int r = layer_store_read_chunk_list(im->o.layers, im->layer.chunks,
+					    &list, e);
 
 	if (r < 0)
 		return r;
@@ -185,7 +180,7 @@ static int open_listed_layer(struct image *im, struct err *e)
 				  (unsigned long long)list->size,
 				  (unsigned long long)im->layer.size);
 	format_part_names(&im->layer, part, have);
-	r = layer_assembly_open(layer_store_get_layers_fd(im->layers), part,
+	r = layer_assembly_open(layer_store_get_layers_fd(im->o.layers), part,
 				have, list, &im->assembly, e);
 	if (r < 0)
 		return r;
@@ -197,23 +192,23 @@ static int open_listed_layer(struct image *im, struct err *e)
 
 static int begin_layer_download(struct image *im, struct err *e)
 {
-	int r = check_free_space(im, &im->p->state.staged_docs, e);
+	int r = check_free_space(im, &im->o.state->staged_docs, e);
 
-	if (r == 0 && layer_store_has_chunk_list(im->layers, im->layer.chunks))
+	if (r == 0 &&
+	    layer_store_has_chunk_list(im->o.layers, im->layer.chunks))
 		r = open_listed_layer(im, e);
 	return r;
 }
 
-void image_resume_download(struct policyd *p)
+void image_resume_download(struct image *im)
 {
-	struct image *im = p->image;
 	const struct doc_layer *l = NULL;
 	const struct doc_image *doc;
 	struct err e;
 
-	if (p->state.staged && !p->state.staged_blocked)
-		l = layer_store_find_missing_layer(p->layers,
-						   &p->state.staged_docs, &doc);
+	if (im->o.state->staged && !im->o.state->staged_blocked)
+		l = layer_store_find_missing_layer(
+			im->o.layers, &im->o.state->staged_docs, &doc);
 	if (l && im->is_active && strcmp(l->digest, im->layer.digest) == 0 &&
 	    strcmp(l->chunks, im->layer.chunks) == 0) {
 		im->doc = doc->head; /* perhaps of another document */
@@ -229,7 +224,7 @@ void image_resume_download(struct policyd *p)
 	if (begin_layer_download(im, &e) < 0)
 		refuse_current_layer(im, &e);
 	else
-		pending_signal(&p->pending, "wants");
+		pending_signal(im->o.recorder->pending, "wants");
 }
 
 /* ---- putting it together */
@@ -241,12 +236,12 @@ static int install_layer_file(struct image *im, struct err *e)
 	if (r < 0)
 		return r;
 	format_part_names(&im->layer, part, have);
-	if (renameat(layer_store_get_layers_fd(im->layers), part,
-		     layer_store_get_layers_fd(im->layers),
+	if (renameat(layer_store_get_layers_fd(im->o.layers), part,
+		     layer_store_get_layers_fd(im->o.layers),
 		     layer_store_get_file_name(im->layer.digest)) < 0 ||
-	    fsync(layer_store_get_layers_fd(im->layers)) < 0)
+	    fsync(layer_store_get_layers_fd(im->o.layers)) < 0)
 		return err_sys(e, errno, "keep layer");
-	unlinkat(layer_store_get_layers_fd(im->layers), have, 0);
+	unlinkat(layer_store_get_layers_fd(im->o.layers), have, 0);
 	log_info("layer %s is complete", im->layer.digest);
 	return 0;
 }
@@ -271,7 +266,6 @@ static int finish_layer_download(struct image *im, const uint8_t got[HASH_SIZE],
 static int on_digest_work(sd_event_source *s, void *arg)
 {
 	struct image *im = arg;
-	struct policyd *p = im->p;
 	uint8_t digest[HASH_SIZE];
 	struct err e;
 	int r;
@@ -289,15 +283,15 @@ static int on_digest_work(sd_event_source *s, void *arg)
 	if (r > 0)
 		r = finish_layer_download(im, digest, &e);
 	if (r == -EAGAIN) {
-		pending_signal(&p->pending, "wants");
+		pending_signal(im->o.recorder->pending, "wants");
 		return 0;
 	}
 	if (r < 0) {
 		refuse_current_layer(im, &e);
 		return 0;
 	}
-	image_resume_download(p);
-	if (im->whole(p, &e) < 0)
+	image_resume_download(im);
+	if (im->o.complete(im->o.arg, &e) < 0)
 		log_error("activate: %s", e.text);
 	return 0;
 }
@@ -306,8 +300,8 @@ static int receive_chunk_list(struct image *im, const void *data, size_t len,
 			      struct err *e)
 {
 	struct err why;
-	int r = layer_store_write_chunk_list(im->layers, im->layer.chunks, data,
-					     len, e);
+	int r = layer_store_write_chunk_list(im->o.layers, im->layer.chunks,
+					     data, len, e);
 
 	if (r == -ENOSPC)
 		return err_reason(e, REASON_STORAGE_FULL,
@@ -360,10 +354,9 @@ static void refuse_bad_chunk(struct image *im, const uint8_t want[HASH_SIZE],
 		refuse_current_layer(im, why);
 }
 
-int image_receive_chunk(struct policyd *p, const char *digest, int fd,
+int image_receive_chunk(struct image *im, const char *digest, int fd,
 			struct err *e)
 {
-	struct image *im = p->image;
 	auto_free char *data = NULL;
 	uint8_t raw[HASH_SIZE];
 	bool is_list;
@@ -445,22 +438,21 @@ static int append_missing_chunks(struct image *im, sd_bus_message *m,
 	return r;
 }
 
-int image_append_wanted(struct policyd *p, sd_bus_message *m, unsigned int max)
+int image_append_wanted(struct image *im, sd_bus_message *m, unsigned int max)
 {
-	struct image *im = p->image;
 	unsigned int n = 0;
 	int r = 0;
 
-	if (!p->state.staged || p->state.staged_blocked)
+	if (!im->o.state->staged || im->o.state->staged_blocked)
 		return 0;
-	for (unsigned int i = 0; r >= 0 && n < max && i < p->state.staged->n;
-	     i++) {
+	for (unsigned int i = 0;
+	     r >= 0 && n < max && i < im->o.state->staged->n; i++) {
 		if (document_set_find_by_digest(
-			    &p->state.staged_docs,
-			    p->state.staged->entry[i].digest))
+			    &im->o.state->staged_docs,
+			    im->o.state->staged->entry[i].digest))
 			continue;
 		r = append_wanted_digest(m, "document",
-					 p->state.staged->entry[i].digest);
+					 im->o.state->staged->entry[i].digest);
 		n++;
 	}
 	if (r < 0 || n == max || !im->is_active)

@@ -8,30 +8,41 @@
 #ifndef POLICYD_LAYER_IMAGE_H
 #define POLICYD_LAYER_IMAGE_H
 
+#include <stdint.h>
 #include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
 
+struct document_state;
 struct err;
 struct image;
-struct policyd;
+struct layer_store;
+struct recorder;
 
-/* One more layer is whole. */
-typedef int image_complete_fn(struct policyd *p, struct err *e);
+/* All borrowed. */
+struct image_options {
+	sd_event *event;
+	struct layer_store *layers;
+	struct document_state *state; /* staged_blocked may be set */
+	const struct recorder *recorder;
+	uint64_t reserve; /* so many bytes of the disk are left alone */
+	/* One more layer is whole. */
+	int (*complete)(void *arg, struct err *e);
+	void *arg;
+};
 
-/* `reserve`: so many bytes of the disk are left alone. */
-int image_new(struct policyd *p, uint64_t reserve, image_complete_fn *whole,
-	      struct image **ret, struct err *e);
+int image_new(const struct image_options *o, struct image **ret, struct err *e);
 void image_free(struct image *im);
 
 /* Goes on with what the staged snapshot lacks, or stops. */
-void image_resume_download(struct policyd *p);
+void image_resume_download(struct image *im);
 
 /* Appends (kind, digest) rows of what is wanted now, at most max. */
-int image_append_wanted(struct policyd *p, sd_bus_message *reply,
+int image_append_wanted(struct image *im, sd_bus_message *reply,
 			unsigned int max);
 
 /* The stored bytes of a chunk or list, from fd's start. err.chunk,
  * err.storage-full: nothing is kept. */
-int image_receive_chunk(struct policyd *p, const char *digest, int fd,
+int image_receive_chunk(struct image *im, const char *digest, int fd,
 			struct err *e);
 
 static inline void image_freep(struct image **im)

@@ -8,13 +8,12 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
-#include "policyd/cellsd_client.h"
-#include "policyd/policyd.h"
+#include "policyd/document/document_state.h"
+#include "policyd/secure_time.h"
+#include "policyd/store/store.h"
 
 #include <fcntl.h>
 #include <string.h>
-
-#define BUSY "org.cells.Error.busy"
 
 struct layer_store {
 	char *dir;
@@ -198,12 +197,12 @@ static int verify_layer_files(const struct layer_store *s,
 }
 
 /* Another boot has another id; a boot clock that went back says so as well. */
-static bool is_checked_this_boot(struct policyd *p, const char *boot,
+static bool is_checked_this_boot(struct store *store, const char *boot,
 				 int64_t boot_s)
 {
 	auto_free char *held = NULL;
 	struct err ignored;
-	int r = store_lookup_text(p->store, STORE_CHECKED, &held, &ignored);
+	int r = store_lookup_text(store, STORE_CHECKED, &held, &ignored);
 	char *rest = r == 0 ? strchr(held, ' ') : NULL;
 
 	if (!rest)
@@ -212,7 +211,8 @@ static bool is_checked_this_boot(struct policyd *p, const char *boot,
 	return strcmp(held, boot) == 0 && atoll(rest) <= boot_s;
 }
 
-int layer_store_verify_layers(struct policyd *p, struct err *e)
+int layer_store_verify_layers(const struct layer_store *s, struct store *store,
+			      const struct document_set *docs, struct err *e)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	int64_t boot_s = (int64_t)(clock_boot_ns() / 1000000000);
@@ -220,76 +220,45 @@ int layer_store_verify_layers(struct policyd *p, struct err *e)
 	int r, lost;
 
 	secure_time_read_boot_id(boot);
-	if (is_checked_this_boot(p, boot, boot_s))
+	if (is_checked_this_boot(store, boot, boot_s))
 		return 0;
-	lost = verify_layer_files(p->layers, &p->state.in_force, e);
+	lost = verify_layer_files(s, docs, e);
 	if (lost < 0)
 		return lost;
 	snprintf(text, sizeof(text), "%s %lld", boot, (long long)boot_s);
-	r = store_begin(p->store, true, &tx, e);
+	r = store_begin(store, true, &tx, e);
 	if (r == 0)
-		r = store_set_text(p->store, STORE_CHECKED, text, e);
+		r = store_set_text(store, STORE_CHECKED, text, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	return r < 0 ? r : lost;
 }
 
 /* ---- what is not needed any more */
-static bool is_file_used(const struct document_set *docs, const char *hex)
+static bool is_used_by_set(const struct document_set *docs, const char *hex)
 {
 	struct document_set_walk w = { 0 };
 	const struct doc_layer *l;
 
 	while ((l = document_set_next_layer(docs, &w)))
-		if (strncmp(layer_store_get_file_name(l->digest), hex, 64) ==
-			    0 ||
-		    strncmp(layer_store_get_file_name(l->chunks), hex, 64) == 0)
+		if (strncmp(layer_store_get_file_name(l->digest), hex,
+			    LAYER_STORE_HEX) == 0 ||
+		    strncmp(layer_store_get_file_name(l->chunks), hex,
+			    LAYER_STORE_HEX) == 0)
 			return true;
 	return false;
 }
 
-struct layer_removal {
-	struct policyd *p;
-	char hex[65];
-};
-
-static int on_drop_layer_answer(sd_bus_message *m, void *arg,
-				sd_bus_error *unused)
+static bool is_file_used(const struct document_state *docs, const char *hex)
 {
-	const sd_bus_error *error = sd_bus_message_get_error(m);
-	auto_free struct layer_removal *d = arg;
-
-	/* busy: a VP still runs on it; the next collection asks again */
-	if ((error && !cellsd_client_is_own_error(error)) ||
-	    sd_bus_error_has_name(error, BUSY) ||
-	    is_file_used(&d->p->state.in_force, d->hex) ||
-	    is_file_used(&d->p->state.staged_docs, d->hex))
-		return 0;
-	if (unlinkat(d->p->layers->layers, d->hex, 0) == 0)
-		log_info("layer sha256:%s is deleted", d->hex);
-	return 0;
+	return is_used_by_set(&docs->in_force, hex) ||
+	       is_used_by_set(&docs->staged_docs, hex);
 }
 
-static void request_layer_removal(struct policyd *p, const char *hex)
-{
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	struct layer_removal *d = calloc(1, sizeof(*d));
-	char digest[ENCODING_DIGEST_SIZE];
-
-	if (!d)
-		return;
-	d->p = p;
-	snprintf(d->hex, sizeof(d->hex), "%s", hex);
-	snprintf(digest, sizeof(digest), "sha256:%s", d->hex);
-	if (cellsd_client_new_message(p->cellsd, "DropLayer", &m) < 0 ||
-	    sd_bus_message_append(m, "s", digest) < 0 ||
-	    cellsd_client_call_async(p->cellsd, m, on_drop_layer_answer, d) < 0)
-		free(d);
-	else
-		cellsd_client_remove_layer(p->cellsd, digest);
-}
-
-static void remove_unused_files(struct policyd *p, int dirfd, bool are_layers)
+/* Deletes unused files of a folder; asks fn for whole layers, where it is
+ * given. */
+static void remove_unused_files(int dirfd, const struct document_state *docs,
+				layer_store_unused_fn *fn, void *ctx)
 {
 	auto_closedir DIR *dir = NULL;
 	struct dirent *de;
@@ -299,23 +268,27 @@ static void remove_unused_files(struct policyd *p, int dirfd, bool are_layers)
 	while (dir && (de = readdir(dir))) {
 		const char *name = de->d_name;
 
-		if (strlen(name) < 64 ||
-		    is_file_used(&p->state.in_force, name) ||
-		    is_file_used(&p->state.staged_docs, name))
+		if (strlen(name) < LAYER_STORE_HEX || is_file_used(docs, name))
 			continue;
-		if (are_layers && strlen(name) == 64)
-			request_layer_removal(p, name);
+		if (fn && strlen(name) == LAYER_STORE_HEX)
+			fn(ctx, name);
 		else
 			unlinkat(dirfd, name, 0);
 	}
 }
 
-void layer_store_remove_unused(struct policyd *p)
+void layer_store_remove_unused(struct layer_store *s,
+			       const struct document_state *docs,
+			       layer_store_unused_fn *fn, void *ctx)
 {
-	/* While documents are on their way, so may be their layers. */
-	if (p->state.staged ||
-	    store_get_int_or_default(p->store, STORE_APPLYING, 0))
-		return;
-	remove_unused_files(p, p->layers->layers, true);
-	remove_unused_files(p, p->layers->lists, false);
+	remove_unused_files(s->layers, docs, fn, ctx);
+	remove_unused_files(s->lists, docs, NULL, NULL);
+}
+
+void layer_store_delete_unused(struct layer_store *s,
+			       const struct document_state *docs,
+			       const char *hex)
+{
+	if (!is_file_used(docs, hex) && unlinkat(s->layers, hex, 0) == 0)
+		log_info("layer sha256:%s is deleted", hex);
 }

@@ -10,13 +10,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define LAYER_STORE_HEX 64 /* of a file name */
+
 struct chunk_list;
 struct doc_image;
 struct doc_layer;
 struct err;
 struct document_set;
-struct policyd;
+struct document_state;
 struct layer_store;
+struct store;
 
 /* Makes the folders below `dir`, where they are missing. */
 int layer_store_new(const char *dir, struct layer_store **ret, struct err *e);
@@ -47,12 +50,22 @@ layer_store_find_missing_layer(const struct layer_store *s,
 			       const struct document_set *docs,
 			       const struct doc_image **ret_doc);
 
-/* Once in each boot: are the layers in force what they were? Deletes one that
+/* Once in each boot: are the layers of `docs` what they were? Deletes one that
  * is not; 1: that happened, and it has to be awaited again. */
-int layer_store_verify_layers(struct policyd *p, struct err *e);
+int layer_store_verify_layers(const struct layer_store *s, struct store *store,
+			      const struct document_set *docs, struct err *e);
 
-/* Deletes what neither the set in force nor the staged one uses. */
-void layer_store_remove_unused(struct policyd *p);
+/* Deletes chunk lists and parts that neither the set in force nor the staged
+ * one uses, and calls fn for each whole layer, whose file's name is `hex`:
+ * cellsd may have it still. */
+typedef void layer_store_unused_fn(void *ctx, const char *hex);
+void layer_store_remove_unused(struct layer_store *s,
+			       const struct document_state *docs,
+			       layer_store_unused_fn *fn, void *ctx);
+/* Deletes the layer, if it is unused still. */
+void layer_store_delete_unused(struct layer_store *s,
+			       const struct document_state *docs,
+			       const char *hex);
 
 static inline void layer_store_freep(struct layer_store **s)
 {
