@@ -9,9 +9,12 @@
 #include "lib/log.h"
 #include "policyd/audit_log.h"
 #include "policyd/cellsd_client.h"
+#include "policyd/document/document_state.h"
 #include "policyd/document/verdict.h"
-#include "policyd/policyd.h"
+#include "policyd/pending.h"
 #include "policyd/receipt_issuer.h"
+#include "policyd/recorder.h"
+#include "policyd/secure_time.h"
 #include "policyd/vp_secret.h"
 
 #include <string.h>
@@ -22,14 +25,16 @@
 
 /* An order that cellsd has been given. */
 struct running_command {
-	struct policyd *p;
+	struct command_queue *queue;
 	struct store_command job;
 	const struct command_action *deed;
 	json_t *details; /* of the switch that it made */
 };
 
-struct command {
-	command_ended_fn *ended;
+struct command_queue {
+	struct command_queue_options o;
+	const struct recorder *rec; /* of the options, as the store */
+	struct store *store;
 	struct running_command *running[RUNNING_MAX];
 	int64_t again[COMMAND_AGAIN_MAX];
 	unsigned int n_again;
@@ -70,35 +75,36 @@ static const struct command_action *find_command_action(const char *action)
 	return NULL;
 }
 
-int command_new(command_ended_fn *ended, struct command **ret, struct err *e)
+int command_new(const struct command_queue_options *o,
+		struct command_queue **ret, struct err *e)
 {
-	struct command *c = calloc(1, sizeof(*c));
+	struct command_queue *q = calloc(1, sizeof(*q));
 
-	if (!c)
+	if (!q)
 		return err_oom(e, "commands");
-	c->ended = ended;
-	*ret = c;
+	q->o = *o;
+	q->rec = o->recorder;
+	q->store = o->recorder->store;
+	*ret = q;
 	return 0;
 }
 
-void command_free(struct command *c)
+void command_free(struct command_queue *q)
 {
-	for (unsigned int i = 0; c && i < RUNNING_MAX; i++) {
-		if (!c->running[i])
+	for (unsigned int i = 0; q && i < RUNNING_MAX; i++) {
+		if (!q->running[i])
 			continue;
-		json_decref(c->running[i]->details);
-		free(c->running[i]);
+		json_decref(q->running[i]->details);
+		free(q->running[i]);
 	}
-	free(c);
+	free(q);
 }
 
-void command_handle_device_gone(struct policyd *p)
+void command_handle_device_gone(struct command_queue *q)
 {
-	struct command *c = p->command;
-
 	/* Their calls are answered with an error by the bus, which ends them.
 	 */
-	c->pause_ns = 0;
+	q->pause_ns = 0;
 }
 
 /* ---- being taken */
@@ -112,36 +118,34 @@ static struct receipt_doc build_command_document(const struct store_command *j)
 	return d;
 }
 
-int command_repeat_receipt(struct policyd *p, const struct doc *d,
+int command_repeat_receipt(struct command_queue *q, const struct doc *d,
 			   struct verdict *ret, struct err *e)
 {
-	struct command *c = p->command;
 	struct store_command j;
-	int r = store_get_command(p->store, d->head.id, &j, e);
+	int r = store_get_command(q->store, d->head.id, &j, e);
 
 	ret->outcome = "known";
-	if (r == 0 && j.receipt > 0 && c->n_again < COMMAND_AGAIN_MAX) {
-		c->again[c->n_again++] = j.receipt;
-		pending_signal(&p->pending, "receipts");
+	if (r == 0 && j.receipt > 0 && q->n_again < COMMAND_AGAIN_MAX) {
+		q->again[q->n_again++] = j.receipt;
+		pending_signal(q->rec->pending, "receipts");
 	}
 	return r == -ENOENT ? 0 : r;
 }
 
-unsigned int command_pop_repeated_receipts(struct policyd *p,
+unsigned int command_pop_repeated_receipts(struct command_queue *q,
 					   int64_t ret[COMMAND_AGAIN_MAX])
 {
-	struct command *c = p->command;
-	unsigned int n = c->n_again;
+	unsigned int n = q->n_again;
 
-	memcpy(ret, c->again, n * sizeof(*ret));
-	c->n_again = 0;
+	memcpy(ret, q->again, n * sizeof(*ret));
+	q->n_again = 0;
 	return n;
 }
 
-static int write_command_accepted(struct policyd *p,
+static int write_command_accepted(struct command_queue *q,
 				  const struct store_command *j, struct err *e)
 {
-	return audit_log_write(&p->recorder, AUDIT_ACCEPTED, j->vp, NULL,
+	return audit_log_write(q->rec, AUDIT_ACCEPTED, j->vp, NULL,
 			       json_pack("{ss ss ss}", "type",
 					 doc_type_name(j->type), "id", j->id,
 					 "action", j->action),
@@ -149,34 +153,36 @@ static int write_command_accepted(struct policyd *p,
 }
 
 /* What the order carries must be for this device. */
-static int check_sealed_key(struct policyd *p, const struct doc_command *c,
-			    struct err *e)
+static int check_sealed_key(struct command_queue *q,
+			    const struct doc_command *c, struct err *e)
 {
 	auto_close int fd = -1;
 
-	return c->sealed_key
-		       ? vp_secret_open_key(&p->identity, c->vp, c->sealed_key,
-					    c->sealed_key_len, &fd, e)
-		       : 0;
+	return c->sealed_key ? vp_secret_open_key(q->rec->identity, c->vp,
+						  c->sealed_key,
+						  c->sealed_key_len, &fd, e)
+			     : 0;
 }
 
 /* 1: the VP is there or will be; 0: neither. */
-static int has_vp_or_config(struct policyd *p, const char *vp, struct err *e)
+static int has_vp_or_config(struct command_queue *q, const char *vp,
+			    struct err *e)
 {
 	char state[STORE_WORD_SIZE];
 	int64_t gone = 0;
-	int r = store_get_vp_state(p->store, vp, state, e);
+	int r = store_get_vp_state(q->store, vp, state, e);
 
 	if (r == 0)
-		r = store_get_vp_gone(p->store, vp, &gone, e);
+		r = store_get_vp_gone(q->store, vp, &gone, e);
 	if (r < 0)
 		return r;
 	return strcmp(state, "absent") != 0 ||
-	       (document_set_find_config(&p->state.in_force, vp) && !gone);
+	       (document_set_find_config(&q->o.state->in_force, vp) && !gone);
 }
 
 /* 1: this device will never do it, and why; 0: it may. */
-static int find_refusal_reason(struct policyd *p, const struct store_command *j,
+static int find_refusal_reason(struct command_queue *q,
+			       const struct store_command *j,
 			       const struct doc_command *c, struct err *why,
 			       struct err *e)
 {
@@ -188,7 +194,7 @@ static int find_refusal_reason(struct policyd *p, const struct store_command *j,
 			   j->action);
 		return 1;
 	}
-	r = has_vp_or_config(p, j->vp, e);
+	r = has_vp_or_config(q, j->vp, e);
 	if (r < 0)
 		return r;
 	if (r == 0) {
@@ -196,64 +202,66 @@ static int find_refusal_reason(struct policyd *p, const struct store_command *j,
 			   "command '%s': there is no VP '%s'", j->id, j->vp);
 		return 1;
 	}
-	r = check_sealed_key(p, c, why);
+	r = check_sealed_key(q, c, why);
 	if (r == 0 || why->reason != REASON_NONE)
 		return r < 0;
 	*e = *why; /* trouble of our own says nothing of the key */
 	return r;
 }
 
-int64_t command_get_retention(const struct policyd *p, int64_t life)
+int64_t command_get_retention(const struct secure_time *time, int64_t life)
 {
-	return secure_time_get_total_uptime(&p->time, clock_boot_ns()) + life +
+	return secure_time_get_total_uptime(time, clock_boot_ns()) + life +
 	       SECURE_TIME_SLACK;
 }
 
-int command_save(struct policyd *p, const struct store_command *j,
+int command_save(const struct recorder *rec, const struct store_command *j,
 		 struct err *e)
 {
 	uint64_t now = clock_boot_ns();
 
 	return store_put_command(
-		p->store, j, secure_time_get_greatest(&p->time, now),
-		secure_time_get_total_uptime(&p->time, now), e);
+		rec->store, j, secure_time_get_greatest(rec->time, now),
+		secure_time_get_total_uptime(rec->time, now), e);
 }
 
 /* The order's id is used up all the same. */
-static int write_command_refusal(struct policyd *p, struct store_command *j,
-				 const struct err *why, struct err *e)
+static int write_command_refusal(struct command_queue *q,
+				 struct store_command *j, const struct err *why,
+				 struct err *e)
 {
 	const struct receipt_doc d = build_command_document(j);
 	const struct verdict_refusal f = { VERDICT_SIGNER, &d, j->vp, why };
-	int r = verdict_write_refusal(&p->recorder, &f, &j->receipt, e);
+	int r = verdict_write_refusal(q->rec, &f, &j->receipt, e);
 
 	j->done = j->is_void = true;
 	/* What was only counted is looked at again when it comes again. */
 	if (r < 0 || j->receipt == 0)
 		return r;
-	return command_save(p, j, e);
+	return command_save(q->rec, j, e);
 }
 
-static int save_received_command(struct policyd *p, struct store_command *j,
+static int save_received_command(struct command_queue *q,
+				 struct store_command *j,
 				 const struct doc_command *c,
 				 struct verdict *ret, struct err *e)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct err why;
-	int r = find_refusal_reason(p, j, c, &why, e);
+	int r = find_refusal_reason(q, j, c, &why, e);
 	bool refused = r > 0;
 
 	if (r < 0)
 		return r;
-	r = store_begin(p->store, true, &tx, e);
+	r = store_begin(q->store, true, &tx, e);
 	if (r == 0)
-		r = refused ? write_command_refusal(p, j, &why, e)
-			    : command_save(p, j, e);
+		r = refused ? write_command_refusal(q, j, &why, e)
+			    : command_save(q->rec, j, e);
 	if (r == 0 && !refused && c->sealed_key)
-		r = store_put_sealed_key(p->store, j->id, c->sealed_key,
+		r = store_put_sealed_key(q->store, j->id, c->sealed_key,
 					 c->sealed_key_len, e);
 	if (r == 0 && !refused)
-		r = write_command_accepted(p, j, e);
+		r = write_command_accepted(q, j, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r < 0)
@@ -261,40 +269,43 @@ static int save_received_command(struct policyd *p, struct store_command *j,
 	ret->outcome = refused ? "refused" : "accepted";
 	if (refused) {
 		ret->e = why;
-		pending_signal(&p->pending, "receipts");
+		pending_signal(q->rec->pending, "receipts");
 	}
-	command_run_pending(p);
+	command_run_pending(q);
 	return 0;
 }
 
-int command_receive(struct policyd *p, const struct doc_command *c,
+int command_receive(struct command_queue *q, const struct doc_command *c,
 		    struct verdict *ret, struct err *e)
 {
 	struct store_command j = { .type = DOC_COMMAND,
 				   .version = c->head.version,
 				   .expires = c->head.expires,
 				   .keep = command_get_retention(
-					   p, c->head.expires - c->head.issued),
+					   q->rec->time,
+					   c->head.expires - c->head.issued),
 				   .cause = "command" };
 
 	snprintf(j.id, sizeof(j.id), "%s", c->head.id);
 	memcpy(j.digest, c->head.digest, HASH_SIZE);
 	snprintf(j.vp, sizeof(j.vp), "%s", c->vp);
 	snprintf(j.action, sizeof(j.action), "%s", doc_action_name(c->action));
-	return save_received_command(p, &j, c, ret, e);
+	return save_received_command(q, &j, c, ret, e);
 }
 
-int command_enforce_rule(struct policyd *p, const char *id,
+int command_enforce_rule(struct command_queue *q, const char *id,
 			 enum doc_action action, const char *vp,
 			 const char *cause, struct err *e)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct store_command j = {
 		.type = DOC_NONE,
-		.expires = policyd_get_confirmed_time(p) + RULE_LIFE,
-		.keep = command_get_retention(p, RULE_LIFE)
+		.expires = secure_time_get_confirmed(q->rec->time,
+						     clock_boot_ns()) +
+			   RULE_LIFE,
+		.keep = command_get_retention(q->rec->time, RULE_LIFE)
 	};
-	int r = store_get_command(p->store, id, &j, e);
+	int r = store_get_command(q->store, id, &j, e);
 
 	if (r != -ENOENT)
 		return r;
@@ -302,27 +313,27 @@ int command_enforce_rule(struct policyd *p, const char *id,
 	snprintf(j.vp, sizeof(j.vp), "%s", vp);
 	snprintf(j.action, sizeof(j.action), "%s", doc_action_name(action));
 	snprintf(j.cause, sizeof(j.cause), "%s", cause);
-	r = store_begin(p->store, true, &tx, e);
+	r = store_begin(q->store, true, &tx, e);
 	if (r == 0)
-		r = command_save(p, &j, e);
+		r = command_save(q->rec, &j, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0)
-		command_run_pending(p);
+		command_run_pending(q);
 	return r;
 }
 
 /* ---- being done */
-static struct running_command **find_slot_for_vp(struct command *c,
+static struct running_command **find_slot_for_vp(struct command_queue *q,
 						 const char *id, const char *vp)
 {
 	struct running_command **empty = NULL;
 
 	for (unsigned int i = 0; i < RUNNING_MAX; i++) {
-		struct running_command *r = c->running[i];
+		struct running_command *r = q->running[i];
 
 		if (!r)
-			empty = &c->running[i];
+			empty = &q->running[i];
 		else if (strcmp(r->job.id, id) == 0 ||
 			 strcmp(r->job.vp, vp) == 0)
 			return NULL; /* one after the other */
@@ -332,11 +343,11 @@ static struct running_command **find_slot_for_vp(struct command *c,
 
 static void free_running_command(struct running_command *r)
 {
-	struct command *c = r->p->command;
+	struct command_queue *q = r->queue;
 
 	for (unsigned int i = 0; i < RUNNING_MAX; i++)
-		if (c->running[i] == r)
-			c->running[i] = NULL;
+		if (q->running[i] == r)
+			q->running[i] = NULL;
 	json_decref(r->details);
 	free(r);
 }
@@ -347,25 +358,25 @@ static int write_command_result(struct running_command *r, json_t *details,
 {
 	const struct store_command *j = &r->job;
 	const struct receipt_doc d = build_command_document(j);
-	struct policyd *p = r->p;
+	struct command_queue *q = r->queue;
 	int res = 0;
 
 	if (r->deed->ends_vp) {
 		const struct doc_vp_config *c =
-			document_set_find_config(&p->state.in_force, j->vp);
+			document_set_find_config(&q->o.state->in_force, j->vp);
 
-		res = store_set_vp_gone(p->store, j->vp,
+		res = store_set_vp_gone(q->store, j->vp,
 					c ? c->head.version : 0, e);
 	}
 	if (res == 0 && r->deed->state)
-		res = store_set_vp_state(p->store, j->vp, r->deed->state, e);
+		res = store_set_vp_state(q->store, j->vp, r->deed->state, e);
 	/* a switch was recorded when it was seen */
 	if (res == 0 && r->deed->action != DOC_SWITCH)
-		res = audit_log_write(&p->recorder, r->deed->event, j->vp, NULL,
+		res = audit_log_write(q->rec, r->deed->event, j->vp, NULL,
 				      json_incref(details), e);
 	if (res == 0)
 		res = receipt_issuer_write(
-			&p->recorder,
+			q->rec,
 			&(struct receipt_issuer_fields){
 				.type = r->deed->receipt,
 				.vp = j->vp,
@@ -373,7 +384,7 @@ static int write_command_result(struct running_command *r, json_t *details,
 				.details = json_incref(details) },
 			ret_seq, e);
 	return res < 0 ? res
-		       : store_mark_command_done(p->store, j->id, *ret_seq,
+		       : store_mark_command_done(q->store, j->id, *ret_seq,
 						 false, e);
 }
 
@@ -401,10 +412,10 @@ static int read_command_answer(struct running_command *r, sd_bus_message *m,
 				    json_integer((json_int_t)ns));
 	}
 	if (r->deed->action == DOC_START &&
-	    cellsd_client_get_unenforced(r->p->cellsd, r->job.vp))
-		json_object_set(
-			details, "not_enforced",
-			cellsd_client_get_unenforced(r->p->cellsd, r->job.vp));
+	    cellsd_client_get_unenforced(r->queue->o.cellsd, r->job.vp))
+		json_object_set(details, "not_enforced",
+				cellsd_client_get_unenforced(r->queue->o.cellsd,
+							     r->job.vp));
 	json_object_set_new(details, "cause", json_string(r->job.cause));
 	if (r->job.type != DOC_NONE)
 		json_object_set_new(details, "command", json_string(r->job.id));
@@ -418,13 +429,14 @@ static int on_reply_ignored(sd_bus_message *m, void *arg, sd_bus_error *unused)
 }
 
 /* Its receipt is written: cellsd need not remember the job. */
-static void send_forget_call(struct policyd *p, const char *id)
+static void send_forget_call(struct command_queue *q, const char *id)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 
-	if (cellsd_client_new_message(p->cellsd, "Forget", &m) >= 0 &&
+	if (cellsd_client_new_message(q->o.cellsd, "Forget", &m) >= 0 &&
 	    sd_bus_message_append(m, "s", id) >= 0)
-		cellsd_client_call_async(p->cellsd, m, on_reply_ignored, NULL);
+		cellsd_client_call_async(q->o.cellsd, m, on_reply_ignored,
+					 NULL);
 }
 
 static int finish_command(struct running_command *r, sd_bus_message *m,
@@ -432,13 +444,13 @@ static int finish_command(struct running_command *r, sd_bus_message *m,
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	auto_json json_t *details = NULL;
-	struct policyd *p = r->p;
+	struct command_queue *q = r->queue;
 	int64_t seq = 0;
 	int res = read_command_answer(r, m, &details);
 
 	if (res < 0)
 		return err_sys(e, -res, "read cellsd's answer");
-	res = store_begin(p->store, true, &tx, e);
+	res = store_begin(q->store, true, &tx, e);
 	if (res == 0)
 		res = write_command_result(r, details, &seq, e);
 	if (res == 0)
@@ -446,31 +458,31 @@ static int finish_command(struct running_command *r, sd_bus_message *m,
 	if (res < 0)
 		return res;
 	if (r->deed->has_job)
-		send_forget_call(p, r->job.id);
-	pending_signal(&p->pending, "receipts");
+		send_forget_call(q, r->job.id);
+	pending_signal(q->rec->pending, "receipts");
 	if (r->deed->ends_vp)
-		p->command->ended(p, doc_action_name(r->deed->action));
+		q->o.ended(q->o.arg, doc_action_name(r->deed->action));
 	return 0;
 }
 
 /* cellsd will not: the order ends with a refusal. */
-static int fail_command(struct policyd *p, const struct store_command *j,
+static int fail_command(struct command_queue *q, const struct store_command *j,
 			const struct err *why, struct err *e)
 {
 	const struct receipt_doc d = build_command_document(j);
 	const struct verdict_refusal f = { VERDICT_ACCEPTED, &d, j->vp, why };
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	int64_t seq = 0;
-	int r = store_begin(p->store, true, &tx, e);
+	int r = store_begin(q->store, true, &tx, e);
 
 	if (r == 0)
-		r = verdict_write_refusal(&p->recorder, &f, &seq, e);
+		r = verdict_write_refusal(q->rec, &f, &seq, e);
 	if (r == 0)
-		r = store_mark_command_done(p->store, j->id, seq, true, e);
+		r = store_mark_command_done(q->store, j->id, seq, true, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0)
-		pending_signal(&p->pending, "receipts");
+		pending_signal(q->rec->pending, "receipts");
 	return r;
 }
 
@@ -478,7 +490,7 @@ static int on_command_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	const sd_bus_error *error = sd_bus_message_get_error(m);
 	struct running_command *r = arg;
-	struct policyd *p = r->p;
+	struct command_queue *q = r->queue;
 	struct err e, why;
 	int res = 0;
 
@@ -491,16 +503,16 @@ static int on_command_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 		 */
 		if (cellsd_client_is_own_error(error) &&
 		    r->job.type != DOC_NONE)
-			res = fail_command(p, &r->job, &why, &e);
+			res = fail_command(q, &r->job, &why, &e);
 		else
-			p->command->pause_ns = clock_mono_ns() + RETRY_NS;
+			q->pause_ns = clock_mono_ns() + RETRY_NS;
 	}
 	if (res < 0) {
 		log_error("order '%s': %s", r->job.id, e.text);
-		p->command->pause_ns = clock_mono_ns() + RETRY_NS;
+		q->pause_ns = clock_mono_ns() + RETRY_NS;
 	}
 	free_running_command(r);
-	command_run_pending(p);
+	command_run_pending(q);
 	return 0;
 }
 
@@ -511,13 +523,13 @@ static int open_unlock_key(struct running_command *r, int *ret, bool *ret_has)
 	auto_free void *sealed = NULL;
 	struct err e;
 	size_t len;
-	int res =
-		store_get_sealed_key(r->p->store, r->job.id, &sealed, &len, &e);
+	int res = store_get_sealed_key(r->queue->store, r->job.id, &sealed,
+				       &len, &e);
 
 	*ret_has = res == 0;
 	if (res == 0)
-		return vp_secret_open_key(&r->p->identity, r->job.vp, sealed,
-					  len, ret, &e);
+		return vp_secret_open_key(r->queue->rec->identity, r->job.vp,
+					  sealed, len, ret, &e);
 	if (res != -ENOENT)
 		return res;
 	*ret = secure_memory_create_memfd("", 0);
@@ -533,11 +545,12 @@ static int send_unlock_call(struct running_command *r)
 
 	if (res >= 0)
 		res = cellsd_client_new_message(
-			r->p->cellsd, has_key ? "UnlockByKey" : "Unlock", &m);
+			r->queue->o.cellsd, has_key ? "UnlockByKey" : "Unlock",
+			&m);
 	if (res >= 0)
 		res = sd_bus_message_append(m, "sh", r->job.vp, fd);
 	return res < 0 ? res
-		       : cellsd_client_call_async(r->p->cellsd, m,
+		       : cellsd_client_call_async(r->queue->o.cellsd, m,
 						  on_command_answer, r);
 }
 
@@ -548,14 +561,15 @@ static int send_command_call(struct running_command *r)
 
 	if (r->deed->action == DOC_UNLOCK)
 		return send_unlock_call(r);
-	res = cellsd_client_new_message(r->p->cellsd, r->deed->method, &m);
+	res = cellsd_client_new_message(r->queue->o.cellsd, r->deed->method,
+					&m);
 
 	if (res >= 0)
 		res = sd_bus_message_append(m, "s", r->job.vp);
 	if (res >= 0 && r->deed->has_job)
 		res = sd_bus_message_append(m, "s", r->job.id);
 	return res < 0 ? res
-		       : cellsd_client_call_async(r->p->cellsd, m,
+		       : cellsd_client_call_async(r->queue->o.cellsd, m,
 						  on_command_answer, r);
 }
 
@@ -565,26 +579,25 @@ static int send_command_call(struct running_command *r)
 static void save_command_begun(const struct running_command *r)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
-	struct policyd *p = r->p;
+	struct command_queue *q = r->queue;
 	struct err e;
 	int res;
 
 	if (r->job.is_started)
 		return;
-	res = store_begin(p->store, true, &tx, &e);
+	res = store_begin(q->store, true, &tx, &e);
 	if (res == 0)
-		res = store_mark_command_begun(p->store, r->job.id, &e);
+		res = store_mark_command_begun(q->store, r->job.id, &e);
 	if (res == 0)
 		res = store_commit(&tx, &e);
 	if (res < 0)
 		log_error("order '%s': %s", r->job.id, e.text);
 }
 
-static void run_pending_command(struct policyd *p,
+static void run_pending_command(struct command_queue *q,
 				const struct store_command *j)
 {
-	struct running_command **slot =
-		find_slot_for_vp(p->command, j->id, j->vp);
+	struct running_command **slot = find_slot_for_vp(q, j->id, j->vp);
 	struct running_command *r;
 	struct err e, why;
 	int res;
@@ -592,18 +605,19 @@ static void run_pending_command(struct policyd *p,
 	if (!slot)
 		return;
 	if (j->type != DOC_NONE && !j->is_started &&
-	    j->expires < policyd_get_confirmed_time(p)) {
+	    j->expires <
+		    secure_time_get_confirmed(q->rec->time, clock_boot_ns())) {
 		err_reason(&why, REASON_EXPIRED,
 			   "command '%s' expired before it could be done",
 			   j->id);
-		if (fail_command(p, j, &why, &e) < 0)
+		if (fail_command(q, j, &why, &e) < 0)
 			log_error("order '%s': %s", j->id, e.text);
 		return;
 	}
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return;
-	*r = (struct running_command){ .p = p,
+	*r = (struct running_command){ .queue = q,
 				       .job = *j,
 				       .deed = find_command_action(j->action) };
 	*slot = r;
@@ -612,25 +626,25 @@ static void run_pending_command(struct policyd *p,
 	if (res < 0) {
 		log_error("order '%s': %s", j->id, strerror(-res));
 		free_running_command(r);
-		p->command->pause_ns = clock_mono_ns() + RETRY_NS;
+		q->pause_ns = clock_mono_ns() + RETRY_NS;
 	}
 }
 
-void command_run_pending(struct policyd *p)
+void command_run_pending(struct command_queue *q)
 {
 	auto_free struct store_command *jobs =
 		calloc(RUNNING_MAX, sizeof(*jobs));
 	struct err e;
 	int n;
 
-	if (!jobs || !cellsd_client_is_ready(p->cellsd) ||
-	    clock_mono_ns() < p->command->pause_ns)
+	if (!jobs || !cellsd_client_is_ready(q->o.cellsd) ||
+	    clock_mono_ns() < q->pause_ns)
 		return;
-	n = store_list_open_commands(p->store, jobs, RUNNING_MAX, &e);
+	n = store_list_open_commands(q->store, jobs, RUNNING_MAX, &e);
 	if (n < 0)
 		log_error("read orders: %s", e.text);
 	for (int i = 0; i < n; i++)
-		run_pending_command(p, &jobs[i]);
+		run_pending_command(q, &jobs[i]);
 }
 
 /* ---- what others see happen */
@@ -655,7 +669,7 @@ static bool is_receipt_of_action(const char *action, enum receipt_type t)
 	return false;
 }
 
-int command_has_pending_receipt(struct policyd *p, const char *vp,
+int command_has_pending_receipt(struct store *store, const char *vp,
 				enum receipt_type t, struct err *e)
 {
 	auto_free struct store_command *jobs =
@@ -664,7 +678,7 @@ int command_has_pending_receipt(struct policyd *p, const char *vp,
 
 	if (!jobs)
 		return err_oom(e, "read orders");
-	n = store_list_open_commands(p->store, jobs, RUNNING_MAX, e);
+	n = store_list_open_commands(store, jobs, RUNNING_MAX, e);
 	for (int i = 0; i < n; i++)
 		if (strcmp(jobs[i].vp, vp) == 0 &&
 		    is_receipt_of_action(jobs[i].action, t))
@@ -672,12 +686,11 @@ int command_has_pending_receipt(struct policyd *p, const char *vp,
 	return n < 0 ? n : 0;
 }
 
-bool command_handle_switch(struct policyd *p, const char *to, json_t *details)
+bool command_handle_switch(struct command_queue *q, const char *to,
+			   json_t *details)
 {
-	struct command *c = p->command;
-
 	for (unsigned int i = 0; i < RUNNING_MAX; i++) {
-		struct running_command *r = c->running[i];
+		struct running_command *r = q->running[i];
 
 		if (!r || r->deed->action != DOC_SWITCH ||
 		    strcmp(r->job.vp, to) != 0)

@@ -100,6 +100,24 @@ static int open_image(struct policyd *p, const struct daemon_options *o,
 	return image_new(&options, &p->image, e);
 }
 
+static void on_vp_ended(void *arg, const char *cause)
+{
+	reconcile_push_state(arg, cause);
+}
+
+static int open_commands(struct policyd *p, struct err *e)
+{
+	const struct command_queue_options options = {
+		.recorder = &p->recorder,
+		.state = &p->state,
+		.cellsd = p->cellsd,
+		.ended = on_vp_ended,
+		.arg = p,
+	};
+
+	return command_new(&options, &p->commands, e);
+}
+
 static void on_window_change(void *arg)
 {
 	reconcile_push_state(arg, "window");
@@ -141,13 +159,13 @@ static int open_components(struct policyd *p, const struct daemon_options *o,
 	if (r == 0)
 		r = open_image(p, o, e);
 	if (r == 0)
-		r = command_new(reconcile_push_state, &p->command, e);
-	if (r == 0)
 		r = enroll_new(p, &p->enrol, e);
 	if (r == 0)
 		r = unenroll_new(p, &p->departure, e);
 	if (r == 0)
 		r = cellsd_client_new(p->bus, p->store, &p->cellsd, e);
+	if (r == 0)
+		r = open_commands(p, e);
 	if (r == 0)
 		r = reconcile_new(p, &p->delivery, e);
 	if (r == 0)
@@ -219,7 +237,7 @@ void daemon_free(struct policyd *p)
 	cellsd_client_free(p->cellsd);
 	unenroll_free(p->departure);
 	enroll_free(p->enrol);
-	command_free(p->command);
+	command_free(p->commands);
 	image_free(p->image);
 	layer_store_free(p->layers);
 	policyd_unload(p);

@@ -110,7 +110,7 @@ static int update_vp_state(struct policyd *p, const char *vp, const char *state,
 	if (c->receipt == RECEIPT_STARTED)
 		r = update_vp_damage(p, vp, false, e);
 	if (r == 0)
-		r = command_has_pending_receipt(p, vp, c->receipt, e);
+		r = command_has_pending_receipt(p->store, vp, c->receipt, e);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = audit_log_write(&p->recorder, c->event, vp, NULL,
@@ -180,14 +180,14 @@ static int on_vp_idle(sd_bus_message *m, void *arg, sd_bus_error *unused)
 
 	if (sd_bus_message_read(m, "s", &vp) < 0 ||
 	    !document_set_find_config(&p->state.in_force, vp) ||
-	    command_has_pending_receipt(p, vp, RECEIPT_LOCKED, &e) != 0)
+	    command_has_pending_receipt(p->store, vp, RECEIPT_LOCKED, &e) != 0)
 		return 0;
 	/* Sent again for want of an answer, it is another command. */
 	snprintf(text, sizeof(text), "%s %" PRIu64, vp, clock_boot_ns());
 	hash_sha256(text, strlen(text), digest);
 	encoding_to_hex(digest, HASH_SIZE, hex);
 	snprintf(id, sizeof(id), "idle-%.32s", hex);
-	if (command_enforce_rule(p, id, DOC_LOCK, vp, "idle", &e) < 0)
+	if (command_enforce_rule(p->commands, id, DOC_LOCK, vp, "idle", &e) < 0)
 		log_error("idle rule of '%s': %s", vp, e.text);
 	return 0;
 }
@@ -257,7 +257,7 @@ static int save_foreground_switch(struct policyd *p,
 	if (r == 0)
 		r = audit_log_write(&p->recorder, AUDIT_SWITCH, s->to, NULL,
 				    json_incref(details), e);
-	if (r < 0 || command_handle_switch(p, s->to, details))
+	if (r < 0 || command_handle_switch(p->commands, s->to, details))
 		return r;
 	return receipt_issuer_write(&p->recorder,
 				    &(struct receipt_issuer_fields){

@@ -202,7 +202,7 @@ static void apply_attempts_rule(struct policyd *p, const char *vp,
 	hash_sha256(text, strlen(text), digest);
 	encoding_to_hex(digest, HASH_SIZE, hex);
 	snprintf(id, sizeof(id), "attempts-%.32s", hex);
-	if (command_enforce_rule(p, id,
+	if (command_enforce_rule(p->commands, id,
 				 c->attempts_then == DOC_THEN_WIPE ? DOC_WIPE
 								   : DOC_LOCK,
 				 vp, "attempts", &e) < 0)

@@ -121,7 +121,7 @@ static void enforce_offline_limit(struct policyd *p,
 	encoding_to_hex(digest, HASH_SIZE, hex);
 	snprintf(id, sizeof(id), "offline-%s-%.32s", is_wipe ? "wipe" : "lock",
 		 hex);
-	if (command_enforce_rule(p, id, is_wipe ? DOC_WIPE : DOC_LOCK,
+	if (command_enforce_rule(p->commands, id, is_wipe ? DOC_WIPE : DOC_LOCK,
 				 c->head.id, "offline", &e) < 0)
 		log_error("offline rule of '%s': %s", c->head.id, e.text);
 }
@@ -192,7 +192,7 @@ static int on_timer_tick(sd_event_source *s, uint64_t usec, void *arg)
 	unenroll_continue(p);
 	enroll_end_overdue(p);
 	reconcile_retry(p);
-	command_run_pending(p);
+	command_run_pending(p->commands);
 #ifdef TEST_CLOCK
 	reconcile_push_state(p, "window");
 #endif

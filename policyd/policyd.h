@@ -17,7 +17,7 @@
 #include "policyd/secure_time.h"
 #include "policyd/store/store.h"
 
-struct command;
+struct command_queue;
 struct reconcile;
 struct unenroll;
 struct cellsd_client;
@@ -54,7 +54,7 @@ struct policyd {
 	struct image *image;
 	struct enroll *enrol;
 	struct unenroll *departure;
-	struct command *command;
+	struct command_queue *commands;
 	struct schedule *schedule;
 	struct periodic *ticker;
 	bool missed;	 /* what cellsd signalled could not be written */

@@ -133,7 +133,7 @@ static void finish_push(struct reconcile *d)
 	d->sent = NULL;
 	d->is_busy = false;
 	cellsd_client_set_ready(d->p->cellsd);
-	command_run_pending(d->p);
+	command_run_pending(d->p->commands);
 	remove_unused_layers(d->p);
 	if (d->again)
 		reconcile_push_state(d->p, d->cause);
@@ -265,7 +265,7 @@ void reconcile_push_state(struct policyd *p, const char *cause)
 		/* Nothing is decided, or all is given up: no VP is made. Orders
 		 * may come all the same. */
 		cellsd_client_set_ready(p->cellsd);
-		command_run_pending(p);
+		command_run_pending(p->commands);
 		return;
 	}
 	/* One may be left whose way to cellsd broke off. */
@@ -319,7 +319,7 @@ static int on_owner_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 		return 0;
 	cellsd_client_set_absent(d->p->cellsd);
 	d->is_busy = false;
-	command_handle_device_gone(d->p);
+	command_handle_device_gone(d->p->commands);
 	if (*new)
 		handle_device_appeared(d, new);
 	else

@@ -155,7 +155,7 @@ static int append_repeated_receipts(struct receipt_reply *rs, int64_t after,
 				    struct err *e)
 {
 	int64_t seq[COMMAND_AGAIN_MAX];
-	unsigned int n = command_pop_repeated_receipts(rs->p, seq);
+	unsigned int n = command_pop_repeated_receipts(rs->p->commands, seq);
 
 	for (unsigned int i = 0; i < n; i++) {
 		auto_free char *payload = NULL;

@@ -31,7 +31,7 @@ static int write_membership(struct policyd *p, struct store_command *j,
 
 	j->done = true;
 	if (r == 0)
-		r = command_save(p, j, e);
+		r = command_save(&p->recorder, j, e);
 	if (r == 0)
 		r = store_set_text(p->store, STORE_GROUP, m->group, e);
 	if (r == 0)
@@ -61,7 +61,8 @@ int membership_accept(struct policyd *p, const struct doc_membership *m,
 				   .version = m->head.version,
 				   .expires = m->head.expires,
 				   .keep = command_get_retention(
-					   p, m->head.expires - m->head.issued),
+					   &p->time,
+					   m->head.expires - m->head.issued),
 				   .action = "move",
 				   .cause = "command" };
 	int r;

@@ -295,11 +295,14 @@ static int handle_verified_envelope(struct policyd *p, struct verify *v,
 	case DOC_ROOT:
 		return accept_next_root(p, v, text, ret, e);
 	case DOC_COMMAND:
-		return v->known ? command_repeat_receipt(p, v->doc, ret, e)
-				: command_receive(p, doc_as_command(v->doc),
-						  ret, e);
+		return v->known ? command_repeat_receipt(p->commands, v->doc,
+							 ret, e)
+				: command_receive(p->commands,
+						  doc_as_command(v->doc), ret,
+						  e);
 	case DOC_MEMBERSHIP:
-		return v->known ? command_repeat_receipt(p, v->doc, ret, e)
+		return v->known ? command_repeat_receipt(p->commands, v->doc,
+							 ret, e)
 				: membership_accept(
 					  p, doc_as_membership(v->doc), ret, e);
 	default:
