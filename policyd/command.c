@@ -9,6 +9,7 @@
 #include "lib/log.h"
 #include "policyd/audit_log.h"
 #include "policyd/cellsd_client.h"
+#include "policyd/command_action.h"
 #include "policyd/document/document_state.h"
 #include "policyd/document/verdict.h"
 #include "policyd/pending.h"
@@ -40,40 +41,6 @@ struct command_queue {
 	unsigned int n_again;
 	uint64_t pause_ns; /* mono: a rule failed, not before this */
 };
-
-/* What an action is to cellsd, and what it leaves. */
-static const struct command_action {
-	const char *method;
-	/* The VP's afterwards; NULL: cellsd says, for it may find nothing to
-	 * do. */
-	const char *state;
-	enum doc_action action;
-	enum receipt_type receipt;
-	enum audit_event event;
-	bool has_job;	  /* the method takes the order's id */
-	bool has_details; /* and answers with details */
-	bool ends_vp;
-} command_actions[] = {
-	{ "Start", NULL, DOC_START, RECEIPT_STARTED, AUDIT_START },
-	{ "Stop", NULL, DOC_STOP, RECEIPT_STOPPED, AUDIT_STOP },
-	{ "Switch", NULL, DOC_SWITCH, RECEIPT_SWITCHED, AUDIT_SWITCH },
-	{ "Lock", "locked", DOC_LOCK, RECEIPT_LOCKED, AUDIT_LOCK,
-	  .has_details = true },
-	{ "Unlock", NULL, DOC_UNLOCK, RECEIPT_UNLOCKED, AUDIT_UNLOCK },
-	{ "Wipe", "absent", DOC_WIPE, RECEIPT_WIPED, AUDIT_WIPE,
-	  .has_job = true, .has_details = true, .ends_vp = true },
-	{ "Remove", "absent", DOC_REMOVE, RECEIPT_REMOVED, AUDIT_REMOVE,
-	  .has_job = true, .has_details = true, .ends_vp = true },
-};
-
-static const struct command_action *find_command_action(const char *action)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(command_actions); i++)
-		if (strcmp(doc_action_name(command_actions[i].action),
-			   action) == 0)
-			return &command_actions[i];
-	return NULL;
-}
 
 int command_new(const struct command_queue_options *o,
 		struct command_queue **ret, struct err *e)
@@ -188,7 +155,7 @@ static int find_refusal_reason(struct command_queue *q,
 {
 	int r;
 
-	if (!find_command_action(j->action)) {
+	if (!command_action_find(j->action)) {
 		err_reason(why, REASON_AGENT_TOO_OLD,
 			   "command '%s': this version cannot %s", j->id,
 			   j->action);
@@ -619,7 +586,7 @@ static void run_pending_command(struct command_queue *q,
 		return;
 	*r = (struct running_command){ .queue = q,
 				       .job = *j,
-				       .deed = find_command_action(j->action) };
+				       .deed = command_action_find(j->action) };
 	*slot = r;
 	save_command_begun(r);
 	res = send_command_call(r);
@@ -648,27 +615,6 @@ void command_run_pending(struct command_queue *q)
 }
 
 /* ---- what others see happen */
-/* Receipts of the states that the actions of a command pass through. */
-static bool is_receipt_of_action(const char *action, enum receipt_type t)
-{
-	static const struct {
-		enum receipt_type type;
-		const char *actions;
-	} table[] = {
-		{ RECEIPT_STARTED, " start " },
-		{ RECEIPT_STOPPED, " stop lock wipe remove " },
-		{ RECEIPT_LOCKED, " lock " },
-		{ RECEIPT_UNLOCKED, " unlock " },
-	};
-	char word[STORE_WORD_SIZE + 2];
-
-	snprintf(word, sizeof(word), " %s ", action);
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		if (table[i].type == t)
-			return strstr(table[i].actions, word) != NULL;
-	return false;
-}
-
 int command_has_pending_receipt(struct store *store, const char *vp,
 				enum receipt_type t, struct err *e)
 {
@@ -681,7 +627,7 @@ int command_has_pending_receipt(struct store *store, const char *vp,
 	n = store_list_open_commands(store, jobs, RUNNING_MAX, e);
 	for (int i = 0; i < n; i++)
 		if (strcmp(jobs[i].vp, vp) == 0 &&
-		    is_receipt_of_action(jobs[i].action, t))
+		    command_action_passes(jobs[i].action, t))
 			return 1;
 	return n < 0 ? n : 0;
 }

@@ -10,7 +10,6 @@
 #include "policyd/cellsd_client.h"
 #include "policyd/command.h"
 #include "policyd/device_events.h"
-#include "policyd/document/activate.h"
 #include "policyd/document/loader.h"
 #include "policyd/enroll.h"
 #include "policyd/layer/image.h"
@@ -20,6 +19,7 @@
 #include "policyd/reconcile.h"
 #include "policyd/schedule.h"
 #include "policyd/service.h"
+#include "policyd/staging.h"
 #include "policyd/unenroll.h"
 
 #include <signal.h>
@@ -71,17 +71,17 @@ static void resume_pending_work(struct policyd *p)
 	if (lost < 0)
 		log_error("check layers: %s", e.text);
 	if ((lost > 0 || p->state.in_force.is_partial) &&
-	    activate_restage(p, &e) < 0)
+	    staging_restage(p, &e) < 0)
 		log_error("await what is in force: %s", e.text);
 	image_resume_download(p->image);
 	/* All may have been here when the last run ended. */
-	if (activate_retry(p, &e) < 0)
+	if (staging_retry(p, &e) < 0)
 		log_error("activate: %s", e.text);
 }
 
 static int on_layer_complete(void *arg, struct err *e)
 {
-	return activate_retry(arg, e);
+	return staging_retry(arg, e);
 }
 
 static int open_image(struct policyd *p, const struct daemon_options *o,
@@ -193,7 +193,7 @@ int daemon_new(const struct daemon_options *o, struct policyd **ret,
 	policyd_init_recorder(p);
 	r = load_secure_time(p, e);
 	if (r == 0)
-		r = loader_load_state(p, e);
+		r = loader_load_state(&p->recorder, &p->identity, &p->state, e);
 	if (r == 0)
 		r = open_components(p, o, e);
 	if (r < 0)

@@ -394,7 +394,7 @@ static int commit_enrollment(struct enroll *n, const struct server_answer *a,
 		return r;
 	p->time = time;
 	policyd_unload(p);
-	r = loader_load_state(p, e);
+	r = loader_load_state(&p->recorder, &p->identity, &p->state, e);
 	/* What is enrolled and not known here comes with the next start. */
 	if (r < 0)
 		sd_event_exit(p->event, EXIT_FAILURE);

@@ -5,8 +5,10 @@ POLICYD_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS) $(SQLITE_CFLAGS) $(SYSTEMD_CFLAGS) \
 noinst_LIBRARIES += %D%/libpolicyd.a
 %C%_libpolicyd_a_CFLAGS = $(POLICYD_CFLAGS)
 %C%_libpolicyd_a_SOURCES = \
+	%D%/accept.c %D%/accept.h \
 	%D%/audit_log.c %D%/audit_log.h \
 	%D%/command.c %D%/command.h \
+	%D%/command_action.c %D%/command_action.h \
 	%D%/daemon.c %D%/daemon.h \
 	%D%/desired_state.c %D%/desired_state.h \
 	%D%/cellsd_client.c %D%/cellsd_client.h \
@@ -25,6 +27,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/schedule.c %D%/schedule.h \
 	%D%/secure_time.c %D%/secure_time.h \
 	%D%/service.c %D%/service.h \
+	%D%/staging.c %D%/staging.h \
 	%D%/status.c %D%/status.h \
 	%D%/unenroll.c %D%/unenroll.h \
 	%D%/vp_secret.c %D%/vp_secret.h \

@@ -12,8 +12,8 @@
 #include "policyd/audit_log.h"
 #include "policyd/cellsd_client.h"
 #include "policyd/command.h"
-#include "policyd/layer/image.h"
 #include "policyd/policyd.h"
+#include "policyd/staging.h"
 #include "policyd/vp_secret.h"
 
 #include <inttypes.h>
@@ -163,9 +163,7 @@ int password_unlock_config(struct policyd *p, const char *id, const void *data,
 	if (vp_secret_send_secrets(p->cellsd, c, &k, e) < 0)
 		log_warning("%s", e->text);
 	/* What was refused for want of it may come again. */
-	p->state.staged_blocked = false;
-	image_resume_download(p->image);
-	pending_signal(&p->pending, "wants");
+	staging_unblock(p);
 	return 0;
 }
 

@@ -8,12 +8,11 @@
 #include "lib/log.h"
 #include "policyd/audit_log.h"
 #include "policyd/command.h"
-#include "policyd/document/activate.h"
 #include "policyd/enroll.h"
-#include "policyd/layer/image.h"
 #include "policyd/policyd.h"
 #include "policyd/reconcile.h"
 #include "policyd/schedule.h"
+#include "policyd/staging.h"
 #include "policyd/unenroll.h"
 
 #include <inttypes.h>
@@ -169,13 +168,10 @@ static void retry_blocked_images(struct periodic *t)
 	if (now - t->image_ns < RETRY_IMAGE_NS)
 		return;
 	t->image_ns = now;
-	if (activate_retry(t->p, &e) < 0)
+	if (staging_retry(t->p, &e) < 0)
 		log_error("activate: %s", e.text);
-	if (t->p->state.staged_blocked) {
-		t->p->state.staged_blocked = false;
-		image_resume_download(t->p->image);
-		pending_signal(&t->p->pending, "wants");
-	}
+	if (t->p->state.staged_blocked)
+		staging_unblock(t->p);
 }
 
 static int on_timer_tick(sd_event_source *s, uint64_t usec, void *arg)

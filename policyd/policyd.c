@@ -5,16 +5,6 @@
 #include "lib/crypto/key.h"
 #include "policyd/cellsd_client.h"
 
-int64_t policyd_get_presumed_time(const struct policyd *p)
-{
-	return secure_time_get_presumed(&p->time, clock_boot_ns());
-}
-
-int64_t policyd_get_confirmed_time(const struct policyd *p)
-{
-	return secure_time_get_confirmed(&p->time, clock_boot_ns());
-}
-
 int policyd_save_time(struct policyd *p, struct err *e)
 {
 	char text[SECURE_TIME_TEXT_SIZE];

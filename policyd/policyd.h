@@ -64,9 +64,6 @@ struct policyd {
 	unsigned int caller_who;
 };
 
-/* Secure time as it is presumed and as it is confirmed. */
-int64_t policyd_get_presumed_time(const struct policyd *p);
-int64_t policyd_get_confirmed_time(const struct policyd *p);
 /* Saves secure time; inside a transaction. */
 int policyd_save_time(struct policyd *p, struct err *e);
 

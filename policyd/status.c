@@ -2,6 +2,7 @@
 #include "policyd/status.h"
 
 #include "lib/auto.h"
+#include "lib/clock.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "policyd/audit_log.h"
@@ -168,7 +169,8 @@ int status_format_json(struct policyd *p, char **ret, struct err *e)
 	if (r < 0)
 		return r;
 	receipt_issuer_get_state_digest(&p->recorder, state);
-	encoding_format_time(policyd_get_presumed_time(p), time);
+	encoding_format_time(
+		secure_time_get_presumed(&p->time, clock_boot_ns()), time);
 	j = json_pack(
 		"{sb ss? ss? ss? sO ss ss ss so so so so sO sO sO sO so sI}",
 		"enrolled", p->state.root != NULL, "device",

@@ -16,7 +16,7 @@ void document_state_fini(struct document_state *s)
 
 const struct doc_root *document_state_get_root(const struct document_state *s)
 {
-	return doc_as_root(s->root);
+	return s->root ? doc_as_root(s->root) : NULL;
 }
 
 void document_state_drop_staged(struct document_state *s)

@@ -8,11 +8,14 @@
 #ifndef POLICYD_DOCUMENT_LOADER_H
 #define POLICYD_DOCUMENT_LOADER_H
 
+struct document_state;
 struct err;
-struct policyd;
+struct identity;
+struct recorder;
 
-/* Root, key, documents and snapshots, as far as they can be had. -ENOMEM; or
- * the store cannot be read at all. */
-int loader_load_state(struct policyd *p, struct err *e);
+/* Root, key, documents and snapshots, as far as they can be had; the recorder
+ * borrows what is loaded. -ENOMEM; or the store cannot be read at all. */
+int loader_load_state(const struct recorder *rec, struct identity *id,
+		      struct document_state *state, struct err *e);
 
 #endif

@@ -9,59 +9,60 @@
 #include "policyd/command.h"
 #include "policyd/document/activate.h"
 #include "policyd/document/verdict.h"
-#include "policyd/policyd.h"
 #include "policyd/receipt_issuer.h"
+#include "policyd/recorder.h"
 
 #include <string.h>
 
-static int write_membership(struct policyd *p, struct store_command *j,
+static int write_membership(const struct recorder *rec, struct store_command *j,
 			    const struct doc_membership *m, struct err *e)
 {
 	const struct receipt_doc d = verdict_build_document(&m->head);
 	char hex[2 * HASH_SIZE + 1];
 	int r = receipt_issuer_write(
-		&p->recorder,
+		rec,
 		&(struct receipt_issuer_fields){
 			.type = RECEIPT_APPLIED,
 			.document = &d,
 			.details = json_pack(
 				"{ss so}", "group", m->group, "documents",
-				receipt_issuer_list_documents(&p->recorder)) },
+				receipt_issuer_list_documents(rec)) },
 		&j->receipt, e);
 
 	j->done = true;
 	if (r == 0)
-		r = command_save(&p->recorder, j, e);
+		r = command_save(rec, j, e);
 	if (r == 0)
-		r = store_set_text(p->store, STORE_GROUP, m->group, e);
+		r = store_set_text(rec->store, STORE_GROUP, m->group, e);
 	if (r == 0)
-		r = store_set_int(p->store, STORE_GROUP_MIN, m->min_version, e);
-	if (r == 0)
-		r = store_set_int(p->store, STORE_MEMBER_ISSUED, m->head.issued,
+		r = store_set_int(rec->store, STORE_GROUP_MIN, m->min_version,
 				  e);
+	if (r == 0)
+		r = store_set_int(rec->store, STORE_MEMBER_ISSUED,
+				  m->head.issued, e);
 	encoding_to_hex(m->head.digest, HASH_SIZE, hex);
 	if (r == 0)
-		r = store_set_text(p->store, STORE_MEMBER_DIGEST, hex, e);
+		r = store_set_text(rec->store, STORE_MEMBER_DIGEST, hex, e);
 	/* The one that is awaited is of the old group. */
 	if (r == 0)
-		r = activate_delete_staged_rows(p, e);
+		r = activate_delete_staged_rows(rec->store, e);
 	return r < 0 ? r
-		     : audit_log_write(&p->recorder, AUDIT_ACCEPTED, NULL, NULL,
+		     : audit_log_write(rec, AUDIT_ACCEPTED, NULL, NULL,
 				       json_pack("{ss ss ss}", "type", d.type,
 						 "id", j->id, "action",
 						 j->action),
 				       e);
 }
 
-int membership_accept(struct policyd *p, const struct doc_membership *m,
-		      struct verdict *ret, struct err *e)
+int membership_accept(const struct recorder *rec,
+		      const struct doc_membership *m, struct err *e)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct store_command j = { .type = DOC_MEMBERSHIP,
 				   .version = m->head.version,
 				   .expires = m->head.expires,
 				   .keep = command_get_retention(
-					   &p->time,
+					   rec->time,
 					   m->head.expires - m->head.issued),
 				   .action = "move",
 				   .cause = "command" };
@@ -69,16 +70,8 @@ int membership_accept(struct policyd *p, const struct doc_membership *m,
 
 	snprintf(j.id, sizeof(j.id), "%s", m->head.id);
 	memcpy(j.digest, m->head.digest, HASH_SIZE);
-	r = store_begin(p->store, true, &tx, e);
+	r = store_begin(rec->store, true, &tx, e);
 	if (r == 0)
-		r = write_membership(p, &j, m, e);
-	if (r == 0)
-		r = store_commit(&tx, e);
-	if (r < 0)
-		return r;
-	activate_forget_staged(p);
-	pending_signal(&p->pending, "receipts");
-	pending_signal(&p->pending, "hello");
-	ret->outcome = "accepted";
-	return 0;
+		r = write_membership(rec, &j, m, e);
+	return r < 0 ? r : store_commit(&tx, e);
 }

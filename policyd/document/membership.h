@@ -5,11 +5,11 @@
 
 struct doc_membership;
 struct err;
-struct policyd;
-struct verdict;
+struct recorder;
 
-/* A verified membership, taken for the first time. */
-int membership_accept(struct policyd *p, const struct doc_membership *m,
-		      struct verdict *ret, struct err *e);
+/* A verified membership, taken for the first time, in one transaction: the
+ * staged snapshot goes. */
+int membership_accept(const struct recorder *rec,
+		      const struct doc_membership *m, struct err *e);
 
 #endif

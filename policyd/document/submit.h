@@ -11,13 +11,9 @@
 struct err;
 struct policyd;
 struct verdict;
-struct verify_facts;
 
 /* < 0: it could not be decided (no memory, no disk); nothing was changed. */
 int submit_envelope(struct policyd *p, const void *data, size_t len,
 		    struct verdict *ret, struct err *e);
-
-/* What a document is verified against, as things are now; all borrowed. */
-void submit_get_verify_facts(const struct policyd *p, struct verify_facts *ret);
 
 #endif
