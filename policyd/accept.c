@@ -7,12 +7,12 @@
 #include "lib/document/trust.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "policyd/audit_log.h"
-#include "policyd/document/activate.h"
-#include "policyd/document/verdict.h"
-#include "policyd/receipt_issuer.h"
-#include "policyd/recorder.h"
-#include "policyd/secure_time.h"
+#include "policyd/activate.h"
+#include "policyd/document/secure_time.h"
+#include "policyd/receipt/audit_log.h"
+#include "policyd/receipt/receipt_issuer.h"
+#include "policyd/receipt/recorder.h"
+#include "policyd/receipt/verdict.h"
 
 #include <errno.h>
 #include <string.h>

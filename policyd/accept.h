@@ -2,7 +2,7 @@
 /*
  * What a verified envelope changes in the store, in one transaction each. What
  * is in memory stays as it was: the caller changes that once the commit is done
- * (policyd/document/submit.h).
+ * (policyd/submit.h).
  */
 #ifndef POLICYD_ACCEPT_H
 #define POLICYD_ACCEPT_H

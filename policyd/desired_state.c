@@ -7,10 +7,10 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/json.h"
-#include "policyd/audit_log.h"
 #include "policyd/cellsd_client.h"
 #include "policyd/document/document_state.h"
-#include "policyd/recorder.h"
+#include "policyd/receipt/audit_log.h"
+#include "policyd/receipt/recorder.h"
 #include "policyd/store/store.h"
 
 #include <inttypes.h>

@@ -9,7 +9,7 @@
 
 #include <systemd/sd-bus.h>
 
-#include "policyd/document/evaluate.h"
+#include "policyd/access/evaluate.h"
 
 struct cellsd_client;
 struct desired_state;

@@ -8,13 +8,13 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "policyd/audit_log.h"
 #include "policyd/cellsd_client.h"
 #include "policyd/command.h"
 #include "policyd/desired_state.h"
-#include "policyd/document/verdict.h"
 #include "policyd/policyd.h"
-#include "policyd/receipt_issuer.h"
+#include "policyd/receipt/audit_log.h"
+#include "policyd/receipt/receipt_issuer.h"
+#include "policyd/receipt/verdict.h"
 
 #include <inttypes.h>
 #include <string.h>

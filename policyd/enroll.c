@@ -14,9 +14,9 @@
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/log.h"
-#include "policyd/audit_log.h"
-#include "policyd/document/loader.h"
+#include "policyd/loader.h"
 #include "policyd/policyd.h"
+#include "policyd/receipt/audit_log.h"
 #include "policyd/reconcile.h"
 
 #include <assert.h>

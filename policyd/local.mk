@@ -6,45 +6,45 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 %C%_libpolicyd_a_CFLAGS = $(POLICYD_CFLAGS)
 %C%_libpolicyd_a_SOURCES = \
 	%D%/accept.c %D%/accept.h \
-	%D%/audit_log.c %D%/audit_log.h \
+	%D%/activate.c %D%/activate.h \
+	%D%/cellsd_client.c %D%/cellsd_client.h \
 	%D%/command.c %D%/command.h \
 	%D%/command_action.c %D%/command_action.h \
 	%D%/daemon.c %D%/daemon.h \
 	%D%/desired_state.c %D%/desired_state.h \
-	%D%/cellsd_client.c %D%/cellsd_client.h \
 	%D%/device_events.c %D%/device_events.h \
 	%D%/enroll.c %D%/enroll.h \
-	%D%/gap.c %D%/gap.h \
 	%D%/layer_cleanup.c %D%/layer_cleanup.h \
+	%D%/loader.c %D%/loader.h \
+	%D%/membership.c %D%/membership.h \
 	%D%/password.c %D%/password.h \
-	%D%/pending.c %D%/pending.h \
 	%D%/periodic.c %D%/periodic.h \
 	%D%/policyd.c %D%/policyd.h \
-	%D%/receipt_issuer.c %D%/receipt_issuer.h \
-	%D%/recorder.c %D%/recorder.h \
 	%D%/reconcile.c %D%/reconcile.h \
-	%D%/resume.c %D%/resume.h \
 	%D%/schedule.c %D%/schedule.h \
-	%D%/secure_time.c %D%/secure_time.h \
 	%D%/service.c %D%/service.h \
 	%D%/staging.c %D%/staging.h \
 	%D%/status.c %D%/status.h \
+	%D%/submit.c %D%/submit.h \
 	%D%/unenroll.c %D%/unenroll.h \
 	%D%/vp_secret.c %D%/vp_secret.h \
-	%D%/document/activate.c %D%/document/activate.h \
+	%D%/access/evaluate.c %D%/access/evaluate.h \
+	%D%/access/explain.c %D%/access/explain.h \
 	%D%/document/document_set.c %D%/document/document_set.h \
 	%D%/document/document_state.c %D%/document/document_state.h \
-	%D%/document/evaluate.c %D%/document/evaluate.h \
-	%D%/document/explain.c %D%/document/explain.h \
-	%D%/document/loader.c %D%/document/loader.h \
-	%D%/document/membership.c %D%/document/membership.h \
+	%D%/document/secure_time.c %D%/document/secure_time.h \
 	%D%/document/snapshot.c %D%/document/snapshot.h \
-	%D%/document/submit.c %D%/document/submit.h \
-	%D%/document/verdict.c %D%/document/verdict.h \
 	%D%/document/verify.c %D%/document/verify.h \
 	%D%/layer/image.c %D%/layer/image.h \
 	%D%/layer/layer_assembly.c %D%/layer/layer_assembly.h \
 	%D%/layer/layer_store.c %D%/layer/layer_store.h \
+	%D%/receipt/audit_log.c %D%/receipt/audit_log.h \
+	%D%/receipt/gap.c %D%/receipt/gap.h \
+	%D%/receipt/pending.c %D%/receipt/pending.h \
+	%D%/receipt/receipt_issuer.c %D%/receipt/receipt_issuer.h \
+	%D%/receipt/recorder.c %D%/receipt/recorder.h \
+	%D%/receipt/resume.c %D%/receipt/resume.h \
+	%D%/receipt/verdict.c %D%/receipt/verdict.h \
 	%D%/store/store.c %D%/store/store.h \
 	%D%/store/store_command.c \
 	%D%/store/store_document.c \

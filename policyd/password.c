@@ -9,10 +9,10 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "policyd/audit_log.h"
 #include "policyd/cellsd_client.h"
 #include "policyd/command.h"
 #include "policyd/policyd.h"
+#include "policyd/receipt/audit_log.h"
 #include "policyd/staging.h"
 #include "policyd/vp_secret.h"
 

@@ -10,11 +10,11 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "policyd/access/evaluate.h"
 #include "policyd/document/document_state.h"
-#include "policyd/document/evaluate.h"
-#include "policyd/pending.h"
-#include "policyd/recorder.h"
-#include "policyd/secure_time.h"
+#include "policyd/document/secure_time.h"
+#include "policyd/receipt/pending.h"
+#include "policyd/receipt/recorder.h"
 #include "policyd/store/store.h"
 
 struct command_queue;

@@ -4,7 +4,7 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "policyd/document/evaluate.h"
+#include "policyd/access/evaluate.h"
 
 #include <errno.h>
 #include <string.h>

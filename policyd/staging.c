@@ -5,11 +5,11 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "policyd/document/activate.h"
-#include "policyd/document/verdict.h"
+#include "policyd/activate.h"
 #include "policyd/layer/image.h"
 #include "policyd/password.h"
 #include "policyd/policyd.h"
+#include "policyd/receipt/verdict.h"
 #include "policyd/reconcile.h"
 #include "policyd/schedule.h"
 

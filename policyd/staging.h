@@ -2,7 +2,7 @@
 /*
  * What the daemon does about the staged snapshot: it activates the set once it
  * is complete, refuses it, or drops it, and lets downloads, timers, cellsd and
- * the agent know. policyd/document/activate.h decides.
+ * the agent know. policyd/activate.h decides.
  */
 #ifndef POLICYD_STAGING_H
 #define POLICYD_STAGING_H

@@ -5,11 +5,11 @@
 #include "lib/clock.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "policyd/audit_log.h"
 #include "policyd/cellsd_client.h"
 #include "policyd/password.h"
 #include "policyd/policyd.h"
-#include "policyd/receipt_issuer.h"
+#include "policyd/receipt/audit_log.h"
+#include "policyd/receipt/receipt_issuer.h"
 
 #include <errno.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "policyd/cellsd_client.h"
-#include "policyd/recorder.h"
+#include "policyd/receipt/recorder.h"
 
 #include <errno.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #include "lib/document/envelope.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "policyd/secure_time.h"
+#include "policyd/document/secure_time.h"
 #include "policyd/store/store.h"
 
 #include <string.h>

@@ -7,11 +7,11 @@
 #include "lib/io.h"
 #include "lib/log.h"
 #include "policyd/document/document_state.h"
-#include "policyd/document/verdict.h"
 #include "policyd/layer/layer_assembly.h"
 #include "policyd/layer/layer_store.h"
-#include "policyd/pending.h"
-#include "policyd/recorder.h"
+#include "policyd/receipt/pending.h"
+#include "policyd/receipt/recorder.h"
+#include "policyd/receipt/verdict.h"
 
 #include <assert.h>
 #include <fcntl.h>

@@ -9,7 +9,7 @@
 #include "lib/io.h"
 #include "lib/log.h"
 #include "policyd/document/document_state.h"
-#include "policyd/secure_time.h"
+#include "policyd/document/secure_time.h"
 #include "policyd/store/store.h"
 
 #include <fcntl.h>

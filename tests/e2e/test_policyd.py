@@ -499,7 +499,7 @@ def test_audit_is_a_signed_chain(phone, fleet):
     assert phone.agent.call("Policy1", "Audit", seq)[0] == ""
 
 
-AUDIT_MAX = 64 << 20  # policyd/audit_log.h
+AUDIT_MAX = 64 << 20  # policyd/receipt/audit_log.h
 ROOM = 2 * 8192  # of two records: lib/document/audit.h
 
 

@@ -13,7 +13,7 @@ import pytest
 from phone import Fleet, Phone
 from scene import Scene
 
-RING = 64 << 20  # policyd/receipt_issuer.h, policyd/audit_log.h
+RING = 64 << 20  # policyd/receipt/receipt_issuer.h, policyd/receipt/audit_log.h
 HOUR = 3600
 ROOM = {"receipt_bytes": RING - (256 << 10) + 1, "audit_bytes": RING - 2 * 8192 + 1}  # for one entry less than what is free
 

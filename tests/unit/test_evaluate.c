@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/document/evaluate.h"
+#include "policyd/access/evaluate.h"
 
 #include "lib/auto.h"
 #include "lib/err.h"

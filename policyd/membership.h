@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The device moves to another group: what it waited for is of the old one. */
-#ifndef POLICYD_DOCUMENT_MEMBERSHIP_H
-#define POLICYD_DOCUMENT_MEMBERSHIP_H
+#ifndef POLICYD_MEMBERSHIP_H
+#define POLICYD_MEMBERSHIP_H
 
 struct doc_membership;
 struct err;

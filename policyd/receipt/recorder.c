@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/recorder.h"
+#include "policyd/receipt/recorder.h"
 
 #include "lib/clock.h"
-#include "policyd/secure_time.h"
+#include "policyd/document/secure_time.h"
 
 int64_t recorder_get_time(const struct recorder *r)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/document/loader.h"
+#include "policyd/loader.h"
 
 #include "lib/auto.h"
 #include "lib/crypto/key.h"
 #include "lib/document/envelope.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "policyd/document/activate.h"
+#include "policyd/activate.h"
 #include "policyd/document/document_state.h"
-#include "policyd/document/verdict.h"
-#include "policyd/recorder.h"
+#include "policyd/receipt/recorder.h"
+#include "policyd/receipt/verdict.h"
 
 #include <string.h>
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/document/submit.h"
+#include "policyd/submit.h"
 
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/document/envelope.h"
 #include "lib/log.h"
 #include "policyd/accept.h"
+#include "policyd/activate.h"
 #include "policyd/command.h"
-#include "policyd/document/activate.h"
-#include "policyd/document/membership.h"
-#include "policyd/document/verdict.h"
 #include "policyd/document/verify.h"
+#include "policyd/membership.h"
 #include "policyd/policyd.h"
+#include "policyd/receipt/verdict.h"
 #include "policyd/staging.h"
 
 #include <string.h>

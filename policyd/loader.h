@@ -5,8 +5,8 @@
  * and a record, and goes; no state keeps the daemon from starting, since a
  * device that takes no order any more is worse than any document.
  */
-#ifndef POLICYD_DOCUMENT_LOADER_H
-#define POLICYD_DOCUMENT_LOADER_H
+#ifndef POLICYD_LOADER_H
+#define POLICYD_LOADER_H
 
 struct document_state;
 struct err;

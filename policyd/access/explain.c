@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/document/explain.h"
+#include "policyd/access/explain.h"
 
 #include "lib/auto.h"
 #include "lib/class.h"
@@ -8,8 +8,8 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/json.h"
+#include "policyd/access/evaluate.h"
 #include "policyd/document/document_state.h"
-#include "policyd/document/evaluate.h"
 #include "policyd/store/store.h"
 
 #include <string.h>

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/resume.h"
+#include "policyd/receipt/resume.h"
 
 #include "lib/auto.h"
 #include "lib/document/envelope.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "policyd/audit_log.h"
-#include "policyd/gap.h"
-#include "policyd/pending.h"
-#include "policyd/receipt_issuer.h"
-#include "policyd/recorder.h"
+#include "policyd/receipt/audit_log.h"
+#include "policyd/receipt/gap.h"
+#include "policyd/receipt/pending.h"
+#include "policyd/receipt/receipt_issuer.h"
+#include "policyd/receipt/recorder.h"
 #include "policyd/store/store.h"
 
 #include <errno.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/document/evaluate.h"
+#include "policyd/access/evaluate.h"
 
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
-#include "policyd/secure_time.h"
+#include "policyd/document/secure_time.h"
 
 void evaluate_get_time(const struct secure_time *time, struct access_time *ret)
 {

@@ -5,8 +5,8 @@
  * records are counted instead of kept, and a record of the loss is the next
  * that is.
  */
-#ifndef POLICYD_AUDIT_LOG_H
-#define POLICYD_AUDIT_LOG_H
+#ifndef POLICYD_RECEIPT_AUDIT_LOG_H
+#define POLICYD_RECEIPT_AUDIT_LOG_H
 
 #include "lib/document/audit.h"
 

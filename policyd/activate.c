@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/document/activate.h"
+#include "policyd/activate.h"
 
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/document/envelope.h"
 #include "lib/err.h"
 #include "policyd/document/document_state.h"
-#include "policyd/document/verdict.h"
+#include "policyd/document/secure_time.h"
 #include "policyd/layer/layer_store.h"
-#include "policyd/recorder.h"
-#include "policyd/secure_time.h"
+#include "policyd/receipt/recorder.h"
+#include "policyd/receipt/verdict.h"
 
 #include <string.h>
 

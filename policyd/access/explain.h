@@ -3,8 +3,8 @@
  * Why a VP may use a class or not: the verdict, and each rule that led to it
  * (cellsctl explain). The form is in schema/dbus/org.cells.Policy1.xml.
  */
-#ifndef POLICYD_DOCUMENT_EXPLAIN_H
-#define POLICYD_DOCUMENT_EXPLAIN_H
+#ifndef POLICYD_ACCESS_EXPLAIN_H
+#define POLICYD_ACCESS_EXPLAIN_H
 
 struct err;
 struct evaluate_facts;

@@ -3,8 +3,8 @@
  * What the agent brings: each envelope is verified, then taken or refused. A
  * refusal changes nothing but leaves a receipt, one an hour for the same thing.
  */
-#ifndef POLICYD_DOCUMENT_SUBMIT_H
-#define POLICYD_DOCUMENT_SUBMIT_H
+#ifndef POLICYD_SUBMIT_H
+#define POLICYD_SUBMIT_H
 
 #include <stddef.h>
 

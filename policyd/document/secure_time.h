@@ -14,8 +14,8 @@
  * without word is therefore measured by the device alone: seconds that it ran,
  * over all boots, and seconds that it was off by the hardware clock.
  */
-#ifndef POLICYD_SECURE_TIME_H
-#define POLICYD_SECURE_TIME_H
+#ifndef POLICYD_DOCUMENT_SECURE_TIME_H
+#define POLICYD_DOCUMENT_SECURE_TIME_H
 
 #include <stdbool.h>
 #include <stddef.h>

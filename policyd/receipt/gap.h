@@ -4,8 +4,8 @@
  * a receipt of the type gap: a server that lacks them (it was restored from a
  * copy, or another one acknowledged them) goes on behind it.
  */
-#ifndef POLICYD_GAP_H
-#define POLICYD_GAP_H
+#ifndef POLICYD_RECEIPT_GAP_H
+#define POLICYD_RECEIPT_GAP_H
 
 #include <stdint.h>
 

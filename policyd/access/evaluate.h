@@ -4,8 +4,8 @@
  * a moment. The decision is lib/document/access.h; here are the device's
  * level of enforcement and the VPs.
  */
-#ifndef POLICYD_DOCUMENT_EVALUATE_H
-#define POLICYD_DOCUMENT_EVALUATE_H
+#ifndef POLICYD_ACCESS_EVALUATE_H
+#define POLICYD_ACCESS_EVALUATE_H
 
 #include "lib/document/access.h"
 #include "policyd/document/document_set.h"

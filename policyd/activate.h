@@ -5,8 +5,8 @@
  * set and the new. Here are the decision, from facts, and what it changes in
  * the store; policyd/staging.h has what follows.
  */
-#ifndef POLICYD_DOCUMENT_ACTIVATE_H
-#define POLICYD_DOCUMENT_ACTIVATE_H
+#ifndef POLICYD_ACTIVATE_H
+#define POLICYD_ACTIVATE_H
 
 #include "policyd/document/document_set.h"
 #include "policyd/document/verify.h"

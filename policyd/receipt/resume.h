@@ -5,8 +5,8 @@
  * wrote under numbers that were given already is renumbered above them, so
  * that no number is signed twice, and a gap reports it.
  */
-#ifndef POLICYD_RESUME_H
-#define POLICYD_RESUME_H
+#ifndef POLICYD_RECEIPT_RESUME_H
+#define POLICYD_RECEIPT_RESUME_H
 
 #include <stddef.h>
 

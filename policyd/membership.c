@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/document/membership.h"
+#include "policyd/membership.h"
 
 #include "lib/auto.h"
 #include "lib/document/doc.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "policyd/audit_log.h"
+#include "policyd/activate.h"
 #include "policyd/command.h"
-#include "policyd/document/activate.h"
-#include "policyd/document/verdict.h"
-#include "policyd/receipt_issuer.h"
-#include "policyd/recorder.h"
+#include "policyd/receipt/audit_log.h"
+#include "policyd/receipt/receipt_issuer.h"
+#include "policyd/receipt/recorder.h"
+#include "policyd/receipt/verdict.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
  * What is said of something that was submitted, and the receipt of a refusal:
  * one an hour for the same thing.
  */
-#ifndef POLICYD_DOCUMENT_VERDICT_H
-#define POLICYD_DOCUMENT_VERDICT_H
+#ifndef POLICYD_RECEIPT_VERDICT_H
+#define POLICYD_RECEIPT_VERDICT_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/secure_time.h"
+#include "policyd/document/secure_time.h"
 
 #include "lib/auto.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/pending.h"
+#include "policyd/receipt/pending.h"
 
 #include "lib/bus.h"
 #include "lib/log.h"

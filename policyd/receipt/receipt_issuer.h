@@ -4,8 +4,8 @@
  * numbered without gaps, signed when the agent asks for them (the signature
  * needs nothing that is not in the payload).
  */
-#ifndef POLICYD_RECEIPT_ISSUER_H
-#define POLICYD_RECEIPT_ISSUER_H
+#ifndef POLICYD_RECEIPT_RECEIPT_ISSUER_H
+#define POLICYD_RECEIPT_RECEIPT_ISSUER_H
 
 #include "lib/document/receipt.h"
 #include "lib/json.h"

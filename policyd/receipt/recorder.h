@@ -3,8 +3,8 @@
  * What receipts and audit records are made from. Those who write them take a
  * recorder, and nothing else of the daemon.
  */
-#ifndef POLICYD_RECORDER_H
-#define POLICYD_RECORDER_H
+#ifndef POLICYD_RECEIPT_RECORDER_H
+#define POLICYD_RECEIPT_RECORDER_H
 
 #include <stdint.h>
 

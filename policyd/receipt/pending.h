@@ -3,8 +3,8 @@
  * The signal Pending of org.cells.Policy1: the agent has something to fetch or
  * to do. It carries one word: wants, receipts, audit, enroll, hello.
  */
-#ifndef POLICYD_PENDING_H
-#define POLICYD_PENDING_H
+#ifndef POLICYD_RECEIPT_PENDING_H
+#define POLICYD_RECEIPT_PENDING_H
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>

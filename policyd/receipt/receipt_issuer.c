@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/receipt_issuer.h"
+#include "policyd/receipt/receipt_issuer.h"
 
 #include "lib/auto.h"
 #include "lib/document/envelope.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "policyd/audit_log.h"
 #include "policyd/document/document_set.h"
-#include "policyd/recorder.h"
+#include "policyd/receipt/audit_log.h"
+#include "policyd/receipt/recorder.h"
 #include "policyd/store/store.h"
 
 #include <string.h>

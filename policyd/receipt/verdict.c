@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/document/verdict.h"
+#include "policyd/receipt/verdict.h"
 
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/document/doc.h"
 #include "lib/encoding.h"
-#include "policyd/audit_log.h"
-#include "policyd/pending.h"
-#include "policyd/receipt_issuer.h"
-#include "policyd/recorder.h"
-#include "policyd/secure_time.h"
+#include "policyd/document/secure_time.h"
+#include "policyd/receipt/audit_log.h"
+#include "policyd/receipt/pending.h"
+#include "policyd/receipt/receipt_issuer.h"
+#include "policyd/receipt/recorder.h"
 #include "policyd/store/store.h"
 
 #include <errno.h>
