@@ -30,6 +30,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/vp_secret.c %D%/vp_secret.h \
 	%D%/access/evaluate.c %D%/access/evaluate.h \
 	%D%/access/explain.c %D%/access/explain.h \
+	%D%/document/config_window.c %D%/document/config_window.h \
 	%D%/document/document_set.c %D%/document/document_set.h \
 	%D%/document/document_state.c %D%/document/document_state.h \
 	%D%/document/secure_time.c %D%/document/secure_time.h \

@@ -95,11 +95,6 @@ static int count_password_try(struct policyd *p, const char *kind,
 }
 
 /* ---- the config password */
-const char *password_get_open_config(const struct policyd *p)
-{
-	return clock_boot_ns() < p->window.until_ns ? p->window.id : "";
-}
-
 static int verify_config_password(const struct doc_vp_config *c,
 				  const char *password,
 				  struct password_crypto_key *ret,
@@ -158,8 +153,7 @@ int password_unlock_config(struct policyd *p, const char *id, const void *data,
 		r = save_try_counter(p, CONFIG, id, &none, e);
 	if (r < 0)
 		return r;
-	snprintf(p->window.id, sizeof(p->window.id), "%s", id);
-	p->window.until_ns = clock_boot_ns() + PASSWORD_WINDOW * NS_PER_S;
+	config_window_open(&p->window, id, PASSWORD_WINDOW);
 	if (vp_secret_send_secrets(p->cellsd, c, &k, e) < 0)
 		log_warning("%s", e->text);
 	/* What was refused for want of it may come again. */

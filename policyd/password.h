@@ -27,9 +27,6 @@ uint64_t password_get_delay(uint32_t wrong);
 /* Nanoseconds to wait still; a boot clock that restarted waits all again. */
 uint64_t password_get_wait(const struct store_counter *c, uint64_t boot_ns);
 
-/* The config that may be replaced now, "" if none. */
-const char *password_get_open_config(const struct policyd *p);
-
 /* Opens the window for a config. err.password, err.locked-out. */
 int password_unlock_config(struct policyd *p, const char *id,
 			   const void *password, size_t len, struct err *e);

@@ -18,7 +18,7 @@ void policyd_unload(struct policyd *p)
 	document_state_fini(&p->state);
 	key_free(p->identity.key);
 	p->identity = (struct identity){ 0 };
-	p->window.until_ns = 0;
+	p->window = (struct config_window){ 0 };
 }
 
 void policyd_init_recorder(struct policyd *p)

@@ -11,6 +11,7 @@
 #include <systemd/sd-event.h>
 
 #include "policyd/access/evaluate.h"
+#include "policyd/document/config_window.h"
 #include "policyd/document/document_state.h"
 #include "policyd/document/secure_time.h"
 #include "policyd/receipt/pending.h"
@@ -43,10 +44,7 @@ struct policyd {
 	uint64_t arrived_ns;   /* mono: the last envelope or layer came */
 	uint64_t activated_ns; /* arrival of what completed the set */
 
-	struct {
-		char id[DOC_ID_SIZE];
-		uint64_t until_ns; /* boot clock */
-	} window;		   /* of cellsctl unlock-config */
+	struct config_window window;
 
 	struct cellsd_client *cellsd;
 	struct reconcile *delivery;

@@ -7,7 +7,6 @@
 #include "lib/log.h"
 #include "policyd/activate.h"
 #include "policyd/layer/image.h"
-#include "policyd/password.h"
 #include "policyd/policyd.h"
 #include "policyd/receipt/verdict.h"
 #include "policyd/reconcile.h"
@@ -18,7 +17,7 @@
 void staging_gather_facts(const struct policyd *p, struct activate_facts *ret)
 {
 	activate_gather_facts(&p->recorder, &p->state, ret);
-	ret->verify.window = password_get_open_config(p);
+	ret->verify.window = config_window_get(&p->window);
 	ret->layers = p->layers;
 }
 
