@@ -109,6 +109,14 @@ int store_begin(struct store *s, bool durable, struct store **ret_tx,
 	return 0;
 }
 
+int store_begin_bulk(struct store *s, bool durable, struct store **ret_tx,
+		     struct err *e)
+{
+	int r = store_fill_reserve(s, e);
+
+	return r < 0 ? r : store_begin(s, durable, ret_tx, e);
+}
+
 int store_commit(struct store **tx, struct err *e)
 {
 	struct store *s = steal(*tx);

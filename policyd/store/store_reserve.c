@@ -76,11 +76,3 @@ int store_fill_reserve(struct store *s, struct err *e)
 	r = db_exec(s->db, "DELETE FROM reserve", e);
 	return r < 0 ? r : fill_reserve(s, STORE_RESERVE_MAX, e);
 }
-
-int store_begin_bulk(struct store *s, bool durable, struct store **ret_tx,
-		     struct err *e)
-{
-	int r = store_fill_reserve(s, e);
-
-	return r < 0 ? r : store_begin(s, durable, ret_tx, e);
-}
