@@ -8,18 +8,10 @@
 #ifndef AGENT_AGENT_H
 #define AGENT_AGENT_H
 
-#include <stdint.h>
+#include "agent/agent_config.h"
 
 struct agent;
 struct err;
-
-struct agent_config {
-	char *server;	      /* instead of the enrolment's host; NULL */
-	uint64_t speed_limit; /* bytes a second for downloads; 0: none */
-	uint64_t parallel;    /* downloads at once */
-	uint64_t memory_max;  /* bytes held of downloads */
-	const char *state_dir;
-};
 
 int agent_new(const struct agent_config *conf, struct agent **ret,
 	      struct err *e);

@@ -5,7 +5,7 @@ noinst_LIBRARIES += %D%/libagent.a
 	$(SYSTEMD_CFLAGS)
 %C%_libagent_a_SOURCES = \
 	%D%/address.c %D%/address.h \
-	%D%/agent.c %D%/agent.h \
+	%D%/agent.c %D%/agent.h %D%/agent_config.h \
 	%D%/backoff.c %D%/backoff.h \
 	%D%/enroll.c %D%/enroll.h \
 	%D%/worker.c %D%/worker.h \

@@ -4,7 +4,7 @@
 #define AGENT_SESSION_H
 
 #include "agent/address.h"
-#include "agent/agent.h"
+#include "agent/agent_config.h"
 #include "agent/backoff.h"
 #include "agent/enroll.h"
 #include "agent/policyd_client.h"

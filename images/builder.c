@@ -8,6 +8,7 @@
 #include "images/staging.h"
 #include "images/tree/scan.h"
 #include "images/tree/tree.h"
+#include "images/tree/tree_entry.h"
 #include "lib/architecture.h"
 #include "lib/auto.h"
 #include "lib/document/doc.h"

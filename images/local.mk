@@ -29,7 +29,7 @@ noinst_LIBRARIES += %D%/libimage.a
 	%D%/tree/path_map.c %D%/tree/path_map.h \
 	%D%/tree/prune.c %D%/tree/prune.h \
 	%D%/tree/scan.c %D%/tree/scan.h \
-	%D%/tree/tree.c %D%/tree/tree.h \
+	%D%/tree/tree.c %D%/tree/tree.h %D%/tree/tree_entry.h \
 	%D%/tree/tree_layer.c \
 	%D%/tree/tree_path.c %D%/tree/tree_path.h \
 	%D%/tree/tree_place.c %D%/tree/tree_place.h \

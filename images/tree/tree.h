@@ -17,22 +17,8 @@
 
 struct err;
 struct tree;
-
-struct tree_entry {
-	const char *path; /* as the archive says; "" or "." is the root */
-	const char *link; /* target of a hard or symbolic link, or NULL */
-	bool is_hardlink;
-	mode_t mode; /* type and permissions */
-	uid_t uid;
-	gid_t gid;
-	struct timespec mtime;
-};
-
-/* What was left out, for a note to the user. */
-struct tree_omissions {
-	unsigned int devices, sockets, xattrs;
-	char first_device[128];
-};
+struct tree_entry;
+struct tree_omissions;
 
 /* Makes the folder `path`, which must not exist yet. */
 int tree_new(const char *path, struct tree **ret, struct err *e);

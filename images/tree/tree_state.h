@@ -3,8 +3,11 @@
 #ifndef IMAGES_TREE_TREE_STATE_H
 #define IMAGES_TREE_TREE_STATE_H
 
-#include "images/tree/tree.h"
+#include <stdint.h>
 
+#include "images/tree/tree_entry.h"
+
+struct err;
 struct path_map;
 struct path_state;
 

@@ -4,6 +4,7 @@
 #include "images/interrupt.h"
 #include "images/tree/acl.h"
 #include "images/tree/tree.h"
+#include "images/tree/tree_entry.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/io.h"

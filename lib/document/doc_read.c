@@ -2,7 +2,6 @@
 #include "lib/document/doc_read.h"
 
 #include "lib/auto.h"
-#include "lib/document/doc.h"
 #include "lib/document/xml.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
