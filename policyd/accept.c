@@ -12,7 +12,7 @@
 #include "policyd/receipt/audit_log.h"
 #include "policyd/receipt/receipt_issuer.h"
 #include "policyd/receipt/recorder.h"
-#include "policyd/receipt/verdict.h"
+#include "policyd/receipt/refusal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -51,7 +51,8 @@ static int write_next_root(const struct recorder *rec, const struct verify *v,
 			   const char *text, const struct secure_time *time,
 			   struct err *e)
 {
-	const struct receipt_doc d = verdict_build_document(&v->doc->head);
+	const struct receipt_doc d =
+		receipt_issuer_describe_document(&v->doc->head);
 	const struct receipt_issuer_fields receipt = { .type = RECEIPT_APPLIED,
 						       .document = &d };
 	char saved[SECURE_TIME_TEXT_SIZE];
@@ -137,7 +138,8 @@ int accept_document(const struct recorder *rec, const struct activate_facts *f,
 		    struct verify *v, const char *text, struct activate *ret,
 		    struct err *e)
 {
-	const struct receipt_doc d = verdict_build_document(&v->doc->head);
+	const struct receipt_doc d =
+		receipt_issuer_describe_document(&v->doc->head);
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	enum store_staged state = STORE_ACCEPTED;
 	int r = store_begin_bulk(rec->store, activate_lacks_one(f), &tx, e);

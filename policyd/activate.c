@@ -9,7 +9,7 @@
 #include "policyd/document/secure_time.h"
 #include "policyd/layer/layer_store.h"
 #include "policyd/receipt/recorder.h"
-#include "policyd/receipt/verdict.h"
+#include "policyd/receipt/refusal.h"
 
 #include <string.h>
 
@@ -55,7 +55,7 @@ static int check_partial_set(const struct snapshot *s,
 }
 
 /* ---- documents that are here already: from their bytes, each time */
-/* All tests of a document that came before. 0: it stands, and was added. */
+/* All tests of a document that came before. 0: it holds, and was added. */
 static int verify_stored_document(const struct activate_facts *f,
 				  const struct snapshot *s,
 				  const struct snapshot_entry *n,
@@ -86,7 +86,7 @@ static int verify_stored_document(const struct activate_facts *f,
 static bool is_document_error(int r, const struct err *e)
 {
 	return r == -ENOENT ||
-	       (verdict_is_refusal(e) && e->reason != REASON_MIX_AND_MATCH);
+	       (refusal_is_caused_by(e) && e->reason != REASON_MIX_AND_MATCH);
 }
 
 /*
@@ -317,10 +317,9 @@ int activate_write_refusal(const struct recorder *rec,
 
 	memcpy(d.digest, staged->digest, HASH_SIZE);
 	if (r == 0)
-		r = verdict_write_refusal(
+		r = refusal_write(
 			rec,
-			&(struct verdict_refusal){ VERDICT_ACCEPTED, &d, NULL,
-						   why },
+			&(struct refusal){ REFUSAL_ACCEPTED, &d, NULL, why },
 			&seq, e);
 	if (r == 0)
 		r = activate_delete_staged_rows(rec->store, e);

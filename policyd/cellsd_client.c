@@ -320,7 +320,7 @@ void cellsd_client_remove_layer(struct cellsd_client *client,
 	json_object_del(client->given, digest);
 }
 
-/* As cellsd last told; the weakest if it never did. */
+/* As cellsd last reported; the weakest if it never did. */
 static int load_saved_level(struct store *store, enum doc_level *ret,
 			    struct err *e)
 {

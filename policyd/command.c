@@ -15,7 +15,8 @@
 #include "policyd/receipt/pending.h"
 #include "policyd/receipt/receipt_issuer.h"
 #include "policyd/receipt/recorder.h"
-#include "policyd/receipt/verdict.h"
+#include "policyd/receipt/refusal.h"
+#include "policyd/submit_result.h"
 #include "policyd/vp_secret.h"
 
 #include <string.h>
@@ -86,7 +87,7 @@ static struct receipt_doc build_command_document(const struct store_command *j)
 }
 
 int command_repeat_receipt(struct command_queue *q, const struct doc *d,
-			   struct verdict *ret, struct err *e)
+			   struct submit_result *ret, struct err *e)
 {
 	struct store_command j;
 	int r = store_get_command(q->store, d->head.id, &j, e);
@@ -198,8 +199,8 @@ static int write_command_refusal(struct command_queue *q,
 				 struct err *e)
 {
 	const struct receipt_doc d = build_command_document(j);
-	const struct verdict_refusal f = { VERDICT_SIGNER, &d, j->vp, why };
-	int r = verdict_write_refusal(q->rec, &f, &j->receipt, e);
+	const struct refusal f = { REFUSAL_SIGNER, &d, j->vp, why };
+	int r = refusal_write(q->rec, &f, &j->receipt, e);
 
 	j->done = j->is_void = true;
 	/* What was only counted is looked at again when it comes again. */
@@ -211,7 +212,7 @@ static int write_command_refusal(struct command_queue *q,
 static int save_received_command(struct command_queue *q,
 				 struct store_command *j,
 				 const struct doc_command *c,
-				 struct verdict *ret, struct err *e)
+				 struct submit_result *ret, struct err *e)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct err why;
@@ -243,7 +244,7 @@ static int save_received_command(struct command_queue *q,
 }
 
 int command_receive(struct command_queue *q, const struct doc_command *c,
-		    struct verdict *ret, struct err *e)
+		    struct submit_result *ret, struct err *e)
 {
 	struct store_command j = { .type = DOC_COMMAND,
 				   .version = c->head.version,
@@ -437,13 +438,13 @@ static int fail_command(struct command_queue *q, const struct store_command *j,
 			const struct err *why, struct err *e)
 {
 	const struct receipt_doc d = build_command_document(j);
-	const struct verdict_refusal f = { VERDICT_ACCEPTED, &d, j->vp, why };
+	const struct refusal f = { REFUSAL_ACCEPTED, &d, j->vp, why };
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	int64_t seq = 0;
 	int r = store_begin(q->store, true, &tx, e);
 
 	if (r == 0)
-		r = verdict_write_refusal(q->rec, &f, &seq, e);
+		r = refusal_write(q->rec, &f, &seq, e);
 	if (r == 0)
 		r = store_mark_command_done(q->store, j->id, seq, true, e);
 	if (r == 0)

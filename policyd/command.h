@@ -18,7 +18,7 @@ struct document_state;
 struct err;
 struct recorder;
 struct secure_time;
-struct verdict;
+struct submit_result;
 
 /* All borrowed. */
 struct command_queue_options {
@@ -42,12 +42,12 @@ int command_save(const struct recorder *rec, const struct store_command *j,
 
 /* A verified command. */
 int command_receive(struct command_queue *q, const struct doc_command *c,
-		    struct verdict *ret, struct err *e);
+		    struct submit_result *ret, struct err *e);
 
 /* A command or membership that was taken before, with the same bytes: its
- * receipt is told once more. */
+ * receipt is sent once more. */
 int command_repeat_receipt(struct command_queue *q, const struct doc *d,
-			   struct verdict *ret, struct err *e);
+			   struct submit_result *ret, struct err *e);
 
 /* The device's own rule: lock or wipe the VP. The same id is done once. */
 int command_enforce_rule(struct command_queue *q, const char *id,

@@ -12,7 +12,7 @@
 /* What an action is to cellsd, and what it leaves. */
 struct command_action {
 	const char *method;
-	/* The VP's afterwards; NULL: cellsd tells, for it may find nothing to
+	/* The VP's afterwards; NULL: cellsd says, for it may find nothing to
 	 * do. */
 	const char *state;
 	enum doc_action action;
@@ -26,7 +26,7 @@ struct command_action {
 /* By the name of the document's action; NULL: this version cannot do it. */
 const struct command_action *command_action_find(const char *name);
 
-/* Does the VP pass through what this receipt tells of while it is done? */
+/* Does the VP pass through the state of this receipt while it is done? */
 bool command_action_passes(const char *name, enum receipt_type t);
 
 #endif

@@ -14,7 +14,7 @@
 #include "policyd/policyd.h"
 #include "policyd/receipt/audit_log.h"
 #include "policyd/receipt/receipt_issuer.h"
-#include "policyd/receipt/verdict.h"
+#include "policyd/receipt/refusal.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -570,10 +570,10 @@ void device_events_handle_apply_error(struct policyd *p, const struct err *why)
 	struct err e;
 
 	if (store_get_int_or_default(p->store, STORE_APPLYING, 0) &&
-	    verdict_refuse(&p->recorder,
-			   &(struct verdict_refusal){ VERDICT_ACCEPTED, &doc,
-						      NULL, why },
-			   &e) < 0)
+	    refusal_commit(
+		    &p->recorder,
+		    &(struct refusal){ REFUSAL_ACCEPTED, &doc, NULL, why },
+		    &e) < 0)
 		log_error("write receipt: %s", e.text);
 }
 

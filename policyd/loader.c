@@ -9,7 +9,7 @@
 #include "policyd/activate.h"
 #include "policyd/document/document_state.h"
 #include "policyd/receipt/recorder.h"
-#include "policyd/receipt/verdict.h"
+#include "policyd/receipt/refusal.h"
 
 #include <string.h>
 
@@ -50,7 +50,7 @@ static void add_load_fault(struct loader *l, const char *type, const char *id,
 	f->why.reason = REASON_INTERNAL;
 }
 
-/* ---- what is forgotten once it was told */
+/* ---- what is forgotten once it was reported */
 static int remove_faulty_row(struct store *store, const struct load_fault *f,
 			     struct err *e)
 {
@@ -75,11 +75,10 @@ static int report_fault(const struct recorder *rec, const struct load_fault *f,
 	if (strcmp(f->type, "snapshot") == 0)
 		d.id = rec->identity->device;
 	if (r == 0)
-		r = verdict_write_refusal(
-			rec,
-			&(struct verdict_refusal){ VERDICT_ACCEPTED, &d, NULL,
-						   &f->why },
-			&seq, e);
+		r = refusal_write(rec,
+				  &(struct refusal){ REFUSAL_ACCEPTED, &d, NULL,
+						     &f->why },
+				  &seq, e);
 	if (r == 0)
 		r = remove_faulty_row(rec->store, f, e);
 	return r < 0 ? r : store_commit(&tx, e);
@@ -92,7 +91,7 @@ static void report_all_faults(const struct loader *l)
 
 	for (unsigned int i = 0; i < l->n; i++)
 		if (report_fault(l->rec, &l->fault[i], &e) < 0)
-			log_error("tell of %s '%s': %s", l->fault[i].type,
+			log_error("report %s '%s': %s", l->fault[i].type,
 				  l->fault[i].id, e.text);
 }
 
@@ -135,7 +134,7 @@ static void load_text_value(struct store *store, const char *name, char *ret,
 		snprintf(ret, size, "%s", text);
 }
 
-/* Without its key the device does what it is told, and cannot prove it. */
+/* Without its key the device obeys, and cannot prove it. */
 static void load_identity(struct loader *l)
 {
 	auto_free char *pem = NULL;
@@ -157,7 +156,7 @@ static void load_identity(struct loader *l)
 }
 
 /* ---- documents in force */
-/* The document that the row tells of, or another one's bytes? */
+/* The document of the row, or another one's bytes? */
 static int check_row_document(const char *org, const struct store_row *row,
 			      const struct doc_head *h, struct err *e)
 {

@@ -26,6 +26,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/staging.c %D%/staging.h \
 	%D%/status.c %D%/status.h \
 	%D%/submit.c %D%/submit.h \
+	%D%/submit_result.h \
 	%D%/unenroll.c %D%/unenroll.h \
 	%D%/vp_secret.c %D%/vp_secret.h \
 	%D%/access/evaluate.c %D%/access/evaluate.h \
@@ -45,7 +46,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/receipt/receipt_issuer.c %D%/receipt/receipt_issuer.h \
 	%D%/receipt/recorder.c %D%/receipt/recorder.h \
 	%D%/receipt/resume.c %D%/receipt/resume.h \
-	%D%/receipt/verdict.c %D%/receipt/verdict.h \
+	%D%/receipt/refusal.c %D%/receipt/refusal.h \
 	%D%/store/store.c %D%/store/store.h \
 	%D%/store/store_command.c \
 	%D%/store/store_document.c \

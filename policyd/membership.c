@@ -10,14 +10,14 @@
 #include "policyd/receipt/audit_log.h"
 #include "policyd/receipt/receipt_issuer.h"
 #include "policyd/receipt/recorder.h"
-#include "policyd/receipt/verdict.h"
+#include "policyd/receipt/refusal.h"
 
 #include <string.h>
 
 static int write_membership(const struct recorder *rec, struct store_command *j,
 			    const struct doc_membership *m, struct err *e)
 {
-	const struct receipt_doc d = verdict_build_document(&m->head);
+	const struct receipt_doc d = receipt_issuer_describe_document(&m->head);
 	char hex[2 * HASH_SIZE + 1];
 	int r = receipt_issuer_write(
 		rec,

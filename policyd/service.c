@@ -15,10 +15,11 @@
 #include "policyd/receipt/audit_log.h"
 #include "policyd/receipt/gap.h"
 #include "policyd/receipt/receipt_issuer.h"
+#include "policyd/receipt/refusal.h"
 #include "policyd/receipt/resume.h"
-#include "policyd/receipt/verdict.h"
 #include "policyd/status.h"
 #include "policyd/submit.h"
+#include "policyd/submit_result.h"
 #include "policyd/unenroll.h"
 
 #include <string.h>
@@ -51,7 +52,7 @@ static int send_text_reply(sd_bus_message *m, const char *text, struct err *e)
 /* ---- what the agent calls */
 static int handle_submit(struct policyd *p, sd_bus_message *m, struct err *e)
 {
-	struct verdict result;
+	struct submit_result result;
 	bool refused;
 	const void *data;
 	size_t len;
@@ -63,7 +64,7 @@ static int handle_submit(struct policyd *p, sd_bus_message *m, struct err *e)
 	/* No error of the call, or the agent would hang up before what comes
 	 * behind it: an order, for which room is kept. */
 	if (r < 0 && e->reason == REASON_STORAGE_FULL)
-		result = (struct verdict){ "refused", *e };
+		result = (struct submit_result){ "refused", *e };
 	else if (r < 0)
 		return r;
 	refused = strcmp(result.outcome, "refused") == 0;

@@ -8,7 +8,7 @@
 #include "policyd/activate.h"
 #include "policyd/layer/image.h"
 #include "policyd/policyd.h"
-#include "policyd/receipt/verdict.h"
+#include "policyd/receipt/refusal.h"
 #include "policyd/reconcile.h"
 #include "policyd/schedule.h"
 
@@ -127,7 +127,7 @@ int staging_retry(struct policyd *p, struct err *e)
 	r = store_begin_bulk(p->store, true, &tx, e);
 	if (r == 0)
 		r = activate_add_document(&facts, NULL, STORE_AWAITED, &a, e);
-	if (r < 0 && verdict_is_refusal(e)) {
+	if (r < 0 && refusal_is_caused_by(e)) {
 		const struct err why = *e;
 
 		store_rollbackp(&tx);

@@ -11,14 +11,16 @@
 #include "policyd/document/verify.h"
 #include "policyd/membership.h"
 #include "policyd/policyd.h"
-#include "policyd/receipt/verdict.h"
+#include "policyd/receipt/receipt_issuer.h"
+#include "policyd/receipt/refusal.h"
 #include "policyd/staging.h"
+#include "policyd/submit_result.h"
 
 #include <string.h>
 
 #define UNKNOWN "unknown"
 
-/* As much of what was refused as may be told: nothing is parsed before its
+/* As much of what was refused as may be reported: nothing is parsed before its
  * signatures hold. */
 static struct receipt_doc describe_submission(const struct envelope *env,
 					      const struct verify *v)
@@ -27,7 +29,7 @@ static struct receipt_doc describe_submission(const struct envelope *env,
 	struct receipt_doc d = { UNKNOWN, UNKNOWN, 0, { 0 } };
 
 	if (v->doc)
-		return verdict_build_document(&v->doc->head);
+		return receipt_issuer_describe_document(&v->doc->head);
 	if (v->snapshot)
 		return accept_describe_snapshot(v->snapshot);
 	type = doc_type_from_payload_type(env->type);
@@ -41,7 +43,7 @@ static struct receipt_doc describe_submission(const struct envelope *env,
 
 /* ---- being taken: in the store, then in memory */
 static int take_root(struct policyd *p, struct verify *v, const char *text,
-		     struct verdict *ret, struct err *e)
+		     struct submit_result *ret, struct err *e)
 {
 	struct secure_time time = p->time;
 	int r;
@@ -66,7 +68,7 @@ static int take_root(struct policyd *p, struct verify *v, const char *text,
 }
 
 /* The staged one again: whatever blocked it may be gone by now. */
-static void retry_staged_snapshot(struct policyd *p, struct verdict *ret)
+static void retry_staged_snapshot(struct policyd *p, struct submit_result *ret)
 {
 	struct err e;
 
@@ -83,7 +85,8 @@ static void retry_staged_snapshot(struct policyd *p, struct verdict *ret)
 }
 
 static int take_snapshot(struct policyd *p, const struct activate_facts *f,
-			 struct verify *v, struct verdict *ret, struct err *e)
+			 struct verify *v, struct submit_result *ret,
+			 struct err *e)
 {
 	AUTO(activate_fini) struct activate a = { 0 };
 	struct secure_time time = p->time;
@@ -102,7 +105,7 @@ static int take_snapshot(struct policyd *p, const struct activate_facts *f,
 
 /* The snapshot is refused in its document's stead. */
 static int refuse_staged_snapshot(struct policyd *p, const struct err *why,
-				  struct verdict *ret, struct err *e)
+				  struct submit_result *ret, struct err *e)
 {
 	int r = staging_refuse(p, why, e);
 
@@ -115,7 +118,7 @@ static int refuse_staged_snapshot(struct policyd *p, const struct err *why,
 
 static int take_document(struct policyd *p, const struct activate_facts *f,
 			 struct verify *v, const char *text,
-			 struct verdict *ret, struct err *e)
+			 struct submit_result *ret, struct err *e)
 {
 	AUTO(activate_fini) struct activate a = { 0 };
 	int r;
@@ -127,7 +130,7 @@ static int take_document(struct policyd *p, const struct activate_facts *f,
 		return 0;
 	}
 	r = accept_document(&p->recorder, f, v, text, &a, e);
-	if (r < 0 && verdict_is_refusal(e)) {
+	if (r < 0 && refusal_is_caused_by(e)) {
 		const struct err why = *e;
 
 		return refuse_staged_snapshot(p, &why, ret, e);
@@ -141,7 +144,7 @@ static int take_document(struct policyd *p, const struct activate_facts *f,
 }
 
 static int take_membership(struct policyd *p, const struct doc_membership *m,
-			   struct verdict *ret, struct err *e)
+			   struct submit_result *ret, struct err *e)
 {
 	int r = membership_accept(&p->recorder, m, e);
 
@@ -157,7 +160,7 @@ static int take_membership(struct policyd *p, const struct doc_membership *m,
 static int handle_verified_envelope(struct policyd *p,
 				    const struct activate_facts *f,
 				    struct verify *v, const char *text,
-				    struct verdict *ret, struct err *e)
+				    struct submit_result *ret, struct err *e)
 {
 	if (v->known && !v->doc && !v->snapshot) {
 		ret->outcome = "known"; /* a root */
@@ -207,13 +210,13 @@ static bool is_snapshot_document(const char *type)
 }
 
 static int handle_submit_error(struct policyd *p, const struct receipt_doc *d,
-			       enum verdict_source source, struct verdict *ret,
-			       struct err *e)
+			       enum refusal_source source,
+			       struct submit_result *ret, struct err *e)
 {
 	const struct err why = *e;
-	const struct verdict_refusal f = { source, d, NULL, &why };
+	const struct refusal f = { source, d, NULL, &why };
 
-	if (!verdict_is_refusal(&why))
+	if (!refusal_is_caused_by(&why))
 		return e->reason ? -reason_errno(e->reason) : -EIO;
 	log_info("refused %s '%s' %u: %s", d->type, d->id, d->version,
 		 why.text);
@@ -226,11 +229,11 @@ static int handle_submit_error(struct policyd *p, const struct receipt_doc *d,
 		p->state.staged_blocked = true;
 	ret->outcome = "refused";
 	ret->e = why;
-	return verdict_refuse(&p->recorder, &f, e);
+	return refusal_commit(&p->recorder, &f, e);
 }
 
 int submit_envelope(struct policyd *p, const void *data, size_t len,
-		    struct verdict *ret, struct err *e)
+		    struct submit_result *ret, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(verify_fini) struct verify v = { 0 };
@@ -243,11 +246,11 @@ int submit_envelope(struct policyd *p, const void *data, size_t len,
 		return err_reason(e, REASON_BUSY,
 				  "submit: this device is not enrolled");
 	p->arrived_ns = clock_mono_ns();
-	*ret = (struct verdict){ 0 };
+	*ret = (struct submit_result){ 0 };
 	r = envelope_parse(data, len, &env, e);
 	if (r < 0) {
 		hash_sha256(data, len, d.digest);
-		return handle_submit_error(p, &d, VERDICT_STRANGER, ret, e);
+		return handle_submit_error(p, &d, REFUSAL_STRANGER, ret, e);
 	}
 	/* Not before: what is too large is not copied either. */
 	text = strndup(data, len);
@@ -266,6 +269,6 @@ int submit_envelope(struct policyd *p, const void *data, size_t len,
 		return 0;
 	d = describe_submission(env, &v);
 	return handle_submit_error(
-		p, &d, v.doc || v.snapshot ? VERDICT_SIGNER : VERDICT_STRANGER,
+		p, &d, v.doc || v.snapshot ? REFUSAL_SIGNER : REFUSAL_STRANGER,
 		ret, e);
 }

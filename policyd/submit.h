@@ -10,10 +10,10 @@
 
 struct err;
 struct policyd;
-struct verdict;
+struct submit_result;
 
 /* < 0: it could not be decided (no memory, no disk); nothing was changed. */
 int submit_envelope(struct policyd *p, const void *data, size_t len,
-		    struct verdict *ret, struct err *e);
+		    struct submit_result *ret, struct err *e);
 
 #endif

@@ -10,8 +10,9 @@
 #include "policyd/layer/layer_assembly.h"
 #include "policyd/layer/layer_store.h"
 #include "policyd/receipt/pending.h"
+#include "policyd/receipt/receipt_issuer.h"
 #include "policyd/receipt/recorder.h"
-#include "policyd/receipt/verdict.h"
+#include "policyd/receipt/refusal.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -87,14 +88,13 @@ static void refuse_image_document(struct image *im,
 				  const struct doc_head *image,
 				  const struct err *why)
 {
-	const struct receipt_doc d = verdict_build_document(image);
+	const struct receipt_doc d = receipt_issuer_describe_document(image);
 	struct err e;
 
 	log_warning("image '%s' %u: %s", image->id, image->version, why->text);
 	im->o.state->staged_blocked = true;
-	if (verdict_refuse(im->o.recorder,
-			   &(struct verdict_refusal){ VERDICT_ACCEPTED, &d,
-						      NULL, why },
+	if (refusal_commit(im->o.recorder,
+			   &(struct refusal){ REFUSAL_ACCEPTED, &d, NULL, why },
 			   &e) < 0)
 		log_error("write receipt: %s", e.text);
 }

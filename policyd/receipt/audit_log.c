@@ -88,7 +88,7 @@ static int make_record_room(const struct recorder *rec, struct err *e)
 	return bytes - gone + 2 * AUDIT_RECORD_MAX <= AUDIT_LOG_BYTES_MAX;
 }
 
-/* Tells of what was counted since the last record. */
+/* Reports what was counted since the last record. */
 static int write_lost_count(const struct recorder *rec, struct err *e)
 {
 	auto_json json_t *detail = NULL;

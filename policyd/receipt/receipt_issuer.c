@@ -16,6 +16,16 @@
 #define RECEIPT_BYTES_MAX (INT64_C(256) * 1024)
 #define DROP_BYTES (RECEIPT_ISSUER_BYTES_MAX / 16)
 
+struct receipt_doc receipt_issuer_describe_document(const struct doc_head *h)
+{
+	struct receipt_doc d = {
+		doc_type_name(h->type), h->id, h->version, { 0 }
+	};
+
+	memcpy(d.digest, h->digest, HASH_SIZE);
+	return d;
+}
+
 void receipt_issuer_get_state_digest(const struct recorder *rec, char ret[72])
 {
 	struct receipt_doc docs[DOCUMENT_SET_MAX];
@@ -23,10 +33,7 @@ void receipt_issuer_get_state_digest(const struct recorder *rec, char ret[72])
 	for (unsigned int i = 0; i < rec->in_force->n; i++) {
 		const struct doc_head *h = &rec->in_force->doc[i]->doc->head;
 
-		docs[i] = (struct receipt_doc){
-			doc_type_name(h->type), h->id, h->version, { 0 }
-		};
-		memcpy(docs[i].digest, h->digest, HASH_SIZE);
+		docs[i] = receipt_issuer_describe_document(h);
 	}
 	receipt_state_digest(docs, rec->in_force->n, ret);
 }

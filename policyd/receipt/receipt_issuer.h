@@ -14,6 +14,7 @@
 /* The oldest go when there are more, first those that the server has. */
 #define RECEIPT_ISSUER_BYTES_MAX (INT64_C(64) * 1024 * 1024)
 
+struct doc_head;
 struct err;
 struct recorder;
 
@@ -48,6 +49,9 @@ int receipt_issuer_make_room(const struct recorder *rec, struct err *e);
 /* Signs a payload as it was written. The caller frees *ret. */
 int receipt_issuer_sign(const struct recorder *rec, const char *payload,
 			char **ret, struct err *e);
+
+/* How receipts name a document; type and id are borrowed from the head. */
+struct receipt_doc receipt_issuer_describe_document(const struct doc_head *h);
 
 /* The digest of all that is in force. */
 void receipt_issuer_get_state_digest(const struct recorder *rec, char ret[72]);

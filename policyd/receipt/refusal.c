@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyd/receipt/verdict.h"
+#include "policyd/receipt/refusal.h"
 
 #include "lib/auto.h"
 #include "lib/clock.h"
@@ -19,20 +19,10 @@
 #define STRANGERS_MAX 60
 #define SIGNERS_MAX 100
 
-bool verdict_is_refusal(const struct err *e)
+bool refusal_is_caused_by(const struct err *e)
 {
 	return e->reason != REASON_NONE && e->reason != REASON_STORAGE_FULL &&
 	       e->reason != REASON_INTERNAL;
-}
-
-struct receipt_doc verdict_build_document(const struct doc_head *h)
-{
-	struct receipt_doc d = {
-		doc_type_name(h->type), h->id, h->version, { 0 }
-	};
-
-	memcpy(d.digest, h->digest, HASH_SIZE);
-	return d;
 }
 
 static json_t *describe_refusal(const struct receipt_doc *d,
@@ -46,15 +36,15 @@ static json_t *describe_refusal(const struct receipt_doc *d,
 			 "reason", err_code(why));
 }
 
-/* Is it to be told? *ret_again: how often the same was refused meanwhile. */
-static int record_refusal(const struct recorder *rec,
-			  const struct verdict_refusal *f, int64_t *ret_again,
-			  struct err *e)
+/* Is it to be reported? *ret_again: how often the same was refused meanwhile.
+ */
+static int record_refusal(const struct recorder *rec, const struct refusal *f,
+			  int64_t *ret_again, struct err *e)
 {
 	static const unsigned int max[] = {
-		[VERDICT_STRANGER] = STRANGERS_MAX,
-		[VERDICT_SIGNER] = SIGNERS_MAX,
-		[VERDICT_ACCEPTED] = UINT32_MAX,
+		[REFUSAL_STRANGER] = STRANGERS_MAX,
+		[REFUSAL_SIGNER] = SIGNERS_MAX,
+		[REFUSAL_ACCEPTED] = UINT32_MAX,
 	};
 	/* Not secure time, which a new root may set back. */
 	int64_t now = secure_time_get_total_uptime(rec->time, clock_boot_ns()),
@@ -64,7 +54,7 @@ static int record_refusal(const struct recorder *rec,
 		&(struct store_refusal){ .digest = f->what->digest,
 					 .reason = err_code(f->why),
 					 .is_signed =
-						 f->source != VERDICT_STRANGER,
+						 f->source != REFUSAL_STRANGER,
 					 .now = now,
 					 .since = now - AGAIN_SECONDS,
 					 .max = max[f->source] },
@@ -76,7 +66,7 @@ static int record_refusal(const struct recorder *rec,
 	return r < 0 ? r : STORE_TOO_MANY;
 }
 
-/* What was only counted since the last one that was told. */
+/* What was only counted since the last one that was reported. */
 static json_t *build_refusal_details(const struct recorder *rec,
 				     const struct err *why, int64_t again,
 				     struct err *e)
@@ -99,9 +89,8 @@ static json_t *build_refusal_details(const struct recorder *rec,
 	return j;
 }
 
-int verdict_write_refusal(const struct recorder *rec,
-			  const struct verdict_refusal *f, int64_t *ret_seq,
-			  struct err *e)
+int refusal_write(const struct recorder *rec, const struct refusal *f,
+		  int64_t *ret_seq, struct err *e)
 {
 	struct receipt_issuer_fields receipt = {
 		.type = RECEIPT_REFUSED,
@@ -127,7 +116,7 @@ int verdict_write_refusal(const struct recorder *rec,
 	return receipt_issuer_write(rec, &receipt, ret_seq, e);
 }
 
-int verdict_refuse(const struct recorder *rec, const struct verdict_refusal *f,
+int refusal_commit(const struct recorder *rec, const struct refusal *f,
 		   struct err *e)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
@@ -137,7 +126,7 @@ int verdict_refuse(const struct recorder *rec, const struct verdict_refusal *f,
 	int r = store_begin_bulk(rec->store, false, &tx, e);
 
 	if (r == 0)
-		r = verdict_write_refusal(rec, f, &seq, e);
+		r = refusal_write(rec, f, &seq, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0 && seq > 0)
