@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # cells-mgmtd: all of the server but main(), so that tests link what ships.
 noinst_LIBRARIES += %D%/libmgmtd.a
-MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS) \
+MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(ARGON2_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS) \
 	$(SYSTEMD_CFLAGS)
 %C%_libmgmtd_a_CFLAGS = $(MGMTD_CFLAGS) -Wa,-I$(top_srcdir)
 %C%_libmgmtd_a_SOURCES = \
@@ -34,6 +34,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/channel/device_channel.c %D%/channel/device_channel.h \
 	%D%/core/alarm.c %D%/core/alarm.h \
 	%D%/core/metrics.c %D%/core/metrics.h \
+	%D%/core/password_pool.c %D%/core/password_pool.h \
 	%D%/core/problem.h \
 	%D%/core/ratelimit.c %D%/core/ratelimit.h \
 	%D%/core/server.c %D%/core/server.h \
@@ -64,6 +65,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 	%D%/store/idempotency.c %D%/store/idempotency.h \
 	%D%/store/json_column.c %D%/store/json_column.h \
 	%D%/store/local_token.c %D%/store/local_token.h \
+	%D%/store/password_hash.c %D%/store/password_hash.h \
 	%D%/store/pki.c %D%/store/pki.h \
 	%D%/store/root.c %D%/store/root.h \
 	%D%/store/schema.c %D%/store/schema.h \
@@ -71,10 +73,11 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(SQLITE_CFLAGS) $(J
 
 # What is compiled in by incbin.
 %D%/store/libmgmtd_a-schema.$(OBJEXT): schema/sql/mgmtd-001.sql \
-	schema/sql/mgmtd-002.sql schema/sql/mgmtd-003.sql
+	schema/sql/mgmtd-002.sql schema/sql/mgmtd-003.sql \
+	schema/sql/mgmtd-004.sql
 
 MGMTD_LIBS = mgmt-server/libmgmtd.a $(BASE_LIBS) $(XML_LIBS) $(LWS_LIBS) \
-	$(OPENSSL_LIBS) \
+	$(OPENSSL_LIBS) $(ARGON2_LIBS) \
 	$(SQLITE_LIBS) $(SYSTEMD_LIBS) $(ZSTD_LIBS)
 sbin_PROGRAMS += %D%/cells-mgmtd
 %C%_cells_mgmtd_SOURCES = %D%/main.c

@@ -5,7 +5,7 @@ dist_dbusinterface_DATA = \
 	%D%/dbus/org.cells.Device1.xml \
 	%D%/dbus/org.cells.Policy1.xml
 EXTRA_DIST += %D%/ws/cells.v1.json %D%/ws/cells.v1.md %D%/openapi.yaml %D%/sql/mgmtd-001.sql \
-	%D%/sql/mgmtd-002.sql %D%/sql/mgmtd-003.sql
+	%D%/sql/mgmtd-002.sql %D%/sql/mgmtd-003.sql %D%/sql/mgmtd-004.sql
 XSDS = \
 	%D%/xsd/command.xsd \
 	%D%/xsd/common.xsd \

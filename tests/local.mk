@@ -263,6 +263,12 @@ check_PROGRAMS += %D%/unit/test_route
 check_PROGRAMS += %D%/unit/test_audit_log
 %C%_unit_test_audit_log_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
 %C%_unit_test_audit_log_CFLAGS = $(MGMTD_CFLAGS)
+check_PROGRAMS += %D%/unit/test_password_hash
+%C%_unit_test_password_hash_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
+
+check_PROGRAMS += %D%/unit/test_password_pool
+%C%_unit_test_password_pool_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
+
 check_PROGRAMS += %D%/unit/test_ratelimit
 %C%_unit_test_ratelimit_LDADD = tests/unit/libunit.a $(MGMTD_LIBS) $(CHECK_LIBS)
 %C%_unit_test_ratelimit_CFLAGS = $(MGMTD_CFLAGS)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Local accounts: PBKDF2 verifiers; a login gives a token. */
+/* Local accounts with passwords; a login gives a token. */
 #include "lib/auto.h"
 #include "lib/clock.h"
-#include "lib/crypto/password_crypto.h"
 #include "lib/db.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
@@ -13,35 +12,18 @@
 #include "mgmt-server/store/token.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PASSWORD_MIN 12
 #define PASSWORD_MAX 1024
 #define TTL_DEFAULT 28800
 #define TTL_MAX 86400
-#define SALT_SIZE 16
 #define LOGINS_A_SECOND 2 /* of the whole server: each costs work */
-
-static int derive_password_verifier(const char *password, const uint8_t *salt,
-				    size_t salt_len, uint64_t iterations,
-				    uint8_t ret[HASH_SIZE], struct err *e)
-{
-	AUTO(password_crypto_wipe_key) struct password_crypto_key k = { 0 };
-	int r = password_crypto_derive_key(password, salt, salt_len, iterations,
-					   &k, e);
-
-	if (r == 0)
-		password_crypto_verifier(&k, ret);
-	return r;
-}
 
 struct account {
 	char name[65], role[16];
 	char *groups;
-	uint8_t salt[SALT_SIZE], verifier[HASH_SIZE];
-	uint64_t iterations;
+	char hash[PASSWORD_HASH_SIZE]; /* for an unknown name: nobody's */
 	bool found;
 };
 
@@ -55,21 +37,19 @@ static int load_account(struct server *s, const char *name, struct account *ret,
 {
 	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(s->db, &row, e,
-			 "SELECT role, groups, salt, iterations, verifier"
-			 " FROM user WHERE name = ?",
+			 "SELECT role, groups, hash FROM user WHERE name = ?",
 			 "s", name);
 
 	/* For an unknown name the same work is done as for a known one. */
-	ret->iterations = PASSWORD_CRYPTO_ITERATIONS_MIN;
+	snprintf(ret->hash, sizeof(ret->hash), "%s", password_hash_of_nobody());
 	if (r <= 0)
 		return r;
 	snprintf(ret->name, sizeof(ret->name), "%s", name);
 	snprintf(ret->role, sizeof(ret->role), "%s", db_text(row, 0));
 	ret->groups = strdup(db_text(row, 1));
-	ret->iterations = (uint64_t)db_int(row, 3);
-	db_copy_blob(row, 2, ret->salt, SALT_SIZE);
-	ret->found =
-		db_copy_blob(row, 4, ret->verifier, HASH_SIZE) && ret->groups;
+	ret->found = ret->groups && db_text(row, 2)[0];
+	if (ret->found)
+		snprintf(ret->hash, sizeof(ret->hash), "%s", db_text(row, 2));
 	return 0;
 }
 
@@ -88,64 +68,47 @@ static int check_login_rate(struct request *rq, struct err *e)
 	return err_set(e, PROBLEM_LIMITED, "too many log-ins: wait a minute");
 }
 
-/*
- * The derivation takes a good part of a second on purpose. A child does it, so
- * that the loop goes on: it gets the password, and gives back the verifier.
- */
-static int start_key_derivation(struct request *rq, const char *password,
-				const uint8_t salt[SALT_SIZE],
-				uint64_t iterations, struct err *e)
+/* What a child process is asked about a password, and what it answers; 1: it is
+ * still at it, or none is free yet. `hash` as of password_pool_start(). */
+static int ask_password_pool(struct request *rq, const char *hash,
+			     const char *password, struct password_result *ret,
+			     struct err *e)
 {
-	auto_close int in = -1;
-	uint8_t have[HASH_SIZE];
-	struct err ignored;
-	int fds[2];
-	pid_t pid;
+	struct password_pool *pool = &rq->server->passwords;
 
-	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
-		return err_sys(e, EIO, "log in");
-	rq->job = fds[0];
-	in = fds[1];
-	pid = fork();
-	if (pid < 0)
-		return err_set(e, PROBLEM_OVERLOADED, "log in: try again");
-	if (pid > 0)
-		return 1;
-	/* Nothing of the server's may be held by the child. */
-	if (in > STDERR_FILENO + 1)
-		close_range(STDERR_FILENO + 1, (unsigned int)in - 1, 0);
-	close_range((unsigned int)in + 1, ~0U, 0);
-	if (derive_password_verifier(password, salt, SALT_SIZE, iterations,
-				     have, &ignored) < 0 ||
-	    write(in, have, sizeof(have)) != sizeof(have))
-		_exit(EXIT_FAILURE);
-	_exit(EXIT_SUCCESS);
+	if (rq->job >= 0)
+		return password_pool_read(rq->job, ret, e);
+	return password_pool_start(pool, hash, password, &rq->job, e) < 0
+		       ? -PROBLEM_OVERLOADED
+		       : 1;
 }
 
-/* What the child derived; 1: it is still at it. */
-static int read_derived_verifier(const struct request *rq,
-				 uint8_t ret[HASH_SIZE], struct err *e)
+/* A login that waits: the hash that its password is compared with. */
+static int begin_login(struct request *rq, const struct account *a,
+		       struct err *e)
 {
-	ssize_t n = read(rq->job, ret, HASH_SIZE);
-
-	if (n < 0 && errno == EAGAIN)
-		return 1;
-	return n == HASH_SIZE ? 0 : err_set(e, EIO, "the derivation failed");
+	rq->work = strdup(a->hash);
+	rq->work_free = free;
+	return rq->work ? 0 : err_oom(e, "log in");
 }
 
-/* 0: the password is the account's; 1: the child is still at it. */
-static int verify_login_password(const struct request *rq,
+/* 0: the password is the account's; 1: not known yet. Meanwhile the account
+ * may have got another password. */
+static int verify_login_password(struct request *rq, const char *password,
 				 const struct account *a, struct err *e)
 {
-	uint8_t have[HASH_SIZE];
-	int r = read_derived_verifier(rq, have, e);
+	struct password_result got = { 0 };
+	int r = ask_password_pool(rq, rq->work, password, &got, e);
 
 	if (r != 0)
 		return r;
-	if (hash_compare(have, a->verifier, sizeof(have)) != 0 || !a->found)
+	if (!got.is_right || !a->found || strcmp(a->hash, rq->work) != 0)
 		return err_set(e, PROBLEM_UNAUTHORIZED,
 			       "user or password is wrong");
-	return 0;
+	return got.hash[0] ? db_run(rq->server->db, e,
+				    "UPDATE user SET hash = ? WHERE name = ?",
+				    "ss", got.hash, a->name)
+			   : 0;
 }
 
 static int issue_login_token(struct request *rq, const struct account *a,
@@ -184,7 +147,7 @@ int account_api_login(struct request *rq, struct err *e)
 		{ "ttl", JSON_INTEGER, true, &ttl },
 		{ NULL },
 	};
-	int r = rq->job < 0 ? check_login_rate(rq, e) : 0;
+	int r = rq->work ? 0 : check_login_rate(rq, e);
 
 	if (r == 0)
 		r = request_parse_body(rq, table, e);
@@ -196,38 +159,14 @@ int account_api_login(struct request *rq, struct err *e)
 	snprintf(rq->caller.name, sizeof(rq->caller.name), "%s", user);
 	request_set_audit(rq, user, NULL, NULL, NULL, NULL);
 	r = load_account(rq->server, user, &a, e);
+	if (r == 0 && !rq->work)
+		r = begin_login(rq, &a, e);
 	if (r == 0)
-		r = rq->job < 0 ? start_key_derivation(rq, password, a.salt,
-						       a.iterations, e)
-				: verify_login_password(rq, &a, e);
+		r = verify_login_password(rq, password, &a, e);
 	return r == 0 ? issue_login_token(rq, &a, ttl, e) : r;
 }
 
 /* ---- administration */
-/* The verifier of a new password under a new salt; 1: a child is at it. */
-struct new_verifier {
-	uint8_t salt[SALT_SIZE], verifier[HASH_SIZE];
-};
-
-static int derive_new_verifier(struct request *rq, const char *password,
-			       struct new_verifier **ret, struct err *e)
-{
-	struct new_verifier *f = rq->work;
-
-	if (!f) {
-		f = calloc(1, sizeof(*f));
-		if (!f)
-			return err_oom(e, "make an account");
-		rq->work = f;
-		rq->work_free = free;
-		hash_random(f->salt, sizeof(f->salt));
-		return start_key_derivation(rq, password, f->salt,
-					    PASSWORD_CRYPTO_ITERATIONS_MIN, e);
-	}
-	*ret = f;
-	return read_derived_verifier(rq, f->verifier, e);
-}
-
 static int build_user_json(struct request *rq, struct db_row *row, json_t **ret,
 			   struct err *e)
 {
@@ -310,7 +249,7 @@ int account_api_create(struct request *rq, struct err *e)
 		{ "groups", JSON_ARRAY, true, &groups },
 		{ NULL },
 	};
-	struct new_verifier *f = NULL;
+	struct password_result new = { 0 };
 	auto_free char *text = NULL;
 	int64_t rev = 0;
 	int r = request_parse_body(rq, table, e);
@@ -322,21 +261,18 @@ int account_api_create(struct request *rq, struct err *e)
 	if (r == 0)
 		r = check_password_length(password, e);
 	if (r == 0)
-		r = derive_new_verifier(rq, password, &f, e);
+		r = ask_password_pool(rq, NULL, password, &new, e);
 	if (r != 0)
 		return r;
 	text = groups ? json_text(groups) : strdup("[]");
 	if (!text)
 		r = err_oom(e, "make an account");
 	if (r == 0)
-		r = db_run(rq->server->db, e,
-			   "INSERT INTO user (name, role, groups, salt,"
-			   " iterations, verifier, created)"
-			   " VALUES (?, ?, ?, ?, ?, ?, ?)",
-			   "sssbibi", name, role, text, f->salt,
-			   sizeof(f->salt),
-			   (int64_t)PASSWORD_CRYPTO_ITERATIONS_MIN, f->verifier,
-			   sizeof(f->verifier), clock_wall());
+		r = db_run(
+			rq->server->db, e,
+			"INSERT INTO user (name, role, groups, hash, created)"
+			" VALUES (?, ?, ?, ?, ?)",
+			"ssssi", name, role, text, new.hash, clock_wall());
 	if (r == -EEXIST)
 		return err_set(e, PROBLEM_CONFLICT, "user %s is there", name);
 	if (r == 0)
@@ -350,19 +286,16 @@ int account_api_create(struct request *rq, struct err *e)
 static int update_user_password(struct request *rq, const char *password,
 				struct err *e)
 {
-	struct new_verifier *f = NULL;
+	struct password_result new = { 0 };
 	int r = check_password_length(password, e);
 
 	if (r == 0)
-		r = derive_new_verifier(rq, password, &f, e);
+		r = ask_password_pool(rq, NULL, password, &new, e);
 	if (r != 0)
 		return r;
 	return db_run(rq->server->db, e,
-		      "UPDATE user SET salt = ?, verifier = ?, iterations = ?"
-		      " WHERE name = ?",
-		      "bbis", f->salt, sizeof(f->salt), f->verifier,
-		      sizeof(f->verifier),
-		      (int64_t)PASSWORD_CRYPTO_ITERATIONS_MIN, rq->param[0]);
+		      "UPDATE user SET hash = ? WHERE name = ?", "ss", new.hash,
+		      rq->param[0]);
 }
 
 static int update_user_role(struct request *rq, const char *role,

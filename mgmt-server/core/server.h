@@ -13,6 +13,7 @@
 #include "lib/crypto/merkle.h"
 #include "lib/document/doc.h"
 #include "mgmt-server/core/metrics.h"
+#include "mgmt-server/core/password_pool.h"
 #include "mgmt-server/core/ratelimit.h"
 #include "mgmt-server/core/settings.h"
 #include "mgmt-server/store/audit_log.h"
@@ -61,6 +62,7 @@ struct server {
 	struct reminder *reminder;    /* of what ends soon */
 	struct merkle tree;
 	struct ratelimit limit;
+	struct password_pool passwords;
 	struct metrics metrics;
 	int64_t tried;		  /* when room was last looked for */
 	uint64_t turn;		  /* grows with each commit */

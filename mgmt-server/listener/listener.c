@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 
 #define HEADERS_SIZE 4096
@@ -53,9 +52,8 @@ static int handle_signal_event(struct lws *wsi,
 			ed->stop = true;
 			continue;
 		}
-		/* A login's child: its waiters look again. */
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
+		/* Who waits for it, or for one that is free, looks again. */
+		password_pool_reap(&ed->server->passwords);
 		http_server_run_held(ed, true);
 	}
 	return 0;

@@ -26,11 +26,17 @@ __asm__(".pushsection .rodata\n"
 	"schema_sql_003:\n"
 	".incbin \"schema/sql/mgmtd-003.sql\"\n"
 	".byte 0\n"
+	".global schema_sql_004\n"
+	"schema_sql_004:\n"
+	".incbin \"schema/sql/mgmtd-004.sql\"\n"
+	".byte 0\n"
 	".popsection\n");
-extern const char schema_sql_001[], schema_sql_002[], schema_sql_003[];
+extern const char schema_sql_001[], schema_sql_002[], schema_sql_003[],
+	schema_sql_004[];
 
 static const char *const migrations[] = { schema_sql_001, schema_sql_002,
-					  schema_sql_003, NULL };
+					  schema_sql_003, schema_sql_004,
+					  NULL };
 
 int schema_open_database(const char *dir, struct db **ret, struct err *e)
 {

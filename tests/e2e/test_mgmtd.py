@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import ssl
 import time
 
@@ -454,6 +455,36 @@ def test_a_user_logs_in_and_is_cut_off(office):
     assert [e["outcome"] for e in entries[-3:]] == ["ok", "unauthorized", "unauthorized"]
     assert office.call("DELETE", "/v1/users/bob").status_code == 204
     office.refused("GET", "/v1/self", 401, "unauthorized", token=token)
+
+
+def test_a_hash_of_a_password_is_renewed_at_a_login(office):
+    words = {"user": "old", "password": "correct horse battery"}
+    time.sleep(2)  # The whole server takes two log-ins a second.
+    office.post("/v1/users", {"name": "old", "password": words["password"], "role": "viewer"})
+    with contextlib.closing(sqlite3.connect(office.dir / "mgmtd.db", isolation_level=None)) as db:
+        def stored():
+            return db.execute("SELECT hash FROM user WHERE name = 'old'").fetchone()[0]
+
+        def store(text):
+            db.execute("UPDATE user SET hash = ? WHERE name = 'old'", [text])
+
+        current = "$argon2id$v=19$m=65536,t=3,p=4$"
+        first = stored()
+        assert first.startswith(current) and words["password"] not in first
+        office.post("/v1/login", words, token="")
+        assert stored() == first
+        # By argon2(1), with the salt "0123456789abcdef".
+        older = "$argon2id$v=19$m=1024,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$9osgF9Vj/OWKKHDH0I89IVwT2taN4B89WCPCiZ5aS1Q"
+        store(older)
+        office.refused("POST", "/v1/login", 401, "unauthorized", {**words, "password": "wrong horse bat"}, token="")
+        assert stored() == older
+        office.post("/v1/login", words, token="")
+        assert stored().startswith(current) and stored() != first
+        # An account that has no password yet.
+        store("")
+        office.refused("POST", "/v1/login", 401, "unauthorized", words, token="")
+        assert office.call("PATCH", "/v1/users/old", {"password": words["password"]}).status_code == 200
+        office.post("/v1/login", words, token="")
 
 
 def test_a_deleted_token_is_dead(office):

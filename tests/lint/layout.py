@@ -102,6 +102,7 @@ def one_door(path, text):
         r"<libxml/": {"lib/document/xml.c", "lib/document/xml.h", "cellsadm/documents/xml_writer.c"},
         r"<mbedtls/": {f"lib/crypto/{n}.c" for n in ("hash", "hpke", "key", "key_file", "password_crypto", "x509")} | {"lib/encoding.c"},
         r"<openssl/": {"mgmt-server/listener/client_cert.c", "mgmt-server/listener/client_cert.h"},
+        r"<argon2\.h>": {"mgmt-server/store/password_hash.c"},
         r"<selinux/": {"cellsd/container/selinux.c"},
         r"<seccomp\.h>": {"cellsd/container/syscall_groups.c", "cellsd/container/seccomp.c"},
         r"<netlink/route/": {"cellsd/net/veth.c"},
