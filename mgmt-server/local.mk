@@ -33,12 +33,14 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(ARGON2_CFLAGS) $(S
 	%D%/channel/connections.c %D%/channel/connections.h \
 	%D%/channel/device_channel.c %D%/channel/device_channel.h \
 	%D%/core/alarm.c %D%/core/alarm.h \
+	%D%/core/callbacks.h \
 	%D%/core/metrics.c %D%/core/metrics.h \
 	%D%/core/password_pool.c %D%/core/password_pool.h \
 	%D%/core/problem.h \
 	%D%/core/ratelimit.c %D%/core/ratelimit.h \
 	%D%/core/server.c %D%/core/server.h \
 	%D%/core/settings.c %D%/core/settings.h \
+	%D%/core/turn.c %D%/core/turn.h \
 	%D%/fleet/command.c %D%/fleet/command.h \
 	%D%/fleet/compatibility.c %D%/fleet/compatibility.h \
 	%D%/fleet/device.c %D%/fleet/device.h \

@@ -36,7 +36,7 @@ void mgmtd_free(struct server *s)
 	pki_free(s->pki);
 	db_close(s->db);
 	settings_fini(&s->conf);
-	json_decref(s->events);
+	json_decref(s->turn.events);
 	free(s->dir);
 	free(s);
 }
@@ -45,45 +45,52 @@ static int open_server_parts(struct server *s, struct err *e)
 {
 	int r = schema_open_database(s->dir, &s->db, e);
 
+	s->turn.db = s->db;
 	if (r == 0)
 		r = schema_get_org(s->db, s->org, e);
 	if (r == 0)
-		r = connections_new(s, &s->presence, e);
+		r = connections_new(&s->turn, &s->presence, e);
 	if (r == 0)
 		r = snapshot_cache_new(s, &s->snapshots, e);
 	if (r == 0)
 		r = reminder_new(&s->reminder, e);
 	if (r == 0)
-		r = alarm_new(&s->alarms, e);
+		r = alarm_new(&s->turn, &s->limit, &s->alarms, e);
 	if (r == 0)
 		r = pki_open(s->dir, &s->pki, e);
 	if (r == 0)
 		r = blob_open(s->dir, &s->blobs, e);
+	s->turn.blobs = s->blobs;
 	if (r == 0)
-		r = server_refresh_state(s, e);
+		r = turn_refresh_state(&s->turn, e);
 	/* The loop has others to serve than who waits for the lock. */
 	if (r == 0)
 		db_never_wait(s->db);
 	return r;
 }
 
-/* What memory holds is read again from what is left on disk. */
-static void reload_after_rollback(struct server *s,
-				  const struct server_savepoint *m)
+static int reload_root(void *ctx, struct err *e)
 {
+	return server_reload_root(ctx, e);
+}
+
+/* What memory holds is read again from what is left on disk. */
+static void reload_after_rollback(void *ctx, const struct turn_savepoint *m)
+{
+	struct server *s = ctx;
 	struct err e;
 
 	snapshot_cache_clear(s->snapshots);
 	if (!m) {
-		alarm_requeue_turn(s);
+		alarm_requeue_turn(s->alarms);
 		/* What was acknowledged in it must not be believed. */
-		connections_abort_turn(s->presence, s->turn);
+		connections_abort_turn(s->presence, s->turn.number);
 		snapshot_schedule_recheck(s->snapshots);
-	} else if (s->messages > m->messages) {
+	} else if (s->turn.messages > m->messages) {
 		connections_drop_queued(s->presence, m->messages);
 	}
-	s->stale = true;
-	if (server_refresh_state(s, &e) < 0)
+	s->turn.stale = true;
+	if (turn_refresh_state(&s->turn, &e) < 0)
 		log_error("read the state again: %s", e.text);
 }
 
@@ -100,22 +107,26 @@ int mgmtd_open(const char *dir, struct settings *conf, struct server **ret,
 		return err_oom(e, "start");
 	if (conf)
 		s->conf = *conf;
-	s->turn = 1;
-	s->stale = true;
-	s->taken_back = reload_after_rollback;
+	s->turn.number = 1;
+	s->turn.stale = true;
+	s->turn.metrics = &s->metrics;
+	s->turn.edge = &s->edge;
+	s->turn.ctx = s;
+	s->turn.reload = reload_root;
+	s->turn.undo = reload_after_rollback;
 	ratelimit_init(&s->limit);
 	s->dir = strdup(dir);
-	s->events = json_array();
-	if (!s->dir || !s->events)
+	s->turn.events = json_array();
+	if (!s->dir || !s->turn.events)
 		return err_oom(e, "start");
 	r = open_server_parts(s, e);
 	if (r < 0)
 		return r;
 	/* On a full disk it starts, and says so. */
-	if (server_try_write(s, &no_room) == 0)
-		server_commit_turn(s, &no_room);
+	if (turn_try_write(&s->turn, &no_room) == 0)
+		turn_commit(&s->turn, &no_room);
 	else if (no_room.reason == REASON_STORAGE_FULL)
-		server_set_storage_full(s, &no_room);
+		turn_set_storage_full(&s->turn, &no_room);
 	*ret = steal(s);
 	return 0;
 }
@@ -129,7 +140,7 @@ static int check_disk_room(struct server *s, struct err *e)
 	if (now >= s->tried && now - s->tried < TRY_SECONDS)
 		return 0;
 	s->tried = now;
-	r = s->metrics.full ? server_try_write(s, e)
+	r = s->metrics.full ? turn_try_write(&s->turn, e)
 			    : disk_reserve_fill(s->dir, e);
 	if (r < 0 && e->reason != REASON_STORAGE_FULL)
 		return r;
@@ -142,7 +153,7 @@ static int audit_local_token(struct server *s, const char *id, struct err *e)
 				      .from = "local",
 				      .action = "token-create",
 				      .object = id };
-	int r = server_append_audit(s, &en, NULL, e);
+	int r = turn_append_audit(&s->turn, &en, NULL, e);
 
 	if (r == 0)
 		r = local_token_remove_pending(s->db, id, e);
@@ -155,21 +166,21 @@ static int audit_local_token(struct server *s, const char *id, struct err *e)
 /* One a tick. */
 static int audit_local_tokens(struct server *s, struct err *e)
 {
-	struct server_savepoint mark;
+	struct turn_savepoint mark;
 	char id[17] = "";
 	int r = local_token_find_pending(s->db, id, e);
 
 	if (r <= 0)
 		return r;
-	r = server_begin_savepoint(s, &mark, e);
+	r = turn_begin_savepoint(&s->turn, &mark, e);
 	if (r < 0)
 		return r;
 	r = audit_local_token(s, id, e);
 	if (r < 0) {
-		server_rollback_savepoint(s, &mark);
+		turn_rollback_savepoint(&s->turn, &mark);
 		return r;
 	}
-	return server_release_savepoint(s, e);
+	return turn_release_savepoint(&s->turn, e);
 }
 
 int mgmtd_tick(struct server *s, struct err *e)
@@ -177,7 +188,7 @@ int mgmtd_tick(struct server *s, struct err *e)
 	int r = check_disk_room(s, e);
 
 	if (r == 0)
-		r = command_expire_due(s, e);
+		r = command_expire_due(&s->turn, s->presence, e);
 
 	if (r == 0)
 		r = snapshot_recheck_images(s, e);
@@ -185,7 +196,7 @@ int mgmtd_tick(struct server *s, struct err *e)
 		r = audit_local_tokens(s, e);
 	if (r == 0)
 		r = reminder_check_expiry(s, e);
-	alarm_write_pending(s);
+	alarm_write_pending(s->alarms);
 	connections_mark_due_snapshots(s->presence);
 	return r;
 }

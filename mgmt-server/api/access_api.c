@@ -76,15 +76,14 @@ static json_t *build_matrix_row(const struct effective_access *w,
 }
 
 /* By receipts, as the device's record has it; null: nothing is known. */
-static json_t *build_compliance_json(struct server *s, const char *device)
+static json_t *build_compliance_json(struct db *db, const char *device)
 {
 	json_t *j = NULL;
 	struct db_row *row = NULL;
 	struct err e;
 
-	if (db_first(s->db, &row, &e,
-		     "SELECT compliant FROM device WHERE id = ?", "s",
-		     device) > 0 &&
+	if (db_first(db, &row, &e, "SELECT compliant FROM device WHERE id = ?",
+		     "s", device) > 0 &&
 	    !db_is_null(row, 0))
 		j = json_boolean(db_bool(row, 0));
 	db_done(&row);
@@ -115,14 +114,14 @@ int access_api_show_matrix(struct request *rq, struct err *e)
 			  "foreground", build_optional_text(w->foreground),
 			  "enforcement", build_optional_text(w->enforcement),
 			  "compliant",
-			  build_compliance_json(rq->server, rq->param[0]),
+			  build_compliance_json(rq->server->db, rq->param[0]),
 			  "receipt", build_receipt_json(w), "classes", classes,
 			  "vps", rows),
 		e);
 }
 
 /* ---- explain */
-static json_t *build_rule_json(struct server *s, const struct access_reason *rs)
+static json_t *build_rule_json(struct db *db, const struct access_reason *rs)
 {
 	char sha256[ENCODING_DIGEST_SIZE];
 	json_t *signers;
@@ -131,7 +130,7 @@ static json_t *build_rule_json(struct server *s, const struct access_reason *rs)
 								   : "open";
 
 	encoding_format_digest(rs->policy->head.digest, sha256);
-	signers = document_load_signers(s->db, sha256);
+	signers = document_load_signers(db, sha256);
 	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:o, s:s?}", "policy",
 			 rs->policy->head.id, "version",
 			 (int)rs->policy->head.version, "line",
@@ -179,7 +178,7 @@ int access_api_explain_cell(struct request *rq, struct err *e)
 			w->level, &own);
 	for (unsigned int i = 0; i < own.n_reasons; i++)
 		json_array_append_new(
-			rules, build_rule_json(rq->server, &own.reason[i]));
+			rules, build_rule_json(rq->server->db, &own.reason[i]));
 	return request_answer_json(
 		rq, 200,
 		json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:O, s:o}",
@@ -226,7 +225,7 @@ static json_t *get_image_version(const struct effective_access *w,
 }
 
 /* What the newest receipt on the VP says of it; "": none does. */
-static int load_vp_state(struct server *s, const struct effective_access *w,
+static int load_vp_state(struct db *db, const struct effective_access *w,
 			 const char *vp, char ret[16], struct err *e)
 {
 	static const struct {
@@ -237,7 +236,7 @@ static int load_vp_state(struct server *s, const struct effective_access *w,
 		{ "wiped", "absent" },	     { "removed", "absent" },
 	};
 	struct db_row *row = NULL;
-	int r = db_first(s->db, &row, e,
+	int r = db_first(db, &row, e,
 			 "SELECT type FROM receipt WHERE device = ? AND"
 			 " epoch = ? AND vp = ? AND type IN ('started',"
 			 " 'stopped', 'locked', 'unlocked', 'wiped', 'removed')"
@@ -254,13 +253,13 @@ static int load_vp_state(struct server *s, const struct effective_access *w,
 	return r < 0 ? r : 0;
 }
 
-static int build_vp_json(struct server *s, const struct effective_access *w,
+static int build_vp_json(struct db *db, const struct effective_access *w,
 			 const struct doc_vp_config *c, json_t *reported,
 			 json_t **ret, struct err *e)
 {
 	json_t *said = find_reported_vp(reported, c->head.id);
 	char sha256[ENCODING_DIGEST_SIZE], state[16];
-	int r = load_vp_state(s, w, c->head.id, state, e);
+	int r = load_vp_state(db, w, c->head.id, state, e);
 
 	if (r < 0)
 		return r;
@@ -298,7 +297,8 @@ int access_api_list_vps(struct request *rq, struct err *e)
 	for (unsigned int i = 0; i < w->n_configs; i++) {
 		json_t *j = NULL;
 
-		r = build_vp_json(rq->server, w, w->config[i], reported, &j, e);
+		r = build_vp_json(rq->server->db, w, w->config[i], reported, &j,
+				  e);
 		if (r < 0)
 			return r;
 		json_array_append_new(items, j);

@@ -56,10 +56,10 @@ int audit_api_show_head(struct request *rq, struct err *e)
 {
 	struct server *s = rq->server;
 	char *text = NULL;
-	int r = server_refresh_state(s, e);
+	int r = turn_refresh_state(&s->turn, e);
 
 	if (r == 0)
-		r = audit_log_sign_head(&s->tree, s->org,
+		r = audit_log_sign_head(&s->turn.tree, s->org,
 					pki_director_key(s->pki), &text, e);
 	return r < 0 ? r
 		     : request_answer_text(rq, 200, "application/json", text,
@@ -111,7 +111,7 @@ int audit_api_prove_inclusion(struct request *rq, struct err *e)
 	if (r == 0)
 		r = parse_number_pair(rq, "index", &index, "size", &size, e);
 	if (r == 0)
-		r = audit_log_prove_inclusion(s->db, &s->tree, index, size,
+		r = audit_log_prove_inclusion(s->db, &s->turn.tree, index, size,
 					      &path, e);
 	if (r == 0)
 		r = load_leaf_text(rq, index, &text, e);
@@ -134,8 +134,8 @@ int audit_api_prove_consistency(struct request *rq, struct err *e)
 	int r = parse_number_pair(rq, "first", &first, "second", &second, e);
 
 	if (r == 0)
-		r = audit_log_prove_consistency(s->db, &s->tree, first, second,
-						&path, e);
+		r = audit_log_prove_consistency(s->db, &s->turn.tree, first,
+						second, &path, e);
 	if (r < 0)
 		return r;
 	return request_answer_json(rq, 200,
@@ -308,7 +308,7 @@ int audit_api_export(struct request *rq, struct err *e)
 	int r = check_unscoped_caller(rq, e);
 
 	a->more_from = 0;
-	a->more_to = rq->server->tree.size;
+	a->more_to = rq->server->turn.tree.size;
 	if (r == 0)
 		r = request_get_number(rq, "from", 0, INT64_MAX, &a->more_from,
 				       e);
@@ -322,8 +322,8 @@ int audit_api_export(struct request *rq, struct err *e)
 			break;
 	if (a->more_format == ARRAY_SIZE(formats))
 		return err_set(e, EINVAL, "format is jsonl, cef or syslog");
-	if (a->more_to > rq->server->tree.size)
-		a->more_to = rq->server->tree.size;
+	if (a->more_to > rq->server->turn.tree.size)
+		a->more_to = rq->server->turn.tree.size;
 	a->more = export_next_entries;
 	a->type = a->more_format ? "text/plain; charset=utf-8"
 				 : "application/jsonl";

@@ -161,7 +161,8 @@ static int answer_changed_device(struct request *rq, json_t *before,
 	group = json_string_value(json_object_get(after, "group"));
 	request_set_audit(rq, rq->param[0], rq->param[0], group, before,
 			  json_deep_copy(after));
-	server_queue_event(rq->server, "device", group, json_deep_copy(after));
+	turn_queue_event(&rq->server->turn, "device", group,
+			 json_deep_copy(after));
 	return request_answer_json(rq, 200, after, e);
 }
 
@@ -260,7 +261,7 @@ int device_api_retire(struct request *rq, struct err *e)
 		return r;
 	}
 	connections_close_device(s->presence, rq->param[0]);
-	s->actions_changed++;
+	s->turn.actions_changed++;
 	return answer_changed_device(rq, before, e);
 }
 
@@ -347,7 +348,7 @@ int device_api_record_key_check(struct request *rq, struct err *e)
 		return err_set(e, PROBLEM_NOT_FOUND,
 			       "the device has no epoch %.40s", epoch);
 	if (!bound)
-		r = alarm_record(s, rq->param[0],
+		r = alarm_record(&s->turn, rq->param[0],
 				 "the enrolment token does not vouch for the "
 				 "device's keys",
 				 e);

@@ -177,9 +177,9 @@ static void report_submission(struct request *rq, const struct doc_head *h,
 		 h->id, h->version);
 	request_set_audit(rq, object, NULL, h->type == DOC_GROUP ? h->id : NULL,
 			  NULL, json_deep_copy(doc));
-	server_queue_event(rq->server, "document",
-			   h->type == DOC_GROUP ? h->id : NULL,
-			   json_deep_copy(doc));
+	turn_queue_event(&rq->server->turn, "document",
+			 h->type == DOC_GROUP ? h->id : NULL,
+			 json_deep_copy(doc));
 }
 
 int document_api_submit(struct request *rq, struct err *e)

@@ -328,10 +328,10 @@ int enrollment_api_enroll_device(struct request *rq, struct err *e)
 	request_set_audit(rq, a.device, a.device, a.group, NULL,
 			  json_pack("{s:s, s:s, s:s}", "epoch", a.epoch,
 				    "enrolment", a.enrolment, "name", a.name));
-	server_queue_event(s, "device", a.group,
-			   json_pack("{s:s, s:s, s:s, s:s}", "id", a.device,
-				     "name", a.name, "group", a.group, "state",
-				     "active"));
+	turn_queue_event(&s->turn, "device", a.group,
+			 json_pack("{s:s, s:s, s:s, s:s}", "id", a.device,
+				   "name", a.name, "group", a.group, "state",
+				   "active"));
 	return request_answer_json(
 		rq, 201,
 		json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:i}", "device",

@@ -21,7 +21,7 @@ int health_api_check_liveness(struct request *rq, struct err *e)
 /* Takes the write lock, which a full or read-only disk would refuse. */
 int health_api_check_readiness(struct request *rq, struct err *e)
 {
-	int r = server_try_write(rq->server, e);
+	int r = turn_try_write(&rq->server->turn, e);
 
 	if (r < 0 || rq->server->metrics.full)
 		return err_set(e, PROBLEM_OVERLOADED,
@@ -35,7 +35,7 @@ int health_api_show_metrics(struct request *rq, struct err *e)
 
 	return request_answer_text(
 		rq, 200, "text/plain; version=0.0.4",
-		metrics_format_text(&s->metrics, s->tree.size), e);
+		metrics_format_text(&s->metrics, s->turn.tree.size), e);
 }
 
 int health_api_show_server(struct request *rq, struct err *e)

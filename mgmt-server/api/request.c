@@ -231,7 +231,7 @@ void request_answer_problem(struct request *rq, int r, const struct err *e)
 	answer_fini(&rq->answer);
 	rq->answer = a;
 	if (e->reason == REASON_STORAGE_FULL)
-		server_set_storage_full(rq->server, e);
+		turn_set_storage_full(&rq->server->turn, e);
 }
 
 void request_set_etag(struct request *rq, int64_t rev)

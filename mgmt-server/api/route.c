@@ -132,7 +132,7 @@ static int audit_request(struct request *rq, const char *outcome, struct err *e)
 		.after = rq->audit.after,
 	};
 
-	return server_append_audit(rq->server, &en, NULL, e);
+	return turn_append_audit(&rq->server->turn, &en, NULL, e);
 }
 
 /* What was refused leaves a trace; where even that fails, the log has it. */
@@ -202,14 +202,14 @@ static int run_write_request(struct request *rq, struct err *e)
 {
 	bool is_once = rq->once_key[0] && (rq->route->flags & ROUTE_ONCE);
 	struct server *s = rq->server;
-	struct server_savepoint mark;
-	int r = server_begin_savepoint(s, &mark, e);
+	struct turn_savepoint mark;
+	int r = turn_begin_savepoint(&s->turn, &mark, e);
 
 	if (r < 0)
 		return r;
 	r = is_once ? replay_answer(rq, e) : 0;
 	if (r > 0)
-		return server_release_savepoint(s, e);
+		return turn_release_savepoint(&s->turn, e);
 	if (r == 0)
 		r = rq->route->handle(rq, e);
 	if (r == 0 && !(rq->route->flags & ROUTE_QUIET))
@@ -217,10 +217,10 @@ static int run_write_request(struct request *rq, struct err *e)
 	if (r == 0 && is_once)
 		r = store_answer(rq, e);
 	if (r != 0) {
-		server_rollback_savepoint(s, &mark);
+		turn_rollback_savepoint(&s->turn, &mark);
 		return r;
 	}
-	return server_release_savepoint(s, e);
+	return turn_release_savepoint(&s->turn, e);
 }
 
 bool route_run_request(struct request *rq)

@@ -7,7 +7,9 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "mgmt-server/channel/device_channel.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/callbacks.h"
+#include "mgmt-server/core/metrics.h"
+#include "mgmt-server/core/turn.h"
 
 #include <errno.h>
 #include <string.h>
@@ -17,7 +19,7 @@
 #define CHECK_SECONDS 60
 
 struct connections {
-	struct server *server;
+	struct turn *turn;
 	struct device_channel *place[PLACES];
 	struct device_channel *stale, **stale_end;
 	int64_t checked;
@@ -53,17 +55,17 @@ static bool is_connected(void *ctx, const char *id)
 	return id && connections_find(ctx, id);
 }
 
-int connections_new(struct server *s, struct connections **ret, struct err *e)
+int connections_new(struct turn *t, struct connections **ret, struct err *e)
 {
 	struct connections *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return err_oom(e, "start");
-	p->server = s;
+	p->turn = t;
 	p->stale_end = &p->stale;
 	*ret = p;
 	/* For ?filter=connected eq true. */
-	return db_add_predicate(s->db, "connected", is_connected, p, e);
+	return db_add_predicate(t->db, "connected", is_connected, p, e);
 }
 
 void connections_add(struct connections *p, struct device_channel *c)
@@ -78,7 +80,7 @@ void connections_add(struct connections *p, struct device_channel *c)
 	c->next = *at;
 	*at = c;
 	c->present = true;
-	p->server->metrics.channels++;
+	p->turn->metrics->channels++;
 }
 
 static void remove_stale_channel(struct connections *p,
@@ -108,7 +110,7 @@ void connections_remove(struct connections *p, struct device_channel *c)
 		at = &(*at)->next;
 	*at = c->next;
 	c->present = false;
-	p->server->metrics.channels--;
+	p->turn->metrics->channels--;
 }
 
 void connections_close_device(struct connections *p, const char *device)
@@ -131,8 +133,8 @@ static void add_stale_channel(struct connections *p, struct device_channel *c)
 
 static void request_refresh_work(struct connections *p)
 {
-	if (p->server->edge.work)
-		p->server->edge.work(p->server->edge.ctx);
+	if (p->turn->edge->work)
+		p->turn->edge->work(p->turn->edge->ctx);
 }
 
 static void mark_channel_stale(struct connections *p, struct device_channel *c)

@@ -10,10 +10,10 @@
 struct device_channel;
 struct err;
 struct connections;
-struct server;
+struct turn;
 
 /* Makes connected(id) known to SQL as well. */
-int connections_new(struct server *s, struct connections **ret, struct err *e);
+int connections_new(struct turn *t, struct connections **ret, struct err *e);
 void connections_free(struct connections *p);
 
 /* NULL: not connected. */

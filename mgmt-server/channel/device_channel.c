@@ -82,9 +82,11 @@ int device_channel_send(struct device_channel *c, const char *type, json_t *j,
 	o = malloc(sizeof(*o) + len + 1);
 	if (!o)
 		return err_oom(e, "send");
-	*o = (struct device_channel_message){ .turn = c->server->turn,
-					      .number = c->server->messages++,
-					      .len = len };
+	*o = (struct device_channel_message){
+		.turn = c->server->turn.number,
+		.number = c->server->turn.messages++,
+		.len = len
+	};
 	memcpy(o->text, text, len + 1);
 	*c->out_end = o;
 	c->out_end = &o->next;
@@ -97,7 +99,7 @@ int device_channel_send(struct device_channel *c, const char *type, json_t *j,
 struct device_channel_message *
 device_channel_peek_message(struct device_channel *c)
 {
-	return c->out && c->out->turn < c->server->turn ? c->out : NULL;
+	return c->out && c->out->turn < c->server->turn.number ? c->out : NULL;
 }
 
 void device_channel_remove_sent(struct device_channel *c)

@@ -4,9 +4,14 @@
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/db.h"
+#include "lib/document/doc.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "mgmt-server/core/metrics.h"
+#include "mgmt-server/core/ratelimit.h"
+#include "mgmt-server/core/turn.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,16 +24,21 @@ struct alarm {
 };
 
 struct alarms {
+	struct turn *turn;
+	struct ratelimit *limit; /* of lines in the log */
 	struct alarm *item[ALARM_PENDING_MAX];
 	unsigned int n;
 };
 
-int alarm_new(struct alarms **ret, struct err *e)
+int alarm_new(struct turn *t, struct ratelimit *limit, struct alarms **ret,
+	      struct err *e)
 {
 	struct alarms *a = calloc(1, sizeof(*a));
 
 	if (!a)
 		return err_oom(e, "start");
+	a->turn = t;
+	a->limit = limit;
 	*ret = a;
 	return 0;
 }
@@ -42,7 +52,7 @@ void alarm_free(struct alarms *a)
 	free(a);
 }
 
-int alarm_record(struct server *s, const char *device, const char *text,
+int alarm_record(struct turn *t, const char *device, const char *text,
 		 struct err *e)
 {
 	auto_json json_t *after = json_pack("{s:s}", "text", text);
@@ -52,21 +62,21 @@ int alarm_record(struct server *s, const char *device, const char *text,
 				      .device = device,
 				      .after = after };
 	struct db_row *row = NULL;
-	int r = db_first(s->db, &row, e,
+	int r = db_first(t->db, &row, e,
 			 "SELECT 1 FROM alarm WHERE device = ? AND text = ?",
 			 "ss", device, text);
 
 	db_done(&row);
 	if (r != 0) /* said before: once is enough */
 		return r < 0 ? r : 0;
-	s->metrics.alarms++;
-	r = db_run(s->db, e,
+	t->metrics->alarms++;
+	r = db_run(t->db, e,
 		   "INSERT INTO alarm (device, time, text) VALUES (?, ?, ?)",
 		   "sis", device, clock_wall(), text);
 	if (r == 0)
-		r = server_append_audit(s, &en, NULL, e);
-	server_queue_event(
-		s, "alarm", NULL,
+		r = turn_append_audit(t, &en, NULL, e);
+	turn_queue_event(
+		t, "alarm", NULL,
 		json_pack("{s:s, s:s}", "device", device, "text", text));
 	return r;
 }
@@ -96,38 +106,37 @@ int alarm_list(struct db *db, const char *device, json_t **ret, struct err *e)
 
 /* ---- those that wait */
 /* 1: there is such a device. */
-static int find_device_row(struct server *s, const char *device, struct err *e)
+static int find_device_row(struct db *db, const char *device, struct err *e)
 {
 	struct db_row *row = NULL;
-	int r = db_first(s->db, &row, e, "SELECT 1 FROM device WHERE id = ?",
-			 "s", device);
+	int r = db_first(db, &row, e, "SELECT 1 FROM device WHERE id = ?", "s",
+			 device);
 
 	db_done(&row);
 	return r;
 }
 
 /* On failure it goes on waiting. */
-static int write_pending_alarm(struct server *s, struct alarm *al,
-			       struct err *e)
+static int write_pending_alarm(struct turn *t, struct alarm *al, struct err *e)
 {
-	struct server_savepoint mark;
-	int r = find_device_row(s, al->device, e);
+	struct turn_savepoint mark;
+	int r = find_device_row(t->db, al->device, e);
 
 	if (r == 0) /* only now could it be asked */
-		al->turn = s->turn;
+		al->turn = t->number;
 	if (r <= 0)
 		return r;
-	r = server_begin_savepoint(s, &mark, e);
+	r = turn_begin_savepoint(t, &mark, e);
 	if (r < 0)
 		return r;
-	r = alarm_record(s, al->device, al->text, e);
+	r = alarm_record(t, al->device, al->text, e);
 	if (r < 0) {
-		server_rollback_savepoint(s, &mark);
+		turn_rollback_savepoint(t, &mark);
 		return r;
 	}
-	r = server_release_savepoint(s, e);
+	r = turn_release_savepoint(t, e);
 	if (r == 0)
-		al->turn = s->turn;
+		al->turn = t->number;
 	return r;
 }
 
@@ -141,10 +150,9 @@ static bool is_alarm_pending(const struct alarms *a, const char *device,
 	return false;
 }
 
-static struct alarm *add_pending_alarm(struct server *s, const char *device,
+static struct alarm *add_pending_alarm(struct alarms *a, const char *device,
 				       const char *text)
 {
-	struct alarms *a = s->alarms;
 	struct alarm *al = NULL;
 
 	if (a->n < ALARM_PENDING_MAX)
@@ -157,33 +165,33 @@ static struct alarm *add_pending_alarm(struct server *s, const char *device,
 	return al;
 }
 
-void alarm_raise(struct server *s, const char *device, const char *text)
+void alarm_raise(struct alarms *a, const char *device, const char *text)
 {
 	struct alarm *al;
 	struct err e;
 	int r;
 
 	if (strlen(device) >= DOC_ID_SIZE ||
-	    find_device_row(s, device, &e) == 0 ||
-	    is_alarm_pending(s->alarms, device, text))
+	    find_device_row(a->turn->db, device, &e) == 0 ||
+	    is_alarm_pending(a, device, text))
 		return;
-	al = add_pending_alarm(s, device, text);
+	al = add_pending_alarm(a, device, text);
 	if (!al) {
-		if (ratelimit_allow(&s->limit, "alarms", LOG_RATE, LOG_BURST,
+		if (ratelimit_allow(a->limit, "alarms", LOG_RATE, LOG_BURST,
 				    clock_mono_ns()))
 			log_error("alarm of %s: too many wait to be stored: %s",
 				  device, text);
 		return;
 	}
-	r = write_pending_alarm(s, al, &e);
+	r = write_pending_alarm(a->turn, al, &e);
 	if (r < 0)
 		log_warning("alarm of %s waits to be stored: %s: %s", device,
 			    text, e.text);
 }
 
-void alarm_write_pending(struct server *s)
+void alarm_write_pending(struct alarms *a)
 {
-	struct alarms *a = s->alarms;
+	struct turn *t = a->turn;
 	unsigned int left = 0;
 	struct err e;
 	int r = 0;
@@ -191,22 +199,21 @@ void alarm_write_pending(struct server *s)
 	for (unsigned int i = 0; i < a->n; i++) {
 		struct alarm *al = a->item[i];
 
-		if (al->turn && al->turn < s->turn) {
+		if (al->turn && al->turn < t->number) {
 			free(al);
 			continue;
 		}
 		if (!al->turn && r == 0)
-			r = write_pending_alarm(s, al, &e);
+			r = write_pending_alarm(t, al, &e);
 		a->item[left++] = al;
 	}
 	a->n = left;
 }
 
-void alarm_requeue_turn(struct server *s)
+void alarm_requeue_turn(struct alarms *a)
 {
-	struct alarms *a = s->alarms;
 
 	for (unsigned int i = 0; i < a->n; i++)
-		if (a->item[i]->turn == s->turn)
+		if (a->item[i]->turn == a->turn->number)
 			a->item[i]->turn = 0;
 }

@@ -7,28 +7,34 @@
 #ifndef MGMT_SERVER_CORE_ALARM_H
 #define MGMT_SERVER_CORE_ALARM_H
 
-#include "mgmt-server/core/server.h"
+#include "lib/json.h"
 
 #define ALARM_PENDING_MAX 256
 
 struct alarms;
+struct db;
+struct err;
+struct ratelimit;
+struct turn;
 
-int alarm_new(struct alarms **ret, struct err *e);
+/* `limit` bounds what goes to the log. Both are borrowed. */
+int alarm_new(struct turn *t, struct ratelimit *limit, struct alarms **ret,
+	      struct err *e);
 void alarm_free(struct alarms *a);
 
 /* Something that must not happen; kept, audited, reported; once for each text.
  */
-int alarm_record(struct server *s, const char *device, const char *text,
+int alarm_record(struct turn *t, const char *device, const char *text,
 		 struct err *e);
 /* The texts of a device's alarms, oldest first; the caller owns *ret. */
 int alarm_list(struct db *db, const char *device, json_t **ret, struct err *e);
 
 /* Of no device that is known: nothing. Beyond ALARM_PENDING_MAX it is in
  * the log only. */
-void alarm_raise(struct server *s, const char *device, const char *text);
+void alarm_raise(struct alarms *a, const char *device, const char *text);
 /* Writes what waits; once a second. */
-void alarm_write_pending(struct server *s);
+void alarm_write_pending(struct alarms *a);
 /* What this turn wrote is undone. */
-void alarm_requeue_turn(struct server *s);
+void alarm_requeue_turn(struct alarms *a);
 
 #endif

@@ -12,7 +12,7 @@
 #include "mgmt-server/channel/connections.h"
 #include "mgmt-server/channel/device_channel.h"
 #include "mgmt-server/core/alarm.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/fleet/device.h"
 
 #include <errno.h>
@@ -23,21 +23,21 @@
 #define AT_ONCE 256
 
 /* Notifies those who wait and listen. */
-static void notify_command_change(struct server *s, const char *device,
+static void notify_command_change(struct turn *t, const char *device,
 				  const char *id, const char *state)
 {
 	char group[DOC_ID_SIZE] = "";
 	struct db_row *row = NULL;
 	struct err e;
 
-	s->actions_changed++;
-	if (db_first(s->db, &row, &e, "SELECT grp FROM device WHERE id = ?",
+	t->actions_changed++;
+	if (db_first(t->db, &row, &e, "SELECT grp FROM device WHERE id = ?",
 		     "s", device) > 0)
 		snprintf(group, sizeof(group), "%s", db_text(row, 0));
 	db_done(&row);
-	server_queue_event(s, "action", group,
-			   json_pack("{s:s, s:s, s:s}", "device", device, "id",
-				     id, "state", state));
+	turn_queue_event(t, "action", group,
+			 json_pack("{s:s, s:s, s:s}", "device", device, "id",
+				   id, "state", state));
 }
 
 /* ---- time */
@@ -48,40 +48,42 @@ struct due_command {
 	int cancel;
 };
 
-static int expire_command(struct server *s, const struct due_command *d,
-			  int64_t now, struct err *e)
+static int expire_command(struct turn *t, const struct connections *p,
+			  const struct due_command *d, int64_t now,
+			  struct err *e)
 {
 	bool with_device = strcmp(d->state, "sent") == 0 ||
 			   strcmp(d->state, "received") == 0;
-	struct device_channel *c = connections_find(s->presence, d->device);
+	struct device_channel *c = connections_find(p, d->device);
 	int r;
 
 	/* The device may still do it: it is asked not to, and has the word. */
 	if (with_device && now < d->document_expires + GRACE) {
 		if (c && !d->cancel)
 			device_channel_send_cancel(c, d->sha256, e);
-		return db_run(s->db, e,
+		return db_run(t->db, e,
 			      "UPDATE action SET cancel = 1, expires = ?"
 			      " WHERE device = ? AND id = ?",
 			      "iss", d->document_expires + GRACE, d->device,
 			      d->id);
 	}
-	r = db_run(s->db, e,
+	r = db_run(t->db, e,
 		   "UPDATE action SET state = 'expired', updated = ?"
 		   " WHERE device = ? AND id = ?",
 		   "iss", now, d->device, d->id);
 	if (r == 0)
-		notify_command_change(s, d->device, d->id, "expired");
+		notify_command_change(t, d->device, d->id, "expired");
 	return r;
 }
 
-int command_expire_due(struct server *s, struct err *e)
+int command_expire_due(struct turn *t, const struct connections *p,
+		       struct err *e)
 {
 	AUTO(auto_freep) struct due_command *due = NULL;
 	int64_t now = clock_wall();
 	unsigned int n = 0;
 	struct db_row *row = NULL;
-	int r = db_query(s->db, &row, e,
+	int r = db_query(t->db, &row, e,
 			 "SELECT device, id, sha256, state, document_expires,"
 			 " cancel FROM action WHERE expires <= ? AND state IN"
 			 " ('proposed', 'pending', 'sent', 'received')",
@@ -105,18 +107,18 @@ int command_expire_due(struct server *s, struct err *e)
 		return r;
 	db_done(&row);
 	if (n > 0)
-		r = server_begin_write(s, e);
+		r = turn_begin_write(t, e);
 	for (unsigned int i = 0; r >= 0 && i < n; i++)
-		r = expire_command(s, &due[i], now, e);
+		r = expire_command(t, p, &due[i], now, e);
 	return r < 0 ? r : 0;
 }
 
 /* ---- the channel */
-int command_send_unfinished(struct device_channel *c, struct err *e)
+int command_send_unfinished(struct turn *t, struct device_channel *c,
+			    struct err *e)
 {
-	struct server *s = c->server;
 	struct db_row *row = NULL;
-	int r = db_query(s->db, &row, e,
+	int r = db_query(t->db, &row, e,
 			 "SELECT envelope, sha256, cancel, state FROM action"
 			 " WHERE device = ? AND epoch = ? AND state IN"
 			 " ('pending', 'sent', 'received') ORDER BY number",
@@ -133,16 +135,16 @@ int command_send_unfinished(struct device_channel *c, struct err *e)
 	}
 	if (r < 0)
 		return r;
-	r = db_run(s->db, e,
+	r = db_run(t->db, e,
 		   "UPDATE action SET state = 'sent', updated = ?"
 		   " WHERE device = ? AND epoch = ? AND state = 'pending'",
 		   "iss", clock_wall(), c->device, c->epoch);
-	if (db_changed(s->db) > 0)
-		s->actions_changed++;
+	if (db_changed(t->db) > 0)
+		t->actions_changed++;
 	return r;
 }
 
-int command_record_agent_outcome(struct server *s, const char *device,
+int command_record_agent_outcome(struct turn *t, const char *device,
 				 const char *sha256, const char *outcome,
 				 const char *reason, const char *text,
 				 struct err *e)
@@ -150,7 +152,7 @@ int command_record_agent_outcome(struct server *s, const char *device,
 	struct err said;
 	struct db_row *row = NULL;
 	int64_t number;
-	int r = db_first(s->db, &row, e,
+	int r = db_first(t->db, &row, e,
 			 "SELECT number, id FROM action WHERE device = ? AND"
 			 " sha256 = ? AND state IN ('sent', 'received')",
 			 "ss", device, sha256);
@@ -166,8 +168,8 @@ int command_record_agent_outcome(struct server *s, const char *device,
 	err_set(&said, EBADMSG, "the agent says: %.40s%s%.40s%s%.120s", outcome,
 		reason && *reason ? ", " : "", reason ? reason : "",
 		text && *text ? ": " : "", text ? text : "");
-	notify_command_change(s, device, id, "received");
-	return db_run(s->db, e,
+	notify_command_change(t, device, id, "received");
+	return db_run(t->db, e,
 		      "UPDATE action SET state = 'received', text = ?,"
 		      " updated = ? WHERE number = ?",
 		      "sii", said.text, clock_wall(), number);
@@ -198,14 +200,14 @@ static const char *get_final_state(const char *action, enum receipt_type type)
 	return type == want ? "done" : NULL;
 }
 
-static int store_final_state(struct server *s, const struct receipt *rc,
+static int store_final_state(struct turn *t, const struct receipt *rc,
 			     int64_t action, const char *state, int64_t number,
 			     struct err *e)
 {
 	const char *text =
 		json_string_value(json_object_get(rc->details, "text"));
 
-	return db_run(s->db, e,
+	return db_run(t->db, e,
 		      "UPDATE action SET state = ?, reason = ?, text = ?,"
 		      " receipt = ?, updated = ? WHERE number = ?",
 		      "sssiii", state, rc->reason, text, number, clock_wall(),
@@ -230,7 +232,7 @@ static bool is_receipt_for_command(const struct receipt *rc, const char *id,
 	return rc->type == RECEIPT_REFUSED ? !rc->vp : !rc->vp && !vp;
 }
 
-static int report_mismatched_receipt(struct server *s, const struct receipt *rc,
+static int report_mismatched_receipt(struct turn *t, const struct receipt *rc,
 				     const char *id, struct err *e)
 {
 	struct err alarm;
@@ -238,11 +240,12 @@ static int report_mismatched_receipt(struct server *s, const struct receipt *rc,
 	err_set(&alarm, EBADMSG,
 		"receipt %" PRId64 " answers %.64s, but not for its VP",
 		rc->seq, id);
-	return alarm_record(s, rc->device, alarm.text, e);
+	return alarm_record(t, rc->device, alarm.text, e);
 }
 
-int command_apply_receipt(struct server *s, const struct receipt *rc,
-			  int64_t number, struct err *e)
+int command_apply_receipt(struct turn *t, struct connections *p,
+			  const struct receipt *rc, int64_t number,
+			  struct err *e)
 {
 	const char *sha256 =
 		json_string_value(json_object_get(rc->document, "sha256"));
@@ -257,7 +260,7 @@ int command_apply_receipt(struct server *s, const struct receipt *rc,
 
 	if (!sha256 && !command)
 		return 0;
-	r = db_first(s->db, &row, e,
+	r = db_first(t->db, &row, e,
 		     "SELECT number, id, action, grp, vp FROM action"
 		     " WHERE device = ?1 AND epoch = ?2 AND receipt IS NULL AND"
 		     " (sha256 = ?3 OR (?3 IS NULL AND id = ?4))",
@@ -273,10 +276,10 @@ int command_apply_receipt(struct server *s, const struct receipt *rc,
 	if (!state)
 		return 0;
 	if (!fits)
-		return report_mismatched_receipt(s, rc, id, e);
-	r = store_final_state(s, rc, action, state, number, e);
+		return report_mismatched_receipt(t, rc, id, e);
+	r = store_final_state(t, rc, action, state, number, e);
 	if (r == 0 && group[0] && strcmp(state, "done") == 0)
-		r = device_set_group(s->db, s->presence, rc->device, group, e);
-	notify_command_change(s, rc->device, id, state);
+		r = device_set_group(t->db, p, rc->device, group, e);
+	notify_command_change(t, rc->device, id, state);
 	return r;
 }

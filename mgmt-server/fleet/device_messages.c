@@ -46,7 +46,7 @@ void device_messages_close(struct device_channel *c)
 
 void device_messages_report_duplicate(struct device_channel *c)
 {
-	alarm_raise(c->server, c->device,
+	alarm_raise(c->server->alarms, c->device,
 		    "there were two connections with its identity at once");
 }
 
@@ -133,8 +133,9 @@ static int send_stream_positions(struct device_channel *c, json_t *holds,
 					   e);
 
 	if (r == 0)
-		r = resync_compare_positions(c->server, c->device, p.receipts,
-					     p.records, holds, status, e);
+		r = resync_compare_positions(&c->server->turn, c->device,
+					     p.receipts, p.records, holds,
+					     status, e);
 	if (r == 0)
 		r = send_stream_ack(c, "receipts", p.receipts, p.receipt, e);
 	return r < 0 ? r : send_stream_ack(c, "audit", p.records, p.head, e);
@@ -186,7 +187,7 @@ static int handle_hello_message(struct device_channel *c, json_t *j,
 	if (r < 0)
 		return r;
 	c->hello = true;
-	return command_send_unfinished(c, e);
+	return command_send_unfinished(&c->server->turn, c, e);
 }
 
 /* The device's own snapshot says what it may read. */
@@ -345,7 +346,7 @@ static int handle_submitted_message(struct device_channel *c, json_t *j,
 	int r = json_read_object(j, table, false, "submitted", e);
 
 	return r < 0 ? r
-		     : command_record_agent_outcome(c->server, c->device,
+		     : command_record_agent_outcome(&c->server->turn, c->device,
 						    sha256, outcome, reason,
 						    text, e);
 }

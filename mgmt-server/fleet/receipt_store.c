@@ -175,9 +175,9 @@ static void emit_receipt_event(struct server *s, const struct receipt *rc)
 		     "s", rc->device) > 0)
 		snprintf(group, sizeof(group), "%s", db_text(row, 0));
 	db_done(&row);
-	server_queue_event(s, "receipt", group,
-			   json_pack("{s:s, s:O}", "device", rc->device,
-				     "receipt", rc->json));
+	turn_queue_event(&s->turn, "receipt", group,
+			 json_pack("{s:s, s:O}", "device", rc->device,
+				   "receipt", rc->json));
 }
 
 /* The same seq again: the same bytes, or somebody lies. */
@@ -200,7 +200,7 @@ static int compare_stored_receipt(struct server *s,
 	if (same)
 		return 0;
 	err_set(&why, EBADMSG, "two receipts with seq %" PRId64, seq);
-	return alarm_record(s, t->device, why.text, e);
+	return alarm_record(&s->turn, t->device, why.text, e);
 }
 
 /* *why is always filled on failure: it becomes an alarm. */
@@ -231,15 +231,15 @@ static int report_broken_chain(struct server *s, const struct receipt *rc,
 {
 	char digest[ENCODING_DIGEST_SIZE];
 	struct err alarm;
-	int r = resync_get_receipt_digest(s, rc->device, rc->epoch, rc->seq - 1,
-					  digest, e);
+	int r = resync_get_receipt_digest(&s->turn, rc->device, rc->epoch,
+					  rc->seq - 1, digest, e);
 
 	if (r < 0 || !rc->prev || !digest[0] || strcmp(digest, rc->prev) == 0)
 		return r;
 	err_set(&alarm, EBADMSG,
 		"receipt %" PRId64 " does not continue the one before it",
 		rc->seq);
-	return alarm_record(s, rc->device, alarm.text, e);
+	return alarm_record(&s->turn, rc->device, alarm.text, e);
 }
 
 /* A statement moves its stream on if it covers what would be next. */
@@ -259,7 +259,7 @@ static int apply_gap_statement(struct server *s, struct device_streams *t,
 		t->chain.seq = (uint64_t)g->to;
 		memcpy(t->chain.head, g->digest, HASH_SIZE);
 	}
-	return resync_store_gap(s, rc, g, bridges ? next : 0, env, e);
+	return resync_store_gap(&s->turn, rc, g, bridges ? next : 0, env, e);
 }
 
 /* In its turn: into the database, with all that it says. */
@@ -279,7 +279,7 @@ static int add_next_receipt(struct server *s, struct device_streams *t,
 	s->metrics.receipts++;
 	r = apply_receipt_to_device(s, rc, e);
 	if (r == 0)
-		r = command_apply_receipt(s, rc, number, e);
+		r = command_apply_receipt(&s->turn, s->presence, rc, number, e);
 	emit_receipt_event(s, rc);
 	return r;
 }
@@ -300,7 +300,7 @@ static int add_or_compare_receipt(struct server *s, struct device_streams *t,
 		s->metrics.receipts_refused++;
 		err_set(&alarm, EBADMSG, "a receipt after %" PRId64 ": %s",
 			t->receipts, why.text);
-		return alarm_record(s, t->device, alarm.text, e);
+		return alarm_record(&s->turn, t->device, alarm.text, e);
 	}
 	encoding_format_digest(env->digest, sha256);
 	if (rc.seq <= t->receipts) {
@@ -432,7 +432,7 @@ static int insert_audit_batch(struct server *s, const struct device_streams *t,
 	if (!text || !after)
 		return err_oom(e, "keep an audit batch");
 	en.after = after;
-	r = server_append_audit(s, &en, &leaf, e);
+	r = turn_append_audit(&s->turn, &en, &leaf, e);
 	if (r == 0)
 		r = db_run(
 			s->db, e,
@@ -475,7 +475,7 @@ int receipt_store_add_audit_batch(struct server *s, const char *device,
 	if (audit_check_batch(part, device, epoch, t.key, &t.chain, &why) < 0) {
 		err_set(&alarm, EBADMSG, "an audit batch after %" PRIu64 ": %s",
 			have, why.text);
-		return alarm_record(s, device, alarm.text, e);
+		return alarm_record(&s->turn, device, alarm.text, e);
 	}
 	json_array_foreach (records, i, text) {
 		r = insert_audit_record(s, &t, text, e);

@@ -99,10 +99,10 @@ static void report_expiry(struct server *s, const struct expiring_item *it,
 			    " day%s: %s",
 			    it->kind, it->id, when, step, step == 1 ? "" : "s",
 			    find_expiry_remedy(it->kind));
-	server_queue_event(s, "lapse", it->group,
-			   json_pack("{s:s, s:s, s:s, s:I}", "kind", it->kind,
-				     "id", it->id, "expires", when, "days",
-				     (json_int_t)step));
+	turn_queue_event(&s->turn, "lapse", it->group,
+			 json_pack("{s:s, s:s, s:s, s:I}", "kind", it->kind,
+				   "id", it->id, "expires", when, "days",
+				   (json_int_t)step));
 }
 
 /* Adds what is near its end to `seen`, and reports it if that is new. */

@@ -9,7 +9,7 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "mgmt-server/core/alarm.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/turn.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,7 +20,7 @@
 
 static const char *const streams[] = { "receipts", "audit" };
 
-int resync_store_gap(struct server *s, const struct receipt *rc,
+int resync_store_gap(struct turn *t, const struct receipt *rc,
 		     const struct receipt_gap *g, int64_t from,
 		     const struct envelope *env, struct err *e)
 {
@@ -33,7 +33,7 @@ int resync_store_gap(struct server *s, const struct receipt *rc,
 	if (r < 0)
 		return r;
 	encoding_format_digest(g->digest, digest);
-	r = db_run(s->db, e,
+	r = db_run(t->db, e,
 		   "INSERT OR IGNORE INTO gap (device, epoch, stream, first,"
 		   " last, digest, cause, received, envelope)"
 		   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -52,15 +52,15 @@ int resync_store_gap(struct server *s, const struct receipt *rc,
 			"the device lost %s %" PRId64 " to %" PRId64
 			" (%.40s), which are here",
 			what, g->from, g->to, g->cause);
-	return alarm_record(s, rc->device, alarm.text, e);
+	return alarm_record(t, rc->device, alarm.text, e);
 }
 
-int resync_get_receipt_digest(struct server *s, const char *device,
+int resync_get_receipt_digest(struct turn *t, const char *device,
 			      const char *epoch, int64_t seq, char *ret,
 			      struct err *e)
 {
 	struct db_row *row = NULL;
-	int r = db_first(s->db, &row, e,
+	int r = db_first(t->db, &row, e,
 			 "SELECT sha256 FROM receipt WHERE device = ?1 AND"
 			 " epoch = ?2 AND seq = ?3 UNION ALL"
 			 " SELECT digest FROM gap WHERE device = ?1 AND"
@@ -87,7 +87,7 @@ static int64_t get_json_number(json_t *j, const char *object,
 
 /* The numbers in the alarms are ours alone: the agent's would be as many as it
  * likes. */
-static int compare_stream_position(struct server *s, const char *device,
+static int compare_stream_position(struct turn *t, const char *device,
 				   bool is_audit, uint64_t here, json_t *holds,
 				   json_t *status, struct err *e)
 {
@@ -103,7 +103,7 @@ static int compare_stream_position(struct server *s, const char *device,
 			"%s: the device holds fewer than the %" PRIu64
 			" that are here: it was restored from an older copy",
 			stream, here);
-		r = alarm_record(s, device, alarm.text, e);
+		r = alarm_record(t, device, alarm.text, e);
 	}
 	if (r == 0 && acked >= 0 && (uint64_t)acked > here) {
 		err_set(&alarm, EBADMSG,
@@ -111,18 +111,18 @@ static int compare_stream_position(struct server *s, const char *device,
 			" that are here: the server was restored from a "
 			"backup, and asks for them again",
 			stream, here);
-		r = alarm_record(s, device, alarm.text, e);
+		r = alarm_record(t, device, alarm.text, e);
 	}
 	return r;
 }
 
-static int raise_snapshot_version(struct server *s, const char *device,
+static int raise_snapshot_version(struct turn *t, const char *device,
 				  int64_t held, struct err *e)
 {
 	struct db_row *row = NULL;
 	struct err alarm;
 	int64_t ours;
-	int r = db_first(s->db, &row, e,
+	int r = db_first(t->db, &row, e,
 			 "SELECT snapshot FROM device WHERE id = ?", "s",
 			 device);
 
@@ -137,35 +137,35 @@ static int raise_snapshot_version(struct server *s, const char *device,
 			"the device says it holds a snapshot far ahead of "
 			"version %" PRId64 ": not believed",
 			ours);
-		return alarm_record(s, device, alarm.text, e);
+		return alarm_record(t, device, alarm.text, e);
 	}
 	err_set(&alarm, EBADMSG,
 		"the device holds a snapshot above version %" PRId64
 		": the server was restored from a backup, and goes on above it",
 		ours);
-	r = alarm_record(s, device, alarm.text, e);
+	r = alarm_record(t, device, alarm.text, e);
 	if (r == 0)
-		r = db_run(s->db, e,
+		r = db_run(t->db, e,
 			   "UPDATE device SET snapshot = ? WHERE id = ?", "is",
 			   held, device);
 	/* The one that is here is too old to be sent again. */
 	return r < 0 ? r
-		     : db_run(s->db, e,
+		     : db_run(t->db, e,
 			      "UPDATE snapshot SET issued = 0 WHERE device = ?",
 			      "s", device);
 }
 
-int resync_compare_positions(struct server *s, const char *device,
+int resync_compare_positions(struct turn *t, const char *device,
 			     uint64_t receipts, uint64_t records, json_t *holds,
 			     json_t *status, struct err *e)
 {
 	int64_t held = get_json_number(holds, "snapshot", NULL);
-	int r = compare_stream_position(s, device, false, receipts, holds,
+	int r = compare_stream_position(t, device, false, receipts, holds,
 					status, e);
 
 	if (r == 0)
-		r = compare_stream_position(s, device, true, records, holds,
+		r = compare_stream_position(t, device, true, records, holds,
 					    status, e);
-	return r == 0 && held > 0 ? raise_snapshot_version(s, device, held, e)
+	return r == 0 && held > 0 ? raise_snapshot_version(t, device, held, e)
 				  : r;
 }

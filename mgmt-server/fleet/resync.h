@@ -15,11 +15,11 @@ struct envelope;
 struct err;
 struct receipt;
 struct receipt_gap;
-struct server;
+struct turn;
 
 /* Keeps a verified statement, once, and reports it. `from` is the first that
  * is missing here; 0: none is, only the device lost something. */
-int resync_store_gap(struct server *s, const struct receipt *rc,
+int resync_store_gap(struct turn *t, const struct receipt *rc,
 		     const struct receipt_gap *g, int64_t from,
 		     const struct envelope *env, struct err *e);
 
@@ -27,7 +27,7 @@ int resync_store_gap(struct server *s, const struct receipt *rc,
  * The digest that the entry after `seq` names as the one before it, as text of
  * ENCODING_DIGEST_SIZE; "": nothing here says.
  */
-int resync_get_receipt_digest(struct server *s, const char *device,
+int resync_get_receipt_digest(struct turn *t, const char *device,
 			      const char *epoch, int64_t seq, char *ret,
 			      struct err *e);
 
@@ -36,7 +36,7 @@ int resync_get_receipt_digest(struct server *s, const char *device,
  * here: up to `receipts` and `records`. The next snapshot's version will be
  * above the one that the device holds.
  */
-int resync_compare_positions(struct server *s, const char *device,
+int resync_compare_positions(struct turn *t, const char *device,
 			     uint64_t receipts, uint64_t records, json_t *holds,
 			     json_t *status, struct err *e);
 

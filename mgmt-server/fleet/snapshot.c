@@ -349,7 +349,7 @@ static int mark_completed_images(struct server *s, bool *ret_changed,
 	struct image_list found;
 	struct err why;
 	int res = image_find_completed(s->db, s->blobs, &found, e);
-	int r = found.n > 0 ? server_begin_write(s, &why) : 0;
+	int r = found.n > 0 ? turn_begin_write(&s->turn, &why) : 0;
 
 	for (unsigned int i = 0; r == 0 && i < found.n; i++) {
 		r = image_mark_complete(s->db, found.sha256[i], &why);
@@ -450,7 +450,7 @@ static int store_snapshot(struct server *s, const char *device,
 			  const char *documents, const char *envelope,
 			  int64_t now, struct err *e)
 {
-	int r = server_begin_write(s, e);
+	int r = turn_begin_write(&s->turn, e);
 
 	if (r == 0)
 		r = db_run(s->db, e,

@@ -132,7 +132,7 @@ static void report_refused_certificate(struct server *s, X509 *cert,
 		 "a connection was refused whose certificate names the device:"
 		 " %.200s",
 		 why->text);
-	alarm_raise(s, device, text);
+	alarm_raise(s->alarms, device, text);
 }
 
 bool client_cert_verify(struct server *s, X509_STORE_CTX *ctx, bool preverified,

@@ -40,7 +40,7 @@ static void pause_input(struct http_exchange *x, bool is_alone)
 static void finish_exchange(struct http_exchange *x)
 {
 	x->answered = true;
-	x->turn = x->edge->server->turn;
+	x->turn = x->edge->server->turn.number;
 	x->next = x->edge->fresh;
 	x->edge->fresh = x;
 	x->in_fresh = true;
@@ -107,9 +107,9 @@ void http_server_run_held(struct listener_context *ed, bool always)
 {
 	struct http_exchange *list;
 
-	if (!always && ed->held_seen == ed->server->actions_changed)
+	if (!always && ed->held_seen == ed->server->turn.actions_changed)
 		return;
-	ed->held_seen = ed->server->actions_changed;
+	ed->held_seen = ed->server->turn.actions_changed;
 	list = ed->held;
 	ed->held = NULL;
 	while (list) {

@@ -251,7 +251,7 @@ static void end_loop_turn(struct listener_context *ed)
 	int r;
 
 	http_server_run_held(ed, false);
-	r = server_commit_turn(ed->server, &e);
+	r = turn_commit(&ed->server->turn, &e);
 	if (r < 0)
 		log_error("commit: %s", e.text);
 	if (ed->tokens_seen != ed->server->tokens_changed)

@@ -26,7 +26,7 @@ struct listener_context {
 	struct http_exchange *fresh;   /* answered in this turn */
 	struct http_exchange *held;    /* waiting for a change */
 	struct http_exchange *sending; /* with more than one piece */
-	uint64_t held_seen;   /* server->actions_changed as they saw it */
+	uint64_t held_seen;   /* server->turn.actions_changed as they saw it */
 	uint64_t tokens_seen; /* server->tokens_changed, likewise */
 	struct event_subscriber *listeners;
 	struct device_session *waiting; /* with a message, for the database */

@@ -232,7 +232,7 @@ int reply_handle_writable(struct lws *wsi, struct http_session *ss)
 
 	if (!x || !x->answered)
 		return 0;
-	if (x->turn >= x->edge->server->turn) {
+	if (x->turn >= x->edge->server->turn.number) {
 		lws_callback_on_writable(wsi);
 		return 0;
 	}

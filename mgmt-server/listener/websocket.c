@@ -189,16 +189,16 @@ static int handle_device_message(struct listener_context *ed,
 				 struct device_session *ss)
 {
 	struct server *s = ed->server;
-	struct server_savepoint mark;
+	struct turn_savepoint mark;
 	struct err e;
-	int r = server_begin_savepoint(s, &mark, &e);
+	int r = turn_begin_savepoint(&s->turn, &mark, &e);
 
 	if (r == 0) {
 		r = device_messages_handle(ss->channel, ss->in, ss->in_len, &e);
 		if (r < 0)
-			server_rollback_savepoint(s, &mark);
+			turn_rollback_savepoint(&s->turn, &mark);
 		else
-			r = server_release_savepoint(s, &e);
+			r = turn_release_savepoint(&s->turn, &e);
 	}
 	if (r == -EBUSY)
 		return defer_device_message(ed, ss);

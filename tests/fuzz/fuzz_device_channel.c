@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct err e;
 	int r = 0;
 
-	if (server_begin_write(s, &e) < 0 ||
+	if (turn_begin_write(&s->turn, &e) < 0 ||
 	    device_messages_open(s, OFFICE_DEVICE, NULL, &c, &e) < 0)
 		abort();
 	while (r == 0 && at < end) {
@@ -29,13 +29,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		r = device_messages_handle(c, at, n, &e);
 		at += n + 1;
 	}
-	s->turn++;
+	s->turn.number++;
 	while (device_channel_peek_message(c))
 		device_channel_remove_sent(c);
 	device_messages_close(c);
 	db_rollback(s->db);
-	s->writing = false;
-	if (audit_log_load_tree(s->db, &s->tree, &e) < 0)
+	s->turn.writing = false;
+	if (audit_log_load_tree(s->db, &s->turn.tree, &e) < 0)
 		abort();
 	return 0;
 }

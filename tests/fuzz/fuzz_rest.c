@@ -51,10 +51,10 @@ static void run(struct request *rq)
 	    !(rq->route->flags & ROUTE_FILE) && route_run_request(rq) &&
 	    rq->answer.status == 0)
 		abort();
-	if (s->writing) {
+	if (s->turn.writing) {
 		db_rollback(s->db);
-		s->writing = false;
-		if (audit_log_load_tree(s->db, &s->tree, &e) < 0)
+		s->turn.writing = false;
+		if (audit_log_load_tree(s->db, &s->turn.tree, &e) < 0)
 			abort();
 	}
 }

@@ -41,7 +41,7 @@ static int audit(uint64_t *ret_index)
 					    .from = "local",
 					    .action = "test" };
 
-	return server_append_audit(server, &en, ret_index, &e);
+	return turn_append_audit(&server->turn, &en, ret_index, &e);
 }
 
 START_TEST(nothing_is_written_after_a_tree_that_cannot_be_read_again)
@@ -51,18 +51,18 @@ START_TEST(nothing_is_written_after_a_tree_that_cannot_be_read_again)
 
 	set_up();
 	ck_assert_int_eq(audit(NULL), 0);
-	ck_assert_int_eq(server_commit_turn(server, &e), 0);
+	ck_assert_int_eq(turn_commit(&server->turn, &e), 0);
 	sql("CREATE TEMP TABLE held AS SELECT peaks FROM tree");
 	sql("UPDATE tree SET peaks = x'00'");
 	ck_assert_int_eq(audit(NULL), 0);
 	unit_lose_turn(server);
-	ck_assert_int_lt(server_begin_write(server, &e), 0);
+	ck_assert_int_lt(turn_begin_write(&server->turn, &e), 0);
 	sql("UPDATE tree SET peaks = (SELECT peaks FROM held)");
 	ck_assert_int_eq(audit(&index), 0);
 	ck_assert_uint_eq(index, 1);
-	ck_assert_int_eq(server_commit_turn(server, &e), 0);
+	ck_assert_int_eq(turn_commit(&server->turn, &e), 0);
 	ck_assert_int_eq(audit_log_load_tree(server->db, &tree, &e), 0);
-	ck_assert_mem_eq(&tree, &server->tree, sizeof(tree));
+	ck_assert_mem_eq(&tree, &server->turn.tree, sizeof(tree));
 	tear_down();
 }
 END_TEST
@@ -76,13 +76,13 @@ START_TEST(turn_that_broke_says_why)
 	ck_assert_int_lt(audit(NULL), 0);
 	ck_assert_int_lt(audit(NULL), 0);
 	ck_assert_ptr_nonnull(strstr(e.text, "broken"));
-	ck_assert_int_lt(server_commit_turn(server, &e), 0);
+	ck_assert_int_lt(turn_commit(&server->turn, &e), 0);
 	ck_assert_ptr_nonnull(strstr(e.text, "broken"));
 	ck_assert_int_ne(e.reason, REASON_STORAGE_FULL);
 	ck_assert_int_eq(server->metrics.full, 0);
 	sql("DROP TRIGGER broken");
 	ck_assert_int_eq(audit(NULL), 0);
-	ck_assert_int_eq(server_commit_turn(server, &e), 0);
+	ck_assert_int_eq(turn_commit(&server->turn, &e), 0);
 	tear_down();
 }
 END_TEST
@@ -121,17 +121,17 @@ END_TEST
 
 START_TEST(message_of_what_was_undone_is_not_sent)
 {
-	struct server_savepoint mark;
+	struct turn_savepoint mark;
 	struct device_channel *c;
 
 	set_up();
 	c = connect_device();
 	ck_assert_int_eq(device_channel_send_cancel(c, "kept", &e), 0);
-	ck_assert_int_eq(server_begin_savepoint(server, &mark, &e), 0);
+	ck_assert_int_eq(turn_begin_savepoint(&server->turn, &mark, &e), 0);
 	ck_assert_int_eq(device_channel_send_cancel(c, "undone", &e), 0);
-	server_rollback_savepoint(server, &mark);
+	turn_rollback_savepoint(&server->turn, &mark);
 	ck_assert_int_eq(device_channel_send_cancel(c, "next", &e), 0);
-	ck_assert_int_eq(server_commit_turn(server, &e), 0);
+	ck_assert_int_eq(turn_commit(&server->turn, &e), 0);
 	ck_assert_ptr_nonnull(
 		strstr(device_channel_peek_message(c)->text, "kept"));
 	device_channel_remove_sent(c);
@@ -153,13 +153,13 @@ static void hear(void *ctx, const char *group, const char *text)
 
 static void tell(const char *id)
 {
-	server_queue_event(server, "action", "field",
-			   json_pack("{s:s}", "id", id));
+	turn_queue_event(&server->turn, "action", "field",
+			 json_pack("{s:s}", "id", id));
 }
 
 START_TEST(event_is_told_when_its_turn_is_committed)
 {
-	struct server_savepoint mark;
+	struct turn_savepoint mark;
 
 	set_up();
 	server->edge.event = hear;
@@ -167,13 +167,13 @@ START_TEST(event_is_told_when_its_turn_is_committed)
 	unit_lose_turn(server);
 	ck_assert_str_eq(told, "");
 	tell("kept");
-	ck_assert_int_eq(server_begin_savepoint(server, &mark, &e), 0);
+	ck_assert_int_eq(turn_begin_savepoint(&server->turn, &mark, &e), 0);
 	tell("undone");
-	server_rollback_savepoint(server, &mark);
+	turn_rollback_savepoint(&server->turn, &mark);
 	ck_assert_str_eq(told, "");
-	ck_assert_int_eq(server_commit_turn(server, &e), 0);
+	ck_assert_int_eq(turn_commit(&server->turn, &e), 0);
 	ck_assert_ptr_nonnull(strstr(told, "kept"));
-	ck_assert_uint_eq(json_array_size(server->events), 0);
+	ck_assert_uint_eq(json_array_size(server->turn.events), 0);
 	tear_down();
 }
 END_TEST
@@ -192,11 +192,11 @@ START_TEST(action_that_could_not_end_is_not_told_to_have_expired)
 	sql("CREATE TEMP TRIGGER refuse BEFORE UPDATE ON action"
 	    " BEGIN SELECT RAISE(FAIL, 'refused'); END");
 	ck_assert_int_lt(mgmtd_tick(server, &e), 0);
-	ck_assert_int_eq(server_commit_turn(server, &e), 0);
+	ck_assert_int_eq(turn_commit(&server->turn, &e), 0);
 	ck_assert_str_eq(told, "");
 	sql("DROP TRIGGER refuse");
 	ck_assert_int_eq(mgmtd_tick(server, &e), 0);
-	ck_assert_int_eq(server_commit_turn(server, &e), 0);
+	ck_assert_int_eq(turn_commit(&server->turn, &e), 0);
 	ck_assert_ptr_nonnull(strstr(told, "expired"));
 	device_messages_close(c);
 	tear_down();

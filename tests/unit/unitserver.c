@@ -29,8 +29,8 @@ void unit_lose_turn(struct server *s)
 {
 	struct err e;
 
-	ck_assert_int_eq(server_begin_write(s, &e), 0);
+	ck_assert_int_eq(turn_begin_write(&s->turn, &e), 0);
 	ck_assert_int_eq(db_begin(s->db, &e), 0);
 	db_rollback(s->db);
-	ck_assert_int_lt(server_commit_turn(s, &e), 0);
+	ck_assert_int_lt(turn_commit(&s->turn, &e), 0);
 }
