@@ -29,8 +29,8 @@
 #define MAX_WAIT_MS (5 * 60 * 1000)
 #define RENEW_FIRST_MS (60 * 1000)
 #define RENEW_MAX_MS (6 * 60 * 60 * 1000)
-/* Look-ups and all. Of an enrolment cells-policyd must hear before its patience
- * ends, 120 s after it asked (policyd/enroll.c). */
+/* Look-ups and all. Of an enrollment cells-policyd must hear before its
+ * patience ends, 120 s after it asked (policyd/enroll.c). */
 #define RENEWAL_SECONDS 180
 #define ENROLMENT_SECONDS 110
 
@@ -111,7 +111,7 @@ static int commit_enrollment(struct agent *a, struct err *e)
 
 /* ---- policyd */
 
-/* An enrolment that was cut off between policyd's half and ours. */
+/* An enrollment that was cut off between policyd's half and ours. */
 static int resolve_staged_enrollment(struct agent *a, struct err *e)
 {
 	const char *epoch =
@@ -141,7 +141,7 @@ static void on_policyd_status(void *user, const char *json)
 	json_decref(a->status);
 	a->status = status;
 	if (resolve_staged_enrollment(a, &e) < 0) {
-		log_error("enrol: %s", e.text);
+		log_error("enroll: %s", e.text);
 		session_restart(a);
 		return;
 	}
@@ -168,7 +168,7 @@ static void start_enrollment(struct agent *a)
 		return;
 	a->is_enrolling = true;
 	spki = key_spki(a->id->key, &len);
-	policyd_client_enroll_start(a->link, spki, len);
+	policyd_client_enroll_start(a->policyd, spki, len);
 }
 
 static void on_policyd_present(void *user, bool is_present)
@@ -178,7 +178,7 @@ static void on_policyd_present(void *user, bool is_present)
 	a->has_policyd = is_present;
 	a->status_for = 0;
 	a->is_enrolling = a->is_finishing = false;
-	worker_free(steal(a->enrolment));
+	worker_free(steal(a->enrollment));
 	if (!is_present) {
 		log_info("cells-policyd is gone");
 		chunk_download_clear(a->fetch);
@@ -193,7 +193,7 @@ static void on_policyd_present(void *user, bool is_present)
 static void handle_pending_wants(struct agent *a)
 {
 	if (a->protocol)
-		policyd_client_get_wants(a->link);
+		policyd_client_get_wants(a->policyd);
 }
 
 static void handle_pending_receipts(struct agent *a)
@@ -329,7 +329,7 @@ static void on_chunk_received(void *user, const char *digest, int fd)
 {
 	struct agent *a = user;
 
-	policyd_client_put_chunk(a->link, digest, fd);
+	policyd_client_put_chunk(a->policyd, digest, fd);
 	report_progress(a, false);
 }
 
@@ -338,7 +338,7 @@ static void on_fetch_exhausted(void *user)
 	struct agent *a = user;
 
 	if (a->protocol)
-		policyd_client_get_wants(a->link);
+		policyd_client_get_wants(a->policyd);
 }
 
 static void on_fetch_idle(void *user, bool complete)
@@ -348,7 +348,7 @@ static void on_fetch_idle(void *user, bool complete)
 	report_progress(a, true);
 	/* What cannot be had is tried again at the next tick. */
 	if (complete && a->protocol)
-		policyd_client_get_wants(a->link);
+		policyd_client_get_wants(a->policyd);
 }
 
 static void on_chunk_accepted(void *user, const char *digest,
@@ -364,7 +364,7 @@ static void on_chunk_accepted(void *user, const char *digest,
 		chunk_download_acknowledge(a->fetch, digest, !e);
 }
 
-/* ---- enrolment */
+/* ---- enrollment */
 
 static int request_enrollment(const void *what, char **ret, size_t *ret_len,
 			      struct err *e)
@@ -384,8 +384,8 @@ static void finish_enrollment(struct agent *a, const char *answer,
 	enroll_request_fini(&a->request);
 	a->is_finishing = true;
 	if (why)
-		log_error("enrol: %s", why->text);
-	policyd_client_enroll_finish(a->link, why ? "" : answer,
+		log_error("enroll: %s", why->text);
+	policyd_client_enroll_finish(a->policyd, why ? "" : answer,
 				     why ? why->text : "");
 }
 
@@ -395,14 +395,14 @@ static void on_enroll_answer(void *user, const char *answer, size_t len,
 	struct agent *a = user;
 	struct err e;
 
-	worker_free(steal(a->enrolment));
+	worker_free(steal(a->enrollment));
 	if (!why &&
 	    enroll_accept_answer(a->id, &a->request, answer, len, &e) < 0)
 		why = &e;
 	finish_enrollment(a, answer, why);
 }
 
-static const struct worker_kind enrolment = {
+static const struct worker_kind enrollment = {
 	.seconds = ENROLMENT_SECONDS,
 	.run = request_enrollment,
 	.done = on_enroll_answer,
@@ -423,7 +423,7 @@ static void on_enroll_request(void *user, const char *text)
 	if (r == 0) {
 		log_info("enrolling at %s:%u", a->request.host,
 			 a->request.port);
-		r = worker_new(a->event, &enrolment, a, a, &a->enrolment, &e);
+		r = worker_new(a->event, &enrollment, a, a, &a->enrollment, &e);
 	}
 	if (r < 0)
 		finish_enrollment(a, NULL, &e);
@@ -439,12 +439,12 @@ static void on_enroll_finished(void *user, const struct err *failure)
 		return; /* it was the failure that we reported */
 	if (failure) {
 		/* Its status says whether it has it all the same. */
-		log_error("enrol: %s", failure->text);
+		log_error("enroll: %s", failure->text);
 		session_request_status(a, FOR_CONNECT);
 		return;
 	}
 	if (commit_enrollment(a, &e) < 0) {
-		log_error("enrol: %s", e.text);
+		log_error("enroll: %s", e.text);
 		session_restart(a);
 		return;
 	}
@@ -533,7 +533,7 @@ static int open_system_bus(struct agent *a, struct err *e)
 		r = sd_bus_attach_event(a->bus, a->event, 0);
 	if (r < 0)
 		return err_sys(e, -r, "system bus");
-	return policyd_client_new(a->bus, &link_ops, a, &a->link, e);
+	return policyd_client_new(a->bus, &link_ops, a, &a->policyd, e);
 }
 
 static int open_chunk_fetch(struct agent *a, struct err *e)
@@ -574,7 +574,7 @@ int agent_new(const struct agent_config *conf, struct agent **ret,
 	if (r == 0)
 		r = open_event_loop(a, e);
 	if (r == 0)
-		r = transport_new(sd_event_get_fd(a->event), &a->wire, e);
+		r = transport_new(sd_event_get_fd(a->event), &a->transport, e);
 	if (r == 0)
 		r = open_chunk_fetch(a, e);
 	if (r == 0)
@@ -589,16 +589,16 @@ void agent_free(struct agent *a)
 {
 	if (!a)
 		return;
-	worker_free(a->enrolment);
+	worker_free(a->enrollment);
 	worker_free(a->renewal);
 	worker_free(a->lookup);
 	enroll_request_fini(&a->request);
 	protocol_free(a->protocol);
-	policyd_client_free(a->link);
+	policyd_client_free(a->policyd);
 	transport_peer_free(a->peer);
 	chunk_download_free(a->fetch);
 	http_multi_free(a->gets);
-	transport_free(a->wire);
+	transport_free(a->transport);
 	sd_event_source_disable_unref(a->reconnect);
 	sd_event_source_disable_unref(a->tick);
 	sd_bus_flush_close_unref(a->bus);
@@ -627,7 +627,7 @@ int agent_run(struct agent *a, struct err *e)
 			break;
 		if (r < 0)
 			return err_sys(e, -r, "event loop");
-		if (transport_service(a->wire) < 0)
+		if (transport_service(a->transport) < 0)
 			return err_set(e, EIO, "event loop: libwebsockets");
 	}
 	sd_notify(0, "STOPPING=1");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The agent as a whole: moves bytes between the server and cells-policyd, and
- * decides nothing. It keeps a connection while there is an enrolment and a
+ * decides nothing. It keeps a connection while there is an enrollment and a
  * policyd to speak for, and starts again when either changes: whatever was
  * under way comes again, from the server or from policyd.
  */

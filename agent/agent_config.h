@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct agent_config {
-	char *server;	      /* instead of the enrolment's host; NULL */
+	char *server;	      /* instead of the enrollment's host; NULL */
 	uint64_t speed_limit; /* bytes a second for downloads; 0: none */
 	uint64_t parallel;    /* downloads at once */
 	uint64_t memory_max;  /* bytes held of downloads */

@@ -40,15 +40,16 @@ int enroll_parse_request(const char *text, size_t len,
 		{ "receipt_csr", JSON_STRING, .ret = &rq.receipt_csr },
 		{ 0 },
 	};
-	int r = json_parse(text, len, "enrolment request", &j, e);
+	int r = json_parse(text, len, "enrollment request", &j, e);
 
 	if (r == 0)
-		r = json_read_object(j, members, false, "enrolment request", e);
+		r = json_read_object(j, members, false, "enrollment request",
+				     e);
 	if (r < 0)
 		return r;
 	if (port < 1 || port > UINT16_MAX ||
 	    encoding_parse_digest(ca, rq.ca) < 0)
-		return err_set(e, EINVAL, "enrolment request: bad port or CA");
+		return err_set(e, EINVAL, "enrollment request: bad port or CA");
 	rq.port = (uint16_t)port;
 	rq.json = steal(j);
 	*ret = rq;
@@ -110,19 +111,19 @@ int enroll_parse_answer(const char *text, size_t len,
 	};
 	struct identity_enrollment n = { .port = rq->port };
 	uint8_t raw[16];
-	int r = json_parse(text, len, "enrolment answer", &j, e);
+	int r = json_parse(text, len, "enrollment answer", &j, e);
 
 	if (r == 0)
-		r = json_read_object(j, members, false, "enrolment answer", e);
+		r = json_read_object(j, members, false, "enrollment answer", e);
 	if (r < 0)
 		return r;
 	if (port < 1 || port > UINT16_MAX ||
 	    encoding_from_hex(epoch, raw, 16) < 0)
 		return err_set(e, EINVAL,
-			       "enrolment answer: bad port or epoch");
+			       "enrollment answer: bad port or epoch");
 	if (strcmp(device, id->device) != 0)
 		return err_set(e, EKEYREJECTED,
-			       "enrolment answer: for device '%.32s', not %s",
+			       "enrollment answer: for device '%.32s', not %s",
 			       device, id->device);
 	r = check_pinned_ca(ca, rq->ca, e);
 	if (r == 0)
@@ -137,7 +138,7 @@ int enroll_parse_answer(const char *text, size_t len,
 	n.cert = strdup(cert);
 	if (!n.ca || !n.cert) {
 		identity_enrollment_fini(&n);
-		return err_oom(e, "enrolment answer");
+		return err_oom(e, "enrollment answer");
 	}
 	*ret = n;
 	return 0;
@@ -187,7 +188,7 @@ static int build_request_body(const struct identity *id,
 		      rq->bind, "identity_csr", csr, "receipt_csr",
 		      rq->receipt_csr, "name", name);
 	*ret = j ? json_text(j) : NULL;
-	return *ret ? 0 : err_oom(e, "enrolment request");
+	return *ret ? 0 : err_oom(e, "enrollment request");
 }
 
 int enroll_send_request(const struct identity *id,
@@ -205,7 +206,7 @@ int enroll_send_request(const struct identity *id,
 
 	return r < 0 ? r
 		     : post_json_request(&to, ENROLL_PATH, body,
-					 "enrol: the server refuses", ret, e);
+					 "enroll: the server refuses", ret, e);
 }
 
 int enroll_accept_answer(struct identity *id, const struct enroll_request *rq,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's half of an enrolment (10-policy "Enrolment"), and the renewal of
- * its certificate. cells-policyd says where to go and which CA to trust there;
- * what comes back is tested here as far as the agent can, and by cells-policyd.
+ * The agent's half of an enrollment (10-policy "Enrollment"), and the renewal
+ * of its certificate. cells-policyd says where to go and which CA to trust
+ * there; what comes back is tested here as far as the agent can, and by
+ * cells-policyd.
  */
 #ifndef AGENT_ENROLL_H
 #define AGENT_ENROLL_H

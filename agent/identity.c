@@ -16,7 +16,7 @@
 #define FILE_MAX (64 * 1024)
 #define FORMAT 1
 
-/* ---- enrolments */
+/* ---- enrollments */
 
 void identity_enrollment_fini(struct identity_enrollment *n)
 {
@@ -56,7 +56,7 @@ static int convert_enrollment_fields(const struct enrollment_fields *f,
 	    strlen(f->epoch) != sizeof(n.epoch) - 1 ||
 	    strlen(f->host) >= sizeof(n.host))
 		return err_set(e, EINVAL,
-			       "enrolment: a member is out of range");
+			       "enrollment: a member is out of range");
 	snprintf(n.device, sizeof(n.device), "%s", f->device);
 	snprintf(n.epoch, sizeof(n.epoch), "%s", f->epoch);
 	snprintf(n.host, sizeof(n.host), "%s", f->host);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who the device is towards the server: a key made on the device, which never
- * leaves its folder, and what an enrolment brought: certificate, CA, address.
+ * leaves its folder, and what an enrollment brought: certificate, CA, address.
  * Enrolling again replaces that as a whole. In the state folder:
  *   identity.key     the key (PEM)
  *   enrolment.json   in use
@@ -43,7 +43,7 @@ struct identity {
 int identity_open(const char *folder, struct identity **ret, struct err *e);
 void identity_free(struct identity *id);
 
-/* Keeps what an enrolment brought, durably, beside what is in use. */
+/* Keeps what an enrollment brought, durably, beside what is in use. */
 int identity_stage(struct identity *id, const struct identity_enrollment *n,
 		   struct err *e);
 /* Puts what was staged in use, or drops it. */

@@ -25,7 +25,7 @@ static int parse_args(int argc, char **argv, struct options *o, struct err *e)
 		{ "config", 'c', OPT_STRING, &o->config, "FILE",
 		  "configuration file" },
 		{ "state-dir", 0, OPT_STRING, &o->state_dir, "DIR",
-		  "keys and enrolment (" STATE_DIR ")" },
+		  "keys and enrollment (" STATE_DIR ")" },
 		{ "run-dir", 0, OPT_STRING, &o->run_dir, "DIR",
 		  "not used by this daemon (" RUN_DIR ")" },
 		{ "check-config", 0, OPT_FLAG, &o->check_config, NULL,

@@ -15,7 +15,7 @@
 /* A call under way. */
 struct call {
 	LIST_ENTRY(call) next;
-	struct policyd_client *link;
+	struct policyd_client *policyd;
 	sd_bus_slot *slot;
 	const char *method;
 	int (*answer)(struct policyd_client *l, struct call *c,
@@ -202,7 +202,7 @@ static void report_call_error(struct policyd_client *l, const struct call *c,
 static int on_call_answer(sd_bus_message *m, void *user, sd_bus_error *ignored)
 {
 	struct call *c = user;
-	struct policyd_client *l = c->link;
+	struct policyd_client *l = c->policyd;
 	struct err e;
 	int r = 0;
 
@@ -241,7 +241,7 @@ static void send_method_call(struct policyd_client *l, const char *method,
 	struct err e;
 
 	if (c) {
-		c->link = l;
+		c->policyd = l;
 		c->method = method;
 		c->answer = answer;
 		LIST_INSERT_HEAD(&l->calls, c, next);

@@ -37,7 +37,7 @@ struct policyd_client_ops {
 	void (*wants)(void *user, const struct policyd_client_want *w,
 		      size_t n);
 	void (*taken)(void *user, const char *digest, const struct err *e);
-	/* NULL: no enrolment is under way. */
+	/* NULL: no enrollment is under way. */
 	void (*enroll)(void *user, const char *request);
 	void (*enrolled)(void *user, const struct err *e);
 	void (*resumed)(void *user);

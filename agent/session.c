@@ -26,7 +26,7 @@ void session_request_status(struct agent *a, unsigned int what_for)
 		return;
 	a->status_for |= what_for;
 	if (!is_asked)
-		policyd_client_get_status(a->link);
+		policyd_client_get_status(a->policyd);
 }
 
 static void schedule_connect(struct agent *a, uint64_t ms)
@@ -45,7 +45,7 @@ int session_on_reconnect_timer(sd_event_source *s, uint64_t usec, void *user)
 static void end_protocol_session(struct agent *a)
 {
 	protocol_free(steal(a->protocol));
-	policyd_client_cancel_session(a->link);
+	policyd_client_cancel_session(a->policyd);
 }
 
 static void cancel_address_lookup(struct agent *a)
@@ -95,7 +95,7 @@ static void submit_to_policyd(void *user, const char *envelope, size_t len)
 {
 	struct agent *a = user;
 
-	policyd_client_submit(a->link, envelope, len);
+	policyd_client_submit(a->policyd, envelope, len);
 }
 
 static void fetch_from_policyd(void *user, enum protocol_stream s,
@@ -103,7 +103,7 @@ static void fetch_from_policyd(void *user, enum protocol_stream s,
 {
 	struct agent *a = user;
 
-	policyd_client_fetch_stream(a->link, s, after);
+	policyd_client_fetch_stream(a->policyd, s, after);
 }
 
 static void acknowledge_to_policyd(void *user, enum protocol_stream s,
@@ -111,7 +111,7 @@ static void acknowledge_to_policyd(void *user, enum protocol_stream s,
 {
 	struct agent *a = user;
 
-	policyd_client_ack(a->link, s, seq);
+	policyd_client_ack(a->policyd, s, seq);
 }
 
 static void resume_policyd_streams(void *user, const char *receipt,
@@ -119,14 +119,14 @@ static void resume_policyd_streams(void *user, const char *receipt,
 {
 	struct agent *a = user;
 
-	policyd_client_resume(a->link, receipt, head);
+	policyd_client_resume(a->policyd, receipt, head);
 }
 
 static void request_policyd_wants(void *user)
 {
 	struct agent *a = user;
 
-	policyd_client_get_wants(a->link);
+	policyd_client_get_wants(a->policyd);
 }
 
 static void request_status_report(void *user)
@@ -294,7 +294,8 @@ static int open_server_peer(struct agent *a, struct err *e)
 	int r = http_multi_new(a->event, &to, &gets, e);
 
 	if (r == 0)
-		r = transport_peer_new(a->wire, &id, &wire_ops, a, &a->peer, e);
+		r = transport_peer_new(a->transport, &id, &wire_ops, a,
+				       &a->peer, e);
 	if (r < 0)
 		return r;
 	a->gets = steal(gets);
@@ -355,7 +356,7 @@ static void lookup_server_host(struct agent *a)
 		schedule_retry(a, e.text);
 }
 
-/* Only for an enrolment that policyd has too. */
+/* Only for an enrollment that policyd has too. */
 bool session_may_connect(const struct agent *a)
 {
 	const char *epoch =

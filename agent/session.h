@@ -23,8 +23,8 @@ struct agent {
 	sd_bus *bus;
 	sd_event_source *reconnect, *tick;
 	struct identity *id;
-	struct transport *wire;
-	struct policyd_client *link;
+	struct transport *transport;
+	struct policyd_client *policyd;
 	struct chunk_download *fetch;
 	json_t *inventory;
 
@@ -33,7 +33,7 @@ struct agent {
 	unsigned int status_for;
 	bool is_enrolling, is_finishing;
 	struct enroll_request request;
-	struct worker *enrolment, *renewal, *lookup; /* NULL: none */
+	struct worker *enrollment, *renewal, *lookup; /* NULL: none */
 
 	struct transport_peer *peer; /* NULL: not enrolled */
 	struct http_multi *gets;     /* there if peer is */
@@ -49,7 +49,8 @@ struct agent {
 /* Asks policyd for its status, unless that is under way already. */
 void session_request_status(struct agent *a, unsigned int what_for);
 
-/* Connects if there is an enrolment that policyd has too, and no connection. */
+/* Connects if there is an enrollment that policyd has too, and no connection.
+ */
 void session_connect(struct agent *a);
 bool session_may_connect(const struct agent *a);
 void session_disconnect(struct agent *a);

@@ -31,7 +31,7 @@ struct retired_vhost {
 struct transport {
 	struct lws_context *context;
 	struct lws_vhost *loop;
-	LIST_HEAD(, retired_vhost) graves;
+	LIST_HEAD(, retired_vhost) retired;
 };
 
 struct out {
@@ -41,7 +41,7 @@ struct out {
 };
 
 struct transport_peer {
-	struct transport *wire;
+	struct transport *transport;
 	struct lws_vhost *vhost;
 	char *host;
 	char address[INET6_ADDRSTRLEN]; /* "": not known */
@@ -92,7 +92,7 @@ static void report_websocket_end(lws_sorted_usec_list_t *sul)
 
 	drop_message_queues(p);
 	p->is_open = p->is_closing = p->is_over = false;
-	lws_cancel_service(p->wire->context);
+	lws_cancel_service(p->transport->context);
 	p->ops.closed(p->user, &end);
 }
 
@@ -101,8 +101,8 @@ static void schedule_websocket_end(struct transport_peer *p)
 	if (p->is_over)
 		return;
 	p->is_over = true;
-	lws_sul_schedule(p->wire->context, 0, &p->over, report_websocket_end,
-			 SOON);
+	lws_sul_schedule(p->transport->context, 0, &p->over,
+			 report_websocket_end, SOON);
 }
 
 /* Status and Retry-After of an HTTP answer. */
@@ -230,7 +230,7 @@ void transport_open(struct transport_peer *p, const char *path,
 		    const char *protocol, size_t message_max)
 {
 	struct lws_client_connect_info info = {
-		.context = p->wire->context,
+		.context = p->transport->context,
 		.vhost = p->vhost,
 		.address = get_peer_address(p),
 		.host = p->host,
@@ -322,7 +322,7 @@ static int open_peer_vhost(struct transport_peer *p,
 		.client_ssl_key_mem_len = (unsigned int)strlen(id->key_pem),
 	};
 
-	p->vhost = lws_create_vhost(p->wire->context, &info);
+	p->vhost = lws_create_vhost(p->transport->context, &info);
 	if (!p->vhost)
 		return err_set(e, EINVAL,
 			       "set up TLS for %s: a certificate or key is not "
@@ -343,7 +343,7 @@ int transport_peer_new(struct transport *w, const struct transport_identity *id,
 	if (!p)
 		return err_oom(e, "connection");
 	STAILQ_INIT(&p->out);
-	p->wire = w;
+	p->transport = w;
 	/* lws cuts a name at a colon before it verifies it: nothing is left. */
 	if (n == 0 || n > TRANSPORT_HOST_MAX ||
 	    strpbrk(id->host, ":/@?# \t\r\n"))
@@ -396,9 +396,9 @@ static void retire_peer_vhost(struct transport_peer *p)
 	if (!g)
 		return; /* it ends with the context */
 	g->vhost = p->vhost;
-	LIST_INSERT_HEAD(&p->wire->graves, g, next);
-	lws_sul_schedule(p->wire->context, 0, &g->due, destroy_retired_vhost,
-			 GRAVE_USEC);
+	LIST_INSERT_HEAD(&p->transport->retired, g, next);
+	lws_sul_schedule(p->transport->context, 0, &g->due,
+			 destroy_retired_vhost, GRAVE_USEC);
 }
 
 void transport_peer_free(struct transport_peer *p)
@@ -406,7 +406,7 @@ void transport_peer_free(struct transport_peer *p)
 	if (!p)
 		return;
 	detach_connection(p->wsi);
-	lws_sul_schedule(p->wire->context, 0, &p->over, NULL,
+	lws_sul_schedule(p->transport->context, 0, &p->over, NULL,
 			 LWS_SET_TIMER_USEC_CANCEL);
 	retire_peer_vhost(p);
 	drop_message_queues(p);
@@ -462,7 +462,7 @@ int transport_new(int loop_fd, struct transport **ret, struct err *e)
 
 	if (!w)
 		return err_oom(e, "event loop");
-	LIST_INIT(&w->graves);
+	LIST_INIT(&w->retired);
 	lws_error_capture();
 	w->context = lws_create_context(&info);
 	if (!w->context)
@@ -482,7 +482,7 @@ void transport_free(struct transport *w)
 		return;
 	if (w->context)
 		lws_context_destroy(w->context);
-	while ((g = LIST_FIRST(&w->graves))) {
+	while ((g = LIST_FIRST(&w->retired))) {
 		LIST_REMOVE(g, next);
 		free(g);
 	}

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An enrolment talks to the server; a reset wipes. */
+/* An enrollment talks to the server; a reset wipes. */
 #define TIMEOUT_US (300 * UINT64_C(1000000))
 
 static int send_policy_call(struct ctl *c, sd_bus_message *m, const char *what,

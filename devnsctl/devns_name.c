@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "devnsctl/devns_name.h"
 
-#include "devnsctl/devnsctl.h"
+#include "devnsctl/session.h"
 #include "lib/err.h"
 
 #include <errno.h>

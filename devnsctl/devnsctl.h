@@ -7,20 +7,8 @@
 #ifndef DEVNSCTL_DEVNSCTL_H
 #define DEVNSCTL_DEVNSCTL_H
 
-#include <stdbool.h>
-
-#include "cellsd/device/devns_link.h"
-#include "lib/json.h"
+#include "devnsctl/session.h"
 #include "lib/verb.h"
-
-struct err;
-
-struct devnsctl {
-	bool json;
-	const char *devns; /* only of this one, by name or id; NULL: of all */
-	struct devns_link *link;
-	json_t *names; /* of devns, by id in decimal */
-};
 
 /* show.c: what the module has */
 verb_fn devnsctl_list_devns, devnsctl_list_sources, devnsctl_list_endpoints,

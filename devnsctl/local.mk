@@ -4,7 +4,7 @@ noinst_LIBRARIES += %D%/libdevnsctl.a
 %C%_libdevnsctl_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 %C%_libdevnsctl_a_SOURCES = \
 	%D%/devns_name.c %D%/devns_name.h \
-	%D%/devnsctl.c %D%/devnsctl.h \
+	%D%/devnsctl.c %D%/devnsctl.h %D%/session.h \
 	%D%/follow.c \
 	%D%/holders.c \
 	%D%/show.c

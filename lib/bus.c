@@ -13,7 +13,7 @@
 
 #define ERROR_PREFIX "org.cells.Error."
 #define ERROR_NAME_SIZE 96
-#define LARGE (2 * 1024 * 1024) /* more than all but an enrolment's answer */
+#define LARGE (2 * 1024 * 1024) /* more than all but an enrollment's answer */
 
 /*
  * sd-bus takes a message in whole, whatever is done with it then, and a bus

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An HTTPS client for short requests: cellsadm, cells-image and the agent's
- * enrolment use it. TLS is always on; the server is trusted by the CA that the
+ * enrollment use it. TLS is always on; the server is trusted by the CA that the
  * caller names, by certificate or by digest, and by nothing else. Redirects are
  * not followed.
  */
@@ -11,22 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/crypto/hash.h"
+#include "lib/http_target.h"
 
 struct err;
 struct http;
-
-struct http_target {
-	const char *host;
-	uint16_t port;
-	const char *ca_pem; /* NULL: ca_digest pins the chain's CA instead */
-	const uint8_t *ca_digest;	/* HASH_SIZE bytes or NULL */
-	const char *cert_pem, *key_pem; /* client's own; NULL: none */
-	const char *token;		/* Authorization: Bearer; NULL: none */
-	unsigned int timeout;		/* seconds without progress; 0: 30 */
-	const char *proxy; /* its URL; "": none. NULL: what the environment
-			    * says: https_proxy, all_proxy, no_proxy */
-};
 
 struct http_request {
 	const char *method, *path; /* path with its query, escaped */

@@ -3,7 +3,7 @@
 
 #include "lib/auto.h"
 #include "lib/err.h"
-#include "lib/http.h"
+#include "lib/http_target.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -17,7 +17,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/encoding.c %D%/encoding.h \
 	%D%/err.c %D%/err.h \
 	%D%/http.c %D%/http.h \
-	%D%/http_handle.c %D%/http_handle.h \
+	%D%/http_handle.c %D%/http_handle.h %D%/http_target.h \
 	%D%/http_problem.c %D%/http_problem.h \
 	%D%/http_retry.c %D%/http_retry.h \
 	%D%/io.c %D%/io.h \

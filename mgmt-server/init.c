@@ -205,12 +205,12 @@ static int verify_chunk_store(const struct init_options *f, struct err *e)
 	if (r < 0)
 		return r;
 	printf("%" PRIu64 " chunks are good\n", found.good);
-	return found.thrown == 0
+	return found.removed == 0
 		       ? 0
 		       : err_set(e, EBADMSG,
 				 "%" PRIu64 " damaged chunks were thrown away: "
 				 "push the images again",
-				 found.thrown);
+				 found.removed);
 }
 
 static const struct {

@@ -137,9 +137,9 @@ static int check_disk_room(struct server *s, struct err *e)
 	int64_t now = clock_wall();
 	int r;
 
-	if (now >= s->tried && now - s->tried < TRY_SECONDS)
+	if (now >= s->is_room_checked && now - s->is_room_checked < TRY_SECONDS)
 		return 0;
-	s->tried = now;
+	s->is_room_checked = now;
 	r = s->metrics.full ? turn_try_write(&s->turn, e)
 			    : disk_reserve_fill(s->dir, e);
 	if (r < 0 && e->reason != REASON_STORAGE_FULL)

@@ -24,7 +24,7 @@ void cellsd_client_free(struct cellsd_client *client);
 void cellsd_client_set_present(struct cellsd_client *client, const char *owner);
 void cellsd_client_set_absent(struct cellsd_client *client);
 bool cellsd_client_is_present(const struct cellsd_client *client);
-/* Has it answered a push since it appeared? Then orders may be given. */
+/* Has it answered a push since it appeared? Then commands may be given. */
 void cellsd_client_set_ready(struct cellsd_client *client);
 bool cellsd_client_is_ready(const struct cellsd_client *client);
 

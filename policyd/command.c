@@ -25,11 +25,11 @@
 #define RULE_LIFE (30 * 24 * 3600)
 #define RETRY_NS (UINT64_C(5) * 1000 * 1000 * 1000)
 
-/* An order that cellsd has been given. */
+/* A command that cellsd has been given. */
 struct running_command {
 	struct command_queue *queue;
-	struct store_command job;
-	const struct command_action *deed;
+	struct store_command command;
+	const struct command_action *action;
 	json_t *details; /* of the switch that it made */
 };
 
@@ -120,7 +120,7 @@ static int write_command_accepted(struct command_queue *q,
 			       e);
 }
 
-/* What the order carries must be for this device. */
+/* What the command carries must be for this device. */
 static int check_sealed_key(struct command_queue *q,
 			    const struct doc_command *c, struct err *e)
 {
@@ -193,7 +193,7 @@ int command_save(const struct recorder *rec, const struct store_command *j,
 		secure_time_get_total_uptime(rec->time, now), e);
 }
 
-/* The order's id is used up all the same. */
+/* The command's id is used up all the same. */
 static int write_command_refusal(struct command_queue *q,
 				 struct store_command *j, const struct err *why,
 				 struct err *e)
@@ -302,8 +302,8 @@ static struct running_command **find_slot_for_vp(struct command_queue *q,
 
 		if (!r)
 			empty = &q->running[i];
-		else if (strcmp(r->job.id, id) == 0 ||
-			 strcmp(r->job.vp, vp) == 0)
+		else if (strcmp(r->command.id, id) == 0 ||
+			 strcmp(r->command.vp, vp) == 0)
 			return NULL; /* one after the other */
 	}
 	return empty;
@@ -324,29 +324,29 @@ static void free_running_command(struct running_command *r)
 static int write_command_result(struct running_command *r, json_t *details,
 				int64_t *ret_seq, struct err *e)
 {
-	const struct store_command *j = &r->job;
+	const struct store_command *j = &r->command;
 	const struct receipt_doc d = build_command_document(j);
 	struct command_queue *q = r->queue;
 	int res = 0;
 
-	if (r->deed->ends_vp) {
+	if (r->action->ends_vp) {
 		const struct doc_vp_config *c =
 			document_set_find_config(&q->o.state->in_force, j->vp);
 
 		res = store_set_vp_gone(q->store, j->vp,
 					c ? c->head.version : 0, e);
 	}
-	if (res == 0 && r->deed->state)
-		res = store_set_vp_state(q->store, j->vp, r->deed->state, e);
+	if (res == 0 && r->action->state)
+		res = store_set_vp_state(q->store, j->vp, r->action->state, e);
 	/* a switch was recorded when it was seen */
-	if (res == 0 && r->deed->action != DOC_SWITCH)
-		res = audit_log_write(q->rec, r->deed->event, j->vp, NULL,
+	if (res == 0 && r->action->action != DOC_SWITCH)
+		res = audit_log_write(q->rec, r->action->event, j->vp, NULL,
 				      json_incref(details), e);
 	if (res == 0)
 		res = receipt_issuer_write(
 			q->rec,
 			&(struct receipt_issuer_fields){
-				.type = r->deed->receipt,
+				.type = r->action->receipt,
 				.vp = j->vp,
 				.document = j->type == DOC_NONE ? NULL : &d,
 				.details = json_incref(details) },
@@ -363,30 +363,32 @@ static int read_command_answer(struct running_command *r, sd_bus_message *m,
 	uint64_t ns;
 	int res = 0;
 
-	if (r->deed->has_details)
+	if (r->action->has_details)
 		res = cellsd_client_read_dictionary(m, &details);
-	else if (r->deed->action == DOC_SWITCH && r->details)
+	else if (r->action->action == DOC_SWITCH && r->details)
 		details = json_incref(r->details);
 	else
 		details = json_object();
 	if (res < 0)
 		return res;
-	if (r->deed->action == DOC_SWITCH && !r->details &&
+	if (r->action->action == DOC_SWITCH && !r->details &&
 	    sd_bus_message_read(m, "t", &ns) >= 0) {
 		/* It was in front already. */
-		json_object_set_new(details, "from", json_string(r->job.vp));
-		json_object_set_new(details, "to", json_string(r->job.vp));
+		json_object_set_new(details, "from",
+				    json_string(r->command.vp));
+		json_object_set_new(details, "to", json_string(r->command.vp));
 		json_object_set_new(details, "ns",
 				    json_integer((json_int_t)ns));
 	}
-	if (r->deed->action == DOC_START &&
-	    cellsd_client_get_unenforced(r->queue->o.cellsd, r->job.vp))
+	if (r->action->action == DOC_START &&
+	    cellsd_client_get_unenforced(r->queue->o.cellsd, r->command.vp))
 		json_object_set(details, "not_enforced",
 				cellsd_client_get_unenforced(r->queue->o.cellsd,
-							     r->job.vp));
-	json_object_set_new(details, "cause", json_string(r->job.cause));
-	if (r->job.type != DOC_NONE)
-		json_object_set_new(details, "command", json_string(r->job.id));
+							     r->command.vp));
+	json_object_set_new(details, "cause", json_string(r->command.cause));
+	if (r->command.type != DOC_NONE)
+		json_object_set_new(details, "command",
+				    json_string(r->command.id));
 	*ret = details;
 	return 0;
 }
@@ -396,7 +398,7 @@ static int on_reply_ignored(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	return 0;
 }
 
-/* Its receipt is written: cellsd need not remember the job. */
+/* Its receipt is written: cellsd need not remember the command. */
 static void send_forget_call(struct command_queue *q, const char *id)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
@@ -425,15 +427,15 @@ static int finish_command(struct running_command *r, sd_bus_message *m,
 		res = store_commit(&tx, e);
 	if (res < 0)
 		return res;
-	if (r->deed->has_job)
-		send_forget_call(q, r->job.id);
+	if (r->action->has_id)
+		send_forget_call(q, r->command.id);
 	pending_signal(q->rec->pending, "receipts");
-	if (r->deed->ends_vp)
-		q->o.ended(q->o.arg, doc_action_name(r->deed->action));
+	if (r->action->ends_vp)
+		q->o.ended(q->o.arg, doc_action_name(r->action->action));
 	return 0;
 }
 
-/* cellsd will not: the order ends with a refusal. */
+/* cellsd will not: the command ends with a refusal. */
 static int fail_command(struct command_queue *q, const struct store_command *j,
 			const struct err *why, struct err *e)
 {
@@ -465,18 +467,19 @@ static int on_command_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	if (!error) {
 		res = finish_command(r, m, &e);
 	} else {
-		bus_convert_error(error, 0, r->deed->method, &why);
-		log_warning("%s %s: %s", r->job.action, r->job.vp, why.text);
+		bus_convert_error(error, 0, r->action->method, &why);
+		log_warning("%s %s: %s", r->command.action, r->command.vp,
+			    why.text);
 		/* A rule goes on trying; trouble on the way is not an answer.
 		 */
 		if (cellsd_client_is_own_error(error) &&
-		    r->job.type != DOC_NONE)
-			res = fail_command(q, &r->job, &why, &e);
+		    r->command.type != DOC_NONE)
+			res = fail_command(q, &r->command, &why, &e);
 		else
 			q->pause_ns = clock_mono_ns() + RETRY_NS;
 	}
 	if (res < 0) {
-		log_error("order '%s': %s", r->job.id, e.text);
+		log_error("command '%s': %s", r->command.id, e.text);
 		q->pause_ns = clock_mono_ns() + RETRY_NS;
 	}
 	free_running_command(r);
@@ -484,20 +487,20 @@ static int on_command_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	return 0;
 }
 
-/* The key that the order carries, or nothing: policyd vouches, having verified
- * the command, and cellsd may have the key itself. */
+/* The key that the command carries, or nothing: policyd vouches, having
+ * verified the command, and cellsd may have the key itself. */
 static int open_unlock_key(struct running_command *r, int *ret, bool *ret_has)
 {
 	auto_free void *sealed = NULL;
 	struct err e;
 	size_t len;
-	int res = store_get_sealed_key(r->queue->store, r->job.id, &sealed,
+	int res = store_get_sealed_key(r->queue->store, r->command.id, &sealed,
 				       &len, &e);
 
 	*ret_has = res == 0;
 	if (res == 0)
-		return vp_secret_open_key(r->queue->rec->identity, r->job.vp,
-					  sealed, len, ret, &e);
+		return vp_secret_open_key(r->queue->rec->identity,
+					  r->command.vp, sealed, len, ret, &e);
 	if (res != -ENOENT)
 		return res;
 	*ret = secure_memory_create_memfd("", 0);
@@ -516,7 +519,7 @@ static int send_unlock_call(struct running_command *r)
 			r->queue->o.cellsd, has_key ? "UnlockByKey" : "Unlock",
 			&m);
 	if (res >= 0)
-		res = sd_bus_message_append(m, "sh", r->job.vp, fd);
+		res = sd_bus_message_append(m, "sh", r->command.vp, fd);
 	return res < 0 ? res
 		       : cellsd_client_call_async(r->queue->o.cellsd, m,
 						  on_command_answer, r);
@@ -527,23 +530,23 @@ static int send_command_call(struct running_command *r)
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	int res;
 
-	if (r->deed->action == DOC_UNLOCK)
+	if (r->action->action == DOC_UNLOCK)
 		return send_unlock_call(r);
-	res = cellsd_client_new_message(r->queue->o.cellsd, r->deed->method,
+	res = cellsd_client_new_message(r->queue->o.cellsd, r->action->method,
 					&m);
 
 	if (res >= 0)
-		res = sd_bus_message_append(m, "s", r->job.vp);
-	if (res >= 0 && r->deed->has_job)
-		res = sd_bus_message_append(m, "s", r->job.id);
+		res = sd_bus_message_append(m, "s", r->command.vp);
+	if (res >= 0 && r->action->has_id)
+		res = sd_bus_message_append(m, "s", r->command.id);
 	return res < 0 ? res
 		       : cellsd_client_call_async(r->queue->o.cellsd, m,
 						  on_command_answer, r);
 }
 
-/* What cellsd was given may be done, though its answer never came: the order
+/* What cellsd was given may be done, though its answer never came: the command
  * goes on until there is one, however late that is. A disk that is too full to
- * note that keeps no order back. */
+ * note that keeps no command back. */
 static void save_command_begun(const struct running_command *r)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
@@ -551,15 +554,15 @@ static void save_command_begun(const struct running_command *r)
 	struct err e;
 	int res;
 
-	if (r->job.is_started)
+	if (r->command.is_started)
 		return;
 	res = store_begin(q->store, true, &tx, &e);
 	if (res == 0)
-		res = store_mark_command_begun(q->store, r->job.id, &e);
+		res = store_mark_command_started(q->store, r->command.id, &e);
 	if (res == 0)
 		res = store_commit(&tx, &e);
 	if (res < 0)
-		log_error("order '%s': %s", r->job.id, e.text);
+		log_error("command '%s': %s", r->command.id, e.text);
 }
 
 static void run_pending_command(struct command_queue *q,
@@ -579,20 +582,21 @@ static void run_pending_command(struct command_queue *q,
 			   "command '%s' expired before it could be done",
 			   j->id);
 		if (fail_command(q, j, &why, &e) < 0)
-			log_error("order '%s': %s", j->id, e.text);
+			log_error("command '%s': %s", j->id, e.text);
 		return;
 	}
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return;
 	*r = (struct running_command){ .queue = q,
-				       .job = *j,
-				       .deed = command_action_find(j->action) };
+				       .command = *j,
+				       .action =
+					       command_action_find(j->action) };
 	*slot = r;
 	save_command_begun(r);
 	res = send_command_call(r);
 	if (res < 0) {
-		log_error("order '%s': %s", j->id, strerror(-res));
+		log_error("command '%s': %s", j->id, strerror(-res));
 		free_running_command(r);
 		q->pause_ns = clock_mono_ns() + RETRY_NS;
 	}
@@ -610,7 +614,7 @@ void command_run_pending(struct command_queue *q)
 		return;
 	n = store_list_open_commands(q->store, jobs, RUNNING_MAX, &e);
 	if (n < 0)
-		log_error("read orders: %s", e.text);
+		log_error("read commands: %s", e.text);
 	for (int i = 0; i < n; i++)
 		run_pending_command(q, &jobs[i]);
 }
@@ -624,7 +628,7 @@ int command_has_pending_receipt(struct store *store, const char *vp,
 	int n;
 
 	if (!jobs)
-		return err_oom(e, "read orders");
+		return err_oom(e, "read commands");
 	n = store_list_open_commands(store, jobs, RUNNING_MAX, e);
 	for (int i = 0; i < n; i++)
 		if (strcmp(jobs[i].vp, vp) == 0 &&
@@ -639,8 +643,8 @@ bool command_handle_switch(struct command_queue *q, const char *to,
 	for (unsigned int i = 0; i < RUNNING_MAX; i++) {
 		struct running_command *r = q->running[i];
 
-		if (!r || r->deed->action != DOC_SWITCH ||
-		    strcmp(r->job.vp, to) != 0)
+		if (!r || r->action->action != DOC_SWITCH ||
+		    strcmp(r->command.vp, to) != 0)
 			continue;
 		json_decref(r->details);
 		r->details = json_incref(details);

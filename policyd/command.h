@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Orders: commands from outside, and what the device's own
+ * Commands: commands from outside, and what the device's own
  * rules demand (offline, attempts). Each is written down before it is done and
  * done again after a restart until its receipt is written; cellsd's methods are
  * idempotent, so that it happens once.
@@ -34,8 +34,8 @@ int command_new(const struct command_queue_options *o,
 		struct command_queue **ret, struct err *e);
 void command_free(struct command_queue *q);
 
-/* How long the id of an order is kept that lives so many seconds; and writes it
- * down. */
+/* How long the id of a command is kept that lives so many seconds; and writes
+ * it down. */
 int64_t command_get_retention(const struct secure_time *time, int64_t life);
 int command_save(const struct recorder *rec, const struct store_command *j,
 		 struct err *e);
@@ -59,10 +59,10 @@ void command_run_pending(struct command_queue *q);
 /* cellsd has gone: no answers will come. */
 void command_handle_device_gone(struct command_queue *q);
 
-/* 1: an open order on the VP brings that receipt itself; 0: none does. */
+/* 1: an open command on the VP brings that receipt itself; 0: none does. */
 int command_has_pending_receipt(struct store *store, const char *vp,
 				enum receipt_type t, struct err *e);
-/* The foreground changed. true: by an open order, which keeps the details. */
+/* The foreground changed. true: by an open command, which keeps the details. */
 bool command_handle_switch(struct command_queue *q, const char *to,
 			   json_t *details);
 

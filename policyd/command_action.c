@@ -13,10 +13,10 @@ static const struct command_action command_actions[] = {
 	{ "Lock", "locked", DOC_LOCK, RECEIPT_LOCKED, AUDIT_LOCK,
 	  .has_details = true },
 	{ "Unlock", NULL, DOC_UNLOCK, RECEIPT_UNLOCKED, AUDIT_UNLOCK },
-	{ "Wipe", "absent", DOC_WIPE, RECEIPT_WIPED, AUDIT_WIPE,
-	  .has_job = true, .has_details = true, .ends_vp = true },
+	{ "Wipe", "absent", DOC_WIPE, RECEIPT_WIPED, AUDIT_WIPE, .has_id = true,
+	  .has_details = true, .ends_vp = true },
 	{ "Remove", "absent", DOC_REMOVE, RECEIPT_REMOVED, AUDIT_REMOVE,
-	  .has_job = true, .has_details = true, .ends_vp = true },
+	  .has_id = true, .has_details = true, .ends_vp = true },
 };
 
 const struct command_action *command_action_find(const char *name)

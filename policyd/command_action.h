@@ -18,7 +18,7 @@ struct command_action {
 	enum doc_action action;
 	enum receipt_type receipt;
 	enum audit_event event;
-	bool has_job;	  /* the method takes the order's id */
+	bool has_id;	  /* the method takes the command's id */
 	bool has_details; /* and answers with details */
 	bool ends_vp;
 };

@@ -159,21 +159,21 @@ static int open_components(struct policyd *p, const struct daemon_options *o,
 	if (r == 0)
 		r = open_image(p, o, e);
 	if (r == 0)
-		r = enroll_new(p, &p->enrol, e);
+		r = enroll_new(p, &p->enroll, e);
 	if (r == 0)
-		r = unenroll_new(p, &p->departure, e);
+		r = unenroll_new(p, &p->unenroll, e);
 	if (r == 0)
 		r = cellsd_client_new(p->bus, p->store, &p->cellsd, e);
 	if (r == 0)
 		r = open_commands(p, e);
 	if (r == 0)
-		r = reconcile_new(p, &p->delivery, e);
+		r = reconcile_new(p, &p->reconcile, e);
 	if (r == 0)
 		r = device_events_subscribe(p, e);
 	if (r == 0)
 		r = open_schedule(p, e);
 	if (r == 0)
-		r = periodic_new(p, &p->ticker, e);
+		r = periodic_new(p, &p->periodic, e);
 	return r < 0 ? r : service_open(p, e);
 }
 
@@ -229,14 +229,14 @@ void daemon_free(struct policyd *p)
 {
 	if (!p)
 		return;
-	periodic_free(p->ticker);
+	periodic_free(p->periodic);
 	schedule_free(p->schedule);
 	pending_fini(&p->pending);
 	sd_bus_flush_close_unref(p->bus);
-	reconcile_free(p->delivery);
+	reconcile_free(p->reconcile);
 	cellsd_client_free(p->cellsd);
-	unenroll_free(p->departure);
-	enroll_free(p->enrol);
+	unenroll_free(p->unenroll);
+	enroll_free(p->enroll);
 	command_free(p->commands);
 	image_free(p->image);
 	layer_store_free(p->layers);

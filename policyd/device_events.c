@@ -141,7 +141,7 @@ static void report_missed_event(struct policyd *p, const char *what,
 				const struct err *why)
 {
 	log_error("%s: %s", what, why->text);
-	p->missed = true;
+	p->missed_signal = true;
 }
 
 static int on_vp_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
@@ -627,16 +627,16 @@ static int on_audit_event(sd_bus_message *m, void *arg, sd_bus_error *unused)
 				&v.cause) < 0)
 		return 0;
 	r = store_begin_bulk(p->store, false, &tx, &e);
-	if (r == 0 && p->unheard > 0)
-		r = audit_log_write_lost(&p->recorder, p->unheard, "storage",
-					 &e);
+	if (r == 0 && p->unrecorded_events > 0)
+		r = audit_log_write_lost(&p->recorder, p->unrecorded_events,
+					 "storage", &e);
 	if (r == 0)
 		r = write_device_event(p, &v, &e);
 	if (r == 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
 		log_error("note event '%s': %s", v.word, e.text);
-	p->unheard = r < 0 ? p->unheard + 1 : 0;
+	p->unrecorded_events = r < 0 ? p->unrecorded_events + 1 : 0;
 	return 0;
 }
 

@@ -2,8 +2,8 @@
 /*
  * What cellsd reports, as receipts and audit records. Each is written in the
  * transaction that notes the new state, so that hearing it twice, or finding it
- * later in a list, makes one receipt. What an order under way is about to bring
- * is left to the order's own receipt.
+ * later in a list, makes one receipt. What a command under way is about to
+ * bring is left to the command's own receipt.
  */
 #ifndef POLICYD_DEVICE_EVENTS_H
 #define POLICYD_DEVICE_EVENTS_H

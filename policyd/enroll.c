@@ -44,7 +44,7 @@ int enroll_new(struct policyd *p, struct enroll **ret, struct err *e)
 	struct enroll *n = calloc(1, sizeof(*n));
 
 	if (!n)
-		return err_oom(e, "enrol");
+		return err_oom(e, "enroll");
 	n->p = p;
 	*ret = n;
 	return 0;
@@ -71,15 +71,16 @@ void enroll_free(struct enroll *n)
 int enroll_begin_with_uri(struct policyd *p, sd_bus_message *call,
 			  const char *uri, struct err *e)
 {
-	struct enroll *n = p->enrol;
+	struct enroll *n = p->enroll;
 	int64_t resetting;
 	int r = store_get_int(p->store, STORE_RESETTING, 0, &resetting, e);
 
 	if (r < 0)
 		return r;
 	if (n->call || resetting)
-		return err_reason(e, REASON_BUSY,
-				  "enrol: an enrolment or reset is under way");
+		return err_reason(
+			e, REASON_BUSY,
+			"enroll: an enrollment or reset is under way");
 	r = enroll_uri_parse(uri, &n->uri, e);
 	if (r == 0)
 		r = key_generate(&n->key, e);
@@ -144,7 +145,7 @@ static int build_agent_request(const struct enroll *n, const void *spki,
 		      (int)n->uri.port, "ca", ca, "admit", admit, "bind", bind,
 		      "receipt_csr", csr);
 	*ret = j ? json_text(j) : NULL;
-	return *ret ? 0 : err_oom(e, "enrol");
+	return *ret ? 0 : err_oom(e, "enroll");
 }
 
 int enroll_create_request(struct policyd *p, sd_bus_message *call,
@@ -152,11 +153,11 @@ int enroll_create_request(struct policyd *p, sd_bus_message *call,
 			  struct err *e)
 {
 	AUTO(key_freep) struct key *identity = NULL;
-	struct enroll *n = p->enrol;
+	struct enroll *n = p->enroll;
 	int r;
 
 	if (!n->call)
-		return err_reason(e, REASON_BUSY, "enrol: none is under way");
+		return err_reason(e, REASON_BUSY, "enroll: none is under way");
 	r = key_from_spki(spki, len, &identity, e);
 	if (r < 0)
 		return r;
@@ -206,13 +207,13 @@ static int verify_root_chain(const struct enroll *n, struct server_answer *a,
 
 	if (json_array_size(a->roots) > ROOTS_MAX)
 		return err_reason(e, REASON_ROOT_CHAIN,
-				  "enrol: more than %d roots", ROOTS_MAX);
+				  "enroll: more than %d roots", ROOTS_MAX);
 	json_array_foreach (a->roots, i, item) {
 		AUTO(envelope_freep) struct envelope *env = NULL;
 		AUTO(doc_freep) struct doc *next = NULL;
 		auto_free char *text = json_text(item);
 		int r = text ? envelope_parse(text, strlen(text), &env, e)
-			     : err_oom(e, "enrol");
+			     : err_oom(e, "enroll");
 
 		if (r == 0 && !a->root &&
 		    memcmp(env->digest, n->uri.root, HASH_SIZE) != 0)
@@ -232,11 +233,11 @@ static int verify_root_chain(const struct enroll *n, struct server_answer *a,
 	if (!a->root)
 		return err_reason(
 			e, REASON_ROOT_CHAIN,
-			"enrol: the server did not send the root that "
+			"enroll: the server did not send the root that "
 			"the URI pins");
 	if (a->root->head.expires < clock_wall())
 		return err_reason(e, REASON_EXPIRED,
-				  "enrol: root %u has expired",
+				  "enroll: root %u has expired",
 				  a->root->head.version);
 	return 0;
 }
@@ -255,7 +256,7 @@ static int check_server_ca(const struct server_answer *a, struct err *e)
 	return root->n_cas == 0
 		       ? 0
 		       : err_reason(e, REASON_ROOT_CHAIN,
-				    "enrol: the root does not name the "
+				    "enroll: the root does not name the "
 				    "server's CA");
 }
 
@@ -269,11 +270,11 @@ static int check_server_answer(const struct enroll *n, struct server_answer *a,
 	receipt_epoch(n->key, epoch);
 	if (strcmp(a->device, n->device) != 0)
 		return err_reason(e, REASON_WRONG_DEVICE,
-				  "enrol: the answer is for %.64s, this is %s",
+				  "enroll: the answer is for %.64s, this is %s",
 				  a->device, n->device);
 	if (strcmp(a->epoch, epoch) != 0)
 		return err_reason(e, REASON_EPOCH,
-				  "enrol: the answer is for another key");
+				  "enroll: the answer is for another key");
 	r = verify_root_chain(n, a, e);
 	if (r == 0)
 		r = check_server_ca(a, e);
@@ -283,18 +284,18 @@ static int check_server_answer(const struct enroll *n, struct server_answer *a,
 		return r;
 	if (strcmp(key_id(certified), key_id(n->key)) != 0)
 		return err_set(e, EPERM,
-			       "enrol: the receipt certificate is for another "
+			       "enroll: the receipt certificate is for another "
 			       "key");
 	if (n->p->state.root &&
 	    strcmp(n->p->identity.org, a->root->head.org) != 0)
 		return err_reason(e, REASON_WRONG_ORG,
-				  "enrol: this device is enrolled with '%s'; "
+				  "enroll: this device is enrolled with '%s'; "
 				  "cellsctl reset leaves it",
 				  n->p->identity.org);
 	return 0;
 }
 
-/* A root that does not go back, for a device that enrols once more. */
+/* A root that does not go back, for a device that enrolls once more. */
 static int check_root_version(const struct enroll *n,
 			      const struct server_answer *a, struct err *e)
 {
@@ -303,7 +304,7 @@ static int check_root_version(const struct enroll *n,
 	if (held && a->root->head.version < held->head.version)
 		return err_reason(
 			e, REASON_ROLLBACK,
-			"enrol: root %u is older than the one held, %u",
+			"enroll: root %u is older than the one held, %u",
 			a->root->head.version, held->head.version);
 	return 0;
 }
@@ -368,7 +369,7 @@ static void write_enrolled_record(struct policyd *p)
 	if (r == 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
-		log_error("note the enrolment: %s", e.text);
+		log_error("note the enrollment: %s", e.text);
 }
 
 static int commit_enrollment(struct enroll *n, const struct server_answer *a,
@@ -412,7 +413,7 @@ static int finish_enrollment(struct enroll *n, const char *answer,
 	int r;
 
 	if (len > ANSWER_MAX)
-		return err_set(e, EFBIG, "enrol: the answer is too long");
+		return err_set(e, EFBIG, "enroll: the answer is too long");
 	r = json_parse(answer, len, "server's answer", &j, e);
 	if (r == 0)
 		r = parse_server_answer(j, &a, e);
@@ -426,15 +427,15 @@ static int finish_enrollment(struct enroll *n, const char *answer,
 int enroll_handle_answer(struct policyd *p, const char *answer,
 			 const char *failure, struct err *e)
 {
-	struct enroll *n = p->enrol;
+	struct enroll *n = p->enroll;
 	int r;
 
 	if (!n->call || !n->device[0])
-		return err_reason(e, REASON_BUSY, "enrol: none is under way");
+		return err_reason(e, REASON_BUSY, "enroll: none is under way");
 	if (*answer)
 		r = finish_enrollment(n, answer, e);
 	else
-		r = err_set(e, EIO, "enrol: %.400s", failure);
+		r = err_set(e, EIO, "enroll: %.400s", failure);
 	if (r < 0) {
 		bus_reply_err(n->call, e);
 		log_error("%s", e->text);
@@ -451,19 +452,19 @@ int enroll_handle_answer(struct policyd *p, const char *answer,
 
 bool enroll_is_in_progress(const struct policyd *p)
 {
-	return p->enrol->call != NULL;
+	return p->enroll->call != NULL;
 }
 
 void enroll_end_overdue(struct policyd *p)
 {
-	struct enroll *n = p->enrol;
+	struct enroll *n = p->enroll;
 	uint64_t now = clock_mono_ns();
 	struct err e;
 
 	if (!n->call)
 		return;
 	if (now >= n->deadline_ns) {
-		err_set(&e, ETIMEDOUT, "enrol: %s did not answer in time",
+		err_set(&e, ETIMEDOUT, "enroll: %s did not answer in time",
 			n->device[0] ? "the server" : "cells-agent");
 		bus_reply_err(n->call, &e);
 		reset_enrollment(n);

@@ -3,7 +3,7 @@
  * From the store to memory, at a start. Rows are a plan: what a document is, it
  * says itself. A row that cannot be explained is reported once, by a receipt
  * and a record, and goes; no state keeps the daemon from starting, since a
- * device that takes no order any more is worse than any document.
+ * device that takes no command any more is worse than any document.
  */
 #ifndef POLICYD_LOADER_H
 #define POLICYD_LOADER_H

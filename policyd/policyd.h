@@ -47,16 +47,16 @@ struct policyd {
 	struct config_window window;
 
 	struct cellsd_client *cellsd;
-	struct reconcile *delivery;
+	struct reconcile *reconcile;
 	struct layer_store *layers;
 	struct image *image;
-	struct enroll *enrol;
-	struct unenroll *departure;
+	struct enroll *enroll;
+	struct unenroll *unenroll;
 	struct command_queue *commands;
 	struct schedule *schedule;
-	struct periodic *ticker;
-	bool missed;	 /* what cellsd signalled could not be written */
-	int64_t unheard; /* events that could not be, so many */
+	struct periodic *periodic;
+	bool missed_signal; /* what cellsd signalled could not be written */
+	int64_t unrecorded_events; /* events that could not be, so many */
 	sd_bus_vtable *vtable;
 	char caller[64]; /* the last one that was let in */
 	unsigned int caller_who;

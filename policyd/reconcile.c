@@ -74,7 +74,7 @@ static int on_list_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 					   sd_bus_message_get_error(m), 0);
 	if (device_events_handle_list(d->p, m, &e) < 0) {
 		log_error("list VPs: %s", e.text);
-		d->p->missed = true;
+		d->p->missed_signal = true;
 	}
 	reconcile_push_state(d->p, "start");
 	return 0;
@@ -113,7 +113,7 @@ static int on_inventory_answer(sd_bus_message *m, void *arg,
 
 static void start_device_sync(struct reconcile *d)
 {
-	d->p->missed = false;
+	d->p->missed_signal = false;
 	d->is_busy = true;
 	d->retry_ns = 0;
 	send_device_call(d, "Inventory", on_inventory_answer);
@@ -139,7 +139,7 @@ static void finish_push(struct reconcile *d)
 		reconcile_push_state(d->p, d->cause);
 }
 
-/* cellsd's own no has a receipt; orders go on, and so do attempts. */
+/* cellsd's own no has a receipt; commands go on, and so do attempts. */
 static int handle_push_failure(struct reconcile *d, const char *what,
 			       sd_bus_message *m)
 {
@@ -243,7 +243,7 @@ static void schedule_reevaluation(struct reconcile *d, const struct err *why)
 
 void reconcile_push_state(struct policyd *p, const char *cause)
 {
-	struct reconcile *d = p->delivery;
+	struct reconcile *d = p->reconcile;
 	struct evaluate_facts facts;
 	int64_t resetting;
 	struct err e;
@@ -262,8 +262,8 @@ void reconcile_push_state(struct policyd *p, const char *cause)
 		return;
 	}
 	if (p->state.in_force.n == 0 || resetting) {
-		/* Nothing is decided, or all is given up: no VP is made. Orders
-		 * may come all the same. */
+		/* Nothing is decided, or all is given up: no VP is made.
+		 * Commands may come all the same. */
 		cellsd_client_set_ready(p->cellsd);
 		command_run_pending(p->commands);
 		return;
@@ -286,9 +286,9 @@ void reconcile_push_state(struct policyd *p, const char *cause)
 
 void reconcile_retry(struct policyd *p)
 {
-	struct reconcile *d = p->delivery;
+	struct reconcile *d = p->reconcile;
 
-	if (p->missed && d->retry_ns == 0)
+	if (p->missed_signal && d->retry_ns == 0)
 		d->retry_ns = clock_mono_ns() + RETRY_NS;
 	if (!cellsd_client_is_present(p->cellsd) || d->is_busy ||
 	    d->retry_ns == 0 || clock_mono_ns() < d->retry_ns)

@@ -62,7 +62,7 @@ static int handle_submit(struct policyd *p, sd_bus_message *m, struct err *e)
 		return set_bad_call_error(e, r);
 	r = submit_envelope(p, data, len, &result, e);
 	/* No error of the call, or the agent would hang up before what comes
-	 * behind it: an order, for which room is kept. */
+	 * behind it: a command, for which room is kept. */
 	if (r < 0 && e->reason == REASON_STORAGE_FULL)
 		result = (struct submit_result){ "refused", *e };
 	else if (r < 0)

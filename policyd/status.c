@@ -126,7 +126,7 @@ static int build_holds_json(struct policyd *p, json_t **ret, struct err *e)
 	int64_t first = 0, floor = 0, gone = 0;
 	int r = store_get_oldest_receipt(p->store, &first, e);
 
-	/* What an order refers to is kept beyond the rest. */
+	/* What a command refers to is kept beyond the rest. */
 	if (r == 0)
 		r = store_get_int(p->store, STORE_RECEIPT_FLOOR, 0, &gone, e);
 	if (first > 0 && first <= gone)

@@ -121,7 +121,7 @@ static int find_remaining_vp(sd_bus_message *m, char ret[DOC_ID_SIZE])
 	}
 }
 
-/* The same job for as long as this reset lasts, and another for the next. */
+/* The same id for as long as this reset lasts, and another for the next. */
 static void format_wipe_id(struct unenroll *d, const char *vp,
 			   char ret[DOC_ID_SIZE])
 {
@@ -135,7 +135,7 @@ static void format_wipe_id(struct unenroll *d, const char *vp,
 static int on_remaining_vps(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-	char job[DOC_ID_SIZE], vp[DOC_ID_SIZE] = "";
+	char id[DOC_ID_SIZE], vp[DOC_ID_SIZE] = "";
 	struct unenroll *d = arg;
 	int r;
 
@@ -147,9 +147,9 @@ static int on_remaining_vps(sd_bus_message *m, void *arg, sd_bus_error *unused)
 		finish_unenrollment(d);
 	if (r <= 0)
 		return 0; /* what could not be read is asked for again */
-	format_wipe_id(d, vp, job);
+	format_wipe_id(d, vp, id);
 	if (cellsd_client_new_message(d->p->cellsd, "Wipe", &call) >= 0 &&
-	    sd_bus_message_append(call, "ss", vp, job) >= 0 &&
+	    sd_bus_message_append(call, "ss", vp, id) >= 0 &&
 	    cellsd_client_call_async(d->p->cellsd, call, on_wipe_answer, d) >=
 		    0)
 		d->is_wiping = true;
@@ -170,7 +170,7 @@ static void wipe_next_vp(struct unenroll *d)
 int unenroll_begin(struct policyd *p, sd_bus_message *call, struct err *e)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
-	struct unenroll *d = p->departure;
+	struct unenroll *d = p->unenroll;
 	uint32_t nonce;
 	int r;
 
@@ -178,7 +178,7 @@ int unenroll_begin(struct policyd *p, sd_bus_message *call, struct err *e)
 	nonce |= 1;
 	if (enroll_is_in_progress(p) || d->call)
 		return err_reason(e, REASON_BUSY,
-				  "reset: an enrolment or reset is under way");
+				  "reset: an enrollment or reset is under way");
 	if (!cellsd_client_is_ready(p->cellsd))
 		return err_reason(e, REASON_BUSY,
 				  "reset: cellsd is not there to wipe the VPs");
@@ -198,5 +198,5 @@ int unenroll_begin(struct policyd *p, sd_bus_message *call, struct err *e)
 void unenroll_continue(struct policyd *p)
 {
 	if (store_get_int_or_default(p->store, STORE_RESETTING, 0))
-		wipe_next_vp(p->departure);
+		wipe_next_vp(p->unenroll);
 }

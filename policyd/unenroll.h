@@ -16,7 +16,7 @@ struct policyd;
 int unenroll_new(struct policyd *p, struct unenroll **ret, struct err *e);
 void unenroll_free(struct unenroll *d);
 
-/* `call` is answered when it is over. err.busy: it, or an enrolment, is under
+/* `call` is answered when it is over. err.busy: it, or an enrollment, is under
  * way, or cellsd is not there. */
 int unenroll_begin(struct policyd *p, sd_bus_message *call, struct err *e);
 

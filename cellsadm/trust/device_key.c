@@ -152,8 +152,8 @@ static bool is_bound_to_token(const uint8_t token[32],
 struct token_search {
 	const struct key *identity, *receipts;
 	const uint8_t *bind;
-	const char *enrolment;
-	bool known, fits; /* the enrolment's token is here; it gives `bind` */
+	const char *enrollment;
+	bool known, fits; /* the enrollment's token is here; it gives `bind` */
 };
 
 static int try_saved_token(void *ctx, const char *name, json_t *j,
@@ -166,7 +166,7 @@ static int try_saved_token(void *ctx, const char *name, json_t *j,
 
 	if (!hex || encoding_from_hex(hex, token, sizeof(token)) < 0)
 		return 0;
-	if (s->enrolment && id && strcmp(id, s->enrolment) == 0)
+	if (s->enrollment && id && strcmp(id, s->enrollment) == 0)
 		s->known = true;
 	s->fits = is_bound_to_token(token, s->identity, s->receipts, s->bind);
 	explicit_bzero(token, sizeof(token));
@@ -234,8 +234,9 @@ static int verify_key_binding(struct adm *a, const json_t *entry,
 	if (s->known && !s->fits)
 		return err_reason(e, REASON_SIGNATURE,
 				  "the keys of %s are not bound to the token "
-				  "of enrolment %s: somebody put in others",
-				  b->device, s->enrolment ? s->enrolment : "");
+				  "of enrollment %s: somebody put in others",
+				  b->device,
+				  s->enrollment ? s->enrollment : "");
 	b->bound = s->fits;
 	return s->fits ? 0
 		       : check_receipt_certificate(a, entry, s->receipts, e);
@@ -265,7 +266,7 @@ int device_key_verify(struct adm *a, const json_t *entry,
 			       b.device);
 	s.identity = identity;
 	s.receipts = b.key;
-	s.enrolment = json_string_value(json_object_get(entry, "enrolment"));
+	s.enrollment = json_string_value(json_object_get(entry, "enrolment"));
 	r = verify_key_binding(a, entry, token, &s, &b, e);
 	if (r < 0)
 		return r;
@@ -343,21 +344,22 @@ int device_key_get(struct adm *a, const char *device, const char *epoch,
 	return fetch_device_key(a, device, epoch, ret, e);
 }
 
-static json_t *format_token_json(const char *enrolment, const uint8_t token[32],
-				 const char *group, const char *server)
+static json_t *format_token_json(const char *enrollment,
+				 const uint8_t token[32], const char *group,
+				 const char *server)
 {
 	char hex[65], created[ENCODING_TIME_SIZE];
 	json_t *j;
 
 	encoding_to_hex(token, 32, hex);
 	encoding_format_time(clock_wall(), created);
-	j = json_pack("{ss ss ss ss ss}", "id", enrolment, "token", hex,
+	j = json_pack("{ss ss ss ss ss}", "id", enrollment, "token", hex,
 		      "group", group, "server", server, "created", created);
 	explicit_bzero(hex, sizeof(hex));
 	return j;
 }
 
-int device_key_save_token(struct adm *a, const char *enrolment,
+int device_key_save_token(struct adm *a, const char *enrollment,
 			  const uint8_t token[32], const char *group,
 			  struct err *e)
 {
@@ -368,12 +370,12 @@ int device_key_save_token(struct adm *a, const char *enrolment,
 
 	if (r < 0)
 		return r;
-	if (!encoding_is_valid_id(enrolment))
-		return err_set(e, EBADMSG, "enrolment '%s': not an id",
-			       enrolment);
-	j = format_token_json(enrolment, token, group, c->name);
+	if (!encoding_is_valid_id(enrollment))
+		return err_set(e, EBADMSG, "enrollment '%s': not an id",
+			       enrollment);
+	j = format_token_json(enrollment, token, group, c->name);
 	if (!j)
-		return err_oom(e, enrolment);
-	snprintf(name, sizeof(name), "tokens/%s-%s.json", c->name, enrolment);
+		return err_oom(e, enrollment);
+	snprintf(name, sizeof(name), "tokens/%s-%s.json", c->name, enrollment);
 	return state_save(a, name, j, e);
 }

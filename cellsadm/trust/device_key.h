@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which key a device signs its receipts with, and how well that is known:
- * "bound" by the enrolment token that was made on this machine (neither server
+ * "bound" by the enrollment token that was made on this machine (neither server
  * nor agent can have put in another key), else by the server's CA only.
  */
 #ifndef CELLSADM_TRUST_DEVICE_KEY_H
@@ -46,8 +46,8 @@ int device_key_verify(struct adm *a, const json_t *entry,
 int device_key_get(struct adm *a, const char *device, const char *epoch,
 		   struct device_key *ret, struct err *e);
 
-/* Keeps a token under the id that the server gave its enrolment. */
-int device_key_save_token(struct adm *a, const char *enrolment,
+/* Keeps a token under the id that the server gave its enrollment. */
+int device_key_save_token(struct adm *a, const char *enrollment,
 			  const uint8_t token[32], const char *group,
 			  struct err *e);
 

@@ -52,7 +52,7 @@ static int fetch_lock_receipt(struct adm *a, const char *device, const char *vp,
 	return trust_root_parse_envelope(env, ret, e);
 }
 
-/* The lock may be of before the device's last enrolment: its receipt is signed
+/* The lock may be of before the device's last enrollment: its receipt is signed
  * by the key of that epoch, and *ret_key is that of now. */
 static int open_lock_receipt(struct adm *a, const char *device, const char *vp,
 			     struct device_key *ret_key, struct receipt *ret,

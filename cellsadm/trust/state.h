@@ -2,7 +2,7 @@
 /*
  * What this machine remembers (state/ in the configuration, mode 0600), so that
  * a server cannot show two people two stories: documents as they were last
- * signed here, enrolment tokens, devices' receipt keys, roots, tree heads.
+ * signed here, enrollment tokens, devices' receipt keys, roots, tree heads.
  */
 #ifndef CELLSADM_TRUST_STATE_H
 #define CELLSADM_TRUST_STATE_H

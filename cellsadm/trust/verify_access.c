@@ -29,7 +29,7 @@ struct access_facts {
 	bool has_switched;
 	unsigned int n;
 	const struct doc_device_policy *policy[POLICIES_MAX];
-	const char *front; /* "" for nobody */
+	const char *foreground; /* "" for nobody */
 	enum doc_level level;
 	uint32_t lacking; /* a bit for each class */
 	struct access_time at;
@@ -51,7 +51,7 @@ static void access_facts_fini(struct access_facts *v)
 	device_key_fini(&v->key);
 	receipt_fini(&v->applied);
 	receipt_fini(&v->switched);
-	*v = (struct access_facts){ .front = "" };
+	*v = (struct access_facts){ .foreground = "" };
 }
 
 int verify_access_new(struct adm *a, struct verify_access **ret, struct err *e)
@@ -187,10 +187,10 @@ static void read_receipt_details(struct access_facts *v)
 		if (v->applied.enforcement &&
 		    strcmp(doc_level_name(l), v->applied.enforcement) == 0)
 			v->level = l;
-	v->front =
+	v->foreground =
 		json_string_value(json_object_get(v->switched.details, "to"));
-	if (!v->front)
-		v->front = "";
+	if (!v->foreground)
+		v->foreground = "";
 }
 
 static struct cells_right get_vp_right(const struct access_facts *v,
@@ -205,14 +205,15 @@ static struct cells_right get_vp_right(const struct access_facts *v,
 static const char *get_access_verdict(const struct access_facts *v,
 				      const char *vp, enum cells_class cls)
 {
-	struct cells_right own = get_vp_right(v, vp, cls), front = { 0, 0 };
-	bool is_front = *v->front && strcmp(v->front, vp) == 0;
+	struct cells_right own = get_vp_right(v, vp, cls),
+			   foreground = { 0, 0 };
+	bool is_front = *v->foreground && strcmp(v->foreground, vp) == 0;
 
-	if (*v->front)
-		front = get_vp_right(v, v->front, cls);
+	if (*v->foreground)
+		foreground = get_vp_right(v, v->foreground, cls);
 	if (v->lacking >> cls & 1)
 		return "absent";
-	if (cells_allowed(own, is_front, front))
+	if (cells_allowed(own, is_front, foreground))
 		return "allowed";
 	return own.use != CELLS_USE_NONE && class_is_virtual(cls) &&
 			       v->level != DOC_OPEN
@@ -299,12 +300,12 @@ static int compare_vp_lists(const struct access_facts *v, const json_t *matrix,
 static int compare_device_state(const struct access_facts *v,
 				const json_t *answer, struct err *e)
 {
-	if (strcmp(json_get_string(answer, "foreground"), v->front) != 0)
+	if (strcmp(json_get_string(answer, "foreground"), v->foreground) != 0)
 		return err_reason(e, REASON_SIGNATURE,
 				  "the server says '%.64s' is in front, the "
 				  "receipt says '%.64s'",
 				  json_get_string(answer, "foreground"),
-				  v->front);
+				  v->foreground);
 	if (strcmp(json_get_string(answer, "enforcement"),
 		   doc_level_name(v->level)) != 0)
 		return err_reason(e, REASON_SIGNATURE,

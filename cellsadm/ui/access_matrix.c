@@ -84,13 +84,13 @@ static bool is_class_absent(const json_t *vps, const char *class)
 	return true;
 }
 
-static char *format_vp_title(const json_t *vp, const char *front)
+static char *format_vp_title(const json_t *vp, const char *foreground)
 {
 	auto_free char *title = NULL;
 	const char *id = json_get_string(vp, "vp");
 
 	if (asprintf(&title, "%s%s", id,
-		     strcmp(id, front) == 0 ? FRONT_MARK : "") < 0)
+		     strcmp(id, foreground) == 0 ? FRONT_MARK : "") < 0)
 		return NULL;
 	return display_escape(title);
 }
@@ -104,9 +104,9 @@ static unsigned int max_text_width(unsigned int width, const char *s)
 
 /* Of one VP's column. */
 static unsigned int measure_vp_column(const json_t *vp, const json_t *classes,
-				      const char *front)
+				      const char *foreground)
 {
-	auto_free char *title = format_vp_title(vp, front);
+	auto_free char *title = format_vp_title(vp, foreground);
 	unsigned int width = max_text_width(0, title);
 	const json_t *class;
 	size_t i;
@@ -121,7 +121,8 @@ static unsigned int measure_vp_column(const json_t *vp, const json_t *classes,
 }
 
 static void write_matrix_row(FILE *f, const json_t *vps, const json_t *classes,
-			     const char *front, const char *class, bool color)
+			     const char *foreground, const char *class,
+			     bool color)
 {
 	size_t i, n = json_array_size(vps);
 	const json_t *vp;
@@ -131,8 +132,8 @@ static void write_matrix_row(FILE *f, const json_t *vps, const json_t *classes,
 		const struct verdict_mark *mark =
 			cell ? find_verdict_mark(cell) : NULL;
 		auto_free char *text = class ? format_matrix_cell(cell)
-					     : format_vp_title(vp, front);
-		unsigned int width = measure_vp_column(vp, classes, front);
+					     : format_vp_title(vp, foreground);
+		unsigned int width = measure_vp_column(vp, classes, foreground);
 
 		fprintf(f, "%*s%s", GAP, "", color && mark ? mark->color : "");
 		if (i + 1 < n)
@@ -186,7 +187,7 @@ void access_matrix_write(FILE *f, const json_t *matrix, bool color, bool all)
 {
 	const json_t *vps = json_object_get(matrix, "vps"), *class;
 	auto_json json_t *shown = json_array(), *absent = json_array();
-	const char *front = json_get_string(matrix, "foreground");
+	const char *foreground = json_get_string(matrix, "foreground");
 	unsigned int width = max_text_width(0, "CLASS");
 	size_t i;
 
@@ -202,11 +203,11 @@ void access_matrix_write(FILE *f, const json_t *matrix, bool color, bool all)
 	}
 	write_matrix_header(f, matrix);
 	display_write_padded(f, "CLASS", width);
-	write_matrix_row(f, vps, shown, front, NULL, color);
+	write_matrix_row(f, vps, shown, foreground, NULL, color);
 	json_array_foreach (shown, i, class) {
 		display_write_padded(f, json_string_value(class), width);
-		write_matrix_row(f, vps, shown, front, json_string_value(class),
-				 color);
+		write_matrix_row(f, vps, shown, foreground,
+				 json_string_value(class), color);
 	}
 	write_matrix_legend(f, absent);
 }
@@ -246,7 +247,7 @@ static void write_policy_rule(FILE *f, const json_t *rule)
 void access_matrix_explain(FILE *f, const json_t *x)
 {
 	const json_t *rules = json_object_get(x, "rules"), *rule;
-	const char *front = json_get_string(x, "foreground");
+	const char *foreground = json_get_string(x, "foreground");
 	size_t i;
 
 	write_safe_member(f, x, "vp");
@@ -257,9 +258,9 @@ void access_matrix_explain(FILE *f, const json_t *x)
 	fputs(" (mode ", f);
 	write_safe_member(f, x, "mode");
 	fputs(")\n", f);
-	if (!*front)
+	if (!*foreground)
 		fputs("nobody is in front\n", f);
-	else if (strcmp(front, json_get_string(x, "vp")) == 0)
+	else if (strcmp(foreground, json_get_string(x, "vp")) == 0)
 		fputs("it is in front\n", f);
 	else {
 		write_safe_member(f, x, "foreground");

@@ -59,7 +59,7 @@ static int fetch_device_epoch(struct adm *a, const char *device, char ret[33],
 	return 0;
 }
 
-/* "lock-3f2a..." : an id that no other order has. */
+/* "lock-3f2a..." : an id that no other command has. */
 static void generate_command_id(const struct command_request *o,
 				char ret[DOC_ID_SIZE])
 {
@@ -144,7 +144,7 @@ static bool is_same_command(const struct command_request *o,
 	       strcmp(doc_action_name(c->action), o->action) == 0;
 }
 
-/* An order from a file must be the very one that the command line names. */
+/* A command from a file must be the very one that the command line names. */
 static int check_file_command(const struct command_request *o,
 			      const struct doc *doc, struct err *e)
 {
@@ -154,7 +154,7 @@ static int check_file_command(const struct command_request *o,
 	if (doc->head.type == DOC_MEMBERSHIP && !o->action &&
 	    is_same_membership(o, doc_as_membership(doc)))
 		return 0;
-	return err_set(e, EINVAL, "%s holds another order than this",
+	return err_set(e, EINVAL, "%s holds another command than this",
 		       o->in ? o->in : o->device);
 }
 
@@ -168,7 +168,7 @@ static int submit_command(struct adm *a, const struct command_request *o,
 	int r = envelope_text(env, &text, e);
 
 	if (r >= 0)
-		r = json_parse(text, strlen(text), "the order", &j, e);
+		r = json_parse(text, strlen(text), "the command", &j, e);
 	if (r >= 0 && o->ttl)
 		r = adm_parse_duration(o->ttl, &ttl, e);
 	if (r < 0)
@@ -183,7 +183,7 @@ static int submit_command(struct adm *a, const struct command_request *o,
 			   ret, e);
 }
 
-/* What a receipt of a done order may be. */
+/* What a receipt of a done command may be. */
 static bool is_expected_receipt_type(const char *action, enum receipt_type t)
 {
 	static const struct {

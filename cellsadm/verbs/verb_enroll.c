@@ -59,7 +59,7 @@ static int resolve_group_version(struct adm *a, const char *spec,
 	if (r == -ENOENT)
 		return err_set(e, ENOENT,
 			       "the server has no valid group '%s' (use "
-			       "--group ID:MIN to enrol before there is one)",
+			       "--group ID:MIN to enroll before there is one)",
 			       u->group);
 	if (r < 0)
 		return r;
@@ -176,7 +176,7 @@ static int verb_enroll_create(void *context, const void *opts, char **argv,
 		return r;
 	id = json_string_value(json_object_get(j, "id"));
 	r = id ? device_key_save_token(a, id, u.token, u.group, e)
-	       : err_set(e, EBADMSG, "the server gave the enrolment no id");
+	       : err_set(e, EBADMSG, "the server gave the enrollment no id");
 	if (r >= 0)
 		r = enroll_uri_format(&u, &uri, e);
 	explicit_bzero(u.token, sizeof(u.token));

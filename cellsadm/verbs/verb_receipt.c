@@ -26,7 +26,7 @@ struct receipt_opts {
 	uint64_t limit;
 };
 
-/* The token of --bind: 64 hex digits, or the enrolment URI that holds it. */
+/* The token of --bind: 64 hex digits, or the enrollment URI that holds it. */
 static int parse_enrollment_token(const char *s, uint8_t ret[32], struct err *e)
 {
 	struct enroll_uri u;
@@ -445,7 +445,7 @@ static const struct opt verify_opts[] = {
 	OPT(keys, "keys", 0, OPT_STRING, "FILE",
 	    "what devices/DEVICE/keys answered (JSON)"),
 	OPT(bind, "bind", 0, OPT_STRING, "TOKEN",
-	    "with --keys: the enrolment's token or URI"),
+	    "with --keys: the enrollment's token or URI"),
 	{ NULL },
 };
 static const struct opt list_opts[] = {

@@ -209,11 +209,11 @@ const struct verb verb_vp_table[] = {
 };
 
 const struct verb verb_action_table[] = {
-	{ "list", "DEVICE", 1, 1, "orders to a device",
+	{ "list", "DEVICE", 1, 1, "commands to a device",
 	  VERB_SERVER | VERB_FORMAT, list_opts, sizeof(struct action_opts),
 	  verb_action_list },
-	{ "show", "DEVICE ACTION", 2, 2, "one order", VERB_SERVER | VERB_FORMAT,
-	  NULL, 0, verb_action_show },
+	{ "show", "DEVICE ACTION", 2, 2, "one command",
+	  VERB_SERVER | VERB_FORMAT, NULL, 0, verb_action_show },
 	{ "wait", "DEVICE ACTION", 2, 2, "until its receipt is verified",
 	  VERB_SERVER, wait_opts, sizeof(struct action_opts),
 	  verb_action_wait },

@@ -146,8 +146,8 @@ static int append_vp_entry(sd_bus_message *reply, struct host *h,
 			"foreground", "b", v->state == VP_STATE_FOREGROUND,
 			"since", "t", run ? run->since_ns : 0, "address", "s",
 			address, "memory", "t",
-			run && run->leaf >= 0
-				? cgroup_get_memory_usage(run->leaf)
+			run && run->cgroup >= 0
+				? cgroup_get_memory_usage(run->cgroup)
 				: 0);
 	if (r >= 0)
 		r = sd_bus_message_append(reply, "{sv}", "no-new-privileges",
@@ -156,7 +156,7 @@ static int append_vp_entry(sd_bus_message *reply, struct host *h,
 					      : (int)v->conf.no_new_privs);
 	if (r >= 0)
 		r = sd_bus_message_append(reply, "{sv}", "held-up", "b",
-					  run && run->held_up);
+					  run && run->is_frozen);
 	if (r >= 0)
 		r = append_data_state(reply, &data);
 	if (r >= 0)

@@ -157,7 +157,7 @@ void cgroup_root_close(int root, const char *name)
 }
 
 /* What the VP's own init may manage (/sys/kernel/cgroup/delegate). */
-static int delegate_to_owner(int leaf, uid_t owner, struct err *e)
+static int delegate_to_owner(int cgroup, uid_t owner, struct err *e)
 {
 	static const char *const files[] = {
 		"cgroup.procs",
@@ -166,19 +166,19 @@ static int delegate_to_owner(int leaf, uid_t owner, struct err *e)
 		"memory.oom.group",
 	};
 	char depth[16];
-	int r = write_cgroup_file(leaf, "cgroup.max.descendants", GROUPS_MAX);
+	int r = write_cgroup_file(cgroup, "cgroup.max.descendants", GROUPS_MAX);
 
 	/* No deeper than we look. */
 	snprintf(depth, sizeof(depth), "%d", DEPTH_MAX);
 	if (r == 0)
-		r = write_cgroup_file(leaf, "cgroup.max.depth", depth);
+		r = write_cgroup_file(cgroup, "cgroup.max.depth", depth);
 	if (r < 0)
 		return err_sys(e, -r, "bound the VP's cgroups");
-	if (fchown(leaf, owner, owner) < 0)
+	if (fchown(cgroup, owner, owner) < 0)
 		return err_sys(e, errno, "give the VP its cgroup");
 	/* Not every kernel and controller has each. */
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		if (fchownat(leaf, files[i], owner, owner, 0) < 0 &&
+		if (fchownat(cgroup, files[i], owner, owner, 0) < 0 &&
 		    errno != ENOENT)
 			return err_sys(e, errno, "give the VP its %s",
 				       files[i]);
@@ -187,19 +187,19 @@ static int delegate_to_owner(int leaf, uid_t owner, struct err *e)
 
 int cgroup_new(int root, const char *name, uid_t owner, int *ret, struct err *e)
 {
-	auto_close int leaf = -1;
+	auto_close int cgroup = -1;
 	int r;
 
 	if (mkdirat(root, name, 0755) < 0)
 		return err_sys(e, errno, "make cgroup %s", name);
-	r = open_cgroup_folder(root, name, &leaf, e);
+	r = open_cgroup_folder(root, name, &cgroup, e);
 	if (r == 0)
-		r = delegate_to_owner(leaf, owner, e);
+		r = delegate_to_owner(cgroup, owner, e);
 	if (r < 0) {
 		unlinkat(root, name, AT_REMOVEDIR);
 		return r;
 	}
-	*ret = steal_fd(leaf);
+	*ret = steal_fd(cgroup);
 	return 0;
 }
 
@@ -208,14 +208,14 @@ int cgroup_open(int root, const char *name, int *ret, struct err *e)
 	return open_cgroup_folder(root, name, ret, e);
 }
 
-int cgroup_open_child(int leaf, const char *name, int *ret, struct err *e)
+int cgroup_open_child(int cgroup, const char *name, int *ret, struct err *e)
 {
-	if (mkdirat(leaf, name, 0755) < 0 && errno != EEXIST)
+	if (mkdirat(cgroup, name, 0755) < 0 && errno != EEXIST)
 		return err_sys(e, errno, "make cgroup %s", name);
-	return open_cgroup_folder(leaf, name, ret, e);
+	return open_cgroup_folder(cgroup, name, ret, e);
 }
 
-static bool set_cgroup_limit(int leaf, const char *file, uint64_t value)
+static bool set_cgroup_limit(int cgroup, const char *file, uint64_t value)
 {
 	char text[32];
 
@@ -223,14 +223,14 @@ static bool set_cgroup_limit(int leaf, const char *file, uint64_t value)
 		snprintf(text, sizeof(text), "%" PRIu64, value);
 	else
 		snprintf(text, sizeof(text), "max");
-	return write_cgroup_file(leaf, file, text) == 0;
+	return write_cgroup_file(cgroup, file, text) == 0;
 }
 
 /* Of two io controllers (iocost, bfq) a kernel has one or none. */
-static bool set_io_weight(int leaf, uint32_t weight)
+static bool set_io_weight(int cgroup, uint32_t weight)
 {
-	return set_cgroup_limit(leaf, "io.weight", weight) ||
-	       set_cgroup_limit(leaf, "io.bfq.weight",
+	return set_cgroup_limit(cgroup, "io.weight", weight) ||
+	       set_cgroup_limit(cgroup, "io.bfq.weight",
 				weight > 1000 ? 1000 : weight);
 }
 
@@ -243,13 +243,14 @@ static void format_io_rate(uint64_t value, char ret[24])
 }
 
 /* What is written later is its own only where memory is counted beside io. */
-static bool is_writeback_counted(int leaf)
+static bool is_writeback_counted(int cgroup)
 {
-	return faccessat(leaf, "memory.max", F_OK, 0) == 0;
+	return faccessat(cgroup, "memory.max", F_OK, 0) == 0;
 }
 
 /* The line takes the place of the one there was for this disk. */
-static unsigned int set_io_rate_limits(int leaf, const struct cgroup_limits *l)
+static unsigned int set_io_rate_limits(int cgroup,
+				       const struct cgroup_limits *l)
 {
 	char read[24], write[24], text[96];
 
@@ -257,39 +258,39 @@ static unsigned int set_io_rate_limits(int leaf, const struct cgroup_limits *l)
 	format_io_rate(l->io_write_max, write);
 	snprintf(text, sizeof(text), "%u:%u rbps=%s wbps=%s", major(l->disk),
 		 minor(l->disk), read, write);
-	if (l->disk && write_cgroup_file(leaf, "io.max", text) == 0)
-		return l->io_write_max && !is_writeback_counted(leaf)
+	if (l->disk && write_cgroup_file(cgroup, "io.max", text) == 0)
+		return l->io_write_max && !is_writeback_counted(cgroup)
 			       ? CGROUP_LIMIT_WRITE
 			       : 0;
 	return (l->io_read_max ? CGROUP_LIMIT_READ : 0u) |
 	       (l->io_write_max ? CGROUP_LIMIT_WRITE : 0u);
 }
 
-void cgroup_clear_io_limits(int leaf, dev_t disk)
+void cgroup_clear_io_limits(int cgroup, dev_t disk)
 {
 	const struct cgroup_limits none = { .disk = disk };
 
-	set_io_rate_limits(leaf, &none);
+	set_io_rate_limits(cgroup, &none);
 }
 
-unsigned int cgroup_set_limits(int leaf, const struct cgroup_limits *l)
+unsigned int cgroup_set_limits(int cgroup, const struct cgroup_limits *l)
 {
 	unsigned int lacking = 0;
 
-	if (!set_cgroup_limit(leaf, "memory.max", l->memory_max) &&
+	if (!set_cgroup_limit(cgroup, "memory.max", l->memory_max) &&
 	    l->memory_max)
 		lacking |= CGROUP_LIMIT_MEMORY;
-	if (!set_cgroup_limit(leaf, "pids.max", l->pids_max) && l->pids_max)
+	if (!set_cgroup_limit(cgroup, "pids.max", l->pids_max) && l->pids_max)
 		lacking |= CGROUP_LIMIT_PIDS;
-	if (!set_cgroup_limit(leaf, "cpu.weight",
+	if (!set_cgroup_limit(cgroup, "cpu.weight",
 			      l->cpu_weight ? l->cpu_weight : WEIGHT_DEFAULT) &&
 	    l->cpu_weight)
 		lacking |= CGROUP_LIMIT_CPU;
-	if (!set_io_weight(leaf,
+	if (!set_io_weight(cgroup,
 			   l->io_weight ? l->io_weight : WEIGHT_DEFAULT) &&
 	    l->io_weight)
 		lacking |= CGROUP_LIMIT_IO;
-	return lacking | set_io_rate_limits(leaf, l);
+	return lacking | set_io_rate_limits(cgroup, l);
 }
 
 unsigned int cgroup_get_unsupported_limits(int group)
@@ -316,11 +317,11 @@ unsigned int cgroup_get_unsupported_limits(int group)
 }
 
 /* The number behind "key " in cgroup.events. */
-static int read_cgroup_event(int leaf, const char *key)
+static int read_cgroup_event(int cgroup, const char *key)
 {
 	char text[VALUE_MAX];
 	const char *at;
-	int r = read_cgroup_file(leaf, "cgroup.events", text);
+	int r = read_cgroup_file(cgroup, "cgroup.events", text);
 
 	if (r < 0)
 		return r;
@@ -328,9 +329,9 @@ static int read_cgroup_event(int leaf, const char *key)
 	return at && at[strlen(key)] == ' ' && at[strlen(key) + 1] == '1';
 }
 
-int cgroup_open_events(int leaf, int *ret, struct err *e)
+int cgroup_open_events(int cgroup, int *ret, struct err *e)
 {
-	int fd = openat(leaf, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	int fd = openat(cgroup, "cgroup.events", O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return err_sys(e, errno, "open cgroup.events");
@@ -339,23 +340,24 @@ int cgroup_open_events(int leaf, int *ret, struct err *e)
 }
 
 /* Writes "1", and waits until the event has that value. */
-static int write_and_wait_for_event(int leaf, const char *name,
+static int write_and_wait_for_event(int cgroup, const char *name,
 				    const char *event, int value, int ms)
 {
-	auto_close int fd = openat(leaf, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	auto_close int fd =
+		openat(cgroup, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	struct pollfd p = { .fd = fd, .events = POLLPRI };
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	r = write_cgroup_file(leaf, name, "1");
+	r = write_cgroup_file(cgroup, name, "1");
 	while (r == 0) {
 		char text[VALUE_MAX];
 
 		/* Reading arms the poll; so read, look, then wait. */
 		if (pread(fd, text, sizeof(text), 0) < 0)
 			return -errno;
-		if (read_cgroup_event(leaf, event) == value)
+		if (read_cgroup_event(cgroup, event) == value)
 			return 0;
 		if (poll(&p, 1, ms) <= 0)
 			return -ETIMEDOUT;
@@ -363,37 +365,38 @@ static int write_and_wait_for_event(int leaf, const char *name,
 	return r;
 }
 
-int cgroup_freeze(int leaf, int ms)
+int cgroup_freeze(int cgroup, int ms)
 {
-	return write_and_wait_for_event(leaf, "cgroup.freeze", "frozen", 1, ms);
-}
-
-int cgroup_thaw(int leaf)
-{
-	return write_cgroup_file(leaf, "cgroup.freeze", "0");
-}
-
-int cgroup_kill(int leaf)
-{
-	return write_cgroup_file(leaf, "cgroup.kill", "1");
-}
-
-int cgroup_kill_and_wait(int leaf, int ms)
-{
-	return write_and_wait_for_event(leaf, "cgroup.kill", "populated", 0,
+	return write_and_wait_for_event(cgroup, "cgroup.freeze", "frozen", 1,
 					ms);
 }
 
-int cgroup_is_populated(int leaf)
+int cgroup_thaw(int cgroup)
 {
-	return read_cgroup_event(leaf, "populated");
+	return write_cgroup_file(cgroup, "cgroup.freeze", "0");
 }
 
-uint64_t cgroup_get_memory_usage(int leaf)
+int cgroup_kill(int cgroup)
+{
+	return write_cgroup_file(cgroup, "cgroup.kill", "1");
+}
+
+int cgroup_kill_and_wait(int cgroup, int ms)
+{
+	return write_and_wait_for_event(cgroup, "cgroup.kill", "populated", 0,
+					ms);
+}
+
+int cgroup_is_populated(int cgroup)
+{
+	return read_cgroup_event(cgroup, "populated");
+}
+
+uint64_t cgroup_get_memory_usage(int cgroup)
 {
 	char text[VALUE_MAX];
 
-	return read_cgroup_file(leaf, "memory.current", text) < 0
+	return read_cgroup_file(cgroup, "memory.current", text) < 0
 		       ? 0
 		       : strtoull(text, NULL, 10);
 }
@@ -523,7 +526,7 @@ static int each_pid_in_subtree(int dir, int depth, cgroup_pid_fn *fn, void *arg)
 	return r;
 }
 
-int cgroup_each_pid(int leaf, cgroup_pid_fn *fn, void *arg)
+int cgroup_each_pid(int cgroup, cgroup_pid_fn *fn, void *arg)
 {
-	return each_pid_in_subtree(leaf, 0, fn, arg);
+	return each_pid_in_subtree(cgroup, 0, fn, arg);
 }

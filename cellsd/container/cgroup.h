@@ -30,7 +30,7 @@ int cgroup_new(int root, const char *name, uid_t owner, int *ret,
 int cgroup_open(int root, const char *name, int *ret, struct err *e);
 
 /* Makes or opens a cgroup of ours below a leaf; it goes with that. */
-int cgroup_open_child(int leaf, const char *name, int *ret, struct err *e);
+int cgroup_open_child(int cgroup, const char *name, int *ret, struct err *e);
 
 struct cgroup_limits {
 	uint64_t memory_max; /* bytes; 0: none */
@@ -50,25 +50,25 @@ enum {
 	CGROUP_LIMIT_WRITE = 32,
 };
 /* Returns the limits that no controller enforces, a bit each. */
-unsigned int cgroup_set_limits(int leaf, const struct cgroup_limits *l);
+unsigned int cgroup_set_limits(int cgroup, const struct cgroup_limits *l);
 /* What it reads and writes of the disk is limited no more. */
-void cgroup_clear_io_limits(int leaf, dev_t disk);
+void cgroup_clear_io_limits(int cgroup, dev_t disk);
 /* The limits that no controller of this cgroup can enforce, a bit each. */
 unsigned int cgroup_get_unsupported_limits(int group);
 
 /* Freezes and waits until it is done, at most `ms`; -ETIMEDOUT. */
-int cgroup_freeze(int leaf, int ms);
-int cgroup_thaw(int leaf);
+int cgroup_freeze(int cgroup, int ms);
+int cgroup_thaw(int cgroup);
 /* Kills whatever is in it, frozen or not. */
-int cgroup_kill(int leaf);
+int cgroup_kill(int cgroup);
 /* Kills and waits until nothing is in it, at most `ms`; -ETIMEDOUT. */
-int cgroup_kill_and_wait(int leaf, int ms);
+int cgroup_kill_and_wait(int cgroup, int ms);
 /* 1, 0 or -errno. */
-int cgroup_is_populated(int leaf);
+int cgroup_is_populated(int cgroup);
 /* cgroup.events: POLLPRI when it changes. */
-int cgroup_open_events(int leaf, int *ret, struct err *e);
+int cgroup_open_events(int cgroup, int *ret, struct err *e);
 /* Memory in use; 0 where nothing counts it. */
-uint64_t cgroup_get_memory_usage(int leaf);
+uint64_t cgroup_get_memory_usage(int cgroup);
 
 /* Removes an empty leaf and what a VP made below it. */
 int cgroup_remove(int root, const char *name, struct err *e);
@@ -82,6 +82,6 @@ int cgroup_contains_process(const char *name, int proc);
 
 /* Calls fn for each process in the leaf and below; stops when it returns <0. */
 typedef int cgroup_pid_fn(void *arg, pid_t pid);
-int cgroup_each_pid(int leaf, cgroup_pid_fn *fn, void *arg);
+int cgroup_each_pid(int cgroup, cgroup_pid_fn *fn, void *arg);
 
 #endif

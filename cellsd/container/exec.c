@@ -125,7 +125,7 @@ static long clone_into_child_cgroup(const struct exec_plan *p, int *ret_pidfd)
 		long pid = -1;
 
 		snprintf(name, sizeof(name), "cells-exec-%d", i);
-		errno = -cgroup_open_child(p->leaf, name, &below, &why);
+		errno = -cgroup_open_child(p->cgroup, name, &below, &why);
 		if (below >= 0)
 			pid = clone_into_cgroup(p, below, ret_pidfd);
 		if (pid > 0 || (errno != EBUSY && errno != EOPNOTSUPP))
@@ -142,7 +142,7 @@ int exec_start(const struct exec_plan *p, int *ret, struct err *e)
 	r = pidns_enter(p->init, &own, e);
 	if (r < 0)
 		return r;
-	pid = clone_into_cgroup(p, p->leaf, &pidfd);
+	pid = clone_into_cgroup(p, p->cgroup, &pidfd);
 	if (pid < 0 && errno == EBUSY)
 		pid = clone_into_child_cgroup(p, &pidfd);
 	code = errno;

@@ -11,7 +11,7 @@ struct confinement;
 
 struct exec_plan {
 	int init;	   /* pidfd of the VP's init */
-	int leaf;	   /* its cgroup */
+	int cgroup;	   /* its cgroup */
 	const char *label; /* SELinux context or "" */
 	const struct confinement *confinement;
 	bool no_new_privs;

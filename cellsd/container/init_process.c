@@ -348,7 +348,7 @@ int init_process_clone(const struct init_process_plan *p,
 			 CLONE_INTO_CGROUP,
 		.pidfd = (uint64_t)(uintptr_t)&b.pidfd,
 		.exit_signal = SIGCHLD,
-		.cgroup = (uint64_t)p->leaf,
+		.cgroup = (uint64_t)p->cgroup,
 	};
 	int go[2], status[2], r;
 

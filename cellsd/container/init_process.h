@@ -26,7 +26,7 @@ struct init_process_plan {
 	const char *init;  /* path in the VP */
 	const char *label; /* SELinux context or "" */
 	const struct confinement *confinement;
-	int leaf;	  /* its cgroup */
+	int cgroup;	  /* its cgroup */
 	uint32_t base;	  /* first id of its range */
 	uint32_t address; /* in its network; 0: loopback only */
 	bool merge;	  /* its memory with that of others */

@@ -367,13 +367,13 @@ static int create_device_node(int dev, const struct rootfs_node *n, mode_t mode,
 			      struct err *e)
 {
 	auto_close int folder = -1;
-	const char *leaf;
-	int r = open_node_folder(dev, n->name, true, &folder, &leaf, e);
+	const char *cgroup;
+	int r = open_node_folder(dev, n->name, true, &folder, &cgroup, e);
 
 	if (r < 0)
 		return r;
 	mode |= n->block ? S_IFBLK : S_IFCHR;
-	if (mknodat(folder, leaf, mode, makedev(n->major, n->minor)) < 0 &&
+	if (mknodat(folder, cgroup, mode, makedev(n->major, n->minor)) < 0 &&
 	    errno != EEXIST)
 		return err_sys(e, errno, "make /dev/%s", n->name);
 	return 0;
@@ -399,12 +399,12 @@ int rootfs_add_node(int dev, const struct rootfs_node *n, uint32_t base,
 void rootfs_remove_node(int dev, const char *name)
 {
 	auto_close int folder = -1;
-	const char *leaf;
+	const char *cgroup;
 	struct err e;
 
 	if (!rootfs_is_own_node(name) &&
-	    open_node_folder(dev, name, false, &folder, &leaf, &e) == 0)
-		unlinkat(folder, leaf, 0);
+	    open_node_folder(dev, name, false, &folder, &cgroup, &e) == 0)
+		unlinkat(folder, cgroup, 0);
 }
 
 static int populate_dev_folder(int dev, const struct rootfs_plan *p,

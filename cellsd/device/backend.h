@@ -33,7 +33,8 @@ struct backend_node {
 	bool block;
 	uint32_t major, minor; /* 0, 0: it has no node, only sysfs */
 	uint32_t classes;
-	uint64_t birth; /* another one when the device went and came again */
+	uint64_t instance; /* another one when the device went and came
+				  again */
 	enum backend_access way;
 	uint32_t vp; /* whose endpoint */
 };
@@ -41,12 +42,12 @@ struct backend_node {
 struct backend_vp {
 	const char *name;
 	uint32_t number;
-	int leaf; /* its cgroup */
+	int cgroup; /* its cgroup */
 };
 
 /* Everything that verdicts come from. */
 struct backend_table {
-	uint32_t front; /* a VP's number; 0: the host */
+	uint32_t foreground; /* a VP's number; 0: the host */
 	size_t n;
 	const struct backend_rights {
 		uint32_t vp;
@@ -116,11 +117,11 @@ struct backend_type {
 	int (*check_shown)(struct backend *b, struct err *e);
 
 	/* Replaces at once what the VP may open from now on, by class. */
-	int (*allow)(struct backend *b, int leaf, uint32_t vp, uint32_t classes,
-		     struct err *e);
+	int (*allow)(struct backend *b, int cgroup, uint32_t vp,
+		     uint32_t classes, struct err *e);
 
 	/* What the kernel has for that cgroup now. */
-	int (*allowed)(struct backend *b, int leaf, uint32_t *ret_classes,
+	int (*allowed)(struct backend *b, int cgroup, uint32_t *ret_classes,
 		       struct err *e);
 
 	/* Readable when there are events. */

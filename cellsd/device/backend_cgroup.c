@@ -66,11 +66,11 @@ static void cgroup_backend_freep(struct backend **b)
 }
 
 /* The program of ours on that cgroup, or -ENOENT. */
-static int find_attached_program(int leaf)
+static int find_attached_program(int cgroup)
 {
 	__u32 ids[ATTACHED_MAX], n = ATTACHED_MAX;
 
-	if (bpf_prog_query(leaf, BPF_CGROUP_DEVICE, 0, NULL, ids, &n) < 0)
+	if (bpf_prog_query(cgroup, BPF_CGROUP_DEVICE, 0, NULL, ids, &n) < 0)
 		return -errno;
 	for (__u32 i = 0; i < n; i++) {
 		struct bpf_prog_info info = { 0 };
@@ -108,7 +108,7 @@ static void reuse_attached_maps(struct bpf_object *object,
 				const struct backend_vp *vps, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
-		auto_close int fd = find_attached_program(vps[i].leaf);
+		auto_close int fd = find_attached_program(vps[i].cgroup);
 		__u32 ids[MAPS_MAX], len = sizeof(struct bpf_prog_info);
 		struct bpf_prog_info info = {
 			.nr_map_ids = MAPS_MAX,
@@ -191,34 +191,34 @@ static int create_cgroup_backend(const struct backend_vp *vps, unsigned int n,
 	return 0;
 }
 
-static uint64_t get_cgroup_key(int leaf)
+static uint64_t get_cgroup_key(int cgroup)
 {
 	struct stat st;
 
-	return fstat(leaf, &st) < 0 ? 0 : st.st_ino;
+	return fstat(cgroup, &st) < 0 ? 0 : st.st_ino;
 }
 
 static int attach_device_program(struct backend *b, const struct backend_vp *vp,
 				 struct err *e)
 {
-	auto_close int old = find_attached_program(vp->leaf);
+	auto_close int old = find_attached_program(vp->cgroup);
 	LIBBPF_OPTS(bpf_prog_attach_opts, opts, .flags = BPF_F_ALLOW_MULTI);
 
 	if (old >= 0) {
 		opts.flags |= BPF_F_REPLACE;
 		opts.replace_prog_fd = old;
 	}
-	if (bpf_prog_attach_opts(b->program, vp->leaf, BPF_CGROUP_DEVICE,
+	if (bpf_prog_attach_opts(b->program, vp->cgroup, BPF_CGROUP_DEVICE,
 				 &opts) < 0)
 		return err_sys(e, errno, "attach the device program");
 	return 0;
 }
 
-static int set_cgroup_allowed(struct backend *b, int leaf, uint32_t vp,
+static int set_cgroup_allowed(struct backend *b, int cgroup, uint32_t vp,
 			      uint32_t classes, struct err *e)
 {
 	struct bpf_maps_verdict v = { .allowed = classes, .vp = vp };
-	uint64_t key = get_cgroup_key(leaf);
+	uint64_t key = get_cgroup_key(cgroup);
 
 	if (bpf_map_update_elem(b->map[MAP_VERDICTS], &key, &v, BPF_EXIST) < 0)
 		return err_sys(e, errno, "set the verdicts of VP number %u",
@@ -226,10 +226,10 @@ static int set_cgroup_allowed(struct backend *b, int leaf, uint32_t vp,
 	return 0;
 }
 
-static int get_cgroup_allowed(struct backend *b, int leaf,
+static int get_cgroup_allowed(struct backend *b, int cgroup,
 			      uint32_t *ret_classes, struct err *e)
 {
-	uint64_t key = get_cgroup_key(leaf);
+	uint64_t key = get_cgroup_key(cgroup);
 	struct bpf_maps_verdict v;
 
 	if (bpf_map_lookup_elem(b->map[MAP_VERDICTS], &key, &v) < 0)

@@ -126,8 +126,7 @@ static int read_endpoints(struct backend *b, struct err *e)
 	return 0;
 }
 
-/* The device program's part: endpoints open, the devices behind them stay shut.
- */
+/* For the device program: endpoints open, devices behind them stay shut. */
 static int put_device_nodes(struct backend *b, struct err *e)
 {
 	size_t n = b->nodes.n + b->endpoints.n;
@@ -194,7 +193,7 @@ static bool is_hidden_device(const struct backend *b,
 {
 	const struct backend_node *old = find_listed_node(b, n);
 
-	return old && old->birth != n->birth;
+	return old && old->instance != n->instance;
 }
 
 static bool is_source_wanted(const struct backend *b,
@@ -246,7 +245,7 @@ static void add_node_source(struct backend *b, struct backend_node *n,
 		return;
 	/* Not passed on, it is not given in a weaker way either. */
 	n->way = BACKEND_SHUT;
-	if (!old || old->birth != n->birth || old->way != BACKEND_SHUT)
+	if (!old || old->instance != n->instance || old->way != BACKEND_SHUT)
 		log_warning("%s", e.text);
 }
 
@@ -525,11 +524,12 @@ static int apply_devns_table(struct backend *b, const struct backend_table *t,
 			     backend_revocation_fn *fn, void *arg,
 			     uint64_t *ret_ns, struct err *e)
 {
-	uint32_t front = t->front ? find_ns_by_vp(b, t->front) : 0;
+	uint32_t foreground =
+		t->foreground ? find_ns_by_vp(b, t->foreground) : 0;
 	int r = set_devns_policy(b, t, fn, arg, ret_ns, e);
 
-	if (r == 0 && front != b->active)
-		r = set_active_ns(b, front, fn, arg, ret_ns, e);
+	if (r == 0 && foreground != b->active)
+		r = set_active_ns(b, foreground, fn, arg, ret_ns, e);
 	return r;
 }
 
@@ -540,16 +540,16 @@ static int check_devns_display(struct backend *b, struct err *e)
 
 /* ---- what is the other backend's */
 
-static int set_devns_allowed(struct backend *b, int leaf, uint32_t vp,
+static int set_devns_allowed(struct backend *b, int cgroup, uint32_t vp,
 			     uint32_t classes, struct err *e)
 {
-	return backend_cgroup_type.allow(b->gate, leaf, vp, classes, e);
+	return backend_cgroup_type.allow(b->gate, cgroup, vp, classes, e);
 }
 
-static int get_devns_allowed(struct backend *b, int leaf, uint32_t *ret_classes,
-			     struct err *e)
+static int get_devns_allowed(struct backend *b, int cgroup,
+			     uint32_t *ret_classes, struct err *e)
 {
-	return backend_cgroup_type.allowed(b->gate, leaf, ret_classes, e);
+	return backend_cgroup_type.allowed(b->gate, cgroup, ret_classes, e);
 }
 
 /* ---- events */

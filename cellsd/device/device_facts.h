@@ -21,7 +21,7 @@ struct device_facts {
 	 */
 	const char *(*hardware)(void *arg);
 	dev_t number;
-	uint64_t birth;
+	uint64_t instance;
 	const char *consoles; /* the host's, words: "tty0 ttyS0" */
 	bool in_use;	      /* a disk that the host uses */
 };

@@ -124,7 +124,7 @@ void device_list_add(struct device_list *l, const struct device_facts *d)
 	item->node.block = strcmp(subsystem, "block") == 0;
 	item->node.major = major(d->number);
 	item->node.minor = minor(d->number);
-	item->node.birth = d->birth;
+	item->node.instance = d->instance;
 	set_own_classes(l, d, item);
 	hardware = is_raw_subsystem(subsystem) ? d->hardware(d->ask.arg) : NULL;
 	if (hardware)

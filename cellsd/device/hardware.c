@@ -179,7 +179,7 @@ static void add_udev_device(struct device_list *l, struct udev_device *d,
 		.hardware = get_hardware_path,
 		.path = udev_device_get_syspath(d),
 		.number = udev_device_get_devnum(d),
-		.birth = get_sysfs_inode(d),
+		.instance = get_sysfs_inode(d),
 		.consoles = consoles,
 	};
 	const char *subsystem = get_udev_subsystem(d);
@@ -273,7 +273,7 @@ static bool is_refusal_logged(const struct hardware *i,
 			      const struct backend_node *n)
 {
 	for (size_t k = 0; k < i->n_refused; k++)
-		if (i->refused[k].birth == n->birth &&
+		if (i->refused[k].instance == n->instance &&
 		    strcmp(i->refused[k].name, n->name) == 0)
 			return true;
 	return false;
@@ -362,7 +362,7 @@ bool hardware_has_device(const struct backend_node *n)
 
 	snprintf(path, sizeof(path), "/sys/dev/%s/%u:%u",
 		 n->block ? "block" : "char", n->major, n->minor);
-	return stat(path, &st) == 0 && st.st_ino == n->birth;
+	return stat(path, &st) == 0 && st.st_ino == n->instance;
 }
 
 int hardware_fd(const struct hardware *i)

@@ -305,7 +305,7 @@ static void add_kill_victim(struct handle_search *s, int proc)
 		record_search_failure(s, errno);
 		return;
 	}
-	r = cgroup_contains_process(s->order->leaf_name, proc);
+	r = cgroup_contains_process(s->order->cgroup_name, proc);
 	if (r <= 0) {
 		record_search_failure(s, -r);
 		close(fd);
@@ -331,7 +331,7 @@ static int scan_process_handles(void *arg, pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	r = proc < 0 ? -errno
-		     : cgroup_contains_process(s->order->leaf_name, proc);
+		     : cgroup_contains_process(s->order->cgroup_name, proc);
 	if (r <= 0) {
 		record_search_failure(s, -r);
 		return 0;
@@ -388,20 +388,20 @@ int open_handles_revoke(const struct open_handles_request *o,
 	int r, frozen;
 
 	/* The barrier: an open that was under way is done or never began. */
-	frozen = cgroup_freeze(o->leaf, FREEZE_MS);
+	frozen = cgroup_freeze(o->cgroup, FREEZE_MS);
 	s.is_frozen = frozen == 0;
 	/* Else it has not even started to stop. */
 	if (frozen != -ETIMEDOUT)
 		record_search_failure(&s, -frozen);
-	r = cgroup_each_pid(o->leaf, scan_process_handles, &s);
+	r = cgroup_each_pid(o->cgroup, scan_process_handles, &s);
 	record_search_failure(&s, -r);
 	kill_victims(&s);
 	/* What cannot be looked for may not run on. */
 	if (s.failed < 0 && o->kill)
-		cgroup_kill(o->leaf);
+		cgroup_kill(o->cgroup);
 	/* Better ended than stopped for ever. */
-	if (cgroup_thaw(o->leaf) < 0)
-		cgroup_kill(o->leaf);
+	if (cgroup_thaw(o->cgroup) < 0)
+		cgroup_kill(o->cgroup);
 	r = wait_for_victims(&s);
 	if (s.failed < 0)
 		return s.failed;

@@ -19,8 +19,8 @@ struct open_handles_count {
 };
 
 struct open_handles_request {
-	int leaf;
-	const char *leaf_name; /* the last part of its path */
+	int cgroup;
+	const char *cgroup_name; /* the last part of its path */
 	const struct backend_node *nodes;
 	size_t n_nodes;
 	uint32_t lost; /* classes, a bit each */

@@ -251,7 +251,7 @@ int daemon_open(const struct host_options *o, const struct host_callbacks *w,
 	if (r == 0)
 		r = confinement_new(&h->confinement, e);
 	if (r == 0)
-		r = module_autoload_new(h, &h->autoload, e);
+		r = module_autoload_new(h, &h->module_autoload, e);
 	if (r == 0)
 		r = net_new(&o->net, o->run_dir, h->roster, o->loop, &h->net,
 			    e);
@@ -262,7 +262,7 @@ int daemon_open(const struct host_options *o, const struct host_callbacks *w,
 	if (r == 0)
 		r = psi_new(h, o->pressure_ms, &h->pressure, e);
 	if (r == 0)
-		r = disk_headroom_new(h, &h->headroom, e);
+		r = disk_headroom_new(h, &h->disk_headroom, e);
 	if (r == 0 && o->merge)
 		r = ksm_new(o->run_dir, o->loop, &h->merge, e);
 	if (r == 0)
@@ -294,14 +294,14 @@ void daemon_close(struct host *h)
 	sd_event_source_disable_unref(h->on_settled);
 	prestart_free(h->prepared);
 	idle_free(h->idle);
-	disk_headroom_free(h->headroom);
+	disk_headroom_free(h->disk_headroom);
 	psi_free(h->pressure);
 	ksm_free(h->merge);
-	module_autoload_free(h->autoload);
+	module_autoload_free(h->module_autoload);
 	for (unsigned int i = 0; h->roster && i < h->roster->n; i++)
 		if (h->roster->vp[i]->run)
 			notifications_close(
-				steal(h->roster->vp[i]->run->attention));
+				steal(h->roster->vp[i]->run->notifications));
 	roster_free(h->roster);
 	hardware_free(h->hardware);
 	if (h->backend)

@@ -52,17 +52,17 @@ static void freeze_writing_vp(struct host *h, struct vp *v,
 		  "on writing",
 		  v->name, (unsigned long long)room->free);
 	/* What does not freeze at once does so later. */
-	cgroup_freeze(v->run->leaf, FREEZE_MS);
-	v->run->held_up = true;
+	cgroup_freeze(v->run->cgroup, FREEZE_MS);
+	v->run->is_frozen = true;
 	h->watch.changed(h->watch.arg, v->name, v->state, "storage-full");
 }
 
 void disk_headroom_thaw_vp(struct vp *v)
 {
-	if (!v->run || !v->run->held_up)
+	if (!v->run || !v->run->is_frozen)
 		return;
-	v->run->held_up = false;
-	cgroup_thaw(v->run->leaf);
+	v->run->is_frozen = false;
+	cgroup_thaw(v->run->cgroup);
 }
 
 static void update_vp_usage(struct host *h, struct vp *v,
@@ -74,23 +74,23 @@ static void update_vp_usage(struct host *h, struct vp *v,
 	bool grows = vp_data_can_grow(h->vpdata, v, &taken);
 
 	run->taken = taken;
-	if (!run->held_up && grows && room->free < room->low &&
+	if (!run->is_frozen && grows && room->free < room->low &&
 	    (taken > before || taken == 0))
 		freeze_writing_vp(h, v, room);
-	if (run->held_up && room->free > 2 * room->low) {
+	if (run->is_frozen && room->free > 2 * room->low) {
 		disk_headroom_thaw_vp(v);
 		log_info("VP %s goes on: the disk has room again", v->name);
 		h->watch.changed(h->watch.arg, v->name, v->state,
 				 "storage-free");
 	}
 	vp_data_get_info(h->vpdata, v, &data);
-	if (data.damaged && !run->told_damaged) {
+	if (data.damaged && !run->reported_damaged) {
 		log_error("VP %s: its file system has an error; it is mended "
 			  "at its next start",
 			  v->name);
 		h->watch.changed(h->watch.arg, v->name, v->state, "damaged");
 	}
-	run->told_damaged = data.damaged;
+	run->reported_damaged = data.damaged;
 }
 
 static int on_check_timer(sd_event_source *s, uint64_t usec, void *arg)
@@ -104,7 +104,7 @@ static int on_check_timer(sd_event_source *s, uint64_t usec, void *arg)
 		log_debug("the disk of the VPs' data cannot be looked at");
 	ms = room.free < 4 * room.low ? CLOSE_LOOK_MS : LOOK_MS;
 	for (unsigned int i = 0; i < h->roster->n; i++)
-		if (h->roster->vp[i]->run && h->roster->vp[i]->run->leaf >= 0)
+		if (h->roster->vp[i]->run && h->roster->vp[i]->run->cgroup >= 0)
 			update_vp_usage(h, h->roster->vp[i], &room);
 	sd_event_source_set_time_relative(s, ms * 1000);
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);

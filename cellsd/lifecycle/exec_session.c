@@ -175,7 +175,7 @@ int exec_session_run(struct exec_session_list *all, struct vp *v,
 	char label[SELINUX_CONTEXT_SIZE];
 	struct exec_plan plan = {
 		.init = v->run->pidfd,
-		.leaf = v->run->leaf,
+		.cgroup = v->run->cgroup,
 		.label = label,
 		.confinement = all->host->confinement,
 		/* As the VP was started; stricter at once. */

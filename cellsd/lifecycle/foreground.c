@@ -23,8 +23,8 @@ static void set_allowed_classes(struct host *h, struct vp *v, uint32_t classes,
 
 	if (v->run->allowed == classes)
 		return;
-	if (h->backend_type->allow(h->backend, v->run->leaf, v->number, classes,
-				   &e) == 0) {
+	if (h->backend_type->allow(h->backend, v->run->cgroup, v->number,
+				   classes, &e) == 0) {
 		v->run->allowed = classes;
 		*ret_ns = clock_mono_ns();
 		return;
@@ -32,7 +32,7 @@ static void set_allowed_classes(struct host *h, struct vp *v, uint32_t classes,
 	log_error("%s", e.text);
 	/* What cannot be taken from a VP may not run on with it. */
 	if (took)
-		cgroup_kill(v->run->leaf);
+		cgroup_kill(v->run->cgroup);
 }
 
 /* A class has one row of a VP, also where part of its nodes are endpoints. */
@@ -64,8 +64,8 @@ static void revoke_node_handles(const struct backend_node *nodes, size_t n,
 {
 	struct open_handles_count counts[CELLS_CLASS_COUNT] = { 0 };
 	struct open_handles_request order = {
-		.leaf = v->run->leaf,
-		.leaf_name = v->run->leaf_name,
+		.cgroup = v->run->cgroup,
+		.cgroup_name = v->run->cgroup_name,
 		.nodes = nodes,
 		.n_nodes = n,
 		.lost = lost,
@@ -120,16 +120,17 @@ static int update_backend_policy(struct host *h, struct host_revoked *ret,
 				 uint64_t *ret_ns, struct err *e)
 {
 	struct roster *r = h->roster;
-	struct vp *front = roster_get_foreground(r);
+	struct vp *foreground = roster_get_foreground(r);
 	struct backend_rights row[VPS_MAX] = { 0 };
 	struct policy_update d = { h, ret };
-	struct backend_table t = { .front = front ? front->number : 0,
+	struct backend_table t = { .foreground =
+					   foreground ? foreground->number : 0,
 				   .row = row };
 
 	if (!h->backend_type->decide)
 		return 0;
 	for (unsigned int i = 0; i < r->n; i++) {
-		if (!r->vp[i]->run || r->vp[i]->run->leaf < 0)
+		if (!r->vp[i]->run || r->vp[i]->run->cgroup < 0)
 			continue;
 		row[t.n].vp = r->vp[i]->number;
 		for (int c = 0; c < CELLS_CLASS_COUNT; c++)
@@ -155,7 +156,7 @@ int foreground_grant_access(struct host *h, struct vp *v, struct err *e)
 	v->run->allowed =
 		vp_get_allowed_classes(v, roster_get_foreground(h->roster));
 	h->switched.n = 0;
-	r = h->backend_type->allow(h->backend, v->run->leaf, v->number,
+	r = h->backend_type->allow(h->backend, v->run->cgroup, v->number,
 				   v->run->allowed, e);
 	return r < 0 ? r : update_backend_policy(h, &h->switched, &ns, e);
 }
@@ -183,17 +184,17 @@ static void withdraw_lost_classes(struct host *h, uint32_t old[VPS_MAX],
 				  uint64_t *ret_ns)
 {
 	struct roster *r = h->roster;
-	struct vp *front = roster_get_foreground(r);
+	struct vp *foreground = roster_get_foreground(r);
 
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
 
-		if (!v->run || v->run->leaf < 0)
+		if (!v->run || v->run->cgroup < 0)
 			continue;
 		old[i] = v->run->allowed;
-		set_allowed_classes(h, v,
-				    old[i] & vp_get_allowed_classes(v, front),
-				    ret_ns);
+		set_allowed_classes(
+			h, v, old[i] & vp_get_allowed_classes(v, foreground),
+			ret_ns);
 	}
 }
 
@@ -209,7 +210,7 @@ static void revoke_lost_handles(struct host *h, const uint32_t old[VPS_MAX],
 
 		/* What cannot be taken from a VP may not run on with it. */
 		if (lost && !decided)
-			cgroup_kill(v->run->leaf);
+			cgroup_kill(v->run->cgroup);
 		else if (lost & h->by_class)
 			revoke_open_handles(h, v, lost & h->by_class, ret);
 	}
@@ -219,17 +220,18 @@ static void grant_allowed_classes(struct host *h, const uint32_t old[VPS_MAX],
 				  const char *cause, uint64_t *ret_ns)
 {
 	struct roster *r = h->roster;
-	struct vp *front = roster_get_foreground(r);
+	struct vp *foreground = roster_get_foreground(r);
 
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
 
-		if (!v->run || v->run->leaf < 0)
+		if (!v->run || v->run->cgroup < 0)
 			continue;
 		/* A VP that is being ended gets nothing more. */
 		if (vp_state_is_running(v->state) && !v->run->cause)
 			set_allowed_classes(
-				h, v, vp_get_allowed_classes(v, front), ret_ns);
+				h, v, vp_get_allowed_classes(v, foreground),
+				ret_ns);
 		report_mode_changes(
 			h, v, (old[i] ^ v->run->allowed) & h->present, cause);
 	}
@@ -301,7 +303,7 @@ void foreground_revoke_handles(struct host *h, const char *cause)
 		struct vp *v = h->roster->vp[i];
 		uint32_t lost = 0;
 
-		if (!v->run || v->run->leaf < 0)
+		if (!v->run || v->run->cgroup < 0)
 			continue;
 		for (int c = 0; c < CELLS_CLASS_COUNT; c++)
 			if (v->right[c].kill && !(v->run->allowed >> c & 1))
@@ -329,7 +331,7 @@ void foreground_revoke_nodes(struct host *h, const struct backend_node *nodes,
 		for (int c = 0; c < CELLS_CLASS_COUNT; c++)
 			if (v->right[c].kill && classes >> c & 1)
 				lost |= 1U << c;
-		if (lost && v->run && v->run->leaf >= 0)
+		if (lost && v->run && v->run->cgroup >= 0)
 			revoke_node_handles(nodes, n, v, lost, &h->switched);
 	}
 	report_revoked_handles(h, clock_mono_ns() - begin, cause);
@@ -439,15 +441,16 @@ void foreground_handle_hotkey(struct host *h, uint32_t which)
 struct vp *foreground_find_neighbour(struct host *h, int step)
 {
 	struct roster *r = h->roster;
-	struct vp *front = roster_get_foreground(r);
+	struct vp *foreground = roster_get_foreground(r);
 	unsigned int at = step > 0 ? r->n - 1 : 0;
 
 	for (unsigned int i = 0; i < r->n; i++)
-		if (r->vp[i] == front)
+		if (r->vp[i] == foreground)
 			at = i;
 	for (unsigned int i = 0; i < r->n; i++) {
 		at = (at + r->n + (unsigned int)step) % r->n;
-		if (vp_state_is_running(r->vp[at]->state) && r->vp[at] != front)
+		if (vp_state_is_running(r->vp[at]->state) &&
+		    r->vp[at] != foreground)
 			return r->vp[at];
 	}
 	return NULL;

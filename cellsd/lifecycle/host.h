@@ -86,13 +86,13 @@ struct host {
 	uint32_t present;  /* classes that have hardware, a bit each */
 	uint32_t by_class; /* of these, with nodes that VPs open themselves */
 	struct vp_data *vpdata;
-	struct disk_headroom *headroom;
+	struct disk_headroom *disk_headroom;
 	struct idle *idle;
 	struct net *net;
 	struct prestart *prepared;
 	struct psi *pressure;
 	struct ksm *merge;
-	struct module_autoload *autoload;
+	struct module_autoload *module_autoload;
 	uint64_t input_ns; /* boot clock, of the user's last act; 0: none yet */
 	bool has_combo;	   /* keys were pressed, to be acted on */
 	uint32_t combo;

@@ -41,13 +41,13 @@ static void set_oneshot_timer(sd_event_source *s, uint64_t usec)
 
 /* How long until the VP in front counts as idle; UINT64_MAX: never. */
 static uint64_t get_remaining_idle_ns(const struct idle *i,
-				      const struct vp *front)
+				      const struct vp *foreground)
 {
 	uint64_t limit, past = clock_boot_ns() - i->since_ns;
 
-	if (!front || front->conf.idle_seconds == 0)
+	if (!foreground || foreground->conf.idle_seconds == 0)
 		return UINT64_MAX;
-	limit = front->conf.idle_seconds * SECOND_NS;
+	limit = foreground->conf.idle_seconds * SECOND_NS;
 	return past < limit ? limit - past : 0;
 }
 
@@ -75,19 +75,19 @@ void idle_record_activity(struct idle *i)
 static int on_idle_timer(sd_event_source *s, uint64_t usec, void *arg)
 {
 	struct idle *i = arg;
-	struct vp *front = roster_get_foreground(i->h->roster);
+	struct vp *foreground = roster_get_foreground(i->h->roster);
 
-	if (get_remaining_idle_ns(i, front) > 0) {
+	if (get_remaining_idle_ns(i, foreground) > 0) {
 		idle_schedule_check(i);
 		return 0;
 	}
 	set_oneshot_timer(i->timer, AGAIN_USEC);
 	if (i->reported++ < REPORTS_MAX) {
-		i->h->watch.idle(i->h->watch.arg, front->name);
+		i->h->watch.idle(i->h->watch.arg, foreground->name);
 		return 0;
 	}
 	/* Nobody heard it. */
-	i->lock(i->h, front);
+	i->lock(i->h, foreground);
 	return 0;
 }
 

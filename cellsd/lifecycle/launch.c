@@ -44,8 +44,8 @@ int launch_check_config(const struct host *h, const struct vp *v, struct err *e)
 static int create_vp_cgroup(struct host *h, const struct vp *v, struct err *e)
 {
 	struct vp_run *run = v->ready;
-	int r = cgroup_new(h->cgroup, run->leaf_name, vp_get_id_base(v),
-			   &run->leaf, e);
+	int r = cgroup_new(h->cgroup, run->cgroup_name, vp_get_id_base(v),
+			   &run->cgroup, e);
 
 	if (r < 0)
 		return r;
@@ -69,8 +69,8 @@ static int build_vp_rootfs(struct host *h, const struct vp *v, int data,
 		.n_nodes = run->n_nodes,
 		.label = label,
 		.data = data,
-		.userns = run->birth.userns,
-		.pidfd = run->birth.pidfd,
+		.userns = run->init_process.userns,
+		.pidfd = run->init_process.pidfd,
 		.base = vp_get_id_base(v),
 	};
 
@@ -137,24 +137,24 @@ static int create_first_process(struct host *h, struct vp *v, int data,
 	if (r < 0)
 		return r;
 	net_assign_address(h->net, v);
-	plan.leaf = run->leaf;
+	plan.cgroup = run->cgroup;
 	plan.address = run->address;
 	plan.merge = h->merge != NULL;
 	run->no_new_privs = plan.no_new_privs;
 	selinux_format_process_context(v->number, label);
-	r = init_process_clone(&plan, &run->birth, e);
+	r = init_process_clone(&plan, &run->init_process, e);
 	if (r == 0)
-		r = net_attach_vp(h->net, v, run->birth.pid, e);
+		r = net_attach_vp(h->net, v, run->init_process.pid, e);
 	if (r < 0)
 		return r;
-	init_process_continue(&run->birth);
+	init_process_continue(&run->init_process);
 	r = prepare_vp_rootfs(h, v, data, e);
 	if (r < 0)
-		return init_process_explain_failure(&run->birth, r, e);
-	init_process_continue(&run->birth);
+		return init_process_explain_failure(&run->init_process, r, e);
+	init_process_continue(&run->init_process);
 	r = populate_vp_tree(h, v, data, e);
-	return r == 0 ? init_process_wait_ready(&run->birth, e)
-		      : init_process_explain_failure(&run->birth, r, e);
+	return r == 0 ? init_process_wait_ready(&run->init_process, e)
+		      : init_process_explain_failure(&run->init_process, r, e);
 }
 
 /* All but clearing the stage. */
@@ -187,9 +187,9 @@ int launch_prepare(struct host *h, struct vp *v, struct err *e)
 
 bool launch_is_current(const struct vp *v)
 {
-	return v->ready && v->named && !v->ready->unfit &&
+	return v->ready && v->named && !v->ready->is_outdated &&
 	       v->ready->edition == v->edition &&
-	       init_process_is_waiting(&v->ready->birth);
+	       init_process_is_waiting(&v->ready->init_process);
 }
 
 static int start_prepared_vp(struct host *h, struct vp *v, struct err *e)
@@ -205,13 +205,13 @@ static int start_prepared_vp(struct host *h, struct vp *v, struct err *e)
 	sd_event_source_disable_unref(steal(run->on_exit));
 	r = foreground_grant_access(h, v, e);
 	if (r == 0)
-		r = init_process_run_init(&run->birth, e);
+		r = init_process_run_init(&run->init_process, e);
 	if (r < 0) {
 		launch_undo(h, v);
 		return r;
 	}
-	run->pid = run->birth.pid;
-	run->pidfd = steal_fd(run->birth.pidfd);
+	run->pid = run->init_process.pid;
+	run->pidfd = steal_fd(run->init_process.pidfd);
 	run->since_ns = clock_boot_ns();
 	return 0;
 }
@@ -238,7 +238,7 @@ int launch_start(struct host *h, struct vp *v, struct err *e)
 void launch_kill_prepared(struct vp *v)
 {
 	sd_event_source_disable_unref(steal(v->ready->on_exit));
-	init_process_fini(&v->ready->birth);
+	init_process_fini(&v->ready->init_process);
 }
 
 /* One that had been let go is waited for: its leaf must be empty. */
@@ -246,13 +246,13 @@ static void kill_vp_processes(const struct vp_run *run)
 {
 	siginfo_t info;
 
-	if (run->leaf < 0)
+	if (run->cgroup < 0)
 		return;
 	if (run->pidfd < 0) {
-		cgroup_kill(run->leaf);
+		cgroup_kill(run->cgroup);
 		return;
 	}
-	cgroup_kill_and_wait(run->leaf, EMPTY_MS);
+	cgroup_kill_and_wait(run->cgroup, EMPTY_MS);
 	waitid(P_PIDFD, (id_t)run->pidfd, &info, WEXITED | WNOHANG);
 }
 
@@ -264,11 +264,11 @@ void launch_undo(struct host *h, struct vp *v)
 	char name[VP_CGROUP_SIZE];
 	struct err e;
 
-	memcpy(name, run->leaf_name, sizeof(name));
+	memcpy(name, run->cgroup_name, sizeof(name));
 	kill_vp_processes(run);
 	foreground_detach_vp(h, v);
 	net_detach_vp(h->net, v);
-	notifications_close(steal(run->attention));
+	notifications_close(steal(run->notifications));
 	v->run = v->ready = NULL;
 	vp_run_free(run);
 	if (cgroup_remove(h->cgroup, name, &e) < 0)
@@ -282,9 +282,9 @@ void launch_remove_stale(struct host *h, struct vp *v)
 	struct err e;
 
 	/* Its first process sees the end of its pipe; it must be gone. */
-	if (cgroup_open(h->cgroup, v->ready->leaf_name, &v->ready->leaf, &e) ==
-		    0 &&
-	    cgroup_kill_and_wait(v->ready->leaf, EMPTY_MS) < 0)
+	if (cgroup_open(h->cgroup, v->ready->cgroup_name, &v->ready->cgroup,
+			&e) == 0 &&
+	    cgroup_kill_and_wait(v->ready->cgroup, EMPTY_MS) < 0)
 		log_warning("VP %s: what was prepared does not end", v->name);
 	launch_undo(h, v);
 }

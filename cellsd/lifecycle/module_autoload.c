@@ -70,7 +70,7 @@ static int set_modprobe_path(const char *program, struct err *e)
 
 int module_autoload_disable(const struct host *h, struct err *e)
 {
-	const struct module_autoload *a = h->autoload;
+	const struct module_autoload *a = h->module_autoload;
 	auto_free char *program = NULL;
 	size_t len;
 	int r;
@@ -124,8 +124,8 @@ int module_autoload_resume(const struct host *h, struct err *e)
 
 void module_autoload_restore_if_idle(const struct host *h)
 {
-	if (h->autoload && !has_running_vp(h))
-		restore_modprobe_path(h->autoload->kept);
+	if (h->module_autoload && !has_running_vp(h))
+		restore_modprobe_path(h->module_autoload->kept);
 }
 
 int module_autoload_new(const struct host *h, struct module_autoload **ret,

@@ -85,7 +85,7 @@ enum notifications_result notifications_decide_request(const struct vp_conf *c,
 		is_known |= strcmp(kinds[i], kind) == 0;
 	if (!is_known)
 		return NOTIFICATIONS_UNKNOWN;
-	if (is_word_in_list(c->attention, kind))
+	if (is_word_in_list(c->notifications, kind))
 		return quiet ? NOTIFICATIONS_SWITCHED : NOTIFICATIONS_NOTIFIED;
 	return is_word_in_list(c->notify, kind) ? NOTIFICATIONS_NOTIFIED
 						: NOTIFICATIONS_IGNORED;
@@ -314,7 +314,7 @@ static int on_client_connect(sd_event_source *s, int fd, uint32_t events,
 
 void notifications_send_foreground(const struct vp *v, bool in_front)
 {
-	struct notifications *a = v->run ? v->run->attention : NULL;
+	struct notifications *a = v->run ? v->run->notifications : NULL;
 
 	for (unsigned int i = 0; a && i < CLIENTS_MAX; i++)
 		if (a->client[i])
@@ -388,8 +388,8 @@ int notifications_open(struct host *h, struct vp *v, int run,
 			       "offer /run/cells/" NOTIFICATIONS_SOCKET
 			       " in VP %s",
 			       v->name);
-	notifications_close(vp_get_run(v)->attention);
-	vp_get_run(v)->attention = steal(a);
+	notifications_close(vp_get_run(v)->notifications);
+	vp_get_run(v)->notifications = steal(a);
 	return 0;
 }
 

@@ -220,7 +220,7 @@ int operations_put_secrets(struct host *h, struct vp *v, const void *data,
 	r = vp_data_open(h->vpdata, v, &dir, e);
 	/* What it writes itself, at its rate, does not hold this up. */
 	if (v->run)
-		cgroup_clear_io_limits(v->run->leaf, v->run->disk);
+		cgroup_clear_io_limits(v->run->cgroup, v->run->disk);
 	if (r == 0)
 		r = vp_secrets_save(dir, data, len, e);
 	resource_apply_limits(v, roster_get_foreground(h->roster) == v);

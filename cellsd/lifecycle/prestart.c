@@ -135,7 +135,7 @@ static int on_prepared_exit(sd_event_source *s, int fd, uint32_t events,
 static int watch_prepared_exit(struct host *h, struct vp *v, struct err *e)
 {
 	int r = sd_event_add_io(h->options.loop, &v->ready->on_exit,
-				v->ready->birth.pidfd, EPOLLIN,
+				v->ready->init_process.pidfd, EPOLLIN,
 				on_prepared_exit, h);
 
 	return r < 0 ? err_sys(e, -r, "watch it") : 0;
@@ -147,8 +147,8 @@ static int prepare_candidate(struct host *h, struct vp *v, struct err *e)
 
 	if (r < 0)
 		return r;
-	r = v->ready->unfit ? err_set(e, EAGAIN, "it lacks something")
-			    : watch_prepared_exit(h, v, e);
+	r = v->ready->is_outdated ? err_set(e, EAGAIN, "it lacks something")
+				  : watch_prepared_exit(h, v, e);
 	if (r < 0)
 		launch_undo(h, v);
 	return r;

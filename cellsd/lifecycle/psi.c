@@ -68,7 +68,7 @@ static int compare_oom_victim(void *arg, pid_t pid)
 		return 0;
 	score = read_oom_score(proc);
 	if (score > c->score &&
-	    cgroup_contains_process(c->vp->run->leaf_name, proc) > 0) {
+	    cgroup_contains_process(c->vp->run->cgroup_name, proc) > 0) {
 		c->score = score;
 		c->pid = pid;
 		c->from = c->vp;
@@ -83,11 +83,11 @@ static struct oom_victim choose_oom_victim(const struct host *h)
 	for (unsigned int i = 0; i < h->roster->n; i++) {
 		c.vp = h->roster->vp[i];
 		if (c.vp->state != VP_STATE_BACKGROUND || !c.vp->run ||
-		    c.vp->run->leaf < 0 || c.vp->run->cause)
+		    c.vp->run->cgroup < 0 || c.vp->run->cause)
 			continue;
 		/* Children of an init have its score until they are seen. */
 		resource_adjust_oom_scores(c.vp, false);
-		cgroup_each_pid(c.vp->run->leaf, compare_oom_victim, &c);
+		cgroup_each_pid(c.vp->run->cgroup, compare_oom_victim, &c);
 	}
 	return c;
 }
@@ -116,7 +116,7 @@ static void kill_oom_victim(const struct host *h, const struct oom_victim *c)
 	auto_close int fd = (int)syscall(SYS_pidfd_open, c->pid, 0);
 
 	if (proc < 0 || fd < 0 ||
-	    cgroup_contains_process(c->from->run->leaf_name, proc) <= 0)
+	    cgroup_contains_process(c->from->run->cgroup_name, proc) <= 0)
 		return;
 	read_process_comm(proc, ev.comm);
 	if (syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) < 0)

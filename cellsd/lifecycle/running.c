@@ -56,18 +56,18 @@ static void reap_init_process(const struct vp_run *run)
  */
 static void clear_io_limits(const struct vp_run *run)
 {
-	cgroup_clear_io_limits(run->leaf, run->disk);
+	cgroup_clear_io_limits(run->cgroup, run->disk);
 }
 
 static void kill_all_processes(const struct vp_run *run)
 {
 	clear_io_limits(run);
-	cgroup_kill(run->leaf);
+	cgroup_kill(run->cgroup);
 }
 
 static void complete_vp_end(struct host *h, struct vp *v)
 {
-	char leaf[VP_CGROUP_SIZE];
+	char cgroup[VP_CGROUP_SIZE];
 	const char *cause = v->run->cause ? v->run->cause : "ended";
 	uint64_t ns;
 	struct err e;
@@ -75,14 +75,14 @@ static void complete_vp_end(struct host *h, struct vp *v)
 	if (roster_get_foreground(h->roster) == v &&
 	    foreground_switch(h, NULL, "ended", &ns, &e) < 0)
 		log_error("%s", e.text);
-	memcpy(leaf, v->run->leaf_name, sizeof(leaf));
+	memcpy(cgroup, v->run->cgroup_name, sizeof(cgroup));
 	clear_io_limits(v->run);
 	foreground_detach_vp(h, v);
 	net_detach_vp(h->net, v);
 	reap_init_process(v->run);
-	notifications_close(steal(v->run->attention));
+	notifications_close(steal(v->run->notifications));
 	vp_run_free(steal(v->run));
-	if (cgroup_remove(h->cgroup, leaf, &e) < 0)
+	if (cgroup_remove(h->cgroup, cgroup, &e) < 0)
 		log_warning("%s", e.text);
 	if (roster_apply_event(h->roster, v, VP_EVENT_END, &e) < 0)
 		log_error("%s", e.text);
@@ -99,7 +99,7 @@ static void complete_vp_end(struct host *h, struct vp *v)
 
 static bool is_cgroup_empty(const struct vp *v)
 {
-	return cgroup_is_populated(v->run->leaf) == 0;
+	return cgroup_is_populated(v->run->cgroup) == 0;
 }
 
 /* VPs do not move in memory while they run, and the host never does. */
@@ -193,7 +193,7 @@ static int watch_running_vp(struct host *h, struct vp *v, struct err *e)
 	sd_event *loop = h->options.loop;
 	int r;
 
-	r = cgroup_open_events(run->leaf, &run->events, e);
+	r = cgroup_open_events(run->cgroup, &run->events, e);
 	if (r < 0)
 		return r;
 	r = sd_event_add_io(loop, &run->on_empty, run->events, EPOLLPRI,
@@ -272,7 +272,7 @@ void running_stop_vp(struct host *h, struct vp *v, bool force,
 		return;
 	}
 	/* At once nothing of it runs any more; then it goes. */
-	cgroup_freeze(run->leaf, FREEZE_MS);
+	cgroup_freeze(run->cgroup, FREEZE_MS);
 	kill_all_processes(run);
 	arm_stop_timeout(run, KILL_AGAIN_MS);
 }
@@ -357,7 +357,7 @@ static void adopt_vp_init(struct host *h, struct vp *v)
 	char root[64];
 	struct err e;
 
-	cgroup_each_pid(run->leaf, find_vp_init, &f);
+	cgroup_each_pid(run->cgroup, find_vp_init, &f);
 	if (f.pid < 0)
 		return;
 	run->pid = f.pid;
@@ -379,7 +379,7 @@ static void adopt_vp_init(struct host *h, struct vp *v)
 int running_adopt_vp(struct host *h, struct vp *v, struct err *e)
 {
 	struct vp_run *run = v->run;
-	int r = cgroup_open(h->cgroup, run->leaf_name, &run->leaf, e);
+	int r = cgroup_open(h->cgroup, run->cgroup_name, &run->cgroup, e);
 
 	if (r < 0 && r != -ENOENT)
 		return r;
@@ -400,7 +400,7 @@ int running_resume_vp(struct host *h, struct vp *v, struct err *e)
 	int r;
 
 	r = h->backend_type->hold(h->backend, &bv, e);
-	if (r == 0 && h->backend_type->allowed(h->backend, run->leaf,
+	if (r == 0 && h->backend_type->allowed(h->backend, run->cgroup,
 					       &run->allowed, e) < 0)
 		run->allowed = UINT32_MAX; /* all is applied again */
 	if (r == 0)
@@ -412,7 +412,7 @@ int running_resume_vp(struct host *h, struct vp *v, struct err *e)
 	resource_apply_limits(v, roster_get_foreground(h->roster) == v);
 	/* The daemon may have died while it had stopped the VP to look at it.
 	 */
-	cgroup_thaw(run->leaf);
+	cgroup_thaw(run->cgroup);
 	/* Half born, or ended on paper only: the end is finished. */
 	if (run->pidfd < 0 || !vp_state_is_running(v->state))
 		running_stop_vp(h, v, true, "ended");

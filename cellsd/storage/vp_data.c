@@ -30,7 +30,7 @@
 struct data_mount {
 	uint32_t number; /* 0: free */
 	int root;	 /* folder that the data folder lies in */
-	bool is_vault;
+	bool is_data_image;
 	uint8_t id[KEYSLOTS_ID_SIZE];
 };
 
@@ -254,7 +254,7 @@ static int attach_vp_data(struct vp_data *d, const struct vp *v,
 			return err_sys(e, errno, "open the data of VP %s",
 				       v->name);
 	}
-	p->is_vault = kind == IMAGE;
+	p->is_data_image = kind == IMAGE;
 	memcpy(p->id, s->id, sizeof(p->id));
 	p->number = v->number;
 	*ret = p;
@@ -267,7 +267,7 @@ static void detach_data(struct vp_data *d, const struct vp *v,
 	char name[VP_KEYS_NAME_SIZE];
 
 	close(p->root);
-	if (p->is_vault) {
+	if (p->is_data_image) {
 		format_image(v, name);
 		mount_detach(d->vaults, name);
 		unlinkat(d->vaults, name, AT_REMOVEDIR);
@@ -313,7 +313,7 @@ static int open_data_folder(const struct vp *v, const struct data_mount *p,
 	auto_close int fd = -1;
 	int r;
 
-	if (!p->is_vault)
+	if (!p->is_data_image)
 		vp_keys_format_name(v, name);
 	r = make_folder(p->root, name, &fd, e);
 	if (r == 0)
@@ -334,7 +334,7 @@ static bool has_image_error(const struct vp_data *d, const struct vp *v,
 	char name[VP_KEYS_NAME_SIZE];
 
 	format_image(v, name);
-	return p->is_vault && data_image_has_error(d->vps, name);
+	return p->is_data_image && data_image_has_error(d->vps, name);
 }
 
 /* After an error the kernel writes nothing more to it until it is mended. */
@@ -628,7 +628,7 @@ void vp_data_apply_properties(struct vp_data *d, const struct vp *v)
 	if (!v->number || !v->named)
 		return;
 	format_image(v, name);
-	if (p && p->is_vault &&
+	if (p && p->is_data_image &&
 	    (data_image_grow(d->vps, name, p->root, v->conf.storage_max, &e) <
 		     0 ||
 	     reserve_storage(d, v, &e) < 0))

@@ -141,7 +141,7 @@ static int read_config_entry(sd_bus_message *m, struct vp_conf *c,
 	if (strcmp(name, "allow") == 0)
 		return read_allow_rules(m, c, e);
 	if (strcmp(name, "attention") == 0)
-		return read_word_list(m, name, &c->attention, e);
+		return read_word_list(m, name, &c->notifications, e);
 	if (strcmp(name, "notify") == 0)
 		return read_word_list(m, name, &c->notify, e);
 	for (const struct vp_property *p = vp_properties; p->name; p++)

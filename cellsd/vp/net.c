@@ -411,7 +411,7 @@ void net_assign_address(struct net *n, struct vp *v)
 		r = allow_vp_traffic(n, v, &e);
 	if (r == 0)
 		return;
-	run->unfit = true;
+	run->is_outdated = true;
 	log_error("VP %s has no network: %s", v->name, e.text);
 	net_detach_vp(n, v);
 }
@@ -489,7 +489,7 @@ static void disconnect_all_vps(struct net *n)
 			continue;
 		log_error("VP %s has no network until it starts again",
 			  v->name);
-		vp_get_run(v)->unfit = true;
+		vp_get_run(v)->is_outdated = true;
 		net_detach_vp(n, v);
 	}
 }

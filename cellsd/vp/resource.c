@@ -34,9 +34,9 @@ void resource_apply_limits(const struct vp *v, bool in_front)
 		.disk = run ? run->disk : 0,
 	};
 
-	if (!run || run->leaf < 0)
+	if (!run || run->cgroup < 0)
 		return;
-	run->lacking = cgroup_set_limits(run->leaf, &limits);
+	run->lacking = cgroup_set_limits(run->cgroup, &limits);
 	/* Nobody asked for it: then nothing is lacking. */
 	if (!v->conf.cpu_weight)
 		run->lacking &= ~(unsigned int)CGROUP_LIMIT_CPU;
@@ -67,7 +67,7 @@ static int adjust_oom_score(void *arg, pid_t pid)
 	snprintf(text, sizeof(text), "/proc/%d", (int)pid);
 	proc = open(text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (proc < 0 ||
-	    cgroup_contains_process(d->v->run->leaf_name, proc) <= 0)
+	    cgroup_contains_process(d->v->run->cgroup_name, proc) <= 0)
 		return 0;
 	fd = openat(proc, "oom_score_adj", O_RDWR | O_CLOEXEC);
 	n = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
@@ -89,6 +89,6 @@ void resource_adjust_oom_scores(const struct vp *v, bool in_front)
 {
 	struct oom_adjustment d = { v, in_front };
 
-	if (v->run && v->run->leaf >= 0)
-		cgroup_each_pid(v->run->leaf, adjust_oom_score, &d);
+	if (v->run && v->run->cgroup >= 0)
+		cgroup_each_pid(v->run->cgroup, adjust_oom_score, &d);
 }

@@ -29,7 +29,7 @@ int roster_require_vp(const struct roster *r, const char *name, struct vp **ret,
 
 struct vp *roster_get_foreground(const struct roster *r)
 {
-	return *r->front ? roster_find_vp(r, r->front) : NULL;
+	return *r->foreground ? roster_find_vp(r, r->foreground) : NULL;
 }
 
 struct roster_command *roster_find_command(struct roster *r, const char *id)

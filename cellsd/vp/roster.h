@@ -36,7 +36,7 @@ struct roster {
 	struct journal *journal;
 	struct vp *vp[VPS_MAX]; /* in the desired state's order */
 	unsigned int n;
-	char front[VP_NAME_SIZE]; /* "": the host */
+	char foreground[VP_NAME_SIZE]; /* "": the host */
 	uint64_t front_generation, apply_generation;
 	uint64_t starts; /* makes names of leaves unique */
 	uint32_t next_number;

@@ -221,19 +221,19 @@ static bool is_start_allowed(const struct vp *v)
 
 int roster_record_prepare(struct roster *r, struct vp *v, struct err *e)
 {
-	char leaf[VP_CGROUP_SIZE];
+	char cgroup[VP_CGROUP_SIZE];
 	struct vp_run *run;
 	int code;
 
 	if (!is_start_allowed(v))
 		return set_state_error(v, VP_EVENT_START, e);
 	assert(!v->ready);
-	snprintf(leaf, sizeof(leaf), "%s-%u-%" PRIu64, v->name, v->number,
+	snprintf(cgroup, sizeof(cgroup), "%s-%u-%" PRIu64, v->name, v->number,
 		 r->starts + 1);
-	run = vp_run_new(leaf);
+	run = vp_run_new(cgroup);
 	if (!run)
 		return err_oom(e, "start a VP");
-	journal_add_record(r->journal, "prepare", v->name, leaf, NULL);
+	journal_add_record(r->journal, "prepare", v->name, cgroup, NULL);
 	code = journal_commit_unsynced(r->journal, e);
 	if (code < 0) {
 		vp_run_free(run);
@@ -252,7 +252,7 @@ int roster_record_start(struct roster *r, struct vp *v, struct err *e)
 	if (!is_start_allowed(v))
 		return set_state_error(v, VP_EVENT_START, e);
 	assert(v->ready);
-	journal_add_record(r->journal, "start", v->name, v->ready->leaf_name,
+	journal_add_record(r->journal, "start", v->name, v->ready->cgroup_name,
 			   NULL);
 	code = journal_commit_unsynced(r->journal, e);
 	if (code < 0)

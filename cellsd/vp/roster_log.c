@@ -94,7 +94,7 @@ static int apply_boot_record(struct roster *r, const char *const *w,
 			     struct err *e)
 {
 	snprintf(r->boot, sizeof(r->boot), "%s", w[1]);
-	r->front[0] = '\0';
+	r->foreground[0] = '\0';
 	for (unsigned int i = 0; i < r->n; i++) {
 		r->vp[i]->auto_started = false;
 		if (vp_state_is_running(r->vp[i]->state))
@@ -139,9 +139,9 @@ void roster_log_set_state(struct roster *r, struct vp *v, enum vp_state s)
 	    s == VP_STATE_INSTALLED)
 		vp_run_free(steal(v->run));
 	if (s == VP_STATE_FOREGROUND)
-		snprintf(r->front, sizeof(r->front), "%s", v->name);
-	else if (strcmp(r->front, v->name) == 0)
-		r->front[0] = '\0';
+		snprintf(r->foreground, sizeof(r->foreground), "%s", v->name);
+	else if (strcmp(r->foreground, v->name) == 0)
+		r->foreground[0] = '\0';
 }
 
 static int apply_state_record(struct roster *r, const char *const *w,
@@ -218,7 +218,7 @@ static int apply_front_record(struct roster *r, const char *const *w,
 
 	if (old && old->state == VP_STATE_FOREGROUND)
 		old->state = VP_STATE_BACKGROUND;
-	r->front[0] = '\0';
+	r->foreground[0] = '\0';
 	if (v)
 		roster_log_set_state(r, v, VP_STATE_FOREGROUND);
 	r->front_generation = parse_record_number(w[2]);
@@ -480,10 +480,10 @@ void roster_log_write_all(const struct roster *r)
 				   ROSTER_LOG_NUMBER(v->number), NULL);
 		if (v->run)
 			journal_add_record(j, "start", v->name,
-					   v->run->leaf_name, NULL);
+					   v->run->cgroup_name, NULL);
 		if (v->ready)
 			journal_add_record(j, "prepare", v->name,
-					   v->ready->leaf_name, NULL);
+					   v->ready->cgroup_name, NULL);
 		if (v->auto_started)
 			journal_add_record(j, "auto", v->name, NULL);
 		journal_add_record(j, "state", v->name, vp_state_name(v->state),
@@ -495,7 +495,7 @@ void roster_log_write_all(const struct roster *r)
 	journal_add_record(j, "numbers", ROSTER_LOG_NUMBER(r->next_number),
 			   ROSTER_LOG_NUMBER(r->starts), NULL);
 	roster_log_write_desired(j, r->apply_generation, r->vp, r->n);
-	journal_add_record(j, "front", r->front,
+	journal_add_record(j, "front", r->foreground,
 			   ROSTER_LOG_NUMBER(r->front_generation), NULL);
 	for (unsigned int i = 0; i < r->n_jobs; i++) {
 		const struct roster_command *job = r->job[i];

@@ -25,7 +25,7 @@
 const struct vp_property vp_properties[] = {
 	PROPERTY("label", VP_TEXT, label),
 	PROPERTY("init", VP_TEXT, init),
-	PROPERTY("attention", VP_TEXT, attention),
+	PROPERTY("attention", VP_TEXT, notifications),
 	PROPERTY("notify", VP_TEXT, notify),
 	PROPERTY("recovery", VP_TEXT, recovery),
 	PROPERTY("stop-signal", VP_INT, stop_signal),
@@ -50,11 +50,11 @@ int vp_conf_init(struct vp_conf *c, struct err *e)
 	memset(c, 0, sizeof(*c));
 	c->label = strdup("");
 	c->init = strdup("/sbin/init");
-	c->attention = strdup("");
+	c->notifications = strdup("");
 	c->notify = strdup("");
 	c->recovery = strdup("");
 	c->stop_signal = SIGTERM;
-	if (c->label && c->init && c->attention && c->notify && c->recovery)
+	if (c->label && c->init && c->notifications && c->notify && c->recovery)
 		return 0;
 	vp_conf_fini(c);
 	return err_oom(e, "VP properties");
@@ -64,7 +64,7 @@ void vp_conf_fini(struct vp_conf *c)
 {
 	free(c->label);
 	free(c->init);
-	free(c->attention);
+	free(c->notifications);
 	free(c->notify);
 	free(c->recovery);
 	for (uint32_t i = 0; i < c->n_layers; i++)
@@ -213,7 +213,8 @@ int vp_conf_check(const struct vp_conf *c, const char *vp, struct err *e)
 {
 	uint8_t point[HPKE_PUBLIC_KEY_SIZE];
 
-	if (strlen(c->label) > TEXT_MAX || strlen(c->attention) > TEXT_MAX ||
+	if (strlen(c->label) > TEXT_MAX ||
+	    strlen(c->notifications) > TEXT_MAX ||
 	    strlen(c->notify) > TEXT_MAX || strlen(c->init) > TEXT_MAX)
 		return err_set(e, EINVAL, "VP %s: text too long", vp);
 	if (c->init[0] != '/')
@@ -256,16 +257,16 @@ void vp_free(struct vp *v)
 	free(v);
 }
 
-struct vp_run *vp_run_new(const char *leaf_name)
+struct vp_run *vp_run_new(const char *cgroup_name)
 {
 	struct vp_run *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return NULL;
-	r->birth = (struct init_process)INIT_PROCESS_NONE;
-	r->leaf = r->pidfd = r->events = r->dev = r->dir = -1;
+	r->init_process = (struct init_process)INIT_PROCESS_NONE;
+	r->cgroup = r->pidfd = r->events = r->dev = r->dir = -1;
 	r->console = r->tty = -1;
-	snprintf(r->leaf_name, sizeof(r->leaf_name), "%s", leaf_name);
+	snprintf(r->cgroup_name, sizeof(r->cgroup_name), "%s", cgroup_name);
 	return r;
 }
 
@@ -277,9 +278,9 @@ void vp_run_free(struct vp_run *r)
 	sd_event_source_disable_unref(r->on_empty);
 	sd_event_source_disable_unref(r->on_timeout);
 	sd_event_source_disable_unref(r->on_console);
-	assert(!r->attention);
-	init_process_fini(&r->birth);
-	auto_closep(&r->leaf);
+	assert(!r->notifications);
+	init_process_fini(&r->init_process);
+	auto_closep(&r->cgroup);
 	auto_closep(&r->pidfd);
 	auto_closep(&r->events);
 	auto_closep(&r->dev);
@@ -292,17 +293,18 @@ void vp_run_free(struct vp_run *r)
 
 struct backend_vp vp_get_backend_vp(const struct vp *v)
 {
-	return (struct backend_vp){ v->name, v->number, vp_get_run(v)->leaf };
+	return (struct backend_vp){ v->name, v->number, vp_get_run(v)->cgroup };
 }
 
-uint32_t vp_get_allowed_classes(const struct vp *v, const struct vp *front)
+uint32_t vp_get_allowed_classes(const struct vp *v, const struct vp *foreground)
 {
 	static const struct cells_right none;
 	uint32_t mask = 0;
 
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
-		if (cells_allowed(v->right[c].right, v == front,
-				  front ? front->right[c].right : none))
+		if (cells_allowed(v->right[c].right, v == foreground,
+				  foreground ? foreground->right[c].right
+					     : none))
 			mask |= 1U << c;
 	return mask;
 }

@@ -33,7 +33,7 @@ struct err;
 /* Properties of org.cells.Device1.Apply. Text is never NULL. */
 struct vp_conf {
 	char *label, *init;
-	char *attention, *notify;   /* words with a space between */
+	char *notifications, *notify; /* words with a space between */
 	char *recovery;		    /* the organisation's point in hex, or "" */
 	char *layer[VP_LAYERS_MAX]; /* digests, lowest first */
 	uint32_t n_layers;
@@ -78,12 +78,12 @@ struct vp_right {
 
 struct vp_run {
 	struct init_process
-		birth;	  /* of the first process, until it is let go */
-	uint32_t edition; /* of the config that it was made by */
-	bool unfit;	  /* it lacks what a new one may have */
+		init_process; /* of the first process, until it is let go */
+	uint32_t edition;     /* of the config that it was made by */
+	bool is_outdated;     /* it lacks what a new one may have */
 	pid_t pid;
-	char leaf_name[VP_CGROUP_SIZE];
-	int leaf, pidfd, events, dev;
+	char cgroup_name[VP_CGROUP_SIZE];
+	int cgroup, pidfd, events, dev;
 	int dir;	  /* the VP's /run; -1 if a restart did not find it */
 	int console, tty; /* master and slave side */
 	uint64_t since_ns;
@@ -92,12 +92,12 @@ struct vp_run {
 	size_t n_nodes;
 	dev_t disk;	   /* that its data is on; 0: none that counts */
 	bool no_new_privs; /* its init was started so */
-	bool held_up;	   /* it waits, frozen, for room on the disk */
-	bool told_damaged;
+	bool is_frozen;	   /* it waits, frozen, for room on the disk */
+	bool reported_damaged;
 	uint64_t taken;	      /* of the disk, at the last look */
 	unsigned int lacking; /* limits without a controller, CGROUP_LIMIT_* */
 	uint32_t address;     /* in its network; 0: it has none */
-	struct notifications *attention;
+	struct notifications *notifications;
 	const char *cause; /* why it is being ended; NULL: it is not */
 	sd_event_source *on_exit, *on_empty, *on_timeout, *on_console;
 };
@@ -147,7 +147,7 @@ static inline uint32_t vp_get_id_base(const struct vp *v)
 
 /* A handle-less run; freed with what it holds. A first process that waits to be
  * let go is ended. */
-struct vp_run *vp_run_new(const char *leaf_name);
+struct vp_run *vp_run_new(const char *cgroup_name);
 void vp_run_free(struct vp_run *r);
 
 /* What is made of it, be it running or prepared; or NULL. */
@@ -160,7 +160,8 @@ static inline struct vp_run *vp_get_run(const struct vp *v)
 struct backend_vp vp_get_backend_vp(const struct vp *v);
 
 /* The classes that v may use while `front` (or NULL) is in front. */
-uint32_t vp_get_allowed_classes(const struct vp *v, const struct vp *front);
+uint32_t vp_get_allowed_classes(const struct vp *v,
+				const struct vp *foreground);
 
 static inline void vp_freep(struct vp **v)
 {

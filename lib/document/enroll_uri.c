@@ -18,7 +18,7 @@
 /* Messages never quote the text: it holds the token. */
 static int report_uri_error(struct err *e, const char *what)
 {
-	return err_set(e, EINVAL, "enrolment URI: %s", what);
+	return err_set(e, EINVAL, "enrollment URI: %s", what);
 }
 
 static bool is_ipv6_address(const char *s)
@@ -101,14 +101,14 @@ static int parse_uri_field(char *s, struct enroll_uri *u, unsigned int *seen,
 	if (f == FIELD_COUNT)
 		return report_uri_error(e, "an unknown parameter");
 	if (*seen >> f & 1)
-		return err_set(e, EINVAL, "enrolment URI: duplicate '%s'",
+		return err_set(e, EINVAL, "enrollment URI: duplicate '%s'",
 			       names[f]);
 	*seen |= 1U << f;
 	r = f == GROUP ? parse_group_field(value, u)
 		       : encoding_from_hex(value, hex[f], HASH_SIZE);
 	if (r < 0)
 		return err_set(
-			e, EINVAL, "enrolment URI: '%s' is not %s", names[f],
+			e, EINVAL, "enrollment URI: '%s' is not %s", names[f],
 			f == GROUP ? "ID:VERSION" : "64 lower-case hex digits");
 	return 0;
 }
@@ -158,7 +158,7 @@ int enroll_uri_format(const struct enroll_uri *u, char **ret, struct err *e)
 		     root, ca, u->group, u->group_min);
 	explicit_bzero(token, sizeof(token));
 	if (n < 0)
-		return err_oom(e, "enrolment URI");
+		return err_oom(e, "enrollment URI");
 	*ret = s;
 	return 0;
 }

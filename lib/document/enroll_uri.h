@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Enrolment URIs: cells://host:port/?t=TOKEN&root=SHA256&ca=SHA256&group=ID:MIN
- * TOKEN, root and ca are 64 hex digits; the token never leaves the device and
- * the administrator's machine, only what is derived from it.
+ * Enrollment URIs:
+ * cells://host:port/?t=TOKEN&root=SHA256&ca=SHA256&group=ID:MIN TOKEN, root and
+ * ca are 64 hex digits; the token never leaves the device and the
+ * administrator's machine, only what is derived from it.
  */
 #ifndef LIB_DOCUMENT_ENROLL_URI_H
 #define LIB_DOCUMENT_ENROLL_URI_H

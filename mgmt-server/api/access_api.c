@@ -188,7 +188,7 @@ int access_api_explain_cell(struct request *rq, struct err *e)
 			  build_optional_text(w->foreground), "front_mode",
 			  request_optional_string(
 				  w->foreground[0]
-					  ? access_mode_name(cell.front)
+					  ? access_mode_name(cell.foreground)
 					  : NULL),
 			  "until", build_until_json(w), "rules", rules,
 			  "receipt", build_receipt_json(w)),
@@ -316,7 +316,7 @@ struct access_query {
 	json_t *items;
 	char name[DOC_ID_SIZE], group[DOC_ID_SIZE], last[DOC_ID_SIZE];
 	struct effective_access_cache *cache;
-	struct effective_access *world;
+	struct effective_access *access;
 };
 
 static bool is_known_verdict(const char *word)
@@ -405,7 +405,7 @@ static void access_query_free(void *work)
 
 	effective_access_cache_free(q->cache);
 	json_decref(q->items);
-	free(q->world);
+	free(q->access);
 	free(q);
 }
 
@@ -422,10 +422,10 @@ static int create_access_query(struct request *rq, struct err *e)
 	q->limit = LISTING_LIMIT;
 	q->items = json_array();
 	q->cache = effective_access_cache_new(rq->server->db);
-	q->world = calloc(1, sizeof(*q->world));
+	q->access = calloc(1, sizeof(*q->access));
 	snprintf(q->last, sizeof(q->last), "%s", cursor ? cursor : "");
-	return q->items && q->cache && q->world ? parse_access_query(q, e)
-						: err_oom(e, "ask the fleet");
+	return q->items && q->cache && q->access ? parse_access_query(q, e)
+						 : err_oom(e, "ask the fleet");
 }
 
 /* 0: there are no more; 1: the page is full; REQUEST_AGAIN. */
@@ -452,10 +452,10 @@ static int query_next_devices(struct access_query *q, struct err *e)
 		snprintf(q->group, sizeof(q->group), "%s", db_text(row, 2));
 		if (!request_can_see_group(q->rq, q->group))
 			continue;
-		r = effective_access_load(q->cache, q->last, q->at, q->world,
+		r = effective_access_load(q->cache, q->last, q->at, q->access,
 					  e);
-		if (r == 0 && q->world->known)
-			append_device_cells(q, q->world);
+		if (r == 0 && q->access->known)
+			append_device_cells(q, q->access);
 		else if (r == 0 && has_to_tell)
 			append_unknown_device(q);
 	}

@@ -381,7 +381,7 @@ int command_api_create(struct request *rq, struct err *e)
 		r = load_command_json(rq, o.doc->head.id, &answer, NULL, e);
 	if (r < 0)
 		return r;
-	rq->server->turn.actions_changed++;
+	rq->server->turn.commands_changed++;
 	request_set_audit(rq, o.doc->head.id, o.device, group, NULL,
 			  json_deep_copy(answer));
 	turn_queue_event(&rq->server->turn, "action", group,
@@ -422,7 +422,7 @@ int command_api_cancel(struct request *rq, struct err *e)
 		r = load_command_json(rq, rq->param[1], &after, NULL, e);
 	if (r < 0)
 		return r;
-	s->turn.actions_changed++;
+	s->turn.commands_changed++;
 	turn_queue_event(&s->turn, "action", group, json_deep_copy(after));
 	return request_answer_json(rq, 200, after, e);
 }

@@ -261,7 +261,7 @@ int device_api_retire(struct request *rq, struct err *e)
 		return r;
 	}
 	connections_close_device(s->presence, rq->param[0]);
-	s->turn.actions_changed++;
+	s->turn.commands_changed++;
 	return answer_changed_device(rq, before, e);
 }
 
@@ -349,7 +349,7 @@ int device_api_record_key_check(struct request *rq, struct err *e)
 			       "the device has no epoch %.40s", epoch);
 	if (!bound)
 		r = alarm_record(&s->turn, rq->param[0],
-				 "the enrolment token does not vouch for the "
+				 "the enrollment token does not vouch for the "
 				 "device's keys",
 				 e);
 	request_set_audit(

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Enrolment: the server knows the digest of a token's admit value only. It
+ * Enrollment: the server knows the digest of a token's admit value only. It
  * certifies the keys that a device brings with it, and keeps the device's
  * `bind`, by which cellsadm, who knows the token, finds a server that lies
  * about keys.
@@ -39,7 +39,7 @@ int enrollment_api_show_ca(struct request *rq, struct err *e)
 				   strdup(pki_ca_pem(rq->server->pki)), e);
 }
 
-/* ---- tokens for enrolment */
+/* ---- tokens for enrollment */
 #define COLUMNS                                                                \
 	"SELECT number, id, grp, created, expires, uses, used, revoked,"       \
 	" creator, note, (SELECT json_group_array(device) FROM epoch"          \
@@ -257,7 +257,7 @@ static int redeem_enrollment_token(struct request *rq,
 		      a->enrolment);
 }
 
-/* A device that enrols again (a new epoch) was reset; a retired one is not
+/* A device that enrolls again (a new epoch) was reset; a retired one is not
  * taken back under its old key. */
 static int insert_enrolled_device(struct request *rq,
 				  const struct enrollment_request *a,

@@ -50,7 +50,7 @@ struct plan {
 	/* Of the group at hand: both sets. */
 	char group[DOC_ID_SIZE];
 	struct composition before, after;
-	struct effective_access world;
+	struct effective_access access;
 };
 
 static void free_plan_work(void *work)
@@ -114,7 +114,7 @@ static int add_draft_document(struct plan *w, json_t *j, struct err *e)
 static int load_composed_documents(struct plan *w, const struct composition *c,
 				   struct err *e)
 {
-	effective_access_clear_documents(&w->world);
+	effective_access_clear_documents(&w->access);
 	for (unsigned int i = 0; i < c->n; i++) {
 		const struct doc *draft = NULL;
 		int r;
@@ -124,15 +124,15 @@ static int load_composed_documents(struct plan *w, const struct composition *c,
 
 			encoding_format_digest(w->draft[k]->head.digest,
 					       sha256);
-			if (strcmp(sha256, c->pick[i].sha256) == 0)
+			if (strcmp(sha256, c->documents[i].sha256) == 0)
 				draft = w->draft[k];
 		}
 		if (draft) {
-			effective_access_add_document(&w->world, draft);
+			effective_access_add_document(&w->access, draft);
 			continue;
 		}
-		r = effective_access_add_stored(w->cache, &w->world,
-						c->pick[i].sha256, e);
+		r = effective_access_add_stored(w->cache, &w->access,
+						c->documents[i].sha256, e);
 		if (r < 0)
 			return r;
 	}
@@ -146,16 +146,16 @@ struct access_matrix {
 	struct effective_access_cell cell[VPS_MAX][CELLS_CLASS_COUNT];
 };
 
-static void build_access_matrix(const struct effective_access *world,
+static void build_access_matrix(const struct effective_access *access,
 				struct access_matrix *ret)
 {
 	ret->n = 0;
-	for (unsigned int i = 0; i < world->n_configs && ret->n < VPS_MAX;
+	for (unsigned int i = 0; i < access->n_configs && ret->n < VPS_MAX;
 	     i++) {
 		snprintf(ret->vp[ret->n], DOC_ID_SIZE, "%s",
-			 world->config[i]->head.id);
+			 access->config[i]->head.id);
 		for (unsigned int c = 0; c < CELLS_CLASS_COUNT; c++)
-			effective_access_get_cell(world, ret->vp[ret->n], c,
+			effective_access_get_cell(access, ret->vp[ret->n], c,
 						  &ret->cell[ret->n][c]);
 		ret->n++;
 	}
@@ -223,9 +223,9 @@ static json_t *build_version_json(const struct composition *c,
 				  const struct document_version *p)
 {
 	for (unsigned int i = 0; i < c->n; i++)
-		if (c->pick[i].type == p->type &&
-		    strcmp(c->pick[i].id, p->id) == 0)
-			return json_integer(c->pick[i].version);
+		if (c->documents[i].type == p->type &&
+		    strcmp(c->documents[i].id, p->id) == 0)
+			return json_integer(c->documents[i].version);
 	return json_null();
 }
 
@@ -236,7 +236,7 @@ static void list_changed_documents(const struct composition *a,
 	const struct composition *from = second ? b : a;
 
 	for (unsigned int i = 0; i < from->n; i++) {
-		const struct document_version *p = &from->pick[i];
+		const struct document_version *p = &from->documents[i];
 		auto_json json_t *before = build_version_json(a, p);
 		auto_json json_t *after = build_version_json(b, p);
 
@@ -257,19 +257,19 @@ static int compute_device_changes(struct plan *w, const char *id,
 	struct access_matrix *a = w->a, *b = w->b;
 	auto_json json_t *documents = json_array(), *cells = NULL, *j = NULL;
 	auto_free char *text = NULL;
-	int r = effective_access_load(w->cache, id, 0, &w->world, e);
+	int r = effective_access_load(w->cache, id, 0, &w->access, e);
 
-	if (r == 0 && !w->world.known)
+	if (r == 0 && !w->access.known)
 		r = load_composed_documents(w, &w->before, e);
 	if (r < 0)
 		return r;
-	build_access_matrix(&w->world, a);
+	build_access_matrix(&w->access, a);
 	*b = *a;
 	if (w->after.n > 0) {
 		r = load_composed_documents(w, &w->after, e);
 		if (r < 0)
 			return r;
-		build_access_matrix(&w->world, b);
+		build_access_matrix(&w->access, b);
 		list_changed_documents(&w->before, &w->after, true, documents);
 		list_changed_documents(&w->before, &w->after, false, documents);
 	}
@@ -280,8 +280,8 @@ static int compute_device_changes(struct plan *w, const char *id,
 		return 0;
 	j = json_pack("{s:s, s:s, s:s, s:o, s:o, s:O, s:O}", "device", id,
 		      "name", name, "group", w->group, "foreground",
-		      request_optional_string(w->world.foreground[0]
-						      ? w->world.foreground
+		      request_optional_string(w->access.foreground[0]
+						      ? w->access.foreground
 						      : NULL),
 		      "problem",
 		      request_optional_string(

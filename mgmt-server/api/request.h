@@ -64,7 +64,7 @@ struct request {
 	char params[REQUEST_PATH_MAX];
 	unsigned int n_args;
 	char *arg[REQUEST_ARGS]; /* "name=value", owned */
-	char if_match[24], once_key[65], range[64];
+	char if_match[24], idempotency_key[65], range[64];
 	char from[64];	 /* the peer's address */
 	char device[65]; /* device port: whose certificate it is */
 	bool is_expired; /* that certificate: renewal only */

@@ -165,7 +165,7 @@ static void refuse_request(struct request *rq, int r, const struct err *why)
 static struct idempotency_key get_idempotency_key(const struct request *rq)
 {
 	return (struct idempotency_key){ .token = rq->caller.id,
-					 .key = rq->once_key,
+					 .key = rq->idempotency_key,
 					 .path = rq->path,
 					 .body = rq->body ? rq->body : "",
 					 .len = rq->len };
@@ -200,7 +200,8 @@ static int store_answer(const struct request *rq, struct err *e)
  */
 static int run_write_request(struct request *rq, struct err *e)
 {
-	bool is_once = rq->once_key[0] && (rq->route->flags & ROUTE_ONCE);
+	bool is_once =
+		rq->idempotency_key[0] && (rq->route->flags & ROUTE_ONCE);
 	struct server *s = rq->server;
 	struct turn_savepoint mark;
 	int r = turn_begin_savepoint(&s->turn, &mark, e);

@@ -41,7 +41,7 @@ struct server {
 	struct ratelimit limit;
 	struct password_pool passwords;
 	struct metrics metrics;
-	int64_t tried;		 /* when room was last looked for */
+	int64_t is_room_checked; /* when room was last looked for */
 	uint64_t tokens_changed; /* counts tokens that were taken away */
 };
 

@@ -28,12 +28,12 @@ struct turn {
 	struct metrics *metrics;
 	const struct server_callbacks *edge;
 	struct merkle tree;
-	json_t *events;		  /* this turn's, sent when it is committed */
-	uint64_t number;	  /* grows with each commit */
-	uint64_t messages;	  /* counts those queued for devices */
-	uint64_t actions_changed; /* counts changes, for those who wait */
-	bool writing;		  /* a transaction is open */
-	bool stale;		  /* tree and root are not those on disk */
+	json_t *events;		   /* this turn's, sent when it is committed */
+	uint64_t number;	   /* grows with each commit */
+	uint64_t messages;	   /* counts those queued for devices */
+	uint64_t commands_changed; /* counts changes, for those who wait */
+	bool writing;		   /* a transaction is open */
+	bool stale;		   /* tree and root are not those on disk */
 	/* Set by mgmtd.c, which knows all parts: */
 	void *ctx;
 	/* The root in force is read again. */

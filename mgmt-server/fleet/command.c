@@ -30,7 +30,7 @@ static void notify_command_change(struct turn *t, const char *device,
 	struct db_row *row = NULL;
 	struct err e;
 
-	t->actions_changed++;
+	t->commands_changed++;
 	if (db_first(t->db, &row, &e, "SELECT grp FROM device WHERE id = ?",
 		     "s", device) > 0)
 		snprintf(group, sizeof(group), "%s", db_text(row, 0));
@@ -140,7 +140,7 @@ int command_send_unfinished(struct turn *t, struct device_channel *c,
 		   " WHERE device = ? AND epoch = ? AND state = 'pending'",
 		   "iss", clock_wall(), c->device, c->epoch);
 	if (db_changed(t->db) > 0)
-		t->actions_changed++;
+		t->commands_changed++;
 	return r;
 }
 

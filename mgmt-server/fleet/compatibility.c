@@ -24,13 +24,13 @@ static int load_newest_document(struct db *db, enum doc_type type,
 				const char *id, uint32_t min_version,
 				struct doc **ret, struct err *e)
 {
-	struct document_version pick;
+	struct document_version documents;
 	int r = document_find_newest(db, type, id, min_version, clock_wall(),
-				     &pick, e);
+				     &documents, e);
 
 	if (r <= 0)
 		return r;
-	r = document_load(db, pick.sha256, ret, e);
+	r = document_load(db, documents.sha256, ret, e);
 	return r < 0 ? r : 1;
 }
 

@@ -252,12 +252,13 @@ void effective_access_get_cell(const struct effective_access *w, const char *vp,
 	bool is_front = w->foreground[0] && strcmp(w->foreground, vp) == 0;
 
 	ret->right = get_class_right(w, vp, cls);
-	ret->front = w->foreground[0] ? get_class_right(w, w->foreground, cls)
-				      : (struct cells_right){ 0, 0 };
+	ret->foreground = w->foreground[0]
+				  ? get_class_right(w, w->foreground, cls)
+				  : (struct cells_right){ 0, 0 };
 	ret->mode = access_mode_name(ret->right);
 	if (w->lacking >> cls & 1)
 		ret->verdict = "absent";
-	else if (cells_allowed(ret->right, is_front, ret->front))
+	else if (cells_allowed(ret->right, is_front, ret->foreground))
 		ret->verdict = "allowed";
 	else if (ret->right.use != CELLS_USE_NONE && class_is_virtual(cls) &&
 		 w->level != DOC_OPEN)

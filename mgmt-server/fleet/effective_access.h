@@ -58,7 +58,7 @@ void effective_access_add_document(struct effective_access *w,
 
 /* One cell: what `vp` has on the class, and the verdict's word. */
 struct effective_access_cell {
-	struct cells_right right, front;
+	struct cells_right right, foreground;
 	const char *mode, *verdict;
 };
 void effective_access_get_cell(const struct effective_access *w, const char *vp,

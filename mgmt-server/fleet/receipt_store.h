@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What devices signed: receipts and audit batches. Kept only if they verify by
- * the key of the device's enrolment, and without gaps.
+ * the key of the device's enrollment, and without gaps.
  */
 #ifndef MGMT_SERVER_FLEET_RECEIPT_STORE_H
 #define MGMT_SERVER_FLEET_RECEIPT_STORE_H

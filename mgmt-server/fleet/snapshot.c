@@ -114,13 +114,13 @@ static int pick_newest_document(struct composition_builder *k,
 				enum doc_type type, const char *id,
 				uint32_t min, struct err *e)
 {
-	struct document_version *p = &k->out->pick[k->out->n];
+	struct document_version *p = &k->out->documents[k->out->n];
 	const struct doc *draft;
 	int r;
 
 	for (unsigned int i = 0; i < k->out->n; i++)
-		if (k->out->pick[i].type == type &&
-		    strcmp(k->out->pick[i].id, id) == 0)
+		if (k->out->documents[i].type == type &&
+		    strcmp(k->out->documents[i].id, id) == 0)
 			return 0; /* two configs may share an image */
 	if (k->out->n == SNAPSHOT_DOCUMENTS_MAX)
 		return set_composition_problem(
@@ -192,8 +192,8 @@ static int pick_config_images(struct composition_builder *k, struct err *e)
 		AUTO(doc_freep) struct doc *owned = NULL;
 		const struct doc_vp_config *config;
 		const struct doc *d = NULL;
-		int r = open_picked_document(k, &k->out->pick[i], &d, &owned,
-					     e);
+		int r = open_picked_document(k, &k->out->documents[i], &d,
+					     &owned, e);
 
 		if (r < 0)
 			return r;
@@ -219,7 +219,8 @@ static int compose_group_documents(struct composition_builder *k,
 	snprintf(k->out->group, sizeof(k->out->group), "%s", group);
 	r = pick_newest_document(k, DOC_GROUP, group, 1, e);
 	if (r == 0)
-		r = open_picked_document(k, &k->out->pick[0], &d, &owned, e);
+		r = open_picked_document(k, &k->out->documents[0], &d, &owned,
+					 e);
 	if (r == 0)
 		r = pick_group_documents(k, doc_as_group(d), e);
 	if (r == 0)
@@ -285,12 +286,12 @@ json_t *snapshot_build_documents_json(const struct composition *c)
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; i < c->n; i++)
-		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:i, s:s}", "type",
-						doc_type_name(c->pick[i].type),
-						"id", c->pick[i].id, "version",
-						(int)c->pick[i].version,
-						"sha256", c->pick[i].sha256));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:i, s:s}", "type",
+					doc_type_name(c->documents[i].type),
+					"id", c->documents[i].id, "version",
+					(int)c->documents[i].version, "sha256",
+					c->documents[i].sha256));
 	return list;
 }
 
@@ -323,7 +324,7 @@ static int update_document_states(struct server *s, struct err *e)
 			r = db_run(s->db, e,
 				   "UPDATE document SET state = 'active'"
 				   " WHERE sha256 = ?",
-				   "s", c->pick[i].sha256);
+				   "s", c->documents[i].sha256);
 	}
 	return r;
 }

@@ -21,7 +21,7 @@ struct server;
 struct composition {
 	char group[DOC_ID_SIZE];
 	unsigned int n; /* 0: nothing can be made of it, see problem */
-	struct document_version pick[SNAPSHOT_DOCUMENTS_MAX];
+	struct document_version documents[SNAPSHOT_DOCUMENTS_MAX];
 	char problem[256]; /* "": none */
 };
 

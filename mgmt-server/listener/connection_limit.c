@@ -81,7 +81,7 @@ bool connection_limit_add(struct connection_limit *l, bool is_device,
 	c->limit = l;
 	c->is_device = is_device;
 	l->open[is_device]++;
-	++*l->gauge;
+	++*l->metrics;
 	c->place = hash_peer_address(l, is_device, lws_get_socket_fd(wsi));
 	c->is_counted = true;
 	l->place[c->place]++;
@@ -108,7 +108,7 @@ void connection_limit_remove(struct lws *wsi)
 	connection_limit_uncount_address(wsi);
 	lws_set_opaque_user_data(wsi, NULL);
 	c->limit->open[c->is_device]--;
-	--*c->limit->gauge;
+	--*c->limit->metrics;
 	free(c);
 }
 

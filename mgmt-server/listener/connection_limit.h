@@ -20,8 +20,8 @@ struct settings;
  * two. */
 struct connection_limit {
 	const struct settings *conf;
-	uint64_t *gauge;  /* of both ports together */
-	uint64_t open[2]; /* connections: administrators', devices' */
+	uint64_t *metrics; /* of both ports together */
+	uint64_t open[2];  /* connections: administrators', devices' */
 	uint64_t seed;
 	uint32_t place[CONNECTION_LIMIT_BUCKETS];
 };

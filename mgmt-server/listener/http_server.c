@@ -107,9 +107,9 @@ void http_server_run_held(struct listener_context *ed, bool always)
 {
 	struct http_exchange *list;
 
-	if (!always && ed->held_seen == ed->server->turn.actions_changed)
+	if (!always && ed->held_seen == ed->server->turn.commands_changed)
 		return;
-	ed->held_seen = ed->server->turn.actions_changed;
+	ed->held_seen = ed->server->turn.commands_changed;
 	list = ed->held;
 	ed->held = NULL;
 	while (list) {
@@ -242,9 +242,10 @@ static void read_request_headers(struct http_exchange *x)
 	if (lws_hdr_copy(x->wsi, rq->range, sizeof(rq->range),
 			 WSI_TOKEN_HTTP_RANGE) <= 0)
 		rq->range[0] = '\0';
-	if (lws_hdr_custom_copy(x->wsi, rq->once_key, sizeof(rq->once_key),
-				once, (int)strlen(once)) <= 0)
-		rq->once_key[0] = '\0';
+	if (lws_hdr_custom_copy(x->wsi, rq->idempotency_key,
+				sizeof(rq->idempotency_key), once,
+				(int)strlen(once)) <= 0)
+		rq->idempotency_key[0] = '\0';
 }
 
 static int check_content_length(struct http_exchange *x, struct err *e)

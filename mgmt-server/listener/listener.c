@@ -326,7 +326,7 @@ int listener_run(struct server *s, const struct listener_hooks *hooks,
 	ed->server = s;
 	ed->hooks = hooks;
 	ed->limit.conf = &s->conf;
-	ed->limit.gauge = &s->metrics.connections;
+	ed->limit.metrics = &s->metrics.connections;
 	ed->signals = -1;
 	r = run_listener_loop(ed, run_file, debug, e);
 	free(ed);

@@ -174,7 +174,7 @@ static int verify_chunk_file(int dirfd, const char *folder, const char *name,
 		return err_sys(e, errno, "open chunk %s", name);
 	r = verify_chunk_digest(dirfd, fd, digest, e);
 	found->good += r == 0;
-	found->thrown += r == -ENOENT;
+	found->removed += r == -ENOENT;
 	return r == -ENOENT ? 0 : r;
 }
 

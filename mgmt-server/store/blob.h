@@ -41,7 +41,7 @@ int blob_sink_end(struct blob_sink *k, const uint8_t digest[HASH_SIZE],
 		  struct err *e);
 
 struct blob_verify_result {
-	uint64_t good, thrown;
+	uint64_t good, removed;
 };
 
 /* Looks at each chunk below `dir`, also while a server runs there, and throws

@@ -75,7 +75,7 @@ void secure_time_set_snapshot(struct secure_time *st, int64_t issued,
 			      int64_t expires, uint64_t boot_ns);
 /* So was a root: word of the organisation, which lives no longer for it. */
 void secure_time_set_contact(struct secure_time *st, uint64_t boot_ns);
-/* Starts again: a root with other director keys, an enrolment. */
+/* Starts again: a root with other director keys, an enrollment. */
 void secure_time_reset(struct secure_time *st, int64_t issued,
 		       uint64_t boot_ns);
 

@@ -246,7 +246,7 @@ static int check_snapshot_version(struct verify *v, struct err *e)
 	if (strcmp(s->epoch, v->facts->epoch) != 0)
 		return err_reason(
 			e, REASON_EPOCH,
-			"snapshot %u is for another enrolment of this "
+			"snapshot %u is for another enrollment of this "
 			"device",
 			s->version);
 	r = store_get_int(v->facts->store, STORE_SNAPSHOT_FLOOR, 0, &floor, e);
@@ -320,7 +320,7 @@ static int check_addressee(struct verify *v, struct err *e)
 				  format_document_name(h).text, device);
 	if (strcmp(epoch, v->facts->epoch) != 0)
 		return err_reason(e, REASON_EPOCH,
-				  "%s is for another enrolment of this device",
+				  "%s is for another enrollment of this device",
 				  format_document_name(h).text);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a device checks before it takes anything, in the order of 10-policy:
+ * What a device checks before it takes anything, in the command of 10-policy:
  * each kind of envelope has a list of tests, and the first that fails names the
  * reason. Nothing is changed here.
  */

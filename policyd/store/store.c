@@ -73,7 +73,7 @@ int store_open(const char *dir, struct store **ret, struct err *e)
 	if (r < 0)
 		return r;
 	if (store_fill_reserve(s, &why) < 0)
-		log_warning("no room is kept for orders on a full disk: %s",
+		log_warning("no room is kept for commands on a full disk: %s",
 			    why.text);
 	*ret = steal(s);
 	return 0;

@@ -107,7 +107,7 @@ int store_set_text(struct store *s, const char *name, const char *v,
 int store_remove_value(struct store *s, const char *name, struct err *e);
 /* Everything but the schema. */
 int store_clear_all(struct store *s, struct err *e);
-/* What belongs to one enrolment: receipts, audit, orders, snapshots. */
+/* What belongs to one enrollment: receipts, audit, commands, snapshots. */
 int store_clear_enrollment(struct store *s, struct err *e);
 
 /* ---- roots and documents; envelopes as text, the caller frees; -ENOENT */
@@ -171,7 +171,7 @@ typedef int store_document_fn(void *ctx, enum doc_type type,
 int store_recount_floors(struct store *s, store_document_fn *fn, void *ctx,
 			 struct err *e);
 
-/* ---- orders */
+/* ---- commands */
 /* Of each role: those that are held until they expire, and those of which only
  * the refusal is remembered. */
 #define STORE_COMMANDS_MAX 2048
@@ -190,8 +190,8 @@ struct store_command {
 	int64_t receipt; /* seq; 0: none yet */
 };
 /*
- * Ids are kept until the order expired by the greatest confirmed time there
- * ever was, and the device ran as long as the order lives: else one that is
+ * Ids are kept until the command expired by the greatest confirmed time there
+ * ever was, and the device ran as long as the command lives: else one that is
  * done runs again, once time was moved ahead and set back. err.busy:
  * STORE_COMMANDS_MAX of the role are held. Of void ones the oldest go.
  */
@@ -204,14 +204,14 @@ int store_get_command(struct store *s, const char *id,
  * forgotten. */
 int store_mark_command_done(struct store *s, const char *id, int64_t receipt,
 			    bool is_void, struct err *e);
-/* The key that an unlock command carries, until the order is done. */
+/* The key that an unlock command carries, until the command is done. */
 int store_put_sealed_key(struct store *s, const char *id, const void *key,
 			 size_t len, struct err *e);
 /* *ret is the caller's. -ENOENT: it carries none. */
 int store_get_sealed_key(struct store *s, const char *id, void **ret,
 			 size_t *ret_len, struct err *e);
 /* cellsd is about to be given it. */
-int store_mark_command_begun(struct store *s, const char *id, struct err *e);
+int store_mark_command_started(struct store *s, const char *id, struct err *e);
 /* Those that are not done, in order; at most max. Returns how many or <0. */
 int store_list_open_commands(struct store *s, struct store_command *ret,
 			     unsigned int max, struct err *e);
@@ -229,12 +229,12 @@ int store_each_receipt(struct store *s, int64_t after, unsigned int max,
 int store_get_receipt(struct store *s, int64_t seq, char **ret, struct err *e);
 /* The number of the oldest; 0: there is none. */
 int store_get_oldest_receipt(struct store *s, int64_t *ret, struct err *e);
-/* Deletes the oldest up to seq, and not those that an order refers to, until
+/* Deletes the oldest up to seq, and not those that a command refers to, until
  * `bytes` are gone. *ret: how many bytes, *ret_last: up to which number (0:
  * none were there). */
 int store_drop_receipts(struct store *s, int64_t upto, int64_t bytes,
 			int64_t *ret, int64_t *ret_last, struct err *e);
-/* Deletes those behind seq; orders that refer to one of them refer to its
+/* Deletes those behind seq; commands that refer to one of them refer to its
  * number with a minus then, which store_update_receipt_refs() takes back. */
 int store_truncate_receipts(struct store *s, int64_t after, struct err *e);
 int store_update_receipt_refs(struct store *s, int64_t from, int64_t to,

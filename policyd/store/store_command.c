@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The orders of policyd/store/store.h. */
+/* The commands of policyd/store/store.h. */
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "policyd/store/store.h"
@@ -83,7 +83,7 @@ int store_put_command(struct store *s, const struct store_command *j,
 		return r;
 	if (n >= STORE_COMMANDS_MAX)
 		return err_reason(e, REASON_BUSY,
-				  "%d orders of the role %s are held until "
+				  "%d commands of the role %s are held until "
 				  "they expire",
 				  STORE_COMMANDS_MAX, role);
 	r = store_increment(s, STORE_COMMAND_NUMBER, &number, e);
@@ -129,7 +129,7 @@ static int get_stored_role(struct store *s, const char *id,
 	return r < 0 ? r : 0;
 }
 
-int store_mark_command_begun(struct store *s, const char *id, struct err *e)
+int store_mark_command_started(struct store *s, const char *id, struct err *e)
 {
 	return db_run(s->db, e, "UPDATE job SET begun = 1 WHERE id = ?", "s",
 		      id);
@@ -177,7 +177,7 @@ int store_get_sealed_key(struct store *s, const char *id, void **ret,
 	if (len == 0)
 		return -ENOENT;
 	if (!copy)
-		return err_oom(e, "read an order");
+		return err_oom(e, "read a command");
 	*ret = copy;
 	*ret_len = len;
 	return 0;

@@ -47,7 +47,7 @@ static int check_disk_space(struct store *s, struct err *e)
 		return err_reason(
 			e, REASON_STORAGE_FULL,
 			"the disk of %s is full: what is left is kept "
-			"for orders",
+			"for commands",
 			s->dir);
 	return 0;
 }

@@ -149,7 +149,7 @@ int simstore_save(const struct simstore *s, const char *path, struct err *e)
 	return io_replace_file(path, text, strlen(text), 0600, e);
 }
 
-/* ---- enrolment */
+/* ---- enrollment */
 
 static int request(const struct enroll_uri *u, const struct key *identity,
 		   const struct key *receipts, char **ret, struct err *e)
@@ -196,8 +196,8 @@ static int take_answer(struct simstore *s, const struct http_answer *a,
 	int r;
 
 	if (a->status != 201)
-		return err_set(e, EPROTO, "enrol: status %d: %.300s", a->status,
-			       a->body ? a->body : "");
+		return err_set(e, EPROTO, "enroll: status %d: %.300s",
+			       a->status, a->body ? a->body : "");
 	r = json_parse(a->body, a->body_len, "answer", &j, e);
 	if (r == 0)
 		r = json_read_object(j, members, false, "answer", e);

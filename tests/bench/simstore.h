@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The simulator's devices: keys and certificates, made once through the
- * server's own enrolment and kept in a file for later runs.
+ * server's own enrollment and kept in a file for later runs.
  */
 #ifndef TESTS_BENCH_SIMSTORE_H
 #define TESTS_BENCH_SIMSTORE_H
@@ -31,7 +31,7 @@ int simstore_load(const char *path, struct simstore *ret, struct err *e);
 int simstore_save(const struct simstore *s, const char *path, struct err *e);
 void simstore_fini(struct simstore *s);
 
-/* Enrols devices by the URI until there are n; `tell` after each. */
+/* Enrolls devices by the URI until there are n; `tell` after each. */
 int simstore_enroll(struct simstore *s, const char *uri, size_t n,
 		    void (*tell)(size_t done, size_t n), struct err *e);
 

@@ -346,7 +346,7 @@ def make_documents(d):
     print(d.adm("doc", "list").stdout, end="")
 
 
-@step("a device enrols with a token that the server never sees")
+@step("a device enrolls with a token that the server never sees")
 def enrol(d):
     uri = d.adm_json("enroll", "create", "--group", "field", "--ttl", "1h", "--uses", "1")["uri"]
     d.phone = d.kind(d.world, d.keep)

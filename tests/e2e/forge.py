@@ -402,7 +402,7 @@ class Org:
                    self.signers("director") if sign is None else sign,
                    type_json("snapshot"))
 
-    # ---- enrolment, the server's and the administrator's part
+    # ---- enrollment, the server's and the administrator's part
     def uri(self, group="field", group_min=1, token=None, host="localhost",
             port=8443, root=None):
         token = token or os.urandom(32)

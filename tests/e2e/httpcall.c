@@ -5,6 +5,7 @@
  * Environment: TIMEOUT, ANSWER_MAX, TOKEN, HEADER, PROXY, CERT and KEY (files).
  */
 #include "lib/auto.h"
+#include "lib/crypto/hash.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/http.h"

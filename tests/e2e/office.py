@@ -162,7 +162,7 @@ class Phone:
     def epoch(self):
         return self.device.epoch
 
-    # ---- enrolment
+    # ---- enrollment
     def request(self, token=None, group="field", ttl=600, uses=1, admin=None):
         self.token = token or os.urandom(32)
         admit = hmac.digest(self.token, b"admit", "sha256")
@@ -181,7 +181,7 @@ class Phone:
         return self
 
     def again(self, token):
-        """The device was reset and enrols again, with a new receipt key."""
+        """The device was reset and enrolls again, with a new receipt key."""
         self.receipts, self.token = forge.Signer("receipts"), token
         self.device = forge.Device(self.identity, self.receipts.key.public_key())
         self.seq = self.audit_seq = 0

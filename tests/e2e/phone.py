@@ -36,7 +36,7 @@ class Phone:
         self.world.closers.append(c.close)
         return c
 
-    # ---- enrolment
+    # ---- enrollment
     def enroll(self, uri=None, change=None, group="field", group_min=1):
         """Plays agent and server; `change` may alter the server's answer."""
         self.root.send("Policy1", "Enroll", uri or self.org.uri(group, group_min)[0])

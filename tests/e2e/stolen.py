@@ -82,7 +82,7 @@ class Server:
     def _call(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
 
-    # ---- administrators' port: enrolment and renewal only
+    # ---- administrators' port: enrollment and renewal only
     def _start_admin(self):
         outer = self
 

@@ -105,8 +105,8 @@ def cpu_seconds(process):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-# ---- enrolment
-def test_enrolment_connects_and_keeps_its_keys_private(phone):
+# ---- enrollment
+def test_enrollment_connects_and_keeps_its_keys_private(phone):
     assert phone.enrolment()["device"] == phone.id
     for f in phone.agent_state.iterdir():
         assert stat.S_IMODE(f.stat().st_mode) == 0o600, f
@@ -162,16 +162,16 @@ def test_idle_agent_sleeps(world, server):
 
 
 def test_killed_agent_comes_back_without_enrolling(phone):
-    enrolment = phone.enrolment()
+    enrollment = phone.enrolment()
     for _ in range(3):
         phone.agent.restart(signal.SIGKILL)
         harness.until(lambda: f"connected to localhost:{phone.server.device_port}" in phone.log())
     harness.until(phone.connected)
-    assert phone.enrolment() == enrolment
+    assert phone.enrolment() == enrollment
     phone.refused_command()
 
 
-def test_agent_killed_while_it_enrols_ends_enrolled_or_not(world, server):
+def test_agent_killed_while_it_enrolls_ends_enrolled_or_not(world, server):
     phone = Phone(world, server)
     for n in range(8):
         phone.root.send("Policy1", "Enroll", server.uri())

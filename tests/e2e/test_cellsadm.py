@@ -604,7 +604,7 @@ def test_proofs_cover_what_the_server_has(company):
         "sha256:" + hashlib.sha256((company.folder / "work2.xml").read_bytes()).hexdigest()]
 
 
-def test_enrolment_pins_the_newest_root(company):
+def test_enrollment_pins_the_newest_root(company):
     """Seen: whom a later root had removed still signed for new devices."""
     company.adm("root", "new", "--from", "root.json", "--remove-key", "carol", "--out", "root2.xml")
     company.adm("root", "sign", "root2.xml", "--yes", *company.key("alice", "bob"))

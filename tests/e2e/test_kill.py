@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 of each daemon at random points of enrolment, download, activation, switch,
+"""kill -9 of each daemon at random points of enrollment, download, activation, switch,
 lock and wipe: the old state or the new, whole; no receipt lost or invented; no VP
 left unmanaged. A round is one operation with one kill in it; CELLS_LONG makes it 200."""
 import contextlib

@@ -138,8 +138,8 @@ def test_a_group_says_what_it_lacks(office):
     assert sorted(types) == ["device-policy", "group", "image", "vp-config", "vp-config"]
 
 
-# ---- enrolment and the channel
-def test_enrolment_gives_certificates_and_roots(office, phone):
+# ---- enrollment and the channel
+def test_enrollment_gives_certificates_and_roots(office, phone):
     assert [r["payloadType"] for r in phone.answer["roots"]] == [forge.type_xml("root")]
     assert phone.answer["device_port"] == office.device_port
     keys = office.get(f"/v1/devices/{phone.id}/keys")["items"][0]
@@ -149,7 +149,7 @@ def test_enrolment_gives_certificates_and_roots(office, phone):
     assert office.device(phone)["checked"] is True
 
 
-def test_an_enrolment_token_admits_once(office, phone):
+def test_an_enrollment_token_admits_once(office, phone):
     other = Phone(office)
     other.token = phone.token
     office.refused("POST", "/v1/enroll", 403, "forbidden", other.body(), token="")
@@ -157,7 +157,7 @@ def test_an_enrolment_token_admits_once(office, phone):
     assert (e["state"], e["used"], e["devices"]) == ("used", 1, [phone.id])
 
 
-def test_a_revoked_enrolment_admits_nobody(office):
+def test_a_revoked_enrollment_admits_nobody(office):
     p = Phone(office)
     body = p.request()
     e = office.get("/v1/enrolments?limit=1")["items"][0]

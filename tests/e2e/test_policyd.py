@@ -43,8 +43,8 @@ def forge_time(text):
     return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
 
 
-# ---- enrolment
-def test_enrols_and_says_who_it_is(phone):
+# ---- enrollment
+def test_enrolls_and_says_who_it_is(phone):
     s = phone.status()
     assert s["enrolled"] and s["org"] == "acme" and s["device"] == phone.device.id
     assert s["epoch"] == phone.device.epoch and s["group"] == {"id": "field", "min_version": 1}
@@ -65,7 +65,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("what", ANSWERS)
-def test_wrong_answer_enrols_nothing(world, what):
+def test_wrong_answer_enrolls_nothing(world, what):
     phone = Phone(world)
     with pytest.raises(Failed):
         phone.enroll(change=lambda a: ANSWERS[what](a, phone.org))

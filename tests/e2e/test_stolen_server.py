@@ -231,7 +231,7 @@ def test_batches_acknowledged_ahead_of_time_lose_no_receipt(scene):
 
 
 def test_forged_receipt_of_a_wipe_does_not_verify(scene):
-    """The CA certifies any key, but only the right one is bound to the enrolment's token."""
+    """The CA certifies any key, but only the right one is bound to the enrollment's token."""
     folder = scene.world.subfolder("auditor")
     thief = forge.Signer("thief")
     wiped = {**scene.server.receipts[-1], "type": "wiped", "vp": "work", "seq": scene.server.last_seq() + 1}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cells-agent while others let it wait: a name server, an enrolment, a renewal. All else
+"""cells-agent while others let it wait: a name server, an enrollment, a renewal. All else
 goes on meanwhile, and what they leave behind does not add up."""
 import asyncio
 import functools
@@ -113,8 +113,8 @@ def test_each_address_of_the_server_is_tried(world):
     phone.refused_command()
 
 
-# ---- an enrolment that is never answered
-def test_enrolment_that_is_not_answered_keeps_nobody_waiting(phone):
+# ---- an enrollment that is never answered
+def test_enrollment_that_is_not_answered_keeps_nobody_waiting(phone):
     server = phone.server
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(30)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An enrolment URI; what is taken must come back from its own text. */
+/* An enrollment URI; what is taken must come back from its own text. */
 #include "lib/auto.h"
 #include "lib/document/enroll_uri.h"
 #include "lib/err.h"

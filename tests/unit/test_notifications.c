@@ -26,7 +26,7 @@ static const struct {
 START_TEST(the_config_decides)
 {
 	const struct vp_conf c = {
-		.attention = (char *)decisions[_i].attention,
+		.notifications = (char *)decisions[_i].attention,
 		.notify = (char *)decisions[_i].notify,
 	};
 

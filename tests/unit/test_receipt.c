@@ -248,7 +248,7 @@ START_TEST(receipt_opens_by_its_key_only)
 	type = signed_by(key, ENVELOPE_TYPE_JSON("audit-head"), j);
 	ck_assert_int_lt(receipt_open(type, key, &none, &e), 0);
 	ck_assert_str_eq(err_code(&e), "err.envelope");
-	/* A key that signs for another enrolment's epoch. */
+	/* A key that signs for another enrollment's epoch. */
 	epoch = signed_by(other, RECEIPT_TYPE, j);
 	ck_assert_int_lt(receipt_open(epoch, other, &none, &e), 0);
 	ck_assert_str_eq(err_code(&e), "err.epoch");

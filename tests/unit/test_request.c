@@ -320,7 +320,7 @@ START_TEST(address_asks_at_its_rate_at_most)
 }
 END_TEST
 
-/* ---- enrolment */
+/* ---- enrollment */
 static char *applicant(struct key *identity, struct key *receipts,
 		       const char *admit)
 {
@@ -405,7 +405,7 @@ START_TEST(refused_write_is_undone)
 }
 END_TEST
 
-START_TEST(keys_enrol_once)
+START_TEST(keys_enroll_once)
 {
 	auto_free char *body = token_and_applicant(), *again = NULL;
 
@@ -426,7 +426,7 @@ START_TEST(identity_and_receipts_have_keys_of_their_own)
 }
 END_TEST
 
-START_TEST(operator_of_a_group_enrols_into_it_only)
+START_TEST(operator_of_a_group_enrolls_into_it_only)
 {
 	struct request rq;
 
@@ -659,7 +659,7 @@ static int again(struct token *b, const char *key, char *text)
 	free(text);
 	rq.caller = *b;
 	json_incref(rq.caller.groups);
-	snprintf(rq.once_key, sizeof(rq.once_key), "%s", key);
+	snprintf(rq.idempotency_key, sizeof(rq.idempotency_key), "%s", key);
 	status = run(&rq, NULL);
 	request_fini(&rq);
 	return status;
@@ -727,9 +727,9 @@ static void add(TCase *tc)
 	tcase_add_loop_test(tc, token_that_does_not_hold_admits_nobody, 0,
 			    ARRAY_SIZE(spoiled));
 	tcase_add_test(tc, refused_write_is_undone);
-	tcase_add_test(tc, keys_enrol_once);
+	tcase_add_test(tc, keys_enroll_once);
 	tcase_add_test(tc, identity_and_receipts_have_keys_of_their_own);
-	tcase_add_test(tc, operator_of_a_group_enrols_into_it_only);
+	tcase_add_test(tc, operator_of_a_group_enrolls_into_it_only);
 	tcase_add_test(tc, write_leaves_a_trace_and_so_does_its_refusal);
 	tcase_add_test(tc, document_is_submitted_by_the_role_of_its_type);
 	tcase_add_test(tc, document_under_its_threshold_waits);

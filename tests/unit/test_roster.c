@@ -150,14 +150,14 @@ START_TEST(running_vp_is_found_again_in_the_same_boot_only)
 
 	apply(both);
 	ck_assert_int_eq(start("work"), 0);
-	memcpy(leaf, roster_find_vp(r, "work")->run->leaf_name, sizeof(leaf));
+	memcpy(leaf, roster_find_vp(r, "work")->run->cgroup_name, sizeof(leaf));
 	ck_assert_int_eq(
 		roster_set_foreground(r, roster_find_vp(r, "work"), &e), 0);
 	reopen();
 	v = roster_find_vp(r, "work");
 	ck_assert_int_eq(v->state, VP_STATE_FOREGROUND);
 	ck_assert_ptr_eq(roster_get_foreground(r), v);
-	ck_assert_str_eq(v->run->leaf_name, leaf);
+	ck_assert_str_eq(v->run->cgroup_name, leaf);
 	reopen_in("boot-2");
 	v = roster_find_vp(r, "work");
 	ck_assert_int_eq(v->state, VP_STATE_STOPPED);
@@ -165,7 +165,7 @@ START_TEST(running_vp_is_found_again_in_the_same_boot_only)
 	ck_assert_ptr_null(roster_get_foreground(r));
 	/* A cgroup's name is never used again. */
 	ck_assert_int_eq(start("work"), 0);
-	ck_assert_str_ne(leaf, v->run->leaf_name);
+	ck_assert_str_ne(leaf, v->run->cgroup_name);
 }
 END_TEST
 
@@ -178,21 +178,21 @@ START_TEST(prepared_vp_is_found_again_and_is_stopped)
 	v = roster_find_vp(r, "work");
 	ck_assert_int_eq(roster_record_prepare(r, v, &e), 0);
 	ck_assert_int_eq(v->state, VP_STATE_INSTALLED);
-	memcpy(leaf, v->ready->leaf_name, sizeof(leaf));
+	memcpy(leaf, v->ready->cgroup_name, sizeof(leaf));
 	reopen();
 	v = roster_find_vp(r, "work");
 	ck_assert_int_eq(v->state, VP_STATE_INSTALLED);
 	ck_assert_ptr_null(v->run);
-	ck_assert_str_eq(v->ready->leaf_name, leaf);
+	ck_assert_str_eq(v->ready->cgroup_name, leaf);
 	roster_log_write_all(r);
 	ck_assert_int_eq(journal_rewrite(r->journal, &e), 0);
 	reopen();
-	ck_assert_str_eq(roster_find_vp(r, "work")->ready->leaf_name, leaf);
+	ck_assert_str_eq(roster_find_vp(r, "work")->ready->cgroup_name, leaf);
 	ck_assert_int_eq(start("work"), 0);
 	reopen();
 	v = roster_find_vp(r, "work");
 	ck_assert_ptr_null(v->ready);
-	ck_assert_str_eq(v->run->leaf_name, leaf);
+	ck_assert_str_eq(v->run->cgroup_name, leaf);
 	/* It was counted once. */
 	ck_assert_uint_eq(r->starts, 1);
 	roster_record_prepare(r, roster_find_vp(r, "personal"), &e);
@@ -281,7 +281,7 @@ static char *picture(void)
 	static int which;
 	char *s = text[which ^= 1], *at = s;
 
-	at += sprintf(at, "%s %u %d;", r->front, r->next_number,
+	at += sprintf(at, "%s %u %d;", r->foreground, r->next_number,
 		      (int)r->starts);
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
@@ -290,8 +290,8 @@ static char *picture(void)
 			continue;
 		at += sprintf(at, "%s %u %s %d %s %s %u;", v->name, v->number,
 			      vp_state_name(v->state), v->named,
-			      v->run ? v->run->leaf_name : "-",
-			      v->ready ? v->ready->leaf_name : "-",
+			      v->run ? v->run->cgroup_name : "-",
+			      v->ready ? v->ready->cgroup_name : "-",
 			      v->right[CELLS_CLASS_CAMERA].right.use);
 	}
 	for (unsigned int i = 0; i < r->n_jobs; i++)

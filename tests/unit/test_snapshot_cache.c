@@ -145,9 +145,9 @@ static unsigned int version_of(const char *type, const char *id)
 	const struct composition *c = compose();
 
 	for (unsigned int i = 0; i < c->n; i++)
-		if (c->pick[i].type == doc_type_from_name(type) &&
-		    strcmp(c->pick[i].id, id) == 0)
-			return c->pick[i].version;
+		if (c->documents[i].type == doc_type_from_name(type) &&
+		    strcmp(c->documents[i].id, id) == 0)
+			return c->documents[i].version;
 	return 0;
 }
 
@@ -312,7 +312,7 @@ START_TEST(snapshot_is_signed_again_only_when_it_is_due)
 				 &e),
 			 0);
 	ck_assert_int_eq(snapshot(&is_new), 3);
-	/* Another enrolment; the counter goes on. */
+	/* Another enrollment; the counter goes on. */
 	ck_assert_int_eq(db_exec(server->db,
 				 "UPDATE device SET epoch = 'f" EPOCH "'", &e),
 			 0);
