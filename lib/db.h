@@ -56,7 +56,8 @@ int db_query_values(struct db *d, struct db_row **ret, struct err *e,
 
 /*
  * True: at the next row. False: *ret is 0 after the last row, or the error that
- * ended them. *ret is the result that the caller goes on with:
+ * ended them. *ret is the result that the caller goes on with, so a body that
+ * leaves it above 0 ends the loop, too:
  *
  *	r = db_query(d, &row, e, "SELECT ...", "");
  *	while (r == 0 && db_next(row, &r, e))

@@ -389,13 +389,17 @@ noinst_PROGRAMS += %D%/e2e/httpcall
 %C%_e2e_httpcall_LDADD = $(BASE_LIBS) $(CURL_LIBS)
 
 # Plays a fleet of devices for the benchmarks.
-noinst_PROGRAMS += %D%/bench/cells-sim %D%/bench/floor
+noinst_PROGRAMS += %D%/bench/cells-sim %D%/bench/floor %D%/bench/journal
 # Work that is measured in VPs and outside, and outside under their filters.
 noinst_PROGRAMS += %D%/bench/worker %D%/bench/filtered %D%/bench/denial
 %C%_bench_denial_SOURCES = %D%/bench/denial.c
 %C%_bench_denial_LDFLAGS = $(AM_LDFLAGS) -Wl,--as-needed
 %C%_bench_denial_LDADD = cellsd/libcellsd.a $(LIBCELLS) $(CELLSD_LIBS)
 EXTRA_DIST += %D%/bench/rows/denial.py
+%C%_bench_journal_SOURCES = %D%/bench/journal.c
+%C%_bench_journal_LDFLAGS = $(AM_LDFLAGS) -Wl,--as-needed
+%C%_bench_journal_LDADD = cellsd/libcellsd.a $(LIBCELLS) $(CELLSD_LIBS) $(SQLITE_LIBS)
+EXTRA_DIST += %D%/bench/rows/journal.py
 %C%_bench_worker_SOURCES = %D%/bench/worker.c
 %C%_bench_worker_CFLAGS = -std=gnu11 -Wall -D_GNU_SOURCE -fno-sanitize=all
 %C%_bench_worker_LDFLAGS = -static
@@ -477,6 +481,7 @@ EXTRA_DIST += \
 EXTRA_DIST += %D%/e2e/sdbus.py %D%/e2e/test_cellsd.py %D%/e2e/vpdevice.py \
 	%D%/e2e/vpfixtures.py
 EXTRA_DIST += %D%/e2e/adversary.py %D%/e2e/adversaryserver.py %D%/e2e/test_adversary.py
+EXTRA_DIST += %D%/e2e/docsession.py %D%/e2e/test_docs.py
 EXTRA_DIST += %D%/e2e/escrow.py %D%/e2e/test_vpdata.py %D%/bench/rows/lock.py
 noinst_PROGRAMS += %D%/e2e/ask
 %C%_e2e_ask_CFLAGS = -std=gnu11 -Wall -D_GNU_SOURCE -fno-sanitize=all

@@ -366,7 +366,7 @@ static int verb_root_submit(void *context, const void *opts, char **argv,
 		OPT(remove_ca, "remove-ca", 0, OPT_LIST, "FILE",               \
 		    "take a CA out"),                                          \
 		OPT(recovery, "recovery", 0, OPT_STRING, "KEY",                \
-		    "public key of the recovery slots"),                       \
+		    "public key of the recovery keyslots"),                    \
 		OPT(days, "days", 0, OPT_NUMBER, "N",                          \
 		    "expires after so many; 365"),                             \
 		OPT(out, "out", 'o', OPT_STRING, "FILE",                       \

@@ -29,7 +29,7 @@ SCRIPT = re.compile(r'""".*?"""|#[^\n]*|"(?:\\.|[^"\\\n])*"|\n', re.S)
 QUOTED = re.compile(r"`[^`\n]*`|UPDATE job SET begun|receipt, void, begun|job ADD COLUMN begun|SELECT begun FROM job")
 # A list of words for passphrases, and examples of documents in others' words.
 LEFT_OUT = ("data/words", "schema/examples/", "tests/fuzz/corpus/", "tests/lint/english.py", "LICENSE")
-SUFFIXES = (".c", ".h", ".def", ".sql", ".xml", ".xsd", ".yaml", ".json", ".conf", ".in", ".py", ".sh", ".toml")
+SUFFIXES = (".c", ".h", ".def", ".sql", ".xml", ".xsd", ".yaml", ".json", ".conf", ".md", ".1", ".5", ".7", ".8", ".in", ".py", ".sh", ".toml")
 
 
 def prose(path, text):
