@@ -323,6 +323,7 @@ static int prepare_kept_statement(struct db *d, const char *sql,
 	r = prepare_statement(d, sql, SQLITE_PREPARE_PERSISTENT, &row, e);
 	if (r < 0)
 		return r;
+	assert(row);
 	row->sql = sql;
 	d->kept[d->n++] = row;
 	*ret = row;

@@ -6,7 +6,8 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=$1
-mapfile -t sources < <(git ls-files 'lib/*.c' 'agent/*.c' 'policyd/*.c' 'cellsd/*.c' 'mgmt-server/*.c' 'mgmt-server/*/*.c' 'images/*.c' |
+mapfile -t sources < <(git ls-files 'lib/*.c' 'agent/*.c' 'policyd/*.c' 'cellsd/*.c' 'mgmt-server/*.c' 'cellsadm/*.c' 'cellsctl/*.c' \
+	'devnsctl/*.c' 'images/*.c' |
 	grep -v '\.bpf\.c$')
 # The last line: make may have to make the makefiles first.
 flags=$(make -s -C "$build" print-cflags | tail -n 1)
