@@ -691,7 +691,7 @@ def test_wipe_collects_two_signatures(company, phone):
                        *company.key("bob")).stdout
     assert "signed by alice, bob: 2 of 2" in said
     openssl_verifies(company, company.folder / "wipe2.json", "alice", "bob")
-    assert "another order" in company.refused("vp", "wipe", phone.id, "personal", "--in", "wipe2.json")
+    assert "another command" in company.refused("vp", "wipe", phone.id, "personal", "--in", "wipe2.json")
     action = company.json("vp", "wipe", phone.id, "work", "--in", "wipe2.json")
     assert action["state"] in ("pending", "sent")
     assert company.json("action", "list", phone.id)["items"][0]["id"] == action["id"]

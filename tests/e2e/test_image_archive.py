@@ -190,8 +190,8 @@ BAD_ARCHIVES = {
     "no layers": (lambda s: s.write(Layers=[]), "0 layers"),
     "layers is not a list": (lambda s: s.write(Layers={"a": 1}), "layers"),
     "too many layers": (lambda s: s.write(Layers=s.layers * 300), "600 layers"),
-    "a layer is a number": (lambda s: s.write(Layers=[s.layers[0], 7]), "no file name"),
-    "a layer has a long name": (lambda s: s.write(Layers=[s.layers[0], "n" * 5000]), "no file name"),
+    "a layer is a number": (lambda s: s.write(Layers=[s.layers[0], 7]), "not a file name"),
+    "a layer has a long name": (lambda s: s.write(Layers=[s.layers[0], "n" * 5000]), "not a file name"),
     "a layer is missing": (lambda s: (s.folder / s.layers[1]).unlink(), "layer.tar"),
     "a layer leads out": (lambda s: s.write(Layers=[s.layers[0], "../elsewhere.tar"]), "elsewhere"),
     "a layer is a link out": (outside, "layer.tar"),
@@ -234,7 +234,7 @@ BAD_FOLDERS = {
     "a layer of another size": (lambda d, m: (d / m["layers"][1]["digest"][7:]).write_bytes(b"x"), "bytes"),
     "config missing": (lambda d, m: (d / m["config"]["digest"][7:]).unlink(), "No such file"),
     "digest leads out": (lambda d, m: (d / "manifest.json").write_text(json.dumps(
-        dict(m, config=dict(m["config"], digest="sha256:../../../etc/hostname")))), "no sha256"),
+        dict(m, config=dict(m["config"], digest="sha256:../../../etc/hostname")))), "not a sha256"),
 }
 
 
