@@ -4,7 +4,7 @@
     docsession.py DOCUMENT WORLD
 
 Fenced blocks with the info string `console` are one session of one shell: `$ ` and `# ` start a command (as
-root both), white space behind a `\\` continues it, all else is what it prints. A line `...` stands for any number of
+root both), white space behind a `\\` continues it, all else is what it prints. A line `...` matches any number of
 lines, `…` for any text in a line; ids, digests and times may differ. Behind `console` may follow
 
     again       the block's last command is repeated until it prints that (what a device does takes a moment)

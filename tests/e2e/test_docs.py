@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The examples of README and docs/ are run as they stand there, one session a document; docsession.py says how."""
+"""The examples of README and docs/ are run as they are, one session a document; docsession.py says how."""
 import os
 import subprocess
 
