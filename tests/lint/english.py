@@ -12,8 +12,7 @@ import layout
 
 # (what it looks like, what to write, an example)
 TURNS = [
-    (r"\b(?:stands?|stood) twice\b", "duplicate x", "key 'x' stands twice"),
-    (r"\b(?:stands?|stood)\b", "is, comes, means", "x stands in front"),
+    (r"\b(?:stands?|stood)\b", "is, comes, means; for 'stands twice': duplicate x", "key 'x' stands twice"),
     (r"\banew\b", "again", "begins anew"),
     (r"\bbegun\b", "started", "what was begun"),
     (r"\bwho(?:m|se)?ever\b", "name the person or part", "whoever asks"),
@@ -21,11 +20,11 @@ TURNS = [
     (r"(?<!\bthere )\b(?:is|are|was|were) no (?!one\b|longer\b|more\b)", "is not a x", "'x' is no digest"),
     (r"\b(?:errands?|deeds?|witness(?:es)?|envoys?)\b", "command, audit, worker", "an errand of the server"),
 ]
-CHECKED = re.compile("|".join(f"(?:{pattern})" for pattern, _, _ in TURNS), re.I)
+CHECKED = [(re.compile(pattern, re.I), instead) for pattern, instead, _ in TURNS]
 # Comments, strings and line breaks.
 C = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\n', re.S)
 SCRIPT = re.compile(r'""".*?"""|#[^\n]*|"(?:\\.|[^"\\\n])*"|\n', re.S)
-# Identifiers of contracts, and quotations.
+# Quotations, and a column that is called so.
 QUOTED = re.compile(r"`[^`\n]*`|UPDATE job SET begun|receipt, void, begun|job ADD COLUMN begun|SELECT begun FROM job")
 # A list of words for passphrases, and examples of documents in others' words.
 LEFT_OUT = ("data/words", "schema/examples/", "tests/fuzz/corpus/", "tests/lint/english.py", "LICENSE")
@@ -33,7 +32,7 @@ SUFFIXES = (".c", ".h", ".def", ".sql", ".xml", ".xsd", ".yaml", ".json", ".conf
 
 
 def prose(path, text):
-    """What people read of a file, with the line breaks of all of it."""
+    """What people read of a file: of a program its comments and strings."""
     text = QUOTED.sub("", text)
     if path.endswith((".py", ".sh")):
         spoken = SCRIPT
@@ -46,17 +45,22 @@ def prose(path, text):
 
 def banned(path, text):
     # A turn may be broken over two lines of a comment.
-    flat = re.sub(r"\s*\n[ \t]*(?:\*(?!/) ?|--|;)?[ \t]*", lambda m: "\n", prose(path, text))
-    for m in CHECKED.finditer(flat.replace("\n", " ")):
-        yield f"{path}: {' '.join(flat[max(0, m.start() - 30):m.end() + 20].split())}"
+    flat = re.sub(r"\s*\n[ \t]*(?:\*(?!/) ?|--|;)?[ \t]*", "\n", prose(path, text))
+    for pattern, instead in CHECKED:
+        for m in pattern.finditer(flat.replace("\n", " ")):
+            yield f"{path}: {' '.join(flat[max(0, m.start() - 30):m.end() + 20].split())} (write: {instead})"
 
 
 def main():
     for _, _, example in TURNS:
         if not list(banned("lib/x.c", f"/* {example} */\n")):
             sys.exit(f"english: '{example}' is not caught")
+    files = layout.tracked_files()
+    if not files:
+        print("1..0 # SKIP not a git checkout")
+        return 0
     found = []
-    for path, text in layout.tracked_files().items():
+    for path, text in files.items():
         if path.endswith(SUFFIXES) and not path.startswith(LEFT_OUT):
             found += banned(path, text)
     if "--numbers" in sys.argv:
