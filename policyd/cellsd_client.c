@@ -41,12 +41,19 @@ int cellsd_client_new_message(struct cellsd_client *client, const char *method,
 					      method);
 }
 
-int cellsd_client_call_async(struct cellsd_client *client, sd_bus_message *m,
-			     sd_bus_message_handler_t handler, void *arg)
+int cellsd_client_call_slot(struct cellsd_client *client, sd_bus_message *m,
+			    sd_bus_message_handler_t handler, void *arg,
+			    sd_bus_slot **ret)
 {
 	/* It is started by the system, never by us. */
 	sd_bus_message_set_auto_start(m, 0);
-	return sd_bus_call_async(client->bus, NULL, m, handler, arg, CALL_USEC);
+	return sd_bus_call_async(client->bus, ret, m, handler, arg, CALL_USEC);
+}
+
+int cellsd_client_call_async(struct cellsd_client *client, sd_bus_message *m,
+			     sd_bus_message_handler_t handler, void *arg)
+{
+	return cellsd_client_call_slot(client, m, handler, arg, NULL);
 }
 
 bool cellsd_client_is_own_error(const sd_bus_error *error)

@@ -63,6 +63,10 @@ int cellsd_client_new_message(struct cellsd_client *client, const char *method,
 			      sd_bus_message **ret);
 int cellsd_client_call_async(struct cellsd_client *client, sd_bus_message *m,
 			     sd_bus_message_handler_t handler, void *arg);
+/* The same; once *ret is unreferenced the handler is not called any more. */
+int cellsd_client_call_slot(struct cellsd_client *client, sd_bus_message *m,
+			    sd_bus_message_handler_t handler, void *arg,
+			    sd_bus_slot **ret);
 
 /* Is this error cellsd's own verdict, not trouble on the way to it? */
 bool cellsd_client_is_own_error(const sd_bus_error *error);

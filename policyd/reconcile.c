@@ -24,6 +24,7 @@
 struct reconcile {
 	struct policyd *p;
 	bool is_busy, again;
+	sd_bus_slot *call; /* the one that is under way, if is_busy */
 	bool is_current;   /* what is in force was applied since it came */
 	uint64_t retry_ns; /* mono; 0: nothing to try again */
 	char cause[CAUSE_SIZE], sent_cause[CAUSE_SIZE];
@@ -49,6 +50,14 @@ static int handle_call_failure(struct reconcile *d, const char *what,
 	return 0;
 }
 
+/* One call at a time, and its answer is the only one that is heard. */
+static int send_call(struct reconcile *d, sd_bus_message *m,
+		     sd_bus_message_handler_t handler)
+{
+	d->call = sd_bus_slot_unref(d->call);
+	return cellsd_client_call_slot(d->p->cellsd, m, handler, d, &d->call);
+}
+
 static int send_device_call(struct reconcile *d, const char *method,
 			    sd_bus_message_handler_t handler)
 {
@@ -56,7 +65,7 @@ static int send_device_call(struct reconcile *d, const char *method,
 	int r = cellsd_client_new_message(d->p->cellsd, method, &m);
 
 	if (r >= 0)
-		r = cellsd_client_call_async(d->p->cellsd, m, handler, d);
+		r = send_call(d, m, handler);
 	if (r < 0)
 		handle_call_failure(d, method, NULL, r);
 	return r;
@@ -182,8 +191,7 @@ static int send_apply_call(struct reconcile *d)
 		r = desired_state_write_message(d->sent, m, d->sent_cause);
 	d->sent_ns = clock_mono_ns();
 	if (r >= 0)
-		r = cellsd_client_call_async(d->p->cellsd, m, on_apply_answer,
-					     d);
+		r = send_call(d, m, on_apply_answer);
 	return r;
 }
 
@@ -218,8 +226,7 @@ static int send_next_layer(struct reconcile *d)
 	if (r >= 0)
 		r = sd_bus_message_append(m, "sh", l->digest, fd);
 	if (r >= 0)
-		r = cellsd_client_call_async(d->p->cellsd, m, on_layer_answer,
-					     d);
+		r = send_call(d, m, on_layer_answer);
 	if (r >= 0)
 		cellsd_client_add_layer(d->p->cellsd, l->digest);
 	return r < 0 ? r : 1;
@@ -318,6 +325,9 @@ static int on_owner_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	if (sd_bus_message_read(m, "sss", &name, &old, &new) < 0)
 		return 0;
 	cellsd_client_set_absent(d->p->cellsd);
+	/* That the old cellsd will not answer may be reported after the next
+	 * one is being asked. */
+	d->call = sd_bus_slot_unref(d->call);
 	d->is_busy = false;
 	command_handle_device_gone(d->p->commands);
 	if (*new)
@@ -370,6 +380,7 @@ void reconcile_free(struct reconcile *d)
 {
 	if (!d)
 		return;
+	sd_bus_slot_unref(d->call);
 	desired_state_free(d->sent);
 	free(d);
 }

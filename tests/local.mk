@@ -499,7 +499,7 @@ EXTRA_DIST += %D%/bench/fleet.py %D%/bench/rows/connect.py \
 EXTRA_DIST += %D%/bench/labscene.py %D%/bench/rows/endpoint.py %D%/bench/rows/revoke.py
 EXTRA_DIST += %D%/bench/rows/push.py %D%/bench/rows/vp_start.py
 dist_noinst_SCRIPTS += %D%/bench/bench.py
-EXTRA_DIST += %D%/e2e/busclient.py %D%/e2e/forge.py %D%/e2e/phone.py \
+EXTRA_DIST += %D%/e2e/busclient.py %D%/e2e/fakecellsd.py %D%/e2e/forge.py %D%/e2e/phone.py \
 	%D%/e2e/test_full_disk.py %D%/e2e/test_policyd.py \
 	%D%/e2e/test_resume.py %D%/e2e/test_rules.py %D%/e2e/test_words.py
 EXTRA_DIST += %D%/e2e/mgmtd.py %D%/e2e/test_agent.py %D%/e2e/test_http.py

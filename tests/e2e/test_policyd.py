@@ -15,6 +15,7 @@ import pytest
 import forge
 import harness
 from busclient import Failed, File
+from fakecellsd import FakeCellsd
 from phone import ROOMS, Fleet, Phone
 
 DAY = forge.DAY
@@ -552,6 +553,36 @@ def test_hostile_bytes_are_refused(phone, n):
     assert outcome == "refused" and reason in ("err.envelope", "err.too-large")
     assert phone.status()["state"] == before
     assert phone.receipts()[-1]["document"]["type"] == "unknown"
+
+
+# ---- cellsd comes and goes
+def answer_sync(cellsd):
+    """Empty-handed, to all that policyd asks a cellsd that has come."""
+    cellsd.answer(cellsd.await_call("Inventory"), "ssa(uas)", "none", "open", [])
+    cellsd.answer(cellsd.await_call("Layers"), "as", [])
+    cellsd.answer(cellsd.await_call("List"), "a(sa{sv})t", [], 0)
+
+
+def test_late_error_of_a_cellsd_that_has_gone_disturbs_no_other(world):
+    """The bus may report it when the next cellsd is being asked already: what comes into force then is sent once."""
+    phone = Phone(world)
+    phone.enroll()
+    old, new = FakeCellsd(phone.bus.address), FakeCellsd(phone.bus.address)
+    for cellsd in (old, new):
+        world.closers.append(cellsd.close)
+    old.own()
+    unanswered = old.await_call("Inventory")
+    old.release()
+    new.own()
+    new.await_call("Inventory")
+    old.fail(unanswered)
+    snapshot = Fleet(phone.org, phone.device).publish(phone)
+    assert new.members == ["Inventory"]
+    answer_sync(new)
+    new.answer(new.await_call("Layer"))
+    new.answer(new.await_call("Apply"), "a(suuuu)t", [], 1000)
+    harness.until(lambda: [r for r in phone.receipts() if r["type"] == "applied" and r["document"]["sha256"] == snapshot.sha256])
+    assert new.members == ["Inventory", "Layers", "List", "Layer", "Apply"]
 
 
 # ---- kill -9
