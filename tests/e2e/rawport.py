@@ -6,6 +6,7 @@
             s.sendall(...)
     probe.longest                           # seconds of the slowest answer
 """
+import contextlib
 import os
 import socket
 import ssl
@@ -34,6 +35,12 @@ def connect(office, phone=None, cert=None, key=None, seconds=10):
     except BaseException:
         s.close()
         raise
+
+
+def send_all(s, data):
+    """What the peer takes of it before it ends the connection."""
+    with contextlib.suppress(OSError):
+        s.sendall(data)
 
 
 def read_all(s, seconds=10):

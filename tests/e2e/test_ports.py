@@ -236,7 +236,7 @@ def test_two_requests_with_bodies_in_one_write_stop_nothing(office):
 def test_bytes_behind_a_refused_message_stop_nothing(office, phone):
     with rawport.Probe(office) as probe:
         with rawport.open_channel(office, phone) as s:
-            s.sendall(rawport.frame(1, b"{" * 70000) + rawport.frame(1, b"x" * 1_100_000))
+            rawport.send_all(s, rawport.frame(1, b"{" * 70000) + rawport.frame(1, b"x" * 1_100_000))
             rawport.read_all(s, 5)
     probe.check()
 

@@ -97,7 +97,7 @@ def world(phone, before):
     """What is between the VP and the rest, as it sees it once its init is up, which had started so often before."""
     await_starts(phone, before + 1)
     lines = phone.exec("work", "/bin/sh", "-c", WORLD)[1].splitlines()
-    return [re.sub(r"^\d+: eth0@if\d+|link/ether \S+|inet6 fe80::\S+", "", line) for line in lines], phone.opens("work", "hwrng"), phone.opens("work", "fuse")
+    return [re.sub(r"^\d+: eth0@if\d+|link/ether \S+|inet6 fe80::\S+| tentative", "", line) for line in lines], phone.opens("work", "hwrng"), phone.opens("work", "fuse")
 
 
 def await_same_world(phone, before, told, where):

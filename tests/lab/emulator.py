@@ -201,8 +201,11 @@ class Phone:
         self.jobs, self.number, self.text = {}, 0, b""
         self.console.touch()
         self.forgiven = len(self.console.read_text(errors="replace"))
-        # On a busy machine a processor of the phone stops for long, which is not a fault of its kernel.
+        # On a busy machine a processor of the phone stops for long, which is not a fault of its kernel. The host's time
+        # stamp counter, which the emulator passes on, may jump: the phone's time comes from the emulator's own clock.
+        # What mitigations keep out, an emulator does not have, and each of their page tables' switches empties its TLB.
         line = (f"console={self.kernel.console} panic=-1 loglevel=5 watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 "
+                "clocksource=hpet tsc=unstable mitigations=off "
                 f"cells.guest={TOP}/tests/lab/guest.sh cells.modules={self.kernel.modules.parent} "
                 f"{self.kernel.words()} {append}")
         argv = [*self.kernel.machine(), "-m", memory, "-no-reboot", "-display", "none", "-nodefaults",
