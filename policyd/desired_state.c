@@ -17,19 +17,24 @@
 #include <signal.h>
 #include <string.h>
 
+#define RECOVERY_SIZE (2 * HPKE_PUBLIC_KEY_SIZE + 1)
+
 struct desired_state {
 	struct store *store; /* borrowed, as the state */
 	const struct document_state *state;
-	struct evaluate_row *row;
+	/* What was in force when this was decided; another set may be by now.
+	 */
+	struct document_set docs;
+	struct evaluate_row *row; /* of docs */
 	size_t n;
 	int64_t generation;
 	char digest[ENCODING_DIGEST_SIZE];
-	uint8_t snapshot[HASH_SIZE]; /* that it was made from; 0: none */
+	char recovery[RECOVERY_SIZE]; /* see format_recovery_point() */
+	uint8_t snapshot[HASH_SIZE];  /* that it was made from; 0: none */
 	bool news;
 	json_t *modes; /* "vp class" -> mode, for the audit of changes */
 };
 
-#define RECOVERY_SIZE (2 * HPKE_PUBLIC_KEY_SIZE + 1)
 #define STORE_MODES "modes" /* JSON of what was last applied */
 
 void desired_state_free(struct desired_state *d)
@@ -37,6 +42,7 @@ void desired_state_free(struct desired_state *d)
 	if (!d)
 		return;
 	free(d->row);
+	document_set_fini(&d->docs);
 	json_decref(d->modes);
 	free(d);
 }
@@ -111,12 +117,12 @@ static int is_document_written(struct store *store, const struct doc *doc,
 static int compute_state_digest(struct desired_state *d, struct err *e)
 {
 	uint8_t digest[HASH_SIZE];
-	char hex[2 * HASH_SIZE + 1], recovery[RECOVERY_SIZE];
+	char hex[2 * HASH_SIZE + 1];
 	struct hash h;
 
 	hash_init(&h);
-	for (unsigned int i = 0; i < d->state->in_force.n; i++) {
-		const struct doc *doc = d->state->in_force.doc[i]->doc;
+	for (unsigned int i = 0; i < d->docs.n; i++) {
+		const struct doc *doc = d->docs.doc[i]->doc;
 		int r = is_document_written(d->store, doc, e);
 
 		if (r < 0)
@@ -130,8 +136,7 @@ static int compute_state_digest(struct desired_state *d, struct err *e)
 		hash_digest_line(&h, "%s %u %u %u %u", d->row[i].vp,
 				 d->row[i].cls, d->row[i].right.use,
 				 d->row[i].right.block, d->row[i].kill);
-	format_recovery_point(d->state, recovery);
-	hash_digest_line(&h, "%s", recovery);
+	hash_digest_line(&h, "%s", d->recovery);
 	hash_end(&h, digest);
 	encoding_format_digest(digest, d->digest);
 	return 0;
@@ -166,6 +171,19 @@ static int is_state_applied(struct store *store, const char *digest,
 	return r < 0 ? r : strcmp(held, digest) == 0 && !applying;
 }
 
+static int hold_documents(struct desired_state *d,
+			  const struct document_set *in_force, struct err *e)
+{
+	d->docs.is_partial = in_force->is_partial;
+	for (unsigned int i = 0; i < in_force->n; i++) {
+		int r = document_set_add_shared(&d->docs, in_force->doc[i], e);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int desired_state_new(const struct evaluate_facts *f,
 		      struct desired_state **ret, struct err *e)
 {
@@ -176,8 +194,11 @@ int desired_state_new(const struct evaluate_facts *f,
 		return err_oom(e, "evaluate");
 	d->store = f->store;
 	d->state = f->state;
-	r = evaluate_table(&d->state->in_force, f->level, &f->at, &d->row,
-			   &d->n, e);
+	format_recovery_point(d->state, d->recovery);
+	r = hold_documents(d, &f->state->in_force, e);
+	if (r == 0)
+		r = evaluate_table(&d->docs, f->level, &f->at, &d->row, &d->n,
+				   e);
 	if (r == 0)
 		r = collect_access_modes(d, e);
 	if (r == 0)
@@ -321,7 +342,6 @@ static int append_desired_vp(const struct desired_state *d, sd_bus_message *m,
 			     const struct doc_vp_config *c,
 			     const struct doc_image *im)
 {
-	char recovery[RECOVERY_SIZE];
 	int r = sd_bus_message_open_container(m, 'r', "sa{sv}");
 
 	if (r >= 0)
@@ -332,9 +352,9 @@ static int append_desired_vp(const struct desired_state *d, sd_bus_message *m,
 		r = append_config_options(m, c);
 	if (r >= 0)
 		r = append_image_options(m, im);
-	format_recovery_point(d->state, recovery);
 	if (r >= 0)
-		r = sd_bus_message_append(m, "{sv}", "recovery", "s", recovery);
+		r = sd_bus_message_append(m, "{sv}", "recovery", "s",
+					  d->recovery);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
 	return r < 0 ? r : sd_bus_message_close_container(m);
@@ -345,15 +365,15 @@ static int append_desired_vps(const struct desired_state *d, sd_bus_message *m)
 	int r = sd_bus_message_open_container(m, 'a', "(sa{sv})");
 	struct err ignored;
 
-	for (unsigned int i = 0; r >= 0 && i < d->state->in_force.n; i++) {
-		const struct doc *doc = d->state->in_force.doc[i]->doc;
+	for (unsigned int i = 0; r >= 0 && i < d->docs.n; i++) {
+		const struct doc *doc = d->docs.doc[i]->doc;
 		const struct doc_vp_config *c;
 		const struct doc_image *im;
 
 		if (doc->head.type != DOC_VP_CONFIG)
 			continue;
 		c = doc_as_vp_config(doc);
-		im = document_set_find_image(&d->state->in_force, c->image);
+		im = document_set_find_image(&d->docs, c->image);
 		if (im)
 			r = is_vp_wanted(d->store, c, &ignored);
 		if (im && r > 0)
@@ -375,7 +395,7 @@ int desired_state_write_message(const struct desired_state *d,
 	for (size_t i = 0; r >= 0 && i < d->n; i++) {
 		const struct evaluate_row *row = &d->row[i];
 		const struct doc_vp_config *c =
-			document_set_find_config(&d->state->in_force, row->vp);
+			document_set_find_config(&d->docs, row->vp);
 
 		if (c)
 			r = is_vp_wanted(d->store, c, &ignored);

@@ -16,7 +16,8 @@ struct desired_state;
 struct err;
 struct recorder;
 
-/* Borrows the store and the state as long as it lives. */
+/* Borrows the store and the state as long as it lives, and holds the documents
+ * that it was decided over: others may go in force meanwhile. */
 int desired_state_new(const struct evaluate_facts *f,
 		      struct desired_state **ret, struct err *e);
 void desired_state_free(struct desired_state *d);

@@ -34,6 +34,7 @@ struct reconcile {
 
 static void start_device_sync(struct reconcile *d);
 static void continue_push(struct reconcile *d);
+static void push_state(struct reconcile *d);
 
 /* Something did not work: the next tick starts over. */
 static int handle_call_failure(struct reconcile *d, const char *what,
@@ -145,7 +146,7 @@ static void finish_push(struct reconcile *d)
 	command_run_pending(d->p->commands);
 	remove_unused_layers(d->p);
 	if (d->again)
-		reconcile_push_state(d->p, d->cause);
+		push_state(d);
 }
 
 /* cellsd's own no has a receipt; commands go on, and so do attempts. */
@@ -159,7 +160,8 @@ static int handle_push_failure(struct reconcile *d, const char *what,
 		return handle_call_failure(d, what, error, 0);
 	bus_convert_error(error, 0, what, &e);
 	log_error("cellsd: %s", e.text);
-	device_events_handle_apply_error(d->p, &e);
+	if (desired_state_is_current(d->sent))
+		device_events_handle_apply_error(d->p, &e);
 	d->retry_ns = clock_mono_ns() + RETRY_NS;
 	finish_push(d);
 	return 0;
@@ -232,9 +234,22 @@ static int send_next_layer(struct reconcile *d)
 	return r < 0 ? r : 1;
 }
 
+/* Another set went in force while layers were on their way: decide again. */
+static void restart_push(struct reconcile *d)
+{
+	d->is_busy = false;
+	push_state(d);
+}
+
 static void continue_push(struct reconcile *d)
 {
-	int r = send_next_layer(d);
+	int r;
+
+	if (!desired_state_is_current(d->sent)) {
+		restart_push(d);
+		return;
+	}
+	r = send_next_layer(d);
 
 	if (r == 0)
 		r = send_apply_call(d);
@@ -248,14 +263,14 @@ static void schedule_reevaluation(struct reconcile *d, const struct err *why)
 	d->retry_ns = clock_mono_ns() + RETRY_NS;
 }
 
-void reconcile_push_state(struct policyd *p, const char *cause)
+/* For d->cause. */
+static void push_state(struct reconcile *d)
 {
-	struct reconcile *d = p->reconcile;
+	struct policyd *p = d->p;
 	struct evaluate_facts facts;
 	int64_t resetting;
 	struct err e;
 
-	snprintf(d->cause, sizeof(d->cause), "%s", cause);
 	if (!cellsd_client_is_present(p->cellsd))
 		return;
 	if (d->is_busy) {
@@ -289,6 +304,12 @@ void reconcile_push_state(struct policyd *p, const char *cause)
 	d->is_busy = true;
 	snprintf(d->sent_cause, sizeof(d->sent_cause), "%s", d->cause);
 	continue_push(d);
+}
+
+void reconcile_push_state(struct policyd *p, const char *cause)
+{
+	snprintf(p->reconcile->cause, CAUSE_SIZE, "%s", cause);
+	push_state(p->reconcile);
 }
 
 void reconcile_retry(struct policyd *p)

@@ -27,7 +27,7 @@ struct evaluate_facts {
 void evaluate_get_time(const struct secure_time *time, struct access_time *ret);
 
 struct evaluate_row {
-	const char *vp; /* borrowed from the config */
+	const char *vp; /* borrowed from the config in docs */
 	enum cells_class cls;
 	struct cells_right right;
 	bool kill; /* end holders of handles that are no longer allowed */

@@ -4,6 +4,7 @@ long or got too many wrong passcodes are locked or wiped. With the real daemons.
 import calendar
 import contextlib
 import json
+import os
 import signal
 import sqlite3
 import time
@@ -14,7 +15,7 @@ import escrow
 import forge
 import harness
 from busclient import BusClient, Failed
-from scene import Scene
+from scene import Scene, busybox_layer
 
 HOUR = 3600
 
@@ -143,6 +144,35 @@ def test_wiped_vp_comes_back_with_a_newer_config_only(scene):
     assert scene.list().get("work", {"state": "absent"})["state"] == "absent"
     scene.publish(work=scene.config("work", on_boot=True))
     harness.until(lambda: scene.list().get("work", {}).get("state") in ("background", "foreground"))
+
+
+def in_force(scene):
+    return scene.phone.status()["snapshot"]["version"]
+
+
+def test_a_set_that_comes_while_layers_go_to_cellsd_is_the_one_that_is_applied(scene):
+    """cellsd is slow: two more sets go in force before it takes the first one's layer, and what it gets is the last one's."""
+    scene.publish({"work": [("*", "shared")], "personal": [("*", "shared")]})
+    before, policyd, cellsd = scene.server.last_seq(), scene.phone.policyd.child.pid, scene.phone.cellsd.child.pid
+    layer = forge.Layer(busybox_layer().data + bytes(4096))
+    scene.server.keep(files=[layer.files()])
+    os.kill(cellsd, signal.SIGSTOP)
+    try:
+        for docs in ({"image": scene.org.image("tiny", scene.next_version("image"), [layer])},
+                     {"policy": scene.policy({"work": [("*", "none")], "personal": [("*", "none")]})},
+                     {"policy": scene.policy({"work": [("*", "none")], "personal": [("*", "shared")]}),
+                      "personal": scene.config("personal", on_boot=True, label="Third")}):
+            scene.docs.update(docs)
+            snapshot = scene.offer(group=scene.group({**scene.docs, **docs}))
+            harness.until(lambda: in_force(scene) == scene.snapshots)
+    finally:
+        os.kill(cellsd, signal.SIGCONT)
+    scene.server.receipt(type="applied", document=snapshot, after=before)
+    assert [r["document"]["version"] for r in scene.server.receipts[before:] if r["type"] == "applied"] == [scene.snapshots]
+    assert scene.phone.policyd.child.pid == policyd and scene.phone.policyd.alive()
+    assert scene.list()["personal"]["label"] == "Third"
+    explain = json.loads(scene.phone.ctl("explain", "work", "camera", "--format", "json").stdout)
+    assert explain["mode"] == "none"
 
 
 def test_reset_wipes_and_forgets(scene):
