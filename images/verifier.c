@@ -75,7 +75,7 @@ int verifier_check_signatures(const struct bundle *b, const char *root_file,
 {
 	AUTO(doc_freep) struct doc *root_doc = NULL, *doc = NULL;
 	const struct doc_root *root;
-	struct trust_result who;
+	struct threshold_result who;
 	int r;
 
 	if (!b->env)
@@ -88,6 +88,6 @@ int verifier_check_signatures(const struct bundle *b, const char *root_file,
 	r = trust_open(root, b->env, &doc, &who, e);
 	if (r < 0)
 		return r;
-	trust_names(root, who.signers, ret, size);
+	threshold_names(root, who.signers, ret, size);
 	return 0;
 }

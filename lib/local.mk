@@ -49,6 +49,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/document/doc_root.c \
 	%D%/document/envelope.c %D%/document/envelope.h \
 	%D%/document/receipt.c %D%/document/receipt.h \
+	%D%/document/threshold.c %D%/document/threshold.h \
 	%D%/document/trust.c %D%/document/trust.h \
 	%D%/document/enroll_uri.c %D%/document/enroll_uri.h \
 	%D%/document/xml.c %D%/document/xml.h \

@@ -4,7 +4,7 @@
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/document/envelope.h"
-#include "lib/document/trust.h"
+#include "lib/document/threshold.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "policyd/activate.h"
@@ -43,7 +43,7 @@ static int is_floor_still_signed(void *ctx, enum doc_type type,
 	/* One that cannot be read binds nobody, and keeps no root out. */
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
-	return trust_check(ctx, env, NULL, &ignored) == 0;
+	return threshold_check(ctx, env, NULL, NULL, &ignored) == 0;
 }
 
 /* Everything that a new root changes in the store. */

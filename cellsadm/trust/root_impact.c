@@ -6,7 +6,7 @@
 #include "cellsadm/trust/trust_root.h"
 #include "lib/auto.h"
 #include "lib/document/envelope.h"
-#include "lib/document/trust.h"
+#include "lib/document/threshold.h"
 #include "lib/err.h"
 #include "lib/json.h"
 
@@ -18,7 +18,7 @@ static int check_document_threshold(struct adm *a, const struct doc_root *next,
 				    struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
-	struct trust_result signers = { 0 };
+	struct threshold_result signers = { 0 };
 	auto_json json_t *j = NULL;
 	struct err why;
 	int r = remote_get(a,
@@ -29,7 +29,7 @@ static int check_document_threshold(struct adm *a, const struct doc_root *next,
 
 	if (r >= 0)
 		r = trust_root_parse_envelope(j, &env, e);
-	if (r < 0 || trust_check(next, env, &signers, &why) == 0)
+	if (r < 0 || threshold_check(next, env, NULL, &signers, &why) == 0)
 		return r;
 	fprintf(stderr,
 		"root version %u takes the threshold from %s %s version %lld "

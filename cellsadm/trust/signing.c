@@ -10,7 +10,7 @@
 #include "cellsadm/ui/diff.h"
 #include "lib/auto.h"
 #include "lib/document/envelope.h"
-#include "lib/document/trust.h"
+#include "lib/document/threshold.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
@@ -117,7 +117,7 @@ void signing_print_signers(struct adm *a, const char *path,
 			   const struct envelope *env, const struct doc *doc)
 {
 	const struct doc_root *root = trust_root_get_or_null(a);
-	struct trust_result signers = { 0 };
+	struct threshold_result signers = { 0 };
 	char names[256], digest[ENCODING_DIGEST_SIZE];
 	struct err e;
 
@@ -133,12 +133,12 @@ void signing_print_signers(struct adm *a, const char *path,
 		return;
 	}
 	if (doc->head.type == DOC_COMMAND)
-		trust_check_role(root,
-				 doc_action_role(doc_as_command(doc)->action),
-				 env, &signers, &e);
+		threshold_check_role(
+			root, doc_action_role(doc_as_command(doc)->action), env,
+			&signers, &e);
 	else
-		trust_check(root, env, &signers, &e);
-	trust_names(root, signers.signers, names, sizeof(names));
+		threshold_check(root, env, NULL, &signers, &e);
+	threshold_names(root, signers.signers, names, sizeof(names));
 	printf("  signed by %s: %u of %u\n", *names ? names : "nobody who may",
 	       signers.count, signers.threshold);
 }
@@ -154,13 +154,13 @@ static int write_envelope_file(const char *path, const struct envelope *env,
 
 /* By so many signatures of the role root a device asks for no proof. */
 static bool is_signed_by_root(struct adm *a, const struct envelope *env,
-			      struct trust_result *ret)
+			      struct threshold_result *ret)
 {
 	const struct doc_root *root = trust_root_get_or_null(a);
 	struct err ignored;
 
-	return root &&
-	       trust_check_role(root, DOC_ROLE_ROOT, env, ret, &ignored) == 0;
+	return root && threshold_check_role(root, DOC_ROLE_ROOT, env, ret,
+					    &ignored) == 0;
 }
 
 static int add_password_proofs(struct adm *a, const struct signing_options *s,
@@ -172,7 +172,7 @@ static int add_password_proofs(struct adm *a, const struct signing_options *s,
 		.password_files = &s->config_password_files,
 		.offline = s->offline,
 	};
-	struct trust_result root = { 0 };
+	struct threshold_result root = { 0 };
 	int r;
 
 	if (doc->head.type != DOC_VP_CONFIG)

@@ -9,7 +9,7 @@
 #include "lib/clock.h"
 #include "lib/crypto/merkle.h"
 #include "lib/document/envelope.h"
-#include "lib/document/trust.h"
+#include "lib/document/threshold.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 
@@ -36,7 +36,7 @@ int tree_head_open(const struct doc_root *root, const struct envelope *env,
 		return err_reason(e, REASON_ENVELOPE,
 				  "payloadType %s is not that of a tree head",
 				  env->type);
-	r = trust_check_role(root, DOC_ROLE_DIRECTOR, env, NULL, e);
+	r = threshold_check_role(root, DOC_ROLE_DIRECTOR, env, NULL, e);
 	if (r >= 0)
 		r = json_parse(env->payload, env->payload_len, "tree head", &j,
 			       e);

@@ -219,15 +219,16 @@ int trust_root_save_first(struct adm *a, const char *server,
 
 int trust_root_open_document(const struct doc_root *root,
 			     const struct envelope *env, struct doc **ret,
-			     struct trust_result *ret_signers, struct err *e)
+			     struct threshold_result *ret_signers,
+			     struct err *e)
 {
 	struct err ignored;
 
 	if (doc_type_from_payload_type(env->type) != DOC_ROOT)
 		return trust_open(root, env, ret, ret_signers, e);
 	if (ret_signers)
-		trust_check_role(root, DOC_ROLE_ROOT, env, ret_signers,
-				 &ignored);
+		threshold_check_role(root, DOC_ROLE_ROOT, env, ret_signers,
+				     &ignored);
 	if (memcmp(env->digest, root->head.digest, HASH_SIZE) == 0)
 		return trust_open_pinned_root(env, root->head.digest, ret, e);
 	return trust_open_next_root(root, env, ret, e);
@@ -235,7 +236,8 @@ int trust_root_open_document(const struct doc_root *root,
 
 int trust_root_fetch_document(struct adm *a, const char *sha256,
 			      struct envelope **ret, struct doc **ret_doc,
-			      struct trust_result *ret_signers, struct err *e)
+			      struct threshold_result *ret_signers,
+			      struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;

@@ -13,7 +13,7 @@
 struct adm;
 struct envelope;
 struct err;
-struct trust_result;
+struct threshold_result;
 
 /*
  * The root in force: of --root FILE, else what is kept for the server, and with
@@ -43,7 +43,8 @@ int trust_root_parse_envelope(const json_t *j, struct envelope **ret,
  */
 int trust_root_open_document(const struct doc_root *root,
 			     const struct envelope *env, struct doc **ret,
-			     struct trust_result *ret_signers, struct err *e);
+			     struct threshold_result *ret_signers,
+			     struct err *e);
 
 /*
  * Fetches a document's envelope by digest ("sha256:..") and verifies it by the
@@ -51,7 +52,8 @@ int trust_root_open_document(const struct doc_root *root,
  */
 int trust_root_fetch_document(struct adm *a, const char *sha256,
 			      struct envelope **ret, struct doc **ret_doc,
-			      struct trust_result *ret_signers, struct err *e);
+			      struct threshold_result *ret_signers,
+			      struct err *e);
 
 /* --org, else the org of the root. -ENOENT: neither. */
 int trust_root_get_org(struct adm *a, const char *option, const char **ret,

@@ -15,7 +15,7 @@
 #include "lib/clock.h"
 #include "lib/display.h"
 #include "lib/document/envelope.h"
-#include "lib/document/trust.h"
+#include "lib/document/threshold.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
@@ -242,7 +242,7 @@ static int verb_doc_verify(void *context, const void *opts, char **argv,
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(doc_freep) struct doc *doc = NULL;
 	const struct doc_root *root;
-	struct trust_result signers = { 0 };
+	struct threshold_result signers = { 0 };
 	char names[512], digest[ENCODING_DIGEST_SIZE];
 	auto_json json_t *j = NULL;
 	int r = trust_root_get(a, false, &root, e);
@@ -254,7 +254,7 @@ static int verb_doc_verify(void *context, const void *opts, char **argv,
 		r = trust_root_open_document(root, env, &doc, &signers, e);
 	if (r < 0)
 		return r;
-	trust_names(root, signers.signers, names, sizeof(names));
+	threshold_names(root, signers.signers, names, sizeof(names));
 	encoding_format_digest(env->digest, digest);
 	j = json_pack("{ss ss ss si ss ss si si si}", "file", argv[0], "type",
 		      doc_type_name(doc->head.type), "id", doc->head.id,
@@ -447,7 +447,7 @@ static int report_document_trust(struct adm *a, const struct envelope *env,
 {
 	AUTO(doc_freep) struct doc *doc = NULL;
 	const struct doc_root *root;
-	struct trust_result signers = { 0 };
+	struct threshold_result signers = { 0 };
 	struct err why = { 0 };
 	char names[512];
 	int r = trust_root_get(a, true, &root, &why);
@@ -459,7 +459,7 @@ static int report_document_trust(struct adm *a, const struct envelope *env,
 		e->reason = why.reason;
 		return -EBADMSG;
 	}
-	trust_names(root, signers.signers, names, sizeof(names));
+	threshold_names(root, signers.signers, names, sizeof(names));
 	fprintf(stderr, "verified: signed by %s (%u of %u)\n", names,
 		signers.count, signers.threshold);
 	return 0;

@@ -6,200 +6,7 @@
 #include "lib/err.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-
-#define ROLE_BIT(role) (1U << (role))
-
-/* What the signatures of an envelope come to, before any role's threshold. */
-struct signature_tally {
-	uint64_t known; /* keys that an entry claims to be by */
-	uint64_t valid; /* keys that signed */
-};
-
-/* The roles that a payloadType may be signed by, a bit each; 0: there is none.
- */
-static unsigned int get_signing_roles(const char *payload_type)
-{
-	static const unsigned int by_doc[DOC_TYPE_COUNT] = {
-		[DOC_ROOT] = ROLE_BIT(DOC_ROLE_ROOT),
-		[DOC_GROUP] = ROLE_BIT(DOC_ROLE_POLICY),
-		[DOC_MEMBERSHIP] = ROLE_BIT(DOC_ROLE_POLICY),
-		[DOC_VP_CONFIG] = ROLE_BIT(DOC_ROLE_POLICY),
-		[DOC_DEVICE_POLICY] = ROLE_BIT(DOC_ROLE_POLICY),
-		[DOC_IMAGE] = ROLE_BIT(DOC_ROLE_IMAGE),
-		[DOC_COMMAND] =
-			ROLE_BIT(DOC_ROLE_COMMAND) | ROLE_BIT(DOC_ROLE_DESTROY),
-	};
-	static const char *const by_director[] = {
-		ENVELOPE_TYPE_JSON("snapshot"),
-		ENVELOPE_TYPE_JSON("tree-head"),
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(by_director); i++)
-		if (strcmp(payload_type, by_director[i]) == 0)
-			return ROLE_BIT(DOC_ROLE_DIRECTOR);
-	return by_doc[doc_type_from_payload_type(payload_type)];
-}
-
-/* The bit of the key with that id among `members`; 0: there is none. */
-static uint64_t find_member_key(const struct doc_root *root, uint64_t members,
-				const char *keyid, unsigned int *ret_index)
-{
-	for (unsigned int i = 0; i < root->n_keys; i++) {
-		if (!(members >> i & 1) ||
-		    strcmp(key_id(root->key[i].key), keyid) != 0)
-			continue;
-		*ret_index = i;
-		return UINT64_C(1) << i;
-	}
-	return 0;
-}
-
-/* Verifies what is by one of `members`, each key until it has signed once. */
-static struct signature_tally verify_signatures(const struct doc_root *root,
-						uint64_t members,
-						const struct envelope *env)
-{
-	struct signature_tally t = { 0 };
-
-	for (unsigned int i = 0; i < env->n_signatures; i++) {
-		const struct envelope_signature *s = &env->signature[i];
-		unsigned int index = 0;
-		uint64_t bit = find_member_key(root, members, s->keyid, &index);
-
-		t.known |= bit;
-		if (!bit || t.valid & bit)
-			continue;
-		if (key_verify(root->key[index].key, env->pae_digest, s->sig,
-			       s->sig_len) == 0)
-			t.valid |= bit;
-	}
-	return t;
-}
-
-/* Has the tally the role's threshold? REASON_NONE, or why not. */
-static enum reason check_threshold(const struct doc_root *root,
-				   enum doc_role role,
-				   const struct signature_tally *t,
-				   struct trust_result *ret)
-{
-	uint64_t members = root->role[role].members;
-
-	ret->signers = t->valid & members;
-	ret->count = (unsigned int)__builtin_popcountll(ret->signers);
-	ret->threshold = root->role[role].threshold;
-	/* A root that says nothing of a role gives it to nobody. */
-	if (!(t->known & members) || ret->threshold == 0)
-		return REASON_UNKNOWN_KEY;
-	if (ret->count == 0)
-		return REASON_SIGNATURE;
-	return ret->count < ret->threshold ? REASON_THRESHOLD : REASON_NONE;
-}
-
-static int report_threshold(enum reason why, enum doc_role role,
-			    const char *type, const struct trust_result *t,
-			    struct err *e)
-{
-	const char *name = doc_role_name(role);
-
-	switch (why) {
-	case REASON_NONE:
-		return 0;
-	case REASON_UNKNOWN_KEY:
-		return err_reason(e, why,
-				  "%s: no signature is by a key of role '%s'",
-				  type, name);
-	case REASON_SIGNATURE:
-		return err_reason(e, why,
-				  "%s: no signature by a key of role '%s' "
-				  "verifies",
-				  type, name);
-	default:
-		return err_reason(e, why,
-				  "%s: %u of %u keys of role '%s' signed", type,
-				  t->count, t->threshold, name);
-	}
-}
-
-int trust_check_role(const struct doc_root *root, enum doc_role role,
-		     const struct envelope *env, struct trust_result *ret,
-		     struct err *e)
-{
-	struct signature_tally t =
-		verify_signatures(root, root->role[role].members, env);
-	struct trust_result result;
-	enum reason why = check_threshold(root, role, &t, &result);
-
-	if (ret)
-		*ret = result;
-	return report_threshold(why, role, env->type, &result, e);
-}
-
-/* How near a role's threshold one came: the nearest role is reported. */
-static unsigned int rank_trust_reason(enum reason why)
-{
-	switch (why) {
-	case REASON_NONE:
-		return 3;
-	case REASON_THRESHOLD:
-		return 2;
-	case REASON_SIGNATURE:
-		return 1;
-	default:
-		return 0;
-	}
-}
-
-/* trust_check(), which hands on what it verified. */
-static int check_any_role(const struct doc_root *root,
-			  const struct envelope *env,
-			  struct signature_tally *ret_tally,
-			  struct trust_result *ret, struct err *e)
-{
-	unsigned int roles = get_signing_roles(env->type);
-	enum reason best = REASON_UNKNOWN_KEY;
-	enum doc_role best_role = DOC_ROLE_COUNT;
-	struct trust_result result = { 0 };
-	uint64_t members = 0;
-
-	if (!roles)
-		return err_reason(e, REASON_ENVELOPE,
-				  "envelope: payloadType '%s' is signed by no "
-				  "role",
-				  env->type);
-	for (unsigned int r = 0; r < DOC_ROLE_COUNT; r++)
-		if (roles & ROLE_BIT(r))
-			members |= root->role[r].members;
-	*ret_tally = verify_signatures(root, members, env);
-	for (unsigned int r = 0; r < DOC_ROLE_COUNT; r++) {
-		struct trust_result one;
-		enum reason why;
-
-		if (!(roles & ROLE_BIT(r)))
-			continue;
-		why = check_threshold(root, r, ret_tally, &one);
-		if (best_role != DOC_ROLE_COUNT &&
-		    rank_trust_reason(why) <= rank_trust_reason(best))
-			continue;
-		best = why;
-		best_role = r;
-		result = one;
-	}
-	if (ret)
-		*ret = result;
-	return report_threshold(best, best_role, env->type, &result, e);
-}
-
-int trust_check(const struct doc_root *root, const struct envelope *env,
-		struct trust_result *ret, struct err *e)
-{
-	struct signature_tally t;
-
-	if (ret)
-		memset(ret, 0, sizeof(*ret));
-	return check_any_role(root, env, &t, ret, e);
-}
 
 static int check_same_org(const struct doc_root *root, const struct doc *doc,
 			  struct err *e)
@@ -213,18 +20,14 @@ static int check_same_org(const struct doc_root *root, const struct doc *doc,
 }
 
 int trust_open(const struct doc_root *root, const struct envelope *env,
-	       struct doc **ret, struct trust_result *ret_signers,
+	       struct doc **ret, struct threshold_result *ret_signers,
 	       struct err *e)
 {
 	enum doc_type type = doc_type_from_payload_type(env->type);
 	AUTO(doc_freep) struct doc *doc = NULL;
-	struct trust_result result = { 0 };
-	struct signature_tally t;
-	int r;
+	struct threshold_tally t;
+	int r = threshold_check(root, env, &t, ret_signers, e);
 
-	r = check_any_role(root, env, &t, &result, e);
-	if (ret_signers)
-		*ret_signers = result;
 	if (r < 0)
 		return r;
 	if (type == DOC_NONE)
@@ -244,11 +47,8 @@ int trust_open(const struct doc_root *root, const struct envelope *env,
 	if (type == DOC_COMMAND) {
 		enum doc_role role =
 			doc_action_role(doc_as_command(doc)->action);
-		enum reason why = check_threshold(root, role, &t, &result);
 
-		if (ret_signers)
-			*ret_signers = result;
-		r = report_threshold(why, role, env->type, &result, e);
+		r = threshold_check_tally(root, role, env, &t, ret_signers, e);
 		if (r < 0)
 			return r;
 	}
@@ -279,20 +79,20 @@ int trust_open_pinned_root(const struct envelope *env,
 	r = parse_root_document(env, &doc, e);
 	if (r < 0)
 		return r;
-	r = trust_check_role(doc_as_root(doc), DOC_ROLE_ROOT, env, NULL, e);
+	r = threshold_check_role(doc_as_root(doc), DOC_ROLE_ROOT, env, NULL, e);
 	if (r < 0)
 		return r;
 	*ret = steal(doc);
 	return 0;
 }
 
-/* trust_check_role() for a step of the chain: its text, but one reason. */
+/* threshold_check_role() for a step of the chain: its text, but one reason. */
 static int check_root_step(const struct doc_root *root, const char *which,
 			   const struct envelope *env, struct err *e)
 {
-	struct trust_result t;
+	struct threshold_result t;
 
-	if (trust_check_role(root, DOC_ROLE_ROOT, env, &t, e) == 0)
+	if (threshold_check_role(root, DOC_ROLE_ROOT, env, &t, e) == 0)
 		return 0;
 	return err_reason(e, REASON_ROOT_CHAIN,
 			  "root: %u of %u root keys of the %s root, version "
@@ -326,21 +126,4 @@ int trust_open_next_root(const struct doc_root *held,
 		return r;
 	*ret = steal(doc);
 	return 0;
-}
-
-void trust_names(const struct doc_root *root, uint64_t signers, char *ret,
-		 size_t size)
-{
-	size_t used = 0;
-
-	ret[0] = '\0';
-	for (unsigned int i = 0; i < root->n_keys && used < size; i++) {
-		int n;
-
-		if (!(signers >> i & 1))
-			continue;
-		n = snprintf(ret + used, size - used, "%s%s", used ? ", " : "",
-			     root->key[i].name);
-		used += n > 0 ? (size_t)n : 0;
-	}
 }

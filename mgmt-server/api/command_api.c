@@ -155,7 +155,7 @@ int command_api_show(struct request *rq, struct err *e)
 struct new_command {
 	struct envelope *env;
 	struct doc *doc;
-	struct trust_result trust;
+	struct threshold_result trust;
 	const char *device, *epoch, *vp, *group, *action;
 	int64_t ttl;
 	bool valid, known;

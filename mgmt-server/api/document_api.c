@@ -104,7 +104,7 @@ static int parse_document_type(const struct request *rq,
 struct submission {
 	struct envelope *env;
 	struct doc *doc;
-	struct trust_result trust;
+	struct threshold_result trust;
 	bool known, valid;
 };
 

@@ -10,7 +10,7 @@
 #include "lib/clock.h"
 #include "lib/db.h"
 #include "lib/document/envelope.h"
-#include "lib/document/trust.h"
+#include "lib/document/threshold.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "mgmt-server/api/handlers.h"
@@ -76,7 +76,7 @@ static int add_draft_document(struct plan *w, json_t *j, struct err *e)
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	const struct doc_root *root = server_get_root(w->rq->server);
 	auto_free char *text = json_text(j);
-	struct trust_result tr = { 0 };
+	struct threshold_result tr = { 0 };
 	char sha256[ENCODING_DIGEST_SIZE];
 	struct doc *d = NULL;
 	enum doc_type type;
@@ -98,7 +98,7 @@ static int add_draft_document(struct plan *w, json_t *j, struct err *e)
 	if (r < 0)
 		return r;
 	w->draft[w->drafts.n++] = d;
-	valid = root && trust_check(root, env, &tr, &why) == 0;
+	valid = root && threshold_check(root, env, NULL, &tr, &why) == 0;
 	encoding_format_digest(env->digest, sha256);
 	json_array_append_new(
 		w->documents,

@@ -137,13 +137,13 @@ static int check_next_root(struct server *s, struct next_root *n, struct err *e)
 				  "root version %u: the next one is %u",
 				  mine->head.version, want);
 	if (!n->valid && env->n_signatures > 0) {
-		struct trust_result a = { 0 }, b = { 0 };
+		struct threshold_result a = { 0 }, b = { 0 };
 		struct err old_why;
 
-		trust_check_role(mine, DOC_ROLE_ROOT, env, &a, e);
+		threshold_check_role(mine, DOC_ROLE_ROOT, env, &a, e);
 		if (held)
-			trust_check_role(held, DOC_ROLE_ROOT, env, &b,
-					 &old_why);
+			threshold_check_role(held, DOC_ROLE_ROOT, env, &b,
+					     &old_why);
 		if (a.count + b.count == 0)
 			return err_reason(e, REASON_UNKNOWN_KEY,
 					  "no signature by a root key of the "

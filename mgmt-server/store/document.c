@@ -287,7 +287,7 @@ static int revalidate_document(struct db *db, const struct doc_root *root,
 			       struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
-	struct trust_result tr = { 0 };
+	struct threshold_result tr = { 0 };
 	auto_json json_t *signers = NULL;
 	auto_free char *names = NULL;
 	struct err why;
@@ -296,7 +296,7 @@ static int revalidate_document(struct db *db, const struct doc_root *root,
 
 	if (r < 0)
 		return r;
-	valid = trust_check(root, env, &tr, &why) == 0;
+	valid = threshold_check(root, env, NULL, &tr, &why) == 0;
 	signers = document_list_signers(root, env);
 	names = json_text(signers);
 	return db_run(db, e,

@@ -4,7 +4,7 @@
 #include "lib/auto.h"
 #include "lib/class.h"
 #include "lib/document/envelope.h"
-#include "lib/document/trust.h"
+#include "lib/document/threshold.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/json.h"
@@ -24,17 +24,17 @@ static void list_policy_signers(const struct evaluate_facts *f,
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	auto_free char *text = NULL;
-	struct trust_result t = { 0 };
+	struct threshold_result t = { 0 };
 	struct err ignored;
 
 	*ret = '\0';
 	if (store_get_document(f->store, d->head.digest, &text, &ignored) < 0 ||
 	    envelope_parse(text, strlen(text), &env, &ignored) < 0)
 		return;
-	trust_check_role(document_state_get_root(f->state), DOC_ROLE_POLICY,
-			 env, &t, &ignored);
-	trust_names(document_state_get_root(f->state), t.signers, ret,
-		    NAMES_SIZE);
+	threshold_check_role(document_state_get_root(f->state), DOC_ROLE_POLICY,
+			     env, &t, &ignored);
+	threshold_names(document_state_get_root(f->state), t.signers, ret,
+			NAMES_SIZE);
 }
 
 /* "mon tue 08:00-18:00; sat 10:00-12:00" */

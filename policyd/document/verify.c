@@ -44,8 +44,8 @@ static int open_signed_document(struct verify *v, struct err *e)
 
 static int open_signed_snapshot(struct verify *v, struct err *e)
 {
-	int r = trust_check_role(v->facts->root, DOC_ROLE_DIRECTOR, v->env,
-				 NULL, e);
+	int r = threshold_check_role(v->facts->root, DOC_ROLE_DIRECTOR, v->env,
+				     NULL, e);
 
 	if (r == 0)
 		r = snapshot_parse(v->env->payload, v->env->payload_len,
@@ -76,7 +76,8 @@ static int open_next_root(struct verify *v, struct err *e)
 	}
 	r = trust_open_next_root(held, v->env, &v->doc, e);
 	if (r == 0 || e->reason != REASON_ROOT_CHAIN ||
-	    trust_check_role(held, DOC_ROLE_ROOT, v->env, NULL, &other) < 0 ||
+	    threshold_check_role(held, DOC_ROLE_ROOT, v->env, NULL, &other) <
+		    0 ||
 	    doc_parse(DOC_ROOT, v->env->payload, v->env->payload_len, &d,
 		      &other) < 0)
 		return r;
@@ -401,8 +402,8 @@ int verify_protection(const struct verify_facts *f,
 	if (!held->is_protected || strcmp(f->window, held->head.id) == 0)
 		return 0;
 	if (env && (has_valid_proof(held, env) ||
-		    trust_check_role(f->root, DOC_ROLE_ROOT, env, NULL,
-				     &ignored) == 0))
+		    threshold_check_role(f->root, DOC_ROLE_ROOT, env, NULL,
+					 &ignored) == 0))
 		return 0;
 	return err_reason(e, REASON_PASSWORD,
 			  "%s is protected, and its password was not proved",

@@ -135,7 +135,7 @@ START_TEST(threshold_counts_keys_of_the_role)
 	struct envelope *env = sign(ENVELOPE_TYPE_XML("group"), GROUP("acme"),
 				    policies[_i].signers);
 	AUTO(doc_freep) struct doc *doc = NULL;
-	struct trust_result t;
+	struct threshold_result t;
 	char names[64];
 	int r;
 
@@ -144,7 +144,7 @@ START_TEST(threshold_counts_keys_of_the_role)
 	ck_assert_int_eq(e.reason, policies[_i].want);
 	ck_assert_int_eq(r, -reason_errno(policies[_i].want));
 	ck_assert(!doc == (r < 0));
-	trust_names(doc_as_root(root), t.signers, names, sizeof(names));
+	threshold_names(doc_as_root(root), t.signers, names, sizeof(names));
 	ck_assert_str_eq(names, policies[_i].names);
 	ck_assert_uint_eq(t.threshold, 2);
 }
@@ -155,11 +155,11 @@ START_TEST(key_counts_once)
 	AUTO(envelope_freep)
 	struct envelope *env =
 		sign(ENVELOPE_TYPE_XML("group"), GROUP("acme"), "a");
-	struct trust_result t;
+	struct threshold_result t;
 
 	while (env->n_signatures < ENVELOPE_SIGNATURES_MAX)
 		env->signature[env->n_signatures++] = env->signature[0];
-	ck_assert_int_eq(trust_check(doc_as_root(root), env, &t, &e),
+	ck_assert_int_eq(threshold_check(doc_as_root(root), env, NULL, &t, &e),
 			 -EKEYREJECTED);
 	ck_assert_int_eq(e.reason, REASON_THRESHOLD);
 	ck_assert_uint_eq(t.count, 1);
@@ -177,8 +177,9 @@ START_TEST(right_signature_counts_behind_a_wrong_one)
 	env->signature[2] = env->signature[0];
 	env->signature[0].sig[env->signature[0].sig_len - 1] ^= 1;
 	env->n_signatures = 3;
-	ck_assert_msg(trust_check(doc_as_root(root), env, NULL, &e) == 0, "%s",
-		      e.text);
+	ck_assert_msg(threshold_check(doc_as_root(root), env, NULL, NULL, &e) ==
+			      0,
+		      "%s", e.text);
 }
 END_TEST
 
@@ -198,12 +199,15 @@ START_TEST(signature_holds_for_its_document_type_and_key)
 	other->n_signatures = type->n_signatures = 2;
 	memcpy(other->signature, group->signature, sizeof(group->signature));
 	memcpy(type->signature, group->signature, sizeof(group->signature));
-	ck_assert_int_lt(trust_check(doc_as_root(root), other, NULL, &e), 0);
+	ck_assert_int_lt(
+		threshold_check(doc_as_root(root), other, NULL, NULL, &e), 0);
 	ck_assert_int_eq(e.reason, REASON_SIGNATURE);
-	ck_assert_int_lt(trust_check(doc_as_root(root), type, NULL, &e), 0);
+	ck_assert_int_lt(
+		threshold_check(doc_as_root(root), type, NULL, NULL, &e), 0);
 	ck_assert_int_eq(e.reason, REASON_SIGNATURE);
 	memcpy(group->signature[1].keyid, key_id(key_of('c')), KEY_ID_SIZE);
-	ck_assert_int_lt(trust_check(doc_as_root(root), group, NULL, &e), 0);
+	ck_assert_int_lt(
+		threshold_check(doc_as_root(root), group, NULL, NULL, &e), 0);
 	ck_assert_int_eq(e.reason, REASON_THRESHOLD);
 }
 END_TEST
@@ -239,7 +243,7 @@ START_TEST(action_demands_its_own_role)
 			  commands[_i].action),
 		commands[_i].signers);
 	AUTO(doc_freep) struct doc *doc = NULL;
-	struct trust_result t;
+	struct threshold_result t;
 
 	e.reason = REASON_NONE;
 	trust_open(doc_as_root(root), env, &doc, &t, &e);
@@ -269,17 +273,23 @@ START_TEST(roles_are_kept_apart)
 		sign("application/vnd.cells.group+json", "{}", "abcd");
 	struct doc *doc;
 
-	ck_assert_int_lt(trust_check(doc_as_root(root), snapshot, NULL, &e), 0);
+	ck_assert_int_lt(
+		threshold_check(doc_as_root(root), snapshot, NULL, NULL, &e),
+		0);
 	ck_assert_int_eq(e.reason, REASON_UNKNOWN_KEY);
-	ck_assert_int_eq(trust_check(doc_as_root(root), by_d, NULL, &e), 0);
+	ck_assert_int_eq(
+		threshold_check(doc_as_root(root), by_d, NULL, NULL, &e), 0);
 	ck_assert_int_lt(trust_open(doc_as_root(root), by_d, &doc, NULL, &e),
 			 0);
 	ck_assert_int_eq(e.reason, REASON_ENVELOPE);
-	ck_assert_int_lt(trust_check(doc_as_root(root), image, NULL, &e), 0);
+	ck_assert_int_lt(
+		threshold_check(doc_as_root(root), image, NULL, NULL, &e), 0);
 	ck_assert_int_eq(e.reason, REASON_UNKNOWN_KEY);
-	ck_assert_int_lt(trust_check(doc_as_root(root), receipt, NULL, &e), 0);
+	ck_assert_int_lt(
+		threshold_check(doc_as_root(root), receipt, NULL, NULL, &e), 0);
 	ck_assert_int_eq(e.reason, REASON_ENVELOPE);
-	ck_assert_int_lt(trust_check(doc_as_root(root), odd, NULL, &e), 0);
+	ck_assert_int_lt(
+		threshold_check(doc_as_root(root), odd, NULL, NULL, &e), 0);
 	ck_assert_int_eq(e.reason, REASON_ENVELOPE);
 }
 END_TEST
@@ -294,7 +304,8 @@ START_TEST(role_that_the_root_lacks_is_nobodys)
 		sign(ENVELOPE_TYPE_XML("group"), GROUP("acme"), "abc");
 
 	ck_assert_int_eq(doc_parse(DOC_ROOT, xml, strlen(xml), &bare, &e), 0);
-	ck_assert_int_lt(trust_check(doc_as_root(bare), env, NULL, &e), 0);
+	ck_assert_int_lt(
+		threshold_check(doc_as_root(bare), env, NULL, NULL, &e), 0);
 	ck_assert_int_eq(e.reason, REASON_UNKNOWN_KEY);
 }
 END_TEST
@@ -419,9 +430,9 @@ START_TEST(names_fit_their_room)
 {
 	char names[5];
 
-	trust_names(doc_as_root(root), 7, names, sizeof(names));
+	threshold_names(doc_as_root(root), 7, names, sizeof(names));
 	ck_assert_str_eq(names, "a, b");
-	trust_names(doc_as_root(root), 0, names, sizeof(names));
+	threshold_names(doc_as_root(root), 0, names, sizeof(names));
 	ck_assert_str_eq(names, "");
 }
 END_TEST
