@@ -9,7 +9,6 @@
 #include "agent/session.h"
 #include "agent/transport.h"
 #include "lib/auto.h"
-#include "lib/bus.h"
 #include "lib/chunk.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -520,22 +519,6 @@ static int open_event_loop(struct agent *a, struct err *e)
 	return r < 0 ? err_sys(e, -r, "event loop") : 0;
 }
 
-static int open_system_bus(struct agent *a, struct err *e)
-{
-	int r;
-
-	bus_limit_memory();
-	r = bus_open(&a->bus, e);
-	if (r < 0)
-		return r;
-	r = sd_bus_set_exit_on_disconnect(a->bus, true);
-	if (r >= 0)
-		r = sd_bus_attach_event(a->bus, a->event, 0);
-	if (r < 0)
-		return err_sys(e, -r, "system bus");
-	return policyd_client_new(a->bus, &link_ops, a, &a->policyd, e);
-}
-
 static int open_chunk_fetch(struct agent *a, struct err *e)
 {
 	static const struct chunk_download_ops ops = {
@@ -578,7 +561,7 @@ int agent_new(const struct agent_config *conf, struct agent **ret,
 	if (r == 0)
 		r = open_chunk_fetch(a, e);
 	if (r == 0)
-		r = open_system_bus(a, e);
+		r = policyd_client_new(a->event, &link_ops, a, &a->policyd, e);
 	if (r < 0)
 		return r;
 	*ret = steal(a);
@@ -601,7 +584,6 @@ void agent_free(struct agent *a)
 	transport_free(a->transport);
 	sd_event_source_disable_unref(a->reconnect);
 	sd_event_source_disable_unref(a->tick);
-	sd_bus_flush_close_unref(a->bus);
 	sd_event_unref(a->event);
 	identity_free(a->id);
 	json_decref(a->inventory);

@@ -455,7 +455,22 @@ static int subscribe_to_policyd(struct policyd_client *l, struct err *e)
 	return 0;
 }
 
-int policyd_client_new(sd_bus *bus, const struct policyd_client_ops *ops,
+static int open_system_bus(struct policyd_client *l, sd_event *event,
+			   struct err *e)
+{
+	int r;
+
+	bus_limit_memory();
+	r = bus_open(&l->bus, e);
+	if (r < 0)
+		return r;
+	r = sd_bus_set_exit_on_disconnect(l->bus, true);
+	if (r >= 0)
+		r = sd_bus_attach_event(l->bus, event, 0);
+	return r < 0 ? err_sys(e, -r, "system bus") : 0;
+}
+
+int policyd_client_new(sd_event *event, const struct policyd_client_ops *ops,
 		       void *user, struct policyd_client **ret, struct err *e)
 {
 	AUTO(policyd_client_freep)
@@ -465,10 +480,11 @@ int policyd_client_new(sd_bus *bus, const struct policyd_client_ops *ops,
 	if (!l)
 		return err_oom(e, "bus");
 	LIST_INIT(&l->calls);
-	l->bus = sd_bus_ref(bus);
 	l->ops = *ops;
 	l->user = user;
-	r = subscribe_to_policyd(l, e);
+	r = open_system_bus(l, event, e);
+	if (r == 0)
+		r = subscribe_to_policyd(l, e);
 	if (r < 0)
 		return r;
 	*ret = l;
@@ -485,6 +501,6 @@ void policyd_client_free(struct policyd_client *l)
 	cancel_all_calls(l);
 	sd_bus_slot_unref(l->pending);
 	sd_bus_slot_unref(l->owner);
-	sd_bus_unref(l->bus);
+	sd_bus_flush_close_unref(l->bus);
 	free(l);
 }

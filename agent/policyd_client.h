@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's calls to cells-policyd (schema/dbus/org.cells.Policy1.xml), none
- * of which waits: each answer comes as a callback from the event loop.
+ * The agent's connection to the system bus, and its calls to cells-policyd
+ * (schema/dbus/org.cells.Policy1.xml), none of which waits: each answer comes
+ * as a callback from the event loop.
  */
 #ifndef AGENT_POLICYD_CLIENT_H
 #define AGENT_POLICYD_CLIENT_H
@@ -9,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
 
 #include "agent/protocol.h"
 
@@ -48,9 +49,14 @@ struct policyd_client_ops {
 	void (*failed)(void *user, const struct err *e, bool lost);
 };
 
-/* `present` comes at once, from within, if cells-policyd is there. */
-int policyd_client_new(sd_bus *bus, const struct policyd_client_ops *ops,
+/*
+ * Connects to the system bus; the event loop exits with an error when that is
+ * gone. `present` comes at once, from within, if cells-policyd is there. Sets
+ * malloc for the whole process (bus_limit_memory).
+ */
+int policyd_client_new(sd_event *event, const struct policyd_client_ops *ops,
 		       void *user, struct policyd_client **ret, struct err *e);
+/* Writes out what was sent, and disconnects. */
 void policyd_client_free(struct policyd_client *l);
 
 /* A connection ended: what was asked for it is answered to nobody. */

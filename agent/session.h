@@ -20,7 +20,6 @@ enum { FOR_CONNECT = 1, FOR_HELLO = 2, FOR_REPORT = 4 };
 struct agent {
 	const struct agent_config *conf;
 	sd_event *event;
-	sd_bus *bus;
 	sd_event_source *reconnect, *tick;
 	struct identity *id;
 	struct transport *transport;
