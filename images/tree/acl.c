@@ -8,8 +8,6 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <endian.h>
 #include <errno.h>
 #include <linux/posix_acl.h>
@@ -17,27 +15,10 @@
 #include <search.h>
 #include <string.h>
 
-#define ENTRIES_MAX 1024
-
-static const struct {
-	int archive;
-	uint16_t kernel;
-} tags[] = {
-	{ ARCHIVE_ENTRY_ACL_USER_OBJ, ACL_USER_OBJ },
-	{ ARCHIVE_ENTRY_ACL_USER, ACL_USER },
-	{ ARCHIVE_ENTRY_ACL_GROUP_OBJ, ACL_GROUP_OBJ },
-	{ ARCHIVE_ENTRY_ACL_GROUP, ACL_GROUP },
-	{ ARCHIVE_ENTRY_ACL_MASK, ACL_MASK },
-	{ ARCHIVE_ENTRY_ACL_OTHER, ACL_OTHER },
+static const char *const xattrs[] = {
+	[ACL_OF_ACCESS] = "system.posix_acl_access",
+	[ACL_OF_DEFAULT] = "system.posix_acl_default",
 };
-
-static uint16_t get_kernel_acl_tag(int archive)
-{
-	for (unsigned int i = 0; i < ARRAY_SIZE(tags); i++)
-		if (tags[i].archive == archive)
-			return tags[i].kernel;
-	return 0;
-}
 
 /* The kernel wants them by tag, then by id. */
 static int compare_acl_entries(const void *a, const void *b)
@@ -116,39 +97,34 @@ static int remove_deferred_acl(struct acl_deferred *w, const struct tree *t,
 	return 0;
 }
 
-/* Reads the entries. *ret_waits: one of them has a name. */
-static int read_acl_entries(struct archive_entry *ae, int kind, int count,
+/* Copies the entries. *ret_waits: one of them has a name. */
+static int copy_acl_entries(const struct acl_entry *entries, size_t n,
 			    struct acl_unresolved *a, bool *ret_waits,
 			    struct err *e)
 {
-	int type, permset, tag, id;
-	const char *who;
-
 	*ret_waits = false;
-	while (a->n < (size_t)count &&
-	       archive_entry_acl_next(ae, kind, &type, &permset, &tag, &id,
-				      &who) == ARCHIVE_OK) {
-		bool named = tag == ARCHIVE_ENTRY_ACL_USER ||
-			     tag == ARCHIVE_ENTRY_ACL_GROUP;
+	for (; a->n < n; a->n++) {
+		const struct acl_entry *in = &entries[a->n];
+		bool named = in->tag == ACL_USER || in->tag == ACL_GROUP;
 		struct posix_acl_xattr_entry *out = &a->entry[a->n].acl;
 		uint64_t number;
 
-		out->e_tag = htole16(get_kernel_acl_tag(tag));
-		out->e_perm = htole16((uint16_t)(permset & 7));
-		out->e_id = htole32(named ? (uint32_t)id
+		out->e_tag = htole16(in->tag);
+		out->e_perm = htole16(in->permissions);
+		out->e_id = htole32(named ? (uint32_t)in->id
 					  : (uint32_t)ACL_UNDEFINED_ID);
-		if (named && who && *who &&
-		    encoding_parse_number(who, UINT32_MAX - 1, &number) < 0) {
-			a->entry[a->n].name = strdup(who);
+		if (named && in->name && *in->name &&
+		    encoding_parse_number(in->name, UINT32_MAX - 1, &number) <
+			    0) {
+			a->entry[a->n].name = strdup(in->name);
 			if (!a->entry[a->n].name)
 				return err_oom(e, "read an ACL");
 			*ret_waits = true;
-		} else if (named && id < 0) {
+		} else if (named && in->id < 0) {
 			return err_set(e, EINVAL,
 				       "its ACL names somebody without a name "
 				       "or number");
 		}
-		a->n++;
 	}
 	return 0;
 }
@@ -174,10 +150,10 @@ static int encode_acl_xattr(const struct acl_unresolved *a, void **ret,
 	return 0;
 }
 
-static int apply_acl_type(struct archive_entry *ae, int kind, const char *xattr,
-			  struct tree *t, struct acl_deferred *w, struct err *e)
+int acl_apply(enum acl_kind kind, const struct acl_entry *entries, size_t n,
+	      struct tree *t, struct acl_deferred *w, struct err *e)
 {
-	int count = archive_entry_acl_reset(ae, kind);
+	const char *xattr = xattrs[kind];
 	AUTO(unresolved_acl_freep) struct acl_unresolved *a = NULL;
 	auto_free void *acl = NULL;
 	bool waits = false;
@@ -185,16 +161,13 @@ static int apply_acl_type(struct archive_entry *ae, int kind, const char *xattr,
 	int r = remove_deferred_acl(w, t, xattr, e);
 
 	/* The three plain entries alone say no more than the mode. */
-	if (r < 0 || count <= 0 ||
-	    (kind == ARCHIVE_ENTRY_ACL_TYPE_ACCESS && count <= 3))
+	if (r < 0 || n == 0 || (kind == ACL_OF_ACCESS && n <= 3))
 		return r;
-	if (count > ENTRIES_MAX)
-		return err_set(e, E2BIG, "an ACL of %d entries", count);
-	a = calloc(1, sizeof(*a) + (size_t)count * sizeof(a->entry[0]));
+	a = calloc(1, sizeof(*a) + n * sizeof(a->entry[0]));
 	if (!a)
 		return err_oom(e, "read an ACL");
 	a->xattr = xattr;
-	r = read_acl_entries(ae, kind, count, a, &waits, e);
+	r = copy_acl_entries(entries, n, a, &waits, e);
 	if (r == 0 && waits) {
 		r = tree_place_new(t, &a->place, e);
 		if (r == 0 && !tsearch(a, &w->root, compare_acl_places))
@@ -206,19 +179,6 @@ static int apply_acl_type(struct archive_entry *ae, int kind, const char *xattr,
 	if (r == 0)
 		r = encode_acl_xattr(a, &acl, &len, e);
 	return r < 0 ? r : tree_set_xattr(t, xattr, acl, len, e);
-}
-
-int acl_apply_entry(struct archive_entry *ae, struct tree *t,
-		    struct acl_deferred *w, struct err *e)
-{
-	int r;
-
-	r = apply_acl_type(ae, ARCHIVE_ENTRY_ACL_TYPE_ACCESS,
-			   "system.posix_acl_access", t, w, e);
-	if (r == 0)
-		r = apply_acl_type(ae, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT,
-				   "system.posix_acl_default", t, w, e);
-	return r;
 }
 
 static int resolve_acl_name(struct acl_unresolved *a, size_t i,

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/posix_acl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -216,14 +217,61 @@ static int copy_entry_content(struct unpack *u, struct archive *a,
 	return 0;
 }
 
+static const struct {
+	int archive;
+	uint16_t kernel;
+} acl_tags[] = {
+	{ ARCHIVE_ENTRY_ACL_USER_OBJ, ACL_USER_OBJ },
+	{ ARCHIVE_ENTRY_ACL_USER, ACL_USER },
+	{ ARCHIVE_ENTRY_ACL_GROUP_OBJ, ACL_GROUP_OBJ },
+	{ ARCHIVE_ENTRY_ACL_GROUP, ACL_GROUP },
+	{ ARCHIVE_ENTRY_ACL_MASK, ACL_MASK },
+	{ ARCHIVE_ENTRY_ACL_OTHER, ACL_OTHER },
+};
+
+static uint16_t get_kernel_acl_tag(int archive)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(acl_tags); i++)
+		if (acl_tags[i].archive == archive)
+			return acl_tags[i].kernel;
+	return 0;
+}
+
+static int copy_entry_acl(struct unpack *u, struct archive_entry *ae, int type,
+			  enum acl_kind kind, struct tree *t, struct err *e)
+{
+	struct acl_entry entries[ACL_ENTRIES_MAX];
+	int count = archive_entry_acl_reset(ae, type);
+	int their_type, permset, tag, id;
+	const char *name;
+	size_t n = 0;
+
+	if (count > ACL_ENTRIES_MAX)
+		return err_set(e, E2BIG, "an ACL of %d entries", count);
+	while ((int)n < count &&
+	       archive_entry_acl_next(ae, type, &their_type, &permset, &tag,
+				      &id, &name) == ARCHIVE_OK)
+		entries[n++] = (struct acl_entry){
+			.tag = get_kernel_acl_tag(tag),
+			.permissions = (uint16_t)(permset & 7),
+			.id = id,
+			.name = name,
+		};
+	return acl_apply(kind, entries, n, t, &u->acls, e);
+}
+
 static int copy_entry_xattrs(struct unpack *u, struct archive_entry *ae,
 			     struct tree *t, struct err *e)
 {
 	const char *name;
 	const void *value;
 	size_t len;
-	int r = acl_apply_entry(ae, t, &u->acls, e);
+	int r = copy_entry_acl(u, ae, ARCHIVE_ENTRY_ACL_TYPE_ACCESS,
+			       ACL_OF_ACCESS, t, e);
 
+	if (r == 0)
+		r = copy_entry_acl(u, ae, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT,
+				   ACL_OF_DEFAULT, t, e);
 	archive_entry_xattr_reset(ae);
 	while (r == 0 &&
 	       archive_entry_xattr_next(ae, &name, &value, &len) == ARCHIVE_OK)
