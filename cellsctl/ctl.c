@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsctl/ctl.h"
 
+#include "cellsctl/daemon_client.h"
 #include "lib/auto.h"
-#include "lib/bus.h"
 
 enum { TAKES_FORMAT = 1, TAKES_YES = 2, TAKES_STDIN = 4 };
 
@@ -54,11 +54,11 @@ static const struct verb_option options[] = {
 	{ 0, { NULL } },
 };
 
-static int open_ctl_bus(void *context, struct err *e)
+static int connect_to_daemons(void *context, struct err *e)
 {
 	struct ctl *c = context;
 
-	return bus_open(&c->bus, e);
+	return daemon_client_new(&c->daemons, e);
 }
 
 int ctl_main(int argc, char **argv)
@@ -68,11 +68,11 @@ int ctl_main(int argc, char **argv)
 		.summary = "Sees and steers the virtual phones of this device.",
 		.groups = groups,
 		.options = options,
-		.open = open_ctl_bus,
+		.open = connect_to_daemons,
 	};
 	struct ctl c = { 0 };
 	int r = verb_main(&program, &c, argc, argv);
 
-	bus_closep(&c.bus);
+	daemon_client_free(c.daemons);
 	return r;
 }

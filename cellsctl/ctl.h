@@ -4,28 +4,23 @@
 #define CELLSCTL_CTL_H
 
 #include <stdbool.h>
-#include <systemd/sd-bus.h>
 
-#include "lib/json.h"
 #include "lib/verb.h"
 
+struct daemon_client;
 struct err;
 
-/* The context of the verbs: options that several have, and the bus. */
+/* The context of the verbs: options that several have, and the daemons. */
 struct ctl {
 	bool json;
 	bool yes;
 	bool password_stdin;
-	sd_bus *bus;
+	struct daemon_client *daemons;
 };
 
 /* device_verbs.c: what cellsd answers */
 verb_fn ctl_list_vps, ctl_switch_vp, ctl_switch_next, ctl_switch_previous,
 	ctl_exec_program, ctl_open_console;
-/* What cellsd lists: "vps" and "generation". */
-int ctl_get_vp_list(struct ctl *c, json_t **ret, struct err *e);
-/* What the machine does not enforce: objects with what, why, remedy. */
-int ctl_get_unsupported(struct ctl *c, json_t **ret, struct err *e);
 /* policy_verbs.c: what cells-policyd answers */
 verb_fn ctl_show_status, ctl_explain_access, ctl_enroll_device,
 	ctl_reset_device, ctl_unlock_vp, ctl_unlock_config, ctl_set_passcode;

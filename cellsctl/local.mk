@@ -4,6 +4,7 @@ noinst_LIBRARIES += %D%/libcellsctl.a
 %C%_libcellsctl_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(JANSSON_CFLAGS)
 %C%_libcellsctl_a_SOURCES = \
 	%D%/ctl.c %D%/ctl.h \
+	%D%/daemon_client.c %D%/daemon_client.h \
 	%D%/device_verbs.c \
 	%D%/policy_verbs.c \
 	%D%/prompt.c %D%/prompt.h \

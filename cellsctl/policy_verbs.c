@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Verbs that cells-policyd answers: org.cells.Policy1. */
 #include "cellsctl/ctl.h"
+#include "cellsctl/daemon_client.h"
 #include "cellsctl/prompt.h"
 #include "lib/auto.h"
-#include "lib/bus.h"
 #include "lib/err.h"
 #include "lib/table.h"
 
@@ -11,58 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* An enrollment talks to the server; a reset wipes. */
-#define TIMEOUT_US (300 * UINT64_C(1000000))
-
-static int send_policy_call(struct ctl *c, sd_bus_message *m, const char *what,
-			    sd_bus_message **ret, struct err *e)
-{
-	return bus_send_call(c->bus, m, TIMEOUT_US, what, ret, e);
-}
-
-static int new_policy_call(struct ctl *c, const char *method,
-			   sd_bus_message **ret, struct err *e)
-{
-	return bus_new_call(c->bus, BUS_POLICY_NAME, BUS_POLICY_PATH, method,
-			    ret, e);
-}
-
-/* A call with text arguments (up to two) and one text in the answer. */
-static int call_policy_text(struct ctl *c, const char *method, const char *a,
-			    const char *b, sd_bus_message **ret,
-			    const char **ret_text, struct err *e)
-{
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	int r = new_policy_call(c, method, &m, e);
-
-	if (r < 0)
-		return r;
-	if (a)
-		r = sd_bus_message_append(m, "s", a);
-	if (r >= 0 && b)
-		r = sd_bus_message_append(m, "s", b);
-	if (r < 0)
-		return err_sys(e, -r, "call %s", method);
-	r = send_policy_call(c, m, method, ret, e);
-	if (r < 0)
-		return r;
-	r = sd_bus_message_read(*ret, "s", ret_text);
-	return r < 0 ? err_sys(e, -r, "read the answer of %s", method) : 0;
-}
-
-/* The same where the text is a JSON object; the caller owns *ret. */
-static int call_policy_json(struct ctl *c, const char *method, const char *a,
-			    const char *b, json_t **ret, struct err *e)
-{
-	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	const char *text;
-	int r = call_policy_text(c, method, a, b, &reply, &text, e);
-
-	if (r == 0)
-		r = json_parse(text, strlen(text), method, ret, e);
-	return r;
-}
 
 /* Where a VP's data is, how it is encrypted, who can open it; and whether its
  * programs may gain rights. */
@@ -110,7 +58,7 @@ static void add_vp_unsupported(struct ctl *c, json_t *status)
 	struct err e;
 	size_t i;
 
-	if (ctl_get_vp_list(c, &list, &e) == 0)
+	if (daemon_client_list_vps(c->daemons, &list, &e) == 0)
 		json_array_foreach (json_object_get(list, "vps"), i, vp) {
 			append_data_row(data, vp);
 			names = json_object_get(vp, "not-enforced");
@@ -131,7 +79,7 @@ static void add_device_unsupported(struct ctl *c, json_t *status)
 	json_t *rows = NULL;
 	struct err e;
 
-	if (ctl_get_unsupported(c, &rows, &e) == 0)
+	if (daemon_client_list_unsupported(c->daemons, &rows, &e) == 0)
 		json_object_set_new(status, "not_enforced_here", rows);
 }
 
@@ -201,7 +149,8 @@ int ctl_show_status(void *context, const void *opts, char **argv, struct err *e)
 		{},
 	};
 	auto_json json_t *j = NULL;
-	int r = call_policy_json(c, "Status", NULL, NULL, &j, e);
+	int r = daemon_client_get_policy_json(c->daemons, "Status", NULL, NULL,
+					      &j, e);
 
 	if (r < 0)
 		return r;
@@ -261,7 +210,8 @@ int ctl_explain_access(void *context, const void *opts, char **argv,
 		{ "SIGNED BY", "signers" }, {},
 	};
 	auto_json json_t *j = NULL;
-	int r = call_policy_json(c, "Explain", argv[0], argv[1], &j, e);
+	int r = daemon_client_get_policy_json(c->daemons, "Explain", argv[0],
+					      argv[1], &j, e);
 
 	if (r < 0)
 		return r;
@@ -285,10 +235,9 @@ int ctl_enroll_device(void *context, const void *opts, char **argv,
 		      struct err *e)
 {
 	struct ctl *c = context;
-	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	const char *device;
-	int r = call_policy_text(c, "Enroll", argv[0], NULL, &reply, &device,
-				 e);
+	auto_free char *device = NULL;
+	int r = daemon_client_get_policy_text(c->daemons, "Enroll", argv[0],
+					      NULL, &device, e);
 
 	if (r == 0)
 		printf("enrolled as %s\n", device);
@@ -299,7 +248,6 @@ int ctl_reset_device(void *context, const void *opts, char **argv,
 		     struct err *e)
 {
 	struct ctl *c = context;
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	int r = 0;
 
 	if (!c->yes)
@@ -307,32 +255,23 @@ int ctl_reset_device(void *context, const void *opts, char **argv,
 			"This wipes every VP and leaves the organisation.\n"
 			"Type \"reset\" to go on: ",
 			"reset", e);
-	if (r == 0)
-		r = new_policy_call(c, "Reset", &m, e);
-	return r == 0 ? send_policy_call(c, m, "reset", NULL, e) : r;
+	return r < 0 ? r : daemon_client_reset(c->daemons, e);
 }
 
 /* A call of (s name, ay secret). The secret is zeroed on the way out. */
 static int send_secret_call(struct ctl *c, const char *method, const char *name,
 			    const char *prompt, struct err *e)
 {
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	char secret[PROMPT_MAX];
-	size_t len;
-	int r = prompt_read_secret(prompt, c->password_stdin, secret, &len, e);
+	struct daemon_client_secret s = { secret, 0 };
+	int r = prompt_read_secret(prompt, c->password_stdin, secret, &s.len,
+				   e);
 
 	if (r == 0)
-		r = new_policy_call(c, method, &m, e);
-	if (r == 0) {
-		r = sd_bus_message_append(m, "s", name);
-		if (r >= 0)
-			r = sd_bus_message_append_array(m, 'y', secret, len);
-		r = r < 0 ? err_sys(e, -r, "call %s", method) : 0;
-	}
+		r = daemon_client_send_secrets(c->daemons, method, name, &s, 1,
+					       method, e);
 	explicit_bzero(secret, sizeof(secret));
-	if (r == 0)
-		r = sd_bus_message_sensitive(m);
-	return r >= 0 ? send_policy_call(c, m, method, NULL, e) : r;
+	return r;
 }
 
 int ctl_unlock_vp(void *context, const void *opts, char **argv, struct err *e)
@@ -385,23 +324,17 @@ int ctl_set_passcode(void *context, const void *opts, char **argv,
 		     struct err *e)
 {
 	struct ctl *c = context;
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	AUTO(passcodes_wipe) struct passcodes p = { 0 };
 	int r = read_passcodes(c, &p, e);
+	const struct daemon_client_secret secrets[] = {
+		{ p.old, p.old_len },
+		{ p.fresh, p.fresh_len },
+	};
 
-	if (r == 0)
-		r = new_policy_call(c, "SetPasscode", &m, e);
-	if (r < 0)
-		return r;
-	r = sd_bus_message_append(m, "s", argv[0]);
-	if (r >= 0)
-		r = sd_bus_message_append_array(m, 'y', p.old, p.old_len);
-	if (r >= 0)
-		r = sd_bus_message_append_array(m, 'y', p.fresh, p.fresh_len);
-	if (r >= 0)
-		r = sd_bus_message_sensitive(m);
-	return r < 0 ? err_sys(e, -r, "call SetPasscode")
-		     : send_policy_call(c, m, "set the passcode", NULL, e);
+	return r < 0 ? r
+		     : daemon_client_send_secrets(
+			       c->daemons, "SetPasscode", argv[0], secrets,
+			       ARRAY_SIZE(secrets), "set the passcode", e);
 }
 
 int ctl_unlock_config(void *context, const void *opts, char **argv,
