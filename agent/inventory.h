@@ -4,7 +4,7 @@
 #ifndef AGENT_INVENTORY_H
 #define AGENT_INVENTORY_H
 
-#include <jansson.h>
+#include "lib/json.h"
 
 /* {"hostname","kernel","machine","model","os"}; NULL: no memory. */
 json_t *inventory_new(void);

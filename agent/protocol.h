@@ -12,10 +12,11 @@
 #ifndef AGENT_PROTOCOL_H
 #define AGENT_PROTOCOL_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "lib/json.h"
 
 #define PROTOCOL_NAME "cells.v1"
 #define PROTOCOL_PATH "/v1/device"

@@ -10,8 +10,8 @@
 #include "agent/policyd_client.h"
 #include "agent/protocol.h"
 #include "agent/worker.h"
+#include "lib/json.h"
 
-#include <jansson.h>
 #include <systemd/sd-event.h>
 
 /* What an answer of Status is for. */

@@ -197,8 +197,9 @@ int adm_write_secret(const char *path, const char *line, struct err *e)
 
 void adm_print_json(const json_t *j)
 {
-	json_dumpf(j, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
-	putchar('\n');
+	auto_free char *text = json_text_indented(j, 2);
+
+	puts(text ? text : "");
 }
 
 int adm_print_rows(const struct adm *a, const struct table_column *columns,

@@ -130,9 +130,19 @@ int json_read_object(json_t *object, const struct json_member *table,
 	return 0;
 }
 
+json_t *json_from_text(const char *text)
+{
+	return json_loads(text, 0, NULL);
+}
+
 char *json_text(const json_t *j)
 {
 	return json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+}
+
+char *json_text_indented(const json_t *j, unsigned int indent)
+{
+	return json_dumps(j, JSON_INDENT(indent) | JSON_SORT_KEYS);
 }
 
 const char *json_get_string(const json_t *object, const char *name)

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON from outside, by jansson: strict, bounded, with one-line errors. */
+/*
+ * JSON by jansson: text becomes values and values become text here alone; what
+ * comes from outside strictly, within bounds, with one-line errors. Values are
+ * jansson's own, of which this header gives access to all.
+ */
 #ifndef LIB_JSON_H
 #define LIB_JSON_H
 
@@ -37,8 +41,14 @@ struct json_member {
 int json_read_object(json_t *object, const struct json_member *table,
 		     bool closed, const char *what, struct err *e);
 
+/* An array or object out of text of our own, such as a column of the database;
+ * NULL: the text is NULL or something else, or no memory. */
+json_t *json_from_text(const char *text);
+
 /* Compact, members sorted: the one spelling. Caller frees; NULL: no memory. */
 char *json_text(const json_t *j);
+/* The same for people, over several lines. */
+char *json_text_indented(const json_t *j, unsigned int indent);
 
 /* A member of an object, borrowed; "" and 0 where it has none of that type. */
 const char *json_get_string(const json_t *object, const char *name);

@@ -54,7 +54,7 @@ static int write_state_file(const struct adm *a, const char *name,
 int state_save(const struct adm *a, const char *name, const json_t *j,
 	       struct err *e)
 {
-	auto_free char *text = json_dumps(j, JSON_INDENT(1) | JSON_SORT_KEYS);
+	auto_free char *text = json_text_indented(j, 1);
 
 	if (!text)
 		return err_oom(e, name);

@@ -245,10 +245,11 @@ static int verb_receipt_verify(void *context, const void *opts, char **argv,
 static int save_receipt_file(const char *folder, const json_t *item,
 			     struct err *e)
 {
+	const json_t *envelope = json_object_get(item, "envelope");
 	auto_free char *path = NULL, *text = NULL;
 	const char *epoch = json_string_value(json_object_get(item, "epoch"));
 
-	text = json_dumps(json_object_get(item, "envelope"), JSON_COMPACT);
+	text = json_is_object(envelope) ? json_text(envelope) : NULL;
 	if (!text || !epoch || !encoding_is_valid_id(epoch))
 		return err_set(e, EBADMSG,
 			       "a receipt of the server's list has "

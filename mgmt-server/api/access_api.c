@@ -292,7 +292,7 @@ int access_api_list_vps(struct request *rq, struct err *e)
 			     rq->param[0]);
 	if (r < 0)
 		return r;
-	reported = json_loads(db_text(row, 0), 0, NULL);
+	reported = json_from_text(db_text(row, 0));
 	db_done(&row);
 	for (unsigned int i = 0; i < w->n_configs; i++) {
 		json_t *j = NULL;

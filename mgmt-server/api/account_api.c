@@ -114,7 +114,7 @@ static int verify_login_password(struct request *rq, const char *password,
 static int issue_login_token(struct request *rq, const struct account *a,
 			     int64_t ttl, struct err *e)
 {
-	auto_json json_t *groups = json_loads(a->groups, 0, NULL);
+	auto_json json_t *groups = json_from_text(a->groups);
 	int64_t expires = clock_wall() + ttl;
 	char token[65], id[17];
 	int r = db_run(rq->server->db, e,
@@ -172,7 +172,7 @@ static int build_user_json(struct request *rq, struct db_row *row, json_t **ret,
 {
 	*ret = json_pack("{s:s, s:s, s:o, s:o}", "name", db_text(row, 0),
 			 "role", db_text(row, 1), "groups",
-			 json_loads(db_text(row, 2), 0, NULL), "created",
+			 json_from_text(db_text(row, 2)), "created",
 			 request_optional_time(db_int(row, 3)));
 	return *ret ? 0 : err_oom(e, "list users");
 }

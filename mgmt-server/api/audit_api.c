@@ -21,7 +21,7 @@ static int build_entry_json(struct request *rq, struct db_row *row,
 			    json_t **ret, struct err *e)
 {
 	*ret = json_pack("{s:I, s:o, s:s}", "index", (json_int_t)db_int(row, 0),
-			 "entry", json_loads(db_text(row, 1), 0, NULL), "text",
+			 "entry", json_from_text(db_text(row, 1)), "text",
 			 db_text(row, 1));
 	return *ret ? 0 : err_oom(e, "list the audit");
 }
@@ -258,7 +258,7 @@ static void write_syslog_entry(FILE *f, json_t *j, const char *text)
 static void write_export_entry(FILE *f, unsigned int format, int64_t index,
 			       const char *text)
 {
-	auto_json json_t *j = format ? json_loads(text, 0, NULL) : NULL;
+	auto_json json_t *j = format ? json_from_text(text) : NULL;
 
 	if (format == 0)
 		fprintf(f, "%s\n", text);

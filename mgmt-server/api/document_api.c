@@ -230,7 +230,7 @@ static int build_document_json(struct request *rq, struct db_row *row,
 		db_text(row, 5), "issued",
 		request_optional_time(db_int(row, 6)), "expires",
 		request_optional_time(db_int(row, 7)), "signers",
-		json_loads(db_text(row, 8), 0, NULL), "threshold",
+		json_from_text(db_text(row, 8)), "threshold",
 		(json_int_t)db_int(row, 9), "size", (json_int_t)db_int(row, 10),
 		"submitted", request_optional_time(db_int(row, 11)), "by",
 		db_text(row, 12));

@@ -63,7 +63,7 @@ static int build_enrollment_json(struct request *rq, struct db_row *row,
 			 "uses", (json_int_t)uses, "used", (json_int_t)used,
 			 "state", state, "by", db_text(row, 8), "note",
 			 db_text(row, 9), "devices",
-			 json_loads(db_text(row, 10), 0, NULL));
+			 json_from_text(db_text(row, 10)));
 	return *ret ? 0 : err_oom(e, "list enrolments");
 }
 

@@ -54,7 +54,7 @@ static int build_group_json(struct request *rq, struct db_row *row,
 		db_text(row, 0), "version", (json_int_t)db_int(row, 1),
 		"sha256", db_text(row, 2), "expires",
 		request_optional_time(db_int(row, 3)), "signers",
-		json_loads(db_text(row, 4), 0, NULL), "devices",
+		json_from_text(db_text(row, 4)), "devices",
 		(json_int_t)db_int(row, 5), "compliant",
 		(json_int_t)db_int(row, 6), "names",
 		build_group_refs_json(doc_as_group(d)), "documents",
@@ -128,8 +128,8 @@ int group_api_show_snapshot(struct request *rq, struct err *e)
 		request_optional_time(db_int(row, 1)), "expires",
 		request_optional_time(db_int(row, 2)), "acknowledged",
 		db_int(row, 5) == 1, "documents",
-		json_loads(db_text(row, 3), 0, NULL), "envelope",
-		json_loads(db_text(row, 4), 0, NULL), "problem",
+		json_from_text(db_text(row, 3)), "envelope",
+		json_from_text(db_text(row, 4)), "problem",
 		request_optional_string(c->problem[0] ? c->problem : NULL));
 	db_done(&row);
 	return request_answer_json(rq, 200, j, e);

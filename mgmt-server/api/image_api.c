@@ -44,7 +44,7 @@ static int build_image_json(struct request *rq, struct db_row *row,
 			 "architecture", image->architecture, "size",
 			 (json_int_t)size, "complete", db_bool(row, 5),
 			 "layers", layers, "signers",
-			 json_loads(db_text(row, 6), 0, NULL));
+			 json_from_text(db_text(row, 6)));
 	return *ret ? 0 : err_oom(e, "list images");
 }
 

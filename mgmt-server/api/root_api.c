@@ -63,7 +63,7 @@ int root_api_list(struct request *rq, struct err *e)
 			return r;
 		r = 0; /* found: each root is */
 		request_set_member(j, "envelope",
-				   json_loads(db_text(row, 1), 0, NULL));
+				   json_from_text(db_text(row, 1)));
 		json_array_append_new(items, j);
 	}
 	rq->answer.etag[0] = '\0';

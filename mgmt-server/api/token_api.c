@@ -39,7 +39,7 @@ static int build_token_json(struct request *rq, struct db_row *row,
 			 db_text(row, 1), "name", db_text(row, 2), "user",
 			 request_optional_string(db_text_or_null(row, 3)),
 			 "role", db_text(row, 4), "groups",
-			 json_loads(db_text(row, 5), 0, NULL), "created",
+			 json_from_text(db_text(row, 5)), "created",
 			 request_optional_time(db_int(row, 6)), "expires",
 			 request_optional_time(db_int(row, 7)));
 	return *ret ? 0 : err_oom(e, "list tokens");

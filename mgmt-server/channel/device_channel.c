@@ -140,7 +140,7 @@ void device_channel_drop_queued(struct device_channel *c, uint64_t number)
 
 json_t *device_channel_parse_envelope(const char *text)
 {
-	return json_loads(text, 0, NULL);
+	return json_from_text(text);
 }
 
 int device_channel_send_command(struct device_channel *c, const char *envelope,

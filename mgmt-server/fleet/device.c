@@ -43,7 +43,7 @@ static int load_reported_status(struct db *db, const char *device, json_t **ret,
 
 	if (r < 0)
 		return r;
-	*ret = r > 0 ? json_loads(db_text(row, 0), 0, NULL) : NULL;
+	*ret = r > 0 ? json_from_text(db_text(row, 0)) : NULL;
 	db_done(&row);
 	if (!*ret)
 		*ret = json_object();
@@ -145,8 +145,8 @@ int device_update_compliance(struct db *db, const char *device, struct err *e)
 
 	if (r <= 0)
 		return r;
-	wanted = json_loads(db_text(row, 0), 0, NULL);
-	receipt = json_loads(db_text(row, 1), 0, NULL);
+	wanted = json_from_text(db_text(row, 0));
+	receipt = json_from_text(db_text(row, 1));
 	db_done(&row);
 	details = json_object_get(receipt, "details");
 	not_enforced = json_object_get(details, "not_enforced");

@@ -150,7 +150,7 @@ static int load_receipt_at(struct db *db, const struct effective_access *w,
 
 	if (r <= 0)
 		return r;
-	*ret = json_loads(db_text(row, 0), 0, NULL);
+	*ret = json_from_text(db_text(row, 0));
 	*ret_seq = db_int(row, 1);
 	db_done(&row);
 	return *ret ? 1 : err_oom(e, "read a receipt");

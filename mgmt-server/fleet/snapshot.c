@@ -437,7 +437,7 @@ static int sign_snapshot(struct server *s, const char *device,
 		      "org", s->org, "device", device, "epoch", n->epoch,
 		      "version", (json_int_t)n->version + 1, "issued", issued,
 		      "expires", expires, "documents",
-		      json_loads(documents, 0, NULL));
+		      json_from_text(documents));
 	text = j ? json_text(j) : NULL;
 	if (!text)
 		return err_oom(e, "sign a snapshot");

@@ -65,7 +65,7 @@ json_t *document_load_signers(struct db *db, const char *sha256)
 		     "SELECT signers FROM document WHERE sha256 = ?", "s",
 		     sha256) <= 0)
 		return NULL;
-	j = json_loads(db_text(row, 0), 0, NULL);
+	j = json_from_text(db_text(row, 0));
 	db_done(&row);
 	return j;
 }

@@ -10,7 +10,7 @@ int json_column_read(struct db_row *row, int column, json_t **ret,
 		     struct err *e)
 {
 	const char *text = db_text_or_null(row, column);
-	json_t *j = text ? json_loads(text, 0, NULL) : json_null();
+	json_t *j = text ? json_from_text(text) : json_null();
 
 	if (!j)
 		return err_set(e, EBADMSG, "the database's %s is damaged",

@@ -78,7 +78,6 @@ int token_authenticate(struct db *db, const char *token, struct token *ret,
 {
 	uint8_t hash[HASH_SIZE];
 	struct db_row *row = NULL;
-	json_error_t je;
 	int r;
 
 	hash_sha256(token, strlen(token), hash);
@@ -98,7 +97,7 @@ int token_authenticate(struct db *db, const char *token, struct token *ret,
 		 ret->user[0] ? ret->user : db_text(row, 1));
 	snprintf(ret->role, sizeof(ret->role), "%s", db_text(row, 3));
 	ret->rights = token_get_role_rights(ret->role);
-	ret->groups = json_loads(db_text(row, 4), 0, &je);
+	ret->groups = json_from_text(db_text(row, 4));
 	ret->expires = db_int(row, 5);
 	db_done(&row);
 	/* Without its groups a token would see everything. */

@@ -22,7 +22,7 @@ static struct audit_chain end; /* behind all of them */
 static char *append(struct audit_chain *c, enum audit_event ev, const char *vp,
 		    const char *cls, const char *detail)
 {
-	auto_json json_t *j = detail ? json_loads(detail, 0, NULL) : NULL;
+	auto_json json_t *j = detail ? json_from_text(detail) : NULL;
 	char *s;
 
 	ck_assert_msg(audit_append(c, ev, TIME, vp, cls, j, &s, &e) == 0, "%s",
@@ -211,7 +211,7 @@ static json_t *batch(unsigned int from, unsigned int to,
 		json_array_append_new(list, json_string(record[i]));
 	ck_assert_int_eq(
 		audit_sign_head(c, DEVICE, EPOCH, TIME, key, &head, &e), 0);
-	json_object_set_new(j, "head", json_loads(head, 0, NULL));
+	json_object_set_new(j, "head", json_from_text(head));
 	return j;
 }
 
@@ -283,13 +283,13 @@ START_TEST(other_signed_statement_is_no_head)
 	ck_assert_int_eq(envelope_make(ENVELOPE_TYPE_JSON("receipt"), "{}", 2,
 				       key, &text, &e),
 			 0);
-	json_object_set_new(j, "head", json_loads(text, 0, NULL));
+	json_object_set_new(j, "head", json_from_text(text));
 	ck_assert_int_lt(check(j, &c), 0);
 	ck_assert_str_eq(err_code(&e), "err.envelope");
 	free(text);
 	ck_assert_int_eq(
 		envelope_make(AUDIT_HEAD_TYPE, "{}", 2, key, &text, &e), 0);
-	json_object_set_new(j, "head", json_loads(text, 0, NULL));
+	json_object_set_new(j, "head", json_from_text(text));
 	ck_assert_int_eq(check(j, &c), -EBADMSG);
 }
 END_TEST

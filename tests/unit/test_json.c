@@ -47,6 +47,19 @@ START_TEST(member_that_comes_twice_is_refused)
 }
 END_TEST
 
+START_TEST(own_text_is_an_array_or_an_object)
+{
+	auto_json json_t *j = json_from_text("{\"b\": [1], \"a\": 2}");
+	auto_free char *text = json_text(j), *lines = json_text_indented(j, 1);
+
+	ck_assert_str_eq(text, "{\"a\":2,\"b\":[1]}");
+	ck_assert_str_eq(lines, "{\n \"a\": 2,\n \"b\": [\n  1\n ]\n}");
+	ck_assert_ptr_null(json_from_text("2"));
+	ck_assert_ptr_null(json_from_text("{"));
+	ck_assert_ptr_null(json_from_text(NULL));
+}
+END_TEST
+
 static int take(const char *text, bool closed)
 {
 	auto_json json_t *j = NULL;
@@ -83,6 +96,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, nesting_is_bounded_exactly);
 	tcase_add_test(tc, brackets_in_a_string_do_not_nest);
 	tcase_add_test(tc, member_that_comes_twice_is_refused);
+	tcase_add_test(tc, own_text_is_an_array_or_an_object);
 	tcase_add_test(tc, members_are_there_and_of_their_type);
 	tcase_add_test(tc, unknown_member_of_a_closed_object_is_refused);
 }

@@ -400,7 +400,7 @@ START_TEST(tampering_with_a_key_file_is_noticed)
 	size_t len;
 
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
-		auto_json json_t *j = json_loads(json, 0, NULL);
+		auto_json json_t *j = json_from_text(json);
 
 		if (changes[i].value)
 			json_object_set_new(j, changes[i].member,
@@ -411,7 +411,7 @@ START_TEST(tampering_with_a_key_file_is_noticed)
 	}
 	der = key_spki(other, &len);
 	spki = encoding_to_base64(der, len);
-	auto_json json_t *j = json_loads(json, 0, NULL);
+	auto_json json_t *j = json_from_text(json);
 	json_object_set_new(j, "spki", json_string(spki));
 	assert_tampered(j, -EACCES);
 }

@@ -104,6 +104,14 @@ START_TEST(required_member_may_not_lack)
 }
 END_TEST
 
+static json_t *value_of(const char *text)
+{
+	json_t *j;
+
+	ck_assert_int_eq(json_parse(text, strlen(text), "value", &j, &e), 0);
+	return j;
+}
+
 /* A member and what it may not be, as JSON. */
 static const struct {
 	const char *name, *value;
@@ -145,8 +153,7 @@ START_TEST(misformed_member_is_refused)
 	auto_json json_t *j = good();
 	struct receipt r;
 
-	json_object_set_new(j, wrong[_i].name,
-			    json_loads(wrong[_i].value, JSON_DECODE_ANY, NULL));
+	json_object_set_new(j, wrong[_i].name, value_of(wrong[_i].value));
 	ck_assert_int_eq(parse(j, &r), -EINVAL);
 }
 END_TEST
@@ -212,9 +219,8 @@ START_TEST(misformed_gap_is_refused)
 	auto_json json_t *j = gap();
 	struct receipt_gap g;
 
-	json_object_set_new(
-		json_object_get(j, "details"), wrong_gaps[_i].name,
-		json_loads(wrong_gaps[_i].value, JSON_DECODE_ANY, NULL));
+	json_object_set_new(json_object_get(j, "details"), wrong_gaps[_i].name,
+			    value_of(wrong_gaps[_i].value));
 	ck_assert_int_eq(parse(j, &r), 0);
 	ck_assert_int_eq(receipt_read_gap(&r, &g, &e), -EINVAL);
 }

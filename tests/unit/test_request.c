@@ -71,7 +71,7 @@ static void ask(struct request *rq, enum method m, const char *path,
 /* By a token of that role; "": without one. groups is a JSON list or NULL. */
 static void log_in(struct request *rq, const char *role, const char *groups)
 {
-	auto_json json_t *list = groups ? json_loads(groups, 0, NULL) : NULL;
+	auto_json json_t *list = groups ? json_from_text(groups) : NULL;
 	char token[65], id[17];
 
 	if (!*role)
@@ -91,7 +91,7 @@ static int run(struct request *rq, const char **ret_code)
 
 	if (route_check_request(rq) == 0)
 		ck_assert(route_run_request(rq));
-	j = json_loads(rq->answer.body ? rq->answer.body : "{}", 0, NULL);
+	j = json_from_text(rq->answer.body ? rq->answer.body : "{}");
 	snprintf(code, sizeof(code), "%s",
 		 json_string_value(json_object_get(j, "code"))
 			 ? json_string_value(json_object_get(j, "code"))
@@ -418,7 +418,7 @@ END_TEST
 START_TEST(identity_and_receipts_have_keys_of_their_own)
 {
 	auto_free char *body = token_and_applicant(), *one = NULL;
-	auto_json json_t *j = json_loads(body, 0, NULL);
+	auto_json json_t *j = json_from_text(body);
 
 	json_object_set(j, "receipt_csr", json_object_get(j, "identity_csr"));
 	one = json_text(j);

@@ -286,7 +286,7 @@ static int64_t snapshot(bool *ret_new)
 	if (!text)
 		return 0;
 	ck_assert_int_eq(envelope_parse(text, strlen(text), &env, &e), 0);
-	j = json_loads(env->payload, 0, NULL);
+	j = json_from_text(env->payload);
 	ck_assert_str_eq(json_string_value(json_object_get(j, "device")),
 			 DEVICE);
 	return json_integer_value(json_object_get(j, "version"));
