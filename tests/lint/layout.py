@@ -112,12 +112,44 @@ def one_door(path, text):
         r"<libwebsockets\.h>": {"agent/transport.c", "agent/lws_error.c"} |
                                {f"mgmt-server/listener/{n}" for n in ("connection_limit.c", "listener_context.h", "peer.c")},
         r"<qrencode\.h>": {"cellsadm/ui/qr.c"},
+        r"<archive(_entry)?\.h>": {"images/tree/unpack.c"},
     }
     if not is_c(path) or path.startswith(("tests/", "kernel/")):
         return None
     for pattern, allowed in doors.items():
         if re.search("#include " + pattern, text) and path not in allowed:
             return f"includes {pattern} outside {', '.join(sorted(allowed)) or 'nothing'}"
+
+
+# Where each program names sd-bus, as the beginning of a path; the others do not.
+BUS_DOORS = {
+    "lib": "lib/bus.",
+    "agent": "agent/policyd_client.c",
+    "cellsctl": "cellsctl/daemon_client.c",
+    "policyd": "policyd/",
+    "cellsd": "cellsd/",
+}
+
+
+@rule("each program names sd-bus in one place", "agent/agent.c", '#include "lib/bus.h"\n')
+def one_bus(path, text):
+    program = path.split("/")[0]
+    if not is_c(path) or program == "tests" or path.startswith(BUS_DOORS.get(program, "nowhere")):
+        return None
+    if m := re.search(r'<systemd/sd-bus\.h>|"lib/bus\.h"|\bsd_bus_?\w*', text):
+        return f"names {m[0]} outside {BUS_DOORS.get(program, 'any program that may')}"
+
+
+@rule("text becomes JSON values in lib/json.c alone, in tests too", "tests/unit/test_x.c", "\tj = json_loads(text, 0, NULL);\n")
+def one_json(path, text):
+    if is_c(path) and path != "lib/json.c" and (m := re.search(r"\bjson_(load|dump)\w*", text)):
+        return f"names {m[0]}"
+
+
+@rule("lib/json.h alone includes jansson.h", "agent/inventory.h", "#include <jansson.h>\n")
+def one_json_include(path, text):
+    if is_c(path) and path != "lib/json.h" and "<jansson.h>" in text:
+        return "includes jansson.h"
 
 
 @rule("lib/db.c alone knows sqlite3, in tests too", "policyd/store/store.c", "\tsqlite3_reset(st);\n")
