@@ -474,7 +474,7 @@ EXTRA_DIST += %D%/lab/device.py %D%/lab/handset.py %D%/lab/systemd.sh %D%/lab/te
 EXTRA_DIST += %D%/lab/scale.py %D%/lab/test_camera.py \
 	%D%/lab/test_devns.py %D%/lab/upheaval.py
 EXTRA_DIST += \
-	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/demo/demo.py %D%/e2e/test_image.py \
+	%D%/e2e/conftest.py %D%/e2e/harness.py %D%/demo/demo.py %D%/demo/frame.py %D%/e2e/test_image.py \
 	%D%/e2e/imagekit.py %D%/e2e/test_image_acl.py %D%/e2e/test_image_archive.py %D%/e2e/test_image_input.py \
 	%D%/e2e/test_image_hostile.py \
 	%D%/e2e/test_image_oci.py %D%/e2e/test_image_stack.py

@@ -24,6 +24,7 @@ import urllib.request
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests/e2e"), str(TOP / "tests/lab")]
 
+import frame  # noqa: E402
 import harness  # noqa: E402
 import handset  # noqa: E402
 import kernel  # noqa: E402
@@ -117,11 +118,15 @@ class Lab(handset.Handset):
     def draw(self, vp):
         """Each VP fills its own frame buffer; the one behind does not notice that it is."""
         width, height = self.phone.run("cat /sys/class/graphics/fb0/virtual_size").out.strip().split(",")
-        red, green, blue = self.COLOURS[vp]
-        self.phone.run(["/usr/bin/python3", "-c", "import sys; open(sys.argv[1], 'wb').write("
-                        f"bytes(({blue}, {green}, {red}, 0)) * ({width} * {height}))", f"/tmp/{vp}.frame"])
+        self.phone.run(["sh", "-c", 'exec "$@" >"$0"', f"/tmp/{vp}.frame", "/usr/bin/python3", TOP / "tests/demo/frame.py",
+                        width, height, vp, *self.COLOURS[vp]])
         self.phone.run(f"DBUS_SYSTEM_BUS_ADDRESS={self.address} {harness.program('cellsctl')} exec {vp} -- "
                        f"dd of=/dev/fb0 bs={int(width) * int(height) * 4} iflag=fullblock </tmp/{vp}.frame")
+
+    def shows(self, vp):
+        """Is the VP's picture on the screen, each pixel of it?"""
+        shot = self.phone.screen()
+        return shot.data == b"".join(frame.rows(shot.width, shot.height, vp, self.COLOURS[vp]))
 
     def screens(self, d, name):
         """The front's picture, and nothing else, is on the screen."""
@@ -130,7 +135,7 @@ class Lab(handset.Handset):
         if name == "before":
             for vp in vps:
                 self.draw(vp)
-        until(lambda: self.phone.screen().plain(self.COLOURS[front]), 30, 0.2)
+        until(lambda: self.shows(front), 30, 0.2)
         print(f"     the screen shows {front}'s picture, each pixel of it")
         if self.keep:
             self.picture(self.keep / "screens" / f"{name}.png")
