@@ -2,12 +2,12 @@
 #include "policyd/command.h"
 
 #include "lib/auto.h"
-#include "lib/bus.h"
 #include "lib/clock.h"
 #include "lib/crypto/secure_memory.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "policyd/cellsd_client.h"
+#include "policyd/bus/device_client.h"
+#include "policyd/cellsd_state.h"
 #include "policyd/command_action.h"
 #include "policyd/document/document_state.h"
 #include "policyd/document/secure_time.h"
@@ -356,71 +356,46 @@ static int write_command_result(struct running_command *r, json_t *details,
 						 false, e);
 }
 
-static int read_command_answer(struct running_command *r, sd_bus_message *m,
-			       json_t **ret)
+/* What the receipt says of it. */
+static json_t *build_command_details(const struct running_command *r,
+				     const struct device_answer *a)
 {
-	json_t *details = NULL;
-	uint64_t ns;
-	int res = 0;
+	json_t *not_enforced =
+		cellsd_state_get_unenforced(r->queue->o.cellsd, r->command.vp);
+	json_t *details;
 
 	if (r->action->has_details)
-		res = cellsd_client_read_dictionary(m, &details);
+		details = json_incref(a->details);
 	else if (r->action->action == DOC_SWITCH && r->details)
 		details = json_incref(r->details);
 	else
 		details = json_object();
-	if (res < 0)
-		return res;
-	if (r->action->action == DOC_SWITCH && !r->details &&
-	    sd_bus_message_read(m, "t", &ns) >= 0) {
+	if (r->action->action == DOC_SWITCH && !r->details) {
 		/* It was in front already. */
 		json_object_set_new(details, "from",
 				    json_string(r->command.vp));
 		json_object_set_new(details, "to", json_string(r->command.vp));
 		json_object_set_new(details, "ns",
-				    json_integer((json_int_t)ns));
+				    json_integer((json_int_t)a->ns));
 	}
-	if (r->action->action == DOC_START &&
-	    cellsd_client_get_unenforced(r->queue->o.cellsd, r->command.vp))
-		json_object_set(details, "not_enforced",
-				cellsd_client_get_unenforced(r->queue->o.cellsd,
-							     r->command.vp));
+	if (r->action->action == DOC_START && not_enforced)
+		json_object_set(details, "not_enforced", not_enforced);
 	json_object_set_new(details, "cause", json_string(r->command.cause));
 	if (r->command.type != DOC_NONE)
 		json_object_set_new(details, "command",
 				    json_string(r->command.id));
-	*ret = details;
-	return 0;
+	return details;
 }
 
-static int on_reply_ignored(sd_bus_message *m, void *arg, sd_bus_error *unused)
-{
-	return 0;
-}
-
-/* Its receipt is written: cellsd need not remember the command. */
-static void send_forget_call(struct command_queue *q, const char *id)
-{
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-
-	if (cellsd_client_new_message(q->o.cellsd, "Forget", &m) >= 0 &&
-	    sd_bus_message_append(m, "s", id) >= 0)
-		cellsd_client_call_async(q->o.cellsd, m, on_reply_ignored,
-					 NULL);
-}
-
-static int finish_command(struct running_command *r, sd_bus_message *m,
-			  struct err *e)
+static int finish_command(struct running_command *r,
+			  const struct device_answer *a, struct err *e)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
-	auto_json json_t *details = NULL;
+	auto_json json_t *details = build_command_details(r, a);
 	struct command_queue *q = r->queue;
 	int64_t seq = 0;
-	int res = read_command_answer(r, m, &details);
+	int res = store_begin(q->store, true, &tx, e);
 
-	if (res < 0)
-		return err_sys(e, -res, "read cellsd's answer");
-	res = store_begin(q->store, true, &tx, e);
 	if (res == 0)
 		res = write_command_result(r, details, &seq, e);
 	if (res == 0)
@@ -428,7 +403,7 @@ static int finish_command(struct running_command *r, sd_bus_message *m,
 	if (res < 0)
 		return res;
 	if (r->action->has_id)
-		send_forget_call(q, r->command.id);
+		device_client_forget_command(q->o.device, r->command.id);
 	pending_signal(q->rec->pending, "receipts");
 	if (r->action->ends_vp)
 		q->o.ended(q->o.arg, doc_action_name(r->action->action));
@@ -456,27 +431,30 @@ static int fail_command(struct command_queue *q, const struct store_command *j,
 	return r;
 }
 
-static int on_command_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static void on_command_answer(void *arg, const struct device_answer *a)
 {
-	const sd_bus_error *error = sd_bus_message_get_error(m);
 	struct running_command *r = arg;
 	struct command_queue *q = r->queue;
-	struct err e, why;
+	struct err e = a->why;
 	int res = 0;
 
-	if (!error) {
-		res = finish_command(r, m, &e);
-	} else {
-		bus_convert_error(error, 0, r->action->method, &why);
+	switch (a->result) {
+	case DEVICE_DONE:
+		res = finish_command(r, a, &e);
+		break;
+	case DEVICE_UNREADABLE:
+		res = -EIO;
+		break;
+	default:
 		log_warning("%s %s: %s", r->command.action, r->command.vp,
-			    why.text);
+			    a->why.text);
 		/* A rule goes on trying; trouble on the way is not an answer.
 		 */
-		if (cellsd_client_is_own_error(error) &&
-		    r->command.type != DOC_NONE)
-			res = fail_command(q, &r->command, &why, &e);
+		if (a->result == DEVICE_REFUSED && r->command.type != DOC_NONE)
+			res = fail_command(q, &r->command, &a->why, &e);
 		else
 			q->pause_ns = clock_mono_ns() + RETRY_NS;
+		break;
 	}
 	if (res < 0) {
 		log_error("command '%s': %s", r->command.id, e.text);
@@ -484,7 +462,6 @@ static int on_command_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	}
 	free_running_command(r);
 	command_run_pending(q);
-	return 0;
 }
 
 /* The key that the command carries, or nothing: policyd vouches, having
@@ -507,41 +484,36 @@ static int open_unlock_key(struct running_command *r, int *ret, bool *ret_has)
 	return *ret < 0 ? *ret : 0;
 }
 
-static int send_unlock_call(struct running_command *r)
+static int send_unlock_call(struct running_command *r,
+			    const struct device_call *call)
 {
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	auto_close int fd = -1;
 	bool has_key;
 	int res = open_unlock_key(r, &fd, &has_key);
 
-	if (res >= 0)
-		res = cellsd_client_new_message(
-			r->queue->o.cellsd, has_key ? "UnlockByKey" : "Unlock",
-			&m);
-	if (res >= 0)
-		res = sd_bus_message_append(m, "sh", r->command.vp, fd);
 	return res < 0 ? res
-		       : cellsd_client_call_async(r->queue->o.cellsd, m,
-						  on_command_answer, r);
+		       : device_client_unlock(r->queue->o.device, r->command.vp,
+					      fd, has_key, call);
 }
 
 static int send_command_call(struct running_command *r)
 {
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	int res;
+	const struct command_action *a = r->action;
+	const struct device_call call = { .what = a->method,
+					  .done = on_command_answer,
+					  .arg = r };
+	const struct device_command command = {
+		.method = a->method,
+		.vp = r->command.vp,
+		.id = a->has_id ? r->command.id : NULL,
+		.output = a->has_details	    ? DEVICE_DETAILS
+			  : a->action == DOC_SWITCH ? DEVICE_NS
+						    : DEVICE_NOTHING,
+	};
 
-	if (r->action->action == DOC_UNLOCK)
-		return send_unlock_call(r);
-	res = cellsd_client_new_message(r->queue->o.cellsd, r->action->method,
-					&m);
-
-	if (res >= 0)
-		res = sd_bus_message_append(m, "s", r->command.vp);
-	if (res >= 0 && r->action->has_id)
-		res = sd_bus_message_append(m, "s", r->command.id);
-	return res < 0 ? res
-		       : cellsd_client_call_async(r->queue->o.cellsd, m,
-						  on_command_answer, r);
+	if (a->action == DOC_UNLOCK)
+		return send_unlock_call(r, &call);
+	return device_client_run_command(r->queue->o.device, &command, &call);
 }
 
 /* What cellsd was given may be done, though its answer never came: the command
@@ -609,7 +581,7 @@ void command_run_pending(struct command_queue *q)
 	struct err e;
 	int n;
 
-	if (!jobs || !cellsd_client_is_ready(q->o.cellsd) ||
+	if (!jobs || !cellsd_state_is_ready(q->o.cellsd) ||
 	    clock_mono_ns() < q->pause_ns)
 		return;
 	n = store_list_open_commands(q->store, jobs, RUNNING_MAX, &e);

@@ -12,8 +12,9 @@
 #include "lib/json.h"
 #include "policyd/store/store.h"
 
-struct cellsd_client;
+struct cellsd_state;
 struct command_queue;
+struct device_client;
 struct document_state;
 struct err;
 struct recorder;
@@ -24,7 +25,8 @@ struct submit_result;
 struct command_queue_options {
 	const struct recorder *recorder;
 	const struct document_state *state;
-	struct cellsd_client *cellsd;
+	const struct cellsd_state *cellsd;
+	struct device_client *device;
 	/* A command has ended a VP: what cellsd should hold has changed. */
 	void (*ended)(void *arg, const char *cause);
 	void *arg;

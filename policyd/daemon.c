@@ -2,12 +2,14 @@
 #include "policyd/daemon.h"
 
 #include "lib/auto.h"
-#include "lib/bus.h"
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
-#include "policyd/cellsd_client.h"
+#include "policyd/bus/connection.h"
+#include "policyd/bus/device_client.h"
+#include "policyd/bus/device_signals.h"
+#include "policyd/cellsd_state.h"
 #include "policyd/command.h"
 #include "policyd/device_events.h"
 #include "policyd/enroll.h"
@@ -111,6 +113,7 @@ static int open_commands(struct policyd *p, struct err *e)
 		.recorder = &p->recorder,
 		.state = &p->state,
 		.cellsd = p->cellsd,
+		.device = p->device,
 		.ended = on_vp_ended,
 		.arg = p,
 	};
@@ -136,6 +139,11 @@ static int open_schedule(struct policyd *p, struct err *e)
 	return schedule_new(&options, &p->schedule, e);
 }
 
+static int on_pending(void *arg, const char *word)
+{
+	return connection_signal_pending(arg, word);
+}
+
 static int open_components(struct policyd *p, const struct daemon_options *o,
 			   struct err *e)
 {
@@ -143,17 +151,11 @@ static int open_components(struct policyd *p, const struct daemon_options *o,
 
 	if (r < 0)
 		return err_sys(e, -r, "make the event loop");
-	r = bus_open(&p->bus, e);
+	r = connection_open(p->event, &p->connection, e);
 	if (r < 0)
 		return r;
-	/* Without its bus it is nobody: the service manager starts it again. */
-	r = sd_bus_set_exit_on_disconnect(p->bus, true);
-	if (r >= 0)
-		r = sd_bus_attach_event(p->bus, p->event,
-					SD_EVENT_PRIORITY_NORMAL);
-	if (r < 0)
-		return err_sys(e, -r, "watch the bus");
-	p->pending.bus = p->bus;
+	p->pending.send = on_pending;
+	p->pending.arg = p->connection;
 	p->pending.event = p->event;
 	r = layer_store_new(p->dir, &p->layers, e);
 	if (r == 0)
@@ -163,7 +165,9 @@ static int open_components(struct policyd *p, const struct daemon_options *o,
 	if (r == 0)
 		r = unenroll_new(p, &p->unenroll, e);
 	if (r == 0)
-		r = cellsd_client_new(p->bus, p->store, &p->cellsd, e);
+		r = cellsd_state_new(p->store, &p->cellsd, e);
+	if (r == 0)
+		r = device_client_new(p->connection, &p->device, e);
 	if (r == 0)
 		r = open_commands(p, e);
 	if (r == 0)
@@ -232,9 +236,11 @@ void daemon_free(struct policyd *p)
 	periodic_free(p->periodic);
 	schedule_free(p->schedule);
 	pending_fini(&p->pending);
-	sd_bus_flush_close_unref(p->bus);
+	connection_close(p->connection);
+	device_signals_free(p->signals);
+	device_client_free(p->device);
 	reconcile_free(p->reconcile);
-	cellsd_client_free(p->cellsd);
+	cellsd_state_free(p->cellsd);
 	unenroll_free(p->unenroll);
 	enroll_free(p->enroll);
 	command_free(p->commands);

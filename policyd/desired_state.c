@@ -7,17 +7,18 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/json.h"
-#include "policyd/cellsd_client.h"
+#include "policyd/bus/device_messages.h"
+#include "policyd/cellsd_state.h"
 #include "policyd/document/document_state.h"
 #include "policyd/receipt/audit_log.h"
 #include "policyd/receipt/recorder.h"
 #include "policyd/store/store.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <string.h>
 
 #define RECOVERY_SIZE (2 * HPKE_PUBLIC_KEY_SIZE + 1)
+#define STORE_MODES "modes" /* JSON of what was last applied */
 
 struct desired_state {
 	struct store *store; /* borrowed, as the state */
@@ -33,38 +34,23 @@ struct desired_state {
 	uint8_t snapshot[HASH_SIZE];  /* that it was made from; 0: none */
 	bool news;
 	json_t *modes; /* "vp class" -> mode, for the audit of changes */
+	/* What Apply is given of it. */
+	struct device_wanted_vp *vps;
+	size_t n_vps;
+	struct device_right *rights;
+	size_t n_rights;
 };
-
-#define STORE_MODES "modes" /* JSON of what was last applied */
 
 void desired_state_free(struct desired_state *d)
 {
 	if (!d)
 		return;
 	free(d->row);
+	free(d->vps);
+	free(d->rights);
 	document_set_fini(&d->docs);
 	json_decref(d->modes);
 	free(d);
-}
-
-/* "TERM", "RTMIN+3": the schema allows only these. */
-static int parse_signal_name(const char *name)
-{
-	static const struct {
-		const char *name;
-		int number;
-	} signals[] = {
-		{ "HUP", SIGHUP },   { "INT", SIGINT },	    { "QUIT", SIGQUIT },
-		{ "USR1", SIGUSR1 }, { "USR2", SIGUSR2 },   { "TERM", SIGTERM },
-		{ "PWR", SIGPWR },   { "WINCH", SIGWINCH },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-		if (strcmp(signals[i].name, name) == 0)
-			return signals[i].number;
-	if (strncmp(name, "RTMIN", 5) == 0)
-		return SIGRTMIN + (name[5] == '+' ? atoi(name + 6) : 0);
-	return SIGTERM;
 }
 
 /* 1: it is to be there; 0: it was wiped or removed, and comes back with a newer
@@ -104,7 +90,7 @@ static void format_recovery_point(const struct document_state *state,
 	encoding_to_hex(point, sizeof(point), ret);
 }
 
-/* 1: the document is a part of what desired_state_write_message() writes. */
+/* 1: the document is a part of what desired_state_get_state() gives. */
 static int is_document_written(struct store *store, const struct doc *doc,
 			       struct err *e)
 {
@@ -113,7 +99,7 @@ static int is_document_written(struct store *store, const struct doc *doc,
 	return doc->head.type == DOC_IMAGE;
 }
 
-/* Of everything that desired_state_write_message() writes. */
+/* Of everything that desired_state_get_state() gives. */
 static int compute_state_digest(struct desired_state *d, struct err *e)
 {
 	uint8_t digest[HASH_SIZE];
@@ -233,181 +219,82 @@ bool desired_state_is_current(const struct desired_state *d)
 	return s && memcmp(d->snapshot, s->digest, HASH_SIZE) == 0;
 }
 
-/* ---- Apply's arguments */
-static int append_string_list(sd_bus_message *m, const char *name,
-			      const char *const *strings)
+/* ---- what Apply takes */
+/* Those of the VPs that are to be there now. */
+static int collect_wanted_vps(struct desired_state *d, struct err *e)
 {
-	int r = sd_bus_message_open_container(m, 'e', "sv");
+	const struct document_set *docs = &d->docs;
 
-	if (r >= 0)
-		r = sd_bus_message_append(m, "s", name);
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'v', "as");
-	if (r >= 0)
-		r = sd_bus_message_append_strv(m, (char **)(uintptr_t)strings);
-	if (r >= 0)
-		r = sd_bus_message_close_container(m);
-	return r < 0 ? r : sd_bus_message_close_container(m);
-}
-
-static int append_image_options(sd_bus_message *m, const struct doc_image *im)
-{
-	const char *digests[DOC_LAYERS_MAX + 1] = { NULL };
-	int r;
-
-	for (unsigned int i = 0; i < im->n_layers; i++)
-		digests[i] = im->layer[i].digest;
-	r = append_string_list(m, "layers", digests);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "{sv}", "init", "s", im->init);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "{sv}", "stop-signal", "i",
-					  parse_signal_name(im->stop_signal));
-	return r;
-}
-
-static int append_allow_rules(sd_bus_message *m, const struct doc_vp_config *c)
-{
-	int r = sd_bus_message_open_container(m, 'e', "sv");
-
-	if (r >= 0)
-		r = sd_bus_message_append(m, "s", "allow");
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'v', "a(uyyq)");
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'a', "(uyyq)");
-	for (unsigned int i = 0; r >= 0 && i < c->n_allow; i++) {
-		const struct doc_allow *a = &c->allow[i];
-
-		r = sd_bus_message_append(m, "(uyyq)", a->address, a->prefix,
-					  a->protocol, a->port);
-	}
-	for (int i = 0; r >= 0 && i < 3; i++)
-		r = sd_bus_message_close_container(m);
-	return r;
-}
-
-static int append_event_kinds(sd_bus_message *m, const char *name, bool call,
-			      bool sms, bool alarm)
-{
-	const char *words[4] = { NULL };
-	unsigned int n = 0;
-
-	if (call)
-		words[n++] = "call";
-	if (sms)
-		words[n++] = "sms";
-	if (alarm)
-		words[n++] = "alarm";
-	return append_string_list(m, name, words);
-}
-
-static int append_config_options(sd_bus_message *m,
-				 const struct doc_vp_config *c)
-{
-	int r;
-
-	r = sd_bus_message_append(
-		m, "{sv}{sv}{sv}{sv}{sv}", "label", "s", c->label, "memory-max",
-		"t", c->memory_max, "storage-max", "t", c->storage_max,
-		"cpu-weight", "u", c->cpu_weight, "pids-max", "u", c->pids_max);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "{sv}", "overcommit", "b",
-					  (int)c->overcommit);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "{sv}{sv}{sv}", "nat", "b",
-					  (int)c->nat, "on-boot", "b",
-					  (int)c->on_boot, "idle-seconds", "u",
-					  c->idle_seconds);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "{sv}{sv}", "io-weight", "u",
-					  c->io_weight, "net-rate", "t",
-					  c->net_rate);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "{sv}{sv}{sv}", "io-read-max", "t",
-					  c->io_read_max, "io-write-max", "t",
-					  c->io_write_max, "no-new-privileges",
-					  "b", (int)c->no_new_privs);
-	if (r >= 0)
-		r = append_allow_rules(m, c);
-	if (r >= 0)
-		r = append_event_kinds(m, "notify", c->notify_call,
-				       c->notify_sms, c->notify_alarm);
-	return r < 0 ? r
-		     : append_event_kinds(m, "attention", c->attention_call,
-					  c->attention_sms, c->attention_alarm);
-}
-
-static int append_desired_vp(const struct desired_state *d, sd_bus_message *m,
-			     const struct doc_vp_config *c,
-			     const struct doc_image *im)
-{
-	int r = sd_bus_message_open_container(m, 'r', "sa{sv}");
-
-	if (r >= 0)
-		r = sd_bus_message_append(m, "s", c->head.id);
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'a', "{sv}");
-	if (r >= 0)
-		r = append_config_options(m, c);
-	if (r >= 0)
-		r = append_image_options(m, im);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "{sv}", "recovery", "s",
-					  d->recovery);
-	if (r >= 0)
-		r = sd_bus_message_close_container(m);
-	return r < 0 ? r : sd_bus_message_close_container(m);
-}
-
-static int append_desired_vps(const struct desired_state *d, sd_bus_message *m)
-{
-	int r = sd_bus_message_open_container(m, 'a', "(sa{sv})");
-	struct err ignored;
-
-	for (unsigned int i = 0; r >= 0 && i < d->docs.n; i++) {
-		const struct doc *doc = d->docs.doc[i]->doc;
+	free(d->vps);
+	d->n_vps = 0;
+	d->vps = calloc(docs->n + 1, sizeof(*d->vps));
+	if (!d->vps)
+		return err_oom(e, "evaluate");
+	for (unsigned int i = 0; i < docs->n; i++) {
+		const struct doc *doc = docs->doc[i]->doc;
 		const struct doc_vp_config *c;
 		const struct doc_image *im;
+		int r;
 
 		if (doc->head.type != DOC_VP_CONFIG)
 			continue;
 		c = doc_as_vp_config(doc);
-		im = document_set_find_image(&d->docs, c->image);
-		if (im)
-			r = is_vp_wanted(d->store, c, &ignored);
-		if (im && r > 0)
-			r = append_desired_vp(d, m, c, im);
+		im = document_set_find_image(docs, c->image);
+		r = im ? is_vp_wanted(d->store, c, e) : 0;
+		if (r < 0)
+			return r;
+		if (r > 0)
+			d->vps[d->n_vps++] = (struct device_wanted_vp){ c, im };
 	}
-	return r < 0 ? r : sd_bus_message_close_container(m);
+	return 0;
 }
 
-int desired_state_write_message(const struct desired_state *d,
-				sd_bus_message *m, const char *cause)
+static int collect_wanted_rights(struct desired_state *d, struct err *e)
 {
-	int r = sd_bus_message_append(m, "t", (uint64_t)d->generation);
-	struct err ignored;
-
-	if (r >= 0)
-		r = append_desired_vps(d, m);
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'a', "(suybb)");
-	for (size_t i = 0; r >= 0 && i < d->n; i++) {
+	free(d->rights);
+	d->n_rights = 0;
+	d->rights = calloc(d->n + 1, sizeof(*d->rights));
+	if (!d->rights)
+		return err_oom(e, "evaluate");
+	for (size_t i = 0; i < d->n; i++) {
 		const struct evaluate_row *row = &d->row[i];
 		const struct doc_vp_config *c =
 			document_set_find_config(&d->docs, row->vp);
+		int r = c ? is_vp_wanted(d->store, c, e) : 0;
 
-		if (c)
-			r = is_vp_wanted(d->store, c, &ignored);
-		if (c && r > 0)
-			r = sd_bus_message_append(
-				m, "(suybb)", row->vp, (uint32_t)row->cls,
-				row->right.use, (int)row->right.block,
-				(int)row->kill);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			d->rights[d->n_rights++] = (struct device_right){
+				.vp = row->vp,
+				.cls = row->cls,
+				.use = row->right.use,
+				.is_blocked = row->right.block,
+				.is_killing = row->kill,
+			};
 	}
-	if (r >= 0)
-		r = sd_bus_message_close_container(m);
-	return r < 0 ? r : sd_bus_message_append(m, "s", cause);
+	return 0;
+}
+
+int desired_state_get_state(struct desired_state *d, const char *cause,
+			    struct device_state *ret, struct err *e)
+{
+	int r = collect_wanted_vps(d, e);
+
+	if (r == 0)
+		r = collect_wanted_rights(d, e);
+	if (r < 0)
+		return r;
+	*ret = (struct device_state){
+		.generation = (uint64_t)d->generation,
+		.vps = d->vps,
+		.n_vps = d->n_vps,
+		.rights = d->rights,
+		.n_rights = d->n_rights,
+		.recovery = d->recovery,
+		.cause = cause,
+	};
+	return 0;
 }
 
 /* ---- afterwards */
@@ -475,7 +362,7 @@ int desired_state_save_applied(const struct desired_state *d,
 
 struct json_t *
 desired_state_list_missing_classes(const struct desired_state *d,
-				   const struct cellsd_client *cellsd)
+				   const struct cellsd_state *cellsd)
 {
 	json_t *names = json_array();
 
@@ -485,7 +372,7 @@ desired_state_list_missing_classes(const struct desired_state *d,
 		for (size_t i = 0; i < d->n && !given; i++)
 			given = d->row[i].cls == c &&
 				d->row[i].right.use != CELLS_USE_NONE;
-		if (given && !cellsd_client_has_class(cellsd, c))
+		if (given && !cellsd_state_has_class(cellsd, c))
 			json_array_append_new(names,
 					      json_string(class_name(c)));
 	}

@@ -7,12 +7,11 @@
 #ifndef POLICYD_DESIRED_STATE_H
 #define POLICYD_DESIRED_STATE_H
 
-#include <systemd/sd-bus.h>
-
 #include "policyd/access/evaluate.h"
 
-struct cellsd_client;
+struct cellsd_state;
 struct desired_state;
+struct device_state;
 struct err;
 struct recorder;
 
@@ -24,9 +23,9 @@ void desired_state_free(struct desired_state *d);
 
 /* Differs it from what cellsd last confirmed? */
 bool desired_state_has_changed(const struct desired_state *d);
-/* Apply's arguments. Returns <0 as sd-bus does. */
-int desired_state_write_message(const struct desired_state *d,
-				sd_bus_message *m, const char *cause);
+/* What Apply is given of it; valid until it is called again or d is freed. */
+int desired_state_get_state(struct desired_state *d, const char *cause,
+			    struct device_state *ret, struct err *e);
 /* Was it made from what is in force now? */
 bool desired_state_is_current(const struct desired_state *d);
 /* Inside a transaction: this is applied now. Mode changes go to the audit. */
@@ -38,6 +37,6 @@ int desired_state_save_applied(const struct desired_state *d,
  */
 struct json_t *
 desired_state_list_missing_classes(const struct desired_state *d,
-				   const struct cellsd_client *cellsd);
+				   const struct cellsd_state *cellsd);
 
 #endif

@@ -2,13 +2,13 @@
 #include "policyd/device_events.h"
 
 #include "lib/auto.h"
-#include "lib/bus.h"
 #include "lib/class.h"
 #include "lib/clock.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "policyd/cellsd_client.h"
+#include "policyd/bus/device_signals.h"
+#include "policyd/cellsd_state.h"
 #include "policyd/command.h"
 #include "policyd/desired_state.h"
 #include "policyd/policyd.h"
@@ -69,7 +69,7 @@ static json_t *build_change_details(const struct policyd *p, const char *vp,
 				    const char *cause)
 {
 	json_t *lacks = c->receipt == RECEIPT_STARTED
-				? cellsd_client_get_unenforced(p->cellsd, vp)
+				? cellsd_state_get_unenforced(p->cellsd, vp)
 				: NULL;
 
 	return json_pack("{ss sO*}", "cause", cause, "not_enforced", lacks);
@@ -144,44 +144,38 @@ static void report_missed_event(struct policyd *p, const char *what,
 	p->missed_signal = true;
 }
 
-static int on_vp_changed(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static void on_vp_changed(void *arg, const struct device_vp_change *c)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
-	const char *vp, *state, *cause;
 	struct policyd *p = arg;
-	json_t *lacks = NULL;
 	struct err e;
 	int r, is_handled = 0;
 
-	if (sd_bus_message_read(m, "sss", &vp, &state, &cause) < 0 ||
-	    cellsd_client_read_string_list(m, &lacks) < 0)
-		return 0;
-	cellsd_client_set_unenforced(p->cellsd, vp, lacks);
+	cellsd_state_set_unenforced(p->cellsd, c->vp,
+				    json_incref(c->not_enforced));
 	r = store_begin(p->store, true, &tx, &e);
 	if (r == 0)
-		r = is_handled = handle_vp_change(p, vp, state, cause, &e);
+		r = is_handled =
+			handle_vp_change(p, c->vp, c->state, c->cause, &e);
 	if (r >= 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
 		report_missed_event(p, "note state", &e);
 	else if (is_handled)
 		pending_signal(&p->pending, "receipts");
-	return 0;
 }
 
 /* Nobody touched the VP in front for longer than its config allows. */
-static int on_vp_idle(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static void on_vp_idle(void *arg, const char *vp)
 {
 	struct policyd *p = arg;
 	char text[DOC_ID_SIZE + 64], hex[2 * HASH_SIZE + 1], id[DOC_ID_SIZE];
 	uint8_t digest[HASH_SIZE];
-	const char *vp;
 	struct err e;
 
-	if (sd_bus_message_read(m, "s", &vp) < 0 ||
-	    !document_set_find_config(&p->state.in_force, vp) ||
+	if (!document_set_find_config(&p->state.in_force, vp) ||
 	    command_has_pending_receipt(p->store, vp, RECEIPT_LOCKED, &e) != 0)
-		return 0;
+		return;
 	/* Sent again for want of an answer, it is another command. */
 	snprintf(text, sizeof(text), "%s %" PRIu64, vp, clock_boot_ns());
 	hash_sha256(text, strlen(text), digest);
@@ -189,24 +183,19 @@ static int on_vp_idle(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	snprintf(id, sizeof(id), "idle-%.32s", hex);
 	if (command_enforce_rule(p->commands, id, DOC_LOCK, vp, "idle", &e) < 0)
 		log_error("idle rule of '%s': %s", vp, e.text);
-	return 0;
 }
 
 /* ---- starts that nobody asked for, and that failed */
-static int write_start_failure(struct policyd *p, sd_bus_message *m,
+static int write_start_failure(struct policyd *p,
+			       const struct device_start_failure *f,
 			       struct err *e)
 {
-	const char *vp, *cause, *code, *text;
-	enum reason reason;
-	int r = sd_bus_message_read(m, "ssss", &vp, &cause, &code, &text);
+	enum reason reason = reason_from_code(f->code);
+	int r = audit_log_write(&p->recorder, AUDIT_START, f->vp, NULL,
+				json_pack("{ss ss ss}", "cause", f->cause,
+					  "failed", f->code, "text", f->text),
+				e);
 
-	if (r < 0)
-		return err_sys(e, -r, "read a failed start");
-	reason = reason_from_code(code);
-	r = audit_log_write(&p->recorder, AUDIT_START, vp, NULL,
-			    json_pack("{ss ss ss}", "cause", cause, "failed",
-				      code, "text", text),
-			    e);
 	if (r < 0)
 		return r;
 	return receipt_issuer_write(
@@ -214,13 +203,13 @@ static int write_start_failure(struct policyd *p, sd_bus_message *m,
 		&(struct receipt_issuer_fields){
 			.type = RECEIPT_START_FAILED,
 			.reason = reason ? reason : REASON_INTERNAL,
-			.vp = vp,
-			.details = json_pack("{ss ss}", "cause", cause, "text",
-					     text) },
+			.vp = f->vp,
+			.details = json_pack("{ss ss}", "cause", f->cause,
+					     "text", f->text) },
 		NULL, e);
 }
 
-static int on_start_failed(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static void on_start_failed(void *arg, const struct device_start_failure *f)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct policyd *p = arg;
@@ -228,25 +217,18 @@ static int on_start_failed(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	int r = store_begin(p->store, true, &tx, &e);
 
 	if (r == 0)
-		r = write_start_failure(p, m, &e);
+		r = write_start_failure(p, f, &e);
 	if (r == 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
 		log_error("note a failed start: %s", e.text);
 	else
 		pending_signal(&p->pending, "receipts");
-	return 0;
 }
 
 /* ---- the foreground */
-struct foreground_switch {
-	const char *from, *to, *cause;
-	uint64_t generation, ns;
-};
-
 static int save_foreground_switch(struct policyd *p,
-				  const struct foreground_switch *s,
-				  struct err *e)
+				  const struct device_switch *s, struct err *e)
 {
 	auto_json json_t *details =
 		json_pack("{ss ss sI ss sI}", "from", s->from, "to", s->to,
@@ -267,102 +249,67 @@ static int save_foreground_switch(struct policyd *p,
 				    NULL, e);
 }
 
-static int on_foreground_switched(sd_bus_message *m, void *arg,
-				  sd_bus_error *unused)
+static void on_foreground_switched(void *arg, const struct device_switch *s)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct policyd *p = arg;
-	struct foreground_switch s;
 	struct err e;
-	int r;
+	int r = store_begin(p->store, true, &tx, &e);
 
-	if (sd_bus_message_read(m, "sstst", &s.from, &s.to, &s.generation,
-				&s.cause, &s.ns) < 0)
-		return 0;
-	r = store_begin(p->store, true, &tx, &e);
 	if (r == 0)
-		r = save_foreground_switch(p, &s, &e);
+		r = save_foreground_switch(p, s, &e);
 	if (r == 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
 		report_missed_event(p, "note switch", &e);
 	else
 		pending_signal(&p->pending, "receipts");
-	return 0;
 }
 
 /* ---- what happened while nobody listened */
-struct listed_vp {
-	char vp[DOC_ID_SIZE], state[STORE_WORD_SIZE];
-	bool damaged;
-};
-
-/* One row of List: its name, its state, and what is not enforced or damaged;
- * the rest is for people. */
-static int read_listed_vp(struct policyd *p, sd_bus_message *m,
-			  struct listed_vp *ret)
+static int update_listed_vp(struct policyd *p, const struct device_vp *v,
+			    struct err *e)
 {
-	auto_json json_t *properties = NULL;
-	const char *name, *state;
-	int r = sd_bus_message_read(m, "s", &name);
+	char vp[DOC_ID_SIZE], state[STORE_WORD_SIZE];
+	int r;
 
-	if (r >= 0)
-		r = cellsd_client_read_dictionary(m, &properties);
-	if (r < 0)
-		return r;
-	state = json_string_value(json_object_get(properties, "state"));
-	cellsd_client_set_unenforced(
-		p->cellsd, name,
-		json_incref(json_object_get(properties, "not-enforced")));
-	snprintf(ret->vp, sizeof(ret->vp), "%s", name);
-	snprintf(ret->state, sizeof(ret->state), "%s",
-		 state ? state : "absent");
-	ret->damaged = json_is_true(json_object_get(properties, "damaged"));
-	return 0;
+	cellsd_state_set_unenforced(p->cellsd, v->name,
+				    json_incref(v->not_enforced));
+	snprintf(vp, sizeof(vp), "%s", v->name);
+	snprintf(state, sizeof(state), "%s", v->state ? v->state : "absent");
+	r = update_vp_state(p, vp, state, "missed", e);
+	return r < 0 ? r : update_vp_damage(p, vp, v->is_damaged, e);
 }
 
-static int update_listed_vps(struct policyd *p, sd_bus_message *m,
-			     struct err *e)
+static int update_listed_vps(struct policyd *p, const struct device_vp *vps,
+			     size_t n, struct err *e)
 {
 	auto_free char *front = NULL;
-	struct foreground_switch s = { "", "", "missed", 0, 0 };
-	struct listed_vp seen, now = { "", "", false };
-	int r, res = 0;
+	struct device_switch s = { .from = "", .to = "", .cause = "missed" };
+	int r = 0;
 
-	r = sd_bus_message_enter_container(m, 'a', "(sa{sv})");
-	while (r >= 0 &&
-	       (r = sd_bus_message_enter_container(m, 'r', "sa{sv}")) > 0) {
-		r = read_listed_vp(p, m, &seen);
-		if (r >= 0)
-			r = sd_bus_message_exit_container(m);
-		if (r < 0)
-			break;
-		if (strcmp(seen.state, "foreground") == 0)
-			now = seen;
-		res = update_vp_state(p, seen.vp, seen.state, "missed", e);
-		if (res >= 0)
-			res = update_vp_damage(p, seen.vp, seen.damaged, e);
-		if (res < 0)
-			return res;
+	for (size_t i = 0; r >= 0 && i < n; i++) {
+		if (vps[i].state && strcmp(vps[i].state, "foreground") == 0)
+			s.to = vps[i].name;
+		r = update_listed_vp(p, &vps[i], e);
 	}
 	if (r < 0)
-		return err_sys(e, -r, "list VPs");
+		return r;
 	r = store_get_text(p->store, STORE_FRONT, "", &front, e);
-	if (r < 0 || strcmp(front, now.vp) == 0)
+	if (r < 0 || strcmp(front, s.to) == 0)
 		return r;
 	s.from = front;
-	s.to = now.vp;
 	return save_foreground_switch(p, &s, e);
 }
 
-int device_events_handle_list(struct policyd *p, sd_bus_message *m,
-			      struct err *e)
+int device_events_handle_list(struct policyd *p, const struct device_vp *vps,
+			      size_t n, struct err *e)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	int r = store_begin(p->store, true, &tx, e);
 
 	if (r == 0)
-		r = update_listed_vps(p, m, e);
+		r = update_listed_vps(p, vps, n, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r == 0)
@@ -370,37 +317,33 @@ int device_events_handle_list(struct policyd *p, sd_bus_message *m,
 	return r;
 }
 
-/* ---- what was cut: a(suuuu) */
-static int read_revoked_access(struct policyd *p, sd_bus_message *m,
-			       const char *cause, json_t *list, struct err *e)
+/* ---- what was cut */
+/* An audit record of each row, and *list for the receipt. */
+static int write_revoked_rows(struct policyd *p,
+			      const struct device_revocation *v, json_t *list,
+			      struct err *e)
 {
-	uint32_t cls, handles, mappings, kept;
-	const char *vp;
-	int r = sd_bus_message_enter_container(m, 'a', "(suuuu)");
-
-	while (r >= 0 &&
-	       (r = sd_bus_message_read(m, "(suuuu)", &vp, &cls, &handles,
-					&mappings, &kept)) > 0) {
+	for (size_t i = 0; i < v->n; i++) {
+		const struct device_revoked *c = &v->rows[i];
 		const char *name =
-			cls < CELLS_CLASS_COUNT ? class_name(cls) : NULL;
-		json_t *row = json_pack("{ss ss? sI sI sI}", "vp", vp, "class",
-					name, "handles", (json_int_t)handles,
-					"mappings", (json_int_t)mappings,
-					"kept", (json_int_t)kept);
+			c->cls < CELLS_CLASS_COUNT ? class_name(c->cls) : NULL;
+		json_t *row = json_pack(
+			"{ss ss? sI sI sI}", "vp", c->vp, "class", name,
+			"handles", (json_int_t)c->handles, "mappings",
+			(json_int_t)c->mappings, "kept", (json_int_t)c->kept);
 
 		if (json_array_append_new(list, row) < 0)
 			return err_oom(e, "note revocation");
-		if (audit_log_write(&p->recorder, AUDIT_REVOKE, vp, name,
-				    json_pack("{sI sI sI ss}", "handles",
-					      (json_int_t)handles, "mappings",
-					      (json_int_t)mappings, "kept",
-					      (json_int_t)kept, "cause", cause),
-				    e) < 0)
+		if (audit_log_write(
+			    &p->recorder, AUDIT_REVOKE, c->vp, name,
+			    json_pack("{sI sI sI ss}", "handles",
+				      (json_int_t)c->handles, "mappings",
+				      (json_int_t)c->mappings, "kept",
+				      (json_int_t)c->kept, "cause", v->cause),
+			    e) < 0)
 			return -EIO;
 	}
-	if (r >= 0)
-		r = sd_bus_message_exit_container(m);
-	return r < 0 ? err_sys(e, -r, "read what was revoked") : 0;
+	return 0;
 }
 
 static int write_revoked_receipt(struct policyd *p, json_t *list, uint64_t ns,
@@ -420,27 +363,18 @@ static int write_revoked_receipt(struct policyd *p, json_t *list, uint64_t ns,
 		NULL, e);
 }
 
-static int handle_revoked_access(struct policyd *p, sd_bus_message *m,
+static int handle_revoked_access(struct policyd *p,
+				 const struct device_revocation *v,
 				 struct err *e)
 {
 	auto_json json_t *list = json_array();
-	const char *cause;
-	uint64_t ns;
-	int r;
+	int r = write_revoked_rows(p, v, list, e);
 
-	/* ns and cause follow the rows, which need the cause */
-	r = sd_bus_message_skip(m, "a(suuuu)");
-	if (r >= 0)
-		r = sd_bus_message_read(m, "ts", &ns, &cause);
-	if (r >= 0)
-		r = sd_bus_message_rewind(m, 1);
-	if (r < 0)
-		return err_sys(e, -r, "read what was revoked");
-	r = read_revoked_access(p, m, cause, list, e);
-	return r < 0 ? r : write_revoked_receipt(p, list, ns, cause, NULL, e);
+	return r < 0 ? r
+		     : write_revoked_receipt(p, list, v->ns, v->cause, NULL, e);
 }
 
-static int on_access_revoked(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static void on_access_revoked(void *arg, const struct device_revocation *v)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct policyd *p = arg;
@@ -448,14 +382,13 @@ static int on_access_revoked(sd_bus_message *m, void *arg, sd_bus_error *unused)
 	int r = store_begin(p->store, true, &tx, &e);
 
 	if (r == 0)
-		r = handle_revoked_access(p, m, &e);
+		r = handle_revoked_access(p, v, &e);
 	if (r == 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
 		log_error("note revocation: %s", e.text);
 	else
 		pending_signal(&p->pending, "receipts");
-	return 0;
 }
 
 /* ---- Apply */
@@ -477,7 +410,7 @@ static json_t *list_unenforced_policies(const struct policyd *p)
 
 	for (unsigned int i = 0; ids && i < p->state.in_force.n_policies; i++)
 		if (!access_is_enforced(p->state.in_force.policy[i],
-					cellsd_client_get_level(p->cellsd)))
+					cellsd_state_get_level(p->cellsd)))
 			json_array_append_new(
 				ids,
 				json_string(
@@ -517,45 +450,44 @@ static uint64_t get_total_latency(const struct policyd *p, uint64_t sent_ns,
 		       : ns;
 }
 
-static int save_applied_state(struct policyd *p, const struct desired_state *d,
-			      sd_bus_message *m, uint64_t sent_ns,
-			      const char *cause, struct err *e)
+static int save_applied_state(struct policyd *p,
+			      const struct device_events_applied *a,
+			      struct err *e)
 {
 	const struct receipt_doc doc = get_snapshot_in_force(p);
+	const char *cause = a->revocation.cause;
 	auto_json json_t *list = json_array();
+	uint64_t ns = a->revocation.ns;
 	int64_t applying = 0;
 	bool is_new;
-	uint64_t ns;
 	int r = store_get_int(p->store, STORE_APPLYING, 0, &applying, e);
 
 	if (r == 0)
-		r = read_revoked_access(p, m, cause, list, e);
+		r = write_revoked_rows(p, &a->revocation, list, e);
 	if (r < 0)
 		return r;
-	is_new = applying && desired_state_is_current(d);
-	if (sd_bus_message_read(m, "t", &ns) < 0)
-		return err_set(e, EBADMSG, "read Apply's answer");
+	is_new = applying && desired_state_is_current(a->state);
 	if (is_new) {
-		ns = get_total_latency(p, sent_ns, ns);
-		r = write_applied_receipt(p, d, e);
+		ns = get_total_latency(p, a->sent_ns, ns);
+		r = write_applied_receipt(p, a->state, e);
 	}
 	if (r == 0)
-		r = desired_state_save_applied(d, &p->recorder, cause, e);
+		r = desired_state_save_applied(a->state, &p->recorder, cause,
+					       e);
 	return r < 0 ? r
 		     : write_revoked_receipt(p, list, ns, cause,
 					     is_new ? &doc : NULL, e);
 }
 
 int device_events_handle_applied(struct policyd *p,
-				 const struct desired_state *d,
-				 sd_bus_message *m, uint64_t sent_ns,
-				 const char *cause, struct err *e)
+				 const struct device_events_applied *a,
+				 struct err *e)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	int r = store_begin(p->store, true, &tx, e);
 
 	if (r == 0)
-		r = save_applied_state(p, d, m, sent_ns, cause, e);
+		r = save_applied_state(p, a, e);
 	if (r == 0)
 		r = store_commit(&tx, e);
 	if (r < 0)
@@ -578,12 +510,6 @@ void device_events_handle_apply_error(struct policyd *p, const struct err *why)
 }
 
 /* ---- events for the audit */
-struct device_event {
-	const char *word, *vp, *comm, *cause;
-	uint64_t boot_ns;
-	uint32_t cls, pid, uid, count;
-};
-
 static enum audit_event lookup_audit_event(const char *word)
 {
 	for (unsigned int i = 0; i < AUDIT_EVENT_COUNT; i++)
@@ -614,51 +540,35 @@ static int write_device_event(struct policyd *p, const struct device_event *v,
 
 /* Not synced one by one: an open file is not worth a disk's turn. The next
  * receipt's commit carries them along. */
-static int on_audit_event(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static void on_audit_event(void *arg, const struct device_event *v)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct policyd *p = arg;
-	struct device_event v;
 	struct err e;
-	int r;
+	int r = store_begin_bulk(p->store, false, &tx, &e);
 
-	if (sd_bus_message_read(m, "stsuuusus", &v.word, &v.boot_ns, &v.vp,
-				&v.cls, &v.pid, &v.uid, &v.comm, &v.count,
-				&v.cause) < 0)
-		return 0;
-	r = store_begin_bulk(p->store, false, &tx, &e);
 	if (r == 0 && p->unrecorded_events > 0)
 		r = audit_log_write_lost(&p->recorder, p->unrecorded_events,
 					 "storage", &e);
 	if (r == 0)
-		r = write_device_event(p, &v, &e);
+		r = write_device_event(p, v, &e);
 	if (r == 0)
 		r = store_commit(&tx, &e);
 	if (r < 0)
-		log_error("note event '%s': %s", v.word, e.text);
+		log_error("note event '%s': %s", v->word, e.text);
 	p->unrecorded_events = r < 0 ? p->unrecorded_events + 1 : 0;
-	return 0;
 }
 
 int device_events_subscribe(struct policyd *p, struct err *e)
 {
-	static const struct {
-		const char *member;
-		sd_bus_message_handler_t handler;
-	} signals[] = {
-		{ "Switched", on_foreground_switched },
-		{ "Changed", on_vp_changed },
-		{ "Event", on_audit_event },
-		{ "Revoked", on_access_revoked },
-		{ "Idle", on_vp_idle },
-		{ "StartFailed", on_start_failed },
+	static const struct device_signals_handlers handlers = {
+		.switched = on_foreground_switched,
+		.changed = on_vp_changed,
+		.event = on_audit_event,
+		.revoked = on_access_revoked,
+		.idle = on_vp_idle,
+		.start_failed = on_start_failed,
 	};
-	int r = 0;
 
-	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(signals); i++)
-		r = sd_bus_match_signal(p->bus, NULL, BUS_DEVICE_NAME,
-					BUS_DEVICE_PATH, BUS_DEVICE_NAME,
-					signals[i].member, signals[i].handler,
-					p);
-	return r < 0 ? err_sys(e, -r, "listen to cellsd") : 0;
+	return device_signals_new(p->connection, &handlers, p, &p->signals, e);
 }

@@ -9,7 +9,8 @@
 #define POLICYD_DEVICE_EVENTS_H
 
 #include <stdint.h>
-#include <systemd/sd-bus.h>
+
+#include "policyd/bus/device_messages.h"
 
 struct desired_state;
 struct err;
@@ -19,14 +20,18 @@ struct policyd;
 int device_events_subscribe(struct policyd *p, struct err *e);
 
 /* List's answer: what changed while nobody listened. */
-int device_events_handle_list(struct policyd *p, sd_bus_message *m,
-			      struct err *e);
+int device_events_handle_list(struct policyd *p, const struct device_vp *vps,
+			      size_t n, struct err *e);
 
-/* Apply's answer, to a call that was sent at sent_ns (mono). */
+/* What was sent to cellsd has been applied. */
+struct device_events_applied {
+	const struct desired_state *state;
+	uint64_t sent_ns; /* mono, of the call */
+	struct device_revocation revocation;
+};
 int device_events_handle_applied(struct policyd *p,
-				 const struct desired_state *d,
-				 sd_bus_message *m, uint64_t sent_ns,
-				 const char *cause, struct err *e);
+				 const struct device_events_applied *a,
+				 struct err *e);
 /* cellsd cannot hold what is in force. */
 void device_events_handle_apply_error(struct policyd *p, const struct err *why);
 

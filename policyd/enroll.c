@@ -14,6 +14,7 @@
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/log.h"
+#include "policyd/bus/connection_internal.h"
 #include "policyd/loader.h"
 #include "policyd/policyd.h"
 #include "policyd/receipt/audit_log.h"
@@ -117,7 +118,8 @@ static int on_agent_gone(sd_bus_track *t, void *arg)
 static void track_agent_sender(struct enroll *n, sd_bus_message *call)
 {
 	n->agent = sd_bus_track_unref(n->agent);
-	if (sd_bus_track_new(n->p->bus, &n->agent, on_agent_gone, n) >= 0)
+	if (sd_bus_track_new(n->p->connection->bus, &n->agent, on_agent_gone,
+			     n) >= 0)
 		sd_bus_track_add_sender(n->agent, call);
 }
 

@@ -7,14 +7,16 @@
 #ifndef POLICYD_LAYER_CLEANUP_H
 #define POLICYD_LAYER_CLEANUP_H
 
-struct cellsd_client;
+struct cellsd_state;
+struct device_client;
 struct document_state;
 struct layer_store;
 struct store;
 
 /* All are borrowed until cellsd has answered. */
 struct layer_cleanup {
-	struct cellsd_client *cellsd;
+	struct cellsd_state *cellsd;
+	struct device_client *device;
 	struct layer_store *layers;
 	const struct document_state *state;
 };

@@ -7,7 +7,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 %C%_libpolicyd_a_SOURCES = \
 	%D%/accept.c %D%/accept.h \
 	%D%/activate.c %D%/activate.h \
-	%D%/cellsd_client.c %D%/cellsd_client.h \
+	%D%/cellsd_state.c %D%/cellsd_state.h \
 	%D%/command.c %D%/command.h \
 	%D%/command_action.c %D%/command_action.h \
 	%D%/daemon.c %D%/daemon.h \
@@ -31,6 +31,12 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/vp_secret.c %D%/vp_secret.h \
 	%D%/access/evaluate.c %D%/access/evaluate.h \
 	%D%/access/explain.c %D%/access/explain.h \
+	%D%/bus/connection.c %D%/bus/connection.h \
+	%D%/bus/connection_internal.h \
+	%D%/bus/device_client.c %D%/bus/device_client.h \
+	%D%/bus/device_messages.c %D%/bus/device_messages.h \
+	%D%/bus/device_messages_internal.h \
+	%D%/bus/device_signals.c %D%/bus/device_signals.h \
 	%D%/document/config_window.c %D%/document/config_window.h \
 	%D%/document/document_set.c %D%/document/document_set.h \
 	%D%/document/document_state.c %D%/document/document_state.h \

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/auto.h"
-#include "lib/bus.h"
 #include "lib/config.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -33,7 +32,6 @@ static int run_daemon(const struct settings *s)
 	AUTO(daemon_freep) struct policyd *p = NULL;
 	struct err e;
 
-	bus_limit_memory();
 	if (daemon_new(&options, &p, &e) < 0 || daemon_run(p, &e) < 0)
 		return report_failure(&e);
 	return EXIT_SUCCESS;

@@ -9,7 +9,8 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "policyd/cellsd_client.h"
+#include "policyd/bus/device_client.h"
+#include "policyd/cellsd_state.h"
 #include "policyd/command.h"
 #include "policyd/policyd.h"
 #include "policyd/receipt/audit_log.h"
@@ -154,7 +155,7 @@ int password_unlock_config(struct policyd *p, const char *id, const void *data,
 	if (r < 0)
 		return r;
 	config_window_open(&p->window, id, PASSWORD_WINDOW);
-	if (vp_secret_send_secrets(p->cellsd, c, &k, e) < 0)
+	if (vp_secret_send_secrets(p->device, c, &k, e) < 0)
 		log_warning("%s", e->text);
 	/* What was refused for want of it may come again. */
 	staging_unblock(p);
@@ -169,10 +170,12 @@ struct passcode_try {
 	uint32_t wrong;
 };
 
-static void free_passcode_try(struct passcode_try *a)
+static void free_passcode_tryp(struct passcode_try **a)
 {
-	sd_bus_message_unref(a->call);
-	free(a);
+	if (!*a)
+		return;
+	sd_bus_message_unref((*a)->call);
+	free(*a);
 }
 
 /* Too many: what the config says. The rule's name holds the count, so that each
@@ -201,27 +204,22 @@ static void apply_attempts_rule(struct policyd *p, const char *vp,
 		log_error("attempts on '%s': %s", vp, e.text);
 }
 
-static int on_passcode_answer(sd_bus_message *m, void *arg,
-			      sd_bus_error *unused)
+static void on_passcode_answer(void *arg, const struct device_answer *answer)
 {
-	const sd_bus_error *error = sd_bus_message_get_error(m);
 	const struct store_counter none = { 0 };
-	struct passcode_try *a = arg;
+	AUTO(free_passcode_tryp) struct passcode_try *a = arg;
 	struct err e;
 
-	if (!error) {
+	if (answer->result == DEVICE_DONE) {
 		if (a->wrong > 0 &&
 		    save_try_counter(a->p, PASSCODE, a->vp, &none, &e) < 0)
 			log_error("passcode of '%s': %s", a->vp, e.text);
 		sd_bus_reply_method_return(a->call, "");
 	} else {
-		bus_convert_error(error, 0, "unlock", &e);
-		bus_reply_err(a->call, &e);
-		if (e.reason == REASON_PASSWORD)
+		bus_reply_err(a->call, &answer->why);
+		if (answer->why.reason == REASON_PASSWORD)
 			apply_attempts_rule(a->p, a->vp, a->wrong);
 	}
-	free_passcode_try(a);
-	return 0;
 }
 
 /* Is it a VP of ours, and cellsd there to ask? */
@@ -230,45 +228,65 @@ static int check_vp_available(struct policyd *p, const char *vp, struct err *e)
 	if (!document_set_find_config(&p->state.in_force, vp))
 		return err_reason(e, REASON_NO_SUCH_VP,
 				  "unlock: there is no VP '%.64s'", vp);
-	if (!cellsd_client_is_ready(p->cellsd))
+	if (!cellsd_state_is_ready(p->cellsd))
 		return err_reason(e, REASON_BUSY,
 				  "unlock '%s': cellsd is not there", vp);
 	return 0;
 }
 
-static int append_secret_memfd(sd_bus_message *m, const void *data, size_t len)
-{
-	auto_close int fd = secure_memory_create_memfd(data, len);
-
-	return fd < 0 ? fd : sd_bus_message_append(m, "h", fd);
-}
-
-/* What cellsd says to it counts, and is the answer to `call`. */
-static int send_passcode_call(struct policyd *p, sd_bus_message *call,
-			      const char *vp, sd_bus_message *m, uint32_t wrong,
-			      struct err *e)
+static struct passcode_try *new_passcode_try(struct policyd *p,
+					     sd_bus_message *call,
+					     const char *vp, uint32_t wrong)
 {
 	struct passcode_try *a = calloc(1, sizeof(*a));
-	int r;
 
 	if (!a)
-		return err_oom(e, "unlock");
+		return NULL;
 	*a = (struct passcode_try){ .p = p,
 				    .call = sd_bus_message_ref(call),
 				    .wrong = wrong };
 	snprintf(a->vp, sizeof(a->vp), "%s", vp);
-	r = cellsd_client_call_async(p->cellsd, m, on_passcode_answer, a);
-	if (r < 0) {
-		free_passcode_try(a);
-		return err_sys(e, -r, "unlock '%s'", vp);
-	}
-	return 0;
+	return a;
+}
+
+/* What cellsd says to it counts, and is the answer to `call`. */
+static struct device_call describe_passcode_call(struct passcode_try *a)
+{
+	return (struct device_call){ .what = "unlock",
+				     .done = on_passcode_answer,
+				     .arg = a };
+}
+
+static int send_unlock_call(struct passcode_try *a, const void *passcode,
+			    size_t len)
+{
+	const struct device_call call = describe_passcode_call(a);
+	auto_close int fd = secure_memory_create_memfd(passcode, len);
+
+	return fd < 0 ? fd
+		      : device_client_unlock(a->p->device, a->vp, fd, false,
+					     &call);
+}
+
+static int send_set_passcode_call(struct passcode_try *a,
+				  const struct password_text *old,
+				  const struct password_text *fresh)
+{
+	const struct device_call call = describe_passcode_call(a);
+	auto_close int old_fd = secure_memory_create_memfd(old->data, old->len);
+	auto_close int new_fd =
+		secure_memory_create_memfd(fresh->data, fresh->len);
+
+	if (old_fd < 0 || new_fd < 0)
+		return old_fd < 0 ? old_fd : new_fd;
+	return device_client_set_passcode(a->p->device, a->vp, old_fd, new_fd,
+					  &call);
 }
 
 int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
 		    const void *passcode, size_t len, struct err *e)
 {
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	AUTO(free_passcode_tryp) struct passcode_try *a = NULL;
 	uint32_t wrong;
 	int r = check_vp_available(p, vp, e);
 
@@ -281,21 +299,21 @@ int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
 	r = count_password_try(p, PASSCODE, vp, &wrong, e);
 	if (r < 0)
 		return r;
-	r = cellsd_client_new_message(p->cellsd, "Unlock", &m);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "s", vp);
-	if (r >= 0)
-		r = append_secret_memfd(m, passcode, len);
+	a = new_passcode_try(p, call, vp, wrong);
+	if (!a)
+		return err_oom(e, "unlock");
+	r = send_unlock_call(a, passcode, len);
 	if (r < 0)
 		return err_sys(e, -r, "unlock '%s'", vp);
-	return send_passcode_call(p, call, vp, m, wrong, e);
+	steal(a);
+	return 0;
 }
 
 int password_set_passcode(struct policyd *p, sd_bus_message *call,
 			  const char *vp, const struct password_text *old,
 			  const struct password_text *fresh, struct err *e)
 {
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	AUTO(free_passcode_tryp) struct passcode_try *a = NULL;
 	uint32_t wrong = 0;
 	int r = check_vp_available(p, vp, e);
 
@@ -310,16 +328,14 @@ int password_set_passcode(struct policyd *p, sd_bus_message *call,
 	r = old->len > 0 ? count_password_try(p, PASSCODE, vp, &wrong, e) : 0;
 	if (r < 0)
 		return r;
-	r = cellsd_client_new_message(p->cellsd, "SetPasscode", &m);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "s", vp);
-	if (r >= 0)
-		r = append_secret_memfd(m, old->data, old->len);
-	if (r >= 0)
-		r = append_secret_memfd(m, fresh->data, fresh->len);
+	a = new_passcode_try(p, call, vp, wrong);
+	if (!a)
+		return err_oom(e, "unlock");
+	r = send_set_passcode_call(a, old, fresh);
 	if (r < 0)
 		return err_sys(e, -r, "set the passcode of '%s'", vp);
-	return send_passcode_call(p, call, vp, m, wrong, e);
+	steal(a);
+	return 0;
 }
 
 static void add_wait_seconds(struct policyd *p, json_t *o, const char *kind,

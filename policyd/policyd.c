@@ -3,7 +3,7 @@
 
 #include "lib/clock.h"
 #include "lib/crypto/key.h"
-#include "policyd/cellsd_client.h"
+#include "policyd/cellsd_state.h"
 
 int policyd_save_time(struct policyd *p, struct err *e)
 {
@@ -36,7 +36,7 @@ void policyd_get_evaluate_facts(const struct policyd *p,
 	*ret = (struct evaluate_facts){
 		.store = p->store,
 		.state = &p->state,
-		.level = cellsd_client_get_level(p->cellsd),
+		.level = cellsd_state_get_level(p->cellsd),
 	};
 	evaluate_get_time(&p->time, &ret->at);
 }

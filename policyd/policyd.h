@@ -19,9 +19,12 @@
 #include "policyd/store/store.h"
 
 struct command_queue;
+struct connection;
+struct device_client;
+struct device_signals;
 struct reconcile;
 struct unenroll;
-struct cellsd_client;
+struct cellsd_state;
 struct enroll;
 struct err;
 struct image;
@@ -32,7 +35,7 @@ struct periodic;
 struct policyd {
 	char *dir;
 	sd_event *event;
-	sd_bus *bus;
+	struct connection *connection;
 	struct store *store;
 	struct secure_time time;
 
@@ -46,7 +49,9 @@ struct policyd {
 
 	struct config_window window;
 
-	struct cellsd_client *cellsd;
+	struct cellsd_state *cellsd;
+	struct device_client *device;
+	struct device_signals *signals;
 	struct reconcile *reconcile;
 	struct layer_store *layers;
 	struct image *image;

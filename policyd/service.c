@@ -7,6 +7,7 @@
 #include "lib/json.h"
 #include "lib/log.h"
 #include "policyd/access/explain.h"
+#include "policyd/bus/connection_internal.h"
 #include "policyd/command.h"
 #include "policyd/enroll.h"
 #include "policyd/layer/image.h"
@@ -91,7 +92,7 @@ static int handle_wants(struct policyd *p, sd_bus_message *m, struct err *e)
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	if (r >= 0)
-		r = sd_bus_send(p->bus, reply, NULL);
+		r = sd_bus_send(p->connection->bus, reply, NULL);
 	return r < 0 ? err_sys(e, -r, "answer") : 1;
 }
 
@@ -213,7 +214,7 @@ static int handle_receipts(struct policyd *p, sd_bus_message *m, struct err *e)
 	}
 	r = sd_bus_message_close_container(reply);
 	if (r >= 0)
-		r = sd_bus_send(p->bus, reply, NULL);
+		r = sd_bus_send(p->connection->bus, reply, NULL);
 	return r < 0 ? err_sys(e, -r, "answer") : 1;
 }
 
@@ -242,7 +243,7 @@ static int handle_audit(struct policyd *p, sd_bus_message *m, struct err *e)
 		r = sd_bus_message_append_array(reply, 'y', batch ? batch : "",
 						batch ? strlen(batch) : 0);
 	if (r >= 0)
-		r = sd_bus_send(p->bus, reply, NULL);
+		r = sd_bus_send(p->connection->bus, reply, NULL);
 	return r < 0 ? err_sys(e, -r, "answer") : 1;
 }
 
@@ -507,9 +508,9 @@ int service_open(struct policyd *p, struct err *e)
 	p->vtable = create_bus_vtable();
 	if (!p->vtable)
 		return err_oom(e, "offer " BUS_POLICY_NAME);
-	r = sd_bus_add_object_vtable(p->bus, NULL, BUS_POLICY_PATH,
+	r = sd_bus_add_object_vtable(p->connection->bus, NULL, BUS_POLICY_PATH,
 				     BUS_POLICY_NAME, p->vtable, p);
 	if (r >= 0)
-		r = sd_bus_request_name(p->bus, BUS_POLICY_NAME, 0);
+		r = sd_bus_request_name(p->connection->bus, BUS_POLICY_NAME, 0);
 	return r < 0 ? err_sys(e, -r, "take the name " BUS_POLICY_NAME) : 0;
 }

@@ -5,7 +5,7 @@
 #include "lib/clock.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "policyd/cellsd_client.h"
+#include "policyd/cellsd_state.h"
 #include "policyd/password.h"
 #include "policyd/policyd.h"
 #include "policyd/receipt/audit_log.h"
@@ -178,12 +178,12 @@ int status_format_json(struct policyd *p, char **ret, struct err *e)
 		p->state.root ? p->identity.epoch : NULL, "org",
 		p->state.root ? p->identity.org : NULL, "group", group,
 		"enforcement",
-		doc_level_name(cellsd_client_get_level(p->cellsd)), "state",
+		doc_level_name(cellsd_state_get_level(p->cellsd)), "state",
 		state, "secure_time", time, "documents",
 		receipt_issuer_list_documents(&p->recorder), "snapshot",
 		build_snapshot_json(p->state.snapshot), "staged",
 		build_staged_json(p), "inventory",
-		cellsd_client_format_inventory(p->cellsd), "vps", vps, "seq",
+		cellsd_state_format_inventory(p->cellsd), "vps", vps, "seq",
 		seq, "acked", acked, "holds", holds, "locked_out",
 		password_list_waits(p), "root_version",
 		(json_int_t)(p->state.root ? p->state.root->head.version : 0));

@@ -6,7 +6,8 @@
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/log.h"
-#include "policyd/cellsd_client.h"
+#include "policyd/bus/device_client.h"
+#include "policyd/cellsd_state.h"
 #include "policyd/enroll.h"
 #include "policyd/policyd.h"
 
@@ -69,56 +70,24 @@ static void finish_unenrollment(struct unenroll *d)
 
 static void wipe_next_vp(struct unenroll *d);
 
-static int on_wipe_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static void on_wipe_answer(void *arg, const struct device_answer *a)
 {
 	struct unenroll *d = arg;
-	struct err e;
 
 	d->is_wiping = false;
-	if (sd_bus_message_is_method_error(m, NULL)) {
-		bus_convert_error(sd_bus_message_get_error(m), 0, "wipe", &e);
-		log_warning("reset: %s", e.text);
-		return 0; /* the next tick goes on */
-	}
-	wipe_next_vp(d);
-	return 0;
+	if (a->result == DEVICE_DONE)
+		wipe_next_vp(d);
+	else
+		log_warning("reset: %s",
+			    a->why.text); /* the next tick goes on */
 }
 
-/* One row of List; *ret is the VP's name if there is something to wipe. */
-static int read_remaining_vp(sd_bus_message *m, char ret[DOC_ID_SIZE])
+static const char *find_remaining_vp(const struct device_answer *a)
 {
-	auto_json json_t *o = NULL;
-	const char *name, *state;
-	int r = sd_bus_message_read(m, "s", &name);
-
-	if (r >= 0)
-		r = cellsd_client_read_dictionary(m, &o);
-	if (r >= 0)
-		r = sd_bus_message_exit_container(m);
-	if (r < 0)
-		return r;
-	state = json_string_value(json_object_get(o, "state"));
-	if (!state || strcmp(state, "absent") != 0)
-		snprintf(ret, DOC_ID_SIZE, "%s", name);
-	return 0;
-}
-
-/* 1: a VP is left; 0: none is. */
-static int find_remaining_vp(sd_bus_message *m, char ret[DOC_ID_SIZE])
-{
-	int r = sd_bus_message_enter_container(m, 'a', "(sa{sv})");
-
-	if (r < 0)
-		return r;
-	for (;;) {
-		r = sd_bus_message_enter_container(m, 'r', "sa{sv}");
-		if (r > 0)
-			r = read_remaining_vp(m, ret);
-		else
-			return r;
-		if (r < 0 || *ret)
-			return r < 0 ? r : 1;
-	}
+	for (size_t i = 0; i < a->n_vps; i++)
+		if (!a->vps[i].state || strcmp(a->vps[i].state, "absent") != 0)
+			return a->vps[i].name;
+	return NULL;
 }
 
 /* The same id for as long as this reset lasts, and another for the next. */
@@ -132,39 +101,39 @@ static void format_wipe_id(struct unenroll *d, const char *vp,
 }
 
 /* List's answer: the first VP that is still there is wiped. */
-static int on_remaining_vps(sd_bus_message *m, void *arg, sd_bus_error *unused)
+static void on_remaining_vps(void *arg, const struct device_answer *a)
 {
-	AUTO(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-	char id[DOC_ID_SIZE], vp[DOC_ID_SIZE] = "";
 	struct unenroll *d = arg;
-	int r;
+	const struct device_call call = { .what = "wipe",
+					  .done = on_wipe_answer,
+					  .arg = d };
+	struct device_command wipe = { .method = "Wipe",
+				       .output = DEVICE_NOTHING };
+	char id[DOC_ID_SIZE];
 
 	d->is_wiping = false;
-	if (sd_bus_message_is_method_error(m, NULL))
-		return 0;
-	r = find_remaining_vp(m, vp);
-	if (r == 0)
+	if (a->result != DEVICE_DONE)
+		return; /* it is asked for again */
+	wipe.vp = find_remaining_vp(a);
+	if (!wipe.vp) {
 		finish_unenrollment(d);
-	if (r <= 0)
-		return 0; /* what could not be read is asked for again */
-	format_wipe_id(d, vp, id);
-	if (cellsd_client_new_message(d->p->cellsd, "Wipe", &call) >= 0 &&
-	    sd_bus_message_append(call, "ss", vp, id) >= 0 &&
-	    cellsd_client_call_async(d->p->cellsd, call, on_wipe_answer, d) >=
-		    0)
-		d->is_wiping = true;
-	return 0;
+		return;
+	}
+	format_wipe_id(d, wipe.vp, id);
+	wipe.id = id;
+	d->is_wiping =
+		device_client_run_command(d->p->device, &wipe, &call) == 0;
 }
 
 static void wipe_next_vp(struct unenroll *d)
 {
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	const struct device_call call = { .what = "list VPs",
+					  .done = on_remaining_vps,
+					  .arg = d };
 
-	if (d->is_wiping || !cellsd_client_is_ready(d->p->cellsd))
+	if (d->is_wiping || !cellsd_state_is_ready(d->p->cellsd))
 		return;
-	if (cellsd_client_new_message(d->p->cellsd, "List", &m) >= 0 &&
-	    cellsd_client_call_async(d->p->cellsd, m, on_remaining_vps, d) >= 0)
-		d->is_wiping = true;
+	d->is_wiping = device_client_list_vps(d->p->device, &call) == 0;
 }
 
 int unenroll_begin(struct policyd *p, sd_bus_message *call, struct err *e)
@@ -179,7 +148,7 @@ int unenroll_begin(struct policyd *p, sd_bus_message *call, struct err *e)
 	if (enroll_is_in_progress(p) || d->call)
 		return err_reason(e, REASON_BUSY,
 				  "reset: an enrollment or reset is under way");
-	if (!cellsd_client_is_ready(p->cellsd))
+	if (!cellsd_state_is_ready(p->cellsd))
 		return err_reason(e, REASON_BUSY,
 				  "reset: cellsd is not there to wipe the VPs");
 	/* Written first: a power cut does not save a VP. */

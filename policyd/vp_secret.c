@@ -2,13 +2,12 @@
 #include "policyd/vp_secret.h"
 
 #include "lib/auto.h"
-#include "lib/bus.h"
 #include "lib/crypto/key_recovery.h"
 #include "lib/crypto/password_crypto.h"
 #include "lib/crypto/secure_memory.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "policyd/cellsd_client.h"
+#include "policyd/bus/device_client.h"
 #include "policyd/receipt/recorder.h"
 
 #include <errno.h>
@@ -43,17 +42,10 @@ int vp_secret_open_key(const struct identity *id, const char *vp,
 	return r;
 }
 
-static int on_secrets_answer(sd_bus_message *m, void *unused,
-			     sd_bus_error *also_unused)
+static void on_secrets_answer(void *unused, const struct device_answer *a)
 {
-	const sd_bus_error *error = sd_bus_message_get_error(m);
-	struct err e;
-
-	if (!error)
-		return 0;
-	bus_convert_error(error, 0, "hand secrets over", &e);
-	log_warning("%s", e.text);
-	return 0;
+	if (a->result != DEVICE_DONE)
+		log_warning("%s", a->why.text);
 }
 
 static int decrypt_config_secrets(const struct doc_vp_config *c,
@@ -78,11 +70,12 @@ static int decrypt_config_secrets(const struct doc_vp_config *c,
 	return r;
 }
 
-int vp_secret_send_secrets(struct cellsd_client *cellsd,
+int vp_secret_send_secrets(struct device_client *device,
 			   const struct doc_vp_config *c,
 			   const struct password_crypto_key *k, struct err *e)
 {
-	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	const struct device_call call = { .what = "hand secrets over",
+					  .done = on_secrets_answer };
 	auto_close int fd = -1;
 	int r;
 
@@ -91,12 +84,7 @@ int vp_secret_send_secrets(struct cellsd_client *cellsd,
 	r = decrypt_config_secrets(c, k, &fd, e);
 	if (r < 0)
 		return r;
-	r = cellsd_client_new_message(cellsd, "Secrets", &m);
-	if (r >= 0)
-		r = sd_bus_message_append(m, "sh", c->head.id, fd);
-	if (r >= 0)
-		r = cellsd_client_call_async(cellsd, m, on_secrets_answer,
-					     NULL);
+	r = device_client_send_secrets(device, c->head.id, fd, &call);
 	return r < 0 ? err_sys(e, -r, "hand secrets of '%s' over", c->head.id)
 		     : 0;
 }

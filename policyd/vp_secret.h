@@ -11,7 +11,7 @@
 
 #include "lib/document/doc.h"
 
-struct cellsd_client;
+struct device_client;
 struct err;
 struct identity;
 struct password_crypto_key;
@@ -22,7 +22,7 @@ int vp_secret_open_key(const struct identity *id, const char *vp,
 		       const void *sealed, size_t len, int *ret, struct err *e);
 
 /* Sends a config's secrets on their way; what cellsd says to it is logged. */
-int vp_secret_send_secrets(struct cellsd_client *cellsd,
+int vp_secret_send_secrets(struct device_client *device,
 			   const struct doc_vp_config *c,
 			   const struct password_crypto_key *k, struct err *e);
 

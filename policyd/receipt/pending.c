@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyd/receipt/pending.h"
 
-#include "lib/bus.h"
 #include "lib/log.h"
 
 #include <string.h>
@@ -17,10 +16,9 @@ void pending_signal(const struct pending *p, const char *word)
 {
 	int r;
 
-	if (!p->bus)
+	if (!p->send)
 		return;
-	r = sd_bus_emit_signal(p->bus, BUS_POLICY_PATH, BUS_POLICY_NAME,
-			       "Pending", "s", word);
+	r = p->send(p->arg, word);
 	if (r < 0)
 		log_debug("signal Pending(%s): %s", word, strerror(-r));
 }

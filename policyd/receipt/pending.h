@@ -6,12 +6,12 @@
 #ifndef POLICYD_RECEIPT_PENDING_H
 #define POLICYD_RECEIPT_PENDING_H
 
-#include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-/* Zeroed at first; bus and event are borrowed. NULL: nothing is sent. */
+/* Zeroed at first; event is borrowed. NULL: nothing is sent. */
 struct pending {
-	sd_bus *bus;
+	int (*send)(void *arg, const char *word); /* 0 or -errno */
+	void *arg;
 	sd_event *event;
 	sd_event_source *timer; /* owned; NULL: not used yet */
 };

@@ -16,7 +16,7 @@ import layout
 ORDER = {
     "cellsd": ["net", "container", "device", "vp", "storage", "lifecycle", "bus", ""],
     "mgmt-server": ["store", "core", "channel", "fleet", "api", "listener", ""],
-    "policyd": ["store", "document", "receipt", "access", "layer", ""],
+    "policyd": ["store", "document", "receipt", "access", "layer", "bus", ""],
 }
 # Headers at a program's top that lie below all of its sub-folders.
 BELOW = {"cellsd/limits.h"}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * This daemon on the system bus. Only this folder knows sd-bus: what comes in
+ * is read whole into structs before anything is decided, what goes out is
+ * written from structs.
+ */
+#ifndef POLICYD_BUS_CONNECTION_H
+#define POLICYD_BUS_CONNECTION_H
+
+#include <systemd/sd-event.h>
+
+struct connection;
+struct err;
+
+/* The program ends when the bus does. */
+int connection_open(sd_event *event, struct connection **ret, struct err *e);
+/* Sends what is still to be sent. */
+void connection_close(struct connection *c);
+
+/* The signal Pending of org.cells.Policy1: see receipt/pending.h. Returns 0 or
+ * -errno. */
+int connection_signal_pending(struct connection *c, const char *word);
+
+#endif
