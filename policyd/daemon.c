@@ -9,6 +9,7 @@
 #include "policyd/bus/connection.h"
 #include "policyd/bus/device_client.h"
 #include "policyd/bus/device_signals.h"
+#include "policyd/bus/service.h"
 #include "policyd/cellsd_state.h"
 #include "policyd/command.h"
 #include "policyd/device_events.h"
@@ -16,11 +17,11 @@
 #include "policyd/layer/image.h"
 #include "policyd/layer/layer_store.h"
 #include "policyd/loader.h"
+#include "policyd/methods.h"
 #include "policyd/periodic.h"
 #include "policyd/policyd.h"
 #include "policyd/reconcile.h"
 #include "policyd/schedule.h"
-#include "policyd/service.h"
 #include "policyd/staging.h"
 #include "policyd/unenroll.h"
 
@@ -178,7 +179,7 @@ static int open_components(struct policyd *p, const struct daemon_options *o,
 		r = open_schedule(p, e);
 	if (r == 0)
 		r = periodic_new(p, &p->periodic, e);
-	return r < 0 ? r : service_open(p, e);
+	return r < 0 ? r : methods_open(p, e);
 }
 
 int daemon_new(const struct daemon_options *o, struct policyd **ret,
@@ -237,6 +238,7 @@ void daemon_free(struct policyd *p)
 	schedule_free(p->schedule);
 	pending_fini(&p->pending);
 	connection_close(p->connection);
+	service_free(p->service);
 	device_signals_free(p->signals);
 	device_client_free(p->device);
 	reconcile_free(p->reconcile);
@@ -249,7 +251,6 @@ void daemon_free(struct policyd *p)
 	policyd_unload(p);
 	store_close(p->store);
 	sd_event_unref(p->event);
-	free(p->vtable);
 	free(p->dir);
 	free(p);
 }

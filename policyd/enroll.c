@@ -2,7 +2,6 @@
 #include "policyd/enroll.h"
 
 #include "lib/auto.h"
-#include "lib/bus.h"
 #include "lib/clock.h"
 #include "lib/crypto/key.h"
 #include "lib/crypto/x509.h"
@@ -14,7 +13,8 @@
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/log.h"
-#include "policyd/bus/connection_internal.h"
+#include "policyd/bus/peer_watch.h"
+#include "policyd/bus/reply.h"
 #include "policyd/loader.h"
 #include "policyd/policyd.h"
 #include "policyd/receipt/audit_log.h"
@@ -32,12 +32,12 @@
 
 struct enroll {
 	struct policyd *p;
-	sd_bus_message *call; /* NULL: nothing is under way */
+	struct reply *reply; /* NULL: nothing is under way */
 	uint64_t deadline_ns, remind_ns;
 	struct enroll_uri uri;
 	struct key *key;	  /* receipts, of the new epoch */
 	char device[DOC_ID_SIZE]; /* "": the agent has not come yet */
-	sd_bus_track *agent;
+	struct peer_watch *agent;
 };
 
 int enroll_new(struct policyd *p, struct enroll **ret, struct err *e)
@@ -53,8 +53,10 @@ int enroll_new(struct policyd *p, struct enroll **ret, struct err *e)
 
 static void reset_enrollment(struct enroll *n)
 {
-	n->call = sd_bus_message_unref(n->call);
-	n->agent = sd_bus_track_unref(n->agent);
+	reply_free(n->reply);
+	n->reply = NULL;
+	peer_watch_free(n->agent);
+	n->agent = NULL;
 	key_free(n->key);
 	n->key = NULL;
 	explicit_bzero(&n->uri, sizeof(n->uri));
@@ -69,7 +71,7 @@ void enroll_free(struct enroll *n)
 	free(n);
 }
 
-int enroll_begin_with_uri(struct policyd *p, sd_bus_message *call,
+int enroll_begin_with_uri(struct policyd *p, struct reply **reply,
 			  const char *uri, struct err *e)
 {
 	struct enroll *n = p->enroll;
@@ -78,7 +80,7 @@ int enroll_begin_with_uri(struct policyd *p, sd_bus_message *call,
 
 	if (r < 0)
 		return r;
-	if (n->call || resetting)
+	if (n->reply || resetting)
 		return err_reason(
 			e, REASON_BUSY,
 			"enroll: an enrollment or reset is under way");
@@ -89,7 +91,7 @@ int enroll_begin_with_uri(struct policyd *p, sd_bus_message *call,
 		reset_enrollment(n);
 		return r;
 	}
-	n->call = sd_bus_message_ref(call);
+	n->reply = steal(*reply);
 	n->deadline_ns = clock_mono_ns() + PATIENCE_NS;
 	n->remind_ns = clock_mono_ns() + REMIND_NS;
 	pending_signal(&p->pending, "enroll");
@@ -107,20 +109,11 @@ static void format_device_id(const void *spki, size_t len,
 	snprintf(ret, DOC_ID_SIZE, "dev-%.12s", hex);
 }
 
-static int on_agent_gone(sd_bus_track *t, void *arg)
+static void on_agent_gone(void *arg)
 {
 	struct enroll *n = arg;
 
 	n->device[0] = '\0';
-	return 1; /* with 0 sd-bus calls this again, for ever */
-}
-
-static void track_agent_sender(struct enroll *n, sd_bus_message *call)
-{
-	n->agent = sd_bus_track_unref(n->agent);
-	if (sd_bus_track_new(n->p->connection->bus, &n->agent, on_agent_gone,
-			     n) >= 0)
-		sd_bus_track_add_sender(n->agent, call);
 }
 
 /* What the agent may know: nothing that gives the token away. */
@@ -150,7 +143,7 @@ static int build_agent_request(const struct enroll *n, const void *spki,
 	return *ret ? 0 : err_oom(e, "enroll");
 }
 
-int enroll_create_request(struct policyd *p, sd_bus_message *call,
+int enroll_create_request(struct policyd *p, const char *agent,
 			  const void *spki, size_t len, char **ret,
 			  struct err *e)
 {
@@ -158,13 +151,14 @@ int enroll_create_request(struct policyd *p, sd_bus_message *call,
 	struct enroll *n = p->enroll;
 	int r;
 
-	if (!n->call)
+	if (!n->reply)
 		return err_reason(e, REASON_BUSY, "enroll: none is under way");
 	r = key_from_spki(spki, len, &identity, e);
 	if (r < 0)
 		return r;
 	format_device_id(spki, len, n->device);
-	track_agent_sender(n, call);
+	peer_watch_free(n->agent);
+	n->agent = peer_watch_new(p->connection, agent, on_agent_gone, n);
 	return build_agent_request(n, spki, len, ret, e);
 }
 
@@ -426,23 +420,32 @@ static int finish_enrollment(struct enroll *n, const char *answer,
 	return r < 0 ? r : commit_enrollment(n, &a, e);
 }
 
+/* The device is enrolled, also if that cannot be said. */
+static void send_device_id(struct reply *reply, const char *device)
+{
+	struct err e;
+
+	if (reply_send_text(reply, device, &e) < 0)
+		log_error("enroll: %s", e.text);
+}
+
 int enroll_handle_answer(struct policyd *p, const char *answer,
 			 const char *failure, struct err *e)
 {
 	struct enroll *n = p->enroll;
 	int r;
 
-	if (!n->call || !n->device[0])
+	if (!n->reply || !n->device[0])
 		return err_reason(e, REASON_BUSY, "enroll: none is under way");
 	if (*answer)
 		r = finish_enrollment(n, answer, e);
 	else
 		r = err_set(e, EIO, "enroll: %.400s", failure);
 	if (r < 0) {
-		bus_reply_err(n->call, e);
+		reply_send_error(n->reply, e);
 		log_error("%s", e->text);
 	} else {
-		sd_bus_reply_method_return(n->call, "s", p->identity.device);
+		send_device_id(n->reply, p->identity.device);
 		log_info("enrolled as %s with '%s'", p->identity.device,
 			 p->identity.org);
 		pending_signal(&p->pending, "hello");
@@ -454,7 +457,7 @@ int enroll_handle_answer(struct policyd *p, const char *answer,
 
 bool enroll_is_in_progress(const struct policyd *p)
 {
-	return p->enroll->call != NULL;
+	return p->enroll->reply != NULL;
 }
 
 void enroll_end_overdue(struct policyd *p)
@@ -463,12 +466,12 @@ void enroll_end_overdue(struct policyd *p)
 	uint64_t now = clock_mono_ns();
 	struct err e;
 
-	if (!n->call)
+	if (!n->reply)
 		return;
 	if (now >= n->deadline_ns) {
 		err_set(&e, ETIMEDOUT, "enroll: %s did not answer in time",
 			n->device[0] ? "the server" : "cells-agent");
-		bus_reply_err(n->call, &e);
+		reply_send_error(n->reply, &e);
 		reset_enrollment(n);
 	} else if (now >= n->remind_ns && !n->device[0]) {
 		/* It may have been started meanwhile. */

@@ -9,25 +9,27 @@
 #define POLICYD_ENROLL_H
 
 #include <stdbool.h>
-#include <systemd/sd-bus.h>
+#include <stddef.h>
 
 struct enroll;
 struct err;
 struct policyd;
+struct reply;
 
 int enroll_new(struct policyd *p, struct enroll **ret, struct err *e);
 void enroll_free(struct enroll *n);
 
-/* `call` is answered when it is over. */
-int enroll_begin_with_uri(struct policyd *p, sd_bus_message *call,
+/* Takes *reply, which is sent when it is over. */
+int enroll_begin_with_uri(struct policyd *p, struct reply **reply,
 			  const char *uri, struct err *e);
 /* The caller frees *ret, the JSON of org.cells.Policy1.EnrollStart. An agent
- * that goes away before it has finished is asked again. */
-int enroll_create_request(struct policyd *p, sd_bus_message *call,
+ * (its unique name on the bus) that goes away before it has finished is asked
+ * again. */
+int enroll_create_request(struct policyd *p, const char *agent,
 			  const void *spki, size_t len, char **ret,
 			  struct err *e);
 /* What the server answered, or (an empty answer) why it could not be asked.
- * Answers the call that began it, also when it fails. err.busy: none did. */
+ * Sends the reply of what began it, also when it fails. err.busy: none did. */
 int enroll_handle_answer(struct policyd *p, const char *answer,
 			 const char *failure, struct err *e);
 

@@ -17,12 +17,12 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/layer_cleanup.c %D%/layer_cleanup.h \
 	%D%/loader.c %D%/loader.h \
 	%D%/membership.c %D%/membership.h \
+	%D%/methods.c %D%/methods.h \
 	%D%/password.c %D%/password.h \
 	%D%/periodic.c %D%/periodic.h \
 	%D%/policyd.c %D%/policyd.h \
 	%D%/reconcile.c %D%/reconcile.h \
 	%D%/schedule.c %D%/schedule.h \
-	%D%/service.c %D%/service.h \
 	%D%/staging.c %D%/staging.h \
 	%D%/status.c %D%/status.h \
 	%D%/submit.c %D%/submit.h \
@@ -37,6 +37,10 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/bus/device_messages.c %D%/bus/device_messages.h \
 	%D%/bus/device_messages_internal.h \
 	%D%/bus/device_signals.c %D%/bus/device_signals.h \
+	%D%/bus/peer_watch.c %D%/bus/peer_watch.h \
+	%D%/bus/reply.c %D%/bus/reply.h \
+	%D%/bus/reply_internal.h \
+	%D%/bus/service.c %D%/bus/service.h \
 	%D%/document/config_window.c %D%/document/config_window.h \
 	%D%/document/document_set.c %D%/document/document_set.h \
 	%D%/document/document_state.c %D%/document/document_state.h \

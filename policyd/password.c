@@ -2,7 +2,6 @@
 #include "policyd/password.h"
 
 #include "lib/auto.h"
-#include "lib/bus.h"
 #include "lib/clock.h"
 #include "lib/crypto/password_crypto.h"
 #include "lib/crypto/secure_memory.h"
@@ -10,6 +9,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "policyd/bus/device_client.h"
+#include "policyd/bus/reply.h"
 #include "policyd/cellsd_state.h"
 #include "policyd/command.h"
 #include "policyd/policyd.h"
@@ -165,7 +165,7 @@ int password_unlock_config(struct policyd *p, const char *id, const void *data,
 /* ---- passcodes */
 struct passcode_try {
 	struct policyd *p;
-	sd_bus_message *call;
+	struct reply *reply;
 	char vp[DOC_ID_SIZE];
 	uint32_t wrong;
 };
@@ -174,7 +174,7 @@ static void free_passcode_tryp(struct passcode_try **a)
 {
 	if (!*a)
 		return;
-	sd_bus_message_unref((*a)->call);
+	reply_free((*a)->reply);
 	free(*a);
 }
 
@@ -209,17 +209,20 @@ static void on_passcode_answer(void *arg, const struct device_answer *answer)
 	const struct store_counter none = { 0 };
 	AUTO(free_passcode_tryp) struct passcode_try *a = arg;
 	struct err e;
+	int r = 0;
 
 	if (answer->result == DEVICE_DONE) {
 		if (a->wrong > 0 &&
 		    save_try_counter(a->p, PASSCODE, a->vp, &none, &e) < 0)
 			log_error("passcode of '%s': %s", a->vp, e.text);
-		sd_bus_reply_method_return(a->call, "");
+		r = reply_send_nothing(a->reply, &e);
 	} else {
-		bus_reply_err(a->call, &answer->why);
+		reply_send_error(a->reply, &answer->why);
 		if (answer->why.reason == REASON_PASSWORD)
 			apply_attempts_rule(a->p, a->vp, a->wrong);
 	}
+	if (r < 0)
+		log_error("passcode of '%s': %s", a->vp, e.text);
 }
 
 /* Is it a VP of ours, and cellsd there to ask? */
@@ -235,7 +238,7 @@ static int check_vp_available(struct policyd *p, const char *vp, struct err *e)
 }
 
 static struct passcode_try *new_passcode_try(struct policyd *p,
-					     sd_bus_message *call,
+					     struct reply **reply,
 					     const char *vp, uint32_t wrong)
 {
 	struct passcode_try *a = calloc(1, sizeof(*a));
@@ -243,13 +246,13 @@ static struct passcode_try *new_passcode_try(struct policyd *p,
 	if (!a)
 		return NULL;
 	*a = (struct passcode_try){ .p = p,
-				    .call = sd_bus_message_ref(call),
+				    .reply = steal(*reply),
 				    .wrong = wrong };
 	snprintf(a->vp, sizeof(a->vp), "%s", vp);
 	return a;
 }
 
-/* What cellsd says to it counts, and is the answer to `call`. */
+/* What cellsd says to it counts, and is the answer to the caller. */
 static struct device_call describe_passcode_call(struct passcode_try *a)
 {
 	return (struct device_call){ .what = "unlock",
@@ -257,11 +260,12 @@ static struct device_call describe_passcode_call(struct passcode_try *a)
 				     .arg = a };
 }
 
-static int send_unlock_call(struct passcode_try *a, const void *passcode,
-			    size_t len)
+static int send_unlock_call(struct passcode_try *a,
+			    const struct password_text *passcode)
 {
 	const struct device_call call = describe_passcode_call(a);
-	auto_close int fd = secure_memory_create_memfd(passcode, len);
+	auto_close int fd =
+		secure_memory_create_memfd(passcode->data, passcode->len);
 
 	return fd < 0 ? fd
 		      : device_client_unlock(a->p->device, a->vp, fd, false,
@@ -283,8 +287,8 @@ static int send_set_passcode_call(struct passcode_try *a,
 					  &call);
 }
 
-int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
-		    const void *passcode, size_t len, struct err *e)
+int password_unlock(struct policyd *p, struct reply **reply, const char *vp,
+		    const struct password_text *passcode, struct err *e)
 {
 	AUTO(free_passcode_tryp) struct passcode_try *a = NULL;
 	uint32_t wrong;
@@ -292,24 +296,24 @@ int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
 
 	if (r < 0)
 		return r;
-	if (len == 0 || len >= PASSWORD_MAX)
+	if (passcode->len == 0 || passcode->len >= PASSWORD_MAX)
 		return err_reason(e, REASON_PASSWORD,
 				  "a passcode has 1 to %d bytes",
 				  PASSWORD_MAX - 1);
 	r = count_password_try(p, PASSCODE, vp, &wrong, e);
 	if (r < 0)
 		return r;
-	a = new_passcode_try(p, call, vp, wrong);
+	a = new_passcode_try(p, reply, vp, wrong);
 	if (!a)
 		return err_oom(e, "unlock");
-	r = send_unlock_call(a, passcode, len);
+	r = send_unlock_call(a, passcode);
 	if (r < 0)
 		return err_sys(e, -r, "unlock '%s'", vp);
 	steal(a);
 	return 0;
 }
 
-int password_set_passcode(struct policyd *p, sd_bus_message *call,
+int password_set_passcode(struct policyd *p, struct reply **reply,
 			  const char *vp, const struct password_text *old,
 			  const struct password_text *fresh, struct err *e)
 {
@@ -328,7 +332,7 @@ int password_set_passcode(struct policyd *p, sd_bus_message *call,
 	r = old->len > 0 ? count_password_try(p, PASSCODE, vp, &wrong, e) : 0;
 	if (r < 0)
 		return r;
-	a = new_passcode_try(p, call, vp, wrong);
+	a = new_passcode_try(p, reply, vp, wrong);
 	if (!a)
 		return err_oom(e, "unlock");
 	r = send_set_passcode_call(a, old, fresh);

@@ -10,7 +10,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <systemd/sd-bus.h>
 
 #include "lib/json.h"
 #include "policyd/store/store.h"
@@ -21,6 +20,7 @@
 
 struct err;
 struct policyd;
+struct reply;
 
 /* How long after so many wrong tries, in seconds. */
 uint64_t password_get_delay(uint32_t wrong);
@@ -31,17 +31,19 @@ uint64_t password_get_wait(const struct store_counter *c, uint64_t boot_ns);
 int password_unlock_config(struct policyd *p, const char *id,
 			   const void *password, size_t len, struct err *e);
 
-/* Tries a passcode with cellsd, which answers `call`, perhaps later. */
-int password_unlock(struct policyd *p, sd_bus_message *call, const char *vp,
-		    const void *passcode, size_t len, struct err *e);
-
-/* Sets a VP's passcode with cellsd; `old` is empty where there was none, and
- * `fresh` where there is to be none. */
 struct password_text {
 	const void *data;
 	size_t len;
 };
-int password_set_passcode(struct policyd *p, sd_bus_message *call,
+
+/* Tries a passcode with cellsd. Takes *reply, by which cellsd's answer is
+ * handed on. */
+int password_unlock(struct policyd *p, struct reply **reply, const char *vp,
+		    const struct password_text *passcode, struct err *e);
+
+/* Sets a VP's passcode with cellsd; `old` is empty where there was none, and
+ * `fresh` where there is to be none. Takes *reply as well. */
+int password_set_passcode(struct policyd *p, struct reply **reply,
 			  const char *vp, const struct password_text *old,
 			  const struct password_text *fresh, struct err *e);
 

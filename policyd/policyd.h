@@ -7,7 +7,6 @@
 #ifndef POLICYD_POLICYD_H
 #define POLICYD_POLICYD_H
 
-#include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
 #include "policyd/access/evaluate.h"
@@ -29,6 +28,7 @@ struct enroll;
 struct err;
 struct image;
 struct schedule;
+struct service;
 struct layer_store;
 struct periodic;
 
@@ -62,9 +62,7 @@ struct policyd {
 	struct periodic *periodic;
 	bool missed_signal; /* what cellsd signalled could not be written */
 	int64_t unrecorded_events; /* events that could not be, so many */
-	sd_bus_vtable *vtable;
-	char caller[64]; /* the last one that was let in */
-	unsigned int caller_who;
+	struct service *service;
 };
 
 /* Saves secure time; inside a transaction. */

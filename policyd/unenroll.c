@@ -2,11 +2,11 @@
 #include "policyd/unenroll.h"
 
 #include "lib/auto.h"
-#include "lib/bus.h"
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/log.h"
 #include "policyd/bus/device_client.h"
+#include "policyd/bus/reply.h"
 #include "policyd/cellsd_state.h"
 #include "policyd/enroll.h"
 #include "policyd/policyd.h"
@@ -15,7 +15,7 @@
 
 struct unenroll {
 	struct policyd *p;
-	sd_bus_message *call; /* NULL: nobody waits for the end of one */
+	struct reply *reply; /* NULL: nobody waits for the end of one */
 	bool is_wiping;
 };
 
@@ -34,7 +34,7 @@ void unenroll_free(struct unenroll *d)
 {
 	if (!d)
 		return;
-	sd_bus_message_unref(d->call);
+	reply_free(d->reply);
 	free(d);
 }
 
@@ -57,13 +57,12 @@ static void finish_unenrollment(struct unenroll *d)
 	} else {
 		log_error("reset: %s", e.text);
 	}
-	if (d->call) {
-		if (r == 0)
-			sd_bus_reply_method_return(d->call, "");
-		else
-			bus_reply_err(d->call, &e);
-	}
-	d->call = sd_bus_message_unref(d->call);
+	if (d->reply && r < 0)
+		reply_send_error(d->reply, &e);
+	else if (d->reply && reply_send_nothing(d->reply, &e) < 0)
+		log_error("reset: %s", e.text);
+	reply_free(d->reply);
+	d->reply = NULL;
 	if (r == 0)
 		pending_signal(&p->pending, "hello");
 }
@@ -136,7 +135,7 @@ static void wipe_next_vp(struct unenroll *d)
 	d->is_wiping = device_client_list_vps(d->p->device, &call) == 0;
 }
 
-int unenroll_begin(struct policyd *p, sd_bus_message *call, struct err *e)
+int unenroll_begin(struct policyd *p, struct reply **reply, struct err *e)
 {
 	AUTO(store_rollbackp) struct store *tx = NULL;
 	struct unenroll *d = p->unenroll;
@@ -145,7 +144,7 @@ int unenroll_begin(struct policyd *p, sd_bus_message *call, struct err *e)
 
 	hash_random(&nonce, sizeof(nonce));
 	nonce |= 1;
-	if (enroll_is_in_progress(p) || d->call)
+	if (enroll_is_in_progress(p) || d->reply)
 		return err_reason(e, REASON_BUSY,
 				  "reset: an enrollment or reset is under way");
 	if (!cellsd_state_is_ready(p->cellsd))
@@ -159,7 +158,7 @@ int unenroll_begin(struct policyd *p, sd_bus_message *call, struct err *e)
 		r = store_commit(&tx, e);
 	if (r < 0)
 		return r;
-	d->call = sd_bus_message_ref(call);
+	d->reply = steal(*reply);
 	wipe_next_vp(d);
 	return 0;
 }

@@ -7,18 +7,17 @@
 #ifndef POLICYD_UNENROLL_H
 #define POLICYD_UNENROLL_H
 
-#include <systemd/sd-bus.h>
-
 struct unenroll;
 struct err;
 struct policyd;
+struct reply;
 
 int unenroll_new(struct policyd *p, struct unenroll **ret, struct err *e);
 void unenroll_free(struct unenroll *d);
 
-/* `call` is answered when it is over. err.busy: it, or an enrollment, is under
- * way, or cellsd is not there. */
-int unenroll_begin(struct policyd *p, sd_bus_message *call, struct err *e);
+/* Takes *reply, which is sent when it is over. err.busy: it, or an enrollment,
+ * is under way, or cellsd is not there. */
+int unenroll_begin(struct policyd *p, struct reply **reply, struct err *e);
 
 /* Goes on with one that was started; called every few seconds. */
 void unenroll_continue(struct policyd *p);

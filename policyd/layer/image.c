@@ -386,13 +386,11 @@ int image_receive_chunk(struct image *im, const char *digest, int fd,
 }
 
 /* ---- what is wanted */
-static int append_wanted_digest(sd_bus_message *m, const char *kind,
-				const uint8_t digest[HASH_SIZE])
+static void set_wanted(struct image_wanted *w, const char *kind,
+		       const uint8_t digest[HASH_SIZE])
 {
-	char text[ENCODING_DIGEST_SIZE];
-
-	encoding_format_digest(digest, text);
-	return sd_bus_message_append(m, "(ss)", kind, text);
+	w->kind = kind;
+	encoding_format_digest(digest, w->digest);
 }
 
 static bool is_digest_listed(const uint8_t *const *digests, unsigned int n,
@@ -404,21 +402,21 @@ static bool is_digest_listed(const uint8_t *const *digests, unsigned int n,
 	return false;
 }
 
-static int append_missing_chunks(struct image *im, sd_bus_message *m,
-				 unsigned int max)
+static unsigned int list_missing_chunks(struct image *im,
+					struct image_wanted *ret,
+					unsigned int max)
 {
 	const uint8_t *listed[NAMES_MAX];
 	const struct chunk *c;
 	size_t i = im->next;
 	bool wrapped = false;
 	unsigned int n = 0;
-	int r = 0;
 
 	if (max > NAMES_MAX)
 		max = NAMES_MAX;
 	/* Each answer goes on behind the one before: some that cannot be had
 	 * keep nothing back. */
-	while (r >= 0 && n < max) {
+	while (n < max) {
 		i = layer_assembly_next_missing(im->assembly, i);
 		c = layer_assembly_get_chunk(im->assembly, i);
 		if (wrapped && (!c || i >= im->next))
@@ -431,34 +429,32 @@ static int append_missing_chunks(struct image *im, sd_bus_message *m,
 		i++;
 		if (is_digest_listed(listed, n, c->digest))
 			continue;
+		set_wanted(&ret[n], "chunk", c->digest);
 		listed[n++] = c->digest;
-		r = append_wanted_digest(m, "chunk", c->digest);
 	}
 	im->next = i;
-	return r;
+	return n;
 }
 
-int image_append_wanted(struct image *im, sd_bus_message *m, unsigned int max)
+unsigned int image_list_wanted(struct image *im, struct image_wanted *ret,
+			       unsigned int max)
 {
+	const struct document_state *state = im->o.state;
 	unsigned int n = 0;
-	int r = 0;
 
-	if (!im->o.state->staged || im->o.state->staged_blocked)
+	if (!state->staged || state->staged_blocked)
 		return 0;
-	for (unsigned int i = 0;
-	     r >= 0 && n < max && i < im->o.state->staged->n; i++) {
-		if (document_set_find_by_digest(
-			    &im->o.state->staged_docs,
-			    im->o.state->staged->entry[i].digest))
-			continue;
-		r = append_wanted_digest(m, "document",
-					 im->o.state->staged->entry[i].digest);
-		n++;
+	for (unsigned int i = 0; n < max && i < state->staged->n; i++) {
+		const uint8_t *digest = state->staged->entry[i].digest;
+
+		if (!document_set_find_by_digest(&state->staged_docs, digest))
+			set_wanted(&ret[n++], "document", digest);
 	}
-	if (r < 0 || n == max || !im->is_active)
-		return r;
-	if (!im->assembly)
-		return sd_bus_message_append(m, "(ss)", "chunk-list",
-					     im->layer.chunks);
-	return append_missing_chunks(im, m, max - n);
+	if (n == max || !im->is_active)
+		return n;
+	if (im->assembly)
+		return n + list_missing_chunks(im, &ret[n], max - n);
+	ret[n].kind = "chunk-list";
+	snprintf(ret[n].digest, sizeof(ret[n].digest), "%s", im->layer.chunks);
+	return n + 1;
 }

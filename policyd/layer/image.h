@@ -9,8 +9,9 @@
 #define POLICYD_LAYER_IMAGE_H
 
 #include <stdint.h>
-#include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
+
+#include "lib/encoding.h"
 
 struct document_state;
 struct err;
@@ -36,9 +37,13 @@ void image_free(struct image *im);
 /* Goes on with what the staged snapshot lacks, or stops. */
 void image_resume_download(struct image *im);
 
-/* Appends (kind, digest) rows of what is wanted now, at most max. */
-int image_append_wanted(struct image *im, sd_bus_message *reply,
-			unsigned int max);
+/* What is wanted now, at most max of it; returns how much. */
+struct image_wanted {
+	const char *kind;
+	char digest[ENCODING_DIGEST_SIZE];
+};
+unsigned int image_list_wanted(struct image *im, struct image_wanted *ret,
+			       unsigned int max);
 
 /* The stored bytes of a chunk or list, from fd's start. err.chunk,
  * err.storage-full: nothing is kept. */
