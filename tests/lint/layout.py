@@ -126,7 +126,7 @@ BUS_DOORS = {
     "lib": "lib/bus.",
     "agent": "agent/policyd_client.c",
     "cellsctl": "cellsctl/daemon_client.c",
-    "policyd": "policyd/",
+    "policyd": "policyd/bus/",
     "cellsd": "cellsd/",
 }
 
