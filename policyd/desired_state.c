@@ -219,6 +219,14 @@ bool desired_state_is_current(const struct desired_state *d)
 	return s && memcmp(d->snapshot, s->digest, HASH_SIZE) == 0;
 }
 
+bool desired_state_is_outdated(const struct desired_state *d)
+{
+	static const uint8_t none[HASH_SIZE];
+	const struct snapshot *s = d->state->snapshot;
+
+	return memcmp(d->snapshot, s ? s->digest : none, HASH_SIZE) != 0;
+}
+
 /* ---- what Apply takes */
 /* Those of the VPs that are to be there now. */
 static int collect_wanted_vps(struct desired_state *d, struct err *e)

@@ -26,8 +26,10 @@ bool desired_state_has_changed(const struct desired_state *d);
 /* What Apply is given of it; valid until it is called again or d is freed. */
 int desired_state_get_state(struct desired_state *d, const char *cause,
 			    struct device_state *ret, struct err *e);
-/* Was it made from what is in force now? */
+/* Was it made from what is in force now, by a snapshot that can be named? */
 bool desired_state_is_current(const struct desired_state *d);
+/* Was it made from another set than is in force now? */
+bool desired_state_is_outdated(const struct desired_state *d);
 /* Inside a transaction: this is applied now. Mode changes go to the audit. */
 int desired_state_save_applied(const struct desired_state *d,
 			       const struct recorder *rec, const char *cause,

@@ -159,7 +159,7 @@ static void handle_push_failure(struct reconcile *d,
 		return;
 	}
 	log_error("cellsd: %s", a->why.text);
-	if (desired_state_is_current(d->sent))
+	if (!desired_state_is_outdated(d->sent))
 		device_events_handle_apply_error(d->p, &a->why);
 	d->retry_ns = clock_mono_ns() + RETRY_NS;
 	finish_push(d);
@@ -251,7 +251,7 @@ static void continue_push(struct reconcile *d)
 	struct err e;
 	int r;
 
-	if (!desired_state_is_current(d->sent)) {
+	if (desired_state_is_outdated(d->sent)) {
 		restart_push(d);
 		return;
 	}

@@ -585,6 +585,23 @@ def test_late_error_of_a_cellsd_that_has_gone_disturbs_no_other(world):
     assert new.members == ["Inventory", "Layers", "List", "Layer", "Apply"]
 
 
+def test_what_is_in_force_is_applied_though_its_snapshot_cannot_be_read(world):
+    phone = Phone(world)
+    phone.enroll()
+    Fleet(phone.org, phone.device).publish(phone)
+    phone.policyd.kill()
+    with contextlib.closing(sqlite3.connect(phone.state / "policyd.db")) as db, db:
+        db.execute("UPDATE meta SET value = '{' WHERE name = 'snapshot'")
+    cellsd = FakeCellsd(phone.bus.address)
+    world.closers.append(cellsd.close)
+    cellsd.own()
+    phone.policyd.start()
+    answer_sync(cellsd)
+    cellsd.answer(cellsd.await_call("Layer"))
+    cellsd.answer(cellsd.await_call("Apply"), "a(suuuu)t", [], 1000)
+    assert phone.status()["vps"] and phone.policyd.alive()
+
+
 # ---- kill -9
 def test_killed_at_any_point_it_holds_the_old_set_or_the_new(world):
     """No receipt is lost or changed, and a set is in force whole or not at all."""
