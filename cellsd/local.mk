@@ -43,7 +43,7 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/device/event_coalesce.c %D%/device/event_coalesce.h \
 	%D%/device/hardware.c %D%/device/hardware.h \
 	%D%/device/open_handles.c %D%/device/open_handles.h \
-	%D%/device/own_changes.c %D%/device/own_changes.h \
+	%D%/device/suppressed_intervals.c %D%/device/suppressed_intervals.h \
 	%D%/device/profile.c %D%/device/profile.h \
 	%D%/device/reserved_nodes.c %D%/device/reserved_nodes.h \
 	%D%/device/source_plan.c %D%/device/source_plan.h \
@@ -57,9 +57,9 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/lifecycle/hotplug.c %D%/lifecycle/hotplug.h \
 	%D%/lifecycle/idle.c %D%/lifecycle/idle.h \
 	%D%/lifecycle/launch.c %D%/lifecycle/launch.h \
-	%D%/lifecycle/lock.c %D%/lifecycle/lock.h \
+	%D%/lifecycle/key_eviction.c %D%/lifecycle/key_eviction.h \
 	%D%/lifecycle/module_autoload.c %D%/lifecycle/module_autoload.h \
-	%D%/lifecycle/notifications.c %D%/lifecycle/notifications.h \
+	%D%/lifecycle/foreground_socket.c %D%/lifecycle/foreground_socket.h \
 	%D%/lifecycle/operations.c %D%/lifecycle/operations.h \
 	%D%/lifecycle/prestart.c %D%/lifecycle/prestart.h \
 	%D%/lifecycle/psi.c %D%/lifecycle/psi.h \
@@ -82,9 +82,9 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/vp/journal.c %D%/vp/journal.h \
 	%D%/vp/net.c %D%/vp/net.h \
 	%D%/vp/resource.c %D%/vp/resource.h \
-	%D%/vp/roster.c %D%/vp/roster.h \
-	%D%/vp/roster_change.c \
-	%D%/vp/roster_log.c %D%/vp/roster_log.h \
+	%D%/vp/vp_table.c %D%/vp/vp_table.h \
+	%D%/vp/vp_table_change.c \
+	%D%/vp/vp_table_log.c %D%/vp/vp_table_log.h \
 	%D%/vp/vp.c %D%/vp/vp.h \
 	%D%/vp/vp_state.c %D%/vp/vp_state.h
 

@@ -143,8 +143,8 @@ check_PROGRAMS += %D%/unit/test_devns_link
 %C%_unit_test_devns_link_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=genl_ctrl_resolve -Wl,--wrap=nl_send_auto
 
-check_PROGRAMS += %D%/unit/test_own_changes
-%C%_unit_test_own_changes_LDADD = $(CELLSD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_suppressed_intervals
+%C%_unit_test_suppressed_intervals_LDADD = $(CELLSD_TEST_LIBS)
 
 check_PROGRAMS += %D%/unit/test_source_plan
 %C%_unit_test_source_plan_LDADD = $(CELLSD_TEST_LIBS)
@@ -159,13 +159,13 @@ MACHINES = %D%/unit/machines/laptop %D%/unit/machines/pinephone \
 check_PROGRAMS += %D%/unit/test_profile
 %C%_unit_test_profile_LDADD = $(CELLSD_TEST_LIBS)
 
-check_PROGRAMS += %D%/unit/test_roster
-%C%_unit_test_roster_SOURCES = %D%/unit/test_roster.c %D%/unit/fault.c
-%C%_unit_test_roster_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
-%C%_unit_test_roster_LDADD = $(CELLSD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_vp_table
+%C%_unit_test_vp_table_SOURCES = %D%/unit/test_vp_table.c %D%/unit/fault.c
+%C%_unit_test_vp_table_LDFLAGS = $(AM_LDFLAGS) $(FAULT_WRAP)
+%C%_unit_test_vp_table_LDADD = $(CELLSD_TEST_LIBS)
 
-check_PROGRAMS += %D%/unit/test_notifications
-%C%_unit_test_notifications_LDADD = $(CELLSD_TEST_LIBS)
+check_PROGRAMS += %D%/unit/test_foreground_socket
+%C%_unit_test_foreground_socket_LDADD = $(CELLSD_TEST_LIBS)
 
 check_PROGRAMS += %D%/unit/test_firewall
 %C%_unit_test_firewall_LDADD = $(CELLSD_TEST_LIBS)

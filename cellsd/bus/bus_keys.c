@@ -133,9 +133,9 @@ int bus_keys_reply_locked(struct host *h, struct vp *v, sd_bus_message *call)
 		return -ENOMEM;
 	return sd_bus_reply_method_return(
 		call, "a{sv}", 9, "method", "s",
-		v->sealed.incomplete ? "stopped" : "key evicted", "medium", "s",
-		info.medium, "slots", "u", v->sealed.slots, "keys", "u",
-		v->sealed.keys, "ns", "t", v->sealed.ns, "incomplete", "b",
-		v->sealed.incomplete, "key", "s", info.id, "number", "u",
+		v->eviction.incomplete ? "stopped" : "key evicted", "medium",
+		"s", info.medium, "slots", "u", v->eviction.slots, "keys", "u",
+		v->eviction.keys, "ns", "t", v->eviction.ns, "incomplete", "b",
+		v->eviction.incomplete, "key", "s", info.id, "number", "u",
 		v->number, "recovery", "s", box);
 }

@@ -169,17 +169,18 @@ static int append_vp_entry(sd_bus_message *reply, struct host *h,
 int bus_query_list_vps(struct host *h, sd_bus_message *m, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	const struct roster *roster = h->roster;
+	const struct vp_table *vp_table = h->vp_table;
 	int r = sd_bus_message_new_method_return(m, &reply);
 
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "(sa{sv})");
-	for (unsigned int i = 0; r >= 0 && i < roster->n; i++)
-		if (roster->vp[i]->state != VP_STATE_ABSENT)
-			r = append_vp_entry(reply, h, roster->vp[i]);
+	for (unsigned int i = 0; r >= 0 && i < vp_table->n; i++)
+		if (vp_table->vp[i]->state != VP_STATE_ABSENT)
+			r = append_vp_entry(reply, h, vp_table->vp[i]);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	if (r >= 0)
-		r = sd_bus_message_append(reply, "t", roster->front_generation);
+		r = sd_bus_message_append(reply, "t",
+					  vp_table->front_generation);
 	return send_query_reply(reply, r, e);
 }

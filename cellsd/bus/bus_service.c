@@ -30,7 +30,7 @@ struct bus_service {
 	sd_bus *bus;
 	struct bus_signal *signals;
 	struct host *host;
-	struct exec_session_list *guests;
+	struct exec_session_list *sessions;
 };
 
 /* What a message's handler has to return once a reply is sent. */
@@ -45,7 +45,7 @@ struct pending_call {
 	sd_bus_message *call;
 	struct bus_service *d;
 	char vp[VP_NAME_SIZE];
-	char job[ROSTER_COMMAND_SIZE];
+	char command[VP_TABLE_COMMAND_SIZE];
 	int (*reply)(struct pending_call *a);
 };
 
@@ -96,7 +96,7 @@ static int send_empty_reply(struct pending_call *a)
 
 static int send_lock_reply(struct pending_call *a)
 {
-	struct vp *v = roster_find_vp(a->d->host->roster, a->vp);
+	struct vp *v = vp_table_find_vp(a->d->host->vp_table, a->vp);
 	struct err e;
 
 	if (v)
@@ -106,25 +106,25 @@ static int send_lock_reply(struct pending_call *a)
 }
 
 static int send_erase_result(sd_bus_message *m,
-			     const struct roster_command *job)
+			     const struct vp_table_command *command)
 {
 	return sd_bus_reply_method_return(
 		m, "a{sv}", 7, "method", "s", ERASE_METHOD, "medium", "s",
-		job->medium, "slots", "u", job->slots, "keys", "u",
-		job->incomplete ? 0 : job->keys, "key", "s", job->key_id,
-		"bytes", "t", job->bytes, "incomplete", "b",
-		job->incomplete || !job->done);
+		command->medium, "slots", "u", command->slots, "keys", "u",
+		command->incomplete ? 0 : command->keys, "key", "s",
+		command->key_id, "bytes", "t", command->bytes, "incomplete",
+		"b", command->incomplete || !command->done);
 }
 
 static int send_erase_reply(struct pending_call *a)
 {
-	struct roster_command *job =
-		roster_find_command(a->d->host->roster, a->job);
+	struct vp_table_command *command =
+		vp_table_find_command(a->d->host->vp_table, a->command);
 	struct err e;
 
-	if (job)
-		return send_erase_result(a->call, job);
-	err_reason(&e, REASON_INTERNAL, "job %s is not recorded", a->job);
+	if (command)
+		return send_erase_result(a->call, command);
+	err_reason(&e, REASON_INTERNAL, "job %s is not recorded", a->command);
 	return bus_reply_err(a->call, &e);
 }
 
@@ -132,15 +132,15 @@ static int send_erase_reply(struct pending_call *a)
 
 static int handle_apply(struct bus_service *d, sd_bus_message *m, struct err *e)
 {
-	AUTO(roster_desired_fini) struct roster_desired wish = { 0 };
+	AUTO(vp_table_desired_fini) struct vp_table_desired desired = { 0 };
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	const struct host_revoked *cut = &d->host->revoked;
 	uint64_t arrival = clock_mono_ns(), ns = 0;
 	const char *cause;
-	int r = desired_state_read(m, &wish, &cause, e);
+	int r = desired_state_read(m, &desired, &cause, e);
 
 	if (r == 0)
-		r = operations_apply(d->host, &wish, cause, arrival, &ns, e);
+		r = operations_apply(d->host, &desired, cause, arrival, &ns, e);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_new_method_return(m, &reply);
@@ -218,7 +218,7 @@ static int read_vp_argument(struct bus_service *d, sd_bus_message *m,
 
 	if (r < 0)
 		return err_sys(e, -r, "read the call");
-	return roster_require_vp(d->host->roster, name, ret, e);
+	return vp_table_require_vp(d->host->vp_table, name, ret, e);
 }
 
 static int handle_start_vp(struct bus_service *d, sd_bus_message *m,
@@ -311,14 +311,14 @@ static bool is_valid_command_id(const char *s)
 	for (size_t i = 0; i < n; i++)
 		if (s[i] <= ' ' || s[i] > '~')
 			return false;
-	return n > 0 && n < ROSTER_COMMAND_SIZE;
+	return n > 0 && n < VP_TABLE_COMMAND_SIZE;
 }
 
 static int start_vp_erase(struct bus_service *d, sd_bus_message *m, bool remove,
 			  struct err *e)
 {
 	AUTO(pending_call_freep) struct pending_call *a = NULL;
-	const struct roster_command *job;
+	const struct vp_table_command *command;
 	const char *name, *id;
 	struct vp *v;
 	int r = sd_bus_message_read(m, "ss", &name, &id);
@@ -327,19 +327,19 @@ static int start_vp_erase(struct bus_service *d, sd_bus_message *m, bool remove,
 		return err_sys(e, -r, "read the call");
 	if (!is_valid_command_id(id))
 		return err_set(e, EINVAL, "job id '%.40s' is not valid", id);
-	job = roster_find_command(d->host->roster, id);
-	if (job && strcmp(job->vp, name) != 0)
+	command = vp_table_find_command(d->host->vp_table, id);
+	if (command && strcmp(command->vp, name) != 0)
 		return err_reason(e, REASON_REPLAY, "job %s is of VP %s", id,
-				  job->vp);
-	if (job && job->done)
-		return finish_reply(send_erase_result(m, job), e);
-	r = roster_require_vp(d->host->roster, name, &v, e);
+				  command->vp);
+	if (command && command->done)
+		return finish_reply(send_erase_result(m, command), e);
+	r = vp_table_require_vp(d->host->vp_table, name, &v, e);
 	if (r < 0)
 		return r;
 	a = pending_call_new(d, m, name, send_erase_reply, e);
 	if (!a)
 		return -ENOMEM;
-	snprintf(a->job, sizeof(a->job), "%s", id);
+	snprintf(a->command, sizeof(a->command), "%s", id);
 	r = operations_erase_vp(d->host, v, id, remove, on_operation_done, a,
 				e);
 	if (r == 0)
@@ -367,7 +367,7 @@ static int handle_forget_command(struct bus_service *d, sd_bus_message *m,
 
 	if (r < 0)
 		return err_sys(e, -r, "read Forget");
-	r = roster_forget_command(d->host->roster, id, e);
+	r = vp_table_forget_command(d->host->vp_table, id, e);
 	return r < 0 ? r : finish_reply(sd_bus_reply_method_return(m, ""), e);
 }
 
@@ -400,7 +400,7 @@ static int handle_switch(struct bus_service *d, sd_bus_message *m,
 
 	if (r < 0)
 		return err_sys(e, -r, "read Switch");
-	r = *name ? roster_require_vp(d->host->roster, name, &v, e) : 0;
+	r = *name ? vp_table_require_vp(d->host->vp_table, name, &v, e) : 0;
 	if (r == 0)
 		r = foreground_switch(d->host, v, policy ? "command" : "user",
 				      &ns, e);
@@ -454,7 +454,7 @@ static int handle_exec(struct bus_service *d, sd_bus_message *m, struct err *e)
 	struct vp *v;
 	int r = read_running_vp(d, m, &v, e);
 
-	return r < 0 ? r : exec_session_run(d->guests, v, m, e);
+	return r < 0 ? r : exec_session_run(d->sessions, v, m, e);
 }
 
 static int handle_console(struct bus_service *d, sd_bus_message *m,
@@ -463,7 +463,7 @@ static int handle_console(struct bus_service *d, sd_bus_message *m,
 	struct vp *v;
 	int r = read_running_vp(d, m, &v, e);
 
-	return r < 0 ? r : exec_session_open_console(d->guests, v, m, e);
+	return r < 0 ? r : exec_session_open_console(d->sessions, v, m, e);
 }
 
 /* ---- dispatch */
@@ -585,7 +585,7 @@ int bus_service_open(const struct host_options *o, struct bus_service **ret,
 	bus_signal_get_callbacks(d->signals, &watch);
 	r = daemon_open(o, &watch, &d->host, e);
 	if (r == 0)
-		r = exec_session_list_new(d->host, &d->guests, e);
+		r = exec_session_list_new(d->host, &d->sessions, e);
 	if (r < 0)
 		return r;
 	bus_signal_set_host(d->signals, d->host);
@@ -603,7 +603,7 @@ void bus_service_close(struct bus_service *d)
 {
 	if (!d)
 		return;
-	exec_session_list_free(d->guests);
+	exec_session_list_free(d->sessions);
 	if (d->bus)
 		sd_bus_detach_event(d->bus);
 	daemon_close(d->host);

@@ -16,7 +16,7 @@
 
 struct bus_signal {
 	sd_bus *bus;
-	struct signal_queue *audience;
+	struct signal_queue *queue;
 	struct host *host; /* NULL while it is being opened */
 };
 
@@ -26,7 +26,7 @@ static int send_or_queue_signal(struct bus_signal *s, const char *name,
 {
 	if (strcmp(name, "Event") == 0 || strcmp(name, "Revoked") == 0 ||
 	    strcmp(name, "StartFailed") == 0)
-		return signal_queue_send(s->audience, m);
+		return signal_queue_send(s->queue, m);
 	return sd_bus_send(s->bus, m, NULL);
 }
 
@@ -64,7 +64,7 @@ static int append_unsupported(struct bus_signal *s, sd_bus_message *m,
 			      const char *vp)
 {
 	const struct vp *v =
-		s->host ? roster_find_vp(s->host->roster, vp) : NULL;
+		s->host ? vp_table_find_vp(s->host->vp_table, vp) : NULL;
 	const char *names[UNSUPPORTED_VP_MAX];
 	size_t n = v && v->run ? unsupported_vp_list_features(s->host, v, names)
 			       : 0;
@@ -171,7 +171,7 @@ int bus_signal_new(sd_bus *bus, struct bus_signal **ret, struct err *e)
 	if (!s)
 		return err_oom(e, "send a signal");
 	s->bus = bus;
-	r = signal_queue_new(bus, &s->audience, e);
+	r = signal_queue_new(bus, &s->queue, e);
 	if (r == 0)
 		*ret = steal(s);
 	return r;
@@ -181,6 +181,6 @@ void bus_signal_free(struct bus_signal *s)
 {
 	if (!s)
 		return;
-	signal_queue_free(s->audience);
+	signal_queue_free(s->queue);
 	free(s);
 }

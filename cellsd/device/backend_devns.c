@@ -10,8 +10,8 @@
 #include "cellsd/device/devns_display.h"
 #include "cellsd/device/devns_link.h"
 #include "cellsd/device/event_coalesce.h"
-#include "cellsd/device/own_changes.h"
 #include "cellsd/device/source_plan.h"
+#include "cellsd/device/suppressed_intervals.h"
 #include "cellsd/limits.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
@@ -47,7 +47,7 @@ struct backend {
 	struct devns_link_right right[RIGHTS_MAX]; /* as last set */
 	size_t n_rights;
 	bool is_set;
-	struct own_changes own; /* changes that we made */
+	struct suppressed_intervals own; /* changes that we made */
 	struct event_coalesce bursts;
 	backend_event_fn *fn; /* while events are drained */
 	void *arg;
@@ -474,7 +474,7 @@ static int set_devns_policy(struct backend *b, const struct backend_table *t,
 		return 0;
 	b->is_set = false;
 	r = devns_link_policy_set(b->link, b->generation + 1, right, n, &c, e);
-	own_changes_add(&b->own, own.boot, clock_boot_ns());
+	suppressed_intervals_add(&b->own, own.boot, clock_boot_ns());
 	if (r < 0)
 		return r;
 	b->generation++;
@@ -511,7 +511,7 @@ static int set_active_ns(struct backend *b, uint32_t ns,
 						       &active, &ignored) == 0)
 			b->active = active;
 	}
-	own_changes_add(&b->own, own.boot, clock_boot_ns());
+	suppressed_intervals_add(&b->own, own.boot, clock_boot_ns());
 	if (r < 0)
 		return r;
 	b->active = ns;
@@ -559,15 +559,10 @@ static int get_devns_allowed(struct backend *b, int cgroup,
 static bool is_already_reported(const struct backend *b,
 				const struct devns_link_event *ev)
 {
-	switch (ev->event) {
-	case DEVNS_EVENT_SWITCH:
-	case DEVNS_EVENT_MODE:
-		return own_changes_contains(&b->own, ev->boot_ns);
-	case DEVNS_EVENT_REVOKE:
-		return !ev->pid && own_changes_contains(&b->own, ev->boot_ns);
-	default:
-		return false;
-	}
+	return suppressed_intervals_contains(&b->own, ev->boot_ns) &&
+	       (ev->event == DEVNS_EVENT_SWITCH ||
+		ev->event == DEVNS_EVENT_MODE ||
+		(ev->event == DEVNS_EVENT_REVOKE && !ev->pid));
 }
 
 static void on_devns_event(void *arg, const struct devns_link_event *in)

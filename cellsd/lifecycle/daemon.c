@@ -9,13 +9,13 @@
 #include "cellsd/device/hardware.h"
 #include "cellsd/lifecycle/disk_headroom.h"
 #include "cellsd/lifecycle/foreground.h"
+#include "cellsd/lifecycle/foreground_socket.h"
 #include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/hotplug.h"
 #include "cellsd/lifecycle/idle.h"
+#include "cellsd/lifecycle/key_eviction.h"
 #include "cellsd/lifecycle/launch.h"
-#include "cellsd/lifecycle/lock.h"
 #include "cellsd/lifecycle/module_autoload.h"
-#include "cellsd/lifecycle/notifications.h"
 #include "cellsd/lifecycle/operations.h"
 #include "cellsd/lifecycle/prestart.h"
 #include "cellsd/lifecycle/psi.h"
@@ -48,9 +48,9 @@ static void on_backend_event(void *arg, const struct backend_event *ev)
 		h->combo = ev->count;
 		return;
 	}
-	for (unsigned int i = 0; i < h->roster->n; i++)
-		if (ev->vp && h->roster->vp[i]->number == ev->vp)
-			name = h->roster->vp[i]->name;
+	for (unsigned int i = 0; i < h->vp_table->n; i++)
+		if (ev->vp && h->vp_table->vp[i]->number == ev->vp)
+			name = h->vp_table->vp[i]->name;
 	if (!ev->classes)
 		h->watch.event(h->watch.arg, ev->event, name, CELLS_CLASS_COUNT,
 			       ev, "");
@@ -99,7 +99,7 @@ static int read_boot_id(char ret[BOOT_SIZE], struct err *e)
 	return 0;
 }
 
-static int open_vp_roster(struct host *h, struct err *e)
+static int open_vp_table(struct host *h, struct err *e)
 {
 	auto_free char *path = io_join(h->options.state_dir, "log");
 	char boot[BOOT_SIZE];
@@ -110,7 +110,7 @@ static int open_vp_roster(struct host *h, struct err *e)
 	r = io_mkdirs(h->options.state_dir, 0700, e);
 	if (r == 0)
 		r = read_boot_id(boot, e);
-	return r < 0 ? r : roster_open(path, boot, &h->roster, e);
+	return r < 0 ? r : vp_table_open(path, boot, &h->vp_table, e);
 }
 
 static int open_rootfs_stage(struct host *h, struct err *e)
@@ -157,17 +157,17 @@ static int adopt_vps_and_open_backend(struct host *h, struct err *e)
 	unsigned int n = 0;
 	int r = 0;
 
-	for (unsigned int i = 0; r == 0 && i < h->roster->n; i++) {
-		if (h->roster->vp[i]->ready)
-			launch_remove_stale(h, h->roster->vp[i]);
-		if (h->roster->vp[i]->run)
-			r = running_adopt_vp(h, h->roster->vp[i], e);
+	for (unsigned int i = 0; r == 0 && i < h->vp_table->n; i++) {
+		if (h->vp_table->vp[i]->prepared)
+			launch_remove_stale(h, h->vp_table->vp[i]);
+		if (h->vp_table->vp[i]->run)
+			r = running_adopt_vp(h, h->vp_table->vp[i], e);
 	}
 	if (r < 0)
 		return r;
-	for (unsigned int i = 0; i < h->roster->n; i++)
-		if (h->roster->vp[i]->run)
-			vps[n++] = vp_get_backend_vp(h->roster->vp[i]);
+	for (unsigned int i = 0; i < h->vp_table->n; i++)
+		if (h->vp_table->vp[i]->run)
+			vps[n++] = vp_get_backend_vp(h->vp_table->vp[i]);
 	r = open_device_backend(h, vps, n, e);
 	return r == 0 ? hotplug_open(h, e) : r;
 }
@@ -195,7 +195,7 @@ static int lock_vp_without_key(struct host *h, struct vp *v, struct err *e)
 	if ((v->state != VP_STATE_STOPPED && v->state != VP_STATE_INSTALLED) ||
 	    vp_data_can_open(h->vpdata, v))
 		return 0;
-	return roster_apply_event(h->roster, v, VP_EVENT_LOCK, e);
+	return vp_table_apply_event(h->vp_table, v, VP_EVENT_LOCK, e);
 }
 
 /* What was under way when the last daemon ended goes on. */
@@ -203,8 +203,8 @@ static int resume_vps_after_restart(struct host *h, struct err *e)
 {
 	uint64_t ns;
 
-	for (unsigned int i = 0; i < h->roster->n; i++) {
-		struct vp *v = h->roster->vp[i];
+	for (unsigned int i = 0; i < h->vp_table->n; i++) {
+		struct vp *v = h->vp_table->vp[i];
 		int r = 0;
 
 		if (v->run) {
@@ -215,7 +215,7 @@ static int resume_vps_after_restart(struct host *h, struct err *e)
 			return r;
 		if (!v->run && (v->state == VP_STATE_WIPING ||
 				v->state == VP_STATE_LOCKED))
-			lock_start_eviction(h, v);
+			key_eviction_start(h, v);
 		if (!v->run)
 			r = lock_vp_without_key(h, v, e);
 		if (r < 0)
@@ -224,8 +224,8 @@ static int resume_vps_after_restart(struct host *h, struct err *e)
 	foreground_apply_access(h, "restart", &h->switched, &ns);
 	foreground_revoke_handles(h, "restart");
 	/* Hardware may have come or gone, or the backend be another one. */
-	for (unsigned int i = 0; i < h->roster->n; i++)
-		hotplug_refresh_vp(h, h->roster->vp[i]);
+	for (unsigned int i = 0; i < h->vp_table->n; i++)
+		hotplug_refresh_vp(h, h->vp_table->vp[i]);
 	return 0;
 }
 
@@ -242,7 +242,7 @@ int daemon_open(const struct host_options *o, const struct host_callbacks *w,
 	h->stage = h->layers_dir = h->cgroup = -1;
 	r = cgroup_root_open(o->cgroup_root, &h->cgroup, e);
 	if (r == 0)
-		r = open_vp_roster(h, e);
+		r = open_vp_table(h, e);
 	if (r == 0)
 		r = open_rootfs_stage(h, e);
 	/* In the new mount namespace: a mount of the old cannot be cloned. */
@@ -253,7 +253,7 @@ int daemon_open(const struct host_options *o, const struct host_callbacks *w,
 	if (r == 0)
 		r = module_autoload_new(h, &h->module_autoload, e);
 	if (r == 0)
-		r = net_new(&o->net, o->run_dir, h->roster, o->loop, &h->net,
+		r = net_new(&o->net, o->run_dir, h->vp_table, o->loop, &h->net,
 			    e);
 	if (r == 0)
 		r = adopt_vps_and_open_backend(h, e);
@@ -298,11 +298,11 @@ void daemon_close(struct host *h)
 	psi_free(h->pressure);
 	ksm_free(h->merge);
 	module_autoload_free(h->module_autoload);
-	for (unsigned int i = 0; h->roster && i < h->roster->n; i++)
-		if (h->roster->vp[i]->run)
-			notifications_close(
-				steal(h->roster->vp[i]->run->notifications));
-	roster_free(h->roster);
+	for (unsigned int i = 0; h->vp_table && i < h->vp_table->n; i++)
+		if (h->vp_table->vp[i]->run)
+			foreground_socket_close(steal(
+				h->vp_table->vp[i]->run->foreground_socket));
+	vp_table_free(h->vp_table);
 	hardware_free(h->hardware);
 	if (h->backend)
 		h->backend_type->free(h->backend);

@@ -69,11 +69,11 @@ static void update_vp_usage(struct host *h, struct vp *v,
 			    const struct disk_space *room)
 {
 	struct vp_run *run = v->run;
-	uint64_t taken, before = run->taken;
+	uint64_t taken, before = run->disk_usage;
 	struct vp_data_info data;
 	bool grows = vp_data_can_grow(h->vpdata, v, &taken);
 
-	run->taken = taken;
+	run->disk_usage = taken;
 	if (!run->is_frozen && grows && room->free < room->low &&
 	    (taken > before || taken == 0))
 		freeze_writing_vp(h, v, room);
@@ -103,9 +103,10 @@ static int on_check_timer(sd_event_source *s, uint64_t usec, void *arg)
 	if (read_disk_space(h, &room) < 0)
 		log_debug("the disk of the VPs' data cannot be looked at");
 	ms = room.free < 4 * room.low ? CLOSE_LOOK_MS : LOOK_MS;
-	for (unsigned int i = 0; i < h->roster->n; i++)
-		if (h->roster->vp[i]->run && h->roster->vp[i]->run->cgroup >= 0)
-			update_vp_usage(h, h->roster->vp[i], &room);
+	for (unsigned int i = 0; i < h->vp_table->n; i++)
+		if (h->vp_table->vp[i]->run &&
+		    h->vp_table->vp[i]->run->cgroup >= 0)
+			update_vp_usage(h, h->vp_table->vp[i], &room);
 	sd_event_source_set_time_relative(s, ms * 1000);
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }

@@ -110,7 +110,7 @@ static void erasure_free(struct erasure *x)
 /* A name, not a pointer: the VP may be gone when the child is done. */
 static struct vp *find_erased_vp(const struct erasure *x)
 {
-	return roster_find_vp(x->h->roster, x->name);
+	return vp_table_find_vp(x->h->vp_table, x->name);
 }
 
 static void fail_erasure(struct erasure *x, const struct err *e)
@@ -139,7 +139,7 @@ static int on_usage_measured(sd_event_source *s, int fd, uint32_t events,
 			     void *arg)
 {
 	struct erasure *x = arg;
-	struct roster *r = x->h->roster;
+	struct vp_table *r = x->h->vp_table;
 	char medium[64];
 	uint64_t bytes;
 	struct err e;
@@ -148,13 +148,15 @@ static int on_usage_measured(sd_event_source *s, int fd, uint32_t events,
 	if (read(fd, &bytes, sizeof(bytes)) != sizeof(bytes))
 		return 0; /* its exit says so */
 	get_data_medium(x, medium);
-	for (unsigned int i = 0; i < r->n_jobs; i++) {
-		struct roster_command *job = r->job[i];
+	for (unsigned int i = 0; i < r->n_commands; i++) {
+		struct vp_table_command *command = r->command[i];
 
 		/* After a restart, the first measure is the true one. */
-		if (strcmp(job->vp, x->name) != 0 || job->done || *job->medium)
+		if (strcmp(command->vp, x->name) != 0 || command->done ||
+		    *command->medium)
 			continue;
-		if (roster_record_wipe_bytes(r, job, bytes, medium, &e) < 0) {
+		if (vp_table_record_wipe_bytes(r, command, bytes, medium, &e) <
+		    0) {
 			log_error("%s", e.text);
 			auto_closep(&x->go); /* the child gives up */
 			x->go = -1;
@@ -190,7 +192,7 @@ static int on_erase_child_exit(sd_event_source *s, int fd, uint32_t events,
 	if (!v)
 		return 0;
 	waiters = steal(v->waiters);
-	r = roster_complete_erase(h->roster, v, &e);
+	r = vp_table_complete_erase(h->vp_table, v, &e);
 	if (r < 0) {
 		v->waiters = waiters;
 		fail_erasure(x, &e);
@@ -198,7 +200,7 @@ static int on_erase_child_exit(sd_event_source *s, int fd, uint32_t events,
 	}
 	memcpy(name, x->name, sizeof(name));
 	erasure_free(x);
-	v = roster_find_vp(h->roster, name);
+	v = vp_table_find_vp(h->vp_table, name);
 	if (v)
 		v->erasing = false;
 	h->watch.changed(h->watch.arg, name, VP_STATE_ABSENT, "command");

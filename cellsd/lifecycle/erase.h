@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deletion of a VP's data, whose key is destroyed by then (lock.h): nobody
- * can read it any more. A child process does it, so that the daemon goes on
- * answering; it can be done again after a power cut.
+ * Deletion of a VP's data, whose key is destroyed by then (key_eviction.h):
+ * nobody can read it any more. A child process does it, so that the daemon goes
+ * on answering; it can be done again after a power cut.
  */
 #ifndef CELLSD_LIFECYCLE_ERASE_H
 #define CELLSD_LIFECYCLE_ERASE_H

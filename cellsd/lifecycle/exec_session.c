@@ -216,7 +216,7 @@ int exec_session_run(struct exec_session_list *all, struct vp *v,
 static int on_console_caller_gone(sd_bus_track *track, void *arg)
 {
 	struct exec_session *g = arg;
-	struct vp *v = roster_find_vp(g->all->host->roster, g->vp);
+	struct vp *v = vp_table_find_vp(g->all->host->vp_table, g->vp);
 
 	for (struct exec_session *o = g->all->first; o; o = o->next)
 		if (o != g && o->track && !o->call && strcmp(o->vp, g->vp) == 0)

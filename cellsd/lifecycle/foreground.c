@@ -2,9 +2,9 @@
 #include "cellsd/lifecycle/foreground.h"
 
 #include "cellsd/container/cgroup.h"
+#include "cellsd/lifecycle/foreground_socket.h"
 #include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/idle.h"
-#include "cellsd/lifecycle/notifications.h"
 #include "cellsd/vp/resource.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
@@ -108,7 +108,7 @@ struct policy_update {
 static void on_backend_revocation(void *arg, const struct backend_revocation *c)
 {
 	const struct policy_update *d = arg;
-	struct roster *r = d->h->roster;
+	struct vp_table *r = d->h->vp_table;
 	struct open_handles_count count = { c->handles, c->mappings, 0 };
 
 	for (unsigned int i = 0; i < r->n; i++)
@@ -119,8 +119,8 @@ static void on_backend_revocation(void *arg, const struct backend_revocation *c)
 static int update_backend_policy(struct host *h, struct host_revoked *ret,
 				 uint64_t *ret_ns, struct err *e)
 {
-	struct roster *r = h->roster;
-	struct vp *foreground = roster_get_foreground(r);
+	struct vp_table *r = h->vp_table;
+	struct vp *foreground = vp_table_get_foreground(r);
 	struct backend_rights row[VPS_MAX] = { 0 };
 	struct policy_update d = { h, ret };
 	struct backend_table t = { .foreground =
@@ -154,7 +154,7 @@ int foreground_grant_access(struct host *h, struct vp *v, struct err *e)
 	int r;
 
 	v->run->allowed =
-		vp_get_allowed_classes(v, roster_get_foreground(h->roster));
+		vp_get_allowed_classes(v, vp_table_get_foreground(h->vp_table));
 	h->switched.n = 0;
 	r = h->backend_type->allow(h->backend, v->run->cgroup, v->number,
 				   v->run->allowed, e);
@@ -183,8 +183,8 @@ static void report_mode_changes(struct host *h, const struct vp *v,
 static void withdraw_lost_classes(struct host *h, uint32_t old[VPS_MAX],
 				  uint64_t *ret_ns)
 {
-	struct roster *r = h->roster;
-	struct vp *foreground = roster_get_foreground(r);
+	struct vp_table *r = h->vp_table;
+	struct vp *foreground = vp_table_get_foreground(r);
 
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
@@ -202,7 +202,7 @@ static void withdraw_lost_classes(struct host *h, uint32_t old[VPS_MAX],
 static void revoke_lost_handles(struct host *h, const uint32_t old[VPS_MAX],
 				bool decided, struct host_revoked *ret)
 {
-	struct roster *r = h->roster;
+	struct vp_table *r = h->vp_table;
 
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
@@ -219,8 +219,8 @@ static void revoke_lost_handles(struct host *h, const uint32_t old[VPS_MAX],
 static void grant_allowed_classes(struct host *h, const uint32_t old[VPS_MAX],
 				  const char *cause, uint64_t *ret_ns)
 {
-	struct roster *r = h->roster;
-	struct vp *foreground = roster_get_foreground(r);
+	struct vp_table *r = h->vp_table;
+	struct vp *foreground = vp_table_get_foreground(r);
 
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
@@ -262,8 +262,8 @@ void foreground_apply_access(struct host *h, const char *cause,
 }
 
 /*
- * Moves the front to where the roster has it, from `from`. -EBUSY: a program
- * has taken the display meanwhile; nothing is moved, in the roster neither.
+ * Moves the front to where the VP table has it, from `from`. -EBUSY: a program
+ * has taken the display meanwhile; nothing is moved, in the VP table neither.
  */
 static int move_foreground(struct host *h, struct vp *from, const char *cause,
 			   uint64_t *ret_ns, struct err *e)
@@ -278,7 +278,7 @@ static int move_foreground(struct host *h, struct vp *from, const char *cause,
 	if (r < 0)
 		log_error("%s", e->text);
 	if (r == -EBUSY) {
-		if (roster_set_foreground(h->roster, from, &undo) < 0)
+		if (vp_table_set_foreground(h->vp_table, from, &undo) < 0)
 			log_error("%s", undo.text);
 		grant_allowed_classes(h, old, cause, ret_ns);
 		return r;
@@ -299,8 +299,8 @@ void foreground_revoke_handles(struct host *h, const char *cause)
 	uint64_t begin = clock_mono_ns();
 
 	h->switched.n = 0;
-	for (unsigned int i = 0; i < h->roster->n; i++) {
-		struct vp *v = h->roster->vp[i];
+	for (unsigned int i = 0; i < h->vp_table->n; i++) {
+		struct vp *v = h->vp_table->vp[i];
 		uint32_t lost = 0;
 
 		if (!v->run || v->run->cgroup < 0)
@@ -324,8 +324,8 @@ void foreground_revoke_nodes(struct host *h, const struct backend_node *nodes,
 	h->switched.n = 0;
 	for (size_t i = 0; i < n; i++)
 		classes |= nodes[i].classes;
-	for (unsigned int i = 0; i < h->roster->n; i++) {
-		struct vp *v = h->roster->vp[i];
+	for (unsigned int i = 0; i < h->vp_table->n; i++) {
+		struct vp *v = h->vp_table->vp[i];
 		uint32_t lost = 0;
 
 		for (int c = 0; c < CELLS_CLASS_COUNT; c++)
@@ -364,7 +364,7 @@ static int check_display_free(struct host *h, const struct vp *v, struct err *e)
 int foreground_switch(struct host *h, struct vp *v, const char *cause,
 		      uint64_t *ret_ns, struct err *e)
 {
-	struct vp *from = roster_get_foreground(h->roster);
+	struct vp *from = vp_table_get_foreground(h->vp_table);
 	uint64_t begin = clock_mono_ns(), last = begin, ns;
 	struct err why;
 	int r;
@@ -384,7 +384,7 @@ int foreground_switch(struct host *h, struct vp *v, const char *cause,
 				  v->name);
 	r = check_display_free(h, v, e);
 	if (r == 0)
-		r = roster_set_foreground(h->roster, v, e);
+		r = vp_table_set_foreground(h->vp_table, v, e);
 	if (r < 0)
 		return r;
 	if (move_foreground(h, from, cause, &last, &why) < 0) {
@@ -395,15 +395,15 @@ int foreground_switch(struct host *h, struct vp *v, const char *cause,
 	idle_record_activity(h->idle);
 	ns = clock_mono_ns() - begin;
 	h->watch.switched(h->watch.arg, from ? from->name : "",
-			  v ? v->name : "", h->roster->front_generation, cause,
-			  ns);
+			  v ? v->name : "", h->vp_table->front_generation,
+			  cause, ns);
 	if (from) {
 		h->watch.changed(h->watch.arg, from->name, from->state, cause);
-		notifications_send_foreground(from, false);
+		foreground_socket_send_foreground(from, false);
 	}
 	if (v) {
 		h->watch.changed(h->watch.arg, v->name, v->state, cause);
-		notifications_send_foreground(v, true);
+		foreground_socket_send_foreground(v, true);
 	}
 	report_revoked_handles(h, last - begin, cause);
 	*ret_ns = ns;
@@ -416,7 +416,7 @@ int foreground_switch(struct host *h, struct vp *v, const char *cause,
 		resource_adjust_oom_scores(from, false);
 	if (v)
 		resource_adjust_oom_scores(v, true);
-	roster_compact_log(h->roster);
+	vp_table_compact_log(h->vp_table);
 	return 0;
 }
 
@@ -440,8 +440,8 @@ void foreground_handle_hotkey(struct host *h, uint32_t which)
 
 struct vp *foreground_find_neighbour(struct host *h, int step)
 {
-	struct roster *r = h->roster;
-	struct vp *foreground = roster_get_foreground(r);
+	struct vp_table *r = h->vp_table;
+	struct vp *foreground = vp_table_get_foreground(r);
 	unsigned int at = step > 0 ? r->n - 1 : 0;
 
 	for (unsigned int i = 0; i < r->n; i++)

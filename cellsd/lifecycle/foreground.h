@@ -13,7 +13,7 @@ struct host_revoked;
 struct vp;
 
 /*
- * Brings the kernel to what the roster says: first takes from all, ends or
+ * Brings the kernel to what the VP table says: first takes from all, ends or
  * counts holders (*ret), then gives. *ret_ns: CLOCK_MONOTONIC of the
  * kernel's last switch.
  */

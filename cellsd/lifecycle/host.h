@@ -2,9 +2,9 @@
 /*
  * What all parts of cellsd share: its VPs, its hardware, the kernel's side of
  * both. On it build launch.c (a VP is made), running.c (its life from start
- * to end), foreground.c (who is in front, who may use what), lock.c and erase.c
- * (lock and deletion). Above them, operations.c does what the bus asks for, and
- * daemon.c opens and closes the whole.
+ * to end), foreground.c (who is in front, who may use what), key_eviction.c and
+ * erase.c (lock and deletion). Above them, operations.c does what the bus asks
+ * for, and daemon.c opens and closes the whole.
  */
 #ifndef CELLSD_LIFECYCLE_HOST_H
 #define CELLSD_LIFECYCLE_HOST_H
@@ -17,7 +17,7 @@
 #include "cellsd/device/open_handles.h"
 #include "cellsd/storage/vp_data.h"
 #include "cellsd/vp/net.h"
-#include "cellsd/vp/roster.h"
+#include "cellsd/vp/vp_table.h"
 
 struct module_autoload;
 struct err;
@@ -75,7 +75,7 @@ struct host_options {
 struct host {
 	struct host_options options;
 	struct host_callbacks watch;
-	struct roster *roster;
+	struct vp_table *vp_table;
 	struct layer_set *layers;
 	struct confinement *confinement;
 	struct hardware *hardware;

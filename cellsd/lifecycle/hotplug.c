@@ -231,8 +231,8 @@ static int on_hotplug_settled(sd_event_source *s, uint64_t usec, void *arg)
 		log_error("%s", e.text);
 		return schedule_rescan(h, RETRY_MS);
 	}
-	for (unsigned int i = 0; i < h->roster->n; i++)
-		hotplug_refresh_vp(h, h->roster->vp[i]);
+	for (unsigned int i = 0; i < h->vp_table->n; i++)
+		hotplug_refresh_vp(h, h->vp_table->vp[i]);
 	/* Somebody may have opened it before. */
 	if (c.gained)
 		foreground_revoke_handles(h, "hardware");

@@ -57,7 +57,7 @@ void idle_schedule_check(struct idle *i)
 
 	if (!i)
 		return;
-	ns = get_remaining_idle_ns(i, roster_get_foreground(i->h->roster));
+	ns = get_remaining_idle_ns(i, vp_table_get_foreground(i->h->vp_table));
 	if (ns == UINT64_MAX)
 		sd_event_source_set_enabled(i->timer, SD_EVENT_OFF);
 	else
@@ -75,7 +75,7 @@ void idle_record_activity(struct idle *i)
 static int on_idle_timer(sd_event_source *s, uint64_t usec, void *arg)
 {
 	struct idle *i = arg;
-	struct vp *foreground = roster_get_foreground(i->h->roster);
+	struct vp *foreground = vp_table_get_foreground(i->h->vp_table);
 
 	if (get_remaining_idle_ns(i, foreground) > 0) {
 		idle_schedule_check(i);

@@ -7,9 +7,9 @@
 #include "cellsd/container/rootfs.h"
 #include "cellsd/container/selinux.h"
 #include "cellsd/lifecycle/foreground.h"
+#include "cellsd/lifecycle/foreground_socket.h"
 #include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/hotplug.h"
-#include "cellsd/lifecycle/notifications.h"
 #include "cellsd/storage/vp_data.h"
 #include "cellsd/storage/vp_secrets.h"
 #include "cellsd/vp/net.h"
@@ -29,7 +29,7 @@
 
 int launch_check_config(const struct host *h, const struct vp *v, struct err *e)
 {
-	if (!v->named)
+	if (!v->is_desired)
 		return err_reason(e, REASON_VP_STATE,
 				  "start VP %s: it is no longer wanted",
 				  v->name);
@@ -43,7 +43,7 @@ int launch_check_config(const struct host *h, const struct vp *v, struct err *e)
 
 static int create_vp_cgroup(struct host *h, const struct vp *v, struct err *e)
 {
-	struct vp_run *run = v->ready;
+	struct vp_run *run = v->prepared;
 	int r = cgroup_new(h->cgroup, run->cgroup_name, vp_get_id_base(v),
 			   &run->cgroup, e);
 
@@ -57,7 +57,7 @@ static int create_vp_cgroup(struct host *h, const struct vp *v, struct err *e)
 static int build_vp_rootfs(struct host *h, const struct vp *v, int data,
 			   struct rootfs *ret, struct err *e)
 {
-	const struct vp_run *run = v->ready;
+	const struct vp_run *run = v->prepared;
 	char label[SELINUX_CONTEXT_SIZE];
 	auto_free struct rootfs_node *nodes =
 		calloc(run->n_nodes + 1, sizeof(*nodes));
@@ -89,7 +89,7 @@ static int prepare_vp_rootfs(struct host *h, struct vp *v, int data,
 			     struct err *e)
 {
 	struct rootfs tree = { -1, -1, -1, -1 };
-	struct vp_run *run = v->ready;
+	struct vp_run *run = v->prepared;
 	int r = hotplug_list_vp_nodes(h, v, &run->nodes, &run->n_nodes, e);
 
 	if (r == 0)
@@ -105,14 +105,15 @@ static int prepare_vp_rootfs(struct host *h, struct vp *v, int data,
 static int populate_vp_tree(struct host *h, struct vp *v, int data,
 			    struct err *e)
 {
-	const struct vp_run *run = v->ready;
+	const struct vp_run *run = v->prepared;
 	int r = vp_secrets_copy_to_run(data, run->dir, vp_get_id_base(v), e);
 
 	/* Its gateway, where the firewall turns all DNS to the resolver. */
 	if (r == 0 && run->address)
 		r = vp_secrets_write_resolv_conf(run->dir, vp_get_id_base(v),
 						 run->address - 1, e);
-	return r == 0 ? notifications_open(h, v, run->dir, foreground_switch, e)
+	return r == 0 ? foreground_socket_open(h, v, run->dir,
+					       foreground_switch, e)
 		      : r;
 }
 
@@ -120,7 +121,7 @@ static int populate_vp_tree(struct host *h, struct vp *v, int data,
 static int create_first_process(struct host *h, struct vp *v, int data,
 				struct err *e)
 {
-	struct vp_run *run = v->ready;
+	struct vp_run *run = v->prepared;
 	char label[SELINUX_CONTEXT_SIZE];
 	struct init_process_plan plan = {
 		.name = v->name,
@@ -132,7 +133,7 @@ static int create_first_process(struct host *h, struct vp *v, int data,
 	};
 	int r;
 
-	assert(run); /* roster_record_prepare() made it */
+	assert(run); /* vp_table_record_prepare() made it */
 	r = create_vp_cgroup(h, v, e);
 	if (r < 0)
 		return r;
@@ -166,7 +167,7 @@ static int prepare_vp_start(struct host *h, struct vp *v, struct err *e)
 	if (r < 0)
 		return r;
 	/* First: of a locked VP not even the key is taken out. */
-	r = roster_record_prepare(h->roster, v, e);
+	r = vp_table_record_prepare(h->vp_table, v, e);
 	if (r < 0)
 		return r;
 	r = vp_data_open(h->vpdata, v, &data, e);
@@ -187,15 +188,15 @@ int launch_prepare(struct host *h, struct vp *v, struct err *e)
 
 bool launch_is_current(const struct vp *v)
 {
-	return v->ready && v->named && !v->ready->is_outdated &&
-	       v->ready->edition == v->edition &&
-	       init_process_is_waiting(&v->ready->init_process);
+	return v->prepared && v->is_desired && !v->prepared->is_outdated &&
+	       v->prepared->edition == v->edition &&
+	       init_process_is_waiting(&v->prepared->init_process);
 }
 
 static int start_prepared_vp(struct host *h, struct vp *v, struct err *e)
 {
 	struct vp_run *run;
-	int r = roster_record_start(h->roster, v, e);
+	int r = vp_table_record_start(h->vp_table, v, e);
 
 	if (r < 0) {
 		launch_undo(h, v);
@@ -220,9 +221,9 @@ int launch_start(struct host *h, struct vp *v, struct err *e)
 {
 	int r = -EAGAIN;
 
-	if (v->ready && !launch_is_current(v))
+	if (v->prepared && !launch_is_current(v))
 		launch_undo(h, v);
-	if (v->ready)
+	if (v->prepared)
 		r = start_prepared_vp(h, v, e);
 	if (r == 0)
 		return 0;
@@ -237,8 +238,8 @@ int launch_start(struct host *h, struct vp *v, struct err *e)
 
 void launch_kill_prepared(struct vp *v)
 {
-	sd_event_source_disable_unref(steal(v->ready->on_exit));
-	init_process_fini(&v->ready->init_process);
+	sd_event_source_disable_unref(steal(v->prepared->on_exit));
+	init_process_fini(&v->prepared->init_process);
 }
 
 /* One that had been let go is waited for: its leaf must be empty. */
@@ -268,12 +269,13 @@ void launch_undo(struct host *h, struct vp *v)
 	kill_vp_processes(run);
 	foreground_detach_vp(h, v);
 	net_detach_vp(h->net, v);
-	notifications_close(steal(run->notifications));
-	v->run = v->ready = NULL;
+	foreground_socket_close(steal(run->foreground_socket));
+	v->run = v->prepared = NULL;
 	vp_run_free(run);
 	if (cgroup_remove(h->cgroup, name, &e) < 0)
 		log_warning("%s", e.text);
-	if (started && roster_apply_event(h->roster, v, VP_EVENT_END, &e) < 0)
+	if (started &&
+	    vp_table_apply_event(h->vp_table, v, VP_EVENT_END, &e) < 0)
 		log_error("%s", e.text);
 }
 
@@ -282,9 +284,9 @@ void launch_remove_stale(struct host *h, struct vp *v)
 	struct err e;
 
 	/* Its first process sees the end of its pipe; it must be gone. */
-	if (cgroup_open(h->cgroup, v->ready->cgroup_name, &v->ready->cgroup,
-			&e) == 0 &&
-	    cgroup_kill_and_wait(v->ready->cgroup, EMPTY_MS) < 0)
+	if (cgroup_open(h->cgroup, v->prepared->cgroup_name,
+			&v->prepared->cgroup, &e) == 0 &&
+	    cgroup_kill_and_wait(v->prepared->cgroup, EMPTY_MS) < 0)
 		log_warning("VP %s: what was prepared does not end", v->name);
 	launch_undo(h, v);
 }

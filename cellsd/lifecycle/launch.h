@@ -18,8 +18,8 @@ struct vp;
 int launch_check_config(const struct host *h, const struct vp *v,
 			struct err *e);
 
-/* v->ready. err.vp-state: not in its state, not by its config, or its data is
- * not to be had. */
+/* v->prepared. err.vp-state: not in its state, not by its config, or its data
+ * is not to be had. */
 int launch_prepare(struct host *h, struct vp *v, struct err *e);
 
 /* Is it prepared, just as it would be made now? */

@@ -3,8 +3,8 @@
 
 #include "cellsd/container/system_tool.h"
 #include "cellsd/lifecycle/host.h"
-#include "cellsd/vp/roster.h"
 #include "cellsd/vp/vp.h"
+#include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/io.h"
@@ -108,8 +108,8 @@ static void restore_modprobe_path(const char *kept)
 
 static bool has_running_vp(const struct host *h)
 {
-	for (unsigned int i = 0; i < h->roster->n; i++)
-		if (h->roster->vp[i]->run)
+	for (unsigned int i = 0; i < h->vp_table->n; i++)
+		if (h->vp_table->vp[i]->run)
 			return true;
 	return false;
 }

@@ -5,8 +5,8 @@
 #include "cellsd/container/layer.h"
 #include "cellsd/lifecycle/foreground.h"
 #include "cellsd/lifecycle/host.h"
+#include "cellsd/lifecycle/key_eviction.h"
 #include "cellsd/lifecycle/launch.h"
-#include "cellsd/lifecycle/lock.h"
 #include "cellsd/lifecycle/prestart.h"
 #include "cellsd/lifecycle/running.h"
 #include "cellsd/storage/vp_data.h"
@@ -18,22 +18,22 @@
 
 #include <string.h>
 
-int operations_apply(struct host *h, struct roster_desired *w,
+int operations_apply(struct host *h, struct vp_table_desired *w,
 		     const char *cause, uint64_t arrival_ns, uint64_t *ret_ns,
 		     struct err *e)
 {
-	struct roster *r = h->roster;
+	struct vp_table *r = h->vp_table;
 	uint64_t last = arrival_ns;
 	bool is_new[VPS_MAX] = { false };
 	unsigned int n = w->n;
 	int code;
 
 	for (unsigned int i = 0; i < n; i++) {
-		struct vp *old = roster_find_vp(r, w->vp[i]->name);
+		struct vp *old = vp_table_find_vp(r, w->vp[i]->name);
 
 		is_new[i] = !old || old->state == VP_STATE_ABSENT;
 	}
-	code = roster_apply_desired(r, w, e);
+	code = vp_table_apply_desired(r, w, e);
 	if (code < 0)
 		return code;
 	foreground_apply_access(h, cause, &h->revoked, &last);
@@ -44,20 +44,21 @@ int operations_apply(struct host *h, struct roster_desired *w,
 			h->watch.changed(h->watch.arg, r->vp[i]->name,
 					 r->vp[i]->state, cause);
 		resource_apply_limits(r->vp[i],
-				      r->vp[i] == roster_get_foreground(r));
+				      r->vp[i] == vp_table_get_foreground(r));
 		vp_data_apply_properties(h->vpdata, r->vp[i]);
-		if (!r->vp[i]->named && r->vp[i]->run && !r->vp[i]->run->cause)
+		if (!r->vp[i]->is_desired && r->vp[i]->run &&
+		    !r->vp[i]->run->cause)
 			running_stop_vp(h, r->vp[i], false, "policy");
 	}
 	net_update_rules(h->net);
-	roster_compact_log(r);
+	vp_table_compact_log(r);
 	return 0;
 }
 
 void operations_auto_start(struct host *h)
 {
-	for (unsigned int i = 0; i < h->roster->n; i++) {
-		struct vp *v = h->roster->vp[i];
+	for (unsigned int i = 0; i < h->vp_table->n; i++) {
+		struct vp *v = h->vp_table->vp[i];
 		bool is_due = v->conf.on_boot && !v->auto_started && !v->run;
 		struct err e;
 
@@ -71,7 +72,7 @@ void operations_auto_start(struct host *h)
 					      &e);
 		}
 		/* Afterwards: a daemon that dies meanwhile starts it again. */
-		if (roster_record_auto_start(h->roster, v, &e) < 0)
+		if (vp_table_record_auto_start(h->vp_table, v, &e) < 0)
 			log_error("%s", e.text);
 	}
 	prestart_schedule(h->prepared);
@@ -79,11 +80,11 @@ void operations_auto_start(struct host *h)
 
 int operations_drop_layer(struct host *h, const char *digest, struct err *e)
 {
-	for (unsigned int i = 0; i < h->roster->n; i++) {
-		const struct vp *v = h->roster->vp[i];
+	for (unsigned int i = 0; i < h->vp_table->n; i++) {
+		const struct vp *v = h->vp_table->vp[i];
 
 		for (uint32_t k = 0; k < v->conf.n_layers; k++)
-			if ((v->run || v->named) &&
+			if ((v->run || v->is_desired) &&
 			    strcmp(v->conf.layer[k], digest) == 0)
 				return err_reason(e, REASON_BUSY,
 						  "drop layer %s: VP %s is on "
@@ -108,7 +109,7 @@ int operations_stop_vp(struct host *h, struct vp *v, vp_done_fn *fn, void *arg,
 		return 0;
 	}
 	/* It stays stopped, even if the daemon died before it noted that. */
-	r = v->auto_started ? 0 : roster_record_auto_start(h->roster, v, e);
+	r = v->auto_started ? 0 : vp_table_record_auto_start(h->vp_table, v, e);
 	if (r == 0)
 		r = vp_add_waiter(v, fn, arg, e);
 	if (r == 0 && !v->run->cause)
@@ -121,7 +122,7 @@ static int leave_foreground(struct host *h, struct vp *v, struct err *e)
 {
 	uint64_t ns;
 
-	return roster_get_foreground(h->roster) == v
+	return vp_table_get_foreground(h->vp_table) == v
 		       ? foreground_switch(h, NULL, "command", &ns, e)
 		       : 0;
 }
@@ -133,7 +134,7 @@ int operations_lock_vp(struct host *h, struct vp *v, vp_done_fn *fn, void *arg,
 	int r = leave_foreground(h, v, e);
 
 	if (r == 0)
-		r = roster_apply_event(h->roster, v, VP_EVENT_LOCK, e);
+		r = vp_table_apply_event(h->vp_table, v, VP_EVENT_LOCK, e);
 	if (r < 0)
 		return r;
 	/* It is locked in the log: it goes on, even if nobody can be notified.
@@ -145,7 +146,7 @@ int operations_lock_vp(struct host *h, struct vp *v, vp_done_fn *fn, void *arg,
 	}
 	if (news)
 		h->watch.changed(h->watch.arg, v->name, v->state, "command");
-	lock_start_eviction(h, v);
+	key_eviction_start(h, v);
 	return r;
 }
 
@@ -168,7 +169,7 @@ int operations_unlock_vp(struct host *h, struct vp *v, enum vp_keys_source by,
 {
 	int r;
 
-	if (v->state == VP_STATE_LOCKED && (v->run || v->sealing))
+	if (v->state == VP_STATE_LOCKED && (v->run || v->is_evicting))
 		return err_reason(e, REASON_BUSY,
 				  "unlock VP %s: it is being locked", v->name);
 	/* It is open: what was given is tested all the same. */
@@ -184,9 +185,9 @@ int operations_unlock_vp(struct host *h, struct vp *v, enum vp_keys_source by,
 	r = vp_data_unlock(h->vpdata, v, by, secret, e);
 	if (r < 0)
 		return r;
-	r = roster_apply_event(h->roster, v, VP_EVENT_UNLOCK, e);
+	r = vp_table_apply_event(h->vp_table, v, VP_EVENT_UNLOCK, e);
 	if (r < 0)
-		lock_start_eviction(h, v);
+		key_eviction_start(h, v);
 	else
 		h->watch.changed(h->watch.arg, v->name, v->state, "command");
 	prestart_schedule(h->prepared);
@@ -198,7 +199,7 @@ int operations_set_passcode(struct host *h, struct vp *v,
 			    const struct secure_memory *fresh, struct err *e)
 {
 	if (v->state == VP_STATE_LOCKED || v->state == VP_STATE_WIPING ||
-	    v->sealing)
+	    v->is_evicting)
 		return err_reason(e, REASON_VP_STATE,
 				  "set the passcode of VP %s: it is %s",
 				  v->name, vp_state_name(v->state));
@@ -212,7 +213,7 @@ int operations_put_secrets(struct host *h, struct vp *v, const void *data,
 	int r;
 
 	if (v->state == VP_STATE_LOCKED || v->state == VP_STATE_WIPING ||
-	    v->sealing)
+	    v->is_evicting)
 		return err_reason(e, REASON_VP_STATE,
 				  "keep secrets of VP %s: it is %s", v->name,
 				  vp_state_name(v->state));
@@ -223,7 +224,7 @@ int operations_put_secrets(struct host *h, struct vp *v, const void *data,
 		cgroup_clear_io_limits(v->run->cgroup, v->run->disk);
 	if (r == 0)
 		r = vp_secrets_save(dir, data, len, e);
-	resource_apply_limits(v, roster_get_foreground(h->roster) == v);
+	resource_apply_limits(v, vp_table_get_foreground(h->vp_table) == v);
 	/* A daemon that was started after the VP does not hold its /run. */
 	if (r == 0 && v->run && v->run->dir >= 0)
 		r = vp_secrets_copy_to_run(dir, v->run->dir, vp_get_id_base(v),
@@ -231,13 +232,13 @@ int operations_put_secrets(struct host *h, struct vp *v, const void *data,
 	return r;
 }
 
-int operations_erase_vp(struct host *h, struct vp *v, const char *job,
+int operations_erase_vp(struct host *h, struct vp *v, const char *command,
 			bool remove, vp_done_fn *fn, void *arg, struct err *e)
 {
 	int r = leave_foreground(h, v, e);
 
-	if (r == 0 && !roster_find_command(h->roster, job))
-		r = roster_add_command(h->roster, v, job, remove, e);
+	if (r == 0 && !vp_table_find_command(h->vp_table, command))
+		r = vp_table_add_command(h->vp_table, v, command, remove, e);
 	if (r < 0)
 		return r;
 	r = vp_add_waiter(v, fn, arg, e);
@@ -245,6 +246,6 @@ int operations_erase_vp(struct host *h, struct vp *v, const char *job,
 	if (v->run)
 		running_stop_vp(h, v, true, "command");
 	else
-		lock_start_eviction(h, v);
+		key_eviction_start(h, v);
 	return r;
 }

@@ -13,7 +13,7 @@
 #include "cellsd/lifecycle/host.h"
 
 /* The desired state: h->revoked and *ret_ns (of the kernel's last switch). */
-int operations_apply(struct host *h, struct roster_desired *w,
+int operations_apply(struct host *h, struct vp_table_desired *w,
 		     const char *cause, uint64_t arrival_ns, uint64_t *ret_ns,
 		     struct err *e);
 int operations_drop_layer(struct host *h, const char *digest, struct err *e);
@@ -30,7 +30,7 @@ int operations_lock_vp(struct host *h, struct vp *v, vp_done_fn *fn, void *arg,
 		       struct err *e);
 /* The same where nobody waits for it. */
 void operations_lock_idle_vp(struct host *h, struct vp *v);
-int operations_erase_vp(struct host *h, struct vp *v, const char *job,
+int operations_erase_vp(struct host *h, struct vp *v, const char *command,
 			bool remove, vp_done_fn *fn, void *arg, struct err *e);
 int operations_unlock_vp(struct host *h, struct vp *v, enum vp_keys_source by,
 			 const struct secure_memory *secret, struct err *e);

@@ -33,7 +33,8 @@ static bool is_prestart_candidate(struct host *h, const struct vp *v)
 
 	return (v->state == VP_STATE_STOPPED ||
 		v->state == VP_STATE_INSTALLED) &&
-	       !v->run && !v->sealing && !v->erasing && !v->unprepared &&
+	       !v->run && !v->is_evicting && !v->erasing &&
+	       !v->prestart_failed &&
 	       launch_check_config(h, v, &ignored) == 0 &&
 	       vp_data_is_available(h->vpdata, v);
 }
@@ -42,7 +43,7 @@ static bool is_prestart_candidate(struct host *h, const struct vp *v)
 static unsigned int choose_candidates(const struct prestart *p,
 				      struct vp *ret[PRESTART_LIMIT_MAX])
 {
-	const struct roster *r = p->host->roster;
+	const struct vp_table *r = p->host->vp_table;
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < r->n; i++) {
@@ -66,7 +67,7 @@ static unsigned int choose_candidates(const struct prestart *p,
 
 void prestart_discard_vp(struct host *h, struct vp *v)
 {
-	if (!v->ready)
+	if (!v->prepared)
 		return;
 	launch_undo(h, v);
 	prestart_schedule(h->prepared);
@@ -74,17 +75,17 @@ void prestart_discard_vp(struct host *h, struct vp *v)
 
 void prestart_kill_vp(struct vp *v)
 {
-	if (v->ready)
+	if (v->prepared)
 		launch_kill_prepared(v);
 }
 
 void prestart_discard_outdated(struct host *h)
 {
-	for (unsigned int i = 0; i < h->roster->n; i++) {
-		struct vp *v = h->roster->vp[i];
+	for (unsigned int i = 0; i < h->vp_table->n; i++) {
+		struct vp *v = h->vp_table->vp[i];
 
-		v->unprepared = false;
-		if (v->ready && !launch_is_current(v))
+		v->prestart_failed = false;
+		if (v->prepared && !launch_is_current(v))
 			prestart_discard_vp(h, v);
 	}
 	prestart_schedule(h->prepared);
@@ -92,16 +93,16 @@ void prestart_discard_outdated(struct host *h)
 
 static void discard_all_prepared(struct host *h)
 {
-	for (unsigned int i = 0; i < h->roster->n; i++)
-		prestart_discard_vp(h, h->roster->vp[i]);
+	for (unsigned int i = 0; i < h->vp_table->n; i++)
+		prestart_discard_vp(h, h->vp_table->vp[i]);
 }
 
 bool prestart_release_memory(struct host *h)
 {
 	bool any = false;
 
-	for (unsigned int i = 0; i < h->roster->n; i++)
-		any |= h->roster->vp[i]->ready != NULL;
+	for (unsigned int i = 0; i < h->vp_table->n; i++)
+		any |= h->vp_table->vp[i]->prepared != NULL;
 	if (h->prepared)
 		h->prepared->rest_ns = clock_boot_ns() + REST_NS;
 	discard_all_prepared(h);
@@ -119,13 +120,13 @@ static int on_prepared_exit(sd_event_source *s, int fd, uint32_t events,
 	struct host *h = arg;
 
 	sd_event_source_set_enabled(s, SD_EVENT_OFF);
-	for (unsigned int i = 0; i < h->roster->n; i++) {
-		struct vp *v = h->roster->vp[i];
+	for (unsigned int i = 0; i < h->vp_table->n; i++) {
+		struct vp *v = h->vp_table->vp[i];
 
-		if (!v->ready || v->ready->on_exit != s)
+		if (!v->prepared || v->prepared->on_exit != s)
 			continue;
 		log_warning("VP %s: what was prepared has ended", v->name);
-		v->unprepared = true;
+		v->prestart_failed = true;
 		prestart_discard_vp(h, v);
 		break;
 	}
@@ -134,8 +135,8 @@ static int on_prepared_exit(sd_event_source *s, int fd, uint32_t events,
 
 static int watch_prepared_exit(struct host *h, struct vp *v, struct err *e)
 {
-	int r = sd_event_add_io(h->options.loop, &v->ready->on_exit,
-				v->ready->init_process.pidfd, EPOLLIN,
+	int r = sd_event_add_io(h->options.loop, &v->prepared->on_exit,
+				v->prepared->init_process.pidfd, EPOLLIN,
 				on_prepared_exit, h);
 
 	return r < 0 ? err_sys(e, -r, "watch it") : 0;
@@ -147,8 +148,8 @@ static int prepare_candidate(struct host *h, struct vp *v, struct err *e)
 
 	if (r < 0)
 		return r;
-	r = v->ready->is_outdated ? err_set(e, EAGAIN, "it lacks something")
-				  : watch_prepared_exit(h, v, e);
+	r = v->prepared->is_outdated ? err_set(e, EAGAIN, "it lacks something")
+				     : watch_prepared_exit(h, v, e);
 	if (r < 0)
 		launch_undo(h, v);
 	return r;
@@ -166,7 +167,7 @@ static bool is_chosen_vp(struct vp *const *chosen, unsigned int n,
 static int on_prestart_timer(sd_event_source *s, uint64_t usec, void *arg)
 {
 	struct prestart *p = arg;
-	struct roster *r = p->host->roster;
+	struct vp_table *r = p->host->vp_table;
 	struct vp *chosen[PRESTART_LIMIT_MAX];
 	unsigned int n = choose_candidates(p, chosen);
 	struct err e;
@@ -180,11 +181,11 @@ static int on_prestart_timer(sd_event_source *s, uint64_t usec, void *arg)
 		    !launch_is_current(r->vp[i]))
 			prestart_discard_vp(p->host, r->vp[i]);
 	for (unsigned int i = 0; i < n; i++) {
-		if (chosen[i]->ready)
+		if (chosen[i]->prepared)
 			continue;
-		chosen[i]->unprepared =
+		chosen[i]->prestart_failed =
 			prepare_candidate(p->host, chosen[i], &e) < 0;
-		if (chosen[i]->unprepared)
+		if (chosen[i]->prestart_failed)
 			log_warning("prepare VP %s: %s", chosen[i]->name,
 				    e.text);
 		else

@@ -19,7 +19,7 @@ struct vp;
 #define PRESTART_LIMIT 1
 #define PRESTART_LIMIT_MAX 64
 
-/* Needs h->roster and what is made of VPs. 0: *ret is NULL. */
+/* Needs h->vp_table and what is made of VPs. 0: *ret is NULL. */
 int prestart_new(struct host *h, unsigned int limit, struct prestart **ret,
 		 struct err *e);
 /* Discards all. */

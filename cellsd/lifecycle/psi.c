@@ -80,8 +80,8 @@ static struct oom_victim choose_oom_victim(const struct host *h)
 {
 	struct oom_victim c = { .score = -1 };
 
-	for (unsigned int i = 0; i < h->roster->n; i++) {
-		c.vp = h->roster->vp[i];
+	for (unsigned int i = 0; i < h->vp_table->n; i++) {
+		c.vp = h->vp_table->vp[i];
 		if (c.vp->state != VP_STATE_BACKGROUND || !c.vp->run ||
 		    c.vp->run->cgroup < 0 || c.vp->run->cause)
 			continue;

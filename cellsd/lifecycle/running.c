@@ -6,11 +6,11 @@
 #include "cellsd/container/mount.h"
 #include "cellsd/lifecycle/disk_headroom.h"
 #include "cellsd/lifecycle/foreground.h"
+#include "cellsd/lifecycle/foreground_socket.h"
 #include "cellsd/lifecycle/host.h"
+#include "cellsd/lifecycle/key_eviction.h"
 #include "cellsd/lifecycle/launch.h"
-#include "cellsd/lifecycle/lock.h"
 #include "cellsd/lifecycle/module_autoload.h"
-#include "cellsd/lifecycle/notifications.h"
 #include "cellsd/lifecycle/prestart.h"
 #include "cellsd/storage/vp_data.h"
 #include "cellsd/vp/net.h"
@@ -72,7 +72,7 @@ static void complete_vp_end(struct host *h, struct vp *v)
 	uint64_t ns;
 	struct err e;
 
-	if (roster_get_foreground(h->roster) == v &&
+	if (vp_table_get_foreground(h->vp_table) == v &&
 	    foreground_switch(h, NULL, "ended", &ns, &e) < 0)
 		log_error("%s", e.text);
 	memcpy(cgroup, v->run->cgroup_name, sizeof(cgroup));
@@ -80,11 +80,11 @@ static void complete_vp_end(struct host *h, struct vp *v)
 	foreground_detach_vp(h, v);
 	net_detach_vp(h->net, v);
 	reap_init_process(v->run);
-	notifications_close(steal(v->run->notifications));
+	foreground_socket_close(steal(v->run->foreground_socket));
 	vp_run_free(steal(v->run));
 	if (cgroup_remove(h->cgroup, cgroup, &e) < 0)
 		log_warning("%s", e.text);
-	if (roster_apply_event(h->roster, v, VP_EVENT_END, &e) < 0)
+	if (vp_table_apply_event(h->vp_table, v, VP_EVENT_END, &e) < 0)
 		log_error("%s", e.text);
 	v->ended_ns = clock_boot_ns();
 	module_autoload_restore_if_idle(h);
@@ -92,7 +92,7 @@ static void complete_vp_end(struct host *h, struct vp *v)
 	if (v->state != VP_STATE_WIPING)
 		h->watch.changed(h->watch.arg, v->name, v->state, cause);
 	if (v->state == VP_STATE_WIPING || v->state == VP_STATE_LOCKED)
-		lock_start_eviction(h, v);
+		key_eviction_start(h, v);
 	else
 		vp_notify_waiters(v, NULL);
 }
@@ -105,12 +105,12 @@ static bool is_cgroup_empty(const struct vp *v)
 /* VPs do not move in memory while they run, and the host never does. */
 static struct vp *find_vp_by_source(struct host *h, sd_event_source *s)
 {
-	for (unsigned int i = 0; i < h->roster->n; i++) {
-		struct vp_run *run = h->roster->vp[i]->run;
+	for (unsigned int i = 0; i < h->vp_table->n; i++) {
+		struct vp_run *run = h->vp_table->vp[i]->run;
 
 		if (run && (run->on_exit == s || run->on_empty == s ||
 			    run->on_timeout == s || run->on_console == s))
-			return h->roster->vp[i];
+			return h->vp_table->vp[i];
 	}
 	return NULL;
 }
@@ -261,7 +261,7 @@ void running_stop_vp(struct host *h, struct vp *v, bool force,
 		return;
 	run->cause = cause;
 	disk_headroom_thaw_vp(v);
-	if (roster_get_foreground(h->roster) == v &&
+	if (vp_table_get_foreground(h->vp_table) == v &&
 	    foreground_switch(h, NULL, cause, &ns, &e) < 0)
 		log_error("%s", e.text);
 	if (!force && run->pidfd >= 0 &&
@@ -303,7 +303,7 @@ int running_start_vp(struct host *h, struct vp *v, const char *cause,
 			e->reason = REASON_KERNEL;
 		return r;
 	}
-	v->unprepared = false;
+	v->prestart_failed = false;
 	h->watch.changed(h->watch.arg, v->name, v->state, cause);
 	ksm_start_scan(h->merge);
 	prestart_schedule(h->prepared);
@@ -372,7 +372,7 @@ static void adopt_vp_init(struct host *h, struct vp *v)
 	/* A VP that mounted something of its own there has no socket. */
 	if (fd >= 0 &&
 	    (mount_open_tmpfs(f.pid, fd, "run", &run->dir, &e) < 0 ||
-	     notifications_open(h, v, run->dir, foreground_switch, &e) < 0))
+	     foreground_socket_open(h, v, run->dir, foreground_switch, &e) < 0))
 		log_warning("%s", e.text);
 }
 
@@ -409,7 +409,7 @@ int running_resume_vp(struct host *h, struct vp *v, struct err *e)
 		return r;
 	/* They hold; which of them do not is known only by trying. */
 	run->disk = vp_data_get_disk(h->vpdata, v);
-	resource_apply_limits(v, roster_get_foreground(h->roster) == v);
+	resource_apply_limits(v, vp_table_get_foreground(h->vp_table) == v);
 	/* The daemon may have died while it had stopped the VP to look at it.
 	 */
 	cgroup_thaw(run->cgroup);

@@ -11,7 +11,7 @@
 size_t unsupported_vp_list_features(struct host *h, const struct vp *v,
 				    const char *ret[UNSUPPORTED_VP_MAX])
 {
-	const unsigned int limits = v->run ? v->run->lacking : 0;
+	const unsigned int limits = v->run ? v->run->unsupported_limits : 0;
 	struct vp_data_info data;
 	size_t n = 0;
 

@@ -625,7 +625,7 @@ void vp_data_apply_properties(struct vp_data *d, const struct vp *v)
 	char name[VP_KEYS_NAME_SIZE];
 	struct err e;
 
-	if (!v->number || !v->named)
+	if (!v->number || !v->is_desired)
 		return;
 	format_image(v, name);
 	if (p && p->is_data_image &&

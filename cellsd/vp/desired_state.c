@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/vp/desired_state.h"
 
-#include "cellsd/vp/roster.h"
+#include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
@@ -141,7 +141,7 @@ static int read_config_entry(sd_bus_message *m, struct vp_conf *c,
 	if (strcmp(name, "allow") == 0)
 		return read_allow_rules(m, c, e);
 	if (strcmp(name, "attention") == 0)
-		return read_word_list(m, name, &c->notifications, e);
+		return read_word_list(m, name, &c->attention, e);
 	if (strcmp(name, "notify") == 0)
 		return read_word_list(m, name, &c->notify, e);
 	for (const struct vp_property *p = vp_properties; p->name; p++)
@@ -169,7 +169,7 @@ static int read_vp_config(sd_bus_message *m, struct vp *v, struct err *e)
 	return vp_conf_check(&v->conf, v->name, e);
 }
 
-static struct vp *find_desired_vp(const struct roster_desired *w,
+static struct vp *find_desired_vp(const struct vp_table_desired *w,
 				  const char *name)
 {
 	for (unsigned int i = 0; i < w->n; i++)
@@ -178,7 +178,7 @@ static struct vp *find_desired_vp(const struct roster_desired *w,
 	return NULL;
 }
 
-static int read_vp_entry(sd_bus_message *m, struct roster_desired *w,
+static int read_vp_entry(sd_bus_message *m, struct vp_table_desired *w,
 			 struct err *e)
 {
 	AUTO(vp_freep) struct vp *v = NULL;
@@ -203,7 +203,7 @@ static int read_vp_entry(sd_bus_message *m, struct roster_desired *w,
 	return 0;
 }
 
-static int read_vp_list(sd_bus_message *m, struct roster_desired *w,
+static int read_vp_list(sd_bus_message *m, struct vp_table_desired *w,
 			struct err *e)
 {
 	int r = sd_bus_message_enter_container(m, 'a', "(sa{sv})");
@@ -223,7 +223,7 @@ static int read_vp_list(sd_bus_message *m, struct roster_desired *w,
 	return 0;
 }
 
-static int read_class_rights(sd_bus_message *m, struct roster_desired *w,
+static int read_class_rights(sd_bus_message *m, struct vp_table_desired *w,
 			     struct err *e)
 {
 	const char *name;
@@ -256,7 +256,7 @@ static int read_class_rights(sd_bus_message *m, struct roster_desired *w,
 	return 0;
 }
 
-int desired_state_read(sd_bus_message *m, struct roster_desired *ret,
+int desired_state_read(sd_bus_message *m, struct vp_table_desired *ret,
 		       const char **ret_cause, struct err *e)
 {
 	int r = sd_bus_message_read(m, "t", &ret->generation);

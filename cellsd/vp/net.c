@@ -5,7 +5,7 @@
 #include "cellsd/net/firewall.h"
 #include "cellsd/net/resolver.h"
 #include "cellsd/net/veth.h"
-#include "cellsd/vp/roster.h"
+#include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
@@ -31,7 +31,7 @@
 
 struct net {
 	struct net_options options;
-	const struct roster *roster;
+	const struct vp_table *vp_table;
 	struct veth *veth;
 	struct firewall *firewall;
 	char *mark;	 /* file that says that forwarding is ours to end */
@@ -170,8 +170,8 @@ static unsigned int list_connected_vps(const struct net *n,
 {
 	unsigned int found = 0;
 
-	for (unsigned int i = 0; i < n->roster->n; i++) {
-		const struct vp *v = n->roster->vp[i];
+	for (unsigned int i = 0; i < n->vp_table->n; i++) {
+		const struct vp *v = n->vp_table->vp[i];
 
 		if (vp_get_run(v) && vp_get_run(v)->address)
 			vps[found++] = get_firewall_vp(v);
@@ -289,7 +289,7 @@ static int watch_resolv_conf(struct net *n, sd_event *loop, struct err *e)
 /* ---- open */
 
 int net_new(const struct net_options *o, const char *run_dir,
-	    const struct roster *roster, sd_event *loop, struct net **ret,
+	    const struct vp_table *vp_table, sd_event *loop, struct net **ret,
 	    struct err *e)
 {
 	AUTO(net_freep) struct net *n = calloc(1, sizeof(*n));
@@ -298,7 +298,7 @@ int net_new(const struct net_options *o, const char *run_dir,
 	if (!n)
 		return err_oom(e, "open the network");
 	n->options = *o;
-	n->roster = roster;
+	n->vp_table = vp_table;
 	n->mark = io_join(run_dir, FORWARD_MARK);
 	if (!n->mark)
 		return err_oom(e, "open the network");
@@ -349,10 +349,10 @@ static void remove_stray_link(void *arg, const char *name)
 	if (strncmp(name, FIREWALL_LINK, len) != 0 ||
 	    encoding_parse_number(name + len, UINT32_MAX, &number) < 0)
 		return;
-	for (unsigned int i = 0; i < n->roster->n; i++) {
-		const struct vp_run *run = vp_get_run(n->roster->vp[i]);
+	for (unsigned int i = 0; i < n->vp_table->n; i++) {
+		const struct vp_run *run = vp_get_run(n->vp_table->vp[i]);
 
-		if (n->roster->vp[i]->number == number && run && run->address)
+		if (n->vp_table->vp[i]->number == number && run && run->address)
 			return;
 	}
 	log_info("remove link %s: it is of no running VP", name);
@@ -482,8 +482,8 @@ void net_adopt_vp(struct net *n, struct vp *v)
 /* What cannot be held to its rules has no network at all. */
 static void disconnect_all_vps(struct net *n)
 {
-	for (unsigned int i = 0; i < n->roster->n; i++) {
-		struct vp *v = n->roster->vp[i];
+	for (unsigned int i = 0; i < n->vp_table->n; i++) {
+		struct vp *v = n->vp_table->vp[i];
 
 		if (!vp_get_run(v) || !vp_get_run(v)->address)
 			continue;
@@ -517,9 +517,10 @@ void net_update_rules(struct net *n)
 	struct firewall_vp vps[VPS_MAX];
 	struct err e;
 
-	for (unsigned int i = 0; i < n->roster->n; i++)
-		if (!n->roster->vp[i]->conf.nat && vp_get_run(n->roster->vp[i]))
-			net_detach_vp(n, n->roster->vp[i]);
+	for (unsigned int i = 0; i < n->vp_table->n; i++)
+		if (!n->vp_table->vp[i]->conf.nat &&
+		    vp_get_run(n->vp_table->vp[i]))
+			net_detach_vp(n, n->vp_table->vp[i]);
 	if (list_connected_vps(n, vps) > 0 && load_firewall_table(n, &e) < 0) {
 		log_error("%s", e.text);
 		disconnect_all_vps(n);

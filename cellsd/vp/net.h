@@ -16,7 +16,7 @@
 
 struct err;
 struct net;
-struct roster;
+struct vp_table;
 struct vp;
 
 #define NET_RANGE "10.213.0.0/16"
@@ -34,9 +34,10 @@ int net_parse_range(const char *text, struct net_options *ret, struct err *e);
 int net_parse_resolver(const char *text, struct net_options *ret,
 		       struct err *e);
 
-/* Borrows the roster. Where the kernel lacks something, VPs have no network. */
+/* Borrows the VP table. Where the kernel lacks something, VPs have no network.
+ */
 int net_new(const struct net_options *o, const char *run_dir,
-	    const struct roster *roster, sd_event *loop, struct net **ret,
+	    const struct vp_table *vp_table, sd_event *loop, struct net **ret,
 	    struct err *e);
 void net_free(struct net *n);
 

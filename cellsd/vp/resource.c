@@ -36,12 +36,12 @@ void resource_apply_limits(const struct vp *v, bool in_front)
 
 	if (!run || run->cgroup < 0)
 		return;
-	run->lacking = cgroup_set_limits(run->cgroup, &limits);
+	run->unsupported_limits = cgroup_set_limits(run->cgroup, &limits);
 	/* Nobody asked for it: then nothing is lacking. */
 	if (!v->conf.cpu_weight)
-		run->lacking &= ~(unsigned int)CGROUP_LIMIT_CPU;
+		run->unsupported_limits &= ~(unsigned int)CGROUP_LIMIT_CPU;
 	if (!v->conf.io_weight)
-		run->lacking &= ~(unsigned int)CGROUP_LIMIT_IO;
+		run->unsupported_limits &= ~(unsigned int)CGROUP_LIMIT_IO;
 }
 
 struct oom_adjustment {

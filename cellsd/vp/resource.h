@@ -14,7 +14,8 @@ struct vp;
 #define RESOURCE_BEHIND 4	/* in the background: weights by this */
 #define RESOURCE_OOM_BEHIND 300 /* least oom_score_adj of programs there */
 
-/* Limits and weights by the config and the VP's place; sets v->run->lacking. */
+/* Limits and weights by the config and the VP's place; sets
+ * v->run->unsupported_limits. */
 void resource_apply_limits(const struct vp *v, bool in_front);
 
 /* The oom score of what runs in it now; an init keeps its own. */

@@ -25,7 +25,7 @@
 const struct vp_property vp_properties[] = {
 	PROPERTY("label", VP_TEXT, label),
 	PROPERTY("init", VP_TEXT, init),
-	PROPERTY("attention", VP_TEXT, notifications),
+	PROPERTY("attention", VP_TEXT, attention),
 	PROPERTY("notify", VP_TEXT, notify),
 	PROPERTY("recovery", VP_TEXT, recovery),
 	PROPERTY("stop-signal", VP_INT, stop_signal),
@@ -50,11 +50,11 @@ int vp_conf_init(struct vp_conf *c, struct err *e)
 	memset(c, 0, sizeof(*c));
 	c->label = strdup("");
 	c->init = strdup("/sbin/init");
-	c->notifications = strdup("");
+	c->attention = strdup("");
 	c->notify = strdup("");
 	c->recovery = strdup("");
 	c->stop_signal = SIGTERM;
-	if (c->label && c->init && c->notifications && c->notify && c->recovery)
+	if (c->label && c->init && c->attention && c->notify && c->recovery)
 		return 0;
 	vp_conf_fini(c);
 	return err_oom(e, "VP properties");
@@ -64,7 +64,7 @@ void vp_conf_fini(struct vp_conf *c)
 {
 	free(c->label);
 	free(c->init);
-	free(c->notifications);
+	free(c->attention);
 	free(c->notify);
 	free(c->recovery);
 	for (uint32_t i = 0; i < c->n_layers; i++)
@@ -213,8 +213,7 @@ int vp_conf_check(const struct vp_conf *c, const char *vp, struct err *e)
 {
 	uint8_t point[HPKE_PUBLIC_KEY_SIZE];
 
-	if (strlen(c->label) > TEXT_MAX ||
-	    strlen(c->notifications) > TEXT_MAX ||
+	if (strlen(c->label) > TEXT_MAX || strlen(c->attention) > TEXT_MAX ||
 	    strlen(c->notify) > TEXT_MAX || strlen(c->init) > TEXT_MAX)
 		return err_set(e, EINVAL, "VP %s: text too long", vp);
 	if (c->init[0] != '/')
@@ -253,7 +252,7 @@ void vp_free(struct vp *v)
 		return;
 	vp_conf_fini(&v->conf);
 	vp_run_free(v->run);
-	vp_run_free(v->ready);
+	vp_run_free(v->prepared);
 	free(v);
 }
 
@@ -278,7 +277,7 @@ void vp_run_free(struct vp_run *r)
 	sd_event_source_disable_unref(r->on_empty);
 	sd_event_source_disable_unref(r->on_timeout);
 	sd_event_source_disable_unref(r->on_console);
-	assert(!r->notifications);
+	assert(!r->foreground_socket);
 	init_process_fini(&r->init_process);
 	auto_closep(&r->cgroup);
 	auto_closep(&r->pidfd);

@@ -25,7 +25,7 @@
 #define VP_RANGE_LAST 65000
 
 typedef struct sd_event_source sd_event_source;
-struct notifications;
+struct foreground_socket;
 struct err;
 
 #define VP_ALLOW_MAX 64
@@ -33,7 +33,7 @@ struct err;
 /* Properties of org.cells.Device1.Apply. Text is never NULL. */
 struct vp_conf {
 	char *label, *init;
-	char *notifications, *notify; /* words with a space between */
+	char *attention, *notify;   /* words with a space between */
 	char *recovery;		    /* the organisation's point in hex, or "" */
 	char *layer[VP_LAYERS_MAX]; /* digests, lowest first */
 	uint32_t n_layers;
@@ -94,35 +94,35 @@ struct vp_run {
 	bool no_new_privs; /* its init was started so */
 	bool is_frozen;	   /* it waits, frozen, for room on the disk */
 	bool reported_damaged;
-	uint64_t taken;	      /* of the disk, at the last look */
-	unsigned int lacking; /* limits without a controller, CGROUP_LIMIT_* */
-	uint32_t address;     /* in its network; 0: it has none */
-	struct notifications *notifications;
+	uint64_t disk_usage;		 /* at the last look */
+	unsigned int unsupported_limits; /* CGROUP_LIMIT_*: no controller */
+	uint32_t address;		 /* in its network; 0: it has none */
+	struct foreground_socket *foreground_socket;
 	const char *cause; /* why it is being ended; NULL: it is not */
 	sd_event_source *on_exit, *on_empty, *on_timeout, *on_console;
 };
 
 struct vp {
 	char name[VP_NAME_SIZE];
-	bool named;	   /* in the desired state */
-	bool auto_started; /* since the last boot */
-	bool erasing;	   /* its data is being deleted */
-	bool sealing;	   /* its key is being taken from the kernel */
-	bool unprepared;   /* its preparation failed: it is not tried again */
+	bool is_desired;      /* in the desired state */
+	bool auto_started;    /* since the last boot */
+	bool erasing;	      /* its data is being deleted */
+	bool is_evicting;     /* its key is being taken from the kernel */
+	bool prestart_failed; /* it is not tried again */
 	uint64_t ended_ns; /* boot clock; 0: it did not run under this daemon */
 	bool shredding;	   /* its key is gone, its slots perhaps half */
 	struct {
 		unsigned int slots, keys; /* destroyed */
 		uint64_t ns; /* from its last process's end to no key */
 		bool incomplete;
-	} sealed; /* by the last lock or wipe */
+	} eviction; /* by the last lock or wipe */
 	struct vp_conf conf;
 	uint32_t edition; /* counts changes of conf */
 	struct vp_right right[CELLS_CLASS_COUNT];
 	uint32_t number; /* its range of ids; 0: none. Never used again */
 	enum vp_state state;
-	struct vp_run *run;   /* NULL: it does not run */
-	struct vp_run *ready; /* made, and not let go: prepared; never both */
+	struct vp_run *run;	   /* NULL: it does not run */
+	struct vp_run *prepared;   /* made, not let go; never both */
 	struct vp_waiter *waiters; /* for its end */
 };
 
@@ -153,7 +153,7 @@ void vp_run_free(struct vp_run *r);
 /* What is made of it, be it running or prepared; or NULL. */
 static inline struct vp_run *vp_get_run(const struct vp *v)
 {
-	return v->run ? v->run : v->ready;
+	return v->run ? v->run : v->prepared;
 }
 
 /* A VP that is made, as backends know it. */

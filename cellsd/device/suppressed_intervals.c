@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/device/own_changes.h"
+#include "cellsd/device/suppressed_intervals.h"
 
 #include <string.h>
 
-void own_changes_add(struct own_changes *w, uint64_t begin, uint64_t end)
+void suppressed_intervals_add(struct suppressed_intervals *w, uint64_t begin,
+			      uint64_t end)
 {
-	if (w->n == OWN_CHANGES_MAX) {
+	if (w->n == SUPPRESSED_INTERVALS_MAX) {
 		memmove(w->row, w->row + 1, sizeof(w->row) - sizeof(w->row[0]));
 		w->n--;
 	}
@@ -13,7 +14,8 @@ void own_changes_add(struct own_changes *w, uint64_t begin, uint64_t end)
 	w->row[w->n++].end = end;
 }
 
-bool own_changes_contains(const struct own_changes *w, uint64_t boot_ns)
+bool suppressed_intervals_contains(const struct suppressed_intervals *w,
+				   uint64_t boot_ns)
 {
 	for (unsigned int i = 0; i < w->n; i++)
 		if (boot_ns >= w->row[i].begin && boot_ns <= w->row[i].end)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/lifecycle/lock.h"
+#include "cellsd/lifecycle/key_eviction.h"
 
 #include "cellsd/lifecycle/erase.h"
 #include "cellsd/lifecycle/host.h"
@@ -21,7 +21,7 @@
 #define PATIENCE_NS (UINT64_C(10) * 1000 * 1000 * 1000)
 #define AGAIN_USEC 1000000
 
-struct lock_task {
+struct key_eviction {
 	struct host *h;
 	char name[VP_NAME_SIZE];
 	uint64_t begin_ns, gone_ns, pause_usec;
@@ -30,78 +30,78 @@ struct lock_task {
 	sd_event_source *timer;
 };
 
-static void lock_task_free(struct lock_task *l)
+static void key_eviction_free(struct key_eviction *l)
 {
 	sd_event_source_disable_unref(l->timer);
 	free(l);
 }
 
-static void finish_lock_task(struct lock_task *l, struct vp *v,
-			     const struct err *e)
+static void finish_key_eviction(struct key_eviction *l, struct vp *v,
+				const struct err *e)
 {
 	prestart_discard_vp(l->h, v);
 	if (e)
 		log_error("%s", e->text);
-	v->sealing = false;
-	lock_task_free(l);
+	v->is_evicting = false;
+	key_eviction_free(l);
 	vp_notify_waiters(v, e);
 }
 
-static void schedule_lock_retry(struct lock_task *l, uint64_t usec)
+static void schedule_eviction_retry(struct key_eviction *l, uint64_t usec)
 {
 	sd_event_source_set_time_relative(l->timer, usec);
 	sd_event_source_set_enabled(l->timer, SD_EVENT_ONESHOT);
 }
 
 /* A lock: the key is gone; without its slot the device cannot bring it back. */
-static void complete_vp_lock(struct lock_task *l, struct vp *v)
+static void complete_vp_lock(struct key_eviction *l, struct vp *v)
 {
 	struct err e;
-	int r = vp_data_destroy_device_slot(l->h->vpdata, v, &v->sealed.slots,
+	int r = vp_data_destroy_device_slot(l->h->vpdata, v, &v->eviction.slots,
 					    &e);
 
-	v->sealed.keys = l->keys;
-	v->sealed.ns = l->gone_ns - l->begin_ns;
-	v->sealed.incomplete = false;
+	v->eviction.keys = l->keys;
+	v->eviction.ns = l->gone_ns - l->begin_ns;
+	v->eviction.incomplete = false;
 	vp_notify_waiters(v, r < 0 ? &e : NULL);
 	/* This takes longer than all before, and matters to nobody. */
 	vp_data_close(l->h->vpdata, v);
 	prestart_discard_vp(l->h, v);
-	finish_lock_task(l, v, r < 0 ? &e : NULL);
+	finish_key_eviction(l, v, r < 0 ? &e : NULL);
 }
 
-static void shred_slots_and_erase(struct lock_task *l, struct vp *v,
+static void shred_slots_and_erase(struct key_eviction *l, struct vp *v,
 				  bool incomplete)
 {
 	struct host *h = l->h;
 	struct err e;
-	int r = incomplete ? roster_record_incomplete(h->roster, v, &e) : 0;
+	int r = incomplete ? vp_table_record_incomplete(h->vp_table, v, &e) : 0;
 
 	if (r == 0)
-		r = roster_record_wipe_step(h->roster, v, "shred", &e);
+		r = vp_table_record_wipe_step(h->vp_table, v, "shred", &e);
 	if (r == 0)
 		r = vp_data_shred_slots(h->vpdata, v, &e);
 	if (r == 0)
-		r = roster_record_wipe_step(h->roster, v, "delete", &e);
+		r = vp_table_record_wipe_step(h->vp_table, v, "delete", &e);
 	if (r < 0) {
-		finish_lock_task(l, v, &e);
+		finish_key_eviction(l, v, &e);
 		return;
 	}
 	vp_data_close(h->vpdata, v);
 	prestart_discard_vp(h, v);
-	v->sealing = false;
-	lock_task_free(l);
+	v->is_evicting = false;
+	key_eviction_free(l);
 	erase_begin(h, v);
 }
 
 /* Something holds the VP's files: it is asked again, and that is reported. */
-static void retry_key_eviction(struct lock_task *l, struct vp *v,
+static void retry_key_eviction(struct key_eviction *l, struct vp *v,
 			       const struct err *e)
 {
 	bool late = clock_mono_ns() - l->begin_ns > PATIENCE_NS;
 
 	if (!late) {
-		schedule_lock_retry(l, l->pause_usec);
+		schedule_eviction_retry(l, l->pause_usec);
 		if (l->pause_usec < LONGEST_USEC)
 			l->pause_usec *= 2;
 		return;
@@ -114,26 +114,26 @@ static void retry_key_eviction(struct lock_task *l, struct vp *v,
 	}
 	if (!l->is_reported) {
 		prestart_discard_vp(l->h, v);
-		v->sealed.keys = 0;
-		v->sealed.slots = 0;
-		v->sealed.ns = 0;
-		v->sealed.incomplete = true;
+		v->eviction.keys = 0;
+		v->eviction.slots = 0;
+		v->eviction.ns = 0;
+		v->eviction.incomplete = true;
 		vp_notify_waiters(v, NULL);
 	}
 	l->is_reported = true;
-	schedule_lock_retry(l, AGAIN_USEC);
+	schedule_eviction_retry(l, AGAIN_USEC);
 }
 
 static int on_eviction_timer(sd_event_source *s, uint64_t usec, void *arg)
 {
-	struct lock_task *l = arg;
-	struct vp *v = roster_find_vp(l->h->roster, l->name);
+	struct key_eviction *l = arg;
+	struct vp *v = vp_table_find_vp(l->h->vp_table, l->name);
 	unsigned int keys = 0;
 	struct err e;
 	int r = 0;
 
 	if (!v) {
-		lock_task_free(l);
+		key_eviction_free(l);
 		return 0;
 	}
 	if (!v->shredding)
@@ -158,20 +158,21 @@ static int record_wipe_facts(struct host *h, struct vp *v, struct err *e)
 	int r;
 
 	vp_data_get_info(h->vpdata, v, &info);
-	r = roster_record_wipe_plan(h->roster, v, info.n_slots, info.open,
-				    info.id, e);
-	return r < 0 ? r : roster_record_wipe_step(h->roster, v, "evict", e);
+	r = vp_table_record_wipe_plan(h->vp_table, v, info.n_slots, info.open,
+				      info.id, e);
+	return r < 0 ? r
+		     : vp_table_record_wipe_step(h->vp_table, v, "evict", e);
 }
 
-void lock_start_eviction(struct host *h, struct vp *v)
+void key_eviction_start(struct host *h, struct vp *v)
 {
-	struct lock_task *l;
+	struct key_eviction *l;
 	struct err e;
 	int r = 0;
 
 	/* Its tree holds the data in use. */
 	prestart_kill_vp(v);
-	if (v->sealing || v->erasing)
+	if (v->is_evicting || v->erasing)
 		return;
 	l = calloc(1, sizeof(*l));
 	if (!l) {
@@ -179,7 +180,7 @@ void lock_start_eviction(struct host *h, struct vp *v)
 		vp_notify_waiters(v, &e);
 		return;
 	}
-	v->sealing = true;
+	v->is_evicting = true;
 	l->h = h;
 	l->begin_ns = clock_mono_ns();
 	l->pause_usec = FIRST_USEC;
@@ -194,7 +195,7 @@ void lock_start_eviction(struct host *h, struct vp *v)
 			err_sys(&e, -r, "lock VP %s", v->name);
 	}
 	if (r < 0)
-		finish_lock_task(l, v, &e);
+		finish_key_eviction(l, v, &e);
 	else
 		on_eviction_timer(l->timer, 0, l);
 }

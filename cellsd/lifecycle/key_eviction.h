@@ -5,14 +5,14 @@
  * are destroyed; then, for a wipe, the data is deleted (erase.h). A wipe's
  * steps are in the log before they are done, and each can be done again.
  */
-#ifndef CELLSD_LIFECYCLE_LOCK_H
-#define CELLSD_LIFECYCLE_LOCK_H
+#ifndef CELLSD_LIFECYCLE_KEY_EVICTION_H
+#define CELLSD_LIFECYCLE_KEY_EVICTION_H
 
 struct host;
 struct vp;
 
 /* The VP has no process; its waiters are called when it is done, or with the
  * reason why not. */
-void lock_start_eviction(struct host *h, struct vp *v);
+void key_eviction_start(struct host *h, struct vp *v);
 
 #endif

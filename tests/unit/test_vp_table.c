@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/vp/roster.h"
+#include "cellsd/vp/vp_table.h"
 
 #include "cellsd/vp/journal.h"
-#include "cellsd/vp/roster_log.h"
+#include "cellsd/vp/vp_table_log.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "tests/unit/unit.h"
@@ -16,13 +16,13 @@
 	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static char path[512];
-static struct roster *r;
+static struct vp_table *r;
 static struct err e;
 
 static void reopen_in(const char *boot)
 {
-	roster_free(steal(r));
-	ck_assert_msg(roster_open(path, boot, &r, &e) == 0, "%s", e.text);
+	vp_table_free(steal(r));
+	ck_assert_msg(vp_table_open(path, boot, &r, &e) == 0, "%s", e.text);
 }
 
 static void reopen(void)
@@ -39,14 +39,15 @@ static void setup(void)
 
 static void teardown(void)
 {
-	roster_free(steal(r));
+	vp_table_free(steal(r));
 }
 
 /* Names, NULL ends them; each may use the camera in front, and keeps handles.
  */
 static int apply(const char *const *names)
 {
-	AUTO(roster_desired_fini) struct roster_desired w = { .generation = 7 };
+	AUTO(vp_table_desired_fini)
+	struct vp_table_desired w = { .generation = 7 };
 
 	for (; *names; names++) {
 		struct vp *v = vp_new(*names, &e);
@@ -58,16 +59,16 @@ static int apply(const char *const *names)
 		v->right[CELLS_CLASS_CAMERA].right.block = 1;
 		w.vp[w.n++] = v;
 	}
-	return roster_apply_desired(r, &w, &e);
+	return vp_table_apply_desired(r, &w, &e);
 }
 
 /* As every start is: first it is prepared. */
 static int start(const char *name)
 {
-	struct vp *v = roster_find_vp(r, name);
-	int code = v->ready ? 0 : roster_record_prepare(r, v, &e);
+	struct vp *v = vp_table_find_vp(r, name);
+	int code = v->prepared ? 0 : vp_table_record_prepare(r, v, &e);
 
-	return code < 0 ? code : roster_record_start(r, v, &e);
+	return code < 0 ? code : vp_table_record_start(r, v, &e);
 }
 
 static const char *const both[] = { "work", "personal", NULL };
@@ -81,7 +82,7 @@ START_TEST(desired_state_is_read_back)
 	reopen();
 	ck_assert_uint_eq(r->apply_generation, 7);
 	ck_assert_uint_eq(r->n, 2);
-	v = roster_find_vp(r, "work");
+	v = vp_table_find_vp(r, "work");
 	ck_assert_str_eq(v->conf.label, "A  label\n%");
 	ck_assert_str_eq(v->conf.layer[0], DIGEST);
 	ck_assert_uint_eq(v->conf.memory_max, 123);
@@ -93,16 +94,16 @@ START_TEST(desired_state_is_read_back)
 }
 END_TEST
 
-static void wipe(const char *name, const char *job)
+static void wipe(const char *name, const char *command)
 {
-	struct vp *v = roster_find_vp(r, name);
+	struct vp *v = vp_table_find_vp(r, name);
 
-	ck_assert_int_eq(roster_add_command(r, v, job, false, &e), 0);
-	ck_assert_int_eq(roster_record_wipe_bytes(r,
-						  roster_find_command(r, job),
-						  99, "ext4", &e),
-			 0);
-	ck_assert_int_eq(roster_complete_erase(r, v, &e), 0);
+	ck_assert_int_eq(vp_table_add_command(r, v, command, false, &e), 0);
+	ck_assert_int_eq(
+		vp_table_record_wipe_bytes(r, vp_table_find_command(r, command),
+					   99, "ext4", &e),
+		0);
+	ck_assert_int_eq(vp_table_complete_erase(r, v, &e), 0);
 }
 
 START_TEST(ranges_of_ids_are_never_used_again)
@@ -110,18 +111,18 @@ START_TEST(ranges_of_ids_are_never_used_again)
 	uint32_t last = 0;
 
 	for (int i = 0; i < 5; i++) {
-		char job[16];
+		char command[16];
 		uint32_t number;
 
 		ck_assert_int_eq(apply(both), 0);
-		number = roster_find_vp(r, "work")->number;
+		number = vp_table_find_vp(r, "work")->number;
 		ck_assert_uint_gt(number, last);
 		ck_assert_uint_ne(number,
-				  roster_find_vp(r, "personal")->number);
+				  vp_table_find_vp(r, "personal")->number);
 		ck_assert_uint_ge(number, VP_RANGE_FIRST);
 		last = number;
-		snprintf(job, sizeof(job), "job-%d", i);
-		wipe("work", job);
+		snprintf(command, sizeof(command), "job-%d", i);
+		wipe("work", command);
 		if (i % 2)
 			reopen();
 	}
@@ -133,13 +134,13 @@ START_TEST(kept_vp_keeps_its_range)
 	uint32_t number;
 
 	apply(both);
-	number = roster_find_vp(r, "work")->number;
+	number = vp_table_find_vp(r, "work")->number;
 	apply(one);
-	ck_assert(!roster_find_vp(r, "work")->named);
+	ck_assert(!vp_table_find_vp(r, "work")->is_desired);
 	reopen();
 	apply(both);
-	ck_assert_uint_eq(roster_find_vp(r, "work")->number, number);
-	ck_assert(roster_find_vp(r, "work")->named);
+	ck_assert_uint_eq(vp_table_find_vp(r, "work")->number, number);
+	ck_assert(vp_table_find_vp(r, "work")->is_desired);
 }
 END_TEST
 
@@ -150,19 +151,20 @@ START_TEST(running_vp_is_found_again_in_the_same_boot_only)
 
 	apply(both);
 	ck_assert_int_eq(start("work"), 0);
-	memcpy(leaf, roster_find_vp(r, "work")->run->cgroup_name, sizeof(leaf));
+	memcpy(leaf, vp_table_find_vp(r, "work")->run->cgroup_name,
+	       sizeof(leaf));
 	ck_assert_int_eq(
-		roster_set_foreground(r, roster_find_vp(r, "work"), &e), 0);
+		vp_table_set_foreground(r, vp_table_find_vp(r, "work"), &e), 0);
 	reopen();
-	v = roster_find_vp(r, "work");
+	v = vp_table_find_vp(r, "work");
 	ck_assert_int_eq(v->state, VP_STATE_FOREGROUND);
-	ck_assert_ptr_eq(roster_get_foreground(r), v);
+	ck_assert_ptr_eq(vp_table_get_foreground(r), v);
 	ck_assert_str_eq(v->run->cgroup_name, leaf);
 	reopen_in("boot-2");
-	v = roster_find_vp(r, "work");
+	v = vp_table_find_vp(r, "work");
 	ck_assert_int_eq(v->state, VP_STATE_STOPPED);
 	ck_assert_ptr_null(v->run);
-	ck_assert_ptr_null(roster_get_foreground(r));
+	ck_assert_ptr_null(vp_table_get_foreground(r));
 	/* A cgroup's name is never used again. */
 	ck_assert_int_eq(start("work"), 0);
 	ck_assert_str_ne(leaf, v->run->cgroup_name);
@@ -175,29 +177,30 @@ START_TEST(prepared_vp_is_found_again_and_is_stopped)
 	struct vp *v;
 
 	apply(both);
-	v = roster_find_vp(r, "work");
-	ck_assert_int_eq(roster_record_prepare(r, v, &e), 0);
+	v = vp_table_find_vp(r, "work");
+	ck_assert_int_eq(vp_table_record_prepare(r, v, &e), 0);
 	ck_assert_int_eq(v->state, VP_STATE_INSTALLED);
-	memcpy(leaf, v->ready->cgroup_name, sizeof(leaf));
+	memcpy(leaf, v->prepared->cgroup_name, sizeof(leaf));
 	reopen();
-	v = roster_find_vp(r, "work");
+	v = vp_table_find_vp(r, "work");
 	ck_assert_int_eq(v->state, VP_STATE_INSTALLED);
 	ck_assert_ptr_null(v->run);
-	ck_assert_str_eq(v->ready->cgroup_name, leaf);
-	roster_log_write_all(r);
+	ck_assert_str_eq(v->prepared->cgroup_name, leaf);
+	vp_table_log_write_all(r);
 	ck_assert_int_eq(journal_rewrite(r->journal, &e), 0);
 	reopen();
-	ck_assert_str_eq(roster_find_vp(r, "work")->ready->cgroup_name, leaf);
+	ck_assert_str_eq(vp_table_find_vp(r, "work")->prepared->cgroup_name,
+			 leaf);
 	ck_assert_int_eq(start("work"), 0);
 	reopen();
-	v = roster_find_vp(r, "work");
-	ck_assert_ptr_null(v->ready);
+	v = vp_table_find_vp(r, "work");
+	ck_assert_ptr_null(v->prepared);
 	ck_assert_str_eq(v->run->cgroup_name, leaf);
 	/* It was counted once. */
 	ck_assert_uint_eq(r->starts, 1);
-	roster_record_prepare(r, roster_find_vp(r, "personal"), &e);
+	vp_table_record_prepare(r, vp_table_find_vp(r, "personal"), &e);
 	reopen_in("boot-2");
-	ck_assert_ptr_null(roster_find_vp(r, "personal")->ready);
+	ck_assert_ptr_null(vp_table_find_vp(r, "personal")->prepared);
 	ck_assert_uint_eq(r->starts, 2);
 }
 END_TEST
@@ -208,24 +211,24 @@ START_TEST(only_another_config_is_another_edition)
 	struct vp *v;
 
 	apply(both);
-	v = roster_find_vp(r, "work");
-	ck_assert_int_eq(roster_record_prepare(r, v, &e), 0);
+	v = vp_table_find_vp(r, "work");
+	ck_assert_int_eq(vp_table_record_prepare(r, v, &e), 0);
 	apply(both);
-	ck_assert_uint_eq(v->ready->edition, v->edition);
+	ck_assert_uint_eq(v->prepared->edition, v->edition);
 	v->conf.pids_max++;
 	apply(both);
-	ck_assert_uint_eq(v->ready->edition + 1, v->edition);
+	ck_assert_uint_eq(v->prepared->edition + 1, v->edition);
 	v->conf.layer[0][10] = 'f';
 	apply(both);
-	ck_assert_uint_eq(v->ready->edition + 2, v->edition);
+	ck_assert_uint_eq(v->prepared->edition + 2, v->edition);
 	vp_conf_add_allow(&v->conf, &host, &e);
 	apply(both);
-	ck_assert_uint_eq(v->ready->edition + 3, v->edition);
+	ck_assert_uint_eq(v->prepared->edition + 3, v->edition);
 	vp_conf_set_property(&v->conf, "init", "/bin/init", &e);
 	apply(both);
-	ck_assert_uint_eq(v->ready->edition + 4, v->edition);
+	ck_assert_uint_eq(v->prepared->edition + 4, v->edition);
 	apply(both);
-	ck_assert_uint_eq(v->ready->edition + 4, v->edition);
+	ck_assert_uint_eq(v->prepared->edition + 4, v->edition);
 }
 END_TEST
 
@@ -234,47 +237,48 @@ START_TEST(locked_vp_stays_locked)
 	struct vp *v;
 
 	apply(both);
-	v = roster_find_vp(r, "work");
-	ck_assert_int_eq(roster_apply_event(r, v, VP_EVENT_LOCK, &e), 0);
+	v = vp_table_find_vp(r, "work");
+	ck_assert_int_eq(vp_table_apply_event(r, v, VP_EVENT_LOCK, &e), 0);
 	ck_assert_int_eq(start("work"), -EBUSY);
 	ck_assert_int_eq(e.reason, REASON_VP_STATE);
 	reopen_in("boot-2");
-	v = roster_find_vp(r, "work");
+	v = vp_table_find_vp(r, "work");
 	ck_assert_int_eq(v->state, VP_STATE_LOCKED);
-	ck_assert_int_eq(roster_set_foreground(r, v, &e), -EBUSY);
+	ck_assert_int_eq(vp_table_set_foreground(r, v, &e), -EBUSY);
 	ck_assert_int_eq(apply(both), 0);
-	ck_assert_int_eq(roster_find_vp(r, "work")->state, VP_STATE_LOCKED);
+	ck_assert_int_eq(vp_table_find_vp(r, "work")->state, VP_STATE_LOCKED);
 }
 END_TEST
 
 START_TEST(job_is_remembered_until_it_is_forgotten)
 {
-	struct roster_command *job;
+	struct vp_table_command *command;
 
 	apply(both);
+	ck_assert_int_eq(vp_table_add_command(r, vp_table_find_vp(r, "work"),
+					      "j", true, &e),
+			 0);
+	ck_assert_int_eq(vp_table_forget_command(r, "j", &e), -EBUSY);
+	reopen();
+	ck_assert_int_eq(vp_table_find_vp(r, "work")->state, VP_STATE_WIPING);
+	command = vp_table_find_command(r, "j");
+	ck_assert(command->remove && !command->done);
 	ck_assert_int_eq(
-		roster_add_command(r, roster_find_vp(r, "work"), "j", true, &e),
-		0);
-	ck_assert_int_eq(roster_forget_command(r, "j", &e), -EBUSY);
-	reopen();
-	ck_assert_int_eq(roster_find_vp(r, "work")->state, VP_STATE_WIPING);
-	job = roster_find_command(r, "j");
-	ck_assert(job->remove && !job->done);
-	ck_assert_int_eq(roster_record_wipe_bytes(r, job, 4096, "ext4", &e), 0);
+		vp_table_record_wipe_bytes(r, command, 4096, "ext4", &e), 0);
 	ck_assert_int_eq(
-		roster_complete_erase(r, roster_find_vp(r, "work"), &e), 0);
+		vp_table_complete_erase(r, vp_table_find_vp(r, "work"), &e), 0);
 	reopen();
-	ck_assert_ptr_null(roster_find_vp(r, "work"));
-	job = roster_find_command(r, "j");
-	ck_assert(job->done);
-	ck_assert_uint_eq(job->bytes, 4096);
-	ck_assert_int_eq(roster_forget_command(r, "j", &e), 0);
+	ck_assert_ptr_null(vp_table_find_vp(r, "work"));
+	command = vp_table_find_command(r, "j");
+	ck_assert(command->done);
+	ck_assert_uint_eq(command->bytes, 4096);
+	ck_assert_int_eq(vp_table_forget_command(r, "j", &e), 0);
 	reopen();
-	ck_assert_ptr_null(roster_find_command(r, "j"));
+	ck_assert_ptr_null(vp_table_find_command(r, "j"));
 }
 END_TEST
 
-/* What a roster is, as text, to compare two of them. */
+/* What a VP table is, as text, to compare two of them. */
 static char *picture(void)
 {
 	static char text[2][16384];
@@ -289,14 +293,15 @@ static char *picture(void)
 		if (v->state == VP_STATE_ABSENT && !v->number)
 			continue;
 		at += sprintf(at, "%s %u %s %d %s %s %u;", v->name, v->number,
-			      vp_state_name(v->state), v->named,
+			      vp_state_name(v->state), v->is_desired,
 			      v->run ? v->run->cgroup_name : "-",
-			      v->ready ? v->ready->cgroup_name : "-",
+			      v->prepared ? v->prepared->cgroup_name : "-",
 			      v->right[CELLS_CLASS_CAMERA].right.use);
 	}
-	for (unsigned int i = 0; i < r->n_jobs; i++)
-		at += sprintf(at, "%s %s %d %d;", r->job[i]->id, r->job[i]->vp,
-			      r->job[i]->done, (int)r->job[i]->bytes);
+	for (unsigned int i = 0; i < r->n_commands; i++)
+		at += sprintf(at, "%s %s %d %d;", r->command[i]->id,
+			      r->command[i]->vp, r->command[i]->done,
+			      (int)r->command[i]->bytes);
 	return s;
 }
 
@@ -305,36 +310,38 @@ static void live(void)
 	apply(both);
 	start("work");
 	start("personal");
-	roster_set_foreground(r, roster_find_vp(r, "work"), &e);
+	vp_table_set_foreground(r, vp_table_find_vp(r, "work"), &e);
 	apply(one);
-	roster_record_auto_start(r, roster_find_vp(r, "personal"), &e);
-	roster_add_command(r, roster_find_vp(r, "personal"), "j", false, &e);
+	vp_table_record_auto_start(r, vp_table_find_vp(r, "personal"), &e);
+	vp_table_add_command(r, vp_table_find_vp(r, "personal"), "j", false,
+			     &e);
 }
 
 /* What there is to destroy is recorded by the first note: later there is less.
  */
 START_TEST(what_a_wipe_destroys_is_remembered)
 {
-	struct roster_command *job;
+	struct vp_table_command *command;
 	struct vp *work;
 
 	apply(both);
-	work = roster_find_vp(r, "work");
-	ck_assert_int_eq(roster_add_command(r, work, "j", false, &e), 0);
-	ck_assert_int_eq(roster_record_wipe_plan(r, work, 2, 1, "abcd", &e), 0);
-	ck_assert_int_eq(roster_record_wipe_step(r, work, "evict", &e), 0);
+	work = vp_table_find_vp(r, "work");
+	ck_assert_int_eq(vp_table_add_command(r, work, "j", false, &e), 0);
+	ck_assert_int_eq(vp_table_record_wipe_plan(r, work, 2, 1, "abcd", &e),
+			 0);
+	ck_assert_int_eq(vp_table_record_wipe_step(r, work, "evict", &e), 0);
 	reopen();
-	work = roster_find_vp(r, "work");
-	ck_assert_int_eq(roster_record_wipe_plan(r, work, 0, 0, "", &e), 0);
-	ck_assert_int_eq(roster_record_incomplete(r, work, &e), 0);
-	roster_log_write_all(r);
+	work = vp_table_find_vp(r, "work");
+	ck_assert_int_eq(vp_table_record_wipe_plan(r, work, 0, 0, "", &e), 0);
+	ck_assert_int_eq(vp_table_record_incomplete(r, work, &e), 0);
+	vp_table_log_write_all(r);
 	ck_assert_int_eq(journal_rewrite(r->journal, &e), 0);
 	reopen();
-	job = roster_find_command(r, "j");
-	ck_assert_uint_eq(job->slots, 2);
-	ck_assert_uint_eq(job->keys, 1);
-	ck_assert_str_eq(job->key_id, "abcd");
-	ck_assert(job->incomplete);
+	command = vp_table_find_command(r, "j");
+	ck_assert_uint_eq(command->slots, 2);
+	ck_assert_uint_eq(command->keys, 1);
+	ck_assert_str_eq(command->key_id, "abcd");
+	ck_assert(command->incomplete);
 }
 END_TEST
 
@@ -344,7 +351,7 @@ START_TEST(log_written_anew_says_the_same)
 
 	live();
 	before = picture();
-	roster_log_write_all(r);
+	vp_table_log_write_all(r);
 	ck_assert_int_eq(journal_rewrite(r->journal, &e), 0);
 	ck_assert_str_eq(picture(), before);
 	reopen();
@@ -360,7 +367,7 @@ static int do_apply(void)
 
 static int do_prepare(void)
 {
-	return roster_record_prepare(r, roster_find_vp(r, "personal"), &e);
+	return vp_table_record_prepare(r, vp_table_find_vp(r, "personal"), &e);
 }
 
 static int do_start(void)
@@ -370,19 +377,19 @@ static int do_start(void)
 
 static int do_front(void)
 {
-	return roster_set_foreground(r, roster_find_vp(r, "work"), &e);
+	return vp_table_set_foreground(r, vp_table_find_vp(r, "work"), &e);
 }
 
 static int do_lock(void)
 {
-	return roster_apply_event(r, roster_find_vp(r, "personal"),
-				  VP_EVENT_LOCK, &e);
+	return vp_table_apply_event(r, vp_table_find_vp(r, "personal"),
+				    VP_EVENT_LOCK, &e);
 }
 
 static int do_job(void)
 {
-	return roster_add_command(r, roster_find_vp(r, "personal"), "k", true,
-				  &e);
+	return vp_table_add_command(r, vp_table_find_vp(r, "personal"), "k",
+				    true, &e);
 }
 
 static int (*const operations[])(void) = { do_apply, do_prepare, do_start,
@@ -424,8 +431,8 @@ START_TEST(rights_follow_the_front)
 	struct vp *work, *personal;
 
 	apply(both);
-	work = roster_find_vp(r, "work");
-	personal = roster_find_vp(r, "personal");
+	work = vp_table_find_vp(r, "work");
+	personal = vp_table_find_vp(r, "personal");
 	personal->right[CELLS_CLASS_CAMERA].right =
 		(struct cells_right){ CELLS_USE_ANY, 0 };
 	ck_assert_uint_eq(vp_get_allowed_classes(work, NULL), 0);
@@ -458,4 +465,4 @@ static void add(TCase *tc)
 	tcase_add_test(tc, rights_follow_the_front);
 }
 
-UNIT_MAIN("roster", add)
+UNIT_MAIN("vp_table", add)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/vp/roster_log.h"
+#include "cellsd/vp/vp_table_log.h"
 
 #include "cellsd/vp/journal.h"
 #include "lib/auto.h"
@@ -11,18 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct roster_log_word roster_log_format_number(uint64_t n)
+struct vp_table_log_word vp_table_log_format_number(uint64_t n)
 {
-	struct roster_log_word w;
+	struct vp_table_log_word w;
 
 	snprintf(w.s, sizeof(w.s), "%" PRIu64, n);
 	return w;
 }
 
-static struct vp *find_or_add_vp(struct roster *r, const char *name,
+static struct vp *find_or_add_vp(struct vp_table *r, const char *name,
 				 struct err *e)
 {
-	struct vp *v = roster_find_vp(r, name);
+	struct vp *v = vp_table_find_vp(r, name);
 
 	if (v)
 		return v;
@@ -36,7 +36,7 @@ static struct vp *find_or_add_vp(struct roster *r, const char *name,
 	return v;
 }
 
-void roster_log_remove_vp(struct roster *r, struct vp *v)
+void vp_table_log_remove_vp(struct vp_table *r, struct vp *v)
 {
 	for (unsigned int i = 0; i < r->n; i++) {
 		if (r->vp[i] != v)
@@ -49,36 +49,37 @@ void roster_log_remove_vp(struct roster *r, struct vp *v)
 	}
 }
 
-struct roster_command *roster_log_add_command(struct roster *r, const char *id,
-					      const char *vp, bool remove,
-					      struct err *e)
+struct vp_table_command *vp_table_log_add_command(struct vp_table *r,
+						  const char *id,
+						  const char *vp, bool remove,
+						  struct err *e)
 {
-	struct roster_command *job;
+	struct vp_table_command *command;
 
-	if (r->n_jobs == ROSTER_COMMANDS_MAX) {
+	if (r->n_commands == VP_TABLE_COMMANDS_MAX) {
 		err_reason(e, REASON_BUSY, "more than %d jobs",
-			   ROSTER_COMMANDS_MAX);
+			   VP_TABLE_COMMANDS_MAX);
 		return NULL;
 	}
-	job = calloc(1, sizeof(*job));
-	if (!job) {
+	command = calloc(1, sizeof(*command));
+	if (!command) {
 		err_oom(e, "add a job");
 		return NULL;
 	}
-	snprintf(job->id, sizeof(job->id), "%s", id);
-	snprintf(job->vp, sizeof(job->vp), "%s", vp);
-	job->remove = remove;
-	r->job[r->n_jobs++] = job;
-	return job;
+	snprintf(command->id, sizeof(command->id), "%s", id);
+	snprintf(command->vp, sizeof(command->vp), "%s", vp);
+	command->remove = remove;
+	r->command[r->n_commands++] = command;
+	return command;
 }
 
-void roster_log_remove_command(struct roster *r, const char *id)
+void vp_table_log_remove_command(struct vp_table *r, const char *id)
 {
-	for (unsigned int i = 0; i < r->n_jobs; i++) {
-		if (strcmp(r->job[i]->id, id) != 0)
+	for (unsigned int i = 0; i < r->n_commands; i++) {
+		if (strcmp(r->command[i]->id, id) != 0)
 			continue;
-		free(r->job[i]);
-		r->job[i] = r->job[--r->n_jobs];
+		free(r->command[i]);
+		r->command[i] = r->command[--r->n_commands];
 		return;
 	}
 }
@@ -90,7 +91,7 @@ static uint64_t parse_record_number(const char *word)
 	return strtoull(word, NULL, 10);
 }
 
-static int apply_boot_record(struct roster *r, const char *const *w,
+static int apply_boot_record(struct vp_table *r, const char *const *w,
 			     struct err *e)
 {
 	snprintf(r->boot, sizeof(r->boot), "%s", w[1]);
@@ -100,12 +101,12 @@ static int apply_boot_record(struct roster *r, const char *const *w,
 		if (vp_state_is_running(r->vp[i]->state))
 			r->vp[i]->state = VP_STATE_STOPPED;
 		vp_run_free(steal(r->vp[i]->run));
-		vp_run_free(steal(r->vp[i]->ready));
+		vp_run_free(steal(r->vp[i]->prepared));
 	}
 	return 0;
 }
 
-static int apply_numbers_record(struct roster *r, const char *const *w,
+static int apply_numbers_record(struct vp_table *r, const char *const *w,
 				struct err *e)
 {
 	r->next_number = (uint32_t)parse_record_number(w[1]);
@@ -113,7 +114,7 @@ static int apply_numbers_record(struct roster *r, const char *const *w,
 	return 0;
 }
 
-static int apply_vp_record(struct roster *r, const char *const *w,
+static int apply_vp_record(struct vp_table *r, const char *const *w,
 			   struct err *e)
 {
 	struct vp *v = find_or_add_vp(r, w[1], e);
@@ -127,7 +128,7 @@ static int apply_vp_record(struct roster *r, const char *const *w,
 	return 0;
 }
 
-void roster_log_set_state(struct roster *r, struct vp *v, enum vp_state s)
+void vp_table_log_set_state(struct vp_table *r, struct vp *v, enum vp_state s)
 {
 	v->state = s;
 	v->shredding = false;
@@ -144,55 +145,55 @@ void roster_log_set_state(struct roster *r, struct vp *v, enum vp_state s)
 		r->foreground[0] = '\0';
 }
 
-static int apply_state_record(struct roster *r, const char *const *w,
+static int apply_state_record(struct vp_table *r, const char *const *w,
 			      struct err *e)
 {
-	struct vp *v = roster_find_vp(r, w[1]);
+	struct vp *v = vp_table_find_vp(r, w[1]);
 	enum vp_state s = vp_state_parse(w[2]);
 
 	if (!v || s == VP_STATE_COUNT)
 		return err_set(e, EBADMSG, "state of VP '%s'", w[1]);
-	roster_log_set_state(r, v, s);
+	vp_table_log_set_state(r, v, s);
 	return 0;
 }
 
-static int apply_drop_record(struct roster *r, const char *const *w,
+static int apply_drop_record(struct vp_table *r, const char *const *w,
 			     struct err *e)
 {
-	struct vp *v = roster_find_vp(r, w[1]);
+	struct vp *v = vp_table_find_vp(r, w[1]);
 
 	if (v)
-		roster_log_remove_vp(r, v);
+		vp_table_log_remove_vp(r, v);
 	return 0;
 }
 
 /* That it was undone is not in the log: of an undone one nothing is found. */
-static int apply_prepare_record(struct roster *r, const char *const *w,
+static int apply_prepare_record(struct vp_table *r, const char *const *w,
 				struct err *e)
 {
-	struct vp *v = roster_find_vp(r, w[1]);
+	struct vp *v = vp_table_find_vp(r, w[1]);
 
 	if (!v)
 		return err_set(e, EBADMSG, "preparation of VP '%s'", w[1]);
 	r->starts++;
 	/* It had ended, or it would not have been prepared. */
 	vp_run_free(steal(v->run));
-	vp_run_free(v->ready);
-	v->ready = vp_run_new(w[2]);
-	return v->ready ? 0 : err_oom(e, "prepare a VP");
+	vp_run_free(v->prepared);
+	v->prepared = vp_run_new(w[2]);
+	return v->prepared ? 0 : err_oom(e, "prepare a VP");
 }
 
-static int apply_start_record(struct roster *r, const char *const *w,
+static int apply_start_record(struct vp_table *r, const char *const *w,
 			      struct err *e)
 {
-	struct vp *v = roster_find_vp(r, w[1]);
+	struct vp *v = vp_table_find_vp(r, w[1]);
 
 	if (!v)
 		return err_set(e, EBADMSG, "start of VP '%s'", w[1]);
 	/* It was counted when it was prepared. */
-	if (!v->ready)
+	if (!v->prepared)
 		r->starts++;
-	vp_run_free(steal(v->ready));
+	vp_run_free(steal(v->prepared));
 	vp_run_free(v->run);
 	v->run = vp_run_new(w[2]);
 	if (!v->run)
@@ -201,38 +202,39 @@ static int apply_start_record(struct roster *r, const char *const *w,
 	return 0;
 }
 
-static int apply_auto_record(struct roster *r, const char *const *w,
+static int apply_auto_record(struct vp_table *r, const char *const *w,
 			     struct err *e)
 {
-	struct vp *v = roster_find_vp(r, w[1]);
+	struct vp *v = vp_table_find_vp(r, w[1]);
 
 	if (v)
 		v->auto_started = true;
 	return 0;
 }
 
-static int apply_front_record(struct roster *r, const char *const *w,
+static int apply_front_record(struct vp_table *r, const char *const *w,
 			      struct err *e)
 {
-	struct vp *old = roster_get_foreground(r), *v = roster_find_vp(r, w[1]);
+	struct vp *old = vp_table_get_foreground(r),
+		  *v = vp_table_find_vp(r, w[1]);
 
 	if (old && old->state == VP_STATE_FOREGROUND)
 		old->state = VP_STATE_BACKGROUND;
 	r->foreground[0] = '\0';
 	if (v)
-		roster_log_set_state(r, v, VP_STATE_FOREGROUND);
+		vp_table_log_set_state(r, v, VP_STATE_FOREGROUND);
 	r->front_generation = parse_record_number(w[2]);
 	return 0;
 }
 
-static int apply_generation_record(struct roster *r, const char *const *w,
+static int apply_generation_record(struct vp_table *r, const char *const *w,
 				   struct err *e)
 {
 	r->apply_generation = parse_record_number(w[1]);
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
 
-		v->named = false;
+		v->is_desired = false;
 		memset(v->right, 0, sizeof(v->right));
 		for (int c = 0; c < CELLS_CLASS_COUNT; c++)
 			v->right[c].kill = true;
@@ -241,11 +243,11 @@ static int apply_generation_record(struct roster *r, const char *const *w,
 }
 
 /* The VPs that are desired come first, in that order. */
-static void move_vp_to_desired_order(struct roster *r, struct vp *v)
+static void move_vp_to_desired_order(struct vp_table *r, struct vp *v)
 {
 	unsigned int to = 0, at = 0;
 
-	while (r->vp[to] != v && r->vp[to]->named)
+	while (r->vp[to] != v && r->vp[to]->is_desired)
 		to++;
 	while (r->vp[at] != v)
 		at++;
@@ -255,36 +257,36 @@ static void move_vp_to_desired_order(struct roster *r, struct vp *v)
 	r->vp[to] = v;
 }
 
-static int apply_named_record(struct roster *r, const char *const *w,
+static int apply_named_record(struct vp_table *r, const char *const *w,
 			      struct err *e)
 {
 	struct vp *v = find_or_add_vp(r, w[1], e);
 
 	if (!v)
 		return -ENOMEM;
-	for (int c = 0; !v->named && c < CELLS_CLASS_COUNT; c++)
+	for (int c = 0; !v->is_desired && c < CELLS_CLASS_COUNT; c++)
 		v->right[c].kill = true;
-	if (!v->named)
+	if (!v->is_desired)
 		move_vp_to_desired_order(r, v);
-	v->named = true;
+	v->is_desired = true;
 	vp_conf_fini(&v->conf);
 	return vp_conf_init(&v->conf, e);
 }
 
-static int apply_conf_record(struct roster *r, const char *const *w,
+static int apply_conf_record(struct vp_table *r, const char *const *w,
 			     struct err *e)
 {
-	struct vp *v = roster_find_vp(r, w[1]);
+	struct vp *v = vp_table_find_vp(r, w[1]);
 
 	if (!v)
 		return err_set(e, EBADMSG, "property of VP '%s'", w[1]);
 	return vp_conf_set_property(&v->conf, w[2], w[3], e);
 }
 
-static int apply_right_record(struct roster *r, const char *const *w,
+static int apply_right_record(struct vp_table *r, const char *const *w,
 			      struct err *e)
 {
-	struct vp *v = roster_find_vp(r, w[1]);
+	struct vp *v = vp_table_find_vp(r, w[1]);
 	uint64_t c = parse_record_number(w[2]);
 
 	if (!v || c >= CELLS_CLASS_COUNT)
@@ -295,83 +297,83 @@ static int apply_right_record(struct roster *r, const char *const *w,
 	return 0;
 }
 
-static int apply_command_record(struct roster *r, const char *const *w,
+static int apply_command_record(struct vp_table *r, const char *const *w,
 				struct err *e)
 {
-	return roster_log_add_command(r, w[1], w[2], parse_record_number(w[3]),
-				      e)
+	return vp_table_log_add_command(r, w[1], w[2],
+					parse_record_number(w[3]), e)
 		       ? 0
 		       : -ENOMEM;
 }
 
-static int apply_measured_record(struct roster *r, const char *const *w,
+static int apply_measured_record(struct vp_table *r, const char *const *w,
 				 struct err *e)
 {
-	struct roster_command *job = roster_find_command(r, w[1]);
+	struct vp_table_command *command = vp_table_find_command(r, w[1]);
 
-	if (!job)
+	if (!command)
 		return 0;
-	job->bytes = parse_record_number(w[2]);
-	snprintf(job->medium, sizeof(job->medium), "%s", w[3]);
+	command->bytes = parse_record_number(w[2]);
+	snprintf(command->medium, sizeof(command->medium), "%s", w[3]);
 	return 0;
 }
 
-static int apply_destroying_record(struct roster *r, const char *const *w,
+static int apply_destroying_record(struct vp_table *r, const char *const *w,
 				   struct err *e)
 {
-	struct roster_command *job = roster_find_command(r, w[1]);
+	struct vp_table_command *command = vp_table_find_command(r, w[1]);
 
-	if (!job)
+	if (!command)
 		return 0;
-	job->slots = (uint32_t)parse_record_number(w[2]);
-	job->keys = (uint32_t)parse_record_number(w[3]);
-	snprintf(job->key_id, sizeof(job->key_id), "%s", w[4]);
+	command->slots = (uint32_t)parse_record_number(w[2]);
+	command->keys = (uint32_t)parse_record_number(w[3]);
+	snprintf(command->key_id, sizeof(command->key_id), "%s", w[4]);
 	return 0;
 }
 
-static int apply_incomplete_record(struct roster *r, const char *const *w,
+static int apply_incomplete_record(struct vp_table *r, const char *const *w,
 				   struct err *e)
 {
-	struct roster_command *job = roster_find_command(r, w[1]);
+	struct vp_table_command *command = vp_table_find_command(r, w[1]);
 
-	if (job)
-		job->incomplete = true;
+	if (command)
+		command->incomplete = true;
 	return 0;
 }
 
 /* For people who read the log: each step can be done again, but that half
  * destroyed slots do not say which key was evicted before. */
-static int apply_step_record(struct roster *r, const char *const *w,
+static int apply_step_record(struct vp_table *r, const char *const *w,
 			     struct err *e)
 {
-	struct vp *v = roster_find_vp(r, w[1]);
+	struct vp *v = vp_table_find_vp(r, w[1]);
 
 	if (v && strcmp(w[2], "shred") == 0)
 		v->shredding = true;
 	return 0;
 }
 
-static int apply_done_record(struct roster *r, const char *const *w,
+static int apply_done_record(struct vp_table *r, const char *const *w,
 			     struct err *e)
 {
-	struct roster_command *job = roster_find_command(r, w[1]);
+	struct vp_table_command *command = vp_table_find_command(r, w[1]);
 
-	if (job)
-		job->done = true;
+	if (command)
+		command->done = true;
 	return 0;
 }
 
-static int apply_forget_record(struct roster *r, const char *const *w,
+static int apply_forget_record(struct vp_table *r, const char *const *w,
 			       struct err *e)
 {
-	roster_log_remove_command(r, w[1]);
+	vp_table_log_remove_command(r, w[1]);
 	return 0;
 }
 
 static const struct {
 	const char *kind;
 	unsigned int words;
-	int (*fn)(struct roster *r, const char *const *w, struct err *e);
+	int (*fn)(struct vp_table *r, const char *const *w, struct err *e);
 } records[] = {
 	{ "boot", 2, apply_boot_record },
 	{ "numbers", 3, apply_numbers_record },
@@ -395,8 +397,8 @@ static const struct {
 	{ "forget", 2, apply_forget_record },
 };
 
-int roster_log_apply_record(void *arg, const char *const *w, unsigned int n,
-			    struct err *e)
+int vp_table_log_apply_record(void *arg, const char *const *w, unsigned int n,
+			      struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
 		if (strcmp(records[i].kind, w[0]) == 0 && records[i].words == n)
@@ -417,11 +419,11 @@ static void write_conf_records(struct journal *j, const char *vp,
 		if (p->kind == VP_TEXT)
 			text = *(char *const *)field;
 		else if (p->kind == VP_U64)
-			text = ROSTER_LOG_NUMBER(*(const uint64_t *)field);
+			text = VP_TABLE_LOG_NUMBER(*(const uint64_t *)field);
 		else if (p->kind == VP_BOOL)
 			text = *(const bool *)field ? "1" : "0";
 		else
-			text = ROSTER_LOG_NUMBER(*(const uint32_t *)field);
+			text = VP_TABLE_LOG_NUMBER(*(const uint32_t *)field);
 		journal_add_record(j, "conf", vp, p->name, text, NULL);
 	}
 	for (uint32_t i = 0; i < c->n_layers; i++)
@@ -444,19 +446,19 @@ static void write_right_records(struct journal *j, const struct vp *v)
 		if (right->right.use == CELLS_USE_NONE && !right->right.block &&
 		    right->kill)
 			continue;
-		journal_add_record(j, "right", v->name, ROSTER_LOG_NUMBER(c),
-				   ROSTER_LOG_NUMBER(right->right.use),
-				   ROSTER_LOG_NUMBER(right->right.block),
+		journal_add_record(j, "right", v->name, VP_TABLE_LOG_NUMBER(c),
+				   VP_TABLE_LOG_NUMBER(right->right.use),
+				   VP_TABLE_LOG_NUMBER(right->right.block),
 				   right->kill ? "1" : "0", NULL);
 	}
 }
 
-void roster_log_write_desired(struct journal *j, uint64_t generation,
-			      struct vp *const *vp, unsigned int n)
+void vp_table_log_write_desired(struct journal *j, uint64_t generation,
+				struct vp *const *vp, unsigned int n)
 {
-	journal_add_record(j, "apply", ROSTER_LOG_NUMBER(generation), NULL);
+	journal_add_record(j, "apply", VP_TABLE_LOG_NUMBER(generation), NULL);
 	for (unsigned int i = 0; i < n; i++) {
-		if (!vp[i]->named)
+		if (!vp[i]->is_desired)
 			continue;
 		journal_add_record(j, "named", vp[i]->name, NULL);
 		write_conf_records(j, vp[i]->name, &vp[i]->conf);
@@ -464,26 +466,26 @@ void roster_log_write_desired(struct journal *j, uint64_t generation,
 	}
 }
 
-void roster_log_write_all(const struct roster *r)
+void vp_table_log_write_all(const struct vp_table *r)
 {
 	struct journal *j = r->journal;
 
 	journal_add_record(j, "boot", r->boot, NULL);
-	journal_add_record(j, "numbers", ROSTER_LOG_NUMBER(r->next_number),
-			   ROSTER_LOG_NUMBER(r->starts), NULL);
+	journal_add_record(j, "numbers", VP_TABLE_LOG_NUMBER(r->next_number),
+			   VP_TABLE_LOG_NUMBER(r->starts), NULL);
 	for (unsigned int i = 0; i < r->n; i++) {
 		const struct vp *v = r->vp[i];
 
-		if (!v->number) /* wished for, and absent */
+		if (!v->number) /* desired, and absent */
 			continue;
 		journal_add_record(j, "vp", v->name,
-				   ROSTER_LOG_NUMBER(v->number), NULL);
+				   VP_TABLE_LOG_NUMBER(v->number), NULL);
 		if (v->run)
 			journal_add_record(j, "start", v->name,
 					   v->run->cgroup_name, NULL);
-		if (v->ready)
+		if (v->prepared)
 			journal_add_record(j, "prepare", v->name,
-					   v->ready->cgroup_name, NULL);
+					   v->prepared->cgroup_name, NULL);
 		if (v->auto_started)
 			journal_add_record(j, "auto", v->name, NULL);
 		journal_add_record(j, "state", v->name, vp_state_name(v->state),
@@ -492,27 +494,27 @@ void roster_log_write_all(const struct roster *r)
 			journal_add_record(j, "step", v->name, "shred", NULL);
 	}
 	/* "start" and "prepare" counted again. */
-	journal_add_record(j, "numbers", ROSTER_LOG_NUMBER(r->next_number),
-			   ROSTER_LOG_NUMBER(r->starts), NULL);
-	roster_log_write_desired(j, r->apply_generation, r->vp, r->n);
+	journal_add_record(j, "numbers", VP_TABLE_LOG_NUMBER(r->next_number),
+			   VP_TABLE_LOG_NUMBER(r->starts), NULL);
+	vp_table_log_write_desired(j, r->apply_generation, r->vp, r->n);
 	journal_add_record(j, "front", r->foreground,
-			   ROSTER_LOG_NUMBER(r->front_generation), NULL);
-	for (unsigned int i = 0; i < r->n_jobs; i++) {
-		const struct roster_command *job = r->job[i];
+			   VP_TABLE_LOG_NUMBER(r->front_generation), NULL);
+	for (unsigned int i = 0; i < r->n_commands; i++) {
+		const struct vp_table_command *command = r->command[i];
 
-		journal_add_record(j, "job", job->id, job->vp,
-				   job->remove ? "1" : "0", NULL);
-		journal_add_record(j, "measured", job->id,
-				   ROSTER_LOG_NUMBER(job->bytes), job->medium,
-				   NULL);
-		if (*job->key_id)
-			journal_add_record(j, "destroying", job->id,
-					   ROSTER_LOG_NUMBER(job->slots),
-					   ROSTER_LOG_NUMBER(job->keys),
-					   job->key_id, NULL);
-		if (job->incomplete)
-			journal_add_record(j, "incomplete", job->id, NULL);
-		if (job->done)
-			journal_add_record(j, "done", job->id, NULL);
+		journal_add_record(j, "job", command->id, command->vp,
+				   command->remove ? "1" : "0", NULL);
+		journal_add_record(j, "measured", command->id,
+				   VP_TABLE_LOG_NUMBER(command->bytes),
+				   command->medium, NULL);
+		if (*command->key_id)
+			journal_add_record(j, "destroying", command->id,
+					   VP_TABLE_LOG_NUMBER(command->slots),
+					   VP_TABLE_LOG_NUMBER(command->keys),
+					   command->key_id, NULL);
+		if (command->incomplete)
+			journal_add_record(j, "incomplete", command->id, NULL);
+		if (command->done)
+			journal_add_record(j, "done", command->id, NULL);
 	}
 }

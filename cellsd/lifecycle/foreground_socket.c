@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/lifecycle/notifications.h"
+#include "cellsd/lifecycle/foreground_socket.h"
 
 #include "cellsd/lifecycle/host.h"
 #include "cellsd/storage/vp_secrets.h"
@@ -26,37 +26,37 @@
 #define WORK_MAX 32 /* lines and connections a second */
 #define WORK_USEC 1000000
 
-struct notification_client {
-	struct notifications *of;
+struct socket_client {
+	struct foreground_socket *of;
 	int fd;
 	size_t len;
 	char line[LINE_SIZE];
 	sd_event_source *on_input;
 };
 
-struct notifications {
+struct foreground_socket {
 	struct host *host;
-	notifications_switch_fn *switch_to;
+	foreground_socket_switch_fn *switch_to;
 	char vp[VP_NAME_SIZE];
 	int fd;
 	sd_event_source *on_client;
-	struct notification_client *client[CLIENTS_MAX];
+	struct socket_client *client[CLIENTS_MAX];
 	sd_event_source *on_second;
 	unsigned int work; /* in this second */
-	struct notifications_bucket bucket;
+	struct foreground_socket_bucket bucket;
 	uint32_t limited; /* requests that are not in the audit yet */
 };
 
-static const char *const names[NOTIFICATIONS_COUNT] = {
-	[NOTIFICATIONS_SWITCHED] = "switched",
-	[NOTIFICATIONS_NOTIFIED] = "notified",
-	[NOTIFICATIONS_FOREGROUND] = "foreground",
-	[NOTIFICATIONS_IGNORED] = "ignored",
-	[NOTIFICATIONS_LIMITED] = "limited",
-	[NOTIFICATIONS_UNKNOWN] = "unknown",
+static const char *const names[FOREGROUND_SOCKET_COUNT] = {
+	[FOREGROUND_SOCKET_SWITCHED] = "switched",
+	[FOREGROUND_SOCKET_NOTIFIED] = "notified",
+	[FOREGROUND_SOCKET_FOREGROUND] = "foreground",
+	[FOREGROUND_SOCKET_IGNORED] = "ignored",
+	[FOREGROUND_SOCKET_LIMITED] = "limited",
+	[FOREGROUND_SOCKET_UNKNOWN] = "unknown",
 };
 
-const char *notifications_result_name(enum notifications_result end)
+const char *foreground_socket_result_name(enum foreground_socket_result end)
 {
 	return names[end];
 }
@@ -74,9 +74,9 @@ static bool is_word_in_list(const char *words, const char *word)
 	return false;
 }
 
-enum notifications_result notifications_decide_request(const struct vp_conf *c,
-						       const char *kind,
-						       bool quiet)
+enum foreground_socket_result
+foreground_socket_decide_request(const struct vp_conf *c, const char *kind,
+				 bool quiet)
 {
 	static const char *const kinds[] = { "call", "sms", "alarm" };
 	bool is_known = false;
@@ -84,23 +84,24 @@ enum notifications_result notifications_decide_request(const struct vp_conf *c,
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		is_known |= strcmp(kinds[i], kind) == 0;
 	if (!is_known)
-		return NOTIFICATIONS_UNKNOWN;
-	if (is_word_in_list(c->notifications, kind))
-		return quiet ? NOTIFICATIONS_SWITCHED : NOTIFICATIONS_NOTIFIED;
-	return is_word_in_list(c->notify, kind) ? NOTIFICATIONS_NOTIFIED
-						: NOTIFICATIONS_IGNORED;
+		return FOREGROUND_SOCKET_UNKNOWN;
+	if (is_word_in_list(c->attention, kind))
+		return quiet ? FOREGROUND_SOCKET_SWITCHED
+			     : FOREGROUND_SOCKET_NOTIFIED;
+	return is_word_in_list(c->notify, kind) ? FOREGROUND_SOCKET_NOTIFIED
+						: FOREGROUND_SOCKET_IGNORED;
 }
 
-bool notifications_bucket_consume(struct notifications_bucket *b,
-				  uint64_t now_ns)
+bool foreground_socket_bucket_consume(struct foreground_socket_bucket *b,
+				      uint64_t now_ns)
 {
-	uint64_t back = (now_ns - b->since_ns) / NOTIFICATIONS_EACH_NS;
+	uint64_t back = (now_ns - b->since_ns) / FOREGROUND_SOCKET_EACH_NS;
 
 	b->taken -= back < b->taken ? (unsigned int)back : b->taken;
 	b->since_ns = b->taken == 0
 			      ? now_ns
-			      : b->since_ns + back * NOTIFICATIONS_EACH_NS;
-	if (b->taken == NOTIFICATIONS_BURST)
+			      : b->since_ns + back * FOREGROUND_SOCKET_EACH_NS;
+	if (b->taken == FOREGROUND_SOCKET_BURST)
 		return false;
 	b->taken++;
 	return true;
@@ -123,9 +124,9 @@ static void emit_attention_event(struct host *h, const struct vp *v,
 }
 
 /* Floods are counted, and reported with the next request that is taken. */
-static bool is_rate_limited(struct notifications *a, const struct vp *v)
+static bool is_rate_limited(struct foreground_socket *a, const struct vp *v)
 {
-	if (!notifications_bucket_consume(&a->bucket, clock_boot_ns())) {
+	if (!foreground_socket_bucket_consume(&a->bucket, clock_boot_ns())) {
 		if (a->limited++ == 0)
 			log_warning("VP %s asks for attention too often",
 				    v->name);
@@ -133,33 +134,34 @@ static bool is_rate_limited(struct notifications *a, const struct vp *v)
 	}
 	if (a->limited > 0)
 		emit_attention_event(a->host, v, "any",
-				     names[NOTIFICATIONS_LIMITED], a->limited);
+				     names[FOREGROUND_SOCKET_LIMITED],
+				     a->limited);
 	a->limited = 0;
 	return false;
 }
 
-static enum notifications_result
-handle_attention_request(struct notifications *a, struct vp *v,
+static enum foreground_socket_result
+handle_attention_request(struct foreground_socket *a, struct vp *v,
 			 const char *kind)
 {
 	struct host *h = a->host;
-	bool quiet = h->input_ns == 0 ||
-		     clock_boot_ns() - h->input_ns >= NOTIFICATIONS_QUIET_NS;
-	enum notifications_result end =
-		notifications_decide_request(&v->conf, kind, quiet);
+	bool quiet = h->input_ns == 0 || clock_boot_ns() - h->input_ns >=
+						 FOREGROUND_SOCKET_QUIET_NS;
+	enum foreground_socket_result end =
+		foreground_socket_decide_request(&v->conf, kind, quiet);
 	uint64_t ns;
 	struct err e;
 
-	if (end == NOTIFICATIONS_UNKNOWN)
+	if (end == FOREGROUND_SOCKET_UNKNOWN)
 		return end;
 	if (is_rate_limited(a, v))
-		return NOTIFICATIONS_LIMITED;
-	if (roster_get_foreground(h->roster) == v)
-		end = NOTIFICATIONS_FOREGROUND;
-	if (end == NOTIFICATIONS_SWITCHED &&
+		return FOREGROUND_SOCKET_LIMITED;
+	if (vp_table_get_foreground(h->vp_table) == v)
+		end = FOREGROUND_SOCKET_FOREGROUND;
+	if (end == FOREGROUND_SOCKET_SWITCHED &&
 	    a->switch_to(h, v, "attention", &ns, &e) < 0) {
 		log_warning("%s", e.text);
-		end = NOTIFICATIONS_NOTIFIED;
+		end = FOREGROUND_SOCKET_NOTIFIED;
 	}
 	log_info("VP %s asks for attention, %s: %s", v->name, kind, names[end]);
 	emit_attention_event(h, v, kind, names[end], 1);
@@ -168,7 +170,7 @@ handle_attention_request(struct notifications *a, struct vp *v,
 
 /* ---- connections */
 
-static void set_sources_enabled(struct notifications *a, int state)
+static void set_sources_enabled(struct foreground_socket *a, int state)
 {
 	sd_event_source_set_enabled(a->on_client, state);
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
@@ -179,7 +181,7 @@ static void set_sources_enabled(struct notifications *a, int state)
 
 static int on_second_elapsed(sd_event_source *s, uint64_t usec, void *arg)
 {
-	struct notifications *a = arg;
+	struct foreground_socket *a = arg;
 
 	a->work = 0;
 	set_sources_enabled(a, SD_EVENT_ON);
@@ -187,7 +189,7 @@ static int on_second_elapsed(sd_event_source *s, uint64_t usec, void *arg)
 }
 
 /* Who asks for too much is not heard for the rest of the second. */
-static void throttle_client_work(struct notifications *a)
+static void throttle_client_work(struct foreground_socket *a)
 {
 	if (a->work++ == 0) {
 		sd_event_source_set_time_relative(a->on_second, WORK_USEC);
@@ -197,7 +199,7 @@ static void throttle_client_work(struct notifications *a)
 		set_sources_enabled(a, SD_EVENT_OFF);
 }
 
-static void notification_client_free(struct notification_client *c)
+static void socket_client_free(struct socket_client *c)
 {
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
 		if (c->of->client[i] == c)
@@ -208,14 +210,14 @@ static void notification_client_free(struct notification_client *c)
 }
 
 /* Who does not read is cut off; cellsd waits for nobody. */
-static bool send_client_line(struct notification_client *c, const char *word)
+static bool send_client_line(struct socket_client *c, const char *word)
 {
 	char line[32];
 	int n = snprintf(line, sizeof(line), "%s\n", word);
 
 	if (send(c->fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) == n)
 		return true;
-	notification_client_free(c);
+	socket_client_free(c);
 	return false;
 }
 
@@ -224,11 +226,11 @@ static const char *get_foreground_word(bool in_front)
 	return in_front ? "foreground" : "background";
 }
 
-static bool handle_client_line(struct notification_client *c, const char *line)
+static bool handle_client_line(struct socket_client *c, const char *line)
 {
-	struct notifications *a = c->of;
-	struct vp *v = roster_find_vp(a->host->roster, a->vp);
-	enum notifications_result end = NOTIFICATIONS_UNKNOWN;
+	struct foreground_socket *a = c->of;
+	struct vp *v = vp_table_find_vp(a->host->vp_table, a->vp);
+	enum foreground_socket_result end = FOREGROUND_SOCKET_UNKNOWN;
 	char answer[32];
 
 	throttle_client_work(a);
@@ -245,7 +247,7 @@ static bool handle_client_line(struct notification_client *c, const char *line)
 static int on_client_input(sd_event_source *s, int fd, uint32_t events,
 			   void *arg)
 {
-	struct notification_client *c = arg;
+	struct socket_client *c = arg;
 	ssize_t n = recv(fd, c->line + c->len, LINE_SIZE - 1 - c->len,
 			 MSG_DONTWAIT);
 	char *end;
@@ -253,7 +255,7 @@ static int on_client_input(sd_event_source *s, int fd, uint32_t events,
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n <= 0) {
-		notification_client_free(c);
+		socket_client_free(c);
 		return 0;
 	}
 	c->len += (size_t)n;
@@ -270,14 +272,14 @@ static int on_client_input(sd_event_source *s, int fd, uint32_t events,
 			return 0;
 	}
 	if (c->len == LINE_SIZE - 1)
-		notification_client_free(c);
+		socket_client_free(c);
 	return 0;
 }
 
-static int add_client(struct notifications *a, int fd)
+static int add_client(struct foreground_socket *a, int fd)
 {
-	struct notification_client **free_one = NULL, *c;
-	const struct vp *v = roster_find_vp(a->host->roster, a->vp);
+	struct socket_client **free_one = NULL, *c;
+	const struct vp *v = vp_table_find_vp(a->host->vp_table, a->vp);
 
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
 		if (!a->client[i])
@@ -295,8 +297,9 @@ static int add_client(struct notifications *a, int fd)
 	c->of = a;
 	c->fd = fd;
 	*free_one = c;
-	send_client_line(c, get_foreground_word(roster_get_foreground(
-							a->host->roster) == v));
+	send_client_line(
+		c, get_foreground_word(
+			   vp_table_get_foreground(a->host->vp_table) == v));
 	return 0;
 }
 
@@ -312,9 +315,9 @@ static int on_client_connect(sd_event_source *s, int fd, uint32_t events,
 	return 0;
 }
 
-void notifications_send_foreground(const struct vp *v, bool in_front)
+void foreground_socket_send_foreground(const struct vp *v, bool in_front)
 {
-	struct notifications *a = v->run ? v->run->notifications : NULL;
+	struct foreground_socket *a = v->run ? v->run->foreground_socket : NULL;
 
 	for (unsigned int i = 0; a && i < CLIENTS_MAX; i++)
 		if (a->client[i])
@@ -324,9 +327,9 @@ void notifications_send_foreground(const struct vp *v, bool in_front)
 
 /* ---- the socket */
 
-static void notifications_closep(struct notifications **a)
+static void foreground_socket_closep(struct foreground_socket **a)
 {
-	notifications_close(*a);
+	foreground_socket_close(*a);
 }
 
 /*
@@ -341,13 +344,13 @@ static int create_listening_socket(int folder, uint32_t base, int *ret)
 
 	if (fd < 0)
 		return -errno;
-	if (unlinkat(folder, NOTIFICATIONS_SOCKET, 0) < 0 && errno != ENOENT)
+	if (unlinkat(folder, FOREGROUND_SOCKET_NAME, 0) < 0 && errno != ENOENT)
 		return -errno;
 	snprintf(at.sun_path, sizeof(at.sun_path),
-		 "/proc/self/fd/%d/" NOTIFICATIONS_SOCKET, folder);
+		 "/proc/self/fd/%d/" FOREGROUND_SOCKET_NAME, folder);
 	if (fchmod(fd, 0600) < 0 ||
 	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
-	    fchownat(folder, NOTIFICATIONS_SOCKET, base, base,
+	    fchownat(folder, FOREGROUND_SOCKET_NAME, base, base,
 		     AT_SYMLINK_NOFOLLOW) < 0 ||
 	    listen(fd, CLIENTS_MAX) < 0)
 		return -errno;
@@ -355,16 +358,17 @@ static int create_listening_socket(int folder, uint32_t base, int *ret)
 	return 0;
 }
 
-int notifications_open(struct host *h, struct vp *v, int run,
-		       notifications_switch_fn *switch_to, struct err *e)
+int foreground_socket_open(struct host *h, struct vp *v, int run,
+			   foreground_socket_switch_fn *switch_to,
+			   struct err *e)
 {
-	AUTO(notifications_closep)
-	struct notifications *a = calloc(1, sizeof(*a));
+	AUTO(foreground_socket_closep)
+	struct foreground_socket *a = calloc(1, sizeof(*a));
 	auto_close int folder = -1;
 	int r;
 
 	if (!a)
-		return err_oom(e, "offer /run/cells/" NOTIFICATIONS_SOCKET);
+		return err_oom(e, "offer /run/cells/" FOREGROUND_SOCKET_NAME);
 	a->host = h;
 	a->switch_to = switch_to;
 	a->fd = -1;
@@ -385,21 +389,21 @@ int notifications_open(struct host *h, struct vp *v, int run,
 		r = sd_event_source_set_enabled(a->on_second, SD_EVENT_OFF);
 	if (r < 0)
 		return err_sys(e, -r,
-			       "offer /run/cells/" NOTIFICATIONS_SOCKET
+			       "offer /run/cells/" FOREGROUND_SOCKET_NAME
 			       " in VP %s",
 			       v->name);
-	notifications_close(vp_get_run(v)->notifications);
-	vp_get_run(v)->notifications = steal(a);
+	foreground_socket_close(vp_get_run(v)->foreground_socket);
+	vp_get_run(v)->foreground_socket = steal(a);
 	return 0;
 }
 
-void notifications_close(struct notifications *a)
+void foreground_socket_close(struct foreground_socket *a)
 {
 	if (!a)
 		return;
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
 		if (a->client[i])
-			notification_client_free(a->client[i]);
+			socket_client_free(a->client[i]);
 	sd_event_source_disable_unref(a->on_client);
 	sd_event_source_disable_unref(a->on_second);
 	auto_closep(&a->fd);
