@@ -26,9 +26,20 @@ uint32_t display_next_char(const char **p)
 
 bool display_is_unsafe(uint32_t c)
 {
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) ||
-	       (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-	       (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
+	/* Controls; what has no width, or turns the direction; tags. */
+	static const struct {
+		uint32_t first, last;
+	} unsafe[] = {
+		{ 0x0000, 0x001f },   { 0x007f, 0x009f }, { 0x061c, 0x061c },
+		{ 0x180e, 0x180e },   { 0x200b, 0x200f }, { 0x2028, 0x202e },
+		{ 0x2060, 0x206f },   { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb },
+		{ 0xe0000, 0xe007f },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(unsafe); i++)
+		if (c >= unsafe[i].first && c <= unsafe[i].last)
+			return true;
+	return false;
 }
 
 char *display_escape(const char *s)

@@ -17,6 +17,9 @@
 #define CA_ANSWER_MAX (64 * 1024)
 #define CA_PATH "/v1/ca"
 #define RETRY_AFTER_MAX 86400
+/* So much counts as progress: a server that sends a byte now and then would
+ * keep who asks waiting for days. */
+#define PROGRESS_BYTES (16 * 1024)
 #define NS_PER_SEC UINT64_C(1000000000)
 
 /* The request under way. */
@@ -24,8 +27,9 @@ struct pending_request {
 	struct http_answer answer;
 	size_t max, room;
 	unsigned int timeout;
-	uint64_t since; /* clock_mono_ns() of the last progress */
-	curl_off_t moved;
+	uint64_t since;	  /* clock_mono_ns() of the last progress */
+	curl_off_t moved; /* bytes, both ways, by then */
+	bool has_answer;
 	int code; /* why a callback ended it; 0 */
 	char why[160];
 };
@@ -94,7 +98,9 @@ static size_t read_answer_header(char *line, size_t size, size_t n, void *user)
 	struct pending_request *p = user;
 	size_t len = size * n, from = strlen(etag);
 
-	p->since = clock_mono_ns();
+	if (!p->has_answer)
+		p->since = clock_mono_ns();
+	p->has_answer = true;
 	if (len < from || strncasecmp(line, etag, from) != 0)
 		return len;
 	while (from < len && (line[from] == ' ' || line[from] == '\t'))
@@ -115,7 +121,7 @@ static int check_progress(void *user, curl_off_t total, curl_off_t received,
 	struct pending_request *p = user;
 	uint64_t now = clock_mono_ns();
 
-	if (received + sent != p->moved) {
+	if (received + sent - p->moved >= PROGRESS_BYTES) {
 		p->moved = received + sent;
 		p->since = now;
 	}
@@ -127,8 +133,18 @@ static int check_progress(void *user, curl_off_t total, curl_off_t received,
 
 /* ---- requests */
 
+static void free_secret(char *text)
+{
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
+/* One of them holds the token. */
 static void free_header_list(struct curl_slist **list)
 {
+	for (struct curl_slist *l = *list; l; l = l->next)
+		explicit_bzero(l->data, strlen(l->data));
 	curl_slist_free_all(*list);
 }
 
@@ -146,7 +162,7 @@ append_header(struct curl_slist **list, const char *fmt, ...)
 	if (n < 0)
 		return -ENOMEM;
 	longer = curl_slist_append(*list, line);
-	free(line);
+	free_secret(line);
 	if (!longer)
 		return -ENOMEM;
 	*list = longer;
@@ -181,8 +197,9 @@ static bool set_method(CURL *c, const struct http_request *rq)
 {
 	curl_off_t len = (curl_off_t)rq->body_len;
 
-	/* Each of these resets the one before. */
-	if (curl_easy_setopt(c, CURLOPT_HTTPGET, 1L) != CURLE_OK)
+	/* The handle may have made another request before. */
+	if (curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, NULL) != CURLE_OK ||
+	    curl_easy_setopt(c, CURLOPT_HTTPGET, 1L) != CURLE_OK)
 		return false;
 	if (strcmp(rq->method, "HEAD") == 0)
 		return curl_easy_setopt(c, CURLOPT_NOBODY, 1L) == CURLE_OK;
@@ -337,19 +354,20 @@ void http_free(struct http *h)
 	if (!h)
 		return;
 	curl_easy_cleanup(h->curl);
-	if (h->key)
-		explicit_bzero(h->key, strlen(h->key));
 	free(h->host);
 	free(h->ca);
 	free(h->cert);
-	free(h->key);
-	free(h->token);
-	free(h->proxy);
+	free_secret(h->key);
+	free_secret(h->token);
+	free_secret(h->proxy); /* may hold a password */
 	free(h);
 }
 
 void http_answer_fini(struct http_answer *a)
 {
+	/* A log-in's is a token. */
+	if (a->body)
+		explicit_bzero(a->body, a->body_len);
 	free(a->body);
 	memset(a, 0, sizeof(*a));
 }

@@ -28,8 +28,11 @@ static bool is_retryable(const struct http_retry *p, int r,
 	if (p->only_announced)
 		return r == 0 && (a->status == 429 || a->status == 503) &&
 		       a->retry_after > 0 && a->retry_after <= p->wait_max;
+	/* What cannot be made, or has another CA than the pinned one, does not
+	 * get better. */
 	if (r < 0)
-		return r != -ENOMEM && r != -EFBIG;
+		return r != -ENOMEM && r != -EFBIG && r != -EINVAL &&
+		       r != -EKEYREJECTED;
 	return a->status == 429 || a->status == 502 || a->status == 503 ||
 	       a->status == 504;
 }

@@ -2,6 +2,7 @@
 /*
  * For test_http.py: makes calls by lib/http.h and says what came of each, one
  * line of JSON: httpcall HOST PORT CA|DIGEST METHOD PATH [COUNT [BODY-BYTES]].
+ * METHOD,METHOD: the last call has the second.
  * Environment: TIMEOUT, ANSWER_MAX, TOKEN, HEADER, PROXY, CERT and KEY (files).
  */
 #include "lib/auto.h"
@@ -62,6 +63,8 @@ int main(int argc, char **argv)
 	uint8_t digest[HASH_SIZE];
 	struct http_target s = { 0 };
 	struct http_request rq = { .headers = headers };
+	const char *last;
+	uint64_t count;
 	struct err e;
 	int r;
 
@@ -78,7 +81,9 @@ int main(int argc, char **argv)
 		s.ca_digest = digest;
 	else
 		s.ca_pem = ca = file(argv[3]);
-	rq.method = argv[4];
+	rq.method = strtok(argv[4], ",");
+	last = strtok(NULL, ",");
+	count = argc > 6 ? number(argv[6]) : 1;
 	rq.path = argv[5];
 	rq.answer_max = number(getenv("ANSWER_MAX"));
 	rq.body_len = argc > 7 ? number(argv[7]) : 0;
@@ -89,11 +94,13 @@ int main(int argc, char **argv)
 	r = http_new(&s, &h, &e);
 	if (r < 0)
 		say(r, &e, NULL);
-	for (uint64_t i = 0; r == 0 && i < (argc > 6 ? number(argv[6]) : 1);
-	     i++) {
+	for (uint64_t i = 0; r == 0 && i < count; i++) {
 		AUTO(http_answer_fini) struct http_answer a = { 0 };
-		int failed = http_call(h, &rq, &a, &e);
+		int failed;
 
+		if (last && i == count - 1)
+			rq.method = last;
+		failed = http_call(h, &rq, &a, &e);
 		say(failed, &e, &a);
 	}
 	return EXIT_SUCCESS;
