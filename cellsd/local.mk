@@ -10,6 +10,8 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/bus/bus_query.c %D%/bus/bus_query.h \
 	%D%/bus/bus_service.c %D%/bus/bus_service.h \
 	%D%/bus/bus_signal.c %D%/bus/bus_signal.h \
+	%D%/bus/desired_state.c %D%/bus/desired_state.h \
+	%D%/bus/exec_session.c %D%/bus/exec_session.h \
 	%D%/bus/signal_queue.c %D%/bus/signal_queue.h \
 	%D%/container/cgroup.c %D%/container/cgroup.h \
 	%D%/container/cloned_binary.c %D%/container/cloned_binary.h \
@@ -51,7 +53,6 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/lifecycle/daemon.c %D%/lifecycle/daemon.h \
 	%D%/lifecycle/disk_headroom.c %D%/lifecycle/disk_headroom.h \
 	%D%/lifecycle/erase.c %D%/lifecycle/erase.h \
-	%D%/lifecycle/exec_session.c %D%/lifecycle/exec_session.h \
 	%D%/lifecycle/foreground.c %D%/lifecycle/foreground.h \
 	%D%/lifecycle/host.h \
 	%D%/lifecycle/hotplug.c %D%/lifecycle/hotplug.h \
@@ -78,7 +79,6 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/storage/vp_data.c %D%/storage/vp_data.h \
 	%D%/storage/vp_keys.c %D%/storage/vp_keys.h \
 	%D%/storage/vp_secrets.c %D%/storage/vp_secrets.h \
-	%D%/vp/desired_state.c %D%/vp/desired_state.h \
 	%D%/vp/journal.c %D%/vp/journal.h \
 	%D%/vp/net.c %D%/vp/net.h \
 	%D%/vp/resource.c %D%/vp/resource.h \

@@ -4,7 +4,6 @@
 #include "cellsd/container/cloned_binary.h"
 #include "cellsd/settings.h"
 #include "lib/auto.h"
-#include "lib/bus.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/opt.h"
@@ -38,7 +37,6 @@ static int run_event_loop(struct settings *s, struct err *e)
 	if (r < 0)
 		return err_sys(e, -r, "make the event loop");
 	s->options.loop = loop;
-	bus_limit_memory();
 	r = bus_service_open(&s->options, &d, e);
 	if (r < 0)
 		return r;

@@ -4,14 +4,14 @@
 #include "cellsd/bus/bus_keys.h"
 #include "cellsd/bus/bus_query.h"
 #include "cellsd/bus/bus_signal.h"
+#include "cellsd/bus/desired_state.h"
+#include "cellsd/bus/exec_session.h"
 #include "cellsd/container/layer.h"
 #include "cellsd/lifecycle/daemon.h"
 #include "cellsd/lifecycle/erase.h"
-#include "cellsd/lifecycle/exec_session.h"
 #include "cellsd/lifecycle/foreground.h"
 #include "cellsd/lifecycle/operations.h"
 #include "cellsd/lifecycle/running.h"
-#include "cellsd/vp/desired_state.h"
 #include "lib/auto.h"
 #include "lib/bus.h"
 #include "lib/clock.h"
@@ -575,6 +575,7 @@ int bus_service_open(const struct host_options *o, struct bus_service **ret,
 
 	if (!d)
 		return err_oom(e, "offer the device");
+	bus_limit_memory();
 	r = bus_open(&d->bus, e);
 	if (r == 0)
 		r = acquire_bus_name(d->bus, e);

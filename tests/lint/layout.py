@@ -127,7 +127,7 @@ BUS_DOORS = {
     "agent": "agent/policyd_client.c",
     "cellsctl": "cellsctl/daemon_client.c",
     "policyd": "policyd/bus/",
-    "cellsd": "cellsd/",
+    "cellsd": "cellsd/bus/",
 }
 
 

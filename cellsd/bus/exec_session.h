@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Programs that root runs in VPs over the bus, and consoles in use. */
-#ifndef CELLSD_LIFECYCLE_EXEC_SESSION_H
-#define CELLSD_LIFECYCLE_EXEC_SESSION_H
+#ifndef CELLSD_BUS_EXEC_SESSION_H
+#define CELLSD_BUS_EXEC_SESSION_H
 
 #include <systemd/sd-bus.h>
 

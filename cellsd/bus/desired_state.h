@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The arguments of org.cells.Device1.Apply as a struct vp_table_desired. */
-#ifndef CELLSD_VP_DESIRED_STATE_H
-#define CELLSD_VP_DESIRED_STATE_H
+#ifndef CELLSD_BUS_DESIRED_STATE_H
+#define CELLSD_BUS_DESIRED_STATE_H
 
 #include <systemd/sd-bus.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/lifecycle/exec_session.h"
+#include "cellsd/bus/exec_session.h"
 
 #include "cellsd/container/exec.h"
 #include "cellsd/container/selinux.h"

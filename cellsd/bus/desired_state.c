@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cellsd/vp/desired_state.h"
+#include "cellsd/bus/desired_state.h"
 
 #include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
