@@ -27,6 +27,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/pagination.c %D%/pagination.h \
 	%D%/reason.c %D%/reason.h \
 	%D%/table.c %D%/table.h \
+	%D%/timer.c %D%/timer.h \
 	%D%/verb.c %D%/verb.h \
 	%D%/crypto/hash.c %D%/crypto/hash.h \
 	%D%/crypto/hpke.c %D%/crypto/hpke.h \

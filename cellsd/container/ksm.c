@@ -5,6 +5,7 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
+#include "lib/timer.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
@@ -101,8 +102,7 @@ static int on_scan_check(sd_event_source *s, uint64_t usec, void *arg)
 			  (unsigned long long)m->sharing);
 		return 0;
 	}
-	sd_event_source_set_time_relative(s, LOOK_MS * 1000);
-	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+	return timer_start(s, LOOK_MS * 1000);
 }
 
 void ksm_start_scan(struct ksm *m)
@@ -122,8 +122,7 @@ void ksm_start_scan(struct ksm *m)
 			return;
 		}
 	}
-	sd_event_source_set_time_relative(m->on_look, LOOK_MS * 1000);
-	sd_event_source_set_enabled(m->on_look, SD_EVENT_ONESHOT);
+	timer_start(m->on_look, LOOK_MS * 1000);
 }
 
 static void ksm_freep(struct ksm **m)
@@ -147,10 +146,7 @@ int ksm_new(const char *run_dir, sd_event *loop, struct ksm **ret,
 	m->mark = io_join(run_dir, MARK);
 	if (!m->mark)
 		return err_oom(e, "merge memory");
-	r = sd_event_add_time_relative(loop, &m->on_look, CLOCK_MONOTONIC, 0, 0,
-				       on_scan_check, m);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(m->on_look, SD_EVENT_OFF);
+	r = timer_new(loop, CLOCK_MONOTONIC, on_scan_check, m, &m->on_look);
 	if (r < 0)
 		return err_sys(e, -r, "merge memory");
 	/* A burst of a daemon that was killed. */

@@ -25,6 +25,7 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
+#include "lib/timer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -70,9 +71,7 @@ static int on_backend_readable(sd_event_source *s, int fd, uint32_t events,
 	if (h->has_combo)
 		foreground_handle_hotkey(h, h->combo);
 	h->has_combo = false;
-	sd_event_source_set_time_relative(h->on_flush, FLUSH_MS * 1000);
-	sd_event_source_set_enabled(h->on_flush, SD_EVENT_ONESHOT);
-	return 0;
+	return timer_start(h->on_flush, FLUSH_MS * 1000);
 }
 
 static int on_flush_timer(sd_event_source *s, uint64_t usec, void *arg)
@@ -81,8 +80,7 @@ static int on_flush_timer(sd_event_source *s, uint64_t usec, void *arg)
 
 	if (!h->backend_type->flush(h->backend, on_backend_event, h))
 		return 0;
-	sd_event_source_set_time_relative(s, FLUSH_MS * 1000);
-	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+	return timer_start(s, FLUSH_MS * 1000);
 }
 
 /* ---- open */
@@ -181,9 +179,10 @@ static int listen_for_events(struct host *h, struct err *e)
 			    h->backend_type->fd(h->backend), EPOLLIN,
 			    on_backend_readable, h);
 	if (r >= 0)
-		r = sd_event_add_time_relative(loop, &h->on_flush,
-					       CLOCK_MONOTONIC, FLUSH_MS * 1000,
-					       0, on_flush_timer, h);
+		r = timer_new(loop, CLOCK_MONOTONIC, on_flush_timer, h,
+			      &h->on_flush);
+	if (r >= 0)
+		r = timer_start(h->on_flush, FLUSH_MS * 1000);
 	return r < 0 ? err_sys(e, -r, "listen to the kernel")
 		     : hotplug_listen(h, e);
 }

@@ -7,6 +7,7 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/timer.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -107,8 +108,7 @@ static int on_check_timer(sd_event_source *s, uint64_t usec, void *arg)
 		if (h->vp_table->vp[i]->run &&
 		    h->vp_table->vp[i]->run->cgroup >= 0)
 			update_vp_usage(h, h->vp_table->vp[i], &room);
-	sd_event_source_set_time_relative(s, ms * 1000);
-	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+	return timer_start(s, ms * 1000);
 }
 
 int disk_headroom_new(struct host *h, struct disk_headroom **ret, struct err *e)
@@ -120,9 +120,10 @@ int disk_headroom_new(struct host *h, struct disk_headroom **ret, struct err *e)
 	if (!n)
 		return err_oom(e, "watch the disk");
 	n->host = h;
-	r = sd_event_add_time_relative(h->options.loop, &n->on_time,
-				       CLOCK_MONOTONIC, LOOK_MS * 1000, 0,
-				       on_check_timer, n);
+	r = timer_new(h->options.loop, CLOCK_MONOTONIC, on_check_timer, n,
+		      &n->on_time);
+	if (r == 0)
+		r = timer_start(n->on_time, LOOK_MS * 1000);
 	if (r < 0)
 		return err_sys(e, -r, "watch the disk");
 	*ret = steal(n);

@@ -7,6 +7,7 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/timer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -191,10 +192,8 @@ static int on_second_elapsed(sd_event_source *s, uint64_t usec, void *arg)
 /* Who asks for too much is not heard for the rest of the second. */
 static void throttle_client_work(struct foreground_socket *a)
 {
-	if (a->work++ == 0) {
-		sd_event_source_set_time_relative(a->on_second, WORK_USEC);
-		sd_event_source_set_enabled(a->on_second, SD_EVENT_ONESHOT);
-	}
+	if (a->work++ == 0)
+		timer_start(a->on_second, WORK_USEC);
 	if (a->work >= WORK_MAX)
 		set_sources_enabled(a, SD_EVENT_OFF);
 }
@@ -382,11 +381,8 @@ int foreground_socket_open(struct host *h, struct vp *v, int run,
 		r = sd_event_add_io(h->options.loop, &a->on_client, a->fd,
 				    EPOLLIN, on_client_connect, a);
 	if (r >= 0)
-		r = sd_event_add_time_relative(h->options.loop, &a->on_second,
-					       CLOCK_MONOTONIC, 0, 0,
-					       on_second_elapsed, a);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(a->on_second, SD_EVENT_OFF);
+		r = timer_new(h->options.loop, CLOCK_MONOTONIC,
+			      on_second_elapsed, a, &a->on_second);
 	if (r < 0)
 		return err_sys(e, -r,
 			       "offer /run/cells/" FOREGROUND_SOCKET_NAME

@@ -9,6 +9,7 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/timer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -213,12 +214,6 @@ void hotplug_refresh_vp(const struct host *h, const struct vp *v)
 
 /* ---- events */
 
-static int schedule_rescan(struct host *h, uint64_t ms)
-{
-	sd_event_source_set_time_relative(h->on_settled, ms * 1000);
-	return sd_event_source_set_enabled(h->on_settled, SD_EVENT_ONESHOT);
-}
-
 /* Hardware came or went, and nothing more for a moment. */
 static int on_hotplug_settled(sd_event_source *s, uint64_t usec, void *arg)
 {
@@ -229,7 +224,7 @@ static int on_hotplug_settled(sd_event_source *s, uint64_t usec, void *arg)
 	if (hardware_scan(h->hardware, &e) < 0 ||
 	    update_device_nodes(h, &c, &e) < 0) {
 		log_error("%s", e.text);
-		return schedule_rescan(h, RETRY_MS);
+		return timer_start(s, RETRY_MS * 1000);
 	}
 	for (unsigned int i = 0; i < h->vp_table->n; i++)
 		hotplug_refresh_vp(h, h->vp_table->vp[i]);
@@ -249,7 +244,7 @@ static int on_udev_event(sd_event_source *s, int fd, uint32_t events, void *arg)
 
 	if (!hardware_drain_events(h->hardware))
 		return 0;
-	return schedule_rescan(h, SETTLE_MS);
+	return timer_start(h->on_settled, SETTLE_MS * 1000);
 }
 
 int hotplug_open(struct host *h, struct err *e)
@@ -269,10 +264,7 @@ int hotplug_listen(struct host *h, struct err *e)
 				EPOLLIN, on_udev_event, h);
 
 	if (r >= 0)
-		r = sd_event_add_time_relative(loop, &h->on_settled,
-					       CLOCK_MONOTONIC, 0, 0,
-					       on_hotplug_settled, h);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(h->on_settled, SD_EVENT_OFF);
+		r = timer_new(loop, CLOCK_MONOTONIC, on_hotplug_settled, h,
+			      &h->on_settled);
 	return r < 0 ? err_sys(e, -r, "follow the hardware") : 0;
 }

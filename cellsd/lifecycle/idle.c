@@ -7,6 +7,7 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/timer.h"
 
 #include <cells/class.h>
 #include <errno.h>
@@ -33,12 +34,6 @@ struct idle {
 	sd_event_source *timer, *pause, *node[NODES_MAX];
 };
 
-static void set_oneshot_timer(sd_event_source *s, uint64_t usec)
-{
-	sd_event_source_set_time_relative(s, usec);
-	sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
-}
-
 /* How long until the VP in front counts as idle; UINT64_MAX: never. */
 static uint64_t get_remaining_idle_ns(const struct idle *i,
 				      const struct vp *foreground)
@@ -61,7 +56,7 @@ void idle_schedule_check(struct idle *i)
 	if (ns == UINT64_MAX)
 		sd_event_source_set_enabled(i->timer, SD_EVENT_OFF);
 	else
-		set_oneshot_timer(i->timer, ns / 1000 + 1);
+		timer_start(i->timer, ns / 1000 + 1);
 }
 
 void idle_record_activity(struct idle *i)
@@ -81,7 +76,7 @@ static int on_idle_timer(sd_event_source *s, uint64_t usec, void *arg)
 		idle_schedule_check(i);
 		return 0;
 	}
-	set_oneshot_timer(i->timer, AGAIN_USEC);
+	timer_start(i->timer, AGAIN_USEC);
 	if (i->reported++ < REPORTS_MAX) {
 		i->h->watch.idle(i->h->watch.arg, foreground->name);
 		return 0;
@@ -118,7 +113,7 @@ static int on_input_event(sd_event_source *s, int fd, uint32_t events,
 		return 0;
 	}
 	set_input_nodes_enabled(i, SD_EVENT_OFF);
-	set_oneshot_timer(i->pause, PAUSE_USEC);
+	timer_start(i->pause, PAUSE_USEC);
 	return 0;
 }
 
@@ -179,15 +174,10 @@ int idle_new(struct host *h, idle_lock_fn *lock, struct idle **ret,
 	i->h = h;
 	i->lock = lock;
 	i->since_ns = clock_boot_ns();
-	r = sd_event_add_time_relative(loop, &i->timer, CLOCK_BOOTTIME, 0, 0,
-				       on_idle_timer, i);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(i->timer, SD_EVENT_OFF);
-	if (r >= 0)
-		r = sd_event_add_time_relative(loop, &i->pause, CLOCK_MONOTONIC,
-					       0, 0, on_pause_elapsed, i);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(i->pause, SD_EVENT_OFF);
+	r = timer_new(loop, CLOCK_BOOTTIME, on_idle_timer, i, &i->timer);
+	if (r == 0)
+		r = timer_new(loop, CLOCK_MONOTONIC, on_pause_elapsed, i,
+			      &i->pause);
 	if (r < 0) {
 		idle_free(i);
 		return err_sys(e, -r, "watch for input");

@@ -9,6 +9,7 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/timer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -45,12 +46,6 @@ static void finish_key_eviction(struct key_eviction *l, struct vp *v,
 	v->is_evicting = false;
 	key_eviction_free(l);
 	vp_notify_waiters(v, e);
-}
-
-static void schedule_eviction_retry(struct key_eviction *l, uint64_t usec)
-{
-	sd_event_source_set_time_relative(l->timer, usec);
-	sd_event_source_set_enabled(l->timer, SD_EVENT_ONESHOT);
 }
 
 /* A lock: the key is gone; without its slot the device cannot bring it back. */
@@ -101,7 +96,7 @@ static void retry_key_eviction(struct key_eviction *l, struct vp *v,
 	bool late = clock_mono_ns() - l->begin_ns > PATIENCE_NS;
 
 	if (!late) {
-		schedule_eviction_retry(l, l->pause_usec);
+		timer_start(l->timer, l->pause_usec);
 		if (l->pause_usec < LONGEST_USEC)
 			l->pause_usec *= 2;
 		return;
@@ -121,7 +116,7 @@ static void retry_key_eviction(struct key_eviction *l, struct vp *v,
 		vp_notify_waiters(v, NULL);
 	}
 	l->is_reported = true;
-	schedule_eviction_retry(l, AGAIN_USEC);
+	timer_start(l->timer, AGAIN_USEC);
 }
 
 static int on_eviction_timer(sd_event_source *s, uint64_t usec, void *arg)
@@ -188,9 +183,10 @@ void key_eviction_start(struct host *h, struct vp *v)
 	if (v->state == VP_STATE_WIPING)
 		r = record_wipe_facts(h, v, &e);
 	if (r == 0) {
-		r = sd_event_add_time_relative(h->options.loop, &l->timer,
-					       CLOCK_MONOTONIC, 0, 1,
-					       on_eviction_timer, l);
+		r = timer_new(h->options.loop, CLOCK_MONOTONIC,
+			      on_eviction_timer, l, &l->timer);
+		if (r == 0)
+			r = sd_event_source_set_time_accuracy(l->timer, 1);
 		if (r < 0)
 			err_sys(&e, -r, "lock VP %s", v->name);
 	}

@@ -9,6 +9,7 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/timer.h"
 
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -205,8 +206,7 @@ void prestart_schedule(struct prestart *p)
 		return;
 	if (now + usec * 1000 < p->rest_ns)
 		usec = (p->rest_ns - now) / 1000 + 1;
-	sd_event_source_set_time_relative(p->timer, usec);
-	sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT);
+	timer_start(p->timer, usec);
 }
 
 int prestart_new(struct host *h, unsigned int limit, struct prestart **ret,
@@ -223,9 +223,10 @@ int prestart_new(struct host *h, unsigned int limit, struct prestart **ret,
 		return err_oom(e, "prepare starts");
 	p->host = h;
 	p->limit = limit;
-	r = sd_event_add_time_relative(h->options.loop, &p->timer,
-				       CLOCK_MONOTONIC, IDLE_USEC, 0,
-				       on_prestart_timer, p);
+	r = timer_new(h->options.loop, CLOCK_MONOTONIC, on_prestart_timer, p,
+		      &p->timer);
+	if (r == 0)
+		r = timer_start(p->timer, IDLE_USEC);
 	if (r >= 0)
 		r = sd_event_source_set_priority(p->timer,
 						 SD_EVENT_PRIORITY_IDLE);

@@ -19,6 +19,7 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/timer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -158,9 +159,7 @@ static int on_stop_timeout(sd_event_source *s, uint64_t usec, void *arg)
 		return 0;
 	}
 	/* Until it is gone: a process may hang in the kernel for a while. */
-	sd_event_source_set_time_relative(s, KILL_AGAIN_MS * 1000);
-	sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
-	return 0;
+	return timer_start(s, KILL_AGAIN_MS * 1000);
 }
 
 static int on_console_output(sd_event_source *s, int fd, uint32_t events,
@@ -202,21 +201,12 @@ static int watch_running_vp(struct host *h, struct vp *v, struct err *e)
 		r = sd_event_add_io(loop, &run->on_exit, run->pidfd, EPOLLIN,
 				    on_init_exit, h);
 	if (r >= 0)
-		r = sd_event_add_time_relative(loop, &run->on_timeout,
-					       CLOCK_MONOTONIC, 0, 0,
-					       on_stop_timeout, h);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(run->on_timeout, SD_EVENT_OFF);
+		r = timer_new(loop, CLOCK_MONOTONIC, on_stop_timeout, h,
+			      &run->on_timeout);
 	if (r >= 0 && run->console >= 0)
 		r = sd_event_add_io(loop, &run->on_console, run->console,
 				    EPOLLIN, on_console_output, h);
 	return r < 0 ? err_sys(e, -r, "watch VP %s", v->name) : 0;
-}
-
-static void arm_stop_timeout(struct vp_run *run, uint64_t ms)
-{
-	sd_event_source_set_time_relative(run->on_timeout, ms * 1000);
-	sd_event_source_set_enabled(run->on_timeout, SD_EVENT_ONESHOT);
 }
 
 /* It waits for signals in rt_sigtimedwait(2), as busybox's init does. */
@@ -268,13 +258,13 @@ void running_stop_vp(struct host *h, struct vp *v, bool force,
 	    is_signal_handled(run->pid, v->conf.stop_signal) &&
 	    syscall(SYS_pidfd_send_signal, run->pidfd, v->conf.stop_signal,
 		    NULL, 0) == 0) {
-		arm_stop_timeout(run, h->options.stop_ms);
+		timer_start(run->on_timeout, h->options.stop_ms * 1000);
 		return;
 	}
 	/* At once nothing of it runs any more; then it goes. */
 	cgroup_freeze(run->cgroup, FREEZE_MS);
 	kill_all_processes(run);
-	arm_stop_timeout(run, KILL_AGAIN_MS);
+	timer_start(run->on_timeout, KILL_AGAIN_MS * 1000);
 }
 
 /* ---- the start */
