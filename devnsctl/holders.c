@@ -4,6 +4,7 @@
 #include "devnsctl/devnsctl.h"
 #include "lib/auto.h"
 #include "lib/err.h"
+#include "lib/process_comm.h"
 #include "lib/table.h"
 
 #include <fcntl.h>
@@ -63,15 +64,6 @@ static void scan_link_folder(struct holder_search *s, int proc,
 			count_endpoint_use(s, &st, mapping);
 }
 
-static void read_process_comm(int proc, char *ret, size_t size)
-{
-	auto_close int fd = openat(proc, "comm", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
-
-	ret[n > 0 ? n : 0] = '\0';
-	ret[strcspn(ret, "\n")] = '\0';
-}
-
 static void scan_process_holder(struct holder_search *s, const char *pid)
 {
 	char path[64], comm[64];
@@ -86,7 +78,7 @@ static void scan_process_holder(struct holder_search *s, const char *pid)
 	memset(s->mappings, 0, s->n * sizeof(*s->mappings));
 	scan_link_folder(s, proc, "fd", false);
 	scan_link_folder(s, proc, "map_files", true);
-	read_process_comm(proc, comm, sizeof(comm));
+	process_comm_read(proc, comm, sizeof(comm));
 	for (size_t i = 0; i < s->n; i++)
 		if (s->handles[i] || s->mappings[i])
 			json_array_append_new(

@@ -25,6 +25,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/log.c %D%/log.h \
 	%D%/opt.c %D%/opt.h \
 	%D%/pagination.c %D%/pagination.h \
+	%D%/process_comm.c %D%/process_comm.h \
 	%D%/reason.c %D%/reason.h \
 	%D%/table.c %D%/table.h \
 	%D%/timer.c %D%/timer.h \

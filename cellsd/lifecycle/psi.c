@@ -9,6 +9,7 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/process_comm.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -92,15 +93,6 @@ static struct oom_victim choose_oom_victim(const struct host *h)
 	return c;
 }
 
-static void read_process_comm(int proc, char comm[16])
-{
-	auto_close int fd = openat(proc, "comm", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, comm, 15);
-
-	comm[n > 0 ? n : 0] = '\0';
-	comm[strcspn(comm, "\n")] = '\0';
-}
-
 /*
  * Safe because the process behind the pidfd is the one that the folder in /proc
  * means, and that one is in the cgroup: see add_kill_victim() in
@@ -118,7 +110,7 @@ static void kill_oom_victim(const struct host *h, const struct oom_victim *c)
 	if (proc < 0 || fd < 0 ||
 	    cgroup_contains_process(c->from->run->cgroup_name, proc) <= 0)
 		return;
-	read_process_comm(proc, ev.comm);
+	process_comm_read(proc, ev.comm, sizeof(ev.comm));
 	if (syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) < 0)
 		return;
 	log_warning("memory is short: ended %s (%d) of VP %s", ev.comm,
