@@ -3,6 +3,7 @@
 
 #include "lib/auto.h"
 #include "lib/clock.h"
+#include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "policyd/bus/device_client.h"
@@ -24,11 +25,13 @@
 struct reconcile {
 	struct policyd *p;
 	bool is_busy, again;
+	bool needs_sync;   /* what cellsd has is asked for before all else */
 	bool is_current;   /* what is in force was applied since it came */
 	uint64_t retry_ns; /* mono; 0: nothing to try again */
 	char cause[CAUSE_SIZE], sent_cause[CAUSE_SIZE];
 	uint64_t sent_ns; /* mono, of Apply */
 	struct desired_state *sent;
+	char layer[ENCODING_DIGEST_SIZE]; /* on its way to cellsd */
 };
 
 static void start_device_sync(struct reconcile *d);
@@ -41,6 +44,7 @@ static void handle_call_failure(struct reconcile *d, const struct err *why)
 	d->is_busy = false;
 	if (cellsd_state_is_present(d->p->cellsd)) {
 		log_warning("cellsd: %s", why->text);
+		d->needs_sync = true;
 		d->retry_ns = clock_mono_ns() + RETRY_NS;
 	}
 }
@@ -77,6 +81,8 @@ static void on_list_answer(void *arg, const struct device_answer *a)
 		handle_call_failure(d, &a->why);
 		return;
 	}
+	d->needs_sync = false;
+	d->p->missed_signal = false;
 	if (a->result == DEVICE_DONE)
 		r = device_events_handle_list(d->p, a->vps, a->n_vps, &e);
 	if (r < 0) {
@@ -122,8 +128,7 @@ static void start_device_sync(struct reconcile *d)
 	const struct device_call call =
 		describe_call(d, "ask for the inventory", on_inventory_answer);
 
-	d->p->missed_signal = false;
-	d->is_busy = true;
+	d->is_busy = d->needs_sync = true;
 	d->retry_ns = 0;
 	handle_send_result(d, call.what,
 			   device_client_get_inventory(d->p->device, &call));
@@ -208,10 +213,12 @@ static void on_layer_answer(void *arg, const struct device_answer *a)
 {
 	struct reconcile *d = arg;
 
-	if (a->result != DEVICE_DONE)
+	if (a->result != DEVICE_DONE) {
 		handle_push_failure(d, a);
-	else
-		continue_push(d);
+		return;
+	}
+	cellsd_state_add_layer(d->p->cellsd, d->layer);
+	continue_push(d);
 }
 
 /* 1: one was sent, and on_layer_answer() goes on; 0: cellsd has all of them. */
@@ -235,7 +242,7 @@ static int send_next_layer(struct reconcile *d, struct err *e)
 					      &call);
 	if (r < 0)
 		return err_sys(e, -r, "apply");
-	cellsd_state_add_layer(d->p->cellsd, l->digest);
+	snprintf(d->layer, sizeof(d->layer), "%s", l->digest);
 	return 1;
 }
 
@@ -282,8 +289,11 @@ static void push_state(struct reconcile *d)
 		d->again = true;
 		return;
 	}
+	if (d->needs_sync)
+		return; /* reconcile_retry() begins it, and a push ends it */
 	d->again = false;
-	d->retry_ns = 0;
+	if (!p->missed_signal)
+		d->retry_ns = 0;
 	if (store_get_int(p->store, STORE_RESETTING, 0, &resetting, &e) < 0) {
 		schedule_reevaluation(d, &e);
 		return;
