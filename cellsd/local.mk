@@ -51,10 +51,12 @@ noinst_LIBRARIES += %D%/libcellsd.a
 	%D%/device/source_plan.c %D%/device/source_plan.h \
 	%D%/device/udev_class.c %D%/device/udev_class.h \
 	%D%/lifecycle/daemon.c %D%/lifecycle/daemon.h \
+	%D%/lifecycle/device_state.h \
 	%D%/lifecycle/disk_headroom.c %D%/lifecycle/disk_headroom.h \
 	%D%/lifecycle/erase.c %D%/lifecycle/erase.h \
 	%D%/lifecycle/foreground.c %D%/lifecycle/foreground.h \
 	%D%/lifecycle/host.h \
+	%D%/lifecycle/host_callbacks.h %D%/lifecycle/host_options.h \
 	%D%/lifecycle/hotplug.c %D%/lifecycle/hotplug.h \
 	%D%/lifecycle/idle.c %D%/lifecycle/idle.h \
 	%D%/lifecycle/launch.c %D%/lifecycle/launch.h \

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "cellsd/lifecycle/host.h"
+#include "cellsd/lifecycle/host_options.h"
 
 struct err;
 struct profile;

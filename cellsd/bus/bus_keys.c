@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/bus/bus_keys.h"
 
-#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/operations.h"
 #include "cellsd/storage/vp_data.h"
 #include "cellsd/storage/vp_secrets.h"
@@ -62,7 +61,7 @@ static int read_memfd_secret(int fd, const char *vp, struct secure_memory **ret,
 }
 
 /* Nothing in it: policyd vouches, and the device slot opens. */
-int bus_keys_unlock(struct host *h, struct vp *v, sd_bus_message *m,
+int bus_keys_unlock(struct operations *o, struct vp *v, sd_bus_message *m,
 		    enum vp_keys_source by, struct err *e)
 {
 	AUTO(secure_memory_freep) struct secure_memory *secret = NULL;
@@ -72,13 +71,13 @@ int bus_keys_unlock(struct host *h, struct vp *v, sd_bus_message *m,
 		return err_sys(e, -r, "read Unlock");
 	r = read_memfd_secret(fd, v->name, &secret, e);
 	if (r == 0)
-		r = operations_unlock_vp(h, v,
+		r = operations_unlock_vp(o, v,
 					 secret->len == 0 ? VP_KEYS_DEVICE : by,
 					 secret, e);
 	return r < 0 ? r : reply_success(m, e);
 }
 
-int bus_keys_set_passcode(struct host *h, struct vp *v, sd_bus_message *m,
+int bus_keys_set_passcode(struct operations *o, struct vp *v, sd_bus_message *m,
 			  struct err *e)
 {
 	AUTO(secure_memory_freep)
@@ -92,12 +91,12 @@ int bus_keys_set_passcode(struct host *h, struct vp *v, sd_bus_message *m,
 	if (r == 0)
 		r = read_memfd_secret(fresh_fd, v->name, &fresh, e);
 	if (r == 0)
-		r = operations_set_passcode(h, v, old, fresh, e);
+		r = operations_set_passcode(o, v, old, fresh, e);
 	return r < 0 ? r : reply_success(m, e);
 }
 
 /* Their pages are the caller's: nothing is copied here. */
-int bus_keys_put_secrets(struct host *h, struct vp *v, sd_bus_message *m,
+int bus_keys_put_secrets(struct operations *o, struct vp *v, sd_bus_message *m,
 			 struct err *e)
 {
 	void *data = MAP_FAILED;
@@ -115,18 +114,18 @@ int bus_keys_put_secrets(struct host *h, struct vp *v, sd_bus_message *m,
 			return err_sys(e, errno, "read the secrets of VP %s",
 				       v->name);
 	}
-	r = operations_put_secrets(h, v, len > 0 ? data : "", len, e);
+	r = operations_put_secrets(o, v, len > 0 ? data : "", len, e);
 	if (len > 0)
 		munmap(data, len);
 	return r < 0 ? r : reply_success(m, e);
 }
 
-int bus_keys_reply_locked(struct host *h, struct vp *v, sd_bus_message *call)
+int bus_keys_reply_locked(struct vp_data *d, struct vp *v, sd_bus_message *call)
 {
 	auto_free char *box = NULL;
 	struct vp_data_info info;
 
-	vp_data_get_info(h->vpdata, v, &info);
+	vp_data_get_info(d, v, &info);
 	box = encoding_to_base64(
 		info.box, info.has[KEYSLOT_RECOVERY] ? sizeof(info.box) : 0);
 	if (!box)

@@ -8,19 +8,22 @@
 #include "cellsd/storage/vp_keys.h"
 
 struct err;
-struct host;
+struct operations;
+struct vp;
+struct vp_data;
 
 /* Each reads the rest of the call's arguments, which are sealed memfds, and
  * answers; returns 1 or a negative errno. */
-int bus_keys_unlock(struct host *h, struct vp *v, sd_bus_message *m,
+int bus_keys_unlock(struct operations *o, struct vp *v, sd_bus_message *m,
 		    enum vp_keys_source by, struct err *e);
-int bus_keys_set_passcode(struct host *h, struct vp *v, sd_bus_message *m,
+int bus_keys_set_passcode(struct operations *o, struct vp *v, sd_bus_message *m,
 			  struct err *e);
-int bus_keys_put_secrets(struct host *h, struct vp *v, sd_bus_message *m,
+int bus_keys_put_secrets(struct operations *o, struct vp *v, sd_bus_message *m,
 			 struct err *e);
 
 /* Answers Lock, with the recovery slot: by it the organisation can give the
  * key back. Returns a negative errno when that did not work. */
-int bus_keys_reply_locked(struct host *h, struct vp *v, sd_bus_message *call);
+int bus_keys_reply_locked(struct vp_data *d, struct vp *v,
+			  sd_bus_message *call);
 
 #endif

@@ -2,10 +2,11 @@
 #include "cellsd/bus/bus_query.h"
 
 #include "cellsd/container/cgroup.h"
-#include "cellsd/lifecycle/host.h"
+#include "cellsd/lifecycle/device_state.h"
 #include "cellsd/lifecycle/unsupported.h"
 #include "cellsd/lifecycle/unsupported_vp.h"
 #include "cellsd/storage/vp_data.h"
+#include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 
@@ -19,20 +20,20 @@ static int send_query_reply(sd_bus_message *reply, int r, struct err *e)
 	return r < 0 ? err_sys(e, -r, "answer") : 1;
 }
 
-static int append_class_nodes(sd_bus_message *reply, const struct host *h,
-			      uint32_t c)
+static int append_class_nodes(sd_bus_message *reply,
+			      const struct device_state *d, uint32_t c)
 {
 	int r;
 
-	if (!(h->present >> c & 1))
+	if (!(d->present >> c & 1))
 		return 0;
 	r = sd_bus_message_open_container(reply, 'r', "uas");
 	if (r >= 0)
 		r = sd_bus_message_append(reply, "u", c);
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "s");
-	for (size_t i = 0; r >= 0 && i < h->n_nodes; i++) {
-		const struct backend_node *n = &h->nodes[i];
+	for (size_t i = 0; r >= 0 && i < d->n_nodes; i++) {
+		const struct backend_node *n = &d->nodes[i];
 		char text[32];
 
 		if (!(n->classes >> c & 1) || n->way == BACKEND_SHUT ||
@@ -46,28 +47,30 @@ static int append_class_nodes(sd_bus_message *reply, const struct host *h,
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-int bus_query_inventory(struct host *h, sd_bus_message *m, struct err *e)
+int bus_query_inventory(const struct device_state *d, sd_bus_message *m,
+			struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	int r = sd_bus_message_new_method_return(m, &reply);
 
 	if (r >= 0)
-		r = sd_bus_message_append(reply, "ss", h->backend_type->name,
-					  h->backend_type->level);
+		r = sd_bus_message_append(reply, "ss", d->type->name,
+					  d->type->level);
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "(uas)");
 	for (uint32_t c = 0; r >= 0 && c < CELLS_CLASS_COUNT; c++)
-		r = append_class_nodes(reply, h, c);
+		r = append_class_nodes(reply, d, c);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	return send_query_reply(reply, r, e);
 }
 
-int bus_query_status(struct host *h, sd_bus_message *m, struct err *e)
+int bus_query_status(const struct unsupported_facts *f, sd_bus_message *m,
+		     struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	const struct unsupported *rows[UNSUPPORTED_MAX];
-	size_t n = unsupported_list_features(h, rows);
+	size_t n = unsupported_list_features(f, rows);
 	int r = sd_bus_message_new_method_return(m, &reply);
 
 	if (r >= 0)
@@ -80,11 +83,11 @@ int bus_query_status(struct host *h, sd_bus_message *m, struct err *e)
 	return send_query_reply(reply, r, e);
 }
 
-static int append_not_enforced(sd_bus_message *reply, struct host *h,
-			       const struct vp *v)
+static int append_not_enforced(sd_bus_message *reply, const struct vp *v,
+			       const struct vp_data_info *data)
 {
 	const char *names[UNSUPPORTED_VP_MAX];
-	size_t n = unsupported_vp_list_features(h, v, names);
+	size_t n = unsupported_vp_list_features(v, data, names);
 	int r = sd_bus_message_open_container(reply, 'e', "sv");
 
 	if (r >= 0)
@@ -120,7 +123,7 @@ static int append_data_state(sd_bus_message *reply,
 		"key-in-kernel", "b", (int)data->open, "slots", "s", slots);
 }
 
-static int append_vp_entry(sd_bus_message *reply, struct host *h,
+static int append_vp_entry(sd_bus_message *reply, struct vp_data *vp_data,
 			   const struct vp *v)
 {
 	struct vp_data_info data;
@@ -128,7 +131,7 @@ static int append_vp_entry(sd_bus_message *reply, struct host *h,
 	char address[16] = "";
 	int r = sd_bus_message_open_container(reply, 'r', "sa{sv}");
 
-	vp_data_get_info(h->vpdata, v, &data);
+	vp_data_get_info(vp_data, v, &data);
 	if (run && run->address)
 		snprintf(address, sizeof(address), "%u.%u.%u.%u",
 			 run->address >> 24, run->address >> 16 & 255,
@@ -160,27 +163,26 @@ static int append_vp_entry(sd_bus_message *reply, struct host *h,
 	if (r >= 0)
 		r = append_data_state(reply, &data);
 	if (r >= 0)
-		r = append_not_enforced(reply, h, v);
+		r = append_not_enforced(reply, v, &data);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-int bus_query_list_vps(struct host *h, sd_bus_message *m, struct err *e)
+int bus_query_list_vps(const struct vp_table *vps, struct vp_data *data,
+		       sd_bus_message *m, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	const struct vp_table *vp_table = h->vp_table;
 	int r = sd_bus_message_new_method_return(m, &reply);
 
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "(sa{sv})");
-	for (unsigned int i = 0; r >= 0 && i < vp_table->n; i++)
-		if (vp_table->vp[i]->state != VP_STATE_ABSENT)
-			r = append_vp_entry(reply, h, vp_table->vp[i]);
+	for (unsigned int i = 0; r >= 0 && i < vps->n; i++)
+		if (vps->vp[i]->state != VP_STATE_ABSENT)
+			r = append_vp_entry(reply, data, vps->vp[i]);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	if (r >= 0)
-		r = sd_bus_message_append(reply, "t",
-					  vp_table->front_generation);
+		r = sd_bus_message_append(reply, "t", vps->front_generation);
 	return send_query_reply(reply, r, e);
 }

@@ -10,8 +10,11 @@
 #include "cellsd/lifecycle/daemon.h"
 #include "cellsd/lifecycle/erase.h"
 #include "cellsd/lifecycle/foreground.h"
+#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/operations.h"
 #include "cellsd/lifecycle/running.h"
+#include "cellsd/lifecycle/unsupported.h"
+#include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
 #include "lib/bus.h"
 #include "lib/clock.h"
@@ -96,11 +99,11 @@ static int send_empty_reply(struct pending_call *a)
 
 static int send_lock_reply(struct pending_call *a)
 {
-	struct vp *v = vp_table_find_vp(a->d->host->vp_table, a->vp);
+	struct vp *v = vp_table_find_vp(a->d->host->vps, a->vp);
 	struct err e;
 
 	if (v)
-		return bus_keys_reply_locked(a->d->host, v, a->call);
+		return bus_keys_reply_locked(a->d->host->vp_data, v, a->call);
 	err_reason(&e, REASON_NO_SUCH_VP, "VP %s is gone", a->vp);
 	return bus_reply_err(a->call, &e);
 }
@@ -119,7 +122,7 @@ static int send_erase_result(sd_bus_message *m,
 static int send_erase_reply(struct pending_call *a)
 {
 	struct vp_table_command *command =
-		vp_table_find_command(a->d->host->vp_table, a->command);
+		vp_table_find_command(a->d->host->vps, a->command);
 	struct err e;
 
 	if (command)
@@ -134,13 +137,14 @@ static int handle_apply(struct bus_service *d, sd_bus_message *m, struct err *e)
 {
 	AUTO(vp_table_desired_fini) struct vp_table_desired desired = { 0 };
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	const struct host_revoked *cut = &d->host->revoked;
+	const struct host_revoked *cut = &d->host->operations.revoked;
 	uint64_t arrival = clock_mono_ns(), ns = 0;
 	const char *cause;
 	int r = desired_state_read(m, &desired, &cause, e);
 
 	if (r == 0)
-		r = operations_apply(d->host, &desired, cause, arrival, &ns, e);
+		r = operations_apply(&d->host->operations, &desired, cause,
+				     arrival, &ns, e);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_new_method_return(m, &reply);
@@ -157,7 +161,7 @@ static int handle_apply(struct bus_service *d, sd_bus_message *m, struct err *e)
 		r = sd_bus_message_append(reply, "t", ns);
 	if (r >= 0)
 		r = sd_bus_send(NULL, reply, NULL);
-	operations_auto_start(d->host);
+	operations_auto_start(&d->host->operations);
 	return finish_reply(r, e);
 }
 
@@ -173,7 +177,7 @@ static int handle_add_layer(struct bus_service *d, sd_bus_message *m,
 	if (r < 0)
 		return r;
 	r = sd_bus_reply_method_return(m, "");
-	operations_auto_start(d->host);
+	operations_auto_start(&d->host->operations);
 	return finish_reply(r, e);
 }
 
@@ -205,7 +209,7 @@ static int handle_drop_layer(struct bus_service *d, sd_bus_message *m,
 
 	if (r < 0)
 		return err_sys(e, -r, "read DropLayer");
-	r = operations_drop_layer(d->host, digest, e);
+	r = operations_drop_layer(&d->host->operations, digest, e);
 	return r < 0 ? r : finish_reply(sd_bus_reply_method_return(m, ""), e);
 }
 
@@ -218,7 +222,7 @@ static int read_vp_argument(struct bus_service *d, sd_bus_message *m,
 
 	if (r < 0)
 		return err_sys(e, -r, "read the call");
-	return vp_table_require_vp(d->host->vp_table, name, ret, e);
+	return vp_table_require_vp(d->host->vps, name, ret, e);
 }
 
 static int handle_start_vp(struct bus_service *d, sd_bus_message *m,
@@ -228,7 +232,7 @@ static int handle_start_vp(struct bus_service *d, sd_bus_message *m,
 	int r = read_vp_argument(d, m, &v, e);
 
 	if (r == 0)
-		r = running_start_vp(d->host, v, "command", e);
+		r = running_start_vp(&d->host->running, v, "command", e);
 	return r < 0 ? r : finish_reply(sd_bus_reply_method_return(m, ""), e);
 }
 
@@ -244,7 +248,8 @@ static int handle_stop_vp(struct bus_service *d, sd_bus_message *m,
 	a = pending_call_new(d, m, v->name, send_empty_reply, e);
 	if (!a)
 		return -ENOMEM;
-	r = operations_stop_vp(d->host, v, on_operation_done, a, e);
+	r = operations_stop_vp(&d->host->operations, v, on_operation_done, a,
+			       e);
 	if (r == 0)
 		a = NULL;
 	return r < 0 ? r : 1;
@@ -262,7 +267,8 @@ static int handle_lock_vp(struct bus_service *d, sd_bus_message *m,
 	a = pending_call_new(d, m, v->name, send_lock_reply, e);
 	if (!a)
 		return -ENOMEM;
-	r = operations_lock_vp(d->host, v, on_operation_done, a, e);
+	r = operations_lock_vp(&d->host->operations, v, on_operation_done, a,
+			       e);
 	if (r == 0)
 		a = NULL;
 	return r < 0 ? r : 1;
@@ -274,7 +280,9 @@ static int handle_unlock_vp(struct bus_service *d, sd_bus_message *m,
 	struct vp *v;
 	int r = read_vp_argument(d, m, &v, e);
 
-	return r < 0 ? r : bus_keys_unlock(d->host, v, m, VP_KEYS_PASSCODE, e);
+	return r < 0 ? r
+		     : bus_keys_unlock(&d->host->operations, v, m,
+				       VP_KEYS_PASSCODE, e);
 }
 
 static int handle_unlock_by_key(struct bus_service *d, sd_bus_message *m,
@@ -283,7 +291,9 @@ static int handle_unlock_by_key(struct bus_service *d, sd_bus_message *m,
 	struct vp *v;
 	int r = read_vp_argument(d, m, &v, e);
 
-	return r < 0 ? r : bus_keys_unlock(d->host, v, m, VP_KEYS_KEY, e);
+	return r < 0 ? r
+		     : bus_keys_unlock(&d->host->operations, v, m, VP_KEYS_KEY,
+				       e);
 }
 
 static int handle_set_passcode(struct bus_service *d, sd_bus_message *m,
@@ -292,7 +302,7 @@ static int handle_set_passcode(struct bus_service *d, sd_bus_message *m,
 	struct vp *v;
 	int r = read_vp_argument(d, m, &v, e);
 
-	return r < 0 ? r : bus_keys_set_passcode(d->host, v, m, e);
+	return r < 0 ? r : bus_keys_set_passcode(&d->host->operations, v, m, e);
 }
 
 static int handle_put_secrets(struct bus_service *d, sd_bus_message *m,
@@ -301,7 +311,7 @@ static int handle_put_secrets(struct bus_service *d, sd_bus_message *m,
 	struct vp *v;
 	int r = read_vp_argument(d, m, &v, e);
 
-	return r < 0 ? r : bus_keys_put_secrets(d->host, v, m, e);
+	return r < 0 ? r : bus_keys_put_secrets(&d->host->operations, v, m, e);
 }
 
 static bool is_valid_command_id(const char *s)
@@ -327,21 +337,21 @@ static int start_vp_erase(struct bus_service *d, sd_bus_message *m, bool remove,
 		return err_sys(e, -r, "read the call");
 	if (!is_valid_command_id(id))
 		return err_set(e, EINVAL, "job id '%.40s' is not valid", id);
-	command = vp_table_find_command(d->host->vp_table, id);
+	command = vp_table_find_command(d->host->vps, id);
 	if (command && strcmp(command->vp, name) != 0)
 		return err_reason(e, REASON_REPLAY, "job %s is of VP %s", id,
 				  command->vp);
 	if (command && command->done)
 		return finish_reply(send_erase_result(m, command), e);
-	r = vp_table_require_vp(d->host->vp_table, name, &v, e);
+	r = vp_table_require_vp(d->host->vps, name, &v, e);
 	if (r < 0)
 		return r;
 	a = pending_call_new(d, m, name, send_erase_reply, e);
 	if (!a)
 		return -ENOMEM;
 	snprintf(a->command, sizeof(a->command), "%s", id);
-	r = operations_erase_vp(d->host, v, id, remove, on_operation_done, a,
-				e);
+	r = operations_erase_vp(&d->host->operations, v, id, remove,
+				on_operation_done, a, e);
 	if (r == 0)
 		a = NULL;
 	return r < 0 ? r : 1;
@@ -367,26 +377,29 @@ static int handle_forget_command(struct bus_service *d, sd_bus_message *m,
 
 	if (r < 0)
 		return err_sys(e, -r, "read Forget");
-	r = vp_table_forget_command(d->host->vp_table, id, e);
+	r = vp_table_forget_command(d->host->vps, id, e);
 	return r < 0 ? r : finish_reply(sd_bus_reply_method_return(m, ""), e);
 }
 
 static int handle_list_vps(struct bus_service *d, sd_bus_message *m,
 			   struct err *e)
 {
-	return bus_query_list_vps(d->host, m, e);
+	return bus_query_list_vps(d->host->vps, d->host->vp_data, m, e);
 }
 
 static int handle_inventory(struct bus_service *d, sd_bus_message *m,
 			    struct err *e)
 {
-	return bus_query_inventory(d->host, m, e);
+	return bus_query_inventory(&d->host->device, m, e);
 }
 
 static int handle_status(struct bus_service *d, sd_bus_message *m,
 			 struct err *e)
 {
-	return bus_query_status(d->host, m, e);
+	struct unsupported_facts f;
+
+	daemon_get_unsupported_facts(d->host, &f);
+	return bus_query_status(&f, m, e);
 }
 
 static int handle_switch(struct bus_service *d, sd_bus_message *m,
@@ -400,10 +413,10 @@ static int handle_switch(struct bus_service *d, sd_bus_message *m,
 
 	if (r < 0)
 		return err_sys(e, -r, "read Switch");
-	r = *name ? vp_table_require_vp(d->host->vp_table, name, &v, e) : 0;
+	r = *name ? vp_table_require_vp(d->host->vps, name, &v, e) : 0;
 	if (r == 0)
-		r = foreground_switch(d->host, v, policy ? "command" : "user",
-				      &ns, e);
+		r = foreground_switch(&d->host->foreground, v,
+				      policy ? "command" : "user", &ns, e);
 	return r < 0 ? r
 		     : finish_reply(sd_bus_reply_method_return(m, "t", ns), e);
 }
@@ -411,13 +424,13 @@ static int handle_switch(struct bus_service *d, sd_bus_message *m,
 static int switch_to_neighbour(struct bus_service *d, sd_bus_message *m, int by,
 			       struct err *e)
 {
-	struct vp *v = foreground_find_neighbour(d->host, by);
+	struct vp *v = foreground_find_neighbour(&d->host->foreground, by);
 	uint64_t ns;
 	int r;
 
 	if (!v)
 		return err_reason(e, REASON_VP_STATE, "no other VP runs");
-	r = foreground_switch(d->host, v, "user", &ns, e);
+	r = foreground_switch(&d->host->foreground, v, "user", &ns, e);
 	return r < 0 ? r
 		     : finish_reply(sd_bus_reply_method_return(m, "s", v->name),
 				    e);
@@ -586,10 +599,11 @@ int bus_service_open(const struct host_options *o, struct bus_service **ret,
 	bus_signal_get_callbacks(d->signals, &watch);
 	r = daemon_open(o, &watch, &d->host, e);
 	if (r == 0)
-		r = exec_session_list_new(d->host, &d->sessions, e);
+		r = exec_session_list_new(d->host->confinement, d->host->vps,
+					  o->loop, &d->sessions, e);
 	if (r < 0)
 		return r;
-	bus_signal_set_host(d->signals, d->host);
+	bus_signal_set_vps(d->signals, d->host->vps, d->host->vp_data);
 	r = sd_bus_attach_event(d->bus, o->loop, SD_EVENT_PRIORITY_NORMAL);
 	if (r >= 0)
 		r = sd_bus_add_object_vtable(d->bus, NULL, BUS_DEVICE_PATH,

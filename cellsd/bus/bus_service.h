@@ -7,10 +7,9 @@
 #ifndef CELLSD_BUS_BUS_SERVICE_H
 #define CELLSD_BUS_BUS_SERVICE_H
 
-#include "cellsd/lifecycle/host.h"
-
 struct bus_service;
 struct err;
+struct host_options;
 
 /* Opens the daemon (daemon.h) and offers it on the bus. */
 int bus_service_open(const struct host_options *o, struct bus_service **ret,

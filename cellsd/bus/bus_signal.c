@@ -2,8 +2,10 @@
 #include "cellsd/bus/bus_signal.h"
 
 #include "cellsd/bus/signal_queue.h"
-#include "cellsd/lifecycle/host.h"
+#include "cellsd/lifecycle/host_callbacks.h"
 #include "cellsd/lifecycle/unsupported_vp.h"
+#include "cellsd/storage/vp_data.h"
+#include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
 #include "lib/bus.h"
 #include "lib/class.h"
@@ -17,7 +19,8 @@
 struct bus_signal {
 	sd_bus *bus;
 	struct signal_queue *queue;
-	struct host *host; /* NULL while it is being opened */
+	const struct vp_table *vps; /* NULL while they are being opened */
+	struct vp_data *vp_data;
 };
 
 /* What the audit must hear waits for it; of states policyd asks by itself. */
@@ -63,13 +66,16 @@ static void on_foreground_switched(void *arg, const char *from, const char *to,
 static int append_unsupported(struct bus_signal *s, sd_bus_message *m,
 			      const char *vp)
 {
-	const struct vp *v =
-		s->host ? vp_table_find_vp(s->host->vp_table, vp) : NULL;
+	const struct vp *v = s->vps ? vp_table_find_vp(s->vps, vp) : NULL;
 	const char *names[UNSUPPORTED_VP_MAX];
-	size_t n = v && v->run ? unsupported_vp_list_features(s->host, v, names)
-			       : 0;
+	struct vp_data_info data;
+	size_t n = 0;
 	int r = sd_bus_message_open_container(m, 'a', "s");
 
+	if (v && v->run) {
+		vp_data_get_info(s->vp_data, v, &data);
+		n = unsupported_vp_list_features(v, &data, names);
+	}
 	for (size_t i = 0; r >= 0 && i < n; i++)
 		r = sd_bus_message_append(m, "s", names[i]);
 	return r < 0 ? r : sd_bus_message_close_container(m);
@@ -158,9 +164,11 @@ void bus_signal_get_callbacks(struct bus_signal *s, struct host_callbacks *ret)
 					s };
 }
 
-void bus_signal_set_host(struct bus_signal *s, struct host *h)
+void bus_signal_set_vps(struct bus_signal *s, const struct vp_table *vps,
+			struct vp_data *data)
 {
-	s->host = h;
+	s->vps = vps;
+	s->vp_data = data;
 }
 
 int bus_signal_new(sd_bus *bus, struct bus_signal **ret, struct err *e)

@@ -10,8 +10,9 @@
 
 struct bus_signal;
 struct err;
-struct host;
 struct host_callbacks;
+struct vp_data;
+struct vp_table;
 
 /* The bus outlives it. */
 int bus_signal_new(sd_bus *bus, struct bus_signal **ret, struct err *e);
@@ -19,8 +20,9 @@ void bus_signal_free(struct bus_signal *s);
 
 /* What lifecycle/ calls to report events. */
 void bus_signal_get_callbacks(struct bus_signal *s, struct host_callbacks *ret);
-/* The host that calls, once it is open: what it lacks is read from it. */
-void bus_signal_set_host(struct bus_signal *s, struct host *h);
+/* The VPs, once they are open: what they lack is read from them. */
+void bus_signal_set_vps(struct bus_signal *s, const struct vp_table *vps,
+			struct vp_data *data);
 
 static inline void bus_signal_freep(struct bus_signal **s)
 {

@@ -3,8 +3,8 @@
 
 #include "cellsd/container/exec.h"
 #include "cellsd/container/selinux.h"
-#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/running.h"
+#include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 
@@ -32,19 +32,24 @@ struct exec_session {
 };
 
 struct exec_session_list {
-	struct host *host;
+	const struct confinement *confinement;
+	const struct vp_table *vps;
+	sd_event *loop;
 	struct exec_session *first;
 	unsigned int n;
 };
 
-int exec_session_list_new(struct host *h, struct exec_session_list **ret,
-			  struct err *e)
+int exec_session_list_new(const struct confinement *c,
+			  const struct vp_table *vps, sd_event *loop,
+			  struct exec_session_list **ret, struct err *e)
 {
 	struct exec_session_list *g = calloc(1, sizeof(*g));
 
 	if (!g)
 		return err_oom(e, "list the sessions");
-	g->host = h;
+	g->confinement = c;
+	g->vps = vps;
+	g->loop = loop;
 	*ret = g;
 	return 0;
 }
@@ -177,7 +182,7 @@ int exec_session_run(struct exec_session_list *all, struct vp *v,
 		.init = v->run->pidfd,
 		.cgroup = v->run->cgroup,
 		.label = label,
-		.confinement = all->host->confinement,
+		.confinement = all->confinement,
 		/* As the VP was started; stricter at once. */
 		.no_new_privs = v->run->no_new_privs || v->conf.no_new_privs,
 	};
@@ -203,8 +208,8 @@ int exec_session_run(struct exec_session_list *all, struct vp *v,
 		r = exec_start(&plan, &g->pidfd, e);
 	if (r < 0)
 		return r;
-	r = sd_event_add_io(all->host->options.loop, &g->on_exit, g->pidfd,
-			    EPOLLIN, on_program_exit, g);
+	r = sd_event_add_io(all->loop, &g->on_exit, g->pidfd, EPOLLIN,
+			    on_program_exit, g);
 	if (r < 0)
 		return err_sys(e, -r, "watch a program");
 	g->call = sd_bus_message_ref(m);
@@ -216,7 +221,7 @@ int exec_session_run(struct exec_session_list *all, struct vp *v,
 static int on_console_caller_gone(sd_bus_track *track, void *arg)
 {
 	struct exec_session *g = arg;
-	struct vp *v = vp_table_find_vp(g->all->host->vp_table, g->vp);
+	struct vp *v = vp_table_find_vp(g->all->vps, g->vp);
 
 	for (struct exec_session *o = g->all->first; o; o = o->next)
 		if (o != g && o->track && !o->call && strcmp(o->vp, g->vp) == 0)

@@ -5,13 +5,16 @@
 
 #include <systemd/sd-bus.h>
 
+struct confinement;
 struct err;
 struct exec_session_list;
-struct host;
 struct vp;
+struct vp_table;
 
-int exec_session_list_new(struct host *h, struct exec_session_list **ret,
-			  struct err *e);
+/* Borrows all. */
+int exec_session_list_new(const struct confinement *c,
+			  const struct vp_table *vps, sd_event *loop,
+			  struct exec_session_list **ret, struct err *e);
 void exec_session_list_free(struct exec_session_list *g);
 
 /* The rest of Exec's arguments; answers when the program has ended. */

@@ -20,7 +20,9 @@
 #include "cellsd/lifecycle/prestart.h"
 #include "cellsd/lifecycle/psi.h"
 #include "cellsd/lifecycle/running.h"
+#include "cellsd/lifecycle/unsupported.h"
 #include "cellsd/storage/vp_data.h"
+#include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/io.h"
@@ -45,20 +47,20 @@ static void on_backend_event(void *arg, const struct backend_event *ev)
 	const char *name = "";
 
 	if (strcmp(ev->event, BACKEND_HOTKEY) == 0) {
-		h->has_combo = true;
-		h->combo = ev->count;
+		h->has_hotkey = true;
+		h->hotkey = ev->count;
 		return;
 	}
-	for (unsigned int i = 0; i < h->vp_table->n; i++)
-		if (ev->vp && h->vp_table->vp[i]->number == ev->vp)
-			name = h->vp_table->vp[i]->name;
+	for (unsigned int i = 0; i < h->vps->n; i++)
+		if (ev->vp && h->vps->vp[i]->number == ev->vp)
+			name = h->vps->vp[i]->name;
 	if (!ev->classes)
-		h->watch.event(h->watch.arg, ev->event, name, CELLS_CLASS_COUNT,
-			       ev, "");
+		h->callbacks.event(h->callbacks.arg, ev->event, name,
+				   CELLS_CLASS_COUNT, ev, "");
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++)
 		if (ev->classes >> c & 1)
-			h->watch.event(h->watch.arg, ev->event, name,
-				       (enum cells_class)c, ev, "");
+			h->callbacks.event(h->callbacks.arg, ev->event, name,
+					   (enum cells_class)c, ev, "");
 }
 
 static int on_backend_readable(sd_event_source *s, int fd, uint32_t events,
@@ -66,11 +68,11 @@ static int on_backend_readable(sd_event_source *s, int fd, uint32_t events,
 {
 	struct host *h = arg;
 
-	h->backend_type->drain(h->backend, on_backend_event, h);
+	h->device.type->drain(h->device.backend, on_backend_event, h);
 	/* Not while events are drained: a switch makes some of its own. */
-	if (h->has_combo)
-		foreground_handle_hotkey(h, h->combo);
-	h->has_combo = false;
+	if (h->has_hotkey)
+		foreground_handle_hotkey(&h->foreground, h->hotkey);
+	h->has_hotkey = false;
 	return timer_start(h->on_flush, FLUSH_MS * 1000);
 }
 
@@ -78,7 +80,7 @@ static int on_flush_timer(sd_event_source *s, uint64_t usec, void *arg)
 {
 	struct host *h = arg;
 
-	if (!h->backend_type->flush(h->backend, on_backend_event, h))
+	if (!h->device.type->flush(h->device.backend, on_backend_event, h))
 		return 0;
 	return timer_start(s, FLUSH_MS * 1000);
 }
@@ -108,7 +110,7 @@ static int open_vp_table(struct host *h, struct err *e)
 	r = io_mkdirs(h->options.state_dir, 0700, e);
 	if (r == 0)
 		r = read_boot_id(boot, e);
-	return r < 0 ? r : vp_table_open(path, boot, &h->vp_table, e);
+	return r < 0 ? r : vp_table_open(path, boot, &h->vps, e);
 }
 
 static int open_rootfs_stage(struct host *h, struct err *e)
@@ -141,11 +143,11 @@ static int open_device_backend(struct host *h, const struct backend_vp *vps,
 	for (size_t i = 0; r == -ENOENT && i < ARRAY_SIZE(backends); i++) {
 		if (!any && strcmp(name, backends[i]->name) != 0)
 			continue;
-		h->backend_type = backends[i];
-		r = backends[i]->make(vps, n, &h->backend, e);
+		h->device.type = backends[i];
+		r = backends[i]->make(vps, n, &h->device.backend, e);
 	}
 	if (r == 0)
-		log_info("device backend %s", h->backend_type->name);
+		log_info("device backend %s", h->device.type->name);
 	return r;
 }
 
@@ -155,19 +157,19 @@ static int adopt_vps_and_open_backend(struct host *h, struct err *e)
 	unsigned int n = 0;
 	int r = 0;
 
-	for (unsigned int i = 0; r == 0 && i < h->vp_table->n; i++) {
-		if (h->vp_table->vp[i]->prepared)
-			launch_remove_stale(h, h->vp_table->vp[i]);
-		if (h->vp_table->vp[i]->run)
-			r = running_adopt_vp(h, h->vp_table->vp[i], e);
+	for (unsigned int i = 0; r == 0 && i < h->vps->n; i++) {
+		if (h->vps->vp[i]->prepared)
+			launch_remove_stale(&h->launch, h->vps->vp[i]);
+		if (h->vps->vp[i]->run)
+			r = running_adopt_vp(&h->running, h->vps->vp[i], e);
 	}
 	if (r < 0)
 		return r;
-	for (unsigned int i = 0; i < h->vp_table->n; i++)
-		if (h->vp_table->vp[i]->run)
-			vps[n++] = vp_get_backend_vp(h->vp_table->vp[i]);
+	for (unsigned int i = 0; i < h->vps->n; i++)
+		if (h->vps->vp[i]->run)
+			vps[n++] = vp_get_backend_vp(h->vps->vp[i]);
 	r = open_device_backend(h, vps, n, e);
-	return r == 0 ? hotplug_open(h, e) : r;
+	return r == 0 ? hotplug_open(&h->hotplug, e) : r;
 }
 
 static int listen_for_events(struct host *h, struct err *e)
@@ -176,7 +178,7 @@ static int listen_for_events(struct host *h, struct err *e)
 	int r;
 
 	r = sd_event_add_io(loop, &h->on_events,
-			    h->backend_type->fd(h->backend), EPOLLIN,
+			    h->device.type->fd(h->device.backend), EPOLLIN,
 			    on_backend_readable, h);
 	if (r >= 0)
 		r = timer_new(loop, CLOCK_MONOTONIC, on_flush_timer, h,
@@ -184,7 +186,7 @@ static int listen_for_events(struct host *h, struct err *e)
 	if (r >= 0)
 		r = timer_start(h->on_flush, FLUSH_MS * 1000);
 	return r < 0 ? err_sys(e, -r, "listen to the kernel")
-		     : hotplug_listen(h, e);
+		     : hotplug_listen(&h->hotplug, e);
 }
 
 /* Its key went with the last daemon or with the power, and only a passcode or
@@ -192,9 +194,9 @@ static int listen_for_events(struct host *h, struct err *e)
 static int lock_vp_without_key(struct host *h, struct vp *v, struct err *e)
 {
 	if ((v->state != VP_STATE_STOPPED && v->state != VP_STATE_INSTALLED) ||
-	    vp_data_can_open(h->vpdata, v))
+	    vp_data_can_open(h->vp_data, v))
 		return 0;
-	return vp_table_apply_event(h->vp_table, v, VP_EVENT_LOCK, e);
+	return vp_table_apply_event(h->vps, v, VP_EVENT_LOCK, e);
 }
 
 /* What was under way when the last daemon ended goes on. */
@@ -202,30 +204,145 @@ static int resume_vps_after_restart(struct host *h, struct err *e)
 {
 	uint64_t ns;
 
-	for (unsigned int i = 0; i < h->vp_table->n; i++) {
-		struct vp *v = h->vp_table->vp[i];
+	for (unsigned int i = 0; i < h->vps->n; i++) {
+		struct vp *v = h->vps->vp[i];
 		int r = 0;
 
 		if (v->run) {
-			vp_data_adopt(h->vpdata, v);
-			r = running_resume_vp(h, v, e);
+			vp_data_adopt(h->vp_data, v);
+			r = running_resume_vp(&h->running, v, e);
 		}
 		if (r < 0)
 			return r;
 		if (!v->run && (v->state == VP_STATE_WIPING ||
 				v->state == VP_STATE_LOCKED))
-			key_eviction_start(h, v);
+			key_eviction_start(&h->key_eviction, v);
 		if (!v->run)
 			r = lock_vp_without_key(h, v, e);
 		if (r < 0)
 			return r;
 	}
-	foreground_apply_access(h, "restart", &h->switched, &ns);
-	foreground_revoke_handles(h, "restart");
+	foreground_apply_access(&h->foreground, "restart",
+				&h->foreground.switched, &ns);
+	foreground_revoke_handles(&h->foreground, "restart");
 	/* Hardware may have come or gone, or the backend be another one. */
-	for (unsigned int i = 0; i < h->vp_table->n; i++)
-		hotplug_refresh_vp(h, h->vp_table->vp[i]);
+	for (unsigned int i = 0; i < h->vps->n; i++)
+		hotplug_refresh_vp(&h->device, h->vps->vp[i]);
 	return 0;
+}
+
+/* Gives each part what it needs of the others. */
+static void connect_parts(struct host *h)
+{
+	h->foreground = (struct foreground){
+		.vps = h->vps,
+		.device = &h->device,
+		.callbacks = &h->callbacks,
+		.idle = h->idle,
+		.loop = h->options.loop,
+	};
+	h->hotplug = (struct hotplug){
+		.profile = h->options.profile,
+		.vps = h->vps,
+		.device = &h->device,
+		.foreground = &h->foreground,
+		.idle = h->idle,
+		.loop = h->options.loop,
+	};
+	h->launch = (struct launch){
+		.vps = h->vps,
+		.layers = h->layers,
+		.vp_data = h->vp_data,
+		.net = h->net,
+		.confinement = h->confinement,
+		.device = &h->device,
+		.foreground = &h->foreground,
+		.stage = h->stage,
+		.cgroup = h->cgroup,
+		.has_ksm = h->ksm != NULL,
+	};
+	h->erase = (struct erase){
+		.vps = h->vps,
+		.vp_data = h->vp_data,
+		.callbacks = &h->callbacks,
+		.loop = h->options.loop,
+	};
+	h->key_eviction = (struct key_eviction){
+		.vps = h->vps,
+		.vp_data = h->vp_data,
+		.prestart = h->prestart,
+		.erase = &h->erase,
+		.loop = h->options.loop,
+	};
+	h->running = (struct running){
+		.launch = &h->launch,
+		.foreground = &h->foreground,
+		.key_eviction = &h->key_eviction,
+		.prestart = h->prestart,
+		.module_autoload = h->module_autoload,
+		.ksm = h->ksm,
+		.callbacks = &h->callbacks,
+		.loop = h->options.loop,
+		.stop_ms = h->options.stop_ms,
+	};
+	h->operations.launch = &h->launch;
+	h->operations.running = &h->running;
+	h->operations.foreground = &h->foreground;
+	h->operations.key_eviction = &h->key_eviction;
+	h->operations.prestart = h->prestart;
+	h->operations.callbacks = &h->callbacks;
+}
+
+/* What the parts below work on; no VP is touched. */
+static int open_parts(struct host *h, struct err *e)
+{
+	const struct host_options *o = &h->options;
+	struct idle_options idle = {
+		.callbacks = &h->callbacks,
+		.lock = operations_lock_idle_vp,
+		.arg = &h->operations,
+	};
+	int r = cgroup_root_open(o->cgroup_root, &h->cgroup, e);
+
+	if (r == 0)
+		r = open_vp_table(h, e);
+	if (r == 0)
+		r = open_rootfs_stage(h, e);
+	/* In the new mount namespace: a mount of the old cannot be cloned. */
+	if (r == 0)
+		r = vp_data_new(o->state_dir, h->stage, &h->vp_data, e);
+	if (r == 0)
+		r = confinement_new(&h->confinement, e);
+	if (r == 0)
+		r = module_autoload_new(o->run_dir, o->load_modules, h->vps,
+					&h->module_autoload, e);
+	if (r == 0)
+		r = net_new(&o->net, o->run_dir, h->vps, o->loop, &h->net, e);
+	if (r == 0 && o->merge)
+		r = ksm_new(o->run_dir, o->loop, &h->ksm, e);
+	idle.vps = h->vps;
+	if (r == 0)
+		r = idle_new(&idle, o->loop, &h->idle, e);
+	if (r == 0)
+		r = prestart_new(&h->launch, o->loop,
+				 (unsigned int)o->prepared_starts, &h->prestart,
+				 e);
+	return r;
+}
+
+static int open_memory_and_disk_watch(struct host *h, struct err *e)
+{
+	const struct psi_options o = {
+		.stall_ms = h->options.pressure_ms,
+		.vps = h->vps,
+		.prestart = h->prestart,
+		.callbacks = &h->callbacks,
+	};
+	int r = psi_new(&o, h->options.loop, &h->psi, e);
+
+	return r < 0 ? r
+		     : disk_headroom_new(h->vps, h->vp_data, &h->callbacks,
+					 h->options.loop, &h->disk_headroom, e);
 }
 
 int daemon_open(const struct host_options *o, const struct host_callbacks *w,
@@ -237,50 +354,45 @@ int daemon_open(const struct host_options *o, const struct host_callbacks *w,
 	if (!h)
 		return err_oom(e, "open the device");
 	h->options = *o;
-	h->watch = *w;
+	h->callbacks = *w;
 	h->stage = h->layers_dir = h->cgroup = -1;
-	r = cgroup_root_open(o->cgroup_root, &h->cgroup, e);
-	if (r == 0)
-		r = open_vp_table(h, e);
-	if (r == 0)
-		r = open_rootfs_stage(h, e);
-	/* In the new mount namespace: a mount of the old cannot be cloned. */
-	if (r == 0)
-		r = vp_data_new(o->state_dir, h->stage, &h->vpdata, e);
-	if (r == 0)
-		r = confinement_new(&h->confinement, e);
-	if (r == 0)
-		r = module_autoload_new(h, &h->module_autoload, e);
-	if (r == 0)
-		r = net_new(&o->net, o->run_dir, h->vp_table, o->loop, &h->net,
-			    e);
-	if (r == 0)
-		r = adopt_vps_and_open_backend(h, e);
+	r = open_parts(h, e);
+	if (r < 0)
+		return r;
+	connect_parts(h);
+	r = adopt_vps_and_open_backend(h, e);
 	if (r == 0)
 		net_remove_stale(h->net);
 	if (r == 0)
-		r = psi_new(h, o->pressure_ms, &h->pressure, e);
-	if (r == 0)
-		r = disk_headroom_new(h, &h->disk_headroom, e);
-	if (r == 0 && o->merge)
-		r = ksm_new(o->run_dir, o->loop, &h->merge, e);
+		r = open_memory_and_disk_watch(h, e);
 	if (r == 0)
 		r = listen_for_events(h, e);
 	if (r == 0)
-		r = idle_new(h, operations_lock_idle_vp, &h->idle, e);
-	if (r == 0)
-		idle_watch_inputs(h->idle);
-	if (r == 0)
 		r = resume_vps_after_restart(h, e);
 	if (r == 0)
-		r = module_autoload_resume(h, e);
+		r = module_autoload_resume(h->module_autoload, e);
 	if (r == 0)
-		r = prestart_new(h, (unsigned int)o->prepared_starts,
-				 &h->prepared, e);
+		r = prestart_begin(h->prestart, e);
 	if (r < 0)
 		return r;
 	*ret = steal(h);
 	return 0;
+}
+
+void daemon_get_unsupported_facts(const struct host *h,
+				  struct unsupported_facts *ret)
+{
+	*ret = (struct unsupported_facts){
+		.limits = cgroup_get_unsupported_limits(h->cgroup),
+		.backend_level = h->device.type->level,
+		.is_network_off = h->options.net.off,
+		.is_firewall_rejected = net_is_firewall_rejected(h->net),
+		.is_psi_wanted = h->options.pressure_ms > 0,
+		.has_psi = h->psi != NULL,
+		.is_ksm_wanted = h->options.merge,
+		.has_ksm = h->ksm != NULL,
+		.has_fscrypt = vp_data_has_fscrypt(h->vp_data),
+	};
 }
 
 void daemon_close(struct host *h)
@@ -289,27 +401,25 @@ void daemon_close(struct host *h)
 		return;
 	sd_event_source_disable_unref(h->on_events);
 	sd_event_source_disable_unref(h->on_flush);
-	sd_event_source_disable_unref(h->on_hotplug);
-	sd_event_source_disable_unref(h->on_settled);
-	prestart_free(h->prepared);
+	prestart_free(h->prestart);
 	idle_free(h->idle);
 	disk_headroom_free(h->disk_headroom);
-	psi_free(h->pressure);
-	ksm_free(h->merge);
+	psi_free(h->psi);
+	ksm_free(h->ksm);
 	module_autoload_free(h->module_autoload);
-	for (unsigned int i = 0; h->vp_table && i < h->vp_table->n; i++)
-		if (h->vp_table->vp[i]->run)
-			foreground_socket_close(steal(
-				h->vp_table->vp[i]->run->foreground_socket));
-	vp_table_free(h->vp_table);
-	hardware_free(h->hardware);
-	if (h->backend)
-		h->backend_type->free(h->backend);
+	for (unsigned int i = 0; h->vps && i < h->vps->n; i++)
+		if (h->vps->vp[i]->run)
+			foreground_socket_close(
+				steal(h->vps->vp[i]->run->foreground_socket));
+	vp_table_free(h->vps);
+	hotplug_close(&h->hotplug);
+	if (h->device.backend)
+		h->device.type->free(h->device.backend);
 	confinement_free(h->confinement);
 	layer_set_free(h->layers);
-	vp_data_free(h->vpdata);
+	vp_data_free(h->vp_data);
 	net_free(h->net);
-	free(h->nodes);
+	free(h->device.nodes);
 	auto_closep(&h->stage);
 	auto_closep(&h->layers_dir);
 	cgroup_root_close(h->cgroup, h->options.cgroup_root);

@@ -2,8 +2,9 @@
 #include "cellsd/lifecycle/disk_headroom.h"
 
 #include "cellsd/container/cgroup.h"
-#include "cellsd/lifecycle/host.h"
+#include "cellsd/lifecycle/host_callbacks.h"
 #include "cellsd/storage/vp_data.h"
+#include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -23,7 +24,9 @@
 #define MOST (UINT64_C(1) << 30)
 
 struct disk_headroom {
-	struct host *host;
+	const struct vp_table *vps;
+	struct vp_data *vp_data;
+	const struct host_callbacks *callbacks;
 	sd_event_source *on_time;
 };
 
@@ -31,11 +34,11 @@ struct disk_space {
 	uint64_t free, low; /* bytes */
 };
 
-static int read_disk_space(const struct host *h, struct disk_space *ret)
+static int read_disk_space(const struct vp_data *data, struct disk_space *ret)
 {
 	struct statvfs fs;
 
-	if (fstatvfs(vp_data_get_folder(h->vpdata), &fs) < 0)
+	if (fstatvfs(vp_data_get_folder(data), &fs) < 0)
 		return -errno;
 	ret->free = (uint64_t)fs.f_bavail * fs.f_frsize;
 	ret->low = (uint64_t)fs.f_blocks * fs.f_frsize / PART;
@@ -46,7 +49,7 @@ static int read_disk_space(const struct host *h, struct disk_space *ret)
 	return 0;
 }
 
-static void freeze_writing_vp(struct host *h, struct vp *v,
+static void freeze_writing_vp(const struct disk_headroom *d, struct vp *v,
 			      const struct disk_space *room)
 {
 	log_error("VP %s is held up: the disk has %llu bytes left, and it goes "
@@ -55,7 +58,8 @@ static void freeze_writing_vp(struct host *h, struct vp *v,
 	/* What does not freeze at once does so later. */
 	cgroup_freeze(v->run->cgroup, FREEZE_MS);
 	v->run->is_frozen = true;
-	h->watch.changed(h->watch.arg, v->name, v->state, "storage-full");
+	d->callbacks->changed(d->callbacks->arg, v->name, v->state,
+			      "storage-full");
 }
 
 void disk_headroom_thaw_vp(struct vp *v)
@@ -66,52 +70,53 @@ void disk_headroom_thaw_vp(struct vp *v)
 	cgroup_thaw(v->run->cgroup);
 }
 
-static void update_vp_usage(struct host *h, struct vp *v,
+static void update_vp_usage(const struct disk_headroom *d, struct vp *v,
 			    const struct disk_space *room)
 {
 	struct vp_run *run = v->run;
 	uint64_t taken, before = run->disk_usage;
 	struct vp_data_info data;
-	bool grows = vp_data_can_grow(h->vpdata, v, &taken);
+	bool grows = vp_data_can_grow(d->vp_data, v, &taken);
 
 	run->disk_usage = taken;
 	if (!run->is_frozen && grows && room->free < room->low &&
 	    (taken > before || taken == 0))
-		freeze_writing_vp(h, v, room);
+		freeze_writing_vp(d, v, room);
 	if (run->is_frozen && room->free > 2 * room->low) {
 		disk_headroom_thaw_vp(v);
 		log_info("VP %s goes on: the disk has room again", v->name);
-		h->watch.changed(h->watch.arg, v->name, v->state,
-				 "storage-free");
+		d->callbacks->changed(d->callbacks->arg, v->name, v->state,
+				      "storage-free");
 	}
-	vp_data_get_info(h->vpdata, v, &data);
+	vp_data_get_info(d->vp_data, v, &data);
 	if (data.damaged && !run->reported_damaged) {
 		log_error("VP %s: its file system has an error; it is mended "
 			  "at its next start",
 			  v->name);
-		h->watch.changed(h->watch.arg, v->name, v->state, "damaged");
+		d->callbacks->changed(d->callbacks->arg, v->name, v->state,
+				      "damaged");
 	}
 	run->reported_damaged = data.damaged;
 }
 
 static int on_check_timer(sd_event_source *s, uint64_t usec, void *arg)
 {
-	struct disk_headroom *r = arg;
-	struct host *h = r->host;
+	const struct disk_headroom *d = arg;
 	struct disk_space room = { UINT64_MAX, 0 };
 	uint64_t ms;
 
-	if (read_disk_space(h, &room) < 0)
+	if (read_disk_space(d->vp_data, &room) < 0)
 		log_debug("the disk of the VPs' data cannot be looked at");
 	ms = room.free < 4 * room.low ? CLOSE_LOOK_MS : LOOK_MS;
-	for (unsigned int i = 0; i < h->vp_table->n; i++)
-		if (h->vp_table->vp[i]->run &&
-		    h->vp_table->vp[i]->run->cgroup >= 0)
-			update_vp_usage(h, h->vp_table->vp[i], &room);
+	for (unsigned int i = 0; i < d->vps->n; i++)
+		if (d->vps->vp[i]->run && d->vps->vp[i]->run->cgroup >= 0)
+			update_vp_usage(d, d->vps->vp[i], &room);
 	return timer_start(s, ms * 1000);
 }
 
-int disk_headroom_new(struct host *h, struct disk_headroom **ret, struct err *e)
+int disk_headroom_new(const struct vp_table *vps, struct vp_data *data,
+		      const struct host_callbacks *callbacks, sd_event *loop,
+		      struct disk_headroom **ret, struct err *e)
 {
 	AUTO(disk_headroom_freep)
 	struct disk_headroom *n = calloc(1, sizeof(*n));
@@ -119,9 +124,10 @@ int disk_headroom_new(struct host *h, struct disk_headroom **ret, struct err *e)
 
 	if (!n)
 		return err_oom(e, "watch the disk");
-	n->host = h;
-	r = timer_new(h->options.loop, CLOCK_MONOTONIC, on_check_timer, n,
-		      &n->on_time);
+	n->vps = vps;
+	n->vp_data = data;
+	n->callbacks = callbacks;
+	r = timer_new(loop, CLOCK_MONOTONIC, on_check_timer, n, &n->on_time);
 	if (r == 0)
 		r = timer_start(n->on_time, LOOK_MS * 1000);
 	if (r < 0)

@@ -9,13 +9,18 @@
 #ifndef CELLSD_LIFECYCLE_DISK_HEADROOM_H
 #define CELLSD_LIFECYCLE_DISK_HEADROOM_H
 
+#include <systemd/sd-event.h>
+
 struct err;
 struct disk_headroom;
-struct host;
+struct host_callbacks;
 struct vp;
+struct vp_data;
+struct vp_table;
 
-int disk_headroom_new(struct host *h, struct disk_headroom **ret,
-		      struct err *e);
+int disk_headroom_new(const struct vp_table *vps, struct vp_data *data,
+		      const struct host_callbacks *callbacks, sd_event *loop,
+		      struct disk_headroom **ret, struct err *e);
 void disk_headroom_free(struct disk_headroom *r);
 
 /* Lets a VP go on, as it is to end in order. */

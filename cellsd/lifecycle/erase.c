@@ -2,9 +2,10 @@
 #include "cellsd/lifecycle/erase.h"
 
 #include "cellsd/container/init_process.h"
-#include "cellsd/lifecycle/host.h"
+#include "cellsd/lifecycle/host_callbacks.h"
 #include "cellsd/storage/file_tree.h"
 #include "cellsd/storage/vp_data.h"
+#include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -27,7 +28,7 @@
 enum { CHILD_DATA = 200, CHILD_MEASURED, CHILD_GO, CHILD_END };
 
 struct erasure {
-	struct host *h;
+	const struct erase *of;
 	char name[VP_NAME_SIZE];
 	int pidfd, measured, go;
 	sd_event_source *on_measured, *on_exit;
@@ -110,7 +111,7 @@ static void erasure_free(struct erasure *x)
 /* A name, not a pointer: the VP may be gone when the child is done. */
 static struct vp *find_erased_vp(const struct erasure *x)
 {
-	return vp_table_find_vp(x->h->vp_table, x->name);
+	return vp_table_find_vp(x->of->vps, x->name);
 }
 
 static void fail_erasure(struct erasure *x, const struct err *e)
@@ -131,7 +132,7 @@ static void get_data_medium(const struct erasure *x, char ret[64])
 	struct vp_data_info info = { "none" };
 
 	if (v)
-		vp_data_get_info(x->h->vpdata, v, &info);
+		vp_data_get_info(x->of->vp_data, v, &info);
 	snprintf(ret, 64, "%s", *info.medium ? info.medium : "none");
 }
 
@@ -139,7 +140,7 @@ static int on_usage_measured(sd_event_source *s, int fd, uint32_t events,
 			     void *arg)
 {
 	struct erasure *x = arg;
-	struct vp_table *r = x->h->vp_table;
+	struct vp_table *r = x->of->vps;
 	char medium[64];
 	uint64_t bytes;
 	struct err e;
@@ -173,7 +174,7 @@ static int on_erase_child_exit(sd_event_source *s, int fd, uint32_t events,
 			       void *arg)
 {
 	struct erasure *x = arg;
-	struct host *h = x->h;
+	const struct erase *c = x->of;
 	struct vp *v = find_erased_vp(x);
 	struct vp_waiter *waiters;
 	char name[VP_NAME_SIZE];
@@ -192,7 +193,7 @@ static int on_erase_child_exit(sd_event_source *s, int fd, uint32_t events,
 	if (!v)
 		return 0;
 	waiters = steal(v->waiters);
-	r = vp_table_complete_erase(h->vp_table, v, &e);
+	r = vp_table_complete_erase(c->vps, v, &e);
 	if (r < 0) {
 		v->waiters = waiters;
 		fail_erasure(x, &e);
@@ -200,10 +201,11 @@ static int on_erase_child_exit(sd_event_source *s, int fd, uint32_t events,
 	}
 	memcpy(name, x->name, sizeof(name));
 	erasure_free(x);
-	v = vp_table_find_vp(h->vp_table, name);
+	v = vp_table_find_vp(c->vps, name);
 	if (v)
 		v->erasing = false;
-	h->watch.changed(h->watch.arg, name, VP_STATE_ABSENT, "command");
+	c->callbacks->changed(c->callbacks->arg, name, VP_STATE_ABSENT,
+			      "command");
 	while (waiters) {
 		struct vp_waiter *w = waiters;
 
@@ -240,15 +242,15 @@ static int spawn_erase_child(struct erasure *x, const char *folder,
 	if (pid == 0) {
 		close(x->go);
 		close(x->measured);
-		run_erase_child(vp_data_get_folder(x->h->vpdata), folder, vault,
-				measured, go);
+		run_erase_child(vp_data_get_folder(x->of->vp_data), folder,
+				vault, measured, go);
 	}
 	if (pid < 0)
 		return err_sys(e, errno, "delete the data of VP %s", x->name);
 	return 0;
 }
 
-void erase_begin(struct host *h, struct vp *v)
+void erase_begin(const struct erase *c, struct vp *v)
 {
 	struct erasure *x;
 	char folder[VP_KEYS_NAME_SIZE];
@@ -264,17 +266,17 @@ void erase_begin(struct host *h, struct vp *v)
 		return;
 	}
 	v->erasing = true;
-	x->h = h;
+	x->of = c;
 	x->pidfd = x->measured = x->go = -1;
 	memcpy(x->name, v->name, sizeof(x->name));
 	vp_keys_format_name(v, folder);
 	r = spawn_erase_child(x, folder, &e);
 	if (r == 0)
-		r = sd_event_add_io(h->options.loop, &x->on_measured,
-				    x->measured, EPOLLIN, on_usage_measured, x);
+		r = sd_event_add_io(c->loop, &x->on_measured, x->measured,
+				    EPOLLIN, on_usage_measured, x);
 	if (r >= 0)
-		r = sd_event_add_io(h->options.loop, &x->on_exit, x->pidfd,
-				    EPOLLIN, on_erase_child_exit, x);
+		r = sd_event_add_io(c->loop, &x->on_exit, x->pidfd, EPOLLIN,
+				    on_erase_child_exit, x);
 	if (r < 0)
 		fail_erasure(x, &e);
 }

@@ -2,10 +2,11 @@
 #include "cellsd/lifecycle/foreground.h"
 
 #include "cellsd/container/cgroup.h"
+#include "cellsd/lifecycle/device_state.h"
 #include "cellsd/lifecycle/foreground_socket.h"
-#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/idle.h"
 #include "cellsd/vp/resource.h"
+#include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -15,16 +16,16 @@
 #include <stdio.h>
 #include <string.h>
 
-static void set_allowed_classes(struct host *h, struct vp *v, uint32_t classes,
-				uint64_t *ret_ns)
+static void set_allowed_classes(struct foreground *f, struct vp *v,
+				uint32_t classes, uint64_t *ret_ns)
 {
 	uint32_t took = v->run->allowed & ~classes;
 	struct err e;
 
 	if (v->run->allowed == classes)
 		return;
-	if (h->backend_type->allow(h->backend, v->run->cgroup, v->number,
-				   classes, &e) == 0) {
+	if (f->device->type->allow(f->device->backend, v->run->cgroup,
+				   v->number, classes, &e) == 0) {
 		v->run->allowed = classes;
 		*ret_ns = clock_mono_ns();
 		return;
@@ -83,10 +84,10 @@ static void revoke_node_handles(const struct backend_node *nodes, size_t n,
 		add_revoked_row(ret, v, (enum cells_class)c, &counts[c]);
 }
 
-static void revoke_open_handles(struct host *h, struct vp *v, uint32_t lost,
-				struct host_revoked *ret)
+static void revoke_open_handles(struct foreground *f, struct vp *v,
+				uint32_t lost, struct host_revoked *ret)
 {
-	revoke_node_handles(h->nodes, h->n_nodes, v, lost, ret);
+	revoke_node_handles(f->device->nodes, f->device->n_nodes, v, lost, ret);
 }
 
 /* ---- what the backend decides itself */
@@ -101,14 +102,14 @@ static struct cells_right get_effective_right(const struct vp *v, int c)
 }
 
 struct policy_update {
-	struct host *h;
+	const struct vp_table *vps;
 	struct host_revoked *ret;
 };
 
 static void on_backend_revocation(void *arg, const struct backend_revocation *c)
 {
 	const struct policy_update *d = arg;
-	struct vp_table *r = d->h->vp_table;
+	const struct vp_table *r = d->vps;
 	struct open_handles_count count = { c->handles, c->mappings, 0 };
 
 	for (unsigned int i = 0; i < r->n; i++)
@@ -116,18 +117,18 @@ static void on_backend_revocation(void *arg, const struct backend_revocation *c)
 			add_revoked_row(d->ret, r->vp[i], c->cls, &count);
 }
 
-static int update_backend_policy(struct host *h, struct host_revoked *ret,
+static int update_backend_policy(struct foreground *f, struct host_revoked *ret,
 				 uint64_t *ret_ns, struct err *e)
 {
-	struct vp_table *r = h->vp_table;
+	struct vp_table *r = f->vps;
 	struct vp *foreground = vp_table_get_foreground(r);
 	struct backend_rights row[VPS_MAX] = { 0 };
-	struct policy_update d = { h, ret };
+	struct policy_update d = { f->vps, ret };
 	struct backend_table t = { .foreground =
 					   foreground ? foreground->number : 0,
 				   .row = row };
 
-	if (!h->backend_type->decide)
+	if (!f->device->type->decide)
 		return 0;
 	for (unsigned int i = 0; i < r->n; i++) {
 		if (!r->vp[i]->run || r->vp[i]->run->cgroup < 0)
@@ -137,37 +138,38 @@ static int update_backend_policy(struct host *h, struct host_revoked *ret,
 			row[t.n].right[c] = get_effective_right(r->vp[i], c);
 		t.n++;
 	}
-	return h->backend_type->decide(h->backend, &t, on_backend_revocation,
-				       &d, ret_ns, e);
+	return f->device->type->decide(f->device->backend, &t,
+				       on_backend_revocation, &d, ret_ns, e);
 }
 
-int foreground_attach_vp(struct host *h, const struct vp *v, struct err *e)
+int foreground_attach_vp(struct foreground *f, const struct vp *v,
+			 struct err *e)
 {
 	const struct backend_vp bv = vp_get_backend_vp(v);
 
-	return h->backend_type->hold(h->backend, &bv, e);
+	return f->device->type->hold(f->device->backend, &bv, e);
 }
 
-int foreground_grant_access(struct host *h, struct vp *v, struct err *e)
+int foreground_grant_access(struct foreground *f, struct vp *v, struct err *e)
 {
 	uint64_t ns;
 	int r;
 
 	v->run->allowed =
-		vp_get_allowed_classes(v, vp_table_get_foreground(h->vp_table));
-	h->switched.n = 0;
-	r = h->backend_type->allow(h->backend, v->run->cgroup, v->number,
-				   v->run->allowed, e);
-	return r < 0 ? r : update_backend_policy(h, &h->switched, &ns, e);
+		vp_get_allowed_classes(v, vp_table_get_foreground(f->vps));
+	f->switched.n = 0;
+	r = f->device->type->allow(f->device->backend, v->run->cgroup,
+				   v->number, v->run->allowed, e);
+	return r < 0 ? r : update_backend_policy(f, &f->switched, &ns, e);
 }
 
-void foreground_detach_vp(struct host *h, const struct vp *v)
+void foreground_detach_vp(struct foreground *f, const struct vp *v)
 {
-	if (h->backend && h->backend_type->release)
-		h->backend_type->release(h->backend, v->number);
+	if (f->device->backend && f->device->type->release)
+		f->device->type->release(f->device->backend, v->number);
 }
 
-static void report_mode_changes(struct host *h, const struct vp *v,
+static void report_mode_changes(struct foreground *f, const struct vp *v,
 				uint32_t changed, const char *cause)
 {
 	for (int c = 0; c < CELLS_CLASS_COUNT; c++) {
@@ -175,15 +177,15 @@ static void report_mode_changes(struct host *h, const struct vp *v,
 					    .count = 1 };
 
 		if (changed >> c & 1)
-			h->watch.event(h->watch.arg, "mode", v->name,
-				       (enum cells_class)c, &ev, cause);
+			f->callbacks->event(f->callbacks->arg, "mode", v->name,
+					    (enum cells_class)c, &ev, cause);
 	}
 }
 
-static void withdraw_lost_classes(struct host *h, uint32_t old[VPS_MAX],
+static void withdraw_lost_classes(struct foreground *f, uint32_t old[VPS_MAX],
 				  uint64_t *ret_ns)
 {
-	struct vp_table *r = h->vp_table;
+	struct vp_table *r = f->vps;
 	struct vp *foreground = vp_table_get_foreground(r);
 
 	for (unsigned int i = 0; i < r->n; i++) {
@@ -193,16 +195,17 @@ static void withdraw_lost_classes(struct host *h, uint32_t old[VPS_MAX],
 			continue;
 		old[i] = v->run->allowed;
 		set_allowed_classes(
-			h, v, old[i] & vp_get_allowed_classes(v, foreground),
+			f, v, old[i] & vp_get_allowed_classes(v, foreground),
 			ret_ns);
 	}
 }
 
 /* Ends or counts what the backend does not take away itself. */
-static void revoke_lost_handles(struct host *h, const uint32_t old[VPS_MAX],
-				bool decided, struct host_revoked *ret)
+static void revoke_lost_handles(struct foreground *f,
+				const uint32_t old[VPS_MAX], bool decided,
+				struct host_revoked *ret)
 {
-	struct vp_table *r = h->vp_table;
+	struct vp_table *r = f->vps;
 
 	for (unsigned int i = 0; i < r->n; i++) {
 		struct vp *v = r->vp[i];
@@ -211,15 +214,17 @@ static void revoke_lost_handles(struct host *h, const uint32_t old[VPS_MAX],
 		/* What cannot be taken from a VP may not run on with it. */
 		if (lost && !decided)
 			cgroup_kill(v->run->cgroup);
-		else if (lost & h->by_class)
-			revoke_open_handles(h, v, lost & h->by_class, ret);
+		else if (lost & f->device->by_class)
+			revoke_open_handles(f, v, lost & f->device->by_class,
+					    ret);
 	}
 }
 
-static void grant_allowed_classes(struct host *h, const uint32_t old[VPS_MAX],
+static void grant_allowed_classes(struct foreground *f,
+				  const uint32_t old[VPS_MAX],
 				  const char *cause, uint64_t *ret_ns)
 {
-	struct vp_table *r = h->vp_table;
+	struct vp_table *r = f->vps;
 	struct vp *foreground = vp_table_get_foreground(r);
 
 	for (unsigned int i = 0; i < r->n; i++) {
@@ -230,23 +235,24 @@ static void grant_allowed_classes(struct host *h, const uint32_t old[VPS_MAX],
 		/* A VP that is being ended gets nothing more. */
 		if (vp_state_is_running(v->state) && !v->run->cause)
 			set_allowed_classes(
-				h, v, vp_get_allowed_classes(v, foreground),
+				f, v, vp_get_allowed_classes(v, foreground),
 				ret_ns);
 		report_mode_changes(
-			h, v, (old[i] ^ v->run->allowed) & h->present, cause);
+			f, v, (old[i] ^ v->run->allowed) & f->device->present,
+			cause);
 	}
 }
 
-static void revoke_and_grant(struct host *h, const uint32_t old[VPS_MAX],
+static void revoke_and_grant(struct foreground *f, const uint32_t old[VPS_MAX],
 			     bool decided, const char *cause,
 			     struct host_revoked *ret, uint64_t *ret_ns)
 {
-	revoke_lost_handles(h, old, decided, ret);
-	grant_allowed_classes(h, old, cause, ret_ns);
-	idle_schedule_check(h->idle);
+	revoke_lost_handles(f, old, decided, ret);
+	grant_allowed_classes(f, old, cause, ret_ns);
+	idle_schedule_check(f->idle);
 }
 
-void foreground_apply_access(struct host *h, const char *cause,
+void foreground_apply_access(struct foreground *f, const char *cause,
 			     struct host_revoked *ret, uint64_t *ret_ns)
 {
 	uint32_t old[VPS_MAX] = { 0 };
@@ -254,53 +260,54 @@ void foreground_apply_access(struct host *h, const char *cause,
 	int r;
 
 	ret->n = 0;
-	withdraw_lost_classes(h, old, ret_ns);
-	r = update_backend_policy(h, ret, ret_ns, &e);
+	withdraw_lost_classes(f, old, ret_ns);
+	r = update_backend_policy(f, ret, ret_ns, &e);
 	if (r < 0)
 		log_error("%s", e.text);
-	revoke_and_grant(h, old, r == 0, cause, ret, ret_ns);
+	revoke_and_grant(f, old, r == 0, cause, ret, ret_ns);
 }
 
 /*
  * Moves the front to where the VP table has it, from `from`. -EBUSY: a program
  * has taken the display meanwhile; nothing is moved, in the VP table neither.
  */
-static int move_foreground(struct host *h, struct vp *from, const char *cause,
-			   uint64_t *ret_ns, struct err *e)
+static int move_foreground(struct foreground *f, struct vp *from,
+			   const char *cause, uint64_t *ret_ns, struct err *e)
 {
 	uint32_t old[VPS_MAX] = { 0 };
 	struct err undo;
 	int r;
 
-	h->switched.n = 0;
-	withdraw_lost_classes(h, old, ret_ns);
-	r = update_backend_policy(h, &h->switched, ret_ns, e);
+	f->switched.n = 0;
+	withdraw_lost_classes(f, old, ret_ns);
+	r = update_backend_policy(f, &f->switched, ret_ns, e);
 	if (r < 0)
 		log_error("%s", e->text);
 	if (r == -EBUSY) {
-		if (vp_table_set_foreground(h->vp_table, from, &undo) < 0)
+		if (vp_table_set_foreground(f->vps, from, &undo) < 0)
 			log_error("%s", undo.text);
-		grant_allowed_classes(h, old, cause, ret_ns);
+		grant_allowed_classes(f, old, cause, ret_ns);
 		return r;
 	}
-	revoke_and_grant(h, old, r == 0, cause, &h->switched, ret_ns);
+	revoke_and_grant(f, old, r == 0, cause, &f->switched, ret_ns);
 	return 0;
 }
 
-static void report_revoked_handles(struct host *h, uint64_t ns,
+static void report_revoked_handles(struct foreground *f, uint64_t ns,
 				   const char *cause)
 {
-	if (h->switched.n > 0)
-		h->watch.revoked(h->watch.arg, &h->switched, ns, cause);
+	if (f->switched.n > 0)
+		f->callbacks->revoked(f->callbacks->arg, &f->switched, ns,
+				      cause);
 }
 
-void foreground_revoke_handles(struct host *h, const char *cause)
+void foreground_revoke_handles(struct foreground *f, const char *cause)
 {
 	uint64_t begin = clock_mono_ns();
 
-	h->switched.n = 0;
-	for (unsigned int i = 0; i < h->vp_table->n; i++) {
-		struct vp *v = h->vp_table->vp[i];
+	f->switched.n = 0;
+	for (unsigned int i = 0; i < f->vps->n; i++) {
+		struct vp *v = f->vps->vp[i];
 		uint32_t lost = 0;
 
 		if (!v->run || v->run->cgroup < 0)
@@ -308,33 +315,34 @@ void foreground_revoke_handles(struct host *h, const char *cause)
 		for (int c = 0; c < CELLS_CLASS_COUNT; c++)
 			if (v->right[c].kill && !(v->run->allowed >> c & 1))
 				lost |= 1U << c;
-		if (lost & h->by_class)
-			revoke_open_handles(h, v, lost & h->by_class,
-					    &h->switched);
+		if (lost & f->device->by_class)
+			revoke_open_handles(f, v, lost & f->device->by_class,
+					    &f->switched);
 	}
-	report_revoked_handles(h, clock_mono_ns() - begin, cause);
+	report_revoked_handles(f, clock_mono_ns() - begin, cause);
 }
 
-void foreground_revoke_nodes(struct host *h, const struct backend_node *nodes,
-			     size_t n, const char *cause)
+void foreground_revoke_nodes(struct foreground *f,
+			     const struct backend_node *nodes, size_t n,
+			     const char *cause)
 {
 	uint64_t begin = clock_mono_ns();
 	uint32_t classes = 0;
 
-	h->switched.n = 0;
+	f->switched.n = 0;
 	for (size_t i = 0; i < n; i++)
 		classes |= nodes[i].classes;
-	for (unsigned int i = 0; i < h->vp_table->n; i++) {
-		struct vp *v = h->vp_table->vp[i];
+	for (unsigned int i = 0; i < f->vps->n; i++) {
+		struct vp *v = f->vps->vp[i];
 		uint32_t lost = 0;
 
 		for (int c = 0; c < CELLS_CLASS_COUNT; c++)
 			if (v->right[c].kill && classes >> c & 1)
 				lost |= 1U << c;
 		if (lost && v->run && v->run->cgroup >= 0)
-			revoke_node_handles(nodes, n, v, lost, &h->switched);
+			revoke_node_handles(nodes, n, v, lost, &f->switched);
 	}
-	report_revoked_handles(h, clock_mono_ns() - begin, cause);
+	report_revoked_handles(f, clock_mono_ns() - begin, cause);
 }
 
 static int set_display_held_error(const struct vp *v, const struct err *why,
@@ -345,15 +353,16 @@ static int set_display_held_error(const struct vp *v, const struct err *why,
 }
 
 /* A VP that has a display is not in front unless it is seen there. */
-static int check_display_free(struct host *h, const struct vp *v, struct err *e)
+static int check_display_free(struct foreground *f, const struct vp *v,
+			      struct err *e)
 {
 	struct err why;
 	int r;
 
-	if (!v || !v->run || !h->backend_type->check_shown ||
+	if (!v || !v->run || !f->device->type->check_shown ||
 	    v->right[CELLS_CLASS_DISPLAY].right.use == CELLS_USE_NONE)
 		return 0;
-	r = h->backend_type->check_shown(h->backend, &why);
+	r = f->device->type->check_shown(f->device->backend, &why);
 	if (r < 0 && why.reason == REASON_DISPLAY_HELD)
 		return set_display_held_error(v, &why, e);
 	return r < 0 ? err_set(e, -r, "bring VP %s to the front: %s", v->name,
@@ -361,51 +370,53 @@ static int check_display_free(struct host *h, const struct vp *v, struct err *e)
 		     : 0;
 }
 
-int foreground_switch(struct host *h, struct vp *v, const char *cause,
+int foreground_switch(struct foreground *f, struct vp *v, const char *cause,
 		      uint64_t *ret_ns, struct err *e)
 {
-	struct vp *from = vp_table_get_foreground(h->vp_table);
+	struct vp *from = vp_table_get_foreground(f->vps);
 	uint64_t begin = clock_mono_ns(), last = begin, ns;
 	struct err why;
 	int r;
 
 	*ret_ns = 0;
 	if (strcmp(cause, "user") == 0)
-		h->input_ns = clock_boot_ns();
+		idle_record_input(f->idle);
 	if (from == v) {
 		/* What could not be given then may be now. */
-		foreground_apply_access(h, cause, &h->switched, &last);
-		report_revoked_handles(h, last - begin, cause);
-		return check_display_free(h, v, e);
+		foreground_apply_access(f, cause, &f->switched, &last);
+		report_revoked_handles(f, last - begin, cause);
+		return check_display_free(f, v, e);
 	}
 	if (v && v->run && v->run->cause)
 		return err_reason(e, REASON_VP_STATE,
 				  "bring VP %s to the front: it is stopping",
 				  v->name);
-	r = check_display_free(h, v, e);
+	r = check_display_free(f, v, e);
 	if (r == 0)
-		r = vp_table_set_foreground(h->vp_table, v, e);
+		r = vp_table_set_foreground(f->vps, v, e);
 	if (r < 0)
 		return r;
-	if (move_foreground(h, from, cause, &last, &why) < 0) {
+	if (move_foreground(f, from, cause, &last, &why) < 0) {
 		/* Who it is, if it is there still. */
-		r = check_display_free(h, v, e);
+		r = check_display_free(f, v, e);
 		return r < 0 ? r : set_display_held_error(v, &why, e);
 	}
-	idle_record_activity(h->idle);
+	idle_record_activity(f->idle);
 	ns = clock_mono_ns() - begin;
-	h->watch.switched(h->watch.arg, from ? from->name : "",
-			  v ? v->name : "", h->vp_table->front_generation,
-			  cause, ns);
+	f->callbacks->switched(f->callbacks->arg, from ? from->name : "",
+			       v ? v->name : "", f->vps->front_generation,
+			       cause, ns);
 	if (from) {
-		h->watch.changed(h->watch.arg, from->name, from->state, cause);
+		f->callbacks->changed(f->callbacks->arg, from->name,
+				      from->state, cause);
 		foreground_socket_send_foreground(from, false);
 	}
 	if (v) {
-		h->watch.changed(h->watch.arg, v->name, v->state, cause);
+		f->callbacks->changed(f->callbacks->arg, v->name, v->state,
+				      cause);
 		foreground_socket_send_foreground(v, true);
 	}
-	report_revoked_handles(h, last - begin, cause);
+	report_revoked_handles(f, last - begin, cause);
 	*ret_ns = ns;
 	/* Behind the switch: what is in the background can wait. */
 	if (from)
@@ -416,11 +427,11 @@ int foreground_switch(struct host *h, struct vp *v, const char *cause,
 		resource_adjust_oom_scores(from, false);
 	if (v)
 		resource_adjust_oom_scores(v, true);
-	vp_table_compact_log(h->vp_table);
+	vp_table_compact_log(f->vps);
 	return 0;
 }
 
-void foreground_handle_hotkey(struct host *h, uint32_t which)
+void foreground_handle_hotkey(struct foreground *f, uint32_t which)
 {
 	static const int steps[] = { 1, -1, 0 };
 	struct vp *v = NULL;
@@ -430,17 +441,17 @@ void foreground_handle_hotkey(struct host *h, uint32_t which)
 	if (which >= ARRAY_SIZE(steps))
 		return;
 	if (steps[which]) {
-		v = foreground_find_neighbour(h, steps[which]);
+		v = foreground_find_neighbour(f, steps[which]);
 		if (!v)
 			return;
 	}
-	if (foreground_switch(h, v, "user", &ns, &e) < 0)
+	if (foreground_switch(f, v, "user", &ns, &e) < 0)
 		log_error("%s", e.text);
 }
 
-struct vp *foreground_find_neighbour(struct host *h, int step)
+struct vp *foreground_find_neighbour(struct foreground *f, int step)
 {
-	struct vp_table *r = h->vp_table;
+	struct vp_table *r = f->vps;
 	struct vp *foreground = vp_table_get_foreground(r);
 	unsigned int at = step > 0 ? r->n - 1 : 0;
 
@@ -454,4 +465,19 @@ struct vp *foreground_find_neighbour(struct host *h, int step)
 			return r->vp[at];
 	}
 	return NULL;
+}
+
+int foreground_offer_socket(struct foreground *f, struct vp *v, int run,
+			    struct err *e)
+{
+	const struct foreground_socket_options o = {
+		.loop = f->loop,
+		.vps = f->vps,
+		.idle = f->idle,
+		.callbacks = f->callbacks,
+		.switch_to = foreground_switch,
+		.foreground = f,
+	};
+
+	return foreground_socket_open(&o, v, run, e);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/lifecycle/foreground_socket.h"
 
-#include "cellsd/lifecycle/host.h"
+#include "cellsd/lifecycle/host_callbacks.h"
+#include "cellsd/lifecycle/idle.h"
 #include "cellsd/storage/vp_secrets.h"
+#include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -36,8 +38,7 @@ struct socket_client {
 };
 
 struct foreground_socket {
-	struct host *host;
-	foreground_socket_switch_fn *switch_to;
+	struct foreground_socket_options options;
 	char vp[VP_NAME_SIZE];
 	int fd;
 	sd_event_source *on_client;
@@ -110,9 +111,9 @@ bool foreground_socket_bucket_consume(struct foreground_socket_bucket *b,
 
 /* ---- a request */
 
-static void emit_attention_event(struct host *h, const struct vp *v,
-				 const char *kind, const char *end,
-				 uint32_t count)
+static void emit_attention_event(const struct host_callbacks *callbacks,
+				 const struct vp *v, const char *kind,
+				 const char *end, uint32_t count)
 {
 	const struct backend_event ev = { .boot_ns = clock_boot_ns(),
 					  .vp = v->number,
@@ -120,8 +121,8 @@ static void emit_attention_event(struct host *h, const struct vp *v,
 	char cause[32];
 
 	snprintf(cause, sizeof(cause), "%s %s", kind, end);
-	h->watch.event(h->watch.arg, "attention", v->name, CELLS_CLASS_COUNT,
-		       &ev, cause);
+	callbacks->event(callbacks->arg, "attention", v->name,
+			 CELLS_CLASS_COUNT, &ev, cause);
 }
 
 /* Floods are counted, and reported with the next request that is taken. */
@@ -134,7 +135,7 @@ static bool is_rate_limited(struct foreground_socket *a, const struct vp *v)
 		return true;
 	}
 	if (a->limited > 0)
-		emit_attention_event(a->host, v, "any",
+		emit_attention_event(a->options.callbacks, v, "any",
 				     names[FOREGROUND_SOCKET_LIMITED],
 				     a->limited);
 	a->limited = 0;
@@ -145,9 +146,9 @@ static enum foreground_socket_result
 handle_attention_request(struct foreground_socket *a, struct vp *v,
 			 const char *kind)
 {
-	struct host *h = a->host;
-	bool quiet = h->input_ns == 0 || clock_boot_ns() - h->input_ns >=
-						 FOREGROUND_SOCKET_QUIET_NS;
+	const uint64_t input_ns = idle_get_input_ns(a->options.idle);
+	bool quiet = input_ns == 0 ||
+		     clock_boot_ns() - input_ns >= FOREGROUND_SOCKET_QUIET_NS;
 	enum foreground_socket_result end =
 		foreground_socket_decide_request(&v->conf, kind, quiet);
 	uint64_t ns;
@@ -157,15 +158,16 @@ handle_attention_request(struct foreground_socket *a, struct vp *v,
 		return end;
 	if (is_rate_limited(a, v))
 		return FOREGROUND_SOCKET_LIMITED;
-	if (vp_table_get_foreground(h->vp_table) == v)
+	if (vp_table_get_foreground(a->options.vps) == v)
 		end = FOREGROUND_SOCKET_FOREGROUND;
 	if (end == FOREGROUND_SOCKET_SWITCHED &&
-	    a->switch_to(h, v, "attention", &ns, &e) < 0) {
+	    a->options.switch_to(a->options.foreground, v, "attention", &ns,
+				 &e) < 0) {
 		log_warning("%s", e.text);
 		end = FOREGROUND_SOCKET_NOTIFIED;
 	}
 	log_info("VP %s asks for attention, %s: %s", v->name, kind, names[end]);
-	emit_attention_event(h, v, kind, names[end], 1);
+	emit_attention_event(a->options.callbacks, v, kind, names[end], 1);
 	return end;
 }
 
@@ -228,7 +230,7 @@ static const char *get_foreground_word(bool in_front)
 static bool handle_client_line(struct socket_client *c, const char *line)
 {
 	struct foreground_socket *a = c->of;
-	struct vp *v = vp_table_find_vp(a->host->vp_table, a->vp);
+	struct vp *v = vp_table_find_vp(a->options.vps, a->vp);
 	enum foreground_socket_result end = FOREGROUND_SOCKET_UNKNOWN;
 	char answer[32];
 
@@ -278,7 +280,7 @@ static int on_client_input(sd_event_source *s, int fd, uint32_t events,
 static int add_client(struct foreground_socket *a, int fd)
 {
 	struct socket_client **free_one = NULL, *c;
-	const struct vp *v = vp_table_find_vp(a->host->vp_table, a->vp);
+	const struct vp *v = vp_table_find_vp(a->options.vps, a->vp);
 
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
 		if (!a->client[i])
@@ -288,7 +290,7 @@ static int add_client(struct foreground_socket *a, int fd)
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
-	if (sd_event_add_io(a->host->options.loop, &c->on_input, fd, EPOLLIN,
+	if (sd_event_add_io(a->options.loop, &c->on_input, fd, EPOLLIN,
 			    on_client_input, c) < 0) {
 		free(c);
 		return -ENOMEM;
@@ -296,9 +298,8 @@ static int add_client(struct foreground_socket *a, int fd)
 	c->of = a;
 	c->fd = fd;
 	*free_one = c;
-	send_client_line(
-		c, get_foreground_word(
-			   vp_table_get_foreground(a->host->vp_table) == v));
+	send_client_line(c, get_foreground_word(vp_table_get_foreground(
+							a->options.vps) == v));
 	return 0;
 }
 
@@ -357,9 +358,8 @@ static int create_listening_socket(int folder, uint32_t base, int *ret)
 	return 0;
 }
 
-int foreground_socket_open(struct host *h, struct vp *v, int run,
-			   foreground_socket_switch_fn *switch_to,
-			   struct err *e)
+int foreground_socket_open(const struct foreground_socket_options *o,
+			   struct vp *v, int run, struct err *e)
 {
 	AUTO(foreground_socket_closep)
 	struct foreground_socket *a = calloc(1, sizeof(*a));
@@ -368,8 +368,7 @@ int foreground_socket_open(struct host *h, struct vp *v, int run,
 
 	if (!a)
 		return err_oom(e, "offer /run/cells/" FOREGROUND_SOCKET_NAME);
-	a->host = h;
-	a->switch_to = switch_to;
+	a->options = *o;
 	a->fd = -1;
 	memcpy(a->vp, v->name, sizeof(a->vp));
 	a->bucket.since_ns = clock_boot_ns();
@@ -378,11 +377,11 @@ int foreground_socket_open(struct host *h, struct vp *v, int run,
 		return r;
 	r = create_listening_socket(folder, vp_get_id_base(v), &a->fd);
 	if (r == 0)
-		r = sd_event_add_io(h->options.loop, &a->on_client, a->fd,
-				    EPOLLIN, on_client_connect, a);
+		r = sd_event_add_io(o->loop, &a->on_client, a->fd, EPOLLIN,
+				    on_client_connect, a);
 	if (r >= 0)
-		r = timer_new(h->options.loop, CLOCK_MONOTONIC,
-			      on_second_elapsed, a, &a->on_second);
+		r = timer_new(o->loop, CLOCK_MONOTONIC, on_second_elapsed, a,
+			      &a->on_second);
 	if (r < 0)
 		return err_sys(e, -r,
 			       "offer /run/cells/" FOREGROUND_SOCKET_NAME

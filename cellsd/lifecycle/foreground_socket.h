@@ -10,12 +10,16 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <systemd/sd-event.h>
 
-struct foreground_socket;
 struct err;
-struct host;
+struct foreground;
+struct foreground_socket;
+struct host_callbacks;
+struct idle;
 struct vp;
 struct vp_conf;
+struct vp_table;
 
 #define FOREGROUND_SOCKET_NAME "front" /* below /run/cells */
 #define FOREGROUND_SOCKET_QUIET_NS                                             \
@@ -53,17 +57,25 @@ struct foreground_socket_bucket {
 bool foreground_socket_bucket_consume(struct foreground_socket_bucket *b,
 				      uint64_t now_ns);
 
-/* As foreground_switch(), which notifies VPs of what it does: it is above
- * this. */
-typedef int foreground_socket_switch_fn(struct host *h, struct vp *v,
+/* As foreground_switch(), which is above this. */
+typedef int foreground_socket_switch_fn(struct foreground *f, struct vp *v,
 					const char *cause, uint64_t *ret_ns,
 					struct err *e);
 
+/* What a socket works on. */
+struct foreground_socket_options {
+	sd_event *loop;
+	const struct vp_table *vps;
+	const struct idle *idle;
+	const struct host_callbacks *callbacks;
+	foreground_socket_switch_fn *switch_to;
+	struct foreground *foreground;
+};
+
 /* Offers the socket in the VP's /run, instead of one that an earlier daemon
  * left. What is made of v has it from then on, to be closed before that is. */
-int foreground_socket_open(struct host *h, struct vp *v, int run,
-			   foreground_socket_switch_fn *switch_to,
-			   struct err *e);
+int foreground_socket_open(const struct foreground_socket_options *o,
+			   struct vp *v, int run, struct err *e);
 void foreground_socket_close(struct foreground_socket *a);
 
 /* Notifies a VP that it is in front, or no longer. */

@@ -4,8 +4,8 @@
 #include "cellsd/container/rootfs.h"
 #include "cellsd/device/hardware.h"
 #include "cellsd/lifecycle/foreground.h"
-#include "cellsd/lifecycle/host.h"
 #include "cellsd/lifecycle/idle.h"
+#include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -29,16 +29,16 @@ static bool is_visible_in_dev(const struct backend_node *n)
 }
 
 /* Is there a node that was there before, and needs one more class now? */
-static bool has_gained_classes(const struct host *h,
+static bool has_gained_classes(const struct device_state *d,
 			       const struct backend_node *nodes, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < h->n_nodes; k++)
-			if (h->nodes[k].block == nodes[i].block &&
-			    h->nodes[k].major == nodes[i].major &&
-			    h->nodes[k].minor == nodes[i].minor &&
+		for (size_t k = 0; k < d->n_nodes; k++)
+			if (d->nodes[k].block == nodes[i].block &&
+			    d->nodes[k].major == nodes[i].major &&
+			    d->nodes[k].minor == nodes[i].minor &&
 			    (nodes[i].major || nodes[i].minor) &&
-			    nodes[i].classes & ~h->nodes[k].classes)
+			    nodes[i].classes & ~d->nodes[k].classes)
 				return true;
 	return false;
 }
@@ -66,50 +66,51 @@ static void node_changes_fini(struct node_changes *c)
 	free(c->withdrawn);
 }
 
-static int find_withdrawn_nodes(const struct host *h,
+static int find_withdrawn_nodes(const struct device_state *d,
 				const struct backend_node *nodes, size_t n,
 				struct node_changes *ret, struct err *e)
 {
-	ret->withdrawn = calloc(h->n_nodes + 1, sizeof(*ret->withdrawn));
+	ret->withdrawn = calloc(d->n_nodes + 1, sizeof(*ret->withdrawn));
 	if (!ret->withdrawn)
 		return err_oom(e, "list the hardware");
-	for (size_t i = 0; i < h->n_nodes; i++)
-		if (h->nodes[i].way == BACKEND_BY_CLASS &&
-		    !find_same_node(nodes, n, &h->nodes[i]) &&
-		    hardware_has_device(&h->nodes[i]))
-			ret->withdrawn[ret->n_withdrawn++] = h->nodes[i];
+	for (size_t i = 0; i < d->n_nodes; i++)
+		if (d->nodes[i].way == BACKEND_BY_CLASS &&
+		    !find_same_node(nodes, n, &d->nodes[i]) &&
+		    hardware_has_device(&d->nodes[i]))
+			ret->withdrawn[ret->n_withdrawn++] = d->nodes[i];
 	return 0;
 }
 
-static int update_device_nodes(struct host *h, struct node_changes *ret,
+static int update_device_nodes(struct hotplug *p, struct node_changes *ret,
 			       struct err *e)
 {
+	struct device_state *d = p->device;
 	size_t n;
-	const struct backend_node *found = hardware_get_nodes(h->hardware, &n);
+	const struct backend_node *found = hardware_get_nodes(p->hardware, &n);
 	auto_free struct backend_node *nodes = calloc(n + 1, sizeof(*nodes));
 	int r;
 
 	if (!nodes)
 		return err_oom(e, "list the hardware");
 	memcpy(nodes, found, n * sizeof(*nodes));
-	r = find_withdrawn_nodes(h, nodes, n, ret, e);
+	r = find_withdrawn_nodes(d, nodes, n, ret, e);
 	if (r < 0)
 		return r;
-	r = h->backend_type->set_nodes(h->backend, nodes, n, e);
+	r = d->type->set_nodes(d->backend, nodes, n, e);
 	if (r < 0)
 		return r;
-	h->present = h->by_class = 0;
+	d->present = d->by_class = 0;
 	for (size_t i = 0; i < n; i++) {
 		if (nodes[i].way == BACKEND_BY_CLASS)
-			h->by_class |= nodes[i].classes;
+			d->by_class |= nodes[i].classes;
 		if (nodes[i].way == BACKEND_BY_ENDPOINT)
-			h->present |= nodes[i].classes;
+			d->present |= nodes[i].classes;
 	}
-	h->present |= h->by_class;
-	ret->gained = has_gained_classes(h, nodes, n);
-	free(h->nodes);
-	h->nodes = steal(nodes);
-	h->n_nodes = n;
+	d->present |= d->by_class;
+	ret->gained = has_gained_classes(d, nodes, n);
+	free(d->nodes);
+	d->nodes = steal(nodes);
+	d->n_nodes = n;
 	return 0;
 }
 
@@ -139,18 +140,18 @@ static void append_dev_node(void *arg, const struct backend_node *n)
 	l->node[l->n++] = *n;
 }
 
-int hotplug_list_vp_nodes(const struct host *h, const struct vp *v,
+int hotplug_list_vp_nodes(const struct device_state *d, const struct vp *v,
 			  struct backend_node **ret, size_t *ret_n,
 			  struct err *e)
 {
 	struct node_listing l = { 0 };
 
-	for (size_t i = 0; i < h->n_nodes; i++)
-		if (is_visible_in_dev(&h->nodes[i]))
-			append_dev_node(&l, &h->nodes[i]);
-	if (h->backend_type->each_endpoint)
-		h->backend_type->each_endpoint(h->backend, v->number,
-					       append_dev_node, &l);
+	for (size_t i = 0; i < d->n_nodes; i++)
+		if (is_visible_in_dev(&d->nodes[i]))
+			append_dev_node(&l, &d->nodes[i]);
+	if (d->type->each_endpoint)
+		d->type->each_endpoint(d->backend, v->number, append_dev_node,
+				       &l);
 	if (l.failed) {
 		free(l.node);
 		return err_oom(e, "list the nodes of a VP");
@@ -179,7 +180,7 @@ static bool is_node_present(int dev, const struct backend_node *n)
 	       st.st_rdev == makedev(n->major, n->minor);
 }
 
-void hotplug_refresh_vp(const struct host *h, const struct vp *v)
+void hotplug_refresh_vp(const struct device_state *d, const struct vp *v)
 {
 	struct vp_run *run = vp_get_run(v);
 	struct backend_node *nodes;
@@ -188,7 +189,7 @@ void hotplug_refresh_vp(const struct host *h, const struct vp *v)
 
 	if (!run || run->dev < 0)
 		return;
-	if (hotplug_list_vp_nodes(h, v, &nodes, &n, &e) < 0) {
+	if (hotplug_list_vp_nodes(d, v, &nodes, &n, &e) < 0) {
 		log_warning("VP %s: %s", v->name, e.text);
 		return;
 	}
@@ -214,57 +215,75 @@ void hotplug_refresh_vp(const struct host *h, const struct vp *v)
 
 /* ---- events */
 
+static void watch_input_nodes(struct hotplug *p)
+{
+	size_t n;
+	const struct backend_node *nodes = hardware_get_nodes(p->hardware, &n);
+
+	idle_watch_inputs(p->idle, nodes, n);
+}
+
 /* Hardware came or went, and nothing more for a moment. */
 static int on_hotplug_settled(sd_event_source *s, uint64_t usec, void *arg)
 {
-	struct host *h = arg;
+	struct hotplug *p = arg;
 	AUTO(node_changes_fini) struct node_changes c = { 0 };
 	struct err e;
 
-	if (hardware_scan(h->hardware, &e) < 0 ||
-	    update_device_nodes(h, &c, &e) < 0) {
+	if (hardware_scan(p->hardware, &e) < 0 ||
+	    update_device_nodes(p, &c, &e) < 0) {
 		log_error("%s", e.text);
 		return timer_start(s, RETRY_MS * 1000);
 	}
-	for (unsigned int i = 0; i < h->vp_table->n; i++)
-		hotplug_refresh_vp(h, h->vp_table->vp[i]);
+	for (unsigned int i = 0; i < p->vps->n; i++)
+		hotplug_refresh_vp(p->device, p->vps->vp[i]);
 	/* Somebody may have opened it before. */
 	if (c.gained)
-		foreground_revoke_handles(h, "hardware");
+		foreground_revoke_handles(p->foreground, "hardware");
 	if (c.n_withdrawn > 0)
-		foreground_revoke_nodes(h, c.withdrawn, c.n_withdrawn,
-					"hardware");
-	idle_watch_inputs(h->idle);
+		foreground_revoke_nodes(p->foreground, c.withdrawn,
+					c.n_withdrawn, "hardware");
+	watch_input_nodes(p);
 	return 0;
 }
 
 static int on_udev_event(sd_event_source *s, int fd, uint32_t events, void *arg)
 {
-	struct host *h = arg;
+	struct hotplug *p = arg;
 
-	if (!hardware_drain_events(h->hardware))
+	if (!hardware_drain_events(p->hardware))
 		return 0;
-	return timer_start(h->on_settled, SETTLE_MS * 1000);
+	return timer_start(p->on_settled, SETTLE_MS * 1000);
 }
 
-int hotplug_open(struct host *h, struct err *e)
+int hotplug_open(struct hotplug *p, struct err *e)
 {
 	AUTO(node_changes_fini) struct node_changes c = { 0 };
-	int r = hardware_new(h->options.profile, &h->hardware, e);
+	int r = hardware_new(p->profile, &p->hardware, e);
 
 	if (r == 0)
-		r = hardware_scan(h->hardware, e);
-	return r == 0 ? update_device_nodes(h, &c, e) : r;
+		r = hardware_scan(p->hardware, e);
+	return r == 0 ? update_device_nodes(p, &c, e) : r;
 }
 
-int hotplug_listen(struct host *h, struct err *e)
+int hotplug_listen(struct hotplug *p, struct err *e)
 {
-	sd_event *loop = h->options.loop;
-	int r = sd_event_add_io(loop, &h->on_hotplug, hardware_fd(h->hardware),
-				EPOLLIN, on_udev_event, h);
+	sd_event *loop = p->loop;
+	int r = sd_event_add_io(loop, &p->on_event, hardware_fd(p->hardware),
+				EPOLLIN, on_udev_event, p);
 
 	if (r >= 0)
-		r = timer_new(loop, CLOCK_MONOTONIC, on_hotplug_settled, h,
-			      &h->on_settled);
-	return r < 0 ? err_sys(e, -r, "follow the hardware") : 0;
+		r = timer_new(loop, CLOCK_MONOTONIC, on_hotplug_settled, p,
+			      &p->on_settled);
+	if (r < 0)
+		return err_sys(e, -r, "follow the hardware");
+	watch_input_nodes(p);
+	return 0;
+}
+
+void hotplug_close(struct hotplug *p)
+{
+	sd_event_source_disable_unref(p->on_event);
+	sd_event_source_disable_unref(p->on_settled);
+	hardware_free(p->hardware);
 }

@@ -9,22 +9,40 @@
 
 #include <stddef.h>
 
-#include "cellsd/device/backend.h"
+#include <systemd/sd-event.h>
+
+#include "cellsd/lifecycle/device_state.h"
 
 struct err;
-struct host;
+struct foreground;
+struct hardware;
+struct idle;
+struct profile;
 struct vp;
+struct vp_table;
 
-/* Opens h->hardware, lists it and gives it to the backend. */
-int hotplug_open(struct host *h, struct err *e);
+struct hotplug {
+	const struct profile *profile;
+	const struct vp_table *vps;
+	struct device_state *device;
+	struct foreground *foreground;
+	struct idle *idle;
+	sd_event *loop;
+	struct hardware *hardware; /* what follows is hotplug_open()'s */
+	sd_event_source *on_event, *on_settled;
+};
+
+/* Lists the hardware and gives it to the backend. */
+int hotplug_open(struct hotplug *p, struct err *e);
 /* Follows it from now on. */
-int hotplug_listen(struct host *h, struct err *e);
+int hotplug_listen(struct hotplug *p, struct err *e);
+void hotplug_close(struct hotplug *p);
 
 /* What v's /dev has besides what every VP has; the caller frees. */
-int hotplug_list_vp_nodes(const struct host *h, const struct vp *v,
+int hotplug_list_vp_nodes(const struct device_state *d, const struct vp *v,
 			  struct backend_node **ret, size_t *ret_n,
 			  struct err *e);
 /* Brings the /dev of a VP that is made to that. */
-void hotplug_refresh_vp(const struct host *h, const struct vp *v);
+void hotplug_refresh_vp(const struct device_state *d, const struct vp *v);
 
 #endif

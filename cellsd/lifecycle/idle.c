@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cellsd/lifecycle/idle.h"
 
-#include "cellsd/device/hardware.h"
-#include "cellsd/lifecycle/host.h"
+#include "cellsd/device/backend.h"
+#include "cellsd/lifecycle/host_callbacks.h"
+#include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -27,9 +28,10 @@
 #define REPORTS_MAX 3
 
 struct idle {
-	struct host *h;
-	idle_lock_fn *lock;
+	struct idle_options options;
+	sd_event *loop;
 	uint64_t since_ns; /* boot */
+	uint64_t input_ns; /* boot; of the user's last act; 0: none yet */
 	unsigned int reported, n;
 	sd_event_source *timer, *pause, *node[NODES_MAX];
 };
@@ -50,9 +52,7 @@ void idle_schedule_check(struct idle *i)
 {
 	uint64_t ns;
 
-	if (!i)
-		return;
-	ns = get_remaining_idle_ns(i, vp_table_get_foreground(i->h->vp_table));
+	ns = get_remaining_idle_ns(i, vp_table_get_foreground(i->options.vps));
 	if (ns == UINT64_MAX)
 		sd_event_source_set_enabled(i->timer, SD_EVENT_OFF);
 	else
@@ -61,16 +61,24 @@ void idle_schedule_check(struct idle *i)
 
 void idle_record_activity(struct idle *i)
 {
-	if (!i)
-		return;
 	i->since_ns = clock_boot_ns();
 	i->reported = 0;
+}
+
+void idle_record_input(struct idle *i)
+{
+	i->input_ns = clock_boot_ns();
+}
+
+uint64_t idle_get_input_ns(const struct idle *i)
+{
+	return i->input_ns;
 }
 
 static int on_idle_timer(sd_event_source *s, uint64_t usec, void *arg)
 {
 	struct idle *i = arg;
-	struct vp *foreground = vp_table_get_foreground(i->h->vp_table);
+	struct vp *foreground = vp_table_get_foreground(i->options.vps);
 
 	if (get_remaining_idle_ns(i, foreground) > 0) {
 		idle_schedule_check(i);
@@ -78,11 +86,12 @@ static int on_idle_timer(sd_event_source *s, uint64_t usec, void *arg)
 	}
 	timer_start(i->timer, AGAIN_USEC);
 	if (i->reported++ < REPORTS_MAX) {
-		i->h->watch.idle(i->h->watch.arg, foreground->name);
+		i->options.callbacks->idle(i->options.callbacks->arg,
+					   foreground->name);
 		return 0;
 	}
 	/* Nobody heard it. */
-	i->lock(i->h, foreground);
+	i->options.lock(i->options.arg, foreground);
 	return 0;
 }
 
@@ -106,7 +115,7 @@ static int on_input_event(sd_event_source *s, int fd, uint32_t events,
 		n = read(fd, waste, sizeof(waste));
 	while (n > 0);
 	explicit_bzero(waste, sizeof(waste));
-	i->h->input_ns = clock_boot_ns();
+	idle_record_input(i);
 	idle_record_activity(i);
 	if (n < 0 && errno != EAGAIN) {
 		sd_event_source_set_enabled(s, SD_EVENT_OFF);
@@ -140,7 +149,7 @@ static void watch_input_node(struct idle *i, const char *name)
 		log_debug("watch %s: %s", path, strerror(errno));
 		return;
 	}
-	if (sd_event_add_io(i->h->options.loop, &i->node[i->n], fd, EPOLLIN,
+	if (sd_event_add_io(i->loop, &i->node[i->n], fd, EPOLLIN,
 			    on_input_event, i) < 0) {
 		close(fd);
 		return;
@@ -149,12 +158,9 @@ static void watch_input_node(struct idle *i, const char *name)
 	i->n++;
 }
 
-void idle_watch_inputs(struct idle *i)
+void idle_watch_inputs(struct idle *i, const struct backend_node *found,
+		       size_t n)
 {
-	size_t n;
-	const struct backend_node *found =
-		hardware_get_nodes(i->h->hardware, &n);
-
 	close_input_nodes(i);
 	for (size_t k = 0; k < n && i->n < NODES_MAX; k++)
 		if (found[k].classes >> CELLS_CLASS_INPUT & 1 &&
@@ -162,17 +168,16 @@ void idle_watch_inputs(struct idle *i)
 			watch_input_node(i, found[k].name);
 }
 
-int idle_new(struct host *h, idle_lock_fn *lock, struct idle **ret,
+int idle_new(const struct idle_options *o, sd_event *loop, struct idle **ret,
 	     struct err *e)
 {
 	struct idle *i = calloc(1, sizeof(*i));
-	sd_event *loop = h->options.loop;
 	int r;
 
 	if (!i)
 		return err_oom(e, "watch for input");
-	i->h = h;
-	i->lock = lock;
+	i->options = *o;
+	i->loop = loop;
 	i->since_ns = clock_boot_ns();
 	r = timer_new(loop, CLOCK_BOOTTIME, on_idle_timer, i, &i->timer);
 	if (r == 0)

@@ -8,11 +8,25 @@
 #ifndef CELLSD_LIFECYCLE_KEY_EVICTION_H
 #define CELLSD_LIFECYCLE_KEY_EVICTION_H
 
-struct host;
+#include <systemd/sd-event.h>
+
+struct erase;
+struct prestart;
 struct vp;
+struct vp_data;
+struct vp_table;
+
+/* What it works on. */
+struct key_eviction {
+	struct vp_table *vps;
+	struct vp_data *vp_data;
+	struct prestart *prestart;
+	const struct erase *erase;
+	sd_event *loop;
+};
 
 /* The VP has no process; its waiters are called when it is done, or with the
  * reason why not. */
-void key_eviction_start(struct host *h, struct vp *v);
+void key_eviction_start(const struct key_eviction *k, struct vp *v);
 
 #endif

@@ -2,7 +2,6 @@
 #include "cellsd/lifecycle/module_autoload.h"
 
 #include "cellsd/container/system_tool.h"
-#include "cellsd/lifecycle/host.h"
 #include "cellsd/vp/vp.h"
 #include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
@@ -22,6 +21,7 @@
 #define KEPT "modprobe" /* in the run dir: what was set aside */
 
 struct module_autoload {
+	const struct vp_table *vps;
 	char *kept;
 };
 
@@ -68,9 +68,8 @@ static int set_modprobe_path(const char *program, struct err *e)
 	return r < 0 ? err_sys(e, -r, "set kernel.modprobe") : 0;
 }
 
-int module_autoload_disable(const struct host *h, struct err *e)
+int module_autoload_disable(const struct module_autoload *a, struct err *e)
 {
-	const struct module_autoload *a = h->module_autoload;
 	auto_free char *program = NULL;
 	size_t len;
 	int r;
@@ -106,38 +105,39 @@ static void restore_modprobe_path(const char *kept)
 		unlink(kept);
 }
 
-static bool has_running_vp(const struct host *h)
+static bool has_running_vp(const struct vp_table *vps)
 {
-	for (unsigned int i = 0; i < h->vp_table->n; i++)
-		if (h->vp_table->vp[i]->run)
+	for (unsigned int i = 0; i < vps->n; i++)
+		if (vps->vp[i]->run)
 			return true;
 	return false;
 }
 
-int module_autoload_resume(const struct host *h, struct err *e)
+int module_autoload_resume(const struct module_autoload *a, struct err *e)
 {
-	if (has_running_vp(h))
-		return module_autoload_disable(h, e);
-	module_autoload_restore_if_idle(h);
+	if (a && has_running_vp(a->vps))
+		return module_autoload_disable(a, e);
+	module_autoload_restore_if_idle(a);
 	return 0;
 }
 
-void module_autoload_restore_if_idle(const struct host *h)
+void module_autoload_restore_if_idle(const struct module_autoload *a)
 {
-	if (h->module_autoload && !has_running_vp(h))
-		restore_modprobe_path(h->module_autoload->kept);
+	if (a && !has_running_vp(a->vps))
+		restore_modprobe_path(a->kept);
 }
 
-int module_autoload_new(const struct host *h, struct module_autoload **ret,
-			struct err *e)
+int module_autoload_new(const char *run_dir, bool load,
+			const struct vp_table *vps,
+			struct module_autoload **ret, struct err *e)
 {
 	AUTO(module_autoload_freep)
 	struct module_autoload *a = calloc(1, sizeof(*a));
 
 	*ret = NULL;
-	if (!a || !(a->kept = io_join(h->options.run_dir, KEPT)))
+	if (!a || !(a->kept = io_join(run_dir, KEPT)))
 		return err_oom(e, "watch the loading of modules");
-	if (h->options.load_modules) {
+	if (load) {
 		restore_modprobe_path(a->kept);
 		return 0;
 	}
@@ -146,6 +146,7 @@ int module_autoload_new(const struct host *h, struct module_autoload **ret,
 	if (access(SYSCTL, W_OK) < 0)
 		return err_sys(e, errno, "load-modules = no: set " SYSCTL);
 	load_required_modules();
+	a->vps = vps;
 	*ret = steal(a);
 	return 0;
 }

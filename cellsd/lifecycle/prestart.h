@@ -10,18 +10,20 @@
 #define CELLSD_LIFECYCLE_PRESTART_H
 
 #include <stdbool.h>
+#include <systemd/sd-event.h>
 
 struct err;
-struct host;
+struct launch;
 struct prestart;
 struct vp;
 
 #define PRESTART_LIMIT 1
 #define PRESTART_LIMIT_MAX 64
 
-/* Needs h->vp_table and what is made of VPs. 0: *ret is NULL. */
-int prestart_new(struct host *h, unsigned int limit, struct prestart **ret,
-		 struct err *e);
+/* At most `limit` VPs, once prestart_begin() was called; 0: none. */
+int prestart_new(const struct launch *l, sd_event *loop, unsigned int limit,
+		 struct prestart **ret, struct err *e);
+int prestart_begin(struct prestart *p, struct err *e);
 /* Discards all. */
 void prestart_free(struct prestart *p);
 
@@ -29,12 +31,12 @@ void prestart_free(struct prestart *p);
 void prestart_schedule(struct prestart *p);
 
 /* One that is not prepared is not an error. */
-void prestart_discard_vp(struct host *h, struct vp *v);
+void prestart_discard_vp(struct prestart *p, struct vp *v);
 /* The part of it that matters at once: its data is not in use any more. */
 void prestart_kill_vp(struct vp *v);
 /* Discards what would be made otherwise now: by another config, or not. */
-void prestart_discard_outdated(struct host *h);
+void prestart_discard_outdated(struct prestart *p);
 /* Memory is short: discards all, and rests. False: there was none. */
-bool prestart_release_memory(struct host *h);
+bool prestart_release_memory(struct prestart *p);
 
 #endif

@@ -2,9 +2,10 @@
 #include "cellsd/lifecycle/psi.h"
 
 #include "cellsd/container/cgroup.h"
-#include "cellsd/lifecycle/host.h"
+#include "cellsd/lifecycle/host_callbacks.h"
 #include "cellsd/lifecycle/prestart.h"
 #include "cellsd/vp/resource.h"
+#include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -25,7 +26,7 @@
 #define WINDOW_US 1000000
 
 struct psi {
-	struct host *host;
+	struct psi_options options;
 	int fd;
 	sd_event_source *on_stall;
 	bool helpless; /* reported that there was nothing to end */
@@ -77,12 +78,12 @@ static int compare_oom_victim(void *arg, pid_t pid)
 	return 0;
 }
 
-static struct oom_victim choose_oom_victim(const struct host *h)
+static struct oom_victim choose_oom_victim(const struct vp_table *vps)
 {
 	struct oom_victim c = { .score = -1 };
 
-	for (unsigned int i = 0; i < h->vp_table->n; i++) {
-		c.vp = h->vp_table->vp[i];
+	for (unsigned int i = 0; i < vps->n; i++) {
+		c.vp = vps->vp[i];
 		if (c.vp->state != VP_STATE_BACKGROUND || !c.vp->run ||
 		    c.vp->run->cgroup < 0 || c.vp->run->cause)
 			continue;
@@ -98,7 +99,8 @@ static struct oom_victim choose_oom_victim(const struct host *h)
  * means, and that one is in the cgroup: see add_kill_victim() in
  * cellsd/device/open_handles.c.
  */
-static void kill_oom_victim(const struct host *h, const struct oom_victim *c)
+static void kill_oom_victim(const struct host_callbacks *callbacks,
+			    const struct oom_victim *c)
 {
 	struct backend_event ev = { .boot_ns = clock_boot_ns(),
 				    .vp = c->from->number,
@@ -115,8 +117,8 @@ static void kill_oom_victim(const struct host *h, const struct oom_victim *c)
 		return;
 	log_warning("memory is short: ended %s (%d) of VP %s", ev.comm,
 		    (int)c->pid, c->from->name);
-	h->watch.event(h->watch.arg, "pressure", c->from->name,
-		       CELLS_CLASS_COUNT, &ev, "memory");
+	callbacks->event(callbacks->arg, "pressure", c->from->name,
+			 CELLS_CLASS_COUNT, &ev, "memory");
 }
 
 static int on_memory_stall(sd_event_source *s, int fd, uint32_t events,
@@ -131,11 +133,11 @@ static int on_memory_stall(sd_event_source *s, int fd, uint32_t events,
 		return 0;
 	}
 	/* What nobody uses goes first. */
-	if (prestart_release_memory(p->host))
+	if (prestart_release_memory(p->options.prestart))
 		return 0;
-	c = choose_oom_victim(p->host);
+	c = choose_oom_victim(p->options.vps);
 	if (c.from)
-		kill_oom_victim(p->host, &c);
+		kill_oom_victim(p->options.callbacks, &c);
 	else if (!p->helpless)
 		log_warning("memory is short, and no VP in the background has "
 			    "a program to end");
@@ -148,29 +150,30 @@ static void psi_freep(struct psi **p)
 	psi_free(*p);
 }
 
-int psi_new(struct host *h, uint64_t ms, struct psi **ret, struct err *e)
+int psi_new(const struct psi_options *o, sd_event *loop, struct psi **ret,
+	    struct err *e)
 {
 	AUTO(psi_freep) struct psi *p = NULL;
 	char text[64];
 	int n, r;
 
 	*ret = NULL;
-	if (ms == 0)
+	if (o->stall_ms == 0)
 		return 0;
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return err_oom(e, "listen to " PSI);
-	p->host = h;
+	p->options = *o;
 	p->fd = open(PSI, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	n = snprintf(text, sizeof(text), "some %u %d", (unsigned int)ms * 1000,
-		     WINDOW_US);
+	n = snprintf(text, sizeof(text), "some %u %d",
+		     (unsigned int)o->stall_ms * 1000, WINDOW_US);
 	if (p->fd < 0 || write(p->fd, text, (size_t)n + 1) < 0) {
 		log_warning("programs of VPs in the background are not ended "
 			    "when memory is short: " PSI ": %s",
 			    strerror(errno));
 		return 0;
 	}
-	r = sd_event_add_io(h->options.loop, &p->on_stall, p->fd, EPOLLPRI,
+	r = sd_event_add_io(loop, &p->on_stall, p->fd, EPOLLPRI,
 			    on_memory_stall, p);
 	if (r < 0)
 		return err_sys(e, -r, "listen to " PSI);

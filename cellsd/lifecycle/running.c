@@ -4,10 +4,11 @@
 #include "cellsd/container/cgroup.h"
 #include "cellsd/container/ksm.h"
 #include "cellsd/container/mount.h"
+#include "cellsd/lifecycle/device_state.h"
 #include "cellsd/lifecycle/disk_headroom.h"
 #include "cellsd/lifecycle/foreground.h"
 #include "cellsd/lifecycle/foreground_socket.h"
-#include "cellsd/lifecycle/host.h"
+#include "cellsd/lifecycle/host_callbacks.h"
 #include "cellsd/lifecycle/key_eviction.h"
 #include "cellsd/lifecycle/launch.h"
 #include "cellsd/lifecycle/module_autoload.h"
@@ -15,6 +16,7 @@
 #include "cellsd/storage/vp_data.h"
 #include "cellsd/vp/net.h"
 #include "cellsd/vp/resource.h"
+#include "cellsd/vp/vp_table.h"
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -66,34 +68,35 @@ static void kill_all_processes(const struct vp_run *run)
 	cgroup_kill(run->cgroup);
 }
 
-static void complete_vp_end(struct host *h, struct vp *v)
+static void complete_vp_end(struct running *u, struct vp *v)
 {
 	char cgroup[VP_CGROUP_SIZE];
 	const char *cause = v->run->cause ? v->run->cause : "ended";
 	uint64_t ns;
 	struct err e;
 
-	if (vp_table_get_foreground(h->vp_table) == v &&
-	    foreground_switch(h, NULL, "ended", &ns, &e) < 0)
+	if (vp_table_get_foreground(u->launch->vps) == v &&
+	    foreground_switch(u->foreground, NULL, "ended", &ns, &e) < 0)
 		log_error("%s", e.text);
 	memcpy(cgroup, v->run->cgroup_name, sizeof(cgroup));
 	clear_io_limits(v->run);
-	foreground_detach_vp(h, v);
-	net_detach_vp(h->net, v);
+	foreground_detach_vp(u->foreground, v);
+	net_detach_vp(u->launch->net, v);
 	reap_init_process(v->run);
 	foreground_socket_close(steal(v->run->foreground_socket));
 	vp_run_free(steal(v->run));
-	if (cgroup_remove(h->cgroup, cgroup, &e) < 0)
+	if (cgroup_remove(u->launch->cgroup, cgroup, &e) < 0)
 		log_warning("%s", e.text);
-	if (vp_table_apply_event(h->vp_table, v, VP_EVENT_END, &e) < 0)
+	if (vp_table_apply_event(u->launch->vps, v, VP_EVENT_END, &e) < 0)
 		log_error("%s", e.text);
 	v->ended_ns = clock_boot_ns();
-	module_autoload_restore_if_idle(h);
-	prestart_schedule(h->prepared);
+	module_autoload_restore_if_idle(u->module_autoload);
+	prestart_schedule(u->prestart);
 	if (v->state != VP_STATE_WIPING)
-		h->watch.changed(h->watch.arg, v->name, v->state, cause);
+		u->callbacks->changed(u->callbacks->arg, v->name, v->state,
+				      cause);
 	if (v->state == VP_STATE_WIPING || v->state == VP_STATE_LOCKED)
-		key_eviction_start(h, v);
+		key_eviction_start(u->key_eviction, v);
 	else
 		vp_notify_waiters(v, NULL);
 }
@@ -104,14 +107,14 @@ static bool is_cgroup_empty(const struct vp *v)
 }
 
 /* VPs do not move in memory while they run, and the host never does. */
-static struct vp *find_vp_by_source(struct host *h, sd_event_source *s)
+static struct vp *find_vp_by_source(const struct running *u, sd_event_source *s)
 {
-	for (unsigned int i = 0; i < h->vp_table->n; i++) {
-		struct vp_run *run = h->vp_table->vp[i]->run;
+	for (unsigned int i = 0; i < u->launch->vps->n; i++) {
+		struct vp_run *run = u->launch->vps->vp[i]->run;
 
 		if (run && (run->on_exit == s || run->on_empty == s ||
 			    run->on_timeout == s || run->on_console == s))
-			return h->vp_table->vp[i];
+			return u->launch->vps->vp[i];
 	}
 	return NULL;
 }
@@ -119,8 +122,8 @@ static struct vp *find_vp_by_source(struct host *h, sd_event_source *s)
 /* Its init is dead. What is left in the cgroup goes too. */
 static int on_init_exit(sd_event_source *s, int fd, uint32_t events, void *arg)
 {
-	struct host *h = arg;
-	struct vp *v = find_vp_by_source(h, s);
+	struct running *u = arg;
+	struct vp *v = find_vp_by_source(u, s);
 
 	sd_event_source_set_enabled(s, SD_EVENT_OFF);
 	if (!v)
@@ -128,34 +131,34 @@ static int on_init_exit(sd_event_source *s, int fd, uint32_t events, void *arg)
 	reap_init_process(v->run);
 	kill_all_processes(v->run);
 	if (is_cgroup_empty(v))
-		complete_vp_end(h, v);
+		complete_vp_end(u, v);
 	return 0;
 }
 
 static int on_cgroup_event(sd_event_source *s, int fd, uint32_t events,
 			   void *arg)
 {
-	struct host *h = arg;
-	struct vp *v = find_vp_by_source(h, s);
+	struct running *u = arg;
+	struct vp *v = find_vp_by_source(u, s);
 	char text[256];
 
 	if (pread(fd, text, sizeof(text), 0) < 0)
 		return 0;
 	if (v && is_cgroup_empty(v))
-		complete_vp_end(h, v);
+		complete_vp_end(u, v);
 	return 0;
 }
 
 static int on_stop_timeout(sd_event_source *s, uint64_t usec, void *arg)
 {
-	struct host *h = arg;
-	struct vp *v = find_vp_by_source(h, s);
+	struct running *u = arg;
+	struct vp *v = find_vp_by_source(u, s);
 
 	if (!v)
 		return 0;
 	kill_all_processes(v->run);
 	if (is_cgroup_empty(v)) {
-		complete_vp_end(h, v);
+		complete_vp_end(u, v);
 		return 0;
 	}
 	/* Until it is gone: a process may hang in the kernel for a while. */
@@ -186,26 +189,26 @@ void running_drain_console(struct vp *v, bool on)
 					    on ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-static int watch_running_vp(struct host *h, struct vp *v, struct err *e)
+static int watch_running_vp(struct running *u, struct vp *v, struct err *e)
 {
 	struct vp_run *run = v->run;
-	sd_event *loop = h->options.loop;
+	sd_event *loop = u->loop;
 	int r;
 
 	r = cgroup_open_events(run->cgroup, &run->events, e);
 	if (r < 0)
 		return r;
 	r = sd_event_add_io(loop, &run->on_empty, run->events, EPOLLPRI,
-			    on_cgroup_event, h);
+			    on_cgroup_event, u);
 	if (r >= 0 && run->pidfd >= 0)
 		r = sd_event_add_io(loop, &run->on_exit, run->pidfd, EPOLLIN,
-				    on_init_exit, h);
+				    on_init_exit, u);
 	if (r >= 0)
-		r = timer_new(loop, CLOCK_MONOTONIC, on_stop_timeout, h,
+		r = timer_new(loop, CLOCK_MONOTONIC, on_stop_timeout, u,
 			      &run->on_timeout);
 	if (r >= 0 && run->console >= 0)
 		r = sd_event_add_io(loop, &run->on_console, run->console,
-				    EPOLLIN, on_console_output, h);
+				    EPOLLIN, on_console_output, u);
 	return r < 0 ? err_sys(e, -r, "watch VP %s", v->name) : 0;
 }
 
@@ -240,7 +243,7 @@ static bool is_signal_handled(pid_t pid, int signal_number)
 	return all >> (signal_number - 1) & 1 || is_waiting_for_signals(pid);
 }
 
-void running_stop_vp(struct host *h, struct vp *v, bool force,
+void running_stop_vp(struct running *u, struct vp *v, bool force,
 		     const char *cause)
 {
 	struct vp_run *run = v->run;
@@ -251,14 +254,14 @@ void running_stop_vp(struct host *h, struct vp *v, bool force,
 		return;
 	run->cause = cause;
 	disk_headroom_thaw_vp(v);
-	if (vp_table_get_foreground(h->vp_table) == v &&
-	    foreground_switch(h, NULL, cause, &ns, &e) < 0)
+	if (vp_table_get_foreground(u->launch->vps) == v &&
+	    foreground_switch(u->foreground, NULL, cause, &ns, &e) < 0)
 		log_error("%s", e.text);
 	if (!force && run->pidfd >= 0 &&
 	    is_signal_handled(run->pid, v->conf.stop_signal) &&
 	    syscall(SYS_pidfd_send_signal, run->pidfd, v->conf.stop_signal,
 		    NULL, 0) == 0) {
-		timer_start(run->on_timeout, h->options.stop_ms * 1000);
+		timer_start(run->on_timeout, u->stop_ms * 1000);
 		return;
 	}
 	/* At once nothing of it runs any more; then it goes. */
@@ -269,7 +272,7 @@ void running_stop_vp(struct host *h, struct vp *v, bool force,
 
 /* ---- the start */
 
-int running_start_vp(struct host *h, struct vp *v, const char *cause,
+int running_start_vp(struct running *u, struct vp *v, const char *cause,
 		     struct err *e)
 {
 	int r;
@@ -279,24 +282,24 @@ int running_start_vp(struct host *h, struct vp *v, const char *cause,
 				  v->name);
 	if (vp_state_is_running(v->state) && v->run)
 		return 0;
-	r = module_autoload_disable(h, e);
+	r = module_autoload_disable(u->module_autoload, e);
 	if (r == 0)
-		r = launch_start(h, v, e);
+		r = launch_start(u->launch, v, e);
 	if (r == 0) {
-		r = watch_running_vp(h, v, e);
+		r = watch_running_vp(u, v, e);
 		if (r < 0)
-			launch_undo(h, v);
+			launch_undo(u->launch, v);
 	}
 	if (r < 0) {
-		module_autoload_restore_if_idle(h);
+		module_autoload_restore_if_idle(u->module_autoload);
 		if (e->reason == REASON_NONE)
 			e->reason = REASON_KERNEL;
 		return r;
 	}
 	v->prestart_failed = false;
-	h->watch.changed(h->watch.arg, v->name, v->state, cause);
-	ksm_start_scan(h->merge);
-	prestart_schedule(h->prepared);
+	u->callbacks->changed(u->callbacks->arg, v->name, v->state, cause);
+	ksm_start_scan(u->ksm);
+	prestart_schedule(u->prestart);
 	return 0;
 }
 
@@ -340,7 +343,7 @@ static bool has_no_new_privs(pid_t pid)
 	return set;
 }
 
-static void adopt_vp_init(struct host *h, struct vp *v)
+static void adopt_vp_init(struct running *u, struct vp *v)
 {
 	struct vp_run *run = v->run;
 	struct init_search f = { .pid = -1 };
@@ -362,49 +365,51 @@ static void adopt_vp_init(struct host *h, struct vp *v)
 	/* A VP that mounted something of its own there has no socket. */
 	if (fd >= 0 &&
 	    (mount_open_tmpfs(f.pid, fd, "run", &run->dir, &e) < 0 ||
-	     foreground_socket_open(h, v, run->dir, foreground_switch, &e) < 0))
+	     foreground_offer_socket(u->foreground, v, run->dir, &e) < 0))
 		log_warning("%s", e.text);
 }
 
-int running_adopt_vp(struct host *h, struct vp *v, struct err *e)
+int running_adopt_vp(struct running *u, struct vp *v, struct err *e)
 {
 	struct vp_run *run = v->run;
-	int r = cgroup_open(h->cgroup, run->cgroup_name, &run->cgroup, e);
+	int r = cgroup_open(u->launch->cgroup, run->cgroup_name, &run->cgroup,
+			    e);
 
 	if (r < 0 && r != -ENOENT)
 		return r;
 	if (r == -ENOENT || is_cgroup_empty(v)) {
-		launch_undo(h, v);
+		launch_undo(u->launch, v);
 		return 0;
 	}
 	run->since_ns = clock_boot_ns();
-	net_adopt_vp(h->net, v);
-	adopt_vp_init(h, v);
+	net_adopt_vp(u->launch->net, v);
+	adopt_vp_init(u, v);
 	return 0;
 }
 
-int running_resume_vp(struct host *h, struct vp *v, struct err *e)
+int running_resume_vp(struct running *u, struct vp *v, struct err *e)
 {
 	struct vp_run *run = v->run;
 	const struct backend_vp bv = vp_get_backend_vp(v);
 	int r;
 
-	r = h->backend_type->hold(h->backend, &bv, e);
-	if (r == 0 && h->backend_type->allowed(h->backend, run->cgroup,
-					       &run->allowed, e) < 0)
+	r = u->launch->device->type->hold(u->launch->device->backend, &bv, e);
+	if (r == 0 &&
+	    u->launch->device->type->allowed(u->launch->device->backend,
+					     run->cgroup, &run->allowed, e) < 0)
 		run->allowed = UINT32_MAX; /* all is applied again */
 	if (r == 0)
-		r = watch_running_vp(h, v, e);
+		r = watch_running_vp(u, v, e);
 	if (r < 0)
 		return r;
 	/* They hold; which of them do not is known only by trying. */
-	run->disk = vp_data_get_disk(h->vpdata, v);
-	resource_apply_limits(v, vp_table_get_foreground(h->vp_table) == v);
+	run->disk = vp_data_get_disk(u->launch->vp_data, v);
+	resource_apply_limits(v, vp_table_get_foreground(u->launch->vps) == v);
 	/* The daemon may have died while it had stopped the VP to look at it.
 	 */
 	cgroup_thaw(run->cgroup);
 	/* Half born, or ended on paper only: the end is finished. */
 	if (run->pidfd < 0 || !vp_state_is_running(v->state))
-		running_stop_vp(h, v, true, "ended");
+		running_stop_vp(u, v, true, "ended");
 	return 0;
 }

@@ -3,9 +3,6 @@
 
 #include "cellsd/container/cgroup.h"
 #include "cellsd/container/selinux.h"
-#include "cellsd/lifecycle/host.h"
-#include "cellsd/storage/vp_data.h"
-#include "cellsd/vp/net.h"
 #include "lib/auto.h"
 
 #include <fcntl.h>
@@ -14,57 +11,57 @@
 
 #define USER_NAMESPACES "/proc/sys/user/max_user_namespaces"
 
-static bool is_level_open(const struct host *h)
+static bool is_level_open(const struct unsupported_facts *f)
 {
-	return strcmp(h->backend_type->level, "open") == 0;
+	return strcmp(f->backend_level, "open") == 0;
 }
 
-static bool is_selinux_disabled(const struct host *h)
+static bool is_selinux_disabled(const struct unsupported_facts *f)
 {
 	return !selinux_is_enabled();
 }
 
-static bool is_selinux_permissive(const struct host *h)
+static bool is_selinux_permissive(const struct unsupported_facts *f)
 {
 	return selinux_is_enabled() && !selinux_is_enforcing();
 }
 
-static bool is_network_off(const struct host *h)
+static bool is_network_off(const struct unsupported_facts *f)
 {
-	return h->options.net.off;
+	return f->is_network_off;
 }
 
-static bool is_firewall_rejected(const struct host *h)
+static bool is_firewall_rejected(const struct unsupported_facts *f)
 {
-	return net_is_firewall_rejected(h->net);
+	return f->is_firewall_rejected;
 }
 
-static bool is_psi_off(const struct host *h)
+static bool is_psi_off(const struct unsupported_facts *f)
 {
-	return h->options.pressure_ms == 0;
+	return !f->is_psi_wanted;
 }
 
-static bool is_psi_unavailable(const struct host *h)
+static bool is_psi_unavailable(const struct unsupported_facts *f)
 {
-	return h->options.pressure_ms > 0 && !h->pressure;
+	return f->is_psi_wanted && !f->has_psi;
 }
 
-static bool is_ksm_off(const struct host *h)
+static bool is_ksm_off(const struct unsupported_facts *f)
 {
-	return !h->options.merge;
+	return !f->is_ksm_wanted;
 }
 
-static bool is_ksm_unavailable(const struct host *h)
+static bool is_ksm_unavailable(const struct unsupported_facts *f)
 {
-	return h->options.merge && !h->merge;
+	return f->is_ksm_wanted && !f->has_ksm;
 }
 
-static bool is_fscrypt_unavailable(const struct host *h)
+static bool is_fscrypt_unavailable(const struct unsupported_facts *f)
 {
-	return !vp_data_has_fscrypt(h->vpdata);
+	return !f->has_fscrypt;
 }
 
-static bool is_userns_unavailable(const struct host *h)
+static bool is_userns_unavailable(const struct unsupported_facts *f)
 {
 	auto_close int fd = open(USER_NAMESPACES, O_RDONLY | O_CLOEXEC);
 	char most = '0';
@@ -78,7 +75,7 @@ static bool is_userns_unavailable(const struct host *h)
 
 static const struct {
 	unsigned int limit; /* CGROUP_LIMIT_*: no controller has it; or */
-	bool (*holds)(const struct host *h);
+	bool (*holds)(const struct unsupported_facts *f);
 	struct unsupported row;
 } table[] = {
 	{ CGROUP_LIMIT_MEMORY,
@@ -155,16 +152,15 @@ static const struct {
 	    "sysctl user.max_user_namespaces=1024" } },
 };
 
-size_t unsupported_list_features(const struct host *h,
+size_t unsupported_list_features(const struct unsupported_facts *f,
 				 const struct unsupported *ret[UNSUPPORTED_MAX])
 {
-	const unsigned int limits = cgroup_get_unsupported_limits(h->cgroup);
 	size_t n = 0;
 
 	_Static_assert(ARRAY_SIZE(table) <= UNSUPPORTED_MAX, "no room for all");
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		if (table[i].holds ? table[i].holds(h)
-				   : (limits & table[i].limit) != 0)
+		if (table[i].holds ? table[i].holds(f)
+				   : (f->limits & table[i].limit) != 0)
 			ret[n++] = &table[i].row;
 	return n;
 }

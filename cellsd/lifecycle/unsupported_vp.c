@@ -3,19 +3,18 @@
 
 #include "cellsd/container/cgroup.h"
 #include "cellsd/container/selinux.h"
-#include "cellsd/lifecycle/host.h"
 #include "cellsd/storage/vp_data.h"
 #include "cellsd/vp/net.h"
+#include "cellsd/vp/vp.h"
 #include "lib/auto.h"
 
-size_t unsupported_vp_list_features(struct host *h, const struct vp *v,
+size_t unsupported_vp_list_features(const struct vp *v,
+				    const struct vp_data_info *data,
 				    const char *ret[UNSUPPORTED_VP_MAX])
 {
 	const unsigned int limits = v->run ? v->run->unsupported_limits : 0;
-	struct vp_data_info data;
 	size_t n = 0;
 
-	vp_data_get_info(h->vpdata, v, &data);
 	const struct {
 		const char *name;
 		bool lacks;
@@ -26,7 +25,7 @@ size_t unsupported_vp_list_features(struct host *h, const struct vp *v,
 		{ "io-read-max", limits & CGROUP_LIMIT_READ },
 		{ "io-write-max", limits & CGROUP_LIMIT_WRITE },
 		{ "pids-max", limits & CGROUP_LIMIT_PIDS },
-		{ "storage-max", data.too_large },
+		{ "storage-max", data->too_large },
 		/* It runs since before its config said so. */
 		{ "no-new-privileges",
 		  v->run && v->conf.no_new_privs && !v->run->no_new_privs },

@@ -7,11 +7,12 @@
 
 #define UNSUPPORTED_VP_MAX 12
 
-struct host;
 struct vp;
+struct vp_data_info;
 
 /* Names, as receipts and lists have them; how many there are. */
-size_t unsupported_vp_list_features(struct host *h, const struct vp *v,
+size_t unsupported_vp_list_features(const struct vp *v,
+				    const struct vp_data_info *data,
 				    const char *ret[UNSUPPORTED_VP_MAX]);
 
 #endif
