@@ -14,7 +14,7 @@
 #include "policyd/command.h"
 #include "policyd/device_events.h"
 #include "policyd/enroll.h"
-#include "policyd/layer/image.h"
+#include "policyd/layer/layer_download.h"
 #include "policyd/layer/layer_store.h"
 #include "policyd/loader.h"
 #include "policyd/methods.h"
@@ -76,7 +76,7 @@ static void resume_pending_work(struct policyd *p)
 	if ((lost > 0 || p->state.in_force.is_partial) &&
 	    staging_restage(p, &e) < 0)
 		log_error("await what is in force: %s", e.text);
-	image_resume_download(p->image);
+	layer_download_resume(p->download);
 	/* All may have been here when the last run ended. */
 	if (staging_retry(p, &e) < 0)
 		log_error("activate: %s", e.text);
@@ -90,7 +90,7 @@ static int on_layer_complete(void *arg, struct err *e)
 static int open_image(struct policyd *p, const struct daemon_options *o,
 		      struct err *e)
 {
-	const struct image_options options = {
+	const struct layer_download_options options = {
 		.event = p->event,
 		.layers = p->layers,
 		.state = &p->state,
@@ -100,7 +100,7 @@ static int open_image(struct policyd *p, const struct daemon_options *o,
 		.arg = p,
 	};
 
-	return image_new(&options, &p->image, e);
+	return layer_download_new(&options, &p->download, e);
 }
 
 static void on_vp_ended(void *arg, const char *cause)
@@ -246,7 +246,7 @@ void daemon_free(struct policyd *p)
 	unenroll_free(p->unenroll);
 	enroll_free(p->enroll);
 	command_free(p->commands);
-	image_free(p->image);
+	layer_download_free(p->download);
 	layer_store_free(p->layers);
 	policyd_unload(p);
 	store_close(p->store);

@@ -47,7 +47,7 @@ noinst_LIBRARIES += %D%/libpolicyd.a
 	%D%/document/secure_time.c %D%/document/secure_time.h \
 	%D%/document/snapshot.c %D%/document/snapshot.h \
 	%D%/document/verify.c %D%/document/verify.h \
-	%D%/layer/image.c %D%/layer/image.h \
+	%D%/layer/layer_download.c %D%/layer/layer_download.h \
 	%D%/layer/layer_assembly.c %D%/layer/layer_assembly.h \
 	%D%/layer/layer_store.c %D%/layer/layer_store.h \
 	%D%/receipt/audit_log.c %D%/receipt/audit_log.h \

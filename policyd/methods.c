@@ -9,7 +9,7 @@
 #include "policyd/bus/service.h"
 #include "policyd/command.h"
 #include "policyd/enroll.h"
-#include "policyd/layer/image.h"
+#include "policyd/layer/layer_download.h"
 #include "policyd/password.h"
 #include "policyd/policyd.h"
 #include "policyd/receipt/audit_log.h"
@@ -50,19 +50,21 @@ static int handle_submit(void *arg, struct service_call *c, struct err *e)
 static int handle_wants(void *arg, struct service_call *c, struct err *e)
 {
 	unsigned int max = c->max < WANTS_MAX ? c->max : WANTS_MAX;
-	auto_free struct image_wanted *rows = calloc(max + 1, sizeof(*rows));
+	auto_free struct layer_download_wanted *rows =
+		calloc(max + 1, sizeof(*rows));
 	struct policyd *p = arg;
 
 	if (!rows)
 		return err_oom(e, "answer");
-	return reply_send_wanted(c->reply, rows,
-				 image_list_wanted(p->image, rows, max), e);
+	return reply_send_wanted(
+		c->reply, rows,
+		layer_download_list_wanted(p->download, rows, max), e);
 }
 
 static int handle_put_chunk(void *arg, struct service_call *c, struct err *e)
 {
 	struct policyd *p = arg;
-	int r = image_receive_chunk(p->image, c->text[0], c->fd, e);
+	int r = layer_download_receive_chunk(p->download, c->text[0], c->fd, e);
 
 	return r < 0 ? r : reply_send_nothing(c->reply, e);
 }

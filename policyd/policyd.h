@@ -26,7 +26,7 @@ struct unenroll;
 struct cellsd_state;
 struct enroll;
 struct err;
-struct image;
+struct layer_download;
 struct schedule;
 struct service;
 struct layer_store;
@@ -54,7 +54,7 @@ struct policyd {
 	struct device_signals *signals;
 	struct reconcile *reconcile;
 	struct layer_store *layers;
-	struct image *image;
+	struct layer_download *download;
 	struct enroll *enroll;
 	struct unenroll *unenroll;
 	struct command_queue *commands;

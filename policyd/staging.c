@@ -6,7 +6,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "policyd/activate.h"
-#include "policyd/layer/image.h"
+#include "policyd/layer/layer_download.h"
 #include "policyd/policyd.h"
 #include "policyd/receipt/refusal.h"
 #include "policyd/reconcile.h"
@@ -24,7 +24,7 @@ void staging_gather_facts(const struct policyd *p, struct activate_facts *ret)
 /* Downloads go on for what is staged now, and the agent is asked for it. */
 static void request_missing_parts(struct policyd *p)
 {
-	image_resume_download(p->image);
+	layer_download_resume(p->download);
 	pending_signal(&p->pending, "wants");
 }
 
@@ -36,7 +36,7 @@ void staging_apply(struct policyd *p, struct activate *a)
 		return;
 	}
 	p->activated_ns = p->arrived_ns;
-	image_resume_download(p->image);
+	layer_download_resume(p->download);
 	schedule_arm_timer(p->schedule);
 	reconcile_push_state(p, "policy");
 }
@@ -44,7 +44,7 @@ void staging_apply(struct policyd *p, struct activate *a)
 void staging_drop(struct policyd *p)
 {
 	document_state_drop_staged(&p->state);
-	image_resume_download(p->image);
+	layer_download_resume(p->download);
 }
 
 int staging_refuse(struct policyd *p, const struct err *why, struct err *e)

@@ -5,7 +5,7 @@
 #include "lib/bus.h"
 #include "lib/err.h"
 #include "policyd/bus/reply_internal.h"
-#include "policyd/layer/image.h"
+#include "policyd/layer/layer_download.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +67,7 @@ int reply_send_bytes(struct reply *r, const void *data, size_t len,
 	return check_sent(res, e);
 }
 
-int reply_send_wanted(struct reply *r, const struct image_wanted *rows,
+int reply_send_wanted(struct reply *r, const struct layer_download_wanted *rows,
 		      size_t n, struct err *e)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct err;
-struct image_wanted;
+struct layer_download_wanted;
 struct reply;
 
 /* Each call of one of these answers; 0, or <0 with e. */
@@ -21,7 +21,7 @@ int reply_send_bytes(struct reply *r, const void *data, size_t len,
 /* Submit's: the code and the text are "" unless it is refused. */
 int reply_send_outcome(struct reply *r, const char *outcome, const char *code,
 		       const char *text, struct err *e);
-int reply_send_wanted(struct reply *r, const struct image_wanted *rows,
+int reply_send_wanted(struct reply *r, const struct layer_download_wanted *rows,
 		      size_t n, struct err *e);
 
 struct reply_receipt {

@@ -5,8 +5,8 @@
  * is the unit of resuming. What a chunk list of a held layer has as well is
  * copied, not fetched.
  */
-#ifndef POLICYD_LAYER_IMAGE_H
-#define POLICYD_LAYER_IMAGE_H
+#ifndef POLICYD_LAYER_LAYER_DOWNLOAD_H
+#define POLICYD_LAYER_LAYER_DOWNLOAD_H
 
 #include <stdint.h>
 #include <systemd/sd-event.h>
@@ -15,12 +15,12 @@
 
 struct document_state;
 struct err;
-struct image;
+struct layer_download;
 struct layer_store;
 struct recorder;
 
 /* All borrowed. */
-struct image_options {
+struct layer_download_options {
 	sd_event *event;
 	struct layer_store *layers;
 	struct document_state *state; /* staged_blocked may be set */
@@ -31,28 +31,30 @@ struct image_options {
 	void *arg;
 };
 
-int image_new(const struct image_options *o, struct image **ret, struct err *e);
-void image_free(struct image *im);
+int layer_download_new(const struct layer_download_options *o,
+		       struct layer_download **ret, struct err *e);
+void layer_download_free(struct layer_download *ld);
 
 /* Goes on with what the staged snapshot lacks, or stops. */
-void image_resume_download(struct image *im);
+void layer_download_resume(struct layer_download *ld);
 
 /* What is wanted now, at most max of it; returns how much. */
-struct image_wanted {
+struct layer_download_wanted {
 	const char *kind;
 	char digest[ENCODING_DIGEST_SIZE];
 };
-unsigned int image_list_wanted(struct image *im, struct image_wanted *ret,
-			       unsigned int max);
+unsigned int layer_download_list_wanted(struct layer_download *ld,
+					struct layer_download_wanted *ret,
+					unsigned int max);
 
 /* The stored bytes of a chunk or list, from fd's start. err.chunk,
  * err.storage-full: nothing is kept. */
-int image_receive_chunk(struct image *im, const char *digest, int fd,
-			struct err *e);
+int layer_download_receive_chunk(struct layer_download *ld, const char *digest,
+				 int fd, struct err *e);
 
-static inline void image_freep(struct image **im)
+static inline void layer_download_freep(struct layer_download **ld)
 {
-	image_free(*im);
+	layer_download_free(*ld);
 }
 
 #endif
