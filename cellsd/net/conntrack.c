@@ -16,13 +16,26 @@
 
 #define MAX_FILE "/proc/sys/net/netfilter/nf_conntrack_max"
 #define ANSWER_SECONDS 5
+/* Of one VP. */
+#define FLOWS_MAX 4096
+#define FLOWS_MIN 64
 
-uint32_t conntrack_get_max(void)
+/* How many flows the kernel remembers at most; 0: it remembers none. */
+static uint32_t read_conntrack_max(void)
 {
 	auto_fclose FILE *f = fopen(MAX_FILE, "re");
 	uint32_t max = 0;
 
 	return f && fscanf(f, "%" SCNu32, &max) == 1 ? max : 0;
+}
+
+uint32_t conntrack_get_flow_limit(unsigned int vps)
+{
+	uint32_t share = read_conntrack_max() / 4 * 3 / vps;
+
+	if (share == 0 || share > FLOWS_MAX)
+		return FLOWS_MAX;
+	return share < FLOWS_MIN ? FLOWS_MIN : share;
 }
 
 static void nl_socket_freep(struct nl_sock **s)

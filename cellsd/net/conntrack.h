@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The flows that the kernel remembers for VPs (conntrack), of which all VPs and
- * the host have one table together. The firewall marks and counts them; here
- * those of one VP are forgotten.
+ * the host have one table together. Here is how many one VP may have, which the
+ * firewall counts by its mark, and those of one VP are forgotten.
  */
 #ifndef CELLSD_NET_CONNTRACK_H
 #define CELLSD_NET_CONNTRACK_H
@@ -11,8 +11,9 @@
 
 struct err;
 
-/* How many flows the kernel remembers at most; 0: it remembers none. */
-uint32_t conntrack_get_max(void);
+/* How many flows each of so many VPs may have: together they leave the host a
+ * quarter of what the kernel remembers. */
+uint32_t conntrack_get_flow_limit(unsigned int vps);
 
 /* Forgets all flows with that mark, by ctnetlink. */
 int conntrack_flush_mark(uint32_t mark, struct err *e);

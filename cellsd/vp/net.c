@@ -26,8 +26,6 @@
 #define RESOLV_FOLDER "/etc"
 #define RESOLV_FILE "/etc/resolv.conf"
 #define LOOPBACK 127
-#define FLOWS_MAX 4096 /* of one VP */
-#define FLOWS_MIN 64
 
 struct net {
 	struct net_options options;
@@ -184,16 +182,6 @@ static void format_link_name(const struct vp *v, char name[VETH_NAME_SIZE])
 	snprintf(name, VETH_NAME_SIZE, FIREWALL_LINK "%u", v->number);
 }
 
-/* All VPs that there can be leave the host a quarter of what is remembered. */
-static uint32_t get_vp_flow_limit(void)
-{
-	uint32_t share = conntrack_get_max() / 4 * 3 / VPS_MAX;
-
-	if (share == 0 || share > FLOWS_MAX)
-		return FLOWS_MAX;
-	return share < FLOWS_MIN ? FLOWS_MIN : share;
-}
-
 static int load_firewall_table(struct net *n, struct err *e)
 {
 	struct firewall_vp vps[VPS_MAX];
@@ -202,7 +190,7 @@ static int load_firewall_table(struct net *n, struct err *e)
 		.close = is_forwarding_ours(n),
 		.vp = vps,
 		.n = list_connected_vps(n, vps),
-		.flows_max = get_vp_flow_limit(),
+		.flows_max = conntrack_get_flow_limit(VPS_MAX),
 	};
 	int r = firewall_load(n->firewall, &plan, e);
 
