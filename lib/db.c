@@ -438,8 +438,15 @@ static int step_row(struct db_row *row, struct err *e)
 
 bool db_next(struct db_row *row, int *ret, struct err *e)
 {
-	int r = step_row(row, e);
+	int r;
 
+	if (*ret > 0)
+		*ret = err_set(e, EPROTO,
+			       "database: %.60s: a row was left with %d",
+			       sqlite3_sql(row->st), *ret);
+	if (*ret < 0)
+		return false;
+	r = step_row(row, e);
 	*ret = r < 0 ? r : 0;
 	return r > 0;
 }

@@ -30,7 +30,8 @@ void db_close(struct db *d);
 void db_never_wait(struct db *d);
 
 /* Statements without parameters and rows. */
-int db_exec(struct db *d, const char *sql, struct err *e);
+int db_exec(struct db *d, const char *sql, struct err *e)
+	__attribute__((warn_unused_result));
 
 /*
  * A statement by its text, prepared once and kept (the text's address is its
@@ -56,11 +57,12 @@ int db_query_values(struct db *d, struct db_row **ret, struct err *e,
 
 /*
  * True: at the next row. False: *ret is 0 after the last row, or the error that
- * ended them. *ret is the result that the caller goes on with, so a body that
- * leaves it above 0 ends the loop, too:
+ * ended them. *ret is what db_query() and then the loop's body return: an error
+ * of theirs ends the loop and stays, and a body that leaves it above 0 is an
+ * error itself, so that nothing but the last row looks like the last row:
  *
  *	r = db_query(d, &row, e, "SELECT ...", "");
- *	while (r == 0 && db_next(row, &r, e))
+ *	while (db_next(row, &r, e))
  *		r = use(db_text(row, 0), e);
  *	return r;
  */
@@ -77,8 +79,8 @@ int db_first(struct db *d, struct db_row **ret, struct err *e, const char *sql,
 int db_keep_log(struct db *d, struct err *e);
 
 /* A statement whose rows, if any, nobody reads. Constraint: -EEXIST. */
-int db_run(struct db *d, struct err *e, const char *sql, const char *types,
-	   ...);
+int db_run(struct db *d, struct err *e, const char *sql, const char *types, ...)
+	__attribute__((warn_unused_result));
 
 /* How many rows the last statement that changes rows changed. */
 int64_t db_changed(const struct db *d);
@@ -91,8 +93,8 @@ int db_add_predicate(struct db *d, const char *name,
 
 /* Nest: only the outermost begins and commits. A rollback inside makes the
  * outermost commit fail. */
-int db_begin(struct db *d, struct err *e);
-int db_commit(struct db *d, struct err *e);
+int db_begin(struct db *d, struct err *e) __attribute__((warn_unused_result));
+int db_commit(struct db *d, struct err *e) __attribute__((warn_unused_result));
 void db_rollback(struct db *d);
 /* 0: the transaction goes on, or nothing was. Else a failure, like a full disk,
  * has ended it: nothing more goes into it, and each call says that failure. */
@@ -100,7 +102,7 @@ int db_check_transaction(const struct db *d, struct err *e);
 
 /* What was committed with PRAGMA synchronous = NORMAL survives a power cut from
  * here on (https://sqlite.org/wal.html, "Performance Considerations"). */
-int db_sync(struct db *d, struct err *e);
+int db_sync(struct db *d, struct err *e) __attribute__((warn_unused_result));
 
 /*
  * Ends a query: until its last row or this it holds on to its view of the file.

@@ -10,7 +10,8 @@ FAULT_WRAP = -Wl,--wrap=fsync -Wl,--wrap=renameat2 -Wl,--wrap=write \
 if HAVE_CHECK
 check_LIBRARIES += %D%/unit/libunit.a
 %C%_unit_libunit_a_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-%C%_unit_libunit_a_SOURCES = %D%/unit/unit.c %D%/unit/unit.h
+%C%_unit_libunit_a_SOURCES = %D%/unit/unit.c %D%/unit/unit.h \
+	%D%/unit/fault_read.c
 
 # A unit test is one file and one line; a test with faults adds fault.c and
 # FAULT_WRAP.

@@ -440,7 +440,7 @@ static int query_next_devices(struct access_query *q, struct err *e)
 			 "ssi", q->last, request_get_argument(q->rq, "device"),
 			 q->at);
 
-	while (r == 0 && db_next(row, &r, e)) {
+	while (db_next(row, &r, e)) {
 		bool has_to_tell = db_bool(row, 3);
 
 		if (json_array_size(q->items) >= q->limit)

@@ -288,7 +288,7 @@ static int export_next_entries(struct request *rq, char **ret, struct err *e)
 	f = open_memstream(ret, &len);
 	if (!f)
 		return err_oom(e, "export");
-	while (r == 0 && db_next(row, &r, e)) {
+	while (db_next(row, &r, e)) {
 		a->more_from = (uint64_t)db_int(row, 0) + 1;
 		write_export_entry(f, a->more_format, (int64_t)a->more_from - 1,
 				   db_text(row, 1));

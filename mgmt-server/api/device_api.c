@@ -292,7 +292,7 @@ static int list_device_keys(struct request *rq, json_t **ret, struct err *e)
 			     "s", rq->param[0]);
 	if (r < 0)
 		return r;
-	while (r == 0 && db_next(row, &r, e))
+	while (db_next(row, &r, e))
 		json_array_append_new(
 			items,
 			json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:s,"

@@ -133,7 +133,7 @@ static int collect_page_items(const struct listing_query *q, struct db_row *row,
 	uint64_t n = 0;
 	int r = 0;
 
-	while (r == 0 && db_next(row, &r, e)) {
+	while (db_next(row, &r, e)) {
 		json_t *item = NULL;
 
 		if (n++ == q->limit)

@@ -324,7 +324,7 @@ static int compute_next_devices(struct plan *w, struct err *e)
 			 " ORDER BY grp, id LIMIT ?",
 			 "ssi", w->last_group, w->last, (int64_t)ROWS);
 
-	while (r == 0 && !is_over && db_next(row, &r, e)) {
+	while (!is_over && db_next(row, &r, e)) {
 		snprintf(w->last, sizeof(w->last), "%s", db_text(row, 0));
 		snprintf(w->last_group, sizeof(w->last_group), "%s",
 			 db_text(row, 2));

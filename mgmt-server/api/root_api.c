@@ -55,7 +55,7 @@ int root_api_list(struct request *rq, struct err *e)
 
 	if (r < 0)
 		return r;
-	while (r == 0 && db_next(row, &r, e)) {
+	while (db_next(row, &r, e)) {
 		json_t *j = NULL;
 
 		r = document_api_load_json(rq, db_text(row, 0), &j, e);

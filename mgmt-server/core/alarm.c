@@ -91,7 +91,7 @@ int alarm_list(struct db *db, const char *device, json_t **ret, struct err *e)
 			 " ORDER BY number",
 			 "s", device);
 
-	while (r == 0 && db_next(row, &r, e)) {
+	while (db_next(row, &r, e)) {
 		struct err text;
 
 		err_set(&text, EBADMSG, "%s", db_text(row, 0));

@@ -89,7 +89,7 @@ int command_expire_due(struct turn *t, const struct connections *p,
 			 " ('proposed', 'pending', 'sent', 'received')",
 			 "i", now);
 
-	while (r == 0 && n < AT_ONCE && db_next(row, &r, e)) {
+	while (n < AT_ONCE && db_next(row, &r, e)) {
 		if (!due)
 			due = calloc(AT_ONCE, sizeof(*due));
 		if (!due)
@@ -124,7 +124,7 @@ int command_send_unfinished(struct turn *t, struct device_channel *c,
 			 " ('pending', 'sent', 'received') ORDER BY number",
 			 "ss", c->device, c->epoch);
 
-	while (r == 0 && db_next(row, &r, e)) {
+	while (db_next(row, &r, e)) {
 		if (db_bool(row, 2))
 			r = device_channel_send_cancel(c, db_text(row, 1), e);
 		else

@@ -88,7 +88,7 @@ static int check_device_architectures(const struct document_set *set,
 			 " json_valid(reported) GROUP BY machine",
 			 "s", group);
 
-	while (r == 0 && db_next(row, &r, e)) {
+	while (db_next(row, &r, e)) {
 		const char *machine = db_text_or_null(row, 1);
 		const char *own =
 			machine ? architecture_of_machine(machine) : NULL;
@@ -161,7 +161,7 @@ static int check_all_groups(const struct document_set *set, struct err *e)
 			 " WHERE state = 'active'",
 			 "");
 
-	while (r == 0 && db_next(row, &r, e)) {
+	while (db_next(row, &r, e)) {
 		r = check_group_configs(set, db_text(row, 0), e);
 		if (r < 0)
 			return r;

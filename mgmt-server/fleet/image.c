@@ -78,7 +78,7 @@ int image_find_completed(struct db *db, const struct blobs *blobs,
 	ret->n = 0;
 	if (r < 0)
 		return r;
-	while (r == 0 && all.n < IMAGE_LIST_MAX && db_next(row, &r, e))
+	while (all.n < IMAGE_LIST_MAX && db_next(row, &r, e))
 		snprintf(all.sha256[all.n++], ENCODING_DIGEST_SIZE, "%s",
 			 db_text(row, 0));
 	db_done(&row);

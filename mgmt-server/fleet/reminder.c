@@ -156,7 +156,7 @@ static int check_stored_items(struct server *s, int64_t now, json_t *seen,
 	struct db_row *row = NULL;
 	int r = db_query(s->db, &row, e, ENDING, "i", until);
 
-	while (r == 0 && db_next(row, &r, e)) {
+	while (db_next(row, &r, e)) {
 		struct expiring_item it = { .kind = db_text(row, 0),
 					    .id = db_text(row, 1),
 					    .begin = db_int(row, 2),

@@ -316,7 +316,7 @@ static int update_document_states(struct server *s, struct err *e)
 			     "SELECT DISTINCT id FROM document"
 			     " WHERE type = 'group' AND " IS_VALID,
 			     "");
-	while (r == 0 && db_next(row, &r, e)) {
+	while (db_next(row, &r, e)) {
 		const struct composition *c = NULL;
 
 		r = snapshot_get_composition(s, db_text(row, 0), &c, e);

@@ -71,7 +71,7 @@ static int replay_tree_leaves(struct db *db, uint64_t size, struct err *e)
 	int r = db_query(db, &row, e, "SELECT hash FROM leaf ORDER BY number",
 			 "");
 
-	while (r == 0 && db_next(row, &r, e)) {
+	while (db_next(row, &r, e)) {
 		const void *hash;
 		size_t len;
 

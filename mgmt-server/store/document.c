@@ -316,7 +316,7 @@ int document_revalidate_all(struct db *db, const struct doc_root *root,
 			 " ORDER BY number",
 			 "");
 
-	while (r == 0 && db_next(row, &r, e))
+	while (db_next(row, &r, e))
 		r = revalidate_document(db, root, db_text(row, 0),
 					db_text(row, 1), e);
 	return r;

@@ -41,7 +41,7 @@ int root_list_envelopes_after(struct db *db, int64_t after, json_t **ret,
 
 	if (r < 0)
 		return r;
-	while (r == 0 && db_next(row, &r, e))
+	while (db_next(row, &r, e))
 		if (json_array_append_new(list,
 					  json_from_text(db_text(row, 0))) < 0)
 			return err_oom(e, "read the roots");

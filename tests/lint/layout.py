@@ -163,6 +163,32 @@ def one_database_include(path, text):
     return one_database(path, text)
 
 
+@rule("an error in the middle of rows reaches the caller", "lib/x.c", """int f(void)
+{
+	while (db_next(row, &r, e)) {
+		r = use(row, e);
+	}
+	return 0;
+}
+""")
+def rows_to_their_end(path, text):
+    """Each loop over rows has its result in r, and r is read after it."""
+    if not path.endswith(".c") or path.startswith("tests/") or path == "lib/db.c":
+        return None
+    for m in re.finditer(r"^.*\bdb_next\(", text, re.M):
+        function = text[m.start():].split("\n}\n")[0]
+        first = function.split("\n")[0]
+        indent = re.match(r"\t*", first)[0]
+        if "!db_next(row, &r, e)" in first:
+            after = function
+        elif not re.match(r"while \((.* && )?db_next\(row, &r, e\)\)( \{)?$", first.strip()):
+            return f"not a loop over rows as in lib/db.h: {first.strip()}"
+        else:
+            after = re.split(rf"\n{indent}\}}\n" if first.endswith("{") else r";\n", function, maxsplit=1)[-1]
+        if not re.search(r"\br\b", after):
+            return f"does not read r after: {first.strip()}"
+
+
 def stems(files):
     """The folder is the namespace: a stem is unique within its program and lib/."""
     where = collections.defaultdict(set)

@@ -5,6 +5,7 @@
 #include "lib/err.h"
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -79,7 +80,7 @@ START_TEST(values_are_bound_and_read)
 	const void *blob;
 	uint8_t copy[4];
 	size_t len;
-	int r = -1;
+	int r = 0;
 
 	ck_assert_int_eq(
 		db_run(d, &e, "INSERT INTO t (id, s, b) VALUES (?, ?, ?)",
@@ -142,29 +143,96 @@ static void damage_table(const char *table)
 	close(fd);
 }
 
+#define BIG_ROWS 50
+
+/* Rows on more pages than one. */
+static void put_big_rows(struct db *d)
+{
+	char big[1000];
+
+	memset(big, 'x', sizeof(big));
+	for (int i = 0; i < BIG_ROWS; i++)
+		ck_assert_int_eq(db_run(d, &e, "INSERT INTO t (b) VALUES (?)",
+					"b", big, sizeof(big)),
+				 0);
+}
+
 /* The first pages can be read: an error after them is not the end. */
 START_TEST(damage_is_not_the_end_of_the_rows)
 {
 	AUTO(db_closep) struct db *d = open_at(one);
 	AUTO(db_done) struct db_row *row = NULL;
-	char big[1000];
 	int n = 0, r;
 
-	memset(big, 'x', sizeof(big));
-	for (int i = 0; i < 50; i++)
-		ck_assert_int_eq(db_run(d, &e, "INSERT INTO t (b) VALUES (?)",
-					"b", big, sizeof(big)),
-				 0);
+	put_big_rows(d);
 	db_close(steal(d));
 	damage_table("t");
 	d = open_at(one);
 	r = db_query(d, &row, &e, "SELECT b FROM t ORDER BY id", "");
-	while (r == 0 && db_next(row, &r, &e))
+	while (db_next(row, &r, &e))
 		n++;
 	ck_assert_int_eq(r, -EBADMSG);
 	ck_assert_int_gt(n, 0);
-	ck_assert_int_lt(n, 50);
+	ck_assert_int_lt(n, BIG_ROWS);
 	ck_assert_ptr_nonnull(strstr(e.text, "SELECT b FROM t"));
+}
+END_TEST
+
+/* Each read of the file in turn, until a run in which none failed. */
+START_TEST(failed_read_is_not_the_end_of_the_rows)
+{
+	AUTO(db_closep) struct db *d = open_at(one);
+	unsigned int failed = 0;
+	int r, rows;
+
+	put_big_rows(d);
+	ck_assert_int_eq(db_exec(d, "PRAGMA cache_size = 1", &e), 0);
+	do {
+		AUTO(db_done) struct db_row *row = NULL;
+
+		rows = 0;
+		fault_read_at(++failed);
+		r = db_query(d, &row, &e, "SELECT b FROM t ORDER BY id", "");
+		while (db_next(row, &r, &e))
+			rows++;
+		ck_assert_int_eq(r < 0, fault_read_fired());
+		ck_assert(rows == BIG_ROWS || r < 0);
+	} while (r < 0);
+	ck_assert_uint_gt(failed, 5);
+}
+END_TEST
+
+static const int row_results[] = { -ENOENT, 0, 1, 7 };
+
+/* What the body leaves ends the rows with an error, or goes on. */
+START_TEST(result_of_a_row_is_not_lost)
+{
+	AUTO(db_closep) struct db *d = open_at(one);
+	AUTO(db_done) struct db_row *row = NULL;
+	int r, rows = 0, of_row = row_results[_i];
+
+	ck_assert_int_eq(put(d, "a"), 0);
+	ck_assert_int_eq(put(d, "b"), 0);
+	r = db_query(d, &row, &e, "SELECT s FROM t", "");
+	while (db_next(row, &r, &e)) {
+		rows++;
+		r = of_row;
+	}
+	ck_assert_int_eq(r, of_row > 0 ? -EPROTO : of_row);
+	ck_assert_int_eq(rows, of_row == 0 ? 2 : 1);
+	if (of_row > 0)
+		ck_assert_ptr_nonnull(strstr(e.text, "SELECT s FROM t"));
+}
+END_TEST
+
+START_TEST(query_that_failed_has_no_rows)
+{
+	AUTO(db_closep) struct db *d = open_at(one);
+	AUTO(db_done) struct db_row *row = NULL;
+	int r = db_query(d, &row, &e, "SELECT nothing", "");
+
+	ck_assert(!db_next(row, &r, &e));
+	ck_assert_int_eq(r, -EIO);
 }
 END_TEST
 
@@ -175,7 +243,7 @@ START_TEST(values_of_a_made_statement_are_bound)
 					   { .is_null = true } };
 	AUTO(db_closep) struct db *d = open_at(one);
 	AUTO(db_done) struct db_row *row = NULL;
-	int r = -1;
+	int r = 0;
 
 	ck_assert_int_eq(db_query_values(d, &row, &e, "SELECT ?, ?, ?", values,
 					 ARRAY_SIZE(values)),
@@ -434,6 +502,10 @@ static void add(TCase *tc)
 	tcase_add_test(tc, file_is_private_and_durable);
 	tcase_add_test(tc, values_are_bound_and_read);
 	tcase_add_test(tc, damage_is_not_the_end_of_the_rows);
+	tcase_add_test(tc, failed_read_is_not_the_end_of_the_rows);
+	tcase_add_loop_test(tc, result_of_a_row_is_not_lost, 0,
+			    ARRAY_SIZE(row_results));
+	tcase_add_test(tc, query_that_failed_has_no_rows);
 	tcase_add_test(tc, values_of_a_made_statement_are_bound);
 	tcase_add_test(tc, predicate_chooses_rows);
 	tcase_add_test(tc, constraint_is_told_apart);

@@ -48,7 +48,7 @@ static void sql(const char *text)
 static int64_t number(const char *query)
 {
 	AUTO(db_done) struct db_row *row = NULL;
-	int r = -1;
+	int r = 0;
 
 	ck_assert_int_eq(db_query_values(server->db, &row, &e, query, NULL, 0),
 			 0);

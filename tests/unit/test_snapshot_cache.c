@@ -367,6 +367,87 @@ START_TEST(device_reads_only_what_its_snapshot_names)
 }
 END_TEST
 
+#define MANY 12
+
+/* Documents on more pages than the cache holds. */
+static void keep_many(void)
+{
+	keep_policy("baseline", 1, 1000, "valid");
+	for (unsigned int i = 0; i < MANY; i++) {
+		const char *id = unit_text("g%060u", i);
+		auto_free char *xml =
+			document("group", id, 1, 1000, "",
+				 "<policy id=\"baseline\" min-version=\"1\"/>");
+
+		keep(xml, DOC_GROUP, "valid", true);
+	}
+	ck_assert_int_eq(db_exec(server->db, "PRAGMA cache_size = 1", &e), 0);
+}
+
+static int revalidate_all(void)
+{
+	/* Whose roles nobody has: no document stays valid. */
+	static const struct doc_root root;
+
+	return document_revalidate_all(server->db, &root, &e);
+}
+
+static int update_states(void)
+{
+	return snapshot_handle_document_change(server, &e);
+}
+
+static const struct {
+	int (*run)(void);
+	const char *state; /* of all documents, then */
+} row_loops[] = {
+	{ revalidate_all, "proposed" },
+	{ update_states, "active" },
+};
+
+static bool are_all_in_state(const char *state)
+{
+	AUTO(db_done) struct db_row *row = NULL;
+
+	ck_assert_int_eq(db_first(server->db, &row, &e,
+				  "SELECT count(*) FROM document"
+				  " WHERE state <> ?",
+				  "s", state),
+			 1);
+	return db_int(row, 0) == 0;
+}
+
+/* Each read of the database in turn, until a run in which none failed. */
+START_TEST(documents_behind_a_failed_read_are_not_forgotten)
+{
+	unsigned int n = 0;
+	bool is_failed;
+
+	set_up();
+	keep_many();
+	do {
+		int r;
+
+		ck_assert_int_eq(db_exec(server->db,
+					 "UPDATE document SET state = 'valid'",
+					 &e),
+				 0);
+		snapshot_cache_clear(server->snapshots);
+		ck_assert_int_eq(db_begin(server->db, &e), 0);
+		fault_read_at(++n);
+		r = row_loops[_i].run();
+		is_failed = fault_read_fired();
+		fault_read_at(0);
+		ck_assert_msg((r < 0) == is_failed, "read %u: %d", n, r);
+		if (!is_failed)
+			ck_assert(are_all_in_state(row_loops[_i].state));
+		db_rollback(server->db);
+	} while (is_failed);
+	ck_assert_uint_gt(n, MANY);
+	tear_down();
+}
+END_TEST
+
 static void add(TCase *tc)
 {
 	tcase_add_test(tc, set_is_what_the_group_names_and_its_images_once);
@@ -380,6 +461,9 @@ static void add(TCase *tc)
 	tcase_add_test(tc, snapshot_is_signed_again_only_when_it_is_due);
 	tcase_add_test(tc, what_is_in_force_goes_on_when_no_set_can_be_made);
 	tcase_add_test(tc, device_reads_only_what_its_snapshot_names);
+	tcase_add_loop_test(tc,
+			    documents_behind_a_failed_read_are_not_forgotten, 0,
+			    ARRAY_SIZE(row_loops));
 }
 
 UNIT_MAIN("snapshot_cache", add)

@@ -26,6 +26,11 @@ void fault_at(unsigned int n);
 void fault_from(unsigned int n);
 bool fault_fired(void);
 
+/* The same for pread(2), with which the database reads its files: the n-th call
+ * from here on fails, once. A test links with nothing more. */
+void fault_read_at(unsigned int n);
+bool fault_read_fired(void);
+
 /* With UNIT_TEST=NAME in the environment a program runs that one test only. */
 bool unit_is_wanted(const char *name);
 #undef tcase_add_test
