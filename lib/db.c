@@ -607,6 +607,16 @@ const char *db_text(struct db_row *row, int column)
 	return s ? s : "";
 }
 
+int db_copy_text(struct db_row *row, int column, char **ret, struct err *e)
+{
+	char *copy = strdup(db_text(row, column));
+
+	if (!copy)
+		return err_oom(e, "read the database");
+	*ret = copy;
+	return 0;
+}
+
 const void *db_blob(struct db_row *row, int column, size_t *ret_len)
 {
 	const void *blob = sqlite3_column_blob(row->st, column);

@@ -120,6 +120,9 @@ bool db_bool(struct db_row *row, int column);
 bool db_is_null(struct db_row *row, int column);
 const char *db_text(struct db_row *row, int column);
 const char *db_text_or_null(struct db_row *row, int column);
+/* A copy, of "" for null, that the caller frees. */
+int db_copy_text(struct db_row *row, int column, char **ret, struct err *e)
+	__attribute__((warn_unused_result));
 const void *db_blob(struct db_row *row, int column, size_t *ret_len);
 /* Copies a blob of just `len` bytes; false, and nothing copied, for another. */
 bool db_copy_blob(struct db_row *row, int column, void *ret, size_t len);

@@ -79,14 +79,13 @@ static json_t *build_matrix_row(const struct effective_access *w,
 static json_t *build_compliance_json(struct db *db, const char *device)
 {
 	json_t *j = NULL;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	struct err e;
 
 	if (db_first(db, &row, &e, "SELECT compliant FROM device WHERE id = ?",
 		     "s", device) > 0 &&
 	    !db_is_null(row, 0))
 		j = json_boolean(db_bool(row, 0));
-	db_done(&row);
 	return j ? j : json_null();
 }
 
@@ -235,7 +234,7 @@ static int load_vp_state(struct db *db, const struct effective_access *w,
 		{ "stopped", "stopped" },    { "locked", "locked" },
 		{ "wiped", "absent" },	     { "removed", "absent" },
 	};
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e,
 			 "SELECT type FROM receipt WHERE device = ? AND"
 			 " epoch = ? AND vp = ? AND type IN ('started',"
@@ -247,7 +246,6 @@ static int load_vp_state(struct db *db, const struct effective_access *w,
 	for (size_t i = 0; r > 0 && i < ARRAY_SIZE(words); i++)
 		if (strcmp(words[i].receipt, db_text(row, 0)) == 0)
 			snprintf(ret, 16, "%s", words[i].state);
-	db_done(&row);
 	if (strcmp(w->foreground, vp) == 0)
 		snprintf(ret, 16, "foreground");
 	return r < 0 ? r : 0;
@@ -283,7 +281,7 @@ int access_api_list_vps(struct request *rq, struct err *e)
 	AUTO(auto_freep) struct effective_access *w = calloc(1, sizeof(*w));
 	auto_json json_t *items = json_array(), *reported = NULL;
 	struct db *db = rq->server->db;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = w ? load_device_access(rq, f, w, e) : err_oom(e, "list VPs");
 
 	if (r == 0)

@@ -46,11 +46,10 @@ static int load_account(struct server *s, const char *name, struct account *ret,
 		return r;
 	snprintf(ret->name, sizeof(ret->name), "%s", name);
 	snprintf(ret->role, sizeof(ret->role), "%s", db_text(row, 0));
-	ret->groups = strdup(db_text(row, 1));
-	ret->found = ret->groups && db_text(row, 2)[0];
+	ret->found = db_text(row, 2)[0];
 	if (ret->found)
 		snprintf(ret->hash, sizeof(ret->hash), "%s", db_text(row, 2));
-	return 0;
+	return db_copy_text(row, 1, &ret->groups, e);
 }
 
 static int check_login_rate(struct request *rq, struct err *e)
@@ -195,7 +194,7 @@ static int load_user_json(struct request *rq, const char *name, json_t **ret,
 			  int64_t *ret_rev, struct err *e)
 {
 	struct db *db = rq->server->db;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e, COLUMNS " WHERE name = ?", "s", name);
 
 	if (r <= 0)
@@ -204,7 +203,6 @@ static int load_user_json(struct request *rq, const char *name, json_t **ret,
 				       "there is no user %.64s", name);
 	r = build_user_json(rq, row, ret, e);
 	*ret_rev = db_int(row, 4);
-	db_done(&row);
 	request_set_etag(rq, *ret_rev);
 	return r;
 }

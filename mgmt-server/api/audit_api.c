@@ -81,14 +81,13 @@ static int load_leaf_text(struct request *rq, uint64_t index, json_t **ret,
 			  struct err *e)
 {
 	struct db *db = rq->server->db;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e, "SELECT text FROM leaf WHERE number = ?1",
 			 "i", (int64_t)index);
 
 	if (r < 0)
 		return r;
 	*ret = r > 0 ? json_string(db_text(row, 0)) : json_null();
-	db_done(&row);
 	return 0;
 }
 
@@ -273,7 +272,7 @@ static int export_next_entries(struct request *rq, char **ret, struct err *e)
 {
 	struct answer *a = &rq->answer;
 	struct db *db = rq->server->db;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	size_t len;
 	FILE *f;
 	int r = db_query(db, &row, e,

@@ -94,7 +94,7 @@ static int load_command_json(struct request *rq, const char *id, json_t **ret,
 			     struct err *e)
 {
 	struct db *db = rq->server->db;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e, COLUMNS " WHERE device = ? AND id = ?",
 			 "ss", rq->param[0], id);
 
@@ -104,7 +104,6 @@ static int load_command_json(struct request *rq, const char *id, json_t **ret,
 	if (ret_envelope_digest)
 		snprintf(ret_envelope_digest, ENCODING_DIGEST_SIZE, "%s",
 			 db_text(row, 3));
-	db_done(&row);
 	return r < 0 ? r : 1;
 }
 
@@ -257,7 +256,7 @@ static int merge_command_signatures(struct request *rq, struct new_command *o,
 	AUTO(envelope_freep) struct envelope *old = NULL;
 	struct db *db = rq->server->db;
 	auto_free char *text = NULL;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e,
 			 "SELECT envelope FROM action WHERE device = ? AND"
 			 " sha256 = ?",
@@ -266,10 +265,9 @@ static int merge_command_signatures(struct request *rq, struct new_command *o,
 	if (r <= 0)
 		return r;
 	o->known = true;
-	text = strdup(db_text(row, 0));
-	db_done(&row);
-	if (!text)
-		return err_oom(e, "merge signatures");
+	r = db_copy_text(row, 0, &text, e);
+	if (r < 0)
+		return r;
 	r = envelope_parse(text, strlen(text), &old, e);
 	return r < 0 ? r : envelope_merge(o->env, old, e);
 }
@@ -278,13 +276,12 @@ static int check_command_id(struct request *rq, const struct new_command *o,
 			    struct err *e)
 {
 	struct db *db = rq->server->db;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e,
 			 "SELECT 1 FROM action WHERE device = ? AND id = ?"
 			 " AND sha256 <> ?",
 			 "sss", rq->param[0], o->doc->head.id, o->sha256);
 
-	db_done(&row);
 	return r <= 0 ? r
 		      : err_reason(e, REASON_REPLAY,
 				   "id '%s' was used with other bytes",

@@ -120,7 +120,7 @@ static int load_device_json(struct request *rq, json_t **ret, int64_t *ret_rev,
 {
 	struct db *db = rq->server->db;
 	char group[DOC_ID_SIZE];
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
 				     group, e);
 
@@ -131,7 +131,6 @@ static int load_device_json(struct request *rq, json_t **ret, int64_t *ret_rev,
 		return r;
 	r = build_device_json(rq, row, ret, e);
 	*ret_rev = db_int(row, 13);
-	db_done(&row);
 	request_set_etag(rq, *ret_rev);
 	return r;
 }
@@ -279,7 +278,7 @@ static int list_device_keys(struct request *rq, json_t **ret, struct err *e)
 	struct db *db = rq->server->db;
 	auto_json json_t *items = json_array();
 	char group[DOC_ID_SIZE];
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
 				     group, e);
 

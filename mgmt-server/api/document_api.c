@@ -28,7 +28,7 @@ static int check_document_version(struct server *s, const struct doc_head *h,
 				  struct err *e)
 {
 	char sha256[ENCODING_DIGEST_SIZE];
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int64_t newest;
 	bool same;
 	int r = db_first(s->db, &row, e,
@@ -42,7 +42,6 @@ static int check_document_version(struct server *s, const struct doc_head *h,
 	newest = db_int(row, 0);
 	encoding_format_digest(h->digest, sha256);
 	same = strcmp(db_text(row, 1), sha256) == 0;
-	db_done(&row);
 	if (newest > h->version)
 		return err_reason(e, REASON_ROLLBACK,
 				  "%s %s: version %u, but %lld is here",
@@ -248,20 +247,17 @@ int document_api_load_json(struct request *rq, const char *sha256, json_t **ret,
 			   struct err *e)
 {
 	struct db *db = rq->server->db;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e,
 			 "SELECT " COLUMNS " FROM document WHERE sha256 = ?",
 			 "s", sha256);
 
 	if (r <= 0)
 		return r;
-	if (is_hidden_from_caller(rq, row)) {
-		db_done(&row);
+	if (is_hidden_from_caller(rq, row))
 		return 0;
-	}
 	r = build_document_json(rq, row, ret, e);
 	request_set_etag(rq, db_int(row, 13));
-	db_done(&row);
 	return r < 0 ? r : 1;
 }
 
@@ -343,7 +339,7 @@ static int find_document_version(struct request *rq,
 {
 	const char *version = rq->param[2];
 	uint64_t number = 0;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r;
 
 	if (strcmp(version, "latest") == 0)
@@ -365,7 +361,6 @@ static int find_document_version(struct request *rq,
 	if (r <= 0)
 		return r < 0 ? r : set_not_found_error(e);
 	snprintf(ret, ENCODING_DIGEST_SIZE, "%s", db_text(row, 0));
-	db_done(&row);
 	return 0;
 }
 

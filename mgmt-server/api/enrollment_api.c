@@ -84,18 +84,15 @@ static int load_enrollment_json(struct request *rq, const char *id,
 				json_t **ret, struct err *e)
 {
 	struct db *db = rq->server->db;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e, COLUMNS " WHERE id = ?", "s", id);
 
 	if (r < 0)
 		return r;
-	if (r == 0 || !request_can_see_group(rq, db_text(row, 2))) {
-		db_done(&row);
+	if (r == 0 || !request_can_see_group(rq, db_text(row, 2)))
 		return err_set(e, PROBLEM_NOT_FOUND,
 			       "there is no such enrolment");
-	}
 	r = build_enrollment_json(rq, row, ret, e);
-	db_done(&row);
 	return r;
 }
 
@@ -234,7 +231,7 @@ static int redeem_enrollment_token(struct request *rq,
 	struct db *db = rq->server->db;
 	uint8_t admit[HASH_SIZE], digest[HASH_SIZE];
 	char hex[2 * HASH_SIZE + 1];
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r;
 
 	encoding_from_hex(a->admit, admit, sizeof(admit));
@@ -391,7 +388,7 @@ static int check_renewed_key(struct request *rq,
 	struct db *db = rq->server->db;
 	const void *spki, *have;
 	size_t len, have_len;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	bool same;
 	int r = db_first(db, &row, e,
 			 "SELECT p.identity_spki FROM device AS d JOIN epoch AS"
@@ -404,7 +401,6 @@ static int check_renewed_key(struct request *rq,
 	spki = key_spki(w->old, &len);
 	have = r > 0 ? db_blob(row, 0, &have_len) : NULL;
 	same = have && have_len == len && memcmp(have, spki, len) == 0;
-	db_done(&row);
 	return same ? 0
 		    : err_set(e, PROBLEM_FORBIDDEN,
 			      "no active device has that key");

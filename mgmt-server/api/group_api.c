@@ -101,7 +101,7 @@ int group_api_show_snapshot(struct request *rq, struct err *e)
 	struct db *db = rq->server->db;
 	const struct composition *c = NULL;
 	char group[DOC_ID_SIZE];
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	json_t *j;
 	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
 				     group, e);
@@ -131,6 +131,5 @@ int group_api_show_snapshot(struct request *rq, struct err *e)
 		json_from_text(db_text(row, 3)), "envelope",
 		json_from_text(db_text(row, 4)), "problem",
 		request_optional_string(c->problem[0] ? c->problem : NULL));
-	db_done(&row);
 	return request_answer_json(rq, 200, j, e);
 }

@@ -22,7 +22,7 @@ int root_api_build_json(struct request *rq, int64_t version, json_t **ret,
 			struct err *e)
 {
 	char sha256[ENCODING_DIGEST_SIZE] = "";
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(rq->server->db, &row, e,
 			 "SELECT sha256 FROM document WHERE type = 'root' AND"
 			 " state IN ('active', 'superseded') AND"
@@ -46,7 +46,7 @@ int root_api_list(struct request *rq, struct err *e)
 {
 	struct db *db = rq->server->db;
 	auto_json json_t *items = json_array();
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_query(db, &row, e,
 			 "SELECT sha256, envelope FROM document"
 			 " WHERE type = 'root' AND state <> 'withdrawn'"
@@ -76,8 +76,8 @@ int root_api_show(struct request *rq, struct err *e)
 	bool latest = strcmp(version, "latest") == 0;
 	struct db *db = rq->server->db;
 	uint64_t number = 0;
-	struct db_row *row = NULL;
-	char *text;
+	AUTO(db_done) struct db_row *row = NULL;
+	char *text = NULL;
 	int r;
 
 	if (!latest && encoding_parse_number(version, INT32_MAX, &number) < 0)
@@ -91,9 +91,10 @@ int root_api_show(struct request *rq, struct err *e)
 		return r < 0 ? r
 			     : err_set(e, PROBLEM_NOT_FOUND,
 				       "there is no such root");
-	text = strdup(db_text(row, 0));
-	db_done(&row);
-	return request_answer_text(rq, 200, "application/json", text, e);
+	r = db_copy_text(row, 0, &text, e);
+	return r < 0 ? r
+		     : request_answer_text(rq, 200, "application/json", text,
+					   e);
 }
 
 struct next_root {

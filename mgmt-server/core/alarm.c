@@ -61,7 +61,7 @@ int alarm_record(struct turn *t, const char *device, const char *text,
 				      .action = "alarm",
 				      .device = device,
 				      .after = after };
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(t->db, &row, e,
 			 "SELECT 1 FROM alarm WHERE device = ? AND text = ?",
 			 "ss", device, text);
@@ -85,7 +85,7 @@ int alarm_record(struct turn *t, const char *device, const char *text,
 int alarm_list(struct db *db, const char *device, json_t **ret, struct err *e)
 {
 	auto_json json_t *list = json_array();
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_query(db, &row, e,
 			 "SELECT text FROM alarm WHERE device = ?"
 			 " ORDER BY number",
@@ -108,11 +108,10 @@ int alarm_list(struct db *db, const char *device, json_t **ret, struct err *e)
 /* 1: there is such a device. */
 static int find_device_row(struct db *db, const char *device, struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e, "SELECT 1 FROM device WHERE id = ?", "s",
 			 device);
 
-	db_done(&row);
 	return r;
 }
 

@@ -27,7 +27,7 @@ static void notify_command_change(struct turn *t, const char *device,
 				  const char *id, const char *state)
 {
 	char group[DOC_ID_SIZE] = "";
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	struct err e;
 
 	t->commands_changed++;
@@ -82,7 +82,7 @@ int command_expire_due(struct turn *t, const struct connections *p,
 	AUTO(auto_freep) struct due_command *due = NULL;
 	int64_t now = clock_wall();
 	unsigned int n = 0;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_query(t->db, &row, e,
 			 "SELECT device, id, sha256, state, document_expires,"
 			 " cancel FROM action WHERE expires <= ? AND state IN"
@@ -117,7 +117,7 @@ int command_expire_due(struct turn *t, const struct connections *p,
 int command_send_unfinished(struct turn *t, struct device_channel *c,
 			    struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_query(t->db, &row, e,
 			 "SELECT envelope, sha256, cancel, state FROM action"
 			 " WHERE device = ? AND epoch = ? AND state IN"
@@ -150,7 +150,7 @@ int command_record_agent_outcome(struct turn *t, const char *device,
 				 struct err *e)
 {
 	struct err said;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int64_t number;
 	int r = db_first(t->db, &row, e,
 			 "SELECT number, id FROM action WHERE device = ? AND"
@@ -253,7 +253,7 @@ int command_apply_receipt(struct turn *t, struct connections *p,
 		json_string_value(json_object_get(rc->details, "command"));
 	char id[DOC_ID_SIZE], group[DOC_ID_SIZE];
 	const char *state;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int64_t action;
 	bool fits;
 	int r;

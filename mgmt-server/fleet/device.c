@@ -18,7 +18,7 @@
 int device_get_epoch(struct db *db, const char *device, char ret[33],
 		     struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e,
 			 "SELECT epoch FROM device WHERE id = ?"
 			 " AND state = 'active'",
@@ -29,14 +29,13 @@ int device_get_epoch(struct db *db, const char *device, char ret[33],
 			     : err_set(e, ENOENT, "no active device %.64s",
 				       device);
 	snprintf(ret, 33, "%s", db_text(row, 0));
-	db_done(&row);
 	return 0;
 }
 
 static int load_reported_status(struct db *db, const char *device, json_t **ret,
 				struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e,
 			 "SELECT reported FROM device WHERE id = ?", "s",
 			 device);
@@ -44,7 +43,6 @@ static int load_reported_status(struct db *db, const char *device, json_t **ret,
 	if (r < 0)
 		return r;
 	*ret = r > 0 ? json_from_text(db_text(row, 0)) : NULL;
-	db_done(&row);
 	if (!*ret)
 		*ret = json_object();
 	return *ret ? 0 : err_oom(e, "read a report");
@@ -134,7 +132,7 @@ int device_update_compliance(struct db *db, const char *device, struct err *e)
 {
 	auto_json json_t *wanted = NULL, *receipt = NULL;
 	json_t *details, *not_enforced;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	bool compliant;
 	int r = db_first(db, &row, e,
 			 "SELECT n.documents, (SELECT payload FROM receipt"
@@ -161,7 +159,7 @@ int device_check_visible(struct db *db, const struct token *caller,
 			 const char *device, char ret_group[DOC_ID_SIZE],
 			 struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e, "SELECT grp FROM device WHERE id = ?",
 			 "s", device);
 
@@ -169,7 +167,6 @@ int device_check_visible(struct db *db, const struct token *caller,
 		return r;
 	if (r > 0)
 		snprintf(ret_group, DOC_ID_SIZE, "%s", db_text(row, 0));
-	db_done(&row);
 	if (r == 0 || !token_can_see_group(caller, ret_group))
 		return err_set(e, PROBLEM_NOT_FOUND, "there is no device %.64s",
 			       device);

@@ -145,14 +145,13 @@ static int load_receipt_at(struct db *db, const struct effective_access *w,
 			   const char *sql, int64_t at, json_t **ret,
 			   int64_t *ret_seq, struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e, sql, "ssi", w->device, w->epoch, at);
 
 	if (r <= 0)
 		return r;
 	*ret = json_from_text(db_text(row, 0));
 	*ret_seq = db_int(row, 1);
-	db_done(&row);
 	return *ret ? 1 : err_oom(e, "read a receipt");
 }
 
@@ -160,7 +159,7 @@ static int load_receipt_at(struct db *db, const struct effective_access *w,
 static int find_epoch_at(struct db *db, const char *device, int64_t at,
 			 struct effective_access *ret, struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e,
 			 "SELECT epoch FROM epoch WHERE device = ?"
 			 " ORDER BY enrolled <= ? DESC, enrolled DESC LIMIT 1",
@@ -172,7 +171,6 @@ static int find_epoch_at(struct db *db, const char *device, int64_t at,
 				       device);
 	snprintf(ret->device, sizeof(ret->device), "%s", device);
 	snprintf(ret->epoch, sizeof(ret->epoch), "%s", db_text(row, 0));
-	db_done(&row);
 	return 0;
 }
 

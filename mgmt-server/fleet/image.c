@@ -67,7 +67,7 @@ int image_find_completed(struct db *db, const struct blobs *blobs,
 			 struct image_list *ret, struct err *e)
 {
 	struct image_list all = { 0 };
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int res = 0;
 	int r = db_query(db, &row, e,
 			 "SELECT sha256 FROM document WHERE type = 'image' AND"

@@ -41,7 +41,7 @@ static int load_device_streams(struct server *s, const char *device,
 {
 	const void *spki, *head;
 	size_t len, head_len;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(
 		s->db, &row, e,
 		"SELECT receipt_spki, receipt_seq, audit_seq,"
@@ -61,7 +61,6 @@ static int load_device_streams(struct server *s, const char *device,
 		memcpy(ret->chain.head, head, HASH_SIZE);
 	spki = db_blob(row, 0, &len);
 	r = key_from_spki(spki, len, &ret->key, e);
-	db_done(&row);
 	return r;
 }
 
@@ -74,13 +73,12 @@ void receipt_store_position_fini(struct receipt_store_position *p)
 static int load_newest_json(struct server *s, const struct device_streams *t,
 			    const char *sql, json_t **ret, struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(s->db, &row, e, sql, "ss", t->device, t->epoch);
 
 	if (r <= 0)
 		return r;
 	r = json_column_read(row, 0, ret, e);
-	db_done(&row);
 	return r;
 }
 
@@ -168,7 +166,7 @@ static int apply_receipt_to_device(struct server *s, const struct receipt *rc,
 static void emit_receipt_event(struct server *s, const struct receipt *rc)
 {
 	char group[DOC_ID_SIZE] = "";
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	struct err e;
 
 	if (db_first(s->db, &row, &e, "SELECT grp FROM device WHERE id = ?",
@@ -185,7 +183,7 @@ static int compare_stored_receipt(struct server *s,
 				  const struct device_streams *t, int64_t seq,
 				  const char *sha256, struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	struct err why;
 	bool same;
 	int r = db_first(s->db, &row, e,

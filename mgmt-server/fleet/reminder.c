@@ -153,7 +153,7 @@ static int check_stored_items(struct server *s, int64_t now, json_t *seen,
 			      struct err *e)
 {
 	int64_t until = now + steps[ARRAY_SIZE(steps) - 1] * DAY;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_query(s->db, &row, e, ENDING, "i", until);
 
 	while (db_next(row, &r, e)) {
@@ -166,7 +166,6 @@ static int check_stored_items(struct server *s, int64_t now, json_t *seen,
 			it.group = it.id;
 		r = check_item_expiry(s, &it, now, seen, e);
 	}
-	db_done(&row);
 	return r;
 }
 

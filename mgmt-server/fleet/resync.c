@@ -59,7 +59,7 @@ int resync_get_receipt_digest(struct turn *t, const char *device,
 			      const char *epoch, int64_t seq, char *ret,
 			      struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(t->db, &row, e,
 			 "SELECT sha256 FROM receipt WHERE device = ?1 AND"
 			 " epoch = ?2 AND seq = ?3 UNION ALL"
@@ -70,7 +70,6 @@ int resync_get_receipt_digest(struct turn *t, const char *device,
 	if (r < 0)
 		return r;
 	snprintf(ret, ENCODING_DIGEST_SIZE, "%s", r > 0 ? db_text(row, 0) : "");
-	db_done(&row);
 	return 0;
 }
 
@@ -119,7 +118,7 @@ static int compare_stream_position(struct turn *t, const char *device,
 static int raise_snapshot_version(struct turn *t, const char *device,
 				  int64_t held, struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	struct err alarm;
 	int64_t ours;
 	int r = db_first(t->db, &row, e,

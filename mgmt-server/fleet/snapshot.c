@@ -398,7 +398,7 @@ static void stored_snapshot_fini(struct stored_snapshot *n)
 static int load_stored_snapshot(struct server *s, const char *device,
 				struct stored_snapshot *ret, struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(s->db, &row, e,
 			 "SELECT d.grp, d.epoch, d.snapshot, n.epoch, n.issued,"
 			 " n.documents, n.envelope FROM device AS d"
@@ -415,12 +415,10 @@ static int load_stored_snapshot(struct server *s, const char *device,
 	ret->version = db_int(row, 2);
 	snprintf(ret->old_epoch, sizeof(ret->old_epoch), "%s", db_text(row, 3));
 	ret->issued = db_int(row, 4);
-	if (db_text_or_null(row, 6)) {
-		ret->documents = strdup(db_text(row, 5));
-		ret->envelope = strdup(db_text(row, 6));
-	}
-	db_done(&row);
-	return 0;
+	if (db_is_null(row, 6))
+		return 0;
+	r = db_copy_text(row, 5, &ret->documents, e);
+	return r < 0 ? r : db_copy_text(row, 6, &ret->envelope, e);
 }
 
 static int sign_snapshot(struct server *s, const char *device,
@@ -519,7 +517,7 @@ int snapshot_get_for_device(struct server *s, const char *device,
 int snapshot_is_document_readable(struct server *s, const char *device,
 				  const char *sha256, struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(s->db, &row, e,
 			 "SELECT 1 FROM snapshot WHERE device = ?1 AND"
 			 " instr(documents, '\"' || ?2 || '\"') > 0 UNION ALL"
@@ -527,6 +525,5 @@ int snapshot_is_document_readable(struct server *s, const char *device,
 			 " type = 'root' AND state IN ('active', 'superseded')",
 			 "ss", device, sha256);
 
-	db_done(&row);
 	return r;
 }

@@ -60,7 +60,7 @@ static int check_device_key(struct server *s, const char *device,
 {
 	AUTO(public_key_freep) unsigned char *spki = NULL;
 	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &spki);
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	bool is_same, is_active;
 	const void *have;
 	size_t have_len;
@@ -78,7 +78,6 @@ static int check_device_key(struct server *s, const char *device,
 	is_active = db_bool(row, 1);
 	is_same = len > 0 && have_len == (size_t)len &&
 		  memcmp(have, spki, have_len) == 0;
-	db_done(&row);
 	if (!is_same)
 		return err_set(e, EACCES, "its key is not the device's");
 	return is_active ? 0 : err_set(e, EPERM, "the device is retired");

@@ -18,7 +18,7 @@
 int document_load_envelope(struct db *db, const char *sha256, char **ret,
 			   struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e,
 			 "SELECT envelope FROM document WHERE sha256 = ?", "s",
 			 sha256);
@@ -28,16 +28,14 @@ int document_load_envelope(struct db *db, const char *sha256, char **ret,
 	if (r == 0)
 		return err_set(e, ENOENT, "no document has digest %.80s",
 			       sha256);
-	*ret = strdup(db_text(row, 0));
-	db_done(&row);
-	return *ret ? 0 : err_oom(e, "read a document");
+	return db_copy_text(row, 0, ret, e);
 }
 
 int document_load(struct db *db, const char *sha256, struct doc **ret,
 		  struct err *e)
 {
 	const void *payload;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	size_t len;
 	int r = db_first(db, &row, e,
 			 "SELECT type, payload FROM document WHERE sha256 = ?",
@@ -51,14 +49,13 @@ int document_load(struct db *db, const char *sha256, struct doc **ret,
 	payload = db_blob(row, 1, &len);
 	r = doc_parse(doc_type_from_name(db_text(row, 0)), payload, len, ret,
 		      e);
-	db_done(&row);
 	return r;
 }
 
 json_t *document_load_signers(struct db *db, const char *sha256)
 {
 	json_t *j = NULL;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	struct err e;
 
 	if (db_first(db, &row, &e,
@@ -66,7 +63,6 @@ json_t *document_load_signers(struct db *db, const char *sha256)
 		     sha256) <= 0)
 		return NULL;
 	j = json_from_text(db_text(row, 0));
-	db_done(&row);
 	return j;
 }
 
@@ -74,7 +70,7 @@ int document_find_newest(struct db *db, enum doc_type type, const char *id,
 			 uint32_t min_version, int64_t now,
 			 struct document_version *ret, struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e,
 			 "SELECT version, sha256 FROM document WHERE type = ?"
 			 " AND id = ? AND version >= ? AND " DOCUMENT_IS_VALID
@@ -89,7 +85,6 @@ int document_find_newest(struct db *db, enum doc_type type, const char *id,
 	snprintf(ret->id, sizeof(ret->id), "%s", id);
 	ret->version = (uint32_t)db_int(row, 0);
 	snprintf(ret->sha256, sizeof(ret->sha256), "%s", db_text(row, 1));
-	db_done(&row);
 	return 1;
 }
 

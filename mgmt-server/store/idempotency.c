@@ -28,7 +28,7 @@ int idempotency_find_answer(struct db *db, const struct idempotency_key *k,
 {
 	uint8_t want[HASH_SIZE];
 	const void *have;
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	size_t len;
 	int r = db_first(db, &row, e,
 			 "SELECT body, status, answer FROM once"
@@ -39,15 +39,12 @@ int idempotency_find_answer(struct db *db, const struct idempotency_key *k,
 		return r;
 	digest_request(k, want);
 	have = db_blob(row, 0, &len);
-	if (len != HASH_SIZE || memcmp(have, want, len) != 0) {
-		db_done(&row);
+	if (len != HASH_SIZE || memcmp(have, want, len) != 0)
 		return err_set(e, ENOTUNIQ,
 			       "the Idempotency-Key came with another body");
-	}
 	*ret_status = db_int(row, 1);
-	*ret_text = strdup(db_text(row, 2));
-	db_done(&row);
-	return *ret_text ? 1 : err_oom(e, "repeat an answer");
+	r = db_copy_text(row, 2, ret_text, e);
+	return r < 0 ? r : 1;
 }
 
 int idempotency_store_answer(struct db *db, const struct idempotency_key *k,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt-server/store/local_token.h"
 
+#include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/db.h"
 #include "lib/err.h"
@@ -34,7 +35,7 @@ int local_token_create(struct db *db, char *ret, struct err *e)
 
 int local_token_find_pending(struct db *db, char ret_id[17], struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e,
 			 "SELECT value FROM meta WHERE name >= ?1 AND"
 			 " name < ?1 || 'g' LIMIT 1",
@@ -42,7 +43,6 @@ int local_token_find_pending(struct db *db, char ret_id[17], struct err *e)
 
 	if (r > 0)
 		snprintf(ret_id, 17, "%s", db_text(row, 0));
-	db_done(&row);
 	return r;
 }
 

@@ -11,7 +11,7 @@
 int root_load(struct db *db, struct doc **ret, struct err *e)
 {
 	char sha256[ENCODING_DIGEST_SIZE];
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e,
 			 "SELECT sha256 FROM document WHERE type = 'root'"
 			 " AND state = 'active'",
@@ -32,7 +32,7 @@ int root_list_envelopes_after(struct db *db, int64_t after, json_t **ret,
 			      struct err *e)
 {
 	auto_json json_t *list = json_array();
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_query(db, &row, e,
 			 "SELECT envelope FROM document WHERE type = 'root'"
 			 " AND state IN ('active', 'superseded')"

@@ -80,7 +80,7 @@ int schema_create_database(const char *dir, const char *org, struct db **ret,
 
 int schema_get_org(struct db *db, char ret[DOC_ID_SIZE], struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e,
 			 "SELECT value FROM meta WHERE name = 'org'", "");
 
@@ -91,6 +91,5 @@ int schema_get_org(struct db *db, char ret[DOC_ID_SIZE], struct err *e)
 			       "the database names no organisation");
 	strncpy(ret, db_text(row, 0), DOC_ID_SIZE - 1);
 	ret[DOC_ID_SIZE - 1] = '\0';
-	db_done(&row);
 	return 0;
 }

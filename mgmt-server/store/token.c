@@ -77,7 +77,7 @@ int token_authenticate(struct db *db, const char *token, struct token *ret,
 		       struct err *e)
 {
 	uint8_t hash[HASH_SIZE];
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r;
 
 	hash_sha256(token, strlen(token), hash);
@@ -99,19 +99,17 @@ int token_authenticate(struct db *db, const char *token, struct token *ret,
 	ret->rights = token_get_role_rights(ret->role);
 	ret->groups = json_from_text(db_text(row, 4));
 	ret->expires = db_int(row, 5);
-	db_done(&row);
 	/* Without its groups a token would see everything. */
 	return json_is_array(ret->groups) ? 0 : err_oom(e, "read the token");
 }
 
 int token_check_active(struct db *db, const char *id, struct err *e)
 {
-	struct db_row *row = NULL;
+	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e,
 			 "SELECT 1 FROM token WHERE id = ? AND expires > ?",
 			 "si", id, clock_wall());
 
-	db_done(&row);
 	return r < 0	? r
 	       : r == 0 ? err_set(e, ENOKEY, "the token is gone or has expired")
 			: 0;

@@ -189,6 +189,12 @@ def rows_to_their_end(path, text):
             return f"does not read r after: {first.strip()}"
 
 
+@rule("a query is ended by its scope, on each way out", "lib/x.c", "\tstruct db_row *row = NULL;\n")
+def rows_with_a_scope(path, text):
+    if path.endswith(".c") and not path.startswith("tests/") and path != "lib/db.c" and (m := re.search(r"^\t+struct db_row \*\w+( = \w+)?;", text, re.M)):
+        return f"without AUTO(db_done): {m[0].strip()}"
+
+
 def stems(files):
     """The folder is the namespace: a stem is unique within its program and lib/."""
     where = collections.defaultdict(set)

@@ -77,6 +77,7 @@ START_TEST(values_are_bound_and_read)
 {
 	AUTO(db_closep) struct db *d = open_at(one);
 	AUTO(db_done) struct db_row *row = NULL;
+	auto_free char *text = NULL;
 	const void *blob;
 	uint8_t copy[4];
 	size_t len;
@@ -102,6 +103,8 @@ START_TEST(values_are_bound_and_read)
 	ck_assert_mem_eq(blob, "a\0b", 3);
 	ck_assert(!db_copy_blob(row, 2, copy, 4));
 	ck_assert(db_copy_blob(row, 2, copy, 3));
+	ck_assert_int_eq(db_copy_text(row, 1, &text, &e), 0);
+	ck_assert_str_eq(text, "x");
 	ck_assert_mem_eq(copy, "a\0b", 3);
 	ck_assert_str_eq(db_column_name(row, 1), "s");
 	ck_assert(!db_is_null(row, 1));
