@@ -32,7 +32,7 @@ struct cached_composition {
 
 struct snapshot_cache {
 	struct cached_composition *kept;
-	bool chunks_came, images_came;
+	bool chunks_came;
 	unsigned int rest; /* ticks before a look that failed is repeated */
 };
 
@@ -343,19 +343,33 @@ int snapshot_handle_new_chunk(struct server *s, const char *sha256,
 	return 0;
 }
 
+/* All of it or nothing: what is undone is found again. */
+static int apply_completed_images(struct server *s,
+				  const struct image_list *found, struct err *e)
+{
+	struct turn_savepoint mark;
+	int r = turn_begin_savepoint(&s->turn, &mark, e);
+
+	if (r < 0)
+		return r;
+	for (unsigned int i = 0; r == 0 && i < found->n; i++)
+		r = image_mark_complete(s->db, found->sha256[i], e);
+	if (r == 0)
+		r = snapshot_handle_document_change(s, e);
+	if (r == 0)
+		return turn_release_savepoint(&s->turn, e);
+	turn_rollback_savepoint(&s->turn, &mark);
+	return r;
+}
+
 /* One that cannot be read keeps no other one back. */
-static int mark_completed_images(struct server *s, bool *ret_changed,
-				 struct err *e)
+static int update_completed_images(struct server *s, struct err *e)
 {
 	struct image_list found;
 	struct err why;
 	int res = image_find_completed(s->db, s->blobs, &found, e);
-	int r = found.n > 0 ? turn_begin_write(&s->turn, &why) : 0;
+	int r = found.n > 0 ? apply_completed_images(s, &found, &why) : 0;
 
-	for (unsigned int i = 0; r == 0 && i < found.n; i++) {
-		r = image_mark_complete(s->db, found.sha256[i], &why);
-		*ret_changed |= r == 0;
-	}
 	if (r < 0)
 		*e = why;
 	return r < 0 ? r : res;
@@ -372,11 +386,9 @@ int snapshot_recheck_images(struct server *s, struct err *e)
 		c->rest--;
 		return 0;
 	}
-	r = mark_completed_images(s, &c->images_came, e);
-	if (r == 0 && c->images_came)
-		r = snapshot_handle_document_change(s, e);
+	r = update_completed_images(s, e);
 	if (r == 0)
-		c->chunks_came = c->images_came = false;
+		c->chunks_came = false;
 	else
 		c->rest = REST_TICKS;
 	return r;

@@ -2,6 +2,7 @@
 #include "mgmt-server/fleet/snapshot.h"
 
 #include "lib/auto.h"
+#include "lib/chunk.h"
 #include "lib/clock.h"
 #include "lib/db.h"
 #include "lib/document/envelope.h"
@@ -9,6 +10,7 @@
 #include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/device.h"
 #include "mgmt-server/mgmtd.h"
+#include "mgmt-server/store/blob.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/unitserver.h"
 
@@ -17,6 +19,9 @@
 
 #define EPOCH "00112233445566778899aabbccddeeff"
 #define DEVICE "dev-0123456789ab"
+#define IMAGE_ATTRIBUTES                                                       \
+	" architecture=\"amd64\" init=\"/sbin/init\""                          \
+	" stop-signal=\"TERM\" min-agent=\"1\""
 
 static struct server *server;
 static struct err e;
@@ -112,10 +117,7 @@ static void keep_image(unsigned int version, bool complete)
 				  " chunks=\"sha256:%064u\"/>",
 				  version, version),
 			 0);
-	xml = document("image", "tiny", version, 1000,
-		       " architecture=\"amd64\" init=\"/sbin/init\""
-		       " stop-signal=\"TERM\" min-agent=\"1\"",
-		       inner);
+	xml = document("image", "tiny", version, 1000, IMAGE_ATTRIBUTES, inner);
 	keep(xml, DOC_IMAGE, "valid", complete);
 }
 
@@ -237,31 +239,6 @@ START_TEST(images_are_looked_at_until_that_succeeds)
 }
 END_TEST
 
-START_TEST(images_are_looked_at_again_when_a_turn_is_lost)
-{
-	set_up();
-	damage_seen_image();
-	unit_lose_turn(server);
-	ck_assert_int_lt(snapshot_recheck_images(server, &e), 0);
-	tear_down();
-}
-END_TEST
-
-START_TEST(lapsed_group_makes_no_set)
-{
-	set_up();
-	keep_all();
-	ck_assert_int_eq(db_exec(server->db,
-				 "UPDATE document SET expires = 5"
-				 " WHERE type = 'group'",
-				 &e),
-			 0);
-	snapshot_cache_clear(server->snapshots);
-	ck_assert_uint_eq(compose()->n, 0);
-	tear_down();
-}
-END_TEST
-
 static void add_device(void)
 {
 	ck_assert_int_eq(db_exec(server->db,
@@ -291,6 +268,86 @@ static int64_t snapshot(bool *ret_new)
 			 DEVICE);
 	return json_integer_value(json_object_get(j, "version"));
 }
+
+static void put_chunk(const char *bytes, size_t len, uint8_t ret[HASH_SIZE])
+{
+	struct blob_sink *k = NULL;
+
+	hash_sha256(bytes, len, ret);
+	ck_assert_int_eq(blob_sink_new(server->blobs, &k, &e), 0);
+	ck_assert_int_eq(blob_sink_add(k, bytes, len, &e), 0);
+	ck_assert_msg(blob_sink_end(k, ret, &e) == 0, "%s", e.text);
+	blob_sink_free(k);
+}
+
+/* One layer of one chunk. Its chunks come after the document. */
+static void keep_image_with_chunks(unsigned int version)
+{
+	struct chunk chunk = { .stored = 1, .size = 1 };
+	char list[ENCODING_DIGEST_SIZE];
+	uint8_t digest[HASH_SIZE];
+	auto_free char *text = NULL, *xml = NULL;
+	size_t len;
+
+	put_chunk("x", 1, chunk.digest);
+	ck_assert_int_eq(chunk_list_text(&chunk, 1, &text, &len, &e), 0);
+	put_chunk(text, len, digest);
+	encoding_format_digest(digest, list);
+	xml = document("image", "tiny", version, 1000, IMAGE_ATTRIBUTES,
+		       unit_text("<layer digest=\"%s\" size=\"1\""
+				 " chunks=\"%s\"/>",
+				 list, list));
+	keep(xml, DOC_IMAGE, "valid", false);
+}
+
+START_TEST(completed_image_beside_a_damaged_one_is_taken)
+{
+	bool is_new;
+
+	set_up();
+	add_device();
+	keep_all();
+	keep_image(3, false);
+	ck_assert_int_eq(db_exec(server->db,
+				 "UPDATE document SET payload = x'00'"
+				 " WHERE type = 'image' AND version = 3",
+				 &e),
+			 0);
+	keep_image_with_chunks(2);
+	ck_assert_int_eq(snapshot(&is_new), 1);
+	ck_assert_uint_eq(version_of("image", "tiny"), 1);
+	snapshot_schedule_recheck(server->snapshots);
+	ck_assert_int_lt(snapshot_recheck_images(server, &e), 0);
+	ck_assert_uint_eq(version_of("image", "tiny"), 2);
+	ck_assert_int_eq(snapshot(&is_new), 2);
+	tear_down();
+}
+END_TEST
+
+START_TEST(images_are_looked_at_again_when_a_turn_is_lost)
+{
+	set_up();
+	damage_seen_image();
+	unit_lose_turn(server);
+	ck_assert_int_lt(snapshot_recheck_images(server, &e), 0);
+	tear_down();
+}
+END_TEST
+
+START_TEST(lapsed_group_makes_no_set)
+{
+	set_up();
+	keep_all();
+	ck_assert_int_eq(db_exec(server->db,
+				 "UPDATE document SET expires = 5"
+				 " WHERE type = 'group'",
+				 &e),
+			 0);
+	snapshot_cache_clear(server->snapshots);
+	ck_assert_uint_eq(compose()->n, 0);
+	tear_down();
+}
+END_TEST
 
 START_TEST(snapshot_is_signed_again_only_when_it_is_due)
 {
@@ -456,6 +513,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, version_below_the_minimum_makes_no_set);
 	tcase_add_test(tc, image_without_its_chunks_waits);
 	tcase_add_test(tc, images_are_looked_at_until_that_succeeds);
+	tcase_add_test(tc, completed_image_beside_a_damaged_one_is_taken);
 	tcase_add_test(tc, images_are_looked_at_again_when_a_turn_is_lost);
 	tcase_add_test(tc, lapsed_group_makes_no_set);
 	tcase_add_test(tc, snapshot_is_signed_again_only_when_it_is_due);
