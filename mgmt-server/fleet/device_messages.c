@@ -217,10 +217,10 @@ static int handle_get_message(struct device_channel *c, json_t *j,
 		if (!sha256)
 			return err_set(e, EINVAL, "get: no digest");
 		r = snapshot_is_document_readable(c->server, c->device, sha256,
-						  e) > 0
-			    ? document_load_envelope(c->server->db, sha256,
-						     &text, e)
-			    : -ENOENT;
+						  e);
+		if (r > 0)
+			r = document_load_envelope(c->server->db, sha256, &text,
+						   e);
 		if (r < 0 && r != -ENOENT)
 			return r;
 		if (!text) {
