@@ -292,7 +292,9 @@ static int export_next_entries(struct request *rq, char **ret, struct err *e)
 		write_export_entry(f, a->more_format, (int64_t)a->more_from - 1,
 				   db_text(row, 1));
 	}
-	fclose(f);
+	/* What it had no memory for would be missing in the middle. */
+	if (fclose(f) != 0 && r == 0)
+		r = err_oom(e, "export");
 	if (r < 0 || len == 0) {
 		free(*ret);
 		*ret = NULL;
