@@ -293,12 +293,14 @@ static int revalidate_document(struct db *db, const struct doc_root *root,
 		return r;
 	valid = threshold_check(root, env, NULL, &tr, &why) == 0;
 	signers = document_list_signers(root, env);
-	names = json_text(signers);
+	names = signers ? json_text(signers) : NULL;
+	if (!names)
+		return err_oom(e, "verify a document again");
 	return db_run(db, e,
 		      "UPDATE OR IGNORE document SET state = ?, signers = ?,"
 		      " threshold = ?, rev = rev + 1 WHERE sha256 = ?",
-		      "ssis", valid ? "valid" : "proposed",
-		      names ? names : "[]", (int64_t)tr.threshold, sha256);
+		      "ssis", valid ? "valid" : "proposed", names,
+		      (int64_t)tr.threshold, sha256);
 }
 
 int document_revalidate_all(struct db *db, const struct doc_root *root,
