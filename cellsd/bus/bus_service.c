@@ -137,7 +137,7 @@ static int handle_apply(struct bus_service *d, sd_bus_message *m, struct err *e)
 {
 	AUTO(vp_table_desired_fini) struct vp_table_desired desired = { 0 };
 	AUTO(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	const struct host_revoked *cut = &d->host->operations.revoked;
+	const struct host_revoked *revoked = &d->host->operations.revoked;
 	uint64_t arrival = clock_mono_ns(), ns = 0;
 	const char *cause;
 	int r = desired_state_read(m, &desired, &cause, e);
@@ -150,11 +150,12 @@ static int handle_apply(struct bus_service *d, sd_bus_message *m, struct err *e)
 	r = sd_bus_message_new_method_return(m, &reply);
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "(suuuu)");
-	for (unsigned int i = 0; r >= 0 && i < cut->n; i++)
-		r = sd_bus_message_append(
-			reply, "(suuuu)", cut->cut[i].vp,
-			(uint32_t)cut->cut[i].cls, cut->cut[i].count.handles,
-			cut->cut[i].count.mappings, cut->cut[i].count.kept);
+	for (unsigned int i = 0; r >= 0 && i < revoked->n; i++)
+		r = sd_bus_message_append(reply, "(suuuu)", revoked->row[i].vp,
+					  (uint32_t)revoked->row[i].cls,
+					  revoked->row[i].count.handles,
+					  revoked->row[i].count.mappings,
+					  revoked->row[i].count.kept);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	if (r >= 0)

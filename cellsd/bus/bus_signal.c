@@ -127,7 +127,7 @@ static void on_device_event(void *arg, const char *event, const char *vp,
 			   cause);
 }
 
-static void on_handles_revoked(void *arg, const struct host_revoked *cut,
+static void on_handles_revoked(void *arg, const struct host_revoked *revoked,
 			       uint64_t ns, const char *cause)
 {
 	AUTO(sd_bus_message_unrefp) sd_bus_message *m = NULL;
@@ -138,11 +138,12 @@ static void on_handles_revoked(void *arg, const struct host_revoked *cut,
 				      BUS_DEVICE_NAME, "Revoked");
 	if (r >= 0)
 		r = sd_bus_message_open_container(m, 'a', "(suuuu)");
-	for (unsigned int i = 0; r >= 0 && i < cut->n; i++)
-		r = sd_bus_message_append(
-			m, "(suuuu)", cut->cut[i].vp, (uint32_t)cut->cut[i].cls,
-			cut->cut[i].count.handles, cut->cut[i].count.mappings,
-			cut->cut[i].count.kept);
+	for (unsigned int i = 0; r >= 0 && i < revoked->n; i++)
+		r = sd_bus_message_append(m, "(suuuu)", revoked->row[i].vp,
+					  (uint32_t)revoked->row[i].cls,
+					  revoked->row[i].count.handles,
+					  revoked->row[i].count.mappings,
+					  revoked->row[i].count.kept);
 	if (r >= 0)
 		r = sd_bus_message_close_container(m);
 	if (r >= 0)

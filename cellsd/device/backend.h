@@ -78,7 +78,7 @@ struct backend_event {
 typedef void backend_event_fn(void *arg, const struct backend_event *ev);
 typedef void backend_node_fn(void *arg, const struct backend_node *n);
 
-/* decide, check_shown, release, each_endpoint may be NULL: nothing to do. */
+/* set_policy, check_shown, detach, each_endpoint may be NULL: nothing to do. */
 struct backend_type {
 	const char *name, *level;
 
@@ -98,10 +98,10 @@ struct backend_type {
 			      backend_node_fn *fn, void *arg);
 
 	/* Puts a VP under the backend, with nothing allowed if it is new. */
-	int (*hold)(struct backend *b, const struct backend_vp *vp,
-		    struct err *e);
+	int (*attach)(struct backend *b, const struct backend_vp *vp,
+		      struct err *e);
 	/* Nothing of it runs any more. */
-	void (*release)(struct backend *b, uint32_t vp);
+	void (*detach)(struct backend *b, uint32_t vp);
 
 	/*
 	 * Brings what the backend decides itself to the table, as one ordered
@@ -109,9 +109,9 @@ struct backend_type {
 	 * kernel's last step. Nothing to change is not an error. -EBUSY: all
 	 * but the front, which would not be shown, is as the table says.
 	 */
-	int (*decide)(struct backend *b, const struct backend_table *t,
-		      backend_revocation_fn *fn, void *arg, uint64_t *ret_ns,
-		      struct err *e);
+	int (*set_policy)(struct backend *b, const struct backend_table *t,
+			  backend_revocation_fn *fn, void *arg,
+			  uint64_t *ret_ns, struct err *e);
 
 	/* -EBUSY: a program of the host holds the display; e names it. */
 	int (*check_shown)(struct backend *b, struct err *e);

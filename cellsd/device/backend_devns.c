@@ -36,7 +36,7 @@ struct node_list {
 };
 
 struct backend {
-	struct backend *gate;
+	struct backend *cgroups;
 	struct devns_link *link;
 	int events; /* epoll of both */
 	struct ns_mapping held[VPS_MAX];
@@ -139,7 +139,7 @@ static int put_device_nodes(struct backend *b, struct err *e)
 	if (b->endpoints.n)
 		memcpy(all + b->nodes.n, b->endpoints.node,
 		       b->endpoints.n * sizeof(*all));
-	return backend_cgroup_put_nodes(b->gate, all, n, e);
+	return backend_cgroup_put_nodes(b->cgroups, all, n, e);
 }
 
 static int refresh_endpoints(struct backend *b, struct err *e)
@@ -358,7 +358,7 @@ static int attach_devns_vp(struct backend *b, const struct backend_vp *vp,
 {
 	struct devns_link_ns ns;
 	uint32_t id;
-	int r = backend_cgroup_type.hold(b->gate, vp, e);
+	int r = backend_cgroup_type.attach(b->cgroups, vp, e);
 
 	if (r < 0 || find_ns_by_vp(b, vp->number))
 		return r;
@@ -543,13 +543,13 @@ static int check_devns_display(struct backend *b, struct err *e)
 static int set_devns_allowed(struct backend *b, int cgroup, uint32_t vp,
 			     uint32_t classes, struct err *e)
 {
-	return backend_cgroup_type.allow(b->gate, cgroup, vp, classes, e);
+	return backend_cgroup_type.allow(b->cgroups, cgroup, vp, classes, e);
 }
 
 static int get_devns_allowed(struct backend *b, int cgroup,
 			     uint32_t *ret_classes, struct err *e)
 {
-	return backend_cgroup_type.allowed(b->gate, cgroup, ret_classes, e);
+	return backend_cgroup_type.allowed(b->cgroups, cgroup, ret_classes, e);
 }
 
 /* ---- events */
@@ -602,7 +602,7 @@ static void drain_events(struct backend *b, backend_event_fn *fn, void *arg)
 {
 	struct err e;
 
-	backend_cgroup_type.drain(b->gate, fn, arg);
+	backend_cgroup_type.drain(b->cgroups, fn, arg);
 	b->fn = fn;
 	b->arg = arg;
 	if (devns_link_drain_events(b->link, on_devns_event, b, &e) < 0)
@@ -613,7 +613,7 @@ static void drain_events(struct backend *b, backend_event_fn *fn, void *arg)
 
 static bool flush_events(struct backend *b, backend_event_fn *fn, void *arg)
 {
-	bool left = backend_cgroup_type.flush(b->gate, fn, arg);
+	bool left = backend_cgroup_type.flush(b->cgroups, fn, arg);
 
 	return event_coalesce_flush(&b->bursts, clock_boot_ns(), fn, arg) ||
 	       left;
@@ -625,7 +625,7 @@ static void free_devns_backend(struct backend *b)
 {
 	if (!b)
 		return;
-	backend_cgroup_type.free(b->gate);
+	backend_cgroup_type.free(b->cgroups);
 	devns_link_free(b->link);
 	auto_closep(&b->events);
 	free(b->nodes.node);
@@ -646,8 +646,8 @@ static int open_event_epoll(struct backend *b, struct err *e)
 	if (b->events < 0 ||
 	    epoll_ctl(b->events, EPOLL_CTL_ADD, devns_link_fd(b->link), &ev) <
 		    0 ||
-	    epoll_ctl(b->events, EPOLL_CTL_ADD, backend_cgroup_type.fd(b->gate),
-		      &ev) < 0)
+	    epoll_ctl(b->events, EPOLL_CTL_ADD,
+		      backend_cgroup_type.fd(b->cgroups), &ev) < 0)
 		return err_sys(e, errno, "listen to devns");
 	return 0;
 }
@@ -665,7 +665,7 @@ static int create_devns_backend(const struct backend_vp *vps, unsigned int n,
 	if (r == 0)
 		r = devns_link_listen(b->link, e);
 	if (r == 0)
-		r = backend_cgroup_type.make(vps, n, &b->gate, e);
+		r = backend_cgroup_type.make(vps, n, &b->cgroups, e);
 	if (r == 0)
 		r = open_event_epoll(b, e);
 	if (r == 0)
@@ -683,9 +683,9 @@ const struct backend_type backend_devns_type = {
 	.free = free_devns_backend,
 	.set_nodes = set_devns_nodes,
 	.each_endpoint = each_devns_endpoint,
-	.hold = attach_devns_vp,
-	.release = detach_devns_vp,
-	.decide = apply_devns_table,
+	.attach = attach_devns_vp,
+	.detach = detach_devns_vp,
+	.set_policy = apply_devns_table,
 	.check_shown = check_devns_display,
 	.allow = set_devns_allowed,
 	.allowed = get_devns_allowed,

@@ -36,22 +36,22 @@ struct erasure {
 
 /* ---- in the child: system calls only, on what lies below one folder */
 
-/* What a vault takes: it is sparse. */
-static uint64_t get_data_image_usage(int data, const char *vault)
+/* What a data image takes: it is sparse. */
+static uint64_t get_data_image_usage(int data, const char *image)
 {
 	struct stat st;
 
-	return fstatat(data, vault, &st, AT_SYMLINK_NOFOLLOW) == 0
+	return fstatat(data, image, &st, AT_SYMLINK_NOFOLLOW) == 0
 		       ? (uint64_t)st.st_blocks * BLOCK
 		       : 0;
 }
 
 /* Its blocks are free at once, also if a mount that is going still has it. */
-static int delete_data_image(int data, const char *vault)
+static int delete_data_image(int data, const char *image)
 {
 	const int how = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 	auto_close int fd =
-		openat(data, vault, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+		openat(data, image, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0)
@@ -61,13 +61,13 @@ static int delete_data_image(int data, const char *vault)
 	/* Not every file system has holes; unlinked it is all the same. */
 	if (st.st_size > 0 && fallocate(fd, how, 0, st.st_size) == 0)
 		fsync(fd);
-	return unlinkat(data, vault, 0) < 0 && errno != ENOENT ? -errno : 0;
+	return unlinkat(data, image, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 /* Measures, waits for the word, deletes, and makes sure that it is on disk. */
 __attribute__((noreturn)) static void run_erase_child(int data,
 						      const char *folder,
-						      const char *vault,
+						      const char *image,
 						      int measured, int go)
 {
 	uint64_t bytes;
@@ -85,11 +85,11 @@ __attribute__((noreturn)) static void run_erase_child(int data,
 	close_range(CHILD_END, ~0U, 0);
 	if (file_tree_measure(data, folder, &bytes) < 0)
 		_exit(2);
-	bytes += get_data_image_usage(data, vault);
+	bytes += get_data_image_usage(data, image);
 	if (write(measured, &bytes, sizeof(bytes)) < 0 ||
 	    read(go, &byte, 1) != 1)
 		_exit(2);
-	if (delete_data_image(data, vault) < 0)
+	if (delete_data_image(data, image) < 0)
 		_exit(3);
 	if (file_tree_remove(data, folder) < 0)
 		_exit(4);
@@ -219,7 +219,7 @@ static int on_erase_child_exit(sd_event_source *s, int fd, uint32_t events,
 static int spawn_erase_child(struct erasure *x, const char *folder,
 			     struct err *e)
 {
-	char vault[VP_KEYS_NAME_SIZE + sizeof(VP_DATA_IMAGE_SUFFIX)];
+	char image[VP_KEYS_NAME_SIZE + sizeof(VP_DATA_IMAGE_SUFFIX)];
 	struct clone_args args = {
 		.flags = CLONE_PIDFD,
 		.pidfd = (uint64_t)(uintptr_t)&x->pidfd,
@@ -237,13 +237,13 @@ static int spawn_erase_child(struct erasure *x, const char *folder,
 		return err_sys(e, errno, "delete the data of VP %s", x->name);
 	x->go = down[1];
 	go = down[0];
-	snprintf(vault, sizeof(vault), "%s" VP_DATA_IMAGE_SUFFIX, folder);
+	snprintf(image, sizeof(image), "%s" VP_DATA_IMAGE_SUFFIX, folder);
 	pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0) {
 		close(x->go);
 		close(x->measured);
 		run_erase_child(vp_data_get_folder(x->of->vp_data), folder,
-				vault, measured, go);
+				image, measured, go);
 	}
 	if (pid < 0)
 		return err_sys(e, errno, "delete the data of VP %s", x->name);

@@ -41,21 +41,21 @@ static void add_revoked_row(struct host_revoked *ret, const struct vp *v,
 			    enum cells_class cls,
 			    const struct open_handles_count *count)
 {
-	struct host_revocation *cut = ret->cut;
+	struct host_revocation *row = ret->row;
 
 	if (!count->handles && !count->mappings)
 		return;
-	while (cut < ret->cut + ret->n &&
-	       (cut->cls != cls || strcmp(cut->vp, v->name) != 0))
-		cut++;
-	if (cut == ret->cut + ret->n) {
-		*cut = (struct host_revocation){ .cls = cls };
-		snprintf(cut->vp, sizeof(cut->vp), "%s", v->name);
+	while (row < ret->row + ret->n &&
+	       (row->cls != cls || strcmp(row->vp, v->name) != 0))
+		row++;
+	if (row == ret->row + ret->n) {
+		*row = (struct host_revocation){ .cls = cls };
+		snprintf(row->vp, sizeof(row->vp), "%s", v->name);
 		ret->n++;
 	}
-	cut->count.handles += count->handles;
-	cut->count.mappings += count->mappings;
-	cut->count.kept += count->kept;
+	row->count.handles += count->handles;
+	row->count.mappings += count->mappings;
+	row->count.kept += count->kept;
 }
 
 /* Of these nodes. */
@@ -128,7 +128,7 @@ static int update_backend_policy(struct foreground *f, struct host_revoked *ret,
 					   foreground ? foreground->number : 0,
 				   .row = row };
 
-	if (!f->device->type->decide)
+	if (!f->device->type->set_policy)
 		return 0;
 	for (unsigned int i = 0; i < r->n; i++) {
 		if (!r->vp[i]->run || r->vp[i]->run->cgroup < 0)
@@ -138,8 +138,8 @@ static int update_backend_policy(struct foreground *f, struct host_revoked *ret,
 			row[t.n].right[c] = get_effective_right(r->vp[i], c);
 		t.n++;
 	}
-	return f->device->type->decide(f->device->backend, &t,
-				       on_backend_revocation, &d, ret_ns, e);
+	return f->device->type->set_policy(
+		f->device->backend, &t, on_backend_revocation, &d, ret_ns, e);
 }
 
 int foreground_attach_vp(struct foreground *f, const struct vp *v,
@@ -147,7 +147,7 @@ int foreground_attach_vp(struct foreground *f, const struct vp *v,
 {
 	const struct backend_vp bv = vp_get_backend_vp(v);
 
-	return f->device->type->hold(f->device->backend, &bv, e);
+	return f->device->type->attach(f->device->backend, &bv, e);
 }
 
 int foreground_grant_access(struct foreground *f, struct vp *v, struct err *e)
@@ -165,8 +165,8 @@ int foreground_grant_access(struct foreground *f, struct vp *v, struct err *e)
 
 void foreground_detach_vp(struct foreground *f, const struct vp *v)
 {
-	if (f->device->backend && f->device->type->release)
-		f->device->type->release(f->device->backend, v->number);
+	if (f->device->backend && f->device->type->detach)
+		f->device->type->detach(f->device->backend, v->number);
 }
 
 static void report_mode_changes(struct foreground *f, const struct vp *v,

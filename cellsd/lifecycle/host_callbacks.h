@@ -20,7 +20,7 @@ struct host_revoked {
 		char vp[VP_NAME_SIZE];
 		enum cells_class cls;
 		struct open_handles_count count;
-	} cut[VPS_MAX * CELLS_CLASS_COUNT];
+	} row[VPS_MAX * CELLS_CLASS_COUNT];
 };
 
 /* Set by cellsd/bus/. Each member must be there. */

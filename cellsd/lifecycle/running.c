@@ -393,7 +393,7 @@ int running_resume_vp(struct running *u, struct vp *v, struct err *e)
 	const struct backend_vp bv = vp_get_backend_vp(v);
 	int r;
 
-	r = u->launch->device->type->hold(u->launch->device->backend, &bv, e);
+	r = u->launch->device->type->attach(u->launch->device->backend, &bv, e);
 	if (r == 0 &&
 	    u->launch->device->type->allowed(u->launch->device->backend,
 					     run->cgroup, &run->allowed, e) < 0)

@@ -111,7 +111,7 @@ static int serve(int leaf, struct err *e)
 		return r;
 	r = backend_cgroup_type.set_nodes(b, &node, 1, e);
 	if (r == 0)
-		r = backend_cgroup_type.hold(b, &vp, e);
+		r = backend_cgroup_type.attach(b, &vp, e);
 	if (r == 0)
 		r = backend_cgroup_type.allow(b, leaf, VP, CAMERA, e);
 	child = r == 0 ? fork() : -1;
