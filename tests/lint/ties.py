@@ -22,6 +22,8 @@ ORDER = {
 BELOW = {"cellsd/limits.h"}
 # The struct of each program that gives access to all of it.
 CONTEXTS = {"cellsd": "host", "mgmt-server": "server", "policyd": "policyd"}
+# Where few files need that, they stay few.
+KNOWING_MAX = {"cellsd": 5}
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
 
 
@@ -79,11 +81,18 @@ def knowing(texts, program, context):
     return {node(p) for p, t in texts.items() if p.startswith(program + "/") and re.search(rf"\bstruct {context}\b", t)}
 
 
+def known_widely(texts):
+    return [f"{len(known)} files of {program} know struct {CONTEXTS[program]}, at most {most} are to: {', '.join(sorted(known))}"
+            for program, most in KNOWING_MAX.items() if len(known := knowing(texts, program, CONTEXTS[program])) > most]
+
+
 RULES = [
     ("no circle between files", circles,
      {"a/x.c": '#include "a/y.h"\n', "a/x.h": "", "a/y.h": '#include "a/x.h"\n'}),
     ("the sub-folders of a program include in one direction", against_order,
      {"mgmt-server/store/x.c": '#include "mgmt-server/core/y.h"\n'}),
+    ("the context of a program stays on its top floor", known_widely,
+     {f"cellsd/vp/{n}.c": "struct host;\n" for n in range(6)}),
 ]
 
 
