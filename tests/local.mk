@@ -192,6 +192,13 @@ check_PROGRAMS += %D%/unit/test_pagination
 check_PROGRAMS += %D%/unit/test_table
 %C%_unit_test_table_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += %D%/unit/test_timer
+%C%_unit_test_timer_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SYSTEMD_CFLAGS)
+%C%_unit_test_timer_LDADD = $(UNIT_LIBS) $(SYSTEMD_LIBS)
+
+check_PROGRAMS += %D%/unit/test_process_comm
+%C%_unit_test_process_comm_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += %D%/unit/test_opt
 %C%_unit_test_opt_LDADD = $(UNIT_LIBS)
 
