@@ -18,19 +18,19 @@
 
 /* Defines an input handler's ->events, which passes each batch to take(). */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
-#define COMPAT_INPUT_EVENTS(name, take)                                        \
+#define COMPAT_INPUT_EVENTS(name, handle_batch)                                \
 	static unsigned int name(struct input_handle *handle,                  \
 				 struct input_value *vals, unsigned int count) \
 	{                                                                      \
-		take(handle, vals, count);                                     \
+		handle_batch(handle, vals, count);                             \
 		return count;                                                  \
 	}
 #else
-#define COMPAT_INPUT_EVENTS(name, take)                                        \
+#define COMPAT_INPUT_EVENTS(name, handle_batch)                                \
 	static void name(struct input_handle *handle,                          \
 			 const struct input_value *vals, unsigned int count)   \
 	{                                                                      \
-		take(handle, vals, count);                                     \
+		handle_batch(handle, vals, count);                             \
 	}
 #endif
 
@@ -122,12 +122,12 @@ static inline void compat_zap_vma(struct vm_area_struct *vma)
 
 /* FB_EVENT_BLANK went, and with it the way to hear of it. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
-#define COMPAT_BLANK_IS_TOLD 0
+#define COMPAT_HAS_FB_EVENT_BLANK 0
 #ifndef FB_EVENT_BLANK
 #define FB_EVENT_BLANK 0x09
 #endif
 #else
-#define COMPAT_BLANK_IS_TOLD 1
+#define COMPAT_HAS_FB_EVENT_BLANK 1
 #endif
 
 /* The process that has opened a card; under RCU. */

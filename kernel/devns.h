@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the module's files share. A devns is one virtual phone's view; a source
- * is a real device that was given to all of them; an endpoint is what one devns
- * has of one source. How a source is taken away and given back is its kind.
+ * What the module's files share. A devns is what one virtual phone (VP) has of
+ * the devices; a source is a real device that was given to all of them; an
+ * endpoint is what one devns has of one source. How a source is taken away and
+ * given back is its kind.
  *
  * Locks, outer first:
  *   devns_mutex        every change: namespaces, sources, policy, foreground
  *   > a kind's locks   it orders its own drawing, events, writes
- *   > audit_mutex      one order of numbers and messages (events.c)
+ *   > audit_mutex      one order of numbers and messages (audit_events.c)
  * and, of pass-through endpoints (passthrough.c, mapping.c):
  *   mmap_lock, devns_mutex > endpoint's faults > page-table locks
  *   anything > endpoint's lock, a leaf, and a spin lock
@@ -29,11 +30,11 @@
 #include <cells/devns.h>
 #include <cells/mode.h>
 
-struct devns_holder;
+struct devns_drm_master;
 struct devns_passthrough;
 
 /* What a denial took away. */
-struct devns_cut {
+struct devns_revoked {
 	u32 handles;
 	u32 mappings;
 	u32 killed;
@@ -46,18 +47,19 @@ struct devns {
 	struct list_head endpoints; /* devns_endpoint.in_ns */
 	struct cells_right rights[CELLS_CLASS_COUNT];
 	/* While a table is read: what it says, and the classes it has named. */
-	struct cells_right next[CELLS_CLASS_COUNT];
-	u32 named;
-	struct devns_cut cuts[CELLS_CLASS_COUNT]; /* by the change under way */
+	struct cells_right pending_rights[CELLS_CLASS_COUNT];
+	u32 pending_classes;
+	struct devns_revoked
+		revoked[CELLS_CLASS_COUNT]; /* by the change under way */
 };
 
-struct devns_source {
+struct devns_source_device {
 	u32 id;
 	u32 kind;    /* enum devns_kind */
 	u32 classes; /* bits of enum cells_class */
 	dev_t devt;  /* the real node, 0: none */
 	const struct devns_kind_ops *ops;
-	struct list_head link;	    /* devns_sources */
+	struct list_head link;	    /* devns_source_devices */
 	struct list_head endpoints; /* devns_endpoint.in_source */
 	void *priv;		    /* the kind's */
 	char node[DEVNS_NODE_MAX];
@@ -71,8 +73,8 @@ struct devns_endpoint {
 	struct device dev; /* owns the memory */
 	struct cdev cdev;
 	const struct devns_kind_ops *ops;
-	struct devns *ns;	     /* under devns_mutex */
-	struct devns_source *source; /* under devns_mutex */
+	struct devns *ns;		    /* under devns_mutex */
+	struct devns_source_device *source; /* under devns_mutex */
 	struct list_head in_ns;
 	struct list_head in_source;
 	struct list_head changing; /* while a change is applied */
@@ -95,7 +97,7 @@ struct devns_endpoint {
 	atomic64_t calls;
 	atomic64_t revokes;
 
-	/* Denials that no event has reported yet; see events.c. */
+	/* Denials that no event has reported yet; see audit_events.c. */
 	struct delayed_work deny_work;
 	spinlock_t deny_lock;
 	u32 deny_count;
@@ -121,9 +123,10 @@ struct devns_kind_ops {
 	/* One of its classes is enough; what is of another it refuses itself.
 	 */
 	bool any_class;
-	int (*source_add)(struct devns_source *s, struct netlink_ext_ack *ack);
+	int (*source_add)(struct devns_source_device *s,
+			  struct netlink_ext_ack *ack);
 	/* Its endpoints are gone. */
-	void (*source_del)(struct devns_source *s);
+	void (*source_del)(struct devns_source_device *s);
 	/* Born denied; allow() follows where the verdict says so. */
 	int (*endpoint_add)(struct devns_endpoint *ep,
 			    struct netlink_ext_ack *ack);
@@ -139,20 +142,23 @@ struct devns_kind_ops {
 	 * has started, so that they do it side by side.
 	 */
 	void (*drain)(struct devns_endpoint *ep, unsigned long end,
-		      struct devns_cut *cut);
+		      struct devns_revoked *revoked);
 	void (*finish)(struct devns_endpoint *ep);
 	void (*allow)(struct devns_endpoint *ep);
 	/*
 	 * The foreground moves; NULL is the host. All sources leave before the
 	 * first one enters; what is denied in the new order is drained before.
 	 */
-	void (*leave)(struct devns_source *s, struct devns_endpoint *old);
-	void (*enter)(struct devns_source *s, struct devns_endpoint *new);
+	void (*leave)(struct devns_source_device *s,
+		      struct devns_endpoint *old);
+	void (*enter)(struct devns_source_device *s,
+		      struct devns_endpoint *new);
 	/* Whether a program of the host keeps what is in front from being seen;
 	 * which. */
-	bool (*held)(struct devns_source *s, struct devns_holder *ret);
+	bool (*get_master)(struct devns_source_device *s,
+			   struct devns_drm_master *ret);
 	/* What is in front is seen from now on; -EBUSY: it is not. */
-	int (*be_shown)(struct devns_source *s);
+	int (*claim_scanout)(struct devns_source_device *s);
 };
 
 /* main.c */
@@ -178,21 +184,22 @@ int devns_ns_add(const char *name, struct devns **ret,
 		 struct netlink_ext_ack *ack);
 void devns_ns_del(struct devns *ns);
 
-/* source.c: all under devns_mutex */
-extern struct list_head devns_sources;
-struct devns_source *devns_source_find(u32 id);
+/* source_device.c: all under devns_mutex */
+extern struct list_head devns_source_devices;
+struct devns_source_device *devns_source_device_find(u32 id);
 /* `want` has kind, classes, devt and node. */
-int devns_source_add(const struct devns_source *want, struct devns_source **ret,
-		     struct netlink_ext_ack *ack);
-void devns_source_del(struct devns_source *s);
+int devns_source_device_add(const struct devns_source_device *want,
+			    struct devns_source_device **ret,
+			    struct netlink_ext_ack *ack);
+void devns_source_device_del(struct devns_source_device *s);
 
 /* endpoint.c */
-int devns_endpoint_add(struct devns *ns, struct devns_source *s,
+int devns_endpoint_add(struct devns *ns, struct devns_source_device *s,
 		       struct netlink_ext_ack *ack);
 /* Of an endpoint that apply has denied. */
 void devns_endpoint_del(struct devns_endpoint *ep);
 /* What `ns` has of `s`; NULL: nothing, or the host. */
-struct devns_endpoint *devns_endpoint_find(const struct devns_source *s,
+struct devns_endpoint *devns_endpoint_find(const struct devns_source_device *s,
 					   const struct devns *ns);
 
 /* policy.c: all under devns_mutex */
@@ -208,21 +215,21 @@ void devns_policy_set(u64 generation);
 int devns_policy_set_foreground(struct devns *ns);
 /* Denies what is about to be deleted, whatever the rights say. */
 void devns_policy_revoke_ns(struct devns *ns);
-void devns_policy_revoke_source(struct devns_source *s);
+void devns_policy_revoke_source(struct devns_source_device *s);
 
-/* node.c: character devices of ours */
-int devns_node_init(void);
-void devns_node_exit(void);
+/* cdev.c: character devices of ours */
+int devns_cdev_init(void);
+void devns_cdev_exit(void);
 /*
  * Makes "NODE.dID" with these operations, whose open finds the endpoint in
  * file->private_data. parent may be NULL.
  */
-int devns_node_add(struct devns_endpoint *ep, struct device *parent,
+int devns_cdev_add(struct devns_endpoint *ep, struct device *parent,
 		   const struct file_operations *fops);
-void devns_node_del(struct devns_endpoint *ep);
-bool devns_node_is_ours(const struct device *dev);
+void devns_cdev_del(struct devns_endpoint *ep);
+bool devns_cdev_is_ours(const struct device *dev);
 
-/* events.c */
+/* audit_events.c */
 void devns_audit_open(struct devns_endpoint *ep);
 void devns_audit_close(struct devns_endpoint *ep);
 /* One denied operation of the current task. */
@@ -231,7 +238,8 @@ void devns_audit_deny_work(struct work_struct *work);
 /* Reports what is not reported yet, and no more of this endpoint's denials. */
 void devns_audit_end_denials(struct devns_endpoint *ep);
 /* `task` may be NULL; else it was killed. */
-void devns_audit_revoke(struct devns_endpoint *ep, const struct devns_cut *cut,
+void devns_audit_revoke(struct devns_endpoint *ep,
+			const struct devns_revoked *revoked,
 			struct task_struct *task);
 void devns_audit_switch(u32 from, u32 to, u64 took);
 void devns_audit_mode(u32 ns, u32 cls, struct cells_right right);

@@ -15,7 +15,7 @@ static void release_endpoint(struct device *dev)
 	kfree(ep);
 }
 
-int devns_endpoint_add(struct devns *ns, struct devns_source *s,
+int devns_endpoint_add(struct devns *ns, struct devns_source_device *s,
 		       struct netlink_ext_ack *ack)
 {
 	struct devns_endpoint *ep = kzalloc(sizeof(*ep), GFP_KERNEL);
@@ -48,7 +48,7 @@ void devns_endpoint_del(struct devns_endpoint *ep)
 {
 	list_del(&ep->in_ns);
 	list_del(&ep->in_source);
-	devns_node_del(ep);
+	devns_cdev_del(ep);
 	if (ep->ops->endpoint_del)
 		ep->ops->endpoint_del(ep);
 	ep->ns = NULL;
@@ -57,7 +57,7 @@ void devns_endpoint_del(struct devns_endpoint *ep)
 	put_device(&ep->dev);
 }
 
-struct devns_endpoint *devns_endpoint_find(const struct devns_source *s,
+struct devns_endpoint *devns_endpoint_find(const struct devns_source_device *s,
 					   const struct devns *ns)
 {
 	struct devns_endpoint *ep;

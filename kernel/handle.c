@@ -20,8 +20,8 @@ struct devns_handle *devns_handle_new(struct devns_endpoint *ep,
 	mutex_init(&h->maps_lock);
 	INIT_LIST_HEAD(&h->maps);
 	init_waitqueue_head(&h->wait);
-	spin_lock_init(&h->bridge_lock);
-	INIT_LIST_HEAD(&h->bridges);
+	spin_lock_init(&h->poll_lock);
+	INIT_LIST_HEAD(&h->poll_entries);
 	spin_lock(&h->pass->lock);
 	list_add(&h->link, &h->pass->closed);
 	spin_unlock(&h->pass->lock);
@@ -64,7 +64,7 @@ void devns_handle_release(struct devns_handle *h)
 	}
 	spin_unlock(&p->lock);
 	if (real) {
-		devns_bridge_del(h);
+		devns_poll_detach(h);
 		fput(real);
 	}
 	devns_handle_put(h);
@@ -76,7 +76,7 @@ void devns_handle_close(struct devns_handle *h)
 	struct file *real;
 
 	devns_mapping_close(h);
-	devns_bridge_del(h);
+	devns_poll_detach(h);
 	spin_lock(&p->lock);
 	real = h->real;
 	h->real = NULL;

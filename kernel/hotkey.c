@@ -23,18 +23,18 @@ struct hotkey {
 };
 
 struct hotkey_table {
-	struct hotkey combos[HOTKEYS_MAX];
+	struct hotkey hotkeys[HOTKEYS_MAX];
 	u32 n;
 };
 
 /* A leaf; taken under an input device's event lock. */
-static DEFINE_SPINLOCK(combo_lock);
+static DEFINE_SPINLOCK(hotkey_lock);
 #define CTRL_ALT(key)                                                          \
 	{                                                                      \
 		.keys = { KEY_LEFTCTRL, KEY_LEFTALT, key }, .n = 3             \
 	}
 static struct hotkey_table table = {
-	.combos = { CTRL_ALT(KEY_HOME), CTRL_ALT(KEY_END), CTRL_ALT(KEY_ESC) },
+	.hotkeys = { CTRL_ALT(KEY_HOME), CTRL_ALT(KEY_END), CTRL_ALT(KEY_ESC) },
 	.n = 3,
 };
 static DECLARE_BITMAP(held, KEY_CNT);
@@ -44,17 +44,17 @@ static void report_pressed_hotkeys(struct work_struct *work)
 {
 	unsigned long flags, found, i;
 
-	spin_lock_irqsave(&combo_lock, flags);
+	spin_lock_irqsave(&hotkey_lock, flags);
 	found = pressed;
 	pressed = 0;
-	spin_unlock_irqrestore(&combo_lock, flags);
+	spin_unlock_irqrestore(&hotkey_lock, flags);
 	mutex_lock(&devns_mutex);
 	for_each_set_bit (i, &found, HOTKEYS_MAX)
 		devns_audit_hotkey(devns_active ? devns_active->id : 0, i);
 	mutex_unlock(&devns_mutex);
 }
 
-static DECLARE_WORK(tell_work, report_pressed_hotkeys);
+static DECLARE_WORK(report_work, report_pressed_hotkeys);
 
 /* Whether all its keys are held and this is one of them. */
 static bool is_hotkey_completed(const struct hotkey *c, u32 code)
@@ -78,23 +78,23 @@ bool devns_hotkey_handle_key(u32 code, bool down)
 
 	if (code >= KEY_CNT)
 		return false;
-	spin_lock_irqsave(&combo_lock, flags);
+	spin_lock_irqsave(&hotkey_lock, flags);
 	__assign_bit(code, held, down);
 	for (i = 0; down && i < table.n; i++) {
-		if (!is_hotkey_completed(&table.combos[i], code))
+		if (!is_hotkey_completed(&table.hotkeys[i], code))
 			continue;
 		found = true;
 		__set_bit(i, &pressed);
 	}
-	spin_unlock_irqrestore(&combo_lock, flags);
+	spin_unlock_irqrestore(&hotkey_lock, flags);
 	if (found)
-		schedule_work(&tell_work);
+		schedule_work(&report_work);
 	return found;
 }
 
 void devns_hotkey_exit(void)
 {
-	cancel_work_sync(&tell_work);
+	cancel_work_sync(&report_work);
 }
 
 /* ---- the parameter: "29+56+102,116+114" */
@@ -120,7 +120,8 @@ static int parse_hotkey_table(char *text, struct hotkey_table *t)
 	text = strim(text);
 	/* Empty: there are none. */
 	while (*text && (word = strsep(&text, ","))) {
-		if (t->n == HOTKEYS_MAX || parse_hotkey(word, &t->combos[t->n]))
+		if (t->n == HOTKEYS_MAX ||
+		    parse_hotkey(word, &t->hotkeys[t->n]))
 			return -EINVAL;
 		t->n++;
 		if (!text)
@@ -145,10 +146,10 @@ static int set_hotkey_param(const char *value, const struct kernel_param *kp)
 	kfree(text);
 	if (err)
 		return err;
-	spin_lock_irqsave(&combo_lock, flags);
+	spin_lock_irqsave(&hotkey_lock, flags);
 	table = next;
 	pressed = 0;
-	spin_unlock_irqrestore(&combo_lock, flags);
+	spin_unlock_irqrestore(&hotkey_lock, flags);
 	return 0;
 }
 
@@ -159,21 +160,21 @@ static int get_hotkey_param(char *buffer, const struct kernel_param *kp)
 	int len = 0;
 	u32 i, k;
 
-	spin_lock_irqsave(&combo_lock, flags);
+	spin_lock_irqsave(&hotkey_lock, flags);
 	now = table;
-	spin_unlock_irqrestore(&combo_lock, flags);
+	spin_unlock_irqrestore(&hotkey_lock, flags);
 	for (i = 0; i < now.n; i++)
-		for (k = 0; k < now.combos[i].n; k++)
+		for (k = 0; k < now.hotkeys[i].n; k++)
 			len += scnprintf(buffer + len, PAGE_SIZE - len, "%s%u",
 					 k ? "+" : (i ? "," : ""),
-					 now.combos[i].keys[k]);
+					 now.hotkeys[i].keys[k]);
 	return len + scnprintf(buffer + len, PAGE_SIZE - len, "\n");
 }
 
-static const struct kernel_param_ops combo_ops = {
+static const struct kernel_param_ops hotkey_param_ops = {
 	.set = set_hotkey_param,
 	.get = get_hotkey_param,
 };
-module_param_cb(combo, &combo_ops, NULL, 0644);
+module_param_cb(combo, &hotkey_param_ops, NULL, 0644);
 MODULE_PARM_DESC(combo,
 		 "the host's key combinations, as codes: 29+56+102,116+114");

@@ -59,11 +59,11 @@ static int reopen_real_device(struct devns_handle *h, struct devns_call *call)
 		spin_unlock(&p->lock);
 		/* Readers of signals get them from the new file's queue. */
 		if (READ_ONCE(h->fasync) && h->ops & BIT(REAL_DEVICE_OP_POLL))
-			devns_bridge_poll(h, real, ~(__force __poll_t)0);
+			devns_poll_forward(h, real, ~(__force __poll_t)0);
 	}
 	mutex_unlock(&h->opening);
 	call->real = h->real;
-	return READ_ONCE(call->poked) ? -EACCES : 0;
+	return READ_ONCE(call->interrupted) ? -EACCES : 0;
 }
 
 int devns_inflight_begin(struct devns_handle *h, struct devns_call *call,
@@ -75,7 +75,7 @@ int devns_inflight_begin(struct devns_handle *h, struct devns_call *call,
 
 	call->handle = h;
 	call->task = current;
-	call->poked = false;
+	call->interrupted = false;
 	call->killed = false;
 	spin_lock(&p->lock);
 	err = check_call_allowed(p, h);
@@ -115,7 +115,7 @@ long devns_inflight_end(struct devns_call *call, long ret)
 	spin_unlock(&p->lock);
 	if (unlikely(drained))
 		wake_up_all(&p->drained);
-	return unlikely(call->poked) && ret < 0 ? -EACCES : ret;
+	return unlikely(call->interrupted) && ret < 0 ? -EACCES : ret;
 }
 
 static void interrupt_task(struct task_struct *task)
@@ -135,7 +135,7 @@ void devns_inflight_interrupt(struct devns_passthrough *p)
 
 	/* Its record is on its stack: the task is there while we look. */
 	list_for_each_entry (call, &p->calls, link) {
-		call->poked = true;
+		call->interrupted = true;
 		interrupt_task(call->task);
 	}
 }
@@ -160,7 +160,7 @@ static void wait_for_drain(struct devns_passthrough *p, unsigned long end)
 
 u32 devns_inflight_drain(struct devns_passthrough *p, unsigned long end)
 {
-	const struct devns_cut nothing = { .killed = 1 };
+	const struct devns_revoked killed_one = { .killed = 1 };
 	struct task_struct *victims[VICTIMS];
 	struct devns_call *call;
 	u32 n = 0, i;
@@ -180,7 +180,7 @@ u32 devns_inflight_drain(struct devns_passthrough *p, unsigned long end)
 	}
 	spin_unlock(&p->lock);
 	for (i = 0; i < min_t(u32, n, VICTIMS); i++) {
-		devns_audit_revoke(p->ep, &nothing, victims[i]);
+		devns_audit_revoke(p->ep, &killed_one, victims[i]);
 		put_task_struct(victims[i]);
 	}
 	if (n)

@@ -71,7 +71,7 @@ static const struct devns_ioctl_range sound[] = {
 	{},
 };
 
-/* linux/input.h: its device is a view, which is one namespace's. */
+/* linux/input.h: its device is a virtual one, which is one namespace's. */
 static const struct devns_ioctl_range input[] = { { 'E', 0x01, 0xff }, {} };
 
 /* asm-generic/ioctls.h; TIOCEXCL and its like are answered by fops.c. */
@@ -186,8 +186,8 @@ static bool is_buffer_setup_ioctl(unsigned int cmd)
 int devns_ioctls_check(const struct devns_passthrough *p, struct file *real,
 		       unsigned int cmd, unsigned long arg)
 {
-	if (!is_listed_ioctl(p->allowed->ioctls, cmd) ||
-	    (!p->cuts && is_buffer_setup_ioctl(cmd)))
+	if (!is_listed_ioctl(p->ioctl_rules->ioctls, cmd) ||
+	    (!p->close_on_deny && is_buffer_setup_ioctl(cmd)))
 		return -ENOTTY;
 	if (p->filter && p->filter->ioctl)
 		return p->filter->ioctl(p->ep, real, cmd, arg);

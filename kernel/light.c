@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Lights: an LED or a backlight is a file of sysfs, which all see alike. A node
- * of text for each devns takes its place: what is written in the background
- * succeeds and is remembered, and the real file gets what the foreground has
- * written last. The host's brightness is remembered while a devns is in front.
+ * Lights: an LED or a backlight is a file of sysfs, which all see alike. An
+ * attribute node for each devns takes its place: what is written in the
+ * background succeeds and is remembered, and the real file gets what the
+ * foreground has written last. The host's brightness is remembered while a
+ * devns is in front.
  */
+#include "attr_node.h"
 #include "devns.h"
-#include "text_node.h"
 
 #include <linux/err.h>
 #include <linux/fs.h>
@@ -20,17 +21,17 @@
 
 /* One real light: its file, open as long as it is a source. */
 struct light {
-	struct mutex lock; /* after a text's */
+	struct mutex lock; /* after devns_attr_node.lock */
 	struct file *file;
-	u32 most;
-	u32 of_host;
+	u32 max_brightness;
+	u32 host_brightness;
 	struct light_state *front; /* whose state is shown; NULL: the host's */
 };
 
 struct light_state {
-	struct devns_text_node text; /* first */
+	struct devns_attr_node attr; /* first */
 	struct light *light;	     /* until the endpoint is deleted */
-	u32 value;
+	u32 brightness;
 };
 
 /* ---- the real file */
@@ -79,20 +80,22 @@ static int write_sysfs_number(struct file *file, u32 value)
 /* A light that went away takes nothing any more, and nobody minds. */
 static void write_shown_brightness(struct light *l)
 {
-	write_sysfs_number(l->file, l->front ? l->front->value : l->of_host);
+	write_sysfs_number(l->file, l->front ? l->front->brightness
+					     : l->host_brightness);
 }
 
 /* ---- the nodes */
 
-static ssize_t show_brightness(struct devns_text_node *t, char *buf)
+static ssize_t show_brightness(struct devns_attr_node *attr, char *buf)
 {
-	return sysfs_emit(buf, "%u\n",
-			  container_of(t, struct light_state, text)->value);
+	return sysfs_emit(
+		buf, "%u\n",
+		container_of(attr, struct light_state, attr)->brightness);
 }
 
-static int store_brightness(struct devns_text_node *t, char *line)
+static int store_brightness(struct devns_attr_node *attr, char *line)
 {
-	struct light_state *s = container_of(t, struct light_state, text);
+	struct light_state *s = container_of(attr, struct light_state, attr);
 	struct light *l = s->light;
 	u32 value;
 	int err;
@@ -101,44 +104,45 @@ static int store_brightness(struct devns_text_node *t, char *line)
 	if (err)
 		return err;
 	/* In the background as in front, where drivers differ in this. */
-	if (value > l->most)
+	if (value > l->max_brightness)
 		return -EINVAL;
 	mutex_lock(&l->lock);
-	s->value = value;
+	s->brightness = value;
 	err = l->front == s ? write_sysfs_number(l->file, value) : 0;
 	mutex_unlock(&l->lock);
 	return err;
 }
 
-static const struct devns_text_node_ops state_ops = {
+static const struct devns_attr_node_ops state_ops = {
 	.show = show_brightness,
 	.store = store_brightness,
 };
 
 /* ---- sources */
 
-static int light_source_add(struct devns_source *s, struct netlink_ext_ack *ack)
+static int light_source_add(struct devns_source_device *s,
+			    struct netlink_ext_ack *ack)
 {
 	struct light *l = kzalloc(sizeof(*l), GFP_KERNEL);
-	struct file *most;
+	struct file *max;
 	int err;
 
 	if (!l)
 		return -ENOMEM;
 	mutex_init(&l->lock);
-	most = open_sysfs_attribute(s->node, "max_brightness", O_RDONLY);
-	err = PTR_ERR_OR_ZERO(most);
+	max = open_sysfs_attribute(s->node, "max_brightness", O_RDONLY);
+	err = PTR_ERR_OR_ZERO(max);
 	if (err)
 		goto out;
-	err = read_sysfs_number(most, &l->most);
-	fput(most);
+	err = read_sysfs_number(max, &l->max_brightness);
+	fput(max);
 	if (err)
 		goto out;
 	l->file = open_sysfs_attribute(s->node, "brightness", O_RDWR);
 	err = PTR_ERR_OR_ZERO(l->file);
 	if (err)
 		goto out;
-	err = read_sysfs_number(l->file, &l->of_host);
+	err = read_sysfs_number(l->file, &l->host_brightness);
 	if (err) {
 		fput(l->file);
 		goto out;
@@ -151,7 +155,8 @@ out:
 	return err;
 }
 
-static int led_source_add(struct devns_source *s, struct netlink_ext_ack *ack)
+static int led_source_add(struct devns_source_device *s,
+			  struct netlink_ext_ack *ack)
 {
 	if (strncmp(s->node, "leds/", 5)) {
 		NL_SET_ERR_MSG(ack, "the node of an LED begins with leds/");
@@ -160,7 +165,7 @@ static int led_source_add(struct devns_source *s, struct netlink_ext_ack *ack)
 	return light_source_add(s, ack);
 }
 
-static int backlight_source_add(struct devns_source *s,
+static int backlight_source_add(struct devns_source_device *s,
 				struct netlink_ext_ack *ack)
 {
 	if (strncmp(s->node, "backlight/", 10)) {
@@ -170,7 +175,7 @@ static int backlight_source_add(struct devns_source *s,
 	return light_source_add(s, ack);
 }
 
-static void light_source_del(struct devns_source *s)
+static void light_source_del(struct devns_source_device *s)
 {
 	struct light *l = s->priv;
 
@@ -186,11 +191,11 @@ static int light_endpoint_add(struct devns_endpoint *ep,
 
 	if (!st)
 		return -ENOMEM;
-	devns_text_node_init(&st->text, &state_ops);
+	devns_attr_node_init(&st->attr, &state_ops);
 	st->light = ep->source->priv;
 	/* It begins with what the light is like. */
-	st->value = st->light->of_host;
-	err = devns_text_node_add(ep, &st->text);
+	st->brightness = st->light->host_brightness;
+	err = devns_attr_node_add(ep, &st->attr);
 	if (err)
 		NL_SET_ERR_MSG(ack, "the endpoint's node cannot be made");
 	return err;
@@ -202,7 +207,7 @@ static void switch_shown_state(struct light *l, struct light_state *to)
 	mutex_lock(&l->lock);
 	if (l->front != to) {
 		if (!l->front)
-			read_sysfs_number(l->file, &l->of_host);
+			read_sysfs_number(l->file, &l->host_brightness);
 		l->front = to;
 		write_shown_brightness(l);
 	}
@@ -226,7 +231,7 @@ static void light_deny(struct devns_endpoint *ep)
 {
 	struct light_state *st = ep->priv;
 
-	devns_text_node_deny(&st->text);
+	devns_attr_node_deny(&st->attr);
 	if (st->light->front == st)
 		switch_shown_state(st->light, NULL);
 }
@@ -235,13 +240,14 @@ static void light_allow(struct devns_endpoint *ep)
 {
 	struct light_state *st = ep->priv;
 
-	devns_text_node_allow(&st->text);
+	devns_attr_node_allow(&st->attr);
 	if (ep->ns == devns_active)
 		switch_shown_state(st->light, st);
 }
 
 /* One step from the old to the new: the light does not flicker. */
-static void light_enter(struct devns_source *s, struct devns_endpoint *new)
+static void light_enter(struct devns_source_device *s,
+			struct devns_endpoint *new)
 {
 	switch_shown_state(s->priv, new &&new->allowed ? new->priv : NULL);
 }
@@ -253,7 +259,7 @@ static void light_enter(struct devns_source *s, struct devns_endpoint *new)
 		.endpoint_add = light_endpoint_add,                            \
 		.endpoint_del = light_endpoint_del,                            \
 		.endpoint_free = light_endpoint_free, .deny = light_deny,      \
-		.drain = devns_text_node_drain, .allow = light_allow,          \
+		.drain = devns_attr_node_drain, .allow = light_allow,          \
 		.enter = light_enter,                                          \
 	}
 

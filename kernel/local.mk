@@ -8,15 +8,15 @@ cellsuapi_HEADERS = \
 
 EXTRA_DIST += \
 	%D%/Kbuild %D%/Makefile %D%/dkms.conf %D%/compat.h %D%/devns.h \
-	%D%/netlink_reply.h %D%/passthrough.h %D%/passthrough.c %D%/handle.c %D%/bridge.c \
-	%D%/netlink_reply.c %D%/events.c %D%/endpoint.c %D%/ioctls.c %D%/fops.c \
-	%D%/main.c %D%/mapping.c %D%/mixer.c %D%/netlink.c %D%/node.c %D%/ns.c \
-	%D%/policy.c %D%/real_device.c %D%/source.c %D%/inflight.c \
-	%D%/real_device.h %D%/panel.c %D%/panel.h \
-	%D%/hotkey.c %D%/mux_input.c %D%/mux.h %D%/virtual_input.c %D%/virtual_input.h \
-	%D%/force_feedback.c %D%/force_feedback.h %D%/light.c %D%/power.c %D%/text_node.c %D%/text_node.h \
-	%D%/scanout.c %D%/scanout.h %D%/mux_fb.c %D%/mux_fb.h \
-	%D%/fb_fops.c
+	%D%/netlink_reply.h %D%/passthrough.h %D%/passthrough.c %D%/handle.c %D%/poll.c \
+	%D%/netlink_reply.c %D%/audit_events.c %D%/endpoint.c %D%/ioctls.c %D%/passthrough_fops.c \
+	%D%/main.c %D%/mapping.c %D%/mixer.c %D%/netlink.c %D%/cdev.c %D%/ns.c \
+	%D%/policy.c %D%/real_device.c %D%/source_device.c %D%/inflight.c \
+	%D%/real_device.h %D%/real_fb.c %D%/real_fb.h \
+	%D%/hotkey.c %D%/real_input.c %D%/real_input.h %D%/virtual_input.c %D%/virtual_input.h \
+	%D%/force_feedback.c %D%/force_feedback.h %D%/light.c %D%/power.c %D%/attr_node.c %D%/attr_node.h \
+	%D%/scanout.c %D%/scanout.h %D%/virtual_fb.c %D%/virtual_fb.h \
+	%D%/virtual_fb_fops.c
 
 # make module [KDIR=headers of a kernel]: leaves kernel/module/devns.ko. Not
 # part of `all`: the machine that builds need not have a kernel's headers.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Loading, unloading, and the table of kinds. */
-#include "panel.h"
 #include "passthrough.h"
+#include "real_fb.h"
 
 #include <linux/genetlink.h>
 #include <linux/module.h>
@@ -46,10 +46,10 @@ static const struct {
 	void (*exit)(void);
 } parts[] = {
 	{ devns_real_device_init, devns_real_device_exit },
-	{ devns_panel_init, devns_panel_exit },
-	{ NULL, devns_fops_exit },
+	{ devns_real_fb_init, devns_real_fb_exit },
+	{ NULL, devns_passthrough_fops_exit },
 	{ init_module_workqueue, exit_module_workqueue },
-	{ devns_node_init, devns_node_exit },
+	{ devns_cdev_init, devns_cdev_exit },
 	{ NULL, devns_hotkey_exit },
 	{ devns_power_init, devns_power_exit },
 	{ devns_netlink_init, devns_netlink_exit },

@@ -7,17 +7,18 @@
  * the pages out once more after that. One that lasts longer puts nothing in any
  * more:
  *
- * - What the driver's mmap() has put into the page table is noted and taken out
+ * - What the driver's mmap() has put into the page table is saved and taken out
  *   again at once: the area is in no list yet in which a denial would find it.
- *   It comes back by faults. Notes are by offset after the driver's mmap(),
- * which may have changed it; an address would change with mremap().
+ *   It comes back by faults. They are saved by offset after the driver's
+ * mmap(), which may have changed it; an address would change with mremap().
  * - A page that the driver's fault handler answers is put in by us, under
  *   `faults` and if nothing is denied. What a handler puts in by itself is
  * taken out again where a denial came meanwhile.
  *
  * Our page-table entries are marked as no memory to be counted (VM_PFNMAP): so
  * nobody gets a lasting hold of a page by get_user_pages(), not even by its
- * fast form, which asks only the entry. The notes hold the references instead.
+ * fast form, which asks only the entry. The saved entries hold the references
+ * instead.
  *
  * The driver sees one mapping, however often it is split or inherited: its
  * close() is called once, at the last end or when the device is cut, with a
@@ -34,10 +35,11 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
-/* 4 GiB in pages of 4 KiB; the notes of more would take too much memory. */
-#define NOTES_MAX (1UL << 20)
+/* 4 GiB in pages of 4 KiB; the saved entries of more would take too much
+ * memory. */
+#define PTES_MAX (1UL << 20)
 
-struct page_note {
+struct saved_pte {
 	unsigned long pfn;
 	bool is_present;
 	bool is_page; /* counted: our reference keeps it */
@@ -49,13 +51,13 @@ struct tracked_mapping {
 	struct list_head link; /* handle->maps */
 	const struct vm_operations_struct *real;
 	struct vm_area_struct copy; /* what the driver's close() is given */
-	unsigned long first;	    /* page offset of notes[0] */
+	unsigned long first;	    /* page offset of ptes[0] */
 	unsigned long count;
-	struct page_note *notes;
+	struct saved_pte *ptes;
 	bool is_filled; /* by the driver's mmap(); else by faults */
-	spinlock_t notes_lock;
-	u32 areas; /* under maps_lock */
-	bool dead; /* cut: for ever */
+	spinlock_t ptes_lock;
+	u32 areas;	/* under maps_lock */
+	bool is_closed; /* cut: for ever */
 };
 
 static struct tracked_mapping *
@@ -64,55 +66,55 @@ get_tracked_mapping(const struct vm_area_struct *vma)
 	return container_of(vma->vm_ops, struct tracked_mapping, ops);
 }
 
-/* ---- notes */
+/* ---- saved page-table entries */
 
-static void free_page_notes(struct tracked_mapping *m)
+static void free_saved_ptes(struct tracked_mapping *m)
 {
 	unsigned long i;
 
-	if (!m->notes)
+	if (!m->ptes)
 		return;
 	for (i = 0; i < m->count; i++)
-		if (m->notes[i].is_present && m->notes[i].is_page)
-			put_page(pfn_to_page(m->notes[i].pfn));
-	kvfree(m->notes);
-	m->notes = NULL;
+		if (m->ptes[i].is_present && m->ptes[i].is_page)
+			put_page(pfn_to_page(m->ptes[i].pfn));
+	kvfree(m->ptes);
+	m->ptes = NULL;
 }
 
 /* Answers whether a page is there. */
-static bool record_mapped_page(struct vm_area_struct *vma,
-			       unsigned long address, struct page_note *note)
+static bool save_mapped_pte(struct vm_area_struct *vma, unsigned long address,
+			    struct saved_pte *pte)
 {
 	struct compat_pte at;
 
 	if (compat_pte_find(vma, address, &at))
 		return false;
-	note->pfn = at.pfn;
-	note->is_page = !(vma->vm_flags & VM_PFNMAP) && !at.is_special &&
-			pfn_valid(at.pfn);
-	note->is_present = true;
-	if (note->is_page)
+	pte->pfn = at.pfn;
+	pte->is_page = !(vma->vm_flags & VM_PFNMAP) && !at.is_special &&
+		       pfn_valid(at.pfn);
+	pte->is_present = true;
+	if (pte->is_page)
 		get_page(pfn_to_page(at.pfn));
 	compat_pte_release(&at);
 	return true;
 }
 
-static int record_mapped_pages(struct tracked_mapping *m,
-			       struct vm_area_struct *vma)
+static int save_mapped_ptes(struct tracked_mapping *m,
+			    struct vm_area_struct *vma)
 {
 	unsigned long n = vma_pages(vma);
 	unsigned long i;
 
-	if (n > NOTES_MAX)
+	if (n > PTES_MAX)
 		return -ENOMEM;
 	m->first = vma->vm_pgoff;
 	m->count = n;
-	m->notes = kvcalloc(n, sizeof(*m->notes), GFP_KERNEL_ACCOUNT);
-	if (!m->notes)
+	m->ptes = kvcalloc(n, sizeof(*m->ptes), GFP_KERNEL_ACCOUNT);
+	if (!m->ptes)
 		return -ENOMEM;
 	for (i = 0; i < n; i++)
-		m->is_filled |= record_mapped_page(
-			vma, vma->vm_start + i * PAGE_SIZE, &m->notes[i]);
+		m->is_filled |= save_mapped_pte(
+			vma, vma->vm_start + i * PAGE_SIZE, &m->ptes[i]);
 	if (m->is_filled)
 		compat_zap_vma(vma);
 	return 0;
@@ -123,7 +125,7 @@ static int record_mapped_pages(struct tracked_mapping *m,
 static bool is_mapping_revoked(const struct tracked_mapping *m)
 {
 	return READ_ONCE(m->handle->pass->denied) ||
-	       READ_ONCE(m->handle->closing) || READ_ONCE(m->dead);
+	       READ_ONCE(m->handle->closing) || READ_ONCE(m->is_closed);
 }
 
 static vm_fault_t insert_mapped_pfn(const struct tracked_mapping *m,
@@ -159,14 +161,14 @@ static vm_fault_t recheck_inserted_pages(const struct tracked_mapping *m,
 	return VM_FAULT_SIGBUS;
 }
 
-static vm_fault_t fault_noted_page(struct tracked_mapping *m,
-				   struct vm_fault *vmf)
+static vm_fault_t fault_saved_pte(struct tracked_mapping *m,
+				  struct vm_fault *vmf)
 {
 	unsigned long i = vmf->pgoff - m->first;
 
-	if (i >= m->count || !m->notes[i].is_present)
+	if (i >= m->count || !m->ptes[i].is_present)
 		return VM_FAULT_SIGBUS;
-	return insert_mapped_pfn(m, vmf, m->notes[i].pfn);
+	return insert_mapped_pfn(m, vmf, m->ptes[i].pfn);
 }
 
 /*
@@ -174,24 +176,24 @@ static vm_fault_t fault_noted_page(struct tracked_mapping *m,
  * the mapping: no page table counts it. Another page at the same place would
  * have to be taken out of all of them first.
  */
-static bool keep_fault_page(struct tracked_mapping *m, unsigned long i,
+static bool save_fault_page(struct tracked_mapping *m, unsigned long i,
 			    struct page *page)
 {
-	struct page_note *note;
+	struct saved_pte *pte;
 	bool fits;
 
 	if (i >= m->count)
 		return false;
-	note = &m->notes[i];
-	spin_lock(&m->notes_lock);
-	fits = !note->is_present || note->pfn == page_to_pfn(page);
-	if (!note->is_present) {
+	pte = &m->ptes[i];
+	spin_lock(&m->ptes_lock);
+	fits = !pte->is_present || pte->pfn == page_to_pfn(page);
+	if (!pte->is_present) {
 		get_page(page);
-		note->pfn = page_to_pfn(page);
-		note->is_page = true;
-		note->is_present = true;
+		pte->pfn = page_to_pfn(page);
+		pte->is_page = true;
+		pte->is_present = true;
 	}
-	spin_unlock(&m->notes_lock);
+	spin_unlock(&m->ptes_lock);
 	return fits;
 }
 
@@ -216,7 +218,7 @@ static vm_fault_t fault_driver_page(struct tracked_mapping *m,
 		return ret;
 	is_locked = ret & VM_FAULT_LOCKED;
 	ret = VM_FAULT_SIGBUS;
-	if (keep_fault_page(m, vmf->pgoff - m->first, page))
+	if (save_fault_page(m, vmf->pgoff - m->first, page))
 		ret = insert_mapped_pfn(m, vmf, page_to_pfn(page));
 	if (is_locked)
 		unlock_page(page);
@@ -238,7 +240,7 @@ static vm_fault_t pass_vma_fault(struct vm_fault *vmf)
 		if (is_mapping_revoked(m))
 			ret = VM_FAULT_SIGBUS;
 		else if (m->is_filled)
-			ret = fault_noted_page(m, vmf);
+			ret = fault_saved_pte(m, vmf);
 		else
 			ret = fault_driver_page(m, vmf);
 		devns_inflight_end(&call, 0);
@@ -252,7 +254,7 @@ static vm_fault_t pass_vma_fault(struct vm_fault *vmf)
 static void count_mapped_areas(struct tracked_mapping *m, int change)
 {
 	m->areas += change;
-	if (!m->dead)
+	if (!m->is_closed)
 		atomic_add(change, &m->handle->pass->ep->mappings);
 }
 
@@ -283,13 +285,13 @@ static void pass_vma_close(struct vm_area_struct *vma)
 	last = !m->areas;
 	if (last) {
 		list_del(&m->link);
-		if (!m->dead)
+		if (!m->is_closed)
 			close_driver_mapping(m);
 	}
 	mutex_unlock(&h->maps_lock);
 	if (!last)
 		return;
-	free_page_notes(m);
+	free_saved_ptes(m);
 	mmdrop(m->copy.vm_mm);
 	kfree(m);
 }
@@ -300,10 +302,10 @@ void devns_mapping_close(struct devns_handle *h)
 
 	mutex_lock(&h->maps_lock);
 	list_for_each_entry (m, &h->maps, link) {
-		if (m->dead)
+		if (m->is_closed)
 			continue;
 		atomic_sub(m->areas, &h->pass->ep->mappings);
-		WRITE_ONCE(m->dead, true);
+		WRITE_ONCE(m->is_closed, true);
 		close_driver_mapping(m);
 	}
 	mutex_unlock(&h->maps_lock);
@@ -316,7 +318,7 @@ static int check_mmap_allowed(const struct devns_passthrough *p,
 			      const struct vm_area_struct *vma)
 {
 	/* Its handlers might take our file in the area for its own. */
-	if (!p->allowed->maps)
+	if (!p->ioctl_rules->maps)
 		return -ENODEV;
 	/* A private copy would stay when the page is gone. */
 	if ((vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE)
@@ -355,7 +357,7 @@ static void init_tracked_mapping(struct tracked_mapping *m,
 	mmgrab(m->copy.vm_mm);
 	m->copy.vm_file = real;
 	vma->vm_ops = &m->ops;
-	spin_lock_init(&m->notes_lock);
+	spin_lock_init(&m->ptes_lock);
 	mutex_lock(&h->maps_lock);
 	list_add(&m->link, &h->maps);
 	mutex_unlock(&h->maps_lock);
@@ -364,11 +366,11 @@ static void init_tracked_mapping(struct tracked_mapping *m,
 
 /* From here on, all entries are ours, but of drivers that mix. */
 static int claim_page_entries(const struct tracked_mapping *m,
-			      struct vm_area_struct *vma, bool cuts)
+			      struct vm_area_struct *vma, bool close_on_deny)
 {
 	if (!m->is_filled && vma->vm_flags & VM_MIXEDMAP)
 		/* Counted pages can be held, which a cut makes harmless. */
-		return cuts ? 0 : -ENODEV;
+		return close_on_deny ? 0 : -ENODEV;
 	compat_vm_flags_clear(vma, VM_MIXEDMAP);
 	compat_vm_flags_set(vma, VM_PFNMAP);
 	return 0;
@@ -397,9 +399,9 @@ static int map_real_file(struct file *file, struct vm_area_struct *vma,
 	if (is_unrevocable_area(vma, call->real))
 		goto close;
 	compat_vm_flags_set(vma, VM_IO | VM_DONTEXPAND);
-	err = record_mapped_pages(m, vma);
+	err = save_mapped_ptes(m, vma);
 	if (!err)
-		err = claim_page_entries(m, vma, p->cuts);
+		err = claim_page_entries(m, vma, p->close_on_deny);
 	if (err)
 		goto undo;
 	init_tracked_mapping(m, call->handle, call->real, vma);
@@ -407,7 +409,7 @@ static int map_real_file(struct file *file, struct vm_area_struct *vma,
 	vma->vm_file = file;
 	return 0;
 undo:
-	free_page_notes(m);
+	free_saved_ptes(m);
 close:
 	ops = vma->vm_ops;
 	if (ops && ops->close)

@@ -140,7 +140,7 @@ static bool is_valid_node_path(const char *node)
 }
 
 static int parse_source_request(struct genl_info *info,
-				struct devns_source *want)
+				struct devns_source_device *want)
 {
 	struct nlattr **attrs = info->attrs;
 	int err;
@@ -174,7 +174,7 @@ static int parse_source_request(struct genl_info *info,
 
 static int handle_source_add(struct sk_buff *skb, struct genl_info *info)
 {
-	struct devns_source want = {}, *s;
+	struct devns_source_device want = {}, *s;
 	struct devns_netlink_reply r;
 	int err;
 
@@ -183,17 +183,17 @@ static int handle_source_add(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		return err;
 	mutex_lock(&devns_mutex);
-	err = devns_source_add(&want, &s, info->extack);
+	err = devns_source_device_add(&want, &s, info->extack);
 	if (!err)
 		err = nla_put_u32(r.skb, DEVNS_A_SOURCE, s->id);
 	mutex_unlock(&devns_mutex);
 	return devns_netlink_reply_send(&r, info, err);
 }
 
-static struct devns_source *find_request_source(struct genl_info *info)
+static struct devns_source_device *find_request_source(struct genl_info *info)
 {
-	struct devns_source *s =
-		devns_source_find(nla_get_u32(info->attrs[DEVNS_A_SOURCE]));
+	struct devns_source_device *s = devns_source_device_find(
+		nla_get_u32(info->attrs[DEVNS_A_SOURCE]));
 
 	if (!s)
 		set_request_error(info, DEVNS_A_SOURCE, 0,
@@ -203,7 +203,7 @@ static struct devns_source *find_request_source(struct genl_info *info)
 
 static int handle_source_del(struct sk_buff *skb, struct genl_info *info)
 {
-	struct devns_source *s;
+	struct devns_source_device *s;
 	int err = require_attribute(info, DEVNS_A_SOURCE);
 
 	if (err)
@@ -211,14 +211,14 @@ static int handle_source_del(struct sk_buff *skb, struct genl_info *info)
 	mutex_lock(&devns_mutex);
 	s = find_request_source(info);
 	if (s)
-		devns_source_del(s);
+		devns_source_device_del(s);
 	mutex_unlock(&devns_mutex);
 	return s ? 0 : -ENOENT;
 }
 
 static int handle_source_get(struct sk_buff *skb, struct genl_info *info)
 {
-	struct devns_source *s;
+	struct devns_source_device *s;
 	struct devns_netlink_reply r;
 	int err;
 
@@ -284,11 +284,11 @@ static int parse_right(const struct nlattr *at, struct netlink_ext_ack *ack)
 	if (right.use == CELLS_USE_ANY && right.block)
 		return set_attribute_error(ack, a[DEVNS_A_BLOCK], -EINVAL,
 					   "no mode is shared and blocks");
-	if (ns->named & BIT(cls))
+	if (ns->pending_classes & BIT(cls))
 		return set_attribute_error(ack, at, -EINVAL,
 					   "this right is given twice");
-	ns->named |= BIT(cls);
-	ns->next[cls] = right;
+	ns->pending_classes |= BIT(cls);
+	ns->pending_rights[cls] = right;
 	return 0;
 }
 
@@ -299,8 +299,8 @@ static int parse_rights(struct genl_info *info)
 	int left, rest, err;
 
 	list_for_each_entry (ns, &devns_list, link) {
-		ns->named = 0;
-		memset(ns->next, 0, sizeof(ns->next));
+		ns->pending_classes = 0;
+		memset(ns->pending_rights, 0, sizeof(ns->pending_rights));
 	}
 	/* Not attrs[]: the table may come in several parts. */
 	nlmsg_for_each_attr (table, info->nlhdr, GENL_HDRLEN, left) {

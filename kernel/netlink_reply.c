@@ -96,24 +96,25 @@ int devns_netlink_reply_put_ns(struct sk_buff *skb, const struct devns *ns)
 	       (ns == devns_active ? nla_put_flag(skb, DEVNS_A_ACTIVE) : 0);
 }
 
-static int put_holder_attrs(struct sk_buff *skb, struct devns_source *s)
+static int put_master_attrs(struct sk_buff *skb, struct devns_source_device *s)
 {
-	struct devns_holder holder;
+	struct devns_drm_master master;
 
-	if (!s->ops->held || !s->ops->held(s, &holder))
+	if (!s->ops->get_master || !s->ops->get_master(s, &master))
 		return 0;
-	return nla_put_u32(skb, DEVNS_A_PID, holder.pid)
-		       ?: nla_put_string(skb, DEVNS_A_COMM, holder.comm);
+	return nla_put_u32(skb, DEVNS_A_PID, master.pid)
+		       ?: nla_put_string(skb, DEVNS_A_COMM, master.comm);
 }
 
-int devns_netlink_reply_put_source(struct sk_buff *skb, struct devns_source *s)
+int devns_netlink_reply_put_source(struct sk_buff *skb,
+				   struct devns_source_device *s)
 {
 	return nla_put_u32(skb, DEVNS_A_SOURCE, s->id) ?:
 	       nla_put_u32(skb, DEVNS_A_CLASSES, s->classes) ?:
 	       nla_put_u32(skb, DEVNS_A_KIND, s->kind) ?:
 	       nla_put_string(skb, DEVNS_A_NODE, s->node) ?:
 	       put_devt_attrs(skb, s->devt) ?:
-	       put_holder_attrs(skb, s);
+	       put_master_attrs(skb, s);
 }
 
 static int put_endpoint_attrs(struct sk_buff *skb,
@@ -144,23 +145,23 @@ static int put_stat_attrs(struct sk_buff *skb, const struct devns_endpoint *ep)
 }
 
 static int put_cut_nest(struct sk_buff *skb, u32 id, u32 cls,
-			const struct devns_cut *cut)
+			const struct devns_revoked *revoked)
 {
 	struct nlattr *nest = nla_nest_start(skb, DEVNS_A_CUT);
 
 	if (!nest || nla_put_u32(skb, DEVNS_A_ID, id) ||
 	    nla_put_u32(skb, DEVNS_A_CLASS, cls) ||
-	    nla_put_u32(skb, DEVNS_A_HANDLES, cut->handles) ||
-	    nla_put_u32(skb, DEVNS_A_MAPPINGS, cut->mappings) ||
-	    nla_put_u32(skb, DEVNS_A_KILLED, cut->killed))
+	    nla_put_u32(skb, DEVNS_A_HANDLES, revoked->handles) ||
+	    nla_put_u32(skb, DEVNS_A_MAPPINGS, revoked->mappings) ||
+	    nla_put_u32(skb, DEVNS_A_KILLED, revoked->killed))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
 }
 
-static bool is_class_cut(const struct devns_cut *cut)
+static bool is_class_revoked(const struct devns_revoked *revoked)
 {
-	return cut->handles || cut->mappings;
+	return revoked->handles || revoked->mappings;
 }
 
 /* How many namespaces and classes were cut; the latter to be put in. */
@@ -172,7 +173,7 @@ static size_t count_cuts_size(void)
 
 	list_for_each_entry (ns, &devns_list, link) {
 		for (cls = 0; cls < CELLS_CLASS_COUNT; cls++)
-			if (is_class_cut(&ns->cuts[cls]))
+			if (is_class_revoked(&ns->revoked[cls]))
 				size += CUT_SIZE;
 		size += nla_total_size(0);
 	}
@@ -185,11 +186,11 @@ static int put_namespace_cuts(struct sk_buff *skb, const struct devns *ns)
 	u32 cls;
 
 	for (cls = 0; cls < CELLS_CLASS_COUNT; cls++) {
-		if (!is_class_cut(&ns->cuts[cls]))
+		if (!is_class_revoked(&ns->revoked[cls]))
 			continue;
 		if (!nest)
 			nest = nla_nest_start(skb, DEVNS_A_CUTS);
-		if (!nest || put_cut_nest(skb, ns->id, cls, &ns->cuts[cls]))
+		if (!nest || put_cut_nest(skb, ns->id, cls, &ns->revoked[cls]))
 			return -EMSGSIZE;
 	}
 	if (nest)
@@ -264,12 +265,12 @@ int devns_netlink_reply_dump_ns(struct sk_buff *skb,
 int devns_netlink_reply_dump_sources(struct sk_buff *skb,
 				     struct netlink_callback *cb)
 {
-	struct devns_source *s;
+	struct devns_source_device *s;
 	void *head;
 	long n = 0;
 
 	mutex_lock(&devns_mutex);
-	list_for_each_entry (s, &devns_sources, link) {
+	list_for_each_entry (s, &devns_source_devices, link) {
 		if (n++ < cb->args[0])
 			continue;
 		head = start_dump_message(skb, cb, DEVNS_CMD_DEVICE_GET);

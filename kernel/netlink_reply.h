@@ -27,7 +27,8 @@ int devns_netlink_reply_send(struct devns_netlink_reply *r,
 int devns_netlink_reply_send_change(struct genl_info *info, u64 start);
 
 int devns_netlink_reply_put_ns(struct sk_buff *skb, const struct devns *ns);
-int devns_netlink_reply_put_source(struct sk_buff *skb, struct devns_source *s);
+int devns_netlink_reply_put_source(struct sk_buff *skb,
+				   struct devns_source_device *s);
 
 int devns_netlink_reply_dump_ns(struct sk_buff *skb,
 				struct netlink_callback *cb);

@@ -54,7 +54,7 @@ int devns_ns_add(const char *name, struct devns **ret,
 		 struct netlink_ext_ack *ack)
 {
 	struct devns_endpoint *ep, *tmp;
-	struct devns_source *s;
+	struct devns_source_device *s;
 	struct list_head *before;
 	struct devns *ns;
 	int err;
@@ -78,7 +78,7 @@ int devns_ns_add(const char *name, struct devns **ret,
 	}
 	strscpy(ns->name, name, sizeof(ns->name));
 	INIT_LIST_HEAD(&ns->endpoints);
-	list_for_each_entry (s, &devns_sources, link) {
+	list_for_each_entry (s, &devns_source_devices, link) {
 		err = devns_endpoint_add(ns, s, ack);
 		if (err)
 			goto undo;

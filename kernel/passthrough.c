@@ -27,8 +27,8 @@ static void close_revoked_handles(struct work_struct *work)
 	}
 }
 
-int devns_passthrough_add(struct devns_endpoint *ep, dev_t real, bool cuts,
-			  const struct devns_filter *filter,
+int devns_passthrough_add(struct devns_endpoint *ep, dev_t real,
+			  bool close_on_deny, const struct devns_filter *filter,
 			  struct netlink_ext_ack *ack)
 {
 	struct devns_passthrough *p = kzalloc(sizeof(*p), GFP_KERNEL);
@@ -38,9 +38,9 @@ int devns_passthrough_add(struct devns_endpoint *ep, dev_t real, bool cuts,
 		return -ENOMEM;
 	p->ep = ep;
 	p->real = real;
-	p->cuts = cuts;
+	p->close_on_deny = close_on_deny;
 	p->filter = filter;
-	p->allowed = devns_ioctls_find_rules(real);
+	p->ioctl_rules = devns_ioctls_find_rules(real);
 	p->denied = true;
 	spin_lock_init(&p->lock);
 	init_rwsem(&p->faults);
@@ -57,7 +57,7 @@ int devns_passthrough_add(struct devns_endpoint *ep, dev_t real, bool cuts,
 		return err;
 	}
 	ep->pass = p;
-	err = devns_node_add(ep, NULL, &devns_passthrough_fops);
+	err = devns_cdev_add(ep, NULL, &devns_passthrough_fops);
 	if (err)
 		NL_SET_ERR_MSG(ack, "the endpoint's node cannot be made");
 	return err;
@@ -75,7 +75,7 @@ void devns_passthrough_free(struct devns_endpoint *ep)
 
 static void unmap_pass_pages(struct devns_passthrough *p)
 {
-	if (p->cut.mappings)
+	if (p->revoked.mappings)
 		unmap_mapping_range(p->inode->i_mapping, 0, 0, 1);
 }
 
@@ -87,11 +87,11 @@ void devns_passthrough_deny(struct devns_endpoint *ep)
 	spin_lock(&p->lock);
 	p->denied = true;
 	/* Now: a notified program may be gone before the wait is over. */
-	p->cut.mappings = atomic_read(&ep->mappings);
-	p->cut.handles = 0;
+	p->revoked.mappings = atomic_read(&ep->mappings);
+	p->revoked.handles = 0;
 	devns_inflight_interrupt(p);
 	list_for_each_entry (h, &p->open, link) {
-		p->cut.handles++;
+		p->revoked.handles++;
 		wake_up_poll(&h->wait, EPOLLERR | EPOLLHUP);
 		kill_fasync(&h->fasync, SIGIO, POLL_HUP);
 	}
@@ -122,15 +122,15 @@ static void close_all_handles(struct devns_passthrough *p)
 }
 
 void devns_passthrough_drain(struct devns_endpoint *ep, unsigned long end,
-			     struct devns_cut *cut)
+			     struct devns_revoked *revoked)
 {
 	struct devns_passthrough *p = ep->pass;
 
-	*cut = p->cut;
-	cut->killed = devns_inflight_drain(p, end);
+	*revoked = p->revoked;
+	revoked->killed = devns_inflight_drain(p, end);
 	/* What a driver's fault handler has put in by itself since. */
 	unmap_pass_pages(p);
-	if (p->cuts)
+	if (p->close_on_deny)
 		close_all_handles(p);
 }
 

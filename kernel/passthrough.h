@@ -48,9 +48,9 @@ struct devns_passthrough {
 	struct devns_endpoint *ep;
 	dev_t real;
 	const struct path *path; /* where the number leads elsewhere, or NULL */
-	bool cuts;
+	bool close_on_deny;
 	bool exclusive; /* TIOCEXCL of the endpoint's own */
-	const struct devns_ioctl_rules *allowed;
+	const struct devns_ioctl_rules *ioctl_rules;
 	const struct devns_filter *filter; /* may be NULL */
 	struct inode *inode;		   /* the mappings' address space */
 	struct rw_semaphore faults;	   /* read: a page is put in */
@@ -61,10 +61,10 @@ struct devns_passthrough {
 	bool denied;
 	bool gone;
 	struct list_head calls;
-	struct list_head open;	  /* handles with a real file */
-	struct list_head closed;  /* without */
-	struct list_head closing; /* for the worker */
-	struct devns_cut cut;	  /* what the last denial found */
+	struct list_head open;	      /* handles with a real file */
+	struct list_head closed;      /* without */
+	struct list_head closing;     /* for the worker */
+	struct devns_revoked revoked; /* what the last denial found */
 };
 
 /* What is open; the file's and, while it works, the worker's. */
@@ -84,11 +84,11 @@ struct devns_handle {
 	bool closing;  /* real is to be closed; the worker's reference */
 	bool released; /* its file is gone */
 
-	/* The driver's wake-ups come here; see bridge.c. */
+	/* The driver's wake-ups come here; see poll.c. */
 	wait_queue_head_t wait;
 	struct fasync_struct *fasync;
-	spinlock_t bridge_lock;
-	struct list_head bridges;
+	spinlock_t poll_lock;
+	struct list_head poll_entries;
 };
 
 /* A call in flight, on the stack of who makes it. */
@@ -97,19 +97,19 @@ struct devns_call {
 	struct devns_handle *handle;
 	struct task_struct *task;
 	struct file *real;
-	bool poked;
+	bool interrupted;
 	bool killed;
 };
 
 /* passthrough.c */
-int devns_passthrough_add(struct devns_endpoint *ep, dev_t real, bool cuts,
-			  const struct devns_filter *filter,
+int devns_passthrough_add(struct devns_endpoint *ep, dev_t real,
+			  bool close_on_deny, const struct devns_filter *filter,
 			  struct netlink_ext_ack *ack);
 void devns_passthrough_del(struct devns_endpoint *ep);
 void devns_passthrough_free(struct devns_endpoint *ep);
 void devns_passthrough_deny(struct devns_endpoint *ep);
 void devns_passthrough_drain(struct devns_endpoint *ep, unsigned long end,
-			     struct devns_cut *cut);
+			     struct devns_revoked *revoked);
 void devns_passthrough_finish(struct devns_endpoint *ep);
 void devns_passthrough_allow(struct devns_endpoint *ep);
 
@@ -128,12 +128,12 @@ void devns_handle_release(struct devns_handle *h);
  */
 void devns_handle_close(struct devns_handle *h);
 
-/* bridge.c */
+/* poll.c */
 /* Asks the driver of the real file, and puts us on its queues. */
-__poll_t devns_bridge_poll(struct devns_handle *h, struct file *real,
-			   __poll_t events);
+__poll_t devns_poll_forward(struct devns_handle *h, struct file *real,
+			    __poll_t events);
 /* Takes our entries off the driver's queues. */
-void devns_bridge_del(struct devns_handle *h);
+void devns_poll_detach(struct devns_handle *h);
 
 /* inflight.c */
 /*
@@ -150,8 +150,8 @@ void devns_inflight_interrupt(struct devns_passthrough *p);
 /* Waits until `end`; then kills what is left and returns how many. */
 u32 devns_inflight_drain(struct devns_passthrough *p, unsigned long end);
 
-/* fops.c */
-void devns_fops_exit(void);
+/* passthrough_fops.c */
+void devns_passthrough_fops_exit(void);
 extern const struct file_operations devns_passthrough_fops;
 
 /* mapping.c */

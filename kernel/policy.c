@@ -69,12 +69,12 @@ static bool is_endpoint_allowed(const struct devns_endpoint *ep,
 	return find_denying_class(ep, front) == CELLS_CLASS_COUNT;
 }
 
-static void clear_cuts(void)
+static void clear_revoked(void)
 {
 	struct devns *ns;
 
 	list_for_each_entry (ns, &devns_list, link)
-		memset(ns->cuts, 0, sizeof(ns->cuts));
+		memset(ns->revoked, 0, sizeof(ns->revoked));
 }
 
 static void deny_endpoint(struct devns_endpoint *ep, struct list_head *denied)
@@ -85,21 +85,21 @@ static void deny_endpoint(struct devns_endpoint *ep, struct list_head *denied)
 	list_add_tail(&ep->changing, denied);
 }
 
-static void report_cut(struct devns_endpoint *ep, const struct devns *front,
-		       const struct devns_cut *cut)
+static void report_revoked(struct devns_endpoint *ep, const struct devns *front,
+			   const struct devns_revoked *revoked)
 {
 	u32 cls = find_denying_class(ep, front);
 
-	if (!cut->handles && !cut->mappings)
+	if (!revoked->handles && !revoked->mappings)
 		return;
 	/* One that is revoked whatever its rights: of its first class. */
 	if (cls == CELLS_CLASS_COUNT)
 		cls = __ffs(ep->classes);
-	ep->ns->cuts[cls].handles += cut->handles;
-	ep->ns->cuts[cls].mappings += cut->mappings;
-	ep->ns->cuts[cls].killed += cut->killed;
+	ep->ns->revoked[cls].handles += revoked->handles;
+	ep->ns->revoked[cls].mappings += revoked->mappings;
+	ep->ns->revoked[cls].killed += revoked->killed;
 	atomic64_inc(&ep->revokes);
-	devns_audit_revoke(ep, cut, NULL);
+	devns_audit_revoke(ep, revoked, NULL);
 }
 
 static void drain_denied_endpoints(struct list_head *denied,
@@ -109,11 +109,11 @@ static void drain_denied_endpoints(struct list_head *denied,
 	struct devns_endpoint *ep, *tmp;
 
 	list_for_each_entry (ep, denied, changing) {
-		struct devns_cut cut = {};
+		struct devns_revoked revoked = {};
 
 		if (ep->ops->drain)
-			ep->ops->drain(ep, end, &cut);
-		report_cut(ep, front, &cut);
+			ep->ops->drain(ep, end, &revoked);
+		report_revoked(ep, front, &revoked);
 	}
 	list_for_each_entry_safe (ep, tmp, denied, changing) {
 		list_del(&ep->changing);
@@ -125,15 +125,15 @@ static void drain_denied_endpoints(struct list_head *denied,
 static void move_foreground(struct devns *front)
 {
 	struct devns *old = devns_active;
-	struct devns_source *s;
+	struct devns_source_device *s;
 
 	if (front == old)
 		return;
-	list_for_each_entry (s, &devns_sources, link)
+	list_for_each_entry (s, &devns_source_devices, link)
 		if (s->ops->leave)
 			s->ops->leave(s, devns_endpoint_find(s, old));
 	devns_active = front;
-	list_for_each_entry (s, &devns_sources, link)
+	list_for_each_entry (s, &devns_source_devices, link)
 		if (s->ops->enter)
 			s->ops->enter(s, devns_endpoint_find(s, front));
 }
@@ -144,7 +144,7 @@ static void apply_foreground_rights(struct devns *front)
 	LIST_HEAD(denied);
 	struct devns *ns;
 
-	clear_cuts();
+	clear_revoked();
 	list_for_each_entry (ns, &devns_list, link)
 		list_for_each_entry (ep, &ns->endpoints, in_ns) {
 			WRITE_ONCE(ep->granted,
@@ -179,10 +179,12 @@ void devns_policy_set(u64 generation)
 	devns_generation = generation;
 	list_for_each_entry (ns, &devns_list, link) {
 		for (cls = 0; cls < CELLS_CLASS_COUNT; cls++) {
-			if (ns->rights[cls].use == ns->next[cls].use &&
-			    ns->rights[cls].block == ns->next[cls].block)
+			if (ns->rights[cls].use ==
+				    ns->pending_rights[cls].use &&
+			    ns->rights[cls].block ==
+				    ns->pending_rights[cls].block)
 				continue;
-			ns->rights[cls] = ns->next[cls];
+			ns->rights[cls] = ns->pending_rights[cls];
 			devns_audit_mode(ns->id, cls, ns->rights[cls]);
 		}
 	}
@@ -191,14 +193,14 @@ void devns_policy_set(u64 generation)
 
 static int show_foreground_display(const struct devns *ns)
 {
-	struct devns_source *s;
+	struct devns_source_device *s;
 	int err = 0;
 
 	if (!ns || ns->rights[CELLS_CLASS_DISPLAY].use == CELLS_USE_NONE)
 		return 0;
-	list_for_each_entry (s, &devns_sources, link)
-		if (!err && s->ops->be_shown)
-			err = s->ops->be_shown(s);
+	list_for_each_entry (s, &devns_source_devices, link)
+		if (!err && s->ops->claim_scanout)
+			err = s->ops->claim_scanout(s);
 	return err;
 }
 
@@ -232,7 +234,7 @@ void devns_policy_revoke_ns(struct devns *ns)
 	drain_denied_endpoints(&denied, devns_active);
 }
 
-void devns_policy_revoke_source(struct devns_source *s)
+void devns_policy_revoke_source(struct devns_source_device *s)
 {
 	struct devns_endpoint *ep;
 	LIST_HEAD(denied);

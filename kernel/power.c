@@ -10,8 +10,8 @@
  * background, nor while the device is suspended or the devns has blanked its
  * display. `state` suspends the device, from the foreground only.
  */
+#include "attr_node.h"
 #include "devns.h"
-#include "text_node.h"
 
 #include <linux/fs.h>
 #include <linux/ktime.h>
@@ -28,7 +28,7 @@
 struct wake_lock {
 	struct list_head link;
 	ktime_t until; /* boot time, 0: no end */
-	char name[TEXT_NODE_LINE_MAX];
+	char name[ATTR_NODE_LINE_MAX];
 };
 
 /* What the nodes of one devns share. */
@@ -42,13 +42,13 @@ struct ns_power {
 };
 
 struct power_node {
-	struct devns_text_node text; /* first */
+	struct devns_attr_node attr; /* first */
 	struct ns_power *power;
 	struct list_head link; /* screens */
 };
 
 /*
- * Of all below. After devns_mutex and a text's lock. Never held across a
+ * Of all below. After devns_mutex and devns_attr_node.lock. Never held across a
  * suspend.
  */
 static DEFINE_MUTEX(power_lock);
@@ -122,14 +122,14 @@ static struct wake_lock *find_wake_lock(struct ns_power *p, const char *name)
 	return NULL;
 }
 
-static struct ns_power *get_node_power(struct devns_text_node *t)
+static struct ns_power *get_node_power(struct devns_attr_node *attr)
 {
-	return container_of(t, struct power_node, text)->power;
+	return container_of(attr, struct power_node, attr)->power;
 }
 
-static ssize_t show_wake_locks(struct devns_text_node *t, char *buf)
+static ssize_t show_wake_locks(struct devns_attr_node *attr, char *buf)
 {
-	struct ns_power *p = get_node_power(t);
+	struct ns_power *p = get_node_power(attr);
 	struct wake_lock *lock;
 	ssize_t len = 0;
 
@@ -166,7 +166,7 @@ static int add_wake_lock(struct ns_power *p, const char *name, u64 ns)
 }
 
 /* "NAME" or "NAME NANOSECONDS" */
-static int store_wake_lock(struct devns_text_node *t, char *line)
+static int store_wake_lock(struct devns_attr_node *attr, char *line)
 {
 	char *name = strsep(&line, " \t");
 	u64 ns = 0;
@@ -176,14 +176,14 @@ static int store_wake_lock(struct devns_text_node *t, char *line)
 	    (kstrtou64(strim(line), 10, &ns) || !ns || ns > S64_MAX / 2))
 		return -EINVAL;
 	mutex_lock(&power_lock);
-	err = add_wake_lock(get_node_power(t), name, ns);
+	err = add_wake_lock(get_node_power(attr), name, ns);
 	mutex_unlock(&power_lock);
 	return err;
 }
 
-static int store_wake_unlock(struct devns_text_node *t, char *line)
+static int store_wake_unlock(struct devns_attr_node *attr, char *line)
 {
-	struct ns_power *p = get_node_power(t);
+	struct ns_power *p = get_node_power(attr);
 	struct wake_lock *lock;
 
 	mutex_lock(&power_lock);
@@ -196,9 +196,9 @@ static int store_wake_unlock(struct devns_text_node *t, char *line)
 
 /* ---- the screen, and suspending */
 
-static ssize_t show_screen_state(struct devns_text_node *t, char *buf)
+static ssize_t show_screen_state(struct devns_attr_node *attr, char *buf)
 {
-	const struct ns_power *p = get_node_power(t);
+	const struct ns_power *p = get_node_power(attr);
 	bool on;
 
 	mutex_lock(&power_lock);
@@ -213,7 +213,7 @@ static void notify_screen_change(u32 ns, bool all)
 
 	list_for_each_entry (n, &screens, link) {
 		if (all || n->power->ns == ns)
-			devns_text_node_notify(&n->text);
+			devns_attr_node_notify(&n->attr);
 	}
 }
 
@@ -233,7 +233,7 @@ void devns_power_set_blank(u32 ns, bool blank)
 
 static suspend_state_t suspend_to;
 
-/* Not by the writer, who holds a text's lock; it is frozen soon enough. */
+/* Not by the writer, who holds the node's lock; it is frozen soon enough. */
 static void run_device_suspend(struct work_struct *work)
 {
 	pm_suspend(READ_ONCE(suspend_to));
@@ -241,12 +241,12 @@ static void run_device_suspend(struct work_struct *work)
 
 static DECLARE_WORK(suspend_work, run_device_suspend);
 
-static ssize_t show_sleep_states(struct devns_text_node *t, char *buf)
+static ssize_t show_sleep_states(struct devns_attr_node *attr, char *buf)
 {
 	return sysfs_emit(buf, "freeze mem\n");
 }
 
-static int store_sleep_state(struct devns_text_node *t, char *line)
+static int store_sleep_state(struct devns_attr_node *attr, char *line)
 {
 	bool mem = !strcmp(line, "mem");
 	int err = 0;
@@ -255,7 +255,7 @@ static int store_sleep_state(struct devns_text_node *t, char *line)
 		return -EINVAL;
 	mutex_lock(&power_lock);
 	/* In the background it believes that it slept, and goes on. */
-	if (is_suspend_voter(get_node_power(t))) {
+	if (is_suspend_voter(get_node_power(attr))) {
 		suspend_to = mem ? PM_SUSPEND_MEM : PM_SUSPEND_TO_IDLE;
 		if (is_suspend_vetoed())
 			err = -EBUSY;
@@ -309,25 +309,25 @@ static struct notifier_block notifier = { .notifier_call = handle_pm_event };
 
 /* ---- the kind */
 
-static const struct devns_text_node_ops lock_ops = {
+static const struct devns_attr_node_ops lock_ops = {
 	.show = show_wake_locks,
 	.store = store_wake_lock,
 };
-static const struct devns_text_node_ops unlock_ops = {
+static const struct devns_attr_node_ops unlock_ops = {
 	.show = show_wake_locks,
 	.store = store_wake_unlock,
 };
-static const struct devns_text_node_ops screen_ops = {
+static const struct devns_attr_node_ops screen_ops = {
 	.show = show_screen_state,
 };
-static const struct devns_text_node_ops state_ops = {
+static const struct devns_attr_node_ops state_ops = {
 	.show = show_sleep_states,
 	.store = store_sleep_state,
 };
 
 static const struct {
 	const char *node;
-	const struct devns_text_node_ops *ops;
+	const struct devns_attr_node_ops *ops;
 } nodes[] = {
 	{ "power/wake_lock", &lock_ops },
 	{ "power/wake_unlock", &unlock_ops },
@@ -335,7 +335,7 @@ static const struct {
 	{ "power/state", &state_ops },
 };
 
-static const struct devns_text_node_ops *find_node_ops(const char *node)
+static const struct devns_attr_node_ops *find_node_ops(const char *node)
 {
 	size_t i;
 
@@ -345,7 +345,8 @@ static const struct devns_text_node_ops *find_node_ops(const char *node)
 	return NULL;
 }
 
-static int power_source_add(struct devns_source *s, struct netlink_ext_ack *ack)
+static int power_source_add(struct devns_source_device *s,
+			    struct netlink_ext_ack *ack)
 {
 	if (find_node_ops(s->node))
 		return 0;
@@ -391,17 +392,17 @@ static int power_endpoint_add(struct devns_endpoint *ep,
 	if (!n)
 		return -ENOMEM;
 	INIT_LIST_HEAD(&n->link);
-	devns_text_node_init(&n->text, find_node_ops(ep->node));
+	devns_attr_node_init(&n->attr, find_node_ops(ep->node));
 	mutex_lock(&power_lock);
 	n->power = get_ns_power(ep->ns_id);
-	if (n->power && n->text.ops == &screen_ops)
+	if (n->power && n->attr.ops == &screen_ops)
 		list_add(&n->link, &screens);
 	mutex_unlock(&power_lock);
 	if (!n->power) {
 		kfree(n);
 		return -ENOMEM;
 	}
-	err = devns_text_node_add(ep, &n->text);
+	err = devns_attr_node_add(ep, &n->attr);
 	if (err) {
 		NL_SET_ERR_MSG(ack, "the endpoint's node cannot be made");
 		mutex_lock(&power_lock);
@@ -431,7 +432,7 @@ static void power_deny(struct devns_endpoint *ep)
 {
 	struct power_node *n = ep->priv;
 
-	devns_text_node_deny(&n->text);
+	devns_attr_node_deny(&n->attr);
 	mutex_lock(&power_lock);
 	release_wake_locks(n->power);
 	mutex_unlock(&power_lock);
@@ -439,10 +440,11 @@ static void power_deny(struct devns_endpoint *ep)
 
 static void power_allow(struct devns_endpoint *ep)
 {
-	devns_text_node_allow(ep->priv);
+	devns_attr_node_allow(ep->priv);
 }
 
-static void power_enter(struct devns_source *s, struct devns_endpoint *new)
+static void power_enter(struct devns_source_device *s,
+			struct devns_endpoint *new)
 {
 	u32 old;
 
@@ -466,7 +468,7 @@ const struct devns_kind_ops devns_kind_power = {
 	.endpoint_del = power_endpoint_del,
 	.endpoint_free = power_endpoint_free,
 	.deny = power_deny,
-	.drain = devns_text_node_drain,
+	.drain = devns_attr_node_drain,
 	.allow = power_allow,
 	.enter = power_enter,
 };
@@ -502,17 +504,17 @@ static int open_host_node(struct inode *inode, struct file *file)
 
 	/* The file's claim on the module, once more, for its new table. */
 	__module_get(THIS_MODULE);
-	replace_fops(file, &devns_text_node_fops);
-	return devns_text_node_open(file,
-				    lock ? &host_lock.text : &host_unlock.text);
+	replace_fops(file, &devns_attr_node_fops);
+	return devns_attr_node_open(file,
+				    lock ? &host_lock.attr : &host_unlock.attr);
 }
 
 int devns_power_init(void)
 {
 	int err;
 
-	devns_text_node_init(&host_lock.text, &lock_ops);
-	devns_text_node_init(&host_unlock.text, &unlock_ops);
+	devns_attr_node_init(&host_lock.attr, &lock_ops);
+	devns_attr_node_init(&host_unlock.attr, &unlock_ops);
 	err = misc_register(&host_devices[0]);
 	if (err)
 		return err;

@@ -40,8 +40,8 @@ bool devns_scanout_is_ours(struct drm_fb_helper *helper)
 	return ours;
 }
 
-bool devns_scanout_get_holder(struct drm_fb_helper *helper,
-			      struct devns_holder *ret)
+bool devns_scanout_get_master(struct drm_fb_helper *helper,
+			      struct devns_drm_master *ret)
 {
 	struct drm_device *dev = helper->dev;
 	struct task_struct *task;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a display's driver puts on the glass. A program of the host that is
+ * What a display's driver puts on the screen. A program of the host that is
  * master of the card shows its own buffers; then what is drawn to the
  * framebuffer is drawn, and seen by nobody.
  */
@@ -13,7 +13,7 @@
 struct drm_fb_helper;
 
 /* A program that shows something of its own. */
-struct devns_holder {
+struct devns_drm_master {
 	pid_t pid; /* in the initial namespace */
 	char comm[TASK_COMM_LEN];
 };
@@ -21,7 +21,7 @@ struct devns_holder {
 /* Whether each display in use shows the framebuffer's memory. */
 bool devns_scanout_is_ours(struct drm_fb_helper *helper);
 /* Who is master of the card, if somebody is. */
-bool devns_scanout_get_holder(struct drm_fb_helper *helper,
-			      struct devns_holder *ret);
+bool devns_scanout_get_master(struct drm_fb_helper *helper,
+			      struct devns_drm_master *ret);
 
 #endif

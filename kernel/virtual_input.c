@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A view: the input device that a devns sees in place of the real one. It can
+ * The input device that a devns sees in place of the real one. It can
  * what the real one can, and is read through an event node of its own, so a
  * grab is per devns. Only evdev is attached to it: see expose_capabilities().
  * The event node is there for the endpoint only: see hide_event_node().
  */
 #include "virtual_input.h"
 #include "force_feedback.h"
-#include "mux.h"
 #include "real_device.h"
+#include "real_input.h"
 
 #include <linux/bitmap.h>
 #include <linux/cdev.h>
@@ -24,31 +24,31 @@
 #include <linux/string.h>
 
 /* Somebody on the host may open each new node at once; hardly as often. */
-#define TRIES 5
+#define TRIES_MAX 5
 
 /*
- * A real device's event lock is held when events are passed to a view; and a
- * view's mutex when its force is taken back, under which come the mux's lock
- * and the real device's mutex.
+ * A real device's event lock is held when events are passed to a virtual
+ * device; and a virtual device's mutex when its effects are erased, under which
+ * come devns_real_input.lock and the real device's mutex.
  */
-static struct lock_class_key view_event_lock, view_mutex;
+static struct lock_class_key virtual_event_lock, virtual_mutex;
 
-/* Under the view's event lock; also at input_reset_device(). */
+/* Under the virtual device's event lock; also at input_reset_device(). */
 static int handle_virtual_event(struct input_dev *dev, unsigned int type,
 				unsigned int code, int value)
 {
-	struct virtual_input *v = input_get_drvdata(dev);
+	struct devns_virtual_input *v = input_get_drvdata(dev);
 
 	if (type == EV_FF)
 		return dev->ff ? input_ff_event(dev, type, code, value) : 0;
 	if (type == EV_SND && code < SND_CNT)
 		WRITE_ONCE(v->sound[code], value);
 	if (type == EV_LED || type == EV_SND)
-		mux_schedule_update(v->mux);
+		devns_real_input_schedule_update(v->real);
 	return 0;
 }
 
-bool virtual_input_is_ours(const struct input_dev *dev)
+bool devns_virtual_input_is_ours(const struct input_dev *dev)
 {
 	return dev->event == handle_virtual_event;
 }
@@ -93,14 +93,14 @@ static int copy_absolute_axes(struct input_dev *dev,
  * so no daemon of the host acts on one that a devns gets.
  */
 static void expose_capabilities(struct input_dev *dev,
-				const struct input_dev *real, bool only_force)
+				const struct input_dev *real, bool only_ff)
 {
 	unsigned long flags;
 
 	spin_lock_irqsave(&dev->event_lock, flags);
 	if (dev->ff)
 		__set_bit(EV_FF, dev->evbit);
-	if (only_force)
+	if (only_ff)
 		goto out;
 	COPY_BITS(dev, real, propbit);
 	COPY_BITS(dev, real, keybit);
@@ -122,14 +122,14 @@ static int is_event_node(struct device *dev, void *data)
 	return !strncmp(dev_name(dev), "event", 5);
 }
 
-static int find_event_node(struct virtual_input *v)
+static int find_event_node(struct devns_virtual_input *v)
 {
 	struct device *node =
 		device_find_child(&v->dev->dev, NULL, is_event_node);
 
 	if (!node)
 		return -ENXIO;
-	v->node = node->devt;
+	v->devt = node->devt;
 	put_device(node);
 	return 0;
 }
@@ -139,7 +139,7 @@ static int reject_node_open(struct inode *inode, struct file *file)
 	return -ENODEV;
 }
 
-static const struct file_operations shut_fops = {
+static const struct file_operations blocked_fops = {
 	.owner = THIS_MODULE,
 	.open = reject_node_open,
 };
@@ -151,10 +151,10 @@ static const struct file_operations shut_fops = {
  * opens it from now on finds that. The endpoint has an inode that knows
  * evdev's already. -EAGAIN: somebody was quicker, and has such an inode too.
  */
-static int hide_event_node(struct virtual_input *v)
+static int hide_event_node(struct devns_virtual_input *v)
 {
 	struct file *file =
-		devns_real_device_open(v->node, O_RDONLY | O_NONBLOCK);
+		devns_real_device_open(v->devt, O_RDONLY | O_NONBLOCK);
 	const struct cdev *evdev;
 	int err;
 
@@ -164,29 +164,29 @@ static int hide_event_node(struct virtual_input *v)
 	v->path = file->f_path;
 	path_get(&v->path);
 	fput(file);
-	v->shut = cdev_alloc();
-	if (!v->shut)
+	v->blocked_cdev = cdev_alloc();
+	if (!v->blocked_cdev)
 		return -ENOMEM;
-	v->shut->ops = &shut_fops;
-	v->shut->owner = THIS_MODULE;
-	err = cdev_add(v->shut, v->node, 1);
+	v->blocked_cdev->ops = &blocked_fops;
+	v->blocked_cdev->owner = THIS_MODULE;
+	err = cdev_add(v->blocked_cdev, v->devt, 1);
 	if (err) {
-		kobject_put(&v->shut->kobj);
-		v->shut = NULL;
+		kobject_put(&v->blocked_cdev->kobj);
+		v->blocked_cdev = NULL;
 		return err;
 	}
 	return list_is_singular(&evdev->list) ? 0 : -EAGAIN;
 }
 
-static struct input_dev *allocate_input_device(struct virtual_input *v,
+static struct input_dev *allocate_input_device(struct devns_virtual_input *v,
 					       const struct input_dev *real)
 {
 	struct input_dev *dev = input_allocate_device();
 
 	if (!dev)
 		return NULL;
-	lockdep_set_class(&dev->event_lock, &view_event_lock);
-	lockdep_set_class(&dev->mutex, &view_mutex);
+	lockdep_set_class(&dev->event_lock, &virtual_event_lock);
+	lockdep_set_class(&dev->mutex, &virtual_mutex);
 	dev->name = v->name;
 	dev->phys = v->phys;
 	dev->id = real->id;
@@ -196,66 +196,67 @@ static struct input_dev *allocate_input_device(struct virtual_input *v,
 	return dev;
 }
 
-static int try_virtual_input(struct mux *mux, u32 ns,
-			     struct virtual_input **ret)
+static int try_virtual_input(struct devns_real_input *r, u32 ns,
+			     struct devns_virtual_input **ret)
 {
-	struct virtual_input *v = kzalloc(sizeof(*v), GFP_KERNEL);
+	struct devns_virtual_input *v = kzalloc(sizeof(*v), GFP_KERNEL);
 	int err;
 
 	if (!v)
 		return -ENOMEM;
-	v->mux = mux;
-	strscpy(v->name, mux->real->name ?: "", sizeof(v->name));
+	v->real = r;
+	strscpy(v->name, r->dev->name ?: "", sizeof(v->name));
 	snprintf(v->phys, sizeof(v->phys), "devns%u/input", ns);
-	v->dev = allocate_input_device(v, mux->real);
+	v->dev = allocate_input_device(v, r->dev);
 	if (!v->dev) {
 		kfree(v);
 		return -ENOMEM;
 	}
-	err = mux->only_force ? 0 : copy_absolute_axes(v->dev, mux->real);
+	err = r->only_ff ? 0 : copy_absolute_axes(v->dev, r->dev);
 	if (!err)
-		err = force_feedback_add(v, mux->real);
-	/* It begins after the view is whole: input core calls it at once. */
+		err = devns_force_feedback_add(v, r->dev);
+	/* It begins after the device is whole: input core calls it at once. */
 	v->dev->event = handle_virtual_event;
 	if (!err)
 		err = input_register_device(v->dev);
 	if (err) {
 		input_free_device(v->dev);
-		force_feedback_free(v);
+		devns_force_feedback_free(v);
 		kfree(v);
 		return err;
 	}
-	expose_capabilities(v->dev, mux->real, mux->only_force);
+	expose_capabilities(v->dev, r->dev, r->only_ff);
 	err = find_event_node(v) ?: hide_event_node(v);
 	if (err) {
-		virtual_input_free(v);
+		devns_virtual_input_free(v);
 		return err;
 	}
 	*ret = v;
 	return 0;
 }
 
-int virtual_input_new(struct mux *mux, u32 ns, struct virtual_input **ret)
+int devns_virtual_input_new(struct devns_real_input *r, u32 ns,
+			    struct devns_virtual_input **ret)
 {
 	int i, err = -EAGAIN;
 
-	for (i = 0; err == -EAGAIN && i < TRIES; i++)
-		err = try_virtual_input(mux, ns, ret);
+	for (i = 0; err == -EAGAIN && i < TRIES_MAX; i++)
+		err = try_virtual_input(r, ns, ret);
 	return err;
 }
 
-void virtual_input_free(struct virtual_input *v)
+void devns_virtual_input_free(struct devns_virtual_input *v)
 {
 	/* First: evdev takes the one that it finds under its number away. */
-	if (v->shut)
-		cdev_del(v->shut);
+	if (v->blocked_cdev)
+		cdev_del(v->blocked_cdev);
 	path_put(&v->path);
 	input_unregister_device(v->dev);
-	force_feedback_free(v);
+	devns_force_feedback_free(v);
 	kfree(v);
 }
 
-void virtual_input_release(struct virtual_input *v)
+void devns_virtual_input_release(struct devns_virtual_input *v)
 {
 	struct input_mt *mt = v->dev->mt;
 	unsigned int code;
@@ -297,8 +298,8 @@ static bool is_writable_event(const struct input_event *ev)
 	return ev->type < EV_CNT && types & BIT(ev->type);
 }
 
-ssize_t virtual_input_write(struct virtual_input *v, const char __user *buf,
-			    size_t count)
+ssize_t devns_virtual_input_write(struct devns_virtual_input *v,
+				  const char __user *buf, size_t count)
 {
 	size_t size = get_user_event_size();
 	struct input_event ev;

@@ -30,7 +30,7 @@ struct devns_audit_event {
 	u32 count;
 	const struct devns_endpoint *ep;
 	const struct devns_audit_subject *who;
-	const struct devns_cut *cut;
+	const struct devns_revoked *revoked;
 	const struct cells_right *right;
 	u32 cls;
 	u32 previous;
@@ -57,11 +57,12 @@ static int put_subject_attrs(struct sk_buff *skb,
 	       nla_put_string(skb, DEVNS_A_COMM, w->comm);
 }
 
-static int put_cut_attrs(struct sk_buff *skb, const struct devns_cut *cut)
+static int put_revoked_attrs(struct sk_buff *skb,
+			     const struct devns_revoked *revoked)
 {
-	return nla_put_u32(skb, DEVNS_A_HANDLES, cut->handles) ?:
-	       nla_put_u32(skb, DEVNS_A_MAPPINGS, cut->mappings) ?:
-	       nla_put_u32(skb, DEVNS_A_KILLED, cut->killed);
+	return nla_put_u32(skb, DEVNS_A_HANDLES, revoked->handles) ?:
+	       nla_put_u32(skb, DEVNS_A_MAPPINGS, revoked->mappings) ?:
+	       nla_put_u32(skb, DEVNS_A_KILLED, revoked->killed);
 }
 
 static int put_event_attrs(struct sk_buff *skb,
@@ -82,8 +83,8 @@ static int put_event_attrs(struct sk_buff *skb,
 			      ?: nla_put_string(skb, DEVNS_A_NODE, e->ep->node);
 	if (!err && e->who)
 		err = put_subject_attrs(skb, e->who);
-	if (!err && e->cut)
-		err = put_cut_attrs(skb, e->cut);
+	if (!err && e->revoked)
+		err = put_revoked_attrs(skb, e->revoked);
 	if (!err && e->right)
 		err = nla_put_u32(skb, DEVNS_A_CLASS, e->cls) ?:
 		      nla_put_u8(skb, DEVNS_A_USE, e->right->use) ?:
@@ -214,7 +215,8 @@ void devns_audit_end_denials(struct devns_endpoint *ep)
 	flush_delayed_work(&ep->deny_work);
 }
 
-void devns_audit_revoke(struct devns_endpoint *ep, const struct devns_cut *cut,
+void devns_audit_revoke(struct devns_endpoint *ep,
+			const struct devns_revoked *revoked,
 			struct task_struct *task)
 {
 	struct devns_audit_subject who;
@@ -230,7 +232,7 @@ void devns_audit_revoke(struct devns_endpoint *ep, const struct devns_cut *cut,
 						   .count = 1,
 						   .ep = ep,
 						   .who = task ? &who : NULL,
-						   .cut = cut });
+						   .revoked = revoked });
 }
 
 void devns_audit_switch(u32 from, u32 to, u64 took)

@@ -15,15 +15,15 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
-static dev_t first;
-static struct class *node_class;
+static dev_t first_devt;
+static struct class *devns_class;
 /*
  * Numbers go round: a node that somebody has kept leads to nothing, not to what
  * came after it.
  */
 #define MINORS (MINORMASK + 1)
 static DEFINE_IDR(minors);
-static unsigned int count;
+static unsigned int cdev_count;
 
 static int open_endpoint_node(struct inode *inode, struct file *file)
 {
@@ -38,7 +38,7 @@ static int open_endpoint_node(struct inode *inode, struct file *file)
 	return fops->open ? fops->open(inode, file) : 0;
 }
 
-static const struct file_operations node_fops = {
+static const struct file_operations cdev_fops = {
 	.owner = THIS_MODULE,
 	.open = open_endpoint_node,
 };
@@ -76,32 +76,32 @@ static void link_real_device(struct devns_endpoint *ep)
 		dev_warn(&ep->dev, "no link to the real device\n");
 }
 
-int devns_node_add(struct devns_endpoint *ep, struct device *parent,
+int devns_cdev_add(struct devns_endpoint *ep, struct device *parent,
 		   const struct file_operations *fops)
 {
 	int err;
 
-	if (count >= DEVNS_ENDPOINTS_MAX)
+	if (cdev_count >= DEVNS_ENDPOINTS_MAX)
 		return -ENOSPC;
 	ep->minor = idr_alloc_cyclic(&minors, ep, 0, MINORS, GFP_KERNEL);
 	if (ep->minor < 0)
 		return ep->minor;
 	ep->fops = fops;
-	ep->devt = MKDEV(MAJOR(first), ep->minor);
-	ep->dev.class = node_class;
+	ep->devt = MKDEV(MAJOR(first_devt), ep->minor);
+	ep->dev.class = devns_class;
 	ep->dev.parent = parent;
 	ep->dev.devt = ep->devt;
 	err = dev_set_name(&ep->dev, "%s.d%u", ep->node, ep->ns_id);
 	if (err)
 		goto free;
-	cdev_init(&ep->cdev, &node_fops);
+	cdev_init(&ep->cdev, &cdev_fops);
 	ep->cdev.owner = THIS_MODULE;
 	err = cdev_device_add(&ep->cdev, &ep->dev);
 	if (err)
 		goto free;
 	link_real_device(ep);
 	ep->published = true;
-	count++;
+	cdev_count++;
 	return 0;
 free:
 	idr_remove(&minors, ep->minor);
@@ -110,7 +110,7 @@ free:
 	return err;
 }
 
-void devns_node_del(struct devns_endpoint *ep)
+void devns_cdev_del(struct devns_endpoint *ep)
 {
 	if (!ep->published)
 		return;
@@ -118,36 +118,36 @@ void devns_node_del(struct devns_endpoint *ep)
 	if (!ep->dev.parent)
 		sysfs_remove_link(&ep->dev.kobj, "device");
 	cdev_device_del(&ep->cdev, &ep->dev);
-	count--;
+	cdev_count--;
 	/* A handle that is open keeps no claim on the number. */
 	idr_remove(&minors, ep->minor);
 	ep->minor = -1;
 }
 
-bool devns_node_is_ours(const struct device *dev)
+bool devns_cdev_is_ours(const struct device *dev)
 {
-	return dev->class == node_class;
+	return dev->class == devns_class;
 }
 
-int devns_node_init(void)
+int devns_cdev_init(void)
 {
 	int err;
 
-	err = alloc_chrdev_region(&first, 0, MINORS, "devns");
+	err = alloc_chrdev_region(&first_devt, 0, MINORS, "devns");
 	if (err)
 		return err;
-	node_class = compat_class_create("devns");
-	if (IS_ERR(node_class)) {
-		unregister_chrdev_region(first, MINORS);
-		return PTR_ERR(node_class);
+	devns_class = compat_class_create("devns");
+	if (IS_ERR(devns_class)) {
+		unregister_chrdev_region(first_devt, MINORS);
+		return PTR_ERR(devns_class);
 	}
-	node_class->devnode = set_default_node_mode;
+	devns_class->devnode = set_default_node_mode;
 	return 0;
 }
 
-void devns_node_exit(void)
+void devns_cdev_exit(void)
 {
-	class_destroy(node_class);
-	unregister_chrdev_region(first, MINORS);
+	class_destroy(devns_class);
+	unregister_chrdev_region(first_devt, MINORS);
 	idr_destroy(&minors);
 }

@@ -12,24 +12,24 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-LIST_HEAD(devns_sources);
+LIST_HEAD(devns_source_devices);
 
-struct devns_source *devns_source_find(u32 id)
+struct devns_source_device *devns_source_device_find(u32 id)
 {
-	struct devns_source *s;
+	struct devns_source_device *s;
 
-	list_for_each_entry (s, &devns_sources, link)
+	list_for_each_entry (s, &devns_source_devices, link)
 		if (s->id == id)
 			return s;
 	return NULL;
 }
 
-static int check_duplicate_source(const struct devns_source *want,
+static int check_duplicate_source(const struct devns_source_device *want,
 				  struct netlink_ext_ack *ack)
 {
-	struct devns_source *s;
+	struct devns_source_device *s;
 
-	list_for_each_entry (s, &devns_sources, link) {
+	list_for_each_entry (s, &devns_source_devices, link) {
 		if (!strcmp(s->node, want->node)) {
 			NL_SET_ERR_MSG(ack, "a source has this node already");
 			return -EEXIST;
@@ -50,11 +50,11 @@ static u32 find_free_source_id(void)
 
 	do {
 		last++;
-	} while (!last || devns_source_find(last));
+	} while (!last || devns_source_device_find(last));
 	return last;
 }
 
-static int check_source_kind(const struct devns_source *want,
+static int check_source_kind(const struct devns_source_device *want,
 			     const struct devns_kind_ops **ret,
 			     struct netlink_ext_ack *ack)
 {
@@ -78,7 +78,7 @@ static int check_source_kind(const struct devns_source *want,
 
 static int check_foreign_node(struct device *dev, void *unused)
 {
-	return devns_node_is_ours(dev) ? -EISDIR : 0;
+	return devns_cdev_is_ours(dev) ? -EISDIR : 0;
 }
 
 static int check_real_device(dev_t devt, struct netlink_ext_ack *ack)
@@ -101,12 +101,13 @@ static int check_real_device(dev_t devt, struct netlink_ext_ack *ack)
 	return err;
 }
 
-int devns_source_add(const struct devns_source *want, struct devns_source **ret,
-		     struct netlink_ext_ack *ack)
+int devns_source_device_add(const struct devns_source_device *want,
+			    struct devns_source_device **ret,
+			    struct netlink_ext_ack *ack)
 {
 	const struct devns_kind_ops *ops;
 	struct devns_endpoint *ep, *tmp;
-	struct devns_source *s;
+	struct devns_source_device *s;
 	struct devns *ns;
 	int err;
 
@@ -133,7 +134,7 @@ int devns_source_add(const struct devns_source *want, struct devns_source **ret,
 		if (err)
 			goto undo_endpoints;
 	}
-	list_add_tail(&s->link, &devns_sources);
+	list_add_tail(&s->link, &devns_source_devices);
 	if (devns_active && ops->enter)
 		ops->enter(s, devns_endpoint_find(s, devns_active));
 	devns_policy_apply();
@@ -150,7 +151,7 @@ undo:
 	return err;
 }
 
-void devns_source_del(struct devns_source *s)
+void devns_source_device_del(struct devns_source_device *s)
 {
 	struct devns_endpoint *ep, *tmp;
 

@@ -5,7 +5,7 @@
  * first. What would reach beyond the namespace (which framebuffer a console
  * has) is refused.
  */
-#include "mux_fb.h"
+#include "virtual_fb.h"
 
 #include "compat.h"
 #include "devns.h"
@@ -19,14 +19,14 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
-static struct mux_fb *get_file_fb(const struct file *file)
+static struct devns_virtual_fb *get_file_fb(const struct file *file)
 {
 	struct devns_endpoint *ep = file->private_data;
 
 	return ep->priv;
 }
 
-static int check_fb_allowed(struct mux_fb *fb)
+static int check_fb_allowed(struct devns_virtual_fb *fb)
 {
 	if (READ_ONCE(fb->denied)) {
 		devns_audit_deny(fb->ep);
@@ -38,7 +38,7 @@ static int check_fb_allowed(struct mux_fb *fb)
 
 static int fb_node_open(struct inode *inode, struct file *file)
 {
-	struct mux_fb *fb = get_file_fb(file);
+	struct devns_virtual_fb *fb = get_file_fb(file);
 
 	if (READ_ONCE(fb->denied)) {
 		devns_audit_deny(fb->ep);
@@ -60,7 +60,7 @@ static int fb_node_open(struct inode *inode, struct file *file)
 
 static int fb_node_release(struct inode *inode, struct file *file)
 {
-	struct mux_fb *fb = get_file_fb(file);
+	struct devns_virtual_fb *fb = get_file_fb(file);
 
 	mutex_lock(&fb->lock);
 	fb_deferred_io_release(&fb->info);
@@ -73,7 +73,7 @@ static int fb_node_release(struct inode *inode, struct file *file)
 static ssize_t fb_node_read(struct file *file, char __user *buf, size_t count,
 			    loff_t *pos)
 {
-	struct mux_fb *fb = get_file_fb(file);
+	struct devns_virtual_fb *fb = get_file_fb(file);
 	int err = check_fb_allowed(fb);
 
 	return err ? err
@@ -86,7 +86,7 @@ static ssize_t fb_node_read(struct file *file, char __user *buf, size_t count,
 static ssize_t fb_node_write(struct file *file, const char __user *buf,
 			     size_t count, loff_t *pos)
 {
-	struct mux_fb *fb = get_file_fb(file);
+	struct devns_virtual_fb *fb = get_file_fb(file);
 	size_t size = fb->info.fix.smem_len;
 	loff_t at = *pos;
 	ssize_t n = check_fb_allowed(fb);
@@ -100,18 +100,18 @@ static ssize_t fb_node_write(struct file *file, const char __user *buf,
 	n = simple_write_to_buffer(fb->info.screen_buffer, size, pos, buf,
 				   count);
 	if (n > 0)
-		mux_fb_mark_dirty(fb, at, at + n);
+		devns_virtual_fb_mark_dirty(fb, at, at + n);
 	return n;
 }
 
 static int fb_node_fsync(struct file *file, loff_t start, loff_t end,
 			 int datasync)
 {
-	struct mux_fb *fb = get_file_fb(file);
+	struct devns_virtual_fb *fb = get_file_fb(file);
 	int err = check_fb_allowed(fb);
 
 	if (!err)
-		mux_fb_sync(fb);
+		devns_virtual_fb_sync(fb);
 	return err;
 }
 
@@ -121,14 +121,14 @@ static __poll_t fb_node_poll(struct file *file, poll_table *wait)
 						    : DEFAULT_POLLMASK;
 }
 
-static struct mux_fb *get_vma_fb(const struct vm_area_struct *vma)
+static struct devns_virtual_fb *get_vma_fb(const struct vm_area_struct *vma)
 {
 	return get_file_fb(vma->vm_file);
 }
 
 static void fb_vma_open(struct vm_area_struct *vma)
 {
-	struct mux_fb *fb = get_vma_fb(vma);
+	struct devns_virtual_fb *fb = get_vma_fb(vma);
 
 	atomic_inc(&fb->ep->mappings);
 	if (fb->defio_ops->open)
@@ -137,7 +137,7 @@ static void fb_vma_open(struct vm_area_struct *vma)
 
 static void fb_vma_close(struct vm_area_struct *vma)
 {
-	struct mux_fb *fb = get_vma_fb(vma);
+	struct devns_virtual_fb *fb = get_vma_fb(vma);
 
 	if (fb->defio_ops->close)
 		fb->defio_ops->close(vma);
@@ -150,7 +150,7 @@ static void fb_vma_close(struct vm_area_struct *vma)
  */
 static vm_fault_t fb_vma_fault(struct vm_fault *vmf)
 {
-	struct mux_fb *fb = get_vma_fb(vmf->vma);
+	struct devns_virtual_fb *fb = get_vma_fb(vmf->vma);
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 
 	down_read(&fb->faults);
@@ -169,7 +169,7 @@ static vm_fault_t fb_vma_fault(struct vm_fault *vmf)
 /* What it allows is mapped writable only if the page is still mapped then. */
 static vm_fault_t fb_vma_mkwrite(struct vm_fault *vmf)
 {
-	struct mux_fb *fb = get_vma_fb(vmf->vma);
+	struct devns_virtual_fb *fb = get_vma_fb(vmf->vma);
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 
 	down_read(&fb->faults);
@@ -188,7 +188,7 @@ static const struct vm_operations_struct mapping_ops = {
 
 static int fb_node_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	struct mux_fb *fb = get_file_fb(file);
+	struct devns_virtual_fb *fb = get_file_fb(file);
 	unsigned long pages = fb->info.fix.smem_len >> PAGE_SHIFT;
 	int err = check_fb_allowed(fb);
 
@@ -206,7 +206,7 @@ static int fb_node_mmap(struct file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
-static long handle_get_var(struct mux_fb *fb, unsigned long arg)
+static long handle_get_var(struct devns_virtual_fb *fb, unsigned long arg)
 {
 	struct fb_var_screeninfo var;
 
@@ -236,7 +236,7 @@ static int round_up_screeninfo(const struct fb_var_screeninfo *now,
 	return 0;
 }
 
-static long handle_put_var(struct mux_fb *fb, unsigned long arg)
+static long handle_put_var(struct devns_virtual_fb *fb, unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
 	struct fb_var_screeninfo var;
@@ -251,7 +251,7 @@ static long handle_put_var(struct mux_fb *fb, unsigned long arg)
 	if (!err && (var.activate & FB_ACTIVATE_MASK) == FB_ACTIVATE_NOW) {
 		fb->info.var.yres_virtual = var.yres_virtual;
 		fb->info.var.yoffset = var.yoffset;
-		devns_panel_pan(fb->panel, &fb->pic, var.yoffset);
+		devns_real_fb_pan(fb->real, &fb->state, var.yoffset);
 	}
 	mutex_unlock(&fb->lock);
 	if (!err && copy_to_user(user, &var, sizeof(var)))
@@ -259,7 +259,7 @@ static long handle_put_var(struct mux_fb *fb, unsigned long arg)
 	return err;
 }
 
-static long handle_pan_display(struct mux_fb *fb, unsigned long arg)
+static long handle_pan_display(struct devns_virtual_fb *fb, unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
 	struct fb_var_screeninfo var;
@@ -271,7 +271,7 @@ static long handle_pan_display(struct mux_fb *fb, unsigned long arg)
 	if (!var.xoffset && !(var.vmode & FB_VMODE_YWRAP) &&
 	    var.yoffset <= fb->info.var.yres_virtual - fb->info.var.yres) {
 		fb->info.var.yoffset = var.yoffset;
-		devns_panel_pan(fb->panel, &fb->pic, var.yoffset);
+		devns_real_fb_pan(fb->real, &fb->state, var.yoffset);
 		err = 0;
 	}
 	mutex_unlock(&fb->lock);
@@ -280,7 +280,7 @@ static long handle_pan_display(struct mux_fb *fb, unsigned long arg)
 	return err;
 }
 
-static long handle_get_fix(struct mux_fb *fb, unsigned long arg)
+static long handle_get_fix(struct devns_virtual_fb *fb, unsigned long arg)
 {
 	return copy_to_user((void __user *)arg, &fb->info.fix,
 			    sizeof(fb->info.fix))
@@ -288,10 +288,10 @@ static long handle_get_fix(struct mux_fb *fb, unsigned long arg)
 		       : 0;
 }
 
-static bool is_cmap_in_range(const struct mux_fb *fb,
+static bool is_cmap_in_range(const struct devns_virtual_fb *fb,
 			     const struct fb_cmap_user *user)
 {
-	u32 len = fb->pic.cmap.len;
+	u32 len = fb->state.cmap.len;
 
 	return user->len && user->len <= len && user->start <= len - user->len;
 }
@@ -320,8 +320,8 @@ static int copy_colours_to_user(const struct fb_cmap *map,
 	return 0;
 }
 
-static long transfer_cmap(struct mux_fb *fb, const struct fb_cmap_user *user,
-			  bool put)
+static long transfer_cmap(struct devns_virtual_fb *fb,
+			  const struct fb_cmap_user *user, bool put)
 {
 	struct fb_cmap map = {};
 	int err;
@@ -335,16 +335,18 @@ static long transfer_cmap(struct mux_fb *fb, const struct fb_cmap_user *user,
 	if (put) {
 		err = copy_colours_from_user(&map, user);
 		if (!err)
-			err = devns_panel_set_cmap(fb->panel, &fb->pic, &map);
+			err = devns_real_fb_set_cmap(fb->real, &fb->state,
+						     &map);
 	} else {
-		devns_panel_get_cmap(fb->panel, &fb->pic, &map);
+		devns_real_fb_get_cmap(fb->real, &fb->state, &map);
 		err = copy_colours_to_user(&map, user);
 	}
 	fb_dealloc_cmap(&map);
 	return err;
 }
 
-static long handle_cmap(struct mux_fb *fb, unsigned long arg, bool put)
+static long handle_cmap(struct devns_virtual_fb *fb, unsigned long arg,
+			bool put)
 {
 	struct fb_cmap_user user;
 
@@ -353,40 +355,41 @@ static long handle_cmap(struct mux_fb *fb, unsigned long arg, bool put)
 	return transfer_cmap(fb, &user, put);
 }
 
-static long handle_get_cmap(struct mux_fb *fb, unsigned long arg)
+static long handle_get_cmap(struct devns_virtual_fb *fb, unsigned long arg)
 {
 	return handle_cmap(fb, arg, false);
 }
 
-static long handle_put_cmap(struct mux_fb *fb, unsigned long arg)
+static long handle_put_cmap(struct devns_virtual_fb *fb, unsigned long arg)
 {
 	return handle_cmap(fb, arg, true);
 }
 
-static long handle_blank(struct mux_fb *fb, unsigned long arg)
+static long handle_blank(struct devns_virtual_fb *fb, unsigned long arg)
 {
 	if (arg > FB_BLANK_POWERDOWN)
 		return -EINVAL;
-	devns_panel_blank(fb->panel, &fb->pic, arg);
+	devns_real_fb_blank(fb->real, &fb->state, arg);
 	devns_power_set_blank(fb->ep->ns_id, arg != FB_BLANK_UNBLANK);
 	return 0;
 }
 
 /* There is no retrace to wait for in memory: a frame's time, as on a screen. */
-static long handle_wait_for_vsync(struct mux_fb *fb, unsigned long arg)
+static long handle_wait_for_vsync(struct devns_virtual_fb *fb,
+				  unsigned long arg)
 {
 	schedule_timeout_interruptible(max(HZ / 60, 1));
 	return signal_pending(current) ? -ERESTARTSYS : 0;
 }
 
-static long reject_fb_ioctl(struct mux_fb *fb, unsigned long arg)
+static long reject_fb_ioctl(struct devns_virtual_fb *fb, unsigned long arg)
 {
 	return -EINVAL;
 }
 
 struct fb_ioctl_handler {
 	unsigned int cmd;
-	long (*call)(struct mux_fb *fb, unsigned long arg);
+	long (*call)(struct devns_virtual_fb *fb, unsigned long arg);
 };
 
 static const struct fb_ioctl_handler calls[] = {
@@ -408,7 +411,7 @@ static long dispatch_fb_ioctl(struct file *file, unsigned int cmd,
 			      unsigned long arg,
 			      const struct fb_ioctl_handler *table, size_t n)
 {
-	struct mux_fb *fb = get_file_fb(file);
+	struct devns_virtual_fb *fb = get_file_fb(file);
 	int err = check_fb_allowed(fb);
 	size_t i;
 
@@ -453,7 +456,7 @@ struct compat_fb_cmap {
 	compat_caddr_t transp;
 };
 
-static long handle_get_fix32(struct mux_fb *fb, unsigned long arg)
+static long handle_get_fix32(struct devns_virtual_fb *fb, unsigned long arg)
 {
 	const struct fb_fix_screeninfo *fix = &fb->info.fix;
 	struct compat_fb_fix ret = {
@@ -469,7 +472,8 @@ static long handle_get_fix32(struct mux_fb *fb, unsigned long arg)
 	return copy_to_user(compat_ptr(arg), &ret, sizeof(ret)) ? -EFAULT : 0;
 }
 
-static long handle_cmap32(struct mux_fb *fb, unsigned long arg, bool put)
+static long handle_cmap32(struct devns_virtual_fb *fb, unsigned long arg,
+			  bool put)
 {
 	struct fb_cmap_user user = {};
 	struct compat_fb_cmap from;
@@ -484,12 +488,12 @@ static long handle_cmap32(struct mux_fb *fb, unsigned long arg, bool put)
 	return transfer_cmap(fb, &user, put);
 }
 
-static long handle_get_cmap32(struct mux_fb *fb, unsigned long arg)
+static long handle_get_cmap32(struct devns_virtual_fb *fb, unsigned long arg)
 {
 	return handle_cmap32(fb, arg, false);
 }
 
-static long handle_put_cmap32(struct mux_fb *fb, unsigned long arg)
+static long handle_put_cmap32(struct devns_virtual_fb *fb, unsigned long arg)
 {
 	return handle_cmap32(fb, arg, true);
 }
@@ -515,7 +519,7 @@ static long fb_node_compat_ioctl(struct file *file, unsigned int cmd,
 }
 #endif
 
-const struct file_operations mux_fb_fops = {
+const struct file_operations devns_virtual_fb_fops = {
 	.owner = THIS_MODULE,
 	.open = fb_node_open,
 	.release = fb_node_release,

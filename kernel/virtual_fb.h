@@ -5,13 +5,13 @@
  * there fbcon could bind to it, its blanking would reach the host's backlight,
  * and a program in the background could hold the console's lock.
  *
- * Locks: mux_fb's lock > panel's lock; mmap_lock > faults. A page fault takes
- * no lock that is held across a copy from or to user space.
+ * Locks: devns_virtual_fb.lock > devns_real_fb.lock; mmap_lock > faults. A page
+ * fault takes no lock that is held across a copy from or to user space.
  */
-#ifndef DEVNS_MUX_FB_H
-#define DEVNS_MUX_FB_H
+#ifndef DEVNS_VIRTUAL_FB_H
+#define DEVNS_VIRTUAL_FB_H
 
-#include "panel.h"
+#include "real_fb.h"
 
 #include <linux/fb.h>
 #include <linux/mutex.h>
@@ -23,11 +23,11 @@ struct devns_endpoint;
 struct file_operations;
 struct inode;
 
-struct mux_fb {
+struct devns_virtual_fb {
 	struct devns_endpoint *ep;
-	struct devns_panel *panel;
-	struct devns_framebuffer pic;
-	struct mutex lock; /* info.var, the picture's settings, handles */
+	struct devns_real_fb *real;
+	struct devns_fb_state state;
+	struct mutex lock; /* info.var, state's settings, handles */
 	struct fb_info info;
 	struct fb_deferred_io defio;
 	struct inode *inode; /* every mapping's, whichever node was opened */
@@ -37,20 +37,23 @@ struct mux_fb {
 	bool denied;
 	const struct vm_operations_struct *defio_ops;
 
-	/* Rows that were drawn and are not on the panel yet. */
+	/* Rows that were drawn and are not copied to the real framebuffer yet.
+	 */
 	spinlock_t dirty_lock;
 	u32 dirty_first;
 	u32 dirty_end;
 	struct delayed_work draw;
 };
 
-/* fb_fops.c: the calls on the node */
-extern const struct file_operations mux_fb_fops;
+/* virtual_fb_fops.c: the calls on the node */
+extern const struct file_operations devns_virtual_fb_fops;
 
-/* mux_fb.c */
-/* Bytes first..end-1 of the memory were drawn: the panel hears of it soon. */
-void mux_fb_mark_dirty(struct mux_fb *fb, size_t first, size_t end);
-/* What was drawn until now is on the panel when this returns. */
-void mux_fb_sync(struct mux_fb *fb);
+/* virtual_fb.c */
+/* Bytes first..end-1 of the memory were drawn: they are copied to the real
+ * framebuffer soon. */
+void devns_virtual_fb_mark_dirty(struct devns_virtual_fb *fb, size_t first,
+				 size_t end);
+/* What was drawn until now is on the real framebuffer when this returns. */
+void devns_virtual_fb_sync(struct devns_virtual_fb *fb);
 
 #endif

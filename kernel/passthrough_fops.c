@@ -162,7 +162,7 @@ static long begin_ioctl_call(struct file *file, struct devns_call *call,
 
 	if (err)
 		return err;
-	if (h->pass->allowed->is_tty)
+	if (h->pass->ioctl_rules->is_tty)
 		ret = handle_exclusive_ioctl(h->pass, cmd, arg);
 	if (ret == -ENOIOCTLCMD)
 		ret = devns_ioctls_check(h->pass, call->real, cmd, arg)
@@ -231,8 +231,8 @@ static __poll_t pass_poll(struct file *file, poll_table *table)
 	if (devns_inflight_begin(h, &call, true))
 		return EPOLLERR | EPOLLHUP;
 	copy_nonblock_flag(file, call.real);
-	mask = devns_bridge_poll(h, call.real, poll_requested_events(table));
-	if (devns_inflight_end(&call, call.poked ? -EACCES : 0))
+	mask = devns_poll_forward(h, call.real, poll_requested_events(table));
+	if (devns_inflight_end(&call, call.interrupted ? -EACCES : 0))
 		return EPOLLERR | EPOLLHUP;
 	return mask;
 }
@@ -247,7 +247,7 @@ static int pass_fasync(int fd, struct file *file, int on)
 		return ret;
 	/* Signals come from the driver's queue: be on it. */
 	if (!devns_inflight_begin(h, &call, true)) {
-		devns_bridge_poll(h, call.real, ~(__force __poll_t)0);
+		devns_poll_forward(h, call.real, ~(__force __poll_t)0);
 		devns_inflight_end(&call, 0);
 	}
 	return ret;
@@ -313,7 +313,7 @@ found:
 	return fops_get(&t->fops);
 }
 
-void devns_fops_exit(void)
+void devns_passthrough_fops_exit(void)
 {
 	struct fops_table *t, *tmp;
 
