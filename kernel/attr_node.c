@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Attribute nodes; see attr_node.h. */
 #include "attr_node.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A device node that is read and written as an attribute of sysfs is: a line of
  * text, a whole one with each write; poll() reports with POLLPRI that it has

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Events for the audit group. One mutex gives them one order and numbers
  * without gaps; what cannot be sent is counted, and reported by the next

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Character devices of our own: one region of minors, one class. A device is
  * called "NODE.dID", since tools read the kind of a device off the beginning of

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What differs between kernel 6.1, the reference, and later ones; only here. */
 #ifndef DEVNS_COMPAT_H
 #define DEVNS_COMPAT_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the module's files share. A devns is what one virtual phone (VP) has of
  * the devices; a source is a real device that was given to all of them; an

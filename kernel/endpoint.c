@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Endpoints: what one namespace has of one source. */
 #include "devns.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Force feedback of a virtual device: vibration. Effects are kept here for each
  * devns; the real device holds those of the foreground only. What is uploaded

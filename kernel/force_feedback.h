@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Force feedback of a virtual device. */
 #ifndef DEVNS_FORCE_FEEDBACK_H
 #define DEVNS_FORCE_FEEDBACK_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Handles: what a program has open of a pass-through endpoint. */
 #include "passthrough.h"
 

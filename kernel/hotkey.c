@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Key combinations that belong to the host whatever is in front: user space is
  * reported by an event and switches. They are looked for in the real devices,

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Calls in flight, and how a denial ends them. A sleeping task is made to
  * believe in a signal, as live patching does: the flag that asks for work on

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What an endpoint lets through: of each subsystem the ioctls that act on the
  * handle itself, and no other. Not among them are those that export a

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Lights: an LED or a backlight is a file of sysfs, which all see alike. An
  * attribute node for each devns takes its place: what is written in the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Loading, unloading, and the table of kinds. */
 #include "passthrough.h"
 #include "real_fb.h"

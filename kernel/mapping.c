@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Mapped memory that can be taken away. A mapping's file is the endpoint's, so
  * all of them are in an address space of the endpoint's own, and one call takes

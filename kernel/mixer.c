@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The control node of a sound card, which is needed to play and to record: a
  * devns that may do only one of them has the node, and changes no element of

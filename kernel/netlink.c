@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The generic netlink family: parses requests. Each op has a
  * policy of its own, so an attribute that an op does not know is refused, by

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* What the netlink family says: single answers, and dumps. */
 #include "netlink_reply.h"
 #include "compat.h"

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Messages from the module's state; all under devns_mutex. */
 #ifndef DEVNS_NETLINK_REPLY_H
 #define DEVNS_NETLINK_REPLY_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Namespaces. One is made empty of rights and with an endpoint of each source;
  * it is bound to no process: who opens its endpoints is in it. Each pins the

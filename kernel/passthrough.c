@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Pass-through endpoints and the two kinds of them; passthrough.h has the
  * whole. */
 #include "passthrough.h"

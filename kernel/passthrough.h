@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Pass-through: an endpoint whose handles pass to open files of a real
  * device. What a program holds is always ours, so it can be denied; the real

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The calls of a pass-through endpoint. A handle has just the operations that
  * its real file has, since the kernel and programs draw conclusions from what

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Rights become verdicts. The decision is cells_allowed(), the same that user
  * space compiles. Every change goes the same way: first it takes from all who

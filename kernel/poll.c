@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Poll and SIGIO of a handle. A poll never gives the program's table to the
  * driver, whose queue may end at any denial: an entry of ours is on the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Power. Each devns has wake locks, in nodes that work as /sys/power/wake_lock
  * and wake_unlock do; the host has its own, /dev/devns/wake_lock. Those of the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Real devices. They are opened by number, with an inode of a file system of
  * our own that nobody can reach: no path, no mode of a node and no device

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Real devices, opened by number: no path, so no /dev of any devns matters. */
 #ifndef DEVNS_REAL_DEVICE_H
 #define DEVNS_REAL_DEVICE_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The real framebuffer behind the namespaces' own. Pixels are copied into its
  * memory; where a driver of DRM keeps a shadow of it, the shadow is flushed

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The real screen, which shows one namespace's framebuffer (devns_fb_state)
  * at a time; while none is in front, the host has the screen.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The input kind: events of a real device go to the virtual device of the devns
  * in front, and nowhere else. While a devns is in front the real device is

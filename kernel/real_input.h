@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A real input device that is a source: to whom its events go, and which state
  * it has. What one devns sees in its place is a devns_virtual_input.

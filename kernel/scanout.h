@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What a display's driver puts on the screen. A program of the host that is
  * master of the card shows its own buffers; then what is drawn to the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Sources: the real devices that user space has given. Adding one gives each
  * namespace an endpoint or, where one cannot be made, none: nothing half done.

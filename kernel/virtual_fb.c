@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The display: each namespace has a framebuffer of the real one's geometry in
  * memory of its own. What the foreground draws is copied to the real one, what

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A namespace's own framebuffer: memory of its own, and the device node that
  * programs draw through. It is never registered with the kernel's framebuffers:

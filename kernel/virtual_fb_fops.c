@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The calls on a namespace's framebuffer node: those of the kernel's own
  * framebuffers, on the namespace's memory and settings. Each asks the verdict

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The input device that a devns sees in place of the real one. It can
  * what the real one can, and is read through an event node of its own, so a

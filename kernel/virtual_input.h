@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The input device that a devns sees in place of the real one. */
 #ifndef DEVNS_VIRTUAL_INPUT_H
 #define DEVNS_VIRTUAL_INPUT_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * What the device program and the daemon share: the program's maps. A node is
  * in one or more classes; a VP may open it if it is allowed all of them.

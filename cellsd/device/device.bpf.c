@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The device program: it hangs on each VP's cgroup and decides each open and
  * mknod of a device node. Loaded once; what differs between VPs is the storage

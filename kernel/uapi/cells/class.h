@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note OR Apache-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note OR Apache-2.0 */
 /*
  * The classes of hardware, once: CELLS_CLASS(symbol, name, parent, shared,
  * in_background). `parent` is the coarser class whose rule holds where there is

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note OR Apache-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note OR Apache-2.0 */
 /*
  * Generic netlink family "devns", version 1. The whole contract between the
  * module and user space: commands, attributes, the audit group.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note OR Apache-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note OR Apache-2.0 */
 /*
  * The mode decision. Kernel module, device and server compile this very file,
  * so a what-if and a verdict cannot differ. No libc; nothing but arithmetic.

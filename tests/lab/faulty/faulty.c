@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A driver for tests of mapping.c: its mapped memory does what a driver may do
  * and few do. Parameter `mode`, for faults to come:
