@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where a name is: its addresses in the order in which the system would try
- * them (RFC 6724). A look-up may wait for a name server, so it is for a worker;
- * libwebsockets would wait within its call to connect.
+ * The addresses of a host name, in the order in which the system would try them
+ * (RFC 6724). A lookup can wait for a name server, so a worker does it;
+ * libwebsockets would block in its call to connect.
  */
 #ifndef AGENT_ADDRESS_H
 #define AGENT_ADDRESS_H
@@ -20,14 +20,14 @@ struct address_list {
 	char text[ADDRESS_MAX][INET6_ADDRSTRLEN];
 };
 
-/* An address itself: nobody has to be asked. */
+/* Parses a numeric address. No name server is asked. */
 bool address_parse_literal(const char *host, struct address_list *ret);
 
-/* For a worker: `host` is the name. */
+/* Runs in a worker; `host` is the name. */
 int address_lookup(const void *host, char **ret, size_t *ret_len,
 		   struct err *e);
 
-/* What it brought. -EBADMSG. */
+/* Parses the worker's result. -EBADMSG: it is malformed. */
 int address_parse_list(const char *text, size_t len, struct address_list *ret,
 		       struct err *e);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How long to wait before the next try: exponential with full jitter (a uniform
- * draw between 0 and the doubled bound), so that a fleet that lost its server
- * does not come back as one. The server may set a floor.
+ * The delay before the next try: exponential with full jitter (a uniform random
+ * value between 0 and a bound that doubles), so that devices that lost their
+ * server do not all return at once. The server can set a minimum.
  */
 #ifndef AGENT_BACKOFF_H
 #define AGENT_BACKOFF_H
@@ -15,13 +15,13 @@ struct backoff {
 	uint64_t floor_ms;  /* what the server asked for, once */
 };
 
-/* Milliseconds to wait; `draw` is a random number. */
+/* Returns the delay in milliseconds; `draw` is a random number. */
 uint64_t backoff_next(struct backoff *b, uint32_t draw);
 
-/* The next wait is at least so long; its jitter comes on top. */
+/* Sets the minimum of the next delay; the jitter is added to it. */
 void backoff_at_least(struct backoff *b, unsigned int seconds);
 
-/* It worked. */
+/* Resets the delay after a success. */
 void backoff_reset(struct backoff *b);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Downloads chunks and chunk lists by their digests: several at once, each into
- * an anonymous file, continued where it broke off, and handed on only if the
- * digest fits. Nothing is kept on disk: what cells-policyd has taken, it has.
+ * Downloads chunks and chunk lists by digest. Several downloads run at once,
+ * each into an anonymous file. An interrupted download is resumed. A file is
+ * passed on only if its digest matches. Nothing is kept on disk, because
+ * cells-policyd stores what it accepts.
  */
 #ifndef AGENT_CHUNK_DOWNLOAD_H
 #define AGENT_CHUNK_DOWNLOAD_H
@@ -19,12 +20,20 @@ struct http_multi;
 #define CHUNK_DOWNLOAD_MAX 256 /* wanted at a time */
 
 struct chunk_download_ops {
-	/* Bytes with that digest, in fd from 0 on (borrowed). Answered by
-	 * chunk_download_acknowledge(), now or later. */
+	/*
+	 * Passes on the bytes with that digest, in fd from offset 0 (borrowed).
+	 * The answer is chunk_download_acknowledge(), at once or later.
+	 */
 	void (*have)(void *user, const char *digest, int fd);
-	/* What is left failed and is tried later: is there more to want? */
+	/*
+	 * The remaining downloads failed and are tried later. Is there more to
+	 * download?
+	 */
 	void (*more)(void *user);
-	/* Nothing is left to do; not `complete`: some cannot be had now. */
+	/*
+	 * Nothing is left to do. If not `complete`, some downloads are not
+	 * possible now.
+	 */
 	void (*idle)(void *user, bool complete);
 };
 
@@ -40,23 +49,31 @@ int chunk_download_new(sd_event *event,
 		       struct chunk_download **ret, struct err *e);
 void chunk_download_free(struct chunk_download *f);
 
-/* There is a server to ask. Before it is freed: NULL. What is half there
- * is kept. */
+/*
+ * Sets the server to download from. Pass NULL before the server is freed.
+ * Partial downloads are kept.
+ */
 void chunk_download_set_server(struct chunk_download *f,
 			       struct http_multi *server);
 
-/* -ENOBUFS: CHUNK_DOWNLOAD_MAX are wanted. Wanting twice is once. */
+/*
+ * Adds a download; a duplicate is ignored. -ENOBUFS: there are
+ * CHUNK_DOWNLOAD_MAX already.
+ */
 int chunk_download_add_wanted(struct chunk_download *f, const char *digest,
 			      bool is_list);
 
-/* What was handed on was taken, or (with !ok) has to be fetched again. */
+/*
+ * The file that was passed on was accepted or, with !ok, must be downloaded
+ * again.
+ */
 void chunk_download_acknowledge(struct chunk_download *f, const char *digest,
 				bool ok);
 
-/* Forgets all that is wanted. */
+/* Removes all downloads. */
 void chunk_download_clear(struct chunk_download *f);
 
-/* No download for so long. */
+/* Pauses all downloads for this time. */
 void chunk_download_hold_off(struct chunk_download *f, unsigned int seconds);
 
 struct chunk_download_progress {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's half of an enrollment (10-policy "Enrollment"), and the renewal
- * of its certificate. cells-policyd says where to go and which CA to trust
- * there; what comes back is tested here as far as the agent can, and by
- * cells-policyd.
+ * The agent's part of an enrollment (10-policy "Enrollment"), and the renewal
+ * of its certificate. cells-policyd provides the server's address and the
+ * digest of the CA to trust. The agent checks the answer as far as it can, and
+ * cells-policyd checks it again.
  */
 #ifndef AGENT_ENROLL_H
 #define AGENT_ENROLL_H
@@ -17,7 +17,7 @@ struct identity_enrollment;
 struct err;
 struct identity;
 
-/* What EnrollStart answered; strings borrowed from `json`. */
+/* The answer of EnrollStart; strings are borrowed from `json`. */
 struct enroll_request {
 	void *json; /* owned */
 	const char *host, *admit, *bind, *receipt_csr;
@@ -29,30 +29,34 @@ int enroll_parse_request(const char *text, size_t len,
 			 struct enroll_request *ret, struct err *e);
 void enroll_request_fini(struct enroll_request *rq);
 
-/* Takes the server's answer apart and tests it against our key and the CA pin
- * at time `now`. -EINVAL, -EKEYREJECTED. */
+/*
+ * Parses the server's answer and checks it against our key and the CA pin at
+ * time `now`. -EINVAL, -EKEYREJECTED.
+ */
 int enroll_parse_answer(const char *text, size_t len,
 			const struct enroll_request *rq,
 			const struct identity *id, int64_t now,
 			struct identity_enrollment *ret, struct err *e);
 
 /*
- * Asks the server; *ret is its answer, which the caller frees. `server`
- * replaces the host that the request names, if not NULL. Blocks while it talks:
- * a worker's.
+ * Sends the request; *ret is the answer, which the caller frees. `server`, if
+ * not NULL, replaces the host of the request. Blocks, so it runs in a worker.
  */
 int enroll_send_request(const struct identity *id,
 			const struct enroll_request *rq, const char *server,
 			char **ret, struct err *e);
-/* Stages what the answer brought. */
+/* Stages the enrollment of the answer. */
 int enroll_accept_answer(struct identity *id, const struct enroll_request *rq,
 			 const char *answer, size_t len, struct err *e);
 
-/* When the certificate in use is to be renewed: at two thirds of its life. */
+/*
+ * The time at which the certificate is renewed: after two thirds of its
+ * lifetime.
+ */
 int enroll_get_renewal_time(const struct identity *id, int64_t *ret,
 			    struct err *e);
 
-/* The same two steps for a new certificate. */
+/* The same two steps for the renewal of the certificate. */
 int enroll_send_renewal(const struct identity *id, const char *server,
 			char **ret, struct err *e);
 int enroll_accept_renewal(struct identity *id, const char *answer, size_t len,

@@ -39,18 +39,18 @@ struct identity {
 	struct identity_enrollment now, next;
 };
 
-/* Opens the folder; makes the key at the first time. */
+/* Opens the folder and, the first time, makes the key. */
 int identity_open(const char *folder, struct identity **ret, struct err *e);
 void identity_free(struct identity *id);
 
-/* Keeps what an enrollment brought, durably, beside what is in use. */
+/* Stores a new enrollment durably, beside the one in use. */
 int identity_stage(struct identity *id, const struct identity_enrollment *n,
 		   struct err *e);
-/* Puts what was staged in use, or drops it. */
+/* Puts the staged enrollment in use, or removes it. */
 int identity_commit(struct identity *id, struct err *e);
 void identity_drop_staged(struct identity *id);
 
-/* Replaces the certificate in use by a renewed one. */
+/* Replaces the certificate in use with a renewed one. */
 int identity_renew(struct identity *id, const char *cert, struct err *e);
 
 static inline void identity_freep(struct identity **id)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the device says about itself, for lists and filters; for display only.
- */
+/* A description of the device for lists and filters. It is for display only. */
 #ifndef AGENT_INVENTORY_H
 #define AGENT_INVENTORY_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's connection to the system bus, and its calls to cells-policyd
- * (schema/dbus/org.cells.Policy1.xml), none of which waits: each answer comes
- * as a callback from the event loop.
+ * The agent's connection to the system bus and its calls to cells-policyd
+ * (schema/dbus/org.cells.Policy1.xml). No call blocks: each answer is a
+ * callback from the event loop.
  */
 #ifndef AGENT_POLICYD_CLIENT_H
 #define AGENT_POLICYD_CLIENT_H
@@ -23,9 +23,11 @@ struct policyd_client_want {
 	const char *kind, *digest; /* "document", "chunk-list", "chunk" */
 };
 
-/* Answers. An ok answer has e NULL. */
+/* Answers. e is NULL on success. */
 struct policyd_client_ops {
-	/* cells-policyd came or went; what was asked before is not answered. */
+	/*
+	 * cells-policyd appeared or disappeared; earlier calls get no answer.
+	 */
 	void (*present)(void *user, bool is_present);
 	/* The signal Pending. */
 	void (*pending)(void *user, const char *what);
@@ -42,24 +44,28 @@ struct policyd_client_ops {
 	void (*enroll)(void *user, const char *request);
 	void (*enrolled)(void *user, const struct err *e);
 	void (*resumed)(void *user);
-	/* Receipts or audit could not be had. */
+	/* Receipts or audit records could not be read. */
 	void (*unfetched)(void *user, enum protocol_stream s);
-	/* Any other call than a put went wrong; a status, a submit or a resume
-	 * has no answer then (`lost`). */
+	/*
+	 * A call other than a put failed; a status, a submit or a resume then
+	 * has no answer (`lost`).
+	 */
 	void (*failed)(void *user, const struct err *e, bool lost);
 };
 
 /*
- * Connects to the system bus; the event loop exits with an error when that is
- * gone. `present` comes at once, from within, if cells-policyd is there. Sets
- * malloc for the whole process (bus_limit_memory).
+ * Connects to the system bus. The event loop exits with an error if the bus is
+ * lost. If cells-policyd runs, `present` is called before this function
+ * returns. Configures malloc for the whole process (bus_limit_memory).
  */
 int policyd_client_new(sd_event *event, const struct policyd_client_ops *ops,
 		       void *user, struct policyd_client **ret, struct err *e);
-/* Writes out what was sent, and disconnects. */
+/* Flushes sent messages and disconnects. */
 void policyd_client_free(struct policyd_client *l);
 
-/* A connection ended: what was asked for it is answered to nobody. */
+/*
+ * Discards the answers to calls that were made for a connection that has ended.
+ */
 void policyd_client_cancel_session(struct policyd_client *l);
 
 void policyd_client_get_status(struct policyd_client *l);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The device's side of cells.v1 (schema/ws/cells.v1.md) for one connection: it
- * is given messages and answers, and says what to send and to ask. It does no
- * I/O and knows no clock, so the agent, the simulator, the tests and the fuzzer
- * run the same code.
+ * The device's side of cells.v1 (schema/ws/cells.v1.md) for one connection. It
+ * takes messages and answers, and returns what to send and to request. It does
+ * no I/O and uses no clock, so that the agent, the simulator, the tests and the
+ * fuzzer run the same code.
  *
- * Nothing here has to survive: the server sends a command until it was
- * answered, and receipts and audit are kept by cells-policyd until the server
+ * No state here must be kept: the server sends a command until it is answered,
+ * and cells-policyd keeps receipts and audit records until the server has
  * acknowledged them.
  */
 #ifndef AGENT_PROTOCOL_H
@@ -36,17 +36,20 @@ enum protocol_stream {
 };
 const char *protocol_stream_name(enum protocol_stream s);
 
-/* What the machine wants done. None may call back into it at once. */
+/*
+ * The operations that the state machine requests. None of them may call back
+ * into it before it returns.
+ */
 struct protocol_ops {
 	/* A message for the server. */
 	void (*send)(void *user, const char *text, size_t len);
-	/* Give it to policyd; protocol_submitted() brings the answer. */
+	/* Submit this to policyd; protocol_submitted() returns the answer. */
 	void (*submit)(void *user, const char *envelope, size_t len);
 	/* Ask for more than `after`: protocol_send_receipts() or
 	 * protocol_send_audit().
 	 */
 	void (*fetch)(void *user, enum protocol_stream s, uint64_t after);
-	/* The server has it up to seq. */
+	/* The server has acknowledged the entries up to seq. */
 	void (*ack)(void *user, enum protocol_stream s, uint64_t seq);
 	/* The newest signed entries that the server holds of this device, as
 	 * envelopes (NULL: none); protocol_resumed() when policyd knows them.
@@ -57,12 +60,17 @@ struct protocol_ops {
 	void (*wants)(void *user);
 	/* Ask for the status, for protocol_send_status(). */
 	void (*status)(void *user);
-	/* The server asks for quiet: seconds; with reconnect: come back then.
+	/*
+	 * The server asks the device to wait this number of seconds; with
+	 * `reconnect`, to reconnect after that.
 	 */
 	void (*retry)(void *user, unsigned int after, bool reconnect);
 };
 
-/* Who speaks; everything is copied. `root` is the version in force. */
+/*
+ * The device and its state; everything is copied. `root` is the version in
+ * force.
+ */
 struct protocol_device {
 	const char *device, *epoch, *agent;
 	json_t *inventory; /* object, borrowed */
@@ -76,10 +84,13 @@ struct protocol *protocol_new(const struct protocol_device *d,
 			      const struct protocol_ops *ops, void *user);
 void protocol_free(struct protocol *p);
 
-/* Says hello with policyd's status (an object, borrowed), and starts. */
+/* Sends the hello with policyd's status (an object, borrowed), and starts. */
 void protocol_send_hello(struct protocol *p, json_t *status);
 
-/* One message from the server. -EINVAL, -EFBIG, -ENOBUFS: hang up. */
+/*
+ * Processes one message from the server. -EINVAL, -EFBIG, -ENOBUFS: close the
+ * connection.
+ */
 int protocol_receive(struct protocol *p, const char *text, size_t len,
 		     struct err *e);
 
@@ -99,7 +110,7 @@ void protocol_send_receipts(struct protocol *p,
 
 /* One batch as text; len 0: there is none. */
 void protocol_send_audit(struct protocol *p, const char *batch, size_t len);
-/* What was asked for could not be had; it is asked for again. */
+/* A requested batch could not be read; it is requested again. */
 void protocol_fetch_failed(struct protocol *p, enum protocol_stream which);
 
 /* To the resume: from now on receipts and records are sent. */
@@ -114,10 +125,10 @@ void protocol_send_status(struct protocol *p, json_t *status);
 void protocol_send_progress(struct protocol *p, const char *image,
 			    uint64_t done, uint64_t total);
 
-/* There is something new in a stream. */
+/* A stream has new entries. */
 void protocol_notify_pending(struct protocol *p, enum protocol_stream s);
 
-/* Once a minute: asks again for what never came. */
+/* Call once a minute: repeats requests that were not answered. */
 void protocol_tick(struct protocol *p);
 
 static inline void protocol_freep(struct protocol **p)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What agent.c (policyd, life) and session.c (server) share. */
+/*
+ * The state that agent.c (policyd and lifetime) and session.c (server) share.
+ */
 #ifndef AGENT_SESSION_H
 #define AGENT_SESSION_H
 
@@ -14,7 +16,7 @@
 
 #include <systemd/sd-event.h>
 
-/* What an answer of Status is for. */
+/* The purpose of an answer of Status. */
 enum { FOR_CONNECT = 1, FOR_HELLO = 2, FOR_REPORT = 4 };
 
 struct agent {
@@ -45,26 +47,31 @@ struct agent {
 	uint64_t renew_not_before;
 };
 
-/* Asks policyd for its status, unless that is under way already. */
+/* Requests policyd's status, unless a request is in progress. */
 void session_request_status(struct agent *a, unsigned int what_for);
 
-/* Connects if there is an enrollment that policyd has too, and no connection.
+/*
+ * Connects if there is an enrollment that policyd has too, and no connection.
  */
 void session_connect(struct agent *a);
 bool session_may_connect(const struct agent *a);
 void session_disconnect(struct agent *a);
-/* policyd did not answer: a new connection asks again, and the server brings
- * again what was not answered. */
+/*
+ * policyd did not answer. A new connection repeats the requests, and the server
+ * repeats what was not answered.
+ */
 void session_restart(struct agent *a);
 
 /* The timer's callback: the next try is due. */
 int session_on_reconnect_timer(sd_event_source *s, uint64_t usec, void *user);
 
-/* Says hello (again) by the last status. Only while a->protocol. */
+/* Sends the hello (again) with the last status. Requires a->protocol. */
 void session_send_hello(struct agent *a);
 
-/* The identity changed: nothing of the old one is left. Not from within
- * transport_service() or a callback of http_multi. */
+/*
+ * Discards all state of the old identity. Must not be called from
+ * transport_service() or a callback of http_multi.
+ */
 void session_drop_peer(struct agent *a);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libwebsockets for a device: one loop, and for each identity (a client
- * certificate at a server) a WebSocket. The loop can adopt another one's epoll
- * descriptor; the agent runs sd-event so.
+ * libwebsockets for a device: one event loop, and a WebSocket for each identity
+ * (a client certificate for a server). The loop can adopt the epoll descriptor
+ * of another loop; the agent runs sd-event in this way.
  *
- * Callbacks come from transport_service(); a callback may close what it is
- * about.
+ * Callbacks come from transport_service(). A callback can close its own
+ * connection.
  */
 #ifndef AGENT_TRANSPORT_H
 #define AGENT_TRANSPORT_H
@@ -22,16 +22,16 @@ struct transport_peer;
 
 /* loop_fd: a descriptor that is readable when the other loop has work; -1. */
 int transport_new(int loop_fd, struct transport **ret, struct err *e);
-/* Ends what is open without a callback. */
+/* Closes open connections without a callback. */
 void transport_free(struct transport *w);
 
 /*
- * Sleeps until the network, a timer or the other loop has something, and
- * serves it. -EIO: the loop is broken.
+ * Waits until the network, a timer or the other loop has events, and handles
+ * them. -EIO: the loop is broken.
  */
 int transport_service(struct transport *w);
 
-/* Why a connection ended or did not come about. */
+/* The reason why a connection ended or failed. */
 struct transport_end {
 	int status;		  /* HTTP status; 0: none */
 	unsigned int retry_after; /* seconds; 0: none was given */
@@ -48,24 +48,28 @@ struct transport_identity {
 struct transport_ops {
 	void (*opened)(void *user);
 	void (*received)(void *user, const char *text, size_t len);
-	/* After it the WebSocket is gone; transport_open() makes a new one. */
+	/* The WebSocket is closed; transport_open() creates a new one. */
 	void (*closed)(void *user, const struct transport_end *end);
 };
 
-/* Copies what it is given. */
+/* Copies its arguments. */
 int transport_peer_new(struct transport *w, const struct transport_identity *id,
 		       const struct transport_ops *ops, void *user,
 		       struct transport_peer **ret, struct err *e);
-/* Ends its connections without a callback. */
+/* Closes its connections without a callback. */
 void transport_peer_free(struct transport_peer *p);
 
-/* Where its host is, for connections from now on: a numeric address. Without
- * it libwebsockets looks the name up, and the loop waits for that. */
+/*
+ * Sets the numeric address of the host for new connections. Without it,
+ * libwebsockets looks up the name and blocks the loop.
+ */
 void transport_peer_set_address(struct transport_peer *p, const char *address);
 
 /* ---- the WebSocket: one at a time */
 
-/* Every failure comes as closed(), from the next transport_service() on. */
+/*
+ * Each failure is reported by closed(), from the next transport_service() on.
+ */
 void transport_open(struct transport_peer *p, const char *path,
 		    const char *protocol, size_t message_max);
 void transport_close(struct transport_peer *p);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What would make the loop wait, a name server or a library that talks by
- * itself, is done by a child, and what it brings back comes as bytes. The child
- * has the agent's rights and a copy of its memory, and nothing that the agent
- * has open; what it left in a library's memory goes with it.
+ * Runs blocking work, such as a name lookup or a library that does its own I/O,
+ * in a child process, which returns the result as bytes. The child has the
+ * agent's rights and a copy of its memory, but none of its open files. Memory
+ * that a library leaks is freed when the child exits.
  */
 #ifndef AGENT_WORKER_H
 #define AGENT_WORKER_H
@@ -18,20 +18,26 @@ struct worker;
 
 struct worker_kind {
 	unsigned int seconds; /* then it is ended: -ETIMEDOUT */
-	/* In the child: may block, and nothing that it changes is seen. */
+	/*
+	 * Runs in the child. It can block; its changes to memory are not
+	 * visible to the parent.
+	 */
 	int (*run)(const void *what, char **ret, size_t *ret_len,
 		   struct err *e);
-	/* In the loop, once: the answer (borrowed, with a NUL behind it), or
-	 * NULL and why. May free the worker, which does nothing any more. */
+	/*
+	 * Called once in the loop, with the answer (borrowed, NUL-terminated),
+	 * or with NULL and the error. It can free the worker, which does
+	 * nothing more.
+	 */
 	void (*done)(void *user, const char *answer, size_t len,
 		     const struct err *e);
 };
 
-/* Sets off; `what` is read in the child alone. */
+/* Starts the child; only the child reads `what`. */
 int worker_new(sd_event *event, const struct worker_kind *kind,
 	       const void *what, void *user, struct worker **ret,
 	       struct err *e);
-/* One that is under way ends at once, without a callback. */
+/* Kills a running child without a callback. */
 void worker_free(struct worker *x);
 
 static inline void worker_freep(struct worker **x)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cellsctl(1): its verbs as one table, and what they share. */
+/* The verbs of cellsctl(1) as one table, and their shared context. */
 #ifndef CELLSCTL_CTL_H
 #define CELLSCTL_CTL_H
 
@@ -10,7 +10,10 @@
 struct daemon_client;
 struct err;
 
-/* The context of the verbs: options that several have, and the daemons. */
+/*
+ * The context of the verbs: the shared options, and the connection to the
+ * daemons.
+ */
 struct ctl {
 	bool json;
 	bool yes;
@@ -18,10 +21,10 @@ struct ctl {
 	struct daemon_client *daemons;
 };
 
-/* device_verbs.c: what cellsd answers */
+/* device_verbs.c: verbs that cellsd answers */
 verb_fn ctl_list_vps, ctl_switch_vp, ctl_switch_next, ctl_switch_previous,
 	ctl_exec_program, ctl_open_console;
-/* policy_verbs.c: what cells-policyd answers */
+/* policy_verbs.c: verbs that cells-policyd answers */
 verb_fn ctl_show_status, ctl_explain_access, ctl_enroll_device,
 	ctl_reset_device, ctl_unlock_vp, ctl_unlock_config, ctl_set_passcode;
 

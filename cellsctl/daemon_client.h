@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What cellsctl asks of the daemons over the system bus, plain data in and out.
- * Every call waits for its answer; an error is a whole line for people.
+ * The D-Bus calls of cellsctl to the daemons, with plain data as arguments and
+ * results. Each call waits for its answer. An error is a complete line for
+ * people.
  */
 #ifndef CELLSCTL_DAEMON_CLIENT_H
 #define CELLSCTL_DAEMON_CLIENT_H
@@ -22,11 +23,14 @@ void daemon_client_free(struct daemon_client *c);
 /* The VPs and their properties: "vps" and "generation". */
 int daemon_client_list_vps(struct daemon_client *c, json_t **ret,
 			   struct err *e);
-/* What the machine does not enforce: objects with what, why, remedy. */
+/*
+ * The settings that the machine does not enforce: objects with what, why,
+ * remedy.
+ */
 int daemon_client_list_unsupported(struct daemon_client *c, json_t **ret,
 				   struct err *e);
 
-/* "": the host. */
+/* Brings a VP to the front; "" is the host. */
 int daemon_client_switch_vp(struct daemon_client *c, const char *vp,
 			    struct err *e);
 /* By Next or Previous; the caller frees *ret, the VP now in front. */
@@ -40,15 +44,20 @@ int daemon_client_open_console(struct daemon_client *c, const char *vp,
 /* A program that runs in a VP. */
 struct daemon_client_exec;
 
-/* Starts one with `files` as its standard files, which stay the caller's. */
+/*
+ * Starts a program with `files` as its standard files, which the caller keeps.
+ */
 int daemon_client_exec_start(struct daemon_client *c, const char *vp,
 			     char **command, const int files[3],
 			     struct daemon_client_exec **ret, struct err *e);
-/* When this can be read, the program may have ended. */
+/* A descriptor that becomes readable when the program may have ended. */
 int daemon_client_exec_get_fd(const struct daemon_client_exec *x);
-/* Has it, or is the bus gone? `x` is a struct daemon_client_exec. */
+/*
+ * Returns whether the program has ended or the bus is lost. `x` is a struct
+ * daemon_client_exec.
+ */
 bool daemon_client_exec_is_finished(void *x);
-/* The exit status of one that is finished, or what became of the call. */
+/* Returns the exit status of a finished program, or the error of the call. */
 int daemon_client_exec_get_status(const struct daemon_client_exec *x,
 				  struct err *e);
 void daemon_client_exec_free(struct daemon_client_exec *x);
@@ -71,8 +80,10 @@ struct daemon_client_secret {
 	const char *data;
 	size_t len;
 };
-/* A call with a name and secrets, of which no copy is left. `what` is for
- * messages. */
+/*
+ * A call with a name and secrets, of which no copy remains. `what` is for
+ * messages.
+ */
 int daemon_client_send_secrets(struct daemon_client *c, const char *method,
 			       const char *name,
 			       const struct daemon_client_secret *secrets,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Passwords and confirmations from the person at the terminal. */
+/* Asks for passwords and confirmations at the terminal. */
 #ifndef CELLSCTL_PROMPT_H
 #define CELLSCTL_PROMPT_H
 
@@ -11,18 +11,21 @@ struct err;
 #define PROMPT_MAX 1024
 
 /*
- * A line from the terminal without echo, or with `from_stdin` the first line of
- * standard input. Without the newline; the caller zeroes ret when done.
+ * Reads a line from the terminal without echo, or with `from_stdin` the first
+ * line of standard input. The newline is removed. The caller zeroes ret after
+ * use.
  */
 int prompt_read_secret(const char *prompt, bool from_stdin,
 		       char ret[PROMPT_MAX], size_t *ret_len, struct err *e);
 
-/* The same where an empty answer is one. */
+/* The same, but accepts an empty answer. */
 int prompt_read_optional_secret(const char *prompt, bool from_stdin,
 				char ret[PROMPT_MAX], size_t *ret_len,
 				struct err *e);
 
-/* Does the user type exactly `word` at the terminal? -ECANCELED: no. */
+/*
+ * Asks the user to type `word` at the terminal. -ECANCELED: the answer differs.
+ */
 int prompt_confirm_word(const char *question, const char *word, struct err *e);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The standard files of a program in a VP. It is never given the user's own:
- * what it is given it may keep, open again, truncate, and look through. It gets
- * pipes, and where the user has a terminal, one of its own; what goes through
- * them is copied.
+ * The standard files of a program in a VP. The program never receives the
+ * user's own files, because it could keep them, reopen them, truncate them or
+ * read them. It receives pipes, or its own terminal if the user has a terminal,
+ * and the data is copied.
  */
 #ifndef CELLSCTL_RELAY_H
 #define CELLSCTL_RELAY_H
@@ -17,7 +17,7 @@ struct err;
 	4096 /* what a pipe that can be written takes at once                  \
 	      */
 
-/* One way. Both ends are closed as soon as one of them is. */
+/* One direction. Both ends are closed as soon as one of them is closed. */
 struct relay_channel {
 	int from, to;
 	bool is_user; /* from the user: nobody waits for the rest of it */
@@ -32,15 +32,17 @@ struct relay {
 	unsigned int n;
 };
 
-/* On failure nothing is open. */
+/* On failure, no file is open. */
 int relay_open(struct relay *ret, struct err *e);
 void relay_fini(struct relay *r);
 
-/* Somebody else has `theirs` now. */
+/* Forgets `theirs`, which now belongs to another owner. */
 void relay_close_program_fds(struct relay *r);
 
-/* Copies until `fn`, called whenever `fd` can be read, says that the program
- * has ended, and then what that has left. */
+/*
+ * Copies data until `fn`, which is called whenever `fd` is readable, reports
+ * that the program has ended; then copies the rest of its output.
+ */
 struct relay_end_condition {
 	int fd;
 	bool (*fn)(void *arg);

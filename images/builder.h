@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `cells-image build`: anything that holds a root file system into an image. */
+/*
+ * `cells-image build`: makes an image from input that contains a root file
+ * system.
+ */
 #ifndef IMAGES_BUILDER_H
 #define IMAGES_BUILDER_H
 
@@ -23,7 +26,7 @@ struct builder {
 	struct image_document doc; /* init and others NULL: as the input says */
 };
 
-/* Safe to interrupt: the output is there whole, or not at all. */
+/* Can be interrupted: the output is created completely or not at all. */
 int builder_run(struct builder *b, struct err *e);
 
 #endif

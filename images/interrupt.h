@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ^C and SIGTERM without a handler: they are held back, and long work asks in
- * its loops whether one came, so that it can clean up behind itself.
+ * SIGINT and SIGTERM without a handler: the signals are blocked, and long
+ * operations check for them in their loops, so that they can clean up.
  */
 #ifndef IMAGES_INTERRUPT_H
 #define IMAGES_INTERRUPT_H
@@ -9,14 +9,14 @@
 struct err;
 
 void interrupt_block_signals(void);
-/* 0, or -EINTR once a signal came. */
+/* Returns -EINTR after a signal has arrived, otherwise 0. */
 int interrupt_check(struct err *e);
 
 /*
- * Runs a program and waits; its output goes to the file `log`, of which the
- * last line is in the message if it ends with anything but 0. `env`
- * ("NAME=value", NULL ends; may be NULL) adds to a small fixed environment. A
- * signal ends it.
+ * Runs a program and waits for it. Its output goes to the file `log`; if its
+ * exit status is not 0, the error contains the last line of the log. `env`
+ * ("NAME=value", NULL ends; can be NULL) adds to a small fixed environment. A
+ * signal kills the program.
  */
 int interrupt_run_program(const char *const *argv, const char *const *env,
 			  const char *log, struct err *e);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A layer's file into chunks: cut, compressed, named, listed. */
+/*
+ * Splits the file of a layer into chunks, compresses and names them, and writes
+ * the chunk list.
+ */
 #ifndef IMAGES_PACKER_H
 #define IMAGES_PACKER_H
 

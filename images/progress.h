@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A line on a terminal that says how far long work is; nothing when piped. */
+/*
+ * Shows the progress of long operations in a line on a terminal; prints nothing
+ * if the output is piped.
+ */
 #ifndef IMAGES_PROGRESS_H
 #define IMAGES_PROGRESS_H
 
@@ -15,7 +18,7 @@ struct progress_meter {
 
 void progress_init(struct progress_meter *m, const char *what, uint64_t total);
 void progress_add(struct progress_meter *m, uint64_t bytes);
-/* Takes the line away. A cleanup function as well. */
+/* Removes the line. It is also a cleanup function. */
 void progress_end(struct progress_meter *m);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sends an image to a server: asks which chunks it lacks, sends these, then the
- * signed document. Cut off anywhere, the next run goes on from there.
+ * Uploads an image to a server: asks which chunks the server lacks, sends
+ * these, and then the signed document. After an interruption, the next run
+ * continues.
  */
 #ifndef IMAGES_PUSHER_H
 #define IMAGES_PUSHER_H

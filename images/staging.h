@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The output folder while it is being made, as NAME.part beside NAME: nobody
- * sees half an image, and what a killed build left is taken away by the next.
+ * The output folder while it is built, as NAME.part beside NAME, so that nobody
+ * sees an incomplete image. The next build removes what an interrupted build
+ * left.
  */
 #ifndef IMAGES_STAGING_H
 #define IMAGES_STAGING_H

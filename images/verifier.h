@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests an image: every chunk, every layer, and who signed it. */
+/* Verifies an image: each chunk, each layer, and the signatures. */
 #ifndef IMAGES_VERIFIER_H
 #define IMAGES_VERIFIER_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ownership: a variable declared with AUTO(fn) is released when it goes out of
- * scope; steal() hands what it owns to somebody else.
+ * Ownership: a variable that is declared with AUTO(fn) is released when it goes
+ * out of scope. steal() transfers its value to another owner.
  */
 #ifndef LIB_AUTO_H
 #define LIB_AUTO_H
@@ -18,7 +18,7 @@
 #define auto_fclose AUTO(auto_fclosep)
 #define auto_closedir AUTO(auto_closedirp)
 
-/* Hands the pointer on: the variable no longer owns it. */
+/* Transfers the pointer: the variable no longer owns it. */
 #define steal(p)                                                               \
 	({                                                                     \
 		__auto_type taken_ = (p);                                      \
@@ -41,7 +41,7 @@ static inline void auto_freep(void *p)
 	free(*(void **)p);
 }
 
-/* Keeps errno, so that it may come between a failure and its report. */
+/* Preserves errno, so that it can run between a failure and its report. */
 static inline void auto_closep(int *fd)
 {
 	int saved = errno;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sd-bus, with what each daemon and cellsctl need: connecting, who the caller
- * is, and errors that carry reason codes: org.cells.Error.X, X being the code
- * without "err." and with "_" for "-"; the message is the line for people.
+ * Helpers for sd-bus that the daemons and cellsctl share: connecting, checking
+ * the caller, and errors with reason codes. The D-Bus name of an error is
+ * org.cells.Error.X, where X is the code without "err." and with "_" for "-".
+ * The message is the line for people.
  */
 #ifndef LIB_BUS_H
 #define LIB_BUS_H
@@ -19,15 +20,19 @@ struct err;
 #define BUS_DEVICE_NAME "org.cells.Device1"
 #define BUS_DEVICE_PATH "/org/cells/Device1"
 
-/* For a daemon, before it connects: what a large message took goes back to the
- * system. Sets malloc for the whole process. */
+/*
+ * Call in a daemon before it connects: memory of a large message is then
+ * returned to the system. Configures malloc for the whole process.
+ */
 void bus_limit_memory(void);
 
-/* The system bus (DBUS_SYSTEM_BUS_ADDRESS moves it), which the caller closes.
+/*
+ * Connects to the system bus (or to DBUS_SYSTEM_BUS_ADDRESS). The caller closes
+ * it.
  */
 int bus_open(sd_bus **ret, struct err *e);
 
-/* Who may call a method. */
+/* The callers that are allowed to call a method. */
 enum bus_who {
 	BUS_ROOT = 1,
 	BUS_AGENT = 2,	/* user cells-agent */
@@ -36,26 +41,35 @@ enum bus_who {
 };
 
 /*
- * Is the sender one of those? By effective user and groups as the bus knows
- * them from the caller's connection. Root is BUS_ROOT only. 0, -EACCES or
- * another.
+ * Checks that the sender is one of those, by the effective user and groups that
+ * the bus reports for the connection of the caller. Root is BUS_ROOT only.
+ * Returns 0, -EACCES or another error.
  */
 int bus_check_caller(sd_bus_message *m, unsigned int who, struct err *e);
 
-/* A call of a method of the interface `name`, which the service of that name
- * has at `path`; the caller appends the arguments and unrefs it. */
+/*
+ * Creates a method call of the interface `name` at `path`. The caller appends
+ * the arguments and unrefs the message.
+ */
 int bus_new_call(sd_bus *bus, const char *name, const char *path,
 		 const char *method, sd_bus_message **ret, struct err *e);
-/* Sends the call and waits for the answer; *ret may be NULL. `what` is for
- * messages; timeout_us of UINT64_MAX: as long as it takes. */
+/*
+ * Sends the call and waits for the answer; *ret may be NULL. `what` is for
+ * messages. A timeout_us of UINT64_MAX waits without a limit.
+ */
 int bus_send_call(sd_bus *bus, sd_bus_message *m, uint64_t timeout_us,
 		  const char *what, sd_bus_message **ret, struct err *e);
 
-/* Answers a method call with e; returns what a sd-bus handler has to. */
+/*
+ * Answers a method call with the error e; returns the value for the sd-bus
+ * handler to return.
+ */
 int bus_reply_err(sd_bus_message *m, const struct err *e);
 
-/* A failed call's sd_bus_error as e, with the reason that it names; without one
- * (NULL) `r`, a negative errno. Returns that. */
+/*
+ * Converts the sd_bus_error of a failed call to e, with its reason code. If it
+ * is NULL, uses `r`, a negative errno. Returns the error.
+ */
 int bus_convert_error(const sd_bus_error *error, int r, const char *what,
 		      struct err *e);
 

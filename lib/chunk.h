@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chunk lists: how a layer's EROFS file is put together from chunks. A text:
+ * Chunk lists: how to assemble a layer's EROFS file from chunks. A list is a
+ * text:
  *   cells-chunks 1
  *   <sha256:hex of the stored chunk> <its bytes> <bytes of the layer it holds>
  *   ...
- * in the layer's order. A stored chunk is one zstd frame; it is named by the
- * digest of the compressed bytes, so that it is verified before anything reads
- * it. The list itself is stored under its own digest.
+ * in the order of the layer. A stored chunk is one zstd frame. It is named by
+ * the digest of the compressed bytes, so that it is verified before it is
+ * decompressed. The list is stored under its own digest.
  */
 #ifndef LIB_CHUNK_H
 #define LIB_CHUNK_H
@@ -16,7 +17,7 @@
 
 #include "lib/crypto/hash.h"
 
-/* In bytes. A layer is cut into chunks of MIN to MAX, AVG on average. */
+/* In bytes. A layer is split into chunks of MIN to MAX, AVG on average. */
 #define CHUNK_LIST_MAX (64 * 1024 * 1024)
 #define CHUNK_STORED_MAX (1024 * 1024)
 #define CHUNK_SIZE_MIN (16 * 1024)
@@ -44,8 +45,8 @@ int chunk_list_text(const struct chunk *chunks, size_t n, char **ret,
 		    size_t *ret_len, struct err *e);
 
 /*
- * Verifies the stored bytes against the digest, then decompresses into a buffer
- * of exactly `size` bytes that the caller gives. err.chunk.
+ * Verifies the stored bytes with the digest, then decompresses them into a
+ * buffer of exactly `size` bytes from the caller. err.chunk.
  */
 int chunk_unpack(const struct chunk *c, const void *stored, size_t stored_len,
 		 void *ret, struct err *e);

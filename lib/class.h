@@ -10,14 +10,19 @@
 
 /* "camera"; static. */
 const char *class_name(enum cells_class c);
-/* CELLS_CLASS_COUNT: there is no such class. */
+/* Returns CELLS_CLASS_COUNT if there is no such class. */
 enum cells_class class_from_name(const char *name);
-/* The coarser class, or c itself. */
+/* Returns the coarser class, or c itself. */
 enum cells_class class_parent(enum cells_class c);
-/* Of classes, a bit each: without those of which a finer one is among them. */
+/*
+ * Removes from a set of classes (one bit each) those of which a finer class is
+ * in the set.
+ */
 uint32_t class_drop_coarser(uint32_t given);
 bool class_has_shared(enum cells_class c);
-/* Acts on the VP's virtual state in the background (where devns is there). */
+/*
+ * Does the class act on the VP's virtual state in the background (with devns)?
+ */
 bool class_is_virtual(enum cells_class c);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Configuration files: one "key = value" a line, "#" starts a comment line.
- * A program lists its keys in a table; an unknown key, a duplicate key
- * and a bad value are errors that name file and line.
+ * Configuration files. Each line is "key = value"; a line that begins with "#"
+ * is a comment. A program lists its keys in a table. An unknown key, a
+ * duplicate key or an invalid value is an error that names the file and the
+ * line.
  */
 #ifndef LIB_CONFIG_H
 #define LIB_CONFIG_H
@@ -26,8 +27,8 @@ struct config_key {
 };
 
 /*
- * Reads `path` into the table's values. A missing file is an error only with
- * `must_exist`. What the file does not name keeps its value.
+ * Reads `path` into the values of the table. A missing file is an error only
+ * with `must_exist`. Keys that are not in the file keep their value.
  */
 int config_read(const char *path, bool must_exist,
 		const struct config_key *keys, struct err *e);

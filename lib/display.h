@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text on a terminal. What came from elsewhere must not move the cursor, hide
- * text or change its direction; and UTF-8 is counted by the columns it takes
- * (wcwidth(3), so the program sets LC_CTYPE).
+ * Text on a terminal. Text from outside must not move the cursor, hide text or
+ * change its direction. UTF-8 is measured in terminal columns (wcwidth(3), so
+ * the program sets LC_CTYPE).
  */
 #ifndef LIB_DISPLAY_H
 #define LIB_DISPLAY_H
@@ -12,7 +12,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* The code point at *p, which moves on; bad UTF-8 is read byte by byte. */
+/*
+ * Returns the code point at *p and advances *p; invalid UTF-8 is read byte by
+ * byte.
+ */
 uint32_t display_next_char(const char **p);
 
 /*
@@ -22,20 +25,20 @@ uint32_t display_next_char(const char **p);
 bool display_is_unsafe(uint32_t c);
 
 /*
- * `s` with each unsafe character as \u{..} and a tab as blanks. The caller
- * frees it; NULL: no memory.
+ * Returns `s` with each unsafe character as \u{..} and each tab as spaces. The
+ * caller frees it; NULL: no memory.
  */
 char *display_escape(const char *s);
 
 /* Writes `len` bytes of text, each line escaped. */
 void display_write_text(FILE *f, const char *text, size_t len);
 
-/* Columns on the terminal that `s` takes. */
+/* The number of terminal columns of `s`. */
 unsigned int display_width(const char *s);
 
 /*
- * Writes s and blanks up to `width` columns. What does not fit is cut, with "…"
- * as its last character.
+ * Writes s and spaces up to `width` columns. Longer text is cut and ends with
+ * "…".
  */
 void display_write_padded(FILE *f, const char *s, unsigned int width);
 

@@ -23,8 +23,9 @@ int encoding_from_hex(const char *hex, void *ret, size_t len);
 char *encoding_to_base64(const void *data, size_t len);
 
 /*
- * Strict: padding demanded, no white space, no stray bits. The caller frees
- * *ret, which has a NUL behind its *ret_len bytes. -EINVAL, -ENOMEM.
+ * Strict: requires padding, and refuses white space and non-zero trailing bits.
+ * The caller frees *ret, which has a NUL after its *ret_len bytes. -EINVAL,
+ * -ENOMEM.
  */
 int encoding_from_base64(const char *b64, size_t b64_len, void **ret,
 			 size_t *ret_len);
@@ -36,7 +37,7 @@ int encoding_parse_digest(const char *s, uint8_t ret[32]);
 
 /* RFC 3339 UTC with Z, whole seconds; ret has ENCODING_TIME_SIZE bytes. */
 void encoding_format_time(int64_t unix_seconds, char *ret);
-/* Exactly that form, and a date that exists. Returns 0 or -EINVAL. */
+/* Accepts exactly that form and an existing date. Returns 0 or -EINVAL. */
 int encoding_parse_time(const char *s, int64_t *ret_unix_seconds);
 
 /* "1.5 MiB"; ret has 24 bytes. */
@@ -48,7 +49,7 @@ bool encoding_is_valid_id(const char *s);
 /* Decimal without sign, space or leading zeros, at most max. 0 or -EINVAL. */
 int encoding_parse_number(const char *s, uint64_t max, uint64_t *ret);
 
-/* Without the blanks around it, in place; what is cut off becomes a NUL. */
+/* Removes surrounding spaces in place. */
 char *encoding_trim_blanks(char *s);
 
 #endif

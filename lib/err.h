@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What went wrong, for a person to read, and the reason code where the contract
- * has one. It lives on the caller's stack, so there is nothing to allocate and
- * nothing to free. A function that takes one fills it exactly when it returns a
- * negative errno, and never logs. The text is UTF-8 whatever went into it.
+ * A description of an error for people, with its reason code if it has one. It
+ * is on the caller's stack, so nothing is allocated or freed. A function with a
+ * struct err parameter fills it if and only if it returns a negative errno, and
+ * never logs. The text is always valid UTF-8.
  */
 #ifndef LIB_ERR_H
 #define LIB_ERR_H
@@ -15,20 +15,22 @@ struct err {
 	char text[512];
 };
 
-/* Each returns -code (EIO for a code that is none). err_sys() appends what the
- * code means. */
+/*
+ * Each returns -code (EIO if the code is not valid). err_sys() appends the
+ * description of the code.
+ */
 int err_set(struct err *e, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int err_sys(struct err *e, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Sets a reason of the contract; returns -reason_errno(r). */
+/* Sets a reason code; returns -reason_errno(r). */
 int err_reason(struct err *e, enum reason r, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * That the result is below 0, which a compiler and its analyzer cannot see from
- * here: else they follow callers on a way that does not exist.
+ * States that the result is negative, which the compiler and its analyzer
+ * cannot see here. Without it, they follow paths in callers that do not exist.
  */
 static inline int err_negative(int r)
 {
@@ -40,7 +42,7 @@ static inline int err_negative(int r)
 #define err_sys(...) err_negative(err_sys(__VA_ARGS__))
 #define err_reason(...) err_negative(err_reason(__VA_ARGS__))
 
-/* The reason's word; "err.internal" where none was given. */
+/* The reason code; "err.internal" if there is none. */
 const char *err_code(const struct err *e);
 
 /* -ENOMEM, with "what: Cannot allocate memory". */

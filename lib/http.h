@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An HTTPS client for short requests: cellsadm, cells-image and the agent's
- * enrollment use it. TLS is always on; the server is trusted by the CA that the
- * caller names, by certificate or by digest, and by nothing else. Redirects are
- * not followed.
+ * An HTTPS client for short requests, for cellsadm, cells-image and the agent's
+ * enrollment. TLS is always on. The only trust anchor is the CA that the caller
+ * names by certificate or by digest. Redirects are not followed.
  */
 #ifndef LIB_HTTP_H
 #define LIB_HTTP_H
@@ -34,16 +33,16 @@ struct http_answer {
 	size_t body_len;
 };
 
-/* Copies what it is given. The connection is kept open between requests. */
+/* Copies its arguments. The connection is kept open between requests. */
 int http_new(const struct http_target *server, struct http **ret,
 	     struct err *e);
 void http_free(struct http *h);
 
 /*
- * Sends and waits. Any HTTP status is success (0), after which the caller ends
- * *ret. -ETIMEDOUT: no progress; -EFBIG: an answer beyond answer_max;
- * -EKEYREJECTED: not the CA that was named; -ECONNRESET: cut in the middle; why
- * no connection could be made: http_handle_explain().
+ * Sends the request and waits. Any HTTP status is success (0); the caller then
+ * ends *ret. -ETIMEDOUT: no progress; -EFBIG: the answer is longer than
+ * answer_max; -EKEYREJECTED: the CA is another one; -ECONNRESET: the connection
+ * was interrupted. For errors of connecting, see http_handle_explain().
  */
 int http_call(struct http *h, const struct http_request *rq,
 	      struct http_answer *ret, struct err *e);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A refusal of a server as an error: problem+json (RFC 9457). */
+/*
+ * Converts an error answer of a server, problem+json (RFC 9457), to a struct
+ * err.
+ */
 #ifndef LIB_HTTP_PROBLEM_H
 #define LIB_HTTP_PROBLEM_H
 

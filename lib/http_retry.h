@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests that are sent again after a failure that will pass. */
+/* Repeats requests after temporary failures. */
 #ifndef LIB_HTTP_RETRY_H
 #define LIB_HTTP_RETRY_H
 
@@ -26,7 +26,7 @@ struct http_retry {
 	int (*wait)(uint64_t ns, struct err *e);
 };
 
-/* As http_call(), whose last answer or failure it returns. */
+/* Like http_call(); returns the last answer or failure. */
 int http_retry_call(struct http *h, const struct http_request *rq,
 		    const struct http_retry *policy, struct http_answer *ret,
 		    struct err *e);

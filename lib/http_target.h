@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server of an HTTPS request: where it is, how it is trusted, and as whom
- * it is asked. All texts are borrowed. */
+/*
+ * The server of an HTTPS request: its address, its trust anchor and the
+ * identity of the client. All texts are borrowed.
+ */
 #ifndef LIB_HTTP_TARGET_H
 #define LIB_HTTP_TARGET_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON by jansson: text becomes values and values become text here alone; what
- * comes from outside strictly, within bounds, with one-line errors. Values are
- * jansson's own, of which this header gives access to all.
+ * JSON with jansson. Only this file parses and formats JSON text. Input from
+ * outside is parsed strictly and within bounds, with one-line errors. Values
+ * are those of jansson, whose functions this header provides.
  */
 #ifndef LIB_JSON_H
 #define LIB_JSON_H
@@ -14,7 +14,7 @@
 
 struct err;
 
-/* json_decrefp() is jansson's own. */
+/* json_decrefp() is a function of jansson. */
 #define auto_json AUTO(json_decrefp)
 
 /*
@@ -25,7 +25,7 @@ struct err;
 int json_parse(const char *text, size_t len, const char *what, json_t **ret,
 	       struct err *e);
 
-/* What a member of an object may be. The table's end has a NULL name. */
+/* A member of an object. A NULL name ends the table. */
 struct json_member {
 	const char *name;
 	json_type type; /* JSON_TRUE means true and false */
@@ -35,22 +35,28 @@ struct json_member {
 };
 
 /*
- * Takes an object apart by a table. An absent optional member leaves *ret as it
- * was. With `closed` a member that the table lacks is refused. -EINVAL.
+ * Reads the members of an object into a table. A missing optional member leaves
+ * *ret unchanged. With `closed`, a member that is not in the table is refused.
+ * -EINVAL.
  */
 int json_read_object(json_t *object, const struct json_member *table,
 		     bool closed, const char *what, struct err *e);
 
-/* An array or object out of text of our own, such as a column of the database;
- * NULL: the text is NULL or something else, or no memory. */
+/*
+ * Parses an array or object from our own text, such as a database column. NULL:
+ * the text is NULL or has another type, or there is no memory.
+ */
 json_t *json_from_text(const char *text);
 
-/* Compact, members sorted: the one spelling. Caller frees; NULL: no memory. */
+/*
+ * The canonical form: compact, with sorted members. The caller frees it; NULL:
+ * no memory.
+ */
 char *json_text(const json_t *j);
-/* The same for people, over several lines. */
+/* The same for people, on several lines. */
 char *json_text_indented(const json_t *j, unsigned int indent);
 
-/* A member of an object, borrowed; "" and 0 where it has none of that type. */
+/* A member of an object, borrowed; "" and 0 if there is none of that type. */
 const char *json_get_string(const json_t *object, const char *name);
 int64_t json_get_integer(const json_t *object, const char *name);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Options as a table. A program lists its options once; parsing, --help,
- * --version and the messages follow from the table.
+ * --version and error messages use the table.
  */
 #ifndef LIB_OPT_H
 #define LIB_OPT_H
@@ -44,14 +44,15 @@ struct opt_program {
 };
 
 /*
- * Parses options up to the first argument that is none (or "--"), or, with
- * `permute`, anywhere. Returns the index of the first argument; -EINVAL with a
- * line for the user; -ECANCELED when --help or --version was printed: exit 0.
+ * Parses options up to the first non-option argument (or "--") or, with
+ * `permute`, in all arguments. Returns the index of the first argument; -EINVAL
+ * with a line for the user; -ECANCELED if --help or --version was printed, and
+ * the program must exit with 0.
  */
 int opt_parse(const struct opt_program *p, int argc, char **argv, bool permute,
 	      struct err *e);
 
-/* "cellsctl (cells) 1.0", for a program whose verbs are its own affair. */
+/* Prints "cellsctl (cells) 1.0", for a program that parses its verbs itself. */
 void opt_print_version(const char *name);
 
 #endif

@@ -16,10 +16,10 @@ const char *reason_code(enum reason r);
 const char *reason_text(enum reason r);
 const char *reason_remedy(enum reason r);
 
-/* The (positive) errno that means the reason in a return value. */
+/* The (positive) errno of the reason in return values. */
 int reason_errno(enum reason r);
 
-/* REASON_NONE if the word is not a reason code. */
+/* Returns REASON_NONE if the word is not a reason code. */
 enum reason reason_from_code(const char *code);
 
 #endif

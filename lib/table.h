@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tables for people, out of JSON: aligned columns, or a line for each member of
- * an object. All text is escaped (lib/display.h), so that what came from
- * elsewhere cannot steer the terminal.
+ * Prints JSON as tables for people: aligned columns, or a line for each member
+ * of an object. All text is escaped (lib/display.h), so that text from outside
+ * cannot control the terminal.
  */
 #ifndef LIB_TABLE_H
 #define LIB_TABLE_H
@@ -32,22 +32,22 @@ struct table_column {
 };
 
 /*
- * Prints an array of objects on stdout: a line for each, "-" where a member is
- * missing, null or empty. Where stdout is a terminal that is too narrow, the
- * widest columns are cut ("…"), and where that is not enough each object is a
- * block of lines.
+ * Prints an array of objects on stdout, with a line for each object and "-" for
+ * a member that is missing, null or empty. If stdout is a terminal that is too
+ * narrow, the widest columns are cut ("…"). If this is not enough, each object
+ * is printed as a block of lines.
  */
 int table_print_rows(const struct table_column *columns, const json_t *rows,
 		     struct err *e);
 
-/* Prints one object on stdout: a line for each of the members that it has. */
+/* Prints one object on stdout, with a line for each of its members. */
 int table_print_object(const struct table_column *columns, const json_t *object,
 		       struct err *e);
 
 /* Prints JSON on stdout for a program: one line (json_text()). */
 int table_print_json(const json_t *j, struct err *e);
 
-/* Rows of ready cells; width 0: as wide as it gets. */
+/* Rows of formatted cells; width 0: the width of the content. */
 struct table_cells {
 	unsigned int n_columns, n_rows;
 	const char *const *title;

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A program whose first argument says what to do, as a table: "list",
- * "switch VP", or with nouns "key new NAME". Finding the verb, its options,
- * --help, --version, --list-verbs (for completion) and the error messages
- * follow from the table.
+ * A program whose first argument selects a verb, as a table: "list", "switch
+ * VP", or with nouns "key new NAME". Parsing of verbs and options, --help,
+ * --version, --list-verbs (for completion) and error messages use the table.
  *
- * Exit status: what the verb returns, 0 after --help, EXIT_FAILURE where the
- * verb failed (its error is one line on stderr), EXIT_USAGE where the command
- * line is wrong.
+ * Exit status: that of the verb; 0 after --help; EXIT_FAILURE if the verb
+ * failed (its error is one line on stderr); EXIT_USAGE if the command line is
+ * wrong.
  */
 #ifndef LIB_VERB_H
 #define LIB_VERB_H
@@ -21,16 +20,16 @@
 struct err;
 
 /*
- * `context` is the program's own, `opts` the verb's struct of options, argv
- * the arguments behind the options; NULL ends them. Returns the exit status, or
- * a negative errno with e filled.
+ * `context` is the context of the program, `opts` the options of the verb, and
+ * argv the arguments after the options, which NULL ends. Returns the exit
+ * status, or a negative errno with e filled.
  */
 typedef int verb_fn(void *context, const void *opts, char **argv,
 		    struct err *e);
 
 /*
- * max_args of a verb that takes another program's command line: its own options
- * end at its first argument.
+ * max_args of a verb that takes the command line of another program: the
+ * options of the verb end at its first argument.
  */
 #define VERB_COMMAND_LINE INT_MAX
 
@@ -54,7 +53,9 @@ struct verb {
 			(arg), (help)                                          \
 	}
 
-/* A table of verbs: those of a noun, or of a program that has no nouns. */
+/*
+ * A table of verbs: those of a noun, or all verbs of a program without nouns.
+ */
 struct verb_group {
 	const char *noun;	  /* NULL: the program has none */
 	const struct verb *verbs; /* NULL ends the groups */
@@ -78,12 +79,15 @@ struct verb_program {
 	void (*finish)(void *context);
 };
 
-/* Finds, parses and runs. Returns what main() returns. */
+/*
+ * Finds the verb, parses its options and runs it. Returns the value for main()
+ * to return.
+ */
 int verb_main(const struct verb_program *p, void *context, int argc,
 	      char **argv);
 
 /*
- * For a verb whose options contradict each other: prints the error; returns
+ * For a verb with contradicting options: prints the error and returns
  * EXIT_USAGE.
  */
 int verb_report_usage(const struct err *e);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The next version of a document, from its text: version + 1, issued now, as
- * long a life; everything else stays as the administrator wrote it. A protected
- * vp-config gets a new salt and verifier (a proof spends those of the version
- * it is about), and its secrets are sealed again.
+ * Creates the next version of a document from its text: version + 1, issued
+ * now, with the same lifetime. Everything else stays as the administrator wrote
+ * it. A protected vp-config gets a new salt and verifier (a proof reveals those
+ * of its version), and its secrets are encrypted again.
  */
 #ifndef CELLSADM_DOCUMENTS_REVISION_H
 #define CELLSADM_DOCUMENTS_REVISION_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A root document under construction: from nothing or from the version before,
+ * A draft of a root document: empty or copied from the previous version,
  * changed by options, written as XML.
  */
 #ifndef CELLSADM_DOCUMENTS_ROOT_DRAFT_H

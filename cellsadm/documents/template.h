@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* New documents of each type from options, as XML that passes doc_parse(). */
+/*
+ * Creates documents of each type from options, as XML that passes doc_parse().
+ */
 #ifndef CELLSADM_DOCUMENTS_TEMPLATE_H
 #define CELLSADM_DOCUMENTS_TEMPLATE_H
 

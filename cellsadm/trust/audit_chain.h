@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A device's audit as the server shows it: one chain of records an epoch, whose
- * heads the device signed; and the last head that this machine saw of each,
- * which every later one must continue.
+ * A device's audit as the server reports it: one chain of records for each
+ * epoch, whose heads the device signed. This machine keeps the last head of
+ * each chain, and later heads must continue it.
  */
 #ifndef CELLSADM_TRUST_AUDIT_CHAIN_H
 #define CELLSADM_TRUST_AUDIT_CHAIN_H

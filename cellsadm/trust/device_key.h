@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which key a device signs its receipts with, and how well that is known:
- * "bound" by the enrollment token that was made on this machine (neither server
- * nor agent can have put in another key), else by the server's CA only.
+ * The key with which a device signs its receipts, and how it is confirmed:
+ * "bound" by an enrollment token of this machine (neither the server nor the
+ * agent can have replaced the key), or by the server's CA only.
  */
 #ifndef CELLSADM_TRUST_DEVICE_KEY_H
 #define CELLSADM_TRUST_DEVICE_KEY_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Proofs of the config password (10-policy, Passwords): a protected vp-config
- * is replaced only by one whose signer knows the old one's password.
+ * can be replaced only by a signer who knows the old password.
  */
 #ifndef CELLSADM_TRUST_PASSWORD_PROOF_H
 #define CELLSADM_TRUST_PASSWORD_PROOF_H
@@ -21,11 +21,11 @@ struct password_proof_request {
 };
 
 /*
- * Adds a proof over each protected version that may still be in the fleet:
- * those signed on this machine, those of --proof-for and, unless --offline,
- * those that the server has. Passwords come from the options, else from the
- * terminal, once. A version that none of them fits is named on stderr and gets
- * no proof.
+ * Adds a proof for each protected version that devices can have in force: those
+ * signed on this machine, those of --proof-for and, unless --offline, those
+ * that the server has. Passwords come from the options or, once, from the
+ * terminal. A version that no password matches is named on stderr and gets no
+ * proof.
  */
 int password_proof_add(struct adm *a, const struct password_proof_request *rq,
 		       struct envelope *env, const struct doc_vp_config *config,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The organisation gives a locked VP its key back: from the recovery slot in
- * the newest receipt of a lock, by the recovery key, sealed again to the
- * device's receipt key (lib/crypto/key_recovery.h). The VP's key never leaves
- * this process.
+ * Restores the key of a locked VP: decrypts the recovery slot in the latest
+ * receipt of a lock with the recovery key, and encrypts the key to the device's
+ * receipt key (lib/crypto/key_recovery.h). The VP's key never leaves this
+ * process.
  */
 #ifndef CELLSADM_TRUST_RECOVERY_H
 #define CELLSADM_TRUST_RECOVERY_H

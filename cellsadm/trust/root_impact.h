@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What another root does to the documents that the server has: those that do
- * not reach its thresholds turn back into proposals, and groups that need them
- * get nothing new. It is said before it happens.
+ * The effect of a new root on the documents of the server: documents that do
+ * not reach its thresholds become proposals, and groups that need them get no
+ * new snapshot. The effect is shown before the root is submitted.
  */
 #ifndef CELLSADM_TRUST_ROOT_IMPACT_H
 #define CELLSADM_TRUST_ROOT_IMPACT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a document gets its signatures: read, checked, shown against the version
- * that was last signed on this machine, confirmed, signed.
+ * Signs a document: reads it, checks it, shows the difference to the version
+ * that this machine last signed, asks for confirmation, and signs.
  */
 #ifndef CELLSADM_TRUST_SIGNING_H
 #define CELLSADM_TRUST_SIGNING_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What this machine remembers (state/ in the configuration, mode 0600), so that
- * a server cannot show two people two stories: documents as they were last
- * signed here, enrollment tokens, devices' receipt keys, roots, tree heads.
+ * The state of this machine (state/ in the configuration, mode 0600), which
+ * detects a server that shows different histories to different people:
+ * documents that were signed here, enrollment tokens, receipt keys of devices,
+ * roots, tree heads.
  */
 #ifndef CELLSADM_TRUST_STATE_H
 #define CELLSADM_TRUST_STATE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The server's audit tree (RFC 9162): its signed heads, and the last one that
- * this machine saw, with which every later one must be consistent.
+ * The server's audit tree (RFC 9162): its signed heads, and the last head that
+ * this machine has seen. Each later head must be consistent with it.
  */
 #ifndef CELLSADM_TRUST_TREE_HEAD_H
 #define CELLSADM_TRUST_TREE_HEAD_H
@@ -45,9 +45,11 @@ int tree_head_report_forked(struct err *e, const struct tree_head *kept);
 int tree_head_advance(struct adm *a, struct tree_head *ret,
 		      struct tree_head *ret_before, struct err *e);
 
-/* Takes the server's history for what was seen here, though it is shorter or
- * another, after the server wrote down who does so and why. -EINVAL: it
- * continues what was seen. */
+/*
+ * Accepts the server's history although it is shorter than, or different from,
+ * the one seen here, after the server has recorded who accepts it and why.
+ * -EINVAL: it continues the history seen here.
+ */
 int tree_head_accept(struct adm *a, const char *reason, struct err *e);
 
 /* How far a history went: entries of the tree, records of a device. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The root this machine trusts: the digest of the first one is pinned in the
- * server's configuration, later ones must follow from it. What a server shows
- * is believed only as far as this root's signatures reach.
+ * The root that this machine trusts. The digest of the first root is pinned in
+ * the server's configuration, and each later root must follow from the one
+ * before. Data of the server is trusted only if keys of this root signed it.
  */
 #ifndef CELLSADM_TRUST_TRUST_ROOT_H
 #define CELLSADM_TRUST_TRUST_ROOT_H
@@ -23,14 +23,19 @@ struct threshold_result;
 int trust_root_get(struct adm *a, bool ask, const struct doc_root **ret,
 		   struct err *e);
 
-/* The same for verbs that can do without: NULL. Asks nobody. */
+/*
+ * The same for verbs that do not need a root: NULL if there is none. Makes no
+ * request.
+ */
 const struct doc_root *trust_root_get_or_null(struct adm *a);
 
 /* Keeps a first root given as a file for a server that is being added. */
 int trust_root_save_first(struct adm *a, const char *server,
 			  const struct envelope *env, struct err *e);
 
-/* Forgets the roots kept for a server: another first one is pinned. */
+/*
+ * Removes the stored roots of a server, because another first root is pinned.
+ */
 int trust_root_remove(struct adm *a, const char *server, struct err *e);
 
 /* A JSON object as an envelope. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the server says of access, worked out a second time here: from the
- * device's receipts, verified by its key, and the policies that they name,
- * verified by the root. A server that paints another picture is found out.
+ * Computes the server's statements on access again, from the device's receipts,
+ * verified with its key, and from the policies that they name, verified with
+ * the root. A server that reports other rights is detected.
  */
 #ifndef CELLSADM_TRUST_VERIFY_ACCESS_H
 #define CELLSADM_TRUST_VERIFY_ACCESS_H
@@ -14,7 +14,7 @@ struct err;
 struct receipt;
 struct verify_access;
 
-/* For one device after another; what they share is fetched once. */
+/* For several devices; shared data is fetched once. */
 int verify_access_new(struct adm *a, struct verify_access **ret, struct err *e);
 void verify_access_free(struct verify_access *c);
 
@@ -24,10 +24,12 @@ void verify_access_free(struct verify_access *c);
  */
 int verify_access_load(struct verify_access *c, const char *device,
 		       const json_t *answer, const char *at, struct err *e);
-/* The verified receipt that it rests on; borrowed. */
+/* The verified receipt on which the result is based; borrowed. */
 const struct receipt *verify_access_get_receipt(const struct verify_access *c);
-/* Compares a row of the fleet's access. err.signature: it differs; -EAGAIN: the
- * device's local time decides. */
+/*
+ * Compares a row of access/query. err.signature: it differs; -EAGAIN: the
+ * result depends on the device's local time.
+ */
 int verify_access_check_row(struct verify_access *c, const json_t *row,
 			    struct err *e);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What changed between two texts, line by line, as the administrator reads it
- * before he signs: "-" went, "+" came, with some lines around.
+ * The difference between two texts, line by line, as the administrator reads it
+ * before signing: "-" for removed lines, "+" for added lines, with some
+ * context.
  */
 #ifndef CELLSADM_UI_DIFF_H
 #define CELLSADM_UI_DIFF_H
@@ -13,9 +14,9 @@
 #define DIFF_CONTEXT 2
 
 /*
- * Writes it; an absent `before` (NULL) shows the whole of `after`. Control
- * characters are made visible. False: there is none. With `color` in ANSI
- * colours.
+ * Writes the difference. If `before` is NULL, writes all of `after`. Control
+ * characters are made visible. Returns false if there is no difference. `color`
+ * enables ANSI colours.
  */
 bool diff_write(FILE *f, const char *before, size_t before_len,
 		const char *after, size_t after_len, bool color);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Passwords: from the terminal without echo, or, for scripts, from a file or
- * standard input (the first line).
+ * Reads passwords from the terminal without echo or, for scripts, from the
+ * first line of a file or of standard input.
  */
 #ifndef CELLSADM_UI_PROMPT_H
 #define CELLSADM_UI_PROMPT_H
@@ -11,9 +11,10 @@
 struct err;
 
 /*
- * Asks on /dev/tty. A new password is asked for twice, has PROMPT_MIN
- * characters at least, and six random words are offered: an empty answer takes
- * them. The caller ends *ret with prompt_free(). -ENXIO: no terminal.
+ * Asks on /dev/tty. A new password is asked for twice and has at least
+ * PROMPT_MIN characters. Six random words are suggested; an empty answer
+ * accepts them. The caller ends *ret with prompt_free(). -ENXIO: there is no
+ * terminal.
  */
 #define PROMPT_MIN 12
 int prompt_password(const char *what, bool is_new, char **ret, struct err *e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A signed command or membership on its way: made or taken from a file, signed,
- * brought to the server, followed until the device's receipt is here and
+ * Makes a command or membership or reads it from a file, signs it, submits it
+ * to the server, and waits until the device's receipt has arrived and is
  * verified.
  */
 #ifndef CELLSADM_VERBS_COMMAND_H

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Group documents live for 30 days at most; who administers hears of it. */
+/*
+ * Warns the administrator before a group document expires (after 30 days at
+ * most).
+ */
 #ifndef CELLSADM_VERBS_GROUP_EXPIRY_H
 #define CELLSADM_VERBS_GROUP_EXPIRY_H
 
 struct adm;
 
-/* A line on stderr for each group that lapses within 14 days, if the server was
- * asked something before; it must not fail a verb that is done. */
+/*
+ * Prints a line on stderr for each group that expires within 14 days, if an
+ * earlier request was made to the server. Never makes a successful verb fail.
+ */
 void group_expiry_report(struct adm *a);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What documents would change, per device, VP and class: asked, not done. */
+/*
+ * Shows what documents would change, for each device, VP and class, without
+ * submitting them.
+ */
 #ifndef CELLSADM_VERBS_PLAN_H
 #define CELLSADM_VERBS_PLAN_H
 

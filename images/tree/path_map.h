@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What one layer did to the paths of a tree: a map sorted by path. Paths are
- * clean, below the tree's root, and hold no symbolic link; "" is the root.
+ * The changes of one layer to the paths of a tree: a map sorted by path. Paths
+ * are clean, relative to the root of the tree, and contain no symbolic link; ""
+ * is the root.
  */
 #ifndef IMAGES_TREE_PATH_MAP_H
 #define IMAGES_TREE_PATH_MAP_H

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Takes what lower layers had out of a tree, and leaves what the layer that is
- * being unpacked has put there. */
+/*
+ * Removes the entries of lower layers from a tree, and keeps the entries of the
+ * layer that is being unpacked.
+ */
 #ifndef IMAGES_TREE_PRUNE_H
 #define IMAGES_TREE_PRUNE_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A look over a folder before it is packed, within the limits of an unpack. */
+/* Scans a folder before it is packed, within the limits of an unpack. */
 #ifndef IMAGES_TREE_SCAN_H
 #define IMAGES_TREE_SCAN_H
 
@@ -14,8 +14,10 @@ struct scan_result {
 	int64_t newest; /* time of an entry, seconds */
 };
 
-/* Counts the folder against the limits only if it is plain: else it is going to
- * be copied, and counted then. */
+/*
+ * Counts the folder against the limits only if it is plain; otherwise the
+ * folder is copied, and the copy is counted.
+ */
 int scan_folder(struct unpack *u, const char *path, struct scan_result *ret,
 		struct err *e);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The private folder that an image is unpacked into before it is packed. Names
- * come from outside: none of them reaches anything but what lies below the
- * folder, whatever links were made there before (images/tree/tree_path.h). The
- * layers of an OCI image are applied one after the other: an entry whose
- * folders the layer leaves out goes into those of the layers below.
+ * The private folder into which an image is unpacked before it is packed. Names
+ * come from outside: none of them can reach anything outside the folder,
+ * whatever links exist in it (images/tree/tree_path.h). The layers of an OCI
+ * image are applied one after the other: an entry whose parent folders are not
+ * in the layer goes into those of the layers below.
  */
 #ifndef IMAGES_TREE_TREE_H
 #define IMAGES_TREE_TREE_H
@@ -42,7 +42,7 @@ int tree_set_xattr(struct tree *t, const char *name, const void *value,
 		   size_t len, struct err *e);
 /* Is it one of those that are left out? */
 bool tree_is_omitted_xattr(const char *name);
-/* Ends the entry: its time. */
+/* Ends the entry and sets its time. */
 int tree_end_entry(struct tree *t, struct err *e);
 
 /*
@@ -50,10 +50,12 @@ int tree_end_entry(struct tree *t, struct err *e);
  * is followed as a program in the image would.
  */
 int tree_begin_layer(struct tree *t, struct err *e);
-/* An OCI whiteout: what lower layers have at `path` goes, or nothing is there.
+/*
+ * Applies an OCI whiteout: removes what lower layers have at `path`, if there
+ * is something.
  */
 int tree_apply_whiteout(struct tree *t, const char *path, struct err *e);
-/* All that lower layers have in the folder `path` goes. */
+/* Removes everything that lower layers have in the folder `path`. */
 int tree_apply_opaque(struct tree *t, const char *path, struct err *e);
 /* After tree_finish_layer(): makes the folder `folder` of what the layer
  * changed, as an upper layer for overlayfs. *ret_newest: its newest time. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256 (FIPS 180-4), HMAC-SHA256 (RFC 2104) and random bytes, by mbedtls. */
+/*
+ * SHA-256 (FIPS 180-4), HMAC-SHA256 (RFC 2104) and random bytes, with mbedtls.
+ */
 #ifndef LIB_CRYPTO_HASH_H
 #define LIB_CRYPTO_HASH_H
 
@@ -8,7 +10,10 @@
 
 #define HASH_SIZE 32
 
-/* A SHA-256 under way, on the stack (hash_init) or the heap (hash_new). */
+/*
+ * The state of a SHA-256 computation, on the stack (hash_init) or the heap
+ * (hash_new).
+ */
 struct hash {
 	uint64_t state[16]; /* mbedtls's, for hash.c only */
 };
@@ -19,13 +24,15 @@ void hash_free(struct hash *h);
 void hash_add(struct hash *h, const void *data, size_t len);
 void hash_end(struct hash *h, uint8_t ret[HASH_SIZE]);
 
-/* One buffer at once. */
+/* Hashes one buffer. */
 void hash_sha256(const void *data, size_t len, uint8_t ret[HASH_SIZE]);
 
-/* Of all that can be read from fd at its offset. Returns 0 or -errno. */
+/*
+ * Hashes the rest of the file fd from its current offset. Returns 0 or -errno.
+ */
 int hash_fd(int fd, uint8_t ret[HASH_SIZE]);
 
-/* HMAC-SHA256 over the parts one after the other. */
+/* HMAC-SHA256 of the concatenated parts. */
 struct hash_part {
 	const void *data;
 	size_t len;
@@ -38,7 +45,7 @@ void hash_hmac(const void *key, size_t key_len, const struct hash_part *parts,
 int hash_hkdf512(const void *key, size_t key_len, const void *info,
 		 size_t info_len, void *ret, size_t len);
 
-/* In a time that does not depend on the bytes. 0: equal. */
+/* Compares in constant time. Returns 0 if the bytes are equal. */
 int hash_compare(const void *a, const void *b, size_t len);
 
 /* Fills from getrandom(2); cannot fail. */

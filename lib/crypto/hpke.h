@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hybrid Public Key Encryption (RFC 9180): seals bytes to the owner of an EC
- * P-256 key, of which the sender needs the public half only.
+ * Hybrid Public Key Encryption (RFC 9180): encrypts bytes to the owner of an EC
+ * P-256 key. The sender needs only the public half.
  *
- * One suite, in base mode and with one message a context (6.1, Single-Shot):
- * DHKEM(P-256, HKDF-SHA256) 0x0010, HKDF-SHA256 0x0001, AES-256-GCM 0x0002.
- * What was sealed is
+ * There is one suite, in base mode, with one message for each context (6.1,
+ * Single-Shot): DHKEM(P-256, HKDF-SHA256) 0x0010, HKDF-SHA256 0x0001,
+ * AES-256-GCM 0x0002. The result is
  *
  *   enc (65 bytes) | ciphertext, as long as the plaintext | tag (16 bytes)
  *
  * where enc is the ephemeral public key. Public keys are uncompressed points
- * (SEC 1, 2.3.3); each is validated as 7.1.4 asks before it is used.
+ * (SEC 1, 2.3.3). Each is validated as 7.1.4 requires before it is used.
  */
 #ifndef LIB_CRYPTO_HPKE_H
 #define LIB_CRYPTO_HPKE_H
@@ -33,20 +33,21 @@ struct hpke_part {
 void hpke_public_key(const struct key *k, uint8_t ret[HPKE_PUBLIC_KEY_SIZE]);
 
 /*
- * Seals `data` for one purpose, `info`, which each kind of sealed bytes has of
- * its own; `aad` says what they belong to. Neither is in the result: who opens
- * it must know both. ret has data->len + HPKE_OVERHEAD bytes, and is undefined
- * on failure. -EINVAL: `to` is not a point of the curve.
+ * Encrypts `data`. Each kind of message has its own `info`, and `aad`
+ * identifies the object of the data. The result contains neither, so the
+ * recipient must know both. ret has data->len + HPKE_OVERHEAD bytes, and is
+ * undefined on failure. -EINVAL: `to` is not a point of the curve.
  */
 int hpke_seal(const uint8_t to[HPKE_PUBLIC_KEY_SIZE], const char *info,
 	      const struct hpke_part *aad, const struct hpke_part *data,
 	      uint8_t *ret, struct err *e);
 
 /*
- * Opens with the private key `k`. ret has sealed->len - HPKE_OVERHEAD bytes,
- * and is zeroed or untouched on failure. -EACCES: shorter than HPKE_OVERHEAD,
- * enc is not a point of the curve, no private half, or not sealed to this key
- * with this info and aad, or changed since.
+ * Decrypts with the private key `k`. ret has sealed->len - HPKE_OVERHEAD bytes,
+ * and is zeroed or unchanged on failure. -EACCES: the input is shorter than
+ * HPKE_OVERHEAD, enc is not a point of the curve, `k` has no private half, or
+ * the input was not encrypted to this key with this info and aad, or was
+ * changed.
  */
 int hpke_open(const struct key *k, const char *info,
 	      const struct hpke_part *aad, const struct hpke_part *sealed,

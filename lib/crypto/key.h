@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * EC P-256 keys: making, keeping, signing with and verifying by them. The
- * signature is ECDSA with SHA-256, ASN.1 DER (RFC 3279), as openssl dgst makes.
+ * EC P-256 keys: generation, storage, signing and verification. The signature
+ * is ECDSA with SHA-256, ASN.1 DER (RFC 3279), as that of openssl dgst.
  */
 #ifndef LIB_CRYPTO_KEY_H
 #define LIB_CRYPTO_KEY_H
@@ -22,18 +22,25 @@
 struct err;
 struct key;
 
-/* By getrandom(2). */
+/* Generates a key, with random bytes of getrandom(2). */
 int key_generate(struct key **ret, struct err *e);
 void key_free(struct key *k);
 
-/* The public half. SubjectPublicKeyInfo (RFC 5480); anything but P-256 -EINVAL.
+/*
+ * Reads the public half, a SubjectPublicKeyInfo (RFC 5480). -EINVAL: it is not
+ * a P-256 key.
  */
 int key_from_spki(const void *der, size_t len, struct key **ret, struct err *e);
 
-/* PEM: SEC1 or PKCS#8, private or public; anything but P-256 -EINVAL. */
+/*
+ * Reads a PEM key: SEC1 or PKCS#8, private or public. -EINVAL: it is not a
+ * P-256 key.
+ */
 int key_from_pem(const char *pem, struct key **ret, struct err *e);
-/* SEC1 or SPKI. The caller frees *ret, and wipes it before if it is private.
- * -EINVAL: there is no private half. */
+/*
+ * Writes SEC1 or SPKI. The caller frees *ret, and zeroes it first if it is
+ * private. -EINVAL: there is no private half.
+ */
 int key_to_pem(const struct key *k, bool with_private, char **ret,
 	       struct err *e);
 
@@ -43,7 +50,7 @@ int key_to_sec1(const struct key *k, uint8_t ret[KEY_SEC1_MAX], size_t *ret_len,
 		struct err *e);
 
 bool key_is_private(const struct key *k);
-/* Borrowed, live as long as the key. */
+/* Borrowed; valid as long as the key. */
 const char *key_id(const struct key *k);
 const void *key_spki(const struct key *k, size_t *ret_len);
 
@@ -55,8 +62,8 @@ int key_verify(const struct key *k, const uint8_t digest[HASH_SIZE],
 	       const void *sig, size_t sig_len);
 
 /*
- * Plain PEM file, mode 0600, for daemons' own keys: loads it, or makes it where
- * there is none yet (durably) if `make`.
+ * Loads an unencrypted PEM file (mode 0600) with a daemon's own key. With
+ * `make`, creates the file durably if it does not exist.
  */
 int key_open_file(const char *path, bool make, struct key **ret, struct err *e);
 
@@ -74,7 +81,9 @@ int key_file_encrypt(const struct key *k, const char *name,
 int key_file_decrypt(const char *json, size_t len, const char *password,
 		     struct key **ret, char **ret_name, struct err *e);
 
-/* For what else of lib/ uses mbedtls: the key, and getrandom(2) in its shape.
+/*
+ * For other files of lib/ that use mbedtls: the key, and getrandom(2) as a
+ * random function of mbedtls.
  */
 struct mbedtls_pk_context;
 struct mbedtls_pk_context *key_pk(const struct key *k);

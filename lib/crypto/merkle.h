@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Merkle trees as Certificate Transparency has them: RFC 9162, section 2.1. */
+/* Merkle trees of Certificate Transparency: RFC 9162, section 2.1. */
 #ifndef LIB_CRYPTO_MERKLE_H
 #define LIB_CRYPTO_MERKLE_H
 
@@ -15,14 +15,14 @@
 void merkle_leaf(const void *entry, size_t len, uint8_t ret[HASH_SIZE]);
 
 /*
- * A tree that only grows keeps the roots of its complete subtrees; they are all
- * it takes to add a leaf and to compute the root.
+ * A tree that only grows. It keeps the roots of its complete subtrees, which
+ * are sufficient to add a leaf and to compute the root.
  */
 struct merkle {
 	uint64_t size;
 	uint8_t peak[64][HASH_SIZE]; /* one for each bit of size, high to low */
 };
-/* Zeroed, it is the empty tree. */
+/* An empty tree is all zeros. */
 void merkle_add(struct merkle *m, const uint8_t leaf[HASH_SIZE]);
 void merkle_root(const struct merkle *m, uint8_t ret[HASH_SIZE]);
 

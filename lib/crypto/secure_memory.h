@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A key or passcode in memory: on a page of its own that is not swapped
- * (mlock(2)), not dumped and not given to children, and zeroed when freed.
+ * Memory for a key or passcode: a separate page that is not swapped (mlock(2)),
+ * not dumped and not inherited by children, and that is zeroed when freed.
  */
 #ifndef LIB_CRYPTO_SECURE_MEMORY_H
 #define LIB_CRYPTO_SECURE_MEMORY_H
@@ -18,13 +18,13 @@ struct secure_memory {
 	uint8_t bytes[SECURE_MEMORY_MAX];
 };
 
-/* Empty; the bytes are 0. */
+/* Allocates memory whose bytes are 0. */
 int secure_memory_new(struct secure_memory **ret, struct err *e);
 void secure_memory_free(struct secure_memory *s);
 
 /*
- * A sealed memfd(2) with these bytes, which the caller closes, so that who gets
- * it reads what was meant; -errno.
+ * Creates a sealed memfd(2) with these bytes, which nobody can change. The
+ * caller closes it. Returns -errno on failure.
  */
 int secure_memory_create_memfd(const void *data, size_t len);
 

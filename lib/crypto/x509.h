@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Certificates: requests (PKCS#10), issuing, and what the ends read from them.
- */
+/* Certificates: requests (PKCS#10), issuing and reading. */
 #ifndef LIB_CRYPTO_X509_H
 #define LIB_CRYPTO_X509_H
 
@@ -12,13 +11,18 @@
 
 struct err;
 
-/* A request signed by k. The caller frees *ret_pem. -EINVAL: the name has other
- * than letters, digits and " ._-:@", or more than 64. */
+/*
+ * Creates a request signed by k. The caller frees *ret_pem. -EINVAL: the name
+ * has more than 64 characters, or characters other than letters, digits and "
+ * ._-:@".
+ */
 int x509_request(const struct key *k, const char *common_name, char **ret_pem,
 		 struct err *e);
 
-/* The key of a request, after its own signature was tested: -EKEYREJECTED. The
- * caller frees *ret. */
+/*
+ * Returns the key of a request after its signature was verified: -EKEYREJECTED.
+ * The caller frees *ret.
+ */
 int x509_request_key(const char *pem, struct key **ret, struct err *e);
 
 enum x509_usage { X509_CA, X509_SERVER, X509_CLIENT };
@@ -38,15 +42,20 @@ int x509_issue(const struct x509_spec *spec, const struct key *subject,
 	       const struct key *issuer_key, const char *issuer_pem,
 	       char **ret_pem, struct err *e);
 
-/* SHA-256 of the DER of the first certificate in pem. */
+/* The SHA-256 of the DER of the first certificate in pem. */
 int x509_digest(const char *pem, uint8_t ret[HASH_SIZE], struct err *e);
-/* Of the first one too, in seconds since 1970. */
+/* The validity of the first certificate, in seconds since 1970. */
 int x509_validity(const char *pem, int64_t *ret_not_before,
 		  int64_t *ret_not_after, struct err *e);
-/* Its key, which the caller frees. -EINVAL: not of P-256. */
+/*
+ * The key of the first certificate, which the caller frees. -EINVAL: it is not
+ * a P-256 key.
+ */
 int x509_key(const char *pem, struct key **ret, struct err *e);
-/* Is the first certificate of pem signed by ca_pem, and are both in their time?
- * -EKEYREJECTED, -ETIME. */
+/*
+ * Verifies that ca_pem signed the first certificate of pem and that both are
+ * currently valid. -EKEYREJECTED, -ETIME.
+ */
 int x509_check(const char *pem, const char *ca_pem, int64_t now, struct err *e);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Modes: what several policies together give a VP on a class, and the verdict.
- * The decision itself is kernel/uapi/cells/mode.h; this adds documents, windows
- * of time and the reasons. Used alike by the device and the server's plan.
+ * Modes: the right that several policies give a VP on a class, and the verdict.
+ * kernel/uapi/cells/mode.h makes the decision; this file adds documents, time
+ * windows and reasons. The device and the server's plan both use it.
  */
 #ifndef LIB_DOCUMENT_ACCESS_H
 #define LIB_DOCUMENT_ACCESS_H
@@ -12,7 +12,7 @@
 
 #include "lib/document/doc.h"
 
-/* A moment as the <only> windows see it: the device's local wall clock. */
+/* A time for the <only> windows: the device's local wall clock. */
 struct access_time {
 	int64_t wall; /* seconds since 1970 */
 	int weekday;  /* 0 Monday ... 6 Sunday, local */
@@ -21,10 +21,10 @@ struct access_time {
 	bool trusted;
 };
 
-/* Local time of `wall` by the process's time zone. */
+/* Converts `wall` to local time with the time zone of the process. */
 void access_time_local(int64_t wall, bool trusted, struct access_time *ret);
 
-/* One rule that spoke, for explain. Borrowed from the policy. */
+/* One rule that applied, for explain. Borrowed from the policy. */
 struct access_reason {
 	const struct doc_device_policy *policy;
 	/* NULL: display or input, exclusive unless named */
@@ -43,15 +43,15 @@ struct access_right {
 	struct access_reason reason[ACCESS_REASONS_MAX];
 };
 
-/* Does a device of that level enforce as much as the policy requires? */
+/* Does a device with that level enforce as much as the policy requires? */
 bool access_is_enforced(const struct doc_device_policy *policy,
 			enum doc_level level);
 
 /*
- * What the policies give `vp` on `cls` at that moment: least use, OR of block.
- * For a finer class (camera-front) its own rule comes before the coarser one.
- * Rules of a policy that the device's level does not meet use nothing, and
- * block as they do.
+ * The right that the policies give `vp` on `cls` at that time: the least use,
+ * and the OR of all blocks. For a finer class (camera-front), its own rule has
+ * precedence over that of the coarser class. Rules of a policy that requires a
+ * higher level have use none, and their blocks apply.
  */
 void access_right_of(const struct doc_device_policy *const *policies,
 		     unsigned int n, const char *vp, enum cells_class cls,
@@ -59,16 +59,16 @@ void access_right_of(const struct doc_device_policy *const *policies,
 		     struct access_right *ret);
 
 /*
- * Seconds from `at` until the next edge of any window in the policies, or until
- * the local zone's offset changes if that is sooner; at least 1. 0: no policy
- * has windows.
+ * Seconds from `at` until the next start or end of a window in the policies, or
+ * until the offset of the time zone changes if that is earlier; at least 1. 0:
+ * no policy has windows.
  */
 int64_t access_next_edge(const struct doc_device_policy *const *policies,
 			 unsigned int n, const struct access_time *at);
 
 /*
- * "none", "shared", "exclusive"; with block beside none: "none+block". Of an
- * exclusive rule whose windows are closed the block stays.
+ * "none", "shared", "exclusive", or "none+block". An exclusive rule whose
+ * windows are closed keeps its block.
  */
 const char *access_mode_name(struct cells_right r);
 

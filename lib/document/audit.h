@@ -78,7 +78,7 @@ int audit_sign_head(const struct audit_chain *c, const char *device,
 		    const char *epoch, int64_t time, const struct key *k,
 		    char **ret, struct err *e);
 
-/* A head taken apart; the texts are borrowed from `json`. */
+/* A parsed head; the texts are borrowed from `json`. */
 struct audit_head {
 	json_t *json; /* owned */
 	const char *device, *epoch, *time;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The documents that administrators sign, as XML (schema/xsd) and as structs.
- * Parsing is libxml2 without DTD, entities, network and XInclude, then the XSD
- * (compiled in), then what an XSD cannot say. Errors: err.schema,
- * err.unknown-class, err.unsupported-mode.
+ * Documents are parsed with libxml2 without DTD, entities, network and
+ * XInclude, then validated with the XSD (compiled in), and then with checks
+ * that an XSD cannot express. Errors: err.schema, err.unknown-class,
+ * err.unsupported-mode.
  */
 #ifndef LIB_DOCUMENT_DOC_H
 #define LIB_DOCUMENT_DOC_H
@@ -39,9 +40,12 @@ enum doc_type {
 
 /* "vp-config"; "root" ... */
 const char *doc_type_name(enum doc_type t);
-/* DOC_NONE: there is no such type. */
+/* Returns DOC_NONE if there is no such type. */
 enum doc_type doc_type_from_name(const char *name);
-/* From "application/vnd.cells.<type>+xml"; DOC_NONE if it is none. */
+/*
+ * The type of "application/vnd.cells.<type>+xml"; DOC_NONE if there is no such
+ * type.
+ */
 enum doc_type doc_type_from_payload_type(const char *payload_type);
 const char *doc_payload_type(enum doc_type t);
 
@@ -140,7 +144,10 @@ struct doc_command {
 /* ---- vp-config */
 enum doc_then { DOC_THEN_NOTHING, DOC_THEN_LOCK, DOC_THEN_WIPE };
 
-/* What a VP may send to: IPv4 in host byte order; 0 is any protocol or port. */
+/*
+ * A destination to which a VP can send: IPv4 in host byte order; 0 means any
+ * protocol or port.
+ */
 #define DOC_ALLOW_MAX 64
 struct doc_allow {
 	uint32_t address;
@@ -237,15 +244,18 @@ struct doc_image {
 	struct doc_layer layer[DOC_LAYERS_MAX]; /* lowest first */
 };
 
-/* One allocation with its head first; doc_free() ends each kind. */
+/*
+ * A document is one allocation that starts with its head; doc_free() frees each
+ * type.
+ */
 struct doc {
 	struct doc_head head;
 };
 
 /*
  * Parses and checks a payload of the given type. The root element must match.
- * Casts: (struct doc_group *)doc after testing head.type, by the doc_as_*()
- * helpers, which assert it.
+ * To cast to a type, such as struct doc_group, use the doc_as_*() helpers,
+ * which assert head.type.
  */
 int doc_parse(enum doc_type t, const void *xml, size_t len, struct doc **ret,
 	      struct err *e);

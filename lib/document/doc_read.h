@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside of doc*.c: attributes into structs, by tables. What the schema has
- * tested is tested again where it would otherwise be trusted with memory.
+ * Internal to doc*.c: reads attributes into structs, with tables. Values that
+ * the schema checks are checked again where a wrong value could corrupt memory.
  */
 #ifndef LIB_DOCUMENT_DOC_READ_H
 #define LIB_DOCUMENT_DOC_READ_H
@@ -42,12 +42,12 @@ struct doc_read_attribute {
 		.size = sizeof(((type *)0)->member), __VA_ARGS__               \
 	}
 
-/* Reads the element's attributes by the table into *ret. err.schema. */
+/* Reads the attributes of the element into *ret with the table. err.schema. */
 int doc_read_attributes(const struct xml_node *n,
 			const struct doc_read_attribute *table, void *ret,
 			struct err *e);
 
-/* -EINVAL, err.schema, with the element's line in front. */
+/* Returns -EINVAL and err.schema, with the line of the element. */
 int doc_read_error(const struct xml_node *n, struct err *e, const char *fmt,
 		   ...) __attribute__((format(printf, 3, 4)));
 
@@ -57,7 +57,9 @@ bool doc_read_is_element(const struct xml_node *n, const char *name);
 int doc_read_base64(const struct xml_node *n, const char *text, void **ret,
 		    size_t *ret_len, struct err *e);
 
-/* A document of each type: its struct, and what reads and ends it. */
+/*
+ * The type of a document: its struct, and the functions that read and free it.
+ */
 int doc_root_read(const struct xml_node *n, struct doc *ret, struct err *e);
 void doc_root_fini(struct doc *d);
 int doc_group_read(const struct xml_node *n, struct doc *ret, struct err *e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DSSE envelopes (secure-systems-lab/dsse, protocol and envelope 1.0): the JSON
- * file that carries a document's exact bytes and the signatures over its PAE.
+ * DSSE envelopes (secure-systems-lab/dsse, protocol and envelope 1.0): JSON
+ * files that contain the exact bytes of a document and signatures over its PAE.
  */
 #ifndef LIB_DOCUMENT_ENVELOPE_H
 #define LIB_DOCUMENT_ENVELOPE_H
@@ -43,25 +43,31 @@ struct envelope {
 	struct envelope_proof proof[ENVELOPE_PROOFS_MAX];
 };
 
-/* Form only: no signature is tested. The caller frees *ret. err.too-large,
- * err.envelope. */
+/*
+ * Parses an envelope without verifying signatures. The caller frees *ret.
+ * err.too-large, err.envelope.
+ */
 int envelope_parse(const char *json, size_t len, struct envelope **ret,
 		   struct err *e);
 
-/* An envelope without signatures around a copy of the payload. */
+/* Creates an envelope without signatures, with a copy of the payload. */
 int envelope_new(const char *type, const void *payload, size_t len,
 		 struct envelope **ret, struct err *e);
 void envelope_free(struct envelope *env);
 
-/* Adds a signature, or replaces the one by the same key, which is private.
- * -E2BIG: there are too many. */
+/*
+ * Adds a signature, or replaces the one of the same key, which must be private.
+ * -E2BIG: there are too many.
+ */
 int envelope_sign(struct envelope *env, const struct key *k, struct err *e);
-/* -EINVAL: this type takes none; -E2BIG: there are too many. */
+/* -EINVAL: this type allows none; -E2BIG: there are too many. */
 int envelope_add_proof(struct envelope *env, const struct envelope_proof *p,
 		       struct err *e);
 
-/* Takes over the signatures and proofs of `from` that env lacks (same PAE, else
- * -EINVAL): how signatures of several people are collected. */
+/*
+ * Adds the signatures and proofs of `from` that env lacks, to collect
+ * signatures of several people. -EINVAL: the PAE differs.
+ */
 int envelope_merge(struct envelope *env, const struct envelope *from,
 		   struct err *e);
 
@@ -72,12 +78,14 @@ int envelope_text(const struct envelope *env, char **ret, struct err *e);
 int envelope_pae(const char *type, const void *payload, size_t len, void **ret,
 		 size_t *ret_len, struct err *e);
 
-/* Has it that payloadType and a signature by k? err.envelope, err.unknown-key,
- * err.signature. (Documents: trust.h.) */
+/*
+ * Verifies the payloadType and a signature of k. err.envelope, err.unknown-key,
+ * err.signature. (For documents: trust.h.)
+ */
 int envelope_verify(const struct envelope *env, const char *type,
 		    const struct key *k, struct err *e);
 
-/* new, sign, text in one. */
+/* Creates an envelope, signs it and returns its text. */
 int envelope_make(const char *type, const void *payload, size_t len,
 		  const struct key *k, char **ret, struct err *e);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Receipts (10-policy): statements that the device signs. And the words of
- * their types, once.
+ * Receipts (10-policy): statements that the device signs, and the names of
+ * their types.
  */
 #ifndef LIB_DOCUMENT_RECEIPT_H
 #define LIB_DOCUMENT_RECEIPT_H
@@ -37,7 +37,7 @@ enum receipt_type {
 /* "applied"; static. */
 const char *receipt_type_name(enum receipt_type t);
 
-/* A receipt taken apart; strings borrowed from `json`. */
+/* A parsed receipt; strings are borrowed from `json`. */
 struct receipt {
 	json_t *json; /* owned */
 	enum receipt_type type;
@@ -50,14 +50,14 @@ struct receipt {
 	json_t *details;  /* object, never NULL */
 };
 
-/* Form only: no signature is tested. The caller ends *ret. */
+/* Parses a receipt without verifying signatures. The caller ends *ret. */
 int receipt_parse(const void *payload, size_t len, struct receipt *ret,
 		  struct err *e);
 void receipt_fini(struct receipt *r);
 
 /*
- * Opens a receipt's envelope: payloadType, signature by `key`, epoch = first 32
- * hex digits of the key's id, form.
+ * Opens the envelope of a receipt and checks the payloadType, the signature of
+ * `key`, the epoch (the first 32 hex digits of the key's id) and the form.
  */
 int receipt_open(const struct envelope *env, const struct key *key,
 		 struct receipt *ret, struct err *e);
@@ -73,14 +73,14 @@ struct receipt_gap {
 	uint8_t digest[HASH_SIZE];
 	const char *cause; /* borrowed from the receipt */
 };
-/* -EINVAL: it is of another type, or misformed. */
+/* -EINVAL: it has another type, or is malformed. */
 int receipt_read_gap(const struct receipt *r, struct receipt_gap *ret,
 		     struct err *e);
 
 /*
- * It says what is in force on the device: the set that it applied, and what of
- * it is not enforced. Others of the type `applied` (a root's, a membership's)
- * say nothing of that.
+ * Does the receipt state which documents are in force: the applied set, and
+ * what of it is not enforced? Other receipts of the type `applied` (of a root
+ * or a membership) do not.
  */
 bool receipt_describes(const struct receipt *r);
 
@@ -88,8 +88,8 @@ bool receipt_describes(const struct receipt *r);
 void receipt_epoch(const struct key *k, char ret[33]);
 
 /*
- * The digest of all that is in force: SHA-256 over one line
- * "<type> <id> <version> <sha256:hex>\n" a document, sorted bytewise.
+ * The digest of all documents in force: SHA-256 of one line "<type> <id>
+ * <version> <sha256:hex>\n" for each document, sorted bytewise.
  */
 struct receipt_doc {
 	const char *type, *id;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * XML (1.0, UTF-8, libxml2) made safe, and valid by a schema of schema/xsd: no
- * DTD, so no entities but the five of XML itself; no network, no XInclude, no
- * attribute of another namespace; comments and processing instructions are
- * dropped. Errors are one line and name the line of the document. Nothing is
- * ever written to stderr, nothing is opened.
+ * Safe XML (1.0, UTF-8, libxml2), validated with a schema of schema/xsd. There
+ * is no DTD, so only the five predefined entities exist; no network, no
+ * XInclude, and no attribute with another namespace. Comments and processing
+ * instructions are ignored. An error is one line that names the line of the
+ * document. Nothing is written to stderr and no file is opened.
  */
 #ifndef LIB_DOCUMENT_XML_H
 #define LIB_DOCUMENT_XML_H
@@ -22,8 +22,9 @@ struct xml;
 struct xml_node; /* an element; borrowed from its xml */
 
 /*
- * Parses and validates a document by schema/xsd/<type>.xsd, which is compiled
- * once per process. The caller frees *ret. err.too-large, err.schema.
+ * Parses a document and validates it with schema/xsd/<type>.xsd, which is
+ * compiled once for each process. The caller frees *ret. err.too-large,
+ * err.schema.
  */
 int xml_parse(const char *type, const void *data, size_t len, struct xml **ret,
 	      struct err *e);
@@ -40,7 +41,7 @@ const char *xml_name(const struct xml_node *n);
 unsigned int xml_line(const struct xml_node *n);
 /* Borrowed; NULL: the element has no such attribute. */
 const char *xml_attribute(const struct xml_node *n, const char *name);
-/* The text of an element without children. Borrowed; "" if nothing does. */
+/* The text of an element without children. Borrowed; "" if it is empty. */
 const char *xml_text(const struct xml_node *n);
 
 static inline void xml_freep(struct xml **x)

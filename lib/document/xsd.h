@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The files of schema/xsd, compiled in, so that no run looks for them on disk.
- */
+/* The files of schema/xsd, compiled in, so that the programs need no files. */
 #ifndef LIB_DOCUMENT_XSD_H
 #define LIB_DOCUMENT_XSD_H
 
