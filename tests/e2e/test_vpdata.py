@@ -260,7 +260,7 @@ def test_files_held_open_from_outside_are_told(two):
 
 
 def may_resize():
-    """CAP_SYS_RESOURCE, which a container's root may lack."""
+    """CAP_SYS_RESOURCE, which a container's root need not have."""
     status = pathlib.Path("/proc/self/status").read_text()
     return int(status.split("CapEff:")[1].split()[0], 16) >> 24 & 1
 

@@ -18,6 +18,11 @@ TURNS = [
     (r"\bwho(?:m|se)?ever\b", "name the person or part", "whoever asks"),
     (r"\b(?:tells?|told)\b", "says, reports, shows, sends", "the server tells no digest"),
     (r"(?<!\bthere )\b(?:is|are|was|were) no (?!one\b|longer\b|more\b)", "is not a x", "'x' is no digest"),
+    (r"\bis not said\b", "Default: x; not set", "4 if it is not said"),
+    (r"\bmay lack\b", "optional", "a member that may lack"),
+    (r"\b(?:takes?|taken) apart\b", "parse, parsed", "a head taken apart"),
+    (r"\bcalled wrongly\b", "the command line was wrong", "64 when it was called wrongly"),
+    (r"\b(?:as ever|from afar|won back)\b", "still; remotely; recovered", "its blocks hold as ever"),
     (r"\b(?:errands?|deeds?|witness(?:es)?|envoys?)\b", "command, audit, worker", "an errand of the server"),
 ]
 CHECKED = [(re.compile(pattern, re.I), instead) for pattern, instead, _ in TURNS]
