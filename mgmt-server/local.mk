@@ -6,7 +6,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(ARGON2_CFLAGS) $(S
 %C%_libmgmtd_a_CFLAGS = $(MGMTD_CFLAGS) -Wa,-I$(top_srcdir)
 %C%_libmgmtd_a_SOURCES = \
 	%D%/init.c %D%/init.h \
-	%D%/mgmtd.c %D%/mgmtd.h \
+	%D%/mgmtd.c %D%/mgmtd.h %D%/server.h \
 	%D%/api/access_api.c \
 	%D%/api/account_api.c \
 	%D%/api/arguments.c %D%/api/arguments.h %D%/api/arguments.def \
@@ -38,7 +38,6 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(ARGON2_CFLAGS) $(S
 	%D%/core/password_pool.c %D%/core/password_pool.h \
 	%D%/core/problem.h \
 	%D%/core/ratelimit.c %D%/core/ratelimit.h \
-	%D%/core/server.c %D%/core/server.h \
 	%D%/core/settings.c %D%/core/settings.h \
 	%D%/core/turn.c %D%/core/turn.h \
 	%D%/fleet/command.c %D%/fleet/command.h \
@@ -57,6 +56,7 @@ MGMTD_CFLAGS = $(AM_CFLAGS) $(LWS_CFLAGS) $(OPENSSL_CFLAGS) $(ARGON2_CFLAGS) $(S
 	%D%/listener/http_server.c %D%/listener/http_server.h \
 	%D%/listener/listener.c %D%/listener/listener.h \
 	%D%/listener/listener_context.h \
+	%D%/listener/listener_service.h \
 	%D%/listener/peer.c %D%/listener/peer.h \
 	%D%/listener/reply.c %D%/listener/reply.h \
 	%D%/listener/websocket.c %D%/listener/websocket.h \

@@ -7,7 +7,6 @@
 #include "mgmt-server/api/route.h"
 #include "mgmt-server/core/settings.h"
 #include "mgmt-server/init.h"
-#include "mgmt-server/listener/listener.h"
 #include "mgmt-server/mgmtd.h"
 
 #include <errno.h>
@@ -43,11 +42,6 @@ static const struct opt_program program = {
 	"Serves administrators and devices; see cells-mgmtd(8).", options
 };
 
-static const struct listener_hooks hooks = {
-	.tick = mgmtd_tick,
-	.run_work = mgmtd_run_pending_work,
-};
-
 static int run_server(bool must_exist, struct err *e)
 {
 	AUTO(mgmtd_freep) struct server *s = NULL;
@@ -62,7 +56,7 @@ static int run_server(bool must_exist, struct err *e)
 	r = mgmtd_open(init_options.dir, &conf, &s, e);
 	if (r == 0)
 		r = io_mkdirs(run_dir, 0755, e);
-	return r < 0 ? r : listener_run(s, &hooks, run_file, debug, e);
+	return r < 0 ? r : mgmtd_run(s, run_file, debug, e);
 }
 
 int main(int argc, char **argv)

@@ -8,11 +8,13 @@
 #include "lib/log.h"
 #include "mgmt-server/channel/connections.h"
 #include "mgmt-server/core/alarm.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/command.h"
 #include "mgmt-server/fleet/device_messages.h"
 #include "mgmt-server/fleet/reminder.h"
 #include "mgmt-server/fleet/snapshot.h"
+#include "mgmt-server/listener/listener.h"
+#include "mgmt-server/listener/listener_service.h"
+#include "mgmt-server/server.h"
 #include "mgmt-server/store/blob.h"
 #include "mgmt-server/store/disk_reserve.h"
 #include "mgmt-server/store/local_token.h"
@@ -27,11 +29,11 @@ void mgmtd_free(struct server *s)
 {
 	if (!s)
 		return;
-	connections_free(s->presence);
+	connections_free(s->connections);
 	reminder_free(s->reminder);
 	alarm_free(s->alarms);
 	snapshot_cache_free(s->snapshots);
-	doc_free(s->root);
+	root_fini(&s->root);
 	blob_free(s->blobs);
 	pki_free(s->pki);
 	db_close(s->db);
@@ -49,18 +51,20 @@ static int open_server_parts(struct server *s, struct err *e)
 	if (r == 0)
 		r = schema_get_org(s->db, s->org, e);
 	if (r == 0)
-		r = connections_new(&s->turn, &s->presence, e);
-	if (r == 0)
-		r = snapshot_cache_new(s, &s->snapshots, e);
-	if (r == 0)
-		r = reminder_new(&s->reminder, e);
-	if (r == 0)
-		r = alarm_new(&s->turn, &s->limit, &s->alarms, e);
-	if (r == 0)
 		r = pki_open(s->dir, &s->pki, e);
 	if (r == 0)
 		r = blob_open(s->dir, &s->blobs, e);
 	s->turn.blobs = s->blobs;
+	if (r == 0)
+		r = connections_new(&s->turn, &s->connections, e);
+	if (r == 0)
+		r = snapshot_cache_new(&s->turn, s->pki, s->org, s->connections,
+				       &s->snapshots, e);
+	if (r == 0)
+		r = reminder_new(&s->turn, s->pki, &s->root, s->org,
+				 &s->reminder, e);
+	if (r == 0)
+		r = alarm_new(&s->turn, &s->limit, &s->alarms, e);
 	if (r == 0)
 		r = turn_refresh_state(&s->turn, e);
 	/* The loop has others to serve than who waits for the lock. */
@@ -69,9 +73,34 @@ static int open_server_parts(struct server *s, struct err *e)
 	return r;
 }
 
+/* Each part gets what it needs of the others, and no more. */
+static void join_server_parts(struct server *s)
+{
+	s->devices = (struct device_messages){
+		.turn = &s->turn,
+		.root = &s->root,
+		.connections = s->connections,
+		.snapshots = s->snapshots,
+		.alarms = s->alarms,
+	};
+	s->requests = (struct request_context){
+		.turn = &s->turn,
+		.org = s->org,
+		.pki = s->pki,
+		.root = &s->root,
+		.connections = s->connections,
+		.snapshots = s->snapshots,
+		.passwords = &s->passwords,
+		.limit = &s->limit,
+		.conf = &s->conf,
+	};
+}
+
 static int reload_root(void *ctx, struct err *e)
 {
-	return server_reload_root(ctx, e);
+	struct server *s = ctx;
+
+	return root_reload(s->db, &s->root, e);
 }
 
 /* What memory holds is read again from what is left on disk. */
@@ -84,10 +113,10 @@ static void reload_after_rollback(void *ctx, const struct turn_savepoint *m)
 	if (!m) {
 		alarm_requeue_turn(s->alarms);
 		/* What was acknowledged in it must not be believed. */
-		connections_abort_turn(s->presence, s->turn.number);
+		connections_abort_turn(s->connections, s->turn.number);
 		snapshot_schedule_recheck(s->snapshots);
 	} else if (s->turn.messages > m->messages) {
-		connections_drop_queued(s->presence, m->messages);
+		connections_drop_queued(s->connections, m->messages);
 	}
 	s->turn.stale = true;
 	if (turn_refresh_state(&s->turn, &e) < 0)
@@ -110,7 +139,7 @@ int mgmtd_open(const char *dir, struct settings *conf, struct server **ret,
 	s->turn.number = 1;
 	s->turn.stale = true;
 	s->turn.metrics = &s->metrics;
-	s->turn.edge = &s->edge;
+	s->turn.edge = &s->callbacks;
 	s->turn.ctx = s;
 	s->turn.reload = reload_root;
 	s->turn.undo = reload_after_rollback;
@@ -122,6 +151,7 @@ int mgmtd_open(const char *dir, struct settings *conf, struct server **ret,
 	r = open_server_parts(s, e);
 	if (r < 0)
 		return r;
+	join_server_parts(s);
 	/* On a full disk it starts, and says so. */
 	if (turn_try_write(&s->turn, &no_room) == 0)
 		turn_commit(&s->turn, &no_room);
@@ -188,21 +218,48 @@ int mgmtd_tick(struct server *s, struct err *e)
 	int r = check_disk_room(s, e);
 
 	if (r == 0)
-		r = command_expire_due(&s->turn, s->presence, e);
+		r = command_expire_due(&s->turn, s->connections, e);
 
 	if (r == 0)
-		r = snapshot_recheck_images(s, e);
+		r = snapshot_recheck_images(s->snapshots, e);
 	if (r == 0)
 		r = audit_local_tokens(s, e);
 	if (r == 0)
-		r = reminder_check_expiry(s, e);
+		r = reminder_check_expiry(s->reminder, e);
 	alarm_write_pending(s->alarms);
-	connections_mark_due_snapshots(s->presence);
+	connections_mark_due_snapshots(s->connections);
 	return r;
 }
 
-bool mgmtd_run_pending_work(struct server *s)
+static int on_tick(void *ctx, struct err *e)
 {
-	return connections_refresh_stale(s->presence,
+	return mgmtd_tick(ctx, e);
+}
+
+static bool run_pending_work(void *ctx)
+{
+	struct server *s = ctx;
+
+	return connections_refresh_stale(s->connections,
 					 device_messages_send_snapshot);
+}
+
+int mgmtd_run(struct server *s, const char *run_file, bool debug, struct err *e)
+{
+	const struct listener_service service = {
+		.conf = &s->conf,
+		.turn = &s->turn,
+		.pki = s->pki,
+		.alarms = s->alarms,
+		.limit = &s->limit,
+		.passwords = &s->passwords,
+		.requests = &s->requests,
+		.devices = &s->devices,
+		.callbacks = &s->callbacks,
+		.ctx = s,
+		.tick = on_tick,
+		.run_work = run_pending_work,
+	};
+
+	return listener_run(&service, run_file, debug, e);
 }

@@ -17,8 +17,9 @@ void mgmtd_free(struct server *s);
 
 /* Once a second: times to live, ages. */
 int mgmtd_tick(struct server *s, struct err *e);
-/* A bounded piece of what is waiting; true: there is more. */
-bool mgmtd_run_pending_work(struct server *s);
+/* Serves until SIGTERM or SIGINT; the ports are written to `run_file`. */
+int mgmtd_run(struct server *s, const char *run_file, bool debug,
+	      struct err *e);
 
 static inline void mgmtd_freep(struct server **s)
 {

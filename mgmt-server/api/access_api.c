@@ -9,7 +9,6 @@
 #include "mgmt-server/api/handlers.h"
 #include "mgmt-server/api/listing.h"
 #include "mgmt-server/api/request.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/device.h"
 #include "mgmt-server/fleet/effective_access.h"
 #include "mgmt-server/store/document.h"
@@ -44,8 +43,8 @@ static int load_device_access(struct request *rq,
 {
 	char group[DOC_ID_SIZE];
 	int64_t at = 0;
-	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
-				     group, e);
+	int r = device_check_visible(rq->db, &rq->caller, rq->param[0], group,
+				     e);
 
 	if (r == 0)
 		r = request_get_time(rq, "at", &at, e);
@@ -92,8 +91,7 @@ static json_t *build_compliance_json(struct db *db, const char *device)
 int access_api_show_matrix(struct request *rq, struct err *e)
 {
 	AUTO(effective_access_cache_freep)
-	struct effective_access_cache *f =
-		effective_access_cache_new(rq->server->db);
+	struct effective_access_cache *f = effective_access_cache_new(rq->db);
 	AUTO(auto_freep) struct effective_access *w = calloc(1, sizeof(*w));
 	auto_json json_t *rows = json_array(), *classes = json_array();
 	int r = w ? load_device_access(rq, f, w, e)
@@ -113,7 +111,7 @@ int access_api_show_matrix(struct request *rq, struct err *e)
 			  "foreground", build_optional_text(w->foreground),
 			  "enforcement", build_optional_text(w->enforcement),
 			  "compliant",
-			  build_compliance_json(rq->server->db, rq->param[0]),
+			  build_compliance_json(rq->db, rq->param[0]),
 			  "receipt", build_receipt_json(w), "classes", classes,
 			  "vps", rows),
 		e);
@@ -154,8 +152,7 @@ static bool has_vp_config(const struct effective_access *w, const char *vp)
 int access_api_explain_cell(struct request *rq, struct err *e)
 {
 	AUTO(effective_access_cache_freep)
-	struct effective_access_cache *f =
-		effective_access_cache_new(rq->server->db);
+	struct effective_access_cache *f = effective_access_cache_new(rq->db);
 	AUTO(auto_freep) struct effective_access *w = calloc(1, sizeof(*w));
 	enum cells_class cls = class_from_name(rq->param[2]);
 	auto_json json_t *rules = json_array();
@@ -176,8 +173,8 @@ int access_api_explain_cell(struct request *rq, struct err *e)
 	access_right_of(w->policy, w->n_policies, rq->param[1], cls, &w->at,
 			w->level, &own);
 	for (unsigned int i = 0; i < own.n_reasons; i++)
-		json_array_append_new(
-			rules, build_rule_json(rq->server->db, &own.reason[i]));
+		json_array_append_new(rules,
+				      build_rule_json(rq->db, &own.reason[i]));
 	return request_answer_json(
 		rq, 200,
 		json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:O, s:o}",
@@ -276,11 +273,10 @@ static int build_vp_json(struct db *db, const struct effective_access *w,
 int access_api_list_vps(struct request *rq, struct err *e)
 {
 	AUTO(effective_access_cache_freep)
-	struct effective_access_cache *f =
-		effective_access_cache_new(rq->server->db);
+	struct effective_access_cache *f = effective_access_cache_new(rq->db);
 	AUTO(auto_freep) struct effective_access *w = calloc(1, sizeof(*w));
 	auto_json json_t *items = json_array(), *reported = NULL;
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	AUTO(db_done) struct db_row *row = NULL;
 	int r = w ? load_device_access(rq, f, w, e) : err_oom(e, "list VPs");
 
@@ -295,8 +291,7 @@ int access_api_list_vps(struct request *rq, struct err *e)
 	for (unsigned int i = 0; i < w->n_configs; i++) {
 		json_t *j = NULL;
 
-		r = build_vp_json(rq->server->db, w, w->config[i], reported, &j,
-				  e);
+		r = build_vp_json(rq->db, w, w->config[i], reported, &j, e);
 		if (r < 0)
 			return r;
 		json_array_append_new(items, j);
@@ -419,7 +414,7 @@ static int create_access_query(struct request *rq, struct err *e)
 	q->rq = rq;
 	q->limit = LISTING_LIMIT;
 	q->items = json_array();
-	q->cache = effective_access_cache_new(rq->server->db);
+	q->cache = effective_access_cache_new(rq->db);
 	q->access = calloc(1, sizeof(*q->access));
 	snprintf(q->last, sizeof(q->last), "%s", cursor ? cursor : "");
 	return q->items && q->cache && q->access ? parse_access_query(q, e)
@@ -430,7 +425,7 @@ static int create_access_query(struct request *rq, struct err *e)
 static int query_next_devices(struct access_query *q, struct err *e)
 {
 	AUTO(db_done) struct db_row *row = NULL;
-	struct db *db = q->rq->server->db;
+	struct db *db = q->rq->db;
 	int r = db_query(db, &row, e,
 			 "SELECT id, name, grp, state = 'active' AND (?3 = 0 OR"
 			 " enrolled <= ?3) FROM device WHERE id > ?1"

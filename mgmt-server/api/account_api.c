@@ -8,7 +8,11 @@
 #include "mgmt-server/api/handlers.h"
 #include "mgmt-server/api/listing.h"
 #include "mgmt-server/api/request.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/metrics.h"
+#include "mgmt-server/core/password_pool.h"
+#include "mgmt-server/core/ratelimit.h"
+#include "mgmt-server/core/settings.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/store/token.h"
 
 #include <errno.h>
@@ -32,11 +36,11 @@ static void account_fini(struct account *a)
 	free(a->groups);
 }
 
-static int load_account(struct server *s, const char *name, struct account *ret,
-			struct err *e)
+static int load_account(const struct request *rq, const char *name,
+			struct account *ret, struct err *e)
 {
 	AUTO(db_done) struct db_row *row = NULL;
-	int r = db_first(s->db, &row, e,
+	int r = db_first(rq->db, &row, e,
 			 "SELECT role, groups, hash FROM user WHERE name = ?",
 			 "s", name);
 
@@ -54,16 +58,16 @@ static int load_account(struct server *s, const char *name, struct account *ret,
 
 static int check_login_rate(struct request *rq, struct err *e)
 {
-	struct server *s = rq->server;
-	double rate = (double)s->conf.login_rate / 60;
+	double rate = (double)rq->context->conf->login_rate / 60;
 	char key[80];
 
 	snprintf(key, sizeof(key), "login %s", rq->from);
-	if (ratelimit_allow(&s->limit, key, rate, rate * 60, clock_mono_ns()) &&
-	    ratelimit_allow(&s->limit, "login", LOGINS_A_SECOND,
+	if (ratelimit_allow(rq->context->limit, key, rate, rate * 60,
+			    clock_mono_ns()) &&
+	    ratelimit_allow(rq->context->limit, "login", LOGINS_A_SECOND,
 			    4 * LOGINS_A_SECOND, clock_mono_ns()))
 		return 0;
-	s->metrics.limited++;
+	rq->context->turn->metrics->limited++;
 	return err_set(e, PROBLEM_LIMITED, "too many log-ins: wait a minute");
 }
 
@@ -73,7 +77,7 @@ static int ask_password_pool(struct request *rq, const char *hash,
 			     const char *password, struct password_result *ret,
 			     struct err *e)
 {
-	struct password_pool *pool = &rq->server->passwords;
+	struct password_pool *pool = rq->context->passwords;
 
 	if (rq->job >= 0)
 		return password_pool_read(rq->job, ret, e);
@@ -104,7 +108,7 @@ static int verify_login_password(struct request *rq, const char *password,
 	if (!got.is_right || !a->found || strcmp(a->hash, rq->work) != 0)
 		return err_set(e, PROBLEM_UNAUTHORIZED,
 			       "user or password is wrong");
-	return got.hash[0] ? db_run(rq->server->db, e,
+	return got.hash[0] ? db_run(rq->db, e,
 				    "UPDATE user SET hash = ? WHERE name = ?",
 				    "ss", got.hash, a->name)
 			   : 0;
@@ -116,13 +120,12 @@ static int issue_login_token(struct request *rq, const struct account *a,
 	auto_json json_t *groups = json_from_text(a->groups);
 	int64_t expires = clock_wall() + ttl;
 	char token[65], id[17];
-	int r = db_run(rq->server->db, e,
-		       "DELETE FROM token WHERE expires <= ?", "i",
+	int r = db_run(rq->db, e, "DELETE FROM token WHERE expires <= ?", "i",
 		       clock_wall());
 
 	if (r == 0)
-		r = token_create(rq->server->db, "login", a->name, a->role,
-				 groups, expires, token, id, e);
+		r = token_create(rq->db, "login", a->name, a->role, groups,
+				 expires, token, id, e);
 	if (r < 0)
 		return r;
 	request_set_audit(rq, a->name, NULL, NULL, NULL,
@@ -157,7 +160,7 @@ int account_api_login(struct request *rq, struct err *e)
 		return err_set(e, EINVAL, "user, password or ttl is not valid");
 	snprintf(rq->caller.name, sizeof(rq->caller.name), "%s", user);
 	request_set_audit(rq, user, NULL, NULL, NULL, NULL);
-	r = load_account(rq->server, user, &a, e);
+	r = load_account(rq, user, &a, e);
 	if (r == 0 && !rq->work)
 		r = begin_login(rq, &a, e);
 	if (r == 0)
@@ -193,7 +196,7 @@ int account_api_list(struct request *rq, struct err *e)
 static int load_user_json(struct request *rq, const char *name, json_t **ret,
 			  int64_t *ret_rev, struct err *e)
 {
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e, COLUMNS " WHERE name = ?", "s", name);
 
@@ -267,7 +270,7 @@ int account_api_create(struct request *rq, struct err *e)
 		r = err_oom(e, "make an account");
 	if (r == 0)
 		r = db_run(
-			rq->server->db, e,
+			rq->db, e,
 			"INSERT INTO user (name, role, groups, hash, created)"
 			" VALUES (?, ?, ?, ?, ?)",
 			"ssssi", name, role, text, new.hash, clock_wall());
@@ -291,9 +294,8 @@ static int update_user_password(struct request *rq, const char *password,
 		r = ask_password_pool(rq, NULL, password, &new, e);
 	if (r != 0)
 		return r;
-	return db_run(rq->server->db, e,
-		      "UPDATE user SET hash = ? WHERE name = ?", "ss", new.hash,
-		      rq->param[0]);
+	return db_run(rq->db, e, "UPDATE user SET hash = ? WHERE name = ?",
+		      "ss", new.hash, rq->param[0]);
 }
 
 static int update_user_role(struct request *rq, const char *role,
@@ -307,7 +309,7 @@ static int update_user_role(struct request *rq, const char *role,
 		return r;
 	if (groups && !text)
 		return err_oom(e, "change an account");
-	return db_run(rq->server->db, e,
+	return db_run(rq->db, e,
 		      "UPDATE user SET role = coalesce(?, role),"
 		      " groups = coalesce(?, groups), rev = rev + 1"
 		      " WHERE name = ?",
@@ -338,14 +340,13 @@ int account_api_update(struct request *rq, struct err *e)
 	if (r == 0)
 		r = update_user_role(rq, role, groups, e);
 	if (r == 0)
-		r = db_run(rq->server->db, e,
-			   "DELETE FROM token WHERE user = ?", "s",
+		r = db_run(rq->db, e, "DELETE FROM token WHERE user = ?", "s",
 			   rq->param[0]);
 	if (r == 0)
 		r = load_user_json(rq, rq->param[0], &after, &rev, e);
 	if (r != 0)
 		return r;
-	rq->server->tokens_changed++;
+	rq->context->turn->tokens_changed++;
 	rq->audit.after = json_deep_copy(after);
 	return request_answer_json(rq, 200, after, e);
 }
@@ -359,9 +360,9 @@ int account_api_delete(struct request *rq, struct err *e)
 	if (r < 0)
 		return r;
 	rq->answer.etag[0] = '\0';
-	rq->server->tokens_changed++;
+	rq->context->turn->tokens_changed++;
 	request_set_audit(rq, rq->param[0], NULL, NULL, before, NULL);
 	rq->answer.status = 204;
-	return db_run(rq->server->db, e, "DELETE FROM user WHERE name = ?", "s",
+	return db_run(rq->db, e, "DELETE FROM user WHERE name = ?", "s",
 		      rq->param[0]);
 }

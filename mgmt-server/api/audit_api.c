@@ -8,7 +8,7 @@
 #include "mgmt-server/api/handlers.h"
 #include "mgmt-server/api/listing.h"
 #include "mgmt-server/api/request.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/fleet/device.h"
 #include "mgmt-server/store/pki.h"
 
@@ -54,13 +54,13 @@ int audit_api_list(struct request *rq, struct err *e)
 
 int audit_api_show_head(struct request *rq, struct err *e)
 {
-	struct server *s = rq->server;
 	char *text = NULL;
-	int r = turn_refresh_state(&s->turn, e);
+	int r = turn_refresh_state(rq->context->turn, e);
 
 	if (r == 0)
-		r = audit_log_sign_head(&s->turn.tree, s->org,
-					pki_director_key(s->pki), &text, e);
+		r = audit_log_sign_head(
+			&rq->context->turn->tree, rq->context->org,
+			pki_director_key(rq->context->pki), &text, e);
 	return r < 0 ? r
 		     : request_answer_text(rq, 200, "application/json", text,
 					   e);
@@ -80,7 +80,7 @@ static int parse_number_pair(struct request *rq, const char *a, uint64_t *ret_a,
 static int load_leaf_text(struct request *rq, uint64_t index, json_t **ret,
 			  struct err *e)
 {
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e, "SELECT text FROM leaf WHERE number = ?1",
 			 "i", (int64_t)index);
@@ -102,7 +102,6 @@ static int check_unscoped_caller(const struct request *rq, struct err *e)
 
 int audit_api_prove_inclusion(struct request *rq, struct err *e)
 {
-	struct server *s = rq->server;
 	json_t *path = NULL, *text = NULL;
 	uint64_t index = 0, size = 0;
 	int r = check_unscoped_caller(rq, e);
@@ -110,8 +109,8 @@ int audit_api_prove_inclusion(struct request *rq, struct err *e)
 	if (r == 0)
 		r = parse_number_pair(rq, "index", &index, "size", &size, e);
 	if (r == 0)
-		r = audit_log_prove_inclusion(s->db, &s->turn.tree, index, size,
-					      &path, e);
+		r = audit_log_prove_inclusion(rq->db, &rq->context->turn->tree,
+					      index, size, &path, e);
 	if (r == 0)
 		r = load_leaf_text(rq, index, &text, e);
 	if (r < 0) {
@@ -127,13 +126,13 @@ int audit_api_prove_inclusion(struct request *rq, struct err *e)
 
 int audit_api_prove_consistency(struct request *rq, struct err *e)
 {
-	struct server *s = rq->server;
 	uint64_t first = 0, second = 0;
 	json_t *path = NULL;
 	int r = parse_number_pair(rq, "first", &first, "second", &second, e);
 
 	if (r == 0)
-		r = audit_log_prove_consistency(s->db, &s->turn.tree, first,
+		r = audit_log_prove_consistency(rq->db,
+						&rq->context->turn->tree, first,
 						second, &path, e);
 	if (r < 0)
 		return r;
@@ -182,8 +181,8 @@ int audit_api_record_restore(struct request *rq, struct err *e)
 	int r = request_parse_body(rq, table, e);
 
 	if (r == 0)
-		r = device ? device_check_visible(rq->server->db, &rq->caller,
-						  device, group, e)
+		r = device ? device_check_visible(rq->db, &rq->caller, device,
+						  group, e)
 			   : check_unscoped_caller(rq, e);
 	if (r == 0)
 		r = check_tree_position(before, e);
@@ -271,7 +270,7 @@ static void write_export_entry(FILE *f, unsigned int format, int64_t index,
 static int export_next_entries(struct request *rq, char **ret, struct err *e)
 {
 	struct answer *a = &rq->answer;
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	AUTO(db_done) struct db_row *row = NULL;
 	size_t len;
 	FILE *f;
@@ -309,7 +308,7 @@ int audit_api_export(struct request *rq, struct err *e)
 	int r = check_unscoped_caller(rq, e);
 
 	a->more_from = 0;
-	a->more_to = rq->server->turn.tree.size;
+	a->more_to = rq->context->turn->tree.size;
 	if (r == 0)
 		r = request_get_number(rq, "from", 0, INT64_MAX, &a->more_from,
 				       e);
@@ -323,8 +322,8 @@ int audit_api_export(struct request *rq, struct err *e)
 			break;
 	if (a->more_format == ARRAY_SIZE(formats))
 		return err_set(e, EINVAL, "format is jsonl, cef or syslog");
-	if (a->more_to > rq->server->turn.tree.size)
-		a->more_to = rq->server->turn.tree.size;
+	if (a->more_to > rq->context->turn->tree.size)
+		a->more_to = rq->context->turn->tree.size;
 	a->more = export_next_entries;
 	a->type = a->more_format ? "text/plain; charset=utf-8"
 				 : "application/jsonl";

@@ -5,7 +5,8 @@
 #include "lib/err.h"
 #include "mgmt-server/api/handlers.h"
 #include "mgmt-server/api/request.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/metrics.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/fleet/snapshot.h"
 #include "mgmt-server/store/blob.h"
 
@@ -62,8 +63,8 @@ int blob_api_get_chunk(struct request *rq, struct err *e)
 	int r = parse_digest_param(rq, digest, e);
 
 	if (r == 0)
-		r = blob_read(rq->server->blobs, digest, &a->fd, &a->file_size,
-			      e);
+		r = blob_read(rq->context->turn->blobs, digest, &a->fd,
+			      &a->file_size, e);
 	if (r < 0)
 		return r;
 	a->status = 200;
@@ -71,7 +72,7 @@ int blob_api_get_chunk(struct request *rq, struct err *e)
 	a->immutable = true;
 	r = apply_byte_range(a, rq->range, e);
 	if (r == 0)
-		rq->server->metrics.chunk_bytes += a->len;
+		rq->context->turn->metrics->chunk_bytes += a->len;
 	return r;
 }
 
@@ -85,7 +86,8 @@ int blob_api_put_chunk(struct request *rq, struct err *e)
 		return r;
 	if (!rq->answer.status)
 		rq->answer.status = 201;
-	return snapshot_handle_new_chunk(rq->server, rq->param[0], e);
+	return snapshot_handle_new_chunk(rq->context->snapshots, rq->param[0],
+					 e);
 }
 
 int blob_api_list_missing(struct request *rq, struct err *e)
@@ -109,7 +111,7 @@ int blob_api_list_missing(struct request *rq, struct err *e)
 		if (!json_is_string(j) ||
 		    encoding_parse_digest(json_string_value(j), digest) < 0)
 			return err_set(e, EINVAL, "digests[%zu] is none", i);
-		if (!blob_has(rq->server->blobs, digest) &&
+		if (!blob_has(rq->context->turn->blobs, digest) &&
 		    json_array_append(missing, j) < 0)
 			return err_oom(e, "list missing chunks");
 	}

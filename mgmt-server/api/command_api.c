@@ -12,10 +12,11 @@
 #include "mgmt-server/api/request.h"
 #include "mgmt-server/channel/connections.h"
 #include "mgmt-server/channel/device_channel.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/fleet/device.h"
 #include "mgmt-server/store/document.h"
 #include "mgmt-server/store/json_column.h"
+#include "mgmt-server/store/root.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -82,8 +83,8 @@ int command_api_list(struct request *rq, struct err *e)
 		{ .text = rq->param[0], .used = true }, { .used = false }
 	};
 	char group[DOC_ID_SIZE];
-	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
-				     group, e);
+	int r = device_check_visible(rq->db, &rq->caller, rq->param[0], group,
+				     e);
 
 	return r < 0 ? r : listing_answer(rq, &l, values, e);
 }
@@ -93,7 +94,7 @@ static int load_command_json(struct request *rq, const char *id, json_t **ret,
 			     char ret_envelope_digest[ENCODING_DIGEST_SIZE],
 			     struct err *e)
 {
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e, COLUMNS " WHERE device = ? AND id = ?",
 			 "ss", rq->param[0], id);
@@ -128,8 +129,8 @@ int command_api_show(struct request *rq, struct err *e)
 	char group[DOC_ID_SIZE];
 	json_t *j = NULL;
 	uint64_t wait = 0;
-	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
-				     group, e);
+	int r = device_check_visible(rq->db, &rq->caller, rq->param[0], group,
+				     e);
 
 	if (r == 0)
 		r = request_get_number(rq, "wait", 0, WAIT_MAX, &wait, e);
@@ -190,7 +191,6 @@ static void set_command_fields(struct new_command *o)
 static int check_new_command(struct request *rq, const struct new_command *o,
 			     struct err *e)
 {
-	struct server *s = rq->server;
 	enum right need = o->group ? RIGHT_POLICY : RIGHT_OPERATE;
 	char epoch[33];
 	int r;
@@ -199,13 +199,13 @@ static int check_new_command(struct request *rq, const struct new_command *o,
 	if (!(rq->caller.rights & need))
 		return err_set(e, PROBLEM_FORBIDDEN, "role %s may not do this",
 			       rq->caller.role);
-	if (strcmp(o->doc->head.org, s->org) != 0)
+	if (strcmp(o->doc->head.org, rq->context->org) != 0)
 		return err_reason(e, REASON_WRONG_ORG, "org '%s', not '%s'",
-				  o->doc->head.org, s->org);
+				  o->doc->head.org, rq->context->org);
 	if (strcmp(o->device, rq->param[0]) != 0)
 		return err_reason(e, REASON_WRONG_DEVICE, "it is for device %s",
 				  o->device);
-	r = device_get_epoch(s->db, o->device, epoch, e);
+	r = device_get_epoch(rq->db, o->device, epoch, e);
 	if (r == -ENOENT)
 		return err_set(e, PROBLEM_CONFLICT, "the device is retired");
 	if (r < 0)
@@ -223,7 +223,7 @@ static int check_new_command(struct request *rq, const struct new_command *o,
 static int verify_command_envelope(struct request *rq, struct new_command *o,
 				   struct err *e)
 {
-	const struct doc_root *root = server_get_root(rq->server);
+	const struct doc_root *root = root_get(rq->context->root);
 	enum doc_type type = doc_type_from_payload_type(o->env->type);
 	int r;
 
@@ -254,7 +254,7 @@ static int merge_command_signatures(struct request *rq, struct new_command *o,
 				    struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *old = NULL;
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	auto_free char *text = NULL;
 	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e,
@@ -275,7 +275,7 @@ static int merge_command_signatures(struct request *rq, struct new_command *o,
 static int check_command_id(struct request *rq, const struct new_command *o,
 			    struct err *e)
 {
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e,
 			 "SELECT 1 FROM action WHERE device = ? AND id = ?"
@@ -291,10 +291,9 @@ static int check_command_id(struct request *rq, const struct new_command *o,
 static int store_new_command(struct request *rq, const struct new_command *o,
 			     struct err *e)
 {
-	struct server *s = rq->server;
 	const struct doc_head *h = &o->doc->head;
 	auto_json json_t *names =
-		document_list_signers(server_get_root(s), o->env);
+		document_list_signers(root_get(rq->context->root), o->env);
 	auto_free char *signers = json_text(names), *text = NULL;
 	int64_t now = clock_wall(), expires = h->expires;
 	int r = envelope_text(o->env, &text, e);
@@ -306,7 +305,7 @@ static int store_new_command(struct request *rq, const struct new_command *o,
 	if (o->ttl > 0 && now + o->ttl < expires)
 		expires = now + o->ttl;
 	return db_run(
-		s->db, e,
+		rq->db, e,
 		"INSERT INTO action (device, epoch, id, sha256, type, action,"
 		" vp, grp, state, signers, threshold, created, expires,"
 		" document_expires, updated, creator, envelope)"
@@ -326,15 +325,15 @@ static int store_new_command(struct request *rq, const struct new_command *o,
 static int send_command_now(struct request *rq, const struct new_command *o,
 			    struct err *e)
 {
-	struct server *s = rq->server;
-	struct device_channel *c = connections_find(s->presence, o->device);
+	struct device_channel *c =
+		connections_find(rq->context->connections, o->device);
 	auto_free char *text = NULL;
-	int r = db_run(s->db, e,
+	int r = db_run(rq->db, e,
 		       "UPDATE action SET state = 'sent' WHERE device = ? AND"
 		       " sha256 = ? AND state = 'pending' AND ?",
 		       "ssi", o->device, o->sha256, (int64_t)(c && c->hello));
 
-	if (r < 0 || db_changed(s->db) == 0)
+	if (r < 0 || db_changed(rq->db) == 0)
 		return r;
 	r = envelope_text(o->env, &text, e);
 	return r < 0 ? r : device_channel_send_command(c, text, o->sha256, e);
@@ -351,8 +350,8 @@ int command_api_create(struct request *rq, struct err *e)
 	};
 	auto_free char *text = NULL;
 	char group[DOC_ID_SIZE];
-	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
-				     group, e);
+	int r = device_check_visible(rq->db, &rq->caller, rq->param[0], group,
+				     e);
 
 	if (r == 0)
 		r = request_parse_body(rq, table, e);
@@ -378,23 +377,23 @@ int command_api_create(struct request *rq, struct err *e)
 		r = load_command_json(rq, o.doc->head.id, &answer, NULL, e);
 	if (r < 0)
 		return r;
-	rq->server->turn.commands_changed++;
+	rq->context->turn->commands_changed++;
 	request_set_audit(rq, o.doc->head.id, o.device, group, NULL,
 			  json_deep_copy(answer));
-	turn_queue_event(&rq->server->turn, "action", group,
+	turn_queue_event(rq->context->turn, "action", group,
 			 json_deep_copy(answer));
 	return request_answer_json(rq, o.known ? 200 : 201, answer, e);
 }
 
 int command_api_cancel(struct request *rq, struct err *e)
 {
-	struct server *s = rq->server;
-	struct device_channel *c = connections_find(s->presence, rq->param[0]);
+	struct device_channel *c =
+		connections_find(rq->context->connections, rq->param[0]);
 	char group[DOC_ID_SIZE], sha256[ENCODING_DIGEST_SIZE];
 	json_t *before = NULL, *after = NULL;
 	bool sent;
-	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
-				     group, e);
+	int r = device_check_visible(rq->db, &rq->caller, rq->param[0], group,
+				     e);
 
 	if (r == 0)
 		r = load_command_json(rq, rq->param[1], &before, sha256, e);
@@ -408,7 +407,7 @@ int command_api_cancel(struct request *rq, struct err *e)
 			       get_command_state(before));
 	sent = strcmp(get_command_state(before), "sent") == 0 ||
 	       strcmp(get_command_state(before), "received") == 0;
-	r = db_run(s->db, e,
+	r = db_run(rq->db, e,
 		   "UPDATE action SET cancel = 1, updated = ?, state = CASE"
 		   " WHEN state IN ('proposed', 'pending') THEN 'cancelled'"
 		   " ELSE state END WHERE device = ? AND id = ?",
@@ -419,7 +418,8 @@ int command_api_cancel(struct request *rq, struct err *e)
 		r = load_command_json(rq, rq->param[1], &after, NULL, e);
 	if (r < 0)
 		return r;
-	s->turn.commands_changed++;
-	turn_queue_event(&s->turn, "action", group, json_deep_copy(after));
+	rq->context->turn->commands_changed++;
+	turn_queue_event(rq->context->turn, "action", group,
+			 json_deep_copy(after));
 	return request_answer_json(rq, 200, after, e);
 }

@@ -11,7 +11,7 @@
 #include "mgmt-server/channel/connections.h"
 #include "mgmt-server/channel/device_channel.h"
 #include "mgmt-server/core/alarm.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/fleet/device.h"
 #include "mgmt-server/store/json_column.h"
 
@@ -52,7 +52,7 @@ static int build_device_json(struct request *rq, struct db_row *row,
 {
 	const char *id = db_text(row, 0);
 	const struct device_channel *c =
-		connections_find(rq->server->presence, id);
+		connections_find(rq->context->connections, id);
 	auto_json json_t *labels = NULL, *reported = NULL, *alarms = NULL,
 			 *documents = NULL;
 	int r = json_column_read(row, 2, &labels, e);
@@ -62,7 +62,7 @@ static int build_device_json(struct request *rq, struct db_row *row,
 	if (r == 0)
 		r = json_column_read(row, 17, &documents, e);
 	if (r == 0)
-		r = alarm_list(rq->server->db, id, &alarms, e);
+		r = alarm_list(rq->db, id, &alarms, e);
 	if (r < 0)
 		return r;
 	if (c && json_is_object(reported))
@@ -118,11 +118,11 @@ int device_api_list(struct request *rq, struct err *e)
 static int load_device_json(struct request *rq, json_t **ret, int64_t *ret_rev,
 			    struct err *e)
 {
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	char group[DOC_ID_SIZE];
 	AUTO(db_done) struct db_row *row = NULL;
-	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
-				     group, e);
+	int r = device_check_visible(rq->db, &rq->caller, rq->param[0], group,
+				     e);
 
 	if (r == 0)
 		r = db_first(db, &row, e, COLUMNS " WHERE id = ?", "s",
@@ -160,7 +160,7 @@ static int answer_changed_device(struct request *rq, json_t *before,
 	group = json_string_value(json_object_get(after, "group"));
 	request_set_audit(rq, rq->param[0], rq->param[0], group, before,
 			  json_deep_copy(after));
-	turn_queue_event(&rq->server->turn, "device", group,
+	turn_queue_event(rq->context->turn, "device", group,
 			 json_deep_copy(after));
 	return request_answer_json(rq, 200, after, e);
 }
@@ -204,7 +204,7 @@ static int update_device_row(struct request *rq, json_t *before,
 	if (strlen(text) > LABELS_MAX)
 		return err_set(e, EINVAL, "labels: more than %d bytes",
 			       LABELS_MAX);
-	return db_run(rq->server->db, e,
+	return db_run(rq->db, e,
 		      "UPDATE device SET name = ?, labels = ?, rev = rev + 1"
 		      " WHERE id = ?",
 		      "sss", name, text, rq->param[0]);
@@ -237,7 +237,6 @@ int device_api_update(struct request *rq, struct err *e)
 
 int device_api_retire(struct request *rq, struct err *e)
 {
-	struct server *s = rq->server;
 	json_t *before = NULL;
 	int64_t rev = 0;
 	int r = load_device_json(rq, &before, &rev, e);
@@ -245,12 +244,12 @@ int device_api_retire(struct request *rq, struct err *e)
 	if (r == 0)
 		r = request_check_etag(rq, rev, e);
 	if (r == 0)
-		r = db_run(s->db, e,
+		r = db_run(rq->db, e,
 			   "UPDATE device SET state = 'retired',"
 			   " rev = rev + 1 WHERE id = ?",
 			   "s", rq->param[0]);
 	if (r == 0)
-		r = db_run(s->db, e,
+		r = db_run(rq->db, e,
 			   "UPDATE action SET state = 'cancelled', updated = ?,"
 			   " text = 'the device was retired' WHERE device = ?"
 			   " AND state IN ('proposed', 'pending')",
@@ -259,8 +258,8 @@ int device_api_retire(struct request *rq, struct err *e)
 		json_decref(before);
 		return r;
 	}
-	connections_close_device(s->presence, rq->param[0]);
-	s->turn.commands_changed++;
+	connections_close_device(rq->context->connections, rq->param[0]);
+	rq->context->turn->commands_changed++;
 	return answer_changed_device(rq, before, e);
 }
 
@@ -275,12 +274,12 @@ static json_t *build_base64_json(struct db_row *row, int column)
 
 static int list_device_keys(struct request *rq, json_t **ret, struct err *e)
 {
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	auto_json json_t *items = json_array();
 	char group[DOC_ID_SIZE];
 	AUTO(db_done) struct db_row *row = NULL;
-	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
-				     group, e);
+	int r = device_check_visible(rq->db, &rq->caller, rq->param[0], group,
+				     e);
 
 	if (r == 0)
 		r = db_query(db, &row, e,
@@ -321,7 +320,6 @@ int device_api_list_keys(struct request *rq, struct err *e)
 
 int device_api_record_key_check(struct request *rq, struct err *e)
 {
-	struct server *s = rq->server;
 	const char *epoch = NULL;
 	bool bound = false;
 	const struct json_member table[] = {
@@ -331,23 +329,23 @@ int device_api_record_key_check(struct request *rq, struct err *e)
 	};
 	char group[DOC_ID_SIZE];
 	json_t *items = NULL;
-	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
-				     group, e);
+	int r = device_check_visible(rq->db, &rq->caller, rq->param[0], group,
+				     e);
 
 	if (r == 0)
 		r = request_parse_body(rq, table, e);
 	if (r == 0)
-		r = db_run(s->db, e,
+		r = db_run(rq->db, e,
 			   "UPDATE epoch SET checked = ? WHERE device = ?"
 			   " AND epoch = ?",
 			   "iss", (int64_t)bound, rq->param[0], epoch);
 	if (r < 0)
 		return r;
-	if (db_changed(s->db) == 0)
+	if (db_changed(rq->db) == 0)
 		return err_set(e, PROBLEM_NOT_FOUND,
 			       "the device has no epoch %.40s", epoch);
 	if (!bound)
-		r = alarm_record(&s->turn, rq->param[0],
+		r = alarm_record(rq->context->turn, rq->param[0],
 				 "the enrollment token does not vouch for the "
 				 "device's keys",
 				 e);

@@ -8,11 +8,12 @@
 #include "mgmt-server/api/handlers.h"
 #include "mgmt-server/api/listing.h"
 #include "mgmt-server/api/request.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/fleet/compatibility.h"
 #include "mgmt-server/fleet/image.h"
 #include "mgmt-server/fleet/snapshot.h"
 #include "mgmt-server/store/document.h"
+#include "mgmt-server/store/root.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,14 +25,14 @@
 
 /* ---- submission */
 /* What a device would refuse is refused here, with the same words. */
-static int check_document_version(struct server *s, const struct doc_head *h,
-				  struct err *e)
+static int check_document_version(const struct request *rq,
+				  const struct doc_head *h, struct err *e)
 {
 	char sha256[ENCODING_DIGEST_SIZE];
 	AUTO(db_done) struct db_row *row = NULL;
 	int64_t newest;
 	bool same;
-	int r = db_first(s->db, &row, e,
+	int r = db_first(rq->db, &row, e,
 			 "SELECT version, sha256 FROM document WHERE type = ?"
 			 " AND id = ? AND " DOCUMENT_IS_VALID
 			 " ORDER BY version DESC LIMIT 1",
@@ -54,11 +55,11 @@ static int check_document_version(struct server *s, const struct doc_head *h,
 	return 0;
 }
 
-static int load_document_state(struct server *s, const char *sha256,
+static int load_document_state(const struct request *rq, const char *sha256,
 			       char ret[16], struct err *e)
 {
 	AUTO(db_done) struct db_row *row = NULL;
-	int r = db_first(s->db, &row, e,
+	int r = db_first(rq->db, &row, e,
 			 "SELECT state FROM document WHERE sha256 = ?", "s",
 			 sha256);
 
@@ -120,8 +121,7 @@ static void submission_fini(struct submission *sb)
 static int check_submission(struct request *rq, enum doc_type type,
 			    struct submission *sb, struct err *e)
 {
-	struct server *s = rq->server;
-	const struct doc_root *root = server_get_root(s);
+	const struct doc_root *root = root_get(rq->context->root);
 	int r = trust_open(root, sb->env, &sb->doc, &sb->trust, e);
 
 	sb->valid = r == 0;
@@ -131,21 +131,20 @@ static int check_submission(struct request *rq, enum doc_type type,
 	if (r < 0)
 		return r;
 	document_remove_bad_signatures(root, sb->trust.signers, sb->env);
-	if (strcmp(sb->doc->head.org, s->org) != 0)
+	if (strcmp(sb->doc->head.org, rq->context->org) != 0)
 		return err_reason(e, REASON_WRONG_ORG, "org '%s', not '%s'",
-				  sb->doc->head.org, s->org);
+				  sb->doc->head.org, rq->context->org);
 	r = document_check_times(&sb->doc->head, e);
 	if (r == 0)
-		r = check_document_version(s, &sb->doc->head, e);
-	return r < 0 ? r : compatibility_check(s->db, &rq->caller, sb->doc, e);
+		r = check_document_version(rq, &sb->doc->head, e);
+	return r < 0 ? r : compatibility_check(rq->db, &rq->caller, sb->doc, e);
 }
 
 static int store_submission(struct request *rq, const struct submission *sb,
 			    struct err *e)
 {
-	struct server *s = rq->server;
 	auto_json json_t *signers =
-		document_list_signers(server_get_root(s), sb->env);
+		document_list_signers(root_get(rq->context->root), sb->env);
 	struct document_row row = {
 		.env = sb->env,
 		.head = &sb->doc->head,
@@ -158,12 +157,13 @@ static int store_submission(struct request *rq, const struct submission *sb,
 	int r = 0;
 
 	if (sb->doc->head.type == DOC_IMAGE)
-		r = image_check_complete(s->blobs, doc_as_image(sb->doc),
-					 &row.complete, e);
+		r = image_check_complete(rq->context->turn->blobs,
+					 doc_as_image(sb->doc), &row.complete,
+					 e);
 	if (r == 0)
-		r = document_store(s->db, &row, e);
+		r = document_store(rq->db, &row, e);
 	if (r == 0 && sb->valid)
-		r = snapshot_handle_document_change(s, e);
+		r = snapshot_handle_document_change(rq->context->snapshots, e);
 	return r;
 }
 
@@ -176,7 +176,7 @@ static void report_submission(struct request *rq, const struct doc_head *h,
 		 h->id, h->version);
 	request_set_audit(rq, object, NULL, h->type == DOC_GROUP ? h->id : NULL,
 			  NULL, json_deep_copy(doc));
-	turn_queue_event(&rq->server->turn, "document",
+	turn_queue_event(rq->context->turn, "document",
 			 h->type == DOC_GROUP ? h->id : NULL,
 			 json_deep_copy(doc));
 }
@@ -189,15 +189,14 @@ int document_api_submit(struct request *rq, struct err *e)
 	enum doc_type type = DOC_NONE;
 	int r;
 
-	if (!server_get_root(rq->server))
+	if (!root_get(rq->context->root))
 		return err_set(e, PROBLEM_CONFLICT,
 			       "there is no root yet: submit one first");
 	r = envelope_parse(rq->body ? rq->body : "", rq->len, &sb.env, e);
 	if (r == 0)
 		r = parse_document_type(rq, sb.env, &type, e);
 	if (r == 0)
-		r = document_merge_envelope(rq->server->db, sb.env, &sb.known,
-					    e);
+		r = document_merge_envelope(rq->db, sb.env, &sb.known, e);
 	if (r == 0)
 		r = check_submission(rq, type, &sb, e);
 	if (r == 0)
@@ -205,7 +204,7 @@ int document_api_submit(struct request *rq, struct err *e)
 	if (r < 0)
 		return r;
 	encoding_format_digest(sb.env->digest, sha256);
-	r = load_document_state(rq->server, sha256, state, e);
+	r = load_document_state(rq, sha256, state, e);
 	if (r == 0 && strcmp(state, "withdrawn") == 0)
 		r = err_set(e, PROBLEM_CONFLICT, "it was withdrawn");
 	if (r == 0)
@@ -246,7 +245,7 @@ static bool is_hidden_from_caller(const struct request *rq, struct db_row *row)
 int document_api_load_json(struct request *rq, const char *sha256, json_t **ret,
 			   struct err *e)
 {
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e,
 			 "SELECT " COLUMNS " FROM document WHERE sha256 = ?",
@@ -327,7 +326,7 @@ static int show_document_envelope(struct request *rq, const char *sha256,
 
 	if (r <= 0)
 		return r < 0 ? r : set_not_found_error(e);
-	r = document_load_envelope(rq->server->db, sha256, &text, e);
+	r = document_load_envelope(rq->db, sha256, &text, e);
 	return r < 0 ? r
 		     : request_answer_text(rq, 200, "application/json", text,
 					   e);
@@ -343,7 +342,7 @@ static int find_document_version(struct request *rq,
 	int r;
 
 	if (strcmp(version, "latest") == 0)
-		r = db_first(rq->server->db, &row, e,
+		r = db_first(rq->db, &row, e,
 			     "SELECT sha256 FROM document WHERE type = ?"
 			     " AND id = ? AND " DOCUMENT_IS_VALID
 			     " ORDER BY version DESC LIMIT 1",
@@ -351,7 +350,7 @@ static int find_document_version(struct request *rq,
 	else if (encoding_parse_number(version, INT32_MAX, &number) < 0)
 		return set_not_found_error(e);
 	else
-		r = db_first(rq->server->db, &row, e,
+		r = db_first(rq->db, &row, e,
 			     "SELECT sha256 FROM document WHERE type = ?"
 			     " AND id = ? AND version = ?"
 			     " ORDER BY state IN ('proposed', 'withdrawn'),"
@@ -392,7 +391,7 @@ int document_api_show_version_envelope(struct request *rq, struct err *e)
 
 int document_api_withdraw(struct request *rq, struct err *e)
 {
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	json_t *before = NULL, *after = NULL;
 	const char *state, *type;
 	int64_t rev = 0;
@@ -419,7 +418,7 @@ int document_api_withdraw(struct request *rq, struct err *e)
 			   " rev = rev + 1 WHERE sha256 = ?",
 			   "s", rq->param[0]);
 	if (r == 0)
-		r = snapshot_handle_document_change(rq->server, e);
+		r = snapshot_handle_document_change(rq->context->snapshots, e);
 	if (r == 0)
 		r = document_api_load_json(rq, rq->param[0], &after, e);
 	return r < 0 ? r : request_answer_json(rq, 200, after, e);

@@ -20,7 +20,7 @@
 #include "mgmt-server/api/request.h"
 #include "mgmt-server/channel/connections.h"
 #include "mgmt-server/channel/device_channel.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/store/pki.h"
 #include "mgmt-server/store/root.h"
 
@@ -36,7 +36,7 @@
 int enrollment_api_show_ca(struct request *rq, struct err *e)
 {
 	return request_answer_text(rq, 200, "application/x-pem-file",
-				   strdup(pki_ca_pem(rq->server->pki)), e);
+				   strdup(pki_ca_pem(rq->context->pki)), e);
 }
 
 /* ---- tokens for enrollment */
@@ -83,7 +83,7 @@ int enrollment_api_list(struct request *rq, struct err *e)
 static int load_enrollment_json(struct request *rq, const char *id,
 				json_t **ret, struct err *e)
 {
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(db, &row, e, COLUMNS " WHERE id = ?", "s", id);
 
@@ -135,7 +135,7 @@ int enrollment_api_create(struct request *rq, struct err *e)
 		return err_set(e, EINVAL, "ttl, uses or note is out of bounds");
 	hash_random(random, sizeof(random));
 	encoding_to_hex(random, sizeof(random), id);
-	r = db_run(rq->server->db, e,
+	r = db_run(rq->db, e,
 		   "INSERT INTO enrolment (id, admit, grp, created, expires,"
 		   " uses, creator, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 		   "sssiiiss", id, admit, group, clock_wall(),
@@ -160,9 +160,8 @@ int enrollment_api_revoke(struct request *rq, struct err *e)
 	request_set_audit(rq, rq->param[0], NULL,
 			  json_string_value(json_object_get(before, "group")),
 			  before, NULL);
-	r = db_run(rq->server->db, e,
-		   "UPDATE enrolment SET revoked = 1 WHERE id = ?", "s",
-		   rq->param[0]);
+	r = db_run(rq->db, e, "UPDATE enrolment SET revoked = 1 WHERE id = ?",
+		   "s", rq->param[0]);
 	if (r == 0)
 		r = load_enrollment_json(rq, rq->param[0], &after, e);
 	return r < 0 ? r : request_answer_json(rq, 200, after, e);
@@ -228,7 +227,7 @@ static int parse_enrollment_request(struct request *rq,
 static int redeem_enrollment_token(struct request *rq,
 				   struct enrollment_request *a, struct err *e)
 {
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	uint8_t admit[HASH_SIZE], digest[HASH_SIZE];
 	char hex[2 * HASH_SIZE + 1];
 	AUTO(db_done) struct db_row *row = NULL;
@@ -260,7 +259,7 @@ static int insert_enrolled_device(struct request *rq,
 				  const struct enrollment_request *a,
 				  struct err *e)
 {
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	size_t identity_len, receipts_len;
 	const void *identity = key_spki(a->identity, &identity_len);
 	const void *receipts = key_spki(a->receipts, &receipts_len);
@@ -303,29 +302,28 @@ int enrollment_api_enroll_device(struct request *rq, struct err *e)
 {
 	AUTO(enrollment_request_fini) struct enrollment_request a = { 0 };
 	auto_json json_t *roots = NULL;
-	struct server *s = rq->server;
 	int r = parse_enrollment_request(rq, &a, e);
 
 	if (r == 0)
 		r = redeem_enrollment_token(rq, &a, e);
 	if (r == 0)
-		r = pki_issue_client(s->pki, a.device, a.identity,
+		r = pki_issue_client(rq->context->pki, a.device, a.identity,
 				     &a.identity_cert, e);
 	if (r == 0)
-		r = pki_issue_client(s->pki, a.device, a.receipts,
+		r = pki_issue_client(rq->context->pki, a.device, a.receipts,
 				     &a.receipt_cert, e);
 	if (r == 0)
 		r = insert_enrolled_device(rq, &a, e);
 	if (r == 0)
-		r = root_list_envelopes_after(s->db, 0, &roots, e);
+		r = root_list_envelopes_after(rq->db, 0, &roots, e);
 	if (r < 0)
 		return r;
-	connections_close_device(s->presence, a.device);
+	connections_close_device(rq->context->connections, a.device);
 	snprintf(rq->caller.name, sizeof(rq->caller.name), "%s", a.device);
 	request_set_audit(rq, a.device, a.device, a.group, NULL,
 			  json_pack("{s:s, s:s, s:s}", "epoch", a.epoch,
 				    "enrolment", a.enrolment, "name", a.name));
-	turn_queue_event(&s->turn, "device", a.group,
+	turn_queue_event(rq->context->turn, "device", a.group,
 			 json_pack("{s:s, s:s, s:s, s:s}", "id", a.device,
 				   "name", a.name, "group", a.group, "state",
 				   "active"));
@@ -334,8 +332,8 @@ int enrollment_api_enroll_device(struct request *rq, struct err *e)
 		json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:i}", "device",
 			  a.device, "epoch", a.epoch, "identity_cert",
 			  a.identity_cert, "receipt_cert", a.receipt_cert, "ca",
-			  pki_ca_pem(s->pki), "roots", roots, "device_port",
-			  (int)s->device_port),
+			  pki_ca_pem(rq->context->pki), "roots", roots,
+			  "device_port", (int)rq->context->device_port),
 		e);
 }
 
@@ -385,7 +383,7 @@ static int verify_renewal_signature(const struct renewal_request *w,
 static int check_renewed_key(struct request *rq,
 			     const struct renewal_request *w, struct err *e)
 {
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	const void *spki, *have;
 	size_t len, have_len;
 	AUTO(db_done) struct db_row *row = NULL;
@@ -417,7 +415,6 @@ int enrollment_api_renew_certificate(struct request *rq, struct err *e)
 		{ "sig", JSON_STRING, false, &w.sig },
 		{ NULL },
 	};
-	struct server *s = rq->server;
 	int r = request_parse_body(rq, table, e);
 
 	if (r < 0)
@@ -436,9 +433,10 @@ int enrollment_api_renew_certificate(struct request *rq, struct err *e)
 		r = err_set(e, PROBLEM_FORBIDDEN,
 			    "a new identity key needs a new enrolment");
 	if (r == 0)
-		r = pki_issue_client(s->pki, w.device, w.fresh, &w.pem, e);
+		r = pki_issue_client(rq->context->pki, w.device, w.fresh,
+				     &w.pem, e);
 	if (r == 0)
-		r = db_run(s->db, e,
+		r = db_run(rq->db, e,
 			   "UPDATE epoch SET identity_cert = ?1 WHERE"
 			   " device = ?2 AND epoch = (SELECT epoch FROM device"
 			   " WHERE id = ?2)",
@@ -450,6 +448,7 @@ int enrollment_api_renew_certificate(struct request *rq, struct err *e)
 	return request_answer_json(rq, 201,
 				   json_pack("{s:s, s:s, s:s}", "device",
 					     w.device, "identity_cert", w.pem,
-					     "ca", pki_ca_pem(s->pki)),
+					     "ca",
+					     pki_ca_pem(rq->context->pki)),
 				   e);
 }

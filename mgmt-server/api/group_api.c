@@ -6,7 +6,6 @@
 #include "mgmt-server/api/handlers.h"
 #include "mgmt-server/api/listing.h"
 #include "mgmt-server/api/request.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/device.h"
 #include "mgmt-server/fleet/snapshot.h"
 
@@ -41,11 +40,11 @@ static int build_group_json(struct request *rq, struct db_row *row,
 {
 	const struct composition *c = NULL;
 	AUTO(doc_freep) struct doc *d = NULL;
-	int r = document_load(rq->server->db, db_text(row, 2), &d, e);
+	int r = document_load(rq->db, db_text(row, 2), &d, e);
 
 	if (r == 0)
-		r = snapshot_get_composition(rq->server, db_text(row, 0), &c,
-					     e);
+		r = snapshot_get_composition(rq->context->snapshots,
+					     db_text(row, 0), &c, e);
 	if (r < 0)
 		return r;
 	assert(c);
@@ -79,7 +78,7 @@ int group_api_list(struct request *rq, struct err *e)
 
 int group_api_show(struct request *rq, struct err *e)
 {
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	json_t *j = NULL;
 	AUTO(db_done) struct db_row *row = NULL;
 	int r = 0;
@@ -98,16 +97,17 @@ int group_api_show(struct request *rq, struct err *e)
 
 int group_api_show_snapshot(struct request *rq, struct err *e)
 {
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	const struct composition *c = NULL;
 	char group[DOC_ID_SIZE];
 	AUTO(db_done) struct db_row *row = NULL;
 	json_t *j;
-	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
-				     group, e);
+	int r = device_check_visible(rq->db, &rq->caller, rq->param[0], group,
+				     e);
 
 	if (r == 0)
-		r = snapshot_get_composition(rq->server, group, &c, e);
+		r = snapshot_get_composition(rq->context->snapshots, group, &c,
+					     e);
 	if (r == 0)
 		r = db_first(db, &row, e,
 			     "SELECT n.version, n.issued, n.expires,"

@@ -8,7 +8,8 @@
 #include "mgmt-server/api/handlers.h"
 #include "mgmt-server/api/request.h"
 #include "mgmt-server/api/root_api.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/metrics.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/store/pki.h"
 
 #include <string.h>
@@ -21,9 +22,9 @@ int health_api_check_liveness(struct request *rq, struct err *e)
 /* Takes the write lock, which a full or read-only disk would refuse. */
 int health_api_check_readiness(struct request *rq, struct err *e)
 {
-	int r = turn_try_write(&rq->server->turn, e);
+	int r = turn_try_write(rq->context->turn, e);
 
-	if (r < 0 || rq->server->metrics.full)
+	if (r < 0 || rq->context->turn->metrics->full)
 		return err_set(e, PROBLEM_OVERLOADED,
 			       "the database takes no writes");
 	return request_answer_text(rq, 200, "text/plain", strdup("ready\n"), e);
@@ -31,17 +32,17 @@ int health_api_check_readiness(struct request *rq, struct err *e)
 
 int health_api_show_metrics(struct request *rq, struct err *e)
 {
-	const struct server *s = rq->server;
 
 	return request_answer_text(
 		rq, 200, "text/plain; version=0.0.4",
-		metrics_format_text(&s->metrics, s->turn.tree.size), e);
+		metrics_format_text(rq->context->turn->metrics,
+				    rq->context->turn->tree.size),
+		e);
 }
 
 int health_api_show_server(struct request *rq, struct err *e)
 {
-	struct server *s = rq->server;
-	const struct key *director = pki_director_key(s->pki);
+	const struct key *director = pki_director_key(rq->context->pki);
 	auto_json json_t *root = NULL, *first = NULL;
 	auto_free char *spki = NULL;
 	char ca[ENCODING_DIGEST_SIZE];
@@ -55,14 +56,15 @@ int health_api_show_server(struct request *rq, struct err *e)
 		return r;
 	der = key_spki(director, &len);
 	spki = encoding_to_base64(der, len);
-	encoding_format_digest(pki_ca_digest(s->pki), ca);
+	encoding_format_digest(pki_ca_digest(rq->context->pki), ca);
 	return request_answer_json(
 		rq, 200,
 		json_pack("{s:s, s:s, s:o, s:{s:s, s:s}, s:s, s:i, s:O, s:O}",
-			  "org", s->org, "version", VERSION, "time",
+			  "org", rq->context->org, "version", VERSION, "time",
 			  request_optional_time(clock_wall()), "director",
 			  "keyid", key_id(director), "spki", spki ? spki : "",
-			  "ca_sha256", ca, "device_port", (int)s->device_port,
-			  "root", root, "first_root", first),
+			  "ca_sha256", ca, "device_port",
+			  (int)rq->context->device_port, "root", root,
+			  "first_root", first),
 		e);
 }

@@ -6,7 +6,6 @@
 #include "mgmt-server/api/handlers.h"
 #include "mgmt-server/api/listing.h"
 #include "mgmt-server/api/request.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/store/document.h"
 
 #include <errno.h>
@@ -23,7 +22,7 @@ static int build_image_json(struct request *rq, struct db_row *row,
 	auto_json json_t *layers = json_array();
 	const struct doc_image *image;
 	uint64_t size = 0;
-	int r = document_load(rq->server->db, db_text(row, 3), &d, e);
+	int r = document_load(rq->db, db_text(row, 3), &d, e);
 
 	if (r < 0)
 		return r;
@@ -63,7 +62,7 @@ int image_api_list(struct request *rq, struct err *e)
 
 int image_api_show(struct request *rq, struct err *e)
 {
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	bool latest = strcmp(rq->param[1], "latest") == 0;
 	uint64_t version = 0;
 	AUTO(db_done) struct db_row *row = NULL;

@@ -6,7 +6,6 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "mgmt-server/api/request.h"
-#include "mgmt-server/core/server.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -166,7 +165,7 @@ int listing_answer(struct request *rq, const struct listing *l,
 	sql = build_query_sql(&q);
 	if (!sql || !items || collect_query_values(&q, values, &list) < 0)
 		return err_oom(e, "list");
-	r = db_query_values(rq->server->db, &row, e, sql, list.v, list.n);
+	r = db_query_values(rq->db, &row, e, sql, list.v, list.n);
 	if (r < 0)
 		return r;
 	r = collect_page_items(&q, row, items, next, e);

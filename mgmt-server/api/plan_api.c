@@ -15,9 +15,9 @@
 #include "lib/err.h"
 #include "mgmt-server/api/handlers.h"
 #include "mgmt-server/api/request.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/effective_access.h"
 #include "mgmt-server/fleet/snapshot.h"
+#include "mgmt-server/store/root.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -74,7 +74,7 @@ static void free_plan_work(void *work)
 static int add_draft_document(struct plan *w, json_t *j, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
-	const struct doc_root *root = server_get_root(w->rq->server);
+	const struct doc_root *root = root_get(w->rq->context->root);
 	auto_free char *text = json_text(j);
 	struct threshold_result tr = { 0 };
 	char sha256[ENCODING_DIGEST_SIZE];
@@ -305,18 +305,19 @@ static int load_group_compositions(struct plan *w, const char *group,
 	if (strcmp(w->group, group) == 0)
 		return 0;
 	snprintf(w->group, sizeof(w->group), "%s", group);
-	r = snapshot_compose_with_drafts(w->rq->server, group, NULL, &w->before,
-					 e);
+	r = snapshot_compose_with_drafts(w->rq->context->snapshots, group, NULL,
+					 &w->before, e);
 	return r < 0 ? r
-		     : snapshot_compose_with_drafts(w->rq->server, group,
-						    &w->drafts, &w->after, e);
+		     : snapshot_compose_with_drafts(w->rq->context->snapshots,
+						    group, &w->drafts,
+						    &w->after, e);
 }
 
 /* Some devices behind the last one; 0: that was all. */
 static int compute_next_devices(struct plan *w, struct err *e)
 {
 	AUTO(db_done) struct db_row *row = NULL;
-	struct db *db = w->rq->server->db;
+	struct db *db = w->rq->db;
 	bool is_over = false;
 	int r = db_query(db, &row, e,
 			 "SELECT id, name, grp FROM device WHERE"
@@ -390,7 +391,7 @@ static int create_plan_work(struct request *rq, struct err *e)
 	if (json_array_size(w->wanted) > DRAFTS_MAX)
 		return err_set(e, EINVAL, "more than %d documents", DRAFTS_MAX);
 	w->rq = rq;
-	w->cache = effective_access_cache_new(rq->server->db);
+	w->cache = effective_access_cache_new(rq->db);
 	w->documents = json_array();
 	w->devices = open_memstream(&w->text, &w->text_len);
 	w->a = calloc(1, sizeof(*w->a));

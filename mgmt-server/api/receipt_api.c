@@ -6,7 +6,6 @@
 #include "mgmt-server/api/handlers.h"
 #include "mgmt-server/api/listing.h"
 #include "mgmt-server/api/request.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/device.h"
 #include "mgmt-server/store/json_column.h"
 
@@ -17,8 +16,8 @@ static int list_device_rows(struct request *rq, const struct listing *l,
 		{ .text = rq->param[0], .used = true }, { .used = false }
 	};
 	char group[DOC_ID_SIZE];
-	int r = device_check_visible(rq->server->db, &rq->caller, rq->param[0],
-				     group, e);
+	int r = device_check_visible(rq->db, &rq->caller, rq->param[0], group,
+				     e);
 
 	return r < 0 ? r : listing_answer(rq, l, values, e);
 }

@@ -5,7 +5,7 @@
 #include "lib/clock.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/turn.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,10 +19,11 @@ const char *request_method_name(enum method m)
 	return names[m];
 }
 
-void request_init(struct request *rq, struct server *s)
+void request_init(struct request *rq, const struct request_context *c)
 {
 	memset(rq, 0, sizeof(*rq));
-	rq->server = s;
+	rq->context = c;
+	rq->db = c ? c->turn->db : NULL;
 	rq->answer.fd = -1;
 	rq->job = -1;
 }
@@ -231,7 +232,7 @@ void request_answer_problem(struct request *rq, int r, const struct err *e)
 	answer_fini(&rq->answer);
 	rq->answer = a;
 	if (e->reason == REASON_STORAGE_FULL)
-		turn_set_storage_full(&rq->server->turn, e);
+		turn_set_storage_full(rq->context->turn, e);
 }
 
 void request_set_etag(struct request *rq, int64_t rev)

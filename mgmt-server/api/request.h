@@ -14,10 +14,32 @@
 #include "mgmt-server/core/problem.h"
 #include "mgmt-server/store/token.h"
 
+struct connections;
+struct db;
 struct err;
+struct password_pool;
+struct pki;
+struct ratelimit;
 struct request;
+struct root_in_force;
 struct route;
-struct server;
+struct settings;
+struct snapshot_cache;
+struct turn;
+
+/* What handlers may use of the server; borrowed, the same for all requests. */
+struct request_context {
+	struct turn *turn;
+	const char *org;
+	const struct pki *pki;
+	struct root_in_force *root;
+	struct connections *connections;
+	struct snapshot_cache *snapshots;
+	struct password_pool *passwords;
+	struct ratelimit *limit;
+	const struct settings *conf;
+	uint16_t device_port; /* as bound */
+};
 
 #define REQUEST_PARAMS 4
 #define REQUEST_ARGS 16
@@ -54,7 +76,8 @@ struct answer {
 };
 
 struct request {
-	struct server *server;
+	const struct request_context *context;
+	struct db *db; /* the turn's */
 	const struct route *route;
 	enum method method;
 	bool head; /* HEAD: as GET, without the body */
@@ -88,7 +111,7 @@ struct request {
 	} audit;
 };
 
-void request_init(struct request *rq, struct server *s);
+void request_init(struct request *rq, const struct request_context *c);
 void request_fini(struct request *rq);
 
 /* Has the handler used up its part of this turn? */

@@ -9,7 +9,6 @@
 #include "mgmt-server/api/document_api.h"
 #include "mgmt-server/api/handlers.h"
 #include "mgmt-server/api/request.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/snapshot.h"
 #include "mgmt-server/store/document.h"
 #include "mgmt-server/store/pki.h"
@@ -23,7 +22,7 @@ int root_api_build_json(struct request *rq, int64_t version, json_t **ret,
 {
 	char sha256[ENCODING_DIGEST_SIZE] = "";
 	AUTO(db_done) struct db_row *row = NULL;
-	int r = db_first(rq->server->db, &row, e,
+	int r = db_first(rq->db, &row, e,
 			 "SELECT sha256 FROM document WHERE type = 'root' AND"
 			 " state IN ('active', 'superseded') AND"
 			 " (version = ?1 OR (?1 = 0 AND state = 'active'))",
@@ -44,7 +43,7 @@ int root_api_build_json(struct request *rq, int64_t version, json_t **ret,
 
 int root_api_list(struct request *rq, struct err *e)
 {
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	auto_json json_t *items = json_array();
 	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_query(db, &row, e,
@@ -74,7 +73,7 @@ int root_api_show(struct request *rq, struct err *e)
 {
 	const char *version = rq->param[0];
 	bool latest = strcmp(version, "latest") == 0;
-	struct db *db = rq->server->db;
+	struct db *db = rq->db;
 	uint64_t number = 0;
 	AUTO(db_done) struct db_row *row = NULL;
 	char *text = NULL;
@@ -114,9 +113,10 @@ static void next_root_fini(struct next_root *n)
  * In force, or waiting: signatures by the old and by the new root's keys are
  * kept until both thresholds are reached.
  */
-static int check_next_root(struct server *s, struct next_root *n, struct err *e)
+static int check_next_root(const struct request *rq, struct next_root *n,
+			   struct err *e)
 {
-	const struct doc_root *held = server_get_root(s), *mine;
+	const struct doc_root *held = root_get(rq->context->root), *mine;
 	struct envelope *env = n->env;
 	uint32_t want = held ? held->head.version + 1 : 1;
 	int r = held ? trust_open_next_root(held, env, &n->doc, e)
@@ -130,9 +130,9 @@ static int check_next_root(struct server *s, struct next_root *n, struct err *e)
 		return r;
 	mine = doc_as_root(n->doc);
 	n->threshold = mine->role[DOC_ROLE_ROOT].threshold;
-	if (strcmp(mine->head.org, s->org) != 0)
+	if (strcmp(mine->head.org, rq->context->org) != 0)
 		return err_reason(e, REASON_WRONG_ORG, "org '%s', not '%s'",
-				  mine->head.org, s->org);
+				  mine->head.org, rq->context->org);
 	if (mine->head.version != want)
 		return err_reason(e, REASON_ROOT_CHAIN,
 				  "root version %u: the next one is %u",
@@ -153,15 +153,15 @@ static int check_next_root(struct server *s, struct next_root *n, struct err *e)
 	return document_check_times(&mine->head, e);
 }
 
-static void warn_missing_server_keys(const struct server *s,
+static void warn_missing_server_keys(const struct request *rq,
 				     const struct doc_root *root)
 {
-	const char *director = key_id(pki_director_key(s->pki));
+	const char *director = key_id(pki_director_key(rq->context->pki));
 	bool ca = false, key = false;
 
 	for (unsigned int i = 0; i < root->n_cas; i++)
-		ca |= memcmp(root->ca[i], pki_ca_digest(s->pki), HASH_SIZE) ==
-		      0;
+		ca |= memcmp(root->ca[i], pki_ca_digest(rq->context->pki),
+			     HASH_SIZE) == 0;
 	for (unsigned int i = 0; i < root->n_keys; i++)
 		if (root->role[DOC_ROLE_DIRECTOR].members >> i & 1)
 			key |= strcmp(key_id(root->key[i].key), director) == 0;
@@ -173,7 +173,6 @@ static void warn_missing_server_keys(const struct server *s,
 static int store_next_root(struct request *rq, struct next_root *n,
 			   struct err *e)
 {
-	struct server *s = rq->server;
 	const struct doc_root *mine = doc_as_root(n->doc);
 	auto_json json_t *signers = document_list_signers(mine, n->env);
 	struct document_row row = {
@@ -188,20 +187,21 @@ static int store_next_root(struct request *rq, struct next_root *n,
 	int r = 0;
 
 	if (n->valid)
-		r = db_run(s->db, e,
+		r = db_run(rq->db, e,
 			   "UPDATE document SET state = 'superseded'"
 			   " WHERE type = 'root' AND state = 'active'",
 			   "");
 	if (r == 0)
-		r = document_store(s->db, &row, e);
+		r = document_store(rq->db, &row, e);
 	if (r < 0 || !n->valid)
 		return r;
-	warn_missing_server_keys(s, mine);
-	r = server_reload_root(s, e);
+	warn_missing_server_keys(rq, mine);
+	r = root_reload(rq->db, rq->context->root, e);
 	if (r == 0)
-		r = document_revalidate_all(s->db, server_get_root(s), e);
+		r = document_revalidate_all(rq->db, root_get(rq->context->root),
+					    e);
 	if (r == 0)
-		r = snapshot_handle_document_change(s, e);
+		r = snapshot_handle_document_change(rq->context->snapshots, e);
 	return r;
 }
 
@@ -217,16 +217,16 @@ int root_api_submit(struct request *rq, struct err *e)
 	if (doc_type_from_payload_type(n.env->type) != DOC_ROOT)
 		return err_set(e, EINVAL, "it is not a root");
 	encoding_format_digest(n.env->digest, sha256);
-	r = document_merge_envelope(rq->server->db, n.env, &n.known, e);
+	r = document_merge_envelope(rq->db, n.env, &n.known, e);
 	if (r < 0)
 		return r;
-	if (server_get_root(rq->server) &&
-	    memcmp(server_get_root(rq->server)->head.digest, n.env->digest,
+	if (root_get(rq->context->root) &&
+	    memcmp(root_get(rq->context->root)->head.digest, n.env->digest,
 		   HASH_SIZE) == 0) {
 		r = document_api_load_json(rq, sha256, &answer, e);
 		return r < 0 ? r : request_answer_json(rq, 200, answer, e);
 	}
-	r = check_next_root(rq->server, &n, e);
+	r = check_next_root(rq, &n, e);
 	if (r == 0)
 		r = store_next_root(rq, &n, e);
 	if (r == 0)

@@ -7,7 +7,10 @@
 #include "lib/log.h"
 #include "mgmt-server/api/arguments.h"
 #include "mgmt-server/api/handlers.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/metrics.h"
+#include "mgmt-server/core/ratelimit.h"
+#include "mgmt-server/core/settings.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/store/idempotency.h"
 
 #include <errno.h>
@@ -132,7 +135,7 @@ static int audit_request(struct request *rq, const char *outcome, struct err *e)
 		.after = rq->audit.after,
 	};
 
-	return turn_append_audit(&rq->server->turn, &en, NULL, e);
+	return turn_append_audit(rq->context->turn, &en, NULL, e);
 }
 
 /* What was refused leaves a trace; where even that fails, the log has it. */
@@ -177,7 +180,7 @@ static int replay_answer(struct request *rq, struct err *e)
 	const struct idempotency_key k = get_idempotency_key(rq);
 	char *text = NULL;
 	int status = 0;
-	int r = idempotency_find_answer(rq->server->db, &k, &status, &text, e);
+	int r = idempotency_find_answer(rq->db, &k, &status, &text, e);
 
 	if (r <= 0)
 		return r;
@@ -190,8 +193,7 @@ static int store_answer(const struct request *rq, struct err *e)
 	const struct idempotency_key k = get_idempotency_key(rq);
 	const char *text = rq->answer.body ? rq->answer.body : "";
 
-	return idempotency_store_answer(rq->server->db, &k, rq->answer.status,
-					text, e);
+	return idempotency_store_answer(rq->db, &k, rq->answer.status, text, e);
 }
 
 /*
@@ -202,15 +204,14 @@ static int run_write_request(struct request *rq, struct err *e)
 {
 	bool is_once =
 		rq->idempotency_key[0] && (rq->route->flags & ROUTE_ONCE);
-	struct server *s = rq->server;
 	struct turn_savepoint mark;
-	int r = turn_begin_savepoint(&s->turn, &mark, e);
+	int r = turn_begin_savepoint(rq->context->turn, &mark, e);
 
 	if (r < 0)
 		return r;
 	r = is_once ? replay_answer(rq, e) : 0;
 	if (r > 0)
-		return turn_release_savepoint(&s->turn, e);
+		return turn_release_savepoint(rq->context->turn, e);
 	if (r == 0)
 		r = rq->route->handle(rq, e);
 	if (r == 0 && !(rq->route->flags & ROUTE_QUIET))
@@ -218,15 +219,14 @@ static int run_write_request(struct request *rq, struct err *e)
 	if (r == 0 && is_once)
 		r = store_answer(rq, e);
 	if (r != 0) {
-		turn_rollback_savepoint(&s->turn, &mark);
+		turn_rollback_savepoint(rq->context->turn, &mark);
 		return r;
 	}
-	return turn_release_savepoint(&s->turn, e);
+	return turn_release_savepoint(rq->context->turn, e);
 }
 
 bool route_run_request(struct request *rq)
 {
-	struct server *s = rq->server;
 	struct err e = { 0 };
 	int r;
 
@@ -240,15 +240,14 @@ bool route_run_request(struct request *rq)
 		return false;
 	if (r < 0)
 		refuse_request(rq, r, &e);
-	s->metrics.requests++;
-	s->metrics.refused += rq->answer.status / 100 == 4;
-	s->metrics.failed += rq->answer.status / 100 == 5;
+	rq->context->turn->metrics->requests++;
+	rq->context->turn->metrics->refused += rq->answer.status / 100 == 4;
+	rq->context->turn->metrics->failed += rq->answer.status / 100 == 5;
 	return true;
 }
 
 static int check_request_rate(struct request *rq, struct err *e)
 {
-	struct server *s = rq->server;
 	char key[96];
 	double rate;
 
@@ -256,11 +255,12 @@ static int check_request_rate(struct request *rq, struct err *e)
 		return 0;
 	snprintf(key, sizeof(key), "%s",
 		 rq->caller.id[0] ? rq->caller.id : rq->from);
-	rate = (double)(rq->caller.id[0] ? s->conf.token_rate
-					 : s->conf.address_rate);
-	if (ratelimit_allow(&s->limit, key, rate, 2 * rate, clock_mono_ns()))
+	rate = (double)(rq->caller.id[0] ? rq->context->conf->token_rate
+					 : rq->context->conf->address_rate);
+	if (ratelimit_allow(rq->context->limit, key, rate, 2 * rate,
+			    clock_mono_ns()))
 		return 0;
-	s->metrics.limited++;
+	rq->context->turn->metrics->limited++;
 	return err_set(e, PROBLEM_LIMITED, "too many requests");
 }
 
@@ -278,8 +278,8 @@ int route_check_request(struct request *rq)
 		r = arguments_check(rq, rq->route->name, &e);
 	if (r < 0) {
 		refuse_request(rq, r, &e);
-		rq->server->metrics.requests++;
-		rq->server->metrics.refused++;
+		rq->context->turn->metrics->requests++;
+		rq->context->turn->metrics->refused++;
 	}
 	return r;
 }

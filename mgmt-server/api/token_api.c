@@ -7,7 +7,7 @@
 #include "mgmt-server/api/handlers.h"
 #include "mgmt-server/api/listing.h"
 #include "mgmt-server/api/request.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/store/token.h"
 
 #include <errno.h>
@@ -85,8 +85,8 @@ int token_api_create(struct request *rq, struct err *e)
 	if (r < 0)
 		return r;
 	expires = clock_wall() + ttl;
-	r = token_create(rq->server->db, name, NULL, role, groups, expires,
-			 token, id, e);
+	r = token_create(rq->db, name, NULL, role, groups, expires, token, id,
+			 e);
 	if (r < 0)
 		return r;
 	j = json_pack("{s:s, s:s, s:s, s:O?, s:o}", "id", id, "name", name,
@@ -99,14 +99,14 @@ int token_api_create(struct request *rq, struct err *e)
 
 int token_api_delete(struct request *rq, struct err *e)
 {
-	int r = db_run(rq->server->db, e, "DELETE FROM token WHERE id = ?", "s",
+	int r = db_run(rq->db, e, "DELETE FROM token WHERE id = ?", "s",
 		       rq->param[0]);
 
 	if (r < 0)
 		return r;
-	if (db_changed(rq->server->db) == 0)
+	if (db_changed(rq->db) == 0)
 		return err_set(e, PROBLEM_NOT_FOUND, "no token has that id");
-	rq->server->tokens_changed++;
+	rq->context->turn->tokens_changed++;
 	request_set_audit(rq, rq->param[0], NULL, NULL, NULL, NULL);
 	rq->answer.status = 204;
 	return 0;

@@ -3,7 +3,8 @@
 
 #include "lib/auto.h"
 #include "lib/err.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/callbacks.h"
+#include "mgmt-server/core/turn.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,9 +14,9 @@ struct device_channel_progress {
 	int64_t done, total;
 };
 
-int device_channel_new(struct server *s, const char *device, const char *epoch,
-		       void *connection, struct device_channel **ret,
-		       struct err *e)
+int device_channel_new(struct turn *t, const char *device, const char *epoch,
+		       const void *handler, void *connection,
+		       struct device_channel **ret, struct err *e)
 {
 	AUTO(auto_freep) struct device_channel *c = calloc(1, sizeof(*c));
 
@@ -26,7 +27,8 @@ int device_channel_new(struct server *s, const char *device, const char *epoch,
 		return err_set(e, ENOENT, "no device has that id");
 	snprintf(c->device, sizeof(c->device), "%s", device);
 	snprintf(c->epoch, sizeof(c->epoch), "%s", epoch);
-	c->server = s;
+	c->turn = t;
+	c->handler = handler;
 	c->connection = connection;
 	c->out_end = &c->out;
 	*ret = steal(c);
@@ -44,7 +46,7 @@ void device_channel_free(struct device_channel *c)
 
 void device_channel_close(struct device_channel *c)
 {
-	struct server_callbacks *edge = &c->server->edge;
+	const struct server_callbacks *edge = c->turn->edge;
 
 	c->closing = true;
 	if (edge->device_ready)
@@ -53,7 +55,7 @@ void device_channel_close(struct device_channel *c)
 
 void device_channel_replace(struct device_channel *c)
 {
-	struct server_callbacks *edge = &c->server->edge;
+	const struct server_callbacks *edge = c->turn->edge;
 
 	device_channel_drop_queued(c, 0);
 	if (edge->device_replaced)
@@ -63,7 +65,7 @@ void device_channel_replace(struct device_channel *c)
 int device_channel_send(struct device_channel *c, const char *type, json_t *j,
 			struct err *e)
 {
-	struct server_callbacks *edge = &c->server->edge;
+	const struct server_callbacks *edge = c->turn->edge;
 	auto_json json_t *message = j;
 	auto_free char *text = NULL;
 	struct device_channel_message *o;
@@ -82,11 +84,9 @@ int device_channel_send(struct device_channel *c, const char *type, json_t *j,
 	o = malloc(sizeof(*o) + len + 1);
 	if (!o)
 		return err_oom(e, "send");
-	*o = (struct device_channel_message){
-		.turn = c->server->turn.number,
-		.number = c->server->turn.messages++,
-		.len = len
-	};
+	*o = (struct device_channel_message){ .turn = c->turn->number,
+					      .number = c->turn->messages++,
+					      .len = len };
 	memcpy(o->text, text, len + 1);
 	*c->out_end = o;
 	c->out_end = &o->next;
@@ -99,7 +99,7 @@ int device_channel_send(struct device_channel *c, const char *type, json_t *j,
 struct device_channel_message *
 device_channel_peek_message(struct device_channel *c)
 {
-	return c->out && c->out->turn < c->server->turn.number ? c->out : NULL;
+	return c->out && c->out->turn < c->turn->number ? c->out : NULL;
 }
 
 void device_channel_remove_sent(struct device_channel *c)

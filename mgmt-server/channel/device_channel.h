@@ -13,7 +13,7 @@
 #include "lib/json.h"
 
 struct err;
-struct server;
+struct turn;
 
 #define DEVICE_CHANNEL_MESSAGE_MAX (1024 * 1024)
 #define DEVICE_CHANNEL_QUEUE_MAX (4 * DEVICE_CHANNEL_MESSAGE_MAX)
@@ -28,8 +28,9 @@ struct device_channel_message {
 };
 
 struct device_channel {
-	struct server *server;
-	void *connection; /* the listener's */
+	struct turn *turn;
+	const void *handler; /* of its messages: device_messages.h */
+	void *connection;    /* the listener's */
 	char device[24], epoch[33];
 	bool hello, present, stale, closing;
 	int64_t renew_at; /* when its snapshot is to be signed again */
@@ -41,9 +42,9 @@ struct device_channel {
 	struct device_channel_progress *progress; /* NULL: none reported */
 };
 
-int device_channel_new(struct server *s, const char *device, const char *epoch,
-		       void *connection, struct device_channel **ret,
-		       struct err *e);
+int device_channel_new(struct turn *t, const char *device, const char *epoch,
+		       const void *handler, void *connection,
+		       struct device_channel **ret, struct err *e);
 void device_channel_free(struct device_channel *c);
 
 /* Queues a message of that type; consumes j. */

@@ -32,6 +32,7 @@ struct turn {
 	uint64_t number;	   /* grows with each commit */
 	uint64_t messages;	   /* counts those queued for devices */
 	uint64_t commands_changed; /* counts changes, for those who wait */
+	uint64_t tokens_changed;   /* counts tokens that were taken away */
 	bool writing;		   /* a transaction is open */
 	bool stale;		   /* tree and root are not those on disk */
 	/* Set by mgmtd.c, which knows all parts: */

@@ -3,13 +3,14 @@
 
 #include "lib/auto.h"
 #include "lib/clock.h"
+#include "lib/document/doc.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "mgmt-server/channel/connections.h"
 #include "mgmt-server/channel/device_channel.h"
 #include "mgmt-server/core/alarm.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/fleet/command.h"
 #include "mgmt-server/fleet/device.h"
 #include "mgmt-server/fleet/receipt_store.h"
@@ -24,29 +25,41 @@
 #define GET_MAX 256
 #define ANSWER_PART (DEVICE_CHANNEL_MESSAGE_MAX / 2)
 
-int device_messages_open(struct server *s, const char *device, void *connection,
-			 struct device_channel **ret, struct err *e)
+static const struct device_messages *get_handler(const struct device_channel *c)
+{
+	return c->handler;
+}
+
+static struct receipt_store get_receipt_store(const struct device_channel *c)
+{
+	return (struct receipt_store){ c->turn, get_handler(c)->connections };
+}
+
+int device_messages_open(const struct device_messages *m, const char *device,
+			 void *connection, struct device_channel **ret,
+			 struct err *e)
 {
 	char epoch[33];
-	int r = device_get_epoch(s->db, device, epoch, e);
+	int r = device_get_epoch(m->turn->db, device, epoch, e);
 
 	if (r == 0)
-		r = device_channel_new(s, device, epoch, connection, ret, e);
+		r = device_channel_new(m->turn, device, epoch, m, connection,
+				       ret, e);
 	if (r == 0)
-		connections_add(s->presence, *ret);
+		connections_add(m->connections, *ret);
 	return r;
 }
 
 void device_messages_close(struct device_channel *c)
 {
 	if (c)
-		connections_remove(c->server->presence, c);
+		connections_remove(get_handler(c)->connections, c);
 	device_channel_free(c);
 }
 
 void device_messages_report_duplicate(struct device_channel *c)
 {
-	alarm_raise(c->server->alarms, c->device,
+	alarm_raise(get_handler(c)->alarms, c->device,
 		    "there were two connections with its identity at once");
 }
 
@@ -55,12 +68,12 @@ static int send_root_documents(struct device_channel *c, int64_t after,
 			       int64_t re, struct err *e)
 {
 	auto_json json_t *list = NULL;
-	int r = root_list_envelopes_after(c->server->db, after, &list, e);
+	int r = root_list_envelopes_after(c->turn->db, after, &list, e);
 
 	if (r < 0 || (re == 0 && json_array_size(list) == 0))
 		return r;
-	if (server_get_root(c->server))
-		c->root = server_get_root(c->server)->head.version;
+	if (root_get(get_handler(c)->root))
+		c->root = root_get(get_handler(c)->root)->head.version;
 	return device_channel_send(c, "documents",
 				   json_pack("{s:O, s:[], s:o*}", "documents",
 					     list, "missing", "re",
@@ -72,16 +85,16 @@ int device_messages_send_snapshot(struct device_channel *c, struct err *e)
 {
 	auto_free char *envelope = NULL;
 	bool is_new = false;
-	const struct doc_root *root = server_get_root(c->server);
+	const struct doc_root *root = root_get(get_handler(c)->root);
 	int r = 0;
 
 	/* A new root goes before what is signed under it. */
 	if (root && root->head.version > c->root)
 		r = send_root_documents(c, c->root, 0, e);
 	if (r == 0)
-		r = snapshot_get_for_device(c->server, c->device,
-					    SNAPSHOT_RENEW, &envelope, &is_new,
-					    &c->renew_at, e);
+		r = snapshot_get_for_device(
+			get_handler(c)->snapshots, c->device, SNAPSHOT_RENEW,
+			&envelope, &is_new, &c->renew_at, e);
 	if (r < 0 || !is_new || !envelope)
 		return r;
 	return device_channel_send(
@@ -129,13 +142,12 @@ static int send_stream_positions(struct device_channel *c, json_t *holds,
 {
 	AUTO(receipt_store_position_fini)
 	struct receipt_store_position p = { 0 };
-	int r = receipt_store_get_position(c->server, c->device, c->epoch, &p,
-					   e);
+	const struct receipt_store store = get_receipt_store(c);
+	int r = receipt_store_get_position(&store, c->device, c->epoch, &p, e);
 
 	if (r == 0)
-		r = resync_compare_positions(&c->server->turn, c->device,
-					     p.receipts, p.records, holds,
-					     status, e);
+		r = resync_compare_positions(c->turn, c->device, p.receipts,
+					     p.records, holds, status, e);
 	if (r == 0)
 		r = send_stream_ack(c, "receipts", p.receipts, p.receipt, e);
 	return r < 0 ? r : send_stream_ack(c, "audit", p.records, p.head, e);
@@ -168,16 +180,17 @@ static int handle_hello_message(struct device_channel *c, json_t *j,
 		return err_reason(e, REASON_EPOCH,
 				  "%s is of epoch %s, not %.33s", c->device,
 				  c->epoch, epoch);
-	r = device_store_hello(c->server->db, c->device, agent, inventory,
-			       status, e);
+	r = device_store_hello(c->turn->db, c->device, agent, inventory, status,
+			       e);
 	if (r == 0)
 		r = send_stream_positions(c, holds, status, e);
 	if (r == 0)
 		r = send_missing_roots(c, root_get_reported_version(status), e);
 	if (r == 0)
 		r = snapshot_get_for_device(
-			c->server, c->device, get_max_snapshot_age(status),
-			&envelope, &is_new, &c->renew_at, e);
+			get_handler(c)->snapshots, c->device,
+			get_max_snapshot_age(status), &envelope, &is_new,
+			&c->renew_at, e);
 	if (r == 0 && envelope)
 		r = device_channel_send(
 			c, "snapshot",
@@ -187,7 +200,7 @@ static int handle_hello_message(struct device_channel *c, json_t *j,
 	if (r < 0)
 		return r;
 	c->hello = true;
-	return command_send_unfinished(&c->server->turn, c, e);
+	return command_send_unfinished(c->turn, c, e);
 }
 
 /* The device's own snapshot says what it may read. */
@@ -216,10 +229,10 @@ static int handle_get_message(struct device_channel *c, json_t *j,
 
 		if (!sha256)
 			return err_set(e, EINVAL, "get: no digest");
-		r = snapshot_is_document_readable(c->server, c->device, sha256,
-						  e);
+		r = snapshot_is_document_readable(get_handler(c)->snapshots,
+						  c->device, sha256, e);
 		if (r > 0)
-			r = document_load_envelope(c->server->db, sha256, &text,
+			r = document_load_envelope(c->turn->db, sha256, &text,
 						   e);
 		if (r < 0 && r != -ENOENT)
 			return r;
@@ -272,11 +285,12 @@ static int handle_receipt_message(struct device_channel *c, json_t *j,
 		{ "receipts", JSON_ARRAY, false, &list },
 		{ NULL },
 	};
+	const struct receipt_store store = get_receipt_store(c);
 	uint64_t seq = 0;
 	int r = json_read_object(j, table, false, "receipt", e);
 
 	if (r == 0)
-		r = receipt_store_add_receipts(c->server, c->device, c->epoch,
+		r = receipt_store_add_receipts(&store, c->device, c->epoch,
 					       list, &seq, e);
 	return r < 0 ? r : send_stream_ack(c, "receipts", seq, NULL, e);
 }
@@ -289,12 +303,13 @@ static int handle_audit_message(struct device_channel *c, json_t *j,
 		{ "batch", JSON_OBJECT, false, &batch },
 		{ NULL },
 	};
+	const struct receipt_store store = get_receipt_store(c);
 	uint64_t seq = 0;
 	int r = json_read_object(j, table, false, "audit", e);
 
 	if (r == 0)
-		r = receipt_store_add_audit_batch(c->server, c->device,
-						  c->epoch, batch, &seq, e);
+		r = receipt_store_add_audit_batch(&store, c->device, c->epoch,
+						  batch, &seq, e);
 	return r < 0 ? r : send_stream_ack(c, "audit", seq, NULL, e);
 }
 
@@ -309,8 +324,8 @@ static int handle_status_message(struct device_channel *c, json_t *j,
 	int r = json_read_object(j, table, false, "status", e);
 
 	return r < 0 ? r
-		     : device_store_report(c->server->db, c->device,
-					   "documents", documents, e);
+		     : device_store_report(c->turn->db, c->device, "documents",
+					   documents, e);
 }
 
 static int handle_progress_message(struct device_channel *c, json_t *j,
@@ -346,9 +361,8 @@ static int handle_submitted_message(struct device_channel *c, json_t *j,
 	int r = json_read_object(j, table, false, "submitted", e);
 
 	return r < 0 ? r
-		     : command_record_agent_outcome(&c->server->turn, c->device,
-						    sha256, outcome, reason,
-						    text, e);
+		     : command_record_agent_outcome(c->turn, c->device, sha256,
+						    outcome, reason, text, e);
 }
 
 static const struct {

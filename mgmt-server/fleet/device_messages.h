@@ -8,13 +8,27 @@
 
 #include <stddef.h>
 
+struct alarms;
+struct connections;
 struct device_channel;
 struct err;
-struct server;
+struct root_in_force;
+struct snapshot_cache;
+struct turn;
+
+/* What handling them takes; borrowed, and outlives all channels. */
+struct device_messages {
+	struct turn *turn;
+	const struct root_in_force *root;
+	struct connections *connections;
+	struct snapshot_cache *snapshots;
+	struct alarms *alarms;
+};
 
 /* -ENOENT: no such device, or a retired one. */
-int device_messages_open(struct server *s, const char *device, void *connection,
-			 struct device_channel **ret, struct err *e);
+int device_messages_open(const struct device_messages *m, const char *device,
+			 void *connection, struct device_channel **ret,
+			 struct err *e);
 void device_messages_close(struct device_channel *c);
 /* It has been replaced and is alive: two hold the device's key. */
 void device_messages_report_duplicate(struct device_channel *c);

@@ -10,7 +10,8 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "mgmt-server/core/alarm.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/metrics.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/fleet/command.h"
 #include "mgmt-server/fleet/device.h"
 #include "mgmt-server/fleet/resync.h"
@@ -35,15 +36,15 @@ static void device_streams_fini(struct device_streams *t)
 	key_free(t->key);
 }
 
-static int load_device_streams(struct server *s, const char *device,
-			       const char *epoch, struct device_streams *ret,
-			       struct err *e)
+static int load_device_streams(const struct receipt_store *s,
+			       const char *device, const char *epoch,
+			       struct device_streams *ret, struct err *e)
 {
 	const void *spki, *head;
 	size_t len, head_len;
 	AUTO(db_done) struct db_row *row = NULL;
 	int r = db_first(
-		s->db, &row, e,
+		s->turn->db, &row, e,
 		"SELECT receipt_spki, receipt_seq, audit_seq,"
 		" audit_head FROM epoch WHERE device = ? AND epoch = ?",
 		"ss", device, epoch);
@@ -70,11 +71,12 @@ void receipt_store_position_fini(struct receipt_store_position *p)
 	json_decref(p->head);
 }
 
-static int load_newest_json(struct server *s, const struct device_streams *t,
-			    const char *sql, json_t **ret, struct err *e)
+static int load_newest_json(const struct receipt_store *s,
+			    const struct device_streams *t, const char *sql,
+			    json_t **ret, struct err *e)
 {
 	AUTO(db_done) struct db_row *row = NULL;
-	int r = db_first(s->db, &row, e, sql, "ss", t->device, t->epoch);
+	int r = db_first(s->turn->db, &row, e, sql, "ss", t->device, t->epoch);
 
 	if (r <= 0)
 		return r;
@@ -82,8 +84,8 @@ static int load_newest_json(struct server *s, const struct device_streams *t,
 	return r;
 }
 
-int receipt_store_get_position(struct server *s, const char *device,
-			       const char *epoch,
+int receipt_store_get_position(const struct receipt_store *s,
+			       const char *device, const char *epoch,
 			       struct receipt_store_position *ret,
 			       struct err *e)
 {
@@ -107,7 +109,8 @@ int receipt_store_get_position(struct server *s, const char *device,
 }
 
 /* ---- receipts */
-static int insert_receipt_row(struct server *s, const struct receipt *rc,
+static int insert_receipt_row(const struct receipt_store *s,
+			      const struct receipt *rc,
 			      const struct envelope *env, const char *sha256,
 			      int64_t *ret, struct err *e)
 {
@@ -123,7 +126,7 @@ static int insert_receipt_row(struct server *s, const struct receipt *rc,
 	if (r < 0)
 		return r;
 	encoding_parse_time(rc->time, &time);
-	r = db_first(s->db, &row, e,
+	r = db_first(s->turn->db, &row, e,
 		     "INSERT INTO receipt (device, epoch, seq, sha256, type,"
 		     " time, vp, reason, enforcement, document, command,"
 		     " received, payload, envelope, describes)"
@@ -140,12 +143,12 @@ static int insert_receipt_row(struct server *s, const struct receipt *rc,
 }
 
 /* What the receipt says of the device. */
-static int apply_receipt_to_device(struct server *s, const struct receipt *rc,
-				   struct err *e)
+static int apply_receipt_to_device(const struct receipt_store *s,
+				   const struct receipt *rc, struct err *e)
 {
 	const char *to;
 	int r = db_run(
-		s->db, e,
+		s->turn->db, e,
 		"UPDATE device SET enforcement = coalesce(?, enforcement)"
 		" WHERE id = ?",
 		"ss", rc->enforcement, rc->device);
@@ -154,39 +157,41 @@ static int apply_receipt_to_device(struct server *s, const struct receipt *rc,
 		return r;
 	if (rc->type == RECEIPT_SWITCHED) {
 		to = json_string_value(json_object_get(rc->details, "to"));
-		return db_run(s->db, e,
+		return db_run(s->turn->db, e,
 			      "UPDATE device SET foreground = ? WHERE id = ?",
 			      "ss", to && *to ? to : NULL, rc->device);
 	}
 	return receipt_describes(rc)
-		       ? device_update_compliance(s->db, rc->device, e)
+		       ? device_update_compliance(s->turn->db, rc->device, e)
 		       : 0;
 }
 
-static void emit_receipt_event(struct server *s, const struct receipt *rc)
+static void emit_receipt_event(const struct receipt_store *s,
+			       const struct receipt *rc)
 {
 	char group[DOC_ID_SIZE] = "";
 	AUTO(db_done) struct db_row *row = NULL;
 	struct err e;
 
-	if (db_first(s->db, &row, &e, "SELECT grp FROM device WHERE id = ?",
-		     "s", rc->device) > 0)
+	if (db_first(s->turn->db, &row, &e,
+		     "SELECT grp FROM device WHERE id = ?", "s",
+		     rc->device) > 0)
 		snprintf(group, sizeof(group), "%s", db_text(row, 0));
 	db_done(&row);
-	turn_queue_event(&s->turn, "receipt", group,
+	turn_queue_event(s->turn, "receipt", group,
 			 json_pack("{s:s, s:O}", "device", rc->device,
 				   "receipt", rc->json));
 }
 
 /* The same seq again: the same bytes, or somebody lies. */
-static int compare_stored_receipt(struct server *s,
+static int compare_stored_receipt(const struct receipt_store *s,
 				  const struct device_streams *t, int64_t seq,
 				  const char *sha256, struct err *e)
 {
 	AUTO(db_done) struct db_row *row = NULL;
 	struct err why;
 	bool same;
-	int r = db_first(s->db, &row, e,
+	int r = db_first(s->turn->db, &row, e,
 			 "SELECT sha256 FROM receipt WHERE device = ? AND"
 			 " epoch = ? AND seq = ?",
 			 "ssi", t->device, t->epoch, seq);
@@ -198,7 +203,7 @@ static int compare_stored_receipt(struct server *s,
 	if (same)
 		return 0;
 	err_set(&why, EBADMSG, "two receipts with seq %" PRId64, seq);
-	return alarm_record(&s->turn, t->device, why.text, e);
+	return alarm_record(s->turn, t->device, why.text, e);
 }
 
 /* *why is always filled on failure: it becomes an alarm. */
@@ -224,12 +229,12 @@ static int open_signed_receipt(const struct device_streams *t, json_t *j,
 
 /* Something else than what it names as the one before it may be here: it is
  * kept, for it is signed, and reported. */
-static int report_broken_chain(struct server *s, const struct receipt *rc,
-			       struct err *e)
+static int report_broken_chain(const struct receipt_store *s,
+			       const struct receipt *rc, struct err *e)
 {
 	char digest[ENCODING_DIGEST_SIZE];
 	struct err alarm;
-	int r = resync_get_receipt_digest(&s->turn, rc->device, rc->epoch,
+	int r = resync_get_receipt_digest(s->turn, rc->device, rc->epoch,
 					  rc->seq - 1, digest, e);
 
 	if (r < 0 || !rc->prev || !digest[0] || strcmp(digest, rc->prev) == 0)
@@ -237,11 +242,12 @@ static int report_broken_chain(struct server *s, const struct receipt *rc,
 	err_set(&alarm, EBADMSG,
 		"receipt %" PRId64 " does not continue the one before it",
 		rc->seq);
-	return alarm_record(&s->turn, rc->device, alarm.text, e);
+	return alarm_record(s->turn, rc->device, alarm.text, e);
 }
 
 /* A statement moves its stream on if it covers what would be next. */
-static int apply_gap_statement(struct server *s, struct device_streams *t,
+static int apply_gap_statement(const struct receipt_store *s,
+			       struct device_streams *t,
 			       const struct receipt *rc,
 			       const struct receipt_gap *g,
 			       const struct envelope *env, struct err *e)
@@ -257,12 +263,12 @@ static int apply_gap_statement(struct server *s, struct device_streams *t,
 		t->chain.seq = (uint64_t)g->to;
 		memcpy(t->chain.head, g->digest, HASH_SIZE);
 	}
-	return resync_store_gap(&s->turn, rc, g, bridges ? next : 0, env, e);
+	return resync_store_gap(s->turn, rc, g, bridges ? next : 0, env, e);
 }
 
 /* In its turn: into the database, with all that it says. */
-static int add_next_receipt(struct server *s, struct device_streams *t,
-			    const struct receipt *rc,
+static int add_next_receipt(const struct receipt_store *s,
+			    struct device_streams *t, const struct receipt *rc,
 			    const struct envelope *env, const char *sha256,
 			    struct err *e)
 {
@@ -274,17 +280,19 @@ static int add_next_receipt(struct server *s, struct device_streams *t,
 	if (r < 0)
 		return r;
 	t->receipts = rc->seq;
-	s->metrics.receipts++;
+	s->turn->metrics->receipts++;
 	r = apply_receipt_to_device(s, rc, e);
 	if (r == 0)
-		r = command_apply_receipt(&s->turn, s->presence, rc, number, e);
+		r = command_apply_receipt(s->turn, s->connections, rc, number,
+					  e);
 	emit_receipt_event(s, rc);
 	return r;
 }
 
 /* 1: taken or known; 0: stop here. */
-static int add_or_compare_receipt(struct server *s, struct device_streams *t,
-				  json_t *j, struct err *e)
+static int add_or_compare_receipt(const struct receipt_store *s,
+				  struct device_streams *t, json_t *j,
+				  struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(receipt_fini) struct receipt rc = { 0 };
@@ -295,10 +303,10 @@ static int add_or_compare_receipt(struct server *s, struct device_streams *t,
 	int r;
 
 	if (open_signed_receipt(t, j, &env, &rc, &gap, &why) < 0) {
-		s->metrics.receipts_refused++;
+		s->turn->metrics->receipts_refused++;
 		err_set(&alarm, EBADMSG, "a receipt after %" PRId64 ": %s",
 			t->receipts, why.text);
-		return alarm_record(&s->turn, t->device, alarm.text, e);
+		return alarm_record(s->turn, t->device, alarm.text, e);
 	}
 	encoding_format_digest(env->digest, sha256);
 	if (rc.seq <= t->receipts) {
@@ -316,9 +324,9 @@ static int add_or_compare_receipt(struct server *s, struct device_streams *t,
 	return r < 0 ? r : 1;
 }
 
-int receipt_store_add_receipts(struct server *s, const char *device,
-			       const char *epoch, json_t *list,
-			       uint64_t *ret_seq, struct err *e)
+int receipt_store_add_receipts(const struct receipt_store *s,
+			       const char *device, const char *epoch,
+			       json_t *list, uint64_t *ret_seq, struct err *e)
 {
 	AUTO(device_streams_fini) struct device_streams t = { 0 };
 	size_t i;
@@ -337,7 +345,7 @@ int receipt_store_add_receipts(struct server *s, const char *device,
 		if (r == 0)
 			break;
 	}
-	r = db_run(s->db, e,
+	r = db_run(s->turn->db, e,
 		   "UPDATE epoch SET receipt_seq = ?, audit_seq = ?,"
 		   " audit_head = ? WHERE device = ? AND epoch = ?",
 		   "iibss", t.receipts, (int64_t)t.chain.seq, t.chain.head,
@@ -377,8 +385,9 @@ static json_t *copy_unknown_records(json_t *batch, uint64_t have)
 	return part;
 }
 
-static int insert_audit_record(struct server *s, const struct device_streams *t,
-			       json_t *text, struct err *e)
+static int insert_audit_record(const struct receipt_store *s,
+			       const struct device_streams *t, json_t *text,
+			       struct err *e)
 {
 	auto_json json_t *j = NULL;
 	const char *event = NULL, *time = NULL, *vp = NULL, *cls = NULL;
@@ -399,8 +408,8 @@ static int insert_audit_record(struct server *s, const struct device_streams *t,
 	if (r < 0)
 		return r;
 	encoding_parse_time(time, &when);
-	s->metrics.records++;
-	return db_run(s->db, e,
+	s->turn->metrics->records++;
+	return db_run(s->turn->db, e,
 		      "INSERT INTO record (device, epoch, seq, time, event, vp,"
 		      " class, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 		      "ssiissss", t->device, t->epoch, seq, when, event, vp,
@@ -408,8 +417,9 @@ static int insert_audit_record(struct server *s, const struct device_streams *t,
 }
 
 /* The head goes into the tree: nobody can change the device's past unseen. */
-static int insert_audit_batch(struct server *s, const struct device_streams *t,
-			      json_t *batch, uint64_t first, struct err *e)
+static int insert_audit_batch(const struct receipt_store *s,
+			      const struct device_streams *t, json_t *batch,
+			      uint64_t first, struct err *e)
 {
 	json_t *head = json_object_get(batch, "head");
 	auto_free char *text = json_text(head);
@@ -430,17 +440,17 @@ static int insert_audit_batch(struct server *s, const struct device_streams *t,
 	if (!text || !after)
 		return err_oom(e, "keep an audit batch");
 	en.after = after;
-	r = turn_append_audit(&s->turn, &en, &leaf, e);
+	r = turn_append_audit(s->turn, &en, &leaf, e);
 	if (r == 0)
 		r = db_run(
-			s->db, e,
+			s->turn->db, e,
 			"INSERT INTO batch (device, epoch, first, seq,"
 			" received, head, leaf) VALUES (?, ?, ?, ?, ?, ?, ?)",
 			"ssiiisi", t->device, t->epoch, (int64_t)first,
 			(int64_t)t->chain.seq, clock_wall(), text,
 			(int64_t)leaf);
 	if (r == 0)
-		r = db_run(s->db, e,
+		r = db_run(s->turn->db, e,
 			   "UPDATE epoch SET audit_seq = ?, audit_head = ?"
 			   " WHERE device = ? AND epoch = ?",
 			   "ibss", (int64_t)t->chain.seq, t->chain.head,
@@ -448,9 +458,10 @@ static int insert_audit_batch(struct server *s, const struct device_streams *t,
 	return r;
 }
 
-int receipt_store_add_audit_batch(struct server *s, const char *device,
-				  const char *epoch, json_t *batch,
-				  uint64_t *ret_seq, struct err *e)
+int receipt_store_add_audit_batch(const struct receipt_store *s,
+				  const char *device, const char *epoch,
+				  json_t *batch, uint64_t *ret_seq,
+				  struct err *e)
 {
 	AUTO(device_streams_fini) struct device_streams t = { 0 };
 	auto_json json_t *part = NULL;
@@ -473,7 +484,7 @@ int receipt_store_add_audit_batch(struct server *s, const char *device,
 	if (audit_check_batch(part, device, epoch, t.key, &t.chain, &why) < 0) {
 		err_set(&alarm, EBADMSG, "an audit batch after %" PRIu64 ": %s",
 			have, why.text);
-		return alarm_record(&s->turn, device, alarm.text, e);
+		return alarm_record(s->turn, device, alarm.text, e);
 	}
 	json_array_foreach (records, i, text) {
 		r = insert_audit_record(s, &t, text, e);

@@ -4,12 +4,15 @@
 #include "lib/auto.h"
 #include "lib/clock.h"
 #include "lib/db.h"
+#include "lib/document/doc.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/log.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/metrics.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/store/pki.h"
+#include "mgmt-server/store/root.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,6 +24,10 @@
 #define KEY_SIZE 192
 
 struct reminder {
+	struct turn *turn;
+	const struct pki *pki;
+	const struct root_in_force *root;
+	const char *org;
 	json_t *sent; /* {"KIND ID END": days of the last reminder} */
 	int64_t checked;
 };
@@ -44,7 +51,9 @@ static const struct {
 	{ NULL, "sign its next version, or no device is given it again" },
 };
 
-int reminder_new(struct reminder **ret, struct err *e)
+int reminder_new(struct turn *t, const struct pki *pki,
+		 const struct root_in_force *root, const char *org,
+		 struct reminder **ret, struct err *e)
 {
 	struct reminder *m = calloc(1, sizeof(*m));
 
@@ -54,6 +63,10 @@ int reminder_new(struct reminder **ret, struct err *e)
 		free(m);
 		return err_oom(e, "start");
 	}
+	m->turn = t;
+	m->pki = pki;
+	m->root = root;
+	m->org = org;
 	*ret = m;
 	return 0;
 }
@@ -85,7 +98,7 @@ static const char *find_expiry_remedy(const char *kind)
 	return remedies[i].remedy;
 }
 
-static void report_expiry(struct server *s, const struct expiring_item *it,
+static void report_expiry(struct reminder *m, const struct expiring_item *it,
 			  int64_t step)
 {
 	char when[ENCODING_TIME_SIZE];
@@ -99,14 +112,14 @@ static void report_expiry(struct server *s, const struct expiring_item *it,
 			    " day%s: %s",
 			    it->kind, it->id, when, step, step == 1 ? "" : "s",
 			    find_expiry_remedy(it->kind));
-	turn_queue_event(&s->turn, "lapse", it->group,
+	turn_queue_event(m->turn, "lapse", it->group,
 			 json_pack("{s:s, s:s, s:s, s:I}", "kind", it->kind,
 				   "id", it->id, "expires", when, "days",
 				   (json_int_t)step));
 }
 
 /* Adds what is near its end to `seen`, and reports it if that is new. */
-static int check_item_expiry(struct server *s, const struct expiring_item *it,
+static int check_item_expiry(struct reminder *m, const struct expiring_item *it,
 			     int64_t now, json_t *seen, struct err *e)
 {
 	int64_t step = find_reminder_step(it, now);
@@ -116,20 +129,20 @@ static int check_item_expiry(struct server *s, const struct expiring_item *it,
 	if (step < 0)
 		return 0;
 	snprintf(key, sizeof(key), "%s %s %" PRId64, it->kind, it->id, it->end);
-	before = json_object_get(s->reminder->sent, key);
+	before = json_object_get(m->sent, key);
 	/* It may have ended long ago, and nobody misses it. */
 	if (step == 0 && !before && strcmp(it->kind, "group") != 0 &&
 	    strcmp(it->kind, "root") != 0)
 		return 0;
 	if (!before || json_integer_value(before) != step)
-		report_expiry(s, it, step);
+		report_expiry(m, it, step);
 	if (step == 0) {
-		s->metrics.lapsed++;
+		m->turn->metrics->lapsed++;
 	} else {
-		s->metrics.lapsing++;
-		if (!s->metrics.next_lapse ||
-		    s->metrics.next_lapse > (uint64_t)it->end)
-			s->metrics.next_lapse = (uint64_t)it->end;
+		m->turn->metrics->lapsing++;
+		if (!m->turn->metrics->next_lapse ||
+		    m->turn->metrics->next_lapse > (uint64_t)it->end)
+			m->turn->metrics->next_lapse = (uint64_t)it->end;
 	}
 	return json_object_set_new(seen, key, json_integer(step)) < 0
 		       ? err_oom(e, "look for what ends")
@@ -149,12 +162,12 @@ static int check_item_expiry(struct server *s, const struct expiring_item *it,
 	" SELECT 'token', name, created, expires, 0 FROM token"                \
 	" WHERE user IS NULL AND expires <= ?1"
 
-static int check_stored_items(struct server *s, int64_t now, json_t *seen,
+static int check_stored_items(struct reminder *m, int64_t now, json_t *seen,
 			      struct err *e)
 {
 	int64_t until = now + steps[ARRAY_SIZE(steps) - 1] * DAY;
 	AUTO(db_done) struct db_row *row = NULL;
-	int r = db_query(s->db, &row, e, ENDING, "i", until);
+	int r = db_query(m->turn->db, &row, e, ENDING, "i", until);
 
 	while (db_next(row, &r, e)) {
 		struct expiring_item it = { .kind = db_text(row, 0),
@@ -164,41 +177,41 @@ static int check_stored_items(struct server *s, int64_t now, json_t *seen,
 
 		if (strcmp(it.kind, "group") == 0)
 			it.group = it.id;
-		r = check_item_expiry(s, &it, now, seen, e);
+		r = check_item_expiry(m, &it, now, seen, e);
 	}
 	return r;
 }
 
-static int check_root_expiry(struct server *s, int64_t now, json_t *seen,
+static int check_root_expiry(struct reminder *m, int64_t now, json_t *seen,
 			     struct err *e)
 {
+	const struct doc_root *root = root_get(m->root);
 	struct expiring_item it = { .kind = "root" };
 
-	if (!s->root)
+	if (!root)
 		return 0;
-	it.id = s->root->head.id;
-	it.begin = s->root->head.issued;
-	it.end = s->root->head.expires;
-	return check_item_expiry(s, &it, now, seen, e);
+	it.id = root->head.id;
+	it.begin = root->head.issued;
+	it.end = root->head.expires;
+	return check_item_expiry(m, &it, now, seen, e);
 }
 
-static int check_certificate_expiry(struct server *s, int64_t now, json_t *seen,
-				    struct err *e)
+static int check_certificate_expiry(struct reminder *m, int64_t now,
+				    json_t *seen, struct err *e)
 {
-	struct expiring_item ca = { .kind = "ca", .id = s->org };
+	struct expiring_item ca = { .kind = "ca", .id = m->org };
 	struct expiring_item own = { .kind = "certificate", .id = "server" };
-	int r = pki_get_ca_validity(s->pki, &ca.begin, &ca.end, e);
+	int r = pki_get_ca_validity(m->pki, &ca.begin, &ca.end, e);
 
 	if (r == 0)
-		r = check_item_expiry(s, &ca, now, seen, e);
+		r = check_item_expiry(m, &ca, now, seen, e);
 	if (r == 0)
-		r = pki_get_server_validity(s->pki, &own.begin, &own.end, e);
-	return r < 0 ? r : check_item_expiry(s, &own, now, seen, e);
+		r = pki_get_server_validity(m->pki, &own.begin, &own.end, e);
+	return r < 0 ? r : check_item_expiry(m, &own, now, seen, e);
 }
 
-int reminder_check_expiry(struct server *s, struct err *e)
+int reminder_check_expiry(struct reminder *m, struct err *e)
 {
-	struct reminder *m = s->reminder;
 	auto_json json_t *seen = NULL;
 	int64_t now = clock_wall();
 	int r;
@@ -208,12 +221,13 @@ int reminder_check_expiry(struct server *s, struct err *e)
 	seen = json_object();
 	if (!seen)
 		return err_oom(e, "look for what ends");
-	s->metrics.lapsing = s->metrics.lapsed = s->metrics.next_lapse = 0;
-	r = check_stored_items(s, now, seen, e);
+	m->turn->metrics->lapsing = m->turn->metrics->lapsed =
+		m->turn->metrics->next_lapse = 0;
+	r = check_stored_items(m, now, seen, e);
 	if (r == 0)
-		r = check_root_expiry(s, now, seen, e);
+		r = check_root_expiry(m, now, seen, e);
 	if (r == 0)
-		r = check_certificate_expiry(s, now, seen, e);
+		r = check_certificate_expiry(m, now, seen, e);
 	if (r < 0)
 		return r;
 	json_decref(m->sent);

@@ -9,14 +9,19 @@
 #define MGMT_SERVER_FLEET_REMINDER_H
 
 struct err;
+struct pki;
 struct reminder;
-struct server;
+struct root_in_force;
+struct turn;
 
-int reminder_new(struct reminder **ret, struct err *e);
+/* All that is given is borrowed. */
+int reminder_new(struct turn *t, const struct pki *pki,
+		 const struct root_in_force *root, const char *org,
+		 struct reminder **ret, struct err *e);
 void reminder_free(struct reminder *m);
 
 /* Looks every ten minutes; what was sent is kept in memory only, so that each
  * start sends it again. */
-int reminder_check_expiry(struct server *s, struct err *e);
+int reminder_check_expiry(struct reminder *m, struct err *e);
 
 #endif

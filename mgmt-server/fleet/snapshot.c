@@ -8,7 +8,8 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "mgmt-server/channel/connections.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/metrics.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/fleet/device.h"
 #include "mgmt-server/fleet/image.h"
 #include "mgmt-server/store/pki.h"
@@ -31,16 +32,29 @@ struct cached_composition {
 };
 
 struct snapshot_cache {
+	struct turn *turn;
+	const struct pki *pki;
+	const char *org;
+	struct connections *connections;
 	struct cached_composition *kept;
 	bool chunks_came;
 	unsigned int rest; /* ticks before a look that failed is repeated */
 };
 
-int snapshot_cache_new(struct server *s, struct snapshot_cache **ret,
-		       struct err *e)
+int snapshot_cache_new(struct turn *t, const struct pki *pki, const char *org,
+		       struct connections *connections,
+		       struct snapshot_cache **ret, struct err *e)
 {
-	*ret = calloc(1, sizeof(**ret));
-	return *ret ? 0 : err_oom(e, "start");
+	struct snapshot_cache *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return err_oom(e, "start");
+	c->turn = t;
+	c->pki = pki;
+	c->org = org;
+	c->connections = connections;
+	*ret = c;
+	return 0;
 }
 
 void snapshot_cache_clear(struct snapshot_cache *c)
@@ -68,7 +82,7 @@ void snapshot_cache_free(struct snapshot_cache *c)
 
 /* ---- composing */
 struct composition_builder {
-	struct server *server;
+	struct db *db;
 	const struct snapshot_drafts *draft;
 	struct composition *out;
 	int64_t now, until;
@@ -125,7 +139,7 @@ static int pick_newest_document(struct composition_builder *k,
 	if (k->out->n == SNAPSHOT_DOCUMENTS_MAX)
 		return set_composition_problem(
 			k, "group %s names too many documents", k->out->group);
-	r = document_find_newest(k->server->db, type, id, min, k->now, p, e);
+	r = document_find_newest(k->db, type, id, min, k->now, p, e);
 	if (r < 0)
 		return r;
 	draft = find_draft_document(k, type, id, r > 0 ? p->version : min);
@@ -162,7 +176,7 @@ static int open_picked_document(struct composition_builder *k,
 			return 0;
 		}
 	}
-	r = document_load(k->server->db, p->sha256, ret_owned, e);
+	r = document_load(k->db, p->sha256, ret_owned, e);
 	if (r == 0) {
 		*ret = *ret_owned;
 		if ((*ret)->head.expires < k->until)
@@ -230,11 +244,11 @@ static int compose_group_documents(struct composition_builder *k,
 	return r < 0 ? r : 0;
 }
 
-int snapshot_compose_with_drafts(struct server *s, const char *group,
+int snapshot_compose_with_drafts(struct snapshot_cache *s, const char *group,
 				 const struct snapshot_drafts *draft,
 				 struct composition *ret, struct err *e)
 {
-	struct composition_builder k = { .server = s,
+	struct composition_builder k = { .db = s->turn->db,
 					 .draft = draft,
 					 .out = ret,
 					 .now = clock_wall(),
@@ -244,13 +258,13 @@ int snapshot_compose_with_drafts(struct server *s, const char *group,
 	return compose_group_documents(&k, group, e);
 }
 
-int snapshot_get_composition(struct server *s, const char *group,
+int snapshot_get_composition(struct snapshot_cache *s, const char *group,
 			     const struct composition **ret, struct err *e)
 {
-	struct composition_builder k = { .server = s,
+	struct composition_builder k = { .db = s->turn->db,
 					 .now = clock_wall(),
 					 .until = INT64_MAX };
-	struct cached_composition **at = &s->snapshots->kept;
+	struct cached_composition **at = &s->kept;
 	AUTO(auto_freep) struct cached_composition *made = NULL;
 	int r;
 
@@ -275,8 +289,8 @@ int snapshot_get_composition(struct server *s, const char *group,
 		return r;
 	/* What fails for want of time may succeed with time: look again. */
 	made->until = made->c.n ? k.until : k.now + 1;
-	made->next = s->snapshots->kept;
-	s->snapshots->kept = made;
+	made->next = s->kept;
+	s->kept = made;
 	*ret = &steal(made)->c;
 	return 0;
 }
@@ -297,10 +311,10 @@ json_t *snapshot_build_documents_json(const struct composition *c)
 
 /* ---- states */
 /* superseded: a newer valid one is here; active: some group's set has it. */
-static int update_document_states(struct server *s, struct err *e)
+static int update_document_states(struct snapshot_cache *s, struct err *e)
 {
 	AUTO(db_done) struct db_row *row = NULL;
-	int r = db_exec(s->db,
+	int r = db_exec(s->turn->db,
 			"UPDATE document SET state = CASE WHEN EXISTS"
 			" (SELECT 1 FROM document AS newer WHERE"
 			" newer.type = document.type AND"
@@ -312,7 +326,7 @@ static int update_document_states(struct server *s, struct err *e)
 			e);
 
 	if (r == 0)
-		r = db_query(s->db, &row, e,
+		r = db_query(s->turn->db, &row, e,
 			     "SELECT DISTINCT id FROM document"
 			     " WHERE type = 'group' AND " IS_VALID,
 			     "");
@@ -321,7 +335,7 @@ static int update_document_states(struct server *s, struct err *e)
 
 		r = snapshot_get_composition(s, db_text(row, 0), &c, e);
 		for (unsigned int i = 0; r == 0 && i < c->n; i++)
-			r = db_run(s->db, e,
+			r = db_run(s->turn->db, e,
 				   "UPDATE document SET state = 'active'"
 				   " WHERE sha256 = ?",
 				   "s", c->documents[i].sha256);
@@ -329,45 +343,45 @@ static int update_document_states(struct server *s, struct err *e)
 	return r;
 }
 
-int snapshot_handle_document_change(struct server *s, struct err *e)
+int snapshot_handle_document_change(struct snapshot_cache *s, struct err *e)
 {
-	snapshot_cache_clear(s->snapshots);
-	connections_mark_stale(s->presence, NULL);
+	snapshot_cache_clear(s);
+	connections_mark_stale(s->connections, NULL);
 	return update_document_states(s, e);
 }
 
-int snapshot_handle_new_chunk(struct server *s, const char *sha256,
+int snapshot_handle_new_chunk(struct snapshot_cache *s, const char *sha256,
 			      struct err *e)
 {
-	snapshot_schedule_recheck(s->snapshots);
+	snapshot_schedule_recheck(s);
 	return 0;
 }
 
 /* All of it or nothing: what is undone is found again. */
-static int apply_completed_images(struct server *s,
+static int apply_completed_images(struct snapshot_cache *s,
 				  const struct image_list *found, struct err *e)
 {
 	struct turn_savepoint mark;
-	int r = turn_begin_savepoint(&s->turn, &mark, e);
+	int r = turn_begin_savepoint(s->turn, &mark, e);
 
 	if (r < 0)
 		return r;
 	for (unsigned int i = 0; r == 0 && i < found->n; i++)
-		r = image_mark_complete(s->db, found->sha256[i], e);
+		r = image_mark_complete(s->turn->db, found->sha256[i], e);
 	if (r == 0)
 		r = snapshot_handle_document_change(s, e);
 	if (r == 0)
-		return turn_release_savepoint(&s->turn, e);
-	turn_rollback_savepoint(&s->turn, &mark);
+		return turn_release_savepoint(s->turn, e);
+	turn_rollback_savepoint(s->turn, &mark);
 	return r;
 }
 
 /* One that cannot be read keeps no other one back. */
-static int update_completed_images(struct server *s, struct err *e)
+static int update_completed_images(struct snapshot_cache *s, struct err *e)
 {
 	struct image_list found;
 	struct err why;
-	int res = image_find_completed(s->db, s->blobs, &found, e);
+	int res = image_find_completed(s->turn->db, s->turn->blobs, &found, e);
 	int r = found.n > 0 ? apply_completed_images(s, &found, &why) : 0;
 
 	if (r < 0)
@@ -375,22 +389,21 @@ static int update_completed_images(struct server *s, struct err *e)
 	return r < 0 ? r : res;
 }
 
-int snapshot_recheck_images(struct server *s, struct err *e)
+int snapshot_recheck_images(struct snapshot_cache *s, struct err *e)
 {
-	struct snapshot_cache *c = s->snapshots;
 	int r;
 
-	if (!c->chunks_came)
+	if (!s->chunks_came)
 		return 0;
-	if (c->rest > 0) {
-		c->rest--;
+	if (s->rest > 0) {
+		s->rest--;
 		return 0;
 	}
 	r = update_completed_images(s, e);
 	if (r == 0)
-		c->chunks_came = false;
+		s->chunks_came = false;
 	else
-		c->rest = REST_TICKS;
+		s->rest = REST_TICKS;
 	return r;
 }
 
@@ -407,11 +420,11 @@ static void stored_snapshot_fini(struct stored_snapshot *n)
 	free(n->envelope);
 }
 
-static int load_stored_snapshot(struct server *s, const char *device,
+static int load_stored_snapshot(struct snapshot_cache *s, const char *device,
 				struct stored_snapshot *ret, struct err *e)
 {
 	AUTO(db_done) struct db_row *row = NULL;
-	int r = db_first(s->db, &row, e,
+	int r = db_first(s->turn->db, &row, e,
 			 "SELECT d.grp, d.epoch, d.snapshot, n.epoch, n.issued,"
 			 " n.documents, n.envelope FROM device AS d"
 			 " LEFT JOIN snapshot AS n ON n.device = d.id"
@@ -433,7 +446,7 @@ static int load_stored_snapshot(struct server *s, const char *device,
 	return r < 0 ? r : db_copy_text(row, 6, &ret->envelope, e);
 }
 
-static int sign_snapshot(struct server *s, const char *device,
+static int sign_snapshot(struct snapshot_cache *s, const char *device,
 			 const struct stored_snapshot *n, const char *documents,
 			 int64_t now, char **ret, struct err *e)
 {
@@ -451,33 +464,33 @@ static int sign_snapshot(struct server *s, const char *device,
 	text = j ? json_text(j) : NULL;
 	if (!text)
 		return err_oom(e, "sign a snapshot");
-	s->metrics.snapshots++;
+	s->turn->metrics->snapshots++;
 	return envelope_make(SNAPSHOT_TYPE, text, strlen(text),
 			     pki_director_key(s->pki), ret, e);
 }
 
-static int store_snapshot(struct server *s, const char *device,
+static int store_snapshot(struct snapshot_cache *s, const char *device,
 			  const struct stored_snapshot *n,
 			  const char *documents, const char *envelope,
 			  int64_t now, struct err *e)
 {
-	int r = turn_begin_write(&s->turn, e);
+	int r = turn_begin_write(s->turn, e);
 
 	if (r == 0)
-		r = db_run(s->db, e,
+		r = db_run(s->turn->db, e,
 			   "UPDATE device SET snapshot = ? WHERE id = ?", "is",
 			   n->version + 1, device);
 	if (r == 0)
-		r = db_run(s->db, e,
+		r = db_run(s->turn->db, e,
 			   "INSERT OR REPLACE INTO snapshot (device, epoch,"
 			   " version, issued, expires, documents, envelope)"
 			   " VALUES (?, ?, ?, ?, ?, ?, ?)",
 			   "ssiiiss", device, n->epoch, n->version + 1, now,
 			   now + LIFE, documents, envelope);
-	return r < 0 ? r : device_update_compliance(s->db, device, e);
+	return r < 0 ? r : device_update_compliance(s->turn->db, device, e);
 }
 
-int snapshot_get_for_device(struct server *s, const char *device,
+int snapshot_get_for_device(struct snapshot_cache *s, const char *device,
 			    int64_t max_age, char **ret, bool *ret_new,
 			    int64_t *ret_renew_at, struct err *e)
 {
@@ -526,11 +539,11 @@ int snapshot_get_for_device(struct server *s, const char *device,
 	return 0;
 }
 
-int snapshot_is_document_readable(struct server *s, const char *device,
+int snapshot_is_document_readable(struct snapshot_cache *s, const char *device,
 				  const char *sha256, struct err *e)
 {
 	AUTO(db_done) struct db_row *row = NULL;
-	int r = db_first(s->db, &row, e,
+	int r = db_first(s->turn->db, &row, e,
 			 "SELECT 1 FROM snapshot WHERE device = ?1 AND"
 			 " instr(documents, '\"' || ?2 || '\"') > 0 UNION ALL"
 			 " SELECT 1 FROM document WHERE sha256 = ?2 AND"

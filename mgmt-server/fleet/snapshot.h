@@ -12,8 +12,10 @@
 
 #include "mgmt-server/store/document.h"
 
+struct connections;
+struct pki;
 struct snapshot_cache;
-struct server;
+struct turn;
 
 /* The group itself, its policies and configs, and an image for each config. */
 #define SNAPSHOT_DOCUMENTS_MAX (1 + 3 * DOC_VPS_MAX)
@@ -31,27 +33,30 @@ struct snapshot_drafts {
 	struct doc **doc;
 };
 
-int snapshot_cache_new(struct server *s, struct snapshot_cache **ret,
-		       struct err *e);
+/* All that is given is borrowed: what is written to, by whom snapshots are
+ * signed, who hears of changes. */
+int snapshot_cache_new(struct turn *t, const struct pki *pki, const char *org,
+		       struct connections *connections,
+		       struct snapshot_cache **ret, struct err *e);
 void snapshot_cache_free(struct snapshot_cache *c);
 void snapshot_cache_clear(struct snapshot_cache *c);
 /* At the next tick it is looked which images are complete. */
 void snapshot_schedule_recheck(struct snapshot_cache *c);
 
 /* Borrowed until the next change of a document. */
-int snapshot_get_composition(struct server *s, const char *group,
+int snapshot_get_composition(struct snapshot_cache *s, const char *group,
 			     const struct composition **ret, struct err *e);
 /* The same, with drafts in place; not kept. */
-int snapshot_compose_with_drafts(struct server *s, const char *group,
+int snapshot_compose_with_drafts(struct snapshot_cache *s, const char *group,
 				 const struct snapshot_drafts *draft,
 				 struct composition *ret, struct err *e);
 
 /* Documents changed: states are settled, connected devices hear of it. */
-int snapshot_handle_document_change(struct server *s, struct err *e);
+int snapshot_handle_document_change(struct snapshot_cache *s, struct err *e);
 /* Chunks came: images may be complete now. */
-int snapshot_handle_new_chunk(struct server *s, const char *sha256,
+int snapshot_handle_new_chunk(struct snapshot_cache *s, const char *sha256,
 			      struct err *e);
-int snapshot_recheck_images(struct server *s, struct err *e);
+int snapshot_recheck_images(struct snapshot_cache *s, struct err *e);
 
 #define SNAPSHOT_RENEW (12 * 3600) /* seconds: half a snapshot's life */
 /* A device whose secure time lies further back takes no fresh command: it was
@@ -62,11 +67,11 @@ int snapshot_recheck_images(struct server *s, struct err *e);
  * The device's newest snapshot, signed again if it is due: another set, another
  * epoch, or older than max_age seconds. *ret is NULL while none can be made.
  */
-int snapshot_get_for_device(struct server *s, const char *device,
+int snapshot_get_for_device(struct snapshot_cache *s, const char *device,
 			    int64_t max_age, char **ret, bool *ret_new,
 			    int64_t *ret_renew_at, struct err *e);
 /* May the device read that document? 1, 0. */
-int snapshot_is_document_readable(struct server *s, const char *device,
+int snapshot_is_document_readable(struct snapshot_cache *s, const char *device,
 				  const char *sha256, struct err *e);
 
 /* [{type,id,version,sha256}] */

@@ -7,7 +7,8 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "mgmt-server/core/alarm.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/core/metrics.h"
+#include "mgmt-server/core/ratelimit.h"
 
 #include <errno.h>
 #include <openssl/x509v3.h>
@@ -55,8 +56,8 @@ static bool has_client_auth_usage(X509 *cert)
 }
 
 /* -ENOENT: there is no such device; -EPERM: it has that key, and is retired. */
-static int check_device_key(struct server *s, const char *device,
-			    const X509 *cert, struct err *e)
+static int check_device_key(struct db *db, const char *device, const X509 *cert,
+			    struct err *e)
 {
 	AUTO(public_key_freep) unsigned char *spki = NULL;
 	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &spki);
@@ -64,7 +65,7 @@ static int check_device_key(struct server *s, const char *device,
 	bool is_same, is_active;
 	const void *have;
 	size_t have_len;
-	int r = db_first(s->db, &row, e,
+	int r = db_first(db, &row, e,
 			 "SELECT p.identity_spki, d.state = 'active' FROM"
 			 " device AS d JOIN epoch AS p ON p.device = d.id AND"
 			 " p.epoch = d.epoch WHERE d.id = ?",
@@ -84,7 +85,7 @@ static int check_device_key(struct server *s, const char *device,
 }
 
 /* Everything but who signed it. */
-static int check_device_certificate(struct server *s, X509 *cert,
+static int check_device_certificate(struct db *db, X509 *cert,
 				    struct client_cert *ret, struct err *e)
 {
 	int when = compare_validity_period(cert);
@@ -95,7 +96,7 @@ static int check_device_certificate(struct server *s, X509 *cert,
 		return err_set(e, EACCES, "it is not yet valid");
 	if (!has_client_auth_usage(cert))
 		return err_set(e, EACCES, "it is not for clients");
-	return check_device_key(s, ret->device, cert, e);
+	return check_device_key(db, ret->device, cert, e);
 }
 
 /* Times are compared by compare_validity_period(): OpenSSL knows the system's
@@ -116,26 +117,27 @@ static int check_certificate_chain(const X509_STORE_CTX *ctx, bool preverified,
 	return 0;
 }
 
-static void report_refused_certificate(struct server *s, X509 *cert,
-				       const char *from, const struct err *why)
+static void report_refused_certificate(const struct client_cert_verifier *v,
+				       X509 *cert, const char *from,
+				       const struct err *why)
 {
 	char device[65], text[320];
 
-	s->metrics.identities_refused++;
+	v->metrics->identities_refused++;
 	read_common_name(cert, device);
-	if (ratelimit_allow(&s->limit, "refused identities", LOG_RATE,
-			    LOG_BURST, clock_mono_ns()))
+	if (ratelimit_allow(v->limit, "refused identities", LOG_RATE, LOG_BURST,
+			    clock_mono_ns()))
 		log_warning("device port: %s, certificate of '%s': %s", from,
 			    device, why->text);
 	snprintf(text, sizeof(text),
 		 "a connection was refused whose certificate names the device:"
 		 " %.200s",
 		 why->text);
-	alarm_raise(s->alarms, device, text);
+	alarm_raise(v->alarms, device, text);
 }
 
-bool client_cert_verify(struct server *s, X509_STORE_CTX *ctx, bool preverified,
-			const char *from)
+bool client_cert_verify(const struct client_cert_verifier *v,
+			X509_STORE_CTX *ctx, bool preverified, const char *from)
 {
 	X509 *cert = X509_STORE_CTX_get0_cert(ctx);
 	struct client_cert who;
@@ -144,19 +146,19 @@ bool client_cert_verify(struct server *s, X509_STORE_CTX *ctx, bool preverified,
 
 	/* The last call is for the client's own, after its chain held. */
 	if (r == 0 && preverified && X509_STORE_CTX_get_error_depth(ctx) == 0)
-		r = check_device_certificate(s, cert, &who, &e);
+		r = check_device_certificate(v->db, cert, &who, &e);
 	if (r == 0)
 		return true;
 	/* A retired device that still tries is itself, and no alarm. */
 	if (r == -EPERM)
-		s->metrics.identities_refused++;
+		v->metrics->identities_refused++;
 	else
-		report_refused_certificate(s, cert, from, &e);
+		report_refused_certificate(v, cert, from, &e);
 	X509_STORE_CTX_set_error(ctx, X509_V_ERR_CERT_REJECTED);
 	return false;
 }
 
-int client_cert_get_device(struct server *s, const SSL *ssl,
+int client_cert_get_device(struct db *db, const SSL *ssl,
 			   struct client_cert *ret, struct err *e)
 {
 	AUTO(certificate_freep)
@@ -165,5 +167,5 @@ int client_cert_get_device(struct server *s, const SSL *ssl,
 	*ret = (struct client_cert){ 0 };
 	if (!cert)
 		return err_set(e, EACCES, "no certificate was sent");
-	return check_device_certificate(s, cert, ret, e);
+	return check_device_certificate(db, cert, ret, e);
 }

@@ -10,8 +10,19 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
+struct alarms;
+struct db;
 struct err;
-struct server;
+struct metrics;
+struct ratelimit;
+
+/* Where devices are looked up, and what counts refusals; borrowed. */
+struct client_cert_verifier {
+	struct db *db;
+	struct metrics *metrics;
+	struct ratelimit *limit; /* of the log */
+	struct alarms *alarms;
+};
 
 struct client_cert {
 	char device[65]; /* the common name */
@@ -23,7 +34,8 @@ struct client_cert {
  * its own verdict. False ends the handshake: that is counted, and an alarm of
  * the device that the certificate names.
  */
-bool client_cert_verify(struct server *s, X509_STORE_CTX *ctx, bool preverified,
+bool client_cert_verify(const struct client_cert_verifier *v,
+			X509_STORE_CTX *ctx, bool preverified,
 			const char *from);
 
 /*
@@ -31,7 +43,7 @@ bool client_cert_verify(struct server *s, X509_STORE_CTX *ctx, bool preverified,
  * request, since a device can be retired, and a session resumed without a
  * verification (RFC 8446, section 2.2). -EACCES: none that may connect.
  */
-int client_cert_get_device(struct server *s, const SSL *ssl,
+int client_cert_get_device(struct db *db, const SSL *ssl,
 			   struct client_cert *ret, struct err *e);
 
 #endif

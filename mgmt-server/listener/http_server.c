@@ -10,8 +10,12 @@
 #include "mgmt-server/api/filter.h"
 #include "mgmt-server/api/request.h"
 #include "mgmt-server/api/route.h"
+#include "mgmt-server/core/metrics.h"
+#include "mgmt-server/core/settings.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/listener/client_cert.h"
 #include "mgmt-server/listener/http_exchange.h"
+#include "mgmt-server/listener/listener_service.h"
 #include "mgmt-server/listener/peer.h"
 #include "mgmt-server/listener/reply.h"
 #include "mgmt-server/listener/websocket.h"
@@ -40,7 +44,7 @@ static void pause_input(struct http_exchange *x, bool is_alone)
 static void finish_exchange(struct http_exchange *x)
 {
 	x->answered = true;
-	x->turn = x->edge->server->turn.number;
+	x->turn = x->edge->service->turn->number;
 	x->next = x->edge->fresh;
 	x->edge->fresh = x;
 	x->in_fresh = true;
@@ -107,9 +111,9 @@ void http_server_run_held(struct listener_context *ed, bool always)
 {
 	struct http_exchange *list;
 
-	if (!always && ed->held_seen == ed->server->turn.commands_changed)
+	if (!always && ed->held_seen == ed->service->turn->commands_changed)
 		return;
-	ed->held_seen = ed->server->turn.commands_changed;
+	ed->held_seen = ed->service->turn->commands_changed;
 	list = ed->held;
 	ed->held = NULL;
 	while (list) {
@@ -156,7 +160,7 @@ void http_server_release_answers(struct listener_context *ed, int r,
 		/* A client that does not read the answer is cut: from now on,
 		 * for the commit's time is not the peer's. */
 		lws_set_timeout(x->wsi, PENDING_TIMEOUT_HTTP_CONTENT,
-				(int)ed->server->conf.stall_seconds);
+				(int)ed->service->conf->stall_seconds);
 		lws_callback_on_writable(x->wsi);
 	}
 }
@@ -278,7 +282,8 @@ static int check_content_length(struct http_exchange *x, struct err *e)
 static int authenticate_caller(struct http_exchange *x, struct err *e)
 {
 	struct request *rq = &x->rq;
-	int r = peer_authenticate(x->edge->server->db, x->wsi, &rq->caller, e);
+	int r = peer_authenticate(x->edge->service->turn->db, x->wsi,
+				  &rq->caller, e);
 
 	rq->is_refused =
 		r == -PROBLEM_UNAUTHORIZED &&
@@ -314,7 +319,7 @@ static void handle_request_head(struct http_exchange *x)
 	if (r == 0 && (rq->route->flags & ROUTE_WS))
 		r = err_set(&e, PROBLEM_UNSUPPORTED, "open it as a WebSocket");
 	if (r == 0 && (rq->route->flags & ROUTE_FILE))
-		r = blob_sink_new(x->edge->server->blobs, &x->sink, &e);
+		r = blob_sink_new(x->edge->service->turn->blobs, &x->sink, &e);
 	if (r < 0) {
 		rq->answer.close = true;
 		finish_with_problem(x, r, &e);
@@ -346,10 +351,11 @@ static int start_exchange(struct lws *wsi, struct http_session *ss)
 	ss->x = x;
 	x->edge = port->edge;
 	x->wsi = wsi;
-	request_init(&x->rq, port->edge->server);
+	request_init(&x->rq, port->edge->service->requests);
 	x->rq.device_port = port->is_device;
 	/* Unknown and retired devices hear nothing. */
-	if (port->is_device && !peer_get_device(port->edge->server, wsi, &who))
+	if (port->is_device &&
+	    !peer_get_device(port->edge->service->turn->db, wsi, &who))
 		return http_exchange_hang_up(wsi);
 	snprintf(x->rq.device, sizeof(x->rq.device), "%s", who.device);
 	x->rq.is_expired = who.is_expired;
@@ -414,11 +420,16 @@ static int handle_body_end(struct lws *wsi, struct http_session *ss)
 static int verify_client_certificate(struct lws *wsi, X509_STORE_CTX *ctx,
 				     bool preverified)
 {
+	const struct listener_service *s =
+		listener_context_get_port(wsi)->edge->service;
+	const struct client_cert_verifier v = { .db = s->turn->db,
+						.metrics = s->turn->metrics,
+						.limit = s->limit,
+						.alarms = s->alarms };
 	char from[PEER_ADDRESS_SIZE];
 
 	peer_get_address(wsi, from);
-	return !client_cert_verify(listener_context_get_port(wsi)->edge->server,
-				   ctx, preverified, from);
+	return !client_cert_verify(&v, ctx, preverified, from);
 }
 
 int http_server_callback(struct lws *wsi, enum lws_callback_reasons reason,

@@ -6,8 +6,15 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/log.h"
+#include "mgmt-server/api/request.h"
+#include "mgmt-server/core/callbacks.h"
+#include "mgmt-server/core/metrics.h"
+#include "mgmt-server/core/password_pool.h"
+#include "mgmt-server/core/settings.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/listener/http_exchange.h"
 #include "mgmt-server/listener/http_server.h"
+#include "mgmt-server/listener/listener_service.h"
 #include "mgmt-server/listener/reply.h"
 #include "mgmt-server/listener/websocket.h"
 #include "mgmt-server/store/pki.h"
@@ -53,7 +60,7 @@ static int handle_signal_event(struct lws *wsi,
 			continue;
 		}
 		/* Who waits for it, or for one that is free, looks again. */
-		password_pool_reap(&ed->server->passwords);
+		password_pool_reap(ed->service->passwords);
 		http_server_run_held(ed, true);
 	}
 	return 0;
@@ -84,7 +91,7 @@ static int open_signal_descriptor(struct listener_context *ed, struct err *e)
 /* The certificate that new connections see; those that are open keep theirs. */
 static void renew_server_certificate(struct listener_context *ed)
 {
-	const struct pki *pki = ed->server->pki;
+	const struct pki *pki = ed->service->pki;
 	int64_t now = clock_wall();
 	struct err e;
 	int r;
@@ -110,7 +117,7 @@ static void on_tick_timer(lws_sorted_usec_list_t *sul)
 
 	sd_notify(0, "WATCHDOG=1");
 	renew_server_certificate(ed);
-	if (ed->hooks->tick(ed->server, &e) < 0)
+	if (ed->service->tick(ed->service->ctx, &e) < 0)
 		log_error("%s", e.text);
 	http_server_run_held(ed, true);
 	reply_limit_early_senders(ed);
@@ -123,7 +130,7 @@ static void on_work_timer(lws_sorted_usec_list_t *sul)
 	struct listener_context *ed =
 		lws_container_of(sul, struct listener_context, work);
 
-	if (ed->hooks->run_work(ed->server))
+	if (ed->service->run_work(ed->service->ctx))
 		lws_sul_schedule(ed->lws, 0, &ed->work, on_work_timer,
 				 LWS_US_PER_MS);
 }
@@ -135,14 +142,14 @@ static void schedule_pending_work(void *ctx)
 	lws_sul_schedule(ed->lws, 0, &ed->work, on_work_timer, 1);
 }
 
-static uint64_t get_connection_limit(const struct server *s)
+static uint64_t get_connection_limit(const struct settings *conf)
 {
-	return s->conf.connections + s->conf.admin_connections;
+	return conf->connections + conf->admin_connections;
 }
 
-static void raise_descriptor_limit(const struct server *s)
+static void raise_descriptor_limit(const struct settings *conf)
 {
-	uint64_t wanted = get_connection_limit(s) + SPARE_FDS;
+	uint64_t wanted = get_connection_limit(conf) + SPARE_FDS;
 	struct rlimit rl;
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
@@ -150,7 +157,7 @@ static void raise_descriptor_limit(const struct server *s)
 	rl.rlim_cur = wanted < rl.rlim_max ? wanted : rl.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < wanted)
 		log_warning("%llu connections, but only %llu descriptors",
-			    (unsigned long long)get_connection_limit(s),
+			    (unsigned long long)get_connection_limit(conf),
 			    (unsigned long long)rl.rlim_cur);
 }
 
@@ -172,7 +179,7 @@ static int create_lws_context(struct listener_context *ed, bool debug,
 		.gid = -1,
 		.uid = -1,
 		.max_http_header_pool2 =
-			(unsigned int)get_connection_limit(ed->server),
+			(unsigned int)get_connection_limit(ed->service->conf),
 		.max_http_header_data = HEADERS_SIZE,
 		.pt_serv_buf_size = RX_RECORD,
 		.server_string = "cells-mgmtd",
@@ -183,7 +190,7 @@ static int create_lws_context(struct listener_context *ed, bool debug,
 
 	lws_set_log_level(debug ? LLL_ERR | LLL_WARN | LLL_NOTICE : LLL_ERR,
 			  log_websockets_line);
-	raise_descriptor_limit(ed->server);
+	raise_descriptor_limit(ed->service->conf);
 	ed->lws = lws_create_context(&info);
 	return ed->lws ? 0 : err_set(e, EIO, "start libwebsockets");
 }
@@ -194,7 +201,7 @@ static int listen_on_port(struct listener_context *ed,
 			  const char *listen, uint64_t number,
 			  struct lws_vhost **ret, struct err *e)
 {
-	const struct pki *pki = ed->server->pki;
+	const struct pki *pki = ed->service->pki;
 	struct lws_context_creation_info info = {
 		.vhost_name = port->is_device ? "device" : "admin",
 		.iface = listen && *listen ? listen : NULL,
@@ -233,14 +240,14 @@ static int write_bound_ports(struct listener_context *ed, const char *run_file,
 	char text[128];
 	int n, admin = lws_get_vhost_listen_port(ed->admin);
 
-	ed->server->device_port =
+	ed->service->requests->device_port =
 		(uint16_t)lws_get_vhost_listen_port(ed->device);
 	log_info("administrators on port %d, devices on port %d", admin,
-		 ed->server->device_port);
+		 ed->service->requests->device_port);
 	if (!run_file)
 		return 0;
 	n = snprintf(text, sizeof(text), "admin-port = %d\ndevice-port = %d\n",
-		     admin, ed->server->device_port);
+		     admin, ed->service->requests->device_port);
 	return io_replace_file(run_file, text, (size_t)n, 0644, e);
 }
 
@@ -251,19 +258,18 @@ static void end_loop_turn(struct listener_context *ed)
 	int r;
 
 	http_server_run_held(ed, false);
-	r = turn_commit(&ed->server->turn, &e);
+	r = turn_commit(ed->service->turn, &e);
 	if (r < 0)
 		log_error("commit: %s", e.text);
-	if (ed->tokens_seen != ed->server->tokens_changed)
+	if (ed->tokens_seen != ed->service->turn->tokens_changed)
 		websocket_close_expired_subscribers(ed);
-	ed->tokens_seen = ed->server->tokens_changed;
+	ed->tokens_seen = ed->service->turn->tokens_changed;
 	http_server_release_answers(ed, r, &e);
 }
 
 static int run_listener_loop(struct listener_context *ed, const char *run_file,
 			     bool debug, struct err *e)
 {
-	struct server *s = ed->server;
 	struct listener_port admin = { ed, false }, device = { ed, true };
 	const struct lws_protocols admin_protocols[] = {
 		{ "rest", http_server_callback, sizeof(struct http_session),
@@ -284,18 +290,20 @@ static int run_listener_loop(struct listener_context *ed, const char *run_file,
 
 	if (r == 0)
 		r = listen_on_port(ed, &admin, admin_protocols,
-				   s->conf.admin_listen, s->conf.admin_port,
-				   &ed->admin, e);
+				   ed->service->conf->admin_listen,
+				   ed->service->conf->admin_port, &ed->admin,
+				   e);
 	if (r == 0)
 		r = listen_on_port(ed, &device, device_protocols,
-				   s->conf.device_listen, s->conf.device_port,
-				   &ed->device, e);
+				   ed->service->conf->device_listen,
+				   ed->service->conf->device_port, &ed->device,
+				   e);
 	if (r == 0)
 		r = open_signal_descriptor(ed, e);
 	if (r == 0)
 		r = write_bound_ports(ed, run_file, e);
 	if (r == 0) {
-		s->edge = (struct server_callbacks){
+		*ed->service->callbacks = (struct server_callbacks){
 			.ctx = ed,
 			.device_ready = websocket_on_device_ready,
 			.device_replaced = websocket_on_device_replaced,
@@ -311,22 +319,21 @@ static int run_listener_loop(struct listener_context *ed, const char *run_file,
 	if (ed->lws)
 		lws_context_destroy(ed->lws);
 	ed->lws = NULL;
-	s->edge = (struct server_callbacks){ 0 };
+	*ed->service->callbacks = (struct server_callbacks){ 0 };
 	return r;
 }
 
-int listener_run(struct server *s, const struct listener_hooks *hooks,
-		 const char *run_file, bool debug, struct err *e)
+int listener_run(const struct listener_service *service, const char *run_file,
+		 bool debug, struct err *e)
 {
 	struct listener_context *ed = calloc(1, sizeof(*ed));
 	int r;
 
 	if (!ed)
 		return err_oom(e, "start");
-	ed->server = s;
-	ed->hooks = hooks;
-	ed->limit.conf = &s->conf;
-	ed->limit.metrics = &s->metrics.connections;
+	ed->service = service;
+	ed->limit.conf = service->conf;
+	ed->limit.metrics = &service->turn->metrics->connections;
 	ed->signals = -1;
 	r = run_listener_loop(ed, run_file, debug, e);
 	free(ed);

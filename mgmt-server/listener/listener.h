@@ -9,18 +9,10 @@
 #include <stdbool.h>
 
 struct err;
-struct server;
-
-/* What the loop calls for the rest of the server. */
-struct listener_hooks {
-	/* Once a second. */
-	int (*tick)(struct server *s, struct err *e);
-	/* A bounded piece of the work that is waiting; true: there is more. */
-	bool (*run_work)(struct server *s);
-};
+struct listener_service;
 
 /* Listens, writes the ports to `run_file`, and runs until SIGTERM or SIGINT. */
-int listener_run(struct server *s, const struct listener_hooks *hooks,
-		 const char *run_file, bool debug, struct err *e);
+int listener_run(const struct listener_service *service, const char *run_file,
+		 bool debug, struct err *e);
 
 #endif

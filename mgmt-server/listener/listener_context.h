@@ -7,27 +7,25 @@
 #include <libwebsockets.h>
 #include <stdbool.h>
 
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/listener/connection_limit.h"
 
 struct device_session;
 struct event_subscriber;
 struct http_exchange;
-struct listener_hooks;
+struct listener_service;
 
 #define LISTENER_PIECE 16384 /* what is written at once */
 
 struct listener_context {
-	struct server *server;
+	const struct listener_service *service;
 	struct lws_context *lws;
 	struct lws_vhost *admin, *device;
-	const struct listener_hooks *hooks;
 	struct connection_limit limit;
 	struct http_exchange *fresh;   /* answered in this turn */
 	struct http_exchange *held;    /* waiting for a change */
 	struct http_exchange *sending; /* with more than one piece */
-	uint64_t held_seen;   /* server->turn.actions_changed as they saw it */
-	uint64_t tokens_seen; /* server->tokens_changed, likewise */
+	uint64_t held_seen;   /* turn.commands_changed as they saw it */
+	uint64_t tokens_seen; /* turn.tokens_changed, likewise */
 	struct event_subscriber *listeners;
 	struct device_session *waiting; /* with a message, for the database */
 	lws_sorted_usec_list_t tick, work, slice, retry;

@@ -16,11 +16,11 @@ void peer_get_address(struct lws *wsi, char ret[PEER_ADDRESS_SIZE])
 	lws_get_peer_simple(wsi, ret, PEER_ADDRESS_SIZE);
 }
 
-bool peer_get_device(struct server *s, struct lws *wsi, struct client_cert *ret)
+bool peer_get_device(struct db *db, struct lws *wsi, struct client_cert *ret)
 {
 	struct err e;
 
-	if (client_cert_get_device(s, lws_get_ssl(wsi), ret, &e) < 0)
+	if (client_cert_get_device(db, lws_get_ssl(wsi), ret, &e) < 0)
 		return false;
 	connection_limit_uncount_address(wsi);
 	return true;

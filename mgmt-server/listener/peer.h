@@ -11,14 +11,12 @@ struct client_cert;
 struct db;
 struct err;
 struct lws;
-struct server;
 struct token;
 
 /* As text; "": it is not known. */
 void peer_get_address(struct lws *wsi, char ret[PEER_ADDRESS_SIZE]);
 /* The device of the client's certificate; false: none that may connect. */
-bool peer_get_device(struct server *s, struct lws *wsi,
-		     struct client_cert *ret);
+bool peer_get_device(struct db *db, struct lws *wsi, struct client_cert *ret);
 /* The token's owner. -PROBLEM_UNAUTHORIZED. */
 int peer_authenticate(struct db *db, struct lws *wsi, struct token *ret,
 		      struct err *e);

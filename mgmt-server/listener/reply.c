@@ -4,7 +4,10 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "mgmt-server/core/settings.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/listener/http_exchange.h"
+#include "mgmt-server/listener/listener_service.h"
 
 #include <errno.h>
 #include <string.h>
@@ -232,7 +235,7 @@ int reply_handle_writable(struct lws *wsi, struct http_session *ss)
 
 	if (!x || !x->answered)
 		return 0;
-	if (x->turn >= x->edge->server->turn.number) {
+	if (x->turn >= x->edge->service->turn->number) {
 		lws_callback_on_writable(wsi);
 		return 0;
 	}
@@ -245,7 +248,7 @@ int reply_handle_writable(struct lws *wsi, struct http_session *ss)
 		return end_sent_exchange(wsi, ss);
 	http_exchange_track_sending(x);
 	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT,
-			(int)x->edge->server->conf.stall_seconds);
+			(int)x->edge->service->conf->stall_seconds);
 	lws_callback_on_writable(wsi);
 	return 0;
 }

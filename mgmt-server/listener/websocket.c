@@ -9,8 +9,13 @@
 #include "mgmt-server/api/request.h"
 #include "mgmt-server/api/route.h"
 #include "mgmt-server/channel/device_channel.h"
+#include "mgmt-server/core/metrics.h"
+#include "mgmt-server/core/ratelimit.h"
+#include "mgmt-server/core/settings.h"
+#include "mgmt-server/core/turn.h"
 #include "mgmt-server/fleet/device_messages.h"
 #include "mgmt-server/listener/client_cert.h"
+#include "mgmt-server/listener/listener_service.h"
 #include "mgmt-server/listener/peer.h"
 
 #include <errno.h>
@@ -60,20 +65,19 @@ static int send_upgrade_refusal(struct listener_context *ed, struct lws *wsi,
  * something else, so that they do not come together again. */
 static int check_device_upgrade(struct listener_context *ed, struct lws *wsi)
 {
-	struct server *s = ed->server;
-	double rate = (double)s->conf.admit_rate;
+	double rate = (double)ed->service->conf->admit_rate;
 	struct client_cert who;
 	uint8_t random;
 
-	if (!peer_get_device(ed->server, wsi, &who))
+	if (!peer_get_device(ed->service->turn->db, wsi, &who))
 		return -1;
 	if (who.is_expired)
 		return send_upgrade_refusal(ed, wsi, 403, 0);
-	if (ratelimit_allow(&s->limit, "device channels", rate, rate,
+	if (ratelimit_allow(ed->service->limit, "device channels", rate, rate,
 			    clock_mono_ns()))
 		return 0;
 	hash_random(&random, 1);
-	s->metrics.channels_refused++;
+	ed->service->turn->metrics->channels_refused++;
 	return send_upgrade_refusal(ed, wsi, 503, 1 + random % RETRY_AFTER_MAX);
 }
 
@@ -81,7 +85,7 @@ static int check_events_upgrade(struct listener_context *ed, struct lws *wsi)
 {
 	struct token b = { 0 };
 	struct err e;
-	int r = peer_authenticate(ed->server->db, wsi, &b, &e);
+	int r = peer_authenticate(ed->service->turn->db, wsi, &b, &e);
 
 	token_fini(&b);
 	return r < 0 ? send_upgrade_refusal(ed, wsi, 401, 0) : 0;
@@ -157,9 +161,10 @@ static int open_device_session(struct listener_context *ed,
 	struct err e;
 
 	ss->wsi = wsi;
-	if (!peer_get_device(ed->server, wsi, &who) || who.is_expired ||
-	    device_messages_open(ed->server, who.device, ss, &ss->channel, &e) <
-		    0)
+	if (!peer_get_device(ed->service->turn->db, wsi, &who) ||
+	    who.is_expired ||
+	    device_messages_open(ed->service->devices, who.device, ss,
+				 &ss->channel, &e) < 0)
 		return close_device_session(ss);
 	log_debug("%s connected", who.device);
 	return 0;
@@ -188,17 +193,16 @@ static int defer_device_message(struct listener_context *ed,
 static int handle_device_message(struct listener_context *ed,
 				 struct device_session *ss)
 {
-	struct server *s = ed->server;
 	struct turn_savepoint mark;
 	struct err e;
-	int r = turn_begin_savepoint(&s->turn, &mark, &e);
+	int r = turn_begin_savepoint(ed->service->turn, &mark, &e);
 
 	if (r == 0) {
 		r = device_messages_handle(ss->channel, ss->in, ss->in_len, &e);
 		if (r < 0)
-			turn_rollback_savepoint(&s->turn, &mark);
+			turn_rollback_savepoint(ed->service->turn, &mark);
 		else
-			r = turn_release_savepoint(&s->turn, &e);
+			r = turn_release_savepoint(ed->service->turn, &e);
 	}
 	if (r == -EBUSY)
 		return defer_device_message(ed, ss);
@@ -264,7 +268,7 @@ static int receive_message_piece(struct listener_context *ed,
 	    lws_remaining_packet_payload(wsi) > 0) {
 		/* A message that does not come to its end is cut. */
 		lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE,
-				(int)ed->server->conf.stall_seconds);
+				(int)ed->service->conf->stall_seconds);
 		return 0;
 	}
 	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
@@ -334,7 +338,7 @@ static int write_device_message(struct listener_context *ed,
 	if (ss->channel->out) {
 		/* A peer that takes nothing is cut. */
 		lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE,
-				(int)ed->server->conf.stall_seconds);
+				(int)ed->service->conf->stall_seconds);
 		lws_callback_on_writable(wsi);
 	} else if (!ss->in) {
 		lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
@@ -419,7 +423,7 @@ static int open_event_subscriber(struct listener_context *ed,
 
 	l->wsi = wsi;
 	l->out_end = &l->out;
-	if (peer_authenticate(ed->server->db, wsi, &l->caller, &e) < 0)
+	if (peer_authenticate(ed->service->turn->db, wsi, &l->caller, &e) < 0)
 		return schedule_connection_kill(wsi);
 	l->open = true;
 	l->next = ed->listeners;
@@ -467,7 +471,7 @@ static int write_subscriber_event(struct listener_context *ed,
 	}
 	if (l->out) {
 		lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE,
-				(int)ed->server->conf.stall_seconds);
+				(int)ed->service->conf->stall_seconds);
 		lws_callback_on_writable(wsi);
 	} else {
 		lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
@@ -499,8 +503,9 @@ void websocket_close_expired_subscribers(struct listener_context *ed)
 	for (struct event_subscriber *l = ed->listeners; l; l = l->next) {
 		struct err e;
 
-		if (l->close || token_check_active(ed->server->db, l->caller.id,
-						   &e) != -PROBLEM_UNAUTHORIZED)
+		if (l->close ||
+		    token_check_active(ed->service->turn->db, l->caller.id,
+				       &e) != -PROBLEM_UNAUTHORIZED)
 			continue;
 		l->close = true;
 		schedule_connection_kill(l->wsi);

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-int root_load(struct db *db, struct doc **ret, struct err *e)
+static int load_active_root(struct db *db, struct doc **ret, struct err *e)
 {
 	char sha256[ENCODING_DIGEST_SIZE];
 	AUTO(db_done) struct db_row *row = NULL;
@@ -26,6 +26,29 @@ int root_load(struct db *db, struct doc **ret, struct err *e)
 	snprintf(sha256, sizeof(sha256), "%s", db_text(row, 0));
 	db_done(&row);
 	return document_load(db, sha256, ret, e);
+}
+
+int root_reload(struct db *db, struct root_in_force *root, struct err *e)
+{
+	struct doc *doc = NULL;
+	int r = load_active_root(db, &doc, e);
+
+	if (r < 0)
+		return r;
+	doc_free(root->doc);
+	root->doc = doc;
+	return 0;
+}
+
+const struct doc_root *root_get(const struct root_in_force *root)
+{
+	return root->doc ? doc_as_root(root->doc) : NULL;
+}
+
+void root_fini(struct root_in_force *root)
+{
+	doc_free(root->doc);
+	root->doc = NULL;
 }
 
 int root_list_envelopes_after(struct db *db, int64_t after, json_t **ret,

@@ -9,10 +9,21 @@
 
 struct db;
 struct doc;
+struct doc_root;
 struct err;
 
-/* The root in force, which the caller frees; NULL: there is none yet. */
-int root_load(struct db *db, struct doc **ret, struct err *e);
+/* The root in force, as it was last read; NULL: there is none yet. */
+struct root_in_force {
+	struct doc *doc;
+};
+
+/* Another root is in force: it is read from the database. On failure the old
+ * one stays. */
+int root_reload(struct db *db, struct root_in_force *root, struct err *e);
+/* Borrowed until the next root_reload(); NULL: none. */
+const struct doc_root *root_get(const struct root_in_force *root);
+void root_fini(struct root_in_force *root);
+
 /* The envelopes of version after + 1 and later, as objects. */
 int root_list_envelopes_after(struct db *db, int64_t after, json_t **ret,
 			      struct err *e);

@@ -4,8 +4,8 @@
 #include "lib/db.h"
 #include "lib/err.h"
 #include "mgmt-server/channel/device_channel.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/device_messages.h"
+#include "mgmt-server/server.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/office.h"
 
@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	int r = 0;
 
 	if (turn_begin_write(&s->turn, &e) < 0 ||
-	    device_messages_open(s, OFFICE_DEVICE, NULL, &c, &e) < 0)
+	    device_messages_open(&s->devices, OFFICE_DEVICE, NULL, &c, &e) < 0)
 		abort();
 	while (r == 0 && at < end) {
 		const char *line = memchr(at, '\n', (size_t)(end - at));

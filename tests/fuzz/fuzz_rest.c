@@ -8,7 +8,7 @@
 #include "lib/err.h"
 #include "mgmt-server/api/request.h"
 #include "mgmt-server/api/route.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/server.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/office.h"
 
@@ -37,7 +37,7 @@ static int take_line(struct request *rq, char *line)
 
 static void run(struct request *rq)
 {
-	struct server *s = rq->server;
+	struct turn *t = rq->context->turn;
 	struct err e;
 
 	strcpy(rq->from, "fuzz");
@@ -51,10 +51,10 @@ static void run(struct request *rq)
 	    !(rq->route->flags & ROUTE_FILE) && route_run_request(rq) &&
 	    rq->answer.status == 0)
 		abort();
-	if (s->turn.writing) {
-		db_rollback(s->db);
-		s->turn.writing = false;
-		if (audit_log_load_tree(s->db, &s->turn.tree, &e) < 0)
+	if (t->writing) {
+		db_rollback(t->db);
+		t->writing = false;
+		if (audit_log_load_tree(t->db, &t->tree, &e) < 0)
 			abort();
 	}
 }
@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	auto_free char *line = strndup((const char *)data, n);
 	struct request rq;
 
-	request_init(&rq, s);
+	request_init(&rq, &s->requests);
 	if (line && take_line(&rq, line) == 0) {
 		rq.len = end ? len - n - 1 : 0;
 		rq.body = malloc(rq.len + 1);

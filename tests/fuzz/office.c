@@ -6,8 +6,8 @@
 #include "lib/db.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/mgmtd.h"
+#include "mgmt-server/server.h"
 #include "mgmt-server/store/pki.h"
 #include "mgmt-server/store/schema.h"
 

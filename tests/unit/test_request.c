@@ -12,8 +12,8 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "mgmt-server/api/route.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/mgmtd.h"
+#include "mgmt-server/server.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/unitserver.h"
 
@@ -60,7 +60,7 @@ static int64_t number(const char *query)
 static void ask(struct request *rq, enum method m, const char *path,
 		const char *body)
 {
-	request_init(rq, server);
+	request_init(rq, &server->requests);
 	rq->method = m;
 	snprintf(rq->path, sizeof(rq->path), "%s", path);
 	snprintf(rq->from, sizeof(rq->from), "192.0.2.1");
@@ -690,7 +690,7 @@ START_TEST(change_of_what_changed_meanwhile_is_refused)
 {
 	struct request rq;
 
-	request_init(&rq, server);
+	request_init(&rq, &server->requests);
 	ck_assert_int_eq(request_check_etag(&rq, 3, &e), 0);
 	strcpy(rq.if_match, "\"3\"");
 	ck_assert_int_eq(request_check_etag(&rq, 3, &e), 0);
@@ -703,7 +703,7 @@ START_TEST(what_went_wrong_inside_is_not_told)
 	struct request rq;
 	struct err why;
 
-	request_init(&rq, server);
+	request_init(&rq, &server->requests);
 	request_answer_problem(&rq, err_set(&why, EIO, "secret.db"), &why);
 	ck_assert_int_eq(rq.answer.status, 500);
 	ck_assert_ptr_null(strstr(rq.answer.body, "secret"));

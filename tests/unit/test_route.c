@@ -3,7 +3,7 @@
 
 #include "lib/auto.h"
 #include "lib/err.h"
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/server.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mgmt-server/core/server.h"
+#include "mgmt-server/server.h"
 
 #include "lib/db.h"
 #include "lib/err.h"
@@ -93,7 +93,8 @@ static struct device_channel *connect_device(void)
 
 	sql("INSERT INTO device (id, name, grp, state, epoch, enrolled)"
 	    " VALUES ('" DEVICE "', 'x', 'field', 'active', 'ee', 1)");
-	ck_assert_msg(device_messages_open(server, DEVICE, NULL, &c, &e) == 0,
+	ck_assert_msg(device_messages_open(&server->devices, DEVICE, NULL, &c,
+					   &e) == 0,
 		      "%s", e.text);
 	c->hello = true;
 	return c;
@@ -110,9 +111,9 @@ START_TEST(device_that_was_not_refreshed_has_to_come_again)
 
 	set_up();
 	c = connect_device();
-	connections_mark_stale(server->presence, DEVICE);
-	ck_assert(
-		!connections_refresh_stale(server->presence, fail_to_refresh));
+	connections_mark_stale(server->connections, DEVICE);
+	ck_assert(!connections_refresh_stale(server->connections,
+					     fail_to_refresh));
 	ck_assert(c->closing);
 	device_messages_close(c);
 	tear_down();
@@ -162,7 +163,7 @@ START_TEST(event_is_told_when_its_turn_is_committed)
 	struct turn_savepoint mark;
 
 	set_up();
-	server->edge.event = hear;
+	server->callbacks.event = hear;
 	tell("lost");
 	unit_lose_turn(server);
 	ck_assert_str_eq(told, "");
@@ -183,7 +184,7 @@ START_TEST(action_that_could_not_end_is_not_told_to_have_expired)
 	struct device_channel *c;
 
 	set_up();
-	server->edge.event = hear;
+	server->callbacks.event = hear;
 	c = connect_device();
 	sql("INSERT INTO action (device, epoch, id, sha256, type, action,"
 	    " state, signers, threshold, created, expires, document_expires,"

@@ -4,8 +4,8 @@
 #include "lib/err.h"
 #include "mgmt-server/api/handlers.h"
 #include "mgmt-server/api/request.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/mgmtd.h"
+#include "mgmt-server/server.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/unitserver.h"
 
@@ -43,7 +43,7 @@ START_TEST(plan_gives_way_behind_each_device_once_its_slice_is_over)
 	struct request rq;
 	int slices = 0, r;
 
-	request_init(&rq, server);
+	request_init(&rq, &server->requests);
 	rq.body = strdup("{\"documents\":[]}");
 	rq.len = strlen(rq.body);
 	while ((r = plan_api_show_changes(&rq, &e)) == REQUEST_AGAIN)

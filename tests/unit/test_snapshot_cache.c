@@ -7,9 +7,9 @@
 #include "lib/db.h"
 #include "lib/document/envelope.h"
 #include "lib/err.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/fleet/device.h"
 #include "mgmt-server/mgmtd.h"
+#include "mgmt-server/server.h"
 #include "mgmt-server/store/blob.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/unitserver.h"
@@ -74,8 +74,9 @@ static void keep(const char *xml, enum doc_type type, const char *state,
 	row.env = env;
 	row.head = &d->head;
 	ck_assert_msg(document_store(server->db, &row, &e) == 0, "%s", e.text);
-	ck_assert_msg(snapshot_handle_document_change(server, &e) == 0, "%s",
-		      e.text);
+	ck_assert_msg(snapshot_handle_document_change(server->snapshots, &e) ==
+			      0,
+		      "%s", e.text);
 }
 
 static void keep_group(unsigned int version, int64_t life, const char *inner)
@@ -137,7 +138,8 @@ static const struct composition *compose(void)
 {
 	const struct composition *c = NULL;
 
-	ck_assert_msg(snapshot_get_composition(server, "field", &c, &e) == 0,
+	ck_assert_msg(snapshot_get_composition(server->snapshots, "field", &c,
+					       &e) == 0,
 		      "%s", e.text);
 	return c;
 }
@@ -216,8 +218,9 @@ END_TEST
 static void damage_seen_image(void)
 {
 	keep_image(1, false);
-	ck_assert_int_eq(snapshot_handle_new_chunk(server, "", &e), 0);
-	ck_assert_int_eq(snapshot_recheck_images(server, &e), 0);
+	ck_assert_int_eq(snapshot_handle_new_chunk(server->snapshots, "", &e),
+			 0);
+	ck_assert_int_eq(snapshot_recheck_images(server->snapshots, &e), 0);
 	ck_assert_int_eq(db_exec(server->db,
 				 "UPDATE document SET payload = x'00'"
 				 " WHERE type = 'image'",
@@ -229,12 +232,14 @@ START_TEST(images_are_looked_at_until_that_succeeds)
 {
 	set_up();
 	damage_seen_image();
-	ck_assert_int_eq(snapshot_recheck_images(server, &e), 0);
-	ck_assert_int_eq(snapshot_handle_new_chunk(server, "", &e), 0);
-	ck_assert_int_lt(snapshot_recheck_images(server, &e), 0);
+	ck_assert_int_eq(snapshot_recheck_images(server->snapshots, &e), 0);
+	ck_assert_int_eq(snapshot_handle_new_chunk(server->snapshots, "", &e),
+			 0);
+	ck_assert_int_lt(snapshot_recheck_images(server->snapshots, &e), 0);
 	for (int i = 0; i < 60; i++)
-		ck_assert_int_eq(snapshot_recheck_images(server, &e), 0);
-	ck_assert_int_lt(snapshot_recheck_images(server, &e), 0);
+		ck_assert_int_eq(snapshot_recheck_images(server->snapshots, &e),
+				 0);
+	ck_assert_int_lt(snapshot_recheck_images(server->snapshots, &e), 0);
 	tear_down();
 }
 END_TEST
@@ -257,8 +262,9 @@ static int64_t snapshot(bool *ret_new)
 	auto_json json_t *j = NULL;
 	int64_t renew;
 
-	ck_assert_msg(snapshot_get_for_device(server, DEVICE, SNAPSHOT_RENEW,
-					      &text, ret_new, &renew, &e) == 0,
+	ck_assert_msg(snapshot_get_for_device(server->snapshots, DEVICE,
+					      SNAPSHOT_RENEW, &text, ret_new,
+					      &renew, &e) == 0,
 		      "%s", e.text);
 	if (!text)
 		return 0;
@@ -317,7 +323,7 @@ START_TEST(completed_image_beside_a_damaged_one_is_taken)
 	ck_assert_int_eq(snapshot(&is_new), 1);
 	ck_assert_uint_eq(version_of("image", "tiny"), 1);
 	snapshot_schedule_recheck(server->snapshots);
-	ck_assert_int_lt(snapshot_recheck_images(server, &e), 0);
+	ck_assert_int_lt(snapshot_recheck_images(server->snapshots, &e), 0);
 	ck_assert_uint_eq(version_of("image", "tiny"), 2);
 	ck_assert_int_eq(snapshot(&is_new), 2);
 	tear_down();
@@ -329,7 +335,7 @@ START_TEST(images_are_looked_at_again_when_a_turn_is_lost)
 	set_up();
 	damage_seen_image();
 	unit_lose_turn(server);
-	ck_assert_int_lt(snapshot_recheck_images(server, &e), 0);
+	ck_assert_int_lt(snapshot_recheck_images(server->snapshots, &e), 0);
 	tear_down();
 }
 END_TEST
@@ -406,19 +412,20 @@ START_TEST(device_reads_only_what_its_snapshot_names)
 					      "baseline", 1, clock_wall(), p,
 					      &e),
 			 1);
-	ck_assert_int_eq(
-		snapshot_is_document_readable(server, DEVICE, p->sha256, &e),
-		1);
-	ck_assert_int_eq(snapshot_is_document_readable(server, "dev-other",
-						       p->sha256, &e),
+	ck_assert_int_eq(snapshot_is_document_readable(server->snapshots,
+						       DEVICE, p->sha256, &e),
+			 1);
+	ck_assert_int_eq(snapshot_is_document_readable(
+				 server->snapshots, "dev-other", p->sha256, &e),
 			 0);
 	ck_assert_int_eq(document_find_newest(server->db, DOC_DEVICE_POLICY,
 					      "other", 1, clock_wall(), p, &e),
 			 1);
-	ck_assert_int_eq(
-		snapshot_is_document_readable(server, DEVICE, p->sha256, &e),
-		0);
-	ck_assert_int_eq(snapshot_is_document_readable(server, DEVICE, "%", &e),
+	ck_assert_int_eq(snapshot_is_document_readable(server->snapshots,
+						       DEVICE, p->sha256, &e),
+			 0);
+	ck_assert_int_eq(snapshot_is_document_readable(server->snapshots,
+						       DEVICE, "%", &e),
 			 0);
 	tear_down();
 }
@@ -451,7 +458,7 @@ static int revalidate_all(void)
 
 static int update_states(void)
 {
-	return snapshot_handle_document_change(server, &e);
+	return snapshot_handle_document_change(server->snapshots, &e);
 }
 
 static const struct {

@@ -3,8 +3,8 @@
 
 #include "lib/db.h"
 #include "lib/err.h"
-#include "mgmt-server/core/server.h"
 #include "mgmt-server/mgmtd.h"
+#include "mgmt-server/server.h"
 #include "mgmt-server/store/pki.h"
 #include "mgmt-server/store/schema.h"
 #include "tests/unit/unit.h"
