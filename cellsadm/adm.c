@@ -8,6 +8,7 @@
 #include "lib/err.h"
 #include "lib/io.h"
 #include "lib/table.h"
+#include "lib/tty_line.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,19 +76,21 @@ const struct admin_config *adm_get_server_or_null(struct adm *a)
 
 int adm_confirm(const struct adm *a, const char *question, struct err *e)
 {
-	auto_close int tty = -1;
-	char answer[16] = "";
+	auto_free char *prompt = NULL;
+	char answer[TTY_LINE_SIZE];
+	size_t len;
+	int r;
 
 	if (a->yes)
 		return 0;
-	tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (tty < 0)
+	if (asprintf(&prompt, "%s? [y/N] ", question) < 0)
+		return err_oom(e, question);
+	r = tty_line_ask(prompt, true, answer, &len, e);
+	if (r == -ENXIO)
 		return err_set(e, ECANCELED,
 			       "%s: no terminal to ask on (use --yes)",
 			       question);
-	dprintf(tty, "%s? [y/N] ", question);
-	if (read(tty, answer, sizeof(answer) - 1) > 0 &&
-	    (answer[0] == 'y' || answer[0] == 'Y'))
+	if (r == 0 && (answer[0] == 'y' || answer[0] == 'Y'))
 		return 0;
 	return err_set(e, ECANCELED, "%s: not confirmed", question);
 }

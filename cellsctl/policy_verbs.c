@@ -262,7 +262,7 @@ int ctl_reset_device(void *context, const void *opts, char **argv,
 static int send_secret_call(struct ctl *c, const char *method, const char *name,
 			    const char *prompt, struct err *e)
 {
-	char secret[PROMPT_MAX];
+	char secret[TTY_LINE_SIZE];
 	struct daemon_client_secret s = { secret, 0 };
 	int r = prompt_read_secret(prompt, c->password_stdin, secret, &s.len,
 				   e);
@@ -281,7 +281,7 @@ int ctl_unlock_vp(void *context, const void *opts, char **argv, struct err *e)
 }
 
 struct passcodes {
-	char old[PROMPT_MAX], fresh[PROMPT_MAX], again[PROMPT_MAX];
+	char old[TTY_LINE_SIZE], fresh[TTY_LINE_SIZE], again[TTY_LINE_SIZE];
 	size_t old_len, fresh_len, again_len;
 };
 

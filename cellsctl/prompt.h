@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct err;
+#include "lib/tty_line.h"
 
-#define PROMPT_MAX 1024
+struct err;
 
 /*
  * Reads a line from the terminal without echo, or with `from_stdin` the first
@@ -16,11 +16,11 @@ struct err;
  * use.
  */
 int prompt_read_secret(const char *prompt, bool from_stdin,
-		       char ret[PROMPT_MAX], size_t *ret_len, struct err *e);
+		       char ret[TTY_LINE_SIZE], size_t *ret_len, struct err *e);
 
 /* The same, but accepts an empty answer. */
 int prompt_read_optional_secret(const char *prompt, bool from_stdin,
-				char ret[PROMPT_MAX], size_t *ret_len,
+				char ret[TTY_LINE_SIZE], size_t *ret_len,
 				struct err *e);
 
 /*

@@ -7,12 +7,12 @@
 #include "lib/encoding.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/tty_line.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
-#include <termios.h>
 
 #define KEY_FILE_MAX (64 * 1024)
 #define PASSWORD_MAX 1024
@@ -92,33 +92,30 @@ int image_document_format(const struct image_document *d, char **ret,
 	return 0;
 }
 
-/* Asks on the terminal, without showing what is typed. */
-static int prompt_key_password(const char *name, char **ret, struct err *e)
+static int ask_key_password(const char *name, char **ret, struct err *e)
 {
-	auto_fclose FILE *tty = fopen("/dev/tty", "r+");
-	auto_free char *line = NULL;
-	struct termios old, quiet;
-	size_t room = 0;
-	ssize_t n;
+	auto_free char *prompt = NULL;
+	char line[TTY_LINE_SIZE];
+	size_t len;
+	int r;
 
-	if (!tty || tcgetattr(fileno(tty), &old) < 0)
-		return err_set(e, ENOTTY,
-			       "%s: no terminal to ask for the password (see "
-			       "--password-file)",
-			       name);
-	quiet = old;
-	quiet.c_lflag &= ~(tcflag_t)ECHO;
-	tcsetattr(fileno(tty), TCSAFLUSH, &quiet);
-	fprintf(tty, "Password of %s: ", name);
-	fflush(tty);
-	n = getline(&line, &room, tty);
-	tcsetattr(fileno(tty), TCSAFLUSH, &old);
-	fputc('\n', tty);
-	if (n <= 0)
-		return err_set(e, ECANCELED, "%s: no password was given", name);
-	line[strcspn(line, "\n")] = '\0';
-	*ret = steal(line);
-	return 0;
+	if (asprintf(&prompt, "Password of %s: ", name) < 0)
+		return err_oom(e, name);
+	r = tty_line_ask(prompt, false, line, &len, e);
+	if (r == -ENXIO)
+		r = err_set(e, ENOTTY,
+			    "%s: no terminal to ask for the password (see "
+			    "--password-file)",
+			    name);
+	else if (r == -ENODATA)
+		r = err_set(e, ECANCELED, "%s: no password was given", name);
+	if (r == 0) {
+		*ret = strdup(line);
+		if (!*ret)
+			r = err_oom(e, name);
+	}
+	explicit_bzero(line, sizeof(line));
+	return r;
 }
 
 static int get_key_password(const char *key_file, const char *password_file,
@@ -128,7 +125,7 @@ static int get_key_password(const char *key_file, const char *password_file,
 	int r;
 
 	if (!password_file)
-		return prompt_key_password(key_file, ret, e);
+		return ask_key_password(key_file, ret, e);
 	r = io_read_file(password_file, PASSWORD_MAX, ret, &len, e);
 	if (r == 0)
 		(*ret)[strcspn(*ret, "\r\n")] = '\0';

@@ -29,6 +29,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/reason.c %D%/reason.h \
 	%D%/table.c %D%/table.h \
 	%D%/timer.c %D%/timer.h \
+	%D%/tty_line.c %D%/tty_line.h \
 	%D%/verb.c %D%/verb.h \
 	%D%/crypto/hash.c %D%/crypto/hash.h \
 	%D%/crypto/hpke.c %D%/crypto/hpke.h \

@@ -5,11 +5,12 @@
 #include "lib/auto.h"
 #include "lib/err.h"
 #include "lib/io.h"
+#include "lib/tty_line.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 
 #define PASSWORD_MAX 1024
 
@@ -63,52 +64,51 @@ int prompt_read_file(const char *path, bool is_new, char **ret, struct err *e)
 	return 0;
 }
 
-/* A line without echo. The terminal is as before on every way out. */
-static int ask_password_line(int tty, const char *question,
-			     char line[PASSWORD_MAX], struct err *e)
+/* `intro` comes before the question. */
+static int ask_password_line(const char *what, const char *intro,
+			     const char *question, char line[TTY_LINE_SIZE],
+			     struct err *e)
 {
-	struct termios before, quiet;
-	ssize_t n;
+	char prompt[512];
+	size_t len;
+	int r;
 
-	if (tcgetattr(tty, &before) < 0)
-		return err_sys(e, errno, "switch the terminal's echo off");
-	quiet = before;
-	quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-	if (tcsetattr(tty, TCSAFLUSH, &quiet) < 0)
-		return err_sys(e, errno, "switch the terminal's echo off");
-	dprintf(tty, "%s: ", question);
-	n = read(tty, line, PASSWORD_MAX - 1);
-	tcsetattr(tty, TCSAFLUSH, &before);
-	dprintf(tty, "\n");
-	if (n <= 0)
+	snprintf(prompt, sizeof(prompt), "%s%s: ", intro, question);
+	r = tty_line_ask(prompt, false, line, &len, e);
+	explicit_bzero(prompt, sizeof(prompt));
+	if (r == -ENXIO)
+		return err_set(e, ENXIO,
+			       "ask for the password of %s: no terminal (use "
+			       "--password-file or --password-stdin)",
+			       what);
+	if (r == -ENODATA)
 		return err_set(e, ECANCELED, "%s: no answer", question);
-	line[n] = '\0';
-	line[strcspn(line, "\r\n")] = '\0';
-	return 0;
+	return r;
 }
 
-static int ask_new_password(int tty, const char *what, char line[PASSWORD_MAX],
+static int ask_new_password(const char *what, char line[TTY_LINE_SIZE],
 			    struct err *e)
 {
-	char offer[WORDLIST_PASSPHRASE_SIZE], question[160],
-		again[PASSWORD_MAX];
+	char offer[WORDLIST_PASSPHRASE_SIZE], intro[320], question[160],
+		again[TTY_LINE_SIZE];
 	int r;
 
 	wordlist_make_passphrase(offer);
-	dprintf(tty,
-		"New password of %s: %d characters at least. Six random words "
-		"to take (press Enter):\n  %s\n",
-		what, PROMPT_MIN, offer);
+	snprintf(intro, sizeof(intro),
+		 "New password of %.140s: %d characters at least. Six random "
+		 "words to take (press Enter):\n  %s\n",
+		 what, PROMPT_MIN, offer);
 	snprintf(question, sizeof(question), "New password of %s", what);
-	r = ask_password_line(tty, question, line, e);
+	r = ask_password_line(what, intro, question, line, e);
+	explicit_bzero(intro, sizeof(intro));
 	if (r < 0)
 		return r;
 	if (!*line)
-		snprintf(line, PASSWORD_MAX, "%s", offer);
+		snprintf(line, TTY_LINE_SIZE, "%s", offer);
 	r = check_new_password(line, e);
 	if (r < 0)
 		return r;
-	r = ask_password_line(tty, "Again", again, e);
+	r = ask_password_line(what, "", "Again", again, e);
 	if (r == 0 && strcmp(line, again) != 0)
 		r = err_set(e, EINVAL, "the two passwords differ");
 	explicit_bzero(again, sizeof(again));
@@ -118,18 +118,12 @@ static int ask_new_password(int tty, const char *what, char line[PASSWORD_MAX],
 
 int prompt_password(const char *what, bool is_new, char **ret, struct err *e)
 {
-	auto_close int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
-	char line[PASSWORD_MAX], question[160];
+	char line[TTY_LINE_SIZE], question[160];
 	int r;
 
-	if (tty < 0)
-		return err_set(e, ENXIO,
-			       "ask for the password of %s: no terminal (use "
-			       "--password-file or --password-stdin)",
-			       what);
 	snprintf(question, sizeof(question), "Password of %s", what);
-	r = is_new ? ask_new_password(tty, what, line, e)
-		   : ask_password_line(tty, question, line, e);
+	r = is_new ? ask_new_password(what, line, e)
+		   : ask_password_line(what, "", question, line, e);
 	if (r == 0) {
 		*ret = strdup(line);
 		if (!*ret)
