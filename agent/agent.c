@@ -492,6 +492,8 @@ static int open_event_loop(struct agent *a, struct err *e)
 	sigset_t set;
 	int r;
 
+	/* A server that closes is an error of the write. */
+	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);

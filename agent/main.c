@@ -6,7 +6,6 @@
 #include "lib/log.h"
 #include "lib/opt.h"
 
-#include <signal.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 
@@ -76,8 +75,6 @@ int main(int argc, char **argv)
 	int r;
 
 	log_open("cells-agent");
-	/* A server that closes is an error of the write. */
-	signal(SIGPIPE, SIG_IGN);
 	umask(0077);
 	r = parse_args(argc, argv, &o, &e);
 	if (r == -ECANCELED)

@@ -8,7 +8,8 @@
 int main(int argc, char **argv)
 {
 	log_open("cells-image");
-	/* A server that closes while a push writes is an error of that write. */
+	/* A server that closes while a push writes is an error of that write.
+	 */
 	signal(SIGPIPE, SIG_IGN);
 	/* Names in pax headers are UTF-8, whatever the user's locale is. */
 	setlocale(LC_CTYPE, "C.UTF-8");
