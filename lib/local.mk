@@ -16,6 +16,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/display.c %D%/display.h \
 	%D%/encoding.c %D%/encoding.h \
 	%D%/err.c %D%/err.h \
+	%D%/fnv.h \
 	%D%/http.c %D%/http.h \
 	%D%/http_handle.c %D%/http_handle.h %D%/http_target.h \
 	%D%/http_problem.c %D%/http_problem.h \

@@ -5,6 +5,7 @@
 #include "lib/clock.h"
 #include "lib/db.h"
 #include "lib/err.h"
+#include "lib/fnv.h"
 #include "lib/log.h"
 #include "mgmt-server/channel/device_channel.h"
 #include "mgmt-server/core/callbacks.h"
@@ -30,14 +31,12 @@ void connections_free(struct connections *p)
 	free(p);
 }
 
-/* FNV-1a; ids are digests, nobody gains by choosing one. */
+/* Ids are digests, nobody gains by choosing one. */
 static unsigned int hash_device_id(const char *device)
 {
-	uint32_t h = 2166136261u;
+	uint64_t h = fnv_add(FNV_START, device, strlen(device));
 
-	for (; *device; device++)
-		h = (h ^ (unsigned char)*device) * 16777619u;
-	return h % PLACES;
+	return (unsigned int)(h >> 32) % PLACES;
 }
 
 struct device_channel *connections_find(const struct connections *p,

@@ -2,6 +2,7 @@
 #include "mgmt-server/core/ratelimit.h"
 
 #include "lib/crypto/hash.h"
+#include "lib/fnv.h"
 
 #include <string.h>
 
@@ -13,13 +14,11 @@ void ratelimit_init(struct ratelimit *l)
 	hash_random(&l->seed, sizeof(l->seed));
 }
 
-/* FNV-1a from a random start, so that nobody can choose a neighbour. */
+/* From a random start, so that nobody can choose a neighbour. */
 static unsigned int hash_bucket_key(const struct ratelimit *l, const char *key)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325) ^ l->seed;
+	uint64_t h = fnv_add(FNV_START ^ l->seed, key, strlen(key));
 
-	for (; *key; key++)
-		h = (h ^ (unsigned char)*key) * UINT64_C(0x100000001b3);
 	return (unsigned int)(h >> 32) % RATELIMIT_BUCKETS;
 }
 

@@ -2,6 +2,7 @@
 #include "mgmt-server/listener/connection_limit.h"
 
 #include "lib/crypto/hash.h"
+#include "lib/fnv.h"
 #include "mgmt-server/core/settings.h"
 
 #include <libwebsockets.h>
@@ -44,20 +45,18 @@ static size_t read_peer_address(int fd, uint8_t ret[8])
 	return 8;
 }
 
-/* FNV-1a from a random start; the ports do not share a place. */
+/* From a random start; the ports do not share a place. */
 static unsigned int hash_peer_address(struct connection_limit *l,
 				      bool is_device, int fd)
 {
-	uint8_t address[8];
+	uint8_t address[8], port = is_device ? 1 : 2;
 	size_t n = read_peer_address(fd, address);
 	uint64_t h;
 
 	while (!l->seed)
 		hash_random(&l->seed, sizeof(l->seed));
-	h = UINT64_C(0xcbf29ce484222325) ^ l->seed;
-	h = (h ^ (is_device ? 1 : 2)) * UINT64_C(0x100000001b3);
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ address[i]) * UINT64_C(0x100000001b3);
+	h = fnv_add(FNV_START ^ l->seed, &port, sizeof(port));
+	h = fnv_add(h, address, n);
 	return (unsigned int)(h >> 32) % CONNECTION_LIMIT_BUCKETS;
 }
 

@@ -3,6 +3,7 @@
 
 #include "lib/auto.h"
 #include "lib/encoding.h"
+#include "lib/fnv.h"
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
@@ -90,6 +91,15 @@ START_TEST(comparing_sees_each_byte)
 }
 END_TEST
 
+START_TEST(fnv_is_that_of_its_authors)
+{
+	ck_assert_uint_eq(fnv_add(FNV_START, "", 0),
+			  UINT64_C(0xcbf29ce484222325));
+	ck_assert_uint_eq(fnv_add(FNV_START, "foobar", 6),
+			  UINT64_C(0x85944171f73967e8));
+}
+END_TEST
+
 START_TEST(random_bytes_differ)
 {
 	uint8_t a[HASH_SIZE] = { 0 }, b[HASH_SIZE] = { 0 };
@@ -106,6 +116,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, file_is_hashed_whole);
 	tcase_add_test(tc, hmac_is_that_of_the_rfc);
 	tcase_add_test(tc, comparing_sees_each_byte);
+	tcase_add_test(tc, fnv_is_that_of_its_authors);
 	tcase_add_test(tc, random_bytes_differ);
 }
 
