@@ -95,32 +95,9 @@ int adm_confirm(const struct adm *a, const char *question, struct err *e)
 	return err_set(e, ECANCELED, "%s: not confirmed", question);
 }
 
-/* A number and one letter of `units`, each letter with its factor. */
-static int parse_number_with_unit(const char *s, const char *units,
-				  const uint64_t *factor, uint64_t *ret)
-{
-	char digits[24];
-	size_t n = strspn(s, "0123456789");
-	const char *unit = s[n] ? strchr(units, s[n]) : NULL;
-	uint64_t value;
-
-	if (n == 0 || n >= sizeof(digits) || (s[n] && (!unit || s[n + 1])))
-		return -EINVAL;
-	memcpy(digits, s, n);
-	digits[n] = '\0';
-	if (encoding_parse_number(digits, INT64_MAX, &value) < 0)
-		return -EINVAL;
-	if (unit && value > INT64_MAX / factor[unit - units])
-		return -EINVAL;
-	*ret = unit ? value * factor[unit - units] : value;
-	return 0;
-}
-
 int adm_parse_duration(const char *s, uint64_t *ret_seconds, struct err *e)
 {
-	static const uint64_t factor[] = { 1, 60, 3600, 86400 };
-
-	if (parse_number_with_unit(s, "smhd", factor, ret_seconds) < 0)
+	if (encoding_parse_duration(s, ret_seconds) < 0)
 		return err_set(e, EINVAL,
 			       "'%s': not a duration (like 45s, 90m, 12h, 30d)",
 			       s);
@@ -129,10 +106,7 @@ int adm_parse_duration(const char *s, uint64_t *ret_seconds, struct err *e)
 
 int adm_parse_size(const char *s, uint64_t *ret_bytes, struct err *e)
 {
-	static const uint64_t factor[] = { 1ULL << 10, 1ULL << 20, 1ULL << 30,
-					   1ULL << 40 };
-
-	if (parse_number_with_unit(s, "KMGT", factor, ret_bytes) < 0)
+	if (encoding_parse_size(s, ret_bytes) < 0)
 		return err_set(e, EINVAL,
 			       "'%s': not a size (like 65536, 512M, 4G)", s);
 	return 0;

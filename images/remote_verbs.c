@@ -36,30 +36,6 @@ static int connect_to_server(const char *folder, const char *name,
 	return http_new(&s, ret, e);
 }
 
-/* "500000", "512K", "2M": bytes per second. */
-static int parse_rate_limit(const char *s, uint64_t *ret, struct err *e)
-{
-	auto_free char *digits = strdup(s);
-	size_t n = strlen(s);
-	unsigned int shift = 0;
-
-	if (!digits)
-		return err_oom(e, s);
-	if (n > 0 && s[n - 1] == 'K')
-		shift = 10;
-	else if (n > 0 && s[n - 1] == 'M')
-		shift = 20;
-	if (shift)
-		digits[n - 1] = '\0';
-	if (encoding_parse_number(digits, UINT32_MAX, ret) < 0 || *ret == 0)
-		return err_set(e, EINVAL,
-			       "--limit %s: not bytes per second (1000, 500K, "
-			       "2M)",
-			       s);
-	*ret <<= shift;
-	return 0;
-}
-
 static int push_image(const char *dir, const char *folder, const char *server,
 		      const char *limit, struct err *e)
 {
@@ -69,8 +45,10 @@ static int push_image(const char *dir, const char *folder, const char *server,
 	char size[24];
 	int r = 0;
 
-	if (limit)
-		r = parse_rate_limit(limit, &p.rate, e);
+	if (limit && (encoding_parse_size(limit, &p.rate) < 0 || p.rate == 0))
+		r = err_set(e, EINVAL,
+			    "--limit %s: not bytes per second (1000, 500K, 2M)",
+			    limit);
 	if (r == 0)
 		r = bundle_open(dir, &b, e);
 	if (r == 0)

@@ -217,3 +217,39 @@ char *encoding_trim_blanks(char *s)
 	s[n] = '\0';
 	return s;
 }
+
+/* A number and one letter of `units`, each letter with its factor. */
+static int parse_number_with_unit(const char *s, const char *units,
+				  const uint64_t *factor, uint64_t *ret)
+{
+	char digits[24];
+	size_t n = strspn(s, "0123456789");
+	const char *unit = s[n] ? strchr(units, s[n]) : NULL;
+	uint64_t value;
+
+	if (n == 0 || n >= sizeof(digits) || (s[n] && (!unit || s[n + 1])))
+		return -EINVAL;
+	memcpy(digits, s, n);
+	digits[n] = '\0';
+	if (encoding_parse_number(digits, INT64_MAX, &value) < 0)
+		return -EINVAL;
+	if (unit && value > INT64_MAX / factor[unit - units])
+		return -EINVAL;
+	*ret = unit ? value * factor[unit - units] : value;
+	return 0;
+}
+
+int encoding_parse_size(const char *s, uint64_t *ret_bytes)
+{
+	static const uint64_t factor[] = { 1ULL << 10, 1ULL << 20, 1ULL << 30,
+					   1ULL << 40 };
+
+	return parse_number_with_unit(s, "KMGT", factor, ret_bytes);
+}
+
+int encoding_parse_duration(const char *s, uint64_t *ret_seconds)
+{
+	static const uint64_t factor[] = { 1, 60, 3600, 86400 };
+
+	return parse_number_with_unit(s, "smhd", factor, ret_seconds);
+}

@@ -49,6 +49,12 @@ bool encoding_is_valid_id(const char *s);
 /* Decimal without sign, space or leading zeros, at most max. 0 or -EINVAL. */
 int encoding_parse_number(const char *s, uint64_t max, uint64_t *ret);
 
+/* "512M", "4G", "64K" or plain bytes, at most INT64_MAX. 0 or -EINVAL. */
+int encoding_parse_size(const char *s, uint64_t *ret_bytes);
+/* "12h", "90m", "30d", "45s" or plain seconds, at most INT64_MAX. 0 or -EINVAL.
+ */
+int encoding_parse_duration(const char *s, uint64_t *ret_seconds);
+
 /* Removes surrounding spaces in place. */
 char *encoding_trim_blanks(char *s);
 

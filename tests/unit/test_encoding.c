@@ -126,6 +126,37 @@ START_TEST(sizes_are_for_people)
 }
 END_TEST
 
+static const struct {
+	int (*parse)(const char *s, uint64_t *ret);
+	const char *s;
+	int64_t n; /* -1: refused */
+} units[] = {
+	{ encoding_parse_size, "65536", 65536 },
+	{ encoding_parse_size, "512K", 512 * 1024 },
+	{ encoding_parse_size, "2T", INT64_C(2) << 40 },
+	{ encoding_parse_size, "0", 0 },
+	{ encoding_parse_size, "", -1 },
+	{ encoding_parse_size, "M", -1 },
+	{ encoding_parse_size, "1k", -1 },
+	{ encoding_parse_size, "1MB", -1 },
+	{ encoding_parse_size, "-1", -1 },
+	{ encoding_parse_size, "9223372036854775807K", -1 },
+	{ encoding_parse_duration, "45s", 45 },
+	{ encoding_parse_duration, "90m", 5400 },
+	{ encoding_parse_duration, "30d", 30 * 86400 },
+	{ encoding_parse_duration, "1w", -1 },
+};
+
+START_TEST(number_may_have_a_unit)
+{
+	uint64_t n = 7;
+	int r = units[_i].parse(units[_i].s, &n);
+
+	ck_assert_int_eq(r, units[_i].n < 0 ? -EINVAL : 0);
+	ck_assert_uint_eq(n, units[_i].n < 0 ? 7 : (uint64_t)units[_i].n);
+}
+END_TEST
+
 static void add(TCase *tc)
 {
 	tcase_add_test(tc, time_is_written_and_read_back);
@@ -137,6 +168,7 @@ static void add(TCase *tc)
 	tcase_add_loop_test(tc, ids_are_told_from_other_text, 0,
 			    ARRAY_SIZE(ids));
 	tcase_add_loop_test(tc, sizes_are_for_people, 0, ARRAY_SIZE(sizes));
+	tcase_add_loop_test(tc, number_may_have_a_unit, 0, ARRAY_SIZE(units));
 }
 
 UNIT_MAIN("encoding", add)
