@@ -35,15 +35,11 @@ void bundle_close(struct bundle *b)
 static int read_signed_document(struct bundle *b, struct err *e)
 {
 	auto_free char *file = io_join(b->path, BUNDLE_SIGNED);
-	auto_free char *text = NULL;
-	size_t len;
 	int r;
 
 	if (!file)
 		return err_oom(e, b->path);
-	r = io_read_file(file, ENVELOPE_MAX, &text, &len, e);
-	if (r == 0)
-		r = envelope_parse(text, len, &b->env, e);
+	r = envelope_read_file(file, &b->env, e);
 	if (r != 0)
 		return r;
 	if (doc_type_from_payload_type(b->env->type) != DOC_IMAGE)

@@ -54,16 +54,12 @@ static int open_root_document(const char *file, const char *pin,
 			      struct doc **ret, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
-	auto_free char *text = NULL;
 	uint8_t digest[HASH_SIZE];
-	size_t len;
 	int r;
 
 	if (pin && encoding_parse_digest(pin, digest) < 0)
 		return err_set(e, EINVAL, "--pin %s: not sha256:<hex>", pin);
-	r = io_read_file(file, ENVELOPE_MAX, &text, &len, e);
-	if (r == 0)
-		r = envelope_parse(text, len, &env, e);
+	r = envelope_read_file(file, &env, e);
 	return r < 0 ? r
 		     : trust_open_pinned_root(env, pin ? digest : env->digest,
 					      ret, e);

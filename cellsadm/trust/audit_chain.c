@@ -332,8 +332,8 @@ static int load_signed_gaps(struct adm *a, struct epoch_chain *c, struct err *e)
 		struct receipt_gap gap;
 		struct err why;
 
-		if (trust_root_parse_envelope(json_object_get(item, "envelope"),
-					      &env, &why) == 0 &&
+		if (envelope_from_json(json_object_get(item, "envelope"), &env,
+				       &why) == 0 &&
 		    receipt_open(env, c->key.key, &rc, &why) == 0 &&
 		    receipt_read_gap(&rc, &gap, &why) == 0 && gap.is_audit &&
 		    strcmp(rc.device, c->device) == 0 &&

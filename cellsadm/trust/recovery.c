@@ -49,7 +49,7 @@ static int fetch_lock_receipt(struct adm *a, const char *device, const char *vp,
 			       "the server gives no epoch of the lock of %s",
 			       vp);
 	snprintf(ret_epoch, 33, "%s", epoch);
-	return trust_root_parse_envelope(env, ret, e);
+	return envelope_from_json(env, ret, e);
 }
 
 /* The lock may be of before the device's last enrollment: its receipt is signed

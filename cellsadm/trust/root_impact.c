@@ -28,7 +28,7 @@ static int check_document_threshold(struct adm *a, const struct doc_root *next,
 			   &j, e);
 
 	if (r >= 0)
-		r = trust_root_parse_envelope(j, &env, e);
+		r = envelope_from_json(j, &env, e);
 	if (r < 0 || threshold_check(next, env, NULL, &signers, &why) == 0)
 		return r;
 	fprintf(stderr,

@@ -101,11 +101,8 @@ static int merge_old_signatures(const char *path, struct envelope *env,
 				struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *old = NULL;
-	auto_free char *text = NULL;
-	size_t len;
 
-	if (io_read_file(path, ENVELOPE_MAX, &text, &len, e) < 0 ||
-	    envelope_parse(text, len, &old, e) < 0)
+	if (envelope_read_file(path, &old, e) < 0)
 		return 0;
 	if (strcmp(old->type, env->type) != 0 ||
 	    memcmp(old->digest, env->digest, HASH_SIZE) != 0)

@@ -82,7 +82,7 @@ static int fetch_tree_head(struct adm *a, const struct doc_root *root,
 	int r = remote_get(a, REMOTE_PATH("audit", "head"), &j, e);
 
 	if (r >= 0)
-		r = trust_root_parse_envelope(j, &env, e);
+		r = envelope_from_json(j, &env, e);
 	if (r >= 0)
 		r = tree_head_open(root, env, ret_head, e);
 	if (r < 0)

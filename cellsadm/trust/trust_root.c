@@ -15,16 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-int trust_root_parse_envelope(const json_t *j, struct envelope **ret,
-			      struct err *e)
-{
-	auto_free char *text = json_text(j);
-
-	if (!text)
-		return err_oom(e, "read an envelope");
-	return envelope_parse(text, strlen(text), ret, e);
-}
-
 static int read_root_file(const char *path, struct doc **ret, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
@@ -55,7 +45,7 @@ static int follow_root_chain(const struct admin_config *c, const json_t *chain,
 	json_array_foreach (chain, i, j) {
 		AUTO(envelope_freep) struct envelope *env = NULL;
 		AUTO(doc_freep) struct doc *next = NULL;
-		int r = trust_root_parse_envelope(j, &env, e);
+		int r = envelope_from_json(j, &env, e);
 
 		if (r >= 0 && !held)
 			r = trust_open_pinned_root(env, c->root, &next, e);
@@ -250,7 +240,7 @@ int trust_root_fetch_document(struct adm *a, const char *sha256,
 		r = remote_get(a, REMOTE_PATH("documents", sha256, "envelope"),
 			       &j, e);
 	if (r >= 0)
-		r = trust_root_parse_envelope(j, &env, e);
+		r = envelope_from_json(j, &env, e);
 	if (r < 0)
 		return r;
 	encoding_format_digest(env->digest, digest);

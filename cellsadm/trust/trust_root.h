@@ -38,10 +38,6 @@ int trust_root_save_first(struct adm *a, const char *server,
  */
 int trust_root_remove(struct adm *a, const char *server, struct err *e);
 
-/* A JSON object as an envelope. */
-int trust_root_parse_envelope(const json_t *j, struct envelope **ret,
-			      struct err *e);
-
 /*
  * trust_open(), and for a root what is asked of roots: to be the one in force,
  * or to follow from it.

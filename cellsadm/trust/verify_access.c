@@ -96,8 +96,7 @@ static int fetch_newest_receipt(struct verify_access *c, const char *epoch,
 	item = r < 0 ? NULL : json_array_get(items, 0);
 	if (!item)
 		return r;
-	r = trust_root_parse_envelope(json_object_get(item, "envelope"), &env,
-				      e);
+	r = envelope_from_json(json_object_get(item, "envelope"), &env, e);
 	if (r >= 0 && !c->v.key.key)
 		r = device_key_get(c->adm, c->device, epoch, &c->v.key, e);
 	if (r >= 0)

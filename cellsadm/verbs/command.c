@@ -245,7 +245,7 @@ static int fetch_command_receipt(struct adm *a, const char *device,
 			       "the server has no receipt %lld of "
 			       "%s",
 			       (long long)seq, device);
-	return trust_root_parse_envelope(env, ret, e);
+	return envelope_from_json(env, ret, e);
 }
 
 /* The server's "done" counts for nothing; this does. */

@@ -426,7 +426,7 @@ static int fetch_document_version(struct adm *a, char **argv,
 					     version, "envelope"),
 				 &j, e);
 	if (r >= 0)
-		r = trust_root_parse_envelope(j, &env, e);
+		r = envelope_from_json(j, &env, e);
 	if (r >= 0)
 		r = doc_parse(t, env->payload, env->payload_len, ret_doc, e);
 	if (r >= 0 && !is_requested_document(&(*ret_doc)->head, argv))

@@ -131,13 +131,9 @@ static json_t *verify_receipt_file(struct adm *a, const struct receipt_opts *o,
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(receipt_fini) struct receipt receipt = { 0 };
 	AUTO(device_key_fini) struct device_key key = { 0 };
-	auto_free char *text = NULL;
 	struct err e = { 0 };
-	size_t len;
-	int r = io_read_file(path, ENVELOPE_MAX, &text, &len, &e);
+	int r = envelope_read_file(path, &env, &e);
 
-	if (r >= 0)
-		r = envelope_parse(text, len, &env, &e);
 	if (r >= 0)
 		r = verify_receipt_envelope(a, o, env, &receipt, &key, &e);
 	if (r < 0) {
@@ -274,8 +270,7 @@ static int verify_list_item(struct adm *a, const struct receipt_opts *o,
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	AUTO(receipt_fini) struct receipt receipt = { 0 };
 	AUTO(device_key_fini) struct device_key key = { 0 };
-	int r = trust_root_parse_envelope(json_object_get(item, "envelope"),
-					  &env, e);
+	int r = envelope_from_json(json_object_get(item, "envelope"), &env, e);
 
 	if (r >= 0)
 		r = verify_receipt_envelope(a, o, env, &receipt, &key, e);

@@ -171,13 +171,9 @@ int audit_open_head(json_t *envelope, const struct key *k,
 		{ NULL },
 	};
 	AUTO(envelope_freep) struct envelope *env = NULL;
-	auto_free char *text = json_text(envelope);
 	int64_t t;
-	int r;
+	int r = envelope_from_json(envelope, &env, e);
 
-	if (!text)
-		return err_oom(e, "audit head");
-	r = envelope_parse(text, strlen(text), &env, e);
 	if (r < 0)
 		return r;
 	r = envelope_verify(env, AUDIT_HEAD_TYPE, k, e);

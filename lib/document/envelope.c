@@ -4,7 +4,7 @@
 #include "lib/auto.h"
 #include "lib/encoding.h"
 #include "lib/err.h"
-#include "lib/json.h"
+#include "lib/io.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -275,6 +275,25 @@ int envelope_parse(const char *json, size_t len, struct envelope **ret,
 	compute_digests(env);
 	*ret = steal(env);
 	return 0;
+}
+
+int envelope_from_json(const json_t *j, struct envelope **ret, struct err *e)
+{
+	auto_free char *text = j ? json_text(j) : NULL;
+
+	if (!j)
+		return err_set(e, EBADMSG, "there is no envelope");
+	return text ? envelope_parse(text, strlen(text), ret, e)
+		    : err_oom(e, "read an envelope");
+}
+
+int envelope_read_file(const char *path, struct envelope **ret, struct err *e)
+{
+	auto_free char *text = NULL;
+	size_t len;
+	int r = io_read_file(path, ENVELOPE_MAX, &text, &len, e);
+
+	return r < 0 ? r : envelope_parse(text, len, ret, e);
 }
 
 int envelope_new(const char *type, const void *payload, size_t len,

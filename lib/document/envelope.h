@@ -11,6 +11,7 @@
 
 #include "lib/crypto/hash.h"
 #include "lib/crypto/key.h"
+#include "lib/json.h"
 
 #define ENVELOPE_MAX (1024 * 1024)
 #define ENVELOPE_PAYLOAD_MAX (512 * 1024)
@@ -49,6 +50,11 @@ struct envelope {
  */
 int envelope_parse(const char *json, size_t len, struct envelope **ret,
 		   struct err *e);
+
+/* Parses a JSON value. -EBADMSG: j is NULL. */
+int envelope_from_json(const json_t *j, struct envelope **ret, struct err *e);
+/* Parses a file. */
+int envelope_read_file(const char *path, struct envelope **ret, struct err *e);
 
 /* Creates an envelope without signatures, with a copy of the payload. */
 int envelope_new(const char *type, const void *payload, size_t len,

@@ -348,7 +348,6 @@ int command_api_create(struct request *rq, struct err *e)
 		{ "ttl", JSON_INTEGER, true, &o.ttl },
 		{ NULL },
 	};
-	auto_free char *text = NULL;
 	char group[DOC_ID_SIZE];
 	int r = device_check_visible(rq->db, &rq->caller, rq->param[0], group,
 				     e);
@@ -357,10 +356,7 @@ int command_api_create(struct request *rq, struct err *e)
 		r = request_parse_body(rq, table, e);
 	if (r < 0)
 		return r;
-	text = json_text(envelope);
-	if (!text)
-		return err_oom(e, "make an action");
-	r = envelope_parse(text, strlen(text), &o.env, e);
+	r = envelope_from_json(envelope, &o.env, e);
 	if (r < 0)
 		return r;
 	encoding_format_digest(o.env->digest, o.sha256);

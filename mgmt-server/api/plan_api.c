@@ -75,18 +75,14 @@ static int add_draft_document(struct plan *w, json_t *j, struct err *e)
 {
 	AUTO(envelope_freep) struct envelope *env = NULL;
 	const struct doc_root *root = root_get(w->rq->context->root);
-	auto_free char *text = json_text(j);
 	struct threshold_result tr = { 0 };
 	char sha256[ENCODING_DIGEST_SIZE];
 	struct doc *d = NULL;
 	enum doc_type type;
 	struct err why;
 	bool valid;
-	int r;
+	int r = envelope_from_json(j, &env, e);
 
-	if (!text)
-		return err_oom(e, "plan");
-	r = envelope_parse(text, strlen(text), &env, e);
 	if (r < 0)
 		return r;
 	type = doc_type_from_payload_type(env->type);

@@ -211,12 +211,9 @@ static int open_signed_receipt(const struct device_streams *t, json_t *j,
 			       struct envelope **ret_env, struct receipt *ret,
 			       struct receipt_gap *ret_gap, struct err *why)
 {
-	auto_free char *text = json_text(json_object_get(j, "envelope"));
-	int r;
+	int r = envelope_from_json(json_object_get(j, "envelope"), ret_env,
+				   why);
 
-	if (!text)
-		return err_set(why, EBADMSG, "it has no envelope");
-	r = envelope_parse(text, strlen(text), ret_env, why);
 	if (r == 0)
 		r = receipt_open(*ret_env, t->key, ret, why);
 	if (r == 0 && strcmp(ret->device, t->device) != 0)

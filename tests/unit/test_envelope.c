@@ -8,7 +8,9 @@
 #include "lib/json.h"
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define POLICY ENVELOPE_TYPE_XML("device-policy")
 #define CONFIG ENVELOPE_TYPE_XML("vp-config")
@@ -24,6 +26,28 @@ static struct key *new_key(void)
 	ck_assert_msg(key_generate(&k, &e) == 0, "%s", e.text);
 	return k;
 }
+
+START_TEST(envelope_is_read_from_a_value_and_a_file)
+{
+	AUTO(key_freep) struct key *k = new_key();
+	AUTO(envelope_freep) struct envelope *a = NULL, *b = NULL;
+	auto_free char *json = NULL;
+	auto_json json_t *j = NULL;
+	const char *path = unit_text("%s/envelope.json", unit_folder());
+
+	ck_assert_int_eq(envelope_make(POLICY, "<x/>", 4, k, &json, &e), 0);
+	j = json_from_text(json);
+	ck_assert_int_eq(envelope_from_json(j, &a, &e), 0);
+	ck_assert_str_eq(a->payload, "<x/>");
+	ck_assert_int_eq(io_replace_file(path, json, strlen(json), 0600, &e),
+			 0);
+	ck_assert_int_eq(envelope_read_file(path, &b, &e), 0);
+	ck_assert_mem_eq(a->pae_digest, b->pae_digest, HASH_SIZE);
+	ck_assert_int_eq(envelope_from_json(NULL, &a, &e), -EBADMSG);
+	unlink(path);
+	ck_assert_int_eq(envelope_read_file(path, &b, &e), -ENOENT);
+}
+END_TEST
 
 static void assert_refused(const char *json, size_t len, enum reason want)
 {
@@ -373,6 +397,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, document_of_the_largest_size_is_taken_and_no_larger);
 	tcase_add_test(tc, deep_nesting_is_refused);
 	tcase_add_test(tc, signing_again_replaces);
+	tcase_add_test(tc, envelope_is_read_from_a_value_and_a_file);
 	tcase_add_test(tc, signatures_and_proofs_of_two_are_merged);
 	tcase_add_test(tc, proof_beside_another_document_is_refused);
 }
