@@ -48,6 +48,7 @@ noinst_LIBRARIES += %D%/libcells.a
 	%D%/document/doc_config.c \
 	%D%/document/doc_group.c \
 	%D%/document/doc_image.c \
+	%D%/document/doc_level.c \
 	%D%/document/doc_policy.c \
 	%D%/document/doc_read.c %D%/document/doc_read.h \
 	%D%/document/doc_root.c \

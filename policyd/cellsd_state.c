@@ -79,10 +79,9 @@ json_t *cellsd_state_format_inventory(const struct cellsd_state *s)
 
 static enum doc_level parse_level_name(const char *name)
 {
-	enum doc_level l = DOC_MAPPED;
+	enum doc_level l = DOC_OPEN;
 
-	while (l > DOC_OPEN && strcmp(doc_level_name(l), name) != 0)
-		l--;
+	doc_level_from_name(name, &l);
 	return l;
 }
 

@@ -182,10 +182,8 @@ static void read_receipt_details(struct access_facts *v)
 		if (c < CELLS_CLASS_COUNT)
 			v->lacking |= UINT32_C(1) << c;
 	}
-	for (enum doc_level l = DOC_OPEN; l <= DOC_MAPPED; l++)
-		if (v->applied.enforcement &&
-		    strcmp(doc_level_name(l), v->applied.enforcement) == 0)
-			v->level = l;
+	if (v->applied.enforcement)
+		doc_level_from_name(v->applied.enforcement, &v->level);
 	v->foreground =
 		json_string_value(json_object_get(v->switched.details, "to"));
 	if (!v->foreground)

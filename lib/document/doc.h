@@ -192,7 +192,10 @@ struct doc_vp_config {
 /* ---- device-policy */
 /* Enforcement, weakest first. */
 enum doc_level { DOC_OPEN, DOC_LIVE, DOC_MAPPED };
+extern const char *const doc_level_names[]; /* NULL behind the last */
 const char *doc_level_name(enum doc_level l);
+/* 0 or -EINVAL. */
+int doc_level_from_name(const char *name, enum doc_level *ret);
 
 enum doc_on_revoke { DOC_REVOKE_DEFAULT, DOC_REVOKE_KILL, DOC_REVOKE_KEEP };
 

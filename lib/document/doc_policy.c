@@ -11,18 +11,6 @@
 #define MINUTES_PER_HOUR 60
 #define RULES_MAX 64
 
-static const char *const level_names[] = {
-	[DOC_OPEN] = "open",
-	[DOC_LIVE] = "live",
-	[DOC_MAPPED] = "mapped",
-	NULL,
-};
-
-const char *doc_level_name(enum doc_level l)
-{
-	return level_names[l];
-}
-
 enum mode { MODE_NONE, MODE_SHARED, MODE_EXCLUSIVE };
 
 static const char *const mode_names[] = {
@@ -259,7 +247,7 @@ static int read_policy_vp(const struct xml_node *n, struct doc_device_policy *p,
 
 static const struct doc_read_attribute require_table[] = {
 	DOC_READ("enforcement", WORD, struct doc_device_policy, require,
-		 .words = level_names),
+		 .words = doc_level_names),
 	{ NULL },
 };
 

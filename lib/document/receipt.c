@@ -47,8 +47,9 @@ static enum receipt_type find_receipt_type(const char *name)
 
 static bool is_enforcement_level(const char *s)
 {
-	return strcmp(s, "open") == 0 || strcmp(s, "live") == 0 ||
-	       strcmp(s, "mapped") == 0;
+	enum doc_level l;
+
+	return doc_level_from_name(s, &l) == 0;
 }
 
 static bool is_valid_epoch(const char *s)

@@ -130,10 +130,10 @@ static void add_image_version(struct effective_access *w, json_t *d)
 
 static enum doc_level parse_enforcement_level(const char *name)
 {
-	for (enum doc_level l = DOC_MAPPED; l > DOC_OPEN; l--)
-		if (strcmp(doc_level_name(l), name) == 0)
-			return l;
-	return DOC_OPEN;
+	enum doc_level l = DOC_OPEN;
+
+	doc_level_from_name(name, &l);
+	return l;
 }
 
 #define NEWEST_TO(what)                                                        \

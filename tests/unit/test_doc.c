@@ -401,7 +401,7 @@ START_TEST(image_is_read)
 }
 END_TEST
 
-START_TEST(types_have_names)
+START_TEST(types_and_levels_have_names)
 {
 	for (enum doc_type t = DOC_NONE + 1; t < DOC_TYPE_COUNT; t++) {
 		char payload[80];
@@ -411,6 +411,15 @@ START_TEST(types_have_names)
 			 "application/vnd.cells.%s+xml", doc_type_name(t));
 		ck_assert_str_eq(doc_payload_type(t), payload);
 		ck_assert_uint_eq(doc_type_from_payload_type(payload), t);
+	}
+	for (enum doc_level l = DOC_OPEN; l <= DOC_MAPPED; l++) {
+		enum doc_level read = DOC_OPEN;
+
+		ck_assert_int_eq(doc_level_from_name(doc_level_name(l), &read),
+				 0);
+		ck_assert_uint_eq(read, l);
+		ck_assert_int_lt(doc_level_from_name("strong", &read), 0);
+		ck_assert_uint_eq(read, l);
 	}
 	ck_assert_uint_eq(doc_type_from_name("snapshot"), DOC_NONE);
 	ck_assert_uint_eq(doc_type_from_payload_type("text/xml"), DOC_NONE);
@@ -441,7 +450,7 @@ static void add(TCase *tc)
 	tcase_add_loop_test(tc, command_is_read, 0, DOC_ACTION_COUNT);
 	tcase_add_test(tc, sealed_key_is_read);
 	tcase_add_test(tc, image_is_read);
-	tcase_add_test(tc, types_have_names);
+	tcase_add_test(tc, types_and_levels_have_names);
 }
 
 UNIT_MAIN("doc", add)
